@@ -1,0 +1,1 @@
+"""Kiln: a machine-image service that speaks the Alibaba Cloud ECS and Apsara Stack APIs, on real disks."""

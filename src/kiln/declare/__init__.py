@@ -1,0 +1,1 @@
+"""The vocabulary in which operations, errors and states are declared. Imports nothing else of ours."""

@@ -1,0 +1,25 @@
+"""What can go wrong with machines.
+
+MachineError
+MachineMissing       no machine runs for that instance
+MachineRefused       QEMU would not start, or refused a command; its words are in the message
+MachineSilent        QEMU runs but does not answer
+"""
+
+from __future__ import annotations
+
+
+class MachineError(Exception):
+    """Base of everything that machines raise on purpose."""
+
+
+class MachineMissing(MachineError):
+    """No machine runs for that instance."""
+
+
+class MachineRefused(MachineError):
+    """QEMU would not start, or refused a command."""
+
+
+class MachineSilent(MachineError):
+    """QEMU runs but does not answer in time."""

@@ -1,0 +1,98 @@
+"""The port behind which instances run.
+
+A **machine** is what runs for an instance that is not Stopped. It outlives a
+restart of Kiln and is found again by its run folder. Everything here is
+idempotent, so a task may call it again after a crash.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from kiln.pools.port import Guest
+
+
+@dataclass(frozen=True)
+class Drive:
+    """One disk of a machine.
+
+    ``node`` is the volume's name and the top block node's; ``blockdevs`` are the
+    pool's ``-blockdev`` arguments, lowest layer first; ``serial`` is what the
+    guest sees as the disk's serial number (at most 20 characters).
+    """
+
+    node: str
+    blockdevs: tuple[dict[str, Any], ...]
+    serial: str
+    device: str  #: ``/dev/xvda`` for the system disk, which the machine boots from.
+
+
+@dataclass(frozen=True, kw_only=True)
+class Machine:
+    """What to start."""
+
+    instance: str
+    cpus: int
+    memory_mib: int
+    architecture: str  #: ``x86_64`` or ``i386`` (both run as x86_64), or ``arm64``.
+    boot_mode: str  #: ``BIOS`` or ``UEFI``.
+    drives: Sequence[Drive]
+    mac: str
+    public_ip: str | None  #: An address in 127.64.0.0/10 to which ports are forwarded; None for none.
+    ports: Sequence[int] = (22,)  #: Guest TCP ports that are forwarded from ``public_ip``.
+
+
+class RunningGuest(Guest, Protocol):
+    """A machine's guest, with what only machines need of it."""
+
+    def quiesced(self) -> AbstractContextManager[bool]:
+        """Hold the guest's file systems frozen through its agent.
+
+        Yields True when they are frozen, False when no agent answered within
+        two seconds or it failed. They are thawed on every way out.
+        """
+
+
+class Machines(Protocol):
+    """The machines of this host."""
+
+    kind: str  #: ``qemu`` or ``none``.
+
+    def start(self, machine: Machine) -> None:
+        """Start a machine; nothing happens when it runs. Raises MachineRefused with QEMU's own words."""
+
+    def stop(self, instance: str, force: bool) -> None:
+        """Ask the guest to power off, and cut the power after a while; at once with *force*. Returns when it is off."""
+
+    def reboot(self, instance: str, force: bool) -> None:
+        """Restart the guest within its machine."""
+
+    def is_running(self, instance: str) -> bool:
+        """Whether a machine runs for the instance. A machine that died is not running."""
+
+    def running(self) -> Iterator[str]:
+        """The instances for which a machine runs."""
+
+    def guest(self, instance: str) -> RunningGuest | None:
+        """The guest of a running machine; None when none runs, or when machines are only states."""
+
+    def attach(self, instance: str, drive: Drive) -> None:
+        """Plug a disk into a running machine; nothing happens when it is in already."""
+
+    def detach(self, instance: str, node: str) -> None:
+        """Unplug the disk whose top node is *node* and close it; no error when it is out already."""
+
+    def resize(self, instance: str, node: str, size_bytes: int) -> None:
+        """Grow a disk of a running machine; the guest sees it at once."""
+
+    def uid(self, instance: str) -> int | None:
+        """The unprivileged user that the machine runs as, or None when Kiln itself is not root."""
+
+    def console(self, instance: str) -> bytes:
+        """What the serial console has printed, the last 64 KiB of it at most; empty before the first start."""
+
+    def forget(self, instance: str) -> None:
+        """Remove what is kept of a machine that does not run."""

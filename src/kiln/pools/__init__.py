@@ -1,0 +1,1 @@
+"""Where the bytes are: volumes in pools. Knows no accounts, no SQL and no HTTP."""

@@ -1,0 +1,48 @@
+"""What can go wrong with bytes.
+
+PoolError
+VolumeMissing        the pool has no such volume
+VolumeBusy           a child, a guest or a tool still needs it
+VolumeBroken         the bytes are not those of a volume of ours
+PoolFull             the file system or the pool has no room left
+SourceRefused        bytes from outside that we will not read
+Cancelled            the caller asked to stop half-way
+ToolFailed           a tool (qemu-img, ...) failed in another way
+"""
+
+from __future__ import annotations
+
+
+class PoolError(Exception):
+    """Base of everything that a pool raises on purpose."""
+
+
+class VolumeMissing(PoolError):
+    """The pool has no volume of that name."""
+
+
+class VolumeBusy(PoolError):
+    """Something still needs the volume as it is."""
+
+
+class VolumeBroken(PoolError):
+    """What lies under the name is not a whole volume of ours."""
+
+
+class PoolFull(PoolError):
+    """There is no room; what was begun has been taken away again."""
+
+
+class SourceRefused(PoolError):
+    """The bytes from outside are hostile, damaged or not what they were said to be.
+
+    ``str(error)`` is one sentence for the person who sent them.
+    """
+
+
+class Cancelled(PoolError):
+    """The caller's ``cancelled`` said yes; what was begun has been taken away again."""
+
+
+class ToolFailed(PoolError):
+    """A tool ended with an error that has no name here; its words are in the message."""

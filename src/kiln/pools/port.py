@@ -1,0 +1,146 @@
+"""The port behind which a pool keeps volumes.
+
+A **volume** is a name and bytes. It is a *head* (writable, one owner) or a
+*layer* (immutable, any number of children); the pool does not need to be told
+which: whoever has children is never written again. Names are chosen by the
+caller before anything exists, so that after a crash every call can simply be
+made again: each is idempotent, and a volume is there whole or not at all.
+
+Sizes are virtual sizes in bytes, multiples of 512.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal, Protocol
+
+SourceFormat = Literal["raw", "qcow2", "vpc", "vmdk"]  #: QEMU's words; ``vpc`` is VHD.
+TargetFormat = Literal["raw", "qcow2", "vpc", "vmdk", "vdi"]
+
+Progress = Callable[[float], None]  #: Called with 0.0 ... 100.0, at most a few times a second.
+Cancel = Callable[[], bool]  #: Asked a few times a second; True ends the work with ``Cancelled``.
+
+
+@dataclass(frozen=True)
+class Succession:
+    """One disk of a freeze: *head* becomes a layer, *heir* the fresh head above it."""
+
+    head: str
+    heir: str
+
+
+@dataclass(frozen=True)
+class Source:
+    """What the inspection of bytes from outside found.
+
+    ``virtual_size`` is in bytes and comes from the file, not from the caller.
+    """
+
+    format: SourceFormat
+    virtual_size: int
+
+
+class Guest(Protocol):
+    """A running machine, as a pool needs it while it freezes or merges under it."""
+
+    def switch(self, nodes: Sequence[tuple[str, dict[str, Any]]]) -> None:
+        """Put each overlay above its node, all in one QMP transaction.
+
+        *nodes* holds (node now on top, ``blockdev-add`` arguments of the
+        overlay). Overlays that are already on top are left as they are, so the
+        call may be made again after a crash.
+        """
+
+    def stream(self, node: str, base: str | None, backing_file: str | None) -> None:
+        """Copy all between *node* and *base* up into *node* while the guest runs; returns when done.
+
+        Afterwards *node* stands on *base* (on nothing when None) and its
+        header names *backing_file*.
+        """
+
+    def has_node(self, node: str) -> bool:
+        """Whether the machine has the block node open."""
+
+    def pause(self) -> None:
+        """Stop the virtual CPUs; what was written is flushed."""
+
+    def resume(self) -> None:
+        """Let the virtual CPUs go on."""
+
+
+class Pool(Protocol):
+    """See the module's docstring; one contract suite holds every pool to it."""
+
+    kind: str  #: ``qcow2`` or ``rbd``.
+
+    def create(self, volume: str, size_bytes: int) -> None:
+        """Make a blank head that reads as zeros. Idempotent."""
+
+    def clone(self, layer: str, volume: str, size_bytes: int) -> None:
+        """Make a head that reads as *layer*, then zeros up to *size_bytes*. Copies nothing. Idempotent.
+
+        Raises VolumeMissing, PoolFull. *size_bytes* is at least the layer's.
+        """
+
+    def freeze(self, disks: Sequence[Succession], guest: Guest | None) -> None:
+        """Turn every head into a layer and give each disk a fresh head, for all disks at one instant.
+
+        With a *guest* the heads are its disks and it goes on running on the
+        heirs. May be made again after a crash at any line: when it returns, all
+        heirs exist and the heads are no longer written by anyone.
+        """
+
+    def resize(self, volume: str, size_bytes: int) -> None:
+        """Grow a head that no guest has open. Growing to the present size does nothing."""
+
+    def drop(self, volume: str) -> None:
+        """Give a volume's space back; it is no error when it is gone already. Raises VolumeBusy under a child."""
+
+    def absorb(self, child: str, guest: Guest | None) -> None:
+        """Copy the parent's bytes up into *child*, which then stands on its grandparent (or on nothing).
+
+        What *child* reads as does not change. The parent stays; dropping it is
+        the caller's business. *guest* is the machine that has *child* open as a
+        writable head, if any.
+        """
+
+    def exists(self, volume: str) -> bool:
+        """Whether the volume is there."""
+
+    def size(self, volume: str) -> int:
+        """Virtual size in bytes. Raises VolumeMissing, VolumeBroken."""
+
+    def allocated(self, volume: str) -> int:
+        """Bytes that this volume alone takes in the pool."""
+
+    def parent(self, volume: str) -> str | None:
+        """The layer that the volume stands on. Raises VolumeMissing, VolumeBroken."""
+
+    def volumes(self) -> Iterator[str]:
+        """Every volume there is, finished ones only."""
+
+    def sweep(self) -> list[str]:
+        """Remove half-made volumes that a crash left; returns what was removed, for the log."""
+
+    def verify(self, volume: str) -> list[str]:
+        """Complaints about one volume's own structure, as sentences; empty when it is sound."""
+
+    def blockdevs(self, volume: str) -> list[dict[str, Any]]:
+        """``-blockdev`` arguments for QEMU, from the lowest layer to *volume*; each node is named as its volume."""
+
+    def grant(self, volume: str, uid: int | None) -> None:
+        """Let the user *uid* (None: Kiln itself) read the whole chain and write *volume*, for a confined QEMU."""
+
+    def inspect(self, path: Path, stated: SourceFormat | None) -> Source:
+        """Judge a file from outside without letting QEMU's tools near it. Raises SourceRefused."""
+
+    def bring_in(self, path: Path, source: Source, volume: str, progress: Progress, cancelled: Cancel) -> None:
+        """Make a layer of an inspected file's bytes. Whole or not at all. Raises SourceRefused, PoolFull, Cancelled."""
+
+    def send_out(self, layer: str, path: Path, target: TargetFormat, progress: Progress, cancelled: Cancel) -> None:
+        """Write what *layer* reads as, flattened, to a file that stands alone; whole or not at all.
+
+        Raises PoolFull, Cancelled.
+        """

@@ -1,0 +1,1 @@
+"""The tests of Kiln; `./kiln test` runs them."""
