@@ -1,0 +1,101 @@
+"""Buckets that are folders: object O of bucket B is the file ``<root>/B/O``."""
+
+from __future__ import annotations
+
+import os
+import re
+import stat
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path, PurePosixPath
+
+from kiln.buckets.port import BucketMissing, ObjectMissing, ObjectRefused
+from kiln.declare.killpoints import reach
+
+#: OSS's rule for bucket names, which also leaves no way out of the root.
+_BUCKET = re.compile(r"[a-z0-9][a-z0-9-]{1,61}[a-z0-9]")
+
+
+class FolderBuckets:
+    """See the module's docstring. Links are never followed, so no object can lie outside its bucket."""
+
+    def __init__(self, root: Path) -> None:
+        self._root = root
+        root.mkdir(parents=True, exist_ok=True)
+
+    def has(self, bucket: str) -> bool:
+        """Whether there is such a bucket."""
+        folder = self._root / bucket
+        return _BUCKET.fullmatch(bucket) is not None and folder.is_dir() and not folder.is_symlink()
+
+    def size(self, bucket: str, name: str) -> int:
+        """An object's bytes."""
+        return self._object(bucket, name).stat().st_size
+
+    @contextmanager
+    def fetched(self, bucket: str, name: str) -> Iterator[Path]:
+        """The object's own file: nothing is copied."""
+        yield self._object(bucket, name)
+
+    @contextmanager
+    def stored(self, bucket: str, name: str) -> Iterator[Path]:
+        """A hidden file beside the object, renamed on success and removed on failure."""
+        target = self._path(bucket, name)
+        target.parent.mkdir(parents=True, exist_ok=True)
+        partial = target.parent / f".tmp-{uuid.uuid4().hex}"
+        try:
+            yield partial
+            with partial.open("rb") as file:
+                os.fsync(file.fileno())
+            reach("buckets.stored.written")
+            partial.replace(target)
+            _sync_folder(target.parent)
+            reach("buckets.stored.renamed")
+        finally:
+            with suppress(FileNotFoundError):
+                partial.unlink()
+
+    def sweep(self) -> list[str]:
+        """Remove half-written objects that a crash left; returns their names, for the log."""
+        left = [path for path in self._root.glob("*/**/.tmp-*") if not path.is_symlink()]
+        for path in left:
+            path.unlink()
+        return [str(path.relative_to(self._root)) for path in left]
+
+    def _object(self, bucket: str, name: str) -> Path:
+        path = self._path(bucket, name)
+        try:
+            mode = path.lstat().st_mode
+        except (FileNotFoundError, NotADirectoryError):
+            raise ObjectMissing(f"{bucket}/{name}") from None
+        if not stat.S_ISREG(mode):
+            raise ObjectRefused(f"{bucket}/{name} is not a regular file")
+        return path
+
+    def _path(self, bucket: str, name: str) -> Path:
+        if not self.has(bucket):
+            raise BucketMissing(bucket)
+        parts = PurePosixPath(name).parts
+        if (
+            not parts
+            or name.startswith("/")
+            or "\0" in name
+            or any(p in ("..", ".") or p.startswith(".tmp-") for p in parts)
+        ):
+            raise ObjectRefused(f"{name!r} is not the name of an object")
+        path = self._root / bucket
+        for part in parts:
+            path = path / part
+            if path.is_symlink():
+                raise ObjectRefused(f"{bucket}/{name} goes through a link")
+        return path
+
+
+def _sync_folder(folder: Path) -> None:
+    """Make a rename in *folder* durable."""
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

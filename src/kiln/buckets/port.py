@@ -1,0 +1,45 @@
+"""The port behind which objects of buckets lie."""
+
+from __future__ import annotations
+
+from contextlib import AbstractContextManager
+from pathlib import Path
+from typing import Protocol
+
+
+class BucketError(Exception):
+    """Base of what buckets raise on purpose."""
+
+
+class BucketMissing(BucketError):
+    """There is no such bucket."""
+
+
+class ObjectMissing(BucketError):
+    """The bucket has no such object."""
+
+
+class ObjectRefused(BucketError):
+    """The name, or what lies under it, is not an object (a way out of the bucket, a link, a folder)."""
+
+
+class Buckets(Protocol):
+    """Objects by bucket and name."""
+
+    def has(self, bucket: str) -> bool:
+        """Whether there is such a bucket."""
+
+    def size(self, bucket: str, name: str) -> int:
+        """An object's bytes. Raises BucketMissing, ObjectMissing, ObjectRefused."""
+
+    def fetched(self, bucket: str, name: str) -> AbstractContextManager[Path]:
+        """A local file that holds the object's bytes for as long as the context lasts; read only.
+
+        Raises BucketMissing, ObjectMissing, ObjectRefused.
+        """
+
+    def stored(self, bucket: str, name: str) -> AbstractContextManager[Path]:
+        """A local path to write a new object to; on leaving without an error it becomes the object, durable and whole.
+
+        Raises BucketMissing, ObjectRefused.
+        """

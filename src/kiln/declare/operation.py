@@ -1,0 +1,112 @@
+"""What an operation is.
+
+``check`` reads and decides; it writes nothing. ``commit`` records what was
+decided and enqueues what is left to do. Both run in one SQL transaction, so
+what was checked still holds when it is recorded, and a dry run is a check that
+is rolled back: no operation has to remember the flag. ``carry_out`` does the
+long part later, may be killed at any line and is then run again.
+"""
+
+from __future__ import annotations
+
+import inspect
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Annotated, Any, Generic, TypeVar
+
+from kiln.declare.errors import ApiError
+from kiln.declare.rules import Accepted, Ascii, Doc, Example
+from kiln.declare.shapes import Field, fields_of, wire_name
+
+Input = TypeVar("Input")
+Plan = TypeVar("Plan")
+Output = TypeVar("Output")
+
+
+@dataclass(frozen=True, kw_only=True)
+class ClientTokenInput:
+    """What an idempotent operation takes besides its Input."""
+
+    client_token: Annotated[
+        str | None,
+        Ascii(64),
+        Example("123e4567-e89b-12d3-a456-426655440000"),
+        Doc("Makes the request idempotent: sent again with the same token and parameters, it gives the same answer."),
+    ] = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class DryRunInput:
+    """What an operation with a dry run takes besides its Input."""
+
+    dry_run: Annotated[bool | None, Doc("Check only. Success is reported as an error code that says so.")] = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class OwnerInput:
+    """Account selectors that almost every ECS operation takes."""
+
+    owner_id: Annotated[int | None, Accepted("The signature says who calls."), Doc("Account selector.")] = None
+    owner_account: Annotated[str | None, Accepted("The signature says who calls."), Doc("Account selector.")] = None
+    resource_owner_id: Annotated[int | None, Accepted("The signature says who calls."), Doc("Account selector.")] = None
+    resource_owner_account: Annotated[
+        str | None, Accepted("The signature says who calls."), Doc("Account selector.")
+    ] = None
+
+
+@dataclass(frozen=True)
+class Idempotence:
+    """That an operation takes a ClientToken, and the errors it documents for it (ecs-api.md 4)."""
+
+    mismatch: type[ApiError]  #: The token was used with other parameters.
+    malformed: type[ApiError]  #: The token is too long or not ASCII.
+
+
+@dataclass(frozen=True, kw_only=True)
+class Operation(Generic[Input, Plan, Output]):
+    """One action of the API, with everything that the rest of the house needs of it."""
+
+    input: type[Input]
+    output: type[Output]
+    check: Callable[[Any, Input], Plan]
+    commit: Callable[[Any, Plan], Output] | None = None  #: None: a read, whose Plan is its Output.
+    carry_out: Callable[[Any], None] | None = None  #: Takes a ``Job``; run by a worker.
+    give_up: Callable[[Any, ApiError], None] | None = None  #: Takes back what a failed carry_out had begun.
+    errors: tuple[type[ApiError], ...] = ()  #: What check and commit may raise beside the decoder's own.
+    idempotent: Idempotence | None = None  #: Takes a ClientToken.
+    dry_run: type[ApiError] | None = None  #: Takes DryRun; the "error" that says that all is well.
+    unknown_region: type[ApiError] | None = None  #: The error for a RegionId that is not here.
+    leads_to: tuple[str, str] | None = None  #: State at once and state at the end, for waiters and the reference.
+
+    @property
+    def name(self) -> str:
+        """The action, taken from the name of the file that declares it."""
+        return wire_name(self.module)
+
+    @property
+    def module(self) -> str:
+        """The file that declares it, without folder and ending: ``create_image``."""
+        return self.input.__module__.rpartition(".")[2]
+
+    @property
+    def group(self) -> str:
+        """The folder that it lives in: ``images``."""
+        return self.input.__module__.split(".")[-2]
+
+    @property
+    def doc(self) -> str:
+        """The module's docstring: what the caller must know; the first line is the summary."""
+        return inspect.cleandoc(sys.modules[self.input.__module__].__doc__ or "")
+
+    @property
+    def is_read(self) -> bool:
+        """Whether it changes nothing."""
+        return self.commit is None
+
+    @property
+    def parameters(self) -> tuple[Field, ...]:
+        """Every request parameter: the Input's, and those that the dispatcher serves."""
+        served = () if self.idempotent is None else fields_of(ClientTokenInput)
+        served += () if self.dry_run is None else fields_of(DryRunInput)
+        return fields_of(self.input) + served + fields_of(OwnerInput)

@@ -1,0 +1,289 @@
+"""The rules that a parameter can carry.
+
+A rule knows four things: whether a value breaks it, how to say so in words,
+one value that breaks it, and which error says so. The first feeds the decoder,
+the second the reference pages and error texts, the third the tests.
+
+A rule sees the value after conversion to the field's type. Rules of one field
+are asked in the order in which they are written.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+from kiln.declare.errors import ApiError, InvalidParameter
+
+
+def _is_letter(c: str) -> bool:
+    """Whether *c* is an English letter or a Chinese character, which is what ECS means by letters."""
+    return ("a" <= c <= "z") or ("A" <= c <= "Z") or ("\u3400" <= c <= "\u9fff") or ("\uf900" <= c <= "\ufaff")
+
+
+class Rule(Protocol):
+    """See the module's docstring."""
+
+    error: type[ApiError]
+
+    def allows(self, value: Any) -> bool: ...
+    def in_words(self) -> str: ...
+    def counterexample(self) -> str: ...
+
+
+@dataclass(frozen=True)
+class Length:
+    """So many characters."""
+
+    least: int
+    most: int
+    error: type[ApiError] = InvalidParameter
+
+    def allows(self, value: str) -> bool:
+        return self.least <= len(value) <= self.most
+
+    def in_words(self) -> str:
+        return f"{self.least} to {self.most} characters long"
+
+    def counterexample(self) -> str:
+        return "x" * (self.most + 1)
+
+
+@dataclass(frozen=True)
+class Between:
+    """An integer in a range, both ends included."""
+
+    least: int
+    most: int
+    error: type[ApiError] = InvalidParameter
+
+    def allows(self, value: int) -> bool:
+        return self.least <= value <= self.most
+
+    def in_words(self) -> str:
+        return f"{self.least} to {self.most}"
+
+    def counterexample(self) -> str:
+        return str(self.most + 1)
+
+
+@dataclass(frozen=True)
+class OneOf:
+    """One of a few words, spelled exactly (or in any case, where ``any_case``)."""
+
+    choices: tuple[str, ...]
+    error: type[ApiError] = InvalidParameter
+    any_case: bool = False
+
+    def allows(self, value: str) -> bool:
+        if self.any_case:
+            return value.lower() in (c.lower() for c in self.choices)
+        return value in self.choices
+
+    def in_words(self) -> str:
+        return "one of " + ", ".join(self.choices)
+
+    def counterexample(self) -> str:
+        return "no-such-choice"
+
+
+@dataclass(frozen=True)
+class Name:
+    """ECS's rule for names: a letter or Chinese character first, then letters, digits and a few signs.
+
+    Source: create-image.seed.txt (ImageName) and ecs-api.md 5.1; the dot is
+    allowed by the newer error text and by ModifyImageAttribute.
+    """
+
+    least: int = 2
+    most: int = 128
+    error: type[ApiError] = InvalidParameter
+    not_starting: tuple[str, ...] = ("http://", "https://")
+
+    def allows(self, value: str) -> bool:
+        if not self.least <= len(value) <= self.most:
+            return False
+        lowered = value.lower()
+        if any(lowered.startswith(prefix) for prefix in self.not_starting):
+            return False
+        return _is_letter(value[0]) and all(_is_letter(c) or c in "0123456789:_.-" for c in value)
+
+    def in_words(self) -> str:
+        return (
+            f"{self.least} to {self.most} characters, a letter or Chinese character first, "
+            f"then letters, digits, colons, underscores, dots and hyphens; not starting with "
+            + " or ".join(self.not_starting)
+        )
+
+    def counterexample(self) -> str:
+        return "1name"
+
+
+@dataclass(frozen=True)
+class Text:
+    """Free text of a length, not starting with some prefixes and not containing some parts."""
+
+    least: int
+    most: int
+    error: type[ApiError] = InvalidParameter
+    not_starting: tuple[str, ...] = ()
+    not_containing: tuple[str, ...] = ()
+
+    def allows(self, value: str) -> bool:
+        lowered = value.lower()
+        return (
+            self.least <= len(value) <= self.most
+            and not any(lowered.startswith(p) for p in self.not_starting)
+            and not any(p in lowered for p in self.not_containing)
+        )
+
+    def in_words(self) -> str:
+        words = f"{self.least} to {self.most} characters"
+        if self.not_starting:
+            words += "; not starting with " + " or ".join(self.not_starting)
+        if self.not_containing:
+            words += "; not containing " + " or ".join(self.not_containing)
+        return words
+
+    def counterexample(self) -> str:
+        return "x" * (self.most + 1)
+
+
+@dataclass(frozen=True)
+class Pattern:
+    """A regular expression that the whole value must match, with the words that say it and a value that breaks it."""
+
+    expression: str
+    words: str
+    breaks: str
+    error: type[ApiError] = InvalidParameter
+    _compiled: re.Pattern[str] = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "_compiled", re.compile(self.expression))
+
+    def allows(self, value: str) -> bool:
+        return self._compiled.fullmatch(value) is not None
+
+    def in_words(self) -> str:
+        return self.words
+
+    def counterexample(self) -> str:
+        return self.breaks
+
+
+@dataclass(frozen=True)
+class Ascii:
+    """ASCII characters only, at most so many. Source: the seed's ClientToken row."""
+
+    most: int
+    error: type[ApiError] = InvalidParameter
+
+    def allows(self, value: str) -> bool:
+        return value.isascii() and value.isprintable() and len(value) <= self.most
+
+    def in_words(self) -> str:
+        return f"at most {self.most} ASCII characters"
+
+    def counterexample(self) -> str:
+        return "x" * (self.most + 1)
+
+
+@dataclass(frozen=True)
+class Count:
+    """At most so many elements of a repeated parameter."""
+
+    most: int
+    error: type[ApiError] = InvalidParameter
+
+    def allows(self, value: Sequence[Any]) -> bool:
+        return len(value) <= self.most
+
+    def in_words(self) -> str:
+        return f"at most {self.most} of them"
+
+    def counterexample(self) -> str:
+        raise NotImplementedError  # A list's counterexample is made by the tests, which know the element.
+
+
+@dataclass(frozen=True)
+class IpAddress:
+    """An IPv4 address."""
+
+    error: type[ApiError] = InvalidParameter
+
+    def allows(self, value: str) -> bool:
+        try:
+            ipaddress.IPv4Address(value)
+        except ValueError:
+            return False
+        return True
+
+    def in_words(self) -> str:
+        return "an IPv4 address"
+
+    def counterexample(self) -> str:
+        return "300.1.1.1"
+
+
+@dataclass(frozen=True)
+class Doc:
+    """What the reference page says of a field."""
+
+    text: str
+
+
+@dataclass(frozen=True)
+class Example:
+    """A sample value for the reference page."""
+
+    value: str
+
+
+@dataclass(frozen=True)
+class Wire:
+    """The field's spelling on the wire, where capitalising the words does not give it (``OSSBucket``)."""
+
+    name: str
+
+
+@dataclass(frozen=True)
+class Alias:
+    """A deprecated second spelling. Both sent with different values is InvalidParameter."""
+
+    name: str
+
+
+@dataclass(frozen=True)
+class JsonList:
+    """The parameter is one string that holds a JSON array of strings (``InstanceIds=["i-1"]``).
+
+    Single quotes in place of double ones are tolerated, since clients send them (clients.md 2, point 12).
+    """
+
+
+@dataclass(frozen=True)
+class CommaList:
+    """The parameter is one string of words separated by commas (``Status=Creating,Available``)."""
+
+
+@dataclass(frozen=True)
+class Accepted:
+    """The parameter is read and has no effect here; the text says why."""
+
+    why: str
+
+
+@dataclass(frozen=True)
+class Missing:
+    """The error when the parameter is required and absent, where it is not MissingParameter."""
+
+    error: type[ApiError]
+
+
+@dataclass(frozen=True)
+class KeepEmpty:
+    """An empty value is a value, not the absence of one (``Tag.1.Value=``)."""

@@ -1,0 +1,132 @@
+"""Reads the fields of a declared Input or Output.
+
+A shape is a frozen dataclass whose annotations carry type, rules and prose:
+
+    image_name: Annotated[str | None, Name(error=InvalidImageNameMalformed), Doc("...")] = None
+
+Types: ``str``, ``int``, ``float``, ``bool``, another shape, and ``tuple`` of
+one of these for a repeated parameter (``Tag.1.Key``). Read once and kept.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import types
+import typing
+from dataclasses import dataclass
+from typing import Any
+
+from kiln.declare.errors import ApiError, MissingParameter
+from kiln.declare.rules import Accepted, Alias, CommaList, Count, Doc, Example, JsonList, KeepEmpty, Missing, Rule, Wire
+
+_NOT_RULES = (Accepted, Alias, CommaList, Count, Doc, Example, JsonList, KeepEmpty, Missing, Wire)
+
+
+@dataclass(frozen=True)
+class Field:
+    """One declared field, as the decoder, the docs and the tests see it."""
+
+    name: str
+    wire: str
+    aliases: tuple[str, ...]
+    required: bool
+    default: Any
+    kind: type
+    repeated: bool
+    packed: type[JsonList | CommaList] | None  #: How a list is packed into one string, if it is.
+    rules: tuple[Rule, ...]
+    count: Count | None
+    keeps_empty: bool  #: An empty value is a value.
+    missing: type[ApiError]  #: Raised when the field is required and absent.
+    doc: str
+    example: str
+    accepted: str  #: Why the parameter has no effect here, or "".
+
+    @property
+    def is_shape(self) -> bool:
+        """Whether the field holds fields of its own."""
+        return dataclasses.is_dataclass(self.kind)
+
+
+def fields_of(shape: type) -> tuple[Field, ...]:
+    """The fields of *shape* in declared order."""
+    found = _read.get(shape)
+    if found is None:
+        hints = typing.get_type_hints(shape, include_extras=True)
+        found = _read[shape] = tuple(_field(f, hints[f.name]) for f in dataclasses.fields(shape))
+    return found
+
+
+_read: dict[type, tuple[Field, ...]] = {}
+
+
+def _field(f: dataclasses.Field[Any], hint: Any) -> Field:
+    hint, notes = _strip(hint)
+    repeated = typing.get_origin(hint) is tuple
+    if repeated:
+        hint, inner = _strip(typing.get_args(hint)[0])
+        notes += inner
+    wire = next((n.name for n in notes if isinstance(n, Wire)), None) or wire_name(f.name)
+    return Field(
+        name=f.name,
+        wire=wire,
+        aliases=tuple(n.name for n in notes if isinstance(n, Alias)),
+        required=f.default is dataclasses.MISSING and f.default_factory is dataclasses.MISSING,
+        default=None if f.default is dataclasses.MISSING else f.default,
+        kind=hint,
+        repeated=repeated,
+        packed=next((type(n) for n in notes if isinstance(n, JsonList | CommaList)), None),
+        rules=tuple(n for n in notes if not isinstance(n, _NOT_RULES)),
+        count=next((n for n in notes if isinstance(n, Count)), None),
+        keeps_empty=any(isinstance(n, KeepEmpty) for n in notes),
+        missing=next((n.error for n in notes if isinstance(n, Missing)), MissingParameter),
+        doc=" ".join(n.text for n in notes if isinstance(n, Doc)),
+        example=next((n.value for n in notes if isinstance(n, Example)), ""),
+        accepted=next((n.why for n in notes if isinstance(n, Accepted)), ""),
+    )
+
+
+def _strip(hint: Any) -> tuple[Any, list[Any]]:
+    """Take ``Annotated`` and ``| None`` off a hint, keeping what they said."""
+    notes: list[Any] = []
+    while True:
+        if hasattr(hint, "__metadata__"):
+            notes += hint.__metadata__
+            hint = hint.__origin__
+        elif typing.get_origin(hint) in (types.UnionType, typing.Union):
+            (hint,) = (a for a in typing.get_args(hint) if a is not type(None))
+        else:
+            return hint, notes
+
+
+def wire_name(name: str) -> str:
+    """``image_name`` as the caller spells it: ``ImageName``."""
+    return "".join(word[0].upper() + word[1:] for word in name.split("_") if word)
+
+
+def spell(value: Any) -> Any:
+    """An Output as plain dicts, lists and scalars under wire names; fields that are None are left out.
+
+    A repeated field whose doc type is a list is wrapped by its Output shape
+    itself (``Images.Image``), so nothing is wrapped here.
+    """
+    if dataclasses.is_dataclass(value):
+        spelled = {}
+        for name, wire in _wire_names(type(value)):
+            inner = getattr(value, name)
+            if inner is not None:
+                spelled[wire] = spell(inner)
+        return spelled
+    if isinstance(value, list | tuple):
+        return [spell(v) for v in value]
+    return value
+
+
+def _wire_names(shape: type) -> tuple[tuple[str, str], ...]:
+    found = _spelled.get(shape)
+    if found is None:
+        found = _spelled[shape] = tuple((f.name, f.wire) for f in fields_of(shape))
+    return found
+
+
+_spelled: dict[type, tuple[tuple[str, str], ...]] = {}

@@ -1,0 +1,98 @@
+"""The states of everything that has states, and the moves that are allowed.
+
+A move is made by SQL that says ``WHERE status = :from``; what is not in a table
+here cannot happen. ``docs/internals/states.md`` is generated from this file.
+Sources: ecs-api.md 13, design.md 5.
+"""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+
+class ImageStatus(StrEnum):
+    """An image."""
+
+    CREATING = "Creating"  #: Its snapshots or its import are not finished.
+    AVAILABLE = "Available"  #: Whole; boots.
+    CREATE_FAILED = "CreateFailed"  #: Will never be available; may be deleted.
+    DEPRECATED = "Deprecated"  #: Usable by its ID, skipped by its family.
+    WAITING = "Waiting"  #: Queued; never set here, since work starts at once. Accepted in filters.
+    UNAVAILABLE = "UnAvailable"  #: Never set here. Accepted in filters.
+
+
+class SnapshotStatus(StrEnum):
+    """A snapshot."""
+
+    PROGRESSING = "progressing"  #: Its instant has not been captured yet.
+    ACCOMPLISHED = "accomplished"  #: Whole and immutable.
+    FAILED = "failed"  #: Will never hold anything; may be deleted.
+
+
+class DiskStatus(StrEnum):
+    """A disk."""
+
+    CREATING = "Creating"  #: Its volume is being made.
+    AVAILABLE = "Available"  #: Whole and attached to nothing.
+    ATTACHING = "Attaching"  #: Being plugged in.
+    IN_USE = "In_use"  #: Attached.
+    DETACHING = "Detaching"  #: Being unplugged.
+    REINITING = "ReIniting"  #: Being put back to a snapshot.
+
+
+class InstanceStatus(StrEnum):
+    """An instance."""
+
+    PENDING = "Pending"  #: Its disks are being made.
+    STARTING = "Starting"  #: Its machine is being started.
+    RUNNING = "Running"  #: Its machine runs.
+    STOPPING = "Stopping"  #: Its machine is being stopped.
+    STOPPED = "Stopped"  #: No machine.
+
+
+class TaskStatus(StrEnum):
+    """A task, as DescribeTasks shows it."""
+
+    PROCESSING = "Processing"  #: Queued or being carried out.
+    FINISHED = "Finished"  #: Done.
+    FAILED = "Failed"  #: Given up, or cancelled.
+
+
+MOVES: dict[type[StrEnum], dict[StrEnum, tuple[StrEnum, ...]]] = {
+    ImageStatus: {
+        ImageStatus.CREATING: (ImageStatus.AVAILABLE, ImageStatus.CREATE_FAILED),
+        ImageStatus.AVAILABLE: (ImageStatus.DEPRECATED,),
+        ImageStatus.DEPRECATED: (ImageStatus.AVAILABLE,),
+    },
+    SnapshotStatus: {
+        SnapshotStatus.PROGRESSING: (SnapshotStatus.ACCOMPLISHED, SnapshotStatus.FAILED),
+    },
+    DiskStatus: {
+        DiskStatus.CREATING: (DiskStatus.AVAILABLE, DiskStatus.IN_USE),
+        DiskStatus.AVAILABLE: (DiskStatus.ATTACHING, DiskStatus.REINITING),
+        DiskStatus.ATTACHING: (DiskStatus.IN_USE, DiskStatus.AVAILABLE),
+        DiskStatus.IN_USE: (DiskStatus.DETACHING, DiskStatus.REINITING, DiskStatus.AVAILABLE),
+        DiskStatus.DETACHING: (DiskStatus.AVAILABLE, DiskStatus.IN_USE),
+        DiskStatus.REINITING: (DiskStatus.AVAILABLE, DiskStatus.IN_USE),
+    },
+    InstanceStatus: {
+        InstanceStatus.PENDING: (InstanceStatus.STARTING, InstanceStatus.STOPPED),
+        InstanceStatus.STARTING: (InstanceStatus.RUNNING, InstanceStatus.STOPPED),
+        InstanceStatus.RUNNING: (InstanceStatus.STOPPING, InstanceStatus.STARTING, InstanceStatus.STOPPED),
+        InstanceStatus.STOPPING: (InstanceStatus.STOPPED, InstanceStatus.RUNNING),
+        InstanceStatus.STOPPED: (InstanceStatus.STARTING,),
+    },
+    TaskStatus: {
+        TaskStatus.PROCESSING: (TaskStatus.FINISHED, TaskStatus.FAILED),
+    },
+}
+
+
+class IllegalMove(Exception):
+    """A move that no table allows was asked for: a bug of ours."""
+
+
+def check_move(before: StrEnum, after: StrEnum) -> None:
+    """Raise IllegalMove unless the table allows *before* → *after*."""
+    if after not in MOVES[type(before)].get(before, ()):
+        raise IllegalMove(f"{type(before).__name__}: {before} -> {after}")

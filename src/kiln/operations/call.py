@@ -1,0 +1,133 @@
+"""What an operation is handed: ``Call`` for check and commit, ``Job`` for carry_out."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from kiln.buckets.port import Buckets
+from kiln.declare.clock import Clock, next_in_sequence
+from kiln.declare.deployment import Deployment
+from kiln.declare.ids import new_id
+from kiln.declare.states import TaskStatus
+from kiln.machines.port import Machines
+from kiln.pools.port import Pool
+from kiln.store import tasks
+from kiln.store.database import Database, Result, Transaction
+from kiln.store.tasks import Task, is_lane_busy
+
+
+@dataclass(frozen=True, kw_only=True)
+class Ports:
+    """The outside world, as operations and upkeep see it."""
+
+    database: Database
+    pool: Pool
+    machines: Machines
+    buckets: Buckets
+    deployment: Deployment
+    clock: Clock
+    seal: Callable[[str], str]  #: Encrypts a secret that is to be kept.
+
+
+@dataclass(frozen=True, kw_only=True)
+class Call:
+    """One request, within its transaction."""
+
+    tx: Transaction
+    ports: Ports
+    account: str
+    now: float
+    request_id: str
+    user_email: str = ""
+    hand_over: Callable[[Task], None] = lambda _: None  #: Gives a leased task to the worker beside us.
+    worker: str = ""  #: The worker beside us, or "" when there is none in this process.
+
+    @property
+    def deployment(self) -> Deployment:
+        """What this deployment offers."""
+        return self.ports.deployment
+
+    def enqueue(
+        self,
+        action: str,
+        resource: str,
+        facts: Mapping[str, Any],
+        *,
+        region: str = "",
+        lane: str = "",
+        task_id: str | None = None,
+        listed: bool = False,
+        account: str | None = None,
+    ) -> str:
+        """Write a task into this transaction; returns its ID.
+
+        It is leased to the worker beside us when nothing in its lane comes
+        first, so that the work starts the moment the transaction is durable,
+        without a claim.
+        """
+        leased = bool(self.worker) and not is_lane_busy(self.tx, lane)
+        task = Task(
+            id=task_id or new_id("task"),
+            seq=next_in_sequence(),
+            action=action,
+            account=self.account if account is None else account,
+            region=region,
+            resource=resource,
+            lane=lane,
+            payload=json.dumps(facts),
+            status=TaskStatus.PROCESSING,
+            progress=0,
+            listed=listed,
+            owner=self.worker if leased else "",
+            lease_until=self.now + tasks.LEASE_SECONDS if leased else 0.0,
+            attempts=0,
+            not_before=0.0,
+            cancel_requested=False,
+            created_at=self.now,
+            finished_at=None,
+            error_code="",
+            error_message="",
+        )
+        tasks.tasks.insert(self.tx, task)
+        if leased:
+            self.tx.after_commit(lambda: self.hand_over(task))
+        return task.id
+
+
+@dataclass(frozen=True, kw_only=True)
+class Job:
+    """One task that is being carried out."""
+
+    task: Task
+    ports: Ports
+    facts: dict[str, Any]
+
+    def write(self, work: Callable[[Transaction], Result]) -> Result:
+        """Run a short state step in a transaction of its own."""
+        return self.ports.database.write(work)
+
+    def finish(self, tx: Transaction) -> None:
+        """Record in *tx*, together with the result, that the task is done."""
+        tasks.finish(tx, self.task.id, self.ports.clock())
+
+    def note(self, **facts: Any) -> None:
+        """Remember facts across a crash."""
+        self.facts.update(facts)
+        self.write(lambda tx: tasks.note(tx, self.task.id, self.facts))
+
+    def is_cancelled(self) -> bool:
+        """Whether somebody asked for the task to be cancelled."""
+        with self.ports.database.read() as tx:
+            task = tasks.tasks.find(tx, id=self.task.id)
+        return task is None or task.cancel_requested
+
+
+class NotYet(Exception):
+    """Raised by carry_out when something outside is not ready; the task is tried again after *seconds*."""
+
+    def __init__(self, seconds: float) -> None:
+        super().__init__(f"not before {seconds} s from now")
+        self.seconds = seconds

@@ -1,0 +1,1 @@
+"""Disks: one file for each operation."""

@@ -1,0 +1,1 @@
+"""Images: one file for each operation."""

@@ -1,0 +1,398 @@
+"""Create a custom image from an instance, from snapshots and blank disks, or from one system disk's snapshot.
+
+The image ID is answered at once. The image is Creating, with its progress,
+until everything that it stands on is captured; then it is Available, and
+RunInstances and ReplaceSystemDisk can use it. No bytes are copied.
+
+Of the three sources InstanceId wins over DiskDeviceMapping, and that over
+SnapshotId; what loses is ignored. From an instance, running or stopped, one new
+snapshot is taken of each disk, all at one instant; where the guest agent
+answers, the guest's file systems are held still meanwhile. The snapshots stay
+when the image is deleted, and cannot be deleted before it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Annotated
+
+from kiln.declare.errors import ApiError, DryRunOperation
+from kiln.declare.ids import new_id
+from kiln.declare.killpoints import reach
+from kiln.declare.operation import Idempotence, Operation
+from kiln.declare.rules import Count, Doc, Example, OneOf, Text
+from kiln.declare.states import ImageStatus, InstanceStatus
+from kiln.operations import capture, sources
+from kiln.operations.call import Call, Job
+from kiln.operations.capture import Capture
+from kiln.operations.errors import (
+    DuplicateTagKey,
+    InvalidBootModeNotSupport,
+    InvalidClientTokenMalformed,
+    InvalidImageNameDuplicated,
+    InvalidInstanceIdNotFound,
+    InvalidInstanceNotFoundSystemDisk,
+    InvalidResourceGroupNotFound,
+    InvalidTagKeyMalformed,
+    QuotaExceedImage,
+    QuotaExceedTags,
+)
+from kiln.operations.params import (
+    DEFAULT_ARCHITECTURE,
+    DEFAULT_PLATFORM,
+    Architecture,
+    BootMode,
+    Description,
+    DetectionStrategy,
+    FeaturesInput,
+    ImageFamily,
+    ImageId,
+    ImageName,
+    InstanceId,
+    Platform,
+    RegionId,
+    ResourceGroupId,
+    SnapshotId,
+    TagInput,
+    to_pairs,
+)
+from kiln.operations.sources import DiskDeviceMapping, SourceDisk
+from kiln.store import images, tags
+from kiln.store.accounts import resource_groups
+from kiln.store.database import Transaction
+from kiln.store.disks import Disk, disks
+from kiln.store.images import Image, ImageDisk
+from kiln.store.instances import instances
+
+
+class IncorrectInstanceStatusOfImage(ApiError):
+    """The instance is neither Running nor Stopped."""
+
+    code = "IncorrectInstanceStatus"
+    message = "The current status of the instance does not support this operation."
+
+
+class InstanceLockedForSecurityOfImage(ApiError):
+    """The instance is locked for security reasons."""
+
+    code = "InstanceLockedForSecurity"
+    message = "The specified operation is denied as your instance is locked for security reasons."
+
+
+class MissingParameterSource(ApiError):
+    """None of the three sources was given."""
+
+    code = "MissingParameter"
+    message = (
+        "The input parameter SnapshotId or InstanceId or DiskDeviceMapping that is mandatory for processing this "
+        "request is not supplied."
+    )
+
+
+class InvalidParameterMappings(ApiError):
+    """More than one system disk and 16 data disks."""
+
+    code = "InvalidParameter"
+    message = 'The specified parameter "DiskDeviceMapping" is not valid: {rule}.'
+
+
+class InvalidImageVersionMalformed(ApiError):
+    """The image version is too long."""
+
+    code = "InvalidImageVersion.Malformed"
+    message = "The specified ImageVersion is wrongly formed."
+
+
+class ImageQuotaExceedImageFamily(ApiError):
+    """The family has as many images as it may."""
+
+    code = "ImageQuotaExceed.ImageFamily"
+    message = "The specified image family exceeds the maximum number of images for one image family."
+
+
+class ImageFamilyQuotaExceed(ApiError):
+    """The account has as many families in the region as it may."""
+
+    code = "ImageFamilyQuotaExceed"
+    message = "The number of image families exceeds the limit in the region."
+
+
+class InvalidParameterSecureBoot(ApiError):
+    """SecureBootOptions is malformed, or the image does not boot by UEFI."""
+
+    code = "InvalidParameter.SecureBootSupport"
+    message = "The specified parameter SecureBootOptions.SecureBootSupport is not supported."
+
+
+class IdempotenceParamNotMatch(ApiError):
+    """The ClientToken was used before with other parameters."""
+
+    code = "IdempotenceParamNotMatch"
+    message = "Request uses a client token in a previous request but is not identical to that request."
+
+
+@dataclass(frozen=True, kw_only=True)
+class SecureBootOptions:
+    """Whether the image supports secure boot."""
+
+    secure_boot_support: Annotated[
+        str | None,
+        OneOf(("supported", "unsupported"), InvalidParameterSecureBoot),
+        Doc("Only with a BootMode of UEFI or UEFI-Preferred."),
+    ] = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Input:
+    region_id: RegionId
+    instance_id: Annotated[InstanceId | None, Doc("All disks of the instance become the image.")] = None
+    disk_device_mapping: Annotated[
+        tuple[DiskDeviceMapping, ...],
+        Count(17, InvalidParameterMappings),
+        Doc("The image's disks, one by one: a system disk and up to 16 data disks."),
+    ] = ()
+    snapshot_id: Annotated[SnapshotId | None, Doc("A system disk's snapshot, which alone becomes the image.")] = None
+    image_name: ImageName | None = None
+    image_family: ImageFamily | None = None
+    image_version: Annotated[
+        str | None, Text(1, 128, InvalidImageVersionMalformed), Example("2017011017"), Doc("A version, free text.")
+    ] = None
+    description: Description | None = None
+    platform: Annotated[
+        Platform | None, Doc("Needed where the system disk is made of a data disk's snapshot; inherited otherwise.")
+    ] = None
+    architecture: Annotated[
+        Architecture | None, Doc("Needed where the system disk is made of a data disk's snapshot; inherited otherwise.")
+    ] = None
+    boot_mode: Annotated[BootMode | None, Doc("Inherited from the source when it is not given.")] = None
+    features: FeaturesInput | None = None
+    secure_boot_options: SecureBootOptions | None = None
+    detection_strategy: DetectionStrategy | None = None
+    resource_group_id: ResourceGroupId | None = None
+    tag: Annotated[tuple[TagInput, ...], Count(20, QuotaExceedTags), Doc("Tags of the image.")] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Output:
+    image_id: ImageId
+
+
+@dataclass(frozen=True, kw_only=True)
+class Plan:
+    image: Image
+    disks: tuple[SourceDisk, ...]
+    captures: tuple[Capture, ...]  #: From an instance: one for each of ``disks``.
+    tags: dict[str, str]
+
+
+def check(call: Call, p: Input) -> Plan:
+    pairs = to_pairs(p.tag)
+    _check_group(call, p.resource_group_id)
+    image_id = new_id("image")
+    captures: tuple[Capture, ...] = ()
+    if p.instance_id is not None:
+        captures = _from_instance(call, p, p.instance_id, image_id)
+        chosen = [_to_source(c) for c in captures]
+        source = p.instance_id
+    elif p.disk_device_mapping:
+        chosen = sources.from_mappings(call, p.region_id, p.disk_device_mapping)
+        source = chosen[0].snapshot.id if chosen[0].snapshot else ""
+    elif p.snapshot_id is not None:
+        chosen = sources.from_snapshot(call, p.region_id, p.snapshot_id)
+        source = p.snapshot_id
+    else:
+        raise MissingParameterSource
+    image = _describe(call, p, image_id, chosen[0], source)
+    _check_image(call, image)
+    return Plan(image=image, disks=tuple(chosen), captures=captures, tags=pairs)
+
+
+def commit(call: Call, plan: Plan) -> Output:
+    image = plan.image
+    images.images.insert(call.tx, image)
+    images.image_disks.insert(call.tx, *(_to_row(image, n, disk) for n, disk in enumerate(plan.disks)))
+    tags.put(call.tx, call.account, "image", image.id, plan.tags)
+    facts: dict[str, object] = {}
+    lane = ""
+    if plan.captures:
+        facts = capture.record(call, image.task, plan.captures)
+        lane = str(facts["instance"])
+    call.enqueue("CreateImage", image.id, facts, region=image.region, lane=lane, task_id=image.task)
+    return Output(image_id=image.id)
+
+
+def carry_out(job: Job) -> None:
+    consistency = capture.freeze(job) if job.facts else ""
+
+    def publish(tx: Transaction) -> None:
+        if job.facts:
+            capture.settle(tx, job, consistency)
+            images.images.update(tx, {"consistency": consistency}, id=job.task.resource)
+        images.publish(tx, job.task.resource)
+        job.finish(tx)
+
+    job.write(publish)
+    reach("create_image.published")
+
+
+def give_up(job: Job, error: ApiError) -> None:
+    def fail(tx: Transaction) -> None:
+        capture.abandon(tx, job)
+        images.fail(tx, job.task.resource, error.code, str(error))
+
+    if job.facts:
+        if capture.has_happened(job):
+            carry_out(job)
+            return
+        job.write(fail)
+    else:
+        job.write(lambda tx: images.fail(tx, job.task.resource, error.code, str(error)))
+
+
+def _from_instance(call: Call, p: Input, instance_id: str, image_id: str) -> tuple[Capture, ...]:
+    instance = instances.find(call.tx, id=instance_id, account=call.account, region=p.region_id)
+    if instance is None:
+        raise InvalidInstanceIdNotFound(instance_id=instance_id)
+    if instance.lock_reason == "security":
+        raise InstanceLockedForSecurityOfImage(instance_id=instance_id)
+    if instance.status not in (InstanceStatus.RUNNING, InstanceStatus.STOPPED):
+        raise IncorrectInstanceStatusOfImage(instance_id=instance_id, status=instance.status)
+    attached = disks.all(call.tx, instance=instance_id)
+    system = [d for d in attached if d.type == "system"]
+    if not system:
+        raise InvalidInstanceNotFoundSystemDisk(instance_id=instance_id)
+    capture.check_capturable(call, p.region_id, attached)
+    ordered = system + sorted((d for d in attached if d.type == "data"), key=lambda d: d.device)
+    return tuple(_plan(call, disk, p, image_id) for disk in ordered)
+
+
+def _plan(call: Call, disk: Disk, p: Input, image_id: str) -> Capture:
+    return capture.plan_capture(
+        call,
+        disk,
+        name=f"SnapshotForImage-{image_id}-{disk.device.rpartition('/')[2]}",
+        description=f"Made with image {image_id}.",
+        made_for=image_id,
+        resource_group=p.resource_group_id or "",
+    )
+
+
+def _to_source(one: Capture) -> SourceDisk:
+    disk = one.disk
+    return SourceDisk(
+        type=disk.type,
+        device=disk.device,
+        size_gib=disk.size_gib,
+        category=disk.category,
+        snapshot=one.snapshot,
+    )
+
+
+def _describe(call: Call, p: Input, image_id: str, system: SourceDisk, source: str) -> Image:
+    """The image's row: what the caller said, else what is known of the source, else the documented default."""
+    known = system.snapshot
+    assert known is not None  # Every source yields a system disk with a snapshot.
+    architecture = p.architecture or known.architecture or DEFAULT_ARCHITECTURE
+    platform = p.platform or known.platform or DEFAULT_PLATFORM
+    default_boot = "UEFI" if architecture == "arm64" else "BIOS"
+    features = p.features or FeaturesInput()
+    options = p.secure_boot_options or SecureBootOptions()
+    return Image(
+        id=image_id,
+        account=call.account,
+        region=p.region_id,
+        name=p.image_name or "",
+        family=p.image_family or "",
+        version=p.image_version or "",
+        description=p.description or "",
+        status=ImageStatus.CREATING,
+        progress=0,
+        created_at=call.now,
+        platform=platform,
+        architecture=architecture,
+        os_type="windows" if platform.startswith("Windows") else "linux",
+        boot_mode=p.boot_mode or (known.boot_mode if known.architecture == architecture else "") or default_boot,
+        size_gib=system.size_gib,
+        resource_group=p.resource_group_id or "",
+        imds_support=features.imds_support or (known.imds_support if p.instance_id else "") or "v1",
+        nvme_support=features.nvme_support or "unsupported",
+        secure_boot=options.secure_boot_support or "",
+        license_type="",
+        detection="Finished" if p.detection_strategy else "",
+        consistency="",
+        source=source,
+        task=new_id("task"),
+        error_code="",
+        error_message="",
+    )
+
+
+def _check_image(call: Call, image: Image) -> None:
+    """Rules that concern the image as a whole."""
+    if image.architecture == "arm64" and image.boot_mode == "BIOS":
+        raise InvalidBootModeNotSupport(boot_mode=image.boot_mode, architecture=image.architecture)
+    if image.secure_boot == "supported" and image.boot_mode == "BIOS":
+        raise InvalidParameterSecureBoot
+    owned = {"account": image.account, "region": image.region}
+    if image.name and images.images.find(call.tx, name=image.name, **owned) is not None:
+        raise InvalidImageNameDuplicated(image_name=image.name)
+    quotas = call.deployment.quotas
+    if images.images.count(call.tx, **owned) >= quotas.images:
+        raise QuotaExceedImage(limit=quotas.images)
+    if image.family:
+        in_family = images.images.count(call.tx, family=image.family, **owned)
+        if in_family >= quotas.images_per_family:
+            raise ImageQuotaExceedImageFamily(family=image.family, limit=quotas.images_per_family)
+        if in_family == 0 and images.count_families(call.tx, image.account, image.region) >= quotas.families:
+            raise ImageFamilyQuotaExceed(limit=quotas.families)
+
+
+def _check_group(call: Call, group: str | None) -> None:
+    if group is not None and resource_groups.find(call.tx, account=call.account, id=group) is None:
+        raise InvalidResourceGroupNotFound(resource_group_id=group)
+
+
+def _to_row(image: Image, position: int, disk: SourceDisk) -> ImageDisk:
+    return ImageDisk(
+        image=image.id,
+        position=position,
+        type=disk.type,
+        device=disk.device,
+        size_gib=disk.size_gib,
+        category=disk.category,
+        snapshot=disk.snapshot.id if disk.snapshot else "",
+        format="",
+        bucket="",
+        object="",
+    )
+
+
+create_image = Operation(
+    input=Input,
+    output=Output,
+    check=check,
+    commit=commit,
+    carry_out=carry_out,
+    give_up=give_up,
+    idempotent=Idempotence(mismatch=IdempotenceParamNotMatch, malformed=InvalidClientTokenMalformed),
+    dry_run=DryRunOperation,
+    leads_to=("Creating", "Available"),
+    errors=(
+        MissingParameterSource,
+        InvalidInstanceIdNotFound,
+        IncorrectInstanceStatusOfImage,
+        InstanceLockedForSecurityOfImage,
+        InvalidInstanceNotFoundSystemDisk,
+        *capture.ERRORS,
+        *sources.ERRORS,
+        InvalidResourceGroupNotFound,
+        InvalidImageNameDuplicated,
+        InvalidBootModeNotSupport,
+        InvalidParameterSecureBoot,
+        InvalidTagKeyMalformed,
+        DuplicateTagKey,
+        QuotaExceedImage,
+        ImageQuotaExceedImageFamily,
+        ImageFamilyQuotaExceed,
+    ),
+)

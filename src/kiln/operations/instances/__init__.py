@@ -1,0 +1,1 @@
+"""Instances: one file for each operation."""

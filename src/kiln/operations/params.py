@@ -1,0 +1,190 @@
+"""Parameters that several operations share, each described once, and the parts that are built of them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Annotated
+
+from kiln.declare.rules import (
+    Accepted,
+    Alias,
+    Between,
+    Doc,
+    Example,
+    KeepEmpty,
+    Name,
+    OneOf,
+    Text,
+)
+from kiln.operations.errors import (
+    DuplicateTagKey,
+    InvalidArchitectureMalformed,
+    InvalidBootModeNotSupport,
+    InvalidDescriptionMalformed,
+    InvalidImageFamilyMalformed,
+    InvalidImageNameMalformed,
+    InvalidParameterDetectionStrategy,
+    InvalidParameterFeaturesImdsSupport,
+    InvalidPlatformMalformed,
+    InvalidTagKeyMalformed,
+    InvalidTagValueMalformed,
+)
+
+_URLS = ("http://", "https://")
+
+RegionId = Annotated[str, Example("cn-qingdao-env17-d01"), Doc("The region. DescribeRegions lists them.")]
+ImageId = Annotated[str, Example("m-bp146shijn7hujku8a5c"), Doc("The ID of the image.")]
+SnapshotId = Annotated[str, Example("s-bp17441ohwkdca0fg1tq"), Doc("The ID of the snapshot.")]
+DiskId = Annotated[str, Example("d-bp131n0q38u3a4zi9p2k"), Doc("The ID of the disk.")]
+InstanceId = Annotated[str, Example("i-bp1g6zv0ce8oghu7k2d3"), Doc("The ID of the instance.")]
+TaskId = Annotated[str, Example("t-bp1hvgwromzv32iq5v8d"), Doc("The ID of the task.")]
+ResourceGroupId = Annotated[
+    str, Example("rg-bp67acfmxazb4p8xk3ie"), Doc("The resource group. Without it, the resource is in none.")
+]
+
+#: The seed: 2 to 128 characters, a letter or Chinese character first, not http:// or https.
+#: ecs-api.md 5.1 adds the prefixes and the dot.
+ImageName = Annotated[
+    str,
+    Name(2, 128, InvalidImageNameMalformed, ("http://", "https://", "aliyun", "acs:")),
+    Example("TestCentOS"),
+    Doc("The name of the image, unique in the account and region."),
+]
+ImageFamily = Annotated[
+    str,
+    Name(2, 128, InvalidImageFamilyMalformed, ("http://", "https://", "aliyun", "acs:")),
+    Example("hangzhou-daily-update"),
+    Doc("The family of the image. The newest Available image of a family is what RunInstances takes for it."),
+]
+Description = Annotated[
+    str,
+    Text(2, 256, InvalidDescriptionMalformed, not_starting=_URLS),
+    Example("ImageTestDescription"),
+    Doc("A description."),
+]
+
+#: The seed's list, and the newer one of ecs-api.md 5.1.
+PLATFORMS = (
+    "Aliyun", "Aliyun Linux", "Anolis", "CentOS", "Ubuntu", "CoreOS", "SUSE", "Debian", "OpenSUSE", "FreeBSD",
+    "RedHat", "Kylin", "UOS", "Fedora", "Fedora CoreOS", "CentOS Stream", "AlmaLinux", "Rocky Linux", "Gentoo",
+    "Customized Linux", "Others Linux", "Windows Server 2022", "Windows Server 2019", "Windows Server 2016",
+    "Windows Server 2012", "Windows Server 2008", "Windows Server 2003", "Windows 7",
+)  # fmt: skip
+ARCHITECTURES = ("i386", "x86_64", "arm64")
+
+DEFAULT_PLATFORM = "Others Linux"
+DEFAULT_ARCHITECTURE = "x86_64"
+
+Platform = Annotated[
+    str,
+    OneOf(PLATFORMS, InvalidPlatformMalformed),
+    Example("CentOS"),
+    Doc("The operating system's release. Others Linux when it is neither given nor known from the source."),
+]
+Architecture = Annotated[
+    str,
+    OneOf(ARCHITECTURES, InvalidArchitectureMalformed),
+    Example("x86_64"),
+    Doc("The CPU that the image runs on. x86_64 when it is neither given nor known from the source."),
+]
+BootMode = Annotated[
+    str,
+    OneOf(("BIOS", "UEFI", "UEFI-Preferred"), InvalidBootModeNotSupport),
+    Example("BIOS"),
+    Doc("How the image boots. arm64 boots by UEFI only."),
+]
+DetectionStrategy = Annotated[
+    str,
+    OneOf(("Standard",), InvalidParameterDetectionStrategy),
+    Example("Standard"),
+    Doc("Standard has the image's system disk looked at; DescribeImages tells the findings in DetectionOptions."),
+]
+
+PageNumber = Annotated[int, Between(1, 1_000_000), Example("1"), Doc("The page, from 1.")]
+PageSize100 = Annotated[int, Between(1, 100), Example("10"), Doc("Rows a page.")]
+PageSize50 = Annotated[int, Between(1, 50), Example("10"), Doc("Rows a page.")]
+MaxResults = Annotated[int, Between(1, 500), Example("10"), Doc("Rows an answer, when paging by NextToken.")]
+NextToken = Annotated[str, Doc("Where the answer before ended; empty for the first.")]
+
+TagKey = Annotated[
+    str | None,
+    Alias("key"),
+    KeepEmpty(),
+    Text(1, 128, InvalidTagKeyMalformed, not_starting=("aliyun", "acs:"), not_containing=_URLS),
+    Example("KeyTest"),
+    Doc("A tag's key. The lower-case spelling is deprecated."),
+]
+TagValue = Annotated[
+    str | None,
+    Alias("value"),
+    KeepEmpty(),
+    Text(0, 128, InvalidTagValueMalformed, not_starting=("acs:",), not_containing=_URLS),
+    Example("ValueTest"),
+    Doc("A tag's value; may be empty. The lower-case spelling is deprecated."),
+]
+
+
+@dataclass(frozen=True, kw_only=True)
+class TagInput:
+    """One tag to put on, or to look for."""
+
+    key: TagKey = None
+    value: TagValue = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class FilterInput:
+    """One filter."""
+
+    key: Annotated[str | None, Doc("What to filter by.")] = None
+    value: Annotated[str | None, Doc("The value to compare with.")] = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class FeaturesInput:
+    """What the image can do."""
+
+    imds_support: Annotated[
+        str | None,
+        OneOf(("v1", "v2"), InvalidParameterFeaturesImdsSupport),
+        Doc("v2: instances may insist on tokens of the metadata service."),
+    ] = None
+    nvme_support: Annotated[
+        str | None, OneOf(("supported", "unsupported")), Doc("Whether the image has NVMe drivers.")
+    ] = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class TagOutput:
+    """One tag."""
+
+    tag_key: Annotated[str, Doc("The key.")]
+    tag_value: Annotated[str, Doc("The value.")]
+
+
+@dataclass(frozen=True, kw_only=True)
+class TagsOutput:
+    """Tags."""
+
+    tag: Annotated[tuple[TagOutput, ...], Doc("The tags.")]
+
+
+@dataclass(frozen=True, kw_only=True)
+class NothingMore:
+    """The answer of an operation that has nothing to say but the RequestId."""
+
+
+RoleName = Annotated[str, Accepted("Buckets here need no role."), Doc("The RAM role for the bucket.")]
+
+
+def to_pairs(given: Iterable[TagInput]) -> dict[str, str]:
+    """The tags to put on. Raises InvalidTagKeyMalformed for a value without a key, DuplicateTagKey."""
+    pairs: dict[str, str] = {}
+    for tag in given:
+        if not tag.key:
+            raise InvalidTagKeyMalformed(parameter="Tag.N.Key")
+        if tag.key in pairs:
+            raise DuplicateTagKey(key=tag.key)
+        pairs[tag.key] = tag.value or ""
+    return pairs

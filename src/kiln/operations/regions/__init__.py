@@ -1,0 +1,1 @@
+"""Regions, zones and instance types: one file for each operation."""

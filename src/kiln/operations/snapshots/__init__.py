@@ -1,0 +1,1 @@
+"""Snapshots: one file for each operation."""

@@ -1,0 +1,246 @@
+"""Where the disks of a new image come from: the three sources of CreateImage and their rules.
+
+Sources of the rules: create-image.seed.txt (DiskDeviceMapping.N.*, SnapshotId)
+and ecs-api.md 5.2 to 5.5. Which one wins is CreateImage's to say.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Annotated
+
+from kiln.declare.clock import from_text
+from kiln.declare.deployment import DEFAULT_CATEGORY, DISK_CATEGORIES
+from kiln.declare.errors import ApiError
+from kiln.declare.rules import Doc, Example, OneOf
+from kiln.declare.states import SnapshotStatus
+from kiln.operations.call import Call
+from kiln.operations.errors import InvalidSnapshotIdNotFound, InvalidSnapshotIdNotReady
+from kiln.operations.params import SnapshotId
+from kiln.store.snapshots import Snapshot, snapshots
+
+_DEVICE = re.compile(r"/dev/(x?)vd([a-z])")
+_TOO_OLD = from_text("2013-07-16T00:00:00Z") or 0.0
+
+
+class InvalidDeviceMalformed(ApiError):
+    """A device name that is no such name, or not one for that type of disk."""
+
+    code = "InvalidDevice.Malformed"
+    message = "The specified parameter DiskDeviceMapping.n.Device is not valid."
+    hint = (
+        "The system disk is /dev/xvda (or /dev/vda), data disks are /dev/xvdb to /dev/xvdz (or /dev/vdb to /dev/vdz)."
+    )
+
+
+class InvalidDeviceInUse(ApiError):
+    """Two disks of the image with one device name."""
+
+    code = "InvalidDevice.InUse"
+    message = "The specified parameter DiskDeviceMapping.n.Device has been occupied."
+
+
+class InvalidSizeValueNotSupported(ApiError):
+    """A size outside the range of the disk's category, or smaller than the snapshot."""
+
+    code = "InvalidSize.ValueNotSupported"
+    message = "The specified parameter DiskDeviceMapping.n.Size beyond the permitted range."
+
+
+class InvalidDiskTypeValueNotSupported(ApiError):
+    """A DiskType that is neither system nor data."""
+
+    code = "InvalidDiskType.ValueNotSupported"
+    message = "The specified disk type is not supported."
+
+
+class OperationDeniedNoSystemDisk(ApiError):
+    """None of the mappings is a system disk with a snapshot."""
+
+    code = "OperationDenied"
+    message = "The specified parameter DiskDeviceMapping.n.SnapshotId does not contain system disk snapshot."
+
+
+class OperationDeniedTwoSystemDisks(ApiError):
+    """Two or more of the mappings are system disks."""
+
+    code = "OperationDenied"
+    message = "The specified parameter DiskDeviceMapping.n.SnapshotId contains two or more system disk snapshots."
+
+
+class OperationDeniedNotSystemSnapshot(ApiError):
+    """SnapshotId names a snapshot of a data disk; those are given through DiskDeviceMapping."""
+
+    code = "OperationDenied"
+    status = 403
+    message = "The specified snapshot is not from system disk."
+
+
+class OperationDeniedSnapshotNotAllowed(ApiError):
+    """The snapshot is of a system disk that was kept when its instance was released."""
+
+    code = "OperationDenied"
+    status = 403
+    message = "The specified snapshot is not allowed to create image."
+
+
+class InvalidSnapshotTooOld(ApiError):
+    """The snapshot was created on or before 2013-07-15."""
+
+    code = "InvalidSnapshot.TooOld"
+    status = 403
+    message = (
+        "This operation is denied because the specified snapshot by DiskDeviceMapping.n.SnapshotId or SnapshotId is "
+        "created before 2013-07-15."
+    )
+
+
+ERRORS: tuple[type[ApiError], ...] = (
+    InvalidSnapshotIdNotFound,
+    InvalidSnapshotIdNotReady,
+    InvalidSnapshotTooOld,
+    InvalidDeviceMalformed,
+    InvalidDeviceInUse,
+    InvalidSizeValueNotSupported,
+    OperationDeniedNoSystemDisk,
+    OperationDeniedTwoSystemDisks,
+    OperationDeniedNotSystemSnapshot,
+    OperationDeniedSnapshotNotAllowed,
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class DiskDeviceMapping:
+    """One disk of the new image."""
+
+    device: Annotated[
+        str | None,
+        Example("/dev/vdb"),
+        Doc(
+            "The device name in the image: /dev/vda to /dev/vdz, or /dev/xvda to /dev/xvdz. The system disk has the "
+            "first, data disks have the others. For a blank disk the spelling tells the category: /dev/xvdX is an "
+            "ordinary cloud disk, /dev/vdX any other. Assigned in ascending order when it is not given. Answers "
+            "always say /dev/xvdX."
+        ),
+    ] = None
+    snapshot_id: Annotated[
+        SnapshotId | None,
+        Doc("The snapshot that the disk is made of. Without one, the disk is a blank data disk."),
+    ] = None
+    size: Annotated[
+        int | None,
+        Example("2000"),
+        Doc(
+            "GiB. Of a blank ordinary cloud disk 5 to 2000, 5 when not given; of any other blank disk 20 to 32768, 20 "
+            "when not given. With a snapshot: at least the snapshot's size, which is the default."
+        ),
+    ] = None
+    disk_type: Annotated[
+        str | None,
+        OneOf(("system", "data"), InvalidDiskTypeValueNotSupported),
+        Example("system"),
+        Doc(
+            "system or data. The type of the disk that the snapshot was taken of when not given; system makes a data "
+            "disk's snapshot the image's system disk."
+        ),
+    ] = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class SourceDisk:
+    """One disk of a new image, decided."""
+
+    type: str
+    device: str  #: ``/dev/xvdX``, or empty until all are known.
+    size_gib: int
+    category: str
+    snapshot: Snapshot | None  #: None for a blank disk, and for one whose snapshot is yet to be taken.
+
+
+def from_snapshot(call: Call, region: str, snapshot_id: str) -> list[SourceDisk]:
+    """One system disk, of one system disk's snapshot."""
+    snapshot = usable_snapshot(call, region, snapshot_id)
+    if snapshot.source_disk_type != "system":
+        raise OperationDeniedNotSystemSnapshot(snapshot_id=snapshot_id)
+    return [
+        SourceDisk(
+            type="system",
+            device="/dev/xvda",
+            size_gib=snapshot.source_disk_size_gib,
+            category=snapshot.category,
+            snapshot=snapshot,
+        )
+    ]
+
+
+def from_mappings(call: Call, region: str, mappings: Sequence[DiskDeviceMapping]) -> list[SourceDisk]:
+    """One system disk and any number of data disks, the system disk first."""
+    disks = [_from_mapping(call, region, mapping) for mapping in mappings]
+    systems = [disk for disk in disks if disk.type == "system"]
+    if len(systems) > 1:
+        raise OperationDeniedTwoSystemDisks
+    if not systems or systems[0].snapshot is None:
+        raise OperationDeniedNoSystemDisk
+    ordered = systems + [disk for disk in disks if disk.type == "data"]
+    return sorted(_with_devices(ordered), key=lambda disk: disk.device)
+
+
+def usable_snapshot(call: Call, region: str, snapshot_id: str) -> Snapshot:
+    """The snapshot, if an image can be made of it."""
+    snapshot = snapshots.find(call.tx, id=snapshot_id, account=call.account, region=region)
+    if snapshot is None:
+        raise InvalidSnapshotIdNotFound(snapshot_id=snapshot_id)
+    if snapshot.status != SnapshotStatus.ACCOMPLISHED:
+        raise InvalidSnapshotIdNotReady(snapshot_id=snapshot_id)
+    if snapshot.created_at < _TOO_OLD:
+        raise InvalidSnapshotTooOld(snapshot_id=snapshot_id)
+    if snapshot.from_released_system:
+        raise OperationDeniedSnapshotNotAllowed(snapshot_id=snapshot_id)
+    return snapshot
+
+
+def _from_mapping(call: Call, region: str, mapping: DiskDeviceMapping) -> SourceDisk:
+    snapshot = None if mapping.snapshot_id is None else usable_snapshot(call, region, mapping.snapshot_id)
+    kind = mapping.disk_type or ("data" if snapshot is None else snapshot.source_disk_type)
+    spelling, device = _read_device(mapping.device, kind)
+    blank = "cloud" if spelling == "xvd" else DEFAULT_CATEGORY
+    category = blank if snapshot is None else snapshot.category
+    return SourceDisk(
+        type=kind, device=device, size_gib=_size(mapping.size, category, snapshot), category=category, snapshot=snapshot
+    )
+
+
+def _read_device(device: str | None, kind: str) -> tuple[str, str]:
+    """How the name was spelled (``xvd``, ``vd`` or ``""``), and the name as answers spell it."""
+    if device is None:
+        return "", "/dev/xvda" if kind == "system" else ""
+    match = _DEVICE.fullmatch(device)
+    if match is None or (match[2] == "a") != (kind == "system"):
+        raise InvalidDeviceMalformed(device=device)
+    return match[1] + "vd", "/dev/xvd" + match[2]
+
+
+def _size(size_gib: int | None, category: str, snapshot: Snapshot | None) -> int:
+    limits = DISK_CATEGORIES[category]
+    # Terraform fills what it does not use with 0 (ecs-api.md 1, "Empty values").
+    if not size_gib:
+        return limits.default_gib if snapshot is None else snapshot.source_disk_size_gib
+    # The seed knows two ranges, and names 20 to 32768 for everything but ordinary cloud disks.
+    least, most = (limits.least_gib, limits.most_gib) if category == "cloud" else (20, 32768)
+    if snapshot is not None:
+        least = snapshot.source_disk_size_gib
+        most = max(most, least)
+    if not least <= size_gib <= most:
+        raise InvalidSizeValueNotSupported(size=size_gib, least=least, most=most)
+    return size_gib
+
+
+def _with_devices(disks: Sequence[SourceDisk]) -> list[SourceDisk]:
+    """Give every disk without a device name the next free one. Raises InvalidDeviceInUse."""
+    taken = [disk.device for disk in disks if disk.device]
+    if len(set(taken)) < len(taken):
+        raise InvalidDeviceInUse
+    free = iter(sorted({f"/dev/xvd{letter}" for letter in "bcdefghijklmnopqrstuvwxyz"} - set(taken)))
+    return [disk if disk.device else replace(disk, device=next(free)) for disk in disks]

@@ -1,0 +1,1 @@
+"""Tags: one file for each operation."""

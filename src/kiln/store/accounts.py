@@ -1,0 +1,53 @@
+"""Accounts, their keys, users and resource groups. Secrets lie here sealed; only ``service.secrets`` can open them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from sqlalchemy import Index
+
+from kiln.store.rows import Rows
+
+
+@dataclass(frozen=True, kw_only=True)
+class Account:
+    """Who owns."""
+
+    id: str  #: 16 digits.
+    name: str
+    created_at: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class Credential:
+    """An AccessKey pair (kind ``access_key``) or an App pair (kind ``app``)."""
+
+    id: str
+    kind: str
+    account: str
+    sealed_secret: str
+    active: bool
+    created_at: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class User:
+    """A user of an account, named by UserEmail on the Apsara route."""
+
+    account: str
+    email: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class ResourceGroup:
+    """A resource group of an account."""
+
+    id: str
+    account: str
+    name: str
+
+
+accounts: Rows[Account] = Rows("accounts", Account)
+credentials: Rows[Credential] = Rows("credentials", Credential, indexes=[Index("credentials_account", "account")])
+users: Rows[User] = Rows("users", User, key=("account", "email"))
+resource_groups: Rows[ResourceGroup] = Rows("resource_groups", ResourceGroup, key=("account", "id"))

@@ -1,0 +1,54 @@
+"""Disks: names of heads."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from sqlalchemy import Index
+
+from kiln.store.rows import Rows
+
+
+@dataclass(frozen=True, kw_only=True)
+class Disk:
+    """One disk. Empty text means: not given."""
+
+    id: str
+    account: str
+    region: str
+    zone: str
+    name: str
+    description: str
+    status: str
+    type: str  #: ``system`` or ``data``.
+    category: str
+    size_gib: int
+    volume: str | None  #: The head; None until it is made.
+    instance: str | None
+    device: str
+    image: str
+    source_snapshot: str
+    delete_with_instance: bool
+    portable: bool
+    ever_attached: bool
+    was_system: bool  #: A system disk that outlived its instance: its snapshots make no images.
+    resource_group: str
+    created_at: float
+    attached_at: float | None
+    detached_at: float | None
+    platform: str  #: What the system on it is, as far as it is known; empty for data disks.
+    architecture: str
+    os_type: str
+    boot_mode: str
+    imds_support: str
+
+
+disks: Rows[Disk] = Rows(
+    "disks",
+    Disk,
+    indexes=[
+        Index("disks_list", "account", "region", "created_at", "id"),
+        Index("disks_instance", "instance"),
+        Index("disks_volume", "volume"),
+    ],
+)

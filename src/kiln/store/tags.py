@@ -1,0 +1,62 @@
+"""Tags of every sort of resource."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from sqlalchemy import ColumnElement, Index, exists, select
+
+from kiln.store.database import Transaction
+from kiln.store.rows import Rows
+
+
+@dataclass(frozen=True, kw_only=True)
+class Tag:
+    """One key and its value on one resource."""
+
+    account: str
+    resource_type: str  #: ``image``, ``snapshot``, ``disk`` or ``instance``.
+    resource: str
+    key: str
+    value: str
+
+
+tags: Rows[Tag] = Rows(
+    "tags",
+    Tag,
+    key=("resource_type", "resource", "key"),
+    indexes=[Index("tags_find", "account", "resource_type", "key", "value")],
+)
+
+
+def put(tx: Transaction, account: str, resource_type: str, resource: str, pairs: Mapping[str, str]) -> None:
+    """Add tags to a resource; a key that it has already gets the new value."""
+    if not pairs:
+        return
+    tags.delete(tx, tags.c.key.in_(list(pairs)), resource_type=resource_type, resource=resource)
+    rows = (
+        Tag(account=account, resource_type=resource_type, resource=resource, key=k, value=v) for k, v in pairs.items()
+    )
+    tags.insert(tx, *rows)
+
+
+def of(tx: Transaction, resource_type: str, resources: Sequence[str]) -> dict[str, list[Tag]]:
+    """The tags of each resource, by key."""
+    found: dict[str, list[Tag]] = {resource: [] for resource in resources}
+    for tag in tags.all(tx, tags.c.resource.in_(resources), resource_type=resource_type):
+        found[tag.resource].append(tag)
+    return found
+
+
+def drop(tx: Transaction, resource_type: str, resource: str) -> None:
+    """Remove all tags of a resource that is going away."""
+    tags.delete(tx, resource_type=resource_type, resource=resource)
+
+
+def tagged(resource_type: str, resource: ColumnElement[str], key: str, value: str | None) -> ColumnElement[bool]:
+    """The condition that *resource* has the tag; with value None, any value."""
+    matching = select(tags.c.resource).where(
+        tags.c.resource_type == resource_type, tags.c.resource == resource, tags.c.key == key
+    )
+    return exists(matching if value is None else matching.where(tags.c.value == value))

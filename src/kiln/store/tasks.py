@@ -1,0 +1,144 @@
+"""Tasks: what still has to be done.
+
+A task is written in the transaction that decided on it. Whoever holds its
+**lease** carries it out; a lease that runs out may be taken by another worker,
+who starts from the beginning (every ``carry_out`` can). Tasks of one **lane**
+(an instance, a disk) are carried out one after the other, in the order in which
+they were written; tasks without a lane do not wait.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import ColumnElement, Index, exists, or_, select
+
+from kiln.declare.states import TaskStatus
+from kiln.store.database import Transaction
+from kiln.store.rows import Rows
+
+LEASE_SECONDS = 60.0  #: A worker renews its leases three times in that time.
+
+
+@dataclass(frozen=True, kw_only=True)
+class Task:
+    """One task. Empty text means: none."""
+
+    id: str
+    seq: int  #: Order within the lane: nanoseconds since the epoch.
+    action: str  #: The operation, or the upkeep, whose ``carry_out`` it is.
+    account: str
+    region: str
+    resource: str
+    lane: str
+    payload: str  #: JSON.
+    status: str
+    progress: int  #: Percent.
+    listed: bool  #: Whether DescribeTasks shows it (import and export).
+    owner: str  #: The worker that holds the lease.
+    lease_until: float
+    attempts: int
+    not_before: float
+    cancel_requested: bool
+    created_at: float
+    finished_at: float | None
+    error_code: str
+    error_message: str
+
+    @property
+    def facts(self) -> dict[str, Any]:
+        """The payload, read."""
+        facts: dict[str, Any] = json.loads(self.payload)
+        return facts
+
+
+tasks: Rows[Task] = Rows(
+    "tasks",
+    Task,
+    indexes=[
+        Index("tasks_open", "status", "not_before", "seq"),
+        Index("tasks_lane", "lane", "status", "seq"),
+        Index("tasks_list", "account", "region", "listed", "created_at"),
+        Index("tasks_resource", "resource"),
+    ],
+)
+
+_others = tasks.table.alias("others")
+
+
+def is_lane_busy(tx: Transaction, lane: str) -> bool:
+    """Whether something is still to be done in *lane*."""
+    if not lane:
+        return False
+    statement = select(tasks.c.id).where(tasks.c.lane == lane, tasks.c.status == TaskStatus.PROCESSING).limit(1)
+    return tx.execute(statement).first() is not None
+
+
+def _is_due(now: float) -> tuple[ColumnElement[bool], ...]:
+    earlier = exists(
+        select(_others.c.id).where(
+            _others.c.lane == tasks.c.lane,
+            _others.c.status == TaskStatus.PROCESSING,
+            _others.c.seq < tasks.c.seq,
+        )
+    )
+    return (
+        tasks.c.status == TaskStatus.PROCESSING,
+        tasks.c.not_before <= now,
+        or_(tasks.c.owner == "", tasks.c.lease_until < now),
+        or_(tasks.c.lane == "", ~earlier),
+    )
+
+
+def is_any_due(tx: Transaction, now: float) -> bool:
+    """Whether ``claim`` would find something; asked first, because a read does not wait for the writer."""
+    return tx.execute(select(tasks.c.id).where(*_is_due(now)).limit(1)).first() is not None
+
+
+def claim(tx: Transaction, owner: str, now: float, limit: int = 1) -> list[Task]:
+    """Take the leases of tasks that are due and that nobody works on; oldest first."""
+    statement = (
+        select(tasks.table).where(*_is_due(now)).order_by(tasks.c.seq).limit(limit).with_for_update(skip_locked=True)
+    )
+    found = tasks.rows(tx, statement)
+    if found:
+        lease = {"owner": owner, "lease_until": now + LEASE_SECONDS}
+        tasks.update(tx, lease, tasks.c.id.in_([task.id for task in found]))
+    return found
+
+
+def renew(tx: Transaction, owner: str, now: float) -> None:
+    """Renew every lease that *owner* holds."""
+    tasks.update(tx, {"lease_until": now + LEASE_SECONDS}, owner=owner, status=TaskStatus.PROCESSING)
+
+
+def release_all(tx: Transaction) -> int:
+    """Take back every lease: for a start when no other worker can be alive (the embedded default)."""
+    return tasks.update(tx, {"owner": "", "lease_until": 0.0}, tasks.c.owner != "", status=TaskStatus.PROCESSING)
+
+
+def postpone(tx: Transaction, task: str, not_before: float) -> None:
+    """Give the lease back and count the attempt; nobody takes the task before *not_before*."""
+    changes = {"owner": "", "lease_until": 0.0, "not_before": not_before, "attempts": tasks.c.attempts + 1}
+    tasks.update(tx, changes, id=task, status=TaskStatus.PROCESSING)
+
+
+def finish(tx: Transaction, task: str, now: float) -> bool:
+    """Record that a task is done; False when it had ended already."""
+    return tasks.move(
+        tx, TaskStatus.PROCESSING, TaskStatus.FINISHED, {"progress": 100, "finished_at": now, "owner": ""}, id=task
+    )
+
+
+def fail(tx: Transaction, task: str, now: float, code: str, message: str) -> bool:
+    """Record that a task was given up, and why; False when it had ended already."""
+    changes = {"finished_at": now, "owner": "", "error_code": code, "error_message": message}
+    return tasks.move(tx, TaskStatus.PROCESSING, TaskStatus.FAILED, changes, id=task)
+
+
+def note(tx: Transaction, task: str, facts: Mapping[str, Any]) -> None:
+    """Replace a task's payload, for what carry_out must remember across a crash."""
+    tasks.update(tx, {"payload": json.dumps(facts)}, id=task)

@@ -1,0 +1,160 @@
+"""The worker: threads that carry out tasks under leases.
+
+A task that this process enqueued is handed over the moment its transaction is
+durable; nothing polls for it. A slow sweep looks for what nobody handed over:
+tasks of a lane that has become free, postponed ones, leases that ran out.
+
+A carry_out that raises an ApiError is given up with that error. Any other
+exception is ours: it is logged with its traceback, and the task is tried again
+with growing pauses until ``TRIES`` are used up.
+"""
+
+from __future__ import annotations
+
+import queue
+import threading
+import uuid
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+import structlog
+
+from kiln.declare.errors import ApiError, InternalError
+from kiln.declare.killpoints import reach
+from kiln.declare.states import TaskStatus
+from kiln.operations.call import Job, NotYet, Ports
+from kiln.store import tasks
+from kiln.store.database import Transaction
+from kiln.store.tasks import Task
+
+TRIES = 6
+SWEEP_SECONDS = 1.0
+
+log = structlog.get_logger("kiln.tasks")
+
+
+@dataclass(frozen=True)
+class Duty:
+    """What a worker can do for one action."""
+
+    carry_out: Callable[[Job], None]
+    give_up: Callable[[Job, ApiError], None] | None = None
+
+
+class Worker:
+    """See the module's docstring. Started by ``start``, ended by ``stop``; both once."""
+
+    def __init__(self, ports: Ports, duties: Mapping[str, Duty], threads: int = 4) -> None:
+        self.id = uuid.uuid4().hex
+        self._ports = ports
+        self._duties = duties
+        self._ready: queue.SimpleQueue[Task | None] = queue.SimpleQueue()
+        self._stopping = threading.Event()
+        self._threads = [threading.Thread(target=self._work, name=f"worker-{n}") for n in range(threads)]
+        self._threads.append(threading.Thread(target=self._sweep, name="worker-sweep"))
+        self._wake = threading.Event()
+
+    def start(self) -> None:
+        """Start the threads."""
+        for thread in self._threads:
+            thread.start()
+
+    def stop(self) -> None:
+        """Finish what is being carried out and end; what is left keeps its row and is done after the next start."""
+        self._stopping.set()
+        self._wake.set()
+        for _ in self._threads:
+            self._ready.put(None)
+        for thread in self._threads:
+            thread.join()
+
+    def hand_over(self, task: Task) -> None:
+        """Take a task whose lease is this worker's."""
+        self._ready.put(task)
+
+    def _work(self) -> None:
+        while (task := self._ready.get()) is not None and not self._stopping.is_set():
+            self.attempt(task)
+            if task.lane:
+                self._wake.set()
+
+    def _sweep(self) -> None:
+        """Claim what is due and handed over by nobody; renew the leases of what is being done."""
+        since_renewal = 0.0
+        while not self._stopping.is_set():
+            self._wake.wait(SWEEP_SECONDS)
+            self._wake.clear()
+            if self._stopping.is_set():
+                return
+            try:
+                now = self._ports.clock()
+                if now - since_renewal > tasks.LEASE_SECONDS / 3:
+                    since_renewal = now
+                    self._ports.database.write(lambda tx, now=now: tasks.renew(tx, self.id, now))  # type: ignore[misc]
+                for task in self.claim(now):
+                    self._ready.put(task)
+            except Exception:
+                log.exception("sweep_failed")
+
+    def claim(self, now: float) -> list[Task]:
+        """Take the leases of tasks that are due and that nobody works on."""
+        with self._ports.database.read() as tx:
+            if not tasks.is_any_due(tx, now):
+                return []
+        return self._ports.database.write(lambda tx: tasks.claim(tx, self.id, now, limit=16))
+
+    def attempt(self, task: Task) -> None:
+        """Carry out one task whose lease is this worker's, and record how it ended."""
+        duty = self._duties.get(task.action)
+        if duty is None:
+            log.error("task_unknown", task=task.id, action=task.action)
+            return
+        job = Job(task=task, ports=self._ports, facts=task.facts)
+        entry = log.bind(task=task.id, action=task.action, resource=task.resource)
+        reach(f"worker.{task.action}.claimed")
+        try:
+            duty.carry_out(job)
+            self._conclude(job)
+        except NotYet as wait:
+            self._postpone(job, wait.seconds)
+        except ApiError as error:
+            entry.warning("task_failed", code=error.code, message=str(error), **_plain(error.facts))
+            self._give_up(duty, job, error)
+        except Exception:  # noqa: BLE001 - a worker outlives whatever a task does; the log has the traceback.
+            entry.exception("task_crashed", attempt=task.attempts + 1)
+            if task.attempts + 1 >= TRIES:
+                self._give_up(duty, job, InternalError())
+            else:
+                self._postpone(job, min(30.0, 0.2 * 4.0**task.attempts))
+
+    def _conclude(self, job: Job) -> None:
+        """Record the end of a task whose carry_out did not record it with its result."""
+        with self._ports.database.read() as tx:
+            row = tasks.tasks.find(tx, id=job.task.id)
+        if row is not None and row.status == TaskStatus.PROCESSING:
+            job.write(job.finish)
+
+    def _postpone(self, job: Job, seconds: float) -> None:
+        until = self._ports.clock() + seconds
+        try:
+            job.write(lambda tx: tasks.postpone(tx, job.task.id, until))
+        except Exception:
+            # The lease runs out by itself, and then the task is tried again.
+            log.exception("postpone_failed", task=job.task.id)
+
+    def _give_up(self, duty: Duty, job: Job, error: ApiError) -> None:
+        def fail(tx: Transaction) -> None:
+            tasks.fail(tx, job.task.id, self._ports.clock(), error.code, str(error))
+
+        try:
+            if duty.give_up is not None:
+                duty.give_up(job, error)
+            job.write(fail)
+        except Exception:
+            log.exception("give_up_failed", task=job.task.id)
+            self._postpone(job, 5.0)
+
+
+def _plain(facts: Mapping[str, object]) -> dict[str, str]:
+    """Facts for the log, under names that the log does not use itself."""
+    return {f"fact_{name}": str(value) for name, value in facts.items()}

@@ -1,0 +1,1 @@
+"""What Kiln does on its own: dropping what nothing names, keeping chains short, noticing machines that died."""

@@ -1,0 +1,10 @@
+"""Everything that a worker can be asked to carry out, by action."""
+
+from __future__ import annotations
+
+from kiln.operations import ALL
+from kiln.tasks.worker import Duty
+
+DUTIES = {
+    operation.name: Duty(operation.carry_out, operation.give_up) for operation in ALL if operation.carry_out is not None
+}

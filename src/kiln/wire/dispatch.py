@@ -1,0 +1,181 @@
+"""One request in, one answer out. Every operation passes through here.
+
+What is the same for all operations is done here and nowhere else: finding the
+operation, decoding, the region, the transaction, ClientToken and DryRun.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from kiln.declare.errors import ApiError, InvalidParameter
+from kiln.declare.operation import ClientTokenInput, DryRunInput, Idempotence, Operation
+from kiln.declare.shapes import fields_of, spell
+from kiln.operations.call import Call, Ports
+from kiln.operations.errors import InvalidRegionIdNotFound
+from kiln.store.database import Transaction
+from kiln.store.tasks import Task
+from kiln.store.tokens import Token, tokens
+from kiln.wire.decode import decode
+from kiln.wire.errors import InvalidActionNotFound
+
+#: Parameters that do not count when a ClientToken comes again: they change on a retry, or say only how to answer.
+_NOT_COMPARED = frozenset(
+    {
+        "AccessKeyId", "AccessKeySecret", "Action", "ClientToken", "DryRun", "Format", "Product", "RegionEndpoint",
+        "SecurityToken", "Signature", "SignatureMethod", "SignatureNonce", "SignatureType", "SignatureVersion",
+        "Timestamp", "UserEmail", "Version", "regionId", "version",
+    }
+)  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Caller:
+    """Who calls, as a door found out."""
+
+    account: str
+    user_email: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Request:
+    """A decoded request, on its way through one or more tries of a transaction."""
+
+    operation: Operation[Any, Any, Any]
+    given: Any
+    caller: Caller
+    id: str
+    token: tuple[str, str] | None  #: The ClientToken, and the digest of all that counts.
+
+
+class Dispatcher:
+    """Runs operations of a catalogue against the ports.
+
+    *worker* and *hand_over* are of the worker in this process, if there is one.
+    """
+
+    def __init__(
+        self,
+        catalogue: Mapping[str, Operation[Any, Any, Any]],
+        ports: Ports,
+        worker: str = "",
+        hand_over: Callable[[Task], None] | None = None,
+    ) -> None:
+        self._catalogue = catalogue
+        self._ports = ports
+        self._worker = worker
+        self._hand_over = hand_over or (lambda _: None)
+
+    def dispatch(self, caller: Caller, action: str, params: Mapping[str, str], request_id: str) -> dict[str, Any]:
+        """Run one operation; returns its answer under wire names. Raises ApiError."""
+        operation = self._catalogue.get(action)
+        if operation is None:
+            raise InvalidActionNotFound(action=action)
+        given = decode(operation.input, params)
+        self._check_region(operation, given)
+        token = _client_token(operation, params)
+        request = _Request(operation=operation, given=given, caller=caller, id=request_id, token=token)
+        if operation.is_read:
+            with self._ports.database.read() as tx:
+                answer: dict[str, Any] = spell(operation.check(self._call(tx, request), given))
+                return answer
+        if _wants_dry_run(operation, params):
+            self._rehearse(request)
+        return self._ports.database.write(lambda tx: self._perform(tx, request))
+
+    def _perform(self, tx: Transaction, request: _Request) -> dict[str, Any]:
+        operation, token = request.operation, request.token
+        call = self._call(tx, request)
+        if token is not None:
+            before = tokens.find(tx, account=call.account, action=operation.name, token=token[0])
+            if before is not None:
+                return _replay(operation, before, token[1])
+        plan = operation.check(call, request.given)
+        assert operation.commit is not None  # Reads do not come here.
+        answer: dict[str, Any] = spell(operation.commit(call, plan))
+        if token is not None:
+            row = Token(
+                account=call.account,
+                action=operation.name,
+                token=token[0],
+                digest=token[1],
+                answer=json.dumps(answer),
+                created_at=call.now,
+            )
+            tokens.insert(tx, row)
+        return answer
+
+    def _rehearse(self, request: _Request) -> None:
+        """Check and change nothing. Raises the operation's word for «all is well»."""
+        with self._ports.database.read() as tx:
+            request.operation.check(self._call(tx, request), request.given)
+        assert request.operation.dry_run is not None  # Otherwise nobody would have asked.
+        raise request.operation.dry_run
+
+    def _call(self, tx: Transaction, request: _Request) -> Call:
+        return Call(
+            tx=tx,
+            ports=self._ports,
+            account=request.caller.account,
+            now=self._ports.clock(),
+            request_id=request.id,
+            user_email=request.caller.user_email,
+            hand_over=self._hand_over,
+            worker=self._worker,
+        )
+
+    def _check_region(self, operation: Operation[Any, Any, Any], given: Any) -> None:
+        region = getattr(given, "region_id", None)
+        if region is not None and region not in self._ports.deployment.regions:
+            raise (operation.unknown_region or InvalidRegionIdNotFound)(region_id=region)
+
+
+def _wants_dry_run(operation: Operation[Any, Any, Any], params: Mapping[str, str]) -> bool:
+    return operation.dry_run is not None and bool(decode(DryRunInput, params).dry_run)
+
+
+def _client_token(operation: Operation[Any, Any, Any], params: Mapping[str, str]) -> tuple[str, str] | None:
+    """The ClientToken and the digest of all that counts, or None when there is no token to serve."""
+    if operation.idempotent is None:
+        return None
+    try:
+        token = decode(ClientTokenInput, params).client_token
+    except InvalidParameter as e:
+        raise operation.idempotent.malformed(**e.facts) from None
+    if token is None:
+        return None
+    counted = sorted((k, v) for k, v in params.items() if k not in _NOT_COMPARED and v != "")
+    return token, hashlib.sha256(json.dumps(counted).encode()).hexdigest()
+
+
+def _replay(operation: Operation[Any, Any, Any], before: Token, digest: str) -> dict[str, Any]:
+    if before.digest != digest:
+        assert isinstance(operation.idempotent, Idempotence)  # Only such an operation has tokens.
+        raise operation.idempotent.mismatch(token=before.token)
+    answer: dict[str, Any] = json.loads(before.answer)
+    return answer
+
+
+def errors_of(operation: Operation[Any, Any, Any]) -> tuple[type[ApiError], ...]:
+    """Every error that the operation can answer with: declared, and of its parameters' rules."""
+    found: dict[type[ApiError], None] = {}
+    for field in operation.parameters:
+        inner = fields_of(field.kind) if field.is_shape else (field,)
+        for one in (field, *inner):
+            found.update(dict.fromkeys(rule.error for rule in one.rules))
+            if one.required:
+                found[one.missing] = None
+            if one.count is not None:
+                found[one.count.error] = None
+    found.update(dict.fromkeys(operation.errors))
+    if operation.idempotent is not None:
+        found.update(dict.fromkeys((operation.idempotent.mismatch, operation.idempotent.malformed)))
+    if any(field.name == "region_id" for field in operation.parameters):
+        found[operation.unknown_region or InvalidRegionIdNotFound] = None
+    if operation.dry_run is not None:
+        found[operation.dry_run] = None
+    return tuple(found)

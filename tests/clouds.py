@@ -1,0 +1,155 @@
+"""A whole Kiln without HTTP: what tests of operations call.
+
+    cloud.call("CreateImage", InstanceId=..., ImageName="web")["ImageId"]
+    cloud.refuses("CreateImage", "InvalidImageName.Duplicated", 400, SnapshotId=..., ImageName="web")
+    cloud.settle()      # carries out everything that is left to do
+
+RegionId is filled in. Names with dots go in a dict: ``cloud.call("X", {"Tag.1.Key": "a"}, ImageId=...)``.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from kiln.buckets.folder import FolderBuckets
+from kiln.declare.deployment import Deployment
+from kiln.declare.errors import ApiError
+from kiln.declare.ids import new_request_id
+from kiln.declare.states import TaskStatus
+from kiln.machines.none import NoMachines
+from kiln.machines.port import Machines
+from kiln.operations import BY_NAME
+from kiln.operations.call import Call, Ports
+from kiln.pools.qcow2 import Qcow2Pool
+from kiln.store import accounts, tasks
+from kiln.store.database import Database
+from kiln.tasks.worker import Worker
+from kiln.upkeep import duties
+from kiln.wire.dispatch import Caller, Dispatcher
+
+REGION = "cn-qingdao-env17-d01"
+ACCOUNT = "1000000000000001"
+OTHER = "1000000000000002"
+
+
+@dataclass
+class Clock:
+    """A clock that stands until it is told to go on, and never shows one time twice."""
+
+    now: float = 1_795_000_000.0
+
+    def __call__(self) -> float:
+        self.now += 0.001
+        return self.now
+
+
+#: (operation, code) pairs that some test has met; the end of a whole run names those that none has.
+MET: set[tuple[str, str]] = set()
+
+
+@dataclass
+class Cloud:
+    ports: Ports
+    dispatcher: Dispatcher
+    worker: Worker
+    clock: Clock
+    folder: Path
+    account: str = ACCOUNT
+    counter: itertools.count = field(default_factory=itertools.count)
+
+    def call(
+        self, action: str, params: Mapping[str, Any] | None = None, /, account: str | None = None, **more: Any
+    ) -> dict:
+        """The answer of an operation; ApiErrors are raised."""
+        given = {"RegionId": REGION, **(params or {}), **more}
+        flat = {k: _text(v) for k, v in given.items() if v is not None}
+        try:
+            return self.dispatcher.dispatch(Caller(account or self.account), action, flat, new_request_id())
+        except ApiError as e:
+            MET.add((action, type(e).__name__))
+            raise
+
+    def refuses(
+        self,
+        action: str,
+        code: str,
+        status: int,
+        params: Mapping[str, Any] | None = None,
+        /,
+        account: str | None = None,
+        **more: Any,
+    ) -> ApiError:
+        """That an operation is refused with this code and status, and that nothing was changed."""
+        before = self.contents()
+        with pytest.raises(ApiError) as refused:
+            self.call(action, params, account=account, **more)
+        assert (refused.value.code, refused.value.status) == (code, status), refused.value
+        assert self.contents() == before
+        return refused.value
+
+    def contents(self) -> dict[str, list]:
+        """All that the database holds."""
+        from kiln.store.rows import metadata  # noqa: PLC0415 - tests alone look at everything at once.
+
+        with self.ports.database.read() as tx:
+            return {t.name: sorted(map(repr, tx.execute(t.select()).all())) for t in metadata.sorted_tables}
+
+    def settle(self) -> None:
+        """Carry out tasks until none is left that can be."""
+        for _ in range(500):
+            batch = self.worker.claim(self.clock())
+            if not batch:
+                return
+            for task in batch:
+                self.worker.attempt(task)
+        raise AssertionError("tasks without end")
+
+    def open_tasks(self) -> list[tasks.Task]:
+        with self.ports.database.read() as tx:
+            return tasks.tasks.all(tx, status=TaskStatus.PROCESSING)
+
+    def as_call(self, tx: Any) -> Call:
+        """What an operation is handed, for arranging rows that no operation makes."""
+        return Call(tx=tx, ports=self.ports, account=self.account, now=self.clock(), request_id="test")
+
+
+def _text(value: Any) -> str:
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    return str(value)
+
+
+def make_cloud(
+    folder: Path, database: Database, machines: Machines | None = None, deployment: Deployment | None = None
+) -> Cloud:
+    """A Kiln in *folder*, on an empty database that has its tables."""
+    clock = Clock()
+    ports = Ports(
+        database=database,
+        pool=Qcow2Pool(folder / "pool"),
+        machines=machines or NoMachines(folder / "run"),
+        buckets=FolderBuckets(folder / "buckets"),
+        deployment=deployment or Deployment(),
+        clock=clock,
+        seal=lambda secret: "sealed:" + secret,
+    )
+
+    def add_accounts(tx: Any) -> None:
+        for account in (ACCOUNT, OTHER):
+            accounts.accounts.insert(tx, accounts.Account(id=account, name=account, created_at=clock.now))
+        accounts.resource_groups.insert(tx, accounts.ResourceGroup(id="rg-tests", account=ACCOUNT, name="tests"))
+
+    database.write(add_accounts)
+    return Cloud(
+        ports=ports,
+        dispatcher=Dispatcher(BY_NAME, ports),
+        worker=Worker(ports, duties.DUTIES),
+        clock=clock,
+        folder=folder,
+    )

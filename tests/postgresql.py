@@ -1,0 +1,52 @@
+"""A PostgreSQL server for the tests: Debian's own, in a temporary folder, on a socket of its own."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+
+def _binary(name: str) -> Path | None:
+    """Debian keeps the server's programs off the PATH, by version; the newest one is taken."""
+    found = sorted(Path("/usr/lib/postgresql").glob(f"*/bin/{name}"), key=lambda p: int(p.parts[-3]))
+    return found[-1] if found else None
+
+
+@contextmanager
+def start_postgresql() -> Iterator[str]:
+    """Yields the address of an empty server's ``postgres`` database."""
+    initdb, server, control = _binary("initdb"), _binary("postgres"), _binary("pg_ctl")
+    if not (initdb and server and control):
+        message = "needs postgresql"
+        if os.environ.get("CI"):
+            pytest.fail(message)
+        pytest.skip(message)
+    # PostgreSQL refuses to run as root; Debian's package brings the user that it runs as instead.
+    user = ["setpriv", "--reuid=postgres", "--regid=postgres", "--clear-groups"] if os.geteuid() == 0 else []
+    folder = Path(tempfile.mkdtemp(prefix="kiln-pg-", dir="/tmp"))
+    try:
+        if user:
+            shutil.chown(folder, "postgres", "postgres")
+        data = folder / "data"
+        run = {"cwd": folder, "stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
+        subprocess.run(
+            [*user, initdb, "-D", data, "-A", "trust", "-U", "kiln", "-E", "UTF8", "--no-sync"], check=True, **run
+        )
+        # Durability is PostgreSQL's business; here only the statements are on trial.
+        options = f"-k {folder} -c listen_addresses='' -c fsync=off -c max_connections=80"
+        subprocess.run(
+            [*user, control, "-D", data, "-w", "-l", folder / "log", "-o", options, "start"], check=True, **run
+        )
+        try:
+            yield f"postgresql://kiln@/postgres?host={folder}"
+        finally:
+            subprocess.run([*user, control, "-D", data, "-w", "-m", "immediate", "stop"], check=True, **run)
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)

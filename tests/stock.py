@@ -1,0 +1,153 @@
+"""Things to test with: small factories with keyword overrides, named for what they make."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+from kiln.declare.ids import new_id
+from kiln.declare.states import DiskStatus, InstanceStatus, SnapshotStatus
+from kiln.declare.units import GiB
+from kiln.store.disks import Disk, disks
+from kiln.store.instances import Instance, instances
+from kiln.store.snapshots import Snapshot, snapshots
+from kiln.store.volumes import Volume, volumes
+from tests.clouds import ACCOUNT, REGION, Cloud
+
+
+def a_volume(cloud: Cloud, size_gib: int = 20, kind: str = "head") -> Volume:
+    """A blank volume in the pool, with its row."""
+    row = Volume(
+        id=new_id("volume"),
+        state="ready",
+        kind=kind,
+        parent=None,
+        size_bytes=size_gib * GiB,
+        task=None,
+        created_at=cloud.clock(),
+    )
+    cloud.ports.pool.create(row.id, row.size_bytes)
+    cloud.ports.database.write(lambda tx: volumes.insert(tx, row))
+    return row
+
+
+def an_instance(cloud: Cloud, data_disks: int = 0, system_disk: bool = True, **changes: Any) -> Instance:
+    """A stopped instance with its disks."""
+    row = Instance(
+        id=new_id("instance"),
+        account=ACCOUNT,
+        region=REGION,
+        zone=REGION + "-a",
+        name="",
+        description="",
+        host_name="",
+        status=InstanceStatus.STOPPED,
+        instance_type="ecs.t5-lc2m1.nano",
+        image="",
+        created_at=cloud.clock(),
+        started_at=None,
+        private_ip="",
+        public_ip="",
+        mac="52:54:00:00:00:01",
+        security_groups="",
+        vswitch="",
+        vpc="",
+        key_pair="",
+        user_data="",
+        password="",
+        resource_group="",
+        deletion_protection=False,
+        charge_type="PostPaid",
+        lock_reason="",
+        http_tokens="optional",
+        platform="Debian",
+        architecture="x86_64",
+        os_type="linux",
+        boot_mode="BIOS",
+        ever_started=True,
+    )
+    row = replace(row, **changes)
+    cloud.ports.database.write(lambda tx: instances.insert(tx, row))
+    kinds = (["system"] if system_disk else []) + ["data"] * data_disks
+    letters = "abcdefghijklmnopqrstuvwxyz" if system_disk else "bcdefghijklmnopqrstuvwxyz"
+    for kind, letter in zip(kinds, letters, strict=False):
+        a_disk(
+            cloud, type=kind, instance=row.id, device=f"/dev/xvd{letter}", status=DiskStatus.IN_USE, account=row.account
+        )
+    return row
+
+
+def a_disk(cloud: Cloud, **changes: Any) -> Disk:
+    """A blank disk, free and attached once before."""
+    size_gib = changes.get("size_gib", 20)
+    is_system = changes.get("type", "data") == "system"
+    row = Disk(
+        id=new_id("disk"),
+        account=ACCOUNT,
+        region=REGION,
+        zone=REGION + "-a",
+        name="",
+        description="",
+        status=DiskStatus.AVAILABLE,
+        type="data",
+        category="cloud_efficiency",
+        size_gib=size_gib,
+        volume=a_volume(cloud, size_gib).id,
+        instance=None,
+        device="",
+        image="",
+        source_snapshot="",
+        delete_with_instance=True,
+        portable=True,
+        ever_attached=True,
+        was_system=False,
+        resource_group="",
+        created_at=cloud.clock(),
+        attached_at=None,
+        detached_at=None,
+        platform="Debian" if is_system else "",
+        architecture="x86_64" if is_system else "",
+        os_type="linux" if is_system else "",
+        boot_mode="BIOS" if is_system else "",
+        imds_support="v1" if is_system else "",
+    )
+    row = replace(row, **changes)
+    cloud.ports.database.write(lambda tx: disks.insert(tx, row))
+    return row
+
+
+def a_snapshot(cloud: Cloud, **changes: Any) -> Snapshot:
+    """An accomplished snapshot of a system disk that is gone."""
+    size_gib = changes.get("source_disk_size_gib", 20)
+    is_system = changes.get("source_disk_type", "system") == "system"
+    row = Snapshot(
+        id=new_id("snapshot"),
+        account=ACCOUNT,
+        region=REGION,
+        name="",
+        description="",
+        status=SnapshotStatus.ACCOMPLISHED,
+        progress=100,
+        created_at=cloud.clock(),
+        volume=a_volume(cloud, size_gib, "layer").id,
+        source_disk=new_id("disk"),
+        source_disk_type="system",
+        source_disk_size_gib=size_gib,
+        category="cloud_efficiency",
+        device="/dev/xvda" if is_system else "/dev/xvdb",
+        instance="",
+        size_bytes=size_gib * GiB,
+        resource_group="",
+        retention_days=0,
+        consistency="",
+        from_released_system=False,
+        made_for="",
+        platform="CentOS" if is_system else "",
+        architecture="x86_64" if is_system else "",
+        os_type="linux" if is_system else "",
+        boot_mode="BIOS" if is_system else "",
+        imds_support="v1" if is_system else "",
+    )
+    row = replace(row, **changes)
+    cloud.ports.database.write(lambda tx: snapshots.insert(tx, row))
+    return row
