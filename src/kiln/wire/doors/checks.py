@@ -1,0 +1,104 @@
+"""Checks that several doors make, and the words they share."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import cast
+
+from kiln.declare.errors import MissingParameter
+from kiln.wire.doors.door import Format, Key, RawRequest
+from kiln.wire.doors.parameters import find
+from kiln.wire.errors import (
+    InvalidAccessKeyIdInactive,
+    InvalidAccessKeyIdNotFound,
+    InvalidParameterFormat,
+    InvalidSecurityTokenMalformed,
+    InvalidVersion,
+    UnsupportedHTTPMethod,
+)
+
+#: The one version of the API.
+API_VERSION = "2014-05-26"
+
+#: The one product, as it is compared.
+PRODUCT = "ecs"
+
+#: What proves a request, or says how it wants its answer: nothing that an operation should see or a log should keep.
+_CEREMONY = frozenset({
+    "AccessKeyId",
+    "AccessKeySecret",
+    "Action",
+    "Format",
+    "SecurityToken",
+    "Signature",
+    "SignatureMethod",
+    "SignatureNonce",
+    "SignatureType",
+    "SignatureVersion",
+    "Timestamp",
+    "Version",
+})  # fmt: skip
+
+
+def check_method(request: RawRequest) -> None:
+    if request.method not in {"GET", "POST"}:
+        raise UnsupportedHTTPMethod
+
+
+def check_version(version: str) -> None:
+    if version != API_VERSION:
+        raise InvalidVersion
+
+
+def check_token(token: str | None) -> None:
+    """An empty SecurityToken is what several clients send when they have none."""
+    if token:
+        raise InvalidSecurityTokenMalformed
+
+
+def demand(params: Mapping[str, str], name: str) -> str:
+    """The value of *name*; raises MissingParameter when it is absent or empty."""
+    value = params.get(name)
+    if not value:
+        raise MissingParameter(parameter=name)
+    return value
+
+
+def demand_header(request: RawRequest, name: str) -> str:
+    """The value of the header *name*, spelled as people know it; raises MissingParameter likewise."""
+    value = request.fields.get(name.lower())
+    if not value:
+        raise MissingParameter(parameter=name)
+    return value
+
+
+def active(key: Key | None) -> Key:
+    """*key*, when there is one and it is switched on."""
+    if key is None:
+        raise InvalidAccessKeyIdNotFound
+    if not key.active:
+        raise InvalidAccessKeyIdInactive
+    return key
+
+
+def answer_format(text: str | None, default: Format) -> Format:
+    """What Format asks for; raises InvalidParameterFormat for anything but JSON and XML in any case."""
+    if not text:
+        return default
+    upper = text.upper()
+    if upper not in {"JSON", "XML"}:
+        raise InvalidParameterFormat
+    return cast("Format", upper)
+
+
+def refusal_format(request: RawRequest, default: Format) -> Format:
+    """What a refused request asks for, as far as that can be read; never an error."""
+    try:
+        return answer_format(find(request, "Format"), default)
+    except InvalidParameterFormat:
+        return default
+
+
+def without_ceremony(given: Mapping[str, str]) -> dict[str, str]:
+    """What is left for the operation."""
+    return {name: value for name, value in given.items() if name not in _CEREMONY}

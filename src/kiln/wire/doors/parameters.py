@@ -1,0 +1,211 @@
+"""Parameters out of a query, a form and a JSON body.
+
+Promises: blank values are kept, ``+`` is a space, every name and value is
+proper UTF-8 without NUL, and nothing is ambiguous: a name that comes twice
+must come with one value, or the request is refused. (The public service does
+not say which of two it takes; whatever a server takes silently, somebody
+between client and server can use.) Names that no operation knows are kept.
+
+Every body is read as a form unless it is called JSON, so that no byte of it
+escapes the signature. A form wrapped in double quotes, which one official
+client sends, is unwrapped.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from json import JSONDecoder
+from typing import Any, NoReturn
+from urllib.parse import unquote
+
+from kiln.declare.errors import InvalidParameter
+from kiln.wire.doors.door import RawRequest
+from kiln.wire.signatures import rpc
+
+#: More parameters than any operation takes; bounds the work for a request that nobody has signed.
+MOST = 1000
+
+#: Lists within objects within lists: deeper than any operation's parameters go.
+_DEEPEST = 8
+
+_NOT_UTF8 = "it is not UTF-8"
+_wrapped = re.compile(rb'"(.*)"', re.DOTALL).fullmatch
+_TWICE = "it is given twice with different values"
+
+
+@dataclass(frozen=True)
+class Parameters:
+    """One set of parameters in two spellings, which differ only where JSON values are nested."""
+
+    signed: dict[str, str]  #: As the signature spells them.
+    given: dict[str, str]  #: As operations read them: ``Tag.1.Key``.
+
+
+def of_query(request: RawRequest) -> dict[str, str]:
+    """Decode the query."""
+    return of_pairs(request.query_string)
+
+
+def of_pairs(raw: bytes) -> dict[str, str]:
+    """Decode a query string or a form."""
+    if not raw:
+        return {}
+    if raw.count(b"&") >= MOST:
+        _refuse("*", f"there are more than {MOST} parameters")
+    if b"%00" in raw or b"\0" in raw:
+        _refuse("*", "it contains a NUL")
+    found: dict[str, str] = {}
+    try:
+        for pair in raw.decode().split("&"):
+            name, _, value = pair.partition("=")
+            if "%" in pair or "+" in pair:
+                name = unquote(name.replace("+", " "), errors="strict")
+                value = unquote(value.replace("+", " "), errors="strict")
+            if name:
+                _put(found, name, value)
+    except UnicodeDecodeError:
+        _refuse("*", _NOT_UTF8)
+    return found
+
+
+def of_form(body: bytes) -> dict[str, str]:
+    """Decode a form body, wrapped in double quotes or not."""
+    wrapped = _wrapped(body.strip())
+    return of_pairs(wrapped[1] if wrapped else body)
+
+
+def of_json(body: bytes) -> Parameters:
+    """Decode a JSON object; numbers keep the spelling they came in."""
+    if not body.strip():
+        return Parameters({}, {})
+    try:
+        top = _decoder.decode(body.decode())
+    except UnicodeDecodeError:
+        _refuse("body", _NOT_UTF8)
+    except (ValueError, RecursionError):
+        _refuse("body", "it is not a JSON object")
+    if not isinstance(top, dict):
+        _refuse("body", "it is not a JSON object")
+    given: dict[str, str] = {}
+    _spread("", top, given, 0)
+    try:
+        return Parameters(rpc.flatten(top), given)
+    except rpc.TwoValues as two:
+        _refuse(two.name, _TWICE)
+
+
+def of_body(request: RawRequest) -> Parameters:
+    """Decode the body by its Content-Type."""
+    if not request.body:
+        return Parameters({}, {})
+    if content_type(request) == "application/json":
+        return of_json(request.body)
+    form = of_form(request.body)
+    return Parameters(form, form)
+
+
+def content_type(request: RawRequest) -> str:
+    """What the body is called, without its charset; empty when it is not called anything."""
+    return request.fields.get("content-type", "").partition(";")[0].strip().lower()
+
+
+def union(query: dict[str, str], body: Parameters) -> Parameters:
+    """Query and body together; a name in both must have one value."""
+    if not body.signed:
+        return Parameters(query, query)
+    signed, given = dict(query), dict(query)
+    for name, value in body.signed.items():
+        _put(signed, name, value)
+    for name, value in body.given.items():
+        _put(given, name, value)
+    return Parameters(signed, given)
+
+
+def overlay(query: dict[str, str], body: Parameters) -> Parameters:
+    """Query and body together; where a name is in both, the body's value counts, as ASAPI clients sign it."""
+    return Parameters(query | body.signed, query | body.given)
+
+
+def find(request: RawRequest, name: str) -> str | None:
+    """One parameter of a request that may be malformed elsewhere; None rather than an error."""
+    try:
+        value = of_query(request).get(name)
+    except InvalidParameter:
+        value = None
+    if value is None:
+        try:
+            value = of_body(request).given.get(name)
+        except InvalidParameter:
+            return None
+    return value
+
+
+def spread_objects(given: dict[str, str]) -> dict[str, str]:
+    """Add ``Tag.1.Key`` for a ``Tag.1`` whose text is an object, which is how ASAPI's queries spell lists of objects.
+
+    An object that is not JSON, because its signer escapes nothing, is left as it is.
+    """
+    more: dict[str, str] = {}
+    for name, value in given.items():
+        if value[:1] == "{" and name.rpartition(".")[2].isdecimal():
+            try:
+                part = _decoder.decode(value)
+            except (ValueError, RecursionError):
+                continue
+            _spread(name, part, more, 0)
+    return more | given if more else given
+
+
+def _put(found: dict[str, str], name: str, value: str) -> None:
+    if found.setdefault(name, value) != value:
+        _refuse(name, _TWICE)
+
+
+def _refuse(parameter: str, rule: str) -> NoReturn:
+    raise InvalidParameter(parameter=parameter, rule=rule)
+
+
+def _spread(name: str, value: Any, given: dict[str, str], depth: int) -> None:
+    """Write *value* under flat names: ``A.1.B``."""
+    if depth > _DEEPEST or len(given) >= MOST:
+        _refuse(name, "it holds too much")
+    if isinstance(value, dict):
+        for key, part in value.items():
+            _spread(f"{name}.{key}" if name else key, part, given, depth + 1)
+    elif isinstance(value, list):
+        for n, part in enumerate(value, 1):
+            _spread(f"{name}.{n}", part, given, depth + 1)
+        if value and all(isinstance(part, str) for part in value):
+            # ``InstanceIds`` and its like are one text that holds a JSON list.
+            _put(given, name, json.dumps(value, ensure_ascii=False))
+    elif value is not None:
+        text = value if isinstance(value, str) else str(value).lower()
+        _check(name, text)
+        _put(given, name, text)
+
+
+def _check(name: str, text: str) -> None:
+    if "\0" in name or "\0" in text:
+        _refuse("*", "it contains a NUL")
+    if not (name.isascii() and text.isascii()):
+        try:
+            f"{name}{text}".encode()
+        except UnicodeEncodeError:
+            _refuse("*", _NOT_UTF8)
+
+
+def _object(pairs: list[tuple[str, Any]]) -> Mapping[str, Any]:
+    found = dict(pairs)
+    if len(found) != len(pairs):
+        _refuse("body", "it names one member twice")
+    return found
+
+
+def _no_constant(text: str) -> NoReturn:
+    raise ValueError(text)
+
+
+_decoder = JSONDecoder(object_pairs_hook=_object, parse_float=str, parse_int=str, parse_constant=_no_constant)

@@ -1,0 +1,45 @@
+"""What the answers of all doors have in common."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+from urllib.parse import quote
+
+from kiln.declare.errors import ApiError
+from kiln.wire import encode
+from kiln.wire.doors.door import Admitted, Answer, Format
+
+#: Some clients compare these letter by letter.
+_CONTENT_TYPES: Mapping[Format, str] = {
+    "JSON": "application/json;charset=utf-8",
+    "XML": "text/xml;charset=utf-8",
+}
+
+
+def envelope(error: ApiError, request_id: str, host: str) -> dict[str, Any]:
+    """The members of every failed answer, in the service's order."""
+    recommend = f"https://api.aliyun.com/troubleshoot?q={quote(error.code)}&product=Ecs&requestId={request_id}"
+    return {
+        "RequestId": request_id,
+        "HostId": host,
+        "Code": error.code,
+        "Message": str(error),
+        "Recommend": recommend,
+    }
+
+
+def success(admitted: Admitted | None, fields: Mapping[str, Any], request_id: str) -> Answer:
+    """The answer of an operation that ran."""
+    assert admitted is not None, "only an admitted request has a result"
+    return _answer(200, f"{admitted.action}Response", fields, request_id, admitted.format)
+
+
+def failure(error: ApiError, fields: Mapping[str, Any], request_id: str, format_: Format) -> Answer:
+    """The answer of an operation, or of a door, that refused."""
+    return _answer(error.status, "Error", fields, request_id, format_)
+
+
+def _answer(status: int, root: str, fields: Mapping[str, Any], request_id: str, format_: Format) -> Answer:
+    body = encode.to_json(fields) if format_ == "JSON" else encode.to_xml(root, fields)
+    return Answer(status, (("content-type", _CONTENT_TYPES[format_]), ("x-acs-request-id", request_id)), body)

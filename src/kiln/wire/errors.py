@@ -1,0 +1,178 @@
+"""What the gateway refuses before any operation is asked.
+
+    ApiError
+      MissingAccessKeyId            no key was named
+      InvalidAccessKeyIdNotFound    nobody has that key
+      InvalidAccessKeyIdInactive    the key is switched off
+      InvalidSecurityTokenMalformed a temporary token, which nobody here gives out
+      IncompleteSignature           there is no whole signature to look at
+      InvalidSignatureMethod        an algorithm that is not spoken
+      InvalidParamater              a signature version that is not spoken (the service's own spelling)
+      SignatureDoesNotMatch         the proof is wrong
+      SignatureDoesNotMatchAcs3     likewise, in the words of the newer scheme
+      SignatureNonceUsed            a replay
+      InvalidTimeStampExpired       a clock more than 15 minutes off
+      InvalidTimeStampFormat        no time at all
+      InvalidParameterFormat        an answer in a format that is not spoken
+      InvalidVersion                another version of the API
+      InvalidProductNotFound        another product
+      InvalidActionNotFound         no such operation, or no such path
+      UnsupportedHTTPMethod         neither GET nor POST
+      Throttling                    the memory of nonces is full
+      Forbidden                     the person may not use the application
+
+Codes, texts and statuses are those of the public service.
+"""
+
+from __future__ import annotations
+
+from kiln.declare.errors import ApiError
+
+
+class MissingAccessKeyId(ApiError):
+    """The request names no AccessKey."""
+
+    code = "MissingAccessKeyId"
+    message = "AccessKeyId is mandatory for this action."
+
+
+class InvalidAccessKeyIdNotFound(ApiError):
+    """No account has an AccessKey, or an app, of that id."""
+
+    code = "InvalidAccessKeyId.NotFound"
+    status = 404
+    message = "Specified access key is not found."
+
+
+class InvalidAccessKeyIdInactive(ApiError):
+    """The AccessKey, or the app, exists but is switched off."""
+
+    code = "InvalidAccessKeyId.Inactive"
+    message = "Specified access key is disabled."
+
+
+class InvalidSecurityTokenMalformed(ApiError):
+    """A temporary security token was sent; this service gives out none, so none can be right."""
+
+    code = "InvalidSecurityToken.Malformed"
+    message = "Specified SecurityToken is malformed."
+    hint = "Sign with a permanent AccessKey and leave SecurityToken out."
+
+
+class IncompleteSignature(ApiError):
+    """The signature cannot be read, or does not cover what it has to cover."""
+
+    code = "IncompleteSignature"
+    message = "The request signature does not conform to Aliyun standards: {reason}."
+
+
+class InvalidSignatureMethod(ApiError):
+    """The signature's algorithm is not one of those that its scheme allows."""
+
+    code = "InvalidSignatureMethod"
+    message = "Specified signature method is not valid."
+
+
+class InvalidParamater(ApiError):
+    """SignatureVersion is neither 1.0 nor 2.1. The code's spelling is the service's."""
+
+    code = "InvalidParamater"
+    message = 'The specified parameter "{parameter}" is not valid.'
+
+
+class SignatureDoesNotMatch(ApiError):
+    """The signature is not the one that the named key gives for this request.
+
+    Exactly one colon stands before the server's string: official clients cut the
+    text there to tell a wrong secret from a wrong computation.
+    """
+
+    code = "SignatureDoesNotMatch"
+    message = "Specified signature is not matched with our calculation. server string to sign is:{string_to_sign}"
+    hint = "If the strings to sign are equal, the secret is wrong; else the first difference shows the fault."
+
+
+class SignatureDoesNotMatchAcs3(ApiError):
+    """As SignatureDoesNotMatch, for requests signed with an Authorization header."""
+
+    code = "SignatureDoesNotMatch"
+    message = (
+        "Specified signature does not match our calculation. "
+        "server StringToSign is [{string_to_sign}] server CanonicalRequest is [{canonical}]"
+    )
+    hint = "If the strings to sign are equal, the secret is wrong; else the first difference shows the fault."
+
+
+class SignatureNonceUsed(ApiError):
+    """The key has already used this nonce in a request that could still be replayed."""
+
+    code = "SignatureNonceUsed"
+    message = "Specified signature nonce was used already."
+
+
+class InvalidTimeStampExpired(ApiError):
+    """The request's time is more than 15 minutes before or after the server's."""
+
+    code = "InvalidTimeStamp.Expired"
+    message = "Specified time stamp or date value is expired."
+    hint = "Set the clock of the machine that signs."
+
+
+class InvalidTimeStampFormat(ApiError):
+    """The request's time is not spelled as its scheme asks."""
+
+    code = "InvalidTimeStamp.Format"
+    message = "Specified time stamp or date value is not well formatted."
+
+
+class InvalidParameterFormat(ApiError):
+    """Format is neither JSON nor XML."""
+
+    code = "InvalidParameter.Format"
+    message = "Specified parameter format is not valid."
+
+
+class InvalidVersion(ApiError):
+    """The request is for a version of the API that is not served."""
+
+    code = "InvalidVersion"
+    message = "Specified parameter Version is not valid."
+    hint = "The version is 2014-05-26; the Apsara route also takes 2016-01-01."
+
+
+class InvalidProductNotFound(ApiError):
+    """The request is for a product other than Ecs."""
+
+    code = "InvalidProduct.NotFound"
+    status = 404
+    message = "Cannot find product according to your specified domain."
+
+
+class InvalidActionNotFound(ApiError):
+    """No operation has that name, or nothing is served under that path."""
+
+    code = "InvalidAction.NotFound"
+    status = 404
+    message = "Specified api is not found, please check your url and method."
+
+
+class UnsupportedHTTPMethod(ApiError):
+    """The HTTP method is neither GET nor POST."""
+
+    code = "UnsupportedHTTPMethod"
+    message = "This HTTP method is not supported."
+
+
+class Throttling(ApiError):
+    """More requests came within the clock window than the memory of nonces holds."""
+
+    code = "Throttling"
+    message = "Request was denied due to request throttling."
+
+
+class Forbidden(ApiError):
+    """UserEmail names nobody who may use the application."""
+
+    code = "Forbidden"
+    status = 403
+    message = "User not authorized to operate on the specified resource."
