@@ -1,0 +1,136 @@
+"""Rules of this house that no linter has, read from the source by its syntax."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+SOURCE = Path(__file__).resolve().parent.parent / "src"
+MODULES = {str(path.relative_to(SOURCE)): ast.parse(path.read_text()) for path in sorted(SOURCE.rglob("*.py"))}
+
+NAMES_THAT_SAY_NOTHING = {"utils", "util", "helpers", "manager", "common", "base", "misc", "core"}
+
+#: Packages that may start processes; everything else asks one of them.
+STARTS_PROCESSES = ("kiln/pools/", "kiln/machines/", "kiln/guest/", "kiln/service/", "kiln/cli/")
+#: Packages that may read the environment: what is below is told what it needs to know.
+READS_ENVIRONMENT = ("kiln/service/", "kiln/cli/")
+#: Modules that may ask the system what time it is, and why; everything else is handed a clock.
+READS_CLOCK = {
+    "kiln/declare/clock.py": "it is the clock that is handed round",
+    "kiln/pools/family.py": "how long ago a folder changed is told by the kernel's clock, which dated the change",
+}
+
+ENVIRONMENT = {"os.environ", "os.environb", "os.getenv", "os.getenvb", "os.putenv", "os.unsetenv"}
+CLOCK = {
+    "time.time",
+    "time.time_ns",
+    "time.gmtime",
+    "time.localtime",
+    "datetime.datetime.now",
+    "datetime.datetime.utcnow",
+    "datetime.datetime.today",
+    "datetime.date.today",
+}
+
+
+def test_every_module_says_what_it_is_for() -> None:
+    silent = [name for name, tree in MODULES.items() if not ast.get_docstring(tree)]
+
+    assert silent == []
+
+
+def test_no_module_has_a_name_that_says_nothing() -> None:
+    named = [name for name in MODULES if NAMES_THAT_SAY_NOTHING & set(Path(name).with_suffix("").parts)]
+
+    assert named == []
+
+
+def test_own_modules_are_imported_at_the_top() -> None:
+    late = [
+        f"{name}:{node.lineno}"
+        for name, tree in MODULES.items()
+        for function in ast.walk(tree)
+        if isinstance(function, ast.FunctionDef | ast.AsyncFunctionDef)
+        for node in ast.walk(function)
+        if isinstance(node, ast.Import | ast.ImportFrom) and any(m.split(".")[0] == "kiln" for m in imported(node))
+    ]
+
+    assert late == []
+
+
+def test_only_the_service_and_the_command_line_read_the_environment() -> None:
+    readers = places(ENVIRONMENT, besides=READS_ENVIRONMENT)
+
+    assert readers == []
+
+
+def test_only_the_clock_knows_the_time() -> None:
+    readers = places(CLOCK, besides=tuple(READS_CLOCK))
+
+    assert readers == []
+
+
+def test_no_exception_for_a_clock_is_left_over() -> None:
+    needless = [name for name in READS_CLOCK if not any(used in CLOCK for used, _ in names(MODULES[name]))]
+
+    assert needless == []
+
+
+def test_processes_start_where_bytes_and_machines_are_driven() -> None:
+    starters = [
+        f"{name}:{node.lineno}"
+        for name, tree in MODULES.items()
+        if not name.startswith(STARTS_PROCESSES)
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Import | ast.ImportFrom) and "subprocess" in imported(node)
+    ]
+    starters += places({"os.system", "os.popen", "os.fork", "os.posix_spawn", "os.execv"}, besides=STARTS_PROCESSES)
+
+    assert starters == []
+
+
+@pytest.mark.parametrize(
+    ("source", "found"),
+    [
+        ("import os\nos.environ['A']", "os.environ"),
+        ("import os as o\no.getenv('A')", "os.getenv"),
+        ("from os import environ\nenviron['A']", "os.environ"),
+        ("from datetime import datetime as d\nd.now()", "datetime.datetime.now"),
+        ("import datetime\ndatetime.datetime.now()", "datetime.datetime.now"),
+    ],
+)
+def test_sees_through_the_ways_to_import_a_name(source: str, found: str) -> None:
+    assert found in [name for name, _ in names(ast.parse(source))]
+
+
+def imported(node: ast.Import | ast.ImportFrom) -> list[str]:
+    """The modules that an import statement names."""
+    return [alias.name for alias in node.names] if isinstance(node, ast.Import) else [node.module or ""]
+
+
+def places(forbidden: set[str], *, besides: tuple[str, ...]) -> list[str]:
+    """Where modules that don't begin with one of *besides* use one of the *forbidden* names."""
+    return [
+        f"{name}:{line}: {used}"
+        for name, tree in MODULES.items()
+        if not name.startswith(besides)
+        for used, line in names(tree)
+        if used in forbidden
+    ]
+
+
+def names(tree: ast.Module) -> Iterator[tuple[str, int]]:
+    """Every dotted or imported name used in *tree*, as it is called where it comes from, with its line."""
+    meanings: dict[str, str] = {}
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            meanings |= {alias.asname: alias.name for alias in node.names if alias.asname}
+        elif isinstance(node, ast.ImportFrom):
+            meanings |= {alias.asname or alias.name: f"{node.module}.{alias.name}" for alias in node.names}
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Attribute | ast.Name):
+            first, _, rest = ast.unparse(node).partition(".")
+            yield ".".join([meanings.get(first, first), rest]).rstrip("."), node.lineno

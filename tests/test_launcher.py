@@ -1,0 +1,348 @@
+"""The launcher, in a small checkout of its own: real environments, a package made here, apt-get and sudo played."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import time
+import zipfile
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from tests.tools import needs
+
+ROOT = Path(__file__).resolve().parent.parent
+#: What the launcher calls besides the shell; python3 is ours, apt-get and sudo are played.
+COMMANDS = ("cat", "cksum", "dirname", "env", "flock", "grep", "id", "mkdir", "readlink", "rm", "sh", "tail")
+PROGRAM = """
+import os, sys
+import tiny
+print(os.getcwd(), *sys.argv[1:], sep="|")
+"""
+
+
+@dataclass(frozen=True)
+class Checkout:
+    """A folder with the launcher, a program that prints its arguments, and a path with nothing but the needful."""
+
+    folder: Path
+    commands: Path
+
+    def start(self, *words: str, cwd: Path | None = None, **environment: str) -> subprocess.Popen[str]:
+        return subprocess.Popen(
+            [str(self.folder / "kiln"), *words],
+            cwd=cwd or self.folder,
+            env={"PATH": str(self.commands)} | environment,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            start_new_session=True,
+        )
+
+    def run(self, *words: str, cwd: Path | None = None, **environment: str) -> subprocess.CompletedProcess[str]:
+        process = self.start(*words, cwd=cwd, **environment)
+        out, err = process.communicate(timeout=100)
+        return subprocess.CompletedProcess(words, process.returncode, out, err)
+
+    def command(self, name: str, script: str) -> None:
+        """Put a shell script on the path under that name."""
+        file = self.commands / name
+        file.unlink(missing_ok=True)
+        file.write_text(f"#!/bin/sh\n{script}\n")
+        file.chmod(0o755)
+
+    def needs(self, *lines: str) -> None:
+        """Let serve need what these lines of the table say."""
+        (self.folder / "tools/packages.txt").write_text("".join(f"{line}\n" for line in lines))
+
+
+@pytest.fixture
+def checkout(tmp_path: Path) -> Checkout:
+    return make_checkout(tmp_path)
+
+
+@pytest.fixture
+def ready(checkout: Checkout) -> Checkout:
+    """A checkout whose environment is made."""
+    assert checkout.run("any").returncode == 0
+    return checkout
+
+
+def make_checkout(tmp_path: Path) -> Checkout:
+    needs(*COMMANDS)
+    folder, commands = tmp_path / "a check out", tmp_path / "commands"
+    for part in (folder / "tools", folder / "src/kiln/cli", commands):
+        part.mkdir(parents=True)
+    shutil.copy(ROOT / "kiln", folder / "kiln")
+    (folder / "src/kiln/cli/main.py").write_text(PROGRAM)
+    for name in COMMANDS:
+        (commands / name).symlink_to(str(shutil.which(name)))
+    # The interpreter below all environments; its own name may be a wrapper's.
+    (commands / "python3").symlink_to(os.path.realpath(sys.executable))
+    made = Checkout(folder, commands)
+    made.needs()
+    wheel = a_wheel(tmp_path)
+    lock = f"tiny @ {wheel.as_uri()} --hash=sha256:{hashlib.sha256(wheel.read_bytes()).hexdigest()}\n"
+    for name in ("requirements.lock", "requirements-dev.lock", "requirements-asapi.lock"):
+        (folder / name).write_text(lock)
+    return made
+
+
+def a_wheel(folder: Path) -> Path:
+    """A package with one empty module."""
+    wheel = folder / "tiny-1-py3-none-any.whl"
+    with zipfile.ZipFile(wheel, "w") as archive:
+        archive.writestr("tiny.py", "")
+        archive.writestr("tiny-1.dist-info/METADATA", "Metadata-Version: 2.1\nName: tiny\nVersion: 1\n")
+        archive.writestr("tiny-1.dist-info/WHEEL", "Wheel-Version: 1.0\nRoot-Is-Purelib: true\nTag: py3-none-any\n")
+        archive.writestr("tiny-1.dist-info/RECORD", "")
+    return wheel
+
+
+def files(folder: Path) -> Mapping[Path, int]:
+    """Every file below and when it changed; Python's own caches left out."""
+    return {p: p.stat().st_mtime_ns for p in folder.rglob("*") if p.is_file() and "__pycache__" not in p.parts}
+
+
+@pytest.mark.parametrize("words", [(), ("--help",), ("-h",), ("help",)])
+def test_explains_its_words_and_installs_nothing(checkout: Checkout, words: tuple[str, ...]) -> None:
+    before = files(checkout.folder)
+
+    result = checkout.run(*words)
+
+    assert result.returncode == 0
+    assert all(f"./kiln {word}" in result.stdout for word in ("demo", "serve", "test", "check", "bench", "setup"))
+    assert files(checkout.folder) == before
+
+
+def test_names_what_is_missing_when_it_may_not_install(checkout: Checkout) -> None:
+    checkout.needs("disks no-such-tool a-package makes disks")
+
+    result = checkout.run("serve", KILN_INSTALL="no")
+
+    assert result.returncode == 1
+    assert "a-package: makes disks" in result.stderr
+    assert ".venv" in result.stderr
+    assert not (checkout.folder / ".venv").exists()
+
+
+def test_says_what_root_must_do_when_there_is_no_way_to_become_root(checkout: Checkout) -> None:
+    checkout.needs("disks no-such-tool a-package makes disks")
+    checkout.command("id", "echo 1000")
+    checkout.command("apt-get", "exit 1")
+
+    result = checkout.run("serve")
+
+    assert result.returncode == 1
+    assert "neither root nor sudo" in result.stderr
+    assert "apt-get install a-package" in result.stderr
+
+
+def test_says_so_when_the_system_has_no_apt_get(checkout: Checkout) -> None:
+    checkout.needs("disks no-such-tool a-package makes disks")
+
+    result = checkout.run("serve")
+
+    assert result.returncode == 1
+    assert "a-package: makes disks" in result.stderr
+    assert "no apt-get here" in result.stderr
+
+
+def test_shows_what_apt_get_said_when_it_fails(checkout: Checkout) -> None:
+    checkout.needs("disks no-such-tool a-package makes disks")
+    checkout.command("id", "echo 0")
+    checkout.command("dpkg", "")
+    checkout.command("apt-get", 'echo "the mirror is on fire"; exit 100')
+
+    result = checkout.run("serve")
+
+    assert result.returncode == 1
+    assert "the mirror is on fire" in result.stderr
+
+
+def test_brings_a_newer_python_when_the_systems_own_is_too_old(checkout: Checkout) -> None:
+    shutil.copy(ROOT / "tools/packages.txt", checkout.folder / "tools/packages.txt")
+    checkout.command("python3", "exit 1")
+    checkout.command("id", "echo 0")
+    checkout.command("dpkg", "")
+    checkout.command("apt-get", "exit 100")
+
+    result = checkout.run("any")
+
+    assert result.returncode == 1
+    assert "python3.11-venv:" in result.stderr
+
+
+def test_explains_serve_without_installing_tools(checkout: Checkout) -> None:
+    checkout.needs("disks no-such-tool a-package makes disks", "machines no-such-emulator another runs machines")
+
+    explained = checkout.run("serve", "--help", KILN_INSTALL="no")
+    without_machines = checkout.run("serve", "--machines", "none", KILN_INSTALL="no")
+    with_machines = checkout.run("serve", KILN_INSTALL="no")
+
+    assert "a-package" not in explained.stderr
+    assert "a-package" in without_machines.stderr
+    assert "another" not in without_machines.stderr
+    assert "another" in with_machines.stderr
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(120)
+def test_sets_itself_up_anywhere_and_hands_the_words_on(checkout: Checkout, tmp_path: Path) -> None:
+    link = checkout.commands / "kiln"
+    link.symlink_to(checkout.folder / "kiln")
+
+    first = checkout.run("a word", "--and=an option", cwd=tmp_path)
+    through_link = subprocess.run(
+        [link, "x"],
+        cwd="/",
+        env={"PATH": str(checkout.commands), "HOME": ""},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+    assert (first.returncode, first.stdout) == (0, f"{tmp_path}|a word|--and=an option\n")
+    assert (through_link.stderr, through_link.stdout) == ("", "/|x\n")
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(120)
+def test_is_quick_and_changes_nothing_the_second_time(ready: Checkout) -> None:
+    before = files(ready.folder)
+    took = []
+    for _ in range(5):
+        start = time.monotonic()
+        assert ready.run("any").stderr == ""
+        took.append(time.monotonic() - start)
+
+    assert min(took) < 0.5
+    assert files(ready.folder) == before
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(120)
+def test_two_at_once_wait_for_each_other(checkout: Checkout) -> None:
+    both = [checkout.start("one"), checkout.start("two")]
+
+    said = [process.communicate(timeout=100) for process in both]
+
+    assert [process.returncode for process in both] == [0, 0]
+    assert [out.strip().split("|")[1] for out, _ in said] == ["one", "two"]
+    assert "".join(err for _, err in said).count("making .venv") == 1
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(120)
+@pytest.mark.parametrize("moment", ["making .venv", "installing the Python packages"])
+def test_repairs_a_set_up_that_was_killed(checkout: Checkout, moment: str) -> None:
+    killed = checkout.start("any")
+    assert killed.stderr is not None
+    while moment not in killed.stderr.readline():
+        pass
+    os.killpg(killed.pid, signal.SIGKILL)
+    killed.communicate()
+
+    result = checkout.run("any")
+
+    assert result.returncode == 0
+    assert "making it anew" in result.stderr
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(120)
+def test_installs_again_when_the_lock_file_changes_or_the_checkout_moves(ready: Checkout) -> None:
+    with (ready.folder / "requirements.lock").open("a") as lock:
+        lock.write("# newer\n")
+    changed = ready.run("any")
+    moved = Checkout(ready.folder.rename(ready.folder.with_name("elsewhere")), ready.commands)
+    after_move = moved.run("any")
+
+    assert (changed.returncode, "set-up is complete" in changed.stderr) == (0, True)
+    assert (after_move.returncode, "set-up is complete" in after_move.stderr) == (0, True)
+    assert moved.run("any").stderr == ""
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(120)
+def test_refuses_a_package_whose_hash_is_not_the_lock_files(checkout: Checkout) -> None:
+    lock = checkout.folder / "requirements.lock"
+    right = lock.read_text()
+    lock.write_text(re.sub("sha256:.*", "sha256:" + "0" * 64, right))
+
+    refused = checkout.run("any")
+    lock.write_text(right)
+    repaired = checkout.run("any")
+
+    assert refused.returncode == 1
+    assert "hash" in refused.stderr.lower()
+    assert repaired.returncode == 0
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(120)
+def test_installs_missing_packages_by_sudo_and_fetches_lists_only_when_it_must(
+    checkout: Checkout, tmp_path: Path
+) -> None:
+    calls = tmp_path / "calls"
+    checkout.needs("disks new-tool a-package makes disks", "guest other-tool another makes guests")
+    checkout.command("id", "echo 1000")
+    checkout.command("sudo", f'case $1 in -n) exit 0 ;; esac; echo "sudo $*" >>"{calls}"; exec "$@"')
+    checkout.command("dpkg", "")
+    checkout.command(
+        "apt-get",
+        f"""case " $* " in
+            *" update "*|*" update") : >"{tmp_path}/lists" ;;
+            *) [ -e "{tmp_path}/lists" ] || exit 100
+               echo '#!/bin/sh' >"{checkout.commands}/new-tool"; /bin/chmod +x "{checkout.commands}/new-tool" ;;
+        esac""",
+    )
+
+    result = checkout.run("fsck")
+
+    assert result.returncode == 0, result.stderr
+    assert "a-package: makes disks" in result.stderr
+    assert "another" not in result.stderr
+    assert [re.findall(r" (update|install|--configure)\b", line) for line in calls.read_text().splitlines()] == [
+        ["install"],
+        ["--configure"],
+        ["update"],
+        ["install"],
+    ]
+
+
+def test_the_environment_for_tests_can_serve_the_program() -> None:
+    program, tests = (pins(ROOT / name) for name in ("requirements.lock", "requirements-dev.lock"))
+
+    assert {name: pin for name, pin in program.items() if tests.get(name) != pin} == {}
+
+
+@pytest.mark.parametrize("name", ["requirements.lock", "requirements-dev.lock", "requirements-asapi.lock"])
+def test_every_pinned_package_has_a_hash(name: str) -> None:
+    unchecked = [package for package, pin in pins(ROOT / name).items() if "--hash=sha256:" not in pin]
+
+    assert unchecked == []
+
+
+def test_every_package_that_is_installed_has_a_reason() -> None:
+    lines = (ROOT / "tools/packages.txt").read_text().splitlines()
+    table = [line.split(None, 3) for line in lines if line and not line.startswith("#")]
+
+    assert [row for row in table if len(row) < 4] == []
+    assert {row[0] for row in table} == {"python", "python3.11", "disks", "machines", "guest", "postgresql"}
+
+
+def pins(lock: Path) -> dict[str, str]:
+    """Each package of a lock file with its version and hashes."""
+    text = "\n".join(line for line in lock.read_text().splitlines() if not line.lstrip().startswith("#"))
+    entries = re.findall(r"^([a-z][^= ]*)(==(?:.*\\\n)*.*)$", text, re.MULTILINE)
+    return {name: re.sub(r" ;[^\\]*", " ", pin) for name, pin in entries}

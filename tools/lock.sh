@@ -1,0 +1,23 @@
+#!/bin/sh
+# Makes the three lock files again from pyproject.toml: exact versions, with the hash of every file pip may take.
+#
+#   tools/lock.sh            keeps every version that still fits
+#   tools/lock.sh --upgrade  takes the newest versions (or --upgrade-package NAME; the arguments go to uv)
+#
+# requirements-dev.lock is made first and binds requirements.lock, so one environment can serve both.
+# requirements-asapi.lock stands alone: the Apsara Stack SDK overwrites files of the classic one. It is for tests only.
+set -eu
+cd -- "$(dirname -- "$0")/.."
+
+uv=$(command -v uv || echo .venv/bin/uv)
+"$uv" --version >/dev/null 2>&1 || {
+    echo 'tools/lock.sh needs uv: .venv/bin/python -m pip install uv' >&2
+    exit 2
+}
+
+export UV_CUSTOM_COMPILE_COMMAND=tools/lock.sh
+compile() { "$uv" pip compile --quiet --universal --python-version 3.11 --generate-hashes "$@"; }
+
+compile "$@" --extra postgresql --extra dev -o requirements-dev.lock pyproject.toml
+compile "$@" --extra postgresql -c requirements-dev.lock -o requirements.lock pyproject.toml
+echo 'aliyun-python-sdk-asapi>=2.4.7' | compile "$@" -o requirements-asapi.lock -
