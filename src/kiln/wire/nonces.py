@@ -8,8 +8,13 @@ digest and one look into each of at most eight sets, however many are known.
 
 The memory is bounded. When it is full, new requests are refused rather than
 old nonces forgotten: forgetting would open the replay that it is there to
-prevent. A nonce takes about 85 bytes, so the default bound is some 170 MB in
-the worst case, and is reached at more than 1,600 requests a second.
+prevent. A nonce takes 70 bytes, so the default bound is some 140 MB in the
+worst case, and is reached at more than 1,600 requests a second.
+
+What is not done: nothing is written down, so a restart forgets, and a request
+of the last 15 minutes before it can be replayed once after it. Writing every
+nonce to disk would cost more than the request; TLS keeps requests from being
+seen, and ClientToken makes a repeated creation harmless.
 
 ``Nonces`` is the port: where several processes answer, they need one memory
 between them.

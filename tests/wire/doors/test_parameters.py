@@ -1,0 +1,118 @@
+from __future__ import annotations
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from kiln.declare.errors import InvalidParameter
+from kiln.wire.doors import parameters
+from kiln.wire.doors.door import RawRequest
+from kiln.wire.signatures.stages import canonical_query
+
+words = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"))
+
+
+def a_request(query: str = "", body: bytes = b"", content_type: str = "application/json") -> RawRequest:
+    return RawRequest.from_target("POST", f"/?{query}", [("content-type", content_type)], body)
+
+
+@settings(deadline=None)
+@given(st.dictionaries(words.filter(bool), words))
+def test_reads_back_what_was_encoded(params):
+    assert parameters.of_pairs(canonical_query(params).encode()) == params
+
+
+def test_keeps_blank_values_and_reads_plus_as_a_space():
+    assert parameters.of_pairs(b"a=&b&c=x+y%2B&&d=1=2") == {"a": "", "b": "", "c": "x y+", "d": "1=2"}
+
+
+def test_lets_characters_pass_that_a_strict_url_forbids():
+    assert parameters.of_pairs("a=[\"x\"]('!')&b=中".encode()) == {"a": "[\"x\"]('!')", "b": "中"}
+
+
+def test_unwraps_a_form_in_double_quotes():
+    assert parameters.of_form(b'"a=1&b=2"') == {"a": "1", "b": "2"}
+
+
+@pytest.mark.parametrize("body", [b'"', b'""', b' "a" '])
+def test_reads_odd_quotes_without_falling_over(body):
+    assert set(parameters.of_form(body).values()) <= {""}
+
+
+@pytest.mark.parametrize(
+    ("raw", "rule"),
+    [
+        (b"a=1&a=2", "twice with different values"),
+        (b"a=%FF", "not UTF-8"),
+        (b"a=\xff", "not UTF-8"),
+        (b"%FF=a", "not UTF-8"),
+        (b"a=x%00y", "NUL"),
+        (b"a=x\0y", "NUL"),
+        (b"&".join(b"a%d=1" % n for n in range(1001)), "more than 1000"),
+    ],
+)
+def test_refuses_pairs_that_are_ambiguous_broken_or_too_many(raw, rule):
+    with pytest.raises(InvalidParameter, match=rule):
+        parameters.of_pairs(raw)
+
+
+def test_takes_a_name_twice_with_one_value():
+    assert parameters.of_pairs(b"a=1&a=1") == {"a": "1"}
+
+
+def test_keeps_the_spelling_of_numbers():
+    read = parameters.of_json(b'{"I": 40, "F": 1.50, "E": 1e3, "B": true, "N": null, "S": ""}')
+
+    assert read.given == read.signed == {"I": "40", "F": "1.50", "E": "1e3", "B": "true", "S": ""}
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"[]",
+        b"1",
+        b"{",
+        b"{'a': 1}",
+        b'{"a": NaN}',
+        b'{"a": 1, "a": 2}',
+        b'{"a": {"b": 1, "b": 1}}',
+        b'{"a": "\\ud800"}',
+        b'{"a": "\\u0000"}',
+        b'{"a": "\xff"}',
+        b'{"Tag": ["EVIL"], "Tag.1": "good"}',
+        b'{"Tag.1": "good", "Tag": ["EVIL"]}',
+        b'{"Tag": [{"Key": "a"}], "Tag.1.Key": "b"}',
+        b'{"a": ' + b"[" * 5000 + b"]" * 5000 + b"}",
+        b'{"a": ' + b'{"a":' * 20 + b"1" + b"}" * 20 + b"}",
+        b'{"a": [' + b"1," * 1500 + b"1]}",
+    ],
+)
+def test_refuses_json_that_is_ambiguous_broken_or_too_much(body):
+    with pytest.raises(InvalidParameter):
+        parameters.of_json(body)
+
+
+@pytest.mark.parametrize("body", [b"", b" \n", b"{}"])
+def test_takes_an_empty_body_called_json(body):
+    assert parameters.of_body(a_request(body=body)).given == {}
+
+
+def test_refuses_two_values_in_query_and_body():
+    query, body = {"a": "1"}, parameters.Parameters({"a": "2"}, {"a": "2"})
+
+    with pytest.raises(InvalidParameter, match="twice"):
+        parameters.union(query, body)
+
+    assert parameters.overlay(query, body).given == {"a": "2"}
+
+
+def test_leaves_an_object_that_is_not_json_as_it_is():
+    given = {"Tag.1": '{"Key":"a"b"}', "Ids": '["x"]', "Note": '{"a":"b"}', "Tag.2": '{"Key":"k"}'}
+
+    assert parameters.spread_objects(given) == given | {"Tag.2.Key": "k"}
+
+
+def test_finds_one_parameter_of_a_request_that_is_broken_elsewhere():
+    assert parameters.find(a_request(query="Format=XML", body=b"{"), "Format") == "XML"
+    assert parameters.find(a_request(query="a=1&a=2", body=b'{"Format": "XML"}'), "Format") == "XML"
+    assert parameters.find(a_request(query="a=1&a=2", body=b"{"), "Format") is None
