@@ -1,0 +1,70 @@
+"""Filters that lists of several sorts share: by tags and by the time of creation. All that are sent must hold."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Annotated, Any
+
+from kiln.declare.clock import from_text
+from kiln.declare.errors import ApiError
+from kiln.declare.rules import Alias, Doc, Example, KeepEmpty
+from kiln.operations.errors import InvalidFilterKeyNotFound, InvalidFilterValue
+from kiln.operations.params import FilterInput
+from kiln.store import tags
+from kiln.store.conditions import Condition
+from kiln.store.rows import Rows
+
+
+class InvalidTagMismatch(ApiError):
+    """A tag to filter by has a value and no key."""
+
+    code = "InvalidTag.Mismatch"
+    message = "The specified Tag.n.Key and Tag.n.Value are not match."
+
+
+@dataclass(frozen=True, kw_only=True)
+class TagFilter:
+    """One tag to look for. Any text may be looked for, also one that no tag can have."""
+
+    key: Annotated[
+        str | None, Alias("key"), Example("KeyTest"), Doc("The key. The lower-case spelling is deprecated.")
+    ] = None
+    value: Annotated[
+        str | None,
+        Alias("value"),
+        KeepEmpty(),
+        Example("ValueTest"),
+        Doc("The value. When it is not sent, any will do. The lower-case spelling is deprecated."),
+    ] = None
+
+
+def by_tags(resource_type: str, rows: Rows[Any], given: Iterable[TagFilter]) -> list[Condition]:
+    """That a row has every one of the tags. Raises InvalidTagMismatch."""
+    conditions = []
+    for tag in given:
+        if tag.key is None:
+            raise InvalidTagMismatch
+        conditions.append(tags.tagged(resource_type, rows.c.id, tag.key, tag.value))
+    return conditions
+
+
+def by_creation(
+    rows: Rows[Any],
+    given: Iterable[FilterInput],
+    unknown: type[ApiError] = InvalidFilterKeyNotFound,
+    malformed: type[ApiError] = InvalidFilterValue,
+) -> list[Condition]:
+    """That a row was made between CreationStartTime and CreationEndTime, both included.
+
+    Raises *unknown* for another key, *malformed* for a value that is no time.
+    """
+    conditions: list[Condition] = []
+    for one in given:
+        if one.key not in ("CreationStartTime", "CreationEndTime"):
+            raise unknown(key=one.key)
+        when = from_text(one.value or "")
+        if when is None:
+            raise malformed(value=one.value)
+        conditions.append(rows.c.created_at >= when if one.key == "CreationStartTime" else rows.c.created_at <= when)
+    return conditions
