@@ -2,21 +2,24 @@
 
 from __future__ import annotations
 
-import uuid
-
 import pytest
-from sqlalchemy import create_engine, text
+from sqlalchemy import text
 
 from kiln.store import schema
 from kiln.store.database import open_postgresql, open_sqlite
+from kiln.store.rows import metadata
 from tests.clouds import make_cloud
 from tests.postgresql import start_postgresql
 
 
 @pytest.fixture(scope="session")
-def postgresql_server():
+def postgresql_database():
+    """One PostgreSQL database with its tables for the whole run."""
     with start_postgresql() as address:
-        yield address
+        opened = open_postgresql(address)
+        schema.create(opened)
+        yield opened
+        opened.close()
 
 
 @pytest.fixture(params=["sqlite", pytest.param("postgresql", marks=pytest.mark.postgresql)])
@@ -24,17 +27,14 @@ def database(request, tmp_path):
     """An empty database with its tables: once on SQLite, once on PostgreSQL."""
     if request.param == "sqlite":
         opened = open_sqlite(tmp_path / "kiln.sqlite")
-    else:
-        server = request.getfixturevalue("postgresql_server")
-        name = "test_" + uuid.uuid4().hex
-        admin = create_engine(server.replace("postgresql://", "postgresql+psycopg://"), isolation_level="AUTOCOMMIT")
-        with admin.connect() as connection:
-            connection.execute(text(f"CREATE DATABASE {name}"))
-        admin.dispose()
-        opened = open_postgresql(server.replace("/postgres?", f"/{name}?"))
-    schema.create(opened)
+        schema.create(opened)
+        yield opened
+        opened.close()
+        return
+    opened = request.getfixturevalue("postgresql_database")
+    with opened.engine.begin() as connection:
+        connection.execute(text("TRUNCATE " + ", ".join(t.name for t in metadata.sorted_tables)))
     yield opened
-    opened.close()
 
 
 @pytest.fixture

@@ -9,9 +9,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from sqlalchemy import Index
+from sqlalchemy import ColumnElement, Index, and_, exists, func, or_, select
 
+from kiln.declare.states import TaskStatus
+from kiln.store.database import Transaction
+from kiln.store.disks import disks
 from kiln.store.rows import Rows
+from kiln.store.snapshots import snapshots
+from kiln.store.tasks import tasks
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -30,3 +35,71 @@ class Volume:
 volumes: Rows[Volume] = Rows(
     "volumes", Volume, indexes=[Index("volumes_parent", "parent"), Index("volumes_state", "state")]
 )
+
+_children = volumes.table.alias("children")
+
+
+def _has_child() -> ColumnElement[bool]:
+    return exists(select(_children.c.id).where(_children.c.parent == volumes.c.id))
+
+
+def _is_named() -> ColumnElement[bool]:
+    return or_(
+        exists(select(disks.c.id).where(disks.c.volume == volumes.c.id)),
+        exists(select(snapshots.c.id).where(snapshots.c.volume == volumes.c.id)),
+    )
+
+
+def _is_at_work() -> ColumnElement[bool]:
+    """Whether the task that the row names is still to be done."""
+    return exists(select(tasks.c.id).where(tasks.c.id == volumes.c.task, tasks.c.status == TaskStatus.PROCESSING))
+
+
+def unwanted(tx: Transaction, limit: int) -> list[Volume]:
+    """Volumes to be dropped: nothing names them, stands on them or works on them, or they are doomed already."""
+    is_left_over = and_(volumes.c.state != "doomed", ~_is_named())
+    statement = (
+        select(volumes.table)
+        .where(or_(volumes.c.state == "doomed", is_left_over), ~_has_child(), ~_is_at_work())
+        .limit(limit)
+    )
+    return volumes.rows(tx, statement)
+
+
+def is_named(tx: Transaction, volume: str) -> bool:
+    """Whether a disk or a snapshot names the volume."""
+    return tx.execute(select(volumes.c.id).where(volumes.c.id == volume, _is_named())).first() is not None
+
+
+def bypassable(tx: Transaction, limit: int) -> list[tuple[str, str]]:
+    """(parent, child) where nothing names the parent and the child is all that stands on it."""
+    only_child = (
+        select(_children.c.parent, func.min(_children.c.id).label("child"))
+        .where(_children.c.parent.is_not(None))
+        .group_by(_children.c.parent)
+        .having(func.count() == 1)
+        .subquery()
+    )
+    child = volumes.table.alias("child")
+    statement = (
+        select(volumes.c.id, child.c.id)
+        .join(only_child, only_child.c.parent == volumes.c.id)
+        .join(child, child.c.id == only_child.c.child)
+        .where(volumes.c.state == "ready", child.c.state == "ready", ~_is_named(), ~_is_at_work())
+        .where(
+            or_(
+                child.c.task.is_(None),
+                ~exists(select(tasks.c.id).where(tasks.c.id == child.c.task, tasks.c.status == TaskStatus.PROCESSING)),
+            )
+        )
+        .limit(limit)
+    )
+    return [(row._mapping[volumes.c.id], row._mapping[child.c.id]) for row in tx.execute(statement)]
+
+
+def chain(tx: Transaction, volume: str) -> list[str]:
+    """The volume and all that it stands on, the lowest last."""
+    found = [volume]
+    while (row := volumes.find(tx, id=found[-1])) is not None and row.parent is not None:
+        found.append(row.parent)
+    return found

@@ -1,0 +1,1 @@
+"""Puts it all together and owns its end. The only place that reads the environment."""

@@ -1,0 +1,160 @@
+"""The first account and its keys, and who may come in at the doors."""
+
+from __future__ import annotations
+
+import secrets
+import string
+import threading
+from dataclasses import dataclass
+
+from kiln.declare.clock import Clock
+from kiln.service.secrets import Sealer
+from kiln.service.settings import Settings
+from kiln.store import accounts
+from kiln.store.accounts import Account, Credential, ResourceGroup
+from kiln.store.database import Database, Transaction
+from kiln.wire.doors.door import Key
+
+_LETTERS = string.ascii_letters + string.digits
+_KEPT_SECONDS = 5.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class Keys:
+    """The keys of one account, in the clear."""
+
+    account: str
+    access_key_id: str
+    access_key_secret: str
+    app_key: str
+    app_secret: str
+    are_new: bool  #: Made just now, and never shown before.
+
+
+def ensure_first_account(database: Database, sealer: Sealer, settings: Settings, now: float) -> Keys:
+    """Make the first account and its keys at the first start; keys that the settings name are put in their place."""
+
+    def work(tx: Transaction) -> Keys:
+        known = accounts.accounts.all(tx)
+        account = known[0].id if known else _new_account(tx, now)
+        key_id, secret, new_key = _ensure(
+            tx,
+            sealer,
+            account,
+            "access_key",
+            wanted=(settings.access_key_id, settings.access_key_secret),
+            now=now,
+        )
+        app_key, app_secret, new_app = _ensure(
+            tx, sealer, account, "app", wanted=(settings.app_key, settings.app_secret), now=now
+        )
+        for group in filter(None, (g.strip() for g in settings.resource_groups.split(","))):
+            if accounts.resource_groups.find(tx, account=account, id=group) is None:
+                accounts.resource_groups.insert(tx, ResourceGroup(id=group, account=account, name=group))
+        return Keys(
+            account=account,
+            access_key_id=key_id,
+            access_key_secret=secret,
+            app_key=app_key,
+            app_secret=app_secret,
+            are_new=new_key or new_app,
+        )
+
+    return database.write(work)
+
+
+def add_account(database: Database, sealer: Sealer, name: str, now: float) -> Keys:
+    """Another account with keys of its own."""
+
+    def work(tx: Transaction) -> Keys:
+        account = _new_account(tx, now, name)
+        key_id, secret, _ = _ensure(tx, sealer, account, "access_key", wanted=("", ""), now=now)
+        app_key, app_secret, _ = _ensure(tx, sealer, account, "app", wanted=("", ""), now=now)
+        return Keys(
+            account=account,
+            access_key_id=key_id,
+            access_key_secret=secret,
+            app_key=app_key,
+            app_secret=app_secret,
+            are_new=True,
+        )
+
+    return database.write(work)
+
+
+def _new_account(tx: Transaction, now: float, name: str = "first") -> str:
+    account = "1" + "".join(secrets.choice(string.digits) for _ in range(15))
+    accounts.accounts.insert(tx, Account(id=account, name=name, created_at=now))
+    return account
+
+
+def _ensure(
+    tx: Transaction, sealer: Sealer, account: str, kind: str, *, wanted: tuple[str, str], now: float
+) -> tuple[str, str, bool]:
+    """The pair of that kind: ID, secret, and whether it was made up just now."""
+    if wanted[0]:
+        accounts.credentials.delete(tx, id=wanted[0])
+        accounts.credentials.insert(tx, _row(sealer, account, kind, wanted, now))
+        return (*wanted, False)
+    for row in accounts.credentials.all(tx, account=account, kind=kind, active=True):
+        return row.id, sealer.open(row.sealed_secret), False
+    pair = (_new_id(kind), "".join(secrets.choice(_LETTERS) for _ in range(30)))
+    accounts.credentials.insert(tx, _row(sealer, account, kind, pair, now))
+    return (*pair, True)
+
+
+def _row(sealer: Sealer, account: str, kind: str, pair: tuple[str, str], now: float) -> Credential:
+    sealed = sealer.seal(pair[1])
+    return Credential(id=pair[0], kind=kind, account=account, sealed_secret=sealed, active=True, created_at=now)
+
+
+def _new_id(kind: str) -> str:
+    """An AccessKey ID as ECS makes them, with a prefix that tells whose it is; an AppKey of digits."""
+    if kind == "app":
+        return str(secrets.randbelow(900_000_000) + 100_000_000)
+    return "LTAIKiln" + "".join(secrets.choice(_LETTERS) for _ in range(16))
+
+
+class StoredCredentials:
+    """Looks keys up for the doors. What was found is kept for a few seconds, so that most requests cost no SQL."""
+
+    def __init__(self, database: Database, sealer: Sealer, clock: Clock) -> None:
+        self._database = database
+        self._sealer = sealer
+        self._clock = clock
+        self._keys: dict[tuple[str, str], tuple[float, Key]] = {}
+        self._users: dict[str, tuple[float, frozenset[str]]] = {}
+        self._lock = threading.Lock()
+
+    def access_key(self, key_id: str) -> Key | None:
+        """The AccessKey of that ID."""
+        return self._key("access_key", key_id)
+
+    def app(self, app_key: str) -> Key | None:
+        """The application of that AppKey."""
+        return self._key("app", app_key)
+
+    def users(self, account_id: str) -> frozenset[str]:
+        """Mail addresses of the users configured for the account."""
+        now = self._clock()
+        kept = self._users.get(account_id)
+        if kept is None or kept[0] < now:
+            with self._database.read() as tx:
+                found = frozenset(user.email for user in accounts.users.all(tx, account=account_id))
+            kept = self._users[account_id] = (now + _KEPT_SECONDS, found)
+        return kept[1]
+
+    def _key(self, kind: str, key_id: str) -> Key | None:
+        now = self._clock()
+        kept = self._keys.get((kind, key_id))
+        if kept is not None and kept[0] > now:
+            return kept[1]
+        with self._database.read() as tx:
+            row = accounts.credentials.find(tx, id=key_id, kind=kind)
+        if row is None:
+            # Unknown IDs are not kept: anybody can make up any number of them.
+            return None
+        key = Key(id=row.id, secret=self._sealer.open(row.sealed_secret), account_id=row.account, active=row.active)
+        with self._lock:
+            self._keys[(kind, key_id)] = (now + _KEPT_SECONDS, key)
+        return key

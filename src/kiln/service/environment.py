@@ -1,0 +1,54 @@
+"""``kiln env``: what clients read from the environment, ready for ``eval``."""
+
+from __future__ import annotations
+
+import shlex
+
+from kiln.declare.clock import system_clock
+from kiln.service.accounts import Keys, ensure_first_account
+from kiln.service.secrets import Sealer
+from kiln.service.settings import Settings
+from kiln.store import schema
+from kiln.store.database import open_postgresql, open_sqlite
+
+
+def environment(settings: Settings) -> dict[str, str]:
+    """The variables of Kiln's own CLI, of the current and classic SDKs, of the aliyun CLI, Terraform and Packer."""
+    settings.data.mkdir(parents=True, exist_ok=True)
+    database = open_postgresql(settings.database) if settings.database else open_sqlite(settings.data / "kiln.sqlite")
+    try:
+        schema.create(database)
+        keys = ensure_first_account(database, Sealer.in_folder(settings.data), settings, system_clock())
+    finally:
+        database.close()
+    return _variables(settings, keys, _endpoint(settings))
+
+
+def to_shell(variables: dict[str, str]) -> str:
+    """``export`` lines."""
+    return "".join(f"export {name}={shlex.quote(value)}\n" for name, value in variables.items())
+
+
+def _endpoint(settings: Settings) -> str:
+    """Where the server said that it listens, or where it would."""
+    written = settings.data / "endpoint"
+    return written.read_text().strip() if written.is_file() else f"http://{settings.listen}"
+
+
+def _variables(settings: Settings, keys: Keys, endpoint: str) -> dict[str, str]:
+    region = settings.region_ids[0]
+    return {
+        "KILN_ENDPOINT": endpoint,
+        "KILN_REGION": region,
+        "KILN_DATA": str(settings.data),
+        "KILN_ACCESS_KEY_ID": keys.access_key_id,
+        "KILN_ACCESS_KEY_SECRET": keys.access_key_secret,
+        "KILN_APP_KEY": keys.app_key,
+        "KILN_APP_SECRET": keys.app_secret,
+        "ALIBABA_CLOUD_ACCESS_KEY_ID": keys.access_key_id,
+        "ALIBABA_CLOUD_ACCESS_KEY_SECRET": keys.access_key_secret,
+        "ALIBABA_CLOUD_REGION_ID": region,
+        "ALICLOUD_ACCESS_KEY": keys.access_key_id,
+        "ALICLOUD_SECRET_KEY": keys.access_key_secret,
+        "ALICLOUD_REGION": region,
+    }

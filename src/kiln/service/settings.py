@@ -1,0 +1,119 @@
+"""Every setting: its name, default, meaning, and the environment variable that sets it.
+
+Flags win over the environment. A setting ``xyz`` is ``KILN_XYZ`` in the
+environment; nothing else of the environment is read.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import typing
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any
+
+from kiln.declare.rules import Doc
+
+DEFAULT_LISTEN = "127.0.0.1:8787"
+DEFAULT_REGION = "cn-qingdao-env17-d01"
+
+
+class SettingRefused(ValueError):
+    """A setting has a value that it cannot have; the message names both."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Settings:
+    """The settings of one Kiln."""
+
+    data: Annotated[Path, Doc("The data folder: database, pool, buckets, run folders and the master key.")]
+    listen: Annotated[str, Doc("HOST:PORT to listen on; port 0 takes a free one.")] = DEFAULT_LISTEN
+    machines: Annotated[
+        str, Doc("`qemu`: instances are virtual machines. `none`: they have real disks and states, but nothing runs.")
+    ] = "qemu"
+    database: Annotated[
+        str, Doc("Empty: SQLite in the data folder. Or postgresql://user@host/name (needs the postgresql extra).")
+    ] = ""
+    regions: Annotated[str, Doc("The region IDs served, separated by commas; the first is the default.")] = (
+        DEFAULT_REGION
+    )
+    accel: Annotated[
+        str, Doc("`auto`: KVM when a probe guest has booted under it on this host, else TCG. Or `kvm`, or `tcg`.")
+    ] = "auto"
+    threads: Annotated[int, Doc("Threads that answer requests.")] = 4
+    workers: Annotated[int, Doc("Threads that carry out tasks.")] = 4
+    log: Annotated[str, Doc("The least level that is logged: debug, info, warning or error.")] = "warning"
+    resource_groups: Annotated[
+        str, Doc("IDs of resource groups, separated by commas, that every account has beside its own.")
+    ] = ""
+    access_key_id: Annotated[str, Doc("The AccessKey ID of the first account, instead of one made at first start.")] = (
+        ""
+    )
+    access_key_secret: Annotated[str, Doc("The AccessKey secret that goes with it.")] = ""
+    app_key: Annotated[str, Doc("The AppKey of the first account, instead of one made at first start.")] = ""
+    app_secret: Annotated[str, Doc("The AppSecret that goes with it.")] = ""
+    kill_at: Annotated[str, Doc("For kill tests: end the program, as kill -9 does, at this named point.")] = ""
+
+    @property
+    def address(self) -> tuple[str, int]:
+        """Host and port of ``listen``."""
+        host, _, port = self.listen.rpartition(":")
+        return host.strip("[]"), int(port)
+
+    @property
+    def region_ids(self) -> tuple[str, ...]:
+        """``regions``, split."""
+        return tuple(r.strip() for r in self.regions.split(",") if r.strip())
+
+
+def read_settings(environment: Mapping[str, str], **flags: Any) -> Settings:
+    """Settings from flags (None: not given), then the environment, then defaults. Raises SettingRefused."""
+    hints = typing.get_type_hints(Settings)
+    values: dict[str, Any] = {}
+    for field in dataclasses.fields(Settings):
+        given = flags.get(field.name)
+        if given is None:
+            given = environment.get("KILN_" + field.name.upper()) or None
+        if given is not None:
+            values[field.name] = _convert(field.name, hints[field.name], given)
+    values.setdefault("data", default_data(environment))
+    settings = Settings(**values)
+    _check(settings)
+    return settings
+
+
+def default_data(environment: Mapping[str, str]) -> Path:
+    """``$XDG_DATA_HOME/kiln``, or the same under the home folder."""
+    base = environment.get("XDG_DATA_HOME")
+    return (Path(base) if base else Path.home() / ".local" / "share") / "kiln"
+
+
+def _convert(name: str, kind: type, given: Any) -> Any:
+    if kind is int:
+        try:
+            return int(given)
+        except ValueError:
+            raise SettingRefused(f"{name} must be a whole number, not {given!r}") from None
+    return Path(given).expanduser().absolute() if kind is Path else str(given)
+
+
+def _check(settings: Settings) -> None:
+    host, _, port = settings.listen.rpartition(":")
+    if not host or not port.isdigit() or int(port) > 65535:  # noqa: PLR2004 - the largest TCP port.
+        raise SettingRefused(f"listen must be HOST:PORT, not {settings.listen!r}")
+    _one_of("machines", settings.machines, ("qemu", "none"))
+    _one_of("accel", settings.accel, ("auto", "kvm", "tcg"))
+    _one_of("log", settings.log, ("debug", "info", "warning", "error"))
+    if not settings.region_ids:
+        raise SettingRefused("regions must name at least one region")
+    for one, other in (("access_key_id", "access_key_secret"), ("app_key", "app_secret")):
+        if bool(getattr(settings, one)) != bool(getattr(settings, other)):
+            raise SettingRefused(f"{one} and {other} must be set together")
+    if settings.threads < 1 or settings.workers < 1:
+        raise SettingRefused("threads and workers must be at least 1")
+
+
+def _one_of(name: str, value: str, choices: tuple[str, ...]) -> None:
+    if value not in choices:
+        raise SettingRefused(f"{name} must be one of {', '.join(choices)}, not {value!r}")

@@ -1,0 +1,166 @@
+"""fsck: compares what the database says with what the pool holds, explains what differs, and mends what can be mended.
+
+It runs with the server stopped. Three sorts of finding: **repaired** (what a
+crash may leave, taken away or put right), **pending** (work that was cut short
+and goes on at the next start) and **broken** (bytes that are missing or
+damaged; nothing can be done here but say what is lost).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+from kiln.declare.states import DiskStatus, ImageStatus, InstanceStatus, SnapshotStatus, TaskStatus
+from kiln.operations.call import Ports
+from kiln.pools.errors import PoolError
+from kiln.store import images
+from kiln.store.database import Transaction
+from kiln.store.disks import disks
+from kiln.store.instances import instances
+from kiln.store.snapshots import snapshots
+from kiln.store.tasks import tasks
+from kiln.store.volumes import Volume, volumes
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One difference, and what became of it."""
+
+    sort: str  #: ``repaired``, ``pending`` or ``broken``.
+    subject: str
+    text: str
+
+
+Say = Callable[[str], None]
+
+
+def fsck(ports: Ports, *, repair: bool, say: Say) -> list[Finding]:
+    """Compare, and with *repair* mend; *say* is told what is being looked at. Without *repair* nothing changes."""
+    say("leftovers in the pool")
+    findings = list(_leftovers(ports, repair))
+    with ports.database.read() as tx:
+        rows = {row.id: row for row in volumes.all(tx)}
+        at_work = {task.id for task in tasks.all(tx, status=TaskStatus.PROCESSING)}
+        findings += [
+            Finding("pending", task.resource, f"{task.action} was cut short and goes on at the next start")
+            for task in tasks.all(tx, status=TaskStatus.PROCESSING)
+        ]
+    say(f"{len(rows)} volumes")
+    present = set(ports.pool.volumes())
+    findings += _strays(ports, rows, present, repair)
+    for row in rows.values():
+        findings += _volume(ports, row, row.id in present, row.task in at_work, repair)
+    say("what names them")
+    findings += _names(ports, present)
+    return findings
+
+
+def is_well(findings: list[Finding]) -> bool:
+    """Whether nothing is broken."""
+    return all(finding.sort != "broken" for finding in findings)
+
+
+def _leftovers(ports: Ports, repair: bool) -> Iterator[Finding]:
+    if repair:
+        for name in ports.pool.sweep():
+            yield Finding("repaired", name, "half made when Kiln was stopped; removed")
+
+
+def _strays(ports: Ports, rows: dict[str, Volume], present: set[str], repair: bool) -> Iterator[Finding]:
+    """Volumes that no row explains; those that stand on others go first."""
+    strays = present - set(rows)
+    while strays:
+        needed = {parent for v in present if (parent := _parent(ports, v)) is not None}
+        free = strays - needed
+        if not free:
+            for volume in sorted(strays):
+                yield Finding("broken", volume, "is not known, but a known volume stands on it")
+            return
+        for volume in sorted(free):
+            if repair:
+                ports.pool.drop(volume)
+            yield Finding("repaired", volume, "was known to nobody; dropped")
+        strays -= free
+        present -= free
+
+
+def _volume(ports: Ports, row: Volume, is_there: bool, is_at_work: bool, repair: bool) -> Iterator[Finding]:
+    if is_at_work or row.state == "planned":
+        if not is_at_work:
+            if repair:
+                ports.database.write(lambda tx: volumes.update(tx, {"state": "doomed", "task": None}, id=row.id))
+            yield Finding("repaired", row.id, "was planned, and nobody makes it any more; the sweeper takes it away")
+        return
+    if row.state == "doomed":
+        yield Finding("pending", row.id, "is being given back; the sweeper finishes that")
+        return
+    if not is_there:
+        yield Finding("broken", row.id, "is missing from the pool")
+        return
+    parent = _parent(ports, row.id)
+    if parent != row.parent:
+        yield from _another_parent(ports, row, parent, repair)
+    try:
+        if ports.pool.size(row.id) != row.size_bytes:
+            yield Finding("broken", row.id, f"has {ports.pool.size(row.id)} bytes, not {row.size_bytes}")
+        for complaint in ports.pool.verify(row.id):
+            yield Finding("broken", row.id, complaint)
+    except PoolError as e:
+        yield Finding("broken", row.id, str(e))
+
+
+def _another_parent(ports: Ports, row: Volume, parent: str | None, repair: bool) -> Iterator[Finding]:
+    """A merge that was not recorded leaves the volume on its grandparent; anything else is damage."""
+    with ports.database.read() as tx:
+        said = volumes.find(tx, id=row.parent)
+    if said is not None and said.parent == parent:
+        if repair:
+            ports.database.write(lambda tx: volumes.update(tx, {"parent": parent}, id=row.id))
+        yield Finding("repaired", row.id, f"was merged with {row.parent}, which was not recorded; recorded now")
+    else:
+        yield Finding("broken", row.id, f"stands on {parent}, not on {row.parent}")
+
+
+def _parent(ports: Ports, volume: str) -> str | None:
+    try:
+        return ports.pool.parent(volume)
+    except PoolError:
+        return None
+
+
+def _names(ports: Ports, present: set[str]) -> list[Finding]:
+    with ports.database.read() as tx:
+        return [*_disks(tx, present), *_snapshots(tx, present), *_images(tx), *_instances(tx)]
+
+
+def _disks(tx: Transaction, present: set[str]) -> Iterator[Finding]:
+    for disk in disks.all(tx):
+        if disk.status in (DiskStatus.AVAILABLE, DiskStatus.IN_USE) and disk.volume not in present:
+            yield Finding("broken", disk.id, f"{disk.status}, but its volume {disk.volume} is missing")
+
+
+def _snapshots(tx: Transaction, present: set[str]) -> Iterator[Finding]:
+    for snapshot in snapshots.all(tx, status=SnapshotStatus.ACCOMPLISHED):
+        if snapshot.volume not in present:
+            yield Finding("broken", snapshot.id, f"accomplished, but its volume {snapshot.volume} is missing")
+
+
+def _images(tx: Transaction) -> Iterator[Finding]:
+    done = {snapshot.id for snapshot in snapshots.all(tx, status=SnapshotStatus.ACCOMPLISHED)}
+    working = {task.resource for task in tasks.all(tx, status=TaskStatus.PROCESSING)}
+    for image in images.images.all(tx):
+        if image.status == ImageStatus.CREATING and image.id not in working:
+            yield Finding("broken", image.id, "Creating, but nobody creates it")
+        if image.status in (ImageStatus.AVAILABLE, ImageStatus.DEPRECATED):
+            for disk in images.image_disks.all(tx, image=image.id):
+                if disk.snapshot and disk.snapshot not in done:
+                    yield Finding("broken", image.id, f"{image.status}, but its snapshot {disk.snapshot} is not there")
+
+
+def _instances(tx: Transaction) -> Iterator[Finding]:
+    between = (InstanceStatus.PENDING, InstanceStatus.STARTING, InstanceStatus.STOPPING)
+    lanes = {task.lane for task in tasks.all(tx, status=TaskStatus.PROCESSING)}
+    for instance in instances.all(tx):
+        if instance.status in between and instance.id not in lanes:
+            yield Finding("broken", instance.id, f"{instance.status}, but nobody works on it")

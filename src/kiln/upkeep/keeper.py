@@ -1,0 +1,73 @@
+"""The keeper: one thread that has the upkeep done, each part in its own time."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import structlog
+
+from kiln.operations.call import Ports
+from kiln.store.tokens import KEPT_SECONDS, tokens
+from kiln.upkeep.sweep import sweep
+from kiln.upkeep.watch import watch
+
+log = structlog.get_logger("kiln.upkeep")
+
+
+@dataclass(frozen=True)
+class Chore:
+    """Something to be done again and again."""
+
+    name: str
+    every_seconds: float
+    do: Callable[[Ports], object]
+
+
+def forget_tokens(ports: Ports) -> int:
+    """Remove ClientTokens that are older than they are kept."""
+    oldest = ports.clock() - KEPT_SECONDS
+    return ports.database.write(lambda tx: tokens.delete(tx, tokens.c.created_at < oldest))
+
+
+CHORES = (
+    Chore("watch", 2.0, watch),
+    Chore("sweep", 2.0, sweep),
+    Chore("forget_tokens", 3600.0, forget_tokens),
+)
+
+
+class Keeper:
+    """Does the chores until it is stopped; a chore that fails is logged and done again in its time."""
+
+    def __init__(self, ports: Ports, chores: tuple[Chore, ...] = CHORES) -> None:
+        self._ports = ports
+        self._chores = chores
+        self._stopping = threading.Event()
+        self._thread = threading.Thread(target=self._keep, name="keeper")
+
+    def start(self) -> None:
+        """Start the thread; every chore is done at once."""
+        self._thread.start()
+
+    def stop(self) -> None:
+        """End after the chore that is being done."""
+        self._stopping.set()
+        self._thread.join()
+
+    def _keep(self) -> None:
+        due = dict.fromkeys((chore.name for chore in self._chores), 0.0)
+        while not self._stopping.is_set():
+            for chore in self._chores:
+                now = self._ports.clock()
+                if now >= due[chore.name] and not self._stopping.is_set():
+                    due[chore.name] = now + chore.every_seconds
+                    self._do(chore)
+            self._stopping.wait(0.5)
+
+    def _do(self, chore: Chore) -> None:
+        try:
+            chore.do(self._ports)
+        except Exception:
+            log.exception("chore_failed", chore=chore.name)

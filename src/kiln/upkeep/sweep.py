@@ -1,0 +1,161 @@
+"""The sweeper: gives space back, and keeps chains short.
+
+What nothing names and nothing stands on is dropped. A layer that nothing names
+and that has one child is merged upwards into the child and then dropped. A head
+on a chain that has grown too deep absorbs what it stands on. Nothing is ever
+written into a layer that may have other children (design.md 3).
+"""
+
+from __future__ import annotations
+
+import json
+
+import structlog
+
+from kiln.declare.clock import next_in_sequence
+from kiln.declare.ids import new_id
+from kiln.declare.killpoints import reach
+from kiln.declare.states import DiskStatus, TaskStatus
+from kiln.operations.call import Job, Ports
+from kiln.pools.errors import VolumeBusy
+from kiln.store.database import Transaction
+from kiln.store.disks import disks
+from kiln.store.tasks import Task, tasks
+from kiln.store.volumes import Volume, bypassable, chain, is_named, unwanted, volumes
+
+#: Reads hold to a depth of 20 and halve at 50 (engines.md 1, "chain depth"), so 16 leaves room for a burst.
+DEEPEST = 16
+
+#: To this depth a chain is brought back, so that it is not at the limit again after the next snapshot.
+SHALLOW = 4
+
+_BATCH = 64
+
+log = structlog.get_logger("kiln.upkeep")
+
+
+def sweep(ports: Ports) -> list[str]:
+    """Drop what can be dropped and enqueue the merges; returns the volumes that were dropped."""
+    dropped: list[str] = []
+    while batch := _doom(ports):
+        gone = [volume.id for volume in batch if _drop(ports, volume)]
+        dropped += gone
+        if not gone:
+            break
+    _enqueue_merges(ports)
+    return dropped
+
+
+def _doom(ports: Ports) -> list[Volume]:
+    """Mark what is unwanted, so that nothing can come to name it, and return it."""
+    with ports.database.read() as tx:
+        if not unwanted(tx, limit=1):
+            return []
+
+    def mark(tx: Transaction) -> list[Volume]:
+        found = unwanted(tx, _BATCH)
+        volumes.update(tx, {"state": "doomed"}, volumes.c.id.in_([v.id for v in found]))
+        return found
+
+    return ports.database.write(mark)
+
+
+def _drop(ports: Ports, volume: Volume) -> bool:
+    reach("sweep.doomed")
+    try:
+        ports.pool.drop(volume.id)
+    except VolumeBusy:
+        # A guest or a tool still has it open; the next sweep tries again.
+        return False
+    reach("sweep.dropped")
+    ports.database.write(lambda tx: volumes.delete(tx, id=volume.id))
+    return True
+
+
+def _enqueue_merges(ports: Ports) -> None:
+    with ports.database.read() as tx:
+        wanted = [child for _, child in bypassable(tx, _BATCH)]
+        wanted += [d.volume for d in disks.all(tx) if d.volume and len(chain(tx, d.volume)) > DEEPEST]
+    for child in dict.fromkeys(wanted):
+        ports.database.write(lambda tx, child=child: _enqueue_merge(tx, ports, child))  # type: ignore[misc]
+
+
+def _enqueue_merge(tx: Transaction, ports: Ports, child: str) -> None:
+    """Write the task, unless the child is being worked on already."""
+    row = volumes.find(tx, id=child)
+    if row is None or row.state != "ready" or tasks.find(tx, id=row.task, status=TaskStatus.PROCESSING) is not None:
+        return
+    disk = disks.find(tx, volume=child)
+    if disk is not None and disk.instance is None and disk.status != DiskStatus.AVAILABLE:
+        return
+    lane = f"volume:{child}" if disk is None else disk.instance or disk.id
+    now = ports.clock()
+    task = Task(
+        id=new_id("task"),
+        seq=next_in_sequence(),
+        action="Merge",
+        account="",
+        region="",
+        resource=child,
+        lane=lane,
+        payload=json.dumps({"instance": disk.instance if disk else None}),
+        status=TaskStatus.PROCESSING,
+        progress=0,
+        listed=False,
+        owner="",
+        lease_until=0.0,
+        attempts=0,
+        not_before=0.0,
+        cancel_requested=False,
+        created_at=now,
+        finished_at=None,
+        error_code="",
+        error_message="",
+    )
+    tasks.insert(tx, task)
+    # AttachDisk waits while a free disk's head has a task; a disk that is attached is safe by its lane.
+    volumes.update(tx, {"task": task.id}, id=child)
+
+
+def merge(job: Job) -> None:
+    """Carry out a merge: absorb parents one by one, until the chain is as it should be."""
+    child = job.task.resource
+    while (parent := _next_parent(job)) is not None:
+        if job.ports.pool.parent(child) == parent:
+            instance = job.facts["instance"]
+            guest = job.ports.machines.guest(instance) if instance else None
+            reach("merge.begun")
+            job.ports.pool.absorb(child, guest if guest is not None and guest.has_node(child) else None)
+        reach("merge.absorbed")
+        job.write(lambda tx, parent=parent: _bypass(tx, child, parent))  # type: ignore[misc]
+        reach("merge.recorded")
+    job.write(lambda tx: volumes.update(tx, {"task": None}, id=child, task=job.task.id))
+
+
+def _next_parent(job: Job) -> str | None:
+    """The parent that the child should absorb next, or None when all is well."""
+    with job.ports.database.read() as tx:
+        below = chain(tx, job.task.resource)
+        row = volumes.find(tx, id=job.task.resource)
+        if row is None or row.state != "ready" or len(below) == 1:
+            return None
+        parent = below[1]
+        is_only_child = volumes_on(tx, parent) == 1
+        if is_only_child and not is_named(tx, parent):
+            return parent
+        has_grown = len(below) > DEEPEST or (job.facts.get("shorten", False) and len(below) > SHALLOW)
+    if has_grown and row.kind == "head":
+        if not job.facts.get("shorten"):
+            job.note(shorten=True)
+        return parent
+    return None
+
+
+def volumes_on(tx: Transaction, parent: str) -> int:
+    """How many volumes stand on *parent*."""
+    return volumes.count(tx, parent=parent)
+
+
+def _bypass(tx: Transaction, child: str, parent: str) -> None:
+    row = volumes.find(tx, id=parent)
+    volumes.update(tx, {"parent": row.parent if row else None}, id=child, parent=parent)

@@ -1,0 +1,86 @@
+"""The ASGI application: reads a request whole, has it answered on a thread, sends the answer.
+
+Asyncio stays in this file. A request's work is synchronous and runs on a small
+pool of threads: more threads than a few only pass Python's lock around.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Awaitable, Callable, Iterable, MutableMapping
+from concurrent.futures import Executor
+from typing import Any
+
+from kiln.wire.doors.door import RawRequest
+from kiln.wire.gateway import Gateway
+
+Scope = MutableMapping[str, Any]
+Message = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[Message]]
+Send = Callable[[Message], Awaitable[None]]
+
+#: No documented request comes near it: the largest, RunInstances with its UserData, is some 60 KiB.
+MAX_BODY_BYTES = 1024 * 1024
+
+
+class App:
+    """See the module's docstring. *health* gives what ``GET /healthz`` answers: whether all is well, and the facts."""
+
+    def __init__(self, gateway: Gateway, executor: Executor, health: Callable[[], tuple[bool, dict[str, Any]]]) -> None:
+        self._gateway = gateway
+        self._executor = executor
+        self._health = health
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """One connection's next request."""
+        if scope["type"] != "http":
+            return
+        body = await _read(receive)
+        if body is None:
+            await _send(send, 413, [("content-type", "text/plain")], b"The request body is larger than 1 MiB.\n")
+            return
+        loop = asyncio.get_running_loop()
+        if scope["path"] == "/healthz" and scope["method"] in ("GET", "HEAD"):
+            is_well, facts = await loop.run_in_executor(self._executor, self._health)
+            head = [("content-type", "application/json")]
+            await _send(send, 200 if is_well else 503, head, json.dumps(facts).encode() + b"\n")
+            return
+        request = _to_request(scope, body)
+        answer = await loop.run_in_executor(self._executor, self._gateway.answer, request)
+        await _send(send, answer.status, answer.headers, answer.body)
+
+
+async def _read(receive: Receive) -> bytes | None:
+    """The whole body, or None when it is larger than it may be."""
+    message = await receive()
+    body: bytes = message.get("body", b"")
+    while message.get("more_body", False):
+        if len(body) > MAX_BODY_BYTES:
+            return None
+        message = await receive()
+        body += message.get("body", b"")
+    return None if len(body) > MAX_BODY_BYTES else body
+
+
+def _to_request(scope: Scope, body: bytes) -> RawRequest:
+    path = scope.get("raw_path") or scope["path"].encode()
+    query: bytes = scope["query_string"]
+    text = path.decode("latin-1")
+    client = scope.get("client")
+    return RawRequest(
+        method=scope["method"],
+        target=f"{text}?{query.decode('latin-1')}" if query else text,
+        path=text,
+        query_string=query,
+        headers=[(name.decode("latin-1"), value.decode("latin-1")) for name, value in scope["headers"]],
+        body=body,
+        client_host=client[0] if client else "",
+    )
+
+
+async def _send(send: Send, status: int, headers: Iterable[tuple[str, str]], body: bytes) -> None:
+    raw = [(name.encode("latin-1"), value.encode("latin-1")) for name, value in headers]
+    raw.append((b"content-length", str(len(body)).encode()))
+    await send({"type": "http.response.start", "status": status, "headers": raw})
+    await send({"type": "http.response.body", "body": body})

@@ -1,0 +1,62 @@
+"""From a request as it came to an answer as it goes: door, dispatcher, door again.
+
+The only place where an exception that nobody declared is met: it is logged
+with its traceback under the request's ID, and answered as InternalError.
+"""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+import structlog
+
+from kiln.declare.clock import Clock
+from kiln.declare.errors import ApiError, InternalError
+from kiln.declare.ids import new_request_id
+from kiln.wire.dispatch import Caller, Dispatcher
+from kiln.wire.doors import choose
+from kiln.wire.doors.door import Admitted, Answer, Credentials, RawRequest
+from kiln.wire.nonces import Nonces
+
+log = structlog.get_logger("kiln.wire")
+
+
+class Gateway:
+    """Answers requests. Safe to call from any thread."""
+
+    def __init__(self, dispatcher: Dispatcher, credentials: Credentials, nonces: Nonces, clock: Clock) -> None:
+        self._dispatcher = dispatcher
+        self._credentials = credentials
+        self._nonces = nonces
+        self._clock = clock
+
+    def answer(self, request: RawRequest) -> Answer:
+        """The answer to *request*; never raises."""
+        began = time.perf_counter()
+        request_id = new_request_id()
+        door = choose(request)
+        admitted: Admitted | None = None
+        outcome: dict[str, Any] | ApiError
+        try:
+            admitted = door.admit(request, self._credentials, self._nonces, self._clock())
+            caller = Caller(admitted.account_id, admitted.user_email or "")
+            outcome = self._dispatcher.dispatch(caller, admitted.action, admitted.params, request_id)
+        except ApiError as error:
+            outcome = error
+        except Exception:
+            log.exception("request_crashed", request_id=request_id, door=door.name)
+            outcome = InternalError()
+        answer = door.answer(request, outcome, request_id, admitted)
+        log.info(
+            "request",
+            request_id=request_id,
+            door=door.name,
+            action=admitted.action if admitted else "",
+            account=admitted.account_id if admitted else "",
+            user=admitted.user_email if admitted else None,
+            status=answer.status,
+            code=outcome.code if isinstance(outcome, ApiError) else "",
+            ms=round((time.perf_counter() - began) * 1000, 2),
+        )
+        return answer
