@@ -1,10 +1,10 @@
 """The ACS3 door: ``/`` with an ``Authorization: ACS3-...`` header. Current SDKs. Answers in JSON.
 
 The signed headers are those that the request lists, as clients differ in what
-they sign. What this door acts upon must be among them: the host, the time,
-and every header of ``_SIGNED_IF_PRESENT`` that was sent, and Content-Type when
-there is a body to read by it. The body is covered by its hash, which is
-computed here and must also be the one that was sent.
+they sign. What this door acts upon must be among them: the host, the time
+and the nonce, every header of ``_SIGNED_IF_PRESENT`` that was sent, and
+Content-Type when there is a body to read by it. The body is covered by its
+hash, which is computed here and must also be the one that was sent.
 """
 
 from __future__ import annotations
