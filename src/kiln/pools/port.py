@@ -57,7 +57,13 @@ class Guest(Protocol):
         """Copy all between *node* and *base* up into *node* while the guest runs; returns when done.
 
         Afterwards *node* stands on *base* (on nothing when None) and its
-        header names *backing_file*.
+        header names *backing_file*. What was copied must be flushed before the
+        header changes, which QEMU does not do by itself: left alone it lets
+        the header forget the parent while the copied bytes' places are still
+        in its memory, and a kill then loses them. So the job is started with
+        ``auto-finalize`` false, *node* is flushed once the job is pending
+        (``human-monitor-command`` with ``qemu-io NODE flush``, or a pause),
+        and only then is the job finalized.
         """
 
     def has_node(self, node: str) -> bool:

@@ -1,0 +1,116 @@
+"""A folder in which files appear whole or not at all.
+
+A file is drafted under a name of its own (``.tmp-`` and a UUID) beside its
+final place, synced, renamed, and its folder synced. That order survived every
+kill and power cut that was tried on it; what a crash leaves are drafts, which
+``sweep`` removes. Knows nothing about what is in the files.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import os
+import uuid
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from kiln.declare.killpoints import reach
+from kiln.pools.errors import PoolFull
+
+_DRAFT = ".tmp-"
+# EFBIG is what a limit on the size of files answers.
+_NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+
+
+@contextlib.contextmanager
+def minding_room() -> Iterator[None]:
+    """Turn the system's ways of saying that there is no room into PoolFull."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno in _NO_ROOM:
+            raise PoolFull(os.strerror(error.errno or 0)) from error
+        raise
+
+
+def sync(path: Path) -> None:
+    """Have what was written to a file, or a folder's list of names, on the disk before this returns."""
+    fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        os.fsync(fd)
+    finally:
+        os.close(fd)
+
+
+class Folder:
+    """One folder, and the drafts that this process has in it."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._drafts: set[str] = set()
+
+    @contextlib.contextmanager
+    def drafts(self, count: int) -> Iterator[list[Path]]:
+        """Make *count* empty files that nobody else can open; those that are not published vanish afterwards.
+
+        Raises PoolFull, also for what the body finds out.
+        """
+        paths = [self.path / f"{_DRAFT}{uuid.uuid4()}" for _ in range(count)]
+        self._drafts.update(path.name for path in paths)
+        try:
+            with minding_room():
+                for path in paths:
+                    reach("pool.draft.before")
+                    os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_CLOEXEC, 0o600))
+                    reach("pool.draft.made")
+                yield paths
+        finally:
+            for path in paths:
+                path.unlink(missing_ok=True)
+            self._drafts.difference_update(path.name for path in paths)
+
+    @contextlib.contextmanager
+    def draft(self) -> Iterator[Path]:
+        """Make one empty file, as ``drafts`` does."""
+        with self.drafts(1) as (path,):
+            yield path
+
+    def publish(self, moves: Sequence[tuple[Path, str]]) -> None:
+        """Give each draft its name; a file of that name is replaced. All of it is on the disk when this returns.
+
+        Several drafts must have new names: when one of them finds no room, those
+        named before it are taken away again.
+        """
+        for draft, _ in moves:
+            sync(draft)
+            reach("pool.publish.synced")
+        named: list[Path] = []
+        try:
+            for draft, name in moves:
+                draft.rename(self.path / name)
+                named.append(self.path / name)
+                reach("pool.publish.renamed")
+        except OSError:
+            for path in named:
+                path.unlink(missing_ok=True)
+            raise
+        sync(self.path)
+        reach("pool.publish.folder_synced")
+
+    def remove(self, name: str) -> None:
+        """Remove a file for good; it is no error when it is gone already."""
+        reach("pool.remove.before")
+        (self.path / name).unlink(missing_ok=True)
+        reach("pool.remove.unlinked")
+        sync(self.path)
+        reach("pool.remove.folder_synced")
+
+    def sweep(self) -> list[str]:
+        """Remove the drafts that are not this process's; returns their names."""
+        stale = [path for path in self.path.glob(f"{_DRAFT}*") if path.name not in self._drafts]
+        for path in stale:
+            reach("pool.sweep.before")
+            path.unlink(missing_ok=True)
+            reach("pool.sweep.unlinked")
+        return sorted(path.name for path in stale)

@@ -1,0 +1,132 @@
+"""The process in which a file from outside is judged: ``python -m kiln.pools.inspection_child FORMAT < FILE``.
+
+Prints one JSON object: ``{"format", "virtual_size"}`` or ``{"refused"}``; ends
+with a traceback when the bytes broke it, which its parent takes for a no. Two
+judges must agree: oslo.utils' hardened inspector, and the demands of
+``foreign``, which know what oslo lets pass. Reads the first 2 MiB, the last
+64 KiB, and tables whose size it has bounded.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from collections.abc import Callable, Iterator
+
+from oslo_utils.imageutils import format_inspector as oslo
+
+from kiln.declare.units import KiB, MiB
+from kiln.pools import foreign
+from kiln.pools.foreign import File, Refused
+
+_HEAD = 2 * MiB  # Twice what the longest VMDK description takes.
+_TAIL = 64 * KiB
+_CHUNK = 4 * KiB
+
+_SIZES: dict[str, Callable[[File], int]] = {
+    "raw": foreign.raw_size,
+    "qcow2": foreign.qcow2_size,
+    "vpc": foreign.vhd_size,
+    "vmdk": foreign.vmdk_size,
+}
+_SPOKEN = {"vpc": "VHD"}
+_MAGICS = (
+    (0, b"QFI\xfb", "qcow2"),
+    (0, foreign.VHD_COOKIE, "vpc"),
+    (-foreign.SECTOR, foreign.VHD_COOKIE, "vpc"),
+    (0, foreign.VMDK_MAGIC, "vmdk"),
+    (0, b"COWD", "vmdk"),
+    (0, b"# Disk DescriptorFile", "vmdk"),
+    (0, b"vhdxfile", "vhdx"),
+    (0, b"QED\0", "qed"),
+    (0x40, b"\x7f\x10\xda\xbe", "vdi"),
+)
+# What oslo knows beside containers of disks describes the inside of a raw disk.
+_OSLO = {"qcow2": "qcow2", "vhd": "vpc", "vhdx": "vhdx", "vmdk": "vmdk", "vdi": "vdi", "qed": "qed"}
+# oslo does not know extended L2 entries, which Kiln's own volumes have; `foreign` allows these and nothing else new.
+_JUDGED_BETTER_HERE = {"unknown_features"}
+
+
+def judge(file: File, stated: str | None) -> tuple[str, int]:
+    """Format and virtual size of a file that may be imported. Raises Refused."""
+    inspectors = {_OSLO[i.NAME]: i for i in (_fed(kind(), file) for kind in _kinds()) if i is not None}
+    found = inspectors.keys() | {name for offset, magic, name in _MAGICS if _has(file, offset, magic)}
+    if len(found) > 1:
+        names = " and ".join(sorted(_spoken(name) for name in found))
+        raise Refused(f"The file can be read as {names}, so it is trusted as neither.")
+    detected = next(iter(found), "raw")
+    if detected not in _SIZES:
+        raise Refused(f"The file is a {_spoken(detected)} image; RAW, VHD, QCOW2 and VMDK are supported.")
+    if stated is not None and stated != detected:
+        raise Refused(f"The file was said to be {_spoken(stated)}, but its bytes are {_spoken(detected)}.")
+    size = _SIZES[detected](file)
+    if detected != "raw":
+        _consult(inspectors.get(detected), detected, file)
+    return detected, size
+
+
+def _consult(inspector: oslo.FileInspector | None, detected: str, file: File) -> None:
+    """Ask oslo's safety checks too."""
+    if inspector is None:
+        if detected == "vpc" and not _has(file, 0, foreign.VHD_COOKIE):
+            return  # oslo does not know fixed VHDs, whose only structure is the footer.
+        raise Refused("The image is damaged: its headers contradict each other.")
+    try:
+        inspector.safety_check()
+    except oslo.SafetyCheckFailed as error:
+        if failed := error.failures.keys() - _JUDGED_BETTER_HERE:
+            raise Refused(f"The image fails a safety check ({', '.join(sorted(failed))}).") from error
+    except oslo.ImageFormatError as error:
+        raise Refused("The image is damaged: it ends too early.") from error
+
+
+def _kinds() -> list[type[oslo.FileInspector]]:
+    return [kind for name, kind in oslo.ALL_FORMATS.items() if name in _OSLO]
+
+
+def _fed(inspector: oslo.FileInspector, file: File) -> oslo.FileInspector | None:
+    """The inspector with the file's ends in it; None when it does not take them for its format's."""
+    try:
+        for chunk in _ends(file):
+            inspector.eat_chunk(chunk)
+        inspector.finish()
+        matches = inspector.format_match
+    except Exception:  # noqa: BLE001 - whatever an inspector trips over, to it the bytes are not its format's.
+        return None
+    return inspector if matches else None
+
+
+def _ends(file: File) -> Iterator[bytes]:
+    """The beginning and the end of the file, in chunks; inspectors place what is in between nowhere."""
+    head = min(file.length, _HEAD)
+    tail = max(head, file.length - _TAIL)
+    for start, end in ((0, head), (tail, file.length)):
+        for at in range(start, end, _CHUNK):
+            yield file.read(at, min(_CHUNK, end - at))
+
+
+def _has(file: File, offset: int, magic: bytes) -> bool:
+    at = offset if offset >= 0 else file.length + offset
+    return file.holds(at, len(magic)) and file.read(at, len(magic)) == magic
+
+
+def _spoken(name: str) -> str:
+    return _SPOKEN.get(name, name.upper())
+
+
+def main() -> None:
+    """Judge standard input."""
+    stated = sys.argv[1] or None
+    fd = sys.stdin.fileno()
+    try:
+        name, size = judge(File(fd, os.fstat(fd).st_size), stated)
+    except Refused as refusal:
+        answer: dict[str, str | int] = {"refused": str(refusal)}
+    else:
+        answer = {"format": name, "virtual_size": size}
+    sys.stdout.write(json.dumps(answer))
+
+
+if __name__ == "__main__":
+    main()

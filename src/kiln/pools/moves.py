@@ -1,0 +1,119 @@
+"""Bytes that enter a pool from outside, and bytes that leave it.
+
+What enters was judged by ``inspection`` before; here QEMU's tools read it,
+within limits, by the format that was found and with every way to other files
+closed. What leaves is flattened and stands alone.
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any
+
+from kiln.declare.killpoints import reach
+from kiln.declare.units import GiB
+from kiln.pools import overlay, qemu_img
+from kiln.pools.errors import PoolFull, SourceRefused, ToolFailed
+from kiln.pools.folder import Folder
+from kiln.pools.limits import Limits
+from kiln.pools.port import Cancel, Progress, Source, TargetFormat
+
+_LAYER_MODE = 0o444
+_LOOK = Limits(memory_bytes=1 * GiB, cpu_s=300)  # For reading where a foreign image's data lie.
+_COPY_MEMORY = 2 * GiB
+_COPY_CPU_S = 600
+_COPY_CPU_S_FOR_GIB = 60  # zlib at its slowest takes a third of this.
+
+#: How each target is made. VHD's size is exact only with force_size: else it is rounded to a geometry of 1990.
+_TARGET_OPTIONS: dict[TargetFormat, str] = {
+    "raw": "",
+    "qcow2": "",
+    "vpc": "subformat=dynamic,force_size=on",
+    "vmdk": "subformat=monolithicSparse",
+    "vdi": "",
+}
+
+
+def bring_in(
+    folder: Folder, name: str, path: Path, source: Source, *, direct: bool, progress: Progress, cancelled: Cancel
+) -> None:
+    """Make the layer file *name* of an inspected file's bytes. Whole or not at all.
+
+    Raises SourceRefused when the file turns out damaged on the way, PoolFull
+    (before anything is written, if the file says how much it will take),
+    Cancelled.
+    """
+    node = _foreign(path, source)
+    copying = Limits(_COPY_MEMORY, _COPY_CPU_S + _COPY_CPU_S_FOR_GIB * (source.virtual_size // GiB))
+    with folder.draft() as draft:
+        try:
+            _look(folder, node)
+            reach("pool.bring_in.before_copy")
+            qemu_img.convert(
+                node,
+                draft,
+                "qcow2",
+                options=overlay.OPTIONS,
+                direct=direct,
+                limits=copying,
+                progress=progress,
+                cancelled=cancelled,
+            )
+        except ToolFailed as error:
+            raise SourceRefused("The image is damaged: its data could not be read to the end.") from error
+        reach("pool.bring_in.copied")
+        if overlay.read(draft).size_bytes != source.virtual_size:
+            raise SourceRefused("The image changed between its inspection and its import.")
+        draft.chmod(_LAYER_MODE)
+        folder.publish([(draft, name)])
+
+
+def send_out(layer: Path, path: Path, target: TargetFormat, progress: Progress, cancelled: Cancel) -> None:
+    """Write what *layer* reads as to the file *path*. Whole or not at all; a crash leaves a ``.tmp-`` file beside it.
+
+    Raises PoolFull, Cancelled.
+    """
+    folder = Folder(path.parent)
+    with folder.draft() as draft:
+        reach("pool.send_out.before_copy")
+        qemu_img.convert(
+            {"driver": "qcow2", "file": _file(layer)},
+            draft,
+            target,
+            options=_TARGET_OPTIONS[target],
+            progress=progress,
+            cancelled=cancelled,
+        )
+        reach("pool.send_out.copied")
+        folder.publish([(draft, path.name)])
+
+
+def _look(folder: Folder, node: qemu_img.Node) -> None:
+    """Refuse what is cut short or tangled, and what would not fit.
+
+    A file cut short reads as zeros where bytes are missing, so that only a
+    check of its structure tells. A small file may stand for any amount of
+    data (many clusters of it may be one), so room is asked for first.
+    """
+    if node["driver"] in ("qcow2", "vmdk") and (complaints := qemu_img.check(node, limits=_LOOK)):
+        raise SourceRefused(f"The image is damaged: {complaints[0]}")
+    needed = qemu_img.measure(node, options=overlay.OPTIONS, limits=_LOOK)
+    room = os.statvfs(folder.path)
+    free = room.f_bavail * room.f_frsize
+    if needed > free:
+        raise PoolFull(f"the image may take {needed} bytes, but {free} are free")
+
+
+def _foreign(path: Path, source: Source) -> qemu_img.Node:
+    node: dict[str, Any] = {"driver": source.format, "read-only": True, "file": _file(path)}
+    if source.format in ("qcow2", "vmdk"):
+        node["backing"] = None
+    if source.format == "vpc":
+        # Without this QEMU believes the geometry of some writers and cuts the disk's end off.
+        node["force_size_calc"] = "current_size"
+    return node
+
+
+def _file(path: Path) -> qemu_img.Node:
+    return {"driver": "file", "filename": str(path.absolute()), "read-only": True}

@@ -1,0 +1,110 @@
+"""The header of an empty qcow2 file; the only place in Kiln that knows the format.
+
+An overlay that holds nothing is a header, an empty L1 table and the refcounts
+of both: 12 KiB on disk. Writing it here takes a tenth of the time of
+``qemu-img create`` and, unlike that, never passes through a state that is valid
+but names no backing file. Layout, in clusters of 128 KiB:
+
+    0  header, backing format, backing file name
+    1  refcount table (one entry)
+    2  refcount block
+    3  L1 table, all zero: one cluster for each 16 TiB
+
+Fields are those of QEMU's ``docs/interop/qcow2.txt``, version 3. What QEMU wrote
+into a volume later is read here only as far as size and backing file name.
+"""
+
+from __future__ import annotations
+
+import os
+import struct
+from dataclasses import dataclass
+from pathlib import Path
+
+from kiln.pools.errors import VolumeBroken, VolumeMissing
+
+#: Creation options with which qemu-img makes the same kind of file. Measured against the default
+#: of 64 KiB clusters: first writes after a snapshot are 1.6 times as fast and grow the file 12 times less.
+OPTIONS = "cluster_size=128k,extended_l2=on"
+
+_MAGIC = b"QFI\xfb"
+_VERSION = 3
+_CLUSTER_BITS = 17
+_CLUSTER = 1 << _CLUSTER_BITS
+_L2_ENTRIES = _CLUSTER // 16  # Extended L2 entries have 16 bytes.
+_L1_COVERS = _L2_ENTRIES * _CLUSTER  # 1 GiB for each L1 entry.
+_EXTENDED_L2 = 1 << 4
+_REFCOUNT_ORDER = 4  # 16-bit refcounts, as QEMU's default.
+_BACKING_FORMAT = 0xE2792ACA
+_END_OF_EXTENSIONS = 0
+_BACKING_NAME_MAX = 1023
+
+# magic, version, backing offset, backing length, cluster bits, size, encryption, L1 entries, L1 offset,
+# refcount table offset, its clusters, snapshots, their offset, incompatible, compatible, autoclear features,
+# refcount order, header length, and 8 bytes of compression type with padding.
+_HEADER = struct.Struct(">4sIQIIQIIQQIIQQQQII8s")
+_HEAD = struct.Struct(">4sIQIIQ")
+
+
+@dataclass(frozen=True)
+class Header:
+    """What a volume's header says: virtual size, and the backing file's name as it is written there."""
+
+    size_bytes: int
+    backing: str | None
+
+
+def write(path: Path, size_bytes: int, backing: str | None) -> None:
+    """Fill the empty file *path* so that it reads as *backing*, or as zeros when that is None.
+
+    *size_bytes* is a multiple of 512; *backing* names a qcow2 file relative to
+    the folder of *path*. Nothing is synced. Raises OSError.
+    """
+    name = (backing or "").encode()
+    if size_bytes <= 0 or size_bytes % 512:
+        raise ValueError(f"no volume can have {size_bytes} bytes")
+    if len(name) > _BACKING_NAME_MAX:
+        raise ValueError("the backing file's name is too long")
+    l1_entries = -(-size_bytes // _L1_COVERS)
+    clusters = 3 + -(-l1_entries * 8 // _CLUSTER)
+    extensions = struct.pack(">II8s", _BACKING_FORMAT, len(b"qcow2"), b"qcow2") if backing else b""
+    extensions += struct.pack(">II", _END_OF_EXTENSIONS, 0)
+    name_offset = _HEADER.size + len(extensions) if backing else 0
+    header = _HEADER.pack(
+        *(_MAGIC, _VERSION, name_offset, len(name), _CLUSTER_BITS, size_bytes, 0, l1_entries, 3 * _CLUSTER),
+        *(_CLUSTER, 1, 0, 0, _EXTENDED_L2, 0, 0, _REFCOUNT_ORDER, _HEADER.size, b""),
+    )
+    fd = os.open(path, os.O_WRONLY | os.O_CLOEXEC)
+    try:
+        os.pwrite(fd, header + extensions + name, 0)
+        os.pwrite(fd, struct.pack(">Q", 2 * _CLUSTER), _CLUSTER)
+        os.pwrite(fd, b"\0\1" * clusters, 2 * _CLUSTER)
+        os.ftruncate(fd, clusters * _CLUSTER)
+    finally:
+        os.close(fd)
+
+
+def read(path: Path) -> Header:
+    """The header of a volume, whoever wrote it last. Raises VolumeMissing, VolumeBroken."""
+    try:
+        fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    except FileNotFoundError:
+        raise VolumeMissing(path.stem) from None
+    try:
+        head = os.pread(fd, _HEAD.size, 0)
+        if len(head) < _HEAD.size:
+            raise VolumeBroken(f"{path.stem} is shorter than a header")
+        magic, version, name_offset, name_length, _, size_bytes = _HEAD.unpack(head)
+        if magic != _MAGIC or version != _VERSION:
+            raise VolumeBroken(f"{path.stem} does not begin as a qcow2 file of version 3")
+        if size_bytes == 0 or size_bytes % 512:
+            raise VolumeBroken(f"{path.stem} cannot have {size_bytes} bytes")
+        if name_offset == 0:
+            return Header(size_bytes, None)
+        name = os.pread(fd, min(name_length, _BACKING_NAME_MAX), name_offset)
+    finally:
+        os.close(fd)
+    try:
+        return Header(size_bytes, name.decode("ascii"))
+    except UnicodeDecodeError:
+        raise VolumeBroken(f"{path.stem} names its backing file in unreadable bytes") from None

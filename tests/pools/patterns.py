@@ -1,0 +1,48 @@
+"""Bytes to test with: a volume is sixteen blocks of 64 KiB, each filled with one byte.
+
+Written and read through the same block nodes that a guest would use, with
+qemu-io, so that the same tests serve every kind of pool.
+"""
+
+from __future__ import annotations
+
+import json
+import subprocess
+
+from kiln.declare.units import KiB
+
+BLOCK = 64 * KiB
+BLOCKS = 16
+SIZE = BLOCK * BLOCKS  # 1 MiB
+
+
+def node(pool, volume, *, writable):
+    """The volume's whole chain as one block node, as a file name for QEMU's tools."""
+    below = None
+    for blockdev in pool.blockdevs(volume):
+        below = blockdev | {"backing": below}
+    return "json:" + json.dumps(below | {"read-only": not writable})
+
+
+def put(pool, volume, blocks):
+    """Write ``{block number: byte}`` into a head."""
+    talk(node(pool, volume, writable=True), [f"write -q -P {byte} {at * BLOCK} {BLOCK}" for at, byte in blocks.items()])
+
+
+def holds(pool, volume, blocks, count=BLOCKS):
+    """Whether the volume reads as ``{block number: byte}``, and as zeros in its other blocks."""
+    return reads_as(node(pool, volume, writable=False), blocks, count)
+
+
+def reads_as(name, blocks, count=BLOCKS, arguments=()):
+    reads = [f"read -q -P {blocks.get(at, 0)} {at * BLOCK} {BLOCK}" for at in range(count)]
+    return "verification failed" not in talk(name, reads, ("-r", *arguments))
+
+
+def talk(name, commands, arguments=()):
+    """Have qemu-io do *commands* on a file; what it said."""
+    spoken = [word for command in commands for word in ("-c", command)]
+    done = subprocess.run(["qemu-io", *arguments, *spoken, name], capture_output=True, text=True, check=False)
+    said = done.stdout + done.stderr
+    assert done.returncode == 0 or "verification failed" in said, said
+    return said

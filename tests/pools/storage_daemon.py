@@ -1,0 +1,138 @@
+"""A guest without a machine: QEMU's storage daemon with real block nodes, spoken to over QMP."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import subprocess
+import time
+
+from qemu.qmp import ExecuteError, QMPClient
+
+from tests.pools import patterns
+
+
+class Daemon:
+    """Implements ``port.Guest``; use ``start_daemon``."""
+
+    def __init__(self, folder, process):
+        self.folder, self.process = folder, process
+        self.loop = asyncio.new_event_loop()
+        self.qmp = None
+
+    def connect(self):
+        """Speak to the daemon from now on."""
+        self.qmp = QMPClient("test")
+        deadline = time.monotonic() + 10
+        while True:
+            try:
+                self.loop.run_until_complete(self.qmp.connect(str(self.folder / "qmp")))
+            except Exception:
+                if time.monotonic() > deadline:
+                    raise
+                time.sleep(0.005)
+            else:
+                return
+
+    def disconnect(self):
+        if self.qmp is not None:
+            self.loop.run_until_complete(self.qmp.disconnect())
+            self.qmp = None
+
+    def execute(self, command, **arguments):
+        spelled = {name.replace("_", "-"): value for name, value in arguments.items()}
+        return self.loop.run_until_complete(self.qmp.execute(command, spelled))
+
+    def open(self, blockdevs):
+        """Open a volume's chain, and let ``put`` and ``holds`` at it."""
+        for blockdev in blockdevs:
+            if not self.has_node(blockdev["node-name"]):
+                self.execute("blockdev-add", **blockdev)
+        name = blockdevs[-1]["node-name"]
+        self.execute("block-export-add", type="nbd", id=name, node_name=name, name=name, writable=True)
+
+    def put(self, disk, blocks):
+        """Write into a disk, named as the head that it was opened as."""
+        writes = [f"write -q -P {byte} {at * patterns.BLOCK} {patterns.BLOCK}" for at, byte in blocks.items()]
+        patterns.talk(self._address(disk), writes, ("-f", "raw"))
+
+    def holds(self, disk, blocks):
+        return patterns.reads_as(self._address(disk), blocks, arguments=("-f", "raw"))
+
+    def switch(self, nodes):
+        depths = self._depths()
+        for _, overlay in nodes:
+            if overlay["node-name"] not in depths:
+                self.execute("blockdev-add", **overlay)
+        actions = [
+            {"type": "blockdev-snapshot", "data": {"node": node, "overlay": overlay["node-name"]}}
+            for node, overlay in nodes
+            if depths.get(overlay["node-name"], 0) == 0
+        ]
+        if actions:
+            self.execute("transaction", actions=actions)
+
+    def stream(self, node, base, backing_file):
+        with self.qmp.listener(("JOB_STATUS_CHANGE",)) as events:
+            below = {} if base is None else {"base_node": base, "backing_file": backing_file}
+            self.execute("block-stream", job_id="stream", device=node, auto_finalize=False, auto_dismiss=False, **below)
+            self._wait_for(events, "pending")
+            for export in self.execute("query-block-exports"):
+                patterns.talk(self._address(export["id"]), ["flush"], ("-f", "raw"))
+            self.execute("job-finalize", id="stream")
+            self._wait_for(events, "concluded")
+        (job,) = self.execute("query-jobs")
+        self.execute("job-dismiss", id="stream")
+        assert "error" not in job, job
+        self._close_unused()
+
+    def has_node(self, node):
+        return node in self._depths()
+
+    def pause(self):
+        raise AssertionError("a storage daemon has no virtual CPUs")
+
+    resume = pause
+
+    def _wait_for(self, events, status):
+        async def wait():
+            async for event in events:
+                if event["data"]["status"] == status:
+                    return
+
+        self.loop.run_until_complete(asyncio.wait_for(wait(), 10))
+
+    def _close_unused(self):
+        closed = True
+        while closed:
+            closed = False
+            for node in self._depths():
+                if not node.startswith("#"):
+                    with contextlib.suppress(ExecuteError):
+                        self.execute("blockdev-del", node_name=node)
+                        closed = True
+
+    def _depths(self):
+        return {n["node-name"]: n["backing_file_depth"] for n in self.execute("query-named-block-nodes")}
+
+    def _address(self, disk):
+        return f"nbd+unix:///{disk}?socket={self.folder / 'nbd'}"
+
+
+@contextlib.contextmanager
+def start_daemon(folder, uid=None):
+    """A connected daemon with its sockets in *folder*; it is killed at the end, with whatever it had not flushed."""
+    command = [] if uid is None else ["setpriv", f"--reuid={uid}", f"--regid={uid}", "--clear-groups", "--"]
+    command += ["qemu-storage-daemon", "--chardev", f"socket,path={folder / 'qmp'},server=on,wait=off,id=c"]
+    command += ["--monitor", "chardev=c", "--nbd-server", f"addr.type=unix,addr.path={folder / 'nbd'}"]
+    with subprocess.Popen(command) as process:
+        daemon = Daemon(folder, process)
+        try:
+            daemon.connect()
+            yield daemon
+        finally:
+            process.kill()
+            process.wait()
+            with contextlib.suppress(Exception):
+                daemon.disconnect()
+            daemon.loop.close()
