@@ -25,7 +25,6 @@ CHECKS: dict[str, tuple[str, ...]] = {
     "layers": (*PYTHON, "-c", LINT_IMPORTS),
     "spelling": (*PYTHON, "-m", "codespell_lib"),
     "size": (*PYTHON, "tools/size.py"),
-    "docs": (*PYTHON, "tools/docs.py", "--check"),
     "catalogue": (*PYTHON, "tools/catalogue.py", "--check"),
     # One shell reads one script: further names would be the script's arguments.
     **{f"shell {script}": ("sh", "-n", script) for script in SCRIPTS},

@@ -104,7 +104,7 @@ run_words() {
         summary="$summary$(printf '%-12s %5s s  ./kiln %s' "$result" "$(($(date +%s) - start))" "$words")
 "
     done
-    say "results on $suite${as:+, as an ordinary user}, at $(git -C "$system/home/checkout" log -1 --format='%h %s')"
+    say "results on $suite${as:+, as an ordinary user}, at $(git -C "$system/home/checkout" -c safe.directory='*' log -1 --format='%h %s')"
     printf '%s' "$summary"
     # shellcheck disable=SC2009  # pgrep cannot leave out itself and us at once.
     left=$(ps -e -o pid=,args= | grep -v -e ' --phase ' -e 'ps -e' -e 'grep -v' || true)
