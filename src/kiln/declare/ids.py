@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import secrets
+import threading
 import uuid
 
 _ALPHABET = "0123456789abcdefghijklmnopqrstuvwxyz"
@@ -21,7 +22,7 @@ PREFIXES = {
 
 def new_id(noun: str) -> str:
     """A fresh identifier of *noun*: its prefix and 20 lower-case alphanumerics, not to be guessed (103 bits)."""
-    number = int.from_bytes(secrets.token_bytes(16))
+    number = int.from_bytes(_random(16))
     letters = []
     for _ in range(20):
         number, digit = divmod(number, 36)
@@ -31,4 +32,18 @@ def new_id(noun: str) -> str:
 
 def new_request_id() -> str:
     """A RequestId: an upper-case UUID."""
-    return str(uuid.uuid4()).upper()
+    return str(uuid.UUID(bytes=_random(16), version=4)).upper()
+
+
+def _random(count: int) -> bytes:
+    """Random bytes of the system's. They are fetched in blocks: a call for each ID took 0.2 ms among busy threads."""
+    global _block  # noqa: PLW0603 - one store of randomness for the process.
+    with _fetching:
+        if len(_block) < count:
+            _block = secrets.token_bytes(4096)
+        taken, _block = _block[:count], _block[count:]
+    return taken
+
+
+_block = b""
+_fetching = threading.Lock()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from kiln.buckets.port import Buckets
@@ -13,6 +13,7 @@ from kiln.declare.deployment import Deployment
 from kiln.declare.ids import new_id
 from kiln.declare.states import TaskStatus
 from kiln.machines.port import Machines
+from kiln.operations.quotas import QuotaWatch
 from kiln.pools.port import Pool
 from kiln.store import tasks
 from kiln.store.database import Database, Result, Transaction
@@ -30,6 +31,7 @@ class Ports:
     deployment: Deployment
     clock: Clock
     seal: Callable[[str], str]  #: Encrypts a secret that is to be kept.
+    quota_watch: QuotaWatch = field(default_factory=QuotaWatch)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -47,16 +47,26 @@ def check_capturable(call: Call, region: str, wanted: Sequence[Disk]) -> None:
     for disk in wanted:
         if disk.status not in (DiskStatus.IN_USE, DiskStatus.AVAILABLE) or disk.volume is None:
             raise IncorrectDiskStatus(disk_id=disk.id)
-    if is_capturing(call.tx, [disk.id for disk in wanted]):
+    if is_capturing(call.tx, wanted):
         raise IncorrectDiskStatusCreatingSnapshot
     limit = call.deployment.quotas.snapshots
-    if snapshots.count(call.tx, account=call.account, region=region) + len(wanted) > limit:
+    if call.ports.quota_watch.is_reached(
+        ("snapshots", call.account, region),
+        limit,
+        lambda: snapshots.count(call.tx, account=call.account, region=region),
+        wanted=len(wanted),
+    ):
         raise QuotaExceedSnapshot(limit=limit)
 
 
-def is_capturing(tx: Transaction, disk_ids: Sequence[str]) -> bool:
-    """Whether a snapshot of one of the disks is under way."""
-    return snapshots.count(tx, snapshots.c.source_disk.in_(disk_ids), status=SnapshotStatus.PROGRESSING) > 0
+def is_capturing(tx: Transaction, wanted: Sequence[Disk]) -> bool:
+    """Whether a snapshot of one of the disks is under way.
+
+    Told by the heirs, not by the snapshots: one that was deleted while it was
+    progressing has an heir still, until its task has ended.
+    """
+    heads = [disk.volume for disk in wanted if disk.volume is not None]
+    return volumes.count(tx, volumes.c.parent.in_(heads), state="planned") > 0
 
 
 def plan_capture(
@@ -139,11 +149,15 @@ def freeze(job: Job) -> str:
 
 
 def settle(tx: Transaction, job: Job, consistency: str) -> None:
-    """Record in *tx* that the heads are layers, the heirs heads, and the snapshots accomplished."""
+    """Record in *tx* that the heads are layers, the heirs heads, and the snapshots accomplished.
+
+    A disk or a snapshot that was deleted meanwhile is passed over; the sweeper takes what nothing names.
+    """
     for disk_id, snapshot_id, head, heir in job.facts["disks"]:
         layer = volumes.find(tx, id=head)
         assert layer is not None  # The disk stood on it until this line.
-        volumes.update(tx, {"kind": "layer"}, id=head)
+        # The disk may have been deleted meanwhile, and its head doomed with it; now a snapshot names the bytes.
+        volumes.update(tx, {"kind": "layer", "state": "ready"}, id=head)
         volumes.update(tx, {"state": "ready", "task": None}, id=heir)
         disks.update(tx, {"volume": heir}, id=disk_id)
         changes = {"progress": 100, "volume": head, "size_bytes": layer.size_bytes, "consistency": consistency}

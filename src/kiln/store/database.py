@@ -32,11 +32,16 @@ _RETRIED_STATES = ("40001", "40P01")  #: serialization_failure and deadlock_dete
 
 
 class Transaction:
-    """One transaction. Statements go through ``execute``; ``after_commit`` runs what must follow a commit."""
+    """One transaction.
+
+    Statements go through ``execute``, or in the driver's own spelling through
+    ``driver``; ``after_commit`` runs what must follow a commit.
+    """
 
     def __init__(self, connection: Connection) -> None:
-        self._connection = connection
+        self.dialect = connection.dialect
         self.execute: Callable[..., CursorResult[Any]] = connection.execute
+        self.driver: Callable[..., CursorResult[Any]] = connection.exec_driver_sql
         self._after: list[Callable[[], None]] = []
 
     def after_commit(self, action: Callable[[], None]) -> None:

@@ -32,9 +32,13 @@ tags: Rows[Tag] = Rows(
 
 def put(tx: Transaction, account: str, resource_type: str, resource: str, pairs: Mapping[str, str]) -> None:
     """Add tags to a resource; a key that it has already gets the new value."""
-    if not pairs:
-        return
-    tags.delete(tx, tags.c.key.in_(list(pairs)), resource_type=resource_type, resource=resource)
+    for key in pairs:
+        tags.delete(tx, resource_type=resource_type, resource=resource, key=key)
+    add(tx, account, resource_type, resource, pairs)
+
+
+def add(tx: Transaction, account: str, resource_type: str, resource: str, pairs: Mapping[str, str]) -> None:
+    """Add tags to a resource that has none of these keys."""
     rows = (
         Tag(account=account, resource_type=resource_type, resource=resource, key=k, value=v) for k, v in pairs.items()
     )

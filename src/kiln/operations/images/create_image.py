@@ -2,7 +2,8 @@
 
 The image ID is answered at once. The image is Creating, with its progress,
 until everything that it stands on is captured; then it is Available, and
-RunInstances and ReplaceSystemDisk can use it. No bytes are copied.
+RunInstances and ReplaceSystemDisk can use it. No bytes are copied, and an image
+of snapshots, where there is nothing left to do, is Available with the answer.
 
 Of the three sources InstanceId wins over DiskDeviceMapping, and that over
 SnapshotId; what loses is ignored. From an instance, running or stopped, one new
@@ -211,42 +212,40 @@ def commit(call: Call, plan: Plan) -> Output:
     image = plan.image
     images.images.insert(call.tx, image)
     images.image_disks.insert(call.tx, *(_to_row(image, n, disk) for n, disk in enumerate(plan.disks)))
-    tags.put(call.tx, call.account, "image", image.id, plan.tags)
-    facts: dict[str, object] = {}
-    lane = ""
+    tags.add(call.tx, call.account, "image", image.id, plan.tags)
     if plan.captures:
         facts = capture.record(call, image.task, plan.captures)
         lane = str(facts["instance"])
-    call.enqueue("CreateImage", image.id, facts, region=image.region, lane=lane, task_id=image.task)
+        call.enqueue("CreateImage", image.id, facts, region=image.region, lane=lane, task_id=image.task)
+    else:
+        images.publish(call.tx, image.id)
     return Output(image_id=image.id)
 
 
 def carry_out(job: Job) -> None:
-    consistency = capture.freeze(job) if job.facts else ""
+    consistency = capture.freeze(job)
 
     def publish(tx: Transaction) -> None:
-        if job.facts:
-            capture.settle(tx, job, consistency)
-            images.images.update(tx, {"consistency": consistency}, id=job.task.resource)
+        capture.settle(tx, job, consistency)
+        images.images.update(tx, {"consistency": consistency}, id=job.task.resource)
         images.publish(tx, job.task.resource)
         job.finish(tx)
 
+    reach("create_image.captured")
     job.write(publish)
     reach("create_image.published")
 
 
 def give_up(job: Job, error: ApiError) -> None:
+    if capture.has_happened(job):
+        carry_out(job)
+        return
+
     def fail(tx: Transaction) -> None:
         capture.abandon(tx, job)
         images.fail(tx, job.task.resource, error.code, str(error))
 
-    if job.facts:
-        if capture.has_happened(job):
-            carry_out(job)
-            return
-        job.write(fail)
-    else:
-        job.write(lambda tx: images.fail(tx, job.task.resource, error.code, str(error)))
+    job.write(fail)
 
 
 def _from_instance(call: Call, p: Input, instance_id: str, image_id: str) -> tuple[Capture, ...]:
@@ -337,14 +336,22 @@ def _check_image(call: Call, image: Image) -> None:
     if image.name and images.images.find(call.tx, name=image.name, **owned) is not None:
         raise InvalidImageNameDuplicated(image_name=image.name)
     quotas = call.deployment.quotas
-    if images.images.count(call.tx, **owned) >= quotas.images:
+    watch = call.ports.quota_watch
+    key = ("images", image.account, image.region)
+    if watch.is_reached(key, quotas.images, lambda: images.images.count(call.tx, **owned)):
         raise QuotaExceedImage(limit=quotas.images)
     if image.family:
-        in_family = images.images.count(call.tx, family=image.family, **owned)
-        if in_family >= quotas.images_per_family:
-            raise ImageQuotaExceedImageFamily(family=image.family, limit=quotas.images_per_family)
-        if in_family == 0 and images.count_families(call.tx, image.account, image.region) >= quotas.families:
-            raise ImageFamilyQuotaExceed(limit=quotas.families)
+        _check_family(call, image)
+
+
+def _check_family(call: Call, image: Image) -> None:
+    owned = {"account": image.account, "region": image.region}
+    quotas = call.deployment.quotas
+    in_family = images.images.count(call.tx, family=image.family, **owned)
+    if in_family >= quotas.images_per_family:
+        raise ImageQuotaExceedImageFamily(family=image.family, limit=quotas.images_per_family)
+    if in_family == 0 and images.count_families(call.tx, image.account, image.region) >= quotas.families:
+        raise ImageFamilyQuotaExceed(limit=quotas.families)
 
 
 def _check_group(call: Call, group: str | None) -> None:
