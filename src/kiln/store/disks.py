@@ -41,6 +41,8 @@ class Disk:
     os_type: str
     boot_mode: str
     imds_support: str
+    performance_level: str = ""  #: ``PL0`` to ``PL3`` of a ``cloud_essd`` disk, as asked for; it changes nothing here.
+    home: str = ""  #: The instance that it was detached from as a system disk: to it alone it goes back as one.
 
 
 disks: Rows[Disk] = Rows(
@@ -50,5 +52,6 @@ disks: Rows[Disk] = Rows(
         Index("disks_list", "account", "region", "created_at", "id"),
         Index("disks_instance", "instance"),
         Index("disks_volume", "volume"),
+        Index("disks_snapshot", "source_snapshot"),
     ],
 )

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
-from sqlalchemy import Index
+from sqlalchemy import ColumnElement, Index, exists, select
 
+from kiln.store.database import Transaction
+from kiln.store.disks import disks
+from kiln.store.images import image_disks
 from kiln.store.rows import Rows
 
 
@@ -50,3 +54,20 @@ snapshots: Rows[Snapshot] = Rows(
         Index("snapshots_source", "source_disk"),
     ],
 )
+
+#: Whether an image has a disk that is made of the snapshot.
+made_images: ColumnElement[bool] = exists(
+    select(image_disks.c.image).where(image_disks.c.snapshot == snapshots.c.id).correlate(snapshots.table)
+)
+
+#: Whether a disk was made of the snapshot.
+made_disks: ColumnElement[bool] = exists(
+    select(disks.c.id).where(disks.c.source_snapshot == snapshots.c.id).correlate(snapshots.table)
+)
+
+
+def made(tx: Transaction, ids: Sequence[str]) -> dict[str, tuple[bool, bool]]:
+    """Of each snapshot: whether images, and whether disks were made of it."""
+    statement = select(snapshots.c.id, made_images.label("images"), made_disks.label("disks"))
+    found = tx.execute(statement.where(snapshots.c.id.in_(ids)))
+    return {row.id: (bool(row.images), bool(row.disks)) for row in found}

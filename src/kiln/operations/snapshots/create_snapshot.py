@@ -1,0 +1,233 @@
+"""Create a snapshot of a disk.
+
+The snapshot ID is answered at once. The snapshot is progressing until its
+instant is captured, which takes milliseconds, whatever the disk's size; then it
+is accomplished. No bytes are copied, and the disk is used on meanwhile.
+
+The disk is In_use by a Running or Stopped instance, or is Available and was
+attached before. Where a running guest's agent answers, its file systems are
+held still at the instant.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Annotated
+
+from kiln.declare.errors import ApiError
+from kiln.declare.ids import new_id
+from kiln.declare.killpoints import reach
+from kiln.declare.operation import Idempotence, Operation
+from kiln.declare.rules import Accepted, Between, Count, Doc, Example, Name, Text
+from kiln.declare.states import DiskStatus, InstanceStatus
+from kiln.operations import capture
+from kiln.operations.call import Call, Job
+from kiln.operations.capture import Capture
+from kiln.operations.errors import (
+    DuplicateTagKey,
+    IncorrectInstanceStatus,
+    InvalidResourceGroupNotFound,
+    InvalidTagKeyMalformed,
+    QuotaExceedTags,
+)
+from kiln.operations.params import DiskId, ResourceGroupId, SnapshotId, TagInput, to_pairs
+from kiln.store import tags
+from kiln.store.accounts import resource_groups
+from kiln.store.database import Transaction
+from kiln.store.disks import Disk, disks
+from kiln.store.instances import instances
+
+_OBSOLETE = Accepted("Obsolete: every snapshot here can be used the instant it is accomplished.")
+
+
+class InvalidDiskIdNotFoundOfSnapshot(ApiError):
+    """No disk of that ID can be seen by this account."""
+
+    code = "InvalidDiskId.NotFound"
+    status = 404
+    message = "The specified DiskId does not exist."
+
+
+class InvalidSnapshotNameMalformed(ApiError):
+    """The snapshot's name breaks the rule for snapshot names."""
+
+    code = "InvalidSnapshotName.Malformed"
+    message = "The specified SnapshotName is wrongly formed."
+
+
+class InvalidDescriptionMalformedOfSnapshot(ApiError):
+    """The description breaks the rule for descriptions."""
+
+    code = "InvalidDescription.Malformed"
+    status = 404
+    message = "The specified description is wrongly formed."
+
+
+class InvalidRetentionDaysMalformed(ApiError):
+    """RetentionDays is no number of days from 1 to 65536."""
+
+    code = "InvalidRetentionDays.Malformed"
+    message = "The specified RetentionDays is not valid."
+
+
+class IncorrectDiskStatusNeverAttached(ApiError):
+    """The disk has never been attached, so there is nothing on it."""
+
+    code = "IncorrectDiskStatus.NeverAttached"
+    status = 403
+    message = "The specified disk has never been attached to any instance."
+
+
+class InstanceLockedForSecurityOfSnapshot(ApiError):
+    """The disk's instance is locked for security reasons."""
+
+    code = "InstanceLockedForSecurity"
+    status = 403
+    message = "The disk attached instance is locked due to security."
+
+
+class IdempotentParameterMismatchOfSnapshot(ApiError):
+    """The ClientToken was used before with other parameters."""
+
+    code = "IdempotentParameterMismatch"
+    status = 403
+    message = "The specified clientToken is used."
+
+
+class InvalidClientTokenMalformedOfSnapshot(ApiError):
+    """The ClientToken is longer than 64 characters or not ASCII."""
+
+    code = "InvalidClientToken.Malformed"
+    status = 403
+    message = (
+        "The specified clientToken is improperly formatted. It must contain only ASCII characters and must not exceed "
+        "64 characters in length."
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Input:
+    disk_id: DiskId
+    snapshot_name: Annotated[
+        str | None,
+        Name(2, 128, InvalidSnapshotNameMalformed, ("http://", "https://", "auto")),
+        Example("testSnapshotName"),
+        Doc("The name of the snapshot. Names that start with auto are the automatic snapshots'."),
+    ] = None
+    description: Annotated[
+        str | None,
+        Text(2, 256, InvalidDescriptionMalformedOfSnapshot, not_starting=("http://", "https://")),
+        Example("testDescription"),
+        Doc("A description."),
+    ] = None
+    retention_days: Annotated[
+        int | None,
+        Between(1, 65536, InvalidRetentionDaysMalformed),
+        Example("30"),
+        Doc("Days after which the snapshot is deleted by itself. Without it, it is kept for good."),
+    ] = None
+    resource_group_id: ResourceGroupId | None = None
+    category: Annotated[str | None, _OBSOLETE, Doc("The category of the snapshot.")] = None
+    instant_access: Annotated[bool | None, _OBSOLETE, Doc("Whether it can be used before it is accomplished.")] = None
+    instant_access_retention_days: Annotated[int | None, _OBSOLETE, Doc("Days of that.")] = None
+    storage_location_arn: Annotated[
+        str | None, Accepted("Snapshots lie in the same pool as the disks."), Doc("Where the snapshot is kept.")
+    ] = None
+    tag: Annotated[tuple[TagInput, ...], Count(20, QuotaExceedTags), Doc("Tags of the snapshot.")] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Output:
+    snapshot_id: SnapshotId
+
+
+@dataclass(frozen=True, kw_only=True)
+class Plan:
+    capture: Capture
+    tags: dict[str, str]
+
+
+def check(call: Call, p: Input) -> Plan:
+    pairs = to_pairs(p.tag)
+    disk = disks.find(call.tx, id=p.disk_id, account=call.account)
+    if disk is None:
+        raise InvalidDiskIdNotFoundOfSnapshot(disk_id=p.disk_id)
+    group = p.resource_group_id
+    if group is not None and resource_groups.find(call.tx, account=call.account, id=group) is None:
+        raise InvalidResourceGroupNotFound(resource_group_id=group)
+    if disk.status == DiskStatus.AVAILABLE and not disk.ever_attached:
+        raise IncorrectDiskStatusNeverAttached(disk_id=disk.id)
+    _check_instance(call, disk)
+    capture.check_capturable(call, disk.region, [disk])
+    planned = capture.plan_capture(
+        call,
+        disk,
+        name=p.snapshot_name or "",
+        description=p.description or "",
+        made_for="",
+        resource_group=group or "",
+        retention_days=p.retention_days or 0,
+    )
+    return Plan(capture=planned, tags=pairs)
+
+
+def commit(call: Call, plan: Plan) -> Output:
+    disk, snapshot = plan.capture.disk, plan.capture.snapshot
+    task = new_id("task")
+    facts = capture.record(call, task, [plan.capture])
+    tags.put(call.tx, call.account, "snapshot", snapshot.id, plan.tags)
+    lane = disk.instance or disk.id
+    call.enqueue("CreateSnapshot", snapshot.id, facts, region=disk.region, lane=lane, task_id=task)
+    return Output(snapshot_id=snapshot.id)
+
+
+def carry_out(job: Job) -> None:
+    consistency = capture.freeze(job)
+
+    def settle(tx: Transaction) -> None:
+        capture.settle(tx, job, consistency)
+        job.finish(tx)
+
+    job.write(settle)
+    reach("create_snapshot.settled")
+
+
+def give_up(job: Job, error: ApiError) -> None:  # noqa: ARG001 - a failed snapshot has no field for the reason.
+    if capture.has_happened(job):
+        carry_out(job)
+        return
+    job.write(lambda tx: capture.abandon(tx, job))
+
+
+def _check_instance(call: Call, disk: Disk) -> None:
+    if disk.instance is None:
+        return
+    instance = instances.find(call.tx, id=disk.instance)
+    if instance is None or instance.status not in (InstanceStatus.RUNNING, InstanceStatus.STOPPED):
+        raise IncorrectInstanceStatus(instance_id=disk.instance)
+    if instance.lock_reason == "security":
+        raise InstanceLockedForSecurityOfSnapshot(instance_id=instance.id)
+
+
+create_snapshot = Operation(
+    input=Input,
+    output=Output,
+    check=check,
+    commit=commit,
+    carry_out=carry_out,
+    give_up=give_up,
+    idempotent=Idempotence(
+        mismatch=IdempotentParameterMismatchOfSnapshot, malformed=InvalidClientTokenMalformedOfSnapshot
+    ),
+    leads_to=("progressing", "accomplished"),
+    errors=(
+        InvalidDiskIdNotFoundOfSnapshot,
+        InvalidResourceGroupNotFound,
+        IncorrectDiskStatusNeverAttached,
+        InstanceLockedForSecurityOfSnapshot,
+        IncorrectInstanceStatus,
+        *capture.ERRORS,
+        InvalidTagKeyMalformed,
+        DuplicateTagKey,
+    ),
+)

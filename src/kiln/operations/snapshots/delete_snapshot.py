@@ -1,0 +1,88 @@
+"""Delete a snapshot.
+
+While an image names the snapshot, it can't be deleted: delete the image first.
+While a disk that was made of it is there, only Force deletes it; the disk stays
+as it is. A snapshot that is still progressing is cancelled. Its tags go with
+it. The space that nothing else needs is given back shortly after.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Annotated
+
+from kiln.declare.errors import ApiError
+from kiln.declare.operation import Operation
+from kiln.declare.rules import Doc, Missing
+from kiln.operations.call import Call
+from kiln.operations.params import NothingMore, SnapshotId
+from kiln.store import tags
+from kiln.store.snapshots import made, snapshots
+
+
+class MissingParameterSnapshotId(ApiError):
+    """SnapshotId was not sent."""
+
+    code = "MissingParameter"
+    message = "The input parameter SnapshotId that is mandatory for processing this request is not supplied."
+
+
+class InvalidSnapshotIdNotFoundOfDelete(ApiError):
+    """No snapshot of that ID can be seen by this account."""
+
+    code = "InvalidSnapshotId.NotFound"
+    status = 404
+    message = "The specified snapshot is not found."
+
+
+class SnapshotCreatedImage(ApiError):
+    """An image stands on the snapshot."""
+
+    code = "SnapshotCreatedImage"
+    status = 403
+    message = "The snapshot has been used to create user defined image(s)."
+    hint = "Delete the image first. DescribeImages with SnapshotId lists the images."
+
+
+class SnapshotCreatedDisk(ApiError):
+    """A disk was made of the snapshot, and Force is not set."""
+
+    code = "SnapshotCreatedDisk"
+    status = 403
+    message = "The snapshot has been used to create disk(s)."
+    hint = "Force=true deletes it all the same; the disk keeps its bytes."
+
+
+@dataclass(frozen=True, kw_only=True)
+class Input:
+    snapshot_id: Annotated[SnapshotId, Missing(MissingParameterSnapshotId)]
+    force: Annotated[bool, Doc("Delete it although disks were made of it.")] = False
+
+
+def check(call: Call, p: Input) -> str:
+    snapshot = snapshots.find(call.tx, id=p.snapshot_id, account=call.account)
+    if snapshot is None:
+        raise InvalidSnapshotIdNotFoundOfDelete(snapshot_id=p.snapshot_id)
+    made_images, made_disks = made(call.tx, [snapshot.id])[snapshot.id]
+    if made_images:
+        raise SnapshotCreatedImage(snapshot_id=snapshot.id)
+    if made_disks and not p.force:
+        raise SnapshotCreatedDisk(snapshot_id=snapshot.id)
+    return snapshot.id
+
+
+def commit(call: Call, plan: str) -> NothingMore:
+    # A capture that is under way completes without its snapshot: cutting it short would have to be
+    # made safe at every line, and it lasts milliseconds. What it captured has no name then.
+    snapshots.delete(call.tx, id=plan)
+    tags.drop(call.tx, "snapshot", plan)
+    return NothingMore()
+
+
+delete_snapshot = Operation(
+    input=Input,
+    output=NothingMore,
+    check=check,
+    commit=commit,
+    errors=(InvalidSnapshotIdNotFoundOfDelete, SnapshotCreatedImage, SnapshotCreatedDisk),
+)

@@ -1,0 +1,334 @@
+"""List snapshots, the newest first.
+
+All filters that are sent must hold. An ID that is unknown, or another
+account's, is no error: it is not in the answer.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Annotated
+
+from kiln.declare.clock import to_seconds_text
+from kiln.declare.errors import ApiError, DryRunOperation
+from kiln.declare.operation import Operation
+from kiln.declare.rules import Count, Doc, Example, JsonList, OneOf, Wire
+from kiln.declare.states import SnapshotStatus
+from kiln.operations.call import Call
+from kiln.operations.errors import InvalidFilterKeyNotFound, InvalidFilterValue, InvalidTagCount
+from kiln.operations.filters import InvalidTagMismatch, TagFilter, by_creation, by_tags
+from kiln.operations.paging import page
+from kiln.operations.params import (
+    DiskId,
+    FilterInput,
+    InstanceId,
+    NextToken,
+    PageNumber,
+    PageSize100,
+    RegionId,
+    ResourceGroupId,
+    SnapshotId,
+    TagOutput,
+    TagsOutput,
+)
+from kiln.store import tags
+from kiln.store.conditions import NOTHING, Condition
+from kiln.store.snapshots import Snapshot, made, made_disks, made_images, snapshots
+from kiln.store.tags import Tag
+
+_USAGES: dict[str, Condition] = {
+    "image": made_images & ~made_disks,
+    "disk": made_disks & ~made_images,
+    "image_disk": made_images & made_disks,
+    "none": ~made_images & ~made_disks,
+}
+
+
+class InvalidSnapshotIdsMalformed(ApiError):
+    """More than 100 IDs."""
+
+    code = "InvalidSnapshotIds.Malformed"
+    status = 403
+    message = "The amount of specified specified snapshot Ids exceeds the limit."
+
+
+class InvalidSnapshotCategoryMalformed(ApiError):
+    """The category is none of the documented ones."""
+
+    code = "InvalidSnapshotCategory.Malformed"
+    status = 403
+    message = "The specified Category is not valid."
+
+
+class InvalidFilterKeyNotFoundOfSnapshots(InvalidFilterKeyNotFound):
+    """A Filter.N.Key that is neither CreationStartTime nor CreationEndTime."""
+
+    message = "The specified FilterKey is not found."
+
+
+class InvalidFilterValueOfSnapshots(InvalidFilterValue):
+    """A Filter.N.Value that is no time."""
+
+    message = "The specified FilterValue  exceeds the limit."
+
+
+class InvalidUsage(ApiError):
+    """The usage is none of the documented ones."""
+
+    code = "InvalidUsage"
+    status = 404
+    message = "The specifed Usage is not valid."
+
+
+class InvalidSourceDiskType(ApiError):
+    """The source disk's type is neither system nor data."""
+
+    code = "InvalidSourceDiskType"
+    status = 404
+    message = "The specifed SourceDiskType is not valid."
+
+
+class InvalidStatusNotFoundOfSnapshots(ApiError):
+    """The status is none of the documented ones."""
+
+    code = "InvalidStatus.NotFound"
+    status = 404
+    message = "The specified Status is not found."
+
+
+class InvalidSnapshotTypeNotFound(ApiError):
+    """The snapshot type is none of the documented ones."""
+
+    code = "InvalidSnapshotType.NotFound"
+    status = 404
+    message = "The specfied SnapshotType is not found."
+
+
+class InvalidSnapshotLinkIdNotFound(ApiError):
+    """The account has no snapshot in that chain in the region."""
+
+    code = "InvalidSnapshotLinkId.NotFound"
+    status = 404
+    message = "The specified snapshot link is not found."
+
+
+@dataclass(frozen=True, kw_only=True)
+class Input:
+    region_id: RegionId
+    snapshot_ids: Annotated[
+        tuple[SnapshotId, ...] | None,
+        JsonList(),
+        Count(100, InvalidSnapshotIdsMalformed),
+        Example('["s-bp17441ohwkdca0fg1tq"]'),
+        Doc("Only these snapshots; a JSON array of up to 100 IDs. An empty array matches nothing."),
+    ] = None
+    disk_id: Annotated[DiskId | None, Doc("Only snapshots of this disk.")] = None
+    instance_id: Annotated[InstanceId | None, Doc("Only snapshots taken of this instance's disks.")] = None
+    snapshot_link_id: Annotated[
+        str | None, Example("sl-bp131n0q38u3a4zi9p2k"), Doc("Only snapshots of this chain: those of one disk.")
+    ] = None
+    snapshot_name: Annotated[str | None, Example("testSnapshotName"), Doc("Only snapshots of exactly this name.")] = (
+        None
+    )
+    status: Annotated[
+        str,
+        OneOf(("progressing", "accomplished", "failed", "all"), InvalidStatusNotFoundOfSnapshots, any_case=True),
+        Doc("Only snapshots in this status."),
+    ] = "all"
+    snapshot_type: Annotated[
+        str,
+        OneOf(("auto", "user", "all"), InvalidSnapshotTypeNotFound, any_case=True),
+        Doc("Only automatic snapshots, or those that users took. There are no automatic ones here."),
+    ] = "all"
+    usage: Annotated[
+        str | None,
+        OneOf(tuple(_USAGES), InvalidUsage, any_case=True),
+        Doc("Only snapshots of which images, disks, both or neither were made."),
+    ] = None
+    source_disk_type: Annotated[
+        str | None,
+        OneOf(("system", "data"), InvalidSourceDiskType, any_case=True),
+        Doc("Only snapshots of such disks."),
+    ] = None
+    category: Annotated[
+        str | None,
+        OneOf(("standard", "flash", "archive"), InvalidSnapshotCategoryMalformed, any_case=True),
+        Doc("Only snapshots of this category. All here are standard ones."),
+    ] = None
+    encrypted: Annotated[bool, Doc("true: only encrypted snapshots, of which there are none here.")] = False
+    kms_key_id: Annotated[
+        str | None, Wire("KMSKeyId"), Doc("Only snapshots encrypted with this key; there are none here.")
+    ] = None
+    resource_group_id: Annotated[ResourceGroupId | None, Doc("Only snapshots of this resource group.")] = None
+    filter: Annotated[
+        tuple[FilterInput, ...],
+        Count(10, InvalidFilterKeyNotFoundOfSnapshots),
+        Doc("CreationStartTime and CreationEndTime, as 2026-11-23T06:07Z: only snapshots made between them."),
+    ] = ()
+    tag: Annotated[
+        tuple[TagFilter, ...], Count(20, InvalidTagCount), Doc("Only snapshots that have all these tags.")
+    ] = ()
+    page_number: PageNumber | None = None
+    page_size: PageSize100 | None = None
+    max_results: Annotated[
+        int | None, Example("10"), Doc("Rows an answer, when paging by NextToken: 1 to 100; more counts as 100.")
+    ] = None
+    next_token: NextToken | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class SnapshotOutput:
+    """One snapshot."""
+
+    snapshot_id: SnapshotId
+    snapshot_name: Annotated[str, Doc("The name.")]
+    description: Annotated[str, Doc("The description.")]
+    status: Annotated[str, Doc("progressing, accomplished or failed.")]
+    progress: Annotated[str, Example("100%"), Doc("How much is done.")]
+    available: Annotated[bool, Doc("Whether it can be used: it is accomplished.")]
+    remain_time: Annotated[int, Doc("Seconds that are left; always 0.")]
+    creation_time: Annotated[str, Example("2026-11-23T06:07:05Z"), Doc("The instant that it captured.")]
+    last_modified_time: Annotated[str, Example("2026-11-23T06:07:05Z"), Doc("When it was changed last.")]
+    region_id: RegionId
+    source_disk_id: Annotated[str, Doc("The disk that it was taken of. The disk may be gone.")]
+    source_disk_type: Annotated[str, Doc("system or data.")]
+    source_disk_size: Annotated[str, Example("40"), Doc("GiB of that disk at the time.")]
+    source_storage_type: Annotated[str, Doc("Always disk.")]
+    source_snapshot_id: Annotated[str, Doc("The snapshot that it is a copy of; always empty.")]
+    source_region_id: Annotated[str, Doc("The region that it was copied from; always empty.")]
+    snapshot_link_id: Annotated[str, Doc("The chain that it is part of: all snapshots of one disk.")]
+    snapshot_type: Annotated[str, Doc("Always user.")]
+    snapshot_sn: Annotated[str, Wire("SnapshotSN"), Doc("The serial number; always empty.")]
+    category: Annotated[str, Doc("Always standard.")]
+    usage: Annotated[str, Doc("What was made of it and is still there: image, disk, image_disk or none.")]
+    full_snapshot_size_in_bytes: Annotated[int, Doc("Bytes that it reads as.")]
+    retention_days: Annotated[int, Doc("Days after which it is deleted by itself; 0 when it is kept for good.")]
+    encrypted: Annotated[bool, Doc("Always false.")]
+    kms_key_id: Annotated[str, Wire("KMSKeyId"), Doc("Always empty.")]
+    instant_access: Annotated[bool, Doc("Always false: it is accomplished at once anyway.")]
+    instant_access_retention_days: Annotated[int, Doc("Always 0.")]
+    product_code: Annotated[str, Doc("Always empty.")]
+    resource_group_id: Annotated[str, Doc("The resource group, or empty.")]
+    tags: Annotated[TagsOutput, Doc("Its tags.")]
+
+
+@dataclass(frozen=True, kw_only=True)
+class SnapshotsOutput:
+    """Snapshots."""
+
+    snapshot: Annotated[tuple[SnapshotOutput, ...], Doc("The snapshots.")]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Output:
+    snapshots: Annotated[SnapshotsOutput, Doc("The snapshots of this page.")]
+    total_count: Annotated[int, Doc("Snapshots that meet the filters.")]
+    page_number: Annotated[int, Doc("The page.")]
+    page_size: Annotated[int, Doc("Rows a page.")]
+    next_token: Annotated[str, Doc("To be sent for the next page; empty on the last one.")]
+
+
+def check(call: Call, p: Input) -> Output:
+    found = page(
+        call.tx,
+        snapshots,
+        *_conditions(call, p),
+        account=call.account,
+        region=p.region_id,
+        page_number=p.page_number,
+        page_size=p.page_size,
+        max_results=p.max_results,
+        next_token=p.next_token,
+    )
+    ids = [snapshot.id for snapshot in found.rows]
+    used, tagged = made(call.tx, ids), tags.of(call.tx, "snapshot", ids)
+    return Output(
+        snapshots=SnapshotsOutput(snapshot=tuple(_describe(one, used, tagged[one.id]) for one in found.rows)),
+        total_count=found.total,
+        page_number=found.number,
+        page_size=found.size,
+        next_token=found.next_token,
+    )
+
+
+def _conditions(call: Call, p: Input) -> list[Condition]:
+    columns = snapshots.c
+    exact = (
+        (columns.source_disk, p.disk_id),
+        (columns.instance, p.instance_id),
+        (columns.name, p.snapshot_name),
+        (columns.source_disk_type, p.source_disk_type and p.source_disk_type.lower()),
+        (columns.resource_group, p.resource_group_id),
+        (columns.status, None if p.status.lower() == "all" else p.status.lower()),
+    )
+    conditions = [column == value for column, value in exact if value is not None]
+    if p.snapshot_ids is not None:
+        conditions.append(columns.id.in_(p.snapshot_ids))
+    if p.snapshot_link_id is not None:
+        conditions.append(columns.source_disk == _disk_of_link(call, p, p.snapshot_link_id))
+    if p.usage is not None:
+        conditions.append(_USAGES[p.usage.lower()])
+    is_none_here = p.encrypted or p.kms_key_id is not None or p.snapshot_type.lower() == "auto"
+    if is_none_here or (p.category is not None and p.category.lower() != "standard"):
+        conditions.append(NOTHING)
+    conditions += by_creation(snapshots, p.filter, InvalidFilterKeyNotFoundOfSnapshots, InvalidFilterValueOfSnapshots)
+    return conditions + by_tags("snapshot", snapshots, p.tag)
+
+
+def _disk_of_link(call: Call, p: Input, link: str) -> str:
+    disk = "d-" + link.removeprefix("sl-")
+    if not snapshots.count(call.tx, account=call.account, region=p.region_id, source_disk=disk):
+        raise InvalidSnapshotLinkIdNotFound(snapshot_link_id=link)
+    return disk
+
+
+def _describe(snapshot: Snapshot, used: Mapping[str, tuple[bool, bool]], tagged: Sequence[Tag]) -> SnapshotOutput:
+    made_of_it = [noun for noun, is_so in zip(("image", "disk"), used[snapshot.id], strict=True) if is_so]
+    created = to_seconds_text(snapshot.created_at)
+    return SnapshotOutput(
+        snapshot_id=snapshot.id,
+        snapshot_name=snapshot.name,
+        description=snapshot.description,
+        status=snapshot.status,
+        progress=f"{snapshot.progress}%",
+        available=snapshot.status == SnapshotStatus.ACCOMPLISHED,
+        remain_time=0,
+        creation_time=created,
+        last_modified_time=created,
+        region_id=snapshot.region,
+        source_disk_id=snapshot.source_disk,
+        source_disk_type=snapshot.source_disk_type,
+        source_disk_size=str(snapshot.source_disk_size_gib),
+        source_storage_type="disk",
+        source_snapshot_id="",
+        source_region_id="",
+        snapshot_link_id="sl-" + snapshot.source_disk.removeprefix("d-"),
+        snapshot_type="user",
+        snapshot_sn="",
+        category="standard",
+        usage="_".join(made_of_it) or "none",
+        full_snapshot_size_in_bytes=snapshot.size_bytes,
+        retention_days=snapshot.retention_days,
+        encrypted=False,
+        kms_key_id="",
+        instant_access=False,
+        instant_access_retention_days=0,
+        product_code="",
+        resource_group_id=snapshot.resource_group,
+        tags=TagsOutput(tag=tuple(TagOutput(tag_key=tag.key, tag_value=tag.value) for tag in tagged)),
+    )
+
+
+describe_snapshots = Operation(
+    input=Input,
+    output=Output,
+    check=check,
+    dry_run=DryRunOperation,
+    errors=(
+        InvalidFilterKeyNotFoundOfSnapshots,
+        InvalidFilterValueOfSnapshots,
+        InvalidTagMismatch,
+        InvalidSnapshotLinkIdNotFound,
+    ),
+)
