@@ -27,7 +27,7 @@ CHECKS: dict[str, tuple[str, ...]] = {
     "size": (*PYTHON, "tools/size.py"),
     "catalogue": (*PYTHON, "tools/catalogue.py", "--check"),
     # One shell reads one script: further names would be the script's arguments.
-    **{f"shell {script}": ("sh", "-n", script) for script in SCRIPTS},
+    "shell": ("sh", "-c", 'for script; do sh -n "$script" || exit; done', "sh", *SCRIPTS),
 }
 
 
@@ -55,7 +55,7 @@ def passes(name: str) -> bool:
         check=False,
     )
     verdict = "ok" if result.returncode == 0 else "FAILED"
-    print(f"{verdict:7} {name:30} {time.monotonic() - start:6.1f} s", flush=True)
+    print(f"{verdict:7} {name:10} {time.monotonic() - start:6.1f} s", flush=True)
     if result.returncode:
         print(result.stdout, flush=True)
     return result.returncode == 0
