@@ -1,0 +1,101 @@
+"""Tasks: leases, lanes, and what comes first."""
+
+from __future__ import annotations
+
+from kiln.declare.clock import next_in_sequence
+from kiln.declare.ids import new_id
+from kiln.store import tasks
+from kiln.store.tasks import LEASE_SECONDS, Task
+
+
+def a_task(database, **changes):
+    row = {
+        "id": new_id("task"), "seq": next_in_sequence(), "action": "X", "account": "1", "region": "", "resource": "",
+        "lane": "", "payload": "{}", "status": "Processing", "progress": 0, "listed": False, "owner": "",
+        "lease_until": 0.0, "attempts": 0, "not_before": 0.0, "cancel_requested": False, "created_at": 0.0,
+        "finished_at": None, "error_code": "", "error_message": "",
+    }  # fmt: skip
+    task = Task(**(row | changes))
+    database.write(lambda tx: tasks.tasks.insert(tx, task))
+    return task.id
+
+
+def claim(database, owner="me", now=100.0, limit=10):
+    return [task.id for task in database.write(lambda tx: tasks.claim(tx, owner, now, limit))]
+
+
+def test_are_claimed_once(database):
+    one, two = a_task(database), a_task(database)
+
+    assert claim(database) == [one, two]
+    assert claim(database, "other") == []
+
+
+def test_are_claimed_again_when_the_lease_has_run_out(database):
+    one = a_task(database)
+    claim(database)
+
+    assert claim(database, "other", now=100.0 + LEASE_SECONDS / 2) == []
+    assert claim(database, "other", now=101.0 + LEASE_SECONDS) == [one]
+
+
+def test_keep_their_lease_when_it_is_renewed(database):
+    a_task(database)
+    claim(database)
+    database.write(lambda tx: tasks.renew(tx, "me", 100.0 + LEASE_SECONDS / 2))
+
+    assert claim(database, "other", now=101.0 + LEASE_SECONDS) == []
+
+
+def test_of_one_lane_wait_for_each_other(database):
+    first, second, other = a_task(database, lane="i-1"), a_task(database, lane="i-1"), a_task(database, lane="i-2")
+
+    assert claim(database) == [first, other]
+    database.write(lambda tx: tasks.finish(tx, first, 101.0))
+    assert claim(database) == [second]
+
+
+def test_of_one_lane_wait_for_one_that_is_postponed(database):
+    first, second = a_task(database, lane="i-1"), a_task(database, lane="i-1")
+    claim(database)
+    database.write(lambda tx: tasks.postpone(tx, first, 200.0))
+
+    assert claim(database, now=150.0) == []
+    assert claim(database, now=201.0) == [first]
+    assert second
+
+
+def test_that_were_postponed_count_the_attempt(database):
+    task = a_task(database)
+    database.write(lambda tx: tasks.postpone(tx, task, 50.0))
+
+    with database.read() as tx:
+        assert tasks.tasks.find(tx, id=task).attempts == 1
+
+
+def test_end_once(database):
+    task = a_task(database)
+
+    assert database.write(lambda tx: tasks.finish(tx, task, 1.0))
+    assert not database.write(lambda tx: tasks.fail(tx, task, 2.0, "Code", "words"))
+    assert claim(database) == []
+
+
+def test_are_all_free_after_a_start(database):
+    task = a_task(database)
+    claim(database, "dead")
+
+    assert database.write(tasks.release_all) == 1
+    assert claim(database) == [task]
+
+
+def test_lanes_are_busy_while_something_is_left(database):
+    task = a_task(database, lane="i-1")
+
+    with database.read() as tx:
+        assert tasks.is_lane_busy(tx, "i-1")
+        assert not tasks.is_lane_busy(tx, "i-2")
+        assert not tasks.is_lane_busy(tx, "")
+    database.write(lambda tx: tasks.finish(tx, task, 1.0))
+    with database.read() as tx:
+        assert not tasks.is_lane_busy(tx, "i-1")

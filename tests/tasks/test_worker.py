@@ -1,0 +1,134 @@
+"""The worker: carries out, tries again, gives up, and takes up what another left."""
+
+from __future__ import annotations
+
+import threading
+
+import pytest
+
+from kiln.declare.errors import ServiceUnavailable
+from kiln.operations.call import Job, NotYet
+from kiln.store import tasks
+from kiln.tasks.worker import TRIES, Duty, Worker
+from tests.clouds import Cloud
+
+
+def enqueue(cloud: Cloud, action: str = "Test", **more) -> str:
+    return cloud.ports.database.write(lambda tx: cloud.as_call(tx).enqueue(action, "r-1", {"n": 1}, **more))
+
+
+def status_of(cloud: Cloud, task: str) -> tuple[str, str]:
+    with cloud.ports.database.read() as tx:
+        row = tasks.tasks.find(tx, id=task)
+    return row.status, row.error_code
+
+
+def with_duty(cloud: Cloud, carry_out, give_up=None) -> None:
+    cloud.worker = Worker(cloud.ports, {"Test": Duty(carry_out, give_up)})
+
+
+def test_finishes_what_was_carried_out(cloud):
+    seen = []
+    with_duty(cloud, lambda job: seen.append((job.task.resource, job.facts)))
+    task = enqueue(cloud)
+
+    cloud.settle()
+
+    assert seen == [("r-1", {"n": 1})]
+    assert status_of(cloud, task) == ("Finished", "")
+
+
+def test_gives_up_with_the_error_that_the_caller_would_have_got(cloud):
+    given_up = []
+
+    def carry_out(job: Job) -> None:
+        raise ServiceUnavailable(reason="full")
+
+    with_duty(cloud, carry_out, lambda job, error: given_up.append(error.code))
+    task = enqueue(cloud)
+
+    cloud.settle()
+
+    assert given_up == ["ServiceUnavailable"]
+    assert status_of(cloud, task) == ("Failed", "ServiceUnavailable")
+
+
+def test_tries_a_crash_again_and_gives_up_in_the_end(cloud):
+    tried = []
+
+    def carry_out(job: Job) -> None:
+        tried.append(job.task.attempts)
+        raise RuntimeError("a bug")
+
+    with_duty(cloud, carry_out)
+    task = enqueue(cloud)
+    for _ in range(TRIES):
+        cloud.settle()
+        cloud.clock.now += 60
+
+    assert tried == list(range(TRIES))
+    assert status_of(cloud, task) == ("Failed", "InternalError")
+
+
+def test_waits_when_something_is_not_ready(cloud):
+    ready = []
+
+    def carry_out(job: Job) -> None:
+        if not ready:
+            raise NotYet(5.0)
+
+    with_duty(cloud, carry_out)
+    task = enqueue(cloud)
+
+    cloud.settle()
+    assert status_of(cloud, task) == ("Processing", "")
+    ready.append(True)
+    cloud.clock.now += 6
+    cloud.settle()
+    assert status_of(cloud, task) == ("Finished", "")
+
+
+def test_remembers_facts_across_tries(cloud):
+    def carry_out(job: Job) -> None:
+        if "half" not in job.facts:
+            job.note(half="done")
+            raise NotYet(0.0)
+
+    with_duty(cloud, carry_out)
+    task = enqueue(cloud)
+
+    cloud.settle()
+
+    assert status_of(cloud, task) == ("Finished", "")
+
+
+@pytest.fixture
+def running(cloud):
+    """A started worker with a duty that says when it is done."""
+    done = threading.Event()
+    worker = Worker(cloud.ports, {"Test": Duty(lambda job: done.set())}, threads=1)
+    worker.start()
+    yield worker, done
+    worker.stop()
+
+
+def test_starts_at_once_with_what_is_handed_over(cloud, running):
+    worker, done = running
+
+    def work(tx):
+        call = cloud.as_call(tx)
+        object.__setattr__(call, "worker", worker.id)
+        object.__setattr__(call, "hand_over", worker.hand_over)
+        call.enqueue("Test", "r-1", {})
+
+    cloud.ports.database.write(work)
+
+    assert done.wait(5)
+
+
+def test_takes_up_what_nobody_handed_over(cloud, running):
+    _, done = running
+
+    enqueue(cloud)
+
+    assert done.wait(10)

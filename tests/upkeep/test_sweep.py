@@ -1,0 +1,202 @@
+"""The sweeper: what nothing names is given back, chains stay short, and no byte that counts is lost."""
+
+from __future__ import annotations
+
+import itertools
+import subprocess
+
+import pytest
+
+from kiln.declare.ids import new_id
+from kiln.declare.units import GiB
+from kiln.operations.call import Job
+from kiln.store.disks import disks
+from kiln.store.snapshots import snapshots
+from kiln.store.volumes import Volume, chain, volumes
+from kiln.upkeep.sweep import DEEPEST, merge, sweep
+from tests.clouds import Cloud
+from tests.stock import a_disk, a_snapshot, an_instance
+from tests.tools import needs
+
+
+@pytest.fixture(autouse=True)
+def tools():
+    needs("qemu-img", "qemu-io")
+
+
+def keep(cloud: Cloud) -> None:
+    """Sweep and carry out what that leads to, until nothing more happens."""
+    for _ in range(60):
+        sweep(cloud.ports)
+        if not cloud.open_tasks():
+            return
+        cloud.settle()
+    raise AssertionError("no end")
+
+
+def write(cloud: Cloud, volume: str, pattern: int, offset_mib: int) -> None:
+    path = cloud.folder / "pool" / f"{volume}.qcow2"
+    subprocess.run(
+        ["qemu-io", "-f", "qcow2", "-c", f"write -P {pattern} {offset_mib}M 1M", path], check=True, capture_output=True
+    )
+
+
+def reads_as(cloud: Cloud, volume: str, pattern: int, offset_mib: int) -> bool:
+    path = cloud.folder / "pool" / f"{volume}.qcow2"
+    done = subprocess.run(
+        ["qemu-io", "-U", "-f", "qcow2", "-c", f"read -P {pattern} {offset_mib}M 1M", path],
+        check=True,
+        capture_output=True,
+        text=True,
+    )
+    return "Pattern verification failed" not in done.stdout
+
+
+def head_of(cloud: Cloud, disk: str) -> str:
+    with cloud.ports.database.read() as tx:
+        return disks.find(tx, id=disk).volume
+
+
+def known(cloud: Cloud) -> set[str]:
+    with cloud.ports.database.read() as tx:
+        return {row.id for row in volumes.all(tx)}
+
+
+def snapshot_now(cloud: Cloud, instance: str) -> list[str]:
+    """Capture all disks of an instance; returns the new snapshots. The image that came with them is taken away."""
+    with cloud.ports.database.read() as tx:
+        before = {s.id for s in snapshots.all(tx)}
+    image_id = cloud.call("CreateImage", InstanceId=instance)["ImageId"]
+    cloud.settle()
+    cloud.call("DeleteImage", ImageId=image_id)
+    with cloud.ports.database.read() as tx:
+        return [s.id for s in snapshots.all(tx) if s.id not in before]
+
+
+def forget_snapshot(cloud: Cloud, snapshot: str) -> None:
+    cloud.ports.database.write(lambda tx: snapshots.delete(tx, id=snapshot))
+
+
+def test_drops_a_volume_that_nothing_names(cloud):
+    disk = a_disk(cloud)
+    cloud.ports.database.write(lambda tx: disks.delete(tx, id=disk.id))
+
+    assert sweep(cloud.ports) == [disk.volume]
+    assert not cloud.ports.pool.exists(disk.volume)
+    assert known(cloud) == set()
+
+
+def test_leaves_what_a_disk_or_a_snapshot_names(cloud):
+    disk, snapshot = a_disk(cloud), a_snapshot(cloud)
+
+    assert sweep(cloud.ports) == []
+    assert known(cloud) == {disk.volume, snapshot.volume}
+
+
+def test_leaves_what_a_task_is_making(cloud):
+    an_instance(cloud)
+    with cloud.ports.database.read() as tx:
+        instance = disks.all(tx)[0].instance
+    cloud.call("CreateImage", InstanceId=instance)
+
+    sweep(cloud.ports)
+
+    with cloud.ports.database.read() as tx:
+        assert [v.state for v in volumes.all(tx) if v.task] == ["planned"]
+
+
+def test_merges_a_layer_that_nothing_names_into_its_only_child(cloud):
+    instance = an_instance(cloud)
+    with cloud.ports.database.read() as tx:
+        disk = disks.all(tx)[0]
+    write(cloud, disk.volume, 1, 0)
+    (snapshot,) = snapshot_now(cloud, instance.id)
+    write(cloud, head_of(cloud, disk.id), 2, 1)
+    forget_snapshot(cloud, snapshot)
+
+    keep(cloud)
+
+    head = head_of(cloud, disk.id)
+    assert known(cloud) == {head}
+    assert list(cloud.ports.pool.volumes()) == [head]
+    assert reads_as(cloud, head, 1, 0)
+    assert reads_as(cloud, head, 2, 1)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("order", list(itertools.permutations(range(3))))
+def test_gives_the_space_back_whatever_goes_first(cloud, order):
+    instance = an_instance(cloud)
+    with cloud.ports.database.read() as tx:
+        disk = disks.all(tx)[0]
+    taken = []
+    for n in range(3):
+        write(cloud, head_of(cloud, disk.id), n + 1, n)
+        taken += snapshot_now(cloud, instance.id)
+
+    for n in order:
+        forget_snapshot(cloud, taken[n])
+        keep(cloud)
+        assert all(reads_as(cloud, head_of(cloud, disk.id), k + 1, k) for k in range(3))
+
+    assert known(cloud) == {head_of(cloud, disk.id)}
+
+
+def test_records_a_merge_whose_end_was_not_recorded(cloud):
+    """Killed between the merge and its record, the task finds the child on its grandparent and records just that."""
+    instance = an_instance(cloud)
+    with cloud.ports.database.read() as tx:
+        disk = disks.all(tx)[0]
+    (snapshot,) = snapshot_now(cloud, instance.id)
+    forget_snapshot(cloud, snapshot)
+    sweep(cloud.ports)
+    head = head_of(cloud, disk.id)
+    cloud.ports.pool.absorb(head, None)
+    (task,) = cloud.worker.claim(cloud.clock())
+
+    merge(Job(task=task, ports=cloud.ports, facts=task.facts))
+
+    with cloud.ports.database.read() as tx:
+        assert volumes.find(tx, id=head).parent is None
+
+
+@pytest.mark.slow
+def test_shortens_a_chain_that_has_grown_too_deep(cloud):
+    instance = an_instance(cloud)
+    with cloud.ports.database.read() as tx:
+        disk = disks.all(tx)[0]
+    taken = []
+    for n in range(DEEPEST):
+        write(cloud, head_of(cloud, disk.id), n + 1, n)
+        taken += snapshot_now(cloud, instance.id)
+
+    keep(cloud)
+
+    with cloud.ports.database.read() as tx:
+        assert len(chain(tx, head_of(cloud, disk.id))) <= 4
+        assert snapshots.count(tx) == DEEPEST
+    assert all(reads_as(cloud, head_of(cloud, disk.id), n + 1, n) for n in range(DEEPEST))
+
+
+def test_waits_for_a_volume_that_something_stands_on(cloud):
+    parent = a_snapshot(cloud)
+    child = Volume(
+        id=new_id("volume"),
+        state="ready",
+        kind="head",
+        parent=parent.volume,
+        size_bytes=20 * GiB,
+        task=None,
+        created_at=0.0,
+    )
+    cloud.ports.pool.clone(parent.volume, child.id, child.size_bytes)
+    cloud.ports.database.write(lambda tx: volumes.insert(tx, child))
+    a_disk(cloud, volume=child.id)
+    other = Volume(**{**vars(child), "id": new_id("volume")})
+    cloud.ports.pool.clone(parent.volume, other.id, other.size_bytes)
+    cloud.ports.database.write(lambda tx: volumes.insert(tx, other))
+    a_disk(cloud, volume=other.id)
+    forget_snapshot(cloud, parent.id)
+
+    assert sweep(cloud.ports) == []
+    assert parent.volume in known(cloud)
