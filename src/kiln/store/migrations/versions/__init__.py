@@ -1,0 +1,1 @@
+"""The changes, oldest first by number. ``tools/migration.py`` writes new ones."""
