@@ -1,0 +1,26 @@
+"""``kiln env``: what clients need to know, as lines for a shell."""
+
+from __future__ import annotations
+
+from kiln.cli.flags import takes_settings
+from kiln.cli.grammar import example, group
+from kiln.cli.output import show_text
+from kiln.service.environment import environment, to_shell
+from kiln.service.settings import Settings
+
+app = group("Print the settings that clients of this machine's Kiln need.")
+
+FLAGS = ("data", "listen", "database", "regions")
+
+
+def run(settings: Settings) -> None:
+    """Print the settings that clients of this machine's Kiln need, as lines for a shell.
+
+    They name the endpoint, the keys, the region and the data folder, for this
+    command line, the official SDKs, the aliyun CLI, Terraform and Packer. The
+    keys are made when there are none.
+    """
+    show_text(to_shell(environment(settings)))
+
+
+app.command("env", epilog=example('eval "$(kiln env)"', 'eval "$(kiln env --data ~/kiln)"'))(takes_settings(run, FLAGS))

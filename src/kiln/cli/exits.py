@@ -1,0 +1,41 @@
+"""The exit codes, all of them, and the error that ends a word with one; ``docs/reference/cli.md`` shows this table."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Exit:
+    """One exit code."""
+
+    number: int
+    meaning: str
+
+
+DONE = Exit(0, "Done; of a dry run: every check passed.")
+OUR_FAULT = Exit(1, "Kiln itself has a fault; the traceback says where.")
+USAGE = Exit(2, "The command line is not understood, or a parameter is none of the action's.")
+SETTINGS = Exit(3, "The endpoint, the keys or another setting is missing or cannot be.")
+REFUSED = Exit(4, "The service refused the request: the message, a hint and the RequestId are on standard error.")
+SERVICE_FAILED = Exit(5, "The service failed (5xx), or what answered is not the service.")
+UNREACHABLE = Exit(6, "The service could not be reached.")
+FAILED_LATER = Exit(7, "The request was accepted, but what it started failed, or its resource is gone.")
+TOO_LONG = Exit(8, "Waiting took longer than --timeout; the work goes on.")
+FILE = Exit(9, "A file or folder of this machine cannot be read, written or used.")
+UNSOUND = Exit(10, "What was examined is not sound.")
+INTERRUPTED = Exit(130, "Interrupted from the keyboard; what was started goes on.")
+
+ALL = (
+    DONE, OUR_FAULT, USAGE, SETTINGS, REFUSED, SERVICE_FAILED, UNREACHABLE, FAILED_LATER, TOO_LONG, FILE, UNSOUND,
+    INTERRUPTED,
+)  # fmt: skip
+
+
+class Refusal(Exception):
+    """A word cannot do what it was asked for: a message, advice where there is some, and an exit code."""
+
+    def __init__(self, message: str, code: Exit, hint: str = "") -> None:
+        super().__init__(message)
+        self.code = code
+        self.hint = hint

@@ -1,0 +1,107 @@
+"""``kiln``: finds the word that was said, and turns what goes wrong into a message and an exit code.
+
+A word's module is loaded when the word is said, so that ``kiln --version`` does
+not wait for what ``serve`` needs. Adding a word is one line in ``WORDS``, and a
+module with a typer application called ``app``.
+"""
+
+from __future__ import annotations
+
+import importlib
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Annotated, Any
+
+import typer
+from typer.core import TyperGroup
+from typer.main import get_command
+
+import kiln
+
+
+@dataclass(frozen=True)
+class Word:
+    """A word of the command line: where it is written, and what ``kiln --help`` says of it."""
+
+    module: str
+    about: str
+
+
+WORDS: Mapping[str, Word] = {
+    "image": Word("kiln.cli.images", "Import, create, look at, export and delete images."),
+    "instance": Word("kiln.cli.instances", "Run, look at, stop and change instances."),
+    "snapshot": Word("kiln.cli.snapshots", "Create, list and delete snapshots."),
+    "disk": Word("kiln.cli.disks", "Create, list, attach, detach, resize and delete disks."),
+    "task": Word("kiln.cli.tasks", "List and cancel imports and exports."),
+    "call": Word("kiln.cli.call", "Call any action of the API, and print its answer as JSON."),
+    "serve": Word("kiln.cli.serve", "Serve the API on this machine."),
+    "env": Word("kiln.cli.env", "Print the settings that clients of this machine's Kiln need."),
+}
+
+
+class Words(TyperGroup):
+    """The words, each loaded when it is said."""
+
+    def resolve_command(self, ctx: Any, args: list[str]) -> Any:
+        name, _, rest = super().resolve_command(ctx, args)
+        return name, load(name or ""), rest
+
+    def invoke(self, ctx: Any) -> Any:
+        try:
+            return super().invoke(ctx)
+        except Exception as error:
+            # What explains errors knows all of their kinds, and so is as slow to load as the words that raise them.
+            code = importlib.import_module("kiln.cli.refusals").explain(error)
+            if code is None:
+                raise
+            raise typer.Exit(code.number) from error
+
+
+def load(word: str) -> Any:
+    """The command behind a word."""
+    return get_command(importlib.import_module(WORDS[word].module).app)
+
+
+app = typer.Typer(
+    cls=Words,
+    no_args_is_help=True,
+    add_completion=False,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+
+def _print_version(is_asked: bool) -> None:
+    if is_asked:
+        typer.echo(f"kiln {kiln.__version__}")
+        raise typer.Exit
+
+
+Version = Annotated[bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version.")]
+
+
+@app.callback()
+def _top(*, version: Version = False) -> None:
+    """Kiln, a machine-image service that speaks the Alibaba Cloud ECS and Apsara Stack APIs on real disks.
+
+    Where the service runs, `eval "$(kiln env)"` gives the other words what they need.
+    """
+
+
+def _stand_in() -> None:
+    """What is listed for a word that was not said."""
+
+
+for _name, _word in WORDS.items():
+    app.command(_name, help=_word.about)(_stand_in)
+
+
+def main() -> None:
+    """Run the command line of this process, and end it with one of the codes of ``kiln.cli.exits``."""
+    get_command(app).main(sys.argv[1:], prog_name="kiln")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,51 @@
+"""What is said, and with which exit code, when a word does not succeed."""
+
+from __future__ import annotations
+
+from kiln.cli import exits, output
+from kiln.cli.exits import Exit, Refusal
+from kiln.client import catalogue
+from kiln.client.client import SERVER_ERROR, AnswerBroken, ApiFailure
+from kiln.client.parameters import ParameterRefused
+from kiln.client.transport import EndpointRefused, Unreachable
+from kiln.client.waiters import WaitFailed, WaitTooLong
+
+#: What the client raises, the exit code that it ends with, and advice.
+_KNOWN: tuple[tuple[type[Exception], Exit, str], ...] = (
+    (EndpointRefused, exits.SETTINGS, "KILN_ENDPOINT must be of the form http://HOST:PORT."),
+    (ParameterRefused, exits.USAGE, "`kiln call ACTION --help` lists what an action takes."),
+    (Unreachable, exits.UNREACHABLE, "`kiln serve` starts the service; KILN_ENDPOINT says where it is looked for."),
+    (AnswerBroken, exits.SERVICE_FAILED, "Does KILN_ENDPOINT name a Kiln?"),
+    (WaitFailed, exits.FAILED_LATER, ""),
+    (WaitTooLong, exits.TOO_LONG, "--timeout sets how long to wait."),
+)
+
+
+def explain(error: Exception) -> Exit | None:
+    """Say on standard error what happened; returns the exit code, or None for an error that is a fault of ours."""
+    if isinstance(error, ApiFailure):
+        return _explain_failure(error)
+    if isinstance(error, Refusal):
+        _say(str(error), error.hint)
+        return error.code
+    for kind, code, hint in _KNOWN:
+        if isinstance(error, kind):
+            _say(str(error), hint)
+            return code
+    return None
+
+
+def _explain_failure(failure: ApiFailure) -> Exit:
+    known = catalogue.load()
+    if failure.action in known and failure.code and failure.code == known.action(failure.action).dry_run:
+        output.note("Every check passed; nothing was changed.")
+        return exits.DONE
+    _say(f"{failure.code}: {failure.message}", failure.hint)
+    output.note(f"RequestId {failure.request_id}")
+    return exits.SERVICE_FAILED if failure.status >= SERVER_ERROR else exits.REFUSED
+
+
+def _say(message: str, hint: str) -> None:
+    output.note(f"kiln: {message}")
+    if hint:
+        output.note(f"({hint})")

@@ -1,0 +1,33 @@
+"""``kiln serve``: the service itself."""
+
+from __future__ import annotations
+
+from kiln.cli import exits
+from kiln.cli.exits import Refusal
+from kiln.cli.flags import takes_settings
+from kiln.cli.grammar import example, group
+from kiln.cli.output import say
+from kiln.service.assemble import DataFolderBusy
+from kiln.service.serve import serve
+from kiln.service.settings import Settings
+
+app = group("Serve the API on this machine.")
+
+FLAGS = ("data", "listen", "machines", "database", "regions", "accel", "threads", "workers", "log", "resource_groups")
+
+
+def run(settings: Settings) -> None:
+    """Serve the API on this machine until Ctrl-C or SIGTERM.
+
+    At the first start an account and its keys are made, and shown. Each setting
+    is also read from the environment, under the name in brackets.
+    """
+    try:
+        serve(settings, say)
+    except DataFolderBusy as error:
+        raise Refusal(str(error), exits.SETTINGS, "One data folder has one service; --data names another.") from error
+    except OSError as error:
+        raise Refusal(f"{error.filename or settings.listen}: {error.strerror}", exits.SETTINGS) from error
+
+
+app.command("serve", epilog=example("kiln serve --data ~/kiln --listen 127.0.0.1:8787"))(takes_settings(run, FLAGS))

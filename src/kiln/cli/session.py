@@ -1,0 +1,43 @@
+"""From the environment to a client: where the service is, and who calls."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from kiln.cli import exits
+from kiln.cli.exits import Refusal
+from kiln.client.client import Client
+
+#: Each setting and the variables that may hold it, the first one that is set wins.
+ENDPOINT = ("KILN_ENDPOINT",)
+KEY_ID = ("KILN_ACCESS_KEY_ID", "ALIBABA_CLOUD_ACCESS_KEY_ID")
+KEY_SECRET = ("KILN_ACCESS_KEY_SECRET", "ALIBABA_CLOUD_ACCESS_KEY_SECRET")
+REGION = ("KILN_REGION", "ALIBABA_CLOUD_REGION_ID")
+DATA = ("KILN_DATA",)
+
+ADVICE = (
+    'Where the service runs, `eval "$(kiln env)"` sets all of them for this shell (add `--data DIR` if it was started '
+    "with that); elsewhere, copy the lines that `kiln env` prints there."
+)
+
+
+def open_client(region: str | None = None) -> Client:
+    """The client that the environment describes. Raises Refusal, EndpointRefused."""
+    endpoint, key_id, key_secret = _find(ENDPOINT), _find(KEY_ID), _find(KEY_SECRET)
+    given = ((ENDPOINT, endpoint), (KEY_ID, key_id), (KEY_SECRET, key_secret))
+    missing = [names[0] for names, value in given if not value]
+    if missing:
+        are = "is" if len(missing) == 1 else "are"
+        raise Refusal(f"{', '.join(missing)} {are} not set", exits.SETTINGS, ADVICE)
+    return Client(endpoint, key_id, key_secret, region or _find(REGION))
+
+
+def find_data_folder(given: Path | None) -> Path | None:
+    """The data folder of the Kiln on this machine, if one is named."""
+    named = _find(DATA)
+    return given or (Path(named) if named else None)
+
+
+def _find(names: tuple[str, ...]) -> str:
+    return next((value for name in names if (value := os.environ.get(name, ""))), "")

@@ -1,0 +1,122 @@
+"""Puts files where ImportImage finds them, and takes out what ExportImage wrote.
+
+The API itself moves no bytes: an image is imported from an object of a bucket,
+and exported to one. On the machine of a Kiln with folder buckets, object O of
+bucket B is the file DIR/buckets/B/O below its data folder DIR, and whoever may
+write there can upload. Nothing here asks the service.
+"""
+
+from __future__ import annotations
+
+import errno
+import fcntl
+import os
+import re
+import shutil
+import stat
+import uuid
+from dataclasses import dataclass
+from pathlib import Path
+
+from kiln.cli import exits
+from kiln.cli.exits import Refusal
+
+UPLOADS = "uploads"
+EXPORTS = "exports"
+
+#: FICLONE of linux/fs.h: have one file share the blocks of another.
+_FICLONE = 0x40049409
+
+_ELSEWHERE = (
+    "Without access to the service's data folder, put the file into a bucket there first and name it: "
+    "--bucket BUCKET --object NAME."
+)
+
+
+def _refuse(message: str, hint: str = "") -> Refusal:
+    return Refusal(message, exits.FILE, hint)
+
+
+@dataclass(frozen=True)
+class Upload:
+    """An object that was put into a bucket for one import."""
+
+    bucket: str
+    object: str
+    path: Path
+
+    def remove(self) -> None:
+        """Take it away again; it is no error when it is gone."""
+        self.path.unlink(missing_ok=True)
+
+
+def bucket_folder(data: Path | None, bucket: str) -> Path:
+    """The folder of a bucket, made when it is missing. Raises Refusal where there are no folder buckets."""
+    if data is None:
+        raise _refuse("no data folder is named, by KILN_DATA or --data", _ELSEWHERE)
+    buckets = data / "buckets"
+    if not buckets.is_dir():
+        raise _refuse(f"{data} is not the data folder of a Kiln that has run: it has no folder buckets", _ELSEWHERE)
+    folder = buckets / bucket
+    try:
+        folder.mkdir(exist_ok=True)
+    except OSError as error:
+        raise _refuse(f"{folder}: {error.strerror}", _ELSEWHERE) from error
+    return folder
+
+
+def put(file: Path, data: Path | None) -> Upload:
+    """Put *file* into the bucket ``uploads``, without copying its bytes where the file systems allow it.
+
+    A reflink where they can, else a hard link to a file of ours, else a copy.
+    Raises Refusal.
+    """
+    try:
+        facts = file.stat()
+    except OSError as error:
+        raise _refuse(f"{file}: {error.strerror}") from error
+    if not stat.S_ISREG(facts.st_mode):
+        raise _refuse(f"{file} is not a regular file")
+    folder = bucket_folder(data, UPLOADS)
+    name = f"{uuid.uuid4().hex[:8]}-{re.sub(r'[^A-Za-z0-9._-]', '_', file.name)[-100:].lstrip('.')}"
+    target = folder / name
+    try:
+        _share(file.resolve(), target, facts.st_uid)
+    except OSError as error:
+        target.unlink(missing_ok=True)
+        raise _refuse(f"{file} cannot be put into {folder}: {error.strerror}", _ELSEWHERE) from error
+    return Upload(UPLOADS, name, target)
+
+
+def take(data: Path | None, bucket: str, name: str, file: Path) -> None:
+    """Move an object out of its bucket to *file*. Raises Refusal."""
+    source = bucket_folder(data, bucket) / name
+    try:
+        shutil.move(source, file)
+    except OSError as error:
+        raise _refuse(f"{source} cannot be moved to {file}: {error.strerror or error}") from error
+
+
+def _share(source: Path, target: Path, owner: int) -> None:
+    if _reflink(source, target):
+        return
+    if owner == os.geteuid():
+        # A link to somebody else's file would be somebody else's to change.
+        try:
+            os.link(source, target)
+        except OSError as error:
+            if error.errno not in (errno.EXDEV, errno.EPERM, errno.EMLINK, errno.EOPNOTSUPP):
+                raise
+        else:
+            return
+    shutil.copyfile(source, target)
+
+
+def _reflink(source: Path, target: Path) -> bool:
+    with source.open("rb") as from_file, target.open("xb") as to_file:
+        try:
+            fcntl.ioctl(to_file, _FICLONE, from_file.fileno())
+        except OSError:
+            target.unlink()
+            return False
+    return True

@@ -1,0 +1,144 @@
+"""The catalogue of operations: every declaration of the service, as data that ships with the client.
+
+``catalogue.json`` beside this file is written by ``tools/catalogue.py`` from the
+declarations themselves. Loading it imports no operation.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cache
+from importlib import resources
+from typing import Any, Literal
+
+
+@dataclass(frozen=True)
+class Part:
+    """A parameter, or a part of one, or a field of an answer. Empty text and None mean: none."""
+
+    name: str
+    type: Literal["string", "integer", "number", "boolean", "object"]
+    is_required: bool = False
+    is_repeated: bool = False
+    packed: Literal["", "json", "comma"] = ""  #: How a list is packed into one string, if it is.
+    count: int | None = None  #: How many a repeated parameter may have.
+    default: str = ""  #: As the wire spells it.
+    rules: tuple[str, ...] = ()  #: In words.
+    choices: tuple[str, ...] = ()
+    least: int | None = None
+    most: int | None = None
+    aliases: tuple[str, ...] = ()
+    example: str = ""
+    no_effect: str = ""  #: Why it is read and has no effect.
+    doc: str = ""
+    parts: tuple[Part, ...] = ()
+
+    def part(self, name: str) -> Part | None:
+        """The part that is spelled *name*, in the present or a deprecated spelling."""
+        return next((part for part in self.parts if name in (part.name, *part.aliases)), None)
+
+
+@dataclass(frozen=True)
+class Fault:
+    """An error that the service can answer with."""
+
+    code: str
+    message: str  #: A template.
+    status: int
+    when: str = ""
+    hint: str = ""
+
+
+@dataclass(frozen=True)
+class Action:
+    """An operation. ``parts`` of ``request`` are its parameters, those of ``answer`` the answer's fields."""
+
+    name: str
+    group: str
+    summary: str
+    doc: str
+    is_read: bool
+    is_idempotent: bool  #: Takes a ClientToken.
+    dry_run: str  #: The code that says that a dry run passed; empty when there is none.
+    leads_to: tuple[str, ...]  #: The state at once and the state at the end.
+    request: Part
+    answer: Part
+    faults: tuple[Fault, ...]
+
+    def parameter(self, name: str) -> Part | None:
+        """The parameter that is spelled *name*."""
+        return self.request.part(name)
+
+
+class Catalogue:
+    """See the module's docstring. Actions are built as they are asked for: a call needs one of them."""
+
+    def __init__(self, content: Mapping[str, Any]) -> None:
+        self.version: str = content["version"]
+        self._operations: Mapping[str, Any] = content["operations"]
+        self._errors: Mapping[str, Any] = content["errors"]
+        self._gateway: list[str] = content["gateway"]
+        self._built: dict[str, Action] = {}
+
+    def __contains__(self, name: object) -> bool:
+        return name in self._operations
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Every action, in the order of the reference."""
+        return tuple(self._operations)
+
+    def summary(self, name: str) -> str:
+        """An action's one line, without building the rest."""
+        return str(self._operations[name]["summary"])
+
+    def action(self, name: str) -> Action:
+        """The action of that name. Raises KeyError."""
+        found = self._built.get(name)
+        if found is None:
+            found = self._built[name] = self._build(name, self._operations[name])
+        return found
+
+    @property
+    def gateway(self) -> tuple[Fault, ...]:
+        """The errors that any action can answer with."""
+        return tuple(Fault(**self._errors[name]) for name in self._gateway)
+
+    def hint(self, action: str, code: str, status: int) -> str:
+        """What a person may do about an error; empty when nothing more can be said than the message says."""
+        own = self.action(action).faults if action in self else ()
+        alike = [fault for fault in (*own, *self.gateway) if fault.code == code]
+        exact = [fault for fault in alike if fault.status == status]
+        return next((fault.hint for fault in exact + alike if fault.hint), "")
+
+    def _build(self, name: str, entry: Mapping[str, Any]) -> Action:
+        return Action(
+            name=name,
+            group=entry["group"],
+            summary=entry["summary"],
+            doc=entry.get("doc", ""),
+            is_read=entry.get("is_read", False),
+            is_idempotent=entry.get("is_idempotent", False),
+            dry_run=entry.get("dry_run", ""),
+            leads_to=tuple(entry.get("leads_to", ())),
+            request=Part(name="", type="object", parts=_parts(entry.get("parameters", ()))),
+            answer=Part(name="", type="object", parts=_parts(entry.get("answer", ()))),
+            faults=tuple(Fault(**self._errors[error]) for error in entry.get("errors", ())),
+        )
+
+
+def _parts(entries: Any) -> tuple[Part, ...]:
+    return tuple(_part(entry) for entry in entries)
+
+
+def _part(entry: Mapping[str, Any]) -> Part:
+    lists = {name: tuple(entry.get(name, ())) for name in ("rules", "choices", "aliases")}
+    return Part(**{**entry, **lists, "parts": _parts(entry.get("parts", ()))})
+
+
+@cache
+def load() -> Catalogue:
+    """The catalogue of this release."""
+    return Catalogue(json.loads(resources.files("kiln.client").joinpath("catalogue.json").read_bytes()))

@@ -1,0 +1,172 @@
+"""Calls actions: signs them, tries again where that is safe, and raises the service's errors as ApiFailure.
+
+A request is tried again when the service could not be reached, was overloaded
+or failed (5xx), and then only if doing it twice can do no harm: reads, and
+actions that carry a ClientToken, which is made up for every action that takes
+one. A request that certainly was never sent is tried again in any case.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+import uuid
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from kiln.client import catalogue, signature
+from kiln.client.catalogue import Action, Catalogue, Part
+from kiln.client.parameters import ParameterRefused, flatten
+from kiln.client.transport import Reply, Transport, Unreachable
+from kiln.declare.clock import Clock, system_clock, to_seconds_text
+
+TRIES = 4
+FIRST_PAUSE_S = 0.1
+SERVER_ERROR = 500
+CLIENT_ERROR = 400
+
+
+class ApiFailure(Exception):
+    """The service answered with an error. ``hint`` is the catalogue's advice, or empty."""
+
+    def __init__(self, *, action: str, code: str, message: str, status: int, request_id: str, hint: str = "") -> None:
+        super().__init__(f"{code}: {message}")
+        self.action = action
+        self.code = code
+        self.message = message
+        self.status = status
+        self.request_id = request_id
+        self.hint = hint
+
+    @property
+    def may_pass(self) -> bool:
+        """Whether the same request may succeed later."""
+        return self.status >= SERVER_ERROR or self.code.startswith("Throttling")
+
+
+class AnswerBroken(Exception):
+    """What answered is not the service: the answer is no JSON object."""
+
+
+class Client:
+    """One account at one endpoint, from any number of threads. Raises EndpointRefused."""
+
+    def __init__(
+        self,
+        endpoint: str,
+        key_id: str,
+        key_secret: str,
+        region: str = "",
+        *,
+        timeout_s: float = 60.0,
+        clock: Clock = system_clock,
+    ) -> None:
+        self.region = region  #: Fills RegionId where an action takes one and none is given.
+        self.catalogue: Catalogue = catalogue.load()
+        self._transport = Transport(endpoint, timeout_s)
+        self._key_id = key_id
+        self._key_secret = key_secret
+        self._clock = clock
+
+    @property
+    def endpoint(self) -> str:
+        """Where requests go, as a URL."""
+        return self._transport.endpoint
+
+    def call(self, action: str, params: Mapping[str, Any] | None = None, /, **more: Any) -> dict[str, Any]:
+        """The answer of an action. *params* is for names that are no Python names, such as ``Tag.1.Key``.
+
+        Raises ApiFailure, Unreachable, AnswerBroken, and ParameterRefused for what the catalogue does not know.
+        """
+        if action not in self.catalogue:
+            raise ParameterRefused(f"there is no action {action}")
+        declared = self.catalogue.action(action)
+        flat = flatten(declared, {**(params or {}), **more})
+        if self.region and declared.parameter("RegionId") is not None:
+            flat.setdefault("RegionId", self.region)
+        if declared.is_idempotent:
+            flat.setdefault("ClientToken", str(uuid.uuid4()))
+        is_repeatable = declared.is_read or "ClientToken" in flat
+        pause_s = FIRST_PAUSE_S
+        for tries_left in reversed(range(TRIES)):
+            try:
+                return self._send(declared, flat)
+            except ApiFailure as failure:
+                if not (tries_left and is_repeatable and failure.may_pass):
+                    raise
+            except Unreachable as failure:
+                if not tries_left or (failure.was_sent and not is_repeatable):
+                    raise
+            time.sleep(pause_s)
+            pause_s *= 3
+        raise AssertionError("the last try returns or raises")
+
+    def rows(self, action: str, params: Mapping[str, Any] | None = None, /, **more: Any) -> Iterator[dict[str, Any]]:
+        """Every element of a listing, page after page: the images of DescribeImages. Raises what ``call`` raises."""
+        declared = self.catalogue.action(action)
+        outer, inner = _listing(declared)
+        given = {**(params or {}), **more}
+        by_token = declared.parameter("NextToken") is not None and declared.parameter("MaxResults") is not None
+        size = declared.parameter("MaxResults" if by_token else "PageSize")
+        if size is not None:
+            given.setdefault(size.name, min(size.most or 100, 100))
+        seen = 0
+        for page in range(1, 1_000_000):
+            if size is not None and not by_token:
+                given["PageNumber"] = page
+            answer = self.call(action, given)
+            found: list[dict[str, Any]] = answer[outer][inner]
+            yield from found
+            seen += len(found)
+            if by_token:
+                given["NextToken"] = answer.get("NextToken") or None
+            if not found or (given["NextToken"] is None if by_token else seen >= answer.get("TotalCount", 0)):
+                return
+
+    def close(self) -> None:
+        """Close what is open."""
+        self._transport.close()
+
+    def _send(self, action: Action, flat: Mapping[str, str]) -> dict[str, Any]:
+        body = signature.encode(flat).encode()
+        body_hash = signature.hash_body(body)
+        headers = {
+            "host": self._transport.host,
+            "accept": "application/json",
+            "content-type": "application/x-www-form-urlencoded",
+            "x-acs-action": action.name,
+            "x-acs-content-sha256": body_hash,
+            "x-acs-date": to_seconds_text(self._clock()),
+            "x-acs-signature-nonce": uuid.uuid4().hex,
+            "x-acs-version": self.catalogue.version,
+        }
+        proof = signature.authorization(self._key_id, self._key_secret, "POST", headers, body_hash)
+        return self._read(action.name, self._transport.post({**headers, "authorization": proof}, body))
+
+    def _read(self, action: str, reply: Reply) -> dict[str, Any]:
+        try:
+            answer = json.loads(reply.body)
+        except ValueError:
+            answer = None
+        if not isinstance(answer, dict):
+            raise AnswerBroken(f"{self.endpoint} answered {action} with status {reply.status} and no JSON object")
+        if reply.status < CLIENT_ERROR:
+            return answer
+        code = str(answer.get("Code", ""))
+        raise ApiFailure(
+            action=action,
+            code=code,
+            message=str(answer.get("Message", "")),
+            status=reply.status,
+            request_id=str(answer.get("RequestId", "")),
+            hint=self.catalogue.hint(action, code, reply.status),
+        )
+
+
+def _listing(action: Action) -> tuple[str, str]:
+    """Where an answer keeps its list: ``Images``, ``Image``. Raises ParameterRefused when there is none."""
+    for outer in action.answer.parts:
+        lists: list[Part] = [part for part in outer.parts if part.is_repeated]
+        if len(lists) == 1 and len(outer.parts) == 1:
+            return outer.name, lists[0].name
+    raise ParameterRefused(f"{action.name} answers with no list")

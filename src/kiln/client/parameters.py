@@ -1,0 +1,95 @@
+"""Spells parameters as the wire wants them: flat names, and text for every value.
+
+    {"Tag": [{"Key": "a"}], "DryRun": True}   ->   Tag.1.Key=a  DryRun=true
+
+Names are checked against the catalogue, because the service ignores names that
+it does not know, and a slip of the pen would pass for success.
+"""
+
+from __future__ import annotations
+
+import difflib
+import json
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from kiln.client.catalogue import Action, Part
+
+
+class ParameterRefused(ValueError):
+    """The action takes no parameter of that name, or none of that shape. Nothing was sent."""
+
+
+def flatten(action: Action, params: Mapping[str, Any]) -> dict[str, str]:
+    """*params* under flat names, as text. What is None is left out.
+
+    Names may be flat already (``Tag.1.Key``) or hold dicts and lists; a list
+    for a parameter that is one string on the wire (``InstanceIds``) is packed.
+    Raises ParameterRefused.
+    """
+    flat: dict[str, str] = {}
+    for name, value in params.items():
+        part = _find(action, name)
+        for full, text in _spell(part, name, value):
+            if flat.setdefault(full, text) != text:
+                raise ParameterRefused(f"{full} is given twice with different values")
+    return flat
+
+
+def _find(action: Action, name: str) -> Part:
+    """The declaration that a possibly flat name belongs to."""
+    part: Part = action.request
+    for word in name.split("."):
+        if word.isdecimal() and part.is_repeated:
+            continue
+        inner = part.part(word)
+        if inner is None:
+            raise ParameterRefused(_refusal(action, name, word, part))
+        part = inner
+    return part
+
+
+def _refusal(action: Action, name: str, word: str, under: Part) -> str:
+    close = difflib.get_close_matches(word, [part.name for part in under.parts], n=1)
+    close = close or [part.name for part in under.parts if part.name.lower() == word.lower()]
+    advice = f"; did you mean {close[0]}?" if close else ""
+    return f"{action.name} takes no parameter {name}{advice}"
+
+
+def _spell(part: Part, name: str, value: Any) -> Iterator[tuple[str, str]]:
+    """A value under the name that was given for it; the name may stand for one element of a list already."""
+    is_list = part.is_repeated and not name.rpartition(".")[2].isdecimal()
+    if value is None:
+        return
+    if part.packed:
+        yield name, _pack(part, value)
+    elif is_list and isinstance(value, list | tuple):
+        for n, inner in enumerate(value, 1):
+            yield from _spell(part, f"{name}.{n}", inner)
+    elif is_list:
+        raise ParameterRefused(f"{name} is a list: give {name}.1, {name}.2 and so on")
+    elif isinstance(value, Mapping):
+        for key, inner in value.items():
+            declared = part.part(key)
+            if declared is None:
+                raise ParameterRefused(f"{name} has no part {key}")
+            yield from _spell(declared, f"{name}.{key}", inner)
+    elif part.parts:
+        raise ParameterRefused(f"{name} has parts: give {name}.{part.parts[0].name} and so on")
+    else:
+        yield name, _text(value)
+
+
+def _pack(part: Part, value: Any) -> str:
+    """A list as one string; text is taken for a list that is packed already."""
+    if not isinstance(value, list | tuple):
+        return _text(value)
+    return json.dumps(list(value)) if part.packed == "json" else ",".join(map(_text, value))
+
+
+def _text(value: Any) -> str:
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, str | int | float):
+        return str(value)
+    raise ParameterRefused(f"a value of type {type(value).__name__} cannot be spelled here")

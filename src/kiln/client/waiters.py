@@ -1,0 +1,119 @@
+"""Waits until a resource has the state that an action leads to.
+
+Asks gently: after 0.05 s first, then ever less often, at most once a second.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from kiln.client.client import Client
+
+FIRST_PAUSE_S = 0.05
+LONGEST_PAUSE_S = 1.0
+
+Progress = Callable[
+    [int, str], None
+]  #: Called after each look with the percentage (0 where none is known) and the state.
+
+
+class WaitFailed(Exception):
+    """The resource will never have the state: it has ended in another one, or is gone."""
+
+
+class WaitTooLong(Exception):
+    """The time is over, and the resource is still on its way."""
+
+
+@dataclass(frozen=True)
+class Noun:
+    """How a resource is looked at."""
+
+    action: str
+    parameter: str
+    state: str
+    progress: str = ""  #: The field that holds a percentage.
+    is_list: bool = True  #: Whether the parameter takes a list of IDs and the answer is a list.
+    more: Mapping[str, str] | None = None
+    failed: tuple[str, ...] = ()  #: States that lead nowhere.
+    resting: tuple[str, ...] = ()  #: States that it stays in by itself; another one than what is waited for is an end.
+
+
+NOUNS: Mapping[str, Noun] = {
+    "image": Noun("DescribeImages", "ImageId", "Status", "Progress", more={"Status": "ALL"}, failed=("CreateFailed",)),
+    "snapshot": Noun("DescribeSnapshots", "SnapshotIds", "Status", "Progress", failed=("failed",)),
+    "disk": Noun("DescribeDisks", "DiskIds", "Status", resting=("Available", "In_use")),
+    "instance": Noun("DescribeInstances", "InstanceIds", "Status", resting=("Running", "Stopped")),
+    "task": Noun("DescribeTaskAttribute", "TaskId", "TaskStatus", "TaskProcess", is_list=False, failed=("Failed",)),
+}
+
+#: How long a resource may be seen at rest in a state that is not waited for, before that counts as the end. Longer than
+#: any pass through such a state: an instance that starts is Stopped for a moment before its machine exists.
+RESTING_S = 5.0
+
+
+def find(client: Client, noun: str, resource: str) -> dict[str, Any] | None:
+    """The resource as its Describe action shows it, or None when there is none. Raises what ``Client.call`` raises."""
+    how = NOUNS[noun]
+    if not how.is_list:
+        return client.call(how.action, {how.parameter: resource})
+    wants_list = client.catalogue.action(how.action).parameter(how.parameter)
+    is_packed = wants_list is not None and wants_list.packed != ""
+    given = {how.parameter: [resource] if is_packed else resource, **(how.more or {})}
+    return next(iter(client.rows(how.action, given)), None)
+
+
+def wait(
+    client: Client,
+    noun: str,
+    resource: str,
+    until: str | None,
+    *,
+    progress: Progress | None = None,
+    timeout_s: float = 3600.0,
+) -> dict[str, Any] | None:
+    """The resource once its state is *until*; with None: None, once the resource is gone.
+
+    Raises WaitFailed, WaitTooLong, and what ``Client.call`` raises.
+    """
+    how = NOUNS[noun]
+    deadline = time.monotonic() + timeout_s
+    pause_s = FIRST_PAUSE_S
+    at_rest_since: float | None = None
+    while True:
+        found = find(client, noun, resource)
+        state = str(found[how.state]) if found else ""
+        if found is None:
+            if until is None:
+                return None
+            raise WaitFailed(f"{noun} {resource} is gone")
+        if progress is not None:
+            progress(_percentage(found, how), state)
+        if state == until:
+            return found
+        now = time.monotonic()
+        at_rest_since = (at_rest_since or now) if state in how.resting and until is not None else None
+        has_come_to_rest = at_rest_since is not None and now - at_rest_since > RESTING_S
+        if state in how.failed or has_come_to_rest:
+            raise WaitFailed(f"{noun} {resource} is {state} and will not be {until}{_reason(found)}")
+        if now > deadline:
+            raise WaitTooLong(f"{noun} {resource} is still {state} after {timeout_s:g} s")
+        time.sleep(pause_s)
+        pause_s = min(LONGEST_PAUSE_S, pause_s * 1.5)
+
+
+def _percentage(found: Mapping[str, Any], how: Noun) -> int:
+    text = str(found.get(how.progress, "")).rstrip("%")
+    return int(text) if text.isdecimal() else 0
+
+
+def _reason(found: Mapping[str, Any]) -> str:
+    """Why a task failed, as DescribeTaskAttribute tells it."""
+    steps = found.get("OperationProgressSet", {}).get("OperationProgress", [])
+    for step in steps:
+        if step.get("ErrorMsg"):
+            return f": {step.get('ErrorCode', '')}: {step['ErrorMsg']}"
+    return ""

@@ -1,0 +1,64 @@
+from __future__ import annotations
+
+import pytest
+
+from kiln.cli import output
+from kiln.cli.exits import Refusal
+from kiln.cli.output import Column
+
+COLUMNS = (Column("IMAGE", "ImageId"), Column("NAME", "ImageName"), Column("IPS", lambda row: row["Ips"]))
+
+
+def test_prints_plain_columns_where_nobody_looks(capsys):
+    rows = [
+        {"ImageId": "m-1", "ImageName": "web", "Ips": ["127.64.0.1", "127.64.0.2"]},
+        {"ImageId": "m-22", "ImageName": "", "Ips": []},
+    ]
+
+    output.show_table(rows, COLUMNS)
+
+    assert capsys.readouterr().out == (
+        "IMAGE  NAME  IPS\n"
+        "m-1    web   127.64.0.1,127.64.0.2\n"
+        "m-22   -     -\n"
+    )  # fmt: skip
+
+
+def test_lets_no_text_command_the_terminal(capsys):
+    output.show_line("a\x1b[31mred\u202e\n\x9bz é 名")
+
+    assert capsys.readouterr().out == "a\ufffd[31mred\ufffd\ufffd\ufffdz é 名\n"
+
+
+def test_shows_facts_without_the_wrapping_of_lists(capsys):
+    image = {
+        "ImageId": "m-1",
+        "Description": "",
+        "Usable": True,
+        "Tags": {"Tag": [{"TagKey": "use", "TagValue": "test"}]},
+        "Features": {"ImdsSupport": "v1"},
+        "InnerIpAddress": {"IpAddress": []},
+    }
+
+    output.show_facts(image)
+
+    assert capsys.readouterr().out == (
+        "ImageId         m-1\n"
+        "Usable          yes\n"
+        "Tags\n"
+        "  - TagKey    use\n"
+        "    TagValue  test\n"
+        "Features\n"
+        "  ImdsSupport  v1\n"
+    )
+
+
+def test_refuses_to_show_what_is_not_there():
+    with pytest.raises(Refusal, match="there is no image m-1"):
+        output.show_found(None, "image m-1", as_json=False)
+
+
+def test_prints_a_listing_as_one_array(capsys):
+    output.show_rows(iter([{"ImageId": "m-1"}]), COLUMNS, as_json=True)
+
+    assert capsys.readouterr().out == '[\n  {\n    "ImageId": "m-1"\n  }\n]\n'

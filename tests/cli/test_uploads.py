@@ -1,0 +1,100 @@
+from __future__ import annotations
+
+import os
+
+import pytest
+
+from kiln.buckets.folder import FolderBuckets
+from kiln.cli import uploads
+from kiln.cli.exits import Refusal
+
+
+@pytest.fixture
+def data(tmp_path):
+    """The data folder of a Kiln that has run."""
+    (tmp_path / "data" / "buckets").mkdir(parents=True)
+    return tmp_path / "data"
+
+
+@pytest.fixture
+def file(tmp_path):
+    made = tmp_path / "a disk (1).raw"
+    made.write_bytes(b"bytes of a disk")
+    return made
+
+
+def test_puts_a_file_where_the_service_finds_it(data, file):
+    upload = uploads.put(file, data)
+
+    with FolderBuckets(data / "buckets").fetched(upload.bucket, upload.object) as path:
+        assert path.read_bytes() == b"bytes of a disk"
+
+
+def test_copies_no_bytes_of_a_file_of_ours_where_it_need_not(data, file):
+    upload = uploads.put(file, data)
+
+    is_linked = upload.path.stat().st_ino == file.stat().st_ino
+    is_reflinked = not is_linked and uploads._reflink(file, upload.path.with_name("again"))
+    assert is_linked or is_reflinked
+
+
+def test_follows_a_link_to_the_file(data, file, tmp_path):
+    link = tmp_path / "link.raw"
+    link.symlink_to(file)
+
+    upload = uploads.put(link, data)
+
+    assert not upload.path.is_symlink()
+    assert upload.path.read_bytes() == b"bytes of a disk"
+
+
+def test_leaves_the_file_when_the_upload_is_removed(data, file):
+    uploads.put(file, data).remove()
+
+    assert file.read_bytes() == b"bytes of a disk"
+    assert list((data / "buckets" / "uploads").iterdir()) == []
+
+
+def test_gives_every_upload_a_name_of_its_own(data, file):
+    names = {uploads.put(file, data).object for _ in range(3)}
+
+    assert len(names) == 3
+
+
+@pytest.mark.parametrize("name", [".hidden.raw", "名.raw", "x" * 200, "..."])
+def test_gives_every_file_a_name_that_an_object_may_have(data, tmp_path, name):
+    file = tmp_path / name
+    file.write_bytes(b"x")
+
+    upload = uploads.put(file, data)
+
+    assert FolderBuckets(data / "buckets").size(upload.bucket, upload.object) == 1
+
+
+@pytest.mark.parametrize("kind", ["missing", "folder", "fifo"])
+def test_refuses_what_is_no_file(data, tmp_path, kind):
+    path = tmp_path / kind
+    if kind == "folder":
+        path.mkdir()
+    elif kind == "fifo":
+        os.mkfifo(path)
+
+    with pytest.raises(Refusal):
+        uploads.put(path, data)
+
+
+def test_refuses_a_folder_that_no_kiln_has_used(tmp_path, file):
+    with pytest.raises(Refusal, match="is not the data folder of a Kiln") as refused:
+        uploads.put(file, tmp_path)
+
+    assert "--bucket BUCKET --object NAME" in refused.value.hint
+
+
+def test_takes_an_object_out(data, tmp_path):
+    folder = uploads.bucket_folder(data, "exports")
+    (folder / "web.raw").write_bytes(b"x")
+
+    uploads.take(data, "exports", "web.raw", tmp_path / "mine.raw")
+
+    assert (tmp_path / "mine.raw").read_bytes() == b"x"
+    assert list(folder.iterdir()) == []
