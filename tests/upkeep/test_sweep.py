@@ -43,13 +43,9 @@ def write(cloud: Cloud, volume: str, pattern: int, offset_mib: int) -> None:
 
 def reads_as(cloud: Cloud, volume: str, pattern: int, offset_mib: int) -> bool:
     path = cloud.folder / "pool" / f"{volume}.qcow2"
-    done = subprocess.run(
-        ["qemu-io", "-U", "-f", "qcow2", "-c", f"read -P {pattern} {offset_mib}M 1M", path],
-        check=True,
-        capture_output=True,
-        text=True,
-    )
-    return "Pattern verification failed" not in done.stdout
+    command = ["qemu-io", "-r", "-U", "-f", "qcow2", "-c", f"read -P {pattern} {offset_mib}M 1M", path]
+    done = subprocess.run(command, check=False, capture_output=True, text=True)
+    return done.returncode == 0 and "Pattern verification failed" not in done.stdout
 
 
 def head_of(cloud: Cloud, disk: str) -> str:

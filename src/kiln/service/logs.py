@@ -1,28 +1,42 @@
-"""Logging: one line of key=value (or JSON, when nobody looks) for each event, on standard error."""
+"""Logging: one line for each event on standard error: readable for a person at a terminal, JSON for a collector."""
 
 from __future__ import annotations
 
+import json
 import logging
 import sys
 
-import structlog
+from kiln.declare.clock import to_seconds_text
+from kiln.declare.journal import FACTS
 
 
 def configure(level: str) -> None:
     """Log *level* and above."""
-    is_terminal = sys.stderr.isatty()
-    renderer: structlog.typing.Processor = (
-        structlog.dev.ConsoleRenderer() if is_terminal else structlog.processors.JSONRenderer()
-    )
-    processors: list[structlog.typing.Processor] = [
-        structlog.processors.add_log_level,
-        structlog.processors.TimeStamper(fmt="iso", utc=True),
-    ]
-    if not is_terminal:
-        processors.append(structlog.processors.format_exc_info)
-    structlog.configure(
-        processors=[*processors, renderer],
-        wrapper_class=structlog.make_filtering_bound_logger(getattr(logging, level.upper())),
-        logger_factory=structlog.PrintLoggerFactory(file=sys.stderr),
-        cache_logger_on_first_use=True,
-    )
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(_Readable() if sys.stderr.isatty() else _Json())
+    logging.basicConfig(handlers=[handler], level=level.upper(), force=True)
+
+
+class _Json(logging.Formatter):
+    """A JSON object a line; a traceback is one text in it."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        facts = {
+            "time": to_seconds_text(record.created),
+            "level": record.levelname.lower(),
+            "logger": record.name,
+            "event": record.getMessage(),
+            **getattr(record, FACTS, {}),
+        }
+        if record.exc_info:
+            facts["exception"] = self.formatException(record.exc_info)
+        return json.dumps(facts, ensure_ascii=False, default=str)
+
+
+class _Readable(logging.Formatter):
+    """Time, level, event and ``name=value``; a traceback below."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        facts = " ".join(f"{name}={value}" for name, value in getattr(record, FACTS, {}).items())
+        line = f"{to_seconds_text(record.created)} {record.levelname:7} {record.getMessage()} {facts}".rstrip()
+        return f"{line}\n{self.formatException(record.exc_info)}" if record.exc_info else line

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import os
+import signal
 import socket
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from typing import Any
 
-import uvicorn
+from uvicorn.config import Config
+from uvicorn.server import Server
 
 import kiln
 from kiln.declare import killpoints
@@ -92,7 +95,7 @@ def _app(assembly: Assembly, worker: Worker, executor: ThreadPoolExecutor) -> Ap
 
 
 def _run(app: App, listener: socket.socket) -> None:
-    config = uvicorn.Config(
+    config = Config(
         app,
         http="httptools",
         loop="uvloop",
@@ -103,7 +106,21 @@ def _run(app: App, listener: socket.socket) -> None:
         timeout_graceful_shutdown=10,
         backlog=1024,
     )
-    uvicorn.Server(config).run(sockets=[listener])
+    _Server(config).run(sockets=[listener])
+
+
+class _Server(Server):
+    """A server whose end is ours: uvicorn would raise the signal again, and the worker would not be stopped."""
+
+    @contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        """Let SIGTERM and SIGINT end the serving, and nothing else."""
+        before = {number: signal.signal(number, self.handle_exit) for number in (signal.SIGTERM, signal.SIGINT)}
+        try:
+            yield
+        finally:
+            for number, handler in before.items():
+                signal.signal(number, handler)
 
 
 def _greet(settings: Settings, keys: Keys, address: str, say: Callable[[str], None]) -> None:

@@ -17,9 +17,8 @@ import uuid
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
-import structlog
-
 from kiln.declare.errors import ApiError, InternalError
+from kiln.declare.journal import Journal
 from kiln.declare.killpoints import reach
 from kiln.declare.states import TaskStatus
 from kiln.operations.call import Job, NotYet, Ports
@@ -30,7 +29,7 @@ from kiln.store.tasks import Task
 TRIES = 6
 SWEEP_SECONDS = 1.0
 
-log = structlog.get_logger("kiln.tasks")
+log = Journal("kiln.tasks")
 
 
 @dataclass(frozen=True)
@@ -110,7 +109,7 @@ class Worker:
             log.error("task_unknown", task=task.id, action=task.action)
             return
         job = Job(task=task, ports=self._ports, facts=task.facts)
-        entry = log.bind(task=task.id, action=task.action, resource=task.resource)
+        said = {"task": task.id, "action": task.action, "resource": task.resource}
         reach(f"worker.{task.action}.claimed")
         try:
             duty.carry_out(job)
@@ -118,10 +117,10 @@ class Worker:
         except NotYet as wait:
             self._postpone(job, wait.seconds)
         except ApiError as error:
-            entry.warning("task_failed", code=error.code, message=str(error), **_plain(error.facts))
+            log.warning("task_failed", **said, code=error.code, message=str(error), **_plain(error.facts))
             self._give_up(duty, job, error)
-        except Exception:  # noqa: BLE001 - a worker outlives whatever a task does; the log has the traceback.
-            entry.exception("task_crashed", attempt=task.attempts + 1)
+        except Exception:
+            log.exception("task_crashed", **said, attempt=task.attempts + 1)
             if task.attempts + 1 >= TRIES:
                 self._give_up(duty, job, InternalError())
             else:

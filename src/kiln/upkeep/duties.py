@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from kiln.operations import ALL
 from kiln.tasks.worker import Duty
+from kiln.upkeep.sweep import merge
 
 DUTIES = {
     operation.name: Duty(operation.carry_out, operation.give_up) for operation in ALL if operation.carry_out is not None
-}
+} | {"Merge": Duty(merge)}

@@ -6,14 +6,13 @@ import threading
 from collections.abc import Callable
 from dataclasses import dataclass
 
-import structlog
-
+from kiln.declare.journal import Journal
 from kiln.operations.call import Ports
 from kiln.store.tokens import KEPT_SECONDS, tokens
 from kiln.upkeep.sweep import sweep
 from kiln.upkeep.watch import watch
 
-log = structlog.get_logger("kiln.upkeep")
+log = Journal("kiln.upkeep")
 
 
 @dataclass(frozen=True)

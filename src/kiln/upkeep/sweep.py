@@ -10,10 +10,9 @@ from __future__ import annotations
 
 import json
 
-import structlog
-
 from kiln.declare.clock import next_in_sequence
 from kiln.declare.ids import new_id
+from kiln.declare.journal import Journal
 from kiln.declare.killpoints import reach
 from kiln.declare.states import DiskStatus, TaskStatus
 from kiln.operations.call import Job, Ports
@@ -31,7 +30,7 @@ SHALLOW = 4
 
 _BATCH = 64
 
-log = structlog.get_logger("kiln.upkeep")
+log = Journal("kiln.upkeep")
 
 
 def sweep(ports: Ports) -> list[str]:

@@ -9,17 +9,16 @@ from __future__ import annotations
 import time
 from typing import Any
 
-import structlog
-
 from kiln.declare.clock import Clock
 from kiln.declare.errors import ApiError, InternalError
 from kiln.declare.ids import new_request_id
+from kiln.declare.journal import Journal
 from kiln.wire.dispatch import Caller, Dispatcher
 from kiln.wire.doors import choose
 from kiln.wire.doors.door import Admitted, Answer, Credentials, RawRequest
 from kiln.wire.nonces import Nonces
 
-log = structlog.get_logger("kiln.wire")
+log = Journal("kiln.wire")
 
 
 class Gateway:
