@@ -43,6 +43,15 @@ def sync(path: Path) -> None:
         os.close(fd)
 
 
+def is_direct(folder: Path) -> bool:
+    """Whether the folder's file system is known to take reads and writes past the page cache."""
+    try:
+        os.close(os.open(folder, os.O_TMPFILE | os.O_WRONLY | os.O_DIRECT | os.O_CLOEXEC, 0o600))
+    except OSError:
+        return False
+    return True
+
+
 class Folder:
     """One folder, and the drafts that this process has in it."""
 
@@ -79,8 +88,8 @@ class Folder:
     def publish(self, moves: Sequence[tuple[Path, str]]) -> None:
         """Give each draft its name; a file of that name is replaced. All of it is on the disk when this returns.
 
-        Several drafts must have new names: when one of them finds no room, those
-        named before it are taken away again.
+        When one of several finds no room, those named before it are taken away
+        again, so nothing that is needed may be replaced by more than one draft.
         """
         for draft, _ in moves:
             sync(draft)

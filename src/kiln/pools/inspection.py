@@ -25,6 +25,7 @@ from kiln.pools.port import Source, SourceFormat
 
 _LIMITS = Limits(memory_bytes=1 * GiB, cpu_s=20, file_bytes=0)
 _PATIENCE_S = 60.0
+_NOT_FOUND = 127  # How setpriv and prlimit end when there is nothing to run.
 
 
 def inspect(path: Path, stated: SourceFormat | None) -> Source:
@@ -32,7 +33,7 @@ def inspect(path: Path, stated: SourceFormat | None) -> Source:
 
     With None the format is detected; what looks like none of ours is raw. The
     size of a raw file is rounded up to whole sectors of 512 bytes.
-    Raises SourceRefused, with a sentence for the person who sent the file.
+    Raises SourceRefused, with a sentence for the person who sent the file, and ToolFailed.
     """
     with _opened(path) as fd:
         try:
@@ -49,6 +50,8 @@ def inspect(path: Path, stated: SourceFormat | None) -> Source:
             raise SourceRefused("The file takes too long to judge.") from None
         except FileNotFoundError as error:
             raise ToolFailed(f"{error.filename} is not installed") from error
+    if done.returncode == _NOT_FOUND:
+        raise ToolFailed(done.stderr.decode(errors="replace").strip())
     if done.returncode != 0:
         raise SourceRefused("The file is damaged: its structure makes no sense.")
     answer = json.loads(done.stdout)

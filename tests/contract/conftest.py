@@ -1,0 +1,35 @@
+"""Fixtures of the contracts."""
+
+from __future__ import annotations
+
+import subprocess
+
+import pytest
+
+from tests.contract.pools import KINDS
+from tests.tools import needs
+
+
+@pytest.fixture(params=KINDS, ids=lambda kind: kind.name)
+def kind(request):
+    needs(*request.param.tools)
+    return request.param
+
+
+@pytest.fixture
+def pool(kind, tmp_path):
+    return kind.open(tmp_path)
+
+
+@pytest.fixture
+def small_folder(tmp_path):
+    """A folder in a file system of 8 MiB, where mounting is allowed."""
+    folder = tmp_path / "small"
+    folder.mkdir()
+    mounted = subprocess.run(
+        ["mount", "-t", "tmpfs", "-o", "size=8m", "tmpfs", folder], capture_output=True, check=False
+    )
+    if mounted.returncode:
+        pytest.skip("needs the right to mount a tmpfs")
+    yield folder
+    subprocess.run(["umount", folder], check=True)

@@ -1,0 +1,60 @@
+"""The kinds of pool under contract, and what their tests put into them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from kiln.pools.port import Pool, Succession
+from kiln.pools.qcow2 import Qcow2Pool
+from tests.pools.patterns import BLOCK, SIZE, put
+
+
+@dataclass(frozen=True)
+class Kind:
+    """One kind of pool: how to open one in a folder, again after a crash too, and what it needs."""
+
+    name: str
+    tools: tuple[str, ...]
+    open: Callable[[Path], Pool]
+
+
+KINDS = [Kind("qcow2", ("qemu-img", "qemu-io", "prlimit", "setpriv"), lambda folder: Qcow2Pool(folder / "pool"))]
+
+
+def no_progress(percent):
+    assert 0 <= percent <= 100
+
+
+def never():
+    return False
+
+
+def raw_file(path, blocks, size=SIZE):
+    """A raw image of ``{block number: byte}``."""
+    content = bytearray(size)
+    for at, byte in blocks.items():
+        content[at * BLOCK : (at + 1) * BLOCK] = bytes([byte]) * BLOCK
+    path.write_bytes(content)
+    return path
+
+
+def make_tree(pool):
+    """base <- middle <- {left, right}: two layers and two heads, each with a block of its own."""
+    pool.create("v-base", SIZE)
+    put(pool, "v-base", {0: 1, 1: 1, 2: 1})
+    pool.freeze([Succession("v-base", "v-middle")], None)
+    put(pool, "v-middle", {1: 2, 3: 2})
+    pool.freeze([Succession("v-middle", "v-left")], None)
+    pool.clone("v-middle", "v-right", SIZE)
+    put(pool, "v-left", {2: 3, 4: 3})
+    put(pool, "v-right", {0: 4, 5: 4})
+
+
+TREE = {
+    "v-base": {0: 1, 1: 1, 2: 1},
+    "v-middle": {0: 1, 1: 2, 2: 1, 3: 2},
+    "v-left": {0: 1, 1: 2, 2: 3, 3: 2, 4: 3},
+    "v-right": {0: 4, 1: 2, 2: 1, 3: 2, 5: 4},
+}

@@ -1,0 +1,121 @@
+"""Images that inspection lets pass, and that still must not get in, or not as they claim."""
+
+from __future__ import annotations
+
+import os
+import struct
+import subprocess
+
+import pytest
+
+from kiln.declare.units import GiB, KiB, MiB
+from kiln.pools.errors import PoolFull, SourceRefused
+from kiln.pools.port import Source
+from kiln.pools.qcow2 import Qcow2Pool
+from tests.pools.patterns import holds
+from tests.tools import needs
+
+
+@pytest.fixture
+def pool(tmp_path):
+    needs("qemu-img", "qemu-io", "prlimit", "setpriv")
+    return Qcow2Pool(tmp_path / "pool")
+
+
+def make(path, form, content, *arguments):
+    """An image of *content* that qemu-img makes."""
+    data = path.with_suffix(".data")
+    data.write_bytes(content)
+    subprocess.run(["qemu-img", "convert", "-f", "raw", "-O", form, *arguments, data, path], check=True)
+    data.unlink()
+    return path
+
+
+def bring(pool, path, form, size):
+    """Bring in without inspection, as if it had let the file pass."""
+    pool.bring_in(path, Source(format=form, virtual_size=size), "v-image", lambda _: None, lambda: False)
+
+
+@pytest.mark.parametrize(
+    ("form", "options"), [("qcow2", ""), ("vmdk", "subformat=monolithicSparse"), ("vmdk", "subformat=streamOptimized")]
+)
+@pytest.mark.parametrize("cut", [300 * KiB, 700 * KiB])
+def test_refuses_an_image_whose_data_are_cut_off(pool, tmp_path, form, options, cut):
+    path = make(tmp_path / "image", form, os.urandom(MiB), *(["-o", options] if options else []))
+    os.truncate(path, (path.stat().st_size - cut) // 512 * 512)
+
+    with pytest.raises(SourceRefused, match="damaged"):
+        bring(pool, path, form, MiB)
+
+    assert list(pool.volumes()) == pool.sweep() == []
+
+
+def test_refuses_clusters_that_stand_for_many(pool, tmp_path):
+    """All of an image's first-level entries point to one table, so that a small file reads as a large one."""
+    path = tmp_path / "image"
+    subprocess.run(["qemu-img", "create", "-q", "-f", "qcow2", path, "512G"], check=True)
+    subprocess.run(["qemu-io", "-f", "qcow2", "-c", "write -q 0 64k", path], check=True)
+    with path.open("r+b") as file:
+        file.seek(40)
+        (table,) = struct.unpack(">Q", file.read(8))
+        file.seek(table)
+        entry = file.read(8)
+        file.seek(table)
+        file.write(entry * 1024)
+
+    with pytest.raises(SourceRefused, match="damaged"):
+        bring(pool, path, "qcow2", 512 * GiB)
+
+
+def test_refuses_a_small_file_that_unpacks_to_more_than_there_is(tmp_path):
+    folder = tmp_path / "small"
+    folder.mkdir()
+    mount = ["mount", "-t", "tmpfs", "-o", "size=8m", "tmpfs", folder]
+    if subprocess.run(mount, capture_output=True, check=False).returncode:
+        pytest.skip("needs the right to mount a tmpfs")
+    try:
+        pool = Qcow2Pool(folder / "pool")
+        path = make(tmp_path / "image", "qcow2", b"\x55" * (64 * MiB), "-c")
+        assert path.stat().st_size < MiB
+
+        with pytest.raises(PoolFull, match="may take"):
+            bring(pool, path, "qcow2", 64 * MiB)
+
+        assert list(pool.volumes()) == pool.sweep() == []
+    finally:
+        subprocess.run(["umount", folder], check=True)
+
+
+def test_reads_a_vhd_by_its_size_and_not_by_its_geometry(pool, tmp_path):
+    """Virtual PC's own files are cut by QEMU to whole cylinders unless it is told not to."""
+    path = make(tmp_path / "image", "vpc", b"\1" * (MiB + 512), "-o", "force_size=on")
+    content = bytearray(path.read_bytes())
+    footer = content[:28] + b"vpc " + content[32:64] + bytes(4) + content[68:512]
+    footer[64:68] = struct.pack(">I", ~sum(footer) & 0xFFFFFFFF)
+    content[:512] = content[-512:] = footer
+    path.write_bytes(content)
+
+    source = pool.inspect(path, "vpc")
+    pool.bring_in(path, source, "v-image", lambda _: None, lambda: False)
+
+    assert pool.size("v-image") == MiB + 512
+    assert holds(pool, "v-image", dict.fromkeys(range(16), 1))
+
+
+def test_leaves_a_backing_file_closed_even_if_one_is_named(pool, tmp_path):
+    secret = make(tmp_path / "secret", "raw", b"\1" * MiB)
+    path = tmp_path / "image"
+    subprocess.run(["qemu-img", "create", "-q", "-f", "qcow2", "-b", secret, "-F", "raw", path, "1M"], check=True)
+
+    bring(pool, path, "qcow2", MiB)
+
+    assert holds(pool, "v-image", {})
+
+
+def test_sends_out_over_what_was_there(pool, tmp_path):
+    pool.create("v-image", MiB)
+    (tmp_path / "sent").write_text("something older")
+
+    pool.send_out("v-image", tmp_path / "sent", "raw", lambda _: None, lambda: False)
+
+    assert (tmp_path / "sent").read_bytes() == bytes(MiB)
