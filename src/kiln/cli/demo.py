@@ -1,0 +1,38 @@
+"""``kiln demo``: the main job, seen."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from kiln.cli import exits
+from kiln.cli.exits import Refusal
+from kiln.cli.grammar import example, group
+from kiln.cli.output import say
+from kiln.guest.errors import GuestError
+from kiln.service.demo import DemoFailed, demo
+
+app = group("Watch a running machine become an image, and a second machine boot from it.")
+
+
+@app.command("demo", epilog=example("kiln demo", "kiln demo --keep /tmp/kiln-demo"))
+def run(
+    keep: Annotated[
+        Path | None, typer.Option(help="Work in this folder and leave it there, instead of a temporary one.")
+    ] = None,
+) -> None:
+    """Watch a running machine become an image, and a second machine boot from it.
+
+    A Kiln of its own is started in a temporary folder. A small Debian guest is
+    made, imported and booted; it writes a file; the running machine becomes an
+    image; a second one boots from it and reads the file; and the first reads it
+    again after ReplaceSystemDisk. Each step is shown with its time.
+    """
+    base = os.environ.get("XDG_CACHE_HOME") or (os.path.expanduser("~/.cache"))  # noqa: PTH111 - HOME may be unset.
+    try:
+        demo(say, Path(base) / "kiln" / "guest", keep=keep.absolute() if keep else None)
+    except (DemoFailed, GuestError) as error:
+        raise Refusal(str(error), exits.UNSOUND) from error

@@ -1,0 +1,56 @@
+"""``kiln fsck``: whether the pool holds what the database says."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from kiln.cli import exits
+from kiln.cli.exits import Refusal
+from kiln.cli.grammar import example, group
+from kiln.cli.output import show_json, show_line
+from kiln.service.assemble import DataFolderBusy, assemble, hold_data_folder
+from kiln.service.settings import SettingRefused, read_settings
+from kiln.upkeep.fsck import fsck, is_well
+
+app = group("Compare the pool with the database, with the server stopped; explain and repair.")
+
+
+@app.command("fsck", epilog=example("kiln fsck --data ~/kiln", "kiln fsck --data ~/kiln --no-repair"))
+def run(
+    *,
+    data: Annotated[Path | None, typer.Option(help="The data folder. [KILN_DATA]")] = None,
+    database: Annotated[
+        str | None, typer.Option(help="The database, when it is not the folder's own. [KILN_DATABASE]")
+    ] = None,
+    repair: Annotated[bool, typer.Option(help="Mend what can be mended, or only say what it would be.")] = True,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the findings as JSON.")] = False,
+) -> None:
+    """Compare the pool with the database, with the server stopped; explain and repair what differs.
+
+    `repaired` is what a crash may leave; `pending` is work that goes on at the
+    next start; `broken` is damage that cannot be mended here, and makes the exit
+    code 10.
+    """
+    try:
+        settings = read_settings(os.environ, data=data, database=database, machines="none")
+        if not (settings.data / "pool").is_dir():
+            raise Refusal(f"{settings.data} is not the data folder of a Kiln that has run", exits.FILE)
+        with hold_data_folder(settings.data), assemble(settings) as assembly:
+            say = (lambda _: None) if as_json else (lambda text: show_line(f"looking at {text}"))
+            findings = fsck(assembly.ports, repair=repair, say=say)
+    except SettingRefused as error:
+        raise Refusal(str(error), exits.SETTINGS) from error
+    except DataFolderBusy as error:
+        raise Refusal(str(error), exits.SETTINGS, "Stop the server first.") from error
+    if as_json:
+        show_json([vars(finding) for finding in findings])
+    else:
+        for finding in findings:
+            show_line(f"{finding.sort:8}  {finding.subject}  {finding.text}")
+        show_line("all is well" if is_well(findings) else "not all is well")
+    if not is_well(findings):
+        raise typer.Exit(exits.UNSOUND.number)
