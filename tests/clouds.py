@@ -32,6 +32,7 @@ from kiln.store.database import Database
 from kiln.tasks.worker import Worker
 from kiln.upkeep import duties
 from kiln.wire.dispatch import Caller, Dispatcher
+from tests.promises import check_answer, met
 
 REGION = "cn-qingdao-env17-d01"
 ACCOUNT = "1000000000000001"
@@ -47,10 +48,6 @@ class Clock:
     def __call__(self) -> float:
         self.now += 0.001
         return self.now
-
-
-#: (operation, code) pairs that some test has met; the end of a whole run names those that none has.
-MET: set[tuple[str, str]] = set()
 
 
 @dataclass
@@ -70,10 +67,13 @@ class Cloud:
         given = {"RegionId": REGION, **(params or {}), **more}
         flat = {k: _text(v) for k, v in given.items() if v is not None}
         try:
-            return self.dispatcher.dispatch(Caller(account or self.account), action, flat, new_request_id())
+            answer = self.dispatcher.dispatch(Caller(account or self.account), action, flat, new_request_id())
         except ApiError as e:
-            MET.add((action, type(e).__name__))
+            met(action, e)
             raise
+        if action in BY_NAME:
+            check_answer(BY_NAME[action].output, answer)
+        return answer
 
     def refuses(
         self,

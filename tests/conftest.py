@@ -11,6 +11,8 @@ from kiln.store.rows import metadata
 from tests.clouds import make_cloud
 from tests.postgresql import start_postgresql
 
+pytest_plugins = ("tests.judge",)
+
 
 @pytest.fixture(scope="session")
 def postgresql_database():

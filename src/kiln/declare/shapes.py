@@ -80,10 +80,17 @@ def _field(f: dataclasses.Field[Any], hint: Any) -> Field:
         count=next((n for n in notes if isinstance(n, Count)), None),
         keeps_empty=any(isinstance(n, KeepEmpty) for n in notes),
         missing=next((n.error for n in notes if isinstance(n, Missing)), MissingParameter),
-        doc=" ".join(n.text for n in notes if isinstance(n, Doc)),
+        doc=" ".join(n.text for n in notes if isinstance(n, Doc)) or _own_doc(hint),
         example=next((n.value for n in notes if isinstance(n, Example)), ""),
         accepted=next((n.why for n in notes if isinstance(n, Accepted)), ""),
     )
+
+
+def _own_doc(kind: type) -> str:
+    """What a shape says of itself, which is said of a field that holds it and has no Doc."""
+    own = kind.__doc__ or ""
+    # Where nothing was written, Python puts the signature.
+    return own.strip() if dataclasses.is_dataclass(kind) and not own.startswith(f"{kind.__name__}(") else ""
 
 
 def _strip(hint: Any) -> tuple[Any, list[Any]]:

@@ -1,0 +1,93 @@
+"""The least that an operation takes, made from what it declares."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from kiln.declare.operation import ClientTokenInput, DryRunInput, Operation
+from kiln.declare.rules import Between, CommaList, JsonList, OneOf
+from kiln.declare.shapes import Field, fields_of
+from tests.clouds import REGION
+
+_BY_TYPE = {bool: "true", float: "1.5", int: "1", str: "text"}
+_PACKED = {JsonList: '["{}"]', CommaList: "{}"}
+
+
+@dataclass(frozen=True)
+class Place:
+    """A declared parameter, wherever in an Input it is."""
+
+    operation: Operation
+    shape: type  #: What is decoded to reach it.
+    under: str  #: The names above it, with numbers: ``Tag.1.``.
+    field: Field
+
+    @property
+    def name(self) -> str:
+        """As it is sent: ``Tag.1.Key``."""
+        return f"{self.under}{self.field.wire}{'.1' if self.field.repeated and not self.field.packed else ''}"
+
+    def __str__(self) -> str:
+        return f"{self.operation.name}-{self.name}"
+
+
+def places(operation: Operation) -> Iterator[Place]:
+    """Every parameter of *operation* and every part of one, but for account selectors, which nobody reads."""
+    yield from _within(operation, operation.input, operation.input, "")
+    if operation.idempotent is not None:
+        yield from _within(operation, ClientTokenInput, ClientTokenInput, "")
+    if operation.dry_run is not None:
+        yield from _within(operation, DryRunInput, DryRunInput, "")
+
+
+def _within(operation: Operation, top: type, shape: type, under: str) -> Iterator[Place]:
+    for field in fields_of(shape):
+        place = Place(operation, top, under, field)
+        yield place
+        if field.is_shape:
+            yield from _within(operation, top, field.kind, place.name + ".")
+
+
+def least(shape: type, under: str = "") -> dict[str, str]:
+    """The least that *shape* takes."""
+    found: dict[str, str] = {}
+    for field in fields_of(shape):
+        if field.required:
+            found |= _given(field, under)
+    return found
+
+
+def around(place: Place) -> dict[str, str]:
+    """The least with which *place* can be given."""
+    found = least(place.shape)
+    shape, under = place.shape, ""
+    while under != place.under:
+        head = place.under.removeprefix(under).partition(".")[0]
+        field = next(f for f in fields_of(shape) if f.wire == head)
+        shape, under = field.kind, f"{under}{head}.{'1.' if field.repeated else ''}"
+        found |= least(shape, under)
+    return found
+
+
+def sample(field: Field) -> str:
+    """A value that *field* takes."""
+    rule = field.rules[0] if field.rules else None
+    text = field.example or _BY_TYPE[field.kind]
+    if field.wire == "RegionId":
+        text = REGION
+    elif not field.example and isinstance(rule, OneOf):
+        text = rule.choices[0]
+    elif not field.example and isinstance(rule, Between):
+        text = str(rule.least)
+    if field.packed is None or text.startswith("["):
+        return text
+    return _PACKED[field.packed].format(text)
+
+
+def _given(field: Field, under: str) -> dict[str, str]:
+    name = f"{under}{field.wire}{'.1' if field.repeated and not field.packed else ''}"
+    if not field.is_shape:
+        return {name: sample(field)}
+    first = fields_of(field.kind)[0]
+    return least(field.kind, f"{name}.") or _given(first, f"{name}.")
