@@ -23,7 +23,7 @@ _NOT_SHOWN = ("OwnerId", "OwnerAccount", "ResourceOwnerId", "ResourceOwnerAccoun
 
 ActionName = Annotated[str | None, typer.Argument(help="The action; without one, all are listed.", metavar="ACTION")]
 Parameters = Annotated[
-    list[str] | None, typer.Argument(help="Parameters, such as Tag.1.Key=web.", metavar="NAME=VALUE...")
+    list[str] | None, typer.Argument(help="Parameters, such as Tag.1.Key=web.", metavar="NAME=VALUE")
 ]
 ListAll = Annotated[bool, typer.Option("--list", help="List all actions.")]
 Help = Annotated[
@@ -65,7 +65,8 @@ def call(
         for line in describe(known.action(action)):
             output.show_line(line)
     else:
-        output.show_json(open_client(region).call(action, dict(map(_pair, parameters or ()))))
+        with open_client(region) as client:
+            output.show_json(client.call(action, dict(map(_pair, parameters or ()))))
 
 
 def describe(action: Action) -> Iterator[str]:

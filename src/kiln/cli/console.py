@@ -61,7 +61,7 @@ def attach(data: Path | None, instance: str) -> None:
     """Join this terminal to the machine's serial port until Ctrl-] is typed. Raises Refusal."""
     if data is None:
         raise Refusal("--attach needs the data folder of a Kiln on this machine: KILN_DATA or --data", exits.SETTINGS)
-    path = data / "run" / instance / "console.sock"
+    path = data / "run" / instance / "console"
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as port:
         try:
             port.connect(str(path))

@@ -39,7 +39,7 @@ COLUMNS = (
 )
 
 Disk = Annotated[str, typer.Argument(help="The ID of the disk.", metavar="DISK")]
-Disks = Annotated[list[str], typer.Argument(help="The IDs of the disks.", metavar="DISK...")]
+Disks = Annotated[list[str], typer.Argument(help="The IDs of the disks.", metavar="DISK")]
 Instance = Annotated[str, typer.Argument(help="The ID of the instance.", metavar="INSTANCE")]
 NewSize = Annotated[int, typer.Argument(help="The new size in GiB; disks only grow.", metavar="GIB")]
 Size = Annotated[int | None, typer.Option("--size", help="Its size in GiB.", metavar="GIB")]
@@ -75,26 +75,27 @@ def create_disk(
     """Make a data disk, blank or of a snapshot, and print its ID."""
     if size is None and snapshot is None:
         raise typer.BadParameter("give --size, --snapshot or both")
-    client = open_client(region)
-    params = {
-        "ZoneId": zone or _first_zone(client),
-        "Size": size,
-        "SnapshotId": snapshot,
-        "DiskCategory": category,
-        "DiskName": name,
-        "Tag": to_tags(tag),
-    }
-    answer = client.call("CreateDisk", without_empty(params))
-    if wait_for_it:
-        wait(client, "disk", answer["DiskId"], "Available", timeout)
-    output.show_made(answer, answer["DiskId"], as_json=as_json)
+    with open_client(region) as client:
+        params = {
+            "ZoneId": zone or _first_zone(client),
+            "Size": size,
+            "SnapshotId": snapshot,
+            "DiskCategory": category,
+            "DiskName": name,
+            "Tag": to_tags(tag),
+        }
+        answer = client.call("CreateDisk", without_empty(params))
+        if wait_for_it:
+            wait(client, "disk", answer["DiskId"], "Available", timeout)
+        output.show_made(answer, answer["DiskId"], as_json=as_json)
 
 
 @app.command("list", epilog=example("kiln disk list --instance i-bp1g6zv0ce8oghu7k2d3"))
 def list_disks(*, instance: OfInstance = None, region: Region = None, as_json: Json = False) -> None:
     """List disks, the newest first."""
     params = without_empty({"InstanceId": instance})
-    output.show_rows(open_client(region).rows("DescribeDisks", params), COLUMNS, as_json=as_json)
+    with open_client(region) as client:
+        output.show_rows(client.rows("DescribeDisks", params), COLUMNS, as_json=as_json)
 
 
 @app.command("attach", epilog=example("kiln disk attach d-bp131n0q38u3a4zi9p2k i-bp1g6zv0ce8oghu7k2d3"))
@@ -109,12 +110,12 @@ def attach_disk(
     as_json: Json = False,
 ) -> None:
     """Plug a disk into an instance, running or stopped."""
-    client = open_client(region)
-    params = {"DiskId": disk, "InstanceId": instance, "DeleteWithInstance": delete_with_instance}
-    answer = client.call("AttachDisk", without_empty(params))
-    if wait_for_it:
-        wait(client, "disk", disk, "In_use", timeout)
-    output.show_made(answer, as_json=as_json)
+    with open_client(region) as client:
+        params = {"DiskId": disk, "InstanceId": instance, "DeleteWithInstance": delete_with_instance}
+        answer = client.call("AttachDisk", without_empty(params))
+        if wait_for_it:
+            wait(client, "disk", disk, "In_use", timeout)
+        output.show_made(answer, as_json=as_json)
 
 
 @app.command("detach", epilog=example("kiln disk detach d-bp131n0q38u3a4zi9p2k i-bp1g6zv0ce8oghu7k2d3"))
@@ -128,11 +129,11 @@ def detach_disk(
     as_json: Json = False,
 ) -> None:
     """Unplug a disk from its instance."""
-    client = open_client(region)
-    answer = client.call("DetachDisk", DiskId=disk, InstanceId=instance)
-    if wait_for_it:
-        wait(client, "disk", disk, "Available", timeout)
-    output.show_made(answer, as_json=as_json)
+    with open_client(region) as client:
+        answer = client.call("DetachDisk", DiskId=disk, InstanceId=instance)
+        if wait_for_it:
+            wait(client, "disk", disk, "Available", timeout)
+        output.show_made(answer, as_json=as_json)
 
 
 @app.command("resize", epilog=example("kiln disk resize d-bp131n0q38u3a4zi9p2k 80 --online"))
@@ -141,15 +142,16 @@ def resize_disk(
 ) -> None:
     """Make a disk larger. What is on it stays as it is: the file system is the guest's to grow."""
     params = {"DiskId": disk, "NewSize": gib, "Type": "online" if online else None}
-    answer = open_client(region).call("ResizeDisk", without_empty(params))
+    with open_client(region) as client:
+        answer = client.call("ResizeDisk", without_empty(params))
     output.show_made(answer, as_json=as_json)
 
 
 @app.command("delete", epilog=example("kiln disk delete d-bp131n0q38u3a4zi9p2k"))
 def delete_disks(disks: Disks, *, region: Region = None, as_json: Json = False) -> None:
     """Delete disks that are attached to nothing. Their snapshots stay."""
-    client = open_client(region)
-    output.show_made([client.call("DeleteDisk", DiskId=disk) for disk in disks], as_json=as_json)
+    with open_client(region) as client:
+        output.show_made([client.call("DeleteDisk", DiskId=disk) for disk in disks], as_json=as_json)
 
 
 def _first_zone(client: Client) -> str:

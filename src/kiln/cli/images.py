@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
-from kiln.cli import output, uploads
+from kiln.cli import output, uploads, waiting
 from kiln.cli.grammar import (
     DEFAULT_TIMEOUT_S,
     Data,
@@ -27,7 +27,6 @@ from kiln.cli.grammar import (
 from kiln.cli.output import Column
 from kiln.cli.session import find_data_folder, open_client
 from kiln.cli.uploads import Upload
-from kiln.cli.waiting import wait_for_outcome
 from kiln.client import waiters
 from kiln.client.client import Client
 from kiln.client.waiters import WaitFailed
@@ -48,7 +47,7 @@ COLUMNS = (
 _MAPPING = {"snapshot": "SnapshotId", "size": "Size", "type": "DiskType", "device": "Device"}
 
 Image = Annotated[str, typer.Argument(help="The ID of the image.", metavar="IMAGE")]
-Images = Annotated[list[str], typer.Argument(help="The IDs of the images.", metavar="IMAGE...")]
+Images = Annotated[list[str], typer.Argument(help="The IDs of the images.", metavar="IMAGE")]
 Name = Annotated[
     str | None, typer.Option("--name", help="The name of the image, unique in the region.", metavar="NAME")
 ]
@@ -152,11 +151,11 @@ def create_image(
         "Tag": to_tags(tag),
         "DryRun": dry_run,
     }
-    client = open_client(region)
-    answer = client.call("CreateImage", without_empty(params))
-    if wait:
-        wait_for_outcome(client, "CreateImage", "image", answer["ImageId"], timeout)
-    output.show_made(answer, answer["ImageId"], as_json=as_json)
+    with open_client(region) as client:
+        answer = client.call("CreateImage", without_empty(params))
+        if wait:
+            waiting.wait_for_outcome(client, "CreateImage", "image", answer["ImageId"], timeout)
+        output.show_made(answer, answer["ImageId"], as_json=as_json)
 
 
 _IMPORT_EXAMPLE = example(
@@ -194,38 +193,40 @@ def import_image(
     """
     if bool(bucket) != bool(name_in_bucket) or bool(file) == bool(bucket):
         raise typer.BadParameter("give either FILE, or --bucket and --object")
-    client = open_client(region)
-    upload = uploads.put(file, find_data_folder(data)) if file is not None else None
-    mapping = {
-        "OSSBucket": upload.bucket if upload else bucket,
-        "OSSObject": upload.object if upload else name_in_bucket,
-        "Format": disk_format.upper() if disk_format else None,
-    }
-    params = {
-        "ImageName": name,
-        "Description": description,
-        "Platform": platform,
-        "Architecture": architecture,
-        "BootMode": boot_mode,
-        "OSType": os_type,
-        "Tag": to_tags(tag),
-        "DiskDeviceMapping": [without_empty(mapping)],
-    }
-    answer = _import(client, without_empty(params), upload, timeout if wait else None)
-    output.show_made(answer, answer["ImageId"], as_json=as_json)
+    with open_client(region) as client:
+        upload = uploads.put(file, find_data_folder(data)) if file is not None else None
+        mapping = {
+            "OSSBucket": upload.bucket if upload else bucket,
+            "OSSObject": upload.object if upload else name_in_bucket,
+            "Format": disk_format.upper() if disk_format else None,
+        }
+        params = {
+            "ImageName": name,
+            "Description": description,
+            "Platform": platform,
+            "Architecture": architecture,
+            "BootMode": boot_mode,
+            "OSType": os_type,
+            "Tag": to_tags(tag),
+            "DiskDeviceMapping": [without_empty(mapping)],
+        }
+        answer = _import(client, without_empty(params), upload, timeout if wait else None)
+        output.show_made(answer, answer["ImageId"], as_json=as_json)
 
 
 @app.command("list", epilog=example("kiln image list --status Available --name 'web-*'"))
 def list_images(*, name: OfName = None, status: Statuses = "ALL", region: Region = None, as_json: Json = False) -> None:
     """List images, the newest first."""
     params = {"ImageName": name, "Status": status}
-    output.show_rows(open_client(region).rows("DescribeImages", without_empty(params)), COLUMNS, as_json=as_json)
+    with open_client(region) as client:
+        output.show_rows(client.rows("DescribeImages", without_empty(params)), COLUMNS, as_json=as_json)
 
 
 @app.command("show", epilog=example("kiln image show m-bp146shijn7hujku8a5c"))
 def show_image(image: Image, *, region: Region = None, as_json: Json = False) -> None:
     """Show all that is known of an image."""
-    output.show_found(waiters.find(open_client(region), "image", image), f"image {image}", as_json=as_json)
+    with open_client(region) as client:
+        output.show_found(waiters.find(client, "image", image), f"image {image}", as_json=as_json)
 
 
 @app.command("export", epilog=example("kiln image export m-bp146shijn7hujku8a5c --format qcow2 --output web-1.qcow2"))
@@ -245,20 +246,20 @@ def export_image(
     """Write an image to a bucket, and print the names of the objects (or the task's ID, without waiting)."""
     if to_file is not None and not wait:
         raise typer.BadParameter("--output needs the wait")
-    client = open_client(region)
-    folder = find_data_folder(data)
-    if bucket is None or to_file is not None:
-        bucket = bucket or uploads.EXPORTS
-        uploads.bucket_folder(folder, bucket)
-    params = {"ImageId": image, "OSSBucket": bucket, "OSSPrefix": prefix, "ImageFormat": disk_format}
-    answer = client.call("ExportImage", without_empty(params))
-    names = [answer["TaskId"]]
-    if wait:
-        names = _objects(wait_for_outcome(client, "ExportImage", "task", answer["TaskId"], timeout) or {})
-    if to_file is not None and names:
-        uploads.take(folder, bucket, names[0], to_file)
-        names[0] = str(to_file)
-    output.show_made(answer, *names, as_json=as_json)
+    with open_client(region) as client:
+        folder = find_data_folder(data)
+        if bucket is None or to_file is not None:
+            bucket = bucket or uploads.EXPORTS
+            uploads.bucket_folder(folder, bucket)
+        params = {"ImageId": image, "OSSBucket": bucket, "OSSPrefix": prefix, "ImageFormat": disk_format}
+        answer = client.call("ExportImage", without_empty(params))
+        names = [answer["TaskId"]]
+        if wait:
+            names = _objects(waiting.wait(client, "task", answer["TaskId"], "Finished", timeout) or {})
+        if to_file is not None and names:
+            uploads.take(folder, bucket, names[0], to_file)
+            names[0] = str(to_file)
+        output.show_made(answer, *names, as_json=as_json)
 
 
 @app.command("delete", epilog=example("kiln image delete m-bp146shijn7hujku8a5c --with-snapshots"))
@@ -271,15 +272,15 @@ def delete_images(
     as_json: Json = False,
 ) -> None:
     """Delete images. Their snapshots stay, unless --with-snapshots is given."""
-    client = open_client(region)
-    answers = []
-    for image in images:
-        found = (waiters.find(client, "image", image) if with_snapshots else None) or {}
-        answers.append(client.call("DeleteImage", without_empty({"ImageId": image, "Force": force})))
-        disks = found.get("DiskDeviceMappings", {}).get("DiskDeviceMapping", [])
-        snapshots = [disk["SnapshotId"] for disk in disks if disk["SnapshotId"]]
-        answers += [client.call("DeleteSnapshot", SnapshotId=snapshot) for snapshot in snapshots]
-    output.show_made(answers, as_json=as_json)
+    with open_client(region) as client:
+        answers = []
+        for image in images:
+            found = (waiters.find(client, "image", image) if with_snapshots else None) or {}
+            answers.append(client.call("DeleteImage", without_empty({"ImageId": image, "Force": force})))
+            disks = found.get("DiskDeviceMappings", {}).get("DiskDeviceMapping", [])
+            snapshots = [disk["SnapshotId"] for disk in disks if disk["SnapshotId"]]
+            answers += [client.call("DeleteSnapshot", SnapshotId=snapshot) for snapshot in snapshots]
+        output.show_made(answers, as_json=as_json)
 
 
 def _import(client: Client, params: dict[str, Any], upload: Upload | None, timeout_s: float | None) -> dict[str, Any]:
@@ -305,7 +306,7 @@ def _import(client: Client, params: dict[str, Any], upload: Upload | None, timeo
 def _wait_for_import(client: Client, answer: dict[str, Any], timeout_s: float) -> None:
     """Wait for the image; where it fails, the task tells why."""
     try:
-        wait_for_outcome(client, "ImportImage", "image", answer["ImageId"], timeout_s)
+        waiting.wait_for_outcome(client, "ImportImage", "image", answer["ImageId"], timeout_s)
     except WaitFailed:
         waiters.wait(client, "task", answer["TaskId"], "Finished", timeout_s=timeout_s)
         raise

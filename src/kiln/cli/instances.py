@@ -60,7 +60,7 @@ _DATA_DISK = {
 }
 
 Instance = Annotated[str, typer.Argument(help="The ID of the instance.", metavar="INSTANCE")]
-Instances = Annotated[list[str], typer.Argument(help="The IDs of the instances.", metavar="INSTANCE...")]
+Instances = Annotated[list[str], typer.Argument(help="The IDs of the instances.", metavar="INSTANCE")]
 OfImage = Annotated[
     str | None, typer.Option("--image", help="The ID of the image that it starts from.", metavar="IMAGE")
 ]
@@ -135,12 +135,12 @@ def run_instances(
         "Tag": to_tags(tag),
         "DryRun": dry_run,
     }
-    client = open_client(region)
-    answer = client.call("RunInstances", without_empty(params))
-    made = answer["InstanceIdSets"]["InstanceIdSet"]
-    for instance in made if wait_for_it else ():
-        wait_for_outcome(client, "RunInstances", "instance", instance, timeout)
-    output.show_made(answer, *made, as_json=as_json)
+    with open_client(region) as client:
+        answer = client.call("RunInstances", without_empty(params))
+        made = answer["InstanceIdSets"]["InstanceIdSet"]
+        for instance in made if wait_for_it else ():
+            wait_for_outcome(client, "RunInstances", "instance", instance, timeout)
+        output.show_made(answer, *made, as_json=as_json)
 
 
 @app.command("list", epilog=example("kiln instance list --status Running"))
@@ -157,13 +157,15 @@ def list_instances(
 ) -> None:
     """List instances, the newest first."""
     params = without_empty({"Status": status, "ImageId": image})
-    output.show_rows(open_client(region).rows("DescribeInstances", params), COLUMNS, as_json=as_json)
+    with open_client(region) as client:
+        output.show_rows(client.rows("DescribeInstances", params), COLUMNS, as_json=as_json)
 
 
 @app.command("show", epilog=example("kiln instance show i-bp1g6zv0ce8oghu7k2d3"))
 def show_instance(instance: Instance, *, region: Region = None, as_json: Json = False) -> None:
     """Show all that is known of an instance."""
-    output.show_found(waiters.find(open_client(region), "instance", instance), f"instance {instance}", as_json=as_json)
+    with open_client(region) as client:
+        output.show_found(waiters.find(client, "instance", instance), f"instance {instance}", as_json=as_json)
 
 
 @app.command("start", epilog=example("kiln instance start i-bp1g6zv0ce8oghu7k2d3"))
@@ -240,12 +242,12 @@ def replace_system_disk(
     as_json: Json = False,
 ) -> None:
     """Give a stopped instance a new system disk made of an image, and print the disk's ID. The old disk is deleted."""
-    client = open_client(region)
-    params = {"InstanceId": instance, "ImageId": image, "SystemDisk": {"Size": size} if size else None}
-    answer = client.call("ReplaceSystemDisk", without_empty(params))
-    if wait_for_it:
-        wait(client, "disk", answer["DiskId"], "In_use", timeout)
-    output.show_made(answer, answer["DiskId"], as_json=as_json)
+    with open_client(region) as client:
+        params = {"InstanceId": instance, "ImageId": image, "SystemDisk": {"Size": size} if size else None}
+        answer = client.call("ReplaceSystemDisk", without_empty(params))
+        if wait_for_it:
+            wait(client, "disk", answer["DiskId"], "In_use", timeout)
+        output.show_made(answer, answer["DiskId"], as_json=as_json)
 
 
 @app.command("console", epilog=example("kiln instance console i-bp1g6zv0ce8oghu7k2d3 --follow"))
@@ -262,7 +264,8 @@ def show_console(
     if attach:
         console.attach(find_data_folder(data), instance)
         return
-    console.show(open_client(region), instance, follow=follow, raw=raw)
+    with open_client(region) as client:
+        console.show(client, instance, follow=follow, raw=raw)
 
 
 def _each(
@@ -276,8 +279,8 @@ def _each(
     as_json: bool,
 ) -> None:
     """Call *action* for every instance, then wait for each: until it is *until*, or gone (None), or not at all ("")."""
-    client = open_client(region)
-    answers = [client.call(action, {"InstanceId": instance, **more}) for instance in instances]
-    for instance in instances if until != "" else ():
-        wait(client, "instance", instance, until, timeout_s)
-    output.show_made(answers, as_json=as_json)
+    with open_client(region) as client:
+        answers = [client.call(action, {"InstanceId": instance, **more}) for instance in instances]
+        for instance in instances if until != "" else ():
+            wait(client, "instance", instance, until, timeout_s)
+        output.show_made(answers, as_json=as_json)

@@ -36,7 +36,7 @@ WORDS: Mapping[str, Word] = {
     "task": Word("kiln.cli.tasks", "List and cancel imports and exports."),
     "call": Word("kiln.cli.call", "Call any action of the API, and print its answer as JSON."),
     "serve": Word("kiln.cli.serve", "Serve the API on this machine."),
-    "demo": Word("kiln.cli.demo", "Watch a running machine become an image, and a second one boot from it."),
+    "demo": Word("kiln.cli.demo", "Watch a running machine become an image, and a second machine boot from it."),
     "fsck": Word("kiln.cli.fsck", "Compare the pool with the database, with the server stopped."),
     "account": Word("kiln.cli.account", "Add and list accounts, their users and resource groups."),
     "env": Word("kiln.cli.env", "Print the settings that clients of this machine's Kiln need."),

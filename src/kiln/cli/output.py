@@ -150,8 +150,8 @@ def _facts(row: Mapping[str, Any], depth: int) -> Iterable[str]:
         if inner in ("", None) or inner in ([], {}):
             continue
         if isinstance(inner, Mapping):
-            yield f"{space}{name}"
-            yield from _facts(inner, depth + 1)
+            parts = list(_facts(inner, depth + 1))
+            yield from [f"{space}{name}", *parts] if parts else ()
         elif isinstance(inner, list) and isinstance(inner[0], Mapping):
             yield f"{space}{name}"
             for part in inner:

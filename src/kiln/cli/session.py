@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
 from pathlib import Path
 
 from kiln.cli import exits
@@ -22,15 +24,17 @@ ADVICE = (
 )
 
 
-def open_client(region: str | None = None) -> Client:
-    """The client that the environment describes. Raises Refusal, EndpointRefused."""
+@contextmanager
+def open_client(region: str | None = None) -> Iterator[Client]:
+    """The client that the environment describes; closed at the end. Raises Refusal, EndpointRefused."""
     endpoint, key_id, key_secret = _find(ENDPOINT), _find(KEY_ID), _find(KEY_SECRET)
     given = ((ENDPOINT, endpoint), (KEY_ID, key_id), (KEY_SECRET, key_secret))
     missing = [names[0] for names, value in given if not value]
     if missing:
         are = "is" if len(missing) == 1 else "are"
         raise Refusal(f"{', '.join(missing)} {are} not set", exits.SETTINGS, ADVICE)
-    return Client(endpoint, key_id, key_secret, region or _find(REGION))
+    with closing(Client(endpoint, key_id, key_secret, region or _find(REGION))) as client:
+        yield client
 
 
 def find_data_folder(given: Path | None) -> Path | None:

@@ -39,7 +39,7 @@ COLUMNS = (
 )
 
 Disk = Annotated[str, typer.Argument(help="The ID of the disk.", metavar="DISK")]
-Snapshots = Annotated[list[str], typer.Argument(help="The IDs of the snapshots.", metavar="SNAPSHOT...")]
+Snapshots = Annotated[list[str], typer.Argument(help="The IDs of the snapshots.", metavar="SNAPSHOT")]
 Name = Annotated[str | None, typer.Option("--name", help="The snapshot's name.", metavar="NAME")]
 Description = Annotated[str | None, typer.Option("--description", help="What the snapshot is for.", metavar="TEXT")]
 OfDisk = Annotated[str | None, typer.Option("--disk", help="Only snapshots of this disk.", metavar="DISK")]
@@ -61,12 +61,12 @@ def create_snapshot(
     as_json: Json = False,
 ) -> None:
     """Keep what a disk holds now, and print the snapshot's ID. No bytes are copied."""
-    client = open_client(region)
-    params = {"DiskId": disk, "SnapshotName": name, "Description": description, "Tag": to_tags(tag)}
-    answer = client.call("CreateSnapshot", without_empty(params))
-    if wait:
-        wait_for_outcome(client, "CreateSnapshot", "snapshot", answer["SnapshotId"], timeout)
-    output.show_made(answer, answer["SnapshotId"], as_json=as_json)
+    with open_client(region) as client:
+        params = {"DiskId": disk, "SnapshotName": name, "Description": description, "Tag": to_tags(tag)}
+        answer = client.call("CreateSnapshot", without_empty(params))
+        if wait:
+            wait_for_outcome(client, "CreateSnapshot", "snapshot", answer["SnapshotId"], timeout)
+        output.show_made(answer, answer["SnapshotId"], as_json=as_json)
 
 
 @app.command("list", epilog=example("kiln snapshot list --disk d-bp131n0q38u3a4zi9p2k"))
@@ -75,7 +75,8 @@ def list_snapshots(
 ) -> None:
     """List snapshots, the newest first."""
     params = without_empty({"DiskId": disk, "InstanceId": instance})
-    output.show_rows(open_client(region).rows("DescribeSnapshots", params), COLUMNS, as_json=as_json)
+    with open_client(region) as client:
+        output.show_rows(client.rows("DescribeSnapshots", params), COLUMNS, as_json=as_json)
 
 
 @app.command("delete", epilog=example("kiln snapshot delete s-bp17441ohwkdca0fg1tq"))
@@ -83,7 +84,7 @@ def delete_snapshots(
     snapshots: Snapshots, *, force: Force = False, region: Region = None, as_json: Json = False
 ) -> None:
     """Delete snapshots. One that an image is made of stays until the image is deleted."""
-    client = open_client(region)
-    more = without_empty({"Force": force})
-    answers = [client.call("DeleteSnapshot", {"SnapshotId": snapshot, **more}) for snapshot in snapshots]
-    output.show_made(answers, as_json=as_json)
+    with open_client(region) as client:
+        more = without_empty({"Force": force})
+        answers = [client.call("DeleteSnapshot", {"SnapshotId": snapshot, **more}) for snapshot in snapshots]
+        output.show_made(answers, as_json=as_json)

@@ -22,7 +22,7 @@ COLUMNS = (
     Column("FINISHED", "FinishedTime"),
 )
 
-Tasks = Annotated[list[str], typer.Argument(help="The IDs of the tasks.", metavar="TASK...")]
+Tasks = Annotated[list[str], typer.Argument(help="The IDs of the tasks.", metavar="TASK")]
 OfStatus = Annotated[
     str | None, typer.Option("--status", help="Only tasks that are Processing, Finished or Failed.", metavar="STATUS")
 ]
@@ -32,11 +32,12 @@ OfStatus = Annotated[
 def list_tasks(*, status: OfStatus = None, region: Region = None, as_json: Json = False) -> None:
     """List imports and exports, the newest first."""
     params = without_empty({"TaskStatus": status})
-    output.show_rows(open_client(region).rows("DescribeTasks", params), COLUMNS, as_json=as_json)
+    with open_client(region) as client:
+        output.show_rows(client.rows("DescribeTasks", params), COLUMNS, as_json=as_json)
 
 
 @app.command("cancel", epilog=example("kiln task cancel t-bp1hvgwromzv32iq5v8d"))
 def cancel_tasks(tasks: Tasks, *, region: Region = None, as_json: Json = False) -> None:
     """Cancel imports and exports; what they had begun is taken back."""
-    client = open_client(region)
-    output.show_made([client.call("CancelTask", TaskId=task) for task in tasks], as_json=as_json)
+    with open_client(region) as client:
+        output.show_made([client.call("CancelTask", TaskId=task) for task in tasks], as_json=as_json)

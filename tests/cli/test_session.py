@@ -1,0 +1,243 @@
+"""The command line against a served Kiln: a process of its own, real disks, machines that are only states."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from kiln.cli import exits
+from kiln.cli.main import app
+from tests.tools import needs
+
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(120)]
+
+SIZE = 64 * 1024 * 1024
+
+
+class Shell:
+    """A shell in which ``eval "$(kiln env)"`` was run."""
+
+    def __init__(self, environment: dict[str, str]) -> None:
+        self.runner = CliRunner(env=environment)
+
+    def run(self, *words: str, code: exits.Exit = exits.DONE) -> str:
+        """What a word prints on standard output; it must end with *code*."""
+        result = self.runner.invoke(app, list(words))
+        assert result.exit_code == code.number, result.stderr or result.exception
+        return result.stdout.strip()
+
+    def refuses(self, *words: str) -> str:
+        """What a refused word says on standard error."""
+        result = self.runner.invoke(app, list(words))
+        assert result.exit_code == exits.REFUSED.number, result.output
+        return result.stderr
+
+    def rows(self, *words: str) -> list[dict]:
+        return json.loads(self.run(*words, "--json"))
+
+
+def exported(text: str) -> dict[str, str]:
+    """The variables that lines of ``export NAME=VALUE`` set."""
+    pairs = (line.removeprefix("export ").partition("=") for line in text.splitlines())
+    return {name: value.strip("'") for name, _, value in pairs}
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory) -> Path:
+    return tmp_path_factory.mktemp("kiln") / "data"
+
+
+@pytest.fixture(scope="module")
+def served(data) -> Iterator[str]:
+    """The address of a Kiln that is served from the data folder."""
+    needs("qemu-img")
+    words = ("serve", "--data", str(data), "--listen", "127.0.0.1:0", "--machines", "none")
+    with subprocess.Popen(
+        [sys.executable, "-m", "kiln.cli.main", *words], stdout=subprocess.PIPE, text=True, env={**os.environ}
+    ) as process:
+        assert process.stdout is not None
+        said = []
+        for line in process.stdout:
+            said.append(line)
+            if line.startswith("listening on "):
+                break
+        assert said, "it ended without a word"
+        assert said[-1].startswith("listening on "), said
+        yield said[-1].removeprefix("listening on ").strip()
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(20) == 0
+
+
+@pytest.fixture(scope="module")
+def shell(served, data) -> Shell:
+    settings = exported(CliRunner().invoke(app, ["env", "--data", str(data)]).stdout)
+    assert settings["KILN_ENDPOINT"] == served
+    return Shell(settings)
+
+
+@pytest.fixture(scope="module")
+def image(shell, tmp_path_factory) -> str:
+    """An image that was imported from a file."""
+    file = tmp_path_factory.mktemp("files") / "base.raw"
+    file.write_bytes(b"base" + bytes(SIZE - 4))
+    return shell.run("image", "import", str(file), "--name", "base", "--platform", "Debian")
+
+
+@pytest.fixture
+def instance(shell, image) -> Iterator[str]:
+    made = shell.run("instance", "run", "--image", image, "--name", "web")
+    yield made
+    shell.run("instance", "delete", made, "--force")
+
+
+def test_imports_a_file_and_leaves_no_upload(shell, image, data):
+    (row,) = shell.rows("image", "list", "--name", "base")
+
+    assert (row["ImageId"], row["Status"], row["Platform"]) == (image, "Available", "Debian")
+    assert list((data / "buckets" / "uploads").iterdir()) == []
+
+
+def test_shows_an_image(shell, image):
+    printed = shell.run("image", "show", image)
+
+    assert image in printed
+    assert "ImageName" in printed
+
+
+def test_creates_an_image_of_a_running_instance(shell, instance):
+    made = shell.run("image", "create", "--instance", instance, "--name", "web-1", "--tag", "use=test")
+
+    found = json.loads(shell.run("image", "show", made, "--json"))
+    assert (found["Status"], found["ImageName"]) == ("Available", "web-1")
+    assert found["Tags"]["Tag"] == [{"TagKey": "use", "TagValue": "test"}]
+    shell.run("image", "delete", made, "--with-snapshots")
+    assert shell.rows("snapshot", "list", "--instance", instance) == []
+
+
+def test_says_why_a_name_is_refused(shell, instance, image):
+    said = shell.refuses("image", "create", "--instance", instance, "--name", "base")
+
+    assert "InvalidImageName.Duplicated" in said
+    assert "RequestId" in said
+
+
+def test_tries_a_request_without_doing_it(shell, instance):
+    shell.run("image", "create", "--instance", instance, "--name", "web-2", "--dry-run")
+
+    assert shell.rows("image", "list", "--name", "web-2") == []
+
+
+def test_stops_starts_and_reboots_an_instance(shell, instance):
+    states = []
+    for word in ("stop", "start", "reboot"):
+        shell.run("instance", word, instance)
+        states.append(shell.rows("instance", "list")[0]["Status"])
+
+    assert states == ["Stopped", "Running", "Running"]
+
+
+def test_replaces_a_system_disk(shell, instance, image):
+    shell.run("instance", "stop", instance)
+
+    made = shell.run("instance", "replace-system-disk", instance, "--image", image)
+
+    (disk,) = shell.rows("disk", "list", "--instance", instance)
+    assert disk["DiskId"] == made
+
+
+def test_leads_a_disk_through_its_life(shell, instance):
+    disk = shell.run("disk", "create", "--size", "20", "--name", "data-1")
+    shell.run("disk", "attach", disk, instance)
+    snapshot = shell.run("snapshot", "create", disk, "--name", "before")
+    shell.run("disk", "detach", disk, instance)
+    shell.run("disk", "resize", disk, "30")
+
+    (row,) = [row for row in shell.rows("disk", "list") if row["DiskId"] == disk]
+    assert (row["Status"], row["Size"]) == ("Available", 30)
+    assert [row["Status"] for row in shell.rows("snapshot", "list", "--disk", disk)] == ["accomplished"]
+    shell.run("snapshot", "delete", snapshot)
+    shell.run("disk", "delete", disk)
+    assert disk not in [row["DiskId"] for row in shell.rows("disk", "list")]
+
+
+def test_exports_an_image_to_a_file(shell, image, tmp_path):
+    target = tmp_path / "out.raw"
+
+    printed = shell.run("image", "export", image, "--output", str(target))
+
+    assert printed == str(target)
+    assert target.stat().st_size >= SIZE
+    with target.open("rb") as file:
+        assert file.read(8) == b"base\0\0\0\0"
+    assert shell.rows("task", "list")[0]["TaskAction"] == "ExportImage"
+
+
+def test_says_why_an_import_failed(shell, tmp_path, data):
+    file = tmp_path / "broken.qcow2"
+    file.write_bytes(b"QFI\xfb" + bytes(100))
+
+    result = shell.runner.invoke(app, ["image", "import", str(file)])
+
+    assert result.exit_code == exits.FAILED_LATER.number
+    assert "InvalidImageFormat.Malformed" in result.stderr
+    assert list((data / "buckets" / "uploads").iterdir()) == []
+
+
+def test_follows_no_image_that_is_not_there(shell):
+    assert "there is no image" in shell.refuses("image", "show", "m-no-such-image")
+
+
+def test_shows_a_console(shell, instance):
+    assert shell.run("instance", "console", instance) != ""
+
+
+def test_calls_any_action(shell):
+    answer = json.loads(shell.run("call", "DescribeImages", "Status=ALL", "PageSize=1"))
+
+    assert answer["PageSize"] == 1
+
+
+def test_lists_more_than_a_page(shell, image):
+    params = [
+        "Tag.1.Key=page",
+        "SnapshotId="
+        + json.loads(shell.run("image", "show", image, "--json"))["DiskDeviceMappings"]["DiskDeviceMapping"][0][
+            "SnapshotId"
+        ],
+    ]
+    made = [json.loads(shell.run("call", "CreateImage", *params))["ImageId"] for _ in range(101)]
+
+    listed = {row["ImageId"] for row in shell.rows("image", "list")}
+
+    assert set(made) <= listed
+    shell.run("image", "delete", *made)
+
+
+def test_refuses_a_second_service_in_one_data_folder(served, data):
+    result = CliRunner().invoke(app, ["serve", "--data", str(data), "--listen", "127.0.0.1:0", "--machines", "none"])
+
+    assert result.exit_code == exits.SETTINGS.number
+    assert "another Kiln works in" in result.stderr
+
+
+def test_says_when_a_port_is_taken(served, tmp_path):
+    address = served.removeprefix("http://")
+
+    result = CliRunner().invoke(app, ["serve", "--data", str(tmp_path / "other"), "--listen", address])
+
+    assert result.exit_code == exits.SETTINGS.number
+    assert "in use" in result.stderr
+
+
+def test_refuses_wrong_keys(served):
+    shell = Shell({"KILN_ENDPOINT": served, "KILN_ACCESS_KEY_ID": "nobody", "KILN_ACCESS_KEY_SECRET": "x"})
+
+    assert "InvalidAccessKeyId.NotFound" in shell.refuses("image", "list", "--region", "cn-qingdao-env17-d01")

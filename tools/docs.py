@@ -1,0 +1,84 @@
+"""Writes the pages that can be written from declarations: docs/reference/ and docs/internals/states.md.
+
+With ``--check`` nothing is written; the exit code is 1 when a page is stale, missing or left over.
+"""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Any
+
+sys.path.insert(0, str(Path(__file__).resolve().parent))  # Checks are run with -P, which leaves this folder out.
+
+import catalogue
+import pages
+
+from kiln.cli import env, exits, serve
+from kiln.cli.main import WORDS, load
+from kiln.client.catalogue import Catalogue
+from kiln.declare import states
+from kiln.service.settings import Settings
+
+ROOT = Path(__file__).resolve().parent.parent
+DOCS = ROOT / "docs"
+
+
+def build() -> dict[Path, str]:
+    """Every written page by its path below docs/."""
+    known = Catalogue(catalogue.build())
+    operations = Path("reference/operations")
+    return {
+        **{operations / f"{name}.md": pages.operation(known.action(name)) for name in known.names},
+        operations / "index.md": pages.operations(known),
+        Path("reference/errors.md"): pages.errors(known),
+        Path("reference/settings.md"): pages.settings(Settings, {*serve.FLAGS, *env.FLAGS}),
+        Path("reference/cli.md"): pages.cli(_words(), exits.ALL),
+        Path("internals/states.md"): pages.states(states),
+    }
+
+
+def _words() -> dict[str, Any]:
+    """Every command by the words that lead to it."""
+    found: dict[str, Any] = {}
+    for word in WORDS:
+        command = load(word)
+        below = getattr(command, "commands", None)
+        if below is None:
+            found[word] = command
+        else:
+            found.update({f"{word} {name}": inner for name, inner in below.items()})
+    return found
+
+
+def _stale(written: dict[Path, str]) -> list[str]:
+    faults = [f"docs/{path} is stale" for path, text in written.items() if _read(DOCS / path) != text]
+    there = (path.relative_to(DOCS) for path in (DOCS / "reference").rglob("*.md"))
+    return faults + [f"docs/{path} is left over" for path in sorted(there) if path not in written]
+
+
+def _read(path: Path) -> str | None:
+    return path.read_text() if path.is_file() else None
+
+
+def main(arguments: list[str]) -> int:
+    """Write the pages, or check that they are as they would be written; return the exit code."""
+    written = build()
+    faults = _stale(written)
+    if arguments == ["--check"]:
+        for fault in faults:
+            print(fault)
+        if faults:
+            print("run tools/docs.py")
+        return 1 if faults else 0
+    for path, text in written.items():
+        (DOCS / path).parent.mkdir(parents=True, exist_ok=True)
+        (DOCS / path).write_text(text)
+    for path in (DOCS / "reference").rglob("*.md"):
+        if path.relative_to(DOCS) not in written:
+            path.unlink()
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

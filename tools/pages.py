@@ -1,0 +1,291 @@
+"""Writes reference pages: Markdown from declarations. Each function returns one whole page.
+
+Knows how declarations read as prose and tables; where pages go is tools/docs.py's business.
+"""
+
+from __future__ import annotations
+
+import ast
+import dataclasses
+import inspect
+import typing
+from collections.abc import Container, Iterable, Iterator, Mapping
+from enum import StrEnum
+from types import ModuleType
+from typing import Any
+
+from kiln.cli.exits import Exit
+from kiln.client.catalogue import Action, Catalogue, Fault, Part
+from kiln.declare.rules import Doc
+
+#: What is true of every page here.
+MARK = "<!-- Written by tools/docs.py. Change the declaration, not this page. -->"
+
+#: Account selectors that every action takes and that have no effect; one sentence serves better than four rows.
+EVERYWHERE = ("OwnerId", "OwnerAccount", "ResourceOwnerId", "ResourceOwnerAccount")
+
+GROUPS = {
+    "images": "Images",
+    "tasks": "Tasks",
+    "snapshots": "Snapshots",
+    "disks": "Disks",
+    "instances": "Instances",
+    "regions": "Regions, zones and types",
+    "tags": "Tags",
+}
+
+
+def operation(action: Action) -> str:
+    """The page of one action."""
+    return _page(
+        action.name,
+        action.summary,
+        action.doc,
+        _facts(action),
+        "## Request",
+        _request(action),
+        _table(("Name", "Type", "Required", "Rule", "Description"), _parameters(action)),
+        f"{_code_list(EVERYWHERE)} are accepted and have no effect: the signature says who calls.",
+        "## Answer",
+        _table(("Name", "Type", "Description"), _answer(action)),
+        "## Errors",
+        f"Beside these, any action can answer with the [errors of the gateway](../errors.md#{_GATEWAY_ANCHOR}).",
+        _table(("HTTP", "Code", "Message", "When"), (_error_row(fault) for fault in action.faults)),
+    )
+
+
+def operations(catalogue: Catalogue) -> str:
+    """The table of contents of the actions."""
+    sections: list[str] = []
+    actions = [catalogue.action(name) for name in catalogue.names]
+    for group in dict.fromkeys(action.group for action in actions):
+        rows = ((f"[{a.name}]({a.name}.md)", a.summary) for a in actions if a.group == group)
+        sections += [f"## {GROUPS.get(group, group.capitalize())}", _table(("Action", "What it does"), rows)]
+    return _page(
+        "Operations", f"The {len(actions)} actions that are served, all of version {catalogue.version}.", *sections
+    )
+
+
+_GATEWAY_ANCHOR = "any-action"
+
+
+def errors(catalogue: Catalogue) -> str:
+    """Every code, with who answers it and what to do."""
+    met: dict[Fault, list[str]] = {}
+    for name in catalogue.names:
+        for fault in catalogue.action(name).faults:
+            met.setdefault(fault, []).append(name)
+    gateway = set(catalogue.gateway)
+    own = sorted((fault for fault in met if fault not in gateway), key=lambda fault: (fault.code, fault.status))
+    return _page(
+        "Errors",
+        "An error is answered with its HTTP status, and with `Code`, `Message`, `RequestId` and `HostId` in the body. "
+        "What stands in braces is filled in.",
+        "## Any action",
+        "Of the gateway, before an action is asked, and of the service as a whole.",
+        _table(
+            ("HTTP", "Code", "Message", "When, and what to do"),
+            (_error_row(fault, with_hint=True) for fault in catalogue.gateway),
+        ),
+        "## Some actions",
+        _table(
+            ("HTTP", "Code", "Message", "When, and what to do", "Actions"),
+            ((*_error_row(fault, with_hint=True), _links(met[fault])) for fault in own),
+        ),
+    )
+
+
+def settings(shape: type, flags: Container[str]) -> str:
+    """Every setting of the service; *flags* are those that some word takes."""
+    hints = typing.get_type_hints(shape, include_extras=True)
+    rows = []
+    for field in dataclasses.fields(shape):
+        doc = next(note.text for note in hints[field.name].__metadata__ if isinstance(note, Doc))
+        default = "" if field.default in (dataclasses.MISSING, "") else f"`{field.default}`"
+        flag = f"`--{field.name.replace('_', '-')}`" if field.name in flags else ""
+        rows.append((f"`KILN_{field.name.upper()}`", flag, default, doc))
+    return _page(
+        "Settings",
+        "A setting is a flag of the words that it concerns, or a variable of the environment; the flag wins. Without "
+        "`--data` and `KILN_DATA` the data folder is `$XDG_DATA_HOME/kiln`, or `~/.local/share/kiln`.",
+        _table(("Variable", "Flag", "Default", "Meaning"), rows),
+    )
+
+
+def cli(words: Mapping[str, Any], exits: Iterable[Exit]) -> str:
+    """The command line: *words* are commands by the words that lead to them."""
+    return _page(
+        "Command line",
+        "Answers go to standard output, all else to standard error. `kiln WORD --help` shows what stands here.",
+        "## Settings of the words that ask a service",
+        "`KILN_ENDPOINT`, `KILN_ACCESS_KEY_ID`, `KILN_ACCESS_KEY_SECRET` and `KILN_REGION` say where it is and who "
+        "asks; `ALIBABA_CLOUD_ACCESS_KEY_ID`, `ALIBABA_CLOUD_ACCESS_KEY_SECRET` and `ALIBABA_CLOUD_REGION_ID` serve "
+        'where those are not set. `eval "$(kiln env)"` sets all of them.',
+        "## Exit codes",
+        _table(("Code", "Meaning"), ((str(code.number), code.meaning) for code in exits)),
+        *(block for name, command in words.items() for block in _word(name, command)),
+    )
+
+
+def states(module: ModuleType) -> str:
+    """The states of everything that has states, with their moves drawn."""
+    comments = _member_comments(module)
+    sections: list[str] = []
+    for kind, moves in module.MOVES.items():
+        sections += [
+            f"## {kind.__name__.removesuffix('Status')}",
+            _diagram(moves),
+            _table(("State", "Meaning"), ((f"`{m.value}`", comments[f"{kind.__name__}.{m.name}"]) for m in kind)),
+        ]
+    return _page(
+        "States",
+        "A move that is not drawn cannot happen: it is made by a statement that names the state before, and asks the "
+        "table that these drawings come from.",
+        *sections,
+    )
+
+
+def _page(title: str, *blocks: str) -> str:
+    return "\n\n".join([f"# {title}", MARK, *(block for block in blocks if block)]) + "\n"
+
+
+def _facts(action: Action) -> str:
+    lines = ["- Changes nothing."] if action.is_read else []
+    if action.leads_to:
+        now, then = action.leads_to
+        lines.append(f"- Answers at once; the state is `{now}` now and `{then}` when the work is done.")
+    if action.is_idempotent:
+        lines.append(
+            "- Idempotent with a `ClientToken`: sent again with the same parameters, it gives the same answer."
+        )
+    if action.dry_run:
+        lines.append(f"- With `DryRun=true` it only checks, and says `{action.dry_run}` when all is well.")
+    return "\n".join(lines)
+
+
+def _request(action: Action) -> str:
+    required = [
+        part for part in action.request.parts if part.is_required and not part.parts and part.name != "RegionId"
+    ]
+    pairs = "".join(f" {part.name}={part.example or '...'}" for part in required)
+    return f"`POST /apsara/route/Ecs/{action.name}`, or `{action.name}` at `/` as the SDKs call it:\n\n" + _fenced(
+        f"kiln call {action.name}{pairs}", "sh"
+    )
+
+
+def _parameters(action: Action) -> Iterator[tuple[str, ...]]:
+    for part in action.request.parts:
+        if part.name not in EVERYWHERE:
+            yield from _parameter(part, "")
+
+
+def _parameter(part: Part, under: str) -> Iterator[tuple[str, ...]]:
+    name = under + part.name + (".N" if part.is_repeated and not part.packed else "")
+    rules = list(part.rules)
+    if part.count is not None:
+        rules.append(f"at most {part.count} of them")
+    if part.packed:
+        rules.append("one string: " + ("a JSON array" if part.packed == "json" else "separated by commas"))
+    if part.default:
+        rules.append(f"default `{part.default}`")
+    doc = part.doc
+    if part.no_effect:
+        doc += f" *No effect: {part.no_effect}*"
+    if part.aliases and not part.parts:
+        doc += f" Also spelled {_code_list(part.aliases)}."
+    if part.example:
+        doc += f" Example: `{part.example}`."
+    yield f"`{name}`", part.type, "yes" if part.is_required else "", "; ".join(rules), doc.strip()
+    for inner in part.parts:
+        yield from _parameter(inner, name + ".")
+
+
+def _answer(action: Action) -> Iterator[tuple[str, ...]]:
+    for part in action.answer.parts:
+        yield from _field(part, "")
+    yield "`RequestId`", "string", "The ID of the request, for the log."
+
+
+def _field(part: Part, under: str) -> Iterator[tuple[str, ...]]:
+    name = under + part.name + ("[]" if part.is_repeated else "")
+    yield f"`{name}`", part.type, part.doc
+    for inner in part.parts:
+        yield from _field(inner, name + ".")
+
+
+def _error_row(fault: Fault, *, with_hint: bool = False) -> tuple[str, ...]:
+    when = f"{fault.when} {fault.hint}".strip() if with_hint else fault.when
+    return str(fault.status), f"`{fault.code}`", fault.message, when
+
+
+def _links(names: Iterable[str]) -> str:
+    return ", ".join(f"[{name}](operations/{name}.md)" for name in names)
+
+
+def _word(name: str, command: Any) -> Iterator[str]:
+    yield f"## kiln {name}"
+    yield _paragraphs(command.help)
+    if command.epilog:
+        yield _fenced(inspect.cleandoc(command.epilog.partition("Example:\n")[2]), "sh")
+    rows = [_flag(parameter) for parameter in command.params if not getattr(parameter, "hidden", False)]
+    if rows:
+        yield _table(("Option", "Meaning"), rows)
+
+
+def _flag(parameter: Any) -> tuple[str, str]:
+    metavar = parameter.metavar or parameter.name.upper()
+    if parameter.param_type_name == "argument":
+        return f"`{metavar}`", parameter.help
+    spelled = ", ".join([*parameter.opts, *parameter.secondary_opts])
+    default = "" if parameter.default in (None, False, True, "") else f" Default: `{_number(parameter.default)}`."
+    if parameter.secondary_opts:
+        default = f" Default: `{(parameter.opts if parameter.default else parameter.secondary_opts)[0]}`."
+    return f"`{spelled}`" + ("" if parameter.is_flag else f" `{metavar}`"), parameter.help + default
+
+
+def _number(value: Any) -> str:
+    return f"{value:g}" if isinstance(value, float) else str(value)
+
+
+def _paragraphs(text: str) -> str:
+    return inspect.cleandoc(text or "").replace("\b\n", "")
+
+
+def _member_comments(module: ModuleType) -> dict[str, str]:
+    """The ``#:`` comments of enum members, by ``Kind.MEMBER``."""
+    source = inspect.getsource(module)
+    lines = source.splitlines()
+    found = {}
+    for node in ast.parse(source).body:
+        if isinstance(node, ast.ClassDef):
+            for member in node.body:
+                if isinstance(member, ast.Assign) and isinstance(member.targets[0], ast.Name):
+                    comment = lines[member.lineno - 1].partition("#:")[2].strip()
+                    found[f"{node.name}.{member.targets[0].id}"] = comment
+    return found
+
+
+def _diagram(moves: Mapping[StrEnum, Iterable[StrEnum]]) -> str:
+    arrows = [f"    {before.value} --> {after.value}" for before, afters in moves.items() for after in afters]
+    return _fenced("\n".join(["stateDiagram-v2", f"    [*] --> {next(iter(moves)).value}", *arrows]), "mermaid")
+
+
+def _fenced(text: str, language: str) -> str:
+    return f"```{language}\n{text}\n```"
+
+
+def _code_list(names: Iterable[str]) -> str:
+    *most, last = (f"`{name}`" for name in names)
+    return f"{', '.join(most)} and {last}" if most else last
+
+
+def _table(titles: Iterable[str], rows: Iterable[Iterable[str]]) -> str:
+    titles = list(titles)
+    lines = [[_cell(text) for text in row] for row in rows]
+    if not lines:
+        return "None."
+    return "\n".join(f"| {' | '.join(line)} |" for line in [titles, ["---"] * len(titles), *lines])
+
+
+def _cell(text: str) -> str:
+    return " ".join(text.split()).replace("|", "\\|").replace("<", "&lt;")
