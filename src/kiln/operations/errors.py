@@ -281,3 +281,47 @@ class DryRunSuccess(ApiError):
 
     code = "DRYRUN.SUCCESS"
     message = "This request is a dryrun request with successful result."
+
+
+class MissingParameterOfTasks(ApiError):
+    """A mandatory parameter was not sent, as ImportImage, ExportImage and the task operations say it."""
+
+    code = "MissingParameter"
+    message = 'An input parameter "{parameter}" that is mandatory for processing the request is not supplied.'
+
+
+class InvalidTaskIdNotFound(ApiError):
+    """No import or export of that ID can be seen by this account in the region."""
+
+    code = "InvalidTaskId.NotFound"
+    message = 'The specified "TaskId" is not found.'
+
+
+class InvalidImageFormatMalformed(ApiError):
+    """The format is none of the documented ones."""
+
+    code = "InvalidImageFormat.Malformed"
+    message = "The specified Image Format is wrongly formed."
+
+
+class InvalidOSSBucketNotFound(ApiError):
+    """There is no such bucket."""
+
+    code = "InvalidOSSBucket.NotFound"
+    message = "The specified OSS bucket does not exist in this region."
+
+
+class InstanceLockedForSecurityOfDisk(ApiError):
+    """The instance is locked for security reasons, as the operations on its disks say it."""
+
+    code = "InstanceLockedForSecurity"
+    status = 403
+    message = "The instance is locked due to security."
+
+
+class DiskNotPortable(ApiError):
+    """The disk lives and dies with its instance."""
+
+    code = "DiskNotPortable"
+    status = 403
+    message = "The specified disk is not a portable disk."

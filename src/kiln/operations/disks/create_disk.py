@@ -1,0 +1,377 @@
+"""Create a data disk, blank or of a snapshot.
+
+The disk ID is answered at once. The disk is Creating until its volume is there,
+which takes milliseconds, whatever the size: no bytes are copied. Then it is
+Available, or In_use where InstanceId was given.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Annotated
+
+from kiln.declare.deployment import DISK_CATEGORIES
+from kiln.declare.errors import ApiError, MissingParameter
+from kiln.declare.ids import new_id
+from kiln.declare.killpoints import reach
+from kiln.declare.operation import Idempotence, Operation
+from kiln.declare.rules import Accepted, Count, Doc, Example, Name, OneOf, Wire
+from kiln.declare.states import DiskStatus, InstanceStatus, SnapshotStatus
+from kiln.declare.units import GiB
+from kiln.operations import drives, heads
+from kiln.operations.call import Call, Job
+from kiln.operations.errors import (
+    DuplicateTagKey,
+    IdempotentParameterMismatch,
+    IncorrectInstanceStatus,
+    InstanceLockedForSecurityOfDisk,
+    InvalidClientTokenMalformed,
+    InvalidInstanceIdNotFound,
+    InvalidResourceGroupNotFound,
+    InvalidSnapshotIdNotFound,
+    InvalidSnapshotIdNotReady,
+    InvalidTagKeyMalformed,
+    QuotaExceedTags,
+)
+from kiln.operations.heads import Head
+from kiln.operations.params import (
+    Description,
+    DiskId,
+    InstanceId,
+    RegionId,
+    ResourceGroupId,
+    SnapshotId,
+    TagInput,
+    to_pairs,
+)
+from kiln.store import tags
+from kiln.store.accounts import resource_groups
+from kiln.store.database import Transaction
+from kiln.store.disks import Disk, disks
+from kiln.store.instances import Instance, instances
+from kiln.store.snapshots import Snapshot, snapshots
+
+_SAME_BYTES = Accepted("All categories are the same bytes here.")
+_NO_ENCRYPTION = Accepted("Volumes are not encrypted by Kiln; the pool's file system may be.")
+
+#: The least GiB of a ``cloud_essd`` disk of each performance level. Source: ecs-api.md 10, CreateDisk, Size.
+_LEAST_OF_LEVEL = {"PL0": 1, "PL1": 20, "PL2": 461, "PL3": 1261}
+
+
+class InvalidRegionIdNotFoundOfDisk(ApiError):
+    """The RegionId is none of this deployment's."""
+
+    code = "InvalidRegionId.NotFound"
+    status = 404
+    message = "The specified RegionId does not exist."
+
+
+class InvalidZoneIdNotFoundOfDisk(ApiError):
+    """The ZoneId is none of the region's."""
+
+    code = "InvalidZoneId.NotFound"
+    status = 404
+    message = "The specified zone does not exist."
+
+
+class InvalidParamZoneIdAndInstanceIdConflict(ApiError):
+    """Both ZoneId and InstanceId were sent; the instance's zone is the disk's."""
+
+    code = "InvalidParam.ZoneIdAndInstanceId.Conflict"
+    status = 403
+    message = "The specified parameter 'ZoneId' and 'InstanceId' are not blank at the same time."
+
+
+class MissingParameterSize(ApiError):
+    """Neither Size nor SnapshotId was sent."""
+
+    code = "MissingParameter"
+    message = 'The input parameter either "SnapshotId" or "Size" should be specified.'
+
+
+class InvalidSizeValueNotSupportedOfDisk(ApiError):
+    """The size is not within the category's limits."""
+
+    code = "InvalidSize.ValueNotSupported"
+    message = "The specified parameter Size is not valid."
+
+
+class InvalidDiskCategoryValueNotSupported(ApiError):
+    """The category is none that this deployment has."""
+
+    code = "InvalidDiskCategory.ValueNotSupported"
+    message = 'The specified parameter "DiskCategory" is not valid.'
+
+
+class InvalidDiskNameMalformedOfDisk(ApiError):
+    """The disk's name breaks the rule for names."""
+
+    code = "InvalidDiskName.Malformed"
+    message = "The specified disk name is wrongly formed."
+
+
+class InvalidSnapshotIdNotDataDiskSnapshot(ApiError):
+    """The snapshot is of a system disk."""
+
+    code = "InvalidSnapshotId.NotDataDiskSnapshot"
+    status = 403
+    message = "The specified snapshot is system disk snapshot."
+    hint = "CreateImage makes an image of it, and RunInstances takes it as DataDisk.N.SnapshotId."
+
+
+@dataclass(frozen=True, kw_only=True)
+class ArnInput:
+    """A role to be assumed."""
+
+    rolearn: Annotated[str | None, Accepted("There are no RAM roles."), Doc("The role.")] = None
+    role_type: Annotated[str | None, Accepted("There are no RAM roles."), Doc("The role's type.")] = None
+    assume_role_for: Annotated[int | None, Accepted("There are no RAM roles."), Doc("The account.")] = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Input:
+    region_id: RegionId
+    zone_id: Annotated[
+        str | None, Example("cn-qingdao-env17-d01-a"), Doc("The zone; needed, unless InstanceId is given.")
+    ] = None
+    instance_id: Annotated[
+        InstanceId | None, Doc("Attach the disk to this instance, in whose zone it is, as soon as it is there.")
+    ] = None
+    snapshot_id: Annotated[
+        SnapshotId | None, Doc("The data disk's snapshot that the disk is made of. Without one, the disk is blank.")
+    ] = None
+    size: Annotated[
+        int | None,
+        Example("20"),
+        Doc(
+            "GiB, within the category's limits: cloud 5 to 2000, cloud_efficiency and cloud_ssd 20 to 32768, "
+            "cloud_essd from 1 (PL0), 20 (PL1), 461 (PL2) or 1261 (PL3) to 65536, cloud_auto 1 to 65536, "
+            "cloud_essd_entry 10 to 32768. With a snapshot, at least the snapshot's size, to which less is raised and "
+            "which is the default."
+        ),
+    ] = None
+    disk_category: Annotated[
+        str,
+        OneOf(tuple(DISK_CATEGORIES), InvalidDiskCategoryValueNotSupported),
+        Doc("The category. It sets the limits of the size; all categories are the same bytes here."),
+    ] = "cloud"
+    performance_level: Annotated[
+        str | None,
+        OneOf(tuple(_LEAST_OF_LEVEL)),
+        Doc("Of a cloud_essd disk: PL0 to PL3, PL1 when not given. It sets the least size."),
+    ] = None
+    disk_name: Annotated[
+        str | None, Name(2, 128, InvalidDiskNameMalformedOfDisk), Example("testDiskName"), Doc("The name of the disk.")
+    ] = None
+    description: Description | None = None
+    resource_group_id: ResourceGroupId | None = None
+    encrypted: Annotated[bool | None, _NO_ENCRYPTION, Doc("Whether the disk is encrypted.")] = None
+    kms_key_id: Annotated[str | None, Wire("KMSKeyId"), _NO_ENCRYPTION, Doc("The key.")] = None
+    encrypt_algorithm: Annotated[str | None, _NO_ENCRYPTION, Doc("The algorithm.")] = None
+    arn: Annotated[tuple[ArnInput, ...], Doc("Roles to be assumed.")] = ()
+    advanced_features: Annotated[str | None, _SAME_BYTES, Doc("Advanced features.")] = None
+    bursting_enabled: Annotated[bool | None, _SAME_BYTES, Doc("Whether it may burst.")] = None
+    provisioned_iops: Annotated[int | None, _SAME_BYTES, Doc("Provisioned IOPS.")] = None
+    multi_attach: Annotated[
+        str | None, Accepted("A disk is attached to one instance at a time."), Doc("Whether several may have it.")
+    ] = None
+    storage_cluster_id: Annotated[str | None, _SAME_BYTES, Doc("A dedicated block storage cluster.")] = None
+    storage_set_id: Annotated[str | None, _SAME_BYTES, Doc("The storage set.")] = None
+    storage_set_partition_number: Annotated[int | None, _SAME_BYTES, Doc("Its partitions.")] = None
+    tag: Annotated[tuple[TagInput, ...], Count(20, QuotaExceedTags), Doc("Tags of the disk.")] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Output:
+    disk_id: DiskId
+    order_id: Annotated[str, Doc("Always empty: nothing is billed.")]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Plan:
+    disk: Disk
+    layer: str | None
+    tags: dict[str, str]
+
+
+def check(call: Call, p: Input) -> Plan:
+    pairs = to_pairs(p.tag)
+    group = p.resource_group_id
+    if group is not None and resource_groups.find(call.tx, account=call.account, id=group) is None:
+        raise InvalidResourceGroupNotFound(resource_group_id=group)
+    zone, device = _place(call, p)
+    snapshot = None if p.snapshot_id is None else _usable(call, p.region_id, p.snapshot_id)
+    disk = replace(_describe(call, p, snapshot), zone=zone, instance=p.instance_id, device=device)
+    return Plan(disk=disk, layer=snapshot.volume if snapshot else None, tags=pairs)
+
+
+def commit(call: Call, plan: Plan) -> Output:
+    disk = plan.disk
+    task = new_id("task")
+    head = Head(volume=new_id("volume"), layer=plan.layer, size_bytes=disk.size_gib * GiB)
+    heads.record(call, task, [head])
+    disks.insert(call.tx, disk)
+    tags.put(call.tx, call.account, "disk", disk.id, plan.tags)
+    facts = {"volume": head.volume, "layer": head.layer, "size_bytes": head.size_bytes}
+    lane = disk.instance or disk.id
+    call.enqueue("CreateDisk", disk.id, facts, region=disk.region, lane=lane, task_id=task)
+    return Output(disk_id=disk.id, order_id="")
+
+
+def carry_out(job: Job) -> None:
+    head = _head(job)
+    heads.make(job, [head])
+    with job.ports.database.read() as tx:
+        disk = disks.find(tx, id=job.task.resource)
+    if disk is not None and disk.instance is not None:
+        drives.plug_in(job.ports, disk, head.volume)
+
+    def settle(tx: Transaction) -> None:
+        heads.settle(tx, [head.volume])
+        attached = disk is not None and disk.instance is not None
+        after = DiskStatus.IN_USE if attached else DiskStatus.AVAILABLE
+        changes: dict[str, object] = {"volume": head.volume}
+        if attached:
+            changes |= {"ever_attached": True, "attached_at": job.ports.clock()}
+        disks.move(tx, DiskStatus.CREATING, after, changes, id=job.task.resource)
+        job.finish(tx)
+
+    job.write(settle)
+    reach("create_disk.settled")
+
+
+def give_up(job: Job, error: ApiError) -> None:  # noqa: ARG001 - a disk has no field for the reason.
+    head = _head(job)
+    with job.ports.database.read() as tx:
+        disk = disks.find(tx, id=job.task.resource, status=DiskStatus.CREATING)
+    if disk is not None and disk.instance is not None and job.ports.pool.exists(head.volume):
+        drives.pull_out(job.ports, disk, head.volume)
+
+    def fail(tx: Transaction) -> None:
+        heads.doom(tx, [head.volume])
+        disks.delete(tx, id=job.task.resource, status=DiskStatus.CREATING)
+        tags.drop(tx, "disk", job.task.resource)
+
+    job.write(fail)
+
+
+def _place(call: Call, p: Input) -> tuple[str, str]:
+    """The zone, and the device name when the disk is to be attached at once."""
+    if p.instance_id is None:
+        if p.zone_id is None:
+            raise MissingParameter(parameter="ZoneId")
+        if p.zone_id not in call.deployment.zones(p.region_id):
+            raise InvalidZoneIdNotFoundOfDisk(zone_id=p.zone_id)
+        return p.zone_id, ""
+    if p.zone_id is not None:
+        raise InvalidParamZoneIdAndInstanceIdConflict
+    instance = instances.find(call.tx, id=p.instance_id, account=call.account, region=p.region_id)
+    if instance is None:
+        raise InvalidInstanceIdNotFound(instance_id=p.instance_id)
+    _check_instance(instance)
+    return instance.zone, drives.place_for(call, instance.id)
+
+
+def _check_instance(instance: Instance) -> None:
+    if instance.lock_reason == "security":
+        raise InstanceLockedForSecurityOfDisk(instance_id=instance.id)
+    if instance.status not in (InstanceStatus.RUNNING, InstanceStatus.STOPPED):
+        raise IncorrectInstanceStatus(instance_id=instance.id, status=instance.status)
+
+
+def _usable(call: Call, region: str, snapshot_id: str) -> Snapshot:
+    """The snapshot, if a disk can be made of it."""
+    snapshot = snapshots.find(call.tx, id=snapshot_id, account=call.account, region=region)
+    if snapshot is None:
+        raise InvalidSnapshotIdNotFound(snapshot_id=snapshot_id)
+    if snapshot.status != SnapshotStatus.ACCOMPLISHED:
+        raise InvalidSnapshotIdNotReady(snapshot_id=snapshot_id)
+    if snapshot.source_disk_type == "system":
+        raise InvalidSnapshotIdNotDataDiskSnapshot(snapshot_id=snapshot_id)
+    return snapshot
+
+
+def _size(p: Input, level: str, snapshot: Snapshot | None) -> int:
+    """GiB, within the category's limits, or the documented error."""
+    limits = DISK_CATEGORIES[p.disk_category]
+    least = _LEAST_OF_LEVEL[level] if level else limits.least_gib
+    if snapshot is None:
+        # Clients fill what they do not use with 0 (ecs-api.md 1, "Empty values").
+        if not p.size:
+            raise MissingParameterSize
+        size_gib = p.size
+    else:
+        size_gib = max(p.size or least, snapshot.source_disk_size_gib)
+    if not least <= size_gib <= limits.most_gib:
+        raise InvalidSizeValueNotSupportedOfDisk(size=size_gib, least=least, most=limits.most_gib)
+    return size_gib
+
+
+def _describe(call: Call, p: Input, snapshot: Snapshot | None) -> Disk:
+    """The disk's row, but for its place."""
+    level = (p.performance_level or "PL1") if p.disk_category == "cloud_essd" else ""
+    return Disk(
+        id=new_id("disk"),
+        account=call.account,
+        region=p.region_id,
+        zone="",
+        name=p.disk_name or "",
+        description=p.description or "",
+        status=DiskStatus.CREATING,
+        type="data",
+        category=p.disk_category,
+        size_gib=_size(p, level, snapshot),
+        volume=None,
+        instance=None,
+        device="",
+        image="",
+        source_snapshot=snapshot.id if snapshot else "",
+        delete_with_instance=False,
+        portable=True,
+        ever_attached=False,
+        was_system=False,
+        resource_group=p.resource_group_id or "",
+        created_at=call.now,
+        attached_at=None,
+        detached_at=None,
+        platform=snapshot.platform if snapshot else "",
+        architecture=snapshot.architecture if snapshot else "",
+        os_type=snapshot.os_type if snapshot else "",
+        boot_mode=snapshot.boot_mode if snapshot else "",
+        imds_support=snapshot.imds_support if snapshot else "",
+        performance_level=level,
+    )
+
+
+def _head(job: Job) -> Head:
+    return Head(volume=job.facts["volume"], layer=job.facts["layer"], size_bytes=job.facts["size_bytes"])
+
+
+create_disk = Operation(
+    input=Input,
+    output=Output,
+    check=check,
+    commit=commit,
+    carry_out=carry_out,
+    give_up=give_up,
+    idempotent=Idempotence(mismatch=IdempotentParameterMismatch, malformed=InvalidClientTokenMalformed),
+    unknown_region=InvalidRegionIdNotFoundOfDisk,
+    leads_to=("Creating", "Available"),
+    errors=(
+        MissingParameter,
+        InvalidResourceGroupNotFound,
+        InvalidZoneIdNotFoundOfDisk,
+        InvalidParamZoneIdAndInstanceIdConflict,
+        InvalidInstanceIdNotFound,
+        InstanceLockedForSecurityOfDisk,
+        IncorrectInstanceStatus,
+        drives.InstanceDiskLimitExceeded,
+        InvalidSnapshotIdNotFound,
+        InvalidSnapshotIdNotReady,
+        InvalidSnapshotIdNotDataDiskSnapshot,
+        MissingParameterSize,
+        InvalidSizeValueNotSupportedOfDisk,
+        InvalidTagKeyMalformed,
+        DuplicateTagKey,
+    ),
+)

@@ -1,0 +1,79 @@
+"""Delete a disk that is attached to nothing.
+
+The disk and its tags are gone at once, its space shortly after. Snapshots of it
+stay, and what was made of them too.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from kiln.declare.errors import ApiError
+from kiln.declare.operation import Operation
+from kiln.declare.states import DiskStatus
+from kiln.operations import capture
+from kiln.operations.call import Call
+from kiln.operations.errors import DiskCreatingSnapshot, IncorrectDiskStatus, InvalidDiskIdNotFound
+from kiln.operations.params import DiskId, NothingMore
+from kiln.store import tags
+from kiln.store.disks import Disk, disks
+from kiln.store.volumes import volumes
+
+
+class IncorrectDiskStatusInitializing(ApiError):
+    """The disk is still being made."""
+
+    code = "IncorrectDiskStatus.Initializing"
+    status = 403
+    message = "The current disk status does not support this operation."
+
+
+class DiskTypeViolation(ApiError):
+    """The disk is the system disk of an instance."""
+
+    code = "DiskTypeViolation"
+    status = 403
+    message = "The specified disk is a system disk and cannot support the operation."
+
+
+@dataclass(frozen=True, kw_only=True)
+class Input:
+    disk_id: DiskId
+
+
+def check(call: Call, p: Input) -> Disk:
+    disk = disks.find(call.tx, id=p.disk_id, account=call.account)
+    if disk is None:
+        raise InvalidDiskIdNotFound(disk_id=p.disk_id)
+    if disk.status == DiskStatus.CREATING:
+        raise IncorrectDiskStatusInitializing(disk_id=disk.id)
+    if disk.type == "system" and disk.instance is not None:
+        raise DiskTypeViolation(disk_id=disk.id)
+    if disk.status != DiskStatus.AVAILABLE:
+        raise IncorrectDiskStatus(disk_id=disk.id, status=disk.status)
+    if capture.is_capturing(call.tx, [disk]):
+        raise DiskCreatingSnapshot(disk_id=disk.id)
+    return disk
+
+
+def commit(call: Call, plan: Disk) -> NothingMore:
+    disks.delete(call.tx, id=plan.id)
+    tags.drop(call.tx, "disk", plan.id)
+    # The row's task stays: while a merge works on the bytes, they are not dropped.
+    volumes.update(call.tx, {"state": "doomed"}, id=plan.volume)
+    return NothingMore()
+
+
+delete_disk = Operation(
+    input=Input,
+    output=NothingMore,
+    check=check,
+    commit=commit,
+    errors=(
+        InvalidDiskIdNotFound,
+        IncorrectDiskStatusInitializing,
+        DiskTypeViolation,
+        IncorrectDiskStatus,
+        DiskCreatingSnapshot,
+    ),
+)

@@ -1,0 +1,464 @@
+"""List disks, the newest first.
+
+All filters that are sent must hold. An ID that is unknown, or another
+account's, is no error: it is not in the answer.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Annotated
+
+from kiln.declare.clock import to_seconds_text
+from kiln.declare.deployment import DISK_CATEGORIES
+from kiln.declare.errors import ApiError, DryRunOperation
+from kiln.declare.operation import Operation
+from kiln.declare.rules import Accepted, Count, Doc, Example, JsonList, OneOf, Wire
+from kiln.declare.states import DiskStatus
+from kiln.operations.call import Call
+from kiln.operations.drives import serial_of
+from kiln.operations.errors import InvalidFilterKeyNotFound, InvalidFilterValue, InvalidTagCount
+from kiln.operations.filters import InvalidTagMismatch, TagFilter, by_creation, by_tags
+from kiln.operations.paging import page
+from kiln.operations.params import (
+    DiskId,
+    FilterInput,
+    InstanceId,
+    NextToken,
+    PageNumber,
+    PageSize100,
+    RegionId,
+    ResourceGroupId,
+    SnapshotId,
+    TagOutput,
+    TagsOutput,
+)
+from kiln.store import tags
+from kiln.store.conditions import NOTHING, Condition
+from kiln.store.disks import Disk, disks
+from kiln.store.tags import Tag
+
+#: What the real service says of a disk that nobody pays for in advance.
+_NEVER = "2999-09-08T16:00Z"
+
+_LOCAL_CATEGORIES = ("local_disk", "local_hdd_pro", "local_ssd_pro", "ephemeral", "ephemeral_ssd")
+_ELASTIC_CATEGORIES = ("elastic_ephemeral_disk_standard", "elastic_ephemeral_disk_premium")
+
+
+class InvalidDiskTypeValueNotSupportedOfDisks(ApiError):
+    """The disk type is none of the documented ones."""
+
+    code = "InvalidDiskType.ValueNotSupported"
+    message = "The specified disk type is not supported."
+
+
+class InvalidCategoryValueNotSupported(ApiError):
+    """The category is none of the documented ones."""
+
+    code = "InvalidCategory.ValueNotSupported"
+    message = "The specified disk category is not supported."
+
+
+class InvalidStatusValueNotSupported(ApiError):
+    """The status is none of the documented ones."""
+
+    code = "InvalidStatus.ValueNotSupported"
+    message = "The specified disk status is not supported."
+
+
+class InvalidDiskIdsMalformed(ApiError):
+    """More than 100 IDs."""
+
+    code = "InvalidDiskIds.Malformed"
+    status = 403
+    message = "The amount of specified disk Ids exceeds the limit."
+
+
+class InvalidDiskChargeTypeNotFound(ApiError):
+    """The charge type is none of the documented ones."""
+
+    code = "InvalidDiskChargeType.NotFound"
+    status = 404
+    message = "The DiskChargeType does not exist in our records."
+
+
+class InvalidLockReasonNotFound(ApiError):
+    """The lock reason is none of the documented ones."""
+
+    code = "InvalidLockReason.NotFound"
+    status = 404
+    message = "The specified LockReason is not found."
+
+
+class InvalidParameterMultiAttach(ApiError):
+    """MultiAttach is none of the documented words."""
+
+    code = "InvalidParameter.MultiAttach"
+    status = 403
+    message = "The specified param MultiAttach is not valid."
+
+
+class InvalidZoneIdNotFoundOfDisks(ApiError):
+    """The zone is none of the region's."""
+
+    code = "InvalidZoneId.NotFound"
+    message = "The zoneId provided does not exist in our records."
+
+
+class InvalidFilterKeyNotFoundOfDisks(InvalidFilterKeyNotFound):
+    """A Filter.N.Key that is neither CreationStartTime nor CreationEndTime."""
+
+    message = "The filter key is not found."
+
+
+class InvalidFilterValueOfDisks(InvalidFilterValue):
+    """A Filter.N.Value that is no time."""
+
+    message = "The filter value is not valid."
+
+
+@dataclass(frozen=True, kw_only=True)
+class Input:
+    region_id: RegionId
+    disk_ids: Annotated[
+        tuple[DiskId, ...] | None,
+        JsonList(),
+        Count(100, InvalidDiskIdsMalformed),
+        Example('["d-bp131n0q38u3a4zi9p2k"]'),
+        Doc("Only these disks; a JSON array of up to 100 IDs. An empty array matches nothing."),
+    ] = None
+    instance_id: Annotated[InstanceId | None, Doc("Only disks of this instance.")] = None
+    zone_id: Annotated[str | None, Doc("Only disks in this zone.")] = None
+    snapshot_id: Annotated[SnapshotId | None, Doc("Only disks made of this snapshot.")] = None
+    disk_name: Annotated[str | None, Example("testDiskName"), Doc("Only disks of exactly this name.")] = None
+    disk_type: Annotated[
+        str,
+        OneOf(("all", "system", "data"), InvalidDiskTypeValueNotSupportedOfDisks, any_case=True),
+        Doc("Only disks of this type."),
+    ] = "all"
+    category: Annotated[
+        str,
+        OneOf(
+            ("all", *DISK_CATEGORIES, *_ELASTIC_CATEGORIES, *_LOCAL_CATEGORIES),
+            InvalidCategoryValueNotSupported,
+            any_case=True,
+        ),
+        Doc("Only disks of this category."),
+    ] = "all"
+    status: Annotated[
+        str,
+        OneOf(("All", *DiskStatus), InvalidStatusValueNotSupported, any_case=True),
+        Doc("Only disks in this status."),
+    ] = "All"
+    disk_charge_type: Annotated[
+        str | None,
+        OneOf(("PrePaid", "PostPaid"), InvalidDiskChargeTypeNotFound, any_case=True),
+        Doc("Only disks that are paid for like this. All here are PostPaid."),
+    ] = None
+    portable: Annotated[bool | None, Doc("Only disks that can be detached, or cannot.")] = None
+    delete_with_instance: Annotated[bool | None, Doc("Only disks that go with their instance, or do not.")] = None
+    delete_auto_snapshot: Annotated[
+        bool | None, Doc("Only disks whose automatic snapshots go with them. There are none.")
+    ] = None
+    enable_auto_snapshot: Annotated[
+        bool | None, Doc("Only disks that automatic snapshots may be taken of. There are none.")
+    ] = None
+    enable_automated_snapshot_policy: Annotated[
+        bool | None, Doc("Only disks with a policy for automatic snapshots. There are none.")
+    ] = None
+    auto_snapshot_policy_id: Annotated[
+        str | None, Doc("Only disks with this policy for automatic snapshots. There are none.")
+    ] = None
+    encrypted: Annotated[bool, Doc("true: only encrypted disks, of which there are none here.")] = False
+    kms_key_id: Annotated[
+        str | None, Wire("KMSKeyId"), Doc("Only disks encrypted with this key; there are none here.")
+    ] = None
+    performance_level: Annotated[
+        str | None, OneOf(("PL0", "PL1", "PL2", "PL3")), Doc("Only cloud_essd disks of this level.")
+    ] = None
+    lock_reason: Annotated[
+        str | None,
+        OneOf(("financial", "security", "recycling", "dedicatedhostfinancial"), InvalidLockReasonNotFound),
+        Doc("Only disks that are locked for this reason. There are none."),
+    ] = None
+    multi_attach: Annotated[
+        str | None,
+        OneOf(("Disabled", "Enabled", "LegacyShared"), InvalidParameterMultiAttach, any_case=True),
+        Doc("Only disks that several instances can have, or cannot. None can."),
+    ] = None
+    enable_shared: Annotated[bool | None, Doc("Only disks that several instances can have, or cannot.")] = None
+    resource_group_id: Annotated[ResourceGroupId | None, Doc("Only disks of this resource group.")] = None
+    filter: Annotated[
+        tuple[FilterInput, ...],
+        Count(10, InvalidFilterKeyNotFoundOfDisks),
+        Doc("CreationStartTime and CreationEndTime, as 2026-11-23T06:07Z: only disks made between them."),
+    ] = ()
+    tag: Annotated[tuple[TagFilter, ...], Count(20, InvalidTagCount), Doc("Only disks that have all these tags.")] = ()
+    additional_attributes: Annotated[
+        tuple[str, ...], Accepted("Everything is always in the answer."), Doc("What to add to the answer.")
+    ] = ()
+    page_number: PageNumber | None = None
+    page_size: PageSize100 | None = None
+    max_results: Annotated[
+        int | None,
+        Example("10"),
+        Doc("Rows an answer, when paging by NextToken: 10 to 500; less counts as 10, more as 500."),
+    ] = None
+    next_token: NextToken | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class AttachmentOutput:
+    """That an instance has the disk."""
+
+    instance_id: InstanceId
+    device: Annotated[str, Example("/dev/xvdb"), Doc("The device name.")]
+    attached_time: Annotated[str, Doc("Since when.")]
+
+
+@dataclass(frozen=True, kw_only=True)
+class AttachmentsOutput:
+    """The instance that has the disk, if any."""
+
+    attachment: Annotated[tuple[AttachmentOutput, ...], Doc("One, or none.")]
+
+
+@dataclass(frozen=True, kw_only=True)
+class MountInstancesOutput:
+    """The same under an older name."""
+
+    mount_instance: Annotated[tuple[AttachmentOutput, ...], Doc("One, or none.")]
+
+
+@dataclass(frozen=True, kw_only=True)
+class OperationLockOutput:
+    """A lock."""
+
+    lock_reason: Annotated[str, Doc("Why.")]
+
+
+@dataclass(frozen=True, kw_only=True)
+class OperationLocksOutput:
+    """Locks."""
+
+    operation_lock: Annotated[tuple[OperationLockOutput, ...], Doc("Always none.")]
+
+
+@dataclass(frozen=True, kw_only=True)
+class PlacementOutput:
+    """Where a disk of several zones is."""
+
+    zone_ids: Annotated[str, Doc("Always empty.")]
+
+
+@dataclass(frozen=True, kw_only=True)
+class DiskOutput:
+    """One disk."""
+
+    disk_id: DiskId
+    disk_name: Annotated[str, Doc("The name.")]
+    description: Annotated[str, Doc("The description.")]
+    status: Annotated[str, Doc("Creating, Available, Attaching, In_use, Detaching or ReIniting.")]
+    type: Annotated[str, Doc("system or data.")]
+    category: Annotated[str, Doc("The category.")]
+    performance_level: Annotated[str, Doc("Of a cloud_essd disk, as asked for.")]
+    size: Annotated[int, Example("20"), Doc("GiB.")]
+    serial_number: Annotated[str, Doc("What the guest sees as the disk's serial number.")]
+    region_id: RegionId
+    zone_id: Annotated[str, Doc("The zone.")]
+    instance_id: Annotated[str, Doc("The instance that has it, or empty.")]
+    device: Annotated[str, Doc("The device name, as /dev/xvdX; empty when nothing has it.")]
+    attachments: Annotated[AttachmentsOutput, Doc("The instance that has it, if any.")]
+    mount_instances: Annotated[MountInstancesOutput, Doc("The same under an older name.")]
+    mount_instance_num: Annotated[int, Doc("0 or 1.")]
+    creation_time: Annotated[str, Example("2026-11-23T06:07:05Z"), Doc("When it was made.")]
+    attached_time: Annotated[str, Doc("When it was attached last, or empty.")]
+    detached_time: Annotated[str, Doc("When it was detached last, or empty.")]
+    image_id: Annotated[str, Doc("The image that it was made of, or empty.")]
+    source_snapshot_id: Annotated[str, Doc("The snapshot that it was made of, or empty.")]
+    source_disk_id: Annotated[str, Doc("Always empty.")]
+    delete_with_instance: Annotated[bool, Doc("Whether it goes when its instance is released.")]
+    portable: Annotated[bool, Doc("Whether it can be detached.")]
+    delete_auto_snapshot: Annotated[bool, Doc("Always false.")]
+    enable_auto_snapshot: Annotated[bool, Doc("Always false.")]
+    enable_automated_snapshot_policy: Annotated[bool, Doc("Always false.")]
+    auto_snapshot_policy_id: Annotated[str, Doc("Always empty.")]
+    encrypted: Annotated[bool, Doc("Always false.")]
+    kms_key_id: Annotated[str, Wire("KMSKeyId"), Doc("Always empty.")]
+    disk_charge_type: Annotated[str, Doc("Always PostPaid.")]
+    expired_time: Annotated[str, Doc("Never.")]
+    multi_attach: Annotated[str, Doc("Always Disabled.")]
+    bursting_enabled: Annotated[bool, Doc("Always false.")]
+    provisioned_iops: Annotated[int, Doc("Always 0.")]
+    iops: Annotated[int, Wire("IOPS"), Doc("Always 0: not limited.")]
+    iops_read: Annotated[int, Wire("IOPSRead"), Doc("Always 0.")]
+    iops_write: Annotated[int, Wire("IOPSWrite"), Doc("Always 0.")]
+    throughput: Annotated[int, Doc("Always 0: not limited.")]
+    throughput_read: Annotated[int, Doc("Always 0.")]
+    throughput_write: Annotated[int, Doc("Always 0.")]
+    operation_locks: Annotated[OperationLocksOutput, Doc("Always none.")]
+    placement: Annotated[PlacementOutput, Doc("Always empty.")]
+    product_code: Annotated[str, Doc("Always empty.")]
+    resource_group_id: Annotated[str, Doc("The resource group, or empty.")]
+    storage_cluster_id: Annotated[str, Doc("Always empty.")]
+    storage_set_id: Annotated[str, Doc("Always empty.")]
+    storage_set_partition_number: Annotated[int, Doc("Always 0.")]
+    bdf_id: Annotated[str, Doc("Always empty.")]
+    tags: Annotated[TagsOutput, Doc("Its tags.")]
+
+
+@dataclass(frozen=True, kw_only=True)
+class DisksOutput:
+    """Disks."""
+
+    disk: Annotated[tuple[DiskOutput, ...], Doc("The disks.")]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Output:
+    disks: Annotated[DisksOutput, Doc("The disks of this page.")]
+    total_count: Annotated[int, Doc("Disks that meet the filters.")]
+    page_number: Annotated[int, Doc("The page.")]
+    page_size: Annotated[int, Doc("Rows a page.")]
+    next_token: Annotated[str, Doc("To be sent for the next page; empty on the last one.")]
+
+
+def check(call: Call, p: Input) -> Output:
+    if p.zone_id is not None and p.zone_id not in call.deployment.zones(p.region_id):
+        raise InvalidZoneIdNotFoundOfDisks(zone_id=p.zone_id)
+    found = page(
+        call.tx,
+        disks,
+        *_conditions(p),
+        account=call.account,
+        region=p.region_id,
+        page_number=p.page_number,
+        page_size=p.page_size,
+        max_results=p.max_results,
+        next_token=p.next_token,
+        least=10,
+        most=500,
+    )
+    tagged = tags.of(call.tx, "disk", [disk.id for disk in found.rows])
+    return Output(
+        disks=DisksOutput(disk=tuple(_describe(disk, tagged[disk.id]) for disk in found.rows)),
+        total_count=found.total,
+        page_number=found.number,
+        page_size=found.size,
+        next_token=found.next_token,
+    )
+
+
+def _conditions(p: Input) -> list[Condition]:
+    columns = disks.c
+    exact = (
+        (columns.instance, p.instance_id),
+        (columns.zone, p.zone_id),
+        (columns.source_snapshot, p.snapshot_id),
+        (columns.name, p.disk_name),
+        (columns.type, None if p.disk_type.lower() == "all" else p.disk_type.lower()),
+        (columns.category, None if p.category.lower() == "all" else p.category.lower()),
+        (columns.status, {s.lower(): s.value for s in DiskStatus}.get(p.status.lower())),
+        (columns.portable, p.portable),
+        (columns.delete_with_instance, p.delete_with_instance),
+        (columns.performance_level, p.performance_level),
+        (columns.resource_group, p.resource_group_id),
+    )
+    conditions = [column == value for column, value in exact if value is not None]
+    if p.disk_ids is not None:
+        conditions.append(columns.id.in_(p.disk_ids))
+    if _asks_for_what_is_not_here(p):
+        conditions.append(NOTHING)
+    conditions += by_creation(disks, p.filter, InvalidFilterKeyNotFoundOfDisks, InvalidFilterValueOfDisks)
+    return conditions + by_tags("disk", disks, p.tag)
+
+
+def _asks_for_what_is_not_here(p: Input) -> bool:
+    """Whether a filter names something that no disk of ours is or has."""
+    flags = (p.delete_auto_snapshot, p.enable_auto_snapshot, p.enable_automated_snapshot_policy, p.enable_shared)
+    names = (p.auto_snapshot_policy_id, p.kms_key_id, p.lock_reason)
+    is_prepaid = p.disk_charge_type is not None and p.disk_charge_type.lower() == "prepaid"
+    is_shared = p.multi_attach is not None and p.multi_attach.lower() != "disabled"
+    return p.encrypted or any(flags) or any(name is not None for name in names) or is_prepaid or is_shared
+
+
+def _describe(disk: Disk, tagged: Sequence[Tag]) -> DiskOutput:
+    attachments = _attachments(disk)
+    return DiskOutput(
+        disk_id=disk.id,
+        disk_name=disk.name,
+        description=disk.description,
+        status=disk.status,
+        type=disk.type,
+        category=disk.category,
+        performance_level=disk.performance_level,
+        size=disk.size_gib,
+        serial_number=serial_of(disk.id),
+        region_id=disk.region,
+        zone_id=disk.zone,
+        instance_id=disk.instance or "",
+        device=disk.device,
+        attachments=AttachmentsOutput(attachment=attachments),
+        mount_instances=MountInstancesOutput(mount_instance=attachments),
+        mount_instance_num=len(attachments),
+        creation_time=to_seconds_text(disk.created_at),
+        attached_time=_to_text(disk.attached_at),
+        detached_time=_to_text(disk.detached_at),
+        image_id=disk.image,
+        source_snapshot_id=disk.source_snapshot,
+        source_disk_id="",
+        delete_with_instance=disk.delete_with_instance,
+        portable=disk.portable,
+        delete_auto_snapshot=False,
+        enable_auto_snapshot=False,
+        enable_automated_snapshot_policy=False,
+        auto_snapshot_policy_id="",
+        encrypted=False,
+        kms_key_id="",
+        disk_charge_type="PostPaid",
+        expired_time=_NEVER,
+        multi_attach="Disabled",
+        bursting_enabled=False,
+        provisioned_iops=0,
+        iops=0,
+        iops_read=0,
+        iops_write=0,
+        throughput=0,
+        throughput_read=0,
+        throughput_write=0,
+        operation_locks=OperationLocksOutput(operation_lock=()),
+        placement=PlacementOutput(zone_ids=""),
+        product_code="",
+        resource_group_id=disk.resource_group,
+        storage_cluster_id="",
+        storage_set_id="",
+        storage_set_partition_number=0,
+        bdf_id="",
+        tags=TagsOutput(tag=tuple(TagOutput(tag_key=tag.key, tag_value=tag.value) for tag in tagged)),
+    )
+
+
+def _attachments(disk: Disk) -> tuple[AttachmentOutput, ...]:
+    if disk.instance is None:
+        return ()
+    since = _to_text(disk.attached_at)
+    return (AttachmentOutput(instance_id=disk.instance, device=disk.device, attached_time=since),)
+
+
+def _to_text(when: float | None) -> str:
+    return "" if when is None else to_seconds_text(when)
+
+
+describe_disks = Operation(
+    input=Input,
+    output=Output,
+    check=check,
+    dry_run=DryRunOperation,
+    errors=(
+        InvalidZoneIdNotFoundOfDisks,
+        InvalidFilterKeyNotFoundOfDisks,
+        InvalidFilterValueOfDisks,
+        InvalidTagMismatch,
+    ),
+)

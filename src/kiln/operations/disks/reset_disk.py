@@ -1,0 +1,170 @@
+"""Put a disk back to one of its own snapshots.
+
+The disk is ReIniting, then as before, In_use or Available. What was written
+since the snapshot is gone. The instance of an attached disk is stopped
+meanwhile. A disk that has grown since keeps its size; the snapshot stays.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from kiln.declare.errors import ApiError, DryRunOperation
+from kiln.declare.ids import new_id
+from kiln.declare.killpoints import reach
+from kiln.declare.operation import Operation
+from kiln.declare.states import DiskStatus, InstanceStatus, SnapshotStatus
+from kiln.declare.units import GiB
+from kiln.operations import capture, heads
+from kiln.operations.call import Call, Job
+from kiln.operations.errors import (
+    IncorrectDiskStatus,
+    IncorrectInstanceStatus,
+    InstanceLockedForSecurityOfDisk,
+    InvalidDiskIdNotFound,
+    InvalidSnapshotIdNotFound,
+    InvalidSnapshotIdNotReady,
+)
+from kiln.operations.heads import Head
+from kiln.operations.params import DiskId, NothingMore, SnapshotId
+from kiln.store.database import Transaction
+from kiln.store.disks import Disk, disks
+from kiln.store.instances import instances
+from kiln.store.snapshots import Snapshot, snapshots
+from kiln.store.volumes import volumes
+
+
+class InvalidOperationDiskResetInProgress(ApiError):
+    """The disk is being put back already."""
+
+    code = "InvalidOperation.DiskResetInProgress"
+    status = 403
+    message = "The operation cannot be performed because the disk has an ongoing reset task, please try again later."
+
+
+class IncorrectDiskStatusHasUnfinishedSnapshot(ApiError):
+    """A snapshot of the disk is being created."""
+
+    code = "IncorrectDiskStatus.HasUnfinishedSnapshot"
+    status = 403
+    message = "The current disk has unfinished snapshot."
+
+
+class InvalidParameterMismatch(ApiError):
+    """The snapshot is of another disk."""
+
+    code = "InvalidParameter.Mismatch"
+    status = 403
+    message = "The specified snapshot is not created from the specified disk."
+
+
+@dataclass(frozen=True, kw_only=True)
+class Input:
+    disk_id: DiskId
+    snapshot_id: SnapshotId
+
+
+@dataclass(frozen=True, kw_only=True)
+class Plan:
+    disk: Disk
+    snapshot: Snapshot
+
+
+def check(call: Call, p: Input) -> Plan:
+    disk = disks.find(call.tx, id=p.disk_id, account=call.account)
+    if disk is None:
+        raise InvalidDiskIdNotFound(disk_id=p.disk_id)
+    snapshot = snapshots.find(call.tx, id=p.snapshot_id, account=call.account)
+    if snapshot is None:
+        raise InvalidSnapshotIdNotFound(snapshot_id=p.snapshot_id)
+    if snapshot.source_disk != disk.id:
+        raise InvalidParameterMismatch(snapshot_id=snapshot.id, disk_id=disk.id)
+    if disk.status == DiskStatus.REINITING:
+        raise InvalidOperationDiskResetInProgress(disk_id=disk.id)
+    if disk.status not in (DiskStatus.IN_USE, DiskStatus.AVAILABLE):
+        raise IncorrectDiskStatus(disk_id=disk.id, status=disk.status)
+    _check_instance(call, disk)
+    if snapshot.status != SnapshotStatus.ACCOMPLISHED:
+        raise InvalidSnapshotIdNotReady(snapshot_id=snapshot.id)
+    if capture.is_capturing(call.tx, [disk]):
+        raise IncorrectDiskStatusHasUnfinishedSnapshot(disk_id=disk.id)
+    return Plan(disk=disk, snapshot=snapshot)
+
+
+def commit(call: Call, plan: Plan) -> NothingMore:
+    disk, snapshot = plan.disk, plan.snapshot
+    task = new_id("task")
+    size_bytes = max(disk.size_gib * GiB, snapshot.size_bytes)
+    head = Head(volume=new_id("volume"), layer=snapshot.volume, size_bytes=size_bytes)
+    heads.record(call, task, [head])
+    disks.move(call.tx, DiskStatus(disk.status), DiskStatus.REINITING, {}, id=disk.id)
+    facts = {
+        "volume": head.volume,
+        "layer": head.layer,
+        "size_bytes": head.size_bytes,
+        "before": disk.volume,
+        "status": disk.status,
+    }
+    lane = disk.instance or disk.id
+    call.enqueue("ResetDisk", disk.id, facts, region=disk.region, lane=lane, task_id=task)
+    return NothingMore()
+
+
+def carry_out(job: Job) -> None:
+    heads.make(job, [_head(job)])
+
+    def settle(tx: Transaction) -> None:
+        heads.settle(tx, [job.facts["volume"]])
+        changes = {"volume": job.facts["volume"]}
+        after = DiskStatus(job.facts["status"])
+        if disks.move(tx, DiskStatus.REINITING, after, changes, id=job.task.resource):
+            volumes.update(tx, {"state": "doomed"}, id=job.facts["before"])
+        job.finish(tx)
+
+    job.write(settle)
+    reach("reset_disk.settled")
+
+
+def give_up(job: Job, error: ApiError) -> None:  # noqa: ARG001 - a disk has no field for the reason.
+    def fail(tx: Transaction) -> None:
+        heads.doom(tx, [job.facts["volume"]])
+        disks.move(tx, DiskStatus.REINITING, DiskStatus(job.facts["status"]), {}, id=job.task.resource)
+
+    job.write(fail)
+
+
+def _check_instance(call: Call, disk: Disk) -> None:
+    if disk.instance is None:
+        return
+    instance = instances.find(call.tx, id=disk.instance)
+    if instance is None or instance.status != InstanceStatus.STOPPED:
+        raise IncorrectInstanceStatus(instance_id=disk.instance)
+    if instance.lock_reason == "security":
+        raise InstanceLockedForSecurityOfDisk(instance_id=instance.id)
+
+
+def _head(job: Job) -> Head:
+    return Head(volume=job.facts["volume"], layer=job.facts["layer"], size_bytes=job.facts["size_bytes"])
+
+
+reset_disk = Operation(
+    input=Input,
+    output=NothingMore,
+    check=check,
+    commit=commit,
+    carry_out=carry_out,
+    give_up=give_up,
+    dry_run=DryRunOperation,
+    leads_to=("ReIniting", "In_use"),
+    errors=(
+        InvalidDiskIdNotFound,
+        InvalidSnapshotIdNotFound,
+        InvalidParameterMismatch,
+        InvalidOperationDiskResetInProgress,
+        IncorrectDiskStatus,
+        IncorrectInstanceStatus,
+        InstanceLockedForSecurityOfDisk,
+        InvalidSnapshotIdNotReady,
+        IncorrectDiskStatusHasUnfinishedSnapshot,
+    ),
+)

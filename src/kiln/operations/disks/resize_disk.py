@@ -1,0 +1,191 @@
+"""Grow a disk.
+
+DescribeDisks tells the new size at once; the bytes grow shortly after, in
+milliseconds. A running guest sees the bigger disk without a restart, whether
+Type is online or offline; online insists on a running instance. The partitions
+and file systems on the disk are the guest's to grow.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Annotated
+
+from kiln.declare.deployment import DISK_CATEGORIES
+from kiln.declare.errors import ApiError, ServiceUnavailable
+from kiln.declare.killpoints import reach
+from kiln.declare.operation import Idempotence, Operation
+from kiln.declare.rules import Doc, Example, OneOf
+from kiln.declare.states import DiskStatus, InstanceStatus
+from kiln.declare.units import GiB
+from kiln.operations import capture
+from kiln.operations.call import Call, Job
+from kiln.operations.errors import (
+    DiskCreatingSnapshot,
+    IdempotentParameterMismatch,
+    IncorrectDiskStatus,
+    IncorrectInstanceStatus,
+    InstanceLockedForSecurityOfDisk,
+    InvalidClientTokenMalformed,
+    InvalidDiskIdNotFound,
+)
+from kiln.operations.params import DiskId
+from kiln.pools.errors import PoolFull
+from kiln.store.database import Transaction
+from kiln.store.disks import Disk, disks
+from kiln.store.instances import instances
+from kiln.store.volumes import volumes
+
+
+class InvalidParamType(ApiError):
+    """The type is neither offline nor online."""
+
+    code = "InvalidParam.Type"
+    message = "The specified type is not supported."
+
+
+class InvalidDiskSizeTooSmallOfResize(ApiError):
+    """The new size is less than the present one."""
+
+    code = "InvalidDiskSize.TooSmall"
+    status = 403
+    message = "Specified new disk size is less than the original disk size."
+
+
+class InvalidDiskSize(ApiError):
+    """The new size is the present one."""
+
+    code = "InvalidDiskSize"
+    status = 403
+    message = "Specified new disk size is less than or equal the original disk size."
+
+
+class InvalidDiskSizeTooLarge(ApiError):
+    """The new size is more than the disk's category allows."""
+
+    code = "InvalidDiskSize.TooLarge"
+    status = 403
+    message = "Specified new disk size is beyond the permitted range."
+
+
+class InvalidInstanceStatusNotRunning(ApiError):
+    """Online, of a disk that no running instance has."""
+
+    code = "InvalidInstanceStatus.NotRunning"
+    status = 403
+    message = "The status of instance to which the disk attachs must be running when resizing online."
+
+
+@dataclass(frozen=True, kw_only=True)
+class Input:
+    disk_id: DiskId
+    new_size: Annotated[int, Example("100"), Doc("GiB; more than now, and at most what the category allows.")]
+    type: Annotated[
+        str, OneOf(("offline", "online"), InvalidParamType), Doc("online: only while the disk's instance is running.")
+    ] = "offline"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Output:
+    order_id: Annotated[str, Doc("Always empty: nothing is billed.")]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Plan:
+    disk: Disk
+    size_gib: int
+
+
+def check(call: Call, p: Input) -> Plan:
+    disk = disks.find(call.tx, id=p.disk_id, account=call.account)
+    if disk is None:
+        raise InvalidDiskIdNotFound(disk_id=p.disk_id)
+    if disk.status not in (DiskStatus.IN_USE, DiskStatus.AVAILABLE):
+        raise IncorrectDiskStatus(disk_id=disk.id, status=disk.status)
+    _check_instance(call, disk, p.type)
+    if capture.is_capturing(call.tx, [disk]):
+        raise DiskCreatingSnapshot(disk_id=disk.id)
+    if p.new_size < disk.size_gib:
+        raise InvalidDiskSizeTooSmallOfResize(new=p.new_size, present=disk.size_gib)
+    if p.new_size == disk.size_gib:
+        raise InvalidDiskSize(present=disk.size_gib)
+    limits = DISK_CATEGORIES.get(disk.category)
+    if limits is not None and p.new_size > limits.most_gib:
+        raise InvalidDiskSizeTooLarge(new=p.new_size, most=limits.most_gib)
+    return Plan(disk=disk, size_gib=p.new_size)
+
+
+def commit(call: Call, plan: Plan) -> Output:
+    disk = plan.disk
+    _record(call.tx, disk.id, disk.size_gib, plan.size_gib)
+    facts = {"before_gib": disk.size_gib, "after_gib": plan.size_gib}
+    call.enqueue("ResizeDisk", disk.id, facts, region=disk.region, lane=disk.instance or disk.id)
+    return Output(order_id="")
+
+
+def carry_out(job: Job) -> None:
+    with job.ports.database.read() as tx:
+        disk = disks.find(tx, id=job.task.resource)
+    if disk is None or disk.volume is None:
+        return
+    size_bytes = job.facts["after_gib"] * GiB
+    reach("resize_disk.begun")
+    guest = job.ports.machines.guest(disk.instance) if disk.instance else None
+    try:
+        if disk.instance and guest is not None and guest.has_node(disk.volume):
+            job.ports.machines.resize(disk.instance, disk.volume, size_bytes)
+        else:
+            job.ports.pool.resize(disk.volume, size_bytes)
+    except PoolFull as e:
+        raise ServiceUnavailable(reason=str(e)) from e
+    reach("resize_disk.grown")
+
+
+def give_up(job: Job, error: ApiError) -> None:  # noqa: ARG001 - a disk has no field for the reason.
+    with job.ports.database.read() as tx:
+        disk = disks.find(tx, id=job.task.resource)
+    before, after = job.facts["before_gib"], job.facts["after_gib"]
+    if disk is None or disk.volume is None or job.ports.pool.size(disk.volume) >= after * GiB:
+        return  # A disk does not shrink: the bytes are as big as the row says already.
+    job.write(lambda tx: _record(tx, disk.id, after, before))
+
+
+def _check_instance(call: Call, disk: Disk, how: str) -> None:
+    instance = None if disk.instance is None else instances.find(call.tx, id=disk.instance)
+    if instance is not None and instance.lock_reason == "security":
+        raise InstanceLockedForSecurityOfDisk(instance_id=instance.id)
+    if how == "online" and (instance is None or instance.status != InstanceStatus.RUNNING):
+        raise InvalidInstanceStatusNotRunning(disk_id=disk.id)
+    if instance is not None and instance.status not in (InstanceStatus.RUNNING, InstanceStatus.STOPPED):
+        raise IncorrectInstanceStatus(instance_id=instance.id, status=instance.status)
+
+
+def _record(tx: Transaction, disk_id: str, before_gib: int, after_gib: int) -> None:
+    """Write the size down, unless somebody else has written another one since."""
+    disk = disks.find(tx, id=disk_id, size_gib=before_gib)
+    if disk is not None:
+        disks.update(tx, {"size_gib": after_gib}, id=disk_id)
+        # Also the volume's: a snapshot that is asked for next waits until the bytes have grown, and copies this.
+        volumes.update(tx, {"size_bytes": after_gib * GiB}, id=disk.volume)
+
+
+resize_disk = Operation(
+    input=Input,
+    output=Output,
+    check=check,
+    commit=commit,
+    carry_out=carry_out,
+    give_up=give_up,
+    idempotent=Idempotence(mismatch=IdempotentParameterMismatch, malformed=InvalidClientTokenMalformed),
+    errors=(
+        InvalidDiskIdNotFound,
+        IncorrectDiskStatus,
+        InstanceLockedForSecurityOfDisk,
+        InvalidInstanceStatusNotRunning,
+        IncorrectInstanceStatus,
+        DiskCreatingSnapshot,
+        InvalidDiskSizeTooSmallOfResize,
+        InvalidDiskSize,
+        InvalidDiskSizeTooLarge,
+    ),
+)
