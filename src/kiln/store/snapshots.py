@@ -63,9 +63,7 @@ made_images: ColumnElement[bool] = exists(
 #: Whether a disk was made of the snapshot. One that came with an image was made of the image: clients delete an
 #: image's snapshots right after it, without Force, while instances that were made of it go on (ecs-api.md 14).
 made_disks: ColumnElement[bool] = exists(
-    select(disks.c.id)
-    .where(disks.c.source_snapshot == snapshots.c.id, disks.c.image == "")
-    .correlate(snapshots.table)
+    select(disks.c.id).where(disks.c.source_snapshot == snapshots.c.id, disks.c.image == "").correlate(snapshots.table)
 )
 
 
