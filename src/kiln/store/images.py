@@ -9,10 +9,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from sqlalchemy import Index, func, select, text
+from sqlalchemy import Index, exists, func, select, text
 
 from kiln.declare.states import ImageStatus
+from kiln.store import tags
+from kiln.store.conditions import Condition
 from kiln.store.database import Transaction
+from kiln.store.instances import instances
 from kiln.store.rows import Rows
 
 
@@ -58,9 +61,9 @@ class ImageDisk:
     device: str
     size_gib: int
     category: str
-    snapshot: str  #: Empty for a blank disk.
-    format: str
-    bucket: str
+    snapshot: str  #: Empty for a blank disk, and until an import is done.
+    format: str  #: Of the object that it was imported from, as answers spell it (``QCOW2``), or "".
+    bucket: str  #: Of that object.
     object: str
 
 
@@ -68,7 +71,8 @@ images: Rows[Image] = Rows(
     "images",
     Image,
     indexes=[
-        Index("images_list", "account", "region", "created_at", "id"),
+        # The status stands last so that counting the Available ones among many reads the index alone.
+        Index("images_list", "account", "region", "created_at", "id", "status"),
         Index(
             "images_name",
             "account",
@@ -86,6 +90,11 @@ image_disks: Rows[ImageDisk] = Rows(
     "image_disks", ImageDisk, key=("image", "position"), indexes=[Index("image_disks_snapshot", "snapshot")]
 )
 
+#: Whether some instance was made of the image.
+is_used: Condition = exists(select(instances.c.id).where(instances.c.image == images.c.id).correlate(images.table))
+
+_seen = select(images.table, is_used.label("is_used"))
+
 
 def disks_of(tx: Transaction, ids: Sequence[str]) -> dict[str, list[ImageDisk]]:
     """The disks of each image, in order."""
@@ -93,6 +102,49 @@ def disks_of(tx: Transaction, ids: Sequence[str]) -> dict[str, list[ImageDisk]]:
     for disk in image_disks.all(tx, image_disks.c.image.in_(ids)):
         found[disk.image].append(disk)
     return found
+
+
+def page(tx: Transaction, conditions: Sequence[Condition], limit: int, offset: int) -> list[tuple[Image, bool]]:
+    """Some of the images that meet the conditions, newest first, each with whether some instance was made of it."""
+    statement = _seen.where(*conditions).order_by(images.c.created_at.desc(), images.c.id.desc())
+    found = []
+    for row in tx.execute(statement.limit(limit).offset(offset)):
+        columns = dict(row._mapping)
+        used = bool(columns.pop("is_used"))
+        found.append((Image(**columns), used))
+    return found
+
+
+def named(name: str) -> Condition:
+    """The condition that an image has the name, in which ``*`` stands for any characters, in any case."""
+    if "*" not in name:
+        return _named_exactly(name)
+    escaped = name.replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_")
+    return images.c.name.ilike(escaped.replace("*", "%"), escape="\\")
+
+
+def made_of(snapshot: str) -> Condition:
+    """The condition that a disk of the image is made of the snapshot."""
+    matching = select(image_disks.c.image).where(image_disks.c.image == images.c.id, image_disks.c.snapshot == snapshot)
+    return exists(matching.correlate(images.table))
+
+
+def is_name_taken(tx: Transaction, account: str, region: str, name: str) -> bool:
+    """Whether the account has an image of that name in the region."""
+    statement = select(images.c.id).where(images.c.account == account, images.c.region == region, _named_exactly(name))
+    return tx.execute(statement.limit(1)).first() is not None
+
+
+def _named_exactly(name: str) -> Condition:
+    # The index on names leaves out empty ones, and serves only a statement that does so too.
+    return (images.c.name == name) & (images.c.name != "")
+
+
+def remove(tx: Transaction, image: str) -> None:
+    """Remove an image, its disks and its tags. What its disks were made of stays."""
+    image_disks.delete(tx, image=image)
+    tags.drop(tx, "image", image)
+    images.delete(tx, id=image)
 
 
 def publish(tx: Transaction, image: str) -> bool:

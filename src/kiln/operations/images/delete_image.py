@@ -1,0 +1,116 @@
+"""Delete a custom image. The snapshots that it was made of stay.
+
+They are free the moment that this answers: DeleteSnapshot may follow at once.
+Instances made of the image go on running; it takes Force to delete an image
+that has some. An image that is still Creating may be deleted too: the
+snapshots that CreateImage is taking are finished and stay. While an ImportImage
+or ExportImage of the image is under way it can't be deleted, by force or not;
+CancelTask ends those.
+
+For seven days an image that was deleted may be deleted again, so that a request
+which is repeated because its answer was lost succeeds. An ID that never was one
+of the account's images is an error.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Annotated
+
+from kiln.declare.errors import ApiError, DryRunOperation
+from kiln.declare.operation import Operation
+from kiln.declare.rules import Doc
+from kiln.declare.states import TaskStatus
+from kiln.operations.call import Call
+from kiln.operations.errors import InvalidImageIdNotFound
+from kiln.operations.params import ImageId, NothingMore, RegionId
+from kiln.store import images
+from kiln.store.instances import instances
+from kiln.store.tasks import tasks
+from kiln.store.tokens import Token, tokens
+
+
+class ImageUsingByInstance(ApiError):
+    """Instances were made of the image, and Force was not given."""
+
+    code = "ImageUsingByInstance"
+    status = 403
+    message = (
+        "The specified image has been used to create instances. You can use the DescribeInstances API to query these "
+        "instances, or you can use the force parameter to proceed."
+    )
+
+
+class ImageIsImporting(ApiError):
+    """The image's ImportImage is under way."""
+
+    code = "ImageIsImporting"
+    status = 403
+    message = "The specified Image is importing."
+    hint = "CancelTask stops the import and removes the image."
+
+
+class ImageIsExporting(ApiError):
+    """An ExportImage of the image is under way."""
+
+    code = "ImageIsExporting"
+    status = 403
+    message = (
+        "The specified image is currently being exported. You can use the DescribeTasks API to check the status of "
+        "related tasks and cancel them if needed."
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Input:
+    region_id: RegionId
+    image_id: ImageId
+    force: Annotated[bool, Doc("Delete the image even though instances were made of it.")] = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class Plan:
+    image: str
+    is_there: bool  #: False when it was deleted before.
+
+
+def check(call: Call, p: Input) -> Plan:
+    image = images.images.find(call.tx, id=p.image_id, account=call.account, region=p.region_id)
+    if image is None:
+        if tokens.find(call.tx, account=call.account, action="DeleteImage", token=p.image_id) is None:
+            raise InvalidImageIdNotFound(image_id=p.image_id)
+        return Plan(image=p.image_id, is_there=False)
+    under_way = {task.action for task in tasks.all(call.tx, resource=image.id, status=TaskStatus.PROCESSING)}
+    if "ImportImage" in under_way:
+        raise ImageIsImporting(image_id=image.id)
+    if "ExportImage" in under_way:
+        raise ImageIsExporting(image_id=image.id)
+    if not p.force and instances.count(call.tx, image=image.id) > 0:
+        raise ImageUsingByInstance(image_id=image.id)
+    return Plan(image=image.id, is_there=True)
+
+
+def commit(call: Call, plan: Plan) -> NothingMore:
+    if plan.is_there:
+        images.remove(call.tx, plan.image)
+        # The operation takes no ClientToken; the image's own ID is as good as one.
+        done = Token(
+            account=call.account,
+            action="DeleteImage",
+            token=plan.image,
+            digest="",
+            answer="{}",
+            created_at=call.now,
+        )
+        tokens.insert(call.tx, done)
+    return NothingMore()
+
+
+delete_image = Operation(
+    input=Input,
+    output=NothingMore,
+    check=check,
+    commit=commit,
+    dry_run=DryRunOperation,
+    errors=(InvalidImageIdNotFound, ImageIsImporting, ImageIsExporting, ImageUsingByInstance),
+)

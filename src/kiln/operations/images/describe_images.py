@@ -1,0 +1,328 @@
+"""List the images that the caller can use, newest first.
+
+Without Status only Available images are listed: one that is still Creating is
+seen by asking for it (Status=Creating, or Status=ALL). An ID that is unknown,
+or another account's, gives an empty list, not an error. All images are the
+account's own: nothing is public, shared or sold here, so a query for those
+gives an empty list too.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Annotated
+
+from kiln.declare.errors import ApiError, DryRunOperation, MissingParameter
+from kiln.declare.operation import Operation
+from kiln.declare.rules import Accepted, CommaList, Count, Doc, Example, OneOf, Wire
+from kiln.declare.states import ImageStatus
+from kiln.operations import portrait
+from kiln.operations.call import Call
+from kiln.operations.errors import InvalidFilterKeyNotFound, InvalidFilterValue, InvalidTagCount
+from kiln.operations.filters import InvalidTagMismatch, TagFilter, by_creation, by_tags
+from kiln.operations.params import (
+    FilterInput,
+    ImageId,
+    PageNumber,
+    PageSize100,
+    RegionId,
+    ResourceGroupId,
+    SnapshotId,
+)
+from kiln.operations.portrait import USABLE, ImageOutput
+from kiln.store import images, tags
+from kiln.store.conditions import NOTHING, Condition
+
+ALL = "ALL"
+_STATUSES = tuple(ImageStatus)
+
+#: The architectures of images that an instance type runs, by the type's own.
+_RUNS = {"x86_64": ("x86_64", "i386"), "arm64": ("arm64",)}
+
+_ONLINE_CHANGES = ("CpuOnlineUpgrade", "CpuOnlineDowngrade", "MemoryOnlineUpgrade", "MemoryOnlineDowngrade")
+
+
+class InvalidParamter(ApiError):
+    """A Status or ActionType that is none of the documented ones, ALL with others, or more than ten filters."""
+
+    code = "InvalidParamter"
+    message = "Invalid Parameter."
+
+
+class InvalidImageOwnerAliasValueNotSupported(ApiError):
+    """ImageOwnerAlias is none of the documented ones."""
+
+    code = "InvalidImageOwnerAlias.ValueNotSupported"
+    message = "The specified ImageOwnerAlias value is not supported."
+
+
+class InvalidImageOwnerAliasPublicImageUnsupported(ApiError):
+    """IsPublic is true and ImageOwnerAlias is not others."""
+
+    code = "InvalidImageOwnerAlias.PublicImageUnsupported"
+    message = (
+        "When querying images, the parameter ImageOwnerAlias should be others while specified parameter IsPublic is "
+        "true."
+    )
+
+
+class InvalidOperationImageOwnerIdUnsupported(ApiError):
+    """ImageOwnerId was sent, but the query is not for images of others."""
+
+    code = "InvalidOperation.ImageOwnerIdUnsupported"
+    message = (
+        'The parameter "ImageOwnerId" is not supported in this context, it is only valid when querying shared images '
+        "or community images."
+    )
+
+
+class InvalidInstanceTypeValueNotSupportedOfImages(ApiError):
+    """The deployment has no such instance type."""
+
+    code = "InvalidInstanceType.ValueNotSupported"
+    message = (
+        "The specified instance type {instance_type} does not exist. You can use the DescribeInstanceTypes API to "
+        "query the available instance types."
+    )
+
+
+class InvalidFilterValueNetworkType(ApiError):
+    """The filter NetworkType is neither vpc nor classic."""
+
+    code = "InvalidFilterValue.NetworkType"
+    message = "The specified networkType value in the Filter is invalid."
+
+
+class InvalidUsage(ApiError):
+    """Usage is neither instance nor none."""
+
+    code = "InvalidUsage"
+    status = 404
+    message = "The specified Usage is not valid."
+
+
+class InvalidOSType(ApiError):
+    """OSType is neither linux nor windows."""
+
+    code = "InvalidOSType"
+    status = 404
+    message = "The specified OSType is not valid."
+
+
+class InvalidArchitecture(ApiError):
+    """Architecture is none of the documented ones."""
+
+    code = "InvalidArchitecture"
+    status = 404
+    message = "The specified Architecture is not valid."
+
+
+@dataclass(frozen=True, kw_only=True)
+class Input:
+    region_id: RegionId
+    status: Annotated[
+        tuple[str, ...] | None,
+        CommaList(),
+        OneOf((*_STATUSES, ALL), InvalidParamter),
+        Example("Creating,Available"),
+        Doc("Statuses, separated by commas, or ALL by itself. Available when not given; needed with Usable."),
+    ] = None
+    image_id: Annotated[tuple[ImageId, ...] | None, CommaList(), Doc("IDs, separated by commas.")] = None
+    image_name: Annotated[
+        str | None,
+        Example("web-*"),
+        Doc("The whole name, or a pattern in which * stands for any characters, in any case."),
+    ] = None
+    image_family: Annotated[str | None, Doc("The family.")] = None
+    image_owner_alias: Annotated[
+        str | None,
+        OneOf(("system", "self", "others", "marketplace"), InvalidImageOwnerAliasValueNotSupported),
+        Doc("Whose images. There are only those of the caller (self); for the others the list is empty."),
+    ] = None
+    image_owner_id: Annotated[int | None, Doc("The account whose shared images are wanted.")] = None
+    is_public: Annotated[bool | None, Doc("Community images, of which there are none.")] = None
+    usable: Annotated[bool | None, Doc("Whether instances can be made of the image now.")] = None
+    snapshot_id: Annotated[SnapshotId | None, Doc("Images made of this snapshot.")] = None
+    usage: Annotated[
+        str | None,
+        OneOf(("instance", "none"), InvalidUsage),
+        Doc("instance: some instance was made of the image; none: no instance was."),
+    ] = None
+    action_type: Annotated[
+        str | None,
+        OneOf(("CreateEcs", "ChangeOS"), InvalidParamter),
+        Accepted("What an instance type can start with, it can change to."),
+        Doc("What the image is wanted for, with InstanceType."),
+    ] = None
+    instance_type: Annotated[str | None, Example("ecs.g6.large"), Doc("Images that this instance type can run.")] = None
+    os_type: Annotated[
+        str | None, Wire("OSType"), OneOf(("linux", "windows"), InvalidOSType), Doc("linux or windows.")
+    ] = None
+    architecture: Annotated[
+        str | None,
+        OneOf(("i386", "x86_64", "arm64"), InvalidArchitecture),
+        Doc("The CPU that the image runs on."),
+    ] = None
+    is_support_io_optimized: Annotated[bool | None, Doc("All images do.")] = None
+    is_support_cloudinit: Annotated[bool | None, Doc("All images are taken to.")] = None
+    show_expired: Annotated[bool | None, Accepted("No image expires."), Doc("Whether to list expired images.")] = None
+    resource_group_id: ResourceGroupId | None = None
+    tag: Annotated[tuple[TagFilter, ...], Count(20, InvalidTagCount), Doc("Images that have all of these tags.")] = ()
+    filter: Annotated[
+        tuple[FilterInput, ...],
+        Count(10, InvalidParamter),
+        Doc(
+            "CreationStartTime and CreationEndTime (2026-11-23T06:07Z), NetworkType (vpc or classic), and "
+            "CpuOnlineUpgrade, CpuOnlineDowngrade, MemoryOnlineUpgrade, MemoryOnlineDowngrade (supported or "
+            "unsupported)."
+        ),
+    ] = ()
+    page_number: PageNumber = 1
+    page_size: PageSize100 = 10
+
+
+@dataclass(frozen=True, kw_only=True)
+class ImagesOutput:
+    """Images."""
+
+    image: Annotated[tuple[ImageOutput, ...], Doc("The images of this page.")]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Output:
+    images: Annotated[ImagesOutput, Doc("The images.")]
+    page_number: Annotated[int, Doc("The page.")]
+    page_size: Annotated[int, Doc("Rows a page.")]
+    region_id: Annotated[str, Doc("The region.")]
+    total_count: Annotated[int, Doc("How many images there are on all pages.")]
+
+
+def check(call: Call, p: Input) -> Output:
+    _check_whose(p)
+    conditions = [
+        images.images.c.account == call.account,
+        images.images.c.region == p.region_id,
+        *_by_state(p),
+        *_by_name(p),
+        *_by_use(call, p),
+        *by_tags("image", images.images, p.tag),
+        *_by_filter(p),
+    ]
+    if _wants_others(call, p):
+        return _answer(p, (), 0)
+    offset = (p.page_number - 1) * p.page_size
+    found = images.page(call.tx, conditions, p.page_size, offset)
+    # A page that is not full is the last one, so counting would tell nothing new.
+    is_last = len(found) < p.page_size and (found or offset == 0)
+    total = offset + len(found) if is_last else images.images.count(call.tx, *conditions)
+    ids = [image.id for image, _ in found]
+    disks, labels = images.disks_of(call.tx, ids), tags.of(call.tx, "image", ids)
+    drawn = tuple(portrait.draw(i, disks[i.id], labels[i.id], is_used=used) for i, used in found)
+    return _answer(p, drawn, total)
+
+
+def _answer(p: Input, page: tuple[ImageOutput, ...], total: int) -> Output:
+    return Output(
+        images=ImagesOutput(image=page),
+        page_number=p.page_number,
+        page_size=p.page_size,
+        region_id=p.region_id,
+        total_count=total,
+    )
+
+
+def _check_whose(p: Input) -> None:
+    if p.is_public and p.image_owner_alias != "others":
+        raise InvalidImageOwnerAliasPublicImageUnsupported
+    if p.image_owner_id is not None and p.image_owner_alias not in (None, "others"):
+        raise InvalidOperationImageOwnerIdUnsupported(image_owner_id=p.image_owner_id)
+
+
+def _wants_others(call: Call, p: Input) -> bool:
+    """Whether the query is for images that are not the caller's own: there are none."""
+    is_anothers = p.image_owner_id is not None and p.image_owner_id != int(call.account)
+    return is_anothers or p.image_owner_alias not in (None, "self")
+
+
+def _by_state(p: Input) -> list[Condition]:
+    c = images.images.c
+    conditions: list[Condition] = []
+    if p.usable is not None:
+        if p.status is None:
+            raise MissingParameter(parameter="Status")
+        conditions.append(c.status.in_(USABLE) if p.usable else c.status.not_in(USABLE))
+    statuses = p.status or (ImageStatus.AVAILABLE,)
+    if ALL not in statuses:
+        conditions.append(c.status.in_(statuses))
+    elif len(set(statuses)) > 1:
+        raise InvalidParamter(parameter="Status")
+    return conditions
+
+
+def _by_name(p: Input) -> list[Condition]:
+    c = images.images.c
+    conditions: list[Condition] = []
+    if p.image_id is not None:
+        conditions.append(c.id.in_(p.image_id))
+    if p.image_name is not None:
+        conditions.append(images.named(p.image_name))
+    if p.image_family is not None:
+        conditions.append(c.family == p.image_family)
+    if p.resource_group_id is not None:
+        conditions.append(c.resource_group == p.resource_group_id)
+    return conditions
+
+
+def _by_use(call: Call, p: Input) -> list[Condition]:
+    c = images.images.c
+    conditions: list[Condition] = []
+    if p.snapshot_id is not None:
+        conditions.append(images.made_of(p.snapshot_id))
+    if p.usage is not None:
+        conditions.append(images.is_used if p.usage == "instance" else ~images.is_used)
+    if p.instance_type is not None:
+        found = call.deployment.instance_type(p.instance_type)
+        if found is None:
+            raise InvalidInstanceTypeValueNotSupportedOfImages(instance_type=p.instance_type)
+        conditions.append(c.architecture.in_(_RUNS[found.architecture]))
+    if p.os_type is not None:
+        conditions.append(c.os_type == p.os_type)
+    if p.architecture is not None:
+        conditions.append(c.architecture == p.architecture)
+    if p.is_support_io_optimized is False or p.is_support_cloudinit is False:
+        conditions.append(NOTHING)
+    return conditions
+
+
+def _by_filter(p: Input) -> list[Condition]:
+    conditions: list[Condition] = []
+    for one in p.filter:
+        if one.key == "NetworkType":
+            if one.value not in ("vpc", "classic"):
+                raise InvalidFilterValueNetworkType(value=one.value)
+        elif one.key in _ONLINE_CHANGES:
+            if one.value not in ("supported", "unsupported"):
+                raise InvalidFilterValue(key=one.key, value=one.value)
+            conditions += [NOTHING] if one.value == "supported" else []
+        else:
+            conditions += by_creation(images.images, [one])
+    return conditions
+
+
+describe_images = Operation(
+    input=Input,
+    output=Output,
+    check=check,
+    dry_run=DryRunOperation,
+    errors=(
+        MissingParameter,
+        InvalidParamter,
+        InvalidImageOwnerAliasPublicImageUnsupported,
+        InvalidOperationImageOwnerIdUnsupported,
+        InvalidInstanceTypeValueNotSupportedOfImages,
+        InvalidTagMismatch,
+        InvalidFilterKeyNotFound,
+        InvalidFilterValue,
+        InvalidFilterValueNetworkType,
+    ),
+)

@@ -1,0 +1,377 @@
+"""Disks that come out of a bucket: what ImportImage fetches, and what becomes of it.
+
+The names of the volumes and snapshots are chosen before anything is fetched and
+lie in the task's facts, so that a crash at any line leaves nothing that nobody
+knows of. Each file is judged before it is read, and its bytes become a layer
+whole or not at all; one last transaction makes the layers snapshots and the
+image Available.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, replace
+from typing import Annotated, Any
+
+from kiln.buckets.port import BucketMissing, ObjectMissing, ObjectRefused
+from kiln.declare.deployment import DEFAULT_CATEGORY
+from kiln.declare.errors import ApiError
+from kiln.declare.ids import new_id
+from kiln.declare.killpoints import reach
+from kiln.declare.rules import Accepted, Alias, Doc, Example, Missing, OneOf, Pattern, Text, Wire
+from kiln.declare.states import SnapshotStatus
+from kiln.declare.units import to_gib
+from kiln.operations import transfer
+from kiln.operations.call import Call, Job
+from kiln.operations.errors import InvalidImageFormatMalformed, InvalidOSSBucketNotFound, MissingParameterOfTasks
+from kiln.operations.transfer import SOURCE_FORMATS, TaskCancelled, Watch
+from kiln.pools.errors import Cancelled, PoolFull, SourceRefused
+from kiln.pools.port import SourceFormat
+from kiln.store import images, tasks
+from kiln.store.database import Transaction
+from kiln.store.images import Image, ImageDisk
+from kiln.store.snapshots import Snapshot, snapshots
+from kiln.store.volumes import Volume, volumes
+
+_SIZE_MOST_GIB = 2048
+
+
+class InvalidOSSBucketMalformed(ApiError):
+    """The text can't be the name of a bucket."""
+
+    code = "InvalidOSSBucket.Malformed"
+    message = "The specified OSS bucket is wrongly formed."
+
+
+class InvalidOSSObjectMalformed(ApiError):
+    """The text can't be the name of an object, or what lies there is a folder or a link."""
+
+    code = "InvalidOSSObject.Malformed"
+    message = "The specified OSS object is wrongly formed."
+
+
+class InvalidOSSObjectNotFound(ApiError):
+    """The bucket has no such object."""
+
+    code = "InvalidOSSObject.NotFound"
+    message = "The specified OSS object does not exist in this region."
+
+
+class InvalidOSSObjectSize(ApiError):
+    """The object is empty."""
+
+    code = "InvalidOSSObject.Size"
+    message = "The specified OSS object size is zero."
+
+
+class InvalidImageSize(ApiError):
+    """DiskImageSize of the system disk is out of range, or a disk in a file is larger than an image may have."""
+
+    code = "InvalidImageSize"
+    message = "{reason}"
+
+
+class InvalidDataDiskSize(ApiError):
+    """DiskImageSize of a data disk is out of range."""
+
+    code = "InvalidDataDiskSize"
+    message = "The specified DiskDeviceMapping.N.DiskImSize should be in the specified range."
+
+
+class InvalidImageFormatMalformedSource(ApiError):
+    """The file is damaged, hostile or not of the stated format; found while the task is carried out."""
+
+    code = "InvalidImageFormat.Malformed"
+    status = 403
+    message = "{reason}"
+
+
+class ImportImageFailed(ApiError):
+    """The pool has no room for the image; found while the task is carried out."""
+
+    code = "ImportImageFailed"
+    status = 403
+    message = "Importing image is failed, Please contact the administrator."
+    hint = "The pool is full; the log says how much is missing."
+
+
+ERRORS: tuple[type[ApiError], ...] = (
+    InvalidOSSBucketNotFound,
+    InvalidOSSObjectNotFound,
+    InvalidOSSObjectMalformed,
+    InvalidOSSObjectSize,
+    InvalidImageSize,
+    InvalidDataDiskSize,
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class DiskDeviceMapping:
+    """One disk of the new image."""
+
+    oss_bucket: Annotated[
+        str,
+        Wire("OSSBucket"),
+        Missing(MissingParameterOfTasks),
+        Pattern(
+            r"[a-z0-9][a-z0-9-]{1,61}[a-z0-9]",
+            "3 to 63 lower-case letters, digits and hyphens, no hyphen first or last",
+            "No_Bucket",
+            InvalidOSSBucketMalformed,
+        ),
+        Example("testbucket"),
+        Doc("The bucket that the file is in."),
+    ]
+    oss_object: Annotated[
+        str,
+        Wire("OSSObject"),
+        Missing(MissingParameterOfTasks),
+        Text(1, 1023, InvalidOSSObjectMalformed, not_starting=("/", "\\")),
+        Example("debian-12.qcow2"),
+        Doc("The file's name in the bucket."),
+    ]
+    format: Annotated[
+        str | None,
+        OneOf(tuple(SOURCE_FORMATS), InvalidImageFormatMalformed, any_case=True),
+        Example("QCOW2"),
+        Doc("What the file must be. Found out from the file when it is not given."),
+    ] = None
+    disk_image_size: Annotated[
+        int | None,
+        Alias("DiskImSize"),
+        Example("40"),
+        Doc(
+            "GiB of the disk, 1 to 2048. The disk is at least as large as the file says it is, which is the default; "
+            "this can make it larger. DiskImSize is the deprecated spelling."
+        ),
+    ] = None
+    device: Annotated[
+        str | None,
+        Accepted("The disks are /dev/xvda, /dev/xvdb and so on, in their order."),
+        Doc("Deprecated."),
+    ] = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Intake:
+    """One disk of the new image, decided."""
+
+    bucket: str
+    object: str
+    size_bytes: int  #: Of the object.
+    stated: SourceFormat | None  #: The format that the caller says it has.
+    least_gib: int  #: The disk is not to be smaller.
+    volume: str
+    snapshot: str
+    format: str  #: As answers spell it; "" until it is known.
+
+    @property
+    def expected_gib(self) -> int:
+        """The size to show until the file has been looked into: most files are smaller than the disk in them."""
+        return self.grown_to(self.size_bytes)
+
+    def grown_to(self, size_bytes: int) -> int:
+        """GiB of the disk when the file holds one of that size."""
+        return max(self.least_gib, to_gib(size_bytes))
+
+
+def choose(call: Call, mappings: Sequence[DiskDeviceMapping]) -> list[Intake]:
+    """What is to be fetched, the system disk first, and the names of what it will be. Raises what ERRORS lists."""
+    return [_choose(call, n, mapping) for n, mapping in enumerate(mappings)]
+
+
+def record(call: Call, image: Image, intakes: Sequence[Intake]) -> dict[str, object]:
+    """Write the image's disks and the planned volumes; returns the facts that the task needs."""
+    images.image_disks.insert(call.tx, *(_to_row(image, n, one) for n, one in enumerate(intakes)))
+    volumes.insert(call.tx, *(_to_volume(image, one) for one in intakes))
+    return {"disks": [asdict(one) for one in intakes]}
+
+
+def bring_in(job: Job) -> None:
+    """Make every volume. Raises what ERRORS lists, ImportImageFailed or TaskCancelled."""
+    intakes = _of(job)
+    watch = Watch(job, [one.size_bytes for one in intakes], image=True)
+    for n in range(len(intakes)):
+        if watch.is_cancelled():
+            raise TaskCancelled
+        with _in_the_callers_words():
+            _bring_in(job, n, watch)
+        reach("intake.brought_in")
+
+
+def publish(job: Job) -> None:
+    """Record that the layers are snapshots, the image Available and the task done. Raises TaskCancelled."""
+    sizes = [job.ports.pool.size(one.volume) for one in _of(job)]
+    job.write(lambda tx: _publish(tx, job, sizes))
+    reach("intake.published")
+
+
+def take_back(job: Job, error: ApiError) -> None:
+    """Record that there is no image, or a CreateFailed one; the sweeper takes the volumes away."""
+
+    def record(tx: Transaction) -> None:
+        # Whoever published the image has ended the task too, and then its volumes are to stay.
+        if not tasks.fail(tx, job.task.id, job.ports.clock(), error.code, str(error)):
+            return
+        for one in _of(job):
+            volumes.update(tx, {"state": "doomed", "task": None}, id=one.volume)
+        if isinstance(error, TaskCancelled):
+            images.remove(tx, job.task.resource)
+        else:
+            images.fail(tx, job.task.resource, error.code, str(error))
+
+    reach("intake.refused")
+    job.write(record)
+    reach("intake.taken_back")
+
+
+def _choose(call: Call, n: int, mapping: DiskDeviceMapping) -> Intake:
+    bucket, name = mapping.oss_bucket, mapping.oss_object
+    # Terraform fills what it does not use with 0 (ecs-api.md 1, "Empty values").
+    least_gib = mapping.disk_image_size or 0
+    if not 0 <= least_gib <= _SIZE_MOST_GIB:
+        if n > 0:
+            raise InvalidDataDiskSize(size=least_gib)
+        raise InvalidImageSize(reason=f"DiskImageSize {least_gib} is not within 1 and {_SIZE_MOST_GIB} GiB.")
+    with _in_the_callers_words():
+        size_bytes = call.ports.buckets.size(bucket, name)
+    if size_bytes == 0:
+        raise InvalidOSSObjectSize(bucket=bucket, object=name)
+    stated = None if mapping.format is None else SOURCE_FORMATS[mapping.format.upper()]
+    return Intake(
+        bucket=bucket,
+        object=name,
+        size_bytes=size_bytes,
+        stated=stated,
+        least_gib=least_gib,
+        volume=new_id("volume"),
+        snapshot=new_id("snapshot"),
+        format="" if stated is None else transfer.wire_format(stated),
+    )
+
+
+def _to_row(image: Image, n: int, one: Intake) -> ImageDisk:
+    return ImageDisk(
+        image=image.id,
+        position=n,
+        type=_type(n),
+        device=_device(n),
+        size_gib=one.expected_gib,
+        category=DEFAULT_CATEGORY,
+        snapshot="",
+        format=one.format,
+        bucket=one.bucket,
+        object=one.object,
+    )
+
+
+def _to_volume(image: Image, one: Intake) -> Volume:
+    return Volume(
+        id=one.volume,
+        state="planned",
+        kind="layer",
+        parent=None,
+        size_bytes=0,
+        task=image.task,
+        created_at=image.created_at,
+    )
+
+
+def _of(job: Job) -> list[Intake]:
+    return [Intake(**facts) for facts in job.facts["disks"]]
+
+
+def _bring_in(job: Job, n: int, watch: Watch) -> None:
+    """Make the *n*-th volume, unless it was made before a crash."""
+    pool, one = job.ports.pool, _of(job)[n]
+    if pool.exists(one.volume):
+        return
+    with job.ports.buckets.fetched(one.bucket, one.object) as path:
+        source = pool.inspect(path, one.stated)
+        size_gib = to_gib(source.virtual_size)
+        if size_gib > _SIZE_MOST_GIB:
+            raise InvalidImageSize(reason=f"The disk has {size_gib} GiB; at most {_SIZE_MOST_GIB} GiB are allowed.")
+        # Known before the volume is there, since the object may be gone by the time that this is run again.
+        job.facts["disks"][n] = asdict(replace(one, format=transfer.wire_format(source.format)))
+        job.note()
+        reach("intake.inspected")
+        pool.bring_in(path, source, one.volume, watch.of(n), watch.is_cancelled)
+
+
+def _publish(tx: Transaction, job: Job, sizes: Sequence[int]) -> None:
+    if not transfer.is_to_be_ended(tx, job):
+        return
+    image = images.images.find(tx, id=job.task.resource)
+    assert image is not None  # An image that is being imported can't be deleted.
+    for n, (one, size_bytes) in enumerate(zip(_of(job), sizes, strict=True)):
+        size_gib = one.grown_to(size_bytes)
+        changes: dict[str, Any] = {"size_gib": size_gib, "snapshot": one.snapshot, "format": one.format}
+        images.image_disks.update(tx, changes, image=image.id, position=n)
+        if n == 0:
+            changes = {"size_gib": size_gib, "detection": "Finished" if image.detection else ""}
+            images.images.update(tx, changes, id=image.id)
+        volumes.update(tx, {"state": "ready", "task": None, "size_bytes": size_bytes}, id=one.volume)
+        snapshots.insert(tx, _to_snapshot(job, image, n, size_bytes))
+    images.publish(tx, image.id)
+    job.finish(tx)
+
+
+def _to_snapshot(job: Job, image: Image, n: int, size_bytes: int) -> Snapshot:
+    one = _of(job)[n]
+    known = image if n == 0 else None
+    return Snapshot(
+        id=one.snapshot,
+        account=image.account,
+        region=image.region,
+        name=f"SnapshotForImage-{image.id}-{_device(n).rpartition('/')[2]}",
+        description=f"Made with image {image.id}.",
+        status=SnapshotStatus.ACCOMPLISHED,
+        progress=100,
+        created_at=job.ports.clock(),
+        volume=one.volume,
+        source_disk="",
+        source_disk_type=_type(n),
+        source_disk_size_gib=one.grown_to(size_bytes),
+        category=DEFAULT_CATEGORY,
+        device=_device(n),
+        instance="",
+        size_bytes=size_bytes,
+        resource_group=image.resource_group,
+        retention_days=0,
+        consistency="",
+        from_released_system=False,
+        made_for=image.id,
+        platform=known.platform if known else "",
+        architecture=known.architecture if known else "",
+        os_type=known.os_type if known else "",
+        boot_mode=known.boot_mode if known else "",
+        imds_support=known.imds_support if known else "",
+    )
+
+
+def _type(n: int) -> str:
+    return "data" if n else "system"
+
+
+def _device(n: int) -> str:
+    return "/dev/xvd" + "abcdefghijklmnopq"[n]
+
+
+@contextmanager
+def _in_the_callers_words() -> Iterator[None]:
+    """Say what buckets and the pool raise as ImportImage documents it."""
+    try:
+        yield
+    except BucketMissing as e:
+        raise InvalidOSSBucketNotFound(bucket=str(e)) from e
+    except ObjectMissing as e:
+        raise InvalidOSSObjectNotFound(object=str(e)) from e
+    except ObjectRefused as e:
+        raise InvalidOSSObjectMalformed(reason=str(e)) from e
+    except SourceRefused as e:
+        raise InvalidImageFormatMalformedSource(reason=str(e)) from e
+    except PoolFull as e:
+        raise ImportImageFailed(reason=str(e)) from e
+    except Cancelled as e:
+        raise TaskCancelled from e

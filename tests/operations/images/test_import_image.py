@@ -1,0 +1,479 @@
+"""ImportImage, as a caller meets it."""
+
+from __future__ import annotations
+
+import subprocess
+from dataclasses import replace
+
+import pytest
+
+from kiln.declare import killpoints
+from kiln.declare.deployment import Deployment, Quotas
+from kiln.declare.units import GiB
+from kiln.pools.errors import PoolFull
+from kiln.store import images, tags
+from kiln.store.snapshots import snapshots
+from kiln.store.tasks import tasks
+from kiln.store.volumes import volumes
+from kiln.tasks.worker import Worker
+from kiln.upkeep.duties import DUTIES
+from kiln.upkeep.sweep import sweep
+from tests.clouds import OTHER, REGION, make_cloud
+from tests.operations.images.gallery import BUCKET, a_bucket, an_image, an_object, shown
+from tests.tools import needs
+
+CONTENT = b"\x5a" * 65536
+
+
+@pytest.fixture(autouse=True)
+def _tools():
+    needs("qemu-img", "qemu-io")
+
+
+@pytest.fixture(autouse=True)
+def _nobody_listens():
+    yield
+    killpoints.listen(None)
+
+
+def mapping(n=1, name="disk.qcow2", **fields):
+    fields = {"OSSBucket": BUCKET, "OSSObject": name, **fields}
+    return {f"DiskDeviceMapping.{n}.{key}": value for key, value in fields.items()}
+
+
+def disks_shown(cloud, image_id):
+    return shown(cloud, image_id)["DiskDeviceMappings"]["DiskDeviceMapping"]
+
+
+def layer_of(cloud, snapshot_id):
+    with cloud.ports.database.read() as tx:
+        return snapshots.find(tx, id=snapshot_id).volume
+
+
+def content_of(cloud, snapshot_id, tmp_path):
+    """The first bytes that the snapshot holds."""
+    target = tmp_path / "content.raw"
+    never = lambda: False  # noqa: E731 - a callback of one word.
+    cloud.ports.pool.send_out(layer_of(cloud, snapshot_id), target, "raw", lambda _: None, never)
+    return target.read_bytes()[: len(CONTENT)]
+
+
+def attribute(cloud, task_id):
+    return cloud.call("DescribeTaskAttribute", TaskId=task_id)
+
+
+def is_nothing_left(cloud):
+    """Whether, once the sweeper has been, neither pool nor database knows of a volume."""
+    sweep(cloud.ports)
+    with cloud.ports.database.read() as tx:
+        return list(cloud.ports.pool.volumes()) == [] and volumes.all(tx) == [] and snapshots.all(tx) == []
+
+
+class TestImports:
+    def test_an_image_that_is_creating_at_once_and_available_when_it_is_in(self, cloud, tmp_path):
+        an_object(cloud)
+
+        answer = cloud.call("ImportImage", mapping(), ImageName="imported")
+
+        image_id = answer["ImageId"]
+        assert answer == {"ImageId": image_id, "RegionId": REGION, "TaskId": answer["TaskId"]}
+        before = shown(cloud, image_id)
+        assert (before["Status"], before["Progress"], before["Usable"]) == ("Creating", "0%", False)
+        assert cloud.call("DescribeTasks")["TaskSet"]["Task"][0]["TaskStatus"] == "Processing"
+        cloud.settle()
+        image = shown(cloud, image_id)
+        assert (image["Status"], image["Progress"], image["Size"]) == ("Available", "100%", 1)
+        (disk,) = disks_shown(cloud, image_id)
+        assert (disk["Type"], disk["Device"], disk["Size"], disk["Format"]) == ("system", "/dev/xvda", "1", "QCOW2")
+        assert (disk["ImportOSSBucket"], disk["ImportOSSObject"]) == (BUCKET, "disk.qcow2")
+        assert content_of(cloud, disk["SnapshotId"], tmp_path) == CONTENT
+        assert attribute(cloud, answer["TaskId"])["TaskProcess"] == "100%"
+
+    def test_and_leaves_one_snapshot_for_each_disk(self, cloud):
+        an_object(cloud)
+        an_object(cloud, "data.raw", "raw")
+
+        image_id = cloud.call("ImportImage", mapping() | mapping(2, "data.raw"), Platform="Ubuntu")["ImageId"]
+        cloud.settle()
+
+        system, data = disks_shown(cloud, image_id)
+        assert (data["Type"], data["Device"], data["Format"]) == ("data", "/dev/xvdb", "RAW")
+        found = {s["SnapshotId"]: s for s in cloud.call("DescribeSnapshots")["Snapshots"]["Snapshot"]}
+        assert set(found) == {system["SnapshotId"], data["SnapshotId"]}
+        assert found[system["SnapshotId"]]["SnapshotName"] == f"SnapshotForImage-{image_id}-xvda"
+        assert {one["Usage"] for one in found.values()} == {"image"}
+        assert {one["Status"] for one in found.values()} == {"accomplished"}
+        with cloud.ports.database.read() as tx:
+            assert {(v.kind, v.state, v.task) for v in volumes.all(tx)} == {("layer", "ready", None)}
+            assert {(s.source_disk_type, s.platform) for s in snapshots.all(tx)} == {("system", "Ubuntu"), ("data", "")}
+
+    @pytest.mark.parametrize(("form", "stated"), [("raw", "RAW"), ("qcow2", "qcow2"), ("vpc", "VHD"), ("vmdk", "VMDK")])
+    def test_every_format_stated_or_not(self, cloud, tmp_path, form, stated):
+        an_object(cloud, "disk", form, "4M")
+
+        ids = [cloud.call("ImportImage", mapping(name="disk", Format=f))["ImageId"] for f in (stated, None)]
+        cloud.settle()
+
+        for image_id in ids:
+            (disk,) = disks_shown(cloud, image_id)
+            assert disk["Format"] == stated.upper()
+            assert content_of(cloud, disk["SnapshotId"], tmp_path) == CONTENT
+
+    def test_a_disk_as_large_as_the_file_says_or_larger(self, cloud):
+        an_object(cloud, size="3G")
+
+        given = [{}, {"DiskImageSize": 5}, {"DiskImSize": 2}, {"DiskImageSize": 0}]
+        ids = [cloud.call("ImportImage", mapping(**one))["ImageId"] for one in given]
+        cloud.settle()
+
+        assert [shown(cloud, image_id)["Size"] for image_id in ids] == [3, 5, 3, 3]
+        assert [disks_shown(cloud, image_id)[0]["Size"] for image_id in ids] == ["3", "5", "3", "3"]
+        with cloud.ports.database.read() as tx:
+            assert {s.size_bytes for s in snapshots.all(tx)} == {3 * GiB}
+            assert sorted(s.source_disk_size_gib for s in snapshots.all(tx)) == [3, 3, 3, 5]
+
+    def test_what_the_caller_says_of_the_image(self, cloud):
+        an_object(cloud)
+        given = {"Features.ImdsSupport": "v2", "Features.NvmeSupport": "supported", "Tag.1.Key": "k"}
+
+        image_id = cloud.call(
+            "ImportImage", mapping() | given, ImageName="web", Description="A web server.", Architecture="arm64",
+            Platform="Debian", LicenseType="BYOL", ResourceGroupId="rg-tests", DetectionStrategy="Standard",
+            RoleName="AnyRole",
+        )["ImageId"]  # fmt: skip
+
+        image = shown(cloud, image_id)
+        assert (image["ImageName"], image["Description"], image["Platform"]) == ("web", "A web server.", "Debian")
+        assert (image["Architecture"], image["BootMode"], image["OSType"]) == ("arm64", "UEFI", "linux")
+        assert (image["LicenseType"], image["ResourceGroupId"]) == ("BYOL", "rg-tests")
+        assert (image["Features"]["ImdsSupport"], image["Features"]["NvmeSupport"]) == ("v2", "supported")
+        assert image["Tags"] == {"Tag": [{"TagKey": "k", "TagValue": ""}]}
+        assert image["DetectionOptions"]["Status"] == "Processing"
+        cloud.settle()
+        assert shown(cloud, image_id)["DetectionOptions"]["Status"] == "Finished"
+
+    def test_what_is_usual_where_the_caller_says_nothing(self, cloud):
+        an_object(cloud)
+
+        image = shown(cloud, cloud.call("ImportImage", mapping())["ImageId"])
+
+        assert (image["Architecture"], image["BootMode"], image["OSType"]) == ("x86_64", "BIOS", "linux")
+        assert (image["Platform"], image["ImageName"], image["LicenseType"]) == ("Others Linux", "", "Auto")
+        assert image["Features"]["ImdsSupport"] == "v1"
+
+    def test_windows_when_the_platform_says_so(self, cloud):
+        an_object(cloud)
+
+        image_id = cloud.call("ImportImage", mapping(), Platform="Windows Server 2022")["ImageId"]
+
+        assert shown(cloud, image_id)["OSType"] == "windows"
+
+    def test_seventeen_disks_and_no_more(self, cloud):
+        an_object(cloud)
+        given = {k: v for n in range(1, 20) for k, v in mapping(n).items()}
+
+        image_id = cloud.call("ImportImage", given)["ImageId"]
+
+        assert [disk["Device"][-1] for disk in disks_shown(cloud, image_id)] == list("abcdefghijklmnopq")
+
+    def test_once_for_one_client_token(self, cloud):
+        an_object(cloud)
+        given = {**mapping(), "ClientToken": "once"}
+
+        first = cloud.call("ImportImage", given)
+        again = cloud.call("ImportImage", given)
+
+        assert again == first
+        cloud.refuses("ImportImage", "IdempotentParameterMismatch", 400, given, ImageName="another")
+
+
+class TestBytesThatAreRefused:
+    def import_and_settle(self, cloud, **more):
+        answer = cloud.call("ImportImage", mapping(**more))
+        cloud.settle()
+        return answer
+
+    def check_failed(self, cloud, answer, code):
+        image = shown(cloud, answer["ImageId"])
+        assert (image["Status"], image["Usable"]) == ("CreateFailed", False)
+        task = attribute(cloud, answer["TaskId"])
+        (progress,) = task["OperationProgressSet"]["OperationProgress"]
+        assert (task["TaskStatus"], progress["OperationStatus"], progress["ErrorCode"]) == ("Failed", "Failed", code)
+        assert is_nothing_left(cloud)
+        return progress["ErrorMsg"]
+
+    def test_of_another_format_than_stated(self, cloud):
+        an_object(cloud)
+
+        answer = self.import_and_settle(cloud, Format="VMDK")
+
+        assert "QCOW2" in self.check_failed(cloud, answer, "InvalidImageFormat.Malformed").upper()
+
+    def test_that_name_another_file(self, cloud):
+        secret = an_object(cloud, "secret.raw", "raw")
+        path = an_object(cloud)
+        subprocess.run(["qemu-img", "rebase", "-u", "-f", "qcow2", "-F", "raw", "-b", secret, path], check=True)
+
+        answer = self.import_and_settle(cloud)
+
+        self.check_failed(cloud, answer, "InvalidImageFormat.Malformed")
+
+    def test_that_are_larger_than_an_image_may_be(self, cloud):
+        an_object(cloud, size="2049G")
+
+        answer = self.import_and_settle(cloud)
+
+        assert "2049 GiB" in self.check_failed(cloud, answer, "InvalidImageSize")
+
+    def test_that_are_gone_when_their_turn_comes(self, cloud):
+        path = an_object(cloud)
+        answer = cloud.call("ImportImage", mapping())
+        path.unlink()
+
+        cloud.settle()
+
+        self.check_failed(cloud, answer, "InvalidOSSObject.NotFound")
+
+    def test_of_the_second_disk_take_the_first_with_them(self, cloud):
+        an_object(cloud)
+        (a_bucket(cloud) / "broken").write_bytes(b"QFI\xfb\0\0\0\3" + bytes(600))
+
+        answer = cloud.call("ImportImage", mapping() | mapping(2, "broken"))
+        cloud.settle()
+
+        assert shown(cloud, answer["ImageId"])["Status"] == "CreateFailed"
+        assert is_nothing_left(cloud)
+
+    def test_leave_an_image_that_can_be_deleted(self, cloud):
+        an_object(cloud)
+        answer = self.import_and_settle(cloud, Format="VHD")
+
+        cloud.call("DeleteImage", ImageId=answer["ImageId"])
+
+        assert shown(cloud, answer["ImageId"]) is None
+
+    def test_for_want_of_room(self, cloud):
+        an_object(cloud)
+        answer = cloud.call("ImportImage", mapping())
+        cloud.worker = Worker(replace(cloud.ports, pool=FullPool(cloud.ports.pool)), DUTIES)
+
+        cloud.settle()
+
+        self.check_failed(cloud, answer, "ImportImageFailed")
+
+
+class FullPool:
+    """A pool that has no room left for what is brought in."""
+
+    def __init__(self, pool):
+        self._pool = pool
+
+    def __getattr__(self, name):
+        return getattr(self._pool, name)
+
+    def bring_in(self, *_):
+        raise PoolFull("no space left")
+
+
+class TestCancellation:
+    def check_gone(self, cloud, answer):
+        assert shown(cloud, answer["ImageId"]) is None
+        assert attribute(cloud, answer["TaskId"])["TaskStatus"] == "Failed"
+        with cloud.ports.database.read() as tx:
+            assert images.image_disks.all(tx) == []
+            assert tags.tags.all(tx) == []
+        assert is_nothing_left(cloud)
+
+    def test_before_it_has_begun_removes_the_image(self, cloud):
+        an_object(cloud)
+        answer = cloud.call("ImportImage", mapping() | {"Tag.1.Key": "k"})
+
+        cloud.call("CancelTask", TaskId=answer["TaskId"])
+        cloud.settle()
+
+        self.check_gone(cloud, answer)
+        (progress,) = attribute(cloud, answer["TaskId"])["OperationProgressSet"]["OperationProgress"]
+        assert (progress["ErrorCode"], progress["OperationStatus"]) == ("TaskCancelled", "Failed")
+
+    @pytest.mark.parametrize("point", ["intake.inspected", "pool.bring_in.copied", "intake.brought_in"])
+    def test_at_any_time_removes_the_image(self, cloud, point):
+        an_object(cloud)
+        answer = cloud.call("ImportImage", mapping())
+        killpoints.listen(lambda at: at == point and cloud.call("CancelTask", TaskId=answer["TaskId"]))
+
+        cloud.settle()
+
+        self.check_gone(cloud, answer)
+
+    def test_comes_too_late_once_the_image_is_there(self, cloud):
+        an_object(cloud)
+        answer = cloud.call("ImportImage", mapping())
+        cloud.settle()
+
+        cloud.refuses("CancelTask", "InvalidTaskId.IncorrectTaskStatus", 403, TaskId=answer["TaskId"])
+        assert shown(cloud, answer["ImageId"])["Status"] == "Available"
+
+
+class Killed(BaseException):
+    """What ends the worker as a kill would: no handler of ours catches it."""
+
+
+@pytest.mark.slow
+class TestKills:
+    @pytest.mark.timeout(90)
+    def test_at_any_point_are_made_good_by_the_next_worker(self, cloud, tmp_path):
+        """Each import is killed one point later than the one before, until one gets through."""
+        an_object(cloud)
+        for n in range(1000):
+            answer = cloud.call("ImportImage", mapping())
+            was_killed = self.settle_killing(cloud, after=n)
+
+            cloud.clock.now += 120
+            cloud.settle()
+
+            (disk,) = disks_shown(cloud, answer["ImageId"])
+            assert shown(cloud, answer["ImageId"])["Status"] == "Available"
+            assert content_of(cloud, disk["SnapshotId"], tmp_path) == CONTENT
+            if not was_killed:
+                break
+        assert n > 10
+        sweep(cloud.ports)
+        assert len(list(cloud.ports.pool.volumes())) == n + 1
+
+    def test_at_any_point_of_giving_up_leave_nothing(self, cloud):
+        an_object(cloud)
+        for n in range(1000):
+            answer = cloud.call("ImportImage", mapping(Format="VHD"))
+            was_killed = self.settle_killing(cloud, after=n)
+
+            cloud.clock.now += 120
+            cloud.settle()
+
+            assert shown(cloud, answer["ImageId"])["Status"] == "CreateFailed"
+            assert attribute(cloud, answer["TaskId"])["TaskStatus"] == "Failed"
+            if not was_killed:
+                break
+        assert n > 1
+        assert is_nothing_left(cloud)
+
+    def settle_killing(self, cloud, after):
+        """Carry out tasks, but end at the point after so many; whether that point was reached."""
+        left = iter(range(after))
+
+        def kill(_):
+            if next(left, None) is None:
+                raise Killed
+
+        killpoints.listen(kill)
+        try:
+            cloud.settle()
+        except Killed:
+            return True
+        finally:
+            killpoints.listen(None)
+        return False
+
+
+class TestRefuses:
+    def test_no_mapping_at_all(self, cloud):
+        cloud.refuses("ImportImage", "MissingParameter.DiskDeviceMapping", 403)
+
+    @pytest.mark.parametrize("missing", ["OSSBucket", "OSSObject"])
+    def test_a_mapping_without_bucket_or_object(self, cloud, missing):
+        refused = cloud.refuses("ImportImage", "MissingParameter", 400, mapping(**{missing: ""}))
+
+        assert f'An input parameter "DiskDeviceMapping.1.{missing}"' in str(refused)
+
+    @pytest.mark.parametrize(
+        ("code", "fields"),
+        [
+            ("InvalidOSSBucket.Malformed", {"OSSBucket": "No_Bucket"}),
+            ("InvalidOSSBucket.NotFound", {"OSSBucket": "no-such-bucket"}),
+            ("InvalidOSSObject.NotFound", {"OSSObject": "no-such-object"}),
+            ("InvalidOSSObject.Malformed", {"OSSObject": "/etc/passwd"}),
+            ("InvalidOSSObject.Malformed", {"OSSObject": "../testbucket/disk.qcow2"}),
+            ("InvalidOSSObject.Size", {"OSSObject": "empty"}),
+            ("InvalidImageFormat.Malformed", {"Format": "ISO"}),
+            ("InvalidImageSize", {"DiskImageSize": 2049}),
+            ("InvalidImageSize", {"DiskImageSize": -1}),
+        ],
+    )
+    def test_what_can_not_be_fetched(self, cloud, code, fields):
+        an_object(cloud)
+        (a_bucket(cloud) / "empty").touch()
+
+        cloud.refuses("ImportImage", code, 400, mapping(**fields))
+
+    def test_data_disks_that_are_too_large(self, cloud):
+        an_object(cloud)
+
+        cloud.refuses("ImportImage", "InvalidDataDiskSize", 400, mapping() | mapping(2, DiskImageSize=2049))
+
+    @pytest.mark.parametrize(
+        ("code", "status", "given"),
+        [
+            ("InvalidImageName.Malformed", 400, {"ImageName": "1web"}),
+            ("InvalidDescription.Malformed", 400, {"Description": "https://web"}),
+            ("InvalidArchitecture.Malformed", 400, {"Architecture": "mips"}),
+            ("InvalidPlatform.Malformed", 400, {"Platform": "BeOS"}),
+            ("InvalidOSType.Malformed", 400, {"OSType": "beos"}),
+            ("InvalidOSType.Malformed", 400, {"OSType": "linux", "Platform": "Windows 7"}),
+            ("InvalidBootMode.Malformed", 400, {"BootMode": "PXE"}),
+            ("InvalidBootMode.NotSupport", 400, {"BootMode": "BIOS", "Architecture": "arm64"}),
+            ("InvalidLicenseType.NotSupported", 400, {"LicenseType": "GPL"}),
+            ("InvalidParameter.DetectionStrategy", 400, {"DetectionStrategy": "Deep"}),
+            ("InvalidParameter.FeaturesImdsSupport", 400, {"Features.ImdsSupport": "v3"}),
+            ("ImageCheckUnsupported.WindowsImage", 403, {"DetectionStrategy": "Standard", "OSType": "windows"}),
+            ("InvalidOperation.CloudBoxImageImportUnsupported", 403, {"StorageLocationArn": "arn:acs:cloudbox"}),
+            ("InvalidResourceGroup.NotFound", 404, {"ResourceGroupId": "rg-unknown"}),
+            ("TagKey.Duplication", 403, {"Tag.1.Key": "team", "Tag.2.Key": "Team"}),
+            ("InvalidTagKey.Malformed", 400, {"Tag.1.Value": "web"}),
+            ("InvalidClientToken.Malformed", 400, {"ClientToken": "x" * 65}),
+            ("InvalidRegionId.NotFound", 400, {"RegionId": "cn-nowhere"}),
+            ("MissingParameter", 400, {"RegionId": ""}),
+        ],
+    )
+    def test_what_does_not_hold_together(self, cloud, code, status, given):
+        an_object(cloud)
+
+        cloud.refuses("ImportImage", code, status, mapping() | given)
+
+    def test_a_name_that_is_taken(self, cloud):
+        an_object(cloud)
+        an_image(cloud, name="web")
+
+        refused = cloud.refuses("ImportImage", "InvalidImageName.Duplicated", 400, mapping(), ImageName="web")
+
+        assert str(refused) == "The destination image is exist."
+
+    def test_one_image_too_many(self, tmp_path, database):
+        cloud = make_cloud(tmp_path, database, deployment=Deployment(quotas=Quotas(images=1)))
+        an_object(cloud)
+        an_image(cloud)
+
+        cloud.refuses("ImportImage", "QuotaExceed.Image", 403, mapping())
+
+
+def test_rehearses_when_asked(cloud):
+    an_object(cloud)
+
+    cloud.refuses("ImportImage", "DRYRUN.SUCCESS", 400, mapping(), DryRun=True)
+
+
+def test_is_nobody_elses_business(cloud):
+    an_object(cloud)
+    answer = cloud.call("ImportImage", mapping())
+
+    assert shown(cloud, answer["ImageId"], account=OTHER) is None
+    cloud.refuses("CancelTask", "InvalidTaskId.NotFound", 400, TaskId=answer["TaskId"], account=OTHER)
+
+
+def test_shares_two_lanes_with_the_other_transfers(cloud):
+    an_object(cloud)
+    for _ in range(3):
+        cloud.call("ImportImage", mapping())
+
+    with cloud.ports.database.read() as tx:
+        lanes = [task.lane for task in tasks.all(tx)]
+    assert lanes == ["transfer-0", "transfer-1", "transfer-0"]
+    assert len(cloud.worker.claim(cloud.clock())) == 2
