@@ -14,11 +14,10 @@ from kiln.cli import exits
 from kiln.cli.exits import Refusal
 from kiln.cli.grammar import example, group
 from kiln.cli.output import Column, show_json, show_line, show_rows
-from kiln.service.accounts import add_account
+from kiln.service import accounts
+from kiln.service.accounts import AccountUnknown
 from kiln.service.assemble import Assembly, assemble
 from kiln.service.settings import SettingRefused, read_settings
-from kiln.store import accounts
-from kiln.store.accounts import ResourceGroup, User
 
 app = group("Add and list accounts, their users and resource groups.")
 
@@ -29,8 +28,8 @@ Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 @app.command("list", epilog=example("kiln account list"))
 def show(*, data: Data = None, as_json: Json = False) -> None:
     """List the accounts."""
-    with _assembly(data) as it, it.database.read() as tx:
-        rows = [{"Account": a.id, "Name": a.name} for a in accounts.accounts.all(tx)]
+    with _assembly(data) as it:
+        rows = [{"Account": account, "Name": name} for account, name in accounts.names(it.database).items()]
     show_rows(rows, [Column("ACCOUNT", "Account"), Column("NAME", "Name")], as_json=as_json)
 
 
@@ -40,7 +39,7 @@ def add(
 ) -> None:
     """Make another account, and show its keys, this once."""
     with _assembly(data) as it:
-        keys = add_account(it.database, it.sealer, name, it.ports.clock())
+        keys = accounts.add_account(it.database, it.sealer, name, it.ports.clock())
     facts = {
         "Account": keys.account,
         "AccessKeyId": keys.access_key_id,
@@ -64,8 +63,7 @@ def add_user(
 ) -> None:
     """Name a user of an account; from then on the Apsara route wants a UserEmail that is known."""
     with _assembly(data) as it:
-        _require(it, account)
-        it.database.write(lambda tx: accounts.users.insert(tx, User(account=account, email=email)))
+        accounts.add_user(it.database, account, email)
 
 
 @app.command("add-resource-group", epilog=example("kiln account add-resource-group 1000000000000001 rg-web"))
@@ -77,15 +75,7 @@ def add_resource_group(
 ) -> None:
     """Make a resource group."""
     with _assembly(data) as it:
-        _require(it, account)
-        row = ResourceGroup(id=group_id, account=account, name=group_id)
-        it.database.write(lambda tx: accounts.resource_groups.insert(tx, row))
-
-
-def _require(it: Assembly, account: str) -> None:
-    with it.database.read() as tx:
-        if accounts.accounts.find(tx, id=account) is None:
-            raise Refusal(f"there is no account {account}", exits.REFUSED, "`kiln account list` shows them.")
+        accounts.add_resource_group(it.database, account, group_id)
 
 
 @contextmanager
@@ -98,4 +88,7 @@ def _assembly(data: Path | None) -> Iterator[Assembly]:
     if not settings.data.is_dir():
         raise Refusal(f"{settings.data} is not the data folder of a Kiln that has run", exits.FILE)
     with assemble(settings) as it:
-        yield it
+        try:
+            yield it
+        except AccountUnknown as error:
+            raise Refusal(f"there is no account {error}", exits.REFUSED, "`kiln account list` shows them.") from error

@@ -11,7 +11,7 @@ from kiln.declare.clock import Clock
 from kiln.service.secrets import Sealer
 from kiln.service.settings import Settings
 from kiln.store import accounts
-from kiln.store.accounts import Account, Credential, ResourceGroup
+from kiln.store.accounts import Account, Credential, ResourceGroup, User
 from kiln.store.database import Database, Transaction
 from kiln.wire.doors.door import Key
 
@@ -80,6 +80,34 @@ def add_account(database: Database, sealer: Sealer, name: str, now: float) -> Ke
         )
 
     return database.write(work)
+
+
+class AccountUnknown(LookupError):
+    """There is no account of that ID."""
+
+
+def names(database: Database) -> dict[str, str]:
+    """The name of every account, by its ID."""
+    with database.read() as tx:
+        return {account.id: account.name for account in accounts.accounts.all(tx)}
+
+
+def add_user(database: Database, account: str, email: str) -> None:
+    """Name a user of an account. Raises AccountUnknown."""
+    _require(database, account)
+    database.write(lambda tx: accounts.users.insert(tx, User(account=account, email=email)))
+
+
+def add_resource_group(database: Database, account: str, group: str) -> None:
+    """Make a resource group of an account. Raises AccountUnknown."""
+    _require(database, account)
+    row = ResourceGroup(id=group, account=account, name=group)
+    database.write(lambda tx: accounts.resource_groups.insert(tx, row))
+
+
+def _require(database: Database, account: str) -> None:
+    if account not in names(database):
+        raise AccountUnknown(account)
 
 
 def _new_account(tx: Transaction, now: float, name: str = "first") -> str:
