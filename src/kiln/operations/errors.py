@@ -325,3 +325,11 @@ class DiskNotPortable(ApiError):
     code = "DiskNotPortable"
     status = 403
     message = "The specified disk is not a portable disk."
+
+
+class InvalidAcceptLanguageNotFound(ApiError):
+    """A language that names are not told in."""
+
+    code = "InvalidAcceptLanguage.NotFound"
+    status = 404
+    message = "Only Chinese (zh-CN), English (en-US), and Japanese (ja) are allowed."

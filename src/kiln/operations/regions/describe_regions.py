@@ -1,0 +1,90 @@
+"""List the regions of this deployment.
+
+Every region is one address, the one that DescribeRegions itself was asked at,
+so that clients which go to the endpoint of the region they find come back here.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Annotated
+
+from kiln.declare.errors import ApiError
+from kiln.declare.operation import Operation
+from kiln.declare.rules import Accepted, Doc, Example, OneOf
+from kiln.operations.call import Call
+from kiln.operations.errors import InvalidAcceptLanguageNotFound
+
+_ALL_THE_SAME = Accepted("Every region has everything.")
+
+
+class InvalidInstanceChargeTypeOfRegions(ApiError):
+    """The charge type is none of the documented ones."""
+
+    code = "Invalid.InstanceChargeType"
+    status = 403
+    message = "The specified instanceChargeType is not valid."
+
+
+class InvalidResourceTypeNotFoundOfRegions(ApiError):
+    """The resource type is none of the documented ones."""
+
+    code = "InvalidResourceType.NotFound"
+    status = 404
+    message = "The ResourceType provided does not exist in our records."
+
+
+@dataclass(frozen=True, kw_only=True)
+class Input:
+    instance_charge_type: Annotated[
+        str | None,
+        OneOf(("PostPaid", "PrePaid", "SpotWithPriceLimit", "SpotAsPriceGo"), InvalidInstanceChargeTypeOfRegions),
+        _ALL_THE_SAME,
+        Doc("How instances are paid for."),
+    ] = None
+    resource_type: Annotated[
+        str | None,
+        OneOf(("instance", "disk", "reservedinstance", "scu"), InvalidResourceTypeNotFoundOfRegions),
+        _ALL_THE_SAME,
+        Doc("What is to be had in the region."),
+    ] = None
+    accept_language: Annotated[
+        str | None,
+        OneOf(("zh-CN", "en-US", "ja"), InvalidAcceptLanguageNotFound),
+        Accepted("A region's name is its ID, in every language."),
+        Doc("The language of LocalName."),
+    ] = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class RegionOutput:
+    """One region."""
+
+    region_id: Annotated[str, Example("cn-qingdao-env17-d01"), Doc("The region.")]
+    local_name: Annotated[str, Example("cn-qingdao-env17-d01"), Doc("Its name.")]
+    region_endpoint: Annotated[str, Example("127.0.0.1:8787"), Doc("The address that serves it.")]
+    status: Annotated[str, Doc("Always available.")]
+
+
+@dataclass(frozen=True, kw_only=True)
+class RegionsOutput:
+    """Regions."""
+
+    region: Annotated[tuple[RegionOutput, ...], Doc("The regions.")]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Output:
+    regions: Annotated[RegionsOutput, Doc("All regions.")]
+
+
+def check(call: Call, p: Input) -> Output:  # noqa: ARG001 - what may be asked makes no difference here.
+    endpoint = call.deployment.endpoint
+    regions = (
+        RegionOutput(region_id=region, local_name=region, region_endpoint=endpoint, status="available")
+        for region in call.deployment.regions
+    )
+    return Output(regions=RegionsOutput(region=tuple(regions)))
+
+
+describe_regions = Operation(input=Input, output=Output, check=check)

@@ -1,0 +1,75 @@
+"""Put tags on one resource; a key that it has already gets the new value.
+
+The older form of TagResources, which some clients still use.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Annotated
+
+from kiln.declare.errors import ApiError
+from kiln.declare.operation import Operation
+from kiln.declare.rules import Count, Doc, Example, OneOf
+from kiln.operations import tagging
+from kiln.operations.call import Call
+from kiln.operations.errors import DuplicateTagKey, InvalidTagCount, InvalidTagKeyMalformed, QuotaExceedTags
+from kiln.operations.params import NothingMore, RegionId, TagInput, to_pairs
+from kiln.store import tags
+from kiln.store.resources import KINDS
+
+
+class InvalidRegionIdNotFoundOfAddTags(ApiError):
+    """The RegionId is none of this deployment's."""
+
+    code = "InvalidRegionId.NotFound"
+    status = 404
+    message = "The specified RegionId does not exist."
+
+
+class InvalidResourceIdNotFoundOfAddTags(ApiError):
+    """The resource is none of the account's in the region."""
+
+    code = "InvalidResourceId.NotFound"
+    status = 404
+    message = "The specified ResourceId is not found in our records."
+
+
+@dataclass(frozen=True, kw_only=True)
+class Input:
+    region_id: RegionId
+    resource_type: Annotated[
+        str, OneOf(tuple(KINDS), tagging.InvalidResourceTypeNotFound, any_case=True), Doc("What the resource is.")
+    ]
+    resource_id: Annotated[str, Example("m-bp146shijn7hujku8a5c"), Doc("The resource.")]
+    tag: Annotated[tuple[TagInput, ...], Count(20, InvalidTagCount), Doc("The tags, up to 20.")]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Plan:
+    kind: str
+    resource: str
+    pairs: dict[str, str]
+
+
+def check(call: Call, p: Input) -> Plan:
+    pairs = to_pairs(p.tag)
+    kind = p.resource_type.lower()
+    tagging.check_owned(call, kind, p.region_id, [p.resource_id], InvalidResourceIdNotFoundOfAddTags)
+    tagging.check_room(call, kind, [p.resource_id], pairs)
+    return Plan(kind=kind, resource=p.resource_id, pairs=pairs)
+
+
+def commit(call: Call, plan: Plan) -> NothingMore:
+    tags.put(call.tx, call.account, plan.kind, plan.resource, plan.pairs)
+    return NothingMore()
+
+
+add_tags = Operation(
+    input=Input,
+    output=NothingMore,
+    check=check,
+    commit=commit,
+    unknown_region=InvalidRegionIdNotFoundOfAddTags,
+    errors=(InvalidTagKeyMalformed, DuplicateTagKey, InvalidResourceIdNotFoundOfAddTags, QuotaExceedTags),
+)

@@ -1,0 +1,62 @@
+"""Put tags on resources; a key that a resource has already gets the new value.
+
+Images, snapshots, disks and instances have tags, up to 20 each. Either all of
+the resources get all of the tags, or none gets any.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Annotated
+
+from kiln.declare.operation import Operation
+from kiln.declare.rules import Count, Doc, Missing
+from kiln.operations import tagging
+from kiln.operations.call import Call
+from kiln.operations.errors import DuplicateTagKey, InvalidTagKeyMalformed, QuotaExceedTags
+from kiln.operations.params import NothingMore, TagInput, to_pairs
+from kiln.store import tags
+
+
+@dataclass(frozen=True, kw_only=True)
+class Input:
+    region_id: tagging.Region
+    resource_type: tagging.ResourceType
+    resource_id: tagging.ResourceIds
+    tag: Annotated[
+        tuple[TagInput, ...],
+        Count(20, tagging.NumberExceedTags),
+        Missing(tagging.MissingParameterTags),
+        Doc("The tags, up to 20."),
+    ]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Plan:
+    kind: str
+    resources: tuple[str, ...]
+    pairs: dict[str, str]
+
+
+def check(call: Call, p: Input) -> Plan:
+    pairs = to_pairs(p.tag)
+    kind = p.resource_type.lower()
+    resources = tuple(dict.fromkeys(p.resource_id))
+    tagging.check_owned(call, kind, p.region_id, resources)
+    tagging.check_room(call, kind, resources, pairs)
+    return Plan(kind=kind, resources=resources, pairs=pairs)
+
+
+def commit(call: Call, plan: Plan) -> NothingMore:
+    for resource in plan.resources:
+        tags.put(call.tx, call.account, plan.kind, resource, plan.pairs)
+    return NothingMore()
+
+
+tag_resources = Operation(
+    input=Input,
+    output=NothingMore,
+    check=check,
+    commit=commit,
+    errors=(InvalidTagKeyMalformed, DuplicateTagKey, tagging.InvalidResourceIdNotFound, QuotaExceedTags),
+)

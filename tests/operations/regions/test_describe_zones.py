@@ -1,0 +1,58 @@
+"""DescribeZones, as a caller meets it."""
+
+from __future__ import annotations
+
+import pytest
+
+from kiln.declare.deployment import DISK_CATEGORIES
+from tests.clouds import REGION
+
+
+def zones(cloud, **params):
+    return cloud.call("DescribeZones", **params)["Zones"]["Zone"]
+
+
+def test_tells_what_is_to_be_had_in_a_zone(cloud):
+    types = [one.id for one in cloud.ports.deployment.instance_types]
+
+    (zone,) = zones(cloud)
+
+    assert (zone["ZoneId"], zone["LocalName"], zone["ZoneType"]) == (REGION + "-a", REGION + "-a", "AvailabilityZone")
+    assert zone["AvailableResourceCreation"]["ResourceTypes"] == ["VSwitch", "IoOptimized", "Instance", "Disk"]
+    assert zone["AvailableInstanceTypes"]["InstanceTypes"] == types
+    assert zone["AvailableDiskCategories"]["DiskCategories"] == list(DISK_CATEGORIES)
+    assert zone["AvailableVolumeCategories"] == {"VolumeCategories": []}
+    assert zone["AvailableDedicatedHostTypes"] == {"DedicatedHostType": []}
+    assert zone["DedicatedHostGenerations"] == {"DedicatedHostGeneration": []}
+    (info,) = zone["AvailableResources"]["ResourcesInfo"]
+    assert info["IoOptimized"] is True
+    assert info["InstanceTypes"] == {"supportedInstanceType": types}
+    assert "ecs.t5" in info["InstanceTypeFamilies"]["supportedInstanceTypeFamily"]
+    assert info["InstanceGenerations"]["supportedInstanceGeneration"][0] == "ecs-1"
+    assert info["SystemDiskCategories"] == {"supportedSystemDiskCategory": list(DISK_CATEGORIES)}
+    assert info["DataDiskCategories"] == {"supportedDataDiskCategory": list(DISK_CATEGORIES)}
+    assert info["NetworkTypes"] == {"supportedNetworkCategory": ["vpc", "classic"]}
+
+
+def test_tells_the_zones_alone_when_not_verbose(cloud):
+    assert zones(cloud, Verbose=False) == [
+        {"ZoneId": REGION + "-a", "LocalName": REGION + "-a", "ZoneType": "AvailabilityZone"}
+    ]
+
+
+def test_tells_the_same_whatever_is_asked_for(cloud):
+    assert zones(cloud, InstanceChargeType="PrePaid", SpotStrategy="NoSpot", AcceptLanguage="ja") == zones(cloud)
+
+
+@pytest.mark.parametrize(
+    ("params", "code", "status"),
+    [
+        ({"RegionId": None}, "MissingParameter", 400),
+        ({"RegionId": "nowhere"}, "InvalidRegionId.NotFound", 404),
+        ({"InstanceChargeType": "Free"}, "InvalidInstanceChargeType.NotFound", 404),
+        ({"SpotStrategy": "Snipe"}, "InvalidSpotStrategy", 400),
+        ({"AcceptLanguage": "tlh"}, "InvalidAcceptLanguage.NotFound", 404),
+    ],
+)
+def test_refuses_what_it_does_not_know(cloud, params, code, status):
+    cloud.refuses("DescribeZones", code, status, params)

@@ -1,0 +1,31 @@
+"""One resource of each sort that can have tags."""
+
+from __future__ import annotations
+
+from kiln.store import tags
+from tests.clouds import Cloud
+from tests.stock import a_disk, a_snapshot, an_instance
+
+
+def of_each_kind(cloud: Cloud) -> dict[str, str]:
+    """The ID of one of each."""
+    snapshot = a_snapshot(cloud)
+    image_id = cloud.call("CreateImage", SnapshotId=snapshot.id)["ImageId"]
+    cloud.settle()
+    return {
+        "image": image_id,
+        "snapshot": snapshot.id,
+        "disk": a_disk(cloud).id,
+        "instance": an_instance(cloud, system_disk=False).id,
+    }
+
+
+def tags_of(cloud: Cloud, kind: str, resource: str) -> dict[str, str]:
+    """Its tags."""
+    with cloud.ports.database.read() as tx:
+        return {tag.key: tag.value for tag in tags.of(tx, kind, [resource])[resource]}
+
+
+def many(count: int, first: int = 1) -> dict[str, str]:
+    """Parameters for so many tags."""
+    return {f"Tag.{n}.Key": f"k{first + n}" for n in range(1, count + 1)}
