@@ -19,9 +19,16 @@ from kiln.operations.images.describe_images import describe_images
 from kiln.operations.images.export_image import export_image
 from kiln.operations.images.import_image import import_image
 from kiln.operations.images.modify_image_attribute import modify_image_attribute
+from kiln.operations.regions.describe_instance_types import describe_instance_types
+from kiln.operations.regions.describe_regions import describe_regions
+from kiln.operations.regions.describe_zones import describe_zones
 from kiln.operations.snapshots.create_snapshot import create_snapshot
 from kiln.operations.snapshots.delete_snapshot import delete_snapshot
 from kiln.operations.snapshots.describe_snapshots import describe_snapshots
+from kiln.operations.tags.add_tags import add_tags
+from kiln.operations.tags.list_tag_resources import list_tag_resources
+from kiln.operations.tags.tag_resources import tag_resources
+from kiln.operations.tags.untag_resources import untag_resources
 from kiln.operations.tasks.cancel_task import cancel_task
 from kiln.operations.tasks.describe_task_attribute import describe_task_attribute
 from kiln.operations.tasks.describe_tasks import describe_tasks
@@ -47,6 +54,13 @@ ALL: tuple[Operation[Any, Any, Any], ...] = (
     delete_disk,
     resize_disk,
     reset_disk,
+    describe_regions,
+    describe_zones,
+    describe_instance_types,
+    tag_resources,
+    untag_resources,
+    list_tag_resources,
+    add_tags,
 )
 
 BY_NAME = {operation.name: operation for operation in ALL}
