@@ -1,7 +1,7 @@
-"""Machines that are only states: instances have real disks, and nothing runs.
+"""Machines that are only states: for tests and for containers without QEMU.
 
-For tests, and for CI containers without QEMU's system emulator. That an
-instance runs is a file in its run folder, so it is still so after a restart.
+An instance "runs" when a marker lies in its run folder, so states survive a
+restart of Kiln. No guest ever runs.
 """
 
 from __future__ import annotations
@@ -11,13 +11,14 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from kiln.declare.killpoints import reach
-from kiln.machines.port import Drive, Machine, RunningGuest
+from kiln.machines.errors import MachineMissing, MachineRefused
+from kiln.machines.port import Drive, Machine
 
-_CONSOLE = b"This instance has no machine: Kiln was started with machines = none.\n"
+_CONSOLE = b"No guest runs here: this Kiln keeps its machines as states only (machines: none).\r\n"
 
 
 class NoMachines:
-    """See the module's docstring."""
+    """See the module's docstring. *folder* is the data folder's ``run``."""
 
     kind = "none"
 
@@ -25,52 +26,53 @@ class NoMachines:
         self._folder = folder
 
     def start(self, machine: Machine) -> None:
-        """Note that it runs."""
         marker = self._marker(machine.instance)
+        reach("machines.before_start")
         marker.parent.mkdir(parents=True, exist_ok=True)
         marker.touch()
         reach("machines.started")
 
-    def stop(self, instance: str, force: bool) -> None:  # noqa: ARG002 - nothing can resist.
-        """Note that it does not run."""
+    def stop(self, instance: str, force: bool) -> None:  # noqa: ARG002 - the port's; a state is off at once either way.
+        reach("machines.before_stop")
         self._marker(instance).unlink(missing_ok=True)
         reach("machines.stopped")
 
-    def reboot(self, instance: str, force: bool) -> None:
-        """Nothing to do: nothing runs."""
+    def reboot(self, instance: str, force: bool) -> None:  # noqa: ARG002 - the port's; nothing runs that could differ.
+        self._require(instance)
 
     def is_running(self, instance: str) -> bool:
-        """Whether it was noted to run."""
         return self._marker(instance).exists()
 
     def running(self) -> Iterator[str]:
-        """The instances that were noted to run."""
-        return (marker.parent.name for marker in self._folder.glob("*/running"))
+        for marker in sorted(self._folder.glob("*/running")):
+            yield marker.parent.name
 
-    def guest(self, instance: str) -> RunningGuest | None:  # noqa: ARG002 - nobody is there.
-        """No guest, ever."""
-        return None
+    def guest(self, instance: str) -> None:
+        """No machine has a guest, so pools work on the files themselves."""
 
-    def attach(self, instance: str, drive: Drive) -> None:
-        """Nothing to do: nothing runs."""
+    def attach(self, instance: str, drive: Drive) -> None:  # noqa: ARG002 - the port's; no disk is ever opened.
+        self._require(instance)
 
-    def detach(self, instance: str, node: str) -> None:
-        """Nothing to do: nothing runs."""
+    def detach(self, instance: str, node: str) -> None:  # noqa: ARG002 - see attach.
+        self._require(instance)
 
-    def resize(self, instance: str, node: str, size_bytes: int) -> None:
-        """Nothing to do: nothing runs."""
+    def resize(self, instance: str, node: str, size_bytes: int) -> None:  # noqa: ARG002 - see attach.
+        self._require(instance)
 
-    def uid(self, instance: str) -> int | None:  # noqa: ARG002 - nothing runs as anybody.
-        """No user of its own."""
-        return None
+    def uid(self, instance: str) -> None:
+        """No process needs access to a volume."""
 
     def console(self, instance: str) -> bytes:
-        """A line that says why there is nothing to read."""
         return _CONSOLE if self._marker(instance).parent.exists() else b""
 
     def forget(self, instance: str) -> None:
-        """Remove the run folder."""
-        shutil.rmtree(self._folder / instance, ignore_errors=True)
+        if self.is_running(instance):
+            raise MachineRefused(f"The machine of {instance} runs.")
+        shutil.rmtree(self._marker(instance).parent, ignore_errors=True)
 
     def _marker(self, instance: str) -> Path:
         return self._folder / instance / "running"
+
+    def _require(self, instance: str) -> None:
+        if not self.is_running(instance):
+            raise MachineMissing(f"No machine runs for {instance}.")

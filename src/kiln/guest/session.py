@@ -1,0 +1,105 @@
+"""Talking to a small guest over its serial console: one command, one answer.
+
+Commands are those of ``init.sh``: ``write PATH TEXT``, ``read PATH``, ``sum
+PATH``, ``remove PATH``, ``fill PATH MIB``, ``sync``, ``mount``, ``unmount
+PATH``, ``disks``, ``seq start``, ``seq stop``, ``agent start``, ``agent stop``,
+``network``, ``fetch URL``, ``serve PORT TEXT``, ``uptime``, ``cmdline``,
+``reboot``, ``poweroff``.
+"""
+
+from __future__ import annotations
+
+import socket
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from kiln.guest.errors import GuestRefused, GuestSilent
+from kiln.guest.image import READY
+from kiln.machines import sockets
+
+READY_TIMEOUT_S = 120.0  #: TCG on a busy machine is slow; an idle one needs less than 8 s.
+ANSWER_TIMEOUT_S = 30.0
+_KNOCK_EVERY_S = 1.0
+
+
+class Session:
+    """An open console of a guest that has come up."""
+
+    def __init__(self, console: socket.socket) -> None:
+        self._console = console
+        self._received = b""
+
+    def wait_ready(self, timeout_s: float = READY_TIMEOUT_S) -> None:
+        """Return when the guest obeys commands. Raises GuestSilent."""
+        deadline = time.monotonic() + timeout_s
+        while time.monotonic() < deadline:
+            # An empty line is answered with READY too, for those who were not connected when it was printed.
+            self._send("")
+            knocked_at = time.monotonic()
+            while (line := self._line(min(deadline, knocked_at + _KNOCK_EVERY_S))) is not None:
+                if READY in line:
+                    self._settle()
+                    return
+        raise GuestSilent(f"The guest did not come up within {timeout_s:.0f} s.")
+
+    def ask(self, command: str, timeout_s: float = ANSWER_TIMEOUT_S) -> str:
+        """Send a command and return the text of its answer. Raises GuestRefused, GuestSilent."""
+        self._send(command)
+        deadline = time.monotonic() + timeout_s
+        while (line := self._line(deadline)) is not None:
+            # The kernel may print to the console too.
+            _, found, answer = line.partition(">> ")
+            verdict, _, text = answer.partition(" ")
+            if found and verdict == "ok":
+                return text
+            if found and verdict == "error":
+                raise GuestRefused(f"{command}: {text}")
+        raise GuestSilent(f"The guest did not answer {command!r} within {timeout_s:.0f} s.")
+
+    def _settle(self) -> None:
+        """Read the answers to all knocks, by a question that only one command answers."""
+        self.ask("uptime")
+
+    def _send(self, line: str) -> None:
+        try:
+            self._console.settimeout(ANSWER_TIMEOUT_S)
+            self._console.sendall(line.encode() + b"\n")
+        except OSError as error:
+            raise GuestSilent("The guest's console is closed.") from error
+
+    def _line(self, deadline: float) -> str | None:
+        """The next line, or None when none has come by the deadline."""
+        while b"\n" not in self._received:
+            left = deadline - time.monotonic()
+            if left <= 0:
+                return None
+            self._console.settimeout(left)
+            try:
+                received = self._console.recv(4096)
+            except TimeoutError:
+                return None
+            except OSError as error:
+                raise GuestSilent("The guest's console is closed.") from error
+            if not received:
+                raise GuestSilent("The guest's machine has ended.")
+            self._received += received
+        line, _, self._received = self._received.partition(b"\n")
+        return line.decode(errors="replace").rstrip("\r")
+
+
+@contextmanager
+def open_session(console: Path, timeout_s: float = READY_TIMEOUT_S) -> Iterator[Session]:
+    """A session with the guest whose serial console is the Unix socket *console*, once it is up.
+
+    Only one can be connected at a time. Raises GuestSilent.
+    """
+    try:
+        connection = sockets.connect(console, timeout_s)
+    except OSError as error:
+        raise GuestSilent(f"The guest's console cannot be connected to: {error}.") from error
+    with connection:
+        session = Session(connection)
+        session.wait_ready(timeout_s)
+        yield session

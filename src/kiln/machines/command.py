@@ -1,0 +1,142 @@
+"""From a machine to QEMU's command line. Starts nothing and touches no file.
+
+Slots: every disk has a PCIe root port by its letter, ``/dev/xvda`` the first.
+So the guest finds its disks in that order, and a disk that is plugged in later
+never has to look for a place.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import string
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from kiln.machines.errors import MachineRefused
+from kiln.machines.platforms import Firmware, Platform
+from kiln.machines.port import Drive, Machine
+from kiln.machines.runfolder import RunFolder
+
+AGENT = "agent"  #: The character device that leads to the guest agent.
+_AGENT_PORT = "org.qemu.guest_agent.0"
+_FIRST_PORT_SLOT = 0x10  #: Above what QEMU gives to the devices without a place of their own.
+# spawn: no other program is ever run; elevateprivileges: no way back to root; resourcecontrol: no nicer scheduling.
+_SANDBOX = "on,obsolete=deny,elevateprivileges=deny,spawn=deny,resourcecontrol=deny"
+_DEVICE = re.compile(r"/dev/x?vd([a-z])")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Surroundings:
+    """What a command line needs to know beside the machine."""
+
+    folder: RunFolder
+    platform: Platform
+    firmware: Firmware | None  #: None: BIOS.
+    kvm: bool
+    ports: Sequence[int]  #: Those of the machine's ports that can be forwarded here.
+    qmp: int  #: Descriptors of listening sockets.
+    console: int
+    agent: int
+
+
+def command_line(machine: Machine, about: Surroundings) -> list[str]:
+    """The program and its arguments. Raises MachineRefused for a device name without a slot."""
+    return [
+        about.platform.require_program(),
+        *["-name", f"guest={machine.instance}"],
+        *["-nodefaults", "-no-user-config", "-display", "none"],
+        *["-pidfile", str(about.folder.pid_file)],
+        *["-sandbox", _SANDBOX],
+        *_board(machine, about),
+        *_sockets(about),
+        *_network(machine, about.ports),
+        *["-device", "virtio-rng-pci,bus=pcie.0"],
+        *_slots(),
+        *_drives(machine.drives),
+    ]
+
+
+def device_id(drive: Drive) -> str:
+    """The name of a drive's device in QEMU; it stays the same while layers come and go. Raises MachineRefused."""
+    return f"disk-{_letter(drive)}"
+
+
+def device_arguments(drive: Drive) -> dict[str, Any]:
+    """A drive's ``-device``, as ``device_add`` takes it too. Raises MachineRefused."""
+    letter = _letter(drive)
+    arguments = {
+        "driver": "virtio-blk-pci",
+        "id": device_id(drive),
+        "bus": f"slot-{letter}",
+        "drive": drive.node,
+        "serial": drive.serial,
+    }
+    return arguments | ({"bootindex": 1} if letter == "a" else {})
+
+
+def _board(machine: Machine, about: Surroundings) -> list[str]:
+    board = about.platform.board
+    flash: list[str] = []
+    if about.firmware is not None:
+        board += ",pflash0=uefi-code,pflash1=uefi-variables"
+        code = {"driver": "file", "node-name": "uefi-code", "filename": str(about.firmware.code), "read-only": True}
+        own = {"driver": "file", "node-name": "uefi-variables", "filename": str(about.folder.firmware_variables)}
+        flash = ["-blockdev", json.dumps(code), "-blockdev", json.dumps(own)]
+    engine = ["-accel", "kvm", "-cpu", "host"]
+    if not about.kvm:
+        engine = ["-accel", "tcg,thread=multi", "-cpu", about.platform.tcg_cpu]
+    size = ["-smp", str(machine.cpus), "-m", str(machine.memory_mib)]
+    return [*flash, "-machine", board, *engine, *size, "-rtc", "base=utc"]
+
+
+def _sockets(about: Surroundings) -> list[str]:
+    def listener(name: str, descriptor: int) -> str:
+        return f"socket,id={name},fd={descriptor},server=on,wait=off"
+
+    # The log is appended to, so that it can be cut while QEMU writes it. A comma is written twice.
+    log = str(about.folder.console_log).replace(",", ",,")
+    return [
+        *["-chardev", listener("qmp", about.qmp), "-mon", "chardev=qmp,mode=control"],
+        *["-chardev", f"{listener('console', about.console)},logfile={log},logappend=on"],
+        *["-serial", "chardev:console"],
+        *["-chardev", listener(AGENT, about.agent), "-device", "virtio-serial-pci,bus=pcie.0"],
+        *["-device", f"virtserialport,chardev={AGENT},name={_AGENT_PORT}"],
+    ]
+
+
+def _network(machine: Machine, ports: Sequence[int]) -> list[str]:
+    forwards = "".join(f",hostfwd=tcp:{machine.public_ip}:{port}-:{port}" for port in ports)
+    card = f"virtio-net-pci,netdev=net,mac={machine.mac},bus=pcie.0"
+    return ["-netdev", f"user,id=net,restrict=off{forwards}", "-device", card]
+
+
+def _slots() -> list[str]:
+    arguments = []
+    for number, letter in enumerate(string.ascii_lowercase):
+        place = f"{_FIRST_PORT_SLOT + number // 8:x}.{number % 8}"
+        together = ",multifunction=on" if number % 8 == 0 else ""
+        port = f"pcie-root-port,id=slot-{letter},bus=pcie.0,chassis={number + 1},addr={place}{together}"
+        arguments += ["-device", port]
+    return arguments
+
+
+def _drives(drives: Sequence[Drive]) -> list[str]:
+    arguments: list[str] = []
+    opened = set()
+    for drive in drives:
+        for node in drive.blockdevs:
+            # Two disks of one image stand on the same layers.
+            if node["node-name"] not in opened:
+                arguments += ["-blockdev", json.dumps(node)]
+                opened.add(node["node-name"])
+        arguments += ["-device", json.dumps(device_arguments(drive))]
+    return arguments
+
+
+def _letter(drive: Drive) -> str:
+    named = _DEVICE.fullmatch(drive.device)
+    if named is None:
+        raise MachineRefused(f"{drive.device} is not the name of a disk.")
+    return named[1]

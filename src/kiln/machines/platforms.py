@@ -1,0 +1,86 @@
+"""The kinds of computers that machines can be: which QEMU runs them, on which board, with which firmware."""
+
+from __future__ import annotations
+
+import platform
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+
+from kiln.machines.errors import MachineRefused
+
+_PROGRAMS = "/usr/local/bin:/usr/bin:/bin"
+
+
+@dataclass(frozen=True)
+class Firmware:
+    """UEFI: code that all machines share, and the variables that each begins with."""
+
+    code: Path
+    variables: Path
+    package: str  #: Debian's, for the sentence that asks for it.
+
+
+@dataclass(frozen=True)
+class Platform:
+    """One architecture."""
+
+    program: str
+    package: str
+    board: str
+    tcg_cpu: str
+    hosts: tuple[str, ...]  #: What ``uname -m`` says on hosts whose KVM can run it.
+    has_bios: bool
+    firmware: Firmware
+
+    def require_program(self) -> str:
+        """QEMU's path. Raises MachineRefused."""
+        found = shutil.which(self.program, path=_PROGRAMS)
+        if found is None:
+            raise MachineRefused(f"{self.program} is not installed (Debian: {self.package}).")
+        return found
+
+    def require_firmware(self) -> Firmware:
+        """UEFI's files. Raises MachineRefused."""
+        for file in (self.firmware.code, self.firmware.variables):
+            if not file.exists():
+                raise MachineRefused(f"UEFI needs {file}, which is not installed (Debian: {self.firmware.package}).")
+        return self.firmware
+
+    @property
+    def is_native(self) -> bool:
+        """Whether this host's processor is of the kind, so that KVM comes into question."""
+        return platform.machine() in self.hosts
+
+
+_X86 = Platform(
+    program="qemu-system-x86_64",
+    package="qemu-system-x86",
+    # The second half leaves out old devices that a guest would only spend time on.
+    board="q35,vmport=off,hpet=off",
+    # All that TCG can do, since some distributions want x86-64-v2; but page tables of five levels are slow in it.
+    tcg_cpu="max,la57=off",
+    hosts=("x86_64",),
+    has_bios=True,
+    firmware=Firmware(Path("/usr/share/OVMF/OVMF_CODE_4M.fd"), Path("/usr/share/OVMF/OVMF_VARS_4M.fd"), "ovmf"),
+)
+_ARM = Platform(
+    program="qemu-system-aarch64",
+    package="qemu-system-arm",
+    board="virt,gic-version=max",
+    tcg_cpu="max",
+    hosts=("aarch64",),
+    has_bios=False,
+    firmware=Firmware(
+        Path("/usr/share/AAVMF/AAVMF_CODE.fd"), Path("/usr/share/AAVMF/AAVMF_VARS.fd"), "qemu-efi-aarch64"
+    ),
+)
+_BY_ARCHITECTURE = {"x86_64": _X86, "i386": _X86, "arm64": _ARM}
+
+
+def platform_of(architecture: str) -> Platform:
+    """The platform of an ECS architecture. Raises MachineRefused."""
+    found = _BY_ARCHITECTURE.get(architecture)
+    if found is None:
+        raise MachineRefused(f"There is no machine of architecture {architecture}.")
+    return found

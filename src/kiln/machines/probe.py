@@ -1,0 +1,124 @@
+"""Whether KVM works here: only if a guest has really booted under it, once for this kernel and processor.
+
+That /dev/kvm can be opened proves nothing: nested and restricted hosts have one
+under which stock kernels hang.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+import select
+import subprocess
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from kiln.machines.errors import MachineRefused
+from kiln.machines.platforms import platform_of
+
+LIMIT_S = 20.0
+_DEVICE = Path("/dev/kvm")
+
+
+@dataclass(frozen=True)
+class ProbeGuest:
+    """What is booted: *ready* is what it prints on its first serial port when it is up."""
+
+    kernel: Path
+    initrd: Path
+    command_line: str
+    ready: str
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What a probe found, and on what."""
+
+    kernel: str
+    processor: str
+    works: bool
+    reason: str
+
+
+def kvm_works(record: Path, guest: ProbeGuest | None, limit_s: float = LIMIT_S) -> bool:
+    """Whether KVM is to be used. The verdict is kept in *record* and holds while kernel and processor are the same.
+
+    Without a *guest* to try, only a verdict that is there counts. Takes up to
+    *limit_s* the first time.
+    """
+    kept = _read(record)
+    if kept is not None and (kept.kernel, kept.processor) == (platform.release(), _processor()):
+        return kept.works
+    if guest is None:
+        return False
+    reason = _try(guest, limit_s)
+    verdict = Verdict(platform.release(), _processor(), reason == "", reason or "A guest booted.")
+    record.parent.mkdir(parents=True, exist_ok=True)
+    draft = record.with_suffix(f".{os.getpid()}")
+    draft.write_text(json.dumps(asdict(verdict), indent=1) + "\n")
+    draft.replace(record)
+    return verdict.works
+
+
+def _read(record: Path) -> Verdict | None:
+    try:
+        return Verdict(**json.loads(record.read_text()))
+    except (FileNotFoundError, TypeError, ValueError):
+        return None
+
+
+def _processor() -> str:
+    for line in Path("/proc/cpuinfo").read_text().splitlines():
+        name, _, value = line.partition(":")
+        if name.strip() == "model name":
+            return value.strip()
+    return platform.machine()
+
+
+def _try(guest: ProbeGuest, limit_s: float) -> str:
+    """Boot the guest under KVM; an empty string when it came up, else a sentence that says why not."""
+    computer = platform_of("x86_64")
+    if not computer.is_native:
+        return "The small guest is for another processor."
+    if not os.access(_DEVICE, os.R_OK | os.W_OK):
+        return f"{_DEVICE} cannot be opened."
+    try:
+        program = computer.require_program()
+    except MachineRefused as error:
+        return str(error)
+    command = [program, "-nodefaults", "-no-user-config", "-display", "none", "-no-reboot"]
+    command += ["-machine", computer.board, "-accel", "kvm", "-cpu", "host", "-m", "256", "-serial", "stdio"]
+    command += ["-kernel", str(guest.kernel), "-initrd", str(guest.initrd), "-append", guest.command_line]
+    with _process(command) as qemu:
+        return _watch(qemu, guest.ready.encode(), limit_s)
+
+
+@contextmanager
+def _process(command: list[str]) -> Iterator[subprocess.Popen[bytes]]:
+    with subprocess.Popen(
+        command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
+    ) as process:
+        try:
+            yield process
+        finally:
+            process.kill()
+
+
+def _watch(qemu: subprocess.Popen[bytes], ready: bytes, limit_s: float) -> str:
+    assert qemu.stdout is not None
+    deadline = time.monotonic() + limit_s
+    printed = b""
+    while (left := deadline - time.monotonic()) > 0:
+        if not select.select([qemu.stdout], [], [], left)[0]:
+            break
+        received = os.read(qemu.stdout.fileno(), 65536)
+        if not received:
+            return f"QEMU ended: {printed[-200:].decode(errors='replace').strip()}"
+        printed += received
+        if ready in printed:
+            return ""
+    return f"No guest came up under KVM within {limit_s:.0f} s."

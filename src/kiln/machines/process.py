@@ -1,0 +1,133 @@
+"""QEMU processes: found by their run folder, never believed by their number alone, started so that they outlive us."""
+
+from __future__ import annotations
+
+import os
+import select
+import signal
+import subprocess
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from kiln.machines.errors import MachineRefused
+from kiln.machines.runfolder import RunFolder
+
+_PROC = Path("/proc")
+#: Nothing of Kiln's own environment, in which there may be secrets.
+_ENVIRONMENT = {"PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", "LC_ALL": "C"}
+_NET_BIND_SERVICE = "net_bind_service"
+
+
+@dataclass(frozen=True)
+class Process:
+    """A QEMU process that was verified to be the run folder's; the descriptor stays its own even when it has died."""
+
+    pid: int
+    descriptor: int
+
+    def is_gone(self, within_s: float = 0.0) -> bool:
+        """Whether it has ended; waits *within_s* for that."""
+        poll = select.poll()
+        poll.register(self.descriptor, select.POLLIN)
+        return bool(poll.poll(within_s * 1000))
+
+    def kill(self) -> None:
+        """Cut its power. What it had not flushed is lost, as it would be in a real machine."""
+        try:
+            signal.pidfd_send_signal(self.descriptor, signal.SIGKILL)
+        except ProcessLookupError:
+            return
+
+
+def find(folder: RunFolder) -> int | None:
+    """The number of the folder's living QEMU, by its pid file."""
+    try:
+        pid = int(folder.pid_file.read_text())
+    except (FileNotFoundError, NotADirectoryError, ValueError):
+        return None
+    return pid if _is_of(folder, pid) else None
+
+
+def search(folder: RunFolder) -> int | None:
+    """As :func:`find`, but among all processes: a QEMU that starts has not written its pid file yet."""
+    for entry in _PROC.iterdir():
+        if entry.name.isdigit() and _is_of(folder, int(entry.name)):
+            return int(entry.name)
+    return None
+
+
+@contextmanager
+def open_process(folder: RunFolder) -> Iterator[Process | None]:
+    """The folder's living QEMU if there is one, held by a descriptor that never comes to stand for another process."""
+    pid = find(folder)
+    descriptor = None if pid is None else _descriptor(pid)
+    if pid is None or descriptor is None:
+        yield None
+        return
+    try:
+        # Looked at again: the number might have gone to another process before the descriptor was taken.
+        yield Process(pid, descriptor) if _is_of(folder, pid) else None
+    finally:
+        os.close(descriptor)
+
+
+@dataclass(frozen=True)
+class Confinement:
+    """The user that QEMU runs as. It never has more rights than that, from its first instruction on."""
+
+    uid: int
+    groups: Sequence[int] = ()  #: The group of /dev/kvm, if any.
+    may_bind: bool = False  #: Whether it may listen on ports below 1024.
+
+    def prefix(self) -> list[str]:
+        """The command that gives up all rights and then becomes the one that follows.
+
+        QEMU's own ``-runas`` cannot be had together with ``-sandbox
+        elevateprivileges=deny``, nor ``-daemonize`` with ``spawn=deny``: 7.2
+        installs its filter first and is then killed by SIGSYS.
+        """
+        groups = f"--groups={','.join(map(str, self.groups))}" if self.groups else "--clear-groups"
+        user = [f"--reuid={self.uid}", f"--regid={self.uid}", groups, "--no-new-privs"]
+        kept = [f"--inh-caps=-all,+{_NET_BIND_SERVICE}", f"--ambient-caps=-all,+{_NET_BIND_SERVICE}"]
+        return ["setpriv", *user, *(kept if self.may_bind else ["--inh-caps=-all"])]
+
+
+def start(folder: RunFolder, command: list[str], confinement: Confinement | None, descriptors: Sequence[int]) -> None:
+    """Start QEMU in a session of its own, as nobody's child, with *descriptors* open and its complaints in the folder.
+
+    Returns before it is known whether it can run at all.
+    """
+    prefix = [] if confinement is None else confinement.prefix()
+    with folder.qemu_log.open("ab") as log:
+        try:
+            subprocess.run(
+                ["setsid", "--fork", *prefix, *command],
+                check=True,
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                pass_fds=descriptors,
+                cwd="/",
+                env=_ENVIRONMENT,
+                timeout=60,
+            )
+        except (OSError, subprocess.SubprocessError) as error:
+            raise MachineRefused(f"QEMU could not be started: {error}") from error
+
+
+def _is_of(folder: RunFolder, pid: int) -> bool:
+    """Whether a process was started with the folder's pid file as an argument; nobody else ever is."""
+    try:
+        arguments = (_PROC / str(pid) / "cmdline").read_bytes().split(b"\0")
+    except OSError:
+        return False
+    return os.fsencode(folder.pid_file) in arguments
+
+
+def _descriptor(pid: int) -> int | None:
+    try:
+        return os.pidfd_open(pid)
+    except ProcessLookupError:
+        return None

@@ -1,0 +1,328 @@
+"""Machines as QEMU processes, one per running instance.
+
+A process outlives Kiln and is found again by its run folder. It is started with
+listening sockets that Kiln made, so there is no moment in which they are
+missing; Kiln connects for each request and keeps nothing open.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shutil
+import socket
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+from kiln.declare.killpoints import reach
+from kiln.machines import blocks, process, sockets
+from kiln.machines.command import Surroundings, command_line, device_arguments
+from kiln.machines.confinement import kvm_groups, require_reachable, uid_of
+from kiln.machines.errors import MachineError, MachineMissing, MachineRefused, MachineSilent
+from kiln.machines.guest import QemuGuest
+from kiln.machines.platforms import Firmware, platform_of
+from kiln.machines.port import Drive, Machine
+from kiln.machines.probe import ProbeGuest, kvm_works
+from kiln.machines.process import Confinement, Process
+from kiln.machines.qmp import Session, execute, open_session
+from kiln.machines.runfolder import RunFolder
+
+PATIENCE_S = 30.0  #: How long a guest may take to power off, or to let a disk go.
+_START_TIMEOUT_S = 60.0
+_END_TIMEOUT_S = 20.0  #: For QEMU to write out what it has in memory and end.
+_PRESS_AGAIN_S = 5.0  #: A guest that is still booting misses the power button.
+_LOOK_S = 0.02
+_FIRST_UNPRIVILEGED_PORT = Path("/proc/sys/net/ipv4/ip_unprivileged_port_start")
+
+
+class QemuMachines:
+    """See the module's docstring and ``port.Machines``.
+
+    *folder* is the data folder's ``run``. *accel* is ``auto``, ``kvm`` or
+    ``tcg``; ``auto`` is KVM only after *probe*, or a probe before it, has
+    booted under it. With *confined*, and only if Kiln is root, each machine
+    runs as a user of its own.
+    """
+
+    kind = "qemu"
+
+    def __init__(
+        self,
+        folder: Path,
+        *,
+        accel: str = "auto",
+        probe: ProbeGuest | None = None,
+        patience_s: float = PATIENCE_S,
+        confined: bool = True,
+    ) -> None:
+        self._run = folder.absolute()
+        self._accel = accel
+        self._probe = probe
+        self._patience_s = patience_s
+        self._confined = confined
+
+    def start(self, machine: Machine) -> None:
+        """See ``port.Machines``. Raises MachineSilent when QEMU does not come to answer."""
+        folder = self._folder(machine.instance)
+        uid = self.uid(machine.instance)
+        if uid is not None:
+            require_reachable(machine.drives, uid)
+        with folder.held():
+            # A Kiln that was killed at the wrong moment may have left one that has not even written its pid file.
+            if process.search(folder) is not None:
+                _await_ready(folder)
+                return
+            reach("machines.before_start")
+            self._spawn(machine, folder, uid)
+            reach("machines.spawned")
+            try:
+                _await_ready(folder)
+            except MachineSilent:
+                with process.open_process(folder) as qemu:
+                    if qemu is not None:
+                        qemu.kill()
+                raise
+        reach("machines.started")
+
+    def stop(self, instance: str, force: bool) -> None:
+        """See ``port.Machines``. Raises MachineSilent when the process does not even end by being killed."""
+        folder = self._folder(instance)
+        with process.open_process(folder) as qemu:
+            if qemu is None:
+                return
+            reach("machines.before_stop")
+            if not force:
+                self._power_off(folder, qemu)
+            if not qemu.is_gone():
+                with contextlib.suppress(MachineError):
+                    # Unlike a kill this writes out what QEMU itself still has in memory.
+                    execute(folder.qmp, "quit")
+            if not qemu.is_gone(_END_TIMEOUT_S):
+                qemu.kill()
+            if not qemu.is_gone(_END_TIMEOUT_S):
+                raise MachineSilent(f"The machine of {instance} does not end.")
+            reach("machines.stopped")
+
+    def reboot(self, instance: str, force: bool) -> None:
+        """See ``port.Machines``. Without *force* the guest may shut down first; its power is cut after a while."""
+        with self._session(instance) as qmp:
+            # From here on a guest that shuts down stays, stopped, instead of ending QEMU.
+            qmp.execute("set-action", {"shutdown": "pause"})
+        reach("machines.reboot_prepared")
+        if not force:
+            self._press(self._folder(instance), lambda: self._status(instance) == "shutdown")
+        with self._session(instance) as qmp:
+            qmp.execute("system_reset")
+            reach("machines.reset")
+            qmp.execute("cont")
+            qmp.execute("set-action", {"shutdown": "poweroff"})
+
+    def is_running(self, instance: str) -> bool:
+        """See ``port.Machines``."""
+        return process.find(self._folder(instance)) is not None
+
+    def running(self) -> Iterator[str]:
+        """See ``port.Machines``. Cuts logs that have grown long on the way."""
+        for path in sorted(self._run.glob("*/pid")):
+            folder = RunFolder(path.parent)
+            if process.find(folder) is not None:
+                folder.tidy()
+                yield folder.instance
+
+    def guest(self, instance: str) -> QemuGuest | None:
+        """See ``port.Machines``."""
+        return QemuGuest(self._folder(instance)) if self.is_running(instance) else None
+
+    def attach(self, instance: str, drive: Drive) -> None:
+        """See ``port.Machines``. Raises MachineMissing, MachineRefused, MachineSilent."""
+        uid = self.uid(instance) if self.is_running(instance) else None
+        if uid is not None:
+            require_reachable([drive], uid)
+        with self._changing(instance) as qmp:
+            if drive.node in blocks.disks(qmp):
+                return
+            reach("machines.before_attach")
+            try:
+                blocks.open_chain(qmp, drive.blockdevs)
+                reach("machines.chain_opened")
+                qmp.execute("device_add", device_arguments(drive))
+            except MachineRefused:
+                blocks.close_unused(qmp)
+                raise
+            reach("machines.attached")
+
+    def detach(self, instance: str, node: str) -> None:
+        """See ``port.Machines``. Raises MachineRefused when the guest does not let it go in time; MachineMissing."""
+        with self._changing(instance) as qmp:
+            device = blocks.disks(qmp).get(node)
+            if device is not None:
+                reach("machines.before_detach")
+                # Refused when an earlier run has asked for it already; then the disk is on its way.
+                with contextlib.suppress(MachineRefused):
+                    qmp.execute("device_del", {"id": device})
+            self._await_closed(qmp, node)
+            reach("machines.detached")
+
+    def resize(self, instance: str, node: str, size_bytes: int) -> None:
+        """See ``port.Machines``. Raises MachineRefused, MachineMissing."""
+        with self._changing(instance) as qmp:
+            qmp.execute("block_resize", {"node-name": node, "size": size_bytes})
+            reach("machines.resized")
+
+    def uid(self, instance: str) -> int | None:
+        """See ``port.Machines``. It is chosen the first time and stays until the machine is forgotten."""
+        return uid_of(self._folder(instance)) if self._confined else None
+
+    def console(self, instance: str) -> bytes:
+        """See ``port.Machines``."""
+        return self._folder(instance).console_tail()
+
+    def console_socket(self, instance: str) -> Path:
+        """Where the serial console can be connected to, by one at a time."""
+        return self._folder(instance).console
+
+    def notes(self, instance: str) -> list[str]:
+        """What is not as it was asked for at the last start, such as ports that could not be forwarded; sentences."""
+        try:
+            return self._folder(instance).notes.read_text().splitlines()
+        except FileNotFoundError:
+            return []
+
+    def forget(self, instance: str) -> None:
+        """See ``port.Machines``. Raises MachineRefused while it runs."""
+        folder = self._folder(instance)
+        if not folder.path.exists():
+            return
+        with folder.held():
+            if process.search(folder) is not None:
+                raise MachineRefused(f"The machine of {instance} runs.")
+            folder.remove()
+
+    def _folder(self, instance: str) -> RunFolder:
+        return RunFolder(self._run / instance)
+
+    @contextlib.contextmanager
+    def _session(self, instance: str) -> Iterator[Session]:
+        if not self.is_running(instance):
+            raise MachineMissing(f"No machine runs for {instance}.")
+        with open_session(self._folder(instance).qmp) as qmp:
+            yield qmp
+
+    @contextlib.contextmanager
+    def _changing(self, instance: str) -> Iterator[Session]:
+        """A session while nobody else, in whatever process, changes the machine."""
+        if not self.is_running(instance):
+            raise MachineMissing(f"No machine runs for {instance}.")
+        with self._folder(instance).held(), self._session(instance) as qmp:
+            yield qmp
+
+    def _spawn(self, machine: Machine, folder: RunFolder, uid: int | None) -> None:
+        platform = platform_of(machine.architecture)
+        firmware = platform.require_firmware() if machine.boot_mode == "UEFI" or not platform.has_bios else None
+        for old in (folder.notes, folder.console_log.with_suffix(".earlier"), folder.qemu_log.with_suffix(".earlier")):
+            old.unlink(missing_ok=True)
+        for file in (folder.pid_file, folder.console_log, folder.qemu_log):
+            folder.make_file(file, uid)
+        if firmware is not None:
+            _keep_variables(folder, firmware, uid)
+        ports = _forwardable(machine, folder)
+        kvm = platform.is_native and self._may_use_kvm()
+        groups = kvm_groups() if kvm and uid is not None else []
+        if groups is None:
+            folder.note("No hardware acceleration: users other than root may not use /dev/kvm.")
+            kvm = False
+        with contextlib.ExitStack() as held:
+            listeners = [
+                held.enter_context(sockets.listen(path)) for path in (folder.qmp, folder.console, folder.agent)
+            ]
+            qmp, console, agent = (listener.fileno() for listener in listeners)
+            about = Surroundings(
+                folder=folder, platform=platform, firmware=firmware, kvm=kvm, ports=ports, qmp=qmp, console=console,
+                agent=agent,
+            )  # fmt: skip
+            confinement = None
+            if uid is not None:
+                may_bind = any(port < int(_FIRST_UNPRIVILEGED_PORT.read_text()) for port in ports)
+                confinement = Confinement(uid, groups=groups or [], may_bind=may_bind)
+            process.start(folder, command_line(machine, about), confinement, [qmp, console, agent])
+
+    def _may_use_kvm(self) -> bool:
+        if self._accel == "auto":
+            return kvm_works(self._run / "kvm-probe.json", self._probe)
+        return self._accel == "kvm"
+
+    def _status(self, instance: str) -> str:
+        with self._session(instance) as qmp:
+            return str(qmp.execute("query-status")["status"])
+
+    def _power_off(self, folder: RunFolder, qemu: Process) -> None:
+        """Have the guest shut down, which ends QEMU. A guest that cannot, or does not, is left as it is."""
+        with contextlib.suppress(MachineError):
+            if self._status(folder.instance) not in ("running", "shutdown"):
+                # Paused by a Kiln that was killed in the middle, or by a full disk: it could not even see the button.
+                execute(folder.qmp, "cont")
+            self._press(folder, lambda: qemu.is_gone() or self._status(folder.instance) == "shutdown")
+            qemu.is_gone(_LOOK_S)
+
+    def _press(self, folder: RunFolder, is_off: Callable[[], bool]) -> None:
+        """Press the power button until *is_off*, for as long as a guest may take."""
+        deadline = time.monotonic() + self._patience_s
+        press_at = time.monotonic()
+        while time.monotonic() < deadline and not is_off():
+            if time.monotonic() >= press_at:
+                execute(folder.qmp, "system_powerdown")
+                press_at += _PRESS_AGAIN_S
+            time.sleep(_LOOK_S)
+
+    def _await_closed(self, qmp: Session, node: str) -> None:
+        """Close a disk's nodes, which QEMU lets go of a moment after the guest has let go of the device."""
+        deadline = time.monotonic() + self._patience_s
+        while True:
+            if node not in blocks.disks(qmp):
+                blocks.close_unused(qmp)
+                if node not in blocks.open_nodes(qmp):
+                    return
+            if time.monotonic() > deadline:
+                raise MachineRefused(f"The disk {node} is still in use by the guest or by another disk.")
+            time.sleep(_LOOK_S)
+
+
+def _await_ready(folder: RunFolder) -> None:
+    """Return when QEMU answers, which it does once all its files are open. Raises MachineRefused with its words."""
+    try:
+        with open_session(folder.qmp, _START_TIMEOUT_S) as qmp:
+            name = qmp.execute("query-name").get("name")
+    except MachineMissing as error:
+        raise MachineRefused(folder.last_words() or "QEMU ended without a word.") from error
+    if name != folder.instance:
+        raise MachineRefused(f"The machine in the run folder of {folder.instance} is that of {name}.")
+
+
+def _keep_variables(folder: RunFolder, firmware: Firmware, uid: int | None) -> None:
+    """The machine's own UEFI variables, which outlive a stop."""
+    own = folder.firmware_variables
+    if not own.exists():
+        draft = own.with_suffix(".new")
+        shutil.copyfile(firmware.variables, draft)
+        draft.chmod(0o600)
+        draft.replace(own)
+    if uid is not None:
+        os.chown(own, uid, uid)
+
+
+def _forwardable(machine: Machine, folder: RunFolder) -> list[int]:
+    """Those of the machine's ports that can be had on its public address; what cannot be is noted."""
+    if machine.public_ip is None:
+        return []
+    free = []
+    for port in machine.ports:
+        with socket.socket() as attempt:
+            attempt.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            try:
+                attempt.bind((machine.public_ip, port))
+            except OSError as error:
+                folder.note(f"Port {port} is not forwarded from {machine.public_ip}: {error.strerror}.")
+            else:
+                free.append(port)
+    return free

@@ -1,0 +1,142 @@
+"""What is kept of one machine on disk: ``<run>/<instance>/``.
+
+The folder and the sockets in it belong to Kiln's user. A confined QEMU may pass
+through it to the few files that are made for it, and neither list nor replace
+anything: whoever breaks out of a guest cannot have Kiln follow a link.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from kiln.declare.units import KiB, MiB
+
+CONSOLE_TAIL_BYTES = 64 * KiB
+_LOG_LIMIT_BYTES = 1 * MiB  #: A log longer than this is cut down to its tail.
+
+
+@dataclass(frozen=True)
+class RunFolder:
+    """The run folder of one instance; it need not exist."""
+
+    path: Path
+
+    @property
+    def instance(self) -> str:
+        return self.path.name
+
+    @property
+    def pid_file(self) -> Path:
+        return self.path / "pid"  #: Written by QEMU.
+
+    @property
+    def qmp(self) -> Path:
+        return self.path / "qmp"
+
+    @property
+    def agent(self) -> Path:
+        return self.path / "agent"
+
+    @property
+    def console(self) -> Path:
+        return self.path / "console"  #: The serial port; one connection at a time.
+
+    @property
+    def console_log(self) -> Path:
+        return self.path / "console.log"
+
+    @property
+    def qemu_log(self) -> Path:
+        return self.path / "qemu.log"  #: QEMU's own complaints.
+
+    @property
+    def notes(self) -> Path:
+        return self.path / "notes"  #: What is not as it was asked for, one sentence a line.
+
+    @property
+    def firmware_variables(self) -> Path:
+        return self.path / "uefi-variables"
+
+    @property
+    def uid_file(self) -> Path:
+        return self.path / "uid"
+
+    @contextmanager
+    def held(self) -> Iterator[None]:
+        """Make the folder if need be, and keep everybody else from changing the machine, in any process."""
+        while True:
+            self.path.mkdir(parents=True, exist_ok=True)
+            self.path.chmod(0o711)
+            self.path.parent.chmod(0o711)
+            try:
+                lock = os.open(self.path / "lock", os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600)
+            except FileNotFoundError:
+                continue  # Forgotten between the two lines.
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX)
+                if not self._is_lock(lock):
+                    continue  # Forgotten while we waited: the lock that we got guards nothing.
+                yield
+                return
+            finally:
+                os.close(lock)
+
+    def make_file(self, path: Path, uid: int | None) -> None:
+        """An empty file for QEMU to write to, in place of what was there."""
+        path.unlink(missing_ok=True)
+        file = os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_CLOEXEC, 0o600)
+        try:
+            if uid is not None:
+                os.fchown(file, uid, uid)
+        finally:
+            os.close(file)
+
+    def note(self, sentence: str) -> None:
+        with self.notes.open("a") as notes:
+            notes.write(sentence + "\n")
+
+    def tidy(self) -> None:
+        """Cut logs that have grown long down to their tails. QEMU appends, so it goes on at the new end."""
+        for log in (self.console_log, self.qemu_log):
+            try:
+                if log.stat().st_size > _LOG_LIMIT_BYTES:
+                    rest = _tail(log, CONSOLE_TAIL_BYTES)
+                    # What QEMU writes between the two lines is lost: a log's, not a disk's.
+                    log.with_suffix(".earlier").write_bytes(rest)
+                    os.truncate(log, 0)
+            except FileNotFoundError:
+                continue
+
+    def console_tail(self) -> bytes:
+        """The last that the guest printed, 64 KiB at most."""
+        self.tidy()
+        earlier = _tail(self.console_log.with_suffix(".earlier"), CONSOLE_TAIL_BYTES)
+        return (earlier + _tail(self.console_log, CONSOLE_TAIL_BYTES))[-CONSOLE_TAIL_BYTES:]
+
+    def last_words(self) -> str:
+        """What QEMU complained about, for a person."""
+        return _tail(self.qemu_log, 4 * KiB).decode(errors="replace").strip()
+
+    def remove(self) -> None:
+        shutil.rmtree(self.path, ignore_errors=True)
+
+    def _is_lock(self, lock: int) -> bool:
+        try:
+            return os.path.samestat(os.fstat(lock), (self.path / "lock").stat())
+        except FileNotFoundError:
+            return False
+
+
+def _tail(path: Path, length: int) -> bytes:
+    try:
+        with path.open("rb") as file:
+            file.seek(max(0, os.fstat(file.fileno()).st_size - length))
+            return file.read(length)
+    except FileNotFoundError:
+        return b""

@@ -1,0 +1,77 @@
+from __future__ import annotations
+
+import socket
+import threading
+
+import pytest
+
+from kiln.guest.errors import GuestRefused, GuestSilent
+from kiln.guest.session import Session, open_session
+
+
+@pytest.fixture
+def wire():
+    """A session, and the guest's end of its console."""
+    ours, guests = socket.socketpair()
+    with ours, guests:
+        yield Session(ours), guests
+
+
+def test_hears_the_answer_between_what_the_kernel_prints(wire):
+    session, guest = wire
+    guest.sendall(b"[  1.0] random: ready\r\n[  2.0] vdb: >> ok 1 2\r\n")
+
+    assert session.ask("disks") == "1 2"
+    assert guest.recv(100) == b"disks\n"
+
+
+def test_refuses_as_the_guest_does(wire):
+    session, guest = wire
+    guest.sendall(b">> error no file /a\n")
+
+    with pytest.raises(GuestRefused, match="read /a: no file /a"):
+        session.ask("read /a")
+
+
+def test_says_when_the_guest_is_silent(wire):
+    session, _ = wire
+
+    with pytest.raises(GuestSilent, match="did not answer 'sync' within 0 s"):
+        session.ask("sync", timeout_s=0.05)
+    with pytest.raises(GuestSilent, match="did not come up"):
+        session.wait_ready(0.05)
+
+
+def test_says_when_the_machine_ends(wire):
+    session, guest = wire
+    guest.close()
+
+    with pytest.raises(GuestSilent):
+        session.ask("sync")
+
+
+def test_knocks_until_the_guest_is_up_and_skips_the_answers_to_that(wire):
+    session, guest = wire
+
+    def answer():
+        with guest.makefile("rb") as lines:
+            lines.readline()
+            lines.readline()
+            guest.sendall(b"KILN-GUEST READY\nKILN-GUEST READY\n")
+            lines.readline()
+            guest.sendall(b">> ok 1.5\n")
+            lines.readline()
+            guest.sendall(b">> ok text\n")
+
+    thread = threading.Thread(target=answer)
+    thread.start()
+    session.wait_ready(10)
+    text = session.ask("read /data0/a")
+    thread.join()
+
+    assert text == "text"
+
+
+def test_says_when_there_is_no_console(tmp_path):
+    with pytest.raises(GuestSilent), open_session(tmp_path / "console", 1):
+        pass

@@ -1,0 +1,98 @@
+"""Disks and machines for tests: qcow2 files made with qemu-img, and their block nodes written by hand."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shutil
+import subprocess
+from pathlib import Path
+
+from kiln.machines.port import Drive, Machine
+
+MIB = 1024 * 1024
+
+
+class Disks:
+    """A folder of volumes; a volume's file, its block node and its name are one."""
+
+    def __init__(self, folder: Path):
+        folder.mkdir(parents=True, exist_ok=True)
+        for each in (folder, *folder.parents):
+            with contextlib.suppress(PermissionError):
+                if each.stat().st_uid == os.geteuid() and not each.stat().st_mode & 1:
+                    each.chmod(0o711)
+        self.folder = folder
+        self.below: dict[str, str | None] = {}
+
+    def path(self, name):
+        return self.folder / f"{name}.qcow2"
+
+    def bring_in(self, name, image):
+        """A layer with an image's bytes."""
+        shutil.copyfile(image, self.path(name))
+        self.below[name] = None
+
+    def blank(self, name, size_mib=64, uid=None):
+        qemu_img("create", "-f", "qcow2", self.path(name), f"{size_mib}M")
+        self._own(name, None, uid)
+        return name
+
+    def above(self, name, below, uid=None):
+        """An empty head above a layer."""
+        qemu_img("create", "-f", "qcow2", "-b", f"{below}.qcow2", "-F", "qcow2", self.path(name))
+        self._own(name, below, uid)
+        return name
+
+    def node(self, name, *, is_head=True):
+        file = {"driver": "file", "filename": str(self.path(name))}
+        return {
+            "driver": "qcow2",
+            "node-name": name,
+            "read-only": not is_head,
+            "backing": self.below[name],
+            "file": file,
+        }
+
+    def chain(self, name):
+        nodes = [self.node(name)]
+        while (name := self.below[name]) is not None:
+            nodes.insert(0, self.node(name, is_head=False))
+        return tuple(nodes)
+
+    def drive(self, name, letter, serial=None):
+        return Drive(node=name, blockdevs=self.chain(name), serial=serial or name, device=f"/dev/xvd{letter}")
+
+    def sector(self, name, number):
+        """The text in one sector of what the volume reads as."""
+        copy = self.folder / "sector"
+        qemu_img(
+            "dd", "-U", "-f", "qcow2", "-O", "raw", "bs=512", f"skip={number}", f"count={number + 1}",
+            f"if={self.path(name)}", f"of={copy}",
+        )  # fmt: skip
+        text = copy.read_bytes().strip(b" \0").decode()
+        copy.unlink()
+        return text
+
+    def _own(self, name, below, uid):
+        self.below[name] = below
+        if uid is not None:
+            os.chown(self.path(name), uid, uid)
+
+
+def qemu_img(*arguments):
+    subprocess.run(["qemu-img", *map(str, arguments)], check=True, capture_output=True)
+
+
+def a_machine(instance="i-1", **changes):
+    given = {
+        "instance": instance,
+        "cpus": 2,
+        "memory_mib": 256,
+        "architecture": "x86_64",
+        "boot_mode": "BIOS",
+        "drives": (),
+        "mac": "00:16:3e:00:00:01",
+        "public_ip": None,
+    }
+    return Machine(**given | changes)

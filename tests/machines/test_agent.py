@@ -1,0 +1,148 @@
+"""The guest agent as it should not be: what a guest does with the other end of the channel is its own business."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import socket
+import threading
+import time
+
+import pytest
+
+from kiln.machines import sockets
+from kiln.machines.agent import frozen
+
+
+@pytest.fixture
+def channel(tmp_path):
+    """Where an agent answers as a test wants: a function of the command gives the bytes."""
+    threads, heard, listener = [], [], sockets.listen(tmp_path / "agent")
+
+    def serve(answer):
+        connection, _ = listener.accept()
+        with connection, connection.makefile("rb") as lines, contextlib.suppress(ConnectionResetError):
+            for line in lines:
+                command = json.loads(line.lstrip(b"\xff"))
+                heard.append(command["execute"])
+                with contextlib.suppress(BrokenPipeError):
+                    connection.sendall(answer(command))
+
+    def start(answer):
+        threads.append(threading.Thread(target=serve, args=[answer]))
+        threads[-1].start()
+        return tmp_path / "agent", heard
+
+    yield start
+    for thread in threads:
+        thread.join()
+    listener.close()
+
+
+def obedient(command):
+    if command["execute"] == "guest-sync-delimited":
+        return b"\xff" + json.dumps({"return": command["arguments"]["id"]}).encode() + b"\n"
+    return b'{"return": 2}\n'
+
+
+def test_freezes_and_thaws(channel):
+    path, heard = channel(obedient)
+
+    with frozen(path, 2) as is_frozen:
+        before = list(heard)
+
+    assert is_frozen
+    assert before == ["guest-sync-delimited", "guest-fsfreeze-freeze"]
+    assert heard[2] == "guest-fsfreeze-thaw"
+
+
+def test_takes_back_a_freeze_that_comes_too_late(channel):
+    def slow(command):
+        if command["execute"] == "guest-fsfreeze-freeze":
+            time.sleep(0.5)
+        return obedient(command)
+
+    path, heard = channel(slow)
+
+    with frozen(path, 0.2) as is_frozen:
+        pass
+
+    assert not is_frozen
+    assert heard[2:] == ["guest-fsfreeze-thaw", "guest-sync-delimited"]
+
+
+def test_goes_on_without_an_agent_that_is_silent(channel):
+    path, heard = channel(lambda _: b"")
+    began = time.monotonic()
+
+    with frozen(path, 0.2) as is_frozen:
+        took = time.monotonic() - began
+
+    assert not is_frozen
+    assert took < 1
+    assert heard == ["guest-sync-delimited"]
+
+
+@pytest.mark.parametrize("noise", [b"\xff\xff no JSON \n", b'{"return": 7}\n\xff{"return": 7}\n', b"\xff[]\n\xff\n"])
+def test_hears_the_agent_through_what_was_left_in_the_channel(channel, noise):
+    def noisy(command):
+        return (noise if command["execute"] == "guest-sync-delimited" else b"") + obedient(command)
+
+    path, _ = channel(noisy)
+
+    with frozen(path, 2) as is_frozen:
+        pass
+
+    assert is_frozen
+
+
+@pytest.mark.parametrize("answer", [b"[]\n", b'{"return": null}\n', b'"text"\n', b'{"error": "text"}\n', b"{}\n"])
+def test_is_not_led_astray_by_answers_that_are_none(channel, answer):
+    path, heard = channel(lambda c: answer if c["execute"] == "guest-fsfreeze-freeze" else obedient(c))
+
+    with frozen(path, 1) as is_frozen:
+        pass
+
+    assert not is_frozen
+    assert "guest-fsfreeze-thaw" in heard
+
+
+def test_does_not_listen_for_ever_to_a_guest_that_never_ends_its_line(channel):
+    path, _ = channel(lambda _: b"x" * 1_000_000)
+    began = time.monotonic()
+
+    with frozen(path, 10) as is_frozen:
+        took = time.monotonic() - began
+
+    assert not is_frozen
+    assert took < 5
+
+
+def test_goes_on_without_a_channel(tmp_path):
+    with frozen(tmp_path / "agent", 0.2) as is_frozen:
+        pass
+
+    assert not is_frozen
+
+
+def test_connects_below_folders_of_any_depth(tmp_path):
+    path = tmp_path / ("a-long-name/" * 20) / "socket"
+    path.parent.mkdir(parents=True)
+
+    with sockets.listen(path) as listener, sockets.connect(path, 1) as client:
+        server, _ = listener.accept()
+        client.sendall(b"hello")
+        assert server.recv(10) == b"hello"
+        server.close()
+
+
+def test_says_who_is_busy_and_who_is_not_there(tmp_path):
+    with pytest.raises(FileNotFoundError):
+        sockets.connect(tmp_path / "socket", 1)
+    with sockets.listen(tmp_path / "socket") as listener:
+        listener.listen(0)
+        with sockets.connect(tmp_path / "socket", 1), pytest.raises(TimeoutError):
+            sockets.connect(tmp_path / "socket", 0.1)
+    with pytest.raises(ConnectionRefusedError):
+        sockets.connect(tmp_path / "socket", 1)
+    assert isinstance(listener, socket.socket)

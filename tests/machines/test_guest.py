@@ -1,0 +1,235 @@
+"""What a pool and an operation may ask of a guest that runs; and the machine around it, while it is up."""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+import socket
+import time
+from pathlib import Path
+
+import pytest
+
+from kiln.machines.errors import MachineRefused
+from kiln.machines.process import find
+from kiln.machines.qemu import QemuMachines
+from kiln.machines.qmp import open_session
+from kiln.machines.runfolder import RunFolder
+from tests.machines.disks import MIB, a_machine
+from tests.pools.kills import in_child
+
+pytestmark = [pytest.mark.vm, pytest.mark.timeout(180)]  # The first of the module's tests waits for the boot.
+
+
+def nodes_of(booted):
+    with open_session(RunFolder(booted.machines._run / "i-1").qmp) as qmp:
+        return {node["node-name"] for node in qmp.execute("query-named-block-nodes", {"flat": True})}
+
+
+def status_of(booted, field):
+    pid = find(RunFolder(booted.machines._run / "i-1"))
+    return re.search(rf"^{field}:[ \t]*(.*)$", Path(f"/proc/{pid}/status").read_text(), re.MULTILINE)[1].split()
+
+
+# The machine.
+
+
+def test_starting_what_runs_changes_nothing(booted):
+    before = find(RunFolder(booted.machines._run / "i-1"))
+
+    booted.machines.start(a_machine())
+
+    assert find(RunFolder(booted.machines._run / "i-1")) == before
+
+
+def test_is_found_again_by_a_restarted_kiln(booted):
+    again = QemuMachines(booted.machines._run, accel="tcg")
+
+    assert again.is_running("i-1")
+    assert list(again.running()) == ["i-1"]
+    assert again.guest("i-1").has_node("d0")
+
+
+def test_runs_behind_a_filter_of_system_calls(booted):
+    assert status_of(booted, "Seccomp") == ["2"]
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can give machines users of their own")
+def test_runs_as_a_user_of_its_own_without_rights(booted):
+    assert status_of(booted, "Uid") == [str(booted.uid)] * 4
+    assert status_of(booted, "Gid") == [str(booted.uid)] * 4
+    assert status_of(booted, "Groups") == []
+    assert status_of(booted, "CapEff") == ["0" * 16]
+    assert status_of(booted, "NoNewPrivs") == ["1"]
+
+
+def test_knows_nothing_of_kilns_environment(booted):
+    pid = find(RunFolder(booted.machines._run / "i-1"))
+
+    names = {pair.split(b"=")[0] for pair in Path(f"/proc/{pid}/environ").read_bytes().split(b"\0") if pair}
+
+    assert names == {b"PATH", b"LC_ALL"}
+
+
+def test_is_not_forgotten_while_it_runs(booted):
+    with pytest.raises(MachineRefused, match="runs"):
+        booted.machines.forget("i-1")
+
+
+def test_keeps_what_the_guest_printed(booted):
+    booted.session.ask("cmdline")
+
+    assert b"KILN-GUEST READY" in booted.machines.console("i-1")
+    assert b">> ok BOOT_IMAGE=/vmlinuz" in booted.machines.console("i-1")
+
+
+def test_forwards_ports_to_the_guest(booted):
+    booted.session.ask("network")
+    booted.session.ask("serve 2277 hello")
+    deadline = time.monotonic() + 20
+    heard = b""
+
+    while not heard and time.monotonic() < deadline:
+        # QEMU takes the connection at once; only what arrives shows that the guest listens already.
+        with socket.create_connection(("127.64.77.77", 2277), timeout=10) as connection:
+            heard = connection.recv(100)
+
+    assert heard == b"hello\n"
+    assert booted.machines.notes("i-1") == []
+
+
+# Disks that come and go.
+
+
+def test_plugs_in_a_disk_and_takes_it_out_again(booted):
+    booted.disks.blank("plugged0", uid=booted.uid)
+    drive = booted.disks.drive("plugged0", "e", "serial-of-plugged")
+
+    booted.machines.attach("i-1", drive)
+    booted.machines.attach("i-1", drive)
+    wait_for(lambda: "serial-of-plugged" in booted.session.ask("disks"))
+    folder = booted.session.ask("mount").split()[-1]
+    booted.session.ask(f"write {folder}/file kept")
+    booted.session.ask(f"unmount {folder}")
+    booted.machines.detach("i-1", "plugged0")
+    booted.machines.detach("i-1", "plugged0")
+
+    assert "serial-of-plugged" not in booted.session.ask("disks")
+    assert not booted.guest.has_node("plugged0")
+
+
+def test_opens_shared_layers_once_and_closes_them_with_the_last_disk(booted):
+    booted.disks.blank("shared")
+    booted.disks.above("left0", "shared", booted.uid)
+    booted.disks.above("right0", "shared", booted.uid)
+
+    booted.machines.attach("i-1", booted.disks.drive("left0", "f"))
+    booted.machines.attach("i-1", booted.disks.drive("right0", "g"))
+    booted.machines.detach("i-1", "left0")
+    with_one = nodes_of(booted)
+    booted.machines.detach("i-1", "right0")
+    with_none = nodes_of(booted)
+
+    assert {"left0", "right0", "shared"} & with_one == {"right0", "shared"}
+    assert {"left0", "right0", "shared"} & with_none == set()
+
+
+def test_closes_what_it_opened_when_a_disk_cannot_be_plugged_in(booted):
+    booted.disks.blank("refused0", uid=booted.uid)
+
+    with pytest.raises(MachineRefused, match="disk-b"):
+        booted.machines.attach("i-1", booted.disks.drive("refused0", "b"))
+
+    assert not booted.guest.has_node("refused0")
+
+
+def test_grows_a_disk_under_the_guest(booted):
+    booted.machines.resize("i-1", "d0", 96 * MIB)
+    booted.machines.resize("i-1", "d0", 96 * MIB)
+
+    wait_for(lambda: f"1=vdb:{96 * MIB}" in booted.session.ask("disks"))
+
+
+# Freezing and merging.
+
+
+def test_quiesces_through_the_agent(booted):
+    with booted.guest.quiesced() as is_quiesced:
+        pass
+
+    booted.session.ask("write /data1/after thaw")
+    assert is_quiesced
+
+
+def test_thaws_also_when_the_work_in_between_fails(booted):
+    with pytest.raises(ZeroDivisionError), booted.guest.quiesced():
+        raise ZeroDivisionError
+
+    assert booted.session.ask("write /data1/after thaw") == ""
+
+
+def test_goes_on_where_a_kiln_left_off_that_was_killed_while_all_was_frozen(booted):
+    def freeze_and_die():
+        with booted.guest.quiesced() as is_quiesced:
+            assert is_quiesced
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    assert os.WIFSIGNALED(in_child(freeze_and_die))
+    with booted.guest.quiesced() as is_quiesced:
+        pass
+
+    assert is_quiesced
+    assert booted.session.ask("write /data1/after thaw") == ""
+
+
+def test_knows_at_once_when_there_is_no_agent(booted):
+    booted.session.ask("agent stop")
+    began = time.monotonic()
+
+    with booted.guest.quiesced() as is_quiesced:
+        took = time.monotonic() - began
+    booted.session.ask("agent start")
+
+    assert not is_quiesced
+    assert took < 1.5
+
+
+def test_merges_layers_upwards_while_the_guest_runs(booted):
+    disks, guest = booted.disks, booted.guest
+    disks.blank("merge0", uid=booted.uid)
+    booted.machines.attach("i-1", disks.drive("merge0", "h", "merge"))
+    wait_for(lambda: "merge=" in booted.session.ask("disks"))
+    folder = booted.session.ask("mount").split()[-1]
+    for number in (1, 2):
+        booted.session.ask(f"write {folder}/{number} text {number}")
+        booted.session.ask("sync")
+        disks.above(f"merge{number}", f"merge{number - 1}", booted.uid)
+        guest.switch([(f"merge{number - 1}", disks.node(f"merge{number}"))])
+
+    guest.stream("merge2", "merge0", "merge0.qcow2")
+    guest.stream("merge2", "merge0", "merge0.qcow2")
+    above_one = nodes_of(booted)
+    guest.stream("merge2", None, None)
+    above_none = nodes_of(booted)
+
+    assert {"merge0", "merge1", "merge2"} & above_one == {"merge0", "merge2"}
+    assert {"merge0", "merge1", "merge2"} & above_none == {"merge2"}
+    assert booted.session.ask(f"read {folder}/1") == "text 1"
+    booted.session.ask(f"unmount {folder}")
+    booted.machines.detach("i-1", "merge2")
+
+
+def test_pauses_and_resumes(booted):
+    booted.guest.pause()
+    paused = booted.machines._status("i-1")
+    booted.guest.resume()
+
+    assert (paused, booted.machines._status("i-1")) == ("paused", "running")
+
+
+def wait_for(holds, timeout_s=20):
+    deadline = time.monotonic() + timeout_s
+    while not holds():
+        assert time.monotonic() < deadline
+        time.sleep(0.05)

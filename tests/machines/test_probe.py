@@ -1,0 +1,65 @@
+from __future__ import annotations
+
+import json
+import platform
+import time
+from pathlib import Path
+
+import pytest
+
+from kiln.guest.image import pieces
+from kiln.guest.trial import probe_guest
+from kiln.machines.probe import Verdict, _processor, kvm_works
+from kiln.machines.process import find
+from kiln.machines.qemu import QemuMachines
+from kiln.machines.runfolder import RunFolder
+from tests.guests import CACHE
+from tests.machines.disks import a_machine
+
+
+def test_does_not_use_kvm_that_nothing_has_booted_under(tmp_path):
+    assert not kvm_works(tmp_path / "probe.json", None)
+    assert not (tmp_path / "probe.json").exists()
+
+
+@pytest.mark.parametrize("works", [True, False])
+def test_believes_a_verdict_on_this_kernel_and_processor(tmp_path, works):
+    record = tmp_path / "probe.json"
+    record.write_text(json.dumps(vars(Verdict(platform.release(), _processor(), works, "Said so."))))
+
+    assert kvm_works(record, None) is works
+
+
+@pytest.mark.parametrize(
+    "kept", ['{"kernel": "2.6.32", "processor": "x", "works": true, "reason": ""}', "{}", "no JSON"]
+)
+def test_does_not_believe_other_verdicts(tmp_path, kept):
+    record = tmp_path / "probe.json"
+    record.write_text(kept)
+
+    assert not kvm_works(record, None)
+
+
+@pytest.mark.vm
+@pytest.mark.timeout(120)
+def test_tries_a_guest_once(tmp_path, guest_image):
+    """Whether KVM works here is the host's business; that a verdict comes, in time, and is kept is ours."""
+    pieces(CACHE)
+    record = tmp_path / "run" / "probe.json"
+
+    works = kvm_works(record, probe_guest(CACHE), limit_s=5)
+    began = time.monotonic()
+    again = kvm_works(record, probe_guest(CACHE), limit_s=5)
+
+    assert again == works == json.loads(record.read_text())["works"]
+    assert time.monotonic() - began < 1
+
+
+@pytest.mark.vm
+def test_emulates_as_long_as_nothing_has_booted_under_kvm(machines):
+    automatic = QemuMachines(machines._run)
+
+    automatic.start(a_machine())
+
+    pid = find(RunFolder(machines._run / "i-1"))
+    assert "tcg,thread=multi" in Path(f"/proc/{pid}/cmdline").read_text()

@@ -1,0 +1,307 @@
+"""Machines whose guest does not matter: they have no system, or it is started only to be stopped again."""
+
+from __future__ import annotations
+
+import os
+import threading
+from pathlib import Path
+
+import pytest
+
+from kiln.guest.session import open_session
+from kiln.machines import process, qmp
+from kiln.machines.errors import MachineMissing, MachineRefused, MachineSilent
+from kiln.machines.port import Drive
+from kiln.machines.qemu import QemuMachines
+from kiln.machines.runfolder import RunFolder
+from tests.machines.disks import a_machine, qemu_img
+from tests.pools.kills import killed_at, points_of
+from tests.tools import needs
+
+pytestmark = [pytest.mark.vm, pytest.mark.timeout(120)]
+
+as_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root can give machines users of their own")
+
+
+def folder_of(machines, instance="i-1"):
+    return RunFolder(machines._run / instance)
+
+
+# Starting.
+
+
+def test_two_who_start_a_machine_at_once_get_one(machines, disks):
+    machine = a_machine(drives=[disks.drive(disks.blank("a0", uid=machines.uid("i-1")), "a")])
+    threads = [threading.Thread(target=QemuMachines(machines._run, accel="tcg").start, args=[machine]) for _ in "12"]
+
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+
+    numbers = [int(entry.name) for entry in Path("/proc").iterdir() if entry.name.isdigit()]
+    found = [number for number in numbers if process._is_of(folder_of(machines), number)]
+    assert len(found) == 1
+
+
+def test_starting_again_after_a_kill_at_any_point_gets_one_machine(machines, disks):
+    machine = a_machine(drives=[disks.drive(disks.blank("a0", uid=machines.uid("i-1")), "a")])
+    points = points_of(lambda: machines.start(machine))
+    machines.stop("i-1", force=True)
+
+    for number in range(len(points)):
+        assert killed_at(number, lambda: machines.start(machine))
+        machines.start(machine)
+
+        assert machines.guest("i-1").has_node("a0"), points[number]
+        machines.stop("i-1", force=True)
+
+
+def test_refuses_a_disk_that_is_none_with_qemus_own_words(machines, disks):
+    disks.blank("a0", uid=machines.uid("i-1"))
+    disks.path("a0").write_bytes(b"no qcow2 file")
+
+    with pytest.raises(MachineRefused, match="not in qcow2 format"):
+        machines.start(a_machine(drives=[disks.drive("a0", "a")]))
+
+    assert not machines.is_running("i-1")
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"architecture": "sparc"}, "no machine of architecture sparc"),
+        ({"drives": [Drive("v", (), "1", "/dev/sda")]}, "/dev/sda is not the name of a disk"),
+    ],
+)
+def test_refuses_machines_that_cannot_be(machines, changes, words):
+    with pytest.raises(MachineRefused, match=words):
+        machines.start(a_machine(**changes))
+
+
+@as_root
+def test_refuses_disks_that_the_machines_user_cannot_reach(machines, disks):
+    disks.blank("a0")
+    disks.folder.chmod(0o700)
+
+    with pytest.raises(MachineRefused, match=r"chmod o\+x .*/disks"):
+        machines.start(a_machine(drives=[disks.drive("a0", "a")]))
+
+
+@as_root
+def test_refuses_disks_that_were_not_granted(machines, disks):
+    disks.blank("a0", uid=0)
+
+    with pytest.raises(MachineRefused, match="Permission denied"):
+        machines.start(a_machine(drives=[disks.drive("a0", "a")]))
+
+
+@as_root
+def test_gives_each_machine_a_user_that_no_machine_had_before(machines):
+    first, second = machines.uid("i-1"), machines.uid("i-2")
+    machines.forget("i-1")
+
+    assert machines.uid("i-2") == second
+    assert len({first, second, machines.uid("i-1")}) == 3
+
+
+def test_starts_without_the_ports_that_cannot_be_had(machines):
+    machines.start(a_machine(public_ip="203.0.113.7", ports=(22,)))
+
+    assert machines.is_running("i-1")
+    assert machines.notes("i-1") == ["Port 22 is not forwarded from 203.0.113.7: Cannot assign requested address."]
+
+
+@as_root
+def test_forwards_low_ports_for_a_machine_without_rights(machines):
+    machines.start(a_machine(public_ip="127.64.88.88", ports=(22,)))
+
+    assert machines.notes("i-1") == []
+    status = Path(f"/proc/{process.find(folder_of(machines))}/status").read_text()
+    assert "CapEff:\t0000000000000400" in status  # CAP_NET_BIND_SERVICE and no other.
+
+
+# Finding.
+
+
+def test_does_not_believe_the_number_of_another_process(bare):
+    folder_of(bare).pid_file.write_text(f"{os.getpid()}\n")
+
+    assert not bare.is_running("i-1")
+    assert list(bare.running()) == []
+    with process.open_process(folder_of(bare)) as found:
+        assert found is None
+
+    folder_of(bare).pid_file.write_text(f"{process.search(folder_of(bare))}\n")
+    assert bare.is_running("i-1")
+
+
+def test_a_machine_that_died_does_not_run(bare):
+    with process.open_process(folder_of(bare)) as qemu:
+        qemu.kill()
+        assert qemu.is_gone(10)
+
+    assert not bare.is_running("i-1")
+    assert bare.guest("i-1") is None
+    bare.stop("i-1", force=False)
+    with pytest.raises(MachineMissing):
+        bare.reboot("i-1", force=True)
+    with pytest.raises(MachineMissing):
+        bare.attach("i-1", None)
+
+
+def test_says_when_a_machine_goes_away_meanwhile(bare):
+    guest = bare.guest("i-1")
+    bare.stop("i-1", force=True)
+
+    with pytest.raises(MachineMissing):
+        guest.pause()
+
+
+def test_says_when_a_machine_does_not_answer(bare):
+    with (
+        qmp.open_session(folder_of(bare).qmp),
+        pytest.raises(MachineSilent),
+        qmp.open_session(folder_of(bare).qmp, 0.2),
+    ):
+        pass
+
+    assert bare.guest("i-1").has_node("a0")
+
+
+# Stopping.
+
+
+def test_cuts_the_power_of_a_guest_that_does_not_react(bare, disks):
+    bare.stop("i-1", force=False)
+
+    assert not bare.is_running("i-1")
+    qemu_img("check", disks.path("a0"))  # Closed and unlocked.
+
+
+def test_ends_a_machine_whose_qemu_hangs(bare):
+    with process.open_process(folder_of(bare)) as qemu, qmp.open_session(folder_of(bare).qmp):
+        # Held by us, the socket answers nobody else; and the process is stopped in its tracks.
+        os.kill(qemu.pid, 19)
+        qemu.kill()
+
+        assert qemu.is_gone(10)
+
+
+def test_forgets_what_was_kept(bare):
+    bare.stop("i-1", force=True)
+
+    bare.forget("i-1")
+    bare.forget("i-1")
+
+    assert not folder_of(bare).path.exists()
+    assert bare.console("i-1") == b""
+
+
+def test_cuts_a_console_log_that_has_grown_long(bare):
+    log = folder_of(bare).console_log
+    log.write_bytes(b"x" * 3_000_000 + b"end")
+
+    printed = bare.console("i-1")
+
+    assert len(printed) == 64 * 1024
+    assert printed.endswith(b"xend")
+    assert log.stat().st_size < 1_000_000
+
+
+# Switching to overlays, with nobody looking.
+
+
+def test_switches_all_disks_or_none(bare, disks):
+    uid = bare.uid("i-1")
+    bare.attach("i-1", disks.drive(disks.blank("c0", uid=uid), "c"))
+    disks.above("a1", "a0", uid)
+
+    with pytest.raises(MachineRefused, match="in use"):
+        bare.guest("i-1").switch([("a0", disks.node("a1")), ("b0", disks.node("c0"))])
+
+    assert not bare.guest("i-1").has_node("a1")
+    assert bare.guest("i-1").has_node("c0")
+
+
+def test_refuses_to_switch_above_what_is_no_disk(bare, disks):
+    disks.above("c1", "a0", bare.uid("i-1"))
+
+    with pytest.raises(MachineRefused, match="c0 is not the top of a disk"):
+        bare.guest("i-1").switch([("c0", disks.node("c1"))])
+
+
+def test_completes_a_switch_that_was_killed_at_any_point(bare, disks):
+    def generation(number):
+        heirs = [(f"{letter}{number - 1}", f"{letter}{number}") for letter in "ab"]
+        return [
+            (head, disks.node(heir if heir in disks.below else disks.above(heir, head, bare.uid("i-1"))))
+            for head, heir in heirs
+        ]
+
+    points = points_of(lambda: bare.guest("i-1").switch(generation(1)))
+    for number in range(len(points)):
+        nodes = generation(number + 2)
+        assert killed_at(number, lambda nodes=nodes: bare.guest("i-1").switch(nodes))
+        bare.guest("i-1").switch(nodes)
+        bare.guest("i-1").switch(nodes)
+
+        with qmp.open_session(folder_of(bare).qmp) as session:
+            tops = {block["inserted"]["node-name"] for block in session.execute("query-block") if "inserted" in block}
+        assert tops == {f"a{number + 2}", f"b{number + 2}"}, points[number]
+
+
+def test_completes_an_attachment_that_was_killed_at_any_point(bare, disks):
+    uid = bare.uid("i-1")
+    points = points_of(lambda: bare.attach("i-1", disks.drive(disks.blank("c0", uid=uid), "c")))
+    for number, letter in enumerate("defgh"[: len(points)]):
+        drive = disks.drive(disks.blank(f"{letter}0", uid=uid), letter)
+        assert killed_at(number, lambda drive=drive: bare.attach("i-1", drive))
+        bare.attach("i-1", drive)
+
+        assert bare.guest("i-1").has_node(f"{letter}0")
+
+
+# Whole lives.
+
+
+def test_keeps_what_the_guest_wrote_through_a_reboot_and_a_stop(reachable, disks, guest_image):
+    machines = QemuMachines(reachable / "run", accel="tcg")
+    disks.bring_in("system", guest_image)
+    system = disks.drive(disks.above("s0", "system", machines.uid("i-1")), "a")
+    try:
+        machines.start(a_machine(drives=[system]))
+        with open_session(machines.console_socket("i-1")) as guest:
+            guest.ask("write /data0/file written")
+        machines.reboot("i-1", force=False)
+        with open_session(machines.console_socket("i-1")) as guest:
+            after_reboot = guest.ask("read /data0/file")
+            guest.ask("seq start")
+            counted = guest.ask("seq stop")
+        machines.stop("i-1", force=False)
+        is_running = machines.is_running("i-1")
+    finally:
+        machines.stop("i-1", force=True)
+
+    assert (after_reboot, is_running) == ("written", False)
+    assert disks.sector("s0", 1) == counted
+
+
+def test_boots_by_uefi_and_ends_when_the_guest_powers_off(reachable, disks, guest_image):
+    if not Path("/usr/share/OVMF/OVMF_CODE_4M.fd").exists():
+        needs("ovmf")
+    machines = QemuMachines(reachable / "run", accel="tcg")
+    disks.bring_in("system", guest_image)
+    system = disks.drive(disks.above("s0", "system", machines.uid("i-1")), "a")
+    try:
+        machines.start(a_machine(boot_mode="UEFI", drives=[system]))
+        with process.open_process(folder_of(machines)) as qemu:
+            with open_session(machines.console_socket("i-1")) as guest:
+                firmware = guest.ask("run ls /sys/firmware")
+                guest.ask("poweroff")
+            is_gone = qemu.is_gone(30)
+    finally:
+        machines.stop("i-1", force=True)
+
+    assert "efi" in firmware.split()
+    assert is_gone
