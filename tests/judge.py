@@ -8,13 +8,14 @@ breaks every rule there is.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 
 from kiln.declare.errors import ApiError
 from kiln.declare.operation import Operation
 from kiln.operations import ALL
-from tests.promises import MET
+from tests.promises import MET, name_of
 
 
 def declared(operation: Operation) -> Iterator[type[ApiError]]:
@@ -28,11 +29,20 @@ def declared(operation: Operation) -> Iterator[type[ApiError]]:
 
 def never_met() -> list[str]:
     """What is declared and was not met, in words."""
-    missing = {(o.name, e.__name__, e.code) for o in ALL for e in declared(o) if (o.name, e) not in MET}
+    missing = {(o.name, e.__name__, e.code) for o in ALL for e in declared(o) if (o.name, name_of(e)) not in MET}
     return [f"{action}: {name} ({code})" for action, name, code in sorted(missing)]
 
 
+@pytest.hookimpl(optionalhook=True)
+def pytest_testnodedown(node: Any) -> None:
+    """A worker of a run in parallel has ended: what it met counts."""
+    MET.update(tuple(pair) for pair in getattr(node, "workeroutput", {}).get("met", ()))
+
+
 def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
+    if hasattr(session.config, "workeroutput"):
+        session.config.workeroutput["met"] = sorted(MET)
+        return
     if _is_whole(session.config) and exitstatus == pytest.ExitCode.OK and never_met():
         session.exitstatus = pytest.ExitCode.TESTS_FAILED
 

@@ -14,8 +14,13 @@ from kiln.declare.shapes import Field, fields_of
 from kiln.operations import BY_NAME
 from kiln.wire.dispatch import errors_of
 
-#: (operation, error class) pairs that some test has met.
-MET: set[tuple[str, type[ApiError]]] = set()
+#: (operation, name of the error's class) pairs that some test has met.
+MET: set[tuple[str, str]] = set()
+
+
+def name_of(error: type[ApiError]) -> str:
+    """The class's whole name, which one worker of a run in parallel can tell another."""
+    return f"{error.__module__}.{error.__name__}"
 
 
 def met(action: str, error: ApiError) -> None:
@@ -23,11 +28,12 @@ def met(action: str, error: ApiError) -> None:
     operation = BY_NAME.get(action)
     if operation is None:
         return
-    MET.add((action, type(error)))
+    MET.add((action, name_of(type(error))))
     # The decoder itself says InvalidParameter: to a text where a number belongs, and to a NUL.
     if type(error) is not InvalidParameter and type(error) not in errors_of(operation):
-        name = f"{type(error).__module__}.{type(error).__name__}"
-        raise AssertionError(f"{action} was refused with {name}, which it does not declare: {error}") from error
+        raise AssertionError(
+            f"{action} was refused with {name_of(type(error))}, which it does not declare: {error}"
+        ) from error
 
 
 def check_answer(output: type, answer: dict[str, Any], at: str = "") -> None:
