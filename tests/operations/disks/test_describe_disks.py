@@ -181,6 +181,14 @@ class TestPages:
         assert cloud.call("DescribeDisks", MaxResults=501)["PageSize"] == 500
 
 
+class TestDryRun:
+    def test_says_that_all_is_well(self, cloud):
+        cloud.refuses("DescribeDisks", "DryRunOperation", 400, DryRun=True)
+
+    def test_says_what_is_not(self, cloud):
+        cloud.refuses("DescribeDisks", "InvalidTag.Mismatch", 400, {"Tag.1.Value": "lonely"}, DryRun=True)
+
+
 class TestRefusals:
     def test_refuses_no_region(self, cloud):
         cloud.refuses("DescribeDisks", "MissingParameter", 400, RegionId=None)

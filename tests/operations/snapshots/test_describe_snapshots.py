@@ -181,6 +181,14 @@ class TestPages:
         cloud.refuses("DescribeSnapshots", "InvalidParameter", 400, NextToken=token)
 
 
+class TestDryRun:
+    def test_says_that_all_is_well(self, cloud):
+        cloud.refuses("DescribeSnapshots", "DryRunOperation", 400, DryRun=True)
+
+    def test_says_what_is_not(self, cloud):
+        cloud.refuses("DescribeSnapshots", "InvalidTag.Mismatch", 400, {"Tag.1.Value": "lonely"}, DryRun=True)
+
+
 class TestRefusals:
     def test_refuses_no_region(self, cloud):
         cloud.refuses("DescribeSnapshots", "MissingParameter", 400, RegionId=None)

@@ -175,6 +175,7 @@ class Input:
         int | None, Example("10"), Doc("Rows an answer, when paging by NextToken: 1 to 100; more counts as 100.")
     ] = None
     next_token: NextToken | None = None
+    dry_run: Annotated[bool, Doc("Check only. Success is reported as an error code that says so.")] = False
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -230,10 +231,13 @@ class Output:
 
 
 def check(call: Call, p: Input) -> Output:
+    conditions = _conditions(call, p)
+    if p.dry_run:
+        raise DryRunOperation
     found = page(
         call.tx,
         snapshots,
-        *_conditions(call, p),
+        *conditions,
         account=call.account,
         region=p.region_id,
         page_number=p.page_number,
@@ -324,8 +328,8 @@ describe_snapshots = Operation(
     input=Input,
     output=Output,
     check=check,
-    dry_run=DryRunOperation,
     errors=(
+        DryRunOperation,
         InvalidFilterKeyNotFoundOfSnapshots,
         InvalidFilterValueOfSnapshots,
         InvalidTagMismatch,
