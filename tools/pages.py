@@ -164,13 +164,20 @@ def _facts(action: Action) -> str:
 
 
 def _request(action: Action) -> str:
-    required = [
-        part for part in action.request.parts if part.is_required and not part.parts and part.name != "RegionId"
-    ]
-    pairs = "".join(f" {part.name}={part.example or '...'}" for part in required)
+    pairs = "".join(f" {pair}" for part in action.request.parts for pair in _example(part, ""))
     return f"`POST /apsara/route/Ecs/{action.name}`, or `{action.name}` at `/` as the SDKs call it:\n\n" + _fenced(
         f"kiln call {action.name}{pairs}", "sh"
     )
+
+
+def _example(part: Part, under: str) -> Iterator[str]:
+    """What has to be given for a required parameter; the region is known."""
+    if part.is_required and part.name != "RegionId":
+        name = under + part.name + (".1" if part.is_repeated and not part.packed else "")
+        if part.parts:
+            yield from (pair for inner in part.parts for pair in _example(inner, name + "."))
+        else:
+            yield f"{name}={part.example or (part.choices[0] if part.choices else '...')}"
 
 
 def _parameters(action: Action) -> Iterator[tuple[str, ...]]:

@@ -1,0 +1,69 @@
+"""Examples say only what the program understands."""
+
+from __future__ import annotations
+
+import ast
+import importlib
+import inspect
+
+import pytest
+
+from kiln.cli.main import WORDS, load
+from kiln.client import catalogue
+from kiln.client.parameters import flatten
+from tests.docs.pages import commands, examples
+
+COMMANDS = [pytest.param(words, id=" ".join(words)) for example in examples("sh") for words in commands(example.text)]
+SCRIPTS = [pytest.param(example.text, id=f"{n} in {example.page}") for n, example in enumerate(examples("python"))]
+
+#: Where the names that examples use for modules come from.
+_MODELS = "alibabacloud_ecs20140526.models"
+
+
+@pytest.mark.parametrize("words", COMMANDS)
+def test_a_command_is_understood(words):
+    name, *rest = words
+    assert name in WORDS
+
+    context = load(name).make_context(name, list(rest))
+
+    below = getattr(load(name), "commands", None)
+    if below is not None:
+        word, *arguments = rest
+        below[word].make_context(word, arguments, parent=context)
+
+
+@pytest.mark.parametrize("words", [p for p in COMMANDS if p.values[0][0] == "call" and "=" in p.values[0][-1]])
+def test_a_call_names_parameters_that_there_are(words):
+    action, *pairs = words[1:]
+
+    flat = flatten(catalogue.load().action(action), dict(pair.split("=", 1) for pair in pairs))
+
+    assert len(flat) == len(pairs)
+
+
+@pytest.mark.parametrize("script", SCRIPTS)
+def test_a_script_imports_what_there_is(script):
+    for node in ast.walk(ast.parse(script)):
+        if isinstance(node, ast.ImportFrom):
+            module = importlib.import_module(node.module or "")
+            for alias in node.names:
+                assert hasattr(module, alias.name) or importlib.import_module(f"{node.module}.{alias.name}")
+
+
+@pytest.mark.parametrize("script", SCRIPTS)
+def test_a_script_gives_the_sdk_what_it_takes(script):
+    models = importlib.import_module(_MODELS)
+    for node in ast.walk(ast.parse(script)):
+        if isinstance(node, ast.Call) and ast.unparse(node.func).startswith("models."):
+            taken = inspect.signature(getattr(models, ast.unparse(node.func).removeprefix("models."))).parameters
+            assert {keyword.arg for keyword in node.keywords} <= set(taken)
+
+
+@pytest.mark.parametrize("script", SCRIPTS)
+def test_a_script_calls_kiln_with_parameters_that_there_are(script):
+    for node in ast.walk(ast.parse(script)):
+        if isinstance(node, ast.Call) and ast.unparse(node.func) == "client.call":
+            action = ast.literal_eval(node.args[0])
+            given = {keyword.arg: ast.literal_eval(keyword.value) for keyword in node.keywords}
+            flatten(catalogue.load().action(action), given)
