@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import secrets
 import threading
 import uuid
@@ -45,5 +46,11 @@ def _random(count: int) -> bytes:
     return taken
 
 
+def _forget() -> None:
+    global _block  # noqa: PLW0603 - see _random.
+    _block = b""
+
+
 _block = b""
+os.register_at_fork(after_in_child=_forget)  # Else a forked process would choose the same IDs as its parent.
 _fetching = threading.Lock()

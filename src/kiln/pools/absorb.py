@@ -14,7 +14,7 @@ from pathlib import Path
 
 from kiln.declare.killpoints import reach
 from kiln.declare.units import MiB
-from kiln.pools import family, locks, qemu_img
+from kiln.pools import family, locks, overlay, qemu_img
 from kiln.pools.errors import ToolFailed
 from kiln.pools.folder import Folder, sync
 from kiln.pools.port import Guest
@@ -29,10 +29,15 @@ def in_copy(folder: Folder, child: Path, base: str | None, *, direct: bool) -> N
     Raises VolumeBusy while somebody writes it, PoolFull, ToolFailed.
     """
     with locks.hold_still(child), folder.draft() as draft:
-        copy_sparsely(child, draft)
-        reach("pool.absorb.copied")
-        qemu_img.rebase(draft, None if base is None else base + family.SUFFIX, direct=direct)
-        reach("pool.absorb.rebased")
+        if base is None:
+            # Rebasing on nothing reads all that is not there, too: 4 s for an empty disk of 20 GiB.
+            qemu_img.convert(_reader(child), draft, "qcow2", options=overlay.OPTIONS, direct=direct)
+            reach("pool.absorb.flattened")
+        else:
+            copy_sparsely(child, draft)
+            reach("pool.absorb.copied")
+            qemu_img.rebase(draft, base + family.SUFFIX, direct=direct)
+            reach("pool.absorb.rebased")
         before = child.stat()
         draft.chmod(before.st_mode)
         if draft.stat().st_uid != before.st_uid:
@@ -70,6 +75,12 @@ def copy_sparsely(source: Path, target: Path) -> None:
             at = end = os.lseek(src.fileno(), start, os.SEEK_HOLE)
             while start < end:
                 start += os.copy_file_range(src.fileno(), dst.fileno(), min(end - start, _PIECE), start, start)
+
+
+def _reader(child: Path) -> qemu_img.Node:
+    """The child with all that it stands on, read-only."""
+    file = {"driver": "file", "filename": str(child.absolute()), "read-only": True}
+    return {"driver": "qcow2", "read-only": True, "file": file}
 
 
 def _next_data(fd: int, at: int) -> int | None:

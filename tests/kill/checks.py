@@ -1,0 +1,94 @@
+"""What must be true of a Kiln that was killed and started again, whatever it was doing."""
+
+from __future__ import annotations
+
+from kiln.declare.states import DiskStatus, ImageStatus, InstanceStatus, SnapshotStatus
+from kiln.store.disks import disks
+from kiln.store.images import disks_of, images
+from kiln.store.instances import instances
+from kiln.store.snapshots import snapshots
+from kiln.store.volumes import volumes
+from kiln.upkeep.fsck import fsck
+from tests.clouds import Cloud
+from tests.pools.patterns import holds
+from tests.reading import every, the
+
+Bytes = list[int]  #: What each of a volume's first blocks is filled with; see ``tests.pools.patterns``.
+
+_ENDS = {
+    images: {ImageStatus.AVAILABLE, ImageStatus.CREATE_FAILED, ImageStatus.DEPRECATED},
+    snapshots: {SnapshotStatus.ACCOMPLISHED, SnapshotStatus.FAILED},
+    instances: {InstanceStatus.RUNNING, InstanceStatus.STOPPED},
+    disks: {DiskStatus.AVAILABLE, DiskStatus.IN_USE},
+}
+
+
+def nothing_is_halfway(cloud: Cloud) -> None:
+    """Every resource has come to rest, and nothing that was planned has stayed planned."""
+    for rows, ends in _ENDS.items():
+        halfway = [(row.id, row.status) for row in every(cloud, rows) if row.status not in ends]
+        assert not halfway, f"halfway: {halfway}"
+    unready = [(row.id, row.state, row.task) for row in every(cloud, volumes) if row.state != "ready" or row.task]
+    assert not unready, f"not ready: {unready}"
+
+
+def nothing_is_astray(cloud: Cloud) -> None:
+    """The pool holds what rows name and nothing else, no draft is left, and fsck has nothing to say."""
+    known = {row.id for row in every(cloud, volumes)}
+    held = set(cloud.ports.pool.volumes())
+    assert held == known, f"strays {held - known}, missing {known - held}"
+    drafts = [path.name for path in cloud.folder.rglob(".tmp-*")]
+    assert not drafts, f"drafts: {drafts}"
+    findings = fsck(cloud.ports, repair=False, say=lambda _: None)
+    assert not findings, findings
+
+
+def every_name_is_kept(cloud: Cloud) -> None:
+    """What images, snapshots and disks name is there, and no volume is there that nothing leads to."""
+    with cloud.ports.database.read() as tx:
+        of_images = [disk for row in images.all(tx) for disk in disks_of(tx, [row.id])[row.id]]
+    kept = {row.id for row in every(cloud, snapshots)}
+    assert {disk.snapshot for disk in of_images if disk.snapshot} <= kept
+    rows = {row.id: row for row in every(cloud, volumes)}
+    named = {row.volume for row in (*every(cloud, snapshots), *every(cloud, disks)) if row.volume is not None}
+    assert named <= rows.keys()
+    reached = set()
+    for volume in named:
+        while volume is not None and volume not in reached:
+            reached.add(volume)
+            volume = rows[volume].parent
+    assert rows.keys() == reached, f"nothing leads to {rows.keys() - reached}"
+
+
+def image_holds(cloud: Cloud, image_id: str, wanted: list[Bytes]) -> None:
+    """The image is Available and its disks, in order, hold these bytes; an empty one is a blank disk."""
+    image = the(cloud, images, id=image_id)
+    assert (image.status, image.progress) == (ImageStatus.AVAILABLE, 100), (image.status, image.error_message)
+    with cloud.ports.database.read() as tx:
+        found = disks_of(tx, [image_id])[image_id]
+    assert len(found) == len(wanted)
+    for disk, blocks in zip(found, wanted, strict=True):
+        assert bool(disk.snapshot) == bool(blocks), disk
+        if blocks:
+            snapshot_holds(cloud, disk.snapshot, blocks)
+
+
+def snapshot_holds(cloud: Cloud, snapshot_id: str, blocks: Bytes) -> None:
+    """The snapshot is accomplished and holds these bytes."""
+    snapshot = the(cloud, snapshots, id=snapshot_id)
+    assert (snapshot.status, snapshot.progress) == (SnapshotStatus.ACCOMPLISHED, 100), snapshot.status
+    assert snapshot.volume is not None
+    assert _holds(cloud, snapshot.volume, blocks), f"{snapshot_id} reads as something else"
+
+
+def disk_holds(cloud: Cloud, disk_id: str, blocks: Bytes) -> None:
+    """The disk has a head of its own, and reads as these bytes."""
+    disk = the(cloud, disks, id=disk_id)
+    assert disk.volume is not None
+    row = the(cloud, volumes, id=disk.volume)
+    assert row.kind == "head", row
+    assert _holds(cloud, disk.volume, blocks), f"{disk_id} reads as something else"
+
+
+def _holds(cloud: Cloud, volume: str, blocks: Bytes) -> bool:
+    return holds(cloud.ports.pool, volume, dict(enumerate(blocks)), len(blocks))

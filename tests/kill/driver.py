@@ -1,0 +1,216 @@
+"""Kills a scenario at every step: a process that forks, and whose children die.
+
+    python -m tests.kill.driver SCENARIO FOLDER
+
+The scenario's stock is laid out once. Then, for each kill point that it passes:
+a copy of the data folder, a child that plays the scenario and dies there, a
+child that starts Kiln again in that folder and looks whether all is well, asks
+everything once more, and looks again. For some points the child that starts
+again is killed on its way, too. Prints one JSON object; ends with 1 when
+anything was not well.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+import time
+import traceback
+import zlib
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from kiln.declare import killpoints
+from tests.kill import checks
+from tests.kill.kilns import Script, keep, open_kiln, settle
+from tests.kill.scenarios import SCENARIOS, Scenario
+
+KILLED = 137
+LANES = 2  #: Kills that go on at a time; they spend half their time waiting for QEMU's tools.
+
+
+class Driver:
+    """One scenario in one folder."""
+
+    def __init__(self, scenario: Scenario, folder: Path, stock: Path | None = None) -> None:
+        folder.mkdir(exist_ok=True)
+        self.scenario = scenario
+        self.folder = folder
+        self.stock = stock or folder / "stock"
+        self.words = folder / "words"
+
+    def run(self) -> dict[str, Any]:
+        """Every kill there is; what was killed, and what was found wrong."""
+        began = time.monotonic()
+        # Here, and not in a child: every child inherits what was imported and compiled on the way.
+        self._lay_out()
+        warm = self._fresh("warm")
+        self._play(warm)
+        self._look(warm)
+        points = self._passed(self._fresh("dry"), self._play)
+        lanes = [self._start_lane(points, lane) for lane in range(LANES)]
+        ends = [os.waitpid(child, 0)[1] for child in lanes]
+        outcomes = [json.loads((self.folder / f"lane-{lane}" / "outcome").read_text()) for lane in range(LANES)]
+        return {
+            "points": points,
+            "twice": sum(outcome["twice"] for outcome in outcomes),
+            "wrong": [f"a lane ended with {end}" for end in ends if end]
+            + [words for outcome in outcomes for words in outcome["wrong"]],
+            "seconds": round(time.monotonic() - began, 1),
+        }
+
+    def _start_lane(self, points: list[str], lane: int) -> int:
+        """Have a child do every second kill, in a folder of its own."""
+        child = os.fork()
+        if child:
+            return child
+        status = 1
+        try:
+            one = Driver(self.scenario, self.folder / f"lane-{lane}", self.stock)
+            outcome = one._kill_all(list(enumerate(points))[lane::LANES])
+            (one.folder / "outcome").write_text(json.dumps(outcome))
+            status = 0
+        finally:
+            os._exit(status)
+
+    def _kill_all(self, places: list[tuple[int, str]]) -> dict[str, Any]:
+        wrong: list[str] = []
+        twice = 0
+        for number, point in places:
+            wrong += self._kill(number, point)
+            if zlib.crc32(point.encode()) % 3 == number % 3:
+                twice += 1
+                wrong += self._kill_twice(number, point)
+        return {"twice": twice, "wrong": wrong}
+
+    def _kill(self, number: int, point: str) -> list[str]:
+        data = self._fresh("data")
+        place = f"killed at {number} {point}"
+        if self.in_child(lambda: self._play(data), number) != KILLED:
+            return [f"{place}: did not come there: {self._said()}"]
+        if self.in_child(lambda: self._look(data)) != 0:
+            return [f"{place}: {self._said()}"]
+        return []
+
+    def _kill_twice(self, number: int, point: str) -> list[str]:
+        """As ``_kill``, and the start after it dies at one of its own points, a different one each time."""
+        data = self._fresh("data")
+        self.in_child(lambda: self._play(data), number)
+        spare = self.folder / "spare"
+        _copy(data, spare)
+        points = self._passed(spare, self._restart)
+        if not points:
+            return []
+        second = number % len(points)
+        place = f"killed at {number} {point}, and starting again at {second} {points[second]}"
+        if self.in_child(lambda: self._restart(data), second) != KILLED:
+            return [f"{place}: did not come there: {self._said()}"]
+        if self.in_child(lambda: self._look(data)) != 0:
+            return [f"{place}: {self._said()}"]
+        return []
+
+    def _lay_out(self) -> None:
+        with open_kiln(self.stock) as cloud:
+            facts = self.scenario.arrange(cloud)
+            keep(cloud)
+        (self.stock / "facts").write_text(json.dumps(facts))
+
+    def _fresh(self, name: str) -> Path:
+        _copy(self.stock, self.folder / name)
+        return self.folder / name
+
+    def _play(self, data: Path) -> None:
+        with open_kiln(data) as cloud:
+            self.scenario.act(Script(cloud, data / "answers"), _facts(data))
+
+    def _restart(self, data: Path) -> None:
+        with open_kiln(data) as cloud:
+            settle(cloud)
+            keep(cloud)
+
+    def _look(self, data: Path) -> None:
+        """Start again, look, ask all again, look again."""
+        with open_kiln(data) as cloud:
+            settle(cloud)
+            keep(cloud)
+            self._judge(cloud, Script(cloud, data / "answers"), _facts(data))
+            checks.nothing_is_astray(cloud)
+            self.scenario.act(Script(cloud, data / "answers"), _facts(data))
+            self._judge(cloud, Script(cloud, data / "answers"), _facts(data))
+
+    def _judge(self, cloud: Any, script: Script, facts: dict[str, Any]) -> None:
+        settle(cloud)
+        keep(cloud)
+        checks.nothing_is_halfway(cloud)
+        checks.every_name_is_kept(cloud)
+        self.scenario.check(cloud, facts, script.answers)
+
+    def _passed(self, data: Path, act: Callable[[Path], None]) -> list[str]:
+        """The kill points that *act* passes in *data*, in order."""
+        path = self.folder / "points"
+
+        def note() -> None:
+            with path.open("w") as file:
+                killpoints.listen(lambda point: print(point, file=file))
+                act(data)
+
+        if self.in_child(note) != 0:
+            raise AssertionError(self._said())
+        return path.read_text().split()
+
+    def in_child(self, act: Callable[[], None], kill_at: int | None = None) -> int:
+        """Do *act* in a forked process that dies at its kill point *kill_at*; its exit status."""
+        child = os.fork()
+        if child:
+            return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+        status = 1
+        with self.words.open("w") as words:
+            os.dup2(words.fileno(), 1)
+            os.dup2(words.fileno(), 2)
+            try:
+                if kill_at is not None:
+                    killpoints.listen(_killer(kill_at))
+                act()
+                status = 0
+            except BaseException:  # noqa: BLE001 - nothing may get out of here into a second run of the driver.
+                traceback.print_exc(file=words)
+        os._exit(status)
+
+    def _said(self) -> str:
+        return self.words.read_text()[-4000:]
+
+
+def _killer(number: int) -> Callable[[str], None]:
+    left = number
+
+    def hook(_: str) -> None:
+        nonlocal left
+        if left == 0:
+            os._exit(KILLED)
+        left -= 1
+
+    return hook
+
+
+def _copy(source: Path, target: Path) -> None:
+    shutil.rmtree(target, ignore_errors=True)
+    subprocess.run(["cp", "-a", source, target], check=True)
+
+
+def _facts(data: Path) -> dict[str, Any]:
+    return json.loads((data / "facts").read_text())
+
+
+def main(name: str, folder: str) -> int:
+    driver = Driver(SCENARIOS[name], Path(folder))
+    outcome = driver.run()
+    print(json.dumps(outcome, indent=1))
+    return 1 if outcome["wrong"] else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(*sys.argv[1:]))

@@ -1,0 +1,123 @@
+"""A Kiln on a data folder, started as ``kiln serve`` starts it, without HTTP and without threads.
+
+    with open_kiln(folder) as cloud:
+        script = Script(cloud, folder / "answers")
+        script.ask("image", "CreateImage", InstanceId=...)   # the key is the ClientToken, too
+        script.settle()
+
+What was answered is written down at once, so that after a kill it is known what the
+caller had been told. Asked again under the same key, the service must say the same.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from kiln.declare.errors import ApiError
+from kiln.operations import BY_NAME
+from kiln.service import serve
+from kiln.service.assemble import assemble
+from kiln.service.settings import Settings
+from kiln.store.accounts import Account, accounts
+from kiln.tasks.worker import Worker
+from kiln.upkeep.duties import DUTIES
+from kiln.upkeep.sweep import sweep
+from kiln.wire.dispatch import Dispatcher
+from tests.clouds import ACCOUNT, Cloud
+
+
+@contextmanager
+def open_kiln(folder: Path) -> Iterator[Cloud]:
+    """A Kiln that has just been started in *folder*: what a crash left was taken up as ``kiln serve`` does."""
+    folder.mkdir(exist_ok=True)
+    with assemble(Settings(data=folder, machines="none")) as assembly:
+        ports = assembly.ports
+        first = Account(id=ACCOUNT, name="first", created_at=ports.clock())
+        with ports.database.read() as tx:
+            is_new = accounts.find(tx, id=ACCOUNT) is None
+        if is_new:
+            ports.database.write(lambda tx: accounts.insert(tx, first))
+        serve._recover(assembly)
+        worker = Worker(ports, DUTIES)
+        yield Cloud(
+            ports=ports,
+            # As in service: a task is leased to the worker beside the dispatcher, and found again by its lease alone.
+            dispatcher=Dispatcher(BY_NAME, ports, worker.id, lambda _: None),
+            worker=worker,
+            clock=ports.clock,
+            folder=folder,
+        )
+
+
+class Script:
+    """A caller who writes down every answer, and who asks again after a crash."""
+
+    def __init__(self, cloud: Cloud, answers: Path) -> None:
+        self.cloud = cloud
+        self._path = answers
+        lines = answers.read_text().splitlines() if answers.exists() else []
+        self.answers: dict[str, dict[str, Any]] = dict(json.loads(line) for line in lines)
+
+    def ask(self, key: str, action: str, /, *, over: str = "", **params: Any) -> dict[str, Any]:
+        """The answer, the same one every time.
+
+        *over* is the code of the error that says that an action without a ClientToken was done before.
+        """
+        if BY_NAME[action].idempotent is not None:
+            params["ClientToken"] = key
+        try:
+            answer = self.cloud.call(action, **params)
+        except ApiError as error:
+            if error.code != over:
+                raise
+            answer = {}
+        if key in self.answers and not over:
+            assert answer == self.answers[key], f"{action} answered {self.answers[key]}, and now {answer}"
+        if key not in self.answers:
+            self.answers[key] = answer
+            with self._path.open("ab", buffering=0) as file:
+                file.write(json.dumps([key, answer]).encode() + b"\n")
+        return answer
+
+    def settle(self) -> None:
+        """Carry out what there is to do, as the worker does."""
+        settle(self.cloud)
+
+    def keep(self) -> None:
+        """Sweep and carry out what that leads to, until nothing more happens."""
+        keep(self.cloud)
+
+
+def settle(cloud: Cloud) -> None:
+    """Carry out tasks until none is left; a task that has to be tried twice is a failure here."""
+    while tasks := _due(cloud):
+        for task in tasks:
+            cloud.worker.attempt(task)
+    left = [(task.action, task.resource, task.attempts) for task in cloud.open_tasks()]
+    assert not left, f"left undone: {left}"
+
+
+def keep(cloud: Cloud) -> None:
+    """Sweep until there is nothing to sweep."""
+    for _ in range(20):
+        gone = sweep(cloud.ports)
+        if not gone and not cloud.open_tasks():
+            return
+        settle(cloud)
+    raise AssertionError("sweeping has no end")
+
+
+def _due(cloud: Cloud) -> list[Any]:
+    """What the worker beside the dispatcher was handed, in its order, or else would find."""
+    leased = [task for task in cloud.open_tasks() if task.owner == cloud.worker.id]
+    return leased or cloud.worker.claim(cloud.clock())
+
+
+def is_root() -> bool:
+    """Whether this runs as root."""
+    return os.geteuid() == 0

@@ -1,0 +1,460 @@
+"""What is killed at every step: a stock that is laid out, what a caller asks, and what must be true afterwards.
+
+``act`` is played again after a crash, with the same ClientTokens. ``check`` is
+told what had been answered before it looks, and judges that: what was
+answered is there, whole; what was not may be there or not.
+"""
+
+from __future__ import annotations
+
+import subprocess
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from kiln.declare.states import DiskStatus, InstanceStatus, TaskStatus
+from kiln.store.disks import disks
+from kiln.store.images import images
+from kiln.store.instances import instances
+from kiln.store.snapshots import snapshots
+from kiln.store.tasks import tasks
+from tests.clouds import Cloud
+from tests.kill.checks import Bytes, disk_holds, image_holds, snapshot_holds
+from tests.kill.kilns import Script, keep, settle
+from tests.pools.patterns import BLOCK, put, reads_as
+from tests.reading import every, find, the
+from tests.stock import a_disk, a_snapshot, a_volume, an_instance
+
+Facts = dict[str, Any]
+Answers = dict[str, dict[str, Any]]
+
+SYSTEM, DATA, MORE = [11, 12, 0, 13], [21, 0, 22, 23], [0, 31, 32, 33]
+LATER = [41, 42, 43, 44]
+BUCKET = "images"
+
+
+@dataclass(frozen=True)
+class Scenario:
+    """See the module's docstring."""
+
+    arrange: Callable[[Cloud], Facts]
+    act: Callable[[Script, Facts], None]
+    check: Callable[[Cloud, Facts, Answers], None]
+
+
+def fill(cloud: Cloud, volume: str, blocks: Bytes) -> None:
+    """Write a byte into each of a volume's first blocks; 0 leaves it as it is."""
+    put(cloud.ports.pool, volume, {at: byte for at, byte in enumerate(blocks) if byte})
+
+
+def an_instance_with(cloud: Cloud, *wanted: Bytes, **changes: Any) -> Facts:
+    """A stopped instance whose disks hold these bytes."""
+    instance = an_instance(cloud, data_disks=len(wanted) - 1, **changes)
+    ordered = sorted(every(cloud, disks, instance=instance.id), key=lambda disk: disk.device)
+    for disk, blocks in zip(ordered, wanted, strict=True):
+        fill(cloud, disk.volume, blocks)
+    return {"instance": instance.id, "disks": [disk.id for disk in ordered], "bytes": wanted}
+
+
+def a_snapshot_with(cloud: Cloud, blocks: Bytes, **changes: Any) -> str:
+    """A snapshot that holds these bytes."""
+    volume = a_volume(cloud, kind="layer").id
+    fill(cloud, volume, blocks)
+    return a_snapshot(cloud, volume=volume, **changes).id
+
+
+def an_image_with(cloud: Cloud, *wanted: Bytes) -> str:
+    """An Available image whose disks hold these bytes, and whose instance is gone."""
+    facts = an_instance_with(cloud, *wanted)
+    image_id = cloud.call("CreateImage", InstanceId=facts["instance"])["ImageId"]
+    settle(cloud)
+    cloud.call("DeleteInstance", InstanceId=facts["instance"])
+    settle(cloud)
+    keep(cloud)
+    return image_id
+
+
+def check_disks(cloud: Cloud, facts: Facts) -> None:
+    """The instance has its disks, and they read as they did."""
+    for disk, blocks in zip(facts["disks"], facts["bytes"], strict=True):
+        disk_holds(cloud, disk, blocks)
+
+
+# CreateImage
+
+
+def create_image(script: Script, facts: Facts) -> None:
+    script.ask("image", "CreateImage", InstanceId=facts["instance"], ImageName="web")
+    script.settle()
+
+
+def check_image(cloud: Cloud, facts: Facts, answers: Answers) -> None:
+    check_disks(cloud, facts)
+    assert len(every(cloud, images)) <= 1
+    if "image" in answers:
+        image_holds(cloud, answers["image"]["ImageId"], facts["bytes"])
+
+
+def arrange_snapshot(cloud: Cloud) -> Facts:
+    return {"snapshot": a_snapshot_with(cloud, SYSTEM)}
+
+
+def create_image_of_snapshot(script: Script, facts: Facts) -> None:
+    script.ask("image", "CreateImage", SnapshotId=facts["snapshot"], ImageName="web")
+
+
+def check_image_of_snapshot(cloud: Cloud, facts: Facts, answers: Answers) -> None:
+    snapshot_holds(cloud, facts["snapshot"], SYSTEM)
+    if "image" in answers:
+        image_holds(cloud, answers["image"]["ImageId"], [SYSTEM])
+
+
+def arrange_snapshots(cloud: Cloud) -> Facts:
+    return {
+        "system": a_snapshot_with(cloud, SYSTEM),
+        "data": a_snapshot_with(cloud, DATA, source_disk_type="data"),
+    }
+
+
+def create_image_of_mappings(script: Script, facts: Facts) -> None:
+    mappings = {
+        "DiskDeviceMapping.1.SnapshotId": facts["system"],
+        "DiskDeviceMapping.2.SnapshotId": facts["data"],
+        "DiskDeviceMapping.3.Size": 40,
+    }
+    script.ask("image", "CreateImage", **mappings)
+
+
+def check_image_of_mappings(cloud: Cloud, facts: Facts, answers: Answers) -> None:
+    snapshot_holds(cloud, facts["system"], SYSTEM)
+    snapshot_holds(cloud, facts["data"], DATA)
+    if "image" in answers:
+        image_holds(cloud, answers["image"]["ImageId"], [SYSTEM, DATA, []])
+
+
+# CreateSnapshot, and ResetDisk back to it
+
+
+def create_snapshots(script: Script, facts: Facts) -> None:
+    disk = facts["disks"][0]
+    script.ask("first", "CreateSnapshot", DiskId=disk)
+    script.settle()
+    script.ask("second", "CreateSnapshot", DiskId=disk)
+    script.settle()
+
+
+def check_snapshots(cloud: Cloud, facts: Facts, answers: Answers) -> None:
+    check_disks(cloud, facts)
+    for answer in answers.values():
+        snapshot_holds(cloud, answer["SnapshotId"], SYSTEM)
+
+
+def arrange_written_disk(cloud: Cloud) -> Facts:
+    """An instance of two disks, a snapshot of its system disk, and bytes written after it."""
+    facts = an_instance_with(cloud, SYSTEM, DATA)
+    facts["snapshot"] = cloud.call("CreateSnapshot", DiskId=facts["disks"][0])["SnapshotId"]
+    settle(cloud)
+    fill(cloud, the(cloud, disks, id=facts["disks"][0]).volume, LATER)
+    return facts
+
+
+def reset_disk(script: Script, facts: Facts) -> None:
+    script.ask("reset", "ResetDisk", DiskId=facts["disks"][0], SnapshotId=facts["snapshot"])
+    script.settle()
+
+
+def check_reset(cloud: Cloud, facts: Facts, answers: Answers) -> None:
+    system, data = facts["disks"]
+    snapshot_holds(cloud, facts["snapshot"], SYSTEM)
+    disk_holds(cloud, data, DATA)
+    if "reset" in answers:
+        disk_holds(cloud, system, SYSTEM)
+
+
+# ImportImage and ExportImage
+
+
+def arrange_raw(cloud: Cloud) -> Facts:
+    return _an_object(cloud, "disk.raw")
+
+
+def arrange_qcow2(cloud: Cloud) -> Facts:
+    facts = _an_object(cloud, "disk.raw")
+    path = Path(facts["path"])
+    packed = path.with_name("disk.qcow2")
+    subprocess.run(["qemu-img", "convert", "-q", "-c", "-O", "qcow2", "-f", "raw", path, packed], check=True)
+    return facts | {"object": packed.name}
+
+
+def _an_object(cloud: Cloud, name: str) -> Facts:
+    path = cloud.folder / "buckets" / BUCKET / name
+    path.parent.mkdir()
+    path.write_bytes(b"".join(bytes([byte]) * BLOCK for byte in SYSTEM))
+    return {"object": name, "path": str(path)}
+
+
+def import_image(script: Script, facts: Facts) -> None:
+    mapping = {"DiskDeviceMapping.1.OSSBucket": BUCKET, "DiskDeviceMapping.1.OSSObject": facts["object"]}
+    script.ask("image", "ImportImage", ImageName="brought", **mapping)
+    script.settle()
+
+
+def check_import(cloud: Cloud, facts: Facts, answers: Answers) -> None:
+    assert len(every(cloud, images)) <= 1
+    if "image" in answers:
+        image_holds(cloud, answers["image"]["ImageId"], [SYSTEM])
+        assert the(cloud, tasks, id=answers["image"]["TaskId"]).status == TaskStatus.FINISHED
+
+
+def arrange_import_and_cancel(cloud: Cloud) -> Facts:
+    return arrange_raw(cloud)
+
+
+def import_and_cancel(script: Script, facts: Facts) -> None:
+    mapping = {"DiskDeviceMapping.1.OSSBucket": BUCKET, "DiskDeviceMapping.1.OSSObject": facts["object"]}
+    task = script.ask("image", "ImportImage", **mapping)["TaskId"]
+    script.ask("cancel", "CancelTask", TaskId=task, over="InvalidTaskId.IncorrectTaskStatus")
+    script.settle()
+
+
+def check_cancelled(cloud: Cloud, facts: Facts, answers: Answers) -> None:
+    for task in every(cloud, tasks, action="ImportImage"):
+        if task.status == TaskStatus.FINISHED:
+            # A kill before the cancellation was recorded.
+            image_holds(cloud, task.resource, [SYSTEM])
+        else:
+            assert (task.status, task.error_code) == (TaskStatus.FAILED, "TaskCancelled")
+            assert every(cloud, images) == []
+
+
+def arrange_image(cloud: Cloud) -> Facts:
+    image_id = an_image_with(cloud, SYSTEM, DATA)
+    (cloud.folder / "buckets" / BUCKET).mkdir()
+    return {"image": image_id}
+
+
+def export_image(script: Script, facts: Facts) -> None:
+    # There is no ClientToken: whoever was not answered asks again, and has the files twice.
+    if "export" not in script.answers:
+        script.ask("export", "ExportImage", ImageId=facts["image"], OSSBucket=BUCKET, ImageFormat="qcow2")
+    script.settle()
+
+
+def check_export(cloud: Cloud, facts: Facts, answers: Answers) -> None:
+    image_holds(cloud, facts["image"], [SYSTEM, DATA])
+    stored = sorted((cloud.folder / "buckets" / BUCKET).iterdir())
+    for task in every(cloud, tasks, action="ExportImage"):
+        assert task.status == TaskStatus.FINISHED, task
+        names = [disk["object"] for disk in task.facts["disks"]]
+        assert {path.name for path in stored} >= set(names)
+        for name, blocks in zip(names, (SYSTEM, DATA), strict=True):
+            path = cloud.folder / "buckets" / BUCKET / name
+            assert reads_as(str(path), dict(enumerate(blocks)), len(blocks), ("-f", "qcow2")), name
+    if "export" in answers:
+        assert the(cloud, tasks, id=answers["export"]["TaskId"]).status == TaskStatus.FINISHED
+
+
+# Instances
+
+
+def run_instances(script: Script, facts: Facts) -> None:
+    params = {"ImageId": facts["image"], "InstanceType": "ecs.t5-lc1m1.small", "Amount": 2}
+    script.ask("run", "RunInstances", **params, **{"DataDisk.1.Size": 20})
+    script.settle()
+
+
+def check_run(cloud: Cloud, facts: Facts, answers: Answers) -> None:
+    image_holds(cloud, facts["image"], [SYSTEM, DATA])
+    # Those that nobody was told of are there whole, too.
+    for instance in every(cloud, instances):
+        assert instance.status == InstanceStatus.RUNNING, instance
+        assert cloud.ports.machines.is_running(instance.id)
+        attached = sorted(every(cloud, disks, instance=instance.id), key=lambda disk: disk.device)
+        for disk, blocks in zip(attached, (SYSTEM, DATA, [0]), strict=True):
+            disk_holds(cloud, disk.id, blocks)
+    if "run" in answers:
+        ids = answers["run"]["InstanceIdSets"]["InstanceIdSet"]
+        assert {row.id for row in every(cloud, instances)} == set(ids)
+        assert len(ids) == 2
+
+
+def arrange_stopped(cloud: Cloud) -> Facts:
+    return an_instance_with(cloud, SYSTEM, DATA)
+
+
+def start_stop_delete(script: Script, facts: Facts) -> None:
+    instance = facts["instance"]
+    if "start" not in script.answers:
+        script.ask("start", "StartInstance", InstanceId=instance, over="IncorrectInstanceStatus")
+        script.settle()
+    if "stop" not in script.answers:
+        script.ask("stop", "StopInstance", InstanceId=instance, over="IncorrectInstanceStatus")
+        script.settle()
+    script.ask("delete", "DeleteInstance", InstanceId=instance, over="InvalidInstanceId.NotFound")
+    script.settle()
+
+
+def check_deleted(cloud: Cloud, facts: Facts, answers: Answers) -> None:
+    found = find(cloud, instances, id=facts["instance"])
+    if "delete" in answers:
+        assert found is None
+    if found is None:
+        assert every(cloud, disks) == []
+        assert not (cloud.folder / "run" / facts["instance"]).exists()
+        return
+    check_disks(cloud, facts)
+    is_on = found.status == InstanceStatus.RUNNING
+    assert cloud.ports.machines.is_running(facts["instance"]) == is_on
+    if "start" in answers and "stop" not in answers:
+        # Killed before its answer, the stop may have been recorded all the same.
+        assert is_on or found.started_at is not None
+    if "stop" in answers:
+        assert not is_on
+
+
+def arrange_replacement(cloud: Cloud) -> Facts:
+    image_id = an_image_with(cloud, MORE)
+    return an_instance_with(cloud, SYSTEM, DATA) | {"image": image_id}
+
+
+def replace_system_disk(script: Script, facts: Facts) -> None:
+    script.ask("replace", "ReplaceSystemDisk", InstanceId=facts["instance"], ImageId=facts["image"])
+    script.settle()
+
+
+def check_replaced(cloud: Cloud, facts: Facts, answers: Answers) -> None:
+    system, data = facts["disks"]
+    image_holds(cloud, facts["image"], [MORE])
+    disk_holds(cloud, data, DATA)
+    (now,) = every(cloud, disks, instance=facts["instance"], type="system")
+    assert now.status == DiskStatus.IN_USE
+    disk_holds(cloud, now.id, SYSTEM if now.id == system else MORE)
+    if "replace" in answers:
+        assert now.id == answers["replace"]["DiskId"]
+
+
+# Disks
+
+
+def arrange_disks(cloud: Cloud) -> Facts:
+    free = a_disk(cloud)
+    fill(cloud, free.volume, DATA)
+    snapshot = a_snapshot_with(cloud, MORE, source_disk_type="data")
+    return an_instance_with(cloud, SYSTEM) | {"snapshot": snapshot, "free": free.id}
+
+
+def make_and_move_disks(script: Script, facts: Facts) -> None:
+    """A disk is made of a snapshot; another is attached, grown, detached and, after a snapshot, deleted."""
+    disk, instance = facts["free"], facts["instance"]
+    zone = "cn-qingdao-env17-d01-a"
+    script.ask("made", "CreateDisk", ZoneId=zone, SnapshotId=facts["snapshot"], Size=30)
+    steps = [
+        ("attach", "AttachDisk", {"InstanceId": instance, "DiskId": disk}, "IncorrectDiskStatus"),
+        ("grow", "ResizeDisk", {"DiskId": disk, "NewSize": 25}, ""),
+        ("detach", "DetachDisk", {"InstanceId": instance, "DiskId": disk}, "InvalidDisk.AlreadyDetached"),
+        ("snapshot", "CreateSnapshot", {"DiskId": disk}, ""),
+        ("delete", "DeleteDisk", {"DiskId": disk}, "InvalidDiskId.NotFound"),
+    ]
+    for key, action, params, over in steps:
+        if key not in script.answers:
+            script.ask(key, action, over=over, **params)
+        script.settle()
+
+
+def check_moved(cloud: Cloud, facts: Facts, answers: Answers) -> None:
+    check_disks(cloud, facts)
+    snapshot_holds(cloud, facts["snapshot"], MORE)
+    disk = find(cloud, disks, id=facts["free"])
+    if disk is not None:
+        disk_holds(cloud, disk.id, DATA)
+        assert disk.size_gib == 25 or "grow" not in answers
+        if "detach" in answers:
+            assert disk.status == DiskStatus.AVAILABLE
+    if "made" in answers:
+        disk_holds(cloud, answers["made"]["DiskId"], MORE)
+    if "snapshot" in answers:
+        snapshot_holds(cloud, answers["snapshot"]["SnapshotId"], DATA)
+    if "delete" in answers:
+        assert disk is None
+
+
+# Deleting, and the sweeper's merges
+
+
+def arrange_layers(cloud: Cloud) -> Facts:
+    """A disk above three snapshots, each of which added something; an instance of an image above the second."""
+    facts = an_instance_with(cloud, SYSTEM)
+    disk, taken = facts["disks"][0], []
+    for n in range(3):
+        taken.append(cloud.call("CreateSnapshot", DiskId=disk)["SnapshotId"])
+        settle(cloud)
+        head = the(cloud, disks, id=disk).volume
+        put(cloud.ports.pool, head, {n: 50 + n})
+    return facts | {"snapshots": taken, "bytes": [[50, 51, 52, 13]]}
+
+
+def delete_snapshots(script: Script, facts: Facts) -> None:
+    """Of three layers in a row: the middle one, which its layer above absorbs; then the others, by the head."""
+    first, second, third = facts["snapshots"]
+    for key, snapshot in (("second", second), ("first", first), ("third", third)):
+        script.ask(key, "DeleteSnapshot", SnapshotId=snapshot, over="InvalidSnapshotId.NotFound")
+        script.keep()
+
+
+def check_layers(cloud: Cloud, facts: Facts, answers: Answers) -> None:
+    check_disks(cloud, facts)
+    held = [SYSTEM, [50, *SYSTEM[1:]], [50, 51, *SYSTEM[2:]]]
+    for snapshot, blocks in zip(facts["snapshots"], held, strict=True):
+        if find(cloud, snapshots, id=snapshot) is not None:
+            snapshot_holds(cloud, snapshot, blocks)
+    for key, snapshot in zip(("first", "second", "third"), facts["snapshots"], strict=True):
+        assert key not in answers or find(cloud, snapshots, id=snapshot) is None
+    if len(answers) == 3:
+        assert len(list(cloud.ports.pool.volumes())) == 1
+
+
+def delete_image(script: Script, facts: Facts) -> None:
+    """An image and its snapshots, all of which are the last to name their layers."""
+    script.ask("image", "DeleteImage", ImageId=facts["image"])
+    for n, snapshot in enumerate(facts["snapshots"]):
+        script.ask(f"snapshot-{n}", "DeleteSnapshot", SnapshotId=snapshot, over="InvalidSnapshotId.NotFound")
+    script.keep()
+
+
+def arrange_image_to_delete(cloud: Cloud) -> Facts:
+    image_id = an_image_with(cloud, SYSTEM, DATA)
+    return {"image": image_id, "snapshots": [row.id for row in every(cloud, snapshots)]}
+
+
+def check_image_deleted(cloud: Cloud, facts: Facts, answers: Answers) -> None:
+    if find(cloud, images, id=facts["image"]) is not None:
+        assert "image" not in answers
+        image_holds(cloud, facts["image"], [SYSTEM, DATA])
+    for snapshot, blocks in zip(facts["snapshots"], (SYSTEM, DATA), strict=True):
+        if find(cloud, snapshots, id=snapshot) is not None:
+            snapshot_holds(cloud, snapshot, blocks)
+    if len(answers) == 3:
+        assert list(cloud.ports.pool.volumes()) == []
+
+
+SCENARIOS = {
+    "create_image": Scenario(lambda cloud: an_instance_with(cloud, SYSTEM), create_image, check_image),
+    "create_image_of_three_disks": Scenario(
+        lambda cloud: an_instance_with(cloud, SYSTEM, DATA, MORE), create_image, check_image
+    ),
+    "create_image_of_snapshot": Scenario(arrange_snapshot, create_image_of_snapshot, check_image_of_snapshot),
+    "create_image_of_mappings": Scenario(arrange_snapshots, create_image_of_mappings, check_image_of_mappings),
+    "create_snapshots": Scenario(lambda cloud: an_instance_with(cloud, SYSTEM), create_snapshots, check_snapshots),
+    "reset_disk": Scenario(arrange_written_disk, reset_disk, check_reset),
+    "import_raw": Scenario(arrange_raw, import_image, check_import),
+    "import_qcow2": Scenario(arrange_qcow2, import_image, check_import),
+    "import_and_cancel": Scenario(arrange_import_and_cancel, import_and_cancel, check_cancelled),
+    "export_image": Scenario(arrange_image, export_image, check_export),
+    "run_instances": Scenario(arrange_image, run_instances, check_run),
+    "start_stop_delete": Scenario(arrange_stopped, start_stop_delete, check_deleted),
+    "replace_system_disk": Scenario(arrange_replacement, replace_system_disk, check_replaced),
+    "make_and_move_disks": Scenario(arrange_disks, make_and_move_disks, check_moved),
+    "delete_snapshots": Scenario(arrange_layers, delete_snapshots, check_layers),
+    "delete_image": Scenario(arrange_image_to_delete, delete_image, check_image_deleted),
+}
