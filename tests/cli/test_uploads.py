@@ -90,6 +90,16 @@ def test_refuses_a_folder_that_no_kiln_has_used(tmp_path, file):
     assert "--bucket BUCKET --object NAME" in refused.value.hint
 
 
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can give files away")
+def test_gives_what_root_uploads_to_the_services_user(data, file):
+    os.chown(data / "buckets", 65534, 65534)
+
+    upload = uploads.put(file, data)
+
+    assert (upload.path.stat().st_uid, upload.path.parent.stat().st_uid) == (65534, 65534)
+    assert file.stat().st_uid == 0
+
+
 def test_takes_an_object_out(data, tmp_path):
     folder = uploads.bucket_folder(data, "exports")
     (folder / "web.raw").write_bytes(b"x")

@@ -1,67 +1,14 @@
-"""The transport, and the client's tries, against a server that does what a scene says: loopback, real sockets."""
+"""The transport, and the client's tries, against a server that can be told to fail."""
 
 from __future__ import annotations
 
-import json
 import socket
-import threading
-from collections.abc import Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 
-from kiln.client.client import AnswerBroken, ApiFailure, Client
+from kiln.client.client import AnswerBroken, ApiFailure
 from kiln.client.transport import EndpointRefused, Transport, Unreachable
-
-CLOSE = object()  #: Break the connection instead of answering.
-
-
-class Stage:
-    """A server that gives the answers of a list, one a request, and keeps what it was asked."""
-
-    def __init__(self) -> None:
-        self.script: list = []
-        self.bodies: list[str] = []
-        self.peers: list[int] = []
-        stage = self
-
-        class Handler(BaseHTTPRequestHandler):
-            protocol_version = "HTTP/1.1"
-
-            def do_POST(self) -> None:
-                stage.bodies.append(self.rfile.read(int(self.headers["content-length"])).decode())
-                stage.peers.append(self.client_address[1])
-                said = stage.script.pop(0)
-                if said is CLOSE:
-                    self.close_connection = True
-                    return
-                status, body = said
-                raw = body if isinstance(body, bytes) else json.dumps(body).encode()
-                self.send_response(status)
-                self.send_header("content-length", str(len(raw)))
-                self.end_headers()
-                self.wfile.write(raw)
-
-            def log_message(self, *args: object) -> None:
-                pass
-
-        self.server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self.server.daemon_threads = True
-        self.address = f"http://127.0.0.1:{self.server.server_address[1]}"
-
-    def client(self) -> Client:
-        return Client(self.address, "id", "secret", "cn-qingdao-env17-d01")
-
-
-@pytest.fixture
-def stage() -> Iterator[Stage]:
-    made = Stage()
-    thread = threading.Thread(target=made.server.serve_forever, kwargs={"poll_interval": 0.01})
-    thread.start()
-    yield made
-    made.server.shutdown()
-    thread.join()
-    made.server.server_close()
+from tests.client.stage import CLOSE
 
 
 def test_answers_what_the_service_answers(stage):
@@ -73,7 +20,6 @@ def test_answers_what_the_service_answers(stage):
     assert answer == {"ImageId": "m-1", "RequestId": "R"}
     assert "SnapshotId=s-1" in stage.bodies[0]
     assert "RegionId=cn-qingdao-env17-d01" in stage.bodies[0]
-    client.close()
 
 
 def test_uses_a_connection_again(stage):
@@ -84,7 +30,6 @@ def test_uses_a_connection_again(stage):
     client.call("CreateImage")
 
     assert stage.peers[0] == stage.peers[1]
-    client.close()
 
 
 def test_does_not_use_a_connection_that_the_other_side_closed(stage):
@@ -112,7 +57,6 @@ def test_raises_the_services_error_with_advice(stage):
     assert (failure.code, failure.message, failure.status) == ("InvalidRegionId.NotFound", "No.", 404)
     assert failure.request_id == "R-1"
     assert "DescribeRegions" in failure.hint
-    client.close()
 
 
 def test_tries_a_failure_of_the_service_again_under_one_token(stage):
@@ -121,10 +65,9 @@ def test_tries_a_failure_of_the_service_again_under_one_token(stage):
 
     answer = client.call("CreateImage")
 
-    tokens = {dict(pair.split("=") for pair in body.split("&"))["ClientToken"] for body in stage.bodies}
+    tokens = {request["ClientToken"] for request in stage.asked()}
     assert answer == {"ImageId": "m-1"}
     assert len(tokens) == 1
-    client.close()
 
 
 def test_does_not_try_a_refusal_again(stage):
@@ -135,7 +78,6 @@ def test_does_not_try_a_refusal_again(stage):
         client.call("CreateImage")
 
     assert len(stage.bodies) == 1
-    client.close()
 
 
 def test_says_when_something_else_answers(stage):
@@ -144,7 +86,6 @@ def test_says_when_something_else_answers(stage):
 
     with pytest.raises(AnswerBroken, match="no JSON object"):
         client.call("CreateImage")
-    client.close()
 
 
 def test_says_when_nothing_answers():

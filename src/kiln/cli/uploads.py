@@ -59,7 +59,9 @@ def bucket_folder(data: Path | None, bucket: str) -> Path:
         raise _refuse(f"{data} is not the data folder of a Kiln that has run: it has no folder buckets", _ELSEWHERE)
     folder = buckets / bucket
     try:
-        folder.mkdir(exist_ok=True)
+        if not folder.is_dir():
+            folder.mkdir(mode=0o700)
+            _hand_over(folder, buckets)
     except OSError as error:
         raise _refuse(f"{folder}: {error.strerror}", _ELSEWHERE) from error
     return folder
@@ -82,6 +84,7 @@ def put(file: Path, data: Path | None) -> Upload:
     target = folder / name
     try:
         _share(file.resolve(), target, facts.st_uid)
+        _hand_over(target, folder)
     except OSError as error:
         target.unlink(missing_ok=True)
         raise _refuse(f"{file} cannot be put into {folder}: {error.strerror}", _ELSEWHERE) from error
@@ -100,7 +103,7 @@ def take(data: Path | None, bucket: str, name: str, file: Path) -> None:
 def _share(source: Path, target: Path, owner: int) -> None:
     if _reflink(source, target):
         return
-    if owner == os.geteuid():
+    if owner == os.geteuid() == target.parent.stat().st_uid:
         # A link to somebody else's file would be somebody else's to change.
         try:
             os.link(source, target)
@@ -110,6 +113,13 @@ def _share(source: Path, target: Path, owner: int) -> None:
         else:
             return
     shutil.copyfile(source, target)
+
+
+def _hand_over(made: Path, beside: Path) -> None:
+    """Give what root has made to the user that the service runs as, who has what is beside it."""
+    service = beside.stat()
+    if os.geteuid() == 0 and made.stat().st_uid != service.st_uid:
+        os.chown(made, service.st_uid, service.st_gid)
 
 
 def _reflink(source: Path, target: Path) -> bool:

@@ -1,0 +1,96 @@
+from __future__ import annotations
+
+import pytest
+
+from kiln.client import waiters
+from kiln.client.waiters import WaitFailed, WaitTooLong
+
+
+def images(*states: str) -> list:
+    """Answers of DescribeImages, one for each state; an empty one for no image."""
+    return [
+        (
+            200,
+            {
+                "Images": {"Image": [{"ImageId": "m-1", "Status": s, "Progress": f"{n}0%"}] if s else []},
+                "TotalCount": 1,
+            },
+        )
+        for n, s in enumerate(states)
+    ]
+
+
+def instances(*states: str) -> list:
+    return [(200, {"Instances": {"Instance": [{"InstanceId": "i-1", "Status": s}]}, "NextToken": ""}) for s in states]
+
+
+def test_waits_for_a_state_and_shows_the_way(stage):
+    stage.script = images("Creating", "Creating", "Available")
+    seen = []
+
+    found = waiters.wait(stage.client(), "image", "m-1", "Available", progress=lambda n, s: seen.append((n, s)))
+
+    assert found is not None
+    assert found["ImageId"] == "m-1"
+    assert seen == [(0, "Creating"), (10, "Creating"), (20, "Available")]
+
+
+def test_asks_for_images_in_every_state(stage):
+    stage.script = images("Available")
+
+    waiters.find(stage.client(), "image", "m-1")
+
+    assert (stage.asked()[0]["ImageId"], stage.asked()[0]["Status"]) == ("m-1", "ALL")
+
+
+def test_asks_for_an_instance_by_a_packed_list(stage):
+    stage.script = instances("Running")
+
+    waiters.find(stage.client(), "instance", "i-1")
+
+    assert stage.asked()[0]["InstanceIds"] == '["i-1"]'
+
+
+def test_ends_when_the_resource_has_failed(stage):
+    stage.script = images("Creating", "CreateFailed")
+
+    with pytest.raises(WaitFailed, match="image m-1 is CreateFailed and will not be Available"):
+        waiters.wait(stage.client(), "image", "m-1", "Available")
+
+
+def test_ends_when_the_resource_is_gone(stage):
+    stage.script = images("Creating", "")
+
+    with pytest.raises(WaitFailed, match="image m-1 is gone"):
+        waiters.wait(stage.client(), "image", "m-1", "Available")
+
+
+def test_waits_until_a_resource_is_gone(stage):
+    stage.script = images("Available", "Available", "")
+
+    assert waiters.wait(stage.client(), "image", "m-1", None) is None
+
+
+def test_ends_when_the_time_is_over(stage):
+    stage.script = images("Creating")
+
+    with pytest.raises(WaitTooLong, match="image m-1 is still Creating"):
+        waiters.wait(stage.client(), "image", "m-1", "Available", timeout_s=-1)
+
+
+def test_passes_through_a_state_in_which_a_resource_may_rest(stage):
+    stage.script = instances("Pending", "Stopped", "Starting", "Running")
+
+    found = waiters.wait(stage.client(), "instance", "i-1", "Running")
+
+    assert found is not None
+    assert found["Status"] == "Running"
+
+
+def test_tells_why_a_task_failed(stage):
+    step = {"ErrorCode": "InvalidImageFormat.Malformed", "ErrorMsg": "The file is cut short."}
+    answer = {"TaskStatus": "Failed", "TaskProcess": "3%", "OperationProgressSet": {"OperationProgress": [step]}}
+    stage.script = [(200, answer)]
+
+    with pytest.raises(WaitFailed, match=r"InvalidImageFormat.Malformed: The file is cut short"):
+        waiters.wait(stage.client(), "task", "t-1", "Finished")
