@@ -80,7 +80,8 @@ MOVES: dict[type[StrEnum], dict[StrEnum, tuple[StrEnum, ...]]] = {
         InstanceStatus.STARTING: (InstanceStatus.RUNNING, InstanceStatus.STOPPED),
         InstanceStatus.RUNNING: (InstanceStatus.STOPPING, InstanceStatus.STARTING, InstanceStatus.STOPPED),
         InstanceStatus.STOPPING: (InstanceStatus.STOPPED, InstanceStatus.RUNNING),
-        InstanceStatus.STOPPED: (InstanceStatus.STARTING,),
+        # A Stopped instance is Stopping while it is being released, so that nothing else is begun with it.
+        InstanceStatus.STOPPED: (InstanceStatus.STARTING, InstanceStatus.STOPPING),
     },
     TaskStatus: {
         TaskStatus.PROCESSING: (TaskStatus.FINISHED, TaskStatus.FAILED),

@@ -19,6 +19,17 @@ from kiln.operations.images.describe_images import describe_images
 from kiln.operations.images.export_image import export_image
 from kiln.operations.images.import_image import import_image
 from kiln.operations.images.modify_image_attribute import modify_image_attribute
+from kiln.operations.instances.create_instance import create_instance
+from kiln.operations.instances.delete_instance import delete_instance
+from kiln.operations.instances.describe_instance_status import describe_instance_status
+from kiln.operations.instances.describe_instances import describe_instances
+from kiln.operations.instances.get_instance_console_output import get_instance_console_output
+from kiln.operations.instances.modify_instance_attribute import modify_instance_attribute
+from kiln.operations.instances.reboot_instance import reboot_instance
+from kiln.operations.instances.replace_system_disk import replace_system_disk
+from kiln.operations.instances.run_instances import run_instances
+from kiln.operations.instances.start_instance import start_instance
+from kiln.operations.instances.stop_instance import stop_instance
 from kiln.operations.regions.describe_instance_types import describe_instance_types
 from kiln.operations.regions.describe_regions import describe_regions
 from kiln.operations.regions.describe_zones import describe_zones
@@ -54,6 +65,17 @@ ALL: tuple[Operation[Any, Any, Any], ...] = (
     delete_disk,
     resize_disk,
     reset_disk,
+    run_instances,
+    create_instance,
+    start_instance,
+    stop_instance,
+    reboot_instance,
+    delete_instance,
+    describe_instances,
+    describe_instance_status,
+    modify_instance_attribute,
+    replace_system_disk,
+    get_instance_console_output,
     describe_regions,
     describe_zones,
     describe_instance_types,

@@ -2,11 +2,20 @@
 
 from __future__ import annotations
 
+import ipaddress
+import itertools
+import secrets
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import Any
 
-from sqlalchemy import Index
+from sqlalchemy import ColumnElement, Index, Select, exists, or_, select
 
+from kiln.declare.states import InstanceStatus, TaskStatus
+from kiln.store.conditions import Condition
+from kiln.store.database import Transaction
 from kiln.store.rows import Rows
+from kiln.store.tasks import tasks
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -44,8 +53,101 @@ class Instance:
     os_type: str
     boot_mode: str
     ever_started: bool
+    http_endpoint: str = "enabled"
+    stopped_mode: str = ""  #: What StopInstance said, ``KeepCharging`` or ``StopCharging``.
+    internet_charge_type: str = "PayByTraffic"
+    bandwidth_in: int = 0  #: Mbit/s; only remembered, like the next.
+    bandwidth_out: int = 0
 
 
 instances: Rows[Instance] = Rows(
-    "instances", Instance, indexes=[Index("instances_list", "account", "region", "created_at", "id")]
+    "instances",
+    Instance,
+    indexes=[
+        Index("instances_list", "account", "region", "created_at", "id"),
+        Index("instances_image", "image"),
+        Index("instances_private_ip", "account", "private_ip"),
+        Index("instances_public_ip", "public_ip"),
+        Index("instances_status", "status"),
+    ],
 )
+
+IS_IN_VPC: Condition = or_(instances.c.vswitch != "", instances.c.vpc != "")
+
+
+class NoAddressLeft(Exception):
+    """Every address of the network is some instance's."""
+
+
+def free_private_ips(tx: Transaction, account: str, network: str, count: int) -> list[str]:
+    """Addresses of *network* that no instance of the account has. Raises NoAddressLeft."""
+    return _free(tx, instances.c.private_ip, network, count, account=account)
+
+
+def free_public_ips(tx: Transaction, network: str, count: int) -> list[str]:
+    """Addresses of *network* that no instance of the deployment has. Raises NoAddressLeft."""
+    return _free(tx, instances.c.public_ip, network, count)
+
+
+def _free(tx: Transaction, column: ColumnElement[str], network: str, count: int, **equal: str) -> list[str]:
+    """Some free addresses, from a random place on, so that one that was just given back is not given out at once."""
+    taken = select(column).where(*(instances.c[name] == value for name, value in equal.items()))
+    candidates = _addresses(network)
+    found = _untaken(tx, taken, column, list(itertools.islice(candidates, 2 * count + 62)))
+    if len(found) < count:
+        # That network is crowded: one look at all of it costs less than many at a part.
+        everyones = {row[0] for row in tx.execute(taken)}
+        found += itertools.islice((a for a in candidates if a not in everyones), count - len(found))
+    if len(found) < count:
+        raise NoAddressLeft(network)
+    return found[:count]
+
+
+def _untaken(tx: Transaction, taken: Select[Any], column: ColumnElement[str], candidates: list[str]) -> list[str]:
+    found = {row[0] for row in tx.execute(taken.where(column.in_(candidates)))}
+    return [address for address in candidates if address not in found]
+
+
+def _addresses(network: str) -> Iterator[str]:
+    """Every address of *network* but its first and last, once, from a random one on."""
+    block = ipaddress.IPv4Network(network)
+    usable = block.num_addresses - 2
+    start = secrets.randbelow(usable)
+    return (str(block[1 + (start + n) % usable]) for n in range(usable))
+
+
+def is_in_group(group: str) -> Condition:
+    """The condition that the instance is in the security group."""
+    padded = "," + instances.c.security_groups + ","
+    return padded.like(f"%,{_escape(group)},%", escape="\\")
+
+
+def is_of_family(family: str) -> Condition:
+    """The condition that the instance's type is of the family: ``ecs.t6`` has ``ecs.t6-c1m1.large``."""
+    column = instances.c.instance_type
+    return or_(*(column.like(f"{_escape(family)}{mark}%", escape="\\") for mark in (".", "-")))
+
+
+def named(pattern: str) -> Condition:
+    """The condition that the name is *pattern*, in which ``*`` stands for any characters, in any case."""
+    if "*" not in pattern:
+        return instances.c.name == pattern
+    return instances.c.name.ilike(_escape(pattern).replace("*", "%"), escape="\\")
+
+
+def _escape(text: str) -> str:
+    return text.replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_")
+
+
+def busy_with(tx: Transaction, action: str, ids: Sequence[str]) -> set[str]:
+    """Those of the instances for which a task of that action is still to be done."""
+    statement = select(tasks.c.resource).where(
+        tasks.c.resource.in_(ids), tasks.c.action == action, tasks.c.status == TaskStatus.PROCESSING
+    )
+    return {row[0] for row in tx.execute(statement)}
+
+
+def idle_running(tx: Transaction) -> list[Instance]:
+    """Running instances for which nothing is still to be done."""
+    in_lane = exists(select(tasks.c.id).where(tasks.c.lane == instances.c.id, tasks.c.status == TaskStatus.PROCESSING))
+    return instances.all(tx, ~in_lane, status=InstanceStatus.RUNNING)

@@ -1,0 +1,170 @@
+"""What a caller says of the system inside an instance: names, passwords, user data, and their rules.
+
+Shared by whatever makes or changes instances. Sources: ecs-api.md 11 and the
+official SDK's descriptions of RunInstances' parameters.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import re
+from dataclasses import dataclass
+from typing import Annotated
+
+from kiln.declare.errors import ApiError
+from kiln.declare.rules import Doc, Example, Name
+from kiln.declare.units import KiB
+
+_LINUX_HOST = re.compile(r"[A-Za-z0-9]+([.-][A-Za-z0-9]+)*")
+_WINDOWS_HOST = re.compile(r"[A-Za-z0-9]+(-[A-Za-z0-9]+)*")
+_SHORTEST_HOST = 2
+_LONGEST_HOST = {"windows": 15, "linux": 64}
+_SPECIAL = "()`~!@#$%^&*-_+=|{}[]:;'<>,.?/\\\""
+
+
+class InvalidInstanceNameMalformed(ApiError):
+    """The instance name breaks the rule for names."""
+
+    code = "InvalidInstanceName.Malformed"
+    message = 'The specified parameter "InstanceName" is not valid.'
+
+
+class InvalidHostNameMalformed(ApiError):
+    """The host name breaks the rule for host names of that operating system."""
+
+    code = "InvalidHostName.Malformed"
+    message = 'The specified parameter "HostName" is not valid.'
+
+
+class InvalidPasswordMalformed(ApiError):
+    """The password breaks the rule for passwords."""
+
+    code = "InvalidPassword.Malformed"
+    message = 'The specified parameter "Password" is not valid.'
+
+
+class InvalidPasswordParamMismatch(ApiError):
+    """A Password was given, and PasswordInherit too."""
+
+    code = "InvalidPasswordParam.Mismatch"
+    message = "The input password should be null when passwdInherit is true."
+
+
+class InvalidUserDataBase64FormatInvalid(ApiError):
+    """The user data is not Base64."""
+
+    code = "InvalidUserData.Base64FormatInvalid"
+    message = "The specified UserData is not valid."
+
+
+class InvalidUserDataSizeExceeded(ApiError):
+    """The user data is too big."""
+
+    code = "InvalidUserData.SizeExceeded"
+    message = 'The specified parameter "UserData" exceeds the size.'
+
+
+@dataclass(frozen=True)
+class Strong:
+    """The rule for passwords: so many characters, of at least three of four sorts."""
+
+    least: int = 8
+    most: int = 30
+    sorts: int = 3
+    error: type[ApiError] = InvalidPasswordMalformed
+
+    def allows(self, value: str) -> bool:
+        present = (
+            any("a" <= c <= "z" for c in value),
+            any("A" <= c <= "Z" for c in value),
+            any("0" <= c <= "9" for c in value),
+            any(c in _SPECIAL for c in value),
+        )
+        known = all(c in _SPECIAL or (c.isascii() and c.isalnum()) for c in value)
+        return self.least <= len(value) <= self.most and known and sum(present) >= self.sorts
+
+    def in_words(self) -> str:
+        return (
+            f"{self.least} to {self.most} characters, of {self.sorts} of: capital letters, small letters, digits, "
+            + _SPECIAL
+        )
+
+    def counterexample(self) -> str:
+        return "password"
+
+
+@dataclass(frozen=True)
+class Base64:
+    """Base64 with its padding."""
+
+    error: type[ApiError] = InvalidUserDataBase64FormatInvalid
+
+    def allows(self, value: str) -> bool:
+        try:
+            base64.b64decode("".join(value.split()), validate=True)
+        except (binascii.Error, ValueError):
+            return False
+        return True
+
+    def in_words(self) -> str:
+        return "Base64"
+
+    def counterexample(self) -> str:
+        return "a"
+
+
+@dataclass(frozen=True)
+class Raw:
+    """Base64 of at most so many bytes."""
+
+    most_bytes: int
+    error: type[ApiError] = InvalidUserDataSizeExceeded
+
+    def allows(self, value: str) -> bool:
+        return len(base64.b64decode("".join(value.split()))) <= self.most_bytes
+
+    def in_words(self) -> str:
+        return f"at most {self.most_bytes // KiB} KiB before the encoding"
+
+    def counterexample(self) -> str:
+        return base64.b64encode(b"x" * (self.most_bytes + 1)).decode()
+
+
+INSTANCE_NAME = Name(2, 128, InvalidInstanceNameMalformed)
+
+InstanceName = Annotated[str, INSTANCE_NAME, Example("web-1"), Doc("The name of the instance.")]
+HostName = Annotated[
+    str,
+    Example("web-1"),
+    Doc(
+        "The host name: letters, digits and hyphens, 2 to 15 characters and not digits alone for Windows; 2 to 64 "
+        "characters, in segments with dots between them, for others."
+    ),
+]
+Password = Annotated[str, Strong(), Example("EcsV587!"), Doc("The password of the administrator.")]
+UserData = Annotated[
+    str,
+    Base64(),
+    Raw(32 * KiB),
+    Example("ZWNobyBoZWxsbyBlY3Mh"),
+    Doc("What cloud-init finds in the guest, in Base64."),
+]
+
+
+def check_host_name(name: str, os_type: str) -> None:
+    """Raise InvalidHostNameMalformed unless a guest of that operating system can be called so."""
+    if os_type == "windows":
+        is_fine = bool(_WINDOWS_HOST.fullmatch(name)) and not name.isdigit()
+    else:
+        is_fine = bool(_LINUX_HOST.fullmatch(name))
+    if not is_fine or not _SHORTEST_HOST <= len(name) <= _LONGEST_HOST[os_type]:
+        raise InvalidHostNameMalformed(host_name=name)
+
+
+def check_password(password: str | None, inherit: bool | None, os_type: str) -> None:
+    """Raise InvalidPasswordParamMismatch, or InvalidPasswordMalformed for what Windows does not take."""
+    if password and inherit:
+        raise InvalidPasswordParamMismatch
+    if password and os_type == "windows" and password.startswith("/"):
+        raise InvalidPasswordMalformed

@@ -1,0 +1,338 @@
+"""How an instance looks in an answer.
+
+Source of the fields: ecs-api.md 11 (DescribeInstances). Every field is always
+there, and every container is an object, because clients reach into them
+without asking (clients.md 2, points 9 and 11). Knows no filters and no SQL.
+"""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Annotated
+
+from kiln.declare.clock import to_minutes_text
+from kiln.declare.deployment import InstanceType
+from kiln.declare.rules import Doc, Example, Wire
+from kiln.declare.states import InstanceStatus
+from kiln.operations.params import InstanceId, TagOutput, TagsOutput
+from kiln.store.instances import Instance
+from kiln.store.tags import Tag
+
+#: What a pay-as-you-go instance's expiry is on ECS: never.
+_NEVER = "2099-12-31T15:59Z"
+
+_UNKNOWN = InstanceType("", 0, 0)
+
+
+@dataclass(frozen=True, kw_only=True)
+class IpAddressesOutput:
+    """Addresses."""
+
+    ip_address: Annotated[tuple[str, ...], Doc("The addresses.")] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class VpcAttributesOutput:
+    """The instance in its VPC."""
+
+    vpc_id: Annotated[str, Doc("The VPC, or empty.")]
+    v_switch_id: Annotated[str, Doc("The vSwitch, or empty.")]
+    nat_ip_address: Annotated[str, Doc("Always empty.")] = ""
+    private_ip_address: Annotated[IpAddressesOutput, Doc("The private address, when the network type is vpc.")]
+
+
+@dataclass(frozen=True, kw_only=True)
+class EipAddressOutput:
+    """An elastic address, of which there are none."""
+
+    allocation_id: Annotated[str, Doc("Always empty.")] = ""
+    ip_address: Annotated[str, Doc("Always empty.")] = ""
+    bandwidth: Annotated[int, Doc("Always 0.")] = 0
+    internet_charge_type: Annotated[str, Doc("Always empty.")] = ""
+    is_support_unassociate: Annotated[bool, Doc("Always false.")] = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class SecurityGroupIdsOutput:
+    """Security groups."""
+
+    security_group_id: Annotated[tuple[str, ...], Doc("The IDs.")]
+
+
+@dataclass(frozen=True, kw_only=True)
+class LockReasonOutput:
+    """Why an instance is locked."""
+
+    lock_reason: Annotated[str, Doc("financial, security, ...; replacing while ReplaceSystemDisk is under way.")]
+    lock_msg: Annotated[str, Doc("The same as a sentence, or empty.")]
+
+
+@dataclass(frozen=True, kw_only=True)
+class OperationLocksOutput:
+    """Locks."""
+
+    lock_reason: Annotated[tuple[LockReasonOutput, ...], Doc("The locks; none when all is well.")]
+
+
+@dataclass(frozen=True, kw_only=True)
+class PrivateIpSetOutput:
+    """A private address."""
+
+    private_ip_address: Annotated[str, Doc("The address.")]
+    private_dns_name: Annotated[str, Doc("Always empty.")]
+    primary: Annotated[bool, Doc("Always true: each interface has one address.")]
+
+
+@dataclass(frozen=True, kw_only=True)
+class PrivateIpSetsOutput:
+    """Private addresses."""
+
+    private_ip_set: Annotated[tuple[PrivateIpSetOutput, ...], Doc("The addresses.")]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Ipv6SetOutput:
+    """An IPv6 address."""
+
+    ipv6_address: Annotated[str, Doc("The address.")]
+    primary: Annotated[bool, Doc("Whether it is the first.")]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Ipv6SetsOutput:
+    """IPv6 addresses."""
+
+    ipv6_set: Annotated[tuple[Ipv6SetOutput, ...], Doc("Always empty.")] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class NetworkInterfaceOutput:
+    """A network interface."""
+
+    network_interface_id: Annotated[str, Doc("The ID, made of the instance's.")]
+    mac_address: Annotated[str, Example("00:16:3e:32:b4:26"), Doc("The MAC address.")]
+    primary_ip_address: Annotated[str, Doc("The private address.")]
+    type: Annotated[str, Doc("Primary.")]
+    private_ip_sets: Annotated[PrivateIpSetsOutput, Doc("Its addresses.")]
+    ipv6_sets: Annotated[Ipv6SetsOutput, Doc("Its IPv6 addresses.")]
+
+
+@dataclass(frozen=True, kw_only=True)
+class NetworkInterfacesOutput:
+    """Network interfaces."""
+
+    network_interface: Annotated[tuple[NetworkInterfaceOutput, ...], Doc("The interfaces: always one.")]
+
+
+@dataclass(frozen=True, kw_only=True)
+class CpuOptionsOutput:
+    """The CPU."""
+
+    core_count: Annotated[int, Doc("Virtual CPUs.")]
+    threads_per_core: Annotated[int, Doc("Always 1.")]
+    numa: Annotated[str, Doc("Always empty.")]
+
+
+@dataclass(frozen=True, kw_only=True)
+class MetadataOptionsOutput:
+    """The metadata service, as the instance sees it."""
+
+    http_endpoint: Annotated[str, Doc("enabled or disabled.")]
+    http_tokens: Annotated[str, Doc("optional or required.")]
+    http_put_response_hop_limit: Annotated[int, Doc("Always 0.")]
+
+
+@dataclass(frozen=True, kw_only=True)
+class HibernationOptionsOutput:
+    """Hibernation."""
+
+    configured: Annotated[bool, Doc("Always false.")] = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class DedicatedHostAttributeOutput:
+    """A dedicated host, of which there are none."""
+
+    dedicated_host_cluster_id: Annotated[str, Doc("Always empty.")] = ""
+    dedicated_host_id: Annotated[str, Doc("Always empty.")] = ""
+    dedicated_host_name: Annotated[str, Doc("Always empty.")] = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class DedicatedInstanceAttributeOutput:
+    """How the instance stands on a dedicated host."""
+
+    affinity: Annotated[str, Doc("Always empty.")] = ""
+    tenancy: Annotated[str, Doc("Always empty.")] = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class CapacityReservationOutput:
+    """A capacity reservation, of which there are none."""
+
+    capacity_reservation_id: Annotated[str, Doc("Always empty.")] = ""
+    capacity_reservation_preference: Annotated[str, Doc("Always empty.")] = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class ImageOptionsOutput:
+    """What the image was asked to do."""
+
+    login_as_non_root: Annotated[bool, Doc("Always false.")] = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class InstanceOutput:
+    """One instance."""
+
+    instance_id: InstanceId
+    instance_name: Annotated[str, Doc("The name.")]
+    description: Annotated[str, Doc("The description.")]
+    host_name: Annotated[str, Doc("The host name.")]
+    status: Annotated[str, Doc("Pending, Starting, Running, Stopping or Stopped.")]
+    image_id: Annotated[str, Doc("The image that the system disk was made of.")]
+    instance_type: Annotated[str, Doc("The type.")]
+    instance_type_family: Annotated[str, Doc("The type's family.")]
+    cpu: Annotated[int, Doc("Virtual CPUs.")]
+    memory: Annotated[int, Doc("MiB.")]
+    region_id: Annotated[str, Doc("The region.")]
+    zone_id: Annotated[str, Doc("The zone.")]
+    cluster_id: Annotated[str, Doc("Always empty.")] = ""
+    creation_time: Annotated[str, Example("2026-11-23T06:07Z"), Doc("When it was created, UTC.")]
+    start_time: Annotated[str, Doc("When it was last started, UTC; empty before the first start.")]
+    expired_time: Annotated[str, Doc("Always in the year 2099.")] = _NEVER
+    auto_release_time: Annotated[str, Doc("Always empty.")] = ""
+    stopped_mode: Annotated[str, Doc("KeepCharging or StopCharging while Stopped, else Not-applicable.")]
+    platform: Annotated[str, Wire("OSName"), Doc("The operating system's release.")]
+    platform_en: Annotated[str, Wire("OSNameEn"), Doc("The same in English.")]
+    os_type: Annotated[str, Wire("OSType"), Doc("linux or windows.")]
+    instance_network_type: Annotated[str, Doc("vpc with a vSwitch, else classic.")]
+    vpc_attributes: Annotated[VpcAttributesOutput, Doc("The instance in its VPC.")]
+    inner_ip_address: Annotated[IpAddressesOutput, Doc("The private address, when the network type is classic.")]
+    public_ip_address: Annotated[IpAddressesOutput, Doc("The public address, at which the guest's SSH port answers.")]
+    eip_address: Annotated[EipAddressOutput, Doc("Always empty.")] = EipAddressOutput()
+    rdma_ip_address: Annotated[IpAddressesOutput, Doc("Always empty.")] = IpAddressesOutput()
+    network_interfaces: Annotated[NetworkInterfacesOutput, Doc("Network interfaces.")]
+    security_group_ids: Annotated[SecurityGroupIdsOutput, Doc("Security groups.")]
+    internet_charge_type: Annotated[str, Doc("As it was asked for.")]
+    internet_max_bandwidth_in: Annotated[int, Doc("As it was asked for.")]
+    internet_max_bandwidth_out: Annotated[int, Doc("As it was asked for.")]
+    vlan_id: Annotated[str, Doc("Always empty.")] = ""
+    operation_locks: Annotated[OperationLocksOutput, Doc("Locks.")]
+    tags: Annotated[TagsOutput, Doc("Tags.")]
+    resource_group_id: Annotated[str, Doc("The resource group, or empty.")]
+    key_pair_name: Annotated[str, Doc("The SSH key pair, or empty.")]
+    deletion_protection: Annotated[bool, Doc("Whether DeleteInstance refuses it.")]
+    instance_charge_type: Annotated[str, Doc("As it was asked for.")]
+    sale_cycle: Annotated[str, Doc("Always empty.")] = ""
+    spot_strategy: Annotated[str, Doc("Always NoSpot.")] = "NoSpot"
+    spot_duration: Annotated[int, Doc("Always 0.")] = 0
+    spot_price_limit: Annotated[float, Doc("Always 0.")] = 0.0
+    credit_specification: Annotated[str, Doc("Always empty.")] = ""
+    io_optimized: Annotated[bool, Doc("Always true.")] = True
+    device_available: Annotated[bool, Doc("Whether disks can be attached: always true.")] = True
+    serial_number: Annotated[str, Doc("Made of the ID.")]
+    cpu_options: Annotated[CpuOptionsOutput, Doc("The CPU.")]
+    gpu_amount: Annotated[int, Wire("GPUAmount"), Doc("Always 0.")] = 0
+    gpu_spec: Annotated[str, Wire("GPUSpec"), Doc("Always empty.")] = ""
+    local_storage_amount: Annotated[int, Doc("Always 0.")] = 0
+    local_storage_capacity: Annotated[int, Doc("Always 0.")] = 0
+    metadata_options: Annotated[MetadataOptionsOutput, Doc("The metadata service.")]
+    hibernation_options: Annotated[HibernationOptionsOutput, Doc("Hibernation.")] = HibernationOptionsOutput()
+    dedicated_host_attribute: Annotated[DedicatedHostAttributeOutput, Doc("The dedicated host.")] = (
+        DedicatedHostAttributeOutput()
+    )
+    dedicated_instance_attribute: Annotated[DedicatedInstanceAttributeOutput, Doc("How it stands there.")] = (
+        DedicatedInstanceAttributeOutput()
+    )
+    ecs_capacity_reservation_attr: Annotated[CapacityReservationOutput, Doc("The capacity reservation.")] = (
+        CapacityReservationOutput()
+    )
+    image_options: Annotated[ImageOptionsOutput, Doc("What the image was asked to do.")] = ImageOptionsOutput()
+    deployment_set_id: Annotated[str, Doc("Always empty.")] = ""
+    deployment_set_group_no: Annotated[int, Doc("Always 0.")] = 0
+    hpc_cluster_id: Annotated[str, Doc("Always empty.")] = ""
+    isp: Annotated[str, Wire("ISP"), Doc("Always empty.")] = ""
+    recyclable: Annotated[bool, Doc("Always false.")] = False
+
+
+def draw(instance: Instance, kind: InstanceType | None, labels: Sequence[Tag], *, is_replacing: bool) -> InstanceOutput:
+    """The answer's view of one instance, of a type that the deployment may not have any more."""
+    kind = kind or _UNKNOWN
+    is_stopped = instance.status == InstanceStatus.STOPPED
+    is_vpc = is_in_vpc(instance)
+    private = IpAddressesOutput(ip_address=(instance.private_ip,) if instance.private_ip else ())
+    return InstanceOutput(
+        instance_id=instance.id,
+        instance_name=instance.name,
+        description=instance.description,
+        host_name=instance.host_name,
+        status=instance.status,
+        image_id=instance.image,
+        instance_type=instance.instance_type,
+        instance_type_family=InstanceType(instance.instance_type, 0, 0).family,
+        cpu=kind.cpus,
+        memory=kind.memory_mib,
+        region_id=instance.region,
+        zone_id=instance.zone,
+        creation_time=to_minutes_text(instance.created_at),
+        start_time="" if instance.started_at is None else to_minutes_text(instance.started_at),
+        stopped_mode=(instance.stopped_mode or "KeepCharging") if is_stopped else "Not-applicable",
+        platform=instance.platform,
+        platform_en=instance.platform,
+        os_type=instance.os_type,
+        instance_network_type="vpc" if is_vpc else "classic",
+        vpc_attributes=VpcAttributesOutput(
+            vpc_id=instance.vpc,
+            v_switch_id=instance.vswitch,
+            private_ip_address=private if is_vpc else IpAddressesOutput(),
+        ),
+        inner_ip_address=IpAddressesOutput() if is_vpc else private,
+        public_ip_address=IpAddressesOutput(ip_address=(instance.public_ip,) if instance.public_ip else ()),
+        network_interfaces=NetworkInterfacesOutput(network_interface=(_interface(instance),)),
+        security_group_ids=SecurityGroupIdsOutput(
+            security_group_id=tuple(group for group in instance.security_groups.split(",") if group)
+        ),
+        internet_charge_type=instance.internet_charge_type,
+        internet_max_bandwidth_in=instance.bandwidth_in,
+        internet_max_bandwidth_out=instance.bandwidth_out,
+        operation_locks=OperationLocksOutput(lock_reason=_locks(instance, is_replacing)),
+        tags=TagsOutput(tag=tuple(TagOutput(tag_key=tag.key, tag_value=tag.value) for tag in labels)),
+        resource_group_id=instance.resource_group,
+        key_pair_name=instance.key_pair,
+        deletion_protection=instance.deletion_protection,
+        instance_charge_type=instance.charge_type,
+        serial_number=str(uuid.uuid5(uuid.NAMESPACE_OID, instance.id)),
+        cpu_options=CpuOptionsOutput(core_count=kind.cpus, threads_per_core=1, numa=""),
+        metadata_options=MetadataOptionsOutput(
+            http_endpoint=instance.http_endpoint, http_tokens=instance.http_tokens, http_put_response_hop_limit=0
+        ),
+    )
+
+
+def is_in_vpc(instance: Instance) -> bool:
+    """Whether the instance was given a place in a VPC."""
+    return bool(instance.vswitch or instance.vpc)
+
+
+def _interface(instance: Instance) -> NetworkInterfaceOutput:
+    address = PrivateIpSetOutput(private_ip_address=instance.private_ip, private_dns_name="", primary=True)
+    return NetworkInterfaceOutput(
+        network_interface_id="eni-" + instance.id.removeprefix("i-"),
+        mac_address=instance.mac,
+        primary_ip_address=instance.private_ip,
+        type="Primary",
+        private_ip_sets=PrivateIpSetsOutput(private_ip_set=(address,)),
+        ipv6_sets=Ipv6SetsOutput(),
+    )
+
+
+def _locks(instance: Instance, is_replacing: bool) -> tuple[LockReasonOutput, ...]:
+    locks = []
+    if instance.lock_reason:
+        locks.append(LockReasonOutput(lock_reason=instance.lock_reason, lock_msg=""))
+    if is_replacing:
+        locks.append(LockReasonOutput(lock_reason="replacing", lock_msg="The system disk is being replaced."))
+    return tuple(locks)

@@ -1,0 +1,119 @@
+"""Create one instance of an image, with its disks, and leave it Stopped.
+
+The older form of RunInstances. The instance is Pending while its disks are
+made, then Stopped; StartInstance starts it. It never has a public address by
+itself. An instance whose disks cannot be made (the pool is full) goes away
+again.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Annotated
+
+from kiln.declare.errors import ApiError, DryRunOperation
+from kiln.declare.operation import Idempotence, Operation
+from kiln.declare.rules import Accepted, Count, Doc, Example
+from kiln.declare.states import InstanceStatus
+from kiln.operations import launch
+from kiln.operations.call import Call, Job
+from kiln.operations.errors import IdempotentParameterMismatch
+from kiln.operations.launch import Launch, Wish
+from kiln.operations.launch_errors import InvalidClientTokenValueNotSupported
+from kiln.operations.launch_input import DataDisk, LaunchInput, SystemDisk
+from kiln.operations.params import InstanceId, to_pairs
+
+_HOSTS = Accepted("There is one host, and nothing to choose.")
+_NETWORK = Accepted("The network of an instance is made by Kiln.")
+_ENCRYPTION = Accepted("Volumes are not encrypted by Kiln; the pool's file system may be.")
+
+
+class InvalidInstanceTypeValueNotSupportedOfCreate(ApiError):
+    """The deployment has no such instance type."""
+
+    code = "InvalidInstanceType.ValueNotSupported"
+    message = "The specified InstanceType does not exist or beyond the permitted range."
+    hint = "DescribeInstanceTypes lists the types."
+
+
+@dataclass(frozen=True, kw_only=True)
+class SystemDiskInput(SystemDisk):
+    """The system disk."""
+
+    size: Annotated[
+        int | None,
+        Example("40"),
+        Doc("GiB, at least the image's size, which is the default, and at most what the category allows."),
+    ] = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class DataDiskInput(DataDisk):
+    """One data disk."""
+
+    encrypted: Annotated[bool | None, _ENCRYPTION, Doc("Whether the disk is encrypted.")] = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Input(LaunchInput):
+    system_disk: Annotated[SystemDiskInput | None, Doc("The system disk.")] = None
+    data_disk: Annotated[tuple[DataDiskInput, ...], Count(16), Doc("Data disks.")] = ()
+    cluster_id: Annotated[str | None, _HOSTS, Doc("The cluster.")] = None
+    inner_ip_address: Annotated[str | None, _NETWORK, Doc("The internal address.")] = None
+    node_controller_id: Annotated[str | None, _HOSTS, Doc("The node.")] = None
+    use_additional_service: Annotated[
+        bool | None, Accepted("There are no additional services."), Doc("Whether to have them.")
+    ] = None
+    vlan_id: Annotated[str | None, _NETWORK, Doc("The VLAN.")] = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Output:
+    instance_id: InstanceId
+    order_id: Annotated[str, Doc("Always empty: nothing is billed.")]
+    trade_price: Annotated[float, Doc("Always 0: nothing is billed.")]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Plan:
+    launch: Launch
+    tags: dict[str, str]
+
+
+def check(call: Call, p: Input) -> Plan:
+    pairs = to_pairs(p.tag)
+    system = p.system_disk or SystemDiskInput()
+    wish = Wish(
+        system=system,
+        system_gib=system.size,
+        data=p.data_disk,
+        security_groups=(p.security_group_id,) if p.security_group_id else (),
+        unknown_type=InvalidInstanceTypeValueNotSupportedOfCreate,
+    )
+    (only,) = launch.plan(call, p, wish)
+    return Plan(launch=only, tags=pairs)
+
+
+def commit(call: Call, plan: Plan) -> Output:
+    launch.record(call, "CreateInstance", [plan.launch], plan.tags)
+    return Output(instance_id=plan.launch.instance.id, order_id="", trade_price=0.0)
+
+
+def carry_out(job: Job) -> None:
+    launch.make(job, InstanceStatus.STOPPED)
+
+
+give_up = launch.give_up
+
+create_instance = Operation(
+    input=Input,
+    output=Output,
+    check=check,
+    commit=commit,
+    carry_out=carry_out,
+    give_up=give_up,
+    idempotent=Idempotence(mismatch=IdempotentParameterMismatch, malformed=InvalidClientTokenValueNotSupported),
+    dry_run=DryRunOperation,
+    leads_to=("Pending", "Stopped"),
+    errors=(InvalidInstanceTypeValueNotSupportedOfCreate, *launch.ERRORS),
+)

@@ -1,0 +1,288 @@
+"""List instances with all that is known of them, newest first.
+
+Filters are joined by and. IDs that are unknown, or another account's, are
+passed over; an empty list of IDs gives an empty answer. Pages are asked for by
+NextToken and MaxResults, or by PageNumber and PageSize.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Annotated
+
+from kiln.declare.errors import ApiError, DryRunOperation, InvalidParameter
+from kiln.declare.operation import Operation
+from kiln.declare.rules import Accepted, Count, Doc, Example, JsonList, OneOf
+from kiln.declare.states import InstanceStatus
+from kiln.operations import instance_portrait, paging
+from kiln.operations.call import Call
+from kiln.operations.errors import InvalidTagCount
+from kiln.operations.filters import InvalidTagMismatch, TagFilter, by_creation, by_tags
+from kiln.operations.instance_portrait import InstanceOutput
+from kiln.operations.params import (
+    FilterInput,
+    ImageId,
+    InstanceId,
+    NextToken,
+    PageNumber,
+    PageSize100,
+    RegionId,
+    ResourceGroupId,
+)
+from kiln.store import instances as store
+from kiln.store import tags
+from kiln.store.conditions import NOTHING, Condition
+from kiln.store.instances import Instance, instances
+
+_LOCKS = ("financial", "security", "recycling", "dedicatedhostfinancial", "refunded")
+
+
+class InvalidStatusNotFound(ApiError):
+    """The status is none of the documented ones."""
+
+    code = "InvalidStatus.NotFound"
+    status = 404
+    message = "The specified Status is not found."
+
+
+class InvalidNetworkTypeNotFound(ApiError):
+    """The network type is neither vpc nor classic."""
+
+    code = "InvalidNetworkType.NotFound"
+    status = 404
+    message = "The specified InstanceNetworkType is not found."
+
+
+class InvalidInstanceChargeTypeNotFound(ApiError):
+    """The charge type is none of the documented ones."""
+
+    code = "InvalidInstanceChargeType.NotFound"
+    status = 404
+    message = "The InstanceChargeType does not exist in our records."
+
+
+class InvalidInternetChargeTypeValueNotSupported(ApiError):
+    """The network's charge type is none of the documented ones."""
+
+    code = "InvalidInternetChargeType.ValueNotSupported"
+    status = 404
+    message = "The specified InternetChargeType is not valid."
+
+
+class InvalidLockReasonNotFound(ApiError):
+    """The lock reason is none of the documented ones."""
+
+    code = "InvalidLockReason.NotFound"
+    status = 404
+    message = "The specified LockReason is not found."
+
+
+class InvalidFilterKeyNotFoundOfInstances(ApiError):
+    """A Filter.N.Key that the operation does not know."""
+
+    code = "InvalidFilterKey.NotFound"
+    status = 404
+    message = "Invalid filter.{key}."
+
+
+class InvalidFilterValueOfInstances(ApiError):
+    """A Filter.N.Value that is no time."""
+
+    code = "InvalidFilterValue"
+    status = 404
+    message = "Invalid filter.{value}."
+
+
+_Addresses = Annotated[tuple[str, ...] | None, JsonList(), Count(100), Example('["172.16.1.1"]')]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Input:
+    region_id: RegionId
+    instance_ids: Annotated[
+        tuple[InstanceId, ...] | None, JsonList(), Count(100), Example('["i-bp1g6zv0ce8oghu7k2d3"]'), Doc("IDs.")
+    ] = None
+    instance_name: Annotated[
+        str | None, Example("web-*"), Doc("The whole name, or a pattern in which * stands for any characters.")
+    ] = None
+    status: Annotated[str | None, OneOf(tuple(InstanceStatus), InvalidStatusNotFound), Doc("The status.")] = None
+    image_id: Annotated[ImageId | None, Doc("The image that the system disk was made of.")] = None
+    vpc_id: Annotated[str | None, Doc("The VPC.")] = None
+    v_switch_id: Annotated[str | None, Doc("The vSwitch.")] = None
+    zone_id: Annotated[str | None, Doc("The zone.")] = None
+    instance_type: Annotated[str | None, Doc("The type.")] = None
+    instance_type_family: Annotated[str | None, Example("ecs.g6"), Doc("The type's family.")] = None
+    security_group_id: Annotated[str | None, Doc("A security group that it is in.")] = None
+    instance_network_type: Annotated[
+        str | None, OneOf(("vpc", "classic"), InvalidNetworkTypeNotFound), Doc("vpc or classic.")
+    ] = None
+    instance_charge_type: Annotated[
+        str | None, OneOf(("PostPaid", "PrePaid"), InvalidInstanceChargeTypeNotFound), Doc("PostPaid or PrePaid.")
+    ] = None
+    internet_charge_type: Annotated[
+        str | None,
+        OneOf(("PayByTraffic", "PayByBandwidth"), InvalidInternetChargeTypeValueNotSupported),
+        Doc("PayByTraffic or PayByBandwidth."),
+    ] = None
+    key_pair_name: Annotated[str | None, Doc("The SSH key pair.")] = None
+    lock_reason: Annotated[
+        str | None, OneOf(_LOCKS, InvalidLockReasonNotFound, any_case=True), Doc("Why it is locked.")
+    ] = None
+    resource_group_id: ResourceGroupId | None = None
+    private_ip_addresses: Annotated[_Addresses, Doc("Private addresses of instances in a VPC.")] = None
+    inner_ip_addresses: Annotated[_Addresses, Doc("Private addresses of instances that are in none.")] = None
+    public_ip_addresses: Annotated[_Addresses, Doc("Public addresses.")] = None
+    eip_addresses: Annotated[_Addresses, Doc("Elastic addresses, of which there are none.")] = None
+    rdma_ip_addresses: Annotated[_Addresses, Doc("RDMA addresses, of which there are none.")] = None
+    ipv6_address: Annotated[tuple[str, ...] | None, Doc("IPv6 addresses, of which there are none.")] = None
+    http_endpoint: Annotated[str | None, OneOf(("enabled", "disabled")), Doc("enabled or disabled.")] = None
+    http_tokens: Annotated[str | None, OneOf(("optional", "required")), Doc("optional or required.")] = None
+    io_optimized: Annotated[bool | None, Doc("Every instance is.")] = None
+    device_available: Annotated[bool | None, Doc("Whether disks can be attached: to every instance.")] = None
+    hpc_cluster_id: Annotated[str | None, Doc("The HPC cluster, of which there are none.")] = None
+    tag: Annotated[
+        tuple[TagFilter, ...],
+        Count(20, InvalidTagCount),
+        Doc("Instances that have all of these tags; without a value, any value will do."),
+    ] = ()
+    filter: Annotated[tuple[FilterInput, ...], Doc("CreationStartTime and CreationEndTime, as 2026-11-23T06:07Z.")] = ()
+    next_token: NextToken | None = None
+    max_results: Annotated[
+        int | None, Example("10"), Doc("Rows an answer, 10 to 100; less counts as 10, more as 100.")
+    ] = None
+    page_number: PageNumber | None = None
+    page_size: PageSize100 | None = None
+    additional_attributes: Annotated[
+        tuple[str, ...], Accepted("Everything is always told."), Doc("More fields to tell.")
+    ] = ()
+    need_sale_cycle: Annotated[bool | None, Accepted("Nothing is billed."), Doc("Whether to tell it.")] = None
+    http_put_response_hop_limit: Annotated[
+        int | None, Accepted("It is 0 everywhere."), Doc("Hops that a metadata answer lives.")
+    ] = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class InstancesOutput:
+    """Instances."""
+
+    instance: Annotated[tuple[InstanceOutput, ...], Doc("The instances of this page.")]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Output:
+    instances: Annotated[InstancesOutput, Doc("The instances.")]
+    total_count: Annotated[int, Doc("How many instances there are on all pages.")]
+    page_number: Annotated[int, Doc("The page.")]
+    page_size: Annotated[int, Doc("Rows a page.")]
+    next_token: Annotated[str, Doc("Where the next answer begins; empty with the last.")]
+
+
+def check(call: Call, p: Input) -> Output:
+    conditions = [
+        *_by_column(p),
+        *_by_address(p),
+        *_by_network(p),
+        *by_tags("instance", instances, p.tag),
+        *by_creation(instances, p.filter, InvalidFilterKeyNotFoundOfInstances, InvalidFilterValueOfInstances),
+    ]
+    found = paging.page(
+        call.tx,
+        instances,
+        *conditions,
+        page_number=p.page_number,
+        page_size=p.page_size,
+        max_results=p.max_results,
+        next_token=p.next_token,
+        least=10,
+        account=call.account,
+        region=p.region_id,
+    )
+    return Output(
+        instances=InstancesOutput(instance=_draw(call, found.rows)),
+        total_count=found.total,
+        page_number=found.number,
+        page_size=found.size,
+        next_token=found.next_token,
+    )
+
+
+def _draw(call: Call, found: Sequence[Instance]) -> tuple[InstanceOutput, ...]:
+    ids = [instance.id for instance in found]
+    labels = tags.of(call.tx, "instance", ids)
+    replacing = store.busy_with(call.tx, "ReplaceSystemDisk", ids)
+    return tuple(
+        instance_portrait.draw(
+            instance,
+            call.deployment.instance_type(instance.instance_type),
+            labels[instance.id],
+            is_replacing=instance.id in replacing,
+        )
+        for instance in found
+    )
+
+
+def _by_column(p: Input) -> list[Condition]:
+    c = instances.c
+    wanted = (
+        (c.status, p.status),
+        (c.image, p.image_id),
+        (c.vpc, p.vpc_id),
+        (c.vswitch, p.v_switch_id),
+        (c.zone, p.zone_id),
+        (c.instance_type, p.instance_type),
+        (c.charge_type, p.instance_charge_type),
+        (c.internet_charge_type, p.internet_charge_type),
+        (c.key_pair, p.key_pair_name),
+        (c.lock_reason, p.lock_reason.lower() if p.lock_reason else None),
+        (c.resource_group, p.resource_group_id),
+        (c.http_endpoint, p.http_endpoint),
+        (c.http_tokens, p.http_tokens),
+    )
+    conditions: list[Condition] = [column == value for column, value in wanted if value is not None]
+    if p.instance_ids is not None:
+        conditions.append(c.id.in_(p.instance_ids))
+    if p.instance_name is not None:
+        conditions.append(store.named(p.instance_name))
+    if p.instance_type_family is not None:
+        conditions.append(store.is_of_family(p.instance_type_family))
+    if p.security_group_id is not None:
+        conditions.append(store.is_in_group(p.security_group_id))
+    return conditions
+
+
+def _by_network(p: Input) -> list[Condition]:
+    conditions: list[Condition] = []
+    if p.instance_network_type is not None:
+        conditions.append(store.IS_IN_VPC if p.instance_network_type == "vpc" else ~store.IS_IN_VPC)
+    if p.io_optimized is False or p.device_available is False or p.hpc_cluster_id is not None:
+        conditions.append(NOTHING)
+    return conditions
+
+
+def _by_address(p: Input) -> list[Condition]:
+    c = instances.c
+    conditions: list[Condition] = []
+    if p.private_ip_addresses is not None:
+        conditions += [store.IS_IN_VPC, c.private_ip.in_(p.private_ip_addresses)]
+    if p.inner_ip_addresses is not None:
+        conditions += [~store.IS_IN_VPC, c.private_ip.in_(p.inner_ip_addresses)]
+    if p.public_ip_addresses is not None:
+        conditions.append(c.public_ip.in_(p.public_ip_addresses))
+    if p.eip_addresses is not None or p.rdma_ip_addresses is not None or p.ipv6_address is not None:
+        conditions.append(NOTHING)
+    return conditions
+
+
+describe_instances = Operation(
+    input=Input,
+    output=Output,
+    check=check,
+    dry_run=DryRunOperation,
+    errors=(
+        InvalidParameter,
+        InvalidTagMismatch,
+        InvalidFilterKeyNotFoundOfInstances,
+        InvalidFilterValueOfInstances,
+    ),
+)

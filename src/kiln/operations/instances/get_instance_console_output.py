@@ -1,0 +1,64 @@
+"""Read what an instance's serial console has printed: the last 64 KiB of it, in Base64.
+
+Empty before the first start. What was printed before the last stop is there
+while the instance is Stopped.
+"""
+
+from __future__ import annotations
+
+import base64
+import re
+from dataclasses import dataclass
+from typing import Annotated
+
+from kiln.declare.clock import to_seconds_text
+from kiln.declare.operation import Operation
+from kiln.declare.rules import Doc, Example
+from kiln.operations.call import Call
+from kiln.operations.errors import InvalidInstanceIdNotFound
+from kiln.operations.params import InstanceId, RegionId
+from kiln.store.instances import instances
+
+#: What a terminal takes as orders, not as text: ECMA-48 control sequences and strings, and single control characters.
+_SYMBOLS = re.compile(
+    rb"\x1b\[[0-?]*[ -/]*[@-~]"
+    rb"|\x1b[\]PX^_][^\x07\x1b]*(?:\x07|\x1b\\)"
+    rb"|\x1b[ -/]*[0-~]"
+    rb"|[\x00-\x08\x0b-\x1f\x7f]"
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Input:
+    region_id: RegionId
+    instance_id: InstanceId
+    remove_symbols: Annotated[bool, Doc("Leave out colours, cursor movements and other orders to a terminal.")] = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class Output:
+    instance_id: InstanceId
+    console_output: Annotated[str, Example("TGludXggdmVyc2lvbgo="), Doc("What was printed, in Base64.")]
+    last_update_time: Annotated[str, Example("2026-11-23T06:07:05Z"), Doc("When it was read, in UTC.")]
+
+
+def check(call: Call, p: Input) -> Output:
+    instance = instances.find(call.tx, id=p.instance_id, account=call.account, region=p.region_id)
+    if instance is None:
+        raise InvalidInstanceIdNotFound(instance_id=p.instance_id)
+    printed = call.ports.machines.console(instance.id)
+    if p.remove_symbols:
+        printed = _SYMBOLS.sub(b"", printed)
+    return Output(
+        instance_id=instance.id,
+        console_output=base64.b64encode(printed).decode(),
+        last_update_time=to_seconds_text(call.now),
+    )
+
+
+get_instance_console_output = Operation(
+    input=Input,
+    output=Output,
+    check=check,
+    errors=(InvalidInstanceIdNotFound,),
+)

@@ -1,0 +1,149 @@
+"""Change what an instance is called, how its guest is set up, and whether it may be released.
+
+What is not sent stays as it is. Host name, password and user data take effect
+at the next start; user data can be changed only while the instance is Stopped.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Annotated, Any
+
+from kiln.declare.errors import ApiError
+from kiln.declare.operation import Operation
+from kiln.declare.rules import Accepted, Doc, Wire
+from kiln.declare.states import InstanceStatus
+from kiln.declare.units import KiB
+from kiln.operations import power
+from kiln.operations.call import Call
+from kiln.operations.errors import IncorrectInstanceStatus, InstanceLockedForSecurity, InvalidInstanceIdNotFound
+from kiln.operations.guest_input import (
+    Base64,
+    HostName,
+    InstanceName,
+    InvalidHostNameMalformed,
+    InvalidPasswordMalformed,
+    Password,
+    Raw,
+    check_host_name,
+    check_password,
+)
+from kiln.operations.params import Description, InstanceId, NothingMore
+from kiln.store.instances import instances
+
+_CPU = Accepted("The instance type says it all.")
+_NETWORK = Accepted("The network of an instance is made by Kiln.")
+_DNS = Accepted("There is no private DNS.")
+_VNC = Accepted("There is no remote console.")
+
+
+class InvalidUserDataBase64FormatInvalidOfModify(ApiError):
+    """The user data is not Base64."""
+
+    code = "InvalidUserData.Base64FormatInvalid"
+    status = 403
+    message = "The specified UserData is not valid"
+
+
+@dataclass(frozen=True, kw_only=True)
+class CpuOptions:
+    """The CPU."""
+
+    core: Annotated[int | None, _CPU, Doc("Cores.")] = None
+    threads_per_core: Annotated[int | None, _CPU, Doc("Threads of a core.")] = None
+    topology_type: Annotated[str | None, _CPU, Doc("The topology.")] = None
+    nested_virtualization: Annotated[str | None, _CPU, Doc("Virtual machines in the guest.")] = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class PrivateDnsNameOptions:
+    """Private DNS."""
+
+    enable_instance_id_dns_aaaa_record: Annotated[
+        bool | None, Wire("EnableInstanceIdDnsAAAARecord"), _DNS, Doc("An AAAA record of the ID.")
+    ] = None
+    enable_instance_id_dns_a_record: Annotated[bool | None, _DNS, Doc("An A record of the ID.")] = None
+    enable_ip_dns_a_record: Annotated[bool | None, _DNS, Doc("An A record of the address.")] = None
+    enable_ip_dns_ptr_record: Annotated[bool | None, _DNS, Doc("A PTR record.")] = None
+    hostname_type: Annotated[str | None, _DNS, Doc("What the name is made of.")] = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class RemoteConnectionOptions:
+    """The remote console."""
+
+    password: Annotated[str | None, _VNC, Doc("Its password.")] = None
+    type: Annotated[str | None, _VNC, Doc("Its type.")] = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Input:
+    instance_id: InstanceId
+    instance_name: InstanceName | None = None
+    description: Annotated[Description | None, Doc("Of the instance.")] = None
+    host_name: HostName | None = None
+    password: Password | None = None
+    user_data: Annotated[
+        str | None,
+        Base64(InvalidUserDataBase64FormatInvalidOfModify),
+        Raw(32 * KiB),
+        Doc("What cloud-init finds in the guest, in Base64."),
+    ] = None
+    security_group_ids: Annotated[tuple[str, ...], Doc("The security groups, in place of the present ones.")] = ()
+    deletion_protection: Annotated[bool | None, Doc("Whether DeleteInstance refuses the instance.")] = None
+    cpu_options: Annotated[CpuOptions | None, Doc("The CPU.")] = None
+    credit_specification: Annotated[str | None, _CPU, Doc("The mode of a burstable instance.")] = None
+    enable_jumbo_frame: Annotated[bool | None, _NETWORK, Doc("Jumbo frames.")] = None
+    enable_network_encryption: Annotated[bool | None, _NETWORK, Doc("Encryption on the wire.")] = None
+    network_interface_queue_number: Annotated[int | None, _NETWORK, Doc("Queues of the first interface.")] = None
+    private_dns_name_options: Annotated[PrivateDnsNameOptions | None, Doc("Private DNS.")] = None
+    recyclable: Annotated[
+        bool | None, Accepted("A released instance is gone."), Doc("Whether it goes to the recycle bin first.")
+    ] = None
+    remote_connection_options: Annotated[RemoteConnectionOptions | None, Doc("The remote console.")] = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Plan:
+    instance_id: str
+    changes: dict[str, Any]
+
+
+def check(call: Call, p: Input) -> Plan:
+    instance = power.find_unlocked(call, p.instance_id)
+    if p.user_data is not None and instance.status != InstanceStatus.STOPPED:
+        raise IncorrectInstanceStatus(instance_id=instance.id, status=instance.status)
+    if p.host_name is not None:
+        check_host_name(p.host_name, instance.os_type)
+    check_password(p.password, None, instance.os_type)
+    wanted = {
+        "name": p.instance_name,
+        "description": p.description,
+        "host_name": p.host_name,
+        "password": None if p.password is None else call.ports.seal(p.password),
+        "user_data": p.user_data,
+        "security_groups": ",".join(p.security_group_ids) or None,
+        "deletion_protection": p.deletion_protection,
+    }
+    return Plan(instance_id=instance.id, changes={k: v for k, v in wanted.items() if v is not None})
+
+
+def commit(call: Call, plan: Plan) -> NothingMore:
+    if plan.changes:
+        instances.update(call.tx, plan.changes, id=plan.instance_id)
+    return NothingMore()
+
+
+modify_instance_attribute = Operation(
+    input=Input,
+    output=NothingMore,
+    check=check,
+    commit=commit,
+    errors=(
+        InvalidInstanceIdNotFound,
+        InstanceLockedForSecurity,
+        IncorrectInstanceStatus,
+        InvalidHostNameMalformed,
+        InvalidPasswordMalformed,
+    ),
+)

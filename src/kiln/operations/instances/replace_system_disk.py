@@ -1,0 +1,312 @@
+"""Give a Stopped instance a new system disk, made of an image.
+
+The ID of the new disk is answered at once. Until it is in place, DescribeInstances
+shows a lock in OperationLocks; then the old disk is gone with all that was on
+it, and so are its tags. Its snapshots and the data disks stay. StartInstance
+may follow at once and boots the new disk. When the new disk cannot be made, the
+old one stays.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Annotated
+
+from kiln.declare.deployment import DISK_CATEGORIES
+from kiln.declare.errors import ApiError
+from kiln.declare.ids import new_id
+from kiln.declare.killpoints import reach
+from kiln.declare.operation import Idempotence, Operation
+from kiln.declare.rules import Accepted, Doc, Example, Wire
+from kiln.declare.states import DiskStatus, InstanceStatus
+from kiln.declare.units import GiB
+from kiln.operations import boot_image, heads, power
+from kiln.operations.boot_image import BootImage
+from kiln.operations.call import Call, Job
+from kiln.operations.capture import is_capturing
+from kiln.operations.errors import (
+    DiskCreatingSnapshot,
+    IdempotentParameterMismatch,
+    IncorrectDiskStatus,
+    IncorrectInstanceStatus,
+    InstanceLockedForSecurity,
+    InvalidImageIdNotFound,
+    InvalidInstanceIdNotFound,
+)
+from kiln.operations.guest_input import (
+    InvalidPasswordMalformed,
+    InvalidPasswordParamMismatch,
+    Password,
+    check_password,
+)
+from kiln.operations.heads import Head
+from kiln.operations.launch_errors import (
+    InvalidClientTokenValueNotSupported,
+    InvalidSystemDiskSizeLessThanImageSize,
+    OperationDeniedImageNotValid,
+)
+from kiln.operations.params import DiskId, ImageId, InstanceId
+from kiln.store import tags
+from kiln.store.database import Transaction
+from kiln.store.disks import Disk, disks
+from kiln.store.instances import Instance, instances
+
+_ENCRYPTION = Accepted("Volumes are not encrypted by Kiln; the pool's file system may be.")
+_ROLES = Accepted("There are no RAM roles.")
+
+
+class InvalidInstanceNotFoundSystemDiskOfReplace(ApiError):
+    """The instance has no system disk."""
+
+    code = "InvalidInstance.NotFoundSystemDisk"
+    message = "The specified instance has no system disk."
+
+
+class OperationDeniedInstanceCreating(ApiError):
+    """The instance is still being made."""
+
+    code = "OperationDenied.InstanceCreating"
+    status = 403
+    message = "The specified instance is creating."
+
+
+class OperationDeniedDataDiskSnapshot(ApiError):
+    """The image has data disks made of snapshots."""
+
+    code = "OperationDenied"
+    message = "The specified image contains the snapshot of the data disk,does not support this operation."
+
+
+class InvalidInstanceTypeNotSupported(ApiError):
+    """The instance type's CPU is not one that the image runs on."""
+
+    code = "InvalidInstanceType.NotSupported"
+    message = "The specified instanceType is not supported by the image architecture."
+
+
+class InvalidSystemDiskSizeLessThanMinSize(ApiError):
+    """The new disk would be smaller than the old one."""
+
+    code = "InvalidSystemDiskSize.LessThanMinSize"
+    status = 404
+    message = "The specified parameter SystemDisk.Size is less than the min size."
+
+
+class InvalidSystemDiskSizeMoreThanMaxSizeOfReplace(ApiError):
+    """The new disk would be bigger than its category allows."""
+
+    code = "InvalidSystemDiskSize.MoreThanMaxSize"
+    status = 404
+    message = "The specified SystemDisk.Size parameter exceeds the maximum size."
+
+
+@dataclass(frozen=True, kw_only=True)
+class SystemDiskInput:
+    """The new system disk."""
+
+    size: Annotated[
+        int | None,
+        Example("40"),
+        Doc("GiB, at least the image's size and the old disk's. The bigger of these when not given."),
+    ] = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class ArnInput:
+    """A role to be assumed."""
+
+    rolearn: Annotated[str | None, _ROLES, Doc("The role.")] = None
+    role_type: Annotated[str | None, _ROLES, Doc("The role's type.")] = None
+    assume_role_for: Annotated[int | None, _ROLES, Doc("The account.")] = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Input:
+    instance_id: InstanceId
+    image_id: ImageId
+    system_disk: Annotated[SystemDiskInput | None, Doc("The new system disk.")] = None
+    password: Annotated[Password | None, Doc("Stays as it was when not given.")] = None
+    password_inherit: Annotated[bool | None, Doc("Keep the image's password. Not together with Password.")] = None
+    key_pair_name: Annotated[str | None, Doc("The SSH key pair. Stays as it was when not given.")] = None
+    encrypted: Annotated[bool | None, _ENCRYPTION, Doc("Whether the disk is encrypted.")] = None
+    kms_key_id: Annotated[str | None, Wire("KMSKeyId"), _ENCRYPTION, Doc("The key.")] = None
+    encrypt_algorithm: Annotated[str | None, _ENCRYPTION, Doc("The algorithm.")] = None
+    platform: Annotated[str | None, Accepted("The image says it."), Doc("Deprecated.")] = None
+    architecture: Annotated[str | None, Accepted("The image says it."), Doc("Deprecated.")] = None
+    disk_id: Annotated[str | None, Accepted("The disk is made of the image."), Doc("Deprecated.")] = None
+    use_additional_service: Annotated[
+        bool | None, Accepted("There are no additional services."), Doc("Whether to have them.")
+    ] = None
+    security_enhancement_strategy: Annotated[
+        str | None, Accepted("There is no security agent."), Doc("Active or Deactive.")
+    ] = None
+    arn: Annotated[tuple[ArnInput, ...], _ROLES, Doc("Roles to be assumed.")] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Output:
+    disk_id: Annotated[DiskId, Doc("The new system disk.")]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Plan:
+    instance: Instance
+    old: Disk
+    new: Disk
+    head: Head
+    secrets: dict[str, str]  #: What changes besides the disk: password and key pair.
+
+
+def check(call: Call, p: Input) -> Plan:
+    instance = power.find_unlocked(call, p.instance_id)
+    if instance.status == InstanceStatus.PENDING:
+        raise OperationDeniedInstanceCreating(instance_id=instance.id)
+    if instance.status != InstanceStatus.STOPPED:
+        raise IncorrectInstanceStatus(instance_id=instance.id, status=instance.status)
+    old = _system_disk(call, instance)
+    boot = boot_image.find(call, instance.region, p.image_id)
+    if any(disk.snapshot for disk in boot.data):
+        raise OperationDeniedDataDiskSnapshot(image_id=p.image_id)
+    kind = call.deployment.instance_type(instance.instance_type)
+    if kind is None or not boot_image.can_run(kind, boot.image):
+        raise InvalidInstanceTypeNotSupported(instance_type=instance.instance_type)
+    check_password(p.password, p.password_inherit, boot.image.os_type)
+    size_gib = _size(p.system_disk.size if p.system_disk else None, old, boot)
+    secrets = {} if p.key_pair_name is None else {"key_pair": p.key_pair_name}
+    if p.password or p.password_inherit:
+        secrets["password"] = call.ports.seal(p.password) if p.password else ""
+    head = Head(new_id("volume"), boot.layer_of(boot.system), size_gib * GiB)
+    return Plan(instance=instance, old=old, new=_draft(call, old, boot, size_gib), head=head, secrets=secrets)
+
+
+def commit(call: Call, plan: Plan) -> Output:
+    instance, old, new, head = plan.instance, plan.old, plan.new, plan.head
+    task = new_id("task")
+    # While the old disk is ReIniting nobody captures, resizes or detaches it, but the instance has it still.
+    disks.move(call.tx, DiskStatus.IN_USE, DiskStatus.REINITING, {}, id=old.id)
+    disks.insert(call.tx, new)
+    heads.record(call, task, [head])
+    facts = {
+        "old": old.id,
+        "new": new.id,
+        "head": [head.volume, head.layer, head.size_bytes],
+        "secrets": plan.secrets,
+    }
+    call.enqueue("ReplaceSystemDisk", instance.id, facts, region=instance.region, lane=instance.id, task_id=task)
+    return Output(disk_id=new.id)
+
+
+def carry_out(job: Job) -> None:
+    heads.make(job, [Head(*job.facts["head"])])
+    job.write(lambda tx: _swap(tx, job))
+    reach("replace_system_disk.swapped")
+
+
+def give_up(job: Job, error: ApiError) -> None:  # noqa: ARG001 - every give_up is told why.
+    def keep(tx: Transaction) -> None:
+        if disks.delete(tx, id=job.facts["new"], status=DiskStatus.CREATING):
+            heads.doom(tx, [job.facts["head"][0]])
+            disks.move(tx, DiskStatus.REINITING, DiskStatus.IN_USE, {}, id=job.facts["old"])
+
+    job.write(keep)
+
+
+def _system_disk(call: Call, instance: Instance) -> Disk:
+    old = disks.find(call.tx, instance=instance.id, type="system")
+    if old is None:
+        raise InvalidInstanceNotFoundSystemDiskOfReplace(instance_id=instance.id)
+    if old.status != DiskStatus.IN_USE:
+        raise IncorrectDiskStatus(disk_id=old.id, status=old.status)
+    if is_capturing(call.tx, [old]):
+        raise DiskCreatingSnapshot(disk_id=old.id)
+    return old
+
+
+def _size(wanted: int | None, old: Disk, boot: BootImage) -> int:
+    if not wanted:
+        return max(old.size_gib, boot.system.size_gib)
+    if wanted < boot.system.size_gib:
+        raise InvalidSystemDiskSizeLessThanImageSize(size=wanted, least=boot.system.size_gib)
+    if wanted < old.size_gib:
+        raise InvalidSystemDiskSizeLessThanMinSize(size=wanted, least=old.size_gib)
+    if wanted > DISK_CATEGORIES[old.category].most_gib:
+        raise InvalidSystemDiskSizeMoreThanMaxSizeOfReplace(size=wanted)
+    return wanted
+
+
+def _draft(call: Call, old: Disk, boot: BootImage, size_gib: int) -> Disk:
+    """The new disk's row: what was said of the old one, and what is known of the image."""
+    image = boot.image
+    return replace(
+        old,
+        id=new_id("disk"),
+        status=DiskStatus.CREATING,
+        size_gib=size_gib,
+        volume=None,
+        instance=None,
+        image=image.id,
+        source_snapshot=boot.system.snapshot,
+        was_system=False,
+        created_at=call.now,
+        attached_at=None,
+        detached_at=None,
+        platform=image.platform,
+        architecture=image.architecture,
+        os_type=image.os_type,
+        boot_mode=image.boot_mode,
+        imds_support=image.imds_support,
+    )
+
+
+def _swap(tx: Transaction, job: Job) -> None:
+    """Put the new disk in the old one's place, all at once, and record that the task is done."""
+    old, new = disks.find(tx, id=job.facts["old"]), disks.find(tx, id=job.facts["new"])
+    if old is None or new is None or new.status != DiskStatus.CREATING:
+        return
+    volume = job.facts["head"][0]
+    heads.settle(tx, [volume])
+    if old.volume is not None:
+        heads.doom(tx, [old.volume])
+    tags.drop(tx, "disk", old.id)
+    disks.delete(tx, id=old.id)
+    changes = {"volume": volume, "instance": old.instance, "attached_at": job.ports.clock()}
+    disks.move(tx, DiskStatus.CREATING, DiskStatus.IN_USE, changes, id=new.id)
+    system = {
+        "image": new.image,
+        "platform": new.platform,
+        "architecture": new.architecture,
+        "os_type": new.os_type,
+        "boot_mode": new.boot_mode,
+        "ever_started": False,
+    }
+    instances.update(tx, {**system, **job.facts["secrets"]}, id=old.instance)
+    job.finish(tx)
+
+
+replace_system_disk = Operation(
+    input=Input,
+    output=Output,
+    check=check,
+    commit=commit,
+    carry_out=carry_out,
+    give_up=give_up,
+    idempotent=Idempotence(mismatch=IdempotentParameterMismatch, malformed=InvalidClientTokenValueNotSupported),
+    errors=(
+        InvalidInstanceIdNotFound,
+        InstanceLockedForSecurity,
+        OperationDeniedInstanceCreating,
+        IncorrectInstanceStatus,
+        InvalidInstanceNotFoundSystemDiskOfReplace,
+        IncorrectDiskStatus,
+        DiskCreatingSnapshot,
+        InvalidImageIdNotFound,
+        OperationDeniedImageNotValid,
+        OperationDeniedDataDiskSnapshot,
+        InvalidInstanceTypeNotSupported,
+        InvalidPasswordMalformed,
+        InvalidPasswordParamMismatch,
+        InvalidSystemDiskSizeLessThanImageSize,
+        InvalidSystemDiskSizeLessThanMinSize,
+        InvalidSystemDiskSizeMoreThanMaxSizeOfReplace,
+    ),
+)

@@ -1,0 +1,284 @@
+"""Create one to a hundred instances of an image, with their disks, and start them.
+
+The IDs are answered at once. Each instance is Pending while its disks are made,
+then Starting, then Running; no bytes are copied. The image's data disks come
+with it, besides those that DataDisk adds. An instance whose disks cannot be
+made (the pool is full) goes away again; one that does not start stays, Stopped.
+
+With InternetMaxBandwidthOut above 0 each instance has a public address: one of
+this host, at which the guest's SSH port answers.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Annotated
+
+from kiln.declare.errors import ApiError, DryRunOperation, InvalidParameter
+from kiln.declare.operation import Idempotence, Operation
+from kiln.declare.rules import Accepted, Between, Count, Doc, Example, Pattern, Wire
+from kiln.declare.states import InstanceStatus
+from kiln.operations import launch, power
+from kiln.operations.call import Call, Job
+from kiln.operations.errors import IdempotentParameterMismatch
+from kiln.operations.launch import Launch, Wish
+from kiln.operations.launch_errors import InvalidClientTokenValueNotSupported
+from kiln.operations.launch_input import DataDisk, LaunchInput, SystemDisk
+from kiln.operations.params import InstanceId, to_pairs
+
+_HOSTS = Accepted("There is one host, and nothing to choose.")
+_NETWORK = Accepted("The network of an instance is made by Kiln.")
+_DISKS = Accepted("All categories are the same bytes here.")
+_CPU = Accepted("The instance type says it all.")
+_SECURITY = Accepted("Guests have no trusted modules.")
+_ENCRYPTION = Accepted("Volumes are not encrypted by Kiln; the pool's file system may be.")
+_TEMPLATES = Accepted("There are no launch templates: send what the template says.")
+_BILLING = Accepted("Nothing is billed.")
+_DNS = Accepted("There is no private DNS.")
+
+
+class InvalidInstanceTypeValueNotSupportedOfRun(ApiError):
+    """The deployment has no such instance type."""
+
+    code = "InvalidInstanceType.ValueNotSupported"
+    message = "The specified InstanceType beyond the permitted range."
+    hint = "DescribeInstanceTypes lists the types."
+
+
+class InvalidParamAmount(ApiError):
+    """Amount is not 1 to 100."""
+
+    code = "InvalidParam.Amount"
+    status = 403
+    message = "The specified parameter Amount is not valid: {rule}."
+
+
+class InvalidMinAmountMalformed(ApiError):
+    """MinAmount is not 1 to 100, or is above Amount."""
+
+    code = "InvalidMinAmount.Malformed"
+    message = "The specified parameter MinAmount is not valid."
+
+
+@dataclass(frozen=True, kw_only=True)
+class SystemDiskInput(SystemDisk):
+    """The system disk."""
+
+    size: Annotated[
+        str | None,
+        Pattern(r"[0-9]{1,9}", "a whole number", "big"),
+        Example("40"),
+        Doc("GiB, at least the image's size, which is the default, and at most what the category allows."),
+    ] = None
+    auto_snapshot_policy_id: Annotated[str | None, Accepted("There are no snapshot policies."), Doc("A policy.")] = None
+    bursting_enabled: Annotated[bool | None, _DISKS, Doc("Performance bursts.")] = None
+    encrypt_algorithm: Annotated[str | None, _ENCRYPTION, Doc("The algorithm.")] = None
+    encrypted: Annotated[str | None, _ENCRYPTION, Doc("Whether the disk is encrypted.")] = None
+    kms_key_id: Annotated[str | None, Wire("KMSKeyId"), _ENCRYPTION, Doc("The key.")] = None
+    provisioned_iops: Annotated[int | None, _DISKS, Doc("IOPS.")] = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class DataDiskInput(DataDisk):
+    """One data disk."""
+
+    auto_snapshot_policy_id: Annotated[str | None, Accepted("There are no snapshot policies."), Doc("A policy.")] = None
+    bursting_enabled: Annotated[bool | None, _DISKS, Doc("Performance bursts.")] = None
+    encrypted: Annotated[str | None, _ENCRYPTION, Doc("Whether the disk is encrypted.")] = None
+    provisioned_iops: Annotated[int | None, _DISKS, Doc("IOPS.")] = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class CpuOptions:
+    """The CPU."""
+
+    core: Annotated[int | None, _CPU, Doc("Cores.")] = None
+    numa: Annotated[str | None, _CPU, Doc("NUMA.")] = None
+    threads_per_core: Annotated[int | None, _CPU, Doc("Threads of a core.")] = None
+    topology_type: Annotated[str | None, _CPU, Doc("The topology.")] = None
+    nested_virtualization: Annotated[str | None, _CPU, Doc("Virtual machines in the guest.")] = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class NetworkInterface:
+    """A network interface."""
+
+    delete_on_release: Annotated[bool | None, _NETWORK, Doc("Whether it goes with the instance.")] = None
+    description: Annotated[str | None, _NETWORK, Doc("A description.")] = None
+    instance_type: Annotated[str | None, _NETWORK, Doc("Primary or Secondary.")] = None
+    ipv6_address: Annotated[tuple[str, ...], _NETWORK, Doc("IPv6 addresses.")] = ()
+    ipv6_address_count: Annotated[int | None, _NETWORK, Doc("How many IPv6 addresses.")] = None
+    network_card_index: Annotated[int | None, _NETWORK, Doc("The card.")] = None
+    network_interface_id: Annotated[str | None, _NETWORK, Doc("The interface.")] = None
+    network_interface_name: Annotated[str | None, _NETWORK, Doc("Its name.")] = None
+    network_interface_traffic_mode: Annotated[str | None, _NETWORK, Doc("Its traffic mode.")] = None
+    primary_ip_address: Annotated[str | None, _NETWORK, Doc("Its address.")] = None
+    queue_number: Annotated[int | None, _NETWORK, Doc("Queues.")] = None
+    queue_pair_number: Annotated[int | None, _NETWORK, Doc("Queue pairs.")] = None
+    rx_queue_size: Annotated[int | None, _NETWORK, Doc("The receive queue's size.")] = None
+    secondary_private_ip_address_count: Annotated[int | None, _NETWORK, Doc("More addresses.")] = None
+    security_group_id: Annotated[str | None, _NETWORK, Doc("The security group.")] = None
+    security_group_ids: Annotated[tuple[str, ...], _NETWORK, Doc("The security groups.")] = ()
+    source_dest_check: Annotated[bool | None, _NETWORK, Doc("Whether addresses are checked.")] = None
+    tx_queue_size: Annotated[int | None, _NETWORK, Doc("The send queue's size.")] = None
+    v_switch_id: Annotated[str | None, _NETWORK, Doc("The vSwitch.")] = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class NetworkOptions:
+    """The network."""
+
+    bandwidth_weighting: Annotated[str | None, _NETWORK, Doc("The weighting.")] = None
+    enable_jumbo_frame: Annotated[bool | None, _NETWORK, Doc("Jumbo frames.")] = None
+    enable_network_encryption: Annotated[bool | None, _NETWORK, Doc("Encryption on the wire.")] = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class PrivateDnsNameOptions:
+    """Private DNS."""
+
+    enable_instance_id_dns_aaaa_record: Annotated[
+        bool | None, Wire("EnableInstanceIdDnsAAAARecord"), _DNS, Doc("An AAAA record of the ID.")
+    ] = None
+    enable_instance_id_dns_a_record: Annotated[bool | None, _DNS, Doc("An A record of the ID.")] = None
+    enable_ip_dns_a_record: Annotated[bool | None, _DNS, Doc("An A record of the address.")] = None
+    enable_ip_dns_ptr_record: Annotated[bool | None, _DNS, Doc("A PTR record.")] = None
+    hostname_type: Annotated[str | None, _DNS, Doc("What the name is made of.")] = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class SecurityOptions:
+    """Security."""
+
+    confidential_computing_mode: Annotated[str | None, _SECURITY, Doc("Confidential computing.")] = None
+    trusted_system_mode: Annotated[str | None, _SECURITY, Doc("A trusted system.")] = None
+    enable_secure_boot: Annotated[bool | None, _SECURITY, Doc("Secure boot.")] = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class SchedulerOptions:
+    """Scheduling."""
+
+    dedicated_host_cluster_id: Annotated[str | None, _HOSTS, Doc("The cluster of dedicated hosts.")] = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class ClockOptions:
+    """The clock."""
+
+    ptp_status: Annotated[str | None, _HOSTS, Doc("Whether there is a PTP clock.")] = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class ImageOptions:
+    """The image."""
+
+    login_as_non_root: Annotated[bool | None, Accepted("cloud-init decides."), Doc("Who logs in.")] = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Input(LaunchInput):
+    system_disk: Annotated[SystemDiskInput | None, Doc("The system disk.")] = None
+    data_disk: Annotated[tuple[DataDiskInput, ...], Count(16), Doc("Data disks.")] = ()
+    amount: Annotated[int, Between(1, 100, InvalidParamAmount), Example("1"), Doc("How many instances.")] = 1
+    min_amount: Annotated[
+        int | None,
+        Between(1, 100, InvalidMinAmountMalformed),
+        Doc("How many will do when there is not room for Amount. All or none are made here."),
+    ] = None
+    security_group_ids: Annotated[tuple[str, ...], Doc("The security groups; not together with SecurityGroupId.")] = ()
+    host_names: Annotated[
+        tuple[str, ...], Count(100), Doc("A host name for each instance; not together with HostName.")
+    ] = ()
+    unique_suffix: Annotated[
+        bool, Doc("Append 001, 002, ... to InstanceName and HostName, unless they end in a number in brackets.")
+    ] = False
+    auto_pay: Annotated[bool | None, _BILLING, Doc("Whether it is paid at once.")] = None
+    auto_release_time: Annotated[
+        str | None, Accepted("Instances are released by DeleteInstance alone."), Doc("When it is released.")
+    ] = None
+    clock_options: Annotated[ClockOptions | None, Doc("The clock.")] = None
+    cpu_options: Annotated[CpuOptions | None, Doc("The CPU.")] = None
+    image_options: Annotated[ImageOptions | None, Doc("The image.")] = None
+    ipv6_address: Annotated[tuple[str, ...], _NETWORK, Doc("IPv6 addresses.")] = ()
+    ipv6_address_count: Annotated[int | None, _NETWORK, Doc("How many IPv6 addresses.")] = None
+    isp: Annotated[str | None, _NETWORK, Doc("The provider.")] = None
+    launch_template_id: Annotated[str | None, _TEMPLATES, Doc("The launch template.")] = None
+    launch_template_name: Annotated[str | None, _TEMPLATES, Doc("Its name.")] = None
+    launch_template_version: Annotated[int | None, _TEMPLATES, Doc("Its version.")] = None
+    network_interface: Annotated[tuple[NetworkInterface, ...], _NETWORK, Doc("Network interfaces.")] = ()
+    network_interface_queue_number: Annotated[int | None, _NETWORK, Doc("Queues of the first interface.")] = None
+    network_options: Annotated[NetworkOptions | None, Doc("The network.")] = None
+    private_dns_name_options: Annotated[PrivateDnsNameOptions | None, Doc("Private DNS.")] = None
+    scheduler_options: Annotated[SchedulerOptions | None, Doc("Scheduling.")] = None
+    security_options: Annotated[SecurityOptions | None, Doc("Security.")] = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class InstanceIdSetsOutput:
+    """IDs."""
+
+    instance_id_set: Annotated[tuple[InstanceId, ...], Doc("The IDs of the new instances.")]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Output:
+    instance_id_sets: Annotated[InstanceIdSetsOutput, Doc("The new instances.")]
+    order_id: Annotated[str, Doc("Always empty: nothing is billed.")]
+    trade_price: Annotated[float, Doc("Always 0: nothing is billed.")]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Plan:
+    launches: list[Launch]
+    tags: dict[str, str]
+
+
+def check(call: Call, p: Input) -> Plan:
+    pairs = to_pairs(p.tag)
+    if p.min_amount is not None and p.min_amount > p.amount:
+        raise InvalidMinAmountMalformed(min_amount=p.min_amount, amount=p.amount)
+    if p.security_group_id is not None and p.security_group_ids:
+        raise InvalidParameter(parameter="SecurityGroupIds.N", rule="not together with SecurityGroupId")
+    if p.host_names and (p.host_name is not None or len(p.host_names) > p.amount):
+        raise InvalidParameter(parameter="HostNames.N", rule="at most one an instance, and not together with HostName")
+    system = p.system_disk or SystemDiskInput()
+    wish = Wish(
+        system=system,
+        system_gib=int(system.size) if system.size else None,
+        data=p.data_disk,
+        count=p.amount,
+        unique=p.unique_suffix,
+        host_names=p.host_names,
+        security_groups=p.security_group_ids or ((p.security_group_id,) if p.security_group_id else ()),
+        with_public_ip=p.internet_max_bandwidth_out > 0,
+        unknown_type=InvalidInstanceTypeValueNotSupportedOfRun,
+    )
+    return Plan(launches=launch.plan(call, p, wish), tags=pairs)
+
+
+def commit(call: Call, plan: Plan) -> Output:
+    launch.record(call, "RunInstances", plan.launches, plan.tags)
+    ids = tuple(one.instance.id for one in plan.launches)
+    return Output(instance_id_sets=InstanceIdSetsOutput(instance_id_set=ids), order_id="", trade_price=0.0)
+
+
+def carry_out(job: Job) -> None:
+    launch.make(job, InstanceStatus.STARTING)
+    power.start(job)
+
+
+give_up = launch.give_up
+
+run_instances = Operation(
+    input=Input,
+    output=Output,
+    check=check,
+    commit=commit,
+    carry_out=carry_out,
+    give_up=give_up,
+    idempotent=Idempotence(mismatch=IdempotentParameterMismatch, malformed=InvalidClientTokenValueNotSupported),
+    dry_run=DryRunOperation,
+    leads_to=("Pending", "Running"),
+    errors=(InvalidInstanceTypeValueNotSupportedOfRun, InvalidMinAmountMalformed, InvalidParameter, *launch.ERRORS),
+)

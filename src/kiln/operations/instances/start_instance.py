@@ -1,0 +1,73 @@
+"""Start a Stopped instance.
+
+It is Starting at once and Running when its machine runs. One that does not
+start is Stopped again; the task and the log have QEMU's own words.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Annotated
+
+from kiln.declare.errors import DryRunOperation
+from kiln.declare.operation import Operation
+from kiln.declare.rules import Accepted, Doc
+from kiln.declare.states import InstanceStatus
+from kiln.operations import power
+from kiln.operations.call import Call, Job
+from kiln.operations.errors import (
+    IncorrectInstanceStatus,
+    InstanceLockedForSecurity,
+    InvalidInstanceIdNotFound,
+    InvalidInstanceNotFoundSystemDisk,
+)
+from kiln.operations.params import InstanceId, NothingMore
+from kiln.store.disks import disks
+from kiln.store.instances import Instance, instances
+
+
+@dataclass(frozen=True, kw_only=True)
+class Input:
+    instance_id: InstanceId
+    init_local_disk: Annotated[
+        bool | None, Accepted("There are no local disks."), Doc("Whether to put local disks back.")
+    ] = None
+
+
+def check(call: Call, p: Input) -> Instance:
+    instance = power.find_unlocked(call, p.instance_id)
+    if instance.status != InstanceStatus.STOPPED:
+        raise IncorrectInstanceStatus(instance_id=instance.id, status=instance.status)
+    if disks.count(call.tx, instance=instance.id, type="system") == 0:
+        raise InvalidInstanceNotFoundSystemDisk(instance_id=instance.id)
+    return instance
+
+
+def commit(call: Call, instance: Instance) -> NothingMore:
+    instances.move(call.tx, InstanceStatus.STOPPED, InstanceStatus.STARTING, {}, id=instance.id)
+    call.enqueue("StartInstance", instance.id, {}, region=instance.region, lane=instance.id)
+    return NothingMore()
+
+
+def carry_out(job: Job) -> None:
+    power.start(job)
+
+
+give_up = power.give_up_start
+
+start_instance = Operation(
+    input=Input,
+    output=NothingMore,
+    check=check,
+    commit=commit,
+    carry_out=carry_out,
+    give_up=give_up,
+    dry_run=DryRunOperation,
+    leads_to=("Starting", "Running"),
+    errors=(
+        InvalidInstanceIdNotFound,
+        InstanceLockedForSecurity,
+        IncorrectInstanceStatus,
+        InvalidInstanceNotFoundSystemDisk,
+    ),
+)

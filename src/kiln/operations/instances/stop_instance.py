@@ -1,0 +1,82 @@
+"""Stop a Running instance.
+
+It is Stopping at once and Stopped when its machine is off. The guest is asked
+to shut down, and its power is cut when it does not; with ForceStop at once.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Annotated
+
+from kiln.declare.errors import DryRunOperation
+from kiln.declare.killpoints import reach
+from kiln.declare.operation import Operation
+from kiln.declare.rules import Accepted, Doc, OneOf
+from kiln.declare.states import InstanceStatus
+from kiln.operations import power
+from kiln.operations.call import Call, Job
+from kiln.operations.errors import IncorrectInstanceStatus, InstanceLockedForSecurity, InvalidInstanceIdNotFound
+from kiln.operations.params import InstanceId, NothingMore
+from kiln.store.database import Transaction
+from kiln.store.instances import Instance, instances
+
+
+@dataclass(frozen=True, kw_only=True)
+class Input:
+    instance_id: InstanceId
+    force_stop: Annotated[bool, Doc("Cut the power at once; what the guest has not written is lost.")] = False
+    stopped_mode: Annotated[
+        str, OneOf(("StopCharging", "KeepCharging")), Doc("Remembered and shown; nothing is billed.")
+    ] = "KeepCharging"
+    confirm_stop: Annotated[bool | None, Accepted("Retired."), Doc("Whether it is meant.")] = None
+    hibernate: Annotated[bool | None, Accepted("Instances do not hibernate."), Doc("Whether to hibernate.")] = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Plan:
+    instance: Instance
+    force: bool
+    stopped_mode: str
+
+
+def check(call: Call, p: Input) -> Plan:
+    instance = power.find_unlocked(call, p.instance_id)
+    if instance.status != InstanceStatus.RUNNING:
+        raise IncorrectInstanceStatus(instance_id=instance.id, status=instance.status)
+    return Plan(instance=instance, force=p.force_stop, stopped_mode=p.stopped_mode)
+
+
+def commit(call: Call, plan: Plan) -> NothingMore:
+    instance, changes = plan.instance, {"stopped_mode": plan.stopped_mode}
+    instances.move(call.tx, InstanceStatus.RUNNING, InstanceStatus.STOPPING, changes, id=instance.id)
+    call.enqueue("StopInstance", instance.id, {"force": plan.force}, region=instance.region, lane=instance.id)
+    return NothingMore()
+
+
+def carry_out(job: Job) -> None:
+    reach("stop_instance.begun")
+    job.ports.machines.stop(job.task.resource, job.facts["force"])
+    reach("stop_instance.stopped")
+
+    def record(tx: Transaction) -> None:
+        instances.move(tx, InstanceStatus.STOPPING, InstanceStatus.STOPPED, {}, id=job.task.resource)
+        job.finish(tx)
+
+    job.write(record)
+    reach("stop_instance.recorded")
+
+
+give_up = power.fall_back
+
+stop_instance = Operation(
+    input=Input,
+    output=NothingMore,
+    check=check,
+    commit=commit,
+    carry_out=carry_out,
+    give_up=give_up,
+    dry_run=DryRunOperation,
+    leads_to=("Stopping", "Stopped"),
+    errors=(InvalidInstanceIdNotFound, InstanceLockedForSecurity, IncorrectInstanceStatus),
+)

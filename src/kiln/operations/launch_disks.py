@@ -1,0 +1,178 @@
+"""The disks of a new instance: the image's, and those that the caller adds or puts in their place.
+
+Source of the rules: ecs-api.md 11 (SystemDisk.*, DataDisk.N.*) and the official
+SDK's descriptions of them. Decides; makes nothing.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from kiln.declare.clock import from_text
+from kiln.declare.deployment import DEFAULT_CATEGORY, DISK_CATEGORIES
+from kiln.declare.states import SnapshotStatus
+from kiln.operations.boot_image import BootImage
+from kiln.operations.call import Call
+from kiln.operations.drives import SYSTEM_DEVICE, InstanceDiskLimitExceeded, choose_device
+from kiln.operations.errors import InvalidSnapshotIdNotReady
+from kiln.operations.launch_errors import (
+    InvalidDataDeviceMalformed,
+    InvalidDataDiskSizeValueNotSupported,
+    InvalidDataDiskSnapshotIdNotFound,
+    InvalidDeviceInUseOfLaunch,
+    InvalidDiskSizeTooSmall,
+    InvalidSnapshotIdBasedSnapshotTooOld,
+    InvalidSystemDiskSizeLessThanImageSize,
+    InvalidSystemDiskSizeMoreThanMaxSize,
+)
+from kiln.operations.launch_input import DataDisk, SystemDisk
+from kiln.store.images import ImageDisk
+from kiln.store.snapshots import Snapshot, snapshots
+
+_DEVICE = re.compile(r"/dev/x?vd([b-z])")
+_TOO_OLD = from_text("2013-07-16T00:00:00Z") or 0.0
+
+ERRORS = (
+    InvalidSystemDiskSizeLessThanImageSize,
+    InvalidSystemDiskSizeMoreThanMaxSize,
+    InvalidDataDeviceMalformed,
+    InvalidDeviceInUseOfLaunch,
+    InvalidDataDiskSizeValueNotSupported,
+    InvalidDiskSizeTooSmall,
+    InvalidDataDiskSnapshotIdNotFound,
+    InvalidSnapshotIdNotReady,
+    InvalidSnapshotIdBasedSnapshotTooOld,
+    InstanceDiskLimitExceeded,
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class DiskSpec:
+    """One disk, decided."""
+
+    type: str
+    device: str
+    size_gib: int
+    category: str
+    layer: str | None  #: None for a blank disk.
+    snapshot: str  #: What the layer was found by, or "".
+    name: str
+    description: str
+    delete_with_instance: bool
+
+
+def decide(
+    call: Call, boot: BootImage, system: SystemDisk, size_gib: int | None, data: Sequence[DataDisk]
+) -> list[DiskSpec]:
+    """The disks of each new instance, the system disk first. Raises what ERRORS lists."""
+    named, loose = _by_device(data)
+    specs = [_system(boot, system, size_gib)]
+    specs += [_of_image(call, boot, disk, named.pop(disk.device, None)) for disk in boot.data]
+    specs += [_added(call, boot.image.region, wish, device) for device, wish in named.items()]
+    for wish in loose:
+        specs.append(_added(call, boot.image.region, wish, choose_device([spec.device for spec in specs])))
+    limit = call.deployment.quotas.disks_per_instance
+    if len(specs) > limit:
+        raise InstanceDiskLimitExceeded(limit=limit)
+    return sorted(specs, key=lambda spec: spec.device)
+
+
+def _by_device(data: Sequence[DataDisk]) -> tuple[dict[str, DataDisk], list[DataDisk]]:
+    """The disks that say where they want to be, by device as answers spell it, and the others."""
+    named: dict[str, DataDisk] = {}
+    loose = []
+    for wish in data:
+        if wish.device is None:
+            loose.append(wish)
+            continue
+        match = _DEVICE.fullmatch(wish.device)
+        if match is None:
+            raise InvalidDataDeviceMalformed(device=wish.device)
+        device = "/dev/xvd" + match[1]
+        if device in named:
+            raise InvalidDeviceInUseOfLaunch(device=wish.device)
+        named[device] = wish
+    return named, loose
+
+
+def _system(boot: BootImage, wish: SystemDisk, size_gib: int | None) -> DiskSpec:
+    category = wish.category or _known(boot.system.category)
+    least, most = boot.system.size_gib, DISK_CATEGORIES[category].most_gib
+    # Terraform fills what it does not use with 0 (ecs-api.md 1, "Empty values").
+    size_gib = size_gib or least
+    if size_gib < least:
+        raise InvalidSystemDiskSizeLessThanImageSize(size=size_gib, least=least)
+    if size_gib > most:
+        raise InvalidSystemDiskSizeMoreThanMaxSize(size=size_gib, most=most)
+    return DiskSpec(
+        type="system",
+        device=SYSTEM_DEVICE,
+        size_gib=size_gib,
+        category=category,
+        layer=boot.layer_of(boot.system),
+        snapshot=boot.system.snapshot,
+        name=wish.disk_name or "",
+        description=wish.description or "",
+        delete_with_instance=True,
+    )
+
+
+def _of_image(call: Call, boot: BootImage, disk: ImageDisk, wish: DataDisk | None) -> DiskSpec:
+    """A data disk of the image, as it is or as the caller changes it."""
+    if wish is not None and wish.snapshot_id is not None:
+        return _added(call, boot.image.region, wish, disk.device)
+    wish = wish or DataDisk()
+    category = wish.category or _known(disk.category)
+    size_gib = wish.size or disk.size_gib
+    if size_gib < disk.size_gib:
+        raise InvalidDiskSizeTooSmall(size=size_gib, least=disk.size_gib)
+    if size_gib > DISK_CATEGORIES[category].most_gib:
+        raise InvalidDataDiskSizeValueNotSupported(size=size_gib)
+    return _data(wish, disk.device, size_gib, category, (boot.layer_of(disk), disk.snapshot))
+
+
+def _added(call: Call, region: str, wish: DataDisk, device: str) -> DiskSpec:
+    """A disk that is not the image's."""
+    category = wish.category or DEFAULT_CATEGORY
+    limits = DISK_CATEGORIES[category]
+    if wish.snapshot_id is None:
+        if wish.size is None or not limits.least_gib <= wish.size <= limits.most_gib:
+            raise InvalidDataDiskSizeValueNotSupported(size=wish.size)
+        return _data(wish, device, wish.size, category, (None, ""))
+    snapshot = _usable(call, region, wish.snapshot_id)
+    if snapshot.source_disk_size_gib > limits.most_gib:
+        raise InvalidDataDiskSizeValueNotSupported(size=snapshot.source_disk_size_gib)
+    return _data(wish, device, snapshot.source_disk_size_gib, category, (snapshot.volume, snapshot.id))
+
+
+def _data(wish: DataDisk, device: str, size_gib: int, category: str, origin: tuple[str | None, str]) -> DiskSpec:
+    layer, snapshot = origin
+    return DiskSpec(
+        type="data",
+        device=device,
+        size_gib=size_gib,
+        category=category,
+        layer=layer,
+        snapshot=snapshot,
+        name=wish.disk_name or "",
+        description=wish.description or "",
+        delete_with_instance=wish.delete_with_instance,
+    )
+
+
+def _usable(call: Call, region: str, snapshot_id: str) -> Snapshot:
+    snapshot = snapshots.find(call.tx, id=snapshot_id, account=call.account, region=region)
+    if snapshot is None:
+        raise InvalidDataDiskSnapshotIdNotFound(snapshot_id=snapshot_id)
+    if snapshot.status != SnapshotStatus.ACCOMPLISHED or snapshot.volume is None:
+        raise InvalidSnapshotIdNotReady(snapshot_id=snapshot_id)
+    if snapshot.created_at < _TOO_OLD:
+        raise InvalidSnapshotIdBasedSnapshotTooOld(snapshot_id=snapshot_id)
+    return snapshot
+
+
+def _known(category: str) -> str:
+    """The image's category, if disks can still have it."""
+    return category if category in DISK_CATEGORIES else DEFAULT_CATEGORY

@@ -1,0 +1,104 @@
+"""ModifyInstanceAttribute, as a caller meets it."""
+
+from __future__ import annotations
+
+import base64
+
+import pytest
+
+from kiln.declare.states import InstanceStatus
+from kiln.declare.units import KiB
+from kiln.store.instances import instances
+from tests.clouds import OTHER
+from tests.operations.instances.things import shown
+from tests.reading import the
+from tests.stock import an_instance
+
+
+def test_changes_what_is_sent(cloud):
+    instance = an_instance(cloud, name="old", description="old").id
+    data = base64.b64encode(b"#!/bin/sh\n").decode()
+
+    cloud.call(
+        "ModifyInstanceAttribute",
+        {"SecurityGroupIds.1": "sg-1", "SecurityGroupIds.2": "sg-2"},
+        InstanceId=instance,
+        InstanceName="web",
+        Description="a web server",
+        HostName="web-1",
+        Password="EcsV587!",
+        UserData=data,
+        DeletionProtection=True,
+    )
+
+    found = shown(cloud, instance)
+    assert (found["InstanceName"], found["Description"], found["HostName"]) == ("web", "a web server", "web-1")
+    assert found["DeletionProtection"] is True
+    assert found["SecurityGroupIds"]["SecurityGroupId"] == ["sg-1", "sg-2"]
+    row = the(cloud, instances, id=instance)
+    assert (row.password, row.user_data) == ("sealed:EcsV587!", data)
+
+
+def test_leaves_what_is_not_sent(cloud):
+    before = an_instance(cloud, name="old", deletion_protection=True, security_groups="sg-1")
+
+    cloud.call("ModifyInstanceAttribute", InstanceId=before.id, Description="")
+
+    assert the(cloud, instances, id=before.id) == before
+
+
+def test_lifts_the_deletion_protection(cloud):
+    instance = an_instance(cloud, deletion_protection=True).id
+
+    cloud.call("ModifyInstanceAttribute", InstanceId=instance, DeletionProtection=False)
+
+    assert shown(cloud, instance)["DeletionProtection"] is False
+
+
+def test_names_a_running_instance(cloud):
+    instance = an_instance(cloud, status=InstanceStatus.RUNNING).id
+
+    cloud.call("ModifyInstanceAttribute", InstanceId=instance, InstanceName="web")
+
+    assert shown(cloud, instance)["InstanceName"] == "web"
+
+
+class TestRefuses:
+    @pytest.mark.parametrize(
+        ("code", "status", "params"),
+        [
+            ("InvalidInstanceName.Malformed", 400, {"InstanceName": "1"}),
+            ("InvalidDescription.Malformed", 400, {"Description": "http://x"}),
+            ("InvalidHostName.Malformed", 400, {"HostName": "-web"}),
+            ("InvalidPassword.Malformed", 400, {"Password": "weakpassword"}),
+            ("InvalidUserData.Base64FormatInvalid", 403, {"UserData": "%%%"}),
+            ("InvalidUserData.SizeExceeded", 400, {"UserData": base64.b64encode(b"x" * (32 * KiB + 1)).decode()}),
+        ],
+    )
+    def test_what_is_not_valid(self, cloud, code, status, params):
+        cloud.refuses("ModifyInstanceAttribute", code, status, params, InstanceId=an_instance(cloud).id)
+
+    def test_a_password_that_windows_does_not_take(self, cloud):
+        instance = an_instance(cloud, os_type="windows").id
+
+        cloud.refuses(
+            "ModifyInstanceAttribute", "InvalidPassword.Malformed", 400, InstanceId=instance, Password="/EcsV587!"
+        )
+
+    def test_user_data_for_an_instance_that_is_not_stopped(self, cloud):
+        instance = an_instance(cloud, status=InstanceStatus.RUNNING).id
+
+        cloud.refuses("ModifyInstanceAttribute", "IncorrectInstanceStatus", 403, InstanceId=instance, UserData="YQ==")
+
+    def test_an_instance_that_is_not_there(self, cloud):
+        cloud.refuses("ModifyInstanceAttribute", "InvalidInstanceId.NotFound", 404, InstanceId="i-unknown")
+
+    def test_another_accounts_instance(self, cloud):
+        mine = an_instance(cloud).id
+
+        cloud.refuses("ModifyInstanceAttribute", "InvalidInstanceId.NotFound", 404, account=OTHER, InstanceId=mine)
+
+    def test_a_locked_instance(self, cloud):
+        instance = an_instance(cloud, lock_reason="security").id
+
+        cloud.refuses("ModifyInstanceAttribute", "InstanceLockedForSecurity", 403, InstanceId=instance)

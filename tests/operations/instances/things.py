@@ -1,0 +1,159 @@
+"""Images to make instances of, machines that remember what they were asked, and kills."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+from sqlalchemy import text
+
+from kiln.declare import killpoints
+from kiln.machines.errors import MachineRefused
+from kiln.machines.none import NoMachines
+from kiln.machines.port import Machine
+from kiln.pools.errors import PoolFull
+from kiln.store.images import Image, ImageDisk
+from kiln.store.instances import instances
+from kiln.tasks.worker import Worker
+from kiln.upkeep.duties import DUTIES
+from tests.clouds import Cloud
+from tests.operations.images.gallery import a_disk_of, an_image
+from tests.stock import a_snapshot
+
+TYPE = "ecs.t5-lc1m1.small"
+ARM = "ecs.c8y.small"
+
+
+class Machines(NoMachines):
+    """Machines that are only states and remember how they were started and stopped."""
+
+    def __init__(self, folder: Any) -> None:
+        super().__init__(folder)
+        self.started: list[Machine] = []
+        self.stopped: list[tuple[str, bool]] = []
+        self.rebooted: list[tuple[str, bool]] = []
+        self.refusal = ""
+
+    def start(self, machine: Machine) -> None:
+        if self.refusal:
+            raise MachineRefused(self.refusal)
+        self.started.append(machine)
+        super().start(machine)
+
+    def stop(self, instance: str, force: bool) -> None:
+        self.stopped.append((instance, force))
+        super().stop(instance, force)
+
+    def reboot(self, instance: str, force: bool) -> None:
+        super().reboot(instance, force)
+        self.rebooted.append((instance, force))
+
+
+def watched(cloud: Cloud) -> Machines:
+    """Have *cloud*'s machines remember."""
+    machines = Machines(cloud.folder / "run")
+    cloud.ports = replace(cloud.ports, machines=machines)
+    cloud.dispatcher._ports = cloud.worker._ports = cloud.ports
+    return machines
+
+
+class FullPool:
+    """A pool that has no room for the volumes after the first few."""
+
+    def __init__(self, pool: Any, room: int = 0) -> None:
+        self._pool = pool
+        self._room = room
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._pool, name)
+
+    def create(self, volume: str, size_bytes: int) -> None:
+        self._take()
+        self._pool.create(volume, size_bytes)
+
+    def clone(self, layer: str, volume: str, size_bytes: int) -> None:
+        self._take()
+        self._pool.clone(layer, volume, size_bytes)
+
+    def _take(self) -> None:
+        if self._room == 0:
+            raise PoolFull("no space left on device")
+        self._room -= 1
+
+
+def fill(cloud: Cloud, room: int = 0) -> None:
+    """Have *cloud*'s worker find the pool full after so many volumes."""
+    cloud.worker = Worker(replace(cloud.ports, pool=FullPool(cloud.ports.pool, room)), DUTIES)
+
+
+def image_with(cloud: Cloud, *data: ImageDisk, system_gib: int = 20, **changes: Any) -> Image:
+    """An Available image whose system disk has so many GiB, with these data disks."""
+    system = a_disk_of(None, a_snapshot(cloud, source_disk_size_gib=system_gib).id, size_gib=system_gib)
+    disks = (system, *(replace(disk, position=n) for n, disk in enumerate(data, 1)))
+    return an_image(cloud, disks=disks, size_gib=system_gib, **changes)
+
+
+def data_disk(cloud: Cloud, letter: str, size_gib: int = 20, is_blank: bool = False) -> ImageDisk:
+    """A data disk of an image."""
+    snapshot = "" if is_blank else a_snapshot(cloud, source_disk_type="data", source_disk_size_gib=size_gib).id
+    return a_disk_of(None, snapshot, 1, device=f"/dev/xvd{letter}", size_gib=size_gib)
+
+
+def fill_network(cloud: Cloud) -> None:
+    """Have every private address be some instance's; there must be one instance to begin with."""
+    given = {"id": "'i-' || n", "private_ip": "'172.16.' || (n / 256) || '.' || (n % 256)"}
+    columns = [column.name for column in instances.table.columns]
+    statement = (
+        "WITH RECURSIVE k(n) AS (SELECT 0 UNION ALL SELECT n + 1 FROM k WHERE n < 65535) "
+        f"INSERT INTO instances ({', '.join(columns)}) "
+        f"SELECT {', '.join(given.get(name, name) for name in columns)} FROM k, instances"
+    )
+    cloud.ports.database.write(lambda tx: tx.execute(text(statement)))
+
+
+def shown(cloud: Cloud, instance: str, **more: Any) -> dict[str, Any] | None:
+    """The instance in DescribeInstances, or None."""
+    found = cloud.call("DescribeInstances", InstanceIds=f'["{instance}"]', **more)["Instances"]["Instance"]
+    return found[0] if found else None
+
+
+def status_of(cloud: Cloud, instance: str) -> str | None:
+    """The instance's status, or None when there is no such instance."""
+    found = shown(cloud, instance)
+    return found["Status"] if found else None
+
+
+class Killed(BaseException):
+    """What ends the worker as a kill would: no handler of ours catches it."""
+
+
+def settle_killing(cloud: Cloud, after: int) -> bool:
+    """Carry out tasks, but end at the point after so many; whether that point was reached."""
+    left = iter(range(after))
+
+    def kill(_: str) -> None:
+        if next(left, None) is None:
+            raise Killed
+
+    killpoints.listen(kill)
+    try:
+        cloud.settle()
+    except Killed:
+        return True
+    finally:
+        killpoints.listen(None)
+    return False
+
+
+def outlive_kills(cloud: Cloud, begin: Callable[[], Any], judge: Callable[[Any], None], least: int) -> None:
+    """Kill what *begin* began one point later each time, and *judge* what the next worker made of it."""
+    for n in range(1000):
+        begun = begin()
+        was_killed = settle_killing(cloud, after=n)
+        cloud.clock.now += 120
+        cloud.settle()
+        judge(begun)
+        if not was_killed:
+            break
+    assert n >= least

@@ -1,0 +1,112 @@
+"""The watch: machines that are gone are noticed, and no task is disturbed."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from kiln.declare.states import InstanceStatus
+from kiln.machines.none import NoMachines
+from kiln.store.instances import instances
+from kiln.upkeep.watch import watch
+from tests.clouds import Cloud
+from tests.operations.disks.watched import run
+from tests.reading import the
+from tests.stock import an_instance
+
+
+def a_running_instance(cloud: Cloud) -> str:
+    instance = an_instance(cloud, status=InstanceStatus.RUNNING, started_at=cloud.clock())
+    run(cloud, instance.id)
+    return instance.id
+
+
+def status_of(cloud: Cloud, instance: str) -> str:
+    return the(cloud, instances, id=instance).status
+
+
+def test_records_that_a_guest_powered_off(cloud):
+    gone, alive = a_running_instance(cloud), a_running_instance(cloud)
+    cloud.ports.machines.stop(gone, force=True)
+
+    assert watch(cloud.ports) == [gone]
+
+    assert status_of(cloud, gone) == InstanceStatus.STOPPED
+    assert status_of(cloud, alive) == InstanceStatus.RUNNING
+
+
+def test_says_it_once(cloud):
+    gone = a_running_instance(cloud)
+    cloud.ports.machines.stop(gone, force=True)
+    watch(cloud.ports)
+
+    assert watch(cloud.ports) == []
+
+
+def test_leaves_instances_alone_that_are_not_said_to_run(cloud):
+    for status in InstanceStatus:
+        if status != InstanceStatus.RUNNING:
+            an_instance(cloud, status=status)
+
+    assert watch(cloud.ports) == []
+
+
+def test_leaves_an_instance_to_the_task_in_its_lane(cloud):
+    instance = a_running_instance(cloud)
+    cloud.call("CreateImage", InstanceId=instance)
+    cloud.ports.machines.stop(instance, force=True)
+
+    assert watch(cloud.ports) == []
+
+    cloud.settle()
+    assert watch(cloud.ports) == [instance]
+
+
+class Delayed(NoMachines):
+    """Machines of which something happens just after they were looked at."""
+
+    def __init__(self, folder, then):
+        super().__init__(folder)
+        self._then = then
+
+    def is_running(self, instance):
+        is_on = super().is_running(instance)
+        self._then()
+        return is_on
+
+
+def test_does_not_stop_an_instance_that_was_started_meanwhile(cloud):
+    instance = a_running_instance(cloud)
+    cloud.ports.machines.stop(instance, force=True)
+
+    def start_again():
+        cloud.ports.database.write(lambda tx: instances.update(tx, {"started_at": cloud.clock()}, id=instance))
+
+    ports = replace(cloud.ports, machines=Delayed(cloud.folder / "run", start_again))
+
+    assert watch(ports) == []
+    assert status_of(cloud, instance) == InstanceStatus.RUNNING
+
+
+def test_does_not_stop_an_instance_that_got_a_task_meanwhile(cloud):
+    instance = a_running_instance(cloud)
+    cloud.ports.machines.stop(instance, force=True)
+
+    def enqueue():
+        cloud.ports.database.write(lambda tx: cloud.as_call(tx).enqueue("Test", instance, {}, lane=instance))
+
+    ports = replace(cloud.ports, machines=Delayed(cloud.folder / "run", enqueue))
+
+    assert watch(ports) == []
+    assert status_of(cloud, instance) == InstanceStatus.RUNNING
+
+
+def test_lets_an_instance_be_started_again(cloud):
+    gone = a_running_instance(cloud)
+    cloud.ports.machines.stop(gone, force=True)
+    watch(cloud.ports)
+
+    cloud.call("StartInstance", InstanceId=gone)
+    cloud.settle()
+
+    assert status_of(cloud, gone) == InstanceStatus.RUNNING
+    assert watch(cloud.ports) == []
