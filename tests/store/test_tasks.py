@@ -58,7 +58,7 @@ def test_of_one_lane_wait_for_each_other(database):
 def test_of_one_lane_wait_for_one_that_is_postponed(database):
     first, second = a_task(database, lane="i-1"), a_task(database, lane="i-1")
     claim(database)
-    database.write(lambda tx: tasks.postpone(tx, first, 200.0))
+    database.write(lambda tx: tasks.postpone(tx, first, 200.0, failed=False))
 
     assert claim(database, now=150.0) == []
     assert claim(database, now=201.0) == [first]
@@ -67,7 +67,7 @@ def test_of_one_lane_wait_for_one_that_is_postponed(database):
 
 def test_that_were_postponed_count_the_attempt(database):
     task = a_task(database)
-    database.write(lambda tx: tasks.postpone(tx, task, 50.0))
+    database.write(lambda tx: tasks.postpone(tx, task, 50.0, failed=True))
 
     with database.read() as tx:
         assert tasks.tasks.find(tx, id=task).attempts == 1

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from sqlalchemy import ColumnElement, Index, exists, select
 
+from kiln.declare.states import SnapshotStatus
 from kiln.store.database import Transaction
 from kiln.store.disks import disks
 from kiln.store.images import image_disks
@@ -72,3 +73,12 @@ def made(tx: Transaction, ids: Sequence[str]) -> dict[str, tuple[bool, bool]]:
     statement = select(snapshots.c.id, made_images.label("images"), made_disks.label("disks"))
     found = tx.execute(statement.where(snapshots.c.id.in_(ids)))
     return {row.id: (bool(row.images), bool(row.disks)) for row in found}
+
+
+def retired(tx: Transaction, now: float) -> list[str]:
+    """Snapshots whose retention is over and that no image stands on."""
+    end = snapshots.c.created_at + snapshots.c.retention_days * 86400
+    statement = select(snapshots.c.id).where(
+        snapshots.c.retention_days > 0, snapshots.c.status == SnapshotStatus.ACCOMPLISHED, end < now, ~made_images
+    )
+    return [row.id for row in tx.execute(statement)]

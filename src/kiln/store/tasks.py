@@ -120,9 +120,11 @@ def release_all(tx: Transaction) -> int:
     return tasks.update(tx, {"owner": "", "lease_until": 0.0}, tasks.c.owner != "", status=TaskStatus.PROCESSING)
 
 
-def postpone(tx: Transaction, task: str, not_before: float) -> None:
-    """Give the lease back and count the attempt; nobody takes the task before *not_before*."""
-    changes = {"owner": "", "lease_until": 0.0, "not_before": not_before, "attempts": tasks.c.attempts + 1}
+def postpone(tx: Transaction, task: str, not_before: float, *, failed: bool) -> None:
+    """Give the lease back; nobody takes the task before *not_before*. A task that *failed* has used up one attempt."""
+    changes = {"owner": "", "lease_until": 0.0, "not_before": not_before}
+    if failed:
+        tasks.update(tx, {"attempts": tasks.c.attempts + 1}, id=task)
     tasks.update(tx, changes, id=task, status=TaskStatus.PROCESSING)
 
 

@@ -115,7 +115,7 @@ class Worker:
             duty.carry_out(job)
             self._conclude(job)
         except NotYet as wait:
-            self._postpone(job, wait.seconds)
+            self._postpone(job, wait.seconds, failed=False)
         except ApiError as error:
             log.warning("task_failed", **said, code=error.code, message=str(error), **_plain(error.facts))
             self._give_up(duty, job, error)
@@ -124,7 +124,7 @@ class Worker:
             if task.attempts + 1 >= TRIES:
                 self._give_up(duty, job, InternalError())
             else:
-                self._postpone(job, min(30.0, 0.2 * 4.0**task.attempts))
+                self._postpone(job, min(30.0, 0.2 * 4.0**task.attempts), failed=True)
 
     def _conclude(self, job: Job) -> None:
         """Record the end of a task whose carry_out did not record it with its result."""
@@ -133,10 +133,10 @@ class Worker:
         if row is not None and row.status == TaskStatus.PROCESSING:
             job.write(job.finish)
 
-    def _postpone(self, job: Job, seconds: float) -> None:
+    def _postpone(self, job: Job, seconds: float, *, failed: bool) -> None:
         until = self._ports.clock() + seconds
         try:
-            job.write(lambda tx: tasks.postpone(tx, job.task.id, until))
+            job.write(lambda tx: tasks.postpone(tx, job.task.id, until, failed=failed))
         except Exception:
             # The lease runs out by itself, and then the task is tried again.
             log.exception("postpone_failed", task=job.task.id)
@@ -151,7 +151,7 @@ class Worker:
             job.write(fail)
         except Exception:
             log.exception("give_up_failed", task=job.task.id)
-            self._postpone(job, 5.0)
+            self._postpone(job, 5.0, failed=True)
 
 
 def _plain(facts: Mapping[str, object]) -> dict[str, str]:

@@ -8,6 +8,8 @@ from dataclasses import dataclass
 
 from kiln.declare.journal import Journal
 from kiln.operations.call import Ports
+from kiln.store import snapshots, tags
+from kiln.store.database import Transaction
 from kiln.store.tokens import KEPT_SECONDS, tokens
 from kiln.upkeep.sweep import sweep
 from kiln.upkeep.watch import watch
@@ -30,9 +32,26 @@ def forget_tokens(ports: Ports) -> int:
     return ports.database.write(lambda tx: tokens.delete(tx, tokens.c.created_at < oldest))
 
 
+def release_snapshots(ports: Ports) -> list[str]:
+    """Remove snapshots whose RetentionDays are over and that no image stands on; returns their IDs."""
+    with ports.database.read() as tx:
+        if not snapshots.retired(tx, ports.clock()):
+            return []
+
+    def work(tx: Transaction) -> list[str]:
+        released = snapshots.retired(tx, ports.clock())
+        for snapshot in released:
+            snapshots.snapshots.delete(tx, id=snapshot)
+            tags.drop(tx, "snapshot", snapshot)
+        return released
+
+    return ports.database.write(work)
+
+
 CHORES = (
     Chore("watch", 2.0, watch),
     Chore("sweep", 2.0, sweep),
+    Chore("release_snapshots", 60.0, release_snapshots),
     Chore("forget_tokens", 3600.0, forget_tokens),
 )
 

@@ -85,7 +85,8 @@ def _enqueue_merge(tx: Transaction, ports: Ports, child: str) -> None:
     if row is None or row.state != "ready" or tasks.find(tx, id=row.task, status=TaskStatus.PROCESSING) is not None:
         return
     disk = disks.find(tx, volume=child)
-    if disk is not None and disk.instance is None and disk.status != DiskStatus.AVAILABLE:
+    if disk is not None and disk.status not in (DiskStatus.AVAILABLE, DiskStatus.IN_USE):
+        # It is on its way from one lane to another; the next sweep knows where it has come to.
         return
     lane = f"volume:{child}" if disk is None else disk.instance or disk.id
     now = ports.clock()

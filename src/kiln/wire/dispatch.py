@@ -79,12 +79,12 @@ class Dispatcher:
         self._check_region(operation, given)
         token = _client_token(operation, params)
         request = _Request(operation=operation, given=given, caller=caller, id=request_id, token=token)
+        if _wants_dry_run(operation, params):
+            self._rehearse(request)
         if operation.is_read:
             with self._ports.database.read() as tx:
                 answer: dict[str, Any] = spell(operation.check(self._call(tx, request), given))
                 return answer
-        if _wants_dry_run(operation, params):
-            self._rehearse(request)
         return self._ports.database.write(lambda tx: self._perform(tx, request))
 
     def _perform(self, tx: Transaction, request: _Request) -> dict[str, Any]:

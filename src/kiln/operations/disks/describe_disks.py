@@ -206,7 +206,6 @@ class Input:
         Doc("Rows an answer, when paging by NextToken: 10 to 500; less counts as 10, more as 500."),
     ] = None
     next_token: NextToken | None = None
-    dry_run: Annotated[bool, Doc("Check only. Success is reported as an error code that says so.")] = False
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -329,8 +328,6 @@ def check(call: Call, p: Input) -> Output:
     if p.zone_id is not None and p.zone_id not in call.deployment.zones(p.region_id):
         raise InvalidZoneIdNotFoundOfDisks(zone_id=p.zone_id)
     conditions = _conditions(p)
-    if p.dry_run:
-        raise DryRunOperation
     found = page(
         call.tx,
         disks,
@@ -458,8 +455,8 @@ describe_disks = Operation(
     input=Input,
     output=Output,
     check=check,
+    dry_run=DryRunOperation,
     errors=(
-        DryRunOperation,
         InvalidZoneIdNotFoundOfDisks,
         InvalidFilterKeyNotFoundOfDisks,
         InvalidFilterValueOfDisks,

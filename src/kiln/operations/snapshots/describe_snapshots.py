@@ -175,7 +175,6 @@ class Input:
         int | None, Example("10"), Doc("Rows an answer, when paging by NextToken: 1 to 100; more counts as 100.")
     ] = None
     next_token: NextToken | None = None
-    dry_run: Annotated[bool, Doc("Check only. Success is reported as an error code that says so.")] = False
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -232,8 +231,6 @@ class Output:
 
 def check(call: Call, p: Input) -> Output:
     conditions = _conditions(call, p)
-    if p.dry_run:
-        raise DryRunOperation
     found = page(
         call.tx,
         snapshots,
@@ -328,8 +325,8 @@ describe_snapshots = Operation(
     input=Input,
     output=Output,
     check=check,
+    dry_run=DryRunOperation,
     errors=(
-        DryRunOperation,
         InvalidFilterKeyNotFoundOfSnapshots,
         InvalidFilterValueOfSnapshots,
         InvalidTagMismatch,

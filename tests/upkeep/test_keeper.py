@@ -1,0 +1,56 @@
+"""The keeper and its smaller chores."""
+
+from __future__ import annotations
+
+import threading
+
+from kiln.store import tags
+from kiln.store.tokens import KEPT_SECONDS, Token, tokens
+from kiln.upkeep.keeper import Chore, Keeper, forget_tokens, release_snapshots
+from tests.stock import a_snapshot
+
+DAY = 86400
+
+
+def test_releases_a_snapshot_whose_days_are_over(cloud):
+    old = a_snapshot(cloud, retention_days=1, created_at=cloud.clock.now - 2 * DAY)
+    a_snapshot(cloud, retention_days=3, created_at=cloud.clock.now - 2 * DAY)
+    a_snapshot(cloud, retention_days=0, created_at=cloud.clock.now - 900 * DAY)
+    cloud.ports.database.write(lambda tx: tags.put(tx, old.account, "snapshot", old.id, {"a": "b"}))
+
+    assert release_snapshots(cloud.ports) == [old.id]
+    assert release_snapshots(cloud.ports) == []
+    with cloud.ports.database.read() as tx:
+        assert tags.of(tx, "snapshot", [old.id]) == {old.id: []}
+
+
+def test_keeps_a_snapshot_that_an_image_stands_on(cloud):
+    old = a_snapshot(cloud, retention_days=1)
+    cloud.call("CreateImage", SnapshotId=old.id)
+    cloud.clock.now += 2 * DAY
+
+    assert release_snapshots(cloud.ports) == []
+
+
+def test_forgets_old_tokens(cloud):
+    for token, age in (("old", KEPT_SECONDS + 10), ("new", 10)):
+        row = Token(account="1", action="X", token=token, digest="", answer="{}", created_at=cloud.clock.now - age)
+        cloud.ports.database.write(lambda tx, row=row: tokens.insert(tx, row))
+
+    assert forget_tokens(cloud.ports) == 1
+    with cloud.ports.database.read() as tx:
+        assert [t.token for t in tokens.all(tx)] == ["new"]
+
+
+def test_goes_on_when_a_chore_fails(cloud):
+    done = threading.Event()
+
+    def fail(ports):
+        raise RuntimeError("a bug")
+
+    keeper = Keeper(cloud.ports, (Chore("fail", 60.0, fail), Chore("next", 60.0, lambda ports: done.set())))
+    keeper.start()
+    try:
+        assert done.wait(5)
+    finally:
+        keeper.stop()
