@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Mapping
 
 import pytest
@@ -11,12 +10,10 @@ from kiln.operations import BY_NAME
 from kiln.store import schema
 from kiln.store.database import Database, Rollback, open_sqlite
 from kiln.wire.dispatch import Dispatcher
-from kiln.wire.doors.door import Key
 from kiln.wire.gateway import Gateway
 from kiln.wire.nonces import MemoryNonces
-from tests.clouds import ACCOUNT, make_cloud
-from tests.fuzz.requests import APP_KEY, APP_SECRET, KEY_ID, SECRET
-from tests.fuzz.target import Target
+from tests.clouds import make_cloud
+from tests.fuzz.target import OneAccount, Target
 from tests.stock import a_disk, a_snapshot, an_instance
 
 
@@ -35,19 +32,6 @@ class Forgetful(Database):
         return super().write(rehearse)
 
 
-class OneAccount:
-    """Credentials of the one account there is."""
-
-    def access_key(self, key_id: str) -> Key | None:
-        return Key(id=KEY_ID, secret=SECRET, account_id=ACCOUNT) if key_id == KEY_ID else None
-
-    def app(self, app_key: str) -> Key | None:
-        return Key(id=APP_KEY, secret=APP_SECRET, account_id=ACCOUNT) if app_key == APP_KEY else None
-
-    def users(self, account_id: str) -> frozenset[str]:
-        return frozenset()
-
-
 @pytest.fixture(scope="session")
 def target(tmp_path_factory) -> Target:
     """A gateway before a Kiln that has one of everything."""
@@ -61,15 +45,6 @@ def target(tmp_path_factory) -> Target:
     gateway = Gateway(Dispatcher(BY_NAME, cloud.ports), OneAccount(), MemoryNonces(), cloud.clock)
     yield Target(gateway=gateway, clock=cloud.clock, known=known)
     opened.close()
-
-
-@pytest.fixture(autouse=True)
-def errors_only():
-    """Log nothing but errors: an example that fails shows its traceback, the others cost nothing."""
-    journal = logging.getLogger("kiln")
-    journal.setLevel(logging.ERROR)
-    yield
-    journal.setLevel(logging.NOTSET)
 
 
 def _stock(cloud) -> Mapping[str, list[str]]:

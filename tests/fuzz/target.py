@@ -8,9 +8,23 @@ from dataclasses import dataclass
 from typing import Any
 from xml.etree import ElementTree as ET
 
-from kiln.wire.doors.door import Answer, RawRequest
+from kiln.wire.doors.door import Answer, Key, RawRequest
 from kiln.wire.gateway import Gateway
-from tests.clouds import Clock
+from tests.clouds import ACCOUNT, Clock
+from tests.fuzz.requests import APP_KEY, APP_SECRET, KEY_ID, SECRET
+
+
+class OneAccount:
+    """Credentials of the one account there is."""
+
+    def access_key(self, key_id: str) -> Key | None:
+        return Key(id=KEY_ID, secret=SECRET, account_id=ACCOUNT) if key_id == KEY_ID else None
+
+    def app(self, app_key: str) -> Key | None:
+        return Key(id=APP_KEY, secret=APP_SECRET, account_id=ACCOUNT) if app_key == APP_KEY else None
+
+    def users(self, account_id: str) -> frozenset[str]:
+        return frozenset()
 
 
 @dataclass(frozen=True)

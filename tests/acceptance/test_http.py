@@ -1,0 +1,212 @@
+"""What real clients and the proxies before them do with HTTP itself (clients.md 2 and 3)."""
+
+from __future__ import annotations
+
+import time
+
+import pytest
+
+from tests.acceptance.wire import connect, encode, signed
+from tests.served import start_kiln
+
+pytestmark = [pytest.mark.sdk, pytest.mark.timeout(120)]
+
+FORM = {"Content-Type": "application/x-www-form-urlencoded"}
+NOBODY = {"Action": "DescribeImages", "ImageId": "m-nobody"}
+
+
+@pytest.mark.parametrize("method", ["GET", "POST"])
+@pytest.mark.parametrize("origin", ["", "http://ecs-cn-hangzhou.aliyuncs.com", "http://ecs.example:8787"])
+def test_takes_a_query(kiln, method, origin):
+    with connect(kiln) as connection:
+        reply = connection.request(f"{method} {origin}/?{encode(signed(kiln, method, NOBODY))}", {})
+
+    assert (reply.status, reply.members["TotalCount"]) == (200, 0)
+    assert reply.headers["content-type"] == "application/json;charset=utf-8"
+    assert reply.headers["x-acs-request-id"] == reply.members["RequestId"]
+
+
+@pytest.mark.parametrize("wrap", ["{}", '"{}"'])
+def test_takes_a_form(kiln, wrap):
+    body = wrap.format(encode(signed(kiln, "POST", NOBODY)))
+
+    with connect(kiln) as connection:
+        reply = connection.request("POST /", FORM, body.encode())
+
+    assert (reply.status, reply.members["TotalCount"]) == (200, 0)
+
+
+def test_takes_a_form_and_a_query_together(kiln):
+    whole = signed(kiln, "POST", NOBODY)
+    query = {name: whole.pop(name) for name in ("Action", "Signature", "Timestamp")}
+
+    with connect(kiln) as connection:
+        reply = connection.request(f"POST /?{encode(query)}", FORM, encode(whole).encode())
+
+    assert reply.status == 200
+
+
+def test_takes_a_body_in_chunks(kiln):
+    body = encode(signed(kiln, "POST", NOBODY)).encode()
+    chunks = [body[:7], body[7:200], body[200:]]
+
+    with connect(kiln) as connection:
+        connection.send(b"POST / HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n")
+        connection.send(b"Content-Type: application/x-www-form-urlencoded\r\n\r\n")
+        for chunk in [*chunks, b""]:
+            connection.send(b"%x\r\n%s\r\n" % (len(chunk), chunk))
+        reply = connection.reply()
+
+    assert reply.status == 200
+
+
+@pytest.mark.parametrize("raw", ["\"[]'(){}!*|\\^`<>,;:@$", "a/b?c"], ids=["marks", "path"])
+def test_takes_characters_that_a_strict_address_has_not(kiln, raw):
+    params = signed(kiln, "GET", NOBODY | {"ImageName": raw})
+
+    with connect(kiln) as connection:
+        reply = connection.request(f"GET /?{encode(params, safe=raw)}", {})
+
+    assert (reply.status, reply.members["TotalCount"]) == (200, 0)
+
+
+def test_takes_empty_and_unknown_parameters(kiln):
+    params = signed(kiln, "POST", NOBODY | {"SignatureType": "", "SecurityToken": "", "Product": "Ecs", "Unknown": "1"})
+
+    with connect(kiln) as connection:
+        reply = connection.request(f"POST /?{encode(params)}", {"Content-Type": "application/json"})
+
+    assert reply.status == 200
+
+
+def test_refuses_to_be_a_tunnel_at_once(kiln):
+    """A client behind a proxy asks for one before each call; how fast it is refused is how fast the call is."""
+    began = time.monotonic()
+
+    with connect(kiln) as connection:
+        connection.send(b"CONNECT location-readonly.aliyuncs.com:443 HTTP/1.1\r\n")
+        connection.send(b"Host: location-readonly.aliyuncs.com:443\r\n\r\n")
+        reply = connection.reply()
+
+    assert 400 <= reply.status < 600
+    assert time.monotonic() - began < 1
+
+
+def test_serves_many_requests_on_one_connection(kiln):
+    with connect(kiln) as connection:
+        replies = [
+            connection.request(f"POST /?{encode(signed(kiln, 'POST', NOBODY))}", {}),
+            connection.request("POST /?Action=DescribeImages", {}),
+            connection.request("POST /apsara/route/Ecs/CreateImage", FORM, b"a=b"),
+            connection.request("GET /healthz", {}),
+            connection.request(f"POST /?{encode(signed(kiln, 'POST', NOBODY))}", {}),
+        ]
+
+    assert [reply.status for reply in replies] == [200, 400, 400, 200, 200]
+
+
+def test_a_connection_ends_when_its_client_says_so(kiln):
+    with connect(kiln) as connection:
+        reply = connection.request("GET /healthz", {"Connection": "close"})
+
+        assert reply.status == 200
+        assert connection.is_closed()
+
+
+@pytest.mark.parametrize("method", ["PUT", "DELETE", "PATCH", "OPTIONS"])
+def test_refuses_other_methods(kiln, method):
+    with connect(kiln) as connection:
+        reply = connection.request(f"{method} /?{encode(signed(kiln, method, NOBODY))}", {})
+
+    assert (reply.status, reply.members["Code"]) == (400, "UnsupportedHTTPMethod")
+
+
+def test_answers_head_without_a_body(kiln):
+    with connect(kiln) as connection:
+        refused = connection.request(f"HEAD /?{encode(signed(kiln, 'HEAD', NOBODY))}", {})
+        after = connection.request("HEAD /healthz", {})
+
+    assert (refused.status, refused.body) == (400, b"")
+    assert (after.status, after.body) == (200, b"")
+
+
+@pytest.mark.parametrize("path", ["/nothing", "/asapi/v4", "/apsara/route/", "/apsara/route/Ecs/", "/favicon.ico"])
+def test_says_what_is_not_there(kiln, path):
+    with connect(kiln) as connection:
+        reply = connection.request(f"GET {path}?Format=JSON", {})
+
+    assert reply.status == 404
+    assert reply.members["Code"].endswith(".NotFound")
+
+
+def test_tells_its_health(kiln):
+    with connect(kiln) as connection:
+        reply = connection.request("GET /healthz", {})
+
+    assert reply.status == 200
+    assert reply.members["status"] == "ok"
+
+
+@pytest.mark.parametrize("in_chunks", [False, True])
+def test_refuses_a_body_that_is_too_large(kiln, in_chunks):
+    body = b"a=" + b"x" * (1024 * 1024)
+
+    with connect(kiln) as connection:
+        if in_chunks:
+            connection.send(b"POST / HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n")
+            connection.send(b"%x\r\n%s\r\n0\r\n\r\n" % (len(body), body))
+            reply = connection.reply()
+        else:
+            reply = connection.request("POST /", FORM, body)
+
+    assert reply.status == 413
+
+
+@pytest.mark.parametrize(
+    "raw",
+    [
+        b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03",  # The first bytes of TLS.
+        b"HELLO\r\n\r\n",
+        b"GET / HTTP/9.9\r\n\r\n",
+        b"GET /\x00 HTTP/1.1\r\n\r\n",
+        b"POST / HTTP/1.1\r\nContent-Length: -1\r\n\r\n",
+        b"POST / HTTP/1.1\r\nContent-Length: 1\r\nTransfer-Encoding: chunked\r\n\r\nx",
+        b"GET / HTTP/1.1\r\nX: " + b"x" * 200_000 + b"\r\n\r\n",
+    ],
+    ids=["tls", "hello", "version", "nul", "negative", "two-lengths", "long-header"],
+)
+def test_survives_what_is_no_request(kiln, raw):
+    with connect(kiln) as connection:
+        connection.send(raw)
+        status = connection.reply().status
+
+    assert 400 <= status < 500
+    with connect(kiln) as connection:
+        assert connection.request("GET /healthz", {}).status == 200
+
+
+def test_a_half_sent_request_keeps_nobody_waiting(kiln):
+    with connect(kiln) as slow:
+        slow.send(b"POST / HTTP/1.1\r\nContent-Length: 1000\r\n\r\nhalf")
+        with connect(kiln) as connection:
+            reply = connection.request(f"POST /?{encode(signed(kiln, 'POST', NOBODY))}", {})
+
+    assert reply.status == 200
+
+
+def test_has_its_folder_alone_and_goes_on_after_a_power_cut(tmp_path):
+    with start_kiln(tmp_path / "data") as kiln:
+        with pytest.raises(AssertionError, match="another Kiln works in"), start_kiln(kiln.data):
+            pass
+        kiln.kill9()
+
+        kiln.start()
+
+        assert health(kiln) == 200
+        assert kiln.stop() == 0
+
+
+def health(kiln) -> int:
+    """The status of ``/healthz``."""
+    with connect(kiln) as connection:
+        return connection.request("GET /healthz", {}).status

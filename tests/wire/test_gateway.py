@@ -1,0 +1,90 @@
+"""From a request to its answer, where something behind the doors is broken."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from kiln.declare.journal import FACTS
+from kiln.operations import BY_NAME
+from kiln.wire.dispatch import Dispatcher
+from kiln.wire.gateway import Gateway
+from kiln.wire.nonces import MemoryNonces
+from tests.clouds import REGION, make_cloud
+from tests.fuzz.requests import WAYS
+from tests.fuzz.target import OneAccount, read
+
+IMPORT = {
+    "RegionId": REGION,
+    "DiskDeviceMapping.1.OSSBucket": "bucket",
+    "DiskDeviceMapping.1.OSSObject": "secret-object",
+    "DiskDeviceMapping.1.Format": "qcow2",
+}
+
+
+class BrokenBuckets:
+    """Buckets on a disk that fails."""
+
+    def __getattr__(self, name: str):
+        raise OSError(5, "Input/output error", "/somewhere/private")
+
+
+@pytest.fixture
+def logged(caplog):
+    """What is logged, by the names of events."""
+    caplog.set_level("INFO")
+
+    def find(event: str) -> list[dict[str, Any]]:
+        found = [record for record in caplog.records if record.getMessage() == event]
+        return [{**getattr(record, FACTS), "exception": record.exc_text} for record in found]
+
+    return find
+
+
+@pytest.fixture
+def broken(tmp_path, sqlite):
+    """A Kiln whose buckets fail: the clock, and the gateway before it."""
+    cloud = make_cloud(tmp_path, sqlite)
+    ports = replace(cloud.ports, buckets=BrokenBuckets())
+    return cloud.clock, Gateway(Dispatcher(BY_NAME, ports), OneAccount(), MemoryNonces(), cloud.clock)
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_a_fault_is_answered_as_one_and_its_cause_stays_in_the_log(broken, logged, way):
+    clock, gateway = broken
+
+    answer = gateway.answer(way("ImportImage", IMPORT, clock()))
+
+    told = read(answer)
+    assert (answer.status, told["Code"]) == (500, "InternalError")
+    assert b"private" not in answer.body
+    assert b"Error: " not in answer.body
+    (crash,) = logged("request_crashed")
+    assert crash["request_id"] == told["RequestId"]
+    assert "Traceback (most recent call last)" in crash["exception"]
+    assert "OSError: [Errno 5] Input/output error: '/somewhere/private'" in crash["exception"]
+
+
+def test_a_fault_leaves_the_next_request_whole(broken):
+    clock, gateway = broken
+
+    statuses = [
+        gateway.answer(way(action, IMPORT | {"RegionId": REGION}, clock())).status
+        for action, way in zip(["ImportImage", "DescribeImages"] * 2, WAYS, strict=False)
+    ]
+
+    assert statuses == [500, 200, 500, 200]
+
+
+def test_logs_who_asked_for_what_and_what_became_of_it(broken, logged):
+    clock, gateway = broken
+
+    answer = gateway.answer(WAYS[0]("DescribeImages", {"RegionId": "nowhere"}, clock()))
+
+    (line,) = logged("request")
+    assert line["request_id"] == read(answer)["RequestId"]
+    assert (line["door"], line["action"], line["account"]) == ("rpc", "DescribeImages", "1000000000000001")
+    assert (line["status"], line["code"]) == (404, "InvalidRegionId.NotFound")
+    assert line["ms"] >= 0
