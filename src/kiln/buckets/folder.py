@@ -22,7 +22,8 @@ class FolderBuckets:
 
     def __init__(self, root: Path) -> None:
         self._root = root
-        root.mkdir(parents=True, exist_ok=True)
+        # What is imported and exported is nobody else's business on this host.
+        root.mkdir(mode=0o700, parents=True, exist_ok=True)
 
     def has(self, bucket: str) -> bool:
         """Whether there is such a bucket."""

@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from kiln.declare.errors import ApiError, InvalidParameter
 from kiln.declare.operation import ClientTokenInput, DryRunInput, Idempotence, Operation
-from kiln.declare.shapes import fields_of, spell
+from kiln.declare.shapes import Field, fields_of, spell
 from kiln.operations.call import Call, Ports
 from kiln.operations.errors import InvalidRegionIdNotFound
 from kiln.store.database import Transaction
@@ -162,15 +162,7 @@ def _replay(operation: Operation[Any, Any, Any], before: Token, digest: str) -> 
 
 def errors_of(operation: Operation[Any, Any, Any]) -> tuple[type[ApiError], ...]:
     """Every error that the operation can answer with: declared, and of its parameters' rules."""
-    found: dict[type[ApiError], None] = {}
-    for field in operation.parameters:
-        inner = fields_of(field.kind) if field.is_shape else (field,)
-        for one in (field, *inner):
-            found.update(dict.fromkeys(rule.error for rule in one.rules))
-            if one.required:
-                found[one.missing] = None
-            if one.count is not None:
-                found[one.count.error] = None
+    found: dict[type[ApiError], None] = dict.fromkeys(_errors_of_rules(operation.parameters))
     found.update(dict.fromkeys(operation.errors))
     if operation.idempotent is not None:
         found.update(dict.fromkeys((operation.idempotent.mismatch, operation.idempotent.malformed)))
@@ -179,3 +171,14 @@ def errors_of(operation: Operation[Any, Any, Any]) -> tuple[type[ApiError], ...]
     if operation.dry_run is not None:
         found[operation.dry_run] = None
     return tuple(found)
+
+
+def _errors_of_rules(fields: Iterable[Field]) -> Iterator[type[ApiError]]:
+    for field in fields:
+        yield from (rule.error for rule in field.rules)
+        if field.required:
+            yield field.missing
+        if field.count is not None:
+            yield field.count.error
+        if field.is_shape:
+            yield from _errors_of_rules(fields_of(field.kind))
