@@ -26,6 +26,7 @@ CHECKS: dict[str, tuple[str, ...]] = {
     "spelling": (*PYTHON, "-m", "codespell_lib"),
     "size": (*PYTHON, "tools/size.py"),
     "catalogue": (*PYTHON, "tools/catalogue.py", "--check"),
+    "docs": (*PYTHON, "tools/docs.py", "--check"),
     # One shell reads one script: further names would be the script's arguments.
     "shell": ("sh", "-c", 'for script; do sh -n "$script" || exit; done', "sh", *SCRIPTS),
 }

@@ -16,7 +16,10 @@ MODULE_LINES = 500
 FUNCTION_LINES = 60
 
 #: What may be longer, and why: "package/module.py" or "package/module.py:function".
-EXCEPTIONS: dict[str, str] = {}
+EXCEPTIONS: dict[str, str] = {
+    "kiln/store/migrations/versions/0001_first_tables.py:upgrade": "Alembic writes all first tables into one function.",
+    "kiln/store/migrations/versions/0001_first_tables.py:downgrade": "Likewise, the way back.",
+}
 
 
 def measured() -> Iterator[tuple[str, int, int]]:
