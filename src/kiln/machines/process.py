@@ -15,6 +15,7 @@ from kiln.machines.errors import MachineRefused
 from kiln.machines.runfolder import RunFolder
 
 _PROC = Path("/proc")
+_LONGEST_NUMBER = 20
 #: Nothing of Kiln's own environment, in which there may be secrets.
 _ENVIRONMENT = {"PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", "LC_ALL": "C"}
 _NET_BIND_SERVICE = "net_bind_service"
@@ -44,24 +45,26 @@ class Process:
 def find(folder: RunFolder) -> int | None:
     """The number of the folder's living QEMU, by its pid file."""
     try:
-        pid = int(folder.pid_file.read_text())
+        with folder.pid_file.open("rb") as file:
+            pid = int(file.read(_LONGEST_NUMBER))  # QEMU owns the file, and whoever has taken it over may fill it.
     except (FileNotFoundError, NotADirectoryError, ValueError):
         return None
     return pid if _is_of(folder, pid) else None
 
 
 def search(folder: RunFolder) -> int | None:
-    """As :func:`find`, but among all processes: a QEMU that starts has not written its pid file yet."""
-    for entry in _PROC.iterdir():
-        if entry.name.isdigit() and _is_of(folder, int(entry.name)):
-            return int(entry.name)
-    return None
+    """As :func:`find`, and then among all processes: a QEMU that starts has not written its pid file yet."""
+    found = find(folder)
+    if found is None and folder.path.exists():
+        numbers = [int(entry.name) for entry in _PROC.iterdir() if entry.name.isdigit()]
+        found = next((number for number in numbers if _is_of(folder, number)), None)
+    return found
 
 
 @contextmanager
 def open_process(folder: RunFolder) -> Iterator[Process | None]:
     """The folder's living QEMU if there is one, held by a descriptor that never comes to stand for another process."""
-    pid = find(folder)
+    pid = search(folder)
     descriptor = None if pid is None else _descriptor(pid)
     if pid is None or descriptor is None:
         yield None

@@ -28,9 +28,9 @@ from kiln.machines.process import Confinement, Process
 from kiln.machines.qmp import Session, execute, open_session
 from kiln.machines.runfolder import RunFolder
 
-PATIENCE_S = 30.0  #: How long a guest may take to power off, or to let a disk go.
+PATIENCE_S = 30.0
 _START_TIMEOUT_S = 60.0
-_END_TIMEOUT_S = 20.0  #: For QEMU to write out what it has in memory and end.
+END_TIMEOUT_S = 20.0
 _PRESS_AGAIN_S = 5.0  #: A guest that is still booting misses the power button.
 _LOOK_S = 0.02
 _FIRST_UNPRIVILEGED_PORT = Path("/proc/sys/net/ipv4/ip_unprivileged_port_start")
@@ -42,7 +42,9 @@ class QemuMachines:
     *folder* is the data folder's ``run``. *accel* is ``auto``, ``kvm`` or
     ``tcg``; ``auto`` is KVM only after *probe*, or a probe before it, has
     booted under it. With *confined*, and only if Kiln is root, each machine
-    runs as a user of its own.
+    runs as a user of its own. A guest may take *patience_s* to power off or to
+    let a disk go, and QEMU then *end_timeout_s* to write out what it has in
+    memory.
     """
 
     kind = "qemu"
@@ -54,12 +56,14 @@ class QemuMachines:
         accel: str = "auto",
         probe: ProbeGuest | None = None,
         patience_s: float = PATIENCE_S,
+        end_timeout_s: float = END_TIMEOUT_S,
         confined: bool = True,
     ) -> None:
         self._run = folder.absolute()
         self._accel = accel
         self._probe = probe
         self._patience_s = patience_s
+        self._end_timeout_s = end_timeout_s
         self._confined = confined
 
     def start(self, machine: Machine) -> None:
@@ -97,10 +101,10 @@ class QemuMachines:
             if not qemu.is_gone():
                 with contextlib.suppress(MachineError):
                     # Unlike a kill this writes out what QEMU itself still has in memory.
-                    execute(folder.qmp, "quit")
-            if not qemu.is_gone(_END_TIMEOUT_S):
+                    execute(folder.qmp, "quit", self._end_timeout_s)
+            if not qemu.is_gone(self._end_timeout_s):
                 qemu.kill()
-            if not qemu.is_gone(_END_TIMEOUT_S):
+            if not qemu.is_gone(END_TIMEOUT_S):
                 raise MachineSilent(f"The machine of {instance} does not end.")
             reach("machines.stopped")
 

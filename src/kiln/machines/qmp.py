@@ -83,14 +83,14 @@ def open_session(path: Path, timeout_s: float = TIMEOUT_S) -> Iterator[Session]:
                 _wait(client.disconnect(), timeout_s)
 
 
-def execute(path: Path, command: str) -> Any:
+def execute(path: Path, command: str, timeout_s: float = TIMEOUT_S) -> Any:
     """One command over a connection of its own; raises as :meth:`Session.execute` and :func:`open_session` do."""
-    with open_session(path) as session:
+    with open_session(path, timeout_s) as session:
         return session.execute(command)
 
 
 class _Loop:
-    """The background thread; made anew in a forked child, which inherits the object but not the thread."""
+    """The background thread with asyncio's loop."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
@@ -114,7 +114,8 @@ class _Loop:
                 self._loop = self._thread = None
 
     def forget(self) -> None:
-        self.__init__()  # type: ignore[misc]
+        """Begin anew: a forked child inherits this object, but neither the thread nor who holds the lock."""
+        self._lock, self._loop, self._thread = threading.Lock(), None, None
 
 
 _loop = _Loop()
