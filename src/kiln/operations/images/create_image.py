@@ -333,7 +333,7 @@ def _check_image(call: Call, image: Image) -> None:
     if image.secure_boot == "supported" and image.boot_mode == "BIOS":
         raise InvalidParameterSecureBoot
     owned = {"account": image.account, "region": image.region}
-    if image.name and images.images.find(call.tx, name=image.name, **owned) is not None:
+    if image.name and images.is_name_taken(call.tx, image.account, image.region, image.name):
         raise InvalidImageNameDuplicated(image_name=image.name)
     quotas = call.deployment.quotas
     watch = call.ports.quota_watch

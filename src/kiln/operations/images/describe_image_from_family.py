@@ -17,7 +17,7 @@ from kiln.operations import portrait
 from kiln.operations.call import Call
 from kiln.operations.params import RegionId
 from kiln.operations.portrait import ImageOutput
-from kiln.store import images, tags
+from kiln.store import images
 
 
 class InvalidRegionIdNotFoundOfFamily(ApiError):
@@ -47,12 +47,8 @@ def check(call: Call, p: Input) -> Output:
         c.family == p.image_family,
         c.status == ImageStatus.AVAILABLE,
     )
-    found = images.page(call.tx, conditions, limit=1, offset=0)
-    if not found:
-        return Output(image=None)
-    image, is_used = found[0]
-    disks, labels = images.disks_of(call.tx, [image.id]), tags.of(call.tx, "image", [image.id])
-    return Output(image=portrait.draw(image, disks[image.id], labels[image.id], is_used=is_used))
+    drawn = portrait.draw(images.page(call.tx, conditions, limit=1, offset=0))
+    return Output(image=drawn[0] if drawn else None)
 
 
 describe_image_from_family = Operation(

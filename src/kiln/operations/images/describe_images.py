@@ -30,7 +30,7 @@ from kiln.operations.params import (
     SnapshotId,
 )
 from kiln.operations.portrait import USABLE, ImageOutput
-from kiln.store import images, tags
+from kiln.store import images
 from kiln.store.conditions import NOTHING, Condition
 
 ALL = "ALL"
@@ -199,10 +199,13 @@ class Output:
 
 def check(call: Call, p: Input) -> Output:
     _check_whose(p)
+    statuses = _statuses(p)
+    if _is_lookup(p):
+        return _look_up(call, p, statuses)
     conditions = [
         images.images.c.account == call.account,
         images.images.c.region == p.region_id,
-        *_by_state(p),
+        *_by_state(p, statuses),
         *_by_name(p),
         *_by_use(call, p),
         *by_tags("image", images.images, p.tag),
@@ -211,14 +214,24 @@ def check(call: Call, p: Input) -> Output:
     if _wants_others(call, p):
         return _answer(p, (), 0)
     offset = (p.page_number - 1) * p.page_size
-    found = images.page(call.tx, conditions, p.page_size, offset)
+    album = images.page(call.tx, conditions, p.page_size, offset)
     # A page that is not full is the last one, so counting would tell nothing new.
-    is_last = len(found) < p.page_size and (found or offset == 0)
-    total = offset + len(found) if is_last else images.images.count(call.tx, *conditions)
-    ids = [image.id for image, _ in found]
-    disks, labels = images.disks_of(call.tx, ids), tags.of(call.tx, "image", ids)
-    drawn = tuple(portrait.draw(i, disks[i.id], labels[i.id], is_used=used) for i, used in found)
-    return _answer(p, drawn, total)
+    is_last = len(album.images) < p.page_size and (album.images or offset == 0)
+    total = offset + len(album.images) if is_last else images.images.count(call.tx, *conditions)
+    return _answer(p, portrait.draw(album), total)
+
+
+def _is_lookup(p: Input) -> bool:
+    """Whether it is the query that clients poll with: one ID, some statuses, and nothing else."""
+    plain = Input(region_id=p.region_id, image_id=p.image_id, status=p.status, page_size=p.page_size)
+    return p == plain and len(p.image_id or ()) == 1
+
+
+def _look_up(call: Call, p: Input, statuses: tuple[str, ...]) -> Output:
+    assert p.image_id is not None  # It is a lookup.
+    album = images.find(call.tx, call.account, p.region_id, p.image_id[0])
+    drawn = portrait.draw(album) if album.images and album.images[0].status in statuses else ()
+    return _answer(p, drawn, len(drawn))
 
 
 def _answer(p: Input, page: tuple[ImageOutput, ...], total: int) -> Output:
@@ -244,18 +257,25 @@ def _wants_others(call: Call, p: Input) -> bool:
     return is_anothers or p.image_owner_alias not in (None, "self")
 
 
-def _by_state(p: Input) -> list[Condition]:
-    c = images.images.c
-    conditions: list[Condition] = []
-    if p.usable is not None:
-        if p.status is None:
-            raise MissingParameter(parameter="Status")
-        conditions.append(c.status.in_(USABLE) if p.usable else c.status.not_in(USABLE))
+def _statuses(p: Input) -> tuple[str, ...]:
+    """The statuses that are asked for."""
+    if p.usable is not None and p.status is None:
+        raise MissingParameter(parameter="Status")
     statuses = p.status or (ImageStatus.AVAILABLE,)
     if ALL not in statuses:
-        conditions.append(c.status.in_(statuses))
-    elif len(set(statuses)) > 1:
+        return statuses
+    if len(statuses) > 1:
         raise InvalidParamter(parameter="Status")
+    return _STATUSES
+
+
+def _by_state(p: Input, statuses: tuple[str, ...]) -> list[Condition]:
+    c = images.images.c
+    conditions: list[Condition] = []
+    if statuses is not _STATUSES:
+        conditions.append(c.status.in_(statuses))
+    if p.usable is not None:
+        conditions.append(c.status.in_(USABLE) if p.usable else c.status.not_in(USABLE))
     return conditions
 
 

@@ -57,14 +57,14 @@ class IncorrectImageStatus(ApiError):
     message = "The specified Image is not available."
 
 
-class InvalidImageDiskAmount(ApiError):
+class InvalidImageDiskAmountOrSizeTooMany(ApiError):
     """The image has more than four data disks that hold something."""
 
     code = "InvalidImage.DiskAmountOrSize"
     message = "The image has {amount} data disks with snapshots; at most {limit} can be exported."
 
 
-class InvalidImageDiskSize(ApiError):
+class InvalidImageDiskAmountOrSizeTooLarge(ApiError):
     """A data disk of the image has more than 500 GiB."""
 
     code = "InvalidImage.DiskAmountOrSize"
@@ -206,9 +206,9 @@ def _is_there(job: Job, bucket: str, name: str) -> bool:
 
 def _check_disks(data: list[ImageDisk]) -> None:
     if len(data) > _DATA_DISKS_MOST:
-        raise InvalidImageDiskAmount(amount=len(data), limit=_DATA_DISKS_MOST)
+        raise InvalidImageDiskAmountOrSizeTooMany(amount=len(data), limit=_DATA_DISKS_MOST)
     if any(disk.size_gib > _DATA_DISK_MOST_GIB for disk in data):
-        raise InvalidImageDiskSize(limit_gib=_DATA_DISK_MOST_GIB)
+        raise InvalidImageDiskAmountOrSizeTooLarge(limit_gib=_DATA_DISK_MOST_GIB)
 
 
 def _layer(call: Call, disk: ImageDisk) -> tuple[str, int]:
@@ -232,7 +232,7 @@ export_image = Operation(
         IncorrectImageStatus,
         ImageIsExportingAlready,
         InvalidOSSBucketNotFound,
-        InvalidImageDiskAmount,
-        InvalidImageDiskSize,
+        InvalidImageDiskAmountOrSizeTooMany,
+        InvalidImageDiskAmountOrSizeTooLarge,
     ),
 )
