@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass
 
-from kiln.declare.errors import ApiError, ServiceUnavailable
+from kiln.declare.errors import ApiError
 from kiln.declare.ids import new_id
 from kiln.declare.killpoints import reach
 from kiln.declare.states import DiskStatus, SnapshotStatus
@@ -22,6 +22,7 @@ from kiln.operations.errors import (
     IncorrectDiskStatus,
     IncorrectDiskStatusCreatingSnapshot,
     QuotaExceedSnapshot,
+    ServiceUnavailableNoRoom,
 )
 from kiln.pools.errors import PoolFull
 from kiln.pools.port import Succession
@@ -132,7 +133,7 @@ def record(call: Call, task_id: str, captures: Sequence[Capture]) -> dict[str, o
 def freeze(job: Job) -> str:
     """Capture the instant; returns ``quiesced``, ``crash-consistent`` or, when nothing runs, ``""``.
 
-    Raises ServiceUnavailable when the pool is full: nothing has changed then.
+    Raises ServiceUnavailableNoRoom when the pool is full: nothing has changed then.
     """
     guest = job.ports.machines.guest(job.facts["instance"]) if job.facts["instance"] else None
     successions = [Succession(head=head, heir=heir) for _, _, head, heir in job.facts["disks"]]
@@ -141,7 +142,7 @@ def freeze(job: Job) -> str:
         try:
             job.ports.pool.freeze(successions, guest)
         except PoolFull as e:
-            raise ServiceUnavailable(reason=str(e)) from e
+            raise ServiceUnavailableNoRoom(reason=str(e)) from e
     reach("capture.frozen")
     if guest is None:
         return ""

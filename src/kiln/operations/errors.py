@@ -333,3 +333,11 @@ class InvalidAcceptLanguageNotFound(ApiError):
     code = "InvalidAcceptLanguage.NotFound"
     status = 404
     message = "Only Chinese (zh-CN), English (en-US), and Japanese (ja) are allowed."
+
+
+class ServiceUnavailableNoRoom(ApiError):
+    """The pool has no room for a disk. Seen in the task and in the log, not in an answer."""
+
+    code = "ServiceUnavailable"
+    status = 503
+    message = "There is no room left in the pool: {reason}"

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Annotated
 
 from kiln.declare.deployment import DISK_CATEGORIES
-from kiln.declare.errors import ApiError, ServiceUnavailable
+from kiln.declare.errors import ApiError
 from kiln.declare.killpoints import reach
 from kiln.declare.operation import Idempotence, Operation
 from kiln.declare.rules import Doc, Example, OneOf
@@ -28,6 +28,7 @@ from kiln.operations.errors import (
     InstanceLockedForSecurityOfDisk,
     InvalidClientTokenMalformed,
     InvalidDiskIdNotFound,
+    ServiceUnavailableNoRoom,
 )
 from kiln.operations.params import DiskId
 from kiln.pools.errors import PoolFull
@@ -137,7 +138,7 @@ def carry_out(job: Job) -> None:
         else:
             job.ports.pool.resize(disk.volume, size_bytes)
     except PoolFull as e:
-        raise ServiceUnavailable(reason=str(e)) from e
+        raise ServiceUnavailableNoRoom(reason=str(e)) from e
     reach("resize_disk.grown")
 
 
