@@ -15,13 +15,16 @@ from __future__ import annotations
 import random
 import threading
 import time
+from collections import deque
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, Protocol, TypeVar
 
-from sqlalchemy import Connection, CursorResult, Engine, create_engine, event
+from sqlalchemy import Connection, CursorResult, Engine, NullPool, create_engine, event
 from sqlalchemy.exc import DBAPIError, IntegrityError, OperationalError
+
+from kiln.declare.killpoints import reach
 
 Result = TypeVar("Result")
 
@@ -31,18 +34,46 @@ _TRIES = 12
 _RETRIED_STATES = ("40001", "40P01")  #: serialization_failure and deadlock_detected.
 
 
+_KEPT = "kiln_kept"  #: The execution option of a connection on which SQLAlchemy shall begin nothing.
+
+_IDLE_MOST = 8  #: Kept connections that wait for work; each costs some 100 KiB.
+
+
+class Cursor(Protocol):
+    """What a driver's statement gave."""
+
+    @property
+    def rowcount(self) -> int:
+        """How many rows were changed."""
+
+    def fetchone(self) -> Any:
+        """The next row, or None."""
+
+    def fetchall(self) -> list[Any]:
+        """The rows that are left."""
+
+
 class Transaction:
     """One transaction.
 
-    Statements go through ``execute``, or in the driver's own spelling through
-    ``driver``; ``after_commit`` runs what must follow a commit.
+    Statements go through ``execute``, or compiled and in the driver's own
+    spelling through ``driver``; ``after_commit`` runs what must follow a commit.
     """
 
     def __init__(self, connection: Connection) -> None:
         self.dialect = connection.dialect
         self.execute: Callable[..., CursorResult[Any]] = connection.execute
-        self.driver: Callable[..., CursorResult[Any]] = connection.exec_driver_sql
+        self._raw: Any = connection.connection.driver_connection
+        self._error = connection.dialect.loaded_dbapi.Error
         self._after: list[Callable[[], None]] = []
+
+    def driver(self, statement: str, parameters: Any) -> Cursor:
+        """Run a statement past SQLAlchemy, which would take longer than the database. Raises as ``execute`` does."""
+        try:
+            cursor: Cursor = self._raw.execute(statement, parameters)
+        except self._error as error:
+            raise DBAPIError.instance(statement, parameters, error, self._error, dialect=self.dialect) from error
+        return cursor
 
     def after_commit(self, action: Callable[[], None]) -> None:
         """Have *action* called once the transaction is durable; never when it is rolled back."""
@@ -62,6 +93,53 @@ class Rollback(Exception):
         self.result = result
 
 
+class _KeptConnections:
+    """Connections to SQLite, to which BEGIN and COMMIT go past SQLAlchemy.
+
+    Its pool, its begin and its commit take as long as five small statements.
+    Safe to use from any thread; a transaction has a connection for itself.
+    """
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine.execution_options(**{_KEPT: True})
+        self._idle: deque[Connection] = deque()
+
+    @contextmanager
+    def transaction(self, begin: str) -> Iterator[Transaction]:
+        """A transaction that *begin* begins, and that ends with the context: committed, or rolled back by an error."""
+        connection = self._take()
+        raw: Any = connection.connection.driver_connection
+        try:
+            raw.execute(begin)
+            yield Transaction(connection)
+            raw.commit()
+        except BaseException:
+            raw.rollback()
+            raise
+        finally:
+            self._put_back(connection, is_sound=not raw.in_transaction)
+
+    def close(self) -> None:
+        """Close those that nobody uses."""
+        while self._idle:
+            self._idle.pop().close()
+
+    def _take(self) -> Connection:
+        try:
+            return self._idle.pop()
+        except IndexError:
+            return self._engine.connect()
+
+    def _put_back(self, connection: Connection, *, is_sound: bool) -> None:
+        if connection.in_transaction():
+            # Only SQLAlchemy's own idea of one, from a statement through ``execute``; the driver's has ended.
+            connection.rollback()
+        if is_sound and len(self._idle) < _IDLE_MOST:
+            self._idle.append(connection)
+        else:
+            connection.close()
+
+
 class Database:
     """A database and how to run transactions on it."""
 
@@ -69,20 +147,13 @@ class Database:
         self.engine = engine
         self.is_sqlite = engine.dialect.name == "sqlite"
         self._writer = threading.Lock()
-        self._write_engine = engine.execution_options(
-            **({"kiln_write": True} if self.is_sqlite else {"isolation_level": "SERIALIZABLE"})
-        )
-        self._read_engine = (
-            engine
-            if self.is_sqlite
-            else engine.execution_options(isolation_level="REPEATABLE READ", postgresql_readonly=True)
-        )
+        self._kept = _KeptConnections(engine) if self.is_sqlite else None
 
-    @contextmanager
-    def read(self) -> Iterator[Transaction]:
+    def read(self) -> AbstractContextManager[Transaction]:
         """A snapshot to read from."""
-        with self._read_engine.connect() as connection, connection.begin():
-            yield Transaction(connection)
+        if self._kept is not None:
+            return self._kept.transaction("BEGIN")
+        return _pooled(self.engine, isolation_level="REPEATABLE READ", postgresql_readonly=True)
 
     def write(self, work: Callable[[Transaction], Result]) -> Result:
         """Run *work* in a serialisable transaction and commit; *work* may be run more than once.
@@ -100,14 +171,19 @@ class Database:
         return result
 
     def _attempt(self, work: Callable[[Transaction], Result]) -> tuple[Transaction | None, Result]:
-        with self._write_engine.connect() as connection:
-            tx = Transaction(connection)
-            try:
-                with connection.begin():
-                    result = work(tx)
-            except Rollback as e:
-                return None, e.result
-            return tx, result
+        try:
+            with self._begin_writing() as tx:
+                result = work(tx)
+                reach("database.before_commit")
+        except Rollback as e:
+            return None, e.result
+        reach("database.committed")
+        return tx, result
+
+    def _begin_writing(self) -> AbstractContextManager[Transaction]:
+        if self._kept is not None:
+            return self._kept.transaction("BEGIN IMMEDIATE")
+        return _pooled(self.engine, isolation_level="SERIALIZABLE")
 
     def _insist(self, work: Callable[[Transaction], Result]) -> tuple[Transaction | None, Result]:
         for attempt in range(_TRIES):
@@ -122,7 +198,16 @@ class Database:
 
     def close(self) -> None:
         """Close every connection."""
+        if self._kept is not None:
+            self._kept.close()
         self.engine.dispose()
+
+
+@contextmanager
+def _pooled(engine: Engine, **options: Any) -> Iterator[Transaction]:
+    """A transaction on a connection of the engine's pool."""
+    with engine.connect().execution_options(**options) as connection, connection.begin():
+        yield Transaction(connection)
 
 
 def _is_worth_another_try(error: DBAPIError) -> bool:
@@ -136,12 +221,10 @@ def _is_worth_another_try(error: DBAPIError) -> bool:
 
 def open_sqlite(path: Path) -> Database:
     """Open (and make) the database file at *path*."""
-    # An idle connection costs some 100 KiB; a reader more than the pool holds waits for one.
     engine = create_engine(
         f"sqlite:///{path}",
         connect_args={"check_same_thread": False, "timeout": 30, "cached_statements": 512},
-        pool_size=8,
-        max_overflow=24,
+        poolclass=NullPool,  # Connections are kept by _KeptConnections.
     )
 
     @event.listens_for(engine, "connect")
@@ -158,8 +241,8 @@ def open_sqlite(path: Path) -> Database:
 
     @event.listens_for(engine, "begin")
     def _begin(connection: Connection) -> None:
-        writes = connection.get_execution_options().get("kiln_write", False)
-        connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
+        if not connection.get_execution_options().get(_KEPT, False):
+            connection.exec_driver_sql("BEGIN")
 
     return Database(engine)
 

@@ -24,7 +24,6 @@ from sqlalchemy import (
     Boolean,
     Column,
     ColumnElement,
-    CursorResult,
     Dialect,
     Executable,
     Float,
@@ -42,7 +41,7 @@ from sqlalchemy import (
 )
 
 from kiln.declare.states import check_move
-from kiln.store.database import Transaction
+from kiln.store.database import Cursor, Transaction
 
 metadata = MetaData()
 
@@ -92,7 +91,7 @@ class Rows(Generic[Row]):
 
     def find(self, tx: Transaction, **equal: Any) -> Row | None:
         """The one row whose columns equal these, or None."""
-        row = self._run(tx, "find", lambda where: self._select.where(*where), equal).first()
+        row = self._run(tx, "find", lambda where: self._select.where(*where), equal).fetchone()
         return None if row is None else self._read(row)
 
     def all(self, tx: Transaction, *conditions: ColumnElement[bool], **equal: Any) -> list[Row]:
@@ -100,11 +99,11 @@ class Rows(Generic[Row]):
         if conditions:
             return self.rows(tx, self._where(equal).where(*conditions).order_by(*self._order()))
         found = self._run(tx, "all", lambda where: self._select.where(*where).order_by(*self._order()), equal)
-        return [self._read(row) for row in found]
+        return [self._read(row) for row in found.fetchall()]
 
     def rows(self, tx: Transaction, statement: Select[Any]) -> list[Row]:
         """What a statement of the caller's that selects ``table`` gives."""
-        return [self.row(**row._mapping) for row in tx.execute(statement)]
+        return [self._read(row) for row in tx.execute(statement)]
 
     def page(
         self,
@@ -123,19 +122,21 @@ class Rows(Generic[Row]):
 
     def count(self, tx: Transaction, *conditions: ColumnElement[bool], **equal: Any) -> int:
         """How many rows meet the conditions."""
-        counting = select(func.count()).select_from(self.table)
         if conditions:
-            return int(tx.execute(counting.where(*self._equals(equal), *conditions)).scalar_one())
-        return int(self._run(tx, "count", lambda where: counting.where(*where), equal).scalar_one() or 0)
+            return int(tx.execute(self._counting(self._equals(equal)).where(*conditions)).scalar_one())
+        (counted,) = self._run(tx, "count", self._counting, equal).fetchone()
+        return int(counted)
 
     def update(self, tx: Transaction, changes: dict[str, Any], *conditions: ColumnElement[bool], **equal: Any) -> int:
         """Change rows; returns how many."""
         if conditions or any(isinstance(value, ColumnElement) for value in changes.values()):
             statement = update(self.table).where(*self._equals(equal), *conditions).values(**changes)
             return tx.execute(statement).rowcount
-        build = update(self.table).values({name: bindparam(name) for name in changes})
-        kind = "update " + ",".join(changes)
-        return self._run(tx, kind, lambda where: build.where(*where), equal, changes).rowcount
+
+        def build(where: list[ColumnElement[bool]]) -> Executable:
+            return update(self.table).values({name: bindparam(name) for name in changes}).where(*where)
+
+        return self._run(tx, "update " + ",".join(changes), build, equal, changes).rowcount
 
     def move(self, tx: Transaction, before: StrEnum, after: StrEnum, changes: dict[str, Any], **equal: Any) -> bool:
         """Move a row from one status to another; False when it was not in *before* (somebody else moved first)."""
@@ -155,7 +156,7 @@ class Rows(Generic[Row]):
         build: Callable[[list[ColumnElement[bool]]], Executable],
         equal: dict[str, Any],
         changes: dict[str, Any] | None = None,
-    ) -> CursorResult[Any]:
+    ) -> Cursor:
         """Run a statement whose conditions are all equalities (or, with None, IS NULL)."""
         key = (kind, tuple((name, value is None) for name, value in equal.items()))
         statement = self._compiled(tx, key, lambda: build(_bound(self.table, equal)))
@@ -170,11 +171,17 @@ class Rows(Generic[Row]):
         return kept
 
     def _read(self, row: Sequence[Any]) -> Row:
-        values = dict(zip(self._names, row, strict=True))
+        # A frozen dataclass sets its fields one by one by a function call each, which takes as long as reading the row.
+        made = object.__new__(self.row)
+        values = vars(made)
+        values.update(zip(self._names, row, strict=True))
         for n in self._flags:
             # SQLite knows no booleans; the driver gives them back as 0 and 1.
             values[self._names[n]] = bool(row[n])
-        return self.row(**values)
+        return made
+
+    def _counting(self, where: list[ColumnElement[bool]]) -> Select[Any]:
+        return select(func.count()).select_from(self.table).where(*where)
 
     def _where(self, equal: dict[str, Any]) -> Select[Any]:
         return self._select.where(*self._equals(equal))
