@@ -13,7 +13,9 @@ from __future__ import annotations
 import dataclasses
 import types
 import typing
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 from kiln.declare.errors import ApiError, MissingParameter
@@ -42,10 +44,15 @@ class Field:
     example: str
     accepted: str  #: Why the parameter has no effect here, or "".
 
-    @property
+    @cached_property
     def is_shape(self) -> bool:
         """Whether the field holds fields of its own."""
         return dataclasses.is_dataclass(self.kind)
+
+    @cached_property
+    def first_words(self) -> frozenset[str]:
+        """What a parameter of this field begins with, up to its first dot: ``Tag`` of ``Tag.1.Key``."""
+        return frozenset(name.partition(".")[0] for name in (self.wire, *self.aliases))
 
 
 def fields_of(shape: type) -> tuple[Field, ...]:
@@ -111,29 +118,45 @@ def wire_name(name: str) -> str:
     return "".join(word[0].upper() + word[1:] for word in name.split("_") if word)
 
 
-def spell(value: Any) -> Any:
+def spell(value: Any) -> dict[str, Any]:
     """An Output as plain dicts, lists and scalars under wire names; fields that are None are left out.
 
     A repeated field whose doc type is a list is wrapped by its Output shape
     itself (``Images.Image``), so nothing is wrapped here.
     """
-    if dataclasses.is_dataclass(value):
-        spelled = {}
-        for name, wire in _wire_names(type(value)):
-            inner = getattr(value, name)
-            if inner is not None:
-                spelled[wire] = spell(inner)
-        return spelled
-    if isinstance(value, list | tuple):
-        return [spell(v) for v in value]
-    return value
+    return _speller(type(value))(value)
 
 
-def _wire_names(shape: type) -> tuple[tuple[str, str], ...]:
-    found = _spelled.get(shape)
+_Speller = Callable[[Any], dict[str, Any]]
+
+
+def _speller(shape: type) -> _Speller:
+    """``spell`` for one shape. What can be found out from its declaration is found out once: pages have many values."""
+    found = _spellers.get(shape)
     if found is None:
-        found = _spelled[shape] = tuple((f.name, f.wire) for f in fields_of(shape))
+        found = _spellers[shape] = _make_speller(shape)
     return found
 
 
-_spelled: dict[type, tuple[tuple[str, str], ...]] = {}
+def _make_speller(shape: type) -> _Speller:
+    fields = fields_of(shape)
+    pairs = tuple((field.name, field.wire) for field in fields)
+    parts = tuple((field.wire, _speller(field.kind)) for field in fields if field.is_shape and not field.repeated)
+    lists = tuple((field.wire, _speller(field.kind) if field.is_shape else None) for field in fields if field.repeated)
+
+    def spell_one(value: Any) -> dict[str, Any]:
+        given = vars(value)
+        spelled = {wire: given[name] for name, wire in pairs if given[name] is not None}
+        for wire, part in parts:
+            if wire in spelled:
+                spelled[wire] = part(spelled[wire])
+        for wire, element in lists:
+            if wire in spelled:
+                values = spelled[wire]
+                spelled[wire] = list(values) if element is None else [element(one) for one in values]
+        return spelled
+
+    return spell_one
+
+
+_spellers: dict[type, _Speller] = {}

@@ -27,8 +27,10 @@ _INDEX = re.compile(r"[1-9][0-9]{0,3}")
 def decode(shape: type[Shape], params: Mapping[str, str], under: str = "") -> Shape:
     """Build a *shape* from *params*, or raise the first error in declared order."""
     values: dict[str, Any] = {}
+    sent = {key[len(under) :].partition(".")[0] for key in params if key.startswith(under)}
     for field in fields_of(shape):
-        value = _value(field, params, under)
+        # A request names few of the parameters that there are: most fields are done with here.
+        value = None if sent.isdisjoint(field.first_words) else _value(field, params, under)
         if value is not None:
             values[field.name] = value
         elif field.required:
