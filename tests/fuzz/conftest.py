@@ -48,26 +48,38 @@ def target(tmp_path_factory) -> Target:
 
 
 def _stock(cloud) -> Mapping[str, list[str]]:
-    """One of everything, by the ends of the parameters that may name it."""
-    stopped, running = an_instance(cloud, data_disks=1), an_instance(cloud, status="Running")
-    disk = a_disk(cloud)
-    system, data = a_snapshot(cloud), a_snapshot(cloud, source_disk_type="data", source_disk_size_gib=40)
-    image = cloud.call("CreateImage", {"Tag.1.Key": "k", "Tag.1.Value": "v"}, SnapshotId=system.id, ImageName="one")
-    creating = cloud.call("CreateImage", InstanceId=stopped.id, ImageName="two")
+    """Some of everything, by the ends of the parameters that may name it; of some, one that is being made."""
+    stopped, running, captured = (
+        an_instance(cloud, data_disks=1),
+        an_instance(cloud, status="Running"),
+        an_instance(cloud),
+    )
+    free, attached = a_disk(cloud), a_disk(cloud, status="In_use", instance=stopped.id, device="/dev/xvdf")
+    system = a_snapshot(cloud)
+    data = a_snapshot(cloud, source_disk_type="data", source_disk=attached.id)
+    tags = {"Tag.1.Key": "k", "Tag.1.Value": "v"}
+    whole = cloud.call("CreateImage", tags, SnapshotId=system.id, ImageName="one", ImageFamily="family")
+    cloud.settle()
+    creating = cloud.call("CreateImage", InstanceId=captured.id, ImageName="two")
     (bucket := cloud.folder / "buckets" / "bucket").mkdir()
-    (bucket / "object").write_bytes(b"not an image")
-    instances, snapshots = [stopped.id, running.id], [system.id, data.id]
-    images = [image["ImageId"], creating["ImageId"]]
-    task = [task.id for task in cloud.open_tasks()]
+    (bucket / "object").write_bytes(b"x" * 1024 * 1024)
+    source = {"DiskDeviceMapping.1.OSSBucket": "bucket", "DiskDeviceMapping.1.OSSObject": "object"}
+    importing = cloud.call("ImportImage", source | {"DiskDeviceMapping.1.Format": "RAW"})
+    instances = [stopped.id, stopped.id, running.id, captured.id]
+    disks, snapshots = [free.id, attached.id], [system.id, data.id]
+    images = [whole["ImageId"], whole["ImageId"], creating["ImageId"], importing["ImageId"]]
     return {
         "InstanceId": instances,
-        "DiskId": [disk.id],
+        "DiskId": disks,
         "SnapshotId": snapshots,
         "ImageId": images,
-        "TaskId": task,
-        "ResourceId": [*instances, disk.id, *snapshots, *images],
+        "ImageFamily": ["family"],
+        "TaskId": [importing["TaskId"]],
+        "ResourceId": [*instances, *disks, *snapshots, *images],
+        "ResourceType": ["instance", "disk", "snapshot", "image"],
         "ResourceGroupId": ["rg-tests"],
         "OSSBucket": ["bucket"],
         "OSSObject": ["object"],
+        "InstanceType": ["ecs.t5-lc1m1.small", "ecs.g6.xlarge", "ecs.c8y.small"],
         "ZoneId": ["cn-qingdao-env17-d01-a"],
     }

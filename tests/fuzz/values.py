@@ -22,7 +22,7 @@ from kiln.declare.rules import (
     Rule,
     Text,
 )
-from kiln.declare.shapes import Field
+from kiln.declare.shapes import Field, fields_of
 
 #: Any text that can be sent at all: no lone surrogates, which have no UTF-8, and no NUL, which every door refuses.
 TEXT = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"), max_size=40)
@@ -92,7 +92,9 @@ def forbidden(field: Field) -> list[tuple[str, Rule]]:
 
 
 def names_something(field: Field, known: Mapping[str, list[str]]) -> bool:
-    """Whether *field* takes identifiers of which some are *known*."""
+    """Whether *field*, or a part of it, takes identifiers of which some are *known*."""
+    if field.is_shape:
+        return any(names_something(part, known) for part in fields_of(field.kind))
     return field.wire.removesuffix("s").endswith(tuple(known))
 
 

@@ -1,0 +1,210 @@
+"""Promises that every operation keeps, read from the declarations themselves."""
+
+from __future__ import annotations
+
+import ast
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+
+import kiln.operations
+from kiln.declare.deployment import Deployment
+from kiln.declare.errors import ApiError, InvalidParameter
+from kiln.declare.shapes import Field, fields_of
+from kiln.operations import ALL, BY_NAME
+from kiln.wire.decode import decode
+from kiln.wire.dispatch import Caller, Dispatcher, errors_of
+from tests.fuzz.values import forbidden
+from tests.promises import met
+from tests.samples import around, least, places, sample
+
+SOURCE = Path(kiln.operations.__file__).parent
+TESTS = Path(__file__).parent / "operations"
+
+PLACES = [place for operation in ALL for place in places(operation)]
+RULED = [place for place in PLACES if place.field.rules]
+REQUIRED = [place for place in PLACES if place.field.required]
+COUNTED = [place for place in PLACES if place.field.count is not None]
+IDEMPOTENT = [operation for operation in ALL if operation.idempotent is not None]
+REGIONAL = [operation for operation in ALL if any(f.name == "region_id" for f in operation.parameters)]
+
+by_name = pytest.mark.parametrize("operation", ALL, ids=lambda operation: operation.name)
+
+
+def files() -> set[tuple[str, str]]:
+    """Folder and name of every operation's file."""
+    return {(path.parent.name, path.stem) for path in SOURCE.glob("*/*.py") if path.stem != "__init__"}
+
+
+def test_every_operation_file_is_in_the_catalogue():
+    assert files() == {(operation.group, operation.module) for operation in ALL}
+
+
+def test_no_operation_is_in_the_catalogue_twice():
+    assert len(BY_NAME) == len(ALL)
+
+
+@by_name
+def test_every_operation_has_a_test_file_of_its_name(operation):
+    assert (TESTS / operation.group / f"test_{operation.module}.py").is_file()
+
+
+@by_name
+def test_no_operation_is_made_of_another(operation):
+    tree = ast.parse((SOURCE / operation.group / f"{operation.module}.py").read_text())
+    others = {f"kiln.operations.{group}.{name}" for group, name in files()}
+
+    assert {n.module for n in ast.walk(tree) if isinstance(n, ast.ImportFrom)} & others == set()
+
+
+@by_name
+def test_every_operation_is_described(operation):
+    first = operation.doc.partition("\n")[0]
+
+    assert re.fullmatch(r"[A-Z].{10,}\.", first), f"{operation.name} has no sentence that says what it does"
+
+
+@by_name
+def test_every_parameter_is_described(operation):
+    silent = [str(place) for place in places(operation) if not place.field.doc]
+
+    assert silent == []
+
+
+@by_name
+def test_every_part_of_an_answer_is_described(operation):
+    silent = [name for name, field in parts(operation.output) if not field.doc]
+
+    assert silent == []
+
+
+@by_name
+def test_no_parameter_has_the_name_of_another(operation):
+    names = [name for field in operation.parameters for name in (field.wire, *field.aliases)]
+
+    assert sorted(names) == sorted(set(names))
+
+
+@pytest.mark.parametrize("place", [place for place in PLACES if place.field.example], ids=str)
+def test_every_example_is_taken(place):
+    decode(place.shape, around(place) | {place.name: place.field.example})
+
+
+@pytest.mark.parametrize("place", REQUIRED, ids=str)
+def test_every_required_parameter_is_missed_when_it_is_absent(place):
+    given = {name: value for name, value in around(place).items() if not f"{name}.".startswith(f"{place.name}.")}
+    if place.under and not any(name.startswith(place.under) for name in given):
+        # A part is asked for what it needs when anything of it was sent.
+        other = next((f for f in fields_of(parent(place)) if f.name != place.field.name), None)
+        if other is None or other.is_shape:
+            pytest.skip("a part of one field is absent when that is")
+        given[f"{place.under}{other.wire}{'.1' if other.repeated and not other.packed else ''}"] = sample(other)
+
+    with pytest.raises(place.field.missing) as refused:
+        decode(place.shape, given)
+
+    assert place.name.removesuffix(".1") in str(refused.value) or place.field.missing.message.count("{") == 0
+
+
+@pytest.mark.parametrize("place", RULED, ids=str)
+def test_every_rule_refuses_its_counterexample_with_its_own_error(place):
+    for text, rule in forbidden(place.field):
+        with pytest.raises(ApiError) as refused:
+            decode(place.shape, around(place) | {place.name: text})
+
+        assert type(refused.value) is rule.error
+        assert type(refused.value) is not InvalidParameter or rule.in_words() in str(refused.value)
+
+
+@pytest.mark.parametrize("place", COUNTED, ids=str)
+def test_more_elements_than_there_may_be_are_refused(place):
+    field, most = place.field, place.field.count.most
+    given = around(place)
+    if field.packed:
+        given[place.name] = ",".join([sample(field)] * (most + 1))
+        if sample(field).startswith("["):
+            given[place.name] = "[" + ",".join([sample(field).strip("[]")] * (most + 1)) + "]"
+    for n in range(1, most + 2) if not field.packed else ():
+        name = f"{place.name.removesuffix('.1')}.{n}"
+        given |= (
+            dict.fromkeys((least(field.kind, name + ".") or [f"{name}.{fields_of(field.kind)[0].wire}"]), "x")
+            if field.is_shape
+            else {name: sample(field)}
+        )
+
+    with pytest.raises(field.count.error):
+        decode(place.shape, given)
+
+
+@pytest.mark.parametrize("operation", IDEMPOTENT, ids=lambda operation: operation.name)
+def test_a_malformed_client_token_is_refused_as_documented(operation):
+    with pytest.raises(operation.idempotent.malformed):
+        dispatch(operation.name, least(operation.input) | {"ClientToken": "é"})
+
+
+@pytest.mark.parametrize("operation", REGIONAL, ids=lambda operation: operation.name)
+def test_another_region_is_refused_as_documented(operation):
+    with pytest.raises(ApiError) as refused:
+        dispatch(operation.name, least(operation.input) | {"RegionId": "elsewhere"})
+
+    assert refused.value.code == (operation.unknown_region or refused.value).code
+    assert refused.value.code.startswith("InvalidRegionId") or operation.unknown_region
+    met(operation.name, refused.value)
+
+
+@by_name
+def test_no_error_is_declared_twice(operation):
+    assert len(operation.errors) == len(set(operation.errors))
+
+
+@by_name
+def test_every_error_of_an_operation_can_be_told_from_the_others(operation):
+    """Two errors with one code differ in their texts or statuses: otherwise they are one error with two names."""
+    told = [(error.code, error.status, error.message) for error in errors_of(operation)]
+
+    assert sorted(told) == sorted(set(told))
+
+
+def test_every_error_class_is_named_for_its_code():
+    others = [e.__name__ for e in every(ApiError) if e.__module__.startswith("kiln.") and not is_named_for_its_code(e)]
+
+    assert others == []
+
+
+def is_named_for_its_code(error: type[ApiError]) -> bool:
+    """Whether the class has the code's name, cut or with something added where one code has several causes."""
+    name, code = error.__name__.lower(), re.sub(r"[^a-z0-9]", "", error.code.lower())
+    return name.startswith(code) or code.startswith(name)
+
+
+def dispatch(action: str, params: dict[str, str]) -> None:
+    """As far as a request comes that is refused before anything is looked at."""
+    ports = SimpleNamespace(deployment=Deployment())
+    Dispatcher(BY_NAME, ports).dispatch(Caller("nobody"), action, params, "test")
+
+
+def parts(shape: type, under: str = "") -> Iterator[tuple[str, Field]]:
+    """Every field of an Output, and of what is in it."""
+    for field in fields_of(shape):
+        yield f"{under}{field.wire}", field
+        if field.is_shape:
+            yield from parts(field.kind, f"{under}{field.wire}.")
+
+
+def parent(place) -> type:
+    """The shape that *place* is a field of."""
+    shape = place.shape
+    for head in place.under.split("."):
+        if head and not head.isdigit():
+            shape = next(f for f in fields_of(shape) if f.wire == head).kind
+    return shape
+
+
+def every(error: type[ApiError]) -> Iterator[type[ApiError]]:
+    """All kinds of *error*."""
+    for kind in error.__subclasses__():
+        yield kind
+        yield from every(kind)
