@@ -13,8 +13,8 @@ from pathlib import Path, PurePosixPath
 from kiln.buckets.port import BucketMissing, ObjectMissing, ObjectRefused
 from kiln.declare.killpoints import reach
 
-#: OSS's rule for bucket names, which also leaves no way out of the root.
-_BUCKET = re.compile(r"[a-z0-9][a-z0-9-]{1,61}[a-z0-9]")
+#: OSS's rule for bucket names, but for its least length of 3; it leaves no way out of the root.
+_BUCKET = re.compile(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?")
 
 
 class FolderBuckets:

@@ -115,8 +115,8 @@ class DiskDeviceMapping:
         Wire("OSSBucket"),
         Missing(MissingParameterOfTasks),
         Pattern(
-            r"[a-z0-9][a-z0-9-]{1,61}[a-z0-9]",
-            "3 to 63 lower-case letters, digits and hyphens, no hyphen first or last",
+            r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?",
+            "1 to 63 lower-case letters, digits and hyphens, no hyphen first or last",
             "No_Bucket",
             InvalidOSSBucketMalformed,
         ),

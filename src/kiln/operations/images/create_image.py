@@ -188,6 +188,9 @@ class Plan:
 
 def check(call: Call, p: Input) -> Plan:
     pairs = to_pairs(p.tag)
+    # Before the source: a name that is taken stays so, while a source may be free in a moment.
+    if p.image_name and images.is_name_taken(call.tx, call.account, p.region_id, p.image_name):
+        raise InvalidImageNameDuplicated(image_name=p.image_name)
     _check_group(call, p.resource_group_id)
     image_id = new_id("image")
     captures: tuple[Capture, ...] = ()
@@ -333,8 +336,6 @@ def _check_image(call: Call, image: Image) -> None:
     if image.secure_boot == "supported" and image.boot_mode == "BIOS":
         raise InvalidParameterSecureBoot
     owned = {"account": image.account, "region": image.region}
-    if image.name and images.is_name_taken(call.tx, image.account, image.region, image.name):
-        raise InvalidImageNameDuplicated(image_name=image.name)
     quotas = call.deployment.quotas
     watch = call.ports.quota_watch
     key = ("images", image.account, image.region)

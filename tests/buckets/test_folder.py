@@ -1,0 +1,101 @@
+"""Buckets that are folders: no way out of them, and objects that are whole or not there."""
+
+from __future__ import annotations
+
+import os
+
+import pytest
+
+from kiln.buckets.folder import FolderBuckets
+from kiln.buckets.port import BucketMissing, ObjectMissing, ObjectRefused
+
+
+@pytest.fixture
+def root(tmp_path):
+    return tmp_path / "buckets"
+
+
+@pytest.fixture
+def buckets(root):
+    made = FolderBuckets(root)
+    (root / "images").mkdir()
+    return made
+
+
+def test_object_o_of_bucket_b_is_the_file_b_o(buckets, root):
+    (root / "images" / "deep").mkdir()
+    (root / "images" / "deep" / "disk.raw").write_bytes(b"bytes")
+
+    assert buckets.has("images")
+    assert buckets.size("images", "deep/disk.raw") == 5
+    with buckets.fetched("images", "deep/disk.raw") as path:
+        assert path == root / "images" / "deep" / "disk.raw"
+
+
+@pytest.mark.parametrize("bucket", ["other", "..", ".", "", "a/b", "Images", "-a", "images\n"])
+def test_knows_no_bucket_that_is_not_there_or_is_no_name(buckets, bucket):
+    assert not buckets.has(bucket)
+    with pytest.raises(BucketMissing):
+        buckets.size(bucket, "x")
+
+
+@pytest.mark.parametrize("name", ["none", "none/none"])
+def test_knows_no_object_that_is_not_there(buckets, name):
+    with pytest.raises(ObjectMissing):
+        buckets.size("images", name)
+
+
+@pytest.mark.parametrize("name", ["../lock", "a/../../lock", "/etc/passwd", "", ".", "a\0b", ".tmp-1"])
+def test_refuses_names_that_lead_elsewhere(buckets, name):
+    with pytest.raises(ObjectRefused):
+        buckets.size("images", name)
+
+
+def test_follows_no_links(buckets, root, tmp_path):
+    (tmp_path / "secret").write_text("x")
+    (root / "images" / "link").symlink_to(tmp_path / "secret")
+    (root / "images" / "folder").symlink_to(tmp_path)
+    (root / "linked").symlink_to(tmp_path)
+
+    for name in ("link", "folder/secret"):
+        with pytest.raises(ObjectRefused):
+            buckets.size("images", name)
+    assert not buckets.has("linked")
+
+
+def test_refuses_what_is_no_file(buckets, root):
+    (root / "images" / "folder").mkdir()
+    os.mkfifo(root / "images" / "pipe")
+
+    for name in ("folder", "pipe"):
+        with pytest.raises(ObjectRefused):
+            buckets.size("images", name)
+
+
+def test_stores_an_object_whole(buckets, root):
+    with buckets.stored("images", "new/disk.raw") as path:
+        path.write_bytes(b"bytes")
+        assert not (root / "images" / "new" / "disk.raw").exists()
+
+    assert (root / "images" / "new" / "disk.raw").read_bytes() == b"bytes"
+
+
+def test_stores_nothing_when_writing_fails(buckets, root):
+    def write():
+        with buckets.stored("images", "disk.raw") as path:
+            path.write_bytes(b"half")
+            raise OSError("no space left")
+
+    with pytest.raises(OSError, match="no space"):
+        write()
+
+    assert list((root / "images").iterdir()) == []
+
+
+def test_sweeps_what_a_crash_left(buckets, root):
+    (root / "images" / "deep").mkdir()
+    for left in (root / "images" / ".tmp-1", root / "images" / "deep" / ".tmp-2"):
+        left.write_text("half")
+
+    assert sorted(buckets.sweep()) == ["images/.tmp-1", "images/deep/.tmp-2"]
+    assert buckets.sweep() == []
