@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import os
+import random
 import shutil
 import subprocess
 from pathlib import Path
@@ -11,6 +13,7 @@ from pathlib import Path
 from kiln.machines.port import Drive, Machine
 
 MIB = 1024 * 1024
+AS_KILN_DOES = ("-f", "qcow2", "-o", "cluster_size=128k,extended_l2=on")
 
 
 class Disks:
@@ -34,13 +37,13 @@ class Disks:
         self.below[name] = None
 
     def blank(self, name, size_mib=64, uid=None):
-        qemu_img("create", "-f", "qcow2", self.path(name), f"{size_mib}M")
+        qemu_img("create", *AS_KILN_DOES, self.path(name), f"{size_mib}M")
         self._own(name, None, uid)
         return name
 
     def above(self, name, below, uid=None):
         """An empty head above a layer."""
-        qemu_img("create", "-f", "qcow2", "-b", f"{below}.qcow2", "-F", "qcow2", self.path(name))
+        qemu_img("create", *AS_KILN_DOES, "-b", f"{below}.qcow2", "-F", "qcow2", self.path(name))
         self._own(name, below, uid)
         return name
 
@@ -63,6 +66,16 @@ class Disks:
     def drive(self, name, letter, serial=None):
         return Drive(node=name, blockdevs=self.chain(name), serial=serial or name, device=f"/dev/xvd{letter}")
 
+    def scribble(self, name, byte, places, seed):
+        """Write a byte here and there, mostly less than a cluster of it."""
+        numbers = random.Random(seed)
+        for _ in range(places // 200 + 1):
+            writes = []
+            for _ in range(min(places, 200)):
+                length = numbers.choice([1, 1, 2, 5, 20, 40])
+                writes += ["-c", f"write -q -P {byte} {numbers.randrange(64 * 256 - length) * 4}k {length * 4}k"]
+            subprocess.run(["qemu-io", *writes, self.path(name)], check=True)
+
     def sector(self, name, number):
         """The text in one sector of what the volume reads as."""
         copy = self.folder / "sector"
@@ -73,6 +86,10 @@ class Disks:
         text = copy.read_bytes().strip(b" \0").decode()
         copy.unlink()
         return text
+
+    def backing_file(self, name):
+        described = subprocess.check_output(["qemu-img", "info", "-U", "--output=json", self.path(name)])
+        return json.loads(described).get("backing-filename")
 
     def _own(self, name, below, uid):
         self.below[name] = below

@@ -6,6 +6,7 @@ import os
 import re
 import signal
 import socket
+import subprocess
 import time
 from pathlib import Path
 
@@ -192,29 +193,39 @@ def test_knows_at_once_when_there_is_no_agent(booted):
     assert took < 1.5
 
 
-def test_merges_layers_upwards_while_the_guest_runs(booted):
-    disks, guest = booted.disks, booted.guest
+def test_merges_layers_upwards_while_the_guest_writes(booted):
+    disks, guest, ask = booted.disks, booted.guest, booted.session.ask
     disks.blank("merge0", uid=booted.uid)
     booted.machines.attach("i-1", disks.drive("merge0", "h", "merge"))
-    wait_for(lambda: "merge=" in booted.session.ask("disks"))
-    folder = booted.session.ask("mount").split()[-1]
+    wait_for(lambda: "merge=" in ask("disks"))
+    file = ask("mount").split()[-1] + "/file"
+    ask(f"fill {file} 8")
     for number in (1, 2):
-        booted.session.ask(f"write {folder}/{number} text {number}")
-        booted.session.ask("sync")
+        # A page here and there, so that clusters are in part of this layer and in part of those below.
+        ask(f"run for i in 1 9 33 70 400 999; do {write_page(file)} seek=$((i+{number})); done; sync")
         disks.above(f"merge{number}", f"merge{number - 1}", booted.uid)
         guest.switch([(f"merge{number - 1}", disks.node(f"merge{number}"))])
+    write_on = f"while [ ! -e /run/enough ]; do i=$((i%2000+7)); {write_page(file)} seek=$i; sync; done; rm /run/enough"
+    ask(f"run ({write_on}) >/dev/null 2>&1 &")
 
-    guest.stream("merge2", "merge0", "merge0.qcow2")
     guest.stream("merge2", "merge0", "merge0.qcow2")
     above_one = nodes_of(booted)
     guest.stream("merge2", None, None)
     above_none = nodes_of(booted)
 
+    ask("run touch /run/enough; while [ -e /run/enough ]; do sleep 0.1; done")
+    before = ask(f"sum {file}")
+    ask("run sync; echo 3 >/proc/sys/vm/drop_caches")
+    assert ask(f"sum {file}") == before
     assert {"merge0", "merge1", "merge2"} & above_one == {"merge0", "merge2"}
     assert {"merge0", "merge1", "merge2"} & above_none == {"merge2"}
-    assert booted.session.ask(f"read {folder}/1") == "text 1"
-    booted.session.ask(f"unmount {folder}")
+    ask(f"unmount {file.removesuffix('/file')}")
     booted.machines.detach("i-1", "merge2")
+    subprocess.run(["qemu-img", "check", "-q", disks.path("merge2")], check=True)
+
+
+def write_page(file):
+    return f"dd if=/dev/urandom of={file} bs=4k count=1 conv=notrunc"
 
 
 def test_pauses_and_resumes(booted):

@@ -56,7 +56,8 @@ start_agent() {
 
 stop_agent() {
     [ -e /run/agent.pid ] || return
-    kill "$(cat /run/agent.pid)"
+    # An agent that is just starting loses a signal that it could handle.
+    kill -9 "$(cat /run/agent.pid)"
     wait "$(cat /run/agent.pid)"
     rm /run/agent.pid
 }

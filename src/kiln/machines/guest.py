@@ -6,7 +6,6 @@ is found out from QEMU, never remembered.
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
@@ -15,12 +14,12 @@ from kiln.declare.killpoints import reach
 from kiln.machines import agent, blocks
 from kiln.machines.command import AGENT
 from kiln.machines.errors import MachineError, MachineRefused
-from kiln.machines.qmp import Session, open_session
+from kiln.machines.merging import merge
+from kiln.machines.qmp import open_session
 from kiln.machines.runfolder import RunFolder
 
 QUIESCE_LIMIT_S = 2.0
 _SWITCH_TIMEOUT_S = 60.0  #: What the guest has written but not flushed goes to the disks first.
-_FIRST_LOOK_S, _LAST_LOOK_S = 0.005, 0.25  #: How often a block job is looked at, ever less often.
 
 
 class QemuGuest:
@@ -64,22 +63,7 @@ class QemuGuest:
         """
         if (base is None) != (backing_file is None):
             raise ValueError("a base has a file, and no base has none")
-        job = f"stream-{node}"
-        with open_session(self._folder.qmp) as qmp:
-            if _find_job(qmp, job) is None:
-                below = {} if base is None else {"base-node": base, "backing-file": backing_file}
-                reach("machines.before_stream")
-                # Not dismissed by itself: a job that has vanished could not tell whether it had failed. Not
-                # finalized by itself either: see ``_flush``.
-                by_hand: dict[str, Any] = {"auto-dismiss": False, "auto-finalize": False}
-                qmp.execute("block-stream", {"device": node, "job-id": job} | by_hand | below)
-        reach("machines.stream_begun")
-        error = self._outcome(job, node)
-        if error is not None:
-            raise MachineRefused(f"block-stream into {node}: {error}")
-        with self._folder.held(), open_session(self._folder.qmp) as qmp:
-            blocks.close_unused(qmp)
-        reach("machines.streamed")
+        merge(self._folder, node, base, backing_file)
 
     def has_node(self, node: str) -> bool:
         """See ``pools.port.Guest``."""
@@ -114,27 +98,6 @@ class QemuGuest:
             channels = qmp.execute("query-chardev")
         return any(channel["label"] == AGENT and channel["frontend-open"] for channel in channels)
 
-    def _outcome(self, job: str, node: str) -> str | None:
-        """Wait for a job's end and dismiss it; its error, or None. The socket is free for others meanwhile."""
-        pause = _FIRST_LOOK_S
-        while True:
-            with open_session(self._folder.qmp) as qmp:
-                found = _find_job(qmp, job)
-                if found is None:
-                    return None  # Another run of the same task has waited for it and seen its outcome.
-                if found["status"] == "pending":
-                    _flush(qmp, node)
-                    reach("machines.stream_flushed")
-                    qmp.execute("job-finalize", {"id": job})
-                    pause = _FIRST_LOOK_S
-                    continue
-                if found["status"] == "concluded":
-                    qmp.execute("job-dismiss", {"id": job})
-                    error = found.get("error")
-                    return None if error is None else str(error)
-            time.sleep(pause)
-            pause = min(2 * pause, _LAST_LOOK_S)
-
 
 def _is_done(node: str, overlay: dict[str, Any], present: set[str], tops: Any) -> bool:
     """Whether the overlay stands above the node already. Raises MachineRefused when it neither does nor can."""
@@ -143,23 +106,3 @@ def _is_done(node: str, overlay: dict[str, Any], present: set[str], tops: Any) -
     if overlay["node-name"] in present:
         return True
     raise MachineRefused(f"{node} is not the top of a disk, so {overlay['node-name']} cannot be put above it.")
-
-
-def _flush(qmp: Session, node: str) -> None:
-    """Bring what a job has copied into *node* to the disk. Raises MachineRefused.
-
-    QEMU writes the new backing file's name into the header before the copied
-    clusters' places are flushed, so a kill right after the job left a file that
-    checked clean and read wrong (measured with QEMU 7.2).
-    """
-    said = qmp.execute("human-monitor-command", {"command-line": f'qemu-io {node} "flush"'})
-    if said.strip():
-        raise MachineRefused(f"{node} cannot be flushed: {said.strip()}")
-
-
-def _find_job(qmp: Session, job: str) -> dict[str, Any] | None:
-    for found in qmp.execute("query-jobs"):
-        if found["id"] == job:
-            assert isinstance(found, dict)
-            return found
-    return None
