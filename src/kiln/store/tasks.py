@@ -71,10 +71,7 @@ _others = tasks.table.alias("others")
 
 def is_lane_busy(tx: Transaction, lane: str) -> bool:
     """Whether something is still to be done in *lane*."""
-    if not lane:
-        return False
-    statement = select(tasks.c.id).where(tasks.c.lane == lane, tasks.c.status == TaskStatus.PROCESSING).limit(1)
-    return tx.execute(statement).first() is not None
+    return bool(lane) and tasks.count(tx, lane=lane, status=TaskStatus.PROCESSING) > 0
 
 
 def _is_due(now: float) -> tuple[ColumnElement[bool], ...]:
