@@ -1,0 +1,1 @@
+"""Figures: Kiln against floors and peers, all in one run on the same disk. ``./kiln bench`` runs it."""

@@ -1,0 +1,111 @@
+"""Many clients at once: requests are signed before the clock starts, and sent over kept connections.
+
+The load runs in the measuring process, on another core than the server where
+there are two, so that what is measured is the server. A client sends its next
+request when it has its answer.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import time
+import uuid
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from urllib.parse import quote
+
+import uvloop
+
+from bench.server import KEY_ID, SECRET, Server
+from kiln.declare.clock import to_seconds_text
+from kiln.wire.signatures import rpc
+
+CLIENTS = 32
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What a load came to."""
+
+    requests: int
+    failed: int
+    seconds: float
+    cpu_seconds: float  #: Of the server.
+    latencies_ms: tuple[float, ...]
+
+    @property
+    def rate(self) -> float:
+        """Requests a second, all of them answered with 200."""
+        return (self.requests - self.failed) / self.seconds
+
+    @property
+    def cpu_ms(self) -> float:
+        """The server's processor time for a request."""
+        return self.cpu_seconds / self.requests * 1000
+
+    def percentile(self, p: float) -> float:
+        """Milliseconds within which *p* percent were answered."""
+        return sorted(self.latencies_ms)[min(len(self.latencies_ms) - 1, int(len(self.latencies_ms) * p / 100))]
+
+
+def query(params: Mapping[str, str]) -> str:
+    """A signed query of the classic door."""
+    signed = rpc.sign(
+        {"Version": "2014-05-26", "Format": "JSON", **params},
+        method="GET",
+        key_id=KEY_ID,
+        secret=SECRET,
+        timestamp=to_seconds_text(time.time()),
+        nonce=uuid.uuid4().hex,
+    )
+    return "&".join(f"{quote(name, safe='~')}={quote(value, safe='~')}" for name, value in signed.items())
+
+
+def load(server: Server, requests: Iterable[Mapping[str, str]], clients: int = CLIENTS) -> Outcome:
+    """Send all *requests* by so many clients."""
+    host = server.endpoint.removeprefix("http://")
+    ready = [f"GET /?{query(params)} HTTP/1.1\r\nHost: {host}\r\n\r\n".encode() for params in requests]
+    with _beside(server), asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        return runner.run(_load(server, ready, clients))
+
+
+@contextmanager
+def _beside(server: Server) -> Iterator[None]:
+    """Keep this process off the server's core."""
+    before = os.sched_getaffinity(0)
+    if server.core is not None:
+        os.sched_setaffinity(0, before - {server.core} or before)
+    try:
+        yield
+    finally:
+        os.sched_setaffinity(0, before)
+
+
+async def _load(server: Server, ready: Sequence[bytes], clients: int) -> Outcome:
+    host, _, port = server.endpoint.removeprefix("http://").rpartition(":")
+    shares = [ready[n::clients] for n in range(clients)]
+    links = [await asyncio.open_connection(host, int(port)) for _ in range(clients)]
+    began, cpu_began = time.perf_counter(), server.cpu_s
+    results = await asyncio.gather(*(_client(*link, share) for link, share in zip(links, shares, strict=True)))
+    seconds, cpu_seconds = time.perf_counter() - began, server.cpu_s - cpu_began
+    for _, writer in links:
+        writer.close()
+    latencies = tuple(ms for times, _ in results for ms in times)
+    return Outcome(len(ready), sum(failed for _, failed in results), seconds, cpu_seconds, latencies)
+
+
+async def _client(
+    reader: asyncio.StreamReader, writer: asyncio.StreamWriter, share: Sequence[bytes]
+) -> tuple[list[float], int]:
+    times, failed = [], 0
+    for request in share:
+        began = time.perf_counter()
+        writer.write(request)
+        head = await reader.readuntil(b"\r\n\r\n")
+        length = int(head.lower().partition(b"content-length: ")[2].partition(b"\r\n")[0])
+        await reader.readexactly(length)
+        times.append((time.perf_counter() - began) * 1000)
+        failed += not head.startswith(b"HTTP/1.1 200")
+    return times, failed

@@ -1,0 +1,17 @@
+"""What is measured, section by section. Each takes a Bench and adds its figures to the report."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+
+from bench.sections import creating, describing, launching, running, starting, stopped
+from bench.sections.section import Bench
+
+SECTIONS: Mapping[str, Callable[[Bench], None]] = {
+    "start": starting.run,
+    "describe": describing.run,
+    "create": creating.run,
+    "launch": launching.run,
+    "stopped": stopped.run,
+    "running": running.run,
+}

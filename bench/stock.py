@@ -1,0 +1,270 @@
+"""Puts into a data folder, before it is served, what the measurements need: instances, snapshots, thousands of images.
+
+Rows are written as operations would have left them, and volumes are made by the
+pool itself; going through the API would take minutes and measure nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from bench.server import KEY_ID, REGION, SECRET
+from kiln.declare.ids import new_id
+from kiln.declare.states import DiskStatus, ImageStatus, InstanceStatus, SnapshotStatus
+from kiln.declare.units import GiB
+from kiln.service.accounts import ensure_first_account
+from kiln.service.assemble import Assembly, assemble, hold_data_folder
+from kiln.service.settings import Settings, read_settings
+from kiln.store.database import Transaction
+from kiln.store.disks import Disk, disks
+from kiln.store.images import Image, ImageDisk, image_disks, images
+from kiln.store.instances import Instance, instances
+from kiln.store.snapshots import Snapshot, snapshots
+from kiln.store.volumes import Volume, volumes
+
+INSTANCE_TYPE = "ecs.t5-lc2m1.nano"
+_LETTERS = "abcdefghijklmnopqrstuvwxyz"
+_BATCH = 1000
+
+
+def settings_of(data: Path) -> Settings:
+    """The settings with which *data* is stocked and served."""
+    return read_settings({}, data=data, machines="none", access_key_id=KEY_ID, access_key_secret=SECRET)
+
+
+@dataclass(frozen=True)
+class Stock:
+    """A data folder that nobody serves yet."""
+
+    assembly: Assembly
+    account: str
+
+    def snapshot(self, size_gib: int = 20) -> str:
+        """An accomplished snapshot of a system disk, blank; returns its ID."""
+        volume = self._volume("layer", size_gib)
+        row = Snapshot(
+            id=new_id("snapshot"),
+            account=self.account,
+            region=REGION,
+            name="",
+            description="",
+            status=SnapshotStatus.ACCOMPLISHED,
+            progress=100,
+            created_at=self._now(),
+            volume=volume,
+            source_disk=new_id("disk"),
+            source_disk_type="system",
+            source_disk_size_gib=size_gib,
+            category="cloud_essd",
+            device="/dev/xvda",
+            instance="",
+            size_bytes=size_gib * GiB,
+            resource_group="",
+            retention_days=0,
+            consistency="",
+            from_released_system=False,
+            made_for="",
+            platform="Debian",
+            architecture="x86_64",
+            os_type="linux",
+            boot_mode="BIOS",
+            imds_support="v1",
+        )
+        self.assembly.database.write(lambda tx: snapshots.insert(tx, row))
+        return row.id
+
+    def images(self, snapshot: str, count: int, first: int = 0) -> list[str]:
+        """So many Available images of one disk each, named by numbers from *first* on; returns their IDs."""
+        made: list[str] = []
+        while len(made) < count:
+            batch = [self._image(snapshot, first + len(made) + n) for n in range(min(_BATCH, count - len(made)))]
+            rows = [_image_disk(image.id, snapshot) for image in batch]
+
+            def insert(tx: Transaction, batch: list[Image] = batch, rows: list[ImageDisk] = rows) -> None:
+                images.insert(tx, *batch)
+                image_disks.insert(tx, *rows)
+
+            self.assembly.database.write(insert)
+            made += [image.id for image in batch]
+        return made
+
+    def instance(self, sizes_gib: Sequence[int], boot: Path | None = None) -> str:
+        """A Stopped instance whose disks have these sizes, the system disk first; returns its ID.
+
+        The disks are blank, but that the system disk has the bytes of the qcow2 file *boot* where there is one.
+        """
+        heads = [self._volume("head", size_gib, boot if n == 0 else None) for n, size_gib in enumerate(sizes_gib)]
+        row = self._instance()
+        attached = [
+            self._disk(row.id, letter, size_gib, head)
+            for letter, size_gib, head in zip(_LETTERS, sizes_gib, heads, strict=False)
+        ]
+
+        def insert(tx: Transaction) -> None:
+            instances.insert(tx, row)
+            disks.insert(tx, *attached)
+
+        self.assembly.database.write(insert)
+        return row.id
+
+    def files(self, instance: str) -> list[Path]:
+        """The files that an instance's disks are now, the system disk's first."""
+        with self.assembly.database.read() as tx:
+            attached = disks.all(tx, instance=instance)
+        folder = self.assembly.settings.data / "pool"
+        return [folder / f"{disk.volume}.qcow2" for disk in sorted(attached, key=lambda disk: disk.device)]
+
+    def _now(self) -> float:
+        return self.assembly.ports.clock()
+
+    def _volume(self, kind: str, size_gib: int, boot: Path | None = None) -> str:
+        parent = None
+        if boot is not None:
+            parent = new_id("volume")
+            source = self.assembly.pool.inspect(boot, "qcow2")
+            self.assembly.pool.bring_in(boot, source, parent, lambda _: None, lambda: False)
+            self._record(parent, "layer", None, source.virtual_size)
+        volume = new_id("volume")
+        if parent is None:
+            self.assembly.pool.create(volume, size_gib * GiB)
+        else:
+            self.assembly.pool.clone(parent, volume, size_gib * GiB)
+        self._record(volume, kind, parent, size_gib * GiB)
+        return volume
+
+    def _record(self, volume: str, kind: str, parent: str | None, size_bytes: int) -> None:
+        row = Volume(
+            id=volume,
+            state="ready",
+            kind=kind,
+            parent=parent,
+            size_bytes=size_bytes,
+            task=None,
+            created_at=self._now(),
+        )
+        self.assembly.database.write(lambda tx: volumes.insert(tx, row))
+
+    def _image(self, snapshot: str, number: int) -> Image:
+        return Image(
+            id=new_id("image"),
+            account=self.account,
+            region=REGION,
+            name=f"image-{number}",
+            family="",
+            version="",
+            description="",
+            status=ImageStatus.AVAILABLE,
+            progress=100,
+            created_at=self._now(),
+            platform="Debian",
+            architecture="x86_64",
+            os_type="linux",
+            boot_mode="BIOS",
+            size_gib=20,
+            resource_group="",
+            imds_support="v1",
+            nvme_support="unsupported",
+            secure_boot="",
+            license_type="",
+            detection="",
+            consistency="",
+            source=snapshot,
+            task=new_id("task"),
+            error_code="",
+            error_message="",
+        )
+
+    def _instance(self) -> Instance:
+        return Instance(
+            id=new_id("instance"),
+            account=self.account,
+            region=REGION,
+            zone=REGION + "-a",
+            name="",
+            description="",
+            host_name="",
+            status=InstanceStatus.STOPPED,
+            instance_type=INSTANCE_TYPE,
+            image="",
+            created_at=self._now(),
+            started_at=None,
+            private_ip="",
+            public_ip="",
+            mac="00:16:3e:00:00:01",
+            security_groups="",
+            vswitch="",
+            vpc="",
+            key_pair="",
+            user_data="",
+            password="",
+            resource_group="",
+            deletion_protection=False,
+            charge_type="PostPaid",
+            lock_reason="",
+            http_tokens="optional",
+            platform="Debian",
+            architecture="x86_64",
+            os_type="linux",
+            boot_mode="BIOS",
+            ever_started=False,
+        )
+
+    def _disk(self, instance: str, letter: str, size_gib: int, head: str) -> Disk:
+        is_system = letter == "a"
+        return Disk(
+            id=new_id("disk"),
+            account=self.account,
+            region=REGION,
+            zone=REGION + "-a",
+            name="",
+            description="",
+            status=DiskStatus.IN_USE,
+            type="system" if is_system else "data",
+            category="cloud_essd",
+            size_gib=size_gib,
+            volume=head,
+            instance=instance,
+            device=f"/dev/xvd{letter}",
+            image="",
+            source_snapshot="",
+            delete_with_instance=True,
+            portable=not is_system,
+            ever_attached=True,
+            was_system=False,
+            resource_group="",
+            created_at=self._now(),
+            attached_at=self._now(),
+            detached_at=None,
+            platform="Debian" if is_system else "",
+            architecture="x86_64" if is_system else "",
+            os_type="linux" if is_system else "",
+            boot_mode="BIOS" if is_system else "",
+            imds_support="v1" if is_system else "",
+        )
+
+
+@contextmanager
+def open_stock(data: Path) -> Iterator[Stock]:
+    """*data*, made when it is not there, for stocking; nobody can serve it meanwhile."""
+    settings = settings_of(data)
+    with hold_data_folder(data), assemble(settings) as assembly:
+        keys = ensure_first_account(assembly.database, assembly.sealer, settings, assembly.ports.clock())
+        yield Stock(assembly, keys.account)
+
+
+def _image_disk(image: str, snapshot: str) -> ImageDisk:
+    return ImageDisk(
+        image=image,
+        position=0,
+        type="system",
+        device="/dev/xvda",
+        size_gib=20,
+        category="cloud_essd",
+        snapshot=snapshot,
+        format="",
+        bucket="",
+        object="",
+    )
