@@ -52,11 +52,12 @@ def every_name_is_kept(cloud: Cloud) -> None:
     rows = {row.id: row for row in every(cloud, volumes)}
     named = {row.volume for row in (*every(cloud, snapshots), *every(cloud, disks)) if row.volume is not None}
     assert named <= rows.keys()
-    reached = set()
-    for volume in named:
-        while volume is not None and volume not in reached:
-            reached.add(volume)
-            volume = rows[volume].parent
+    reached: set[str] = set()
+    for name in named:
+        below: str | None = name
+        while below is not None and below not in reached:
+            reached.add(below)
+            below = rows[below].parent
     assert rows.keys() == reached, f"nothing leads to {rows.keys() - reached}"
 
 

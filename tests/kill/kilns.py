@@ -12,7 +12,6 @@ caller had been told. Asked again under the same key, the service must say the s
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -79,10 +78,14 @@ class Script:
         if key in self.answers and not over:
             assert answer == self.answers[key], f"{action} answered {self.answers[key]}, and now {answer}"
         if key not in self.answers:
-            self.answers[key] = answer
-            with self._path.open("ab", buffering=0) as file:
-                file.write(json.dumps([key, answer]).encode() + b"\n")
+            self.note(key, answer)
         return answer
+
+    def note(self, key: str, answer: dict[str, Any]) -> None:
+        """Write down what the caller knows from here on."""
+        self.answers[key] = answer
+        with self._path.open("ab", buffering=0) as file:
+            file.write(json.dumps([key, answer]).encode() + b"\n")
 
     def settle(self) -> None:
         """Carry out what there is to do, as the worker does."""
@@ -116,8 +119,3 @@ def _due(cloud: Cloud) -> list[Any]:
     """What the worker beside the dispatcher was handed, in its order, or else would find."""
     leased = [task for task in cloud.open_tasks() if task.owner == cloud.worker.id]
     return leased or cloud.worker.claim(cloud.clock())
-
-
-def is_root() -> bool:
-    """Whether this runs as root."""
-    return os.geteuid() == 0

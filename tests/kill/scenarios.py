@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from kiln.declare.states import DiskStatus, InstanceStatus, TaskStatus
+from kiln.service.secrets import Sealer
 from kiln.store.disks import disks
 from kiln.store.images import images
 from kiln.store.instances import instances
@@ -38,7 +39,7 @@ BUCKET = "images"
 class Scenario:
     """See the module's docstring."""
 
-    arrange: Callable[[Cloud], Facts]
+    arrange: Callable[[Cloud], Facts] | None  #: None: the folder is empty, and this is the first start.
     act: Callable[[Script, Facts], None]
     check: Callable[[Cloud, Facts, Answers], None]
 
@@ -438,7 +439,22 @@ def check_image_deleted(cloud: Cloud, facts: Facts, answers: Answers) -> None:
         assert list(cloud.ports.pool.volumes()) == []
 
 
+# The first start
+
+
+def seal_something(script: Script, facts: Facts) -> None:
+    ports = script.cloud.ports
+    if "sealed" not in script.answers:
+        script.note("sealed", {"text": ports.seal("a secret")})
+
+
+def check_sealed(cloud: Cloud, facts: Facts, answers: Answers) -> None:
+    if "sealed" in answers:
+        assert Sealer.in_folder(cloud.folder).open(answers["sealed"]["text"]) == "a secret"
+
+
 SCENARIOS = {
+    "first_start": Scenario(None, seal_something, check_sealed),
     "create_image": Scenario(lambda cloud: an_instance_with(cloud, SYSTEM), create_image, check_image),
     "create_image_of_three_disks": Scenario(
         lambda cloud: an_instance_with(cloud, SYSTEM, DATA, MORE), create_image, check_image

@@ -18,13 +18,13 @@ ROOT = Path(__file__).parents[2]
 @pytest.mark.slow
 @pytest.mark.timeout(120)
 @pytest.mark.parametrize("name", SCENARIOS)
-def test_loses_nothing_wherever_it_is_killed(name, tmp_path):
+def test_loses_nothing_wherever_it_is_killed(name, quick_folder):
     needs("qemu-img", "qemu-io")
-    command = [sys.executable, "-m", "tests.kill.driver", name, tmp_path]
+    command = [sys.executable, "-m", "tests.kill.driver", name, quick_folder]
 
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
 
     assert done.stdout, done.stderr
     outcome = json.loads(done.stdout)
     assert outcome["wrong"] == []
-    assert len(outcome["points"]) > 5
+    assert "database.committed" in outcome["points"]

@@ -7,11 +7,15 @@ nonce and ciphertext. Losing the master key loses the secrets, nothing else.
 from __future__ import annotations
 
 import base64
+import contextlib
 import os
+import uuid
 from pathlib import Path
 
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+
+from kiln.declare.killpoints import reach
 
 _NONCE_BYTES = 12
 
@@ -30,17 +34,11 @@ class Sealer:
     def in_folder(cls, folder: Path) -> Sealer:
         """The sealer of the data folder, whose key is made at the first call."""
         path = folder / "master.key"
-        try:
-            descriptor = os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600)
-        except FileExistsError:
-            return cls(path.read_bytes())
-        key = AESGCM.generate_key(256)
-        try:
-            os.write(descriptor, key)
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)
-        return cls(key)
+        if not path.exists():
+            _make_key(path)
+        for draft in folder.glob(f"{path.name}.*"):
+            draft.unlink(missing_ok=True)
+        return cls(path.read_bytes())
 
     def seal(self, secret: str) -> str:
         """The secret as it may be kept."""
@@ -54,3 +52,27 @@ class Sealer:
             return self._cipher.decrypt(raw[:_NONCE_BYTES], raw[_NONCE_BYTES:], None).decode()
         except InvalidTag:
             raise SecretBroken("a secret in the database does not fit this data folder's master.key") from None
+
+
+def _make_key(path: Path) -> None:
+    """Put a new key at *path*, whole or not at all: with half a key, no later start could open what was sealed.
+
+    The key of whoever was quicker stays.
+    """
+    draft = path.with_name(f"{path.name}.{uuid.uuid4()}")
+    descriptor = os.open(draft, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600)
+    try:
+        os.write(descriptor, AESGCM.generate_key(256))
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+    reach("secrets.drafted")
+    # Whoever was quicker has also taken our draft away.
+    with contextlib.suppress(FileExistsError, FileNotFoundError):
+        os.link(draft, path)
+    reach("secrets.made")
+    folder = os.open(path.parent, os.O_RDONLY)
+    try:
+        os.fsync(folder)
+    finally:
+        os.close(folder)
