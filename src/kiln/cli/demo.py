@@ -14,6 +14,7 @@ from kiln.cli.grammar import example, group
 from kiln.cli.output import say
 from kiln.guest.errors import GuestError
 from kiln.service.demo import DemoFailed, demo
+from kiln.service.settings import default_cache
 
 app = group("Watch a running machine become an image, and a second machine boot from it.")
 
@@ -31,8 +32,7 @@ def run(
     image; a second one boots from it and reads the file; and the first reads it
     again after ReplaceSystemDisk. Each step is shown with its time.
     """
-    base = os.environ.get("XDG_CACHE_HOME") or (os.path.expanduser("~/.cache"))  # noqa: PTH111 - HOME may be unset.
     try:
-        demo(say, Path(base) / "kiln" / "guest", keep=keep.absolute() if keep else None)
+        demo(say, default_cache(os.environ) / "guest", keep=keep.absolute() if keep else None)
     except (DemoFailed, GuestError) as error:
         raise Refusal(str(error), exits.UNSOUND) from error

@@ -13,7 +13,19 @@ from kiln.service.settings import Settings
 
 app = group("Serve the API on this machine.")
 
-FLAGS = ("data", "listen", "machines", "database", "regions", "accel", "threads", "workers", "log", "resource_groups")
+FLAGS = (
+    "data",
+    "listen",
+    "machines",
+    "database",
+    "regions",
+    "accel",
+    "cache",
+    "threads",
+    "workers",
+    "log",
+    "resource_groups",
+)
 
 
 def run(settings: Settings) -> None:

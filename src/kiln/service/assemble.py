@@ -12,6 +12,7 @@ from pathlib import Path
 from kiln.buckets.folder import FolderBuckets
 from kiln.declare.clock import system_clock
 from kiln.declare.deployment import Deployment
+from kiln.guest.trial import probe_guest
 from kiln.machines.none import NoMachines
 from kiln.machines.port import Machines
 from kiln.machines.qemu import QemuMachines
@@ -98,4 +99,6 @@ def _open_database(settings: Settings) -> Database:
 
 def _machines(settings: Settings) -> Machines:
     run = settings.data / "run"
-    return NoMachines(run) if settings.machines == "none" else QemuMachines(run, accel=settings.accel)
+    if settings.machines == "none":
+        return NoMachines(run)
+    return QemuMachines(run, accel=settings.accel, probe=probe_guest(settings.cache / "guest"))

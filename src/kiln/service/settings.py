@@ -41,6 +41,9 @@ class Settings:
     accel: Annotated[
         str, Doc("`auto`: KVM when a probe guest has booted under it on this host, else TCG. Or `kvm`, or `tcg`.")
     ] = "auto"
+    cache: Annotated[
+        Path, Doc("Where the small guest's pieces are kept, which the demo makes and `auto` tries KVM with.")
+    ]
     threads: Annotated[int, Doc("Threads that answer requests.")] = 4
     workers: Annotated[int, Doc("Threads that carry out tasks.")] = 4
     log: Annotated[str, Doc("The least level that is logged: debug, info, warning or error.")] = "warning"
@@ -78,6 +81,7 @@ def read_settings(environment: Mapping[str, str], **flags: Any) -> Settings:
         if given is not None:
             values[field.name] = _convert(field.name, hints[field.name], given)
     values.setdefault("data", default_data(environment))
+    values.setdefault("cache", default_cache(environment))
     settings = Settings(**values)
     _check(settings)
     return settings
@@ -86,7 +90,21 @@ def read_settings(environment: Mapping[str, str], **flags: Any) -> Settings:
 def default_data(environment: Mapping[str, str]) -> Path:
     """``$XDG_DATA_HOME/kiln``, or the same under the home folder."""
     base = environment.get("XDG_DATA_HOME")
-    return (Path(base) if base else Path.home() / ".local" / "share") / "kiln"
+    return (Path(base) if base else _home() / ".local" / "share") / "kiln"
+
+
+def default_cache(environment: Mapping[str, str]) -> Path:
+    """``$XDG_CACHE_HOME/kiln``, or the same under the home folder."""
+    base = environment.get("XDG_CACHE_HOME")
+    return (Path(base) if base else _home() / ".cache") / "kiln"
+
+
+def _home() -> Path:
+    """The home folder; the root folder for a process that has none, such as one of a bare container."""
+    try:
+        return Path.home()
+    except RuntimeError:
+        return Path("/")
 
 
 def _convert(name: str, kind: type, given: Any) -> Any:

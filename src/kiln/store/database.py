@@ -13,6 +13,7 @@ a commit) on SQLite, the server's default on PostgreSQL.
 from __future__ import annotations
 
 import random
+import sqlite3
 import threading
 import time
 from collections import deque
@@ -37,6 +38,10 @@ _RETRIED_STATES = ("40001", "40P01")  #: serialization_failure and deadlock_dete
 _KEPT = "kiln_kept"  #: The execution option of a connection on which SQLAlchemy shall begin nothing.
 
 _IDLE_MOST = 8  #: Kept connections that wait for work; each costs some 100 KiB.
+
+
+class DatabaseFull(Exception):
+    """The disk that the database lies on has no room; the transaction was rolled back."""
 
 
 class Cursor(Protocol):
@@ -158,11 +163,11 @@ class Database:
     def write(self, work: Callable[[Transaction], Result]) -> Result:
         """Run *work* in a serialisable transaction and commit; *work* may be run more than once.
 
-        Raises whatever *work* raises, after rolling back. A ``Rollback`` rolls
-        back and returns what it carries.
+        Raises whatever *work* raises, after rolling back, and DatabaseFull. A
+        ``Rollback`` rolls back and returns what it carries.
         """
         if self.is_sqlite:
-            with self._writer:
+            with self._writer, _full_said():
                 tx, result = self._attempt(work)
         else:
             tx, result = self._insist(work)
@@ -201,6 +206,17 @@ class Database:
         if self._kept is not None:
             self._kept.close()
         self.engine.dispose()
+
+
+@contextmanager
+def _full_said() -> Iterator[None]:
+    """Turn SQLite's word for a full disk into ours, whether it comes with a statement or with the commit."""
+    try:
+        yield
+    except (OperationalError, sqlite3.OperationalError) as error:
+        if "disk is full" in str(error):
+            raise DatabaseFull(str(error)) from error
+        raise
 
 
 @contextmanager

@@ -10,9 +10,10 @@ import time
 from typing import Any
 
 from kiln.declare.clock import Clock
-from kiln.declare.errors import ApiError, InternalError
+from kiln.declare.errors import ApiError, InternalError, ServiceUnavailable
 from kiln.declare.ids import new_request_id
 from kiln.declare.journal import Journal
+from kiln.store.database import DatabaseFull
 from kiln.wire.dispatch import Caller, Dispatcher
 from kiln.wire.doors import choose
 from kiln.wire.doors.door import Admitted, Answer, Credentials, RawRequest
@@ -43,6 +44,9 @@ class Gateway:
             outcome = self._dispatcher.dispatch(caller, admitted.action, admitted.params, request_id)
         except ApiError as error:
             outcome = error
+        except DatabaseFull as error:
+            log.warning("database_full", request_id=request_id, reason=str(error))
+            outcome = ServiceUnavailable()
         except Exception:
             log.exception("request_crashed", request_id=request_id, door=door.name)
             outcome = InternalError()

@@ -1,0 +1,1 @@
+"""What happens when a disk is full: a clear failure, and nothing lost."""
