@@ -1,0 +1,96 @@
+"""The first account and its keys, and who may come in."""
+
+from __future__ import annotations
+
+import pytest
+
+from kiln.service import accounts
+from kiln.service.accounts import AccountUnknown, StoredCredentials, ensure_first_account
+from kiln.service.secrets import Sealer
+from kiln.service.settings import read_settings
+from kiln.store import accounts as rows
+
+
+@pytest.fixture
+def sealer(tmp_path):
+    return Sealer.in_folder(tmp_path)
+
+
+def settings(tmp_path, **more):
+    return read_settings({}, data=tmp_path, **more)
+
+
+def test_are_made_once_and_found_again(database, sealer, tmp_path):
+    first = ensure_first_account(database, sealer, settings(tmp_path), 1.0)
+    again = ensure_first_account(database, sealer, settings(tmp_path), 2.0)
+
+    assert first.are_new
+    assert not again.are_new
+    assert (again.access_key_id, again.access_key_secret) == (first.access_key_id, first.access_key_secret)
+    assert (again.app_key, again.app_secret, again.account) == (first.app_key, first.app_secret, first.account)
+
+
+def test_are_those_that_the_settings_name(database, sealer, tmp_path):
+    ensure_first_account(database, sealer, settings(tmp_path), 1.0)
+    wanted = settings(
+        tmp_path, access_key_id="AKID", access_key_secret="S1", app_key="APP", app_secret="S2", resource_groups="rg-a"
+    )
+
+    keys = ensure_first_account(database, sealer, wanted, 2.0)
+
+    assert (keys.access_key_id, keys.access_key_secret, keys.app_key, keys.app_secret) == ("AKID", "S1", "APP", "S2")
+    credentials = StoredCredentials(database, sealer, lambda: 3.0)
+    assert credentials.access_key("AKID").secret == "S1"
+    assert credentials.app("APP").account_id == keys.account
+    with database.read() as tx:
+        assert rows.resource_groups.find(tx, account=keys.account, id="rg-a") is not None
+
+
+def test_no_secret_lies_in_the_database_in_the_clear(database, sealer, tmp_path):
+    keys = ensure_first_account(database, sealer, settings(tmp_path), 1.0)
+
+    with database.read() as tx:
+        kept = repr(rows.credentials.all(tx))
+    assert keys.access_key_secret not in kept
+    assert keys.app_secret not in kept
+
+
+def test_unknown_keys_do_not_come_in(database, sealer, tmp_path):
+    ensure_first_account(database, sealer, settings(tmp_path), 1.0)
+    credentials = StoredCredentials(database, sealer, lambda: 1.0)
+
+    assert credentials.access_key("nobody") is None
+    assert credentials.app("nobody") is None
+
+
+def test_an_app_key_is_no_access_key(database, sealer, tmp_path):
+    keys = ensure_first_account(database, sealer, settings(tmp_path), 1.0)
+    credentials = StoredCredentials(database, sealer, lambda: 1.0)
+
+    assert credentials.access_key(keys.app_key) is None
+
+
+def test_a_key_that_was_switched_off_is_known_so_in_seconds(database, sealer, tmp_path):
+    now = [1.0]
+    keys = ensure_first_account(database, sealer, settings(tmp_path), 1.0)
+    credentials = StoredCredentials(database, sealer, lambda: now[0])
+    assert credentials.access_key(keys.access_key_id).active
+
+    database.write(lambda tx: rows.credentials.update(tx, {"active": False}, id=keys.access_key_id))
+    now[0] += 10
+
+    assert not credentials.access_key(keys.access_key_id).active
+
+
+def test_more_accounts_have_keys_users_and_groups_of_their_own(database, sealer, tmp_path):
+    first = ensure_first_account(database, sealer, settings(tmp_path), 1.0)
+    second = accounts.add_account(database, sealer, "team-b", 2.0)
+    accounts.add_user(database, second.account, "a@example.com")
+    accounts.add_resource_group(database, second.account, "rg-b")
+
+    assert accounts.names(database) == {first.account: "first", second.account: "team-b"}
+    credentials = StoredCredentials(database, sealer, lambda: 3.0)
+    assert credentials.users(second.account) == {"a@example.com"}
+    assert credentials.users(first.account) == frozenset()
+    with pytest.raises(AccountUnknown):
+        accounts.add_user(database, "nobody", "a@example.com")

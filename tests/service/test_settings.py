@@ -1,0 +1,54 @@
+"""Settings: flags before the environment before defaults, and what they cannot be."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from kiln.service.settings import SettingRefused, read_settings
+
+
+def test_have_defaults():
+    settings = read_settings({"HOME": "/home/x", "XDG_DATA_HOME": "/srv/data", "XDG_CACHE_HOME": "/srv/cache"})
+
+    assert settings.data == Path("/srv/data/kiln")
+    assert settings.cache == Path("/srv/cache/kiln")
+    assert settings.address == ("127.0.0.1", 8787)
+    assert settings.region_ids == ("cn-qingdao-env17-d01",)
+    assert settings.machines == "qemu"
+
+
+def test_come_from_the_environment_and_flags_win():
+    environment = {"KILN_DATA": "/a", "KILN_LISTEN": "127.0.0.1:1", "KILN_REGIONS": "cn-hangzhou, cn-beijing"}
+
+    settings = read_settings(environment, data="/b", listen=None)
+
+    assert settings.data == Path("/b")
+    assert settings.address == ("127.0.0.1", 1)
+    assert settings.region_ids == ("cn-hangzhou", "cn-beijing")
+
+
+def test_read_an_address_of_the_sixth_version():
+    assert read_settings({}, data="/a", listen="[::1]:8787").address == ("::1", 8787)
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("listen", "8787"),
+        ("listen", "127.0.0.1:port"),
+        ("listen", "127.0.0.1:70000"),
+        ("machines", "vmware"),
+        ("accel", "xen"),
+        ("log", "loud"),
+        ("regions", " , "),
+        ("threads", "0"),
+        ("workers", "some"),
+        ("access_key_id", "AKID"),
+        ("app_secret", "S"),
+    ],
+)
+def test_refuse_what_they_cannot_be_and_name_it(name, value):
+    with pytest.raises(SettingRefused, match=name):
+        read_settings({"KILN_DATA": "/a", f"KILN_{name.upper()}": value})
