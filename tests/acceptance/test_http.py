@@ -92,6 +92,30 @@ def test_refuses_to_be_a_tunnel_at_once(kiln):
     assert time.monotonic() - began < 1
 
 
+@pytest.mark.parametrize("protocol", ["websocket", "h2c"])
+def test_answers_as_if_nobody_had_asked_for_another_protocol(kiln, protocol):
+    key = {"Sec-WebSocket-Version": "13", "Sec-WebSocket-Key": "dGhlIHNhbXBsZSBub25jZQ==", "HTTP2-Settings": "AAMAAABk"}
+
+    with connect(kiln) as connection:
+        line = f"GET /?{encode(signed(kiln, 'GET', NOBODY))}"
+        reply = connection.request(line, {"Connection": "Upgrade", "Upgrade": protocol, **key})
+
+    assert (reply.status, reply.members["TotalCount"]) == (200, 0)
+
+
+def test_asks_for_the_body_that_a_client_holds_back(kiln):
+    body = encode(signed(kiln, "POST", NOBODY)).encode()
+
+    with connect(kiln) as connection:
+        connection.send(b"POST / HTTP/1.1\r\nHost: h\r\nExpect: 100-continue\r\nContent-Length: %d\r\n" % len(body))
+        connection.send(b"Content-Type: application/x-www-form-urlencoded\r\n\r\n")
+        waited = connection.reply(has_body=False)
+        connection.send(body)
+        reply = connection.reply()
+
+    assert (waited.status, reply.status) == (100, 200)
+
+
 def test_serves_many_requests_on_one_connection(kiln):
     with connect(kiln) as connection:
         replies = [

@@ -100,6 +100,7 @@ def _run(app: App, listener: socket.socket) -> None:
         http="httptools",
         loop="uvloop",
         lifespan="off",
+        ws="none",  # Else a request to upgrade fails, or not, by what else is installed.
         log_config=None,
         access_log=False,
         server_header=False,
