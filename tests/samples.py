@@ -70,6 +70,30 @@ def around(place: Place) -> dict[str, str]:
     return found
 
 
+def siblings(place: Place) -> dict[str, str]:
+    """Something beside *place* in the part that it belongs to; nothing when the part has no other field."""
+    shape = place.shape
+    for head in place.under.split("."):
+        if head and not head.isdigit():
+            shape = next(f for f in fields_of(shape) if f.wire == head).kind
+    others = (f for f in fields_of(shape) if f.name != place.field.name and not f.is_shape)
+    return next((_given(field, place.under) for field in others), {})
+
+
+def several(place: Place, count: int) -> dict[str, str]:
+    """So many elements of a repeated parameter."""
+    field = place.field
+    if field.packed is not None:
+        words = [sample(field).strip("[]")] * count
+        return {place.name: ",".join(words) if field.packed is CommaList else f"[{','.join(words)}]"}
+    stem = place.name.removesuffix(".1")
+    found: dict[str, str] = {}
+    for number in range(1, count + 1):
+        element = {f"{stem}.{number}": sample(field)} if not field.is_shape else _part(field, f"{stem}.{number}.")
+        found |= element
+    return found
+
+
 def sample(field: Field) -> str:
     """A value that *field* takes."""
     rule = field.rules[0] if field.rules else None
@@ -87,7 +111,9 @@ def sample(field: Field) -> str:
 
 def _given(field: Field, under: str) -> dict[str, str]:
     name = f"{under}{field.wire}{'.1' if field.repeated and not field.packed else ''}"
-    if not field.is_shape:
-        return {name: sample(field)}
-    first = fields_of(field.kind)[0]
-    return least(field.kind, f"{name}.") or _given(first, f"{name}.")
+    return _part(field, f"{name}.") if field.is_shape else {name: sample(field)}
+
+
+def _part(field: Field, under: str) -> dict[str, str]:
+    """The least of a part that is not nothing."""
+    return least(field.kind, under) or _given(fields_of(field.kind)[0], under)
