@@ -76,12 +76,14 @@ class Stock:
         self.assembly.database.write(lambda tx: snapshots.insert(tx, row))
         return row.id
 
-    def images(self, snapshot: str, count: int, first: int = 0) -> list[str]:
-        """So many Available images of one disk each, named by numbers from *first* on; returns their IDs."""
+    def images(self, snapshot: str, count: int, first: int = 0, size_gib: int = 20) -> list[str]:
+        """So many Available images of one disk of the snapshot's size, named by numbers from *first* on; their IDs."""
         made: list[str] = []
         while len(made) < count:
-            batch = [self._image(snapshot, first + len(made) + n) for n in range(min(_BATCH, count - len(made)))]
-            rows = [_image_disk(image.id, snapshot) for image in batch]
+            batch = [
+                self._image(snapshot, first + len(made) + n, size_gib) for n in range(min(_BATCH, count - len(made)))
+            ]
+            rows = [_image_disk(image.id, snapshot, size_gib) for image in batch]
 
             def insert(tx: Transaction, batch: list[Image] = batch, rows: list[ImageDisk] = rows) -> None:
                 images.insert(tx, *batch)
@@ -147,7 +149,7 @@ class Stock:
         )
         self.assembly.database.write(lambda tx: volumes.insert(tx, row))
 
-    def _image(self, snapshot: str, number: int) -> Image:
+    def _image(self, snapshot: str, number: int, size_gib: int) -> Image:
         return Image(
             id=new_id("image"),
             account=self.account,
@@ -163,7 +165,7 @@ class Stock:
             architecture="x86_64",
             os_type="linux",
             boot_mode="BIOS",
-            size_gib=20,
+            size_gib=size_gib,
             resource_group="",
             imds_support="v1",
             nvme_support="unsupported",
@@ -255,13 +257,13 @@ def open_stock(data: Path) -> Iterator[Stock]:
         yield Stock(assembly, keys.account)
 
 
-def _image_disk(image: str, snapshot: str) -> ImageDisk:
+def _image_disk(image: str, snapshot: str, size_gib: int) -> ImageDisk:
     return ImageDisk(
         image=image,
         position=0,
         type="system",
         device="/dev/xvda",
-        size_gib=20,
+        size_gib=size_gib,
         category="cloud_essd",
         snapshot=snapshot,
         format="",

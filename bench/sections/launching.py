@@ -24,7 +24,7 @@ def run(it: Bench) -> None:
     images = {}
     with open_stock(it.folder / "launch") as stock:
         for size in sizes:
-            (images[size],) = stock.images(stock.snapshot(size), 1, first=size)
+            (images[size],) = stock.images(stock.snapshot(size), 1, first=size, size_gib=size)
     waits: dict[int, list[float]] = {size: [] for size in sizes}
     answers: dict[int, list[float]] = {size: [] for size in sizes}
     floors = []

@@ -117,8 +117,6 @@ _disks = (
 _with_name = select(images.c.id).where(
     *(images.c[column] == bindparam(column) for column in ("account", "region", "name")), _has_name
 )
-_image_names = [column.name for column in images.c]
-_disk_names = [column.name for column in image_disks.c]
 
 
 def disks_of(tx: Transaction, ids: Sequence[str]) -> dict[str, list[ImageDisk]]:
@@ -128,7 +126,7 @@ def disks_of(tx: Transaction, ids: Sequence[str]) -> dict[str, list[ImageDisk]]:
         found[ids[0]] = image_disks.all(tx, image=ids[0])
         return found
     for row in tx.execute(_disks, {"ids": ids}).all():
-        disk = ImageDisk(**dict(zip(_disk_names, row, strict=True)))
+        disk = image_disks.read(row)
         found[disk.image].append(disk)
     return found
 
@@ -153,7 +151,7 @@ def page(tx: Transaction, conditions: Sequence[Condition], limit: int, offset: i
     found, used = [], set()
     # Fetching all rows at once takes half as long as one by one.
     for row in tx.execute(statement).all():
-        image = Image(**dict(zip(_image_names, row[:-1], strict=True)))
+        image = images.read(row[:-1])
         found.append(image)
         if row[-1]:
             used.add(image.id)

@@ -92,18 +92,29 @@ class Rows(Generic[Row]):
     def find(self, tx: Transaction, **equal: Any) -> Row | None:
         """The one row whose columns equal these, or None."""
         row = self._run(tx, "find", lambda where: self._select.where(*where), equal).fetchone()
-        return None if row is None else self._read(row)
+        return None if row is None else self.read(row)
 
     def all(self, tx: Transaction, *conditions: ColumnElement[bool], **equal: Any) -> list[Row]:
         """Every row that meets the conditions, in the order of the table's ``seq`` or key."""
         if conditions:
             return self.rows(tx, self._where(equal).where(*conditions).order_by(*self._order()))
         found = self._run(tx, "all", lambda where: self._select.where(*where).order_by(*self._order()), equal)
-        return [self._read(row) for row in found.fetchall()]
+        return [self.read(row) for row in found.fetchall()]
 
     def rows(self, tx: Transaction, statement: Select[Any]) -> list[Row]:
         """What a statement of the caller's that selects ``table`` gives."""
-        return [self._read(row) for row in tx.execute(statement)]
+        return [self.read(row) for row in tx.execute(statement)]
+
+    def read(self, row: Sequence[Any]) -> Row:
+        """What a statement of the caller's gave, which selects the columns of ``table`` in their order."""
+        # A frozen dataclass sets its fields one by one by a function call each, which takes as long as reading the row.
+        made = object.__new__(self.row)
+        values = vars(made)
+        values.update(zip(self._names, row, strict=True))
+        for n in self._flags:
+            # SQLite knows no booleans; the driver gives them back as 0 and 1.
+            values[self._names[n]] = bool(row[n])
+        return made
 
     def page(
         self,
@@ -169,16 +180,6 @@ class Rows(Generic[Row]):
         if kept is None:
             kept = self._kept[full_key] = _compile(build(), tx.dialect)
         return kept
-
-    def _read(self, row: Sequence[Any]) -> Row:
-        # A frozen dataclass sets its fields one by one by a function call each, which takes as long as reading the row.
-        made = object.__new__(self.row)
-        values = vars(made)
-        values.update(zip(self._names, row, strict=True))
-        for n in self._flags:
-            # SQLite knows no booleans; the driver gives them back as 0 and 1.
-            values[self._names[n]] = bool(row[n])
-        return made
 
     def _counting(self, where: list[ColumnElement[bool]]) -> Select[Any]:
         return select(func.count()).select_from(self.table).where(*where)
