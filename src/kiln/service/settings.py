@@ -43,7 +43,7 @@ class Settings:
     ] = "auto"
     cache: Annotated[
         Path, Doc("Where the small guest's pieces are kept, which the demo makes and `auto` tries KVM with.")
-    ]
+    ] = Path("/var/cache/kiln")
     threads: Annotated[int, Doc("Threads that answer requests.")] = 4
     workers: Annotated[int, Doc("Threads that carry out tasks.")] = 4
     log: Annotated[str, Doc("The least level that is logged: debug, info, warning or error.")] = "warning"
