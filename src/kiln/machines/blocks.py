@@ -6,7 +6,7 @@ once, and closed when nothing stands on it any more.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from typing import Any
 
 from kiln.machines.errors import MachineRefused
@@ -31,9 +31,12 @@ def disks(qmp: Session) -> dict[str, str]:
     return found
 
 
-def open_chain(qmp: Session, nodes: Iterable[dict[str, Any]]) -> None:
-    """Open those nodes of a chain, lowest first, that are not open yet. Raises MachineRefused."""
-    present = open_nodes(qmp)
+def open_chain(qmp: Session, nodes: Iterable[dict[str, Any]], present: Collection[str] | None = None) -> None:
+    """Open those nodes of a chain, lowest first, that are not open yet. Raises MachineRefused.
+
+    *present* are those that are, where the caller has asked QEMU already.
+    """
+    present = open_nodes(qmp) if present is None else present
     for node in nodes:
         if node["node-name"] not in present:
             qmp.execute("blockdev-add", node)

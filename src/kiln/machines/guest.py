@@ -42,7 +42,7 @@ class QemuGuest:
             names = [overlay["node-name"] for _, overlay in due]
             try:
                 # Without its backing node for now, which the snapshot itself will put below it.
-                blocks.open_chain(qmp, [overlay | {"backing": None} for _, overlay in due])
+                blocks.open_chain(qmp, [overlay | {"backing": None} for _, overlay in due], present)
                 reach("machines.overlays_opened")
                 moves = [
                     {"type": "blockdev-snapshot", "data": {"node": node, "overlay": overlay["node-name"]}}
