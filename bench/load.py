@@ -45,6 +45,11 @@ class Outcome:
         """The server's processor time for a request."""
         return self.cpu_seconds / self.requests * 1000
 
+    @property
+    def cost(self) -> str:
+        """The server's processor time, for people. On a busy machine it says more than the rate."""
+        return f"{self.cpu_ms:.2f} ms of processor time each, which is {1000 / self.cpu_ms:,.0f}/s of a core"
+
     def percentile(self, p: float) -> float:
         """Milliseconds within which *p* percent were answered."""
         return sorted(self.latencies_ms)[min(len(self.latencies_ms) - 1, int(len(self.latencies_ms) * p / 100))]

@@ -4,6 +4,8 @@ Two machines with the same disks run side by side, both with the small guest up
 and idle: Kiln's, and one that nobody but the floor touches. They take turns,
 with the guest agents stopped; what it takes when the agent of Kiln's guest
 holds the file systems still is measured afterwards. That is the guest's time.
+Fewer turns than elsewhere: a chain of more than 16 layers is shortened in the
+background, and that would be measured too.
 """
 
 from __future__ import annotations
@@ -18,7 +20,7 @@ from pathlib import Path
 
 from bench.floors import Qmp, Switch, open_qmp, switch
 from bench.report import Figure, at_most, median_of
-from bench.sections.section import Bench, Wait, create_image, until_instance
+from bench.sections.section import GENTLE_S, Bench, Wait, create_image, until_instance
 from bench.server import start_server
 from bench.stock import open_stock
 from kiln.declare.units import GiB
@@ -43,6 +45,7 @@ class Case:
     disks: int
     size_gib: int
     waits: list[Wait] = field(default_factory=list)
+    gentle: list[Wait] = field(default_factory=list)
     quiesced: list[Wait] = field(default_factory=list)
     switches: list[Switch] = field(default_factory=list)
 
@@ -106,15 +109,15 @@ def _measure(it: Bench, case: Case, guest: Path) -> None:
             _ask(console, "agent stop", "sync")
         heads = [f"head-{n}" for n in range(case.disks)]
         owner, folder = machines.uid(_BARE), Folder(_bare_folder(it, case) / "pool")
-        for n in range(it.either(9, 3) + 1):
+        for n in range(it.either(5, 2) + 1):
             wait = create_image(client, instance)
             taken, heads = switch(qmp, pool, folder, heads, owner)
             if n:  # The first of both finds nothing in any cache.
                 case.waits.append(wait)
                 case.switches.append(taken)
+                case.gentle.append(create_image(client, instance, GENTLE_S))
         _ask(consoles[0], "agent start")
-        create_image(client, instance)
-        case.quiesced = [create_image(client, instance) for _ in range(it.either(5, 2))]
+        case.quiesced = [create_image(client, instance) for _ in range(it.either(3, 1))]
 
 
 def _ask(console: Path, *commands: str) -> None:
@@ -185,12 +188,14 @@ def _report(it: Bench, case: Case) -> None:
     )
     floor = statistics.median(s.whole_s for s in case.switches) * 1000
     answered = statistics.median(wait.answered_s for wait in case.waits) * 1000
+    gentle = statistics.median(wait.done_s for wait in case.gentle) * 1000
     it.report.add(
         median_of(
             case.what,
             "ms",
             case.done_ms,
-            note=f"answered after {answered:.2f} ms, Available {figure.value - answered:.2f} ms later",
+            note=f"answered after {answered:.2f} ms, Available {figure.value - answered:.2f} ms later; "
+            f"{gentle:.2f} ms in all when asked every 2 ms",
             against={
                 f"by hand: overlays {made:.1f}, blockdev-add {opened:.1f}, transaction {stalled:.1f} ms": floor,
                 "the transaction alone, which is all that the guest notices": stalled,

@@ -15,7 +15,7 @@ from pathlib import Path
 
 from bench.floors import copy, create_overlays, fill, random_file, write_headers
 from bench.report import Figure, at_most, median_of
-from bench.sections.section import Bench, Wait, create_image
+from bench.sections.section import GENTLE_S, Bench, Wait, create_image
 from bench.server import Server, start_server
 from bench.stock import Stock, open_stock
 from kiln.declare.units import GiB, KiB, MiB
@@ -23,17 +23,23 @@ from kiln.pools.folder import Folder
 from kiln.pools.qcow2 import Qcow2Pool
 
 _TIMES, _FLAT, _BYTES = 3.0, 1.25, 1 * MiB
+_INSTANCES = 3  #: Two that take turns, and one to warm up with and to count bytes with.
 
 
 @dataclass
 class Case:
-    """One instance: so many disks of one size."""
+    """So many disks of one size.
+
+    Of several instances, which take turns: chains that have grown deep are
+    shortened in the background, and that would be measured too.
+    """
 
     disks: int
     size_gib: int
-    instance: str = ""
+    instances: list[str] = field(default_factory=list)
     files: list[Path] = field(default_factory=list)
     waits: list[Wait] = field(default_factory=list)
+    gentle: list[Wait] = field(default_factory=list)
     headers_s: list[float] = field(default_factory=list)
     tool_s: list[float] = field(default_factory=list)
     peer_s: float | None = None
@@ -45,8 +51,13 @@ class Case:
 
     @property
     def done_ms(self) -> list[float]:
-        """From the call to Available."""
+        """From the call to Available, asked without a pause."""
         return [wait.done_s * 1000 for wait in self.waits]
+
+    @property
+    def gentle_ms(self) -> list[float]:
+        """From the call to Available, asked every 2 ms."""
+        return [wait.done_s * 1000 for wait in self.gentle]
 
 
 def run(it: Bench) -> None:
@@ -62,10 +73,12 @@ def run(it: Bench) -> None:
         pool.create(disk, 2 * GiB)
     with start_server(it.folder / "stopped", one_core=False) as server:
         client = server.client()
-        create_image(client, cases[0].instance)
-        for _ in range(it.either(11, 3)):
+        for case in cases:
+            create_image(client, case.instances[-1])
+        for turn in range(it.either(11, 3)):
             for case in cases:
-                case.waits.append(create_image(client, case.instance))
+                case.waits.append(create_image(client, case.instances[turn % 2]))
+                case.gentle.append(create_image(client, case.instances[turn % 2], GENTLE_S))
                 parents, sizes = disks[: case.disks], [case.size_gib * GiB] * case.disks
                 case.headers_s.append(_time(write_headers, floor, parents, sizes))
                 case.tool_s.append(_time(create_overlays, floor, parents))
@@ -83,8 +96,8 @@ def _stock(it: Bench, stock: Stock, cases: list[Case]) -> None:
     it.report.say(f"  (each single disk holds {data_mib} MiB of random data, for the peer to copy)")
     source = random_file(it.folder / "random.raw", data_mib * MiB)
     for case in cases:
-        case.instance = stock.instance([case.size_gib] * case.disks)
-        case.files = stock.files(case.instance)
+        case.instances = [stock.instance([case.size_gib] * case.disks) for _ in range(_INSTANCES)]
+        case.files = stock.files(case.instances[0])
         if case.disks == 1:
             fill(case.files[0], source)
     source.unlink()
@@ -109,12 +122,14 @@ def _report(it: Bench, case: Case) -> None:
     if case.peer_s is not None:
         against["qemu-img convert (measured once)"] = case.peer_s * 1000
     answered = statistics.median(wait.answered_s for wait in case.waits) * 1000
+    gentle = statistics.median(case.gentle_ms)
     it.report.add(
         median_of(
             case.what,
             "ms",
             case.done_ms,
-            note=f"answered after {answered:.2f} ms, Available {figure.value - answered:.2f} ms later",
+            note=f"answered after {answered:.2f} ms, Available {figure.value - answered:.2f} ms later; "
+            f"{gentle:.2f} ms in all when asked every 2 ms",
             against=against,
             aim=at_most(figure.value, _TIMES * tool, "at most 3x qemu-img create -b"),
         )
@@ -134,7 +149,7 @@ def _report_flatness(it: Bench, cases: list[Case]) -> None:
     small, large = single[0], single[-1]
     if small is large:
         return
-    ratio = statistics.median(large.done_ms) / statistics.median(small.done_ms)
+    ratio = statistics.median(large.gentle_ms) / statistics.median(small.gentle_ms)
     what = f"{large.size_gib} GiB against {small.size_gib} GiB"
     it.report.add(Figure(what, ratio, "x", aim=at_most(ratio, _FLAT, "flat (at most 1.25x)")))
 
@@ -145,7 +160,7 @@ def _count_bytes(it: Bench, server: Server, cases: list[Case]) -> None:
     for case in cases:
         written, allocated = server.written_bytes, _allocated(server)
         for _ in range(count):
-            create_image(client, case.instance)
+            create_image(client, case.instances[-1])
         disks = count * case.disks
         written_each = (server.written_bytes - written) / disks
         allocated_each = (_allocated(server) - allocated) / disks
