@@ -10,9 +10,17 @@ from pathlib import Path
 import pytest
 
 from tests.full.scenarios import SCENARIOS
+from tests.guests import guest_image, reachable  # noqa: F401 - fixtures
 from tests.tools import needs
 
 ROOT = Path(__file__).resolve().parents[2]
+
+
+def alone(*arguments):
+    """Run a module in a mount namespace of its own."""
+    namespace = ["unshare", "--mount"] if os.geteuid() == 0 else ["unshare", "--map-root-user", "--mount"]
+    command = [*namespace, sys.executable, "-m", *map(str, arguments)]
+    return subprocess.run(command, cwd=ROOT, check=False, capture_output=True, text=True)
 
 
 @pytest.mark.slow
@@ -20,14 +28,17 @@ ROOT = Path(__file__).resolve().parents[2]
 @pytest.mark.parametrize("scenario", SCENARIOS)
 def test_a_full_disk_loses_nothing(scenario, tmp_path):
     needs("unshare", "mount", "qemu-io", "qemu-img")
-    alone = ["unshare", "--mount"] if os.geteuid() == 0 else ["unshare", "--map-root-user", "--mount"]
 
-    done = subprocess.run(
-        [*alone, sys.executable, "-m", "tests.full.scenarios", scenario, tmp_path],
-        cwd=ROOT,
-        check=False,
-        capture_output=True,
-        text=True,
-    )
+    done = alone("tests.full.scenarios", scenario, tmp_path)
+
+    assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.vm
+@pytest.mark.timeout(300)
+def test_a_full_disk_makes_a_guest_wait(guest_image, reachable):  # noqa: F811 - the fixtures.
+    needs("unshare", "mount", "qemu-img")
+
+    done = alone("tests.full.guest", reachable, guest_image)
 
     assert done.returncode == 0, done.stderr

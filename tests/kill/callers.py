@@ -25,7 +25,7 @@ from tests.kill.checks import Bytes
 from tests.pools.patterns import BLOCK
 from tests.served import Served
 
-PATIENCE_S = 60.0
+PATIENCE_S = 90.0
 TYPE = "ecs.t5-lc1m1.small"
 BUCKET = "images"
 _PAUSE_S = 0.05
@@ -98,6 +98,16 @@ class Caller:
             (row,) = self.ask("DescribeImages", ImageId=image, Status="ALL")["Images"]["Image"]
             assert row["Status"] != "CreateFailed", row
             return row["Status"] == "Available"
+
+        self.wait(look)
+
+    def snapshot_comes(self, snapshot: str) -> None:
+        """Wait until the snapshot is accomplished."""
+
+        def look() -> bool:
+            (row,) = self.ask("DescribeSnapshots", SnapshotIds=[snapshot])["Snapshots"]["Snapshot"]
+            assert row["Status"] != "failed", row
+            return row["Status"] == "accomplished"
 
         self.wait(look)
 
@@ -177,13 +187,7 @@ class Load:
         self._write(disk)
         snapshot = self._caller.ask("CreateSnapshot", DiskId=disk)["SnapshotId"]
         self.truth.snapshots[snapshot] = self.truth.disks[disk]
-
-        def look() -> bool:
-            (row,) = self._caller.ask("DescribeSnapshots", SnapshotIds=[snapshot])["Snapshots"]["Snapshot"]
-            assert row["Status"] != "failed", row
-            return row["Status"] == "accomplished"
-
-        self._caller.wait(look)
+        self._caller.snapshot_comes(snapshot)
 
     def _import(self) -> None:
         blocks = [self._random.randrange(1, 256) for _ in range(_BLOCKS)]

@@ -21,7 +21,7 @@ from kiln.declare.errors import ApiError
 from kiln.operations import BY_NAME
 from kiln.service import serve
 from kiln.service.assemble import assemble
-from kiln.service.settings import Settings
+from kiln.service.settings import read_settings
 from kiln.store.accounts import Account, accounts
 from kiln.tasks.worker import Worker
 from kiln.upkeep.duties import DUTIES
@@ -34,7 +34,7 @@ from tests.clouds import ACCOUNT, Cloud
 def open_kiln(folder: Path) -> Iterator[Cloud]:
     """A Kiln that has just been started in *folder*: what a crash left was taken up as ``kiln serve`` does."""
     folder.mkdir(exist_ok=True)
-    with assemble(Settings(data=folder, machines="none")) as assembly:
+    with assemble(read_settings({}, data=folder, machines="none")) as assembly:
         ports = assembly.ports
         first = Account(id=ACCOUNT, name="first", created_at=ports.clock())
         with ports.database.read() as tx:

@@ -5,9 +5,10 @@ from __future__ import annotations
 from dataclasses import replace
 
 from kiln.declare.states import InstanceStatus
+from kiln.machines.errors import MachineSilent
 from kiln.machines.none import NoMachines
 from kiln.store.instances import instances
-from kiln.upkeep.watch import watch
+from kiln.upkeep.watch import wake, watch
 from tests.clouds import Cloud
 from tests.operations.disks.watched import run
 from tests.reading import the
@@ -110,3 +111,31 @@ def test_lets_an_instance_be_started_again(cloud):
 
     assert status_of(cloud, gone) == InstanceStatus.RUNNING
     assert watch(cloud.ports) == []
+
+
+class Stalled(NoMachines):
+    """Machines of which one stands still because a disk has no room, and one does not answer at all."""
+
+    def __init__(self, folder, still, deaf):
+        super().__init__(folder)
+        self._still, self._deaf = still, deaf
+
+    def wake(self, instance):
+        if instance == self._deaf:
+            raise MachineSilent(instance)
+        return instance == self._still
+
+
+def test_wakes_machines_that_stand_still(cloud):
+    still, deaf, lively = (a_running_instance(cloud) for _ in range(3))
+    assert lively
+
+    ports = replace(cloud.ports, machines=Stalled(cloud.folder / "run", still, deaf))
+
+    assert wake(ports) == [still]
+
+
+def test_wakes_no_machine_that_is_a_state_alone(cloud):
+    a_running_instance(cloud)
+
+    assert wake(cloud.ports) == []

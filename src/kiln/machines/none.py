@@ -47,6 +47,9 @@ class NoMachines:
         for marker in sorted(self._folder.glob("*/running")):
             yield marker.parent.name
 
+    def wake(self, instance: str) -> bool:  # noqa: ARG002 - the port's; what does not run does not stop.
+        return False
+
     def guest(self, instance: str) -> None:
         """No machine has a guest, so pools work on the files themselves."""
 

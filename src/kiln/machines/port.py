@@ -76,6 +76,12 @@ class Machines(Protocol):
     def running(self) -> Iterator[str]:
         """The instances for which a machine runs."""
 
+    def wake(self, instance: str) -> bool:
+        """Let a running machine go on that QEMU stopped because a disk had no room; whether it had been stopped.
+
+        If there is still no room, it is stopped again at once: the guest sees no error, it waits.
+        """
+
     def guest(self, instance: str) -> RunningGuest | None:
         """The guest of a running machine; None when none runs, or when machines are only states."""
 

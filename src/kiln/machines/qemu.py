@@ -134,6 +134,14 @@ class QemuMachines:
                 folder.tidy()
                 yield folder.instance
 
+    def wake(self, instance: str) -> bool:
+        """See ``port.Machines``. Raises MachineMissing, MachineSilent."""
+        with self._session(instance) as qmp:
+            if qmp.execute("query-status")["status"] != "io-error":
+                return False
+            qmp.execute("cont")
+            return True
+
     def guest(self, instance: str) -> QemuGuest | None:
         """See ``port.Machines``."""
         return QemuGuest(self._folder(instance)) if self.is_running(instance) else None

@@ -92,8 +92,8 @@ class ImportImageFailed(ApiError):
 
     code = "ImportImageFailed"
     status = 403
-    message = "Importing image is failed, Please contact the administrator."
-    hint = "The pool is full; the log says how much is missing."
+    message = "Importing image is failed, Please contact the administrator. There is no room left: {reason}."
+    hint = "Make room in the pool and import again."
 
 
 ERRORS: tuple[type[ApiError], ...] = (

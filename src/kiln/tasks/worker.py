@@ -54,7 +54,8 @@ class Worker:
         self._wake = threading.Event()
 
     def start(self) -> None:
-        """Start the threads."""
+        """Start the threads; what an earlier run left is taken up at once."""
+        self._wake.set()
         for thread in self._threads:
             thread.start()
 

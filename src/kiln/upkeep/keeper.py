@@ -12,7 +12,7 @@ from kiln.store import snapshots, tags
 from kiln.store.database import Transaction
 from kiln.store.tokens import KEPT_SECONDS, tokens
 from kiln.upkeep.sweep import sweep
-from kiln.upkeep.watch import watch
+from kiln.upkeep.watch import wake, watch
 
 log = Journal("kiln.upkeep")
 
@@ -50,6 +50,7 @@ def release_snapshots(ports: Ports) -> list[str]:
 
 CHORES = (
     Chore("watch", 2.0, watch),
+    Chore("wake", 5.0, wake),
     Chore("sweep", 2.0, sweep),
     Chore("release_snapshots", 60.0, release_snapshots),
     Chore("forget_tokens", 3600.0, forget_tokens),

@@ -1,4 +1,4 @@
-"""The watch: notices machines that are gone while their instances are said to run.
+"""The watch: notices machines that are gone while their instances are said to run, and wakes those that stand still.
 
 A guest that powers itself off, or a host that was switched off, tells nobody.
 Instances for which a task is still to be done are left to that task.
@@ -6,8 +6,11 @@ Instances for which a task is still to be done are left to that task.
 
 from __future__ import annotations
 
+from contextlib import suppress
+
 from kiln.declare.journal import Journal
 from kiln.declare.states import InstanceStatus
+from kiln.machines.errors import MachineError
 from kiln.operations.call import Ports
 from kiln.store.database import Transaction
 from kiln.store.instances import Instance, idle_running, instances
@@ -31,6 +34,22 @@ def watch(ports: Ports) -> list[str]:
             log.warning("machine_gone", instance=instance.id)
             stopped.append(instance.id)
     return stopped
+
+
+def wake(ports: Ports) -> list[str]:
+    """Let the machines go on that were stopped because the pool was full; returns their instances.
+
+    Nobody else does that once there is room again.
+    """
+    with ports.database.read() as tx:
+        said_to_run = idle_running(tx)
+    woken = []
+    for instance in said_to_run:
+        with suppress(MachineError):  # It ended this moment, or is too busy to answer: there is a next time.
+            if ports.machines.is_running(instance.id) and ports.machines.wake(instance.id):
+                log.warning("machine_had_no_room", instance=instance.id)
+                woken.append(instance.id)
+    return woken
 
 
 def _record(tx: Transaction, instance: Instance) -> bool:

@@ -87,8 +87,8 @@ class ExportImageFailed(ApiError):
 
     code = "ExportImageFailed"
     status = 403
-    message = "Exporting image is failed, Please contact the administrator."
-    hint = "There is no room for the files, or the bucket is gone; the log says which."
+    message = "Exporting image is failed, Please contact the administrator. {reason}."
+    hint = "Make room in the bucket, or choose one that is there, and export again."
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -183,8 +183,10 @@ def carry_out(job: Job) -> None:
             reach("export_image.written")
     except Cancelled as e:
         raise TaskCancelled from e
-    except (PoolFull, BucketMissing) as e:
-        raise ExportImageFailed(reason=str(e)) from e
+    except PoolFull as e:
+        raise ExportImageFailed(reason=f"There is no room left: {e}") from e
+    except BucketMissing as e:
+        raise ExportImageFailed(reason=f"There is no bucket {e} any more") from e
     reach("export_image.stored")
     job.write(job.finish)
 
