@@ -2,7 +2,7 @@
 
 A thin face over the standard library's ``logging``. structlog would do the
 same and more; importing it (and, through it, rich) took a third of the time to
-Kiln's first answer (docs/design/0004).
+Kiln's first answer (docs/design/0005).
 """
 
 from __future__ import annotations
