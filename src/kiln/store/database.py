@@ -34,7 +34,6 @@ _TRIES = 12
 
 _RETRIED_STATES = ("40001", "40P01")  #: serialization_failure and deadlock_detected.
 
-
 _KEPT = "kiln_kept"  #: The execution option of a connection on which SQLAlchemy shall begin nothing.
 
 _IDLE_MOST = 8  #: Kept connections that wait for work; each costs some 100 KiB.
@@ -108,6 +107,7 @@ class _KeptConnections:
     def __init__(self, engine: Engine) -> None:
         self._engine = engine.execution_options(**{_KEPT: True})
         self._idle: deque[Connection] = deque()
+        self._most_idle = _IDLE_MOST
 
     @contextmanager
     def transaction(self, begin: str) -> Iterator[Transaction]:
@@ -125,7 +125,8 @@ class _KeptConnections:
             self._put_back(connection, is_sound=not raw.in_transaction)
 
     def close(self) -> None:
-        """Close those that nobody uses."""
+        """Close those that nobody uses now, and the others when they are given back."""
+        self._most_idle = 0
         while self._idle:
             self._idle.pop().close()
 
@@ -139,7 +140,7 @@ class _KeptConnections:
         if connection.in_transaction():
             # Only SQLAlchemy's own idea of one, from a statement through ``execute``; the driver's has ended.
             connection.rollback()
-        if is_sound and len(self._idle) < _IDLE_MOST:
+        if is_sound and len(self._idle) < self._most_idle:
             self._idle.append(connection)
         else:
             connection.close()

@@ -1,0 +1,121 @@
+"""Transactions: whole or not at all, on both databases, and connections that are used again."""
+
+from __future__ import annotations
+
+import threading
+
+import pytest
+from sqlalchemy.exc import IntegrityError
+
+from kiln.store.database import Rollback, open_sqlite
+from kiln.store.tags import Tag, tags
+
+TAG = Tag(account="1", resource_type="image", resource="m-1", key="k", value="v")
+
+
+class Refused(Exception):
+    pass
+
+
+def keys(database):
+    with database.read() as tx:
+        return [tag.key for tag in tags.all(tx)]
+
+
+def a_tag(key):
+    return Tag(account="1", resource_type="image", resource="m-1", key=key, value="")
+
+
+def test_a_write_that_raises_leaves_nothing_and_the_next_one_works(database):
+    def work(tx):
+        tags.insert(tx, TAG)
+        raise Refused
+
+    with pytest.raises(Refused):
+        database.write(work)
+    database.write(lambda tx: tags.insert(tx, a_tag("next")))
+
+    assert keys(database) == ["next"]
+
+
+def test_a_statement_that_fails_is_told_as_sqlalchemy_tells_it(database):
+    database.write(lambda tx: tags.insert(tx, TAG))
+
+    with pytest.raises(IntegrityError):
+        database.write(lambda tx: tags.insert(tx, a_tag("other"), TAG))
+
+    assert keys(database) == ["k"]
+
+
+def test_a_rollback_hands_over_its_result_and_writes_nothing(database):
+    def work(tx):
+        tags.insert(tx, TAG)
+        raise Rollback("rehearsed")
+
+    assert database.write(work) == "rehearsed"
+    assert keys(database) == []
+
+
+def test_what_follows_a_commit_sees_it_and_never_follows_a_rollback(database):
+    seen = []
+
+    def work(tx):
+        tags.insert(tx, TAG)
+        tx.after_commit(lambda: seen.append(keys(database)))
+
+    def refused(tx):
+        tx.after_commit(lambda: seen.append("never"))
+        raise Refused
+
+    database.write(work)
+    with pytest.raises(Refused):
+        database.write(refused)
+
+    assert seen == [["k"]]
+
+
+def test_a_read_sees_one_moment(database):
+    with database.read() as tx:
+        before = tags.count(tx, account="1")
+        database.write(lambda tx: tags.insert(tx, TAG))
+
+        assert tags.count(tx, account="1") == before == 0
+        assert tags.all(tx, tags.c.account == "1") == []
+    assert keys(database) == ["k"]
+
+
+def test_a_reader_that_raises_leaves_its_connection_fit_for_the_next(database):
+    def refuse(tx):
+        tags.all(tx, tags.c.account == "1")
+        raise Refused
+
+    with pytest.raises(Refused), database.read() as tx:
+        refuse(tx)
+
+    database.write(lambda tx: tags.insert(tx, TAG))
+
+    assert keys(database) == ["k"]
+
+
+def test_many_threads_write_one_after_the_other(database):
+    def work(n):
+        for m in range(5):
+            database.write(lambda tx, m=m: tags.insert(tx, a_tag(f"{n}-{m}")))
+
+    threads = [threading.Thread(target=work, args=(n,)) for n in range(6)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+
+    assert sorted(keys(database)) == sorted(f"{n}-{m}" for n in range(6) for m in range(5))
+
+
+def test_a_closed_sqlite_holds_no_file_open(tmp_path, sqlite):
+    sqlite.close()
+
+    again = open_sqlite(tmp_path / "kiln.sqlite")
+    again.write(lambda tx: tags.insert(tx, TAG))
+    again.close()
+
+    assert [path.name for path in tmp_path.iterdir()] == ["kiln.sqlite"]
