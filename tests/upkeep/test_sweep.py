@@ -9,7 +9,7 @@ import pytest
 
 from kiln.declare.ids import new_id
 from kiln.declare.units import GiB
-from kiln.operations.call import Job
+from kiln.operations.call import Job, NotYet
 from kiln.store.disks import disks
 from kiln.store.snapshots import snapshots
 from kiln.store.volumes import Volume, chain, volumes
@@ -196,3 +196,21 @@ def test_waits_for_a_volume_that_something_stands_on(cloud):
 
     assert sweep(cloud.ports) == []
     assert parent.volume in known(cloud)
+
+
+def test_waits_for_a_merge_below(cloud):
+    """Merged with what another merge is giving back, a child would come to stand on nothing."""
+    instance = an_instance(cloud)
+    with cloud.ports.database.read() as tx:
+        disk = disks.all(tx)[0]
+    taken = snapshot_now(cloud, instance.id)
+    forget_snapshot(cloud, taken[0])
+    sweep(cloud.ports)
+    (task,) = cloud.worker.claim(cloud.clock())
+    cloud.ports.database.write(lambda tx: cloud.as_call(tx).enqueue("Merge", disk.volume, {}, task_id="t-other"))
+    cloud.ports.database.write(lambda tx: volumes.update(tx, {"task": "t-other"}, id=disk.volume))
+
+    with pytest.raises(NotYet):
+        merge(Job(task=task, ports=cloud.ports, facts=task.facts))
+
+    assert cloud.ports.pool.parent(head_of(cloud, disk.id)) == disk.volume

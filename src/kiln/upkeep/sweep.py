@@ -15,7 +15,7 @@ from kiln.declare.ids import new_id
 from kiln.declare.journal import Journal
 from kiln.declare.killpoints import reach
 from kiln.declare.states import DiskStatus, TaskStatus
-from kiln.operations.call import Job, Ports
+from kiln.operations.call import Job, NotYet, Ports
 from kiln.pools.errors import VolumeBusy
 from kiln.store.database import Transaction
 from kiln.store.disks import disks
@@ -29,6 +29,7 @@ DEEPEST = 16
 SHALLOW = 4
 
 _BATCH = 64
+_WAIT_SECONDS = 0.5  #: For the other merge to be done with the parent.
 
 log = Journal("kiln.upkeep")
 
@@ -121,6 +122,8 @@ def merge(job: Job) -> None:
     """Carry out a merge: absorb parents one by one, until the chain is as it should be."""
     child = job.task.resource
     while (parent := _next_parent(job)) is not None:
+        if not job.write(lambda tx, parent=parent: _claim(tx, job, parent)):  # type: ignore[misc]
+            raise NotYet(_WAIT_SECONDS)
         if job.ports.pool.parent(child) == parent:
             instance = job.facts["instance"]
             guest = job.ports.machines.guest(instance) if instance else None
@@ -129,7 +132,21 @@ def merge(job: Job) -> None:
         reach("merge.absorbed")
         job.write(lambda tx, parent=parent: _bypass(tx, child, parent))  # type: ignore[misc]
         reach("merge.recorded")
-    job.write(lambda tx: volumes.update(tx, {"task": None}, id=child, task=job.task.id))
+    job.write(lambda tx: volumes.update(tx, {"task": None}, task=job.task.id))
+
+
+def _claim(tx: Transaction, job: Job, parent: str) -> bool:
+    """Keep every other merge off the parent, which must stay on what it stands on; False when one is at it already.
+
+    Were the parent merged with its own parent meanwhile, the child would come
+    to stand on what that merge gives back.
+    """
+    row = volumes.find(tx, id=parent)
+    other = None if row is None or row.task == job.task.id else row.task
+    if other is not None and tasks.find(tx, id=other, status=TaskStatus.PROCESSING) is not None:
+        return False
+    volumes.update(tx, {"task": job.task.id}, id=parent)
+    return True
 
 
 def _next_parent(job: Job) -> str | None:
