@@ -20,6 +20,7 @@ from kiln.store.images import images
 from kiln.store.instances import instances
 from kiln.store.snapshots import snapshots
 from kiln.store.tasks import tasks
+from kiln.upkeep.sweep import DEEPEST
 from tests.clouds import Cloud
 from tests.kill.checks import Bytes, disk_holds, image_holds, snapshot_holds
 from tests.kill.kilns import Script, keep, settle
@@ -42,6 +43,8 @@ class Scenario:
     arrange: Callable[[Cloud], Facts] | None  #: None: the folder is empty, and this is the first start.
     act: Callable[[Script, Facts], None]
     check: Callable[[Cloud, Facts, Answers], None]
+    every: int = 1  #: Only every so many of the kill points are tried, where the same ones come again and again.
+    is_kept: bool = True  #: Whether there is nothing left to sweep when it begins.
 
 
 def fill(cloud: Cloud, volume: str, blocks: Bytes) -> None:
@@ -95,6 +98,41 @@ def check_image(cloud: Cloud, facts: Facts, answers: Answers) -> None:
     assert len(every(cloud, images)) <= 1
     if "image" in answers:
         image_holds(cloud, answers["image"]["ImageId"], facts["bytes"])
+
+
+def create_image_and_release(script: Script, facts: Facts) -> None:
+    """The instance is to go before its image is made."""
+    script.ask("image", "CreateImage", InstanceId=facts["instance"])
+    script.ask("delete", "DeleteInstance", InstanceId=facts["instance"], over="InvalidInstanceId.NotFound")
+    script.settle()
+
+
+def check_image_and_release(cloud: Cloud, facts: Facts, answers: Answers) -> None:
+    if "image" in answers:
+        image_holds(cloud, answers["image"]["ImageId"], facts["bytes"])
+    if find(cloud, instances, id=facts["instance"]) is not None:
+        assert "delete" not in answers
+        check_disks(cloud, facts)
+
+
+def create_image_and_delete(script: Script, facts: Facts) -> None:
+    """The image is to go before it is made; the snapshots stay."""
+    image_id = script.ask("image", "CreateImage", InstanceId=facts["instance"])["ImageId"]
+    script.ask("delete", "DeleteImage", ImageId=image_id)
+    script.settle()
+
+
+def check_image_and_delete(cloud: Cloud, facts: Facts, answers: Answers) -> None:
+    check_disks(cloud, facts)
+    for snapshot in every(cloud, snapshots):
+        snapshot_holds(cloud, snapshot.id, facts["bytes"][facts["disks"].index(snapshot.source_disk)])
+    if "delete" in answers:
+        assert every(cloud, images) == []
+    elif "image" in answers:
+        # The deletion may have been recorded and not been answered.
+        for image in every(cloud, images):
+            image_holds(cloud, image.id, facts["bytes"])
+    assert len(every(cloud, snapshots)) in (0, len(facts["disks"]))
 
 
 def arrange_snapshot(cloud: Cloud) -> Facts:
@@ -415,6 +453,29 @@ def check_layers(cloud: Cloud, facts: Facts, answers: Answers) -> None:
         assert len(list(cloud.ports.pool.volumes())) == 1
 
 
+def arrange_long_chain(cloud: Cloud) -> Facts:
+    """A disk on which as many snapshots were taken as a chain may be deep, with a byte of its own in each."""
+    facts = an_instance_with(cloud, SYSTEM)
+    disk, taken = facts["disks"][0], []
+    for n in range(DEEPEST):
+        taken.append(cloud.call("CreateSnapshot", DiskId=disk)["SnapshotId"])
+        settle(cloud)
+        put(cloud.ports.pool, the(cloud, disks, id=disk).volume, {n: 100 + n})
+    return facts | {"snapshots": taken, "bytes": [[100 + n for n in range(DEEPEST)]]}
+
+
+def shorten(script: Script, facts: Facts) -> None:
+    """The sweeper finds the chain too long, and the disk's head absorbs layers that all have a name."""
+    script.keep()
+
+
+def check_long_chain(cloud: Cloud, facts: Facts, answers: Answers) -> None:
+    check_disks(cloud, facts)
+    before = SYSTEM + [0] * (DEEPEST - len(SYSTEM))
+    for n, snapshot in enumerate(facts["snapshots"]):
+        snapshot_holds(cloud, snapshot, [100 + k for k in range(n)] + before[n:])
+
+
 def delete_image(script: Script, facts: Facts) -> None:
     """An image and its snapshots, all of which are the last to name their layers."""
     script.ask("image", "DeleteImage", ImageId=facts["image"])
@@ -425,7 +486,8 @@ def delete_image(script: Script, facts: Facts) -> None:
 
 def arrange_image_to_delete(cloud: Cloud) -> Facts:
     image_id = an_image_with(cloud, SYSTEM, DATA)
-    return {"image": image_id, "snapshots": [row.id for row in every(cloud, snapshots)]}
+    taken = sorted(every(cloud, snapshots), key=lambda snapshot: snapshot.device)
+    return {"image": image_id, "snapshots": [snapshot.id for snapshot in taken]}
 
 
 def check_image_deleted(cloud: Cloud, facts: Facts, answers: Answers) -> None:
@@ -459,6 +521,12 @@ SCENARIOS = {
     "create_image_of_three_disks": Scenario(
         lambda cloud: an_instance_with(cloud, SYSTEM, DATA, MORE), create_image, check_image
     ),
+    "create_image_and_release": Scenario(
+        lambda cloud: an_instance_with(cloud, SYSTEM, DATA), create_image_and_release, check_image_and_release
+    ),
+    "create_image_and_delete": Scenario(
+        lambda cloud: an_instance_with(cloud, SYSTEM, DATA), create_image_and_delete, check_image_and_delete
+    ),
     "create_image_of_snapshot": Scenario(arrange_snapshot, create_image_of_snapshot, check_image_of_snapshot),
     "create_image_of_mappings": Scenario(arrange_snapshots, create_image_of_mappings, check_image_of_mappings),
     "create_snapshots": Scenario(lambda cloud: an_instance_with(cloud, SYSTEM), create_snapshots, check_snapshots),
@@ -472,5 +540,6 @@ SCENARIOS = {
     "replace_system_disk": Scenario(arrange_replacement, replace_system_disk, check_replaced),
     "make_and_move_disks": Scenario(arrange_disks, make_and_move_disks, check_moved),
     "delete_snapshots": Scenario(arrange_layers, delete_snapshots, check_layers),
+    "shorten_chain": Scenario(arrange_long_chain, shorten, check_long_chain, every=17, is_kept=False),
     "delete_image": Scenario(arrange_image_to_delete, delete_image, check_image_deleted),
 }

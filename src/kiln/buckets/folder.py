@@ -62,6 +62,7 @@ class FolderBuckets:
         left = [path for path in self._root.glob("*/**/.tmp-*") if not path.is_symlink()]
         for path in left:
             path.unlink()
+            reach("buckets.sweep.unlinked")
         return [str(path.relative_to(self._root)) for path in left]
 
     def _object(self, bucket: str, name: str) -> Path:

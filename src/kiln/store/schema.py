@@ -10,6 +10,7 @@ from importlib.resources import files
 
 from sqlalchemy import Connection, inspect, text
 
+from kiln.declare.killpoints import reach
 from kiln.store import accounts, disks, images, instances, snapshots, tags, tasks, tokens, volumes
 from kiln.store.database import Database
 
@@ -37,7 +38,9 @@ def create(database: Database) -> None:
         if not database.is_sqlite:
             connection.execute(text("SELECT pg_advisory_lock(8787)"))
         _upgrade(connection)
+        reach("schema.before_commit")
         connection.commit()
+        reach("schema.committed")
 
 
 def _version(connection: Connection) -> str | None:
