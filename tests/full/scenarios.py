@@ -12,6 +12,7 @@ import contextlib
 import os
 import subprocess
 import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -131,7 +132,8 @@ def bring_in(folder: Path) -> None:
 
     failed = image_of(cloud, refused["ImageId"])
     assert failed.status == "CreateFailed"
-    assert failed.error_code
+    assert failed.error_code == "ImportImageFailed"
+    assert "no room" in failed.error_message
     with cloud.ports.database.read() as tx:
         task = tasks.tasks.find(tx, id=refused["TaskId"])
         assert task is not None
@@ -240,6 +242,67 @@ def database(folder: Path) -> None:
     assert _create(cloud, gateway, snapshot, 999) == 200
 
 
+def task(folder: Path) -> None:
+    """The database's own disk, while a task is carried out: it is tried again until its end can be recorded."""
+    mount(folder / "small", 8)
+    opened = open_sqlite(folder / "small" / "kiln.sqlite")
+    schema.create(opened)
+    cloud = make_cloud(folder, opened)
+    instance = an_instance(cloud).id
+    (head,) = heads(cloud, instance)
+    write(cloud, head, 3)
+    image = cloud.call("CreateImage", InstanceId=instance)["ImageId"]
+    claimed = cloud.worker.claim(cloud.clock())
+    with opened.read() as tx:
+        tx.driver("PRAGMA wal_checkpoint(TRUNCATE)", ()).fetchall()  # Else there would be room in the log.
+    filler = fill(folder / "small")
+    for one in claimed:
+        cloud.worker.attempt(one)
+
+    assert image_of(cloud, image).status == "Creating"
+    filler.unlink()
+    cloud.worker.start()
+    deadline = time.monotonic() + 20
+    while image_of(cloud, image).status == "Creating" and time.monotonic() < deadline:
+        cloud.clock.now += tasks.LEASE_SECONDS / 2  # The worker, which lives, renews its leases.
+        time.sleep(0.2)
+    cloud.worker.stop()
+    assert image_of(cloud, image).status == "Available"
+    with opened.read() as tx:
+        (disk,) = images.disks_of(tx, [image])[image]
+        layer = snapshots.find(tx, id=disk.snapshot)
+    assert layer is not None
+    assert layer.volume == head
+    assert reads(cloud, head, 3)
+    expect_sound(cloud)
+
+
+def send_out(folder: Path) -> None:
+    """ExportImage to a bucket without room for it."""
+    mount(folder / "buckets", 1)
+    cloud = a_cloud(folder, 16)
+    bucket = folder / "buckets" / "images"
+    bucket.mkdir()
+    snapshot = a_snapshot(cloud)
+    write(cloud, str(snapshot.volume), 5, 4)
+    image = cloud.call("CreateImage", SnapshotId=snapshot.id)["ImageId"]
+    ask = {"ImageId": image, "OSSBucket": "images", "ImageFormat": "qcow2"}
+    refused = cloud.call("ExportImage", **ask)["TaskId"]
+    cloud.settle()
+
+    progress = cloud.call("DescribeTaskAttribute", TaskId=refused)
+    assert progress["TaskStatus"] == "Failed"
+    assert "no room" in str(progress["OperationProgressSet"])
+    assert list(bucket.iterdir()) == []
+    subprocess.run(["mount", "-o", "remount,size=16m", folder / "buckets"], check=True)
+    cloud.call("ExportImage", **ask)
+    cloud.settle()
+    (stored,) = bucket.iterdir()
+    command = ["qemu-io", "-r", "-f", "qcow2", "-c", "read -P 5 0 4M", stored]
+    subprocess.run(command, check=True, capture_output=True)
+    expect_sound(cloud)
+
+
 def _create(cloud: Cloud, gateway: Gateway, snapshot: str, n: int) -> int:
     params = {"Action": "CreateImage", "Version": "2014-05-26", "Format": "JSON", "RegionId": REGION}
     params |= {"SnapshotId": snapshot, "ImageName": f"web-{n}", "Description": "x" * 250}
@@ -261,7 +324,9 @@ SCENARIOS: dict[str, Callable[[Path], None]] = {
     "bring_in": bring_in,
     "merge": merge,
     "run_instances": run_instances,
+    "send_out": send_out,
     "database": database,
+    "task": task,
 }
 
 if __name__ == "__main__":

@@ -14,6 +14,7 @@ from __future__ import annotations
 import queue
 import threading
 import uuid
+from collections import deque
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
@@ -40,6 +41,15 @@ class Duty:
     give_up: Callable[[Job, ApiError], None] | None = None
 
 
+@dataclass(frozen=True)
+class _Postponement:
+    """A task that is to be tried again, and has to be given back for that."""
+
+    task: str
+    until: float
+    failed: bool
+
+
 class Worker:
     """See the module's docstring. Started by ``start``, ended by ``stop``; both once."""
 
@@ -48,6 +58,7 @@ class Worker:
         self._ports = ports
         self._duties = duties
         self._ready: queue.SimpleQueue[Task | None] = queue.SimpleQueue()
+        self._adrift: deque[_Postponement] = deque()
         self._stopping = threading.Event()
         self._threads = [threading.Thread(target=self._work, name=f"worker-{n}") for n in range(threads)]
         self._threads.append(threading.Thread(target=self._sweep, name="worker-sweep"))
@@ -91,6 +102,7 @@ class Worker:
                 if now - since_renewal > tasks.LEASE_SECONDS / 3:
                     since_renewal = now
                     self._ports.database.write(lambda tx, now=now: tasks.renew(tx, self.id, now))  # type: ignore[misc]
+                self._give_back()
                 for task in self.claim(now):
                     self._ready.put(task)
             except Exception:
@@ -135,12 +147,27 @@ class Worker:
             job.write(job.finish)
 
     def _postpone(self, job: Job, seconds: float, *, failed: bool) -> None:
-        until = self._ports.clock() + seconds
+        self._adrift.append(_Postponement(job.task.id, self._ports.clock() + seconds, failed))
         try:
-            job.write(lambda tx: tasks.postpone(tx, job.task.id, until, failed=failed))
+            self._give_back()
         except Exception:
-            # The lease runs out by itself, and then the task is tried again.
+            # The sweep tries again. The lease would not run out by itself, since this worker renews it.
             log.exception("postpone_failed", task=job.task.id)
+
+    def _give_back(self) -> None:
+        """Record what was postponed, also what could not be recorded when the time came: the database was full."""
+        while True:
+            try:
+                one = self._adrift.popleft()
+            except IndexError:
+                return
+            try:
+                self._ports.database.write(
+                    lambda tx, one=one: tasks.postpone(tx, one.task, one.until, failed=one.failed)  # type: ignore[misc]
+                )
+            except BaseException:
+                self._adrift.append(one)
+                raise
 
     def _give_up(self, duty: Duty, job: Job, error: ApiError) -> None:
         def fail(tx: Transaction) -> None:
