@@ -102,12 +102,17 @@ class Script:
 
 
 def settle(cloud: Cloud) -> None:
-    """Carry out tasks until none is left; a task that has to be tried twice is a failure here."""
-    while tasks := _due(cloud):
+    """Carry out tasks until none is left. They may wait for each other, but one that fails to be done is a failure."""
+    deadline = time.monotonic() + PATIENCE_S
+    while cloud.open_tasks():
+        assert time.monotonic() < deadline, f"left undone: {cloud.open_tasks()}"
+        tasks = _due(cloud)
         for task in tasks:
             cloud.worker.attempt(task)
-    left = [(task.action, task.resource, task.attempts) for task in cloud.open_tasks()]
-    assert not left, f"left undone: {left}"
+            crashed = [row for row in cloud.open_tasks() if row.id == task.id and row.attempts > task.attempts]
+            assert not crashed, f"crashed: {crashed}"
+        if not tasks:
+            time.sleep(0.02)
 
 
 def keep(cloud: Cloud) -> None:

@@ -540,6 +540,6 @@ SCENARIOS = {
     "replace_system_disk": Scenario(arrange_replacement, replace_system_disk, check_replaced),
     "make_and_move_disks": Scenario(arrange_disks, make_and_move_disks, check_moved),
     "delete_snapshots": Scenario(arrange_layers, delete_snapshots, check_layers),
-    "shorten_chain": Scenario(arrange_long_chain, shorten, check_long_chain, every=17, is_kept=False),
+    "shorten_chain": Scenario(arrange_long_chain, shorten, check_long_chain, every=29, is_kept=False),
     "delete_image": Scenario(arrange_image_to_delete, delete_image, check_image_deleted),
 }

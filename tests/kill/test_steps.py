@@ -15,16 +15,33 @@ from tests.tools import needs
 ROOT = Path(__file__).parents[2]
 
 
-@pytest.mark.slow
-@pytest.mark.timeout(120)
-@pytest.mark.parametrize("name", SCENARIOS)
-def test_loses_nothing_wherever_it_is_killed(name, quick_folder):
+@pytest.fixture(scope="module")
+def driver(tmp_path_factory):
+    """The process that does the killing, for all scenarios: what it imports takes longer than many a kill."""
     needs("qemu-img", "qemu-io")
-    command = [sys.executable, "-m", "tests.kill.driver", name, quick_folder]
+    words = tmp_path_factory.mktemp("driver") / "words"
+    command = [sys.executable, "-m", "tests.kill.driver"]
+    with (
+        words.open("w") as said,
+        subprocess.Popen(
+            command, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=said, text=True
+        ) as process,
+    ):
 
-    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+        def drive(name, folder):
+            process.stdin.write(f"{name} {folder}\n")
+            process.stdin.flush()
+            assert process.stdout.readline() == "0\n", words.read_text()
+            return json.loads((folder / "outcome").read_text())
 
-    assert done.stdout, done.stderr
-    outcome = json.loads(done.stdout)
+        yield drive
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(240)
+@pytest.mark.parametrize("name", SCENARIOS)
+def test_loses_nothing_wherever_it_is_killed(driver, name, quick_folder):
+    outcome = driver(name, quick_folder)
+
     assert outcome["wrong"] == []
     assert "database.committed" in outcome["points"]
