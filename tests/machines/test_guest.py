@@ -25,7 +25,11 @@ pytestmark = [pytest.mark.vm, pytest.mark.timeout(180)]  # The first of the modu
 
 def nodes_of(booted):
     with open_session(RunFolder(booted.machines._run / "i-1").qmp) as qmp:
-        return {node["node-name"] for node in qmp.execute("query-named-block-nodes", {"flat": True})}
+        return nodes_of_session(qmp)
+
+
+def nodes_of_session(qmp):
+    return {node["node-name"] for node in qmp.execute("query-named-block-nodes", {"flat": True})}
 
 
 def status_of(booted, field):
@@ -143,6 +147,22 @@ def test_closes_what_it_opened_when_a_disk_cannot_be_plugged_in(booted):
         booted.machines.attach("i-1", booted.disks.drive("refused0", "b"))
 
     assert not booted.guest.has_node("refused0")
+
+
+def test_opens_several_nodes_at_once_and_says_which_was_refused(booted):
+    for name in ("batch0", "batch2"):
+        booted.disks.blank(name)
+    first, last = (booted.disks.node(name, is_head=False) for name in ("batch0", "batch2"))
+    missing = first | {"node-name": "batch1", "file": {"driver": "file", "filename": "/none"}}
+
+    with open_session(RunFolder(booted.machines._run / "i-1").qmp) as qmp:
+        with pytest.raises(MachineRefused, match=r"blockdev-add.*/none"):
+            qmp.execute_each("blockdev-add", [first, missing, last])
+        assert {"batch0", "batch2"} <= nodes_of_session(qmp)
+        answers = qmp.execute_each("blockdev-del", [{"node-name": "batch0"}, {"node-name": "batch2"}])
+
+    assert answers == [{}, {}]
+    assert not {"batch0", "batch1", "batch2"} & nodes_of(booted)
 
 
 def test_grows_a_disk_under_the_guest(booted):

@@ -32,14 +32,13 @@ def disks(qmp: Session) -> dict[str, str]:
 
 
 def open_chain(qmp: Session, nodes: Iterable[dict[str, Any]], present: Collection[str] | None = None) -> None:
-    """Open those nodes of a chain, lowest first, that are not open yet. Raises MachineRefused.
+    """Open those nodes of a chain, lowest first, that are not open yet.
 
     *present* are those that are, where the caller has asked QEMU already.
+    Raises MachineRefused, and then any of the others may be open.
     """
     present = open_nodes(qmp) if present is None else present
-    for node in nodes:
-        if node["node-name"] not in present:
-            qmp.execute("blockdev-add", node)
+    qmp.execute_each("blockdev-add", [node for node in nodes if node["node-name"] not in present])
 
 
 def close(qmp: Session, nodes: Sequence[str]) -> None:

@@ -15,7 +15,7 @@ import atexit
 import contextlib
 import os
 import threading
-from collections.abc import Coroutine, Iterator, Mapping
+from collections.abc import Coroutine, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TypeVar
@@ -43,14 +43,39 @@ class Session:
         Raises MachineRefused with QEMU's words, MachineSilent, and
         MachineMissing when QEMU ended meanwhile.
         """
-        try:
+        with self._explained(command):
             return _wait(self._client.execute(command, arguments), self._timeout_s)
+
+    def execute_each(self, command: str, each: Sequence[Mapping[str, object]]) -> list[Any]:
+        """Send a command once for each of the arguments, and return the answers in that order.
+
+        QEMU carries them out in order, but none waits for the answer to the one
+        before it. A refusal does not keep the later ones from being carried
+        out; the first is raised when all are answered. Raises as ``execute``
+        does; all answers together have the time that one has there.
+        """
+        with self._explained(command):
+            answers = _wait(_answers(self._client, command, each), self._timeout_s)
+            for answer in answers:
+                if isinstance(answer, BaseException):
+                    raise answer
+            return answers
+
+    @contextmanager
+    def _explained(self, command: str) -> Iterator[None]:
+        try:
+            yield
         except ExecuteError as error:
             raise MachineRefused(f"{command}: {error}") from error
         except TimeoutError as error:
             raise MachineSilent(f"QEMU did not answer {command} within {self._timeout_s:.0f} s.") from error
         except (QMPError, EOFError, OSError) as error:
             raise MachineMissing(f"QEMU ended during {command}.") from error
+
+
+async def _answers(client: QMPClient, command: str, each: Sequence[Mapping[str, object]]) -> list[Any]:
+    """What each of the commands was answered, be it an exception."""
+    return await asyncio.gather(*(client.execute(command, arguments) for arguments in each), return_exceptions=True)
 
 
 @contextmanager
