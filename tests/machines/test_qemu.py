@@ -219,12 +219,18 @@ def test_cuts_a_console_log_that_has_grown_long(bare):
 # Switching to overlays, with nobody looking.
 
 
+def tops_of(machines):
+    """What the devices stand on, by another question than Kiln's own."""
+    with qmp.open_session(folder_of(machines).qmp) as session:
+        return {block["inserted"]["node-name"] for block in session.execute("query-block") if "inserted" in block}
+
+
 def test_switches_all_disks_or_none(bare, disks):
     uid = bare.uid("i-1")
     bare.attach("i-1", disks.drive(disks.blank("c0", uid=uid), "c"))
     disks.above("a1", "a0", uid)
 
-    with pytest.raises(MachineRefused, match="in use"):
+    with pytest.raises(MachineRefused, match="c0"):
         bare.guest("i-1").switch([("a0", disks.node("a1")), ("b0", disks.node("c0"))])
 
     assert not bare.guest("i-1").has_node("a1")
@@ -234,8 +240,36 @@ def test_switches_all_disks_or_none(bare, disks):
 def test_refuses_to_switch_above_what_is_no_disk(bare, disks):
     disks.above("c1", "a0", bare.uid("i-1"))
 
-    with pytest.raises(MachineRefused, match="c0 is not the top of a disk"):
+    with pytest.raises(MachineRefused, match="c0"):
         bare.guest("i-1").switch([("c0", disks.node("c1"))])
+
+    assert not bare.guest("i-1").has_node("c1")
+
+
+def test_refuses_to_switch_above_what_has_an_overlay_already(bare, disks):
+    uid = bare.uid("i-1")
+    disks.above("a1", "a0", uid)
+    bare.guest("i-1").switch([("a0", disks.node("a1"))])
+    disks.above("other", "a0", uid)
+
+    with pytest.raises(MachineRefused, match="a0"):
+        bare.guest("i-1").switch([("a0", disks.node("other"))])
+
+    assert tops_of(bare) == {"a1", "b0"}
+    assert not bare.guest("i-1").has_node("other")
+
+
+def test_does_not_take_an_overlay_that_it_has_just_opened_for_one_in_use(bare, disks):
+    uid = bare.uid("i-1")
+    for overlay, node in (("a1", "a0"), ("b1", "b0"), ("a2", "a0")):
+        disks.above(overlay, node, uid)
+    bare.guest("i-1").switch([("a0", disks.node("a1")), ("b0", disks.node("b1"))])
+
+    with pytest.raises(MachineRefused, match="a0 is not the top of a disk"):
+        bare.guest("i-1").switch([("a0", disks.node("a2")), ("b0", disks.node("b1"))])
+
+    assert tops_of(bare) == {"a1", "b1"}
+    assert not bare.guest("i-1").has_node("a2")
 
 
 def test_completes_a_switch_that_was_killed_at_any_point(bare, disks):
@@ -253,9 +287,7 @@ def test_completes_a_switch_that_was_killed_at_any_point(bare, disks):
         bare.guest("i-1").switch(nodes)
         bare.guest("i-1").switch(nodes)
 
-        with qmp.open_session(folder_of(bare).qmp) as session:
-            tops = {block["inserted"]["node-name"] for block in session.execute("query-block") if "inserted" in block}
-        assert tops == {f"a{number + 2}", f"b{number + 2}"}, points[number]
+        assert tops_of(bare) == {f"a{number + 2}", f"b{number + 2}"}, points[number]
 
 
 def test_completes_an_attachment_that_was_killed_at_any_point(bare, disks):

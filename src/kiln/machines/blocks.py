@@ -6,13 +6,14 @@ once, and closed when nothing stands on it any more.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
+from kiln.machines.command import DISK_DRIVER
 from kiln.machines.errors import MachineRefused
 from kiln.machines.qmp import Session
 
-_DEVICES = "/machine/peripheral/"
+_DEVICES = "/machine/peripheral"
 
 
 def open_nodes(qmp: Session) -> set[str]:
@@ -22,23 +23,38 @@ def open_nodes(qmp: Session) -> set[str]:
 
 
 def disks(qmp: Session) -> dict[str, str]:
-    """The node on top of each disk, and the disk's device."""
-    found = {}
-    for block in qmp.execute("query-block"):
-        path, node = block.get("qdev", ""), block.get("inserted", {}).get("node-name")
-        if path.startswith(_DEVICES) and node is not None:
-            found[node] = path.removeprefix(_DEVICES).partition("/")[0]
-    return found
+    """The node on top of each disk, and the disk's device.
+
+    Asked of the devices. QEMU would tell it with all of its block nodes too
+    (``query-block``), but describes every layer there once for each disk above
+    it: 40 ms for 17 disks on 12 layers each, which here are 4.
+    """
+    while True:
+        listed = qmp.execute("qom-list", {"path": _DEVICES})
+        devices = [entry["name"] for entry in listed if entry["type"] == f"child<{DISK_DRIVER}>"]
+        try:
+            tops = qmp.execute_each(
+                "qom-get", [{"path": f"{_DEVICES}/{name}", "property": "drive"} for name in devices]
+            )
+        except MachineRefused:
+            if listed == qmp.execute("qom-list", {"path": _DEVICES}):
+                raise
+            continue  # The guest has let one go between the two.
+        return {node: name for node, name in zip(tops, devices, strict=True) if node}
 
 
-def open_chain(qmp: Session, nodes: Iterable[dict[str, Any]], present: Collection[str] | None = None) -> None:
+def open_chain(qmp: Session, nodes: Iterable[dict[str, Any]]) -> None:
     """Open those nodes of a chain, lowest first, that are not open yet.
 
-    *present* are those that are, where the caller has asked QEMU already.
     Raises MachineRefused, and then any of the others may be open.
     """
-    present = open_nodes(qmp) if present is None else present
-    qmp.execute_each("blockdev-add", [node for node in nodes if node["node-name"] not in present])
+    present = open_nodes(qmp)
+    open_all(qmp, [node for node in nodes if node["node-name"] not in present])
+
+
+def open_all(qmp: Session, nodes: Sequence[dict[str, Any]]) -> None:
+    """Open nodes of which none is open yet. Raises as ``open_chain`` does."""
+    qmp.execute_each("blockdev-add", nodes)
 
 
 def close(qmp: Session, nodes: Sequence[str]) -> None:

@@ -19,6 +19,7 @@ from kiln.machines.platforms import Firmware, Platform
 from kiln.machines.port import Drive, Machine
 from kiln.machines.runfolder import RunFolder
 
+DISK_DRIVER = "virtio-blk-pci"
 AGENT = "agent"  #: The character device that leads to the guest agent.
 _AGENT_PORT = "org.qemu.guest_agent.0"
 _FIRST_PORT_SLOT = 0x10  #: Above what QEMU gives to the devices without a place of their own.
@@ -67,7 +68,7 @@ def device_arguments(drive: Drive) -> dict[str, Any]:
     """A drive's ``-device``, as ``device_add`` takes it too. Raises MachineRefused."""
     letter = _letter(drive)
     arguments = {
-        "driver": "virtio-blk-pci",
+        "driver": DISK_DRIVER,
         "id": device_id(drive),
         "bus": f"slot-{letter}",
         "drive": drive.node,

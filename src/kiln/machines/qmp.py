@@ -1,41 +1,59 @@
-"""QMP, QEMU's control protocol, behind a synchronous face.
+"""QMP, QEMU's control protocol: a line of JSON out, lines of JSON in.
 
-``qemu.qmp`` is asyncio; its loop runs in one background thread that starts with
-the first connection. QEMU serves one connection at a time and lets the next
-wait, so connections are short: open one, send a few commands, close it. Nothing
-is kept between them, so a restarted Kiln simply connects again.
+QEMU serves one connection at a time and lets the next wait, so connections are
+short: open one, send a few commands, close it. Nothing is kept between them, so
+a restarted Kiln simply connects again. Events are passed over, since what an
+event said is gone when the one who must know it was not connected; whoever
+needs a state asks for it.
 
+Why not QEMU's own ``qemu.qmp``: docs/design/0006-qmp-by-hand.md.
 https://www.qemu.org/docs/master/interop/qmp-spec.html
 """
 
 from __future__ import annotations
 
-import asyncio
-import atexit
-import contextlib
-import os
-import threading
-from collections.abc import Coroutine, Iterator, Mapping, Sequence
+import json
+import socket
+import time
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
-from qemu.qmp import ConnectError, ExecuteError, QMPClient, QMPError
-
+from kiln.declare.units import KiB, MiB
 from kiln.machines import sockets
 from kiln.machines.errors import MachineMissing, MachineRefused, MachineSilent
 
-T = TypeVar("T")
-
 TIMEOUT_S = 20.0  #: For one answer. QEMU's slowest commands wait for the disks to drain.
+_LONGEST_LINE = 64 * MiB  #: A QEMU that its guest has taken over may send without end. 17 deep chains fill 1 MiB.
+_READ_AT_ONCE = 64 * KiB
 
 
 class Session:
     """One open connection."""
 
-    def __init__(self, client: QMPClient, timeout_s: float) -> None:
-        self._client = client
+    def __init__(self, connection: socket.socket, timeout_s: float) -> None:
+        self._connection = connection
         self._timeout_s = timeout_s
+        self._received = bytearray()
+        self._sent = 0  #: Commands so far; a command's number is its ID.
+
+    def negotiate(self) -> None:
+        """Hear the greeting and enter the mode in which commands are taken.
+
+        Raises MachineSilent when QEMU does not greet, MachineMissing.
+        """
+        deadline = time.monotonic() + self._timeout_s
+        try:
+            # QEMU greets by itself, so what it is asked next need not wait for that.
+            numbers = self._send("qmp_capabilities", [{}])
+            if "QMP" not in self._object(deadline):
+                raise MachineMissing("What listens is not QEMU.")
+            self._answers(numbers, deadline)
+        except TimeoutError as error:
+            raise MachineSilent(f"QEMU did not greet within {self._timeout_s:.0f} s.") from error
+        except (EOFError, OSError, ValueError) as error:
+            raise MachineMissing("QEMU ended before it greeted.") from error
 
     def execute(self, command: str, arguments: Mapping[str, object] | None = None) -> Any:
         """Send a command and return its answer.
@@ -43,8 +61,7 @@ class Session:
         Raises MachineRefused with QEMU's words, MachineSilent, and
         MachineMissing when QEMU ended meanwhile.
         """
-        with self._explained(command):
-            return _wait(self._client.execute(command, arguments), self._timeout_s)
+        return self.execute_each(command, [arguments or {}])[0]
 
     def execute_each(self, command: str, each: Sequence[Mapping[str, object]]) -> list[Any]:
         """Send a command once for each of the arguments, and return the answers in that order.
@@ -54,28 +71,63 @@ class Session:
         out; the first is raised when all are answered. Raises as ``execute``
         does; all answers together have the time that one has there.
         """
-        with self._explained(command):
-            answers = _wait(_answers(self._client, command, each), self._timeout_s)
-            for answer in answers:
-                if isinstance(answer, BaseException):
-                    raise answer
-            return answers
-
-    @contextmanager
-    def _explained(self, command: str) -> Iterator[None]:
+        deadline = time.monotonic() + self._timeout_s
         try:
-            yield
-        except ExecuteError as error:
-            raise MachineRefused(f"{command}: {error}") from error
+            answers = self._answers(self._send(command, each), deadline)
         except TimeoutError as error:
             raise MachineSilent(f"QEMU did not answer {command} within {self._timeout_s:.0f} s.") from error
-        except (QMPError, EOFError, OSError) as error:
+        except (EOFError, OSError, ValueError) as error:
             raise MachineMissing(f"QEMU ended during {command}.") from error
+        for answer in answers:
+            if "error" in answer:
+                raise MachineRefused(f"{command}: {answer['error'].get('desc')}")
+        return [answer["return"] for answer in answers]
 
+    def _send(self, command: str, each: Sequence[Mapping[str, object]]) -> range:
+        """Send commands; returns their numbers."""
+        numbers = range(self._sent, self._sent + len(each))
+        self._sent = numbers.stop
+        lines = [
+            json.dumps({"execute": command, "arguments": arguments, "id": number})
+            for number, arguments in zip(numbers, each, strict=True)
+        ]
+        self._connection.settimeout(self._timeout_s)
+        self._connection.sendall("\n".join([*lines, ""]).encode())
+        return numbers
 
-async def _answers(client: QMPClient, command: str, each: Sequence[Mapping[str, object]]) -> list[Any]:
-    """What each of the commands was answered, be it an exception."""
-    return await asyncio.gather(*(client.execute(command, arguments) for arguments in each), return_exceptions=True)
+    def _answers(self, numbers: range, deadline: float) -> list[dict[str, Any]]:
+        """The answers to these commands. An earlier one's, which came too late for it, is passed over like an event."""
+        answers: dict[Any, dict[str, Any]] = {}
+        while len(answers) < len(numbers):
+            message = self._object(deadline)
+            if message.get("id") in numbers and ("return" in message or isinstance(message.get("error"), dict)):
+                answers[message["id"]] = message
+        return [answers[number] for number in numbers]
+
+    def _object(self, deadline: float) -> dict[str, Any]:
+        """The next line. Raises TimeoutError, OSError, EOFError, and ValueError for what QEMU does not send."""
+        message = json.loads(self._line(deadline))
+        if not isinstance(message, dict):
+            raise ValueError("QEMU speaks in objects")  # noqa: TRY004 - it is about what came, not about types.
+        return message
+
+    def _line(self, deadline: float) -> bytes:
+        searched = 0
+        while (end := self._received.find(b"\n", searched)) < 0:
+            searched = len(self._received)
+            if searched > _LONGEST_LINE:
+                raise ValueError("QEMU has less to say")
+            left = deadline - time.monotonic()
+            if left <= 0:
+                raise TimeoutError
+            self._connection.settimeout(left)
+            received = self._connection.recv(_READ_AT_ONCE)
+            if not received:
+                raise EOFError
+            self._received += received
+        line = bytes(self._received[:end])
+        del self._received[: end + 1]
+        return line
 
 
 @contextmanager
@@ -85,68 +137,19 @@ def open_session(path: Path, timeout_s: float = TIMEOUT_S) -> Iterator[Session]:
     Raises MachineMissing when no QEMU listens and MachineSilent when it does
     not greet, which is also so while somebody else keeps it busy.
     """
-    client = QMPClient("kiln")
-    client.logger.disabled = True  # It logs an error for each quit; what is an error is raised here anyway.
     try:
         connection = sockets.connect(path, timeout_s)
     except TimeoutError as error:
         raise MachineSilent(f"QEMU did not take a connection within {timeout_s:.0f} s.") from error
     except OSError as error:
         raise MachineMissing("No QEMU listens for commands.") from error
-    with contextlib.closing(connection):
-        try:
-            _wait(client.connect(connection), timeout_s)
-        except TimeoutError as error:
-            raise MachineSilent(f"QEMU did not greet within {timeout_s:.0f} s.") from error
-        except (ConnectError, EOFError, OSError) as error:
-            raise MachineMissing("QEMU ended before it greeted.") from error
-        try:
-            yield Session(client, timeout_s)
-        finally:
-            # After quit the library reports QEMU's hanging up as EOFError; it has hung up, which is what we want.
-            with contextlib.suppress(QMPError, EOFError, OSError, TimeoutError):
-                _wait(client.disconnect(), timeout_s)
+    with connection:
+        session = Session(connection, timeout_s)
+        session.negotiate()
+        yield session
 
 
 def execute(path: Path, command: str, timeout_s: float = TIMEOUT_S) -> Any:
     """One command over a connection of its own; raises as :meth:`Session.execute` and :func:`open_session` do."""
     with open_session(path, timeout_s) as session:
         return session.execute(command)
-
-
-class _Loop:
-    """The background thread with asyncio's loop."""
-
-    def __init__(self) -> None:
-        self._lock = threading.Lock()
-        self._loop: asyncio.AbstractEventLoop | None = None
-        self._thread: threading.Thread | None = None
-
-    def run(self, work: Coroutine[Any, Any, T]) -> T:
-        with self._lock:
-            if self._loop is None:
-                self._loop = asyncio.new_event_loop()
-                self._thread = threading.Thread(target=self._loop.run_forever, name="qmp", daemon=True)
-                self._thread.start()
-        return asyncio.run_coroutine_threadsafe(work, self._loop).result()
-
-    def stop(self) -> None:
-        with self._lock:
-            if self._loop is not None and self._thread is not None:
-                self._loop.call_soon_threadsafe(self._loop.stop)
-                self._thread.join()
-                self._loop.close()
-                self._loop = self._thread = None
-
-    def forget(self) -> None:
-        """Begin anew: a forked child inherits this object, but neither the thread nor who holds the lock."""
-        self._lock, self._loop, self._thread = threading.Lock(), None, None
-
-
-_loop = _Loop()
-atexit.register(_loop.stop)
-os.register_at_fork(after_in_child=_loop.forget)
-
-
-def _wait(work: Coroutine[Any, Any, T], timeout_s: float) -> T:
-    return _loop.run(asyncio.wait_for(work, timeout_s))
