@@ -69,8 +69,9 @@ def test_freezes_several_disks_without_a_guest(pool):
     put(pool, "v-a0", {1: 1})
     put(pool, "v-b0", {2: 2})
 
-    pool.freeze([Succession("v-a0", "v-a1"), Succession("v-b0", "v-b1")], None)
+    is_quiesced = pool.freeze([Succession("v-a0", "v-a1"), Succession("v-b0", "v-b1")], None)
 
+    assert is_quiesced is False
     put(pool, "v-a1", {1: 9})
     assert holds(pool, "v-a0", {1: 1})
     assert holds(pool, "v-a1", {1: 9})

@@ -181,6 +181,26 @@ def test_quiesces_through_the_agent(booted):
     assert booted.session.ask("write /data1/after thaw") == ""
 
 
+def test_switches_while_all_is_held_still_and_lets_go_of_it(booted):
+    disks, ask = booted.disks, booted.session.ask
+    disks.blank("still0", uid=booted.uid)
+    booted.machines.attach("i-1", disks.drive("still0", "i", "still"))
+    wait_for(lambda: "still=" in ask("disks"))
+    folder = ask("mount").split()[-1]
+    disks.above("still1", "still0", booted.uid)
+    nodes = [("still0", disks.node("still1"))]
+    wait_for(lambda: quiesces(booted))
+
+    first, again = booted.guest.switch(nodes), booted.guest.switch(nodes)
+
+    assert first is True
+    # It was done before: nobody can say any more how.
+    assert again is False
+    assert ask(f"write {folder}/after thaw") == ""
+    ask(f"unmount {folder}")
+    booted.machines.detach("i-1", "still1")
+
+
 def test_thaws_also_when_the_work_in_between_fails(booted):
     with pytest.raises(ZeroDivisionError), booted.guest.quiesced():
         raise ZeroDivisionError

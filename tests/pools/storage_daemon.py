@@ -71,6 +71,7 @@ class Daemon:
         ]
         if actions:
             self.execute("transaction", actions=actions)
+        return False  # There is no agent in it.
 
     def stream(self, node, base, backing_file):
         with self.qmp.listener(("JOB_STATUS_CHANGE",)) as events:

@@ -6,6 +6,7 @@ is found out from QEMU, never remembered.
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
@@ -23,12 +24,12 @@ _SWITCH_TIMEOUT_S = 60.0  #: What the guest has written but not flushed goes to 
 
 
 class QemuGuest:
-    """Implements ``port.RunningGuest``."""
+    """Implements ``pools.port.Guest``."""
 
     def __init__(self, folder: RunFolder) -> None:
         self._folder = folder
 
-    def switch(self, nodes: Sequence[tuple[str, dict[str, Any]]]) -> None:
+    def switch(self, nodes: Sequence[tuple[str, dict[str, Any]]]) -> bool:
         """See ``pools.port.Guest``.
 
         Raises MachineRefused, and then nothing is switched; MachineMissing; MachineSilent.
@@ -42,13 +43,16 @@ class QemuGuest:
                 for node, overlay in due
             ]
             try:
-                # One transaction: the guest's writes go to all overlays from the same instant on.
-                if moves:
-                    qmp.execute("transaction", {"actions": moves})
+                # Also when nothing is left to do: a Kiln that was killed in here has left the guest frozen.
+                with self._quiesced_by(qmp) as is_quiesced:
+                    if moves:
+                        # One transaction: the guest's writes go to all overlays from the same instant on.
+                        qmp.execute("transaction", {"actions": moves})
+                    reach("machines.switched")
             except MachineRefused:
                 _close(qmp, due)
                 raise
-            reach("machines.switched")
+            return is_quiesced and bool(due)
 
     def stream(self, node: str, base: str | None, backing_file: str | None) -> None:
         """See ``pools.port.Guest``. Waits as long as it takes.
@@ -77,21 +81,22 @@ class QemuGuest:
 
     @contextmanager
     def quiesced(self) -> Iterator[bool]:
-        """See ``port.RunningGuest``. A guest without an agent is known at once, it costs no two seconds."""
-        try:
-            has_agent = self._has_agent()
-        except MachineError:
-            has_agent = False
-        if not has_agent:
+        """See ``pools.port.Guest``."""
+        with contextlib.ExitStack() as held:
+            is_quiesced = False
+            with contextlib.suppress(MachineError), open_session(self._folder.qmp, QUIESCE_LIMIT_S) as qmp:
+                is_quiesced = held.enter_context(self._quiesced_by(qmp))
+            yield is_quiesced
+
+    @contextmanager
+    def _quiesced_by(self, qmp: Session) -> Iterator[bool]:
+        """As ``quiesced``. A guest without an agent is known at once from QEMU, it costs no two seconds."""
+        channels = qmp.execute("query-chardev")
+        if not any(channel["label"] == AGENT and channel["frontend-open"] for channel in channels):
             yield False
             return
         with agent.frozen(self._folder.agent, QUIESCE_LIMIT_S) as is_frozen:
             yield is_frozen
-
-    def _has_agent(self) -> bool:
-        with open_session(self._folder.qmp, QUIESCE_LIMIT_S) as qmp:
-            channels = qmp.execute("query-chardev")
-        return any(channel["label"] == AGENT and channel["frontend-open"] for channel in channels)
 
 
 _Switches = list[tuple[str, dict[str, Any]]]

@@ -8,7 +8,6 @@ idempotent, so a task may call it again after a crash.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -45,17 +44,6 @@ class Machine:
     ports: Sequence[int] = (22,)  #: Guest TCP ports that are forwarded from ``public_ip``.
 
 
-class RunningGuest(Guest, Protocol):
-    """A machine's guest, with what only machines need of it."""
-
-    def quiesced(self) -> AbstractContextManager[bool]:
-        """Hold the guest's file systems frozen through its agent.
-
-        Yields True when they are frozen, False when no agent answered within
-        two seconds or it failed. They are thawed on every way out.
-        """
-
-
 class Machines(Protocol):
     """The machines of this host."""
 
@@ -82,7 +70,7 @@ class Machines(Protocol):
         If there is still no room, it is stopped again at once: the guest sees no error, it waits.
         """
 
-    def guest(self, instance: str) -> RunningGuest | None:
+    def guest(self, instance: str) -> Guest | None:
         """The guest of a running machine; None when none runs, or when machines are only states."""
 
     def attach(self, instance: str, drive: Drive) -> None:

@@ -10,7 +10,6 @@ at, its bytes are right (design.md 3).
 from __future__ import annotations
 
 from collections.abc import Sequence
-from contextlib import nullcontext
 from dataclasses import dataclass
 
 from kiln.declare.errors import ApiError
@@ -139,11 +138,10 @@ def freeze(job: Job) -> str:
     guest = job.ports.machines.guest(job.facts["instance"]) if job.facts["instance"] else None
     successions = [Succession(head=head, heir=heir) for _, _, head, heir in job.facts["disks"]]
     reach("capture.begun")
-    with nullcontext(False) if guest is None else guest.quiesced() as is_quiesced:
-        try:
-            job.ports.pool.freeze(successions, guest)
-        except PoolFull as e:
-            raise ServiceUnavailableNoRoom(reason=str(e)) from e
+    try:
+        is_quiesced = job.ports.pool.freeze(successions, guest)
+    except PoolFull as e:
+        raise ServiceUnavailableNoRoom(reason=str(e)) from e
     reach("capture.frozen")
     if guest is None:
         return ""

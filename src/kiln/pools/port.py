@@ -12,6 +12,7 @@ Sizes are virtual sizes in bytes, multiples of 512.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, Protocol
@@ -45,12 +46,23 @@ class Source:
 class Guest(Protocol):
     """A running machine, as a pool needs it while it freezes or merges under it."""
 
-    def switch(self, nodes: Sequence[tuple[str, dict[str, Any]]]) -> None:
-        """Put each overlay above its node, all in one QMP transaction.
+    def quiesced(self) -> AbstractContextManager[bool]:
+        """Hold the guest's file systems frozen through its agent.
+
+        Yields True when they are frozen, False when no agent answered within
+        two seconds or it failed. They are thawed on every way out.
+        """
+
+    def switch(self, nodes: Sequence[tuple[str, dict[str, Any]]]) -> bool:
+        """Put each overlay above its node, all in one QMP transaction; returns whether it was quiesced.
+
+        The guest's file systems are held still for the transaction alone, not
+        while what it needs is made ready.
 
         *nodes* holds (node now on top, ``blockdev-add`` arguments of the
         overlay). Overlays that are already on top are left as they are, so the
-        call may be made again after a crash.
+        call may be made again after a crash; when none is left to be put there,
+        nobody knows how it was, and the answer is False.
         """
 
     def stream(self, node: str, base: str | None, backing_file: str | None) -> None:
@@ -90,12 +102,14 @@ class Pool(Protocol):
         Raises VolumeMissing, PoolFull. *size_bytes* is at least the layer's.
         """
 
-    def freeze(self, disks: Sequence[Succession], guest: Guest | None) -> None:
+    def freeze(self, disks: Sequence[Succession], guest: Guest | None) -> bool:
         """Turn every head into a layer and give each disk a fresh head, for all disks at one instant.
 
         With a *guest* the heads are its disks and it goes on running on the
-        heirs. May be made again after a crash at any line: when it returns, all
-        heirs exist and the heads are no longer written by anyone.
+        heirs; its file systems are held still at that instant where its agent
+        answers, which the answer tells. May be made again after a crash at any
+        line: when it returns, all heirs exist and the heads are no longer
+        written by anyone.
         """
 
     def resize(self, volume: str, size_bytes: int) -> None:

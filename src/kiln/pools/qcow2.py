@@ -64,7 +64,7 @@ class Qcow2Pool:
                 raise ValueError(f"a clone of {layer} cannot be smaller than it")
             self._give_birth([(volume, size_bytes, layer, None)])
 
-    def freeze(self, disks: Sequence[Succession], guest: Guest | None) -> None:
+    def freeze(self, disks: Sequence[Succession], guest: Guest | None) -> bool:
         """See ``port.Pool``. Raises VolumeMissing, VolumeBusy when there is no *guest* but a head is written, PoolFull.
 
         When the guest refuses, the heirs are there but unused; the call may be
@@ -83,13 +83,15 @@ class Qcow2Pool:
                 ]
             )
             reach("pool.freeze.heirs_made")
+            is_quiesced = False
             if guest is not None:
-                guest.switch([(disk.head, self._node(disk.heir, None, is_head=True)) for disk in disks])
+                is_quiesced = guest.switch([(disk.head, self._node(disk.heir, None, is_head=True)) for disk in disks])
                 reach("pool.freeze.switched")
             for disk in disks:
                 # Not before the switch, in which QEMU opens the old head once more.
                 self._seal(disk.head)
                 reach("pool.freeze.sealed")
+        return is_quiesced
 
     def resize(self, volume: str, size_bytes: int) -> None:
         """See ``port.Pool``. Raises VolumeMissing, VolumeBusy while somebody writes it or stands on it, PoolFull."""
