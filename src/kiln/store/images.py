@@ -90,8 +90,8 @@ images: Rows[Image] = Rows(
             "region",
             "name",
             unique=True,
+            # Not for PostgreSQL alone: migrations/env.py says it there too.
             sqlite_where=text("name <> ''"),
-            postgresql_where=text("name <> ''"),
         ),
         Index("images_family", "account", "region", "family"),
     ],
