@@ -97,8 +97,12 @@ class Cloud:
         """All that the database holds."""
         from kiln.store.rows import metadata  # noqa: PLC0415 - tests alone look at everything at once.
 
+        # In the driver's own words: compiling a statement for each table took a quarter of the time of all tests.
         with self.ports.database.read() as tx:
-            return {t.name: sorted(map(repr, tx.execute(t.select()).all())) for t in metadata.sorted_tables}
+            return {
+                t.name: sorted(map(repr, tx.driver(f'SELECT * FROM "{t.name}"', ()).fetchall()))
+                for t in metadata.sorted_tables
+            }
 
     def settle(self) -> None:
         """Carry out tasks until none is left that can be."""

@@ -6,7 +6,7 @@ import shutil
 from pathlib import Path
 
 import pytest
-from sqlalchemy import text
+from sqlalchemy import event, text
 
 from kiln.store import schema
 from kiln.store.database import open_postgresql, open_sqlite
@@ -51,8 +51,9 @@ def database(request, tmp_path):
 
 @pytest.fixture
 def sqlite(tmp_path, sqlite_file):
-    """An empty SQLite database with its tables."""
+    """An empty SQLite database with its tables. It is not brought to the disk: no test here cuts the power."""
     opened = open_sqlite(Path(shutil.copy(sqlite_file, tmp_path / "kiln.sqlite")))
+    event.listen(opened.engine, "connect", lambda connection, _: connection.execute("PRAGMA synchronous=OFF"))
     yield opened
     opened.close()
 
