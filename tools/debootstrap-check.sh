@@ -77,6 +77,8 @@ carry_network_over() {
 run_words() {
     system=$1
     shift
+    # A root folder that is no mount point is like no real system's: unshare and whoever reads /proc/mounts stumble.
+    mount --bind "$system" "$system"
     mount -t proc proc "$system/proc"
     mount --rbind /sys "$system/sys"
     mount --rbind /dev "$system/dev"
