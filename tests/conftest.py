@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import shutil
 from pathlib import Path
 
@@ -15,6 +16,11 @@ from tests.clouds import make_cloud
 from tests.postgresql import start_postgresql
 
 pytest_plugins = ("tests.judge",)
+
+
+def pytest_collection_finish() -> None:
+    """Leave what was imported and collected to itself: the collector went through all of it again and again."""
+    gc.freeze()
 
 
 @pytest.fixture(scope="session")

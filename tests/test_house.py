@@ -10,7 +10,6 @@ from pathlib import Path
 import pytest
 
 SOURCE = Path(__file__).resolve().parent.parent / "src"
-MODULES = {str(path.relative_to(SOURCE)): ast.parse(path.read_text()) for path in sorted(SOURCE.rglob("*.py"))}
 
 NAMES_THAT_SAY_NOTHING = {"utils", "util", "helpers", "manager", "common", "base", "misc", "core"}
 
@@ -38,13 +37,13 @@ CLOCK = {
 
 
 def test_every_module_says_what_it_is_for() -> None:
-    silent = [name for name, tree in MODULES.items() if not ast.get_docstring(tree)]
+    silent = [name for name, tree in modules().items() if not ast.get_docstring(tree)]
 
     assert silent == []
 
 
 def test_no_module_has_a_name_that_says_nothing() -> None:
-    named = [name for name in MODULES if NAMES_THAT_SAY_NOTHING & set(Path(name).with_suffix("").parts)]
+    named = [name for name in modules() if NAMES_THAT_SAY_NOTHING & set(Path(name).with_suffix("").parts)]
 
     assert named == []
 
@@ -52,7 +51,7 @@ def test_no_module_has_a_name_that_says_nothing() -> None:
 def test_own_modules_are_imported_at_the_top() -> None:
     late = [
         f"{name}:{node.lineno}"
-        for name, tree in MODULES.items()
+        for name, tree in modules().items()
         for function in ast.walk(tree)
         if isinstance(function, ast.FunctionDef | ast.AsyncFunctionDef)
         for node in ast.walk(function)
@@ -83,7 +82,7 @@ def test_no_exception_for_a_clock_is_left_over() -> None:
 def test_processes_start_where_bytes_and_machines_are_driven() -> None:
     starters = [
         f"{name}:{node.lineno}"
-        for name, tree in MODULES.items()
+        for name, tree in modules().items()
         if not name.startswith(STARTS_PROCESSES)
         for node in ast.walk(tree)
         if isinstance(node, ast.Import | ast.ImportFrom) and "subprocess" in imported(node)
@@ -107,6 +106,12 @@ def test_sees_through_the_ways_to_import_a_name(source: str, found: str) -> None
     assert found in [name for name, _ in names(ast.parse(source))]
 
 
+@cache
+def modules() -> dict[str, ast.Module]:
+    """Every module of the program, by its path. Read when asked for, since every worker of the tests comes by here."""
+    return {str(path.relative_to(SOURCE)): ast.parse(path.read_text()) for path in sorted(SOURCE.rglob("*.py"))}
+
+
 def imported(node: ast.Import | ast.ImportFrom) -> list[str]:
     """The modules that an import statement names."""
     return [alias.name for alias in node.names] if isinstance(node, ast.Import) else [node.module or ""]
@@ -116,7 +121,7 @@ def places(forbidden: set[str], *, besides: tuple[str, ...]) -> list[str]:
     """Where modules that don't begin with one of *besides* use one of the *forbidden* names."""
     return [
         f"{name}:{line}: {used}"
-        for name in MODULES
+        for name in modules()
         if not name.startswith(besides)
         for used, line in names_of(name)
         if used in forbidden
@@ -126,7 +131,7 @@ def places(forbidden: set[str], *, besides: tuple[str, ...]) -> list[str]:
 @cache
 def names_of(module: str) -> list[tuple[str, int]]:
     """What ``names`` finds in one of ours."""
-    return list(names(MODULES[module]))
+    return list(names(modules()[module]))
 
 
 def names(tree: ast.Module) -> Iterator[tuple[str, int]]:
