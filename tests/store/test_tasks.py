@@ -47,6 +47,23 @@ def test_keep_their_lease_when_it_is_renewed(database):
     assert claim(database, "other", now=101.0 + LEASE_SECONDS) == []
 
 
+def test_know_whether_another_waits_for_them_in_their_lane(database):
+    first, second, elsewhere, ended = (
+        a_task(database, lane=lane, status=status)
+        for lane, status in (("i", "Processing"), ("i", "Processing"), ("j", "Processing"), ("i", "Finished"))
+    )
+    alone = a_task(database)
+    a_task(database)
+
+    with database.read() as tx:
+        waited_for = {
+            task: tasks.is_waited_for(tx, tasks.tasks.find(tx, id=task))
+            for task in (first, second, elsewhere, ended, alone)
+        }
+
+    assert [task for task, is_so in waited_for.items() if is_so] == [first]
+
+
 def test_of_one_lane_wait_for_each_other(database):
     first, second, other = a_task(database, lane="i-1"), a_task(database, lane="i-1"), a_task(database, lane="i-2")
 

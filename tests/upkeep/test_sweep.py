@@ -174,6 +174,34 @@ def test_shortens_a_chain_that_has_grown_too_deep(cloud):
     assert all(reads_as(cloud, head_of(cloud, disk.id), n + 1, n) for n in range(DEEPEST))
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize(("too_deep", "left"), [(2 * DEEPEST, DEEPEST), (DEEPEST - 1, DEEPEST - 1)])
+def test_gives_way_between_two_layers_unless_the_chain_is_far_too_deep(cloud, monkeypatch, too_deep, left):
+    monkeypatch.setattr("kiln.upkeep.sweep._TOO_DEEP", too_deep)
+    instance = an_instance(cloud)
+    with cloud.ports.database.read() as tx:
+        disk = disks.all(tx)[0]
+    for n in range(DEEPEST):
+        write(cloud, head_of(cloud, disk.id), n + 1, n)
+        snapshot_now(cloud, instance.id)
+    head = head_of(cloud, disk.id)
+    sweep(cloud.ports)
+    image = cloud.call("CreateImage", InstanceId=instance.id)["ImageId"]
+
+    (task,) = cloud.worker.claim(cloud.clock())
+    cloud.worker.attempt(task)
+
+    with cloud.ports.database.read() as tx:
+        assert task.action == "Merge"
+        assert len(chain(tx, head)) == left
+    assert [waiting.action for waiting in cloud.open_tasks()] == ["CreateImage"]
+    keep(cloud)
+    assert cloud.call("DescribeImages", ImageId=image)["Images"]["Image"][0]["Status"] == "Available"
+    assert all(reads_as(cloud, head_of(cloud, disk.id), n + 1, n) for n in range(DEEPEST))
+    with cloud.ports.database.read() as tx:
+        assert len(chain(tx, head_of(cloud, disk.id))) <= DEEPEST
+
+
 def test_waits_for_a_volume_that_something_stands_on(cloud):
     parent = a_snapshot(cloud)
     child = Volume(

@@ -74,6 +74,13 @@ def is_lane_busy(tx: Transaction, lane: str) -> bool:
     return bool(lane) and tasks.count(tx, lane=lane, status=TaskStatus.PROCESSING) > 0
 
 
+def is_waited_for(tx: Transaction, task: Task) -> bool:
+    """Whether something in the task's lane can begin when it has ended."""
+    if not task.lane:
+        return False
+    return tasks.count(tx, tasks.c.seq > task.seq, lane=task.lane, status=TaskStatus.PROCESSING) > 0
+
+
 def _is_due(now: float) -> tuple[ColumnElement[bool], ...]:
     earlier = exists(
         select(_others.c.id).where(

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from sqlalchemy import ColumnElement, Index, and_, exists, func, or_, select
+from sqlalchemy import ColumnElement, Index, and_, exists, func, literal, or_, select
 
 from kiln.declare.states import TaskStatus
 from kiln.store.database import Transaction
@@ -103,3 +103,19 @@ def chain(tx: Transaction, volume: str) -> list[str]:
     while (row := volumes.find(tx, id=found[-1])) is not None and row.parent is not None:
         found.append(row.parent)
     return found
+
+
+def heads_deeper_than(tx: Transaction, depth: int) -> list[str]:
+    """The volumes of disks whose chains have more than *depth* volumes, the disk's own among them."""
+    # One statement for all disks, since this is asked every few seconds: it goes down no further than it must.
+    below = (
+        select(disks.c.volume.label("head"), disks.c.volume.label("volume"), literal(1).label("depth"))
+        .where(disks.c.volume.is_not(None))
+        .cte("below", recursive=True)
+    )
+    below = below.union_all(
+        select(below.c.head, volumes.c.parent, below.c.depth + 1)
+        .join(volumes.table, volumes.c.id == below.c.volume)
+        .where(volumes.c.parent.is_not(None), below.c.depth <= depth)
+    )
+    return list(tx.execute(select(below.c.head).where(below.c.depth > depth).order_by(below.c.head)).scalars())

@@ -19,14 +19,16 @@ from kiln.operations.call import Job, NotYet, Ports
 from kiln.pools.errors import VolumeBusy
 from kiln.store.database import Transaction
 from kiln.store.disks import disks
-from kiln.store.tasks import Task, tasks
-from kiln.store.volumes import Volume, bypassable, chain, is_named, unwanted, volumes
+from kiln.store.tasks import Task, is_waited_for, tasks
+from kiln.store.volumes import Volume, bypassable, chain, heads_deeper_than, is_named, unwanted, volumes
 
 #: Reads hold to a depth of 20 and halve at 50 (engines.md 1, "chain depth"), so 16 leaves room for a burst.
 DEEPEST = 16
 
 #: To this depth a chain is brought back, so that it is not at the limit again after the next snapshot.
 SHALLOW = 4
+
+_TOO_DEEP = 2 * DEEPEST  #: Nobody is given way on a chain like that.
 
 _BATCH = 64
 _WAIT_SECONDS = 0.5  #: For the other merge to be done with the parent.
@@ -75,7 +77,7 @@ def _drop(ports: Ports, volume: Volume) -> bool:
 def _enqueue_merges(ports: Ports) -> None:
     with ports.database.read() as tx:
         wanted = [child for _, child in bypassable(tx, _BATCH)]
-        wanted += [d.volume for d in disks.all(tx) if d.volume and len(chain(tx, d.volume)) > DEEPEST]
+        wanted += heads_deeper_than(tx, DEEPEST)
     for child in dict.fromkeys(wanted):
         ports.database.write(lambda tx, child=child: _enqueue_merge(tx, ports, child))  # type: ignore[misc]
 
@@ -119,7 +121,12 @@ def _enqueue_merge(tx: Transaction, ports: Ports, child: str) -> None:
 
 
 def merge(job: Job) -> None:
-    """Carry out a merge: absorb parents one by one, until the chain is as it should be."""
+    """Carry out a merge: absorb parents one by one, until the chain is as it should be or somebody waits.
+
+    A CreateImage of the same instance would wait for all of a deep chain's
+    layers; this way it waits for one. What is left the next sweep asks for
+    anew, behind whoever waited.
+    """
     child = job.task.resource
     while (parent := _next_parent(job)) is not None:
         if not job.write(lambda tx, parent=parent: _claim(tx, job, parent)):  # type: ignore[misc]
@@ -132,7 +139,15 @@ def merge(job: Job) -> None:
         reach("merge.absorbed")
         job.write(lambda tx, parent=parent: _bypass(tx, child, parent))  # type: ignore[misc]
         reach("merge.recorded")
+        if _gives_way(job):
+            break
     job.write(lambda tx: volumes.update(tx, {"task": None}, task=job.task.id))
+
+
+def _gives_way(job: Job) -> bool:
+    """Whether the rest can wait for whoever waits. On a chain that grows faster than it is shortened it cannot."""
+    with job.ports.database.read() as tx:
+        return is_waited_for(tx, job.task) and len(chain(tx, job.task.resource)) <= _TOO_DEEP
 
 
 def _claim(tx: Transaction, job: Job, parent: str) -> bool:

@@ -1,0 +1,40 @@
+"""Volumes: what stands on what."""
+
+from __future__ import annotations
+
+from kiln.declare.ids import new_id
+from kiln.store.volumes import Volume, chain, heads_deeper_than, volumes
+from tests.stock import a_disk
+
+
+def a_chain(cloud, length):
+    """Rows of so many volumes, each on the one before it; returns them, the uppermost first."""
+    made = []
+    for _ in range(length):
+        below = made[0] if made else None
+        made.insert(0, new_id("volume"))
+        row = Volume(
+            id=made[0], state="ready", kind="layer", parent=below, size_bytes=512, task=None, created_at=0.0
+        )  # fmt: skip
+        cloud.ports.database.write(lambda tx, row=row: volumes.insert(tx, row))
+    return made
+
+
+def test_are_followed_down_to_the_lowest(cloud):
+    made = a_chain(cloud, 4)
+
+    with cloud.ports.database.read() as tx:
+        assert chain(tx, made[0]) == made
+
+
+def test_of_disks_are_found_where_too_many_are_below(cloud):
+    shallow, deep, deepest = a_chain(cloud, 3), a_chain(cloud, 4), a_chain(cloud, 9)
+    for made in (shallow, deep, deepest):
+        a_disk(cloud, volume=made[0])
+    a_disk(cloud, volume=deepest[1])
+    a_disk(cloud, volume=None)
+
+    with cloud.ports.database.read() as tx:
+        assert heads_deeper_than(tx, 3) == sorted([deep[0], deepest[0], deepest[1]])
+        assert heads_deeper_than(tx, 8) == [deepest[0]]
+        assert heads_deeper_than(tx, 9) == []
