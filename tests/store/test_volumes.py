@@ -13,9 +13,7 @@ def a_chain(cloud, length):
     for _ in range(length):
         below = made[0] if made else None
         made.insert(0, new_id("volume"))
-        row = Volume(
-            id=made[0], state="ready", kind="layer", parent=below, size_bytes=512, task=None, created_at=0.0
-        )  # fmt: skip
+        row = Volume(id=made[0], state="ready", kind="layer", parent=below, size_bytes=512, task=None, created_at=0.0)
         cloud.ports.database.write(lambda tx, row=row: volumes.insert(tx, row))
     return made
 
