@@ -2,25 +2,24 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Annotated
 
 from kiln.declare.rules import Wire
-from kiln.declare.shapes import spell
+from kiln.declare.shapes import shape, spell
 
 
-@dataclass(frozen=True, kw_only=True)
+@shape
 class Disk:
     device: str
     size: int
 
 
-@dataclass(frozen=True, kw_only=True)
+@shape
 class Disks:
     disk: tuple[Disk, ...]
 
 
-@dataclass(frozen=True, kw_only=True)
+@shape
 class Answer:
     image_id: str
     os_type: Annotated[str, Wire("OSType")]

@@ -17,14 +17,14 @@ from typing import Annotated, Any, Generic, TypeVar
 
 from kiln.declare.errors import ApiError
 from kiln.declare.rules import Accepted, Ascii, Doc, Example
-from kiln.declare.shapes import Field, fields_of, wire_name
+from kiln.declare.shapes import Field, fields_of, shape, wire_name
 
 Input = TypeVar("Input")
 Plan = TypeVar("Plan")
 Output = TypeVar("Output")
 
 
-@dataclass(frozen=True, kw_only=True)
+@shape
 class ClientTokenInput:
     """What an idempotent operation takes besides its Input."""
 
@@ -36,14 +36,14 @@ class ClientTokenInput:
     ] = None
 
 
-@dataclass(frozen=True, kw_only=True)
+@shape
 class DryRunInput:
     """What an operation with a dry run takes besides its Input."""
 
     dry_run: Annotated[bool | None, Doc("Check only. Success is reported as an error code that says so.")] = None
 
 
-@dataclass(frozen=True, kw_only=True)
+@shape
 class OwnerInput:
     """Account selectors that almost every ECS operation takes."""
 

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 from typing import Annotated, Any
 
 from kiln.declare.clock import from_text
 from kiln.declare.errors import ApiError
 from kiln.declare.rules import Alias, Doc, Example, KeepEmpty
+from kiln.declare.shapes import shape
 from kiln.operations.errors import InvalidFilterKeyNotFound, InvalidFilterValue
 from kiln.operations.params import FilterInput
 from kiln.store import tags
@@ -23,7 +23,7 @@ class InvalidTagMismatch(ApiError):
     message = "The specified Tag.n.Key and Tag.n.Value are not match."
 
 
-@dataclass(frozen=True, kw_only=True)
+@shape
 class TagFilter:
     """One tag to look for. Any text may be looked for, also one that no tag can have."""
 

@@ -9,12 +9,12 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Annotated
 
 from kiln.declare.clock import to_minutes_text
 from kiln.declare.deployment import InstanceType
 from kiln.declare.rules import Doc, Example, Wire
+from kiln.declare.shapes import shape
 from kiln.declare.states import InstanceStatus
 from kiln.operations.params import InstanceId, TagOutput, TagsOutput
 from kiln.store.instances import Instance
@@ -26,14 +26,14 @@ _NEVER = "2099-12-31T15:59Z"
 _UNKNOWN = InstanceType("", 0, 0)
 
 
-@dataclass(frozen=True, kw_only=True)
+@shape
 class IpAddressesOutput:
     """Addresses."""
 
     ip_address: Annotated[tuple[str, ...], Doc("The addresses.")] = ()
 
 
-@dataclass(frozen=True, kw_only=True)
+@shape
 class VpcAttributesOutput:
     """The instance in its VPC."""
 
@@ -43,7 +43,7 @@ class VpcAttributesOutput:
     private_ip_address: Annotated[IpAddressesOutput, Doc("The private address, when the network type is vpc.")]
 
 
-@dataclass(frozen=True, kw_only=True)
+@shape
 class EipAddressOutput:
     """An elastic address, of which there are none."""
 
@@ -54,14 +54,14 @@ class EipAddressOutput:
     is_support_unassociate: Annotated[bool, Doc("Always false.")] = False
 
 
-@dataclass(frozen=True, kw_only=True)
+@shape
 class SecurityGroupIdsOutput:
     """Security groups."""
 
     security_group_id: Annotated[tuple[str, ...], Doc("The IDs.")]
 
 
-@dataclass(frozen=True, kw_only=True)
+@shape
 class LockReasonOutput:
     """Why an instance is locked."""
 
@@ -69,14 +69,14 @@ class LockReasonOutput:
     lock_msg: Annotated[str, Doc("The same as a sentence, or empty.")]
 
 
-@dataclass(frozen=True, kw_only=True)
+@shape
 class OperationLocksOutput:
     """Locks."""
 
     lock_reason: Annotated[tuple[LockReasonOutput, ...], Doc("The locks; none when all is well.")]
 
 
-@dataclass(frozen=True, kw_only=True)
+@shape
 class PrivateIpSetOutput:
     """A private address."""
 
@@ -85,14 +85,14 @@ class PrivateIpSetOutput:
     primary: Annotated[bool, Doc("Always true: each interface has one address.")]
 
 
-@dataclass(frozen=True, kw_only=True)
+@shape
 class PrivateIpSetsOutput:
     """Private addresses."""
 
     private_ip_set: Annotated[tuple[PrivateIpSetOutput, ...], Doc("The addresses.")]
 
 
-@dataclass(frozen=True, kw_only=True)
+@shape
 class Ipv6SetOutput:
     """An IPv6 address."""
 
@@ -100,14 +100,14 @@ class Ipv6SetOutput:
     primary: Annotated[bool, Doc("Whether it is the first.")]
 
 
-@dataclass(frozen=True, kw_only=True)
+@shape
 class Ipv6SetsOutput:
     """IPv6 addresses."""
 
     ipv6_set: Annotated[tuple[Ipv6SetOutput, ...], Doc("Always empty.")] = ()
 
 
-@dataclass(frozen=True, kw_only=True)
+@shape
 class NetworkInterfaceOutput:
     """A network interface."""
 
@@ -119,14 +119,14 @@ class NetworkInterfaceOutput:
     ipv6_sets: Annotated[Ipv6SetsOutput, Doc("Its IPv6 addresses.")]
 
 
-@dataclass(frozen=True, kw_only=True)
+@shape
 class NetworkInterfacesOutput:
     """Network interfaces."""
 
     network_interface: Annotated[tuple[NetworkInterfaceOutput, ...], Doc("The interfaces: always one.")]
 
 
-@dataclass(frozen=True, kw_only=True)
+@shape
 class CpuOptionsOutput:
     """The CPU."""
 
@@ -135,7 +135,7 @@ class CpuOptionsOutput:
     numa: Annotated[str, Doc("Always empty.")]
 
 
-@dataclass(frozen=True, kw_only=True)
+@shape
 class MetadataOptionsOutput:
     """The metadata service, as the instance sees it."""
 
@@ -144,14 +144,14 @@ class MetadataOptionsOutput:
     http_put_response_hop_limit: Annotated[int, Doc("Always 0.")]
 
 
-@dataclass(frozen=True, kw_only=True)
+@shape
 class HibernationOptionsOutput:
     """Hibernation."""
 
     configured: Annotated[bool, Doc("Always false.")] = False
 
 
-@dataclass(frozen=True, kw_only=True)
+@shape
 class DedicatedHostAttributeOutput:
     """A dedicated host, of which there are none."""
 
@@ -160,7 +160,7 @@ class DedicatedHostAttributeOutput:
     dedicated_host_name: Annotated[str, Doc("Always empty.")] = ""
 
 
-@dataclass(frozen=True, kw_only=True)
+@shape
 class DedicatedInstanceAttributeOutput:
     """How the instance stands on a dedicated host."""
 
@@ -168,7 +168,7 @@ class DedicatedInstanceAttributeOutput:
     tenancy: Annotated[str, Doc("Always empty.")] = ""
 
 
-@dataclass(frozen=True, kw_only=True)
+@shape
 class CapacityReservationOutput:
     """A capacity reservation, of which there are none."""
 
@@ -176,14 +176,14 @@ class CapacityReservationOutput:
     capacity_reservation_preference: Annotated[str, Doc("Always empty.")] = ""
 
 
-@dataclass(frozen=True, kw_only=True)
+@shape
 class ImageOptionsOutput:
     """What the image was asked to do."""
 
     login_as_non_root: Annotated[bool, Doc("Always false.")] = False
 
 
-@dataclass(frozen=True, kw_only=True)
+@shape
 class InstanceOutput:
     """One instance."""
 

@@ -20,6 +20,7 @@ from kiln.declare.errors import ApiError
 from kiln.declare.ids import new_id
 from kiln.declare.killpoints import reach
 from kiln.declare.rules import Accepted, Alias, Doc, Example, Missing, OneOf, Pattern, Text, Wire
+from kiln.declare.shapes import shape
 from kiln.declare.states import SnapshotStatus
 from kiln.declare.units import to_gib
 from kiln.operations import transfer
@@ -106,7 +107,7 @@ ERRORS: tuple[type[ApiError], ...] = (
 )
 
 
-@dataclass(frozen=True, kw_only=True)
+@shape
 class DiskDeviceMapping:
     """One disk of the new image."""
 

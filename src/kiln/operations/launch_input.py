@@ -7,11 +7,11 @@ template written for ECS works, and say here why they have no effect.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Annotated
 
 from kiln.declare.deployment import DISK_CATEGORIES
 from kiln.declare.rules import Accepted, Between, Count, Doc, Example, Name, OneOf, Wire
+from kiln.declare.shapes import shape
 from kiln.operations.errors import QuotaExceedTags
 from kiln.operations.guest_input import HostName, Password, UserData
 from kiln.operations.launch_errors import (
@@ -33,7 +33,7 @@ _SECURITY = Accepted("There is no security agent.")
 _CATEGORIES = tuple(DISK_CATEGORIES)
 
 
-@dataclass(frozen=True, kw_only=True)
+@shape
 class SystemDisk:
     """The system disk; its size is declared by each operation, which spell its type differently."""
 
@@ -49,7 +49,7 @@ class SystemDisk:
     storage_cluster_id: Annotated[str | None, _DISKS, Doc("A dedicated block storage cluster.")] = None
 
 
-@dataclass(frozen=True, kw_only=True)
+@shape
 class DataDisk:
     """One data disk, besides those of the image or in place of one of them."""
 
@@ -85,7 +85,7 @@ class DataDisk:
     storage_cluster_id: Annotated[str | None, _DISKS, Doc("A dedicated block storage cluster.")] = None
 
 
-@dataclass(frozen=True, kw_only=True)
+@shape
 class ArnInput:
     """A role to be assumed."""
 
@@ -94,14 +94,14 @@ class ArnInput:
     assume_role_for: Annotated[int | None, _ROLES, Doc("The account.")] = None
 
 
-@dataclass(frozen=True, kw_only=True)
+@shape
 class HibernationInput:
     """Hibernation."""
 
     configured: Annotated[bool | None, Accepted("Instances do not hibernate."), Doc("Whether it may hibernate.")] = None
 
 
-@dataclass(frozen=True, kw_only=True)
+@shape
 class PrivatePoolInput:
     """Private pools."""
 
@@ -109,7 +109,7 @@ class PrivatePoolInput:
     match_criteria: Annotated[str | None, _HOSTS, Doc("How to choose one.")] = None
 
 
-@dataclass(frozen=True, kw_only=True)
+@shape
 class Essentials:
     """What both operations take and heed."""
 
@@ -158,7 +158,7 @@ class Essentials:
     tag: Annotated[tuple[TagInput, ...], Count(20, QuotaExceedTags), Doc("Tags of the instance.")] = ()
 
 
-@dataclass(frozen=True, kw_only=True)
+@shape
 class LaunchInput(Essentials):
     """What both operations take, with what has no effect: hosts, sets and billing."""
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 from typing import Annotated
 
 from kiln.declare.rules import (
@@ -17,6 +16,7 @@ from kiln.declare.rules import (
     OneOf,
     Text,
 )
+from kiln.declare.shapes import shape
 from kiln.operations.errors import (
     DuplicateTagKey,
     InvalidArchitectureMalformed,
@@ -125,7 +125,7 @@ TagValue = Annotated[
 ]
 
 
-@dataclass(frozen=True, kw_only=True)
+@shape
 class TagInput:
     """One tag to put on, or to look for."""
 
@@ -133,7 +133,7 @@ class TagInput:
     value: TagValue = None
 
 
-@dataclass(frozen=True, kw_only=True)
+@shape
 class FilterInput:
     """One filter."""
 
@@ -141,7 +141,7 @@ class FilterInput:
     value: Annotated[str | None, Doc("The value to compare with.")] = None
 
 
-@dataclass(frozen=True, kw_only=True)
+@shape
 class FeaturesInput:
     """What the image can do."""
 
@@ -155,7 +155,7 @@ class FeaturesInput:
     ] = None
 
 
-@dataclass(frozen=True, kw_only=True)
+@shape
 class TagOutput:
     """One tag."""
 
@@ -163,14 +163,14 @@ class TagOutput:
     tag_value: Annotated[str, Doc("The value.")]
 
 
-@dataclass(frozen=True, kw_only=True)
+@shape
 class TagsOutput:
     """Tags."""
 
     tag: Annotated[tuple[TagOutput, ...], Doc("The tags.")]
 
 
-@dataclass(frozen=True, kw_only=True)
+@shape
 class NothingMore:
     """The answer of an operation that has nothing to say but the RequestId."""
 

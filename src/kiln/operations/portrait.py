@@ -8,12 +8,12 @@ container is an object, because clients reach into them without asking
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from functools import cache
 from typing import Annotated
 
 from kiln.declare.clock import to_seconds_text
 from kiln.declare.rules import Doc, Example, Wire
+from kiln.declare.shapes import shape
 from kiln.declare.states import ImageStatus
 from kiln.operations.params import TagOutput, TagsOutput
 from kiln.store.images import Album, Image, ImageDisk
@@ -23,7 +23,7 @@ from kiln.store.tags import Tag
 USABLE = (ImageStatus.AVAILABLE, ImageStatus.DEPRECATED)
 
 
-@dataclass(frozen=True, kw_only=True)
+@shape
 class DiskDeviceMappingOutput:
     """One disk of an image."""
 
@@ -39,14 +39,14 @@ class DiskDeviceMappingOutput:
     type: Annotated[str, Example("system"), Doc("system or data.")]
 
 
-@dataclass(frozen=True, kw_only=True)
+@shape
 class DiskDeviceMappingsOutput:
     """The disks of an image."""
 
     disk_device_mapping: Annotated[tuple[DiskDeviceMappingOutput, ...], Doc("The disks, the system disk first.")]
 
 
-@dataclass(frozen=True, kw_only=True)
+@shape
 class FindingOutput:
     """One thing that the detection found."""
 
@@ -56,14 +56,14 @@ class FindingOutput:
     value: Annotated[str, Doc("What was found.")]
 
 
-@dataclass(frozen=True, kw_only=True)
+@shape
 class FindingsOutput:
     """What the detection found."""
 
     item: Annotated[tuple[FindingOutput, ...], Doc("The findings.")]
 
 
-@dataclass(frozen=True, kw_only=True)
+@shape
 class DetectionOptionsOutput:
     """The detection of an image."""
 
@@ -71,7 +71,7 @@ class DetectionOptionsOutput:
     status: Annotated[str, Doc("Processing or Finished; empty when no DetectionStrategy was given.")]
 
 
-@dataclass(frozen=True, kw_only=True)
+@shape
 class FeaturesOutput:
     """What an image can do."""
 
@@ -83,14 +83,14 @@ class FeaturesOutput:
     nvme_support: Annotated[str, Doc("supported or unsupported.")]
 
 
-@dataclass(frozen=True, kw_only=True)
+@shape
 class SecureBootOptionsOutput:
     """Secure boot of an image."""
 
     secure_boot_support: Annotated[str, Doc("supported, unsupported, or empty when it was not said.")]
 
 
-@dataclass(frozen=True, kw_only=True)
+@shape
 class ImageOutput:
     """One image."""
 

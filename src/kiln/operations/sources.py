@@ -15,6 +15,7 @@ from kiln.declare.clock import from_text
 from kiln.declare.deployment import DEFAULT_CATEGORY, DISK_CATEGORIES
 from kiln.declare.errors import ApiError
 from kiln.declare.rules import Doc, Example, OneOf
+from kiln.declare.shapes import shape
 from kiln.declare.states import SnapshotStatus
 from kiln.operations.call import Call
 from kiln.operations.errors import InvalidSnapshotIdNotFound, InvalidSnapshotIdNotReady
@@ -111,7 +112,7 @@ ERRORS: tuple[type[ApiError], ...] = (
 )
 
 
-@dataclass(frozen=True, kw_only=True)
+@shape
 class DiskDeviceMapping:
     """One disk of the new image."""
 

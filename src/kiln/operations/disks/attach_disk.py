@@ -17,6 +17,7 @@ from kiln.declare.errors import ApiError
 from kiln.declare.killpoints import reach
 from kiln.declare.operation import Operation
 from kiln.declare.rules import Accepted, Doc, Example
+from kiln.declare.shapes import shape
 from kiln.declare.states import DiskStatus, InstanceStatus, TaskStatus
 from kiln.operations import drives
 from kiln.operations.call import Call, Job, NotYet
@@ -67,7 +68,7 @@ class InvalidInstanceNotOriginInstance(ApiError):
     message = "The specified disk can not attached to other instance as system disk."
 
 
-@dataclass(frozen=True, kw_only=True)
+@shape
 class Input:
     instance_id: InstanceId
     disk_id: DiskId

@@ -16,6 +16,7 @@ from kiln.declare.ids import new_id
 from kiln.declare.killpoints import reach
 from kiln.declare.operation import Idempotence, Operation
 from kiln.declare.rules import Accepted, Count, Doc, Example, Name, OneOf, Wire
+from kiln.declare.shapes import shape
 from kiln.declare.states import DiskStatus, InstanceStatus, SnapshotStatus
 from kiln.declare.units import GiB
 from kiln.operations import drives, heads
@@ -119,7 +120,7 @@ class InvalidSnapshotIdNotDataDiskSnapshot(ApiError):
     hint = "CreateImage makes an image of it, and RunInstances takes it as DataDisk.N.SnapshotId."
 
 
-@dataclass(frozen=True, kw_only=True)
+@shape
 class ArnInput:
     """A role to be assumed."""
 
@@ -128,7 +129,7 @@ class ArnInput:
     assume_role_for: Annotated[int | None, Accepted("There are no RAM roles."), Doc("The account.")] = None
 
 
-@dataclass(frozen=True, kw_only=True)
+@shape
 class Input:
     region_id: RegionId
     zone_id: Annotated[
@@ -181,7 +182,7 @@ class Input:
     tag: Annotated[tuple[TagInput, ...], Count(20, QuotaExceedTags), Doc("Tags of the disk.")] = ()
 
 
-@dataclass(frozen=True, kw_only=True)
+@shape
 class Output:
     disk_id: DiskId
     order_id: Annotated[str, Doc("Always empty: nothing is billed.")]

@@ -6,10 +6,9 @@ stay, and what was made of them too.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from kiln.declare.errors import ApiError
 from kiln.declare.operation import Operation
+from kiln.declare.shapes import shape
 from kiln.declare.states import DiskStatus
 from kiln.operations import capture
 from kiln.operations.call import Call
@@ -36,7 +35,7 @@ class DiskTypeViolation(ApiError):
     message = "The specified disk is a system disk and cannot support the operation."
 
 
-@dataclass(frozen=True, kw_only=True)
+@shape
 class Input:
     disk_id: DiskId
 

@@ -7,7 +7,6 @@ account's, is no error: it is not in the answer.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Annotated
 
 from kiln.declare.clock import to_seconds_text
@@ -15,6 +14,7 @@ from kiln.declare.deployment import DISK_CATEGORIES
 from kiln.declare.errors import ApiError, DryRunOperation
 from kiln.declare.operation import Operation
 from kiln.declare.rules import Accepted, Count, Doc, Example, JsonList, OneOf, Wire
+from kiln.declare.shapes import shape
 from kiln.declare.states import DiskStatus
 from kiln.operations.call import Call
 from kiln.operations.drives import serial_of
@@ -118,7 +118,7 @@ class InvalidFilterValueOfDisks(InvalidFilterValue):
     message = "The filter value is not valid."
 
 
-@dataclass(frozen=True, kw_only=True)
+@shape
 class Input:
     region_id: RegionId
     disk_ids: Annotated[
@@ -208,7 +208,7 @@ class Input:
     next_token: NextToken | None = None
 
 
-@dataclass(frozen=True, kw_only=True)
+@shape
 class AttachmentOutput:
     """That an instance has the disk."""
 
@@ -217,42 +217,42 @@ class AttachmentOutput:
     attached_time: Annotated[str, Doc("Since when.")]
 
 
-@dataclass(frozen=True, kw_only=True)
+@shape
 class AttachmentsOutput:
     """The instance that has the disk, if any."""
 
     attachment: Annotated[tuple[AttachmentOutput, ...], Doc("One, or none.")]
 
 
-@dataclass(frozen=True, kw_only=True)
+@shape
 class MountInstancesOutput:
     """The same under an older name."""
 
     mount_instance: Annotated[tuple[AttachmentOutput, ...], Doc("One, or none.")]
 
 
-@dataclass(frozen=True, kw_only=True)
+@shape
 class OperationLockOutput:
     """A lock."""
 
     lock_reason: Annotated[str, Doc("Why.")]
 
 
-@dataclass(frozen=True, kw_only=True)
+@shape
 class OperationLocksOutput:
     """Locks."""
 
     operation_lock: Annotated[tuple[OperationLockOutput, ...], Doc("Always none.")]
 
 
-@dataclass(frozen=True, kw_only=True)
+@shape
 class PlacementOutput:
     """Where a disk of several zones is."""
 
     zone_ids: Annotated[str, Doc("Always empty.")]
 
 
-@dataclass(frozen=True, kw_only=True)
+@shape
 class DiskOutput:
     """One disk."""
 
@@ -308,14 +308,14 @@ class DiskOutput:
     tags: Annotated[TagsOutput, Doc("Its tags.")]
 
 
-@dataclass(frozen=True, kw_only=True)
+@shape
 class DisksOutput:
     """Disks."""
 
     disk: Annotated[tuple[DiskOutput, ...], Doc("The disks.")]
 
 
-@dataclass(frozen=True, kw_only=True)
+@shape
 class Output:
     disks: Annotated[DisksOutput, Doc("The disks of this page.")]
     total_count: Annotated[int, Doc("Disks that meet the filters.")]

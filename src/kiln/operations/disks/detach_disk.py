@@ -8,13 +8,13 @@ instance is stopped, and AttachDisk puts it back.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Annotated
 
 from kiln.declare.errors import ApiError
 from kiln.declare.killpoints import reach
 from kiln.declare.operation import Operation
 from kiln.declare.rules import Accepted, Doc
+from kiln.declare.shapes import shape
 from kiln.declare.states import DiskStatus, InstanceStatus
 from kiln.operations import drives
 from kiln.operations.call import Call, Job
@@ -48,7 +48,7 @@ class DependencyViolationOfDetach(ApiError):
     message = "The specified disk has not been attached on the specified instance."
 
 
-@dataclass(frozen=True, kw_only=True)
+@shape
 class Input:
     instance_id: InstanceId
     disk_id: DiskId

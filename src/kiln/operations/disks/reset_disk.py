@@ -13,6 +13,7 @@ from kiln.declare.errors import ApiError, DryRunOperation
 from kiln.declare.ids import new_id
 from kiln.declare.killpoints import reach
 from kiln.declare.operation import Operation
+from kiln.declare.shapes import shape
 from kiln.declare.states import DiskStatus, InstanceStatus, SnapshotStatus
 from kiln.declare.units import GiB
 from kiln.operations import capture, heads
@@ -58,7 +59,7 @@ class InvalidParameterMismatch(ApiError):
     message = "The specified snapshot is not created from the specified disk."
 
 
-@dataclass(frozen=True, kw_only=True)
+@shape
 class Input:
     disk_id: DiskId
     snapshot_id: SnapshotId

@@ -16,6 +16,7 @@ from kiln.declare.errors import ApiError
 from kiln.declare.killpoints import reach
 from kiln.declare.operation import Idempotence, Operation
 from kiln.declare.rules import Doc, Example, OneOf
+from kiln.declare.shapes import shape
 from kiln.declare.states import DiskStatus, InstanceStatus
 from kiln.declare.units import GiB
 from kiln.operations import capture
@@ -77,7 +78,7 @@ class InvalidInstanceStatusNotRunning(ApiError):
     message = "The status of instance to which the disk attachs must be running when resizing online."
 
 
-@dataclass(frozen=True, kw_only=True)
+@shape
 class Input:
     disk_id: DiskId
     new_size: Annotated[int, Example("100"), Doc("GiB; more than now, and at most what the category allows.")]
@@ -86,7 +87,7 @@ class Input:
     ] = "offline"
 
 
-@dataclass(frozen=True, kw_only=True)
+@shape
 class Output:
     order_id: Annotated[str, Doc("Always empty: nothing is billed.")]
 

@@ -22,6 +22,7 @@ from kiln.declare.ids import new_id
 from kiln.declare.killpoints import reach
 from kiln.declare.operation import Idempotence, Operation
 from kiln.declare.rules import Count, Doc, Example, OneOf, Text
+from kiln.declare.shapes import shape
 from kiln.declare.states import ImageStatus, InstanceStatus
 from kiln.operations import capture, sources
 from kiln.operations.call import Call, Job
@@ -132,7 +133,7 @@ class IdempotenceParamNotMatch(ApiError):
     message = "Request uses a client token in a previous request but is not identical to that request."
 
 
-@dataclass(frozen=True, kw_only=True)
+@shape
 class SecureBootOptions:
     """Whether the image supports secure boot."""
 
@@ -143,7 +144,7 @@ class SecureBootOptions:
     ] = None
 
 
-@dataclass(frozen=True, kw_only=True)
+@shape
 class Input:
     region_id: RegionId
     instance_id: Annotated[InstanceId | None, Doc("All disks of the instance become the image.")] = None
@@ -173,7 +174,7 @@ class Input:
     tag: Annotated[tuple[TagInput, ...], Count(20, QuotaExceedTags), Doc("Tags of the image.")] = ()
 
 
-@dataclass(frozen=True, kw_only=True)
+@shape
 class Output:
     image_id: ImageId
 

@@ -20,6 +20,7 @@ from typing import Annotated
 from kiln.declare.errors import ApiError, DryRunOperation
 from kiln.declare.operation import Operation
 from kiln.declare.rules import Doc
+from kiln.declare.shapes import shape
 from kiln.declare.states import TaskStatus
 from kiln.operations.call import Call
 from kiln.operations.errors import InvalidImageIdNotFound
@@ -61,7 +62,7 @@ class ImageIsExporting(ApiError):
     )
 
 
-@dataclass(frozen=True, kw_only=True)
+@shape
 class Input:
     region_id: RegionId
     image_id: ImageId

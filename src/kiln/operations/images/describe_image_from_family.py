@@ -6,12 +6,12 @@ without an Available image gives an answer without Image, not an error.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Annotated
 
 from kiln.declare.errors import ApiError
 from kiln.declare.operation import Operation
 from kiln.declare.rules import Doc, Example
+from kiln.declare.shapes import shape
 from kiln.declare.states import ImageStatus
 from kiln.operations import portrait
 from kiln.operations.call import Call
@@ -28,13 +28,13 @@ class InvalidRegionIdNotFoundOfFamily(ApiError):
     message = "The RegionId provided does not exist."
 
 
-@dataclass(frozen=True, kw_only=True)
+@shape
 class Input:
     region_id: RegionId
     image_family: Annotated[str, Example("hangzhou-daily-update"), Doc("The family.")]
 
 
-@dataclass(frozen=True, kw_only=True)
+@shape
 class Output:
     image: Annotated[ImageOutput | None, Doc("The image; absent when the family has no Available one.")] = None
 

@@ -9,12 +9,12 @@ gives an empty list too.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Annotated
 
 from kiln.declare.errors import ApiError, DryRunOperation, MissingParameter
 from kiln.declare.operation import Operation
 from kiln.declare.rules import Accepted, CommaList, Count, Doc, Example, OneOf, Wire
+from kiln.declare.shapes import shape
 from kiln.declare.states import ImageStatus
 from kiln.operations import portrait
 from kiln.operations.call import Call
@@ -117,7 +117,7 @@ class InvalidArchitecture(ApiError):
     message = "The specified Architecture is not valid."
 
 
-@dataclass(frozen=True, kw_only=True)
+@shape
 class Input:
     region_id: RegionId
     status: Annotated[
@@ -181,14 +181,14 @@ class Input:
     page_size: PageSize100 = 10
 
 
-@dataclass(frozen=True, kw_only=True)
+@shape
 class ImagesOutput:
     """Images."""
 
     image: Annotated[tuple[ImageOutput, ...], Doc("The images of this page.")]
 
 
-@dataclass(frozen=True, kw_only=True)
+@shape
 class Output:
     images: Annotated[ImagesOutput, Doc("The images.")]
     page_number: Annotated[int, Doc("The page.")]

@@ -21,6 +21,7 @@ from kiln.declare.ids import new_id
 from kiln.declare.killpoints import reach
 from kiln.declare.operation import Operation
 from kiln.declare.rules import Doc, Example, Missing, OneOf, Pattern, Wire
+from kiln.declare.shapes import shape
 from kiln.declare.states import ImageStatus, TaskStatus
 from kiln.operations import transfer
 from kiln.operations.call import Call, Job
@@ -91,7 +92,7 @@ class ExportImageFailed(ApiError):
     hint = "Make room in the bucket, or choose one that is there, and export again."
 
 
-@dataclass(frozen=True, kw_only=True)
+@shape
 class Input:
     region_id: Annotated[RegionId, Missing(MissingParameterOfTasks)]
     image_id: Annotated[ImageId, Missing(MissingParameterOfTasks)]
@@ -117,7 +118,7 @@ class Input:
     role_name: RoleName | None = None
 
 
-@dataclass(frozen=True, kw_only=True)
+@shape
 class Output:
     region_id: RegionId
     task_id: TaskId

@@ -20,6 +20,7 @@ from kiln.declare.errors import ApiError
 from kiln.declare.ids import new_id
 from kiln.declare.operation import Idempotence, Operation
 from kiln.declare.rules import Count, Doc, Missing, OneOf, Wire
+from kiln.declare.shapes import shape
 from kiln.declare.states import ImageStatus
 from kiln.operations import intake, transfer
 from kiln.operations.call import Call, Job
@@ -120,7 +121,7 @@ class TagKeyDuplication(ApiError):
     message = "The TagKey has duplication with others, case-insensitive."
 
 
-@dataclass(frozen=True, kw_only=True)
+@shape
 class Input:
     region_id: Annotated[RegionId, Missing(MissingParameterOfTasks)]
     disk_device_mapping: Annotated[
@@ -153,7 +154,7 @@ class Input:
     tag: Annotated[tuple[TagInput, ...], Count(20, QuotaExceedTags), Doc("Tags of the image.")] = ()
 
 
-@dataclass(frozen=True, kw_only=True)
+@shape
 class Output:
     image_id: ImageId
     region_id: RegionId

@@ -13,6 +13,7 @@ from typing import Annotated, Any
 from kiln.declare.errors import ApiError, DryRunOperation
 from kiln.declare.operation import Operation
 from kiln.declare.rules import Doc, Example, Name, OneOf
+from kiln.declare.shapes import shape
 from kiln.declare.states import ImageStatus
 from kiln.operations.call import Call
 from kiln.operations.errors import InvalidBootModeNotSupport, InvalidImageIdNotFound
@@ -107,7 +108,7 @@ class InvalidStatusImageIsCreating(ApiError):
     )
 
 
-@dataclass(frozen=True, kw_only=True)
+@shape
 class Input:
     region_id: RegionId
     image_id: ImageId

@@ -14,6 +14,7 @@ from typing import Annotated
 from kiln.declare.errors import ApiError, DryRunOperation
 from kiln.declare.operation import Idempotence, Operation
 from kiln.declare.rules import Accepted, Count, Doc, Example
+from kiln.declare.shapes import shape
 from kiln.declare.states import InstanceStatus
 from kiln.operations import launch
 from kiln.operations.call import Call, Job
@@ -36,7 +37,7 @@ class InvalidInstanceTypeValueNotSupportedOfCreate(ApiError):
     hint = "DescribeInstanceTypes lists the types."
 
 
-@dataclass(frozen=True, kw_only=True)
+@shape
 class SystemDiskInput(SystemDisk):
     """The system disk."""
 
@@ -47,14 +48,14 @@ class SystemDiskInput(SystemDisk):
     ] = None
 
 
-@dataclass(frozen=True, kw_only=True)
+@shape
 class DataDiskInput(DataDisk):
     """One data disk."""
 
     encrypted: Annotated[bool | None, _ENCRYPTION, Doc("Whether the disk is encrypted.")] = None
 
 
-@dataclass(frozen=True, kw_only=True)
+@shape
 class Input(LaunchInput):
     system_disk: Annotated[SystemDiskInput | None, Doc("The system disk.")] = None
     data_disk: Annotated[tuple[DataDiskInput, ...], Count(16), Doc("Data disks.")] = ()
@@ -67,7 +68,7 @@ class Input(LaunchInput):
     vlan_id: Annotated[str | None, _NETWORK, Doc("The VLAN.")] = None
 
 
-@dataclass(frozen=True, kw_only=True)
+@shape
 class Output:
     instance_id: InstanceId
     order_id: Annotated[str, Doc("Always empty: nothing is billed.")]

@@ -15,6 +15,7 @@ from kiln.declare.errors import ApiError, DryRunOperation
 from kiln.declare.killpoints import reach
 from kiln.declare.operation import Operation
 from kiln.declare.rules import Accepted, Doc
+from kiln.declare.shapes import shape
 from kiln.declare.states import DiskStatus, InstanceStatus
 from kiln.operations import heads, power
 from kiln.operations.call import Call, Job
@@ -43,7 +44,7 @@ class InvalidOperationDeletionProtection(ApiError):
     hint = "ModifyInstanceAttribute with DeletionProtection=false lifts it."
 
 
-@dataclass(frozen=True, kw_only=True)
+@shape
 class Input:
     instance_id: InstanceId
     force: Annotated[bool, Doc("Release it though it is Running.")] = False

@@ -5,12 +5,12 @@ IDs that are unknown, or another account's, are passed over.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Annotated
 
 from kiln.declare.errors import ApiError
 from kiln.declare.operation import Operation
 from kiln.declare.rules import Accepted, Count, Doc
+from kiln.declare.shapes import shape
 from kiln.operations.call import Call
 from kiln.operations.errors import InvalidZoneIdNotFound
 from kiln.operations.params import InstanceId, PageNumber, PageSize50, RegionId
@@ -25,7 +25,7 @@ class InvalidParameterTooManyInstanceIds(ApiError):
     message = "Instance ids cannot be more than 100."
 
 
-@dataclass(frozen=True, kw_only=True)
+@shape
 class Input:
     region_id: RegionId
     instance_id: Annotated[
@@ -39,7 +39,7 @@ class Input:
     page_size: PageSize50 = 10
 
 
-@dataclass(frozen=True, kw_only=True)
+@shape
 class InstanceStatusOutput:
     """One instance's status."""
 
@@ -47,14 +47,14 @@ class InstanceStatusOutput:
     status: Annotated[str, Doc("Pending, Starting, Running, Stopping or Stopped.")]
 
 
-@dataclass(frozen=True, kw_only=True)
+@shape
 class InstanceStatusesOutput:
     """Statuses."""
 
     instance_status: Annotated[tuple[InstanceStatusOutput, ...], Doc("The instances of this page.")]
 
 
-@dataclass(frozen=True, kw_only=True)
+@shape
 class Output:
     instance_statuses: Annotated[InstanceStatusesOutput, Doc("The statuses.")]
     total_count: Annotated[int, Doc("How many instances there are on all pages.")]

@@ -8,12 +8,12 @@ NextToken and MaxResults, or by PageNumber and PageSize.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Annotated
 
 from kiln.declare.errors import ApiError, DryRunOperation, InvalidParameter
 from kiln.declare.operation import Operation
 from kiln.declare.rules import Accepted, Count, Doc, Example, JsonList, OneOf
+from kiln.declare.shapes import shape
 from kiln.declare.states import InstanceStatus
 from kiln.operations import instance_portrait, paging
 from kiln.operations.call import Call
@@ -97,7 +97,7 @@ class InvalidFilterValueOfInstances(ApiError):
 _Addresses = Annotated[tuple[str, ...] | None, JsonList(), Count(100), Example('["172.16.1.1"]')]
 
 
-@dataclass(frozen=True, kw_only=True)
+@shape
 class Input:
     region_id: RegionId
     instance_ids: Annotated[
@@ -162,14 +162,14 @@ class Input:
     ] = None
 
 
-@dataclass(frozen=True, kw_only=True)
+@shape
 class InstancesOutput:
     """Instances."""
 
     instance: Annotated[tuple[InstanceOutput, ...], Doc("The instances of this page.")]
 
 
-@dataclass(frozen=True, kw_only=True)
+@shape
 class Output:
     instances: Annotated[InstancesOutput, Doc("The instances.")]
     total_count: Annotated[int, Doc("How many instances there are on all pages.")]

@@ -8,12 +8,12 @@ from __future__ import annotations
 
 import base64
 import re
-from dataclasses import dataclass
 from typing import Annotated
 
 from kiln.declare.clock import to_seconds_text
 from kiln.declare.operation import Operation
 from kiln.declare.rules import Doc, Example
+from kiln.declare.shapes import shape
 from kiln.operations.call import Call
 from kiln.operations.errors import InvalidInstanceIdNotFound
 from kiln.operations.params import InstanceId, RegionId
@@ -28,14 +28,14 @@ _SYMBOLS = re.compile(
 )
 
 
-@dataclass(frozen=True, kw_only=True)
+@shape
 class Input:
     region_id: RegionId
     instance_id: InstanceId
     remove_symbols: Annotated[bool, Doc("Leave out colours, cursor movements and other orders to a terminal.")] = False
 
 
-@dataclass(frozen=True, kw_only=True)
+@shape
 class Output:
     instance_id: InstanceId
     console_output: Annotated[str, Example("TGludXggdmVyc2lvbgo="), Doc("What was printed, in Base64.")]

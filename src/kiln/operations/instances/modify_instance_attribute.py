@@ -12,6 +12,7 @@ from typing import Annotated, Any
 from kiln.declare.errors import ApiError
 from kiln.declare.operation import Operation
 from kiln.declare.rules import Accepted, Doc, Wire
+from kiln.declare.shapes import shape
 from kiln.declare.states import InstanceStatus
 from kiln.declare.units import KiB
 from kiln.operations import power
@@ -45,7 +46,7 @@ class InvalidUserDataBase64FormatInvalidOfModify(ApiError):
     message = "The specified UserData is not valid"
 
 
-@dataclass(frozen=True, kw_only=True)
+@shape
 class CpuOptions:
     """The CPU."""
 
@@ -55,7 +56,7 @@ class CpuOptions:
     nested_virtualization: Annotated[str | None, _CPU, Doc("Virtual machines in the guest.")] = None
 
 
-@dataclass(frozen=True, kw_only=True)
+@shape
 class PrivateDnsNameOptions:
     """Private DNS."""
 
@@ -68,7 +69,7 @@ class PrivateDnsNameOptions:
     hostname_type: Annotated[str | None, _DNS, Doc("What the name is made of.")] = None
 
 
-@dataclass(frozen=True, kw_only=True)
+@shape
 class RemoteConnectionOptions:
     """The remote console."""
 
@@ -76,7 +77,7 @@ class RemoteConnectionOptions:
     type: Annotated[str | None, _VNC, Doc("Its type.")] = None
 
 
-@dataclass(frozen=True, kw_only=True)
+@shape
 class Input:
     instance_id: InstanceId
     instance_name: InstanceName | None = None

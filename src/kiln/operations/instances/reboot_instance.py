@@ -13,6 +13,7 @@ from kiln.declare.errors import DryRunOperation
 from kiln.declare.killpoints import reach
 from kiln.declare.operation import Operation
 from kiln.declare.rules import Doc
+from kiln.declare.shapes import shape
 from kiln.declare.states import InstanceStatus
 from kiln.machines.errors import MachineMissing
 from kiln.operations import power
@@ -22,7 +23,7 @@ from kiln.operations.params import InstanceId, NothingMore
 from kiln.store.instances import Instance, instances
 
 
-@dataclass(frozen=True, kw_only=True)
+@shape
 class Input:
     instance_id: InstanceId
     force_stop: Annotated[bool, Doc("Reset the guest; what it has not written is lost.")] = False

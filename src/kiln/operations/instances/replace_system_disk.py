@@ -18,6 +18,7 @@ from kiln.declare.ids import new_id
 from kiln.declare.killpoints import reach
 from kiln.declare.operation import Idempotence, Operation
 from kiln.declare.rules import Accepted, Doc, Example, Wire
+from kiln.declare.shapes import shape
 from kiln.declare.states import DiskStatus, InstanceStatus
 from kiln.declare.units import GiB
 from kiln.operations import boot_image, heads, power
@@ -100,7 +101,7 @@ class InvalidSystemDiskSizeMoreThanMaxSizeOfReplace(ApiError):
     message = "The specified SystemDisk.Size parameter exceeds the maximum size."
 
 
-@dataclass(frozen=True, kw_only=True)
+@shape
 class SystemDiskInput:
     """The new system disk."""
 
@@ -111,7 +112,7 @@ class SystemDiskInput:
     ] = None
 
 
-@dataclass(frozen=True, kw_only=True)
+@shape
 class ArnInput:
     """A role to be assumed."""
 
@@ -120,7 +121,7 @@ class ArnInput:
     assume_role_for: Annotated[int | None, _ROLES, Doc("The account.")] = None
 
 
-@dataclass(frozen=True, kw_only=True)
+@shape
 class Input:
     instance_id: InstanceId
     image_id: ImageId
@@ -143,7 +144,7 @@ class Input:
     arn: Annotated[tuple[ArnInput, ...], _ROLES, Doc("Roles to be assumed.")] = ()
 
 
-@dataclass(frozen=True, kw_only=True)
+@shape
 class Output:
     disk_id: Annotated[DiskId, Doc("The new system disk.")]
 

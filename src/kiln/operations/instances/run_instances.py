@@ -17,6 +17,7 @@ from typing import Annotated
 from kiln.declare.errors import ApiError, DryRunOperation, InvalidParameter
 from kiln.declare.operation import Idempotence, Operation
 from kiln.declare.rules import Accepted, Between, Count, Doc, Example, Pattern, Wire
+from kiln.declare.shapes import shape
 from kiln.declare.states import InstanceStatus
 from kiln.operations import launch, power
 from kiln.operations.call import Call, Job
@@ -60,7 +61,7 @@ class InvalidMinAmountMalformed(ApiError):
     message = "The specified parameter MinAmount is not valid."
 
 
-@dataclass(frozen=True, kw_only=True)
+@shape
 class SystemDiskInput(SystemDisk):
     """The system disk."""
 
@@ -78,7 +79,7 @@ class SystemDiskInput(SystemDisk):
     provisioned_iops: Annotated[int | None, _DISKS, Doc("IOPS.")] = None
 
 
-@dataclass(frozen=True, kw_only=True)
+@shape
 class DataDiskInput(DataDisk):
     """One data disk."""
 
@@ -88,7 +89,7 @@ class DataDiskInput(DataDisk):
     provisioned_iops: Annotated[int | None, _DISKS, Doc("IOPS.")] = None
 
 
-@dataclass(frozen=True, kw_only=True)
+@shape
 class CpuOptions:
     """The CPU."""
 
@@ -99,7 +100,7 @@ class CpuOptions:
     nested_virtualization: Annotated[str | None, _CPU, Doc("Virtual machines in the guest.")] = None
 
 
-@dataclass(frozen=True, kw_only=True)
+@shape
 class NetworkInterface:
     """A network interface."""
 
@@ -124,7 +125,7 @@ class NetworkInterface:
     v_switch_id: Annotated[str | None, _NETWORK, Doc("The vSwitch.")] = None
 
 
-@dataclass(frozen=True, kw_only=True)
+@shape
 class NetworkOptions:
     """The network."""
 
@@ -133,7 +134,7 @@ class NetworkOptions:
     enable_network_encryption: Annotated[bool | None, _NETWORK, Doc("Encryption on the wire.")] = None
 
 
-@dataclass(frozen=True, kw_only=True)
+@shape
 class PrivateDnsNameOptions:
     """Private DNS."""
 
@@ -146,7 +147,7 @@ class PrivateDnsNameOptions:
     hostname_type: Annotated[str | None, _DNS, Doc("What the name is made of.")] = None
 
 
-@dataclass(frozen=True, kw_only=True)
+@shape
 class SecurityOptions:
     """Security."""
 
@@ -155,28 +156,28 @@ class SecurityOptions:
     enable_secure_boot: Annotated[bool | None, _SECURITY, Doc("Secure boot.")] = None
 
 
-@dataclass(frozen=True, kw_only=True)
+@shape
 class SchedulerOptions:
     """Scheduling."""
 
     dedicated_host_cluster_id: Annotated[str | None, _HOSTS, Doc("The cluster of dedicated hosts.")] = None
 
 
-@dataclass(frozen=True, kw_only=True)
+@shape
 class ClockOptions:
     """The clock."""
 
     ptp_status: Annotated[str | None, _HOSTS, Doc("Whether there is a PTP clock.")] = None
 
 
-@dataclass(frozen=True, kw_only=True)
+@shape
 class ImageOptions:
     """The image."""
 
     login_as_non_root: Annotated[bool | None, Accepted("cloud-init decides."), Doc("Who logs in.")] = None
 
 
-@dataclass(frozen=True, kw_only=True)
+@shape
 class Input(LaunchInput):
     system_disk: Annotated[SystemDiskInput | None, Doc("The system disk.")] = None
     data_disk: Annotated[tuple[DataDiskInput, ...], Count(16), Doc("Data disks.")] = ()
@@ -214,14 +215,14 @@ class Input(LaunchInput):
     security_options: Annotated[SecurityOptions | None, Doc("Security.")] = None
 
 
-@dataclass(frozen=True, kw_only=True)
+@shape
 class InstanceIdSetsOutput:
     """IDs."""
 
     instance_id_set: Annotated[tuple[InstanceId, ...], Doc("The IDs of the new instances.")]
 
 
-@dataclass(frozen=True, kw_only=True)
+@shape
 class Output:
     instance_id_sets: Annotated[InstanceIdSetsOutput, Doc("The new instances.")]
     order_id: Annotated[str, Doc("Always empty: nothing is billed.")]

@@ -6,12 +6,12 @@ start is Stopped again; the task and the log have QEMU's own words.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Annotated
 
 from kiln.declare.errors import DryRunOperation
 from kiln.declare.operation import Operation
 from kiln.declare.rules import Accepted, Doc
+from kiln.declare.shapes import shape
 from kiln.declare.states import InstanceStatus
 from kiln.operations import power
 from kiln.operations.call import Call, Job
@@ -26,7 +26,7 @@ from kiln.store.disks import disks
 from kiln.store.instances import Instance, instances
 
 
-@dataclass(frozen=True, kw_only=True)
+@shape
 class Input:
     instance_id: InstanceId
     init_local_disk: Annotated[

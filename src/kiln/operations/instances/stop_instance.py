@@ -13,6 +13,7 @@ from kiln.declare.errors import DryRunOperation
 from kiln.declare.killpoints import reach
 from kiln.declare.operation import Operation
 from kiln.declare.rules import Accepted, Doc, OneOf
+from kiln.declare.shapes import shape
 from kiln.declare.states import InstanceStatus
 from kiln.operations import power
 from kiln.operations.call import Call, Job
@@ -22,7 +23,7 @@ from kiln.store.database import Transaction
 from kiln.store.instances import Instance, instances
 
 
-@dataclass(frozen=True, kw_only=True)
+@shape
 class Input:
     instance_id: InstanceId
     force_stop: Annotated[bool, Doc("Cut the power at once; what the guest has not written is lost.")] = False

@@ -8,13 +8,14 @@ here has none of counts as 0.
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, fields
+from dataclasses import fields
 from typing import Annotated
 
 from kiln.declare.deployment import InstanceType
 from kiln.declare.errors import InvalidParameter
 from kiln.declare.operation import Operation
 from kiln.declare.rules import Accepted, Count, Doc, Example, Wire
+from kiln.declare.shapes import shape
 from kiln.operations.call import Call
 from kiln.operations.paging import open_position, seal_position
 from kiln.operations.params import NextToken
@@ -33,7 +34,7 @@ _LEAST = Doc("Only types that have at least as much.")
 _NOT_HERE = Doc("Only types that have such a thing; there is none here.")
 
 
-@dataclass(frozen=True, kw_only=True)
+@shape
 class Input:
     instance_types: Annotated[
         tuple[str, ...], Count(10), Example("ecs.t5-lc1m1.small"), Doc("Only these types, up to 10.")
@@ -89,14 +90,14 @@ class Input:
     next_token: NextToken | None = None
 
 
-@dataclass(frozen=True, kw_only=True)
+@shape
 class BootModesOutput:
     """Boot modes."""
 
     supported_boot_mode: Annotated[tuple[str, ...], Doc("BIOS and UEFI, or UEFI alone.")]
 
 
-@dataclass(frozen=True, kw_only=True)
+@shape
 class InstanceTypeOutput:
     """One instance type."""
 
@@ -141,14 +142,14 @@ class InstanceTypeOutput:
     local_storage_category: Annotated[str, Doc("Always empty.")] = ""
 
 
-@dataclass(frozen=True, kw_only=True)
+@shape
 class InstanceTypesOutput:
     """Instance types."""
 
     instance_type: Annotated[tuple[InstanceTypeOutput, ...], Doc("The types.")]
 
 
-@dataclass(frozen=True, kw_only=True)
+@shape
 class Output:
     instance_types: Annotated[InstanceTypesOutput, Doc("The types of this page.")]
     next_token: Annotated[str, Doc("To be sent for the next page; empty on the last one.")]

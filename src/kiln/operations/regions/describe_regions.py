@@ -6,12 +6,12 @@ so that clients which go to the endpoint of the region they find come back here.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Annotated
 
 from kiln.declare.errors import ApiError
 from kiln.declare.operation import Operation
 from kiln.declare.rules import Accepted, Doc, Example, OneOf
+from kiln.declare.shapes import shape
 from kiln.operations.call import Call
 from kiln.operations.errors import InvalidAcceptLanguageNotFound
 
@@ -34,7 +34,7 @@ class InvalidResourceTypeNotFoundOfRegions(ApiError):
     message = "The ResourceType provided does not exist in our records."
 
 
-@dataclass(frozen=True, kw_only=True)
+@shape
 class Input:
     instance_charge_type: Annotated[
         str | None,
@@ -56,7 +56,7 @@ class Input:
     ] = None
 
 
-@dataclass(frozen=True, kw_only=True)
+@shape
 class RegionOutput:
     """One region."""
 
@@ -66,14 +66,14 @@ class RegionOutput:
     status: Annotated[str, Doc("Always available.")]
 
 
-@dataclass(frozen=True, kw_only=True)
+@shape
 class RegionsOutput:
     """Regions."""
 
     region: Annotated[tuple[RegionOutput, ...], Doc("The regions.")]
 
 
-@dataclass(frozen=True, kw_only=True)
+@shape
 class Output:
     regions: Annotated[RegionsOutput, Doc("All regions.")]
 

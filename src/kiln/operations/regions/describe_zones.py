@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Annotated
 
 from kiln.declare.deployment import DISK_CATEGORIES
 from kiln.declare.errors import ApiError
 from kiln.declare.operation import Operation
 from kiln.declare.rules import Accepted, Doc, Example, OneOf, Wire
+from kiln.declare.shapes import shape
 from kiln.operations.call import Call
 from kiln.operations.errors import InvalidAcceptLanguageNotFound
 from kiln.operations.params import RegionId
@@ -43,7 +43,7 @@ class InvalidSpotStrategy(ApiError):
     message = "The specified SpotStrategy is not valid."
 
 
-@dataclass(frozen=True, kw_only=True)
+@shape
 class Input:
     region_id: RegionId
     instance_charge_type: Annotated[
@@ -67,91 +67,91 @@ class Input:
     verbose: Annotated[bool, Doc("false leaves out what is to be had, and tells the zones alone.")] = True
 
 
-@dataclass(frozen=True, kw_only=True)
+@shape
 class InstanceTypesOutput:
     """Instance types."""
 
     instance_types: Annotated[tuple[str, ...], Doc("Their IDs.")]
 
 
-@dataclass(frozen=True, kw_only=True)
+@shape
 class ResourceCreationOutput:
     """Sorts of resources."""
 
     resource_types: Annotated[tuple[str, ...], Doc("What can be made here.")]
 
 
-@dataclass(frozen=True, kw_only=True)
+@shape
 class DiskCategoriesOutput:
     """Disk categories."""
 
     disk_categories: Annotated[tuple[str, ...], Doc("The categories.")]
 
 
-@dataclass(frozen=True, kw_only=True)
+@shape
 class VolumeCategoriesOutput:
     """Shared block storage."""
 
     volume_categories: Annotated[tuple[str, ...], Doc("Always none.")]
 
 
-@dataclass(frozen=True, kw_only=True)
+@shape
 class HostTypesOutput:
     """Dedicated hosts."""
 
     dedicated_host_type: Annotated[tuple[str, ...], Doc("Always none.")]
 
 
-@dataclass(frozen=True, kw_only=True)
+@shape
 class HostGenerationsOutput:
     """Generations of dedicated hosts."""
 
     dedicated_host_generation: Annotated[tuple[str, ...], Doc("Always none.")]
 
 
-@dataclass(frozen=True, kw_only=True)
+@shape
 class SupportedSystemDisksOutput:
     """Categories of system disks."""
 
     category: Annotated[tuple[str, ...], Wire("supportedSystemDiskCategory"), Doc("The categories.")]
 
 
-@dataclass(frozen=True, kw_only=True)
+@shape
 class SupportedDataDisksOutput:
     """Categories of data disks."""
 
     category: Annotated[tuple[str, ...], Wire("supportedDataDiskCategory"), Doc("The categories.")]
 
 
-@dataclass(frozen=True, kw_only=True)
+@shape
 class SupportedGenerationsOutput:
     """Generations of instances."""
 
     generation: Annotated[tuple[str, ...], Wire("supportedInstanceGeneration"), Doc("The generations.")]
 
 
-@dataclass(frozen=True, kw_only=True)
+@shape
 class SupportedFamiliesOutput:
     """Families of instance types."""
 
     family: Annotated[tuple[str, ...], Wire("supportedInstanceTypeFamily"), Doc("The families.")]
 
 
-@dataclass(frozen=True, kw_only=True)
+@shape
 class SupportedTypesOutput:
     """Instance types."""
 
     type: Annotated[tuple[str, ...], Wire("supportedInstanceType"), Doc("Their IDs.")]
 
 
-@dataclass(frozen=True, kw_only=True)
+@shape
 class SupportedNetworksOutput:
     """Network types."""
 
     network: Annotated[tuple[str, ...], Wire("supportedNetworkCategory"), Doc("vpc and classic.")]
 
 
-@dataclass(frozen=True, kw_only=True)
+@shape
 class ResourcesInfoOutput:
     """What goes together."""
 
@@ -164,14 +164,14 @@ class ResourcesInfoOutput:
     network_types: Annotated[SupportedNetworksOutput, Doc("Network types.")]
 
 
-@dataclass(frozen=True, kw_only=True)
+@shape
 class AvailableResourcesOutput:
     """What goes together."""
 
     resources_info: Annotated[tuple[ResourcesInfoOutput, ...], Doc("One: everything goes with everything.")]
 
 
-@dataclass(frozen=True, kw_only=True)
+@shape
 class ZoneOutput:
     """One zone. What follows ZoneType is left out when Verbose is false."""
 
@@ -187,14 +187,14 @@ class ZoneOutput:
     dedicated_host_generations: Annotated[HostGenerationsOutput | None, Doc("Always none.")] = None
 
 
-@dataclass(frozen=True, kw_only=True)
+@shape
 class ZonesOutput:
     """Zones."""
 
     zone: Annotated[tuple[ZoneOutput, ...], Doc("The zones.")]
 
 
-@dataclass(frozen=True, kw_only=True)
+@shape
 class Output:
     zones: Annotated[ZonesOutput, Doc("The zones of the region.")]
 

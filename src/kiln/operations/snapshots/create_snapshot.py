@@ -19,6 +19,7 @@ from kiln.declare.ids import new_id
 from kiln.declare.killpoints import reach
 from kiln.declare.operation import Idempotence, Operation
 from kiln.declare.rules import Accepted, Between, Count, Doc, Example, Name, Text
+from kiln.declare.shapes import shape
 from kiln.declare.states import DiskStatus, InstanceStatus
 from kiln.operations import capture
 from kiln.operations.call import Call, Job
@@ -105,7 +106,7 @@ class InvalidClientTokenMalformedOfSnapshot(ApiError):
     )
 
 
-@dataclass(frozen=True, kw_only=True)
+@shape
 class Input:
     disk_id: DiskId
     snapshot_name: Annotated[
@@ -136,7 +137,7 @@ class Input:
     tag: Annotated[tuple[TagInput, ...], Count(20, QuotaExceedTags), Doc("Tags of the snapshot.")] = ()
 
 
-@dataclass(frozen=True, kw_only=True)
+@shape
 class Output:
     snapshot_id: SnapshotId
 

@@ -8,12 +8,12 @@ it. The space that nothing else needs is given back shortly after.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Annotated
 
 from kiln.declare.errors import ApiError
 from kiln.declare.operation import Operation
 from kiln.declare.rules import Doc, Missing
+from kiln.declare.shapes import shape
 from kiln.operations.call import Call
 from kiln.operations.params import NothingMore, SnapshotId
 from kiln.store import tags
@@ -53,7 +53,7 @@ class SnapshotCreatedDisk(ApiError):
     hint = "Force=true deletes it all the same; the disk keeps its bytes."
 
 
-@dataclass(frozen=True, kw_only=True)
+@shape
 class Input:
     snapshot_id: Annotated[SnapshotId, Missing(MissingParameterSnapshotId)]
     force: Annotated[bool, Doc("Delete it although disks were made of it.")] = False

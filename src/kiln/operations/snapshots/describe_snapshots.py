@@ -7,13 +7,13 @@ account's, is no error: it is not in the answer.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Annotated
 
 from kiln.declare.clock import to_seconds_text
 from kiln.declare.errors import ApiError, DryRunOperation
 from kiln.declare.operation import Operation
 from kiln.declare.rules import Count, Doc, Example, JsonList, OneOf, Wire
+from kiln.declare.shapes import shape
 from kiln.declare.states import SnapshotStatus
 from kiln.operations.call import Call
 from kiln.operations.errors import InvalidFilterKeyNotFound, InvalidFilterValue, InvalidTagCount
@@ -113,7 +113,7 @@ class InvalidSnapshotLinkIdNotFound(ApiError):
     message = "The specified snapshot link is not found."
 
 
-@dataclass(frozen=True, kw_only=True)
+@shape
 class Input:
     region_id: RegionId
     snapshot_ids: Annotated[
@@ -177,7 +177,7 @@ class Input:
     next_token: NextToken | None = None
 
 
-@dataclass(frozen=True, kw_only=True)
+@shape
 class SnapshotOutput:
     """One snapshot."""
 
@@ -213,14 +213,14 @@ class SnapshotOutput:
     tags: Annotated[TagsOutput, Doc("Its tags.")]
 
 
-@dataclass(frozen=True, kw_only=True)
+@shape
 class SnapshotsOutput:
     """Snapshots."""
 
     snapshot: Annotated[tuple[SnapshotOutput, ...], Doc("The snapshots.")]
 
 
-@dataclass(frozen=True, kw_only=True)
+@shape
 class Output:
     snapshots: Annotated[SnapshotsOutput, Doc("The snapshots of this page.")]
     total_count: Annotated[int, Doc("Snapshots that meet the filters.")]

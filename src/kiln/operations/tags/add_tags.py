@@ -11,6 +11,7 @@ from typing import Annotated
 from kiln.declare.errors import ApiError
 from kiln.declare.operation import Operation
 from kiln.declare.rules import Count, Doc, Example, OneOf
+from kiln.declare.shapes import shape
 from kiln.operations import tagging
 from kiln.operations.call import Call
 from kiln.operations.errors import DuplicateTagKey, InvalidTagCount, InvalidTagKeyMalformed, QuotaExceedTags
@@ -35,7 +36,7 @@ class InvalidResourceIdNotFoundOfAddTags(ApiError):
     message = "The specified ResourceId is not found in our records."
 
 
-@dataclass(frozen=True, kw_only=True)
+@shape
 class Input:
     region_id: RegionId
     resource_type: Annotated[

@@ -7,12 +7,12 @@ or another account's is no error: it is not in the answer.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Annotated
 
 from kiln.declare.errors import ApiError
 from kiln.declare.operation import Operation
 from kiln.declare.rules import Count, Doc, Example
+from kiln.declare.shapes import shape
 from kiln.operations import tagging
 from kiln.operations.call import Call
 from kiln.operations.filters import InvalidTagMismatch, TagFilter
@@ -64,7 +64,7 @@ class InvalidNextToken(ApiError):
     message = "The specified NextToken is not valid."
 
 
-@dataclass(frozen=True, kw_only=True)
+@shape
 class AnyOfInput:
     """A key, with any of some values."""
 
@@ -77,7 +77,7 @@ class AnyOfInput:
     ] = ()
 
 
-@dataclass(frozen=True, kw_only=True)
+@shape
 class Input:
     region_id: tagging.Region
     resource_type: tagging.ResourceType
@@ -98,7 +98,7 @@ class Input:
     next_token: NextToken | None = None
 
 
-@dataclass(frozen=True, kw_only=True)
+@shape
 class TagResourceOutput:
     """One tag of one resource."""
 
@@ -108,14 +108,14 @@ class TagResourceOutput:
     tag_value: Annotated[str, Doc("The value.")]
 
 
-@dataclass(frozen=True, kw_only=True)
+@shape
 class TagResourcesOutput:
     """Tags."""
 
     tag_resource: Annotated[tuple[TagResourceOutput, ...], Doc("The tags.")]
 
 
-@dataclass(frozen=True, kw_only=True)
+@shape
 class Output:
     tag_resources: Annotated[TagResourcesOutput, Doc("Up to 100 tags.")]
     next_token: Annotated[str, Doc("To be sent for what follows; empty when nothing does.")]

@@ -11,6 +11,7 @@ from typing import Annotated
 
 from kiln.declare.operation import Operation
 from kiln.declare.rules import Count, Doc, Missing
+from kiln.declare.shapes import shape
 from kiln.operations import tagging
 from kiln.operations.call import Call
 from kiln.operations.errors import DuplicateTagKey, InvalidTagKeyMalformed, QuotaExceedTags
@@ -18,7 +19,7 @@ from kiln.operations.params import NothingMore, TagInput, to_pairs
 from kiln.store import tags
 
 
-@dataclass(frozen=True, kw_only=True)
+@shape
 class Input:
     region_id: tagging.Region
     resource_type: tagging.ResourceType

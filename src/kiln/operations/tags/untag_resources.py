@@ -12,6 +12,7 @@ from typing import Annotated
 from kiln.declare.errors import ApiError
 from kiln.declare.operation import Operation
 from kiln.declare.rules import Count, Doc, Example
+from kiln.declare.shapes import shape
 from kiln.operations import tagging
 from kiln.operations.call import Call
 from kiln.operations.params import NothingMore
@@ -26,7 +27,7 @@ class ParamConflict(ApiError):
     message = "The specified all is true, but the specified TagKey.N is not empty."
 
 
-@dataclass(frozen=True, kw_only=True)
+@shape
 class Input:
     region_id: tagging.Region
     resource_type: tagging.ResourceType

@@ -7,12 +7,12 @@ before and has not ended yet may be cancelled again.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Annotated
 
 from kiln.declare.errors import ApiError
 from kiln.declare.operation import Operation
 from kiln.declare.rules import Missing
+from kiln.declare.shapes import shape
 from kiln.declare.states import TaskStatus
 from kiln.operations import transfer
 from kiln.operations.call import Call
@@ -29,7 +29,7 @@ class InvalidTaskIdIncorrectTaskStatus(ApiError):
     message = "The specified task status is invalid."
 
 
-@dataclass(frozen=True, kw_only=True)
+@shape
 class Input:
     region_id: Annotated[RegionId, Missing(MissingParameterOfTasks)]
     task_id: Annotated[TaskId, Missing(MissingParameterOfTasks)]

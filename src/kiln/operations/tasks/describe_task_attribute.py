@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Annotated
 
 from kiln.declare.clock import to_minutes_text
 from kiln.declare.operation import Operation
 from kiln.declare.rules import Doc, Example, Missing
+from kiln.declare.shapes import shape
 from kiln.declare.states import TaskStatus
 from kiln.operations import transfer
 from kiln.operations.call import Call
@@ -22,13 +22,13 @@ _OUTCOMES = {
 }
 
 
-@dataclass(frozen=True, kw_only=True)
+@shape
 class Input:
     region_id: Annotated[RegionId, Missing(MissingParameterOfTasks)]
     task_id: Annotated[TaskId, Missing(MissingParameterOfTasks)]
 
 
-@dataclass(frozen=True, kw_only=True)
+@shape
 class RelatedItem:
     """One thing that an operation of the task is about."""
 
@@ -36,14 +36,14 @@ class RelatedItem:
     value: Annotated[str, Doc("Its name: the object that is read or written.")]
 
 
-@dataclass(frozen=True, kw_only=True)
+@shape
 class RelatedItems:
     """What an operation of the task is about."""
 
     related_item: Annotated[tuple[RelatedItem, ...], Doc("The things.")]
 
 
-@dataclass(frozen=True, kw_only=True)
+@shape
 class OperationProgress:
     """One operation of the task: one disk that is read or written."""
 
@@ -53,14 +53,14 @@ class OperationProgress:
     related_item_set: Annotated[RelatedItems, Doc("What it is about.")]
 
 
-@dataclass(frozen=True, kw_only=True)
+@shape
 class OperationProgresses:
     """The operations of the task."""
 
     operation_progress: Annotated[tuple[OperationProgress, ...], Doc("The operations, the system disk's first.")]
 
 
-@dataclass(frozen=True, kw_only=True)
+@shape
 class Output:
     creation_time: Annotated[str, Example("2026-11-23T06:07Z"), Doc("When it was asked for.")]
     failed_count: Annotated[int, Doc("Disks that failed.")]

@@ -6,13 +6,13 @@ account's, is no error: it is not in the answer.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Annotated
 
 from kiln.declare.clock import from_text, to_minutes_text
 from kiln.declare.errors import InvalidParameter
 from kiln.declare.operation import Operation
 from kiln.declare.rules import Accepted, CommaList, Count, Doc, Example, Missing
+from kiln.declare.shapes import shape
 from kiln.declare.states import TaskStatus
 from kiln.operations import transfer
 from kiln.operations.call import Call
@@ -23,7 +23,7 @@ from kiln.store.conditions import Condition
 from kiln.store.tasks import Task, tasks
 
 
-@dataclass(frozen=True, kw_only=True)
+@shape
 class Input:
     region_id: Annotated[RegionId, Missing(MissingParameterOfTasks)]
     task_ids: Annotated[
@@ -49,7 +49,7 @@ class Input:
     page_size: PageSize100 = 10
 
 
-@dataclass(frozen=True, kw_only=True)
+@shape
 class TaskOutput:
     """One task."""
 
@@ -62,14 +62,14 @@ class TaskOutput:
     task_status: Annotated[str, Doc("Processing, Finished or Failed; a task that was cancelled is Failed.")]
 
 
-@dataclass(frozen=True, kw_only=True)
+@shape
 class TasksOutput:
     """Tasks."""
 
     task: Annotated[tuple[TaskOutput, ...], Doc("The tasks of this page.")]
 
 
-@dataclass(frozen=True, kw_only=True)
+@shape
 class Output:
     page_number: Annotated[int, Doc("The page.")]
     page_size: Annotated[int, Doc("Rows a page.")]

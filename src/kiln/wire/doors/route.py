@@ -6,15 +6,15 @@ the gateway's and not ECS's is argued in apsara-gateway.md 1.3.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Annotated
 
 from kiln.declare.rules import Doc, Example, OneOf, Wire
+from kiln.declare.shapes import shape
 
 VERSIONS = ("2016-01-01", "2014-05-26")
 
 
-@dataclass(frozen=True, kw_only=True)
+@shape
 class RouteInput:
     """What the route reads; ``RegionId`` alone is enough for both."""
 
