@@ -24,7 +24,7 @@ def test_shows_a_session_that_works(tmp_path):
     (tmp_path / "kiln").write_text(f'#!/bin/sh\nexec {sys.executable} -P -m kiln.cli.main "$@"\n')
     (tmp_path / "kiln").chmod(0o755)
     (tmp_path / "script.py").write_text(script)
-    whole = f"set -eu\n{session}\nexport VM\n{sys.executable} script.py\n"
+    whole = f"set -eu\n{session}\n{sys.executable} script.py\n"
     kept = {name: value for name, value in os.environ.items() if not name.startswith("KILN_")}
 
     with start_kiln(tmp_path / "data") as kiln:

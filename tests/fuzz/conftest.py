@@ -8,13 +8,17 @@ import pytest
 
 from kiln.operations import BY_NAME
 from kiln.store import schema
-from kiln.store.database import Database, Rollback, open_sqlite
+from kiln.store.database import Database, open_sqlite
 from kiln.wire.dispatch import Dispatcher
 from kiln.wire.gateway import Gateway
 from kiln.wire.nonces import MemoryNonces
 from tests.clouds import make_cloud
 from tests.fuzz.target import OneAccount, Target
 from tests.stock import a_disk, a_snapshot, an_instance
+
+
+class _Forgotten(Exception):
+    """Leaves a transaction with its result, so that it is rolled back."""
 
 
 class Forgetful(Database):
@@ -27,9 +31,12 @@ class Forgetful(Database):
             return super().write(work)
 
         def rehearse(tx):
-            raise Rollback(work(tx))
+            raise _Forgotten(work(tx))
 
-        return super().write(rehearse)
+        try:
+            return super().write(rehearse)
+        except _Forgotten as forgotten:
+            return forgotten.args[0]
 
 
 @pytest.fixture(scope="session")

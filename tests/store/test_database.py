@@ -7,7 +7,7 @@ import threading
 import pytest
 from sqlalchemy.exc import IntegrityError
 
-from kiln.store.database import Rollback, open_sqlite
+from kiln.store.database import open_sqlite
 from kiln.store.tags import Tag, tags
 
 TAG = Tag(account="1", resource_type="image", resource="m-1", key="k", value="v")
@@ -47,12 +47,13 @@ def test_a_statement_that_fails_is_told_as_sqlalchemy_tells_it(database):
     assert keys(database) == ["k"]
 
 
-def test_a_rollback_hands_over_its_result_and_writes_nothing(database):
-    def work(tx):
+def test_work_that_raises_has_written_nothing(database):
+    def refuse(tx):
         tags.insert(tx, TAG)
-        raise Rollback("rehearsed")
+        raise Refused
 
-    assert database.write(work) == "rehearsed"
+    with pytest.raises(Refused):
+        database.write(refuse)
     assert keys(database) == []
 
 

@@ -85,7 +85,11 @@ PublicIp = Annotated[
 UserData = Annotated[
     Path | None,
     typer.Option(
-        "--user-data", metavar="FILE", exists=True, dir_okay=False, help="What cloud-init in the guest is to read."
+        "--user-data",
+        metavar="FILE",
+        exists=True,
+        dir_okay=False,
+        help="What cloud-init is to find in the guest. Remembered; nothing hands it to the guest yet.",
     ),
 ]
 NewImage = Annotated[

@@ -75,7 +75,7 @@ DEFAULT_CATEGORY = "cloud_efficiency"
 
 @dataclass(frozen=True)
 class Quotas:
-    """Limits of one account in one region. ECS publishes no numbers (ecs-api.md 15); these are ours and settable."""
+    """Limits of one account in one region. ECS publishes no numbers (ecs-api.md 15); these are ours."""
 
     images: int = 100_000
     snapshots: int = 100_000

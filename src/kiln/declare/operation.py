@@ -2,8 +2,8 @@
 
 ``check`` reads and decides; it writes nothing. ``commit`` records what was
 decided and enqueues what is left to do. Both run in one SQL transaction, so
-what was checked still holds when it is recorded, and a dry run is a check that
-is rolled back: no operation has to remember the flag. ``carry_out`` does the
+what was checked still holds when it is recorded, and a dry run is a check and
+nothing more: no operation has to remember the flag. ``carry_out`` does the
 long part later, may be killed at any line and is then run again.
 """
 

@@ -133,6 +133,9 @@ class Raw:
 
 INSTANCE_NAME = Name(2, 128, InvalidInstanceNameMalformed)
 
+#: Of what is for the system inside: docs/decisions.md, Disks and instances.
+KEPT = Doc("Remembered; nothing hands it to the guest yet.")
+
 InstanceName = Annotated[str, INSTANCE_NAME, Example("web-1"), Doc("The name of the instance.")]
 HostName = Annotated[
     str,
@@ -141,14 +144,16 @@ HostName = Annotated[
         "The host name: letters, digits and hyphens, 2 to 15 characters and not digits alone for Windows; 2 to 64 "
         "characters, in segments with dots between them, for others."
     ),
+    KEPT,
 ]
-Password = Annotated[str, Strong(), Example("EcsV587!"), Doc("The password of the administrator.")]
+Password = Annotated[str, Strong(), Example("EcsV587!"), Doc("The password of the administrator."), KEPT]
 UserData = Annotated[
     str,
     Base64(),
     Raw(32 * KiB),
     Example("ZWNobyBoZWxsbyBlY3Mh"),
-    Doc("What cloud-init finds in the guest, in Base64."),
+    Doc("What cloud-init is to find in the guest, in Base64."),
+    KEPT,
 ]
 
 

@@ -13,7 +13,7 @@ from kiln.declare.deployment import DISK_CATEGORIES
 from kiln.declare.rules import Accepted, Between, Count, Doc, Example, Name, OneOf, Wire
 from kiln.declare.shapes import shape
 from kiln.operations.errors import QuotaExceedTags
-from kiln.operations.guest_input import HostName, Password, UserData
+from kiln.operations.guest_input import KEPT, HostName, Password, UserData
 from kiln.operations.launch_errors import (
     InvalidDataDiskCategoryValueNotSupported,
     InvalidDiskNameMalformed,
@@ -22,6 +22,7 @@ from kiln.operations.launch_errors import (
 from kiln.operations.params import Description, ImageFamily, ImageId, RegionId, ResourceGroupId, SnapshotId, TagInput
 
 _BILLING = Accepted("Nothing is billed.")
+_METADATA = Doc("Remembered; there is no such service yet.")
 _HOSTS = Accepted("There is one host, and nothing to choose.")
 _NETWORK = Accepted("The network of an instance is made by Kiln.")
 _DISKS = Accepted("All categories are the same bytes here.")
@@ -137,7 +138,7 @@ class Essentials:
     description: Annotated[Description | None, Doc("Of the instance.")] = None
     password: Password | None = None
     password_inherit: Annotated[bool | None, Doc("Keep the image's password. Not together with Password.")] = None
-    key_pair_name: Annotated[str | None, Example("ops"), Doc("The SSH key pair.")] = None
+    key_pair_name: Annotated[str | None, Example("ops"), Doc("The SSH key pair."), KEPT] = None
     user_data: UserData | None = None
     instance_charge_type: Annotated[
         str, OneOf(("PostPaid", "PrePaid")), Doc("PostPaid or PrePaid. Remembered; nothing is billed.")
@@ -149,10 +150,16 @@ class Essentials:
     internet_max_bandwidth_out: Annotated[int, Between(0, 100), Doc("Mbit/s, 0 to 100. Remembered.")] = 0
     deletion_protection: Annotated[bool, Doc("Whether DeleteInstance refuses the instance.")] = False
     http_endpoint: Annotated[
-        str, OneOf(("enabled", "disabled")), Doc("Whether the guest can ask the metadata service.")
+        str,
+        OneOf(("enabled", "disabled")),
+        Doc("Whether the guest may ask the metadata service."),
+        _METADATA,
     ] = "enabled"
     http_tokens: Annotated[
-        str, OneOf(("optional", "required")), Doc("Whether the metadata service insists on tokens.")
+        str,
+        OneOf(("optional", "required")),
+        Doc("Whether the metadata service insists on tokens."),
+        _METADATA,
     ] = "optional"
     resource_group_id: ResourceGroupId | None = None
     tag: Annotated[tuple[TagInput, ...], Count(20, QuotaExceedTags), Doc("Tags of the instance.")] = ()

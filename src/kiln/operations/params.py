@@ -148,7 +148,7 @@ class FeaturesInput:
     imds_support: Annotated[
         str | None,
         OneOf(("v1", "v2"), InvalidParameterFeaturesImdsSupport),
-        Doc("v2: instances may insist on tokens of the metadata service."),
+        Doc("v2: instances may insist on tokens of the metadata service. Remembered."),
     ] = None
     nvme_support: Annotated[
         str | None, OneOf(("supported", "unsupported")), Doc("Whether the image has NVMe drivers.")

@@ -89,14 +89,6 @@ class Transaction:
             action()
 
 
-class Rollback(Exception):
-    """Raised within a transaction to leave it without changing anything, carrying a result."""
-
-    def __init__(self, result: Any) -> None:
-        super().__init__()
-        self.result = result
-
-
 class _KeptConnections:
     """Connections to SQLite, to which BEGIN and COMMIT go past SQLAlchemy.
 
@@ -164,25 +156,20 @@ class Database:
     def write(self, work: Callable[[Transaction], Result]) -> Result:
         """Run *work* in a serialisable transaction and commit; *work* may be run more than once.
 
-        Raises whatever *work* raises, after rolling back, and DatabaseFull. A
-        ``Rollback`` rolls back and returns what it carries.
+        Raises whatever *work* raises, after rolling back, and DatabaseFull.
         """
         if self.is_sqlite:
             with self._writer, _full_said():
                 tx, result = self._attempt(work)
         else:
             tx, result = self._insist(work)
-        if tx is not None:
-            tx.settle()
+        tx.settle()
         return result
 
-    def _attempt(self, work: Callable[[Transaction], Result]) -> tuple[Transaction | None, Result]:
-        try:
-            with self._begin_writing() as tx:
-                result = work(tx)
-                reach("database.before_commit")
-        except Rollback as e:
-            return None, e.result
+    def _attempt(self, work: Callable[[Transaction], Result]) -> tuple[Transaction, Result]:
+        with self._begin_writing() as tx:
+            result = work(tx)
+            reach("database.before_commit")
         reach("database.committed")
         return tx, result
 
@@ -191,11 +178,11 @@ class Database:
             return self._kept.transaction("BEGIN IMMEDIATE")
         return _pooled(self.engine, isolation_level="SERIALIZABLE")
 
-    def _insist(self, work: Callable[[Transaction], Result]) -> tuple[Transaction | None, Result]:
+    def _insist(self, work: Callable[[Transaction], Result]) -> tuple[Transaction, Result]:
         for attempt in range(_TRIES):
             try:
                 return self._attempt(work)
-            except (OperationalError, IntegrityError, DBAPIError) as e:
+            except DBAPIError as e:
                 if not _is_worth_another_try(e) or attempt == _TRIES - 1:
                     raise
                 # Waiting a little, and not in step with the others, lets one of the rivals finish.

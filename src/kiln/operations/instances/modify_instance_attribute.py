@@ -1,7 +1,8 @@
 """Change what an instance is called, how its guest is set up, and whether it may be released.
 
-What is not sent stays as it is. Host name, password and user data take effect
-at the next start; user data can be changed only while the instance is Stopped.
+What is not sent stays as it is. Host name, password and user data are
+remembered, but nothing hands them to the guest yet; user data can be changed
+only while the instance is Stopped.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ from kiln.operations import power
 from kiln.operations.call import Call
 from kiln.operations.errors import IncorrectInstanceStatus, InstanceLockedForSecurity, InvalidInstanceIdNotFound
 from kiln.operations.guest_input import (
+    KEPT,
     Base64,
     HostName,
     InstanceName,
@@ -88,7 +90,8 @@ class Input:
         str | None,
         Base64(InvalidUserDataBase64FormatInvalidOfModify),
         Raw(32 * KiB),
-        Doc("What cloud-init finds in the guest, in Base64."),
+        Doc("What cloud-init is to find in the guest, in Base64."),
+        KEPT,
     ] = None
     security_group_ids: Annotated[tuple[str, ...], Doc("The security groups, in place of the present ones.")] = ()
     deletion_protection: Annotated[bool | None, Doc("Whether DeleteInstance refuses the instance.")] = None

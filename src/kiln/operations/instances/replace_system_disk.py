@@ -35,6 +35,7 @@ from kiln.operations.errors import (
     InvalidInstanceIdNotFound,
 )
 from kiln.operations.guest_input import (
+    KEPT,
     InvalidPasswordMalformed,
     InvalidPasswordParamMismatch,
     Password,
@@ -128,7 +129,7 @@ class Input:
     system_disk: Annotated[SystemDiskInput | None, Doc("The new system disk.")] = None
     password: Annotated[Password | None, Doc("Stays as it was when not given.")] = None
     password_inherit: Annotated[bool | None, Doc("Keep the image's password. Not together with Password.")] = None
-    key_pair_name: Annotated[str | None, Doc("The SSH key pair. Stays as it was when not given.")] = None
+    key_pair_name: Annotated[str | None, Doc("The SSH key pair. Stays as it was when not given."), KEPT] = None
     encrypted: Annotated[bool | None, _ENCRYPTION, Doc("Whether the disk is encrypted.")] = None
     kms_key_id: Annotated[str | None, Wire("KMSKeyId"), _ENCRYPTION, Doc("The key.")] = None
     encrypt_algorithm: Annotated[str | None, _ENCRYPTION, Doc("The algorithm.")] = None

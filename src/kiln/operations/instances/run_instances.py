@@ -22,6 +22,7 @@ from kiln.declare.states import InstanceStatus
 from kiln.operations import launch, power
 from kiln.operations.call import Call, Job
 from kiln.operations.errors import IdempotentParameterMismatch
+from kiln.operations.guest_input import KEPT
 from kiln.operations.launch import Launch, Wish
 from kiln.operations.launch_errors import InvalidClientTokenValueNotSupported
 from kiln.operations.launch_input import DataDisk, LaunchInput, SystemDisk
@@ -189,7 +190,7 @@ class Input(LaunchInput):
     ] = None
     security_group_ids: Annotated[tuple[str, ...], Doc("The security groups; not together with SecurityGroupId.")] = ()
     host_names: Annotated[
-        tuple[str, ...], Count(100), Doc("A host name for each instance; not together with HostName.")
+        tuple[str, ...], Count(100), Doc("A host name for each instance; not together with HostName."), KEPT
     ] = ()
     unique_suffix: Annotated[
         bool, Doc("Append 001, 002, ... to InstanceName and HostName, unless they end in a number in brackets.")
