@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -117,6 +117,12 @@ class Cloud:
     def open_tasks(self) -> list[tasks.Task]:
         with self.ports.database.read() as tx:
             return tasks.tasks.all(tx, status=TaskStatus.PROCESSING)
+
+    def refit(self, **parts: Any) -> None:
+        """Have some of the ports (``machines=...``, ``deployment=...``) be others from now on."""
+        self.ports = replace(self.ports, **parts)
+        self.dispatcher = Dispatcher(BY_NAME, self.ports)
+        self.worker = Worker(self.ports, duties.DUTIES)
 
     def as_call(self, tx: Any) -> Call:
         """What an operation is handed, for arranging rows that no operation makes."""

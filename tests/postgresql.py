@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-import pytest
+from tests.tools import lacks
 
 
 def _binary(name: str) -> Path | None:
@@ -24,10 +24,7 @@ def start_postgresql() -> Iterator[str]:
     """Yields the address of an empty server's ``postgres`` database."""
     initdb, server, control = _binary("initdb"), _binary("postgres"), _binary("pg_ctl")
     if not (initdb and server and control):
-        message = "needs postgresql"
-        if os.environ.get("CI"):
-            pytest.fail(message)
-        pytest.skip(message)
+        lacks("postgresql")
     # PostgreSQL refuses to run as root; Debian's package brings the user that it runs as instead.
     user = ["setpriv", "--reuid=postgres", "--regid=postgres", "--clear-groups"] if os.geteuid() == 0 else []
     folder = Path(tempfile.mkdtemp(prefix="kiln-pg-", dir="/tmp"))

@@ -4,8 +4,17 @@ from __future__ import annotations
 
 import os
 import shutil
+from typing import NoReturn
 
 import pytest
+
+
+def lacks(what: str) -> NoReturn:
+    """Skip the test for what is missing here, by name; fail it when CI is set."""
+    message = f"needs {what}"
+    if os.environ.get("CI"):
+        pytest.fail(message)
+    pytest.skip(message)
 
 
 def needs(*commands: str) -> None:
@@ -13,7 +22,4 @@ def needs(*commands: str) -> None:
     path = os.environ.get("PATH", "") + ":/usr/sbin:/sbin"
     missing = [c for c in commands if shutil.which(c, path=path) is None]
     if missing:
-        message = "needs " + ", ".join(missing)
-        if os.environ.get("CI"):
-            pytest.fail(message)
-        pytest.skip(message)
+        lacks(", ".join(missing))

@@ -7,7 +7,7 @@ import subprocess
 import pytest
 
 from tests.contract.pools import KINDS
-from tests.tools import needs
+from tests.tools import lacks, needs
 
 
 @pytest.fixture(params=KINDS, ids=lambda kind: kind.name)
@@ -30,6 +30,6 @@ def small_folder(tmp_path):
         ["mount", "-t", "tmpfs", "-o", "size=8m", "tmpfs", folder], capture_output=True, check=False
     )
     if mounted.returncode:
-        pytest.skip("needs the right to mount a tmpfs")
+        lacks("the right to mount a tmpfs")
     yield folder
     subprocess.run(["umount", folder], check=True)

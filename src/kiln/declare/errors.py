@@ -10,6 +10,7 @@ or statuses, a suffix after the code tells them apart.
       InvalidParameter            a declared rule was broken
       DryRunOperation             every check passed, nothing was done
       InternalError               our bug
+      ServiceUnavailable          not now: the same request may pass later
 """
 
 from __future__ import annotations

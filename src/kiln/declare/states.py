@@ -2,7 +2,7 @@
 
 A move is made by SQL that says ``WHERE status = :from``; what is not in a table
 here cannot happen. ``docs/internals/states.md`` is generated from this file.
-Sources: ecs-api.md 13, design.md 5.
+Sources: ecs-api.md 13, docs/internals/states.md.
 """
 
 from __future__ import annotations

@@ -4,7 +4,7 @@ The names of the snapshots and of the fresh heads (the *heirs*) are written down
 before anything is made. Then the pool freezes, and one last transaction says
 that the old heads are layers now. A crash at any line is rolled forward: an
 empty heir reads as its head does, so whichever of the two the disk is opened
-at, its bytes are right (design.md 3).
+at, its bytes are right (docs/design/0001).
 """
 
 from __future__ import annotations

@@ -47,10 +47,10 @@ from kiln.store.database import Transaction
 from kiln.store.disks import Disk, disks
 from kiln.store.instances import Instance, NoAddressLeft, free_private_ips, free_public_ips, instances
 
-#: Unique within an account; only remembered, since guests are apart from each other (design.md 4).
+#: Unique within an account; only remembered, since guests are apart from each other.
 PRIVATE_NETWORK = "172.16.0.0/16"
 
-#: Addresses of this host's loopback, at which guests are reached; unique in the deployment (design.md 4).
+#: Addresses of this host's loopback, at which guests are reached; unique in the deployment.
 PUBLIC_NETWORK = "127.64.0.0/10"
 
 ERRORS: tuple[type[ApiError], ...] = (

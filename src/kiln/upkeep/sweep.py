@@ -3,7 +3,7 @@
 What nothing names and nothing stands on is dropped. A layer that nothing names
 and that has one child is merged upwards into the child and then dropped. A head
 on a chain that has grown too deep absorbs what it stands on. Nothing is ever
-written into a layer that may have other children (design.md 3).
+written into a layer that may have other children (docs/design/0001).
 """
 
 from __future__ import annotations

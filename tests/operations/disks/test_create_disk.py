@@ -13,6 +13,8 @@ from kiln.store import tags
 from kiln.store.disks import disks
 from kiln.store.tasks import tasks
 from kiln.store.volumes import volumes
+from kiln.tasks.worker import Worker
+from kiln.upkeep.duties import DUTIES
 from kiln.upkeep.sweep import sweep
 from tests.clouds import OTHER, REGION
 from tests.operations.disks.watched import exhaust, run, watch
@@ -277,7 +279,7 @@ class FullPool:
 
 
 def test_is_gone_when_the_pool_is_full(cloud):
-    cloud.worker._ports = replace(cloud.ports, pool=FullPool(cloud.ports.pool))
+    cloud.worker = Worker(replace(cloud.ports, pool=FullPool(cloud.ports.pool)), DUTIES)
 
     disk_id = create(cloud, {"Tag.1.Key": "x"}, Size=20)
     cloud.settle()

@@ -13,6 +13,8 @@ from kiln.store.disks import disks
 from kiln.store.snapshots import snapshots
 from kiln.store.tasks import tasks
 from kiln.store.volumes import volumes
+from kiln.tasks.worker import Worker
+from kiln.upkeep.duties import DUTIES
 from tests.clouds import OTHER
 from tests.operations.disks.watched import watch
 from tests.reading import every, the
@@ -81,7 +83,7 @@ class TestGrowing:
 
 class TestFailure:
     def test_tells_the_old_size_again_when_the_pool_is_full(self, cloud, disk):
-        cloud.worker._ports = replace(cloud.ports, pool=FullPool(cloud.ports.pool))
+        cloud.worker = Worker(replace(cloud.ports, pool=FullPool(cloud.ports.pool)), DUTIES)
 
         cloud.call("ResizeDisk", DiskId=disk.id, NewSize=30)
         cloud.settle()
@@ -91,7 +93,7 @@ class TestFailure:
         assert the(cloud, tasks).error_code == "ServiceUnavailable"
 
     def test_keeps_the_new_size_when_the_bytes_have_grown_all_the_same(self, cloud, disk):
-        cloud.worker._ports = replace(cloud.ports, pool=FullPool(cloud.ports.pool))
+        cloud.worker = Worker(replace(cloud.ports, pool=FullPool(cloud.ports.pool)), DUTIES)
 
         cloud.call("ResizeDisk", DiskId=disk.id, NewSize=30)
         cloud.ports.pool.resize(disk.volume, 30 * GiB)
@@ -189,7 +191,7 @@ class ResizingMachines:
     @classmethod
     def of(cls, cloud):
         machines = cls(watch(cloud))
-        cloud.ports = cloud.worker._ports = cloud.dispatcher._ports = replace(cloud.ports, machines=machines)
+        cloud.refit(machines=machines)
         return machines
 
     def guest(self, instance):

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 from kiln.machines.errors import MachineMissing, MachineRefused
 from kiln.machines.none import NoMachines
 from kiln.machines.port import Drive, Machine
@@ -38,8 +36,7 @@ class WatchedMachines(NoMachines):
 def watch(cloud: Cloud) -> WatchedMachines:
     """Have *cloud*'s machines watched."""
     machines = WatchedMachines(cloud.folder / "run")
-    cloud.ports = replace(cloud.ports, machines=machines)
-    cloud.dispatcher._ports = cloud.worker._ports = cloud.ports
+    cloud.refit(machines=machines)
     return machines
 
 

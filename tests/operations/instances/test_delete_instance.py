@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import pytest
 
 from kiln.declare.states import DiskStatus, InstanceStatus
@@ -128,8 +126,7 @@ def test_keeps_all_when_the_machine_does_not_stop(cloud):
             raise MachineSilent("no answer")
 
     instance = a_running_instance(cloud, data_disks=1)
-    cloud.ports = replace(cloud.ports, machines=Deaf(cloud.folder / "run"))
-    cloud.dispatcher._ports = cloud.worker._ports = cloud.ports
+    cloud.refit(machines=Deaf(cloud.folder / "run"))
 
     cloud.call("DeleteInstance", InstanceId=instance, Force=True)
     exhaust(cloud)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 import re
-from dataclasses import replace
 
 from kiln.machines.none import NoMachines
 from tests.clouds import OTHER
@@ -23,8 +22,7 @@ class Talking(NoMachines):
 def talking(cloud, printed):
     machines = Talking(cloud.folder / "run")
     machines.printed = printed
-    cloud.ports = replace(cloud.ports, machines=machines)
-    cloud.dispatcher._ports = cloud.ports
+    cloud.refit(machines=machines)
 
 
 def test_is_what_was_printed_in_base64(cloud):

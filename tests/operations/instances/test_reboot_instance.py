@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import pytest
 
 from kiln.declare.states import InstanceStatus
@@ -23,8 +21,7 @@ def a_running_instance(cloud):
 
 
 def put(cloud, machines):
-    cloud.ports = replace(cloud.ports, machines=machines)
-    cloud.dispatcher._ports = cloud.worker._ports = cloud.ports
+    cloud.refit(machines=machines)
     return machines
 
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import pytest
 
 from kiln.declare.errors import InternalError
@@ -69,8 +67,7 @@ def test_leaves_no_half_alive_machine_behind(cloud):
 
     instance = an_instance(cloud)
     silent = Silent(cloud.folder / "run")
-    cloud.ports = replace(cloud.ports, machines=silent)
-    cloud.dispatcher._ports = cloud.worker._ports = cloud.ports
+    cloud.refit(machines=silent)
 
     cloud.call("StartInstance", InstanceId=instance.id)
     exhaust(cloud)

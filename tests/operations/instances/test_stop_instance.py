@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import pytest
 
 from kiln.declare.states import InstanceStatus
@@ -61,8 +59,7 @@ def test_lets_the_row_say_what_the_machine_does_when_it_does_not_stop(cloud):
             raise MachineSilent("no answer")
 
     instance = a_running_instance(cloud)
-    cloud.ports = replace(cloud.ports, machines=Deaf(cloud.folder / "run"))
-    cloud.dispatcher._ports = cloud.worker._ports = cloud.ports
+    cloud.refit(machines=Deaf(cloud.folder / "run"))
 
     cloud.call("StopInstance", InstanceId=instance)
     exhaust(cloud)

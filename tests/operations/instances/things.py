@@ -53,8 +53,7 @@ class Machines(NoMachines):
 def watched(cloud: Cloud) -> Machines:
     """Have *cloud*'s machines remember."""
     machines = Machines(cloud.folder / "run")
-    cloud.ports = replace(cloud.ports, machines=machines)
-    cloud.dispatcher._ports = cloud.worker._ports = cloud.ports
+    cloud.refit(machines=machines)
     return machines
 
 

@@ -14,6 +14,8 @@ from kiln.store.disks import disks
 from kiln.store.snapshots import snapshots
 from kiln.store.tasks import tasks
 from kiln.store.volumes import volumes
+from kiln.tasks.worker import Worker
+from kiln.upkeep.duties import DUTIES
 from tests.clouds import OTHER, REGION
 from tests.reading import every, find, the
 from tests.stock import a_disk, an_instance
@@ -153,7 +155,7 @@ class TestRefusals:
         cloud.refuses("CreateSnapshot", "InstanceLockedForSecurity", 403, DiskId=disk.id)
 
     def test_refuses_more_than_the_quota(self, cloud, disk):
-        cloud.dispatcher._ports = replace(cloud.ports, deployment=Deployment(quotas=Quotas(snapshots=0)))
+        cloud.refit(deployment=Deployment(quotas=Quotas(snapshots=0)))
 
         cloud.refuses("CreateSnapshot", "QuotaExceed.Snapshot", 403, DiskId=disk.id)
 
@@ -198,7 +200,7 @@ class TestClientToken:
 class TestFailure:
     def test_is_failed_when_the_pool_is_full_and_the_disk_is_as_before(self, cloud, disk):
         pool = FullPool(cloud.ports.pool)
-        cloud.worker._ports = replace(cloud.ports, pool=pool)
+        cloud.worker = Worker(replace(cloud.ports, pool=pool), DUTIES)
 
         snapshot_id = cloud.call("CreateSnapshot", DiskId=disk.id)["SnapshotId"]
         cloud.settle()
