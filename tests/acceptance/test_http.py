@@ -184,6 +184,17 @@ def test_refuses_a_body_that_is_too_large(kiln, in_chunks):
             reply = connection.request("POST /", FORM, body)
 
     assert reply.status == 413
+    assert reply.headers["content-type"] == "text/xml;charset=utf-8"
+    assert b"<Code>RequestTooLarge</Code>" in reply.body
+
+
+def test_the_apsara_route_refuses_a_body_that_is_too_large_in_its_own_words(kiln):
+    with connect(kiln) as connection:
+        reply = connection.request("POST /apsara/route/Ecs/CreateImage", FORM, b"a=" + b"x" * (1024 * 1024))
+
+    assert (reply.status, reply.members["Code"]) == (413, "RequestTooLarge")
+    assert reply.headers["x-ca-error-code"] == "I413RL"
+    assert reply.headers["x-ca-request-id"] == reply.members["RequestID"]
 
 
 @pytest.mark.parametrize(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from kiln.declare.shapes import fields_of, shape
+from kiln.declare.shapes import essence, fields_of, shape
 
 
 @shape
@@ -45,6 +45,12 @@ def test_values_with_the_same_fields_are_equal_if_they_are_of_one_shape():
 
 def test_a_value_shows_what_it_holds():
     assert repr(Disk(size=Size(gib=3, name="a"))) == "Disk(size=Size(gib=3, name='a'), spare=Size(gib=1, name=''))"
+
+
+def test_the_essence_leaves_out_what_is_as_it_would_be_anyway():
+    assert essence(Disk(size=Size(gib=3))) == {"Size": {"Gib": 3}}
+    assert essence(Disk(size=Size(gib=3, name=""), spare=Size(gib=1))) == {"Size": {"Gib": 3}}
+    assert essence(Disk(size=Size(gib=3), spare=Size(gib=2))) == {"Size": {"Gib": 3}, "Spare": {"Gib": 2}}
 
 
 def test_a_shape_that_says_nothing_of_itself_documents_no_field():

@@ -154,6 +154,20 @@ def wire_name(name: str) -> str:
     return "".join(word[0].upper() + word[1:] for word in name.split("_") if word)
 
 
+def essence(value: Any) -> Any:
+    """A shape's fields that differ from their defaults, as plain dicts, lists and scalars.
+
+    Two requests with equal essences ask for the same. A field that an operation
+    gets later, with a default, changes no essence from before.
+    """
+    if isinstance(value, tuple):
+        return [essence(one) for one in value]
+    if not dataclasses.is_dataclass(value):
+        return value
+    given = vars(value)
+    return {f.wire: essence(given[f.name]) for f in fields_of(type(value)) if f.required or given[f.name] != f.default}
+
+
 def spell(value: Any) -> dict[str, Any]:
     """An Output as plain dicts, lists and scalars under wire names; fields that are None are left out.
 

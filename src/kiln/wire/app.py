@@ -12,7 +12,9 @@ from collections.abc import Awaitable, Callable, Iterable, MutableMapping
 from concurrent.futures import Executor
 from typing import Any
 
+from kiln.declare.units import MiB
 from kiln.wire.doors.door import RawRequest
+from kiln.wire.errors import RequestTooLarge
 from kiln.wire.gateway import Gateway
 
 Scope = MutableMapping[str, Any]
@@ -21,7 +23,7 @@ Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
 
 #: No documented request comes near it: the largest, RunInstances with its UserData, is some 60 KiB.
-MAX_BODY_BYTES = 1024 * 1024
+MAX_BODY_BYTES = 1 * MiB
 
 
 class App:
@@ -36,9 +38,13 @@ class App:
         """One connection's next request."""
         if scope["type"] != "http":
             return
-        body = await _read(receive)
-        if body is None:
-            await _send(send, 413, [("content-type", "text/plain")], b"The request body is larger than 1 MiB.\n")
+        try:
+            body = await _read(receive)
+        except _CallerLeft:
+            return
+        except RequestTooLarge as error:
+            answer = self._gateway.refuse(_to_request(scope, b""), error)
+            await _send(send, answer.status, answer.headers, answer.body)
             return
         loop = asyncio.get_running_loop()
         if scope["path"] == "/healthz" and scope["method"] in ("GET", "HEAD"):
@@ -51,16 +57,22 @@ class App:
         await _send(send, answer.status, answer.headers, answer.body)
 
 
-async def _read(receive: Receive) -> bytes | None:
-    """The whole body, or None when it is larger than it may be."""
-    message = await receive()
-    body: bytes = message.get("body", b"")
-    while message.get("more_body", False):
-        if len(body) > MAX_BODY_BYTES:
-            return None
+class _CallerLeft(Exception):
+    """The connection ended before the request did, so nobody knows what it would have been."""
+
+
+async def _read(receive: Receive) -> bytes:
+    """The whole body. Raises RequestTooLarge and _CallerLeft."""
+    body: bytes = b""
+    while True:
         message = await receive()
+        if message["type"] == "http.disconnect":
+            raise _CallerLeft
         body += message.get("body", b"")
-    return None if len(body) > MAX_BODY_BYTES else body
+        if len(body) > MAX_BODY_BYTES:
+            raise RequestTooLarge(mib=MAX_BODY_BYTES // MiB)
+        if not message.get("more_body", False):
+            return body
 
 
 def _to_request(scope: Scope, body: bytes) -> RawRequest:

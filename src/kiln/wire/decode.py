@@ -21,7 +21,7 @@ Shape = TypeVar("Shape")
 
 _INTEGER = re.compile(r"[+-]?[0-9]{1,18}")
 _NUMBER = re.compile(r"[+-]?[0-9]{1,15}(\.[0-9]{1,9})?")
-_INDEX = re.compile(r"[1-9][0-9]{0,3}")
+_INDEX = re.compile(r"0|[1-9][0-9]{0,17}")
 
 
 def decode(shape: type[Shape], params: Mapping[str, str], under: str = "") -> Shape:
@@ -129,9 +129,13 @@ def _keeps_empty(field: Field, rest: str) -> bool:
 
 
 def _check_count(field: Field, numbers: set[int], prefix: str) -> None:
-    if field.count is not None and (len(numbers) > field.count.most or max(numbers) > field.count.most):
+    """Refuse elements whose number is none, which would else be lost without a word."""
+    if field.count is not None and max(numbers) > field.count.most:
         rule = f"N is at most {field.count.most}"
         raise field.count.error(parameter=f"{prefix}{max(numbers)}", rule=rule, value=str(max(numbers)))
+    if 0 in numbers:
+        error = InvalidParameter if field.count is None else field.count.error
+        raise error(parameter=f"{prefix}0", rule="N begins with 1", value="0")
 
 
 def _packed(field: Field, params: Mapping[str, str], under: str) -> tuple[Any, ...] | None:

@@ -14,7 +14,7 @@ from typing import Any
 
 from kiln.declare.errors import ApiError, InvalidParameter
 from kiln.declare.operation import ClientTokenInput, DryRunInput, Idempotence, Operation
-from kiln.declare.shapes import Field, fields_of, spell
+from kiln.declare.shapes import Field, essence, fields_of, spell
 from kiln.operations.call import Call, Ports
 from kiln.operations.errors import InvalidRegionIdNotFound
 from kiln.store.database import Transaction
@@ -22,15 +22,6 @@ from kiln.store.tasks import Task
 from kiln.store.tokens import Token, tokens
 from kiln.wire.decode import decode
 from kiln.wire.errors import InvalidActionNotFound
-
-#: Parameters that do not count when a ClientToken comes again: they change on a retry, or say only how to answer.
-_NOT_COMPARED = frozenset(
-    {
-        "AccessKeyId", "AccessKeySecret", "Action", "ClientToken", "DryRun", "Format", "Product", "RegionEndpoint",
-        "SecurityToken", "Signature", "SignatureMethod", "SignatureNonce", "SignatureType", "SignatureVersion",
-        "Timestamp", "UserEmail", "Version", "regionId", "version",
-    }
-)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -77,7 +68,7 @@ class Dispatcher:
             raise InvalidActionNotFound(action=action)
         given = decode(operation.input, params)
         self._check_region(operation, given)
-        token = _client_token(operation, params)
+        token = _client_token(operation, params, given)
         request = _Request(operation=operation, given=given, caller=caller, id=request_id, token=token)
         if _wants_dry_run(operation, params):
             self._rehearse(request)
@@ -138,7 +129,7 @@ def _wants_dry_run(operation: Operation[Any, Any, Any], params: Mapping[str, str
     return operation.dry_run is not None and bool(decode(DryRunInput, params).dry_run)
 
 
-def _client_token(operation: Operation[Any, Any, Any], params: Mapping[str, str]) -> tuple[str, str] | None:
+def _client_token(operation: Operation[Any, Any, Any], params: Mapping[str, str], given: Any) -> tuple[str, str] | None:
     """The ClientToken and the digest of all that counts, or None when there is no token to serve."""
     if operation.idempotent is None:
         return None
@@ -148,8 +139,9 @@ def _client_token(operation: Operation[Any, Any, Any], params: Mapping[str, str]
         raise operation.idempotent.malformed(**e.facts) from None
     if token is None:
         return None
-    counted = sorted((k, v) for k, v in params.items() if k not in _NOT_COMPARED and v != "")
-    return token, hashlib.sha256(json.dumps(counted).encode()).hexdigest()
+    # What was understood counts, not how it was spelled: a retry may use another alias, number lists otherwise, or come
+    # through another door.
+    return token, hashlib.sha256(json.dumps(essence(given)).encode()).hexdigest()
 
 
 def _replay(operation: Operation[Any, Any, Any], before: Token, digest: str) -> dict[str, Any]:

@@ -18,6 +18,7 @@
       InvalidProductNotFound        another product
       InvalidActionNotFound         no such operation, or no such path
       UnsupportedHTTPMethod         neither GET nor POST
+      RequestTooLarge               a body that no operation needs
       Throttling                    the memory of nonces is full
       Forbidden                     the person may not use the application
 
@@ -161,6 +162,14 @@ class UnsupportedHTTPMethod(ApiError):
 
     code = "UnsupportedHTTPMethod"
     message = "This HTTP method is not supported."
+
+
+class RequestTooLarge(ApiError):
+    """The body is larger than any operation's parameters. The code is Kiln's own; the status is HTTP's."""
+
+    code = "RequestTooLarge"
+    status = 413
+    message = "The request body is larger than {mib} MiB."
 
 
 class Throttling(ApiError):

@@ -16,7 +16,7 @@ from kiln.declare.journal import Journal
 from kiln.store.database import DatabaseFull
 from kiln.wire.dispatch import Caller, Dispatcher
 from kiln.wire.doors import choose
-from kiln.wire.doors.door import Admitted, Answer, Credentials, RawRequest
+from kiln.wire.doors.door import Admitted, Answer, Credentials, Door, RawRequest
 from kiln.wire.nonces import Nonces
 
 log = Journal("kiln.wire")
@@ -50,16 +50,34 @@ class Gateway:
         except Exception:
             log.exception("request_crashed", request_id=request_id, door=door.name)
             outcome = InternalError()
-        answer = door.answer(request, outcome, request_id, admitted)
-        log.info(
-            "request",
-            request_id=request_id,
-            door=door.name,
-            action=admitted.action if admitted else "",
-            account=admitted.account_id if admitted else "",
-            user=admitted.user_email if admitted else None,
-            status=answer.status,
-            code=outcome.code if isinstance(outcome, ApiError) else "",
-            ms=round((time.perf_counter() - began) * 1000, 2),
-        )
-        return answer
+        return _tell(door, request, outcome=outcome, request_id=request_id, admitted=admitted, began=began)
+
+    def refuse(self, request: RawRequest, error: ApiError) -> Answer:
+        """The answer to a request that was not read to its end."""
+        door, request_id, began = choose(request), new_request_id(), time.perf_counter()
+        return _tell(door, request, outcome=error, request_id=request_id, admitted=None, began=began)
+
+
+def _tell(
+    door: Door,
+    request: RawRequest,
+    *,
+    outcome: dict[str, Any] | ApiError,
+    request_id: str,
+    admitted: Admitted | None,
+    began: float,
+) -> Answer:
+    """The answer in the door's words, and a line in the log."""
+    answer = door.answer(request, outcome, request_id, admitted)
+    log.info(
+        "request",
+        request_id=request_id,
+        door=door.name,
+        action=admitted.action if admitted else "",
+        account=admitted.account_id if admitted else "",
+        user=admitted.user_email if admitted else None,
+        status=answer.status,
+        code=outcome.code if isinstance(outcome, ApiError) else "",
+        ms=round((time.perf_counter() - began) * 1000, 2),
+    )
+    return answer

@@ -485,6 +485,9 @@ class TestTags:
             ({"Tag.1.Key": "a", "Tag.1.Value": "https://y"}, "InvalidTagValue.Malformed", 400),
             ({"Tag.1.Key": "a", "Tag.2.Key": "a"}, "Duplicate.TagKey", 400),
             ({f"Tag.{n}.Key": f"k{n}" for n in range(1, 22)}, "QuotaExceed.Tags", 403),
+            ({"Tag.21.Key": "a"}, "QuotaExceed.Tags", 403),
+            ({"Tag.10000.Key": "a"}, "QuotaExceed.Tags", 403),
+            ({"Tag.0.Key": "a"}, "QuotaExceed.Tags", 403),
         ],
     )
     def test_are_refused_when_they_break_a_rule(self, cloud, source, params, code, status):
@@ -507,6 +510,21 @@ class TestClientToken:
         cloud.refuses(
             "CreateImage", "IdempotenceParamNotMatch", 400, SnapshotId=source, ClientToken="t", ImageName="web"
         )
+
+    @pytest.mark.parametrize(
+        "again",
+        [
+            {"Tag.1.key": "a", "Tag.1.value": "b"},
+            {"Tag.3.Key": "a", "Tag.3.Value": "b"},
+            {"Tag.1.Key": "a", "Tag.1.Value": "b", "OwnerId": "3", "Unknown": "x", "Description": ""},
+        ],
+    )
+    def test_compares_what_was_meant_not_how_it_was_spelled(self, cloud, again):
+        common = {"SnapshotId": a_snapshot(cloud).id, "ClientToken": "t"}
+
+        first = cloud.call("CreateImage", common | {"Tag.1.Key": "a", "Tag.1.Value": "b"})
+
+        assert cloud.call("CreateImage", common | again) == first
 
     def test_is_each_accounts_own(self, cloud):
         mine, theirs = a_snapshot(cloud).id, a_snapshot(cloud, account=OTHER).id

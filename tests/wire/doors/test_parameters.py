@@ -56,6 +56,17 @@ def test_refuses_pairs_that_are_ambiguous_broken_or_too_many(raw, rule):
         parameters.of_pairs(raw)
 
 
+@pytest.mark.parametrize("odd", ["x=%ff", "x=%00", "x=1&x=2", "&".join(f"a{n}=1" for n in range(1001))])
+def test_finds_the_format_beside_whatever_is_malformed(odd):
+    form = "application/x-www-form-urlencoded"
+
+    assert parameters.find(a_request(f"Format=JSON&{odd}"), "Format") == "JSON"
+    assert parameters.find(a_request(f"{odd}&Format=JSON"), "Format") == "JSON"
+    assert parameters.find(a_request("", f"{odd}&Format=JSON".encode(), form), "Format") == "JSON"
+    assert parameters.find(a_request("", f'"Format=JSON&{odd}"'.encode(), form), "Format") == "JSON"
+    assert parameters.find(a_request(odd), "Format") is None
+
+
 def test_takes_a_name_twice_with_one_value():
     assert parameters.of_pairs(b"a=1&a=1") == {"a": "1"}
 

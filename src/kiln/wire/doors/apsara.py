@@ -46,6 +46,7 @@ from kiln.wire.errors import (
     InvalidTimeStampExpired,
     InvalidTimeStampFormat,
     InvalidVersion,
+    RequestTooLarge,
     SignatureDoesNotMatch,
     SignatureNonceUsed,
     Throttling,
@@ -76,6 +77,7 @@ _GATEWAY_CODES: Mapping[type[ApiError], str] = {
     MissingParameter: "I400MH",
     SignatureDoesNotMatch: "A403IS",
     SignatureNonceUsed: "S403NU",
+    RequestTooLarge: "I413RL",
     Throttling: "T429ID",
     UnsupportedHTTPMethod: "I405UM",
 }

@@ -131,16 +131,19 @@ def overlay(query: dict[str, str], body: Parameters) -> Parameters:
 
 def find(request: RawRequest, name: str) -> str | None:
     """One parameter of a request that may be malformed elsewhere; None rather than an error."""
-    try:
-        value = of_query(request).get(name)
-    except InvalidParameter:
-        value = None
+    value = _glimpse(request.query_string, name)
     if value is None:
         try:
             value = of_body(request).given.get(name)
         except InvalidParameter:
-            return None
+            return _glimpse(request.body, name)
     return value
+
+
+def _glimpse(raw: bytes, name: str) -> str | None:
+    """The one value of that name in a query or a form, whatever stands beside it."""
+    found = set(re.findall(rb'(?:^"?|&)' + name.encode() + rb'=([^&"]*)', raw))
+    return unquote(found.pop().decode("latin-1")) if len(found) == 1 else None
 
 
 def spread_objects(given: dict[str, str]) -> dict[str, str]:

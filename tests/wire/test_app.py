@@ -1,0 +1,74 @@
+"""What the application takes for a request, and what not."""
+
+from __future__ import annotations
+
+import asyncio
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+
+from kiln.wire.app import MAX_BODY_BYTES, App
+from kiln.wire.doors.door import Answer
+
+SCOPE = {"type": "http", "method": "POST", "path": "/", "query_string": b"", "headers": [], "client": ("::1", 1)}
+
+
+class Recorder:
+    """Stands before no Kiln: keeps the requests that it is asked to answer, and the errors it is to refuse with."""
+
+    def __init__(self):
+        self.asked, self.refused = [], []
+
+    def answer(self, request):
+        self.asked.append(request)
+        return Answer(200, (), b"answered")
+
+    def refuse(self, request, error):
+        self.refused.append(error)
+        return Answer(error.status, (), b"refused")
+
+
+@pytest.fixture
+def send():
+    """Has an application handle these messages; gives the recorder and what was sent back."""
+
+    def handle(*messages):
+        recorder, sent, waiting = Recorder(), [], list(messages)
+
+        async def receive():
+            return waiting.pop(0)
+
+        async def answer(message):
+            sent.append(message)
+
+        with ThreadPoolExecutor(1) as executor:
+            asyncio.run(App(recorder, executor, lambda: (True, {}))(SCOPE, receive, answer))
+        return recorder, sent
+
+    return handle
+
+
+def a_part(body, *, more):
+    return {"type": "http.request", "body": body, "more_body": more}
+
+
+def test_a_body_in_parts_is_one_body(send):
+    recorder, sent = send(a_part(b"a=", more=True), a_part(b"1", more=False))
+
+    assert [request.body for request in recorder.asked] == [b"a=1"]
+    assert [message.get("status") for message in sent] == [200, None]
+
+
+@pytest.mark.parametrize("before", [[], [a_part(b"", more=True)], [a_part(b"a=1", more=True)]])
+def test_a_request_whose_caller_left_before_its_end_is_not_carried_out(send, before):
+    recorder, sent = send(*before, {"type": "http.disconnect"})
+
+    assert (recorder.asked, recorder.refused, sent) == ([], [], [])
+
+
+def test_a_body_that_is_too_large_is_refused_before_its_end(send):
+    recorder, sent = send(a_part(b"x" * MAX_BODY_BYTES, more=True), a_part(b"x", more=True))
+
+    assert [error.code for error in recorder.refused] == ["RequestTooLarge"]
+    assert recorder.asked == []
+    assert sent[0]["status"] == 413
