@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
+from importlib.resources import files
 from pathlib import Path
 
 import pytest
+from alembic import command
 from alembic.autogenerate import compare_metadata
+from alembic.config import Config
 from alembic.migration import MigrationContext
 from sqlalchemy import text
 
 import kiln.store.migrations.versions
 from kiln.store import schema
 from kiln.store.database import open_sqlite
+from kiln.store.disks import disks
 from kiln.store.rows import metadata
+from tests.clouds import make_cloud
+from tests.stock import a_disk
 
 
 def test_migrations_make_what_is_declared(database):
@@ -30,6 +36,25 @@ def test_the_newest_migration_is_known():
 
 def test_a_second_start_changes_nothing(database):
     schema.create(database)
+
+
+def test_what_an_older_kiln_wrote_is_kept(tmp_path):
+    database = open_sqlite(tmp_path / "old.sqlite")
+    schema.create(database)
+    a_disk(make_cloud(tmp_path, database))
+    with database.engine.connect() as connection:
+        config = Config()
+        config.set_main_option("script_location", str(files("kiln.store") / "migrations"))
+        config.attributes["connection"] = connection
+        command.downgrade(config, "0001")
+        connection.commit()
+
+    schema.create(database)
+
+    with database.read() as tx:
+        (disk,) = disks.all(tx)
+    assert (disk.status, disk.awaits_restart) == ("Available", False)
+    database.close()
 
 
 def test_refuses_a_database_of_a_newer_kiln(tmp_path):

@@ -57,6 +57,7 @@ def record_running(job: Job) -> None:
     def record(tx: Transaction) -> None:
         changes = {"started_at": job.ports.clock(), "ever_started": True}
         instances.move(tx, InstanceStatus.STARTING, InstanceStatus.RUNNING, changes, id=job.task.resource)
+        disks.update(tx, {"awaits_restart": False}, instance=job.task.resource)
         job.finish(tx)
 
     job.write(record)

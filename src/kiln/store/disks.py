@@ -42,6 +42,9 @@ class Disk:
     boot_mode: str
     imds_support: str
     performance_level: str = ""  #: ``PL0`` to ``PL3`` of a ``cloud_essd`` disk, as asked for; it changes nothing here.
+    awaits_restart: bool = (
+        False  #: Attached while its instance, which had run before, was Stopped; until it runs again.
+    )
     home: str = ""  #: The instance that it was detached from as a system disk: to it alone it goes back as one.
 
 

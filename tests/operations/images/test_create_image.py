@@ -19,6 +19,7 @@ from kiln.store.volumes import volumes
 from kiln.tasks.worker import Worker
 from kiln.upkeep.duties import DUTIES
 from tests.clouds import OTHER, Cloud
+from tests.operations.disks.watched import run
 from tests.stock import a_disk, a_snapshot, an_instance
 
 
@@ -118,6 +119,32 @@ class TestFromAnInstance:
         instance = an_instance(cloud, status=status)
 
         cloud.refuses("CreateImage", "IncorrectInstanceStatus", 400, InstanceId=instance.id)
+
+    def test_wants_a_restart_after_a_disk_was_attached_to_the_stopped_instance(self, cloud):
+        instance, disk = an_instance(cloud, ever_started=True), a_disk(cloud)
+        cloud.call("AttachDisk", InstanceId=instance.id, DiskId=disk.id)
+        cloud.settle()
+        cloud.refuses("CreateImage", "IncorrectInstanceStatus.NeedRestart", 403, InstanceId=instance.id)
+
+        cloud.call("StartInstance", InstanceId=instance.id)
+        cloud.settle()
+        cloud.call("StopInstance", InstanceId=instance.id)
+        cloud.settle()
+
+        assert cloud.call("CreateImage", InstanceId=instance.id)["ImageId"]
+
+    @pytest.mark.parametrize("facts", [{"status": "Running", "ever_started": True}, {"ever_started": False}])
+    def test_wants_no_restart_when_nothing_ran_without_the_disk(self, cloud, facts):
+        instance, disk = an_instance(cloud, **facts), a_disk(cloud)
+        if facts["ever_started"]:
+            run(cloud, instance.id)
+        cloud.call("AttachDisk", InstanceId=instance.id, DiskId=disk.id)
+        cloud.settle()
+        if facts["ever_started"]:
+            cloud.call("StopInstance", InstanceId=instance.id)
+            cloud.settle()
+
+        assert cloud.call("CreateImage", InstanceId=instance.id)["ImageId"]
 
     def test_refuses_an_instance_locked_for_security(self, cloud):
         instance = an_instance(cloud, lock_reason="security")

@@ -154,7 +154,12 @@ def carry_out(job: Job) -> None:
     drives.plug_in(job.ports, disk, disk.volume)
 
     def settle(tx: Transaction) -> None:
-        changes = {"ever_attached": True, "attached_at": job.ports.clock()}
+        instance = instances.find(tx, id=disk.instance)
+        changes = {
+            "ever_attached": True,
+            "attached_at": job.ports.clock(),
+            "awaits_restart": instance is not None and _awaits_restart(disk, instance),
+        }
         disks.move(tx, DiskStatus.ATTACHING, DiskStatus.IN_USE, changes, id=disk.id)
         job.finish(tx)
 
@@ -180,6 +185,11 @@ def _is_free(tx: Transaction, job: Job, disk: Disk) -> bool:
     head = volumes.find(tx, id=disk.volume)
     at_work = tasks.find(tx, id=head.task, status=TaskStatus.PROCESSING) if head is not None and head.task else None
     return at_work is None or at_work.seq > job.task.seq
+
+
+def _awaits_restart(disk: Disk, instance: Instance) -> bool:
+    """Whether the instance has to run again before an image of it can be made (ecs-api.md 5.4)."""
+    return disk.type == "data" and instance.status == InstanceStatus.STOPPED and instance.ever_started
 
 
 def _check_bootable(disk: Disk, instance: Instance) -> None:

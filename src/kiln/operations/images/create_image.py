@@ -74,6 +74,14 @@ class IncorrectInstanceStatusOfImage(ApiError):
     message = "The current status of the instance does not support this operation."
 
 
+class IncorrectInstanceStatusNeedRestart(ApiError):
+    """A disk was attached while the instance was Stopped, and the instance has not run since."""
+
+    code = "IncorrectInstanceStatus.NeedRestart"
+    status = 403
+    message = "The instance needs to be restarted after adding a disk in a shutdown status."
+
+
 class InstanceLockedForSecurityOfImage(ApiError):
     """The instance is locked for security reasons."""
 
@@ -264,6 +272,8 @@ def _from_instance(call: Call, p: Input, instance_id: str, image_id: str) -> tup
     system = [d for d in attached if d.type == "system"]
     if not system:
         raise InvalidInstanceNotFoundSystemDisk(instance_id=instance_id)
+    if instance.status == InstanceStatus.STOPPED and any(d.awaits_restart for d in attached):
+        raise IncorrectInstanceStatusNeedRestart(instance_id=instance_id)
     capture.check_capturable(call, p.region_id, attached)
     ordered = system + sorted((d for d in attached if d.type == "data"), key=lambda d: d.device)
     return tuple(_plan(call, disk, p, image_id) for disk in ordered)
@@ -390,6 +400,7 @@ create_image = Operation(
         MissingParameterSource,
         InvalidInstanceIdNotFound,
         IncorrectInstanceStatusOfImage,
+        IncorrectInstanceStatusNeedRestart,
         InstanceLockedForSecurityOfImage,
         InvalidInstanceNotFoundSystemDisk,
         *capture.ERRORS,
