@@ -58,6 +58,9 @@ class TaskStatus(StrEnum):
     FAILED = "Failed"  #: Given up, or cancelled.
 
 
+#: The statuses in which an image boots. The real service may say Usable later than Available, but never earlier.
+USABLE = (ImageStatus.AVAILABLE, ImageStatus.DEPRECATED)
+
 MOVES: dict[type[StrEnum], dict[StrEnum, tuple[StrEnum, ...]]] = {
     ImageStatus: {
         ImageStatus.CREATING: (ImageStatus.AVAILABLE, ImageStatus.CREATE_FAILED),

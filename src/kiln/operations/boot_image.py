@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from kiln.declare.deployment import InstanceType
-from kiln.declare.states import ImageStatus
+from kiln.declare.states import USABLE, ImageStatus
+from kiln.operations import platforms
 from kiln.operations.call import Call
 from kiln.operations.errors import InvalidImageIdNotFound
 from kiln.operations.launch_errors import (
@@ -16,8 +17,6 @@ from kiln.operations.launch_errors import (
 )
 from kiln.store.images import Image, ImageDisk, disks_of, images
 from kiln.store.snapshots import snapshots
-
-_USABLE = (ImageStatus.AVAILABLE, ImageStatus.DEPRECATED)
 
 ERRORS = (
     MissingParameterImage,
@@ -63,14 +62,14 @@ def find(call: Call, region: str, image_id: str) -> BootImage:
     image = images.find(call.tx, id=image_id, account=call.account, region=region)
     if image is None:
         raise InvalidImageIdNotFound(image_id=image_id)
-    if image.status not in _USABLE:
+    if image.status not in USABLE:
         raise OperationDeniedImageNotValid(image_id=image_id, status=image.status)
     return _open(call, image)
 
 
 def can_run(kind: InstanceType, image: Image) -> bool:
     """Whether an instance of that type has the CPU that the image runs on."""
-    return kind.architecture == ("x86_64" if image.architecture == "i386" else image.architecture)
+    return image.architecture in platforms.RUNS[kind.architecture]
 
 
 def _open(call: Call, image: Image) -> BootImage:

@@ -18,7 +18,7 @@ from kiln.declare.ids import new_id
 from kiln.declare.killpoints import reach
 from kiln.declare.states import DiskStatus, InstanceStatus
 from kiln.declare.units import GiB
-from kiln.operations import boot_image, heads, launch_disks, naming, power
+from kiln.operations import boot_image, heads, launch_disks, naming, power, resource_groups
 from kiln.operations.boot_image import BootImage
 from kiln.operations.call import Call, Job
 from kiln.operations.errors import (
@@ -42,7 +42,6 @@ from kiln.operations.launch_errors import InvalidParameterConflictArchitecture, 
 from kiln.operations.launch_input import DataDisk, LaunchInput, SystemDisk
 from kiln.operations.naming import InvalidInstanceNameCustomMalformed
 from kiln.store import tags
-from kiln.store.accounts import resource_groups
 from kiln.store.database import Transaction
 from kiln.store.disks import Disk, disks
 from kiln.store.instances import Instance, NoAddressLeft, free_private_ips, free_public_ips, instances
@@ -109,9 +108,7 @@ def plan(call: Call, p: LaunchInput, wish: Wish) -> list[Launch]:
     zones = call.deployment.zones(p.region_id)
     if p.zone_id is not None and p.zone_id not in zones:
         raise InvalidZoneIdNotFound(zone_id=p.zone_id)
-    group = p.resource_group_id
-    if group is not None and resource_groups.find(call.tx, account=call.account, id=group) is None:
-        raise InvalidResourceGroupNotFound(resource_group_id=group)
+    resource_groups.check_there(call, p.resource_group_id)
     boot = boot_image.choose(call, p.region_id, p.image_id, p.image_family)
     if not boot_image.can_run(kind, boot.image):
         raise InvalidParameterConflictArchitecture(instance_type=kind.id, architecture=boot.image.architecture)

@@ -10,9 +10,8 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from kiln.declare.clock import from_text
 from kiln.declare.deployment import DEFAULT_CATEGORY, DISK_CATEGORIES
-from kiln.declare.states import SnapshotStatus
+from kiln.operations import source_snapshots
 from kiln.operations.boot_image import BootImage
 from kiln.operations.call import Call
 from kiln.operations.drives import SYSTEM_DEVICE, InstanceDiskLimitExceeded, choose_device
@@ -29,10 +28,9 @@ from kiln.operations.launch_errors import (
 )
 from kiln.operations.launch_input import DataDisk, SystemDisk
 from kiln.store.images import ImageDisk
-from kiln.store.snapshots import Snapshot, snapshots
+from kiln.store.snapshots import Snapshot
 
 _DEVICE = re.compile(r"/dev/x?vd([b-z])")
-_TOO_OLD = from_text("2013-07-16T00:00:00Z") or 0.0
 
 ERRORS = (
     InvalidSystemDiskSizeLessThanImageSize,
@@ -163,12 +161,8 @@ def _data(wish: DataDisk, device: str, size_gib: int, category: str, origin: tup
 
 
 def _usable(call: Call, region: str, snapshot_id: str) -> Snapshot:
-    snapshot = snapshots.find(call.tx, id=snapshot_id, account=call.account, region=region)
-    if snapshot is None:
-        raise InvalidDataDiskSnapshotIdNotFound(snapshot_id=snapshot_id)
-    if snapshot.status != SnapshotStatus.ACCOMPLISHED or snapshot.volume is None:
-        raise InvalidSnapshotIdNotReady(snapshot_id=snapshot_id)
-    if snapshot.created_at < _TOO_OLD:
+    snapshot = source_snapshots.find_accomplished(call, region, snapshot_id, InvalidDataDiskSnapshotIdNotFound)
+    if source_snapshots.is_too_old(snapshot):
         raise InvalidSnapshotIdBasedSnapshotTooOld(snapshot_id=snapshot_id)
     return snapshot
 

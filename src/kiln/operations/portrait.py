@@ -14,13 +14,10 @@ from typing import Annotated
 from kiln.declare.clock import to_seconds_text
 from kiln.declare.rules import Doc, Example, Wire
 from kiln.declare.shapes import shape
-from kiln.declare.states import ImageStatus
+from kiln.declare.states import USABLE
 from kiln.operations.params import TagOutput, TagsOutput
 from kiln.store.images import Album, Image, ImageDisk
 from kiln.store.tags import Tag
-
-#: The statuses in which an image boots. The real service may say Usable later than Available, but never earlier.
-USABLE = (ImageStatus.AVAILABLE, ImageStatus.DEPRECATED)
 
 
 @shape

@@ -11,19 +11,17 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Annotated
 
-from kiln.declare.clock import from_text
 from kiln.declare.deployment import DEFAULT_CATEGORY, DISK_CATEGORIES
 from kiln.declare.errors import ApiError
 from kiln.declare.rules import Doc, Example, OneOf
 from kiln.declare.shapes import shape
-from kiln.declare.states import SnapshotStatus
+from kiln.operations import source_snapshots
 from kiln.operations.call import Call
 from kiln.operations.errors import InvalidSnapshotIdNotFound, InvalidSnapshotIdNotReady
 from kiln.operations.params import SnapshotId
-from kiln.store.snapshots import Snapshot, snapshots
+from kiln.store.snapshots import Snapshot
 
 _DEVICE = re.compile(r"/dev/(x?)vd([a-z])")
-_TOO_OLD = from_text("2013-07-16T00:00:00Z") or 0.0
 
 
 class InvalidDeviceMalformed(ApiError):
@@ -190,12 +188,8 @@ def from_mappings(call: Call, region: str, mappings: Sequence[DiskDeviceMapping]
 
 def usable_snapshot(call: Call, region: str, snapshot_id: str) -> Snapshot:
     """The snapshot, if an image can be made of it."""
-    snapshot = snapshots.find(call.tx, id=snapshot_id, account=call.account, region=region)
-    if snapshot is None:
-        raise InvalidSnapshotIdNotFound(snapshot_id=snapshot_id)
-    if snapshot.status != SnapshotStatus.ACCOMPLISHED:
-        raise InvalidSnapshotIdNotReady(snapshot_id=snapshot_id)
-    if snapshot.created_at < _TOO_OLD:
+    snapshot = source_snapshots.find_accomplished(call, region, snapshot_id)
+    if source_snapshots.is_too_old(snapshot):
         raise InvalidSnapshotTooOld(snapshot_id=snapshot_id)
     if snapshot.from_released_system:
         raise OperationDeniedSnapshotNotAllowed(snapshot_id=snapshot_id)

@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
-from kiln.declare.states import DiskStatus, ImageStatus, InstanceStatus, SnapshotStatus, TaskStatus
+from kiln.declare.states import USABLE, DiskStatus, ImageStatus, InstanceStatus, SnapshotStatus, TaskStatus
 from kiln.operations.call import Ports
 from kiln.pools.errors import PoolError
 from kiln.store import images
@@ -152,7 +152,7 @@ def _images(tx: Transaction) -> Iterator[Finding]:
     for image in images.images.all(tx):
         if image.status == ImageStatus.CREATING and image.id not in working:
             yield Finding("broken", image.id, "Creating, but nobody creates it")
-        if image.status in (ImageStatus.AVAILABLE, ImageStatus.DEPRECATED):
+        if image.status in USABLE:
             for disk in images.image_disks.all(tx, image=image.id):
                 if disk.snapshot and disk.snapshot not in done:
                     yield Finding("broken", image.id, f"{image.status}, but its snapshot {disk.snapshot} is not there")

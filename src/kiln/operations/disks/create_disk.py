@@ -17,9 +17,9 @@ from kiln.declare.killpoints import reach
 from kiln.declare.operation import Idempotence, Operation
 from kiln.declare.rules import Accepted, Count, Doc, Example, Name, OneOf, Wire
 from kiln.declare.shapes import shape
-from kiln.declare.states import DiskStatus, InstanceStatus, SnapshotStatus
+from kiln.declare.states import DiskStatus, InstanceStatus
 from kiln.declare.units import GiB
-from kiln.operations import drives, heads
+from kiln.operations import drives, heads, resource_groups, source_snapshots
 from kiln.operations.call import Call, Job
 from kiln.operations.errors import (
     DuplicateTagKey,
@@ -46,11 +46,10 @@ from kiln.operations.params import (
     to_pairs,
 )
 from kiln.store import tags
-from kiln.store.accounts import resource_groups
 from kiln.store.database import Transaction
 from kiln.store.disks import Disk, disks
 from kiln.store.instances import Instance, instances
-from kiln.store.snapshots import Snapshot, snapshots
+from kiln.store.snapshots import Snapshot
 
 _SAME_BYTES = Accepted("All categories are the same bytes here.")
 _NO_ENCRYPTION = Accepted("Volumes are not encrypted by Kiln; the pool's file system may be.")
@@ -197,9 +196,7 @@ class Plan:
 
 def check(call: Call, p: Input) -> Plan:
     pairs = to_pairs(p.tag)
-    group = p.resource_group_id
-    if group is not None and resource_groups.find(call.tx, account=call.account, id=group) is None:
-        raise InvalidResourceGroupNotFound(resource_group_id=group)
+    resource_groups.check_there(call, p.resource_group_id)
     zone, device = _place(call, p)
     snapshot = None if p.snapshot_id is None else _usable(call, p.region_id, p.snapshot_id)
     disk = replace(_describe(call, p, snapshot), zone=zone, instance=p.instance_id, device=device)
@@ -282,11 +279,7 @@ def _check_instance(instance: Instance) -> None:
 
 def _usable(call: Call, region: str, snapshot_id: str) -> Snapshot:
     """The snapshot, if a disk can be made of it."""
-    snapshot = snapshots.find(call.tx, id=snapshot_id, account=call.account, region=region)
-    if snapshot is None:
-        raise InvalidSnapshotIdNotFound(snapshot_id=snapshot_id)
-    if snapshot.status != SnapshotStatus.ACCOMPLISHED:
-        raise InvalidSnapshotIdNotReady(snapshot_id=snapshot_id)
+    snapshot = source_snapshots.find_accomplished(call, region, snapshot_id)
     if snapshot.source_disk_type == "system":
         raise InvalidSnapshotIdNotDataDiskSnapshot(snapshot_id=snapshot_id)
     return snapshot

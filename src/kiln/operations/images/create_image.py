@@ -24,7 +24,7 @@ from kiln.declare.operation import Idempotence, Operation
 from kiln.declare.rules import Count, Doc, Example, OneOf, Text
 from kiln.declare.shapes import shape
 from kiln.declare.states import ImageStatus, InstanceStatus
-from kiln.operations import capture, sources
+from kiln.operations import capture, platforms, resource_groups, sources
 from kiln.operations.call import Call, Job
 from kiln.operations.capture import Capture
 from kiln.operations.errors import (
@@ -60,7 +60,6 @@ from kiln.operations.params import (
 )
 from kiln.operations.sources import DiskDeviceMapping, SourceDisk
 from kiln.store import images, tags
-from kiln.store.accounts import resource_groups
 from kiln.store.database import Transaction
 from kiln.store.disks import Disk, disks
 from kiln.store.images import Image, ImageDisk
@@ -200,7 +199,7 @@ def check(call: Call, p: Input) -> Plan:
     # Before the source: a name that is taken stays so, while a source may be free in a moment.
     if p.image_name and images.is_name_taken(call.tx, call.account, p.region_id, p.image_name):
         raise InvalidImageNameDuplicated(image_name=p.image_name)
-    _check_group(call, p.resource_group_id)
+    resource_groups.check_there(call, p.resource_group_id)
     image_id = new_id("image")
     captures: tuple[Capture, ...] = ()
     if p.instance_id is not None:
@@ -307,7 +306,7 @@ def _describe(call: Call, p: Input, image_id: str, system: SourceDisk, source: s
     assert known is not None  # Every source yields a system disk with a snapshot.
     architecture = p.architecture or known.architecture or DEFAULT_ARCHITECTURE
     platform = p.platform or known.platform or DEFAULT_PLATFORM
-    default_boot = "UEFI" if architecture == "arm64" else "BIOS"
+    known_boot = known.boot_mode if known.architecture == architecture else ""
     features = p.features or FeaturesInput()
     options = p.secure_boot_options or SecureBootOptions()
     return Image(
@@ -323,8 +322,8 @@ def _describe(call: Call, p: Input, image_id: str, system: SourceDisk, source: s
         created_at=call.now,
         platform=platform,
         architecture=architecture,
-        os_type="windows" if platform.startswith("Windows") else "linux",
-        boot_mode=p.boot_mode or (known.boot_mode if known.architecture == architecture else "") or default_boot,
+        os_type=platforms.os_type_of(platform),
+        boot_mode=p.boot_mode or known_boot or platforms.default_boot_mode(architecture),
         size_gib=system.size_gib,
         resource_group=p.resource_group_id or "",
         imds_support=features.imds_support or (known.imds_support if p.instance_id else "") or "v1",
@@ -342,7 +341,7 @@ def _describe(call: Call, p: Input, image_id: str, system: SourceDisk, source: s
 
 def _check_image(call: Call, image: Image) -> None:
     """Rules that concern the image as a whole."""
-    if image.architecture == "arm64" and image.boot_mode == "BIOS":
+    if not platforms.can_boot(image.architecture, image.boot_mode):
         raise InvalidBootModeNotSupport(boot_mode=image.boot_mode, architecture=image.architecture)
     if image.secure_boot == "supported" and image.boot_mode == "BIOS":
         raise InvalidParameterSecureBoot
@@ -364,11 +363,6 @@ def _check_family(call: Call, image: Image) -> None:
         raise ImageQuotaExceedImageFamily(family=image.family, limit=quotas.images_per_family)
     if in_family == 0 and images.count_families(call.tx, image.account, image.region) >= quotas.families:
         raise ImageFamilyQuotaExceed(limit=quotas.families)
-
-
-def _check_group(call: Call, group: str | None) -> None:
-    if group is not None and resource_groups.find(call.tx, account=call.account, id=group) is None:
-        raise InvalidResourceGroupNotFound(resource_group_id=group)
 
 
 def _to_row(image: Image, position: int, disk: SourceDisk) -> ImageDisk:

@@ -15,12 +15,13 @@ from kiln.declare.errors import ApiError, DryRunOperation, MissingParameter
 from kiln.declare.operation import Operation
 from kiln.declare.rules import Accepted, CommaList, Count, Doc, Example, OneOf, Wire
 from kiln.declare.shapes import shape
-from kiln.declare.states import ImageStatus
-from kiln.operations import portrait
+from kiln.declare.states import USABLE, ImageStatus
+from kiln.operations import platforms, portrait
 from kiln.operations.call import Call
 from kiln.operations.errors import InvalidFilterKeyNotFound, InvalidFilterValue, InvalidTagCount
 from kiln.operations.filters import InvalidTagMismatch, TagFilter, by_creation, by_tags
 from kiln.operations.params import (
+    ARCHITECTURES,
     FilterInput,
     ImageId,
     PageNumber,
@@ -29,15 +30,12 @@ from kiln.operations.params import (
     ResourceGroupId,
     SnapshotId,
 )
-from kiln.operations.portrait import USABLE, ImageOutput
+from kiln.operations.portrait import ImageOutput
 from kiln.store import images
 from kiln.store.conditions import NOTHING, Condition
 
 ALL = "ALL"
 _STATUSES = tuple(ImageStatus)
-
-#: The architectures of images that an instance type runs, by the type's own.
-_RUNS = {"x86_64": ("x86_64", "i386"), "arm64": ("arm64",)}
 
 _ONLINE_CHANGES = ("CpuOnlineUpgrade", "CpuOnlineDowngrade", "MemoryOnlineUpgrade", "MemoryOnlineDowngrade")
 
@@ -160,7 +158,7 @@ class Input:
     ] = None
     architecture: Annotated[
         str | None,
-        OneOf(("i386", "x86_64", "arm64"), InvalidArchitecture),
+        OneOf(ARCHITECTURES, InvalidArchitecture),
         Doc("The CPU that the image runs on."),
     ] = None
     is_support_io_optimized: Annotated[bool | None, Doc("All images do.")] = None
@@ -304,7 +302,7 @@ def _by_use(call: Call, p: Input) -> list[Condition]:
         found = call.deployment.instance_type(p.instance_type)
         if found is None:
             raise InvalidInstanceTypeValueNotSupportedOfImages(instance_type=p.instance_type)
-        conditions.append(c.architecture.in_(_RUNS[found.architecture]))
+        conditions.append(c.architecture.in_(platforms.RUNS[found.architecture]))
     if p.os_type is not None:
         conditions.append(c.os_type == p.os_type)
     if p.architecture is not None:

@@ -22,7 +22,7 @@ from kiln.declare.operation import Idempotence, Operation
 from kiln.declare.rules import Count, Doc, Missing, OneOf, Wire
 from kiln.declare.shapes import shape
 from kiln.declare.states import ImageStatus
-from kiln.operations import intake, transfer
+from kiln.operations import intake, platforms, resource_groups, transfer
 from kiln.operations.call import Call, Job
 from kiln.operations.errors import (
     DryRunSuccess,
@@ -55,7 +55,6 @@ from kiln.operations.params import (
     to_pairs,
 )
 from kiln.store import images, tags
-from kiln.store.accounts import resource_groups
 from kiln.store.images import Image
 
 _DISKS_MOST = 17
@@ -217,8 +216,8 @@ def _describe(call: Call, p: Input, system: Intake) -> Image:
         created_at=call.now,
         platform=p.platform,
         architecture=p.architecture,
-        os_type=p.os_type or ("windows" if p.platform.startswith("Windows") else "linux"),
-        boot_mode=p.boot_mode or ("UEFI" if p.architecture == "arm64" else "BIOS"),
+        os_type=p.os_type or platforms.os_type_of(p.platform),
+        boot_mode=p.boot_mode or platforms.default_boot_mode(p.architecture),
         size_gib=system.expected_gib,
         resource_group=p.resource_group_id or "",
         imds_support=features.imds_support or "v1",
@@ -236,15 +235,13 @@ def _describe(call: Call, p: Input, system: Intake) -> Image:
 
 def _check_image(call: Call, p: Input, image: Image) -> None:
     """Rules that concern the image as a whole."""
-    if image.platform.startswith("Windows") and image.os_type != "windows":
+    if platforms.is_windows(image.platform) and image.os_type != "windows":
         raise InvalidOSTypeMalformed(os_type=image.os_type, platform=image.platform)
-    if image.architecture == "arm64" and image.boot_mode == "BIOS":
+    if not platforms.can_boot(image.architecture, image.boot_mode):
         raise InvalidBootModeNotSupport(boot_mode=image.boot_mode, architecture=image.architecture)
     if p.detection_strategy and image.os_type == "windows":
         raise ImageCheckUnsupportedWindowsImage
-    group = p.resource_group_id
-    if group is not None and resource_groups.find(call.tx, account=call.account, id=group) is None:
-        raise InvalidResourceGroupNotFound(resource_group_id=group)
+    resource_groups.check_there(call, p.resource_group_id)
     if image.name and images.is_name_taken(call.tx, image.account, image.region, image.name):
         raise InvalidImageNameDuplicatedOfImport(image_name=image.name)
     limit = call.deployment.quotas.images

@@ -15,6 +15,7 @@ from kiln.declare.operation import Operation
 from kiln.declare.rules import Doc, Example, Name, OneOf
 from kiln.declare.shapes import shape
 from kiln.declare.states import ImageStatus
+from kiln.operations import platforms
 from kiln.operations.call import Call
 from kiln.operations.errors import InvalidBootModeNotSupport, InvalidImageIdNotFound
 from kiln.operations.params import BootMode, Description, FeaturesInput, ImageId, ImageName, NothingMore, RegionId
@@ -195,7 +196,7 @@ def _check_family(call: Call, p: Input, image: Image) -> None:
 def _check_boot(call: Call, p: Input, image: Image) -> None:
     if p.boot_mode is None or p.boot_mode == image.boot_mode:
         return
-    if p.boot_mode == "BIOS" and image.architecture == "arm64":
+    if not platforms.can_boot(image.architecture, p.boot_mode):
         raise InvalidBootModeNotSupport(boot_mode=p.boot_mode, architecture=image.architecture)
     if p.boot_mode == "BIOS" and image.secure_boot == "supported":
         raise InvalidBootModeNotSupportSecureBoot(boot_mode=p.boot_mode)

@@ -21,7 +21,7 @@ from kiln.declare.operation import Idempotence, Operation
 from kiln.declare.rules import Accepted, Between, Count, Doc, Example, Name, Text
 from kiln.declare.shapes import shape
 from kiln.declare.states import DiskStatus, InstanceStatus
-from kiln.operations import capture
+from kiln.operations import capture, resource_groups
 from kiln.operations.call import Call, Job
 from kiln.operations.capture import Capture
 from kiln.operations.errors import (
@@ -33,7 +33,6 @@ from kiln.operations.errors import (
 )
 from kiln.operations.params import DiskId, ResourceGroupId, SnapshotId, TagInput, to_pairs
 from kiln.store import tags
-from kiln.store.accounts import resource_groups
 from kiln.store.database import Transaction
 from kiln.store.disks import Disk, disks
 from kiln.store.instances import instances
@@ -153,9 +152,7 @@ def check(call: Call, p: Input) -> Plan:
     disk = disks.find(call.tx, id=p.disk_id, account=call.account)
     if disk is None:
         raise InvalidDiskIdNotFoundOfSnapshot(disk_id=p.disk_id)
-    group = p.resource_group_id
-    if group is not None and resource_groups.find(call.tx, account=call.account, id=group) is None:
-        raise InvalidResourceGroupNotFound(resource_group_id=group)
+    resource_groups.check_there(call, p.resource_group_id)
     if disk.status == DiskStatus.AVAILABLE and not disk.ever_attached:
         raise IncorrectDiskStatusNeverAttached(disk_id=disk.id)
     _check_instance(call, disk)
@@ -166,7 +163,7 @@ def check(call: Call, p: Input) -> Plan:
         name=p.snapshot_name or "",
         description=p.description or "",
         made_for="",
-        resource_group=group or "",
+        resource_group=p.resource_group_id or "",
         retention_days=p.retention_days or 0,
     )
     return Plan(capture=planned, tags=pairs)

@@ -1,0 +1,13 @@
+"""Resource groups, as far as operations know them: whether the one that was named is there."""
+
+from __future__ import annotations
+
+from kiln.operations.call import Call
+from kiln.operations.errors import InvalidResourceGroupNotFound
+from kiln.store import accounts
+
+
+def check_there(call: Call, group: str | None) -> None:
+    """Raise InvalidResourceGroupNotFound unless the account has the group; None, for no group, is always right."""
+    if group is not None and accounts.resource_groups.find(call.tx, account=call.account, id=group) is None:
+        raise InvalidResourceGroupNotFound(resource_group_id=group)
