@@ -8,12 +8,11 @@ never has to look for a place.
 from __future__ import annotations
 
 import json
-import re
-import string
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from kiln.declare.devices import LETTERS, find_device, letter_of
 from kiln.machines.errors import MachineRefused
 from kiln.machines.platforms import Firmware, Platform
 from kiln.machines.port import Drive, Machine
@@ -25,7 +24,6 @@ _AGENT_PORT = "org.qemu.guest_agent.0"
 _FIRST_PORT_SLOT = 0x10  #: Above what QEMU gives to the devices without a place of their own.
 # spawn: no other program is ever run; elevateprivileges: no way back to root; resourcecontrol: no nicer scheduling.
 _SANDBOX = "on,obsolete=deny,elevateprivileges=deny,spawn=deny,resourcecontrol=deny"
-_DEVICE = re.compile(r"/dev/x?vd([a-z])")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -115,7 +113,7 @@ def _network(machine: Machine, ports: Sequence[int]) -> list[str]:
 
 def _slots() -> list[str]:
     arguments = []
-    for number, letter in enumerate(string.ascii_lowercase):
+    for number, letter in enumerate(LETTERS):
         place = f"{_FIRST_PORT_SLOT + number // 8:x}.{number % 8}"
         together = ",multifunction=on" if number % 8 == 0 else ""
         port = f"pcie-root-port,id=slot-{letter},bus=pcie.0,chassis={number + 1},addr={place}{together}"
@@ -137,7 +135,7 @@ def _drives(drives: Sequence[Drive]) -> list[str]:
 
 
 def _letter(drive: Drive) -> str:
-    named = _DEVICE.fullmatch(drive.device)
-    if named is None:
+    device = find_device(drive.device)
+    if device is None:
         raise MachineRefused(f"{drive.device} is not the name of a disk.")
-    return named[1]
+    return letter_of(device)

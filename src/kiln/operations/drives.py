@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Collection
 from contextlib import suppress
 
+from kiln.declare.devices import DATA_DEVICES, HINT, SYSTEM_DEVICE, find_device
 from kiln.declare.errors import ApiError
 from kiln.declare.killpoints import reach
 from kiln.machines.errors import MachineMissing
@@ -16,16 +17,13 @@ from kiln.machines.port import Drive
 from kiln.operations.call import Call, Ports
 from kiln.store.disks import Disk, disks
 
-SYSTEM_DEVICE = "/dev/xvda"
-_DATA_DEVICES = tuple(f"/dev/xvd{letter}" for letter in "bcdefghijklmnopqrstuvwxyz")
-
 
 class InvalidDeviceMalformedOfDisk(ApiError):
     """A device name that is no such name, or not one for that type of disk."""
 
     code = "InvalidDevice.Malformed"
     message = "The specified device is not valid."
-    hint = "Data disks are /dev/xvdb to /dev/xvdz (or /dev/vdb to /dev/vdz), the system disk is /dev/xvda (/dev/vda)."
+    hint = HINT
 
 
 class InvalidDeviceInUseOfDisk(ApiError):
@@ -55,10 +53,10 @@ def choose_device(taken: Collection[str], wanted: str | None = None, kind: str =
     Raises InvalidDeviceMalformedOfDisk, InvalidDeviceInUseOfDisk; and
     InstanceDiskLimitExceeded when the alphabet is used up.
     """
-    allowed = (SYSTEM_DEVICE,) if kind == "system" else _DATA_DEVICES
+    allowed = (SYSTEM_DEVICE,) if kind == "system" else DATA_DEVICES
     if wanted is not None:
-        device = wanted.replace("/dev/vd", "/dev/xvd")
-        if device not in allowed:
+        device = find_device(wanted)
+        if device is None or device not in allowed:
             raise InvalidDeviceMalformedOfDisk(device=wanted)
         free = [device] if device not in taken else []
     else:

@@ -16,6 +16,7 @@ from typing import Annotated, Any
 
 from kiln.buckets.port import BucketMissing, ObjectMissing, ObjectRefused
 from kiln.declare.deployment import DEFAULT_CATEGORY
+from kiln.declare.devices import DEVICES, short_name
 from kiln.declare.errors import ApiError
 from kiln.declare.ids import new_id
 from kiln.declare.killpoints import reach
@@ -257,7 +258,7 @@ def _to_row(image: Image, n: int, one: Intake) -> ImageDisk:
         image=image.id,
         position=n,
         type=_type(n),
-        device=_device(n),
+        device=DEVICES[n],
         size_gib=one.expected_gib,
         category=DEFAULT_CATEGORY,
         snapshot="",
@@ -325,7 +326,7 @@ def _to_snapshot(job: Job, image: Image, n: int, size_bytes: int) -> Snapshot:
         id=one.snapshot,
         account=image.account,
         region=image.region,
-        name=f"SnapshotForImage-{image.id}-{_device(n).rpartition('/')[2]}",
+        name=f"SnapshotForImage-{image.id}-{short_name(DEVICES[n])}",
         description=f"Made with image {image.id}.",
         status=SnapshotStatus.ACCOMPLISHED,
         progress=100,
@@ -335,7 +336,7 @@ def _to_snapshot(job: Job, image: Image, n: int, size_bytes: int) -> Snapshot:
         source_disk_type=_type(n),
         source_disk_size_gib=one.grown_to(size_bytes),
         category=DEFAULT_CATEGORY,
-        device=_device(n),
+        device=DEVICES[n],
         instance="",
         size_bytes=size_bytes,
         resource_group=image.resource_group,
@@ -353,10 +354,6 @@ def _to_snapshot(job: Job, image: Image, n: int, size_bytes: int) -> Snapshot:
 
 def _type(n: int) -> str:
     return "data" if n else "system"
-
-
-def _device(n: int) -> str:
-    return "/dev/xvd" + "abcdefghijklmnopq"[n]
 
 
 @contextmanager

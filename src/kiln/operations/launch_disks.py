@@ -6,15 +6,15 @@ SDK's descriptions of them. Decides; makes nothing.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 from kiln.declare.deployment import DEFAULT_CATEGORY, DISK_CATEGORIES
+from kiln.declare.devices import DATA_DEVICES, SYSTEM_DEVICE, find_device
 from kiln.operations import source_snapshots
 from kiln.operations.boot_image import BootImage
 from kiln.operations.call import Call
-from kiln.operations.drives import SYSTEM_DEVICE, InstanceDiskLimitExceeded, choose_device
+from kiln.operations.drives import InstanceDiskLimitExceeded, choose_device
 from kiln.operations.errors import InvalidSnapshotIdNotReady
 from kiln.operations.launch_errors import (
     InvalidDataDeviceMalformed,
@@ -29,8 +29,6 @@ from kiln.operations.launch_errors import (
 from kiln.operations.launch_input import DataDisk, SystemDisk
 from kiln.store.images import ImageDisk
 from kiln.store.snapshots import Snapshot
-
-_DEVICE = re.compile(r"/dev/x?vd([b-z])")
 
 ERRORS = (
     InvalidSystemDiskSizeLessThanImageSize,
@@ -85,10 +83,9 @@ def _by_device(data: Sequence[DataDisk]) -> tuple[dict[str, DataDisk], list[Data
         if wish.device is None:
             loose.append(wish)
             continue
-        match = _DEVICE.fullmatch(wish.device)
-        if match is None:
+        device = find_device(wish.device)
+        if device is None or device not in DATA_DEVICES:
             raise InvalidDataDeviceMalformed(device=wish.device)
-        device = "/dev/xvd" + match[1]
         if device in named:
             raise InvalidDeviceInUseOfLaunch(device=wish.device)
         named[device] = wish

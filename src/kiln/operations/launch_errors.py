@@ -5,6 +5,7 @@ Shared by RunInstances, CreateInstance and, as far as it applies, ReplaceSystemD
 
 from __future__ import annotations
 
+from kiln.declare.devices import DATA_HINT
 from kiln.declare.errors import ApiError
 
 
@@ -105,7 +106,7 @@ class InvalidDataDeviceMalformed(ApiError):
 
     code = "InvalidDataDevice.Malformed"
     message = 'The specified parameter "DataDisk.n.Device" is not valid.'
-    hint = "Data disks are /dev/xvdb to /dev/xvdz (or /dev/vdb to /dev/vdz)."
+    hint = DATA_HINT
 
 
 class InvalidDeviceInUseOfLaunch(ApiError):

@@ -6,12 +6,12 @@ and ecs-api.md 5.2 to 5.5. Which one wins is CreateImage's to say.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Annotated
 
 from kiln.declare.deployment import DEFAULT_CATEGORY, DISK_CATEGORIES
+from kiln.declare.devices import DATA_DEVICES, DEVICES, HINT, SYSTEM_DEVICE, find_device
 from kiln.declare.errors import ApiError
 from kiln.declare.rules import Doc, Example, OneOf
 from kiln.declare.shapes import shape
@@ -21,17 +21,13 @@ from kiln.operations.errors import InvalidSnapshotIdNotFound, InvalidSnapshotIdN
 from kiln.operations.params import SnapshotId
 from kiln.store.snapshots import Snapshot
 
-_DEVICE = re.compile(r"/dev/(x?)vd([a-z])")
-
 
 class InvalidDeviceMalformed(ApiError):
     """A device name that is no such name, or not one for that type of disk."""
 
     code = "InvalidDevice.Malformed"
     message = "The specified parameter DiskDeviceMapping.n.Device is not valid."
-    hint = (
-        "The system disk is /dev/xvda (or /dev/vda), data disks are /dev/xvdb to /dev/xvdz (or /dev/vdb to /dev/vdz)."
-    )
+    hint = HINT
 
 
 class InvalidDeviceInUse(ApiError):
@@ -166,7 +162,7 @@ def from_snapshot(call: Call, region: str, snapshot_id: str) -> list[SourceDisk]
     return [
         SourceDisk(
             type="system",
-            device="/dev/xvda",
+            device=SYSTEM_DEVICE,
             size_gib=snapshot.source_disk_size_gib,
             category=snapshot.category,
             snapshot=snapshot,
@@ -199,22 +195,26 @@ def usable_snapshot(call: Call, region: str, snapshot_id: str) -> Snapshot:
 def _from_mapping(call: Call, region: str, mapping: DiskDeviceMapping) -> SourceDisk:
     snapshot = None if mapping.snapshot_id is None else usable_snapshot(call, region, mapping.snapshot_id)
     kind = mapping.disk_type or ("data" if snapshot is None else snapshot.source_disk_type)
-    spelling, device = _read_device(mapping.device, kind)
-    blank = "cloud" if spelling == "xvd" else DEFAULT_CATEGORY
+    # Of a blank disk the spelling of the name tells the category.
+    blank = "cloud" if mapping.device in DEVICES else DEFAULT_CATEGORY
     category = blank if snapshot is None else snapshot.category
     return SourceDisk(
-        type=kind, device=device, size_gib=_size(mapping.size, category, snapshot), category=category, snapshot=snapshot
+        type=kind,
+        device=_read_device(mapping.device, kind),
+        size_gib=_size(mapping.size, category, snapshot),
+        category=category,
+        snapshot=snapshot,
     )
 
 
-def _read_device(device: str | None, kind: str) -> tuple[str, str]:
-    """How the name was spelled (``xvd``, ``vd`` or ``""``), and the name as answers spell it."""
-    if device is None:
-        return "", "/dev/xvda" if kind == "system" else ""
-    match = _DEVICE.fullmatch(device)
-    if match is None or (match[2] == "a") != (kind == "system"):
-        raise InvalidDeviceMalformed(device=device)
-    return match[1] + "vd", "/dev/xvd" + match[2]
+def _read_device(name: str | None, kind: str) -> str:
+    """The device as answers spell it, or empty for a data disk that may be anywhere. Raises InvalidDeviceMalformed."""
+    if name is None:
+        return SYSTEM_DEVICE if kind == "system" else ""
+    device = find_device(name)
+    if device is None or (device == SYSTEM_DEVICE) != (kind == "system"):
+        raise InvalidDeviceMalformed(device=name)
+    return device
 
 
 def _size(size_gib: int | None, category: str, snapshot: Snapshot | None) -> int:
@@ -237,5 +237,5 @@ def _with_devices(disks: Sequence[SourceDisk]) -> list[SourceDisk]:
     taken = [disk.device for disk in disks if disk.device]
     if len(set(taken)) < len(taken):
         raise InvalidDeviceInUse
-    free = iter(sorted({f"/dev/xvd{letter}" for letter in "bcdefghijklmnopqrstuvwxyz"} - set(taken)))
+    free = (device for device in DATA_DEVICES if device not in taken)
     return [disk if disk.device else replace(disk, device=next(free)) for disk in disks]

@@ -17,6 +17,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Annotated
 
+from kiln.declare.devices import short_name
 from kiln.declare.errors import ApiError, DryRunOperation
 from kiln.declare.ids import new_id
 from kiln.declare.killpoints import reach
@@ -282,7 +283,7 @@ def _plan(call: Call, disk: Disk, p: Input, image_id: str) -> Capture:
     return capture.plan_capture(
         call,
         disk,
-        name=f"SnapshotForImage-{image_id}-{disk.device.rpartition('/')[2]}",
+        name=f"SnapshotForImage-{image_id}-{short_name(disk.device)}",
         description=f"Made with image {image_id}.",
         made_for=image_id,
         resource_group=p.resource_group_id or "",
