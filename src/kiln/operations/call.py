@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from kiln.buckets.port import Buckets
-from kiln.declare.clock import Clock, next_in_sequence
+from kiln.declare.clock import Clock
 from kiln.declare.deployment import Deployment
-from kiln.declare.ids import new_id
-from kiln.declare.states import TaskStatus
 from kiln.machines.port import Machines
 from kiln.operations.quotas import QuotaWatch
 from kiln.pools.port import Pool
@@ -71,28 +68,19 @@ class Call:
         without a claim.
         """
         leased = bool(self.worker) and not is_lane_busy(self.tx, lane)
-        task = Task(
-            id=task_id or new_id("task"),
-            seq=next_in_sequence(),
-            action=action,
+        task = tasks.new_task(
+            action,
+            resource,
+            facts,
+            self.now,
             account=self.account if account is None else account,
             region=region,
-            resource=resource,
             lane=lane,
-            payload=json.dumps(facts),
-            status=TaskStatus.PROCESSING,
-            progress=0,
+            task_id=task_id,
             listed=listed,
-            owner=self.worker if leased else "",
-            lease_until=self.now + tasks.LEASE_SECONDS if leased else 0.0,
-            attempts=0,
-            not_before=0.0,
-            cancel_requested=False,
-            created_at=self.now,
-            finished_at=None,
-            error_code="",
-            error_message="",
         )
+        if leased:
+            task = replace(task, owner=self.worker, lease_until=self.now + tasks.LEASE_SECONDS)
         tasks.tasks.insert(self.tx, task)
         if leased:
             self.tx.after_commit(lambda: self.hand_over(task))

@@ -255,7 +255,7 @@ def record(call: Call, action: str, launches: Sequence[Launch], labels: Mapping[
         instance, task = launch.instance, new_id("task")
         heads.record(call, task, [disk.head for disk in launch.disks])
         tags.put(call.tx, call.account, "instance", instance.id, labels)
-        made = [[d.row.id, d.head.volume, d.head.layer, d.head.size_bytes] for d in launch.disks]
+        made = [{"disk": disk.row.id, **disk.head.to_facts()} for disk in launch.disks]
         call.enqueue(action, instance.id, {"disks": made}, region=instance.region, lane=instance.id, task_id=task)
 
 
@@ -265,16 +265,16 @@ def make(job: Job, then: InstanceStatus) -> None:
         instance = instances.find(tx, id=job.task.resource)
     if instance is None or instance.status != InstanceStatus.PENDING:
         return
-    heads.make(job, [Head(volume, layer, size) for _, volume, layer, size in job.facts["disks"]])
+    heads.make(job, [Head.of(made) for made in job.facts["disks"]])
 
     def settle(tx: Transaction) -> None:
         if not instances.move(tx, InstanceStatus.PENDING, then, {}, id=job.task.resource):
             return
         now = job.ports.clock()
-        heads.settle(tx, [volume for _, volume, _, _ in job.facts["disks"]])
-        for disk, volume, _, _ in job.facts["disks"]:
-            changes = {"volume": volume, "attached_at": now}
-            disks.move(tx, DiskStatus.CREATING, DiskStatus.IN_USE, changes, id=disk)
+        heads.settle(tx, [made["volume"] for made in job.facts["disks"]])
+        for made in job.facts["disks"]:
+            changes = {"volume": made["volume"], "attached_at": now}
+            disks.move(tx, DiskStatus.CREATING, DiskStatus.IN_USE, changes, id=made["disk"])
 
     job.write(settle)
     reach("launch.settled")
@@ -287,7 +287,7 @@ def give_up(job: Job, error: ApiError) -> None:
         instance = instances.find(tx, id=job.task.resource)
         if instance is None or instance.status != InstanceStatus.PENDING:
             return False
-        heads.doom(tx, [volume for _, volume, _, _ in job.facts["disks"]])
+        heads.doom(tx, [made["volume"] for made in job.facts["disks"]])
         disks.delete(tx, instance=instance.id)
         tags.drop(tx, "instance", instance.id)
         instances.delete(tx, id=instance.id)

@@ -16,6 +16,8 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, Index, exists, or_, select
 
+from kiln.declare.clock import next_in_sequence
+from kiln.declare.ids import new_id
 from kiln.declare.states import TaskStatus
 from kiln.store.database import Transaction
 from kiln.store.rows import Rows
@@ -53,6 +55,43 @@ class Task:
         """The payload, read."""
         facts: dict[str, Any] = json.loads(self.payload)
         return facts
+
+
+def new_task(
+    action: str,
+    resource: str,
+    facts: Mapping[str, Any],
+    now: float,
+    *,
+    account: str = "",
+    region: str = "",
+    lane: str = "",
+    task_id: str | None = None,
+    listed: bool = False,
+) -> Task:
+    """A task that nobody has begun, the last of its lane."""
+    return Task(
+        id=task_id or new_id("task"),
+        seq=next_in_sequence(),
+        action=action,
+        account=account,
+        region=region,
+        resource=resource,
+        lane=lane,
+        payload=json.dumps(facts),
+        status=TaskStatus.PROCESSING,
+        progress=0,
+        listed=listed,
+        owner="",
+        lease_until=0.0,
+        attempts=0,
+        not_before=0.0,
+        cancel_requested=False,
+        created_at=now,
+        finished_at=None,
+        error_code="",
+        error_message="",
+    )
 
 
 tasks: Rows[Task] = Rows(

@@ -8,10 +8,6 @@ written into a layer that may have other children (docs/design/0001).
 
 from __future__ import annotations
 
-import json
-
-from kiln.declare.clock import next_in_sequence
-from kiln.declare.ids import new_id
 from kiln.declare.journal import Journal
 from kiln.declare.killpoints import reach
 from kiln.declare.states import DiskStatus, TaskStatus
@@ -19,7 +15,7 @@ from kiln.operations.call import Job, NotYet, Ports
 from kiln.pools.errors import VolumeBusy
 from kiln.store.database import Transaction
 from kiln.store.disks import disks
-from kiln.store.tasks import Task, is_waited_for, tasks
+from kiln.store.tasks import is_waited_for, new_task, tasks
 from kiln.store.volumes import Volume, bypassable, chain, heads_deeper_than, is_named, unwanted, volumes
 
 #: Reads hold to a depth of 20 and halve at 50 (engines.md 1, "chain depth"), so 16 leaves room for a burst.
@@ -92,29 +88,7 @@ def _enqueue_merge(tx: Transaction, ports: Ports, child: str) -> None:
         # It is on its way from one lane to another; the next sweep knows where it has come to.
         return
     lane = f"volume:{child}" if disk is None else disk.instance or disk.id
-    now = ports.clock()
-    task = Task(
-        id=new_id("task"),
-        seq=next_in_sequence(),
-        action="Merge",
-        account="",
-        region="",
-        resource=child,
-        lane=lane,
-        payload=json.dumps({"instance": disk.instance if disk else None}),
-        status=TaskStatus.PROCESSING,
-        progress=0,
-        listed=False,
-        owner="",
-        lease_until=0.0,
-        attempts=0,
-        not_before=0.0,
-        cancel_requested=False,
-        created_at=now,
-        finished_at=None,
-        error_code="",
-        error_message="",
-    )
+    task = new_task("Merge", child, {"instance": disk.instance if disk else None}, ports.clock(), lane=lane)
     tasks.insert(tx, task)
     # AttachDisk waits while a free disk's head has a task; a disk that is attached is safe by its lane.
     volumes.update(tx, {"task": task.id}, id=child)

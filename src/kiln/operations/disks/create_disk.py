@@ -210,14 +210,13 @@ def commit(call: Call, plan: Plan) -> Output:
     heads.record(call, task, [head])
     disks.insert(call.tx, disk)
     tags.put(call.tx, call.account, "disk", disk.id, plan.tags)
-    facts = {"volume": head.volume, "layer": head.layer, "size_bytes": head.size_bytes}
     lane = disk.instance or disk.id
-    call.enqueue("CreateDisk", disk.id, facts, region=disk.region, lane=lane, task_id=task)
+    call.enqueue("CreateDisk", disk.id, head.to_facts(), region=disk.region, lane=lane, task_id=task)
     return Output(disk_id=disk.id, order_id="")
 
 
 def carry_out(job: Job) -> None:
-    head = _head(job)
+    head = Head.of(job.facts)
     heads.make(job, [head])
     with job.ports.database.read() as tx:
         disk = disks.find(tx, id=job.task.resource)
@@ -239,7 +238,7 @@ def carry_out(job: Job) -> None:
 
 
 def give_up(job: Job, error: ApiError) -> None:  # noqa: ARG001 - a disk has no field for the reason.
-    head = _head(job)
+    head = Head.of(job.facts)
     with job.ports.database.read() as tx:
         disk = disks.find(tx, id=job.task.resource, status=DiskStatus.CREATING)
     if disk is not None and disk.instance is not None and job.ports.pool.exists(head.volume):
@@ -335,10 +334,6 @@ def _describe(call: Call, p: Input, snapshot: Snapshot | None) -> Disk:
         imds_support=snapshot.imds_support if snapshot else "",
         performance_level=level,
     )
-
-
-def _head(job: Job) -> Head:
-    return Head(volume=job.facts["volume"], layer=job.facts["layer"], size_bytes=job.facts["size_bytes"])
 
 
 create_disk = Operation(

@@ -99,20 +99,14 @@ def commit(call: Call, plan: Plan) -> NothingMore:
     head = Head(volume=new_id("volume"), layer=snapshot.volume, size_bytes=size_bytes)
     heads.record(call, task, [head])
     disks.move(call.tx, DiskStatus(disk.status), DiskStatus.REINITING, {}, id=disk.id)
-    facts = {
-        "volume": head.volume,
-        "layer": head.layer,
-        "size_bytes": head.size_bytes,
-        "before": disk.volume,
-        "status": disk.status,
-    }
+    facts = {**head.to_facts(), "before": disk.volume, "status": disk.status}
     lane = disk.instance or disk.id
     call.enqueue("ResetDisk", disk.id, facts, region=disk.region, lane=lane, task_id=task)
     return NothingMore()
 
 
 def carry_out(job: Job) -> None:
-    heads.make(job, [_head(job)])
+    heads.make(job, [Head.of(job.facts)])
 
     def settle(tx: Transaction) -> None:
         heads.settle(tx, [job.facts["volume"]])
@@ -142,10 +136,6 @@ def _check_instance(call: Call, disk: Disk) -> None:
         raise IncorrectInstanceStatus(instance_id=disk.instance)
     if instance.lock_reason == "security":
         raise InstanceLockedForSecurityOfDisk(instance_id=instance.id)
-
-
-def _head(job: Job) -> Head:
-    return Head(volume=job.facts["volume"], layer=job.facts["layer"], size_bytes=job.facts["size_bytes"])
 
 
 reset_disk = Operation(

@@ -188,18 +188,13 @@ def commit(call: Call, plan: Plan) -> Output:
     disks.move(call.tx, DiskStatus.IN_USE, DiskStatus.REINITING, {}, id=old.id)
     disks.insert(call.tx, new)
     heads.record(call, task, [head])
-    facts = {
-        "old": old.id,
-        "new": new.id,
-        "head": [head.volume, head.layer, head.size_bytes],
-        "secrets": plan.secrets,
-    }
+    facts = {"old": old.id, "new": new.id, "head": head.to_facts(), "secrets": plan.secrets}
     call.enqueue("ReplaceSystemDisk", instance.id, facts, region=instance.region, lane=instance.id, task_id=task)
     return Output(disk_id=new.id)
 
 
 def carry_out(job: Job) -> None:
-    heads.make(job, [Head(*job.facts["head"])])
+    heads.make(job, [Head.of(job.facts["head"])])
     job.write(lambda tx: _swap(tx, job))
     reach("replace_system_disk.swapped")
 
@@ -207,7 +202,7 @@ def carry_out(job: Job) -> None:
 def give_up(job: Job, error: ApiError) -> None:  # noqa: ARG001 - every give_up is told why.
     def keep(tx: Transaction) -> None:
         if disks.delete(tx, id=job.facts["new"], status=DiskStatus.CREATING):
-            heads.doom(tx, [job.facts["head"][0]])
+            heads.doom(tx, [job.facts["head"]["volume"]])
             disks.move(tx, DiskStatus.REINITING, DiskStatus.IN_USE, {}, id=job.facts["old"])
 
     job.write(keep)
@@ -265,7 +260,7 @@ def _swap(tx: Transaction, job: Job) -> None:
     old, new = disks.find(tx, id=job.facts["old"]), disks.find(tx, id=job.facts["new"])
     if old is None or new is None or new.status != DiskStatus.CREATING:
         return
-    volume = job.facts["head"][0]
+    volume = job.facts["head"]["volume"]
     heads.settle(tx, [volume])
     if old.volume is not None:
         heads.doom(tx, [old.volume])
