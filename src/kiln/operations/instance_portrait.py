@@ -16,7 +16,7 @@ from kiln.declare.deployment import InstanceType
 from kiln.declare.rules import Doc, Example, Wire
 from kiln.declare.shapes import shape
 from kiln.declare.states import InstanceStatus
-from kiln.operations.params import InstanceId, TagOutput, TagsOutput
+from kiln.operations.params import InstanceId, TagsOutput, draw_tags
 from kiln.store.instances import Instance
 from kiln.store.tags import Tag
 
@@ -299,7 +299,7 @@ def draw(instance: Instance, kind: InstanceType | None, labels: Sequence[Tag], *
         internet_max_bandwidth_in=instance.bandwidth_in,
         internet_max_bandwidth_out=instance.bandwidth_out,
         operation_locks=OperationLocksOutput(lock_reason=_locks(instance, is_replacing)),
-        tags=TagsOutput(tag=tuple(TagOutput(tag_key=tag.key, tag_value=tag.value) for tag in labels)),
+        tags=draw_tags(labels),
         resource_group_id=instance.resource_group,
         key_pair_name=instance.key_pair,
         deletion_protection=instance.deletion_protection,

@@ -12,6 +12,7 @@ from typing import Annotated
 from kiln.declare.deployment import DISK_CATEGORIES
 from kiln.declare.rules import Accepted, Between, Count, Doc, Example, Name, OneOf, Wire
 from kiln.declare.shapes import shape
+from kiln.operations import accepted
 from kiln.operations.errors import QuotaExceedTags
 from kiln.operations.guest_input import KEPT, HostName, Password, UserData
 from kiln.operations.launch_errors import (
@@ -19,17 +20,18 @@ from kiln.operations.launch_errors import (
     InvalidDiskNameMalformed,
     InvalidSystemDiskCategoryValueNotSupported,
 )
-from kiln.operations.params import Description, ImageFamily, ImageId, RegionId, ResourceGroupId, SnapshotId, TagInput
+from kiln.operations.params import (
+    ArnInput,
+    Description,
+    ImageFamily,
+    ImageId,
+    RegionId,
+    ResourceGroupId,
+    SnapshotId,
+    TagInput,
+)
 
-_BILLING = Accepted("Nothing is billed.")
 _METADATA = Doc("Remembered; there is no such service yet.")
-_HOSTS = Accepted("There is one host, and nothing to choose.")
-_NETWORK = Accepted("The network of an instance is made by Kiln.")
-_DISKS = Accepted("All categories are the same bytes here.")
-_ENCRYPTION = Accepted("Volumes are not encrypted by Kiln; the pool's file system may be.")
-_ROLES = Accepted("There are no RAM roles.")
-_CPU = Accepted("The instance type says it all.")
-_SECURITY = Accepted("There is no security agent.")
 
 _CATEGORIES = tuple(DISK_CATEGORIES)
 
@@ -46,8 +48,8 @@ class SystemDisk:
     ] = None
     disk_name: Annotated[str | None, Name(2, 128, InvalidDiskNameMalformed), Doc("The name of the disk.")] = None
     description: Annotated[Description | None, Doc("Of the disk.")] = None
-    performance_level: Annotated[str | None, _DISKS, Doc("PL0 to PL3.")] = None
-    storage_cluster_id: Annotated[str | None, _DISKS, Doc("A dedicated block storage cluster.")] = None
+    performance_level: Annotated[str | None, accepted.CATEGORIES, Doc("PL0 to PL3.")] = None
+    storage_cluster_id: Annotated[str | None, accepted.CATEGORIES, Doc("A dedicated block storage cluster.")] = None
 
 
 @shape
@@ -80,19 +82,10 @@ class DataDisk:
     delete_with_instance: Annotated[
         bool, Doc("Whether the disk goes when the instance is released; otherwise it stays, detached.")
     ] = True
-    kms_key_id: Annotated[str | None, Wire("KMSKeyId"), _ENCRYPTION, Doc("The key.")] = None
-    encrypt_algorithm: Annotated[str | None, _ENCRYPTION, Doc("The algorithm.")] = None
-    performance_level: Annotated[str | None, _DISKS, Doc("PL0 to PL3.")] = None
-    storage_cluster_id: Annotated[str | None, _DISKS, Doc("A dedicated block storage cluster.")] = None
-
-
-@shape
-class ArnInput:
-    """A role to be assumed."""
-
-    rolearn: Annotated[str | None, _ROLES, Doc("The role.")] = None
-    role_type: Annotated[str | None, _ROLES, Doc("The role's type.")] = None
-    assume_role_for: Annotated[int | None, _ROLES, Doc("The account.")] = None
+    kms_key_id: Annotated[str | None, Wire("KMSKeyId"), accepted.ENCRYPTION, Doc("The key.")] = None
+    encrypt_algorithm: Annotated[str | None, accepted.ENCRYPTION, Doc("The algorithm.")] = None
+    performance_level: Annotated[str | None, accepted.CATEGORIES, Doc("PL0 to PL3.")] = None
+    storage_cluster_id: Annotated[str | None, accepted.CATEGORIES, Doc("A dedicated block storage cluster.")] = None
 
 
 @shape
@@ -106,8 +99,8 @@ class HibernationInput:
 class PrivatePoolInput:
     """Private pools."""
 
-    id: Annotated[str | None, _HOSTS, Doc("The pool.")] = None
-    match_criteria: Annotated[str | None, _HOSTS, Doc("How to choose one.")] = None
+    id: Annotated[str | None, accepted.HOSTS, Doc("The pool.")] = None
+    match_criteria: Annotated[str | None, accepted.HOSTS, Doc("How to choose one.")] = None
 
 
 @shape
@@ -169,29 +162,31 @@ class Essentials:
 class LaunchInput(Essentials):
     """What both operations take, with what has no effect: hosts, sets and billing."""
 
-    affinity: Annotated[str | None, _HOSTS, Doc("Whether it stays on its dedicated host.")] = None
-    arn: Annotated[tuple[ArnInput, ...], _ROLES, Doc("Roles to be assumed.")] = ()
-    auto_renew: Annotated[bool | None, _BILLING, Doc("Whether a subscription is renewed.")] = None
-    auto_renew_period: Annotated[int | None, _BILLING, Doc("For how long it is renewed.")] = None
-    credit_specification: Annotated[str | None, _CPU, Doc("The mode of a burstable instance.")] = None
-    dedicated_host_id: Annotated[str | None, _HOSTS, Doc("The dedicated host.")] = None
-    deployment_set_group_no: Annotated[int | None, _HOSTS, Doc("The group of the deployment set.")] = None
-    deployment_set_id: Annotated[str | None, _HOSTS, Doc("The deployment set.")] = None
+    affinity: Annotated[str | None, accepted.HOSTS, Doc("Whether it stays on its dedicated host.")] = None
+    arn: Annotated[tuple[ArnInput, ...], accepted.ROLES, Doc("Roles to be assumed.")] = ()
+    auto_renew: Annotated[bool | None, accepted.BILLING, Doc("Whether a subscription is renewed.")] = None
+    auto_renew_period: Annotated[int | None, accepted.BILLING, Doc("For how long it is renewed.")] = None
+    credit_specification: Annotated[str | None, accepted.CPU, Doc("The mode of a burstable instance.")] = None
+    dedicated_host_id: Annotated[str | None, accepted.HOSTS, Doc("The dedicated host.")] = None
+    deployment_set_group_no: Annotated[int | None, accepted.HOSTS, Doc("The group of the deployment set.")] = None
+    deployment_set_id: Annotated[str | None, accepted.HOSTS, Doc("The deployment set.")] = None
     hibernation_options: Annotated[HibernationInput | None, Doc("Hibernation.")] = None
-    hpc_cluster_id: Annotated[str | None, _HOSTS, Doc("The HPC cluster.")] = None
-    http_put_response_hop_limit: Annotated[int | None, _NETWORK, Doc("Hops that a metadata answer lives.")] = None
+    hpc_cluster_id: Annotated[str | None, accepted.HOSTS, Doc("The HPC cluster.")] = None
+    http_put_response_hop_limit: Annotated[int | None, accepted.NETWORK, Doc("Hops that a metadata answer lives.")] = (
+        None
+    )
     io_optimized: Annotated[str | None, Accepted("Every instance is I/O optimized."), Doc("none or optimized.")] = None
-    managed_host_id: Annotated[str | None, _HOSTS, Doc("The managed host.")] = None
-    period: Annotated[int | None, _BILLING, Doc("The length of a subscription.")] = None
-    period_unit: Annotated[str | None, _BILLING, Doc("Its unit.")] = None
-    private_ip_address: Annotated[str | None, _NETWORK, Doc("The private address that is wanted.")] = None
+    managed_host_id: Annotated[str | None, accepted.HOSTS, Doc("The managed host.")] = None
+    period: Annotated[int | None, accepted.BILLING, Doc("The length of a subscription.")] = None
+    period_unit: Annotated[str | None, accepted.BILLING, Doc("Its unit.")] = None
+    private_ip_address: Annotated[str | None, accepted.NETWORK, Doc("The private address that is wanted.")] = None
     private_pool_options: Annotated[PrivatePoolInput | None, Doc("Private pools.")] = None
-    ram_role_name: Annotated[str | None, _ROLES, Doc("The instance's role.")] = None
-    security_enhancement_strategy: Annotated[str | None, _SECURITY, Doc("Active or Deactive.")] = None
-    spot_duration: Annotated[int | None, _BILLING, Doc("How long a spot instance is kept.")] = None
-    spot_interruption_behavior: Annotated[str | None, _BILLING, Doc("What happens to it then.")] = None
-    spot_price_limit: Annotated[float | None, _BILLING, Doc("The highest price.")] = None
-    spot_strategy: Annotated[str | None, _BILLING, Doc("How it bids.")] = None
-    storage_set_id: Annotated[str | None, _DISKS, Doc("The storage set.")] = None
-    storage_set_partition_number: Annotated[int | None, _DISKS, Doc("Its partitions.")] = None
-    tenancy: Annotated[str | None, _HOSTS, Doc("Whether it is on a dedicated host.")] = None
+    ram_role_name: Annotated[str | None, accepted.ROLES, Doc("The instance's role.")] = None
+    security_enhancement_strategy: Annotated[str | None, accepted.SECURITY_AGENT, Doc("Active or Deactive.")] = None
+    spot_duration: Annotated[int | None, accepted.BILLING, Doc("How long a spot instance is kept.")] = None
+    spot_interruption_behavior: Annotated[str | None, accepted.BILLING, Doc("What happens to it then.")] = None
+    spot_price_limit: Annotated[float | None, accepted.BILLING, Doc("The highest price.")] = None
+    spot_strategy: Annotated[str | None, accepted.BILLING, Doc("How it bids.")] = None
+    storage_set_id: Annotated[str | None, accepted.CATEGORIES, Doc("The storage set.")] = None
+    storage_set_partition_number: Annotated[int | None, accepted.CATEGORIES, Doc("Its partitions.")] = None
+    tenancy: Annotated[str | None, accepted.HOSTS, Doc("Whether it is on a dedicated host.")] = None

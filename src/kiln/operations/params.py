@@ -17,6 +17,7 @@ from kiln.declare.rules import (
     Text,
 )
 from kiln.declare.shapes import shape
+from kiln.operations import accepted
 from kiln.operations.errors import (
     DuplicateTagKey,
     InvalidArchitectureMalformed,
@@ -30,6 +31,7 @@ from kiln.operations.errors import (
     InvalidTagKeyMalformed,
     InvalidTagValueMalformed,
 )
+from kiln.store.tags import Tag
 
 _URLS = ("http://", "https://")
 
@@ -134,6 +136,15 @@ class TagInput:
 
 
 @shape
+class ArnInput:
+    """A role to be assumed."""
+
+    rolearn: Annotated[str | None, accepted.ROLES, Doc("The role.")] = None
+    role_type: Annotated[str | None, accepted.ROLES, Doc("The role's type.")] = None
+    assume_role_for: Annotated[int | None, accepted.ROLES, Doc("The account.")] = None
+
+
+@shape
 class FilterInput:
     """One filter."""
 
@@ -188,3 +199,8 @@ def to_pairs(given: Iterable[TagInput]) -> dict[str, str]:
             raise DuplicateTagKey(key=tag.key)
         pairs[tag.key] = tag.value or ""
     return pairs
+
+
+def draw_tags(tags: Iterable[Tag]) -> TagsOutput:
+    """Tags as answers show them."""
+    return TagsOutput(tag=tuple(TagOutput(tag_key=tag.key, tag_value=tag.value) for tag in tags))

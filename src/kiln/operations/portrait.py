@@ -15,7 +15,7 @@ from kiln.declare.clock import to_seconds_text
 from kiln.declare.rules import Doc, Example, Wire
 from kiln.declare.shapes import shape
 from kiln.declare.states import USABLE
-from kiln.operations.params import TagOutput, TagsOutput
+from kiln.operations.params import TagsOutput, draw_tags
 from kiln.store.images import Album, Image, ImageDisk
 from kiln.store.tags import Tag
 
@@ -168,7 +168,7 @@ def _draw(image: Image, disks: Sequence[ImageDisk], tags: Sequence[Tag], *, is_u
         size=image.size_gib,
         status=image.status,
         supplier_name="",
-        tags=TagsOutput(tag=tuple(TagOutput(tag_key=tag.key, tag_value=tag.value) for tag in tags)),
+        tags=draw_tags(tags),
         usable=image.status in USABLE,
         usage="instance" if is_used else "none",
     )

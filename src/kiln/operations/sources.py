@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Annotated
 
-from kiln.declare.deployment import DEFAULT_CATEGORY, DISK_CATEGORIES
+from kiln.declare.deployment import DEFAULT_CATEGORY, DISK_CATEGORIES, DiskCategory
 from kiln.declare.devices import DATA_DEVICES, DEVICES, HINT, SYSTEM_DEVICE, find_device
 from kiln.declare.errors import ApiError
 from kiln.declare.rules import Doc, Example, OneOf
@@ -20,6 +20,14 @@ from kiln.operations.call import Call
 from kiln.operations.errors import InvalidSnapshotIdNotFound, InvalidSnapshotIdNotReady
 from kiln.operations.params import SnapshotId
 from kiln.store.snapshots import Snapshot
+
+#: The seed knows two ranges of sizes, and names the second for everything but ordinary cloud disks.
+_CLOUD = DISK_CATEGORIES["cloud"]
+_OTHER = DISK_CATEGORIES[DEFAULT_CATEGORY]
+
+
+def _in_words(limits: DiskCategory) -> str:
+    return f"{limits.least_gib} to {limits.most_gib}, {limits.default_gib} when not given"
 
 
 class InvalidDeviceMalformed(ApiError):
@@ -128,8 +136,8 @@ class DiskDeviceMapping:
         int | None,
         Example("2000"),
         Doc(
-            "GiB. Of a blank ordinary cloud disk 5 to 2000, 5 when not given; of any other blank disk 20 to 32768, 20 "
-            "when not given. With a snapshot: at least the snapshot's size, which is the default."
+            f"GiB. Of a blank ordinary cloud disk {_in_words(_CLOUD)}; of any other blank disk {_in_words(_OTHER)}. "
+            "With a snapshot: at least the snapshot's size, which is the default."
         ),
     ] = None
     disk_type: Annotated[
@@ -196,7 +204,7 @@ def _from_mapping(call: Call, region: str, mapping: DiskDeviceMapping) -> Source
     snapshot = None if mapping.snapshot_id is None else usable_snapshot(call, region, mapping.snapshot_id)
     kind = mapping.disk_type or ("data" if snapshot is None else snapshot.source_disk_type)
     # Of a blank disk the spelling of the name tells the category.
-    blank = "cloud" if mapping.device in DEVICES else DEFAULT_CATEGORY
+    blank = _CLOUD.id if mapping.device in DEVICES else DEFAULT_CATEGORY
     category = blank if snapshot is None else snapshot.category
     return SourceDisk(
         type=kind,
@@ -218,12 +226,11 @@ def _read_device(name: str | None, kind: str) -> str:
 
 
 def _size(size_gib: int | None, category: str, snapshot: Snapshot | None) -> int:
-    limits = DISK_CATEGORIES[category]
+    limits = _CLOUD if category == _CLOUD.id else _OTHER
     # Terraform fills what it does not use with 0 (ecs-api.md 1, "Empty values").
     if not size_gib:
         return limits.default_gib if snapshot is None else snapshot.source_disk_size_gib
-    # The seed knows two ranges, and names 20 to 32768 for everything but ordinary cloud disks.
-    least, most = (limits.least_gib, limits.most_gib) if category == "cloud" else (20, 32768)
+    least, most = limits.least_gib, limits.most_gib
     if snapshot is not None:
         least = snapshot.source_disk_size_gib
         most = max(most, least)

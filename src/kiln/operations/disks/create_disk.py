@@ -19,7 +19,7 @@ from kiln.declare.rules import Accepted, Count, Doc, Example, Name, OneOf, Wire
 from kiln.declare.shapes import shape
 from kiln.declare.states import DiskStatus, InstanceStatus
 from kiln.declare.units import GiB
-from kiln.operations import drives, heads, resource_groups, source_snapshots
+from kiln.operations import accepted, drives, heads, resource_groups, source_snapshots
 from kiln.operations.call import Call, Job
 from kiln.operations.errors import (
     DuplicateTagKey,
@@ -36,6 +36,7 @@ from kiln.operations.errors import (
 )
 from kiln.operations.heads import Head
 from kiln.operations.params import (
+    ArnInput,
     Description,
     DiskId,
     InstanceId,
@@ -51,11 +52,15 @@ from kiln.store.disks import Disk, disks
 from kiln.store.instances import Instance, instances
 from kiln.store.snapshots import Snapshot
 
-_SAME_BYTES = Accepted("All categories are the same bytes here.")
-_NO_ENCRYPTION = Accepted("Volumes are not encrypted by Kiln; the pool's file system may be.")
-
 #: The least GiB of a ``cloud_essd`` disk of each performance level. Source: ecs-api.md 10, CreateDisk, Size.
 _LEAST_OF_LEVEL = {"PL0": 1, "PL1": 20, "PL2": 461, "PL3": 1261}
+
+
+def _limits_in_words() -> str:
+    """The limits of each category, and of each performance level: ``cloud 5 to 2000; ...``."""
+    least = {one.id: str(one.least_gib) for one in DISK_CATEGORIES.values()}
+    least["cloud_essd"] = ", ".join(f"{gib} ({level})" for level, gib in _LEAST_OF_LEVEL.items())
+    return "; ".join(f"{one.id} {least[one.id]} to {one.most_gib}" for one in DISK_CATEGORIES.values())
 
 
 class InvalidRegionIdNotFoundOfDisk(ApiError):
@@ -120,15 +125,6 @@ class InvalidSnapshotIdNotDataDiskSnapshot(ApiError):
 
 
 @shape
-class ArnInput:
-    """A role to be assumed."""
-
-    rolearn: Annotated[str | None, Accepted("There are no RAM roles."), Doc("The role.")] = None
-    role_type: Annotated[str | None, Accepted("There are no RAM roles."), Doc("The role's type.")] = None
-    assume_role_for: Annotated[int | None, Accepted("There are no RAM roles."), Doc("The account.")] = None
-
-
-@shape
 class Input:
     region_id: RegionId
     zone_id: Annotated[
@@ -144,10 +140,8 @@ class Input:
         int | None,
         Example("20"),
         Doc(
-            "GiB, within the category's limits: cloud 5 to 2000, cloud_efficiency and cloud_ssd 20 to 32768, "
-            "cloud_essd from 1 (PL0), 20 (PL1), 461 (PL2) or 1261 (PL3) to 65536, cloud_auto 1 to 65536, "
-            "cloud_essd_entry 10 to 32768. With a snapshot, at least the snapshot's size, to which less is raised and "
-            "which is the default."
+            f"GiB, within the category's limits: {_limits_in_words()}. With a snapshot, at least the snapshot's size, "
+            "to which less is raised and which is the default."
         ),
     ] = None
     disk_category: Annotated[
@@ -165,19 +159,19 @@ class Input:
     ] = None
     description: Description | None = None
     resource_group_id: ResourceGroupId | None = None
-    encrypted: Annotated[bool | None, _NO_ENCRYPTION, Doc("Whether the disk is encrypted.")] = None
-    kms_key_id: Annotated[str | None, Wire("KMSKeyId"), _NO_ENCRYPTION, Doc("The key.")] = None
-    encrypt_algorithm: Annotated[str | None, _NO_ENCRYPTION, Doc("The algorithm.")] = None
+    encrypted: Annotated[bool | None, accepted.ENCRYPTION, Doc("Whether the disk is encrypted.")] = None
+    kms_key_id: Annotated[str | None, Wire("KMSKeyId"), accepted.ENCRYPTION, Doc("The key.")] = None
+    encrypt_algorithm: Annotated[str | None, accepted.ENCRYPTION, Doc("The algorithm.")] = None
     arn: Annotated[tuple[ArnInput, ...], Doc("Roles to be assumed.")] = ()
-    advanced_features: Annotated[str | None, _SAME_BYTES, Doc("Advanced features.")] = None
-    bursting_enabled: Annotated[bool | None, _SAME_BYTES, Doc("Whether it may burst.")] = None
-    provisioned_iops: Annotated[int | None, _SAME_BYTES, Doc("Provisioned IOPS.")] = None
+    advanced_features: Annotated[str | None, accepted.CATEGORIES, Doc("Advanced features.")] = None
+    bursting_enabled: Annotated[bool | None, accepted.CATEGORIES, Doc("Whether it may burst.")] = None
+    provisioned_iops: Annotated[int | None, accepted.CATEGORIES, Doc("Provisioned IOPS.")] = None
     multi_attach: Annotated[
         str | None, Accepted("A disk is attached to one instance at a time."), Doc("Whether several may have it.")
     ] = None
-    storage_cluster_id: Annotated[str | None, _SAME_BYTES, Doc("A dedicated block storage cluster.")] = None
-    storage_set_id: Annotated[str | None, _SAME_BYTES, Doc("The storage set.")] = None
-    storage_set_partition_number: Annotated[int | None, _SAME_BYTES, Doc("Its partitions.")] = None
+    storage_cluster_id: Annotated[str | None, accepted.CATEGORIES, Doc("A dedicated block storage cluster.")] = None
+    storage_set_id: Annotated[str | None, accepted.CATEGORIES, Doc("The storage set.")] = None
+    storage_set_partition_number: Annotated[int | None, accepted.CATEGORIES, Doc("Its partitions.")] = None
     tag: Annotated[tuple[TagInput, ...], Count(20, QuotaExceedTags), Doc("Tags of the disk.")] = ()
 
 

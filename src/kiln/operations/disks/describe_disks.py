@@ -13,9 +13,10 @@ from kiln.declare.clock import to_seconds_text
 from kiln.declare.deployment import DISK_CATEGORIES
 from kiln.declare.errors import ApiError, DryRunOperation
 from kiln.declare.operation import Operation
-from kiln.declare.rules import Accepted, Count, Doc, Example, JsonList, OneOf, Wire
+from kiln.declare.rules import Count, Doc, Example, JsonList, OneOf, Wire
 from kiln.declare.shapes import shape
 from kiln.declare.states import DiskStatus
+from kiln.operations import accepted
 from kiln.operations.call import Call
 from kiln.operations.drives import serial_of
 from kiln.operations.errors import InvalidFilterKeyNotFound, InvalidFilterValue, InvalidTagCount
@@ -31,8 +32,8 @@ from kiln.operations.params import (
     RegionId,
     ResourceGroupId,
     SnapshotId,
-    TagOutput,
     TagsOutput,
+    draw_tags,
 )
 from kiln.store import tags
 from kiln.store.conditions import NOTHING, Condition
@@ -195,9 +196,7 @@ class Input:
         Doc("CreationStartTime and CreationEndTime, as 2026-11-23T06:07Z: only disks made between them."),
     ] = ()
     tag: Annotated[tuple[TagFilter, ...], Count(20, InvalidTagCount), Doc("Only disks that have all these tags.")] = ()
-    additional_attributes: Annotated[
-        tuple[str, ...], Accepted("Everything is always in the answer."), Doc("What to add to the answer.")
-    ] = ()
+    additional_attributes: Annotated[tuple[str, ...], accepted.WHOLE_ANSWER, Doc("What to add to the answer.")] = ()
     page_number: PageNumber | None = None
     page_size: PageSize100 | None = None
     max_results: Annotated[
@@ -436,7 +435,7 @@ def _describe(disk: Disk, tagged: Sequence[Tag]) -> DiskOutput:
         storage_set_id="",
         storage_set_partition_number=0,
         bdf_id="",
-        tags=TagsOutput(tag=tuple(TagOutput(tag_key=tag.key, tag_value=tag.value) for tag in tagged)),
+        tags=draw_tags(tagged),
     )
 
 

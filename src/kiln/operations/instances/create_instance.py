@@ -13,20 +13,16 @@ from typing import Annotated
 
 from kiln.declare.errors import ApiError, DryRunOperation
 from kiln.declare.operation import Idempotence, Operation
-from kiln.declare.rules import Accepted, Count, Doc, Example
+from kiln.declare.rules import Count, Doc, Example
 from kiln.declare.shapes import shape
 from kiln.declare.states import InstanceStatus
-from kiln.operations import launch
+from kiln.operations import accepted, launch
 from kiln.operations.call import Call, Job
 from kiln.operations.errors import IdempotentParameterMismatch
 from kiln.operations.launch import Launch, Wish
 from kiln.operations.launch_errors import InvalidClientTokenValueNotSupported
 from kiln.operations.launch_input import DataDisk, LaunchInput, SystemDisk
 from kiln.operations.params import InstanceId, to_pairs
-
-_HOSTS = Accepted("There is one host, and nothing to choose.")
-_NETWORK = Accepted("The network of an instance is made by Kiln.")
-_ENCRYPTION = Accepted("Volumes are not encrypted by Kiln; the pool's file system may be.")
 
 
 class InvalidInstanceTypeValueNotSupportedOfCreate(ApiError):
@@ -52,20 +48,18 @@ class SystemDiskInput(SystemDisk):
 class DataDiskInput(DataDisk):
     """One data disk."""
 
-    encrypted: Annotated[bool | None, _ENCRYPTION, Doc("Whether the disk is encrypted.")] = None
+    encrypted: Annotated[bool | None, accepted.ENCRYPTION, Doc("Whether the disk is encrypted.")] = None
 
 
 @shape
 class Input(LaunchInput):
     system_disk: Annotated[SystemDiskInput | None, Doc("The system disk.")] = None
     data_disk: Annotated[tuple[DataDiskInput, ...], Count(16), Doc("Data disks.")] = ()
-    cluster_id: Annotated[str | None, _HOSTS, Doc("The cluster.")] = None
-    inner_ip_address: Annotated[str | None, _NETWORK, Doc("The internal address.")] = None
-    node_controller_id: Annotated[str | None, _HOSTS, Doc("The node.")] = None
-    use_additional_service: Annotated[
-        bool | None, Accepted("There are no additional services."), Doc("Whether to have them.")
-    ] = None
-    vlan_id: Annotated[str | None, _NETWORK, Doc("The VLAN.")] = None
+    cluster_id: Annotated[str | None, accepted.HOSTS, Doc("The cluster.")] = None
+    inner_ip_address: Annotated[str | None, accepted.NETWORK, Doc("The internal address.")] = None
+    node_controller_id: Annotated[str | None, accepted.HOSTS, Doc("The node.")] = None
+    use_additional_service: Annotated[bool | None, accepted.SERVICES, Doc("Whether to have them.")] = None
+    vlan_id: Annotated[str | None, accepted.NETWORK, Doc("The VLAN.")] = None
 
 
 @shape

@@ -15,7 +15,7 @@ from kiln.declare.operation import Operation
 from kiln.declare.rules import Accepted, Count, Doc, Example, JsonList, OneOf
 from kiln.declare.shapes import shape
 from kiln.declare.states import InstanceStatus
-from kiln.operations import instance_portrait, paging
+from kiln.operations import accepted, instance_portrait, paging
 from kiln.operations.call import Call
 from kiln.operations.errors import InvalidTagCount
 from kiln.operations.filters import InvalidTagMismatch, TagFilter, by_creation, by_tags
@@ -153,10 +153,8 @@ class Input:
     ] = None
     page_number: PageNumber | None = None
     page_size: PageSize100 | None = None
-    additional_attributes: Annotated[
-        tuple[str, ...], Accepted("Everything is always told."), Doc("More fields to tell.")
-    ] = ()
-    need_sale_cycle: Annotated[bool | None, Accepted("Nothing is billed."), Doc("Whether to tell it.")] = None
+    additional_attributes: Annotated[tuple[str, ...], accepted.WHOLE_ANSWER, Doc("More fields to tell.")] = ()
+    need_sale_cycle: Annotated[bool | None, accepted.BILLING, Doc("Whether to tell it.")] = None
     http_put_response_hop_limit: Annotated[
         int | None, Accepted("It is 0 everywhere."), Doc("Hops that a metadata answer lives.")
     ] = None

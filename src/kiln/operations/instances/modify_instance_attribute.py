@@ -16,7 +16,7 @@ from kiln.declare.rules import Accepted, Doc, Wire
 from kiln.declare.shapes import shape
 from kiln.declare.states import InstanceStatus
 from kiln.declare.units import KiB
-from kiln.operations import power
+from kiln.operations import accepted, power
 from kiln.operations.call import Call
 from kiln.operations.errors import IncorrectInstanceStatus, InstanceLockedForSecurity, InvalidInstanceIdNotFound
 from kiln.operations.guest_input import (
@@ -34,9 +34,6 @@ from kiln.operations.guest_input import (
 from kiln.operations.params import Description, InstanceId, NothingMore
 from kiln.store.instances import instances
 
-_CPU = Accepted("The instance type says it all.")
-_NETWORK = Accepted("The network of an instance is made by Kiln.")
-_DNS = Accepted("There is no private DNS.")
 _VNC = Accepted("There is no remote console.")
 
 
@@ -52,10 +49,10 @@ class InvalidUserDataBase64FormatInvalidOfModify(ApiError):
 class CpuOptions:
     """The CPU."""
 
-    core: Annotated[int | None, _CPU, Doc("Cores.")] = None
-    threads_per_core: Annotated[int | None, _CPU, Doc("Threads of a core.")] = None
-    topology_type: Annotated[str | None, _CPU, Doc("The topology.")] = None
-    nested_virtualization: Annotated[str | None, _CPU, Doc("Virtual machines in the guest.")] = None
+    core: Annotated[int | None, accepted.CPU, Doc("Cores.")] = None
+    threads_per_core: Annotated[int | None, accepted.CPU, Doc("Threads of a core.")] = None
+    topology_type: Annotated[str | None, accepted.CPU, Doc("The topology.")] = None
+    nested_virtualization: Annotated[str | None, accepted.CPU, Doc("Virtual machines in the guest.")] = None
 
 
 @shape
@@ -63,12 +60,12 @@ class PrivateDnsNameOptions:
     """Private DNS."""
 
     enable_instance_id_dns_aaaa_record: Annotated[
-        bool | None, Wire("EnableInstanceIdDnsAAAARecord"), _DNS, Doc("An AAAA record of the ID.")
+        bool | None, Wire("EnableInstanceIdDnsAAAARecord"), accepted.DNS, Doc("An AAAA record of the ID.")
     ] = None
-    enable_instance_id_dns_a_record: Annotated[bool | None, _DNS, Doc("An A record of the ID.")] = None
-    enable_ip_dns_a_record: Annotated[bool | None, _DNS, Doc("An A record of the address.")] = None
-    enable_ip_dns_ptr_record: Annotated[bool | None, _DNS, Doc("A PTR record.")] = None
-    hostname_type: Annotated[str | None, _DNS, Doc("What the name is made of.")] = None
+    enable_instance_id_dns_a_record: Annotated[bool | None, accepted.DNS, Doc("An A record of the ID.")] = None
+    enable_ip_dns_a_record: Annotated[bool | None, accepted.DNS, Doc("An A record of the address.")] = None
+    enable_ip_dns_ptr_record: Annotated[bool | None, accepted.DNS, Doc("A PTR record.")] = None
+    hostname_type: Annotated[str | None, accepted.DNS, Doc("What the name is made of.")] = None
 
 
 @shape
@@ -96,10 +93,12 @@ class Input:
     security_group_ids: Annotated[tuple[str, ...], Doc("The security groups, in place of the present ones.")] = ()
     deletion_protection: Annotated[bool | None, Doc("Whether DeleteInstance refuses the instance.")] = None
     cpu_options: Annotated[CpuOptions | None, Doc("The CPU.")] = None
-    credit_specification: Annotated[str | None, _CPU, Doc("The mode of a burstable instance.")] = None
-    enable_jumbo_frame: Annotated[bool | None, _NETWORK, Doc("Jumbo frames.")] = None
-    enable_network_encryption: Annotated[bool | None, _NETWORK, Doc("Encryption on the wire.")] = None
-    network_interface_queue_number: Annotated[int | None, _NETWORK, Doc("Queues of the first interface.")] = None
+    credit_specification: Annotated[str | None, accepted.CPU, Doc("The mode of a burstable instance.")] = None
+    enable_jumbo_frame: Annotated[bool | None, accepted.NETWORK, Doc("Jumbo frames.")] = None
+    enable_network_encryption: Annotated[bool | None, accepted.NETWORK, Doc("Encryption on the wire.")] = None
+    network_interface_queue_number: Annotated[int | None, accepted.NETWORK, Doc("Queues of the first interface.")] = (
+        None
+    )
     private_dns_name_options: Annotated[PrivateDnsNameOptions | None, Doc("Private DNS.")] = None
     recyclable: Annotated[
         bool | None, Accepted("A released instance is gone."), Doc("Whether it goes to the recycle bin first.")

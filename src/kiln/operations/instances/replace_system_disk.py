@@ -21,7 +21,7 @@ from kiln.declare.rules import Accepted, Doc, Example, Wire
 from kiln.declare.shapes import shape
 from kiln.declare.states import DiskStatus, InstanceStatus
 from kiln.declare.units import GiB
-from kiln.operations import boot_image, heads, power
+from kiln.operations import accepted, boot_image, heads, power
 from kiln.operations.boot_image import BootImage
 from kiln.operations.call import Call, Job
 from kiln.operations.capture import is_capturing
@@ -47,14 +47,11 @@ from kiln.operations.launch_errors import (
     InvalidSystemDiskSizeLessThanImageSize,
     OperationDeniedImageNotValid,
 )
-from kiln.operations.params import DiskId, ImageId, InstanceId
+from kiln.operations.params import ArnInput, DiskId, ImageId, InstanceId
 from kiln.store import tags
 from kiln.store.database import Transaction
 from kiln.store.disks import Disk, disks
 from kiln.store.instances import Instance, instances
-
-_ENCRYPTION = Accepted("Volumes are not encrypted by Kiln; the pool's file system may be.")
-_ROLES = Accepted("There are no RAM roles.")
 
 
 class InvalidInstanceNotFoundSystemDiskOfReplace(ApiError):
@@ -114,15 +111,6 @@ class SystemDiskInput:
 
 
 @shape
-class ArnInput:
-    """A role to be assumed."""
-
-    rolearn: Annotated[str | None, _ROLES, Doc("The role.")] = None
-    role_type: Annotated[str | None, _ROLES, Doc("The role's type.")] = None
-    assume_role_for: Annotated[int | None, _ROLES, Doc("The account.")] = None
-
-
-@shape
 class Input:
     instance_id: InstanceId
     image_id: ImageId
@@ -130,19 +118,15 @@ class Input:
     password: Annotated[Password | None, Doc("Stays as it was when not given.")] = None
     password_inherit: Annotated[bool | None, Doc("Keep the image's password. Not together with Password.")] = None
     key_pair_name: Annotated[str | None, Doc("The SSH key pair. Stays as it was when not given."), KEPT] = None
-    encrypted: Annotated[bool | None, _ENCRYPTION, Doc("Whether the disk is encrypted.")] = None
-    kms_key_id: Annotated[str | None, Wire("KMSKeyId"), _ENCRYPTION, Doc("The key.")] = None
-    encrypt_algorithm: Annotated[str | None, _ENCRYPTION, Doc("The algorithm.")] = None
+    encrypted: Annotated[bool | None, accepted.ENCRYPTION, Doc("Whether the disk is encrypted.")] = None
+    kms_key_id: Annotated[str | None, Wire("KMSKeyId"), accepted.ENCRYPTION, Doc("The key.")] = None
+    encrypt_algorithm: Annotated[str | None, accepted.ENCRYPTION, Doc("The algorithm.")] = None
     platform: Annotated[str | None, Accepted("The image says it."), Doc("Deprecated.")] = None
     architecture: Annotated[str | None, Accepted("The image says it."), Doc("Deprecated.")] = None
     disk_id: Annotated[str | None, Accepted("The disk is made of the image."), Doc("Deprecated.")] = None
-    use_additional_service: Annotated[
-        bool | None, Accepted("There are no additional services."), Doc("Whether to have them.")
-    ] = None
-    security_enhancement_strategy: Annotated[
-        str | None, Accepted("There is no security agent."), Doc("Active or Deactive.")
-    ] = None
-    arn: Annotated[tuple[ArnInput, ...], _ROLES, Doc("Roles to be assumed.")] = ()
+    use_additional_service: Annotated[bool | None, accepted.SERVICES, Doc("Whether to have them.")] = None
+    security_enhancement_strategy: Annotated[str | None, accepted.SECURITY_AGENT, Doc("Active or Deactive.")] = None
+    arn: Annotated[tuple[ArnInput, ...], accepted.ROLES, Doc("Roles to be assumed.")] = ()
 
 
 @shape

@@ -19,7 +19,7 @@ from kiln.declare.operation import Idempotence, Operation
 from kiln.declare.rules import Accepted, Between, Count, Doc, Example, Pattern, Wire
 from kiln.declare.shapes import shape
 from kiln.declare.states import InstanceStatus
-from kiln.operations import launch, power
+from kiln.operations import accepted, launch, power
 from kiln.operations.call import Call, Job
 from kiln.operations.errors import IdempotentParameterMismatch
 from kiln.operations.guest_input import KEPT
@@ -28,15 +28,8 @@ from kiln.operations.launch_errors import InvalidClientTokenValueNotSupported
 from kiln.operations.launch_input import DataDisk, LaunchInput, SystemDisk
 from kiln.operations.params import InstanceId, to_pairs
 
-_HOSTS = Accepted("There is one host, and nothing to choose.")
-_NETWORK = Accepted("The network of an instance is made by Kiln.")
-_DISKS = Accepted("All categories are the same bytes here.")
-_CPU = Accepted("The instance type says it all.")
 _SECURITY = Accepted("Guests have no trusted modules.")
-_ENCRYPTION = Accepted("Volumes are not encrypted by Kiln; the pool's file system may be.")
 _TEMPLATES = Accepted("There are no launch templates: send what the template says.")
-_BILLING = Accepted("Nothing is billed.")
-_DNS = Accepted("There is no private DNS.")
 
 
 class InvalidInstanceTypeValueNotSupportedOfRun(ApiError):
@@ -73,11 +66,11 @@ class SystemDiskInput(SystemDisk):
         Doc("GiB, at least the image's size, which is the default, and at most what the category allows."),
     ] = None
     auto_snapshot_policy_id: Annotated[str | None, Accepted("There are no snapshot policies."), Doc("A policy.")] = None
-    bursting_enabled: Annotated[bool | None, _DISKS, Doc("Performance bursts.")] = None
-    encrypt_algorithm: Annotated[str | None, _ENCRYPTION, Doc("The algorithm.")] = None
-    encrypted: Annotated[str | None, _ENCRYPTION, Doc("Whether the disk is encrypted.")] = None
-    kms_key_id: Annotated[str | None, Wire("KMSKeyId"), _ENCRYPTION, Doc("The key.")] = None
-    provisioned_iops: Annotated[int | None, _DISKS, Doc("IOPS.")] = None
+    bursting_enabled: Annotated[bool | None, accepted.CATEGORIES, Doc("Performance bursts.")] = None
+    encrypt_algorithm: Annotated[str | None, accepted.ENCRYPTION, Doc("The algorithm.")] = None
+    encrypted: Annotated[str | None, accepted.ENCRYPTION, Doc("Whether the disk is encrypted.")] = None
+    kms_key_id: Annotated[str | None, Wire("KMSKeyId"), accepted.ENCRYPTION, Doc("The key.")] = None
+    provisioned_iops: Annotated[int | None, accepted.CATEGORIES, Doc("IOPS.")] = None
 
 
 @shape
@@ -85,54 +78,54 @@ class DataDiskInput(DataDisk):
     """One data disk."""
 
     auto_snapshot_policy_id: Annotated[str | None, Accepted("There are no snapshot policies."), Doc("A policy.")] = None
-    bursting_enabled: Annotated[bool | None, _DISKS, Doc("Performance bursts.")] = None
-    encrypted: Annotated[str | None, _ENCRYPTION, Doc("Whether the disk is encrypted.")] = None
-    provisioned_iops: Annotated[int | None, _DISKS, Doc("IOPS.")] = None
+    bursting_enabled: Annotated[bool | None, accepted.CATEGORIES, Doc("Performance bursts.")] = None
+    encrypted: Annotated[str | None, accepted.ENCRYPTION, Doc("Whether the disk is encrypted.")] = None
+    provisioned_iops: Annotated[int | None, accepted.CATEGORIES, Doc("IOPS.")] = None
 
 
 @shape
 class CpuOptions:
     """The CPU."""
 
-    core: Annotated[int | None, _CPU, Doc("Cores.")] = None
-    numa: Annotated[str | None, _CPU, Doc("NUMA.")] = None
-    threads_per_core: Annotated[int | None, _CPU, Doc("Threads of a core.")] = None
-    topology_type: Annotated[str | None, _CPU, Doc("The topology.")] = None
-    nested_virtualization: Annotated[str | None, _CPU, Doc("Virtual machines in the guest.")] = None
+    core: Annotated[int | None, accepted.CPU, Doc("Cores.")] = None
+    numa: Annotated[str | None, accepted.CPU, Doc("NUMA.")] = None
+    threads_per_core: Annotated[int | None, accepted.CPU, Doc("Threads of a core.")] = None
+    topology_type: Annotated[str | None, accepted.CPU, Doc("The topology.")] = None
+    nested_virtualization: Annotated[str | None, accepted.CPU, Doc("Virtual machines in the guest.")] = None
 
 
 @shape
 class NetworkInterface:
     """A network interface."""
 
-    delete_on_release: Annotated[bool | None, _NETWORK, Doc("Whether it goes with the instance.")] = None
-    description: Annotated[str | None, _NETWORK, Doc("A description.")] = None
-    instance_type: Annotated[str | None, _NETWORK, Doc("Primary or Secondary.")] = None
-    ipv6_address: Annotated[tuple[str, ...], _NETWORK, Doc("IPv6 addresses.")] = ()
-    ipv6_address_count: Annotated[int | None, _NETWORK, Doc("How many IPv6 addresses.")] = None
-    network_card_index: Annotated[int | None, _NETWORK, Doc("The card.")] = None
-    network_interface_id: Annotated[str | None, _NETWORK, Doc("The interface.")] = None
-    network_interface_name: Annotated[str | None, _NETWORK, Doc("Its name.")] = None
-    network_interface_traffic_mode: Annotated[str | None, _NETWORK, Doc("Its traffic mode.")] = None
-    primary_ip_address: Annotated[str | None, _NETWORK, Doc("Its address.")] = None
-    queue_number: Annotated[int | None, _NETWORK, Doc("Queues.")] = None
-    queue_pair_number: Annotated[int | None, _NETWORK, Doc("Queue pairs.")] = None
-    rx_queue_size: Annotated[int | None, _NETWORK, Doc("The receive queue's size.")] = None
-    secondary_private_ip_address_count: Annotated[int | None, _NETWORK, Doc("More addresses.")] = None
-    security_group_id: Annotated[str | None, _NETWORK, Doc("The security group.")] = None
-    security_group_ids: Annotated[tuple[str, ...], _NETWORK, Doc("The security groups.")] = ()
-    source_dest_check: Annotated[bool | None, _NETWORK, Doc("Whether addresses are checked.")] = None
-    tx_queue_size: Annotated[int | None, _NETWORK, Doc("The send queue's size.")] = None
-    v_switch_id: Annotated[str | None, _NETWORK, Doc("The vSwitch.")] = None
+    delete_on_release: Annotated[bool | None, accepted.NETWORK, Doc("Whether it goes with the instance.")] = None
+    description: Annotated[str | None, accepted.NETWORK, Doc("A description.")] = None
+    instance_type: Annotated[str | None, accepted.NETWORK, Doc("Primary or Secondary.")] = None
+    ipv6_address: Annotated[tuple[str, ...], accepted.NETWORK, Doc("IPv6 addresses.")] = ()
+    ipv6_address_count: Annotated[int | None, accepted.NETWORK, Doc("How many IPv6 addresses.")] = None
+    network_card_index: Annotated[int | None, accepted.NETWORK, Doc("The card.")] = None
+    network_interface_id: Annotated[str | None, accepted.NETWORK, Doc("The interface.")] = None
+    network_interface_name: Annotated[str | None, accepted.NETWORK, Doc("Its name.")] = None
+    network_interface_traffic_mode: Annotated[str | None, accepted.NETWORK, Doc("Its traffic mode.")] = None
+    primary_ip_address: Annotated[str | None, accepted.NETWORK, Doc("Its address.")] = None
+    queue_number: Annotated[int | None, accepted.NETWORK, Doc("Queues.")] = None
+    queue_pair_number: Annotated[int | None, accepted.NETWORK, Doc("Queue pairs.")] = None
+    rx_queue_size: Annotated[int | None, accepted.NETWORK, Doc("The receive queue's size.")] = None
+    secondary_private_ip_address_count: Annotated[int | None, accepted.NETWORK, Doc("More addresses.")] = None
+    security_group_id: Annotated[str | None, accepted.NETWORK, Doc("The security group.")] = None
+    security_group_ids: Annotated[tuple[str, ...], accepted.NETWORK, Doc("The security groups.")] = ()
+    source_dest_check: Annotated[bool | None, accepted.NETWORK, Doc("Whether addresses are checked.")] = None
+    tx_queue_size: Annotated[int | None, accepted.NETWORK, Doc("The send queue's size.")] = None
+    v_switch_id: Annotated[str | None, accepted.NETWORK, Doc("The vSwitch.")] = None
 
 
 @shape
 class NetworkOptions:
     """The network."""
 
-    bandwidth_weighting: Annotated[str | None, _NETWORK, Doc("The weighting.")] = None
-    enable_jumbo_frame: Annotated[bool | None, _NETWORK, Doc("Jumbo frames.")] = None
-    enable_network_encryption: Annotated[bool | None, _NETWORK, Doc("Encryption on the wire.")] = None
+    bandwidth_weighting: Annotated[str | None, accepted.NETWORK, Doc("The weighting.")] = None
+    enable_jumbo_frame: Annotated[bool | None, accepted.NETWORK, Doc("Jumbo frames.")] = None
+    enable_network_encryption: Annotated[bool | None, accepted.NETWORK, Doc("Encryption on the wire.")] = None
 
 
 @shape
@@ -140,12 +133,12 @@ class PrivateDnsNameOptions:
     """Private DNS."""
 
     enable_instance_id_dns_aaaa_record: Annotated[
-        bool | None, Wire("EnableInstanceIdDnsAAAARecord"), _DNS, Doc("An AAAA record of the ID.")
+        bool | None, Wire("EnableInstanceIdDnsAAAARecord"), accepted.DNS, Doc("An AAAA record of the ID.")
     ] = None
-    enable_instance_id_dns_a_record: Annotated[bool | None, _DNS, Doc("An A record of the ID.")] = None
-    enable_ip_dns_a_record: Annotated[bool | None, _DNS, Doc("An A record of the address.")] = None
-    enable_ip_dns_ptr_record: Annotated[bool | None, _DNS, Doc("A PTR record.")] = None
-    hostname_type: Annotated[str | None, _DNS, Doc("What the name is made of.")] = None
+    enable_instance_id_dns_a_record: Annotated[bool | None, accepted.DNS, Doc("An A record of the ID.")] = None
+    enable_ip_dns_a_record: Annotated[bool | None, accepted.DNS, Doc("An A record of the address.")] = None
+    enable_ip_dns_ptr_record: Annotated[bool | None, accepted.DNS, Doc("A PTR record.")] = None
+    hostname_type: Annotated[str | None, accepted.DNS, Doc("What the name is made of.")] = None
 
 
 @shape
@@ -161,14 +154,14 @@ class SecurityOptions:
 class SchedulerOptions:
     """Scheduling."""
 
-    dedicated_host_cluster_id: Annotated[str | None, _HOSTS, Doc("The cluster of dedicated hosts.")] = None
+    dedicated_host_cluster_id: Annotated[str | None, accepted.HOSTS, Doc("The cluster of dedicated hosts.")] = None
 
 
 @shape
 class ClockOptions:
     """The clock."""
 
-    ptp_status: Annotated[str | None, _HOSTS, Doc("Whether there is a PTP clock.")] = None
+    ptp_status: Annotated[str | None, accepted.HOSTS, Doc("Whether there is a PTP clock.")] = None
 
 
 @shape
@@ -195,21 +188,23 @@ class Input(LaunchInput):
     unique_suffix: Annotated[
         bool, Doc("Append 001, 002, ... to InstanceName and HostName, unless they end in a number in brackets.")
     ] = False
-    auto_pay: Annotated[bool | None, _BILLING, Doc("Whether it is paid at once.")] = None
+    auto_pay: Annotated[bool | None, accepted.BILLING, Doc("Whether it is paid at once.")] = None
     auto_release_time: Annotated[
         str | None, Accepted("Instances are released by DeleteInstance alone."), Doc("When it is released.")
     ] = None
     clock_options: Annotated[ClockOptions | None, Doc("The clock.")] = None
     cpu_options: Annotated[CpuOptions | None, Doc("The CPU.")] = None
     image_options: Annotated[ImageOptions | None, Doc("The image.")] = None
-    ipv6_address: Annotated[tuple[str, ...], _NETWORK, Doc("IPv6 addresses.")] = ()
-    ipv6_address_count: Annotated[int | None, _NETWORK, Doc("How many IPv6 addresses.")] = None
-    isp: Annotated[str | None, _NETWORK, Doc("The provider.")] = None
+    ipv6_address: Annotated[tuple[str, ...], accepted.NETWORK, Doc("IPv6 addresses.")] = ()
+    ipv6_address_count: Annotated[int | None, accepted.NETWORK, Doc("How many IPv6 addresses.")] = None
+    isp: Annotated[str | None, accepted.NETWORK, Doc("The provider.")] = None
     launch_template_id: Annotated[str | None, _TEMPLATES, Doc("The launch template.")] = None
     launch_template_name: Annotated[str | None, _TEMPLATES, Doc("Its name.")] = None
     launch_template_version: Annotated[int | None, _TEMPLATES, Doc("Its version.")] = None
-    network_interface: Annotated[tuple[NetworkInterface, ...], _NETWORK, Doc("Network interfaces.")] = ()
-    network_interface_queue_number: Annotated[int | None, _NETWORK, Doc("Queues of the first interface.")] = None
+    network_interface: Annotated[tuple[NetworkInterface, ...], accepted.NETWORK, Doc("Network interfaces.")] = ()
+    network_interface_queue_number: Annotated[int | None, accepted.NETWORK, Doc("Queues of the first interface.")] = (
+        None
+    )
     network_options: Annotated[NetworkOptions | None, Doc("The network.")] = None
     private_dns_name_options: Annotated[PrivateDnsNameOptions | None, Doc("Private DNS.")] = None
     scheduler_options: Annotated[SchedulerOptions | None, Doc("Scheduling.")] = None

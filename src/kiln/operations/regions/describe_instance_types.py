@@ -14,8 +14,9 @@ from typing import Annotated
 from kiln.declare.deployment import InstanceType
 from kiln.declare.errors import InvalidParameter
 from kiln.declare.operation import Operation
-from kiln.declare.rules import Accepted, Count, Doc, Example, Wire
+from kiln.declare.rules import Count, Doc, Example, Wire
 from kiln.declare.shapes import shape
+from kiln.operations import accepted
 from kiln.operations.call import Call
 from kiln.operations.paging import open_position, seal_position
 from kiln.operations.params import NextToken
@@ -83,9 +84,7 @@ class Input:
     local_storage_categories: Annotated[tuple[str, ...], Count(10), _NOT_HERE] = ()
     physical_processor_model: Annotated[str | None, _NOT_HERE] = None
     physical_processor_models: Annotated[tuple[str, ...], Count(10), _NOT_HERE] = ()
-    additional_attributes: Annotated[
-        tuple[str, ...], Accepted("Everything is always in the answer."), Doc("What to add to the answer.")
-    ] = ()
+    additional_attributes: Annotated[tuple[str, ...], accepted.WHOLE_ANSWER, Doc("What to add to the answer.")] = ()
     max_results: Annotated[int | None, Example("100"), Doc("Types an answer, 100 when not given.")] = None
     next_token: NextToken | None = None
 

@@ -29,8 +29,8 @@ from kiln.operations.params import (
     RegionId,
     ResourceGroupId,
     SnapshotId,
-    TagOutput,
     TagsOutput,
+    draw_tags,
 )
 from kiln.store import tags
 from kiln.store.conditions import NOTHING, Condition
@@ -317,7 +317,7 @@ def _describe(snapshot: Snapshot, used: Mapping[str, tuple[bool, bool]], tagged:
         instant_access_retention_days=0,
         product_code="",
         resource_group_id=snapshot.resource_group,
-        tags=TagsOutput(tag=tuple(TagOutput(tag_key=tag.key, tag_value=tag.value) for tag in tagged)),
+        tags=draw_tags(tagged),
     )
 
 

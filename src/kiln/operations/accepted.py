@@ -1,0 +1,20 @@
+"""Why parameters that ECS has are read here and have no effect: the sentences that several operations say.
+
+A sentence that only one operation says stands there.
+"""
+
+from __future__ import annotations
+
+from kiln.declare.rules import Accepted
+
+BILLING = Accepted("Nothing is billed.")
+CATEGORIES = Accepted("All categories are the same bytes here.")
+CPU = Accepted("The instance type says it all.")
+DNS = Accepted("There is no private DNS.")
+ENCRYPTION = Accepted("Volumes are not encrypted by Kiln; the pool's file system may be.")
+HOSTS = Accepted("There is one host, and nothing to choose.")
+NETWORK = Accepted("The network of an instance is made by Kiln.")
+ROLES = Accepted("There are no RAM roles.")
+SECURITY_AGENT = Accepted("There is no security agent.")
+SERVICES = Accepted("There are no additional services.")
+WHOLE_ANSWER = Accepted("Everything is always in the answer.")
