@@ -10,11 +10,11 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path, PurePosixPath
 
-from kiln.buckets.port import BucketMissing, ObjectMissing, ObjectRefused
+from kiln.buckets.port import BUCKET_NAME, BucketMissing, ObjectMissing, ObjectRefused
 from kiln.declare.killpoints import reach
 
-#: OSS's rule for bucket names, but for its least length of 3; it leaves no way out of the root.
-_BUCKET = re.compile(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?")
+#: A name that keeps to the rule leaves no way out of the root.
+_BUCKET = re.compile(BUCKET_NAME)
 
 
 class FolderBuckets:

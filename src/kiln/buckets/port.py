@@ -6,6 +6,9 @@ from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Protocol
 
+#: OSS's rule for the names of buckets, but for its least length of 3, as a regular expression for the whole name.
+BUCKET_NAME = r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?"
+
 
 class BucketError(Exception):
     """Base of what buckets raise on purpose."""

@@ -14,7 +14,7 @@ from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
 from typing import Annotated, Any
 
-from kiln.buckets.port import BucketMissing, ObjectMissing, ObjectRefused
+from kiln.buckets.port import BUCKET_NAME, BucketMissing, ObjectMissing, ObjectRefused
 from kiln.declare.deployment import DEFAULT_CATEGORY
 from kiln.declare.devices import DEVICES, short_name
 from kiln.declare.errors import ApiError
@@ -117,7 +117,7 @@ class DiskDeviceMapping:
         Wire("OSSBucket"),
         Missing(MissingParameterOfTasks),
         Pattern(
-            r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?",
+            BUCKET_NAME,
             "1 to 63 lower-case letters, digits and hyphens, no hyphen first or last",
             "No_Bucket",
             InvalidOSSBucketMalformed,

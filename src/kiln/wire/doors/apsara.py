@@ -34,6 +34,7 @@ from typing import Any
 from kiln.declare.errors import ApiError, InvalidParameter, MissingParameter
 from kiln.wire.doors import checks, freshness, parameters, spelling
 from kiln.wire.doors.door import Admitted, Answer, Credentials, Format, Key, RawRequest
+from kiln.wire.doors.route import VERSIONS
 from kiln.wire.errors import (
     Forbidden,
     IncompleteSignature,
@@ -56,9 +57,6 @@ from kiln.wire.nonces import Nonces
 from kiln.wire.signatures import xca
 
 _PREFIX = "/apsara/route/"
-
-#: The route's constant, and the API's own.
-_VERSIONS = frozenset({"2016-01-01", checks.API_VERSION})
 
 #: Our errors in the six letters of the gateway that this route is built on.
 _GATEWAY_CODES: Mapping[type[ApiError], str] = {
@@ -168,7 +166,7 @@ class ApsaraDoor:
         params = _read(request)
         format_ = checks.answer_format(params.given.get("Format"), self.default)
         for name in ("version", "Version"):
-            if (params.given.get(name) or checks.API_VERSION) not in _VERSIONS:
+            if (params.given.get(name) or checks.API_VERSION) not in VERSIONS:
                 raise InvalidVersion
         key = prove(request, params.signed, credentials, nonces, now)
         region = _region(params.given)

@@ -10,8 +10,10 @@ from typing import Annotated
 
 from kiln.declare.rules import Doc, Example, OneOf, Wire
 from kiln.declare.shapes import shape
+from kiln.wire.doors.checks import API_VERSION
 
-VERSIONS = ("2016-01-01", "2014-05-26")
+#: The route's constant, and the API's own.
+VERSIONS = ("2016-01-01", API_VERSION)
 
 
 @shape
