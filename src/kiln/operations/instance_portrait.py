@@ -205,8 +205,10 @@ class InstanceOutput:
     expired_time: Annotated[str, Doc("Always in the year 2099.")] = _NEVER
     auto_release_time: Annotated[str, Doc("Always empty.")] = ""
     stopped_mode: Annotated[str, Doc("KeepCharging or StopCharging while Stopped, else Not-applicable.")]
-    platform: Annotated[str, Wire("OSName"), Doc("The operating system's release.")]
-    platform_en: Annotated[str, Wire("OSNameEn"), Doc("The same in English.")]
+    os_name: Annotated[
+        str, Wire("OSName"), Example("Debian"), Doc("The Platform of the image that the system disk was made of.")
+    ]
+    os_name_en: Annotated[str, Wire("OSNameEn"), Example("Debian"), Doc("The same as OSName.")]
     os_type: Annotated[str, Wire("OSType"), Doc("linux or windows.")]
     instance_network_type: Annotated[str, Doc("vpc with a vSwitch, else classic.")]
     vpc_attributes: Annotated[VpcAttributesOutput, Doc("The instance in its VPC.")]
@@ -280,8 +282,8 @@ def draw(instance: Instance, kind: InstanceType | None, labels: Sequence[Tag], *
         creation_time=to_minutes_text(instance.created_at),
         start_time="" if instance.started_at is None else to_minutes_text(instance.started_at),
         stopped_mode=(instance.stopped_mode or "KeepCharging") if is_stopped else "Not-applicable",
-        platform=instance.platform,
-        platform_en=instance.platform,
+        os_name=instance.platform,
+        os_name_en=instance.platform,
         os_type=instance.os_type,
         instance_network_type="vpc" if is_vpc else "classic",
         vpc_attributes=VpcAttributesOutput(
