@@ -100,7 +100,10 @@ DetectionStrategy = Annotated[
     str,
     OneOf(("Standard",), InvalidParameterDetectionStrategy),
     Example("Standard"),
-    Doc("Standard has the image's system disk looked at; DescribeImages tells the findings in DetectionOptions."),
+    Doc(
+        "Standard. Nothing in the image is looked at: that it was asked for is all that DescribeImages tells, as the "
+        "Status of DetectionOptions, without findings."
+    ),
 ]
 
 PageNumber = Annotated[int, Between(1, 1_000_000), Example("1"), Doc("The page, from 1.")]

@@ -64,8 +64,14 @@ class FindingsOutput:
 class DetectionOptionsOutput:
     """The detection of an image."""
 
-    items: Annotated[FindingsOutput, Doc("The findings; none so far, since an image is only tried by booting it.")]
-    status: Annotated[str, Doc("Processing or Finished; empty when no DetectionStrategy was given.")]
+    items: Annotated[FindingsOutput, Doc("The findings: always none, since nothing in an image is looked at.")]
+    status: Annotated[
+        str,
+        Doc(
+            "Empty when no DetectionStrategy was given, else Finished; of an imported image Processing until it is "
+            "Available."
+        ),
+    ]
 
 
 @shape
