@@ -14,6 +14,7 @@ import kiln.operations
 from kiln.declare.deployment import Deployment
 from kiln.declare.errors import ApiError, InvalidParameter
 from kiln.declare.shapes import Field, fields_of
+from kiln.declare.states import MOVES
 from kiln.operations import ALL, BY_NAME
 from kiln.wire.decode import decode
 from kiln.wire.dispatch import Caller, Dispatcher, errors_of
@@ -80,6 +81,19 @@ def test_every_part_of_an_answer_is_described(operation):
     silent = [name for name, field in parts(operation.output) if not field.doc]
 
     assert silent == []
+
+
+@pytest.mark.parametrize("operation", [one for one in ALL if one.leads_to], ids=lambda operation: operation.name)
+def test_every_end_can_be_reached_from_the_state_at_once(operation):
+    now, *ends = operation.leads_to
+    # Images and disks are both Creating first.
+    moves = next(moves for noun, moves in MOVES.items() if {now, *ends} <= set(noun))
+    reached = {now}
+    while further := {after for state in reached for after in moves.get(state, ())} - reached:
+        reached |= further
+
+    assert ends
+    assert set(ends) <= reached
 
 
 @by_name

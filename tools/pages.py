@@ -152,8 +152,8 @@ def _page(title: str, *blocks: str) -> str:
 def _facts(action: Action) -> str:
     lines = ["- Changes nothing."] if action.is_read else []
     if action.leads_to:
-        now, then = action.leads_to
-        lines.append(f"- Answers at once; the state is `{now}` now and `{then}` when the work is done.")
+        now, *ends = (f"`{state}`" for state in action.leads_to)
+        lines.append(f"- Answers at once; the state is {now} now and {' or '.join(ends)} when the work is done.")
     if action.is_idempotent:
         lines.append(
             "- Idempotent with a `ClientToken`: sent again with the same parameters, it gives the same answer."

@@ -21,8 +21,9 @@ def wait(client: Client, noun: str, resource: str, until: str | None, timeout_s:
 
 
 def wait_for_outcome(client: Client, action: str, noun: str, resource: str, timeout_s: float) -> dict[str, Any] | None:
-    """Wait for the state that *action* is declared to lead to."""
-    return wait(client, noun, resource, client.catalogue.action(action).leads_to[-1], timeout_s)
+    """Wait for the state that *action* is declared to lead to, of an action that leads to one alone."""
+    _, outcome = client.catalogue.action(action).leads_to
+    return wait(client, noun, resource, outcome, timeout_s)
 
 
 @contextmanager

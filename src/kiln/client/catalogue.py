@@ -62,7 +62,7 @@ class Action:
     is_read: bool
     is_idempotent: bool  #: Takes a ClientToken.
     dry_run: str  #: The code that says that a dry run passed; empty when there is none.
-    leads_to: tuple[str, ...]  #: The state at once and the state at the end.
+    leads_to: tuple[str, ...]  #: The state at once, then each state that it may end in.
     request: Part
     answer: Part
     faults: tuple[Fault, ...]

@@ -77,7 +77,7 @@ class Operation(Generic[Input, Plan, Output]):
     idempotent: Idempotence | None = None  #: Takes a ClientToken.
     dry_run: type[ApiError] | None = None  #: Takes DryRun; the "error" that says that all is well.
     unknown_region: type[ApiError] | None = None  #: The error for a RegionId that is not here.
-    leads_to: tuple[str, str] | None = None  #: State at once and state at the end, for waiters and the reference.
+    leads_to: tuple[str, ...] = ()  #: State at once, then each state that it may end in; for waiters and the reference.
 
     @property
     def name(self) -> str:

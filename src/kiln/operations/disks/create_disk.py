@@ -339,7 +339,7 @@ create_disk = Operation(
     give_up=give_up,
     idempotent=Idempotence(mismatch=IdempotentParameterMismatch, malformed=InvalidClientTokenMalformed),
     unknown_region=InvalidRegionIdNotFoundOfDisk,
-    leads_to=("Creating", "Available"),
+    leads_to=("Creating", "Available", "In_use"),
     errors=(
         MissingParameter,
         InvalidResourceGroupNotFound,

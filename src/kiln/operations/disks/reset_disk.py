@@ -146,7 +146,7 @@ reset_disk = Operation(
     carry_out=carry_out,
     give_up=give_up,
     dry_run=DryRunOperation,
-    leads_to=("ReIniting", "In_use"),
+    leads_to=("ReIniting", "In_use", "Available"),
     errors=(
         InvalidDiskIdNotFound,
         InvalidSnapshotIdNotFound,
