@@ -30,6 +30,15 @@ def test_are_made_once_and_found_again(database, sealer, tmp_path):
     assert (again.app_key, again.app_secret, again.account) == (first.app_key, first.app_secret, first.account)
 
 
+def test_stay_those_of_the_oldest_account(database, sealer, tmp_path):
+    """IDs are random, so the second account's may sort before the first's."""
+    for account, made_at in (("9000000000000000", 1.0), ("1000000000000000", 2.0)):
+        row = rows.Account(id=account, name="", created_at=made_at)
+        database.write(lambda tx, row=row: rows.accounts.insert(tx, row))
+
+    assert ensure_first_account(database, sealer, settings(tmp_path), 3.0).account == "9000000000000000"
+
+
 def test_are_those_that_the_settings_name(database, sealer, tmp_path):
     ensure_first_account(database, sealer, settings(tmp_path), 1.0)
     wanted = settings(

@@ -35,8 +35,8 @@ def ensure_first_account(database: Database, sealer: Sealer, settings: Settings,
     """Make the first account and its keys at the first start; keys that the settings name are put in their place."""
 
     def work(tx: Transaction) -> Keys:
-        known = accounts.accounts.all(tx)
-        account = known[0].id if known else _new_account(tx, now)
+        known = accounts.first_account(tx)
+        account = known.id if known else _new_account(tx, now)
         key_id, secret, new_key = _ensure(
             tx,
             sealer,

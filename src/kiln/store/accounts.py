@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from sqlalchemy import Index
 
+from kiln.store.database import Transaction
 from kiln.store.rows import Rows
 
 
@@ -51,3 +52,11 @@ accounts: Rows[Account] = Rows("accounts", Account)
 credentials: Rows[Credential] = Rows("credentials", Credential, indexes=[Index("credentials_account", "account")])
 users: Rows[User] = Rows("users", User, key=("account", "email"))
 resource_groups: Rows[ResourceGroup] = Rows("resource_groups", ResourceGroup, key=("account", "id"))
+
+
+def first_account(tx: Transaction) -> Account | None:
+    """The account made before all others, whose keys the settings name; None before the first start.
+
+    IDs are random, so it is told by its age; by the ID only between two of the same instant.
+    """
+    return next(iter(accounts.page(tx, limit=1, newest_first=False)), None)
