@@ -41,9 +41,7 @@ def test_stay_those_of_the_oldest_account(database, sealer, tmp_path):
 
 def test_are_those_that_the_settings_name(database, sealer, tmp_path):
     ensure_first_account(database, sealer, settings(tmp_path), 1.0)
-    wanted = settings(
-        tmp_path, access_key_id="AKID", access_key_secret="S1", app_key="APP", app_secret="S2", resource_groups="rg-a"
-    )
+    wanted = settings(tmp_path, access_key_id="AKID", access_key_secret="S1", app_key="APP", app_secret="S2")
 
     keys = ensure_first_account(database, sealer, wanted, 2.0)
 
@@ -51,8 +49,6 @@ def test_are_those_that_the_settings_name(database, sealer, tmp_path):
     credentials = StoredCredentials(database, sealer, lambda: 3.0)
     assert credentials.access_key("AKID").secret == "S1"
     assert credentials.app("APP").account_id == keys.account
-    with database.read() as tx:
-        assert rows.resource_groups.find(tx, account=keys.account, id="rg-a") is not None
 
 
 def test_no_secret_lies_in_the_database_in_the_clear(database, sealer, tmp_path):

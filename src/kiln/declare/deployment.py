@@ -1,4 +1,4 @@
-"""What this deployment offers: regions, zones, instance types, disk categories and quotas.
+"""What this deployment offers: regions, zones, instance types, disk categories, resource groups and quotas.
 
 Configuration, not rows: an operator sets it, operations only read it.
 """
@@ -94,6 +94,7 @@ class Deployment:
     endpoint: str = "127.0.0.1:8787"
     instance_types: tuple[InstanceType, ...] = INSTANCE_TYPES
     quotas: Quotas = field(default_factory=Quotas)
+    resource_groups: tuple[str, ...] = ()  #: IDs of those that every account has; those of one account are rows.
 
     def zones(self, region: str) -> tuple[str, ...]:
         """The zones of a region; each region of one host has one."""

@@ -48,9 +48,6 @@ def ensure_first_account(database: Database, sealer: Sealer, settings: Settings,
         app_key, app_secret, new_app = _ensure(
             tx, sealer, account, "app", wanted=(settings.app_key, settings.app_secret), now=now
         )
-        for group in filter(None, (g.strip() for g in settings.resource_groups.split(","))):
-            if accounts.resource_groups.find(tx, account=account, id=group) is None:
-                accounts.resource_groups.insert(tx, ResourceGroup(id=group, account=account, name=group))
         return Keys(
             account=account,
             access_key_id=key_id,

@@ -75,7 +75,11 @@ def assemble(settings: Settings) -> Iterator[Assembly]:
             pool=pool,
             machines=_machines(settings),
             buckets=buckets,
-            deployment=Deployment(regions=settings.region_ids, endpoint=settings.listen),
+            deployment=Deployment(
+                regions=settings.region_ids,
+                endpoint=settings.listen,
+                resource_groups=settings.resource_group_ids,
+            ),
             clock=system_clock,
             seal=sealer.seal,
         )

@@ -67,7 +67,12 @@ class Settings:
     @property
     def region_ids(self) -> tuple[str, ...]:
         """``regions``, split."""
-        return tuple(r.strip() for r in self.regions.split(",") if r.strip())
+        return _listed(self.regions)
+
+    @property
+    def resource_group_ids(self) -> tuple[str, ...]:
+        """``resource_groups``, split."""
+        return _listed(self.resource_groups)
 
 
 def read_settings(environment: Mapping[str, str], **flags: Any) -> Settings:
@@ -105,6 +110,11 @@ def _home() -> Path:
         return Path.home()
     except RuntimeError:
         return Path("/")
+
+
+def _listed(text: str) -> tuple[str, ...]:
+    """What stands between the commas."""
+    return tuple(part.strip() for part in text.split(",") if part.strip())
 
 
 def _convert(name: str, kind: type, given: Any) -> Any:
