@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from kiln.service import accounts
-from kiln.service.accounts import AccountUnknown, StoredCredentials, ensure_first_account
+from kiln.service.accounts import AccountUnknown, AlreadyThere, StoredCredentials, ensure_first_account
 from kiln.service.secrets import Sealer
 from kiln.service.settings import read_settings
 from kiln.store import accounts as rows
@@ -99,3 +99,14 @@ def test_more_accounts_have_keys_users_and_groups_of_their_own(database, sealer,
     assert credentials.users(first.account) == frozenset()
     with pytest.raises(AccountUnknown):
         accounts.add_user(database, "nobody", "a@example.com")
+
+
+@pytest.mark.parametrize("add", [accounts.add_user, accounts.add_resource_group])
+def test_what_is_added_twice_is_said_to_be_there(database, sealer, add):
+    team = accounts.add_account(database, sealer, "team-b", 1.0).account
+    other = accounts.add_account(database, sealer, "team-c", 2.0).account
+    add(database, team, "name")
+    add(database, other, "name")
+
+    with pytest.raises(AlreadyThere, match=f"{team}.*name"):
+        add(database, team, "name")

@@ -15,7 +15,7 @@ from kiln.cli.exits import Refusal
 from kiln.cli.grammar import example, group
 from kiln.cli.output import Column, show_json, show_line, show_rows
 from kiln.service import accounts
-from kiln.service.accounts import AccountUnknown
+from kiln.service.accounts import AccountUnknown, AlreadyThere
 from kiln.service.assemble import Assembly, assemble
 from kiln.service.settings import SettingRefused, read_settings
 
@@ -92,3 +92,5 @@ def _assembly(data: Path | None) -> Iterator[Assembly]:
             yield it
         except AccountUnknown as error:
             raise Refusal(f"there is no account {error}", exits.REFUSED, "`kiln account list` shows them.") from error
+        except AlreadyThere as error:
+            raise Refusal(str(error), exits.REFUSED) from error

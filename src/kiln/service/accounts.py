@@ -83,6 +83,10 @@ class AccountUnknown(LookupError):
     """There is no account of that ID."""
 
 
+class AlreadyThere(ValueError):
+    """The account has a user or a resource group of that name; the message says so."""
+
+
 def names(database: Database) -> dict[str, str]:
     """The name of every account, by its ID."""
     with database.read() as tx:
@@ -90,20 +94,31 @@ def names(database: Database) -> dict[str, str]:
 
 
 def add_user(database: Database, account: str, email: str) -> None:
-    """Name a user of an account. Raises AccountUnknown."""
-    _require(database, account)
-    database.write(lambda tx: accounts.users.insert(tx, User(account=account, email=email)))
+    """Name a user of an account. Raises AccountUnknown, AlreadyThere."""
+
+    def work(tx: Transaction) -> None:
+        _require(tx, account)
+        if accounts.users.find(tx, account=account, email=email) is not None:
+            raise AlreadyThere(f"account {account} has a user {email} already")
+        accounts.users.insert(tx, User(account=account, email=email))
+
+    database.write(work)
 
 
 def add_resource_group(database: Database, account: str, group: str) -> None:
-    """Make a resource group of an account. Raises AccountUnknown."""
-    _require(database, account)
-    row = ResourceGroup(id=group, account=account, name=group)
-    database.write(lambda tx: accounts.resource_groups.insert(tx, row))
+    """Make a resource group of an account. Raises AccountUnknown, AlreadyThere."""
+
+    def work(tx: Transaction) -> None:
+        _require(tx, account)
+        if accounts.resource_groups.find(tx, account=account, id=group) is not None:
+            raise AlreadyThere(f"account {account} has a resource group {group} already")
+        accounts.resource_groups.insert(tx, ResourceGroup(id=group, account=account, name=group))
+
+    database.write(work)
 
 
-def _require(database: Database, account: str) -> None:
-    if account not in names(database):
+def _require(tx: Transaction, account: str) -> None:
+    if accounts.accounts.find(tx, id=account) is None:
         raise AccountUnknown(account)
 
 

@@ -1,0 +1,44 @@
+from __future__ import annotations
+
+import json
+
+import pytest
+from typer.testing import CliRunner
+
+from kiln.cli import exits
+from kiln.cli.main import app
+
+
+@pytest.fixture
+def account(tmp_path):
+    """The words of ``kiln account``, on a data folder of their own."""
+
+    def run(*words: str):
+        return CliRunner(env={"KILN_DATA": str(tmp_path), "KILN_DATABASE": ""}).invoke(app, ["account", *words])
+
+    return run
+
+
+def test_lists_what_was_added(account):
+    added = json.loads(account("add", "team-b", "--json").stdout)
+
+    assert json.loads(account("list", "--json").stdout) == [{"Account": added["Account"], "Name": "team-b"}]
+
+
+@pytest.mark.parametrize("word", ["add-user", "add-resource-group"])
+def test_refuses_what_is_there_already(account, word):
+    team = json.loads(account("add", "team-b", "--json").stdout)["Account"]
+    assert account(word, team, "rg-web").exit_code == exits.DONE.number
+
+    again = account(word, team, "rg-web")
+
+    assert again.exit_code == exits.REFUSED.number
+    assert "rg-web already" in again.stderr
+
+
+@pytest.mark.parametrize("word", ["add-user", "add-resource-group"])
+def test_refuses_an_account_that_is_unknown(account, word):
+    refused = account(word, "1", "rg-web")
+
+    assert refused.exit_code == exits.REFUSED.number
+    assert "there is no account 1" in refused.stderr
