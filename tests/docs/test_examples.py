@@ -5,13 +5,26 @@ from __future__ import annotations
 import ast
 import importlib
 import inspect
+import re
+from collections.abc import Iterator
 
 import pytest
 
 from kiln.cli.main import WORDS, load
 from kiln.client import catalogue
 from kiln.client.parameters import flatten
-from tests.docs.pages import commands, examples
+from tests.docs.pages import ROOT, commands, examples
+
+_QUOTED = re.compile(r"(?<!`)`(?:\./)?kiln ([^`]+)`(?!`)")
+
+
+def told() -> Iterator[str]:
+    """The commands in backquotes that the program tells people to use: in errors' hints, in messages, in help."""
+    for file in sorted((ROOT / "src").rglob("*.py")):
+        for node in ast.walk(ast.parse(file.read_text())):
+            if isinstance(node, ast.Constant) and isinstance(node.value, str):
+                yield from _QUOTED.findall(node.value)
+
 
 COMMANDS = [pytest.param(words, id=" ".join(words)) for example in examples("sh") for words in commands(example.text)]
 SCRIPTS = [pytest.param(example.text, id=f"{n} in {example.page}") for n, example in enumerate(examples("python"))]
@@ -33,8 +46,8 @@ def _calls(is_meant):
 _MODELS = "alibabacloud_ecs20140526.models"
 
 
-@pytest.mark.parametrize("words", COMMANDS)
-def test_a_command_is_understood(words):
+def understand(words: list[str]) -> None:
+    """Have the command line read these words, and do nothing. Raises click's errors, KeyError."""
     name, *rest = words
     assert name in WORDS
 
@@ -44,6 +57,24 @@ def test_a_command_is_understood(words):
     if below is not None:
         word, *arguments = rest
         below[word].make_context(word, arguments, parent=context)
+
+
+@pytest.mark.parametrize("words", COMMANDS)
+def test_a_command_is_understood(words):
+    understand(words)
+
+
+@pytest.mark.parametrize("command", sorted(set(told())))
+def test_a_command_that_a_hint_or_a_message_names_is_understood(command):
+    understand(command.split())
+
+
+def test_hints_name_commands():
+    """Else the test above would hold nothing."""
+    hints = " ".join(fault.hint for name in catalogue.load().names for fault in catalogue.load().action(name).faults)
+
+    assert set(_QUOTED.findall(hints)) <= set(told())
+    assert _QUOTED.findall(hints)
 
 
 @pytest.mark.parametrize("words", [p for p in COMMANDS if p.values[0][0] == "call" and "=" in p.values[0][-1]])

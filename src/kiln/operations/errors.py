@@ -69,7 +69,7 @@ class InvalidResourceGroupNotFound(ApiError):
     code = "InvalidResourceGroup.NotFound"
     status = 404
     message = "The ResourceGroup provided does not exist in our records."
-    hint = "`kiln account resource-group add` makes one."
+    hint = "`kiln account add-resource-group ACCOUNT ID` makes one."
 
 
 class InvalidImageNameDuplicated(ApiError):
