@@ -15,10 +15,11 @@ import pytest
 
 from kiln.guest.errors import GuestUnbuildable
 from kiln.guest.image import build
+from kiln.service.settings import read_settings
 from tests.tools import lacks, needs
 
 #: Kept between runs: what is fetched from Debian's mirrors is fetched once.
-CACHE = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "kiln" / "guest"
+CACHE = read_settings(os.environ).guest_cache
 
 
 def build_guest(target: Path) -> Path:

@@ -18,7 +18,7 @@ from kiln.cli import env, exits, serve
 from kiln.cli.main import WORDS, load
 from kiln.client.catalogue import Catalogue
 from kiln.declare import states
-from kiln.service.settings import Settings
+from kiln.service.settings import described
 
 ROOT = Path(__file__).resolve().parent.parent
 DOCS = ROOT / "docs"
@@ -32,7 +32,7 @@ def build() -> dict[Path, str]:
         **{operations / f"{name}.md": pages.operation(known.action(name)) for name in known.names},
         operations / "index.md": pages.operations(known),
         Path("reference/errors.md"): pages.errors(known),
-        Path("reference/settings.md"): pages.settings(Settings, {*serve.FLAGS, *env.FLAGS}),
+        Path("reference/settings.md"): pages.settings(described().values(), {*serve.FLAGS, *env.FLAGS}),
         Path("reference/cli.md"): pages.cli(_words(), exits.ALL),
         Path("internals/states.md"): pages.states(states),
     }

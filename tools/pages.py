@@ -6,9 +6,7 @@ Knows how declarations read as prose and tables; where pages go is tools/docs.py
 from __future__ import annotations
 
 import ast
-import dataclasses
 import inspect
-import typing
 from collections.abc import Container, Iterable, Iterator, Mapping
 from enum import StrEnum
 from types import ModuleType
@@ -16,7 +14,7 @@ from typing import Any
 
 from kiln.cli.exits import Exit
 from kiln.client.catalogue import Action, Catalogue, Fault, Part
-from kiln.declare.rules import Doc
+from kiln.service.settings import Described
 
 #: What is true of every page here.
 MARK = "<!-- Written by tools/docs.py. Change the declaration, not this page. -->"
@@ -95,19 +93,15 @@ def errors(catalogue: Catalogue) -> str:
     )
 
 
-def settings(shape: type, flags: Container[str]) -> str:
+def settings(known: Iterable[Described], flags: Container[str]) -> str:
     """Every setting of the service; *flags* are those that some word takes."""
-    hints = typing.get_type_hints(shape, include_extras=True)
     rows = []
-    for field in dataclasses.fields(shape):
-        doc = next(note.text for note in hints[field.name].__metadata__ if isinstance(note, Doc))
-        default = "" if field.default in (dataclasses.MISSING, "") else f"`{field.default}`"
-        flag = f"`--{field.name.replace('_', '-')}`" if field.name in flags else ""
-        rows.append((f"`KILN_{field.name.upper()}`", flag, default, doc))
+    for it in known:
+        flag = f"`--{it.name.replace('_', '-')}`" if it.name in flags else ""
+        rows.append((f"`KILN_{it.name.upper()}`", flag, f"`{it.default}`" if it.default else "", it.doc))
     return _page(
         "Settings",
-        "A setting is a flag of the words that it concerns, or a variable of the environment; the flag wins. Without "
-        "`--data` and `KILN_DATA` the data folder is `$XDG_DATA_HOME/kiln`, or `~/.local/share/kiln`.",
+        "A setting is a flag of the words that it concerns, or a variable of the environment; the flag wins.",
         _table(("Variable", "Flag", "Default", "Meaning"), rows),
     )
 

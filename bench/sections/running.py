@@ -32,6 +32,7 @@ from kiln.machines.port import Drive, Machine
 from kiln.machines.qemu import QemuMachines
 from kiln.pools.folder import Folder
 from kiln.pools.qcow2 import Qcow2Pool
+from kiln.service.settings import read_settings
 
 _TIMES, _FLAT = 3.0, 1.25
 _SYSTEM_GIB = 1
@@ -83,7 +84,7 @@ def run(it: Bench) -> None:
         return
     guest = it.folder / "guest.qcow2"
     try:
-        build(_cache(), guest)
+        build(read_settings(os.environ).guest_cache, guest)
     except GuestError as error:
         it.report.say(f"  left out: {error}")
         return
@@ -95,11 +96,6 @@ def run(it: Bench) -> None:
         _measure(it, case, guest)
         _report(it, case)
     _report_flatness(it, [case for case in cases if case.disks == 4])  # noqa: PLR2004 - the count of several sizes.
-
-
-def _cache() -> Path:
-    base = os.environ.get("XDG_CACHE_HOME")
-    return (Path(base) if base else Path.home() / ".cache") / "kiln" / "guest"
 
 
 def _measure(it: Bench, case: Case, guest: Path) -> None:

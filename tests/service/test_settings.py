@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
 
-from kiln.service.settings import SettingRefused, read_settings
+from kiln.service.settings import SettingRefused, described, read_settings
 
 
 def test_have_defaults():
@@ -52,3 +53,17 @@ def test_read_an_address_of_the_sixth_version():
 def test_refuse_what_they_cannot_be_and_name_it(name, value):
     with pytest.raises(SettingRefused, match=name):
         read_settings({"KILN_DATA": "/a", f"KILN_{name.upper()}": value})
+
+
+@pytest.mark.parametrize("environment", [{"XDG_DATA_HOME": "/srv", "XDG_CACHE_HOME": "/srv"}, {}])
+def test_are_described_with_the_defaults_that_they_have(environment):
+    """Where a default depends on the environment both possibilities are named."""
+    settings = read_settings(environment)
+
+    for name, setting in described().items():
+        shown = re.sub(r"^\$(\w+)(\S*), else ~(\S+)$", lambda m: _either(environment, *m.groups()), setting.default)
+        assert shown == str(getattr(settings, name))
+
+
+def _either(environment, variable, below, at_home):
+    return environment[variable] + below if variable in environment else f"{Path.home()}{at_home}"

@@ -17,7 +17,7 @@ from kiln.cli.output import Column, show_json, show_line, show_rows
 from kiln.service import accounts
 from kiln.service.accounts import AccountUnknown, AlreadyThere
 from kiln.service.assemble import Assembly, assemble
-from kiln.service.settings import SettingRefused, read_settings
+from kiln.service.settings import read_settings
 
 app = group("Add and list accounts, their users and resource groups.")
 
@@ -81,10 +81,7 @@ def add_resource_group(
 @contextmanager
 def _assembly(data: Path | None) -> Iterator[Assembly]:
     """The database beside a server that may be running: single rows are added, nothing else is touched."""
-    try:
-        settings = read_settings(os.environ, data=data, machines="none")
-    except SettingRefused as error:
-        raise Refusal(str(error), exits.SETTINGS) from error
+    settings = read_settings(os.environ, data=data, machines="none")
     if not settings.data.is_dir():
         raise Refusal(f"{settings.data} is not the data folder of a Kiln that has run", exits.FILE)
     with assemble(settings) as it:

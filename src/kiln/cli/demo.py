@@ -14,7 +14,7 @@ from kiln.cli.grammar import example, group
 from kiln.cli.output import say
 from kiln.guest.errors import GuestError
 from kiln.service.demo import DemoFailed, demo
-from kiln.service.settings import default_cache
+from kiln.service.settings import read_settings
 
 app = group("Watch a running machine become an image, and a second machine boot from it.")
 
@@ -30,9 +30,11 @@ def run(
     A Kiln of its own is started in a temporary folder. A small Debian guest is
     made, imported and booted; it writes a file; the running machine becomes an
     image; a second one boots from it and reads the file; and the first reads it
-    again after ReplaceSystemDisk. Each step is shown with its time.
+    again after ReplaceSystemDisk. Each step is shown with its time. What the guest
+    is made of is kept in the cache folder [KILN_CACHE].
     """
+    cache = read_settings(os.environ).cache
     try:
-        demo(say, default_cache(os.environ) / "guest", keep=keep.absolute() if keep else None)
+        demo(say, cache, keep=keep.absolute() if keep else None)
     except (DemoFailed, GuestError) as error:
         raise Refusal(str(error), exits.UNSOUND) from error

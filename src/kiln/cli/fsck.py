@@ -13,7 +13,7 @@ from kiln.cli.exits import Refusal
 from kiln.cli.grammar import example, group
 from kiln.cli.output import show_json, show_line
 from kiln.service.assemble import DataFolderBusy, assemble, hold_data_folder
-from kiln.service.settings import SettingRefused, read_settings
+from kiln.service.settings import read_settings
 from kiln.upkeep.fsck import fsck, is_well
 
 app = group("Compare the pool with the database, with the server stopped; explain and repair.")
@@ -42,8 +42,6 @@ def run(
         with hold_data_folder(settings.data), assemble(settings) as assembly:
             say = (lambda _: None) if as_json else (lambda text: show_line(f"looking at {text}"))
             findings = fsck(assembly.ports, repair=repair, say=say)
-    except SettingRefused as error:
-        raise Refusal(str(error), exits.SETTINGS) from error
     except DataFolderBusy as error:
         raise Refusal(str(error), exits.SETTINGS, "Stop the server first.") from error
     if as_json:

@@ -9,9 +9,11 @@ from kiln.client.client import SERVER_ERROR, AnswerBroken, ApiFailure
 from kiln.client.parameters import ParameterRefused
 from kiln.client.transport import EndpointRefused, Unreachable
 from kiln.client.waiters import WaitFailed, WaitTooLong
+from kiln.service.settings import SettingRefused
 
-#: What the client raises, the exit code that it ends with, and advice.
+#: What the client and the settings raise, the exit code that it ends with, and advice.
 _KNOWN: tuple[tuple[type[Exception], Exit, str], ...] = (
+    (SettingRefused, exits.SETTINGS, ""),
     (EndpointRefused, exits.SETTINGS, "KILN_ENDPOINT must be of the form http://HOST:PORT."),
     (ParameterRefused, exits.USAGE, "`kiln call ACTION --help` lists what an action takes."),
     (Unreachable, exits.UNREACHABLE, "`kiln serve` starts the service; KILN_ENDPOINT says where it is looked for."),

@@ -1,4 +1,4 @@
-"""``python -m kiln.guest build PATH``: make the small guest's disk, qcow2 when PATH ends so and raw otherwise."""
+"""``python -m kiln.guest build PATH --cache DIR``: make the small guest's disk, qcow2 when PATH ends so, else raw."""
 
 from __future__ import annotations
 
@@ -9,8 +9,6 @@ from pathlib import Path
 from kiln.guest.errors import GuestUnbuildable
 from kiln.guest.image import build
 
-DEFAULT_CACHE = Path("~/.cache/kiln/guest")
-
 
 def main() -> int:
     """Run the command line; the exit status."""
@@ -18,7 +16,7 @@ def main() -> int:
     verbs = parser.add_subparsers(dest="verb", required=True)
     builder = verbs.add_parser("build", help="write the guest's disk to a file")
     builder.add_argument("path", type=Path, help="the file; *.qcow2 for qcow2, else raw")
-    builder.add_argument("--cache", type=Path, default=DEFAULT_CACHE, help="where what was fetched is kept")
+    builder.add_argument("--cache", type=Path, required=True, help="where what was fetched is kept")
     asked = parser.parse_args()
     try:
         sys.stdout.write(f"{build(asked.cache.expanduser(), asked.path)}\n")

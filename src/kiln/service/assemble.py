@@ -105,4 +105,4 @@ def _machines(settings: Settings) -> Machines:
     run = settings.data / "run"
     if settings.machines == "none":
         return NoMachines(run)
-    return QemuMachines(run, accel=settings.accel, probe=probe_guest(settings.cache / "guest"))
+    return QemuMachines(run, accel=settings.accel, probe=probe_guest(settings.guest_cache))

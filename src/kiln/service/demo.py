@@ -15,7 +15,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
@@ -80,18 +80,18 @@ class Demo:
 
 
 def demo(say: Say, cache: Path, *, keep: Path | None = None) -> None:
-    """Run the demo; *cache* keeps what is downloaded, *keep* the data folder. Raises DemoFailed and what fails."""
+    """Run the demo; *cache* is the setting, *keep* the data folder if it is to stay. Raises DemoFailed, GuestError."""
     began = time.monotonic()
     folder = keep or Path(tempfile.mkdtemp(prefix="kiln-demo-"))
     folder.mkdir(parents=True, exist_ok=True)
     # A confined QEMU runs as a user of its own and must pass through to its volumes.
     folder.chmod(0o711)
     try:
-        settings = read_settings({}, data=folder, listen="127.0.0.1:0", log="warning")
+        settings = read_settings({}, data=folder, cache=cache, listen="127.0.0.1:0", log="warning")
         say(f"Kiln's main job, with real disks and real virtual machines, in {folder}")
         say("")
         with _served(settings) as client:
-            _tell(Demo(say, client, settings), cache)
+            _tell(Demo(say, client, settings))
         _inspect(settings, say)
     finally:
         if keep is None:
@@ -100,9 +100,9 @@ def demo(say: Say, cache: Path, *, keep: Path | None = None) -> None:
     say(f"All of it held. {time.monotonic() - began:.1f} s in all.")
 
 
-def _tell(it: Demo, cache: Path) -> None:
+def _tell(it: Demo) -> None:
     """The story itself."""
-    golden = it.step("a small Debian guest is made from Debian's own packages", lambda: _golden(it, cache))
+    golden = it.step("a small Debian guest is made from Debian's own packages", lambda: _golden(it))
     base = it.step("ImportImage: its disk becomes an image", lambda: _import(it, golden))
     first = it.step("RunInstances: VM 1 is started from it", lambda: _run(it, base))
     it.step("VM 1 boots from its disk, through a boot loader", lambda: it.ask(first, "uptime"))
@@ -130,10 +130,10 @@ def _tell(it: Demo, cache: Path) -> None:
     it.step("both are stopped and deleted", lambda: _delete(it, first, second))
 
 
-def _golden(it: Demo, cache: Path) -> str:
+def _golden(it: Demo) -> str:
     bucket = it.settings.data / "buckets" / "demo"
     bucket.mkdir(parents=True, exist_ok=True)
-    build(cache, bucket / "guest.qcow2")
+    build(it.settings.guest_cache, bucket / "guest.qcow2")
     return "guest.qcow2"
 
 
@@ -194,19 +194,19 @@ def _inspect(settings: Settings, say: Say) -> None:
 def _served(settings: Settings) -> Iterator[Client]:
     """A Kiln in a process of its own, and a client of its first account."""
     command = [sys.executable, "-P", "-m", "kiln.cli.main", "serve", "--data", str(settings.data)]
-    command += ["--listen", settings.listen, "--log", settings.log]
+    command += ["--cache", str(settings.cache), "--listen", settings.listen, "--log", settings.log]
     # What is set for another Kiln in this shell is not for this one.
     environment = {name: value for name, value in os.environ.items() if not name.startswith("KILN_")}
-    server = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=environment)
-    try:
-        yield _client(settings, _address(server))
-    finally:
-        server.send_signal(signal.SIGTERM)
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=environment) as server:
         try:
-            server.wait(30)
-        except subprocess.TimeoutExpired:
-            server.kill()
-            server.wait()
+            with closing(_client(settings, _address(server))) as client:
+                yield client
+        finally:
+            server.send_signal(signal.SIGTERM)
+            try:
+                server.wait(30)
+            except subprocess.TimeoutExpired:
+                server.kill()
 
 
 def _address(server: subprocess.Popen[str]) -> str:

@@ -1,7 +1,8 @@
 """Every setting: its name, default, meaning, and the environment variable that sets it.
 
 Flags win over the environment. A setting ``xyz`` is ``KILN_XYZ`` in the
-environment; nothing else of the environment is read.
+environment. Beside these only ``XDG_DATA_HOME``, ``XDG_CACHE_HOME`` and
+``HOME`` are read, for where the folders are that no setting names.
 """
 
 from __future__ import annotations
@@ -23,11 +24,22 @@ class SettingRefused(ValueError):
     """A setting has a value that it cannot have; the message names both."""
 
 
+@dataclass(frozen=True)
+class Default:
+    """For people: the default of a setting where it depends on the environment."""
+
+    text: str
+
+
 @dataclass(frozen=True, kw_only=True)
 class Settings:
     """The settings of one Kiln."""
 
-    data: Annotated[Path, Doc("The data folder: database, pool, buckets, run folders and the master key.")]
+    data: Annotated[
+        Path,
+        Doc("The data folder: database, pool, buckets, run folders and the master key."),
+        Default("$XDG_DATA_HOME/kiln, else ~/.local/share/kiln"),
+    ]
     listen: Annotated[str, Doc("HOST:PORT to listen on; port 0 takes a free one.")] = DEFAULT_LISTEN
     machines: Annotated[
         str, Doc("`qemu`: instances are virtual machines. `none`: they have real disks and states, but nothing runs.")
@@ -42,8 +54,10 @@ class Settings:
         str, Doc("`auto`: KVM when a probe guest has booted under it on this host, else TCG. Or `kvm`, or `tcg`.")
     ] = "auto"
     cache: Annotated[
-        Path, Doc("Where the small guest's pieces are kept, which the demo makes and `auto` tries KVM with.")
-    ] = Path("/var/cache/kiln")
+        Path,
+        Doc("Where the small guest's pieces are kept, which the demo makes and `auto` tries KVM with."),
+        Default("$XDG_CACHE_HOME/kiln, else ~/.cache/kiln"),
+    ]
     threads: Annotated[int, Doc("Threads that answer requests.")] = 4
     workers: Annotated[int, Doc("Threads that carry out tasks.")] = 4
     log: Annotated[str, Doc("The least level that is logged: debug, info, warning or error.")] = "warning"
@@ -65,6 +79,11 @@ class Settings:
         return host.strip("[]"), int(port)
 
     @property
+    def guest_cache(self) -> Path:
+        """Where below ``cache`` the small guest's pieces are."""
+        return self.cache / "guest"
+
+    @property
     def region_ids(self) -> tuple[str, ...]:
         """``regions``, split."""
         return _listed(self.regions)
@@ -73,6 +92,30 @@ class Settings:
     def resource_group_ids(self) -> tuple[str, ...]:
         """``resource_groups``, split."""
         return _listed(self.resource_groups)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Described:
+    """A setting as people are told of it."""
+
+    name: str
+    kind: type
+    doc: str
+    default: str  #: Empty where there is none to be told.
+
+
+def described() -> dict[str, Described]:
+    """Every setting, by its name."""
+    hints = typing.get_type_hints(Settings, include_extras=True)
+    found = {}
+    for field in dataclasses.fields(Settings):
+        hint = hints[field.name]
+        notes = {type(note): note.text for note in hint.__metadata__}
+        default = "" if field.default is dataclasses.MISSING else str(field.default)
+        found[field.name] = Described(
+            name=field.name, kind=hint.__origin__, doc=notes[Doc], default=notes.get(Default, default)
+        )
+    return found
 
 
 def read_settings(environment: Mapping[str, str], **flags: Any) -> Settings:
@@ -85,23 +128,17 @@ def read_settings(environment: Mapping[str, str], **flags: Any) -> Settings:
             given = environment.get("KILN_" + field.name.upper()) or None
         if given is not None:
             values[field.name] = _convert(field.name, hints[field.name], given)
-    values.setdefault("data", default_data(environment))
-    values.setdefault("cache", default_cache(environment))
+    values.setdefault("data", _home_folder(environment, "XDG_DATA_HOME", ".local/share"))
+    values.setdefault("cache", _home_folder(environment, "XDG_CACHE_HOME", ".cache"))
     settings = Settings(**values)
     _check(settings)
     return settings
 
 
-def default_data(environment: Mapping[str, str]) -> Path:
-    """``$XDG_DATA_HOME/kiln``, or the same under the home folder."""
-    base = environment.get("XDG_DATA_HOME")
-    return (Path(base) if base else _home() / ".local" / "share") / "kiln"
-
-
-def default_cache(environment: Mapping[str, str]) -> Path:
-    """``$XDG_CACHE_HOME/kiln``, or the same under the home folder."""
-    base = environment.get("XDG_CACHE_HOME")
-    return (Path(base) if base else _home() / ".cache") / "kiln"
+def _home_folder(environment: Mapping[str, str], variable: str, below_home: str) -> Path:
+    """Kiln's folder in the one that *variable* names, or in *below_home* under the home folder."""
+    base = environment.get(variable)
+    return (Path(base) if base else _home() / below_home) / "kiln"
 
 
 def _home() -> Path:
