@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pytest
+
 from kiln.declare.ids import new_id
 from kiln.store.disks import disks
 from kiln.store.volumes import volumes
@@ -25,10 +27,32 @@ def test_finds_nothing_when_all_is_well(cloud):
 def test_drops_a_volume_that_nobody_knows(cloud):
     cloud.ports.pool.create("v-stray", 1024 * 1024)
 
-    assert look(cloud, repair=False) == [("repaired", "v-stray")]
+    assert look(cloud, repair=False) == [("repairable", "v-stray")]
     assert cloud.ports.pool.exists("v-stray")
     assert look(cloud) == [("repaired", "v-stray")]
     assert not cloud.ports.pool.exists("v-stray")
+
+
+def test_removes_what_was_half_made(cloud):
+    draft = cloud.folder / "pool" / ".tmp-left"
+    draft.touch()
+
+    assert look(cloud, repair=False) == [("repairable", ".tmp-left")]
+    assert draft.exists()
+    assert look(cloud) == [("repaired", ".tmp-left")]
+    assert not draft.exists()
+
+
+@pytest.mark.parametrize(
+    ("repair", "said", "well"), [(True, "is known to nobody; dropped", True), (False, "would be dropped", False)]
+)
+def test_claims_nothing_that_it_did_not_do(cloud, repair, said, well):
+    cloud.ports.pool.create("v-stray", 1024 * 1024)
+
+    found = fsck(cloud.ports, repair=repair, say=lambda _: None)
+
+    assert [finding.text.endswith(said) for finding in found] == [True]
+    assert is_well(found) is well
 
 
 def test_drops_strays_that_stand_on_each_other(cloud):
@@ -74,6 +98,7 @@ def test_takes_away_what_was_planned_and_nobody_makes(cloud):
         lambda tx: volumes.update(tx, {"state": "planned", "task": new_id("task")}, id=disk.volume)
     )
 
+    assert look(cloud, repair=False) == [("repairable", disk.volume)]
     assert look(cloud) == [("repaired", disk.volume)]
     sweep(cloud.ports)
     assert not cloud.ports.pool.exists(disk.volume)

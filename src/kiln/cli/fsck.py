@@ -26,14 +26,15 @@ def run(
     database: Annotated[
         str | None, typer.Option(help="The database, when it is not the folder's own. [KILN_DATABASE]")
     ] = None,
-    repair: Annotated[bool, typer.Option(help="Mend what can be mended, or only say what it would be.")] = True,
+    repair: Annotated[bool, typer.Option(help="Mend what can be mended, or only say what would be.")] = True,
     as_json: Annotated[bool, typer.Option("--json", help="Print the findings as JSON.")] = False,
 ) -> None:
     """Compare the pool with the database, with the server stopped; explain and repair what differs.
 
     `repaired` is what a crash may leave; `pending` is work that goes on at the
     next start; `broken` is damage that cannot be mended here, and makes the exit
-    code 10.
+    code 10. With --no-repair nothing is changed: what would be repaired is
+    `repairable`, and makes the exit code 10 too.
     """
     try:
         settings = read_settings(os.environ, data=data, database=database, machines="none")
@@ -48,7 +49,7 @@ def run(
         show_json([vars(finding) for finding in findings])
     else:
         for finding in findings:
-            show_line(f"{finding.sort:8}  {finding.subject}  {finding.text}")
+            show_line(f"{finding.sort:10}  {finding.subject}  {finding.text}")
         show_line("all is well" if is_well(findings) else "not all is well")
     if not is_well(findings):
         raise typer.Exit(exits.UNSOUND.number)

@@ -122,9 +122,13 @@ class Folder:
 
     def sweep(self) -> list[str]:
         """Remove the drafts that are not this process's; returns their names."""
-        stale = [path for path in self.path.glob(f"{_DRAFT}*") if path.name not in self._drafts]
-        for path in stale:
+        stale = self.leftovers()
+        for name in stale:
             reach("pool.sweep.before")
-            path.unlink(missing_ok=True)
+            (self.path / name).unlink(missing_ok=True)
             reach("pool.sweep.unlinked")
-        return sorted(path.name for path in stale)
+        return stale
+
+    def leftovers(self) -> list[str]:
+        """The names of the drafts that are not this process's."""
+        return sorted(path.name for path in self.path.glob(f"{_DRAFT}*") if path.name not in self._drafts)

@@ -141,8 +141,11 @@ class Pool(Protocol):
     def volumes(self) -> Iterator[str]:
         """Every volume there is, finished ones only."""
 
+    def leftovers(self) -> list[str]:
+        """Names of the half-made volumes that a crash left; what is being made in this process is none."""
+
     def sweep(self) -> list[str]:
-        """Remove half-made volumes that a crash left; returns what was removed, for the log."""
+        """Remove ``leftovers``; returns what was removed, for the log."""
 
     def verify(self, volume: str) -> list[str]:
         """Complaints about one volume's own structure, as sentences; empty when it is sound."""

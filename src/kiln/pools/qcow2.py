@@ -157,8 +157,12 @@ class Qcow2Pool:
             names = [entry.name for entry in entries if is_volume(entry.name)]
         return (name.removesuffix(SUFFIX) for name in sorted(names))
 
+    def leftovers(self) -> list[str]:
+        """See ``port.Pool``."""
+        return self._folder.leftovers()
+
     def sweep(self) -> list[str]:
-        """See ``port.Pool``. Drafts that this process is working on stay."""
+        """See ``port.Pool``."""
         return self._folder.sweep()
 
     def verify(self, volume: str) -> list[str]:

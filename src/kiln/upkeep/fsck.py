@@ -1,9 +1,10 @@
 """fsck: compares what the database says with what the pool holds, explains what differs, and mends what can be mended.
 
-It runs with the server stopped. Three sorts of finding: **repaired** (what a
-crash may leave, taken away or put right), **pending** (work that was cut short
-and goes on at the next start) and **broken** (bytes that are missing or
-damaged; nothing can be done here but say what is lost).
+It runs with the server stopped. Four sorts of finding: **repaired** (what a
+crash may leave, taken away or put right), **repairable** (the same, where
+nothing may be changed), **pending** (work that was cut short and goes on at the
+next start) and **broken** (bytes that are missing or damaged; nothing can be
+done here but say what is lost).
 """
 
 from __future__ import annotations
@@ -27,7 +28,7 @@ from kiln.store.volumes import Volume, volumes
 class Finding:
     """One difference, and what became of it."""
 
-    sort: str  #: ``repaired``, ``pending`` or ``broken``.
+    sort: str  #: ``repaired``, ``repairable``, ``pending`` or ``broken``.
     subject: str
     text: str
 
@@ -57,14 +58,23 @@ def fsck(ports: Ports, *, repair: bool, say: Say) -> list[Finding]:
 
 
 def is_well(findings: list[Finding]) -> bool:
-    """Whether nothing is broken."""
-    return all(finding.sort != "broken" for finding in findings)
+    """Whether nothing is broken, and nothing is left to be repaired."""
+    return all(finding.sort in ("repaired", "pending") for finding in findings)
+
+
+def _mend(subject: str, fault: str, *, done: str, would: str, repair: bool) -> Finding:
+    """What was mended with *repair*, and without it what would be."""
+    return (
+        Finding("repaired", subject, f"{fault}; {done}")
+        if repair
+        else Finding("repairable", subject, f"{fault}; {would}")
+    )
 
 
 def _leftovers(ports: Ports, repair: bool) -> Iterator[Finding]:
-    if repair:
-        for name in ports.pool.sweep():
-            yield Finding("repaired", name, "half made when Kiln was stopped; removed")
+    for name in ports.pool.sweep() if repair else ports.pool.leftovers():
+        fault = "half made when Kiln was stopped"
+        yield _mend(name, fault, done="removed", would="would be removed", repair=repair)
 
 
 def _strays(ports: Ports, rows: dict[str, Volume], present: set[str], repair: bool) -> Iterator[Finding]:
@@ -80,7 +90,7 @@ def _strays(ports: Ports, rows: dict[str, Volume], present: set[str], repair: bo
         for volume in sorted(free):
             if repair:
                 ports.pool.drop(volume)
-            yield Finding("repaired", volume, "was known to nobody; dropped")
+            yield _mend(volume, "is known to nobody", done="dropped", would="would be dropped", repair=repair)
         strays -= free
         present -= free
 
@@ -90,7 +100,9 @@ def _volume(ports: Ports, row: Volume, is_there: bool, is_at_work: bool, repair:
         if not is_at_work:
             if repair:
                 ports.database.write(lambda tx: volumes.update(tx, {"state": "doomed", "task": None}, id=row.id))
-            yield Finding("repaired", row.id, "was planned, and nobody makes it any more; the sweeper takes it away")
+            fault = "was planned, and nobody makes it any more"
+            done, would = "the sweeper takes it away", "the sweeper would be told to take it away"
+            yield _mend(row.id, fault, done=done, would=would, repair=repair)
         return
     if row.state == "doomed":
         yield Finding("pending", row.id, "is being given back; the sweeper finishes that")
@@ -117,7 +129,8 @@ def _another_parent(ports: Ports, row: Volume, parent: str | None, repair: bool)
     if said is not None and said.parent == parent:
         if repair:
             ports.database.write(lambda tx: volumes.update(tx, {"parent": parent}, id=row.id))
-        yield Finding("repaired", row.id, f"was merged with {row.parent}, which was not recorded; recorded now")
+        fault = f"was merged with {row.parent}, which was not recorded"
+        yield _mend(row.id, fault, done="recorded now", would="would be recorded", repair=repair)
     else:
         yield Finding("broken", row.id, f"stands on {parent}, not on {row.parent}")
 

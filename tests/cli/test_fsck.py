@@ -1,0 +1,40 @@
+from __future__ import annotations
+
+import json
+
+import pytest
+from typer.testing import CliRunner
+
+from kiln.cli import exits
+from kiln.cli.main import app
+
+
+@pytest.fixture
+def data(tmp_path):
+    """The data folder of a Kiln with nothing in it."""
+    assert said("account", "list", "--data", str(tmp_path)).exit_code == exits.DONE.number
+    return tmp_path
+
+
+def said(*words: str):
+    return CliRunner(env={"KILN_DATA": "", "KILN_DATABASE": ""}).invoke(app, list(words))
+
+
+def test_finds_that_all_is_well(data):
+    result = said("fsck", "--data", str(data))
+
+    assert result.exit_code == exits.DONE.number
+    assert result.stdout.endswith("all is well\n")
+
+
+def test_changes_nothing_when_it_may_not_and_says_so(data):
+    draft = data / "pool" / ".tmp-left"
+    draft.touch()
+
+    looked = said("fsck", "--data", str(data), "--no-repair", "--json")
+
+    assert looked.exit_code == exits.UNSOUND.number
+    assert [finding["sort"] for finding in json.loads(looked.stdout)] == ["repairable"]
+    assert draft.exists()
+    assert said("fsck", "--data", str(data)).exit_code == exits.DONE.number
+    assert not draft.exists()
