@@ -8,17 +8,16 @@ import socket
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from typing import Any
 
 from uvicorn.config import Config
 from uvicorn.server import Server
 
-import kiln
 from kiln.declare import killpoints
 from kiln.operations import BY_NAME
 from kiln.service import logs
 from kiln.service.accounts import Keys, StoredCredentials, ensure_first_account
 from kiln.service.assemble import Assembly, assemble, hold_data_folder
+from kiln.service.health import health
 from kiln.service.settings import Settings
 from kiln.store import tasks
 from kiln.tasks.worker import Worker
@@ -86,12 +85,7 @@ def _app(assembly: Assembly, worker: Worker, executor: ThreadPoolExecutor) -> Ap
         ports.clock,
     )
 
-    def health() -> tuple[bool, dict[str, Any]]:
-        with assembly.database.read() as tx:
-            open_tasks = tasks.tasks.count(tx, status="Processing")
-        return True, {"status": "ok", "version": kiln.__version__, "machines": ports.machines.kind, "tasks": open_tasks}
-
-    return App(gateway, executor, health)
+    return App(gateway, executor, lambda: health(ports))
 
 
 def _run(app: App, listener: socket.socket) -> None:

@@ -23,7 +23,7 @@ from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
 from sqlalchemy import Connection, CursorResult, Engine, NullPool, create_engine, event
-from sqlalchemy.exc import DBAPIError, IntegrityError, OperationalError
+from sqlalchemy.exc import DBAPIError, IntegrityError, OperationalError, SQLAlchemyError
 
 from kiln.declare.killpoints import reach
 
@@ -41,6 +41,10 @@ _IDLE_MOST = 8  #: Kept connections that wait for work; each costs some 100 KiB.
 
 class DatabaseFull(Exception):
     """The disk that the database lies on has no room; the transaction was rolled back."""
+
+
+class DatabaseDown(Exception):
+    """The database cannot be opened, reached or read; the message has the driver's reason."""
 
 
 class Cursor(Protocol):
@@ -152,6 +156,15 @@ class Database:
         if self._kept is not None:
             return self._kept.transaction("BEGIN")
         return _pooled(self.engine, isolation_level="REPEATABLE READ", postgresql_readonly=True)
+
+    def probe(self, work: Callable[[Transaction], Result]) -> Result:
+        """What *work* reads. Raises DatabaseDown, with the reason, for whatever the database fails with."""
+        try:
+            with self.read() as tx:
+                return work(tx)
+        except (SQLAlchemyError, sqlite3.Error) as error:
+            # SQLAlchemy's own text has the statement in it, which is nobody's business outside.
+            raise DatabaseDown(str(getattr(error, "orig", None) or error).strip().partition("\n")[0]) from error
 
     def write(self, work: Callable[[Transaction], Result]) -> Result:
         """Run *work* in a serialisable transaction and commit; *work* may be run more than once.

@@ -1,0 +1,66 @@
+from __future__ import annotations
+
+import asyncio
+import json
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+
+from kiln.service.health import health
+from kiln.store import schema
+from kiln.store.database import open_postgresql, open_sqlite
+from kiln.wire.app import App
+from tests.clouds import make_cloud
+from tests.postgresql import start_postgresql
+
+
+def ask(ports) -> tuple[int, dict]:
+    """The status and the facts that ``GET /healthz`` is answered with."""
+    sent = []
+
+    async def receive():
+        return {"type": "http.request", "body": b""}
+
+    async def send(message):
+        sent.append(message)
+
+    with ThreadPoolExecutor(1) as executor:
+        app = App(None, executor, lambda: health(ports))
+        asyncio.run(app({"type": "http", "method": "GET", "path": "/healthz"}, receive, send))
+    return sent[0]["status"], json.loads(sent[1]["body"])
+
+
+def test_is_well(cloud):
+    status, facts = ask(cloud.ports)
+
+    assert (status, facts["status"], facts["tasks"], facts["machines"]) == (200, "ok", 0, "none")
+
+
+def test_says_why_it_cannot_read_its_database(tmp_path):
+    file = tmp_path / "kiln.sqlite"
+    database = open_sqlite(file)
+    schema.create(database)
+    cloud = make_cloud(tmp_path, database)
+    database.close()
+    file.write_bytes(b"no database" * 1000)
+
+    status, facts = ask(cloud.ports)
+
+    assert (status, facts["status"]) == (503, "failing")
+    assert facts["reason"] == "the database does not answer: file is not a database"
+
+
+@pytest.mark.postgresql
+@pytest.mark.timeout(60)
+def test_says_that_its_database_is_gone(tmp_path):
+    with start_postgresql() as address:
+        database = open_postgresql(address)
+        schema.create(database)
+        cloud = make_cloud(tmp_path, database)
+        assert ask(cloud.ports)[0] == 200
+
+    status, facts = ask(cloud.ports)
+
+    database.close()
+    assert status == 503
+    assert "SELECT" not in facts["reason"]
