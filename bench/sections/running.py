@@ -32,6 +32,7 @@ from kiln.machines.port import Drive, Machine
 from kiln.machines.qemu import QemuMachines
 from kiln.pools.folder import Folder
 from kiln.pools.qcow2 import Qcow2Pool
+from kiln.service.datafolder import DataFolder
 from kiln.service.settings import read_settings
 
 _TIMES, _FLAT = 3.0, 1.25
@@ -110,7 +111,7 @@ def _measure(it: Bench, case: Case, guest: Path) -> None:
         client = server.client()
         client.call("StartInstance", InstanceId=instance)
         until_instance(client, instance, "Running")
-        consoles = data / "run" / instance / "console", machines.console_socket(_BARE)
+        consoles = DataFolder(data).console(instance), DataFolder(_bare_folder(it, case)).console(_BARE)
         for console in consoles:
             _ask(console, "agent stop", "sync")
         heads = [f"head-{n}" for n in range(case.disks)]

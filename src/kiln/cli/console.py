@@ -17,6 +17,7 @@ from pathlib import Path
 from kiln.cli import exits, output
 from kiln.cli.exits import Refusal
 from kiln.client.client import Client
+from kiln.service.datafolder import DataFolder
 
 LOOK_AGAIN_S = 0.5
 _LEAVE = b"\x1d"  #: Ctrl-], which telnet and virsh use too.
@@ -61,7 +62,7 @@ def attach(data: Path | None, instance: str) -> None:
     """Join this terminal to the machine's serial port until Ctrl-] is typed. Raises Refusal."""
     if data is None:
         raise Refusal("--attach needs the data folder of a Kiln on this machine: KILN_DATA or --data", exits.SETTINGS)
-    path = data / "run" / instance / "console"
+    path = DataFolder(data).console(instance)
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as port:
         try:
             port.connect(str(path))

@@ -38,7 +38,7 @@ def run(
     """
     try:
         settings = read_settings(os.environ, data=data, database=database, machines="none")
-        if not (settings.data / "pool").is_dir():
+        if not settings.folder.pool.is_dir():
             raise Refusal(f"{settings.data} is not the data folder of a Kiln that has run", exits.FILE)
         with hold_data_folder(settings.data), assemble(settings) as assembly:
             say = (lambda _: None) if as_json else (lambda text: show_line(f"looking at {text}"))

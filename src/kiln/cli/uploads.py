@@ -20,6 +20,7 @@ from pathlib import Path
 
 from kiln.cli import exits
 from kiln.cli.exits import Refusal
+from kiln.service.datafolder import DataFolder
 
 UPLOADS = "uploads"
 EXPORTS = "exports"
@@ -54,7 +55,7 @@ def bucket_folder(data: Path | None, bucket: str) -> Path:
     """The folder of a bucket, made when it is missing. Raises Refusal where there are no folder buckets."""
     if data is None:
         raise _refuse("no data folder is named, by KILN_DATA or --data", _ELSEWHERE)
-    buckets = data / "buckets"
+    buckets = DataFolder(data).buckets
     if not buckets.is_dir():
         raise _refuse(f"{data} is not the data folder of a Kiln that has run: it has no folder buckets", _ELSEWHERE)
     folder = buckets / bucket

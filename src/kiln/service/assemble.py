@@ -18,6 +18,7 @@ from kiln.machines.port import Machines
 from kiln.machines.qemu import QemuMachines
 from kiln.operations.call import Ports
 from kiln.pools.qcow2 import Qcow2Pool
+from kiln.service.datafolder import DataFolder
 from kiln.service.secrets import Sealer
 from kiln.service.settings import Settings
 from kiln.store import schema
@@ -50,7 +51,7 @@ def hold_data_folder(folder: Path) -> Iterator[None]:
     folder.mkdir(parents=True, exist_ok=True)
     # A confined QEMU runs as a user of its own and must reach its volumes below; nobody may list what is here.
     folder.chmod(0o711)
-    descriptor = os.open(folder / "lock", os.O_CREAT | os.O_RDWR, 0o600)
+    descriptor = os.open(DataFolder(folder).lock, os.O_CREAT | os.O_RDWR, 0o600)
     try:
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -68,8 +69,8 @@ def assemble(settings: Settings) -> Iterator[Assembly]:
     database = _open_database(settings)
     try:
         schema.create(database)
-        pool = Qcow2Pool(settings.data / "pool")
-        buckets = FolderBuckets(settings.data / "buckets")
+        pool = Qcow2Pool(settings.folder.pool)
+        buckets = FolderBuckets(settings.folder.buckets)
         ports = Ports(
             database=database,
             pool=pool,
@@ -93,7 +94,7 @@ def _open_database(settings: Settings) -> Database:
         return open_postgresql(settings.database)
     before = os.umask(0o077)
     try:
-        database = open_sqlite(settings.data / "kiln.sqlite")
+        database = open_sqlite(settings.folder.database)
         with database.read():  # Makes the file, under the strict umask.
             pass
     finally:
@@ -102,7 +103,7 @@ def _open_database(settings: Settings) -> Database:
 
 
 def _machines(settings: Settings) -> Machines:
-    run = settings.data / "run"
+    run = settings.folder.run
     if settings.machines == "none":
         return NoMachines(run)
     return QemuMachines(run, accel=settings.accel, probe=probe_guest(settings.guest_cache))

@@ -64,14 +64,14 @@ class Demo:
     def ask(self, instance: str, *commands: str) -> str:
         """Have a guest carry out commands; returns the last one's answer."""
         answer = ""
-        with open_session(self.settings.data / "run" / instance / "console") as session:
+        with open_session(self.settings.folder.console(instance)) as session:
             for command in commands:
                 answer = session.ask(command)
         return answer
 
     def pool_bytes(self) -> int:
         """What all volumes together take on the disk."""
-        return sum(path.stat().st_blocks * 512 for path in (self.settings.data / "pool").glob("*.qcow2"))
+        return sum(path.stat().st_blocks * 512 for path in self.settings.folder.pool.glob("*.qcow2"))
 
     def expect(self, claim: str, found: object, expected: object) -> None:
         """Fail unless they are equal."""
@@ -131,7 +131,7 @@ def _tell(it: Demo) -> None:
 
 
 def _golden(it: Demo) -> str:
-    bucket = it.settings.data / "buckets" / "demo"
+    bucket = it.settings.folder.buckets / "demo"
     bucket.mkdir(parents=True, exist_ok=True)
     build(it.settings.guest_cache, bucket / "guest.qcow2")
     return "guest.qcow2"

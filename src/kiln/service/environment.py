@@ -15,7 +15,7 @@ from kiln.store.database import open_postgresql, open_sqlite
 def environment(settings: Settings) -> dict[str, str]:
     """The variables of Kiln's own CLI, of the current and classic SDKs, of the aliyun CLI, Terraform and Packer."""
     settings.data.mkdir(parents=True, exist_ok=True)
-    database = open_postgresql(settings.database) if settings.database else open_sqlite(settings.data / "kiln.sqlite")
+    database = open_postgresql(settings.database) if settings.database else open_sqlite(settings.folder.database)
     try:
         schema.create(database)
         keys = ensure_first_account(database, Sealer.in_folder(settings.data), settings, system_clock())
@@ -31,7 +31,7 @@ def to_shell(variables: dict[str, str]) -> str:
 
 def _endpoint(settings: Settings) -> str:
     """Where the server said that it listens, or where it would."""
-    written = settings.data / "endpoint"
+    written = settings.folder.endpoint
     return written.read_text().strip() if written.is_file() else f"http://{settings.listen}"
 
 

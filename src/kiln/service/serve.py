@@ -38,7 +38,7 @@ def serve(settings: Settings, say: Callable[[str], None]) -> None:
         host, port = listener.getsockname()[:2]
         address = f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
         keys = ensure_first_account(assembly.database, assembly.sealer, settings, assembly.ports.clock())
-        (settings.data / "endpoint").write_text(address + "\n")
+        settings.folder.endpoint.write_text(address + "\n")
         _recover(assembly)
         worker = Worker(assembly.ports, DUTIES, threads=settings.workers)
         keeper = Keeper(assembly.ports)

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Annotated, Any
 
 from kiln.declare.rules import Doc
+from kiln.service.datafolder import DataFolder
 
 DEFAULT_LISTEN = "127.0.0.1:8787"
 DEFAULT_REGION = "cn-qingdao-env17-d01"
@@ -77,6 +78,11 @@ class Settings:
         """Host and port of ``listen``."""
         host, _, port = self.listen.rpartition(":")
         return host.strip("[]"), int(port)
+
+    @property
+    def folder(self) -> DataFolder:
+        """``data``, with what is in it."""
+        return DataFolder(self.data)
 
     @property
     def guest_cache(self) -> Path:

@@ -1,0 +1,49 @@
+"""Where things are in a data folder; docs/internals/bytes-on-disk.md says what they are."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from kiln.machines.runfolder import RunFolder
+
+
+@dataclass(frozen=True)
+class DataFolder:
+    """The data folder of one Kiln; neither it nor anything in it need exist. The master key is the Sealer's."""
+
+    path: Path
+
+    @property
+    def database(self) -> Path:
+        """The file of SQLite."""
+        return self.path / "kiln.sqlite"
+
+    @property
+    def lock(self) -> Path:
+        """Held by the service."""
+        return self.path / "lock"
+
+    @property
+    def endpoint(self) -> Path:
+        """Holds the address that the service said it listens on."""
+        return self.path / "endpoint"
+
+    @property
+    def pool(self) -> Path:
+        """The volumes."""
+        return self.path / "pool"
+
+    @property
+    def buckets(self) -> Path:
+        """A folder for each bucket."""
+        return self.path / "buckets"
+
+    @property
+    def run(self) -> Path:
+        """A folder for each machine."""
+        return self.path / "run"
+
+    def console(self, instance: str) -> Path:
+        """The socket of an instance's serial port, which takes one connection at a time."""
+        return RunFolder(self.run / instance).console
