@@ -49,7 +49,7 @@ def booted(guest_image):  # noqa: F811 - the fixture.
         drives = [disks.drive("s0", "a", "0"), disks.drive("d0", "b", "1")]
         machines.start(a_machine(drives=drives, public_ip="127.64.77.77", ports=(2277,)))
         try:
-            with open_session(machines.console_socket("i-1")) as session:
+            with open_session(folder / DEEP / "run" / "i-1" / "console") as session:
                 yield Booted(machines, "i-1", disks, session)
         finally:
             machines.stop("i-1", force=True)

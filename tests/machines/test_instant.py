@@ -34,7 +34,7 @@ def counting(guest_image):
             disks.above(f"{letter}0", "seed", uid)
         machines.start(a_machine(drives=[disks.drive(f"{letter}0", letter) for letter in LETTERS]))
         try:
-            with open_session(machines.console_socket("i-1")) as session:
+            with open_session(folder / "run" / "i-1" / "console") as session:
                 session.ask("seq start")
                 yield machines, disks, session
                 session.ask("seq stop")

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from kiln.declare.journal import FACTS
 from kiln.guest.session import open_session
 from kiln.machines import process, qmp
 from kiln.machines.errors import MachineMissing, MachineRefused, MachineSilent
@@ -106,18 +107,20 @@ def test_gives_each_machine_a_user_that_no_machine_had_before(machines):
     assert len({first, second, machines.uid("i-1")}) == 3
 
 
-def test_starts_without_the_ports_that_cannot_be_had(machines):
+def test_starts_without_the_ports_that_cannot_be_had_and_says_so(machines, caplog):
     machines.start(a_machine(public_ip="203.0.113.7", ports=(22,)))
 
     assert machines.is_running("i-1")
-    assert machines.notes("i-1") == ["Port 22 is not forwarded from 203.0.113.7: Cannot assign requested address."]
+    reason = "Port 22 is not forwarded from 203.0.113.7: Cannot assign requested address."
+    assert machines.console("i-1").startswith(f"Kiln: {reason}\r\n".encode())
+    assert [getattr(record, FACTS) for record in caplog.records] == [{"instance": "i-1", "reason": reason}]
 
 
 @as_root
 def test_forwards_low_ports_for_a_machine_without_rights(machines):
     machines.start(a_machine(public_ip="127.64.88.88", ports=(22,)))
 
-    assert machines.notes("i-1") == []
+    assert b"not forwarded" not in machines.console("i-1")
     status = Path(f"/proc/{process.find(folder_of(machines))}/status").read_text()
     assert "CapEff:\t0000000000000400" in status  # CAP_NET_BIND_SERVICE and no other.
 
@@ -310,10 +313,10 @@ def test_keeps_what_the_guest_wrote_through_a_reboot_and_a_stop(reachable, disks
     system = disks.drive(disks.above("s0", "system", machines.uid("i-1")), "a")
     try:
         machines.start(a_machine(drives=[system]))
-        with open_session(machines.console_socket("i-1")) as guest:
+        with open_session(folder_of(machines).console) as guest:
             guest.ask("write /data0/file written")
         machines.reboot("i-1", force=False)
-        with open_session(machines.console_socket("i-1")) as guest:
+        with open_session(folder_of(machines).console) as guest:
             after_reboot = guest.ask("read /data0/file")
             guest.ask("seq start")
             counted = guest.ask("seq stop")
@@ -335,7 +338,7 @@ def test_boots_by_uefi_and_ends_when_the_guest_powers_off(reachable, disks, gues
     try:
         machines.start(a_machine(boot_mode="UEFI", drives=[system]))
         with process.open_process(folder_of(machines)) as qemu:
-            with open_session(machines.console_socket("i-1")) as guest:
+            with open_session(folder_of(machines).console) as guest:
                 firmware = guest.ask("run ls /sys/firmware")
                 guest.ask("poweroff")
             is_gone = qemu.is_gone(30)

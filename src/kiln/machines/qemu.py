@@ -15,6 +15,7 @@ import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+from kiln.declare.journal import Journal
 from kiln.declare.killpoints import reach
 from kiln.machines import blocks, process, sockets
 from kiln.machines.command import Surroundings, command_line, device_arguments
@@ -34,6 +35,9 @@ END_TIMEOUT_S = 20.0
 _PRESS_AGAIN_S = 5.0  #: A guest that is still booting misses the power button.
 _LOOK_S = 0.02
 _FIRST_UNPRIVILEGED_PORT = Path("/proc/sys/net/ipv4/ip_unprivileged_port_start")
+
+
+log = Journal("kiln.machines")
 
 
 class QemuMachines:
@@ -187,19 +191,8 @@ class QemuMachines:
         return uid_of(self._folder(instance)) if self._confined else None
 
     def console(self, instance: str) -> bytes:
-        """See ``port.Machines``."""
+        """See ``port.Machines``. Before the guest speaks it says what of the machine is not as it was asked for."""
         return self._folder(instance).console_tail()
-
-    def console_socket(self, instance: str) -> Path:
-        """Where the serial console can be connected to, by one at a time."""
-        return self._folder(instance).console
-
-    def notes(self, instance: str) -> list[str]:
-        """What is not as it was asked for at the last start, such as ports that could not be forwarded; sentences."""
-        try:
-            return self._folder(instance).notes.read_text().splitlines()
-        except FileNotFoundError:
-            return []
 
     def forget(self, instance: str) -> None:
         """See ``port.Machines``. Raises MachineRefused while it runs."""
@@ -232,7 +225,7 @@ class QemuMachines:
     def _spawn(self, machine: Machine, folder: RunFolder, uid: int | None) -> None:
         platform = platform_of(machine.architecture)
         firmware = platform.require_firmware() if machine.boot_mode == "UEFI" or not platform.has_bios else None
-        for old in (folder.notes, folder.console_log.with_suffix(".earlier"), folder.qemu_log.with_suffix(".earlier")):
+        for old in (folder.console_log.with_suffix(".earlier"), folder.qemu_log.with_suffix(".earlier")):
             old.unlink(missing_ok=True)
         for file in (folder.pid_file, folder.console_log, folder.qemu_log):
             folder.make_file(file, uid)
@@ -242,7 +235,7 @@ class QemuMachines:
         kvm = platform.is_native and self._may_use_kvm()
         groups = kvm_groups() if kvm and uid is not None else []
         if groups is None:
-            folder.note("No hardware acceleration: users other than root may not use /dev/kvm.")
+            _note(folder, "No hardware acceleration: users other than root may not use /dev/kvm.")
             kvm = False
         with contextlib.ExitStack() as held:
             listeners = [
@@ -323,6 +316,12 @@ def _keep_variables(folder: RunFolder, firmware: Firmware, uid: int | None) -> N
         os.chown(own, uid, uid)
 
 
+def _note(folder: RunFolder, sentence: str) -> None:
+    """Tell the operator by the log, and the instance's owner by its console, what is not as it was asked for."""
+    log.warning("machine_not_as_asked", instance=folder.instance, reason=sentence)
+    folder.note(sentence)
+
+
 def _forwardable(machine: Machine, folder: RunFolder) -> list[int]:
     """Those of the machine's ports that can be had on its public address; what cannot be is noted."""
     if machine.public_ip is None:
@@ -334,7 +333,7 @@ def _forwardable(machine: Machine, folder: RunFolder) -> list[int]:
             try:
                 attempt.bind((machine.public_ip, port))
             except OSError as error:
-                folder.note(f"Port {port} is not forwarded from {machine.public_ip}: {error.strerror}.")
+                _note(folder, f"Port {port} is not forwarded from {machine.public_ip}: {error.strerror}.")
             else:
                 free.append(port)
     return free

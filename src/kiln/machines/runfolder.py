@@ -56,10 +56,6 @@ class RunFolder:
         return self.path / "qemu.log"  #: QEMU's own complaints.
 
     @property
-    def notes(self) -> Path:
-        return self.path / "notes"  #: What is not as it was asked for, one sentence a line.
-
-    @property
     def firmware_variables(self) -> Path:
         return self.path / "uefi-variables"
 
@@ -98,8 +94,9 @@ class RunFolder:
             os.close(file)
 
     def note(self, sentence: str) -> None:
-        with self.notes.open("a") as notes:
-            notes.write(sentence + "\n")
+        """Say something to whoever reads the console, before the guest does: QEMU appends to its log."""
+        with self.console_log.open("a", newline="") as console:
+            console.write(f"Kiln: {sentence}\r\n")
 
     def tidy(self) -> None:
         """Cut logs that have grown long down to their tails. QEMU appends, so it goes on at the new end."""

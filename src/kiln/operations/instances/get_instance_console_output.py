@@ -1,7 +1,8 @@
 """Read what an instance's serial console has printed: the last 64 KiB of it, in Base64.
 
 Empty before the first start. What was printed before the last stop is there
-while the instance is Stopped.
+while the instance is Stopped. Lines of `Kiln:` at its beginning say what of the
+machine is not as it was asked for, such as a port that could not be forwarded.
 """
 
 from __future__ import annotations
