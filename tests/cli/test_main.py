@@ -64,6 +64,26 @@ def test_explains_every_option(words):
     assert silent == []
 
 
+def test_an_option_has_one_name_and_what_it_takes_has_one_too():
+    """By which the program and the help call it; without the second, help would print a type."""
+    options = [o for words in leaves() for o in command_of(words).params if o.param_type_name == "option"]
+    names = {(option.opts[0], option.name) for option in options}
+
+    assert len(names) == len({spelled for spelled, _ in names})
+    assert [option.name for option in options if not option.is_flag and not option.metavar] == []
+
+
+def test_the_data_folder_is_declared_once_for_clients_and_once_for_the_service():
+    """A client takes no folder for granted, since its service may be elsewhere; the service has a default."""
+    said_of = {
+        words: option.help for words in leaves() for option in command_of(words).params if "--data" in option.opts
+    }
+    of_clients = {text for (word, *_), text in said_of.items() if word in ("image", "instance")}
+    of_the_service = {text for (word, *_), text in said_of.items() if word not in ("image", "instance")}
+
+    assert len(of_clients) == len(of_the_service) == 1
+
+
 @pytest.mark.parametrize("word", list(WORDS))
 def test_says_of_a_word_what_the_word_says_of_itself(word):
     command = load(word)

@@ -12,17 +12,15 @@ import typer
 
 from kiln.cli import exits
 from kiln.cli.exits import Refusal
-from kiln.cli.grammar import example, group
+from kiln.cli.flags import Data
+from kiln.cli.grammar import Json, example, group
 from kiln.cli.output import Column, show_json, show_line, show_rows
 from kiln.service import accounts
 from kiln.service.accounts import AccountUnknown, AlreadyThere
 from kiln.service.assemble import Assembly, assemble
 from kiln.service.settings import read_settings
 
-app = group("Add and list accounts, their users and resource groups.")
-
-Data = Annotated[Path | None, typer.Option("--data", help="The data folder. [KILN_DATA]")]
-Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+app = group()
 
 
 @app.command("list", epilog=example("kiln account list"))

@@ -14,7 +14,7 @@ from kiln.cli.session import open_client
 from kiln.client import catalogue
 from kiln.client.catalogue import Action, Part
 
-app = group("Call any action.")
+app = group()
 
 _WIDTH = 100
 

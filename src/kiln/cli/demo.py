@@ -16,13 +16,14 @@ from kiln.guest.errors import GuestError
 from kiln.service.demo import DemoFailed, demo
 from kiln.service.settings import read_settings
 
-app = group("Watch a running machine become an image, and a second machine boot from it.")
+app = group()
 
 
 @app.command("demo", epilog=example("kiln demo", "kiln demo --keep /tmp/kiln-demo"))
 def run(
     keep: Annotated[
-        Path | None, typer.Option(help="Work in this folder and leave it there, instead of a temporary one.")
+        Path | None,
+        typer.Option(metavar="DIR", help="Work in this folder and leave it there, instead of a temporary one."),
     ] = None,
 ) -> None:
     """Watch a running machine become an image, and a second machine boot from it.

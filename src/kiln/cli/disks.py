@@ -24,7 +24,7 @@ from kiln.cli.session import open_client
 from kiln.cli.waiting import wait
 from kiln.client.client import Client
 
-app = group("Create, list, attach, detach, resize and delete disks.")
+app = group()
 
 COLUMNS = (
     Column("DISK", "DiskId"),

@@ -8,7 +8,7 @@ from kiln.cli.output import show_text
 from kiln.service.environment import environment, to_shell
 from kiln.service.settings import Settings
 
-app = group("Print the settings that clients of this machine's Kiln need.")
+app = group()
 
 FLAGS = ("data", "listen", "database", "regions")
 

@@ -30,12 +30,20 @@ def takes_settings(run: Callable[[Settings], None], names: Iterable[str]) -> Cal
 
 
 def _parameter(setting: Described) -> inspect.Parameter:
+    return inspect.Parameter(
+        setting.name, inspect.Parameter.KEYWORD_ONLY, default=None, annotation=Annotated[str | None, _option(setting)]
+    )
+
+
+def _option(setting: Described) -> Any:
     shown = f" Default: {setting.default}." if setting.default else ""
-    option = typer.Option(
+    return typer.Option(
         "--" + setting.name.replace("_", "-"),
         help=f"{setting.doc}{shown} [KILN_{setting.name.upper()}]",
         metavar=_METAVARS.get(setting.kind, "VALUE"),
     )
-    return inspect.Parameter(
-        setting.name, inspect.Parameter.KEYWORD_ONLY, default=None, annotation=Annotated[str | None, option]
-    )
+
+
+#: For words that take a setting or two beside options of their own.
+Data = Annotated[Path | None, _option(described()["data"])]
+DatabaseAddress = Annotated[str | None, _option(described()["database"])]

@@ -3,31 +3,29 @@
 from __future__ import annotations
 
 import os
-from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from kiln.cli import exits
 from kiln.cli.exits import Refusal
-from kiln.cli.grammar import example, group
+from kiln.cli.flags import Data, DatabaseAddress
+from kiln.cli.grammar import Json, example, group
 from kiln.cli.output import show_json, show_line
 from kiln.service.assemble import DataFolderBusy, assemble, hold_data_folder
 from kiln.service.settings import read_settings
 from kiln.upkeep.fsck import fsck, is_well
 
-app = group("Compare the pool with the database, with the server stopped; explain and repair.")
+app = group()
 
 
 @app.command("fsck", epilog=example("kiln fsck --data ~/kiln", "kiln fsck --data ~/kiln --no-repair"))
 def run(
     *,
-    data: Annotated[Path | None, typer.Option(help="The data folder. [KILN_DATA]")] = None,
-    database: Annotated[
-        str | None, typer.Option(help="The database, when it is not the folder's own. [KILN_DATABASE]")
-    ] = None,
+    data: Data = None,
+    database: DatabaseAddress = None,
     repair: Annotated[bool, typer.Option(help="Mend what can be mended, or only say what would be.")] = True,
-    as_json: Annotated[bool, typer.Option("--json", help="Print the findings as JSON.")] = False,
+    as_json: Json = False,
 ) -> None:
     """Compare the pool with the database, with the server stopped; explain and repair what differs.
 

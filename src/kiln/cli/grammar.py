@@ -17,6 +17,7 @@ Timeout = Annotated[float, typer.Option("--timeout", help="The most seconds to w
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Check only; nothing is changed.")]
 Force = Annotated[bool, typer.Option("--force", help="Also when it is in use.")]
 Tags = Annotated[list[str] | None, typer.Option("--tag", help="A tag to put on; may be repeated.", metavar="KEY=VALUE")]
+#: Of words that ask a service, and so take no folder for granted; those that are the service have ``kiln.cli.flags``.
 Data = Annotated[
     Path | None,
     typer.Option("--data", help="The data folder of a Kiln on this machine; KILN_DATA when not given.", metavar="DIR"),
@@ -26,10 +27,9 @@ Data = Annotated[
 DEFAULT_TIMEOUT_S = 3600.0
 
 
-def group(about: str) -> typer.Typer:
-    """A word that has words below it."""
+def group() -> typer.Typer:
+    """A word, or one that has words below it; what it is about stands in ``kiln.cli.main``."""
     return typer.Typer(
-        help=about,
         no_args_is_help=True,
         add_completion=False,
         rich_markup_mode=None,

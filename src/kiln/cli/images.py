@@ -31,7 +31,7 @@ from kiln.client import waiters
 from kiln.client.client import Client
 from kiln.client.waiters import WaitFailed
 
-app = group("Import, create, look at, export and delete images.")
+app = group()
 
 COLUMNS = (
     Column("IMAGE", "ImageId"),
@@ -128,7 +128,7 @@ def create_image(
     tag: Tags = None,
     dry_run: DryRun = False,
     region: Region = None,
-    wait: Wait = True,
+    wait_for_it: Wait = True,
     timeout: Timeout = DEFAULT_TIMEOUT_S,
     as_json: Json = False,
 ) -> None:
@@ -153,7 +153,7 @@ def create_image(
     }
     with open_client(region) as client:
         answer = client.call("CreateImage", without_empty(params))
-        if wait:
+        if wait_for_it:
             waiting.wait_for_outcome(client, "CreateImage", "image", answer["ImageId"], timeout)
         output.show_made(answer, answer["ImageId"], as_json=as_json)
 
@@ -180,7 +180,7 @@ def import_image(
     tag: Tags = None,
     data: Data = None,
     region: Region = None,
-    wait: Wait = True,
+    wait_for_it: Wait = True,
     timeout: Timeout = DEFAULT_TIMEOUT_S,
     as_json: Json = False,
 ) -> None:
@@ -210,7 +210,7 @@ def import_image(
             "Tag": to_tags(tag),
             "DiskDeviceMapping": [without_empty(mapping)],
         }
-        answer = _import(client, without_empty(params), upload, timeout if wait else None)
+        answer = _import(client, without_empty(params), upload, timeout if wait_for_it else None)
         output.show_made(answer, answer["ImageId"], as_json=as_json)
 
 
@@ -239,12 +239,12 @@ def export_image(
     to_file: ToFile = None,
     data: Data = None,
     region: Region = None,
-    wait: Wait = True,
+    wait_for_it: Wait = True,
     timeout: Timeout = DEFAULT_TIMEOUT_S,
     as_json: Json = False,
 ) -> None:
     """Write an image to a bucket, and print the names of the objects (or the task's ID, without waiting)."""
-    if to_file is not None and not wait:
+    if to_file is not None and not wait_for_it:
         raise typer.BadParameter("--output needs the wait")
     with open_client(region) as client:
         folder = find_data_folder(data)
@@ -254,7 +254,7 @@ def export_image(
         params = {"ImageId": image, "OSSBucket": bucket, "OSSPrefix": prefix, "ImageFormat": disk_format}
         answer = client.call("ExportImage", without_empty(params))
         names = [answer["TaskId"]]
-        if wait:
+        if wait_for_it:
             names = _objects(waiting.wait(client, "task", answer["TaskId"], "Finished", timeout) or {})
         if to_file is not None and names:
             uploads.take(folder, bucket, names[0], to_file)

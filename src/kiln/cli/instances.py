@@ -30,7 +30,7 @@ from kiln.cli.session import find_data_folder, open_client
 from kiln.cli.waiting import wait, wait_for_outcome
 from kiln.client import waiters
 
-app = group("Run, look at, stop and change instances.")
+app = group()
 
 #: Small enough for a laptop, large enough for any distribution: 1 CPU, 1 GiB.
 DEFAULT_TYPE = "ecs.t5-lc1m1.small"

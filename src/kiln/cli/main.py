@@ -62,8 +62,10 @@ class Words(TyperGroup):
 
 
 def load(word: str) -> Any:
-    """The command behind a word."""
-    return get_command(importlib.import_module(WORDS[word].module).app)
+    """The command behind a word; one with words below it has nothing else to say of itself than ``about``."""
+    command = get_command(importlib.import_module(WORDS[word].module).app)
+    command.help = command.help or WORDS[word].about
+    return command
 
 
 app = typer.Typer(

@@ -11,7 +11,7 @@ from kiln.service.assemble import DataFolderBusy
 from kiln.service.serve import serve
 from kiln.service.settings import Settings
 
-app = group("Serve the API on this machine.")
+app = group()
 
 FLAGS = (
     "data",

@@ -24,7 +24,7 @@ from kiln.cli.output import Column
 from kiln.cli.session import open_client
 from kiln.cli.waiting import wait_for_outcome
 
-app = group("Create, list and delete snapshots.")
+app = group()
 
 COLUMNS = (
     Column("SNAPSHOT", "SnapshotId"),
@@ -56,7 +56,7 @@ def create_snapshot(
     description: Description = None,
     tag: Tags = None,
     region: Region = None,
-    wait: Wait = True,
+    wait_for_it: Wait = True,
     timeout: Timeout = DEFAULT_TIMEOUT_S,
     as_json: Json = False,
 ) -> None:
@@ -64,7 +64,7 @@ def create_snapshot(
     with open_client(region) as client:
         params = {"DiskId": disk, "SnapshotName": name, "Description": description, "Tag": to_tags(tag)}
         answer = client.call("CreateSnapshot", without_empty(params))
-        if wait:
+        if wait_for_it:
             wait_for_outcome(client, "CreateSnapshot", "snapshot", answer["SnapshotId"], timeout)
         output.show_made(answer, answer["SnapshotId"], as_json=as_json)
 

@@ -11,7 +11,7 @@ from kiln.cli.grammar import Json, Region, example, group, without_empty
 from kiln.cli.output import Column
 from kiln.cli.session import open_client
 
-app = group("List and cancel imports and exports.")
+app = group()
 
 COLUMNS = (
     Column("TASK", "TaskId"),
