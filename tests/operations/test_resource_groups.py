@@ -4,7 +4,7 @@ import pytest
 
 from kiln.declare.deployment import Deployment
 from kiln.operations.errors import InvalidResourceGroupNotFound
-from kiln.operations.resource_groups import check_group
+from kiln.operations.resource_groups import check_there
 from tests.clouds import ACCOUNT, OTHER, make_cloud
 
 
@@ -23,4 +23,4 @@ def test_those_of_the_deployment_are_every_accounts(cloud, account):
 def test_those_of_another_account_are_unknown(cloud, account, group):
     cloud.account = account
     with cloud.ports.database.read() as tx, pytest.raises(InvalidResourceGroupNotFound):
-        check_group(cloud.as_call(tx), group)
+        check_there(cloud.as_call(tx), group)
