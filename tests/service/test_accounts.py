@@ -5,9 +5,9 @@ from __future__ import annotations
 import pytest
 
 from kiln.service import accounts
-from kiln.service.accounts import AccountUnknown, AlreadyThere, StoredCredentials, ensure_first_account
+from kiln.service.accounts import AccountUnknown, AlreadyThere, StoredCredentials, ensure_first_account, first_keys
 from kiln.service.secrets import Sealer
-from kiln.service.settings import read_settings
+from kiln.service.settings import SettingRefused, read_settings
 from kiln.store import accounts as rows
 
 
@@ -49,6 +49,31 @@ def test_are_those_that_the_settings_name(database, sealer, tmp_path):
     credentials = StoredCredentials(database, sealer, lambda: 3.0)
     assert credentials.access_key("AKID").secret == "S1"
     assert credentials.app("APP").account_id == keys.account
+
+
+def test_another_accounts_key_is_not_taken_away(database, sealer, tmp_path):
+    ensure_first_account(database, sealer, settings(tmp_path), 1.0)
+    other = accounts.add_account(database, sealer, "team-b", 2.0)
+    wanted = settings(tmp_path, access_key_id=other.access_key_id, access_key_secret="typo")
+
+    with pytest.raises(SettingRefused, match="another account"):
+        ensure_first_account(database, sealer, wanted, 3.0)
+
+    key = StoredCredentials(database, sealer, lambda: 4.0).access_key(other.access_key_id)
+    assert (key.account_id, key.secret) == (other.account, other.access_key_secret)
+
+
+def test_are_told_as_they_are_whatever_the_settings_say(database, sealer, tmp_path):
+    assert first_keys(database, sealer, settings(tmp_path)) is None
+    made = ensure_first_account(database, sealer, settings(tmp_path), 1.0)
+    added = settings(tmp_path, access_key_id="AKID", access_key_secret="S1")
+    ensure_first_account(database, sealer, added, 2.0)
+
+    for access_key_id, secret in (("AKID", "S1"), (made.access_key_id, made.access_key_secret)):
+        asked = settings(tmp_path, access_key_id=access_key_id, access_key_secret="typo")
+        told = first_keys(database, sealer, asked)
+        assert (told.access_key_id, told.access_key_secret) == (access_key_id, secret)
+        assert (told.account, told.app_key, told.app_secret) == (made.account, made.app_key, made.app_secret)
 
 
 def test_no_secret_lies_in_the_database_in_the_clear(database, sealer, tmp_path):

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from kiln.declare.clock import Clock
 from kiln.service.secrets import Sealer
-from kiln.service.settings import Settings
+from kiln.service.settings import SettingRefused, Settings
 from kiln.store import accounts
 from kiln.store.accounts import Account, Credential, ResourceGroup, User
 from kiln.store.database import Database, Transaction
@@ -32,7 +32,10 @@ class Keys:
 
 
 def ensure_first_account(database: Database, sealer: Sealer, settings: Settings, now: float) -> Keys:
-    """Make the first account and its keys at the first start; keys that the settings name are put in their place."""
+    """Make the first account and its keys at the first start; keys that the settings name are put beside them.
+
+    Raises SettingRefused when those are another account's.
+    """
 
     def work(tx: Transaction) -> Keys:
         known = accounts.first_account(tx)
@@ -58,6 +61,40 @@ def ensure_first_account(database: Database, sealer: Sealer, settings: Settings,
         )
 
     return database.write(work)
+
+
+def first_keys(database: Database, sealer: Sealer, settings: Settings) -> Keys | None:
+    """The first account's keys as they are, those that the settings name before its others; None before a first start.
+
+    Changes nothing, whatever secrets the settings hold.
+    """
+    with database.read() as tx:
+        account = accounts.first_account(tx)
+        pairs = (
+            []
+            if account is None
+            else [
+                _known(tx, sealer, account.id, kind, wanted)
+                for kind, wanted in (("access_key", settings.access_key_id), ("app", settings.app_key))
+            ]
+        )
+    if account is None or None in pairs:
+        return None
+    (key_id, secret), (app_key, app_secret) = (pair for pair in pairs if pair is not None)
+    return Keys(
+        account=account.id,
+        access_key_id=key_id,
+        access_key_secret=secret,
+        app_key=app_key,
+        app_secret=app_secret,
+        are_new=False,
+    )
+
+
+def _known(tx: Transaction, sealer: Sealer, account: str, kind: str, wanted: str) -> tuple[str, str] | None:
+    rows = accounts.credentials.all(tx, account=account, kind=kind, active=True)
+    rows.sort(key=lambda row: row.id != wanted)
+    return (rows[0].id, sealer.open(rows[0].sealed_secret)) if rows else None
 
 
 def add_account(database: Database, sealer: Sealer, name: str, now: float) -> Keys:
@@ -133,14 +170,26 @@ def _ensure(
 ) -> tuple[str, str, bool]:
     """The pair of that kind: ID, secret, and whether it was made up just now."""
     if wanted[0]:
-        accounts.credentials.delete(tx, id=wanted[0])
-        accounts.credentials.insert(tx, _row(sealer, account, kind, wanted, now))
+        _put(tx, sealer, account, kind, wanted=wanted, now=now)
         return (*wanted, False)
     for row in accounts.credentials.all(tx, account=account, kind=kind, active=True):
         return row.id, sealer.open(row.sealed_secret), False
     pair = (_new_id(kind), "".join(secrets.choice(_LETTERS) for _ in range(30)))
     accounts.credentials.insert(tx, _row(sealer, account, kind, pair, now))
     return (*pair, True)
+
+
+def _put(tx: Transaction, sealer: Sealer, account: str, kind: str, *, wanted: tuple[str, str], now: float) -> None:
+    """Have the account come in with a pair from the settings; nothing is written when it does already."""
+    before = accounts.credentials.find(tx, id=wanted[0])
+    if before is not None:
+        if (before.account, before.kind) != (account, kind):
+            # A shell that was set up for one account, or a slip, must not take another account's key away.
+            raise SettingRefused(f"the key {wanted[0]} is another account's, and cannot be the first account's too")
+        if before.active and sealer.open(before.sealed_secret) == wanted[1]:
+            return
+        accounts.credentials.delete(tx, id=wanted[0])
+    accounts.credentials.insert(tx, _row(sealer, account, kind, wanted, now))
 
 
 def _row(sealer: Sealer, account: str, kind: str, pair: tuple[str, str], now: float) -> Credential:

@@ -65,11 +65,9 @@ class Settings:
     resource_groups: Annotated[
         str, Doc("IDs of resource groups, separated by commas, that every account has beside its own.")
     ] = ""
-    access_key_id: Annotated[str, Doc("The AccessKey ID of the first account, instead of one made at first start.")] = (
-        ""
-    )
+    access_key_id: Annotated[str, Doc("An AccessKey ID of the first account, instead of one made at first start.")] = ""
     access_key_secret: Annotated[str, Doc("The AccessKey secret that goes with it.")] = ""
-    app_key: Annotated[str, Doc("The AppKey of the first account, instead of one made at first start.")] = ""
+    app_key: Annotated[str, Doc("An AppKey of the first account, instead of one made at first start.")] = ""
     app_secret: Annotated[str, Doc("The AppSecret that goes with it.")] = ""
     kill_at: Annotated[str, Doc("For kill tests: end the program, as kill -9 does, at this named point.")] = ""
 
