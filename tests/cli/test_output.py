@@ -30,6 +30,12 @@ def test_lets_no_text_command_the_terminal(capsys):
     assert capsys.readouterr().out == "a\ufffd[31mred\ufffd\ufffd\ufffdz é 名\n"
 
 
+def test_keeps_the_lines_of_a_note(capsys):
+    output.note("one\ntwo\x1b[2J")
+
+    assert capsys.readouterr().err == "one\ntwo\ufffd[2J\n"
+
+
 def test_shows_facts_without_the_wrapping_of_lists(capsys):
     image = {
         "ImageId": "m-1",

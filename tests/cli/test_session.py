@@ -191,6 +191,61 @@ def test_says_why_an_import_failed(shell, tmp_path, data):
     assert list((data / "buckets" / "uploads").iterdir()) == []
 
 
+def test_a_failed_import_says_what_keeps_its_name(shell, tmp_path):
+    file = tmp_path / "cut.qcow2"
+    subprocess.run(["qemu-img", "create", "-q", "-f", "qcow2", file, "1G"], check=True)
+    os.truncate(file, 70_000)
+
+    result = shell.runner.invoke(app, ["image", "import", str(file), "--name", "again"])
+
+    assert result.exit_code == exits.FAILED_LATER.number, result.output
+    (failed,) = shell.rows("image", "list", "--name", "again")
+    assert f"`kiln image delete {failed['ImageId']}`" in result.stderr
+    shell.run("image", "delete", failed["ImageId"])
+    assert shell.rows("image", "list", "--name", "again") == []
+
+
+def test_a_page_of_text_named_as_a_disk_becomes_no_image(shell, tmp_path):
+    (file := tmp_path / "download.qcow2").write_text("<html>404 Not Found</html>\n" * 100)
+
+    said = shell.runner.invoke(app, ["image", "import", str(file), "--name", "page"])
+
+    assert said.exit_code == exits.FAILED_LATER.number
+    assert "said to be QCOW2, but its bytes are RAW" in said.stderr
+
+
+def test_does_each_of_several_and_says_which_failed(shell, image):
+    one, other = (shell.run("instance", "run", "--image", image) for _ in range(2))
+    shell.run("instance", "stop", one, other)
+
+    result = shell.runner.invoke(app, ["instance", "start", one, "i-nope", other])
+
+    assert result.exit_code == exits.REFUSED.number
+    assert "kiln: i-nope: InvalidInstanceId.NotFound" in result.stderr
+    assert {row["Status"] for row in shell.rows("instance", "list") if row["InstanceId"] in (one, other)} == {"Running"}
+    shell.run("instance", "delete", one, other, "--force")
+
+
+def test_deletes_the_images_that_there_are(shell, instance):
+    made = shell.run("image", "create", "--instance", instance)
+
+    result = shell.runner.invoke(app, ["image", "delete", "m-nope", made])
+
+    assert result.exit_code == exits.REFUSED.number
+    assert "kiln: m-nope: InvalidImageId.NotFound" in result.stderr
+    assert made not in [row["ImageId"] for row in shell.rows("image", "list")]
+
+
+def test_says_that_a_secret_is_wrong(shell):
+    wrong = CliRunner(env={**shell.runner.env, "KILN_ACCESS_KEY_SECRET": "x"})
+
+    result = wrong.invoke(app, ["image", "list"])
+
+    assert result.exit_code == exits.REFUSED.number
+    assert "the secret in KILN_ACCESS_KEY_SECRET is not that of KILN_ACCESS_KEY_ID" in result.stderr
+    assert "string" not in result.stderr
+
+
 def test_follows_no_image_that_is_not_there(shell):
     assert "there is no image" in shell.refuses("image", "show", "m-no-such-image")
 

@@ -21,6 +21,7 @@ from kiln.cli.grammar import (
 )
 from kiln.cli.output import Column
 from kiln.cli.session import open_client
+from kiln.cli.several import end, try_each
 from kiln.cli.waiting import wait
 from kiln.client.client import Client
 
@@ -151,7 +152,9 @@ def resize_disk(
 def delete_disks(disks: Disks, *, region: Region = None, as_json: Json = False) -> None:
     """Delete disks that are attached to nothing. Their snapshots stay."""
     with open_client(region) as client:
-        output.show_made([client.call("DeleteDisk", DiskId=disk) for disk in disks], as_json=as_json)
+        answers, failed = try_each(disks, lambda it: client.call("DeleteDisk", DiskId=it))
+    output.show_made(list(answers.values()), as_json=as_json)
+    end(failed)
 
 
 def _first_zone(client: Client) -> str:

@@ -7,7 +7,8 @@ from typing import Annotated, Any
 
 import typer
 
-from kiln.cli import output, uploads, waiting
+from kiln.cli import exits, output, uploads, waiting
+from kiln.cli.exits import Refusal
 from kiln.cli.grammar import (
     DEFAULT_TIMEOUT_S,
     Data,
@@ -26,6 +27,7 @@ from kiln.cli.grammar import (
 )
 from kiln.cli.output import Column
 from kiln.cli.session import find_data_folder, open_client
+from kiln.cli.several import end, try_each
 from kiln.cli.uploads import Upload
 from kiln.client import waiters
 from kiln.client.client import Client
@@ -43,6 +45,9 @@ COLUMNS = (
     Column("ARCH", "Architecture"),
     Column("CREATED", "CreationTime"),
 )
+
+#: A name that ends in .raw or .img claims nothing: every file is some raw disk.
+_FORMATS = {".qcow2": "QCOW2", ".vhd": "VHD", ".vmdk": "VMDK"}
 
 _MAPPING = {"snapshot": "SnapshotId", "size": "Size", "type": "DiskType", "device": "Device"}
 
@@ -85,7 +90,12 @@ FromObject = Annotated[
     str | None, typer.Option("--object", help="Instead of FILE: its name in the bucket.", metavar="NAME")
 ]
 SourceFormat = Annotated[
-    str | None, typer.Option("--format", help="RAW, QCOW2, VHD or VMDK; recognised when not given.", metavar="FORMAT")
+    str | None,
+    typer.Option(
+        "--format",
+        help="RAW, QCOW2, VHD or VMDK; else what .qcow2, .vhd or .vmdk at the name's end says, or what is found.",
+        metavar="FORMAT",
+    ),
 ]
 OsType = Annotated[str | None, typer.Option("--os-type", help="linux or windows.", metavar="TYPE")]
 ToBucket = Annotated[
@@ -198,7 +208,7 @@ def import_image(
         mapping = {
             "OSSBucket": upload.bucket if upload else bucket,
             "OSSObject": upload.object if upload else name_in_bucket,
-            "Format": disk_format.upper() if disk_format else None,
+            "Format": disk_format.upper() if disk_format else _format_of(file or Path(name_in_bucket or "")),
         }
         params = {
             "ImageName": name,
@@ -273,14 +283,23 @@ def delete_images(
 ) -> None:
     """Delete images. Their snapshots stay, unless --with-snapshots is given."""
     with open_client(region) as client:
-        answers = []
-        for image in images:
-            found = (waiters.find(client, "image", image) if with_snapshots else None) or {}
-            answers.append(client.call("DeleteImage", without_empty({"ImageId": image, "Force": force})))
-            disks = found.get("DiskDeviceMappings", {}).get("DiskDeviceMapping", [])
-            snapshots = [disk["SnapshotId"] for disk in disks if disk["SnapshotId"]]
-            answers += [client.call("DeleteSnapshot", SnapshotId=snapshot) for snapshot in snapshots]
-        output.show_made(answers, as_json=as_json)
+        answers, failed = try_each(images, lambda it: _delete(client, it, force=force, with_snapshots=with_snapshots))
+    output.show_made([answer for some in answers.values() for answer in some], as_json=as_json)
+    end(failed)
+
+
+def _delete(client: Client, image: str, *, force: bool, with_snapshots: bool) -> list[dict[str, Any]]:
+    """What each call answered: of the image, then of its snapshots."""
+    found = (waiters.find(client, "image", image) if with_snapshots else None) or {}
+    answers = [client.call("DeleteImage", without_empty({"ImageId": image, "Force": force}))]
+    disks = found.get("DiskDeviceMappings", {}).get("DiskDeviceMapping", [])
+    snapshots = [disk["SnapshotId"] for disk in disks if disk["SnapshotId"]]
+    return answers + [client.call("DeleteSnapshot", SnapshotId=snapshot) for snapshot in snapshots]
+
+
+def _format_of(file: Path) -> str | None:
+    """The format that the file's name claims, so that what is no such file, as a failed download, is refused."""
+    return _FORMATS.get(file.suffix.lower())
 
 
 def _import(client: Client, params: dict[str, Any], upload: Upload | None, timeout_s: float | None) -> dict[str, Any]:
@@ -292,9 +311,11 @@ def _import(client: Client, params: dict[str, Any], upload: Upload | None, timeo
         if timeout_s is not None:
             _wait_for_import(client, answer, timeout_s)
             is_needed = False
-    except WaitFailed:
+    except WaitFailed as error:
         is_needed = False
-        raise
+        failed = answer["ImageId"]
+        hint = f"{failed} stays in the list with its name until `kiln image delete {failed}`."
+        raise Refusal(str(error), exits.FAILED_LATER, hint) from error
     finally:
         if upload is not None and is_needed:
             output.note(f"{upload.path} is read until the import's task is Finished; then it may be removed.")

@@ -27,6 +27,7 @@ from kiln.cli.grammar import (
 )
 from kiln.cli.output import Column
 from kiln.cli.session import find_data_folder, open_client
+from kiln.cli.several import end, try_each
 from kiln.cli.waiting import wait, wait_for_outcome
 from kiln.client import waiters
 
@@ -284,7 +285,8 @@ def _each(
 ) -> None:
     """Call *action* for every instance, then wait for each: until it is *until*, or gone (None), or not at all ("")."""
     with open_client(region) as client:
-        answers = [client.call(action, {"InstanceId": instance, **more}) for instance in instances]
-        for instance in instances if until != "" else ():
-            wait(client, "instance", instance, until, timeout_s)
-        output.show_made(answers, as_json=as_json)
+        answers, refused = try_each(instances, lambda it: client.call(action, {"InstanceId": it, **more}))
+        begun = answers if until != "" else ()
+        _, failed = try_each(begun, lambda it: wait(client, "instance", it, until, timeout_s))
+    output.show_made(list(answers.values()), as_json=as_json)
+    end(refused, failed)

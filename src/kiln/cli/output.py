@@ -120,8 +120,8 @@ def say(text: str) -> None:
 
 
 def note(text: str) -> None:
-    """Something to know, on standard error."""
-    sys.stderr.write(clean(text) + "\n")
+    """Something to know, on standard error; it may have several lines."""
+    sys.stderr.writelines(clean(line) + "\n" for line in text.splitlines() or [""])
 
 
 def clean(text: str) -> str:

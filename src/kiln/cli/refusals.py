@@ -23,26 +23,40 @@ _KNOWN: tuple[tuple[type[Exception], Exit, str], ...] = (
 )
 
 
-def explain(error: Exception) -> Exit | None:
-    """Say on standard error what happened; returns the exit code, or None for an error that is a fault of ours."""
+#: Said of a wrong secret; its message holds what was signed, and is for who writes a signer.
+_UNPROVEN = "SignatureDoesNotMatch"
+
+
+def explain(error: Exception, about: str = "") -> Exit | None:
+    """Say on standard error what happened, *about* which of several; returns the exit code.
+
+    None for an error that is a fault of ours, of which nothing is said.
+    """
+    said = f"{about}: " if about else ""
     if isinstance(error, ApiFailure):
-        return _explain_failure(error)
+        return _explain_failure(error, said)
     if isinstance(error, Refusal):
-        _say(str(error), error.hint)
+        _say(said + str(error), error.hint)
         return error.code
     for kind, code, hint in _KNOWN:
         if isinstance(error, kind):
-            _say(str(error), hint)
+            _say(said + str(error), hint)
             return code
     return None
 
 
-def _explain_failure(failure: ApiFailure) -> Exit:
+def _explain_failure(failure: ApiFailure, said: str) -> Exit:
     known = catalogue.load()
     if failure.action in known and failure.code and failure.code == known.action(failure.action).dry_run:
         output.note("Every check passed; nothing was changed.")
         return exits.DONE
-    _say(f"{failure.code}: {failure.message}", failure.hint)
+    if failure.code == _UNPROVEN:
+        _say(
+            f"{_UNPROVEN}: the secret in KILN_ACCESS_KEY_SECRET is not that of KILN_ACCESS_KEY_ID",
+            '`eval "$(kiln env)"` sets both where the service runs.',
+        )
+    else:
+        _say(f"{said}{failure.code}: {failure.message}", failure.hint)
     output.note(f"RequestId {failure.request_id}")
     return exits.SERVICE_FAILED if failure.status >= SERVER_ERROR else exits.REFUSED
 

@@ -22,6 +22,7 @@ from kiln.cli.grammar import (
 )
 from kiln.cli.output import Column
 from kiln.cli.session import open_client
+from kiln.cli.several import end, try_each
 from kiln.cli.waiting import wait_for_outcome
 
 app = group()
@@ -86,5 +87,6 @@ def delete_snapshots(
     """Delete snapshots. One that an image is made of stays until the image is deleted."""
     with open_client(region) as client:
         more = without_empty({"Force": force})
-        answers = [client.call("DeleteSnapshot", {"SnapshotId": snapshot, **more}) for snapshot in snapshots]
-        output.show_made(answers, as_json=as_json)
+        answers, failed = try_each(snapshots, lambda it: client.call("DeleteSnapshot", {"SnapshotId": it, **more}))
+    output.show_made(list(answers.values()), as_json=as_json)
+    end(failed)
