@@ -49,6 +49,10 @@ class Call:
         """What this deployment offers."""
         return self.ports.deployment
 
+    def own(self, region: str | None) -> dict[str, str]:
+        """What the row of a resource that the caller may mean says, besides its ID; None is any region."""
+        return {"account": self.account} if region is None else {"account": self.account, "region": region}
+
     def enqueue(
         self,
         action: str,

@@ -14,6 +14,14 @@ class InvalidRegionIdNotFound(ApiError):
     hint = "DescribeRegions lists the regions; the setting `regions` (KILN_REGIONS) adds more."
 
 
+class InvalidRegionIdMalFormed(ApiError):
+    """The RegionId is none of this deployment's, as the operations on one disk say it."""
+
+    code = "InvalidRegionId.MalFormed"
+    message = "The specified RegionId is not valid."
+    hint = InvalidRegionIdNotFound.hint
+
+
 class InvalidRegionIdNotFoundOfTasks(ApiError):
     """The RegionId is none of this deployment's, as ImportImage, ExportImage and the task operations say it."""
 

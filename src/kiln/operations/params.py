@@ -36,6 +36,10 @@ from kiln.store.tags import Tag
 _URLS = ("http://", "https://")
 
 RegionId = Annotated[str, Example("cn-qingdao-env17-d01"), Doc("The region. DescribeRegions lists them.")]
+#: Of operations on one resource, which its ID finds in any region; the classic SDK sends it with all of them.
+OwnRegionId = Annotated[
+    str | None, Example("cn-qingdao-env17-d01"), Doc("The region of the resource: it is not found from another.")
+]
 ImageId = Annotated[str, Example("m-bp146shijn7hujku8a5c"), Doc("The ID of the image.")]
 SnapshotId = Annotated[str, Example("s-bp17441ohwkdca0fg1tq"), Doc("The ID of the snapshot.")]
 DiskId = Annotated[str, Example("d-bp131n0q38u3a4zi9p2k"), Doc("The ID of the disk.")]

@@ -21,9 +21,12 @@ from kiln.store.disks import Disk, disks
 from kiln.store.instances import Instance, instances
 
 
-def find_unlocked(call: Call, instance_id: str) -> Instance:
-    """The account's instance. Raises InvalidInstanceIdNotFound, InstanceLockedForSecurity."""
-    instance = instances.find(call.tx, id=instance_id, account=call.account)
+def find_unlocked(call: Call, region: str | None, instance_id: str) -> Instance:
+    """The account's instance, in *region* where one is named.
+
+    Raises InvalidInstanceIdNotFound, InstanceLockedForSecurity.
+    """
+    instance = instances.find(call.tx, id=instance_id, **call.own(region))
     if instance is None:
         raise InvalidInstanceIdNotFound(instance_id=instance_id)
     if instance.lock_reason == "security":

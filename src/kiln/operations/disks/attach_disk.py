@@ -27,8 +27,9 @@ from kiln.operations.errors import (
     InstanceLockedForSecurityOfDisk,
     InvalidDiskIdNotFound,
     InvalidInstanceIdNotFound,
+    InvalidRegionIdMalFormed,
 )
-from kiln.operations.params import DiskId, InstanceId, NothingMore
+from kiln.operations.params import DiskId, InstanceId, NothingMore, OwnRegionId
 from kiln.store.database import Transaction
 from kiln.store.disks import Disk, disks
 from kiln.store.instances import Instance, instances
@@ -70,6 +71,7 @@ class InvalidInstanceNotOriginInstance(ApiError):
 
 @shape
 class Input:
+    region_id: OwnRegionId = None
     instance_id: InstanceId
     disk_id: DiskId
     device: Annotated[
@@ -100,10 +102,10 @@ class Plan:
 
 
 def check(call: Call, p: Input) -> Plan:
-    instance = instances.find(call.tx, id=p.instance_id, account=call.account)
+    instance = instances.find(call.tx, id=p.instance_id, **call.own(p.region_id))
     if instance is None:
         raise InvalidInstanceIdNotFound(instance_id=p.instance_id)
-    disk = disks.find(call.tx, id=p.disk_id, account=call.account)
+    disk = disks.find(call.tx, id=p.disk_id, **call.own(p.region_id))
     if disk is None:
         raise InvalidDiskIdNotFound(disk_id=p.disk_id)
     if instance.lock_reason == "security":
@@ -207,6 +209,7 @@ attach_disk = Operation(
     carry_out=carry_out,
     give_up=give_up,
     leads_to=("Attaching", "In_use"),
+    unknown_region=InvalidRegionIdMalFormed,
     errors=(
         InvalidInstanceIdNotFound,
         InvalidDiskIdNotFound,

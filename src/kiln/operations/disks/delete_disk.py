@@ -12,8 +12,13 @@ from kiln.declare.shapes import shape
 from kiln.declare.states import DiskStatus
 from kiln.operations import capture
 from kiln.operations.call import Call
-from kiln.operations.errors import DiskCreatingSnapshot, IncorrectDiskStatus, InvalidDiskIdNotFound
-from kiln.operations.params import DiskId, NothingMore
+from kiln.operations.errors import (
+    DiskCreatingSnapshot,
+    IncorrectDiskStatus,
+    InvalidDiskIdNotFound,
+    InvalidRegionIdNotFound,
+)
+from kiln.operations.params import DiskId, NothingMore, OwnRegionId
 from kiln.store import tags
 from kiln.store.disks import Disk, disks
 from kiln.store.volumes import volumes
@@ -35,13 +40,22 @@ class DiskTypeViolation(ApiError):
     message = "The specified disk is a system disk and cannot support the operation."
 
 
+class InvalidRegionIdMalFormedOfDelete(ApiError):
+    """The RegionId is none of this deployment's."""
+
+    code = "InvalidRegionId.MalFormed"
+    message = "The specified parameter RegionId is not valid."
+    hint = InvalidRegionIdNotFound.hint
+
+
 @shape
 class Input:
+    region_id: OwnRegionId = None
     disk_id: DiskId
 
 
 def check(call: Call, p: Input) -> Disk:
-    disk = disks.find(call.tx, id=p.disk_id, account=call.account)
+    disk = disks.find(call.tx, id=p.disk_id, **call.own(p.region_id))
     if disk is None:
         raise InvalidDiskIdNotFound(disk_id=p.disk_id)
     if disk.status == DiskStatus.CREATING:
@@ -68,6 +82,7 @@ delete_disk = Operation(
     output=NothingMore,
     check=check,
     commit=commit,
+    unknown_region=InvalidRegionIdMalFormedOfDelete,
     errors=(
         InvalidDiskIdNotFound,
         IncorrectDiskStatusInitializing,

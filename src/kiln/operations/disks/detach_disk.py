@@ -25,8 +25,9 @@ from kiln.operations.errors import (
     InstanceLockedForSecurityOfDisk,
     InvalidDiskIdNotFound,
     InvalidInstanceIdNotFound,
+    InvalidRegionIdMalFormed,
 )
-from kiln.operations.params import DiskId, InstanceId, NothingMore
+from kiln.operations.params import DiskId, InstanceId, NothingMore, OwnRegionId
 from kiln.store.database import Transaction
 from kiln.store.disks import Disk, disks
 from kiln.store.instances import Instance, instances
@@ -50,6 +51,7 @@ class DependencyViolationOfDetach(ApiError):
 
 @shape
 class Input:
+    region_id: OwnRegionId = None
     instance_id: InstanceId
     disk_id: DiskId
     delete_with_instance: Annotated[
@@ -60,10 +62,10 @@ class Input:
 
 
 def check(call: Call, p: Input) -> Disk:
-    instance = instances.find(call.tx, id=p.instance_id, account=call.account)
+    instance = instances.find(call.tx, id=p.instance_id, **call.own(p.region_id))
     if instance is None:
         raise InvalidInstanceIdNotFound(instance_id=p.instance_id)
-    disk = disks.find(call.tx, id=p.disk_id, account=call.account)
+    disk = disks.find(call.tx, id=p.disk_id, **call.own(p.region_id))
     if disk is None:
         raise InvalidDiskIdNotFound(disk_id=p.disk_id)
     if instance.lock_reason == "security":
@@ -130,6 +132,7 @@ detach_disk = Operation(
     carry_out=carry_out,
     give_up=give_up,
     leads_to=("Detaching", "Available"),
+    unknown_region=InvalidRegionIdMalFormed,
     errors=(
         InvalidInstanceIdNotFound,
         InvalidDiskIdNotFound,

@@ -23,11 +23,12 @@ from kiln.operations.errors import (
     IncorrectInstanceStatus,
     InstanceLockedForSecurityOfDisk,
     InvalidDiskIdNotFound,
+    InvalidRegionIdMalFormed,
     InvalidSnapshotIdNotFound,
     InvalidSnapshotIdNotReady,
 )
 from kiln.operations.heads import Head
-from kiln.operations.params import DiskId, NothingMore, SnapshotId
+from kiln.operations.params import DiskId, NothingMore, OwnRegionId, SnapshotId
 from kiln.store.database import Transaction
 from kiln.store.disks import Disk, disks
 from kiln.store.instances import instances
@@ -61,6 +62,7 @@ class InvalidParameterMismatch(ApiError):
 
 @shape
 class Input:
+    region_id: OwnRegionId = None
     disk_id: DiskId
     snapshot_id: SnapshotId
 
@@ -72,10 +74,10 @@ class Plan:
 
 
 def check(call: Call, p: Input) -> Plan:
-    disk = disks.find(call.tx, id=p.disk_id, account=call.account)
+    disk = disks.find(call.tx, id=p.disk_id, **call.own(p.region_id))
     if disk is None:
         raise InvalidDiskIdNotFound(disk_id=p.disk_id)
-    snapshot = snapshots.find(call.tx, id=p.snapshot_id, account=call.account)
+    snapshot = snapshots.find(call.tx, id=p.snapshot_id, **call.own(p.region_id))
     if snapshot is None:
         raise InvalidSnapshotIdNotFound(snapshot_id=p.snapshot_id)
     if snapshot.source_disk != disk.id:
@@ -147,6 +149,7 @@ reset_disk = Operation(
     give_up=give_up,
     dry_run=DryRunOperation,
     leads_to=("ReIniting", "In_use", "Available"),
+    unknown_region=InvalidRegionIdMalFormed,
     errors=(
         InvalidDiskIdNotFound,
         InvalidSnapshotIdNotFound,

@@ -31,7 +31,7 @@ from kiln.operations.errors import (
     InvalidDiskIdNotFound,
     ServiceUnavailableNoRoom,
 )
-from kiln.operations.params import DiskId
+from kiln.operations.params import DiskId, OwnRegionId
 from kiln.pools.errors import PoolFull
 from kiln.store.database import Transaction
 from kiln.store.disks import Disk, disks
@@ -80,6 +80,7 @@ class InvalidInstanceStatusNotRunning(ApiError):
 
 @shape
 class Input:
+    region_id: OwnRegionId = None
     disk_id: DiskId
     new_size: Annotated[int, Example("100"), Doc("GiB; more than now, and at most what the category allows.")]
     type: Annotated[
@@ -99,7 +100,7 @@ class Plan:
 
 
 def check(call: Call, p: Input) -> Plan:
-    disk = disks.find(call.tx, id=p.disk_id, account=call.account)
+    disk = disks.find(call.tx, id=p.disk_id, **call.own(p.region_id))
     if disk is None:
         raise InvalidDiskIdNotFound(disk_id=p.disk_id)
     if disk.status not in (DiskStatus.IN_USE, DiskStatus.AVAILABLE):

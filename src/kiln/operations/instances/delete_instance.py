@@ -20,7 +20,7 @@ from kiln.declare.states import DiskStatus, InstanceStatus
 from kiln.operations import heads, power
 from kiln.operations.call import Call, Job
 from kiln.operations.errors import IncorrectInstanceStatus, InstanceLockedForSecurity, InvalidInstanceIdNotFound
-from kiln.operations.params import InstanceId, NothingMore
+from kiln.operations.params import InstanceId, NothingMore, OwnRegionId
 from kiln.store import tags
 from kiln.store.database import Transaction
 from kiln.store.disks import Disk, disks
@@ -46,6 +46,7 @@ class InvalidOperationDeletionProtection(ApiError):
 
 @shape
 class Input:
+    region_id: OwnRegionId = None
     instance_id: InstanceId
     force: Annotated[bool, Doc("Release it though it is Running.")] = False
     force_stop: Annotated[
@@ -63,7 +64,7 @@ class Plan:
 
 
 def check(call: Call, p: Input) -> Plan:
-    instance = power.find_unlocked(call, p.instance_id)
+    instance = power.find_unlocked(call, p.region_id, p.instance_id)
     if instance.deletion_protection:
         raise InvalidOperationDeletionProtection(instance_id=instance.id)
     if instance.status in (InstanceStatus.PENDING, InstanceStatus.STARTING):

@@ -31,7 +31,7 @@ from kiln.operations.guest_input import (
     check_host_name,
     check_password,
 )
-from kiln.operations.params import Description, InstanceId, NothingMore
+from kiln.operations.params import Description, InstanceId, NothingMore, OwnRegionId
 from kiln.store.instances import instances
 
 _VNC = Accepted("There is no remote console.")
@@ -78,6 +78,7 @@ class RemoteConnectionOptions:
 
 @shape
 class Input:
+    region_id: OwnRegionId = None
     instance_id: InstanceId
     instance_name: InstanceName | None = None
     description: Annotated[Description | None, Doc("Of the instance.")] = None
@@ -113,7 +114,7 @@ class Plan:
 
 
 def check(call: Call, p: Input) -> Plan:
-    instance = power.find_unlocked(call, p.instance_id)
+    instance = power.find_unlocked(call, p.region_id, p.instance_id)
     if p.user_data is not None and instance.status != InstanceStatus.STOPPED:
         raise IncorrectInstanceStatus(instance_id=instance.id, status=instance.status)
     if p.host_name is not None:

@@ -47,7 +47,7 @@ from kiln.operations.launch_errors import (
     InvalidSystemDiskSizeLessThanImageSize,
     OperationDeniedImageNotValid,
 )
-from kiln.operations.params import ArnInput, DiskId, ImageId, InstanceId
+from kiln.operations.params import ArnInput, DiskId, ImageId, InstanceId, OwnRegionId
 from kiln.store import tags
 from kiln.store.database import Transaction
 from kiln.store.disks import Disk, disks
@@ -112,6 +112,7 @@ class SystemDiskInput:
 
 @shape
 class Input:
+    region_id: OwnRegionId = None
     instance_id: InstanceId
     image_id: ImageId
     system_disk: Annotated[SystemDiskInput | None, Doc("The new system disk.")] = None
@@ -144,7 +145,7 @@ class Plan:
 
 
 def check(call: Call, p: Input) -> Plan:
-    instance = power.find_unlocked(call, p.instance_id)
+    instance = power.find_unlocked(call, p.region_id, p.instance_id)
     if instance.status == InstanceStatus.PENDING:
         raise OperationDeniedInstanceCreating(instance_id=instance.id)
     if instance.status != InstanceStatus.STOPPED:

@@ -21,13 +21,14 @@ from kiln.operations.errors import (
     InvalidInstanceIdNotFound,
     InvalidInstanceNotFoundSystemDisk,
 )
-from kiln.operations.params import InstanceId, NothingMore
+from kiln.operations.params import InstanceId, NothingMore, OwnRegionId
 from kiln.store.disks import disks
 from kiln.store.instances import Instance, instances
 
 
 @shape
 class Input:
+    region_id: OwnRegionId = None
     instance_id: InstanceId
     init_local_disk: Annotated[
         bool | None, Accepted("There are no local disks."), Doc("Whether to put local disks back.")
@@ -35,7 +36,7 @@ class Input:
 
 
 def check(call: Call, p: Input) -> Instance:
-    instance = power.find_unlocked(call, p.instance_id)
+    instance = power.find_unlocked(call, p.region_id, p.instance_id)
     if instance.status != InstanceStatus.STOPPED:
         raise IncorrectInstanceStatus(instance_id=instance.id, status=instance.status)
     if disks.count(call.tx, instance=instance.id, type="system") == 0:

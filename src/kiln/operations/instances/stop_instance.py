@@ -18,13 +18,14 @@ from kiln.declare.states import InstanceStatus
 from kiln.operations import power
 from kiln.operations.call import Call, Job
 from kiln.operations.errors import IncorrectInstanceStatus, InstanceLockedForSecurity, InvalidInstanceIdNotFound
-from kiln.operations.params import InstanceId, NothingMore
+from kiln.operations.params import InstanceId, NothingMore, OwnRegionId
 from kiln.store.database import Transaction
 from kiln.store.instances import Instance, instances
 
 
 @shape
 class Input:
+    region_id: OwnRegionId = None
     instance_id: InstanceId
     force_stop: Annotated[bool, Doc("Cut the power at once; what the guest has not written is lost.")] = False
     stopped_mode: Annotated[
@@ -42,7 +43,7 @@ class Plan:
 
 
 def check(call: Call, p: Input) -> Plan:
-    instance = power.find_unlocked(call, p.instance_id)
+    instance = power.find_unlocked(call, p.region_id, p.instance_id)
     if instance.status != InstanceStatus.RUNNING:
         raise IncorrectInstanceStatus(instance_id=instance.id, status=instance.status)
     return Plan(instance=instance, force=p.force_stop, stopped_mode=p.stopped_mode)

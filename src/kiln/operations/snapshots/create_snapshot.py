@@ -31,7 +31,7 @@ from kiln.operations.errors import (
     InvalidTagKeyMalformed,
     QuotaExceedTags,
 )
-from kiln.operations.params import DiskId, ResourceGroupId, SnapshotId, TagInput, to_pairs
+from kiln.operations.params import DiskId, OwnRegionId, ResourceGroupId, SnapshotId, TagInput, to_pairs
 from kiln.store import tags
 from kiln.store.database import Transaction
 from kiln.store.disks import Disk, disks
@@ -107,6 +107,7 @@ class InvalidClientTokenMalformedOfSnapshot(ApiError):
 
 @shape
 class Input:
+    region_id: OwnRegionId = None
     disk_id: DiskId
     snapshot_name: Annotated[
         str | None,
@@ -149,7 +150,7 @@ class Plan:
 
 def check(call: Call, p: Input) -> Plan:
     pairs = to_pairs(p.tag)
-    disk = disks.find(call.tx, id=p.disk_id, account=call.account)
+    disk = disks.find(call.tx, id=p.disk_id, **call.own(p.region_id))
     if disk is None:
         raise InvalidDiskIdNotFoundOfSnapshot(disk_id=p.disk_id)
     resource_groups.check_there(call, p.resource_group_id)

@@ -15,7 +15,7 @@ from kiln.declare.operation import Operation
 from kiln.declare.rules import Doc, Missing
 from kiln.declare.shapes import shape
 from kiln.operations.call import Call
-from kiln.operations.params import NothingMore, SnapshotId
+from kiln.operations.params import NothingMore, OwnRegionId, SnapshotId
 from kiln.store import tags
 from kiln.store.snapshots import made, snapshots
 
@@ -55,12 +55,13 @@ class SnapshotCreatedDisk(ApiError):
 
 @shape
 class Input:
+    region_id: OwnRegionId = None
     snapshot_id: Annotated[SnapshotId, Missing(MissingParameterSnapshotId)]
     force: Annotated[bool, Doc("Delete it although disks were made of it.")] = False
 
 
 def check(call: Call, p: Input) -> str:
-    snapshot = snapshots.find(call.tx, id=p.snapshot_id, account=call.account)
+    snapshot = snapshots.find(call.tx, id=p.snapshot_id, **call.own(p.region_id))
     if snapshot is None:
         raise InvalidSnapshotIdNotFoundOfDelete(snapshot_id=p.snapshot_id)
     made_images, made_disks = made(call.tx, [snapshot.id])[snapshot.id]
