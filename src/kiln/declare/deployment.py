@@ -72,6 +72,14 @@ DISK_CATEGORIES = {
 
 DEFAULT_CATEGORY = "cloud_efficiency"
 
+#: The least GiB of a ``cloud_essd`` disk of each performance level. Source: ecs-api.md 10, CreateDisk, Size.
+PERFORMANCE_LEVELS = {"PL0": 1, "PL1": 20, "PL2": 461, "PL3": 1261}
+
+
+def level_of(category: str, asked: str | None) -> str:
+    """The performance level of a disk: PL1 where none was asked for, and none of a category that has none."""
+    return (asked or "PL1") if category == "cloud_essd" else ""
+
 
 @dataclass(frozen=True)
 class Quotas:

@@ -264,6 +264,8 @@ class JsonList:
     Single quotes in place of double ones are tolerated, since clients send them (clients.md 2, point 12).
     """
 
+    error: type[ApiError] = InvalidParameter  #: Of a string that is no such array.
+
 
 @dataclass(frozen=True)
 class CommaList:

@@ -20,7 +20,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, TypeVar
 
-from kiln.declare.errors import ApiError, MissingParameter
+from kiln.declare.errors import ApiError, InvalidParameter, MissingParameter
 from kiln.declare.rules import Accepted, Alias, CommaList, Count, Doc, Example, JsonList, KeepEmpty, Missing, Rule, Wire
 
 _Class = TypeVar("_Class")
@@ -74,6 +74,7 @@ class Field:
     kind: type
     repeated: bool
     packed: type[JsonList | CommaList] | None  #: How a list is packed into one string, if it is.
+    unreadable: type[ApiError]  #: Raised when such a string holds no list.
     rules: tuple[Rule, ...]
     count: Count | None
     keeps_empty: bool  #: An empty value is a value.
@@ -121,6 +122,7 @@ def _field(f: dataclasses.Field[Any], hint: Any) -> Field:
         kind=hint,
         repeated=repeated,
         packed=next((type(n) for n in notes if isinstance(n, JsonList | CommaList)), None),
+        unreadable=next((n.error for n in notes if isinstance(n, JsonList)), InvalidParameter),
         rules=tuple(n for n in notes if not isinstance(n, _NOT_RULES)),
         count=next((n for n in notes if isinstance(n, Count)), None),
         keeps_empty=any(isinstance(n, KeepEmpty) for n in notes),

@@ -243,6 +243,7 @@ def _disk(call: Call, instance: Instance, spec: DiskSpec, boot: BootImage) -> Ne
         os_type=image.os_type if is_system else "",
         boot_mode=image.boot_mode if is_system else "",
         imds_support=image.imds_support if is_system else "",
+        performance_level=spec.performance_level,
     )
     return NewDisk(row=row, head=Head(new_id("volume"), spec.layer, spec.size_gib * GiB))
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from kiln.declare.deployment import DEFAULT_CATEGORY, DISK_CATEGORIES
+from kiln.declare.deployment import DEFAULT_CATEGORY, DISK_CATEGORIES, level_of
 from kiln.declare.devices import DATA_DEVICES, SYSTEM_DEVICE, find_device
 from kiln.operations import source_snapshots
 from kiln.operations.boot_image import BootImage
@@ -57,6 +57,7 @@ class DiskSpec:
     name: str
     description: str
     delete_with_instance: bool
+    performance_level: str
 
 
 def decide(
@@ -111,6 +112,7 @@ def _system(boot: BootImage, wish: SystemDisk, size_gib: int | None) -> DiskSpec
         name=wish.disk_name or "",
         description=wish.description or "",
         delete_with_instance=True,
+        performance_level=level_of(category, wish.performance_level),
     )
 
 
@@ -154,11 +156,12 @@ def _data(wish: DataDisk, device: str, size_gib: int, category: str, origin: tup
         name=wish.disk_name or "",
         description=wish.description or "",
         delete_with_instance=wish.delete_with_instance,
+        performance_level=level_of(category, wish.performance_level),
     )
 
 
 def _usable(call: Call, region: str, snapshot_id: str) -> Snapshot:
-    snapshot = source_snapshots.find_accomplished(call, region, snapshot_id, InvalidDataDiskSnapshotIdNotFound)
+    snapshot = source_snapshots.find_accomplished(call, region, snapshot_id, unknown=InvalidDataDiskSnapshotIdNotFound)
     if source_snapshots.is_too_old(snapshot):
         raise InvalidSnapshotIdBasedSnapshotTooOld(snapshot_id=snapshot_id)
     return snapshot

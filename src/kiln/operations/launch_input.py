@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from kiln.declare.deployment import DISK_CATEGORIES
+from kiln.declare.deployment import DISK_CATEGORIES, PERFORMANCE_LEVELS
 from kiln.declare.rules import Accepted, Between, Count, Doc, Example, Name, OneOf, Wire
 from kiln.declare.shapes import shape
 from kiln.operations import accepted
@@ -48,7 +48,11 @@ class SystemDisk:
     ] = None
     disk_name: Annotated[str | None, Name(2, 128, InvalidDiskNameMalformed), Doc("The name of the disk.")] = None
     description: Annotated[Description | None, Doc("Of the disk.")] = None
-    performance_level: Annotated[str | None, accepted.CATEGORIES, Doc("PL0 to PL3.")] = None
+    performance_level: Annotated[
+        str | None,
+        OneOf(tuple(PERFORMANCE_LEVELS)),
+        Doc("Of a cloud_essd disk: PL0 to PL3, PL1 when not given. Remembered."),
+    ] = None
     storage_cluster_id: Annotated[str | None, accepted.CATEGORIES, Doc("A dedicated block storage cluster.")] = None
 
 
@@ -84,7 +88,11 @@ class DataDisk:
     ] = True
     kms_key_id: Annotated[str | None, Wire("KMSKeyId"), accepted.ENCRYPTION, Doc("The key.")] = None
     encrypt_algorithm: Annotated[str | None, accepted.ENCRYPTION, Doc("The algorithm.")] = None
-    performance_level: Annotated[str | None, accepted.CATEGORIES, Doc("PL0 to PL3.")] = None
+    performance_level: Annotated[
+        str | None,
+        OneOf(tuple(PERFORMANCE_LEVELS)),
+        Doc("Of a cloud_essd disk: PL0 to PL3, PL1 when not given. Remembered."),
+    ] = None
     storage_cluster_id: Annotated[str | None, accepted.CATEGORIES, Doc("A dedicated block storage cluster.")] = None
 
 

@@ -17,14 +17,19 @@ _TOO_OLD = from_text("2013-07-16T00:00:00Z") or 0.0
 
 
 def find_accomplished(
-    call: Call, region: str, snapshot_id: str, unknown: type[ApiError] = InvalidSnapshotIdNotFound
+    call: Call,
+    region: str,
+    snapshot_id: str,
+    *,
+    unknown: type[ApiError] = InvalidSnapshotIdNotFound,
+    unready: type[ApiError] = InvalidSnapshotIdNotReady,
 ) -> Snapshot:
-    """The account's snapshot of that ID. Raises *unknown*, and InvalidSnapshotIdNotReady until it is accomplished."""
+    """The account's snapshot of that ID. Raises *unknown*, and *unready* until it is accomplished."""
     snapshot = snapshots.find(call.tx, id=snapshot_id, account=call.account, region=region)
     if snapshot is None:
         raise unknown(snapshot_id=snapshot_id)
     if snapshot.status != SnapshotStatus.ACCOMPLISHED:
-        raise InvalidSnapshotIdNotReady(snapshot_id=snapshot_id)
+        raise unready(snapshot_id=snapshot_id)
     return snapshot
 
 

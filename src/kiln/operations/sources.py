@@ -17,7 +17,7 @@ from kiln.declare.rules import Doc, Example, OneOf
 from kiln.declare.shapes import shape
 from kiln.operations import source_snapshots
 from kiln.operations.call import Call
-from kiln.operations.errors import InvalidSnapshotIdNotFound, InvalidSnapshotIdNotReady
+from kiln.operations.errors import InvalidSnapshotIdNotFound
 from kiln.operations.params import SnapshotId
 from kiln.store.snapshots import Snapshot
 
@@ -28,6 +28,14 @@ _OTHER = DISK_CATEGORIES[DEFAULT_CATEGORY]
 
 def _in_words(limits: DiskCategory) -> str:
     return f"{limits.least_gib} to {limits.most_gib}, {limits.default_gib} when not given"
+
+
+class InvalidSnapshotIdNotReadyOfImage(ApiError):
+    """The snapshot is not accomplished."""
+
+    code = "InvalidSnapshotId.NotReady"
+    status = 403
+    message = "The current status of the DiskDeviceMapping.n.SnapshotId or SnapshotId does not support this operation."
 
 
 class InvalidDeviceMalformed(ApiError):
@@ -102,7 +110,7 @@ class InvalidSnapshotTooOld(ApiError):
 
 ERRORS: tuple[type[ApiError], ...] = (
     InvalidSnapshotIdNotFound,
-    InvalidSnapshotIdNotReady,
+    InvalidSnapshotIdNotReadyOfImage,
     InvalidSnapshotTooOld,
     InvalidDeviceMalformed,
     InvalidDeviceInUse,
@@ -192,7 +200,7 @@ def from_mappings(call: Call, region: str, mappings: Sequence[DiskDeviceMapping]
 
 def usable_snapshot(call: Call, region: str, snapshot_id: str) -> Snapshot:
     """The snapshot, if an image can be made of it."""
-    snapshot = source_snapshots.find_accomplished(call, region, snapshot_id)
+    snapshot = source_snapshots.find_accomplished(call, region, snapshot_id, unready=InvalidSnapshotIdNotReadyOfImage)
     if source_snapshots.is_too_old(snapshot):
         raise InvalidSnapshotTooOld(snapshot_id=snapshot_id)
     if snapshot.from_released_system:

@@ -144,13 +144,17 @@ def _packed(field: Field, params: Mapping[str, str], under: str) -> tuple[Any, .
     if raw is None:
         return None
     key = under + field.wire
-    parts = _json_list(raw, key) if field.packed is JsonList else [p.strip() for p in raw.split(",") if p.strip()]
+    parts = _json_list(raw, key, field) if field.packed is JsonList else _comma_list(raw)
     if field.count is not None and not field.count.allows(parts):
         raise field.count.error(parameter=key, rule=field.count.in_words(), value=raw)
     return tuple(_one(field, part, key) for part in parts)
 
 
-def _json_list(raw: str, key: str) -> list[str]:
+def _comma_list(raw: str) -> list[str]:
+    return [part.strip() for part in raw.split(",") if part.strip()]
+
+
+def _json_list(raw: str, key: str, field: Field) -> list[str]:
     text = raw.strip()
     for spelling in (text, text.replace("'", '"')):
         try:
@@ -163,5 +167,5 @@ def _json_list(raw: str, key: str) -> list[str]:
     else:
         # One bare identifier is what some clients send for a list of one.
         if text and "[" not in text:
-            return [p.strip() for p in text.split(",") if p.strip()]
-    raise InvalidParameter(parameter=key, rule='must be a JSON array of strings, such as ["a","b"]', value=raw)
+            return _comma_list(text)
+    raise field.unreadable(parameter=key, rule='must be a JSON array of strings, such as ["a","b"]', value=raw)

@@ -14,6 +14,7 @@ from typing import Any
 
 from kiln.declare.errors import ApiError, InvalidParameter
 from kiln.declare.operation import ClientTokenInput, DryRunInput, Idempotence, Operation
+from kiln.declare.rules import JsonList
 from kiln.declare.shapes import Field, essence, fields_of, spell
 from kiln.operations.call import Call, Ports
 from kiln.operations.errors import InvalidRegionIdNotFound
@@ -170,6 +171,8 @@ def _errors_of_rules(fields: Iterable[Field]) -> Iterator[type[ApiError]]:
         yield from (rule.error for rule in field.rules)
         if field.required:
             yield field.missing
+        if field.packed is JsonList:
+            yield field.unreadable
         if field.count is not None:
             yield field.count.error
         if field.is_shape:

@@ -191,12 +191,12 @@ class TestDryRun:
 
 class TestRefusals:
     def test_refuses_no_region(self, cloud):
-        cloud.refuses("DescribeDisks", "MissingParameter", 400, RegionId=None)
+        cloud.refuses("DescribeDisks", "MissingParamter.RegionId", 400, RegionId=None)
 
     @pytest.mark.parametrize(
         ("filters", "code", "status"),
         [
-            ({"RegionId": "nowhere"}, "InvalidRegionId.NotFound", 404),
+            ({"RegionId": "nowhere"}, "InvalidRegion.NotFound", 400),
             ({"ZoneId": "nowhere-a"}, "InvalidZoneId.NotFound", 400),
             ({"DiskType": "floppy"}, "InvalidDiskType.ValueNotSupported", 400),
             ({"Category": "floppy"}, "InvalidCategory.ValueNotSupported", 400),
@@ -205,7 +205,7 @@ class TestRefusals:
             ({"LockReason": "whim"}, "InvalidLockReason.NotFound", 404),
             ({"MultiAttach": "Perhaps"}, "InvalidParameter.MultiAttach", 403),
             ({"DiskIds": json.dumps([f"d-{n}" for n in range(101)])}, "InvalidDiskIds.Malformed", 403),
-            ({"DiskIds": '{"a": 1}'}, "InvalidParameter", 400),
+            ({"DiskIds": '{"a": 1}'}, "InvalidParameter.DiskIds", 400),
             ({"PageSize": 101}, "InvalidParameter", 400),
             ({"NextToken": "nonsense"}, "InvalidParameter", 400),
             ({"Filter.1.Key": "Colour", "Filter.1.Value": "red"}, "InvalidFilterKey.NotFound", 404),

@@ -347,7 +347,9 @@ class TestFromASnapshot:
     def test_refuses_a_snapshot_that_is_not_finished(self, cloud, status):
         system = a_snapshot(cloud, status=status)
 
-        cloud.refuses("CreateImage", "InvalidSnapshotId.NotReady", 403, SnapshotId=system.id)
+        refused = cloud.refuses("CreateImage", "InvalidSnapshotId.NotReady", 403, SnapshotId=system.id)
+
+        assert str(refused).endswith("DiskDeviceMapping.n.SnapshotId or SnapshotId does not support this operation.")
 
     def test_refuses_a_data_disks_snapshot(self, cloud):
         data = a_snapshot(cloud, source_disk_type="data")

@@ -111,6 +111,22 @@ def test_makes_a_data_disk_of_a_system_disk_that_stays(cloud):
     assert (disk.status, disk.type, disk.was_system) == (DiskStatus.AVAILABLE, "data", True)
 
 
+def test_makes_a_data_disk_of_a_system_disk_that_was_detached_before(cloud):
+    instance = an_instance(cloud).id
+    system = the(cloud, disks, instance=instance, type="system")
+    cloud.call("DetachDisk", InstanceId=instance, DiskId=system.id)
+    cloud.settle()
+
+    cloud.call("DeleteInstance", InstanceId=instance)
+    cloud.settle()
+
+    assert the(cloud, disks, id=system.id).type == "data"
+    snapshot = cloud.call("CreateSnapshot", DiskId=system.id)["SnapshotId"]
+    cloud.settle()
+    refused = cloud.refuses("CreateImage", "OperationDenied", 403, SnapshotId=snapshot)
+    assert str(refused) == "The specified snapshot is not allowed to create image."
+
+
 def test_lets_nobody_take_a_kept_disk_before_the_machine_is_gone(cloud):
     instance = a_running_instance(cloud, data_disks=1)
     kept = keep(cloud, instance, "data")

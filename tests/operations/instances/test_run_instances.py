@@ -570,6 +570,9 @@ class TestRefuses:
 
         refuses(cloud, "InvalidDataDiskSize.ValueNotSupported", 400, wanted, ImageId=image.id)
 
+    def test_a_performance_level_that_there_is_not(self, cloud):
+        refuses(cloud, "InvalidParameter", 400, {"DataDisk.1.Size": 20, "DataDisk.1.PerformanceLevel": "PL4"})
+
     def test_another_accounts_snapshot(self, cloud):
         theirs = a_snapshot(cloud, account=OTHER).id
 
@@ -621,3 +624,14 @@ def test_a_starting_instance_is_started_by_the_next_worker(cloud):
 
     assert status_of(cloud, instance) == "Running"
     assert cloud.ports.machines.is_running(instance)
+
+
+def test_disks_of_cloud_essd_have_a_performance_level(cloud):
+    given = {"SystemDisk.Category": "cloud_essd", "SystemDisk.PerformanceLevel": "PL0"}
+    given |= {"DataDisk.1.Category": "cloud_essd", "DataDisk.1.Size": 20, "DataDisk.2.Size": 20}
+
+    (instance,) = run(cloud, given)
+
+    with cloud.ports.database.read() as tx:
+        found = [disk.performance_level for disk in disks.all(tx, disks.c.instance == instance)]
+    assert sorted(found) == ["", "PL0", "PL1"]

@@ -10,7 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import Annotated
 
-from kiln.declare.deployment import DISK_CATEGORIES
+from kiln.declare.deployment import DISK_CATEGORIES, PERFORMANCE_LEVELS, level_of
 from kiln.declare.errors import ApiError, MissingParameter
 from kiln.declare.ids import new_id
 from kiln.declare.killpoints import reach
@@ -52,14 +52,11 @@ from kiln.store.disks import Disk, disks
 from kiln.store.instances import Instance, instances
 from kiln.store.snapshots import Snapshot
 
-#: The least GiB of a ``cloud_essd`` disk of each performance level. Source: ecs-api.md 10, CreateDisk, Size.
-_LEAST_OF_LEVEL = {"PL0": 1, "PL1": 20, "PL2": 461, "PL3": 1261}
-
 
 def _limits_in_words() -> str:
     """The limits of each category, and of each performance level: ``cloud 5 to 2000; ...``."""
     least = {one.id: str(one.least_gib) for one in DISK_CATEGORIES.values()}
-    least["cloud_essd"] = ", ".join(f"{gib} ({level})" for level, gib in _LEAST_OF_LEVEL.items())
+    least["cloud_essd"] = ", ".join(f"{gib} ({level})" for level, gib in PERFORMANCE_LEVELS.items())
     return "; ".join(f"{one.id} {least[one.id]} to {one.most_gib}" for one in DISK_CATEGORIES.values())
 
 
@@ -151,7 +148,7 @@ class Input:
     ] = "cloud"
     performance_level: Annotated[
         str | None,
-        OneOf(tuple(_LEAST_OF_LEVEL)),
+        OneOf(tuple(PERFORMANCE_LEVELS)),
         Doc("Of a cloud_essd disk: PL0 to PL3, PL1 when not given. It sets the least size."),
     ] = None
     disk_name: Annotated[
@@ -281,7 +278,7 @@ def _usable(call: Call, region: str, snapshot_id: str) -> Snapshot:
 def _size(p: Input, level: str, snapshot: Snapshot | None) -> int:
     """GiB, within the category's limits, or the documented error."""
     limits = DISK_CATEGORIES[p.disk_category]
-    least = _LEAST_OF_LEVEL[level] if level else limits.least_gib
+    least = PERFORMANCE_LEVELS[level] if level else limits.least_gib
     if snapshot is None:
         # Clients fill what they do not use with 0 (ecs-api.md 1, "Empty values").
         if not p.size:
@@ -296,7 +293,7 @@ def _size(p: Input, level: str, snapshot: Snapshot | None) -> int:
 
 def _describe(call: Call, p: Input, snapshot: Snapshot | None) -> Disk:
     """The disk's row, but for its place."""
-    level = (p.performance_level or "PL1") if p.disk_category == "cloud_essd" else ""
+    level = level_of(p.disk_category, p.performance_level)
     return Disk(
         id=new_id("disk"),
         account=call.account,

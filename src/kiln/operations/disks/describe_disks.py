@@ -10,16 +10,21 @@ from collections.abc import Sequence
 from typing import Annotated
 
 from kiln.declare.clock import to_seconds_text
-from kiln.declare.deployment import DISK_CATEGORIES
+from kiln.declare.deployment import DISK_CATEGORIES, PERFORMANCE_LEVELS
 from kiln.declare.errors import ApiError, DryRunOperation
 from kiln.declare.operation import Operation
-from kiln.declare.rules import Count, Doc, Example, JsonList, OneOf, Wire
+from kiln.declare.rules import Count, Doc, Example, JsonList, Missing, OneOf, Wire
 from kiln.declare.shapes import shape
 from kiln.declare.states import DiskStatus
 from kiln.operations import accepted
 from kiln.operations.call import Call
 from kiln.operations.drives import serial_of
-from kiln.operations.errors import InvalidFilterKeyNotFound, InvalidFilterValue, InvalidTagCount
+from kiln.operations.errors import (
+    InvalidFilterKeyNotFound,
+    InvalidFilterValue,
+    InvalidRegionIdNotFound,
+    InvalidTagCount,
+)
 from kiln.operations.filters import InvalidTagMismatch, TagFilter, by_creation, by_tags
 from kiln.operations.paging import page
 from kiln.operations.params import (
@@ -45,6 +50,28 @@ _NEVER = "2999-09-08T16:00Z"
 
 _LOCAL_CATEGORIES = ("local_disk", "local_hdd_pro", "local_ssd_pro", "ephemeral", "ephemeral_ssd")
 _ELASTIC_CATEGORIES = ("elastic_ephemeral_disk_standard", "elastic_ephemeral_disk_premium")
+
+
+class MissingParamterRegionId(ApiError):
+    """RegionId was not sent."""
+
+    code = "MissingParamter.RegionId"
+    message = "The regionId should not be null."
+
+
+class InvalidRegionNotFoundOfDisks(ApiError):
+    """The RegionId is none of this deployment's."""
+
+    code = "InvalidRegion.NotFound"
+    message = "The specified parameter RegionId is not valid."
+    hint = InvalidRegionIdNotFound.hint
+
+
+class InvalidParameterDiskIds(ApiError):
+    """DiskIds is no JSON array of texts."""
+
+    code = "InvalidParameter.DiskIds"
+    message = "The specified parameter diskIds is not valid."
 
 
 class InvalidDiskTypeValueNotSupportedOfDisks(ApiError):
@@ -121,10 +148,10 @@ class InvalidFilterValueOfDisks(InvalidFilterValue):
 
 @shape
 class Input:
-    region_id: RegionId
+    region_id: Annotated[RegionId, Missing(MissingParamterRegionId)]
     disk_ids: Annotated[
         tuple[DiskId, ...] | None,
-        JsonList(),
+        JsonList(InvalidParameterDiskIds),
         Count(100, InvalidDiskIdsMalformed),
         Example('["d-bp131n0q38u3a4zi9p2k"]'),
         Doc("Only these disks; a JSON array of up to 100 IDs. An empty array matches nothing."),
@@ -176,7 +203,7 @@ class Input:
         str | None, Wire("KMSKeyId"), Doc("Only disks encrypted with this key; there are none here.")
     ] = None
     performance_level: Annotated[
-        str | None, OneOf(("PL0", "PL1", "PL2", "PL3")), Doc("Only cloud_essd disks of this level.")
+        str | None, OneOf(tuple(PERFORMANCE_LEVELS)), Doc("Only cloud_essd disks of this level.")
     ] = None
     lock_reason: Annotated[
         str | None,
@@ -455,6 +482,7 @@ describe_disks = Operation(
     output=Output,
     check=check,
     dry_run=DryRunOperation,
+    unknown_region=InvalidRegionNotFoundOfDisks,
     errors=(
         InvalidZoneIdNotFoundOfDisks,
         InvalidFilterKeyNotFoundOfDisks,

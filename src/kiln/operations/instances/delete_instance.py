@@ -121,6 +121,8 @@ def _remove(tx: Transaction, job: Job) -> None:
             _release(tx, disk)
         else:
             _detach(tx, disk, now)
+    # A system disk that was detached before can go back nowhere now, and is kept as one that was attached is.
+    disks.update(tx, {"was_system": True, "type": "data"}, home=instance_id)
     tags.drop(tx, "instance", instance_id)
     instances.delete(tx, id=instance_id)
 
