@@ -1,10 +1,17 @@
 from __future__ import annotations
 
+import signal
+import subprocess
+import sys
+
 import pytest
 from typer.testing import CliRunner
 
 from kiln.cli import exits
 from kiln.cli.main import app
+from kiln.machines.qemu import QemuMachines
+from tests.guests import open_reachable
+from tests.tools import needs
 
 
 @pytest.mark.slow
@@ -17,6 +24,23 @@ def test_makes_its_guest_of_what_is_in_the_cache_that_the_setting_names(tmp_path
 
     assert result.exit_code == exits.UNSOUND.number
     assert "its packages hold no boot/vmlinuz" in result.stderr
+
+
+@pytest.mark.vm
+@pytest.mark.timeout(180)
+def test_leaves_no_machine_behind_when_it_is_interrupted(tmp_path):
+    needs("qemu-system-x86_64", "qemu-img", "mke2fs", "dpkg-deb", "apt-get")
+    with open_reachable() as folder:
+        machines = QemuMachines(folder / "data" / "run")
+        command = [sys.executable, "-P", "-u", "-m", "kiln.cli.main", "demo", "--keep", str(folder / "data")]
+        with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True) as demo:
+            for line in demo.stdout:
+                if "VM 1 is started" in line:
+                    assert list(machines.running()) != []
+                    demo.send_signal(signal.SIGINT)
+            assert demo.wait(60) == exits.INTERRUPTED.number
+
+        assert list(machines.running()) == []
 
 
 def test_says_which_setting_cannot_be():

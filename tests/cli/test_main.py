@@ -206,6 +206,15 @@ def test_refuses_a_setting_that_cannot_be(tmp_path):
     assert not (tmp_path / "data").exists()
 
 
+def test_says_when_a_data_folder_cannot_be_one(tmp_path):
+    (file := tmp_path / "file").touch()
+
+    result = said("env", "--data", str(file))
+
+    assert result.exit_code == exits.SETTINGS.number
+    assert f"{file}: File exists" in result.stderr
+
+
 def test_uses_each_exit_code_for_one_thing():
     numbers = [code.number for code in exits.ALL]
 

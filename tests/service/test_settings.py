@@ -41,6 +41,7 @@ def test_read_an_address_of_the_sixth_version():
         ("listen", "127.0.0.1:port"),
         ("listen", "127.0.0.1:70000"),
         ("machines", "vmware"),
+        ("database", "mysql://x"),
         ("accel", "xen"),
         ("log", "loud"),
         ("regions", " , "),

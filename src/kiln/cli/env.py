@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from kiln.cli import exits
+from kiln.cli.exits import Refusal
 from kiln.cli.flags import takes_settings
 from kiln.cli.grammar import example, group
 from kiln.cli.output import show_text
@@ -20,7 +22,10 @@ def run(settings: Settings) -> None:
     command line, the official SDKs, the aliyun CLI, Terraform and Packer. The
     keys are made when there are none.
     """
-    show_text(to_shell(environment(settings)))
+    try:
+        show_text(to_shell(environment(settings)))
+    except OSError as error:
+        raise Refusal(f"{error.filename or settings.data}: {error.strerror}", exits.SETTINGS) from error
 
 
 app.command("env", epilog=example('eval "$(kiln env)"', 'eval "$(kiln env --data ~/kiln)"'))(takes_settings(run, FLAGS))

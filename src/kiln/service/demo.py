@@ -86,14 +86,15 @@ def demo(say: Say, cache: Path, *, keep: Path | None = None) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     # A confined QEMU runs as a user of its own and must pass through to its volumes.
     folder.chmod(0o711)
+    settings = read_settings({}, data=folder, cache=cache, listen="127.0.0.1:0", log="warning")
     try:
-        settings = read_settings({}, data=folder, cache=cache, listen="127.0.0.1:0", log="warning")
         say(f"Kiln's main job, with real disks and real virtual machines, in {folder}")
         say("")
         with _served(settings) as client:
             _tell(Demo(say, client, settings))
         _inspect(settings, say)
     finally:
+        _switch_off(settings)
         if keep is None:
             shutil.rmtree(folder, ignore_errors=True)
     say("")
@@ -188,6 +189,16 @@ def _inspect(settings: Settings, say: Say) -> None:
     if not is_well(findings):
         raise DemoFailed("fsck: " + "; ".join(f"{f.subject} {f.text}" for f in findings))
     say("    fsck: the pool holds what the database says, and nothing else")
+
+
+def _switch_off(settings: Settings) -> None:
+    """A demo that failed or was interrupted leaves machines, which outlive their Kiln."""
+    if not settings.folder.database.exists():
+        return
+    with hold_data_folder(settings.data), assemble(settings) as assembly:
+        machines = assembly.ports.machines
+        for instance in list(machines.running()):
+            machines.stop(instance, force=True)
 
 
 @contextmanager

@@ -174,6 +174,8 @@ def _check(settings: Settings) -> None:
     _one_of("machines", settings.machines, ("qemu", "none"))
     _one_of("accel", settings.accel, ("auto", "kvm", "tcg"))
     _one_of("log", settings.log, ("debug", "info", "warning", "error"))
+    if settings.database and not settings.database.startswith("postgres"):
+        raise SettingRefused(f"database must be empty or postgresql://user@host/name, not {settings.database!r}")
     if not settings.region_ids:
         raise SettingRefused("regions must name at least one region")
     for one, other in (("access_key_id", "access_key_secret"), ("app_key", "app_secret")):
