@@ -35,6 +35,13 @@ _METADATA = Doc("Remembered; there is no such service yet.")
 
 _CATEGORIES = tuple(DISK_CATEGORIES)
 
+PerformanceLevel = Annotated[
+    str,
+    OneOf(tuple(PERFORMANCE_LEVELS)),
+    Doc("Of a cloud_essd disk: PL0 to PL3, PL1 when not given. Remembered."),
+]
+StorageClusterId = Annotated[str, accepted.CATEGORIES, Doc("A dedicated block storage cluster.")]
+
 
 @shape
 class SystemDisk:
@@ -48,12 +55,8 @@ class SystemDisk:
     ] = None
     disk_name: Annotated[str | None, Name(2, 128, InvalidDiskNameMalformed), Doc("The name of the disk.")] = None
     description: Annotated[Description | None, Doc("Of the disk.")] = None
-    performance_level: Annotated[
-        str | None,
-        OneOf(tuple(PERFORMANCE_LEVELS)),
-        Doc("Of a cloud_essd disk: PL0 to PL3, PL1 when not given. Remembered."),
-    ] = None
-    storage_cluster_id: Annotated[str | None, accepted.CATEGORIES, Doc("A dedicated block storage cluster.")] = None
+    performance_level: PerformanceLevel | None = None
+    storage_cluster_id: StorageClusterId | None = None
 
 
 @shape
@@ -88,12 +91,8 @@ class DataDisk:
     ] = True
     kms_key_id: Annotated[str | None, Wire("KMSKeyId"), accepted.ENCRYPTION, Doc("The key.")] = None
     encrypt_algorithm: Annotated[str | None, accepted.ENCRYPTION, Doc("The algorithm.")] = None
-    performance_level: Annotated[
-        str | None,
-        OneOf(tuple(PERFORMANCE_LEVELS)),
-        Doc("Of a cloud_essd disk: PL0 to PL3, PL1 when not given. Remembered."),
-    ] = None
-    storage_cluster_id: Annotated[str | None, accepted.CATEGORIES, Doc("A dedicated block storage cluster.")] = None
+    performance_level: PerformanceLevel | None = None
+    storage_cluster_id: StorageClusterId | None = None
 
 
 @shape
