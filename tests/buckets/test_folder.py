@@ -6,7 +6,7 @@ import os
 
 import pytest
 
-from kiln.buckets.folder import FolderBuckets
+from kiln.buckets.folder import FolderBuckets, _opened
 from kiln.buckets.port import BucketMissing, ObjectMissing, ObjectRefused
 
 
@@ -28,8 +28,8 @@ def test_object_o_of_bucket_b_is_the_file_b_o(buckets, root):
 
     assert buckets.has("images")
     assert buckets.size("images", "deep/disk.raw") == 5
-    with buckets.fetched("images", "deep/disk.raw") as path:
-        assert path == root / "images" / "deep" / "disk.raw"
+    with buckets.fetched("images", "deep/disk.raw") as file:
+        assert file.read() == b"bytes"
 
 
 @pytest.mark.parametrize("bucket", ["other", "..", ".", "", "a/b", "Images", "-a", "images\n"])
@@ -70,6 +70,29 @@ def test_refuses_what_is_no_file(buckets, root):
     for name in ("folder", "pipe"):
         with pytest.raises(ObjectRefused):
             buckets.size("images", name)
+
+
+@pytest.mark.parametrize("name", ["link", "folder/secret", "pipe", "file/secret"])
+def test_opens_no_link_and_no_pipe_that_took_an_objects_place(root, buckets, tmp_path, name):
+    """Past the look at the name, as if it became one of these just then."""
+    (tmp_path / "secret").write_text("x")
+    (root / "images" / "link").symlink_to(tmp_path / "secret")
+    (root / "images" / "folder").symlink_to(tmp_path)
+    (root / "images" / "file").touch()
+    os.mkfifo(root / "images" / "pipe")
+
+    with pytest.raises(ObjectRefused), _opened(root, ("images", *name.split("/"))):
+        pass
+
+
+def test_reads_one_file_though_the_object_is_replaced(root, buckets):
+    path = root / "images" / "disk.raw"
+    path.write_bytes(b"old")
+
+    with buckets.fetched("images", "disk.raw") as file:
+        path.with_name("new").write_bytes(b"new")
+        path.with_name("new").replace(path)
+        assert file.read() == b"old"
 
 
 def test_stores_an_object_whole(buckets, root):

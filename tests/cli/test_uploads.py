@@ -26,8 +26,8 @@ def file(tmp_path):
 def test_puts_a_file_where_the_service_finds_it(data, file):
     upload = uploads.put(file, data)
 
-    with FolderBuckets(data / "buckets").fetched(upload.bucket, upload.object) as path:
-        assert path.read_bytes() == b"bytes of a disk"
+    with FolderBuckets(data / "buckets").fetched(upload.bucket, upload.object) as opened:
+        assert opened.read() == b"bytes of a disk"
 
 
 def test_copies_no_bytes_of_a_file_of_ours_where_it_need_not(data, file):

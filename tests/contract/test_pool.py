@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import itertools
+import os
 import subprocess
 from pathlib import Path
 
 import pytest
 
 from kiln.declare.units import GiB, MiB
-from kiln.pools.errors import Cancelled, SourceRefused, VolumeBusy, VolumeMissing
-from kiln.pools.port import Source, Succession
+from kiln.pools.errors import Cancelled, SourceRefused, SourceTouched, VolumeBusy, VolumeMissing
+from kiln.pools.port import Succession
 from tests.contract.pools import TREE, make_tree, never, no_progress, raw_file
-from tests.pools.patterns import BLOCK, SIZE, holds, node, put, talk
+from tests.pools.patterns import BLOCK, SIZE, bring_in, holds, inspected, node, put, talk
 
 # Heads and layers.
 
@@ -175,13 +176,13 @@ def test_gives_qemu_the_chain_from_its_lowest_layer(pool):
 
 def test_everything_may_be_done_twice(pool, tmp_path):
     path = raw_file(tmp_path / "image", {1: 1})
-    source = pool.inspect(path, "raw")
+    source = inspected(pool, path, "raw")
     for _ in range(2):
         pool.create("v-base", SIZE)
         pool.freeze([Succession("v-base", "v-head")], None)
         pool.clone("v-base", "v-clone", SIZE)
         pool.resize("v-clone", SIZE + BLOCK)
-        pool.bring_in(path, source, "v-image", no_progress, never)
+        bring_in(pool, path, source)
         pool.send_out("v-image", tmp_path / "sent", "raw", no_progress, never)
         pool.grant("v-clone", None)
     put(pool, "v-head", {0: 1})
@@ -312,9 +313,9 @@ def test_brings_an_image_in(pool, tmp_path, form, options):
     path = tmp_path / "image"
     spelled = ["-o", options] if options else []
     subprocess.run(["qemu-img", "convert", "-f", "raw", "-O", form, *spelled, raw, path], check=True)
-    source = pool.inspect(path, form)
+    source = inspected(pool, path, form)
 
-    pool.bring_in(path, source, "v-image", no_progress, never)
+    bring_in(pool, path, source)
 
     assert pool.size("v-image") == source.virtual_size >= SIZE
     assert pool.parent("v-image") is None
@@ -326,7 +327,7 @@ def test_brings_in_a_raw_file_of_any_length(pool, tmp_path):
     path = tmp_path / "image"
     path.write_bytes(b"\1" * (BLOCK + 100))
 
-    pool.bring_in(path, pool.inspect(path, "raw"), "v-image", no_progress, never)
+    bring_in(pool, path, inspected(pool, path, "raw"))
 
     assert pool.size("v-image") == BLOCK + 512
     assert holds(pool, "v-image", {0: 1}, count=1)
@@ -348,8 +349,8 @@ def test_brings_in_what_it_sent_out(pool, tmp_path, target):
     make_tree(pool)
     pool.send_out("v-left", tmp_path / "sent", target, no_progress, never)
 
-    source = pool.inspect(tmp_path / "sent", target)
-    pool.bring_in(tmp_path / "sent", source, "v-image", no_progress, never)
+    source = inspected(pool, tmp_path / "sent", target)
+    bring_in(pool, tmp_path / "sent", source)
 
     assert pool.size("v-image") == SIZE
     assert holds(pool, "v-image", TREE["v-left"])
@@ -361,19 +362,66 @@ def test_refuses_to_send_nothing_out(pool, tmp_path):
 
 
 def test_refuses_an_image_that_changed_after_its_inspection(pool, tmp_path):
-    path = raw_file(tmp_path / "image", {})
+    path = raw_file(tmp_path / "image", {0: 1})
+    source = inspected(pool, path, "raw")
+    raw_file(path, {0: 2})
 
     with pytest.raises(SourceRefused, match="changed"):
-        pool.bring_in(path, Source(format="raw", virtual_size=SIZE + 512), "v-image", no_progress, never)
+        bring_in(pool, path, source)
 
     assert list(pool.volumes()) == pool.sweep() == []
+
+
+def test_refuses_another_file_than_the_one_inspected(pool, tmp_path):
+    source = inspected(pool, raw_file(tmp_path / "image", {0: 1}), "raw")
+
+    with pytest.raises(SourceRefused, match="changed"):
+        bring_in(pool, raw_file(tmp_path / "other", {0: 1}), source)
+
+
+@pytest.mark.parametrize("size", [SIZE, SIZE - 512])
+def test_refuses_an_image_that_is_written_while_it_is_copied(pool, tmp_path, size):
+    path = raw_file(tmp_path / "image", {0: 1})
+    source = inspected(pool, path, "raw")
+    before = path.stat()
+
+    def write(percent):
+        raw_file(path, {0: 2}, size)
+        os.utime(path, ns=(before.st_atime_ns, before.st_mtime_ns))
+
+    with pytest.raises(SourceRefused, match="changed"):
+        bring_in(pool, path, source, progress=write)
+
+    assert list(pool.volumes()) == pool.sweep() == []
+
+
+def test_may_bring_in_a_file_that_was_only_renamed_when_asked_again(pool, tmp_path):
+    path = raw_file(tmp_path / "image", {0: 1})
+    source = inspected(pool, path, "raw")
+    path = path.rename(tmp_path / "renamed")
+
+    with pytest.raises(SourceTouched):
+        bring_in(pool, path, source)
+    bring_in(pool, path, inspected(pool, path, "raw"))
+
+    assert holds(pool, "v-image", {0: 1})
+
+
+def test_reads_the_open_file_whatever_its_name_leads_to(pool, tmp_path):
+    path = raw_file(tmp_path / "image", {0: 1})
+    with path.open("rb") as file:
+        path.rename(tmp_path / "renamed")
+        raw_file(path, {0: 2})
+        pool.bring_in(file, pool.inspect(file, "raw"), "v-image", no_progress, never)
+
+    assert holds(pool, "v-image", {0: 1})
 
 
 def test_reports_progress_up_to_the_end(pool, tmp_path):
     path = raw_file(tmp_path / "image", {0: 1})
     came, went = [], []
 
-    pool.bring_in(path, pool.inspect(path, "raw"), "v-image", came.append, never)
+    bring_in(pool, path, inspected(pool, path, "raw"), progress=came.append)
     pool.send_out("v-image", tmp_path / "sent", "raw", went.append, never)
 
     for reports in (came, went):
@@ -383,12 +431,12 @@ def test_reports_progress_up_to_the_end(pool, tmp_path):
 
 def test_stops_when_asked_and_leaves_nothing(pool, tmp_path):
     path = raw_file(tmp_path / "image", dict.fromkeys(range(16), 1))
-    source = pool.inspect(path, "raw")
-    pool.bring_in(path, source, "v-image", no_progress, never)
+    source = inspected(pool, path, "raw")
+    bring_in(pool, path, source)
     (tmp_path / "out").mkdir()
 
     with pytest.raises(Cancelled):
-        pool.bring_in(path, source, "v-other", no_progress, lambda: True)
+        bring_in(pool, path, source, "v-other", cancelled=lambda: True)
     with pytest.raises(Cancelled):
         pool.send_out("v-image", tmp_path / "out" / "sent", "raw", no_progress, lambda: True)
 

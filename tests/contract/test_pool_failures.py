@@ -14,10 +14,10 @@ import pytest
 
 from kiln.declare.units import KiB, MiB
 from kiln.pools.errors import PoolFull
-from kiln.pools.port import Pool, Source, Succession
+from kiln.pools.port import Pool, Succession
 from tests.contract.pools import TREE, make_tree, never, no_progress, raw_file
 from tests.pools.kills import in_child, killed_at, points_of
-from tests.pools.patterns import BLOCK, SIZE, holds
+from tests.pools.patterns import BLOCK, SIZE, believed, bring_in, holds, inspected
 
 # Kills. Each scenario is prepared, killed at every one of its points in turn, and done again by a new process.
 
@@ -31,7 +31,7 @@ def with_source(pool, folder):
 
 
 def bring(pool, folder):
-    pool.bring_in(folder / "image", Source(format="raw", virtual_size=SIZE), "v-image", no_progress, never)
+    bring_in(pool, folder / "image", believed(folder / "image", "raw", SIZE))
 
 
 def send(pool, folder):
@@ -111,7 +111,7 @@ def test_keeps_volumes_that_it_is_still_making_from_the_sweep(pool, tmp_path):
     path = raw_file(tmp_path / "image", {0: 1})
     swept = []
 
-    pool.bring_in(path, pool.inspect(path, "raw"), "v-image", lambda _: swept.extend(pool.sweep()), never)
+    bring_in(pool, path, inspected(pool, path), progress=lambda _: swept.extend(pool.sweep()))
 
     assert swept == []
     assert holds(pool, "v-image", {0: 1})
@@ -194,7 +194,7 @@ def test_refuses_an_image_that_would_not_fit_before_it_writes(kind, small_folder
     written = []
 
     with pytest.raises(PoolFull, match="free"):
-        pool.bring_in(path, pool.inspect(path, "raw"), "v-image", written.append, never)
+        bring_in(pool, path, inspected(pool, path), progress=written.append)
 
     assert written == []
 

@@ -10,6 +10,8 @@ import json
 import subprocess
 
 from kiln.declare.units import KiB
+from kiln.pools import stamps
+from kiln.pools.port import Source
 
 BLOCK = 64 * KiB
 BLOCKS = 16
@@ -37,6 +39,24 @@ def holds(pool, volume, blocks, count=BLOCKS):
 def reads_as(name, blocks, count=BLOCKS, arguments=()):
     reads = [f"read -q -P {blocks.get(at, 0)} {at * BLOCK} {BLOCK}" for at in range(count)]
     return "verification failed" not in talk(name, reads, ("-r", *arguments))
+
+
+def inspected(pool, path, stated=None):
+    """What the pool finds the file to be."""
+    with path.open("rb") as file:
+        return pool.inspect(file, stated)
+
+
+def bring_in(pool, path, source, volume="v-image", *, progress=lambda _: None, cancelled=lambda: False):
+    """Make a layer of the file."""
+    with path.open("rb") as file:
+        pool.bring_in(file, source, volume, progress, cancelled)
+
+
+def believed(path, form, size):
+    """What an inspection that lets everything pass would find."""
+    with path.open("rb") as file:
+        return Source(format=form, virtual_size=size, stamp=stamps.take(file.fileno()))
 
 
 def talk(name, commands, arguments=()):

@@ -6,14 +6,15 @@ import os
 import struct
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
 from kiln.declare.units import GiB, MiB
 from kiln.pools.errors import SourceRefused
 from kiln.pools.inspection import inspect
-from kiln.pools.port import Source
 from tests.pools.images import SECTOR, judged, make, make_with_data, patch, refusal
+from tests.pools.patterns import believed
 from tests.tools import needs
 
 
@@ -24,8 +25,8 @@ def _tools():
 
 def refusal_of_the_whole(path, stated=None):
     """The same through the process that judges in service."""
-    with pytest.raises(SourceRefused) as refused:
-        inspect(path, stated)
+    with path.open("rb") as file, pytest.raises(SourceRefused) as refused:
+        inspect(file, stated)
     return str(refused.value)
 
 
@@ -54,7 +55,8 @@ def test_knows_an_honest_image(tmp_path, form, options, is_stated):
 def test_judges_in_a_process_of_its_own(tmp_path, form):
     path = make(tmp_path / "image", form, options="force_size=on" if form == "vpc" else None)
 
-    assert inspect(path, form) == Source(format=form, virtual_size=4 * MiB)
+    with path.open("rb") as file:
+        assert inspect(file, form) == believed(path, form, 4 * MiB)
 
 
 def test_passes_the_sentence_of_that_process_on(tmp_path):
@@ -153,29 +155,17 @@ def test_refuses_a_file_of_two_formats(tmp_path):
     assert "QCOW2 and VHD" in refusal(path)
 
 
-def test_refuses_a_symbolic_link(tmp_path):
-    make(tmp_path / "target", "raw")
-    (tmp_path / "image").symlink_to(tmp_path / "target")
+def test_refuses_what_is_no_regular_file():
+    with Path("/dev/null").open("rb") as file, pytest.raises(SourceRefused) as refused:
+        inspect(file, None)
 
-    assert refusal_of_the_whole(tmp_path / "image") == "The file is a symbolic link."
-
-
-def test_refuses_what_is_no_regular_file(tmp_path):
-    os.mkfifo(tmp_path / "pipe")
-
-    found = {refusal_of_the_whole(tmp_path / "pipe"), refusal_of_the_whole(tmp_path)}
-
-    assert found == {"It is not a regular file."}
+    assert str(refused.value) == "It is not a regular file."
 
 
 def test_refuses_an_empty_file(tmp_path):
     (tmp_path / "image").touch()
 
     assert refusal_of_the_whole(tmp_path / "image") == "The file is empty."
-
-
-def test_refuses_a_file_that_is_not_there(tmp_path):
-    assert refusal_of_the_whole(tmp_path / "image") == "There is no such file."
 
 
 def test_refuses_a_disk_larger_than_any(tmp_path):

@@ -10,9 +10,8 @@ import pytest
 
 from kiln.declare.units import GiB, KiB, MiB
 from kiln.pools.errors import PoolFull, SourceRefused
-from kiln.pools.port import Source
 from kiln.pools.qcow2 import Qcow2Pool
-from tests.pools.patterns import holds
+from tests.pools.patterns import believed, bring_in, holds, inspected
 from tests.tools import needs
 
 
@@ -33,7 +32,7 @@ def make(path, form, content, *arguments):
 
 def bring(pool, path, form, size):
     """Bring in without inspection, as if it had let the file pass."""
-    pool.bring_in(path, Source(format=form, virtual_size=size), "v-image", lambda _: None, lambda: False)
+    bring_in(pool, path, believed(path, form, size))
 
 
 @pytest.mark.parametrize(
@@ -95,8 +94,7 @@ def test_reads_a_vhd_by_its_size_and_not_by_its_geometry(pool, tmp_path):
     content[:512] = content[-512:] = footer
     path.write_bytes(content)
 
-    source = pool.inspect(path, "vpc")
-    pool.bring_in(path, source, "v-image", lambda _: None, lambda: False)
+    bring_in(pool, path, inspected(pool, path, "vpc"))
 
     assert pool.size("v-image") == MiB + 512
     assert holds(pool, "v-image", dict.fromkeys(range(16), 1))

@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import re
 import stat
 import uuid
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path, PurePosixPath
+from typing import BinaryIO
 
 from kiln.buckets.port import BUCKET_NAME, BucketMissing, ObjectMissing, ObjectRefused
 from kiln.declare.killpoints import reach
 
 #: A name that keeps to the rule leaves no way out of the root.
 _BUCKET = re.compile(BUCKET_NAME)
+
+#: What opening answers for a link, for a file that was to be a folder, and for a socket or a device without a driver.
+_NO_OBJECT = (errno.ELOOP, errno.ENOTDIR, errno.ENXIO, errno.ENODEV)
 
 
 class FolderBuckets:
@@ -35,9 +40,11 @@ class FolderBuckets:
         return self._object(bucket, name).stat().st_size
 
     @contextmanager
-    def fetched(self, bucket: str, name: str) -> Iterator[Path]:
+    def fetched(self, bucket: str, name: str) -> Iterator[BinaryIO]:
         """The object's own file: nothing is copied."""
-        yield self._object(bucket, name)
+        path = self._object(bucket, name)
+        with _opened(self._root, path.relative_to(self._root).parts) as file:
+            yield file
 
     @contextmanager
     def stored(self, bucket: str, name: str) -> Iterator[Path]:
@@ -92,6 +99,34 @@ class FolderBuckets:
             if path.is_symlink():
                 raise ObjectRefused(f"{bucket}/{name} goes through a link")
         return path
+
+
+@contextmanager
+def _opened(root: Path, parts: Sequence[str]) -> Iterator[BinaryIO]:
+    """The regular file at *parts* below *root*, opened part by part, so that none can become a link on the way.
+
+    Raises ObjectMissing, ObjectRefused.
+    """
+    spoken = "/".join(parts)
+    with ExitStack() as opened:
+        try:
+            at = os.open(root, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+            opened.callback(os.close, at)
+            for part in parts[:-1]:
+                at = os.open(part, os.O_PATH | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=at)
+                opened.callback(os.close, at)
+            # Without O_NONBLOCK a named pipe would hold the caller until somebody writes.
+            at = os.open(parts[-1], os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC, dir_fd=at)
+            opened.callback(os.close, at)
+        except FileNotFoundError:
+            raise ObjectMissing(spoken) from None
+        except OSError as error:
+            if error.errno not in _NO_OBJECT:
+                raise
+            raise ObjectRefused(f"{spoken} is not a regular file") from None
+        if not stat.S_ISREG(os.fstat(at).st_mode):
+            raise ObjectRefused(f"{spoken} is not a regular file")
+        yield opened.enter_context(os.fdopen(at, "rb", closefd=False))
 
 
 def _sync_folder(folder: Path) -> None:

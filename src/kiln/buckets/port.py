@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from contextlib import AbstractContextManager
 from pathlib import Path
-from typing import Protocol
+from typing import BinaryIO, Protocol
 
 #: OSS's rule for the names of buckets, but for its least length of 3, as a regular expression for the whole name.
 BUCKET_NAME = r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?"
@@ -35,9 +35,10 @@ class Buckets(Protocol):
     def size(self, bucket: str, name: str) -> int:
         """An object's bytes. Raises BucketMissing, ObjectMissing, ObjectRefused."""
 
-    def fetched(self, bucket: str, name: str) -> AbstractContextManager[Path]:
-        """A local file that holds the object's bytes for as long as the context lasts; read only.
+    def fetched(self, bucket: str, name: str) -> AbstractContextManager[BinaryIO]:
+        """An open regular file that holds the object's bytes, to read from for as long as the context lasts.
 
+        Open, and not a path, so that all who read it read one file, whatever its name leads to meanwhile.
         Raises BucketMissing, ObjectMissing, ObjectRefused.
         """
 

@@ -10,9 +10,9 @@ image Available.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, replace
-from typing import Annotated, Any
+from typing import Annotated, Any, BinaryIO
 
 from kiln.buckets.port import BUCKET_NAME, BucketMissing, ObjectMissing, ObjectRefused
 from kiln.declare.deployment import DEFAULT_CATEGORY
@@ -28,7 +28,7 @@ from kiln.operations import transfer
 from kiln.operations.call import Call, Job
 from kiln.operations.errors import InvalidImageFormatMalformed, InvalidOSSBucketNotFound, MissingParameterOfTasks
 from kiln.operations.transfer import SOURCE_FORMATS, TaskCancelled, Watch
-from kiln.pools.errors import Cancelled, PoolFull, SourceRefused
+from kiln.pools.errors import Cancelled, PoolFull, SourceRefused, SourceTouched
 from kiln.pools.port import SourceFormat
 from kiln.store import images, tasks
 from kiln.store.database import Transaction
@@ -37,6 +37,7 @@ from kiln.store.snapshots import Snapshot, snapshots
 from kiln.store.volumes import Volume, volumes
 
 _SIZE_MOST_GIB = 2048
+_TRIES = 3  # Of a file whose names or rights change under the reader.
 
 
 class InvalidOSSBucketMalformed(ApiError):
@@ -286,19 +287,30 @@ def _of(job: Job) -> list[Intake]:
 
 def _bring_in(job: Job, n: int, watch: Watch) -> None:
     """Make the *n*-th volume, unless it was made before a crash."""
-    pool, one = job.ports.pool, _of(job)[n]
-    if pool.exists(one.volume):
+    one = _of(job)[n]
+    if job.ports.pool.exists(one.volume):
         return
-    with job.ports.buckets.fetched(one.bucket, one.object) as path:
-        source = pool.inspect(path, one.stated)
-        size_gib = to_gib(source.virtual_size)
-        if size_gib > _SIZE_MOST_GIB:
-            raise InvalidImageSize(reason=f"The disk has {size_gib} GiB; at most {_SIZE_MOST_GIB} GiB are allowed.")
-        # Known before the volume is there, since the object may be gone by the time that this is run again.
-        job.facts["disks"][n] = asdict(replace(one, format=transfer.wire_format(source.format)))
-        job.note()
-        reach("intake.inspected")
-        pool.bring_in(path, source, one.volume, watch.of(n), watch.is_cancelled)
+    with job.ports.buckets.fetched(one.bucket, one.object) as file:
+        for _ in range(_TRIES - 1):
+            # Another import of a file that both have by a hard link touches it, and does its bytes no harm.
+            with suppress(SourceTouched):
+                _copy(job, n, file, watch)
+                return
+        _copy(job, n, file, watch)
+
+
+def _copy(job: Job, n: int, file: BinaryIO, watch: Watch) -> None:
+    """Inspect the open object and make the *n*-th volume of it."""
+    pool, one = job.ports.pool, _of(job)[n]
+    source = pool.inspect(file, one.stated)
+    size_gib = to_gib(source.virtual_size)
+    if size_gib > _SIZE_MOST_GIB:
+        raise InvalidImageSize(reason=f"The disk has {size_gib} GiB; at most {_SIZE_MOST_GIB} GiB are allowed.")
+    # Known before the volume is there, since the object may be gone by the time that this is run again.
+    job.facts["disks"][n] = asdict(replace(one, format=transfer.wire_format(source.format)))
+    job.note()
+    reach("intake.inspected")
+    pool.bring_in(file, source, one.volume, watch.of(n), watch.is_cancelled)
 
 
 def _publish(tx: Transaction, job: Job, sizes: Sequence[int]) -> None:

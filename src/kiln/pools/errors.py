@@ -6,6 +6,7 @@ VolumeBusy           a child, a guest or a tool still needs it
 VolumeBroken         the bytes are not those of a volume of ours
 PoolFull             the file system or the pool has no room left
 SourceRefused        bytes from outside that we will not read
+  SourceTouched      ... yet: trying again may help
 Cancelled            the caller asked to stop half-way
 ToolFailed           a tool (qemu-img, ...) failed in another way
 """
@@ -38,6 +39,10 @@ class SourceRefused(PoolError):
 
     ``str(error)`` is one sentence for the person who sent them.
     """
+
+
+class SourceTouched(SourceRefused):
+    """The file was renamed, linked or given away while it was read; all may be well with its bytes, so begin again."""
 
 
 class Cancelled(PoolError):

@@ -1,19 +1,24 @@
 """Bytes that enter a pool from outside, and bytes that leave it.
 
-What enters was judged by ``inspection`` before; here QEMU's tools read it,
-within limits, by the format that was found and with every way to other files
-closed. What leaves is flattened and stands alone.
+What enters was judged by ``inspection`` before; here QEMU's tools read the very
+same open file, within limits, by the format that was found and with every way
+to other files closed. Some of these ways only the judge can close (a qcow2
+file's data file, a VMDK's extents: their drivers take no word against them), so
+nothing is kept of a file that was written since it was judged. What leaves is
+flattened and stands alone.
 """
 
 from __future__ import annotations
 
+import contextlib
 import os
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 from kiln.declare.killpoints import reach
 from kiln.declare.units import GiB
-from kiln.pools import overlay, qemu_img
+from kiln.pools import overlay, qemu_img, stamps
 from kiln.pools.errors import PoolFull, SourceRefused, ToolFailed
 from kiln.pools.folder import Folder
 from kiln.pools.limits import Limits
@@ -36,19 +41,20 @@ _TARGET_OPTIONS: dict[TargetFormat, str] = {
 
 
 def bring_in(
-    folder: Folder, name: str, path: Path, source: Source, *, direct: bool, progress: Progress, cancelled: Cancel
+    folder: Folder, name: str, file: BinaryIO, source: Source, *, direct: bool, progress: Progress, cancelled: Cancel
 ) -> None:
     """Make the layer file *name* of an inspected file's bytes. Whole or not at all.
 
-    Raises SourceRefused when the file turns out damaged on the way, PoolFull
-    (before anything is written, if the file says how much it will take),
-    Cancelled.
+    Raises SourceRefused when the file turns out damaged on the way or is not
+    what was inspected, SourceTouched when it may be, PoolFull (before anything
+    is written, if the file says how much it will take), Cancelled.
     """
-    node = _foreign(path, source)
+    fd = file.fileno()
+    node = _foreign(fd, source)
     copying = Limits(_COPY_MEMORY, _COPY_CPU_S + _COPY_CPU_S_FOR_GIB * (source.virtual_size // GiB))
     with folder.draft() as draft:
-        try:
-            _look(folder, node)
+        with _reading(fd, source):
+            _look(folder, node, fd)
             reach("pool.bring_in.before_copy")
             qemu_img.convert(
                 node,
@@ -57,14 +63,13 @@ def bring_in(
                 options=overlay.OPTIONS,
                 direct=direct,
                 limits=copying,
+                fds=(fd,),
                 progress=progress,
                 cancelled=cancelled,
             )
-        except ToolFailed as error:
-            raise SourceRefused("The image is damaged: its data could not be read to the end.") from error
-        reach("pool.bring_in.copied")
+            reach("pool.bring_in.copied")
         if overlay.read(draft).size_bytes != source.virtual_size:
-            raise SourceRefused("The image changed between its inspection and its import.")
+            raise SourceRefused("The image has another size than its headers say.")
         draft.chmod(_LAYER_MODE)
         folder.publish([(draft, name)])
 
@@ -82,8 +87,9 @@ def send_out(
     folder = Folder(path.parent)
     with folder.draft() as draft:
         reach("pool.send_out.before_copy")
+        below = {"driver": "file", "filename": str(layer.absolute()), "read-only": True}
         qemu_img.convert(
-            {"driver": "qcow2", "cache": {"direct": direct}, "file": _file(layer)},
+            {"driver": "qcow2", "cache": {"direct": direct}, "file": below},
             draft,
             target,
             options=_TARGET_OPTIONS[target],
@@ -94,7 +100,17 @@ def send_out(
         folder.publish([(draft, path.name)])
 
 
-def _look(folder: Folder, node: qemu_img.Node) -> None:
+@contextlib.contextmanager
+def _reading(fd: int, source: Source) -> Iterator[None]:
+    """Say of a body that reads the file what it means for the file when a tool fails or the file changes."""
+    with stamps.held(fd, source.stamp):
+        try:
+            yield
+        except ToolFailed as error:
+            raise SourceRefused("The image is damaged: its data could not be read to the end.") from error
+
+
+def _look(folder: Folder, node: qemu_img.Node, fd: int) -> None:
     """Refuse what is cut short or tangled, and what would not fit.
 
     A file cut short reads as zeros where bytes are missing, so that only a
@@ -102,24 +118,20 @@ def _look(folder: Folder, node: qemu_img.Node) -> None:
     cluster, since that need not be whole in an honest file. A small file may stand for any amount of
     data (many clusters of it may be one), so room is asked for first.
     """
-    if node["driver"] in ("qcow2", "vmdk") and (complaints := qemu_img.check(node, limits=_LOOK)):
+    if node["driver"] in ("qcow2", "vmdk") and (complaints := qemu_img.check(node, limits=_LOOK, fds=(fd,))):
         raise SourceRefused(f"The image is damaged: {complaints[0]}")
-    needed = qemu_img.measure(node, options=overlay.OPTIONS, limits=_LOOK)
+    needed = qemu_img.measure(node, options=overlay.OPTIONS, limits=_LOOK, fds=(fd,))
     room = os.statvfs(folder.path)
     free = room.f_bavail * room.f_frsize
     if needed > free:
         raise PoolFull(f"the image may take {needed} bytes, but {free} are free")
 
 
-def _foreign(path: Path, source: Source) -> qemu_img.Node:
-    node: dict[str, Any] = {"driver": source.format, "read-only": True, "file": _file(path)}
+def _foreign(fd: int, source: Source) -> qemu_img.Node:
+    node: dict[str, Any] = {"driver": source.format, "read-only": True, "file": qemu_img.held_open(fd)}
     if source.format in ("qcow2", "vmdk"):
         node["backing"] = None
     if source.format == "vpc":
         # Without this QEMU believes the geometry of some writers and cuts the disk's end off.
         node["force_size_calc"] = "current_size"
     return node
-
-
-def _file(path: Path) -> qemu_img.Node:
-    return {"driver": "file", "filename": str(path.absolute()), "read-only": True}

@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal, Protocol
+from typing import Any, BinaryIO, Literal, Protocol
 
 SourceFormat = Literal["raw", "qcow2", "vpc", "vmdk"]  #: QEMU's words; ``vpc`` is VHD.
 TargetFormat = Literal["raw", "qcow2", "vpc", "vmdk", "vdi"]
@@ -33,6 +33,17 @@ class Succession:
 
 
 @dataclass(frozen=True)
+class Stamp:
+    """One file at one time: what differs once it is another, or was written. Times are in nanoseconds."""
+
+    device: int
+    inode: int
+    size_bytes: int
+    modified_ns: int
+    changed_ns: int
+
+
+@dataclass(frozen=True)
 class Source:
     """What the inspection of bytes from outside found.
 
@@ -41,6 +52,7 @@ class Source:
 
     format: SourceFormat
     virtual_size: int
+    stamp: Stamp  #: Of the file, from before its first byte was looked at.
 
 
 class Guest(Protocol):
@@ -156,11 +168,17 @@ class Pool(Protocol):
     def grant(self, volume: str, uid: int | None) -> None:
         """Let the user *uid* (None: Kiln itself) read the whole chain and write *volume*, for a confined QEMU."""
 
-    def inspect(self, path: Path, stated: SourceFormat | None) -> Source:
-        """Judge a file from outside without letting QEMU's tools near it. Raises SourceRefused."""
+    def inspect(self, file: BinaryIO, stated: SourceFormat | None) -> Source:
+        """Judge an open file from outside without letting QEMU's tools near it. Raises SourceRefused."""
 
-    def bring_in(self, path: Path, source: Source, volume: str, progress: Progress, cancelled: Cancel) -> None:
-        """Make a layer of an inspected file's bytes. Whole or not at all. Raises SourceRefused, PoolFull, Cancelled."""
+    def bring_in(self, file: BinaryIO, source: Source, volume: str, progress: Progress, cancelled: Cancel) -> None:
+        """Make a layer of an inspected file's bytes. Whole or not at all.
+
+        Only the open *file* is read, whatever its name leads to by now.
+        Raises SourceRefused, also when it is not what was inspected any more,
+        SourceTouched when it may be and both may be tried again, PoolFull,
+        Cancelled.
+        """
 
     def send_out(self, layer: str, path: Path, target: TargetFormat, progress: Progress, cancelled: Cancel) -> None:
         """Write what *layer* reads as, flattened, to a file that stands alone; whole or not at all.

@@ -15,7 +15,7 @@ import re
 import stat
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 from kiln.declare.killpoints import reach
 from kiln.pools import absorb, inspection, locks, moves, overlay, qemu_img
@@ -197,16 +197,16 @@ class Qcow2Pool:
         _own(self._path(head), os.geteuid() if uid is None else uid)
         self._path(head).chmod(_HEAD_MODE)
 
-    def inspect(self, path: Path, stated: SourceFormat | None) -> Source:
+    def inspect(self, file: BinaryIO, stated: SourceFormat | None) -> Source:
         """See ``port.Pool``."""
-        return inspection.inspect(path, stated)
+        return inspection.inspect(file, stated)
 
-    def bring_in(self, path: Path, source: Source, volume: str, progress: Progress, cancelled: Cancel) -> None:
+    def bring_in(self, file: BinaryIO, source: Source, volume: str, progress: Progress, cancelled: Cancel) -> None:
         """See ``port.Pool``."""
         name = self._path(volume).name
         if not self.exists(volume):
             moves.bring_in(
-                self._folder, name, path, source, direct=self._direct, progress=progress, cancelled=cancelled
+                self._folder, name, file, source, direct=self._direct, progress=progress, cancelled=cancelled
             )
             self._family.note(volume)
 

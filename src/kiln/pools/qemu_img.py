@@ -16,7 +16,7 @@ import selectors
 import signal
 import subprocess
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -38,6 +38,15 @@ _CHECK_LEAKS = 3
 Node = dict[str, Any]  #: A block node as ``-blockdev`` takes it.
 
 
+def held_open(fd: int) -> Node:
+    """The open file *fd*, to read from, as a file node for tools that are given it among their ``fds``.
+
+    A tool opens the file anew but through the descriptor that it inherits, and so gets this file whatever became of
+    its name. It must run as a user who may read the file.
+    """
+    return {"driver": "file", "filename": f"/proc/self/fd/{fd}", "read-only": True}
+
+
 def named(node: Node) -> str:
     """A block node where qemu-img expects a file name."""
     return "json:" + json.dumps(node)
@@ -51,6 +60,7 @@ def convert(
     options: str = "",
     direct: bool = False,
     limits: Limits = _TRUSTED,
+    fds: Sequence[int] = (),
     progress: Progress | None = None,
     cancelled: Cancel | None = None,
 ) -> None:
@@ -62,7 +72,7 @@ def convert(
     command = ["convert", "-p", "-t", "none" if direct else "writeback", "-O", target_format]
     if options:
         command += ["-o", options]
-    _run([*command, named(source), str(target.absolute())], limits, progress, cancelled)
+    _run([*command, named(source), str(target.absolute())], limits, fds, progress, cancelled)
 
 
 def rebase(path: Path, backing: str | None, *, direct: bool = False) -> None:
@@ -81,13 +91,13 @@ def resize(path: Path, size_bytes: int) -> None:
     _run(["resize", "-q", "-f", "qcow2", str(path.absolute()), str(size_bytes)], _TRUSTED)
 
 
-def check(node: Node, *, limits: Limits = _TRUSTED) -> list[str]:
+def check(node: Node, *, limits: Limits = _TRUSTED, fds: Sequence[int] = ()) -> list[str]:
     """Complaints about the structure of one file, as sentences; wasted space is none.
 
     Raises VolumeBusy when somebody writes it, ToolFailed.
     """
     command = ["check", "--output=json", named(node)]
-    done = _result(command, limits)
+    done = _result(command, limits, fds)
     if done.status in (0, _CHECK_LEAKS):
         return []
     if done.status != _CHECK_UNSOUND:
@@ -103,12 +113,12 @@ def check(node: Node, *, limits: Limits = _TRUSTED) -> list[str]:
     ] or ["The structure is damaged."]
 
 
-def measure(source: Node, *, options: str = "", limits: Limits = _TRUSTED) -> int:
+def measure(source: Node, *, options: str = "", limits: Limits = _TRUSTED, fds: Sequence[int] = ()) -> int:
     """An upper bound, in bytes, of the qcow2 file that ``convert`` would write. Reads no data, only where it lies."""
     command = ["measure", "--output=json", "-O", "qcow2"]
     if options:
         command += ["-o", options]
-    return int(json.loads(_run([*command, named(source)], limits))["required"])
+    return int(json.loads(_run([*command, named(source)], limits, fds))["required"])
 
 
 class _Done:
@@ -128,9 +138,13 @@ class _Done:
 
 
 def _run(
-    arguments: list[str], limits: Limits, progress: Progress | None = None, cancelled: Cancel | None = None
+    arguments: list[str],
+    limits: Limits,
+    fds: Sequence[int] = (),
+    progress: Progress | None = None,
+    cancelled: Cancel | None = None,
 ) -> bytes:
-    done = _result(arguments, limits, progress, cancelled)
+    done = _result(arguments, limits, fds, progress, cancelled)
     if done.status != 0:
         raise done.failure()
     if progress is not None:
@@ -139,15 +153,19 @@ def _run(
 
 
 def _result(
-    arguments: list[str], limits: Limits, progress: Progress | None = None, cancelled: Cancel | None = None
+    arguments: list[str],
+    limits: Limits,
+    fds: Sequence[int] = (),
+    progress: Progress | None = None,
+    cancelled: Cancel | None = None,
 ) -> _Done:
-    with _start(walled(["qemu-img", *arguments], limits)) as process:
+    with _start(walled(["qemu-img", *arguments], limits), fds) as process:
         output, words = _listen(process, progress, cancelled)
         return _Done(arguments[0], process.wait(), output, words)
 
 
 @contextlib.contextmanager
-def _start(command: list[str]) -> Iterator[subprocess.Popen[bytes]]:
+def _start(command: list[str], fds: Sequence[int]) -> Iterator[subprocess.Popen[bytes]]:
     """Run *command*; whatever of its process group still lives at the end is killed."""
     try:
         process = subprocess.Popen(
@@ -157,6 +175,7 @@ def _start(command: list[str]) -> Iterator[subprocess.Popen[bytes]]:
             stderr=subprocess.PIPE,
             env=ENVIRONMENT,
             start_new_session=True,
+            pass_fds=fds,
         )
     except FileNotFoundError as error:
         raise ToolFailed(f"{error.filename} is not installed") from error

@@ -218,6 +218,48 @@ class TestBytesThatAreRefused:
 
         self.check_failed(cloud, answer, "InvalidImageFormat.Malformed")
 
+    @pytest.mark.parametrize("point", ["intake.inspected", "pool.bring_in.before_copy"])
+    @pytest.mark.parametrize("exchange", ["replaced by a qcow2 file", "replaced by a link", "overwritten"])
+    def test_never_those_of_a_file_named_after_the_inspection(self, cloud, tmp_path, exchange, point):
+        """The object becomes one that names a secret, as a whole file, as a link or within itself."""
+        secret, path = tmp_path / "secret", an_object(cloud, size="64K")
+        secret.write_bytes(b"\x7e" * 65536)
+        evil = a_bucket(cloud) / "evil"
+        options = f"data_file={secret},data_file_raw=on,preallocation=metadata"
+        subprocess.run(["qemu-img", "create", "-q", "-f", "qcow2", "-o", options, evil, "64K"], check=True)
+        secret.write_bytes(b"\x7e" * 65536)
+        answer = cloud.call("ImportImage", mapping())
+
+        def strike(at):
+            if at != point:
+                return
+            killpoints.listen(None)
+            if exchange == "overwritten":
+                path.write_bytes(evil.read_bytes())
+                return
+            if exchange == "replaced by a link":
+                evil.unlink()
+                evil.symlink_to(secret)
+            evil.replace(path)
+
+        killpoints.listen(strike)
+        cloud.settle()
+
+        if exchange == "overwritten":
+            assert "changed" in self.check_failed(cloud, answer, "InvalidImageFormat.Malformed")
+        else:
+            (disk,) = disks_shown(cloud, answer["ImageId"])
+            assert content_of(cloud, disk["SnapshotId"], tmp_path) == CONTENT
+
+    def test_of_a_file_that_is_touched_again_and_again(self, cloud):
+        path = an_object(cloud)
+        answer = cloud.call("ImportImage", mapping())
+        killpoints.listen(lambda at: at == "pool.bring_in.copied" and path.chmod(path.stat().st_mode ^ 0o100))
+
+        cloud.settle()
+
+        assert "rights or names" in self.check_failed(cloud, answer, "InvalidImageFormat.Malformed")
+
     def test_that_are_larger_than_an_image_may_be(self, cloud):
         an_object(cloud, size="2049G")
 
