@@ -122,3 +122,27 @@ def test_sweeps_what_a_crash_left(buckets, root):
 
     assert sorted(buckets.sweep()) == ["images/.tmp-1", "images/deep/.tmp-2"]
     assert buckets.sweep() == []
+
+
+def test_sweeps_nothing_behind_a_link(buckets, root, tmp_path):
+    outside = tmp_path / "outside"
+    (outside / "deep").mkdir(parents=True)
+    precious = [outside / ".tmp-precious", outside / "deep" / ".tmp-precious"]
+    for path in precious:
+        path.write_text("x")
+    (root / "linked").symlink_to(outside)
+    (root / "images" / "linked").symlink_to(outside)
+    (root / "images" / ".tmp-linked").symlink_to(precious[0])
+
+    assert buckets.sweep() == []
+    assert all(path.exists() for path in precious)
+
+
+def test_sweeps_only_files_within_buckets(buckets, root):
+    (root / "images" / ".tmp-folder").mkdir()
+    os.mkfifo(root / "images" / ".tmp-pipe")
+    (root / ".tmp-beside").touch()
+    (root / "images" / "disk.tmp-1").touch()
+
+    assert buckets.sweep() == []
+    assert {path.name for path in (root / "images").iterdir()} == {".tmp-folder", ".tmp-pipe", "disk.tmp-1"}

@@ -17,6 +17,8 @@ from kiln.declare.killpoints import reach
 
 #: A name that keeps to the rule leaves no way out of the root.
 _BUCKET = re.compile(BUCKET_NAME)
+#: What the name of an object that is being written begins with, which is no object's.
+_PARTIAL = ".tmp-"
 
 #: What opening answers for a link, for a file that was to be a folder, and for a socket or a device without a driver.
 _NO_OBJECT = (errno.ELOOP, errno.ENOTDIR, errno.ENXIO, errno.ENODEV)
@@ -51,7 +53,7 @@ class FolderBuckets:
         """A hidden file beside the object, renamed on success and removed on failure."""
         target = self._path(bucket, name)
         target.parent.mkdir(parents=True, exist_ok=True)
-        partial = target.parent / f".tmp-{uuid.uuid4().hex}"
+        partial = target.parent / f"{_PARTIAL}{uuid.uuid4().hex}"
         try:
             yield partial
             with partial.open("rb") as file:
@@ -65,12 +67,25 @@ class FolderBuckets:
                 partial.unlink()
 
     def sweep(self) -> list[str]:
-        """Remove half-written objects that a crash left; returns their names, for the log."""
-        left = [path for path in self._root.glob("*/**/.tmp-*") if not path.is_symlink()]
-        for path in left:
-            path.unlink()
-            reach("buckets.sweep.unlinked")
-        return [str(path.relative_to(self._root)) for path in left]
+        """Remove half-written objects that a crash left; returns their names, for the log.
+
+        Those are regular files within buckets. Whatever else bears such a name is somebody's and stays; no link is
+        followed, also none that takes a folder's place meanwhile.
+        """
+        swept: list[str] = []
+        folders: list[tuple[str, ...]] = [()]
+        while folders:
+            parts = folders.pop()
+            # A folder that is gone by now, or closed to Kiln, holds nothing of Kiln's.
+            with suppress(FileNotFoundError, NotADirectoryError, PermissionError), _folder(self._root, parts) as fd:
+                for entry in list(os.scandir(fd)):
+                    if entry.is_dir(follow_symlinks=False):
+                        folders.append((*parts, entry.name))
+                    elif parts and entry.name.startswith(_PARTIAL) and entry.is_file(follow_symlinks=False):
+                        os.unlink(entry.name, dir_fd=fd)
+                        reach("buckets.sweep.unlinked")
+                        swept.append("/".join((*parts, entry.name)))
+        return swept
 
     def _object(self, bucket: str, name: str) -> Path:
         path = self._path(bucket, name)
@@ -90,7 +105,7 @@ class FolderBuckets:
             not parts
             or name.startswith("/")
             or "\0" in name
-            or any(p in ("..", ".") or p.startswith(".tmp-") for p in parts)
+            or any(p in ("..", ".") or p.startswith(_PARTIAL) for p in parts)
         ):
             raise ObjectRefused(f"{name!r} is not the name of an object")
         path = self._root / bucket
@@ -102,21 +117,31 @@ class FolderBuckets:
 
 
 @contextmanager
+def _folder(root: Path, parts: Sequence[str]) -> Iterator[int]:
+    """The folder at *parts* below *root*, opened part by part; none is a link. Raises OSError."""
+    at = os.open(root, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        for part in parts:
+            above, at = at, os.open(part, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=at)
+            os.close(above)
+        yield at
+    finally:
+        os.close(at)
+
+
+@contextmanager
 def _opened(root: Path, parts: Sequence[str]) -> Iterator[BinaryIO]:
-    """The regular file at *parts* below *root*, opened part by part, so that none can become a link on the way.
+    """The regular file at *parts* below *root*, opened part by part, so that none can become a link meanwhile.
 
     Raises ObjectMissing, ObjectRefused.
     """
     spoken = "/".join(parts)
     with ExitStack() as opened:
         try:
-            at = os.open(root, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
-            opened.callback(os.close, at)
-            for part in parts[:-1]:
-                at = os.open(part, os.O_PATH | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=at)
-                opened.callback(os.close, at)
             # Without O_NONBLOCK a named pipe would hold the caller until somebody writes.
-            at = os.open(parts[-1], os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC, dir_fd=at)
+            flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+            with _folder(root, parts[:-1]) as folder:
+                at = os.open(parts[-1], flags, dir_fd=folder)
             opened.callback(os.close, at)
         except FileNotFoundError:
             raise ObjectMissing(spoken) from None
