@@ -39,10 +39,25 @@ def test_knows_no_bucket_that_is_not_there_or_is_no_name(buckets, bucket):
         buckets.size(bucket, "x")
 
 
-@pytest.mark.parametrize("name", ["none", "none/none"])
-def test_knows_no_object_that_is_not_there(buckets, name):
+@pytest.mark.parametrize("name", ["none", "none/none", "file/none", "x" * 300, "x" * 300 + "/none", "名/" * 511 + "x"])
+def test_knows_no_object_that_is_not_there(buckets, root, name):
+    (root / "images" / "file").touch()
+
     with pytest.raises(ObjectMissing):
         buckets.size("images", name)
+    with pytest.raises(ObjectMissing), buckets.fetched("images", name):
+        pass
+
+
+@pytest.mark.parametrize(
+    "name", ["file/none", "file/none/none", "x" * 300, "new/" + "x" * 300, "x" * 300 + "/none", "folder"]
+)
+def test_refuses_to_store_what_no_file_can_be_named(buckets, root, name):
+    (root / "images" / "file").touch()
+    (root / "images" / "folder").mkdir()
+
+    with pytest.raises(ObjectRefused), buckets.stored("images", name):
+        pytest.fail("there is nothing to write to")
 
 
 @pytest.mark.parametrize("name", ["../lock", "a/../../lock", "/etc/passwd", "", ".", "a\0b", ".tmp-1"])

@@ -52,7 +52,7 @@ class FolderBuckets:
     def stored(self, bucket: str, name: str) -> Iterator[Path]:
         """A hidden file beside the object, renamed on success and removed on failure."""
         target = self._path(bucket, name)
-        target.parent.mkdir(parents=True, exist_ok=True)
+        _make_way(target, f"{bucket}/{name}")
         partial = target.parent / f"{_PARTIAL}{uuid.uuid4().hex}"
         try:
             yield partial
@@ -89,11 +89,10 @@ class FolderBuckets:
 
     def _object(self, bucket: str, name: str) -> Path:
         path = self._path(bucket, name)
-        try:
-            mode = path.lstat().st_mode
-        except (FileNotFoundError, NotADirectoryError):
-            raise ObjectMissing(f"{bucket}/{name}") from None
-        if not stat.S_ISREG(mode):
+        found = _found(path)
+        if found is None:
+            raise ObjectMissing(f"{bucket}/{name}")
+        if not stat.S_ISREG(found.st_mode):
             raise ObjectRefused(f"{bucket}/{name} is not a regular file")
         return path
 
@@ -111,9 +110,35 @@ class FolderBuckets:
         path = self._root / bucket
         for part in parts:
             path = path / part
-            if path.is_symlink():
+            found = _found(path)
+            if found is not None and stat.S_ISLNK(found.st_mode):
                 raise ObjectRefused(f"{bucket}/{name} goes through a link")
         return path
+
+
+def _found(path: Path) -> os.stat_result | None:
+    """What lies at *path*, links not followed; None also where its name is longer than the file system has them."""
+    try:
+        return path.lstat()
+    except OSError as error:
+        if error.errno in (errno.ENOENT, errno.ENOTDIR, errno.ENAMETOOLONG):
+            return None
+        raise
+
+
+def _make_way(target: Path, spoken: str) -> None:
+    """Make the folders of a new object. Raises ObjectRefused for a name that no file can have here."""
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        is_folder = stat.S_ISDIR(target.lstat().st_mode)
+    except FileNotFoundError:
+        return
+    except OSError as error:
+        if error.errno not in (errno.EEXIST, errno.ENOTDIR, errno.ENAMETOOLONG):
+            raise
+        raise ObjectRefused(f"no file can be written to {spoken}: {os.strerror(error.errno)}") from None
+    if is_folder:
+        raise ObjectRefused(f"{spoken} is a folder")
 
 
 @contextmanager

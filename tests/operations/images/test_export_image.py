@@ -169,6 +169,16 @@ class TestLeavesNothing:
         (progress,) = attribute(cloud, task_id)["OperationProgressSet"]["OperationProgress"]
         assert progress["ErrorCode"] == "ExportImageFailed"
 
+    def test_when_a_folder_has_the_files_name(self, cloud, bucket, image):
+        task_id = export(cloud, image)
+        (bucket / f"{image}_{task_id}.raw").mkdir()
+
+        cloud.settle()
+
+        (progress,) = attribute(cloud, task_id)["OperationProgressSet"]["OperationProgress"]
+        assert progress["ErrorCode"] == "ExportImageFailed"
+        assert "can't be written" in progress["ErrorMsg"]
+
 
 class FullPool:
     """A pool that finds no room for what it sends out."""

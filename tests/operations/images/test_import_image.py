@@ -432,6 +432,8 @@ class TestRefuses:
             ("InvalidOSSBucket.Malformed", {"OSSBucket": "No_Bucket"}),
             ("InvalidOSSBucket.NotFound", {"OSSBucket": "no-such-bucket"}),
             ("InvalidOSSObject.NotFound", {"OSSObject": "no-such-object"}),
+            ("InvalidOSSObject.NotFound", {"OSSObject": "a" * 300}),
+            ("InvalidOSSObject.NotFound", {"OSSObject": "empty/disk.qcow2"}),
             ("InvalidOSSObject.Malformed", {"OSSObject": "/etc/passwd"}),
             ("InvalidOSSObject.Malformed", {"OSSObject": "../testbucket/disk.qcow2"}),
             ("InvalidOSSObject.Size", {"OSSObject": "empty"}),

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
 
-from kiln.buckets.port import BucketMissing, ObjectMissing
+from kiln.buckets.port import BucketMissing, ObjectMissing, ObjectRefused
 from kiln.declare.errors import ApiError, DryRunOperation
 from kiln.declare.ids import new_id
 from kiln.declare.killpoints import reach
@@ -84,7 +84,7 @@ class ImageIsExportingAlready(ApiError):
 
 
 class ExportImageFailed(ApiError):
-    """The bucket has no room for the files, or is gone; found while the task is carried out."""
+    """The bucket has no room for the files, is gone or has folders in their place; found in carrying out."""
 
     code = "ExportImageFailed"
     status = 403
@@ -188,6 +188,8 @@ def carry_out(job: Job) -> None:
         raise ExportImageFailed(reason=f"There is no room left: {e}") from e
     except BucketMissing as e:
         raise ExportImageFailed(reason=f"There is no bucket {e} any more") from e
+    except ObjectRefused as e:
+        raise ExportImageFailed(reason=f"The file can't be written: {e}") from e
     reach("export_image.stored")
     job.write(job.finish)
 
