@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import json
+import os
+import stat
 import subprocess
 
 import pytest
@@ -113,6 +115,15 @@ def test_reports_bytes_that_are_no_volume(tmp_path, content):
 
     with pytest.raises(VolumeBroken, match="v-odd"):
         overlay.read(path)
+
+
+@pytest.mark.timeout(20)
+@pytest.mark.parametrize("make", [os.mkdir, os.mkfifo, lambda path: os.mknod(path, stat.S_IFSOCK)])
+def test_reports_what_is_no_regular_file(tmp_path, make):
+    make(tmp_path / "v-odd.qcow2")
+
+    with pytest.raises(VolumeBroken, match="v-odd is not a regular file"):
+        overlay.read(tmp_path / "v-odd.qcow2")
 
 
 def test_reports_a_backing_name_of_unreadable_bytes(tmp_path):

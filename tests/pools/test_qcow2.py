@@ -91,6 +91,29 @@ def test_sweeps_what_a_crash_left(pool, tmp_path):
     assert list(pool.volumes()) == ["v-a0"]
 
 
+@pytest.mark.timeout(20)
+def test_passes_over_what_is_no_regular_file(tmp_path, caplog):
+    folder = tmp_path / "pool"
+    Qcow2Pool(folder).create("v-a0", SIZE)
+    (folder / "folder.qcow2").mkdir()
+    os.mkfifo(folder / "pipe.qcow2")
+    (folder / ".tmp-folder").mkdir()
+    os.mkfifo(folder / ".tmp-pipe")
+    (folder / "nowhere.qcow2").symlink_to(folder / "gone")
+
+    pool = Qcow2Pool(folder)
+    pool.create("v-a1", SIZE)
+    pool.drop("v-a1")
+
+    assert list(pool.volumes()) == ["v-a0"]
+    assert pool.sweep() == pool.leftovers() == []
+    assert not any(pool.exists(name) for name in ("folder", "pipe", "nowhere"))
+    pool.drop("pipe")
+    said = [record.kiln_facts["name"] for record in caplog.records if record.message == "pool_entry_passed_over"]
+    assert sorted(said) == ["folder.qcow2", "nowhere.qcow2", "pipe.qcow2"]
+    assert sorted(path.name for path in folder.iterdir())[:2] == [".tmp-folder", ".tmp-pipe"]
+
+
 def test_opens_on_a_full_disk(tmp_path):
     status = in_child(lambda: _open_within_a_limit(tmp_path / "pool"))
 

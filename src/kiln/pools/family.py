@@ -16,8 +16,11 @@ from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
+from kiln.declare.journal import Journal
 from kiln.pools import overlay
 from kiln.pools.errors import VolumeBroken, VolumeBusy, VolumeMissing
+
+log = Journal("kiln.pools")
 
 SUFFIX = ".qcow2"
 # A folder that changed this recently may change again without its time changing.
@@ -44,6 +47,7 @@ class Family:
         self._inodes: dict[str, int] = {}
         self._expected: Counter[str] = Counter()
         self._leaving: set[str] = set()
+        self._odd: set[str] = set()
         self._changed_ns = -1
         with self._lock:
             self._refresh()
@@ -52,7 +56,7 @@ class Family:
     def expecting(self, parent: str) -> Iterator[None]:
         """Keep *parent* from being dropped while something is put above it. Raises VolumeMissing."""
         with self._lock:
-            if parent in self._leaving or not self._path(parent).exists():
+            if parent in self._leaving or not self._path(parent).is_file():
                 raise VolumeMissing(parent)
             self._expected[parent] += 1
         try:
@@ -109,7 +113,12 @@ class Family:
         if changed_ns == self._changed_ns:
             return
         with os.scandir(self._folder) as entries:
-            present = {e.name.removesuffix(SUFFIX): e.inode() for e in entries if is_volume(e.name)}
+            named = [entry for entry in entries if _has_name_of_volume(entry.name)]
+            present = {entry.name.removesuffix(SUFFIX): entry.inode() for entry in named if is_volume(entry)}
+        odd = {entry.name for entry in named} - {volume + SUFFIX for volume in present}
+        for name in sorted(odd - self._odd):
+            log.warning("pool_entry_passed_over", name=name, reason="it is not a regular file")
+        self._odd = odd
         gone = self._parents.keys() - present.keys()
         for volume in gone:
             del self._parents[volume], self._inodes[volume]
@@ -121,6 +130,10 @@ class Family:
         self._changed_ns = changed_ns if settled else -1
 
 
-def is_volume(name: str) -> bool:
-    """Whether a file of that name is a finished volume."""
+def is_volume(entry: os.DirEntry[str]) -> bool:
+    """Whether what the folder has there is a finished volume: a regular file of such a name."""
+    return _has_name_of_volume(entry.name) and entry.is_file()
+
+
+def _has_name_of_volume(name: str) -> bool:
     return name.endswith(SUFFIX) and not name.startswith(".")

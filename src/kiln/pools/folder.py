@@ -130,5 +130,11 @@ class Folder:
         return stale
 
     def leftovers(self) -> list[str]:
-        """The names of the drafts that are not this process's."""
-        return sorted(path.name for path in self.path.glob(f"{_DRAFT}*") if path.name not in self._drafts)
+        """The names of the drafts that are not this process's; only a regular file can be one."""
+        with os.scandir(self.path) as entries:
+            drafts = [entry.name for entry in entries if _is_draft(entry)]
+        return sorted(name for name in drafts if name not in self._drafts)
+
+
+def _is_draft(entry: os.DirEntry[str]) -> bool:
+    return entry.name.startswith(_DRAFT) and entry.is_file(follow_symlinks=False)

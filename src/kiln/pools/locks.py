@@ -41,7 +41,8 @@ def hold_still(path: Path) -> Iterator[None]:
 @contextlib.contextmanager
 def _open(path: Path) -> Iterator[int]:
     try:
-        fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+        # Without O_NONBLOCK a named pipe would hold the caller until somebody writes.
+        fd = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
     except FileNotFoundError:
         raise VolumeMissing(path.stem) from None
     try:

@@ -16,7 +16,9 @@ into a volume later is read here only as far as size and backing file name.
 
 from __future__ import annotations
 
+import errno
 import os
+import stat
 import struct
 from dataclasses import dataclass
 from pathlib import Path
@@ -87,10 +89,17 @@ def write(path: Path, size_bytes: int, backing: str | None) -> None:
 def read(path: Path) -> Header:
     """The header of a volume, whoever wrote it last. Raises VolumeMissing, VolumeBroken."""
     try:
-        fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+        # Without O_NONBLOCK a named pipe would hold the caller until somebody writes.
+        fd = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
     except FileNotFoundError:
         raise VolumeMissing(path.stem) from None
+    except OSError as error:
+        if error.errno != errno.ENXIO:
+            raise
+        raise VolumeBroken(f"{path.stem} is not a regular file") from None
     try:
+        if not stat.S_ISREG(os.fstat(fd).st_mode):
+            raise VolumeBroken(f"{path.stem} is not a regular file")
         head = os.pread(fd, _HEAD.size, 0)
         if len(head) < _HEAD.size:
             raise VolumeBroken(f"{path.stem} is shorter than a header")

@@ -136,7 +136,7 @@ class Qcow2Pool:
 
     def exists(self, volume: str) -> bool:
         """See ``port.Pool``."""
-        return self._path(volume).exists()
+        return self._path(volume).is_file()
 
     def size(self, volume: str) -> int:
         """See ``port.Pool``."""
@@ -154,7 +154,7 @@ class Qcow2Pool:
     def volumes(self) -> Iterator[str]:
         """See ``port.Pool``."""
         with os.scandir(self._folder.path) as entries:
-            names = [entry.name for entry in entries if is_volume(entry.name)]
+            names = [entry.name for entry in entries if is_volume(entry)]
         return (name.removesuffix(SUFFIX) for name in sorted(names))
 
     def leftovers(self) -> list[str]:
