@@ -20,6 +20,12 @@ def qemu_img(*arguments):
     assert done.returncode == 0, done.stderr
 
 
+def qemu_io(path, *commands):
+    """Have qemu-io do *commands* on a qcow2 file."""
+    spoken = [word for command in commands for word in ("-c", command)]
+    subprocess.run(["qemu-io", "-f", "qcow2", *spoken, path], check=True)
+
+
 def make(path, form, *arguments, options=None, size=4 * MiB):
     """An image that qemu-img makes."""
     spelled = ["-o", options] if options else []

@@ -10,10 +10,12 @@ import pytest
 from kiln.declare.units import GiB, KiB, MiB
 from tests.pools.images import (
     SECTOR,
+    judged,
     make,
     make_with_data,
     patch,
     qemu_img,
+    qemu_io,
     refusal,
     replace_description,
     replace_footer,
@@ -281,3 +283,99 @@ def test_refuses_a_vmdk_cut_short(tmp_path, length):
     os.truncate(path, length)
 
     assert "cut short" in refusal(path) or "outside the file" in refusal(path)
+
+
+# Ends: what is missing would read as zeros.
+
+
+def with_last_cluster(tmp_path, form, options=None, *arguments, size=MiB + 512, content=None):
+    """An image whose file ends with the data of the disk's last cluster, of which the disk has *size* % 64 KiB."""
+    raw = tmp_path / "raw"
+    raw.write_bytes(os.urandom(size) if content is None else content)
+    path = tmp_path / "image"
+    spelled = ["-o", options] if options else []
+    qemu_img("convert", "-f", "raw", "-O", form, *spelled, *arguments, raw, path)
+    return path
+
+
+@pytest.mark.parametrize(
+    "options", ["compat=0.10", "compat=1.1", "cluster_size=512", "extended_l2=on,cluster_size=128k"]
+)
+@pytest.mark.parametrize("missing", [1, 300])
+def test_refuses_a_qcow2_file_without_the_end_of_its_last_cluster(tmp_path, options, missing):
+    """The disk ends 512 bytes into a cluster, so that the rest of that need not be there."""
+    path = with_last_cluster(tmp_path, "qcow2", options)
+    assert judged(path)
+    whole = {"compat=0.10": 64 * KiB, "compat=1.1": 64 * KiB, "cluster_size=512": 512}.get(options, 128 * KiB)
+
+    os.truncate(path, (path.stat().st_size - 1) // whole * whole + 512)
+    assert judged(path) == ("qcow2", MiB + 512)
+    os.truncate(path, path.stat().st_size - missing)
+
+    assert "part of its last cluster is missing" in refusal(path)
+
+
+def test_refuses_a_qcow2_file_without_the_end_of_a_table(tmp_path):
+    path = make(tmp_path / "image", "qcow2")
+    qemu_io(path, "write -q -z 0 64k")
+    (table,) = struct.unpack(">Q", path.read_bytes()[3 * 64 * KiB :][:8])
+    table &= (1 << 56) - 512
+
+    os.truncate(path, table + 64 * KiB - 1)
+
+    assert "cut short" in refusal(path)
+
+
+def test_lets_subclusters_be_missing_that_hold_nothing(tmp_path):
+    path = make(tmp_path / "image", "qcow2", options="extended_l2=on,cluster_size=128k")
+    qemu_io(path, "write -q 0 8k")
+    last = (path.stat().st_size - 1) // (128 * KiB) * 128 * KiB
+
+    os.truncate(path, last + 8 * KiB)
+    assert judged(path) == ("qcow2", 4 * MiB)
+    os.truncate(path, last + 8 * KiB - 1)
+
+    assert "part of its last cluster is missing" in refusal(path)
+
+
+@pytest.mark.parametrize("missing", [20, 600, 3000, 40_000])
+def test_refuses_a_qcow2_file_without_the_end_of_its_last_compressed_cluster(tmp_path, missing):
+    path = make(tmp_path / "image", "qcow2")
+    pattern = tmp_path / "pattern"
+    pattern.write_bytes(os.urandom(50_000) + bytes(64 * KiB - 50_000))
+    qemu_io(path, f"write -q -c -s {pattern} 0 64k")
+    assert path.stat().st_size % SECTOR, "its last sector is a part, which is as it should be"
+    assert judged(path) == ("qcow2", 4 * MiB)
+
+    os.truncate(path, path.stat().st_size - missing)
+
+    assert "its last compressed clusters are missing" in refusal(path)
+
+
+def test_takes_the_end_of_a_sector_packed_by_zstd_for_granted(tmp_path):
+    content = os.urandom(30_000) + bytes(34 * KiB + 720)
+    path = with_last_cluster(tmp_path, "qcow2", "compression_type=zstd", "-c", content=content)
+    assert judged(path)
+
+    os.truncate(path, path.stat().st_size - 1)
+    assert judged(path)
+    os.truncate(path, path.stat().st_size - SECTOR)
+
+    assert "its last compressed clusters are missing" in refusal(path)
+
+
+@pytest.mark.parametrize("missing", [1, 512, 60_000])
+def test_refuses_a_vmdk_without_the_end_of_its_last_grain(tmp_path, missing):
+    path = with_last_cluster(tmp_path, "vmdk", "subformat=monolithicSparse", size=MiB)
+    assert judged(path) == ("vmdk", MiB)
+
+    os.truncate(path, path.stat().st_size - missing)
+
+    assert refusal(path) == "The file is cut short: its last grain is missing."
+
+
+def test_lets_the_last_grain_of_a_vmdk_end_with_the_disk(tmp_path):
+    path = with_last_cluster(tmp_path, "vmdk", "subformat=monolithicSparse")
+    os.truncate(path, path.stat().st_size - 64 * KiB + SECTOR)
+
+    assert judged(path) == ("vmdk", MiB + SECTOR)

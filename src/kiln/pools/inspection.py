@@ -21,8 +21,8 @@ from kiln.pools.errors import SourceRefused, ToolFailed
 from kiln.pools.limits import ENVIRONMENT, Limits, walled
 from kiln.pools.port import Source, SourceFormat
 
-_LIMITS = Limits(memory_bytes=1 * GiB, cpu_s=20, file_bytes=0)
-_PATIENCE_S = 60.0
+_LIMITS = Limits(memory_bytes=1 * GiB, cpu_s=60, file_bytes=0)
+_PATIENCE_S = 300.0  # 2 TiB of qcow2 have 4,096 tables to look into, which takes a slow disk a minute.
 _NOT_FOUND = 127  # How setpriv and prlimit end when there is nothing to run.
 
 

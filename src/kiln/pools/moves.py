@@ -114,9 +114,9 @@ def _look(folder: Folder, node: qemu_img.Node, fd: int) -> None:
     """Refuse what is cut short or tangled, and what would not fit.
 
     A file cut short reads as zeros where bytes are missing, so that only a
-    check of its structure tells; what it cannot tell is a cut within the last
-    cluster, since that need not be whole in an honest file. A small file may stand for any amount of
-    data (many clusters of it may be one), so room is asked for first.
+    check of its structure tells; a cut within the last cluster it cannot tell,
+    so ``foreign`` has looked for that. A small file may stand for any amount
+    of data (many clusters of it may be one), so room is asked for first.
     """
     if node["driver"] in ("qcow2", "vmdk") and (complaints := qemu_img.check(node, limits=_LOOK, fds=(fd,))):
         raise SourceRefused(f"The image is damaged: {complaints[0]}")
