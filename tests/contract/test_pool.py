@@ -164,6 +164,21 @@ def test_lists_finished_volumes(pool):
     assert sorted(pool.volumes()) == sorted(TREE)
 
 
+def test_sets_volumes_aside_with_all_their_bytes(pool):
+    make_tree(pool)
+    pool.create("v-stray", SIZE)
+    put(pool, "v-stray", {0: 9})
+
+    where = Path(pool.set_aside("v-stray"))
+    pool.create("v-stray", SIZE)
+
+    assert Path(pool.set_aside("v-stray")) != where
+    assert sorted(pool.volumes()) == sorted(TREE)
+    assert pool.strangers() == []
+    where.rename(where.parents[1] / "v-back.qcow2")
+    assert holds(pool, "v-back", {0: 9})
+
+
 def test_gives_qemu_the_chain_from_its_lowest_layer(pool):
     make_tree(pool)
 

@@ -209,7 +209,28 @@ def test_refuses_a_volume_that_stands_on_something_else(pool, tmp_path):
         pool.blockdevs("v-a0")
 
 
+@pytest.mark.parametrize("point", range(2))
+def test_may_be_killed_while_it_sets_aside(pool, tmp_path, point):
+    pool.create("v-one", SIZE)
+
+    assert killed_at(point, lambda: pool.set_aside("v-one"))
+    if pool.exists("v-one"):
+        pool.set_aside("v-one")
+
+    assert [path.name for path in (tmp_path / "pool" / "lost+found").iterdir()] == ["v-one.qcow2"]
+    assert list(pool.volumes()) == []
+
+
 # A guest runs on it.
+
+
+def test_does_not_set_aside_what_a_guest_writes(pool, guest):
+    run_on(guest, pool, "a")
+
+    with pytest.raises(VolumeBusy):
+        pool.set_aside("v-a0")
+
+    assert pool.exists("v-a0")
 
 
 def test_freezes_under_a_running_guest(pool, guest):

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import pytest
-
 from kiln.declare.ids import new_id
 from kiln.store.disks import disks
 from kiln.store.volumes import volumes
-from kiln.upkeep.fsck import fsck, is_well
+from kiln.upkeep.findings import is_well
+from kiln.upkeep.fsck import fsck
 from kiln.upkeep.sweep import sweep
 from tests.clouds import Cloud
 from tests.stock import a_disk, a_snapshot, an_instance
@@ -24,15 +23,6 @@ def test_finds_nothing_when_all_is_well(cloud):
     assert look(cloud) == []
 
 
-def test_drops_a_volume_that_nobody_knows(cloud):
-    cloud.ports.pool.create("v-stray", 1024 * 1024)
-
-    assert look(cloud, repair=False) == [("repairable", "v-stray")]
-    assert cloud.ports.pool.exists("v-stray")
-    assert look(cloud) == [("repaired", "v-stray")]
-    assert not cloud.ports.pool.exists("v-stray")
-
-
 def test_removes_what_was_half_made(cloud):
     draft = cloud.folder / "pool" / ".tmp-left"
     draft.touch()
@@ -41,25 +31,6 @@ def test_removes_what_was_half_made(cloud):
     assert draft.exists()
     assert look(cloud) == [("repaired", ".tmp-left")]
     assert not draft.exists()
-
-
-@pytest.mark.parametrize(
-    ("repair", "said", "well"), [(True, "is known to nobody; dropped", True), (False, "would be dropped", False)]
-)
-def test_claims_nothing_that_it_did_not_do(cloud, repair, said, well):
-    cloud.ports.pool.create("v-stray", 1024 * 1024)
-
-    found = fsck(cloud.ports, repair=repair, say=lambda _: None)
-
-    assert [finding.text.endswith(said) for finding in found] == [True]
-    assert is_well(found) is well
-
-
-def test_drops_strays_that_stand_on_each_other(cloud):
-    cloud.ports.pool.create("v-one", 1024 * 1024)
-    cloud.ports.pool.clone("v-one", "v-two", 1024 * 1024)
-
-    assert look(cloud) == [("repaired", "v-two"), ("repaired", "v-one")]
 
 
 def test_says_what_is_lost_with_a_missing_volume(cloud):
@@ -102,6 +73,16 @@ def test_takes_away_what_was_planned_and_nobody_makes(cloud):
     assert look(cloud) == [("repaired", disk.volume)]
     sweep(cloud.ports)
     assert not cloud.ports.pool.exists(disk.volume)
+
+
+def test_leaves_what_was_planned_and_is_named(cloud):
+    """The sweeper drops what is doomed without asking who names it."""
+    disk = a_disk(cloud)
+    cloud.ports.database.write(lambda tx: volumes.update(tx, {"state": "planned"}, id=disk.volume))
+
+    assert look(cloud) == [("broken", disk.volume)]
+    sweep(cloud.ports)
+    assert cloud.ports.pool.exists(disk.volume)
 
 
 def test_lists_work_that_was_cut_short(cloud):

@@ -14,7 +14,8 @@ from kiln.cli.grammar import Json, example, group
 from kiln.cli.output import show_json, show_line
 from kiln.service.assemble import DataFolderBusy, assemble, hold_data_folder
 from kiln.service.settings import read_settings
-from kiln.upkeep.fsck import fsck, is_well
+from kiln.upkeep.findings import is_well
+from kiln.upkeep.fsck import fsck
 
 app = group()
 
@@ -31,7 +32,9 @@ def run(
 
     `repaired` is what a crash may leave; `pending` is work that goes on at the
     next start; `broken` is damage that cannot be mended here, and makes the exit
-    code 10. With --no-repair nothing is changed: what would be repaired is
+    code 10. Nothing is deleted that somebody names or nobody knows: a volume of
+    which only the row is missing gets it back, and what nothing names is moved to
+    pool/lost+found in the data folder. With --no-repair nothing is changed: what would be repaired is
     `repairable`, and makes the exit code 10 too.
     """
     try:

@@ -113,7 +113,7 @@ class Family:
         if changed_ns == self._changed_ns:
             return
         with os.scandir(self._folder) as entries:
-            named = [entry for entry in entries if _has_name_of_volume(entry.name)]
+            named = [entry for entry in entries if has_name_of_volume(entry.name)]
             present = {entry.name.removesuffix(SUFFIX): entry.inode() for entry in named if is_volume(entry)}
         odd = {entry.name for entry in named} - {volume + SUFFIX for volume in present}
         for name in sorted(odd - self._odd):
@@ -132,8 +132,9 @@ class Family:
 
 def is_volume(entry: os.DirEntry[str]) -> bool:
     """Whether what the folder has there is a finished volume: a regular file of such a name."""
-    return _has_name_of_volume(entry.name) and entry.is_file()
+    return has_name_of_volume(entry.name) and entry.is_file()
 
 
-def _has_name_of_volume(name: str) -> bool:
+def has_name_of_volume(name: str) -> bool:
+    """Whether a finished volume's file could be called so."""
     return name.endswith(SUFFIX) and not name.startswith(".")

@@ -55,6 +55,14 @@ class Source:
     stamp: Stamp  #: Of the file, from before its first byte was looked at.
 
 
+@dataclass(frozen=True)
+class Stranger:
+    """What lies in the pool under *name* and is no volume; *volume* is the one in whose place it lies, if any."""
+
+    name: str
+    volume: str | None
+
+
 class Guest(Protocol):
     """A running machine, as a pool needs it while it freezes or merges under it."""
 
@@ -152,6 +160,16 @@ class Pool(Protocol):
 
     def volumes(self) -> Iterator[str]:
         """Every volume there is, finished ones only."""
+
+    def strangers(self) -> list[Stranger]:
+        """What lies in the pool and is neither a volume, nor a half-made one, nor was set aside."""
+
+    def set_aside(self, what: str | Stranger) -> str:
+        """Take a volume (by its name) or a stranger out of the pool without losing a byte of it.
+
+        Returns where it lies now, in words for the operator. What stands on it is
+        the caller's business. Raises VolumeBusy while somebody writes it, ToolFailed.
+        """
 
     def leftovers(self) -> list[str]:
         """Names of the half-made volumes that a crash left; what is being made in this process is none."""

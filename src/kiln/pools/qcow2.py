@@ -10,6 +10,7 @@ ever written into a file that has a child. Knows no guests beyond ``Guest``.
 from __future__ import annotations
 
 import contextlib
+import itertools
 import os
 import re
 import stat
@@ -20,13 +21,17 @@ from typing import Any, BinaryIO
 from kiln.declare.killpoints import reach
 from kiln.pools import absorb, inspection, locks, moves, overlay, qemu_img
 from kiln.pools.errors import ToolFailed, VolumeBroken, VolumeBusy, VolumeMissing
-from kiln.pools.family import SUFFIX, Family, is_volume, parent_of
+from kiln.pools.family import SUFFIX, Family, has_name_of_volume, parent_of
 from kiln.pools.folder import Folder, is_direct, sync
-from kiln.pools.port import Cancel, Guest, Progress, Source, SourceFormat, Succession, TargetFormat
+from kiln.pools.port import Cancel, Guest, Progress, Source, SourceFormat, Stranger, Succession, TargetFormat
 
 _FOLDER_MODE = 0o711
 _LAYER_MODE = 0o444
 _HEAD_MODE = 0o600
+# Inside the pool, so that it is on the same disk whatever is mounted where, and a volume goes there by a rename. The
+# root of an ext4 file system has a folder of that name and purpose already.
+_LOST = "lost+found"
+_LOST_MODE = 0o700
 _NAME = re.compile(r"[A-Za-z][A-Za-z0-9_-]{0,30}")  # QEMU takes node names of at most 31 characters.
 
 # The page cache is used: guests of one image then share its layers' pages, and freezing 17 disks stalls the guest
@@ -153,9 +158,36 @@ class Qcow2Pool:
 
     def volumes(self) -> Iterator[str]:
         """See ``port.Pool``."""
-        with os.scandir(self._folder.path) as entries:
-            names = [entry.name for entry in entries if is_volume(entry)]
-        return (name.removesuffix(SUFFIX) for name in sorted(names))
+        return (name.removesuffix(SUFFIX) for name, is_ours in self._entries() if is_ours)
+
+    def strangers(self) -> list[Stranger]:
+        """See ``port.Pool``. Hidden entries are none: drafts are, and what a network file system keeps for itself."""
+        return [
+            Stranger(name, name.removesuffix(SUFFIX) if _names_a_volume(name) else None)
+            for name, is_ours in self._entries()
+            if not is_ours and not name.startswith(".") and name != _LOST
+        ]
+
+    def set_aside(self, what: str | Stranger) -> str:
+        """See ``port.Pool``. It goes to ``lost+found`` in the pool's folder, and keeps its name if that is free there.
+
+        A volume that stands on another finds it there when that one is set aside too.
+        """
+        path = self._folder.path / what.name if isinstance(what, Stranger) else self._path(what)
+        if path.is_file() and locks.is_written(path):
+            raise VolumeBusy(f"{path.name} is being written")
+        lost = self._folder.path / _LOST
+        try:
+            lost.mkdir(mode=_LOST_MODE, exist_ok=True)
+            target = next(t for n in itertools.count() if not os.path.lexists(t := _numbered(lost / path.name, n)))
+            reach("pool.set_aside.before")
+            path.rename(target)
+            reach("pool.set_aside.renamed")
+            sync(lost)
+            sync(self._folder.path)
+        except OSError as error:
+            raise ToolFailed(f"{path.name} cannot be moved to {_LOST}: {error.strerror}") from error
+        return str(target)
 
     def leftovers(self) -> list[str]:
         """See ``port.Pool``."""
@@ -234,6 +266,11 @@ class Qcow2Pool:
         for volume, *_ in births:
             self._family.note(volume)
 
+    def _entries(self) -> list[tuple[str, bool]]:
+        """What lies in the folder, in order, and of each whether it is a finished volume."""
+        with os.scandir(self._folder.path) as entries:
+            return sorted((entry.name, _names_a_volume(entry.name) and entry.is_file()) for entry in entries)
+
     def _has_heir(self, disk: Succession) -> bool:
         # A head grows no more once it has been frozen. An heir smaller than it comes from an attempt that the guest
         # refused, was never used, and would cut the disk's end off.
@@ -267,6 +304,14 @@ class Qcow2Pool:
         if stat.S_IMODE(path.stat().st_mode) != _LAYER_MODE:
             path.chmod(_LAYER_MODE)
         _own(path, os.geteuid())
+
+
+def _names_a_volume(name: str) -> bool:
+    return has_name_of_volume(name) and _NAME.fullmatch(name.removesuffix(SUFFIX)) is not None
+
+
+def _numbered(path: Path, n: int) -> Path:
+    return path.with_name(f"{path.name}.{n}") if n else path
 
 
 def _own(path: Path, uid: int) -> None:

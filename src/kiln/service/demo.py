@@ -28,7 +28,8 @@ from kiln.guest.session import open_session
 from kiln.service.accounts import ensure_first_account
 from kiln.service.assemble import assemble, hold_data_folder
 from kiln.service.settings import Settings, read_settings
-from kiln.upkeep.fsck import fsck, is_well
+from kiln.upkeep.findings import is_well
+from kiln.upkeep.fsck import fsck
 from kiln.upkeep.sweep import sweep
 
 Result = TypeVar("Result")

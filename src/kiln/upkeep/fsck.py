@@ -10,7 +10,6 @@ done here but say what is lost).
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 
 from kiln.declare.states import USABLE, DiskStatus, ImageStatus, InstanceStatus, SnapshotStatus, TaskStatus
 from kiln.operations.call import Ports
@@ -21,17 +20,9 @@ from kiln.store.disks import disks
 from kiln.store.instances import instances
 from kiln.store.snapshots import snapshots
 from kiln.store.tasks import tasks
-from kiln.store.volumes import Volume, volumes
-
-
-@dataclass(frozen=True)
-class Finding:
-    """One difference, and what became of it."""
-
-    sort: str  #: ``repaired``, ``repairable``, ``pending`` or ``broken``.
-    subject: str
-    text: str
-
+from kiln.store.volumes import Volume, is_named, volumes
+from kiln.upkeep.findings import Finding, mended
+from kiln.upkeep.strays import strays, take_stock
 
 Say = Callable[[str], None]
 
@@ -41,68 +32,31 @@ def fsck(ports: Ports, *, repair: bool, say: Say) -> list[Finding]:
     say("leftovers in the pool")
     findings = list(_leftovers(ports, repair))
     with ports.database.read() as tx:
-        rows = {row.id: row for row in volumes.all(tx)}
         at_work = {task.id for task in tasks.all(tx, status=TaskStatus.PROCESSING)}
         findings += [
             Finding("pending", task.resource, f"{task.action} was cut short and goes on at the next start")
             for task in tasks.all(tx, status=TaskStatus.PROCESSING)
         ]
-    say(f"{len(rows)} volumes")
-    present = set(ports.pool.volumes())
-    findings += _strays(ports, rows, present, repair)
-    for row in rows.values():
-        findings += _volume(ports, row, row.id in present, row.task in at_work, repair)
+    stock = take_stock(ports)
+    say(f"{len(stock.rows)} volumes")
+    findings += strays(ports, stock, repair=repair)
+    for row in stock.rows.values():
+        findings += _volume(ports, row, row.id in stock.present, row.task in at_work, repair)
     say("what names them")
-    findings += _names(ports, present)
+    findings += _names(ports, stock.present)
     return findings
-
-
-def is_well(findings: list[Finding]) -> bool:
-    """Whether nothing is broken, and nothing is left to be repaired."""
-    return all(finding.sort in ("repaired", "pending") for finding in findings)
-
-
-def _mend(subject: str, fault: str, *, done: str, would: str, repair: bool) -> Finding:
-    """What was mended with *repair*, and without it what would be."""
-    return (
-        Finding("repaired", subject, f"{fault}; {done}")
-        if repair
-        else Finding("repairable", subject, f"{fault}; {would}")
-    )
 
 
 def _leftovers(ports: Ports, repair: bool) -> Iterator[Finding]:
     for name in ports.pool.sweep() if repair else ports.pool.leftovers():
         fault = "half made when Kiln was stopped"
-        yield _mend(name, fault, done="removed", would="would be removed", repair=repair)
-
-
-def _strays(ports: Ports, rows: dict[str, Volume], present: set[str], repair: bool) -> Iterator[Finding]:
-    """Volumes that no row explains; those that stand on others go first."""
-    strays = present - set(rows)
-    while strays:
-        needed = {parent for v in present if (parent := _parent(ports, v)) is not None}
-        free = strays - needed
-        if not free:
-            for volume in sorted(strays):
-                yield Finding("broken", volume, "is not known, but a known volume stands on it")
-            return
-        for volume in sorted(free):
-            if repair:
-                ports.pool.drop(volume)
-            yield _mend(volume, "is known to nobody", done="dropped", would="would be dropped", repair=repair)
-        strays -= free
-        present -= free
+        yield mended(name, fault, done="removed", would="would be removed", repair=repair)
 
 
 def _volume(ports: Ports, row: Volume, is_there: bool, is_at_work: bool, repair: bool) -> Iterator[Finding]:
+    if row.state == "planned" and not is_at_work:
+        yield _unmade(ports, row, repair)
     if is_at_work or row.state == "planned":
-        if not is_at_work:
-            if repair:
-                ports.database.write(lambda tx: volumes.update(tx, {"state": "doomed", "task": None}, id=row.id))
-            fault = "was planned, and nobody makes it any more"
-            done, would = "the sweeper takes it away", "the sweeper would be told to take it away"
-            yield _mend(row.id, fault, done=done, would=would, repair=repair)
         return
     if row.state == "doomed":
         yield Finding("pending", row.id, "is being given back; the sweeper finishes that")
@@ -122,6 +76,19 @@ def _volume(ports: Ports, row: Volume, is_there: bool, is_at_work: bool, repair:
         yield Finding("broken", row.id, str(e))
 
 
+def _unmade(ports: Ports, row: Volume, repair: bool) -> Finding:
+    """What was planned, and nobody makes any more."""
+    fault = "was planned, and nobody makes it any more"
+    with ports.database.read() as tx:
+        if is_named(tx, row.id):
+            # The sweeper drops what is doomed whoever names it.
+            return Finding("broken", row.id, f"{fault}, but a disk or a snapshot names it; left alone")
+    if repair:
+        ports.database.write(lambda tx: volumes.update(tx, {"state": "doomed", "task": None}, id=row.id))
+    done, would = "the sweeper takes it away", "the sweeper would be told to take it away"
+    return mended(row.id, fault, done=done, would=would, repair=repair)
+
+
 def _another_parent(ports: Ports, row: Volume, parent: str | None, repair: bool) -> Iterator[Finding]:
     """A merge that was not recorded leaves the volume on its grandparent; anything else is damage."""
     with ports.database.read() as tx:
@@ -130,7 +97,7 @@ def _another_parent(ports: Ports, row: Volume, parent: str | None, repair: bool)
         if repair:
             ports.database.write(lambda tx: volumes.update(tx, {"parent": parent}, id=row.id))
         fault = f"was merged with {row.parent}, which was not recorded"
-        yield _mend(row.id, fault, done="recorded now", would="would be recorded", repair=repair)
+        yield mended(row.id, fault, done="recorded now", would="would be recorded", repair=repair)
     else:
         yield Finding("broken", row.id, f"stands on {parent}, not on {row.parent}")
 
