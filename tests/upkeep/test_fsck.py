@@ -92,3 +92,26 @@ def test_lists_work_that_was_cut_short(cloud):
     assert look(cloud) == [("pending", image_id)]
     cloud.settle()
     assert look(cloud) == []
+
+
+def test_lists_a_disk_that_is_still_to_grow(cloud):
+    """Its row tells the new size from the start, and one task after the other makes it true."""
+    disk = a_disk(cloud)
+    cloud.call("ResizeDisk", DiskId=disk.id, NewSize=disk.size_gib + 5)
+    cloud.call("ResizeDisk", DiskId=disk.id, NewSize=disk.size_gib + 10)
+
+    assert look(cloud) == [("pending", disk.id)] * 2
+    cloud.worker.attempt(cloud.worker.claim(cloud.clock())[0])
+    assert look(cloud) == [("pending", disk.id)]
+    cloud.settle()
+    assert look(cloud) == []
+
+
+def test_sees_a_disk_that_is_smaller_than_before_it_was_to_grow(cloud):
+    disk = a_disk(cloud)
+    cloud.call("ResizeDisk", DiskId=disk.id, NewSize=disk.size_gib + 5)
+    path = cloud.folder / "pool" / f"{disk.volume}.qcow2"
+    path.unlink()
+    cloud.ports.pool.create(disk.volume, 1024 * 1024)
+
+    assert look(cloud) == [("pending", disk.id), ("broken", disk.volume)]

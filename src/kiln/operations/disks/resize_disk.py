@@ -17,7 +17,7 @@ from kiln.declare.killpoints import reach
 from kiln.declare.operation import Idempotence, Operation
 from kiln.declare.rules import Doc, Example, OneOf
 from kiln.declare.shapes import shape
-from kiln.declare.states import DiskStatus, InstanceStatus
+from kiln.declare.states import DiskStatus, InstanceStatus, TaskStatus
 from kiln.declare.units import GiB
 from kiln.operations import capture
 from kiln.operations.call import Call, Job
@@ -36,6 +36,7 @@ from kiln.pools.errors import PoolFull
 from kiln.store.database import Transaction
 from kiln.store.disks import Disk, disks
 from kiln.store.instances import instances
+from kiln.store.tasks import tasks
 from kiln.store.volumes import volumes
 
 
@@ -151,6 +152,17 @@ def give_up(job: Job, error: ApiError) -> None:  # noqa: ARG001 - a disk has no 
     if disk is None or disk.volume is None or job.ports.pool.size(disk.volume) >= after * GiB:
         return  # A disk does not shrink: the bytes are as big as the row says already.
     job.write(lambda tx: _record(tx, disk.id, after, before))
+
+
+def least_sizes(tx: Transaction) -> dict[str, int]:
+    """The volumes whose rows tell a size that they are still to grow to, and the bytes that they have at least."""
+    least: dict[str, int] = {}
+    for task in tasks.all(tx, action="ResizeDisk", status=TaskStatus.PROCESSING):
+        disk = disks.find(tx, id=task.resource)
+        if disk is not None and disk.volume is not None:
+            # Of several, one behind the other, the oldest knows the smallest.
+            least.setdefault(disk.volume, task.facts["before_gib"] * GiB)
+    return least
 
 
 def _check_instance(call: Call, disk: Disk, how: str) -> None:
