@@ -17,6 +17,7 @@ from kiln.store import schema
 from kiln.store.database import open_sqlite
 from kiln.store.disks import disks
 from kiln.store.rows import metadata
+from kiln.store.volumes import volumes
 from tests.clouds import make_cloud
 from tests.stock import a_disk
 
@@ -53,7 +54,9 @@ def test_what_an_older_kiln_wrote_is_kept(tmp_path):
 
     with database.read() as tx:
         (disk,) = disks.all(tx)
+        (volume,) = volumes.all(tx)
     assert (disk.status, disk.awaits_restart) == ("Available", False)
+    assert (volume.id, volume.state, volume.file_bytes) == (disk.volume, "ready", None)
     database.close()
 
 

@@ -2,13 +2,23 @@
 
 from __future__ import annotations
 
+import os
+
+import pytest
+
+from kiln.declare import killpoints
 from kiln.declare.ids import new_id
+from kiln.declare.units import KiB
 from kiln.store.disks import disks
-from kiln.store.volumes import volumes
+from kiln.store.snapshots import snapshots
+from kiln.store.tasks import tasks
+from kiln.store.volumes import Volume, volumes
+from kiln.tasks.worker import TRIES
 from kiln.upkeep.findings import is_well
 from kiln.upkeep.fsck import fsck
 from kiln.upkeep.sweep import sweep
 from tests.clouds import Cloud
+from tests.pools.patterns import put
 from tests.stock import a_disk, a_snapshot, an_instance
 
 
@@ -115,3 +125,115 @@ def test_sees_a_disk_that_is_smaller_than_before_it_was_to_grow(cloud):
     cloud.ports.pool.create(disk.volume, 1024 * 1024)
 
     assert look(cloud) == [("pending", disk.id), ("broken", disk.volume)]
+
+
+def a_layer(cloud: Cloud, made: str) -> Volume:
+    """A layer of an Available image, which was captured or imported."""
+    if made == "captured":
+        cloud.call("CreateImage", InstanceId=an_instance(cloud).id)
+    else:
+        bucket = cloud.folder / "buckets" / "images"
+        bucket.mkdir(parents=True)
+        (bucket / "disk.raw").write_bytes(b"kiln" * 256 * KiB)
+        ask = {"DiskDeviceMapping.1.OSSBucket": "images", "DiskDeviceMapping.1.OSSObject": "disk.raw"}
+        cloud.call("ImportImage", ask)
+    cloud.settle()
+    with cloud.ports.database.read() as tx:
+        (layer,) = volumes.all(tx, kind="layer")
+    return layer
+
+
+@pytest.mark.parametrize("made", ["captured", "imported"])
+@pytest.mark.parametrize("change", [-130_000, -512, -1, 1, 128 * KiB])
+def test_sees_a_layer_whose_file_is_shorter_or_longer_than_it_was(cloud, made, change):
+    """What qemu-img finds nothing amiss with: clusters beyond the end read as zeros."""
+    layer = a_layer(cloud, made)
+    path = cloud.folder / "pool" / f"{layer.id}.qcow2"
+    length = path.stat().st_size
+    assert look(cloud) == []
+    path.chmod(0o600)
+    os.truncate(path, length + change)
+
+    found = fsck(cloud.ports, repair=True, say=lambda _: None)
+
+    assert (found[0].sort, found[0].subject) == ("broken", layer.id)
+    assert found[0].text == f"its file has {length + change} bytes, not {length}"
+
+
+def test_knows_nothing_of_the_length_of_an_older_kilns_layer(cloud):
+    layer = a_layer(cloud, "captured")
+    cloud.ports.database.write(lambda tx: volumes.update(tx, {"file_bytes": None}, id=layer.id))
+    path = cloud.folder / "pool" / f"{layer.id}.qcow2"
+    path.chmod(0o600)
+    os.truncate(path, path.stat().st_size + 1)
+
+    assert look(cloud) == []
+
+
+def two_layers(cloud: Cloud) -> tuple[str, str]:
+    """The lower of two layers, which nothing names and which holds a MiB, and the one that is to take it in."""
+    instance = an_instance(cloud)
+    with cloud.ports.database.read() as tx:
+        (disk,) = disks.all(tx, instance=instance.id)
+    put(cloud.ports.pool, disk.volume, dict.fromkeys(range(16), 7))
+    for _ in range(2):
+        cloud.call("CreateSnapshot", DiskId=disk.id)
+        cloud.settle()
+    with cloud.ports.database.read() as tx:
+        (upper,) = volumes.all(tx, parent=disk.volume)
+    cloud.ports.database.write(lambda tx: snapshots.delete(tx, volume=disk.volume))
+    sweep(cloud.ports)
+    return disk.volume, upper.id
+
+
+def file_bytes(cloud: Cloud, volume: str) -> int | None:
+    with cloud.ports.database.read() as tx:
+        return volumes.find(tx, id=volume).file_bytes
+
+
+def test_knows_how_long_a_layer_is_that_took_another_in(cloud):
+    _, upper = two_layers(cloud)
+    before = file_bytes(cloud, upper)
+
+    cloud.settle()
+    sweep(cloud.ports)
+
+    assert file_bytes(cloud, upper) == cloud.ports.pool.length(upper)
+    assert file_bytes(cloud, upper) != before
+    assert look(cloud) == []
+
+
+def test_expects_no_length_of_a_layer_whose_merge_was_given_up(cloud):
+    """QEMU may have copied some of it by then."""
+    _, upper = two_layers(cloud)
+
+    def fail(point: str) -> None:
+        if point == "merge.begun":
+            raise RuntimeError
+
+    killpoints.listen(fail)
+    try:
+        for _ in range(TRIES):
+            cloud.clock.now += 60
+            cloud.settle()
+    finally:
+        killpoints.listen(None)
+
+    assert cloud.open_tasks() == []
+    path = cloud.folder / "pool" / f"{upper}.qcow2"
+    path.chmod(0o600)
+    os.truncate(path, path.stat().st_size + 128 * KiB)
+    assert look(cloud) == []
+
+
+def test_forgets_the_length_of_a_layer_whose_merge_it_records(cloud):
+    lower, upper = two_layers(cloud)
+    cloud.ports.pool.absorb(upper, None)
+    cloud.ports.database.write(lambda tx: tasks.delete(tx, resource=upper))
+
+    found = fsck(cloud.ports, repair=True, say=lambda _: None)
+
+    assert ("repaired", f"was merged with {lower}, which was not recorded; recorded now") in [
+        (finding.sort, finding.text) for finding in found
+    ]
+    assert look(cloud) == []

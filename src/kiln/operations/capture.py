@@ -157,7 +157,8 @@ def settle(tx: Transaction, job: Job, consistency: str) -> None:
         layer = volumes.find(tx, id=head)
         assert layer is not None  # The disk stood on it until this line.
         # The disk may have been deleted meanwhile, and its head doomed with it; now a snapshot names the bytes.
-        volumes.update(tx, {"kind": "layer", "state": "ready"}, id=head)
+        sealed = {"kind": "layer", "state": "ready", "file_bytes": job.ports.pool.length(head)}
+        volumes.update(tx, sealed, id=head)
         volumes.update(tx, {"state": "ready", "task": None}, id=heir)
         disks.update(tx, {"volume": heir}, id=disk_id)
         changes = {"progress": 100, "volume": head, "size_bytes": layer.size_bytes, "consistency": consistency}

@@ -205,7 +205,8 @@ def bring_in(job: Job) -> None:
 
 def publish(job: Job) -> None:
     """Record that the layers are snapshots, the image Available and the task done. Raises TaskCancelled."""
-    sizes = [job.ports.pool.size(one.volume) for one in _of(job)]
+    pool = job.ports.pool
+    sizes = [(pool.size(one.volume), pool.length(one.volume)) for one in _of(job)]
     job.write(lambda tx: _publish(tx, job, sizes))
     reach("intake.published")
 
@@ -313,19 +314,21 @@ def _copy(job: Job, n: int, file: BinaryIO, watch: Watch) -> None:
     pool.bring_in(file, source, one.volume, watch.of(n), watch.is_cancelled)
 
 
-def _publish(tx: Transaction, job: Job, sizes: Sequence[int]) -> None:
+def _publish(tx: Transaction, job: Job, sizes: Sequence[tuple[int, int]]) -> None:
+    """*sizes* are the bytes of each disk and of the file that holds it."""
     if not transfer.is_to_be_ended(tx, job):
         return
     image = images.images.find(tx, id=job.task.resource)
     assert image is not None  # An image that is being imported can't be deleted.
-    for n, (one, size_bytes) in enumerate(zip(_of(job), sizes, strict=True)):
+    for n, (one, (size_bytes, file_bytes)) in enumerate(zip(_of(job), sizes, strict=True)):
         size_gib = one.grown_to(size_bytes)
         changes: dict[str, Any] = {"size_gib": size_gib, "snapshot": one.snapshot, "format": one.format}
         images.image_disks.update(tx, changes, image=image.id, position=n)
         if n == 0:
             changes = {"size_gib": size_gib, "detection": "Finished" if image.detection else ""}
             images.images.update(tx, changes, id=image.id)
-        volumes.update(tx, {"state": "ready", "task": None, "size_bytes": size_bytes}, id=one.volume)
+        changes = {"state": "ready", "task": None, "size_bytes": size_bytes, "file_bytes": file_bytes}
+        volumes.update(tx, changes, id=one.volume)
         snapshots.insert(tx, _to_snapshot(job, image, n, size_bytes))
     images.publish(tx, image.id)
     job.finish(tx)

@@ -155,6 +155,13 @@ class Pool(Protocol):
     def allocated(self, volume: str) -> int:
         """Bytes that this volume alone takes in the pool."""
 
+    def length(self, volume: str) -> int:
+        """Bytes from the first to the last that is kept of this volume alone, holes included.
+
+        Of a layer it never changes but by ``absorb``: what has another length was
+        cut, or written to. Raises VolumeMissing.
+        """
+
     def parent(self, volume: str) -> str | None:
         """The layer that the volume stands on. Raises VolumeMissing, VolumeBroken."""
 

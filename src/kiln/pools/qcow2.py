@@ -152,6 +152,11 @@ class Qcow2Pool:
         with _missing(volume):
             return self._path(volume).stat().st_blocks * 512
 
+    def length(self, volume: str) -> int:
+        """See ``port.Pool``."""
+        with _missing(volume):
+            return self._path(volume).stat().st_size
+
     def parent(self, volume: str) -> str | None:
         """See ``port.Pool``."""
         return parent_of(self._path(volume))

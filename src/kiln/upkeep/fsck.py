@@ -73,6 +73,9 @@ def _volume(ports: Ports, row: Volume, least_bytes: int, repair: bool) -> Iterat
         size_bytes = ports.pool.size(row.id)
         if not least_bytes <= size_bytes <= row.size_bytes:
             yield Finding("broken", row.id, f"has {size_bytes} bytes, not {row.size_bytes}")
+        length = ports.pool.length(row.id)
+        if row.file_bytes not in (None, length):
+            yield Finding("broken", row.id, f"its file has {length} bytes, not {row.file_bytes}")
         for complaint in ports.pool.verify(row.id):
             yield Finding("broken", row.id, complaint)
     except PoolError as e:
@@ -99,7 +102,8 @@ def _another_parent(ports: Ports, row: Volume, parent: str | None, repair: bool)
         said = volumes.find(tx, id=row.parent)
     if said is not None and said.parent == parent:
         if repair:
-            ports.database.write(lambda tx: volumes.update(tx, {"parent": parent}, id=row.id))
+            changes = {"parent": parent, "file_bytes": None}
+            ports.database.write(lambda tx: volumes.update(tx, changes, id=row.id))
         fault = f"was merged with {row.parent}, which was not recorded"
         yield mended(row.id, fault, done="recorded now", would="would be recorded", repair=repair)
     else:

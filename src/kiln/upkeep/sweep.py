@@ -111,7 +111,7 @@ def merge(job: Job) -> None:
             reach("merge.begun")
             job.ports.pool.absorb(child, guest if guest is not None and guest.has_node(child) else None)
         reach("merge.absorbed")
-        job.write(lambda tx, parent=parent: _bypass(tx, child, parent))  # type: ignore[misc]
+        job.write(lambda tx, parent=parent: _bypass(tx, job, parent))  # type: ignore[misc]
         reach("merge.recorded")
         if _gives_way(job):
             break
@@ -135,6 +135,8 @@ def _claim(tx: Transaction, job: Job, parent: str) -> bool:
     if other is not None and tasks.find(tx, id=other, status=TaskStatus.PROCESSING) is not None:
         return False
     volumes.update(tx, {"task": job.task.id}, id=parent)
+    # A merge that is given up half-way may have made the child's file longer.
+    volumes.update(tx, {"file_bytes": None}, id=job.task.resource)
     return True
 
 
@@ -162,6 +164,7 @@ def volumes_on(tx: Transaction, parent: str) -> int:
     return volumes.count(tx, parent=parent)
 
 
-def _bypass(tx: Transaction, child: str, parent: str) -> None:
-    row = volumes.find(tx, id=parent)
+def _bypass(tx: Transaction, job: Job, parent: str) -> None:
+    child, row = job.task.resource, volumes.find(tx, id=parent)
     volumes.update(tx, {"parent": row.parent if row else None}, id=child, parent=parent)
+    volumes.update(tx, {"file_bytes": job.ports.pool.length(child)}, id=child, kind="layer")
