@@ -16,6 +16,7 @@ from kiln.declare.errors import ApiError, InvalidParameter
 from kiln.declare.shapes import Field, fields_of
 from kiln.declare.states import MOVES
 from kiln.operations import ALL, BY_NAME
+from kiln.upkeep.duties import DUTIES
 from kiln.wire.decode import decode
 from kiln.wire.dispatch import Caller, Dispatcher, errors_of
 from tests.fuzz.values import forbidden
@@ -150,6 +151,12 @@ def test_another_region_is_refused_as_documented(operation):
     assert refused.value.code == (operation.unknown_region or refused.value).code
     assert refused.value.code.startswith("InvalidRegionId") or operation.unknown_region
     met(operation.name, refused.value)
+
+
+@pytest.mark.parametrize("operation", [o for o in ALL if o.name.startswith(("Delete", "Cancel"))], ids=lambda o: o.name)
+def test_what_deletes_may_use_the_room_that_is_kept_for_it(operation):
+    assert operation.gives_back
+    assert operation.carry_out is None or DUTIES[operation.name].gives_back
 
 
 @by_name

@@ -38,3 +38,13 @@ def test_changes_nothing_when_it_may_not_and_says_so(data):
     assert draft.exists()
     assert said("fsck", "--data", str(data)).exit_code == exits.DONE.number
     assert not draft.exists()
+
+
+@pytest.mark.parametrize("word", ["fsck", "serve"])
+def test_says_in_a_sentence_that_the_database_is_damaged(data, word):
+    (data / "kiln.sqlite").write_bytes(b"no database" * 1000)
+
+    result = said(word, "--data", str(data), *(["--listen", "127.0.0.1:0"] if word == "serve" else []))
+
+    assert result.exit_code == exits.FILE.number
+    assert "kiln.sqlite: file is not a database" in result.stderr

@@ -34,6 +34,16 @@ def test_a_full_disk_loses_nothing(scenario, tmp_path):
     assert done.returncode == 0, done.stderr
 
 
+@pytest.mark.slow
+@pytest.mark.timeout(180)
+def test_a_kiln_on_a_full_disk_starts_reads_and_deletes(tmp_path):
+    needs("unshare", "mount", "qemu-img")
+
+    done = alone("tests.full.started", tmp_path)
+
+    assert done.returncode == 0, done.stderr
+
+
 @pytest.mark.vm
 @pytest.mark.timeout(300)
 def test_a_full_disk_makes_a_guest_wait(guest_image, reachable):  # noqa: F811 - the fixtures.

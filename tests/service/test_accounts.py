@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from kiln.service import accounts
-from kiln.service.accounts import AccountUnknown, AlreadyThere, StoredCredentials, ensure_first_account, first_keys
+from kiln.service.accounts import AccountUnknown, AlreadyThere, StoredCredentials, ensure_first_account, known_keys
 from kiln.service.secrets import Sealer
 from kiln.service.settings import SettingRefused, read_settings
 from kiln.store import accounts as rows
@@ -64,16 +64,42 @@ def test_another_accounts_key_is_not_taken_away(database, sealer, tmp_path):
 
 
 def test_are_told_as_they_are_whatever_the_settings_say(database, sealer, tmp_path):
-    assert first_keys(database, sealer, settings(tmp_path)) is None
+    assert known_keys(database, sealer, settings(tmp_path)) is None
     made = ensure_first_account(database, sealer, settings(tmp_path), 1.0)
     added = settings(tmp_path, access_key_id="AKID", access_key_secret="S1")
     ensure_first_account(database, sealer, added, 2.0)
 
     for access_key_id, secret in (("AKID", "S1"), (made.access_key_id, made.access_key_secret)):
         asked = settings(tmp_path, access_key_id=access_key_id, access_key_secret="typo")
-        told = first_keys(database, sealer, asked)
+        told = known_keys(database, sealer, asked)
         assert (told.access_key_id, told.access_key_secret) == (access_key_id, secret)
         assert (told.account, told.app_key, told.app_secret) == (made.account, made.app_key, made.app_secret)
+
+
+def test_are_not_written_again_when_the_settings_name_what_is_there(database, sealer, tmp_path):
+    """A start on a full disk could not."""
+    wanted = settings(tmp_path, access_key_id="AKID", access_key_secret="S1", app_key="APP", app_secret="S2")
+    first = ensure_first_account(database, sealer, wanted, 1.0)
+    with database.read() as tx:
+        before = rows.credentials.all(tx)
+
+    again = ensure_first_account(database, sealer, wanted, 2.0)
+
+    assert again == first
+    with database.read() as tx:
+        assert rows.credentials.all(tx) == before
+
+
+def test_are_changed_when_the_settings_name_another_secret(database, sealer, tmp_path):
+    for secret in ("S1", "S2"):
+        wanted = settings(tmp_path, access_key_id="AKID", access_key_secret=secret)
+        assert ensure_first_account(database, sealer, wanted, 1.0).access_key_secret == secret
+
+    assert known_keys(database, sealer, settings(tmp_path)).access_key_secret == "S2"
+
+
+def test_are_not_known_before_the_first_start(database, sealer, tmp_path):
+    assert known_keys(database, sealer, settings(tmp_path)) is None
 
 
 def test_no_secret_lies_in_the_database_in_the_clear(database, sealer, tmp_path):

@@ -6,7 +6,8 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from kiln.service.health import health
+from kiln.service.ballast import Ballast
+from kiln.service.health import LEAST_FREE, health
 from kiln.store import schema
 from kiln.store.database import open_postgresql, open_sqlite
 from kiln.wire.app import App
@@ -34,6 +35,13 @@ def test_is_well(cloud):
     status, facts = ask(cloud.ports)
 
     assert (status, facts["status"], facts["tasks"], facts["machines"]) == (200, "ok", 0, "none")
+
+
+def test_is_well_while_its_disk_has_room(cloud, tmp_path):
+    ballast = Ballast(tmp_path / "ballast")
+
+    assert ballast.free_bytes() > LEAST_FREE
+    assert health(cloud.ports, ballast)[0]
 
 
 def test_says_why_it_cannot_read_its_database(tmp_path):

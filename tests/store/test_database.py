@@ -7,7 +7,7 @@ import threading
 import pytest
 from sqlalchemy.exc import IntegrityError
 
-from kiln.store.database import open_sqlite
+from kiln.store.database import Database, DatabaseFull, Transaction, open_sqlite
 from kiln.store.tags import Tag, tags
 
 TAG = Tag(account="1", resource_type="image", resource="m-1", key="k", value="v")
@@ -120,3 +120,48 @@ def test_a_closed_sqlite_holds_no_file_open(tmp_path, sqlite):
     again.close()
 
     assert [path.name for path in tmp_path.iterdir()] == ["kiln.sqlite"]
+
+
+class Room:
+    """A database that may have no more pages than now, until somebody makes room. SQLite says that its disk is full."""
+
+    def __init__(self, database: Database, *, helps: bool) -> None:
+        with database.read() as tx:
+            (self.pages,) = tx.driver("PRAGMA page_count", ()).fetchone()
+        self.helps = helps
+        self.asked = 0
+        database.make_room = self.make
+
+    def make(self) -> bool:
+        self.asked += 1
+        self.pages += 1000 if self.helps else 0
+        return self.helps
+
+    def work(self, tx: Transaction) -> None:
+        tx.driver(f"PRAGMA max_page_count={self.pages}", ()).fetchone()
+        tx.driver("CREATE TABLE IF NOT EXISTS something (bytes)", ())
+        tx.driver("INSERT INTO something VALUES (zeroblob(100000))", ())
+
+
+def test_makes_room_for_what_gives_space_back(tmp_path):
+    database = open_sqlite(tmp_path / "kiln.sqlite")
+    room = Room(database, helps=True)
+
+    database.write(room.work, gives_back=True)
+
+    assert room.asked == 1
+    with database.read() as tx:
+        assert tx.driver("SELECT count(*) FROM something", ()).fetchone() == (1,)
+    database.close()
+
+
+@pytest.mark.parametrize(("gives_back", "helps", "asked"), [(False, True, 0), (True, False, 1)])
+def test_is_full_for_what_takes_room_and_when_there_is_none_to_make(tmp_path, gives_back, helps, asked):
+    database = open_sqlite(tmp_path / "kiln.sqlite")
+    room = Room(database, helps=helps)
+
+    with pytest.raises(DatabaseFull):
+        database.write(room.work, gives_back=gives_back)
+
+    assert room.asked == asked
+    database.close()

@@ -38,6 +38,17 @@ def test_finishes_what_was_carried_out(cloud):
     assert status_of(cloud, task) == ("Finished", "")
 
 
+@pytest.mark.parametrize("gives_back", [True, False])
+def test_tells_a_job_whether_it_may_use_the_room_that_is_kept(cloud, gives_back):
+    seen = []
+    cloud.worker = Worker(cloud.ports, {"Test": Duty(lambda job: seen.append(job.gives_back), gives_back=gives_back)})
+    enqueue(cloud)
+
+    cloud.settle()
+
+    assert seen == [gives_back]
+
+
 def test_gives_up_with_the_error_that_the_caller_would_have_got(cloud):
     given_up = []
 

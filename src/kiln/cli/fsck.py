@@ -12,7 +12,7 @@ from kiln.cli.exits import Refusal
 from kiln.cli.flags import Data, DatabaseAddress
 from kiln.cli.grammar import Json, example, group
 from kiln.cli.output import show_json, show_line
-from kiln.service.assemble import DataFolderBusy, assemble, hold_data_folder
+from kiln.service.assemble import DatabaseUnusable, DataFolderBusy, assemble, hold_data_folder
 from kiln.service.settings import read_settings
 from kiln.upkeep.findings import is_well
 from kiln.upkeep.fsck import fsck
@@ -46,6 +46,8 @@ def run(
             findings = fsck(assembly.ports, repair=repair, say=say)
     except DataFolderBusy as error:
         raise Refusal(str(error), exits.SETTINGS, "Stop the server first.") from error
+    except DatabaseUnusable as error:
+        raise Refusal(f"{settings.folder.database}: {error}", exits.FILE) from error
     if as_json:
         show_json([vars(finding) for finding in findings])
     else:

@@ -76,6 +76,7 @@ class Operation(Generic[Input, Plan, Output]):
     errors: tuple[type[ApiError], ...] = ()  #: What check and commit may raise beside the decoder's own.
     idempotent: Idempotence | None = None  #: Takes a ClientToken.
     dry_run: type[ApiError] | None = None  #: Takes DryRun; the "error" that says that all is well.
+    gives_back: bool = False  #: Gives space back: it may use the room that is kept for that when the disk is full.
     unknown_region: type[ApiError] | None = None  #: The error for a RegionId that is not here.
     leads_to: tuple[str, ...] = ()  #: State at once, then each state that it may end in; for waiters and the reference.
 

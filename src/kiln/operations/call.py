@@ -98,10 +98,11 @@ class Job:
     task: Task
     ports: Ports
     facts: dict[str, Any]
+    gives_back: bool = False  #: As the operation's.
 
     def write(self, work: Callable[[Transaction], Result]) -> Result:
         """Run a short state step in a transaction of its own."""
-        return self.ports.database.write(work)
+        return self.ports.database.write(work, gives_back=self.gives_back)
 
     def finish(self, tx: Transaction) -> None:
         """Record in *tx*, together with the result, that the task is done."""

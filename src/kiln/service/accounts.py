@@ -17,6 +17,7 @@ from kiln.wire.doors.door import Key
 
 _LETTERS = string.ascii_letters + string.digits
 _KEPT_SECONDS = 5.0
+_ANY = ("", "")  #: As the pair that is wanted: whichever is there.
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -30,27 +31,29 @@ class Keys:
     app_secret: str
     are_new: bool  #: Made just now, and never shown before.
 
+    def has(self, key: tuple[str, str], app: tuple[str, str]) -> bool:
+        """Whether these pairs, as far as they are named, are among them."""
+        mine = (self.access_key_id, self.access_key_secret), (self.app_key, self.app_secret)
+        return all(wanted in (_ANY, own) for wanted, own in zip((key, app), mine, strict=True))
+
 
 def ensure_first_account(database: Database, sealer: Sealer, settings: Settings, now: float) -> Keys:
     """Make the first account and its keys at the first start; keys that the settings name are put beside them.
 
-    Raises SettingRefused when those are another account's.
+    Where all that is done already, nothing is written. Raises DatabaseFull, and
+    SettingRefused for a key that is another account's.
     """
+    wanted_key = (settings.access_key_id, settings.access_key_secret)
+    wanted_app = (settings.app_key, settings.app_secret)
+    known = known_keys(database, sealer, settings)
+    if known is not None and known.has(wanted_key, wanted_app):
+        return known
 
     def work(tx: Transaction) -> Keys:
         known = accounts.first_account(tx)
         account = known.id if known else _new_account(tx, now)
-        key_id, secret, new_key = _ensure(
-            tx,
-            sealer,
-            account,
-            "access_key",
-            wanted=(settings.access_key_id, settings.access_key_secret),
-            now=now,
-        )
-        app_key, app_secret, new_app = _ensure(
-            tx, sealer, account, "app", wanted=(settings.app_key, settings.app_secret), now=now
-        )
+        key_id, secret, new_key = _ensure(tx, sealer, account, "access_key", wanted=wanted_key, now=now)
+        app_key, app_secret, new_app = _ensure(tx, sealer, account, "app", wanted=wanted_app, now=now)
         return Keys(
             account=account,
             access_key_id=key_id,
@@ -60,38 +63,34 @@ def ensure_first_account(database: Database, sealer: Sealer, settings: Settings,
             are_new=new_key or new_app,
         )
 
-    return database.write(work)
+    return database.write(work, gives_back=True)
 
 
-def first_keys(database: Database, sealer: Sealer, settings: Settings) -> Keys | None:
+def known_keys(database: Database, sealer: Sealer, settings: Settings) -> Keys | None:
     """The first account's keys as they are, those that the settings name before its others; None before a first start.
 
     Changes nothing, whatever secrets the settings hold.
     """
     with database.read() as tx:
         account = accounts.first_account(tx)
-        pairs = (
-            []
-            if account is None
-            else [
-                _known(tx, sealer, account.id, kind, wanted)
-                for kind, wanted in (("access_key", settings.access_key_id), ("app", settings.app_key))
-            ]
-        )
-    if account is None or None in pairs:
+        if account is None:
+            return None
+        key = _known(tx, sealer, account.id, "access_key", settings.access_key_id)
+        app = _known(tx, sealer, account.id, "app", settings.app_key)
+    if key is None or app is None:
         return None
-    (key_id, secret), (app_key, app_secret) = (pair for pair in pairs if pair is not None)
     return Keys(
         account=account.id,
-        access_key_id=key_id,
-        access_key_secret=secret,
-        app_key=app_key,
-        app_secret=app_secret,
+        access_key_id=key[0],
+        access_key_secret=key[1],
+        app_key=app[0],
+        app_secret=app[1],
         are_new=False,
     )
 
 
 def _known(tx: Transaction, sealer: Sealer, account: str, kind: str, wanted: str) -> tuple[str, str] | None:
+    """The account's pair of that ID, else any of its pairs of that kind."""
     rows = accounts.credentials.all(tx, account=account, kind=kind, active=True)
     rows.sort(key=lambda row: row.id != wanted)
     return (rows[0].id, sealer.open(rows[0].sealed_secret)) if rows else None
@@ -102,8 +101,8 @@ def add_account(database: Database, sealer: Sealer, name: str, now: float) -> Ke
 
     def work(tx: Transaction) -> Keys:
         account = _new_account(tx, now, name)
-        key_id, secret, _ = _ensure(tx, sealer, account, "access_key", wanted=("", ""), now=now)
-        app_key, app_secret, _ = _ensure(tx, sealer, account, "app", wanted=("", ""), now=now)
+        key_id, secret, _ = _ensure(tx, sealer, account, "access_key", wanted=_ANY, now=now)
+        app_key, app_secret, _ = _ensure(tx, sealer, account, "app", wanted=_ANY, now=now)
         return Keys(
             account=account,
             access_key_id=key_id,
@@ -169,11 +168,13 @@ def _ensure(
     tx: Transaction, sealer: Sealer, account: str, kind: str, *, wanted: tuple[str, str], now: float
 ) -> tuple[str, str, bool]:
     """The pair of that kind: ID, secret, and whether it was made up just now."""
-    if wanted[0]:
+    if wanted == _ANY:
+        known = _known(tx, sealer, account, kind, "")
+        if known is not None:
+            return (*known, False)
+    else:
         _put(tx, sealer, account, kind, wanted=wanted, now=now)
         return (*wanted, False)
-    for row in accounts.credentials.all(tx, account=account, kind=kind, active=True):
-        return row.id, sealer.open(row.sealed_secret), False
     pair = (_new_id(kind), "".join(secrets.choice(_LETTERS) for _ in range(30)))
     accounts.credentials.insert(tx, _row(sealer, account, kind, pair, now))
     return (*pair, True)

@@ -18,15 +18,20 @@ from kiln.machines.port import Machines
 from kiln.machines.qemu import QemuMachines
 from kiln.operations.call import Ports
 from kiln.pools.qcow2 import Qcow2Pool
+from kiln.service.ballast import Ballast
 from kiln.service.datafolder import DataFolder
 from kiln.service.secrets import Sealer
 from kiln.service.settings import Settings
 from kiln.store import schema
-from kiln.store.database import Database, open_postgresql, open_sqlite
+from kiln.store.database import Database, DatabaseDown, DatabaseFull, open_postgresql, open_sqlite
 
 
 class DataFolderBusy(Exception):
     """Another Kiln works in the data folder."""
+
+
+class DatabaseUnusable(Exception):
+    """SQLite's file is damaged, or lies on a disk without any room; the message has SQLite's words."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -36,6 +41,7 @@ class Assembly:
     settings: Settings
     ports: Ports
     sealer: Sealer
+    ballast: Ballast
     pool: Qcow2Pool
     buckets: FolderBuckets
 
@@ -64,11 +70,11 @@ def hold_data_folder(folder: Path) -> Iterator[None]:
 
 @contextmanager
 def assemble(settings: Settings) -> Iterator[Assembly]:
-    """A Kiln on its data folder, which the caller holds; the database is closed at the end."""
+    """A Kiln on its data folder, which the caller holds; the database is closed at the end. Raises DatabaseUnusable."""
     sealer = Sealer.in_folder(settings.data)
-    database = _open_database(settings)
+    ballast = Ballast(settings.folder.ballast)
+    database = _open_with_room(settings, ballast)
     try:
-        schema.create(database)
         pool = Qcow2Pool(settings.folder.pool)
         buckets = FolderBuckets(settings.folder.buckets)
         ports = Ports(
@@ -84,19 +90,36 @@ def assemble(settings: Settings) -> Iterator[Assembly]:
             clock=system_clock,
             seal=sealer.seal,
         )
-        yield Assembly(settings=settings, ports=ports, sealer=sealer, pool=pool, buckets=buckets)
+        yield Assembly(settings=settings, ports=ports, sealer=sealer, ballast=ballast, pool=pool, buckets=buckets)
     finally:
         database.close()
 
 
-def _open_database(settings: Settings) -> Database:
-    if settings.database:
-        return open_postgresql(settings.database)
-    before = os.umask(0o077)
+def _open_with_room(settings: Settings, ballast: Ballast) -> Database:
+    """The database with its tables. SQLite needs room to read, too: whoever closes it last removes its log's index."""
     try:
-        database = open_sqlite(settings.folder.database)
-        with database.read():  # Makes the file, under the strict umask.
-            pass
+        database = _open_database(settings)
+    except DatabaseUnusable:
+        if not ballast.give_up():
+            raise
+        database = _open_database(settings)
+    if database.is_sqlite:
+        database.make_room = ballast.give_up
+    return database
+
+
+def _open_database(settings: Settings) -> Database:
+    database = open_postgresql(settings.database) if settings.database else open_sqlite(settings.folder.database)
+    before = os.umask(0o077)  # For the files that SQLite makes.
+    try:
+        if database.is_sqlite:
+            database.probe(lambda _: None)
+        schema.create(database)
+    except BaseException as error:
+        database.close()
+        if isinstance(error, DatabaseDown | DatabaseFull):
+            raise DatabaseUnusable(str(error)) from error
+        raise
     finally:
         os.umask(before)
     return database

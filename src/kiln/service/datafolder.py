@@ -20,6 +20,11 @@ class DataFolder:
         return self.path / "kiln.sqlite"
 
     @property
+    def ballast(self) -> Path:
+        """Room that is kept for deleting."""
+        return self.path / "ballast"
+
+    @property
     def lock(self) -> Path:
         """Held by the service."""
         return self.path / "lock"

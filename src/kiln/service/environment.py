@@ -5,7 +5,7 @@ from __future__ import annotations
 import shlex
 
 from kiln.declare.clock import system_clock
-from kiln.service.accounts import Keys, ensure_first_account, first_keys
+from kiln.service.accounts import Keys, ensure_first_account, known_keys
 from kiln.service.secrets import Sealer
 from kiln.service.settings import Settings
 from kiln.store import schema
@@ -20,7 +20,7 @@ def environment(settings: Settings) -> dict[str, str]:
         schema.create(database)
         sealer = Sealer.in_folder(settings.data)
         # Told as it is: the shell may hold keys of another Kiln, or of another account of this one.
-        keys = first_keys(database, sealer, settings)
+        keys = known_keys(database, sealer, settings)
         keys = keys or ensure_first_account(database, sealer, settings, system_clock())
     finally:
         database.close()

@@ -7,19 +7,32 @@ from typing import Any
 import kiln
 from kiln.declare.journal import Journal
 from kiln.declare.states import TaskStatus
+from kiln.declare.units import MiB
 from kiln.operations.call import Ports
+from kiln.service.ballast import Ballast
 from kiln.store import tasks
 from kiln.store.database import DatabaseDown
 
 log = Journal("kiln.service")
 
 
-def health(ports: Ports) -> tuple[bool, dict[str, Any]]:
-    """Whether all is well, and the facts: ``status`` (ok, failing), ``reason`` when failing, else ``tasks`` to do."""
+#: Some 50 images more. A pool on the same disk has no room by then either.
+LEAST_FREE = 2 * MiB
+
+
+def health(ports: Ports, ballast: Ballast | None = None) -> tuple[bool, dict[str, Any]]:
+    """Whether all is well, and the facts: ``status`` (ok, failing), ``reason`` when failing, ``tasks`` to do.
+
+    *ballast* tells what the database's disk has free; None: another machine's business.
+    """
     facts: dict[str, Any] = {"status": "ok", "version": kiln.__version__, "machines": ports.machines.kind}
     try:
         open_tasks = ports.database.probe(lambda tx: tasks.tasks.count(tx, status=TaskStatus.PROCESSING))
     except DatabaseDown as error:
         log.warning("database_down", reason=str(error))
         return False, facts | {"status": "failing", "reason": f"the database does not answer: {error}"}
-    return True, facts | {"tasks": open_tasks}
+    facts["tasks"] = open_tasks
+    if ballast is not None and (free_bytes := ballast.free_bytes()) < LEAST_FREE:
+        reason = f"the disk of the data folder is full: {free_bytes} bytes are free. Reading and deleting go on."
+        return False, facts | {"status": "failing", "reason": reason}
+    return True, facts

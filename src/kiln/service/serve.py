@@ -8,25 +8,30 @@ import socket
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from pathlib import Path
 
 from uvicorn.config import Config
 from uvicorn.server import Server
 
 from kiln.declare import killpoints
+from kiln.declare.journal import Journal
 from kiln.operations import BY_NAME
 from kiln.service import logs
-from kiln.service.accounts import Keys, StoredCredentials, ensure_first_account
-from kiln.service.assemble import Assembly, assemble, hold_data_folder
+from kiln.service.accounts import Keys, StoredCredentials, ensure_first_account, known_keys
+from kiln.service.assemble import Assembly, DatabaseUnusable, assemble, hold_data_folder
 from kiln.service.health import health
 from kiln.service.settings import Settings
 from kiln.store import tasks
+from kiln.store.database import DatabaseFull
 from kiln.tasks.worker import Worker
 from kiln.upkeep.duties import DUTIES
-from kiln.upkeep.keeper import Keeper
+from kiln.upkeep.keeper import CHORES, Chore, Keeper
 from kiln.wire.app import App
 from kiln.wire.dispatch import Dispatcher
 from kiln.wire.gateway import Gateway
 from kiln.wire.nonces import MemoryNonces
+
+log = Journal("kiln.service")
 
 
 def serve(settings: Settings, say: Callable[[str], None]) -> None:
@@ -37,11 +42,13 @@ def serve(settings: Settings, say: Callable[[str], None]) -> None:
     with hold_data_folder(settings.data), _listen(settings) as listener, assemble(settings) as assembly:
         host, port = listener.getsockname()[:2]
         address = f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
-        keys = ensure_first_account(assembly.database, assembly.sealer, settings, assembly.ports.clock())
-        settings.folder.endpoint.write_text(address + "\n")
+        if assembly.database.is_sqlite:
+            assembly.ballast.fill()
+        keys = _keys(assembly)
+        _tell_address(settings.folder.endpoint, address + "\n")
         _recover(assembly)
         worker = Worker(assembly.ports, DUTIES, threads=settings.workers)
-        keeper = Keeper(assembly.ports)
+        keeper = Keeper(assembly.ports, _chores(assembly))
         worker.start()
         keeper.start()
         try:
@@ -68,12 +75,50 @@ def _listen(settings: Settings) -> socket.socket:
     return listener
 
 
+def _keys(assembly: Assembly) -> Keys:
+    """The first account's keys. On a full disk those of before do: better to read and delete with them than not."""
+    database, sealer = assembly.database, assembly.sealer
+    try:
+        return ensure_first_account(database, sealer, assembly.settings, assembly.ports.clock())
+    except DatabaseFull as error:
+        keys = known_keys(database, sealer, assembly.settings)
+        if keys is None:
+            raise DatabaseUnusable(str(error)) from error
+        log.exception("database_full", left="keys that the settings name")
+        return keys
+
+
+def _tell_address(file: Path, text: str) -> None:
+    """Leave the address for ``kiln env``, or say that it cannot be: requests are answered all the same."""
+    try:
+        if not file.is_file() or file.read_text() != text:
+            file.write_text(text)
+    except OSError as error:
+        log.warning("address_not_written", file=str(file), reason=error.strerror)
+
+
 def _recover(assembly: Assembly) -> None:
     """Take up what a stop or a crash left: nobody else can hold a lease on an embedded database."""
     assembly.pool.sweep()
     assembly.buckets.sweep()
-    if assembly.database.is_sqlite:
-        assembly.database.write(tasks.release_all)
+    database = assembly.database
+    if not database.is_sqlite:
+        return
+    with database.read() as tx:
+        if not tasks.is_any_leased(tx):
+            return
+    try:
+        database.write(tasks.release_all)
+    except DatabaseFull:
+        # The room that is kept is not spent on it: leases run out by themselves within a minute.
+        log.exception("database_full", left="leases of the last run")
+
+
+def _chores(assembly: Assembly) -> tuple[Chore, ...]:
+    """What the keeper does here: the upkeep, and keeping room beside a database that lies in the data folder."""
+    if not assembly.database.is_sqlite:
+        return CHORES
+    return (*CHORES, Chore("ballast", 30.0, lambda _: assembly.ballast.fill()))
 
 
 def _app(assembly: Assembly, worker: Worker, executor: ThreadPoolExecutor) -> App:
@@ -85,7 +130,8 @@ def _app(assembly: Assembly, worker: Worker, executor: ThreadPoolExecutor) -> Ap
         ports.clock,
     )
 
-    return App(gateway, executor, lambda: health(ports))
+    ballast = assembly.ballast if assembly.database.is_sqlite else None
+    return App(gateway, executor, lambda: health(ports, ballast))
 
 
 def _run(app: App, listener: socket.socket) -> None:

@@ -148,6 +148,8 @@ class Database:
     def __init__(self, engine: Engine) -> None:
         self.engine = engine
         self.is_sqlite = engine.dialect.name == "sqlite"
+        #: Makes room on the database's disk and tells whether it did; for writes that give space back.
+        self.make_room: Callable[[], bool] = lambda: False
         self._writer = threading.Lock()
         self._kept = _KeptConnections(engine) if self.is_sqlite else None
 
@@ -166,18 +168,27 @@ class Database:
             # SQLAlchemy's own text has the statement in it, which is nobody's business outside.
             raise DatabaseDown(str(getattr(error, "orig", None) or error).strip().partition("\n")[0]) from error
 
-    def write(self, work: Callable[[Transaction], Result]) -> Result:
+    def write(self, work: Callable[[Transaction], Result], *, gives_back: bool = False) -> Result:
         """Run *work* in a serialisable transaction and commit; *work* may be run more than once.
 
-        Raises whatever *work* raises, after rolling back, and DatabaseFull.
+        Where *gives_back* says that space will come of it, a full disk makes it
+        ask ``make_room``, once. Raises whatever *work* raises, after rolling back,
+        and DatabaseFull.
         """
-        if self.is_sqlite:
-            with self._writer, _full_said():
-                tx, result = self._attempt(work)
-        else:
-            tx, result = self._insist(work)
+        try:
+            tx, result = self._write(work)
+        except DatabaseFull:
+            if not gives_back or not self.make_room():
+                raise
+            tx, result = self._write(work)
         tx.settle()
         return result
+
+    def _write(self, work: Callable[[Transaction], Result]) -> tuple[Transaction, Result]:
+        if not self.is_sqlite:
+            return self._insist(work)
+        with self._writer, full_said():
+            return self._attempt(work)
 
     def _attempt(self, work: Callable[[Transaction], Result]) -> tuple[Transaction, Result]:
         with self._begin_writing() as tx:
@@ -210,7 +221,7 @@ class Database:
 
 
 @contextmanager
-def _full_said() -> Iterator[None]:
+def full_said() -> Iterator[None]:
     """Turn SQLite's word for a full disk into ours, whether it comes with a statement or with the commit."""
     try:
         yield

@@ -12,7 +12,7 @@ from sqlalchemy import Connection, inspect, text
 
 from kiln.declare.killpoints import reach
 from kiln.store import accounts, disks, images, instances, snapshots, tags, tasks, tokens, volumes
-from kiln.store.database import Database
+from kiln.store.database import Database, full_said
 
 #: Named so that every table is known to the metadata by the time somebody asks.
 NOUNS = (accounts, disks, images, instances, snapshots, tags, tasks, tokens, volumes)
@@ -26,7 +26,10 @@ class SchemaTooNew(Exception):
 
 
 def create(database: Database) -> None:
-    """Bring the database's tables to the newest form; an empty database gets them all. Raises SchemaTooNew."""
+    """Bring the database's tables to the newest form; an empty database gets them all.
+
+    Raises SchemaTooNew, DatabaseFull.
+    """
     with database.engine.connect() as connection:
         found = _version(connection)
     if found == NEWEST:
@@ -34,7 +37,7 @@ def create(database: Database) -> None:
     if found is not None and found > NEWEST:
         raise SchemaTooNew(f"the database is of version {found}; this Kiln knows {NEWEST}")
     # Migrations run one process at a time: on SQLite the data folder is held, on PostgreSQL a lock is taken here.
-    with database.engine.connect() as connection:
+    with full_said(), database.engine.connect() as connection:
         if not database.is_sqlite:
             connection.execute(text("SELECT pg_advisory_lock(8787)"))
         _upgrade(connection)

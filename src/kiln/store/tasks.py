@@ -158,6 +158,11 @@ def renew(tx: Transaction, owner: str, now: float) -> None:
     tasks.update(tx, {"lease_until": now + LEASE_SECONDS}, owner=owner, status=TaskStatus.PROCESSING)
 
 
+def is_any_leased(tx: Transaction) -> bool:
+    """Whether ``release_all`` would change something."""
+    return tasks.count(tx, tasks.c.owner != "", status=TaskStatus.PROCESSING) > 0
+
+
 def release_all(tx: Transaction) -> int:
     """Take back every lease: for a start when no other worker can be alive (the embedded default)."""
     return tasks.update(tx, {"owner": "", "lease_until": 0.0}, tasks.c.owner != "", status=TaskStatus.PROCESSING)

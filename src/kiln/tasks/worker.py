@@ -39,6 +39,7 @@ class Duty:
 
     carry_out: Callable[[Job], None]
     give_up: Callable[[Job, ApiError], None] | None = None
+    gives_back: bool = False  #: As the operation's.
 
 
 @dataclass(frozen=True)
@@ -121,7 +122,7 @@ class Worker:
         if duty is None:
             log.error("task_unknown", task=task.id, action=task.action)
             return
-        job = Job(task=task, ports=self._ports, facts=task.facts)
+        job = Job(task=task, ports=self._ports, facts=task.facts, gives_back=duty.gives_back)
         said = {"task": task.id, "action": task.action, "resource": task.resource}
         reach(f"worker.{task.action}.claimed")
         try:

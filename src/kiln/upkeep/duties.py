@@ -7,5 +7,7 @@ from kiln.tasks.worker import Duty
 from kiln.upkeep.sweep import merge
 
 DUTIES = {
-    operation.name: Duty(operation.carry_out, operation.give_up) for operation in ALL if operation.carry_out is not None
+    operation.name: Duty(operation.carry_out, operation.give_up, operation.gives_back)
+    for operation in ALL
+    if operation.carry_out is not None
 } | {"Merge": Duty(merge)}

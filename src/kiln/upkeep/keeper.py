@@ -45,7 +45,7 @@ def release_snapshots(ports: Ports) -> list[str]:
             tags.drop(tx, "snapshot", snapshot)
         return released
 
-    return ports.database.write(work)
+    return ports.database.write(work, gives_back=True)
 
 
 CHORES = (

@@ -55,7 +55,7 @@ def _doom(ports: Ports) -> list[Volume]:
         volumes.update(tx, {"state": "doomed"}, volumes.c.id.in_([v.id for v in found]))
         return found
 
-    return ports.database.write(mark)
+    return ports.database.write(mark, gives_back=True)
 
 
 def _drop(ports: Ports, volume: Volume) -> bool:
@@ -66,7 +66,7 @@ def _drop(ports: Ports, volume: Volume) -> bool:
         # A guest or a tool still has it open; the next sweep tries again.
         return False
     reach("sweep.dropped")
-    ports.database.write(lambda tx: volumes.delete(tx, id=volume.id))
+    ports.database.write(lambda tx: volumes.delete(tx, id=volume.id), gives_back=True)
     return True
 
 

@@ -77,7 +77,7 @@ class Dispatcher:
             with self._ports.database.read() as tx:
                 answer: dict[str, Any] = spell(operation.check(self._call(tx, request), given))
                 return answer
-        return self._ports.database.write(lambda tx: self._perform(tx, request))
+        return self._ports.database.write(lambda tx: self._perform(tx, request), gives_back=operation.gives_back)
 
     def _perform(self, tx: Transaction, request: _Request) -> dict[str, Any]:
         operation, token = request.operation, request.token

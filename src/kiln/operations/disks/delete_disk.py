@@ -83,6 +83,7 @@ delete_disk = Operation(
     check=check,
     commit=commit,
     unknown_region=InvalidRegionIdMalFormedOfDelete,
+    gives_back=True,
     errors=(
         InvalidDiskIdNotFound,
         IncorrectDiskStatusInitializing,

@@ -113,5 +113,6 @@ delete_image = Operation(
     check=check,
     commit=commit,
     dry_run=DryRunOperation,
+    gives_back=True,
     errors=(InvalidImageIdNotFound, ImageIsImporting, ImageIsExporting, ImageUsingByInstance),
 )

@@ -153,6 +153,7 @@ delete_instance = Operation(
     carry_out=carry_out,
     give_up=give_up,
     dry_run=DryRunOperation,
+    gives_back=True,
     errors=(
         InvalidInstanceIdNotFound,
         InstanceLockedForSecurity,

@@ -85,5 +85,6 @@ delete_snapshot = Operation(
     output=NothingMore,
     check=check,
     commit=commit,
+    gives_back=True,
     errors=(InvalidSnapshotIdNotFoundOfDelete, SnapshotCreatedImage, SnapshotCreatedDisk),
 )

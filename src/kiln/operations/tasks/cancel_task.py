@@ -56,5 +56,6 @@ cancel_task = Operation(
     check=check,
     commit=commit,
     unknown_region=InvalidRegionIdNotFoundOfTasks,
+    gives_back=True,
     errors=(InvalidTaskIdNotFound, InvalidTaskIdIncorrectTaskStatus),
 )
