@@ -116,3 +116,22 @@ def test_lanes_are_busy_while_something_is_left(database):
     database.write(lambda tx: tasks.finish(tx, task, 1.0))
     with database.read() as tx:
         assert not tasks.is_lane_busy(tx, "i-1")
+
+
+def test_tell_how_often_they_failed_since_they_last_did_not(database):
+    def ended(status, at, **more):
+        a_task(database, **{"resource": "v-1", "action": "Merge", "status": status, "finished_at": at} | more)
+
+    def failures():
+        with database.read() as tx:
+            return tasks.failed_in_a_row(tx, "Merge", "v-1")
+
+    assert failures() == (0, None)
+    for status, at in (("Failed", 1.0), ("Finished", 2.0), ("Failed", 3.0), ("Failed", 4.0)):
+        ended(status, at)
+    ended("Finished", 5.0, resource="v-2")
+    ended("Finished", 6.0, action="X")
+    ended("Processing", None)
+    assert failures() == (2, 4.0)
+    ended("Finished", 7.0)
+    assert failures() == (0, None)

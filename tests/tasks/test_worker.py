@@ -81,6 +81,18 @@ def test_tries_a_crash_again_and_gives_up_in_the_end(cloud):
     assert status_of(cloud, task) == ("Failed", "InternalError")
 
 
+def test_tries_as_often_as_the_duty_says(cloud):
+    def carry_out(job: Job) -> None:
+        raise RuntimeError("a bug")
+
+    cloud.worker = Worker(cloud.ports, {"Test": Duty(carry_out, tries=1)})
+    task = enqueue(cloud)
+
+    cloud.settle()
+
+    assert status_of(cloud, task) == ("Failed", "InternalError")
+
+
 def test_waits_when_something_is_not_ready(cloud):
     ready = []
 

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 import subprocess
+import time
+from collections.abc import Iterator
 
 import pytest
 
 from kiln.declare.ids import new_id
 from kiln.declare.units import GiB
 from kiln.operations.call import Job, NotYet
+from kiln.pools import locks
 from kiln.store.disks import disks
 from kiln.store.snapshots import snapshots
 from kiln.store.volumes import Volume, chain, volumes
@@ -46,6 +50,22 @@ def reads_as(cloud: Cloud, volume: str, pattern: int, offset_mib: int) -> bool:
     command = ["qemu-io", "-r", "-U", "-f", "qcow2", "-c", f"read -P {pattern} {offset_mib}M 1M", path]
     done = subprocess.run(command, check=False, capture_output=True, text=True)
     return done.returncode == 0 and "Pattern verification failed" not in done.stdout
+
+
+@contextlib.contextmanager
+def written_by_another(cloud: Cloud, volume: str) -> Iterator[None]:
+    """Have a program hold a volume open for writing."""
+    path = cloud.folder / "pool" / f"{volume}.qcow2"
+    command = ["qemu-io", "-f", "qcow2", path]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL) as process:
+        try:
+            deadline = time.monotonic() + 10
+            while not locks.is_written(path):
+                assert time.monotonic() < deadline
+                time.sleep(0.01)
+            yield
+        finally:
+            process.communicate(b"quit\n")
 
 
 def head_of(cloud: Cloud, disk: str) -> str:
@@ -242,3 +262,33 @@ def test_waits_for_a_merge_below(cloud):
         merge(Job(task=task, ports=cloud.ports, facts=task.facts))
 
     assert cloud.ports.pool.parent(head_of(cloud, disk.id)) == disk.volume
+
+    # Somebody who waits for the same instance does not wait for that other merge too.
+    cloud.call("CreateImage", InstanceId=instance.id)
+    merge(Job(task=task, ports=cloud.ports, facts=task.facts))
+
+
+def test_leaves_the_lane_when_a_merge_fails_and_tries_again_after_a_rest(cloud):
+    instance = an_instance(cloud)
+    with cloud.ports.database.read() as tx:
+        disk = disks.all(tx)[0]
+    write(cloud, disk.volume, 1, 0)
+    (snapshot,) = snapshot_now(cloud, instance.id)
+    forget_snapshot(cloud, snapshot)
+    head = head_of(cloud, disk.id)
+    sweep(cloud.ports)
+    image = cloud.call("CreateImage", InstanceId=instance.id)["ImageId"]
+
+    with written_by_another(cloud, head):
+        (task,) = cloud.worker.claim(cloud.clock())
+        cloud.worker.attempt(task)
+
+    assert [waiting.action for waiting in cloud.open_tasks()] == ["CreateImage"]
+    cloud.settle()
+    assert cloud.call("DescribeImages", ImageId=image)["Images"]["Image"][0]["Status"] == "Available"
+    sweep(cloud.ports)
+    assert cloud.open_tasks() == []
+    cloud.clock.now += 5
+    keep(cloud)
+    assert cloud.ports.pool.parent(head) is None
+    assert reads_as(cloud, head, 1, 0)

@@ -12,6 +12,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
+from itertools import takewhile
 from typing import Any
 
 from sqlalchemy import ColumnElement, Index, exists, or_, select
@@ -23,6 +24,7 @@ from kiln.store.database import Transaction
 from kiln.store.rows import Rows
 
 LEASE_SECONDS = 60.0  #: A worker renews its leases three times in that time.
+_FAILURES_COUNTED = 8
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -118,6 +120,16 @@ def is_waited_for(tx: Transaction, task: Task) -> bool:
     if not task.lane:
         return False
     return tasks.count(tx, tasks.c.seq > task.seq, lane=task.lane, status=TaskStatus.PROCESSING) > 0
+
+
+def failed_in_a_row(tx: Transaction, action: str, resource: str) -> tuple[int, float | None]:
+    """How many of the last tasks of that action failed, as far as anybody counts, and when the last of them did."""
+    statement = select(tasks.table).where(
+        tasks.c.resource == resource, tasks.c.action == action, tasks.c.status != TaskStatus.PROCESSING
+    )
+    last = tasks.rows(tx, statement.order_by(tasks.c.seq.desc()).limit(_FAILURES_COUNTED))
+    failures = list(takewhile(lambda task: task.status == TaskStatus.FAILED, last))
+    return len(failures), failures[0].finished_at if failures else None
 
 
 def _is_due(now: float) -> tuple[ColumnElement[bool], ...]:

@@ -6,7 +6,8 @@ tasks of a lane that has become free, postponed ones, leases that ran out.
 
 A carry_out that raises an ApiError is given up with that error. Any other
 exception is ours: it is logged with its traceback, and the task is tried again
-with growing pauses until ``TRIES`` are used up.
+with growing pauses, in which it keeps its lane, until the ``tries`` of its duty
+are used up.
 """
 
 from __future__ import annotations
@@ -40,6 +41,7 @@ class Duty:
     carry_out: Callable[[Job], None]
     give_up: Callable[[Job, ApiError], None] | None = None
     gives_back: bool = False  #: As the operation's.
+    tries: int = TRIES
 
 
 @dataclass(frozen=True)
@@ -135,7 +137,7 @@ class Worker:
             self._give_up(duty, job, error)
         except Exception:
             log.exception("task_crashed", **said, attempt=task.attempts + 1)
-            if task.attempts + 1 >= TRIES:
+            if task.attempts + 1 >= duty.tries:
                 self._give_up(duty, job, InternalError())
             else:
                 self._postpone(job, min(30.0, 0.2 * 4.0**task.attempts), failed=True)

@@ -10,4 +10,8 @@ DUTIES = {
     operation.name: Duty(operation.carry_out, operation.give_up, operation.gives_back)
     for operation in ALL
     if operation.carry_out is not None
-} | {"Merge": Duty(merge)}
+} | {
+    # One second of pauses in all: nobody waits for a merge, but everybody in its lane would wait with it. The sweeper
+    # asks for another later.
+    "Merge": Duty(merge, tries=3)
+}

@@ -8,14 +8,16 @@ written into a layer that may have other children (docs/design/0001).
 
 from __future__ import annotations
 
+from kiln.declare.errors import InternalError
 from kiln.declare.journal import Journal
 from kiln.declare.killpoints import reach
 from kiln.declare.states import DiskStatus, TaskStatus
+from kiln.machines.errors import MachineError, MachineSilent
 from kiln.operations.call import Job, NotYet, Ports
-from kiln.pools.errors import VolumeBusy
+from kiln.pools.errors import PoolError, VolumeBusy
 from kiln.store.database import Transaction
 from kiln.store.disks import disks
-from kiln.store.tasks import is_waited_for, new_task, tasks
+from kiln.store.tasks import failed_in_a_row, is_waited_for, new_task, tasks
 from kiln.store.volumes import Volume, bypassable, chain, heads_deeper_than, is_named, unwanted, volumes
 
 #: Reads hold to a depth of 20 and halve at 50 (engines.md 1, "chain depth"), so 16 leaves room for a burst.
@@ -28,6 +30,7 @@ _TOO_DEEP = 2 * DEEPEST  #: Nobody is given way on a chain like that.
 
 _BATCH = 64
 _WAIT_SECONDS = 0.5  #: For the other merge to be done with the parent.
+_FIRST_REST_SECONDS, _LONGEST_REST_SECONDS = 5.0, 600.0  #: Before a merge that failed is asked for again.
 
 log = Journal("kiln.upkeep")
 
@@ -87,6 +90,8 @@ def _enqueue_merge(tx: Transaction, ports: Ports, child: str) -> None:
     if disk is not None and disk.status not in (DiskStatus.AVAILABLE, DiskStatus.IN_USE):
         # It is on its way from one lane to another; the next sweep knows where it has come to.
         return
+    if _rests(tx, child, ports.clock()):
+        return
     lane = f"volume:{child}" if disk is None else disk.instance or disk.id
     task = new_task("Merge", child, {"instance": disk.instance if disk else None}, ports.clock(), lane=lane)
     tasks.insert(tx, task)
@@ -94,28 +99,57 @@ def _enqueue_merge(tx: Transaction, ports: Ports, child: str) -> None:
     volumes.update(tx, {"task": task.id}, id=child)
 
 
+def _rests(tx: Transaction, child: str, now: float) -> bool:
+    """Whether the last merges into *child* failed so lately that the next is not asked for yet."""
+    failures, last_at = failed_in_a_row(tx, "Merge", child)
+    if last_at is None:
+        return False
+    return now < last_at + min(_FIRST_REST_SECONDS * 4.0 ** (failures - 1), _LONGEST_REST_SECONDS)
+
+
 def merge(job: Job) -> None:
     """Carry out a merge: absorb parents one by one, until the chain is as it should be or somebody waits.
 
     A CreateImage of the same instance would wait for all of a deep chain's
     layers; this way it waits for one. What is left the next sweep asks for
-    anew, behind whoever waited.
+    anew, behind whoever waited. Likewise one that fails is not tried again in
+    its lane, where its pauses would be everybody's: it ends, and the sweeper
+    asks for another after a rest. Raises InternalError then, NotYet.
     """
     child = job.task.resource
     while (parent := _next_parent(job)) is not None:
         if not job.write(lambda tx, parent=parent: _claim(tx, job, parent)):  # type: ignore[misc]
+            if _is_waited_for(job):
+                break
             raise NotYet(_WAIT_SECONDS)
-        if job.ports.pool.parent(child) == parent:
-            instance = job.facts["instance"]
-            guest = job.ports.machines.guest(instance) if instance else None
-            reach("merge.begun")
-            job.ports.pool.absorb(child, guest if guest is not None and guest.has_node(child) else None)
+        try:
+            _absorb(job, child, parent)
+        except MachineSilent:
+            raise  # Whoever waits would not get an answer either, and QEMU may have a job at work that is in his way.
+        except (MachineError, PoolError) as error:
+            log.warning("merge_failed", volume=child, parent=parent, reason=str(error))
+            raise InternalError from error
         reach("merge.absorbed")
         job.write(lambda tx, parent=parent: _bypass(tx, job, parent))  # type: ignore[misc]
         reach("merge.recorded")
         if _gives_way(job):
             break
     job.write(lambda tx: volumes.update(tx, {"task": None}, task=job.task.id))
+
+
+def _absorb(job: Job, child: str, parent: str) -> None:
+    """Merge the two, unless an earlier run has. Raises MachineError, PoolError."""
+    if job.ports.pool.parent(child) != parent:
+        return
+    instance = job.facts["instance"]
+    guest = job.ports.machines.guest(instance) if instance else None
+    reach("merge.begun")
+    job.ports.pool.absorb(child, guest if guest is not None and guest.has_node(child) else None)
+
+
+def _is_waited_for(job: Job) -> bool:
+    with job.ports.database.read() as tx:
+        return is_waited_for(tx, job.task)
 
 
 def _gives_way(job: Job) -> bool:
