@@ -19,6 +19,7 @@ from kiln.guest.session import Session, open_session
 from kiln.machines import process
 from kiln.machines.runfolder import RunFolder
 from tests.kill.callers import BUCKET, Caller, Truth
+from tests.machines.disks import files_open
 from tests.served import Served, start_kiln
 
 KILLED = 137
@@ -131,6 +132,10 @@ class Host:
             count += 1
             ((volume,),) = self._rows("SELECT parent FROM volumes WHERE id = ?", volume)
         return count
+
+    def unnamed_volumes(self) -> list[str]:
+        """The files of volumes that the machine has open although they have no name any more."""
+        return [name for name in files_open(self.pid) if name.endswith("(deleted)")]
 
     def merges(self) -> int:
         """How many merges are still to be done."""

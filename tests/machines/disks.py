@@ -97,6 +97,15 @@ class Disks:
             os.chown(self.path(name), uid, uid)
 
 
+def files_open(pid):
+    """The volumes' files that a process has open, each once; one that has no name any more ends in `` (deleted)``."""
+    found = set()
+    for path in Path(f"/proc/{pid}/fd").iterdir():
+        with contextlib.suppress(FileNotFoundError):  # It was closed since it was listed.
+            found.add(str(path.readlink()))
+    return sorted(Path(name).name for name in found if ".qcow2" in name)
+
+
 def qemu_img(*arguments):
     subprocess.run(["qemu-img", *map(str, arguments)], check=True, capture_output=True)
 

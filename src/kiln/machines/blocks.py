@@ -1,19 +1,98 @@
 """The disks of a running machine, as QEMU knows them: devices, and block nodes in chains below them.
 
-A node is named as its volume. Two chains may share layers; a node is opened
-once, and closed when nothing stands on it any more.
+A node is named as its volume. A layer's file may be replaced by an equal one
+that stands on less (``following``); the new file's node then has the other of
+the volume's two names, since QEMU lets no node be renamed and opens the new one
+before the old one goes. Two chains may share layers; a node is opened once, and
+closed when nothing stands on it any more.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import PurePath
 from typing import Any
 
 from kiln.machines.command import DISK_DRIVER
-from kiln.machines.errors import MachineRefused
+from kiln.machines.errors import MachineBusy, MachineRefused
 from kiln.machines.qmp import Session
 
 _DEVICES = "/machine/peripheral"
+_OTHER = ".b"  #: A volume's name has no dot.
+
+
+def names_of(volume: str) -> tuple[str, str]:
+    """The names that the node of a volume may have."""
+    return volume, volume + _OTHER
+
+
+def volume_of(node: str) -> str:
+    """The volume whose node it is."""
+    return node.removesuffix(_OTHER)
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where a node stands: ``backing`` and ``file`` are the nodes below it, QEMU's own (``#block…``) among them."""
+
+    backing: str | None
+    file: str | None
+    is_read_only: bool
+    path: str | None  #: The file itself.
+    header: str | None  #: The file below that the header of this one names, as it stands there.
+
+
+def places(qmp: Session) -> dict[str, Place]:
+    """Where each open node stands, by its name, QEMU's own left out.
+
+    Of ``x-debug-query-block-graph``, because nothing else that QEMU 7.2 answers
+    names the node below a node.
+    """
+    graph = qmp.execute("x-debug-query-block-graph")
+    names = {node["id"]: node["name"] for node in graph["nodes"] if node["type"] == "block-driver"}
+    edges = [edge for edge in graph["edges"] if edge["parent"] in names]
+    below = {(names[edge["parent"]], edge["name"]): names[edge["child"]] for edge in edges}
+    nodes = {node["node-name"]: node for node in qmp.execute("query-named-block-nodes", {"flat": True})}
+    return {
+        name: Place(
+            backing=below.get((name, "backing")),
+            file=(file := below.get((name, "file"))),
+            is_read_only=node["ro"],
+            path=nodes[file]["file"] if file in nodes else None,
+            header=node["image"].get("backing-filename"),
+        )
+        for name, node in nodes.items()
+        if not name.startswith("#")
+    }
+
+
+def require_own_backing(qmp: Session, volumes: Iterable[str]) -> None:
+    """Raise MachineBusy when the file of a volume's node stands on another file than the node does.
+
+    That is so when it was merged after its chain was read and before QEMU
+    opened it, and then it must not be read: where the merge left out zeros
+    because there is nothing below any more, the old parent would show through.
+    """
+    stand = places(qmp)
+    for name in {name for volume in volumes for name in names_of(volume)} & stand.keys():
+        place = stand[name]
+        below = stand[place.backing].path if place.backing in stand else None
+        if _file_name(place.header) != _file_name(below):
+            raise MachineBusy(f"The file of {name} stands on {place.header} by now, and was put on {below}.")
+
+
+def _file_name(path: str | None) -> str | None:
+    return None if path is None else PurePath(path).name
+
+
+def find_below(qmp: Session, node: str, volume: str) -> str | None:
+    """The volume's node in the chain under *node*; None when it is not in it."""
+    stand = places(qmp)
+    below: str | None = node
+    while below is not None and volume_of(below) != volume:
+        below = stand[below].backing if below in stand else None
+    return below
 
 
 def open_nodes(qmp: Session) -> set[str]:
@@ -49,7 +128,15 @@ def open_chain(qmp: Session, nodes: Iterable[dict[str, Any]]) -> None:
     Raises MachineRefused, and then any of the others may be open.
     """
     present = open_nodes(qmp)
-    open_all(qmp, [node for node in nodes if node["node-name"] not in present])
+    names: dict[str | None, str | None] = {None: None}
+    missing = []
+    for node in nodes:
+        volume = node["node-name"]
+        names[volume] = next((name for name in names_of(volume) if name in present), None)
+        if names[volume] is None:
+            names[volume] = volume
+            missing.append(node | {"backing": names[node["backing"]]} if "backing" in node else node)
+    open_all(qmp, missing)
 
 
 def open_all(qmp: Session, nodes: Sequence[dict[str, Any]]) -> None:

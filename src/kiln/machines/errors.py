@@ -3,6 +3,7 @@
 MachineError
 MachineMissing       no machine runs for that instance
 MachineRefused       QEMU would not start, or refused a command; its words are in the message
+MachineBusy          somebody else is changing it; nothing was done
 MachineSilent        QEMU runs but does not answer
 """
 
@@ -19,6 +20,10 @@ class MachineMissing(MachineError):
 
 class MachineRefused(MachineError):
     """QEMU would not start, or refused a command."""
+
+
+class MachineBusy(MachineError):
+    """Somebody else is changing the machine; nothing was done."""
 
 
 class MachineSilent(MachineError):

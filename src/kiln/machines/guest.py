@@ -15,7 +15,8 @@ from kiln.declare.killpoints import reach
 from kiln.machines import agent, blocks
 from kiln.machines.command import AGENT
 from kiln.machines.errors import MachineError, MachineRefused
-from kiln.machines.merging import merge
+from kiln.machines.following import follow
+from kiln.machines.merging import FILLER, merge
 from kiln.machines.qmp import Session, open_session
 from kiln.machines.runfolder import RunFolder
 
@@ -64,10 +65,18 @@ class QemuGuest:
             raise ValueError("a base has a file, and no base has none")
         merge(self._folder, node, base, backing_file)
 
+    def follow(self, chains: Sequence[Sequence[dict[str, Any]]]) -> bool:
+        """See ``pools.port.Guest``.
+
+        Raises MachineBusy while somebody else changes the machine or merges
+        under it, MachineRefused, MachineMissing, MachineSilent.
+        """
+        return follow(self._folder, chains, FILLER)
+
     def has_node(self, node: str) -> bool:
         """See ``pools.port.Guest``."""
         with open_session(self._folder.qmp) as qmp:
-            return node in blocks.open_nodes(qmp)
+            return not blocks.open_nodes(qmp).isdisjoint(blocks.names_of(node))
 
     def pause(self) -> None:
         """See ``pools.port.Guest``."""

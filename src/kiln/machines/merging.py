@@ -33,6 +33,8 @@ _PIECE_BYTES = 512 * KiB  #: Read at once; QEMU does nothing else meanwhile, for
 _PIECES_PER_SESSION = 64
 _MAP_TIMEOUT_S = 600.0
 
+FILLER = "fill-"  #: How the names of the nodes begin through which clusters are copied up.
+
 
 def merge(folder: RunFolder, node: str, base: str | None, backing_file: str | None) -> None:
     """What ``pools.port.Guest.stream`` promises. May be made again after a crash at any line.
@@ -45,7 +47,7 @@ def merge(folder: RunFolder, node: str, base: str | None, backing_file: str | No
     if not has_begun:
         _fill(folder, node, base)
         with open_session(folder.qmp) as qmp:
-            below = {} if base is None else {"base-node": base, "backing-file": backing_file}
+            below = {} if base is None else {"base-node": _below(qmp, node, base), "backing-file": backing_file}
             reach("machines.before_stream")
             # Not dismissed by itself: a job that has vanished could not tell whether it had failed. Not finalized by
             # itself either: see ``_flush``.
@@ -119,10 +121,21 @@ def _fill(folder: RunFolder, node: str, base: str | None) -> None:
         return
     pieces = _pieces(_written(chain.layers), chain)
     # A node's name has 31 characters at most, which the head's own may use up.
-    reader = f"fill-{hashlib.sha256(node.encode()).hexdigest()[:16]}"
+    reader = f"{FILLER}{hashlib.sha256(node.encode()).hexdigest()[:16]}"
     reach("machines.before_fill")
     with open_session(folder.qmp) as qmp:
         blocks.open_chain(qmp, [{"driver": "copy-on-read", "node-name": reader, "file": node}])
+    try:
+        _read(folder, node, reader, pieces)
+    finally:
+        # Also when it failed: as long as the node is there, everybody else takes it that a merge is at work.
+        with open_session(folder.qmp) as qmp:
+            blocks.close(qmp, [reader])
+    reach("machines.filled")
+
+
+def _read(folder: RunFolder, node: str, reader: str, pieces: Iterator[tuple[int, int]]) -> None:
+    """Have QEMU read the pieces through *reader*. Raises MachineRefused when it cannot."""
     while batch := list(islice(pieces, _PIECES_PER_SESSION)):
         reach("machines.filling")
         with open_session(folder.qmp) as qmp:
@@ -133,9 +146,6 @@ def _fill(folder: RunFolder, node: str, base: str | None) -> None:
                     raise MachineRefused(f"The layers below {node} cannot be copied up: {said}")
                 # The guest's own requests have as much time as these take.
                 time.sleep(time.monotonic() - began)
-    with open_session(folder.qmp) as qmp:
-        blocks.close(qmp, [reader])
-    reach("machines.filled")
 
 
 def _chain_to_fill(qmp: Session, node: str, base: str | None) -> _Chain | None:
@@ -145,8 +155,9 @@ def _chain_to_fill(qmp: Session, node: str, base: str | None) -> _Chain | None:
         return None
     images = {found["node-name"]: found["image"] for found in qmp.execute("query-named-block-nodes")}
     head = images.get(node)
-    if head is None or (base is not None and base not in images):
-        raise MachineRefused(f"The machine has no disk on {node} above {base}.")
+    if head is None:
+        raise MachineRefused(f"The machine has no disk on {node}.")
+    base = None if base is None else _below(qmp, node, base)
     if not head.get("format-specific", {}).get("data", {}).get("extended-l2", False):
         return None
     layers = []
@@ -155,6 +166,14 @@ def _chain_to_fill(qmp: Session, node: str, base: str | None) -> _Chain | None:
         layers.append(below["filename"])
         below = below.get("backing-image")
     return _Chain(layers, head["cluster-size"], head["virtual-size"])
+
+
+def _below(qmp: Session, node: str, base: str) -> str:
+    """The node of the volume *base* in the chain under *node*. Raises MachineRefused when it is not in it."""
+    found = blocks.find_below(qmp, node, base)
+    if found is None:
+        raise MachineRefused(f"The machine has no disk on {node} above {base}.")
+    return found
 
 
 def _written(layers: list[str]) -> Iterator[tuple[int, int]]:

@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from kiln.declare.units import KiB, MiB
+from kiln.machines.errors import MachineBusy
 
 CONSOLE_TAIL_BYTES = 64 * KiB
 _LOG_LIMIT_BYTES = 1 * MiB  #: A log longer than this is cut down to its tail.
@@ -64,8 +65,11 @@ class RunFolder:
         return self.path / "uid"
 
     @contextmanager
-    def held(self) -> Iterator[None]:
-        """Make the folder if need be, and keep everybody else from changing the machine, in any process."""
+    def held(self, *, waits: bool = True) -> Iterator[None]:
+        """Make the folder if need be, and keep everybody else from changing the machine, in any process.
+
+        Raises MachineBusy when somebody else does and this one *waits* not.
+        """
         while True:
             self.path.mkdir(parents=True, exist_ok=True)
             self.path.chmod(0o711)
@@ -75,7 +79,7 @@ class RunFolder:
             except FileNotFoundError:
                 continue  # Forgotten between the two lines.
             try:
-                fcntl.flock(lock, fcntl.LOCK_EX)
+                self._lock(lock, waits=waits)
                 if not self._is_lock(lock):
                     continue  # Forgotten while we waited: the lock that we got guards nothing.
                 yield
@@ -122,6 +126,12 @@ class RunFolder:
 
     def remove(self) -> None:
         shutil.rmtree(self.path, ignore_errors=True)
+
+    def _lock(self, lock: int, *, waits: bool) -> None:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX if waits else fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise MachineBusy(f"The machine of {self.instance} is being changed.") from None
 
     def _is_lock(self, lock: int) -> bool:
         try:

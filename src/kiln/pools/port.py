@@ -98,8 +98,17 @@ class Guest(Protocol):
         and only then is the job finalized.
         """
 
+    def follow(self, chains: Sequence[Sequence[dict[str, Any]]]) -> bool:
+        """Let the machine read each layer's present file, and close the files of what was merged away.
+
+        *chains* holds ``Pool.blockdevs`` of all disks of the machine; a chain
+        whose head it does not have open is passed over. Returns whether it
+        closed anything. What the guest reads does not change. May be made
+        again after a crash at any line.
+        """
+
     def has_node(self, node: str) -> bool:
-        """Whether the machine has the block node open."""
+        """Whether the machine has a block node of the volume *node* open."""
 
     def pause(self) -> None:
         """Stop the virtual CPUs; what was written is flushed."""
@@ -136,7 +145,12 @@ class Pool(Protocol):
         """Grow a head that no guest has open. Growing to the present size does nothing."""
 
     def drop(self, volume: str) -> None:
-        """Give a volume's space back; it is no error when it is gone already. Raises VolumeBusy under a child."""
+        """Give a volume's space back; it is no error when it is gone already.
+
+        Raises VolumeBusy under a child, and while a machine or a tool has it
+        open: its space would not come back, and the machine could not be
+        helped to let it go, once nobody can open it any more.
+        """
 
     def absorb(self, child: str, guest: Guest | None) -> None:
         """Copy the parent's bytes up into *child*, which then stands on its grandparent (or on nothing).

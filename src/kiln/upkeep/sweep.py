@@ -3,18 +3,22 @@
 What nothing names and nothing stands on is dropped. A layer that nothing names
 and that has one child is merged upwards into the child and then dropped. A head
 on a chain that has grown too deep absorbs what it stands on. Nothing is ever
-written into a layer that may have other children (docs/design/0001).
+written into a layer that may have other children (docs/design/0001), and no
+file is taken away that a machine has open: it is helped to let it go first.
 """
 
 from __future__ import annotations
+
+import contextlib
 
 from kiln.declare.errors import InternalError
 from kiln.declare.journal import Journal
 from kiln.declare.killpoints import reach
 from kiln.declare.states import DiskStatus, TaskStatus
-from kiln.machines.errors import MachineError, MachineSilent
+from kiln.machines.errors import MachineBusy, MachineError, MachineSilent
 from kiln.operations.call import Job, NotYet, Ports
 from kiln.pools.errors import PoolError, VolumeBusy
+from kiln.pools.port import Guest
 from kiln.store.database import Transaction
 from kiln.store.disks import disks
 from kiln.store.tasks import failed_in_a_row, is_waited_for, new_task, tasks
@@ -41,7 +45,7 @@ def sweep(ports: Ports) -> list[str]:
     while batch := _doom(ports):
         gone = [volume.id for volume in batch if _drop(ports, volume)]
         dropped += gone
-        if not gone:
+        if not gone and not _have_let_go(ports, batch):
             break
     _enqueue_merges(ports)
     return dropped
@@ -66,11 +70,37 @@ def _drop(ports: Ports, volume: Volume) -> bool:
     try:
         ports.pool.drop(volume.id)
     except VolumeBusy:
-        # A guest or a tool still has it open; the next sweep tries again.
+        # A guest or a tool has it open.
         return False
     reach("sweep.dropped")
     ports.database.write(lambda tx: volumes.delete(tx, id=volume.id), gives_back=True)
     return True
+
+
+def _have_let_go(ports: Ports, held: list[Volume]) -> bool:
+    """Have the guests that read what was merged away read what it was merged into; whether one closed anything.
+
+    What cannot be let go now, because a merge is at work under the same guest,
+    the next sweep asks for again.
+    """
+    has_closed = False
+    for instance in ports.machines.running():
+        try:
+            guest = ports.machines.guest(instance)
+            if guest is not None and any(guest.has_node(volume.id) for volume in held):
+                has_closed |= _follow(ports, instance, guest)
+        except MachineBusy:
+            continue
+        except (MachineError, PoolError) as error:
+            log.warning("layers_kept_open", instance=instance, reason=str(error))
+    return has_closed
+
+
+def _follow(ports: Ports, instance: str, guest: Guest) -> bool:
+    """Have a guest read the present files of its disks; whether it closed any. Raises MachineError, PoolError."""
+    with ports.database.read() as tx:
+        heads = [disk.volume for disk in disks.all(tx, instance=instance) if disk.volume is not None]
+    return guest.follow([ports.pool.blockdevs(head) for head in heads if ports.pool.exists(head)])
 
 
 def _enqueue_merges(ports: Ports) -> None:
@@ -143,8 +173,15 @@ def _absorb(job: Job, child: str, parent: str) -> None:
         return
     instance = job.facts["instance"]
     guest = job.ports.machines.guest(instance) if instance else None
+    if guest is not None and not guest.has_node(child):
+        guest = None
+    if guest is not None:
+        # What QEMU copies it finds by the chain that it knows. Busy it is only with what an earlier run of this merge
+        # began, which followed before that, or with another disk's, and that one's merge fails rather than errs.
+        with contextlib.suppress(MachineBusy):
+            _follow(job.ports, instance, guest)
     reach("merge.begun")
-    job.ports.pool.absorb(child, guest if guest is not None and guest.has_node(child) else None)
+    job.ports.pool.absorb(child, guest)
 
 
 def _is_waited_for(job: Job) -> bool:
