@@ -41,6 +41,18 @@ def test_sees_who_writes(pool, guest, path):
     assert not locks.is_written(path)
 
 
+def test_sees_who_reads(pool, guest, path):
+    pool.clone("v-a0", "v-b0", SIZE)
+    assert not locks.is_open(path)
+
+    guest.open(pool.blockdevs("v-b0"))
+    assert locks.is_open(path)
+
+    guest.process.kill()
+    guest.process.wait()
+    assert not locks.is_open(path)
+
+
 def test_does_not_take_readers_for_writers(pool, guest, path):
     pool.clone("v-a0", "v-b0", SIZE)
     guest.open(pool.blockdevs("v-b0"))
