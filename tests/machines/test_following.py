@@ -177,3 +177,31 @@ def test_waits_for_a_merge_that_is_at_work(layered, disks):
 def test_waits_for_whoever_changes_the_machine(layered, disks):
     with RunFolder(layered._run / "i-1").held(), pytest.raises(MachineBusy):
         follow(layered, disks)
+
+
+def test_starts_nothing_on_a_chain_that_was_merged_meanwhile(layered, disks):
+    layered.stop("i-1", force=True)
+    earlier = a_machine(drives=[disks.drive("h", "a")])
+    merge(disks, "p2")
+    merge(disks, "p2")
+
+    with pytest.raises(MachineBusy):
+        layered.start(earlier)
+    assert not layered.is_running("i-1")
+
+    layered.start(a_machine(drives=[disks.drive("h", "a")]))
+    assert reads_right(layered, "h")
+
+
+def test_attaches_nothing_on_a_chain_that_was_merged_meanwhile(layered, disks):
+    disks.blank("q")
+    earlier = disks.drive(disks.above("n", disks.above("r", "q"), layered.uid("i-1")), "c")
+    before = has_open(layered)
+    merge(disks, "r")
+
+    with pytest.raises(MachineBusy):
+        layered.attach("i-1", earlier)
+    assert has_open(layered) == before
+
+    layered.attach("i-1", disks.drive("n", "c"))
+    assert has_open(layered) == sorted([*before, "n.qcow2", "r.qcow2"])

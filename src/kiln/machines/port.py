@@ -50,7 +50,11 @@ class Machines(Protocol):
     kind: str  #: ``qemu`` or ``none``.
 
     def start(self, machine: Machine) -> None:
-        """Start a machine; nothing happens when it runs. Raises MachineRefused with QEMU's own words."""
+        """Start a machine; nothing happens when it runs.
+
+        Raises MachineRefused with QEMU's own words, and MachineBusy when a
+        volume of it was merged since its chain was read; then it does not run.
+        """
 
     def stop(self, instance: str, force: bool) -> None:
         """Ask the guest to power off, and cut the power after a while; at once with *force*. Returns when it is off."""
@@ -74,7 +78,7 @@ class Machines(Protocol):
         """The guest of a running machine; None when none runs, or when machines are only states."""
 
     def attach(self, instance: str, drive: Drive) -> None:
-        """Plug a disk into a running machine; nothing happens when it is in already."""
+        """Plug a disk into a running machine; nothing happens when it is in already. Raises as ``start`` does."""
 
     def detach(self, instance: str, node: str) -> None:
         """Unplug the disk whose top node is *node* and close it; no error when it is out already."""

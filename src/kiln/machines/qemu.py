@@ -20,7 +20,7 @@ from kiln.declare.killpoints import reach
 from kiln.machines import blocks, process, sockets
 from kiln.machines.command import Surroundings, command_line, device_arguments
 from kiln.machines.confinement import kvm_groups, require_reachable, uid_of
-from kiln.machines.errors import MachineError, MachineMissing, MachineRefused, MachineSilent
+from kiln.machines.errors import MachineBusy, MachineError, MachineMissing, MachineRefused, MachineSilent
 from kiln.machines.guest import QemuGuest
 from kiln.machines.platforms import Firmware, platform_of
 from kiln.machines.port import Drive, Machine
@@ -73,25 +73,25 @@ class QemuMachines:
     def start(self, machine: Machine) -> None:
         """See ``port.Machines``. Raises MachineSilent when QEMU does not come to answer."""
         folder = self._folder(machine.instance)
+        volumes = [node["node-name"] for drive in machine.drives for node in drive.blockdevs]
         uid = self.uid(machine.instance)
         if uid is not None:
             require_reachable(machine.drives, uid)
         with folder.held():
             # A Kiln that was killed at the wrong moment may have left one that has not even written its pid file.
-            if process.search(folder) is not None:
-                _await_ready(folder)
-                return
-            reach("machines.before_start")
-            self._spawn(machine, folder, uid)
-            reach("machines.spawned")
+            is_there = process.search(folder) is not None
+            if not is_there:
+                reach("machines.before_start")
+                self._spawn(machine, folder, uid)
+                reach("machines.spawned")
             try:
-                _await_ready(folder)
-            except MachineSilent:
-                with process.open_process(folder) as qemu:
-                    if qemu is not None:
-                        qemu.kill()
+                _await_ready(folder, volumes)
+            except (MachineSilent, MachineBusy) as error:
+                if not is_there or isinstance(error, MachineBusy):
+                    _kill(folder)
                 raise
-        reach("machines.started")
+        if not is_there:
+            reach("machines.started")
 
     def stop(self, instance: str, force: bool) -> None:
         """See ``port.Machines``. Raises MachineSilent when the process does not even end by being killed."""
@@ -151,7 +151,7 @@ class QemuMachines:
         return QemuGuest(self._folder(instance)) if self.is_running(instance) else None
 
     def attach(self, instance: str, drive: Drive) -> None:
-        """See ``port.Machines``. Raises MachineMissing, MachineRefused, MachineSilent."""
+        """See ``port.Machines``. Raises MachineMissing, MachineSilent too."""
         uid = self.uid(instance) if self.is_running(instance) else None
         if uid is not None:
             require_reachable([drive], uid)
@@ -161,9 +161,10 @@ class QemuMachines:
             reach("machines.before_attach")
             try:
                 blocks.open_chain(qmp, drive.blockdevs)
+                blocks.require_own_backing(qmp, [node["node-name"] for node in drive.blockdevs])
                 reach("machines.chain_opened")
                 qmp.execute("device_add", device_arguments(drive))
-            except MachineRefused:
+            except (MachineRefused, MachineBusy):
                 blocks.close_unused(qmp)
                 raise
             reach("machines.attached")
@@ -293,11 +294,22 @@ class QemuMachines:
             time.sleep(_LOOK_S)
 
 
-def _await_ready(folder: RunFolder) -> None:
-    """Return when QEMU answers, which it does once all its files are open. Raises MachineRefused with its words."""
+def _kill(folder: RunFolder) -> None:
+    with process.open_process(folder) as qemu:
+        if qemu is not None:
+            qemu.kill()
+            qemu.is_gone(END_TIMEOUT_S)
+
+
+def _await_ready(folder: RunFolder, volumes: list[str]) -> None:
+    """Return when QEMU answers, which it does once all its files are open. Raises MachineRefused with its words.
+
+    Raises MachineBusy when one of the *volumes* was merged meanwhile.
+    """
     try:
         with open_session(folder.qmp, _START_TIMEOUT_S) as qmp:
             name = qmp.execute("query-name").get("name")
+            blocks.require_own_backing(qmp, volumes)
     except MachineMissing as error:
         raise MachineRefused(folder.last_words() or "QEMU ended without a word.") from error
     if name != folder.instance:

@@ -12,10 +12,12 @@ from contextlib import suppress
 from kiln.declare.devices import DATA_DEVICES, HINT, SYSTEM_DEVICE, find_device
 from kiln.declare.errors import ApiError
 from kiln.declare.killpoints import reach
-from kiln.machines.errors import MachineMissing
+from kiln.machines.errors import MachineBusy, MachineMissing
 from kiln.machines.port import Drive
-from kiln.operations.call import Call, Ports
+from kiln.operations.call import Call, NotYet, Ports
 from kiln.store.disks import Disk, disks
+
+AFTER_MERGE_SECONDS = 0.2  #: Until a chain is read again that was merged between being read and being opened.
 
 
 class InvalidDeviceMalformedOfDisk(ApiError):
@@ -94,7 +96,10 @@ def drive_of(ports: Ports, disk: Disk, volume: str) -> Drive:
 
 
 def plug_in(ports: Ports, disk: Disk, volume: str) -> None:
-    """Give the disk to its instance's machine if one runs; else the next start takes it along. Idempotent."""
+    """Give the disk to its instance's machine if one runs; else the next start takes it along. Idempotent.
+
+    Raises NotYet when a layer was merged this moment.
+    """
     assert disk.instance is not None  # Whoever plugs a disk in has written down where.
     if not ports.machines.is_running(disk.instance):
         return
@@ -102,6 +107,8 @@ def plug_in(ports: Ports, disk: Disk, volume: str) -> None:
     reach("drives.granted")
     try:
         ports.machines.attach(disk.instance, drive)
+    except MachineBusy as e:
+        raise NotYet(AFTER_MERGE_SECONDS) from e
     except MachineMissing:
         return  # It died this moment, and a machine that starts takes the disk along.
     reach("drives.plugged_in")

@@ -10,10 +10,10 @@ from __future__ import annotations
 from kiln.declare.errors import ApiError
 from kiln.declare.killpoints import reach
 from kiln.declare.states import DiskStatus, InstanceStatus
-from kiln.machines.errors import MachineRefused
+from kiln.machines.errors import MachineBusy, MachineRefused
 from kiln.machines.port import Machine
-from kiln.operations.call import Call, Job, Ports
-from kiln.operations.drives import drive_of
+from kiln.operations.call import Call, Job, NotYet, Ports
+from kiln.operations.drives import AFTER_MERGE_SECONDS, drive_of
 from kiln.operations.errors import InstanceLockedForSecurity, InvalidInstanceIdNotFound
 from kiln.operations.launch_errors import ServiceUnavailableNoMachine
 from kiln.store.database import Transaction
@@ -37,7 +37,8 @@ def find_unlocked(call: Call, region: str | None, instance_id: str) -> Instance:
 def start(job: Job) -> None:
     """Start the machine of a Starting instance, and record that it is Running and the task done. Idempotent.
 
-    Raises ServiceUnavailableNoMachine with QEMU's own words.
+    Raises ServiceUnavailableNoMachine with QEMU's own words; NotYet when a layer
+    was merged this moment.
     """
     with job.ports.database.read() as tx:
         instance = instances.find(tx, id=job.task.resource, status=InstanceStatus.STARTING)
@@ -48,6 +49,8 @@ def start(job: Job) -> None:
     reach("power.granted")
     try:
         job.ports.machines.start(machine)
+    except MachineBusy as e:
+        raise NotYet(AFTER_MERGE_SECONDS) from e
     except MachineRefused as e:
         raise ServiceUnavailableNoMachine(reason=str(e)) from e
     reach("power.started")
