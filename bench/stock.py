@@ -126,8 +126,9 @@ class Stock:
         parent = None
         if boot is not None:
             parent = new_id("volume")
-            source = self.assembly.pool.inspect(boot, "qcow2")
-            self.assembly.pool.bring_in(boot, source, parent, lambda _: None, lambda: False)
+            with boot.open("rb") as file:
+                source = self.assembly.pool.inspect(file, "qcow2")
+                self.assembly.pool.bring_in(file, source, parent, lambda _: None, lambda: False)
             self._record(parent, "layer", None, source.virtual_size)
         volume = new_id("volume")
         if parent is None:

@@ -141,7 +141,8 @@ def _bare(it: Bench, case: Case, guest: Path) -> Iterator[tuple[Qmp, QemuMachine
     folder.mkdir(mode=0o711)
     folder.chmod(0o711)
     pool = Qcow2Pool(folder / "pool")
-    pool.bring_in(guest, pool.inspect(guest, "qcow2"), "guest", lambda _: None, lambda: False)
+    with guest.open("rb") as file:
+        pool.bring_in(file, pool.inspect(file, "qcow2"), "guest", lambda _: None, lambda: False)
     machines = QemuMachines(folder / "run")
     owner = machines.uid(_BARE)
     drives = []
