@@ -26,6 +26,11 @@ def test_makes_its_guest_of_what_is_in_the_cache_that_the_setting_names(tmp_path
     assert "its packages hold no boot/vmlinuz" in result.stderr
 
 
+def heed_interrupts():
+    """A shell has what it runs in the background ignore them, and so would whatever that runs."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
 @pytest.mark.vm
 @pytest.mark.timeout(180)
 def test_leaves_no_machine_behind_when_it_is_interrupted(tmp_path):
@@ -33,7 +38,13 @@ def test_leaves_no_machine_behind_when_it_is_interrupted(tmp_path):
     with open_reachable() as folder:
         machines = QemuMachines(folder / "data" / "run")
         command = [sys.executable, "-P", "-u", "-m", "kiln.cli.main", "demo", "--keep", str(folder / "data")]
-        with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True) as demo:
+        with subprocess.Popen(
+            command,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            text=True,
+            preexec_fn=heed_interrupts,  # noqa: PLW1509 - it takes no lock.
+        ) as demo:
             for line in demo.stdout:
                 if "VM 1 is started" in line:
                     assert list(machines.running()) != []

@@ -26,15 +26,15 @@ class Forgetful(Database):
 
     is_forgetful = False
 
-    def write(self, work):
+    def write(self, work, **how):
         if not self.is_forgetful:
-            return super().write(work)
+            return super().write(work, **how)
 
         def rehearse(tx):
             raise _Forgotten(work(tx))
 
         try:
-            return super().write(rehearse)
+            return super().write(rehearse, **how)
         except _Forgotten as forgotten:
             return forgotten.args[0]
 
