@@ -32,3 +32,8 @@ def at_rest(data: Path) -> Iterator[Cloud]:
         checks.every_name_is_kept(cloud)
         checks.nothing_is_astray(cloud)
         yield cloud
+
+
+def is_of_one_instant(numbers: list[int]) -> bool:
+    """Whether the numbers that the guest writes to its three disks, one after the other, are of one moment."""
+    return len(numbers) == 3 and numbers == sorted(numbers, reverse=True) and numbers[0] - numbers[-1] <= 1

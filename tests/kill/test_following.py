@@ -1,0 +1,54 @@
+"""Nothing lost while a running guest goes over to layers that were merged below it, whatever moment Kiln dies at.
+
+A host of its own: where the chain has grown as deep by others' tests that it is
+shortened meanwhile, nobody could tell how deep it should be.
+"""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.guests import guest_image, open_reachable  # noqa: F401 - fixtures
+from tests.kill.hosts import open_host
+from tests.kill.verdicts import at_rest, crashes, is_of_one_instant
+
+pytestmark = [pytest.mark.vm, pytest.mark.timeout(300)]
+
+FOLLOW = ["machines.before_follow", "machines.fresh_opened", "machines.followed"]
+
+
+@pytest.fixture(scope="module")
+def host(guest_image):  # noqa: F811 - the fixture.
+    with open_reachable() as folder:
+        with open_host(folder, guest_image) as opened:
+            yield opened
+        assert crashes(opened.kiln.log.read_text()) == set()
+        with at_rest(opened.kiln.data):
+            pass
+
+
+@pytest.mark.parametrize("point", FOLLOW)
+def test_gives_space_back_under_the_guest_when_killed_at(host, point):
+    """Layers below the head are merged on copies; the guest lets the old files go, and its head can be merged on."""
+    pid, disk = host.pid, host.disks[-1]
+    host.session.ask("fill /data2/merged 4")
+    before = host.session.ask("sum /data2/merged")
+    host.session.ask("sync")
+    depth = host.depth(disk)
+    taken = []
+    for _ in range(3):
+        taken.append(host.caller.ask("CreateSnapshot", DiskId=disk)["SnapshotId"])
+        host.caller.snapshot_comes(taken[-1])
+
+    host.ask_and_die("DeleteSnapshot", point, SnapshotId=taken[0], over="InvalidSnapshotId.NotFound")
+    host.caller.wait(lambda: host.depth(disk) == depth + 2 and host.unnamed_volumes() == [])
+    for count, snapshot in ((1, taken[1]), (0, taken[2])):
+        host.caller.ask("DeleteSnapshot", SnapshotId=snapshot)
+        host.caller.wait(lambda count=count: host.depth(disk) == depth + count and host.unnamed_volumes() == [])
+
+    image = host.caller.ask("CreateImage", InstanceId=host.instance)["ImageId"]
+    host.caller.image_comes(image)
+    assert is_of_one_instant(host.numbers(image))
+    host.session.ask("run echo 3 >/proc/sys/vm/drop_caches")
+    assert host.session.ask("sum /data2/merged") == before
+    assert host.lives(pid)
