@@ -1,8 +1,10 @@
 from __future__ import annotations
 
 import socket
+import sqlite3
 import subprocess
 import sys
+from contextlib import closing
 
 import pytest
 from typer.testing import CliRunner
@@ -213,6 +215,35 @@ def test_says_when_a_data_folder_cannot_be_one(tmp_path):
 
     assert result.exit_code == exits.SETTINGS.number
     assert f"{file}: File exists" in result.stderr
+
+
+def test_makes_a_database_that_nobody_else_may_read(tmp_path):
+    """Also where ``kiln env`` comes before the first ``kiln serve``."""
+    assert said("env", "--data", str(tmp_path)).exit_code == exits.DONE.number
+
+    assert (tmp_path / "kiln.sqlite").stat().st_mode & 0o777 == 0o600
+
+
+@pytest.mark.parametrize("words", [("env",), ("account", "list")])
+def test_says_that_a_database_cannot_be_used(tmp_path, words):
+    (tmp_path / "kiln.sqlite").write_bytes(b"no database" * 1000)
+
+    result = said(*words, "--data", str(tmp_path))
+
+    assert result.exit_code == exits.FILE.number
+    assert f"{tmp_path / 'kiln.sqlite'}: file is not a database" in result.stderr
+
+
+def test_says_that_a_database_is_of_a_newer_kiln(tmp_path):
+    said("env", "--data", str(tmp_path))
+    with closing(sqlite3.connect(tmp_path / "kiln.sqlite")) as database:
+        database.execute("UPDATE alembic_version SET version_num = '9999'")
+        database.commit()
+
+    result = said("env", "--data", str(tmp_path))
+
+    assert result.exit_code == exits.FILE.number
+    assert "of version 9999" in result.stderr
 
 
 def test_uses_each_exit_code_for_one_thing():

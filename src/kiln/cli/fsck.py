@@ -12,7 +12,7 @@ from kiln.cli.exits import Refusal
 from kiln.cli.flags import Data, DatabaseAddress
 from kiln.cli.grammar import Json, example, group
 from kiln.cli.output import show_json, show_line
-from kiln.service.assemble import DatabaseUnusable, DataFolderBusy, assemble, hold_data_folder
+from kiln.service.assemble import assemble, hold_data_folder
 from kiln.service.settings import read_settings
 from kiln.upkeep.findings import is_well
 from kiln.upkeep.fsck import fsck
@@ -34,20 +34,15 @@ def run(
     next start; `broken` is damage that cannot be mended here, and makes the exit
     code 10. Nothing is deleted that somebody names or nobody knows: a volume of
     which only the row is missing gets it back, and what nothing names is moved to
-    pool/lost+found in the data folder. With --no-repair nothing is changed: what would be repaired is
-    `repairable`, and makes the exit code 10 too.
+    pool/lost+found in the data folder. With --no-repair nothing is changed: what
+    would be repaired is `repairable`, and makes the exit code 10 too.
     """
-    try:
-        settings = read_settings(os.environ, data=data, database=database, machines="none")
-        if not settings.folder.pool.is_dir():
-            raise Refusal(f"{settings.data} is not the data folder of a Kiln that has run", exits.FILE)
-        with hold_data_folder(settings.data), assemble(settings) as assembly:
-            say = (lambda _: None) if as_json else (lambda text: show_line(f"looking at {text}"))
-            findings = fsck(assembly.ports, repair=repair, say=say)
-    except DataFolderBusy as error:
-        raise Refusal(str(error), exits.SETTINGS, "Stop the server first.") from error
-    except DatabaseUnusable as error:
-        raise Refusal(f"{settings.folder.database}: {error}", exits.FILE) from error
+    settings = read_settings(os.environ, data=data, database=database, machines="none")
+    if not settings.folder.pool.is_dir():
+        raise Refusal(f"{settings.data} is not the data folder of a Kiln that has run", exits.FILE)
+    with hold_data_folder(settings.data), assemble(settings) as assembly:
+        say = (lambda _: None) if as_json else (lambda text: show_line(f"looking at {text}"))
+        findings = fsck(assembly.ports, repair=repair, say=say)
     if as_json:
         show_json([vars(finding) for finding in findings])
     else:

@@ -7,7 +7,6 @@ from kiln.cli.exits import Refusal
 from kiln.cli.flags import takes_settings
 from kiln.cli.grammar import example, group
 from kiln.cli.output import say
-from kiln.service.assemble import DatabaseUnusable, DataFolderBusy
 from kiln.service.serve import serve
 from kiln.service.settings import Settings
 
@@ -36,11 +35,6 @@ def run(settings: Settings) -> None:
     """
     try:
         serve(settings, say)
-    except DataFolderBusy as error:
-        raise Refusal(str(error), exits.SETTINGS, "One data folder has one service; --data names another.") from error
-    except DatabaseUnusable as error:
-        hint = "On a full disk even reading it needs 32 KiB."
-        raise Refusal(f"{settings.folder.database}: {error}", exits.FILE, hint) from error
     except OSError as error:
         raise Refusal(f"{error.filename or settings.listen}: {error.strerror}", exits.SETTINGS) from error
 

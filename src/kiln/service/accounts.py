@@ -17,7 +17,9 @@ from kiln.wire.doors.door import Key
 
 _LETTERS = string.ascii_letters + string.digits
 _KEPT_SECONDS = 5.0
-_ANY = ("", "")  #: As the pair that is wanted: whichever is there.
+_Pair = tuple[str, str]  #: ID and secret.
+
+_ANY: _Pair = ("", "")  #: As the pair that is wanted: whichever is there.
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -31,7 +33,19 @@ class Keys:
     app_secret: str
     are_new: bool  #: Made just now, and never shown before.
 
-    def has(self, key: tuple[str, str], app: tuple[str, str]) -> bool:
+    @classmethod
+    def of(cls, account: str, key: _Pair, app: _Pair, *, are_new: bool) -> Keys:
+        """The keys in these pairs of an AccessKey and of an app."""
+        return cls(
+            account=account,
+            access_key_id=key[0],
+            access_key_secret=key[1],
+            app_key=app[0],
+            app_secret=app[1],
+            are_new=are_new,
+        )
+
+    def has(self, key: _Pair, app: _Pair) -> bool:
         """Whether these pairs, as far as they are named, are among them."""
         mine = (self.access_key_id, self.access_key_secret), (self.app_key, self.app_secret)
         return all(wanted in (_ANY, own) for wanted, own in zip((key, app), mine, strict=True))
@@ -50,20 +64,13 @@ def ensure_first_account(database: Database, sealer: Sealer, settings: Settings,
         return known
 
     def work(tx: Transaction) -> Keys:
-        known = accounts.first_account(tx)
-        account = known.id if known else _new_account(tx, now)
-        key_id, secret, new_key = _ensure(tx, sealer, account, "access_key", wanted=wanted_key, now=now)
-        app_key, app_secret, new_app = _ensure(tx, sealer, account, "app", wanted=wanted_app, now=now)
-        return Keys(
-            account=account,
-            access_key_id=key_id,
-            access_key_secret=secret,
-            app_key=app_key,
-            app_secret=app_secret,
-            are_new=new_key or new_app,
-        )
+        first = accounts.first_account(tx)
+        account = first.id if first else _new_account(tx, now)
+        key, is_key_new = _ensure(tx, sealer, account, "access_key", wanted=wanted_key, now=now)
+        app, is_app_new = _ensure(tx, sealer, account, "app", wanted=wanted_app, now=now)
+        return Keys.of(account, key, app, are_new=is_key_new or is_app_new)
 
-    return database.write(work, gives_back=True)
+    return database.write(work)
 
 
 def known_keys(database: Database, sealer: Sealer, settings: Settings) -> Keys | None:
@@ -77,19 +84,10 @@ def known_keys(database: Database, sealer: Sealer, settings: Settings) -> Keys |
             return None
         key = _known(tx, sealer, account.id, "access_key", settings.access_key_id)
         app = _known(tx, sealer, account.id, "app", settings.app_key)
-    if key is None or app is None:
-        return None
-    return Keys(
-        account=account.id,
-        access_key_id=key[0],
-        access_key_secret=key[1],
-        app_key=app[0],
-        app_secret=app[1],
-        are_new=False,
-    )
+    return None if key is None or app is None else Keys.of(account.id, key, app, are_new=False)
 
 
-def _known(tx: Transaction, sealer: Sealer, account: str, kind: str, wanted: str) -> tuple[str, str] | None:
+def _known(tx: Transaction, sealer: Sealer, account: str, kind: str, wanted: str) -> _Pair | None:
     """The account's pair of that ID, else any of its pairs of that kind."""
     rows = accounts.credentials.all(tx, account=account, kind=kind, active=True)
     rows.sort(key=lambda row: row.id != wanted)
@@ -101,16 +99,9 @@ def add_account(database: Database, sealer: Sealer, name: str, now: float) -> Ke
 
     def work(tx: Transaction) -> Keys:
         account = _new_account(tx, now, name)
-        key_id, secret, _ = _ensure(tx, sealer, account, "access_key", wanted=_ANY, now=now)
-        app_key, app_secret, _ = _ensure(tx, sealer, account, "app", wanted=_ANY, now=now)
-        return Keys(
-            account=account,
-            access_key_id=key_id,
-            access_key_secret=secret,
-            app_key=app_key,
-            app_secret=app_secret,
-            are_new=True,
-        )
+        key, _ = _ensure(tx, sealer, account, "access_key", wanted=_ANY, now=now)
+        app, _ = _ensure(tx, sealer, account, "app", wanted=_ANY, now=now)
+        return Keys.of(account, key, app, are_new=True)
 
     return database.write(work)
 
@@ -165,22 +156,22 @@ def _new_account(tx: Transaction, now: float, name: str = "first") -> str:
 
 
 def _ensure(
-    tx: Transaction, sealer: Sealer, account: str, kind: str, *, wanted: tuple[str, str], now: float
-) -> tuple[str, str, bool]:
-    """The pair of that kind: ID, secret, and whether it was made up just now."""
+    tx: Transaction, sealer: Sealer, account: str, kind: str, *, wanted: _Pair, now: float
+) -> tuple[_Pair, bool]:
+    """The pair of that kind, and whether it was made up just now."""
     if wanted == _ANY:
         known = _known(tx, sealer, account, kind, "")
         if known is not None:
-            return (*known, False)
+            return known, False
     else:
         _put(tx, sealer, account, kind, wanted=wanted, now=now)
-        return (*wanted, False)
+        return wanted, False
     pair = (_new_id(kind), "".join(secrets.choice(_LETTERS) for _ in range(30)))
     accounts.credentials.insert(tx, _row(sealer, account, kind, pair, now))
-    return (*pair, True)
+    return pair, True
 
 
-def _put(tx: Transaction, sealer: Sealer, account: str, kind: str, *, wanted: tuple[str, str], now: float) -> None:
+def _put(tx: Transaction, sealer: Sealer, account: str, kind: str, *, wanted: _Pair, now: float) -> None:
     """Have the account come in with a pair from the settings; nothing is written when it does already."""
     before = accounts.credentials.find(tx, id=wanted[0])
     if before is not None:
@@ -193,7 +184,7 @@ def _put(tx: Transaction, sealer: Sealer, account: str, kind: str, *, wanted: tu
     accounts.credentials.insert(tx, _row(sealer, account, kind, wanted, now))
 
 
-def _row(sealer: Sealer, account: str, kind: str, pair: tuple[str, str], now: float) -> Credential:
+def _row(sealer: Sealer, account: str, kind: str, pair: _Pair, now: float) -> Credential:
     sealed = sealer.seal(pair[1])
     return Credential(id=pair[0], kind=kind, account=account, sealed_secret=sealed, active=True, created_at=now)
 

@@ -19,19 +19,12 @@ from kiln.machines.qemu import QemuMachines
 from kiln.operations.call import Ports
 from kiln.pools.qcow2 import Qcow2Pool
 from kiln.service.ballast import Ballast
+from kiln.service.databases import open_database
 from kiln.service.datafolder import DataFolder
+from kiln.service.errors import DatabaseUnusable, DataFolderBusy
 from kiln.service.secrets import Sealer
 from kiln.service.settings import Settings
-from kiln.store import schema
-from kiln.store.database import Database, DatabaseDown, DatabaseFull, open_postgresql, open_sqlite
-
-
-class DataFolderBusy(Exception):
-    """Another Kiln works in the data folder."""
-
-
-class DatabaseUnusable(Exception):
-    """SQLite's file is damaged, or lies on a disk without any room; the message has SQLite's words."""
+from kiln.store.database import Database
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -98,30 +91,13 @@ def assemble(settings: Settings) -> Iterator[Assembly]:
 def _open_with_room(settings: Settings, ballast: Ballast) -> Database:
     """The database with its tables. SQLite needs room to read, too: whoever closes it last removes its log's index."""
     try:
-        database = _open_database(settings)
+        database = open_database(settings)
     except DatabaseUnusable:
         if not ballast.give_up():
             raise
-        database = _open_database(settings)
+        database = open_database(settings)
     if database.is_sqlite:
         database.make_room = ballast.give_up
-    return database
-
-
-def _open_database(settings: Settings) -> Database:
-    database = open_postgresql(settings.database) if settings.database else open_sqlite(settings.folder.database)
-    before = os.umask(0o077)  # For the files that SQLite makes.
-    try:
-        if database.is_sqlite:
-            database.probe(lambda _: None)
-        schema.create(database)
-    except BaseException as error:
-        database.close()
-        if isinstance(error, DatabaseDown | DatabaseFull):
-            raise DatabaseUnusable(str(error)) from error
-        raise
-    finally:
-        os.umask(before)
     return database
 
 

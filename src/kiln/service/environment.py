@@ -6,18 +6,19 @@ import shlex
 
 from kiln.declare.clock import system_clock
 from kiln.service.accounts import Keys, ensure_first_account, known_keys
+from kiln.service.databases import open_database
 from kiln.service.secrets import Sealer
 from kiln.service.settings import Settings
-from kiln.store import schema
-from kiln.store.database import open_postgresql, open_sqlite
 
 
 def environment(settings: Settings) -> dict[str, str]:
-    """The variables of Kiln's own CLI, of the current and classic SDKs, of the aliyun CLI, Terraform and Packer."""
+    """The variables of Kiln's own CLI, of the current and classic SDKs, of the aliyun CLI, Terraform and Packer.
+
+    Raises DatabaseUnusable.
+    """
     settings.data.mkdir(parents=True, exist_ok=True)
-    database = open_postgresql(settings.database) if settings.database else open_sqlite(settings.folder.database)
+    database = open_database(settings)
     try:
-        schema.create(database)
         sealer = Sealer.in_folder(settings.data)
         # Told as it is: the shell may hold keys of another Kiln, or of another account of this one.
         keys = known_keys(database, sealer, settings)

@@ -18,7 +18,8 @@ from kiln.declare.journal import Journal
 from kiln.operations import BY_NAME
 from kiln.service import logs
 from kiln.service.accounts import Keys, StoredCredentials, ensure_first_account, known_keys
-from kiln.service.assemble import Assembly, DatabaseUnusable, assemble, hold_data_folder
+from kiln.service.assemble import Assembly, assemble, hold_data_folder
+from kiln.service.errors import DatabaseUnusable
 from kiln.service.health import health
 from kiln.service.settings import Settings
 from kiln.store import tasks

@@ -42,9 +42,7 @@ class Disk:
     boot_mode: str
     imds_support: str
     performance_level: str = ""  #: ``PL0`` to ``PL3`` of a ``cloud_essd`` disk, as asked for; it changes nothing here.
-    awaits_restart: bool = (
-        False  #: Attached while its instance, which had run before, was Stopped; until it runs again.
-    )
+    awaits_restart: bool = False  #: Attached to a Stopped instance that had run before, which has not run since.
     home: str = ""  #: The instance that it was detached from as a system disk: to it alone it goes back as one.
 
 

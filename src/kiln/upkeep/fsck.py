@@ -52,7 +52,7 @@ def fsck(ports: Ports, *, repair: bool, say: Say) -> list[Finding]:
         elif row.id not in stock.present:
             findings.append(Finding("broken", row.id, "is missing from the pool"))
         else:
-            findings += _volume(ports, row, least.get(row.id, row.size_bytes), repair)
+            findings += _volume(ports, row, stock.parents[row.id], least.get(row.id, row.size_bytes), repair=repair)
     say("what names them")
     findings += _names(ports, stock.present)
     return findings
@@ -64,9 +64,11 @@ def _leftovers(ports: Ports, repair: bool) -> Iterator[Finding]:
         yield mended(name, fault, done="removed", would="would be removed", repair=repair)
 
 
-def _volume(ports: Ports, row: Volume, least_bytes: int, repair: bool) -> Iterator[Finding]:
-    """A finished volume that is there and that nobody works on, but to have it grow from *least_bytes*."""
-    parent = _parent(ports, row.id)
+def _volume(ports: Ports, row: Volume, parent: str | None, least_bytes: int, *, repair: bool) -> Iterator[Finding]:
+    """A finished volume that is there and that nobody works on, but to have it grow from *least_bytes*.
+
+    *parent* is what its header says.
+    """
     if parent != row.parent:
         yield from _another_parent(ports, row, parent, repair)
     try:
@@ -108,13 +110,6 @@ def _another_parent(ports: Ports, row: Volume, parent: str | None, repair: bool)
         yield mended(row.id, fault, done="recorded now", would="would be recorded", repair=repair)
     else:
         yield Finding("broken", row.id, f"stands on {parent}, not on {row.parent}")
-
-
-def _parent(ports: Ports, volume: str) -> str | None:
-    try:
-        return ports.pool.parent(volume)
-    except PoolError:
-        return None
 
 
 def _names(ports: Ports, present: set[str]) -> list[Finding]:

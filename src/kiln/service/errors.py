@@ -1,0 +1,11 @@
+"""Why a Kiln cannot be opened, in sentences for its operator. Imports nothing that is slow to load."""
+
+from __future__ import annotations
+
+
+class DataFolderBusy(Exception):
+    """Another Kiln works in the data folder."""
+
+
+class DatabaseUnusable(Exception):
+    """The database is damaged, out of reach, on a disk without any room, or of a newer Kiln; the message says which."""
