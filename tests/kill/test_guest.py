@@ -11,9 +11,7 @@ import random
 
 import pytest
 
-from tests.guests import guest_image, open_reachable  # noqa: F401 - fixtures
-from tests.kill.hosts import open_host
-from tests.kill.verdicts import at_rest, crashes, is_of_one_instant
+from tests.kill.verdicts import is_of_one_instant
 
 pytestmark = [pytest.mark.vm, pytest.mark.timeout(300)]
 
@@ -36,16 +34,6 @@ MERGE = [
     "machines.streamed",
     "merge.absorbed",
 ]
-
-
-@pytest.fixture(scope="module")
-def host(guest_image):  # noqa: F811 - the fixture.
-    with open_reachable() as folder:
-        with open_host(folder, guest_image) as opened:
-            yield opened
-        assert crashes(opened.kiln.log.read_text()) == set()
-        with at_rest(opened.kiln.data):
-            pass
 
 
 @pytest.mark.parametrize("point", CAPTURE)
