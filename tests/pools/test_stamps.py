@@ -5,11 +5,14 @@ from __future__ import annotations
 import mmap
 import os
 import subprocess
+import tempfile
+from pathlib import Path
 
 import pytest
 
 from kiln.pools import stamps
 from kiln.pools.errors import SourceRefused, SourceTouched, ToolFailed
+from tests.tools import lacks
 
 
 @pytest.fixture
@@ -53,16 +56,25 @@ def test_sees_a_write_whose_time_was_set_back(path, fd):
         write()
 
 
-def test_sees_a_write_through_a_mapping_that_was_dirty_before(path, fd):
-    kind = subprocess.run(["stat", "-f", "-c", "%T", path], capture_output=True, text=True, check=True).stdout.strip()
-    if kind == "tmpfs":
-        pytest.skip("needs a file system with writeback, which tmpfs is not")
+@pytest.fixture
+def on_a_disk():
+    """A folder of a file system that writes pages back, which one in memory does not."""
+    with tempfile.TemporaryDirectory(dir="/var/tmp") as folder:
+        told = subprocess.run(["stat", "-f", "-c", "%T", folder], capture_output=True, text=True, check=True)
+        if told.stdout.strip() == "tmpfs":
+            lacks("a /var/tmp that is not in memory")
+        yield Path(folder)
+
+
+def test_sees_a_write_through_a_mapping_that_was_dirty_before(on_a_disk):
+    path = on_a_disk / "image"
+    path.write_bytes(bytes(8192))
     with path.open("r+b") as file, mmap.mmap(file.fileno(), 8192) as mapped:
         mapped[0] = 1
-        stamp = stamps.take(fd)
+        stamp = stamps.take(file.fileno())
         settle(path)
 
-        with pytest.raises(SourceRefused), stamps.held(fd, stamp):
+        with pytest.raises(SourceRefused), stamps.held(file.fileno(), stamp):
             mapped[0] = 2
 
 

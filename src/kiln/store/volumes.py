@@ -30,9 +30,7 @@ class Volume:
     size_bytes: int
     task: str | None  #: The task that is making it, or that needs it kept.
     created_at: float
-    file_bytes: int | None = (
-        None  #: How long a layer's file is, since nobody writes it any more; None: not known, or a head.
-    )
+    file_bytes: int | None = None  #: Of a layer's file, which nobody writes any more. None: a head, or not known.
 
 
 volumes: Rows[Volume] = Rows(
