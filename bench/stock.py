@@ -14,6 +14,7 @@ from pathlib import Path
 from bench.server import KEY_ID, REGION, SECRET
 from kiln.declare.ids import new_id
 from kiln.declare.states import DiskStatus, ImageStatus, InstanceStatus, SnapshotStatus
+from kiln.declare.system import NO_SYSTEM, System
 from kiln.declare.units import GiB
 from kiln.service.accounts import ensure_first_account
 from kiln.service.assemble import Assembly, assemble, hold_data_folder
@@ -28,6 +29,10 @@ from kiln.store.volumes import Volume, volumes
 INSTANCE_TYPE = "ecs.t5-lc2m1.nano"
 _LETTERS = "abcdefghijklmnopqrstuvwxyz"
 _BATCH = 1000
+_DEBIAN = System(
+    platform="Debian", architecture="x86_64", os_type="linux", boot_mode="BIOS", imds_support="v1",
+    nvme_support="unsupported",
+)  # fmt: skip
 
 
 def settings_of(data: Path) -> Settings:
@@ -67,11 +72,7 @@ class Stock:
             consistency="",
             from_released_system=False,
             made_for="",
-            platform="Debian",
-            architecture="x86_64",
-            os_type="linux",
-            boot_mode="BIOS",
-            imds_support="v1",
+            system=_DEBIAN,
         )
         self.assembly.database.write(lambda tx: snapshots.insert(tx, row))
         return row.id
@@ -162,16 +163,9 @@ class Stock:
             status=ImageStatus.AVAILABLE,
             progress=100,
             created_at=self._now(),
-            platform="Debian",
-            architecture="x86_64",
-            os_type="linux",
-            boot_mode="BIOS",
+            system=_DEBIAN,
             size_gib=size_gib,
             resource_group="",
-            imds_support="v1",
-            nvme_support="unsupported",
-            secure_boot="",
-            license_type="",
             detection="",
             consistency="",
             source=snapshot,
@@ -208,10 +202,7 @@ class Stock:
             charge_type="PostPaid",
             lock_reason="",
             http_tokens="optional",
-            platform="Debian",
-            architecture="x86_64",
-            os_type="linux",
-            boot_mode="BIOS",
+            system=_DEBIAN,
             ever_started=False,
         )
 
@@ -241,11 +232,7 @@ class Stock:
             created_at=self._now(),
             attached_at=self._now(),
             detached_at=None,
-            platform="Debian" if is_system else "",
-            architecture="x86_64" if is_system else "",
-            os_type="linux" if is_system else "",
-            boot_mode="BIOS" if is_system else "",
-            imds_support="v1" if is_system else "",
+            system=_DEBIAN if is_system else NO_SYSTEM,
         )
 
 

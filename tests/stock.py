@@ -2,17 +2,38 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-from typing import Any
+from dataclasses import fields, replace
+from typing import Any, TypeVar
 
 from kiln.declare.ids import new_id
 from kiln.declare.states import DiskStatus, InstanceStatus, SnapshotStatus
+from kiln.declare.system import NO_SYSTEM, System
 from kiln.declare.units import GiB
 from kiln.store.disks import Disk, disks
+from kiln.store.images import Image
 from kiln.store.instances import Instance, instances
 from kiln.store.snapshots import Snapshot, snapshots
 from kiln.store.volumes import Volume, volumes
 from tests.clouds import ACCOUNT, REGION, Cloud
+
+Row = TypeVar("Row", Image, Disk, Instance, Snapshot)
+
+DEBIAN = System(
+    platform="Debian",
+    architecture="x86_64",
+    os_type="linux",
+    boot_mode="BIOS",
+    imds_support="v1",
+    nvme_support="unsupported",
+)
+
+
+def altered(row: Row, changes: dict[str, Any]) -> Row:
+    """The row with other values, among which those of its system may stand by themselves."""
+    names = {f.name for f in fields(System)}
+    system = {name: value for name, value in changes.items() if name in names}
+    others = {name: value for name, value in changes.items() if name not in names}
+    return replace(row, **({"system": replace(row.system, **system)} | others))
 
 
 def a_volume(cloud: Cloud, size_gib: int = 20, kind: str = "head") -> Volume:
@@ -60,13 +81,10 @@ def an_instance(cloud: Cloud, data_disks: int = 0, system_disk: bool = True, **c
         charge_type="PostPaid",
         lock_reason="",
         http_tokens="optional",
-        platform="Debian",
-        architecture="x86_64",
-        os_type="linux",
-        boot_mode="BIOS",
+        system=DEBIAN,
         ever_started=True,
     )
-    row = replace(row, **changes)
+    row = altered(row, changes)
     cloud.ports.database.write(lambda tx: instances.insert(tx, row))
     kinds = (["system"] if system_disk else []) + ["data"] * data_disks
     letters = "abcdefghijklmnopqrstuvwxyz" if system_disk else "bcdefghijklmnopqrstuvwxyz"
@@ -105,13 +123,9 @@ def a_disk(cloud: Cloud, **changes: Any) -> Disk:
         created_at=cloud.clock(),
         attached_at=None,
         detached_at=None,
-        platform="Debian" if is_system else "",
-        architecture="x86_64" if is_system else "",
-        os_type="linux" if is_system else "",
-        boot_mode="BIOS" if is_system else "",
-        imds_support="v1" if is_system else "",
+        system=DEBIAN if is_system else NO_SYSTEM,
     )
-    row = replace(row, **changes)
+    row = altered(row, changes)
     cloud.ports.database.write(lambda tx: disks.insert(tx, row))
     return row
 
@@ -142,12 +156,8 @@ def a_snapshot(cloud: Cloud, **changes: Any) -> Snapshot:
         consistency="",
         from_released_system=False,
         made_for="",
-        platform="CentOS" if is_system else "",
-        architecture="x86_64" if is_system else "",
-        os_type="linux" if is_system else "",
-        boot_mode="BIOS" if is_system else "",
-        imds_support="v1" if is_system else "",
+        system=replace(DEBIAN, platform="CentOS") if is_system else NO_SYSTEM,
     )
-    row = replace(row, **changes)
+    row = altered(row, changes)
     cloud.ports.database.write(lambda tx: snapshots.insert(tx, row))
     return row

@@ -69,7 +69,7 @@ def find(call: Call, region: str, image_id: str) -> BootImage:
 
 def can_run(kind: InstanceType, image: Image) -> bool:
     """Whether an instance of that type has the CPU that the image runs on."""
-    return image.architecture in platforms.RUNS[kind.architecture]
+    return image.system.architecture in platforms.RUNS[kind.architecture]
 
 
 def _open(call: Call, image: Image) -> BootImage:

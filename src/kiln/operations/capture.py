@@ -96,11 +96,7 @@ def plan_capture(
         consistency="",
         from_released_system=disk.was_system,
         made_for=made_for,
-        platform=disk.platform,
-        architecture=disk.architecture,
-        os_type=disk.os_type,
-        boot_mode=disk.boot_mode,
-        imds_support=disk.imds_support,
+        system=disk.system,
     )
     return Capture(disk=disk, snapshot=snapshot, heir=new_id("volume"))
 

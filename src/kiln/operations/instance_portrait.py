@@ -282,9 +282,9 @@ def draw(instance: Instance, kind: InstanceType | None, labels: Sequence[Tag], *
         creation_time=to_minutes_text(instance.created_at),
         start_time="" if instance.started_at is None else to_minutes_text(instance.started_at),
         stopped_mode=(instance.stopped_mode or "KeepCharging") if is_stopped else "Not-applicable",
-        os_name=instance.platform,
-        os_name_en=instance.platform,
-        os_type=instance.os_type,
+        os_name=instance.system.platform,
+        os_name_en=instance.system.platform,
+        os_type=instance.system.os_type,
         instance_network_type="vpc" if is_vpc else "classic",
         vpc_attributes=VpcAttributesOutput(
             vpc_id=instance.vpc,

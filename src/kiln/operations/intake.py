@@ -23,6 +23,7 @@ from kiln.declare.killpoints import reach
 from kiln.declare.rules import Accepted, Alias, Doc, Example, Missing, OneOf, Pattern, Text, Wire
 from kiln.declare.shapes import shape
 from kiln.declare.states import SnapshotStatus
+from kiln.declare.system import NO_SYSTEM
 from kiln.declare.units import to_gib
 from kiln.operations import transfer
 from kiln.operations.call import Call, Job
@@ -336,7 +337,6 @@ def _publish(tx: Transaction, job: Job, sizes: Sequence[tuple[int, int]]) -> Non
 
 def _to_snapshot(job: Job, image: Image, n: int, size_bytes: int) -> Snapshot:
     one = _of(job)[n]
-    known = image if n == 0 else None
     return Snapshot(
         id=one.snapshot,
         account=image.account,
@@ -359,11 +359,7 @@ def _to_snapshot(job: Job, image: Image, n: int, size_bytes: int) -> Snapshot:
         consistency="",
         from_released_system=False,
         made_for=image.id,
-        platform=known.platform if known else "",
-        architecture=known.architecture if known else "",
-        os_type=known.os_type if known else "",
-        boot_mode=known.boot_mode if known else "",
-        imds_support=known.imds_support if known else "",
+        system=image.system if n == 0 else NO_SYSTEM,
     )
 
 

@@ -17,6 +17,7 @@ from kiln.declare.errors import ApiError
 from kiln.declare.ids import new_id
 from kiln.declare.killpoints import reach
 from kiln.declare.states import DiskStatus, InstanceStatus
+from kiln.declare.system import NO_SYSTEM
 from kiln.declare.units import GiB
 from kiln.operations import boot_image, heads, launch_disks, naming, power, resource_groups
 from kiln.operations.boot_image import BootImage
@@ -111,8 +112,8 @@ def plan(call: Call, p: LaunchInput, wish: Wish) -> list[Launch]:
     resource_groups.check_there(call, p.resource_group_id)
     boot = boot_image.choose(call, p.region_id, p.image_id, p.image_family)
     if not boot_image.can_run(kind, boot.image):
-        raise InvalidParameterConflictArchitecture(instance_type=kind.id, architecture=boot.image.architecture)
-    check_password(p.password, p.password_inherit, boot.image.os_type)
+        raise InvalidParameterConflictArchitecture(instance_type=kind.id, architecture=boot.image.system.architecture)
+    check_password(p.password, p.password_inherit, boot.image.system.os_type)
     specs = launch_disks.decide(call, boot, wish.system, wish.system_gib, wish.data)
     rows = _instances(call, p, wish, _model(call, p, boot, p.zone_id or zones[0]))
     return [Launch(instance=row, disks=tuple(_disk(call, row, spec, boot) for spec in specs)) for row in rows]
@@ -126,7 +127,7 @@ def _instances(call: Call, p: LaunchInput, wish: Wish, model: Instance) -> list[
     except NoAddressLeft as e:
         raise OperationDeniedNoStock(network=str(e)) from e
     names = _names(p, wish, ids)
-    hosts = _host_names(p, wish, ids, model.os_type)
+    hosts = _host_names(p, wish, ids, model.system.os_type)
     return [
         replace(
             model,
@@ -173,10 +174,7 @@ def _model(call: Call, p: LaunchInput, boot: BootImage, zone: str) -> Instance:
         lock_reason="",
         http_tokens=p.http_tokens,
         http_endpoint=p.http_endpoint,
-        platform=image.platform,
-        architecture=image.architecture,
-        os_type=image.os_type,
-        boot_mode=image.boot_mode,
+        system=image.system,
         ever_started=False,
         internet_charge_type=p.internet_charge_type,
         bandwidth_in=p.internet_max_bandwidth_in or 0,
@@ -238,11 +236,7 @@ def _disk(call: Call, instance: Instance, spec: DiskSpec, boot: BootImage) -> Ne
         created_at=call.now,
         attached_at=None,
         detached_at=None,
-        platform=image.platform if is_system else "",
-        architecture=image.architecture if is_system else "",
-        os_type=image.os_type if is_system else "",
-        boot_mode=image.boot_mode if is_system else "",
-        imds_support=image.imds_support if is_system else "",
+        system=image.system if is_system else NO_SYSTEM,
         performance_level=spec.performance_level,
     )
     return NewDisk(row=row, head=Head(new_id("volume"), spec.layer, spec.size_gib * GiB))

@@ -140,15 +140,16 @@ def draw(album: Album) -> tuple[ImageOutput, ...]:
 
 
 def _draw(image: Image, disks: Sequence[ImageDisk], tags: Sequence[Tag], *, is_used: bool) -> ImageOutput:
-    bits = "32" if image.architecture == "i386" else "64"
+    system = image.system
+    bits = "32" if system.architecture == "i386" else "64"
     return ImageOutput(
-        architecture=image.architecture,
-        boot_mode=image.boot_mode,
+        architecture=system.architecture,
+        boot_mode=system.boot_mode,
         creation_time=to_seconds_text(image.created_at),
         description=image.description,
         detection_options=_draw_detection(image.detection),
         disk_device_mappings=DiskDeviceMappingsOutput(disk_device_mapping=tuple(_draw_disk(disk) for disk in disks)),
-        features=_draw_features(image.imds_support, image.nvme_support),
+        features=_draw_features(system.imds_support, system.nvme_support),
         image_family=image.family,
         image_id=image.id,
         image_name=image.name,
@@ -161,16 +162,16 @@ def _draw(image: Image, disks: Sequence[ImageDisk], tags: Sequence[Tag], *, is_u
         is_subscribed=False,
         is_support_cloudinit=True,
         is_support_io_optimized=True,
-        license_type=image.license_type,
+        license_type=system.license_type,
         login_as_non_root_supported=False,
-        os_name=f"{image.platform} {bits}位",
-        os_name_en=f"{image.platform} {bits} bit",
-        os_type=image.os_type,
-        platform=image.platform,
+        os_name=f"{system.platform} {bits}位",
+        os_name_en=f"{system.platform} {bits} bit",
+        os_type=system.os_type,
+        platform=system.platform,
         product_code="",
         progress=f"{image.progress}%",
         resource_group_id=image.resource_group,
-        secure_boot_options=_draw_secure_boot(image.secure_boot),
+        secure_boot_options=_draw_secure_boot(system.secure_boot),
         size=image.size_gib,
         status=image.status,
         supplier_name="",

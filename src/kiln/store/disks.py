@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from sqlalchemy import Index
 
+from kiln.declare.system import System
 from kiln.store.rows import Rows
 
 
@@ -36,11 +37,7 @@ class Disk:
     created_at: float
     attached_at: float | None
     detached_at: float | None
-    platform: str  #: What the system on it is, as far as it is known; empty for data disks.
-    architecture: str
-    os_type: str
-    boot_mode: str
-    imds_support: str
+    system: System
     performance_level: str = ""  #: ``PL0`` to ``PL3`` of a ``cloud_essd`` disk, as asked for; it changes nothing here.
     awaits_restart: bool = False  #: Attached to a Stopped instance that had run before, which has not run since.
     home: str = ""  #: The instance that it was detached from as a system disk: to it alone it goes back as one.

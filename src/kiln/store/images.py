@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from sqlalchemy import Index, bindparam, exists, func, select, text
 
 from kiln.declare.states import ImageStatus
+from kiln.declare.system import System
 from kiln.store import tags
 from kiln.store.conditions import Condition
 from kiln.store.database import Transaction
@@ -34,16 +35,9 @@ class Image:
     status: str
     progress: int  #: Percent.
     created_at: float
-    platform: str
-    architecture: str
-    os_type: str
-    boot_mode: str
+    system: System
     size_gib: int  #: Of the system disk.
     resource_group: str
-    imds_support: str
-    nvme_support: str
-    secure_boot: str
-    license_type: str
     detection: str  #: ``""``, ``Processing`` or ``Finished``.
     consistency: str  #: ``quiesced``, ``crash-consistent``, or ``""`` where no running guest was captured.
     source: str  #: The instance, snapshot or object that it was made from.

@@ -12,6 +12,7 @@ from typing import Any
 from sqlalchemy import ColumnElement, Index, Select, exists, or_, select
 
 from kiln.declare.states import InstanceStatus, TaskStatus
+from kiln.declare.system import System
 from kiln.store.conditions import Condition
 from kiln.store.database import Transaction
 from kiln.store.rows import Rows
@@ -48,10 +49,7 @@ class Instance:
     charge_type: str
     lock_reason: str  #: ``security``, ``financial``, ... or "".
     http_tokens: str
-    platform: str
-    architecture: str
-    os_type: str
-    boot_mode: str
+    system: System
     ever_started: bool
     http_endpoint: str = "enabled"
     stopped_mode: str = ""  #: What StopInstance said, ``KeepCharging`` or ``StopCharging``.

@@ -2,7 +2,8 @@
 
 The dataclass is the declaration: its fields are the columns. ``str``, ``int``,
 ``float``, ``bool`` and their ``| None`` are all that a column can be, so that
-the same statements run on SQLite and PostgreSQL.
+the same statements run on SQLite and PostgreSQL. A field that is a frozen
+dataclass itself, such as the system on a disk, has its own fields as columns.
 
 Statements that only compare columns for equality are compiled once for each
 dialect and set of columns, and then go straight to the driver: building and
@@ -17,6 +18,7 @@ import typing
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
+from functools import lru_cache
 from typing import Any, Generic, TypeVar
 
 from sqlalchemy import (
@@ -64,6 +66,23 @@ class _Compiled:
         return values if self.order is None else tuple(values[name] for name in self.order)
 
 
+@dataclass(frozen=True)
+class _Part:
+    """A field that is a value of several columns, and where those stand among the table's."""
+
+    kind: type
+    place: slice
+
+    def of(self, values: tuple[Any, ...]) -> Any:
+        """The value of these columns."""
+        return _make_part(self.kind, values)
+
+
+@lru_cache(maxsize=1024)  # Thousands of rows have one of a few dozen values.
+def _make_part(kind: type, values: tuple[Any, ...]) -> Any:
+    return kind(**dict(zip((f.name for f in dataclasses.fields(kind)), values, strict=True)))
+
+
 class Rows(Generic[Row]):
     """The rows of one table.
 
@@ -72,14 +91,21 @@ class Rows(Generic[Row]):
 
     def __init__(self, name: str, row: type[Row], key: Sequence[str] = ("id",), indexes: Iterable[Index] = ()) -> None:
         hints = typing.get_type_hints(row)
-        fields = dataclasses.fields(row)  # type: ignore[arg-type]
-        columns = [_column(f.name, hints[f.name], f.name in key) for f in fields]
+        columns: list[Column[Any]] = []
+        self._parts: dict[str, _Part] = {}
+        for f in dataclasses.fields(row):  # type: ignore[arg-type]
+            if not dataclasses.is_dataclass(hints[f.name]):
+                columns.append(_column(f.name, hints[f.name], f.name in key))
+                continue
+            own = [_column(name, hint, is_key=False) for name, hint in typing.get_type_hints(hints[f.name]).items()]
+            self._parts[f.name] = _Part(hints[f.name], slice(len(columns), len(columns) + len(own)))
+            columns += own
         self.row = row
         self.table = Table(name, metadata, *columns, *indexes)
         self.c = self.table.c
         self._key = tuple(key)
-        self._names = tuple(f.name for f in fields)
-        self._flags = tuple(n for n, f in enumerate(fields) if hints[f.name] is bool)
+        self._names = tuple(f.name for f in dataclasses.fields(row))  # type: ignore[arg-type]
+        self._flags = tuple(n for n, column in enumerate(columns) if isinstance(column.type, Boolean))
         self._select = select(self.table)
         self._kept: dict[tuple[Any, ...], _Compiled] = {}
 
@@ -87,7 +113,7 @@ class Rows(Generic[Row]):
         """Add rows. Raises sqlalchemy's IntegrityError when a key or a unique index is taken."""
         statement = self._compiled(tx, ("insert",), lambda: insert(self.table))
         for row in rows:
-            tx.driver(statement.sql, statement.bind({name: getattr(row, name) for name in self._names}))
+            tx.driver(statement.sql, statement.bind(self._spread({name: getattr(row, name) for name in self._names})))
 
     def find(self, tx: Transaction, **equal: Any) -> Row | None:
         """The one row whose columns equal these, or None."""
@@ -109,11 +135,14 @@ class Rows(Generic[Row]):
         """What a statement of the caller's gave, which selects the columns of ``table`` in their order."""
         # A frozen dataclass sets its fields one by one by a function call each, which takes as long as reading the row.
         made = object.__new__(self.row)
-        values = vars(made)
-        values.update(zip(self._names, row, strict=True))
-        for n in self._flags:
-            # SQLite knows no booleans; the driver gives them back as 0 and 1.
-            values[self._names[n]] = bool(row[n])
+        if self._flags or self._parts:
+            row = list(row)
+            for n in self._flags:
+                # SQLite knows no booleans; the driver gives them back as 0 and 1.
+                row[n] = bool(row[n])
+            for part in reversed(self._parts.values()):
+                row[part.place] = (part.of(tuple(row[part.place])),)
+        vars(made).update(zip(self._names, row, strict=True))
         return made
 
     def page(
@@ -140,6 +169,7 @@ class Rows(Generic[Row]):
 
     def update(self, tx: Transaction, changes: dict[str, Any], *conditions: ColumnElement[bool], **equal: Any) -> int:
         """Change rows; returns how many."""
+        changes = self._spread(changes)
         if conditions or any(isinstance(value, ColumnElement) for value in changes.values()):
             statement = update(self.table).where(*self._equals(equal), *conditions).values(**changes)
             return tx.execute(statement).rowcount
@@ -159,6 +189,15 @@ class Rows(Generic[Row]):
         if conditions:
             return tx.execute(delete(self.table).where(*self._equals(equal), *conditions)).rowcount
         return self._run(tx, "delete", lambda where: delete(self.table).where(*where), equal).rowcount
+
+    def _spread(self, values: dict[str, Any]) -> dict[str, Any]:
+        """Values by field as values by column."""
+        if self._parts.keys().isdisjoint(values):
+            return values
+        spread: dict[str, Any] = {}
+        for name, value in values.items():
+            spread |= vars(value) if name in self._parts else {name: value}
+        return spread
 
     def _run(
         self,

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from sqlalchemy import ColumnElement, Index, exists, select
 
 from kiln.declare.states import SnapshotStatus
+from kiln.declare.system import System
 from kiln.store.database import Transaction
 from kiln.store.disks import disks
 from kiln.store.images import image_disks
@@ -39,11 +40,7 @@ class Snapshot:
     consistency: str
     from_released_system: bool  #: Of a system disk that outlived its instance: no image can be made of it.
     made_for: str  #: The image whose creation took it, or "".
-    platform: str  #: What the system on it is, as far as it is known; empty for data disks.
-    architecture: str
-    os_type: str
-    boot_mode: str
-    imds_support: str
+    system: System
 
 
 snapshots: Rows[Snapshot] = Rows(

@@ -12,7 +12,7 @@ from kiln.declare.states import ImageStatus
 from kiln.store import images, tags
 from kiln.store.images import Image, ImageDisk
 from tests.clouds import ACCOUNT, REGION, Cloud
-from tests.stock import a_snapshot
+from tests.stock import DEBIAN, a_snapshot, altered
 
 BUCKET = "testbucket"
 
@@ -30,16 +30,9 @@ def an_image(cloud: Cloud, disks: tuple[ImageDisk, ...] | None = None, tagged: A
         status=ImageStatus.AVAILABLE,
         progress=100,
         created_at=cloud.clock(),
-        platform="Debian",
-        architecture="x86_64",
-        os_type="linux",
-        boot_mode="BIOS",
+        system=DEBIAN,
         size_gib=20,
         resource_group="",
-        imds_support="v1",
-        nvme_support="unsupported",
-        secure_boot="",
-        license_type="",
         detection="",
         consistency="",
         source="",
@@ -47,7 +40,7 @@ def an_image(cloud: Cloud, disks: tuple[ImageDisk, ...] | None = None, tagged: A
         error_code="",
         error_message="",
     )
-    row = replace(row, **changes)
+    row = altered(row, changes)
     if disks is None:
         disks = (a_disk_of(row, a_snapshot(cloud, account=row.account).id),)
 

@@ -94,8 +94,8 @@ class TestFromAnInstance:
 
         image = image_of(cloud, cloud.call("CreateImage", InstanceId=instance.id)["ImageId"])
 
-        assert (image.platform, image.architecture, image.boot_mode) == ("Ubuntu", "arm64", "UEFI")
-        assert image.imds_support == "v2"
+        assert (image.system.platform, image.system.architecture, image.system.boot_mode) == ("Ubuntu", "arm64", "UEFI")
+        assert image.system.imds_support == "v2"
 
     def test_wins_over_mappings_and_snapshot(self, cloud):
         instance = an_instance(cloud)
@@ -213,14 +213,18 @@ class TestFromMappings:
         )["ImageId"]
 
         image = image_of(cloud, image_id)
-        assert (image.platform, image.architecture, disks_of(cloud, image_id)[0].type) == ("Debian", "i386", "system")
+        assert (image.system.platform, image.system.architecture, disks_of(cloud, image_id)[0].type) == (
+            "Debian",
+            "i386",
+            "system",
+        )
 
     def test_falls_back_to_the_seeds_platform_and_architecture(self, cloud):
         data = a_snapshot(cloud, source_disk_type="data")
 
         image = image_of(cloud, cloud.call("CreateImage", mapping(1, SnapshotId=data.id, DiskType="system"))["ImageId"])
 
-        assert (image.platform, image.architecture) == ("Others Linux", "x86_64")
+        assert (image.system.platform, image.system.architecture) == ("Others Linux", "x86_64")
 
     def test_takes_seventeen_disks_and_no_more(self, cloud):
         system = a_snapshot(cloud)
@@ -332,7 +336,7 @@ class TestFromASnapshot:
         cloud.settle()
 
         image = image_of(cloud, image_id)
-        assert (image.status, image.size_gib, image.platform) == (ImageStatus.AVAILABLE, 40, "CentOS")
+        assert (image.status, image.size_gib, image.system.platform) == (ImageStatus.AVAILABLE, 40, "CentOS")
         assert [(d.type, d.snapshot) for d in disks_of(cloud, image_id)] == [("system", system.id)]
 
     def test_refuses_an_unknown_snapshot(self, cloud):
@@ -422,7 +426,11 @@ class TestWhatTheImageIsCalled:
         )  # fmt: skip
 
         assert (image.family, image.version, image.description) == ("daily", "2017011017", "Of now")
-        assert (image.platform, image.boot_mode, image.resource_group) == ("Aliyun Linux", "UEFI", "rg-tests")
+        assert (image.system.platform, image.system.boot_mode, image.resource_group) == (
+            "Aliyun Linux",
+            "UEFI",
+            "rg-tests",
+        )
 
     @pytest.mark.parametrize(
         ("params", "code", "status"),
@@ -452,7 +460,7 @@ class TestWhatTheImageIsCalled:
     def test_arm64_boots_by_uefi_when_nothing_is_said(self, cloud, source):
         image_id = cloud.call("CreateImage", SnapshotId=source, Architecture="arm64")["ImageId"]
 
-        assert image_of(cloud, image_id).boot_mode == "UEFI"
+        assert image_of(cloud, image_id).system.boot_mode == "UEFI"
 
     def test_refuses_more_than_the_quotas(self, cloud, source):
         quotas = cloud.ports.deployment.quotas

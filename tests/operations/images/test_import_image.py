@@ -105,7 +105,8 @@ class TestImports:
         assert {one["Status"] for one in found.values()} == {"accomplished"}
         with cloud.ports.database.read() as tx:
             assert {(v.kind, v.state, v.task) for v in volumes.all(tx)} == {("layer", "ready", None)}
-            assert {(s.source_disk_type, s.platform) for s in snapshots.all(tx)} == {("system", "Ubuntu"), ("data", "")}
+            taken = {(s.source_disk_type, s.system.platform) for s in snapshots.all(tx)}
+        assert taken == {("system", "Ubuntu"), ("data", "")}
 
     @pytest.mark.parametrize(("form", "stated"), [("raw", "RAW"), ("qcow2", "qcow2"), ("vpc", "VHD"), ("vmdk", "VMDK")])
     def test_every_format_stated_or_not(self, cloud, tmp_path, form, stated):

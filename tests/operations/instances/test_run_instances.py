@@ -78,7 +78,7 @@ class TestMakes:
 
         (disk,) = disks_of(cloud, instance)
         assert (disk.type, disk.device, disk.size_gib, disk.status) == ("system", "/dev/xvda", 1, DiskStatus.IN_USE)
-        assert (disk.image, disk.platform, disk.delete_with_instance) == (image.id, "Debian", True)
+        assert (disk.image, disk.system.platform, disk.delete_with_instance) == (image.id, "Debian", True)
         assert disk.attached_at is not None
         volume = the(cloud, volumes, id=disk.volume)
         assert (volume.state, volume.kind, volume.task) == ("ready", "head", None)
@@ -188,7 +188,8 @@ class TestRemembers:
         (instance,) = run(cloud, ImageId=image.id)
 
         row = the(cloud, instances, id=instance)
-        assert (row.platform, row.os_type, row.boot_mode) == ("Windows Server 2022", "windows", "UEFI")
+        system = row.system
+        assert (system.platform, system.os_type, system.boot_mode) == ("Windows Server 2022", "windows", "UEFI")
 
     def test_several_security_groups(self, cloud):
         (instance,) = run(cloud, {"SecurityGroupIds.1": "sg-1", "SecurityGroupIds.2": "sg-2"})

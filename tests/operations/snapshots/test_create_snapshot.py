@@ -64,7 +64,7 @@ class TestTheSnapshot:
         assert (snapshot.source_disk, snapshot.source_disk_type, snapshot.source_disk_size_gib) == (
             disk.id, "system", 20,
         )  # fmt: skip
-        assert (snapshot.instance, snapshot.platform, snapshot.region) == (instance.id, "Debian", REGION)
+        assert (snapshot.instance, snapshot.system.platform, snapshot.region) == (instance.id, "Debian", REGION)
         assert the(cloud, tags.tags, resource=snapshot_id).value == "web"
 
     def test_is_made_while_the_disk_stays_as_it_is(self, cloud):

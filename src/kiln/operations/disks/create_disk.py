@@ -18,6 +18,7 @@ from kiln.declare.operation import Idempotence, Operation
 from kiln.declare.rules import Accepted, Count, Doc, Example, Name, OneOf, Wire
 from kiln.declare.shapes import shape
 from kiln.declare.states import DiskStatus, InstanceStatus
+from kiln.declare.system import NO_SYSTEM
 from kiln.declare.units import GiB
 from kiln.operations import accepted, drives, heads, resource_groups, source_snapshots
 from kiln.operations.call import Call, Job
@@ -318,11 +319,7 @@ def _describe(call: Call, p: Input, snapshot: Snapshot | None) -> Disk:
         created_at=call.now,
         attached_at=None,
         detached_at=None,
-        platform=snapshot.platform if snapshot else "",
-        architecture=snapshot.architecture if snapshot else "",
-        os_type=snapshot.os_type if snapshot else "",
-        boot_mode=snapshot.boot_mode if snapshot else "",
-        imds_support=snapshot.imds_support if snapshot else "",
+        system=snapshot.system if snapshot else NO_SYSTEM,
         performance_level=level,
     )
 

@@ -25,6 +25,7 @@ from kiln.declare.operation import Idempotence, Operation
 from kiln.declare.rules import Count, Doc, Example, OneOf, Text
 from kiln.declare.shapes import shape
 from kiln.declare.states import ImageStatus, InstanceStatus
+from kiln.declare.system import System
 from kiln.operations import capture, platforms, resource_groups, sources
 from kiln.operations.call import Call, Job
 from kiln.operations.capture import Capture
@@ -305,11 +306,6 @@ def _describe(call: Call, p: Input, image_id: str, system: SourceDisk, source: s
     """The image's row: what the caller said, else what is known of the source, else the documented default."""
     known = system.snapshot
     assert known is not None  # Every source yields a system disk with a snapshot.
-    architecture = p.architecture or known.architecture or DEFAULT_ARCHITECTURE
-    platform = p.platform or known.platform or DEFAULT_PLATFORM
-    known_boot = known.boot_mode if known.architecture == architecture else ""
-    features = p.features or FeaturesInput()
-    options = p.secure_boot_options or SecureBootOptions()
     return Image(
         id=image_id,
         account=call.account,
@@ -321,16 +317,9 @@ def _describe(call: Call, p: Input, image_id: str, system: SourceDisk, source: s
         status=ImageStatus.CREATING,
         progress=0,
         created_at=call.now,
-        platform=platform,
-        architecture=architecture,
-        os_type=platforms.os_type_of(platform),
-        boot_mode=p.boot_mode or known_boot or platforms.default_boot_mode(architecture),
+        system=_system(p, known.system),
         size_gib=system.size_gib,
         resource_group=p.resource_group_id or "",
-        imds_support=features.imds_support or (known.imds_support if p.instance_id else "") or "v1",
-        nvme_support=features.nvme_support or "unsupported",
-        secure_boot=options.secure_boot_support or "",
-        license_type="",
         detection="Finished" if p.detection_strategy else "",
         consistency="",
         source=source,
@@ -340,11 +329,36 @@ def _describe(call: Call, p: Input, image_id: str, system: SourceDisk, source: s
     )
 
 
+def _system(p: Input, known: System) -> System:
+    """What the caller says of the system, else what is known of it, else the documented default."""
+    architecture = p.architecture or known.architecture or DEFAULT_ARCHITECTURE
+    platform = p.platform or known.platform or DEFAULT_PLATFORM
+    known_boot = known.boot_mode if known.architecture == architecture else ""
+    boot_mode = p.boot_mode or known_boot or platforms.default_boot_mode(architecture)
+    features = p.features or FeaturesInput()
+    options = p.secure_boot_options or SecureBootOptions()
+    # A snapshot's ImdsSupport is not inherited (ecs-api.md 5.1), and where the caller asks for a BIOS there is no
+    # secure boot to inherit.
+    known_imds = known.imds_support if p.instance_id else ""
+    known_secure_boot = "" if boot_mode == "BIOS" else known.secure_boot
+    return System(
+        platform=platform,
+        architecture=architecture,
+        os_type=known.os_type if platform == known.platform else platforms.os_type_of(platform),
+        boot_mode=boot_mode,
+        imds_support=features.imds_support or known_imds or "v1",
+        nvme_support=features.nvme_support or known.nvme_support or "unsupported",
+        secure_boot=options.secure_boot_support or known_secure_boot,
+        license_type=known.license_type,
+    )
+
+
 def _check_image(call: Call, image: Image) -> None:
     """Rules that concern the image as a whole."""
-    if not platforms.can_boot(image.architecture, image.boot_mode):
-        raise InvalidBootModeNotSupport(boot_mode=image.boot_mode, architecture=image.architecture)
-    if image.secure_boot == "supported" and image.boot_mode == "BIOS":
+    system = image.system
+    if not platforms.can_boot(system.architecture, system.boot_mode):
+        raise InvalidBootModeNotSupport(boot_mode=system.boot_mode, architecture=system.architecture)
+    if system.secure_boot == "supported" and system.boot_mode == "BIOS":
         raise InvalidParameterSecureBoot
     owned = {"account": image.account, "region": image.region}
     quotas = call.deployment.quotas

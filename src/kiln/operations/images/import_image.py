@@ -22,6 +22,7 @@ from kiln.declare.operation import Idempotence, Operation
 from kiln.declare.rules import Count, Doc, Missing, OneOf, Wire
 from kiln.declare.shapes import shape
 from kiln.declare.states import ImageStatus
+from kiln.declare.system import System
 from kiln.operations import intake, platforms, resource_groups, transfer
 from kiln.operations.call import Call, Job
 from kiln.operations.errors import (
@@ -214,16 +215,17 @@ def _describe(call: Call, p: Input, system: Intake) -> Image:
         status=ImageStatus.CREATING,
         progress=0,
         created_at=call.now,
-        platform=p.platform,
-        architecture=p.architecture,
-        os_type=p.os_type or platforms.os_type_of(p.platform),
-        boot_mode=p.boot_mode or platforms.default_boot_mode(p.architecture),
+        system=System(
+            platform=p.platform,
+            architecture=p.architecture,
+            os_type=p.os_type or platforms.os_type_of(p.platform),
+            boot_mode=p.boot_mode or platforms.default_boot_mode(p.architecture),
+            imds_support=features.imds_support or "v1",
+            nvme_support=features.nvme_support or "unsupported",
+            license_type=p.license_type,
+        ),
         size_gib=system.expected_gib,
         resource_group=p.resource_group_id or "",
-        imds_support=features.imds_support or "v1",
-        nvme_support=features.nvme_support or "unsupported",
-        secure_boot="",
-        license_type=p.license_type,
         detection="Processing" if p.detection_strategy else "",
         consistency="",
         source=f"{system.bucket}/{system.object}",
@@ -235,11 +237,12 @@ def _describe(call: Call, p: Input, system: Intake) -> Image:
 
 def _check_image(call: Call, p: Input, image: Image) -> None:
     """Rules that concern the image as a whole."""
-    if platforms.is_windows(image.platform) and image.os_type != "windows":
-        raise InvalidOSTypeMalformed(os_type=image.os_type, platform=image.platform)
-    if not platforms.can_boot(image.architecture, image.boot_mode):
-        raise InvalidBootModeNotSupport(boot_mode=image.boot_mode, architecture=image.architecture)
-    if p.detection_strategy and image.os_type == "windows":
+    system = image.system
+    if platforms.is_windows(system.platform) and system.os_type != "windows":
+        raise InvalidOSTypeMalformed(os_type=system.os_type, platform=system.platform)
+    if not platforms.can_boot(system.architecture, system.boot_mode):
+        raise InvalidBootModeNotSupport(boot_mode=system.boot_mode, architecture=system.architecture)
+    if p.detection_strategy and system.os_type == "windows":
         raise ImageCheckUnsupportedWindowsImage
     resource_groups.check_there(call, p.resource_group_id)
     if image.name and images.is_name_taken(call.tx, image.account, image.region, image.name):

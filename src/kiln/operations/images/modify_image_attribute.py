@@ -153,7 +153,7 @@ def check(call: Call, p: Input) -> Plan:
     _check_boot(call, p, image)
     _check_status(p, image)
     features = p.features or FeaturesInput()
-    if features.imds_support == "v1" and image.imds_support == "v2":
+    if features.imds_support == "v1" and image.system.imds_support == "v2":
         raise InvalidOperationFeaturesImdsSupportNotMatch(image_id=image.id)
     wanted = {
         "name": p.image_name,
@@ -194,11 +194,11 @@ def _check_family(call: Call, p: Input, image: Image) -> None:
 
 
 def _check_boot(call: Call, p: Input, image: Image) -> None:
-    if p.boot_mode is None or p.boot_mode == image.boot_mode:
+    if p.boot_mode is None or p.boot_mode == image.system.boot_mode:
         return
-    if not platforms.can_boot(image.architecture, p.boot_mode):
-        raise InvalidBootModeNotSupport(boot_mode=p.boot_mode, architecture=image.architecture)
-    if p.boot_mode == "BIOS" and image.secure_boot == "supported":
+    if not platforms.can_boot(image.system.architecture, p.boot_mode):
+        raise InvalidBootModeNotSupport(boot_mode=p.boot_mode, architecture=image.system.architecture)
+    if p.boot_mode == "BIOS" and image.system.secure_boot == "supported":
         raise InvalidBootModeNotSupportSecureBoot(boot_mode=p.boot_mode)
     if instances.count(call.tx, image=image.id) > 0:
         raise OperationDeinedImageUsingByInstance(image_id=image.id)

@@ -118,8 +118,8 @@ def check(call: Call, p: Input) -> Plan:
     if p.user_data is not None and instance.status != InstanceStatus.STOPPED:
         raise IncorrectInstanceStatus(instance_id=instance.id, status=instance.status)
     if p.host_name is not None:
-        check_host_name(p.host_name, instance.os_type)
-    check_password(p.password, None, instance.os_type)
+        check_host_name(p.host_name, instance.system.os_type)
+    check_password(p.password, None, instance.system.os_type)
     wanted = {
         "name": p.instance_name,
         "description": p.description,

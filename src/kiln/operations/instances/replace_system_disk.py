@@ -157,7 +157,7 @@ def check(call: Call, p: Input) -> Plan:
     kind = call.deployment.instance_type(instance.instance_type)
     if kind is None or not boot_image.can_run(kind, boot.image):
         raise InvalidInstanceTypeNotSupported(instance_type=instance.instance_type)
-    check_password(p.password, p.password_inherit, boot.image.os_type)
+    check_password(p.password, p.password_inherit, boot.image.system.os_type)
     size_gib = _size(p.system_disk.size if p.system_disk else None, old, boot)
     secrets = {} if p.key_pair_name is None else {"key_pair": p.key_pair_name}
     if p.password or p.password_inherit:
@@ -232,11 +232,7 @@ def _draft(call: Call, old: Disk, boot: BootImage, size_gib: int) -> Disk:
         created_at=call.now,
         attached_at=None,
         detached_at=None,
-        platform=image.platform,
-        architecture=image.architecture,
-        os_type=image.os_type,
-        boot_mode=image.boot_mode,
-        imds_support=image.imds_support,
+        system=image.system,
     )
 
 
@@ -253,14 +249,7 @@ def _swap(tx: Transaction, job: Job) -> None:
     disks.delete(tx, id=old.id)
     changes = {"volume": volume, "instance": old.instance, "attached_at": job.ports.clock()}
     disks.move(tx, DiskStatus.CREATING, DiskStatus.IN_USE, changes, id=new.id)
-    system = {
-        "image": new.image,
-        "platform": new.platform,
-        "architecture": new.architecture,
-        "os_type": new.os_type,
-        "boot_mode": new.boot_mode,
-        "ever_started": False,
-    }
+    system = {"image": new.image, "system": new.system, "ever_started": False}
     instances.update(tx, {**system, **job.facts["secrets"]}, id=old.instance)
     job.finish(tx)
 
