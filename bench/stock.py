@@ -166,7 +166,6 @@ class Stock:
             system=_DEBIAN,
             size_gib=size_gib,
             resource_group="",
-            detection="",
             consistency="",
             source=snapshot,
             task=new_id("task"),

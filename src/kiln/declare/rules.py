@@ -193,6 +193,26 @@ class Ascii:
 
 
 @dataclass(frozen=True)
+class Declined:
+    """Not to be asked for here, since it is not done and whoever believed that it was would lose by it.
+
+    The text says why. Absent, empty and false are allowed: they ask for nothing.
+    """
+
+    why: str
+    error: type[ApiError] = InvalidParameter
+
+    def allows(self, value: str | bool) -> bool:
+        return str(value).lower() in ("", "false")
+
+    def in_words(self) -> str:
+        return f"only absent, empty or false, since {self.why}"
+
+    def counterexample(self) -> str:
+        return "true"
+
+
+@dataclass(frozen=True)
 class Count:
     """At most so many elements of a repeated parameter."""
 

@@ -1,17 +1,18 @@
 """Why parameters that ECS has are read here and have no effect: the sentences that several operations say.
 
-A sentence that only one operation says stands there.
+Where silence would cost the caller dearly the parameter is declined instead. A
+sentence that only one operation says stands there.
 """
 
 from __future__ import annotations
 
-from kiln.declare.rules import Accepted
+from kiln.declare.rules import Accepted, Declined
 
 BILLING = Accepted("Nothing is billed.")
 CATEGORIES = Accepted("All categories are the same bytes here.")
 CPU = Accepted("The instance type says it all.")
 DNS = Accepted("There is no private DNS.")
-ENCRYPTION = Accepted("Volumes are not encrypted by Kiln; the pool's file system may be.")
+ENCRYPTION = Declined("Kiln does not encrypt volumes; the file system that holds the pool may be encrypted")
 HOSTS = Accepted("There is one host, and nothing to choose.")
 NETWORK = Accepted("The network of an instance is made by Kiln.")
 ROLES = Accepted("There are no RAM roles.")

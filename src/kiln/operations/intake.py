@@ -326,8 +326,7 @@ def _publish(tx: Transaction, job: Job, sizes: Sequence[tuple[int, int]]) -> Non
         changes: dict[str, Any] = {"size_gib": size_gib, "snapshot": one.snapshot, "format": one.format}
         images.image_disks.update(tx, changes, image=image.id, position=n)
         if n == 0:
-            changes = {"size_gib": size_gib, "detection": "Finished" if image.detection else ""}
-            images.images.update(tx, changes, id=image.id)
+            images.images.update(tx, {"size_gib": size_gib}, id=image.id)
         changes = {"state": "ready", "task": None, "size_bytes": size_bytes, "file_bytes": file_bytes}
         volumes.update(tx, changes, id=one.volume)
         snapshots.insert(tx, _to_snapshot(job, image, n, size_bytes))

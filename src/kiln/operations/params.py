@@ -104,10 +104,8 @@ DetectionStrategy = Annotated[
     str,
     OneOf(("Standard",), InvalidParameterDetectionStrategy),
     Example("Standard"),
-    Doc(
-        "Standard. Nothing in the image is looked at: that it was asked for is all that DescribeImages tells, as the "
-        "Status of DetectionOptions, without findings."
-    ),
+    Accepted("Nobody looks into an image, and its DetectionOptions in DescribeImages stay empty."),
+    Doc("Standard, or nothing."),
 ]
 
 PageNumber = Annotated[int, Between(1, 1_000_000), Example("1"), Doc("The page, from 1.")]

@@ -64,14 +64,8 @@ class FindingsOutput:
 class DetectionOptionsOutput:
     """The detection of an image."""
 
-    items: Annotated[FindingsOutput, Doc("The findings: always none, since nothing in an image is looked at.")]
-    status: Annotated[
-        str,
-        Doc(
-            "Empty when no DetectionStrategy was given, else Finished; of an imported image Processing until it is "
-            "Available."
-        ),
-    ]
+    items: Annotated[FindingsOutput, Doc("The findings: always none.")]
+    status: Annotated[str, Doc("Always empty, which is what an image has that was not looked at.")]
 
 
 @shape
@@ -134,6 +128,9 @@ class ImageOutput:
     usage: Annotated[str, Doc("instance when some instance was made of it, else none.")]
 
 
+_NOT_LOOKED_AT = DetectionOptionsOutput(items=FindingsOutput(item=()), status="")
+
+
 def draw(album: Album) -> tuple[ImageOutput, ...]:
     """The images as their owner sees them."""
     return tuple(_draw(i, album.disks[i.id], album.tags[i.id], is_used=i.id in album.used) for i in album.images)
@@ -147,7 +144,7 @@ def _draw(image: Image, disks: Sequence[ImageDisk], tags: Sequence[Tag], *, is_u
         boot_mode=system.boot_mode,
         creation_time=to_seconds_text(image.created_at),
         description=image.description,
-        detection_options=_draw_detection(image.detection),
+        detection_options=_NOT_LOOKED_AT,
         disk_device_mappings=DiskDeviceMappingsOutput(disk_device_mapping=tuple(_draw_disk(disk) for disk in disks)),
         features=_draw_features(system.imds_support, system.nvme_support),
         image_family=image.family,
@@ -197,11 +194,6 @@ def _draw_disk(disk: ImageDisk) -> DiskDeviceMappingOutput:
 
 
 # There are few different ones of these parts, and making them for each image takes a fifth of a long list's time.
-
-
-@cache
-def _draw_detection(status: str) -> DetectionOptionsOutput:
-    return DetectionOptionsOutput(items=FindingsOutput(item=()), status=status)
 
 
 @cache

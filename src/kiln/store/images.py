@@ -38,7 +38,6 @@ class Image:
     system: System
     size_gib: int  #: Of the system disk.
     resource_group: str
-    detection: str  #: ``""``, ``Processing`` or ``Finished``.
     consistency: str  #: ``quiesced``, ``crash-consistent``, or ``""`` where no running guest was captured.
     source: str  #: The instance, snapshot or object that it was made from.
     task: str  #: The task that made it.

@@ -33,7 +33,6 @@ def an_image(cloud: Cloud, disks: tuple[ImageDisk, ...] | None = None, tagged: A
         system=DEBIAN,
         size_gib=20,
         resource_group="",
-        detection="",
         consistency="",
         source="",
         task=new_id("task"),

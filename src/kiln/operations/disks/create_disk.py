@@ -15,7 +15,7 @@ from kiln.declare.errors import ApiError, MissingParameter
 from kiln.declare.ids import new_id
 from kiln.declare.killpoints import reach
 from kiln.declare.operation import Idempotence, Operation
-from kiln.declare.rules import Accepted, Count, Doc, Example, Name, OneOf, Wire
+from kiln.declare.rules import Count, Doc, Example, Name, OneOf, Wire
 from kiln.declare.shapes import shape
 from kiln.declare.states import DiskStatus, InstanceStatus
 from kiln.declare.system import NO_SYSTEM
@@ -113,6 +113,14 @@ class InvalidDiskNameMalformedOfDisk(ApiError):
     message = "The specified disk name is wrongly formed."
 
 
+class InvalidParameterMultiAttach(ApiError):
+    """A disk is wanted that several instances can have at a time."""
+
+    code = "InvalidParameter.MultiAttach"
+    status = 403
+    message = "The specified param MultiAttach is not valid."
+
+
 class InvalidSnapshotIdNotDataDiskSnapshot(ApiError):
     """The snapshot is of a system disk."""
 
@@ -165,7 +173,9 @@ class Input:
     bursting_enabled: Annotated[bool | None, accepted.CATEGORIES, Doc("Whether it may burst.")] = None
     provisioned_iops: Annotated[int | None, accepted.CATEGORIES, Doc("Provisioned IOPS.")] = None
     multi_attach: Annotated[
-        str | None, Accepted("A disk is attached to one instance at a time."), Doc("Whether several may have it.")
+        str | None,
+        OneOf(("Disabled",), InvalidParameterMultiAttach),
+        Doc("Whether several instances may have it at a time: Disabled, since here none may."),
     ] = None
     storage_cluster_id: Annotated[str | None, accepted.CATEGORIES, Doc("A dedicated block storage cluster.")] = None
     storage_set_id: Annotated[str | None, accepted.CATEGORIES, Doc("The storage set.")] = None

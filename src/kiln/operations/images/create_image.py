@@ -320,7 +320,6 @@ def _describe(call: Call, p: Input, image_id: str, system: SourceDisk, source: s
         system=_system(p, known.system),
         size_gib=system.size_gib,
         resource_group=p.resource_group_id or "",
-        detection="Finished" if p.detection_strategy else "",
         consistency="",
         source=source,
         task=new_id("task"),

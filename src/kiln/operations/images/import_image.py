@@ -226,7 +226,6 @@ def _describe(call: Call, p: Input, system: Intake) -> Image:
         ),
         size_gib=system.expected_gib,
         resource_group=p.resource_group_id or "",
-        detection="Processing" if p.detection_strategy else "",
         consistency="",
         source=f"{system.bucket}/{system.object}",
         task=new_id("task"),

@@ -12,7 +12,7 @@ from typing import Annotated
 from kiln.declare.errors import DryRunOperation
 from kiln.declare.killpoints import reach
 from kiln.declare.operation import Operation
-from kiln.declare.rules import Accepted, Doc, OneOf
+from kiln.declare.rules import Accepted, Declined, Doc, OneOf
 from kiln.declare.shapes import shape
 from kiln.declare.states import InstanceStatus
 from kiln.operations import power
@@ -32,7 +32,11 @@ class Input:
         str, OneOf(("StopCharging", "KeepCharging")), Doc("Remembered and shown; nothing is billed.")
     ] = "KeepCharging"
     confirm_stop: Annotated[bool | None, Accepted("Retired."), Doc("Whether it is meant.")] = None
-    hibernate: Annotated[bool | None, Accepted("Instances do not hibernate."), Doc("Whether to hibernate.")] = None
+    hibernate: Annotated[
+        bool | None,
+        Declined("instances do not hibernate, and what is in their memory would be lost"),
+        Doc("Whether to hibernate."),
+    ] = None
 
 
 @dataclass(frozen=True, kw_only=True)

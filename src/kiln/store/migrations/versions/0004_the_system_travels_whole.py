@@ -1,4 +1,7 @@
-"""The system on a disk is one value: its later facts for disks, snapshots and instances too."""
+"""The system on a disk is one value: its later facts for disks, snapshots and instances too.
+
+What an image said of a detection goes: none was ever made.
+"""
 
 from __future__ import annotations
 
@@ -32,10 +35,14 @@ def upgrade() -> None:
                 f"UPDATE {table} SET {column} = (SELECT images.{column} {image}) "  # noqa: S608 - names of our own.
                 f"WHERE {has_system} AND EXISTS (SELECT 1 {image})"
             )
+    with op.batch_alter_table("images", schema=None) as batch_op:
+        batch_op.drop_column("detection")
 
 
 def downgrade() -> None:
     """Take it back."""
+    with op.batch_alter_table("images", schema=None) as batch_op:
+        batch_op.add_column(sa.Column("detection", sa.Text(), nullable=False, server_default=""))
     for table, columns in _ADDED.items():
         with op.batch_alter_table(table, schema=None) as batch_op:
             for column in columns:
