@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Sequence
-from typing import Annotated
+from typing import Annotated, Any
 
 from kiln.declare.clock import to_minutes_text
 from kiln.declare.deployment import InstanceType
@@ -17,7 +17,7 @@ from kiln.declare.rules import Doc, Example, Wire
 from kiln.declare.shapes import shape
 from kiln.declare.states import InstanceStatus
 from kiln.operations.params import InstanceId, TagsOutput, draw_tags
-from kiln.store.instances import Instance
+from kiln.store.instances import Asked, Instance
 from kiln.store.tags import Tag
 
 #: What a pay-as-you-go instance's expiry is on ECS: never.
@@ -141,14 +141,14 @@ class MetadataOptionsOutput:
 
     http_endpoint: Annotated[str, Doc("enabled or disabled.")]
     http_tokens: Annotated[str, Doc("optional or required.")]
-    http_put_response_hop_limit: Annotated[int, Doc("Always 0.")]
+    http_put_response_hop_limit: Annotated[int, Doc("As it was asked for.")]
 
 
 @shape
 class HibernationOptionsOutput:
     """Hibernation."""
 
-    configured: Annotated[bool, Doc("Always false.")] = False
+    configured: Annotated[bool, Doc("As it was asked for; instances do not hibernate.")] = False
 
 
 @shape
@@ -156,7 +156,7 @@ class DedicatedHostAttributeOutput:
     """A dedicated host, of which there are none."""
 
     dedicated_host_cluster_id: Annotated[str, Doc("Always empty.")] = ""
-    dedicated_host_id: Annotated[str, Doc("Always empty.")] = ""
+    dedicated_host_id: Annotated[str, Doc("As it was asked for.")] = ""
     dedicated_host_name: Annotated[str, Doc("Always empty.")] = ""
 
 
@@ -164,8 +164,8 @@ class DedicatedHostAttributeOutput:
 class DedicatedInstanceAttributeOutput:
     """How the instance stands on a dedicated host."""
 
-    affinity: Annotated[str, Doc("Always empty.")] = ""
-    tenancy: Annotated[str, Doc("Always empty.")] = ""
+    affinity: Annotated[str, Doc("As it was asked for.")] = ""
+    tenancy: Annotated[str, Doc("As it was asked for.")] = ""
 
 
 @shape
@@ -180,7 +180,7 @@ class CapacityReservationOutput:
 class ImageOptionsOutput:
     """What the image was asked to do."""
 
-    login_as_non_root: Annotated[bool, Doc("Always false.")] = False
+    login_as_non_root: Annotated[bool, Doc("As it was asked for.")] = False
 
 
 @shape
@@ -203,7 +203,7 @@ class InstanceOutput:
     creation_time: Annotated[str, Example("2026-11-23T06:07Z"), Doc("When it was created, UTC.")]
     start_time: Annotated[str, Doc("When it was last started, UTC; empty before the first start.")]
     expired_time: Annotated[str, Doc("Always in the year 2099.")] = _NEVER
-    auto_release_time: Annotated[str, Doc("Always empty.")] = ""
+    auto_release_time: Annotated[str, Doc("When it is released by itself, UTC; empty when it is not.")]
     stopped_mode: Annotated[str, Doc("KeepCharging or StopCharging while Stopped, else Not-applicable.")]
     os_name: Annotated[
         str, Wire("OSName"), Example("Debian"), Doc("The Platform of the image that the system disk was made of.")
@@ -229,10 +229,10 @@ class InstanceOutput:
     deletion_protection: Annotated[bool, Doc("Whether DeleteInstance refuses it.")]
     instance_charge_type: Annotated[str, Doc("As it was asked for.")]
     sale_cycle: Annotated[str, Doc("Always empty.")] = ""
-    spot_strategy: Annotated[str, Doc("Always NoSpot.")] = "NoSpot"
-    spot_duration: Annotated[int, Doc("Always 0.")] = 0
-    spot_price_limit: Annotated[float, Doc("Always 0.")] = 0.0
-    credit_specification: Annotated[str, Doc("Always empty.")] = ""
+    spot_strategy: Annotated[str, Doc("As it was asked for.")]
+    spot_duration: Annotated[int, Doc("As it was asked for.")]
+    spot_price_limit: Annotated[float, Doc("As it was asked for.")]
+    credit_specification: Annotated[str, Doc("As it was asked for.")]
     io_optimized: Annotated[bool, Doc("Always true.")] = True
     device_available: Annotated[bool, Doc("Whether disks can be attached: always true.")] = True
     serial_number: Annotated[str, Doc("Made of the ID.")]
@@ -242,27 +242,23 @@ class InstanceOutput:
     local_storage_amount: Annotated[int, Doc("Always 0.")] = 0
     local_storage_capacity: Annotated[int, Doc("Always 0.")] = 0
     metadata_options: Annotated[MetadataOptionsOutput, Doc("The metadata service.")]
-    hibernation_options: Annotated[HibernationOptionsOutput, Doc("Hibernation.")] = HibernationOptionsOutput()
-    dedicated_host_attribute: Annotated[DedicatedHostAttributeOutput, Doc("The dedicated host.")] = (
-        DedicatedHostAttributeOutput()
-    )
-    dedicated_instance_attribute: Annotated[DedicatedInstanceAttributeOutput, Doc("How it stands there.")] = (
-        DedicatedInstanceAttributeOutput()
-    )
+    hibernation_options: Annotated[HibernationOptionsOutput, Doc("Hibernation.")]
+    dedicated_host_attribute: Annotated[DedicatedHostAttributeOutput, Doc("The dedicated host.")]
+    dedicated_instance_attribute: Annotated[DedicatedInstanceAttributeOutput, Doc("How it stands there.")]
     ecs_capacity_reservation_attr: Annotated[CapacityReservationOutput, Doc("The capacity reservation.")] = (
         CapacityReservationOutput()
     )
-    image_options: Annotated[ImageOptionsOutput, Doc("What the image was asked to do.")] = ImageOptionsOutput()
-    deployment_set_id: Annotated[str, Doc("Always empty.")] = ""
-    deployment_set_group_no: Annotated[int, Doc("Always 0.")] = 0
-    hpc_cluster_id: Annotated[str, Doc("Always empty.")] = ""
-    isp: Annotated[str, Wire("ISP"), Doc("Always empty.")] = ""
+    image_options: Annotated[ImageOptionsOutput, Doc("What the image was asked to do.")]
+    deployment_set_id: Annotated[str, Doc("As it was asked for.")]
+    deployment_set_group_no: Annotated[int, Doc("As it was asked for.")]
+    hpc_cluster_id: Annotated[str, Doc("As it was asked for.")]
+    isp: Annotated[str, Wire("ISP"), Doc("As it was asked for.")]
     recyclable: Annotated[bool, Doc("Always false.")] = False
 
 
 def draw(instance: Instance, kind: InstanceType | None, labels: Sequence[Tag], *, is_replacing: bool) -> InstanceOutput:
     """The answer's view of one instance, of a type that the deployment may not have any more."""
-    kind = kind or _UNKNOWN
+    kind, asked = kind or _UNKNOWN, instance.asked
     is_stopped = instance.status == InstanceStatus.STOPPED
     is_vpc = is_in_vpc(instance)
     private = IpAddressesOutput(ip_address=(instance.private_ip,) if instance.private_ip else ())
@@ -281,6 +277,7 @@ def draw(instance: Instance, kind: InstanceType | None, labels: Sequence[Tag], *
         zone_id=instance.zone,
         creation_time=to_minutes_text(instance.created_at),
         start_time="" if instance.started_at is None else to_minutes_text(instance.started_at),
+        auto_release_time="" if instance.auto_release_at is None else to_minutes_text(instance.auto_release_at),
         stopped_mode=(instance.stopped_mode or "KeepCharging") if is_stopped else "Not-applicable",
         os_name=instance.system.platform,
         os_name_en=instance.system.platform,
@@ -309,9 +306,32 @@ def draw(instance: Instance, kind: InstanceType | None, labels: Sequence[Tag], *
         serial_number=str(uuid.uuid5(uuid.NAMESPACE_OID, instance.id)),
         cpu_options=CpuOptionsOutput(core_count=kind.cpus, threads_per_core=1, numa=""),
         metadata_options=MetadataOptionsOutput(
-            http_endpoint=instance.http_endpoint, http_tokens=instance.http_tokens, http_put_response_hop_limit=0
+            http_endpoint=instance.http_endpoint,
+            http_tokens=instance.http_tokens,
+            http_put_response_hop_limit=asked.hop_limit,
         ),
+        **_asked(asked),
     )
+
+
+def _asked(asked: Asked) -> dict[str, Any]:
+    """What is shown as it was said."""
+    return {
+        "spot_strategy": asked.spot_strategy,
+        "spot_duration": asked.spot_duration,
+        "spot_price_limit": asked.spot_price_limit,
+        "credit_specification": asked.credit_specification,
+        "deployment_set_id": asked.deployment_set_id,
+        "deployment_set_group_no": asked.deployment_set_group_no,
+        "hpc_cluster_id": asked.hpc_cluster_id,
+        "isp": asked.isp,
+        "hibernation_options": HibernationOptionsOutput(configured=asked.hibernation_configured),
+        "dedicated_host_attribute": DedicatedHostAttributeOutput(dedicated_host_id=asked.dedicated_host_id),
+        "dedicated_instance_attribute": DedicatedInstanceAttributeOutput(
+            affinity=asked.affinity, tenancy=asked.tenancy
+        ),
+        "image_options": ImageOptionsOutput(login_as_non_root=asked.login_as_non_root),
+    }
 
 
 def is_in_vpc(instance: Instance) -> bool:

@@ -45,7 +45,7 @@ from kiln.operations.naming import InvalidInstanceNameCustomMalformed
 from kiln.store import tags
 from kiln.store.database import Transaction
 from kiln.store.disks import Disk, disks
-from kiln.store.instances import Instance, NoAddressLeft, free_private_ips, free_public_ips, instances
+from kiln.store.instances import Asked, Instance, NoAddressLeft, free_private_ips, free_public_ips, instances
 
 #: Unique within an account; only remembered, since guests are apart from each other.
 PRIVATE_NETWORK = "172.16.0.0/16"
@@ -82,6 +82,9 @@ class Wish:
     host_names: Sequence[str] = ()  #: One for each instance, as far as they go.
     security_groups: Sequence[str] = ()
     with_public_ip: bool = False
+    auto_release_at: float | None = None
+    isp: str = ""
+    login_as_non_root: bool = False
     unknown_type: type[ApiError]
 
 
@@ -115,7 +118,7 @@ def plan(call: Call, p: LaunchInput, wish: Wish) -> list[Launch]:
         raise InvalidParameterConflictArchitecture(instance_type=kind.id, architecture=boot.image.system.architecture)
     check_password(p.password, p.password_inherit, boot.image.system.os_type)
     specs = launch_disks.decide(call, boot, wish.system, wish.system_gib, wish.data)
-    rows = _instances(call, p, wish, _model(call, p, boot, p.zone_id or zones[0]))
+    rows = _instances(call, p, wish, _model(call, p, wish, boot, p.zone_id or zones[0]))
     return [Launch(instance=row, disks=tuple(_disk(call, row, spec, boot) for spec in specs)) for row in rows]
 
 
@@ -143,7 +146,7 @@ def _instances(call: Call, p: LaunchInput, wish: Wish, model: Instance) -> list[
     ]
 
 
-def _model(call: Call, p: LaunchInput, boot: BootImage, zone: str) -> Instance:
+def _model(call: Call, p: LaunchInput, wish: Wish, boot: BootImage, zone: str) -> Instance:
     """What all the instances of one call have in common."""
     image = boot.image
     return Instance(
@@ -179,6 +182,28 @@ def _model(call: Call, p: LaunchInput, boot: BootImage, zone: str) -> Instance:
         internet_charge_type=p.internet_charge_type,
         bandwidth_in=p.internet_max_bandwidth_in or 0,
         bandwidth_out=p.internet_max_bandwidth_out,
+        auto_release_at=wish.auto_release_at,
+        asked=_asked(p, wish),
+    )
+
+
+def _asked(p: LaunchInput, wish: Wish) -> Asked:
+    """What is only shown again."""
+    return Asked(
+        affinity=p.affinity or "",
+        credit_specification=p.credit_specification or "",
+        dedicated_host_id=p.dedicated_host_id or "",
+        deployment_set_group_no=p.deployment_set_group_no or 0,
+        deployment_set_id=p.deployment_set_id or "",
+        hibernation_configured=bool(p.hibernation_options and p.hibernation_options.configured),
+        hop_limit=p.http_put_response_hop_limit or 0,
+        hpc_cluster_id=p.hpc_cluster_id or "",
+        isp=wish.isp,
+        login_as_non_root=wish.login_as_non_root,
+        spot_duration=p.spot_duration or 0,
+        spot_price_limit=p.spot_price_limit or 0.0,
+        spot_strategy=p.spot_strategy or "NoSpot",
+        tenancy=p.tenancy or "",
     )
 
 

@@ -99,7 +99,11 @@ class DataDisk:
 class HibernationInput:
     """Hibernation."""
 
-    configured: Annotated[bool | None, Accepted("Instances do not hibernate."), Doc("Whether it may hibernate.")] = None
+    configured: Annotated[
+        bool | None,
+        Accepted("Instances do not hibernate."),
+        Doc("Whether it may hibernate. DescribeInstances shows it."),
+    ] = None
 
 
 @shape
@@ -169,19 +173,29 @@ class Essentials:
 class LaunchInput(Essentials):
     """What both operations take, with what has no effect: hosts, sets and billing."""
 
-    affinity: Annotated[str | None, accepted.HOSTS, Doc("Whether it stays on its dedicated host.")] = None
+    affinity: Annotated[
+        str | None, accepted.HOSTS, Doc("Whether it stays on its dedicated host. DescribeInstances shows it.")
+    ] = None
     arn: Annotated[tuple[ArnInput, ...], accepted.ROLES, Doc("Roles to be assumed.")] = ()
     auto_renew: Annotated[bool | None, accepted.BILLING, Doc("Whether a subscription is renewed.")] = None
     auto_renew_period: Annotated[int | None, accepted.BILLING, Doc("For how long it is renewed.")] = None
-    credit_specification: Annotated[str | None, accepted.CPU, Doc("The mode of a burstable instance.")] = None
-    dedicated_host_id: Annotated[str | None, accepted.HOSTS, Doc("The dedicated host.")] = None
-    deployment_set_group_no: Annotated[int | None, accepted.HOSTS, Doc("The group of the deployment set.")] = None
-    deployment_set_id: Annotated[str | None, accepted.HOSTS, Doc("The deployment set.")] = None
-    hibernation_options: Annotated[HibernationInput | None, Doc("Hibernation.")] = None
-    hpc_cluster_id: Annotated[str | None, accepted.HOSTS, Doc("The HPC cluster.")] = None
-    http_put_response_hop_limit: Annotated[int | None, accepted.NETWORK, Doc("Hops that a metadata answer lives.")] = (
+    credit_specification: Annotated[
+        str | None, accepted.CPU, Doc("The mode of a burstable instance. DescribeInstances shows it.")
+    ] = None
+    dedicated_host_id: Annotated[str | None, accepted.HOSTS, Doc("The dedicated host. DescribeInstances shows it.")] = (
         None
     )
+    deployment_set_group_no: Annotated[
+        int | None, accepted.HOSTS, Doc("The group of the deployment set. DescribeInstances shows it.")
+    ] = None
+    deployment_set_id: Annotated[str | None, accepted.HOSTS, Doc("The deployment set. DescribeInstances shows it.")] = (
+        None
+    )
+    hibernation_options: Annotated[HibernationInput | None, Doc("Hibernation.")] = None
+    hpc_cluster_id: Annotated[str | None, accepted.HOSTS, Doc("The HPC cluster. DescribeInstances shows it.")] = None
+    http_put_response_hop_limit: Annotated[
+        int | None, accepted.NETWORK, Doc("Hops that a metadata answer lives. DescribeInstances shows it.")
+    ] = None
     io_optimized: Annotated[str | None, Accepted("Every instance is I/O optimized."), Doc("none or optimized.")] = None
     managed_host_id: Annotated[str | None, accepted.HOSTS, Doc("The managed host.")] = None
     period: Annotated[int | None, accepted.BILLING, Doc("The length of a subscription.")] = None
@@ -190,10 +204,16 @@ class LaunchInput(Essentials):
     private_pool_options: Annotated[PrivatePoolInput | None, Doc("Private pools.")] = None
     ram_role_name: Annotated[str | None, accepted.ROLES, Doc("The instance's role.")] = None
     security_enhancement_strategy: Annotated[str | None, accepted.SECURITY_AGENT, Doc("Active or Deactive.")] = None
-    spot_duration: Annotated[int | None, accepted.BILLING, Doc("How long a spot instance is kept.")] = None
+    spot_duration: Annotated[
+        int | None, accepted.BILLING, Doc("How long a spot instance is kept. DescribeInstances shows it.")
+    ] = None
     spot_interruption_behavior: Annotated[str | None, accepted.BILLING, Doc("What happens to it then.")] = None
-    spot_price_limit: Annotated[float | None, accepted.BILLING, Doc("The highest price.")] = None
-    spot_strategy: Annotated[str | None, accepted.BILLING, Doc("How it bids.")] = None
+    spot_price_limit: Annotated[
+        float | None, accepted.BILLING, Doc("The highest price. DescribeInstances shows it.")
+    ] = None
+    spot_strategy: Annotated[str | None, accepted.BILLING, Doc("How it bids. DescribeInstances shows it.")] = None
     storage_set_id: Annotated[str | None, accepted.CATEGORIES, Doc("The storage set.")] = None
     storage_set_partition_number: Annotated[int | None, accepted.CATEGORIES, Doc("Its partitions.")] = None
-    tenancy: Annotated[str | None, accepted.HOSTS, Doc("Whether it is on a dedicated host.")] = None
+    tenancy: Annotated[
+        str | None, accepted.HOSTS, Doc("Whether it is on a dedicated host. DescribeInstances shows it.")
+    ] = None

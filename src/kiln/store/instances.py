@@ -20,6 +20,26 @@ from kiln.store.tasks import tasks
 
 
 @dataclass(frozen=True, kw_only=True)
+class Asked:
+    """What was asked for, changes nothing here, and is shown as it was said."""
+
+    affinity: str = ""
+    credit_specification: str = ""
+    dedicated_host_id: str = ""
+    deployment_set_group_no: int = 0
+    deployment_set_id: str = ""
+    hibernation_configured: bool = False
+    hop_limit: int = 0  #: HttpPutResponseHopLimit.
+    hpc_cluster_id: str = ""
+    isp: str = ""
+    login_as_non_root: bool = False
+    spot_duration: int = 0  #: Hours.
+    spot_price_limit: float = 0.0
+    spot_strategy: str = "NoSpot"
+    tenancy: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
 class Instance:
     """One instance. Empty text means: not given."""
 
@@ -56,6 +76,8 @@ class Instance:
     internet_charge_type: str = "PayByTraffic"
     bandwidth_in: int = 0  #: Mbit/s; only remembered, like the next.
     bandwidth_out: int = 0
+    auto_release_at: float | None = None  #: When it is to be released, on a full minute.
+    asked: Asked = Asked()
 
 
 instances: Rows[Instance] = Rows(
@@ -143,6 +165,11 @@ def busy_with(tx: Transaction, action: str, ids: Sequence[str]) -> set[str]:
         tasks.c.resource.in_(ids), tasks.c.action == action, tasks.c.status == TaskStatus.PROCESSING
     )
     return {row[0] for row in tx.execute(statement)}
+
+
+def to_release(tx: Transaction, now: float) -> list[Instance]:
+    """Instances whose time to be released has come."""
+    return instances.all(tx, instances.c.auto_release_at <= now)
 
 
 def idle_running(tx: Transaction) -> list[Instance]:

@@ -11,6 +11,7 @@ from kiln.operations.call import Ports
 from kiln.store import snapshots, tags
 from kiln.store.database import Transaction
 from kiln.store.tokens import KEPT_SECONDS, tokens
+from kiln.upkeep.release import release_instances
 from kiln.upkeep.sweep import sweep
 from kiln.upkeep.watch import wake, watch
 
@@ -53,6 +54,7 @@ CHORES = (
     Chore("wake", 5.0, wake),
     Chore("sweep", 2.0, sweep),
     Chore("release_snapshots", 60.0, release_snapshots),
+    Chore("release_instances", 5.0, release_instances),
     Chore("forget_tokens", 3600.0, forget_tokens),
 )
 

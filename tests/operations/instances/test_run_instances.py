@@ -182,6 +182,32 @@ class TestRemembers:
         assert (row.resource_group, row.vswitch, row.security_groups) == ("rg-tests", "vsw-1", "sg-1")
         assert disks_of(cloud, instance)[0].resource_group == "rg-tests"
 
+    def test_what_changes_nothing_and_is_shown_again(self, cloud):
+        said = {
+            "Affinity": "host", "Tenancy": "host", "DedicatedHostId": "dh-1", "CreditSpecification": "Unlimited",
+            "DeploymentSetId": "ds-1", "DeploymentSetGroupNo": "2", "HibernationOptions.Configured": "true",
+            "HttpPutResponseHopLimit": "3", "HpcClusterId": "hpc-1", "Isp": "BGP",
+            "ImageOptions.LoginAsNonRoot": "true", "SpotDuration": "1", "SpotPriceLimit": "0.25",
+            "SpotStrategy": "SpotWithPriceLimit",
+        }  # fmt: skip
+        (instance,) = run(cloud, **said)
+
+        (shown,) = cloud.call("DescribeInstances", InstanceIds=f'["{instance}"]')["Instances"]["Instance"]
+
+        assert shown["DedicatedInstanceAttribute"] == {"Affinity": "host", "Tenancy": "host"}
+        assert shown["DedicatedHostAttribute"]["DedicatedHostId"] == "dh-1"
+        assert (shown["DeploymentSetId"], shown["DeploymentSetGroupNo"]) == ("ds-1", 2)
+        assert shown["HibernationOptions"] == {"Configured": True}
+        assert shown["MetadataOptions"]["HttpPutResponseHopLimit"] == 3
+        assert (shown["HpcClusterId"], shown["ISP"], shown["CreditSpecification"]) == ("hpc-1", "BGP", "Unlimited")
+        assert shown["ImageOptions"] == {"LoginAsNonRoot": True}
+        assert (shown["SpotDuration"], shown["SpotPriceLimit"]) == (1, 0.25)
+        assert shown["SpotStrategy"] == "SpotWithPriceLimit"
+        cloud.settle()
+        cloud.call("ModifyInstanceAttribute", InstanceId=instance, CreditSpecification="Standard")
+        (shown,) = cloud.call("DescribeInstances", InstanceIds=f'["{instance}"]')["Instances"]["Instance"]
+        assert shown["CreditSpecification"] == "Standard"
+
     def test_what_is_known_of_the_image(self, cloud):
         image = image_with(cloud, platform="Windows Server 2022", os_type="windows", boot_mode="UEFI")
 

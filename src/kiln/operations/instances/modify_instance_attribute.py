@@ -94,7 +94,9 @@ class Input:
     security_group_ids: Annotated[tuple[str, ...], Doc("The security groups, in place of the present ones.")] = ()
     deletion_protection: Annotated[bool | None, Doc("Whether DeleteInstance refuses the instance.")] = None
     cpu_options: Annotated[CpuOptions | None, Doc("The CPU.")] = None
-    credit_specification: Annotated[str | None, accepted.CPU, Doc("The mode of a burstable instance.")] = None
+    credit_specification: Annotated[
+        str | None, accepted.CPU, Doc("The mode of a burstable instance. DescribeInstances shows it.")
+    ] = None
     enable_jumbo_frame: Annotated[bool | None, accepted.NETWORK, Doc("Jumbo frames.")] = None
     enable_network_encryption: Annotated[bool | None, accepted.NETWORK, Doc("Encryption on the wire.")] = None
     network_interface_queue_number: Annotated[int | None, accepted.NETWORK, Doc("Queues of the first interface.")] = (
@@ -128,6 +130,7 @@ def check(call: Call, p: Input) -> Plan:
         "user_data": p.user_data,
         "security_groups": ",".join(p.security_group_ids) or None,
         "deletion_protection": p.deletion_protection,
+        "credit_specification": p.credit_specification,
     }
     return Plan(instance_id=instance.id, changes={k: v for k, v in wanted.items() if v is not None})
 

@@ -14,6 +14,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Annotated
 
+from kiln.declare.clock import from_text
 from kiln.declare.errors import ApiError, DryRunOperation, InvalidParameter
 from kiln.declare.operation import Idempotence, Operation
 from kiln.declare.rules import Accepted, Between, Count, Doc, Example, Pattern, Wire
@@ -29,6 +30,7 @@ from kiln.operations.launch_input import DataDisk, LaunchInput, SystemDisk
 from kiln.operations.params import InstanceId, to_pairs
 
 _SECURITY = Accepted("Guests have no trusted modules.")
+_SOONEST_RELEASE, _LATEST_RELEASE = 30 * 60, 3 * 365 * 86400  #: Seconds from now.
 _TEMPLATES = Accepted("There are no launch templates: send what the template says.")
 
 
@@ -53,6 +55,14 @@ class InvalidMinAmountMalformed(ApiError):
 
     code = "InvalidMinAmount.Malformed"
     message = "The specified parameter MinAmount is not valid."
+
+
+class InvalidAutoReleaseTimeMalformed(ApiError):
+    """AutoReleaseTime is no time, or too near or too far ahead."""
+
+    code = "InvalidAutoReleaseTime.Malformed"
+    message = "The specified parameter AutoReleaseTime is not valid."
+    hint = "As 2026-12-24T18:00:00Z, UTC, half an hour to three years from now."
 
 
 @shape
@@ -168,7 +178,9 @@ class ClockOptions:
 class ImageOptions:
     """The image."""
 
-    login_as_non_root: Annotated[bool | None, Accepted("cloud-init decides."), Doc("Who logs in.")] = None
+    login_as_non_root: Annotated[
+        bool | None, Accepted("cloud-init decides."), Doc("Who logs in. DescribeInstances shows it.")
+    ] = None
 
 
 @shape
@@ -190,14 +202,19 @@ class Input(LaunchInput):
     ] = False
     auto_pay: Annotated[bool | None, accepted.BILLING, Doc("Whether it is paid at once.")] = None
     auto_release_time: Annotated[
-        str | None, Accepted("Instances are released by DeleteInstance alone."), Doc("When it is released.")
+        str | None,
+        Example("2026-12-24T18:00:00Z"),
+        Doc(
+            "When the instance is released by itself, running or not, UTC: half an hour to three years from now. The "
+            "seconds do not count. One that is protected against deletion is kept."
+        ),
     ] = None
     clock_options: Annotated[ClockOptions | None, Doc("The clock.")] = None
     cpu_options: Annotated[CpuOptions | None, Doc("The CPU.")] = None
     image_options: Annotated[ImageOptions | None, Doc("The image.")] = None
     ipv6_address: Annotated[tuple[str, ...], accepted.NETWORK, Doc("IPv6 addresses.")] = ()
     ipv6_address_count: Annotated[int | None, accepted.NETWORK, Doc("How many IPv6 addresses.")] = None
-    isp: Annotated[str | None, accepted.NETWORK, Doc("The provider.")] = None
+    isp: Annotated[str | None, accepted.NETWORK, Doc("The provider. DescribeInstances shows it.")] = None
     launch_template_id: Annotated[str | None, _TEMPLATES, Doc("The launch template.")] = None
     launch_template_name: Annotated[str | None, _TEMPLATES, Doc("Its name.")] = None
     launch_template_version: Annotated[int | None, _TEMPLATES, Doc("Its version.")] = None
@@ -239,6 +256,7 @@ def check(call: Call, p: Input) -> Plan:
         raise InvalidParameter(parameter="SecurityGroupIds.N", rule="not together with SecurityGroupId")
     if p.host_names and (p.host_name is not None or len(p.host_names) > p.amount):
         raise InvalidParameter(parameter="HostNames.N", rule="at most one an instance, and not together with HostName")
+    released_at = None if p.auto_release_time is None else _release_time(p.auto_release_time, call.now)
     system = p.system_disk or SystemDiskInput()
     wish = Wish(
         system=system,
@@ -250,8 +268,19 @@ def check(call: Call, p: Input) -> Plan:
         security_groups=p.security_group_ids or ((p.security_group_id,) if p.security_group_id else ()),
         with_public_ip=p.internet_max_bandwidth_out > 0,
         unknown_type=InvalidInstanceTypeValueNotSupportedOfRun,
+        auto_release_at=released_at,
+        isp=p.isp or "",
+        login_as_non_root=bool(p.image_options and p.image_options.login_as_non_root),
     )
     return Plan(launches=launch.plan(call, p, wish), tags=pairs)
+
+
+def _release_time(text: str, now: float) -> float:
+    """The minute that was asked for. Raises InvalidAutoReleaseTimeMalformed."""
+    when = from_text(text)
+    if when is None or not _SOONEST_RELEASE <= when - now <= _LATEST_RELEASE:
+        raise InvalidAutoReleaseTimeMalformed(auto_release_time=text)
+    return when - when % 60
 
 
 def commit(call: Call, plan: Plan) -> Output:
@@ -277,5 +306,11 @@ run_instances = Operation(
     idempotent=Idempotence(mismatch=IdempotentParameterMismatch, malformed=InvalidClientTokenValueNotSupported),
     dry_run=DryRunOperation,
     leads_to=("Pending", "Running"),
-    errors=(InvalidInstanceTypeValueNotSupportedOfRun, InvalidMinAmountMalformed, InvalidParameter, *launch.ERRORS),
+    errors=(
+        InvalidInstanceTypeValueNotSupportedOfRun,
+        InvalidAutoReleaseTimeMalformed,
+        InvalidMinAmountMalformed,
+        InvalidParameter,
+        *launch.ERRORS,
+    ),
 )
