@@ -47,6 +47,10 @@ class DatabaseDown(Exception):
     """The database cannot be opened, reached or read; the message has the driver's reason."""
 
 
+class DatabaseMalformed(Exception):
+    """A part of the database contradicts another: a write was lost, or a file of it was exchanged."""
+
+
 class Cursor(Protocol):
     """What a driver's statement gave."""
 

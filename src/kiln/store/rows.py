@@ -43,7 +43,7 @@ from sqlalchemy import (
 )
 
 from kiln.declare.states import check_move
-from kiln.store.database import Cursor, Transaction
+from kiln.store.database import Cursor, DatabaseMalformed, Transaction
 
 metadata = MetaData()
 
@@ -116,16 +116,16 @@ class Rows(Generic[Row]):
             tx.driver(statement.sql, statement.bind(self._spread({name: getattr(row, name) for name in self._names})))
 
     def find(self, tx: Transaction, **equal: Any) -> Row | None:
-        """The one row whose columns equal these, or None."""
+        """The one row whose columns equal these, or None. Raises DatabaseMalformed."""
         row = self._run(tx, "find", lambda where: self._select.where(*where), equal).fetchone()
-        return None if row is None else self.read(row)
+        return None if row is None else self._verified(self.read(row), equal)
 
     def all(self, tx: Transaction, *conditions: ColumnElement[bool], **equal: Any) -> list[Row]:
         """Every row that meets the conditions, in the order of the table's ``seq`` or key."""
         if conditions:
             return self.rows(tx, self._where(equal).where(*conditions).order_by(*self._order()))
         found = self._run(tx, "all", lambda where: self._select.where(*where).order_by(*self._order()), equal)
-        return [self.read(row) for row in found.fetchall()]
+        return [self._verified(self.read(row), equal) for row in found.fetchall()]
 
     def rows(self, tx: Transaction, statement: Select[Any]) -> list[Row]:
         """What a statement of the caller's that selects ``table`` gives."""
@@ -144,6 +144,14 @@ class Rows(Generic[Row]):
                 row[part.place] = (part.of(tuple(row[part.place])),)
         vars(made).update(zip(self._names, row, strict=True))
         return made
+
+    def _verified(self, row: Row, equal: dict[str, Any]) -> Row:
+        """The row, which is one that was asked for. A damaged index leads SQLite to others, and it does not look."""
+        values = vars(row)
+        for name, value in equal.items():
+            if values[name] != value:
+                raise DatabaseMalformed(f"an index of {self.table.name} leads to a row of another {name}")
+        return row
 
     def page(
         self,

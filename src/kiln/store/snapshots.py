@@ -13,6 +13,7 @@ from kiln.store.database import Transaction
 from kiln.store.disks import disks
 from kiln.store.images import image_disks
 from kiln.store.rows import Rows
+from kiln.store.witnesses import Reference, testify
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -64,6 +65,8 @@ made_disks: ColumnElement[bool] = exists(
     select(disks.c.id).where(disks.c.source_snapshot == snapshots.c.id, disks.c.image == "").correlate(snapshots.table)
 )
 
+_OF_IMAGES = Reference("image_disks", "snapshot", "image_disks_snapshot")
+
 
 def made(tx: Transaction, ids: Sequence[str]) -> dict[str, tuple[bool, bool]]:
     """Of each snapshot: whether images, and whether disks were made of it."""
@@ -72,10 +75,17 @@ def made(tx: Transaction, ids: Sequence[str]) -> dict[str, tuple[bool, bool]]:
     return {row.id: (bool(row.images), bool(row.disks)) for row in found}
 
 
+def stood_on(tx: Transaction, ids: Sequence[str]) -> frozenset[str]:
+    """Those of the snapshots that an image has a disk of; asked before they are removed, so of table and index."""
+    return testify(tx, _OF_IMAGES, ids).by_either
+
+
 def retired(tx: Transaction, now: float) -> list[str]:
     """Snapshots whose retention is over and that no image stands on."""
     end = snapshots.c.created_at + snapshots.c.retention_days * 86400
     statement = select(snapshots.c.id).where(
         snapshots.c.retention_days > 0, snapshots.c.status == SnapshotStatus.ACCOMPLISHED, end < now, ~made_images
     )
-    return [row.id for row in tx.execute(statement)]
+    found = [row.id for row in tx.execute(statement)]
+    kept = stood_on(tx, found)
+    return [snapshot for snapshot in found if snapshot not in kept]

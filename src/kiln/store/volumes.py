@@ -7,9 +7,11 @@ pool has a row that explains it.
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
-from sqlalchemy import ColumnElement, Index, and_, exists, func, literal, or_, select
+from sqlalchemy import ColumnElement, Index, Select, and_, exists, func, literal, or_, select
 
 from kiln.declare.states import TaskStatus
 from kiln.store.database import Transaction
@@ -17,6 +19,7 @@ from kiln.store.disks import disks
 from kiln.store.rows import Rows
 from kiln.store.snapshots import snapshots
 from kiln.store.tasks import tasks
+from kiln.store.witnesses import Reference, testify
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -39,6 +42,15 @@ volumes: Rows[Volume] = Rows(
 
 _children = volumes.table.alias("children")
 
+#: What names a volume, in words, and where that is written.
+_NAMED_BY = {
+    "a disk": Reference("disks", "volume", "disks_volume"),
+    "a snapshot": Reference("snapshots", "volume", "snapshots_volume"),
+}
+_STOOD_ON_BY = {"a volume that stands on it": Reference("volumes", "parent", "volumes_parent")}
+
+_NOMINATED_AT_ONCE = 512
+
 
 def _has_child() -> ColumnElement[bool]:
     return exists(select(_children.c.id).where(_children.c.parent == volumes.c.id))
@@ -56,20 +68,58 @@ def _is_at_work() -> ColumnElement[bool]:
     return exists(select(tasks.c.id).where(tasks.c.id == volumes.c.task, tasks.c.status == TaskStatus.PROCESSING))
 
 
-def unwanted(tx: Transaction, limit: int) -> list[Volume]:
-    """Volumes to be dropped: nothing names them, stands on them or works on them, or they are doomed already."""
+def is_any_unwanted(tx: Transaction) -> bool:
+    """Whether ``unwanted`` may find something; asked first, since it reads no whole table."""
+    return tx.execute(_nominated(1)).first() is not None
+
+
+def unwanted(tx: Transaction, limit: int) -> tuple[list[Volume], dict[str, str]]:
+    """Volumes to be dropped: nothing names them, stands on them or works on them, or they are doomed already.
+
+    The second answer is of those that only look like it, by the reason why they
+    are kept: a table or its index names them, whatever the other says, and
+    whatever their own row says.
+    """
+    most = max(limit, _NOMINATED_AT_ONCE)
+    while True:
+        nominated = volumes.rows(tx, _nominated(most))
+        kept = objections(tx, [volume.id for volume in nominated])
+        found = [volume for volume in nominated if volume.id not in kept]
+        if found or len(nominated) < most:
+            return found[:limit], kept
+        most *= 2
+
+
+def objections(tx: Transaction, ids: Sequence[str]) -> dict[str, str]:
+    """Those of the volumes that something names or stands on, by the words that say so."""
+    return _words(tx, {**_NAMED_BY, **_STOOD_ON_BY}, ids)
+
+
+def _words(tx: Transaction, references: Mapping[str, Reference], ids: Sequence[str]) -> dict[str, str]:
+    said: dict[str, str] = {}
+    for who, reference in references.items():
+        testimony = testify(tx, reference, ids)
+        for volume in testimony.by_table & testimony.by_index:
+            said.setdefault(volume, f"{who} names it")
+        for volume in testimony.disputed:
+            one, other = "table", f"index {reference.index}"
+            if volume in testimony.by_index:
+                one, other = other, one
+            said[volume] = f"{who} names it by the {one} of {reference.table} and not by the {other}: one is damaged"
+    return said
+
+
+def _nominated(limit: int) -> Select[Any]:
     is_left_over = and_(volumes.c.state != "doomed", ~_is_named())
-    statement = (
-        select(volumes.table)
-        .where(or_(volumes.c.state == "doomed", is_left_over), ~_has_child(), ~_is_at_work())
-        .limit(limit)
+    statement = select(volumes.table).where(
+        or_(volumes.c.state == "doomed", is_left_over), ~_has_child(), ~_is_at_work()
     )
-    return volumes.rows(tx, statement)
+    return statement.limit(limit)
 
 
 def is_named(tx: Transaction, volume: str) -> bool:
     """Whether a disk or a snapshot names the volume."""
-    return tx.execute(select(volumes.c.id).where(volumes.c.id == volume, _is_named())).first() is not None
+    return bool(_words(tx, _NAMED_BY, [volume]))
 
 
 def bypassable(tx: Transaction, limit: int) -> list[tuple[str, str]]:
@@ -95,7 +145,9 @@ def bypassable(tx: Transaction, limit: int) -> list[tuple[str, str]]:
         )
         .limit(limit)
     )
-    return [(row._mapping[volumes.c.id], row._mapping[child.c.id]) for row in tx.execute(statement)]
+    found = [(row._mapping[volumes.c.id], row._mapping[child.c.id]) for row in tx.execute(statement)]
+    named = _words(tx, _NAMED_BY, [parent for parent, _ in found])
+    return [(parent, above) for parent, above in found if parent not in named]
 
 
 def chain(tx: Transaction, volume: str) -> list[str]:

@@ -22,7 +22,16 @@ from kiln.pools.port import Guest
 from kiln.store.database import Transaction
 from kiln.store.disks import disks
 from kiln.store.tasks import failed_in_a_row, is_waited_for, new_task, tasks
-from kiln.store.volumes import Volume, bypassable, chain, heads_deeper_than, is_named, unwanted, volumes
+from kiln.store.volumes import (
+    Volume,
+    bypassable,
+    chain,
+    heads_deeper_than,
+    is_any_unwanted,
+    is_named,
+    unwanted,
+    volumes,
+)
 
 #: Reads hold to a depth of 20 and halve at 50 (engines.md 1, "chain depth"), so 16 leaves room for a burst.
 DEEPEST = 16
@@ -37,6 +46,8 @@ _WAIT_SECONDS = 0.5  #: For the other merge to be done with the parent.
 _FIRST_REST_SECONDS, _LONGEST_REST_SECONDS = 5.0, 600.0  #: Before a merge that failed is asked for again.
 
 log = Journal("kiln.upkeep")
+
+_told: set[str] = set()  #: Volumes of which the log has it that their witnesses disagree: once is enough.
 
 
 def sweep(ports: Ports) -> list[str]:
@@ -54,11 +65,17 @@ def sweep(ports: Ports) -> list[str]:
 def _doom(ports: Ports) -> list[Volume]:
     """Mark what is unwanted, so that nothing can come to name it, and return it."""
     with ports.database.read() as tx:
-        if not unwanted(tx, limit=1):
+        if not is_any_unwanted(tx):
             return []
+        found, kept = unwanted(tx, _BATCH)
+    for volume in kept.keys() - _told:
+        _told.add(volume)
+        log.error("volume_kept", volume=volume, reason=kept[volume])
+    if not found:
+        return []
 
     def mark(tx: Transaction) -> list[Volume]:
-        found = unwanted(tx, _BATCH)
+        found, _ = unwanted(tx, _BATCH)
         volumes.update(tx, {"state": "doomed"}, volumes.c.id.in_([v.id for v in found]))
         return found
 

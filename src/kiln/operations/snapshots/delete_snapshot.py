@@ -17,7 +17,7 @@ from kiln.declare.shapes import shape
 from kiln.operations.call import Call
 from kiln.operations.params import NothingMore, OwnRegionId, SnapshotId
 from kiln.store import tags
-from kiln.store.snapshots import made, snapshots
+from kiln.store.snapshots import made, snapshots, stood_on
 
 
 class MissingParameterSnapshotId(ApiError):
@@ -64,8 +64,8 @@ def check(call: Call, p: Input) -> str:
     snapshot = snapshots.find(call.tx, id=p.snapshot_id, **call.own(p.region_id))
     if snapshot is None:
         raise InvalidSnapshotIdNotFoundOfDelete(snapshot_id=p.snapshot_id)
-    made_images, made_disks = made(call.tx, [snapshot.id])[snapshot.id]
-    if made_images:
+    _, made_disks = made(call.tx, [snapshot.id])[snapshot.id]
+    if stood_on(call.tx, [snapshot.id]):
         raise SnapshotCreatedImage(snapshot_id=snapshot.id)
     if made_disks and not p.force:
         raise SnapshotCreatedDisk(snapshot_id=snapshot.id)
