@@ -52,6 +52,27 @@ def operation(action: Action) -> str:
     )
 
 
+#: What is the same for every list and object of every action.
+_SPELLINGS = (
+    "A list is numbered from 1 and an object has its parts after a dot, as the pages show: `Tag.1.Key=use`, "
+    '`SystemDisk.Size=40`, `InstanceId.1=i-1`. Lists that are one text hold a JSON array (`InstanceIds=["i-1"]`) or '
+    "words between commas (`Status=Creating,Available`). Through every door the same may be said otherwise: any list "
+    'or object as the text of a JSON array or object (`Tag=[{"Key":"use"}]`, `Tag.1={"Key":"use"}`), any list '
+    "numbered (`InstanceIds.1=i-1`), and in a JSON body as what it is. Two spellings of one thing must say the same."
+)
+_MISSPELLINGS = (
+    "Whatever else touches the name of a parameter is refused with the spelling that would be right, and nothing is "
+    "done: `Tag[0].Key`, `tag.1.Key`, `Tag.1.KEY`, `Tag.1.NoSuchPart`, `Tags`, `TagKey`, `ImageId.1` where ImageId is "
+    "one value. Names that are nobody's are ignored, because clients send such. A parameter with an empty value, and "
+    "a member of a JSON body that is null, count as not sent."
+)
+_EMPTY_LISTS = (
+    "An empty list (`[]`, or one whose elements are all empty) is not the same as none: as a filter it lets nothing "
+    "pass."
+)
+SPELLING = ("## How parameters are spelled", _SPELLINGS, _MISSPELLINGS, _EMPTY_LISTS)
+
+
 def operations(catalogue: Catalogue) -> str:
     """The table of contents of the actions."""
     sections: list[str] = []
@@ -60,7 +81,10 @@ def operations(catalogue: Catalogue) -> str:
         rows = ((f"[{a.name}]({a.name}.md)", a.summary) for a in actions if a.group == group)
         sections += [f"## {GROUPS.get(group, group.capitalize())}", _table(("Action", "What it does"), rows)]
     return _page(
-        "Operations", f"The {len(actions)} actions that are served, all of version {catalogue.version}.", *sections
+        "Operations",
+        f"The {len(actions)} actions that are served, all of version {catalogue.version}.",
+        *SPELLING,
+        *sections,
     )
 
 

@@ -48,7 +48,12 @@ ACTION = Action(
         ({"InstanceIds": ["i-1", "i-2"]}, {"InstanceIds": '["i-1", "i-2"]'}),
         ({"InstanceIds": '["i-1"]'}, {"InstanceIds": '["i-1"]'}),
         ({"Status": ["Creating", "Available"]}, {"Status": "Creating,Available"}),
-        ({"SecurityGroupIds": []}, {}),
+        ({"SecurityGroupIds": []}, {"SecurityGroupIds": "[]"}),
+        ({"Tag": []}, {"Tag": "[]"}),
+        ({"InstanceIds": []}, {"InstanceIds": "[]"}),
+        ({"InstanceIds.1": "i-1"}, {"InstanceIds.1": "i-1"}),
+        ({"Tag": '[{"Key":"a"}]'}, {"Tag": '[{"Key":"a"}]'}),
+        ({"SystemDisk": '{"Size":"40"}'}, {"SystemDisk": '{"Size":"40"}'}),
     ],
 )
 def test_spells_flat_names(given, flat):
@@ -60,6 +65,12 @@ def test_spells_flat_names(given, flat):
     [
         ({"ImagName": "web"}, "did you mean ImageName?"),
         ({"imagename": "web"}, "did you mean ImageName?"),
+        ({"Tag.Key": "a"}, "without its number: give .1.Key"),
+        ({"Tag.0.Key": "a"}, "no parameter Tag.0.Key"),
+        ({"Tag.1.1.Key": "a"}, "no parameter Tag.1.1.Key"),
+        ({"Tag[0].Key": "a"}, "no parameter"),
+        ({"ImageName.1": "a"}, "no parameter ImageName.1"),
+        ({"Tag": "[1"}, "Tag is a list"),
         ({"Tag.1.Kee": "a"}, "did you mean Key?"),
         ({"SystemDisk.1.Size": 1}, "no parameter SystemDisk.1.Size"),
         ({"Tag": [{"Name": "a"}]}, "Tag.1 has no part Name"),

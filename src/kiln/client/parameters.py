@@ -10,10 +10,13 @@ from __future__ import annotations
 
 import difflib
 import json
+import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
 from kiln.client.catalogue import Action, Part
+
+_NUMBER = re.compile("[1-9][0-9]{0,17}")
 
 
 class ParameterRefused(ValueError):
@@ -39,13 +42,17 @@ def flatten(action: Action, params: Mapping[str, Any]) -> dict[str, str]:
 def _find(action: Action, name: str) -> Part:
     """The declaration that a possibly flat name belongs to."""
     part: Part = action.request
+    is_numbered = True
     for word in name.split("."):
-        if word.isdecimal() and part.is_repeated:
+        if part.is_repeated and not is_numbered and _NUMBER.fullmatch(word):
+            is_numbered = True
             continue
         inner = part.part(word)
         if inner is None:
             raise ParameterRefused(_refusal(action, name, word, part))
-        part = inner
+        if part.is_repeated and not is_numbered:
+            raise ParameterRefused(f"{name} names a part of a list without its number: give .1.{word}, .2.{word}")
+        part, is_numbered = inner, False
     return part
 
 
@@ -63,21 +70,34 @@ def _spell(part: Part, name: str, value: Any) -> Iterator[tuple[str, str]]:
         return
     if part.packed:
         yield name, _pack(part, value)
-    elif is_list and isinstance(value, list | tuple):
-        for n, inner in enumerate(value, 1):
-            yield from _spell(part, f"{name}.{n}", inner)
+    elif (is_list or part.parts) and _is_json(value):
+        yield name, value
     elif is_list:
-        raise ParameterRefused(f"{name} is a list: give {name}.1, {name}.2 and so on")
+        yield from _spell_list(part, name, value)
     elif isinstance(value, Mapping):
-        for key, inner in value.items():
-            declared = part.part(key)
-            if declared is None:
-                raise ParameterRefused(f"{name} has no part {key}")
-            yield from _spell(declared, f"{name}.{key}", inner)
+        yield from _spell_parts(part, name, value)
     elif part.parts:
         raise ParameterRefused(f"{name} has parts: give {name}.{part.parts[0].name} and so on")
     else:
         yield name, _text(value)
+
+
+def _spell_list(part: Part, name: str, value: Any) -> Iterator[tuple[str, str]]:
+    if not isinstance(value, list | tuple):
+        raise ParameterRefused(f"{name} is a list: give {name}.1, {name}.2 and so on")
+    if not value:
+        # Without a word of its own an empty list would be no list, and a filter by it would let everything pass.
+        yield name, "[]"
+    for n, inner in enumerate(value, 1):
+        yield from _spell(part, f"{name}.{n}", inner)
+
+
+def _spell_parts(part: Part, name: str, value: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    for key, inner in value.items():
+        declared = part.part(key)
+        if declared is None:
+            raise ParameterRefused(f"{name} has no part {key}")
+        yield from _spell(declared, f"{name}.{key}", inner)
 
 
 def _pack(part: Part, value: Any) -> str:
@@ -85,6 +105,14 @@ def _pack(part: Part, value: Any) -> str:
     if not isinstance(value, list | tuple):
         return _text(value)
     return json.dumps(list(value)) if part.packed == "json" else ",".join(map(_text, value))
+
+
+def _is_json(value: Any) -> bool:
+    """Whether *value* is the text of a JSON array or object, which the service takes for a list or an object."""
+    try:
+        return isinstance(value, str) and isinstance(json.loads(value), list | dict)
+    except (ValueError, RecursionError):
+        return False
 
 
 def _text(value: Any) -> str:

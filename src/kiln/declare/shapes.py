@@ -88,11 +88,6 @@ class Field:
         """Whether the field holds fields of its own."""
         return dataclasses.is_dataclass(self.kind)
 
-    @cached_property
-    def first_words(self) -> frozenset[str]:
-        """What a parameter of this field begins with, up to its first dot: ``Tag`` of ``Tag.1.Key``."""
-        return frozenset(name.partition(".")[0] for name in (self.wire, *self.aliases))
-
 
 def fields_of(shape: type) -> tuple[Field, ...]:
     """The fields of *shape* in declared order."""

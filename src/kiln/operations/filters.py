@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection
 from typing import Annotated, Any
 
 from kiln.declare.clock import from_text
@@ -12,7 +12,7 @@ from kiln.declare.shapes import shape
 from kiln.operations.errors import InvalidFilterKeyNotFound, InvalidFilterValue
 from kiln.operations.params import FilterInput
 from kiln.store import tags
-from kiln.store.conditions import Condition
+from kiln.store.conditions import NOTHING, Condition
 from kiln.store.rows import Rows
 
 
@@ -39,10 +39,15 @@ class TagFilter:
     ] = None
 
 
-def by_tags(resource_type: str, rows: Rows[Any], given: Iterable[TagFilter]) -> list[Condition]:
+def by_nothing(given: Collection[Any] | None) -> list[Condition]:
+    """That nothing passes, when the list that was sent is empty. Whoever made it found nothing to ask for."""
+    return [NOTHING] if given is not None and not given else []
+
+
+def by_tags(resource_type: str, rows: Rows[Any], given: Collection[TagFilter] | None) -> list[Condition]:
     """That a row has every one of the tags. Raises InvalidTagMismatch."""
-    conditions = []
-    for tag in given:
+    conditions = by_nothing(given)
+    for tag in given or ():
         if tag.key is None:
             raise InvalidTagMismatch
         conditions.append(tags.tagged(resource_type, rows.c.id, tag.key, tag.value))
@@ -51,7 +56,7 @@ def by_tags(resource_type: str, rows: Rows[Any], given: Iterable[TagFilter]) -> 
 
 def by_creation(
     rows: Rows[Any],
-    given: Iterable[FilterInput],
+    given: Collection[FilterInput] | None,
     unknown: type[ApiError] = InvalidFilterKeyNotFound,
     malformed: type[ApiError] = InvalidFilterValue,
 ) -> list[Condition]:
@@ -59,8 +64,8 @@ def by_creation(
 
     Raises *unknown* for another key, *malformed* for a value that is no time.
     """
-    conditions: list[Condition] = []
-    for one in given:
+    conditions = by_nothing(given)
+    for one in given or ():
         if one.key not in ("CreationStartTime", "CreationEndTime"):
             raise unknown(key=one.key)
         when = from_text(one.value or "")

@@ -2,13 +2,15 @@
 
 The first broken rule is reported, in declared order, as the real service does.
 An empty value counts as not sent, unless the field keeps empties: clients fill
-what they do not use with empty strings (ecs-api.md 1, "Empty values"). Unknown
-parameters are ignored, because clients send them.
+what they do not use with empty strings (ecs-api.md 1, "Empty values"). A list
+that was sent and has no element is an empty list, which is not the same as
+none: a filter by it lets nothing pass. Which spellings a list or an object may
+have is said in ``spellings``. Parameters that are nobody's are ignored, because
+clients send them.
 """
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Mapping
 from typing import Any, TypeVar
@@ -16,6 +18,18 @@ from typing import Any, TypeVar
 from kiln.declare.errors import ApiError, InvalidParameter
 from kiln.declare.rules import JsonList
 from kiln.declare.shapes import Field, fields_of
+from kiln.wire.spellings import (
+    EMPTY_LIST,
+    EMPTY_OBJECT,
+    Gathered,
+    Sent,
+    gather,
+    gather_parts,
+    json_list,
+    misspelled,
+    opened,
+    refuse,
+)
 
 Shape = TypeVar("Shape")
 
@@ -24,42 +38,55 @@ _NUMBER = re.compile(r"[+-]?[0-9]{1,15}(\.[0-9]{1,9})?")
 _INDEX = re.compile(r"0|[1-9][0-9]{0,17}")
 
 
-def decode(shape: type[Shape], params: Mapping[str, str], under: str = "") -> Shape:
+def decode(shape: type[Shape], params: Mapping[str, str]) -> Shape:
     """Build a *shape* from *params*, or raise the first error in declared order."""
+    return _build(shape, gather(shape, params), "")
+
+
+def _build(shape: type[Shape], gathered: Gathered, under: str) -> Shape:
+    """*under* is what the names of the fields begin with: ``Tag.1.``."""
     values: dict[str, Any] = {}
-    sent = {key[len(under) :].partition(".")[0] for key in params if key.startswith(under)}
     for field in fields_of(shape):
-        # A request names few of the parameters that there are: most fields are done with here.
-        value = None if sent.isdisjoint(field.first_words) else _value(field, params, under)
+        key = under + field.wire
+        if field.name in gathered.strays:
+            misspelled(field, gathered.strays[field.name], key)
+        value = _value(field, gathered.sent, under)
         if value is not None:
             values[field.name] = value
         elif field.required:
-            raise field.missing(parameter=under + field.wire)
+            raise field.missing(parameter=key)
     return shape(**values)
 
 
-def _value(field: Field, params: Mapping[str, str], under: str) -> Any:
+def _value(field: Field, sent: Mapping[str, Sent], under: str) -> Any:
+    node = _node(field, sent, under)
+    if node is None:
+        return None
+    key = under + field.wire
     if field.packed is not None:
-        return _packed(field, params, under)
+        return _packed(field, node, key)
     if field.repeated:
-        return _repeated(field, params, under)
+        return _repeated(field, opened(field, node, key), key)
     if field.is_shape:
-        return _nested(field, params, under + field.wire + ".")
-    raw = _raw(field, params, under)
-    return None if raw is None else _one(field, raw, under + field.wire)
+        return _nested(field, opened(field, node, key), key)
+    if any(word in (EMPTY_LIST, EMPTY_OBJECT) or not part.is_blank for word, part in node.parts.items()):
+        misspelled(field, next(iter(node.parts.values())).key, key)
+    if node.text is None or (node.text == "" and not field.keeps_empty):
+        return None
+    return _one(field, node.text, key)
 
 
-def _raw(field: Field, params: Mapping[str, str], under: str) -> str | None:
+def _node(field: Field, sent: Mapping[str, Sent], under: str) -> Sent | None:
     """What was sent for a field under any of its spellings."""
-    raw = params.get(under + field.wire)
+    node = sent.get(field.wire)
     for alias in field.aliases:
-        other = params.get(under + alias)
+        other = sent.get(alias)
         if other is not None:
-            if raw is not None and raw != other:
+            if node is not None and node.contents() != other.contents():
                 rule = f"{under}{field.wire} and {under}{alias} mean the same and were sent with different values"
                 raise InvalidParameter(parameter=under + alias, rule=rule)
-            raw = other
-    return None if raw == "" and not field.keeps_empty else raw
+            node = other
+    return node
 
 
 def _one(field: Field, raw: str, key: str) -> Any:
@@ -94,78 +121,92 @@ def _error(field: Field) -> type[ApiError]:
     return field.rules[0].error if field.rules else InvalidParameter
 
 
-def _nested(field: Field, params: Mapping[str, str], under: str) -> Any:
+def _nested(field: Field, node: Sent, key: str) -> Any:
     """A part like ``SystemDisk.*``; absent when nothing of it was sent."""
-    if any(key.startswith(under) and value != "" for key, value in params.items()):
-        return decode(field.kind, params, under)
-    return None
+    gathered = gather_parts(field, node, key)
+    return None if all(part.is_blank for part in node.parts.values()) else _build(field.kind, gathered, key + ".")
 
 
-def _repeated(field: Field, params: Mapping[str, str], under: str) -> tuple[Any, ...] | None:
+def _repeated(field: Field, node: Sent, key: str) -> tuple[Any, ...] | None:
     """``Tag.1.Key`` or ``InstanceId.1``, in the order of the numbers; gaps are closed."""
-    prefix = under + field.wire + "."
-    numbers: set[int] = set()
-    for key, value in params.items():
-        if key.startswith(prefix):
-            number, _, rest = key[len(prefix) :].partition(".")
-            if bool(rest) != field.is_shape or not _INDEX.fullmatch(number):
-                continue
-            if value != "" or _keeps_empty(field, rest):
-                numbers.add(int(number))
-    if not numbers:
+    if not node.parts:
         return None
-    _check_count(field, numbers, prefix)
+    numbered = _numbered(field, node, key)
+    if field.count is not None and numbered and max(numbered) > field.count.most:
+        rule = f"N is at most {field.count.most}"
+        raise field.count.error(parameter=f"{key}.{max(numbered)}", rule=rule, value=str(max(numbered)))
+    return _elements(field, numbered, key)
+
+
+def _numbered(field: Field, node: Sent, key: str) -> dict[int, Sent]:
+    """The elements that were sent, by their numbers. Those with nothing but empty values are none."""
+    numbered: dict[int, Sent] = {}
+    for word, part in node.parts.items():
+        if word == EMPTY_LIST and part.is_blank:
+            continue
+        if not _INDEX.fullmatch(word):
+            if word == EMPTY_OBJECT or not part.is_blank:
+                misspelled(field, part.key, key)
+        elif not part.is_blank or _keeps_empty(field, part):
+            numbered[int(word)] = part
+    if 0 in numbered:
+        error = InvalidParameter if field.count is None else field.count.error
+        raise error(parameter=f"{key}.0", rule="N begins with 1", value="0")
+    return numbered
+
+
+def _elements(field: Field, numbered: Mapping[int, Sent], key: str) -> tuple[Any, ...]:
     elements: list[Any] = []
-    for n in sorted(numbers):
-        key = f"{prefix}{n}"
-        elements.append(decode(field.kind, params, key + ".") if field.is_shape else _one(field, params[key], key))
+    for n in sorted(numbered):
+        part, name = numbered[n], f"{key}.{n}"
+        if field.is_shape:
+            part = opened(field, part, key)
+            elements.append(_build(field.kind, gather_parts(field, part, name), name + "."))
+        elif part.parts:
+            misspelled(field, next(iter(part.parts.values())).key, key)
+        else:
+            elements.append(_one(field, part.text or "", name))
     return tuple(elements)
 
 
-def _keeps_empty(field: Field, rest: str) -> bool:
+def _keeps_empty(field: Field, part: Sent) -> bool:
     if not field.is_shape:
         return field.keeps_empty
-    return any(f.keeps_empty and rest in (f.wire, *f.aliases) for f in fields_of(field.kind))
+    return any(f.keeps_empty and name in part.parts for f in fields_of(field.kind) for name in (f.wire, *f.aliases))
 
 
-def _check_count(field: Field, numbers: set[int], prefix: str) -> None:
-    """Refuse elements whose number is none, which would else be lost without a word."""
-    if field.count is not None and max(numbers) > field.count.most:
-        rule = f"N is at most {field.count.most}"
-        raise field.count.error(parameter=f"{prefix}{max(numbers)}", rule=rule, value=str(max(numbers)))
-    if 0 in numbers:
-        error = InvalidParameter if field.count is None else field.count.error
-        raise error(parameter=f"{prefix}0", rule="N begins with 1", value="0")
-
-
-def _packed(field: Field, params: Mapping[str, str], under: str) -> tuple[Any, ...] | None:
-    """A list that came as one string."""
-    raw = _raw(field, params, under)
-    if raw is None:
-        return None
-    key = under + field.wire
-    parts = _json_list(raw, key, field) if field.packed is JsonList else _comma_list(raw)
-    if field.count is not None and not field.count.allows(parts):
-        raise field.count.error(parameter=key, rule=field.count.in_words(), value=raw)
-    return tuple(_one(field, part, key) for part in parts)
+def _packed(field: Field, node: Sent, key: str) -> tuple[Any, ...] | None:
+    """A list that came as one string, or numbered all the same."""
+    numbered = None
+    if node.parts:
+        numbered = _elements(field, _numbered(field, node, key), key)
+    if not node.text:
+        parts, told = numbered, f"{key}.N"
+    else:
+        split = _json_list(node.text, key, field) if field.packed is JsonList else _comma_list(node.text)
+        parts, told = tuple(_one(field, part, key) for part in split), node.text
+        if numbered is not None and numbered != parts:
+            refuse(key, "it is given twice with different values")
+    if parts is not None and field.count is not None and not field.count.allows(parts):
+        raise field.count.error(parameter=key, rule=field.count.in_words(), value=told)
+    return parts
 
 
 def _comma_list(raw: str) -> list[str]:
+    """Words between commas; a JSON array of them is understood too."""
+    if raw.lstrip().startswith("["):
+        words = json_list(raw)
+        if words is not None:
+            return words
     return [part.strip() for part in raw.split(",") if part.strip()]
 
 
 def _json_list(raw: str, key: str, field: Field) -> list[str]:
-    text = raw.strip()
-    for spelling in (text, text.replace("'", '"')):
-        try:
-            parts = json.loads(spelling)
-        except (ValueError, RecursionError):
-            continue
-        if isinstance(parts, list) and all(isinstance(p, str) for p in parts):
+    for spelling in (raw, raw.replace("'", '"')):
+        parts = json_list(spelling)
+        if parts is not None:
             return parts
-        break
-    else:
-        # One bare identifier is what some clients send for a list of one.
-        if text and "[" not in text:
-            return _comma_list(text)
+    # One bare identifier is what some clients send for a list of one.
+    if raw.strip() and not any(c in raw for c in '[]{}"'):
+        return _comma_list(raw)
     raise field.unreadable(parameter=key, rule='must be a JSON array of strings, such as ["a","b"]', value=raw)

@@ -218,11 +218,13 @@ class Input:
     enable_shared: Annotated[bool | None, Doc("Only disks that several instances can have, or cannot.")] = None
     resource_group_id: Annotated[ResourceGroupId | None, Doc("Only disks of this resource group.")] = None
     filter: Annotated[
-        tuple[FilterInput, ...],
+        tuple[FilterInput, ...] | None,
         Count(10, InvalidFilterKeyNotFoundOfDisks),
         Doc("CreationStartTime and CreationEndTime, as 2026-11-23T06:07Z: only disks made between them."),
-    ] = ()
-    tag: Annotated[tuple[TagFilter, ...], Count(20, InvalidTagCount), Doc("Only disks that have all these tags.")] = ()
+    ] = None
+    tag: Annotated[
+        tuple[TagFilter, ...] | None, Count(20, InvalidTagCount), Doc("Only disks that have all these tags.")
+    ] = None
     additional_attributes: Annotated[tuple[str, ...], accepted.WHOLE_ANSWER, Doc("What to add to the answer.")] = ()
     page_number: PageNumber | None = None
     page_size: PageSize100 | None = None

@@ -19,7 +19,7 @@ from kiln.declare.states import USABLE, ImageStatus
 from kiln.operations import platforms, portrait
 from kiln.operations.call import Call
 from kiln.operations.errors import InvalidFilterKeyNotFound, InvalidFilterValue, InvalidTagCount
-from kiln.operations.filters import InvalidTagMismatch, TagFilter, by_creation, by_tags
+from kiln.operations.filters import InvalidTagMismatch, TagFilter, by_creation, by_nothing, by_tags
 from kiln.operations.params import (
     ARCHITECTURES,
     FilterInput,
@@ -165,16 +165,18 @@ class Input:
     is_support_cloudinit: Annotated[bool | None, Doc("All images are taken to.")] = None
     show_expired: Annotated[bool | None, Accepted("No image expires."), Doc("Whether to list expired images.")] = None
     resource_group_id: ResourceGroupId | None = None
-    tag: Annotated[tuple[TagFilter, ...], Count(20, InvalidTagCount), Doc("Images that have all of these tags.")] = ()
+    tag: Annotated[
+        tuple[TagFilter, ...] | None, Count(20, InvalidTagCount), Doc("Images that have all of these tags.")
+    ] = None
     filter: Annotated[
-        tuple[FilterInput, ...],
+        tuple[FilterInput, ...] | None,
         Count(10, InvalidParamter),
         Doc(
             "CreationStartTime and CreationEndTime (2026-11-23T06:07Z), NetworkType (vpc or classic), and "
             "CpuOnlineUpgrade, CpuOnlineDowngrade, MemoryOnlineUpgrade, MemoryOnlineDowngrade (supported or "
             "unsupported)."
         ),
-    ] = ()
+    ] = None
     page_number: PageNumber = 1
     page_size: PageSize100 = 10
 
@@ -259,7 +261,7 @@ def _statuses(p: Input) -> tuple[str, ...]:
     """The statuses that are asked for."""
     if p.usable is not None and p.status is None:
         raise MissingParameter(parameter="Status")
-    statuses = p.status or (ImageStatus.AVAILABLE,)
+    statuses: tuple[str, ...] = (ImageStatus.AVAILABLE,) if p.status is None else p.status
     if ALL not in statuses:
         return statuses
     if len(statuses) > 1:
@@ -313,8 +315,8 @@ def _by_use(call: Call, p: Input) -> list[Condition]:
 
 
 def _by_filter(p: Input) -> list[Condition]:
-    conditions: list[Condition] = []
-    for one in p.filter:
+    conditions = by_nothing(p.filter)
+    for one in p.filter or ():
         if one.key == "NetworkType":
             if one.value not in ("vpc", "classic"):
                 raise InvalidFilterValueNetworkType(value=one.value)

@@ -142,11 +142,13 @@ class Input:
     device_available: Annotated[bool | None, Doc("Whether disks can be attached: to every instance.")] = None
     hpc_cluster_id: Annotated[str | None, Doc("The HPC cluster, of which there are none.")] = None
     tag: Annotated[
-        tuple[TagFilter, ...],
+        tuple[TagFilter, ...] | None,
         Count(20, InvalidTagCount),
         Doc("Instances that have all of these tags; without a value, any value will do."),
-    ] = ()
-    filter: Annotated[tuple[FilterInput, ...], Doc("CreationStartTime and CreationEndTime, as 2026-11-23T06:07Z.")] = ()
+    ] = None
+    filter: Annotated[
+        tuple[FilterInput, ...] | None, Doc("CreationStartTime and CreationEndTime, as 2026-11-23T06:07Z.")
+    ] = None
     next_token: NextToken | None = None
     max_results: Annotated[
         int | None, Example("10"), Doc("Rows an answer, 10 to 100; less counts as 10, more as 100.")

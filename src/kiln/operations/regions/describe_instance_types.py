@@ -38,15 +38,15 @@ _NOT_HERE = Doc("Only types that have such a thing; there is none here.")
 @shape
 class Input:
     instance_types: Annotated[
-        tuple[str, ...], Count(10), Example("ecs.t5-lc1m1.small"), Doc("Only these types, up to 10.")
-    ] = ()
+        tuple[str, ...] | None, Count(10), Example("ecs.t5-lc1m1.small"), Doc("Only these types, up to 10.")
+    ] = None
     instance_type_family: Annotated[str | None, Example("ecs.t5"), Doc("Only types of this family.")] = None
-    instance_type_families: Annotated[tuple[str, ...], Count(10), Doc("Only types of these families.")] = ()
+    instance_type_families: Annotated[tuple[str, ...] | None, Count(10), Doc("Only types of these families.")] = None
     instance_category: Annotated[str | None, Example("General-purpose"), Doc("Only types of this category.")] = None
-    instance_categories: Annotated[tuple[str, ...], Count(10), Doc("Only types of these categories.")] = ()
+    instance_categories: Annotated[tuple[str, ...] | None, Count(10), Doc("Only types of these categories.")] = None
     instance_family_level: Annotated[str | None, Example("EntryLevel"), Doc("Only types of this level.")] = None
     cpu_architecture: Annotated[str | None, Example("X86"), Doc("X86 or ARM.")] = None
-    cpu_architectures: Annotated[tuple[str, ...], Count(2), Doc("X86, ARM or both.")] = ()
+    cpu_architectures: Annotated[tuple[str, ...] | None, Count(2), Doc("X86, ARM or both.")] = None
     nvme_support: Annotated[str | None, Example("unsupported"), Doc("required, supported or unsupported.")] = None
     minimum_cpu_core_count: Annotated[int | None, Example("2"), _LEAST] = None
     maximum_cpu_core_count: Annotated[int | None, Example("4"), Doc("Only types with at most so many vCPUs.")] = None
@@ -79,11 +79,11 @@ class Input:
     minimum_local_storage_amount: Annotated[int | None, _LEAST] = None
     minimum_local_storage_capacity: Annotated[int | None, _LEAST] = None
     gpu_spec: Annotated[str | None, Wire("GPUSpec"), _NOT_HERE] = None
-    gpu_specs: Annotated[tuple[str, ...], Count(10), _NOT_HERE] = ()
+    gpu_specs: Annotated[tuple[str, ...] | None, Count(10), _NOT_HERE] = None
     local_storage_category: Annotated[str | None, _NOT_HERE] = None
-    local_storage_categories: Annotated[tuple[str, ...], Count(10), _NOT_HERE] = ()
+    local_storage_categories: Annotated[tuple[str, ...] | None, Count(10), _NOT_HERE] = None
     physical_processor_model: Annotated[str | None, _NOT_HERE] = None
-    physical_processor_models: Annotated[tuple[str, ...], Count(10), _NOT_HERE] = ()
+    physical_processor_models: Annotated[tuple[str, ...] | None, Count(10), _NOT_HERE] = None
     additional_attributes: Annotated[tuple[str, ...], accepted.WHOLE_ANSWER, Doc("What to add to the answer.")] = ()
     max_results: Annotated[int | None, Example("100"), Doc("Types an answer, 100 when not given.")] = None
     next_token: NextToken | None = None
@@ -197,7 +197,7 @@ def _fits(one: InstanceTypeOutput, p: Input) -> bool:
             return False
     for name, compared in _ONE_OF:
         words = getattr(p, name)
-        if words and getattr(one, compared).lower() not in (word.lower() for word in words):
+        if words is not None and getattr(one, compared).lower() not in (word.lower() for word in words):
             return False
     return all(_is_within(one, name, getattr(p, name)) for name in _BOUNDS)
 

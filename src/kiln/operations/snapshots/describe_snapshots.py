@@ -162,13 +162,13 @@ class Input:
     ] = None
     resource_group_id: Annotated[ResourceGroupId | None, Doc("Only snapshots of this resource group.")] = None
     filter: Annotated[
-        tuple[FilterInput, ...],
+        tuple[FilterInput, ...] | None,
         Count(10, InvalidFilterKeyNotFoundOfSnapshots),
         Doc("CreationStartTime and CreationEndTime, as 2026-11-23T06:07Z: only snapshots made between them."),
-    ] = ()
+    ] = None
     tag: Annotated[
-        tuple[TagFilter, ...], Count(20, InvalidTagCount), Doc("Only snapshots that have all these tags.")
-    ] = ()
+        tuple[TagFilter, ...] | None, Count(20, InvalidTagCount), Doc("Only snapshots that have all these tags.")
+    ] = None
     page_number: PageNumber | None = None
     page_size: PageSize100 | None = None
     max_results: Annotated[

@@ -15,7 +15,7 @@ from kiln.declare.rules import Count, Doc, Example
 from kiln.declare.shapes import shape
 from kiln.operations import tagging
 from kiln.operations.call import Call
-from kiln.operations.filters import InvalidTagMismatch, TagFilter
+from kiln.operations.filters import InvalidTagMismatch, TagFilter, by_nothing
 from kiln.operations.paging import open_position, seal_position
 from kiln.operations.params import NextToken
 from kiln.store.conditions import Condition
@@ -70,11 +70,11 @@ class AnyOfInput:
 
     tag_key: Annotated[str | None, Example("KeyTest"), Doc("The key.")] = None
     tag_values: Annotated[
-        tuple[str, ...],
+        tuple[str, ...] | None,
         Count(5, NumberExceedTagValues),
         Example("ValueTest"),
         Doc("Any of these values will do, up to 5; without them, any value."),
-    ] = ()
+    ] = None
 
 
 @shape
@@ -82,19 +82,21 @@ class Input:
     region_id: tagging.Region
     resource_type: tagging.ResourceType
     resource_id: Annotated[
-        tuple[str, ...],
+        tuple[str, ...] | None,
         Count(50, tagging.NumberExceedResourceIds),
         Example("m-bp146shijn7hujku8a5c"),
         Doc("The resources, up to 50."),
-    ] = ()
+    ] = None
     tag: Annotated[
-        tuple[TagFilter, ...], Count(20, tagging.NumberExceedTags), Doc("Only resources that have all these tags.")
-    ] = ()
+        tuple[TagFilter, ...] | None,
+        Count(20, tagging.NumberExceedTags),
+        Doc("Only resources that have all these tags."),
+    ] = None
     tag_filter: Annotated[
-        tuple[AnyOfInput, ...],
+        tuple[AnyOfInput, ...] | None,
         Count(20, tagging.NumberExceedTags),
         Doc("Only resources that have each of these keys with one of its values. Not together with Tag.N."),
-    ] = ()
+    ] = None
     next_token: NextToken | None = None
 
 
@@ -149,17 +151,17 @@ def check(call: Call, p: Input) -> Output:
 
 
 def _conditions(kind: str, p: Input) -> list[Condition]:
-    conditions: list[Condition] = []
-    if p.resource_id:
+    conditions = by_nothing(p.tag) + by_nothing(p.tag_filter)
+    if p.resource_id is not None:
         conditions.append(tags.c.resource.in_(p.resource_id))
-    for tag in p.tag:
+    for tag in p.tag or ():
         if tag.key is None:
             raise InvalidTagMismatch
         conditions.append(carries(kind, tag.key, None if tag.value is None else [tag.value]))
-    for wanted in p.tag_filter:
+    for wanted in p.tag_filter or ():
         if wanted.tag_key is None:
             raise InvalidTagFilterMalformed
-        conditions.append(carries(kind, wanted.tag_key, wanted.tag_values or None))
+        conditions.append(carries(kind, wanted.tag_key, wanted.tag_values))
     return conditions
 
 

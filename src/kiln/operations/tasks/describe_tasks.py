@@ -42,8 +42,8 @@ class Input:
         str | None, Example("2026-11-23T07:07:05Z"), Doc("Tasks that were created then or earlier.")
     ] = None
     resource_ids: Annotated[
-        tuple[str, ...], Count(100), Example("m-bp146shijn7hujku8a5c"), Doc("The images that the tasks work on.")
-    ] = ()
+        tuple[str, ...] | None, Count(100), Example("m-bp146shijn7hujku8a5c"), Doc("The images that the tasks work on.")
+    ] = None
     task_group_id: Annotated[str | None, Accepted("There are no task groups."), Doc("A group of tasks.")] = None
     page_number: PageNumber = 1
     page_size: PageSize100 = 10
@@ -111,7 +111,7 @@ def _conditions(p: Input) -> list[Condition]:
         conditions.append(c.created_at >= _moment("StartTime", p.start_time))
     if p.end_time is not None:
         conditions.append(c.created_at <= _moment("EndTime", p.end_time))
-    if p.resource_ids:
+    if p.resource_ids is not None:
         conditions.append(c.resource.in_(p.resource_ids))
     return conditions
 

@@ -13,7 +13,6 @@ client sends, is unwrapped.
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -24,6 +23,7 @@ from urllib.parse import unquote
 from kiln.declare.errors import InvalidParameter
 from kiln.wire.doors.door import RawRequest
 from kiln.wire.signatures import rpc
+from kiln.wire.spellings import members
 
 #: More parameters than any operation takes; bounds the work for a request that nobody has signed.
 MOST = 1000
@@ -90,7 +90,8 @@ def of_json(body: bytes) -> Parameters:
     if not isinstance(top, dict):
         _refuse("body", "it is not a JSON object")
     given: dict[str, str] = {}
-    _spread("", top, given, 0)
+    for name, value in top.items():
+        _spread(name, value, given, 1)
     try:
         return Parameters(rpc.flatten(top), given)
     except rpc.TwoValues as two:
@@ -175,17 +176,11 @@ def _spread(name: str, value: Any, given: dict[str, str], depth: int) -> None:
     """Write *value* under flat names: ``A.1.B``."""
     if depth > _DEEPEST or len(given) >= MOST:
         _refuse(name, "it holds too much")
-    if isinstance(value, dict):
-        for key, part in value.items():
-            _spread(f"{name}.{key}" if name else key, part, given, depth + 1)
-    elif isinstance(value, list):
-        for n, part in enumerate(value, 1):
-            _spread(f"{name}.{n}", part, given, depth + 1)
-        if value and all(isinstance(part, str) for part in value):
-            # ``InstanceIds`` and its like are one text that holds a JSON list.
-            _put(given, name, json.dumps(value, ensure_ascii=False))
-    elif value is not None:
-        text = value if isinstance(value, str) else str(value).lower()
+    if isinstance(value, dict | list):
+        for word, part in members(value):
+            _spread(f"{name}.{word}", part, given, depth + 1)
+    elif value is not None or name.rpartition(".")[2].isdecimal():
+        text = "" if value is None else value if isinstance(value, str) else str(value).lower()
         _check(name, text)
         _put(given, name, text)
 
