@@ -98,7 +98,7 @@ def test_refuses_other_versions_of_qcow(tmp_path, version):
     [
         (20, struct.pack(">I", 40), "cluster size"),
         (24, struct.pack(">Q", 0), "no disk can have 0 bytes"),
-        (24, struct.pack(">Q", 4 * MiB + 1), "no disk can have"),
+        (24, struct.pack(">Q", 4 * MiB + 1), "no whole sectors"),
         (24, struct.pack(">Q", 16 * 1024 * GiB), "does not fit its size"),
         (36, struct.pack(">I", 0), "does not fit its size"),
         (36, struct.pack(">I", 0xFFFFFFFF), "does not fit its size"),

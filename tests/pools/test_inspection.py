@@ -11,8 +11,10 @@ from pathlib import Path
 import pytest
 
 from kiln.declare.units import GiB, MiB
-from kiln.pools.errors import SourceRefused
+from kiln.pools import inspection
+from kiln.pools.errors import SourceRefused, ToolFailed
 from kiln.pools.inspection import inspect
+from kiln.pools.limits import ENVIRONMENT
 from tests.pools.images import SECTOR, judged, make, make_with_data, patch, refusal
 from tests.pools.patterns import believed
 from tests.tools import needs
@@ -153,6 +155,29 @@ def test_refuses_a_file_of_two_formats(tmp_path):
         file.write(b"conectix".ljust(SECTOR, b"\0"))
 
     assert "QCOW2 and VHD" in refusal(path)
+
+
+@pytest.mark.parametrize("memory", [1 * MiB, 24 * MiB])
+def test_blames_no_file_for_a_judge_that_dies(tmp_path, monkeypatch, memory):
+    monkeypatch.setattr(inspection, "_MEMORY", memory)
+
+    with make(tmp_path / "image", "qcow2").open("rb") as file, pytest.raises(ToolFailed, match="ended with"):
+        inspect(file, None)
+
+
+def test_blames_no_file_for_a_judge_that_is_not_there(tmp_path, monkeypatch):
+    monkeypatch.setitem(ENVIRONMENT, "PATH", str(tmp_path))
+
+    with make(tmp_path / "image", "qcow2").open("rb") as file, pytest.raises(ToolFailed):
+        inspect(file, None)
+
+
+def test_blames_no_file_that_its_disk_does_not_give(tmp_path):
+    """A judge whose input is not to be read, as of a disk that fails."""
+    path = make(tmp_path / "image", "qcow2")
+
+    with path.open("ab") as file, pytest.raises(ToolFailed, match="Bad file descriptor"):
+        inspect(file, None)
 
 
 def test_refuses_what_is_no_regular_file():

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import os
+import shutil
 import struct
 import subprocess
 
 import pytest
 
-from kiln.declare.units import GiB, KiB, MiB
-from kiln.pools.errors import PoolFull, SourceRefused
+from kiln.declare.units import KiB, MiB
+from kiln.pools import moves
+from kiln.pools.errors import PoolFull, SourceRefused, ToolFailed
+from kiln.pools.limits import ENVIRONMENT, Limits
 from kiln.pools.qcow2 import Qcow2Pool
+from tests.pools.images import patch
 from tests.pools.patterns import believed, bring_in, holds, inspected
 from tests.tools import needs
 
@@ -43,8 +47,8 @@ def test_refuses_an_image_whose_data_are_cut_off(pool, tmp_path, form, options, 
     path = make(tmp_path / "image", form, os.urandom(MiB), *(["-o", options] if options else []))
     os.truncate(path, (path.stat().st_size - cut) // 512 * 512)
 
-    with pytest.raises(SourceRefused, match="damaged"):
-        bring(pool, path, form, MiB)
+    with pytest.raises(SourceRefused, match="cut short"):
+        bring_in(pool, path, inspected(pool, path, form))
 
     assert list(pool.volumes()) == pool.sweep() == []
 
@@ -62,8 +66,8 @@ def test_refuses_clusters_that_stand_for_many(pool, tmp_path):
         file.seek(table)
         file.write(entry * 1024)
 
-    with pytest.raises(SourceRefused, match="damaged"):
-        bring(pool, path, "qcow2", 512 * GiB)
+    with pytest.raises(SourceRefused, match="lie on each other"):
+        bring_in(pool, path, inspected(pool, path))
 
 
 def test_refuses_a_small_file_that_unpacks_to_more_than_there_is(tmp_path):
@@ -83,6 +87,42 @@ def test_refuses_a_small_file_that_unpacks_to_more_than_there_is(tmp_path):
         assert list(pool.volumes()) == pool.sweep() == []
     finally:
         subprocess.run(["umount", folder], check=True)
+
+
+@pytest.mark.parametrize(("form", "options"), [("qcow2", ("-c",)), ("vmdk", ("-o", "subformat=streamOptimized"))])
+def test_refuses_compressed_data_that_make_no_sense(pool, tmp_path, form, options):
+    path = make(tmp_path / "image", form, os.urandom(MiB // 2).hex().encode(), *options)
+    patch(path, path.stat().st_size * 3 // 4, b"\xff" * 4096)
+
+    with pytest.raises(SourceRefused, match="could not be read to the end"):
+        bring_in(pool, path, inspected(pool, path, form))
+
+
+def test_tells_a_fault_of_the_machine_from_one_of_the_file(pool, tmp_path, monkeypatch):
+    """qemu-img ends with the same status, be it short of memory or of sense."""
+    path = make(tmp_path / "image", "qcow2", os.urandom(MiB))
+    source = inspected(pool, path)
+    monkeypatch.setattr(moves, "_LOOK", Limits(memory_bytes=20 * MiB))
+
+    with pytest.raises(ToolFailed):
+        bring_in(pool, path, source)
+
+
+def test_says_that_qemu_img_is_missing(pool, tmp_path, monkeypatch):
+    path = make(tmp_path / "image", "qcow2", os.urandom(MiB))
+    source = inspected(pool, path)
+    monkeypatch.setitem(ENVIRONMENT, "PATH", str(only(tmp_path, "setpriv", "prlimit")))
+
+    with pytest.raises(ToolFailed, match="qemu-img"):
+        bring_in(pool, path, source)
+
+
+def only(folder, *tools):
+    """A folder for PATH in which these alone are."""
+    (folder / "bin").mkdir()
+    for tool in tools:
+        (folder / "bin" / tool).symlink_to(shutil.which(tool))
+    return folder / "bin"
 
 
 def test_reads_a_vhd_by_its_size_and_not_by_its_geometry(pool, tmp_path):

@@ -50,4 +50,11 @@ class Cancelled(PoolError):
 
 
 class ToolFailed(PoolError):
-    """A tool ended with an error that has no name here; its words are in the message."""
+    """A tool ended with an error that has no name here; its words are in the message.
+
+    *status* is how it ended, None when it never ran; negative when a signal killed it.
+    """
+
+    def __init__(self, message: str, status: int | None = None) -> None:
+        super().__init__(message)
+        self.status = status

@@ -4,6 +4,8 @@ The bytes are read by ``inspection_child``, a process with little memory, little
 time and no right to write, so that a file made to break its reader breaks
 nothing else; and so that the inspector's library never sits in Kiln's memory.
 Both are handed the open file, never a name that could lead elsewhere by now.
+Only what that process says of the bytes blames them; whatever else becomes of
+it is a fault of this host.
 """
 
 from __future__ import annotations
@@ -15,15 +17,20 @@ import subprocess
 import sys
 from typing import Any, BinaryIO
 
+from kiln.declare.journal import Journal
 from kiln.declare.units import GiB
 from kiln.pools import stamps
 from kiln.pools.errors import SourceRefused, ToolFailed
 from kiln.pools.limits import ENVIRONMENT, Limits, walled
 from kiln.pools.port import Source, SourceFormat
 
-_LIMITS = Limits(memory_bytes=1 * GiB, cpu_s=60, file_bytes=0)
-_PATIENCE_S = 300.0  # 2 TiB of qcow2 have 4,096 tables to look into, which takes a slow disk a minute.
-_NOT_FOUND = 127  # How setpriv and prlimit end when there is nothing to run.
+log = Journal("kiln.pools")
+
+_MEMORY = 1 * GiB
+_CPU_S = 60
+_CPU_S_FOR_GIB = 1  # Of the file. 2 TiB of grains that are compressed each have a marker to look at.
+_FILE_GIB_MOST = 4096  # A sparse file has any length.
+_PATIENCE = 5  # Times that of the processor: a slow disk takes longer.
 
 
 def inspect(file: BinaryIO, stated: SourceFormat | None) -> Source:
@@ -40,31 +47,34 @@ def inspect(file: BinaryIO, stated: SourceFormat | None) -> Source:
     if found.st_size == 0:
         raise SourceRefused("The file is empty.")
     stamp = stamps.take(fd)
-    answer = _ask(fd, stated)
+    answer = _ask(fd, found.st_size, stated)
     if "refused" in answer:
         raise SourceRefused(answer["refused"])
     return Source(format=answer["format"], virtual_size=answer["virtual_size"], stamp=stamp)
 
 
-def _ask(fd: int, stated: SourceFormat | None) -> dict[str, Any]:
-    """The answer of the process that judges."""
+def _ask(fd: int, length: int, stated: SourceFormat | None) -> dict[str, Any]:
+    """The answer of the process that judges. Raises ToolFailed for all that is none."""
+    cpu_s = _CPU_S + _CPU_S_FOR_GIB * min(length // GiB, _FILE_GIB_MOST)
+    limits = Limits(memory_bytes=_MEMORY, cpu_s=cpu_s, file_bytes=0)
     try:
         done = subprocess.run(
-            walled([sys.executable, "-P", "-m", "kiln.pools.inspection_child", stated or ""], _LIMITS),
+            walled([sys.executable, "-P", "-m", "kiln.pools.inspection_child", stated or ""], limits),
             stdin=fd,
             capture_output=True,
             check=False,
-            timeout=_PATIENCE_S,
+            timeout=_PATIENCE * cpu_s,
             env=ENVIRONMENT,
             start_new_session=True,
         )
-    except subprocess.TimeoutExpired:
-        raise SourceRefused("The file takes too long to judge.") from None
+    except subprocess.TimeoutExpired as error:
+        raise ToolFailed(f"the judge of a file did not end within {_PATIENCE * cpu_s} s") from error
     except FileNotFoundError as error:
         raise ToolFailed(f"{error.filename} is not installed") from error
-    if done.returncode == _NOT_FOUND:
-        raise ToolFailed(done.stderr.decode(errors="replace").strip())
+    said = done.stderr.decode(errors="replace").strip()
     if done.returncode != 0:
-        raise SourceRefused("The file is damaged: its structure makes no sense.")
+        raise ToolFailed(f"the judge of a file ended with {done.returncode}: {said}", status=done.returncode)
     answer: dict[str, Any] = json.loads(done.stdout)
+    if said:
+        log.warning("judge_tripped", said=said)
     return answer

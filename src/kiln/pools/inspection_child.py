@@ -1,7 +1,7 @@
 """The process in which a file from outside is judged: ``python -m kiln.pools.inspection_child FORMAT < FILE``.
 
-Prints one JSON object: ``{"format", "virtual_size"}`` or ``{"refused"}``; ends
-with a traceback when the bytes broke it, which its parent takes for a no. Two
+Prints one JSON object, ``{"format", "virtual_size"}`` or ``{"refused"}``, and
+ends with 0. Whatever else it does says nothing about the bytes. Two
 judges must agree: oslo.utils' hardened inspector, and the demands of
 ``foreign``, which know what oslo lets pass. Reads the first 2 MiB, the last
 64 KiB, and tables whose size it has bounded.
@@ -11,31 +11,37 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import sys
+import traceback
 from collections.abc import Callable, Iterator
+from typing import NoReturn
 
 from oslo_utils.imageutils import format_inspector as oslo
 
 from kiln.declare.units import KiB, MiB
-from kiln.pools import foreign
+from kiln.pools import foreign, foreign_qcow2, foreign_vhd, foreign_vmdk
+from kiln.pools.extents import SECTOR
 from kiln.pools.foreign import File, Refused
 
 _HEAD = 2 * MiB  # Twice what the longest VMDK description takes.
 _TAIL = 64 * KiB
 _CHUNK = 4 * KiB
+_LENGTH_MAX = 8 * foreign.VIRTUAL_MAX
 
 _SIZES: dict[str, Callable[[File], int]] = {
     "raw": foreign.raw_size,
-    "qcow2": foreign.qcow2_size,
-    "vpc": foreign.vhd_size,
-    "vmdk": foreign.vmdk_size,
+    "qcow2": foreign_qcow2.size,
+    "vpc": foreign_vhd.size,
+    "vmdk": foreign_vmdk.size,
 }
+_ASCII = bytes(byte if byte < 128 else ord("?") for byte in range(256))  # noqa: PLR2004 - where ASCII ends.
 _SPOKEN = {"vpc": "VHD"}
 _MAGICS = (
     (0, b"QFI\xfb", "qcow2"),
-    (0, foreign.VHD_COOKIE, "vpc"),
-    (-foreign.SECTOR, foreign.VHD_COOKIE, "vpc"),
-    (0, foreign.VMDK_MAGIC, "vmdk"),
+    (0, foreign_vhd.COOKIE, "vpc"),
+    (-SECTOR, foreign_vhd.COOKIE, "vpc"),
+    (0, foreign_vmdk.MAGIC, "vmdk"),
     (0, b"COWD", "vmdk"),
     (0, b"# Disk DescriptorFile", "vmdk"),
     (0, b"vhdxfile", "vhdx"),
@@ -50,6 +56,8 @@ _JUDGED_BETTER_HERE = {"unknown_features"}
 
 def judge(file: File, stated: str | None) -> tuple[str, int]:
     """Format and virtual size of a file that may be imported. Raises Refused."""
+    if file.length > _LENGTH_MAX:
+        raise Refused("The file is longer than any disk.")
     inspectors = {_OSLO[i.NAME]: i for i in (_fed(kind(), file) for kind in _kinds()) if i is not None}
     found = inspectors.keys() | {name for offset, magic, name in _MAGICS if _has(file, offset, magic)}
     if len(found) > 1:
@@ -69,7 +77,7 @@ def judge(file: File, stated: str | None) -> tuple[str, int]:
 def _consult(inspector: oslo.FileInspector | None, detected: str, file: File) -> None:
     """Ask oslo's safety checks too."""
     if inspector is None:
-        if detected == "vpc" and not _has(file, 0, foreign.VHD_COOKIE):
+        if detected == "vpc" and not _has(file, 0, foreign_vhd.COOKIE):
             return  # oslo does not know fixed VHDs, whose only structure is the footer.
         raise Refused("The image is damaged: its headers contradict each other.")
     try:
@@ -101,9 +109,13 @@ def _ends(file: File) -> Iterator[bytes]:
     """The beginning and the end of the file, in chunks; inspectors place what is in between nowhere."""
     head = min(file.length, _HEAD)
     tail = max(head, file.length - _TAIL)
-    for start, end in ((0, head), (tail, file.length)):
+    is_described = _has(file, 0, foreign_vmdk.MAGIC)
+    for start, end in ((0, min(SECTOR, head)), (min(SECTOR, head), head), (tail, file.length)):
         for at in range(start, end, _CHUNK):
-            yield file.read(at, min(_CHUNK, end - at))
+            chunk = file.read(at, min(_CHUNK, end - at))
+            # oslo takes the description of a VMDK for ASCII, but its names and comments may have any letters.
+            is_text = is_described and SECTOR <= at < head
+            yield chunk.translate(_ASCII) if is_text else chunk
 
 
 def _has(file: File, offset: int, magic: bytes) -> bool:
@@ -119,13 +131,24 @@ def main() -> None:
     """Judge standard input."""
     stated = sys.argv[1] or None
     fd = sys.stdin.fileno()
+    signal.signal(signal.SIGXCPU, _out_of_time)
+    answer: dict[str, str | int]
     try:
         name, size = judge(File(fd, os.fstat(fd).st_size), stated)
     except Refused as refusal:
-        answer: dict[str, str | int] = {"refused": str(refusal)}
+        answer = {"refused": str(refusal)}
+    except (OSError, MemoryError):
+        raise  # Of the machine, and not of the bytes.
+    except Exception:  # noqa: BLE001 - whatever the judge trips over is in the bytes.
+        traceback.print_exc()
+        answer = {"refused": "The file is damaged: its structure makes no sense."}
     else:
         answer = {"format": name, "virtual_size": size}
     sys.stdout.write(json.dumps(answer))
+
+
+def _out_of_time(*_: object) -> NoReturn:
+    raise Refused("The file takes too long to judge.")
 
 
 if __name__ == "__main__":

@@ -19,6 +19,9 @@ ENVIRONMENT = {
 }
 
 
+_GRACE_S = 5
+
+
 @dataclass(frozen=True)
 class Limits:
     """What one run of a tool may take; None means that it is not bounded."""
@@ -34,7 +37,8 @@ def walled(command: list[str], limits: Limits) -> list[str]:
     if limits.memory_bytes is not None:
         walls.append(f"--as={limits.memory_bytes}")
     if limits.cpu_s is not None:
-        walls.append(f"--cpu={limits.cpu_s}")
+        # A signal that can be answered comes before the one that can't.
+        walls.append(f"--cpu={limits.cpu_s}:{limits.cpu_s + _GRACE_S}")
     if limits.file_bytes is not None:
         walls.append(f"--fsize={limits.file_bytes}")
     return [*walls, "--", *command]

@@ -11,13 +11,15 @@ flattened and stands alone.
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, BinaryIO
 
 from kiln.declare.killpoints import reach
-from kiln.declare.units import GiB
+from kiln.declare.units import GiB, MiB
 from kiln.pools import overlay, qemu_img, stamps
 from kiln.pools.errors import PoolFull, SourceRefused, ToolFailed
 from kiln.pools.folder import Folder
@@ -26,6 +28,13 @@ from kiln.pools.port import Cancel, Progress, Source, TargetFormat
 
 _LAYER_MODE = 0o444
 _LOOK = Limits(memory_bytes=1 * GiB, cpu_s=300)  # For reading where a foreign image's data lie.
+_READ_AT_ONCE = 1 * MiB
+# What qemu-img says when it has read bytes that no disk has, and what it says of the machine that it runs on.
+_SENSELESS = re.compile(r"error while reading|Could not open|Could not read")
+_OURS = re.compile(
+    r"Cannot allocate memory|Permission denied|Operation not permitted|No such file|Too many open files|"
+    r"Resource temporarily unavailable|lock|Unknown driver|Unknown protocol"
+)
 _COPY_MEMORY = 2 * GiB
 _COPY_CPU_S = 600
 _COPY_CPU_S_FOR_GIB = 60  # zlib at its slowest takes a third of this.
@@ -107,19 +116,30 @@ def _reading(fd: int, source: Source) -> Iterator[None]:
         try:
             yield
         except ToolFailed as error:
+            if not _is_of_the_bytes(error) or not _can_be_read(fd):
+                raise
             raise SourceRefused("The image is damaged: its data could not be read to the end.") from error
 
 
-def _look(folder: Folder, node: qemu_img.Node, fd: int) -> None:
-    """Refuse what is cut short or tangled, and what would not fit.
+def _is_of_the_bytes(error: ToolFailed) -> bool:
+    """Whether qemu-img, by its own words, could not make sense of what it read; nothing else blames the file."""
+    return error.status == 1 and _SENSELESS.search(str(error)) is not None and not _OURS.search(str(error))
 
-    A file cut short reads as zeros where bytes are missing, so that only a
-    check of its structure tells; a cut within the last cluster it cannot tell,
-    so ``foreign`` has looked for that. A small file may stand for any amount
-    of data (many clusters of it may be one), so room is asked for first.
-    """
-    if node["driver"] in ("qcow2", "vmdk") and (complaints := qemu_img.check(node, limits=_LOOK, fds=(fd,))):
-        raise SourceRefused(f"The image is damaged: {complaints[0]}")
+
+def _can_be_read(fd: int) -> bool:
+    """Whether the disk gives every byte of the file: what qemu-img calls an error of reading may be the disk's."""
+    length, at = os.fstat(fd).st_size, 0
+    try:
+        while at < length:
+            at = os.lseek(fd, at, os.SEEK_DATA)
+            at += len(os.pread(fd, _READ_AT_ONCE, at)) or length
+    except OSError as error:
+        return error.errno == errno.ENXIO  # No data behind this place.
+    return True
+
+
+def _look(folder: Folder, node: qemu_img.Node, fd: int) -> None:
+    """Refuse what would not fit: a small file may unpack to any amount of data, so room is asked for first."""
     needed = qemu_img.measure(node, options=overlay.OPTIONS, limits=_LOOK, fds=(fd,))
     room = os.statvfs(folder.path)
     free = room.f_bavail * room.f_frsize

@@ -134,7 +134,7 @@ class _Done:
             return PoolFull(f"qemu-img {self.verb} found no room")
         if _LOCKED.search(self.words):
             return VolumeBusy(f"qemu-img {self.verb} found the file in use")
-        return ToolFailed(f"qemu-img {self.verb} ended with {self.status}: {self.words}")
+        return ToolFailed(f"qemu-img {self.verb} ended with {self.status}: {self.words}", self.status)
 
 
 def _run(
