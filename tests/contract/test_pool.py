@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 import os
 import subprocess
+import time
 from pathlib import Path
 
 import pytest
 
 from kiln.declare.units import GiB, MiB
+from kiln.pools import locks
 from kiln.pools.errors import Cancelled, SourceRefused, SourceTouched, VolumeBusy, VolumeMissing
 from kiln.pools.port import Succession
 from tests.contract.pools import TREE, make_tree, never, no_progress, raw_file
@@ -306,6 +309,128 @@ def collect(pool, named):
             pool.drop(volume)
             again = True
             break
+
+
+# The trash.
+
+
+def trashed(pool):
+    return sorted(one.volume for one in pool.discarded())
+
+
+def test_reads_as_before_when_it_is_back_from_the_trash(pool):
+    make_tree(pool)
+
+    assert pool.discard(["v-left", "v-right"]) == ["v-left", "v-right"]
+    assert pool.discard(["v-middle"]) == ["v-middle"]
+    assert list(pool.volumes()) == ["v-base"]
+    assert trashed(pool) == ["v-left", "v-middle", "v-right"]
+    assert not pool.exists("v-left")
+    for volume in ("v-middle", "v-right", "v-left"):
+        pool.retrieve(volume)
+
+    assert trashed(pool) == []
+    assert all(holds(pool, volume, blocks) for volume, blocks in TREE.items())
+    put(pool, "v-left", {9: 9})
+    assert holds(pool, "v-left", {**TREE["v-left"], 9: 9})
+
+
+def test_reads_as_before_when_what_it_stood_on_was_merged_meanwhile(pool):
+    make_tree(pool)
+    pool.discard(["v-left"])
+
+    pool.absorb("v-middle", None)
+    pool.absorb("v-right", None)
+    pool.discard(["v-base", "v-middle"])
+    assert trashed(pool) == ["v-base", "v-left", "v-middle"]
+    pool.retrieve("v-middle")
+    pool.retrieve("v-left")
+
+    assert holds(pool, "v-left", TREE["v-left"])
+    assert holds(pool, "v-right", TREE["v-right"])
+
+
+def test_discards_and_retrieves_again_what_it_has_already(pool):
+    pool.create("v-one", SIZE)
+
+    for _ in range(2):
+        assert pool.discard(["v-one", "v-never"]) == ["v-one"]
+    for _ in range(2):
+        pool.retrieve("v-one")
+
+    assert pool.exists("v-one")
+    with pytest.raises(VolumeMissing, match="v-never"):
+        pool.retrieve("v-never")
+
+
+def test_retrieves_nothing_without_what_it_stands_on(pool):
+    make_tree(pool)
+    pool.discard(["v-left", "v-right"])
+    pool.discard(["v-middle"])
+
+    with pytest.raises(VolumeMissing, match="v-middle"):
+        pool.retrieve("v-left")
+
+    assert trashed(pool) == ["v-left", "v-middle", "v-right"]
+
+
+def test_discards_nothing_that_is_stood_on_or_open(pool):
+    make_tree(pool)
+
+    assert pool.discard(["v-base", "v-middle"]) == []
+    with opened(pool, "v-left"):
+        assert pool.discard(["v-left", "v-right"]) == ["v-right"]
+
+    assert sorted(pool.volumes()) == ["v-base", "v-left", "v-middle"]
+
+
+def test_removes_nothing_for_good_that_something_in_the_trash_stands_on(pool):
+    make_tree(pool)
+    pool.discard(["v-left", "v-right"])
+
+    with pytest.raises(VolumeBusy):
+        pool.drop("v-middle")
+    pool.discard(["v-middle"])
+    assert pool.purge(["v-middle", "v-right"]) == ["v-right"]
+    assert sorted(pool.purge(["v-middle", "v-left"])) == ["v-left", "v-middle"]
+
+    assert trashed(pool) == []
+    assert holds(pool, "v-base", TREE["v-base"])
+
+
+def test_purges_nothing_that_somebody_has_open(pool):
+    pool.create("v-one", SIZE)
+    pool.discard(["v-one"])
+    pool.retrieve("v-one")
+    with opened(pool, "v-one") as path:
+        trash = path.parent / "trash" / path.name
+        path.rename(trash)
+        assert pool.purge(["v-one"]) == []
+
+    assert pool.purge(["v-one"]) == ["v-one"]
+
+
+def test_says_what_its_trash_takes(pool):
+    make_tree(pool)
+    taken = pool.allocated("v-left")
+
+    pool.discard(["v-left"])
+
+    assert [one.allocated_bytes for one in pool.discarded()] == [taken]
+    assert 0 < pool.room().free_bytes <= pool.room().total_bytes
+
+
+@contextlib.contextmanager
+def opened(pool, volume):
+    """Have a program hold the volume's file open."""
+    path = Path(pool.blockdevs(volume)[-1]["file"]["filename"])
+    with subprocess.Popen(["qemu-io", "-f", "qcow2", path], stdin=subprocess.PIPE, stdout=subprocess.DEVNULL) as it:
+        deadline = time.monotonic() + 20
+        while not locks.is_open(path):
+            assert time.monotonic() < deadline
+            time.sleep(0.01)
+        yield path
+        it.communicate(b"quit\n")
 
 
 # In and out.

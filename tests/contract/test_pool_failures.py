@@ -46,6 +46,27 @@ def absorb_and_drop(pool, folder):
     pool.drop("v-base")
 
 
+def discard(pool, folder):
+    assert sorted(pool.discard(["v-left", "v-right"])) == ["v-left", "v-right"]
+    assert pool.discard(["v-middle"]) == ["v-middle"]
+
+
+def of_trash(pool, folder):
+    make_tree(pool)
+    discard(pool, folder)
+
+
+def retrieve(pool, folder):
+    for volume in ("v-middle", "v-left", "v-right"):
+        pool.retrieve(volume)
+
+
+def purge(pool, folder):
+    volumes = ["v-middle", "v-left", "v-right"]
+    assert sorted(pool.purge(volumes)) == sorted(volumes)
+    assert list(pool.discarded()) == []
+
+
 @dataclass(frozen=True)
 class Scenario:
     prepare: Callable[[Pool, Path], None]
@@ -71,6 +92,9 @@ SCENARIOS = {
     ),
     "resize": Scenario(of_tree, lambda pool, _: pool.resize("v-left", SIZE + BLOCK), TREE, ("v-left",)),
     "absorb and drop": Scenario(of_tree, absorb_and_drop, LATER, ("v-middle", "v-left")),
+    "discard": Scenario(of_tree, discard, {"v-base": TREE["v-base"]}, ()),
+    "retrieve": Scenario(of_trash, retrieve, TREE, ()),
+    "purge": Scenario(of_trash, purge, {"v-base": TREE["v-base"]}, ()),
     "bring in": Scenario(with_source, bring, {"v-image": {0: 1, 9: 2}}, ("v-image",)),
     "send out": Scenario(of_tree, send, TREE, ()),
 }

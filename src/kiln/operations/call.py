@@ -10,6 +10,7 @@ from kiln.buckets.port import Buckets
 from kiln.declare.clock import Clock
 from kiln.declare.deployment import Deployment
 from kiln.machines.port import Machines
+from kiln.operations.grace import Grace
 from kiln.operations.quotas import QuotaWatch
 from kiln.pools.port import Pool
 from kiln.store import tasks
@@ -28,6 +29,7 @@ class Ports:
     deployment: Deployment
     clock: Clock
     seal: Callable[[str], str]  #: Encrypts a secret that is to be kept.
+    grace: Grace = field(default_factory=Grace)
     quota_watch: QuotaWatch = field(default_factory=QuotaWatch)
 
 

@@ -31,7 +31,14 @@ class VolumeBroken(PoolError):
 
 
 class PoolFull(PoolError):
-    """There is no room; what was begun has been taken away again."""
+    """There is no room; what was begun has been taken away again.
+
+    *missing_bytes* says how much more there should be, where that is known.
+    """
+
+    def __init__(self, reason: str, missing_bytes: int | None = None) -> None:
+        super().__init__(reason)
+        self.missing_bytes = missing_bytes
 
 
 class SourceRefused(PoolError):

@@ -13,7 +13,7 @@ import os
 import threading
 import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from kiln.declare.journal import Journal
@@ -68,17 +68,34 @@ class Family:
     @contextlib.contextmanager
     def leaving(self, volume: str) -> Iterator[None]:
         """Keep *volume* from getting children while it is dropped, then forget it. Raises VolumeBusy under a child."""
-        with self._lock:
-            self._require_childless(volume)
-            self._leaving.add(volume)
-        try:
+        with self.departing([volume]) as free:
+            if not free:
+                raise VolumeBusy(f"something stands on {volume}")
             yield
-            with self._lock:
-                self._parents.pop(volume, None)
-                self._inodes.pop(volume, None)
+
+    @contextlib.contextmanager
+    def departing(self, volumes: Iterable[str]) -> Iterator[list[str]]:
+        """Those of the volumes that have no children, which get none while they are taken away; then forget them."""
+        with self._lock:
+            self._refresh()
+            stood_on = self._expected.keys() | set(self._parents.values())
+            free = [volume for volume in volumes if volume not in stood_on]
+            self._leaving.update(free)
+        try:
+            yield free
         finally:
             with self._lock:
-                self._leaving.discard(volume)
+                self._leaving.difference_update(free)
+                for volume in free:
+                    if not self._path(volume).is_file():
+                        self._parents.pop(volume, None)
+                        self._inodes.pop(volume, None)
+
+    def stood_on(self) -> set[str]:
+        """Every volume that something stands on, or is about to."""
+        with self._lock:
+            self._refresh()
+            return {*self._expected, *(parent for parent in self._parents.values() if parent is not None)}
 
     def require_childless(self, volume: str) -> None:
         """Raise VolumeBusy when something stands on *volume*, or is about to."""

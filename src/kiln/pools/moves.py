@@ -144,7 +144,7 @@ def _look(folder: Folder, node: qemu_img.Node, fd: int) -> None:
     room = os.statvfs(folder.path)
     free = room.f_bavail * room.f_frsize
     if needed > free:
-        raise PoolFull(f"the image may take {needed} bytes, but {free} are free")
+        raise PoolFull(f"the image may take {needed} bytes, but {free} are free", needed - free)
 
 
 def _foreign(fd: int, source: Source) -> qemu_img.Node:

@@ -63,6 +63,23 @@ class Stranger:
     volume: str | None
 
 
+@dataclass(frozen=True, kw_only=True)
+class Discarded:
+    """What lies in a pool's trash under *name*; *volume* is the one that it is, or None where it is no volume."""
+
+    name: str
+    volume: str | None
+    allocated_bytes: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class Room:
+    """How many bytes a pool has free for volumes, and has in all."""
+
+    free_bytes: int
+    total_bytes: int
+
+
 class Guest(Protocol):
     """A running machine, as a pool needs it while it freezes or merges under it."""
 
@@ -147,10 +164,41 @@ class Pool(Protocol):
     def drop(self, volume: str) -> None:
         """Give a volume's space back; it is no error when it is gone already.
 
-        Raises VolumeBusy under a child, and while a machine or a tool has it
+        Raises VolumeBusy under a child, in the trash too, and while a machine or a tool has it
         open: its space would not come back, and the machine could not be
         helped to let it go, once nobody can open it any more.
         """
+
+    def discard(self, volumes: Sequence[str]) -> list[str]:
+        """Move volumes into the pool's trash, out of everybody's sight but with all their bytes.
+
+        Returns those that lie there now. The others stay as they are: something
+        stands on them, or a machine or a tool has them open, or there are none. What
+        lies there goes on being read as before once it is back, whatever merges
+        happen meanwhile: nothing that it stands on is removed. Idempotent; may be
+        made again after a crash at any line. Raises ToolFailed where the trash
+        cannot be used, or has a volume of that name, and PoolFull.
+        """
+
+    def retrieve(self, volume: str) -> None:
+        """Take a volume back from the trash into the pool. Idempotent.
+
+        What it stands on must be in the pool. Raises VolumeMissing (which of the
+        two is missing is said), ToolFailed when the pool has another of its name.
+        """
+
+    def purge(self, volumes: Sequence[str]) -> list[str]:
+        """Give back the space of volumes in the trash for good; returns those that are not there any more.
+
+        The others are left: something stands on them, there or in the pool, or
+        somebody has them open. Of volumes that stand on each other all may be named.
+        """
+
+    def discarded(self) -> Iterator[Discarded]:
+        """What lies in the trash."""
+
+    def room(self) -> Room:
+        """What the pool has free."""
 
     def absorb(self, child: str, guest: Guest | None) -> None:
         """Copy the parent's bytes up into *child*, which then stands on its grandparent (or on nothing).

@@ -14,16 +14,27 @@ import itertools
 import os
 import re
 import stat
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, BinaryIO
 
 from kiln.declare.killpoints import reach
-from kiln.pools import absorb, inspection, locks, moves, overlay, qemu_img
-from kiln.pools.errors import ToolFailed, VolumeBroken, VolumeBusy, VolumeMissing
+from kiln.pools import absorb, inspection, locks, moves, overlay, qemu_img, trash
+from kiln.pools.errors import PoolFull, ToolFailed, VolumeBroken, VolumeBusy, VolumeMissing
 from kiln.pools.family import SUFFIX, Family, has_name_of_volume, parent_of
 from kiln.pools.folder import Folder, is_direct, sync
-from kiln.pools.port import Cancel, Guest, Progress, Source, SourceFormat, Stranger, Succession, TargetFormat
+from kiln.pools.port import (
+    Cancel,
+    Discarded,
+    Guest,
+    Progress,
+    Room,
+    Source,
+    SourceFormat,
+    Stranger,
+    Succession,
+    TargetFormat,
+)
 
 _FOLDER_MODE = 0o711
 _LAYER_MODE = 0o444
@@ -52,6 +63,10 @@ class Qcow2Pool:
         path.chmod(_FOLDER_MODE)
         self._folder = Folder(path)
         self._family = Family(path)
+        self._trash = trash.Trash(path)
+        #: Gives back what waits in the trash, so that there are so many bytes more (None: some), and tells whether
+        #: it did; for what found no room.
+        self.make_room: Callable[[int | None], bool] = lambda _: False
         self._direct = is_direct(path)
         # A volume that a killed run had renamed but not yet made sure of is as good as any from here on.
         sync(path)
@@ -59,7 +74,7 @@ class Qcow2Pool:
     def create(self, volume: str, size_bytes: int) -> None:
         """See ``port.Pool``. Raises PoolFull."""
         if not self.exists(volume):
-            self._give_birth([(volume, size_bytes, None, None)])
+            self._with_room(lambda: self._give_birth([(volume, size_bytes, None, None)]))
 
     def clone(self, layer: str, volume: str, size_bytes: int) -> None:
         """See ``port.Pool``."""
@@ -68,7 +83,7 @@ class Qcow2Pool:
         with self._family.expecting(layer):
             if size_bytes < self.size(layer):
                 raise ValueError(f"a clone of {layer} cannot be smaller than it")
-            self._give_birth([(volume, size_bytes, layer, None)])
+            self._with_room(lambda: self._give_birth([(volume, size_bytes, layer, None)]))
 
     def freeze(self, disks: Sequence[Succession], guest: Guest | None) -> bool:
         """See ``port.Pool``. Raises VolumeMissing, VolumeBusy when there is no *guest* but a head is written, PoolFull.
@@ -81,13 +96,12 @@ class Qcow2Pool:
                 held.enter_context(self._family.expecting(disk.head))
                 if guest is None and locks.is_written(self._path(disk.head)):
                     raise VolumeBusy(f"{disk.head} is being written")
-            self._give_birth(
-                [
-                    (disk.heir, self.size(disk.head), disk.head, self._path(disk.head).stat().st_uid)
-                    for disk in disks
-                    if not self._has_heir(disk)
-                ]
-            )
+            heirs = [
+                (disk.heir, self.size(disk.head), disk.head, self._path(disk.head).stat().st_uid)
+                for disk in disks
+                if not self._has_heir(disk)
+            ]
+            self._with_room(lambda: self._give_birth(heirs))
             reach("pool.freeze.heirs_made")
             is_quiesced = False
             if guest is not None:
@@ -116,10 +130,52 @@ class Qcow2Pool:
         """See ``port.Pool``."""
         if not self.exists(volume):
             return
+        if volume in self._trash.parents():
+            raise VolumeBusy(f"something in the trash stands on {volume}")
         with self._family.leaving(volume):
             if locks.is_open(self._path(volume)):
                 raise VolumeBusy(f"{volume} is open")
             self._folder.remove(volume + SUFFIX)
+
+    def discard(self, volumes: Sequence[str]) -> list[str]:
+        """See ``port.Pool``."""
+        there = [volume for volume in volumes if self.exists(volume)]
+        aside = [volume for volume in volumes if volume not in there and self._trash.has(volume)]
+        with self._family.departing(there) as free:
+            closed = [volume for volume in free if not locks.is_open(self._path(volume))]
+            if closed:
+                self._trash.put(closed)
+        return aside + closed
+
+    def retrieve(self, volume: str) -> None:
+        """See ``port.Pool``."""
+        path = self._path(volume)
+        if not self._trash.has(volume):
+            if not path.is_file():
+                raise VolumeMissing(volume)
+            return
+        parent = parent_of(path.parent / trash.NAME / path.name)
+        with contextlib.ExitStack() as held:
+            if parent is not None:
+                held.enter_context(self._family.expecting(parent))
+            self._trash.take_back(volume)
+            self._family.note(volume)
+
+    def purge(self, volumes: Sequence[str]) -> list[str]:
+        """See ``port.Pool``."""
+        # What lies there has no children in the pool, unless somebody else has put things back there.
+        stood_on = self._family.stood_on()
+        return self._trash.remove([volume for volume in volumes if volume not in stood_on])
+
+    def discarded(self) -> Iterator[Discarded]:
+        """See ``port.Pool``."""
+        return self._trash.contents()
+
+    def room(self) -> Room:
+        """See ``port.Pool``."""
+        found = os.statvfs(self._folder.path)
+        free = found.f_bfree if os.geteuid() == 0 else found.f_bavail
+        return Room(free_bytes=free * found.f_frsize, total_bytes=found.f_blocks * found.f_frsize)
 
     def absorb(self, child: str, guest: Guest | None) -> None:
         """See ``port.Pool``. Nothing happens when *child* stands on nothing.
@@ -137,7 +193,8 @@ class Qcow2Pool:
             if guest is not None:
                 absorb.under_guest(guest, self._path(child), base)
             else:
-                absorb.in_copy(self._folder, self._path(child), base, direct=self._direct)
+                path = self._path(child)
+                self._with_room(lambda: absorb.in_copy(self._folder, path, base, direct=self._direct))
             self._family.note(child)
 
     def exists(self, volume: str) -> bool:
@@ -171,7 +228,7 @@ class Qcow2Pool:
         return [
             Stranger(name, name.removesuffix(SUFFIX) if _names_a_volume(name) else None)
             for name, is_ours in self._entries()
-            if not is_ours and not name.startswith(".") and name != _LOST
+            if not is_ours and not name.startswith(".") and name not in (_LOST, trash.NAME)
         ]
 
     def set_aside(self, what: str | Stranger) -> str:
@@ -243,8 +300,10 @@ class Qcow2Pool:
         """See ``port.Pool``."""
         name = self._path(volume).name
         if not self.exists(volume):
-            moves.bring_in(
-                self._folder, name, file, source, direct=self._direct, progress=progress, cancelled=cancelled
+            self._with_room(
+                lambda: moves.bring_in(
+                    self._folder, name, file, source, direct=self._direct, progress=progress, cancelled=cancelled
+                )
             )
             self._family.note(volume)
 
@@ -252,6 +311,15 @@ class Qcow2Pool:
         """See ``port.Pool``. Raises VolumeMissing too."""
         with self._family.expecting(layer):
             moves.send_out(self._path(layer), path, target, direct=self._direct, progress=progress, cancelled=cancelled)
+
+    def _with_room(self, work: Callable[[], None]) -> None:
+        """Do it, and when there is no room do it once more with what the trash gave back. Raises PoolFull."""
+        try:
+            work()
+        except PoolFull as error:
+            if not self.make_room(error.missing_bytes):
+                raise
+            work()
 
     def _path(self, volume: str) -> Path:
         if not _NAME.fullmatch(volume):

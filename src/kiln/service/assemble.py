@@ -17,6 +17,7 @@ from kiln.machines.none import NoMachines
 from kiln.machines.port import Machines
 from kiln.machines.qemu import QemuMachines
 from kiln.operations.call import Ports
+from kiln.operations.grace import Grace
 from kiln.pools.qcow2 import Qcow2Pool
 from kiln.service.ballast import Ballast
 from kiln.service.databases import open_database
@@ -25,6 +26,7 @@ from kiln.service.errors import DatabaseUnusable, DataFolderBusy
 from kiln.service.secrets import Sealer
 from kiln.service.settings import Settings
 from kiln.store.database import Database
+from kiln.upkeep.trash import relieve
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -82,7 +84,9 @@ def assemble(settings: Settings) -> Iterator[Assembly]:
             ),
             clock=system_clock,
             seal=sealer.seal,
+            grace=Grace(settings.grace_seconds),
         )
+        pool.make_room = lambda missing_bytes: bool(relieve(ports, missing_bytes))
         yield Assembly(settings=settings, ports=ports, sealer=sealer, ballast=ballast, pool=pool, buckets=buckets)
     finally:
         database.close()

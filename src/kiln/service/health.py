@@ -12,6 +12,7 @@ from kiln.operations.call import Ports
 from kiln.service.ballast import Ballast
 from kiln.store import tasks
 from kiln.store.database import DatabaseDown
+from kiln.store.trash import discards
 
 log = Journal("kiln.service")
 
@@ -21,17 +22,21 @@ LEAST_FREE = 2 * MiB
 
 
 def health(ports: Ports, ballast: Ballast | None = None) -> tuple[bool, dict[str, Any]]:
-    """Whether all is well, and the facts: ``status`` (ok, failing), ``reason`` when failing, ``tasks`` to do.
+    """Whether all is well, and the facts: ``status`` (ok, failing), ``reason`` when failing, ``tasks`` to do,
+    ``trash``: how many volumes wait in the pool's trash.
 
     *ballast* tells what the database's disk has free; None: another machine's business.
     """
     facts: dict[str, Any] = {"status": "ok", "version": kiln.__version__, "machines": ports.machines.kind}
     try:
-        open_tasks = ports.database.probe(lambda tx: tasks.tasks.count(tx, status=TaskStatus.PROCESSING))
+        open_tasks, waiting = ports.database.probe(
+            lambda tx: (tasks.tasks.count(tx, status=TaskStatus.PROCESSING), discards.count(tx))
+        )
     except DatabaseDown as error:
         log.warning("database_down", reason=str(error))
         return False, facts | {"status": "failing", "reason": f"the database does not answer: {error}"}
     facts["tasks"] = open_tasks
+    facts["trash"] = waiting
     if ballast is not None and (free_bytes := ballast.free_bytes()) < LEAST_FREE:
         reason = f"the disk of the data folder is full: {free_bytes} bytes are free. Reading and deleting go on."
         return False, facts | {"status": "failing", "reason": reason}

@@ -8,6 +8,7 @@ environment. Beside these only ``XDG_DATA_HOME``, ``XDG_CACHE_HOME`` and
 from __future__ import annotations
 
 import dataclasses
+import re
 import typing
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -59,6 +60,14 @@ class Settings:
         Doc("Where the small guest's pieces are kept, which the demo makes and `auto` tries KVM with."),
         Default("$XDG_CACHE_HOME/kiln, else ~/.cache/kiln"),
     ]
+    grace: Annotated[
+        str,
+        Doc(
+            "How long what was deleted can be had back, in seconds, minutes, hours or days "
+            "(`90s`, `15m`, `72h`, `7d`) during which Kiln serves; `0` keeps nothing. The pool takes the space back "
+            "sooner when less than a twentieth of its disk, or less than 20 GiB, is free."
+        ),
+    ] = "72h"
     threads: Annotated[int, Doc("Threads that answer requests.")] = 4
     workers: Annotated[int, Doc("Threads that carry out tasks.")] = 4
     log: Annotated[str, Doc("The least level that is logged: debug, info, warning or error.")] = "warning"
@@ -76,6 +85,13 @@ class Settings:
         """Host and port of ``listen``."""
         host, _, port = self.listen.rpartition(":")
         return host.strip("[]"), int(port)
+
+    @property
+    def grace_seconds(self) -> float:
+        """``grace``, read."""
+        seconds = to_seconds(self.grace)
+        assert seconds is not None  # It was checked.
+        return seconds
 
     @property
     def folder(self) -> DataFolder:
@@ -139,6 +155,14 @@ def read_settings(environment: Mapping[str, str], **flags: Any) -> Settings:
     return settings
 
 
+def to_seconds(text: str) -> float | None:
+    """Seconds of a duration such as ``90s``, ``15m``, ``72h``, ``7d`` or ``0``; None when it is none."""
+    found = re.fullmatch(r"([0-9]{1,9})([smhd]?)", text.strip())
+    if found is None or (found[2] == "" and int(found[1])):
+        return None
+    return float(int(found[1]) * {"": 1, "s": 1, "m": 60, "h": 3600, "d": 86400}[found[2]])
+
+
 def _home_folder(environment: Mapping[str, str], variable: str, below_home: str) -> Path:
     """Kiln's folder in the one that *variable* names, or in *below_home* under the home folder."""
     base = environment.get(variable)
@@ -174,6 +198,8 @@ def _check(settings: Settings) -> None:
     _one_of("machines", settings.machines, ("qemu", "none"))
     _one_of("accel", settings.accel, ("auto", "kvm", "tcg"))
     _one_of("log", settings.log, ("debug", "info", "warning", "error"))
+    if to_seconds(settings.grace) is None:
+        raise SettingRefused(f"grace must be a duration such as 90s, 15m, 72h, 7d or 0, not {settings.grace!r}")
     if settings.database and not settings.database.startswith("postgres"):
         raise SettingRefused(f"database must be empty or postgresql://user@host/name, not {settings.database!r}")
     if not settings.region_ids:

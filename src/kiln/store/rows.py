@@ -149,7 +149,7 @@ class Rows(Generic[Row]):
         """The row, which is one that was asked for. A damaged index leads SQLite to others, and it does not look."""
         values = vars(row)
         for name, value in equal.items():
-            if values[name] != value:
+            if values.get(name, value) != value:
                 raise DatabaseMalformed(f"an index of {self.table.name} leads to a row of another {name}")
         return row
 

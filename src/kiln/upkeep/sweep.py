@@ -17,7 +17,7 @@ from kiln.declare.killpoints import reach
 from kiln.declare.states import DiskStatus, TaskStatus
 from kiln.machines.errors import MachineBusy, MachineError, MachineSilent
 from kiln.operations.call import Job, NotYet, Ports
-from kiln.pools.errors import PoolError, VolumeBusy
+from kiln.pools.errors import PoolError
 from kiln.pools.port import Guest
 from kiln.store.database import Transaction
 from kiln.store.disks import disks
@@ -32,6 +32,7 @@ from kiln.store.volumes import (
     unwanted,
     volumes,
 )
+from kiln.upkeep import trash
 
 #: Reads hold to a depth of 20 and halve at 50 (engines.md 1, "chain depth"), so 16 leaves room for a burst.
 DEEPEST = 16
@@ -47,17 +48,18 @@ _FIRST_REST_SECONDS, _LONGEST_REST_SECONDS = 5.0, 600.0  #: Before a merge that 
 
 log = Journal("kiln.upkeep")
 
-_told: set[str] = set()  #: Volumes of which the log has it that their witnesses disagree: once is enough.
-
 
 def sweep(ports: Ports) -> list[str]:
     """Drop what can be dropped and enqueue the merges; returns the volumes that were dropped."""
     dropped: list[str] = []
+    trash.empty(ports)
     while batch := _doom(ports):
-        gone = [volume.id for volume in batch if _drop(ports, volume)]
+        gone = trash.let_go(ports, batch)
         dropped += gone
         if not gone and not _have_let_go(ports, batch):
             break
+    if dropped:
+        trash.relieve(ports)
     _enqueue_merges(ports)
     return dropped
 
@@ -68,9 +70,7 @@ def _doom(ports: Ports) -> list[Volume]:
         if not is_any_unwanted(tx):
             return []
         found, kept = unwanted(tx, _BATCH)
-    for volume in kept.keys() - _told:
-        _told.add(volume)
-        log.error("volume_kept", volume=volume, reason=kept[volume])
+    trash.tell(kept)
     if not found:
         return []
 
@@ -80,18 +80,6 @@ def _doom(ports: Ports) -> list[Volume]:
         return found
 
     return ports.database.write(mark, gives_back=True)
-
-
-def _drop(ports: Ports, volume: Volume) -> bool:
-    reach("sweep.doomed")
-    try:
-        ports.pool.drop(volume.id)
-    except VolumeBusy:
-        # A guest or a tool has it open.
-        return False
-    reach("sweep.dropped")
-    ports.database.write(lambda tx: volumes.delete(tx, id=volume.id), gives_back=True)
-    return True
 
 
 def _have_let_go(ports: Ports, held: list[Volume]) -> bool:

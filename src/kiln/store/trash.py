@@ -1,0 +1,126 @@
+"""What was deleted and waits: volumes in the pool's trash, and the rows of images, snapshots and disks.
+
+How long something has waited is told in seconds during which Kiln served, which
+are counted here, and not by the time of day: a clock that is set a day forward
+ends nobody's grace, and neither does a Kiln that stood still over the weekend.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from sqlalchemy import Index, or_, select
+
+from kiln.store.database import Transaction
+from kiln.store.rows import Rows
+
+_VERSION = 1  #: Of the JSON in a tombstone.
+_COUNTER = "kiln"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Discard:
+    """One volume in the trash: what its row said, and since when it is there."""
+
+    id: str
+    parent: str | None
+    kind: str
+    size_bytes: int
+    file_bytes: int | None
+    discarded_at: float  #: By the time of day, for people.
+    served: float  #: By ``served_seconds``.
+    is_leaving: bool = False  #: It is being given back for good, and cannot be restored any more.
+
+
+@dataclass(frozen=True, kw_only=True)
+class Tombstone:
+    """One image, snapshot or disk that was deleted, with what it takes to make it again."""
+
+    id: str
+    noun: str  #: ``image``, ``snapshot`` or ``disk``.
+    account: str
+    region: str
+    name: str
+    rows: str  #: JSON: a version, and by table the rows that were removed.
+    deleted_at: float  #: By the time of day, for people.
+    served: float
+
+    def of(self, table: str) -> list[dict[str, Any]]:
+        """The removed rows of one table. Raises UnknownTombstone."""
+        facts = json.loads(self.rows)
+        if facts.get("version") != _VERSION:
+            raise UnknownTombstone(self.id)
+        rows: list[dict[str, Any]] = facts["rows"].get(table, [])
+        return rows
+
+
+@dataclass(frozen=True, kw_only=True)
+class ServiceTime:
+    """How many seconds Kiln has served on this database while something waited in the trash."""
+
+    id: str
+    seconds: float
+
+
+class UnknownTombstone(Exception):
+    """A newer Kiln wrote the tombstone, in a form that this one does not know."""
+
+
+discards: Rows[Discard] = Rows("discards", Discard, indexes=[Index("discards_served", "served")])
+tombstones: Rows[Tombstone] = Rows("tombstones", Tombstone, indexes=[Index("tombstones_served", "served")])
+service_time: Rows[ServiceTime] = Rows("service_time", ServiceTime)
+
+
+def served_seconds(tx: Transaction) -> float:
+    """How long Kiln has served, as far as it was counted."""
+    row = service_time.find(tx, id=_COUNTER)
+    return 0.0 if row is None else row.seconds
+
+
+def count_on(tx: Transaction, seconds: float) -> None:
+    """Count seconds that were served."""
+    if not service_time.update(tx, {"seconds": served_seconds(tx) + seconds}, id=_COUNTER):
+        service_time.insert(tx, ServiceTime(id=_COUNTER, seconds=seconds))
+
+
+def is_anything_waiting(tx: Transaction) -> bool:
+    """Whether the trash has a volume or a tombstone."""
+    return any(tx.execute(select(rows.c.id).limit(1)).first() is not None for rows in (discards, tombstones))
+
+
+def oldest(tx: Transaction, limit: int, before: float | None = None) -> list[Discard]:
+    """Volumes in the trash, the oldest first: all, or those from before so many served seconds and those that leave."""
+    statement = select(discards.table).order_by(discards.c.served, discards.c.id).limit(limit)
+    if before is not None:
+        statement = statement.where(or_(discards.c.served < before, discards.c.is_leaving))
+    return discards.rows(tx, statement)
+
+
+def forget_tombstones(tx: Transaction, before: float) -> int:
+    """Remove the tombstones from before so many served seconds; returns how many."""
+    return tombstones.delete(tx, tombstones.c.served < before)
+
+
+def bury(tx: Transaction, noun: str, row: Any, now: float, others: Mapping[str, Sequence[Any]] | None = None) -> None:
+    """Keep what is about to be removed: the row of an image, a snapshot or a disk, and of *others* by table.
+
+    A tombstone that has the ID already gives way: the resource was restored since.
+    """
+    kept = {f"{noun}s": [asdict(row)]} | {
+        table: [asdict(one) for one in rows] for table, rows in (others or {}).items()
+    }
+    tombstones.delete(tx, id=row.id)
+    made = Tombstone(
+        id=row.id,
+        noun=noun,
+        account=row.account,
+        region=row.region,
+        name=row.name,
+        rows=json.dumps({"version": _VERSION, "rows": kept}),
+        deleted_at=now,
+        served=served_seconds(tx),
+    )
+    tombstones.insert(tx, made)
