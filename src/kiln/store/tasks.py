@@ -21,6 +21,7 @@ from kiln.declare.clock import next_in_sequence
 from kiln.declare.ids import new_id
 from kiln.declare.states import TaskStatus
 from kiln.store.database import Transaction
+from kiln.store.order import Key, Order, newest_first
 from kiln.store.rows import Rows
 
 LEASE_SECONDS = 60.0  #: A worker renews its leases three times in that time.
@@ -106,6 +107,9 @@ tasks: Rows[Task] = Rows(
         Index("tasks_resource", "resource"),
     ],
 )
+
+#: The newest first; those of one moment as they were asked for, the last first.
+NEWEST: Order = newest_first(tasks.c, Key(tasks.c.seq, lambda task: task.seq, int, falls=True))
 
 _others = tasks.table.alias("others")
 
