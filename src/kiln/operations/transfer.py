@@ -1,8 +1,8 @@
 """What ImportImage and ExportImage share: their tasks, formats, progress and cancellation.
 
 Their tasks are the ones that DescribeTasks lists and CancelTask cancels. A
-task's facts hold under ``disks`` one entry for each disk, with at least
-``object``, its name in the bucket. Knows nothing of what is moved, or where to.
+task's facts hold under ``disks``, in each of their versions, one entry for each
+disk with at least ``object``, its name in the bucket. Knows nothing of what is moved, or where to.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from kiln.declare.errors import ApiError
+from kiln.declare.facts import UnreadableFacts, parse
 from kiln.declare.states import TaskStatus
 from kiln.operations.call import Call, Job
 from kiln.pools.port import Progress, SourceFormat, TargetFormat
@@ -57,8 +58,14 @@ def find_task(call: Call, region: str, task_id: str) -> Task | None:
 
 
 def objects_of(task: Task) -> list[str]:
-    """The objects that the task reads or writes."""
-    return [disk["object"] for disk in task.facts["disks"]]
+    """The objects that the task reads or writes; none where its facts cannot be read, which ends it soon."""
+    try:
+        disks = parse(task.payload).get("disks")
+    except UnreadableFacts:
+        return []
+    if not isinstance(disks, list):
+        return []
+    return [disk["object"] for disk in disks if isinstance(disk, dict) and isinstance(disk.get("object"), str)]
 
 
 def say_support_cancel(task: Task) -> str:
@@ -66,7 +73,7 @@ def say_support_cancel(task: Task) -> str:
     return "true" if task.status == TaskStatus.PROCESSING else "false"
 
 
-def is_to_be_ended(tx: Transaction, job: Job) -> bool:
+def is_to_be_ended(tx: Transaction, job: Job[Any]) -> bool:
     """Whether the task may be ended in *tx*, and has not been already. Raises TaskCancelled when it was cancelled."""
     row = tasks.find(tx, id=job.task.id)
     if row is None or row.status != TaskStatus.PROCESSING:
@@ -83,7 +90,7 @@ class Watch:
     read, at most twice a second. 100% is said by whoever records the end.
     """
 
-    def __init__(self, job: Job, weights: Sequence[int], *, image: bool) -> None:
+    def __init__(self, job: Job[Any], weights: Sequence[int], *, image: bool) -> None:
         self._job = job
         self._weights = weights
         self._is_image_told = image

@@ -9,15 +9,13 @@ they were written; tasks without a lane do not wait.
 
 from __future__ import annotations
 
-import json
-from collections.abc import Mapping
 from dataclasses import dataclass
 from itertools import takewhile
-from typing import Any
 
 from sqlalchemy import ColumnElement, Index, exists, or_, select
 
 from kiln.declare.clock import next_in_sequence
+from kiln.declare.facts import dump
 from kiln.declare.ids import new_id
 from kiln.declare.states import TaskStatus
 from kiln.store.database import Transaction
@@ -39,7 +37,7 @@ class Task:
     region: str
     resource: str
     lane: str
-    payload: str  #: JSON.
+    payload: str  #: What it remembers, as ``kiln.declare.facts`` writes it.
     status: str
     progress: int  #: Percent.
     listed: bool  #: Whether DescribeTasks shows it (import and export).
@@ -53,17 +51,11 @@ class Task:
     error_code: str
     error_message: str
 
-    @property
-    def facts(self) -> dict[str, Any]:
-        """The payload, read."""
-        facts: dict[str, Any] = json.loads(self.payload)
-        return facts
-
 
 def new_task(
     action: str,
     resource: str,
-    facts: Mapping[str, Any],
+    facts: object,
     now: float,
     *,
     account: str = "",
@@ -72,7 +64,7 @@ def new_task(
     task_id: str | None = None,
     listed: bool = False,
 ) -> Task:
-    """A task that nobody has begun, the last of its lane."""
+    """A task that nobody has begun, the last of its lane. *facts* are declared ones."""
     return Task(
         id=task_id or new_id("task"),
         seq=next_in_sequence(),
@@ -81,7 +73,7 @@ def new_task(
         region=region,
         resource=resource,
         lane=lane,
-        payload=json.dumps(facts),
+        payload=dump(facts),
         status=TaskStatus.PROCESSING,
         progress=0,
         listed=listed,
@@ -124,6 +116,12 @@ def is_waited_for(tx: Transaction, task: Task) -> bool:
     if not task.lane:
         return False
     return tasks.count(tx, tasks.c.seq > task.seq, lane=task.lane, status=TaskStatus.PROCESSING) > 0
+
+
+def is_named(tx: Transaction, resource: str) -> bool:
+    """Whether a task that is still to be done is about the resource, or remembers it."""
+    open_ = tasks.c.status == TaskStatus.PROCESSING
+    return tasks.count(tx, open_, or_(tasks.c.resource == resource, tasks.c.payload.contains(resource))) > 0
 
 
 def failed_in_a_row(tx: Transaction, action: str, resource: str) -> tuple[int, float | None]:
@@ -205,6 +203,6 @@ def fail(tx: Transaction, task: str, now: float, code: str, message: str) -> boo
     return tasks.move(tx, TaskStatus.PROCESSING, TaskStatus.FAILED, changes, id=task)
 
 
-def note(tx: Transaction, task: str, facts: Mapping[str, Any]) -> None:
+def note(tx: Transaction, task: str, payload: str) -> None:
     """Replace a task's payload, for what carry_out must remember across a crash."""
-    tasks.update(tx, {"payload": json.dumps(facts)}, id=task)
+    tasks.update(tx, {"payload": payload}, id=task)

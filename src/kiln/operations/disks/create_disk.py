@@ -12,6 +12,7 @@ from typing import Annotated
 
 from kiln.declare.deployment import DISK_CATEGORIES, PERFORMANCE_LEVELS, level_of
 from kiln.declare.errors import ApiError, MissingParameter
+from kiln.declare.facts import facts
 from kiln.declare.ids import new_id
 from kiln.declare.killpoints import reach
 from kiln.declare.operation import Idempotence, Operation
@@ -196,6 +197,18 @@ class Plan:
     tags: dict[str, str]
 
 
+@facts()
+class Facts:
+    volume: str
+    layer: str | None
+    size_bytes: int
+
+    @property
+    def head(self) -> Head:
+        """The head to be made."""
+        return Head(self.volume, self.layer, self.size_bytes)
+
+
 def check(call: Call, p: Input) -> Plan:
     pairs = to_pairs(p.tag)
     resource_groups.check_there(call, p.resource_group_id)
@@ -213,12 +226,13 @@ def commit(call: Call, plan: Plan) -> Output:
     disks.insert(call.tx, disk)
     tags.put(call.tx, call.account, "disk", disk.id, plan.tags)
     lane = disk.instance or disk.id
-    call.enqueue("CreateDisk", disk.id, head.to_facts(), region=disk.region, lane=lane, task_id=task)
+    remembered = Facts(volume=head.volume, layer=head.layer, size_bytes=head.size_bytes)
+    call.enqueue("CreateDisk", disk.id, remembered, region=disk.region, lane=lane, task_id=task)
     return Output(disk_id=disk.id, order_id="")
 
 
-def carry_out(job: Job) -> None:
-    head = Head.of(job.facts)
+def carry_out(job: Job[Facts]) -> None:
+    head = job.facts.head
     heads.make(job, [head])
     with job.ports.database.read() as tx:
         disk = disks.find(tx, id=job.task.resource)
@@ -239,8 +253,8 @@ def carry_out(job: Job) -> None:
     reach("create_disk.settled")
 
 
-def give_up(job: Job, error: ApiError) -> None:  # noqa: ARG001 - a disk has no field for the reason.
-    head = Head.of(job.facts)
+def give_up(job: Job[Facts], error: ApiError) -> None:  # noqa: ARG001 - a disk has no field for the reason.
+    head = job.facts.head
     with job.ports.database.read() as tx:
         disk = disks.find(tx, id=job.task.resource, status=DiskStatus.CREATING)
     if disk is not None and disk.instance is not None and job.ports.pool.exists(head.volume):
@@ -340,6 +354,7 @@ create_disk = Operation(
     check=check,
     commit=commit,
     carry_out=carry_out,
+    facts=Facts,
     give_up=give_up,
     idempotent=Idempotence(mismatch=IdempotentParameterMismatch, malformed=InvalidClientTokenMalformed),
     unknown_region=InvalidRegionIdNotFoundOfDisk,

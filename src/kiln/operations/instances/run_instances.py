@@ -24,7 +24,7 @@ from kiln.operations import accepted, launch, power
 from kiln.operations.call import Call, Job
 from kiln.operations.errors import IdempotentParameterMismatch
 from kiln.operations.guest_input import KEPT
-from kiln.operations.launch import Launch, Wish
+from kiln.operations.launch import Launch, LaunchFacts, Wish
 from kiln.operations.launch_errors import InvalidClientTokenValueNotSupported
 from kiln.operations.launch_input import DataDisk, LaunchInput, SystemDisk
 from kiln.operations.params import InstanceId, to_pairs
@@ -289,7 +289,7 @@ def commit(call: Call, plan: Plan) -> Output:
     return Output(instance_id_sets=InstanceIdSetsOutput(instance_id_set=ids), order_id="", trade_price=0.0)
 
 
-def carry_out(job: Job) -> None:
+def carry_out(job: Job[LaunchFacts]) -> None:
     launch.make(job, InstanceStatus.STARTING)
     power.start(job)
 
@@ -302,6 +302,7 @@ run_instances = Operation(
     check=check,
     commit=commit,
     carry_out=carry_out,
+    facts=LaunchFacts,
     give_up=give_up,
     idempotent=Idempotence(mismatch=IdempotentParameterMismatch, malformed=InvalidClientTokenValueNotSupported),
     dry_run=DryRunOperation,

@@ -23,7 +23,7 @@ from kiln.declare.shapes import shape
 from kiln.declare.states import DiskStatus, InstanceStatus
 from kiln.operations import capture, resource_groups
 from kiln.operations.call import Call, Job
-from kiln.operations.capture import Capture
+from kiln.operations.capture import Capture, CaptureFacts
 from kiln.operations.errors import (
     DuplicateTagKey,
     IncorrectInstanceStatus,
@@ -180,7 +180,7 @@ def commit(call: Call, plan: Plan) -> Output:
     return Output(snapshot_id=snapshot.id)
 
 
-def carry_out(job: Job) -> None:
+def carry_out(job: Job[CaptureFacts]) -> None:
     consistency = capture.freeze(job)
 
     def settle(tx: Transaction) -> None:
@@ -191,7 +191,7 @@ def carry_out(job: Job) -> None:
     reach("create_snapshot.settled")
 
 
-def give_up(job: Job, error: ApiError) -> None:  # noqa: ARG001 - a failed snapshot has no field for the reason.
+def give_up(job: Job[CaptureFacts], error: ApiError) -> None:  # noqa: ARG001 - a failed snapshot has no field for the reason.
     if capture.has_happened(job):
         carry_out(job)
         return
@@ -214,6 +214,7 @@ create_snapshot = Operation(
     check=check,
     commit=commit,
     carry_out=carry_out,
+    facts=CaptureFacts,
     give_up=give_up,
     idempotent=Idempotence(
         mismatch=IdempotentParameterMismatchOfSnapshot, malformed=InvalidClientTokenMalformedOfSnapshot
