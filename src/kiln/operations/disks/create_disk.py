@@ -16,7 +16,7 @@ from kiln.declare.facts import facts
 from kiln.declare.ids import new_id
 from kiln.declare.killpoints import reach
 from kiln.declare.operation import Idempotence, Operation
-from kiln.declare.rules import Count, Doc, Example, Name, OneOf, Wire
+from kiln.declare.rules import Count, Doc, Example, Name, OneOf, Unordered, Wire
 from kiln.declare.shapes import shape
 from kiln.declare.states import DiskStatus, InstanceStatus
 from kiln.declare.system import NO_SYSTEM
@@ -169,7 +169,7 @@ class Input:
     encrypted: Annotated[bool | None, accepted.ENCRYPTION, Doc("Whether the disk is encrypted.")] = None
     kms_key_id: Annotated[str | None, Wire("KMSKeyId"), accepted.ENCRYPTION, Doc("The key.")] = None
     encrypt_algorithm: Annotated[str | None, accepted.ENCRYPTION, Doc("The algorithm.")] = None
-    arn: Annotated[tuple[ArnInput, ...], Doc("Roles to be assumed.")] = ()
+    arn: Annotated[tuple[ArnInput, ...], Unordered(), Doc("Roles to be assumed.")] = ()
     advanced_features: Annotated[str | None, accepted.CATEGORIES, Doc("Advanced features.")] = None
     bursting_enabled: Annotated[bool | None, accepted.CATEGORIES, Doc("Whether it may burst.")] = None
     provisioned_iops: Annotated[int | None, accepted.CATEGORIES, Doc("Provisioned IOPS.")] = None
@@ -181,7 +181,7 @@ class Input:
     storage_cluster_id: Annotated[str | None, accepted.CATEGORIES, Doc("A dedicated block storage cluster.")] = None
     storage_set_id: Annotated[str | None, accepted.CATEGORIES, Doc("The storage set.")] = None
     storage_set_partition_number: Annotated[int | None, accepted.CATEGORIES, Doc("Its partitions.")] = None
-    tag: Annotated[tuple[TagInput, ...], Count(20, QuotaExceedTags), Doc("Tags of the disk.")] = ()
+    tag: Annotated[tuple[TagInput, ...], Unordered(), Count(20, QuotaExceedTags), Doc("Tags of the disk.")] = ()
 
 
 @shape

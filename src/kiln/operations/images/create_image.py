@@ -22,7 +22,7 @@ from kiln.declare.errors import ApiError, DryRunOperation
 from kiln.declare.ids import new_id
 from kiln.declare.killpoints import reach
 from kiln.declare.operation import Idempotence, Operation
-from kiln.declare.rules import Count, Doc, Example, OneOf, Text
+from kiln.declare.rules import Count, Doc, Example, OneOf, Text, Unordered
 from kiln.declare.shapes import shape
 from kiln.declare.states import ImageStatus, InstanceStatus
 from kiln.declare.system import System
@@ -180,7 +180,7 @@ class Input:
     secure_boot_options: SecureBootOptions | None = None
     detection_strategy: DetectionStrategy | None = None
     resource_group_id: ResourceGroupId | None = None
-    tag: Annotated[tuple[TagInput, ...], Count(20, QuotaExceedTags), Doc("Tags of the image.")] = ()
+    tag: Annotated[tuple[TagInput, ...], Unordered(), Count(20, QuotaExceedTags), Doc("Tags of the image.")] = ()
 
 
 @shape

@@ -19,7 +19,7 @@ from typing import Annotated
 from kiln.declare.errors import ApiError
 from kiln.declare.ids import new_id
 from kiln.declare.operation import Idempotence, Operation
-from kiln.declare.rules import Count, Doc, Missing, OneOf, Wire
+from kiln.declare.rules import Count, Doc, Missing, OneOf, Unordered, Wire
 from kiln.declare.shapes import shape
 from kiln.declare.states import ImageStatus
 from kiln.declare.system import System
@@ -151,7 +151,7 @@ class Input:
     features: FeaturesInput | None = None
     resource_group_id: ResourceGroupId | None = None
     storage_location_arn: Annotated[str | None, Doc("For CloudBox; refused, since there is none.")] = None
-    tag: Annotated[tuple[TagInput, ...], Count(20, QuotaExceedTags), Doc("Tags of the image.")] = ()
+    tag: Annotated[tuple[TagInput, ...], Unordered(), Count(20, QuotaExceedTags), Doc("Tags of the image.")] = ()
 
 
 @shape

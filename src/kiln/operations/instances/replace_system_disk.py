@@ -18,7 +18,7 @@ from kiln.declare.facts import facts
 from kiln.declare.ids import new_id
 from kiln.declare.killpoints import reach
 from kiln.declare.operation import Idempotence, Operation
-from kiln.declare.rules import Accepted, Doc, Example, Wire
+from kiln.declare.rules import Accepted, Doc, Example, Unordered, Wire
 from kiln.declare.shapes import shape
 from kiln.declare.states import DiskStatus, InstanceStatus
 from kiln.declare.units import GiB
@@ -128,7 +128,7 @@ class Input:
     disk_id: Annotated[str | None, Accepted("The disk is made of the image."), Doc("Deprecated.")] = None
     use_additional_service: Annotated[bool | None, accepted.SERVICES, Doc("Whether to have them.")] = None
     security_enhancement_strategy: Annotated[str | None, accepted.SECURITY_AGENT, Doc("Active or Deactive.")] = None
-    arn: Annotated[tuple[ArnInput, ...], accepted.ROLES, Doc("Roles to be assumed.")] = ()
+    arn: Annotated[tuple[ArnInput, ...], Unordered(), accepted.ROLES, Doc("Roles to be assumed.")] = ()
 
 
 @shape

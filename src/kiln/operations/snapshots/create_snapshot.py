@@ -18,7 +18,7 @@ from kiln.declare.errors import ApiError
 from kiln.declare.ids import new_id
 from kiln.declare.killpoints import reach
 from kiln.declare.operation import Idempotence, Operation
-from kiln.declare.rules import Accepted, Between, Count, Doc, Example, Name, Text
+from kiln.declare.rules import Accepted, Between, Count, Doc, Example, Name, Text, Unordered
 from kiln.declare.shapes import shape
 from kiln.declare.states import DiskStatus, InstanceStatus
 from kiln.operations import capture, resource_groups
@@ -134,7 +134,7 @@ class Input:
     storage_location_arn: Annotated[
         str | None, Accepted("Snapshots lie in the same pool as the disks."), Doc("Where the snapshot is kept.")
     ] = None
-    tag: Annotated[tuple[TagInput, ...], Count(20, QuotaExceedTags), Doc("Tags of the snapshot.")] = ()
+    tag: Annotated[tuple[TagInput, ...], Unordered(), Count(20, QuotaExceedTags), Doc("Tags of the snapshot.")] = ()
 
 
 @shape
