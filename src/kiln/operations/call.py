@@ -16,7 +16,7 @@ from kiln.operations.quotas import QuotaWatch
 from kiln.pools.port import Pool
 from kiln.store import tasks
 from kiln.store.database import Database, Result, Transaction
-from kiln.store.tasks import Task, is_lane_busy
+from kiln.store.tasks import Task, may_begin
 
 Facts = TypeVar("Facts")
 
@@ -74,11 +74,11 @@ class Call:
     ) -> str:
         """Write a task into this transaction; returns its ID. *facts* are of the shape that the action declares.
 
-        It is leased to the worker beside us when nothing in its lane comes
+        It is leased to the worker beside us when nothing has to come
         first, so that the work starts the moment the transaction is durable,
         without a claim.
         """
-        leased = bool(self.worker) and not is_lane_busy(self.tx, lane)
+        leased = bool(self.worker) and may_begin(self.tx, lane, self.now)
         task = tasks.new_task(
             action,
             resource,

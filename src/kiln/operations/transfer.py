@@ -17,7 +17,7 @@ from kiln.operations.call import Call, Job
 from kiln.pools.port import Progress, SourceFormat, TargetFormat
 from kiln.store.database import Transaction
 from kiln.store.images import images
-from kiln.store.tasks import Task, tasks
+from kiln.store.tasks import Task, place_in_queue, tasks, transfer_lanes
 
 #: How the wire calls the formats that the pool reads, and those that it writes.
 SOURCE_FORMATS: dict[str, SourceFormat] = {"RAW": "raw", "VHD": "vpc", "QCOW2": "qcow2", "VMDK": "vmdk"}
@@ -28,9 +28,6 @@ TARGET_FORMATS: dict[str, TargetFormat] = {
     "vmdk": "vmdk",
     "vdi": "vdi",
 }
-
-#: A transfer may take an hour and a worker has few threads, so only as many as there are lanes run at a time.
-_LANES = ("transfer-0", "transfer-1")
 
 _REPORT_SECONDS = 0.5
 
@@ -43,8 +40,9 @@ class TaskCancelled(ApiError):
 
 
 def pick_lane(call: Call) -> str:
-    """The lane with the least to do."""
-    return min(_LANES, key=lambda lane: tasks.count(call.tx, lane=lane, status=TaskStatus.PROCESSING))
+    """The account's lane with the least to do."""
+    lanes = transfer_lanes(call.account)
+    return min(lanes, key=lambda lane: tasks.count(call.tx, lane=lane, status=TaskStatus.PROCESSING))
 
 
 def wire_format(found: SourceFormat) -> str:
@@ -66,6 +64,12 @@ def objects_of(task: Task) -> list[str]:
     if not isinstance(disks, list):
         return []
     return [disk["object"] for disk in disks if isinstance(disk, dict) and isinstance(disk.get("object"), str)]
+
+
+def say_status(call: Call, task: Task) -> tuple[str, int]:
+    """The task's status as answers spell it, and its place among those of its account that wait; 0 when it does not."""
+    place = place_in_queue(call.tx, task, call.now)
+    return ("Waiting" if place else task.status), place
 
 
 def say_support_cancel(task: Task) -> str:

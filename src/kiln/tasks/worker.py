@@ -66,7 +66,7 @@ class _Postponement:
 class Worker:
     """See the module's docstring. Started by ``start``, ended by ``stop``; both once."""
 
-    def __init__(self, ports: Ports, duties: Mapping[str, Duty], threads: int = 4) -> None:
+    def __init__(self, ports: Ports, duties: Mapping[str, Duty], threads: int = 5) -> None:
         self.id = uuid.uuid4().hex
         self._ports = ports
         self._duties = duties

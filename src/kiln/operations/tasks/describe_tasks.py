@@ -32,9 +32,10 @@ class Input:
     task_action: Annotated[
         str | None, Example("ImportImage"), Doc("ImportImage or ExportImage; there are no tasks of other actions.")
     ] = None
-    task_status: Annotated[str | None, Doc("Processing, Finished or Failed. Any other value is as good as none.")] = (
-        None
-    )
+    task_status: Annotated[
+        str | None,
+        Doc("Processing (those that are Waiting too), Finished or Failed. Any other value is as good as none."),
+    ] = None
     start_time: Annotated[
         str | None, Example("2026-11-23T06:07:05Z"), Doc("Tasks that were created then or later.")
     ] = None
@@ -61,7 +62,10 @@ class TaskOutput:
     support_cancel: Annotated[str, Doc("true or false: whether CancelTask can end it now.")]
     task_action: Annotated[str, Doc("ImportImage or ExportImage.")]
     task_id: TaskId
-    task_status: Annotated[str, Doc("Processing, Finished or Failed; a task that was cancelled is Failed.")]
+    task_status: Annotated[
+        str,
+        Doc("Waiting for its turn, Processing, Finished or Failed; a task that was cancelled is Failed."),
+    ]
 
 
 @shape
@@ -95,7 +99,7 @@ def check(call: Call, p: Input) -> Output:
         page_number=found.number,
         page_size=found.size,
         region_id=p.region_id,
-        task_set=TasksOutput(task=tuple(_draw(task) for task in found.rows)),
+        task_set=TasksOutput(task=tuple(_draw(call, task) for task in found.rows)),
         total_count=found.total,
     )
 
@@ -125,7 +129,7 @@ def _span(parameter: str, value: str) -> tuple[float, float]:
     return when
 
 
-def _draw(task: Task) -> TaskOutput:
+def _draw(call: Call, task: Task) -> TaskOutput:
     return TaskOutput(
         creation_time=to_minutes_text(task.created_at),
         finished_time="" if task.finished_at is None else to_minutes_text(task.finished_at),
@@ -133,7 +137,7 @@ def _draw(task: Task) -> TaskOutput:
         support_cancel=transfer.say_support_cancel(task),
         task_action=task.action,
         task_id=task.id,
-        task_status=task.status,
+        task_status=transfer.say_status(call, task)[0],
     )
 
 
