@@ -14,7 +14,6 @@ from pathlib import Path
 from typing import Any
 
 from kiln.declare.states import DiskStatus, InstanceStatus, TaskStatus
-from kiln.operations.transfer import objects_of
 from kiln.service.secrets import Sealer
 from kiln.store.disks import disks
 from kiln.store.images import images
@@ -286,7 +285,7 @@ def check_export(cloud: Cloud, facts: Facts, answers: Answers) -> None:
     stored = sorted((cloud.folder / "buckets" / BUCKET).iterdir())
     for task in every(cloud, tasks, action="ExportImage"):
         assert task.status == TaskStatus.FINISHED, task
-        names = objects_of(task)
+        names = [disk["object"] for disk in task.facts["disks"]]
         assert {path.name for path in stored} >= set(names)
         for name, blocks in zip(names, (SYSTEM, DATA), strict=True):
             path = cloud.folder / "buckets" / BUCKET / name

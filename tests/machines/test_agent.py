@@ -11,7 +11,7 @@ import time
 import pytest
 
 from kiln.machines import sockets
-from kiln.machines.agent import frozen
+from kiln.machines.agent import frozen, thaw
 
 
 @pytest.fixture
@@ -48,10 +48,10 @@ def obedient(command):
 def test_freezes_and_thaws(channel):
     path, heard = channel(obedient)
 
-    with frozen(path, 2) as is_frozen:
-        before = list(heard)
+    with frozen(path, 2) as freeze:
+        was_held, before = freeze.is_held, list(heard)
 
-    assert is_frozen
+    assert was_held
     assert before == ["guest-sync-delimited", "guest-fsfreeze-freeze"]
     assert heard[2] == "guest-fsfreeze-thaw"
 
@@ -64,10 +64,10 @@ def test_takes_back_a_freeze_that_comes_too_late(channel):
 
     path, heard = channel(slow)
 
-    with frozen(path, 0.2) as is_frozen:
+    with frozen(path, 0.2) as freeze:
         pass
 
-    assert not is_frozen
+    assert not freeze.is_held
     assert heard[2:] == ["guest-fsfreeze-thaw", "guest-sync-delimited"]
 
 
@@ -75,10 +75,10 @@ def test_goes_on_without_an_agent_that_is_silent(channel):
     path, heard = channel(lambda _: b"")
     began = time.monotonic()
 
-    with frozen(path, 0.2) as is_frozen:
+    with frozen(path, 0.2) as freeze:
         took = time.monotonic() - began
 
-    assert not is_frozen
+    assert not freeze.is_held
     assert took < 1
     assert heard == ["guest-sync-delimited"]
 
@@ -90,20 +90,39 @@ def test_hears_the_agent_through_what_was_left_in_the_channel(channel, noise):
 
     path, _ = channel(noisy)
 
-    with frozen(path, 2) as is_frozen:
-        pass
+    with frozen(path, 2) as freeze:
+        was_held = freeze.is_held
 
-    assert is_frozen
+    assert was_held
 
 
-@pytest.mark.parametrize("answer", [b"[]\n", b'{"return": null}\n', b'"text"\n', b'{"error": "text"}\n', b"{}\n"])
+@pytest.mark.parametrize(
+    "answer",
+    [
+        b"[]\n",
+        b'{"return": null}\n',
+        b'{"return": true}\n',
+        b'{"return": "2"}\n',
+        b'{"return": 1, "return": 2}\n',
+        b'{"return": NaN}\n',
+        b'{"return": 2e3}\n',
+        b'{"return": ' + b"9" * 5000 + b"}\n",
+        b'{"return": \xff\xfe}\n',
+        b'"text"\n',
+        b'{"error": "text"}\n',
+        b"{}\n",
+        b"[" * 50_000 + b"\n",
+        b'{"return":' * 5_000 + b"\n",
+        b"\n" * 50_000,
+    ],
+)
 def test_is_not_led_astray_by_answers_that_are_none(channel, answer):
     path, heard = channel(lambda c: answer if c["execute"] == "guest-fsfreeze-freeze" else obedient(c))
 
-    with frozen(path, 1) as is_frozen:
-        pass
+    with frozen(path, 1) as freeze:
+        was_held = freeze.is_held
 
-    assert not is_frozen
+    assert not was_held
     assert "guest-fsfreeze-thaw" in heard
 
 
@@ -111,18 +130,58 @@ def test_does_not_listen_for_ever_to_a_guest_that_never_ends_its_line(channel):
     path, _ = channel(lambda _: b"x" * 1_000_000)
     began = time.monotonic()
 
-    with frozen(path, 10) as is_frozen:
+    with frozen(path, 10) as freeze:
         took = time.monotonic() - began
 
-    assert not is_frozen
+    assert not freeze.is_held
     assert took < 5
 
 
+@pytest.mark.parametrize("noise", [b"\xff\n" * 500_000, b"\xff{}\n" * 500_000])
+def test_does_not_listen_to_noise_until_the_deadline(channel, noise):
+    path, heard = channel(lambda _: noise)
+
+    with frozen(path, 600) as freeze:
+        was_held = freeze.is_held
+
+    assert not was_held
+    assert heard == ["guest-sync-delimited"]
+
+
+def test_owes_the_thaw_that_the_agent_did_not_say_it_did(channel):
+    path, _ = channel(lambda command: b"" if heard_thaw(command) else obedient(command))
+    owed = []
+
+    def heard_thaw(command):
+        seen.append(command["execute"])
+        return "guest-fsfreeze-thaw" in seen
+
+    seen: list[str] = []
+    with frozen(path, 2, lambda: owed.append(True)) as freeze:
+        was_held = freeze.is_held
+
+    assert was_held
+    assert owed == [True]
+
+
+def test_thaws_what_was_left_frozen(channel):
+    path, heard = channel(obedient)
+
+    assert thaw(path, 2)
+    assert heard == ["guest-fsfreeze-thaw", "guest-sync-delimited"]
+
+
+def test_does_not_take_silence_for_a_thaw(channel):
+    path, _ = channel(lambda _: b"")
+
+    assert not thaw(path, 0.2)
+
+
 def test_goes_on_without_a_channel(tmp_path):
-    with frozen(tmp_path / "agent", 0.2) as is_frozen:
+    with frozen(tmp_path / "agent", 0.2) as freeze:
         pass
 
-    assert not is_frozen
+    assert not freeze.is_held
 
 
 def test_connects_below_folders_of_any_depth(tmp_path):

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 import pytest
 
 from kiln.machines import qmp, sockets
-from kiln.machines.errors import MachineMissing, MachineRefused, MachineSilent
+from kiln.machines.errors import MachineGarbled, MachineMissing, MachineRefused, MachineSilent
 
 GREETING = b'{"QMP": {"version": {}, "capabilities": []}}\n'
 READY = b'{"return": {}, "id": 0}\n'
@@ -79,24 +79,14 @@ def test_the_first_refusal_of_several_is_raised(tmp_path):
         session.execute_each("blockdev-add", [{}, {}, {}])
 
 
-@pytest.mark.parametrize(
-    "said",
-    [
-        [],
-        [b"SSH-2.0\n"],
-        [b'{"hello": 1}\n', READY],
-        [b"[]\n", READY],
-        [GREETING, b'{"error": 7, "id": 0}\n'],
-        [b'\xff\xfe"\n'],
-    ],
-)
-def test_what_does_not_greet_as_qemu_is_none(tmp_path, said):
+@pytest.mark.parametrize("said", [[], [GREETING, b'{"error": 7, "id": 0}\n']])
+def test_what_hangs_up_is_gone(tmp_path, said):
     with pytest.raises(MachineMissing), talking(tmp_path, *said):
         pass
 
 
-@pytest.mark.parametrize("said", [b"nonsense\n", b"7\n", b"{", b""])
-def test_nonsense_for_an_answer_is_the_end(tmp_path, said):
+@pytest.mark.parametrize("said", [b"{", b""])
+def test_what_hangs_up_within_its_answer_is_gone(tmp_path, said):
     with (
         talking(tmp_path, GREETING, READY, said) as (session, _),
         pytest.raises(MachineMissing, match="query-status"),
@@ -104,12 +94,75 @@ def test_nonsense_for_an_answer_is_the_end(tmp_path, said):
         session.execute("query-status")
 
 
-def test_a_line_without_end_is_not_kept(tmp_path, monkeypatch):
-    monkeypatch.setattr(qmp, "_LONGEST_LINE", 1000)
-    # Only the limit can tell: the line's end does come, and what it holds would be an answer.
-    line = answer(1, "x" * 200_000)
-    with talking(tmp_path, GREETING, READY, line) as (session, _), pytest.raises(MachineMissing):
+@pytest.mark.parametrize(
+    "said",
+    [[b"SSH-2.0\n"], [b'{"hello": 1}\n', READY], [b"[]\n", READY], [b'\xff\xfe"\n'], [b"[" * 200_000 + b"\n"]],
+)
+def test_what_does_not_greet_as_qemu_cannot_be_understood(tmp_path, said):
+    with pytest.raises(MachineGarbled), talking(tmp_path, *said):
+        pass
+
+
+NONSENSE = {
+    "no JSON": b"nonsense\n",
+    "a number": b"7\n",
+    "deep lists": b"[" * 200_000 + b"\n",
+    "deep objects": b'{"return":' * 20_000 + b"0" + b"}" * 20_000 + b"\n",
+    "deep behind a string": b'{"id": 1, "a": "[\\"", "return": ' + b"[" * 900 + b"]" * 900 + b"}\n",
+    "a name twice": b'{"return": 1, "return": 2, "id": 1}\n',
+    "NaN": b'{"return": NaN, "id": 1}\n',
+    "a huge float": b'{"return": 1e999, "id": 1}\n',
+    "a huge number": b'{"return": ' + b"9" * 5000 + b', "id": 1}\n',
+    "half a character": b'{"return": "\xc3", "id": 1}\n',
+    "UTF-16": '{"return": 1, "id": 1}\n'.encode("utf-16"),
+    "an answer and an error": b'{"return": 1, "error": 2, "id": 1}\n',
+    "an error that is none": b'{"error": {"desc": {"a": 1}}, "id": 1}\n',
+    "events without end": b'{"event": "STOP"}\n' * 5000,
+    "greetings without end": GREETING * 5000,
+    "answers to others": b'{"return": 1, "id": 900719925474099}\n' * 5000,
+    "answers to numbers that are true": b'{"return": 1, "id": true}\n' * 5000,
+    "answers to lists": b'{"return": 1, "id": []}\n' * 5000,
+    "empty lines": b"\n" * 5000,
+    "a line too long": answer(1, "x" * 300_000),
+}
+
+
+@pytest.mark.parametrize("said", NONSENSE.values(), ids=NONSENSE)
+def test_nonsense_for_an_answer_is_not_understood(tmp_path, said):
+    with talking(tmp_path, GREETING, READY, said) as (session, _), pytest.raises(MachineGarbled):
         session.execute("query-status")
+
+
+def test_a_refusal_is_told_in_printable_words(tmp_path):
+    said = json.dumps({"error": {"desc": "no\0such\n\x1b[31m" + "x" * 100_000}, "id": 1}).encode() + b"\n"
+    with talking(tmp_path, GREETING, READY, said) as (session, _), pytest.raises(MachineRefused) as refused:
+        session.execute("query-status")
+
+    assert str(refused.value).startswith("query-status: no such [31mxxx")
+    assert len(str(refused.value)) < 1100
+
+
+def test_a_conversation_is_over_in_its_time_however_it_trickles():
+    stop = threading.Event()
+    ours, theirs = socket.socketpair()
+
+    def trickle():
+        while not stop.wait(0.01):
+            theirs.sendall(b" ")
+
+    talker = threading.Thread(target=trickle)
+    talker.start()
+    try:
+        session = qmp.Session(ours, 0.3)
+        with pytest.raises(MachineSilent):
+            session.execute("query-status")
+        with pytest.raises(MachineSilent):
+            session.execute("query-status")
+    finally:
+        stop.set()
+        talker.join()
+        ours.close()
+        theirs.close()
 
 
 def test_one_that_talks_but_does_not_answer_is_silent_in_the_end(tmp_path):

@@ -54,3 +54,15 @@ def test_goes_on_when_a_chore_fails(cloud):
         assert done.wait(5)
     finally:
         keeper.stop()
+
+
+def test_does_a_chore_while_another_does_not_end(cloud):
+    done, is_over = threading.Event(), threading.Event()
+    slow = Chore("slow", 60.0, lambda ports: is_over.wait(60))
+    keeper = Keeper(cloud.ports, (slow, Chore("next", 60.0, lambda ports: done.set())))
+    keeper.start()
+    try:
+        assert done.wait(5)
+    finally:
+        is_over.set()
+        keeper.stop()

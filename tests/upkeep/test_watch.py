@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import threading
 from dataclasses import replace
 
 from kiln.declare.states import InstanceStatus
 from kiln.machines.errors import MachineSilent
 from kiln.machines.none import NoMachines
 from kiln.store.instances import instances
-from kiln.upkeep.watch import wake, watch
+from kiln.upkeep.watch import Waker, watch
 from tests.clouds import Cloud
 from tests.operations.disks.watched import run
 from tests.reading import the
@@ -93,7 +94,7 @@ def test_does_not_stop_an_instance_that_got_a_task_meanwhile(cloud):
     cloud.ports.machines.stop(instance, force=True)
 
     def enqueue():
-        cloud.ports.database.write(lambda tx: cloud.as_call(tx).enqueue("Test", instance, lane=instance))
+        cloud.ports.database.write(lambda tx: cloud.as_call(tx).enqueue("Test", instance, {}, lane=instance))
 
     ports = replace(cloud.ports, machines=Delayed(cloud.folder / "run", enqueue))
 
@@ -132,10 +133,46 @@ def test_wakes_machines_that_stand_still(cloud):
 
     ports = replace(cloud.ports, machines=Stalled(cloud.folder / "run", still, deaf))
 
-    assert wake(ports) == [still]
+    assert Waker()(ports) == [still]
 
 
 def test_wakes_no_machine_that_is_a_state_alone(cloud):
     a_running_instance(cloud)
 
-    assert wake(cloud.ports) == []
+    assert Waker()(cloud.ports) == []
+
+
+class Silent(NoMachines):
+    """Machines that say nothing until they are let, but for one."""
+
+    def __init__(self, folder, lively):
+        super().__init__(folder)
+        self._lively, self.is_over = lively, threading.Event()
+
+    def wake(self, instance):
+        return instance == self._lively or (self.is_over.wait(60) and False)
+
+
+def test_wakes_one_beside_a_hundred_that_are_silent_and_asks_those_once(cloud):
+    lively, *_ = [a_running_instance(cloud) for _ in range(101)]
+    machines = Silent(cloud.folder / "run", lively)
+    waker, ports = Waker(), replace(cloud.ports, machines=machines)
+
+    first, again = waker(ports), waker(ports)
+    threads = [thread for thread in threading.enumerate() if thread.name.startswith("wake")]
+    machines.is_over.set()
+
+    assert (first, again) == ([lively], [lively])
+    assert len(threads) <= 101
+
+
+def test_wakes_the_others_when_one_question_fails_in_a_way_that_nobody_foresaw(cloud):
+    odd, still = a_running_instance(cloud), a_running_instance(cloud)
+
+    class Odd(Stalled):
+        def wake(self, instance):
+            if instance == odd:
+                raise RecursionError
+            return super().wake(instance)
+
+    assert Waker()(replace(cloud.ports, machines=Odd(cloud.folder / "run", still, ""))) == [still]

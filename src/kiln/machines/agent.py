@@ -8,18 +8,21 @@ from __future__ import annotations
 import contextlib
 import json
 import secrets
-import socket
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from kiln.declare.units import KiB
 from kiln.machines import sockets
+from kiln.machines.errors import MachineGarbled
+from kiln.machines.hearing import Hearing, parse
 
-THAW_TIMEOUT_S = 10.0
+THAW_TIMEOUT_S = 1.0
 _LONGEST_ANSWER = 64 * KiB  #: Whatever runs in the guest may send without end.
+_MOST_BYTES_LEFT_OVER = 1024 * KiB
+_UNASKED = 200  #: Lines that are passed over while the agent is looked for.
 _DELIMITER = b"\xff"  #: The agent sets it before the answer to guest-sync-delimited, after whatever was left over.
 
 
@@ -27,90 +30,122 @@ class _Refused(Exception):
     """The agent did not do what it was asked to."""
 
 
+_FAILURES = (OSError, EOFError, MachineGarbled, _Refused)
+
+
 class _Conversation:
-    """One connection to the agent; every call has a moment by which it must be answered."""
+    """One connection to the agent; all of it has to be over at a moment."""
 
-    def __init__(self, connection: socket.socket) -> None:
-        self._connection = connection
-        self._received = b""
+    def __init__(self, hearing: Hearing) -> None:
+        self._hearing = hearing
 
-    def synchronize(self, deadline: float) -> None:
-        """Throw away what an earlier conversation has left in the channel. Raises TimeoutError."""
+    def synchronize(self) -> None:
+        """Throw away what an earlier conversation has left in the channel. Raises what ``call`` raises."""
         token = secrets.randbelow(2**31)
-        self._connection.sendall(_DELIMITER)
+        self._hearing.send(_DELIMITER)
         self.send("guest-sync-delimited", id=token)
-        while True:
-            self._read_until(_DELIMITER, deadline)
-            with contextlib.suppress(ValueError):
-                if self._answer(deadline).get("return") == token:
+        left_over = 0
+        for _ in range(_UNASKED):
+            left_over += len(self._hearing.line(_LONGEST_ANSWER, _DELIMITER))
+            with contextlib.suppress(MachineGarbled):
+                line = self._hearing.line(_LONGEST_ANSWER)
+                left_over += len(line)
+                answer = parse(line).get("return")
+                if type(answer) is int and answer == token:
                     return
+            if left_over > _MOST_BYTES_LEFT_OVER:
+                break
+        raise MachineGarbled("The agent is not to be heard through what else is said.")
 
-    def call(self, command: str, deadline: float) -> Any:
-        """Raises _Refused, TimeoutError, OSError, and ValueError for what is no answer."""
+    def call(self, command: str) -> Any:
+        """Raises _Refused, OSError with TimeoutError, EOFError, and MachineGarbled for what is no answer."""
         self.send(command)
-        answer = self._answer(deadline)
+        answer = parse(self._hearing.line(_LONGEST_ANSWER))
         if "return" not in answer:
             raise _Refused
         return answer["return"]
 
     def send(self, command: str, **arguments: Any) -> None:
-        self._connection.sendall(json.dumps({"execute": command, "arguments": arguments}).encode() + b"\n")
+        """Raises OSError with TimeoutError."""
+        self._hearing.send(json.dumps({"execute": command, "arguments": arguments}).encode() + b"\n")
 
-    def _answer(self, deadline: float) -> dict[str, Any]:
-        answer = json.loads(self._read_until(b"\n", deadline))
-        if not isinstance(answer, dict):
-            raise ValueError("an agent answers with objects")  # noqa: TRY004 - it is about what came, not about types.
-        return answer
 
-    def _read_until(self, end: bytes, deadline: float) -> bytes:
-        while end not in self._received:
-            left = deadline - time.monotonic()
-            if left <= 0:
-                raise TimeoutError
-            self._connection.settimeout(left)
-            received = self._connection.recv(4096)
-            if not received:
-                raise ConnectionResetError
-            self._received += received
-            if len(self._received) > _LONGEST_ANSWER:
-                raise ValueError("an agent has less to say")
-        before, _, self._received = self._received.partition(end)
-        return before
+class Freeze:
+    """A freeze that was asked for; ``is_held`` while the guest's file systems are known to be frozen."""
+
+    def __init__(self, conversation: _Conversation | None, hearing: Hearing | None, *, is_held: bool) -> None:
+        self._conversation, self._hearing = conversation, hearing
+        self.is_held = is_held
+        self._is_asked_back = False
+
+    def left(self) -> float:
+        """Seconds for which it may still be held."""
+        return 0.0 if self._hearing is None else max(0.0, self._hearing.deadline - time.monotonic())
+
+    def ask_back(self) -> None:
+        """Send the thaw, without waiting for it. Once is enough: the agent does what it reads, when it reads it."""
+        self.is_held = False
+        if self._conversation is None or self._hearing is None or self._is_asked_back:
+            return
+        self._is_asked_back = True
+        with contextlib.suppress(*_FAILURES):
+            self._hearing.deadline = time.monotonic() + THAW_TIMEOUT_S
+            self._conversation.send("guest-fsfreeze-thaw")
+
+    def take_back(self) -> bool:
+        """Send the thaw if it was not, and wait a little for the agent to have done it; whether it says so.
+
+        The agent carries out what it reads in order: when it answers what was sent last, all is thawed.
+        """
+        if self._conversation is None or self._hearing is None:
+            return True
+        self.ask_back()
+        with contextlib.suppress(*_FAILURES):
+            self._hearing.deadline = time.monotonic() + THAW_TIMEOUT_S
+            self._conversation.synchronize()
+            return True
+        return False
 
 
 @contextmanager
-def frozen(path: Path, within_s: float) -> Iterator[bool]:
+def frozen(path: Path, within_s: float, owe: Callable[[], None] = lambda: None) -> Iterator[Freeze]:
     """Hold the guest's file systems frozen, by the agent on the socket *path*.
 
-    Yields True when they are; False when the agent did not manage within
-    *within_s*. A freeze that was asked for is always taken back, also one that
-    came too late to be of use.
+    Yields a freeze that is held when the agent did it within *within_s*, which
+    is also as long as it should be held. A freeze that was asked for is always
+    taken back, also one that came too late to be of use; where the agent does
+    not say that it is, *owe* is called, and ``thaw`` is to be tried again.
     """
-    deadline = time.monotonic() + within_s
     with contextlib.ExitStack() as held:
-        is_frozen = False
-        with contextlib.suppress(OSError, ValueError, _Refused):  # ValueError: that is no agent.
-            conversation = _Conversation(held.enter_context(sockets.connect(path, within_s)))
-            conversation.synchronize(deadline)
-            held.callback(_thaw, conversation)
-            is_frozen = _freeze(conversation, deadline)
-        yield is_frozen
+        freeze = Freeze(None, None, is_held=False)
+        with contextlib.suppress(*_FAILURES):
+            deadline = time.monotonic() + within_s
+            hearing = Hearing(held.enter_context(sockets.connect(path, within_s)), deadline)
+            conversation = _Conversation(hearing)
+            conversation.synchronize()
+            freeze = Freeze(conversation, hearing, is_held=False)
+            freeze.is_held = _freeze(conversation)
+        try:
+            yield freeze
+        finally:
+            if not freeze.take_back():
+                owe()
 
 
-def _freeze(conversation: _Conversation, deadline: float) -> bool:
+def thaw(path: Path, within_s: float) -> bool:
+    """Thaw whatever an earlier conversation may have left frozen; whether the agent says that it did."""
+    with contextlib.suppress(*_FAILURES), sockets.connect(path, within_s) as connection:
+        conversation = _Conversation(Hearing(connection, time.monotonic() + within_s))
+        conversation.send("guest-fsfreeze-thaw")
+        conversation.synchronize()
+        return True
+    return False
+
+
+def _freeze(conversation: _Conversation) -> bool:
     try:
-        count = conversation.call("guest-fsfreeze-freeze", deadline)
+        count = conversation.call("guest-fsfreeze-freeze")
     except _Refused:
         # A Kiln that was killed in the middle left them frozen: then the agent refuses to freeze once more.
-        return bool(conversation.call("guest-fsfreeze-status", deadline) == "frozen")
-    return isinstance(count, int) and count > 0
-
-
-def _thaw(conversation: _Conversation) -> None:
-    """The agent carries out what it reads in order: when it answers what was sent last, all is thawed.
-
-    So even a thaw whose answer does not come in time is done when it can be.
-    """
-    with contextlib.suppress(OSError, ValueError):
-        conversation.send("guest-fsfreeze-thaw")
-        conversation.synchronize(time.monotonic() + THAW_TIMEOUT_S)
+        return bool(conversation.call("guest-fsfreeze-status") == "frozen")
+    return type(count) is int and count > 0

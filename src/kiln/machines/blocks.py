@@ -16,6 +16,7 @@ from typing import Any
 
 from kiln.machines.command import DISK_DRIVER
 from kiln.machines.errors import MachineBusy, MachineRefused
+from kiln.machines.hearing import flag, mapping, mappings, number, text, text_or_none
 from kiln.machines.qmp import Session
 
 _DEVICES = "/machine/peripheral"
@@ -49,22 +50,33 @@ def places(qmp: Session) -> dict[str, Place]:
     Of ``x-debug-query-block-graph``, because nothing else that QEMU 7.2 answers
     names the node below a node.
     """
-    graph = qmp.execute("x-debug-query-block-graph")
-    names = {node["id"]: node["name"] for node in graph["nodes"] if node["type"] == "block-driver"}
-    edges = [edge for edge in graph["edges"] if edge["parent"] in names]
-    below = {(names[edge["parent"]], edge["name"]): names[edge["child"]] for edge in edges}
-    nodes = {node["node-name"]: node for node in qmp.execute("query-named-block-nodes", {"flat": True})}
+    graph = mapping(qmp.execute("x-debug-query-block-graph"))
+    names = {
+        number(node, "id"): text(node, "name")
+        for node in mappings(graph, "nodes")
+        if text(node, "type") == "block-driver"
+    }
+    below = {
+        (names[number(edge, "parent")], text(edge, "name")): names.get(number(edge, "child"))
+        for edge in mappings(graph, "edges")
+        if number(edge, "parent") in names
+    }
+    nodes = {text(node, "node-name"): node for node in _nodes(qmp)}
     return {
         name: Place(
             backing=below.get((name, "backing")),
             file=(file := below.get((name, "file"))),
-            is_read_only=node["ro"],
-            path=nodes[file]["file"] if file in nodes else None,
-            header=node["image"].get("backing-filename"),
+            is_read_only=flag(node, "ro"),
+            path=text(nodes[file], "file") if file in nodes else None,
+            header=text_or_none(mapping(node, "image"), "backing-filename"),
         )
         for name, node in nodes.items()
         if not name.startswith("#")
     }
+
+
+def _nodes(qmp: Session) -> list[dict[str, Any]]:
+    return mappings(qmp.execute("query-named-block-nodes", {"flat": True}))
 
 
 def require_own_backing(qmp: Session, volumes: Iterable[str]) -> None:
@@ -89,16 +101,23 @@ def _file_name(path: str | None) -> str | None:
 def find_below(qmp: Session, node: str, volume: str) -> str | None:
     """The volume's node in the chain under *node*; None when it is not in it."""
     stand = places(qmp)
+    return next((name for name in chain_below(stand, node) if volume_of(name) == volume), None)
+
+
+def chain_below(stand: dict[str, Place], node: str) -> list[str]:
+    """The node and what is below it, the uppermost first; what stands on itself is passed once."""
+    chain: list[str] = []
     below: str | None = node
-    while below is not None and volume_of(below) != volume:
+    while below is not None and below not in chain:
+        chain.append(below)
         below = stand[below].backing if below in stand else None
-    return below
+    return chain
 
 
 def open_nodes(qmp: Session) -> set[str]:
     """The names of all nodes that are open, QEMU's own (``#block…``) left out."""
-    nodes = qmp.execute("query-named-block-nodes", {"flat": True})
-    return {node["node-name"] for node in nodes if not node["node-name"].startswith("#")}
+    names = (text(node, "node-name") for node in _nodes(qmp))
+    return {name for name in names if not name.startswith("#")}
 
 
 def disks(qmp: Session) -> dict[str, str]:
@@ -109,8 +128,8 @@ def disks(qmp: Session) -> dict[str, str]:
     it: 40 ms for 17 disks on 12 layers each, which here are 4.
     """
     while True:
-        listed = qmp.execute("qom-list", {"path": _DEVICES})
-        devices = [entry["name"] for entry in listed if entry["type"] == f"child<{DISK_DRIVER}>"]
+        listed = mappings(qmp.execute("qom-list", {"path": _DEVICES}))
+        devices = [text(entry, "name") for entry in listed if text(entry, "type") == f"child<{DISK_DRIVER}>"]
         try:
             tops = qmp.execute_each(
                 "qom-get", [{"path": f"{_DEVICES}/{name}", "property": "drive"} for name in devices]
@@ -119,7 +138,7 @@ def disks(qmp: Session) -> dict[str, str]:
             if listed == qmp.execute("qom-list", {"path": _DEVICES}):
                 raise
             continue  # The guest has let one go between the two.
-        return {node: name for node, name in zip(tops, devices, strict=True) if node}
+        return {text(node): name for node, name in zip(tops, devices, strict=True) if node}
 
 
 def open_chain(qmp: Session, nodes: Iterable[dict[str, Any]]) -> None:

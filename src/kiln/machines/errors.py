@@ -5,6 +5,7 @@ MachineMissing       no machine runs for that instance
 MachineRefused       QEMU would not start, or refused a command; its words are in the message
 MachineBusy          somebody else is changing it; nothing was done
 MachineSilent        QEMU runs but does not answer
+  MachineGarbled     it does, but what it says cannot be understood
 """
 
 from __future__ import annotations
@@ -28,3 +29,7 @@ class MachineBusy(MachineError):
 
 class MachineSilent(MachineError):
     """QEMU runs but does not answer in time."""
+
+
+class MachineGarbled(MachineSilent):
+    """What answers says what neither QEMU nor an agent says, or without end."""

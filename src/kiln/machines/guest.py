@@ -14,14 +14,18 @@ from typing import Any
 from kiln.declare.killpoints import reach
 from kiln.machines import agent, blocks
 from kiln.machines.command import AGENT
-from kiln.machines.errors import MachineError, MachineRefused
+from kiln.machines.errors import MachineError, MachineGarbled, MachineRefused, MachineSilent
 from kiln.machines.following import follow
+from kiln.machines.hearing import mappings
 from kiln.machines.merging import FILLER, merge
 from kiln.machines.qmp import Session, open_session
 from kiln.machines.runfolder import RunFolder
 
 QUIESCE_LIMIT_S = 2.0
-_SWITCH_TIMEOUT_S = 60.0  #: What the guest has written but not flushed goes to the disks first.
+#: What the guest has written but not flushed goes to the disks first, which may take longer; QEMU goes on with it when
+#: nobody listens any more, and whoever asks again finds it done.
+_SWITCH_TIMEOUT_S = 5.0
+_HAS_NODE_TIMEOUT_S = 5.0
 
 
 class QemuGuest:
@@ -45,10 +49,8 @@ class QemuGuest:
             ]
             try:
                 # Also when nothing is left to do: a Kiln that was killed in here has left the guest frozen.
-                with self._quiesced_by(qmp) as is_quiesced:
-                    if moves:
-                        # One transaction: the guest's writes go to all overlays from the same instant on.
-                        qmp.execute("transaction", {"actions": moves})
+                with self._quiesced_by(qmp) as freeze:
+                    is_quiesced = _switch(qmp, moves, freeze)
                     reach("machines.switched")
             except MachineRefused:
                 _close(qmp, due)
@@ -75,7 +77,7 @@ class QemuGuest:
 
     def has_node(self, node: str) -> bool:
         """See ``pools.port.Guest``."""
-        with open_session(self._folder.qmp) as qmp:
+        with open_session(self._folder.qmp, _HAS_NODE_TIMEOUT_S) as qmp:
             return not blocks.open_nodes(qmp).isdisjoint(blocks.names_of(node))
 
     def pause(self) -> None:
@@ -94,18 +96,41 @@ class QemuGuest:
         with contextlib.ExitStack() as held:
             is_quiesced = False
             with contextlib.suppress(MachineError), open_session(self._folder.qmp, QUIESCE_LIMIT_S) as qmp:
-                is_quiesced = held.enter_context(self._quiesced_by(qmp))
+                is_quiesced = held.enter_context(self._quiesced_by(qmp)).is_held
             yield is_quiesced
 
     @contextmanager
-    def _quiesced_by(self, qmp: Session) -> Iterator[bool]:
-        """As ``quiesced``. A guest without an agent is known at once from QEMU, it costs no two seconds."""
-        channels = qmp.execute("query-chardev")
-        if not any(channel["label"] == AGENT and channel["frontend-open"] for channel in channels):
-            yield False
+    def _quiesced_by(self, qmp: Session) -> Iterator[agent.Freeze]:
+        """Hold it frozen. A guest without an agent is known at once from QEMU, it costs no two seconds."""
+        channels = mappings(qmp.execute("query-chardev"))
+        if not any(channel.get("label") == AGENT and channel.get("frontend-open") is True for channel in channels):
+            yield agent.Freeze(None, None, is_held=False)
             return
-        with agent.frozen(self._folder.agent, QUIESCE_LIMIT_S) as is_frozen:
-            yield is_frozen
+        with agent.frozen(self._folder.agent, QUIESCE_LIMIT_S, self._folder.owe_thaw) as freeze:
+            yield freeze
+
+
+def _switch(qmp: Session, moves: Sequence[dict[str, Any]], freeze: agent.Freeze) -> bool:
+    """Make the moves, all at one instant; whether the freeze was held until they were made.
+
+    One transaction: the guest's writes go to all overlays from the same instant
+    on. One that takes longer than a guest may be held still is waited for with
+    the guest let go.
+    """
+    if not moves:
+        return freeze.is_held
+    numbers = qmp.begin("transaction", [{"actions": moves}])
+    if freeze.is_held:
+        try:
+            qmp.finish("transaction", numbers, freeze.left())
+        except MachineGarbled:
+            raise
+        except MachineSilent:
+            freeze.ask_back()
+        else:
+            return True
+    qmp.finish("transaction", numbers)
+    return False
 
 
 _Switches = list[tuple[str, dict[str, Any]]]

@@ -23,7 +23,8 @@ from typing import Any
 from kiln.declare.killpoints import reach
 from kiln.declare.units import KiB
 from kiln.machines import blocks
-from kiln.machines.errors import MachineRefused
+from kiln.machines.errors import MachineRefused, MachineSilent
+from kiln.machines.hearing import flag, mapping, mappings, number, text, words
 from kiln.machines.qmp import Session, open_session
 from kiln.machines.runfolder import RunFolder
 
@@ -32,6 +33,8 @@ _STREAM_IS_RIGHT_FROM = (8, 2)
 _PIECE_BYTES = 512 * KiB  #: Read at once; QEMU does nothing else meanwhile, for a few milliseconds.
 _PIECES_PER_SESSION = 64
 _MAP_TIMEOUT_S = 600.0
+_READING_TIMEOUT_S = 120.0  #: For the pieces of one session.
+_STANDSTILL_S = 600.0  #: A job that has not moved for so long will not end.
 
 FILLER = "fill-"  #: How the names of the nodes begin through which clusters are copied up.
 
@@ -65,21 +68,27 @@ def merge(folder: RunFolder, node: str, base: str | None, backing_file: str | No
 def _outcome(folder: RunFolder, job: str, node: str) -> str | None:
     """Wait for a job's end and dismiss it; its error, or None. The socket is free for others meanwhile."""
     pause = _FIRST_LOOK_S
+    moved_at, seen = time.monotonic(), None
     while True:
         with open_session(folder.qmp) as qmp:
             found = _find_job(qmp, job)
             if found is None:
                 return None  # Another run of the same task has waited for it and seen its outcome.
-            if found["status"] == "pending":
+            status = text(found, "status")
+            if status == "pending":
                 _flush(qmp, node)
                 reach("machines.stream_flushed")
                 qmp.execute("job-finalize", {"id": job})
                 pause = _FIRST_LOOK_S
                 continue
-            if found["status"] == "concluded":
+            if status == "concluded":
                 qmp.execute("job-dismiss", {"id": job})
                 error = found.get("error")
-                return None if error is None else str(error)
+                return None if error is None else words(error)
+            if (now_seen := (status, found.get("current-progress"))) != seen:
+                moved_at, seen = time.monotonic(), now_seen
+            elif time.monotonic() - moved_at > _STANDSTILL_S:
+                raise MachineSilent(f"QEMU does not go on with {job}.")
         time.sleep(pause)
         pause = min(2 * pause, _LAST_LOOK_S)
 
@@ -97,11 +106,7 @@ def _flush(qmp: Session, node: str) -> None:
 
 
 def _find_job(qmp: Session, job: str) -> dict[str, Any] | None:
-    for found in qmp.execute("query-jobs"):
-        if found["id"] == job:
-            assert isinstance(found, dict)
-            return found
-    return None
+    return next((found for found in mappings(qmp.execute("query-jobs")) if found.get("id") == job), None)
 
 
 @dataclass(frozen=True)
@@ -138,7 +143,7 @@ def _read(folder: RunFolder, node: str, reader: str, pieces: Iterator[tuple[int,
     """Have QEMU read the pieces through *reader*. Raises MachineRefused when it cannot."""
     while batch := list(islice(pieces, _PIECES_PER_SESSION)):
         reach("machines.filling")
-        with open_session(folder.qmp) as qmp:
+        with open_session(folder.qmp, _READING_TIMEOUT_S) as qmp:
             for offset, length in batch:
                 began = time.monotonic()
                 said = _qemu_io(qmp, reader, f"read -q {offset} {length}")
@@ -150,22 +155,24 @@ def _read(folder: RunFolder, node: str, reader: str, pieces: Iterator[tuple[int,
 
 def _chain_to_fill(qmp: Session, node: str, base: str | None) -> _Chain | None:
     """The chain whose layers have to be copied up by hand; None when the stream can be trusted with it."""
-    version = qmp.execute("query-version")["qemu"]
-    if (version["major"], version["minor"]) >= _STREAM_IS_RIGHT_FROM:
+    version = mapping(qmp.execute("query-version"), "qemu")
+    if (number(version, "major"), number(version, "minor")) >= _STREAM_IS_RIGHT_FROM:
         return None
-    images = {found["node-name"]: found["image"] for found in qmp.execute("query-named-block-nodes")}
-    head = images.get(node)
+    named = mappings(qmp.execute("query-named-block-nodes", {"flat": True}))
+    head = next((mapping(found, "image") for found in named if found.get("node-name") == node), None)
     if head is None:
         raise MachineRefused(f"The machine has no disk on {node}.")
     base = None if base is None else _below(qmp, node, base)
-    if not head.get("format-specific", {}).get("data", {}).get("extended-l2", False):
+    about = mapping(mapping(head.get("format-specific", {})).get("data", {}))
+    if "extended-l2" not in about or not flag(about, "extended-l2"):
         return None
+    stand = blocks.places(qmp)
     layers = []
-    below = head.get("backing-image")
-    while below is not None and (base is None or below["filename"] != images[base]["filename"]):
-        layers.append(below["filename"])
-        below = below.get("backing-image")
-    return _Chain(layers, head["cluster-size"], head["virtual-size"])
+    for name in blocks.chain_below(stand, node)[1:]:
+        if name == base:
+            break
+        layers.append(text(stand[name].path if name in stand else None))
+    return _Chain(layers, number(head, "cluster-size"), number(head, "virtual-size"))
 
 
 def _below(qmp: Session, node: str, base: str) -> str:
@@ -204,4 +211,4 @@ def _pieces(written: Iterable[tuple[int, int]], chain: _Chain) -> Iterator[tuple
 def _qemu_io(qmp: Session, node: str, command: str) -> str:
     """Have QEMU's own I/O tester do something to a node; what it says, which is nothing when all is well."""
     said = qmp.execute("human-monitor-command", {"command-line": f'qemu-io {node} "{command}"'})
-    return str(said).strip()
+    return words(said)

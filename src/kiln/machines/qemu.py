@@ -17,16 +17,18 @@ from pathlib import Path
 
 from kiln.declare.journal import Journal
 from kiln.declare.killpoints import reach
-from kiln.machines import blocks, process, sockets
+from kiln.declare.turns import Turns
+from kiln.machines import agent, blocks, process, sockets
 from kiln.machines.command import Surroundings, command_line, device_arguments
 from kiln.machines.confinement import kvm_groups, require_reachable, uid_of
 from kiln.machines.errors import MachineBusy, MachineError, MachineMissing, MachineRefused, MachineSilent
-from kiln.machines.guest import QemuGuest
+from kiln.machines.guest import QUIESCE_LIMIT_S, QemuGuest
+from kiln.machines.hearing import mapping, text, words
 from kiln.machines.platforms import Firmware, platform_of
 from kiln.machines.port import Drive, Machine
 from kiln.machines.probe import ProbeGuest, kvm_works
 from kiln.machines.process import Confinement, Process
-from kiln.machines.qmp import Session, execute, open_session
+from kiln.machines.qmp import TIMEOUT_S, Session, execute, open_session
 from kiln.machines.runfolder import RunFolder
 
 PATIENCE_S = 30.0
@@ -34,6 +36,9 @@ _START_TIMEOUT_S = 60.0
 END_TIMEOUT_S = 20.0
 _PRESS_AGAIN_S = 5.0  #: A guest that is still booting misses the power button.
 _LOOK_S = 0.02
+_WAKE_TIMEOUT_S = 2.0
+#: A host on which all machines are started at once has none up in time. One that hangs keeps nobody from starting.
+_STARTS, _LONGEST_TURN_S = 4, 10.0
 _FIRST_UNPRIVILEGED_PORT = Path("/proc/sys/net/ipv4/ip_unprivileged_port_start")
 
 
@@ -69,6 +74,7 @@ class QemuMachines:
         self._patience_s = patience_s
         self._end_timeout_s = end_timeout_s
         self._confined = confined
+        self._starts = Turns(_STARTS, _LONGEST_TURN_S)
 
     def start(self, machine: Machine) -> None:
         """See ``port.Machines``. Raises MachineSilent when QEMU does not come to answer."""
@@ -77,7 +83,7 @@ class QemuMachines:
         uid = self.uid(machine.instance)
         if uid is not None:
             require_reachable(machine.drives, uid)
-        with folder.held():
+        with folder.held(), self._starts.one():
             # A Kiln that was killed at the wrong moment may have left one that has not even written its pid file.
             is_there = process.search(folder) is not None
             if not is_there:
@@ -86,7 +92,7 @@ class QemuMachines:
                 reach("machines.spawned")
             try:
                 _await_ready(folder, volumes)
-            except (MachineSilent, MachineBusy) as error:
+            except MachineError as error:
                 if not is_there or isinstance(error, MachineBusy):
                     _kill(folder)
                 raise
@@ -140,8 +146,9 @@ class QemuMachines:
 
     def wake(self, instance: str) -> bool:
         """See ``port.Machines``. Raises MachineMissing, MachineSilent."""
-        with self._session(instance) as qmp:
-            if qmp.execute("query-status")["status"] != "io-error":
+        self._pay_thaw(self._folder(instance))
+        with self._session(instance, _WAKE_TIMEOUT_S) as qmp:
+            if text(qmp.execute("query-status"), "status") != "io-error":
                 return False
             qmp.execute("cont")
             return True
@@ -171,7 +178,7 @@ class QemuMachines:
 
     def detach(self, instance: str, node: str) -> None:
         """See ``port.Machines``. Raises MachineRefused when the guest does not let it go in time; MachineMissing."""
-        with self._changing(instance) as qmp:
+        with self._changing(instance, TIMEOUT_S + self._patience_s) as qmp:
             device = blocks.disks(qmp).get(node)
             if device is not None:
                 reach("machines.before_detach")
@@ -208,25 +215,32 @@ class QemuMachines:
     def _folder(self, instance: str) -> RunFolder:
         return RunFolder(self._run / instance)
 
+    def _pay_thaw(self, folder: RunFolder) -> None:
+        """Have the guest thawed whose agent did not say that it had thawed it."""
+        if folder.thaw_owed.exists() and agent.thaw(folder.agent, QUIESCE_LIMIT_S):
+            folder.thaw_owed.unlink(missing_ok=True)
+
     @contextlib.contextmanager
-    def _session(self, instance: str) -> Iterator[Session]:
+    def _session(self, instance: str, timeout_s: float = TIMEOUT_S) -> Iterator[Session]:
         if not self.is_running(instance):
             raise MachineMissing(f"No machine runs for {instance}.")
-        with open_session(self._folder(instance).qmp) as qmp:
+        with open_session(self._folder(instance).qmp, timeout_s) as qmp:
             yield qmp
 
     @contextlib.contextmanager
-    def _changing(self, instance: str) -> Iterator[Session]:
+    def _changing(self, instance: str, timeout_s: float = TIMEOUT_S) -> Iterator[Session]:
         """A session while nobody else, in whatever process, changes the machine."""
         if not self.is_running(instance):
             raise MachineMissing(f"No machine runs for {instance}.")
-        with self._folder(instance).held(), self._session(instance) as qmp:
+        with self._folder(instance).held(), self._session(instance, timeout_s) as qmp:
             yield qmp
 
     def _spawn(self, machine: Machine, folder: RunFolder, uid: int | None) -> None:
         platform = platform_of(machine.architecture)
         firmware = platform.require_firmware() if machine.boot_mode == "UEFI" or not platform.has_bios else None
-        for old in (folder.console_log.with_suffix(".earlier"), folder.qemu_log.with_suffix(".earlier")):
+        for old in (
+            folder.console_log.with_suffix(".earlier"), folder.qemu_log.with_suffix(".earlier"), folder.thaw_owed
+        ):  # fmt: skip
             old.unlink(missing_ok=True)
         for file in (folder.pid_file, folder.console_log, folder.qemu_log):
             folder.make_file(file, uid)
@@ -260,7 +274,7 @@ class QemuMachines:
 
     def _status(self, instance: str) -> str:
         with self._session(instance) as qmp:
-            return str(qmp.execute("query-status")["status"])
+            return text(qmp.execute("query-status"), "status")
 
     def _power_off(self, folder: RunFolder, qemu: Process) -> None:
         """Have the guest shut down, which ends QEMU. A guest that cannot, or does not, is left as it is."""
@@ -308,12 +322,12 @@ def _await_ready(folder: RunFolder, volumes: list[str]) -> None:
     """
     try:
         with open_session(folder.qmp, _START_TIMEOUT_S) as qmp:
-            name = qmp.execute("query-name").get("name")
+            name = mapping(qmp.execute("query-name")).get("name")
             blocks.require_own_backing(qmp, volumes)
     except MachineMissing as error:
         raise MachineRefused(folder.last_words() or "QEMU ended without a word.") from error
     if name != folder.instance:
-        raise MachineRefused(f"The machine in the run folder of {folder.instance} is that of {name}.")
+        raise MachineRefused(f"The machine in the run folder of {folder.instance} is that of {words(name)}.")
 
 
 def _keep_variables(folder: RunFolder, firmware: Firmware, uid: int | None) -> None:

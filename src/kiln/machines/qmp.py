@@ -22,44 +22,46 @@ from typing import Any
 
 from kiln.declare.units import KiB, MiB
 from kiln.machines import sockets
-from kiln.machines.errors import MachineMissing, MachineRefused, MachineSilent
+from kiln.machines.errors import MachineGarbled, MachineMissing, MachineRefused, MachineSilent
+from kiln.machines.hearing import Hearing, mapping, parse, text_or_none, words
 
-TIMEOUT_S = 20.0  #: For one answer. QEMU's slowest commands wait for the disks to drain.
-_LONGEST_LINE = 64 * MiB  #: A QEMU that its guest has taken over may send without end. 17 deep chains fill 1 MiB.
-_READ_AT_ONCE = 64 * KiB
+TIMEOUT_S = 20.0  #: For one conversation. QEMU's slowest commands wait for the disks to drain.
+_LONGEST_ANSWER = 256 * KiB  #: To what has a short answer.
+_LONGEST_GRAPH = 8 * MiB  #: What is told of all block nodes: 17 chains of 20 layers fill half a MiB.
+_GRAPHS = ("query-named-block-nodes", "x-debug-query-block-graph")
+_UNASKED = 1000  #: Events and late answers that are passed over in one conversation.
 
 
 class Session:
-    """One open connection."""
+    """One open connection, on which all has been said after *timeout_s*."""
 
     def __init__(self, connection: socket.socket, timeout_s: float) -> None:
-        self._connection = connection
         self._timeout_s = timeout_s
-        self._received = bytearray()
+        self._hearing = Hearing(connection, time.monotonic() + timeout_s)
         self._sent = 0  #: Commands so far; a command's number is its ID.
+        self._unasked = 0
 
     def negotiate(self) -> None:
         """Hear the greeting and enter the mode in which commands are taken.
 
-        Raises MachineSilent when QEMU does not greet, MachineMissing.
+        Raises MachineSilent when QEMU does not greet, MachineGarbled, MachineMissing.
         """
-        deadline = time.monotonic() + self._timeout_s
         try:
             # QEMU greets by itself, so what it is asked next need not wait for that.
             numbers = self._send("qmp_capabilities", [{}])
-            if "QMP" not in self._object(deadline):
-                raise MachineMissing("What listens is not QEMU.")
-            self._answers(numbers, deadline)
+            if "QMP" not in parse(self._hearing.line(_LONGEST_ANSWER)):
+                raise MachineGarbled("What listens is not QEMU.")
+            self._answers(numbers, _LONGEST_ANSWER)
         except TimeoutError as error:
             raise MachineSilent(f"QEMU did not greet within {self._timeout_s:.0f} s.") from error
-        except (EOFError, OSError, ValueError) as error:
+        except (EOFError, OSError) as error:
             raise MachineMissing("QEMU ended before it greeted.") from error
 
     def execute(self, command: str, arguments: Mapping[str, object] | None = None) -> Any:
-        """Send a command and return its answer.
+        """Send a command and return its answer, of which nothing is certain but that it is JSON (see ``hearing``).
 
-        Raises MachineRefused with QEMU's words, MachineSilent, and
-        MachineMissing when QEMU ended meanwhile.
+        Raises MachineRefused with QEMU's words, MachineSilent, MachineGarbled,
+        and MachineMissing when QEMU ended meanwhile.
         """
         return self.execute_each(command, [arguments or {}])[0]
 
@@ -69,74 +71,77 @@ class Session:
         QEMU carries them out in order, but none waits for the answer to the one
         before it. A refusal does not keep the later ones from being carried
         out; the first is raised when all are answered. Raises as ``execute``
-        does; all answers together have the time that one has there.
+        does.
         """
-        deadline = time.monotonic() + self._timeout_s
+        return self.finish(command, self.begin(command, each))
+
+    def begin(self, command: str, each: Sequence[Mapping[str, object]]) -> range:
+        """Send commands whose answers ``finish`` waits for; returns their numbers. Raises as ``execute`` does."""
+        with self._during(command):
+            return self._send(command, each)
+
+    def finish(self, command: str, numbers: range, within_s: float | None = None) -> list[Any]:
+        """The answers to what ``begin`` sent. Raises as ``execute`` does.
+
+        MachineSilent after *within_s* does not end the conversation: it may be called again.
+        """
+        longest = _LONGEST_GRAPH if command in _GRAPHS else _LONGEST_ANSWER
+        last = self._hearing.deadline
+        if within_s is not None:
+            self._hearing.deadline = min(last, time.monotonic() + within_s)
         try:
-            answers = self._answers(self._send(command, each), deadline)
-        except TimeoutError as error:
-            raise MachineSilent(f"QEMU did not answer {command} within {self._timeout_s:.0f} s.") from error
-        except (EOFError, OSError, ValueError) as error:
-            raise MachineMissing(f"QEMU ended during {command}.") from error
+            with self._during(command):
+                answers = self._answers(numbers, longest)
+        finally:
+            self._hearing.deadline = last
         for answer in answers:
             if "error" in answer:
-                raise MachineRefused(f"{command}: {answer['error'].get('desc')}")
+                raise MachineRefused(f"{command}: {words(text_or_none(mapping(answer, 'error'), 'desc'))}")
         return [answer["return"] for answer in answers]
 
+    @contextmanager
+    def _during(self, command: str) -> Iterator[None]:
+        try:
+            yield
+        except TimeoutError as error:
+            raise MachineSilent(f"QEMU did not answer {command} within {self._timeout_s:.0f} s.") from error
+        except (EOFError, OSError) as error:
+            raise MachineMissing(f"QEMU ended during {command}.") from error
+
     def _send(self, command: str, each: Sequence[Mapping[str, object]]) -> range:
-        """Send commands; returns their numbers."""
         numbers = range(self._sent, self._sent + len(each))
         self._sent = numbers.stop
         lines = [
             json.dumps({"execute": command, "arguments": arguments, "id": number})
             for number, arguments in zip(numbers, each, strict=True)
         ]
-        self._connection.settimeout(self._timeout_s)
-        self._connection.sendall("\n".join([*lines, ""]).encode())
+        self._hearing.send("\n".join([*lines, ""]).encode())
         return numbers
 
-    def _answers(self, numbers: range, deadline: float) -> list[dict[str, Any]]:
+    def _answers(self, numbers: range, longest: int) -> list[dict[str, Any]]:
         """The answers to these commands. An earlier one's, which came too late for it, is passed over like an event."""
-        answers: dict[Any, dict[str, Any]] = {}
+        answers: dict[int, dict[str, Any]] = {}
         while len(answers) < len(numbers):
-            message = self._object(deadline)
-            if message.get("id") in numbers and ("return" in message or isinstance(message.get("error"), dict)):
-                answers[message["id"]] = message
+            message = parse(self._hearing.line(longest))
+            number = message.get("id")
+            is_answer = "return" in message or isinstance(message.get("error"), dict)
+            if is_answer and type(number) is int and number in numbers and number not in answers:
+                answers[number] = message
+                continue
+            self._unasked += 1
+            if self._unasked > _UNASKED:
+                raise MachineGarbled("QEMU says more than it was asked for.")
         return [answers[number] for number in numbers]
-
-    def _object(self, deadline: float) -> dict[str, Any]:
-        """The next line. Raises TimeoutError, OSError, EOFError, and ValueError for what QEMU does not send."""
-        message = json.loads(self._line(deadline))
-        if not isinstance(message, dict):
-            raise ValueError("QEMU speaks in objects")  # noqa: TRY004 - it is about what came, not about types.
-        return message
-
-    def _line(self, deadline: float) -> bytes:
-        searched = 0
-        while (end := self._received.find(b"\n", searched)) < 0:
-            searched = len(self._received)
-            if searched > _LONGEST_LINE:
-                raise ValueError("QEMU has less to say")
-            left = deadline - time.monotonic()
-            if left <= 0:
-                raise TimeoutError
-            self._connection.settimeout(left)
-            received = self._connection.recv(_READ_AT_ONCE)
-            if not received:
-                raise EOFError
-            self._received += received
-        line = bytes(self._received[:end])
-        del self._received[: end + 1]
-        return line
 
 
 @contextmanager
 def open_session(path: Path, timeout_s: float = TIMEOUT_S) -> Iterator[Session]:
-    """Connect to the QMP socket at *path*.
+    """Connect to the QMP socket at *path*, for a conversation of *timeout_s* in all.
 
     Raises MachineMissing when no QEMU listens and MachineSilent when it does
     not greet, which is also so while somebody else keeps it busy.
     """
+    began = time.monotonic()
     try:
         connection = sockets.connect(path, timeout_s)
     except TimeoutError as error:
@@ -144,7 +149,7 @@ def open_session(path: Path, timeout_s: float = TIMEOUT_S) -> Iterator[Session]:
     except OSError as error:
         raise MachineMissing("No QEMU listens for commands.") from error
     with connection:
-        session = Session(connection, timeout_s)
+        session = Session(connection, max(0.0, timeout_s - (time.monotonic() - began)))
         session.negotiate()
         yield session
 

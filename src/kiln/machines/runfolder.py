@@ -17,8 +17,10 @@ from pathlib import Path
 
 from kiln.declare.units import KiB, MiB
 from kiln.machines.errors import MachineBusy
+from kiln.machines.hearing import words
 
 CONSOLE_TAIL_BYTES = 64 * KiB
+_LAST_WORDS = 1000  #: Characters.
 _LOG_LIMIT_BYTES = 1 * MiB  #: A log longer than this is cut down to its tail.
 
 
@@ -63,6 +65,14 @@ class RunFolder:
     @property
     def uid_file(self) -> Path:
         return self.path / "uid"
+
+    @property
+    def thaw_owed(self) -> Path:
+        return self.path / "thaw-owed"  #: There while the guest may be frozen by an agent that did not say it thawed.
+
+    def owe_thaw(self) -> None:
+        """Remember that the guest's agent did not say that it thawed."""
+        self.thaw_owed.touch()
 
     @contextmanager
     def held(self, *, waits: bool = True) -> Iterator[None]:
@@ -122,7 +132,7 @@ class RunFolder:
 
     def last_words(self) -> str:
         """What QEMU complained about, for a person."""
-        return _tail(self.qemu_log, 4 * KiB).decode(errors="replace").strip()
+        return words(_tail(self.qemu_log, 4 * KiB).decode(errors="replace").strip()[-_LAST_WORDS:])
 
     def remove(self) -> None:
         shutil.rmtree(self.path, ignore_errors=True)

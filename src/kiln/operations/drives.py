@@ -7,7 +7,6 @@ decides nothing about who may attach what.
 from __future__ import annotations
 
 from collections.abc import Collection
-from contextlib import suppress
 
 from kiln.declare.devices import DATA_DEVICES, HINT, SYSTEM_DEVICE, find_device
 from kiln.declare.errors import ApiError
@@ -110,6 +109,8 @@ def plug_in(ports: Ports, disk: Disk, volume: str) -> None:
     except MachineBusy as e:
         raise NotYet(AFTER_MERGE_SECONDS) from e
     except MachineMissing:
+        if ports.machines.is_running(disk.instance):
+            raise
         return  # It died this moment, and a machine that starts takes the disk along.
     reach("drives.plugged_in")
 
@@ -121,8 +122,11 @@ def pull_out(ports: Ports, disk: Disk, volume: str) -> None:
     """
     assert disk.instance is not None  # Whoever pulls a disk out has not yet written down that it is out.
     if ports.machines.is_running(disk.instance):
-        with suppress(MachineMissing):  # It died this moment: nothing holds the disk any more.
+        try:
             ports.machines.detach(disk.instance, volume)
+        except MachineMissing:
+            if ports.machines.is_running(disk.instance):
+                raise  # It hung up, but it lives and may hold the disk.
         reach("drives.pulled_out")
     ports.pool.grant(volume, None)
 

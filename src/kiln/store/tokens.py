@@ -23,7 +23,7 @@ class Token:
     account: str
     action: str
     token: str
-    digest: str  #: Of all parameters that count; the gateway makes and reads it.
+    digest: str  #: Of all parameters that count.
     answer: str  #: JSON.
     created_at: float
 

@@ -1,5 +1,10 @@
 """The worker: threads that carry out tasks under leases.
 
+What is done with an instance's machine may have to wait for its guest, who may
+never answer. So the tasks of an instance's lane have a place, a thread, for
+each lane, and the others some threads together: no guest can hold what anybody
+else waits for (docs/design/0009).
+
 A task that this process enqueued is handed over the moment its transaction is
 durable; nothing polls for it. A slow sweep looks for what nobody handed over:
 tasks of a lane that has become free, postponed ones, leases that ran out.
@@ -8,10 +13,6 @@ A carry_out that raises an ApiError is given up with that error. Any other
 exception is ours: it is logged with its traceback, and the task is tried again
 with growing pauses, in which it keeps its lane, until the ``tries`` of its duty
 are used up.
-
-A task that cannot be understood, and one whose give_up fails again and again,
-is ended by what the rows tell of it (``kiln.operations.unfinished``): nothing
-stays in a lane for ever.
 """
 
 from __future__ import annotations
@@ -21,24 +22,26 @@ import threading
 import uuid
 from collections import deque
 from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass
-from typing import Any
 
 from kiln.declare.errors import ApiError, InternalError
-from kiln.declare.facts import NoFacts, UnreadableFacts, read
+from kiln.declare.ids import PREFIXES
 from kiln.declare.journal import Journal
 from kiln.declare.killpoints import reach
 from kiln.declare.states import TaskStatus
-from kiln.operations import unfinished
 from kiln.operations.call import Job, NotYet, Ports
-from kiln.operations.unfinished import TaskUnreadable
 from kiln.store import tasks
 from kiln.store.database import Transaction
 from kiln.store.tasks import Task
 
 TRIES = 6
-TRIES_TO_GIVE_UP = 3  #: After those to carry out.
 SWEEP_SECONDS = 1.0
+MOST_PLACES = 512  #: For the lanes of instances, in which something is carried out at once.
+_BATCH = 16
+
+_OF_AN_INSTANCE = PREFIXES["instance"] + "-"
 
 log = Journal("kiln.tasks")
 
@@ -47,10 +50,9 @@ log = Journal("kiln.tasks")
 class Duty:
     """What a worker can do for one action."""
 
-    carry_out: Callable[[Job[Any]], None]
-    give_up: Callable[[Job[Any], ApiError], None] | None = None
+    carry_out: Callable[[Job], None]
+    give_up: Callable[[Job, ApiError], None] | None = None
     gives_back: bool = False  #: As the operation's.
-    facts: type = NoFacts  #: As the operation's.
     tries: int = TRIES
 
 
@@ -66,11 +68,12 @@ class _Postponement:
 class Worker:
     """See the module's docstring. Started by ``start``, ended by ``stop``; both once."""
 
-    def __init__(self, ports: Ports, duties: Mapping[str, Duty], threads: int = 5) -> None:
+    def __init__(self, ports: Ports, duties: Mapping[str, Duty], threads: int = 4) -> None:
         self.id = uuid.uuid4().hex
         self._ports = ports
         self._duties = duties
         self._ready: queue.SimpleQueue[Task | None] = queue.SimpleQueue()
+        self._places = ThreadPoolExecutor(MOST_PLACES, thread_name_prefix="worker-place")
         self._adrift: deque[_Postponement] = deque()
         self._stopping = threading.Event()
         self._threads = [threading.Thread(target=self._work, name=f"worker-{n}") for n in range(threads)]
@@ -91,16 +94,26 @@ class Worker:
             self._ready.put(None)
         for thread in self._threads:
             thread.join()
+        self._places.shutdown(wait=True, cancel_futures=True)
 
     def hand_over(self, task: Task) -> None:
-        """Take a task whose lease is this worker's."""
-        self._ready.put(task)
+        """Take a task whose lease is this worker's. After ``stop`` it keeps its row, for the next start."""
+        if not task.lane.startswith(_OF_AN_INSTANCE):
+            self._ready.put(task)
+            return
+        with suppress(RuntimeError):  # The places are closed.
+            self._places.submit(self._attempt_next, task)
 
     def _work(self) -> None:
-        while (task := self._ready.get()) is not None and not self._stopping.is_set():
-            self.attempt(task)
-            if task.lane:
-                self._wake.set()
+        while (task := self._ready.get()) is not None:
+            self._attempt_next(task)
+
+    def _attempt_next(self, task: Task) -> None:
+        if self._stopping.is_set():
+            return
+        self.attempt(task)
+        if task.lane:
+            self._wake.set()
 
     def _sweep(self) -> None:
         """Claim what is due and handed over by nobody; renew the leases of what is being done."""
@@ -116,8 +129,11 @@ class Worker:
                     since_renewal = now
                     self._ports.database.write(lambda tx, now=now: tasks.renew(tx, self.id, now))  # type: ignore[misc]
                 self._give_back()
-                for task in self.claim(now):
-                    self._ready.put(task)
+                while claimed := self.claim(now):
+                    for task in claimed:
+                        self.hand_over(task)
+                    if len(claimed) < _BATCH:
+                        break
             except Exception:
                 log.exception("sweep_failed")
 
@@ -126,23 +142,22 @@ class Worker:
         with self._ports.database.read() as tx:
             if not tasks.is_any_due(tx, now):
                 return []
-        return self._ports.database.write(lambda tx: tasks.claim(tx, self.id, now, limit=16))
+        return self._ports.database.write(lambda tx: tasks.claim(tx, self.id, now, limit=_BATCH))
 
     def attempt(self, task: Task) -> None:
         """Carry out one task whose lease is this worker's, and record how it ended."""
-        said = {"task": task.id, "action": task.action, "resource": task.resource}
-        try:
-            duty, job = self._understand(task)
-        except UnreadableFacts as error:
-            log.warning("task_unreadable", **said, reason=str(error))
-            self._end(task, TaskUnreadable(reason=str(error)), TRIES_TO_GIVE_UP)
+        duty = self._duties.get(task.action)
+        if duty is None:
+            log.error("task_unknown", task=task.id, action=task.action)
             return
+        job = Job(task=task, ports=self._ports, facts=task.facts, gives_back=duty.gives_back)
+        said = {"task": task.id, "action": task.action, "resource": task.resource}
         reach(f"worker.{task.action}.claimed")
         try:
             duty.carry_out(job)
             self._conclude(job)
         except NotYet as wait:
-            self._postpone(task, wait.seconds, failed=False)
+            self._postpone(job, wait.seconds, failed=False)
         except ApiError as error:
             log.warning("task_failed", **said, code=error.code, message=str(error), **_plain(error.facts))
             self._give_up(duty, job, error)
@@ -151,31 +166,22 @@ class Worker:
             if task.attempts + 1 >= duty.tries:
                 self._give_up(duty, job, InternalError())
             else:
-                self._postpone(task, min(30.0, 0.2 * 4.0**task.attempts), failed=True)
+                self._postpone(job, min(30.0, 0.2 * 4.0**task.attempts), failed=True)
 
-    def _understand(self, task: Task) -> tuple[Duty, Job[Any]]:
-        """Who carries the task out, and with what. Raises UnreadableFacts."""
-        duty = self._duties.get(task.action)
-        if duty is None:
-            raise UnreadableFacts("there is no such action")
-        facts: object
-        facts, unknown = read(duty.facts, task.payload)
-        return duty, Job(task=task, ports=self._ports, facts=facts, unknown=unknown, gives_back=duty.gives_back)
-
-    def _conclude(self, job: Job[Any]) -> None:
+    def _conclude(self, job: Job) -> None:
         """Record the end of a task whose carry_out did not record it with its result."""
         with self._ports.database.read() as tx:
             row = tasks.tasks.find(tx, id=job.task.id)
         if row is not None and row.status == TaskStatus.PROCESSING:
             job.write(job.finish)
 
-    def _postpone(self, task: Task, seconds: float, *, failed: bool) -> None:
-        self._adrift.append(_Postponement(task.id, self._ports.clock() + seconds, failed))
+    def _postpone(self, job: Job, seconds: float, *, failed: bool) -> None:
+        self._adrift.append(_Postponement(job.task.id, self._ports.clock() + seconds, failed))
         try:
             self._give_back()
         except Exception:
             # The sweep tries again. The lease would not run out by itself, since this worker renews it.
-            log.exception("postpone_failed", task=task.id)
+            log.exception("postpone_failed", task=job.task.id)
 
     def _give_back(self) -> None:
         """Record what was postponed, also what could not be recorded when the time came: the database was full."""
@@ -192,7 +198,7 @@ class Worker:
                 self._adrift.append(one)
                 raise
 
-    def _give_up(self, duty: Duty, job: Job[Any], error: ApiError) -> None:
+    def _give_up(self, duty: Duty, job: Job, error: ApiError) -> None:
         def fail(tx: Transaction) -> None:
             tasks.fail(tx, job.task.id, self._ports.clock(), error.code, str(error))
 
@@ -200,29 +206,9 @@ class Worker:
             if duty.give_up is not None:
                 duty.give_up(job, error)
             job.write(fail)
-        except NotYet as wait:
-            self._postpone(job.task, wait.seconds, failed=False)
         except Exception:
-            log.exception("give_up_failed", task=job.task.id, attempt=job.task.attempts + 1)
-            tries = duty.tries + TRIES_TO_GIVE_UP
-            if job.task.attempts + 1 >= tries:
-                self._end(job.task, error, tries + TRIES_TO_GIVE_UP)
-            else:
-                self._postpone(job.task, 5.0, failed=True)
-
-    def _end(self, task: Task, error: ApiError, tries: int) -> None:
-        """End a task by its rows; after so many *tries* in all the task alone, whatever becomes of its resource."""
-        try:
-            unfinished.end(self._ports, task, error)
-        except NotYet as wait:
-            self._postpone(task, wait.seconds, failed=False)
-        except Exception:
-            log.exception("end_failed", task=task.id, attempt=task.attempts + 1)
-            now = self._ports.clock()
-            if task.attempts + 1 < tries or not self._ports.database.write(
-                lambda tx: unfinished.fail_alone(tx, task, now, error), gives_back=True
-            ):
-                self._postpone(task, 5.0, failed=True)
+            log.exception("give_up_failed", task=job.task.id)
+            self._postpone(job, 5.0, failed=True)
 
 
 def _plain(facts: Mapping[str, object]) -> dict[str, str]:

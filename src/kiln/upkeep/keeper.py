@@ -1,8 +1,9 @@
-"""The keeper: one thread that has the upkeep done, each part in its own time."""
+"""The keeper has the upkeep done, each part in its own time and its own thread: a slow one delays no other."""
 
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -13,7 +14,9 @@ from kiln.store.database import Transaction
 from kiln.store.tokens import KEPT_SECONDS, tokens
 from kiln.upkeep.release import release_instances
 from kiln.upkeep.sweep import sweep
-from kiln.upkeep.watch import wake, watch
+from kiln.upkeep.watch import Waker, watch
+
+_LEAST_REST_SECONDS = 0.5  #: Between two times of a chore that takes longer than it should.
 
 log = Journal("kiln.upkeep")
 
@@ -51,7 +54,7 @@ def release_snapshots(ports: Ports) -> list[str]:
 
 CHORES = (
     Chore("watch", 2.0, watch),
-    Chore("wake", 5.0, wake),
+    Chore("wake", 5.0, Waker()),
     Chore("sweep", 2.0, sweep),
     Chore("release_snapshots", 60.0, release_snapshots),
     Chore("release_instances", 5.0, release_instances),
@@ -64,28 +67,27 @@ class Keeper:
 
     def __init__(self, ports: Ports, chores: tuple[Chore, ...] = CHORES) -> None:
         self._ports = ports
-        self._chores = chores
         self._stopping = threading.Event()
-        self._thread = threading.Thread(target=self._keep, name="keeper")
+        self._threads = [
+            threading.Thread(target=self._keep, args=[chore], name=f"keeper-{chore.name}") for chore in chores
+        ]
 
     def start(self) -> None:
-        """Start the thread; every chore is done at once."""
-        self._thread.start()
+        """Start the threads; every chore is done at once."""
+        for thread in self._threads:
+            thread.start()
 
     def stop(self) -> None:
-        """End after the chore that is being done."""
+        """End after what is being done."""
         self._stopping.set()
-        self._thread.join()
+        for thread in self._threads:
+            thread.join()
 
-    def _keep(self) -> None:
-        due = dict.fromkeys((chore.name for chore in self._chores), 0.0)
+    def _keep(self, chore: Chore) -> None:
         while not self._stopping.is_set():
-            for chore in self._chores:
-                now = self._ports.clock()
-                if now >= due[chore.name] and not self._stopping.is_set():
-                    due[chore.name] = now + chore.every_seconds
-                    self._do(chore)
-            self._stopping.wait(0.5)
+            due = time.monotonic() + chore.every_seconds
+            self._do(chore)
+            self._stopping.wait(max(_LEAST_REST_SECONDS, due - time.monotonic()))
 
     def _do(self, chore: Chore) -> None:
         try:

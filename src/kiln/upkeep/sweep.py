@@ -10,13 +10,12 @@ file is taken away that a machine has open: it is helped to let it go first.
 from __future__ import annotations
 
 import contextlib
-from dataclasses import replace
 
 from kiln.declare.errors import InternalError
-from kiln.declare.facts import facts
 from kiln.declare.journal import Journal
 from kiln.declare.killpoints import reach
 from kiln.declare.states import DiskStatus, TaskStatus
+from kiln.declare.turns import Turns
 from kiln.machines.errors import MachineBusy, MachineError, MachineSilent
 from kiln.operations.call import Job, NotYet, Ports
 from kiln.pools.errors import PoolError
@@ -35,6 +34,7 @@ from kiln.store.volumes import (
     volumes,
 )
 from kiln.upkeep import trash
+from kiln.upkeep.places import Places
 
 #: Reads hold to a depth of 20 and halve at 50 (engines.md 1, "chain depth"), so 16 leaves room for a burst.
 DEEPEST = 16
@@ -48,15 +48,13 @@ _BATCH = 64
 _WAIT_SECONDS = 0.5  #: For the other merge to be done with the parent.
 _FIRST_REST_SECONDS, _LONGEST_REST_SECONDS = 5.0, 600.0  #: Before a merge that failed is asked for again.
 
+_FOLLOWING_SECONDS = 5.0  #: For the machines that are helped in one round; who is slower is in the next.
+_MERGES, _LONGEST_TURN_SECONDS = 4, 60.0  #: At once: they are heavy. A guest that lets one wait takes no turn for good.
+
+_places: Places[bool] = Places("follow")
+_turns = Turns(_MERGES, _LONGEST_TURN_SECONDS)
+
 log = Journal("kiln.upkeep")
-
-
-@facts()
-class MergeFacts:
-    """What a merge remembers."""
-
-    instance: str | None = None  #: Whose machine may run on the volume.
-    shorten: bool = False  #: The chain was found too deep, and is brought back to where it is shallow.
 
 
 def sweep(ports: Ports) -> list[str]:
@@ -98,17 +96,22 @@ def _have_let_go(ports: Ports, held: list[Volume]) -> bool:
     What cannot be let go now, because a merge is at work under the same guest,
     the next sweep asks for again.
     """
-    has_closed = False
-    for instance in ports.machines.running():
+
+    def help_along(instance: str) -> bool:
+        guest = ports.machines.guest(instance)
         try:
-            guest = ports.machines.guest(instance)
-            if guest is not None and any(guest.has_node(volume.id) for volume in held):
-                has_closed |= _follow(ports, instance, guest)
+            return (
+                guest is not None
+                and any(guest.has_node(volume.id) for volume in held)
+                and _follow(ports, instance, guest)
+            )
         except MachineBusy:
-            continue
+            return False
         except (MachineError, PoolError) as error:
             log.warning("layers_kept_open", instance=instance, reason=str(error))
-    return has_closed
+            return False
+
+    return any(_places.ask(ports.machines.running(), help_along, _FOLLOWING_SECONDS).values())
 
 
 def _follow(ports: Ports, instance: str, guest: Guest) -> bool:
@@ -138,7 +141,7 @@ def _enqueue_merge(tx: Transaction, ports: Ports, child: str) -> None:
     if _rests(tx, child, ports.clock()):
         return
     lane = f"volume:{child}" if disk is None else disk.instance or disk.id
-    task = new_task("Merge", child, MergeFacts(instance=disk.instance if disk else None), ports.clock(), lane=lane)
+    task = new_task("Merge", child, {"instance": disk.instance if disk else None}, ports.clock(), lane=lane)
     tasks.insert(tx, task)
     # AttachDisk waits while a free disk's head has a task; a disk that is attached is safe by its lane.
     volumes.update(tx, {"task": task.id}, id=child)
@@ -152,7 +155,7 @@ def _rests(tx: Transaction, child: str, now: float) -> bool:
     return now < last_at + min(_FIRST_REST_SECONDS * 4.0 ** (failures - 1), _LONGEST_REST_SECONDS)
 
 
-def merge(job: Job[MergeFacts]) -> None:
+def merge(job: Job) -> None:
     """Carry out a merge: absorb parents one by one, until the chain is as it should be or somebody waits.
 
     A CreateImage of the same instance would wait for all of a deep chain's
@@ -168,7 +171,8 @@ def merge(job: Job[MergeFacts]) -> None:
                 break
             raise NotYet(_WAIT_SECONDS)
         try:
-            _absorb(job, child, parent)
+            with _turns.one():
+                _absorb(job, child, parent)
         except MachineSilent:
             raise  # Whoever waits would not get an answer either, and QEMU may have a job at work that is in his way.
         except (MachineError, PoolError) as error:
@@ -182,15 +186,15 @@ def merge(job: Job[MergeFacts]) -> None:
     job.write(lambda tx: volumes.update(tx, {"task": None}, task=job.task.id))
 
 
-def _absorb(job: Job[MergeFacts], child: str, parent: str) -> None:
+def _absorb(job: Job, child: str, parent: str) -> None:
     """Merge the two, unless an earlier run has. Raises MachineError, PoolError."""
     if job.ports.pool.parent(child) != parent:
         return
-    instance = job.facts.instance
+    instance = job.facts["instance"]
     guest = job.ports.machines.guest(instance) if instance else None
     if guest is not None and not guest.has_node(child):
         guest = None
-    if guest is not None and instance is not None:
+    if guest is not None:
         # What QEMU copies it finds by the chain that it knows. Busy it is only with what an earlier run of this merge
         # began, which followed before that, or with another disk's, and that one's merge fails rather than errs.
         with contextlib.suppress(MachineBusy):
@@ -199,18 +203,18 @@ def _absorb(job: Job[MergeFacts], child: str, parent: str) -> None:
     job.ports.pool.absorb(child, guest)
 
 
-def _is_waited_for(job: Job[MergeFacts]) -> bool:
+def _is_waited_for(job: Job) -> bool:
     with job.ports.database.read() as tx:
         return is_waited_for(tx, job.task)
 
 
-def _gives_way(job: Job[MergeFacts]) -> bool:
+def _gives_way(job: Job) -> bool:
     """Whether the rest can wait for whoever waits. On a chain that grows faster than it is shortened it cannot."""
     with job.ports.database.read() as tx:
         return is_waited_for(tx, job.task) and len(chain(tx, job.task.resource)) <= _TOO_DEEP
 
 
-def _claim(tx: Transaction, job: Job[MergeFacts], parent: str) -> bool:
+def _claim(tx: Transaction, job: Job, parent: str) -> bool:
     """Keep every other merge off the parent, which must stay on what it stands on; False when one is at it already.
 
     Were the parent merged with its own parent meanwhile, the child would come
@@ -226,7 +230,7 @@ def _claim(tx: Transaction, job: Job[MergeFacts], parent: str) -> bool:
     return True
 
 
-def _next_parent(job: Job[MergeFacts]) -> str | None:
+def _next_parent(job: Job) -> str | None:
     """The parent that the child should absorb next, or None when all is well."""
     with job.ports.database.read() as tx:
         below = chain(tx, job.task.resource)
@@ -237,10 +241,10 @@ def _next_parent(job: Job[MergeFacts]) -> str | None:
         is_only_child = volumes_on(tx, parent) == 1
         if is_only_child and not is_named(tx, parent):
             return parent
-        has_grown = len(below) > DEEPEST or (job.facts.shorten and len(below) > SHALLOW)
+        has_grown = len(below) > DEEPEST or (job.facts.get("shorten", False) and len(below) > SHALLOW)
     if has_grown and row.kind == "head":
-        if not job.facts.shorten:
-            job.note(replace(job.facts, shorten=True))
+        if not job.facts.get("shorten"):
+            job.note(shorten=True)
         return parent
     return None
 
@@ -250,7 +254,7 @@ def volumes_on(tx: Transaction, parent: str) -> int:
     return volumes.count(tx, parent=parent)
 
 
-def _bypass(tx: Transaction, job: Job[MergeFacts], parent: str) -> None:
+def _bypass(tx: Transaction, job: Job, parent: str) -> None:
     child, row = job.task.resource, volumes.find(tx, id=parent)
     volumes.update(tx, {"parent": row.parent if row else None}, id=child, parent=parent)
     volumes.update(tx, {"file_bytes": job.ports.pool.length(child)}, id=child, kind="layer")

@@ -6,15 +6,15 @@ Instances for which a task is still to be done are left to that task.
 
 from __future__ import annotations
 
-from contextlib import suppress
-
 from kiln.declare.journal import Journal
 from kiln.declare.states import InstanceStatus
-from kiln.machines.errors import MachineError
 from kiln.operations.call import Ports
 from kiln.store.database import Transaction
 from kiln.store.instances import Instance, idle_running, instances
 from kiln.store.tasks import is_lane_busy
+from kiln.upkeep.places import Places
+
+_PATIENCE_S = 3.0  #: For the answers of one round; who is slower is in the next.
 
 log = Journal("kiln.upkeep")
 
@@ -36,20 +36,28 @@ def watch(ports: Ports) -> list[str]:
     return stopped
 
 
-def wake(ports: Ports) -> list[str]:
-    """Let the machines go on that were stopped because the pool was full; returns their instances.
+class Waker:
+    """Lets the machines go on that were stopped because the pool was full. Nobody else does once there is room again.
 
-    Nobody else does that once there is room again.
+    All are asked side by side, each for a few seconds at most.
     """
-    with ports.database.read() as tx:
-        said_to_run = idle_running(tx)
-    woken = []
-    for instance in said_to_run:
-        with suppress(MachineError):  # It ended this moment, or is too busy to answer: there is a next time.
-            if ports.machines.is_running(instance.id) and ports.machines.wake(instance.id):
-                log.warning("machine_had_no_room", instance=instance.id)
-                woken.append(instance.id)
-    return woken
+
+    def __init__(self) -> None:
+        self._places: Places[bool] = Places("wake")
+
+    def __call__(self, ports: Ports) -> list[str]:
+        """Returns the instances whose machines go on."""
+        with ports.database.read() as tx:
+            said_to_run = idle_running(tx)
+
+        def wake(instance: str) -> bool:
+            return ports.machines.is_running(instance) and ports.machines.wake(instance)
+
+        answers = self._places.ask([instance.id for instance in said_to_run], wake, _PATIENCE_S)
+        woken = [instance for instance, was_stopped in answers.items() if was_stopped]
+        for instance in woken:
+            log.warning("machine_had_no_room", instance=instance)
+        return woken
 
 
 def _record(tx: Transaction, instance: Instance) -> bool:

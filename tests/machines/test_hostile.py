@@ -1,0 +1,169 @@
+"""Machines in the hands of somebody else: whatever they say is an error of machines, in its time, and nothing more."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import signal
+import threading
+import time
+
+import pytest
+
+from kiln.machines import guest as guests
+from kiln.machines import sockets
+from kiln.machines.errors import MachineError, MachineRefused, MachineSilent
+from kiln.machines.hearing import parse, words
+from kiln.machines.port import Drive
+from kiln.machines.qemu import QemuMachines
+from kiln.machines.runfolder import RunFolder
+from tests.machines.hostile import GREETING, MANNERS, posing
+
+OVERLAY = ("a0", {"driver": "qcow2", "node-name": "a1", "backing": None, "file": {}})
+ODD = [
+    None, True, 7, -1, 2**63, "", "x", [], [None], [[]], [7], ["x"], {}, {"status": None}, {"status": []}, [{}],
+    [{"label": 7}], [{"label": "agent", "frontend-open": True}], [{"node-name": {}}], [{"name": "x"}],
+    [{"name": [], "type": "child<virtio-blk-pci>"}], [{"name": "a", "type": "child<virtio-blk-pci>"}],
+    [{"node-name": "a0", "image": 7}], [{"node-name": "a0", "ro": True, "image": {}, "file": 7}],
+    {"nodes": 7, "edges": []}, {"nodes": [{"id": [], "name": "a", "type": "block-driver"}], "edges": []},
+    {"nodes": [{"id": 1, "name": "a0", "type": "block-driver"}], "edges": [{"parent": 1, "child": {}, "name": []}]},
+    [{"id": "stream-a0", "status": 7}], [{"id": "stream-a0", "status": "concluded", "error": [1]}],
+    {"qemu": {"major": "7", "minor": 2}}, {"qemu": {"major": 7, "minor": 2}},
+]  # fmt: skip
+
+
+@pytest.fixture
+def machines(tmp_path):
+    return QemuMachines(tmp_path / "run", confined=False, patience_s=0.2, end_timeout_s=0.2)
+
+
+@pytest.fixture
+def answering(machines, tmp_path):
+    """A machine that answers each command as a function of it says; the function may be set again."""
+    (tmp_path / "run" / "i-1").mkdir(parents=True)
+    said = {"answer": lambda command: {}}
+    stopping = threading.Event()
+
+    def serve(connection):
+        with connection, connection.makefile("rwb") as stream:
+            stream.write(GREETING)
+            stream.flush()
+            for line in stream:
+                command = json.loads(line)
+                value = {} if command["id"] == 0 else said["answer"](command["execute"])
+                stream.write(json.dumps({"return": value, "id": command["id"]}).encode() + b"\n")
+                stream.flush()
+
+    def listen(listener):
+        while not stopping.is_set():
+            connection, _ = listener.accept()
+            try:
+                serve(connection)
+            except OSError:
+                continue
+
+    with posing(tmp_path / "run", ["i-1"], "silent"), sockets.listen(tmp_path / "run" / "i-1" / "qmp") as listener:
+        thread = threading.Thread(target=listen, args=[listener])
+        thread.start()
+        yield said
+        stopping.set()
+        sockets.connect(tmp_path / "run" / "i-1" / "qmp", 5).close()
+        thread.join()
+
+
+def asked_everything(machines):
+    """Everything that is asked of a machine that runs."""
+    guest = machines.guest("i-1")
+    drive = Drive(node="a0", blockdevs=(OVERLAY[1],), serial="a", device="/dev/xvdb")
+    return {
+        "wake": lambda: machines.wake("i-1"),
+        "reboot": lambda: machines.reboot("i-1", force=True),
+        "attach": lambda: machines.attach("i-1", drive),
+        "detach": lambda: machines.detach("i-1", "a0"),
+        "resize": lambda: machines.resize("i-1", "a0", 1024),
+        "switch": lambda: guest.switch([OVERLAY]),
+        "stream": lambda: guest.stream("a0", "b0", "b0.qcow2"),
+        "follow": lambda: guest.follow([[OVERLAY[1] | {"node-name": "a0"}]]),
+        "has_node": lambda: guest.has_node("a0"),
+        "pause": guest.pause,
+        "quiesced": lambda: guest.quiesced().__enter__(),
+    }
+
+
+@pytest.mark.parametrize("odd", ODD, ids=[json.dumps(odd)[:60] for odd in ODD])
+def test_an_answer_of_any_shape_raises_nothing_else(machines, answering, odd, monkeypatch):
+    monkeypatch.setattr("kiln.machines.merging._STANDSTILL_S", 0.1)
+    answering["answer"] = lambda command: odd
+
+    for ask in asked_everything(machines).values():
+        try:
+            ask()
+        except MachineError as error:
+            words(error).encode()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("manner", MANNERS)
+def test_a_conversation_ends_in_its_time(machines, tmp_path, manner):
+    with posing(tmp_path / "run", ["i-1"], manner):
+        guest, began = machines.guest("i-1"), time.monotonic()
+        try:
+            is_quiesced = guest.switch([OVERLAY])
+        except MachineError:
+            is_quiesced = False
+        switched, began_again = time.monotonic() - began, time.monotonic()
+        with contextlib.suppress(MachineError):
+            machines.wake("i-1")
+        woken = time.monotonic() - began_again
+
+    # The conversation's own bounds are 5 s with a second for the thaw, and 4 s; the rest is for a machine that is busy.
+    assert switched < 15
+    assert woken < 12
+    assert is_quiesced == (manner == "never thaws")
+
+
+@pytest.mark.slow
+def test_a_thaw_that_was_not_confirmed_is_asked_for_until_it_is(machines, tmp_path):
+    folder = RunFolder(tmp_path / "run" / "i-1")
+    with posing(tmp_path / "run", ["i-1"], "never thaws"):
+        machines.guest("i-1").switch([OVERLAY])
+        owed = folder.thaw_owed.exists()
+        machines.wake("i-1")
+        still_owed = folder.thaw_owed.exists()
+    with posing(tmp_path / "run", ["i-1"], "well"):
+        machines.wake("i-1")
+
+    assert (owed, still_owed, folder.thaw_owed.exists()) == (True, True, False)
+
+
+@pytest.mark.slow
+def test_a_stopped_machine_is_silent_in_its_time(machines, tmp_path):
+    with posing(tmp_path / "run", ["i-1"], "well") as process:
+        os.kill(process.pid, signal.SIGSTOP)
+        began = time.monotonic()
+        with pytest.raises(MachineSilent):
+            machines.guest("i-1").switch([OVERLAY])
+        took = time.monotonic() - began
+
+    assert guests._SWITCH_TIMEOUT_S == 5.0
+    assert took < 15
+
+
+def test_a_guest_that_is_held_is_let_go_while_a_slow_switch_is_waited_for(machines, tmp_path, monkeypatch):
+    monkeypatch.setattr(guests, "QUIESCE_LIMIT_S", 0.5)
+    with posing(tmp_path / "run", ["i-1"], "slow switch"):
+        assert machines.guest("i-1").switch([OVERLAY]) is False
+
+
+def test_a_refusal_is_told_in_words_that_a_database_takes(machines, answering):
+    answering["answer"] = lambda command: [{"id": "stream-a0", "status": "concluded", "error": "a\0b\ud800\n"}]
+
+    with pytest.raises(MachineRefused) as refused:
+        machines.guest("i-1").stream("a0", None, None)
+
+    assert str(refused.value) == "block-stream into a0: a b"
+
+
+def test_brackets_in_strings_are_not_deep():
+    assert parse(b'{"a": "' + b"[" * 100_000 + b'", "b": "\\"[["}')["b"] == '"[['
