@@ -19,6 +19,7 @@ from kiln.operations import ALL, BY_NAME
 from kiln.upkeep.duties import DUTIES
 from kiln.wire.decode import decode
 from kiln.wire.dispatch import Caller, Dispatcher, errors_of
+from tests.beginnings import BEGINNINGS
 from tests.fuzz.values import forbidden
 from tests.promises import met
 from tests.samples import around, least, places, several, siblings
@@ -68,6 +69,10 @@ def test_every_operation_is_described(operation):
     first = operation.doc.partition("\n")[0]
 
     assert re.fullmatch(r"[A-Z].{10,}\.", first), f"{operation.name} has no sentence that says what it does"
+
+
+def test_everything_that_is_carried_out_has_a_beginning_to_test_it_from():
+    assert DUTIES.keys() - BEGINNINGS.keys() == set(), "tests/beginnings.py: what is half done is missing"
 
 
 @by_name

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from kiln.declare.states import DiskStatus, InstanceStatus, TaskStatus
+from kiln.operations.transfer import objects_of
 from kiln.service.secrets import Sealer
 from kiln.store.disks import disks
 from kiln.store.images import images
@@ -285,7 +286,7 @@ def check_export(cloud: Cloud, facts: Facts, answers: Answers) -> None:
     stored = sorted((cloud.folder / "buckets" / BUCKET).iterdir())
     for task in every(cloud, tasks, action="ExportImage"):
         assert task.status == TaskStatus.FINISHED, task
-        names = [disk["object"] for disk in task.facts["disks"]]
+        names = objects_of(task)
         assert {path.name for path in stored} >= set(names)
         for name, blocks in zip(names, (SYSTEM, DATA), strict=True):
             path = cloud.folder / "buckets" / BUCKET / name

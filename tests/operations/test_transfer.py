@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from kiln.operations.call import Job
+from kiln.operations.call import NO_FACTS, Job
 from kiln.operations.transfer import Watch
 from kiln.store.tasks import tasks
 from tests.operations.images.gallery import an_image, shown
@@ -14,7 +14,7 @@ from tests.operations.tasks.agenda import a_task
 @pytest.fixture
 def job(cloud):
     image = an_image(cloud, status="Creating", progress=0)
-    return Job(task=a_task(cloud, resource=image.id), ports=cloud.ports, facts={})
+    return Job(task=a_task(cloud, resource=image.id), ports=cloud.ports, facts=NO_FACTS)
 
 
 def progress_of(cloud, job):

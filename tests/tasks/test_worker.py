@@ -3,18 +3,26 @@
 from __future__ import annotations
 
 import threading
+from dataclasses import replace
 
 import pytest
 
 from kiln.declare.errors import ServiceUnavailable
+from kiln.declare.facts import facts
 from kiln.operations.call import Job, NotYet
 from kiln.store import tasks
 from kiln.tasks.worker import TRIES, Duty, Worker
 from tests.clouds import Cloud
 
 
+@facts()
+class Facts:
+    n: int = 1
+    half: str = ""
+
+
 def enqueue(cloud: Cloud, action: str = "Test", **more) -> str:
-    return cloud.ports.database.write(lambda tx: cloud.as_call(tx).enqueue(action, "r-1", {"n": 1}, **more))
+    return cloud.ports.database.write(lambda tx: cloud.as_call(tx).enqueue(action, "r-1", Facts(), **more))
 
 
 def status_of(cloud: Cloud, task: str) -> tuple[str, str]:
@@ -24,7 +32,7 @@ def status_of(cloud: Cloud, task: str) -> tuple[str, str]:
 
 
 def with_duty(cloud: Cloud, carry_out, give_up=None) -> None:
-    cloud.worker = Worker(cloud.ports, {"Test": Duty(carry_out, give_up)})
+    cloud.worker = Worker(cloud.ports, {"Test": Duty(carry_out, give_up, facts=Facts)})
 
 
 def test_finishes_what_was_carried_out(cloud):
@@ -34,7 +42,7 @@ def test_finishes_what_was_carried_out(cloud):
 
     cloud.settle()
 
-    assert seen == [("r-1", {"n": 1})]
+    assert seen == [("r-1", Facts(n=1))]
     assert status_of(cloud, task) == ("Finished", "")
 
 
@@ -113,8 +121,8 @@ def test_waits_when_something_is_not_ready(cloud):
 
 def test_remembers_facts_across_tries(cloud):
     def carry_out(job: Job) -> None:
-        if "half" not in job.facts:
-            job.note(half="done")
+        if not job.facts.half:
+            job.note(replace(job.facts, half="done"))
             raise NotYet(0.0)
 
     with_duty(cloud, carry_out)
@@ -142,7 +150,7 @@ def test_starts_at_once_with_what_is_handed_over(cloud, running):
         call = cloud.as_call(tx)
         object.__setattr__(call, "worker", worker.id)
         object.__setattr__(call, "hand_over", worker.hand_over)
-        call.enqueue("Test", "r-1", {})
+        call.enqueue("Test", "r-1")
 
     cloud.ports.database.write(work)
 

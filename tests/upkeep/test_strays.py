@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from kiln.declare.facts import read
+from kiln.operations.capture import CaptureFacts
 from kiln.store.disks import disks
 from kiln.store.snapshots import snapshots
 from kiln.store.volumes import volumes
@@ -154,7 +156,8 @@ def test_leaves_a_named_volume_alone_whose_parent_is_missing(cloud):
 def test_leaves_a_volume_alone_that_an_open_task_names(cloud):
     instance = an_instance(cloud)
     cloud.call("CreateImage", InstanceId=instance.id)
-    ((_, _, head, heir),) = cloud.open_tasks()[0].facts["disks"]
+    (captured,) = read(CaptureFacts, cloud.open_tasks()[0].payload)[0].disks
+    head, heir = captured.head, captured.heir
     cloud.ports.pool.clone(head, heir, cloud.ports.pool.size(head))
     forget(cloud, heir)
 

@@ -10,6 +10,7 @@ from collections.abc import Iterator
 
 import pytest
 
+from kiln.declare.facts import read
 from kiln.declare.ids import new_id
 from kiln.declare.units import GiB
 from kiln.operations.call import Job, NotYet
@@ -17,7 +18,7 @@ from kiln.pools import locks
 from kiln.store.disks import disks
 from kiln.store.snapshots import snapshots
 from kiln.store.volumes import Volume, chain, volumes
-from kiln.upkeep.sweep import DEEPEST, merge, sweep
+from kiln.upkeep.sweep import DEEPEST, MergeFacts, merge, sweep
 from tests.clouds import Cloud
 from tests.stock import a_disk, a_snapshot, an_instance
 from tests.tools import needs
@@ -170,7 +171,7 @@ def test_records_a_merge_whose_end_was_not_recorded(cloud):
     cloud.ports.pool.absorb(head, None)
     (task,) = cloud.worker.claim(cloud.clock())
 
-    merge(Job(task=task, ports=cloud.ports, facts=task.facts))
+    merge(Job(task=task, ports=cloud.ports, facts=read(MergeFacts, task.payload)[0]))
 
     with cloud.ports.database.read() as tx:
         assert volumes.find(tx, id=head).parent is None
@@ -255,17 +256,19 @@ def test_waits_for_a_merge_below(cloud):
     forget_snapshot(cloud, taken[0])
     sweep(cloud.ports)
     (task,) = cloud.worker.claim(cloud.clock())
-    cloud.ports.database.write(lambda tx: cloud.as_call(tx).enqueue("Merge", disk.volume, {}, task_id="t-other"))
+    cloud.ports.database.write(
+        lambda tx: cloud.as_call(tx).enqueue("Merge", disk.volume, MergeFacts(), task_id="t-other")
+    )
     cloud.ports.database.write(lambda tx: volumes.update(tx, {"task": "t-other"}, id=disk.volume))
 
     with pytest.raises(NotYet):
-        merge(Job(task=task, ports=cloud.ports, facts=task.facts))
+        merge(Job(task=task, ports=cloud.ports, facts=read(MergeFacts, task.payload)[0]))
 
     assert cloud.ports.pool.parent(head_of(cloud, disk.id)) == disk.volume
 
     # Somebody who waits for the same instance does not wait for that other merge too.
     cloud.call("CreateImage", InstanceId=instance.id)
-    merge(Job(task=task, ports=cloud.ports, facts=task.facts))
+    merge(Job(task=task, ports=cloud.ports, facts=read(MergeFacts, task.payload)[0]))
 
 
 def test_leaves_the_lane_when_a_merge_fails_and_tries_again_after_a_rest(cloud):

@@ -5,6 +5,7 @@ Everything that needs the time is handed a ``Clock``; only here is it read.
 
 from __future__ import annotations
 
+import re
 import threading
 import time
 from collections.abc import Callable
@@ -37,11 +38,27 @@ def to_minutes_text(when: float) -> str:
     return datetime.fromtimestamp(when, UTC).strftime("%Y-%m-%dT%H:%MZ")
 
 
+_SPELLED = re.compile(r"([0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2})(?:(:[0-9]{2})(\.[0-9]{1,9})?)?Z")
+
+
+def span_of(text: str) -> tuple[float, float] | None:
+    """The time that a spelling stands for, from its first moment to the first after it; None when it is none.
+
+    ``2026-11-23T06:07Z`` is a minute, ``2026-11-23T06:07:05Z`` a second, and one
+    with a fraction of a second no more than that moment.
+    """
+    match = _SPELLED.fullmatch(text)
+    if match is None:
+        return None
+    minute, second, fraction = match.groups()
+    try:
+        start = datetime.fromisoformat(f"{minute}{second or ':00'}+00:00").timestamp() + float(fraction or 0)
+    except ValueError:
+        return None
+    return start, start + (60 if second is None else 1 if fraction is None else 10.0 ** (1 - len(fraction)))
+
+
 def from_text(text: str) -> float | None:
-    """Seconds since the epoch of either spelling; None when it is neither."""
-    for form in ("%Y-%m-%dT%H:%M:%SZ", "%Y-%m-%dT%H:%MZ"):
-        try:
-            return datetime.strptime(text, form).replace(tzinfo=UTC).timestamp()
-        except ValueError:
-            continue
-    return None
+    """Seconds since the epoch at which the time that *text* spells begins; None when it is none."""
+    span = span_of(text)
+    return None if span is None else span[0]

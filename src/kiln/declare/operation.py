@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from typing import Annotated, Any, Generic, TypeVar
 
 from kiln.declare.errors import ApiError
+from kiln.declare.facts import NoFacts
 from kiln.declare.rules import Accepted, Ascii, Doc, Example
 from kiln.declare.shapes import Field, fields_of, shape, wire_name
 
@@ -72,6 +73,7 @@ class Operation(Generic[Input, Plan, Output]):
     check: Callable[[Any, Input], Plan]
     commit: Callable[[Any, Plan], Output] | None = None  #: None: a read, whose Plan is its Output.
     carry_out: Callable[[Any], None] | None = None  #: Takes a ``Job``; run by a worker.
+    facts: type = NoFacts  #: What its task remembers: see ``kiln.declare.facts``.
     give_up: Callable[[Any, ApiError], None] | None = None  #: Takes back what a failed carry_out had begun.
     errors: tuple[type[ApiError], ...] = ()  #: What check and commit may raise beside the decoder's own.
     idempotent: Idempotence | None = None  #: Takes a ClientToken.

@@ -293,6 +293,11 @@ class CommaList:
 
 
 @dataclass(frozen=True)
+class Unordered:
+    """The order of the elements means nothing: two requests that differ in it alone ask for the same."""
+
+
+@dataclass(frozen=True)
 class Accepted:
     """The parameter is read and has no effect here; the text says why."""
 

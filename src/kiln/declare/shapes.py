@@ -13,6 +13,7 @@ one of these for a repeated parameter (``Tag.1.Key``). Read once and kept.
 from __future__ import annotations
 
 import dataclasses
+import json
 import types
 import typing
 from collections.abc import Callable
@@ -21,13 +22,26 @@ from functools import cached_property
 from typing import Any, TypeVar
 
 from kiln.declare.errors import ApiError, InvalidParameter, MissingParameter
-from kiln.declare.rules import Accepted, Alias, CommaList, Count, Doc, Example, JsonList, KeepEmpty, Missing, Rule, Wire
+from kiln.declare.rules import (
+    Accepted,
+    Alias,
+    CommaList,
+    Count,
+    Doc,
+    Example,
+    JsonList,
+    KeepEmpty,
+    Missing,
+    Rule,
+    Unordered,
+    Wire,
+)
 
 _Class = TypeVar("_Class")
 
 _WITHOUT_DOC = " "
 
-_NOT_RULES = (Accepted, Alias, CommaList, Count, Doc, Example, JsonList, KeepEmpty, Missing, Wire)
+_NOT_RULES = (Accepted, Alias, CommaList, Count, Doc, Example, JsonList, KeepEmpty, Missing, Unordered, Wire)
 
 
 @typing.dataclass_transform(kw_only_default=True, frozen_default=True)
@@ -77,6 +91,7 @@ class Field:
     unreadable: type[ApiError]  #: Raised when such a string holds no list.
     rules: tuple[Rule, ...]
     count: Count | None
+    is_set: bool  #: A list whose order means nothing.
     keeps_empty: bool  #: An empty value is a value.
     missing: type[ApiError]  #: Raised when the field is required and absent.
     doc: str
@@ -120,6 +135,7 @@ def _field(f: dataclasses.Field[Any], hint: Any) -> Field:
         unreadable=next((n.error for n in notes if isinstance(n, JsonList)), InvalidParameter),
         rules=tuple(n for n in notes if not isinstance(n, _NOT_RULES)),
         count=next((n for n in notes if isinstance(n, Count)), None),
+        is_set=any(isinstance(n, Unordered) for n in notes),
         keeps_empty=any(isinstance(n, KeepEmpty) for n in notes),
         missing=next((n.error for n in notes if isinstance(n, Missing)), MissingParameter),
         doc=" ".join(n.text for n in notes if isinstance(n, Doc)) or _own_doc(hint),
@@ -151,18 +167,24 @@ def wire_name(name: str) -> str:
     return "".join(word[0].upper() + word[1:] for word in name.split("_") if word)
 
 
-def essence(value: Any) -> Any:
+def essence(value: Any, *, sorts_sets: bool = True) -> Any:
     """A shape's fields that differ from their defaults, as plain dicts, lists and scalars.
 
     Two requests with equal essences ask for the same. A field that an operation
     gets later, with a default, changes no essence from before.
     """
     if isinstance(value, tuple):
-        return [essence(one) for one in value]
+        return [essence(one, sorts_sets=sorts_sets) for one in value]
     if not dataclasses.is_dataclass(value):
         return value
     given = vars(value)
-    return {f.wire: essence(given[f.name]) for f in fields_of(type(value)) if f.required or given[f.name] != f.default}
+    found = {}
+    for f in fields_of(type(value)):
+        if f.required or given[f.name] != f.default:
+            part = essence(given[f.name], sorts_sets=sorts_sets)
+            is_set = f.is_set and sorts_sets and isinstance(part, list)
+            found[f.wire] = sorted(part, key=json.dumps) if is_set else part
+    return found
 
 
 def spell(value: Any) -> dict[str, Any]:

@@ -15,7 +15,7 @@ from kiln.operations.launch_errors import (
     OperationDeniedImageNotValid,
     UnexpectedImageFamilyImageIdSupplied,
 )
-from kiln.store.images import Image, ImageDisk, disks_of, images
+from kiln.store.images import NEWEST, Image, ImageDisk, disks_of, images
 from kiln.store.snapshots import snapshots
 
 ERRORS = (
@@ -49,9 +49,8 @@ def choose(call: Call, region: str, image_id: str | None, family: str | None) ->
         return find(call, region, image_id)
     if family is None:
         raise MissingParameterImage
-    newest = images.page(
-        call.tx, limit=1, account=call.account, region=region, family=family, status=ImageStatus.AVAILABLE
-    )
+    of_family = (images.c.family == family, images.c.status == ImageStatus.AVAILABLE)
+    newest = images.page(call.tx, *of_family, order=NEWEST, limit=1, account=call.account, region=region)
     if not newest:
         raise InvalidImageFamilyMissingAvailableImage(family=family)
     return _open(call, newest[0])

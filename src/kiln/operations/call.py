@@ -2,20 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Generic, TypeVar
 
 from kiln.buckets.port import Buckets
 from kiln.declare.clock import Clock
 from kiln.declare.deployment import Deployment
+from kiln.declare.facts import NoFacts, Raw, dump
 from kiln.machines.port import Machines
 from kiln.operations.grace import Grace
 from kiln.operations.quotas import QuotaWatch
 from kiln.pools.port import Pool
 from kiln.store import tasks
 from kiln.store.database import Database, Result, Transaction
-from kiln.store.tasks import Task, is_lane_busy
+from kiln.store.tasks import Task, may_begin
+
+Facts = TypeVar("Facts")
+
+NO_FACTS = NoFacts()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -59,7 +64,7 @@ class Call:
         self,
         action: str,
         resource: str,
-        facts: Mapping[str, Any],
+        facts: object = NO_FACTS,
         *,
         region: str = "",
         lane: str = "",
@@ -67,13 +72,13 @@ class Call:
         listed: bool = False,
         account: str | None = None,
     ) -> str:
-        """Write a task into this transaction; returns its ID.
+        """Write a task into this transaction; returns its ID. *facts* are of the shape that the action declares.
 
-        It is leased to the worker beside us when nothing in its lane comes
+        It is leased to the worker beside us when nothing has to come
         first, so that the work starts the moment the transaction is durable,
         without a claim.
         """
-        leased = bool(self.worker) and not is_lane_busy(self.tx, lane)
+        leased = bool(self.worker) and may_begin(self.tx, lane, self.now)
         task = tasks.new_task(
             action,
             resource,
@@ -93,13 +98,14 @@ class Call:
         return task.id
 
 
-@dataclass(frozen=True, kw_only=True)
-class Job:
+@dataclass(kw_only=True)
+class Job(Generic[Facts]):
     """One task that is being carried out."""
 
     task: Task
     ports: Ports
-    facts: dict[str, Any]
+    facts: Facts  #: Set by ``note`` alone.
+    unknown: Raw = field(default_factory=dict)  #: What lies beside the facts and is not declared.
     gives_back: bool = False  #: As the operation's.
 
     def write(self, work: Callable[[Transaction], Result]) -> Result:
@@ -110,10 +116,11 @@ class Job:
         """Record in *tx*, together with the result, that the task is done."""
         tasks.finish(tx, self.task.id, self.ports.clock())
 
-    def note(self, **facts: Any) -> None:
-        """Remember facts across a crash."""
-        self.facts.update(facts)
-        self.write(lambda tx: tasks.note(tx, self.task.id, self.facts))
+    def note(self, facts: Facts) -> None:
+        """Remember other facts across a crash."""
+        payload = dump(facts, self.unknown)
+        self.write(lambda tx: tasks.note(tx, self.task.id, payload))
+        self.facts = facts
 
     def is_cancelled(self) -> bool:
         """Whether somebody asked for the task to be cancelled."""

@@ -14,6 +14,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 
 from kiln.declare.errors import ApiError
+from kiln.declare.facts import Raw, facts
 from kiln.declare.ids import new_id
 from kiln.declare.killpoints import reach
 from kiln.declare.states import DiskStatus, SnapshotStatus
@@ -42,6 +43,30 @@ class Capture:
     disk: Disk
     snapshot: Snapshot
     heir: str
+
+
+@facts()
+class Captured:
+    """One disk: its snapshot, the head that becomes a layer, and the heir."""
+
+    disk: str
+    snapshot: str
+    head: str
+    heir: str
+
+
+def _named(raw: Raw) -> Raw:
+    """Version 1 held of each disk the four IDs in a row."""
+    names = ("disk", "snapshot", "head", "heir")
+    return raw | {"disks": [dict(zip(names, disk, strict=True)) for disk in raw["disks"]]}
+
+
+@facts(version=2, older={1: _named})
+class CaptureFacts:
+    """What CreateImage and CreateSnapshot remember."""
+
+    instance: str  #: Whose disks they are; "" for a free one.
+    disks: tuple[Captured, ...]
 
 
 def check_capturable(call: Call, region: str, wanted: Sequence[Disk]) -> None:
@@ -103,9 +128,9 @@ def plan_capture(
     return Capture(disk=disk, snapshot=snapshot, heir=new_id("volume"))
 
 
-def record(call: Call, task_id: str, captures: Sequence[Capture]) -> dict[str, object]:
+def record(call: Call, task_id: str, captures: Sequence[Capture]) -> CaptureFacts:
     """Write the snapshots and the planned heirs; returns the facts that the task needs."""
-    rows = []
+    rows, captured = [], []
     for capture in captures:
         head = volumes.find(call.tx, id=capture.disk.volume)
         assert head is not None  # A disk that is In_use or Available has its volume.
@@ -121,20 +146,18 @@ def record(call: Call, task_id: str, captures: Sequence[Capture]) -> dict[str, o
             )
         )
         snapshots.insert(call.tx, capture.snapshot)
+        captured.append(Captured(disk=capture.disk.id, snapshot=capture.snapshot.id, head=head.id, heir=capture.heir))
     volumes.insert(call.tx, *rows)
-    return {
-        "instance": captures[0].disk.instance or "",
-        "disks": [[c.disk.id, c.snapshot.id, c.disk.volume, c.heir] for c in captures],
-    }
+    return CaptureFacts(instance=captures[0].disk.instance or "", disks=tuple(captured))
 
 
-def freeze(job: Job) -> str:
+def freeze(job: Job[CaptureFacts]) -> str:
     """Capture the instant; returns ``quiesced``, ``crash-consistent`` or, when nothing runs, ``""``.
 
     Raises ServiceUnavailableNoRoom when the pool is full: nothing has changed then.
     """
-    guest = job.ports.machines.guest(job.facts["instance"]) if job.facts["instance"] else None
-    successions = [Succession(head=head, heir=heir) for _, _, head, heir in job.facts["disks"]]
+    guest = job.ports.machines.guest(job.facts.instance) if job.facts.instance else None
+    successions = [Succession(head=one.head, heir=one.heir) for one in job.facts.disks]
     reach("capture.begun")
     try:
         is_quiesced = job.ports.pool.freeze(successions, guest)
@@ -146,37 +169,41 @@ def freeze(job: Job) -> str:
     return "quiesced" if is_quiesced else "crash-consistent"
 
 
-def settle(tx: Transaction, job: Job, consistency: str) -> None:
+def settle(tx: Transaction, job: Job[CaptureFacts], consistency: str) -> None:
     """Record in *tx* that the heads are layers, the heirs heads, and the snapshots accomplished.
 
     A disk or a snapshot that was deleted meanwhile is passed over; the sweeper takes what nothing names.
     """
-    for disk_id, snapshot_id, head, heir in job.facts["disks"]:
-        layer = volumes.find(tx, id=head)
+    for one in job.facts.disks:
+        layer = volumes.find(tx, id=one.head)
         assert layer is not None  # The disk stood on it until this line.
         # The disk may have been deleted meanwhile, and its head doomed with it; now a snapshot names the bytes.
-        sealed = {"kind": "layer", "state": "ready", "file_bytes": job.ports.pool.length(head)}
-        volumes.update(tx, sealed, id=head)
-        volumes.update(tx, {"state": "ready", "task": None}, id=heir)
-        disks.update(tx, {"volume": heir}, id=disk_id)
-        changes = {"progress": 100, "volume": head, "size_bytes": layer.size_bytes, "consistency": consistency}
-        snapshots.move(tx, SnapshotStatus.PROGRESSING, SnapshotStatus.ACCOMPLISHED, changes, id=snapshot_id)
+        sealed = {"kind": "layer", "state": "ready", "file_bytes": job.ports.pool.length(one.head)}
+        volumes.update(tx, sealed, id=one.head)
+        volumes.update(tx, {"state": "ready", "task": None}, id=one.heir)
+        disks.update(tx, {"volume": one.heir}, id=one.disk)
+        changes = {"progress": 100, "volume": one.head, "size_bytes": layer.size_bytes, "consistency": consistency}
+        snapshots.move(tx, SnapshotStatus.PROGRESSING, SnapshotStatus.ACCOMPLISHED, changes, id=one.snapshot)
 
 
-def has_happened(job: Job) -> bool:
-    """Whether a running guest writes to the heirs already, so that the capture must be completed, not given up.
+def has_happened(job: Job[CaptureFacts]) -> bool:
+    """Whether the heirs hold what a guest wrote, or may do, so that the capture must be completed, not given up.
 
-    Raises VolumeBusy when nobody can tell: then it may still happen.
+    A guest that runs tells. One that has ended since may have been switched to them, once all of them were made; to
+    complete the capture is right whether it was or not. Raises VolumeBusy when nobody can tell: then it may still
+    happen.
     """
-    guest = job.ports.machines.guest(job.facts["instance"]) if job.facts["instance"] else None
-    heirs = [heir for _, _, _, heir in job.facts["disks"]]
+    guest = job.ports.machines.guest(job.facts.instance) if job.facts.instance else None
+    heirs = [one.heir for one in job.facts.disks]
+    if guest is None:
+        return all(job.ports.pool.exists(heir) for heir in heirs)
     try:
-        return guest is not None and any(guest.has_node(heir) for heir in heirs)
+        return any(guest.has_node(heir) for heir in heirs)
     except MachineError:
         return not _is_prevented(job, heirs)
 
 
-def _is_prevented(job: Job, heirs: Sequence[str]) -> bool:
+def _is_prevented(job: Job[CaptureFacts], heirs: Sequence[str]) -> bool:
     """Make sure that a machine which does not answer, and was perhaps told to, never goes over to the heirs.
 
     It goes over to all or to none. So it is enough that one is gone which it has not opened.
@@ -185,11 +212,11 @@ def _is_prevented(job: Job, heirs: Sequence[str]) -> bool:
         with suppress(VolumeBusy):
             job.ports.pool.drop(heir)
             return True
-    raise VolumeBusy(f"the machine of {job.facts['instance']} does not answer and has its new disks open")
+    raise VolumeBusy(f"the machine of {job.facts.instance} does not answer and has its new disks open")
 
 
-def abandon(tx: Transaction, job: Job) -> None:
+def abandon(tx: Transaction, job: Job[CaptureFacts]) -> None:
     """Record in *tx* that nothing was captured; the sweeper takes the heirs away."""
-    for _, snapshot_id, _, heir in job.facts["disks"]:
-        volumes.update(tx, {"state": "doomed", "task": None}, id=heir)
-        snapshots.move(tx, SnapshotStatus.PROGRESSING, SnapshotStatus.FAILED, {}, id=snapshot_id)
+    for one in job.facts.disks:
+        volumes.update(tx, {"state": "doomed", "task": None}, id=one.heir)
+        snapshots.move(tx, SnapshotStatus.PROGRESSING, SnapshotStatus.FAILED, {}, id=one.snapshot)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection
 from typing import Annotated, Any
 
-from kiln.declare.clock import from_text
+from kiln.declare.clock import span_of
 from kiln.declare.errors import ApiError
 from kiln.declare.rules import Alias, Doc, Example, KeepEmpty
 from kiln.declare.shapes import shape
@@ -60,7 +60,7 @@ def by_creation(
     unknown: type[ApiError] = InvalidFilterKeyNotFound,
     malformed: type[ApiError] = InvalidFilterValue,
 ) -> list[Condition]:
-    """That a row was made between CreationStartTime and CreationEndTime, both included.
+    """That a row was made between CreationStartTime and CreationEndTime. An end to the minute takes the minute in.
 
     Raises *unknown* for another key, *malformed* for a value that is no time.
     """
@@ -68,8 +68,9 @@ def by_creation(
     for one in given or ():
         if one.key not in ("CreationStartTime", "CreationEndTime"):
             raise unknown(key=one.key)
-        when = from_text(one.value or "")
-        if when is None:
+        span = span_of(one.value or "")
+        if span is None:
             raise malformed(value=one.value)
-        conditions.append(rows.c.created_at >= when if one.key == "CreationStartTime" else rows.c.created_at <= when)
+        start, end = span
+        conditions.append(rows.c.created_at >= start if one.key == "CreationStartTime" else rows.c.created_at < end)
     return conditions

@@ -7,8 +7,8 @@ the head is made (the sweeper drops nothing on which a row stands).
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from kiln.declare.killpoints import reach
@@ -26,15 +26,6 @@ class Head:
     volume: str
     layer: str | None  #: None for a blank one.
     size_bytes: int
-
-    @classmethod
-    def of(cls, facts: Mapping[str, Any]) -> Head:
-        """The head of which ``to_facts`` was remembered; other facts beside it do not matter."""
-        return cls(volume=facts["volume"], layer=facts["layer"], size_bytes=facts["size_bytes"])
-
-    def to_facts(self) -> dict[str, Any]:
-        """What a task has to remember of it."""
-        return asdict(self)
 
 
 def record(call: Call, task: str, wanted: Iterable[Head]) -> None:
@@ -54,7 +45,7 @@ def record(call: Call, task: str, wanted: Iterable[Head]) -> None:
     volumes.insert(call.tx, *rows)
 
 
-def make(job: Job, wanted: Iterable[Head]) -> None:
+def make(job: Job[Any], wanted: Iterable[Head]) -> None:
     """Make the heads in the pool. Idempotent. Raises ServiceUnavailableNoRoom when the pool is full."""
     for head in wanted:
         reach("heads.begun")

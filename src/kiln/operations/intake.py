@@ -11,13 +11,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from typing import Annotated, Any, BinaryIO
 
 from kiln.buckets.port import BUCKET_NAME, BucketMissing, ObjectMissing, ObjectRefused
 from kiln.declare.deployment import DEFAULT_CATEGORY
 from kiln.declare.devices import DEVICES, short_name
 from kiln.declare.errors import ApiError
+from kiln.declare.facts import facts
 from kiln.declare.ids import new_id
 from kiln.declare.killpoints import reach
 from kiln.declare.rules import Accepted, Alias, Doc, Example, Missing, OneOf, Pattern, Text, Wire
@@ -163,12 +164,12 @@ class Intake:
 
     bucket: str
     object: str
-    size_bytes: int  #: Of the object.
-    stated: SourceFormat | None  #: The format that the caller says it has.
-    least_gib: int  #: The disk is not to be smaller.
+    size_bytes: int = 0  #: Of the object.
+    stated: SourceFormat | None = None  #: The format that the caller says it has.
+    least_gib: int = 0  #: The disk is not to be smaller.
     volume: str
     snapshot: str
-    format: str  #: As answers spell it; "" until it is known.
+    format: str = ""  #: As answers spell it; "" until it is known.
 
     @property
     def expected_gib(self) -> int:
@@ -180,21 +181,28 @@ class Intake:
         return max(self.least_gib, to_gib(size_bytes))
 
 
+@facts()
+class Intakes:
+    """What ImportImage remembers."""
+
+    disks: tuple[Intake, ...]
+
+
 def choose(call: Call, mappings: Sequence[DiskDeviceMapping]) -> list[Intake]:
     """What is to be fetched, the system disk first, and the names of what it will be. Raises what ERRORS lists."""
     return [_choose(call, n, mapping) for n, mapping in enumerate(mappings)]
 
 
-def record(call: Call, image: Image, intakes: Sequence[Intake]) -> dict[str, object]:
+def record(call: Call, image: Image, intakes: Sequence[Intake]) -> Intakes:
     """Write the image's disks and the planned volumes; returns the facts that the task needs."""
     images.image_disks.insert(call.tx, *(_to_row(image, n, one) for n, one in enumerate(intakes)))
     volumes.insert(call.tx, *(_to_volume(image, one) for one in intakes))
-    return {"disks": [asdict(one) for one in intakes]}
+    return Intakes(disks=tuple(intakes))
 
 
-def bring_in(job: Job) -> None:
+def bring_in(job: Job[Intakes]) -> None:
     """Make every volume. Raises what ERRORS lists, ImportImageFailed or TaskCancelled."""
-    intakes = _of(job)
+    intakes = job.facts.disks
     watch = Watch(job, [one.size_bytes for one in intakes], image=True)
     for n in range(len(intakes)):
         if watch.is_cancelled():
@@ -204,22 +212,22 @@ def bring_in(job: Job) -> None:
         reach("intake.brought_in")
 
 
-def publish(job: Job) -> None:
+def publish(job: Job[Intakes]) -> None:
     """Record that the layers are snapshots, the image Available and the task done. Raises TaskCancelled."""
     pool = job.ports.pool
-    sizes = [(pool.size(one.volume), pool.length(one.volume)) for one in _of(job)]
+    sizes = [(pool.size(one.volume), pool.length(one.volume)) for one in job.facts.disks]
     job.write(lambda tx: _publish(tx, job, sizes))
     reach("intake.published")
 
 
-def take_back(job: Job, error: ApiError) -> None:
+def take_back(job: Job[Intakes], error: ApiError) -> None:
     """Record that there is no image, or a CreateFailed one; the sweeper takes the volumes away."""
 
     def record(tx: Transaction) -> None:
         # Whoever published the image has ended the task too, and then its volumes are to stay.
         if not tasks.fail(tx, job.task.id, job.ports.clock(), error.code, str(error)):
             return
-        for one in _of(job):
+        for one in job.facts.disks:
             volumes.update(tx, {"state": "doomed", "task": None}, id=one.volume)
         if isinstance(error, TaskCancelled):
             images.remove(tx, job.task.resource)
@@ -283,13 +291,9 @@ def _to_volume(image: Image, one: Intake) -> Volume:
     )
 
 
-def _of(job: Job) -> list[Intake]:
-    return [Intake(**facts) for facts in job.facts["disks"]]
-
-
-def _bring_in(job: Job, n: int, watch: Watch) -> None:
+def _bring_in(job: Job[Intakes], n: int, watch: Watch) -> None:
     """Make the *n*-th volume, unless it was made before a crash."""
-    one = _of(job)[n]
+    one = job.facts.disks[n]
     if job.ports.pool.exists(one.volume):
         return
     with job.ports.buckets.fetched(one.bucket, one.object) as file:
@@ -301,27 +305,27 @@ def _bring_in(job: Job, n: int, watch: Watch) -> None:
         _copy(job, n, file, watch)
 
 
-def _copy(job: Job, n: int, file: BinaryIO, watch: Watch) -> None:
+def _copy(job: Job[Intakes], n: int, file: BinaryIO, watch: Watch) -> None:
     """Inspect the open object and make the *n*-th volume of it."""
-    pool, one = job.ports.pool, _of(job)[n]
+    pool, one = job.ports.pool, job.facts.disks[n]
     source = pool.inspect(file, one.stated)
     size_gib = to_gib(source.virtual_size)
     if size_gib > _SIZE_MOST_GIB:
         raise InvalidImageSize(reason=f"The disk has {size_gib} GiB; at most {_SIZE_MOST_GIB} GiB are allowed.")
     # Known before the volume is there, since the object may be gone by the time that this is run again.
-    job.facts["disks"][n] = asdict(replace(one, format=transfer.wire_format(source.format)))
-    job.note()
+    known = replace(one, format=transfer.wire_format(source.format))
+    job.note(Intakes(disks=(*job.facts.disks[:n], known, *job.facts.disks[n + 1 :])))
     reach("intake.inspected")
     pool.bring_in(file, source, one.volume, watch.of(n), watch.is_cancelled)
 
 
-def _publish(tx: Transaction, job: Job, sizes: Sequence[tuple[int, int]]) -> None:
+def _publish(tx: Transaction, job: Job[Intakes], sizes: Sequence[tuple[int, int]]) -> None:
     """*sizes* are the bytes of each disk and of the file that holds it."""
     if not transfer.is_to_be_ended(tx, job):
         return
     image = images.images.find(tx, id=job.task.resource)
     assert image is not None  # An image that is being imported can't be deleted.
-    for n, (one, (size_bytes, file_bytes)) in enumerate(zip(_of(job), sizes, strict=True)):
+    for n, (one, (size_bytes, file_bytes)) in enumerate(zip(job.facts.disks, sizes, strict=True)):
         size_gib = one.grown_to(size_bytes)
         changes: dict[str, Any] = {"size_gib": size_gib, "snapshot": one.snapshot, "format": one.format}
         images.image_disks.update(tx, changes, image=image.id, position=n)
@@ -334,8 +338,8 @@ def _publish(tx: Transaction, job: Job, sizes: Sequence[tuple[int, int]]) -> Non
     job.finish(tx)
 
 
-def _to_snapshot(job: Job, image: Image, n: int, size_bytes: int) -> Snapshot:
-    one = _of(job)[n]
+def _to_snapshot(job: Job[Intakes], image: Image, n: int, size_bytes: int) -> Snapshot:
+    one = job.facts.disks[n]
     return Snapshot(
         id=one.snapshot,
         account=image.account,

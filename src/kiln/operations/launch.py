@@ -14,6 +14,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from kiln.declare.errors import ApiError
+from kiln.declare.facts import facts
 from kiln.declare.ids import new_id
 from kiln.declare.killpoints import reach
 from kiln.declare.states import DiskStatus, InstanceStatus
@@ -102,6 +103,33 @@ class Launch:
 
     instance: Instance
     disks: tuple[NewDisk, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Made:
+    """One disk, and the head that is made for it."""
+
+    disk: str
+    volume: str
+    layer: str | None
+    size_bytes: int
+
+    @classmethod
+    def of(cls, new: NewDisk) -> Made:
+        """What has to be remembered of a new disk."""
+        return cls(disk=new.row.id, volume=new.head.volume, layer=new.head.layer, size_bytes=new.head.size_bytes)
+
+    @property
+    def head(self) -> Head:
+        """The head to be made."""
+        return Head(self.volume, self.layer, self.size_bytes)
+
+
+@facts()
+class LaunchFacts:
+    """What RunInstances and CreateInstance remember."""
+
+    disks: tuple[Made, ...]
 
 
 def plan(call: Call, p: LaunchInput, wish: Wish) -> list[Launch]:
@@ -275,39 +303,39 @@ def record(call: Call, action: str, launches: Sequence[Launch], labels: Mapping[
         instance, task = launch.instance, new_id("task")
         heads.record(call, task, [disk.head for disk in launch.disks])
         tags.put(call.tx, call.account, "instance", instance.id, labels)
-        made = [{"disk": disk.row.id, **disk.head.to_facts()} for disk in launch.disks]
-        call.enqueue(action, instance.id, {"disks": made}, region=instance.region, lane=instance.id, task_id=task)
+        remembered = LaunchFacts(disks=tuple(Made.of(disk) for disk in launch.disks))
+        call.enqueue(action, instance.id, remembered, region=instance.region, lane=instance.id, task_id=task)
 
 
-def make(job: Job, then: InstanceStatus) -> None:
+def make(job: Job[LaunchFacts], then: InstanceStatus) -> None:
     """Make the disks of a Pending instance and move it to *then*; nothing happens when that was done already."""
     with job.ports.database.read() as tx:
         instance = instances.find(tx, id=job.task.resource)
     if instance is None or instance.status != InstanceStatus.PENDING:
         return
-    heads.make(job, [Head.of(made) for made in job.facts["disks"]])
+    heads.make(job, [made.head for made in job.facts.disks])
 
     def settle(tx: Transaction) -> None:
         if not instances.move(tx, InstanceStatus.PENDING, then, {}, id=job.task.resource):
             return
         now = job.ports.clock()
-        heads.settle(tx, [made["volume"] for made in job.facts["disks"]])
-        for made in job.facts["disks"]:
-            changes = {"volume": made["volume"], "attached_at": now}
-            disks.move(tx, DiskStatus.CREATING, DiskStatus.IN_USE, changes, id=made["disk"])
+        heads.settle(tx, [made.volume for made in job.facts.disks])
+        for made in job.facts.disks:
+            changes = {"volume": made.volume, "attached_at": now}
+            disks.move(tx, DiskStatus.CREATING, DiskStatus.IN_USE, changes, id=made.disk)
 
     job.write(settle)
     reach("launch.settled")
 
 
-def give_up(job: Job, error: ApiError) -> None:
+def give_up(job: Job[LaunchFacts], error: ApiError) -> None:
     """Remove an instance whose disks could not be made; one that has its disks stays, Stopped."""
 
     def remove(tx: Transaction) -> bool:
         instance = instances.find(tx, id=job.task.resource)
         if instance is None or instance.status != InstanceStatus.PENDING:
             return False
-        heads.doom(tx, [made["volume"] for made in job.facts["disks"]])
+        heads.doom(tx, [made.volume for made in job.facts.disks])
         disks.delete(tx, instance=instance.id)
         tags.drop(tx, "instance", instance.id)
         instances.delete(tx, id=instance.id)

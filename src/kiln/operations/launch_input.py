@@ -10,7 +10,7 @@ from __future__ import annotations
 from typing import Annotated
 
 from kiln.declare.deployment import DISK_CATEGORIES, PERFORMANCE_LEVELS
-from kiln.declare.rules import Accepted, Between, Count, Doc, Example, Name, OneOf, Wire
+from kiln.declare.rules import Accepted, Between, Count, Doc, Example, Name, OneOf, Unordered, Wire
 from kiln.declare.shapes import shape
 from kiln.operations import accepted
 from kiln.operations.errors import QuotaExceedTags
@@ -166,7 +166,7 @@ class Essentials:
         _METADATA,
     ] = "optional"
     resource_group_id: ResourceGroupId | None = None
-    tag: Annotated[tuple[TagInput, ...], Count(20, QuotaExceedTags), Doc("Tags of the instance.")] = ()
+    tag: Annotated[tuple[TagInput, ...], Unordered(), Count(20, QuotaExceedTags), Doc("Tags of the instance.")] = ()
 
 
 @shape
@@ -176,7 +176,7 @@ class LaunchInput(Essentials):
     affinity: Annotated[
         str | None, accepted.HOSTS, Doc("Whether it stays on its dedicated host. DescribeInstances shows it.")
     ] = None
-    arn: Annotated[tuple[ArnInput, ...], accepted.ROLES, Doc("Roles to be assumed.")] = ()
+    arn: Annotated[tuple[ArnInput, ...], Unordered(), accepted.ROLES, Doc("Roles to be assumed.")] = ()
     auto_renew: Annotated[bool | None, accepted.BILLING, Doc("Whether a subscription is renewed.")] = None
     auto_renew_period: Annotated[int | None, accepted.BILLING, Doc("For how long it is renewed.")] = None
     credit_specification: Annotated[

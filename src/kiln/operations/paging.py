@@ -1,26 +1,44 @@
 """Lists in pages: by PageNumber and PageSize, or by NextToken and MaxResults.
 
-The newest come first. A token says below which row the next answer begins, so
+Each list has one order (``store.order``), the newest first where the operation
+does not say otherwise. A token says below which row the next answer begins, so
 what is made or deleted meanwhile shifts nothing. Every answer that is not the
-last of its list has a token, whichever way it was asked for; a caller who sends
-a token or MaxResults pages by tokens, and PageNumber is not looked at.
+last of its list has a token, whichever way it was asked for.
+
+MaxResults counts where PageSize is sent too. PageNumber counts pages of
+MaxResults as well, which the public service does not do: it gives the first
+page for ever to whoever counts on. A token says where to go on, so PageNumber
+beside it may only be 1.
+
+A token is good for the query that gave it, in the account that asked: the same
+operation and filters, with other sizes of pages if need be. Any other, or one
+that was changed, is refused rather than let rows be passed over.
 """
 
 from __future__ import annotations
 
 import base64
+import hashlib
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
 from kiln.declare.errors import InvalidParameter
-from kiln.store.conditions import Condition, comes_after
-from kiln.store.database import Transaction
+from kiln.declare.shapes import essence
+from kiln.operations.call import Call
+from kiln.store.conditions import Condition
+from kiln.store.order import Order, is_below, position_of
 from kiln.store.rows import Rows
 
 Row = TypeVar("Row")
 
 DEFAULT_SIZE = 10  #: ecs-api.md 6, 9, 10, 11: the default of PageSize and of MaxResults alike.
+
+_LARGEST = 2**62  #: Of the numbers that rows have.
+
+#: Parameters that say which part of a list is wanted, and not which list.
+_OF_PAGES = ("PageNumber", "PageSize", "MaxResults", "NextToken")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -35,56 +53,76 @@ class Page(Generic[Row]):
 
 
 def page(
-    tx: Transaction,
+    call: Call,
+    p: Any,
     rows: Rows[Row],
-    *conditions: Condition,
-    page_number: int | None = None,
-    page_size: int | None = None,
-    max_results: int | None = None,
-    next_token: str | None = None,
+    order: Order,
+    conditions: Sequence[Condition],
+    *,
     least: int = 1,
     most: int = 100,
     **equal: Any,
 ) -> Page[Row]:
-    """One page of the rows that meet the conditions; MaxResults is brought between *least* and *most*.
+    """One page of the rows that meet the conditions; *p* is the Input, with any of the four parameters of pages.
 
-    Raises InvalidParameter for a token that none of our answers had.
+    MaxResults is brought between *least* and *most*. Raises InvalidParameter for
+    a token that is none of this query, and for a PageNumber beside it.
     """
-    total = rows.count(tx, *conditions, **equal)
-    by_token = bool(next_token) or max_results is not None
-    size = min(max(max_results, least), most) if max_results is not None else page_size or DEFAULT_SIZE
-    number = 1 if by_token or page_number is None else page_number
-    if next_token:
-        conditions += (comes_after(rows, *_position(next_token)),)
+    max_results, token = getattr(p, "max_results", None), getattr(p, "next_token", None)
+    size = p.page_size or DEFAULT_SIZE if max_results is None else min(max(max_results, least), most)
+    number = p.page_number or 1
+    total = rows.count(call.tx, *conditions, **equal)
+    below: tuple[Condition, ...] = ()
+    if token:
+        if number != 1:
+            rule = "must be 1 or absent beside NextToken, which says where to go on"
+            raise InvalidParameter(parameter="PageNumber", rule=rule)
+        position = open_position(call, p, token, [key.kind for key in order])
+        if position is None:
+            raise InvalidParameter(
+                parameter="NextToken", rule="must be the NextToken of the answer before, to the same query"
+            )
+        below = (is_below(order, position),)
+    offset = (number - 1) * size
     # One row more than asked for tells whether there is a next page.
-    found = rows.page(tx, *conditions, limit=size + 1, offset=(number - 1) * size, **equal)
-    token = to_token(found[size - 1]) if len(found) > size else ""
-    return Page(rows=tuple(found[:size]), total=total, number=number, size=size, next_token=token)
+    found = rows.page(call.tx, *conditions, *below, limit=size + 1, offset=offset, order=order, **equal)
+    goes_on = len(found) > size
+    return Page(
+        rows=tuple(found[:size]),
+        total=total,
+        number=number,
+        size=size,
+        next_token=seal_position(call, p, position_of(order, found[size - 1])) if goes_on else "",
+    )
 
 
-def to_token(row: Any) -> str:
-    """The token that says: go on below *row*."""
-    return seal_position(row.created_at, row.id)
+def seal_position(call: Call, p: Any, position: Sequence[Any]) -> str:
+    """A place in the list that *p* asks for, as a word that callers hand back and need not understand."""
+    content = json.dumps([_seal(call, p, position), *position])
+    return base64.urlsafe_b64encode(content.encode()).decode().rstrip("=")
 
 
-def seal_position(*position: Any) -> str:
-    """A place in a list as a word that callers hand back and need not understand."""
-    return base64.urlsafe_b64encode(json.dumps(position).encode()).decode().rstrip("=")
-
-
-def open_position(token: str, *kinds: type) -> tuple[Any, ...] | None:
-    """What ``seal_position`` was given, or None when the token is not one of ours or not of such a list."""
+def open_position(call: Call, p: Any, token: str, kinds: Sequence[type]) -> tuple[Any, ...] | None:
+    """What ``seal_position`` was given, or None when the token is not of this account and query, or was changed."""
     try:
-        position = json.loads(base64.b64decode(token + "=" * (-len(token) % 4), altchars=b"-_", validate=True))
-    except (ValueError, RecursionError):
+        content = json.loads(base64.b64decode(token + "=" * (-len(token) % 4), altchars=b"-_", validate=True))
+        seal, *position = content if isinstance(content, list) else [None]
+        is_ours = seal == _seal(call, p, position)
+    except (ValueError, TypeError, RecursionError):
         return None
-    if not isinstance(position, list) or [type(part) for part in position] != list(kinds):
-        return None
-    return tuple(position)
+    # Anybody can make such a seal, and the database is not to meet what no row of ours has.
+    is_sound = [type(part) for part in position] == list(kinds) and all(map(_is_sound, position))
+    return tuple(position) if is_ours and is_sound else None
 
 
-def _position(token: str) -> tuple[float, str]:
-    position = open_position(token, float, str)
-    if position is None:
-        raise InvalidParameter(parameter="NextToken", rule="must be the NextToken of the answer before")
-    return position[0], position[1]
+def _is_sound(part: Any) -> bool:
+    if isinstance(part, str):
+        return "\0" not in part and not any("\ud800" <= c <= "\udfff" for c in part)
+    return bool(abs(part) < _LARGEST)
+
+
+def _seal(call: Call, p: Any, position: Sequence[Any]) -> str:
+    """A word that no other account, query or position has. It keeps no secret: the rows are the account's anyway."""
+    query = {name: value for name, value in essence(p).items() if name not in _OF_PAGES}
+    content = json.dumps([type(p).__module__, call.account, query, list(position)], sort_keys=True)
+    return hashlib.sha256(content.encode()).hexdigest()[:16]

@@ -7,6 +7,8 @@ lane, so none of them meets another.
 
 from __future__ import annotations
 
+from typing import Any
+
 from kiln.declare.errors import ApiError
 from kiln.declare.killpoints import reach
 from kiln.declare.states import DiskStatus, InstanceStatus
@@ -34,7 +36,7 @@ def find_unlocked(call: Call, region: str | None, instance_id: str) -> Instance:
     return instance
 
 
-def start(job: Job) -> None:
+def start(job: Job[Any]) -> None:
     """Start the machine of a Starting instance, and record that it is Running and the task done. Idempotent.
 
     Raises ServiceUnavailableNoMachine with QEMU's own words; NotYet when a layer
@@ -57,7 +59,7 @@ def start(job: Job) -> None:
     record_running(job)
 
 
-def record_running(job: Job) -> None:
+def record_running(job: Job[Any]) -> None:
     """Record that a Starting instance runs, and that the task is done."""
 
     def record(tx: Transaction) -> None:
@@ -70,13 +72,13 @@ def record_running(job: Job) -> None:
     reach("power.recorded")
 
 
-def give_up_start(job: Job, error: ApiError) -> None:
+def give_up_start(job: Job[Any], error: ApiError) -> None:
     """After a failed start: a machine that did not start as it should is not left half alive."""
     job.ports.machines.stop(job.task.resource, force=True)
     fall_back(job, error)
 
 
-def fall_back(job: Job, error: ApiError) -> None:  # noqa: ARG001 - every give_up is told why.
+def fall_back(job: Job[Any], error: ApiError) -> None:  # noqa: ARG001 - every give_up is told why.
     """After a failed task, let the row say what the machine does."""
     instance_id = job.task.resource
     is_on = job.ports.machines.is_running(instance_id)

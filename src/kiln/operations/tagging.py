@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from typing import Annotated
 
 from kiln.declare.errors import ApiError
-from kiln.declare.rules import Count, Doc, Example, Missing, OneOf
+from kiln.declare.rules import Count, Doc, Example, Missing, OneOf, Unordered
 from kiln.operations.call import Call
 from kiln.operations.errors import QuotaExceedTags
 from kiln.operations.params import RegionId
@@ -90,6 +90,7 @@ ResourceType = Annotated[
 ]
 ResourceIds = Annotated[
     tuple[str, ...],
+    Unordered(),
     Count(50, NumberExceedResourceIds),
     Missing(MissingParameterResourceIds),
     Example("m-bp146shijn7hujku8a5c"),

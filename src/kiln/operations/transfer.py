@@ -1,8 +1,8 @@
 """What ImportImage and ExportImage share: their tasks, formats, progress and cancellation.
 
 Their tasks are the ones that DescribeTasks lists and CancelTask cancels. A
-task's facts hold under ``disks`` one entry for each disk, with at least
-``object``, its name in the bucket. Knows nothing of what is moved, or where to.
+task's facts hold under ``disks``, in each of their versions, one entry for each
+disk with at least ``object``, its name in the bucket. Knows nothing of what is moved, or where to.
 """
 
 from __future__ import annotations
@@ -11,12 +11,13 @@ from collections.abc import Sequence
 from typing import Any
 
 from kiln.declare.errors import ApiError
+from kiln.declare.facts import UnreadableFacts, parse
 from kiln.declare.states import TaskStatus
 from kiln.operations.call import Call, Job
 from kiln.pools.port import Progress, SourceFormat, TargetFormat
 from kiln.store.database import Transaction
 from kiln.store.images import images
-from kiln.store.tasks import Task, tasks
+from kiln.store.tasks import Task, place_in_queue, tasks, transfer_lanes
 
 #: How the wire calls the formats that the pool reads, and those that it writes.
 SOURCE_FORMATS: dict[str, SourceFormat] = {"RAW": "raw", "VHD": "vpc", "QCOW2": "qcow2", "VMDK": "vmdk"}
@@ -27,9 +28,6 @@ TARGET_FORMATS: dict[str, TargetFormat] = {
     "vmdk": "vmdk",
     "vdi": "vdi",
 }
-
-#: A transfer may take an hour and a worker has few threads, so only as many as there are lanes run at a time.
-_LANES = ("transfer-0", "transfer-1")
 
 _REPORT_SECONDS = 0.5
 
@@ -42,8 +40,9 @@ class TaskCancelled(ApiError):
 
 
 def pick_lane(call: Call) -> str:
-    """The lane with the least to do."""
-    return min(_LANES, key=lambda lane: tasks.count(call.tx, lane=lane, status=TaskStatus.PROCESSING))
+    """The account's lane with the least to do."""
+    lanes = transfer_lanes(call.account)
+    return min(lanes, key=lambda lane: tasks.count(call.tx, lane=lane, status=TaskStatus.PROCESSING))
 
 
 def wire_format(found: SourceFormat) -> str:
@@ -57,8 +56,20 @@ def find_task(call: Call, region: str, task_id: str) -> Task | None:
 
 
 def objects_of(task: Task) -> list[str]:
-    """The objects that the task reads or writes."""
-    return [disk["object"] for disk in task.facts["disks"]]
+    """The objects that the task reads or writes; none where its facts cannot be read, which ends it soon."""
+    try:
+        disks = parse(task.payload).get("disks")
+    except UnreadableFacts:
+        return []
+    if not isinstance(disks, list):
+        return []
+    return [disk["object"] for disk in disks if isinstance(disk, dict) and isinstance(disk.get("object"), str)]
+
+
+def say_status(call: Call, task: Task) -> tuple[str, int]:
+    """The task's status as answers spell it, and its place among those of its account that wait; 0 when it does not."""
+    place = place_in_queue(call.tx, task, call.now)
+    return ("Waiting" if place else task.status), place
 
 
 def say_support_cancel(task: Task) -> str:
@@ -66,7 +77,7 @@ def say_support_cancel(task: Task) -> str:
     return "true" if task.status == TaskStatus.PROCESSING else "false"
 
 
-def is_to_be_ended(tx: Transaction, job: Job) -> bool:
+def is_to_be_ended(tx: Transaction, job: Job[Any]) -> bool:
     """Whether the task may be ended in *tx*, and has not been already. Raises TaskCancelled when it was cancelled."""
     row = tasks.find(tx, id=job.task.id)
     if row is None or row.status != TaskStatus.PROCESSING:
@@ -83,7 +94,7 @@ class Watch:
     read, at most twice a second. 100% is said by whoever records the end.
     """
 
-    def __init__(self, job: Job, weights: Sequence[int], *, image: bool) -> None:
+    def __init__(self, job: Job[Any], weights: Sequence[int], *, image: bool) -> None:
         self._job = job
         self._weights = weights
         self._is_image_told = image

@@ -69,7 +69,7 @@ class Settings:
         ),
     ] = "72h"
     threads: Annotated[int, Doc("Threads that answer requests.")] = 4
-    workers: Annotated[int, Doc("Threads that carry out tasks.")] = 4
+    workers: Annotated[int, Doc("Threads that carry out tasks; three of them at most import and export.")] = 5
     log: Annotated[str, Doc("The least level that is logged: debug, info, warning or error.")] = "warning"
     resource_groups: Annotated[
         str, Doc("IDs of resource groups, separated by commas, that every account has beside its own.")

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from sqlalchemy import Index
 
 from kiln.store.database import Transaction
+from kiln.store.order import Key, Order
 from kiln.store.rows import Rows
 
 
@@ -53,10 +54,15 @@ credentials: Rows[Credential] = Rows("credentials", Credential, indexes=[Index("
 users: Rows[User] = Rows("users", User, key=("account", "email"))
 resource_groups: Rows[ResourceGroup] = Rows("resource_groups", ResourceGroup, key=("account", "id"))
 
+_OLDEST: Order = (
+    Key(accounts.c.created_at, lambda row: row.created_at, float),
+    Key(accounts.c.id, lambda row: row.id),
+)
+
 
 def first_account(tx: Transaction) -> Account | None:
     """The account made before all others, whose keys the settings name; None before the first start.
 
     IDs are random, so it is told by its age; by the ID only between two of the same instant.
     """
-    return next(iter(accounts.page(tx, limit=1, newest_first=False)), None)
+    return next(iter(accounts.page(tx, order=_OLDEST, limit=1)), None)

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from sqlalchemy import Index
+from sqlalchemy import Index, case, func
 
 from kiln.declare.system import System
+from kiln.store.order import Key, Order, newest_first
 from kiln.store.rows import Rows
 
 
@@ -52,4 +53,18 @@ disks: Rows[Disk] = Rows(
         Index("disks_volume", "volume"),
         Index("disks_snapshot", "source_snapshot"),
     ],
+)
+
+_SYSTEM_FIRST = Key(case((disks.c.type == "system", 0), else_=1), lambda disk: 0 if disk.type == "system" else 1, int)
+_BY_DEVICE = Key(disks.c.device, lambda disk: disk.device)
+
+#: Of one instance: the system disk, and then by device.
+OF_INSTANCE: Order = (_SYSTEM_FIRST, _BY_DEVICE, Key(disks.c.id, lambda disk: disk.id))
+
+#: The newest first; of those made in one moment, the disks of an instance stay together, in their order.
+NEWEST: Order = newest_first(
+    disks.c,
+    Key(func.coalesce(disks.c.instance, ""), lambda disk: disk.instance or ""),
+    _SYSTEM_FIRST,
+    _BY_DEVICE,
 )

@@ -17,6 +17,7 @@ from kiln.store import tags
 from kiln.store.conditions import Condition
 from kiln.store.database import Transaction
 from kiln.store.instances import instances
+from kiln.store.order import Order, newest_first
 from kiln.store.rows import Rows
 from kiln.store.tags import Tag
 
@@ -100,8 +101,10 @@ is_used: Condition = exists(select(instances.c.id).where(instances.c.image == im
 #: The index on names leaves out empty ones, and serves only a statement that says that it does so too.
 _has_name = images.c.name != ""
 
+NEWEST: Order = newest_first(images.c)
+
 # Statements are put together once where they can be: that takes longer than running them.
-_seen = select(images.table, is_used).order_by(images.c.created_at.desc(), images.c.id.desc())
+_seen = select(images.table, is_used).order_by(*(key.sorted for key in NEWEST))
 _disks = (
     select(image_disks.table)
     .where(image_disks.c.image.in_(bindparam("ids", expanding=True)))
@@ -133,7 +136,7 @@ def find(tx: Transaction, account: str, region: str, image: str) -> Album:
     return Album(
         images=(found,),
         disks={image: image_disks.all(tx, image=image)},
-        tags={image: tags.tags.all(tx, resource_type="image", resource=image)},
+        tags={image: tags.of_one(tx, "image", image)},
         used=frozenset({image} if instances.count(tx, image=image) else ()),
     )
 

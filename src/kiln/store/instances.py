@@ -15,6 +15,7 @@ from kiln.declare.states import InstanceStatus, TaskStatus
 from kiln.declare.system import System
 from kiln.store.conditions import Condition
 from kiln.store.database import Transaction
+from kiln.store.order import Key, Order, newest_first
 from kiln.store.rows import Rows
 from kiln.store.tasks import tasks
 
@@ -91,6 +92,9 @@ instances: Rows[Instance] = Rows(
         Index("instances_status", "status"),
     ],
 )
+
+#: The newest first; those that were made in one call by their names.
+NEWEST: Order = newest_first(instances.c, Key(instances.c.name, lambda row: row.name))
 
 IS_IN_VPC: Condition = or_(instances.c.vswitch != "", instances.c.vpc != "")
 

@@ -59,8 +59,10 @@ def list_tags(
         .correlate(tags.table)
     )
     statement = select(tags.table).where(tags.c.account == account, tags.c.resource_type == kind, home, *conditions)
+    # SQLite compares letters by their numbers; PostgreSQL by the rules of a language, unless it is told otherwise.
+    by_key = tags.c.key if tx.dialect.name == "sqlite" else tags.c.key.collate("C")
     if after is not None:
         resource, key = after
-        below = (tags.c.resource > resource) | ((tags.c.resource == resource) & (tags.c.key > key))
+        below = (tags.c.resource > resource) | ((tags.c.resource == resource) & (by_key > key))
         statement = statement.where(below)
-    return tags.rows(tx, statement.order_by(tags.c.resource, tags.c.key).limit(limit))
+    return tags.rows(tx, statement.order_by(tags.c.resource, by_key).limit(limit))

@@ -44,6 +44,7 @@ from sqlalchemy import (
 
 from kiln.declare.states import check_move
 from kiln.store.database import Cursor, DatabaseMalformed, Transaction
+from kiln.store.order import Order
 
 metadata = MetaData()
 
@@ -157,16 +158,14 @@ class Rows(Generic[Row]):
         self,
         tx: Transaction,
         *conditions: ColumnElement[bool],
+        order: Order,
         limit: int,
         offset: int = 0,
-        newest_first: bool = True,
         **equal: Any,
     ) -> list[Row]:
-        """Some of the rows that meet the conditions, by age and then ID."""
-        order = (self.c.created_at, self.c.id)
-        statement = self._where(equal).where(*conditions).limit(limit).offset(offset)
-        statement = statement.order_by(*(c.desc() for c in order)) if newest_first else statement.order_by(*order)
-        return self.rows(tx, statement)
+        """Some of the rows that meet the conditions, in that order."""
+        statement = self._where(equal).where(*conditions).order_by(*(key.sorted for key in order))
+        return self.rows(tx, statement.limit(limit).offset(offset))
 
     def count(self, tx: Transaction, *conditions: ColumnElement[bool], **equal: Any) -> int:
         """How many rows meet the conditions."""

@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from sqlalchemy import ColumnElement, Index, exists, select
+from sqlalchemy import ColumnElement, Index, case, exists, select
 
 from kiln.declare.states import SnapshotStatus
 from kiln.declare.system import System
 from kiln.store.database import Transaction
 from kiln.store.disks import disks
 from kiln.store.images import image_disks
+from kiln.store.order import Key, Order, newest_first
 from kiln.store.rows import Rows
 from kiln.store.witnesses import Reference, testify
 
@@ -52,6 +53,18 @@ snapshots: Rows[Snapshot] = Rows(
         Index("snapshots_volume", "volume"),
         Index("snapshots_source", "source_disk"),
     ],
+)
+
+#: The newest first; of those of one moment, those of an instance together: the system disk's, and then by device.
+NEWEST: Order = newest_first(
+    snapshots.c,
+    Key(snapshots.c.instance, lambda row: row.instance),
+    Key(
+        case((snapshots.c.source_disk_type == "system", 0), else_=1),
+        lambda row: 0 if row.source_disk_type == "system" else 1,
+        int,
+    ),
+    Key(snapshots.c.device, lambda row: row.device),
 )
 
 #: Whether an image has a disk that is made of the snapshot.

@@ -50,7 +50,17 @@ def of(tx: Transaction, resource_type: str, resources: Sequence[str]) -> dict[st
     found: dict[str, list[Tag]] = {resource: [] for resource in resources}
     for tag in tags.all(tx, tags.c.resource.in_(resources), resource_type=resource_type):
         found[tag.resource].append(tag)
-    return found
+    # A database has letters in an order of its own.
+    return {resource: sorted(own, key=_by_key) for resource, own in found.items()}
+
+
+def of_one(tx: Transaction, resource_type: str, resource: str) -> list[Tag]:
+    """The tags of one resource, by key."""
+    return sorted(tags.all(tx, resource_type=resource_type, resource=resource), key=_by_key)
+
+
+def _by_key(tag: Tag) -> str:
+    return tag.key
 
 
 def drop(tx: Transaction, resource_type: str, resource: str) -> None:

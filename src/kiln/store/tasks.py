@@ -9,22 +9,27 @@ they were written; tasks without a lane do not wait.
 
 from __future__ import annotations
 
-import json
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import takewhile
 from typing import Any
 
-from sqlalchemy import ColumnElement, Index, exists, or_, select
+from sqlalchemy import ColumnElement, Index, exists, func, or_, select
 
 from kiln.declare.clock import next_in_sequence
+from kiln.declare.facts import dump
 from kiln.declare.ids import new_id
 from kiln.declare.states import TaskStatus
 from kiln.store.database import Transaction
+from kiln.store.order import Key, Order, newest_first
 from kiln.store.rows import Rows
 
 LEASE_SECONDS = 60.0  #: A worker renews its leases three times in that time.
 _FAILURES_COUNTED = 8
+TRANSFERS_AT_ONCE = 3
+_TRANSFERS_OF_ONE = 2
+_TRANSFER = "transfer"  # Also of the two lanes that all accounts once shared.
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -38,7 +43,7 @@ class Task:
     region: str
     resource: str
     lane: str
-    payload: str  #: JSON.
+    payload: str  #: What it remembers, as ``kiln.declare.facts`` writes it.
     status: str
     progress: int  #: Percent.
     listed: bool  #: Whether DescribeTasks shows it (import and export).
@@ -52,17 +57,11 @@ class Task:
     error_code: str
     error_message: str
 
-    @property
-    def facts(self) -> dict[str, Any]:
-        """The payload, read."""
-        facts: dict[str, Any] = json.loads(self.payload)
-        return facts
-
 
 def new_task(
     action: str,
     resource: str,
-    facts: Mapping[str, Any],
+    facts: object,
     now: float,
     *,
     account: str = "",
@@ -71,7 +70,7 @@ def new_task(
     task_id: str | None = None,
     listed: bool = False,
 ) -> Task:
-    """A task that nobody has begun, the last of its lane."""
+    """A task that nobody has begun, the last of its lane. *facts* are declared ones."""
     return Task(
         id=task_id or new_id("task"),
         seq=next_in_sequence(),
@@ -80,7 +79,7 @@ def new_task(
         region=region,
         resource=resource,
         lane=lane,
-        payload=json.dumps(facts),
+        payload=dump(facts),
         status=TaskStatus.PROCESSING,
         progress=0,
         listed=listed,
@@ -107,7 +106,11 @@ tasks: Rows[Task] = Rows(
     ],
 )
 
+#: The newest first; those of one moment as they were asked for, the last first.
+NEWEST: Order = newest_first(tasks.c, Key(tasks.c.seq, lambda task: task.seq, int, falls=True))
+
 _others = tasks.table.alias("others")
+_running = tasks.table.alias("running")
 
 
 def is_lane_busy(tx: Transaction, lane: str) -> bool:
@@ -115,11 +118,23 @@ def is_lane_busy(tx: Transaction, lane: str) -> bool:
     return bool(lane) and tasks.count(tx, lane=lane, status=TaskStatus.PROCESSING) > 0
 
 
+def may_begin(tx: Transaction, lane: str, now: float) -> bool:
+    """Whether a task that is written to *lane* now may be carried out at once."""
+    is_transfer = lane.startswith(_TRANSFER)
+    return not is_lane_busy(tx, lane) and not (is_transfer and len(running_transfers(tx, now)) >= TRANSFERS_AT_ONCE)
+
+
 def is_waited_for(tx: Transaction, task: Task) -> bool:
     """Whether something in the task's lane can begin when it has ended."""
     if not task.lane:
         return False
     return tasks.count(tx, tasks.c.seq > task.seq, lane=task.lane, status=TaskStatus.PROCESSING) > 0
+
+
+def is_named(tx: Transaction, resource: str) -> bool:
+    """Whether a task that is still to be done is about the resource, or remembers it."""
+    open_ = tasks.c.status == TaskStatus.PROCESSING
+    return tasks.count(tx, open_, or_(tasks.c.resource == resource, tasks.c.payload.contains(resource))) > 0
 
 
 def failed_in_a_row(tx: Transaction, action: str, resource: str) -> tuple[int, float | None]:
@@ -145,7 +160,81 @@ def _is_due(now: float) -> tuple[ColumnElement[bool], ...]:
         tasks.c.not_before <= now,
         or_(tasks.c.owner == "", tasks.c.lease_until < now),
         or_(tasks.c.lane == "", ~earlier),
+        _is_slot_free(now),
     )
+
+
+def transfer_lanes(account: str) -> tuple[str, ...]:
+    """The lanes of an account; what is in one is carried out one after the other."""
+    return tuple(f"{_TRANSFER}:{account}:{n}" for n in range(_TRANSFERS_OF_ONE))
+
+
+def _is_slot_free(now: float) -> ColumnElement[bool]:
+    """The condition that a task is no transfer, or that fewer transfers than may are being carried out."""
+    running = (
+        select(func.count())
+        .where(
+            _running.c.lane.startswith(_TRANSFER, autoescape=True),
+            _running.c.status == TaskStatus.PROCESSING,
+            _running.c.owner != "",
+            _running.c.lease_until >= now,
+        )
+        .scalar_subquery()
+    )
+    return ~tasks.c.lane.startswith(_TRANSFER, autoescape=True) | (running < TRANSFERS_AT_ONCE)
+
+
+def running_transfers(tx: Transaction, now: float) -> list[Task]:
+    """The transfers that are being carried out."""
+    return tasks.all(
+        tx,
+        tasks.c.lane.startswith(_TRANSFER, autoescape=True),
+        tasks.c.owner != "",
+        tasks.c.lease_until >= now,
+        status=TaskStatus.PROCESSING,
+    )
+
+
+def _whose_turn(tx: Transaction, due: Sequence[Task], now: float) -> list[Task]:
+    """Of the tasks that are due, those that may begin: all but the transfers that must wait for others'."""
+    waiting = [task for task in due if task.lane.startswith(_TRANSFER)]
+    if not waiting:
+        return list(due)
+    busy = Counter(task.account for task in running_transfers(tx, now))
+    last = _last_ended(tx, {task.account for task in waiting})
+    chosen: set[str] = set()
+    while len(chosen) < len(waiting) and busy.total() < TRANSFERS_AT_ONCE:
+        turn = min(
+            (task for task in waiting if task.id not in chosen),
+            key=lambda task: (busy[task.account], last.get(task.account, 0.0), task.seq),
+        )
+        chosen.add(turn.id)
+        busy[turn.account] += 1
+    return [task for task in due if task.id in chosen or not task.lane.startswith(_TRANSFER)]
+
+
+def place_in_queue(tx: Transaction, task: Task, now: float) -> int:
+    """How many of its account's transfers begin before this one, itself among them; 0 when it waits for none."""
+    if task.status != TaskStatus.PROCESSING or task.owner or not task.lane.startswith(_TRANSFER):
+        return 0
+    of_account = {"account": task.account, "listed": True, "status": TaskStatus.PROCESSING}
+    is_behind = tasks.count(tx, tasks.c.seq < task.seq, lane=task.lane, **of_account) > 0
+    if not is_behind and len(running_transfers(tx, now)) < TRANSFERS_AT_ONCE:
+        return 0
+    return 1 + tasks.count(tx, tasks.c.seq < task.seq, owner="", **of_account)
+
+
+def _last_ended(tx: Transaction, accounts: set[str]) -> dict[str, float]:
+    """When the last transfer of each account ended; who had none for longest comes first."""
+    if len(accounts) < 2:  # noqa: PLR2004 - nobody to take turns with.
+        return {}
+    statement = (
+        select(tasks.c.account, func.max(tasks.c.finished_at))
+        .where(tasks.c.account.in_(accounts), tasks.c.listed, tasks.c.finished_at.is_not(None))
+        .group_by(tasks.c.account)
+    )
+    rows: Any = tx.execute(statement)
+    return {row[0]: row[1] for row in rows}
 
 
 def is_any_due(tx: Transaction, now: float) -> bool:
@@ -158,7 +247,7 @@ def claim(tx: Transaction, owner: str, now: float, limit: int = 1) -> list[Task]
     statement = (
         select(tasks.table).where(*_is_due(now)).order_by(tasks.c.seq).limit(limit).with_for_update(skip_locked=True)
     )
-    found = tasks.rows(tx, statement)
+    found = _whose_turn(tx, tasks.rows(tx, statement), now)
     if found:
         lease = {"owner": owner, "lease_until": now + LEASE_SECONDS}
         tasks.update(tx, lease, tasks.c.id.in_([task.id for task in found]))
@@ -201,6 +290,6 @@ def fail(tx: Transaction, task: str, now: float, code: str, message: str) -> boo
     return tasks.move(tx, TaskStatus.PROCESSING, TaskStatus.FAILED, changes, id=task)
 
 
-def note(tx: Transaction, task: str, facts: Mapping[str, Any]) -> None:
+def note(tx: Transaction, task: str, payload: str) -> None:
     """Replace a task's payload, for what carry_out must remember across a crash."""
-    tasks.update(tx, {"payload": json.dumps(facts)}, id=task)
+    tasks.update(tx, {"payload": payload}, id=task)

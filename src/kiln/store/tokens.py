@@ -23,7 +23,7 @@ class Token:
     account: str
     action: str
     token: str
-    digest: str  #: Of all parameters that count.
+    digest: str  #: Of all parameters that count; the gateway makes and reads it.
     answer: str  #: JSON.
     created_at: float
 

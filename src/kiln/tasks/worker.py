@@ -13,6 +13,10 @@ A carry_out that raises an ApiError is given up with that error. Any other
 exception is ours: it is logged with its traceback, and the task is tried again
 with growing pauses, in which it keeps its lane, until the ``tries`` of its duty
 are used up.
+
+A task that cannot be understood, and one whose give_up fails again and again,
+is ended by what the rows tell of it (``kiln.operations.unfinished``): nothing
+stays in a lane for ever.
 """
 
 from __future__ import annotations
@@ -25,18 +29,23 @@ from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass
+from typing import Any
 
 from kiln.declare.errors import ApiError, InternalError
+from kiln.declare.facts import NoFacts, UnreadableFacts, read
 from kiln.declare.ids import PREFIXES
 from kiln.declare.journal import Journal
 from kiln.declare.killpoints import reach
 from kiln.declare.states import TaskStatus
+from kiln.operations import unfinished
 from kiln.operations.call import Job, NotYet, Ports
+from kiln.operations.unfinished import TaskUnreadable
 from kiln.store import tasks
 from kiln.store.database import Transaction
 from kiln.store.tasks import Task
 
 TRIES = 6
+TRIES_TO_GIVE_UP = 3  #: After those to carry out.
 SWEEP_SECONDS = 1.0
 MOST_PLACES = 512  #: For the lanes of instances, in which something is carried out at once.
 _BATCH = 16
@@ -50,9 +59,10 @@ log = Journal("kiln.tasks")
 class Duty:
     """What a worker can do for one action."""
 
-    carry_out: Callable[[Job], None]
-    give_up: Callable[[Job, ApiError], None] | None = None
+    carry_out: Callable[[Job[Any]], None]
+    give_up: Callable[[Job[Any], ApiError], None] | None = None
     gives_back: bool = False  #: As the operation's.
+    facts: type = NoFacts  #: As the operation's.
     tries: int = TRIES
 
 
@@ -68,7 +78,7 @@ class _Postponement:
 class Worker:
     """See the module's docstring. Started by ``start``, ended by ``stop``; both once."""
 
-    def __init__(self, ports: Ports, duties: Mapping[str, Duty], threads: int = 4) -> None:
+    def __init__(self, ports: Ports, duties: Mapping[str, Duty], threads: int = 5) -> None:
         self.id = uuid.uuid4().hex
         self._ports = ports
         self._duties = duties
@@ -146,18 +156,19 @@ class Worker:
 
     def attempt(self, task: Task) -> None:
         """Carry out one task whose lease is this worker's, and record how it ended."""
-        duty = self._duties.get(task.action)
-        if duty is None:
-            log.error("task_unknown", task=task.id, action=task.action)
-            return
-        job = Job(task=task, ports=self._ports, facts=task.facts, gives_back=duty.gives_back)
         said = {"task": task.id, "action": task.action, "resource": task.resource}
+        try:
+            duty, job = self._understand(task)
+        except UnreadableFacts as error:
+            log.warning("task_unreadable", **said, reason=str(error))
+            self._end(task, TaskUnreadable(reason=str(error)), TRIES_TO_GIVE_UP)
+            return
         reach(f"worker.{task.action}.claimed")
         try:
             duty.carry_out(job)
             self._conclude(job)
         except NotYet as wait:
-            self._postpone(job, wait.seconds, failed=False)
+            self._postpone(task, wait.seconds, failed=False)
         except ApiError as error:
             log.warning("task_failed", **said, code=error.code, message=str(error), **_plain(error.facts))
             self._give_up(duty, job, error)
@@ -166,22 +177,31 @@ class Worker:
             if task.attempts + 1 >= duty.tries:
                 self._give_up(duty, job, InternalError())
             else:
-                self._postpone(job, min(30.0, 0.2 * 4.0**task.attempts), failed=True)
+                self._postpone(task, min(30.0, 0.2 * 4.0**task.attempts), failed=True)
 
-    def _conclude(self, job: Job) -> None:
+    def _understand(self, task: Task) -> tuple[Duty, Job[Any]]:
+        """Who carries the task out, and with what. Raises UnreadableFacts."""
+        duty = self._duties.get(task.action)
+        if duty is None:
+            raise UnreadableFacts("there is no such action")
+        facts: object
+        facts, unknown = read(duty.facts, task.payload)
+        return duty, Job(task=task, ports=self._ports, facts=facts, unknown=unknown, gives_back=duty.gives_back)
+
+    def _conclude(self, job: Job[Any]) -> None:
         """Record the end of a task whose carry_out did not record it with its result."""
         with self._ports.database.read() as tx:
             row = tasks.tasks.find(tx, id=job.task.id)
         if row is not None and row.status == TaskStatus.PROCESSING:
             job.write(job.finish)
 
-    def _postpone(self, job: Job, seconds: float, *, failed: bool) -> None:
-        self._adrift.append(_Postponement(job.task.id, self._ports.clock() + seconds, failed))
+    def _postpone(self, task: Task, seconds: float, *, failed: bool) -> None:
+        self._adrift.append(_Postponement(task.id, self._ports.clock() + seconds, failed))
         try:
             self._give_back()
         except Exception:
             # The sweep tries again. The lease would not run out by itself, since this worker renews it.
-            log.exception("postpone_failed", task=job.task.id)
+            log.exception("postpone_failed", task=task.id)
 
     def _give_back(self) -> None:
         """Record what was postponed, also what could not be recorded when the time came: the database was full."""
@@ -198,7 +218,7 @@ class Worker:
                 self._adrift.append(one)
                 raise
 
-    def _give_up(self, duty: Duty, job: Job, error: ApiError) -> None:
+    def _give_up(self, duty: Duty, job: Job[Any], error: ApiError) -> None:
         def fail(tx: Transaction) -> None:
             tasks.fail(tx, job.task.id, self._ports.clock(), error.code, str(error))
 
@@ -206,9 +226,29 @@ class Worker:
             if duty.give_up is not None:
                 duty.give_up(job, error)
             job.write(fail)
+        except NotYet as wait:
+            self._postpone(job.task, wait.seconds, failed=False)
         except Exception:
-            log.exception("give_up_failed", task=job.task.id)
-            self._postpone(job, 5.0, failed=True)
+            log.exception("give_up_failed", task=job.task.id, attempt=job.task.attempts + 1)
+            tries = duty.tries + TRIES_TO_GIVE_UP
+            if job.task.attempts + 1 >= tries:
+                self._end(job.task, error, tries + TRIES_TO_GIVE_UP)
+            else:
+                self._postpone(job.task, 5.0, failed=True)
+
+    def _end(self, task: Task, error: ApiError, tries: int) -> None:
+        """End a task by its rows; after so many *tries* in all the task alone, whatever becomes of its resource."""
+        try:
+            unfinished.end(self._ports, task, error)
+        except NotYet as wait:
+            self._postpone(task, wait.seconds, failed=False)
+        except Exception:
+            log.exception("end_failed", task=task.id, attempt=task.attempts + 1)
+            now = self._ports.clock()
+            if task.attempts + 1 < tries or not self._ports.database.write(
+                lambda tx: unfinished.fail_alone(tx, task, now, error), gives_back=True
+            ):
+                self._postpone(task, 5.0, failed=True)
 
 
 def _plain(facts: Mapping[str, object]) -> dict[str, str]:

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from kiln.operations import ALL
 from kiln.tasks.worker import Duty
-from kiln.upkeep.sweep import merge
+from kiln.upkeep.sweep import MergeFacts, merge
 
 DUTIES = {
-    operation.name: Duty(operation.carry_out, operation.give_up, operation.gives_back)
+    operation.name: Duty(operation.carry_out, operation.give_up, operation.gives_back, facts=operation.facts)
     for operation in ALL
     if operation.carry_out is not None
 } | {
     # One second of pauses in all: nobody waits for a merge, but everybody in its lane would wait with it. The sweeper
     # asks for another later.
-    "Merge": Duty(merge, tries=3)
+    "Merge": Duty(merge, facts=MergeFacts, tries=3)
 }

@@ -8,10 +8,12 @@ names is moved out of the pool, to where the operator may look at it.
 
 from __future__ import annotations
 
+import re
 from collections import defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
+from kiln.declare.facts import UnreadableFacts, parse
 from kiln.declare.states import SnapshotStatus, TaskStatus
 from kiln.operations.call import Ports
 from kiln.pools.errors import PoolError
@@ -19,7 +21,7 @@ from kiln.pools.port import Stranger
 from kiln.store.database import Transaction
 from kiln.store.disks import disks
 from kiln.store.snapshots import snapshots
-from kiln.store.tasks import tasks
+from kiln.store.tasks import Task, tasks
 from kiln.store.volumes import Volume, volumes
 from kiln.upkeep.findings import Finding, mended
 
@@ -148,7 +150,7 @@ def _claims(tx: Transaction, stock: Stock) -> dict[str, _Claims]:
             found[row.parent].said.add(f"volume {row.id} stands on it")
             found[row.parent].is_layer = True
     for task in tasks.all(tx, status=TaskStatus.PROCESSING):
-        for name in {task.resource, *_texts(task.facts)}:
+        for name in {task.resource, *_remembered(task)}:
             found[name].said.add(f"task {task.id} names it")
     _claim_by_headers(stock, found)
     return {volume: claims for volume, claims in found.items() if volume not in stock.rows}
@@ -168,6 +170,14 @@ def _claim_by_headers(stock: Stock, found: dict[str, _Claims]) -> None:
         if parent in stock.present and parent not in seen:
             seen.add(parent)
             staying.append(parent)
+
+
+def _remembered(task: Task) -> set[str]:
+    """Every text in a task's facts, whatever their version; of what cannot be read, all that looks like an ID."""
+    try:
+        return set(_texts(parse(task.payload)))
+    except UnreadableFacts:
+        return set(re.findall(r"[\w-]+", task.payload))
 
 
 def _texts(value: object) -> Iterator[str]:

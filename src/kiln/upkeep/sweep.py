@@ -10,8 +10,10 @@ file is taken away that a machine has open: it is helped to let it go first.
 from __future__ import annotations
 
 import contextlib
+from dataclasses import replace
 
 from kiln.declare.errors import InternalError
+from kiln.declare.facts import facts
 from kiln.declare.journal import Journal
 from kiln.declare.killpoints import reach
 from kiln.declare.states import DiskStatus, TaskStatus
@@ -55,6 +57,14 @@ _places: Places[bool] = Places("follow")
 _turns = Turns(_MERGES, _LONGEST_TURN_SECONDS)
 
 log = Journal("kiln.upkeep")
+
+
+@facts()
+class MergeFacts:
+    """What a merge remembers."""
+
+    instance: str | None = None  #: Whose machine may run on the volume.
+    shorten: bool = False  #: The chain was found too deep, and is brought back to where it is shallow.
 
 
 def sweep(ports: Ports) -> list[str]:
@@ -141,7 +151,7 @@ def _enqueue_merge(tx: Transaction, ports: Ports, child: str) -> None:
     if _rests(tx, child, ports.clock()):
         return
     lane = f"volume:{child}" if disk is None else disk.instance or disk.id
-    task = new_task("Merge", child, {"instance": disk.instance if disk else None}, ports.clock(), lane=lane)
+    task = new_task("Merge", child, MergeFacts(instance=disk.instance if disk else None), ports.clock(), lane=lane)
     tasks.insert(tx, task)
     # AttachDisk waits while a free disk's head has a task; a disk that is attached is safe by its lane.
     volumes.update(tx, {"task": task.id}, id=child)
@@ -155,7 +165,7 @@ def _rests(tx: Transaction, child: str, now: float) -> bool:
     return now < last_at + min(_FIRST_REST_SECONDS * 4.0 ** (failures - 1), _LONGEST_REST_SECONDS)
 
 
-def merge(job: Job) -> None:
+def merge(job: Job[MergeFacts]) -> None:
     """Carry out a merge: absorb parents one by one, until the chain is as it should be or somebody waits.
 
     A CreateImage of the same instance would wait for all of a deep chain's
@@ -186,15 +196,15 @@ def merge(job: Job) -> None:
     job.write(lambda tx: volumes.update(tx, {"task": None}, task=job.task.id))
 
 
-def _absorb(job: Job, child: str, parent: str) -> None:
+def _absorb(job: Job[MergeFacts], child: str, parent: str) -> None:
     """Merge the two, unless an earlier run has. Raises MachineError, PoolError."""
     if job.ports.pool.parent(child) != parent:
         return
-    instance = job.facts["instance"]
+    instance = job.facts.instance
     guest = job.ports.machines.guest(instance) if instance else None
     if guest is not None and not guest.has_node(child):
         guest = None
-    if guest is not None:
+    if guest is not None and instance is not None:
         # What QEMU copies it finds by the chain that it knows. Busy it is only with what an earlier run of this merge
         # began, which followed before that, or with another disk's, and that one's merge fails rather than errs.
         with contextlib.suppress(MachineBusy):
@@ -203,18 +213,18 @@ def _absorb(job: Job, child: str, parent: str) -> None:
     job.ports.pool.absorb(child, guest)
 
 
-def _is_waited_for(job: Job) -> bool:
+def _is_waited_for(job: Job[MergeFacts]) -> bool:
     with job.ports.database.read() as tx:
         return is_waited_for(tx, job.task)
 
 
-def _gives_way(job: Job) -> bool:
+def _gives_way(job: Job[MergeFacts]) -> bool:
     """Whether the rest can wait for whoever waits. On a chain that grows faster than it is shortened it cannot."""
     with job.ports.database.read() as tx:
         return is_waited_for(tx, job.task) and len(chain(tx, job.task.resource)) <= _TOO_DEEP
 
 
-def _claim(tx: Transaction, job: Job, parent: str) -> bool:
+def _claim(tx: Transaction, job: Job[MergeFacts], parent: str) -> bool:
     """Keep every other merge off the parent, which must stay on what it stands on; False when one is at it already.
 
     Were the parent merged with its own parent meanwhile, the child would come
@@ -230,7 +240,7 @@ def _claim(tx: Transaction, job: Job, parent: str) -> bool:
     return True
 
 
-def _next_parent(job: Job) -> str | None:
+def _next_parent(job: Job[MergeFacts]) -> str | None:
     """The parent that the child should absorb next, or None when all is well."""
     with job.ports.database.read() as tx:
         below = chain(tx, job.task.resource)
@@ -241,10 +251,10 @@ def _next_parent(job: Job) -> str | None:
         is_only_child = volumes_on(tx, parent) == 1
         if is_only_child and not is_named(tx, parent):
             return parent
-        has_grown = len(below) > DEEPEST or (job.facts.get("shorten", False) and len(below) > SHALLOW)
+        has_grown = len(below) > DEEPEST or (job.facts.shorten and len(below) > SHALLOW)
     if has_grown and row.kind == "head":
-        if not job.facts.get("shorten"):
-            job.note(shorten=True)
+        if not job.facts.shorten:
+            job.note(replace(job.facts, shorten=True))
         return parent
     return None
 
@@ -254,7 +264,7 @@ def volumes_on(tx: Transaction, parent: str) -> int:
     return volumes.count(tx, parent=parent)
 
 
-def _bypass(tx: Transaction, job: Job, parent: str) -> None:
+def _bypass(tx: Transaction, job: Job[MergeFacts], parent: str) -> None:
     child, row = job.task.resource, volumes.find(tx, id=parent)
     volumes.update(tx, {"parent": row.parent if row else None}, id=child, parent=parent)
     volumes.update(tx, {"file_bytes": job.ports.pool.length(child)}, id=child, kind="layer")

@@ -6,7 +6,6 @@ operation, decoding, the region, the transaction, ClientToken and DryRun.
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
@@ -15,12 +14,13 @@ from typing import Any
 from kiln.declare.errors import ApiError, InvalidParameter
 from kiln.declare.operation import ClientTokenInput, DryRunInput, Idempotence, Operation
 from kiln.declare.rules import JsonList
-from kiln.declare.shapes import Field, essence, fields_of, spell
+from kiln.declare.shapes import Field, fields_of, spell
 from kiln.operations.call import Call, Ports
 from kiln.operations.errors import InvalidRegionIdNotFound
 from kiln.store.database import Transaction
 from kiln.store.tasks import Task
 from kiln.store.tokens import Token, tokens
+from kiln.wire import idempotence
 from kiln.wire.decode import decode
 from kiln.wire.errors import InvalidActionNotFound
 
@@ -41,7 +41,7 @@ class _Request:
     given: Any
     caller: Caller
     id: str
-    token: tuple[str, str] | None  #: The ClientToken, and the digest of all that counts.
+    token: str | None  #: The ClientToken, if there is one to serve.
 
 
 class Dispatcher:
@@ -69,7 +69,7 @@ class Dispatcher:
             raise InvalidActionNotFound(action=action)
         given = decode(operation.input, params)
         self._check_region(operation, given)
-        token = _client_token(operation, params, given)
+        token = _client_token(operation, params)
         request = _Request(operation=operation, given=given, caller=caller, id=request_id, token=token)
         if _wants_dry_run(operation, params):
             self._rehearse(request)
@@ -82,10 +82,9 @@ class Dispatcher:
     def _perform(self, tx: Transaction, request: _Request) -> dict[str, Any]:
         operation, token = request.operation, request.token
         call = self._call(tx, request)
-        if token is not None:
-            before = tokens.find(tx, account=call.account, action=operation.name, token=token[0])
-            if before is not None:
-                return _replay(operation, before, token[1])
+        before = _use_before(tx, request)
+        if before is not None:
+            return _replay(before)
         plan = operation.check(call, request.given)
         assert operation.commit is not None  # Reads do not come here.
         answer: dict[str, Any] = spell(operation.commit(call, plan))
@@ -93,8 +92,8 @@ class Dispatcher:
             row = Token(
                 account=call.account,
                 action=operation.name,
-                token=token[0],
-                digest=token[1],
+                token=token,
+                digest=idempotence.digest_of(request.given),
                 answer=json.dumps(answer),
                 created_at=call.now,
             )
@@ -102,9 +101,14 @@ class Dispatcher:
         return answer
 
     def _rehearse(self, request: _Request) -> None:
-        """Check and change nothing. Raises the operation's word for «all is well»."""
+        """Check and change nothing. Raises the operation's word for «all is well».
+
+        It tells what the request would come to without DryRun: a token that was
+        used for the same gets the same answer again, whatever has become of it.
+        """
         with self._ports.database.read() as tx:
-            request.operation.check(self._call(tx, request), request.given)
+            if _use_before(tx, request) is None:
+                request.operation.check(self._call(tx, request), request.given)
         assert request.operation.dry_run is not None  # Otherwise nobody would have asked.
         raise request.operation.dry_run
 
@@ -130,25 +134,29 @@ def _wants_dry_run(operation: Operation[Any, Any, Any], params: Mapping[str, str
     return operation.dry_run is not None and bool(decode(DryRunInput, params).dry_run)
 
 
-def _client_token(operation: Operation[Any, Any, Any], params: Mapping[str, str], given: Any) -> tuple[str, str] | None:
-    """The ClientToken and the digest of all that counts, or None when there is no token to serve."""
+def _client_token(operation: Operation[Any, Any, Any], params: Mapping[str, str]) -> str | None:
+    """The ClientToken, or None when there is none to serve."""
     if operation.idempotent is None:
         return None
     try:
-        token = decode(ClientTokenInput, params).client_token
+        return decode(ClientTokenInput, params).client_token
     except InvalidParameter as e:
         raise operation.idempotent.malformed(**e.facts) from None
-    if token is None:
+
+
+def _use_before(tx: Transaction, request: _Request) -> Token | None:
+    """That the token was used for the same before, if it was. Raises the operation's error when it was for other."""
+    operation = request.operation
+    if request.token is None:
         return None
-    # What was understood counts, not how it was spelled: a retry may use another alias, number lists otherwise, or come
-    # through another door.
-    return token, hashlib.sha256(json.dumps(essence(given)).encode()).hexdigest()
-
-
-def _replay(operation: Operation[Any, Any, Any], before: Token, digest: str) -> dict[str, Any]:
-    if before.digest != digest:
+    before = tokens.find(tx, account=request.caller.account, action=operation.name, token=request.token)
+    if before is not None and not idempotence.is_of(before.digest, request.given):
         assert isinstance(operation.idempotent, Idempotence)  # Only such an operation has tokens.
         raise operation.idempotent.mismatch(token=before.token)
+    return before
+
+
+def _replay(before: Token) -> dict[str, Any]:
     answer: dict[str, Any] = json.loads(before.answer)
     return answer
 

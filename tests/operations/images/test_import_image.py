@@ -13,7 +13,6 @@ from kiln.declare.units import GiB
 from kiln.pools.errors import PoolFull
 from kiln.store import images, tags
 from kiln.store.snapshots import snapshots
-from kiln.store.tasks import tasks
 from kiln.store.volumes import volumes
 from kiln.tasks.worker import Worker
 from kiln.upkeep.duties import DUTIES
@@ -512,12 +511,17 @@ def test_is_nobody_elses_business(cloud):
     cloud.refuses("CancelTask", "InvalidTaskId.NotFound", 400, TaskId=answer["TaskId"], account=OTHER)
 
 
-def test_shares_two_lanes_with_the_other_transfers(cloud):
+def test_waits_for_its_turn_and_says_its_place(cloud):
     an_object(cloud)
-    for _ in range(3):
-        cloud.call("ImportImage", mapping())
-
-    with cloud.ports.database.read() as tx:
-        lanes = [task.lane for task in tasks.all(tx)]
-    assert lanes == ["transfer-0", "transfer-1", "transfer-0"]
+    asked = [cloud.call("ImportImage", mapping())["TaskId"] for _ in range(5)]
     assert len(cloud.worker.claim(cloud.clock())) == 2
+
+    shown = {task["TaskId"]: task["TaskStatus"] for task in cloud.call("DescribeTasks")["TaskSet"]["Task"]}
+    assert [shown[task] for task in asked] == ["Processing"] * 2 + ["Waiting"] * 3
+    for place, task in enumerate(asked[2:], 1):
+        waiting = attribute(cloud, task)
+        (progress,) = waiting["OperationProgressSet"]["OperationProgress"]
+        assert (waiting["TaskStatus"], progress["OperationStatus"]) == ("Waiting", "Waiting")
+        said = {item["Name"]: item["Value"] for item in progress["RelatedItemSet"]["RelatedItem"]}
+        assert said == {"OSSObject": "disk.qcow2", "QueuePosition": str(place)}
+    cloud.call("CancelTask", TaskId=asked[4])

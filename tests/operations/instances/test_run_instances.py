@@ -12,6 +12,7 @@ from kiln.declare.clock import from_text
 from kiln.declare.errors import ApiError
 from kiln.declare.states import DiskStatus, ImageStatus, InstanceStatus, SnapshotStatus
 from kiln.declare.units import GiB, KiB
+from kiln.operations.launch import LaunchFacts
 from kiln.store.disks import disks
 from kiln.store.images import image_disks, images
 from kiln.store.instances import instances
@@ -644,7 +645,7 @@ def test_a_starting_instance_is_started_by_the_next_worker(cloud):
     cloud.ports.machines.stop(instance, force=True)
     cloud.ports.database.write(lambda tx: instances.update(tx, {"status": InstanceStatus.STARTING}, id=instance))
     cloud.ports.database.write(
-        lambda tx: cloud.as_call(tx).enqueue("RunInstances", instance, {"disks": []}, lane=instance)
+        lambda tx: cloud.as_call(tx).enqueue("RunInstances", instance, LaunchFacts(disks=()), lane=instance)
     )
 
     cloud.settle()

@@ -4,6 +4,7 @@ import hashlib
 import inspect
 import json
 from base64 import b64encode
+from contextlib import suppress
 
 import pytest
 from hypothesis import given, settings
@@ -15,6 +16,7 @@ from kiln.wire.doors import apsara, choose
 from kiln.wire.doors.door import RawRequest
 from kiln.wire.nonces import MemoryNonces
 from kiln.wire.signatures import xca
+from kiln.wire.signatures.stages import canonical_query
 from tests.wire.doors.given import NOW, Known, admit, an_apsara_request
 
 ID = "5D0B6829-CC83-4000-8ADD-1DD549D88ABC"
@@ -37,7 +39,7 @@ FORM = {"content-type": "application/x-www-form-urlencoded", "x-ca-timestamp": s
 
 
 def test_admits_a_signed_request():
-    admitted = admit(an_apsara_request(unsigned={"useremail": "a@b.c", "x-ca-stage": "RELEASE"}))
+    admitted = admit(an_apsara_request(headers={"useremail": "a@b.c"}, unsigned={"x-ca-stage": "RELEASE"}))
 
     assert admitted.params == {"RegionId": REGION, "ImageName": "Test 中文", "Tag.1.Value": ""}
     assert (admitted.account_id, admitted.key_id, admitted.action) == ("acme", "APPKEYTEST", "CreateImage")
@@ -148,6 +150,50 @@ def test_signs_a_form_s_content_md5_as_text():
     assert admit(signed(FORM | {"content-md5": "1B2M2Y8AsgTpgAmY7PhCfg=="}, "X-Ca-Timestamp")).region == "r"
 
 
+def a_form(params: dict[str, str], md5_of: bytes | None) -> RawRequest:
+    """A signed form; *md5_of* is what its Content-MD5 is of, None where there is none."""
+    path = "/apsara/route/Ecs/CreateImage"
+    body = canonical_query(params).encode()
+    sent = FORM | {"x-ca-key": "APPKEYTEST", "x-ca-signature-headers": "X-Ca-Timestamp"}
+    sent |= {} if md5_of is None else of_body(md5_of)
+    stages = xca.stages("POST", path, params, sent, ["X-Ca-Timestamp"], secret="APPSECRETTEST")
+    return RawRequest.from_target("POST", path, list((sent | {"x-ca-signature": stages.signature}).items()), body)
+
+
+TWO = {"RegionId": "r", "Description": "a", "DryRun": "true"}
+ONE = {"RegionId": "r", "Description": "a&DryRun=true"}
+
+
+@pytest.mark.parametrize("md5_of", [None, b"", canonical_query(TWO).encode(), canonical_query(ONE).encode()])
+def test_two_parameters_are_never_taken_for_one_nor_one_for_two(md5_of):
+    """Both are signed alike, so whoever is on the way could put the one in place of the other."""
+    taken = []
+    for params in (TWO, ONE):
+        with suppress(ApiError):
+            taken.append(admit(a_form(params, md5_of)).params)
+
+    assert taken == [ONE if md5_of == canonical_query(ONE).encode() else TWO]
+
+
+@pytest.mark.parametrize("params", [{"a&b": "c"}, {"a=b": "c"}, {"a": "&"}])
+def test_refuses_in_a_query_what_the_signature_cannot_tell(params):
+    path = f"/apsara/route/Ecs/CreateImage?{canonical_query(params)}"
+
+    with pytest.raises(errors.IncompleteSignature, match="cannot tell"):
+        admit(RawRequest.from_target("POST", path, list(FORM.items()), b""))
+
+
+def test_refuses_to_take_a_line_of_a_value_for_a_header():
+    """A value may hold line breaks, so the lines of headers must be such that no value can make one."""
+    text = "x:\n/apsara/route/Ecs/DeleteImage?ImageId=m-1"
+    named = "X-Ca-Timestamp,/apsara/route/Ecs/CreateImage?Description=x"
+    honest = a_form({"Description": text}, None)
+    headers = dict(honest.headers) | {"x-ca-signature-headers": named}
+
+    with pytest.raises(errors.IncompleteSignature, match="no header"):
+        admit(RawRequest.from_target("POST", "/apsara/route/Ecs/DeleteImage?ImageId=m-1", list(headers.items()), b""))
+
+
 JSON = {"content-type": "application/json; charset=UTF-8", "x-ca-timestamp": str(NOW_MS)}
 
 
@@ -189,6 +235,14 @@ def test_asks_for_one_of_the_people_where_people_are_configured(email, refusal):
     assert admit(an_apsara_request(headers={"useremail": "alice@example.com"}), known=known).user_email
 
 
+def test_takes_nobody_s_word_for_who_the_person_is_but_the_app_s():
+    known = Known(users=frozenset({"alice@example.com"}))
+
+    with pytest.raises(errors.IncompleteSignature, match="UserEmail"):
+        admit(an_apsara_request(unsigned={"useremail": "alice@example.com"}), known=known)
+    assert admit(an_apsara_request(unsigned={"useremail": "alice@example.com"})).user_email is None
+
+
 def test_tells_the_client_the_string_that_it_should_have_signed():
     request = an_apsara_request(secret="WRONG")
     with pytest.raises(errors.SignatureDoesNotMatch) as refused:
@@ -228,7 +282,7 @@ names = st.text("AZaz.19", min_size=10)
 
 
 @settings(deadline=None)
-@given(st.dictionaries(names, st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"))))
+@given(st.dictionaries(names, st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0&"))))
 def test_admits_whatever_our_client_signs(more):
     assert admit(an_apsara_request(params={"RegionId": "r", **more})).params == {"RegionId": "r", **more}
 

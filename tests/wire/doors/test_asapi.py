@@ -21,7 +21,7 @@ TRACE = "5d0b6829cc8340008add1dd549d88a"
 def test_admits_a_body_with_nested_values():
     admitted = admit(an_asapi_request({"Tag": [{"Key": "k", "Value": ""}], "DryRun": True, "RegionId": "r"}))
 
-    assert admitted.params == {"RegionId": "r", "Tag.1.Key": "k", "Tag.1.Value": "", "DryRun": "true"}
+    assert admitted.params == {"RegionId": "r", "Tag.1": '{"Key":"k","Value":""}', "DryRun": "true"}
     assert (admitted.account_id, admitted.action, admitted.format) == ("acme", "DescribeImages", "JSON")
 
 
@@ -54,13 +54,22 @@ def test_the_body_counts_where_it_differs_from_the_query():
     assert admit(RawRequest.from_target("POST", target, request.headers, request.body)).params == {"ImageName": "body"}
 
 
+def test_what_the_query_hides_under_a_list_of_the_body_is_not_heeded():
+    request = an_asapi_request({"DiskDeviceMapping": [{"SnapshotId": "s-1"}]})
+    hidden = canonical_query({"DiskDeviceMapping.1": '{"Size":"400"}'})
+
+    admitted = admit(RawRequest.from_target("POST", f"{request.target}&{hidden}", request.headers, request.body))
+
+    assert admitted.params == {"DiskDeviceMapping.1": '{"SnapshotId":"s-1"}'}
+
+
 @pytest.mark.parametrize("header", ["x-acs-regionid", "regionid"])
-def test_takes_the_region_from_a_header_where_no_parameter_names_one(header):
+def test_takes_no_region_from_a_header_as_none_is_signed(header):
     named = admit(an_asapi_request({"RegionId": "own"}, headers={header: "header"}))
     unnamed = admit(an_asapi_request({"A": "b"}, headers={header: "header"}))
 
     assert (named.region, named.params["RegionId"]) == ("own", "own")
-    assert (unnamed.region, unnamed.params["RegionId"]) == ("header", "header")
+    assert (unnamed.region, unnamed.params) == (None, {"A": "b"})
 
 
 def test_leaves_the_region_open_where_nothing_names_one():
@@ -73,6 +82,7 @@ def test_admits_clients_that_were_told_the_product_s_own_endpoint():
     answer = choose(request).answer(request, {}, ID, admit(request))
 
     assert json.loads(answer.body)["asapiSuccess"] is True
+    assert choose(request).name == "rpc"
 
 
 @pytest.mark.parametrize(
@@ -108,13 +118,35 @@ def test_admits_a_request_once():
         admit(request, nonces=nonces)
 
 
-values = st.recursive(st.text('ab "\\中'), lambda parts: st.lists(parts, max_size=2), max_leaves=4)
+objects = st.dictionaries(st.text("ABC", min_size=1), st.text("ab {}[]:,中"))
+values = st.text('ab "\\中') | st.lists(objects | st.text('ab "\\中'), min_size=1, max_size=2) | objects
 
 
 @settings(deadline=None)
 @given(st.dictionaries(st.text("ABCD", min_size=3), values | st.booleans() | st.integers(), max_size=4))
 def test_admits_whatever_our_client_signs(body):
     assert admit(an_asapi_request(body)).action == "DescribeImages"
+
+
+@pytest.mark.parametrize(
+    ("value", "rule"),
+    [
+        ([], 'send it as the text "\\[\\]"'),
+        ([None], "null"),
+        ([["a"]], "a list, in a list"),
+        ([{"Key": None}], "leave it out"),
+        ([{"Key": []}], "nested deeper"),
+        ([{"Key": {"Key": "a"}}], "nested deeper"),
+        ([{"Key": 'a","Value":"b'}], "quotes"),
+        ([{"Key": "a\\nb"}], "quotes"),
+        ({"Key": 'a"b'}, "quotes"),
+        ({'Key":"a","Value': "b"}, "quotes"),
+        ({"Size": None}, "leave it out"),
+    ],
+)
+def test_refuses_nested_values_that_the_signature_does_not_tell_from_others(value, rule):
+    with pytest.raises(InvalidParameter, match=rule):
+        admit(an_asapi_request({"Tag": value}))
 
 
 @settings(deadline=None)

@@ -13,15 +13,15 @@ from tests.wire.doors.given import an_acs3_request, an_apsara_request, an_asapi_
         (an_rpc_request(), "rpc"),
         (an_acs3_request(), "acs3"),
         (an_asapi_request(), "asapi"),
-        (an_asapi_request(path="/", headers={"x-ascm-sign-version": "1.0"}), "asapi"),
-        (an_asapi_request(path="/", headers={"x-acs-asapi-product": "ecs"}), "asapi"),
+        (an_asapi_request(path="/", headers={"x-ascm-sign-version": "1.0"}), "rpc"),
+        (an_asapi_request(path="/", headers={"x-acs-asapi-product": "ecs"}), "rpc"),
         (an_asapi_request(path="/"), "rpc"),
         (an_apsara_request(), "apsara"),
         (RawRequest.from_target("GET", "/anything", [], b""), "rpc"),
         (RawRequest.from_target("POST", "/?Action=A", [("x-acs-action", "A")], b""), "rpc"),
     ],
 )
-def test_chooses_the_door_by_authorization_path_and_telling_headers(request_, name):
+def test_chooses_the_door_by_authorization_and_path(request_, name):
     assert choose(request_).name == name
 
 

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from typing import Annotated
 
 from kiln.declare.errors import ApiError
+from kiln.declare.facts import facts
 from kiln.declare.killpoints import reach
 from kiln.declare.operation import Operation
 from kiln.declare.rules import Accepted, Doc, Example
@@ -101,6 +102,11 @@ class Plan:
     delete_with_instance: bool
 
 
+@facts()
+class Facts:
+    type: str  #: The disk's, to which it comes back when the attachment fails.
+
+
 def check(call: Call, p: Input) -> Plan:
     instance = instances.find(call.tx, id=p.instance_id, **call.own(p.region_id))
     if instance is None:
@@ -140,11 +146,11 @@ def commit(call: Call, plan: Plan) -> NothingMore:
         "delete_with_instance": plan.delete_with_instance,
     }
     disks.move(call.tx, DiskStatus.AVAILABLE, DiskStatus.ATTACHING, changes, id=disk.id)
-    call.enqueue("AttachDisk", disk.id, {"type": disk.type}, region=disk.region, lane=instance.id)
+    call.enqueue("AttachDisk", disk.id, Facts(type=disk.type), region=disk.region, lane=instance.id)
     return NothingMore()
 
 
-def carry_out(job: Job) -> None:
+def carry_out(job: Job[Facts]) -> None:
     with job.ports.database.read() as tx:
         disk = disks.find(tx, id=job.task.resource, status=DiskStatus.ATTACHING)
         is_free = disk is None or _is_free(tx, job, disk)
@@ -169,18 +175,18 @@ def carry_out(job: Job) -> None:
     reach("attach_disk.settled")
 
 
-def give_up(job: Job, error: ApiError) -> None:  # noqa: ARG001 - a disk has no field for the reason.
+def give_up(job: Job[Facts], error: ApiError) -> None:  # noqa: ARG001 - a disk has no field for the reason.
     with job.ports.database.read() as tx:
         disk = disks.find(tx, id=job.task.resource, status=DiskStatus.ATTACHING)
     if disk is None:
         return
     assert disk.volume is not None  # It was Available.
     drives.pull_out(job.ports, disk, disk.volume)
-    changes = {"instance": None, "device": "", "type": job.facts["type"]}
+    changes = {"instance": None, "device": "", "type": job.facts.type}
     job.write(lambda tx: disks.move(tx, DiskStatus.ATTACHING, DiskStatus.AVAILABLE, changes, id=disk.id))
 
 
-def _is_free(tx: Transaction, job: Job, disk: Disk) -> bool:
+def _is_free(tx: Transaction, job: Job[Facts], disk: Disk) -> bool:
     """Whether nothing works on the disk that was begun before it came into its instance's lane."""
     if is_lane_busy(tx, disk.id):
         return False
@@ -207,6 +213,7 @@ attach_disk = Operation(
     check=check,
     commit=commit,
     carry_out=carry_out,
+    facts=Facts,
     give_up=give_up,
     leads_to=("Attaching", "In_use"),
     unknown_region=InvalidRegionIdMalFormed,

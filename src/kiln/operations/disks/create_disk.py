@@ -12,10 +12,11 @@ from typing import Annotated
 
 from kiln.declare.deployment import DISK_CATEGORIES, PERFORMANCE_LEVELS, level_of
 from kiln.declare.errors import ApiError, MissingParameter
+from kiln.declare.facts import facts
 from kiln.declare.ids import new_id
 from kiln.declare.killpoints import reach
 from kiln.declare.operation import Idempotence, Operation
-from kiln.declare.rules import Count, Doc, Example, Name, OneOf, Wire
+from kiln.declare.rules import Count, Doc, Example, Name, OneOf, Unordered, Wire
 from kiln.declare.shapes import shape
 from kiln.declare.states import DiskStatus, InstanceStatus
 from kiln.declare.system import NO_SYSTEM
@@ -168,7 +169,7 @@ class Input:
     encrypted: Annotated[bool | None, accepted.ENCRYPTION, Doc("Whether the disk is encrypted.")] = None
     kms_key_id: Annotated[str | None, Wire("KMSKeyId"), accepted.ENCRYPTION, Doc("The key.")] = None
     encrypt_algorithm: Annotated[str | None, accepted.ENCRYPTION, Doc("The algorithm.")] = None
-    arn: Annotated[tuple[ArnInput, ...], Doc("Roles to be assumed.")] = ()
+    arn: Annotated[tuple[ArnInput, ...], Unordered(), Doc("Roles to be assumed.")] = ()
     advanced_features: Annotated[str | None, accepted.CATEGORIES, Doc("Advanced features.")] = None
     bursting_enabled: Annotated[bool | None, accepted.CATEGORIES, Doc("Whether it may burst.")] = None
     provisioned_iops: Annotated[int | None, accepted.CATEGORIES, Doc("Provisioned IOPS.")] = None
@@ -180,7 +181,7 @@ class Input:
     storage_cluster_id: Annotated[str | None, accepted.CATEGORIES, Doc("A dedicated block storage cluster.")] = None
     storage_set_id: Annotated[str | None, accepted.CATEGORIES, Doc("The storage set.")] = None
     storage_set_partition_number: Annotated[int | None, accepted.CATEGORIES, Doc("Its partitions.")] = None
-    tag: Annotated[tuple[TagInput, ...], Count(20, QuotaExceedTags), Doc("Tags of the disk.")] = ()
+    tag: Annotated[tuple[TagInput, ...], Unordered(), Count(20, QuotaExceedTags), Doc("Tags of the disk.")] = ()
 
 
 @shape
@@ -194,6 +195,18 @@ class Plan:
     disk: Disk
     layer: str | None
     tags: dict[str, str]
+
+
+@facts()
+class Facts:
+    volume: str
+    layer: str | None
+    size_bytes: int
+
+    @property
+    def head(self) -> Head:
+        """The head to be made."""
+        return Head(self.volume, self.layer, self.size_bytes)
 
 
 def check(call: Call, p: Input) -> Plan:
@@ -213,12 +226,13 @@ def commit(call: Call, plan: Plan) -> Output:
     disks.insert(call.tx, disk)
     tags.put(call.tx, call.account, "disk", disk.id, plan.tags)
     lane = disk.instance or disk.id
-    call.enqueue("CreateDisk", disk.id, head.to_facts(), region=disk.region, lane=lane, task_id=task)
+    remembered = Facts(volume=head.volume, layer=head.layer, size_bytes=head.size_bytes)
+    call.enqueue("CreateDisk", disk.id, remembered, region=disk.region, lane=lane, task_id=task)
     return Output(disk_id=disk.id, order_id="")
 
 
-def carry_out(job: Job) -> None:
-    head = Head.of(job.facts)
+def carry_out(job: Job[Facts]) -> None:
+    head = job.facts.head
     heads.make(job, [head])
     with job.ports.database.read() as tx:
         disk = disks.find(tx, id=job.task.resource)
@@ -239,8 +253,8 @@ def carry_out(job: Job) -> None:
     reach("create_disk.settled")
 
 
-def give_up(job: Job, error: ApiError) -> None:  # noqa: ARG001 - a disk has no field for the reason.
-    head = Head.of(job.facts)
+def give_up(job: Job[Facts], error: ApiError) -> None:  # noqa: ARG001 - a disk has no field for the reason.
+    head = job.facts.head
     with job.ports.database.read() as tx:
         disk = disks.find(tx, id=job.task.resource, status=DiskStatus.CREATING)
     if disk is not None and disk.instance is not None and job.ports.pool.exists(head.volume):
@@ -340,6 +354,7 @@ create_disk = Operation(
     check=check,
     commit=commit,
     carry_out=carry_out,
+    facts=Facts,
     give_up=give_up,
     idempotent=Idempotence(mismatch=IdempotentParameterMismatch, malformed=InvalidClientTokenMalformed),
     unknown_region=InvalidRegionIdNotFoundOfDisk,

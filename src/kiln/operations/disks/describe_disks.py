@@ -1,5 +1,9 @@
 """List disks, the newest first.
 
+With InstanceId, the disks of that instance: the system disk first, the others
+by device. Otherwise disks that were made in one call stand together, of an
+instance in that same order.
+
 All filters that are sent must hold. An ID that is unknown, or another
 account's, is no error: it is not in the answer.
 """
@@ -40,6 +44,7 @@ from kiln.operations.params import (
     TagsOutput,
     draw_tags,
 )
+from kiln.store import disks as disk_rows
 from kiln.store import tags
 from kiln.store.conditions import NOTHING, Condition
 from kiln.store.disks import Disk, disks
@@ -355,17 +360,15 @@ class Output:
 def check(call: Call, p: Input) -> Output:
     if p.zone_id is not None and p.zone_id not in call.deployment.zones(p.region_id):
         raise InvalidZoneIdNotFoundOfDisks(zone_id=p.zone_id)
-    conditions = _conditions(p)
+    order = disk_rows.NEWEST if p.instance_id is None else disk_rows.OF_INSTANCE
     found = page(
-        call.tx,
+        call,
+        p,
         disks,
-        *conditions,
+        order,
+        _conditions(p),
         account=call.account,
         region=p.region_id,
-        page_number=p.page_number,
-        page_size=p.page_size,
-        max_results=p.max_results,
-        next_token=p.next_token,
         least=10,
         most=500,
     )

@@ -11,6 +11,7 @@ from __future__ import annotations
 from typing import Annotated
 
 from kiln.declare.errors import ApiError
+from kiln.declare.facts import NoFacts
 from kiln.declare.killpoints import reach
 from kiln.declare.operation import Operation
 from kiln.declare.rules import Accepted, Doc
@@ -84,11 +85,11 @@ def check(call: Call, p: Input) -> Disk:
 
 def commit(call: Call, plan: Disk) -> NothingMore:
     disks.move(call.tx, DiskStatus.IN_USE, DiskStatus.DETACHING, {}, id=plan.id)
-    call.enqueue("DetachDisk", plan.id, {}, region=plan.region, lane=plan.instance or "")
+    call.enqueue("DetachDisk", plan.id, region=plan.region, lane=plan.instance or "")
     return NothingMore()
 
 
-def carry_out(job: Job) -> None:
+def carry_out(job: Job[NoFacts]) -> None:
     with job.ports.database.read() as tx:
         disk = disks.find(tx, id=job.task.resource, status=DiskStatus.DETACHING)
     if disk is None:
@@ -107,7 +108,7 @@ def carry_out(job: Job) -> None:
     reach("detach_disk.settled")
 
 
-def give_up(job: Job, error: ApiError) -> None:  # noqa: ARG001 - a disk has no field for the reason.
+def give_up(job: Job[NoFacts], error: ApiError) -> None:  # noqa: ARG001 - a disk has no field for the reason.
     with job.ports.database.read() as tx:
         disk = disks.find(tx, id=job.task.resource, status=DiskStatus.DETACHING)
     if disk is None:

@@ -10,6 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from kiln.declare.errors import ApiError, DryRunOperation
+from kiln.declare.facts import facts
 from kiln.declare.ids import new_id
 from kiln.declare.killpoints import reach
 from kiln.declare.operation import Operation
@@ -73,6 +74,20 @@ class Plan:
     snapshot: Snapshot
 
 
+@facts()
+class Facts:
+    volume: str
+    layer: str | None
+    size_bytes: int
+    before: str | None  #: The head that the disk has had.
+    status: str  #: The disk's, to which it comes back.
+
+    @property
+    def head(self) -> Head:
+        """The head to be made."""
+        return Head(self.volume, self.layer, self.size_bytes)
+
+
 def check(call: Call, p: Input) -> Plan:
     disk = disks.find(call.tx, id=p.disk_id, **call.own(p.region_id))
     if disk is None:
@@ -101,31 +116,33 @@ def commit(call: Call, plan: Plan) -> NothingMore:
     head = Head(volume=new_id("volume"), layer=snapshot.volume, size_bytes=size_bytes)
     heads.record(call, task, [head])
     disks.move(call.tx, DiskStatus(disk.status), DiskStatus.REINITING, {}, id=disk.id)
-    facts = {**head.to_facts(), "before": disk.volume, "status": disk.status}
+    remembered = Facts(
+        volume=head.volume, layer=head.layer, size_bytes=size_bytes, before=disk.volume, status=disk.status
+    )
     lane = disk.instance or disk.id
-    call.enqueue("ResetDisk", disk.id, facts, region=disk.region, lane=lane, task_id=task)
+    call.enqueue("ResetDisk", disk.id, remembered, region=disk.region, lane=lane, task_id=task)
     return NothingMore()
 
 
-def carry_out(job: Job) -> None:
-    heads.make(job, [Head.of(job.facts)])
+def carry_out(job: Job[Facts]) -> None:
+    heads.make(job, [job.facts.head])
 
     def settle(tx: Transaction) -> None:
-        heads.settle(tx, [job.facts["volume"]])
-        changes = {"volume": job.facts["volume"]}
-        after = DiskStatus(job.facts["status"])
+        heads.settle(tx, [job.facts.volume])
+        changes = {"volume": job.facts.volume}
+        after = DiskStatus(job.facts.status)
         if disks.move(tx, DiskStatus.REINITING, after, changes, id=job.task.resource):
-            volumes.update(tx, {"state": "doomed"}, id=job.facts["before"])
+            volumes.update(tx, {"state": "doomed"}, id=job.facts.before)
         job.finish(tx)
 
     job.write(settle)
     reach("reset_disk.settled")
 
 
-def give_up(job: Job, error: ApiError) -> None:  # noqa: ARG001 - a disk has no field for the reason.
+def give_up(job: Job[Facts], error: ApiError) -> None:  # noqa: ARG001 - a disk has no field for the reason.
     def fail(tx: Transaction) -> None:
-        heads.doom(tx, [job.facts["volume"]])
-        disks.move(tx, DiskStatus.REINITING, DiskStatus(job.facts["status"]), {}, id=job.task.resource)
+        heads.doom(tx, [job.facts.volume])
+        disks.move(tx, DiskStatus.REINITING, DiskStatus(job.facts.status), {}, id=job.task.resource)
 
     job.write(fail)
 
@@ -146,6 +163,7 @@ reset_disk = Operation(
     check=check,
     commit=commit,
     carry_out=carry_out,
+    facts=Facts,
     give_up=give_up,
     dry_run=DryRunOperation,
     leads_to=("ReIniting", "In_use", "Available"),

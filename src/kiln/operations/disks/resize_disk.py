@@ -13,6 +13,7 @@ from typing import Annotated
 
 from kiln.declare.deployment import DISK_CATEGORIES
 from kiln.declare.errors import ApiError
+from kiln.declare.facts import UnreadableFacts, facts, read
 from kiln.declare.killpoints import reach
 from kiln.declare.operation import Idempotence, Operation
 from kiln.declare.rules import Doc, Example, OneOf
@@ -36,7 +37,7 @@ from kiln.pools.errors import PoolFull
 from kiln.store.database import Transaction
 from kiln.store.disks import Disk, disks
 from kiln.store.instances import instances
-from kiln.store.tasks import tasks
+from kiln.store.tasks import Task, tasks
 from kiln.store.volumes import volumes
 
 
@@ -100,6 +101,12 @@ class Plan:
     size_gib: int
 
 
+@facts()
+class Facts:
+    before_gib: int
+    after_gib: int
+
+
 def check(call: Call, p: Input) -> Plan:
     disk = disks.find(call.tx, id=p.disk_id, **call.own(p.region_id))
     if disk is None:
@@ -122,17 +129,17 @@ def check(call: Call, p: Input) -> Plan:
 def commit(call: Call, plan: Plan) -> Output:
     disk = plan.disk
     _record(call.tx, disk.id, disk.size_gib, plan.size_gib)
-    facts = {"before_gib": disk.size_gib, "after_gib": plan.size_gib}
-    call.enqueue("ResizeDisk", disk.id, facts, region=disk.region, lane=disk.instance or disk.id)
+    remembered = Facts(before_gib=disk.size_gib, after_gib=plan.size_gib)
+    call.enqueue("ResizeDisk", disk.id, remembered, region=disk.region, lane=disk.instance or disk.id)
     return Output(order_id="")
 
 
-def carry_out(job: Job) -> None:
+def carry_out(job: Job[Facts]) -> None:
     with job.ports.database.read() as tx:
         disk = disks.find(tx, id=job.task.resource)
     if disk is None or disk.volume is None:
         return
-    size_bytes = job.facts["after_gib"] * GiB
+    size_bytes = job.facts.after_gib * GiB
     reach("resize_disk.begun")
     guest = job.ports.machines.guest(disk.instance) if disk.instance else None
     try:
@@ -145,10 +152,10 @@ def carry_out(job: Job) -> None:
     reach("resize_disk.grown")
 
 
-def give_up(job: Job, error: ApiError) -> None:  # noqa: ARG001 - a disk has no field for the reason.
+def give_up(job: Job[Facts], error: ApiError) -> None:  # noqa: ARG001 - a disk has no field for the reason.
     with job.ports.database.read() as tx:
         disk = disks.find(tx, id=job.task.resource)
-    before, after = job.facts["before_gib"], job.facts["after_gib"]
+    before, after = job.facts.before_gib, job.facts.after_gib
     if disk is None or disk.volume is None or job.ports.pool.size(disk.volume) >= after * GiB:
         return  # A disk does not shrink: the bytes are as big as the row says already.
     job.write(lambda tx: _record(tx, disk.id, after, before))
@@ -161,7 +168,7 @@ def least_sizes(tx: Transaction) -> dict[str, int]:
         disk = disks.find(tx, id=task.resource)
         if disk is not None and disk.volume is not None:
             # Of several, one behind the other, the oldest knows the smallest.
-            least.setdefault(disk.volume, task.facts["before_gib"] * GiB)
+            least.setdefault(disk.volume, _before_gib(task) * GiB)
     return least
 
 
@@ -173,6 +180,14 @@ def _check_instance(call: Call, disk: Disk, how: str) -> None:
         raise InvalidInstanceStatusNotRunning(disk_id=disk.id)
     if instance is not None and instance.status not in (InstanceStatus.RUNNING, InstanceStatus.STOPPED):
         raise IncorrectInstanceStatus(instance_id=instance.id, status=instance.status)
+
+
+def _before_gib(task: Task) -> int:
+    """From what the task grows a disk; 0 where nobody can tell any more."""
+    try:
+        return read(Facts, task.payload)[0].before_gib
+    except UnreadableFacts:
+        return 0
 
 
 def _record(tx: Transaction, disk_id: str, before_gib: int, after_gib: int) -> None:
@@ -190,6 +205,7 @@ resize_disk = Operation(
     check=check,
     commit=commit,
     carry_out=carry_out,
+    facts=Facts,
     give_up=give_up,
     idempotent=Idempotence(mismatch=IdempotentParameterMismatch, malformed=InvalidClientTokenMalformed),
     errors=(

@@ -22,13 +22,13 @@ from kiln.declare.errors import ApiError, DryRunOperation
 from kiln.declare.ids import new_id
 from kiln.declare.killpoints import reach
 from kiln.declare.operation import Idempotence, Operation
-from kiln.declare.rules import Count, Doc, Example, OneOf, Text
+from kiln.declare.rules import Count, Doc, Example, OneOf, Text, Unordered
 from kiln.declare.shapes import shape
 from kiln.declare.states import ImageStatus, InstanceStatus
 from kiln.declare.system import System
 from kiln.operations import capture, platforms, resource_groups, sources
 from kiln.operations.call import Call, Job
-from kiln.operations.capture import Capture
+from kiln.operations.capture import Capture, CaptureFacts
 from kiln.operations.errors import (
     DuplicateTagKey,
     InvalidBootModeNotSupport,
@@ -180,7 +180,7 @@ class Input:
     secure_boot_options: SecureBootOptions | None = None
     detection_strategy: DetectionStrategy | None = None
     resource_group_id: ResourceGroupId | None = None
-    tag: Annotated[tuple[TagInput, ...], Count(20, QuotaExceedTags), Doc("Tags of the image.")] = ()
+    tag: Annotated[tuple[TagInput, ...], Unordered(), Count(20, QuotaExceedTags), Doc("Tags of the image.")] = ()
 
 
 @shape
@@ -228,14 +228,14 @@ def commit(call: Call, plan: Plan) -> Output:
     tags.add(call.tx, call.account, "image", image.id, plan.tags)
     if plan.captures:
         facts = capture.record(call, image.task, plan.captures)
-        lane = str(facts["instance"])
+        lane = facts.instance
         call.enqueue("CreateImage", image.id, facts, region=image.region, lane=lane, task_id=image.task)
     else:
         images.publish(call.tx, image.id)
     return Output(image_id=image.id)
 
 
-def carry_out(job: Job) -> None:
+def carry_out(job: Job[CaptureFacts]) -> None:
     consistency = capture.freeze(job)
 
     def publish(tx: Transaction) -> None:
@@ -249,7 +249,7 @@ def carry_out(job: Job) -> None:
     reach("create_image.published")
 
 
-def give_up(job: Job, error: ApiError) -> None:
+def give_up(job: Job[CaptureFacts], error: ApiError) -> None:
     if capture.has_happened(job):
         carry_out(job)
         return
@@ -400,6 +400,7 @@ create_image = Operation(
     check=check,
     commit=commit,
     carry_out=carry_out,
+    facts=CaptureFacts,
     give_up=give_up,
     idempotent=Idempotence(mismatch=IdempotenceParamNotMatch, malformed=InvalidClientTokenMalformed),
     dry_run=DryRunOperation,

@@ -17,6 +17,7 @@ from typing import Annotated
 
 from kiln.buckets.port import BucketMissing, ObjectMissing, ObjectRefused
 from kiln.declare.errors import ApiError, DryRunOperation
+from kiln.declare.facts import facts
 from kiln.declare.ids import new_id
 from kiln.declare.killpoints import reach
 from kiln.declare.operation import Operation
@@ -134,6 +135,22 @@ class Plan:
     layers: tuple[tuple[str, int], ...]  #: Of each disk that holds something: the layer and its size in bytes.
 
 
+@dataclass(frozen=True, kw_only=True)
+class Export:
+    """One file that is to be written."""
+
+    object: str
+    volume: str
+    size_bytes: int = 0  #: Of the disk in it.
+
+
+@facts()
+class Facts:
+    bucket: str
+    format: str
+    disks: tuple[Export, ...]
+
+
 def check(call: Call, p: Input) -> Plan:
     image = images.images.find(call.tx, id=p.image_id, account=call.account, region=p.region_id)
     if image is None:
@@ -159,25 +176,25 @@ def check(call: Call, p: Input) -> Plan:
 def commit(call: Call, plan: Plan) -> Output:
     task_id = new_id("task")
     names = [f"{plan.prefix}_{task_id}{f'_{n}' if n else ''}.{plan.format}" for n in range(len(plan.layers))]
-    disks = [
-        {"object": name, "volume": volume, "size_bytes": size_bytes}
+    disks = tuple(
+        Export(object=name, volume=volume, size_bytes=size_bytes)
         for name, (volume, size_bytes) in zip(names, plan.layers, strict=True)
-    ]
-    facts = {"bucket": plan.bucket, "format": plan.format, "disks": disks}
+    )
+    remembered = Facts(bucket=plan.bucket, format=plan.format, disks=disks)
     lane = transfer.pick_lane(call)
-    call.enqueue("ExportImage", plan.image, facts, region=plan.region, lane=lane, task_id=task_id, listed=True)
+    call.enqueue("ExportImage", plan.image, remembered, region=plan.region, lane=lane, task_id=task_id, listed=True)
     return Output(region_id=plan.region, task_id=task_id)
 
 
-def carry_out(job: Job) -> None:
-    bucket, disks = job.facts["bucket"], job.facts["disks"]
-    watch = Watch(job, [disk["size_bytes"] for disk in disks], image=False)
+def carry_out(job: Job[Facts]) -> None:
+    bucket, disks = job.facts.bucket, job.facts.disks
+    watch = Watch(job, [disk.size_bytes for disk in disks], image=False)
     try:
         # The files become objects on leaving the stack: all, or none when one fails or the task is cancelled.
         with ExitStack() as stored:
             for n, disk in enumerate(disks):
-                if not _is_there(job, bucket, disk["object"]):
-                    path = stored.enter_context(job.ports.buckets.stored(bucket, disk["object"]))
+                if not _is_there(job, bucket, disk.object):
+                    path = stored.enter_context(job.ports.buckets.stored(bucket, disk.object))
                     _send_out(job, n, path, watch)
             if job.is_cancelled():
                 raise TaskCancelled
@@ -194,14 +211,14 @@ def carry_out(job: Job) -> None:
     job.write(job.finish)
 
 
-def _send_out(job: Job, n: int, path: Path, watch: Watch) -> None:
-    disk = job.facts["disks"][n]
-    target = TARGET_FORMATS[job.facts["format"]]
-    job.ports.pool.send_out(disk["volume"], path, target, watch.of(n), watch.is_cancelled)
+def _send_out(job: Job[Facts], n: int, path: Path, watch: Watch) -> None:
+    disk = job.facts.disks[n]
+    target = TARGET_FORMATS[job.facts.format]
+    job.ports.pool.send_out(disk.volume, path, target, watch.of(n), watch.is_cancelled)
     reach("export_image.sent_out")
 
 
-def _is_there(job: Job, bucket: str, name: str) -> bool:
+def _is_there(job: Job[Facts], bucket: str, name: str) -> bool:
     """Whether the object was stored before a crash: no other task has its name, and what is there is whole."""
     try:
         return job.ports.buckets.size(bucket, name) > 0
@@ -230,6 +247,7 @@ export_image = Operation(
     check=check,
     commit=commit,
     carry_out=carry_out,
+    facts=Facts,
     dry_run=DryRunOperation,
     unknown_region=InvalidRegionIdNotFoundOfTasks,
     errors=(

@@ -19,7 +19,7 @@ from typing import Annotated
 from kiln.declare.errors import ApiError
 from kiln.declare.ids import new_id
 from kiln.declare.operation import Idempotence, Operation
-from kiln.declare.rules import Count, Doc, Missing, OneOf, Wire
+from kiln.declare.rules import Count, Doc, Missing, OneOf, Unordered, Wire
 from kiln.declare.shapes import shape
 from kiln.declare.states import ImageStatus
 from kiln.declare.system import System
@@ -37,7 +37,7 @@ from kiln.operations.errors import (
     QuotaExceedImage,
     QuotaExceedTags,
 )
-from kiln.operations.intake import DiskDeviceMapping, Intake
+from kiln.operations.intake import DiskDeviceMapping, Intake, Intakes
 from kiln.operations.params import (
     DEFAULT_ARCHITECTURE,
     DEFAULT_PLATFORM,
@@ -151,7 +151,7 @@ class Input:
     features: FeaturesInput | None = None
     resource_group_id: ResourceGroupId | None = None
     storage_location_arn: Annotated[str | None, Doc("For CloudBox; refused, since there is none.")] = None
-    tag: Annotated[tuple[TagInput, ...], Count(20, QuotaExceedTags), Doc("Tags of the image.")] = ()
+    tag: Annotated[tuple[TagInput, ...], Unordered(), Count(20, QuotaExceedTags), Doc("Tags of the image.")] = ()
 
 
 @shape
@@ -193,12 +193,12 @@ def commit(call: Call, plan: Plan) -> Output:
     return Output(image_id=image.id, region_id=image.region, task_id=image.task)
 
 
-def carry_out(job: Job) -> None:
+def carry_out(job: Job[Intakes]) -> None:
     intake.bring_in(job)
     intake.publish(job)
 
 
-def give_up(job: Job, error: ApiError) -> None:
+def give_up(job: Job[Intakes], error: ApiError) -> None:
     intake.take_back(job, error)
 
 
@@ -259,6 +259,7 @@ import_image = Operation(
     check=check,
     commit=commit,
     carry_out=carry_out,
+    facts=Intakes,
     give_up=give_up,
     idempotent=Idempotence(mismatch=IdempotentParameterMismatch, malformed=InvalidClientTokenMalformed),
     dry_run=DryRunSuccess,

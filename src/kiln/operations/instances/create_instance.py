@@ -19,7 +19,7 @@ from kiln.declare.states import InstanceStatus
 from kiln.operations import accepted, launch
 from kiln.operations.call import Call, Job
 from kiln.operations.errors import IdempotentParameterMismatch
-from kiln.operations.launch import Launch, Wish
+from kiln.operations.launch import Launch, LaunchFacts, Wish
 from kiln.operations.launch_errors import InvalidClientTokenValueNotSupported
 from kiln.operations.launch_input import DataDisk, LaunchInput, SystemDisk
 from kiln.operations.params import InstanceId, to_pairs
@@ -94,7 +94,7 @@ def commit(call: Call, plan: Plan) -> Output:
     return Output(instance_id=plan.launch.instance.id, order_id="", trade_price=0.0)
 
 
-def carry_out(job: Job) -> None:
+def carry_out(job: Job[LaunchFacts]) -> None:
     launch.make(job, InstanceStatus.STOPPED)
 
 
@@ -106,6 +106,7 @@ create_instance = Operation(
     check=check,
     commit=commit,
     carry_out=carry_out,
+    facts=LaunchFacts,
     give_up=give_up,
     idempotent=Idempotence(mismatch=IdempotentParameterMismatch, malformed=InvalidClientTokenValueNotSupported),
     dry_run=DryRunOperation,

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import Annotated
 
 from kiln.declare.errors import ApiError, DryRunOperation
+from kiln.declare.facts import facts
 from kiln.declare.killpoints import reach
 from kiln.declare.operation import Operation
 from kiln.declare.rules import Accepted, Doc
@@ -63,6 +64,11 @@ class Plan:
     cut_power: bool
 
 
+@facts()
+class Facts:
+    force: bool  #: Whether to cut the power at once.
+
+
 def check(call: Call, p: Input) -> Plan:
     instance = power.find_unlocked(call, p.region_id, p.instance_id)
     if instance.deletion_protection:
@@ -83,14 +89,14 @@ def commit(call: Call, plan: Plan) -> NothingMore:
     before = InstanceStatus(instance.status)
     instances.move(call.tx, before, InstanceStatus.STOPPING, {}, id=instance.id)
     disks.move(call.tx, DiskStatus.IN_USE, DiskStatus.DETACHING, {}, instance=instance.id)
-    call.enqueue("DeleteInstance", instance.id, {"force": plan.cut_power}, region=instance.region, lane=instance.id)
+    call.enqueue("DeleteInstance", instance.id, Facts(force=plan.cut_power), region=instance.region, lane=instance.id)
     return NothingMore()
 
 
-def carry_out(job: Job) -> None:
+def carry_out(job: Job[Facts]) -> None:
     instance_id, ports = job.task.resource, job.ports
     reach("delete_instance.begun")
-    ports.machines.stop(instance_id, job.facts["force"])
+    ports.machines.stop(instance_id, job.facts.force)
     reach("delete_instance.stopped")
     with ports.database.read() as tx:
         kept = [disk for disk in disks.all(tx, instance=instance_id) if not disk.delete_with_instance]
@@ -105,7 +111,7 @@ def carry_out(job: Job) -> None:
     reach("delete_instance.forgotten")
 
 
-def give_up(job: Job, error: ApiError) -> None:
+def give_up(job: Job[Facts], error: ApiError) -> None:
     def keep(tx: Transaction) -> None:
         disks.move(tx, DiskStatus.DETACHING, DiskStatus.IN_USE, {}, instance=job.task.resource)
 
@@ -113,7 +119,7 @@ def give_up(job: Job, error: ApiError) -> None:
     power.fall_back(job, error)
 
 
-def _remove(tx: Transaction, job: Job) -> None:
+def _remove(tx: Transaction, job: Job[Facts]) -> None:
     """Remove the instance, and let go of its disks or remove them too."""
     instance_id, now = job.task.resource, job.ports.clock()
     for disk in disks.all(tx, instance=instance_id):
@@ -151,6 +157,7 @@ delete_instance = Operation(
     check=check,
     commit=commit,
     carry_out=carry_out,
+    facts=Facts,
     give_up=give_up,
     dry_run=DryRunOperation,
     gives_back=True,

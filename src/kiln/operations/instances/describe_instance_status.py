@@ -1,4 +1,4 @@
-"""List the status of instances, newest first.
+"""List the status of instances, in the order of DescribeInstances.
 
 IDs that are unknown, or another account's, are passed over.
 """
@@ -13,8 +13,9 @@ from kiln.declare.rules import Accepted, Count, Doc
 from kiln.declare.shapes import shape
 from kiln.operations.call import Call
 from kiln.operations.errors import InvalidZoneIdNotFound
+from kiln.operations.paging import page
 from kiln.operations.params import InstanceId, PageNumber, PageSize50, RegionId
-from kiln.store.instances import instances
+from kiln.store.instances import NEWEST, instances
 
 
 class InvalidParameterTooManyInstanceIds(ApiError):
@@ -68,14 +69,13 @@ def check(call: Call, p: Input) -> Output:
     wanted = [instances.c.account == call.account, instances.c.region == p.region_id]
     if p.instance_id is not None:
         wanted.append(instances.c.id.in_(p.instance_id))
-    offset = (p.page_number - 1) * p.page_size
-    found = instances.page(call.tx, *wanted, limit=p.page_size, offset=offset)
-    statuses = tuple(InstanceStatusOutput(instance_id=one.id, status=one.status) for one in found)
+    found = page(call, p, instances, NEWEST, wanted)
+    statuses = tuple(InstanceStatusOutput(instance_id=one.id, status=one.status) for one in found.rows)
     return Output(
         instance_statuses=InstanceStatusesOutput(instance_status=statuses),
-        total_count=instances.count(call.tx, *wanted),
-        page_number=p.page_number,
-        page_size=p.page_size,
+        total_count=found.total,
+        page_number=found.number,
+        page_size=found.size,
     )
 
 

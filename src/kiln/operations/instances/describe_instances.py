@@ -1,5 +1,7 @@
 """List instances with all that is known of them, newest first.
 
+Instances that were made in one call come by their names.
+
 Filters are joined by and. IDs that are unknown, or another account's, are
 passed over; an empty list of IDs gives an empty answer. Pages are asked for by
 NextToken and MaxResults, or by PageNumber and PageSize.
@@ -187,13 +189,11 @@ def check(call: Call, p: Input) -> Output:
         *by_creation(instances, p.filter, InvalidFilterKeyNotFoundOfInstances, InvalidFilterValueOfInstances),
     ]
     found = paging.page(
-        call.tx,
+        call,
+        p,
         instances,
-        *conditions,
-        page_number=p.page_number,
-        page_size=p.page_size,
-        max_results=p.max_results,
-        next_token=p.next_token,
+        store.NEWEST,
+        conditions,
         least=10,
         account=call.account,
         region=p.region_id,

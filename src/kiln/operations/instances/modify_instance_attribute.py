@@ -12,7 +12,7 @@ from typing import Annotated, Any
 
 from kiln.declare.errors import ApiError
 from kiln.declare.operation import Operation
-from kiln.declare.rules import Accepted, Doc, Wire
+from kiln.declare.rules import Accepted, Doc, Unordered, Wire
 from kiln.declare.shapes import shape
 from kiln.declare.states import InstanceStatus
 from kiln.declare.units import KiB
@@ -91,7 +91,9 @@ class Input:
         Doc("What cloud-init is to find in the guest, in Base64."),
         KEPT,
     ] = None
-    security_group_ids: Annotated[tuple[str, ...], Doc("The security groups, in place of the present ones.")] = ()
+    security_group_ids: Annotated[
+        tuple[str, ...], Unordered(), Doc("The security groups, in place of the present ones.")
+    ] = ()
     deletion_protection: Annotated[bool | None, Doc("Whether DeleteInstance refuses the instance.")] = None
     cpu_options: Annotated[CpuOptions | None, Doc("The CPU.")] = None
     credit_specification: Annotated[

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Annotated
 
 from kiln.declare.errors import DryRunOperation
+from kiln.declare.facts import facts
 from kiln.declare.killpoints import reach
 from kiln.declare.operation import Operation
 from kiln.declare.rules import Doc
@@ -36,6 +37,11 @@ class Plan:
     force: bool
 
 
+@facts()
+class Facts:
+    force: bool  #: Whether to cut the power at once.
+
+
 def check(call: Call, p: Input) -> Plan:
     instance = power.find_unlocked(call, p.region_id, p.instance_id)
     if instance.status != InstanceStatus.RUNNING:
@@ -46,17 +52,17 @@ def check(call: Call, p: Input) -> Plan:
 def commit(call: Call, plan: Plan) -> NothingMore:
     instance = plan.instance
     instances.move(call.tx, InstanceStatus.RUNNING, InstanceStatus.STARTING, {}, id=instance.id)
-    call.enqueue("RebootInstance", instance.id, {"force": plan.force}, region=instance.region, lane=instance.id)
+    call.enqueue("RebootInstance", instance.id, Facts(force=plan.force), region=instance.region, lane=instance.id)
     return NothingMore()
 
 
-def carry_out(job: Job) -> None:
+def carry_out(job: Job[Facts]) -> None:
     reach("reboot_instance.begun")
     if not job.ports.machines.is_running(job.task.resource):
         power.start(job)
         return
     try:
-        job.ports.machines.reboot(job.task.resource, job.facts["force"])
+        job.ports.machines.reboot(job.task.resource, job.facts.force)
     except MachineMissing:
         # It powered off by itself this moment; the caller wants it up.
         power.start(job)
@@ -73,6 +79,7 @@ reboot_instance = Operation(
     check=check,
     commit=commit,
     carry_out=carry_out,
+    facts=Facts,
     give_up=give_up,
     dry_run=DryRunOperation,
     leads_to=("Starting", "Running"),

@@ -14,10 +14,11 @@ from typing import Annotated
 
 from kiln.declare.deployment import DISK_CATEGORIES
 from kiln.declare.errors import ApiError
+from kiln.declare.facts import facts
 from kiln.declare.ids import new_id
 from kiln.declare.killpoints import reach
 from kiln.declare.operation import Idempotence, Operation
-from kiln.declare.rules import Accepted, Doc, Example, Wire
+from kiln.declare.rules import Accepted, Doc, Example, Unordered, Wire
 from kiln.declare.shapes import shape
 from kiln.declare.states import DiskStatus, InstanceStatus
 from kiln.declare.units import GiB
@@ -127,7 +128,7 @@ class Input:
     disk_id: Annotated[str | None, Accepted("The disk is made of the image."), Doc("Deprecated.")] = None
     use_additional_service: Annotated[bool | None, accepted.SERVICES, Doc("Whether to have them.")] = None
     security_enhancement_strategy: Annotated[str | None, accepted.SECURITY_AGENT, Doc("Active or Deactive.")] = None
-    arn: Annotated[tuple[ArnInput, ...], accepted.ROLES, Doc("Roles to be assumed.")] = ()
+    arn: Annotated[tuple[ArnInput, ...], Unordered(), accepted.ROLES, Doc("Roles to be assumed.")] = ()
 
 
 @shape
@@ -142,6 +143,14 @@ class Plan:
     new: Disk
     head: Head
     secrets: dict[str, str]  #: What changes besides the disk: password and key pair.
+
+
+@facts()
+class Facts:
+    old: str
+    new: str
+    head: Head
+    secrets: dict[str, str]  #: As the plan's.
 
 
 def check(call: Call, p: Input) -> Plan:
@@ -173,22 +182,22 @@ def commit(call: Call, plan: Plan) -> Output:
     disks.move(call.tx, DiskStatus.IN_USE, DiskStatus.REINITING, {}, id=old.id)
     disks.insert(call.tx, new)
     heads.record(call, task, [head])
-    facts = {"old": old.id, "new": new.id, "head": head.to_facts(), "secrets": plan.secrets}
-    call.enqueue("ReplaceSystemDisk", instance.id, facts, region=instance.region, lane=instance.id, task_id=task)
+    remembered = Facts(old=old.id, new=new.id, head=head, secrets=plan.secrets)
+    call.enqueue("ReplaceSystemDisk", instance.id, remembered, region=instance.region, lane=instance.id, task_id=task)
     return Output(disk_id=new.id)
 
 
-def carry_out(job: Job) -> None:
-    heads.make(job, [Head.of(job.facts["head"])])
+def carry_out(job: Job[Facts]) -> None:
+    heads.make(job, [job.facts.head])
     job.write(lambda tx: _swap(tx, job))
     reach("replace_system_disk.swapped")
 
 
-def give_up(job: Job, error: ApiError) -> None:  # noqa: ARG001 - every give_up is told why.
+def give_up(job: Job[Facts], error: ApiError) -> None:  # noqa: ARG001 - every give_up is told why.
     def keep(tx: Transaction) -> None:
-        if disks.delete(tx, id=job.facts["new"], status=DiskStatus.CREATING):
-            heads.doom(tx, [job.facts["head"]["volume"]])
-            disks.move(tx, DiskStatus.REINITING, DiskStatus.IN_USE, {}, id=job.facts["old"])
+        if disks.delete(tx, id=job.facts.new, status=DiskStatus.CREATING):
+            heads.doom(tx, [job.facts.head.volume])
+            disks.move(tx, DiskStatus.REINITING, DiskStatus.IN_USE, {}, id=job.facts.old)
 
     job.write(keep)
 
@@ -236,12 +245,12 @@ def _draft(call: Call, old: Disk, boot: BootImage, size_gib: int) -> Disk:
     )
 
 
-def _swap(tx: Transaction, job: Job) -> None:
+def _swap(tx: Transaction, job: Job[Facts]) -> None:
     """Put the new disk in the old one's place, all at once, and record that the task is done."""
-    old, new = disks.find(tx, id=job.facts["old"]), disks.find(tx, id=job.facts["new"])
+    old, new = disks.find(tx, id=job.facts.old), disks.find(tx, id=job.facts.new)
     if old is None or new is None or new.status != DiskStatus.CREATING:
         return
-    volume = job.facts["head"]["volume"]
+    volume = job.facts.head.volume
     heads.settle(tx, [volume])
     if old.volume is not None:
         heads.doom(tx, [old.volume])
@@ -250,7 +259,7 @@ def _swap(tx: Transaction, job: Job) -> None:
     changes = {"volume": volume, "instance": old.instance, "attached_at": job.ports.clock()}
     disks.move(tx, DiskStatus.CREATING, DiskStatus.IN_USE, changes, id=new.id)
     system = {"image": new.image, "system": new.system, "ever_started": False}
-    instances.update(tx, {**system, **job.facts["secrets"]}, id=old.instance)
+    instances.update(tx, {**system, **job.facts.secrets}, id=old.instance)
     job.finish(tx)
 
 
@@ -260,6 +269,7 @@ replace_system_disk = Operation(
     check=check,
     commit=commit,
     carry_out=carry_out,
+    facts=Facts,
     give_up=give_up,
     idempotent=Idempotence(mismatch=IdempotentParameterMismatch, malformed=InvalidClientTokenValueNotSupported),
     errors=(

@@ -17,14 +17,14 @@ from typing import Annotated
 from kiln.declare.clock import from_text
 from kiln.declare.errors import ApiError, DryRunOperation, InvalidParameter
 from kiln.declare.operation import Idempotence, Operation
-from kiln.declare.rules import Accepted, Between, Count, Doc, Example, Pattern, Wire
+from kiln.declare.rules import Accepted, Between, Count, Doc, Example, Pattern, Unordered, Wire
 from kiln.declare.shapes import shape
 from kiln.declare.states import InstanceStatus
 from kiln.operations import accepted, launch, power
 from kiln.operations.call import Call, Job
 from kiln.operations.errors import IdempotentParameterMismatch
 from kiln.operations.guest_input import KEPT
-from kiln.operations.launch import Launch, Wish
+from kiln.operations.launch import Launch, LaunchFacts, Wish
 from kiln.operations.launch_errors import InvalidClientTokenValueNotSupported
 from kiln.operations.launch_input import DataDisk, LaunchInput, SystemDisk
 from kiln.operations.params import InstanceId, to_pairs
@@ -111,7 +111,7 @@ class NetworkInterface:
     delete_on_release: Annotated[bool | None, accepted.NETWORK, Doc("Whether it goes with the instance.")] = None
     description: Annotated[str | None, accepted.NETWORK, Doc("A description.")] = None
     instance_type: Annotated[str | None, accepted.NETWORK, Doc("Primary or Secondary.")] = None
-    ipv6_address: Annotated[tuple[str, ...], accepted.NETWORK, Doc("IPv6 addresses.")] = ()
+    ipv6_address: Annotated[tuple[str, ...], Unordered(), accepted.NETWORK, Doc("IPv6 addresses.")] = ()
     ipv6_address_count: Annotated[int | None, accepted.NETWORK, Doc("How many IPv6 addresses.")] = None
     network_card_index: Annotated[int | None, accepted.NETWORK, Doc("The card.")] = None
     network_interface_id: Annotated[str | None, accepted.NETWORK, Doc("The interface.")] = None
@@ -123,7 +123,7 @@ class NetworkInterface:
     rx_queue_size: Annotated[int | None, accepted.NETWORK, Doc("The receive queue's size.")] = None
     secondary_private_ip_address_count: Annotated[int | None, accepted.NETWORK, Doc("More addresses.")] = None
     security_group_id: Annotated[str | None, accepted.NETWORK, Doc("The security group.")] = None
-    security_group_ids: Annotated[tuple[str, ...], accepted.NETWORK, Doc("The security groups.")] = ()
+    security_group_ids: Annotated[tuple[str, ...], Unordered(), accepted.NETWORK, Doc("The security groups.")] = ()
     source_dest_check: Annotated[bool | None, accepted.NETWORK, Doc("Whether addresses are checked.")] = None
     tx_queue_size: Annotated[int | None, accepted.NETWORK, Doc("The send queue's size.")] = None
     v_switch_id: Annotated[str | None, accepted.NETWORK, Doc("The vSwitch.")] = None
@@ -193,7 +193,9 @@ class Input(LaunchInput):
         Between(1, 100, InvalidMinAmountMalformed),
         Doc("How many will do when there is not room for Amount. All or none are made here."),
     ] = None
-    security_group_ids: Annotated[tuple[str, ...], Doc("The security groups; not together with SecurityGroupId.")] = ()
+    security_group_ids: Annotated[
+        tuple[str, ...], Unordered(), Doc("The security groups; not together with SecurityGroupId.")
+    ] = ()
     host_names: Annotated[
         tuple[str, ...], Count(100), Doc("A host name for each instance; not together with HostName."), KEPT
     ] = ()
@@ -212,7 +214,7 @@ class Input(LaunchInput):
     clock_options: Annotated[ClockOptions | None, Doc("The clock.")] = None
     cpu_options: Annotated[CpuOptions | None, Doc("The CPU.")] = None
     image_options: Annotated[ImageOptions | None, Doc("The image.")] = None
-    ipv6_address: Annotated[tuple[str, ...], accepted.NETWORK, Doc("IPv6 addresses.")] = ()
+    ipv6_address: Annotated[tuple[str, ...], Unordered(), accepted.NETWORK, Doc("IPv6 addresses.")] = ()
     ipv6_address_count: Annotated[int | None, accepted.NETWORK, Doc("How many IPv6 addresses.")] = None
     isp: Annotated[str | None, accepted.NETWORK, Doc("The provider. DescribeInstances shows it.")] = None
     launch_template_id: Annotated[str | None, _TEMPLATES, Doc("The launch template.")] = None
@@ -289,7 +291,7 @@ def commit(call: Call, plan: Plan) -> Output:
     return Output(instance_id_sets=InstanceIdSetsOutput(instance_id_set=ids), order_id="", trade_price=0.0)
 
 
-def carry_out(job: Job) -> None:
+def carry_out(job: Job[LaunchFacts]) -> None:
     launch.make(job, InstanceStatus.STARTING)
     power.start(job)
 
@@ -302,6 +304,7 @@ run_instances = Operation(
     check=check,
     commit=commit,
     carry_out=carry_out,
+    facts=LaunchFacts,
     give_up=give_up,
     idempotent=Idempotence(mismatch=IdempotentParameterMismatch, malformed=InvalidClientTokenValueNotSupported),
     dry_run=DryRunOperation,

@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import Annotated
 
 from kiln.declare.errors import DryRunOperation
+from kiln.declare.facts import NoFacts
 from kiln.declare.operation import Operation
 from kiln.declare.rules import Accepted, Doc
 from kiln.declare.shapes import shape
@@ -46,11 +47,11 @@ def check(call: Call, p: Input) -> Instance:
 
 def commit(call: Call, instance: Instance) -> NothingMore:
     instances.move(call.tx, InstanceStatus.STOPPED, InstanceStatus.STARTING, {}, id=instance.id)
-    call.enqueue("StartInstance", instance.id, {}, region=instance.region, lane=instance.id)
+    call.enqueue("StartInstance", instance.id, region=instance.region, lane=instance.id)
     return NothingMore()
 
 
-def carry_out(job: Job) -> None:
+def carry_out(job: Job[NoFacts]) -> None:
     power.start(job)
 
 

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Annotated
 
 from kiln.declare.errors import DryRunOperation
+from kiln.declare.facts import facts
 from kiln.declare.killpoints import reach
 from kiln.declare.operation import Operation
 from kiln.declare.rules import Accepted, Declined, Doc, OneOf
@@ -46,6 +47,11 @@ class Plan:
     stopped_mode: str
 
 
+@facts()
+class Facts:
+    force: bool  #: Whether to cut the power at once.
+
+
 def check(call: Call, p: Input) -> Plan:
     instance = power.find_unlocked(call, p.region_id, p.instance_id)
     if instance.status != InstanceStatus.RUNNING:
@@ -56,13 +62,13 @@ def check(call: Call, p: Input) -> Plan:
 def commit(call: Call, plan: Plan) -> NothingMore:
     instance, changes = plan.instance, {"stopped_mode": plan.stopped_mode}
     instances.move(call.tx, InstanceStatus.RUNNING, InstanceStatus.STOPPING, changes, id=instance.id)
-    call.enqueue("StopInstance", instance.id, {"force": plan.force}, region=instance.region, lane=instance.id)
+    call.enqueue("StopInstance", instance.id, Facts(force=plan.force), region=instance.region, lane=instance.id)
     return NothingMore()
 
 
-def carry_out(job: Job) -> None:
+def carry_out(job: Job[Facts]) -> None:
     reach("stop_instance.begun")
-    job.ports.machines.stop(job.task.resource, job.facts["force"])
+    job.ports.machines.stop(job.task.resource, job.facts.force)
     reach("stop_instance.stopped")
 
     def record(tx: Transaction) -> None:
@@ -81,6 +87,7 @@ stop_instance = Operation(
     check=check,
     commit=commit,
     carry_out=carry_out,
+    facts=Facts,
     give_up=give_up,
     dry_run=DryRunOperation,
     leads_to=("Stopping", "Stopped"),

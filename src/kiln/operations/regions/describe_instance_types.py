@@ -1,4 +1,4 @@
-"""List the instance types of this deployment.
+"""List the instance types of this deployment, in the order in which it has them.
 
 All filters that are sent must hold. A filter for the least or the most of
 something compares with the field of that name in the answer; what an instance
@@ -180,13 +180,13 @@ _BOUNDS = tuple(f.name for f in fields(Input) if f.name.startswith(("minimum_", 
 def check(call: Call, p: Input) -> Output:
     described = (_describe(call, one) for one in call.deployment.instance_types)
     fitting = [one for one in described if _fits(one, p)]
-    start = _start(fitting, p.next_token) if p.next_token else 0
+    start = _start(call, p, fitting) if p.next_token else 0
     size = _DEFAULT_SIZE if p.max_results is None else min(max(p.max_results, 1), _MOST)
     shown = fitting[start : start + size]
     is_last = start + size >= len(fitting)
     return Output(
         instance_types=InstanceTypesOutput(instance_type=tuple(shown)),
-        next_token="" if is_last else seal_position(shown[-1].instance_type_id),
+        next_token="" if is_last else seal_position(call, p, [shown[-1].instance_type_id]),
     )
 
 
@@ -210,11 +210,13 @@ def _is_within(one: InstanceTypeOutput, bound: str, wanted: float | None) -> boo
     return value >= wanted if kind == "minimum" else value <= wanted
 
 
-def _start(fitting: list[InstanceTypeOutput], token: str) -> int:
-    position = open_position(token, str)
-    found = [n for n, one in enumerate(fitting, 1) if position is not None and one.instance_type_id == position[0]]
+def _start(call: Call, p: Input, fitting: list[InstanceTypeOutput]) -> int:
+    position = open_position(call, p, p.next_token or "", [str])
+    found = [n for n, one in enumerate(fitting, 1) if (one.instance_type_id,) == position]
     if not found:
-        raise InvalidParameter(parameter="NextToken", rule="must be the NextToken of the answer before")
+        raise InvalidParameter(
+            parameter="NextToken", rule="must be the NextToken of the answer before, to the same query"
+        )
     return found[0]
 
 

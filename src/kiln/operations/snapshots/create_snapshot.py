@@ -18,12 +18,12 @@ from kiln.declare.errors import ApiError
 from kiln.declare.ids import new_id
 from kiln.declare.killpoints import reach
 from kiln.declare.operation import Idempotence, Operation
-from kiln.declare.rules import Accepted, Between, Count, Doc, Example, Name, Text
+from kiln.declare.rules import Accepted, Between, Count, Doc, Example, Name, Text, Unordered
 from kiln.declare.shapes import shape
 from kiln.declare.states import DiskStatus, InstanceStatus
 from kiln.operations import capture, resource_groups
 from kiln.operations.call import Call, Job
-from kiln.operations.capture import Capture
+from kiln.operations.capture import Capture, CaptureFacts
 from kiln.operations.errors import (
     DuplicateTagKey,
     IncorrectInstanceStatus,
@@ -134,7 +134,7 @@ class Input:
     storage_location_arn: Annotated[
         str | None, Accepted("Snapshots lie in the same pool as the disks."), Doc("Where the snapshot is kept.")
     ] = None
-    tag: Annotated[tuple[TagInput, ...], Count(20, QuotaExceedTags), Doc("Tags of the snapshot.")] = ()
+    tag: Annotated[tuple[TagInput, ...], Unordered(), Count(20, QuotaExceedTags), Doc("Tags of the snapshot.")] = ()
 
 
 @shape
@@ -180,7 +180,7 @@ def commit(call: Call, plan: Plan) -> Output:
     return Output(snapshot_id=snapshot.id)
 
 
-def carry_out(job: Job) -> None:
+def carry_out(job: Job[CaptureFacts]) -> None:
     consistency = capture.freeze(job)
 
     def settle(tx: Transaction) -> None:
@@ -191,7 +191,7 @@ def carry_out(job: Job) -> None:
     reach("create_snapshot.settled")
 
 
-def give_up(job: Job, error: ApiError) -> None:  # noqa: ARG001 - a failed snapshot has no field for the reason.
+def give_up(job: Job[CaptureFacts], error: ApiError) -> None:  # noqa: ARG001 - a failed snapshot has no field for the reason.
     if capture.has_happened(job):
         carry_out(job)
         return
@@ -214,6 +214,7 @@ create_snapshot = Operation(
     check=check,
     commit=commit,
     carry_out=carry_out,
+    facts=CaptureFacts,
     give_up=give_up,
     idempotent=Idempotence(
         mismatch=IdempotentParameterMismatchOfSnapshot, malformed=InvalidClientTokenMalformedOfSnapshot

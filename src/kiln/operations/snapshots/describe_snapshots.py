@@ -1,5 +1,8 @@
 """List snapshots, the newest first.
 
+Those of one instant, as of an image, stand together: the system disk's first,
+the others by device.
+
 All filters that are sent must hold. An ID that is unknown, or another
 account's, is no error: it is not in the answer.
 """
@@ -34,7 +37,7 @@ from kiln.operations.params import (
 )
 from kiln.store import tags
 from kiln.store.conditions import NOTHING, Condition
-from kiln.store.snapshots import Snapshot, made, made_disks, made_images, snapshots
+from kiln.store.snapshots import NEWEST, Snapshot, made, made_disks, made_images, snapshots
 from kiln.store.tags import Tag
 
 _USAGES: dict[str, Condition] = {
@@ -230,17 +233,14 @@ class Output:
 
 
 def check(call: Call, p: Input) -> Output:
-    conditions = _conditions(call, p)
     found = page(
-        call.tx,
+        call,
+        p,
         snapshots,
-        *conditions,
+        NEWEST,
+        _conditions(call, p),
         account=call.account,
         region=p.region_id,
-        page_number=p.page_number,
-        page_size=p.page_size,
-        max_results=p.max_results,
-        next_token=p.next_token,
     )
     ids = [snapshot.id for snapshot in found.rows]
     used, tagged = made(call.tx, ids), tags.of(call.tx, "snapshot", ids)

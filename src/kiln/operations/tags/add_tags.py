@@ -10,7 +10,7 @@ from typing import Annotated
 
 from kiln.declare.errors import ApiError
 from kiln.declare.operation import Operation
-from kiln.declare.rules import Count, Doc, Example, OneOf
+from kiln.declare.rules import Count, Doc, Example, OneOf, Unordered
 from kiln.declare.shapes import shape
 from kiln.operations import tagging
 from kiln.operations.call import Call
@@ -43,7 +43,7 @@ class Input:
         str, OneOf(tuple(KINDS), tagging.InvalidResourceTypeNotFound, any_case=True), Doc("What the resource is.")
     ]
     resource_id: Annotated[str, Example("m-bp146shijn7hujku8a5c"), Doc("The resource.")]
-    tag: Annotated[tuple[TagInput, ...], Count(20, InvalidTagCount), Doc("The tags, up to 20.")]
+    tag: Annotated[tuple[TagInput, ...], Unordered(), Count(20, InvalidTagCount), Doc("The tags, up to 20.")]
 
 
 @dataclass(frozen=True, kw_only=True)

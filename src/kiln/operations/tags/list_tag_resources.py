@@ -135,7 +135,7 @@ def check(call: Call, p: Input) -> Output:
         call.account,
         p.region_id,
         conditions=_conditions(kind, p),
-        after=_position(p.next_token) if p.next_token else None,
+        after=_position(call, p) if p.next_token else None,
         limit=_PAGE_SIZE + 1,  # One more than is shown tells whether there is a next page.
     )
     shown = found[:_PAGE_SIZE]
@@ -146,7 +146,7 @@ def check(call: Call, p: Input) -> Output:
                 for tag in shown
             )
         ),
-        next_token=seal_position(shown[-1].resource, shown[-1].key) if len(found) > _PAGE_SIZE else "",
+        next_token=seal_position(call, p, [shown[-1].resource, shown[-1].key]) if len(found) > _PAGE_SIZE else "",
     )
 
 
@@ -165,10 +165,10 @@ def _conditions(kind: str, p: Input) -> list[Condition]:
     return conditions
 
 
-def _position(token: str) -> tuple[str, str]:
-    position = open_position(token, str, str)
+def _position(call: Call, p: Input) -> tuple[str, str]:
+    position = open_position(call, p, p.next_token or "", [str, str])
     if position is None:
-        raise InvalidNextToken(token=token)
+        raise InvalidNextToken(token=p.next_token)
     return position[0], position[1]
 
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Annotated
 
 from kiln.declare.operation import Operation
-from kiln.declare.rules import Count, Doc, Missing
+from kiln.declare.rules import Count, Doc, Missing, Unordered
 from kiln.declare.shapes import shape
 from kiln.operations import tagging
 from kiln.operations.call import Call
@@ -26,6 +26,7 @@ class Input:
     resource_id: tagging.ResourceIds
     tag: Annotated[
         tuple[TagInput, ...],
+        Unordered(),
         Count(20, tagging.NumberExceedTags),
         Missing(tagging.MissingParameterTags),
         Doc("The tags, up to 20."),

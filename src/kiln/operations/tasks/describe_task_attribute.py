@@ -32,8 +32,11 @@ class Input:
 class RelatedItem:
     """One thing that an operation of the task is about."""
 
-    name: Annotated[str, Example("OSSObject"), Doc("What it is: OSSObject.")]
-    value: Annotated[str, Doc("Its name: the object that is read or written.")]
+    name: Annotated[str, Example("OSSObject"), Doc("What it is: OSSObject, or QueuePosition while it is Waiting.")]
+    value: Annotated[
+        str,
+        Doc("The object that is read or written; or how many of the account's waiting tasks begin before it, with it."),
+    ]
 
 
 @shape
@@ -49,7 +52,7 @@ class OperationProgress:
 
     error_code: Annotated[str, Doc("Why it failed; empty when it did not.")]
     error_msg: Annotated[str, Doc("The same in words.")]
-    operation_status: Annotated[str, Doc("Processing, Success or Failed.")]
+    operation_status: Annotated[str, Doc("Waiting, Processing, Success or Failed.")]
     related_item_set: Annotated[RelatedItems, Doc("What it is about.")]
 
 
@@ -72,7 +75,10 @@ class Output:
     task_action: Annotated[str, Doc("ImportImage or ExportImage.")]
     task_id: TaskId
     task_process: Annotated[str, Example("37%"), Doc("How much of it is done.")]
-    task_status: Annotated[str, Doc("Processing, Finished or Failed; a task that was cancelled is Failed.")]
+    task_status: Annotated[
+        str,
+        Doc("Waiting for its turn, Processing, Finished or Failed; a task that was cancelled is Failed."),
+    ]
     total_count: Annotated[int, Doc("Disks in all. They succeed together or fail together.")]
 
 
@@ -81,28 +87,34 @@ def check(call: Call, p: Input) -> Output:
     if task is None:
         raise InvalidTaskIdNotFound(task_id=p.task_id)
     objects = transfer.objects_of(task)
+    status, place = transfer.say_status(call, task)
     return Output(
         creation_time=to_minutes_text(task.created_at),
         failed_count=len(objects) if task.status == TaskStatus.FAILED else 0,
         finished_time="" if task.finished_at is None else to_minutes_text(task.finished_at),
-        operation_progress_set=OperationProgresses(operation_progress=tuple(_draw(task, name) for name in objects)),
+        operation_progress_set=OperationProgresses(
+            operation_progress=tuple(_draw(task, name, place) for name in objects)
+        ),
         region_id=task.region,
         success_count=len(objects) if task.status == TaskStatus.FINISHED else 0,
         support_cancel=transfer.say_support_cancel(task),
         task_action=task.action,
         task_id=task.id,
         task_process=f"{task.progress}%",
-        task_status=task.status,
+        task_status=status,
         total_count=len(objects),
     )
 
 
-def _draw(task: Task, name: str) -> OperationProgress:
+def _draw(task: Task, name: str, place: int) -> OperationProgress:
+    items = [RelatedItem(name="OSSObject", value=name)]
+    if place:
+        items.append(RelatedItem(name="QueuePosition", value=str(place)))
     return OperationProgress(
         error_code=task.error_code,
         error_msg=task.error_message,
-        operation_status=_OUTCOMES[TaskStatus(task.status)],
-        related_item_set=RelatedItems(related_item=(RelatedItem(name="OSSObject", value=name),)),
+        operation_status="Waiting" if place else _OUTCOMES[TaskStatus(task.status)],
+        related_item_set=RelatedItems(related_item=tuple(items)),
     )
 
 

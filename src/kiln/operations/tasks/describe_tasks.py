@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from kiln.declare.clock import from_text, to_minutes_text
+from kiln.declare.clock import span_of, to_minutes_text
 from kiln.declare.errors import InvalidParameter
 from kiln.declare.operation import Operation
 from kiln.declare.rules import Accepted, CommaList, Count, Doc, Example, Missing
@@ -20,7 +20,7 @@ from kiln.operations.errors import InvalidRegionIdNotFoundOfTasks, MissingParame
 from kiln.operations.paging import page
 from kiln.operations.params import PageNumber, PageSize100, RegionId, TaskId
 from kiln.store.conditions import Condition
-from kiln.store.tasks import Task, tasks
+from kiln.store.tasks import NEWEST, Task, tasks
 
 
 @shape
@@ -32,14 +32,17 @@ class Input:
     task_action: Annotated[
         str | None, Example("ImportImage"), Doc("ImportImage or ExportImage; there are no tasks of other actions.")
     ] = None
-    task_status: Annotated[str | None, Doc("Processing, Finished or Failed. Any other value is as good as none.")] = (
-        None
-    )
+    task_status: Annotated[
+        str | None,
+        Doc("Processing (those that are Waiting too), Finished or Failed. Any other value is as good as none."),
+    ] = None
     start_time: Annotated[
         str | None, Example("2026-11-23T06:07:05Z"), Doc("Tasks that were created then or later.")
     ] = None
     end_time: Annotated[
-        str | None, Example("2026-11-23T07:07:05Z"), Doc("Tasks that were created then or earlier.")
+        str | None,
+        Example("2026-11-23T07:07:05Z"),
+        Doc("Tasks that were created then or earlier; the minute or second that is named is taken in whole."),
     ] = None
     resource_ids: Annotated[
         tuple[str, ...] | None, Count(100), Example("m-bp146shijn7hujku8a5c"), Doc("The images that the tasks work on.")
@@ -59,7 +62,10 @@ class TaskOutput:
     support_cancel: Annotated[str, Doc("true or false: whether CancelTask can end it now.")]
     task_action: Annotated[str, Doc("ImportImage or ExportImage.")]
     task_id: TaskId
-    task_status: Annotated[str, Doc("Processing, Finished or Failed; a task that was cancelled is Failed.")]
+    task_status: Annotated[
+        str,
+        Doc("Waiting for its turn, Processing, Finished or Failed; a task that was cancelled is Failed."),
+    ]
 
 
 @shape
@@ -80,11 +86,11 @@ class Output:
 
 def check(call: Call, p: Input) -> Output:
     found = page(
-        call.tx,
+        call,
+        p,
         tasks,
-        *_conditions(p),
-        page_number=p.page_number,
-        page_size=p.page_size,
+        NEWEST,
+        _conditions(p),
         account=call.account,
         region=p.region_id,
         listed=True,
@@ -93,7 +99,7 @@ def check(call: Call, p: Input) -> Output:
         page_number=found.number,
         page_size=found.size,
         region_id=p.region_id,
-        task_set=TasksOutput(task=tuple(_draw(task) for task in found.rows)),
+        task_set=TasksOutput(task=tuple(_draw(call, task) for task in found.rows)),
         total_count=found.total,
     )
 
@@ -108,22 +114,22 @@ def _conditions(p: Input) -> list[Condition]:
     if p.task_status in tuple(TaskStatus):
         conditions.append(c.status == p.task_status)
     if p.start_time is not None:
-        conditions.append(c.created_at >= _moment("StartTime", p.start_time))
+        conditions.append(c.created_at >= _span("StartTime", p.start_time)[0])
     if p.end_time is not None:
-        conditions.append(c.created_at <= _moment("EndTime", p.end_time))
+        conditions.append(c.created_at < _span("EndTime", p.end_time)[1])
     if p.resource_ids is not None:
         conditions.append(c.resource.in_(p.resource_ids))
     return conditions
 
 
-def _moment(parameter: str, value: str) -> float:
-    when = from_text(value)
+def _span(parameter: str, value: str) -> tuple[float, float]:
+    when = span_of(value)
     if when is None:
         raise InvalidParameter(parameter=parameter, rule="a time such as 2026-11-23T06:07:05Z", value=value)
     return when
 
 
-def _draw(task: Task) -> TaskOutput:
+def _draw(call: Call, task: Task) -> TaskOutput:
     return TaskOutput(
         creation_time=to_minutes_text(task.created_at),
         finished_time="" if task.finished_at is None else to_minutes_text(task.finished_at),
@@ -131,7 +137,7 @@ def _draw(task: Task) -> TaskOutput:
         support_cancel=transfer.say_support_cancel(task),
         task_action=task.action,
         task_id=task.id,
-        task_status=task.status,
+        task_status=transfer.say_status(call, task)[0],
     )
 
 

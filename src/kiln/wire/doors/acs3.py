@@ -95,7 +95,7 @@ class Acs3Door:
         if request.path not in {"/", ""}:
             raise InvalidActionNotFound
         query = parameters.of_query(request)
-        given = parameters.union(query, parameters.of_body(request)).given
+        given = parameters.union(query, parameters.of_body(request))
         action = _header_or_parameter(request, given, "x-acs-action", "Action")
         checks.check_version(_header_or_parameter(request, given, "x-acs-version", "Version"))
         key = prove(request, query, credentials, nonces, now)

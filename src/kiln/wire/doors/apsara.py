@@ -3,7 +3,11 @@
 Parameters are a form, or the query, or both. A body that is no form takes no
 part in this signature but through Content-MD5, so a JSON body is read only
 when Content-MD5 is there and right; with a form, Content-MD5 is signed as text
-and not compared, as the route's documents send that of the empty string.
+and need not be right, as the route's documents send that of the empty string.
+
+Nothing is encoded in what is signed, so ``Description=a&DryRun=true`` may be
+two parameters or one. A name or a value that could be read in two ways is
+refused, unless it is in a form and Content-MD5 is right.
 
 ``X-Ca-Timestamp`` must be among the signed headers. ``X-Ca-Nonce`` may be
 absent, as in the gateway's Java demo, or unsigned, as in the route's own
@@ -15,8 +19,7 @@ left alone.
 ``regionId`` routes and ``RegionId`` is the operation's: either is enough.
 ``version`` is the route's constant or the API's version. ``UserEmail`` names
 the person; it is recorded, and required where the account has people
-configured. It is only as trustworthy as the app, or as TLS where the app does
-not sign it.
+configured. It counts only where the app signed it.
 
 An answer has ``RequestID`` as documented and ``RequestId`` as clients read it,
 and ``X-Ca-Request-Id``; a failure also the documented ``errorSample``, and a
@@ -27,6 +30,7 @@ from __future__ import annotations
 
 import hashlib
 import hmac
+import re
 from base64 import b64encode
 from collections.abc import Mapping
 from typing import Any
@@ -83,6 +87,13 @@ _GATEWAY_CODES: Mapping[type[ApiError], str] = {
 #: A header longer than this is more than some clients take; the body has the whole message.
 _LONGEST_HEADER = 2048
 
+#: What the route's documents send beside a form.
+_MD5_OF_NOTHING = "1B2M2Y8AsgTpgAmY7PhCfg=="
+_WRONG_MD5 = "it is not that of the body"
+_SEND_MD5 = "send it in a form, with Content-MD5 of the form"
+
+_token = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+").fullmatch
+
 
 def prove(request: RawRequest, params: Mapping[str, str], credentials: Credentials, nonces: Nonces, now: float) -> Key:
     """The app that signed *request*; its nonce, or else its signature, is used up."""
@@ -92,7 +103,7 @@ def prove(request: RawRequest, params: Mapping[str, str], credentials: Credentia
     timestamp = checks.demand_header(request, "X-Ca-Timestamp")
     if fields.get("x-ca-signature-method", "HmacSHA256") != "HmacSHA256":
         raise InvalidSignatureMethod
-    named = xca.named_headers(fields.get("x-ca-signature-headers", ""))
+    named = _named(request)
     covered = {name.lower() for name in named}
     if "x-ca-timestamp" not in covered:
         raise IncompleteSignature(reason="X-Ca-Signature-Headers must name X-Ca-Timestamp")
@@ -107,19 +118,45 @@ def prove(request: RawRequest, params: Mapping[str, str], credentials: Credentia
     return key
 
 
-def _read(request: RawRequest) -> parameters.Parameters:
-    """Parameters in both spellings: only those of query and form take part in the signature by themselves."""
+def _named(request: RawRequest) -> list[str]:
+    """The headers that the request lists as signed. Their lines are told from the others by being names of headers."""
+    named = xca.named_headers(request.fields.get("x-ca-signature-headers", ""))
+    if not all(map(_token, named)):
+        raise IncompleteSignature(reason="X-Ca-Signature-Headers names what no header can be called")
+    return named
+
+
+def _read(request: RawRequest) -> tuple[dict[str, str], dict[str, str]]:
+    """What the signature spells out, and what is asked for: the same, but for a JSON body, which Content-MD5 covers."""
     query = parameters.of_query(request)
+    _refuse_ambiguous(query)
     kind = parameters.content_type(request)
+    sent_md5, md5 = request.fields.get("content-md5", ""), _md5(request.body)
     if not request.body or kind in {"", "application/x-www-form-urlencoded"}:
-        return parameters.union(query, parameters.of_body(request))
-    content_md5 = checks.demand_header(request, "Content-MD5")
-    actual = b64encode(hashlib.md5(request.body, usedforsecurity=False).digest())
-    if not hmac.compare_digest(actual, content_md5.encode()):
-        raise InvalidParameter(parameter="Content-MD5", rule="it is not that of the body")
+        if sent_md5 not in {"", md5, _MD5_OF_NOTHING}:
+            raise InvalidParameter(parameter="Content-MD5", rule=_WRONG_MD5)
+        form = parameters.of_form(request.body)
+        if sent_md5 != md5:
+            _refuse_ambiguous(form)
+        whole = parameters.union(query, form)
+        return whole, whole
+    if checks.demand_header(request, "Content-MD5") != md5:
+        raise InvalidParameter(parameter="Content-MD5", rule=_WRONG_MD5)
     if kind != "application/json":
         raise InvalidParameter(parameter="Content-Type", rule="a body is a form or JSON")
-    return parameters.Parameters(query, parameters.union(query, parameters.of_body(request)).given)
+    return query, parameters.union(query, parameters.of_json(request.body))
+
+
+def _refuse_ambiguous(params: Mapping[str, str]) -> None:
+    """Refuse what the signature would not tell from other parameters: it joins them with nothing encoded."""
+    for name, value in params.items():
+        if "&" in value or "&" in name or "=" in name:
+            reason = f"{name} holds what the signature cannot tell from another parameter; {_SEND_MD5}"
+            raise IncompleteSignature(reason=reason)
+
+
+def _md5(body: bytes) -> str:
+    return b64encode(hashlib.md5(body, usedforsecurity=False).digest()).decode()
 
 
 def _action(request: RawRequest) -> str:
@@ -143,10 +180,16 @@ def _region(given: Mapping[str, str]) -> str:
 
 
 def _user(request: RawRequest, users: frozenset[str]) -> str | None:
+    """The person, where the app signed who it is: anybody on the way can write another name into a header."""
     email = request.fields.get("useremail") or None
-    if users and email is None:
+    is_signed = "useremail" in map(str.lower, _named(request))
+    if not users:
+        return email if is_signed else None
+    if email is None:
         raise MissingParameter(parameter="UserEmail")
-    if users and email not in users:
+    if not is_signed:
+        raise IncompleteSignature(reason="X-Ca-Signature-Headers must name UserEmail, as the account has users")
+    if email not in users:
         raise Forbidden
     return email
 
@@ -163,15 +206,15 @@ class ApsaraDoor:
     def admit(self, request: RawRequest, credentials: Credentials, nonces: Nonces, now: float) -> Admitted:
         checks.check_method(request)
         action = _action(request)
-        params = _read(request)
-        format_ = checks.answer_format(params.given.get("Format"), self.default)
+        signed, asked = _read(request)
+        format_ = checks.answer_format(asked.get("Format"), self.default)
         for name in ("version", "Version"):
-            if (params.given.get(name) or checks.API_VERSION) not in VERSIONS:
+            if (asked.get(name) or checks.API_VERSION) not in VERSIONS:
                 raise InvalidVersion
-        key = prove(request, params.signed, credentials, nonces, now)
-        region = _region(params.given)
+        key = prove(request, signed, credentials, nonces, now)
+        region = _region(asked)
         email = _user(request, credentials.users(key.account_id))
-        given = checks.without_ceremony(params.given)
+        given = checks.without_ceremony(asked)
         for name in ("regionId", "version"):
             given.pop(name, None)
         given["RegionId"] = region

@@ -9,20 +9,21 @@ between client and server can use.) Names that no operation knows are kept.
 Every body is read as a form unless it is called JSON, so that no byte of it
 escapes the signature. A form wrapped in double quotes, which one official
 client sends, is unwrapped.
+
+What comes out is one flat set of names and texts. ``covered`` makes the one
+that a signature of parameters covers.
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
 from json import JSONDecoder
 from typing import Any, NoReturn
 from urllib.parse import unquote
 
 from kiln.declare.errors import InvalidParameter
 from kiln.wire.doors.door import RawRequest
-from kiln.wire.signatures import rpc
 from kiln.wire.spellings import members
 
 #: More parameters than any operation takes; bounds the work for a request that nobody has signed.
@@ -33,15 +34,7 @@ _DEEPEST = 8
 
 _NOT_UTF8 = "it is not UTF-8"
 _wrapped = re.compile(rb'"(.*)"', re.DOTALL).fullmatch
-_TWICE = "it is given twice with different values"
-
-
-@dataclass(frozen=True)
-class Parameters:
-    """One set of parameters in two spellings, which differ only where JSON values are nested."""
-
-    signed: dict[str, str]  #: As the signature spells them.
-    given: dict[str, str]  #: As operations read them: ``Tag.1.Key``.
+TWICE = "it is given twice with different values"
 
 
 def of_query(request: RawRequest) -> dict[str, str]:
@@ -54,9 +47,9 @@ def of_pairs(raw: bytes) -> dict[str, str]:
     if not raw:
         return {}
     if raw.count(b"&") >= MOST:
-        _refuse("*", f"there are more than {MOST} parameters")
+        refuse("*", f"there are more than {MOST} parameters")
     if b"%00" in raw or b"\0" in raw:
-        _refuse("*", "it contains a NUL")
+        refuse("*", "it contains a NUL")
     found: dict[str, str] = {}
     try:
         for pair in raw.decode().split("&"):
@@ -67,7 +60,7 @@ def of_pairs(raw: bytes) -> dict[str, str]:
             if name:
                 _put(found, name, value)
     except UnicodeDecodeError:
-        _refuse("*", _NOT_UTF8)
+        refuse("*", _NOT_UTF8)
     return found
 
 
@@ -77,35 +70,37 @@ def of_form(body: bytes) -> dict[str, str]:
     return of_pairs(wrapped[1] if wrapped else body)
 
 
-def of_json(body: bytes) -> Parameters:
-    """Decode a JSON object; numbers keep the spelling they came in."""
+def of_json(body: bytes) -> dict[str, str]:
+    """Decode a JSON object; numbers keep the spelling they came in, and ``{"A": [{"B": "c"}]}`` is ``A.1.B``."""
+    given: dict[str, str] = {}
+    for name, value in json_object(body).items():
+        _spread(name, value, given, 1)
+    return given
+
+
+def json_object(body: bytes) -> dict[str, Any]:
+    """The members of a JSON object as they came, numbers as texts; none of an empty body."""
     if not body.strip():
-        return Parameters({}, {})
+        return {}
     try:
         top = _decoder.decode(body.decode())
     except UnicodeDecodeError:
-        _refuse("body", _NOT_UTF8)
+        refuse("body", _NOT_UTF8)
     except (ValueError, RecursionError):
-        _refuse("body", "it is not a JSON object")
+        refuse("body", "it is not a JSON object")
     if not isinstance(top, dict):
-        _refuse("body", "it is not a JSON object")
-    given: dict[str, str] = {}
-    for name, value in top.items():
-        _spread(name, value, given, 1)
-    try:
-        return Parameters(rpc.flatten(top), given)
-    except rpc.TwoValues as two:
-        _refuse(two.name, _TWICE)
+        refuse("body", "it is not a JSON object")
+    return top
 
 
-def of_body(request: RawRequest) -> Parameters:
+def of_body(request: RawRequest) -> dict[str, str]:
     """Decode the body by its Content-Type."""
-    if not request.body:
-        return Parameters({}, {})
-    if content_type(request) == "application/json":
-        return of_json(request.body)
-    form = of_form(request.body)
-    return Parameters(form, form)
+    return of_json(request.body) if is_json(request) else of_form(request.body)
+
+
+def is_json(request: RawRequest) -> bool:
+    """Whether the body is called JSON."""
+    return content_type(request) == "application/json"
 
 
 def content_type(request: RawRequest) -> str:
@@ -113,21 +108,14 @@ def content_type(request: RawRequest) -> str:
     return request.fields.get("content-type", "").partition(";")[0].strip().lower()
 
 
-def union(query: dict[str, str], body: Parameters) -> Parameters:
+def union(query: dict[str, str], body: dict[str, str]) -> dict[str, str]:
     """Query and body together; a name in both must have one value."""
-    if not body.signed:
-        return Parameters(query, query)
-    signed, given = dict(query), dict(query)
-    for name, value in body.signed.items():
-        _put(signed, name, value)
-    for name, value in body.given.items():
-        _put(given, name, value)
-    return Parameters(signed, given)
-
-
-def overlay(query: dict[str, str], body: Parameters) -> Parameters:
-    """Query and body together; where a name is in both, the body's value counts, as ASAPI clients sign it."""
-    return Parameters(query | body.signed, query | body.given)
+    if not body:
+        return query
+    whole = dict(query)
+    for name, value in body.items():
+        _put(whole, name, value)
+    return whole
 
 
 def find(request: RawRequest, name: str) -> str | None:
@@ -135,7 +123,7 @@ def find(request: RawRequest, name: str) -> str | None:
     value = _glimpse(request.query_string, name)
     if value is None:
         try:
-            value = of_body(request).given.get(name)
+            value = of_body(request).get(name)
         except InvalidParameter:
             return _glimpse(request.body, name)
     return value
@@ -147,58 +135,44 @@ def _glimpse(raw: bytes, name: str) -> str | None:
     return unquote(found.pop().decode("latin-1")) if len(found) == 1 else None
 
 
-def spread_objects(given: dict[str, str]) -> dict[str, str]:
-    """Add ``Tag.1.Key`` for a ``Tag.1`` whose text is an object, which is how ASAPI's queries spell lists of objects.
-
-    An object that is not JSON, because its signer escapes nothing, is left as it is.
-    """
-    more: dict[str, str] = {}
-    for name, value in given.items():
-        if value[:1] == "{" and name.rpartition(".")[2].isdecimal():
-            try:
-                part = _decoder.decode(value)
-            except (ValueError, RecursionError):
-                continue
-            _spread(name, part, more, 0)
-    return more | given if more else given
-
-
 def _put(found: dict[str, str], name: str, value: str) -> None:
     if found.setdefault(name, value) != value:
-        _refuse(name, _TWICE)
+        refuse(name, TWICE)
 
 
-def _refuse(parameter: str, rule: str) -> NoReturn:
+def refuse(parameter: str, rule: str) -> NoReturn:
+    """Raise InvalidParameter."""
     raise InvalidParameter(parameter=parameter, rule=rule)
 
 
 def _spread(name: str, value: Any, given: dict[str, str], depth: int) -> None:
     """Write *value* under flat names: ``A.1.B``."""
     if depth > _DEEPEST or len(given) >= MOST:
-        _refuse(name, "it holds too much")
+        refuse(name, "it holds too much")
     if isinstance(value, dict | list):
         for word, part in members(value):
             _spread(f"{name}.{word}", part, given, depth + 1)
     elif value is not None or name.rpartition(".")[2].isdecimal():
         text = "" if value is None else value if isinstance(value, str) else str(value).lower()
-        _check(name, text)
+        check_text(name, text)
         _put(given, name, text)
 
 
-def _check(name: str, text: str) -> None:
+def check_text(name: str, text: str) -> None:
+    """Raise InvalidParameter for a name or a value that no text can be."""
     if "\0" in name or "\0" in text:
-        _refuse("*", "it contains a NUL")
+        refuse("*", "it contains a NUL")
     if not (name.isascii() and text.isascii()):
         try:
             f"{name}{text}".encode()
         except UnicodeEncodeError:
-            _refuse("*", _NOT_UTF8)
+            refuse("*", _NOT_UTF8)
 
 
 def _object(pairs: list[tuple[str, Any]]) -> Mapping[str, Any]:
     found = dict(pairs)
     if len(found) != len(pairs):
-        _refuse("body", "it names one member twice")
+        refuse("body", "it names one member twice")
     return found
 
 

@@ -1,11 +1,13 @@
 """The RPC door: ``/``, an AccessKey and its Signature among the parameters. Classic SDKs, Packer, Terraform.
 
 Answers in XML unless Format says JSON. Every door that takes this signature
-uses ``prove``. Parameters come in the query, in a form, or both; one that
-comes twice must come with one value.
+uses ``prove``. Parameters come in the query, in a form or a JSON body, or
+both; one that comes twice must come with one value.
 
-``x-acs-action`` is not looked at: this scheme signs no header, so whoever
-stands between could turn one operation into another.
+This scheme signs no header, so none has a say in what a request means: neither
+``x-acs-action``, which classic SDKs send, nor the headers by which clients of
+Apsara Stack tell themselves apart when they were told the product's own
+endpoint. These only have ASAPI's members added to the answer.
 """
 
 from __future__ import annotations
@@ -15,11 +17,12 @@ from collections.abc import Mapping
 from typing import Any
 
 from kiln.declare.errors import ApiError, MissingParameter
-from kiln.wire.doors import checks, freshness, parameters, spelling
+from kiln.wire.doors import checks, covered, freshness, parameters, spelling
 from kiln.wire.doors.door import Admitted, Answer, Credentials, Format, Key, RawRequest
 from kiln.wire.errors import (
     InvalidActionNotFound,
     InvalidParamater,
+    InvalidProductNotFound,
     InvalidSignatureMethod,
     MissingAccessKeyId,
     SignatureDoesNotMatch,
@@ -29,13 +32,12 @@ from kiln.wire.signatures import rpc
 from kiln.wire.signatures.digests import Hash
 
 
-def prove(method: str, params: parameters.Parameters, credentials: Credentials, nonces: Nonces, now: float) -> Key:
-    """The key that signed *params*; its nonce is used up.
+def prove(method: str, signed: dict[str, str], credentials: Credentials, nonces: Nonces, now: float) -> Key:
+    """The key that signed these parameters; its nonce is used up.
 
-    Takes ``Signature`` out of the signed parameters. Raises the ApiError that
-    says what is missing, not spoken, stale, unknown, wrong or replayed.
+    Takes ``Signature`` out of them. Raises the ApiError that says what is
+    missing, not spoken, stale, unknown, wrong or replayed.
     """
-    signed = params.signed
     claimed = signed.pop("Signature", "")
     key_id = signed.get("AccessKeyId")
     if not key_id:
@@ -66,6 +68,28 @@ def _hash(signed: Mapping[str, str]) -> Hash:
     return hash_
 
 
+def admit(
+    method: str, signed: dict[str, str], credentials: Credentials, nonces: Nonces, now: float, *, default: Format
+) -> Admitted:
+    """What these parameters ask for, once they are proved. Nothing else of the request has a say in it."""
+    format_ = checks.answer_format(signed.get("Format"), default)
+    if signed.get("Product", checks.PRODUCT).lower() != checks.PRODUCT:
+        raise InvalidProductNotFound
+    action = checks.demand(signed, "Action")
+    checks.check_version(checks.demand(signed, "Version"))
+    key = prove(method, signed, credentials, nonces, now)
+    given = checks.without_ceremony(covered.given(signed))
+    given.pop("Product", None)
+    return Admitted(
+        account_id=key.account_id,
+        action=action,
+        params=given,
+        format=format_,
+        region=given.get("RegionId") or None,
+        key_id=key.id,
+    )
+
+
 class RpcDoor:
     """See the module."""
 
@@ -79,20 +103,8 @@ class RpcDoor:
         checks.check_method(request)
         if request.path not in {"/", ""}:
             raise InvalidActionNotFound
-        params = parameters.union(parameters.of_query(request), parameters.of_body(request))
-        format_ = checks.answer_format(params.signed.get("Format"), self.default)
-        action = checks.demand(params.signed, "Action")
-        checks.check_version(checks.demand(params.signed, "Version"))
-        key = prove(request.method, params, credentials, nonces, now)
-        given = checks.without_ceremony(params.given)
-        return Admitted(
-            account_id=key.account_id,
-            action=action,
-            params=given,
-            format=format_,
-            region=given.get("RegionId") or None,
-            key_id=key.id,
-        )
+        signed = dict(parameters.union(parameters.of_query(request), covered.of_body(request)))
+        return admit(request.method, signed, credentials, nonces, now, default=self.default)
 
     def answer(
         self,
@@ -101,7 +113,22 @@ class RpcDoor:
         request_id: str,
         admitted: Admitted | None,
     ) -> Answer:
+        members = spelling.of_asapi(outcome, request_id) if _tells_of_asapi(request) else {}
         if isinstance(outcome, ApiError):
             format_ = admitted.format if admitted else checks.refusal_format(request, self.default)
-            return spelling.failure(outcome, spelling.envelope(outcome, request_id, request.host), request_id, format_)
-        return spelling.success(admitted, {"RequestId": request_id} | dict(outcome), request_id)
+            fields = members | spelling.envelope(outcome, request_id, request.host)
+            return spelling.failure(outcome, fields, request_id, format_)
+        return spelling.success(admitted, members | {"RequestId": request_id} | dict(outcome), request_id)
+
+
+_TELLING = frozenset({
+    "x-acs-asapi-gateway-version",
+    "x-acs-asapi-product",
+    "x-ascm-product-name",
+    "x-ascm-sign-version",
+})  # fmt: skip
+
+
+def _tells_of_asapi(request: RawRequest) -> bool:
+    """Whether the client is one that looks for ``asapiSuccess`` in an answer, wherever it sent its request."""
+    return not _TELLING.isdisjoint(request.fields)

@@ -29,6 +29,19 @@ def envelope(error: ApiError, request_id: str, host: str) -> dict[str, Any]:
     }
 
 
+def of_asapi(outcome: Mapping[str, Any] | ApiError, request_id: str) -> dict[str, Any]:
+    """The members that ASAPI's clients look for beside the product's own."""
+    fields: dict[str, Any] = {
+        # The trace id is 30 hexadecimal digits; made from the request's own, it leads to the same log lines.
+        "eagleEyeTraceId": request_id.replace("-", "").lower()[:30],
+        "asapiSuccess": not isinstance(outcome, ApiError),
+        "asapiRequestId": request_id,
+    }
+    if isinstance(outcome, ApiError):
+        fields |= {"asapiErrorCode": outcome.code, "asapiErrorMessage": str(outcome)}
+    return fields
+
+
 def success(admitted: Admitted | None, fields: Mapping[str, Any], request_id: str) -> Answer:
     """The answer of an operation that ran."""
     assert admitted is not None, "only an admitted request has a result"

@@ -5,9 +5,8 @@
     signature       base64(HMAC-SHA256(app secret, string to sign))
 
 The path is signed, unlike RPC's. An empty parameter is its bare name. Because
-nothing is encoded, a value that holds ``&x=y`` reads like two parameters: the
-scheme cannot tell them apart, and only TLS keeps somebody on the way from
-moving that border.
+nothing is encoded, a value that holds ``&x=y`` reads like two parameters, which
+the scheme cannot tell apart: the door refuses those that nothing else covers.
 
 Source: Alibaba Cloud's description of the gateway's digest authentication; its
 Python demo's requests verify.
