@@ -213,6 +213,32 @@ def test_everything_may_be_done_twice(pool, tmp_path):
     assert holds(pool, "v-image", {1: 1})
 
 
+# Handing files out.
+
+
+def test_nothing_that_something_stands_on_is_granted_for_writing(pool):
+    pool.create("v-base", SIZE)
+    pool.freeze([Succession("v-base", "v-head")], None)
+    pool.clone("v-base", "v-clone", SIZE)
+    put(pool, "v-head", {0: 1})
+
+    for uid in (None, os.geteuid()):
+        with pytest.raises(VolumeBusy):
+            pool.grant("v-base", uid)
+        pool.grant("v-head", uid)
+    pool.take_back("v-base")
+    pool.take_back("v-head")
+    pool.drop("v-clone")
+    with pytest.raises(VolumeBusy):
+        pool.grant("v-base", None)
+
+    assert holds(pool, "v-base", {})
+    assert holds(pool, "v-head", {0: 1})
+    pool.drop("v-head")
+    pool.grant("v-base", None)
+    put(pool, "v-base", {0: 2})
+
+
 # Giving space back.
 
 

@@ -9,14 +9,20 @@ from __future__ import annotations
 from collections.abc import Collection
 
 from kiln.declare.devices import DATA_DEVICES, HINT, SYSTEM_DEVICE, find_device
-from kiln.declare.errors import ApiError
+from kiln.declare.errors import ApiError, InternalError
+from kiln.declare.journal import Journal
 from kiln.declare.killpoints import reach
 from kiln.machines.errors import MachineBusy, MachineMissing
 from kiln.machines.port import Drive
 from kiln.operations.call import Call, NotYet, Ports
+from kiln.pools.errors import VolumeBusy
 from kiln.store.disks import Disk, disks
+from kiln.store.volumes import volumes
 
 AFTER_MERGE_SECONDS = 0.2  #: Until a chain is read again that was merged between being read and being opened.
+_AFTER_SWEEP_SECONDS = 0.5  #: Until the sweeper may have taken away what a disk must not have above it.
+
+log = Journal("kiln.operations")
 
 
 class InvalidDeviceMalformedOfDisk(ApiError):
@@ -85,13 +91,31 @@ def drive_of(ports: Ports, disk: Disk, volume: str) -> Drive:
     """The drive that *disk*, standing on *volume*, is for the machine of the instance that it is attached to.
 
     The machine's user may open the volume's files once this has returned.
-    Idempotent. Raises VolumeMissing and VolumeBroken of the pool.
+    Idempotent. Raises VolumeMissing and VolumeBroken of the pool, and what
+    ``_refuse`` raises when something stands on the volume.
     """
     assert disk.instance is not None  # A drive is a drive of some machine.
-    ports.pool.grant(volume, ports.machines.uid(disk.instance))
+    try:
+        ports.pool.grant(volume, ports.machines.uid(disk.instance))
+    except VolumeBusy as error:
+        raise _refuse(ports, disk, volume) from error
     return Drive(
         node=volume, blockdevs=tuple(ports.pool.blockdevs(volume)), serial=serial_of(disk.id), device=disk.device
     )
+
+
+def _refuse(ports: Ports, disk: Disk, volume: str) -> Exception:
+    """What to raise for a volume that must not be written, because something stands on it.
+
+    NotYet while that is what a freeze left that did not happen: the sweeper takes
+    it away. Else the database is wrong about the disk, and trying again helps nobody.
+    """
+    with ports.database.read() as tx:
+        children = volumes.all(tx, parent=volume)
+    if children and all(child.state == "doomed" for child in children):
+        return NotYet(_AFTER_SWEEP_SECONDS)
+    log.error("disk_stands_on_a_layer", disk=disk.id, volume=volume)
+    return InternalError()
 
 
 def plug_in(ports: Ports, disk: Disk, volume: str) -> None:
@@ -128,7 +152,7 @@ def pull_out(ports: Ports, disk: Disk, volume: str) -> None:
             if ports.machines.is_running(disk.instance):
                 raise  # It hung up, but it lives and may hold the disk.
         reach("drives.pulled_out")
-    ports.pool.grant(volume, None)
+    ports.pool.take_back(volume)
 
 
 ERRORS: tuple[type[ApiError], ...] = (

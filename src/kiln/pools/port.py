@@ -253,7 +253,16 @@ class Pool(Protocol):
         """``-blockdev`` arguments for QEMU, from the lowest layer to *volume*; each node is named as its volume."""
 
     def grant(self, volume: str, uid: int | None) -> None:
-        """Let the user *uid* (None: Kiln itself) read the whole chain and write *volume*, for a confined QEMU."""
+        """Let the user *uid* (None: Kiln itself) read the whole chain and write *volume*, for a confined QEMU.
+
+        Raises VolumeBusy when something stands on *volume*: nobody writes that any more. Then nothing changes.
+        """
+
+    def take_back(self, volume: str) -> None:
+        """Take *volume* back from the user that it was granted to; what something stands on nobody writes after it.
+
+        Raises VolumeMissing, ToolFailed.
+        """
 
     def inspect(self, file: BinaryIO, stated: SourceFormat | None) -> Source:
         """Judge an open file from outside without letting QEMU's tools near it. Raises SourceRefused."""

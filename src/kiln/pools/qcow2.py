@@ -121,6 +121,7 @@ class Qcow2Pool:
         if size_bytes < size_now or size_bytes % 512:
             raise ValueError(f"{volume} has {size_now} bytes and cannot have {size_bytes}")
         self._family.require_childless(volume)
+        self._path(volume).chmod(_HEAD_MODE)  # It may have been taken back while something stood on it.
         reach("pool.resize.before")
         qemu_img.resize(self._path(volume), size_bytes)
         reach("pool.resize.done")
@@ -285,12 +286,26 @@ class Qcow2Pool:
         return [self._node(name, under, is_head=name == volume) for name, under in zip(chain, below, strict=True)]
 
     def grant(self, volume: str, uid: int | None) -> None:
-        """See ``port.Pool``. Raises VolumeMissing, VolumeBroken, ToolFailed when Kiln may not give files away."""
+        """See ``port.Pool``. Raises VolumeMissing, VolumeBroken, ToolFailed when Kiln may not give files away.
+
+        Whoever asks, and whatever the database says: what stands on a file would be changed with it.
+        """
         *layers, head = self._chain(volume)
+        self._family.require_childless(volume)
         for layer in layers:
             self._seal(layer)
         _own(self._path(head), os.geteuid() if uid is None else uid)
         self._path(head).chmod(_HEAD_MODE)
+
+    def take_back(self, volume: str) -> None:
+        """See ``port.Pool``."""
+        try:
+            self._family.require_childless(volume)
+        except VolumeBusy:
+            self._seal(volume)
+        else:
+            _own(self._path(volume), os.geteuid())
+            self._path(volume).chmod(_HEAD_MODE)
 
     def inspect(self, file: BinaryIO, stated: SourceFormat | None) -> Source:
         """See ``port.Pool``."""

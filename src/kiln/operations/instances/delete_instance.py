@@ -103,7 +103,7 @@ def carry_out(job: Job[Facts]) -> None:
     for disk in kept:
         if disk.volume is not None:
             # The machine's user may not open it any more: it can be attached elsewhere from now on.
-            ports.pool.grant(disk.volume, None)
+            ports.pool.take_back(disk.volume)
     reach("delete_instance.withdrawn")
     job.write(lambda tx: _remove(tx, job))
     reach("delete_instance.removed")
