@@ -9,6 +9,9 @@ SourceRefused        bytes from outside that we will not read
   SourceTouched      ... yet: trying again may help
 Cancelled            the caller asked to stop half-way
 ToolFailed           a tool (qemu-img, ...) failed in another way
+IdentityBroken       what says whose pool it is cannot be read
+IdentityTooNew       ... or is of a newer Kiln
+RecordsTooNew        what the pool keeps beside its volumes is of a newer Kiln
 """
 
 from __future__ import annotations
@@ -65,3 +68,15 @@ class ToolFailed(PoolError):
     def __init__(self, message: str, status: int | None = None) -> None:
         super().__init__(message)
         self.status = status
+
+
+class RecordsTooNew(PoolError):
+    """What the pool keeps beside its volumes was written by a newer Kiln; this one would not understand it."""
+
+
+class IdentityBroken(PoolError):
+    """The file that says whose pool it is is empty, cut short or damaged."""
+
+
+class IdentityTooNew(PoolError):
+    """The file that says whose pool it is was written by a newer Kiln."""

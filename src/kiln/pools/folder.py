@@ -131,8 +131,11 @@ class Folder:
 
     def leftovers(self) -> list[str]:
         """The names of the drafts that are not this process's; only a regular file can be one."""
-        with os.scandir(self.path) as entries:
-            drafts = [entry.name for entry in entries if _is_draft(entry)]
+        try:
+            with os.scandir(self.path) as entries:
+                drafts = [entry.name for entry in entries if _is_draft(entry)]
+        except FileNotFoundError:
+            return []
         return sorted(name for name in drafts if name not in self._drafts)
 
 

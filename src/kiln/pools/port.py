@@ -11,7 +11,7 @@ Sizes are virtual sizes in bytes, multiples of 512.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
@@ -134,10 +134,81 @@ class Guest(Protocol):
         """Let the virtual CPUs go on."""
 
 
+@dataclass(frozen=True)
+class Generation:
+    """One start of a deployment. The mark tells two of one number apart, after a copy went on by itself."""
+
+    number: int
+    mark: str
+
+
+@dataclass(frozen=True)
+class Identity:
+    """The deployment whose volumes a pool holds, the generation that it is in, and the one that was being begun."""
+
+    deployment: str
+    generation: Generation
+    next: Generation | None = None
+
+
+class Records(Protocol):
+    """Documents that a pool keeps beside its volumes and does not read: a second witness beside the database.
+
+    What was ``put`` is seen at once, and is on the disk after ``flush``. All of it
+    raises RecordsTooNew where a newer Kiln wrote them.
+    """
+
+    @property
+    def batch(self) -> int:
+        """The number of the last batch that was flushed; 0 before the first."""
+
+    @property
+    def damaged(self) -> int:
+        """How many records cannot be read any more."""
+
+    @property
+    def deployment(self) -> str:
+        """Whose records they are, or "" while that is not written."""
+
+    def put(self, kind: str, name: str, document: Mapping[str, Any] | None, volumes: Collection[str] = ()) -> None:
+        """Keep a document, which names *volumes*; None when the thing is gone. What is kept already is not again."""
+
+    def differs(self, kind: str, name: str, document: Mapping[str, Any] | None, volumes: Collection[str] = ()) -> bool:
+        """Whether to ``put`` it would change something."""
+
+    def get(self, kind: str, name: str) -> dict[str, Any] | None:
+        """The document of that name, or None."""
+
+    def names(self, kind: str) -> list[str]:
+        """The IDs of all documents of that kind, in order."""
+
+    def all(self, kind: str) -> Iterator[tuple[str, dict[str, Any]]]:
+        """Every document of that kind with its ID."""
+
+    def naming(self, volume: str) -> list[tuple[str, str]]:
+        """Kind and ID of everything whose document names *volume*."""
+
+    def flush(self, batch: int, deployment: str) -> int:
+        """Have everything that was put on the disk, under a number that grows; returns how many records that were.
+
+        Raises PoolFull, OSError; then nothing was kept, and it may be tried again.
+        """
+
+
 class Pool(Protocol):
     """See the module's docstring; one contract suite holds every pool to it."""
 
     kind: str  #: ``qcow2`` or ``rbd``.
+
+    @property
+    def records(self) -> Records:
+        """What the pool keeps beside its volumes, of what they belong to."""
+
+    def identity(self) -> Identity | None:
+        """Whose pool it is; None before that is said. Raises IdentityBroken, IdentityTooNew, OSError."""
+
+    def identify(self, identity: Identity) -> None:
+        """Say whose pool it is; on the disk when this returns. Raises PoolFull, OSError."""
 
     def create(self, volume: str, size_bytes: int) -> None:
         """Make a blank head that reads as zeros. Idempotent."""

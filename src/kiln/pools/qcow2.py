@@ -23,10 +23,12 @@ from kiln.pools import absorb, inspection, locks, moves, overlay, qemu_img, tras
 from kiln.pools.errors import PoolFull, ToolFailed, VolumeBroken, VolumeBusy, VolumeMissing
 from kiln.pools.family import SUFFIX, Family, has_name_of_volume, parent_of
 from kiln.pools.folder import Folder, is_direct, sync
+from kiln.pools.identity import HIDDEN, IdentityFile
 from kiln.pools.port import (
     Cancel,
     Discarded,
     Guest,
+    Identity,
     Progress,
     Room,
     Source,
@@ -35,6 +37,7 @@ from kiln.pools.port import (
     Succession,
     TargetFormat,
 )
+from kiln.pools.records import Records
 
 _FOLDER_MODE = 0o711
 _LAYER_MODE = 0o444
@@ -61,6 +64,9 @@ class Qcow2Pool:
         path = path.absolute()  # QEMU's working folder is another.
         path.mkdir(parents=True, exist_ok=True)
         path.chmod(_FOLDER_MODE)
+        self._hidden = Folder(path / HIDDEN)
+        self.records = Records(self._hidden)
+        self._identity = IdentityFile(self._hidden)
         self._folder = Folder(path)
         self._family = Family(path)
         self._trash = trash.Trash(path)
@@ -70,6 +76,14 @@ class Qcow2Pool:
         self._direct = is_direct(path)
         # A volume that a killed run had renamed but not yet made sure of is as good as any from here on.
         sync(path)
+
+    def identity(self) -> Identity | None:
+        """See ``port.Pool``."""
+        return self._identity.read()
+
+    def identify(self, identity: Identity) -> None:
+        """See ``port.Pool``."""
+        self._identity.write(identity)
 
     def create(self, volume: str, size_bytes: int) -> None:
         """See ``port.Pool``. Raises PoolFull."""
@@ -255,11 +269,11 @@ class Qcow2Pool:
 
     def leftovers(self) -> list[str]:
         """See ``port.Pool``."""
-        return self._folder.leftovers()
+        return self._folder.leftovers() + self._hidden.leftovers()
 
     def sweep(self) -> list[str]:
         """See ``port.Pool``."""
-        return self._folder.sweep()
+        return self._folder.sweep() + self._hidden.sweep()
 
     def verify(self, volume: str) -> list[str]:
         """See ``port.Pool``. Raises VolumeMissing.

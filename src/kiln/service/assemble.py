@@ -23,6 +23,7 @@ from kiln.service.ballast import Ballast
 from kiln.service.databases import open_database
 from kiln.service.datafolder import DataFolder
 from kiln.service.errors import DatabaseUnusable, DataFolderBusy
+from kiln.service.pairing import require_pair
 from kiln.service.secrets import Sealer
 from kiln.service.settings import Settings
 from kiln.store.database import Database
@@ -64,8 +65,14 @@ def hold_data_folder(folder: Path) -> Iterator[None]:
 
 
 @contextmanager
-def assemble(settings: Settings) -> Iterator[Assembly]:
-    """A Kiln on its data folder, which the caller holds; the database is closed at the end. Raises DatabaseUnusable."""
+def assemble(settings: Settings, *, strays: bool = False) -> Iterator[Assembly]:
+    """A Kiln on its data folder, which the caller holds; the database is closed at the end.
+
+    Raises DatabaseUnusable; and DeploymentRefused before anything is made or
+    changed, when database and pool do not belong together, with *strays* also when
+    the pool has volumes that have no row.
+    """
+    require_pair(settings, strays=strays)
     sealer = Sealer.in_folder(settings.data)
     ballast = Ballast(settings.folder.ballast)
     database = _open_with_room(settings, ballast)

@@ -7,6 +7,7 @@ import shlex
 from kiln.declare.clock import system_clock
 from kiln.service.accounts import Keys, ensure_first_account, known_keys
 from kiln.service.databases import open_database
+from kiln.service.pairing import require_pair
 from kiln.service.secrets import Sealer
 from kiln.service.settings import Settings
 
@@ -14,8 +15,9 @@ from kiln.service.settings import Settings
 def environment(settings: Settings) -> dict[str, str]:
     """The variables of Kiln's own CLI, of the current and classic SDKs, of the aliyun CLI, Terraform and Packer.
 
-    Raises DatabaseUnusable.
+    Raises DatabaseUnusable, DeploymentRefused.
     """
+    require_pair(settings, strays=False)
     settings.data.mkdir(parents=True, exist_ok=True)
     database = open_database(settings)
     try:

@@ -7,5 +7,13 @@ class DataFolderBusy(Exception):
     """Another Kiln works in the data folder."""
 
 
+class DeploymentRefused(Exception):
+    """Database and pool do not belong together as they are; the message says what was found and the ways out."""
+
+
+class DatabaseHeld(Exception):
+    """Another Kiln works with the database."""
+
+
 class DatabaseUnusable(Exception):
     """The database is damaged, out of reach, on a disk without any room, or of a newer Kiln; the message says which."""

@@ -21,12 +21,14 @@ from kiln.service.accounts import Keys, StoredCredentials, ensure_first_account,
 from kiln.service.assemble import Assembly, assemble, hold_data_folder
 from kiln.service.errors import DatabaseUnusable
 from kiln.service.health import health
+from kiln.service.pairing import advance
 from kiln.service.settings import Settings
 from kiln.store import tasks
 from kiln.store.database import DatabaseFull
 from kiln.tasks.worker import Worker
 from kiln.upkeep.duties import DUTIES
 from kiln.upkeep.keeper import CHORES, Chore, Keeper
+from kiln.upkeep.recorder import Recorder
 from kiln.wire.app import App
 from kiln.wire.dispatch import Dispatcher
 from kiln.wire.gateway import Gateway
@@ -40,16 +42,19 @@ def serve(settings: Settings, say: Callable[[str], None]) -> None:
     logs.configure(settings.log)
     if settings.kill_at:
         killpoints.listen(_killer(settings.kill_at))
-    with hold_data_folder(settings.data), _listen(settings) as listener, assemble(settings) as assembly:
+    with hold_data_folder(settings.data), _listen(settings) as listener, assemble(settings, strays=True) as assembly:
         host, port = listener.getsockname()[:2]
         address = f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
         if assembly.database.is_sqlite:
             assembly.ballast.fill()
+        deployment = advance(assembly.database, assembly.pool, assembly.ports.clock())
+        recorder = Recorder(assembly.database, assembly.pool.records, deployment.id)
         keys = _keys(assembly)
         _tell_address(settings.folder.endpoint, address + "\n")
         _recover(assembly)
         worker = Worker(assembly.ports, DUTIES, threads=settings.workers)
-        keeper = Keeper(assembly.ports, _chores(assembly))
+        keeper = Keeper(assembly.ports, _chores(assembly, recorder))
+        recorder.start()
         worker.start()
         keeper.start()
         try:
@@ -60,6 +65,7 @@ def serve(settings: Settings, say: Callable[[str], None]) -> None:
         finally:
             keeper.stop()
             worker.stop()
+            recorder.stop()
 
 
 def _listen(settings: Settings) -> socket.socket:
@@ -115,11 +121,13 @@ def _recover(assembly: Assembly) -> None:
         log.exception("database_full", left="leases of the last run")
 
 
-def _chores(assembly: Assembly) -> tuple[Chore, ...]:
+def _chores(assembly: Assembly, recorder: Recorder) -> tuple[Chore, ...]:
     """What the keeper does here: the upkeep, and keeping room beside a database that lies in the data folder."""
+    # `kiln account` changes the database beside us.
+    chores = (*CHORES, Chore("record_accounts", 60.0, lambda _: recorder.compare(("account",))))
     if not assembly.database.is_sqlite:
-        return CHORES
-    return (*CHORES, Chore("ballast", 30.0, lambda _: assembly.ballast.fill()))
+        return chores
+    return (*chores, Chore("ballast", 30.0, lambda _: assembly.ballast.fill()))
 
 
 def _app(assembly: Assembly, worker: Worker, executor: ThreadPoolExecutor) -> App:

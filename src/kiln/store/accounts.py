@@ -8,7 +8,7 @@ from sqlalchemy import Index
 
 from kiln.store.database import Transaction
 from kiln.store.order import Key, Order
-from kiln.store.rows import Rows
+from kiln.store.rows import Recorded, Rows
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -49,10 +49,12 @@ class ResourceGroup:
     name: str
 
 
-accounts: Rows[Account] = Rows("accounts", Account)
+accounts: Rows[Account] = Rows("accounts", Account, recorded=Recorded("account"))
 credentials: Rows[Credential] = Rows("credentials", Credential, indexes=[Index("credentials_account", "account")])
-users: Rows[User] = Rows("users", User, key=("account", "email"))
-resource_groups: Rows[ResourceGroup] = Rows("resource_groups", ResourceGroup, key=("account", "id"))
+users: Rows[User] = Rows("users", User, key=("account", "email"), recorded=Recorded("account", "account"))
+resource_groups: Rows[ResourceGroup] = Rows(
+    "resource_groups", ResourceGroup, key=("account", "id"), recorded=Recorded("account", "account")
+)
 
 _OLDEST: Order = (
     Key(accounts.c.created_at, lambda row: row.created_at, float),

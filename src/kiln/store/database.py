@@ -17,7 +17,7 @@ import sqlite3
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import Any, Protocol, TypeVar
@@ -78,6 +78,7 @@ class Transaction:
         self._raw: Any = connection.connection.driver_connection
         self._error = connection.dialect.loaded_dbapi.Error
         self._after: list[Callable[[], None]] = []
+        self.touched: set[tuple[str, str]] = set()  #: Kind and ID of the resources of which something changes.
 
     def driver(self, statement: str, parameters: Any) -> Cursor:
         """Run a statement past SQLAlchemy, which would take longer than the database. Raises as ``execute`` does."""
@@ -154,6 +155,10 @@ class Database:
         self.is_sqlite = engine.dialect.name == "sqlite"
         #: Makes room on the database's disk and tells whether it did; for writes that give space back.
         self.make_room: Callable[[], bool] = lambda: False
+        #: Told after every commit what it changed: kind and ID of each resource. Must be quick and raise nothing.
+        self.tell: Callable[[Collection[tuple[str, str]]], None] = lambda _: None
+        #: Called at the start of every write; what it raises is raised instead. For who may lose the right to write.
+        self.fence: Callable[[Transaction], None] | None = None
         self._writer = threading.Lock()
         self._kept = _KeptConnections(engine) if self.is_sqlite else None
 
@@ -185,6 +190,8 @@ class Database:
             if not gives_back or not self.make_room():
                 raise
             tx, result = self._write(work)
+        if tx.touched:
+            self.tell(tx.touched)
         tx.settle()
         return result
 
@@ -196,6 +203,8 @@ class Database:
 
     def _attempt(self, work: Callable[[Transaction], Result]) -> tuple[Transaction, Result]:
         with self._begin_writing() as tx:
+            if self.fence is not None:
+                self.fence(tx)
             result = work(tx)
             reach("database.before_commit")
         reach("database.committed")

@@ -8,7 +8,7 @@ from sqlalchemy import Index, case, func
 
 from kiln.declare.system import System
 from kiln.store.order import Key, Order, newest_first
-from kiln.store.rows import Rows
+from kiln.store.rows import Recorded, Rows
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -47,6 +47,7 @@ class Disk:
 disks: Rows[Disk] = Rows(
     "disks",
     Disk,
+    recorded=Recorded("disk"),
     indexes=[
         Index("disks_list", "account", "region", "created_at", "id"),
         Index("disks_instance", "instance"),

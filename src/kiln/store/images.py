@@ -18,7 +18,7 @@ from kiln.store.conditions import Condition
 from kiln.store.database import Transaction
 from kiln.store.instances import instances
 from kiln.store.order import Order, newest_first
-from kiln.store.rows import Rows
+from kiln.store.rows import Recorded, Rows
 from kiln.store.tags import Tag
 
 
@@ -75,6 +75,7 @@ class Album:
 images: Rows[Image] = Rows(
     "images",
     Image,
+    recorded=Recorded("image"),
     indexes=[
         # The status stands last so that counting the Available ones among many reads the index alone.
         Index("images_list", "account", "region", "created_at", "id", "status"),
@@ -92,7 +93,11 @@ images: Rows[Image] = Rows(
 )
 
 image_disks: Rows[ImageDisk] = Rows(
-    "image_disks", ImageDisk, key=("image", "position"), indexes=[Index("image_disks_snapshot", "snapshot")]
+    "image_disks",
+    ImageDisk,
+    key=("image", "position"),
+    recorded=Recorded("image", "image"),
+    indexes=[Index("image_disks_snapshot", "snapshot")],
 )
 
 #: Whether some instance was made of the image.

@@ -16,7 +16,7 @@ from kiln.declare.system import System
 from kiln.store.conditions import Condition
 from kiln.store.database import Transaction
 from kiln.store.order import Key, Order, newest_first
-from kiln.store.rows import Rows
+from kiln.store.rows import Recorded, Rows
 from kiln.store.tasks import tasks
 
 
@@ -84,6 +84,7 @@ class Instance:
 instances: Rows[Instance] = Rows(
     "instances",
     Instance,
+    recorded=Recorded("instance"),
     indexes=[
         Index("instances_list", "account", "region", "created_at", "id"),
         Index("instances_image", "image"),

@@ -15,7 +15,7 @@ from __future__ import annotations
 import dataclasses
 import types
 import typing
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from functools import lru_cache
@@ -68,6 +68,18 @@ class _Compiled:
 
 
 @dataclass(frozen=True)
+class Recorded:
+    """Which record of the pool holds a table's rows: of which kind, and the column with the ID.
+
+    Where the kind is in a column too, ``kind_column`` names that.
+    """
+
+    kind: str = ""
+    id: str = "id"
+    kind_column: str = ""
+
+
+@dataclass(frozen=True)
 class _Part:
     """A field that is a value of several columns, and where those stand among the table's."""
 
@@ -90,7 +102,14 @@ class Rows(Generic[Row]):
     ``table`` and ``c`` are there for the statements that a noun's module writes itself.
     """
 
-    def __init__(self, name: str, row: type[Row], key: Sequence[str] = ("id",), indexes: Iterable[Index] = ()) -> None:
+    def __init__(
+        self,
+        name: str,
+        row: type[Row],
+        key: Sequence[str] = ("id",),
+        indexes: Iterable[Index] = (),
+        recorded: Recorded | None = None,
+    ) -> None:
         hints = typing.get_type_hints(row)
         columns: list[Column[Any]] = []
         self._parts: dict[str, _Part] = {}
@@ -105,6 +124,7 @@ class Rows(Generic[Row]):
         self.table = Table(name, metadata, *columns, *indexes)
         self.c = self.table.c
         self._key = tuple(key)
+        self._recorded = recorded
         self._names = tuple(f.name for f in dataclasses.fields(row))  # type: ignore[arg-type]
         self._flags = tuple(n for n, column in enumerate(columns) if isinstance(column.type, Boolean))
         self._select = select(self.table)
@@ -114,6 +134,7 @@ class Rows(Generic[Row]):
         """Add rows. Raises sqlalchemy's IntegrityError when a key or a unique index is taken."""
         statement = self._compiled(tx, ("insert",), lambda: insert(self.table))
         for row in rows:
+            self._tell(tx, (), vars(row))
             tx.driver(statement.sql, statement.bind(self._spread({name: getattr(row, name) for name in self._names})))
 
     def find(self, tx: Transaction, **equal: Any) -> Row | None:
@@ -176,6 +197,7 @@ class Rows(Generic[Row]):
 
     def update(self, tx: Transaction, changes: dict[str, Any], *conditions: ColumnElement[bool], **equal: Any) -> int:
         """Change rows; returns how many."""
+        self._tell(tx, conditions, equal)
         changes = self._spread(changes)
         if conditions or any(isinstance(value, ColumnElement) for value in changes.values()):
             statement = update(self.table).where(*self._equals(equal), *conditions).values(**changes)
@@ -193,9 +215,23 @@ class Rows(Generic[Row]):
 
     def delete(self, tx: Transaction, *conditions: ColumnElement[bool], **equal: Any) -> int:
         """Remove rows; returns how many."""
+        self._tell(tx, conditions, equal)
         if conditions:
             return tx.execute(delete(self.table).where(*self._equals(equal), *conditions)).rowcount
         return self._run(tx, "delete", lambda where: delete(self.table).where(*where), equal).rowcount
+
+    def _tell(self, tx: Transaction, conditions: Sequence[ColumnElement[bool]], equal: Mapping[str, Any]) -> None:
+        """Note of which resources something changes, so that their records follow once it is committed."""
+        told = self._recorded
+        if told is None:
+            return
+        if told.id in equal and (not told.kind_column or told.kind_column in equal):
+            tx.touched.add((equal[told.kind_column] if told.kind_column else told.kind, equal[told.id]))
+            return
+        columns = [self.c[told.kind_column], self.c[told.id]] if told.kind_column else [self.c[told.id]]
+        where = [self.c[name] == value for name, value in equal.items()]
+        for row in tx.execute(select(*columns).where(*where, *conditions).distinct()):
+            tx.touched.add((row[0] if told.kind_column else told.kind, row[-1]))
 
     def _spread(self, values: dict[str, Any]) -> dict[str, Any]:
         """Values by field as values by column."""

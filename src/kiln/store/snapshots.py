@@ -13,7 +13,7 @@ from kiln.store.database import Transaction
 from kiln.store.disks import disks
 from kiln.store.images import image_disks
 from kiln.store.order import Key, Order, newest_first
-from kiln.store.rows import Rows
+from kiln.store.rows import Recorded, Rows
 from kiln.store.witnesses import Reference, testify
 
 
@@ -48,6 +48,7 @@ class Snapshot:
 snapshots: Rows[Snapshot] = Rows(
     "snapshots",
     Snapshot,
+    recorded=Recorded("snapshot"),
     indexes=[
         Index("snapshots_list", "account", "region", "created_at", "id"),
         Index("snapshots_volume", "volume"),

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from sqlalchemy import ColumnElement, Index, exists, select
 
 from kiln.store.database import Transaction
-from kiln.store.rows import Rows
+from kiln.store.rows import Recorded, Rows
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -26,6 +26,7 @@ tags: Rows[Tag] = Rows(
     "tags",
     Tag,
     key=("resource_type", "resource", "key"),
+    recorded=Recorded(id="resource", kind_column="resource_type"),
     indexes=[Index("tags_find", "account", "resource_type", "key", "value")],
 )
 

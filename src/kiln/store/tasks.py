@@ -23,7 +23,7 @@ from kiln.declare.ids import new_id
 from kiln.declare.states import TaskStatus
 from kiln.store.database import Transaction
 from kiln.store.order import Key, Order, newest_first
-from kiln.store.rows import Rows
+from kiln.store.rows import Recorded, Rows
 
 LEASE_SECONDS = 60.0  #: A worker renews its leases three times in that time.
 _FAILURES_COUNTED = 8
@@ -98,6 +98,7 @@ def new_task(
 tasks: Rows[Task] = Rows(
     "tasks",
     Task,
+    recorded=Recorded("task"),
     indexes=[
         Index("tasks_open", "status", "not_before", "seq"),
         Index("tasks_lane", "lane", "status", "seq"),

@@ -16,7 +16,7 @@ from sqlalchemy import ColumnElement, Index, Select, and_, exists, func, literal
 from kiln.declare.states import TaskStatus
 from kiln.store.database import Transaction
 from kiln.store.disks import disks
-from kiln.store.rows import Rows
+from kiln.store.rows import Recorded, Rows
 from kiln.store.snapshots import snapshots
 from kiln.store.tasks import tasks
 from kiln.store.witnesses import Reference, testify
@@ -37,7 +37,10 @@ class Volume:
 
 
 volumes: Rows[Volume] = Rows(
-    "volumes", Volume, indexes=[Index("volumes_parent", "parent"), Index("volumes_state", "state")]
+    "volumes",
+    Volume,
+    recorded=Recorded("volume"),
+    indexes=[Index("volumes_parent", "parent"), Index("volumes_state", "state")],
 )
 
 _children = volumes.table.alias("children")

@@ -1,0 +1,357 @@
+"""Records that a pool keeps beside its volumes: what they belong to, in documents that it does not read.
+
+They are there for the day on which the database is lost, older than the pool,
+or damaged: a second witness of what a volume is. One file, ``records``, a line
+each: a checksum, a space, JSON. A line is never changed; the last one of a name
+counts, and one without a document says that the thing is gone. What is no whole
+line at the end is a write that was cut short; elsewhere it is damage, which is
+passed over, counted and kept aside. Knows nothing about what the documents say.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import threading
+from collections import defaultdict
+from collections.abc import Collection, Iterator, Mapping
+from dataclasses import dataclass
+from hashlib import blake2b
+from pathlib import Path
+from typing import Any
+
+from kiln.declare.journal import Journal
+from kiln.declare.killpoints import reach
+from kiln.declare.units import MiB
+from kiln.pools.errors import RecordsTooNew, VolumeBroken
+from kiln.pools.folder import Folder, minding_room
+
+FORMAT = 1
+NAME = "records"
+_DAMAGED = "records.damaged"
+FOLDER_MODE = 0o700  #: Of the folder that they lie in.
+_SPARE = 1 * MiB  #: Lines that nobody needs any more may take so much more than those that are needed.
+_TAIL = 1 * MiB  #: In which the last whole line is looked for; the longest of ours has some 40 KiB.
+_CHECKSUM = 16  #: Hexadecimal digits.
+
+Name = tuple[str, str]  #: Kind and ID of what a document is about.
+
+log = Journal("kiln.pools")
+
+
+@dataclass(frozen=True, slots=True)
+class _Place:
+    """Where the line of a name lies, and which volumes it names."""
+
+    offset: int
+    length: int
+    digest: str
+    volumes: tuple[str, ...]
+
+
+class Records:
+    """The records in a folder, which need not exist, read when they are first asked for. Safe to use from many threads.
+
+    What was ``put`` is seen at once and is on the disk after ``flush``.
+    """
+
+    def __init__(self, folder: Folder) -> None:
+        self._folder = folder
+        self._path = folder.path / NAME
+        self._lock = threading.RLock()
+        self._is_loaded = False
+        self._places: dict[Name, _Place] = {}
+        self._naming: dict[str, set[Name]] = defaultdict(set)
+        self._fresh: dict[Name, tuple[Mapping[str, Any] | None, tuple[str, ...]]] = {}
+        self._end = 0
+        self._needed = 0
+        self._batch = 0
+        self._damaged = 0
+        self._deployment = ""
+
+    @property
+    def batch(self) -> int:
+        """The number of the last batch that was flushed; 0 before the first."""
+        with self._loaded():
+            return self._batch
+
+    @property
+    def damaged(self) -> int:
+        """How many lines cannot be read, of those that were no write cut short."""
+        with self._loaded():
+            return self._damaged
+
+    @property
+    def deployment(self) -> str:
+        """Whose records they are, or "" while that is not written."""
+        with self._loaded():
+            return self._deployment
+
+    def put(self, kind: str, name: str, document: Mapping[str, Any] | None, volumes: Collection[str] = ()) -> None:
+        """Keep a document, which names *volumes*; None when the thing is gone. What is kept already is not again."""
+        with self._loaded():
+            key = (kind, name)
+            if self._is_kept(key, document, tuple(volumes)):
+                self._fresh.pop(key, None)
+            else:
+                self._fresh[key] = (document, tuple(volumes))
+
+    def differs(self, kind: str, name: str, document: Mapping[str, Any] | None, volumes: Collection[str] = ()) -> bool:
+        """Whether to ``put`` it would change something; quicker than to ``get`` what is kept and compare."""
+        with self._loaded():
+            key = (kind, name)
+            if key in self._fresh:
+                return self._fresh[key] != (document, tuple(volumes))
+            return not self._is_kept(key, document, tuple(volumes))
+
+    def get(self, kind: str, name: str) -> dict[str, Any] | None:
+        """The document of that name, or None."""
+        with self._loaded():
+            if (kind, name) in self._fresh:
+                document, _ = self._fresh[(kind, name)]
+                return None if document is None else dict(document)
+            place = self._places.get((kind, name))
+            return None if place is None else self._read(place)
+
+    def names(self, kind: str) -> list[str]:
+        """The IDs of all documents of that kind, in order."""
+        with self._loaded():
+            found = {name for of, name in self._places if of == kind}
+            for (of, name), (document, _) in self._fresh.items():
+                if of == kind:
+                    (found.discard if document is None else found.add)(name)
+            return sorted(found)
+
+    def all(self, kind: str) -> Iterator[tuple[str, dict[str, Any]]]:
+        """Every document of that kind with its ID."""
+        for name in self.names(kind):
+            document = self.get(kind, name)
+            if document is not None:
+                yield name, document
+
+    def naming(self, volume: str) -> list[Name]:
+        """Kind and ID of everything whose document names *volume*."""
+        with self._loaded():
+            found = {key for key in self._naming.get(volume, ()) if key not in self._fresh}
+            found |= {key for key, (document, volumes) in self._fresh.items() if document and volume in volumes}
+            return sorted(found)
+
+    def flush(self, batch: int, deployment: str) -> int:
+        """Have everything that was put on the disk, under a number that grows; returns how many lines it took.
+
+        Raises PoolFull and OSError; then nothing was kept, and it may be tried again.
+        """
+        with self._loaded(), minding_room():
+            fresh = dict(self._fresh)
+            if not fresh and batch == self._batch:
+                return 0
+            self._batch, before = batch, self._batch
+            try:
+                if self._damaged or not self._end or self._deployment != deployment or self._is_bloated():
+                    self._deployment = deployment
+                    self._rewrite(fresh)
+                else:
+                    self._append(fresh)
+            except BaseException:
+                self._batch = before
+                raise
+            self._fresh.clear()
+            return len(fresh)
+
+    @contextlib.contextmanager
+    def _loaded(self) -> Iterator[None]:
+        with self._lock:
+            if not self._is_loaded:
+                self._load()
+                self._is_loaded = True
+            yield
+
+    def _load(self) -> None:
+        """Read all lines. Raises RecordsTooNew, OSError."""
+        bad = 0
+        try:
+            file = self._path.open("rb")
+        except FileNotFoundError:
+            return
+        with file:
+            at = 0
+            for raw in file:
+                offset, at = at, at + len(raw)
+                line = _parse(raw)
+                if line is None:
+                    bad += 1
+                    continue
+                # What follows a bad line shows that this one was no write cut short.
+                self._damaged, self._end = self._damaged + bad, at
+                bad = 0
+                self._take(line, offset, len(raw))
+        if self._damaged:
+            log.error("records_damaged", file=str(self._path), lines=self._damaged)
+
+    def _take(self, line: dict[str, Any], offset: int, length: int) -> None:
+        if "format" in line:
+            if line["format"] > FORMAT:
+                raise RecordsTooNew(f"the pool's records are of format {line['format']}; this Kiln knows {FORMAT}")
+            self._deployment = str(line.get("deployment", ""))
+            return
+        self._batch = max(self._batch, int(line.get("batch", 0)))
+        if "kind" not in line or "id" not in line:
+            return
+        volumes = tuple(map(str, line.get("volumes", ())))
+        place = None if line.get("document") is None else _Place(offset, length, str(line.get("digest", "")), volumes)
+        self._set((str(line["kind"]), str(line["id"])), place)
+
+    def _set(self, key: Name, place: _Place | None) -> None:
+        before = self._places.pop(key, None)
+        if before is not None:
+            self._needed -= before.length
+            for volume in before.volumes:
+                self._naming[volume].discard(key)
+                if not self._naming[volume]:
+                    del self._naming[volume]
+        if place is not None:
+            self._places[key] = place
+            self._needed += place.length
+            for volume in place.volumes:
+                self._naming[volume].add(key)
+
+    def _is_kept(self, key: Name, document: Mapping[str, Any] | None, volumes: tuple[str, ...]) -> bool:
+        place = self._places.get(key)
+        if place is None or document is None:
+            return place is None and document is None
+        return place.digest == _digest(document) and place.volumes == volumes
+
+    def _is_bloated(self) -> bool:
+        return self._end > 2 * self._needed + _SPARE
+
+    def _read(self, place: _Place) -> dict[str, Any]:
+        with self._path.open("rb") as file:
+            file.seek(place.offset)
+            line = _parse(file.read(place.length))
+        if line is None:
+            raise VolumeBroken("a record changed since it was read")
+        document: dict[str, Any] = line["document"]
+        return document
+
+    def _append(self, fresh: Mapping[Name, tuple[Mapping[str, Any] | None, tuple[str, ...]]]) -> None:
+        lines = [(key, self._line(key, *said), said) for key, said in fresh.items()]
+        text = b"".join(line for _, line, _ in lines) or _format({"batch": self._batch})
+        descriptor = os.open(self._path, os.O_WRONLY | os.O_CLOEXEC)
+        try:
+            reach("records.append.before")
+            os.ftruncate(descriptor, self._end)  # A write that was cut short ends here.
+            written = 0
+            while written < len(text):
+                written += os.pwrite(descriptor, text[written:], self._end + written)
+            reach("records.append.written")
+            os.fsync(descriptor)
+            reach("records.append.synced")
+        finally:
+            os.close(descriptor)
+        at = self._end
+        for key, line, (document, volumes) in lines:
+            self._set(key, None if document is None else _Place(at, len(line), _digest(document), volumes))
+            at += len(line)
+        self._end += len(text)
+
+    def _rewrite(self, fresh: Mapping[Name, tuple[Mapping[str, Any] | None, tuple[str, ...]]]) -> None:
+        """Write a new file of the lines that are needed. One that was damaged is kept, for whoever can read it."""
+        kept: dict[Name, _Place] = {}
+        self._folder.path.mkdir(mode=FOLDER_MODE, exist_ok=True)
+        with self._folder.draft() as draft, draft.open("r+b") as file:
+            file.write(_format({"format": FORMAT, "deployment": self._deployment}))
+            for key in sorted(self._places.keys() - fresh.keys()):
+                place = self._places[key]
+                self._write(file, kept, key, self._read(place), place.volumes)
+            for key, (document, volumes) in fresh.items():
+                if document is not None:
+                    self._write(file, kept, key, document, volumes)
+            file.write(_format({"batch": self._batch}))
+            file.flush()
+            end = file.tell()
+            if self._damaged:
+                self._keep_damaged()
+            reach("records.rewrite.before")
+            self._folder.publish([(draft, NAME)])
+            reach("records.rewrite.done")
+        for key in list(self._places):
+            self._set(key, None)
+        for key, place in kept.items():
+            self._set(key, place)
+        self._end, self._damaged = end, 0
+
+    def _write(
+        self,
+        file: Any,
+        kept: dict[Name, _Place],
+        key: Name,
+        document: Mapping[str, Any],
+        volumes: tuple[str, ...],
+    ) -> None:
+        line = self._line(key, document, volumes)
+        kept[key] = _Place(file.tell(), len(line), _digest(document), volumes)
+        file.write(line)
+
+    def _keep_damaged(self) -> None:
+        aside = self._path.with_name(_DAMAGED)
+        aside.unlink(missing_ok=True)
+        with contextlib.suppress(FileNotFoundError):
+            os.link(self._path, aside)
+
+    def _line(self, key: Name, document: Mapping[str, Any] | None, volumes: tuple[str, ...]) -> bytes:
+        said: dict[str, Any] = {"batch": self._batch, "kind": key[0], "id": key[1], "document": document}
+        if document is not None:
+            said |= {"volumes": volumes, "digest": _digest(document)}
+        return _format(said)
+
+
+@dataclass(frozen=True)
+class Summary:
+    """Whose records lie in a folder, and the number of their last batch."""
+
+    deployment: str
+    batch: int
+
+
+def summarise(path: Path) -> Summary | None:
+    """Read the first line and the end of the records in the folder *path*; None where there are none.
+
+    Changes nothing. Raises RecordsTooNew, OSError.
+    """
+    try:
+        with (path / NAME).open("rb") as file:
+            first = _parse(file.readline(_TAIL)) or {}
+            length = file.seek(0, os.SEEK_END)
+            file.seek(max(0, length - _TAIL))
+            lines = [line for line in map(_parse, file.read().splitlines(keepends=True)) if line is not None]
+    except FileNotFoundError:
+        return None
+    if first.get("format", 0) > FORMAT:
+        raise RecordsTooNew(f"the pool's records are of format {first['format']}; this Kiln knows {FORMAT}")
+    return Summary(str(first.get("deployment", "")), max((int(line.get("batch", 0)) for line in lines), default=0))
+
+
+def _canonical(value: Any) -> bytes:
+    return json.dumps(value, sort_keys=True, separators=(",", ":")).encode()
+
+
+def _digest(document: Mapping[str, Any]) -> str:
+    return blake2b(_canonical(document), digest_size=_CHECKSUM // 2).hexdigest()
+
+
+def _format(value: Mapping[str, Any]) -> bytes:
+    text = _canonical(value)
+    return blake2b(text, digest_size=_CHECKSUM // 2).hexdigest().encode() + b" " + text + b"\n"
+
+
+def _parse(raw: bytes) -> dict[str, Any] | None:
+    """What a line says; None when it is no whole line of ours."""
+    checksum, _, text = raw.rstrip(b"\n").partition(b" ")
+    if not raw.endswith(b"\n") or blake2b(text, digest_size=_CHECKSUM // 2).hexdigest().encode() != checksum:
+        return None
+    try:
+        value = json.loads(text)
+    except ValueError:
+        return None
+    return value if isinstance(value, dict) else None

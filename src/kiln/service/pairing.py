@@ -1,0 +1,218 @@
+"""Whether the database and the pool belong together, looked at before anything is opened for writing.
+
+Both bear the deployment's identity and its generation, which every start makes
+greater by one: the pool notes the next one, the database commits it, the pool
+takes it over. So a kill between any two of these is told from an old copy of
+either. Within a generation an older database is told by the batches of records
+that it knows less of than the pool, and by volumes of which it knows nothing: a
+row is there before its file, and goes after it.
+"""
+
+from __future__ import annotations
+
+import re
+import secrets
+import time
+from dataclasses import dataclass
+
+from kiln.declare.ids import PREFIXES, new_request_id
+from kiln.declare.journal import Journal
+from kiln.declare.killpoints import reach
+from kiln.pools.errors import IdentityBroken, PoolError, PoolFull
+from kiln.pools.identity import Sight, look
+from kiln.pools.port import Generation, Identity, Pool
+from kiln.service.errors import DatabaseUnusable, DeploymentRefused
+from kiln.service.settings import Settings
+from kiln.store import deployment
+from kiln.store.database import Database, DatabaseDown, DatabaseFull
+from kiln.store.deployment import Deployment
+from kiln.store.glance import Glance, glance_at_postgresql, glance_at_sqlite
+
+_LOOKS = 5  #: While a server beside us starts, the two are seen at different moments.
+_LOOK_AGAIN_S = 0.1
+_SAID_MOST = 3
+
+_OURS = re.compile(PREFIXES["volume"] + "-[0-9a-z]{20}")
+
+_REBUILD = "`kiln fsck --rebuild` writes the rows again from what the pool has"
+_WAYS_OUT = f"Put the newer copy of it back, with its -wal file; or {_REBUILD}."
+
+log = Journal("kiln.service")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Pair:
+    """Both sides, as they were seen. No database is one in which there is nothing."""
+
+    database: Glance | None
+    pool: Sight
+
+    @property
+    def strays(self) -> list[str]:
+        """Volumes in the pool that are named as ours and have no row."""
+        known = frozenset() if self.database is None else self.database.volumes
+        return sorted(volume for volume in self.pool.volumes - known if _OURS.fullmatch(volume))
+
+
+def see(settings: Settings) -> Pair:
+    """Look at both sides. Raises DeploymentRefused when the pool's side cannot be understood, DatabaseUnusable."""
+    try:
+        pool = look(settings.folder.pool)
+    except IdentityBroken as error:
+        raise DeploymentRefused(f"{settings.folder.pool}: {error}. {_REBUILD}, and its identity.") from error
+    except PoolError as error:
+        raise DeploymentRefused(f"{settings.folder.pool}: {error}. Use that Kiln, or a newer one.") from error
+    return Pair(database=see_database(settings), pool=pool)
+
+
+def see_database(settings: Settings) -> Glance | None:
+    """Look at the database alone; None when there is none. Raises DatabaseUnusable."""
+    try:
+        if settings.database:
+            return glance_at_postgresql(settings.database)
+        return glance_at_sqlite(settings.folder.database)
+    except DatabaseDown as error:
+        where = "the database" if settings.database else settings.folder.database
+        raise DatabaseUnusable(f"{where}: {error}") from error
+
+
+def require_pair(settings: Settings, *, strays: bool) -> None:
+    """Raise DeploymentRefused unless the two belong together and neither is older; nothing is changed.
+
+    With *strays* also when the pool has volumes that the database knows nothing
+    of; without, only when that shows it to be older.
+    """
+    for _ in range(_LOOKS - 1):
+        refusal = refuse(see(settings), strays=strays)
+        if refusal is None:
+            return
+        time.sleep(_LOOK_AGAIN_S)
+    refusal = refuse(see(settings), strays=strays)
+    if refusal is not None:
+        raise DeploymentRefused(refusal)
+
+
+def refuse(pair: Pair, *, strays: bool) -> str | None:
+    """Why the two cannot be used together, and the ways out; None when they can."""
+    database, pool = pair.database, pair.pool
+    if database is None or database.is_empty:
+        refusal = _refuse_nothing(database, pool, len(pair.strays))
+        if refusal is not None or database is None:
+            return refusal
+    refusal = _refuse_identity(database.deployment, pool.identity)
+    if refusal is None and pool.records is not None and database.deployment is not None:
+        refusal = _refuse_records(database, database.deployment, pool)
+    if refusal is None and pair.strays and strays:
+        some = ", ".join(pair.strays[:_SAID_MOST]) + (" and others" if len(pair.strays) > _SAID_MOST else "")
+        refusal = (
+            f"the pool has {len(pair.strays)} volumes of which the database knows nothing ({some}), so the database "
+            f"is older than the pool. {_WAYS_OUT} If it is the right one, `kiln fsck` moves them out of the way."
+        )
+    return refusal
+
+
+def _refuse_nothing(database: Glance | None, pool: Sight, count: int) -> str | None:
+    """Of a database in which there is nothing: it is new, or somebody lost it."""
+    what = "there is no database" if database is None else "the database is empty"
+    if count:
+        return f"{what}, but the pool holds {count} volumes. {_WAYS_OUT}"
+    if database is not None and database.deployment is not None:
+        return None
+    if pool.identity is not None and pool.identity.generation.number > 0:
+        return f"{what}, but the pool is that of {_said(pool.identity)}. {_WAYS_OUT}"
+    return None
+
+
+def _refuse_identity(known: Deployment | None, borne: Identity | None) -> str | None:
+    if known is None:
+        if borne is None or borne.generation.number == 0:
+            return None
+        return (
+            f"the pool is that of {_said(borne)}, and the database bears no identity: "
+            f"it is older than the pool, or of another Kiln. {_WAYS_OUT}"
+        )
+    if borne is None:
+        return (
+            f"the database is of deployment {known.id} in generation {known.generation}, and the pool bears no "
+            f"identity: it is another one, an older one, or not mounted. Put the pool back that belongs to it; or, if "
+            f"it is the right one, {_REBUILD} and gives it its identity."
+        )
+    return _refuse_generation(known, borne)
+
+
+def _refuse_generation(known: Deployment, borne: Identity) -> str | None:
+    """Of two sides that both say whose they are."""
+    if borne.deployment != known.id:
+        return (
+            f"the database is of deployment {known.id}, the pool of deployment {borne.deployment}: "
+            f"they do not belong together. Name the right --data and --database, or put the right copy back."
+        )
+    mine = Generation(known.generation, known.mark)
+    if mine in (borne.generation, borne.next):
+        return None
+    if known.generation > borne.generation.number:
+        return (
+            f"the pool is older than the database: it is in generation {borne.generation.number}, the database in "
+            f"generation {known.generation}. Put the newer copy of the pool back, or the copy of the database that "
+            f"belongs to this pool; `kiln fsck --rebuild` goes on with what both have, and says what is lost."
+        )
+    if known.generation < borne.generation.number:
+        return (
+            f"the database is older than the pool: it is in generation {known.generation}, the pool in generation "
+            f"{borne.generation.number}. {_WAYS_OUT}"
+        )
+    return (
+        f"the database and the pool are both in generation {known.generation} of deployment {known.id}, but of two "
+        f"copies that were both started: they do not belong together. Put the copy back that belongs to the other."
+    )
+
+
+def _refuse_records(database: Glance, known: Deployment, pool: Sight) -> str | None:
+    assert pool.records is not None  # Asked for only where there are some.
+    if pool.records.deployment not in ("", known.id):
+        return (
+            f"the pool's records are of deployment {pool.records.deployment}, the database of deployment {known.id}. "
+            f"Put the folder .kiln of the pool back as it was."
+        )
+    if pool.records.batch > database.batch:
+        return (
+            f"the database is older than the pool: it knows {database.batch} batches of records, the pool has "
+            f"{pool.records.batch}. {_WAYS_OUT}"
+        )
+    return None
+
+
+def _said(identity: Identity) -> str:
+    return f"deployment {identity.deployment} in generation {identity.generation.number}"
+
+
+def advance(database: Database, pool: Pool, now: float) -> Deployment:
+    """Begin the next generation of both, which ``require_pair`` has let pass; returns the one that was begun.
+
+    May be killed at any line. On a full disk the present one goes on. Raises
+    DatabaseFull where there is none yet.
+    """
+    with database.read() as tx:
+        known = deployment.find(tx)
+    borne = pool.identity()
+    name = known.id if known else borne.deployment if borne else new_request_id().lower()
+    present = Generation(known.generation, known.mark) if known else Generation(0, "")
+    begun = Generation(present.number + 1, secrets.token_hex(8))
+    created_at = known.created_at if known else now
+    after = Deployment(id=name, generation=begun.number, mark=begun.mark, created_at=created_at)
+    try:
+        reach("pairing.before")
+        pool.identify(Identity(name, present, begun))
+        reach("pairing.noted")
+        database.write(lambda tx: deployment.put(tx, after))
+        reach("pairing.committed")
+        pool.identify(Identity(name, begun))
+        reach("pairing.done")
+    except (DatabaseFull, PoolFull):
+        with database.read() as tx:
+            reached = deployment.find(tx)
+        if reached is None:
+            raise
+        log.exception("database_full", left="the next generation; the present one goes on")
+        return reached
+    return after

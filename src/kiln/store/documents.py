@@ -1,0 +1,150 @@
+"""Rows as documents, which a pool keeps beside its volumes, and documents as rows again.
+
+A document holds the rows of one resource: its own, and those that mean nothing
+without it. It lives for years: a field that is not known any more is passed
+over, and one that is not there has the value of a row that never had it.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import types
+import typing
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import select
+
+from kiln.declare.states import TaskStatus
+from kiln.store.accounts import accounts, resource_groups, users
+from kiln.store.database import Transaction
+from kiln.store.disks import disks
+from kiln.store.images import image_disks, images
+from kiln.store.instances import instances
+from kiln.store.rows import Rows
+from kiln.store.snapshots import snapshots
+from kiln.store.tags import tags
+from kiln.store.tasks import tasks
+from kiln.store.volumes import volumes
+
+_EMPTY: dict[type, Any] = {str: "", int: 0, float: 0.0, bool: False}
+
+#: What changes with every sign of life, and means nothing to another run.
+_LEASE = {"owner": "", "lease_until": 0.0}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Kind:
+    """What the documents of one kind hold: a row of ``rows``, and those of ``parts`` that belong to it."""
+
+    rows: Rows[Any]
+    parts: Mapping[str, tuple[Rows[Any], Mapping[str, str]]] = dataclasses.field(default_factory=dict)
+    names: Sequence[str] = ()  #: Columns that name volumes.
+
+
+def _tags(kind: str) -> tuple[Rows[Any], Mapping[str, str]]:
+    return (tags, {"resource": "", "resource_type": kind})
+
+
+#: In the order in which they are written again: what is named comes before what names it.
+KINDS: Mapping[str, Kind] = {
+    "account": Kind(
+        rows=accounts, parts={"users": (users, {"account": ""}), "resource_groups": (resource_groups, {"account": ""})}
+    ),
+    "task": Kind(rows=tasks),
+    "volume": Kind(rows=volumes),
+    "snapshot": Kind(rows=snapshots, parts={"tags": _tags("snapshot")}, names=("volume",)),
+    "image": Kind(rows=images, parts={"disks": (image_disks, {"image": ""}), "tags": _tags("image")}),
+    "instance": Kind(rows=instances, parts={"tags": _tags("instance")}),
+    "disk": Kind(rows=disks, parts={"tags": _tags("disk")}, names=("volume",)),
+}
+
+
+def document(tx: Transaction, kind: str, name: str) -> dict[str, Any] | None:
+    """The document of one resource; None when it is not there. Tasks that have ended are not."""
+    shape = KINDS[kind]
+    row = shape.rows.find(tx, id=name)
+    if row is None or (kind == "task" and row.status != TaskStatus.PROCESSING):
+        return None
+    said = dataclasses.asdict(row)
+    if kind == "task":
+        said |= _LEASE
+    for part, (rows, equal) in shape.parts.items():
+        said[part] = [dataclasses.asdict(one) for one in rows.all(tx, **_filled(equal, name))]
+    return said
+
+
+def volumes_of(kind: str, said: Mapping[str, Any]) -> list[str]:
+    """The volumes that a document names."""
+    return [str(said[column]) for column in KINDS[kind].names if said.get(column)]
+
+
+def names(tx: Transaction, kind: str, after: str, limit: int) -> list[str]:
+    """The IDs of the resources of that kind that have a document, from the one behind *after* on, in order."""
+    rows = KINDS[kind].rows
+    statement = select(rows.c.id).where(rows.c.id > after).order_by(rows.c.id).limit(limit)
+    if kind == "task":
+        statement = statement.where(rows.c.status == TaskStatus.PROCESSING)
+    return [row[0] for row in tx.execute(statement)]
+
+
+def restore(tx: Transaction, kind: str, name: str, said: Mapping[str, Any]) -> None:
+    """Write the rows of a document, in place of those that are there. Raises ValueError where it is none."""
+    shape = KINDS[kind]
+    made = read(kind, name, said)
+    for rows, equal in shape.parts.values():
+        rows.delete(tx, **_filled(equal, name))
+    shape.rows.delete(tx, id=name)
+    shape.rows.insert(tx, made)
+    for part, (rows, equal) in shape.parts.items():
+        ones = said.get(part, [])
+        rows.insert(tx, *(_row(rows.row, {**one, **_filled(equal, name)}) for one in ones))
+
+
+def read(kind: str, name: str, said: Mapping[str, Any]) -> Any:
+    """The resource's own row, of a document. Raises ValueError where it is none."""
+    return _row(KINDS[kind].rows.row, {**said, "id": name})
+
+
+def _filled(equal: Mapping[str, str], name: str) -> dict[str, str]:
+    return {column: value or name for column, value in equal.items()}
+
+
+def _row(kind: type, said: Mapping[str, Any]) -> Any:
+    hints = typing.get_type_hints(kind)
+    values = {}
+    for field in dataclasses.fields(kind):
+        hint = hints[field.name]
+        if field.name in said:
+            values[field.name] = _value(hint, said[field.name])
+        elif field.default is dataclasses.MISSING:
+            values[field.name] = _row(typing.cast("type", hint), {}) if dataclasses.is_dataclass(hint) else _empty(hint)
+    return kind(**values)
+
+
+def _value(hint: Any, value: Any) -> Any:
+    if dataclasses.is_dataclass(hint):
+        if not isinstance(value, Mapping):
+            raise ValueError(f"{value!r} is no {hint}")
+        return _row(typing.cast("type", hint), value)
+    wanted = _plain(hint)
+    if value is None and wanted is not hint:
+        return None
+    if wanted is float and type(value) is int:
+        return float(value)
+    if not isinstance(value, wanted) or (wanted is int and isinstance(value, bool)):
+        raise ValueError(f"{value!r} is no {wanted.__name__}")
+    return value
+
+
+def _empty(hint: Any) -> Any:
+    wanted = _plain(hint)
+    return None if wanted is not hint else _EMPTY[wanted]
+
+
+def _plain(hint: Any) -> Any:
+    """The type of a column, without ``| None``."""
+    if isinstance(hint, types.UnionType):
+        (hint,) = (one for one in typing.get_args(hint) if one is not type(None))
+    return hint

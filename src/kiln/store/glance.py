@@ -1,0 +1,84 @@
+"""A look at a database that changes nothing: not its tables, not its files.
+
+It comes before everything else, when nobody knows yet whether the database is
+the right one; so it copes with one of an older Kiln, and with none.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from sqlalchemy import Connection, Engine, NullPool, create_engine, inspect, text
+from sqlalchemy.exc import SQLAlchemyError
+
+from kiln.store.database import DatabaseDown, open_postgresql
+from kiln.store.deployment import Deployment
+
+
+@dataclass(frozen=True, kw_only=True)
+class Glance:
+    """What was seen of a database."""
+
+    deployment: Deployment | None
+    batch: int  #: Of records; 0 before the first.
+    volumes: frozenset[str]  #: Those that have a row.
+    is_empty: bool  #: It has no tables, or nothing in those that could name a volume.
+
+
+def glance_at_sqlite(path: Path) -> Glance | None:
+    """See what the file at *path* has; None when there is none, or nothing in it. Raises DatabaseDown."""
+    log = path.with_name(path.name + "-wal")
+    has_log = _length(log) > 0
+    if _length(path) == 0 and not has_log:
+        return None
+    # Without a log nobody has it open, and what is said to be immutable is read without making files beside it.
+    how = "mode=ro" if has_log else "mode=ro&immutable=1"
+
+    def connect() -> sqlite3.Connection:
+        return sqlite3.connect(f"{path.absolute().as_uri()}?{how}", uri=True, timeout=30)
+
+    return _glance(create_engine("sqlite://", creator=connect, poolclass=NullPool))
+
+
+def glance_at_postgresql(url: str) -> Glance:
+    """See what the database at *url* has. Raises DatabaseDown."""
+    return _glance(open_postgresql(url).engine)
+
+
+def _glance(engine: Engine) -> Glance:
+    try:
+        with engine.connect() as connection:
+            return _see(connection)
+    except (SQLAlchemyError, sqlite3.Error) as error:
+        raise DatabaseDown(str(getattr(error, "orig", None) or error).strip().partition("\n")[0]) from error
+    finally:
+        engine.dispose()
+
+
+def _see(connection: Connection) -> Glance:
+    tables = set(inspect(connection).get_table_names())
+    found = None
+    if "deployment" in tables:
+        row = connection.execute(text("SELECT id, generation, mark, created_at FROM deployment")).first()
+        if row is not None:
+            found = Deployment(id=row.id, generation=row.generation, mark=row.mark, created_at=row.created_at)
+    batch = connection.execute(text("SELECT max(batch) FROM recorded")).scalar() if "recorded" in tables else 0
+    volumes = frozenset(_ids(connection, "volumes") if "volumes" in tables else ())
+    has: Callable[[str], bool] = lambda table: table in tables and bool(_ids(connection, table, 1))  # noqa: E731
+    is_empty = not volumes and not any(map(has, ("images", "snapshots", "disks", "instances")))
+    return Glance(deployment=found, batch=batch or 0, volumes=volumes, is_empty=is_empty)
+
+
+def _ids(connection: Connection, table: str, limit: int = -1) -> list[str]:
+    most = "" if limit < 0 else f" LIMIT {limit}"
+    return list(connection.execute(text(f"SELECT id FROM {table}{most}")).scalars())  # noqa: S608 - names of ours.
+
+
+def _length(path: Path) -> int:
+    try:
+        return path.stat().st_size
+    except FileNotFoundError:
+        return 0

@@ -1,0 +1,143 @@
+"""The recorder: has the pool's records follow the database, and knows what they say.
+
+The database tells it after every commit of which resources something changed. A
+thread of its own gathers that for a moment, and writes down how these stand now;
+no request waits for it. What a kill takes out of its memory the next start finds
+by comparing everything, in the background too.
+
+Every batch has a number, and the database commits it before the pool has it. So
+a database that knows a smaller one than the pool is an older copy.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Collection, Iterable, Iterator
+
+from kiln.declare.journal import Journal
+from kiln.declare.killpoints import reach
+from kiln.pools.errors import PoolError
+from kiln.pools.port import Pool, Records
+from kiln.store import deployment, documents
+from kiln.store.database import Database, DatabaseFull, Transaction
+
+GATHER_SECONDS = 0.25  #: Between a change and its record; what changes several times meanwhile is written once.
+_REST_SECONDS = 5.0  #: After a batch that could not be written.
+_PAGE = 128  #: Resources that are compared in one transaction.
+_BREATH_SECONDS = 0.002  #: Between two of these, for requests to come in.
+
+log = Journal("kiln.upkeep")
+
+
+def naming(pool: Pool, volume: str) -> list[tuple[str, str]]:
+    """Which resources the pool's records say name *volume*: their kinds (``snapshot``, ``disk``) and IDs.
+
+    The database's second witness: what is named here is not deleted, whatever the
+    tables say. A record comes up to a second after its row and goes up to a second
+    after it. Raises PoolError, OSError where the records cannot be read.
+    """
+    return pool.records.naming(volume)
+
+
+class Recorder:
+    """See the module's docstring. Started by ``start``, ended by ``stop``; both once."""
+
+    def __init__(self, database: Database, records: Records, deployment_id: str) -> None:
+        self._database = database
+        self._records = records
+        self._deployment = deployment_id
+        self._changed: set[tuple[str, str]] = set()
+        self._lock = threading.Lock()
+        self._wake = threading.Event()
+        self._stopping = threading.Event()
+        self._thread = threading.Thread(target=self._work, name="recorder")
+
+    def start(self) -> None:
+        """Begin to follow; all that is there already is compared first."""
+        self._database.tell = self.note
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Write down what is still to be, as far as it can be, and end."""
+        self._stopping.set()
+        self._wake.set()
+        self._thread.join()
+
+    def note(self, changed: Collection[tuple[str, str]]) -> None:
+        """Take in that something of these changed."""
+        with self._lock:
+            self._changed.update(changed)
+        self._wake.set()
+
+    def compare(self, kinds: Iterable[str] = documents.KINDS) -> None:
+        """Have everything of these kinds that differs written with the next batches."""
+        for kind in kinds:
+            for _ in self._differing(kind):
+                if self._stopping.wait(_BREATH_SECONDS):
+                    return
+
+    def flush(self) -> None:
+        """Write down what was noted up to now. Raises DatabaseFull, PoolError, OSError; then it is noted still."""
+        with self._lock:
+            changed, self._changed = self._changed, set()
+        if not changed:
+            return
+        try:
+            batch = self._database.write(deployment.next_batch)
+            reach("recorder.numbered")
+            with self._database.read() as tx:
+                for kind, name in changed:
+                    self._put(kind, name, documents.document(tx, kind, name))
+            self._records.flush(batch, self._deployment)
+            reach("recorder.flushed")
+        except BaseException:
+            self.note(changed)
+            raise
+
+    def _put(self, kind: str, name: str, said: dict[str, object] | None) -> None:
+        self._records.put(kind, name, said, () if said is None else documents.volumes_of(kind, said))
+
+    def _differs(self, tx: Transaction, kind: str, name: str) -> bool:
+        said = documents.document(tx, kind, name)
+        return self._records.differs(kind, name, said, () if said is None else documents.volumes_of(kind, said))
+
+    def _differing(self, kind: str) -> Iterator[None]:
+        after = ""
+        unseen = set(self._records.names(kind))
+        while True:
+            with self._database.read() as tx:
+                page = documents.names(tx, kind, after, _PAGE)
+                differing = {(kind, name) for name in page if self._differs(tx, kind, name)}
+            unseen.difference_update(page)
+            if differing:
+                self.note(differing)
+            if not page:
+                break
+            after = page[-1]
+            yield
+        if unseen:
+            self.note({(kind, name) for name in unseen})
+
+    def _work(self) -> None:
+        try:
+            self.compare()
+        except Exception:
+            log.exception("records_not_compared")
+        while not self._stopping.is_set():
+            self._wake.wait()
+            self._wake.clear()
+            self._stopping.wait(GATHER_SECONDS)
+            if not self._try_flush():
+                self._stopping.wait(_REST_SECONDS)
+        self._try_flush()
+
+    def _try_flush(self) -> bool:
+        try:
+            self.flush()
+        except (DatabaseFull, PoolError, OSError) as error:
+            log.warning("records_behind", reason=str(error))
+            return False
+        except Exception:
+            log.exception("records_behind")
+            return False
+        return True
