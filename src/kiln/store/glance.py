@@ -24,7 +24,7 @@ class Glance:
 
     deployment: Deployment | None
     batch: int  #: Of records; 0 before the first.
-    volumes: frozenset[str]  #: Those that have a row.
+    volumes: frozenset[str]  #: Those that have a row, also as one in the trash: a rename may not have reached the disk.
     is_empty: bool  #: It has no tables, or nothing in those that could name a volume.
 
 
@@ -66,7 +66,7 @@ def _see(connection: Connection) -> Glance:
         if row is not None:
             found = Deployment(id=row.id, generation=row.generation, mark=row.mark, created_at=row.created_at)
     batch = connection.execute(text("SELECT max(batch) FROM recorded")).scalar() if "recorded" in tables else 0
-    volumes = frozenset(_ids(connection, "volumes") if "volumes" in tables else ())
+    volumes = frozenset(one for table in ("volumes", "discards") if table in tables for one in _ids(connection, table))
     has: Callable[[str], bool] = lambda table: table in tables and bool(_ids(connection, table, 1))  # noqa: E731
     is_empty = not volumes and not any(map(has, ("images", "snapshots", "disks", "instances")))
     return Glance(deployment=found, batch=batch or 0, volumes=volumes, is_empty=is_empty)
