@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import os
+import shutil
+import subprocess
+import tempfile
+from pathlib import Path
 
 import pytest
 
 from kiln.buckets.folder import FolderBuckets, _opened
-from kiln.buckets.port import BucketMissing, ObjectMissing, ObjectRefused
+from kiln.buckets.port import BucketClosed, BucketMissing, ObjectMissing, ObjectRefused
 
 
 @pytest.fixture
@@ -20,6 +24,67 @@ def buckets(root):
     made = FolderBuckets(root)
     (root / "images").mkdir()
     return made
+
+
+@pytest.fixture
+def as_nobody():
+    """A folder that everybody may enter, and a way to be nobody while something is done there."""
+    if os.geteuid() != 0:
+        pytest.skip("needs root, to be somebody who may less")
+    folder = Path(tempfile.mkdtemp())
+    folder.chmod(0o755)
+    FolderBuckets(folder / "buckets")
+    (folder / "buckets").chmod(0o755)
+    (folder / "buckets" / "images").mkdir()
+    (folder / "buckets" / "images" / "disk.raw").write_bytes(b"bytes")
+    os.seteuid(65534)
+    yield folder / "buckets"
+    os.seteuid(0)
+    shutil.rmtree(folder)
+
+
+def closed(path, mode):
+    os.seteuid(0)
+    path.chmod(mode)
+    os.seteuid(65534)
+
+
+@pytest.mark.parametrize("what", ["images/disk.raw", "images", "."])
+def test_says_of_what_it_may_not_read_that_it_is_closed(as_nobody, what):
+    buckets = FolderBuckets(as_nobody)
+    assert buckets.size("images", "disk.raw") == 5
+    closed(as_nobody / what, 0o700)
+
+    with pytest.raises(BucketClosed):
+        buckets.size("images", "disk.raw")
+    with pytest.raises(BucketClosed), buckets.fetched("images", "disk.raw"):
+        pass
+
+
+def test_says_of_a_bucket_that_it_may_not_write_that_it_is_closed(as_nobody):
+    buckets = FolderBuckets(as_nobody)
+
+    with pytest.raises(BucketClosed):
+        buckets.check_writable("images")
+    with pytest.raises(BucketClosed), buckets.stored("images", "new.raw"):
+        pass
+    with pytest.raises(BucketClosed), buckets.stored("images", "deep/new.raw"):
+        pass
+    closed(as_nobody / "images", 0o777)
+    buckets.check_writable("images")
+
+
+def test_says_of_a_bucket_on_a_medium_that_nobody_can_write_that_it_is_closed(buckets, root):
+    mount = ["mount", "-t", "tmpfs", "-o", "ro", "tmpfs", root / "images"]
+    if subprocess.run(mount, capture_output=True, check=False).returncode:
+        pytest.skip("needs the right to mount a tmpfs")
+    try:
+        with pytest.raises(BucketClosed):
+            buckets.check_writable("images")
+        with pytest.raises(BucketClosed), buckets.stored("images", "new.raw"):
+            pass
+    finally:
+        subprocess.run(["umount", root / "images"], check=True)
 
 
 def test_object_o_of_bucket_b_is_the_file_b_o(buckets, root):

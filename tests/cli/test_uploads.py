@@ -8,6 +8,8 @@ from kiln.buckets.folder import FolderBuckets
 from kiln.cli import uploads
 from kiln.cli.exits import Refusal
 
+BUCKET = uploads.uploads_of("0123456789abcdef")
+
 
 @pytest.fixture
 def data(tmp_path):
@@ -24,14 +26,14 @@ def file(tmp_path):
 
 
 def test_puts_a_file_where_the_service_finds_it(data, file):
-    upload = uploads.put(file, data)
+    upload = uploads.put(file, data, BUCKET)
 
     with FolderBuckets(data / "buckets").fetched(upload.bucket, upload.object) as opened:
         assert opened.read() == b"bytes of a disk"
 
 
 def test_copies_no_bytes_of_a_file_of_ours_where_it_need_not(data, file):
-    upload = uploads.put(file, data)
+    upload = uploads.put(file, data, BUCKET)
 
     is_linked = upload.path.stat().st_ino == file.stat().st_ino
     is_reflinked = not is_linked and uploads._reflink(file, upload.path.with_name("again"))
@@ -42,21 +44,21 @@ def test_follows_a_link_to_the_file(data, file, tmp_path):
     link = tmp_path / "link.raw"
     link.symlink_to(file)
 
-    upload = uploads.put(link, data)
+    upload = uploads.put(link, data, BUCKET)
 
     assert not upload.path.is_symlink()
     assert upload.path.read_bytes() == b"bytes of a disk"
 
 
 def test_leaves_the_file_when_the_upload_is_removed(data, file):
-    uploads.put(file, data).remove()
+    uploads.put(file, data, BUCKET).remove()
 
     assert file.read_bytes() == b"bytes of a disk"
-    assert list((data / "buckets" / "uploads").iterdir()) == []
+    assert list((data / "buckets" / BUCKET).iterdir()) == []
 
 
 def test_gives_every_upload_a_name_of_its_own(data, file):
-    names = {uploads.put(file, data).object for _ in range(3)}
+    names = {uploads.put(file, data, BUCKET).object for _ in range(3)}
 
     assert len(names) == 3
 
@@ -66,7 +68,7 @@ def test_gives_every_file_a_name_that_an_object_may_have(data, tmp_path, name):
     file = tmp_path / name
     file.write_bytes(b"x")
 
-    upload = uploads.put(file, data)
+    upload = uploads.put(file, data, BUCKET)
 
     assert FolderBuckets(data / "buckets").size(upload.bucket, upload.object) == 1
 
@@ -80,12 +82,12 @@ def test_refuses_what_is_no_file(data, tmp_path, kind):
         os.mkfifo(path)
 
     with pytest.raises(Refusal):
-        uploads.put(path, data)
+        uploads.put(path, data, BUCKET)
 
 
 def test_refuses_a_folder_that_no_kiln_has_used(tmp_path, file):
     with pytest.raises(Refusal, match="is not the data folder of a Kiln") as refused:
-        uploads.put(file, tmp_path)
+        uploads.put(file, tmp_path, BUCKET)
 
     assert "--bucket BUCKET --object NAME" in refused.value.hint
 
@@ -94,7 +96,7 @@ def test_refuses_a_folder_that_no_kiln_has_used(tmp_path, file):
 def test_gives_what_root_uploads_to_the_services_user(data, file):
     os.chown(data / "buckets", 65534, 65534)
 
-    upload = uploads.put(file, data)
+    upload = uploads.put(file, data, BUCKET)
 
     assert (upload.path.stat().st_uid, upload.path.parent.stat().st_uid) == (65534, 65534)
     assert file.stat().st_uid == 0

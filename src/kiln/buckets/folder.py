@@ -12,7 +12,7 @@ from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path, PurePosixPath
 from typing import BinaryIO
 
-from kiln.buckets.port import BUCKET_NAME, BucketMissing, ObjectMissing, ObjectRefused
+from kiln.buckets.port import BUCKET_NAME, BucketClosed, BucketMissing, ObjectMissing, ObjectRefused
 from kiln.declare.killpoints import reach
 
 #: A name that keeps to the rule leaves no way out of the root.
@@ -22,6 +22,7 @@ _PARTIAL = ".tmp-"
 
 #: What opening answers for a link, for a file that was to be a folder, and for a socket or a device without a driver.
 _NO_OBJECT = (errno.ELOOP, errno.ENOTDIR, errno.ENXIO, errno.ENODEV)
+_NOT_ALLOWED = (errno.EACCES, errno.EPERM, errno.EROFS)
 
 
 class FolderBuckets:
@@ -34,25 +35,41 @@ class FolderBuckets:
 
     def has(self, bucket: str) -> bool:
         """Whether there is such a bucket."""
+        if _BUCKET.fullmatch(bucket) is None:
+            return False
+        with _closed_said(bucket):
+            found = _found(self._root / bucket)
+        return found is not None and stat.S_ISDIR(found.st_mode)
+
+    def check_writable(self, bucket: str) -> None:
+        """See the port."""
+        if not self.has(bucket):
+            raise BucketMissing(bucket)
         folder = self._root / bucket
-        return _BUCKET.fullmatch(bucket) is not None and folder.is_dir() and not folder.is_symlink()
+        if not os.access(folder, os.W_OK | os.X_OK, effective_ids=True):
+            raise BucketClosed(f"{bucket} can't be written")
 
     def size(self, bucket: str, name: str) -> int:
         """An object's bytes."""
-        return self._object(bucket, name).stat().st_size
+        with self.fetched(bucket, name) as file:
+            return os.fstat(file.fileno()).st_size
 
     @contextmanager
     def fetched(self, bucket: str, name: str) -> Iterator[BinaryIO]:
         """The object's own file: nothing is copied."""
-        path = self._object(bucket, name)
-        with _opened(self._root, path.relative_to(self._root).parts) as file:
+        with ExitStack() as opened:
+            with _closed_said(f"{bucket}/{name}"):
+                path = self._object(bucket, name)
+                file = opened.enter_context(_opened(self._root, path.relative_to(self._root).parts))
             yield file
 
     @contextmanager
     def stored(self, bucket: str, name: str) -> Iterator[Path]:
         """A hidden file beside the object, renamed on success and removed on failure."""
-        target = self._path(bucket, name)
-        _make_way(target, f"{bucket}/{name}")
+        with _closed_said(bucket):
+            target = self._path(bucket, name)
+            _make_way(target, f"{bucket}/{name}")
+        self.check_writable(bucket)
         partial = target.parent / f"{_PARTIAL}{uuid.uuid4().hex}"
         try:
             yield partial
@@ -114,6 +131,17 @@ class FolderBuckets:
             if found is not None and stat.S_ISLNK(found.st_mode):
                 raise ObjectRefused(f"{bucket}/{name} goes through a link")
         return path
+
+
+@contextmanager
+def _closed_said(spoken: str) -> Iterator[None]:
+    """Turn the system's ways of saying that this service may not into BucketClosed."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno not in _NOT_ALLOWED:
+            raise
+        raise BucketClosed(f"{spoken}: {os.strerror(error.errno)}") from None
 
 
 def _found(path: Path) -> os.stat_result | None:

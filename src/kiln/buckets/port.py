@@ -18,6 +18,10 @@ class BucketMissing(BucketError):
     """There is no such bucket."""
 
 
+class BucketClosed(BucketError):
+    """The service may not read or write the bucket, or the object; that lasts until the operator changes it."""
+
+
 class ObjectMissing(BucketError):
     """The bucket has no such object."""
 
@@ -30,20 +34,23 @@ class Buckets(Protocol):
     """Objects by bucket and name."""
 
     def has(self, bucket: str) -> bool:
-        """Whether there is such a bucket."""
+        """Whether there is such a bucket. Raises BucketClosed."""
+
+    def check_writable(self, bucket: str) -> None:
+        """Raise BucketMissing or BucketClosed, if no object can be written to the bucket."""
 
     def size(self, bucket: str, name: str) -> int:
-        """An object's bytes. Raises BucketMissing, ObjectMissing, ObjectRefused."""
+        """An object's bytes. Raises BucketMissing, BucketClosed, ObjectMissing, ObjectRefused."""
 
     def fetched(self, bucket: str, name: str) -> AbstractContextManager[BinaryIO]:
         """An open regular file that holds the object's bytes, to read from for as long as the context lasts.
 
         Open, and not a path, so that all who read it read one file, whatever its name leads to meanwhile.
-        Raises BucketMissing, ObjectMissing, ObjectRefused.
+        Raises BucketMissing, BucketClosed, ObjectMissing, ObjectRefused.
         """
 
     def stored(self, bucket: str, name: str) -> AbstractContextManager[Path]:
         """A local path to write a new object to; on leaving without an error it becomes the object, durable and whole.
 
-        Raises BucketMissing, ObjectRefused.
+        Raises BucketMissing, BucketClosed, ObjectRefused.
         """

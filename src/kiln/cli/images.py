@@ -197,14 +197,18 @@ def import_image(
     """Make an image of a disk image file, and print its ID.
 
     The API takes images from buckets only, and has no way to upload. FILE is
-    therefore put into the bucket `uploads` of the Kiln on this machine, which
+    therefore put into the caller's bucket `uploads-...` of the Kiln on this machine, which
     KILN_DATA or --data names, and taken away after the import. A file that lies
     in a bucket already is named by --bucket and --object.
     """
     if bool(bucket) != bool(name_in_bucket) or bool(file) == bool(bucket):
         raise typer.BadParameter("give either FILE, or --bucket and --object")
     with open_client(region) as client:
-        upload = uploads.put(file, find_data_folder(data)) if file is not None else None
+        upload = (
+            uploads.put(file, find_data_folder(data), uploads.uploads_of(client.pseudonym))
+            if file is not None
+            else None
+        )
         mapping = {
             "OSSBucket": upload.bucket if upload else bucket,
             "OSSObject": upload.object if upload else name_in_bucket,
@@ -259,7 +263,7 @@ def export_image(
     with open_client(region) as client:
         folder = find_data_folder(data)
         if bucket is None or to_file is not None:
-            bucket = bucket or uploads.EXPORTS
+            bucket = bucket or uploads.exports_of(client.pseudonym)
             uploads.bucket_folder(folder, bucket)
         params = {"ImageId": image, "OSSBucket": bucket, "OSSPrefix": prefix, "ImageFormat": disk_format}
         answer = client.call("ExportImage", without_empty(params))

@@ -22,8 +22,8 @@ from kiln.cli import exits
 from kiln.cli.exits import Refusal
 from kiln.service.datafolder import DataFolder
 
-UPLOADS = "uploads"
-EXPORTS = "exports"
+_UPLOADS = "uploads"
+_EXPORTS = "exports"
 
 #: FICLONE of linux/fs.h: have one file share the blocks of another.
 _FICLONE = 0x40049409
@@ -51,6 +51,16 @@ class Upload:
         self.path.unlink(missing_ok=True)
 
 
+def uploads_of(caller: str) -> str:
+    """The bucket that is the caller's for uploads: a bucket belongs to one account, and no other can guess its name."""
+    return f"{_UPLOADS}-{caller}"
+
+
+def exports_of(caller: str) -> str:
+    """The same for exports."""
+    return f"{_EXPORTS}-{caller}"
+
+
 def bucket_folder(data: Path | None, bucket: str) -> Path:
     """The folder of a bucket, made when it is missing. Raises Refusal where there are no folder buckets."""
     if data is None:
@@ -68,8 +78,8 @@ def bucket_folder(data: Path | None, bucket: str) -> Path:
     return folder
 
 
-def put(file: Path, data: Path | None) -> Upload:
-    """Put *file* into the bucket ``uploads``, without copying its bytes where the file systems allow it.
+def put(file: Path, data: Path | None, bucket: str) -> Upload:
+    """Put *file* into the bucket, without copying its bytes where the file systems allow it.
 
     A reflink where they can, else a hard link to a file of ours, else a copy.
     Raises Refusal.
@@ -80,7 +90,7 @@ def put(file: Path, data: Path | None) -> Upload:
         raise _refuse(f"{file}: {error.strerror}") from error
     if not stat.S_ISREG(facts.st_mode):
         raise _refuse(f"{file} is not a regular file")
-    folder = bucket_folder(data, UPLOADS)
+    folder = bucket_folder(data, bucket)
     name = f"{uuid.uuid4().hex[:8]}-{re.sub(r'[^A-Za-z0-9._-]', '_', file.name)[-100:].lstrip('.')}"
     target = folder / name
     try:
@@ -89,7 +99,7 @@ def put(file: Path, data: Path | None) -> Upload:
     except OSError as error:
         target.unlink(missing_ok=True)
         raise _refuse(f"{file} cannot be put into {folder}: {error.strerror}", _ELSEWHERE) from error
-    return Upload(UPLOADS, name, target)
+    return Upload(bucket, name, target)
 
 
 def take(data: Path | None, bucket: str, name: str, file: Path) -> None:

@@ -8,6 +8,8 @@ one. A request that certainly was never sent is tried again in any case.
 
 from __future__ import annotations
 
+import hashlib
+import hmac
 import json
 import time
 import uuid
@@ -72,6 +74,11 @@ class Client:
     def endpoint(self) -> str:
         """Where requests go, as a URL."""
         return self._transport.endpoint
+
+    @property
+    def pseudonym(self) -> str:
+        """Names whoever calls, the same each time, and cannot be guessed without the secret. 16 letters and digits."""
+        return hmac.new(self._key_secret.encode(), self._key_id.encode(), hashlib.sha256).hexdigest()[:16]
 
     def call(self, action: str, params: Mapping[str, Any] | None = None, /, **more: Any) -> dict[str, Any]:
         """The answer of an action. *params* is for names that are no Python names, such as ``Tag.1.Key``.

@@ -312,6 +312,15 @@ class InvalidImageFormatMalformed(ApiError):
     message = "The specified Image Format is wrongly formed."
 
 
+class InvalidOSSNotAuthorized(ApiError):
+    """The bucket is another account's, or the service may not read or write what is in it."""
+
+    code = "InvalidOSS.NotAuthorized"
+    status = 403
+    message = "The specified OSS bucket or object is not allowed to access."
+    hint = "The operator gives and shares buckets with `kiln bucket`, and lets the service into their folders."
+
+
 class InvalidOSSBucketNotFound(ApiError):
     """There is no such bucket."""
 

@@ -14,7 +14,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from typing import Annotated, Any, BinaryIO
 
-from kiln.buckets.port import BUCKET_NAME, BucketMissing, ObjectMissing, ObjectRefused
+from kiln.buckets.port import BUCKET_NAME, BucketClosed, BucketMissing, ObjectMissing, ObjectRefused
 from kiln.declare.deployment import DEFAULT_CATEGORY
 from kiln.declare.devices import DEVICES, short_name
 from kiln.declare.errors import ApiError
@@ -28,11 +28,16 @@ from kiln.declare.system import NO_SYSTEM
 from kiln.declare.units import to_gib
 from kiln.operations import transfer
 from kiln.operations.call import Call, Job
-from kiln.operations.errors import InvalidImageFormatMalformed, InvalidOSSBucketNotFound, MissingParameterOfTasks
+from kiln.operations.errors import (
+    InvalidImageFormatMalformed,
+    InvalidOSSBucketNotFound,
+    InvalidOSSNotAuthorized,
+    MissingParameterOfTasks,
+)
 from kiln.operations.transfer import SOURCE_FORMATS, TaskCancelled, Watch
-from kiln.pools.errors import Cancelled, PoolFull, SourceRefused, SourceTouched
+from kiln.pools.errors import Cancelled, PoolClosed, PoolFull, SourceRefused, SourceTouched
 from kiln.pools.port import SourceFormat
-from kiln.store import images, tasks
+from kiln.store import buckets, images, tasks
 from kiln.store.database import Transaction
 from kiln.store.images import Image, ImageDisk
 from kiln.store.snapshots import Snapshot, snapshots
@@ -93,12 +98,12 @@ class InvalidImageFormatMalformedSource(ApiError):
 
 
 class ImportImageFailed(ApiError):
-    """The pool has no room for the image; found while the task is carried out."""
+    """The pool has no room for the image, or can't be written; found while the task is carried out."""
 
     code = "ImportImageFailed"
     status = 403
-    message = "Importing image is failed, Please contact the administrator. There is no room left: {reason}."
-    hint = "Make room in the pool and import again."
+    message = "Importing image is failed, Please contact the administrator. {reason}."
+    hint = "Make room in the pool, or let it be written, and import again."
 
 
 ERRORS: tuple[type[ApiError], ...] = (
@@ -106,6 +111,7 @@ ERRORS: tuple[type[ApiError], ...] = (
     InvalidOSSObjectNotFound,
     InvalidOSSObjectMalformed,
     InvalidOSSObjectSize,
+    InvalidOSSNotAuthorized,
     InvalidImageSize,
     InvalidDataDiskSize,
 )
@@ -195,6 +201,8 @@ def choose(call: Call, mappings: Sequence[DiskDeviceMapping]) -> list[Intake]:
 
 def record(call: Call, image: Image, intakes: Sequence[Intake]) -> Intakes:
     """Write the image's disks and the planned volumes; returns the facts that the task needs."""
+    for bucket in dict.fromkeys(one.bucket for one in intakes):
+        buckets.claim(call.tx, bucket, call.account, call.now)
     images.image_disks.insert(call.tx, *(_to_row(image, n, one) for n, one in enumerate(intakes)))
     volumes.insert(call.tx, *(_to_volume(image, one) for one in intakes))
     return Intakes(disks=tuple(intakes))
@@ -247,6 +255,8 @@ def _choose(call: Call, n: int, mapping: DiskDeviceMapping) -> Intake:
         if n > 0:
             raise InvalidDataDiskSize(size=least_gib)
         raise InvalidImageSize(reason=f"DiskImageSize {least_gib} is not within 1 and {_SIZE_MOST_GIB} GiB.")
+    if not buckets.may_read(call.tx, bucket, call.account):
+        raise InvalidOSSNotAuthorized(bucket=bucket)
     with _in_the_callers_words():
         size_bytes = call.ports.buckets.size(bucket, name)
     if size_bytes == 0:
@@ -379,11 +389,15 @@ def _in_the_callers_words() -> Iterator[None]:
         raise InvalidOSSBucketNotFound(bucket=str(e)) from e
     except ObjectMissing as e:
         raise InvalidOSSObjectNotFound(object=str(e)) from e
+    except BucketClosed as e:
+        raise InvalidOSSNotAuthorized(reason=str(e)) from e
     except ObjectRefused as e:
         raise InvalidOSSObjectMalformed(reason=str(e)) from e
     except SourceRefused as e:
         raise InvalidImageFormatMalformedSource(reason=str(e)) from e
     except PoolFull as e:
-        raise ImportImageFailed(reason=str(e)) from e
+        raise ImportImageFailed(reason=f"There is no room left: {e}") from e
+    except PoolClosed as e:
+        raise ImportImageFailed(reason=f"The pool can't be written: {e}") from e
     except Cancelled as e:
         raise TaskCancelled from e

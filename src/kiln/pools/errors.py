@@ -5,6 +5,7 @@ VolumeMissing        the pool has no such volume
 VolumeBusy           a child, a guest or a tool still needs it
 VolumeBroken         the bytes are not those of a volume of ours
 PoolFull             the file system or the pool has no room left
+PoolClosed           nothing can be written to the pool, until somebody changes that
 SourceRefused        bytes from outside that we will not read
   SourceTouched      ... yet: trying again may help
 Cancelled            the caller asked to stop half-way
@@ -42,6 +43,10 @@ class PoolFull(PoolError):
     def __init__(self, reason: str, missing_bytes: int | None = None) -> None:
         super().__init__(reason)
         self.missing_bytes = missing_bytes
+
+
+class PoolClosed(PoolError):
+    """The pool, or its file system, lets nothing be written; that lasts until the operator changes it."""
 
 
 class SourceRefused(PoolError):

@@ -17,22 +17,25 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from kiln.declare.killpoints import reach
-from kiln.pools.errors import PoolFull
+from kiln.pools.errors import PoolClosed, PoolFull
 
 _DRAFT = ".tmp-"
 _SYNCED_AT_ONCE = 8
 # EFBIG is what a limit on the size of files answers.
 _NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+_CLOSED = (errno.EROFS, errno.EACCES, errno.EPERM)
 
 
 @contextlib.contextmanager
 def minding_room() -> Iterator[None]:
-    """Turn the system's ways of saying that there is no room into PoolFull."""
+    """Turn the system's ways of saying that there is no room into PoolFull, that it may not into PoolClosed."""
     try:
         yield
     except OSError as error:
         if error.errno in _NO_ROOM:
             raise PoolFull(os.strerror(error.errno or 0)) from error
+        if error.errno in _CLOSED:
+            raise PoolClosed(os.strerror(error.errno or 0)) from error
         raise
 
 
@@ -71,15 +74,17 @@ class Folder:
         """
         paths = [self.path / f"{_DRAFT}{uuid.uuid4()}" for _ in range(count)]
         self._drafts.update(path.name for path in paths)
+        made: list[Path] = []
         try:
             with minding_room():
                 for path in paths:
                     reach("pool.draft.before")
                     os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_CLOEXEC, 0o600))
+                    made.append(path)
                     reach("pool.draft.made")
                 yield paths
         finally:
-            for path in paths:
+            for path in made:
                 path.unlink(missing_ok=True)
             self._drafts.difference_update(path.name for path in paths)
 

@@ -11,14 +11,27 @@ from importlib.resources import files
 from sqlalchemy import Connection, inspect, text
 
 from kiln.declare.killpoints import reach
-from kiln.store import accounts, deployment, disks, images, instances, snapshots, tags, tasks, tokens, trash, volumes
+from kiln.store import (
+    accounts,
+    buckets,
+    deployment,
+    disks,
+    images,
+    instances,
+    snapshots,
+    tags,
+    tasks,
+    tokens,
+    trash,
+    volumes,
+)
 from kiln.store.database import Database, full_said
 
 #: Named so that every table is known to the metadata by the time somebody asks.
-NOUNS = (accounts, deployment, disks, images, instances, snapshots, tags, tasks, tokens, trash, volumes)
+NOUNS = (accounts, buckets, deployment, disks, images, instances, snapshots, tags, tasks, tokens, trash, volumes)
 
 #: The newest migration; a test holds it to the files in ``migrations/versions``.
-NEWEST = "0007"
+NEWEST = "0008"
 
 
 class SchemaTooNew(Exception):

@@ -10,6 +10,7 @@ import pytest
 
 from kiln.declare import killpoints
 from kiln.pools.errors import PoolFull
+from kiln.store import buckets
 from kiln.store.volumes import volumes
 from kiln.tasks.worker import Worker
 from kiln.upkeep.duties import DUTIES
@@ -258,6 +259,35 @@ class TestRefuses:
         image = an_image(cloud)
 
         self.refuses(cloud, "InvalidOSSBucket.NotFound", 400, image.id)
+
+    def test_a_bucket_of_another_account(self, cloud, bucket):
+        image = an_image(cloud)
+        cloud.ports.database.write(lambda tx: buckets.claim(tx, BUCKET, OTHER, 0.0))
+
+        self.refuses(cloud, "InvalidOSS.NotAuthorized", 403, image.id)
+        cloud.ports.database.write(lambda tx: buckets.share(tx, BUCKET, 0.0, is_shared=True))
+        self.refuses(cloud, "InvalidOSS.NotAuthorized", 403, image.id)
+        cloud.ports.database.write(lambda tx: buckets.give(tx, BUCKET, image.account, 0.0))
+        export(cloud, image.id)
+
+    def test_a_bucket_that_may_not_be_written(self, cloud, bucket):
+        image = an_image(cloud)
+        if subprocess.run(["mount", "-t", "tmpfs", "-o", "ro", "tmpfs", bucket], check=False).returncode:
+            pytest.skip("needs the right to mount a tmpfs")
+        try:
+            self.refuses(cloud, "InvalidOSS.NotAuthorized", 403, image.id)
+        finally:
+            subprocess.run(["umount", bucket], check=True)
+
+    @pytest.mark.parametrize(("form", "most_gib"), [("vhd", 2040), ("VHD", 2040), ("vmdk", 2048)])
+    def test_a_disk_that_the_format_cannot_hold(self, cloud, bucket, form, most_gib):
+        def of(size_bytes):
+            snapshot = a_snapshot(cloud, size_bytes=size_bytes)
+            return an_image(cloud, disks=(a_disk_of(None, snapshot.id, size_gib=most_gib + 1),)).id
+
+        self.refuses(cloud, "InvalidImage.DiskAmountOrSize", 400, of(most_gib * 2**30 + 512), ImageFormat=form)
+        export(cloud, of(most_gib * 2**30), ImageFormat=form)
+        export(cloud, of(most_gib * 2**30 + 512), ImageFormat="qcow2")
 
     def test_more_than_four_data_disks_that_hold_something(self, cloud, bucket):
         disks = tuple(a_disk_of(None, a_snapshot(cloud).id, n) for n in range(6))

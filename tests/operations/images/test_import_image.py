@@ -7,11 +7,12 @@ from dataclasses import replace
 
 import pytest
 
+from kiln.buckets.port import BucketClosed
 from kiln.declare import killpoints
 from kiln.declare.deployment import Deployment, Quotas
 from kiln.declare.units import GiB
 from kiln.pools.errors import PoolFull
-from kiln.store import images, tags
+from kiln.store import buckets, images, tags
 from kiln.store.snapshots import snapshots
 from kiln.store.volumes import volumes
 from kiln.tasks.worker import Worker
@@ -525,3 +526,84 @@ def test_waits_for_its_turn_and_says_its_place(cloud):
         said = {item["Name"]: item["Value"] for item in progress["RelatedItemSet"]["RelatedItem"]}
         assert said == {"OSSObject": "disk.qcow2", "QueuePosition": str(place)}
     cloud.call("CancelTask", TaskId=asked[4])
+
+
+class TestBuckets:
+    """A bucket is the first account's that uses it."""
+
+    def test_of_another_account_are_refused(self, cloud):
+        an_object(cloud)
+        cloud.call("ImportImage", mapping())
+
+        cloud.refuses("ImportImage", "InvalidOSS.NotAuthorized", 403, mapping(), account=OTHER)
+        cloud.call("ImportImage", mapping())
+
+    def test_are_not_claimed_by_a_call_that_fails(self, cloud):
+        an_object(cloud)
+        cloud.refuses("ImportImage", "InvalidOSSObject.NotFound", 400, mapping(name="none"), account=OTHER)
+
+        cloud.call("ImportImage", mapping())
+
+    def test_that_are_shared_may_be_read_by_all(self, cloud):
+        an_object(cloud)
+        cloud.call("ImportImage", mapping())
+        cloud.ports.database.write(lambda tx: buckets.share(tx, BUCKET, 0.0, is_shared=True))
+
+        answer = cloud.call("ImportImage", mapping(), account=OTHER)
+        cloud.settle()
+
+        assert shown(cloud, answer["ImageId"], account=OTHER)["Status"] == "Available"
+
+    def test_of_a_second_disk_are_looked_at_too(self, cloud):
+        an_object(cloud)
+        (cloud.folder / "buckets" / "others").mkdir()
+        (cloud.folder / "buckets" / "others" / "disk.qcow2").write_bytes(b"x")
+        cloud.ports.database.write(lambda tx: buckets.claim(tx, "others", OTHER, 0.0))
+
+        given = mapping() | mapping(2, OSSBucket="others")
+        cloud.refuses("ImportImage", "InvalidOSS.NotAuthorized", 403, given)
+
+
+class TestWhatLasts:
+    """What a wait would not mend is told with the first try."""
+
+    def told(self, cloud, answer, code):
+        cloud.settle()
+        (progress,) = attribute(cloud, answer["TaskId"])["OperationProgressSet"]["OperationProgress"]
+        assert progress["ErrorCode"] == code
+        assert shown(cloud, answer["ImageId"])["Status"] == "CreateFailed"
+        return progress["ErrorMsg"]
+
+    def test_an_object_that_may_not_be_read(self, cloud):
+        an_object(cloud)
+        answer = cloud.call("ImportImage", mapping())
+        cloud.refit(buckets=ClosedBuckets(cloud.ports.buckets))
+
+        cloud.refuses("ImportImage", "InvalidOSS.NotAuthorized", 403, mapping())
+        self.told(cloud, answer, "InvalidOSS.NotAuthorized")
+
+    def test_a_pool_that_may_not_be_written(self, cloud):
+        an_object(cloud)
+        answer = cloud.call("ImportImage", mapping())
+        mounted = ["mount", "--bind", "-o", "ro", cloud.folder / "pool", cloud.folder / "pool"]
+        if subprocess.run(mounted, capture_output=True, check=False).returncode:
+            pytest.skip("needs the right to mount")
+        try:
+            assert "can't be written" in self.told(cloud, answer, "ImportImageFailed")
+        finally:
+            subprocess.run(["umount", cloud.folder / "pool"], check=True)
+
+
+class ClosedBuckets:
+    """Buckets whose folders were closed to the service."""
+
+    def __init__(self, buckets):
+        self._buckets = buckets
+
+    def __getattr__(self, name):
+        return getattr(self._buckets, name)
+
+    def fetched(self, bucket, name):
+        raise BucketClosed(f"{bucket}/{name}: Permission denied")
+
+    size = fetched

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
 
-from kiln.buckets.port import BucketMissing, ObjectMissing, ObjectRefused
+from kiln.buckets.port import BucketClosed, BucketMissing, ObjectMissing, ObjectRefused
 from kiln.declare.errors import ApiError, DryRunOperation
 from kiln.declare.facts import facts
 from kiln.declare.ids import new_id
@@ -24,25 +24,29 @@ from kiln.declare.operation import Operation
 from kiln.declare.rules import Doc, Example, Missing, OneOf, Pattern, Wire
 from kiln.declare.shapes import shape
 from kiln.declare.states import ImageStatus, TaskStatus
+from kiln.declare.units import GiB
 from kiln.operations import transfer
 from kiln.operations.call import Call, Job
 from kiln.operations.errors import (
     InvalidImageFormatMalformed,
     InvalidImageIdNotFound,
     InvalidOSSBucketNotFound,
+    InvalidOSSNotAuthorized,
     InvalidRegionIdNotFoundOfTasks,
     MissingParameterOfTasks,
 )
 from kiln.operations.params import ImageId, RegionId, RoleName, TaskId
 from kiln.operations.transfer import TARGET_FORMATS, TaskCancelled, Watch
-from kiln.pools.errors import Cancelled, PoolFull
-from kiln.store import images
+from kiln.pools.errors import Cancelled, PoolClosed, PoolFull
+from kiln.store import buckets, images
 from kiln.store.images import ImageDisk
 from kiln.store.snapshots import snapshots
 from kiln.store.tasks import tasks
 
 _DATA_DISKS_MOST = 4
 _DATA_DISK_MOST_GIB = 500
+#: Bytes of the largest disk that the format can hold: a VHD's places, and a VMDK's, are of 32 bits.
+_FORMATS_MOST = {"vhd": 2040 * GiB, "vmdk": 2048 * GiB}
 
 
 class InvalidOSSPrefixMalformed(ApiError):
@@ -67,7 +71,7 @@ class InvalidImageDiskAmountOrSizeTooMany(ApiError):
 
 
 class InvalidImageDiskAmountOrSizeTooLarge(ApiError):
-    """A data disk of the image has more than 500 GiB."""
+    """A data disk of the image has more than 500 GiB, or a disk is larger than the format can hold."""
 
     code = "InvalidImage.DiskAmountOrSize"
     message = "The diskSize of the image exceeds the maximum size."
@@ -159,17 +163,20 @@ def check(call: Call, p: Input) -> Plan:
         raise IncorrectImageStatus(image_id=image.id, status=image.status)
     if tasks.count(call.tx, resource=image.id, action="ExportImage", status=TaskStatus.PROCESSING) > 0:
         raise ImageIsExportingAlready(image_id=image.id)
-    if not call.ports.buckets.has(p.oss_bucket):
-        raise InvalidOSSBucketNotFound(bucket=p.oss_bucket)
+    _check_bucket(call, p.oss_bucket)
     disks = [disk for disk in images.disks_of(call.tx, [image.id])[image.id] if disk.snapshot]
     _check_disks([disk for disk in disks if disk.type == "data"])
+    layers = tuple(_layer(call, disk) for disk in disks)
+    most = _FORMATS_MOST.get(p.image_format.lower())
+    if most is not None and any(size_bytes > most for _, size_bytes in layers):
+        raise InvalidImageDiskAmountOrSizeTooLarge(format=p.image_format, limit_bytes=most)
     return Plan(
         image=image.id,
         region=image.region,
         bucket=p.oss_bucket,
         prefix=f"{p.oss_prefix}_{image.id}" if p.oss_prefix else image.id,
         format=p.image_format.lower(),
-        layers=tuple(_layer(call, disk) for disk in disks),
+        layers=layers,
     )
 
 
@@ -182,6 +189,7 @@ def commit(call: Call, plan: Plan) -> Output:
     )
     remembered = Facts(bucket=plan.bucket, format=plan.format, disks=disks)
     lane = transfer.pick_lane(call)
+    buckets.claim(call.tx, plan.bucket, call.account, call.now)
     call.enqueue("ExportImage", plan.image, remembered, region=plan.region, lane=lane, task_id=task_id, listed=True)
     return Output(region_id=plan.region, task_id=task_id)
 
@@ -205,6 +213,8 @@ def carry_out(job: Job[Facts]) -> None:
         raise ExportImageFailed(reason=f"There is no room left: {e}") from e
     except BucketMissing as e:
         raise ExportImageFailed(reason=f"There is no bucket {e} any more") from e
+    except (BucketClosed, PoolClosed) as e:
+        raise InvalidOSSNotAuthorized(reason=str(e)) from e
     except ObjectRefused as e:
         raise ExportImageFailed(reason=f"The file can't be written: {e}") from e
     reach("export_image.stored")
@@ -224,6 +234,17 @@ def _is_there(job: Job[Facts], bucket: str, name: str) -> bool:
         return job.ports.buckets.size(bucket, name) > 0
     except ObjectMissing:
         return False
+
+
+def _check_bucket(call: Call, bucket: str) -> None:
+    if not buckets.may_write(call.tx, bucket, call.account):
+        raise InvalidOSSNotAuthorized(bucket=bucket)
+    try:
+        call.ports.buckets.check_writable(bucket)
+    except BucketMissing as e:
+        raise InvalidOSSBucketNotFound(bucket=bucket) from e
+    except BucketClosed as e:
+        raise InvalidOSSNotAuthorized(bucket=bucket, reason=str(e)) from e
 
 
 def _check_disks(data: list[ImageDisk]) -> None:
@@ -255,6 +276,7 @@ export_image = Operation(
         IncorrectImageStatus,
         ImageIsExportingAlready,
         InvalidOSSBucketNotFound,
+        InvalidOSSNotAuthorized,
         InvalidImageDiskAmountOrSizeTooMany,
         InvalidImageDiskAmountOrSizeTooLarge,
     ),
