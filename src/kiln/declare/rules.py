@@ -16,12 +16,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
+from kiln.declare import letters
 from kiln.declare.errors import ApiError, InvalidParameter
-
-
-def _is_letter(c: str) -> bool:
-    """Whether *c* is an English letter or a Chinese character, which is what ECS means by letters."""
-    return ("a" <= c <= "z") or ("A" <= c <= "Z") or ("\u3400" <= c <= "\u9fff") or ("\uf900" <= c <= "\ufaff")
 
 
 class Rule(Protocol):
@@ -92,8 +88,10 @@ class OneOf:
 
 @dataclass(frozen=True)
 class Name:
-    """ECS's rule for names: a letter or Chinese character first, then letters, digits and a few signs.
+    """ECS's rule for names: a letter first, then letters, digits and a few signs. Read in NFC.
 
+    Letters are English and Chinese ones; those of every script where
+    ``any_script``, as the current SDK says of snapshots, disks and instances.
     Source: create-image.seed.txt (ImageName) and ecs-api.md 5.1; the dot is
     allowed by the newer error text and by ModifyImageAttribute.
     """
@@ -102,6 +100,7 @@ class Name:
     most: int = 128
     error: type[ApiError] = InvalidParameter
     not_starting: tuple[str, ...] = ("http://", "https://")
+    any_script: bool = False
 
     def allows(self, value: str) -> bool:
         if not self.least <= len(value) <= self.most:
@@ -109,11 +108,13 @@ class Name:
         lowered = value.lower()
         if any(lowered.startswith(prefix) for prefix in self.not_starting):
             return False
-        return _is_letter(value[0]) and all(_is_letter(c) or c in "0123456789:_.-" for c in value)
+        is_letter = letters.is_letter if self.any_script else letters.is_english_or_chinese
+        return is_letter(value[0]) and all(c in "0123456789:_.-" or is_letter(c) for c in value)
 
     def in_words(self) -> str:
+        first = "a letter of any script" if self.any_script else "an English letter or a Chinese character"
         return (
-            f"{self.least} to {self.most} characters, a letter or Chinese character first, "
+            f"{self.least} to {self.most} characters, {first} first, "
             f"then letters, digits, colons, underscores, dots and hyphens; not starting with "
             + " or ".join(self.not_starting)
         )
@@ -124,7 +125,11 @@ class Name:
 
 @dataclass(frozen=True)
 class Text:
-    """Free text of a length, not starting with some prefixes and not containing some parts."""
+    """Free text of a length, not starting with some prefixes and not containing some parts.
+
+    Control characters but for tabs and ends of lines, and what turns the
+    direction of a text around, are no text: a terminal would do as they say.
+    """
 
     least: int
     most: int
@@ -136,12 +141,13 @@ class Text:
         lowered = value.lower()
         return (
             self.least <= len(value) <= self.most
+            and letters.is_text(value)
             and not any(lowered.startswith(p) for p in self.not_starting)
             and not any(p in lowered for p in self.not_containing)
         )
 
     def in_words(self) -> str:
-        words = f"{self.least} to {self.most} characters"
+        words = f"{self.least} to {self.most} characters, none of them a control character"
         if self.not_starting:
             words += "; not starting with " + " or ".join(self.not_starting)
         if self.not_containing:
@@ -295,6 +301,11 @@ class CommaList:
 @dataclass(frozen=True)
 class Unordered:
     """The order of the elements means nothing: two requests that differ in it alone ask for the same."""
+
+
+@dataclass(frozen=True)
+class Composed:
+    """The value is compared with names, so it is read in NFC as they are."""
 
 
 @dataclass(frozen=True)

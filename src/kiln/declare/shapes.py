@@ -26,12 +26,14 @@ from kiln.declare.rules import (
     Accepted,
     Alias,
     CommaList,
+    Composed,
     Count,
     Doc,
     Example,
     JsonList,
     KeepEmpty,
     Missing,
+    Name,
     Rule,
     Unordered,
     Wire,
@@ -41,7 +43,7 @@ _Class = TypeVar("_Class")
 
 _WITHOUT_DOC = " "
 
-_NOT_RULES = (Accepted, Alias, CommaList, Count, Doc, Example, JsonList, KeepEmpty, Missing, Unordered, Wire)
+_NOT_RULES = (Accepted, Alias, CommaList, Composed, Count, Doc, Example, JsonList, KeepEmpty, Missing, Unordered, Wire)
 
 
 @typing.dataclass_transform(kw_only_default=True, frozen_default=True)
@@ -92,6 +94,7 @@ class Field:
     rules: tuple[Rule, ...]
     count: Count | None
     is_set: bool  #: A list whose order means nothing.
+    is_composed: bool  #: A name, or what names are compared with.
     keeps_empty: bool  #: An empty value is a value.
     missing: type[ApiError]  #: Raised when the field is required and absent.
     doc: str
@@ -136,6 +139,7 @@ def _field(f: dataclasses.Field[Any], hint: Any) -> Field:
         rules=tuple(n for n in notes if not isinstance(n, _NOT_RULES)),
         count=next((n for n in notes if isinstance(n, Count)), None),
         is_set=any(isinstance(n, Unordered) for n in notes),
+        is_composed=any(isinstance(n, Name | Composed) for n in notes),
         keeps_empty=any(isinstance(n, KeepEmpty) for n in notes),
         missing=next((n.error for n in notes if isinstance(n, Missing)), MissingParameter),
         doc=" ".join(n.text for n in notes if isinstance(n, Doc)) or _own_doc(hint),

@@ -131,7 +131,7 @@ class Raw:
         return base64.b64encode(b"x" * (self.most_bytes + 1)).decode()
 
 
-INSTANCE_NAME = Name(2, 128, InvalidInstanceNameMalformed)
+INSTANCE_NAME = Name(2, 128, InvalidInstanceNameMalformed, any_script=True)
 
 #: Of what is for the system inside: docs/decisions.md, Disks and instances.
 KEPT = Doc("Remembered; nothing hands it to the guest yet.")

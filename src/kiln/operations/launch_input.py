@@ -10,7 +10,7 @@ from __future__ import annotations
 from typing import Annotated
 
 from kiln.declare.deployment import DISK_CATEGORIES, PERFORMANCE_LEVELS
-from kiln.declare.rules import Accepted, Between, Count, Doc, Example, Name, OneOf, Unordered, Wire
+from kiln.declare.rules import Accepted, Between, Composed, Count, Doc, Example, Name, OneOf, Unordered, Wire
 from kiln.declare.shapes import shape
 from kiln.operations import accepted
 from kiln.operations.errors import QuotaExceedTags
@@ -53,7 +53,9 @@ class SystemDisk:
         Example("cloud_efficiency"),
         Doc("The category; the one that the image was made with when not given."),
     ] = None
-    disk_name: Annotated[str | None, Name(2, 128, InvalidDiskNameMalformed), Doc("The name of the disk.")] = None
+    disk_name: Annotated[
+        str | None, Name(2, 128, InvalidDiskNameMalformed, any_script=True), Doc("The name of the disk.")
+    ] = None
     description: Annotated[Description | None, Doc("Of the disk.")] = None
     performance_level: PerformanceLevel | None = None
     storage_cluster_id: StorageClusterId | None = None
@@ -75,7 +77,9 @@ class DataDisk:
         Example("cloud_efficiency"),
         Doc("The category. cloud_efficiency when not given, or that of the image's disk that is replaced."),
     ] = None
-    disk_name: Annotated[str | None, Name(2, 128, InvalidDiskNameMalformed), Doc("The name of the disk.")] = None
+    disk_name: Annotated[
+        str | None, Name(2, 128, InvalidDiskNameMalformed, any_script=True), Doc("The name of the disk.")
+    ] = None
     description: Annotated[Description | None, Doc("Of the disk.")] = None
     device: Annotated[
         str | None,
@@ -129,6 +133,7 @@ class Essentials:
     zone_id: Annotated[str | None, Doc("The zone. The region's first when not given.")] = None
     instance_name: Annotated[
         str | None,
+        Composed(),
         Example("web-[1,3]"),
         Doc(
             "The name, 2 to 128 characters, a letter or Chinese character first; the instance's ID when not given. "

@@ -16,6 +16,7 @@ from collections.abc import Mapping
 from typing import Any, TypeVar
 
 from kiln.declare.errors import ApiError, InvalidParameter
+from kiln.declare.letters import compose
 from kiln.declare.rules import JsonList
 from kiln.declare.shapes import Field, fields_of
 from kiln.wire.spellings import (
@@ -101,7 +102,7 @@ def _one(field: Field, raw: str, key: str) -> Any:
 
 def _convert(field: Field, raw: str, key: str) -> Any:
     if field.kind is str:
-        return raw
+        return compose(raw) if field.is_composed else raw
     if field.kind is int:
         if _INTEGER.fullmatch(raw):
             return int(raw)

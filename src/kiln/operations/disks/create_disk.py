@@ -162,7 +162,10 @@ class Input:
         Doc("Of a cloud_essd disk: PL0 to PL3, PL1 when not given. It sets the least size."),
     ] = None
     disk_name: Annotated[
-        str | None, Name(2, 128, InvalidDiskNameMalformedOfDisk), Example("testDiskName"), Doc("The name of the disk.")
+        str | None,
+        Name(2, 128, InvalidDiskNameMalformedOfDisk, any_script=True),
+        Example("testDiskName"),
+        Doc("The name of the disk."),
     ] = None
     description: Description | None = None
     resource_group_id: ResourceGroupId | None = None

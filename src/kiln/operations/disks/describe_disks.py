@@ -17,7 +17,7 @@ from kiln.declare.clock import to_seconds_text
 from kiln.declare.deployment import DISK_CATEGORIES, PERFORMANCE_LEVELS
 from kiln.declare.errors import ApiError, DryRunOperation
 from kiln.declare.operation import Operation
-from kiln.declare.rules import Count, Doc, Example, JsonList, Missing, OneOf, Wire
+from kiln.declare.rules import Composed, Count, Doc, Example, JsonList, Missing, OneOf, Wire
 from kiln.declare.shapes import shape
 from kiln.declare.states import DiskStatus
 from kiln.operations import accepted
@@ -164,7 +164,9 @@ class Input:
     instance_id: Annotated[InstanceId | None, Doc("Only disks of this instance.")] = None
     zone_id: Annotated[str | None, Doc("Only disks in this zone.")] = None
     snapshot_id: Annotated[SnapshotId | None, Doc("Only disks made of this snapshot.")] = None
-    disk_name: Annotated[str | None, Example("testDiskName"), Doc("Only disks of exactly this name.")] = None
+    disk_name: Annotated[str | None, Composed(), Example("testDiskName"), Doc("Only disks of exactly this name.")] = (
+        None
+    )
     disk_type: Annotated[
         str,
         OneOf(("all", "system", "data"), InvalidDiskTypeValueNotSupportedOfDisks, any_case=True),

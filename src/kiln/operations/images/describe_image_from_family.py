@@ -10,7 +10,7 @@ from typing import Annotated
 
 from kiln.declare.errors import ApiError
 from kiln.declare.operation import Operation
-from kiln.declare.rules import Doc, Example
+from kiln.declare.rules import Composed, Doc, Example
 from kiln.declare.shapes import shape
 from kiln.declare.states import ImageStatus
 from kiln.operations import portrait
@@ -31,7 +31,7 @@ class InvalidRegionIdNotFoundOfFamily(ApiError):
 @shape
 class Input:
     region_id: RegionId
-    image_family: Annotated[str, Example("hangzhou-daily-update"), Doc("The family.")]
+    image_family: Annotated[str, Composed(), Example("hangzhou-daily-update"), Doc("The family.")]
 
 
 @shape

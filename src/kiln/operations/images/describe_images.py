@@ -13,7 +13,7 @@ from typing import Annotated
 
 from kiln.declare.errors import ApiError, DryRunOperation, MissingParameter
 from kiln.declare.operation import Operation
-from kiln.declare.rules import Accepted, CommaList, Count, Doc, Example, OneOf, Wire
+from kiln.declare.rules import Accepted, CommaList, Composed, Count, Doc, Example, OneOf, Wire
 from kiln.declare.shapes import shape
 from kiln.declare.states import USABLE, ImageStatus
 from kiln.operations import platforms, portrait
@@ -128,10 +128,11 @@ class Input:
     image_id: Annotated[tuple[ImageId, ...] | None, CommaList(), Doc("IDs, separated by commas.")] = None
     image_name: Annotated[
         str | None,
+        Composed(),
         Example("web-*"),
         Doc("The whole name, or a pattern in which * stands for any characters, in any case."),
     ] = None
-    image_family: Annotated[str | None, Doc("The family.")] = None
+    image_family: Annotated[str | None, Composed(), Doc("The family.")] = None
     image_owner_alias: Annotated[
         str | None,
         OneOf(("system", "self", "others", "marketplace"), InvalidImageOwnerAliasValueNotSupported),

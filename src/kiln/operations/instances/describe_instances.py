@@ -14,7 +14,7 @@ from typing import Annotated
 
 from kiln.declare.errors import ApiError, DryRunOperation, InvalidParameter
 from kiln.declare.operation import Operation
-from kiln.declare.rules import Accepted, Count, Doc, Example, JsonList, OneOf
+from kiln.declare.rules import Accepted, Composed, Count, Doc, Example, JsonList, OneOf
 from kiln.declare.shapes import shape
 from kiln.declare.states import InstanceStatus
 from kiln.operations import accepted, instance_portrait, paging
@@ -106,7 +106,10 @@ class Input:
         tuple[InstanceId, ...] | None, JsonList(), Count(100), Example('["i-bp1g6zv0ce8oghu7k2d3"]'), Doc("IDs.")
     ] = None
     instance_name: Annotated[
-        str | None, Example("web-*"), Doc("The whole name, or a pattern in which * stands for any characters.")
+        str | None,
+        Composed(),
+        Example("web-*"),
+        Doc("The whole name, or a pattern in which * stands for any characters."),
     ] = None
     status: Annotated[str | None, OneOf(tuple(InstanceStatus), InvalidStatusNotFound), Doc("The status.")] = None
     image_id: Annotated[ImageId | None, Doc("The image that the system disk was made of.")] = None

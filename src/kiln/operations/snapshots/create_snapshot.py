@@ -111,7 +111,7 @@ class Input:
     disk_id: DiskId
     snapshot_name: Annotated[
         str | None,
-        Name(2, 128, InvalidSnapshotNameMalformed, ("http://", "https://", "auto")),
+        Name(2, 128, InvalidSnapshotNameMalformed, ("http://", "https://", "auto"), any_script=True),
         Example("testSnapshotName"),
         Doc("The name of the snapshot. Names that start with auto are the automatic snapshots'."),
     ] = None

@@ -15,7 +15,7 @@ from typing import Annotated
 from kiln.declare.clock import to_seconds_text
 from kiln.declare.errors import ApiError, DryRunOperation
 from kiln.declare.operation import Operation
-from kiln.declare.rules import Count, Doc, Example, JsonList, OneOf, Wire
+from kiln.declare.rules import Composed, Count, Doc, Example, JsonList, OneOf, Wire
 from kiln.declare.shapes import shape
 from kiln.declare.states import SnapshotStatus
 from kiln.operations.call import Call
@@ -131,9 +131,9 @@ class Input:
     snapshot_link_id: Annotated[
         str | None, Example("sl-bp131n0q38u3a4zi9p2k"), Doc("Only snapshots of this chain: those of one disk.")
     ] = None
-    snapshot_name: Annotated[str | None, Example("testSnapshotName"), Doc("Only snapshots of exactly this name.")] = (
-        None
-    )
+    snapshot_name: Annotated[
+        str | None, Composed(), Example("testSnapshotName"), Doc("Only snapshots of exactly this name.")
+    ] = None
     status: Annotated[
         str,
         OneOf(("progressing", "accomplished", "failed", "all"), InvalidStatusNotFoundOfSnapshots, any_case=True),
