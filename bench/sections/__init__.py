@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 
-from bench.sections import creating, describing, launching, running, starting, stopped
+from bench.sections import creating, crowded, describing, launching, running, starting, stopped
 from bench.sections.section import Bench
 
 SECTIONS: Mapping[str, Callable[[Bench], None]] = {
     "start": starting.run,
     "describe": describing.run,
     "create": creating.run,
+    "crowded": crowded.run,
     "launch": launching.run,
     "stopped": stopped.run,
     "running": running.run,

@@ -7,8 +7,9 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from kiln.wire.app import MAX_BODY_BYTES, App
+from kiln.wire.app import App
 from kiln.wire.doors.door import Answer
+from kiln.wire.http.bounds import BODY
 
 SCOPE = {"type": "http", "method": "POST", "path": "/", "query_string": b"", "headers": [], "client": ("::1", 1)}
 
@@ -67,7 +68,7 @@ def test_a_request_whose_caller_left_before_its_end_is_not_carried_out(send, bef
 
 
 def test_a_body_that_is_too_large_is_refused_before_its_end(send):
-    recorder, sent = send(a_part(b"x" * MAX_BODY_BYTES, more=True), a_part(b"x", more=True))
+    recorder, sent = send(a_part(b"x" * BODY, more=True), a_part(b"x", more=True))
 
     assert [error.code for error in recorder.refused] == ["RequestTooLarge"]
     assert recorder.asked == []

@@ -3,20 +3,16 @@
 from __future__ import annotations
 
 import os
-import signal
 import socket
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
 from pathlib import Path
-
-from uvicorn.config import Config
-from uvicorn.server import Server
+from typing import Any
 
 from kiln.declare import killpoints
 from kiln.declare.journal import Journal
 from kiln.operations import BY_NAME
-from kiln.service import logs
+from kiln.service import http, logs
 from kiln.service.accounts import Keys, StoredCredentials, ensure_first_account, known_keys
 from kiln.service.assemble import Assembly, assemble, hold_data_folder
 from kiln.service.errors import DatabaseUnusable
@@ -32,6 +28,8 @@ from kiln.upkeep.recorder import Recorder
 from kiln.wire.app import App
 from kiln.wire.dispatch import Dispatcher
 from kiln.wire.gateway import Gateway
+from kiln.wire.http.bounds import make_room
+from kiln.wire.http.crowd import Crowd
 from kiln.wire.nonces import MemoryNonces
 
 log = Journal("kiln.service")
@@ -59,9 +57,10 @@ def serve(settings: Settings, say: Callable[[str], None]) -> None:
         keeper.start()
         try:
             with ThreadPoolExecutor(settings.threads, thread_name_prefix="request") as executor:
-                app = _app(assembly, worker, executor)
+                crowd = Crowd(make_room())
+                app = _app(assembly, worker, executor, crowd)
                 _greet(settings, keys, address, say)
-                _run(app, listener)
+                http.run(app, listener, crowd)
         finally:
             keeper.stop()
             worker.stop()
@@ -130,7 +129,7 @@ def _chores(assembly: Assembly, recorder: Recorder) -> tuple[Chore, ...]:
     return (*chores, Chore("ballast", 30.0, lambda _: assembly.ballast.fill()))
 
 
-def _app(assembly: Assembly, worker: Worker, executor: ThreadPoolExecutor) -> App:
+def _app(assembly: Assembly, worker: Worker, executor: ThreadPoolExecutor, crowd: Crowd) -> App:
     ports = assembly.ports
     gateway = Gateway(
         Dispatcher(BY_NAME, ports, worker.id, worker.hand_over),
@@ -140,37 +139,12 @@ def _app(assembly: Assembly, worker: Worker, executor: ThreadPoolExecutor) -> Ap
     )
 
     ballast = assembly.ballast if assembly.database.is_sqlite else None
-    return App(gateway, executor, lambda: health(ports, ballast))
 
+    def tell_health() -> tuple[bool, dict[str, Any]]:
+        is_well, facts = health(ports, ballast)
+        return is_well, facts | {"http": crowd.counts}
 
-def _run(app: App, listener: socket.socket) -> None:
-    config = Config(
-        app,
-        http="httptools",
-        loop="uvloop",
-        lifespan="off",
-        ws="none",  # Else a request to upgrade fails, or not, by what else is installed.
-        log_config=None,
-        access_log=False,
-        server_header=False,
-        timeout_graceful_shutdown=10,
-        backlog=1024,
-    )
-    _Server(config).run(sockets=[listener])
-
-
-class _Server(Server):
-    """A server whose end is ours: uvicorn would raise the signal again, and the worker would not be stopped."""
-
-    @contextmanager
-    def capture_signals(self) -> Iterator[None]:
-        """Let SIGTERM and SIGINT end the serving, and nothing else."""
-        before = {number: signal.signal(number, self.handle_exit) for number in (signal.SIGTERM, signal.SIGINT)}
-        try:
-            yield
-        finally:
-            for number, handler in before.items():
-                signal.signal(number, handler)
+    return App(gateway, executor, tell_health, at_once=assembly.settings.threads)
 
 
 def _greet(settings: Settings, keys: Keys, address: str, say: Callable[[str], None]) -> None:

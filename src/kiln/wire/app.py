@@ -16,30 +16,41 @@ from kiln.declare.units import MiB
 from kiln.wire.doors.door import RawRequest
 from kiln.wire.errors import RequestTooLarge
 from kiln.wire.gateway import Gateway
+from kiln.wire.http.bounds import BODY
+from kiln.wire.http.crowd import name_of
+from kiln.wire.http.turns import Turns
 
 Scope = MutableMapping[str, Any]
 Message = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
 
-#: No documented request comes near it: the largest, RunInstances with its UserData, is some 60 KiB.
-MAX_BODY_BYTES = 1 * MiB
-
 
 class App:
-    """See the module's docstring. *health* gives what ``GET /healthz`` answers: whether all is well, and the facts."""
+    """See the module's docstring.
 
-    def __init__(self, gateway: Gateway, executor: Executor, health: Callable[[], tuple[bool, dict[str, Any]]]) -> None:
+    *health* gives what ``GET /healthz`` answers: whether all is well, and the
+    facts. *at_once* is how many threads *executor* has.
+    """
+
+    def __init__(
+        self,
+        gateway: Gateway,
+        executor: Executor,
+        health: Callable[[], tuple[bool, dict[str, Any]]],
+        at_once: int = 4,
+    ) -> None:
         self._gateway = gateway
         self._executor = executor
         self._health = health
+        self._turns = Turns(at_once)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """One connection's next request."""
         if scope["type"] != "http":
             return
         try:
-            body = await _read(receive)
+            body = await _read(scope, receive)
         except _CallerLeft:
             return
         except RequestTooLarge as error:
@@ -48,12 +59,14 @@ class App:
             return
         loop = asyncio.get_running_loop()
         if scope["path"] == "/healthz" and scope["method"] in ("GET", "HEAD"):
-            is_well, facts = await loop.run_in_executor(self._executor, self._health)
+            async with self._turns.one("/healthz"):
+                is_well, facts = await loop.run_in_executor(self._executor, self._health)
             head = [("content-type", "application/json")]
             await _send(send, 200 if is_well else 503, head, json.dumps(facts).encode() + b"\n")
             return
         request = _to_request(scope, body)
-        answer = await loop.run_in_executor(self._executor, self._gateway.answer, request)
+        async with self._turns.one(name_of(request.client_host)):
+            answer = await loop.run_in_executor(self._executor, self._gateway.answer, request)
         await _send(send, answer.status, answer.headers, answer.body)
 
 
@@ -61,18 +74,21 @@ class _CallerLeft(Exception):
     """The connection ended before the request did, so nobody knows what it would have been."""
 
 
-async def _read(receive: Receive) -> bytes:
-    """The whole body. Raises RequestTooLarge and _CallerLeft."""
-    body: bytes = b""
+async def _read(scope: Scope, receive: Receive) -> bytes:
+    """The whole body. Raises _CallerLeft, and RequestTooLarge, before any of it comes where its length is told."""
+    told = dict(scope["headers"]).get(b"content-length", b"")
+    if told.isdigit() and int(told[:20]) > BODY:
+        raise RequestTooLarge(mib=BODY // MiB)
+    body = bytearray()
     while True:
         message = await receive()
         if message["type"] == "http.disconnect":
             raise _CallerLeft
         body += message.get("body", b"")
-        if len(body) > MAX_BODY_BYTES:
-            raise RequestTooLarge(mib=MAX_BODY_BYTES // MiB)
+        if len(body) > BODY:
+            raise RequestTooLarge(mib=BODY // MiB)
         if not message.get("more_body", False):
-            return body
+            return bytes(body)
 
 
 def _to_request(scope: Scope, body: bytes) -> RawRequest:

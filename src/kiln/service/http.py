@@ -1,0 +1,63 @@
+"""Serves HTTP: uvicorn with httptools, its connections bounded, its end ours."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+import socket
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from uvicorn.config import Config
+from uvicorn.server import Server
+
+from kiln.wire.app import App
+from kiln.wire.http.bounds import IDLE_S
+from kiln.wire.http.crowd import Crowd
+from kiln.wire.http.protocol import bounded_by
+
+#: uvicorn ticks ten times a second.
+_TICKS_A_SECOND = 10
+
+
+def run(app: App, listener: socket.socket, crowd: Crowd) -> None:
+    """Answer what comes to *listener* until SIGTERM or SIGINT."""
+    config = Config(
+        app,
+        http=bounded_by(crowd),
+        loop="uvloop",
+        lifespan="off",
+        ws="none",  # Else a request to upgrade fails, or not, by what else is installed.
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        proxy_headers=False,  # Else whoever is on this host could say that a request came from elsewhere.
+        timeout_keep_alive=int(IDLE_S),
+        timeout_graceful_shutdown=10,
+        backlog=1024,
+    )
+    _Server(config, crowd).run(sockets=[listener])
+
+
+class _Server(Server):
+    """A server whose end is ours: uvicorn would raise the signal again, and the worker would not be stopped."""
+
+    def __init__(self, config: Config, crowd: Crowd) -> None:
+        super().__init__(config)
+        self._crowd = crowd
+
+    @contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        """Let SIGTERM and SIGINT end the serving, and nothing else."""
+        before = {number: signal.signal(number, self.handle_exit) for number in (signal.SIGTERM, signal.SIGINT)}
+        try:
+            yield
+        finally:
+            for number, handler in before.items():
+                signal.signal(number, handler)
+
+    async def on_tick(self, counter: int) -> bool:
+        """Look at every connection's time once a second."""
+        if counter % _TICKS_A_SECOND == 0:
+            self._crowd.check_times(asyncio.get_running_loop().time())
+        return await super().on_tick(counter)

@@ -1,0 +1,88 @@
+"""How much of HTTP is read before anybody is known, and for how long.
+
+These are constants, because no client needs others and every one of them is far
+from what a healthy client does. What depends on the host is how many
+connections there may be, which follows from how many files may be open.
+"""
+
+from __future__ import annotations
+
+import resource
+from dataclasses import dataclass
+
+from kiln.declare.units import KiB, MiB
+
+#: The classic SDK sends everything in the query: RunInstances with 32 KiB of UserData is some 60 KiB there.
+REQUEST_LINE = 128 * KiB
+
+#: No client's header comes near it; with the request line, the most that a head can be.
+HEADERS = 64 * KiB
+ONE_HEADER = 16 * KiB
+HEADER_COUNT = 100
+
+#: No documented request comes near it: the largest, RunInstances with its UserData, is some 60 KiB.
+BODY = 1 * MiB
+
+#: A body on the wire: chunks of a few bytes are more frame than body, and extensions of chunks are nothing else.
+BODY_ON_THE_WIRE = 2 * BODY
+
+#: Pieces of a body come one by one, so that a megabyte in pieces of a byte is a million calls. After the first few they
+#: must have so many bytes each.
+FEW_PIECES = 64
+LEAST_OF_PIECE = 256
+
+#: How much is given to the parser at once. It calls back for each request in it, so this bounds how many are queued.
+SLICE = 2 * KiB
+
+#: A head comes in one or two packets. Whoever takes longer is not a client, or has no network.
+HEAD_S = 10.0
+
+#: Between two pieces of a body, and for all of it.
+PAUSE_S = 10.0
+BODY_S = 60.0
+
+#: A connection that is kept for a next request; SDKs that keep one notice when it is gone.
+IDLE_S = 30.0
+
+#: How long an answer may wait to be taken.
+UNREAD_S = 20.0
+
+#: After a refusal the rest of a request is thrown away unread, so that the refusal arrives: so long, and so much.
+DISCARD_S = 2.0
+DISCARD = 1 * MiB
+
+#: Of one peer at least so many, whatever the limit: a browser or an SDK with threads opens a dozen.
+LEAST_OF_PEER = 16
+
+#: More would cost memory, and no Kiln has so many clients.
+MOST_CONNECTIONS = 4096
+
+#: More files than Kiln can use; some programs that it starts go through all that they might have open.
+_MOST_FILES = 65_536
+
+#: What the pool, the database, QEMU's sockets and the transfers have open.
+_OWN_FILES = 256
+
+
+@dataclass(frozen=True)
+class Room:
+    """How many connections there may be."""
+
+    in_all: int
+    of_peer: int
+
+
+def make_room() -> Room:
+    """Raise the limit of open files as far as it goes, and share it between connections and Kiln's own files."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = _MOST_FILES if hard == resource.RLIM_INFINITY else min(hard, _MOST_FILES)
+    if soft != resource.RLIM_INFINITY and soft < wanted:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
+        soft = wanted
+    return share(wanted if soft == resource.RLIM_INFINITY else soft)
+
+
+def share(files: int) -> Room:
+    """The connections where so many files may be open: half of what Kiln leaves, a quarter of it for one peer."""
+    in_all = min(MOST_CONNECTIONS, max(LEAST_OF_PEER, (files - _OWN_FILES) // 2))
+    return Room(in_all, max(LEAST_OF_PEER, in_all // 4))

@@ -1,0 +1,284 @@
+"""One connection: uvicorn's HTTP protocol, bounded.
+
+uvicorn bounds nothing of what comes before a request is whole, and parses all
+that arrives at once, however many requests it is. Here the parser is given a
+little at a time, and nothing while there are requests to answer; what is too
+long or takes too long is refused with its HTTP status, if there is anybody to
+tell, and the connection ends.
+"""
+
+from __future__ import annotations
+
+import http
+from typing import TYPE_CHECKING, Any
+
+from uvicorn.protocols.http.flow_control import HIGH_WATER_LIMIT, FlowControl
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
+
+from kiln.wire.http import bounds
+from kiln.wire.http.crowd import Crowd, name_of
+
+if TYPE_CHECKING:
+    import asyncio
+
+    from uvicorn._types import ASGI3Application
+
+_SCHEMES = (b"http://", b"https://")
+
+_LARGE = (
+    f"The headers are longer than {bounds.HEADERS // 1024} KiB, or one than {bounds.ONE_HEADER // 1024} KiB, "
+    f"or there are more than {bounds.HEADER_COUNT}."
+)
+
+_SAYS: dict[str, tuple[int, str]] = {
+    "bad_request": (400, "This is not HTTP/1.1."),
+    "head_late": (408, f"The request's head took longer than {bounds.HEAD_S:.0f} seconds."),
+    "body_late": (408, "The request's body took too long."),
+    "body_in_crumbs": (413, f"The request's body comes in pieces of less than {bounds.LEAST_OF_PIECE} bytes."),
+    "body_too_large": (413, "The request's body is too large."),
+    "line_too_long": (414, f"The request line is longer than {bounds.REQUEST_LINE // 1024} KiB."),
+    "headers_too_large": (431, _LARGE),
+    "too_many_of_peer": (429, "There are too many connections of this client."),
+    "too_many": (503, "There are too many connections."),
+}
+
+
+class BoundedProtocol(HttpToolsProtocol):
+    """See the module. *crowd* is what all connections of a server share."""
+
+    crowd: Crowd
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        super().connection_made(transport)
+        self.flow = _Flow(transport, self)
+        self._now = self.loop.time
+        self._running: RequestResponseCycle | None = None
+        self._in_head = True
+        self._head_bytes = 0
+        self._head_since: float | None = self._now()
+        self._body_since = self._last_byte = self._now()
+        self._body_bytes = self._pieces = 0
+        self._unread_since: float | None = None
+        self._fault = ""
+        self._held = b""
+        self._discarding_since: float | None = None
+        self._discarded = 0
+        status = self.crowd.come(self, name_of(self.client[0] if self.client else ""))
+        if status:
+            self._tell("too_many_of_peer" if status == http.HTTPStatus.TOO_MANY_REQUESTS else "too_many")
+            transport.close()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self.crowd.leave(self)
+        self._held = b""
+        self._leave_cycles()
+        super().connection_lost(exc)
+
+    def give_way(self) -> None:
+        """End at once, and say nothing."""
+        self._leave_cycles()
+        self.transport.abort()
+
+    def _leave_cycles(self) -> None:
+        """Tell all who answer here that nobody listens. uvicorn tells the last, and the others would write."""
+        for cycle in (self._running, self.cycle, *(cycle for cycle, _ in self.pipeline)):
+            if cycle is not None and not cycle.response_complete:
+                cycle.disconnected = True
+                cycle.message_event.set()
+
+    def _start_asgi_task(self, cycle: RequestResponseCycle, app: ASGI3Application) -> None:
+        self._running = cycle
+        super()._start_asgi_task(cycle, app)
+
+    def check_time(self, now: float) -> None:
+        """End if something has taken too long."""
+        if self._discarding_since is not None:
+            if now - self._discarding_since > bounds.DISCARD_S:
+                self.give_way()
+        elif self._unread_since is not None and now - self._unread_since > bounds.UNREAD_S:
+            self.crowd.count("answer_unread")
+            self.give_way()
+        elif self._is_answering:
+            return
+        elif not self._in_head:
+            if now - self._last_byte > bounds.PAUSE_S or now - self._body_since > bounds.BODY_S:
+                self._refuse("body_late")
+        elif self._head_since is not None and now - self._head_since > bounds.HEAD_S:
+            if self._head_bytes:
+                self._refuse("head_late")
+            else:
+                self.crowd.count("silent")
+                self.transport.close()
+
+    def data_received(self, data: bytes) -> None:
+        if self._discarding_since is not None:
+            self._discarded += len(data)
+            if self._discarded > bounds.DISCARD:
+                self.give_way()
+            return
+        self._last_byte = self._now()
+        self._held = self._held + data if self._held else data
+        self.go_on()
+
+    def go_on(self) -> None:
+        """Parse what has come, until there is something to answer."""
+        while self._held and not self._is_busy and not self.transport.is_closing():
+            piece, self._held = self._held[: bounds.SLICE], self._held[bounds.SLICE :]
+            self._feed(piece)
+        if self._held:
+            self.flow.pause_reading()
+        elif self.cycle is None or len(self.cycle.body) <= HIGH_WATER_LIMIT:
+            self.flow.resume_reading()
+
+    def shutdown(self) -> None:
+        """End as soon as there is nothing to answer: half a request is no reason to wait."""
+        if self._is_answering:
+            super().shutdown()
+        else:
+            self.transport.close()
+
+    @property
+    def has_held(self) -> bool:
+        """Whether there are bytes that nobody has parsed."""
+        return bool(self._held)
+
+    @property
+    def _is_busy(self) -> bool:
+        """Whether there is a request to answer, and another behind it."""
+        return bool(self.pipeline) or (self._is_answering and self._in_head) or self._discarding_since is not None
+
+    @property
+    def _is_answering(self) -> bool:
+        """Whether a request has come whole, and its answer has not gone."""
+        return self.cycle is not None and not self.cycle.response_complete and not self.cycle.more_body
+
+    def _feed(self, piece: bytes) -> None:
+        began_in_head = self._in_head
+        if began_in_head and self._head_since is None:
+            self._head_since = self._now()
+        super().data_received(piece)
+        if self.transport.is_closing() or self._discarding_since is not None:
+            return
+        if self._in_head:
+            self._head_bytes += len(piece) if began_in_head else 0
+            if self._head_bytes > bounds.REQUEST_LINE + bounds.HEADERS:
+                self._fault = self._fault or "headers_too_large"
+        elif not began_in_head:
+            self._body_bytes += len(piece)
+            if self._body_bytes > bounds.BODY_ON_THE_WIRE:
+                self._fault = self._fault or "body_too_large"
+        if self._fault:
+            self._refuse(self._fault)
+
+    def on_message_begin(self) -> None:
+        super().on_message_begin()
+        self._in_head, self._head_bytes = True, 0
+
+    def on_url(self, url: bytes) -> None:
+        super().on_url(url)
+        if len(self.url) > bounds.REQUEST_LINE:
+            self._fault = "line_too_long"
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        if not self._in_head:
+            return  # A trailer comes after the body. Nobody signs it, so it is no header.
+        super().on_header(name, value)
+        if len(name) + len(value) > bounds.ONE_HEADER or len(self.headers) > bounds.HEADER_COUNT:
+            self._fault = "headers_too_large"
+
+    def on_headers_complete(self) -> None:
+        self._in_head, self._head_since = False, None
+        self._body_since, self._body_bytes, self._pieces = self._now(), 0, 0
+        if self._fault:
+            return
+        # uvicorn would take the target apart by the rules of addresses, which some clients' do not keep.
+        target, self.url = self.url, b"/"
+        super().on_headers_complete()
+        path, _, query = target.partition(b"?")
+        if path[:8].lower().startswith(_SCHEMES):
+            path = b"/" + path.split(b"://", 1)[1].partition(b"/")[2]
+        self.scope["raw_path"], self.scope["query_string"] = path or b"/", query
+        self.scope["path"] = path.decode("latin-1") or "/"
+
+    def on_body(self, body: bytes) -> None:
+        self._pieces += 1
+        if self._pieces > bounds.FEW_PIECES + self._body_bytes // bounds.LEAST_OF_PIECE:
+            self._fault = self._fault or "body_in_crumbs"
+        if not self._fault:
+            super().on_body(body)
+
+    def on_message_complete(self) -> None:
+        self._in_head, self._head_bytes = True, 0
+        if not self._fault:
+            super().on_message_complete()
+            if self.cycle.response_complete:
+                self.crowd.wait(self)
+            else:
+                self.crowd.ask(self)
+
+    def on_response_complete(self) -> None:
+        super().on_response_complete()
+        if self._in_head and not self.pipeline:
+            self.crowd.wait(self)
+        self.go_on()
+
+    def pause_writing(self) -> None:
+        self._unread_since = self._now()
+        super().pause_writing()
+
+    def resume_writing(self) -> None:
+        self._unread_since = None
+        super().resume_writing()
+
+    def send_400_response(self, msg: str) -> None:  # noqa: ARG002 - what the parser did not like is not told.
+        self._refuse(self._fault or "bad_request")
+
+    def _unsupported_upgrade_warning(self) -> None:
+        """Say nothing: such a request is answered as if nobody had asked for another protocol."""
+
+    def _refuse(self, reason: str) -> None:
+        """Say why, once, and end; the rest of what comes is thrown away for a while so that it is heard."""
+        if self._discarding_since is not None or self.transport.is_closing():
+            return
+        self._held = b""
+        self.crowd.count(reason)
+        cycle = self.cycle
+        is_first = cycle is None or cycle.response_complete or (cycle.more_body and not cycle.response_started)
+        if not is_first or self.pipeline:
+            self.give_way()  # An answer is on its way: whatever came now would be taken for a part of it.
+            return
+        self._discarding_since = self._now()
+        self._tell(reason)
+        if cycle is not None and not cycle.response_complete:
+            cycle.disconnected = True
+            cycle.message_event.set()
+        self.flow.resume_reading()
+        self.transport.write_eof()
+
+    def _tell(self, reason: str) -> None:
+        status, text = _SAYS[reason]
+        later = "retry-after: 1\r\n" if status in {429, 503} else ""
+        head = (
+            f"HTTP/1.1 {status} {http.HTTPStatus(status).phrase}\r\n"
+            f"content-type: text/plain; charset=utf-8\r\ncontent-length: {len(text) + 1}\r\n"
+            f"{later}connection: close\r\n\r\n"
+        )
+        self.transport.write(f"{head}{text}\n".encode())
+
+
+class _Flow(FlowControl):
+    """Reads no more while there is something that nobody has parsed."""
+
+    def __init__(self, transport: asyncio.Transport, protocol: BoundedProtocol) -> None:
+        super().__init__(transport)
+        self._protocol = protocol
+
+    def resume_reading(self) -> None:
+        if not self._protocol.has_held:
+            super().resume_reading()
+
+
+def bounded_by(crowd: Crowd) -> type[BoundedProtocol]:
+    """The protocol of a server whose connections are *crowd*."""
+    members: dict[str, Any] = {"crowd": crowd}
+    return type("BoundedProtocol", (BoundedProtocol,), members)
