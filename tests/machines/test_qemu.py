@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import threading
+import time
 from pathlib import Path
 
 import pytest
 
 from kiln.declare.journal import FACTS
 from kiln.guest.session import open_session
-from kiln.machines import process, qmp
+from kiln.machines import logkeeper, process, qmp
 from kiln.machines.errors import MachineMissing, MachineRefused, MachineSilent
 from kiln.machines.port import Drive
 from kiln.machines.qemu import QemuMachines
@@ -27,6 +29,13 @@ as_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root can give machi
 
 def folder_of(machines, instance="i-1"):
     return RunFolder(machines._run / instance)
+
+
+def wait_for(holds, timeout_s=30):
+    deadline = time.monotonic() + timeout_s
+    while not holds():
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
 
 
 # Starting.
@@ -217,6 +226,68 @@ def test_cuts_a_console_log_that_has_grown_long(bare):
     assert len(printed) == 64 * 1024
     assert printed.endswith(b"xend")
     assert log.stat().st_size < 1_000_000
+
+
+def test_says_why_it_did_not_start(machines, disks):
+    drive = disks.drive(disks.blank("a0", uid=machines.uid("i-1")), "a")
+    disks.path("a0").unlink()
+
+    with pytest.raises(MachineRefused, match="No such file"):
+        machines.start(a_machine(drives=[drive]))
+
+
+def test_keeps_its_logs_short_with_nobody_there_and_loses_the_oldest(bare):
+    folder = folder_of(bare)
+    pid = process.find(folder)
+    written = 0
+    with open_descriptor(pid, "pipe:", stderr=True) as complaints, open_descriptor(pid, "pipe:") as console:
+        for number in range(3000):
+            for each in (complaints, console):
+                written += os.write(each, b"%06d" % number + b"x" * 1017 + b"\n")
+    wait_for(lambda: b"002999" in bare.console("i-1"))
+
+    assert written > 6_000_000
+    for log in (folder.console_log, folder.qemu_log):
+        assert log.stat().st_size <= logkeeper.LIMIT_BYTES
+        numbers = [int(line[:6]) for line in log.read_bytes().splitlines()[1:]]
+        assert numbers == list(range(numbers[0], 3000))
+    assert len(bare.console("i-1")) == 64 * 1024
+
+
+@contextlib.contextmanager
+def open_descriptor(pid, what, *, stderr=False):
+    """A pipe that a process writes to: its standard error, or another."""
+    paths = sorted(Path(f"/proc/{pid}/fd").iterdir())
+    chosen = [path for path in paths if (path.name == "2" if stderr else int(path.name) > 2)]
+    writable = [path for path in chosen if str(path.readlink()).startswith(what) and not is_readable(path)]
+    descriptor = os.open(writable[0], os.O_WRONLY)
+    try:
+        yield descriptor
+    finally:
+        os.close(descriptor)
+
+
+def is_readable(path):
+    flags = (path.parents[1] / "fdinfo" / path.name).read_text().split("flags:")[1].split()[0]
+    return int(flags, 8) & os.O_ACCMODE != os.O_WRONLY
+
+
+def test_ends_the_keeping_of_its_logs_with_the_machine(bare):
+    assert keepers_of(folder_of(bare))
+
+    bare.stop("i-1", force=True)
+
+    wait_for(lambda: not keepers_of(folder_of(bare)))
+
+
+def keepers_of(folder):
+    """The processes that keep its log."""
+    found = []
+    for path in Path("/proc").glob("[0-9]*/fd/*"):
+        with contextlib.suppress(OSError):
+            if path.readlink() == folder.console_log and b"logkeeper" in (path.parents[1] / "cmdline").read_bytes():
+                found.append(path.parents[1].name)
+    return found
 
 
 # Switching to overlays, with nobody looking.

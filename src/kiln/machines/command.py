@@ -20,6 +20,7 @@ from kiln.machines.runfolder import RunFolder
 
 DISK_DRIVER = "virtio-blk-pci"
 AGENT = "agent"  #: The character device that leads to the guest agent.
+_LOG_SET = 1
 _AGENT_PORT = "org.qemu.guest_agent.0"
 _FIRST_PORT_SLOT = 0x10  #: Above what QEMU gives to the devices without a place of their own.
 # spawn: no other program is ever run; elevateprivileges: no way back to root; resourcecontrol: no nicer scheduling.
@@ -38,6 +39,7 @@ class Surroundings:
     qmp: int  #: Descriptors of listening sockets.
     console: int
     agent: int
+    log: int  #: Of the pipe to which goes what the console prints.
 
 
 def command_line(machine: Machine, about: Surroundings) -> list[str]:
@@ -94,9 +96,10 @@ def _sockets(about: Surroundings) -> list[str]:
     def listener(name: str, descriptor: int) -> str:
         return f"socket,id={name},fd={descriptor},server=on,wait=off"
 
-    # The log is appended to, so that it can be cut while QEMU writes it. A comma is written twice.
-    log = str(about.folder.console_log).replace(",", ",,")
+    # QEMU takes a descriptor for a file only out of a set of them.
+    log = f"/dev/fdset/{_LOG_SET}"
     return [
+        *["-add-fd", f"fd={about.log},set={_LOG_SET}"],
         *["-chardev", listener("qmp", about.qmp), "-mon", "chardev=qmp,mode=control"],
         *["-chardev", f"{listener('console', about.console)},logfile={log},logappend=on"],
         *["-serial", "chardev:console"],

@@ -97,27 +97,26 @@ class Confinement:
         return ["setpriv", *user, *(kept if self.may_bind else ["--inh-caps=-all"])]
 
 
-def start(folder: RunFolder, command: list[str], confinement: Confinement | None, descriptors: Sequence[int]) -> None:
-    """Start QEMU in a session of its own, as nobody's child, with *descriptors* open and its complaints in the folder.
+def start(command: list[str], confinement: Confinement | None, descriptors: Sequence[int], complaints: int) -> None:
+    """Start QEMU in a session of its own, as nobody's child, with *descriptors* open and *complaints* to write to.
 
     Returns before it is known whether it can run at all.
     """
     prefix = [] if confinement is None else confinement.prefix()
-    with folder.qemu_log.open("ab") as log:
-        try:
-            subprocess.run(
-                ["setsid", "--fork", *prefix, *command],
-                check=True,
-                stdin=subprocess.DEVNULL,
-                stdout=log,
-                stderr=log,
-                pass_fds=descriptors,
-                cwd="/",
-                env=_ENVIRONMENT,
-                timeout=60,
-            )
-        except (OSError, subprocess.SubprocessError) as error:
-            raise MachineRefused(f"QEMU could not be started: {error}") from error
+    try:
+        subprocess.run(
+            ["setsid", "--fork", *prefix, *command],
+            check=True,
+            stdin=subprocess.DEVNULL,
+            stdout=complaints,
+            stderr=complaints,
+            pass_fds=descriptors,
+            cwd="/",
+            env=_ENVIRONMENT,
+            timeout=60,
+        )
+    except (OSError, subprocess.SubprocessError) as error:
+        raise MachineRefused(f"QEMU could not be started: {error}") from error
 
 
 def _is_of(folder: RunFolder, pid: int) -> bool:

@@ -14,11 +14,12 @@ import socket
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import BinaryIO
 
 from kiln.declare.journal import Journal
 from kiln.declare.killpoints import reach
 from kiln.declare.turns import Turns
-from kiln.machines import agent, blocks, process, sockets
+from kiln.machines import agent, blocks, logs, process, sockets
 from kiln.machines.command import Surroundings, command_line, device_arguments
 from kiln.machines.confinement import kvm_groups, require_reachable, uid_of
 from kiln.machines.errors import MachineBusy, MachineError, MachineMissing, MachineRefused, MachineSilent
@@ -83,15 +84,18 @@ class QemuMachines:
         uid = self.uid(machine.instance)
         if uid is not None:
             require_reachable(machine.drives, uid)
-        with folder.held(), self._starts.one():
+        with folder.held(), self._starts.one(), contextlib.ExitStack() as open_for_now:
+            ended: BinaryIO | None = None
             # A Kiln that was killed at the wrong moment may have left one that has not even written its pid file.
             is_there = process.search(folder) is not None
             if not is_there:
                 reach("machines.before_start")
-                self._spawn(machine, folder, uid)
+                ended, writer = logs.pipe(open_for_now)
+                with writer:
+                    self._spawn(machine, folder, uid, writer)
                 reach("machines.spawned")
             try:
-                _await_ready(folder, volumes)
+                _await_ready(folder, volumes, ended)
             except MachineError as error:
                 if not is_there or isinstance(error, MachineBusy):
                     _kill(folder)
@@ -137,16 +141,20 @@ class QemuMachines:
         return process.find(self._folder(instance)) is not None
 
     def running(self) -> Iterator[str]:
-        """See ``port.Machines``. Cuts logs that have grown long on the way."""
+        """See ``port.Machines``."""
         for path in sorted(self._run.glob("*/pid")):
             folder = RunFolder(path.parent)
             if process.find(folder) is not None:
-                folder.tidy()
                 yield folder.instance
 
     def wake(self, instance: str) -> bool:
-        """See ``port.Machines``. Raises MachineMissing, MachineSilent."""
-        self._pay_thaw(self._folder(instance))
+        """See ``port.Machines``. Does what else an earlier conversation, or an earlier Kiln, left to be done.
+
+        Raises MachineMissing, MachineSilent.
+        """
+        folder = self._folder(instance)
+        folder.tidy()
+        self._pay_thaw(folder)
         with self._session(instance, _WAKE_TIMEOUT_S) as qmp:
             if text(qmp.execute("query-status"), "status") != "io-error":
                 return False
@@ -235,15 +243,16 @@ class QemuMachines:
         with self._folder(instance).held(), self._session(instance, timeout_s) as qmp:
             yield qmp
 
-    def _spawn(self, machine: Machine, folder: RunFolder, uid: int | None) -> None:
+    def _spawn(self, machine: Machine, folder: RunFolder, uid: int | None, writer: BinaryIO) -> None:
         platform = platform_of(machine.architecture)
         firmware = platform.require_firmware() if machine.boot_mode == "UEFI" or not platform.has_bios else None
         for old in (
             folder.console_log.with_suffix(".earlier"), folder.qemu_log.with_suffix(".earlier"), folder.thaw_owed
         ):  # fmt: skip
             old.unlink(missing_ok=True)
-        for file in (folder.pid_file, folder.console_log, folder.qemu_log):
-            folder.make_file(file, uid)
+        folder.make_file(folder.pid_file, uid)
+        for file in (folder.console_log, folder.qemu_log):
+            folder.make_file(file, None)
         if firmware is not None:
             _keep_variables(folder, firmware, uid)
         ports = _forwardable(machine, folder)
@@ -257,15 +266,17 @@ class QemuMachines:
                 held.enter_context(sockets.listen(path)) for path in (folder.qmp, folder.console, folder.agent)
             ]
             qmp, console, agent = (listener.fileno() for listener in listeners)
+            said = held.enter_context(logs.kept(folder, uid, writer))
             about = Surroundings(
                 folder=folder, platform=platform, firmware=firmware, kvm=kvm, ports=ports, qmp=qmp, console=console,
-                agent=agent,
+                agent=agent, log=said.console,
             )  # fmt: skip
             confinement = None
             if uid is not None:
                 may_bind = any(port < int(_FIRST_UNPRIVILEGED_PORT.read_text()) for port in ports)
                 confinement = Confinement(uid, groups=groups or [], may_bind=may_bind)
-            process.start(folder, command_line(machine, about), confinement, [qmp, console, agent])
+            command = command_line(machine, about)
+            process.start(command, confinement, [qmp, console, agent, said.console], said.complaints)
 
     def _may_use_kvm(self) -> bool:
         if self._accel == "auto":
@@ -315,7 +326,7 @@ def _kill(folder: RunFolder) -> None:
             qemu.is_gone(END_TIMEOUT_S)
 
 
-def _await_ready(folder: RunFolder, volumes: list[str]) -> None:
+def _await_ready(folder: RunFolder, volumes: list[str], ended: BinaryIO | None) -> None:
     """Return when QEMU answers, which it does once all its files are open. Raises MachineRefused with its words.
 
     Raises MachineBusy when one of the *volumes* was merged meanwhile.
@@ -325,6 +336,7 @@ def _await_ready(folder: RunFolder, volumes: list[str]) -> None:
             name = mapping(qmp.execute("query-name")).get("name")
             blocks.require_own_backing(qmp, volumes)
     except MachineMissing as error:
+        logs.settle(ended)
         raise MachineRefused(folder.last_words() or "QEMU ended without a word.") from error
     if name != folder.instance:
         raise MachineRefused(f"The machine in the run folder of {folder.instance} is that of {words(name)}.")

@@ -113,7 +113,10 @@ class RunFolder:
             console.write(f"Kiln: {sentence}\r\n")
 
     def tidy(self) -> None:
-        """Cut logs that have grown long down to their tails. QEMU appends, so it goes on at the new end."""
+        """Cut logs that have grown long down to their tails: those of machines that an earlier Kiln started.
+
+        There QEMU writes them itself, and appends, so it goes on at the new end. Now ``logkeeper`` keeps them short.
+        """
         for log in (self.console_log, self.qemu_log):
             try:
                 if log.stat().st_size > _LOG_LIMIT_BYTES:
@@ -153,6 +156,7 @@ class RunFolder:
 def _tail(path: Path, length: int) -> bytes:
     try:
         with path.open("rb") as file:
+            fcntl.flock(file, fcntl.LOCK_SH)  # Whoever keeps it may be about to cut it.
             file.seek(max(0, os.fstat(file.fileno()).st_size - length))
             return file.read(length)
     except FileNotFoundError:
