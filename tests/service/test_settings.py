@@ -43,6 +43,7 @@ def test_read_an_address_of_the_sixth_version():
         ("machines", "vmware"),
         ("database", "mysql://x"),
         ("accel", "xen"),
+        ("guest_network", "ajar"),
         ("log", "loud"),
         ("regions", " , "),
         ("threads", "0"),

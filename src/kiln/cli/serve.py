@@ -19,6 +19,7 @@ FLAGS = (
     "database",
     "regions",
     "accel",
+    "guest_network",
     "cache",
     "threads",
     "workers",

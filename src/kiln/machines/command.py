@@ -39,6 +39,7 @@ class Surroundings:
     qmp: int  #: Descriptors of listening sockets.
     console: int
     agent: int
+    is_open: bool  #: Whether the guest may begin connections.
     log: int  #: Of the pipe to which goes what the console prints.
 
 
@@ -52,7 +53,7 @@ def command_line(machine: Machine, about: Surroundings) -> list[str]:
         *["-sandbox", _SANDBOX],
         *_board(machine, about),
         *_sockets(about),
-        *_network(machine, about.ports),
+        *_network(machine, about),
         *["-device", "virtio-rng-pci,bus=pcie.0"],
         *_slots(),
         *_drives(machine.drives),
@@ -108,10 +109,17 @@ def _sockets(about: Surroundings) -> list[str]:
     ]
 
 
-def _network(machine: Machine, ports: Sequence[int]) -> list[str]:
-    forwards = "".join(f",hostfwd=tcp:{machine.public_ip}:{port}-:{port}" for port in ports)
+def _network(machine: Machine, about: Surroundings) -> list[str]:
+    """QEMU's user networking: the guest has an address by DHCP, and the forwarded ports lead to it.
+
+    Whatever it may reach, it reaches as the host does: by the gateway's address
+    also what listens on the host's 127.0.0.1, which no option takes away but
+    the one that takes away all.
+    """
+    restrict = "off" if about.is_open else "on"
+    forwards = "".join(f",hostfwd=tcp:{machine.public_ip}:{port}-:{port}" for port in about.ports)
     card = f"virtio-net-pci,netdev=net,mac={machine.mac},bus=pcie.0"
-    return ["-netdev", f"user,id=net,restrict=off{forwards}", "-device", card]
+    return ["-netdev", f"user,id=net,restrict={restrict}{forwards}", "-device", card]
 
 
 def _slots() -> list[str]:

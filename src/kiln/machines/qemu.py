@@ -51,7 +51,8 @@ class QemuMachines:
 
     *folder* is the data folder's ``run``. *accel* is ``auto``, ``kvm`` or
     ``tcg``; ``auto`` is KVM only after *probe*, or a probe before it, has
-    booted under it. With *confined*, and only if Kiln is root, each machine
+    booted under it. With *is_open* guests may begin connections, also to what
+    listens on the host's own addresses. With *confined*, and only if Kiln is root, each machine
     runs as a user of its own. A guest may take *patience_s* to power off or to
     let a disk go, and QEMU then *end_timeout_s* to write out what it has in
     memory.
@@ -68,6 +69,7 @@ class QemuMachines:
         patience_s: float = PATIENCE_S,
         end_timeout_s: float = END_TIMEOUT_S,
         confined: bool = True,
+        is_open: bool = False,
     ) -> None:
         self._run = folder.absolute()
         self._accel = accel
@@ -75,6 +77,7 @@ class QemuMachines:
         self._patience_s = patience_s
         self._end_timeout_s = end_timeout_s
         self._confined = confined
+        self._is_open = is_open
         self._starts = Turns(_STARTS, _LONGEST_TURN_S)
 
     def start(self, machine: Machine) -> None:
@@ -269,7 +272,7 @@ class QemuMachines:
             said = held.enter_context(logs.kept(folder, uid, writer))
             about = Surroundings(
                 folder=folder, platform=platform, firmware=firmware, kvm=kvm, ports=ports, qmp=qmp, console=console,
-                agent=agent, log=said.console,
+                agent=agent, is_open=self._is_open, log=said.console,
             )  # fmt: skip
             confinement = None
             if uid is not None:

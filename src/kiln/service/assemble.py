@@ -116,4 +116,9 @@ def _machines(settings: Settings) -> Machines:
     run = settings.folder.run
     if settings.machines == "none":
         return NoMachines(run)
-    return QemuMachines(run, accel=settings.accel, probe=probe_guest(settings.guest_cache))
+    return QemuMachines(
+        run,
+        accel=settings.accel,
+        probe=probe_guest(settings.guest_cache),
+        is_open=settings.guest_network == "open",
+    )

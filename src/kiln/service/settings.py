@@ -55,6 +55,14 @@ class Settings:
     accel: Annotated[
         str, Doc("`auto`: KVM when a probe guest has booted under it on this host, else TCG. Or `kvm`, or `tcg`.")
     ] = "auto"
+    guest_network: Annotated[
+        str,
+        Doc(
+            "`closed`: a guest is reached by its forwarded ports, and reaches nothing itself. `open`: it reaches "
+            "whatever this host reaches, also what listens on this host's 127.0.0.1, Kiln among it. It counts from an "
+            "instance's next start on."
+        ),
+    ] = "closed"
     cache: Annotated[
         Path,
         Doc("Where the small guest's pieces are kept, which the demo makes and `auto` tries KVM with."),
@@ -197,6 +205,7 @@ def _check(settings: Settings) -> None:
         raise SettingRefused(f"listen must be HOST:PORT, not {settings.listen!r}")
     _one_of("machines", settings.machines, ("qemu", "none"))
     _one_of("accel", settings.accel, ("auto", "kvm", "tcg"))
+    _one_of("guest_network", settings.guest_network, ("closed", "open"))
     _one_of("log", settings.log, ("debug", "info", "warning", "error"))
     if to_seconds(settings.grace) is None:
         raise SettingRefused(f"grace must be a duration such as 90s, 15m, 72h, 7d or 0, not {settings.grace!r}")
