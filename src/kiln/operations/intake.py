@@ -316,7 +316,12 @@ def _bring_in(job: Job[Intakes], n: int, watch: Watch) -> None:
 
 
 def _copy(job: Job[Intakes], n: int, file: BinaryIO, watch: Watch) -> None:
-    """Inspect the open object and make the *n*-th volume of it."""
+    """Unpack the open object, if it is packed, inspect what comes out and make the *n*-th volume of it."""
+    with job.ports.pool.unpacked(file, watch.is_cancelled) as disk:
+        _copy_disk(job, n, disk, watch)
+
+
+def _copy_disk(job: Job[Intakes], n: int, file: BinaryIO, watch: Watch) -> None:
     pool, one = job.ports.pool, job.facts.disks[n]
     source = pool.inspect(file, one.stated)
     size_gib = to_gib(source.virtual_size)

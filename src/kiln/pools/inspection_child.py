@@ -20,7 +20,7 @@ from typing import NoReturn
 from oslo_utils.imageutils import format_inspector as oslo
 
 from kiln.declare.units import KiB, MiB
-from kiln.pools import foreign, foreign_qcow2, foreign_vhd, foreign_vmdk
+from kiln.pools import foreign, foreign_qcow2, foreign_vhd, foreign_vmdk, no_disk
 from kiln.pools.extents import SECTOR
 from kiln.pools.foreign import File, Refused
 
@@ -68,6 +68,8 @@ def judge(file: File, stated: str | None) -> tuple[str, int]:
         raise Refused(f"The file is a {_spoken(detected)} image; RAW, VHD, QCOW2 and VMDK are supported.")
     if stated is not None and stated != detected:
         raise Refused(f"The file was said to be {_spoken(stated)}, but its bytes are {_spoken(detected)}.")
+    if detected == "raw":
+        no_disk.check(file)
     size = _SIZES[detected](file)
     if detected != "raw":
         _consult(inspectors.get(detected), detected, file)

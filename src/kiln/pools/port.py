@@ -335,6 +335,12 @@ class Pool(Protocol):
         Raises VolumeMissing, ToolFailed.
         """
 
+    def unpacked(self, file: BinaryIO, cancelled: Cancel) -> AbstractContextManager[BinaryIO]:
+        """The disk that is packed in an open file from outside, open; the file itself when nothing is.
+
+        Raises SourceRefused, PoolFull, PoolClosed, Cancelled.
+        """
+
     def inspect(self, file: BinaryIO, stated: SourceFormat | None) -> Source:
         """Judge an open file from outside without letting QEMU's tools near it. Raises SourceRefused."""
 

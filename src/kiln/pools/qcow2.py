@@ -15,11 +15,12 @@ import os
 import re
 import stat
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any, BinaryIO
 
 from kiln.declare.killpoints import reach
-from kiln.pools import absorb, inspection, locks, moves, overlay, qemu_img, trash
+from kiln.pools import absorb, inspection, locks, moves, overlay, qemu_img, trash, unpacking
 from kiln.pools.errors import PoolFull, ToolFailed, VolumeBroken, VolumeBusy, VolumeMissing
 from kiln.pools.family import SUFFIX, Family, has_name_of_volume, parent_of
 from kiln.pools.folder import Folder, is_direct, sync
@@ -320,6 +321,10 @@ class Qcow2Pool:
         else:
             _own(self._path(volume), os.geteuid())
             self._path(volume).chmod(_HEAD_MODE)
+
+    def unpacked(self, file: BinaryIO, cancelled: Cancel) -> AbstractContextManager[BinaryIO]:
+        """See ``port.Pool``."""
+        return unpacking.unpacked(self._folder, file, cancelled)
 
     def inspect(self, file: BinaryIO, stated: SourceFormat | None) -> Source:
         """See ``port.Pool``."""

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import bz2
+import gzip
+import lzma
 import subprocess
 from dataclasses import replace
 
@@ -20,6 +23,7 @@ from kiln.upkeep.duties import DUTIES
 from kiln.upkeep.sweep import sweep
 from tests.clouds import OTHER, REGION, make_cloud
 from tests.operations.images.gallery import BUCKET, a_bucket, an_image, an_object, shown
+from tests.pools.test_unpacking import an_ova
 from tests.tools import needs
 
 CONTENT = b"\x5a" * 65536
@@ -34,6 +38,10 @@ def _tools():
 def _nobody_listens():
     yield
     killpoints.listen(None)
+
+
+def an_ova_of(disk):
+    return an_ova({"web.ovf": b"<Envelope/>", "web-disk1.vmdk": disk})
 
 
 def mapping(n=1, name="disk.qcow2", **fields):
@@ -88,6 +96,19 @@ class TestImports:
         assert (disk["ImportOSSBucket"], disk["ImportOSSObject"]) == (BUCKET, "disk.qcow2")
         assert content_of(cloud, disk["SnapshotId"], tmp_path) == CONTENT
         assert attribute(cloud, answer["TaskId"])["TaskProcess"] == "100%"
+
+    @pytest.mark.parametrize("pack", [gzip.compress, lzma.compress, bz2.compress, an_ova_of])
+    def test_what_is_packed(self, cloud, tmp_path, pack):
+        path = an_object(cloud, form="vmdk" if pack is an_ova_of else "qcow2")
+        path.write_bytes(pack(path.read_bytes()))
+
+        image_id = cloud.call("ImportImage", mapping())["ImageId"]
+        cloud.settle()
+
+        (disk,) = disks_shown(cloud, image_id)
+        assert disk["Format"] == ("VMDK" if pack is an_ova_of else "QCOW2")
+        assert content_of(cloud, disk["SnapshotId"], tmp_path) == CONTENT
+        assert len(list((cloud.folder / "pool").glob(".tmp-*"))) == 0
 
     def test_and_leaves_one_snapshot_for_each_disk(self, cloud):
         an_object(cloud)

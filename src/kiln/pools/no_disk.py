@@ -1,0 +1,74 @@
+"""Files that begin like something that is no disk, and what to do with each.
+
+A raw disk may begin with anything, so only what is surely something else is
+refused, and nothing that has a boot sector's mark or a partition table.
+"""
+
+from __future__ import annotations
+
+from kiln.declare.units import KiB
+from kiln.pools.extents import SECTOR
+from kiln.pools.foreign import File, Refused
+
+_MAGICS = (
+    (0, b"\x1f\x8b\x08", "compressed by gzip", "unpack it once more: gunzip FILE"),
+    (0, b"\xfd7zXZ\0", "compressed by xz", "unpack it once more: unxz FILE"),
+    (0, b"BZh", "compressed by bzip2", "unpack it once more: bunzip2 FILE"),
+    (0, b"\x28\xb5\x2f\xfd", "compressed by zstd", "unpack it first: unzstd FILE"),
+    (0, b"\x04\x22\x4d\x18", "compressed by lz4", "unpack it first: unlz4 FILE"),
+    (0, b"\x5d\0\0\x80\0\xff\xff\xff\xff\xff\xff\xff\xff", "compressed by lzma", "unpack it first: unlzma FILE"),
+    (0, b"PK\3\4", "a zip archive", "take the disk out of it first: unzip FILE"),
+    (0, b"PK\5\6", "an empty zip archive", "send a disk"),
+    (0, b"7z\xbc\xaf\x27\x1c", "a 7z archive", "take the disk out of it first: 7z x FILE"),
+    (0, b"Rar!\x1a\x07", "a RAR archive", "take the disk out of it first"),
+    (0, b"\x7fELF", "a program", "send a disk"),
+    (0, b"!<arch>\n", "an archive of ar, such as a Debian package", "send a disk"),
+    (0, b"\xed\xab\xee\xdb", "an RPM package", "send a disk"),
+    (0, b"%PDF-", "a PDF document", "send a disk"),
+    (0, b"\x89PNG\r\n\x1a\n", "a picture", "send a disk"),
+    (0, b"\xff\xd8\xff", "a picture", "send a disk"),
+    (0, b"GIF8", "a picture", "send a disk"),
+    (0, b"SQLite format 3\0", "a database", "send a disk"),
+    (0, b"\xca\xfe\xba\xbe", "a program", "send a disk"),
+    (0, b"WithoutFreeSpace", "a disk of Parallels", "convert it first: qemu-img convert -O qcow2 FILE NEW"),
+    (0, b"WithouFreSpacExt", "a disk of Parallels", "convert it first: qemu-img convert -O qcow2 FILE NEW"),
+    (0, b"Bochs Virtual HD Image", "a disk of Bochs", "convert it first: qemu-img convert -O qcow2 FILE NEW"),
+    (0, b"EVF\t\r\n\xff", "a disk of EnCase", "convert it to raw first"),
+    (257, b"ustar", "a tar archive", "take the disk out of it first: tar xf FILE"),
+    (-SECTOR, b"koly", "a disk image of macOS", "convert it first: qemu-img convert -f dmg -O qcow2 FILE NEW"),
+)
+_BOOT_MARK = b"\x55\xaa"
+_GPT = b"EFI PART"
+_LOOKED_AT = 4 * KiB
+_LETTERS_LEAST = 8  # Fewer different ones are a pattern that somebody has filled a disk with.
+_BLANKS = frozenset(b" \t\r\n")
+_CONTROLS = frozenset(range(32)) - _BLANKS - {0x0C}
+
+
+def check(file: File) -> None:
+    """Raise Refused for what is surely no raw disk."""
+    head = file.read(0, min(file.length, _LOOKED_AT))
+    if head[510:512] == _BOOT_MARK or head[512:520] == _GPT:
+        return
+    for at, magic, what, advice in _MAGICS:
+        found = head[at : at + len(magic)] if at >= 0 else _end(file, -at)[: len(magic)]
+        if found == magic:
+            raise Refused(f"The file is {what}, and no disk; {advice}.")
+    if _is_text(head):
+        raise Refused("The file is text, and no disk; look what is in it, it may be an error of a download.")
+
+
+def _end(file: File, count: int) -> bytes:
+    return file.read(file.length - count, count) if file.length >= count else b""
+
+
+def _is_text(head: bytes) -> bool:
+    """Whether these are words in UTF-8; its last letter may be cut."""
+    letters = set(head)
+    if letters & _CONTROLS or not letters & _BLANKS or len(letters) < _LETTERS_LEAST:
+        return False
+    try:
+        head.decode()
+    except UnicodeDecodeError as error:
+        return error.start >= len(head) - 3 and error.reason == "unexpected end of data"
+    return True

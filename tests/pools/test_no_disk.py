@@ -1,0 +1,81 @@
+"""What is surely no disk is refused by its name, and whatever may be one is taken."""
+
+from __future__ import annotations
+
+import os
+
+import pytest
+
+from kiln.declare.units import KiB, MiB
+from tests.pools.images import judged, refusal
+
+MBR = bytes(446) + b"\x80\0\2\0\x83\0\0\0\1\0\0\0\xff\7\0\0" + bytes(48) + b"\x55\xaa"
+
+
+def file_of(tmp_path, content):
+    path = tmp_path / "image"
+    path.write_bytes(content.ljust(MiB, b"\0") if len(content) < 600 else content)
+    return path
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        (b"\x1f\x8b\x08\0", "gunzip"),
+        (b"\xfd7zXZ\0", "unxz"),
+        (b"BZh91AY", "bunzip2"),
+        (b"\x28\xb5\x2f\xfd", "unzstd"),
+        (b"\x04\x22\x4d\x18", "unlz4"),
+        (b"PK\3\4", "unzip"),
+        (b"7z\xbc\xaf\x27\x1c", "7z x"),
+        (b"Rar!\x1a\x07\x01", "RAR"),
+        (b"\x7fELF\2", "a program"),
+        (b"%PDF-1.7", "PDF"),
+        (b"\x89PNG\r\n\x1a\n", "picture"),
+        (b"WithoutFreeSpace", "Parallels"),
+        (bytes(257) + b"ustar\0", "tar"),
+        (b"<!DOCTYPE html><html><body>404 Not Found</body></html>\n" * 20, "text"),
+        (b'{"error": "no such file, and no disk"}\n' * 30, "text"),
+        ("Добрый день, это не диск.\n".encode() * 400, "text"),
+    ],
+)
+@pytest.mark.parametrize("stated", [None, "raw"])
+def test_is_refused_with_what_to_do(tmp_path, content, words, stated):
+    assert words in refusal(file_of(tmp_path, content), stated)
+
+
+def test_a_disk_image_of_macos_is_known_by_its_end(tmp_path):
+    path = tmp_path / "image"
+    path.write_bytes(bytes(MiB) + b"koly".ljust(512, b"\0"))
+
+    assert "qemu-img convert -f dmg" in refusal(path)
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        MBR,
+        b"\x1f\x8b\x08\0" + MBR[4:],
+        b"MZ" + MBR[2:],
+        MBR[:512] + b"EFI PART",
+        bytes(512) + b"EFI PART",
+        bytes(512) + b"LABELONE",
+        bytes(1080) + b"\x53\xef",
+        b"XFSB",
+        b"LUKS\xba\xbe",
+        b"\xeb\x3c\x90MSDOS5.0",
+        b"hsqs",
+        bytes(0x8001) + b"CD001",
+        b"",
+        b"Z" * MiB,
+        b"ab" * MiB,
+        b"words, then the rest of a disk \0",
+    ],
+)
+def test_what_may_be_a_disk_is_taken(tmp_path, content):
+    assert judged(file_of(tmp_path, content), "raw")[0] == "raw"
+
+
+def test_any_bytes_may_be_a_disk(tmp_path):
+    for _ in range(20):
+        assert judged(file_of(tmp_path, b"\0" + os.urandom(64 * KiB)), "raw")[0] == "raw"

@@ -1,0 +1,163 @@
+"""Disks that come packed: taken out whole, or refused, and never beyond what they may take."""
+
+from __future__ import annotations
+
+import bz2
+import gzip
+import io
+import lzma
+import os
+import tarfile
+
+import pytest
+
+from kiln.declare.units import GiB, KiB, MiB
+from kiln.pools import unpacking
+from kiln.pools.errors import Cancelled, PoolFull, SourceRefused, ToolFailed
+from kiln.pools.folder import Folder
+from kiln.pools.limits import ENVIRONMENT
+from tests.tools import needs
+
+DISK = os.urandom(100 * KiB) + bytes(3 * MiB) + b"end of the disk" + bytes(5000)
+PACKERS = {"gzip": gzip.compress, "xz": lzma.compress, "bzip2": bz2.compress}
+
+
+@pytest.fixture
+def unpack(tmp_path):
+    """Unpacks a file of that content; returns what came out, and how much of it lies on the disk."""
+    needs("prlimit", "setpriv")
+    (tmp_path / "pool").mkdir()
+    folder = Folder(tmp_path / "pool")
+
+    def run(content, cancelled=lambda: False):
+        (tmp_path / "packed").write_bytes(content)
+        with (tmp_path / "packed").open("rb") as file, unpacking.unpacked(folder, file, cancelled) as disk:
+            took = os.fstat(disk.fileno()).st_blocks * 512
+            return os.pread(disk.fileno(), 64 * MiB, 0), took
+
+    yield run
+    assert list((tmp_path / "pool").iterdir()) == []
+
+
+def an_ova(files, mode="w"):
+    packed = io.BytesIO()
+    with tarfile.open(fileobj=packed, mode=mode) as archive:
+        for name, content in files.items():
+            member = tarfile.TarInfo(name)
+            member.size = len(content)
+            archive.addfile(member, io.BytesIO(content))
+    return packed.getvalue()
+
+
+@pytest.mark.parametrize("kind", PACKERS)
+class TestCompressed:
+    def test_is_unpacked_with_holes_for_zeros(self, unpack, kind):
+        content, took = unpack(PACKERS[kind](DISK))
+
+        assert content == DISK
+        assert took < 300 * KiB
+
+    def test_may_be_several_one_after_the_other(self, unpack, kind):
+        assert unpack(PACKERS[kind](DISK[: 2 * MiB]) + PACKERS[kind](DISK[2 * MiB :]) + bytes(1024))[0] == DISK
+
+    @pytest.mark.parametrize("left", [20, 1000, -1, -9])
+    def test_is_refused_when_it_is_cut_short(self, unpack, kind, left):
+        with pytest.raises(SourceRefused, match="cut short"):
+            unpack(PACKERS[kind](DISK)[:left])
+
+    def test_is_refused_when_it_is_damaged(self, unpack, kind):
+        packed = bytearray(PACKERS[kind](DISK))
+        packed[len(packed) // 2] ^= 0xFF
+
+        with pytest.raises(SourceRefused, match="damaged"):
+            unpack(bytes(packed))
+
+    def test_is_refused_with_something_else_behind_it(self, unpack, kind):
+        with pytest.raises(SourceRefused, match="damaged"):
+            unpack(PACKERS[kind](DISK) + b"something else")
+
+    def test_is_refused_when_it_unpacks_out_of_proportion(self, unpack, kind, monkeypatch):
+        monkeypatch.setattr(unpacking, "_ALWAYS", 0)
+        monkeypatch.setattr(unpacking, "_RATIO", 5)
+
+        with pytest.raises(SourceRefused, match="out of all proportion"):
+            unpack(PACKERS[kind](bytes(32 * MiB)))
+
+    def test_is_refused_when_nothing_is_in_it(self, unpack, kind):
+        with pytest.raises(SourceRefused, match="Nothing"):
+            unpack(PACKERS[kind](b""))
+
+    def test_leaves_others_room(self, unpack, kind, monkeypatch):
+        monkeypatch.setattr(unpacking, "_ROOM_TAKEN", 0.0)
+
+        with pytest.raises(PoolFull):
+            unpack(PACKERS[kind](DISK))
+
+    def test_ends_when_it_is_cancelled(self, unpack, kind, monkeypatch):
+        monkeypatch.setattr(unpacking, "_TICK_S", 0.001)
+
+        with pytest.raises(Cancelled):
+            unpack(PACKERS[kind](bytes(64 * MiB)), lambda: True)
+
+
+class TestOva:
+    def test_gives_its_one_disk(self, unpack):
+        assert unpack(an_ova({"web.ovf": b"<x/>", "web.mf": b"y", "web-disk1.vmdk": DISK}))[0] == DISK
+
+    def test_uses_no_name_as_one(self, unpack, tmp_path):
+        assert unpack(an_ova({"../../web.ovf": b"<x/>", "/etc/../disk.vmdk": DISK}))[0] == DISK
+
+    @pytest.mark.parametrize(
+        ("files", "words"),
+        [
+            ({"a.ovf": b"x", "a.vmdk": b"1", "b.vmdk": b"2"}, "2 disks"),
+            ({"a.ovf": b"x"}, "0 disks"),
+            ({"a.vmdk": b"x"}, "no OVA"),
+            ({"a.ovf": b"x", "b.ovf": b"y", "a.vmdk": b"1"}, "no OVA"),
+            ({f"{n}.txt": b"" for n in range(1001)}, "more files"),
+        ],
+    )
+    def test_of_another_content_is_refused(self, unpack, files, words):
+        with pytest.raises(SourceRefused, match=words):
+            unpack(an_ova(files))
+
+    def test_follows_no_link(self, unpack):
+        packed = io.BytesIO()
+        with tarfile.open(fileobj=packed, mode="w") as archive:
+            archive.addfile(tarfile.TarInfo("a.ovf"))
+            link = tarfile.TarInfo("a.vmdk")
+            link.type, link.linkname = tarfile.SYMTYPE, "/etc/shadow"
+            archive.addfile(link)
+
+        with pytest.raises(SourceRefused, match="0 disks"):
+            unpack(packed.getvalue())
+
+    def test_that_is_cut_short_is_refused(self, unpack):
+        with pytest.raises(SourceRefused):
+            unpack(an_ova({"a.ovf": b"x", "a.vmdk": DISK})[: 2 * MiB])
+
+
+def test_is_unpacked_once(unpack):
+    inner = gzip.compress(DISK)
+
+    assert unpack(gzip.compress(inner))[0] == inner
+
+
+def test_lets_what_is_not_packed_be(unpack):
+    assert unpack(DISK)[0] == DISK
+    boot_sector = b"\x1f\x8b\x08".ljust(510, b"\0") + b"\x55\xaa" + DISK
+    assert unpack(boot_sector)[0] == boot_sector
+
+
+def test_blames_no_file_for_what_is_not_there(unpack, tmp_path, monkeypatch):
+    monkeypatch.setitem(ENVIRONMENT, "PATH", str(tmp_path))
+
+    with pytest.raises(ToolFailed):
+        unpack(gzip.compress(DISK))
+
+
+def test_blames_no_file_for_want_of_memory(unpack, monkeypatch):
+    monkeypatch.setattr(unpacking, "_MEMORY", GiB // 50)
+
+    with pytest.raises(ToolFailed):
+        unpack(lzma.compress(DISK))
