@@ -323,5 +323,10 @@ class Missing:
 
 
 @dataclass(frozen=True)
+class Clearable:
+    """An empty value takes away what is there, and breaks no rule."""
+
+
+@dataclass(frozen=True)
 class KeepEmpty:
     """An empty value is a value, not the absence of one (``Tag.1.Value=``)."""

@@ -25,6 +25,7 @@ from kiln.declare.errors import ApiError, InvalidParameter, MissingParameter
 from kiln.declare.rules import (
     Accepted,
     Alias,
+    Clearable,
     CommaList,
     Composed,
     Count,
@@ -43,7 +44,21 @@ _Class = TypeVar("_Class")
 
 _WITHOUT_DOC = " "
 
-_NOT_RULES = (Accepted, Alias, CommaList, Composed, Count, Doc, Example, JsonList, KeepEmpty, Missing, Unordered, Wire)
+_NOT_RULES = (
+    Accepted,
+    Alias,
+    Clearable,
+    CommaList,
+    Composed,
+    Count,
+    Doc,
+    Example,
+    JsonList,
+    KeepEmpty,
+    Missing,
+    Unordered,
+    Wire,
+)
 
 
 @typing.dataclass_transform(kw_only_default=True, frozen_default=True)
@@ -96,6 +111,7 @@ class Field:
     is_set: bool  #: A list whose order means nothing.
     is_composed: bool  #: A name, or what names are compared with.
     keeps_empty: bool  #: An empty value is a value.
+    is_clearable: bool  #: That value is allowed, whatever the rules say.
     missing: type[ApiError]  #: Raised when the field is required and absent.
     doc: str
     example: str
@@ -140,7 +156,8 @@ def _field(f: dataclasses.Field[Any], hint: Any) -> Field:
         count=next((n for n in notes if isinstance(n, Count)), None),
         is_set=any(isinstance(n, Unordered) for n in notes),
         is_composed=any(isinstance(n, Name | Composed) for n in notes),
-        keeps_empty=any(isinstance(n, KeepEmpty) for n in notes),
+        keeps_empty=any(isinstance(n, KeepEmpty | Clearable) for n in notes),
+        is_clearable=any(isinstance(n, Clearable) for n in notes),
         missing=next((n.error for n in notes if isinstance(n, Missing)), MissingParameter),
         doc=" ".join(n.text for n in notes if isinstance(n, Doc)) or _own_doc(hint),
         example=next((n.value for n in notes if isinstance(n, Example)), ""),

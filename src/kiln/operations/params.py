@@ -88,6 +88,13 @@ Platform = Annotated[
     Example("CentOS"),
     Doc("The operating system's release. Others Linux when it is neither given nor known from the source."),
 ]
+#: ImportImage takes one more, as the SDK's ImportImageRequest says; CreateImage does not.
+ImportedPlatform = Annotated[
+    str,
+    OneOf((*PLATFORMS, "Other Windows"), InvalidPlatformMalformed),
+    Example("CentOS"),
+    Doc("The operating system's release. Others Linux when it is not given."),
+]
 Architecture = Annotated[
     str,
     OneOf(ARCHITECTURES, InvalidArchitectureMalformed),

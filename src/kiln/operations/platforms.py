@@ -12,7 +12,7 @@ RUNS = {"x86_64": ("x86_64", "i386"), "arm64": ("arm64",)}
 
 def is_windows(platform: str) -> bool:
     """Whether the release is one of Windows."""
-    return platform.startswith("Windows")
+    return platform.startswith(("Windows", "Other Windows"))
 
 
 def os_type_of(platform: str) -> str:

@@ -94,6 +94,8 @@ def _one(field: Field, raw: str, key: str) -> Any:
     if "\0" in raw:
         raise InvalidParameter(parameter=key, rule="a NUL character is not allowed", value=raw)
     value = _convert(field, raw, key)
+    if raw == "" and field.is_clearable:
+        return value
     for rule in field.rules:
         if not rule.allows(value):
             raise rule.error(parameter=key, rule=rule.in_words(), value=raw)

@@ -122,6 +122,27 @@ class TestRefusals:
     def test_refuses_a_size_that_is_not_more_or_too_much(self, cloud, disk, size, code):
         cloud.refuses("ResizeDisk", code, 403, DiskId=disk.id, NewSize=size)
 
+    @pytest.mark.parametrize(
+        ("category", "level", "size", "least"),
+        [("cloud_efficiency", "", 19, 20), ("cloud", "", 4, 5), ("cloud_essd_entry", "", 9, 10),
+         ("cloud_essd", "PL1", 19, 20), ("cloud_essd", "PL2", 460, 461), ("cloud_essd", "PL3", 1260, 1261)],
+    )  # fmt: skip
+    def test_refuses_a_data_disk_below_the_least_of_its_category(self, cloud, category, level, size, least):
+        small = a_disk(cloud, size_gib=2, category=category, performance_level=level)
+
+        refused = cloud.refuses(
+            "ResizeDisk", "InvalidDataDiskSize.ValueNotSupported", 403, DiskId=small.id, NewSize=size
+        )
+
+        assert f"{least} to" in str(refused)
+        cloud.call("ResizeDisk", DiskId=small.id, NewSize=least)
+
+    @pytest.mark.parametrize("changes", [{"category": "cloud_essd", "performance_level": "PL0"}, {"type": "system"}])
+    def test_takes_any_growth_where_there_is_no_least(self, cloud, changes):
+        small = a_disk(cloud, size_gib=2, **changes)
+
+        cloud.call("ResizeDisk", DiskId=small.id, NewSize=3)
+
     def test_refuses_an_unknown_type(self, cloud, disk):
         cloud.refuses("ResizeDisk", "InvalidParam.Type", 400, DiskId=disk.id, NewSize=30, Type="sideways")
 

@@ -182,10 +182,11 @@ class TestImports:
         assert (image["Platform"], image["ImageName"], image["LicenseType"]) == ("Others Linux", "", "Auto")
         assert image["Features"]["ImdsSupport"] == "v1"
 
-    def test_windows_when_the_platform_says_so(self, cloud):
+    @pytest.mark.parametrize("platform", ["Windows Server 2022", "Other Windows"])
+    def test_windows_when_the_platform_says_so(self, cloud, platform):
         an_object(cloud)
 
-        image_id = cloud.call("ImportImage", mapping(), Platform="Windows Server 2022")["ImageId"]
+        image_id = cloud.call("ImportImage", mapping(), Platform=platform)["ImageId"]
 
         assert shown(cloud, image_id)["OSType"] == "windows"
 

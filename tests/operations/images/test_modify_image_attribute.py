@@ -36,11 +36,16 @@ class TestChanges:
         assert found["Features"]["NvmeSupport"] == "supported"
         assert found["Features"]["ImdsSupport"] == "v2"
 
-    @pytest.mark.parametrize("given", [{}, {"ImageName": "", "ImageFamily": "", "Description": "", "Status": ""}])
+    @pytest.mark.parametrize("given", [{}, {"ImageName": "", "ImageFamily": "", "Status": "", "BootMode": ""}])
     def test_nothing_that_is_not_sent_or_empty(self, cloud, image, given):
         before = shown(cloud, image.id)
 
         assert modify(cloud, image, given) == before
+
+    def test_a_description_to_none_by_an_empty_one(self, cloud, image):
+        assert modify(cloud, image, Description="About it.")["Description"] == "About it."
+        assert modify(cloud, image, ImageName="other")["Description"] == "About it."
+        assert modify(cloud, image, Description="")["Description"] == ""
 
     def test_to_what_is_there_already(self, cloud, image):
         an_instance(cloud, image=image.id)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+from dataclasses import replace
 
 import pytest
 
@@ -42,9 +43,17 @@ def test_changes_what_is_sent(cloud):
 def test_leaves_what_is_not_sent(cloud):
     before = an_instance(cloud, name="old", deletion_protection=True, security_groups="sg-1")
 
-    cloud.call("ModifyInstanceAttribute", InstanceId=before.id, Description="")
+    cloud.call("ModifyInstanceAttribute", InstanceId=before.id, InstanceName="", HostName="", Password="")
 
     assert the(cloud, instances, id=before.id) == before
+
+
+def test_takes_away_what_is_sent_empty(cloud):
+    before = an_instance(cloud, name="old", description="About it.", user_data="Zm9v")
+
+    cloud.call("ModifyInstanceAttribute", InstanceId=before.id, Description="", UserData="")
+
+    assert the(cloud, instances, id=before.id) == replace(before, description="", user_data="")
 
 
 def test_lifts_the_deletion_protection(cloud):

@@ -11,7 +11,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Annotated
 
-from kiln.declare.deployment import DISK_CATEGORIES
+from kiln.declare.deployment import DISK_CATEGORIES, PERFORMANCE_LEVELS
 from kiln.declare.errors import ApiError
 from kiln.declare.facts import UnreadableFacts, facts, read
 from kiln.declare.killpoints import reach
@@ -72,6 +72,17 @@ class InvalidDiskSizeTooLarge(ApiError):
     message = "Specified new disk size is beyond the permitted range."
 
 
+class InvalidDataDiskSizeValueNotSupportedOfResize(ApiError):
+    """The new size of a data disk is less than its category, or its performance level, begins with."""
+
+    code = "InvalidDataDiskSize.ValueNotSupported"
+    status = 403
+    message = (
+        "The specified DataDisk.n.Size beyond the permitted range, or the capacity of snapshot exceeds the size limit "
+        "of the specified disk category. A disk of this category has {least} to {most} GiB."
+    )
+
+
 class InvalidInstanceStatusNotRunning(ApiError):
     """Online, of a disk that no running instance has."""
 
@@ -84,7 +95,7 @@ class InvalidInstanceStatusNotRunning(ApiError):
 class Input:
     region_id: OwnRegionId = None
     disk_id: DiskId
-    new_size: Annotated[int, Example("100"), Doc("GiB; more than now, and at most what the category allows.")]
+    new_size: Annotated[int, Example("100"), Doc("GiB; more than now, and within what the category allows.")]
     type: Annotated[
         str, OneOf(("offline", "online"), InvalidParamType), Doc("online: only while the disk's instance is running.")
     ] = "offline"
@@ -120,10 +131,20 @@ def check(call: Call, p: Input) -> Plan:
         raise InvalidDiskSizeTooSmallOfResize(new=p.new_size, present=disk.size_gib)
     if p.new_size == disk.size_gib:
         raise InvalidDiskSize(present=disk.size_gib)
-    limits = DISK_CATEGORIES.get(disk.category)
-    if limits is not None and p.new_size > limits.most_gib:
-        raise InvalidDiskSizeTooLarge(new=p.new_size, most=limits.most_gib)
+    _check_range(disk, p.new_size)
     return Plan(disk=disk, size_gib=p.new_size)
+
+
+def _check_range(disk: Disk, size_gib: int) -> None:
+    limits = DISK_CATEGORIES.get(disk.category)
+    if limits is None:
+        return
+    if size_gib > limits.most_gib:
+        raise InvalidDiskSizeTooLarge(new=size_gib, most=limits.most_gib)
+    # A system disk may be as small as its image, and so may grow to any size that is more.
+    least = PERFORMANCE_LEVELS.get(disk.performance_level, limits.least_gib)
+    if disk.type == "data" and size_gib < least:
+        raise InvalidDataDiskSizeValueNotSupportedOfResize(least=least, most=limits.most_gib)
 
 
 def commit(call: Call, plan: Plan) -> Output:
@@ -218,5 +239,6 @@ resize_disk = Operation(
         InvalidDiskSizeTooSmallOfResize,
         InvalidDiskSize,
         InvalidDiskSizeTooLarge,
+        InvalidDataDiskSizeValueNotSupportedOfResize,
     ),
 )

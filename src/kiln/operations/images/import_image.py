@@ -47,7 +47,7 @@ from kiln.operations.params import (
     FeaturesInput,
     ImageId,
     ImageName,
-    Platform,
+    ImportedPlatform,
     RegionId,
     ResourceGroupId,
     RoleName,
@@ -137,7 +137,7 @@ class Input:
         OneOf(("linux", "windows"), InvalidOSTypeMalformed),
         Doc("linux or windows. What Platform says when it is not given."),
     ] = None
-    platform: Annotated[Platform, Doc("Others Linux when it is not given.")] = DEFAULT_PLATFORM
+    platform: ImportedPlatform = DEFAULT_PLATFORM
     boot_mode: Annotated[
         str | None,
         OneOf(("BIOS", "UEFI"), InvalidBootModeMalformed),

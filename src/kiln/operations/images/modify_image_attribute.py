@@ -12,7 +12,7 @@ from typing import Annotated, Any
 
 from kiln.declare.errors import ApiError, DryRunOperation
 from kiln.declare.operation import Operation
-from kiln.declare.rules import Doc, Example, Name, OneOf
+from kiln.declare.rules import Clearable, Doc, Example, Name, OneOf
 from kiln.declare.shapes import shape
 from kiln.declare.states import ImageStatus
 from kiln.operations import platforms
@@ -120,7 +120,7 @@ class Input:
         Example("hangzhou-daily-update"),
         Doc("The family. An image can move to another, but not out of all."),
     ] = None
-    description: Description | None = None
+    description: Annotated[Description | None, Clearable(), Doc("Empty: the image has none any more.")] = None
     status: Annotated[
         str | None,
         OneOf((ImageStatus.DEPRECATED, ImageStatus.AVAILABLE)),

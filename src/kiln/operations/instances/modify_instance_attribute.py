@@ -12,7 +12,7 @@ from typing import Annotated, Any
 
 from kiln.declare.errors import ApiError
 from kiln.declare.operation import Operation
-from kiln.declare.rules import Accepted, Doc, Unordered, Wire
+from kiln.declare.rules import Accepted, Clearable, Doc, Unordered, Wire
 from kiln.declare.shapes import shape
 from kiln.declare.states import InstanceStatus
 from kiln.declare.units import KiB
@@ -81,14 +81,15 @@ class Input:
     region_id: OwnRegionId = None
     instance_id: InstanceId
     instance_name: InstanceName | None = None
-    description: Annotated[Description | None, Doc("Of the instance.")] = None
+    description: Annotated[Description | None, Clearable(), Doc("Of the instance. Empty: it has none any more.")] = None
     host_name: HostName | None = None
     password: Password | None = None
     user_data: Annotated[
         str | None,
         Base64(InvalidUserDataBase64FormatInvalidOfModify),
         Raw(32 * KiB),
-        Doc("What cloud-init is to find in the guest, in Base64."),
+        Clearable(),
+        Doc("What cloud-init is to find in the guest, in Base64. Empty: nothing any more."),
         KEPT,
     ] = None
     security_group_ids: Annotated[
