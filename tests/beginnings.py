@@ -12,7 +12,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from kiln.operations.grace import Grace
 from kiln.store.disks import disks
+from kiln.upkeep.restore import prepare, prepare_to_empty
 from kiln.upkeep.sweep import sweep
 from tests.clouds import Cloud
 from tests.kill.kilns import settle
@@ -26,6 +28,7 @@ from tests.kill.scenarios import (
     an_instance_with,
     arrange_image,
     arrange_qcow2,
+    arrange_trash,
     arrange_written_disk,
     fill,
 )
@@ -142,6 +145,20 @@ def merge(cloud: Cloud) -> Facts:
     return facts | {"snapshot": first}
 
 
+def restore_trash(cloud: Cloud) -> Facts:
+    cloud.refit(grace=Grace(3600.0))
+    facts = arrange_trash(cloud)
+    cloud.ports.database.write(lambda tx: prepare(tx, cloud.ports, facts["image"]))
+    return facts
+
+
+def empty_trash(cloud: Cloud) -> Facts:
+    cloud.refit(grace=Grace(3600.0))
+    facts = arrange_trash(cloud)
+    cloud.ports.database.write(lambda tx: prepare_to_empty(tx, cloud.ports, (), None))
+    return facts
+
+
 def _running(cloud: Cloud) -> str:
     instance: str = an_instance_with(cloud, SYSTEM)["instance"]
     cloud.call("StartInstance", InstanceId=instance)
@@ -173,4 +190,6 @@ BEGINNINGS: dict[str, Beginning] = {
     "DeleteInstance": delete_instance,
     "ReplaceSystemDisk": replace_system_disk,
     "Merge": merge,
+    "RestoreTrash": restore_trash,
+    "EmptyTrash": empty_trash,
 }

@@ -7,6 +7,7 @@ answered is there, whole; what was not may be there or not.
 
 from __future__ import annotations
 
+import contextlib
 import subprocess
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -21,6 +22,8 @@ from kiln.store.images import images
 from kiln.store.instances import instances
 from kiln.store.snapshots import snapshots
 from kiln.store.tasks import tasks
+from kiln.store.trash import discards, tombstones
+from kiln.upkeep.restore import NotRestorable, prepare, prepare_to_empty
 from kiln.upkeep.sweep import DEEPEST
 from tests.clouds import Cloud
 from tests.kill.checks import Bytes, disk_holds, image_holds, snapshot_holds
@@ -502,6 +505,51 @@ def check_image_deleted(cloud: Cloud, facts: Facts, answers: Answers) -> None:
         assert list(cloud.ports.pool.volumes()) == []
 
 
+# The trash
+
+
+def arrange_trash(cloud: Cloud) -> Facts:
+    """An image that was deleted with its snapshots, and waits."""
+    facts = arrange_image_to_delete(cloud)
+    cloud.call("DeleteImage", ImageId=facts["image"])
+    for snapshot in facts["snapshots"]:
+        cloud.call("DeleteSnapshot", SnapshotId=snapshot)
+    keep(cloud)
+    assert len([one for one in cloud.ports.pool.discarded() if one.volume]) >= len(facts["snapshots"])
+    return facts
+
+
+def restore_image(script: Script, facts: Facts) -> None:
+    ports = script.cloud.ports
+    if "restore" not in script.answers:
+        # What was written down and not answered is refused the second time, because it is under way or done.
+        with contextlib.suppress(NotRestorable):
+            ports.database.write(lambda tx: prepare(tx, ports, facts["image"]))
+        script.note("restore", {})
+    script.settle()
+
+
+def check_restored(cloud: Cloud, facts: Facts, answers: Answers) -> None:
+    if "restore" in answers or find(cloud, images, id=facts["image"]) is not None:
+        image_holds(cloud, facts["image"], [SYSTEM, DATA])
+    else:
+        assert {row.id for row in every(cloud, tombstones)} >= {facts["image"], *facts["snapshots"]}
+
+
+def empty_trash(script: Script, facts: Facts) -> None:
+    ports = script.cloud.ports
+    if "empty" not in script.answers:
+        ports.database.write(lambda tx: prepare_to_empty(tx, ports, (), None))
+        script.note("empty", {})
+    script.settle()
+
+
+def check_emptied(cloud: Cloud, facts: Facts, answers: Answers) -> None:
+    if "empty" in answers:
+        assert list(cloud.ports.pool.discarded()) == every(cloud, discards) == every(cloud, tombstones) == []
+    assert every(cloud, images) == []
+
+
 # The first start
 
 
@@ -543,4 +591,6 @@ SCENARIOS = {
     "delete_snapshots": Scenario(arrange_layers, delete_snapshots, check_layers),
     "shorten_chain": Scenario(arrange_long_chain, shorten, check_long_chain, every=29, is_kept=False),
     "delete_image": Scenario(arrange_image_to_delete, delete_image, check_image_deleted),
+    "restore_image": Scenario(arrange_trash, restore_image, check_restored),
+    "empty_trash": Scenario(arrange_trash, empty_trash, check_emptied),
 }

@@ -38,6 +38,7 @@ WORDS: Mapping[str, Word] = {
     "serve": Word("kiln.cli.serve", "Serve the API on this machine."),
     "demo": Word("kiln.cli.demo", "Watch a running machine become an image, and a second machine boot from it."),
     "fsck": Word("kiln.cli.fsck", "Compare the pool with the database, with the server stopped."),
+    "trash": Word("kiln.cli.trash", "List, restore and give up what was deleted, on the machine of the service."),
     "account": Word("kiln.cli.account", "Add and list accounts, their users and resource groups."),
     "bucket": Word("kiln.cli.buckets", "Say whose a bucket is, and let everybody read one."),
     "env": Word("kiln.cli.env", "Print the settings that clients of this machine's Kiln need."),

@@ -71,7 +71,7 @@ class Settings:
     grace: Annotated[
         str,
         Doc(
-            "How long what was deleted can be had back, in seconds, minutes, hours or days "
+            "How long what was deleted can be had back by `kiln trash restore ID`, in seconds, minutes, hours or days "
             "(`90s`, `15m`, `72h`, `7d`) during which Kiln serves; `0` keeps nothing. The pool takes the space back "
             "sooner when less than a twentieth of its disk, or less than 20 GiB, is free."
         ),

@@ -135,7 +135,7 @@ class Rows(Generic[Row]):
         statement = self._compiled(tx, ("insert",), lambda: insert(self.table))
         for row in rows:
             self._tell(tx, (), vars(row))
-            tx.driver(statement.sql, statement.bind(self._spread({name: getattr(row, name) for name in self._names})))
+            tx.driver(statement.sql, statement.bind(self.to_values(row)))
 
     def find(self, tx: Transaction, **equal: Any) -> Row | None:
         """The one row whose columns equal these, or None. Raises DatabaseMalformed."""
@@ -166,6 +166,14 @@ class Rows(Generic[Row]):
                 row[part.place] = (part.of(tuple(row[part.place])),)
         vars(made).update(zip(self._names, row, strict=True))
         return made
+
+    def to_values(self, row: Row) -> dict[str, Any]:
+        """The row by its columns, for what keeps rows in another form."""
+        return self._spread({name: getattr(row, name) for name in self._names})
+
+    def of_values(self, values: Mapping[str, Any]) -> Row:
+        """A row of what ``to_values`` gave, or another version: unknown columns are dropped, missing ones empty."""
+        return self.read([values.get(column.name, _nothing(column)) for column in self.table.columns])
 
     def _verified(self, row: Row, equal: dict[str, Any]) -> Row:
         """The row, which is one that was asked for. A damaged index leads SQLite to others, and it does not look."""
@@ -274,6 +282,11 @@ class Rows(Generic[Row]):
 
     def _order(self) -> list[Column[Any]]:
         return [self.c.seq] if "seq" in self.c else [self.c[name] for name in self._key]
+
+
+def _nothing(column: Column[Any]) -> Any:
+    """What a column says that says nothing."""
+    return None if column.nullable else column.type.python_type()
 
 
 def _bound(table: Table, equal: dict[str, Any]) -> list[ColumnElement[bool]]:

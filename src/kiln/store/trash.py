@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any
 
 from sqlalchemy import Index, or_, select
@@ -18,7 +18,7 @@ from kiln.store.database import Transaction
 from kiln.store.rows import Rows
 
 _VERSION = 1  #: Of the JSON in a tombstone.
-_COUNTER = "kiln"
+_COUNTER, _GRACE = "kiln", "grace"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -59,7 +59,7 @@ class Tombstone:
 
 @dataclass(frozen=True, kw_only=True)
 class ServiceTime:
-    """How many seconds Kiln has served on this database while something waited in the trash."""
+    """``kiln``: how many seconds Kiln has served while something waited in the trash. ``grace``: its setting."""
 
     id: str
     seconds: float
@@ -80,10 +80,17 @@ def served_seconds(tx: Transaction) -> float:
     return 0.0 if row is None else row.seconds
 
 
-def count_on(tx: Transaction, seconds: float) -> None:
-    """Count seconds that were served."""
-    if not service_time.update(tx, {"seconds": served_seconds(tx) + seconds}, id=_COUNTER):
-        service_time.insert(tx, ServiceTime(id=_COUNTER, seconds=seconds))
+def count_on(tx: Transaction, seconds: float, grace: float) -> None:
+    """Count seconds that were served, and note the grace that the service has."""
+    for name, value in ((_COUNTER, served_seconds(tx) + seconds), (_GRACE, grace)):
+        if not service_time.update(tx, {"seconds": value}, id=name):
+            service_time.insert(tx, ServiceTime(id=name, seconds=value))
+
+
+def grace_seconds(tx: Transaction, otherwise: float) -> float:
+    """The grace that the service was last seen to have; *otherwise* where it has said nothing yet."""
+    row = service_time.find(tx, id=_GRACE)
+    return otherwise if row is None else row.seconds
 
 
 def is_anything_waiting(tx: Transaction) -> bool:
@@ -104,14 +111,11 @@ def forget_tombstones(tx: Transaction, before: float) -> int:
     return tombstones.delete(tx, tombstones.c.served < before)
 
 
-def bury(tx: Transaction, noun: str, row: Any, now: float, others: Mapping[str, Sequence[Any]] | None = None) -> None:
-    """Keep what is about to be removed: the row of an image, a snapshot or a disk, and of *others* by table.
+def bury(tx: Transaction, noun: str, row: Any, rows: Mapping[str, Sequence[Mapping[str, Any]]], now: float) -> None:
+    """Keep what is about to be removed: *rows* by table, of the resource that *row* is.
 
     A tombstone that has the ID already gives way: the resource was restored since.
     """
-    kept = {f"{noun}s": [asdict(row)]} | {
-        table: [asdict(one) for one in rows] for table, rows in (others or {}).items()
-    }
     tombstones.delete(tx, id=row.id)
     made = Tombstone(
         id=row.id,
@@ -119,7 +123,7 @@ def bury(tx: Transaction, noun: str, row: Any, now: float, others: Mapping[str, 
         account=row.account,
         region=row.region,
         name=row.name,
-        rows=json.dumps({"version": _VERSION, "rows": kept}),
+        rows=json.dumps({"version": _VERSION, "rows": rows}),
         deleted_at=now,
         served=served_seconds(tx),
     )

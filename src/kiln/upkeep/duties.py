@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from kiln.operations import ALL
 from kiln.tasks.worker import Duty
+from kiln.upkeep import restore
 from kiln.upkeep.sweep import MergeFacts, merge
 
 DUTIES = {
@@ -13,5 +14,7 @@ DUTIES = {
 } | {
     # One second of pauses in all: nobody waits for a merge, but everybody in its lane would wait with it. The sweeper
     # asks for another later.
-    "Merge": Duty(merge, facts=MergeFacts, tries=3)
+    "Merge": Duty(merge, facts=MergeFacts, tries=3),
+    restore.RESTORE: Duty(restore.restore, restore.give_up, facts=restore.RestoreFacts, tries=3),
+    restore.EMPTY: Duty(restore.empty, gives_back=True, facts=restore.EmptyFacts, tries=3),
 }

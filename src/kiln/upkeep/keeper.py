@@ -8,6 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from kiln.declare.journal import Journal
+from kiln.operations import tombs
 from kiln.operations.call import Ports
 from kiln.store import snapshots, tags
 from kiln.store.database import Transaction
@@ -45,6 +46,8 @@ def release_snapshots(ports: Ports) -> list[str]:
     def work(tx: Transaction) -> list[str]:
         released = snapshots.retired(tx, ports.clock())
         for snapshot in released:
+            if (row := snapshots.snapshots.find(tx, id=snapshot)) is not None:
+                tombs.keep_snapshot(tx, ports, row)
             snapshots.snapshots.delete(tx, id=snapshot)
             tags.drop(tx, "snapshot", snapshot)
         return released

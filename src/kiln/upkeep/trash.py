@@ -72,7 +72,7 @@ def empty(ports: Ports) -> list[str]:
     passed = ports.grace.passed()
     if passed:
         with contextlib.suppress(DatabaseFull):  # What is not counted makes things wait longer.
-            ports.database.write(lambda tx: count_on(tx, passed))
+            ports.database.write(lambda tx: count_on(tx, passed, ports.grace.seconds))
     with ports.database.read() as tx:
         before = _end_of_grace(tx, ports)
         due = oldest(tx, _BATCH, before)

@@ -10,7 +10,7 @@ from kiln.declare.errors import ApiError
 from kiln.declare.operation import Operation
 from kiln.declare.shapes import shape
 from kiln.declare.states import DiskStatus
-from kiln.operations import capture
+from kiln.operations import capture, tombs
 from kiln.operations.call import Call
 from kiln.operations.errors import (
     DiskCreatingSnapshot,
@@ -70,6 +70,7 @@ def check(call: Call, p: Input) -> Disk:
 
 
 def commit(call: Call, plan: Disk) -> NothingMore:
+    tombs.keep_disk(call.tx, call.ports, plan)
     disks.delete(call.tx, id=plan.id)
     tags.drop(call.tx, "disk", plan.id)
     # The row's task stays: while a merge works on the bytes, they are not dropped.

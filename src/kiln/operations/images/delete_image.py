@@ -22,10 +22,12 @@ from kiln.declare.operation import Operation
 from kiln.declare.rules import Doc
 from kiln.declare.shapes import shape
 from kiln.declare.states import TaskStatus
+from kiln.operations import tombs
 from kiln.operations.call import Call
 from kiln.operations.errors import InvalidImageIdNotFound
 from kiln.operations.params import ImageId, NothingMore, RegionId
 from kiln.store import images
+from kiln.store.images import Image
 from kiln.store.instances import instances
 from kiln.store.tasks import tasks
 from kiln.store.tokens import Token, tokens
@@ -72,7 +74,7 @@ class Input:
 @dataclass(frozen=True, kw_only=True)
 class Plan:
     image: str
-    is_there: bool  #: False when it was deleted before.
+    found: Image | None  #: None when it was deleted before.
 
 
 def check(call: Call, p: Input) -> Plan:
@@ -80,7 +82,7 @@ def check(call: Call, p: Input) -> Plan:
     if image is None:
         if tokens.find(call.tx, account=call.account, action="DeleteImage", token=p.image_id) is None:
             raise InvalidImageIdNotFound(image_id=p.image_id)
-        return Plan(image=p.image_id, is_there=False)
+        return Plan(image=p.image_id, found=None)
     under_way = {task.action for task in tasks.all(call.tx, resource=image.id, status=TaskStatus.PROCESSING)}
     if "ImportImage" in under_way:
         raise ImageIsImporting(image_id=image.id)
@@ -88,11 +90,12 @@ def check(call: Call, p: Input) -> Plan:
         raise ImageIsExporting(image_id=image.id)
     if not p.force and instances.count(call.tx, image=image.id) > 0:
         raise ImageUsingByInstance(image_id=image.id)
-    return Plan(image=image.id, is_there=True)
+    return Plan(image=image.id, found=image)
 
 
 def commit(call: Call, plan: Plan) -> NothingMore:
-    if plan.is_there:
+    if plan.found is not None:
+        tombs.keep_image(call.tx, call.ports, plan.found)
         images.remove(call.tx, plan.image)
         # The operation takes no ClientToken; the image's own ID is as good as one.
         done = Token(

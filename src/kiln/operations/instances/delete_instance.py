@@ -18,7 +18,7 @@ from kiln.declare.operation import Operation
 from kiln.declare.rules import Accepted, Doc
 from kiln.declare.shapes import shape
 from kiln.declare.states import DiskStatus, InstanceStatus
-from kiln.operations import heads, power
+from kiln.operations import heads, power, tombs
 from kiln.operations.call import Call, Job
 from kiln.operations.errors import IncorrectInstanceStatus, InstanceLockedForSecurity, InvalidInstanceIdNotFound
 from kiln.operations.params import InstanceId, NothingMore, OwnRegionId
@@ -124,7 +124,7 @@ def _remove(tx: Transaction, job: Job[Facts]) -> None:
     instance_id, now = job.task.resource, job.ports.clock()
     for disk in disks.all(tx, instance=instance_id):
         if disk.delete_with_instance:
-            _release(tx, disk)
+            _release(tx, job, disk)
         else:
             _detach(tx, disk, now)
     # A system disk that was detached before can go back nowhere now, and is kept as one that was attached is.
@@ -133,7 +133,8 @@ def _remove(tx: Transaction, job: Job[Facts]) -> None:
     instances.delete(tx, id=instance_id)
 
 
-def _release(tx: Transaction, disk: Disk) -> None:
+def _release(tx: Transaction, job: Job[Facts], disk: Disk) -> None:
+    tombs.keep_disk(tx, job.ports, disk)
     if disk.volume is not None:
         heads.doom(tx, [disk.volume])
     tags.drop(tx, "disk", disk.id)

@@ -22,7 +22,7 @@ from kiln.declare.rules import Accepted, Doc, Example, Unordered, Wire
 from kiln.declare.shapes import shape
 from kiln.declare.states import DiskStatus, InstanceStatus
 from kiln.declare.units import GiB
-from kiln.operations import accepted, boot_image, heads, power
+from kiln.operations import accepted, boot_image, heads, power, tombs
 from kiln.operations.boot_image import BootImage
 from kiln.operations.call import Call, Job
 from kiln.operations.capture import is_capturing
@@ -254,6 +254,7 @@ def _swap(tx: Transaction, job: Job[Facts]) -> None:
     heads.settle(tx, [volume])
     if old.volume is not None:
         heads.doom(tx, [old.volume])
+    tombs.keep_disk(tx, job.ports, old)
     tags.drop(tx, "disk", old.id)
     disks.delete(tx, id=old.id)
     changes = {"volume": volume, "instance": old.instance, "attached_at": job.ports.clock()}

@@ -14,10 +14,11 @@ from kiln.declare.errors import ApiError
 from kiln.declare.operation import Operation
 from kiln.declare.rules import Doc, Missing
 from kiln.declare.shapes import shape
+from kiln.operations import tombs
 from kiln.operations.call import Call
 from kiln.operations.params import NothingMore, OwnRegionId, SnapshotId
 from kiln.store import tags
-from kiln.store.snapshots import made, snapshots, stood_on
+from kiln.store.snapshots import Snapshot, made, snapshots, stood_on
 
 
 class MissingParameterSnapshotId(ApiError):
@@ -60,7 +61,7 @@ class Input:
     force: Annotated[bool, Doc("Delete it although disks were made of it.")] = False
 
 
-def check(call: Call, p: Input) -> str:
+def check(call: Call, p: Input) -> Snapshot:
     snapshot = snapshots.find(call.tx, id=p.snapshot_id, **call.own(p.region_id))
     if snapshot is None:
         raise InvalidSnapshotIdNotFoundOfDelete(snapshot_id=p.snapshot_id)
@@ -69,14 +70,15 @@ def check(call: Call, p: Input) -> str:
         raise SnapshotCreatedImage(snapshot_id=snapshot.id)
     if made_disks and not p.force:
         raise SnapshotCreatedDisk(snapshot_id=snapshot.id)
-    return snapshot.id
+    return snapshot
 
 
-def commit(call: Call, plan: str) -> NothingMore:
+def commit(call: Call, plan: Snapshot) -> NothingMore:
     # A capture that is under way completes without its snapshot: cutting it short would have to be
     # made safe at every line, and it lasts milliseconds. What it captured has no name then.
-    snapshots.delete(call.tx, id=plan)
-    tags.drop(call.tx, "snapshot", plan)
+    tombs.keep_snapshot(call.tx, call.ports, plan)
+    snapshots.delete(call.tx, id=plan.id)
+    tags.drop(call.tx, "snapshot", plan.id)
     return NothingMore()
 
 

@@ -1,0 +1,128 @@
+"""``kiln trash``: what was deleted and can still be had back, on the machine where the service's data lies.
+
+It works beside a running service, which then does what is written down for it,
+and without one.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from kiln.cli import exits
+from kiln.cli.exits import Refusal
+from kiln.cli.flags import Data, DatabaseAddress
+from kiln.cli.grammar import Json, Timeout, example, group
+from kiln.cli.output import Column, show_line, show_rows
+from kiln.declare.clock import to_seconds_text
+from kiln.service import trash
+from kiln.service.assemble import Assembly, assemble
+from kiln.service.settings import SettingRefused, read_settings, to_seconds
+from kiln.upkeep.restore import NotRestorable
+
+app = group()
+
+_COLUMNS = (
+    Column("ID", "Id"),
+    Column("WHAT", "Noun"),
+    Column("NAME", "Name"),
+    Column("ACCOUNT", "Account"),
+    Column("DELETED", "Deleted"),
+    Column("BYTES", "Bytes"),
+    Column("UNTIL", "Until"),
+    Column("STATE", "State"),
+)
+
+
+@app.command("list", epilog=example("kiln trash list"))
+def show(*, data: Data = None, database: DatabaseAddress = None, as_json: Json = False) -> None:
+    """List what was deleted and still waits, the newest first.
+
+    UNTIL is when it goes at the soonest, if Kiln serves all the while; a pool
+    that is short of room takes it sooner. Volumes are what nothing that was
+    deleted names, such as layers that were merged.
+    """
+    with _assembly(data, database) as assembly:
+        found = trash.waiting(assembly)
+    rows: list[dict[str, Any]] = [
+        {
+            "Id": one.id,
+            "Noun": one.noun,
+            "Name": one.name,
+            "Account": one.account,
+            "Deleted": to_seconds_text(one.deleted_at),
+            "Bytes": one.allocated_bytes,
+            "Until": to_seconds_text(one.until),
+            "State": "restorable" if one.is_restorable else one.state,
+        }
+        for one in found.entries
+    ]
+    show_rows(rows, _COLUMNS, as_json=as_json)
+    if not as_json:
+        show_line(f"{found.volumes} volumes, {found.allocated_bytes} bytes in all")
+
+
+@app.command("restore", epilog=example("kiln trash restore m-bp1hvgwromzv32iq5v8d"))
+def restore(
+    ids: Annotated[list[str], typer.Argument(help="Images, snapshots or disks that were deleted.", metavar="ID")],
+    *,
+    data: Data = None,
+    database: DatabaseAddress = None,
+    timeout: Timeout = 60.0,
+) -> None:
+    """Put back what was deleted, under its own ID and name.
+
+    An image comes back with the snapshots that it was made of. A disk comes back
+    attached to nothing; one that was a system disk is a data disk then.
+    """
+    with _assembly(data, database, timeout) as assembly:
+        for one in ids:
+            trash.restore(assembly, one, timeout)
+            show_line(f"{one} is back")
+
+
+@app.command("empty", epilog=example("kiln trash empty --older-than 1h", "kiln trash empty m-bp1hvgwromzv32iq5v8d"))
+def empty(
+    ids: Annotated[list[str] | None, typer.Argument(help="Only these; without any, all.", metavar="[ID]")] = None,
+    *,
+    older_than: Annotated[
+        str | None,
+        typer.Option("--older-than", help="Only what was deleted so long ago: 90s, 15m, 1h.", metavar="TIME"),
+    ] = None,
+    data: Data = None,
+    database: DatabaseAddress = None,
+    timeout: Timeout = 60.0,
+) -> None:
+    """Give the space of what was deleted back now. It cannot be had back afterwards.
+
+    A layer stays while something that is not given back stands on it.
+    """
+    seconds = None if older_than is None else to_seconds(older_than)
+    if older_than is not None and seconds is None:
+        raise SettingRefused(f"--older-than must be a duration such as 90s, 15m or 1h, not {older_than!r}")
+    with _assembly(data, database, timeout) as assembly:
+        given, left = trash.empty(assembly, ids or (), seconds, timeout)
+    show_line(f"gave back {given} bytes; {left} bytes are left in the trash")
+
+
+@contextmanager
+def _assembly(data: Path | None, database: str | None, timeout_s: float = 0.0) -> Iterator[Assembly]:
+    """The database and the pool beside a server that may be running."""
+    settings = read_settings(os.environ, data=data, database=database, machines="none")
+    if not settings.folder.pool.is_dir():
+        raise Refusal(f"{settings.data} is not the data folder of a Kiln that has run", exits.FILE)
+    with assemble(settings) as assembly:
+        try:
+            yield assembly
+        except NotRestorable as error:
+            raise Refusal(str(error), exits.REFUSED, error.hint) from error
+        except trash.TaskFailed as error:
+            raise Refusal(f"it failed: {error}", exits.FAILED_LATER, "The service's log says more.") from error
+        except trash.NotDoneYet as error:
+            message = f"it is not done after {timeout_s:g} s; the service goes on with it"
+            raise Refusal(message, exits.TOO_LONG) from error
