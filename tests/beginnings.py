@@ -9,7 +9,9 @@ a test names the one that is missing.
 
 from __future__ import annotations
 
+import subprocess
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 from kiln.operations.grace import Grace
@@ -26,12 +28,11 @@ from tests.kill.scenarios import (
     a_snapshot_with,
     an_image_with,
     an_instance_with,
-    arrange_image,
-    arrange_qcow2,
     arrange_trash,
     arrange_written_disk,
     fill,
 )
+from tests.pools.patterns import BLOCK
 from tests.reading import the
 from tests.stock import a_disk
 
@@ -52,13 +53,24 @@ def create_snapshot(cloud: Cloud) -> Facts:
 
 
 def import_image(cloud: Cloud) -> Facts:
-    name = arrange_qcow2(cloud)["object"]
-    mapping = {"DiskDeviceMapping.1.OSSBucket": BUCKET, "DiskDeviceMapping.1.OSSObject": name}
+    """Of two files: the pool names the format of the first, and the caller that of the second."""
+    bucket = _a_bucket(cloud)
+    raw, packed = bucket / "disk.raw", bucket / "disk.qcow2"
+    raw.write_bytes(b"".join(bytes([byte]) * BLOCK for byte in SYSTEM))
+    subprocess.run(["qemu-img", "convert", "-q", "-c", "-O", "qcow2", "-f", "raw", raw, packed], check=True)
+    mapping = {
+        "DiskDeviceMapping.1.OSSBucket": BUCKET,
+        "DiskDeviceMapping.1.OSSObject": packed.name,
+        "DiskDeviceMapping.2.OSSBucket": BUCKET,
+        "DiskDeviceMapping.2.OSSObject": raw.name,
+        "DiskDeviceMapping.2.Format": "RAW",
+    }
     return cloud.call("ImportImage", mapping, ImageName="brought")
 
 
 def export_image(cloud: Cloud) -> Facts:
-    image = arrange_image(cloud)["image"]
+    image = an_image_with(cloud, SYSTEM, DATA)
+    _a_bucket(cloud)
     return cloud.call("ExportImage", ImageId=image, OSSBucket=BUCKET, ImageFormat="qcow2")
 
 
@@ -164,6 +176,12 @@ def _running(cloud: Cloud) -> str:
     cloud.call("StartInstance", InstanceId=instance)
     settle(cloud)
     return instance
+
+
+def _a_bucket(cloud: Cloud) -> Path:
+    bucket = cloud.folder / "buckets" / BUCKET
+    bucket.mkdir(exist_ok=True)
+    return bucket
 
 
 def _a_free_disk(cloud: Cloud) -> str:

@@ -13,6 +13,7 @@ from kiln.cli.flags import Data, DatabaseAddress
 from kiln.cli.grammar import Json, example, group
 from kiln.cli.output import show_json, show_line
 from kiln.service.assemble import assemble, hold_data_folder
+from kiln.service.pairing import refuse_newer
 from kiln.service.settings import read_settings
 from kiln.upkeep.findings import is_well
 from kiln.upkeep.fsck import fsck
@@ -40,6 +41,7 @@ def run(
     settings = read_settings(os.environ, data=data, database=database, machines="none")
     if not settings.folder.pool.is_dir():
         raise Refusal(f"{settings.data} is not the data folder of a Kiln that has run", exits.FILE)
+    refuse_newer(settings)
     with hold_data_folder(settings.data), assemble(settings) as assembly:
         say = (lambda _: None) if as_json else (lambda text: show_line(f"looking at {text}"))
         findings = fsck(assembly.ports, repair=repair, say=say)

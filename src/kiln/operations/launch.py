@@ -14,7 +14,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from kiln.declare.errors import ApiError
-from kiln.declare.facts import facts
+from kiln.declare.facts import Raw, facts
 from kiln.declare.ids import new_id
 from kiln.declare.killpoints import reach
 from kiln.declare.states import DiskStatus, InstanceStatus
@@ -125,7 +125,14 @@ class Made:
         return Head(self.volume, self.layer, self.size_bytes)
 
 
-@facts()
+def _named(raw: Raw) -> Raw:
+    """Version 1 held of each disk the four in a row, and later, with no other version, by their names."""
+    names = ("disk", "volume", "layer", "size_bytes")
+    disks = [dict(zip(names, one, strict=True)) if isinstance(one, list) else one for one in raw["disks"]]
+    return raw | {"disks": disks}
+
+
+@facts(version=2, older={1: _named})
 class LaunchFacts:
     """What RunInstances and CreateInstance remember."""
 

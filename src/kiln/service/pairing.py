@@ -13,6 +13,8 @@ from __future__ import annotations
 import re
 import secrets
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 
 from kiln.declare.ids import PREFIXES, new_request_id
@@ -26,7 +28,14 @@ from kiln.service.settings import Settings
 from kiln.store import deployment
 from kiln.store.database import Database, DatabaseDown, DatabaseFull
 from kiln.store.deployment import Deployment
-from kiln.store.glance import Glance, glance_at_postgresql, glance_at_sqlite
+from kiln.store.glance import (
+    Glance,
+    glance_at_postgresql,
+    glance_at_sqlite,
+    refuse_newer_postgresql,
+    refuse_newer_sqlite,
+)
+from kiln.store.schema import SchemaTooNew
 
 _LOOKS = 5  #: While a server beside us starts, the two are seen at different moments.
 _LOOK_AGAIN_S = 0.1
@@ -67,11 +76,29 @@ def see(settings: Settings) -> Pair:
 
 def see_database(settings: Settings) -> Glance | None:
     """Look at the database alone; None when there is none. Raises DatabaseUnusable."""
-    try:
+    with _where_it_is(settings):
         if settings.database:
             return glance_at_postgresql(settings.database)
         return glance_at_sqlite(settings.folder.database)
-    except DatabaseDown as error:
+
+
+def refuse_newer(settings: Settings) -> None:
+    """Raise DatabaseUnusable when a newer Kiln has migrated the database; before anything is made or changed.
+
+    Of one that does not answer whoever opens it says so.
+    """
+    with _where_it_is(settings), suppress(DatabaseDown):
+        if settings.database:
+            refuse_newer_postgresql(settings.database)
+        else:
+            refuse_newer_sqlite(settings.folder.database)
+
+
+@contextmanager
+def _where_it_is(settings: Settings) -> Iterator[None]:
+    try:
+        yield
+    except (DatabaseDown, SchemaTooNew) as error:
         where = "the database" if settings.database else settings.folder.database
         raise DatabaseUnusable(f"{where}: {error}") from error
 

@@ -17,7 +17,7 @@ from kiln.service.accounts import Keys, StoredCredentials, ensure_first_account,
 from kiln.service.assemble import Assembly, assemble, hold_data_folder
 from kiln.service.errors import DatabaseUnusable
 from kiln.service.health import health
-from kiln.service.pairing import advance
+from kiln.service.pairing import advance, refuse_newer
 from kiln.service.settings import Settings
 from kiln.store import tasks
 from kiln.store.database import DatabaseFull
@@ -40,6 +40,7 @@ def serve(settings: Settings, say: Callable[[str], None]) -> None:
     logs.configure(settings.log)
     if settings.kill_at:
         killpoints.listen(_killer(settings.kill_at))
+    refuse_newer(settings)
     with hold_data_folder(settings.data), _listen(settings) as listener, assemble(settings, strays=True) as assembly:
         host, port = listener.getsockname()[:2]
         address = f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"

@@ -10,12 +10,16 @@ import sqlite3
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeVar
 
 from sqlalchemy import Connection, Engine, NullPool, create_engine, inspect, text
 from sqlalchemy.exc import SQLAlchemyError
 
+from kiln.store import schema
 from kiln.store.database import DatabaseDown, open_postgresql
 from kiln.store.deployment import Deployment
+
+Seen = TypeVar("Seen")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -29,7 +33,12 @@ class Glance:
 
 
 def glance_at_sqlite(path: Path) -> Glance | None:
-    """See what the file at *path* has; None when there is none, or nothing in it. Raises DatabaseDown."""
+    """See what the file at *path* has; None when there is none, or nothing in it. Raises DatabaseDown, SchemaTooNew."""
+    engine = _engine_of(path)
+    return None if engine is None else _look(engine, _see)
+
+
+def _engine_of(path: Path) -> Engine | None:
     log = path.with_name(path.name + "-wal")
     has_log = _length(log) > 0
     if _length(path) == 0 and not has_log:
@@ -40,18 +49,30 @@ def glance_at_sqlite(path: Path) -> Glance | None:
     def connect() -> sqlite3.Connection:
         return sqlite3.connect(f"{path.absolute().as_uri()}?{how}", uri=True, timeout=30)
 
-    return _glance(create_engine("sqlite://", creator=connect, poolclass=NullPool))
+    return create_engine("sqlite://", creator=connect, poolclass=NullPool)
+
+
+def refuse_newer_sqlite(path: Path) -> None:
+    """Look at the version of the tables alone. Raises SchemaTooNew; DatabaseDown where they cannot be read."""
+    engine = _engine_of(path)
+    if engine is not None:
+        _look(engine, schema.refuse_newer)
+
+
+def refuse_newer_postgresql(url: str) -> None:
+    """As ``refuse_newer_sqlite``."""
+    _look(open_postgresql(url).engine, schema.refuse_newer)
 
 
 def glance_at_postgresql(url: str) -> Glance:
-    """See what the database at *url* has. Raises DatabaseDown."""
-    return _glance(open_postgresql(url).engine)
+    """See what the database at *url* has. Raises DatabaseDown, SchemaTooNew."""
+    return _look(open_postgresql(url).engine, _see)
 
 
-def _glance(engine: Engine) -> Glance:
+def _look(engine: Engine, see: Callable[[Connection], Seen]) -> Seen:
     try:
         with engine.connect() as connection:
-            return _see(connection)
+            return see(connection)
     except (SQLAlchemyError, sqlite3.Error) as error:
         raise DatabaseDown(str(getattr(error, "orig", None) or error).strip().partition("\n")[0]) from error
     finally:
@@ -59,6 +80,7 @@ def _glance(engine: Engine) -> Glance:
 
 
 def _see(connection: Connection) -> Glance:
+    schema.refuse_newer(connection)
     tables = set(inspect(connection).get_table_names())
     found = None
     if "deployment" in tables:

@@ -45,10 +45,9 @@ def create(database: Database) -> None:
     """
     with database.engine.connect() as connection:
         found = _version(connection)
+        refuse_newer(connection)
     if found == NEWEST:
         return
-    if found is not None and found > NEWEST:
-        raise SchemaTooNew(f"the database is of version {found}; this Kiln knows {NEWEST}")
     # Migrations run one process at a time: on SQLite the data folder is held, on PostgreSQL a lock is taken here.
     with full_said(), database.engine.connect() as connection:
         if not database.is_sqlite:
@@ -57,6 +56,16 @@ def create(database: Database) -> None:
         reach("schema.before_commit")
         connection.commit()
         reach("schema.committed")
+
+
+def refuse_newer(connection: Connection) -> None:
+    """Raise SchemaTooNew when a newer Kiln has migrated the database; nothing else of it is looked at."""
+    found = _version(connection)
+    if found is not None and found > NEWEST:
+        raise SchemaTooNew(
+            f"a newer Kiln has been here: its tables are of version {found}, and this Kiln knows those up to {NEWEST}. "
+            "Nothing was changed. Use that Kiln, or a newer one; or the copy of the data folder that was made before it"
+        )
 
 
 def _version(connection: Connection) -> str | None:

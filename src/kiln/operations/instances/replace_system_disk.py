@@ -14,7 +14,7 @@ from typing import Annotated
 
 from kiln.declare.deployment import DISK_CATEGORIES
 from kiln.declare.errors import ApiError
-from kiln.declare.facts import facts
+from kiln.declare.facts import Raw, facts
 from kiln.declare.ids import new_id
 from kiln.declare.killpoints import reach
 from kiln.declare.operation import Idempotence, Operation
@@ -145,7 +145,14 @@ class Plan:
     secrets: dict[str, str]  #: What changes besides the disk: password and key pair.
 
 
-@facts()
+def _named(raw: Raw) -> Raw:
+    """Version 1 held the three of the head in a row, and later, with no other version, by their names."""
+    head = raw["head"]
+    names = ("volume", "layer", "size_bytes")
+    return raw | {"head": dict(zip(names, head, strict=True)) if isinstance(head, list) else head}
+
+
+@facts(version=2, older={1: _named})
 class Facts:
     old: str
     new: str
