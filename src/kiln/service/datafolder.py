@@ -30,6 +30,11 @@ class DataFolder:
         return self.path / "lock"
 
     @property
+    def nonces(self) -> Path:
+        """The nonces of the last half hour."""
+        return self.path / "nonces"
+
+    @property
     def endpoint(self) -> Path:
         """Holds the address that the service said it listens on."""
         return self.path / "endpoint"

@@ -30,7 +30,7 @@ from kiln.wire.dispatch import Dispatcher
 from kiln.wire.gateway import Gateway
 from kiln.wire.http.bounds import make_room
 from kiln.wire.http.crowd import Crowd
-from kiln.wire.nonces import MemoryNonces
+from kiln.wire.noncelog import open_nonces
 
 log = Journal("kiln.service")
 
@@ -135,7 +135,7 @@ def _app(assembly: Assembly, worker: Worker, executor: ThreadPoolExecutor, crowd
     gateway = Gateway(
         Dispatcher(BY_NAME, ports, worker.id, worker.hand_over),
         StoredCredentials(assembly.database, assembly.sealer, ports.clock),
-        MemoryNonces(),
+        open_nonces(assembly.settings.folder.nonces, ports.clock()),
         ports.clock,
     )
 

@@ -6,15 +6,18 @@ may be forgotten then. Nonces are therefore kept by the time of their request,
 in slots of five minutes that are dropped whole: one request costs one keyed
 digest and one look into each of at most eight sets, however many are known.
 
+A clock that is set forward does not make them forgotten: a slot is dropped when
+both the clock and the time that has really passed say so, and a request of a
+time whose slot was dropped is refused for good, wherever the clock stands then.
+
 The memory is bounded. When it is full, new requests are refused rather than
 old nonces forgotten: forgetting would open the replay that it is there to
 prevent. A nonce takes 70 bytes, so the default bound is some 140 MB in the
-worst case, and is reached at more than 1,600 requests a second.
+worst case. An account is refused when it has taken as much as is left: one by
+itself may have half, the next half of the rest, so that whoever comes next
+finds room, however much others have taken. Only proved requests take any.
 
-What is not done: nothing is written down, so a restart forgets, and a request
-of the last 15 minutes before it can be replayed once after it. Writing every
-nonce to disk would cost more than the request; TLS keeps requests from being
-seen, and ClientToken makes a repeated creation harmless.
+A log (``noncelog``) takes them over a restart.
 
 ``Nonces`` is the port: where several processes answer, they need one memory
 between them.
@@ -25,6 +28,10 @@ from __future__ import annotations
 import hashlib
 import secrets
 import threading
+import time
+from collections import Counter
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
 from enum import Enum
 from typing import Protocol
 
@@ -40,43 +47,96 @@ class Use(Enum):
     NEW = "new"  #: It was not known, and is now.
     USED = "used"  #: It was known already; nothing changed.
     FULL = "full"  #: There is no room to remember it; nothing changed.
+    FORGOTTEN = "forgotten"  #: It is of a time of which nothing is known any more; nothing changed.
 
 
 class Nonces(Protocol):
     """A memory of nonces. Safe to call from any thread."""
 
-    def use(self, key_id: str, nonce: str, *, at: float, now: float) -> Use:
-        """Remember that *key_id* used *nonce* in a request of time *at*, which is within the window of *now*."""
+    def use(self, key_id: str, nonce: str, *, at: float, now: float, account: str = "") -> Use:
+        """Remember that *key_id* of *account* used *nonce* in a request of time *at*, within the window of *now*."""
+
+
+class Log(Protocol):
+    """Takes nonces over a restart."""
+
+    def write(self, slot: int, owner: bytes, mark: bytes) -> None:
+        """Remember one, as far as that can be; raises nothing."""
+
+    def drop(self, slot: int) -> None:
+        """Forget those of a slot."""
+
+
+@dataclass
+class _Slot:
+    """The nonces of requests of five minutes."""
+
+    kept_until: float = 0.0  #: By the steady clock.
+    marks: set[bytes] = field(default_factory=set)
+    owners: Counter[bytes] = field(default_factory=Counter)
+
+    def add(self, owner: bytes, mark: bytes, kept_until: float) -> None:
+        self.marks.add(mark)
+        self.owners[owner] += 1
+        self.kept_until = max(self.kept_until, kept_until)
 
 
 class MemoryNonces:
     """The memory of one process.
 
     Digests are keyed at random, so nobody can make two nonces that collide.
+    *known* are slots, owners and marks of before, with their *key*; of times
+    before *floor* nothing is known.
     """
 
-    def __init__(self, capacity: int = 2_000_000) -> None:
+    def __init__(
+        self,
+        capacity: int = 2_000_000,
+        *,
+        key: bytes = b"",
+        known: Iterable[tuple[int, bytes, bytes]] = (),
+        floor: float = 0.0,
+        log: Log | None = None,
+        steady: Callable[[], float] = time.monotonic,
+    ) -> None:
         self._capacity = capacity
-        self._key = secrets.token_bytes(16)
-        self._slots: dict[int, set[bytes]] = {}
+        self._key = key or secrets.token_bytes(16)
+        self._slots: dict[int, _Slot] = {}
+        self._floor = floor
+        self._log = log
+        self._steady = steady
         self._lock = threading.Lock()
+        for slot, owner, mark in known:
+            self._slots.setdefault(slot, _Slot()).add(owner, mark, steady() + 2 * WINDOW_S)
 
-    def use(self, key_id: str, nonce: str, *, at: float, now: float) -> Use:
+    def use(self, key_id: str, nonce: str, *, at: float, now: float, account: str = "") -> Use:
         # 15 bytes make a bytes object of 48; one more would make it 64.
         mark = hashlib.blake2b(f"{key_id}\0{nonce}".encode(), digest_size=15, key=self._key).digest()
+        owner = hashlib.blake2b(account.encode(), digest_size=8, key=self._key).digest()
         slot = int(at // _SLOT_S)
-        oldest = int((now - WINDOW_S) // _SLOT_S)
         with self._lock:
-            slots = self._slots
-            if slot not in slots:
-                self._slots = slots = {s: marks for s, marks in slots.items() if s >= oldest}
-                slots[slot] = set()
-            known = 0
-            for marks in slots.values():
-                if mark in marks:
-                    return Use.USED
-                known += len(marks)
-            if known >= self._capacity:
+            if slot not in self._slots:
+                self._drop(int((now - WINDOW_S) // _SLOT_S))
+            if at < self._floor:
+                return Use.FORGOTTEN
+            if any(mark in known.marks for known in self._slots.values()):
+                return Use.USED
+            free = self._capacity - sum(len(known.marks) for known in self._slots.values())
+            if sum(known.owners[owner] for known in self._slots.values()) >= free:
                 return Use.FULL
-            slots[slot].add(mark)
+            # So long it could be admitted, if the clock is right now and stays so.
+            kept_until = self._steady() + at + WINDOW_S - now
+            self._slots.setdefault(slot, _Slot()).add(owner, mark, kept_until)
+            if self._log is not None:
+                self._log.write(slot, owner, mark)
             return Use.NEW
+
+    def _drop(self, oldest: int) -> None:
+        """Forget slots before *oldest*, if they have been kept for as long as they had to by the steady clock too."""
+        steady = self._steady()
+        for slot, known in list(self._slots.items()):
+            if slot < oldest and known.kept_until < steady:
+                del self._slots[slot]
+                self._floor = max(self._floor, (slot + 1) * _SLOT_S)
+                if self._log is not None:
+                    self._log.drop(slot)

@@ -14,7 +14,17 @@ from kiln.wire.doors import choose, rpc
 from kiln.wire.doors.door import RawRequest
 from kiln.wire.nonces import WINDOW_S, MemoryNonces
 from kiln.wire.signatures.stages import canonical_query
-from tests.wire.doors.given import FORM, NOW, Known, a_query, admit, an_rpc_request, rpc_params, without
+from tests.wire.doors.given import (
+    FORM,
+    NOW,
+    Known,
+    a_query,
+    admit,
+    an_acs3_request,
+    an_rpc_request,
+    rpc_params,
+    without,
+)
 
 ID = "5D0B6829-CC83-4000-8ADD-1DD549D88ABC"
 
@@ -116,6 +126,21 @@ def test_never_takes_the_action_from_a_header_that_nobody_signed():
 def test_refuses_a_key_that_is_switched_off():
     with pytest.raises(errors.InvalidAccessKeyIdInactive):
         admit(an_rpc_request(), known=Known(active=False))
+
+
+@pytest.mark.parametrize("stamp", ["2026-11-23T06:42:20.338Z", "2026-11-23T06:42:20.0Z", "2026-11-23T06:57:20.000Z"])
+def test_takes_a_fraction_of_a_second(stamp):
+    assert admit(an_rpc_request(Timestamp=stamp)).action == "DescribeImages"
+    assert admit(a_query(rpc_params(Timestamp=stamp), path="/asapi/v3/")).action == "DescribeImages"
+    assert admit(an_acs3_request(date=stamp)).action == "DescribeImages"
+
+
+@pytest.mark.parametrize(
+    "stamp", ["2026-11-23T06:42:20.Z", "2026-11-23T06:42:20,1Z", "2026-11-23T06:42:20.1234567890Z"]
+)
+def test_refuses_what_is_no_fraction(stamp):
+    with pytest.raises(errors.InvalidTimeStampFormat):
+        admit(an_rpc_request(Timestamp=stamp))
 
 
 @pytest.mark.parametrize("stamp", ["2026-11-23T06:27:20Z", "2026-11-23T06:57:20Z"])

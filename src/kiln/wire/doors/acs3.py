@@ -65,7 +65,7 @@ def prove(request: RawRequest, query: Mapping[str, str], credentials: Credential
     same_body = fields.get("x-acs-content-sha256", body_hash) == body_hash
     if not (hmac.compare_digest(stages.signature.encode(), claimed.encode()) and same_body):
         raise SignatureDoesNotMatchAcs3(string_to_sign=stages.string_to_sign, canonical=stages.canonical)
-    freshness.use_once(nonces, key.id, nonce, at=at, now=now)
+    freshness.use_once(nonces, key, nonce, at=at, now=now)
     return key
 
 

@@ -114,7 +114,7 @@ def prove(request: RawRequest, params: Mapping[str, str], credentials: Credentia
     if not hmac.compare_digest(stages.signature.encode(), claimed.encode()):
         raise SignatureDoesNotMatch(string_to_sign=stages.string_to_sign)
     nonce = fields.get("x-ca-nonce", "") if "x-ca-nonce" in covered else ""
-    freshness.use_once(nonces, key.id, nonce or claimed, at=at, now=now)
+    freshness.use_once(nonces, key, nonce or claimed, at=at, now=now)
     return key
 
 

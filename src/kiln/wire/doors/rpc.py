@@ -54,7 +54,7 @@ def prove(method: str, signed: dict[str, str], credentials: Credentials, nonces:
     stages = rpc.stages(method, signed, key.secret, hash_)
     if not hmac.compare_digest(stages.signature.encode(), claimed.encode()):
         raise SignatureDoesNotMatch(string_to_sign=stages.string_to_sign)
-    freshness.use_once(nonces, key.id, nonce, at=at, now=now)
+    freshness.use_once(nonces, key, nonce, at=at, now=now)
     return key
 
 
