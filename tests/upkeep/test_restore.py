@@ -314,8 +314,10 @@ def test_keeps_nothing_without_a_grace(kept, watch):
     disk = a_disk(kept)
 
     kept.call("DeleteDisk", DiskId=disk.id)
+    sweep(kept.ports)
 
     assert every(kept, tombstones) == []
+    assert trashed(kept) == []
 
 
 def test_empties_what_is_asked_for(kept):

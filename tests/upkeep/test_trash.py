@@ -235,6 +235,47 @@ def test_keeps_nothing_of_a_volume_that_was_never_made(kept):
     assert every(kept, discards) == every(kept, volumes) == []
 
 
+def record(cloud: Cloud, snapshot: str, volume: str) -> None:
+    """Have the pool's records say that the snapshot is the volume."""
+    cloud.ports.pool.records.put("snapshot", snapshot, {"id": snapshot, "volume": volume}, [volume])
+
+
+@pytest.mark.parametrize("grace", [0.0, HOUR])
+def test_keeps_what_the_pools_records_name_and_the_database_has_lost(kept, watch, grace):
+    kept.refit(grace=Grace(grace, watch))
+    snapshot = a_snapshot(kept)
+    record(kept, snapshot.id, snapshot.volume)
+    kept.ports.database.write(lambda tx: snapshots.delete(tx, id=snapshot.id))
+    other = unnamed(kept)
+
+    assert sweep(kept.ports) == [other]
+
+    assert kept.ports.pool.exists(snapshot.volume)
+    (found,) = [f for f in fsck(kept.ports, repair=True, say=lambda _: None) if f.subject == snapshot.volume]
+    assert found.sort == "broken"
+    assert f"snapshot {snapshot.id} names it" in found.text
+
+
+@pytest.mark.parametrize("grace", [0.0, HOUR])
+def test_drops_what_was_deleted_though_the_records_are_behind(kept, watch, grace):
+    """On a full disk they cannot be written anew, and deleting has to give space back all the same."""
+    kept.refit(grace=Grace(grace, watch))
+    snapshot = a_snapshot(kept)
+    record(kept, snapshot.id, snapshot.volume)
+    kept.call("DeleteSnapshot", SnapshotId=snapshot.id)
+
+    assert sweep(kept.ports) == [snapshot.volume]
+
+
+def test_gives_nothing_back_that_the_pools_records_name(kept):
+    volume = unnamed(kept)
+    sweep(kept.ports)
+    record(kept, "s-lost", volume)
+
+    assert relieve(kept.ports, 1) == []
+    assert trashed(kept) == [volume]
+
+
 def test_leaves_what_cannot_be_moved_aside_in_the_pool(kept, watch):
     (kept.folder / "elsewhere").mkdir()
     (kept.folder / "pool" / "trash").symlink_to(kept.folder / "elsewhere")

@@ -1,6 +1,7 @@
 """What is kept of an image, a snapshot or a disk that is removed, so that ``kiln trash restore`` can put it back.
 
-Asked in the transaction that removes it, before that. Without a grace nothing is kept.
+Asked in the transaction that removes it, before that. It says, too, that somebody wanted it gone, which the pool's
+records only know when they are written anew. Without a grace it is forgotten with the next sweep.
 """
 
 from __future__ import annotations
@@ -38,8 +39,6 @@ def keep_disk(tx: Transaction, ports: Ports, disk: Disk) -> None:
 
 
 def _keep(tx: Transaction, ports: Ports, noun: str, row: Any, rows: dict[str, list[dict[str, Any]]]) -> None:
-    if not ports.grace.seconds:
-        return
     own = [tags.to_values(tag) for tag in tags.all(tx, resource_type=noun, resource=row.id)]
     rows |= {f"{noun}s": [KINDS[noun].to_values(row)], "tags": own}
     trash.bury(tx, noun, row, rows, ports.clock())

@@ -7,7 +7,7 @@ pool has a row that explains it.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -76,17 +76,22 @@ def is_any_unwanted(tx: Transaction) -> bool:
     return tx.execute(_nominated(1)).first() is not None
 
 
-def unwanted(tx: Transaction, limit: int) -> tuple[list[Volume], dict[str, str]]:
+#: Another witness: of some volumes, those that it knows to be named, and its words.
+Witness = Callable[[Sequence[str]], Mapping[str, str]]
+
+
+def unwanted(tx: Transaction, limit: int, other: Witness = lambda _: {}) -> tuple[list[Volume], dict[str, str]]:
     """Volumes to be dropped: nothing names them, stands on them or works on them, or they are doomed already.
 
     The second answer is of those that only look like it, by the reason why they
     are kept: a table or its index names them, whatever the other says, and
-    whatever their own row says.
+    whatever their own row says, or the *other* witness does.
     """
     most = max(limit, _NOMINATED_AT_ONCE)
     while True:
         nominated = volumes.rows(tx, _nominated(most))
-        kept = objections(tx, [volume.id for volume in nominated])
+        ids = [volume.id for volume in nominated]
+        kept = {**other(ids), **objections(tx, ids)}
         found = [volume for volume in nominated if volume.id not in kept]
         if found or len(nominated) < most:
             return found[:limit], kept

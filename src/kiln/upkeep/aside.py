@@ -12,8 +12,10 @@ from kiln.operations.call import Ports
 from kiln.pools.errors import PoolError, VolumeMissing
 from kiln.store.database import Transaction
 from kiln.store.trash import Discard, discards, served_seconds
+from kiln.store.volumes import unwanted
 from kiln.upkeep.findings import Finding, mended
 from kiln.upkeep.strays import Stock
+from kiln.upkeep.trash import second_witness
 
 
 def trash_findings(ports: Ports, stock: Stock, *, repair: bool) -> Iterator[Finding]:
@@ -49,6 +51,14 @@ def _between(ports: Ports, stock: Stock, there: set[str], known: Iterable[str], 
     meant = {row.id for row in stock.rows.values() if row.state == "ready"}
     for volume in sorted(meant & there - stock.present):
         yield from _take_back(ports, stock, volume, there, repair=repair)
+
+
+def disagreements(ports: Ports) -> Iterator[Finding]:
+    """Volumes that would go if the database alone were asked, and that another witness knows to be named."""
+    with ports.database.read() as tx:
+        _, kept = unwanted(tx, 1_000_000, second_witness(tx, ports))
+    for volume, reason in sorted(kept.items()):
+        yield Finding("broken", volume, f"{reason}; kept")
 
 
 def trash_total(ports: Ports) -> str:

@@ -22,7 +22,7 @@ from kiln.store.instances import instances
 from kiln.store.snapshots import snapshots
 from kiln.store.tasks import tasks
 from kiln.store.volumes import Volume, is_named, volumes
-from kiln.upkeep.aside import trash_findings, trash_total
+from kiln.upkeep.aside import disagreements, trash_findings, trash_total
 from kiln.upkeep.findings import Finding, mended
 from kiln.upkeep.strays import strays, take_stock
 
@@ -55,6 +55,7 @@ def fsck(ports: Ports, *, repair: bool, say: Say) -> list[Finding]:
             findings.append(Finding("broken", row.id, "is missing from the pool"))
         else:
             findings += _volume(ports, row, stock.parents[row.id], least.get(row.id, row.size_bytes), repair=repair)
+    findings += disagreements(ports)
     say(trash_total(ports))
     say("what names them")
     findings += _names(ports, stock.present)

@@ -78,6 +78,7 @@ def sweep(ports: Ports) -> list[str]:
             break
     if dropped:
         trash.relieve(ports)
+    trash.forget(ports)
     _enqueue_merges(ports)
     return dropped
 
@@ -87,13 +88,13 @@ def _doom(ports: Ports) -> list[Volume]:
     with ports.database.read() as tx:
         if not is_any_unwanted(tx):
             return []
-        found, kept = unwanted(tx, _BATCH)
+        found, kept = unwanted(tx, _BATCH, trash.second_witness(tx, ports))
     trash.tell(kept)
     if not found:
         return []
 
     def mark(tx: Transaction) -> list[Volume]:
-        found, _ = unwanted(tx, _BATCH)
+        found, _ = unwanted(tx, _BATCH, trash.second_witness(tx, ports))
         volumes.update(tx, {"state": "doomed"}, volumes.c.id.in_([v.id for v in found]))
         return found
 

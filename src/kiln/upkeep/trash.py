@@ -2,14 +2,15 @@
 
 Twice two witnesses are asked: before a volume is moved aside, and again before
 it is unlinked. The one is the database (nothing names it, by its tables and by
-their indexes), the other the pool (nothing stands on it there, and nobody has it
-open). Where they differ the volume stays where it is.
+their indexes), the other the pool (its records name nobody who has it, nothing
+stands on it there, and nobody has it open). Where they differ the volume stays where it is.
 """
 
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterable, Sequence
+import time
+from collections.abc import Iterable, Mapping, Sequence
 
 from kiln.declare.journal import Journal
 from kiln.declare.killpoints import reach
@@ -25,8 +26,10 @@ from kiln.store.trash import (
     is_anything_waiting,
     oldest,
     served_seconds,
+    tombstones,
 )
-from kiln.store.volumes import Volume, objections, volumes
+from kiln.store.volumes import Volume, Witness, objections, volumes
+from kiln.upkeep.recorder import naming
 
 #: The pool is short when less than a twentieth of its disk is free, or less than this where a twentieth is more.
 _SHORT_BYTES = 20 * GiB
@@ -37,6 +40,9 @@ _FEW = 8  #: Are removed between two looks at what is free.
 
 log = Journal("kiln.upkeep")
 
+_LAG_SECONDS = 10.0  #: By then the pool's records have been written anew, unless something is wrong.
+
+_seen: dict[str, float] = {}  #: Since when volumes are kept, by the monotonic clock.
 _told: set[str] = set()  #: Reasons that the log has already: a trash that cannot be used stays so for a while.
 
 
@@ -80,9 +86,48 @@ def empty(ports: Ports) -> list[str]:
         gone += (batch := give_back(ports, [discard.id for discard in due]))
         with ports.database.read() as tx:
             due = oldest(tx, _BATCH, before) if batch else []
-    if passed:
-        ports.database.write(lambda tx: forget_tombstones(tx, _end_of_grace(tx, ports)), gives_back=True)
     return gone + relieve(ports)
+
+
+def forget(ports: Ports) -> None:
+    """Forget tombstones whose grace is over. Not before what they were of was looked at: they agree to its end."""
+    with ports.database.read() as tx:
+        before = _end_of_grace(tx, ports)
+        if not tombstones.count(tx, tombstones.c.served < before):
+            return
+    ports.database.write(lambda tx: forget_tombstones(tx, before), gives_back=True)
+
+
+def second_witness(tx: Transaction, ports: Ports) -> Witness:
+    """What the pool's records say against the end of volumes, in words, by volume.
+
+    Where a tombstone says that the resource which they name was deleted, they
+    only are not written anew yet, which on a full disk they cannot be.
+    """
+
+    def ask(ids: Sequence[str]) -> dict[str, str]:
+        named = {volume: _named(ports, volume) for volume in ids}
+        deleted = _deleted(tx, {name for names in named.values() for _, name in names})
+        return {
+            volume: f"the pool's records say that {kind} {name} names it, and the database does not"
+            for volume, names in named.items()
+            for kind, name in names
+            if name not in deleted
+        }
+
+    return ask
+
+
+def _named(ports: Ports, volume: str) -> list[tuple[str, str]]:
+    try:
+        return naming(ports.pool, volume)
+    except (PoolError, OSError) as error:
+        tell({"records": f"the pool's records cannot be read: {error}"})
+        return [("no", "record")]
+
+
+def _deleted(tx: Transaction, names: set[str]) -> set[str]:
+    return {row.id for row in tombstones.all(tx, tombstones.c.id.in_(names))} if names else set()
 
 
 def relieve(ports: Ports, missing_bytes: int | None = None) -> list[str]:
@@ -117,7 +162,7 @@ def relieve(ports: Ports, missing_bytes: int | None = None) -> list[str]:
 def give_back(ports: Ports, ids: Sequence[str]) -> list[str]:
     """Remove volumes in the trash for good, as far as both witnesses agree; returns those that are gone."""
     with ports.grace.giving_back:
-        leaving = ports.database.write(lambda tx: _mark(tx, ids), gives_back=True)
+        leaving = ports.database.write(lambda tx: _mark(tx, ports, ids), gives_back=True)
         reach("trash.marked")
         gone = ports.pool.purge(leaving)
         reach("trash.purged")
@@ -146,22 +191,27 @@ def _end_of_grace(tx: Transaction, ports: Ports) -> float:
     return served_seconds(tx) - ports.grace.seconds if ports.grace.seconds else float("inf")
 
 
-def _mark(tx: Transaction, ids: Sequence[str]) -> list[str]:
+def _mark(tx: Transaction, ports: Ports, ids: Sequence[str]) -> list[str]:
     """Those of the volumes that may go, of which it is recorded now that they do: nobody can restore them any more."""
     there = {discard.id for discard in discards.all(tx, discards.c.id.in_(ids))}
     known = {volume.id for volume in volumes.all(tx, volumes.c.id.in_(ids))}
-    kept = objections(tx, list(there))
+    kept = {**second_witness(tx, ports)(list(there)), **objections(tx, list(there))}
     tell(kept)
     leaving = [volume for volume in ids if volume in there and volume not in known and volume not in kept]
     discards.update(tx, {"is_leaving": True}, discards.c.id.in_(leaving))
     return leaving
 
 
-def tell(kept: dict[str, str]) -> None:
-    """Log, once of each, the volumes that are kept and why."""
+def tell(kept: Mapping[str, str]) -> None:
+    """Log, once of each, the volumes that are kept and why; what is only not written down yet passes by itself."""
+    now = time.monotonic()
     for volume in kept.keys() - _told:
-        _told.add(volume)
-        log.error("volume_kept", volume=volume, reason=kept[volume])
+        if now - _seen.setdefault(volume, now) > _LAG_SECONDS:
+            _told.add(volume)
+            log.error("volume_kept", volume=volume, reason=kept[volume])
+    for volume in _seen.keys() - kept.keys():
+        if now - _seen[volume] > _LAG_SECONDS:
+            del _seen[volume]
 
 
 def _stands_on_a_head(ports: Ports, volume: Volume) -> bool:
