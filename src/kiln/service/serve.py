@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import socket
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -15,6 +16,7 @@ from kiln.operations import BY_NAME
 from kiln.service import http, logs
 from kiln.service.accounts import Keys, StoredCredentials, ensure_first_account, known_keys
 from kiln.service.assemble import Assembly, assemble, hold_data_folder
+from kiln.service.databases import hold_database
 from kiln.service.errors import DatabaseUnusable
 from kiln.service.health import health
 from kiln.service.pairing import advance, refuse_newer
@@ -41,12 +43,19 @@ def serve(settings: Settings, say: Callable[[str], None]) -> None:
     if settings.kill_at:
         killpoints.listen(_killer(settings.kill_at))
     refuse_newer(settings)
-    with hold_data_folder(settings.data), _listen(settings) as listener, assemble(settings, strays=True) as assembly:
+    with (
+        hold_data_folder(settings.data),
+        _listen(settings) as listener,
+        hold_database(settings) as hold,
+        assemble(settings, strays=True) as assembly,
+    ):
         host, port = listener.getsockname()[:2]
         address = f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
         if assembly.database.is_sqlite:
             assembly.ballast.fill()
         deployment = advance(assembly.database, assembly.pool, assembly.ports.clock())
+        if hold is not None:
+            hold.guard(assembly.database, deployment, _end)
         recorder = Recorder(assembly.database, assembly.pool.records, deployment.id)
         keys = _keys(assembly)
         _tell_address(settings.folder.endpoint, address + "\n")
@@ -146,6 +155,11 @@ def _app(assembly: Assembly, worker: Worker, executor: ThreadPoolExecutor, crowd
         return is_well, facts | {"http": crowd.counts}
 
     return App(gateway, executor, tell_health, at_once=assembly.settings.threads)
+
+
+def _end() -> None:
+    """End the serving as the operator would."""
+    os.kill(os.getpid(), signal.SIGTERM)
 
 
 def _greet(settings: Settings, keys: Keys, address: str, say: Callable[[str], None]) -> None:
