@@ -6,12 +6,16 @@ import json
 import shutil
 import sqlite3
 from contextlib import closing
+from importlib.resources import files
 
 import pytest
+from alembic import command
+from alembic.config import Config
 
 from kiln.service.assemble import assemble
 from kiln.service.environment import environment
 from kiln.service.errors import DatabaseUnusable, DeploymentRefused
+from kiln.store.database import open_sqlite
 from kiln.store.volumes import volumes
 from tests.clouds import REGION
 from tests.pools.kills import killed_at, points_of
@@ -32,6 +36,18 @@ def home(tmp_path):
     with home.started() as it:
         a_disk(as_cloud(it))
     return home
+
+
+def go_back(home, version):
+    """Have the database as a Kiln of that version left it."""
+    config = Config()
+    config.set_main_option("script_location", str(files("kiln.store") / "migrations"))
+    database = open_sqlite(home.sqlite)
+    with database.engine.connect() as connection:
+        config.attributes["connection"] = connection
+        command.downgrade(config, version)
+        connection.commit()
+    database.close()
 
 
 def refused(home, words, *, everybody=True):
@@ -176,10 +192,7 @@ def test_a_database_from_before_the_identity_is_refused(home):
 
 
 def test_a_folder_from_before_the_identity_is_adopted_once(home):
-    with closing(sqlite3.connect(home.sqlite)) as connection, connection:
-        connection.execute("DROP TABLE deployment")
-        connection.execute("DROP TABLE recorded")
-        connection.execute("UPDATE alembic_version SET version_num = '0006'")
+    go_back(home, "0003")
     shutil.rmtree(home.pool / ".kiln")
 
     assert [home.start(), home.start()] == [1, 2]

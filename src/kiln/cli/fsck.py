@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from typing import Annotated
 
 import typer
@@ -11,11 +12,13 @@ from kiln.cli import exits
 from kiln.cli.exits import Refusal
 from kiln.cli.flags import Data, DatabaseAddress
 from kiln.cli.grammar import Json, example, group
-from kiln.cli.output import show_json, show_line
+from kiln.cli.output import note, show_json, show_line
 from kiln.service.assemble import assemble, hold_data_folder
+from kiln.service.databases import hold_database
 from kiln.service.pairing import refuse_newer
-from kiln.service.settings import read_settings
-from kiln.upkeep.findings import is_well
+from kiln.service.rebuilding import rebuilt
+from kiln.service.settings import Settings, read_settings
+from kiln.upkeep.findings import Finding, is_well
 from kiln.upkeep.fsck import fsck
 
 app = group()
@@ -27,6 +30,9 @@ def run(
     data: Data = None,
     database: DatabaseAddress = None,
     repair: Annotated[bool, typer.Option(help="Mend what can be mended, or only say what would be.")] = True,
+    rebuild: Annotated[
+        bool, typer.Option("--rebuild", help="Write the rows again that the pool has records of, and then look.")
+    ] = False,
     as_json: Json = False,
 ) -> None:
     """Compare the pool with the database, with the server stopped; explain and repair what differs.
@@ -37,14 +43,25 @@ def run(
     which only the row is missing gets it back, and what nothing names is moved to
     pool/lost+found in the data folder. With --no-repair nothing is changed: what
     would be repaired is `repairable`, and makes the exit code 10 too.
+
+    --rebuild is for a database that is lost, or older than the pool. It writes
+    accounts, images, snapshots, disks and instances again from the pool's records
+    and volumes, ends with what could not be, and may be run again. Secrets cannot
+    come back: accounts keep their IDs and get new keys, which are shown once.
     """
     settings = read_settings(os.environ, data=data, database=database, machines="none")
     if not settings.folder.pool.is_dir():
         raise Refusal(f"{settings.data} is not the data folder of a Kiln that has run", exits.FILE)
     refuse_newer(settings)
-    with hold_data_folder(settings.data), assemble(settings) as assembly:
-        say = (lambda _: None) if as_json else (lambda text: show_line(f"looking at {text}"))
-        findings = fsck(assembly.ports, repair=repair, say=say)
+    if rebuild and not repair:
+        raise Refusal("--rebuild writes, and --no-repair writes nothing: name one of them", exits.USAGE)
+    say = (lambda _: None) if as_json else (lambda text: show_line(f"looking at {text}"))
+    with hold_data_folder(settings.data), hold_database(settings):
+        if rebuild:
+            findings = _rebuild(settings, say, as_json=as_json)
+        else:
+            with assemble(settings) as assembly:
+                findings = fsck(assembly.ports, repair=repair, say=say)
     if as_json:
         show_json([vars(finding) for finding in findings])
     else:
@@ -53,3 +70,19 @@ def run(
         show_line("all is well" if is_well(findings) else "not all is well")
     if not is_well(findings):
         raise typer.Exit(exits.UNSOUND.number)
+
+
+def _rebuild(settings: Settings, say: Callable[[str], None], *, as_json: bool) -> list[Finding]:
+    """Rebuild, say what was written again, and look at what came of it."""
+    tell = note if as_json else show_line
+    with rebuilt(settings) as (assembly, outcome):
+        for text in outcome.rebuilt.told():
+            tell(f"wrote again {text}")
+        for keys in outcome.keys:
+            tell(f"new keys of account {keys.account}, shown this once; the old ones are gone:")
+            tell(f"  AccessKey ID      {keys.access_key_id}")
+            tell(f"  AccessKey secret  {keys.access_key_secret}")
+            tell(f"  AppKey            {keys.app_key}")
+            tell(f"  AppSecret         {keys.app_secret}")
+        tell(f"database and pool are in generation {outcome.deployment.generation}")
+        return [*outcome.rebuilt.findings, *fsck(assembly.ports, repair=True, say=say)]

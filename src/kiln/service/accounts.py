@@ -106,6 +106,31 @@ def add_account(database: Database, sealer: Sealer, name: str, now: float) -> Ke
     return database.write(work)
 
 
+def keys_where_none_are(database: Database, sealer: Sealer, settings: Settings, now: float) -> list[Keys]:
+    """Make keys for every account that has none, those that the settings name for the first; they are shown once."""
+    with database.read() as tx:
+        has = {(row.account, row.kind) for row in accounts.credentials.all(tx, active=True)}
+        bare = [
+            account.id
+            for account in accounts.accounts.all(tx)
+            if not {(account.id, "access_key"), (account.id, "app")} <= has
+        ]
+        first = accounts.first_account(tx)
+
+    def work(tx: Transaction, account: str) -> Keys:
+        key, _ = _ensure(tx, sealer, account, "access_key", wanted=_ANY, now=now)
+        app, _ = _ensure(tx, sealer, account, "app", wanted=_ANY, now=now)
+        return Keys.of(account, key, app, are_new=True)
+
+    made = []
+    for account in bare:
+        if first is not None and account == first.id:
+            made.append(ensure_first_account(database, sealer, settings, now))
+        else:
+            made.append(database.write(lambda tx, account=account: work(tx, account)))  # type: ignore[misc]
+    return made
+
+
 class AccountUnknown(LookupError):
     """There is no account of that ID."""
 

@@ -73,6 +73,13 @@ def assemble(settings: Settings, *, strays: bool = False) -> Iterator[Assembly]:
     the pool has volumes that have no row.
     """
     require_pair(settings, strays=strays)
+    with assemble_unpaired(settings) as it:
+        yield it
+
+
+@contextmanager
+def assemble_unpaired(settings: Settings) -> Iterator[Assembly]:
+    """As ``assemble``, of whatever is there: for what makes database and pool fit each other."""
     sealer = Sealer.in_folder(settings.data)
     ballast = Ballast(settings.folder.ballast)
     database = _open_with_room(settings, ballast)

@@ -66,12 +66,20 @@ class Pair:
 def see(settings: Settings) -> Pair:
     """Look at both sides. Raises DeploymentRefused when the pool's side cannot be understood, DatabaseUnusable."""
     try:
-        pool = look(settings.folder.pool)
+        pool = see_pool(settings)
     except IdentityBroken as error:
         raise DeploymentRefused(f"{settings.folder.pool}: {error}. {_REBUILD}, and its identity.") from error
+    return Pair(database=see_database(settings), pool=pool)
+
+
+def see_pool(settings: Settings) -> Sight:
+    """Look at the pool alone. Raises IdentityBroken, and DeploymentRefused when a newer Kiln wrote what it has."""
+    try:
+        return look(settings.folder.pool)
+    except IdentityBroken:
+        raise
     except PoolError as error:
         raise DeploymentRefused(f"{settings.folder.pool}: {error}. Use that Kiln, or a newer one.") from error
-    return Pair(database=see_database(settings), pool=pool)
 
 
 def see_database(settings: Settings) -> Glance | None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from kiln.store.database import Transaction
-from kiln.store.rows import Rows
+from kiln.store.rows import Recorded, Rows
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -18,7 +18,7 @@ class Bucket:
     created_at: float
 
 
-buckets: Rows[Bucket] = Rows("buckets", Bucket, key=("name",))
+buckets: Rows[Bucket] = Rows("buckets", Bucket, key=("name",), recorded=Recorded("bucket", "name"))
 
 
 def may_read(tx: Transaction, name: str, account: str) -> bool:

@@ -18,6 +18,7 @@ from sqlalchemy import select
 
 from kiln.declare.states import TaskStatus
 from kiln.store.accounts import accounts, resource_groups, users
+from kiln.store.buckets import buckets
 from kiln.store.database import Transaction
 from kiln.store.disks import disks
 from kiln.store.images import image_disks, images
@@ -41,6 +42,7 @@ class Kind:
     rows: Rows[Any]
     parts: Mapping[str, tuple[Rows[Any], Mapping[str, str]]] = dataclasses.field(default_factory=dict)
     names: Sequence[str] = ()  #: Columns that name volumes.
+    key: str = "id"  #: The column that the document is called by.
 
 
 def _tags(kind: str) -> tuple[Rows[Any], Mapping[str, str]]:
@@ -52,6 +54,7 @@ KINDS: Mapping[str, Kind] = {
     "account": Kind(
         rows=accounts, parts={"users": (users, {"account": ""}), "resource_groups": (resource_groups, {"account": ""})}
     ),
+    "bucket": Kind(rows=buckets, key="name"),
     "task": Kind(rows=tasks),
     "volume": Kind(rows=volumes),
     "snapshot": Kind(rows=snapshots, parts={"tags": _tags("snapshot")}, names=("volume",)),
@@ -64,7 +67,7 @@ KINDS: Mapping[str, Kind] = {
 def document(tx: Transaction, kind: str, name: str) -> dict[str, Any] | None:
     """The document of one resource; None when it is not there. Tasks that have ended are not."""
     shape = KINDS[kind]
-    row = shape.rows.find(tx, id=name)
+    row = shape.rows.find(tx, **{shape.key: name})
     if row is None or (kind == "task" and row.status != TaskStatus.PROCESSING):
         return None
     said = dataclasses.asdict(row)
@@ -80,10 +83,11 @@ def volumes_of(kind: str, said: Mapping[str, Any]) -> list[str]:
     return [str(said[column]) for column in KINDS[kind].names if said.get(column)]
 
 
-def names(tx: Transaction, kind: str, after: str, limit: int) -> list[str]:
+def names(tx: Transaction, kind: str, after: str = "", limit: int | None = None) -> list[str]:
     """The IDs of the resources of that kind that have a document, from the one behind *after* on, in order."""
     rows = KINDS[kind].rows
-    statement = select(rows.c.id).where(rows.c.id > after).order_by(rows.c.id).limit(limit)
+    key = rows.c[KINDS[kind].key]
+    statement = select(key).where(key > after).order_by(key).limit(limit)
     if kind == "task":
         statement = statement.where(rows.c.status == TaskStatus.PROCESSING)
     return [row[0] for row in tx.execute(statement)]
@@ -92,19 +96,23 @@ def names(tx: Transaction, kind: str, after: str, limit: int) -> list[str]:
 def restore(tx: Transaction, kind: str, name: str, said: Mapping[str, Any]) -> None:
     """Write the rows of a document, in place of those that are there. Raises ValueError where it is none."""
     shape = KINDS[kind]
-    made = read(kind, name, said)
+    made = _row(shape.rows.row, {**said, shape.key: name})
+    parts = [
+        (rows, [_row(rows.row, {**one, **_filled(equal, name)}) for one in said.get(part, [])])
+        for part, (rows, equal) in shape.parts.items()
+    ]
+    remove(tx, kind, name)
+    shape.rows.insert(tx, made)
+    for rows, ones in parts:
+        rows.insert(tx, *ones)
+
+
+def remove(tx: Transaction, kind: str, name: str) -> None:
+    """Remove the rows of a resource."""
+    shape = KINDS[kind]
     for rows, equal in shape.parts.values():
         rows.delete(tx, **_filled(equal, name))
-    shape.rows.delete(tx, id=name)
-    shape.rows.insert(tx, made)
-    for part, (rows, equal) in shape.parts.items():
-        ones = said.get(part, [])
-        rows.insert(tx, *(_row(rows.row, {**one, **_filled(equal, name)}) for one in ones))
-
-
-def read(kind: str, name: str, said: Mapping[str, Any]) -> Any:
-    """The resource's own row, of a document. Raises ValueError where it is none."""
-    return _row(KINDS[kind].rows.row, {**said, "id": name})
+    shape.rows.delete(tx, **{shape.key: name})
 
 
 def _filled(equal: Mapping[str, str], name: str) -> dict[str, str]:

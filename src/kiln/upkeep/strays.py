@@ -72,7 +72,13 @@ def strays(ports: Ports, stock: Stock, *, repair: bool) -> Iterator[Finding]:
     for volume in sorted(left, key=lambda v: (_depth(stock, v), v)):
         if volume in claims:
             yield _reinstate(ports, stock, volume, claims[volume], known, repair=repair)
-    for volume in sorted(left - claims.keys(), key=lambda v: (-_depth(stock, v), v)):
+    recorded = {volume for volume in left - claims.keys() if _is_recorded(ports, volume)}
+    for volume in sorted(recorded):
+        text = (
+            "has no row, but the pool's records know it: the database is older. `kiln fsck --rebuild` writes it again"
+        )
+        yield Finding("broken", volume, text)
+    for volume in sorted(left - claims.keys() - recorded, key=lambda v: (-_depth(stock, v), v)):
         yield _set_aside(ports, volume, volume, "is known to nobody", repair=repair)
         if repair:
             stock.present.discard(volume)
@@ -81,6 +87,11 @@ def strays(ports: Ports, stock: Stock, *, repair: bool) -> Iterator[Finding]:
             yield Finding("broken", stranger.name, "lies where a volume should, and is no file; left alone")
         else:
             yield _set_aside(ports, stranger.name, stranger, "is no volume", repair=repair)
+
+
+def _is_recorded(ports: Ports, volume: str) -> bool:
+    records = ports.pool.records
+    return records.get("volume", volume) is not None or bool(records.naming(volume))
 
 
 def _set_aside(ports: Ports, subject: str, what: str | Stranger, fault: str, *, repair: bool) -> Finding:

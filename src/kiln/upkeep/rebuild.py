@@ -1,0 +1,181 @@
+"""Writing the rows again: from the pool's records, and where these are a moment old from the headers of its volumes.
+
+All rows are one transaction, so a kill leaves the database as it was or whole.
+What the records say wins only over a database that is older than they are. What
+they cannot tell, because it was not written down when everything ended, is found
+as a crash's leftovers are: a task is there again and goes on, and the head that
+a capture had made by then is the one that the disk stands on.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+
+from kiln.declare.errors import InternalError
+from kiln.declare.states import ImageStatus, SnapshotStatus, TaskStatus
+from kiln.operations.call import Ports
+from kiln.pools.errors import PoolError
+from kiln.pools.port import Records
+from kiln.store import documents, images
+from kiln.store.database import Transaction
+from kiln.store.disks import disks
+from kiln.store.snapshots import snapshots
+from kiln.store.tasks import tasks
+from kiln.store.volumes import Volume, volumes
+from kiln.upkeep.findings import Finding
+
+_WORDS = {
+    "account": "accounts, with their users and resource groups",
+    "bucket": "owners of buckets",
+    "task": "tasks that were half way",
+    "volume": "volumes",
+    "snapshot": "snapshots",
+    "image": "images, with their disks and tags",
+    "instance": "instances",
+    "disk": "disks",
+}
+
+
+@dataclass
+class Rebuilt:
+    """What was written again, by kind, and what is to be said of the rest."""
+
+    written: dict[str, int] = field(default_factory=dict)
+    findings: list[Finding] = field(default_factory=list)
+
+    def told(self) -> Iterator[str]:
+        """What was written again, in words."""
+        for kind, count in self.written.items():
+            if count:
+                yield f"{count} {_WORDS[kind]}"
+
+
+def rebuild(tx: Transaction, ports: Ports, *, is_database_older: bool) -> Rebuilt:
+    """Write in *tx* what can be written again. Raises PoolError, OSError where the records cannot be read.
+
+    With *is_database_older* the records' word counts, else the database's.
+    """
+    done = Rebuilt()
+    headers = _headers(ports)
+    if is_database_older:
+        _restore(tx, ports.pool.records, headers.keys(), done)
+    _agree_with_headers(tx, headers)
+    _move_to_heirs(tx, ports, headers, done)
+    if is_database_older and ports.pool.records.damaged:
+        _forget_what_nobody_names(tx, headers)
+    _end_what_nobody_works_on(tx, done)
+    return done
+
+
+def _headers(ports: Ports) -> dict[str, str | None]:
+    """The parent of every volume whose header can be read."""
+    found = {}
+    for volume in ports.pool.volumes():
+        try:
+            found[volume] = ports.pool.parent(volume)
+        except PoolError:
+            continue
+    return found
+
+
+def _restore(tx: Transaction, records: Records, present: Iterable[str], done: Rebuilt) -> None:
+    damaged = records.damaged
+    if damaged:
+        text = "records cannot be read: what they held may be older than it was, or missing"
+        done.findings.append(Finding("broken", "records", f"{damaged} {text}"))
+    kept = set(present)
+    for kind in documents.KINDS:
+        known = records.names(kind)
+        if not damaged and records.batch:
+            # What was removed since the database's copy was made; a volume that is there has its row for a reason.
+            gone = set(documents.names(tx, kind)) - set(known)
+            for name in gone - kept if kind == "volume" else gone:
+                documents.remove(tx, kind, name)
+        done.written[kind] = 0
+        for name in known:
+            said = records.get(kind, name)
+            try:
+                if said is not None and documents.document(tx, kind, name) != said:
+                    documents.restore(tx, kind, name, said)
+                    done.written[kind] += 1
+            except ValueError as error:
+                done.findings.append(Finding("broken", name, f"its record is not understood: {error}"))
+
+
+def _agree_with_headers(tx: Transaction, headers: dict[str, str | None]) -> None:
+    """A merge that was done and not written down leaves a volume on what its parent stood on."""
+    for row in volumes.all(tx, state="ready"):
+        if row.id in headers and headers[row.id] != row.parent and row.task is None:
+            volumes.update(tx, {"parent": headers[row.id], "file_bytes": None}, id=row.id)
+
+
+def _move_to_heirs(tx: Transaction, ports: Ports, headers: dict[str, str | None], done: Rebuilt) -> None:
+    """A disk whose head something stands on was captured since; the one that is new there is its head now."""
+    children = defaultdict(list)
+    for volume, parent in headers.items():
+        if parent is not None:
+            children[parent].append(volume)
+    named = {disk.volume for disk in disks.all(tx)} | {snapshot.volume for snapshot in snapshots.all(tx)}
+    known = {row.id: row for row in volumes.all(tx)}
+    for disk in disks.all(tx):
+        above = children.get(disk.volume or "", [])
+        if disk.volume is None or not above or any(one in known and known[one].task for one in above):
+            continue  # Or the task that made them is there too, and goes on.
+        heirs = [one for one in above if one not in named and one not in children and one not in known]
+        if len(heirs) != 1 or len(above) != 1:
+            text = (
+                f"stands on {disk.volume}, above which are {', '.join(sorted(above))}: which is its head is not known"
+            )
+            done.findings.append(Finding("broken", disk.id, text))
+            continue
+        row = Volume(
+            id=heirs[0],
+            state="ready",
+            kind="head",
+            parent=disk.volume,
+            size_bytes=ports.pool.size(heirs[0]),
+            task=None,
+            created_at=ports.clock(),
+        )
+        volumes.insert(tx, row)
+        volumes.update(tx, {"kind": "layer", "state": "ready"}, id=disk.volume)
+        disks.update(tx, {"volume": row.id}, id=disk.id)
+        text = f"was captured when everything ended; it goes on at {row.id}"
+        done.findings.append(Finding("repaired", disk.id, text))
+
+
+def _forget_what_nobody_names(tx: Transaction, headers: dict[str, str | None]) -> None:
+    """Leave volumes to fsck, which sets them aside: who named them may be in a record that cannot be read any more.
+
+    With a row, and without a name, the sweeper would take them for what was deleted.
+    """
+    kept = {disk.volume for disk in disks.all(tx)} | {snapshot.volume for snapshot in snapshots.all(tx)}
+    said = " ".join(task.payload for task in tasks.all(tx, status=TaskStatus.PROCESSING))
+    rows = volumes.all(tx)
+    kept |= {row.id for row in rows if row.state != "ready" or row.id in said}
+    below = list(kept)
+    while below:
+        parent = headers.get(below.pop() or "")
+        if parent is not None and parent not in kept:
+            kept.add(parent)
+            below.append(parent)
+    for row in rows:
+        if row.id not in kept:
+            volumes.delete(tx, id=row.id)
+
+
+def _end_what_nobody_works_on(tx: Transaction, done: Rebuilt) -> None:
+    """Creating images and progressing snapshots whose task is not there: they will never be finished."""
+    at_work = tasks.all(tx, status=TaskStatus.PROCESSING)
+    busy = {task.resource for task in at_work}
+    said = " ".join(task.payload for task in at_work)
+    for snapshot in snapshots.all(tx, status=SnapshotStatus.PROGRESSING):
+        if snapshot.id not in busy and snapshot.id not in said:
+            snapshots.move(tx, SnapshotStatus.PROGRESSING, SnapshotStatus.FAILED, {}, id=snapshot.id)
+            done.findings.append(Finding("repaired", snapshot.id, "was progressing, and is failed now"))
+    for image in images.images.all(tx, status=ImageStatus.CREATING):
+        if image.id not in busy and image.id not in said:
+            images.fail(tx, image.id, InternalError.code, "The database was lost while the image was created.")
+            done.findings.append(Finding("repaired", image.id, "was Creating, and is CreateFailed now"))

@@ -1,0 +1,271 @@
+"""A lost or older database is written again from what the pool has."""
+
+from __future__ import annotations
+
+import shutil
+from contextlib import contextmanager
+
+import pytest
+
+from kiln.pools.records import NAME
+from kiln.service.assemble import hold_data_folder
+from kiln.service.errors import DeploymentRefused
+from kiln.service.rebuilding import rebuilt
+from kiln.store.disks import disks
+from kiln.store.volumes import volumes
+from kiln.upkeep.findings import is_well
+from kiln.upkeep.fsck import fsck
+from kiln.upkeep.sweep import sweep
+from tests.pools.kills import killed_at, points_of
+from tests.pools.patterns import holds, put
+from tests.service.pairs import Home, as_cloud
+from tests.stock import an_instance
+from tests.tools import needs
+
+
+@contextmanager
+def rebuilding(home):
+    with hold_data_folder(home.data), rebuilt(home.settings) as (it, outcome):
+        yield it, outcome
+
+
+def rebuild(home):
+    """Rebuild, and look; what is to be said of it."""
+    with rebuilding(home) as (it, outcome):
+        return [*outcome.rebuilt.findings, *fsck(it.ports, repair=True, say=lambda _: None)], outcome
+
+
+def answers(cloud):
+    """All that the API says of what there is."""
+    said = {
+        action: cloud.call(action, PageSize=50)
+        for action in ("DescribeImages", "DescribeSnapshots", "DescribeDisks", "DescribeInstances")
+    }
+    for one in said.values():
+        one.pop("RequestId", None)
+    return said
+
+
+def bytes_of(cloud):
+    """Which volumes there are, and whether each holds its byte."""
+    with cloud.ports.database.read() as tx:
+        return {row.id: (row.kind, row.parent, row.size_bytes, row.state) for row in volumes.all(tx)}
+
+
+def fill(cloud):
+    """Images from an instance with data disks, from a snapshot, and an imported one; the heads hold a byte each."""
+    needs("qemu-img", "qemu-io", "qemu-storage-daemon")
+    instance = an_instance(cloud, data_disks=2, account=cloud.account)
+    with cloud.ports.database.read() as tx:
+        heads = [disk.volume for disk in disks.all(tx, instance=instance.id)]
+    for n, head in enumerate(heads):
+        put(cloud.ports.pool, head, {0: n + 1})
+    image = cloud.call(
+        "CreateImage",
+        InstanceId=instance.id,
+        ImageName="of-an-instance",
+        ImageFamily="family",
+        Description="of three disks",
+        **{"Tag.1.Key": "team", "Tag.1.Value": "ü"},
+    )["ImageId"]
+    cloud.settle()
+    (found,) = cloud.call("DescribeImages", ImageId=image)["Images"]["Image"]
+    snapshot = found["DiskDeviceMappings"]["DiskDeviceMapping"][0]["SnapshotId"]
+    cloud.call("CreateImage", SnapshotId=snapshot, ImageName="of-a-snapshot", Platform="Debian", BootMode="UEFI")
+    folder = cloud.folder / "buckets" / "b"
+    folder.mkdir(parents=True)
+    (folder / "o").write_bytes(b"\x01" * 1024 * 1024)
+    cloud.call(
+        "ImportImage",
+        ImageName="imported",
+        Platform="Debian",
+        **{"DiskDeviceMapping.1.OSSBucket": "b", "DiskDeviceMapping.1.OSSObject": "o"},
+    )
+    cloud.settle()
+    return instance.id
+
+
+@pytest.fixture
+def filled(tmp_path):
+    """A data folder with all that, what the API says of it, and its account."""
+    home = Home(tmp_path / "home")
+    with home.started() as it:
+        cloud = as_cloud(it)
+        fill(cloud)
+        return home, answers(cloud), cloud.account, bytes_of(cloud)
+
+
+def is_whole(home, said, account, known):
+    with home.started() as it:
+        cloud = as_cloud(it)
+        assert cloud.account == account
+        assert answers(cloud) == said
+        assert bytes_of(cloud) == known
+        with it.database.read() as tx:
+            heads = [disk.volume for disk in disks.all(tx) if disk.instance]
+        assert sorted(next(n for n in (1, 2, 3) if holds(it.pool, head, {0: n})) for head in heads) == [1, 2, 3]
+        sweep(it.ports)
+        assert bytes_of(cloud) == known
+
+
+def test_every_image_is_back_when_the_database_is_lost(filled):
+    home, *all_of_it = filled
+    home.forget_database()
+
+    found, outcome = rebuild(home)
+
+    assert is_well(found), found
+    assert outcome.rebuilt.written["image"] == 3
+    assert [keys.account for keys in outcome.keys] == [all_of_it[1]]
+    is_whole(home, *all_of_it)
+
+
+def test_it_may_be_done_twice_and_when_nothing_is_wrong(filled):
+    home, *all_of_it = filled
+    assert is_well(rebuild(home)[0])
+    home.forget_database()
+    for _ in range(2):
+        assert is_well(rebuild(home)[0])
+
+    is_whole(home, *all_of_it)
+
+
+def test_an_older_database_is_brought_up_to_date(filled, tmp_path):
+    home, *_ = filled
+    old = home.copy(tmp_path / "old")
+    with home.started() as it:
+        cloud = as_cloud(it)
+        (gone,) = [
+            one["ImageId"]
+            for one in cloud.call("DescribeImages", ImageOwnerAlias="self")["Images"]["Image"]
+            if one["ImageName"] == "of-a-snapshot"
+        ]
+        cloud.call("DeleteImage", ImageId=gone)
+        instance = cloud.call("DescribeInstances")["Instances"]["Instance"][0]["InstanceId"]
+        cloud.call("CreateImage", InstanceId=instance, ImageName="newer")
+        cloud.settle()
+        said, known = answers(cloud), bytes_of(cloud)
+    home.take_database_of(old)
+
+    found, outcome = rebuild(home)
+
+    assert is_well(found), found
+    assert outcome.keys == []
+    is_whole(home, said, filled[2], known)
+
+
+def test_a_pool_without_its_identity_gets_it_back(filled):
+    home, *all_of_it = filled
+    for content in (None, b"", b'{"format'):
+        (home.pool / ".kiln" / "identity").unlink()
+        if content is not None:
+            (home.pool / ".kiln" / "identity").write_bytes(content)
+        assert is_well(rebuild(home)[0])
+        is_whole(home, *all_of_it)
+
+
+def test_halves_of_two_deployments_are_not_mixed(filled, tmp_path):
+    home, *_ = filled
+    other = Home(tmp_path / "other")
+    other.start()
+    home.take_database_of(other)
+    before = home.content()
+
+    with pytest.raises(DeploymentRefused, match="more than one deployment"):
+        rebuild(home)
+    assert home.content() == before
+
+
+def test_a_pool_without_records_is_left_alone(filled):
+    home, *_ = filled
+    shutil.rmtree(home.pool / ".kiln")
+    home.forget_database()
+    before = home.content()
+
+    with pytest.raises(DeploymentRefused, match="no records"):
+        rebuild(home)
+    assert home.content() == before
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(600)
+def test_a_kill_at_any_line_loses_nothing(filled, tmp_path):
+    home, *all_of_it = filled
+    home.forget_database()
+    whole = home.copy(tmp_path / "whole")
+    points = points_of(lambda: rebuild(whole))
+    steps = {point: number for number, point in enumerate(points)}  # The last passing of each: every step is in there.
+    assert {"rebuild.noted", "rebuild.committed", "rebuild.done", "rebuild.keys_made"} <= steps.keys()
+    for point, number in steps.items():
+        folder = home.copy(tmp_path / str(number))
+        assert killed_at(number, lambda folder=folder: rebuild(folder)), point
+        rebuild(folder)
+        is_whole(folder, *all_of_it)
+        shutil.rmtree(folder.data)
+
+
+def test_what_a_damaged_record_named_is_set_aside_and_not_dropped(filled):
+    home, *_ = filled
+    file = home.pool / ".kiln" / NAME
+    lines = file.read_bytes().splitlines(keepends=True)
+    at = max(n for n, line in enumerate(lines) if b'"kind":"snapshot"' in line and b'"made_for":""' not in line)
+    lines[at] = lines[at].replace(b"accomplished", b"aCcomplished")
+    file.write_bytes(b"".join(lines))
+    home.forget_database()
+    before = {path.name for path in home.pool.glob("*.qcow2")}
+
+    found, _ = rebuild(home)
+
+    assert not is_well(found)
+    assert "cannot be read" in found[0].text
+    there = {path.name for path in home.pool.glob("*.qcow2")}
+    aside = (
+        {path.name for path in (home.pool / "lost+found").glob("*")} if (home.pool / "lost+found").exists() else set()
+    )
+    assert there | aside == before
+    with home.started() as it:
+        sweep(it.ports)
+    assert {path.name for path in home.pool.glob("*.qcow2")} == there
+
+
+def test_work_that_was_half_way_goes_on_or_is_failed(tmp_path):
+    home = Home(tmp_path / "home")
+    with home.started() as it:
+        cloud = as_cloud(it)
+        instance = an_instance(cloud, account=cloud.account)
+        image = cloud.call("CreateImage", InstanceId=instance.id, ImageName="half")["ImageId"]
+    home.forget_database()
+
+    found, _ = rebuild(home)
+
+    assert is_well(found), found
+    with home.started() as it:
+        cloud = as_cloud(it)
+        cloud.settle()
+        (one,) = cloud.call("DescribeImages", ImageId=image)["Images"]["Image"]
+        assert one["Status"] == "Available"
+
+
+def test_a_capture_after_the_last_record_moves_the_disk_to_its_heir(tmp_path):
+    home = Home(tmp_path / "home")
+    with home.started() as it:
+        an_instance(as_cloud(it), account=as_cloud(it).account)
+    with home.started(records=False) as it:
+        cloud = as_cloud(it)
+        with it.database.read() as tx:
+            (disk,) = disks.all(tx)
+        cloud.call("CreateImage", InstanceId=disk.instance, ImageName="unrecorded")
+        cloud.settle()
+        with it.database.read() as tx:
+            heir = disks.find(tx, id=disk.id).volume
+        put(it.pool, heir, {0: 7})
+    home.forget_database()
+
+    rebuild(home)
+
+    with home.started() as it:
+        with it.database.read() as tx:
+            assert disks.find(tx, id=disk.id).volume == heir
+            assert volumes.find(tx, id=disk.volume).kind == "layer"
+        assert holds(it.pool, heir, {0: 7})
+        it.pool.grant(heir, None)
