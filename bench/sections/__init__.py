@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 
-from bench.sections import creating, crowded, describing, launching, running, starting, stopped
+from bench.sections import creating, crowded, describing, exporting, launching, running, starting, stopped
 from bench.sections.section import Bench
 
 SECTIONS: Mapping[str, Callable[[Bench], None]] = {
@@ -15,4 +15,5 @@ SECTIONS: Mapping[str, Callable[[Bench], None]] = {
     "launch": launching.run,
     "stopped": stopped.run,
     "running": running.run,
+    "export": exporting.run,
 }

@@ -29,6 +29,7 @@ from kiln.pools.port import Cancel, Progress, Source, TargetFormat
 _LAYER_MODE = 0o444
 _LOOK = Limits(memory_bytes=1 * GiB, cpu_s=300)  # For reading where a foreign image's data lie.
 _READ_AT_ONCE = 1 * MiB
+_LOOKS = 16
 # What qemu-img says when it has read bytes that no disk has, and what it says of the machine that it runs on.
 _SENSELESS = re.compile(r"error while reading|Could not open|Could not read")
 _OURS = re.compile(
@@ -40,7 +41,7 @@ _COPY_CPU_S = 600
 _COPY_CPU_S_FOR_GIB = 60  # zlib at its slowest takes a third of this.
 
 #: How each target is made. VHD's size is exact only with force_size: else it is rounded to a geometry of 1990.
-_TARGET_OPTIONS: dict[TargetFormat, str] = {
+TARGET_OPTIONS: dict[TargetFormat, str] = {
     "raw": "",
     "qcow2": "",
     "vpc": "subformat=dynamic,force_size=on",
@@ -88,25 +89,45 @@ def send_out(
 ) -> None:
     """Write what *layer* reads as to the file *path*. Whole or not at all; a crash leaves a ``.tmp-`` file beside it.
 
-    *direct* reads past the page cache, which takes half the time for layers
-    that are not in it, and pushes nothing of guests' out of it. The target is
-    written through it: past it, files grow by whole blocks of the disk below,
-    and a VHD's footer must be the very end. Raises PoolFull, Cancelled.
+    *direct* allows to read past the page cache, which takes half the time for
+    layers that are not in it, and pushes nothing of guests' out of it; one that
+    is in it is read from there. The target is written through it: past it, files
+    grow by whole blocks of the disk below, and a VHD's footer must be the very
+    end. It is synced once, when it is whole. Raises PoolFull, Cancelled.
     """
     folder = Folder(path.parent)
     with folder.draft() as draft:
         reach("pool.send_out.before_copy")
         below = {"driver": "file", "filename": str(layer.absolute()), "read-only": True}
         qemu_img.convert(
-            {"driver": "qcow2", "cache": {"direct": direct}, "file": below},
+            {"driver": "qcow2", "cache": {"direct": direct and not _is_cached(layer)}, "file": below},
             draft,
             target,
-            options=_TARGET_OPTIONS[target],
+            options=TARGET_OPTIONS[target],
             progress=progress,
             cancelled=cancelled,
         )
         reach("pool.send_out.copied")
         folder.publish([(draft, path.name)])
+
+
+def _is_cached(layer: Path) -> bool:
+    """Whether most of the file's data are in the page cache, by a few looks that never wait for the disk."""
+    cached = looked = 0
+    with layer.open("rb") as file:
+        length = os.fstat(file.fileno()).st_size
+        for n in range(_LOOKS):
+            try:
+                at = os.lseek(file.fileno(), length * n // _LOOKS, os.SEEK_DATA)
+                looked += 1
+                cached += os.preadv(file.fileno(), [bytearray(1)], at, os.RWF_NOWAIT)
+            except BlockingIOError:
+                continue
+            except OSError as error:
+                if error.errno == errno.ENXIO:
+                    break  # No data behind this place.
+                return False  # A file system that can't tell.
+    return cached * 2 > looked
 
 
 @contextlib.contextmanager

@@ -64,12 +64,13 @@ def convert(
     progress: Progress | None = None,
     cancelled: Cancel | None = None,
 ) -> None:
-    """Write what *source* reads as, flattened, over *target*. The target is not synced unless *direct*.
+    """Write what *source* reads as, flattened, over *target*. Unless *direct*, the caller must sync the target.
 
     *direct* writes past the page cache, which the target's file system must be able to do.
     Raises PoolFull, Cancelled, VolumeBusy, ToolFailed.
     """
-    command = ["convert", "-p", "-t", "none" if direct else "writeback", "-O", target_format]
+    # Else a VHD is flushed for each of its blocks, and a VMDK for each table, for which there is no need in a draft.
+    command = ["convert", "-p", "-t", "none" if direct else "unsafe", "-O", target_format]
     if options:
         command += ["-o", options]
     _run([*command, named(source), str(target.absolute())], limits, fds, progress, cancelled)
