@@ -21,6 +21,9 @@ from kiln.operations import ALL
 MORE = {
     "CreateImage.Features.NvmeSupport": "Features is one part, shared with ImportImage and ModifyImageAttribute.",
     "DescribeImageFromFamily.Image": "An image is described alike wherever it is described.",
+    "*.TurboMode": "The classic SDK sends it; a part that is not declared is refused.",
+    "*.EnableVISST": "Likewise.",
+    "*.EnableVRDT": "Likewise.",
     "*.RegionId": "The classic SDK sends it with every call (ecs-api.md 1), so it is heeded.",
 } | {f"*.{field.wire}": "Almost every operation takes it (ecs-api.md 1)." for field in fields_of(OwnerInput)}
 

@@ -47,15 +47,16 @@ def decode(shape: type[Shape], params: Mapping[str, str]) -> Shape:
 def _build(shape: type[Shape], gathered: Gathered, under: str) -> Shape:
     """*under* is what the names of the fields begin with: ``Tag.1.``."""
     values: dict[str, Any] = {}
+    sent, strays = gathered.sent, gathered.strays
     for field in fields_of(shape):
-        key = under + field.wire
-        if field.name in gathered.strays:
-            misspelled(field, gathered.strays[field.name], key)
-        value = _value(field, gathered.sent, under)
+        if field.name in strays:
+            misspelled(field, strays[field.name], under + field.wire)
+        # A request names few of the parameters that there are: most fields are done with here.
+        value = _value(field, sent, under) if field.wire in sent or field.aliases else None
         if value is not None:
             values[field.name] = value
         elif field.required:
-            raise field.missing(parameter=key)
+            raise field.missing(parameter=under + field.wire)
     return shape(**values)
 
 

@@ -18,7 +18,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, lru_cache
 from json import JSONDecoder
 from typing import Any, NoReturn
 
@@ -85,8 +85,9 @@ def gather(shape: type, params: Mapping[str, str]) -> Gathered:
             else:
                 node.text = text
         elif text or rest.endswith(_MARKS):
-            field = _meant(shape, name, params)
-            if field is not None:
+            field = _meant(shape, name) if len(name) > _LONGEST_ECHO else _meant_by_short(shape, name)
+            # Some clients send a value under two spellings of its name; nothing is lost when they agree.
+            if field is not None and params.get(field.wire) != text:
                 strays.setdefault(field.name, name)
     return Gathered(sent, strays)
 
@@ -220,17 +221,19 @@ def _words(shape: type) -> tuple[tuple[str, Field], ...]:
     return tuple(sorted(words, key=lambda word: -len(word[0])))
 
 
-def _meant(shape: type, name: str, params: Mapping[str, str]) -> Field | None:
+def _meant(shape: type, name: str) -> Field | None:
     """The field that an unknown *name* was meant for, if any."""
-    if name.lower() == _GATEWAYS_OWN:
+    lowered = name.strip().lower()
+    if lowered == _GATEWAYS_OWN:
         return None
-    stripped = name.strip()
-    lowered = stripped.lower()
     for word, field in _words(shape):
         if lowered.startswith(word) and _continues(field, lowered[len(word) :]):
-            # Some clients send a value under two spellings of its name; nothing is lost when they agree.
-            return None if params.get(field.wire) == params[name] else field
+            return field
     return None
+
+
+#: Clients send the same unknown names over and over.
+_meant_by_short = lru_cache(maxsize=4096)(_meant)
 
 
 def _continues(field: Field, rest: str) -> bool:

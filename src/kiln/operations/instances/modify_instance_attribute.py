@@ -53,6 +53,9 @@ class CpuOptions:
     threads_per_core: Annotated[int | None, accepted.CPU, Doc("Threads of a core.")] = None
     topology_type: Annotated[str | None, accepted.CPU, Doc("The topology.")] = None
     nested_virtualization: Annotated[str | None, accepted.CPU, Doc("Virtual machines in the guest.")] = None
+    turbo_mode: Annotated[str | None, accepted.CPU, Doc("Of the classic SDK.")] = None
+    enable_visst: Annotated[bool | None, Wire("EnableVISST"), accepted.CPU, Doc("Of the classic SDK.")] = None
+    enable_vrdt: Annotated[bool | None, Wire("EnableVRDT"), accepted.CPU, Doc("Of the classic SDK.")] = None
 
 
 @shape
