@@ -21,10 +21,12 @@ from kiln.pools.port import Pool, Records
 from kiln.store import deployment, documents
 from kiln.store.database import Database, DatabaseFull, Transaction
 
-GATHER_SECONDS = 0.25  #: Between a change and its record; what changes several times meanwhile is written once.
+GATHER_SECONDS = 0.5  #: Between a change and its record; what changes several times meanwhile is written once.
 _REST_SECONDS = 5.0  #: After a batch that could not be written.
-_PAGE = 128  #: Resources that are compared in one transaction.
+_PAGE = 16  #: Resources that are compared in one transaction.
 _BREATH_SECONDS = 0.002  #: Between two of these, for requests to come in.
+#: Between two documents: a thread that computes on makes every other wait for Python's lock for 5 ms at each turn.
+_PAUSE_SECONDS = 0.0005
 
 log = Journal("kiln.upkeep")
 
@@ -88,6 +90,7 @@ class Recorder:
             with self._database.read() as tx:
                 for kind, name in changed:
                     self._put(kind, name, documents.document(tx, kind, name))
+                    self._stopping.wait(_PAUSE_SECONDS)
             self._records.flush(batch, self._deployment)
             reach("recorder.flushed")
         except BaseException:
