@@ -207,7 +207,9 @@ class QemuMachines:
 
     def uid(self, instance: str) -> int | None:
         """See ``port.Machines``. It is chosen the first time and stays until the machine is forgotten."""
-        return uid_of(self._folder(instance)) if self._confined else None
+        if not self._confined:
+            return None
+        return uid_of(self._folder(instance), runs=self.is_running(instance))
 
     def console(self, instance: str) -> bytes:
         """See ``port.Machines``. Before the guest speaks it says what of the machine is not as it was asked for."""

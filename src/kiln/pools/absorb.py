@@ -14,7 +14,7 @@ from pathlib import Path
 
 from kiln.declare.killpoints import reach
 from kiln.declare.units import MiB
-from kiln.pools import family, locks, overlay, qemu_img
+from kiln.pools import family, locks, overlay, qemu_img, readers
 from kiln.pools.errors import ToolFailed
 from kiln.pools.folder import Folder, sync
 from kiln.pools.port import Guest
@@ -40,6 +40,7 @@ def in_copy(folder: Folder, child: Path, base: str | None, *, direct: bool) -> N
             reach("pool.absorb.rebased")
         before = child.stat()
         draft.chmod(before.st_mode)
+        readers.copy(child, draft)
         if draft.stat().st_uid != before.st_uid:
             os.chown(draft, before.st_uid, -1)
         folder.publish([(draft, child.name)])

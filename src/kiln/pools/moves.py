@@ -20,13 +20,12 @@ from typing import Any, BinaryIO
 
 from kiln.declare.killpoints import reach
 from kiln.declare.units import GiB, MiB
-from kiln.pools import overlay, qemu_img, stamps
+from kiln.pools import overlay, qemu_img, readers, stamps
 from kiln.pools.errors import PoolFull, SourceRefused, ToolFailed
 from kiln.pools.folder import Folder
 from kiln.pools.limits import Limits
 from kiln.pools.port import Cancel, Progress, Source, TargetFormat
 
-_LAYER_MODE = 0o444
 _LOOK = Limits(memory_bytes=1 * GiB, cpu_s=300)  # For reading where a foreign image's data lie.
 _READ_AT_ONCE = 1 * MiB
 _LOOKS = 16
@@ -80,7 +79,7 @@ def bring_in(
             reach("pool.bring_in.copied")
         if overlay.read(draft).size_bytes != source.virtual_size:
             raise SourceRefused("The image has another size than its headers say.")
-        draft.chmod(_LAYER_MODE)
+        draft.chmod(readers.LAYER_MODE)
         folder.publish([(draft, name)])
 
 

@@ -1,9 +1,10 @@
 """A pool in a folder: every volume is one qcow2 file, ``<volume>.qcow2``.
 
 A file names its parent relative to the folder, so that the folder may move.
-Layers are read-only files (0444), heads belong to whoever runs on them (0600);
-the folder can be entered but not listed (0711), and names cannot be guessed, so
-that a confined QEMU opens what it was given and sees nothing else. Nothing is
+Layers are read-only files (0400) with a list of the machines' users that may
+read them (``readers``), heads belong to whoever runs on them (0600); the folder
+can be entered but not listed (0711, or 0700 where all machines are Kiln's own
+user), so that a confined QEMU opens what it was given and nothing else. Nothing is
 ever written into a file that has a child. Knows no guests beyond ``Guest``.
 """
 
@@ -20,7 +21,7 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from kiln.declare.killpoints import reach
-from kiln.pools import absorb, inspection, locks, moves, overlay, qemu_img, trash, unpacking
+from kiln.pools import absorb, inspection, locks, moves, overlay, qemu_img, readers, trash, unpacking
 from kiln.pools.errors import PoolFull, ToolFailed, VolumeBroken, VolumeBusy, VolumeMissing
 from kiln.pools.family import SUFFIX, Family, has_name_of_volume, parent_of
 from kiln.pools.folder import Folder, is_direct, sync
@@ -40,8 +41,7 @@ from kiln.pools.port import (
 )
 from kiln.pools.records import Records
 
-_FOLDER_MODE = 0o711
-_LAYER_MODE = 0o444
+_FOLDER_MODE, _FOLDER_MODE_OF_ONE_USER = 0o711, 0o700
 _HEAD_MODE = 0o600
 # Inside the pool, so that it is on the same disk whatever is mounted where, and a volume goes there by a rename. The
 # root of an ext4 file system has a folder of that name and purpose already.
@@ -64,7 +64,7 @@ class Qcow2Pool:
     def __init__(self, path: Path) -> None:
         path = path.absolute()  # QEMU's working folder is another.
         path.mkdir(parents=True, exist_ok=True)
-        path.chmod(_FOLDER_MODE)
+        path.chmod(_FOLDER_MODE if os.geteuid() == 0 else _FOLDER_MODE_OF_ONE_USER)
         self._hidden = Folder(path / HIDDEN)
         self.records = Records(self._hidden)
         self._identity = IdentityFile(self._hidden)
@@ -75,6 +75,7 @@ class Qcow2Pool:
         #: it did; for what found no room.
         self.make_room: Callable[[int | None], bool] = lambda _: False
         self._direct = is_direct(path)
+        self._put_right()
         # A volume that a killed run had renamed but not yet made sure of is as good as any from here on.
         sync(path)
 
@@ -307,10 +308,17 @@ class Qcow2Pool:
         """
         *layers, head = self._chain(volume)
         self._family.require_childless(volume)
+        path, ours = self._path(head), os.geteuid()
+        before = path.stat().st_uid
         for layer in layers:
             self._seal(layer)
-        _own(self._path(head), os.geteuid() if uid is None else uid)
-        self._path(head).chmod(_HEAD_MODE)
+            if uid is not None and uid != ours:
+                readers.allow(self._path(layer), uid)
+        _own(path, ours if uid is None else uid)
+        path.chmod(_HEAD_MODE)
+        if uid is None and before != ours and not self._owns_a_volume(before):
+            for layer in layers:
+                readers.forbid(self._path(layer), before)
 
     def take_back(self, volume: str) -> None:
         """See ``port.Pool``."""
@@ -406,11 +414,36 @@ class Qcow2Pool:
             file["discard"] = node["discard"] = "unmap"
         return node | {"file": file}
 
+    def _put_right(self) -> None:
+        """Close the layers of an earlier Kiln, which everybody could read; machines that run on them go on.
+
+        Again after a crash at any line, as long as one of them is still open to everybody.
+        """
+        ours = os.geteuid()
+        about = {volume: self._path(volume).lstat() for volume in self.volumes()}
+        too_open = [v for v, of in about.items() if of.st_mode & (stat.S_IROTH | stat.S_IWOTH) and of.st_uid == ours]
+        if not too_open or self._folder.path.stat().st_uid != ours:
+            return
+        with contextlib.suppress(ToolFailed):
+            for volume in (volume for volume, of in about.items() if of.st_uid != ours):
+                with contextlib.suppress(VolumeMissing, VolumeBroken):
+                    for layer in self._chain(volume)[:-1]:
+                        readers.allow(self._path(layer), about[volume].st_uid)
+        for volume in too_open:
+            readers.close(self._path(volume))
+
+    def _owns_a_volume(self, uid: int) -> bool:
+        return any(self._path(volume).lstat().st_uid == uid for volume in self.volumes())
+
     def _seal(self, layer: str) -> None:
         """Make a file that nobody writes any more one that nobody can."""
         path = self._path(layer)
-        if stat.S_IMODE(path.stat().st_mode) != _LAYER_MODE:
-            path.chmod(_LAYER_MODE)
+        owner = path.stat().st_uid
+        if owner != os.geteuid():
+            # Whoever runs on it may go on reading it. Without access lists it has what it has open.
+            with contextlib.suppress(ToolFailed):
+                readers.allow(path, owner)
+        readers.close(path)
         _own(path, os.geteuid())
 
 

@@ -1,0 +1,89 @@
+"""Who may read a layer beside Kiln: the users of the machines that stand on it, by the file's access list.
+
+A layer is 0400 and Kiln's. Machines that run as users of their own must open it,
+others must not, also when they know its name; and one layer has many machines.
+The list is the kernel's own (``acl(5)``), in the form of its extended attribute.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import stat
+import struct
+from pathlib import Path
+
+from kiln.pools.errors import ToolFailed
+
+LAYER_MODE = 0o400
+_NAME = "system.posix_acl_access"
+_VERSION = struct.Struct("<I")
+_ENTRY = struct.Struct("<HHI")  # tag, permissions, user
+_OWNER, _USER, _GROUP, _MASK, _OTHER = 0x01, 0x02, 0x04, 0x10, 0x20
+_READ = 4
+_NOBODY = 0xFFFFFFFF
+_MANY = 200  #: With more than so many, those that have nothing in the pool any more are left out.
+
+
+def of(path: Path) -> list[int]:
+    """The users that may read the file beside its owner."""
+    try:
+        held = os.getxattr(path, _NAME)
+    except OSError as error:
+        if error.errno in (errno.ENODATA, errno.EOPNOTSUPP):
+            return []
+        raise
+    return [uid for tag, _, uid in _ENTRY.iter_unpack(held[_VERSION.size :]) if tag == _USER]
+
+
+def close(path: Path) -> None:
+    """Let nobody but its owner and those that were allowed read the file, and nobody write it."""
+    mode = stat.S_IMODE(path.stat().st_mode)
+    # Of a file with an access list the group's bits are the most that anybody on the list may do.
+    if mode not in (LAYER_MODE, LAYER_MODE | stat.S_IRGRP) or (mode & stat.S_IRGRP and not of(path)):
+        allowed = of(path) if mode & stat.S_IRGRP else []
+        path.chmod(LAYER_MODE)
+        if allowed:
+            _write(path, allowed)
+
+
+def allow(path: Path, uid: int) -> None:
+    """Let a user read the file. Raises ToolFailed where the file system has no access lists, or no room in one."""
+    present = of(path)
+    if uid in present and path.stat().st_mode & stat.S_IRGRP:
+        return
+    if len(present) > _MANY:
+        owners = {entry.stat(follow_symlinks=False).st_uid for entry in os.scandir(path.parent)}
+        present = [each for each in present if each in owners]
+    _write(path, sorted({*present, uid}))
+
+
+def forbid(path: Path, uid: int) -> None:
+    """Take back what ``allow`` gave."""
+    present = of(path)
+    if uid in present:
+        _write(path, [each for each in present if each != uid])
+
+
+def copy(source: Path, target: Path) -> None:
+    """Let those read *target* that may read *source*, if it has an access list."""
+    present = of(source)
+    if present:
+        _write(target, present)
+
+
+def _write(path: Path, allowed: list[int]) -> None:
+    entries = [
+        (_OWNER, _READ, _NOBODY),
+        *((_USER, _READ, uid) for uid in allowed),
+        (_GROUP, 0, _NOBODY),
+        (_MASK, _READ if allowed else 0, _NOBODY),
+        (_OTHER, 0, _NOBODY),
+    ]
+    try:
+        os.setxattr(path, _NAME, _VERSION.pack(2) + b"".join(_ENTRY.pack(*entry) for entry in entries))
+    except OSError as error:
+        raise ToolFailed(
+            f"the access list of {path.name} cannot be written: {error.strerror}. Machines run as users of their own, "
+            "and the pool's file system must have POSIX access lists with room for them (on ZFS: acltype=posixacl)"
+        ) from error
