@@ -26,10 +26,6 @@ def names(action: str) -> set[str]:
     }
 
 
-#: Newer than the classic SDK.
-_NEWER = {"GetInstanceConsoleOutput", "DescribeImageFromFamily"}
-
-
 @pytest.mark.parametrize("operation", ALL, ids=lambda operation: operation.name)
 def test_no_name_of_the_classic_sdk_is_refused(operation):
     known = names(operation.name)
