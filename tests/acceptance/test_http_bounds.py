@@ -216,3 +216,10 @@ def test_tells_its_refusals(kiln):
         told = json.loads(connection.request("GET /healthz", {}).body)
 
     assert told["http"]["connections"] >= 1
+
+
+def test_tells_clients_the_address_that_it_listens_on(kiln):
+    with connect(kiln) as connection:
+        reply = connection.request(f"POST /?{encode(signed(kiln, 'POST', {'Action': 'DescribeRegions'}))}", {})
+
+    assert [region["RegionEndpoint"] for region in reply.members["Regions"]["Region"]] == [kiln.host]

@@ -185,7 +185,7 @@ class TestTransfers:
     def test_that_failed_and_are_to_be_tried_again_hold_up_no_other(self, database):
         asked = [self.ask(database, str(n)) for n in range(4)]
         (failing, *_) = claim(database)
-        database.write(lambda tx: tasks.postpone(tx, failing, 500.0, failed=True))
+        database.write(lambda tx: tasks.postpone(tx, failing, 150.0, failed=True))
 
         assert claim(database) == asked[3:]
 

@@ -15,6 +15,32 @@ Clock = Callable[[], float]  #: Seconds since the epoch.
 
 system_clock: Clock = time.time
 
+#: What a clock that is only corrected never does between two looks.
+_STEP_S = 1.0
+
+
+def go_on_after(number: int) -> None:
+    """Have the sequence go on after *number*, which an earlier process gave: the clock may have been set back since."""
+    global _last  # noqa: PLW0603 - a sequence is one thing by nature.
+    with _sequence:
+        _last = max(_last, number)
+
+
+class StepWatch:
+    """Notices when a clock was set: it has then gone on by more, or less, than the time that has really passed."""
+
+    def __init__(self, clock: Clock, steady: Clock = time.monotonic) -> None:
+        self._clock = clock
+        self._steady = steady
+        self._ahead = clock() - steady()
+
+    def has_stepped(self) -> bool:
+        """Whether it was set by more than a second since the last look."""
+        ahead = self._clock() - self._steady()
+        by = abs(ahead - self._ahead)
+        self._ahead = ahead
+        return by > _STEP_S
+
 
 def next_in_sequence() -> int:
     """A number greater than every one before it in this process, and near the nanoseconds since the epoch."""

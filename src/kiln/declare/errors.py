@@ -27,6 +27,7 @@ class ApiError(Exception):
     code: ClassVar[str]
     status: ClassVar[int] = 400
     message: ClassVar[str]
+    retry_after_s: ClassVar[int] = 0  #: When the same request may pass, for errors that pass by themselves.
     hint: ClassVar[str] = ""  #: What a person may do about it; shown by the CLI and the reference, not on the wire.
 
     def __init__(self, **facts: Any) -> None:
@@ -68,4 +69,5 @@ class ServiceUnavailable(ApiError):
 
     code = "ServiceUnavailable"
     status = 503
+    retry_after_s = 2
     message = "The request has failed due to a temporary failure of the server."

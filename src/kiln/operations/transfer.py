@@ -114,7 +114,7 @@ class Watch:
     def is_cancelled(self) -> bool:
         """Whether somebody asked for the task to be cancelled, as of half a second ago."""
         now = self._job.ports.clock()
-        if now - self._asked_at >= _REPORT_SECONDS:
+        if not 0 <= now - self._asked_at < _REPORT_SECONDS:  # Less than nothing after the clock was set back.
             self._asked_at = now
             self._is_cancelled = self._job.is_cancelled()
         return self._is_cancelled
@@ -122,7 +122,7 @@ class Watch:
     def _tell(self, percent: int) -> None:
         percent = min(percent, 99)
         now = self._job.ports.clock()
-        if percent <= self._told or now - self._told_at < _REPORT_SECONDS:
+        if percent <= self._told or 0 <= now - self._told_at < _REPORT_SECONDS:
             return
         self._told, self._told_at = percent, now
         self._job.write(lambda tx: self._record(tx, percent))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import secrets
 import string
 import threading
+import time
 from dataclasses import dataclass
 
 from kiln.declare.clock import Clock
@@ -222,9 +223,12 @@ def _new_id(kind: str) -> str:
 
 
 class StoredCredentials:
-    """Looks keys up for the doors. What was found is kept for a few seconds, so that most requests cost no SQL."""
+    """Looks keys up for the doors. What was found is kept for a few seconds, so that most requests cost no SQL.
 
-    def __init__(self, database: Database, sealer: Sealer, clock: Clock) -> None:
+    *clock* is a steady one: a key that was switched off must not go on because the time was set back.
+    """
+
+    def __init__(self, database: Database, sealer: Sealer, clock: Clock = time.monotonic) -> None:
         self._database = database
         self._sealer = sealer
         self._clock = clock

@@ -93,7 +93,7 @@ def assemble_unpaired(settings: Settings) -> Iterator[Assembly]:
             buckets=buckets,
             deployment=Deployment(
                 regions=settings.region_ids,
-                endpoint=settings.listen,
+                endpoint=settings.public_endpoint or settings.listen,
                 resource_groups=settings.resource_group_ids,
             ),
             clock=system_clock,

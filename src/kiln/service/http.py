@@ -7,6 +7,7 @@ import signal
 import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
+from ipaddress import ip_address
 
 from uvicorn.config import Config
 from uvicorn.server import Server
@@ -37,6 +38,34 @@ def run(app: App, listener: socket.socket, crowd: Crowd) -> None:
         backlog=1024,
     )
     _Server(config, crowd).run(sockets=[listener])
+
+
+def bound(listener: socket.socket) -> str:
+    """HOST:PORT where *listener* listens."""
+    host, port = listener.getsockname()[:2]
+    return _joined(host, port)
+
+
+def reach(listener: socket.socket) -> str:
+    """HOST:PORT at which clients reach *listener*; where it listens on every address, that of this host."""
+    host, port = listener.getsockname()[:2]
+    return _joined(_own_address(listener.family) if ip_address(host).is_unspecified else host, port)
+
+
+def _own_address(family: int) -> str:
+    """The address that this host would send from; the loopback's when it has no way out. Nothing is sent."""
+    documented, loopback = ("2001:db8::1", "::1") if family == socket.AF_INET6 else ("192.0.2.1", "127.0.0.1")
+    with socket.socket(family, socket.SOCK_DGRAM) as probe:
+        try:
+            probe.connect((documented, 9))
+            address: str = probe.getsockname()[0]
+        except OSError:
+            return loopback
+    return address
+
+
+def _joined(host: str, port: int) -> str:
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
 
 
 class _Server(Server):

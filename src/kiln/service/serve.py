@@ -7,10 +7,12 @@ import signal
 import socket
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from kiln.declare import killpoints
+from kiln.declare.clock import go_on_after
 from kiln.declare.journal import Journal
 from kiln.operations import BY_NAME
 from kiln.service import http, logs
@@ -47,10 +49,11 @@ def serve(settings: Settings, say: Callable[[str], None]) -> None:
         hold_data_folder(settings.data),
         _listen(settings) as listener,
         hold_database(settings) as hold,
-        assemble(settings, strays=True) as assembly,
+        assemble(
+            replace(settings, public_endpoint=settings.public_endpoint or http.reach(listener)), strays=True
+        ) as assembly,
     ):
-        host, port = listener.getsockname()[:2]
-        address = f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+        address = f"http://{http.bound(listener)}"
         if assembly.database.is_sqlite:
             assembly.ballast.fill()
         deployment = advance(assembly.database, assembly.pool, assembly.ports.clock())
@@ -118,6 +121,8 @@ def _recover(assembly: Assembly) -> None:
     assembly.pool.sweep()
     assembly.buckets.sweep()
     database = assembly.database
+    with database.read() as tx:
+        go_on_after(tasks.latest_seq(tx))
     if not database.is_sqlite:
         return
     with database.read() as tx:
@@ -143,7 +148,7 @@ def _app(assembly: Assembly, worker: Worker, executor: ThreadPoolExecutor, crowd
     ports = assembly.ports
     gateway = Gateway(
         Dispatcher(BY_NAME, ports, worker.id, worker.hand_over),
-        StoredCredentials(assembly.database, assembly.sealer, ports.clock),
+        StoredCredentials(assembly.database, assembly.sealer),
         open_nonces(assembly.settings.folder.nonces, ports.clock()),
         ports.clock,
     )

@@ -43,6 +43,13 @@ class Settings:
         Default("$XDG_DATA_HOME/kiln, else ~/.local/share/kiln"),
     ]
     listen: Annotated[str, Doc("HOST:PORT to listen on; port 0 takes a free one.")] = DEFAULT_LISTEN
+    public_endpoint: Annotated[
+        str,
+        Doc(
+            "HOST:PORT at which clients reach this Kiln, as DescribeRegions tells them: set it behind a proxy. "
+            "Empty: where it listens, and of 0.0.0.0 the address of this host."
+        ),
+    ] = ""
     machines: Annotated[
         str, Doc("`qemu`: instances are virtual machines. `none`: they have real disks and states, but nothing runs.")
     ] = "qemu"
@@ -203,6 +210,10 @@ def _check(settings: Settings) -> None:
     host, _, port = settings.listen.rpartition(":")
     if not host or not port.isdigit() or int(port) > 65535:  # noqa: PLR2004 - the largest TCP port.
         raise SettingRefused(f"listen must be HOST:PORT, not {settings.listen!r}")
+    if settings.public_endpoint and not re.fullmatch(
+        r"[^/\s:]+(:[0-9]+)?|\[[0-9a-fA-F:]+\](:[0-9]+)?", settings.public_endpoint
+    ):
+        raise SettingRefused(f"public_endpoint must be HOST:PORT, without http://, not {settings.public_endpoint!r}")
     _one_of("machines", settings.machines, ("qemu", "none"))
     _one_of("accel", settings.accel, ("auto", "kvm", "tcg"))
     _one_of("guest_network", settings.guest_network, ("closed", "open"))

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from itertools import takewhile
 from typing import Any
 
-from sqlalchemy import ColumnElement, Index, exists, func, or_, select
+from sqlalchemy import ColumnElement, Index, and_, exists, func, or_, select
 
 from kiln.declare.clock import next_in_sequence
 from kiln.declare.facts import dump
@@ -25,6 +25,8 @@ from kiln.store.database import Transaction
 from kiln.store.order import Key, Order, newest_first
 from kiln.store.rows import Recorded, Rows
 
+POSTPONED_AT_MOST_SECONDS = 60.0  #: Nobody asks for a later time.
+_SLACK_SECONDS = 1.0  #: Between two looks at a clock.
 LEASE_SECONDS = 60.0  #: A worker renews its leases three times in that time.
 _FAILURES_COUNTED = 8
 TRANSFERS_AT_ONCE = 3
@@ -148,6 +150,11 @@ def failed_in_a_row(tx: Transaction, action: str, resource: str) -> tuple[int, f
     return len(failures), failures[0].finished_at if failures else None
 
 
+def _is_held(lease_until: ColumnElement[float], now: float) -> ColumnElement[bool]:
+    """That a lease has not run out. One that ends later than any can was taken before the clock was set back."""
+    return and_(lease_until >= now, lease_until <= now + LEASE_SECONDS + _SLACK_SECONDS)
+
+
 def _is_due(now: float) -> tuple[ColumnElement[bool], ...]:
     earlier = exists(
         select(_others.c.id).where(
@@ -158,8 +165,9 @@ def _is_due(now: float) -> tuple[ColumnElement[bool], ...]:
     )
     return (
         tasks.c.status == TaskStatus.PROCESSING,
-        tasks.c.not_before <= now,
-        or_(tasks.c.owner == "", tasks.c.lease_until < now),
+        # What lies further ahead than anybody puts it was written before the clock was set back.
+        or_(tasks.c.not_before <= now, tasks.c.not_before > now + POSTPONED_AT_MOST_SECONDS),
+        or_(tasks.c.owner == "", ~_is_held(tasks.c.lease_until, now)),
         or_(tasks.c.lane == "", ~earlier),
         _is_slot_free(now),
     )
@@ -178,7 +186,7 @@ def _is_slot_free(now: float) -> ColumnElement[bool]:
             _running.c.lane.startswith(_TRANSFER, autoescape=True),
             _running.c.status == TaskStatus.PROCESSING,
             _running.c.owner != "",
-            _running.c.lease_until >= now,
+            _is_held(_running.c.lease_until, now),
         )
         .scalar_subquery()
     )
@@ -191,7 +199,7 @@ def running_transfers(tx: Transaction, now: float) -> list[Task]:
         tx,
         tasks.c.lane.startswith(_TRANSFER, autoescape=True),
         tasks.c.owner != "",
-        tasks.c.lease_until >= now,
+        _is_held(tasks.c.lease_until, now),
         status=TaskStatus.PROCESSING,
     )
 
@@ -294,3 +302,8 @@ def fail(tx: Transaction, task: str, now: float, code: str, message: str) -> boo
 def note(tx: Transaction, task: str, payload: str) -> None:
     """Replace a task's payload, for what carry_out must remember across a crash."""
     tasks.update(tx, {"payload": payload}, id=task)
+
+
+def latest_seq(tx: Transaction) -> int:
+    """The greatest number in a lane's order that was given to any task; 0 when there is none."""
+    return tx.execute(select(func.max(tasks.c.seq))).scalar() or 0

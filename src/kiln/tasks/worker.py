@@ -23,6 +23,7 @@ from __future__ import annotations
 
 import queue
 import threading
+import time
 import uuid
 from collections import deque
 from collections.abc import Callable, Mapping
@@ -31,6 +32,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
+from kiln.declare.clock import StepWatch
 from kiln.declare.errors import ApiError, InternalError
 from kiln.declare.facts import NoFacts, UnreadableFacts, read
 from kiln.declare.ids import PREFIXES
@@ -127,7 +129,9 @@ class Worker:
 
     def _sweep(self) -> None:
         """Claim what is due and handed over by nobody; renew the leases of what is being done."""
-        since_renewal = 0.0
+        # Leases are renewed by the time that passes, and at once when the clock was set: by the new one they may have
+        # run out, or never do so.
+        renewed_at, step = float("-inf"), StepWatch(self._ports.clock)
         while not self._stopping.is_set():
             self._wake.wait(SWEEP_SECONDS)
             self._wake.clear()
@@ -135,9 +139,10 @@ class Worker:
                 return
             try:
                 now = self._ports.clock()
-                if now - since_renewal > tasks.LEASE_SECONDS / 3:
-                    since_renewal = now
+                if step.has_stepped() or time.monotonic() - renewed_at > tasks.LEASE_SECONDS / 3:
+                    now, renewed_at = self._ports.clock(), float("-inf")
                     self._ports.database.write(lambda tx, now=now: tasks.renew(tx, self.id, now))  # type: ignore[misc]
+                    renewed_at = time.monotonic()
                 self._give_back()
                 while claimed := self.claim(now):
                     for task in claimed:

@@ -163,7 +163,8 @@ def _rests(tx: Transaction, child: str, now: float) -> bool:
     failures, last_at = failed_in_a_row(tx, "Merge", child)
     if last_at is None:
         return False
-    return now < last_at + min(_FIRST_REST_SECONDS * 4.0 ** (failures - 1), _LONGEST_REST_SECONDS)
+    # A failure that is still to come was recorded before the clock was set back: how long ago it was nobody knows.
+    return last_at <= now < last_at + min(_FIRST_REST_SECONDS * 4.0 ** (failures - 1), _LONGEST_REST_SECONDS)
 
 
 def merge(job: Job[MergeFacts]) -> None:

@@ -18,6 +18,7 @@
       InvalidProductNotFound        another product
       InvalidActionNotFound         no such operation, or no such path
       UnsupportedHTTPMethod         neither GET nor POST
+        OnlyPost                    the Apsara route takes POST alone
       RequestTooLarge               a body that no operation needs
       Throttling                    the memory of nonces is full
       Forbidden                     the person may not use the application
@@ -164,6 +165,12 @@ class UnsupportedHTTPMethod(ApiError):
     message = "This HTTP method is not supported."
 
 
+class OnlyPost(UnsupportedHTTPMethod):
+    """Another method than POST on the Apsara route, which is documented for that one."""
+
+    status = 405
+
+
 class RequestTooLarge(ApiError):
     """The body is larger than any operation's parameters. The code is Kiln's own; the status is HTTP's."""
 
@@ -176,6 +183,7 @@ class Throttling(ApiError):
     """More requests came within the clock window than the memory of nonces holds."""
 
     code = "Throttling"
+    retry_after_s = 5
     message = "Request was denied due to request throttling."
 
 

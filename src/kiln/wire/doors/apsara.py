@@ -51,11 +51,11 @@ from kiln.wire.errors import (
     InvalidTimeStampExpired,
     InvalidTimeStampFormat,
     InvalidVersion,
+    OnlyPost,
     RequestTooLarge,
     SignatureDoesNotMatch,
     SignatureNonceUsed,
     Throttling,
-    UnsupportedHTTPMethod,
 )
 from kiln.wire.nonces import Nonces
 from kiln.wire.signatures import xca
@@ -81,7 +81,7 @@ _GATEWAY_CODES: Mapping[type[ApiError], str] = {
     SignatureNonceUsed: "S403NU",
     RequestTooLarge: "I413RL",
     Throttling: "T429ID",
-    UnsupportedHTTPMethod: "I405UM",
+    OnlyPost: "I405UM",
 }
 
 #: A header longer than this is more than some clients take; the body has the whole message.
@@ -204,8 +204,9 @@ class ApsaraDoor:
         return request.path.startswith(_PREFIX)
 
     def admit(self, request: RawRequest, credentials: Credentials, nonces: Nonces, now: float) -> Admitted:
-        checks.check_method(request)
         action = _action(request)
+        if request.method != "POST":
+            raise OnlyPost
         signed, asked = _read(request)
         format_ = checks.answer_format(asked.get("Format"), self.default)
         for name in ("version", "Version"):
@@ -244,6 +245,8 @@ class ApsaraDoor:
         else:
             plain = spelling.success(admitted, ids | dict(outcome), request_id)
         extra = [("x-ca-request-id", request_id)]
+        if isinstance(outcome, OnlyPost):
+            extra.append(("allow", "POST"))
         if isinstance(outcome, ApiError) and admitted is None:
             extra.append(("x-ca-error-code", _gateway_code(outcome)))
             extra.append(("x-ca-error-message", _header_text(str(outcome))))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from http import HTTPStatus
 from typing import Any
 from urllib.parse import quote
 
@@ -50,7 +51,16 @@ def success(admitted: Admitted | None, fields: Mapping[str, Any], request_id: st
 
 def failure(error: ApiError, fields: Mapping[str, Any], request_id: str, format_: Format) -> Answer:
     """The answer of an operation, or of a door, that refused."""
-    return _answer(error.status, "Error", fields, request_id, format_)
+    plain = _answer(error.status, "Error", fields, request_id, format_)
+    return plain if not error.retry_after_s else Answer(plain.status, (*plain.headers, *_later(error)), plain.body)
+
+
+def _later(error: ApiError) -> list[tuple[str, str]]:
+    """When to come again: in milliseconds for the SDKs, which wait for nothing else, and as HTTP has it."""
+    told = [("x-acs-retry-after", str(error.retry_after_s * 1000))]
+    if error.status in {HTTPStatus.TOO_MANY_REQUESTS, HTTPStatus.SERVICE_UNAVAILABLE}:
+        told.append(("retry-after", str(error.retry_after_s)))
+    return told
 
 
 def _answer(status: int, root: str, fields: Mapping[str, Any], request_id: str, format_: Format) -> Answer:
