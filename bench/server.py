@@ -53,20 +53,29 @@ class Server:
 
 
 @contextmanager
-def start_server(data: Path, machines: str = "none", *, one_core: bool = True) -> Iterator[Server]:
-    """Serve *data* until the context ends; with *one_core* the server has one core and no other."""
+def start_server(
+    data: Path, machines: str = "none", *, one_core: bool = True, log: Path | None = None
+) -> Iterator[Server]:
+    """Serve *data* until the context ends; with *one_core* the server has one core and no other.
+
+    What it logs goes to *log*, or where this process's errors go.
+    """
     core = min(os.sched_getaffinity(0)) if one_core and len(os.sched_getaffinity(0)) > 1 else None
     began = time.monotonic()
     command = [sys.executable, "-P", "-m", "kiln.cli.main", "serve", "--data", str(data), "--listen", "127.0.0.1:0"]
     # What is set for another Kiln in this shell is not for this one.
     environment = {name: value for name, value in os.environ.items() if not name.startswith("KILN_")}
+    logged = None if log is None else log.open("ab")
     process = subprocess.Popen(
         [*command, "--machines", machines],
         stdout=subprocess.PIPE,
+        stderr=logged,
         text=True,
         env=environment | {"KILN_ACCESS_KEY_ID": KEY_ID, "KILN_ACCESS_KEY_SECRET": SECRET},
         preexec_fn=None if core is None else lambda: os.sched_setaffinity(0, {core}),  # noqa: PLW1509 - no threads yet.
     )
+    if logged is not None:
+        logged.close()
     try:
         assert process.stdout is not None  # It is a pipe.
         endpoint = next((line.split()[-1] for line in process.stdout if line.startswith("listening on ")), None)

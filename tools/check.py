@@ -15,7 +15,7 @@ ROOT = Path(__file__).resolve().parent.parent
 PYTHON = (sys.executable, "-P")
 #: Modules, not the scripts beside the interpreter: those hold the path of a checkout that may have moved.
 LINT_IMPORTS = "from importlinter.cli import lint_imports_command; lint_imports_command()"
-FOLDERS = tuple(name for name in ("src", "tests", "tools", "bench") if (ROOT / name).is_dir())
+FOLDERS = tuple(name for name in ("src", "tests", "tools", "bench", "torment") if (ROOT / name).is_dir())
 SCRIPTS = ("kiln", ".ci/run", *sorted(str(path.relative_to(ROOT)) for path in (ROOT / "tools").glob("*.sh")))
 
 CHECKS: dict[str, tuple[str, ...]] = {

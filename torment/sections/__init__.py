@@ -1,0 +1,20 @@
+"""The sections of a campaign, in the order in which they are tried."""
+
+from __future__ import annotations
+
+from torment.campaign import Section
+from torment.sections import clocks, files, forged, http, pages, spelling
+
+SECTIONS = {
+    section.name: section
+    for section in (
+        Section(
+            "pages", "pages of the database that a disk lost, tore or brought back from before", 1000, 60, pages.run
+        ),
+        Section("files", "disk files with damage in their headers and tables", 1500, 80, files.run),
+        Section("clocks", "clocks that are set back and forward", 800, 200, clocks.run),
+        Section("forged", "requests that somebody on the way has touched", 4000, 1500, forged.run),
+        Section("spelling", "parameters spelled in every way", 3000, 1500, spelling.run),
+        Section("http", "hostile connections beside a healthy client", 100, 10, http.run),
+    )
+}
