@@ -9,8 +9,13 @@ from kiln.client.client import SERVER_ERROR, AnswerBroken, ApiFailure
 from kiln.client.parameters import ParameterRefused
 from kiln.client.transport import EndpointRefused, Unreachable
 from kiln.client.waiters import WaitFailed, WaitTooLong
-from kiln.service.errors import DatabaseHeld, DatabaseUnusable, DataFolderBusy, DeploymentRefused
+from kiln.service.errors import DatabaseDamaged, DatabaseHeld, DatabaseUnusable, DataFolderBusy, DeploymentRefused
 from kiln.service.settings import SettingRefused
+
+_WAYS_OUT = (
+    "Move kiln.sqlite* out of the data folder, and put a whole copy of all three back or run `kiln fsck --rebuild`: "
+    "docs/howto/back-up-and-put-back.md says more."
+)
 
 #: What the client and the service raise, the exit code that it ends with, and advice.
 _KNOWN: tuple[tuple[type[Exception], Exit, str], ...] = (
@@ -18,6 +23,7 @@ _KNOWN: tuple[tuple[type[Exception], Exit, str], ...] = (
     (DataFolderBusy, exits.SETTINGS, "One data folder has one service: stop it first, or name another with --data."),
     (DeploymentRefused, exits.FILE, "docs/howto/back-up-and-put-back.md says more. Nothing was changed."),
     (DatabaseHeld, exits.SETTINGS, "One database has one service: stop it first, or name another with --database."),
+    (DatabaseDamaged, exits.UNSOUND, _WAYS_OUT),
     (DatabaseUnusable, exits.FILE, "On a full disk even reading it needs 32 KiB."),
     (EndpointRefused, exits.SETTINGS, "KILN_ENDPOINT must be of the form http://HOST:PORT."),
     (ParameterRefused, exits.USAGE, "`kiln call ACTION --help` lists what an action takes."),

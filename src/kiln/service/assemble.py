@@ -20,7 +20,7 @@ from kiln.operations.call import Ports
 from kiln.operations.grace import Grace
 from kiln.pools.qcow2 import Qcow2Pool
 from kiln.service.ballast import Ballast
-from kiln.service.databases import open_database
+from kiln.service.databases import open_database, require_whole
 from kiln.service.datafolder import DataFolder
 from kiln.service.errors import DatabaseUnusable, DataFolderBusy
 from kiln.service.pairing import require_pair
@@ -68,10 +68,11 @@ def hold_data_folder(folder: Path) -> Iterator[None]:
 def assemble(settings: Settings, *, strays: bool = False) -> Iterator[Assembly]:
     """A Kiln on its data folder, which the caller holds; the database is closed at the end.
 
-    Raises DatabaseUnusable; and DeploymentRefused before anything is made or
+    Raises DatabaseUnusable; and DatabaseDamaged or DeploymentRefused before anything is made or
     changed, when database and pool do not belong together, with *strays* also when
     the pool has volumes that have no row.
     """
+    require_whole(settings)
     require_pair(settings, strays=strays)
     with assemble_unpaired(settings) as it:
         yield it

@@ -6,10 +6,11 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from kiln.service.errors import DatabaseHeld, DatabaseUnusable
+from kiln.service.errors import DatabaseDamaged, DatabaseHeld, DatabaseUnusable
 from kiln.service.settings import Settings
 from kiln.store import schema
 from kiln.store.database import Database, DatabaseDown, DatabaseFull, open_postgresql, open_sqlite
+from kiln.store.glance import damage_of_sqlite
 from kiln.store.hold import Hold, HoldRefused
 
 
@@ -30,6 +31,22 @@ def open_database(settings: Settings) -> Database:
     finally:
         os.umask(before)
     return database
+
+
+def require_whole(settings: Settings) -> None:
+    """Have SQLite check every page, and every index against its table, before anything is decided by them.
+
+    Nothing is changed. Raises DatabaseDamaged, DatabaseUnusable. Pages of PostgreSQL are that server's to check.
+    """
+    if settings.database:
+        return
+    file = settings.folder.database
+    try:
+        damage = damage_of_sqlite(file)
+    except DatabaseDown as error:
+        raise DatabaseUnusable(f"{file}: {error}") from error
+    if damage is not None:
+        raise DatabaseDamaged(f"{file} is damaged, and nothing was changed: {damage}")
 
 
 @contextmanager

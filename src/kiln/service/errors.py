@@ -17,3 +17,7 @@ class DatabaseHeld(Exception):
 
 class DatabaseUnusable(Exception):
     """The database is damaged, out of reach, on a disk without any room, or of a newer Kiln; the message says which."""
+
+
+class DatabaseDamaged(DatabaseUnusable):
+    """The database's file is damaged, or an index of it disagrees with its table; the message says what was found."""

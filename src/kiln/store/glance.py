@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Callable
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from sqlalchemy import Connection, Engine, NullPool, create_engine, inspect, text
 from sqlalchemy.exc import SQLAlchemyError
@@ -20,6 +21,8 @@ from kiln.store.database import DatabaseDown, open_postgresql
 from kiln.store.deployment import Deployment
 
 Seen = TypeVar("Seen")
+
+_COMPLAINTS_MOST = 5  #: More of them tell an operator nothing more.
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -36,6 +39,34 @@ def glance_at_sqlite(path: Path) -> Glance | None:
     """See what the file at *path* has; None when there is none, or nothing in it. Raises DatabaseDown, SchemaTooNew."""
     engine = _engine_of(path)
     return None if engine is None else _look(engine, _see)
+
+
+def damage_of_sqlite(path: Path) -> str | None:
+    """What the full check of the file at *path* complains of, in SQLite's words; None when it is whole or not there.
+
+    It compares every index with its table, which ``quick_check`` does not. Nothing is changed. Raises DatabaseDown
+    where the file cannot be read.
+    """
+    engine = _engine_of(path)
+    if engine is None:
+        return None
+    try:
+        with closing(engine.raw_connection()) as pooled:
+            connection: Any = pooled.driver_connection
+            # What a damaged page says need be no text.
+            connection.text_factory = lambda text: text.decode(errors="replace")
+            said = [str(row[0]) for row in connection.execute(f"PRAGMA integrity_check({_COMPLAINTS_MOST})")]
+    except (SQLAlchemyError, sqlite3.Error) as error:
+        reason = str(getattr(error, "orig", None) or error)
+        if isinstance(getattr(error, "orig", None) or error, sqlite3.OperationalError):
+            raise DatabaseDown(reason) from error
+        return reason
+    except UnicodeDecodeError:
+        # Python cannot even read the error, which quotes the damaged page.
+        return "a page holds what is no text"
+    finally:
+        engine.dispose()
+    return None if said == ["ok"] else "; ".join(" ".join(text.split()) for text in said)
 
 
 def _engine_of(path: Path) -> Engine | None:
