@@ -22,7 +22,7 @@ def test_makes_an_image_from_an_instance(kiln, xca, instance, name):
         "version": "2016-01-01",
         "InstanceId": instance,
         "ImageName": name,
-        "Description": "ImageTestDescription 中文 *~+ a/b=c",
+        "Description": "ImageTestDescription 中文 *~+ a&b=c",
         "Tag.1.Key": "KeyTest",
         "Tag.1.Value": "ValueTest",
         "Tag.2.Key": "empty",

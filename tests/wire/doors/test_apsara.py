@@ -183,7 +183,18 @@ def test_two_parameters_are_never_taken_for_one_nor_one_for_two(md5_of):
     assert taken == [ONE if md5_of == canonical_query(ONE).encode() else TWO]
 
 
-@pytest.mark.parametrize("params", [{"a&b": "c"}, {"a=b": "c"}, {"a": "&"}])
+@pytest.mark.parametrize("text", ["a b&c=d/e", "R&D", "&", "a && b", "a&b=c&d", "&=x", "https://x/?q=1&lang=en"])
+def test_takes_a_text_that_can_be_read_as_no_parameter_that_there_is(text):
+    assert admit(a_form({"RegionId": "r", "Description": text}, None)).params["Description"] == text
+
+
+@pytest.mark.parametrize(
+    "params",
+    [
+        {"a&b": "c"}, {"a=b": "c"}, {"a": "&DryRun=true"}, {"a": "x&dryrun"}, {"a": "x&y&Tag.1.Key=k"},
+        {"a": "&regionId=r"}, {"a": "&Tag[0].Key=k"}, {"a": "&DiskDeviceMapping=[]"}, {"a": "&Description"},
+    ],
+)  # fmt: skip
 def test_refuses_in_a_query_what_the_signature_cannot_tell(params):
     path = f"/apsara/route/Ecs/CreateImage?{canonical_query(params)}"
 

@@ -6,8 +6,10 @@ when Content-MD5 is there and right; with a form, Content-MD5 is signed as text
 and need not be right, as the route's documents send that of the empty string.
 
 Nothing is encoded in what is signed, so ``Description=a&DryRun=true`` may be
-two parameters or one. A name or a value that could be read in two ways is
-refused, unless it is in a form and Content-MD5 is right.
+two parameters or one. A value that may be read as another parameter that there
+is, and a name with such marks, is refused, unless it is in a form and
+Content-MD5 is right. ``a&b=c`` is a text like any other: no parameter is named
+``b``.
 
 ``X-Ca-Timestamp`` must be among the signed headers. ``X-Ca-Nonce`` may be
 absent, as in the gateway's Java demo, or unsigned, as in the route's own
@@ -36,6 +38,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from kiln.declare.errors import ApiError, InvalidParameter, MissingParameter
+from kiln.operations import ALL
 from kiln.wire.doors import checks, freshness, parameters, spelling
 from kiln.wire.doors.door import Admitted, Answer, Credentials, Format, Key, RawRequest
 from kiln.wire.doors.route import VERSIONS
@@ -91,6 +94,12 @@ _LONGEST_HEADER = 2048
 _MD5_OF_NOTHING = "1B2M2Y8AsgTpgAmY7PhCfg=="
 _WRONG_MD5 = "it is not that of the body"
 _SEND_MD5 = "send it in a form, with Content-MD5 of the form"
+
+#: The first words of everything that this route or any operation takes, in lower case.
+_MEANT = frozenset(
+    {"format", "regionid", "version"}
+    | {word.lower() for operation in ALL for field in operation.parameters for word in (field.wire, *field.aliases)}
+)
 
 _token = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+").fullmatch
 
@@ -150,9 +159,14 @@ def _read(request: RawRequest) -> tuple[dict[str, str], dict[str, str]]:
 def _refuse_ambiguous(params: Mapping[str, str]) -> None:
     """Refuse what the signature would not tell from other parameters: it joins them with nothing encoded."""
     for name, value in params.items():
-        if "&" in value or "&" in name or "=" in name:
+        if "&" in name or "=" in name or ("&" in value and not _MEANT.isdisjoint(_names_in(value))):
             reason = f"{name} holds what the signature cannot tell from another parameter; {_SEND_MD5}"
             raise IncompleteSignature(reason=reason)
+
+
+def _names_in(value: str) -> set[str]:
+    """The first words of the parameters that the tail of a value could be read as, in lower case."""
+    return {part.partition("=")[0].partition(".")[0].partition("[")[0].lower() for part in value.split("&")[1:]}
 
 
 def _md5(body: bytes) -> str:
