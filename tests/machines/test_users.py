@@ -72,6 +72,19 @@ def test_are_kept_when_the_host_was_started_anew(kilns, claims):
     assert users.next_user(kilns[1]) // users.BLOCK != before // users.BLOCK or users.is_own(kilns[0], before)
 
 
+@pytest.mark.parametrize("block", [2, 3, 1024])
+def test_are_not_given_twice_by_a_host_that_is_started_anew(kilns, claims, monkeypatch, block):
+    monkeypatch.setattr(users, "BLOCK", block)
+    given = []
+
+    for number in range(8):
+        given.append(uid_of(RunFolder(kilns[0] / f"i-{number}"), runs=False))
+        if number % 3 != 1:
+            shutil.rmtree(claims)
+
+    assert len(set(given)) == 8
+
+
 def test_of_a_kiln_that_is_gone_are_claimed_again_but_not_under_a_process(kilns, monkeypatch, tmp_path):
     monkeypatch.setattr(users, "_range", lambda: (700_000, users.BLOCK))
     uid = users.next_user(kilns[0])

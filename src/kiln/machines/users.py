@@ -31,15 +31,12 @@ def next_user(run: Path) -> int:
     with _held(run / "next-uid") as counter:
         kept = os.pread(counter, 200, 0)
         with _claims():
-            own = _own_blocks(run)
-            number = int(kept) if kept.strip().isdigit() and _block_of(int(kept)) in own else None
+            _take_again(run)
+            number = int(kept) if kept.strip().isdigit() and _goes_on_at(run, int(kept)) else None
             if number is None:
                 number = _block_start(_claim(run))
-            following: int | None = number + 1
-            if _block_of(number + 1) != _block_of(number):
-                following = None  # The next claims another block.
         os.ftruncate(counter, 0)
-        os.pwrite(counter, b"" if following is None else str(following).encode(), 0)
+        os.pwrite(counter, str(number + 1).encode(), 0)
         os.fsync(counter)
     return number
 
@@ -51,6 +48,25 @@ def is_own(run: Path, uid: int) -> bool:
         if block is None:
             return False
         return block in _own_blocks(run) or _take(run, block)
+
+
+def _take_again(run: Path) -> None:
+    """Claim again what this Kiln's machines have: the claims are gone when the host was started anew."""
+    for file in run.glob("*/uid"):
+        with contextlib.suppress(OSError, ValueError):
+            block = _block_of(int(file.read_text()))
+            if block is not None:
+                _take(run, block)
+
+
+def _goes_on_at(run: Path, number: int) -> bool:
+    """Whether the next user may be that number: in a block that was begun, or at the start of a new one."""
+    block = _block_of(number)
+    if block is None:
+        return False
+    is_own = block in _own_blocks(run)
+    # One that is this Kiln's already was used from its start on.
+    return not is_own and _take(run, block) if number == _block_start(block) else is_own or _take(run, block)
 
 
 def _claim(run: Path) -> int:
