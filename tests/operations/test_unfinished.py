@@ -6,6 +6,8 @@ import pytest
 
 from kiln.declare.errors import InternalError
 from kiln.declare.states import DiskStatus, ImageStatus, InstanceStatus, SnapshotStatus, TaskStatus
+from kiln.machines.errors import MachineMissing
+from kiln.machines.none import NoMachines
 from kiln.operations.call import NotYet
 from kiln.store.disks import disks
 from kiln.store.images import images
@@ -19,7 +21,7 @@ from tests.beginnings import BEGINNINGS
 from tests.clouds import Cloud
 from tests.kill import checks
 from tests.kill.kilns import keep, settle
-from tests.kill.scenarios import DATA, SYSTEM
+from tests.kill.scenarios import DATA, LATER, SYSTEM, fill
 from tests.reading import every, find, the
 
 RUINS = {
@@ -103,6 +105,45 @@ def test_a_capture_that_is_given_up_is_completed_where_it_may_have_happened(clou
 
     assert {disk.volume for disk in every(cloud, disks)} == {heir.id for heir in planned}
     checks.disk_holds(cloud, facts["disks"][0], SYSTEM)
+
+
+class Dying(NoMachines):
+    """Machines that end while they are asked something: what they had open is closed then."""
+
+    def guest(self, instance: str) -> Dying | None:
+        self._asked = instance
+        return self if self.is_running(instance) else None
+
+    def has_node(self, node: str) -> bool:
+        self.stop(self._asked, force=True)
+        raise MachineMissing(node)
+
+
+@pytest.mark.parametrize("action", ["CreateImage", "CreateSnapshot"])
+def test_a_capture_is_completed_when_the_machine_ends_while_it_is_asked(cloud, action):
+    """What the guest wrote to the heirs since it had gone over to them is not to be dropped as unused."""
+    facts = BEGINNINGS[action](cloud)
+    planned = every(cloud, volumes, state="planned")
+    for heir in planned:
+        cloud.ports.pool.clone(heir.parent, heir.id, heir.size_bytes)
+        fill(cloud, heir.id, LATER)
+    machines = Dying(cloud.folder / "run")
+    marker = cloud.folder / "run" / facts["instance"] / "running"
+    marker.parent.mkdir(parents=True, exist_ok=True)
+    marker.touch()
+    cloud.refit(machines=machines)
+    duty = DUTIES[action]
+
+    def fails(job) -> None:
+        raise InternalError
+
+    cloud.worker = Worker(cloud.ports, {action: Duty(fails, duty.give_up, facts=duty.facts)})
+    settle_all(cloud)
+
+    assert not machines.is_running(facts["instance"])
+    assert {disk.volume for disk in every(cloud, disks)} == {heir.id for heir in planned}
+    for disk in facts["disks"]:
+        checks.disk_holds(cloud, disk, LATER)
 
 
 def test_a_disk_that_was_to_grow_is_as_large_as_its_bytes(cloud):

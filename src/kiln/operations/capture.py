@@ -193,26 +193,38 @@ def has_happened(job: Job[CaptureFacts]) -> bool:
     complete the capture is right whether it was or not. Raises VolumeBusy when nobody can tell: then it may still
     happen.
     """
-    guest = job.ports.machines.guest(job.facts.instance) if job.facts.instance else None
+    pool, instance = job.ports.pool, job.facts.instance
+    guest = job.ports.machines.guest(instance) if instance else None
     heirs = [one.heir for one in job.facts.disks]
-    if guest is None:
-        return all(job.ports.pool.exists(heir) for heir in heirs)
-    try:
-        return any(guest.has_node(heir) for heir in heirs)
-    except MachineError:
-        return not _is_prevented(job, heirs)
+    if guest is not None:
+        try:
+            return any(guest.has_node(heir) for heir in heirs)
+        except MachineError:
+            if _is_prevented(job, heirs):
+                return False
+    return all(pool.exists(heir) for heir in heirs)
 
 
 def _is_prevented(job: Job[CaptureFacts], heirs: Sequence[str]) -> bool:
     """Make sure that a machine which does not answer, and was perhaps told to, never goes over to the heirs.
 
-    It goes over to all or to none. So it is enough that one is gone which it has not opened.
+    It goes over to all or to none. So it is enough that one is gone which it has not opened. False when it has ended:
+    it may have written to them before.
     """
+    pool, machines, instance = job.ports.pool, job.ports.machines, job.facts.instance
     for heir in heirs:
+        if pool.exists(heir) and pool.is_open(heir):
+            continue
+        # Asked in this order: a machine that runs still did not have the file open then, so it has written nothing
+        # there, while one that has died has nothing open any more, whatever it wrote.
+        if not machines.is_running(instance):
+            return False
         with suppress(VolumeBusy):
-            job.ports.pool.drop(heir)
+            pool.drop(heir)
             return True
-    raise VolumeBusy(f"the machine of {job.facts.instance} does not answer and has its new disks open")
+    if not machines.is_running(instance):
+        return False
+    raise VolumeBusy(f"the machine of {instance} does not answer and has its new disks open")
 
 
 def abandon(tx: Transaction, job: Job[CaptureFacts]) -> None:

@@ -282,6 +282,9 @@ class Pool(Protocol):
     def exists(self, volume: str) -> bool:
         """Whether the volume is there."""
 
+    def is_open(self, volume: str) -> bool:
+        """Whether a machine or a tool has the volume open, if only to read it. Raises VolumeMissing."""
+
     def size(self, volume: str) -> int:
         """Virtual size in bytes. Raises VolumeMissing, VolumeBroken."""
 

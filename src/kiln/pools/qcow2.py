@@ -218,6 +218,10 @@ class Qcow2Pool:
         """See ``port.Pool``."""
         return self._path(volume).is_file()
 
+    def is_open(self, volume: str) -> bool:
+        """See ``port.Pool``."""
+        return locks.is_open(self._path(volume))
+
     def size(self, volume: str) -> int:
         """See ``port.Pool``."""
         return overlay.read(self._path(volume)).size_bytes
