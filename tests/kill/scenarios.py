@@ -18,7 +18,7 @@ from kiln.declare.states import DiskStatus, InstanceStatus, TaskStatus
 from kiln.operations.transfer import objects_of
 from kiln.service.secrets import Sealer
 from kiln.store.disks import disks
-from kiln.store.images import images
+from kiln.store.images import disks_of, images
 from kiln.store.instances import instances
 from kiln.store.snapshots import snapshots
 from kiln.store.tasks import tasks
@@ -490,8 +490,9 @@ def delete_image(script: Script, facts: Facts) -> None:
 
 def arrange_image_to_delete(cloud: Cloud) -> Facts:
     image_id = an_image_with(cloud, SYSTEM, DATA)
-    taken = sorted(every(cloud, snapshots), key=lambda snapshot: snapshot.device)
-    return {"image": image_id, "snapshots": [snapshot.id for snapshot in taken]}
+    with cloud.ports.database.read() as tx:
+        of_image = disks_of(tx, [image_id])[image_id]
+    return {"image": image_id, "snapshots": [disk.snapshot for disk in of_image]}
 
 
 def check_image_deleted(cloud: Cloud, facts: Facts, answers: Answers) -> None:
