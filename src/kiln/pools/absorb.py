@@ -14,7 +14,7 @@ from pathlib import Path
 
 from kiln.declare.killpoints import reach
 from kiln.declare.units import MiB
-from kiln.pools import family, locks, overlay, qemu_img, readers
+from kiln.pools import chains, family, locks, overlay, qemu_img, readers
 from kiln.pools.errors import ToolFailed
 from kiln.pools.folder import Folder, sync
 from kiln.pools.port import Guest
@@ -26,18 +26,22 @@ _PIECE = 16 * MiB
 def in_copy(folder: Folder, child: Path, base: str | None, *, direct: bool) -> None:
     """Let *child*, which nobody writes, stand on the volume *base* (or on nothing). Whole or not at all.
 
-    Raises VolumeBusy while somebody writes it, PoolFull, ToolFailed.
+    Raises VolumeBusy while somebody writes it, PoolFull, ToolFailed, and what ``chains.held`` raises.
     """
     with locks.hold_still(child), folder.draft() as draft:
-        if base is None:
-            # Rebasing on nothing reads all that is not there, too: 4 s for an empty disk of 20 GiB.
-            qemu_img.convert(_reader(child), draft, "qcow2", options=overlay.OPTIONS, direct=direct)
-            reach("pool.absorb.flattened")
-        else:
-            copy_sparsely(child, draft)
-            reach("pool.absorb.copied")
-            qemu_img.rebase(draft, base + family.SUFFIX, direct=direct)
-            reach("pool.absorb.rebased")
+        with chains.held(child) as chain:
+            if base is None:
+                # Rebasing on nothing reads all that is not there, too: 4 s for an empty disk of 20 GiB.
+                node = chain.node()
+                qemu_img.convert(node, draft, "qcow2", options=overlay.OPTIONS, direct=direct, fds=chain.fds)
+                reach("pool.absorb.flattened")
+            else:
+                copy_sparsely(child, draft)
+                reach("pool.absorb.copied")
+                if family.parent_of(draft) != chain.names[-2]:
+                    raise ToolFailed(f"{child.stem} was written while it was copied")
+                qemu_img.rebase(draft, base + family.SUFFIX, direct=direct)
+                reach("pool.absorb.rebased")
         before = child.stat()
         draft.chmod(before.st_mode)
         readers.copy(child, draft)
@@ -76,12 +80,6 @@ def copy_sparsely(source: Path, target: Path) -> None:
             at = end = os.lseek(src.fileno(), start, os.SEEK_HOLE)
             while start < end:
                 start += os.copy_file_range(src.fileno(), dst.fileno(), min(end - start, _PIECE), start, start)
-
-
-def _reader(child: Path) -> qemu_img.Node:
-    """The child with all that it stands on, read-only."""
-    file = {"driver": "file", "filename": str(child.absolute()), "read-only": True}
-    return {"driver": "qcow2", "read-only": True, "file": file}
 
 
 def _next_data(fd: int, at: int) -> int | None:

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 import threading
 import time
 from collections import Counter
@@ -23,6 +24,8 @@ from kiln.pools.errors import VolumeBroken, VolumeBusy, VolumeMissing
 log = Journal("kiln.pools")
 
 SUFFIX = ".qcow2"
+# QEMU takes node names of at most 31 characters, and a volume's second node has two more than the volume.
+NAME = re.compile(r"[A-Za-z][A-Za-z0-9_-]{0,28}")
 # A folder that changed this recently may change again without its time changing.
 _CLOCK_TICK_NS = 20_000_000
 
@@ -32,7 +35,8 @@ def parent_of(path: Path) -> str | None:
     backing = overlay.read(path).backing
     if backing is None:
         return None
-    if not backing.endswith(SUFFIX) or "/" in backing:
+    # The name is also followed by QEMU's tools, to which "nbd:…" and "json:…" are no names of files.
+    if not backing.endswith(SUFFIX) or not NAME.fullmatch(backing.removesuffix(SUFFIX)):
         raise VolumeBroken(f"{path.stem} stands on something that is no volume")
     return backing.removesuffix(SUFFIX)
 

@@ -20,7 +20,7 @@ from typing import Any, BinaryIO
 
 from kiln.declare.killpoints import reach
 from kiln.declare.units import GiB, MiB
-from kiln.pools import overlay, qemu_img, readers, stamps
+from kiln.pools import chains, overlay, qemu_img, readers, stamps
 from kiln.pools.errors import PoolFull, SourceRefused, ToolFailed
 from kiln.pools.folder import Folder
 from kiln.pools.limits import Limits
@@ -92,20 +92,21 @@ def send_out(
     layers that are not in it, and pushes nothing of guests' out of it; one that
     is in it is read from there. The target is written through it: past it, files
     grow by whole blocks of the disk below, and a VHD's footer must be the very
-    end. It is synced once, when it is whole. Raises PoolFull, Cancelled.
+    end. It is synced once, when it is whole. Raises PoolFull, Cancelled, and what ``chains.held`` raises.
     """
     folder = Folder(path.parent)
     with folder.draft() as draft:
         reach("pool.send_out.before_copy")
-        below = {"driver": "file", "filename": str(layer.absolute()), "read-only": True}
-        qemu_img.convert(
-            {"driver": "qcow2", "cache": {"direct": direct and not _is_cached(layer)}, "file": below},
-            draft,
-            target,
-            options=TARGET_OPTIONS[target],
-            progress=progress,
-            cancelled=cancelled,
-        )
+        with chains.held(layer) as chain:
+            qemu_img.convert(
+                chain.node(direct=direct and not _is_cached(layer)),
+                draft,
+                target,
+                options=TARGET_OPTIONS[target],
+                fds=chain.fds,
+                progress=progress,
+                cancelled=cancelled,
+            )
         reach("pool.send_out.copied")
         folder.publish([(draft, path.name)])
 

@@ -45,7 +45,12 @@ _BACKING_NAME_MAX = 1023
 # refcount table offset, its clusters, snapshots, their offset, incompatible, compatible, autoclear features,
 # refcount order, header length, and 8 bytes of compression type with padding.
 _HEADER = struct.Struct(">4sIQIIQIIQQIIQQQQII8s")
-_HEAD = struct.Struct(">4sIQIIQ")
+_HEADER_LENGTH_LEAST = 104
+_EXTENSION = struct.Struct(">II")
+_EXTENSIONS_MOST = 64 * 1024
+# Bits 0 and 1 say that the file was not closed or is damaged, bit 3 how its clusters are packed. Bit 2 says that the
+# data are in another file, whose name QEMU's tools would follow wherever it leads.
+_KNOWN_FEATURES = 1 << 0 | 1 << 1 | 1 << 3 | _EXTENDED_L2
 
 
 @dataclass(frozen=True)
@@ -100,20 +105,44 @@ def read(path: Path) -> Header:
     try:
         if not stat.S_ISREG(os.fstat(fd).st_mode):
             raise VolumeBroken(f"{path.stem} is not a regular file")
-        head = os.pread(fd, _HEAD.size, 0)
-        if len(head) < _HEAD.size:
-            raise VolumeBroken(f"{path.stem} is shorter than a header")
-        magic, version, name_offset, name_length, _, size_bytes = _HEAD.unpack(head)
-        if magic != _MAGIC or version != _VERSION:
-            raise VolumeBroken(f"{path.stem} does not begin as a qcow2 file of version 3")
-        if size_bytes == 0 or size_bytes % 512:
-            raise VolumeBroken(f"{path.stem} cannot have {size_bytes} bytes")
+        name_offset, name_length, size_bytes, length = _fields(path, os.pread(fd, _HEADER.size, 0))
         if name_offset == 0:
             return Header(size_bytes, None)
         name = os.pread(fd, min(name_length, _BACKING_NAME_MAX), name_offset)
+        if _backing_format(os.pread(fd, _EXTENSIONS_MOST, length)) not in (None, b"qcow2"):
+            raise VolumeBroken(f"{path.stem} reads what it stands on as something else than a volume")
     finally:
         os.close(fd)
     try:
         return Header(size_bytes, name.decode("ascii"))
     except UnicodeDecodeError:
         raise VolumeBroken(f"{path.stem} names its backing file in unreadable bytes") from None
+
+
+def _fields(path: Path, head: bytes) -> tuple[int, int, int, int]:
+    """Where the backing name is, its length, the virtual size, and where the extensions begin. Raises VolumeBroken."""
+    if len(head) < _HEADER_LENGTH_LEAST:
+        raise VolumeBroken(f"{path.stem} is shorter than a header")
+    fields = _HEADER.unpack(head.ljust(_HEADER.size, b"\0"))
+    magic, version, name_offset, name_length, _, size_bytes, encryption, *_ = fields
+    if magic != _MAGIC or version != _VERSION:
+        raise VolumeBroken(f"{path.stem} does not begin as a qcow2 file of version 3")
+    if size_bytes == 0 or size_bytes % 512:
+        raise VolumeBroken(f"{path.stem} cannot have {size_bytes} bytes")
+    if encryption or fields[13] & ~_KNOWN_FEATURES:
+        raise VolumeBroken(f"{path.stem} keeps its data in a way that no volume does")
+    return name_offset, name_length, size_bytes, fields[17]
+
+
+def _backing_format(extensions: bytes) -> bytes | None:
+    """What the header's extensions, as far as they are there, say of the backing file's format."""
+    at = 0
+    while at + _EXTENSION.size <= len(extensions):
+        kind, length = _EXTENSION.unpack_from(extensions, at)
+        at += _EXTENSION.size
+        if kind == _END_OF_EXTENSIONS:
+            break
+        if kind == _BACKING_FORMAT:
+            return extensions[at : at + length]
+        at += -(-length // 8) * 8
+    return None
