@@ -1,0 +1,1 @@
+"""Every step of everything that is carried out, passed twice and failing once."""

@@ -1,0 +1,253 @@
+"""One task, carried out from the same beginning again and again, with one thing going wrong each time.
+
+    trial = Trial(action, folder)           # arranges the beginning, and sees how it ends undisturbed
+    for disturbance in trial.disturbances(most=20):
+        trial.expect_well(disturbance)
+
+What goes wrong: a kill as a point is passed, an exception there, and each call of a port that fails with an error of
+its own, before or after it has done what it was asked for. Afterwards the task is run again from its beginning until
+it ends. Then rows and bytes are what they are undisturbed; or, where the failure was final, all that was begun is
+taken back and what there was before is as it was. A kill here unwinds the stack, which a real one does not:
+``tests/kill`` ends processes.
+"""
+
+from __future__ import annotations
+
+import random
+import shutil
+import subprocess
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from kiln.buckets.port import BucketMissing, ObjectRefused
+from kiln.declare import killpoints
+from kiln.declare.states import TaskStatus
+from kiln.machines.errors import MachineRefused, MachineSilent
+from kiln.operations.call import Ports
+from kiln.pools.errors import PoolError, PoolFull
+from kiln.store.database import DatabaseFull
+from kiln.store.disks import disks
+from kiln.store.rows import metadata
+from kiln.store.snapshots import snapshots
+from kiln.store.tasks import tasks
+from kiln.tasks.worker import Worker
+from kiln.upkeep.duties import DUTIES
+from tests.beginnings import BEGINNINGS
+from tests.clouds import Cloud
+from tests.kill import checks
+from tests.kill.kilns import keep, open_kiln
+from tests.reading import every
+from tools.keep_data_folder import digest
+
+#: Of each port, what its calls may raise. Reads of the database are left out: nothing has begun when they fail.
+ERRORS: dict[str, tuple[Callable[[], Exception], ...]] = {
+    "pool": (lambda: PoolFull("injected"), lambda: PoolError("injected")),
+    "machines": (lambda: MachineSilent("injected"), lambda: MachineRefused("injected")),
+    "buckets": (lambda: ObjectRefused("injected"), lambda: BucketMissing("injected")),
+    "database": (lambda: DatabaseFull("injected"),),
+}
+_WRITES = {"database": {"write"}}  #: Only these calls of a port fail.
+
+_VOLATILE = {"file_bytes", "attempts", "not_before", "lease_until", "owner", "seq", "payload", "served"}
+_PASSED_OVER = {"deployment", "recorded", "service_time", "alembic_version"}  #: Change with every start.
+
+_ROUNDS = 60
+
+
+class Killed(BaseException):
+    """The program ended here."""
+
+
+class Broke(Exception):
+    """Something went wrong that nobody expected."""
+
+
+@dataclass(frozen=True)
+class Disturbance:
+    """What goes wrong, and at which passing of it."""
+
+    kind: str  #: ``kill``, ``raise``, ``fail before`` or ``fail after``.
+    place: str  #: A point, or ``port.method``.
+    passing: int
+    error: int = 0  #: Of a port's errors.
+
+    def __str__(self) -> str:
+        return f"{self.kind} {self.place} {self.passing} {self.error}"
+
+
+class Trial:
+    """See the module's docstring."""
+
+    def __init__(self, action: str, folder: Path) -> None:
+        self.action = action
+        self._folder = folder
+        self._beginning = folder / "beginning"
+        with open_kiln(self._beginning) as cloud:
+            BEGINNINGS[action](cloud)
+            self._task = next(task.id for task in cloud.open_tasks() if task.action == action)
+            self._had = _bytes(cloud)
+        self._passed: list[str] = []
+        self._called: list[str] = []
+        with self._fresh() as cloud:
+            self._run(cloud, _watched(cloud.ports, self._note), self._passed.append)
+            self._end = _seen(cloud, self._task)
+
+    def _note(self, place: str, moment: str) -> None:
+        if moment == "before":
+            self._called.append(place)
+
+    def disturbances(self, most: int) -> list[Disturbance]:
+        """So many of all there are, always the same ones."""
+        found = list(self._all())
+        return random.Random(self.action).sample(found, min(most, len(found)))
+
+    def _all(self) -> Iterator[Disturbance]:
+        """Of a place that is passed often, the first time and the last."""
+        for place, count in Counter(self._passed).items():
+            for passing in sorted({0, count - 1}):
+                yield Disturbance("kill", place, passing)
+                yield Disturbance("raise", place, passing)
+        for place, count in Counter(self._called).items():
+            for passing in sorted({0, count - 1}):
+                for error in range(len(ERRORS[place.partition(".")[0]])):
+                    yield Disturbance("fail before", place, passing, error)
+                    yield Disturbance("fail after", place, passing, error)
+
+    def expect_well(self, wrong: Disturbance) -> None:
+        """Carry out the task with that going wrong once; it ends as undisturbed, or nothing of it is left."""
+        with self._fresh() as cloud:
+            happens = _Happening(wrong)
+            ports = _watched(cloud.ports, happens.at_call) if wrong.kind.startswith("fail") else cloud.ports
+            with suppress(Killed):
+                self._run(cloud, ports, happens.at_point)
+            assert happens.has_happened, "it never came to that"
+        with open_kiln(self._folder / "data") as cloud:
+            self._run(cloud, cloud.ports)
+            self._judge(cloud)
+
+    @contextmanager
+    def _fresh(self) -> Iterator[Cloud]:
+        shutil.rmtree(self._folder / "data", ignore_errors=True)
+        subprocess.run(["cp", "-a", self._beginning, self._folder / "data"], check=True)
+        with open_kiln(self._folder / "data") as cloud:
+            yield cloud
+
+    def _run(self, cloud: Cloud, ports: Ports, hook: Callable[[str], None] | None = None) -> None:
+        """Carry out what there is; pauses pass at once."""
+        worker = Worker(ports, DUTIES)
+        for _ in range(_ROUNDS):
+            due = sorted(cloud.open_tasks(), key=lambda task: task.seq)
+            if not due:
+                return
+            cloud.ports.database.write(lambda tx: tasks.update(tx, {"not_before": 0.0}))
+            lanes: set[str] = set()
+            for task in due:
+                if not task.lane or task.lane not in lanes:
+                    lanes.add(task.lane)
+                    killpoints.listen(hook)
+                    try:
+                        # An exception at the first point of all is outside of what the worker guards.
+                        with suppress(Broke):
+                            worker.attempt(task)
+                    finally:
+                        killpoints.listen(None)
+        raise AssertionError(f"without end: {cloud.open_tasks()}")
+
+    def _judge(self, cloud: Cloud) -> None:
+        end = _seen(cloud, self._task)
+        if end == self._end:
+            return
+        (task,) = every(cloud, tasks, id=self._task)
+        assert task.status == TaskStatus.FAILED, _difference(self._end, end)
+        assert task.error_code
+        is_held = _bytes(cloud)
+        # A failure takes back what was begun, and leaves all that there was; a task that removes may have removed it.
+        changed = {name for name, held in self._had.items() if name in is_held and is_held[name] != held}
+        assert not changed, f"failed, and changed {changed}"
+        lost = self._had.keys() - is_held.keys()
+        assert not lost, f"failed, and lost {lost}"
+        checks.nothing_is_halfway(cloud)
+        checks.every_name_is_kept(cloud)
+        checks.nothing_is_astray(cloud)
+
+
+class _Happening:
+    """Has a disturbance happen, once."""
+
+    def __init__(self, wrong: Disturbance) -> None:
+        self._wrong = wrong
+        self._left = wrong.passing
+        self.has_happened = False
+
+    def at_point(self, point: str) -> None:
+        if self._wrong.place == point and self._wrong.kind in ("kill", "raise") and self._is_now():
+            raise Killed if self._wrong.kind == "kill" else Broke(point)
+
+    def at_call(self, place: str, moment: str) -> None:
+        if self._wrong.place == place and self._wrong.kind == f"fail {moment}" and self._is_now():
+            raise ERRORS[place.partition(".")[0]][self._wrong.error]()  # noqa: RSE102 - it makes one.
+
+    def _is_now(self) -> bool:
+        self._left -= 1
+        if self._left == -1:
+            self.has_happened = True
+            return True
+        return False
+
+
+class _Watched:
+    """A port whose calls are told to somebody, who may raise: before (and after) they are done."""
+
+    def __init__(self, real: Any, name: str, told: Callable[[str, str], None]) -> None:
+        self._real, self._name, self._told = real, name, told
+
+    def __getattr__(self, method: str) -> Any:
+        found = getattr(self._real, method)
+        if not callable(found) or method not in _WRITES.get(self._name, {method}):
+            return found
+
+        def call(*given: Any, **more: Any) -> Any:
+            self._told(f"{self._name}.{method}", "before")
+            answer = found(*given, **more)
+            self._told(f"{self._name}.{method}", "after")
+            return answer
+
+        return call
+
+
+def _watched(ports: Ports, told: Callable[[str, str], None]) -> Ports:
+    return replace(ports, **{name: _Watched(getattr(ports, name), name, told) for name in ERRORS})
+
+
+def _seen(cloud: Cloud, task: str) -> dict[str, Any]:
+    """The end: all rows without what differs from run to run, and the bytes."""
+    keep(cloud)
+    found: dict[str, Any] = {"bytes": _bytes(cloud)}
+    with cloud.ports.database.read() as tx:
+        for table in metadata.sorted_tables:
+            if table.name in _PASSED_OVER:
+                continue
+            names = [c.name for c in table.columns if c.name not in _VOLATILE and not c.name.endswith("_at")]
+            rows = [{name: row._mapping[name] for name in names} for row in tx.execute(table.select())]
+            if table.name == "tasks":
+                # Those that a sweep asks for have IDs of their own each time.
+                rows = [row for row in rows if row["id"] == task]
+            found[table.name] = sorted(repr(row) for row in rows)
+    buckets = cloud.folder / "buckets"
+    found["objects"] = sorted(str(path.relative_to(buckets)) for path in buckets.rglob("*"))
+    return found
+
+
+def _bytes(cloud: Cloud) -> dict[str, str]:
+    named = [(row.id, row.volume) for rows in (disks, snapshots) for row in every(cloud, rows) if row.volume]
+    return {name: digest(cloud.folder, volume) for name, volume in named}
+
+
+def _difference(wanted: dict[str, Any], found: dict[str, Any]) -> str:
+    return "\n".join(
+        f"{name}: {wanted[name]}\n  not {found.get(name)}" for name in wanted if wanted[name] != found[name]
+    )
