@@ -51,9 +51,12 @@ def understand(words: list[str]) -> None:
     name, *rest = words
     assert name in WORDS
 
+    below = getattr(load(name), "commands", None)
+    if below is not None and not rest:
+        return  # A group by itself prints what it has.
+
     context = load(name).make_context(name, list(rest))
 
-    below = getattr(load(name), "commands", None)
     if below is not None:
         word, *arguments = rest
         below[word].make_context(word, arguments, parent=context)
