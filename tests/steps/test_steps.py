@@ -24,18 +24,17 @@ NOT_TRIED = dict.fromkeys(
         "CreateDisk",
         "CreateSnapshot",
         "DetachDisk",
-        "Merge",
         "RebootInstance",
-        "ReplaceSystemDisk",
         "ResetDisk",
         "ResizeDisk",
-        "RestoreTrash",
-        "RunInstances",
         "StartInstance",
         "StopInstance",
     ),
     _UNJUDGED,
-) | {"ExportImage": "it did not end well under at least one of them, and the reason is not known"}
+) | {
+    "ExportImage": "trials of what comes after a call count calls that raise by themselves, and never come to it",
+    "Merge": "a merge that failed stays the task of its volumes, and whether the sweeper then passes them over is open",
+}
 
 tried = pytest.mark.parametrize("action", sorted(DUTIES.keys() - NOT_TRIED.keys()))
 
@@ -53,7 +52,7 @@ def test_ends_well_when_one_thing_goes_wrong(quick_folder):  # noqa: F811 - the 
 
 def test_has_no_more_to_try_than_before():
     assert DUTIES.keys() >= NOT_TRIED.keys()
-    assert len(NOT_TRIED) <= 14, "this number only gets smaller"
+    assert len(NOT_TRIED) <= 11, "this number only gets smaller"
 
 
 def expect_well(action, folder, most):
