@@ -17,7 +17,8 @@ from kiln.declare.states import DiskStatus, ImageStatus, InstanceStatus, Snapsho
 from kiln.declare.system import NO_SYSTEM, System
 from kiln.declare.units import GiB
 from kiln.service.accounts import ensure_first_account
-from kiln.service.assemble import Assembly, assemble, hold_data_folder
+from kiln.service.assemble import Assembly, assemble
+from kiln.service.claim import hold_data_folder
 from kiln.service.settings import Settings, read_settings
 from kiln.store.database import Transaction
 from kiln.store.disks import Disk, disks

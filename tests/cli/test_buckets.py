@@ -7,11 +7,13 @@ from typer.testing import CliRunner
 
 from kiln.cli import exits
 from kiln.cli.main import app
+from tests.rested import a_rested_kiln
 
 
 @pytest.fixture
 def kiln(tmp_path):
     """The words that lie beside a data folder, on one of their own."""
+    a_rested_kiln(tmp_path)
 
     def run(*words: str):
         return CliRunner(env={"KILN_DATA": str(tmp_path), "KILN_DATABASE": ""}).invoke(app, list(words))

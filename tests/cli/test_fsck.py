@@ -7,13 +7,13 @@ from typer.testing import CliRunner
 
 from kiln.cli import exits
 from kiln.cli.main import app
+from tests.rested import a_rested_kiln
 
 
 @pytest.fixture
 def data(tmp_path):
     """The data folder of a Kiln with nothing in it."""
-    assert said("account", "list", "--data", str(tmp_path)).exit_code == exits.DONE.number
-    return tmp_path
+    return a_rested_kiln(tmp_path)
 
 
 def said(*words: str):

@@ -12,6 +12,7 @@ from typer.testing import CliRunner
 import kiln
 from kiln.cli import exits
 from kiln.cli.main import WORDS, app, load
+from tests.rested import a_rested_kiln
 
 NOWHERE = {
     "KILN_ENDPOINT": "",
@@ -211,15 +212,14 @@ def test_refuses_a_setting_that_cannot_be(tmp_path):
 def test_says_when_a_data_folder_cannot_be_one(tmp_path):
     (file := tmp_path / "file").touch()
 
-    result = said("env", "--data", str(file))
+    result = said("serve", "--data", str(file))
 
     assert result.exit_code == exits.SETTINGS.number
-    assert f"{file}: File exists" in result.stderr
+    assert f"{file} is no folder" in result.stderr
 
 
 def test_makes_a_database_that_nobody_else_may_read(tmp_path):
-    """Also where ``kiln env`` comes before the first ``kiln serve``."""
-    assert said("env", "--data", str(tmp_path)).exit_code == exits.DONE.number
+    a_rested_kiln(tmp_path)
 
     assert (tmp_path / "kiln.sqlite").stat().st_mode & 0o777 == 0o600
 
@@ -235,7 +235,7 @@ def test_says_that_a_database_cannot_be_used(tmp_path, words):
 
 
 def test_says_that_a_database_is_of_a_newer_kiln(tmp_path):
-    said("env", "--data", str(tmp_path))
+    a_rested_kiln(tmp_path)
     with closing(sqlite3.connect(tmp_path / "kiln.sqlite")) as database:
         database.execute("UPDATE alembic_version SET version_num = '9999'")
         database.commit()

@@ -10,7 +10,8 @@ from pathlib import Path
 
 from kiln.operations import BY_NAME
 from kiln.service.accounts import ensure_first_account
-from kiln.service.assemble import Assembly, assemble, hold_data_folder
+from kiln.service.assemble import Assembly, assemble
+from kiln.service.claim import hold_data_folder
 from kiln.service.pairing import advance
 from kiln.service.settings import Settings, read_settings
 from kiln.store.accounts import first_account

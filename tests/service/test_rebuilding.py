@@ -8,7 +8,7 @@ from contextlib import contextmanager
 import pytest
 
 from kiln.pools.records import NAME
-from kiln.service.assemble import hold_data_folder
+from kiln.service.claim import hold_data_folder
 from kiln.service.errors import DeploymentRefused
 from kiln.service.rebuilding import rebuilt
 from kiln.store.disks import disks

@@ -82,7 +82,7 @@ def _assembly(data: Path | None) -> Iterator[Assembly]:
     settings = read_settings(os.environ, data=data, machines="none")
     if not settings.data.is_dir():
         raise Refusal(f"{settings.data} is not the data folder of a Kiln that has run", exits.FILE)
-    with assemble(settings) as it:
+    with assemble(settings, say=None) as it:
         try:
             yield it
         except AccountUnknown as error:

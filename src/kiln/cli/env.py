@@ -19,8 +19,8 @@ def run(settings: Settings) -> None:
     """Print the settings that clients of this machine's Kiln need, as lines for a shell.
 
     They name the endpoint, the keys, the region and the data folder, for this
-    command line, the official SDKs, the aliyun CLI, Terraform and Packer. The
-    keys are made when there are none.
+    command line, the official SDKs, the aliyun CLI, Terraform and Packer. A Kiln
+    that is just starting is waited for; where none has run, nothing is made.
     """
     try:
         show_text(to_shell(environment(settings)))

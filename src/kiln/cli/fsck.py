@@ -13,7 +13,8 @@ from kiln.cli.exits import Refusal
 from kiln.cli.flags import Data, DatabaseAddress
 from kiln.cli.grammar import Json, example, group
 from kiln.cli.output import note, show_json, show_line
-from kiln.service.assemble import assemble, hold_data_folder
+from kiln.service.assemble import assemble, look
+from kiln.service.claim import hold_as_it_is, hold_data_folder
 from kiln.service.databases import hold_database
 from kiln.service.pairing import refuse_newer
 from kiln.service.rebuilding import rebuilt
@@ -56,12 +57,16 @@ def run(
     if rebuild and not repair:
         raise Refusal("--rebuild writes, and --no-repair writes nothing: name one of them", exits.USAGE)
     say = (lambda _: None) if as_json else (lambda text: show_line(f"looking at {text}"))
-    with hold_data_folder(settings.data), hold_database(settings):
-        if rebuild:
-            findings = _rebuild(settings, say, as_json=as_json)
-        else:
-            with assemble(settings) as assembly:
-                findings = fsck(assembly.ports, repair=repair, say=say)
+    if not repair:
+        with hold_as_it_is(settings.data), hold_database(settings), look(settings) as ports:
+            findings = fsck(ports, repair=False, say=say)
+    else:
+        with hold_data_folder(settings.data), hold_database(settings):
+            if rebuild:
+                findings = _rebuild(settings, say, as_json=as_json)
+            else:
+                with assemble(settings, say=None) as assembly:
+                    findings = fsck(assembly.ports, repair=repair, say=say)
     if as_json:
         show_json([vars(finding) for finding in findings])
     else:

@@ -9,7 +9,15 @@ from kiln.client.client import SERVER_ERROR, AnswerBroken, ApiFailure
 from kiln.client.parameters import ParameterRefused
 from kiln.client.transport import EndpointRefused, Unreachable
 from kiln.client.waiters import WaitFailed, WaitTooLong
-from kiln.service.errors import DatabaseDamaged, DatabaseHeld, DatabaseUnusable, DataFolderBusy, DeploymentRefused
+from kiln.service.errors import (
+    DatabaseAbsent,
+    DatabaseDamaged,
+    DatabaseHeld,
+    DatabaseUnusable,
+    DataFolderBusy,
+    DataFolderRefused,
+    DeploymentRefused,
+)
 from kiln.service.settings import SettingRefused
 
 _WAYS_OUT = (
@@ -21,9 +29,11 @@ _WAYS_OUT = (
 _KNOWN: tuple[tuple[type[Exception], Exit, str], ...] = (
     (SettingRefused, exits.SETTINGS, ""),
     (DataFolderBusy, exits.SETTINGS, "One data folder has one service: stop it first, or name another with --data."),
+    (DataFolderRefused, exits.SETTINGS, "Nothing was touched. Name one that is empty, or not there yet, with --data."),
     (DeploymentRefused, exits.FILE, "docs/howto/back-up-and-put-back.md says more. Nothing was changed."),
     (DatabaseHeld, exits.SETTINGS, "One database has one service: stop it first, or name another with --database."),
     (DatabaseDamaged, exits.UNSOUND, _WAYS_OUT),
+    (DatabaseAbsent, exits.FILE, "`kiln serve` makes it, and its keys; or name the folder of one with --data."),
     (DatabaseUnusable, exits.FILE, "On a full disk even reading it needs 32 KiB."),
     (EndpointRefused, exits.SETTINGS, "KILN_ENDPOINT must be of the form http://HOST:PORT."),
     (ParameterRefused, exits.USAGE, "`kiln call ACTION --help` lists what an action takes."),

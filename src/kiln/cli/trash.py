@@ -116,7 +116,7 @@ def _assembly(data: Path | None, database: str | None, timeout_s: float = 0.0) -
     settings = read_settings(os.environ, data=data, database=database, machines="none")
     if not settings.folder.pool.is_dir():
         raise Refusal(f"{settings.data} is not the data folder of a Kiln that has run", exits.FILE)
-    with assemble(settings) as assembly:
+    with assemble(settings, say=None) as assembly:
         try:
             yield assembly
         except NotRestorable as error:

@@ -54,14 +54,18 @@ _CACHE = {"direct": False, "no-flush": False}
 
 
 class Qcow2Pool:
-    """The pool in the folder *path*, which is made when it is not there. See ``port.Pool`` for the promises."""
+    """The pool in the folder *path*, which is made when it is not there, unless it is only to be looked at.
+
+    See ``port.Pool`` for the promises.
+    """
 
     kind = "qcow2"
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, *, is_kept_as_it_is: bool = False) -> None:
         path = path.absolute()  # QEMU's working folder is another.
-        path.mkdir(parents=True, exist_ok=True)
-        path.chmod(_FOLDER_MODE if os.geteuid() == 0 else _FOLDER_MODE_OF_ONE_USER)
+        if not is_kept_as_it_is:
+            path.mkdir(parents=True, exist_ok=True)
+            path.chmod(_FOLDER_MODE if os.geteuid() == 0 else _FOLDER_MODE_OF_ONE_USER)
         self._hidden = Folder(path / HIDDEN)
         self.records = Records(self._hidden)
         self._identity = IdentityFile(self._hidden)
@@ -72,9 +76,10 @@ class Qcow2Pool:
         #: it did; for what found no room.
         self.make_room: Callable[[int | None], bool] = lambda _: False
         self._direct = is_direct(path)
-        self._put_right()
-        # A volume that a killed run had renamed but not yet made sure of is as good as any from here on.
-        sync(path)
+        if not is_kept_as_it_is:
+            self._put_right()
+            # A volume that a killed run had renamed but not yet made sure of is as good as any from here on.
+            sync(path)
 
     def identity(self) -> Identity | None:
         """See ``port.Pool``."""

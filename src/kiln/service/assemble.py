@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-import fcntl
-import os
+import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from kiln.buckets.folder import FolderBuckets
 from kiln.declare.clock import system_clock
 from kiln.declare.deployment import Deployment
+from kiln.declare.journal import Journal
 from kiln.guest.trial import probe_guest
 from kiln.machines.none import NoMachines
 from kiln.machines.port import Machines
@@ -20,14 +20,22 @@ from kiln.operations.call import Ports
 from kiln.operations.grace import Grace
 from kiln.pools.qcow2 import Qcow2Pool
 from kiln.service.ballast import Ballast
-from kiln.service.databases import open_database, require_whole
-from kiln.service.datafolder import DataFolder
-from kiln.service.errors import DatabaseUnusable, DataFolderBusy
+from kiln.service.databases import open_database, require_there, require_whole
+from kiln.service.errors import DatabaseUnusable
 from kiln.service.pairing import require_pair
 from kiln.service.secrets import Sealer
 from kiln.service.settings import Settings
+from kiln.service.upgrading import Say
 from kiln.store.database import Database
+from kiln.store.glance import copy_of_sqlite
 from kiln.upkeep.trash import relieve
+
+log = Journal("kiln.service")
+
+
+def log_upgrade(text: str) -> None:
+    """Tell the log of an upgrade, where nobody listens."""
+    log.warning("database_upgraded", text=text)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -48,25 +56,10 @@ class Assembly:
 
 
 @contextmanager
-def hold_data_folder(folder: Path) -> Iterator[None]:
-    """Make the data folder and keep every other Kiln out of it. Raises DataFolderBusy."""
-    folder.mkdir(parents=True, exist_ok=True)
-    # A confined QEMU runs as a user of its own and must reach its volumes below; nobody may list what is here.
-    folder.chmod(0o711)
-    descriptor = os.open(DataFolder(folder).lock, os.O_CREAT | os.O_RDWR, 0o600)
-    try:
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise DataFolderBusy(f"another Kiln works in {folder}") from None
-        yield
-    finally:
-        os.close(descriptor)
-
-
-@contextmanager
-def assemble(settings: Settings, *, strays: bool = False) -> Iterator[Assembly]:
+def assemble(settings: Settings, *, strays: bool = False, say: Say | None = log_upgrade) -> Iterator[Assembly]:
     """A Kiln on its data folder, which the caller holds; the database is closed at the end.
+
+    *say* is told when the database's tables are upgraded; None: they are not made or changed.
 
     Raises DatabaseUnusable; and DatabaseDamaged or DeploymentRefused before anything is made or
     changed, when database and pool do not belong together, with *strays* also when
@@ -74,16 +67,18 @@ def assemble(settings: Settings, *, strays: bool = False) -> Iterator[Assembly]:
     """
     require_whole(settings)
     require_pair(settings, strays=strays)
-    with assemble_unpaired(settings) as it:
+    with assemble_unpaired(settings, say=say) as it:
         yield it
 
 
 @contextmanager
-def assemble_unpaired(settings: Settings) -> Iterator[Assembly]:
+def assemble_unpaired(settings: Settings, *, say: Say | None = log_upgrade) -> Iterator[Assembly]:
     """As ``assemble``, of whatever is there: for what makes database and pool fit each other."""
+    if say is None:
+        require_there(settings)
     sealer = Sealer.in_folder(settings.data)
     ballast = Ballast(settings.folder.ballast)
-    database = _open_with_room(settings, ballast)
+    database = _open_with_room(settings, ballast, say)
     try:
         pool = Qcow2Pool(settings.folder.pool)
         buckets = FolderBuckets(settings.folder.buckets)
@@ -107,14 +102,41 @@ def assemble_unpaired(settings: Settings) -> Iterator[Assembly]:
         database.close()
 
 
-def _open_with_room(settings: Settings, ballast: Ballast) -> Database:
+@contextmanager
+def look(settings: Settings) -> Iterator[Ports]:
+    """What a Kiln is made of, to be looked at: a copy of the database, upgraded where it is old, and the pool as it is.
+
+    Nothing in the data folder is made or changed. Raises as ``assemble`` does.
+    """
+    require_whole(settings)
+    require_pair(settings, strays=False)
+    with tempfile.TemporaryDirectory(prefix="kiln-fsck-") as beside, ExitStack() as stack:
+        copied = settings
+        if not settings.database:
+            copied = replace(settings, data=Path(beside))
+            copy_of_sqlite(settings.folder.database, copied.folder.database)
+        database = open_database(copied, None if settings.database else lambda _: None)
+        stack.callback(database.close)
+        yield Ports(
+            database=database,
+            pool=Qcow2Pool(settings.folder.pool, is_kept_as_it_is=True),
+            machines=NoMachines(copied.folder.run),
+            buckets=FolderBuckets(Path(beside) / "buckets"),
+            deployment=Deployment(),
+            clock=system_clock,
+            seal=lambda secret: secret,
+            grace=Grace(settings.grace_seconds),
+        )
+
+
+def _open_with_room(settings: Settings, ballast: Ballast, say: Say | None) -> Database:
     """The database with its tables. SQLite needs room to read, too: whoever closes it last removes its log's index."""
     try:
-        database = open_database(settings)
+        database = open_database(settings, say)
     except DatabaseUnusable:
         if not ballast.give_up():
             raise
-        database = open_database(settings)
+        database = open_database(settings, say)
     if database.is_sqlite:
         database.make_room = ballast.give_up
     return database

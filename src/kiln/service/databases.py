@@ -6,24 +6,42 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from kiln.service.errors import DatabaseDamaged, DatabaseHeld, DatabaseUnusable
+from kiln.service.errors import DatabaseAbsent, DatabaseDamaged, DatabaseHeld, DatabaseUnusable
 from kiln.service.settings import Settings
+from kiln.service.upgrading import Say, upgrade
 from kiln.store import schema
 from kiln.store.database import Database, DatabaseDown, DatabaseFull, open_postgresql, open_sqlite
 from kiln.store.glance import damage_of_sqlite
 from kiln.store.hold import Hold, HoldRefused
 
 
-def open_database(settings: Settings) -> Database:
-    """The database, with its tables; nobody else may read the files that are made for it. Raises DatabaseUnusable."""
+def open_database(settings: Settings, say: Say | None) -> Database:
+    """The database, with its tables; nobody else may read the files that are made for it.
+
+    With *say*, which is told of it, tables are made and upgraded; None: the
+    database is one that has them in their newest form. Raises DatabaseUnusable,
+    and DatabaseAbsent where without *say* there is none.
+    """
+    if say is None:
+        require_there(settings)
     database = open_postgresql(settings.database) if settings.database else open_sqlite(settings.folder.database)
     before = os.umask(0o077)  # For the files that SQLite makes.
     try:
         if database.is_sqlite:
             database.probe(lambda _: None)
-        schema.create(database)
+        if say is None:
+            schema.require_present(database)
+        else:
+            upgrade(database, settings.folder.database, say)
     except BaseException as error:
         database.close()
+        if isinstance(error, schema.SchemaAbsent):
+            raise DatabaseAbsent(f"no Kiln has run in {settings.data} yet") from error
+        if isinstance(error, schema.SchemaOld):
+            where = settings.folder.database if database.is_sqlite else "the database"
+            raise DatabaseUnusable(
+                f"{where}: {error}. `kiln serve` of this version upgrades it, and keeps a copy first."
+            ) from error
         if isinstance(error, DatabaseDown | DatabaseFull | schema.SchemaTooNew):
             where = settings.folder.database if database.is_sqlite else "the database"
             raise DatabaseUnusable(f"{where}: {error}") from error
@@ -31,6 +49,12 @@ def open_database(settings: Settings) -> Database:
     finally:
         os.umask(before)
     return database
+
+
+def require_there(settings: Settings) -> None:
+    """Raise DatabaseAbsent where no Kiln has made a database in the data folder; of a server's its tables tell."""
+    if not settings.database and not settings.folder.database.is_file():
+        raise DatabaseAbsent(f"no Kiln has run in {settings.data} yet")
 
 
 def require_whole(settings: Settings) -> None:

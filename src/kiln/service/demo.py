@@ -26,7 +26,8 @@ from kiln.declare.units import KiB
 from kiln.guest.image import build
 from kiln.guest.session import open_session
 from kiln.service.accounts import ensure_first_account
-from kiln.service.assemble import assemble, hold_data_folder
+from kiln.service.assemble import assemble
+from kiln.service.claim import hold_data_folder, make_data_folder
 from kiln.service.settings import Settings, read_settings
 from kiln.upkeep.findings import is_well
 from kiln.upkeep.fsck import fsck
@@ -84,9 +85,7 @@ def demo(say: Say, cache: Path, *, keep: Path | None = None) -> None:
     """Run the demo; *cache* is the setting, *keep* the data folder if it is to stay. Raises DemoFailed, GuestError."""
     began = time.monotonic()
     folder = keep or Path(tempfile.mkdtemp(prefix="kiln-demo-"))
-    folder.mkdir(parents=True, exist_ok=True)
-    # A confined QEMU runs as a user of its own and must pass through to its volumes.
-    folder.chmod(0o711)
+    make_data_folder(folder)
     settings = read_settings({}, data=folder, cache=cache, listen="127.0.0.1:0", log="warning")
     try:
         say(f"Kiln's main job, with real disks and real virtual machines, in {folder}")

@@ -3,31 +3,52 @@
 from __future__ import annotations
 
 import shlex
+import time
 
-from kiln.declare.clock import system_clock
-from kiln.service.accounts import Keys, ensure_first_account, known_keys
+from kiln.service.accounts import Keys, known_keys
+from kiln.service.claim import is_held
 from kiln.service.databases import open_database
+from kiln.service.errors import DatabaseAbsent, DatabaseUnusable
 from kiln.service.pairing import require_pair
 from kiln.service.secrets import Sealer
 from kiln.service.settings import Settings
+
+_APPEARS_WITHIN_S = 10.0  #: A Kiln that is called in the same moment has its data folder by then.
+_STARTS_WITHIN_S = 30.0
+_LOOK_AGAIN_S = 0.1
 
 
 def environment(settings: Settings) -> dict[str, str]:
     """The variables of Kiln's own CLI, of the current and classic SDKs, of the aliyun CLI, Terraform and Packer.
 
-    Raises DatabaseUnusable, DeploymentRefused.
+    Nothing is made: a Kiln that is just starting is waited for. Raises
+    DatabaseAbsent when there is none, DatabaseUnusable, DeploymentRefused.
     """
-    require_pair(settings, strays=False)
-    settings.data.mkdir(parents=True, exist_ok=True)
-    database = open_database(settings)
+    deadline = time.monotonic() + _APPEARS_WITHIN_S
+    while True:
+        try:
+            require_pair(settings, strays=False)
+            return _variables(settings, _keys(settings), _endpoint(settings))
+        except DatabaseUnusable as error:
+            # Whoever has just called `kiln serve` in another shell need not know when it is ready; while that makes its
+            # tables they cannot be read.
+            late = time.monotonic() - deadline
+            may_come = isinstance(error, DatabaseAbsent) and late < 0
+            if not may_come and (late > _STARTS_WITHIN_S or not is_held(settings.data)):
+                raise
+            time.sleep(_LOOK_AGAIN_S)
+
+
+def _keys(settings: Settings) -> Keys:
+    """The first account's, as they are: the shell may hold another Kiln's. Raises DatabaseAbsent before a start."""
+    database = open_database(settings, None)
     try:
-        sealer = Sealer.in_folder(settings.data)
-        # Told as it is: the shell may hold keys of another Kiln, or of another account of this one.
-        keys = known_keys(database, sealer, settings)
-        keys = keys or ensure_first_account(database, sealer, settings, system_clock())
+        keys = known_keys(database, Sealer.in_folder(settings.data), settings)
     finally:
         database.close()
-    return _variables(settings, keys, _endpoint(settings))
+    if keys is None:
+        raise DatabaseAbsent(f"no Kiln has run in {settings.data} yet")
+    return keys
 
 
 def to_shell(variables: dict[str, str]) -> str:

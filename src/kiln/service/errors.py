@@ -11,12 +11,20 @@ class DeploymentRefused(Exception):
     """Database and pool do not belong together as they are; the message says what was found and the ways out."""
 
 
+class DataFolderRefused(Exception):
+    """The folder is not a Kiln's, and cannot become one; nothing in it was touched. The message says why."""
+
+
 class DatabaseHeld(Exception):
     """Another Kiln works with the database."""
 
 
 class DatabaseUnusable(Exception):
     """The database is damaged, out of reach, on a disk without any room, or of a newer Kiln; the message says which."""
+
+
+class DatabaseAbsent(DatabaseUnusable):
+    """No Kiln has made the database yet."""
 
 
 class DatabaseDamaged(DatabaseUnusable):

@@ -17,7 +17,8 @@ from kiln.declare.journal import Journal
 from kiln.operations import BY_NAME
 from kiln.service import http, logs
 from kiln.service.accounts import Keys, StoredCredentials, ensure_first_account, known_keys
-from kiln.service.assemble import Assembly, assemble, hold_data_folder
+from kiln.service.assemble import Assembly, assemble
+from kiln.service.claim import hold_data_folder
 from kiln.service.databases import hold_database
 from kiln.service.errors import DatabaseUnusable
 from kiln.service.health import health
@@ -50,7 +51,7 @@ def serve(settings: Settings, say: Callable[[str], None]) -> None:
         _listen(settings) as listener,
         hold_database(settings) as hold,
         assemble(
-            replace(settings, public_endpoint=settings.public_endpoint or http.reach(listener)), strays=True
+            replace(settings, public_endpoint=settings.public_endpoint or http.reach(listener)), strays=True, say=say
         ) as assembly,
     ):
         address = f"http://{http.bound(listener)}"

@@ -11,7 +11,8 @@ from collections.abc import Sequence
 
 from kiln.declare.states import TaskStatus
 from kiln.operations.call import Ports
-from kiln.service.assemble import Assembly, hold_data_folder
+from kiln.service.assemble import Assembly
+from kiln.service.claim import hold_data_folder
 from kiln.service.errors import DataFolderBusy
 from kiln.store.tasks import Task, tasks
 from kiln.tasks.worker import Worker

@@ -69,6 +69,21 @@ def damage_of_sqlite(path: Path) -> str | None:
     return None if said == ["ok"] else "; ".join(" ".join(text.split()) for text in said)
 
 
+def copy_of_sqlite(path: Path, copy: Path) -> None:
+    """Copy the database at *path*, with what is still in its log; nothing at *path* is changed. Raises DatabaseDown."""
+    engine = _engine_of(path)
+    if engine is None:
+        return
+    try:
+        with closing(engine.raw_connection()) as pooled, closing(sqlite3.connect(copy)) as target:
+            source: Any = pooled.driver_connection
+            source.backup(target)
+    except (SQLAlchemyError, sqlite3.Error) as error:
+        raise DatabaseDown(str(getattr(error, "orig", None) or error)) from error
+    finally:
+        engine.dispose()
+
+
 def _engine_of(path: Path) -> Engine | None:
     log = path.with_name(path.name + "-wal")
     has_log = _length(log) > 0

@@ -38,6 +38,31 @@ class SchemaTooNew(Exception):
     """The database was made by a newer Kiln; this one would not understand it."""
 
 
+class SchemaOld(Exception):
+    """The database was made by an older Kiln, and whoever opens it is not to change that."""
+
+
+class SchemaAbsent(Exception):
+    """There are no tables yet, and whoever opens the database is not to make them."""
+
+
+def version(database: Database) -> str | None:
+    """The version of the tables; None where there are none."""
+    with database.engine.connect() as connection:
+        return _version(connection)
+
+
+def require_present(database: Database) -> None:
+    """Raise SchemaAbsent, SchemaOld or SchemaTooNew unless the tables are of this Kiln's version."""
+    with database.engine.connect() as connection:
+        found = _version(connection)
+        refuse_newer(connection)
+    if found is None:
+        raise SchemaAbsent("it has no tables yet")
+    if found != NEWEST:
+        raise SchemaOld(f"its tables are of version {found}, and this Kiln's of version {NEWEST}")
+
+
 def create(database: Database) -> None:
     """Bring the database's tables to the newest form; an empty database gets them all.
 

@@ -1,0 +1,108 @@
+"""Whose folder the data folder is: nothing is made or changed in one that is not a Kiln's.
+
+A folder is a Kiln's when one has run in it, or when it holds nothing but what a
+Kiln keeps there, such as buckets that were filled beforehand. Only whoever
+serves or repairs holds it, and only whoever serves makes it.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import os
+import pwd
+import stat
+from collections.abc import Iterator
+from pathlib import Path
+
+from kiln.service.datafolder import DataFolder
+from kiln.service.errors import DataFolderBusy, DataFolderRefused
+
+_MODE = 0o711  # A confined QEMU runs as a user of its own and passes through to its volumes; nobody lists what is here.
+_SAID_MOST = 3
+
+#: What may lie in a folder in which no Kiln has run: what one keeps there, and what a new file system brings.
+_MAY_BE_THERE = frozenset(
+    {"ballast", "buckets", "endpoint", "kiln.sqlite-shm", "kiln.sqlite-wal", "lock", "lost+found", "master.key"}
+    | {"nonces", "pool", "run"}
+)
+
+
+def is_kilns(folder: Path) -> bool:
+    """Whether a Kiln has run there."""
+    at = DataFolder(folder)
+    return at.database.is_file() or (at.pool / ".kiln").is_dir() or (at.lock.is_file() and at.pool.is_dir())
+
+
+@contextlib.contextmanager
+def hold_data_folder(folder: Path) -> Iterator[None]:
+    """Make the data folder and keep every other Kiln out of it. Raises DataFolderRefused, DataFolderBusy."""
+    make_data_folder(folder)
+    with _hold(DataFolder(folder).lock, os.O_CREAT | os.O_RDWR):
+        yield
+
+
+@contextlib.contextmanager
+def hold_as_it_is(folder: Path) -> Iterator[None]:
+    """Keep every other Kiln out of a data folder, of which nothing is made or changed. Raises DataFolderBusy."""
+    lock = DataFolder(folder).lock
+    if not lock.is_file():  # Then nobody holds it, and who begins to makes it first.
+        yield
+        return
+    with _hold(lock, os.O_RDONLY):
+        yield
+
+
+def is_held(folder: Path) -> bool:
+    """Whether a Kiln works in the folder just now; nothing is changed."""
+    try:
+        with hold_as_it_is(folder):
+            return False
+    except DataFolderBusy:
+        return True
+
+
+@contextlib.contextmanager
+def _hold(lock: Path, flags: int) -> Iterator[None]:
+    descriptor = os.open(lock, flags | os.O_CLOEXEC, 0o600)
+    try:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise DataFolderBusy(f"another Kiln works in {lock.parent}") from None
+        yield
+    finally:
+        os.close(descriptor)
+
+
+def make_data_folder(folder: Path) -> None:
+    """Have the folder be there, when it is a Kiln's or may become one. Raises DataFolderRefused."""
+    _require_ours(folder)
+    folder.chmod(_MODE)
+
+
+def _require_ours(folder: Path) -> None:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except (FileExistsError, NotADirectoryError):
+        raise DataFolderRefused(f"{folder} is no folder, or lies below what is none") from None
+    if is_kilns(folder):
+        return
+    others = sorted({entry.name for entry in folder.iterdir()} - _MAY_BE_THERE)
+    if others:
+        more = f" and {len(others) - _SAID_MOST} more" if len(others) > _SAID_MOST else ""
+        raise DataFolderRefused(
+            f"{folder} holds other things ({', '.join(others[:_SAID_MOST])}{more}), and no Kiln has run there"
+        )
+    about = folder.stat()
+    if about.st_uid not in (os.geteuid(), 0) and os.geteuid() != 0:
+        raise DataFolderRefused(f"{folder} belongs to {_user(about.st_uid)}")
+    if about.st_mode & stat.S_ISVTX:
+        raise DataFolderRefused(f"{folder} is a folder for everybody's files")
+
+
+def _user(uid: int) -> str:
+    try:
+        return pwd.getpwuid(uid).pw_name
+    except KeyError:
+        return f"user {uid}"
