@@ -6,10 +6,10 @@ when Content-MD5 is there and right; with a form, Content-MD5 is signed as text
 and need not be right, as the route's documents send that of the empty string.
 
 Nothing is encoded in what is signed, so ``Description=a&DryRun=true`` may be
-two parameters or one. A value that may be read as another parameter that there
-is, and a name with such marks, is refused, unless it is in a form and
-Content-MD5 is right. ``a&b=c`` is a text like any other: no parameter is named
-``b``.
+two parameters or one. A value that may be read as a shorter one and another
+parameter, and a name with such marks, is refused, unless it is in a form and
+Content-MD5 is right. ``R&D`` and ``a&b=c`` are texts like any other where no
+parameter is named so, and none of such a name would have been signed there.
 
 ``X-Ca-Timestamp`` must be among the signed headers. ``X-Ca-Nonce`` may be
 absent, as in the gateway's Java demo, or unsigned, as in the route's own
@@ -34,7 +34,8 @@ import hashlib
 import hmac
 import re
 from base64 import b64encode
-from collections.abc import Mapping
+from bisect import bisect_right
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from kiln.declare.errors import ApiError, InvalidParameter, MissingParameter
@@ -138,17 +139,16 @@ def _named(request: RawRequest) -> list[str]:
 def _read(request: RawRequest) -> tuple[dict[str, str], dict[str, str]]:
     """What the signature spells out, and what is asked for: the same, but for a JSON body, which Content-MD5 covers."""
     query = parameters.of_query(request)
-    _refuse_ambiguous(query)
     kind = parameters.content_type(request)
     sent_md5, md5 = request.fields.get("content-md5", ""), _md5(request.body)
     if not request.body or kind in {"", "application/x-www-form-urlencoded"}:
         if sent_md5 not in {"", md5, _MD5_OF_NOTHING}:
             raise InvalidParameter(parameter="Content-MD5", rule=_WRONG_MD5)
         form = parameters.of_form(request.body)
-        if sent_md5 != md5:
-            _refuse_ambiguous(form)
         whole = parameters.union(query, form)
+        _refuse_ambiguous(query if sent_md5 == md5 else whole, whole)
         return whole, whole
+    _refuse_ambiguous(query, query)
     if checks.demand_header(request, "Content-MD5") != md5:
         raise InvalidParameter(parameter="Content-MD5", rule=_WRONG_MD5)
     if kind != "application/json":
@@ -156,17 +156,35 @@ def _read(request: RawRequest) -> tuple[dict[str, str], dict[str, str]]:
     return query, parameters.union(query, parameters.of_json(request.body))
 
 
-def _refuse_ambiguous(params: Mapping[str, str]) -> None:
-    """Refuse what the signature would not tell from other parameters: it joins them with nothing encoded."""
+def _refuse_ambiguous(params: Mapping[str, str], whole: Mapping[str, str]) -> None:
+    """Refuse what the signature would not tell from other parameters: it joins them with nothing encoded.
+
+    *whole* is all that is signed, *params* what nothing else covers.
+    """
+    if not any("&" in name or "=" in name or "&" in value for name, value in params.items()):
+        return
+    known = sorted(name for name in whole if _first_word(name) in _MEANT)
     for name, value in params.items():
-        if "&" in name or "=" in name or ("&" in value and not _MEANT.isdisjoint(_names_in(value))):
+        if "&" in name or "=" in name or ("&" in value and _reads_as_two(name, value, known)):
             reason = f"{name} holds what the signature cannot tell from another parameter; {_SEND_MD5}"
             raise IncompleteSignature(reason=reason)
 
 
-def _names_in(value: str) -> set[str]:
-    """The first words of the parameters that the tail of a value could be read as, in lower case."""
-    return {part.partition("=")[0].partition(".")[0].partition("[")[0].lower() for part in value.split("&")[1:]}
+def _reads_as_two(name: str, value: str, known: Sequence[str]) -> bool:
+    """Whether the tail of a value could be read as a parameter of its own, so that the value would be cut short.
+
+    One that there is; and, since they are signed in the order of their names,
+    any that has its place before the next one of *known*, which were sent and are sorted.
+    """
+    place = bisect_right(known, name)
+    after = known[place] if place < len(known) else None
+    tails = [part.partition("=")[0] for part in value.split("&")[1:]]
+    return any(_first_word(tail) in _MEANT or (tail > name and (after is None or tail < after)) for tail in tails)
+
+
+def _first_word(name: str) -> str:
+    """In lower case."""
+    return name.partition(".")[0].partition("[")[0].lower()
 
 
 def _md5(body: bytes) -> str:
