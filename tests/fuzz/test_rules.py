@@ -55,7 +55,7 @@ def test_what_is_refused_is_refused_as_declared(operation):
         if error is not None:
             field = place.field
             own = {rule.error for rule in field.rules} | ({field.count.error} if field.count else set())
-            assert type(error) in own | {InvalidParameter, field.missing}
+            assert type(error) in own | {InvalidParameter, field.missing, field.unreadable}
             assert type(error) in {*errors_of(operation), InvalidParameter}
 
     send()
