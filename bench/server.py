@@ -71,7 +71,7 @@ def start_server(
         stdout=subprocess.PIPE,
         stderr=logged,
         text=True,
-        env=environment | {"KILN_ACCESS_KEY_ID": KEY_ID, "KILN_ACCESS_KEY_SECRET": SECRET},
+        env=environment | {"KILN_SERVER_ACCESS_KEY_ID": KEY_ID, "KILN_SERVER_ACCESS_KEY_SECRET": SECRET},
         preexec_fn=None if core is None else lambda: os.sched_setaffinity(0, {core}),  # noqa: PLW1509 - no threads yet.
     )
     if logged is not None:

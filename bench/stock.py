@@ -38,7 +38,7 @@ _DEBIAN = System(
 
 def settings_of(data: Path) -> Settings:
     """The settings with which *data* is stocked and served."""
-    return read_settings({}, data=data, machines="none", access_key_id=KEY_ID, access_key_secret=SECRET)
+    return read_settings({}, data=data, machines="none", server_access_key_id=KEY_ID, server_access_key_secret=SECRET)
 
 
 @dataclass(frozen=True)

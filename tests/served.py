@@ -73,10 +73,10 @@ class Served:
             kept
             | {f"KILN_{name.upper()}": value for name, value in settings.items()}
             | {
-                "KILN_ACCESS_KEY_ID": self.access_key_id,
-                "KILN_ACCESS_KEY_SECRET": self.secret,
-                "KILN_APP_KEY": self.app_key,
-                "KILN_APP_SECRET": self.app_secret,
+                "KILN_SERVER_ACCESS_KEY_ID": self.access_key_id,
+                "KILN_SERVER_ACCESS_KEY_SECRET": self.secret,
+                "KILN_SERVER_APP_KEY": self.app_key,
+                "KILN_SERVER_APP_SECRET": self.app_secret,
             }
         )
         with self.log.open("ab") as log:

@@ -46,5 +46,6 @@ def test_says_in_a_sentence_that_the_database_is_damaged(data, word):
 
     result = said(word, "--data", str(data), *(["--listen", "127.0.0.1:0"] if word == "serve" else []))
 
-    assert result.exit_code == exits.FILE.number
-    assert "kiln.sqlite: file is not a database" in result.stderr
+    assert result.exit_code == exits.UNSOUND.number
+    assert "kiln.sqlite is damaged" in result.stderr
+    assert "file is not a database" in result.stderr

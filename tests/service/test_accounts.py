@@ -41,7 +41,13 @@ def test_stay_those_of_the_oldest_account(database, sealer, tmp_path):
 
 def test_are_those_that_the_settings_name(database, sealer, tmp_path):
     ensure_first_account(database, sealer, settings(tmp_path), 1.0)
-    wanted = settings(tmp_path, access_key_id="AKID", access_key_secret="S1", app_key="APP", app_secret="S2")
+    wanted = settings(
+        tmp_path,
+        server_access_key_id="AKID",
+        server_access_key_secret="S1",
+        server_app_key="APP",
+        server_app_secret="S2",
+    )
 
     keys = ensure_first_account(database, sealer, wanted, 2.0)
 
@@ -54,7 +60,7 @@ def test_are_those_that_the_settings_name(database, sealer, tmp_path):
 def test_another_accounts_key_is_not_taken_away(database, sealer, tmp_path):
     ensure_first_account(database, sealer, settings(tmp_path), 1.0)
     other = accounts.add_account(database, sealer, "team-b", 2.0)
-    wanted = settings(tmp_path, access_key_id=other.access_key_id, access_key_secret="typo")
+    wanted = settings(tmp_path, server_access_key_id=other.access_key_id, server_access_key_secret="typo")
 
     with pytest.raises(SettingRefused, match="another account"):
         ensure_first_account(database, sealer, wanted, 3.0)
@@ -66,11 +72,11 @@ def test_another_accounts_key_is_not_taken_away(database, sealer, tmp_path):
 def test_are_told_as_they_are_whatever_the_settings_say(database, sealer, tmp_path):
     assert known_keys(database, sealer, settings(tmp_path)) is None
     made = ensure_first_account(database, sealer, settings(tmp_path), 1.0)
-    added = settings(tmp_path, access_key_id="AKID", access_key_secret="S1")
+    added = settings(tmp_path, server_access_key_id="AKID", server_access_key_secret="S1")
     ensure_first_account(database, sealer, added, 2.0)
 
     for access_key_id, secret in (("AKID", "S1"), (made.access_key_id, made.access_key_secret)):
-        asked = settings(tmp_path, access_key_id=access_key_id, access_key_secret="typo")
+        asked = settings(tmp_path, server_access_key_id=access_key_id, server_access_key_secret="typo")
         told = known_keys(database, sealer, asked)
         assert (told.access_key_id, told.access_key_secret) == (access_key_id, secret)
         assert (told.account, told.app_key, told.app_secret) == (made.account, made.app_key, made.app_secret)
@@ -78,7 +84,13 @@ def test_are_told_as_they_are_whatever_the_settings_say(database, sealer, tmp_pa
 
 def test_are_not_written_again_when_the_settings_name_what_is_there(database, sealer, tmp_path):
     """A start on a full disk could not."""
-    wanted = settings(tmp_path, access_key_id="AKID", access_key_secret="S1", app_key="APP", app_secret="S2")
+    wanted = settings(
+        tmp_path,
+        server_access_key_id="AKID",
+        server_access_key_secret="S1",
+        server_app_key="APP",
+        server_app_secret="S2",
+    )
     first = ensure_first_account(database, sealer, wanted, 1.0)
     with database.read() as tx:
         before = rows.credentials.all(tx)
@@ -92,7 +104,7 @@ def test_are_not_written_again_when_the_settings_name_what_is_there(database, se
 
 def test_are_changed_when_the_settings_name_another_secret(database, sealer, tmp_path):
     for secret in ("S1", "S2"):
-        wanted = settings(tmp_path, access_key_id="AKID", access_key_secret=secret)
+        wanted = settings(tmp_path, server_access_key_id="AKID", server_access_key_secret=secret)
         assert ensure_first_account(database, sealer, wanted, 1.0).access_key_secret == secret
 
     assert known_keys(database, sealer, settings(tmp_path)).access_key_secret == "S2"

@@ -27,7 +27,7 @@ def ask(ports) -> tuple[int, dict]:
 
     with ThreadPoolExecutor(1) as executor:
         app = App(None, executor, lambda: health(ports))
-        asyncio.run(app({"type": "http", "method": "GET", "path": "/healthz"}, receive, send))
+        asyncio.run(app({"type": "http", "method": "GET", "path": "/healthz", "headers": []}, receive, send))
     return sent[0]["status"], json.loads(sent[1]["body"])
 
 

@@ -35,3 +35,12 @@ def test_keep_the_key_to_their_owner(tmp_path):
 
     assert (tmp_path / "master.key").stat().st_mode & 0o777 == 0o600
     assert [path.name for path in tmp_path.iterdir()] == ["master.key"]
+
+
+def test_leaves_a_copy_of_the_key_that_somebody_made(tmp_path):
+    Sealer.in_folder(tmp_path)
+    (copy := tmp_path / "master.key.bak").write_bytes((tmp_path / "master.key").read_bytes())
+
+    Sealer.in_folder(tmp_path)
+
+    assert copy.read_bytes() == (tmp_path / "master.key").read_bytes()

@@ -48,8 +48,8 @@ def test_read_an_address_of_the_sixth_version():
         ("regions", " , "),
         ("threads", "0"),
         ("workers", "some"),
-        ("access_key_id", "AKID"),
-        ("app_secret", "S"),
+        ("server_access_key_id", "AKID"),
+        ("server_app_secret", "S"),
     ],
 )
 def test_refuse_what_they_cannot_be_and_name_it(name, value):

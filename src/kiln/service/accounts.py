@@ -58,8 +58,8 @@ def ensure_first_account(database: Database, sealer: Sealer, settings: Settings,
     Where all that is done already, nothing is written. Raises DatabaseFull, and
     SettingRefused for a key that is another account's.
     """
-    wanted_key = (settings.access_key_id, settings.access_key_secret)
-    wanted_app = (settings.app_key, settings.app_secret)
+    wanted_key = (settings.server_access_key_id, settings.server_access_key_secret)
+    wanted_app = (settings.server_app_key, settings.server_app_secret)
     known = known_keys(database, sealer, settings)
     if known is not None and known.has(wanted_key, wanted_app):
         return known
@@ -83,8 +83,8 @@ def known_keys(database: Database, sealer: Sealer, settings: Settings) -> Keys |
         account = accounts.first_account(tx)
         if account is None:
             return None
-        key = _known(tx, sealer, account.id, "access_key", settings.access_key_id)
-        app = _known(tx, sealer, account.id, "app", settings.app_key)
+        key = _known(tx, sealer, account.id, "access_key", settings.server_access_key_id)
+        app = _known(tx, sealer, account.id, "app", settings.server_app_key)
     return None if key is None or app is None else Keys.of(account.id, key, app, are_new=False)
 
 

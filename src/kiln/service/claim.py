@@ -88,7 +88,7 @@ def _require_ours(folder: Path) -> None:
         raise DataFolderRefused(f"{folder} is no folder, or lies below what is none") from None
     if is_kilns(folder):
         return
-    others = sorted({entry.name for entry in folder.iterdir()} - _MAY_BE_THERE)
+    others = sorted(entry.name for entry in folder.iterdir() if _is_other(entry))
     if others:
         more = f" and {len(others) - _SAID_MOST} more" if len(others) > _SAID_MOST else ""
         raise DataFolderRefused(
@@ -99,6 +99,11 @@ def _require_ours(folder: Path) -> None:
         raise DataFolderRefused(f"{folder} belongs to {_user(about.st_uid)}")
     if about.st_mode & stat.S_ISVTX:
         raise DataFolderRefused(f"{folder} is a folder for everybody's files")
+
+
+def _is_other(entry: Path) -> bool:
+    # A first start that was killed leaves the draft of a key.
+    return entry.name not in _MAY_BE_THERE and entry.stem != "master.key"
 
 
 def _user(uid: int) -> str:

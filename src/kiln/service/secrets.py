@@ -9,6 +9,7 @@ from __future__ import annotations
 import base64
 import contextlib
 import os
+import re
 import uuid
 from pathlib import Path
 
@@ -18,6 +19,7 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from kiln.declare.killpoints import reach
 
 _NONCE_BYTES = 12
+_DRAFT = re.compile(r"\.[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 
 
 class SecretBroken(Exception):
@@ -37,7 +39,8 @@ class Sealer:
         if not path.exists():
             _make_key(path)
         for draft in folder.glob(f"{path.name}.*"):
-            draft.unlink(missing_ok=True)
+            if _DRAFT.fullmatch(draft.suffix):  # A copy that somebody made of the key is none of ours.
+                draft.unlink(missing_ok=True)
         return cls(path.read_bytes())
 
     def seal(self, secret: str) -> str:

@@ -89,10 +89,16 @@ class Settings:
     resource_groups: Annotated[
         str, Doc("IDs of resource groups, separated by commas, that every account has beside its own.")
     ] = ""
-    access_key_id: Annotated[str, Doc("An AccessKey ID of the first account, instead of one made at first start.")] = ""
-    access_key_secret: Annotated[str, Doc("The AccessKey secret that goes with it.")] = ""
-    app_key: Annotated[str, Doc("An AppKey of the first account, instead of one made at first start.")] = ""
-    app_secret: Annotated[str, Doc("The AppSecret that goes with it.")] = ""
+    server_access_key_id: Annotated[
+        str,
+        Doc(
+            "An AccessKey ID of the first account, instead of one made at first start. KILN_ACCESS_KEY_ID and the "
+            "like, which `kiln env` sets, are for clients: no service heeds them."
+        ),
+    ] = ""
+    server_access_key_secret: Annotated[str, Doc("The AccessKey secret that goes with it.")] = ""
+    server_app_key: Annotated[str, Doc("An AppKey of the first account, instead of one made at first start.")] = ""
+    server_app_secret: Annotated[str, Doc("The AppSecret that goes with it.")] = ""
     kill_at: Annotated[str, Doc("For kill tests: end the program, as kill -9 does, at this named point.")] = ""
 
     @property
@@ -224,7 +230,10 @@ def _check(settings: Settings) -> None:
         raise SettingRefused(f"database must be empty or postgresql://user@host/name, not {settings.database!r}")
     if not settings.region_ids:
         raise SettingRefused("regions must name at least one region")
-    for one, other in (("access_key_id", "access_key_secret"), ("app_key", "app_secret")):
+    for one, other in (
+        ("server_access_key_id", "server_access_key_secret"),
+        ("server_app_key", "server_app_secret"),
+    ):
         if bool(getattr(settings, one)) != bool(getattr(settings, other)):
             raise SettingRefused(f"{one} and {other} must be set together")
     if settings.threads < 1 or settings.workers < 1:

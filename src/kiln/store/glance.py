@@ -148,5 +148,5 @@ def _ids(connection: Connection, table: str, limit: int = -1) -> list[str]:
 def _length(path: Path) -> int:
     try:
         return path.stat().st_size
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):
         return 0

@@ -18,7 +18,7 @@
       InvalidProductNotFound        another product
       InvalidActionNotFound         no such operation, or no such path
       UnsupportedHTTPMethod         neither GET nor POST
-        OnlyPost                    the Apsara route takes POST alone
+        UnsupportedHTTPMethodOnlyPost                    the Apsara route takes POST alone
       RequestTooLarge               a body that no operation needs
       Throttling                    the memory of nonces is full
       Forbidden                     the person may not use the application
@@ -165,7 +165,7 @@ class UnsupportedHTTPMethod(ApiError):
     message = "This HTTP method is not supported."
 
 
-class OnlyPost(UnsupportedHTTPMethod):
+class UnsupportedHTTPMethodOnlyPost(UnsupportedHTTPMethod):
     """Another method than POST on the Apsara route, which is documented for that one."""
 
     status = 405

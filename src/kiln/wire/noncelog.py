@@ -14,6 +14,7 @@ A full disk takes nothing but this: requests are still answered.
 
 from __future__ import annotations
 
+import math
 import os
 import secrets
 from collections.abc import Iterator
@@ -37,7 +38,7 @@ def open_nonces(folder: Path, now: float, boot: str | None = None) -> MemoryNonc
         return _open(folder, now, boot if boot is not None else _BOOT.read_text().strip())
     except OSError as error:
         log.warning("nonces_not_kept", folder=str(folder), reason=str(error))
-        return MemoryNonces(floor=now)
+        return MemoryNonces(floor=math.floor(now))
 
 
 def _open(folder: Path, now: float, boot: str) -> MemoryNonces:
@@ -50,7 +51,7 @@ def _open(folder: Path, now: float, boot: str) -> MemoryNonces:
         key = secrets.token_bytes(_KEY)
         _replace(folder / "key", key)
     _replace(folder / "boot", boot.encode())
-    floor = 0.0 if is_continued or not before else now
+    floor = 0.0 if is_continued or not before else math.floor(now)
     return MemoryNonces(key=key, known=_known(folder), floor=floor, log=FileLog(folder))
 
 

@@ -57,7 +57,7 @@ def test_takes_the_action_from_the_path(path):
 @pytest.mark.parametrize("method", ["GET", "HEAD", "PUT", "OPTIONS"])
 def test_takes_nothing_but_a_post(method):
     request = an_apsara_request(method=method)
-    with pytest.raises(errors.OnlyPost) as refused:
+    with pytest.raises(errors.UnsupportedHTTPMethodOnlyPost) as refused:
         admit(request)
 
     answer = choose(request).answer(request, refused.value, ID, None)
@@ -107,7 +107,7 @@ def test_takes_the_route_s_version_and_the_api_s(version):
         (an_apsara_request(params={"RegionId": "r", "version": "2015-09-01"}), errors.InvalidVersion, "I400HD"),
         (an_apsara_request(params={"RegionId": "r", "Format": "YAML"}), errors.InvalidParameterFormat, "I400IP"),
         (an_apsara_request(params={"RegionId": "a", "regionId": "b"}), InvalidParameter, "I400IP"),
-        (an_apsara_request(method="PUT"), errors.OnlyPost, "I405UM"),
+        (an_apsara_request(method="PUT"), errors.UnsupportedHTTPMethodOnlyPost, "I405UM"),
     ],
 )
 def test_refuses_what_is_wrong_by_its_name(request_, refusal, gateway_code):

@@ -55,7 +55,7 @@ from kiln.wire.errors import (
     InvalidTimeStampExpired,
     InvalidTimeStampFormat,
     InvalidVersion,
-    OnlyPost,
+    UnsupportedHTTPMethodOnlyPost,
     RequestTooLarge,
     SignatureDoesNotMatch,
     SignatureNonceUsed,
@@ -85,7 +85,7 @@ _GATEWAY_CODES: Mapping[type[ApiError], str] = {
     SignatureNonceUsed: "S403NU",
     RequestTooLarge: "I413RL",
     Throttling: "T429ID",
-    OnlyPost: "I405UM",
+    UnsupportedHTTPMethodOnlyPost: "I405UM",
 }
 
 #: A header longer than this is more than some clients take; the body has the whole message.
@@ -238,7 +238,7 @@ class ApsaraDoor:
     def admit(self, request: RawRequest, credentials: Credentials, nonces: Nonces, now: float) -> Admitted:
         action = _action(request)
         if request.method != "POST":
-            raise OnlyPost
+            raise UnsupportedHTTPMethodOnlyPost
         signed, asked = _read(request)
         format_ = checks.answer_format(asked.get("Format"), self.default)
         for name in ("version", "Version"):
@@ -277,7 +277,7 @@ class ApsaraDoor:
         else:
             plain = spelling.success(admitted, ids | dict(outcome), request_id)
         extra = [("x-ca-request-id", request_id)]
-        if isinstance(outcome, OnlyPost):
+        if isinstance(outcome, UnsupportedHTTPMethodOnlyPost):
             extra.append(("allow", "POST"))
         if isinstance(outcome, ApiError) and admitted is None:
             extra.append(("x-ca-error-code", _gateway_code(outcome)))
