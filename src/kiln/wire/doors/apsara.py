@@ -55,11 +55,11 @@ from kiln.wire.errors import (
     InvalidTimeStampExpired,
     InvalidTimeStampFormat,
     InvalidVersion,
-    UnsupportedHTTPMethodOnlyPost,
     RequestTooLarge,
     SignatureDoesNotMatch,
     SignatureNonceUsed,
     Throttling,
+    UnsupportedHTTPMethodOnlyPost,
 )
 from kiln.wire.nonces import Nonces
 from kiln.wire.signatures import xca
