@@ -15,13 +15,14 @@ from kiln.service.environment import environment
 from kiln.service.secrets import Sealer
 from kiln.service.settings import read_settings
 from kiln.store import accounts as rows
+from tests.rested import a_rested_kiln
 from tests.served import start_kiln
 
 _CLIENTS = ("KILN_ACCESS_KEY_ID", "KILN_ACCESS_KEY_SECRET", "KILN_APP_KEY", "KILN_APP_SECRET")
 
 
 def test_does_not_take_over_the_keys_of_the_first(database, tmp_path):
-    of_first = environment(read_settings({}, data=tmp_path / "first"))
+    of_first = environment(read_settings({}, data=a_rested_kiln(tmp_path / "first")))
     settings = read_settings(of_first, data=tmp_path)
 
     keys = ensure_first_account(database, Sealer.in_folder(tmp_path), settings, 1.0)
@@ -34,7 +35,7 @@ def test_does_not_take_over_the_keys_of_the_first(database, tmp_path):
 
 @pytest.mark.slow
 def test_does_not_let_the_first_ones_clients_in(tmp_path):
-    of_first = environment(read_settings({}, data=tmp_path / "first"))
+    of_first = environment(read_settings({}, data=a_rested_kiln(tmp_path / "first")))
     as_settings = {name.removeprefix("KILN_").lower(): of_first[name] for name in (*_CLIENTS, "KILN_REGION")}
 
     with start_kiln(tmp_path / "second", **as_settings) as kiln:

@@ -88,7 +88,8 @@ def _require_ours(folder: Path) -> None:
         raise DataFolderRefused(f"{folder} is no folder, or lies below what is none") from None
     if is_kilns(folder):
         return
-    others = sorted(entry.name for entry in folder.iterdir() if _is_other(entry))
+    entries = list(folder.iterdir())
+    others = sorted(entry.name for entry in entries if _is_other(entry))
     if others:
         more = f" and {len(others) - _SAID_MOST} more" if len(others) > _SAID_MOST else ""
         raise DataFolderRefused(
@@ -97,7 +98,8 @@ def _require_ours(folder: Path) -> None:
     about = folder.stat()
     if about.st_uid not in (os.geteuid(), 0) and os.geteuid() != 0:
         raise DataFolderRefused(f"{folder} belongs to {_user(about.st_uid)}")
-    if about.st_mode & stat.S_ISVTX:
+    # The root of a new tmpfs is such a folder, too; what lies there tells that it is meant.
+    if about.st_mode & stat.S_ISVTX and not entries:
         raise DataFolderRefused(f"{folder} is a folder for everybody's files")
 
 
