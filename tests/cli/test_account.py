@@ -44,3 +44,13 @@ def test_refuses_an_account_that_is_unknown(account, word):
 
     assert refused.exit_code == exits.REFUSED.number
     assert "there is no account 1" in refused.stderr
+
+
+def test_says_that_the_master_key_is_another_ones(account, tmp_path):
+    (tmp_path / "master.key").write_bytes(b"k" * 32)
+
+    result = CliRunner(env={"KILN_DATA": str(tmp_path), "KILN_DATABASE": ""}).invoke(app, ["env"])
+
+    assert result.exit_code == exits.FILE.number
+    assert "does not fit this data folder's master.key" in result.stderr
+    assert "Put the data folder's own master.key back" in result.stderr

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from kiln.service.secrets import Sealer, SecretBroken
+from kiln.service.errors import SecretBroken
+from kiln.service.secrets import Sealer
 
 
 def test_open_what_was_sealed(tmp_path):
@@ -44,3 +45,14 @@ def test_leaves_a_copy_of_the_key_that_somebody_made(tmp_path):
     Sealer.in_folder(tmp_path)
 
     assert copy.read_bytes() == (tmp_path / "master.key").read_bytes()
+
+
+@pytest.mark.parametrize("key", [b"", b"half a key", b"x" * 33, None])
+def test_says_that_a_key_is_none_and_leaves_it(tmp_path, key):
+    path = tmp_path / "master.key"
+    path.mkdir() if key is None else path.write_bytes(key)
+
+    with pytest.raises(SecretBroken, match=r"master\.key"):
+        Sealer.in_folder(tmp_path)
+
+    assert path.is_dir() if key is None else path.read_bytes() == key

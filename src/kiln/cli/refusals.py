@@ -17,6 +17,7 @@ from kiln.service.errors import (
     DataFolderBusy,
     DataFolderRefused,
     DeploymentRefused,
+    SecretBroken,
 )
 from kiln.service.settings import SettingRefused
 
@@ -30,6 +31,11 @@ _KNOWN: tuple[tuple[type[Exception], Exit, str], ...] = (
     (SettingRefused, exits.SETTINGS, ""),
     (DataFolderBusy, exits.SETTINGS, "One data folder has one service: stop it first, or name another with --data."),
     (DataFolderRefused, exits.SETTINGS, "Nothing was touched. Name one that is empty, or not there yet, with --data."),
+    (
+        SecretBroken,
+        exits.FILE,
+        "Put the data folder's own master.key back, from a copy of it. Nothing else was changed.",
+    ),
     (DeploymentRefused, exits.FILE, "docs/howto/back-up-and-put-back.md says more. Nothing was changed."),
     (DatabaseHeld, exits.SETTINGS, "One database has one service: stop it first, or name another with --database."),
     (DatabaseDamaged, exits.UNSOUND, _WAYS_OUT),

@@ -15,6 +15,10 @@ class DataFolderRefused(Exception):
     """The folder is not a Kiln's, and cannot become one; nothing in it was touched. The message says why."""
 
 
+class SecretBroken(Exception):
+    """A sealed secret was changed, or sealed with another master key, or the key is none; the message says which."""
+
+
 class DatabaseHeld(Exception):
     """Another Kiln works with the database."""
 

@@ -17,13 +17,11 @@ from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from kiln.declare.killpoints import reach
+from kiln.service.errors import SecretBroken
 
+_KEY_BYTES = 32
 _NONCE_BYTES = 12
 _DRAFT = re.compile(r"\.[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
-
-
-class SecretBroken(Exception):
-    """A sealed secret was changed, or was sealed with another master key."""
 
 
 class Sealer:
@@ -34,14 +32,20 @@ class Sealer:
 
     @classmethod
     def in_folder(cls, folder: Path) -> Sealer:
-        """The sealer of the data folder, whose key is made at the first call."""
+        """The sealer of the data folder, whose key is made at the first call. Raises SecretBroken."""
         path = folder / "master.key"
         if not path.exists():
             _make_key(path)
         for draft in folder.glob(f"{path.name}.*"):
             if _DRAFT.fullmatch(draft.suffix):  # A copy that somebody made of the key is none of ours.
                 draft.unlink(missing_ok=True)
-        return cls(path.read_bytes())
+        try:
+            key = path.read_bytes()
+        except OSError as error:
+            raise SecretBroken(f"{path}: {error.strerror}") from error
+        if len(key) != _KEY_BYTES:
+            raise SecretBroken(f"{path} has {len(key)} bytes, and a master key has {_KEY_BYTES}")
+        return cls(key)
 
     def seal(self, secret: str) -> str:
         """The secret as it may be kept."""
