@@ -16,7 +16,11 @@ class WatchedMachines(NoMachines):
         self.attached: list[tuple[str, Drive]] = []
         self.detached: list[tuple[str, str]] = []
         self.takes = self.lets_go = True
-        self.has_died = False
+        self.has_died = False  #: While nobody has found out.
+        self._is_gone = False
+
+    def is_running(self, instance):
+        return not self._is_gone and super().is_running(instance)
 
     def attach(self, instance, drive):
         self._answer(self.takes)
@@ -28,6 +32,7 @@ class WatchedMachines(NoMachines):
 
     def _answer(self, is_willing):
         if self.has_died:
+            self._is_gone = True
             raise MachineMissing
         if not is_willing:
             raise MachineRefused("the guest does not answer")
