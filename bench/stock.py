@@ -19,6 +19,7 @@ from kiln.declare.units import GiB
 from kiln.service.accounts import ensure_first_account
 from kiln.service.assemble import Assembly, assemble
 from kiln.service.claim import hold_data_folder
+from kiln.service.pairing import advance
 from kiln.service.settings import Settings, read_settings
 from kiln.store.database import Transaction
 from kiln.store.disks import Disk, disks
@@ -26,6 +27,7 @@ from kiln.store.images import Image, ImageDisk, image_disks, images
 from kiln.store.instances import Instance, instances
 from kiln.store.snapshots import Snapshot, snapshots
 from kiln.store.volumes import Volume, volumes
+from kiln.upkeep.recorder import Recorder
 
 INSTANCE_TYPE = "ecs.t5-lc2m1.nano"
 _LETTERS = "abcdefghijklmnopqrstuvwxyz"
@@ -238,11 +240,19 @@ class Stock:
 
 @contextmanager
 def open_stock(data: Path) -> Iterator[Stock]:
-    """*data*, made when it is not there, for stocking; nobody can serve it meanwhile."""
+    """*data*, made when it is not there, for stocking; nobody can serve it meanwhile.
+
+    In the end the pool's records know all of it, as if a Kiln had made it: the
+    first start would write them while it is measured.
+    """
     settings = settings_of(data)
     with hold_data_folder(data), assemble(settings) as assembly:
         keys = ensure_first_account(assembly.database, assembly.sealer, settings, assembly.ports.clock())
         yield Stock(assembly, keys.account)
+        deployment = advance(assembly.database, assembly.pool, assembly.ports.clock())
+        recorder = Recorder(assembly.database, assembly.pool.records, deployment.id)
+        recorder.compare()
+        recorder.flush()
 
 
 def _image_disk(image: str, snapshot: str, size_gib: int) -> ImageDisk:

@@ -70,11 +70,11 @@ def document(tx: Transaction, kind: str, name: str) -> dict[str, Any] | None:
     row = shape.rows.find(tx, **{shape.key: name})
     if row is None or (kind == "task" and row.status != TaskStatus.PROCESSING):
         return None
-    said = dataclasses.asdict(row)
+    said = _said(row)
     if kind == "task":
         said |= _LEASE
     for part, (rows, equal) in shape.parts.items():
-        said[part] = [dataclasses.asdict(one) for one in rows.all(tx, **_filled(equal, name))]
+        said[part] = [_said(one) for one in rows.all(tx, **_filled(equal, name))]
     return said
 
 
@@ -113,6 +113,11 @@ def remove(tx: Transaction, kind: str, name: str) -> None:
     for rows, equal in shape.parts.values():
         rows.delete(tx, **_filled(equal, name))
     shape.rows.delete(tx, **{shape.key: name})
+
+
+def _said(row: Any) -> dict[str, Any]:
+    # dataclasses.asdict copies every text deeply, which took half of the time of a record.
+    return {name: dict(vars(value)) if dataclasses.is_dataclass(value) else value for name, value in vars(row).items()}
 
 
 def _filled(equal: Mapping[str, str], name: str) -> dict[str, str]:
