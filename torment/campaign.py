@@ -45,7 +45,14 @@ class Place:
 
 
 class Skipped(Exception):
-    """Raised by a section that cannot be tried here; the text says what is missing."""
+    """Raised by a section that cannot be tried here; the text says what is missing.
+
+    *may_be* when it is nothing that could be installed: what the kernel or the user may not do.
+    """
+
+    def __init__(self, missing: str, *, may_be: bool = False) -> None:
+        super().__init__(missing)
+        self.may_be = may_be
 
 
 @dataclass(frozen=True)
@@ -67,6 +74,7 @@ class Score:
     counts: dict[Verdict, int] = field(default_factory=lambda: dict.fromkeys(Verdict, 0))
     seconds: float = 0.0
     skipped: str = ""
+    may_be_skipped: bool = False
 
     @property
     def tried(self) -> int:
@@ -110,7 +118,7 @@ class Campaign:
                 if outcome.verdict is not Verdict.HELD and score.tried - score.counts[Verdict.HELD] <= _TOLD_MOST:
                     self.say(f"  {section.name} {number}: {outcome.subject}: {outcome.verdict}: {outcome.seen}")
         except Skipped as reason:
-            score.skipped = str(reason)
+            score.skipped, score.may_be_skipped = str(reason), reason.may_be
         score.seconds = time.monotonic() - began
         self.say(score.line())
         return score

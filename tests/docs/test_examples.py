@@ -14,6 +14,7 @@ from kiln.cli.main import WORDS, load
 from kiln.client import catalogue
 from kiln.client.parameters import flatten
 from tests.docs.pages import ROOT, commands, examples
+from torment.__main__ import parser
 
 _QUOTED = re.compile(r"(?<!`)`(?:\./)?kiln ([^`]+)`(?!`)")
 
@@ -49,6 +50,9 @@ _MODELS = "alibabacloud_ecs20140526.models"
 def understand(words: list[str]) -> None:
     """Have the command line read these words, and do nothing. Raises click's errors, KeyError."""
     name, *rest = words
+    if name == "torment":  # A word of the checkout, not of the program.
+        parser().parse_args(rest)
+        return
     assert name in WORDS
 
     below = getattr(load(name), "commands", None)

@@ -130,12 +130,12 @@ class Caller:
 class Load:
     """One caller at work until it is told to stop; ``error`` is what went wrong."""
 
-    def __init__(self, kiln: Served, base: tuple[str, list[Bytes]], seed: int) -> None:
+    def __init__(self, kiln: Served, base: tuple[str, list[Bytes]], seed: int, caller: type[Caller] = Caller) -> None:
         self._thread = threading.Thread(target=self._work, name=f"load-{seed}")
         self.truth = Truth()
         self.error: BaseException | None = None
         self.done = 0
-        self._caller = Caller(kiln, self.truth)
+        self._caller = caller(kiln, self.truth)
         self._data = kiln.data
         self._random = random.Random(seed)
         self._base = base

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from torment.campaign import Section
-from torment.sections import clocks, files, forged, http, pages, spelling
+from torment.sections import clocks, files, forged, http, pages, power, spelling
 
 SECTIONS = {
     section.name: section
@@ -11,6 +11,7 @@ SECTIONS = {
         Section(
             "pages", "pages of the database that a disk lost, tore or brought back from before", 1000, 60, pages.run
         ),
+        Section("power", "power cuts, whatever a disk's cache kept back of what was written", 150, 6, power.run),
         Section("files", "disk files with damage in their headers and tables", 1500, 80, files.run),
         Section("clocks", "clocks that are set back and forward", 800, 200, clocks.run),
         Section("forged", "requests that somebody on the way has touched", 4000, 1500, forged.run),
