@@ -15,7 +15,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Annotated, Any, Generic, TypeVar
 
-from kiln.declare.errors import ApiError
+from kiln.declare.errors import ApiError, DryRunOperation
 from kiln.declare.facts import NoFacts
 from kiln.declare.rules import Accepted, Ascii, Doc, Example
 from kiln.declare.shapes import Field, fields_of, shape, wire_name
@@ -77,10 +77,16 @@ class Operation(Generic[Input, Plan, Output]):
     give_up: Callable[[Any, ApiError], None] | None = None  #: Takes back what a failed carry_out had begun.
     errors: tuple[type[ApiError], ...] = ()  #: What check and commit may raise beside the decoder's own.
     idempotent: Idempotence | None = None  #: Takes a ClientToken.
-    dry_run: type[ApiError] | None = None  #: Takes DryRun; the "error" that says that all is well.
+    #: Takes DryRun: the "error" that says that all is well. Whatever writes takes it, documented or not: who asks for a
+    #: rehearsal must not get the deed. Of reads those that the API documents it for.
+    dry_run: type[ApiError] | None = None
     gives_back: bool = False  #: Gives space back: it may use the room that is kept for that when the disk is full.
     unknown_region: type[ApiError] | None = None  #: The error for a RegionId that is not here.
     leads_to: tuple[str, ...] = ()  #: State at once, then each state that it may end in; for waiters and the reference.
+
+    def __post_init__(self) -> None:
+        if self.dry_run is None and not self.is_read:
+            object.__setattr__(self, "dry_run", DryRunOperation)
 
     @property
     def name(self) -> str:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from kiln.declare.errors import ApiError, DryRunOperation
+from kiln.declare.errors import ApiError
 from kiln.declare.facts import facts
 from kiln.declare.ids import new_id
 from kiln.declare.killpoints import reach
@@ -165,7 +165,6 @@ reset_disk = Operation(
     carry_out=carry_out,
     facts=Facts,
     give_up=give_up,
-    dry_run=DryRunOperation,
     leads_to=("ReIniting", "In_use", "Available"),
     unknown_region=InvalidRegionIdMalFormed,
     errors=(

@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from typing import Annotated
 
 from kiln.declare.devices import short_name
-from kiln.declare.errors import ApiError, DryRunOperation
+from kiln.declare.errors import ApiError
 from kiln.declare.ids import new_id
 from kiln.declare.killpoints import reach
 from kiln.declare.operation import Idempotence, Operation
@@ -403,7 +403,6 @@ create_image = Operation(
     facts=CaptureFacts,
     give_up=give_up,
     idempotent=Idempotence(mismatch=IdempotenceParamNotMatch, malformed=InvalidClientTokenMalformed),
-    dry_run=DryRunOperation,
     leads_to=("Creating", "Available"),
     errors=(
         MissingParameterSource,

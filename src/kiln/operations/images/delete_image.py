@@ -17,7 +17,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Annotated
 
-from kiln.declare.errors import ApiError, DryRunOperation
+from kiln.declare.errors import ApiError
 from kiln.declare.operation import Operation
 from kiln.declare.rules import Doc
 from kiln.declare.shapes import shape
@@ -115,7 +115,6 @@ delete_image = Operation(
     output=NothingMore,
     check=check,
     commit=commit,
-    dry_run=DryRunOperation,
     gives_back=True,
     errors=(InvalidImageIdNotFound, ImageIsImporting, ImageIsExporting, ImageUsingByInstance),
 )

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Annotated
 
 from kiln.buckets.port import BucketClosed, BucketMissing, ObjectMissing, ObjectRefused
-from kiln.declare.errors import ApiError, DryRunOperation
+from kiln.declare.errors import ApiError
 from kiln.declare.facts import facts
 from kiln.declare.ids import new_id
 from kiln.declare.killpoints import reach
@@ -269,7 +269,6 @@ export_image = Operation(
     commit=commit,
     carry_out=carry_out,
     facts=Facts,
-    dry_run=DryRunOperation,
     unknown_region=InvalidRegionIdNotFoundOfTasks,
     errors=(
         InvalidImageIdNotFound,

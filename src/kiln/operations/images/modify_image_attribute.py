@@ -10,7 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Annotated, Any
 
-from kiln.declare.errors import ApiError, DryRunOperation
+from kiln.declare.errors import ApiError
 from kiln.declare.operation import Operation
 from kiln.declare.rules import Clearable, Doc, Example, Name, OneOf
 from kiln.declare.shapes import shape
@@ -216,7 +216,6 @@ modify_image_attribute = Operation(
     output=NothingMore,
     check=check,
     commit=commit,
-    dry_run=DryRunOperation,
     errors=(
         InvalidImageIdNotFound,
         InvalidStatusImageIsCreating,

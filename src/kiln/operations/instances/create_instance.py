@@ -11,7 +11,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Annotated
 
-from kiln.declare.errors import ApiError, DryRunOperation
+from kiln.declare.errors import ApiError
 from kiln.declare.operation import Idempotence, Operation
 from kiln.declare.rules import Count, Doc, Example
 from kiln.declare.shapes import shape
@@ -109,7 +109,6 @@ create_instance = Operation(
     facts=LaunchFacts,
     give_up=give_up,
     idempotent=Idempotence(mismatch=IdempotentParameterMismatch, malformed=InvalidClientTokenValueNotSupported),
-    dry_run=DryRunOperation,
     leads_to=("Pending", "Stopped"),
     errors=(InvalidInstanceTypeValueNotSupportedOfCreate, *launch.ERRORS),
 )

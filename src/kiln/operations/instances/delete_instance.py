@@ -11,7 +11,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Annotated
 
-from kiln.declare.errors import ApiError, DryRunOperation
+from kiln.declare.errors import ApiError
 from kiln.declare.facts import facts
 from kiln.declare.killpoints import reach
 from kiln.declare.operation import Operation
@@ -160,7 +160,6 @@ delete_instance = Operation(
     carry_out=carry_out,
     facts=Facts,
     give_up=give_up,
-    dry_run=DryRunOperation,
     gives_back=True,
     errors=(
         InvalidInstanceIdNotFound,

@@ -9,7 +9,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Annotated
 
-from kiln.declare.errors import DryRunOperation
 from kiln.declare.facts import facts
 from kiln.declare.killpoints import reach
 from kiln.declare.operation import Operation
@@ -81,7 +80,6 @@ reboot_instance = Operation(
     carry_out=carry_out,
     facts=Facts,
     give_up=give_up,
-    dry_run=DryRunOperation,
     leads_to=("Starting", "Running"),
     errors=(InvalidInstanceIdNotFound, InstanceLockedForSecurity, IncorrectInstanceStatus),
 )

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from typing import Annotated
 
 from kiln.declare.clock import from_text
-from kiln.declare.errors import ApiError, DryRunOperation, InvalidParameter
+from kiln.declare.errors import ApiError, InvalidParameter
 from kiln.declare.operation import Idempotence, Operation
 from kiln.declare.rules import Accepted, Between, Count, Doc, Example, Pattern, Unordered, Wire
 from kiln.declare.shapes import shape
@@ -310,7 +310,6 @@ run_instances = Operation(
     facts=LaunchFacts,
     give_up=give_up,
     idempotent=Idempotence(mismatch=IdempotentParameterMismatch, malformed=InvalidClientTokenValueNotSupported),
-    dry_run=DryRunOperation,
     leads_to=("Pending", "Running"),
     errors=(
         InvalidInstanceTypeValueNotSupportedOfRun,

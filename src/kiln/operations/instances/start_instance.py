@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from kiln.declare.errors import DryRunOperation
 from kiln.declare.facts import NoFacts
 from kiln.declare.operation import Operation
 from kiln.declare.rules import Accepted, Doc
@@ -64,7 +63,6 @@ start_instance = Operation(
     commit=commit,
     carry_out=carry_out,
     give_up=give_up,
-    dry_run=DryRunOperation,
     leads_to=("Starting", "Running"),
     errors=(
         InvalidInstanceIdNotFound,

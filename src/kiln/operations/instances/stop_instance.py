@@ -9,7 +9,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Annotated
 
-from kiln.declare.errors import DryRunOperation
 from kiln.declare.facts import facts
 from kiln.declare.killpoints import reach
 from kiln.declare.operation import Operation
@@ -89,7 +88,6 @@ stop_instance = Operation(
     carry_out=carry_out,
     facts=Facts,
     give_up=give_up,
-    dry_run=DryRunOperation,
     leads_to=("Stopping", "Stopped"),
     errors=(InvalidInstanceIdNotFound, InstanceLockedForSecurity, IncorrectInstanceStatus),
 )

@@ -1,0 +1,87 @@
+"""DryRun, whatever writes: who asks for a rehearsal does not get the deed, whether the API documents it or not."""
+
+from __future__ import annotations
+
+from types import SimpleNamespace
+
+import pytest
+
+from kiln.declare.states import InstanceStatus
+from kiln.operations import BY_NAME
+from kiln.store.disks import disks
+from tests.clouds import REGION
+from tests.operations.tasks.agenda import a_task
+from tests.reading import every
+from tests.samples import least
+from tests.stock import a_disk, a_snapshot, an_instance
+
+#: What each is asked for so that all is well, but for DryRun.
+_ASKED = {
+    "AddTags": lambda it: {"ResourceType": "disk", "ResourceId": it.disk, "Tag.1.Key": "a", "Tag.1.Value": "b"},
+    "AttachDisk": lambda it: {"InstanceId": it.instance, "DiskId": it.disk},
+    "CancelTask": lambda it: {"TaskId": it.task},
+    "CreateDisk": lambda _: {"ZoneId": REGION + "-a", "Size": 20},
+    "CreateImage": lambda it: {"InstanceId": it.instance},
+    "CreateInstance": lambda it: {"ImageId": it.image, "InstanceType": "ecs.t5-lc2m1.nano"},
+    "CreateSnapshot": lambda it: {"DiskId": it.attached},
+    "DeleteDisk": lambda it: {"DiskId": it.disk},
+    "DeleteImage": lambda it: {"ImageId": it.image},
+    "DeleteInstance": lambda it: {"InstanceId": it.instance},
+    "DeleteSnapshot": lambda it: {"SnapshotId": it.snapshot},
+    "DetachDisk": lambda it: {"InstanceId": it.instance, "DiskId": it.attached},
+    "ExportImage": lambda it: {"ImageId": it.image, "OSSBucket": "bucket"},
+    "ImportImage": lambda _: {"DiskDeviceMapping.1.OSSBucket": "bucket", "DiskDeviceMapping.1.OSSObject": "disk.raw"},
+    "ModifyImageAttribute": lambda it: {"ImageId": it.image, "ImageName": "other"},
+    "ModifyInstanceAttribute": lambda it: {"InstanceId": it.instance, "InstanceName": "other"},
+    "RebootInstance": lambda it: {"InstanceId": it.running},
+    "ReplaceSystemDisk": lambda it: {"InstanceId": it.instance, "ImageId": it.image},
+    "ResetDisk": lambda it: {"DiskId": it.attached, "SnapshotId": it.of_attached},
+    "ResizeDisk": lambda it: {"DiskId": it.disk, "NewSize": 40},
+    "RunInstances": lambda it: {"ImageId": it.image, "InstanceType": "ecs.t5-lc2m1.nano"},
+    "StartInstance": lambda it: {"InstanceId": it.instance},
+    "StopInstance": lambda it: {"InstanceId": it.running},
+    "TagResources": lambda it: {"ResourceType": "disk", "ResourceId.1": it.disk, "Tag.1.Key": "a"},
+    "UntagResources": lambda it: {"ResourceType": "disk", "ResourceId.1": it.disk, "All": True},
+}
+
+WRITING = sorted(name for name, operation in BY_NAME.items() if not operation.is_read)
+
+
+@pytest.fixture
+def it(cloud):
+    """One of everything, at rest."""
+    bucket = cloud.folder / "buckets" / "bucket"
+    bucket.mkdir(parents=True)
+    (bucket / "disk.raw").write_bytes(bytes(1024 * 1024))
+    instance = an_instance(cloud, data_disks=1)
+    running = an_instance(cloud, status=InstanceStatus.RUNNING)
+    snapshot = a_snapshot(cloud)
+    image = cloud.call("CreateImage", SnapshotId=a_snapshot(cloud).id, ImageName="image")["ImageId"]
+    attached = next(disk for disk in every(cloud, disks) if disk.instance == instance.id and disk.type == "data")
+    of_attached = a_snapshot(cloud, source_disk=attached.id, source_disk_type="data", system=attached.system)
+    return SimpleNamespace(
+        instance=instance.id,
+        running=running.id,
+        disk=a_disk(cloud).id,
+        attached=attached.id,
+        snapshot=snapshot.id,
+        of_attached=of_attached.id,
+        image=image,
+        task=a_task(cloud).id,
+    )
+
+
+@pytest.mark.parametrize("action", WRITING)
+def test_only_checks(cloud, it, action):
+    asked = _ASKED[action](it)
+    word = BY_NAME[action].dry_run
+
+    cloud.refuses(action, word.code, word.status, asked, DryRun=True)
+
+    assert cloud.call(action, asked, DryRun=False).keys() >= set()
+    assert least(BY_NAME[action].input).keys() <= {*asked, "RegionId"}
+
+
+@pytest.mark.parametrize("action", WRITING)
+def test_refuses_one_that_is_neither_true_nor_false(cloud, it, action):
+    cloud.refuses(action, "InvalidParameter", 400, _ASKED[action](it), DryRun="perhaps")
