@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 
-from bench.sections import creating, crowded, describing, exporting, launching, running, starting, stopped
+from bench.sections import creating, crowded, describing, exporting, launching, neighbours, running, starting, stopped
 from bench.sections.section import Bench
 
 SECTIONS: Mapping[str, Callable[[Bench], None]] = {
@@ -12,6 +12,7 @@ SECTIONS: Mapping[str, Callable[[Bench], None]] = {
     "describe": describing.run,
     "create": creating.run,
     "crowded": crowded.run,
+    "neighbours": neighbours.run,
     "launch": launching.run,
     "stopped": stopped.run,
     "running": running.run,

@@ -7,9 +7,10 @@ import time
 
 from bench.floors import write_headers
 from bench.report import median_of
-from bench.sections.section import Bench, run_instance
+from bench.sections.section import Bench
 from bench.server import start_server
 from bench.stock import INSTANCE_TYPE, open_stock
+from bench.waits import run_instance
 from kiln.declare.units import GiB
 from kiln.pools.folder import Folder
 from kiln.pools.qcow2 import Qcow2Pool

@@ -20,9 +20,10 @@ from pathlib import Path
 
 from bench.floors import Qmp, Switch, open_qmp, switch
 from bench.report import Figure, at_most, median_of
-from bench.sections.section import GENTLE_S, Bench, Wait, create_image, until_instance
+from bench.sections.section import Bench
 from bench.server import start_server
 from bench.stock import open_stock
+from bench.waits import GENTLE_S, Wait, create_image, until_instance
 from kiln.declare.units import GiB
 from kiln.guest.errors import GuestError
 from kiln.guest.image import build

@@ -15,9 +15,10 @@ from pathlib import Path
 
 from bench.floors import copy, create_overlays, fill, random_file, write_headers
 from bench.report import Figure, at_most, median_of
-from bench.sections.section import GENTLE_S, Bench, Wait, create_image
+from bench.sections.section import Bench
 from bench.server import Server, start_server
 from bench.stock import Stock, open_stock
+from bench.waits import GENTLE_S, Wait, create_image
 from kiln.declare.units import GiB, KiB, MiB
 from kiln.pools.folder import Folder
 from kiln.pools.qcow2 import Qcow2Pool

@@ -16,7 +16,7 @@ import os
 import resource
 import subprocess
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -29,6 +29,8 @@ MANNERS = (
 )  # fmt: skip
 READY = "ready"
 _ENDLESS = {"events": b'{"event": "STOP"}\n' * 500, "lines": b"\n" * 8000, "agent lines": b"\xff\n" * 4000}
+
+_Talk = Callable[[str, asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
 
 
 async def _qmp(manner: str, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -105,7 +107,9 @@ async def _serve(manners: Sequence[str], pid_files: Sequence[Path]) -> None:
         for name, talk in (("qmp", _qmp), ("agent", _agent)):
             listener = sockets.listen(pid_file.with_name(name))
 
-            async def serve(reader, writer, manner=manner, talk=talk):
+            async def serve(
+                reader: asyncio.StreamReader, writer: asyncio.StreamWriter, manner: str = manner, talk: _Talk = talk
+            ) -> None:
                 with contextlib.suppress(OSError):
                     await talk(manner, reader, writer)
                 writer.close()

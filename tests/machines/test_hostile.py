@@ -12,7 +12,7 @@ import time
 import pytest
 
 from kiln.machines import guest as guests
-from kiln.machines import sockets
+from kiln.machines import hearing, sockets
 from kiln.machines.errors import MachineError, MachineRefused, MachineSilent
 from kiln.machines.hearing import parse, words
 from kiln.machines.port import Drive
@@ -167,3 +167,8 @@ def test_a_refusal_is_told_in_words_that_a_database_takes(machines, answering):
 
 def test_brackets_in_strings_are_not_deep():
     assert parse(b'{"a": "' + b"[" * 100_000 + b'", "b": "\\"[["}')["b"] == '"[['
+
+
+@pytest.mark.parametrize(("line", "is_deep"), [(b"[" * 64 + b"]" * 64, False), (b"[" * 65, True), (b"[]" * 99, False)])
+def test_depth_is_what_is_within_each_other(line, is_deep):
+    assert hearing._is_deep(line) == is_deep

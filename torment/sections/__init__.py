@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from torment.campaign import Section
-from torment.sections import clocks, files, forged, http, pages, power, spelling
+from torment.sections import clocks, files, forged, guests, http, pages, power, spelling
 
 SECTIONS = {
     section.name: section
@@ -16,6 +16,7 @@ SECTIONS = {
         Section("clocks", "clocks that are set back and forward", 800, 200, clocks.run),
         Section("forged", "requests that somebody on the way has touched", 4000, 1500, forged.run),
         Section("spelling", "parameters spelled in every way", 3000, 1500, spelling.run),
+        Section("guests", "a hundred hostile machines beside one that is well", 300, 24, guests.run),
         Section("http", "hostile connections beside a healthy client", 100, 10, http.run),
     )
 }

@@ -78,7 +78,7 @@ class Hearing:
 
 def parse(line: bytes) -> dict[str, Any]:
     """An object in JSON, strictly. Raises MachineGarbled."""
-    if _depth_at_most(line) > DEEPEST:
+    if _is_deep(line):
         raise MachineGarbled("It says something that is too deep.")
     try:
         said = json.loads(line.decode(), object_pairs_hook=_once, parse_constant=_refuse, parse_float=_refuse)
@@ -149,14 +149,16 @@ def _not_a(kind: str, name: str | None) -> NoReturn:
     raise MachineGarbled(f"It says no {kind} where one belongs{'' if name is None else f': {name}'}.")
 
 
-def _depth_at_most(line: bytes) -> int:
+def _is_deep(line: bytes) -> bool:
+    """Whether more than DEEPEST objects and lists are within each other; looks no further than to the first that is."""
     if line.count(b"[") + line.count(b"{") <= DEEPEST:
-        return 0
-    deepest = depth = 0
+        return False
+    depth = 0
     for bracket in _STRINGS.sub(b"", line).translate(None, _ALL_BUT_BRACKETS):
         depth += 1 if bracket in b"[{" else -1
-        deepest = max(deepest, depth)
-    return deepest
+        if depth > DEEPEST:
+            return True
+    return False
 
 
 def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
