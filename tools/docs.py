@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import Any
 
 sys.path.insert(0, str(Path(__file__).resolve().parent))  # Checks are run with -P, which leaves this folder out.
 
@@ -15,7 +14,7 @@ import catalogue
 import pages
 
 from kiln.cli import env, exits, serve
-from kiln.cli.main import WORDS, load
+from kiln.cli.main import every_command
 from kiln.client.catalogue import Catalogue
 from kiln.declare import states
 from kiln.service.settings import described
@@ -33,22 +32,9 @@ def build() -> dict[Path, str]:
         operations / "index.md": pages.operations(known),
         Path("reference/errors.md"): pages.errors(known),
         Path("reference/settings.md"): pages.settings(described().values(), {*serve.FLAGS, *env.FLAGS}),
-        Path("reference/cli.md"): pages.cli(_words(), exits.ALL),
+        Path("reference/cli.md"): pages.cli(dict(every_command()), exits.ALL),
         Path("internals/states.md"): pages.states(states),
     }
-
-
-def _words() -> dict[str, Any]:
-    """Every command by the words that lead to it."""
-    found: dict[str, Any] = {}
-    for word in WORDS:
-        command = load(word)
-        below = getattr(command, "commands", None)
-        if below is None:
-            found[word] = command
-        else:
-            found.update({f"{word} {name}": inner for name, inner in below.items()})
-    return found
 
 
 def _stale(written: dict[Path, str]) -> list[str]:

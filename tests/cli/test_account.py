@@ -52,5 +52,6 @@ def test_says_that_the_master_key_is_another_ones(account, tmp_path):
     result = CliRunner(env={"KILN_DATA": str(tmp_path), "KILN_DATABASE": ""}).invoke(app, ["env"])
 
     assert result.exit_code == exits.FILE.number
-    assert "does not fit this data folder's master.key" in result.stderr
-    assert "Put the data folder's own master.key back" in result.stderr
+    assert f"{tmp_path / 'master.key'}: a secret in the database was sealed with another master key" in result.stderr
+    assert "Put this data folder's own master.key back" in result.stderr
+    assert "`kiln account reset-keys` makes a new one" in result.stderr

@@ -11,7 +11,7 @@ from typer.testing import CliRunner
 
 import kiln
 from kiln.cli import exits
-from kiln.cli.main import WORDS, app, load
+from kiln.cli.main import WORDS, app, every_command, load
 from tests.rested import a_rested_kiln
 
 NOWHERE = {
@@ -31,12 +31,7 @@ def said(*words: str, **environment: str):
 
 def leaves() -> list[tuple[str, ...]]:
     """Every word that does something."""
-    found: list[tuple[str, ...]] = []
-    for word in WORDS:
-        command = load(word)
-        below = getattr(command, "commands", {})
-        found += [(word, name) for name in below] or [(word,)]
-    return found
+    return [tuple(said.split()) for said, _ in every_command()]
 
 
 def command_of(words: tuple[str, ...]):

@@ -47,23 +47,25 @@ def _calls(is_meant):
 _MODELS = "alibabacloud_ecs20140526.models"
 
 
-def understand(words: list[str]) -> None:
-    """Have the command line read these words, and do nothing. Raises click's errors, KeyError."""
+def understand(words: list[str], *, is_whole: bool = False) -> None:
+    """Have the command line read these words, and do nothing; some command *is_whole*, not a group of them.
+
+    Raises click's errors, KeyError.
+    """
     name, *rest = words
     if name == "torment":  # A word of the checkout, not of the program.
         parser().parse_args(rest)
         return
     assert name in WORDS
-
-    below = getattr(load(name), "commands", None)
-    if below is not None and not rest:
-        return  # A group by itself prints what it has.
-
-    context = load(name).make_context(name, list(rest))
-
-    if below is not None:
-        word, *arguments = rest
-        below[word].make_context(word, arguments, parent=context)
+    command, context = load(name), None
+    while hasattr(command, "commands") and rest:
+        context = command.make_context(name, list(rest), parent=context)
+        name, *rest = rest
+        command = command.commands[name]
+    if hasattr(command, "commands"):  # A group by itself prints what it has.
+        assert not is_whole
+    else:
+        command.make_context(name, rest, parent=context)
 
 
 @pytest.mark.parametrize("words", COMMANDS)
@@ -73,7 +75,7 @@ def test_a_command_is_understood(words):
 
 @pytest.mark.parametrize("command", sorted(set(told())))
 def test_a_command_that_a_hint_or_a_message_names_is_understood(command):
-    understand(command.split())
+    understand(command.split(), is_whole=True)
 
 
 def test_hints_name_commands():

@@ -5,7 +5,9 @@ from __future__ import annotations
 import pytest
 
 from kiln.service import accounts
-from kiln.service.accounts import AccountUnknown, AlreadyThere, StoredCredentials, ensure_first_account, known_keys
+from kiln.service.accounts import AlreadyThere, StoredCredentials, ensure_first_account, known_keys
+from kiln.service.errors import SecretBroken
+from kiln.service.keys import AccountUnknown
 from kiln.service.secrets import Sealer
 from kiln.service.settings import SettingRefused, read_settings
 from kiln.store import accounts as rows
@@ -13,7 +15,9 @@ from kiln.store import accounts as rows
 
 @pytest.fixture
 def sealer(tmp_path):
-    return Sealer.in_folder(tmp_path)
+    sealer = Sealer.in_folder(tmp_path)
+    sealer.make_key()
+    return sealer
 
 
 def settings(tmp_path, **more):
@@ -173,3 +177,55 @@ def test_what_is_added_twice_is_said_to_be_there(database, sealer, add):
 
     with pytest.raises(AlreadyThere, match=f"{team}.*name"):
         add(database, team, "name")
+
+
+def test_named_by_the_settings_and_switched_off_stays_so(database, sealer, tmp_path):
+    """A start would have let a key in again that somebody had seen."""
+    made = ensure_first_account(database, sealer, settings(tmp_path), 1.0)
+    wanted = settings(tmp_path, server_access_key_id="AKID", server_access_key_secret="S1")
+    ensure_first_account(database, sealer, wanted, 2.0)
+    database.write(lambda tx: rows.credentials.update(tx, {"active": False}, id="AKID"))
+
+    keys = ensure_first_account(database, sealer, wanted, 3.0)
+
+    assert (keys.access_key_id, keys.are_new) == (made.access_key_id, False)
+    assert not StoredCredentials(database, sealer, lambda: 4.0).access_key("AKID").active
+    assert accounts.switched_off(database, wanted) == ["AKID"]
+    assert accounts.switched_off(database, settings(tmp_path)) == []
+
+
+def test_are_not_made_again_where_all_were_switched_off(database, sealer, tmp_path):
+    made = ensure_first_account(database, sealer, settings(tmp_path), 1.0)
+    database.write(lambda tx: rows.credentials.update(tx, {"active": False}, id=made.access_key_id))
+
+    keys = ensure_first_account(database, sealer, settings(tmp_path), 2.0)
+
+    assert (keys.access_key_id, keys.app_key, keys.are_new) == ("", made.app_key, False)
+    with database.read() as tx:
+        assert rows.credentials.count(tx) == 2
+    assert accounts.keys_where_none_are(database, sealer, settings(tmp_path), 3.0) == []
+
+
+def test_nothing_is_sealed_by_a_master_key_that_opens_no_secret(database, sealer, tmp_path):
+    """Else one half of the secrets would need one master key, and the other half another."""
+    ensure_first_account(database, sealer, settings(tmp_path), 1.0)
+    (tmp_path / "master.key").write_bytes(b"k" * 32)
+    other = Sealer.in_folder(tmp_path)
+
+    for act in (
+        lambda: ensure_first_account(database, other, settings(tmp_path), 2.0),
+        lambda: accounts.add_account(database, other, "team-b", 2.0),
+    ):
+        with pytest.raises(SecretBroken, match="another master key"):
+            act()
+
+    with database.read() as tx:
+        assert (rows.accounts.count(tx), rows.credentials.count(tx)) == (1, 2)
+
+
+def test_a_key_that_was_switched_off_is_told_to_be_that_also_where_its_secret_is_lost(database, sealer, tmp_path):
+    keys = ensure_first_account(database, sealer, settings(tmp_path), 1.0)
+    lost = {"active": False, "sealed_secret": "v1:lost"}
+    database.write(lambda tx: rows.credentials.update(tx, lost, id=keys.access_key_id))
+
+    assert not StoredCredentials(database, sealer, lambda: 1.0).access_key(keys.access_key_id).active

@@ -25,7 +25,10 @@ def test_does_not_take_over_the_keys_of_the_first(database, tmp_path):
     of_first = environment(read_settings({}, data=a_rested_kiln(tmp_path / "first")))
     settings = read_settings(of_first, data=tmp_path)
 
-    keys = ensure_first_account(database, Sealer.in_folder(tmp_path), settings, 1.0)
+    sealer = Sealer.in_folder(tmp_path)
+    sealer.make_key()
+
+    keys = ensure_first_account(database, sealer, settings, 1.0)
 
     assert keys.are_new
     with database.read() as tx:

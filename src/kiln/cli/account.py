@@ -1,32 +1,32 @@
-"""``kiln account``: more accounts, users and resource groups, on the machine where the service's data lies."""
+"""``kiln account``: accounts, their keys, users and resource groups, on the machine where the service's data lies."""
 
 from __future__ import annotations
 
-import os
-from collections.abc import Iterator
-from contextlib import contextmanager
-from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from kiln.cli import exits
+from kiln.cli import exits, keys
+from kiln.cli.beside import beside, settings_there
 from kiln.cli.exits import Refusal
-from kiln.cli.flags import Data
+from kiln.cli.flags import Data, DatabaseAddress
 from kiln.cli.grammar import Json, example, group
-from kiln.cli.output import Column, show_json, show_line, show_rows
+from kiln.cli.output import Column, note, show_json, show_line, show_rows, show_table
 from kiln.service import accounts
-from kiln.service.accounts import AccountUnknown, AlreadyThere
-from kiln.service.assemble import Assembly, assemble
-from kiln.service.settings import read_settings
+from kiln.service.assemble import assemble
+from kiln.service.claim import hold_data_folder
+from kiln.service.databases import hold_database
+from kiln.service.pairing import refuse_newer
+from kiln.service.resetting import reset_keys
 
 app = group()
+app.add_typer(keys.app, name="keys", help="List, add, rotate, disable and delete the keys of accounts.")
 
 
 @app.command("list", epilog=example("kiln account list"))
 def show(*, data: Data = None, as_json: Json = False) -> None:
     """List the accounts."""
-    with _assembly(data) as it:
+    with beside(data) as it:
         rows = [{"Account": account, "Name": name} for account, name in accounts.names(it.database).items()]
     show_rows(rows, [Column("ACCOUNT", "Account"), Column("NAME", "Name")], as_json=as_json)
 
@@ -36,14 +36,14 @@ def add(
     name: Annotated[str, typer.Argument(help="What to call it.")], *, data: Data = None, as_json: Json = False
 ) -> None:
     """Make another account, and show its keys, this once."""
-    with _assembly(data) as it:
-        keys = accounts.add_account(it.database, it.sealer, name, it.ports.clock())
+    with beside(data) as it:
+        made = accounts.add_account(it.database, it.sealer, name, it.ports.clock())
     facts = {
-        "Account": keys.account,
-        "AccessKeyId": keys.access_key_id,
-        "AccessKeySecret": keys.access_key_secret,
-        "AppKey": keys.app_key,
-        "AppSecret": keys.app_secret,
+        "Account": made.account,
+        "AccessKeyId": made.access_key_id,
+        "AccessKeySecret": made.access_key_secret,
+        "AppKey": made.app_key,
+        "AppSecret": made.app_secret,
     }
     if as_json:
         show_json(facts)
@@ -60,7 +60,7 @@ def add_user(
     data: Data = None,
 ) -> None:
     """Name a user of an account; from then on the Apsara route wants a UserEmail that is known."""
-    with _assembly(data) as it:
+    with beside(data) as it:
         accounts.add_user(it.database, account, email)
 
 
@@ -72,20 +72,45 @@ def add_resource_group(
     data: Data = None,
 ) -> None:
     """Make a resource group."""
-    with _assembly(data) as it:
+    with beside(data) as it:
         accounts.add_resource_group(it.database, account, group_id)
 
 
-@contextmanager
-def _assembly(data: Path | None) -> Iterator[Assembly]:
-    """The database beside a server that may be running: single rows are added, nothing else is touched."""
-    settings = read_settings(os.environ, data=data, machines="none")
-    if not settings.data.is_dir():
-        raise Refusal(f"{settings.data} is not the data folder of a Kiln that has run", exits.FILE)
-    with assemble(settings, say=None) as it:
-        try:
-            yield it
-        except AccountUnknown as error:
-            raise Refusal(f"there is no account {error}", exits.REFUSED, "`kiln account list` shows them.") from error
-        except AlreadyThere as error:
-            raise Refusal(str(error), exits.REFUSED) from error
+@app.command("reset-keys", epilog=example("kiln account reset-keys --data ~/kiln"))
+def reset(*, data: Data = None, database: DatabaseAddress = None, as_json: Json = False) -> None:
+    """Give every key of every account a new secret, under a new master key, with the server stopped.
+
+    This is for a master key that is lost, or that somebody has seen. First look
+    whether it is only missing for now, on a file system that is not mounted, and
+    whether there is a copy of it: with that nothing has to be reset. IDs stay as
+    they are; secrets are shown this once, and clients need the new ones. Passwords
+    that were given for instances are forgotten where the old master key, if there
+    is one, does not open them. Nothing else is lost. A master key that is there is
+    kept beside the new one. It may be killed at any moment; then run it again.
+    """
+    settings = settings_there(data, database)
+    refuse_newer(settings)
+    try:
+        with hold_data_folder(settings.data), hold_database(settings), assemble(settings, say=None) as it:
+            done = reset_keys(it, it.ports.clock())
+    except OSError as error:
+        raise Refusal(f"{error.filename or settings.data}: {error.strerror}", exits.FILE) from error
+    rows = [
+        {
+            "Account": pair.account,
+            "Kind": keys.KINDS[pair.kind],
+            "Id": pair.id,
+            "Secret": pair.secret,
+            "State": keys.state(is_active=pair.active),
+        }
+        for pair in done.pairs
+    ]
+    if as_json:
+        kept = None if done.kept is None else str(done.kept)
+        show_json({"Keys": rows, "PasswordsForgotten": done.forgotten, "MasterKeyKept": kept})
+        return
+    show_table(rows, [Column(name.upper(), name) for name in ("Account", "Kind", "Id", "Secret", "State")])
+    if done.forgotten:
+        note(f"the passwords of these instances could not be opened, and are forgotten: {', '.join(done.forgotten)}")
+    if done.kept is not None:
+        note(f"the master key of before is kept in {done.kept}; nothing needs it any more")

@@ -2,25 +2,19 @@
 
 from __future__ import annotations
 
-import os
 import re
-from collections.abc import Iterator
-from contextlib import contextmanager
-from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from kiln.buckets.port import BUCKET_NAME
 from kiln.cli import exits
+from kiln.cli.beside import beside
 from kiln.cli.exits import Refusal
 from kiln.cli.flags import Data
 from kiln.cli.grammar import Json, example, group
 from kiln.cli.output import Column, show_rows
 from kiln.service import buckets
-from kiln.service.accounts import AccountUnknown
-from kiln.service.assemble import Assembly, assemble
-from kiln.service.settings import read_settings
 
 app = group()
 
@@ -30,7 +24,7 @@ Name = Annotated[str, typer.Argument(metavar="BUCKET", help="The bucket.")]
 @app.command("list", epilog=example("kiln bucket list"))
 def show(*, data: Data = None, as_json: Json = False) -> None:
     """List the buckets that belong to an account or that everybody may read."""
-    with _assembly(data) as it:
+    with beside(data) as it:
         found = buckets.known(it.database)
     rows = [{"Bucket": one.name, "Account": one.account, "Shared": "yes" if one.is_shared else "no"} for one in found]
     columns = [Column("BUCKET", "Bucket"), Column("ACCOUNT", "Account"), Column("SHARED", "Shared")]
@@ -45,11 +39,8 @@ def give(
     data: Data = None,
 ) -> None:
     """Make a bucket an account's, whoever had it. Nobody else can use it any more, unless it is shared."""
-    with _assembly(data) as it:
-        try:
-            buckets.give(it.database, _checked(name), account, it.ports.clock())
-        except AccountUnknown as error:
-            raise Refusal(f"there is no account {error}", exits.REFUSED, "`kiln account list` shows them.") from error
+    with beside(data) as it:
+        buckets.give(it.database, _checked(name), account, it.ports.clock())
 
 
 @app.command("share", epilog=example("kiln bucket share images"))
@@ -60,7 +51,7 @@ def share(
     data: Data = None,
 ) -> None:
     """Let every account import from a bucket. Only its own account, if it has one, can export to it."""
-    with _assembly(data) as it:
+    with beside(data) as it:
         buckets.share(it.database, _checked(name), it.ports.clock(), is_shared=not off)
 
 
@@ -68,13 +59,3 @@ def _checked(name: str) -> str:
     if re.fullmatch(BUCKET_NAME, name) is None:
         raise Refusal(f"{name!r} cannot be the name of a bucket", exits.REFUSED)
     return name
-
-
-@contextmanager
-def _assembly(data: Path | None) -> Iterator[Assembly]:
-    """The database beside a server that may be running: single rows are written, nothing else is touched."""
-    settings = read_settings(os.environ, data=data, machines="none")
-    if not settings.data.is_dir():
-        raise Refusal(f"{settings.data} is not the data folder of a Kiln that has run", exits.FILE)
-    with assemble(settings, say=None) as it:
-        yield it

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable
 from typing import Annotated
 
 import typer
 
 from kiln.cli import exits
+from kiln.cli.beside import settings_there
 from kiln.cli.exits import Refusal
 from kiln.cli.flags import Data, DatabaseAddress
 from kiln.cli.grammar import Json, example, group
@@ -18,7 +18,7 @@ from kiln.service.claim import hold_as_it_is, hold_data_folder
 from kiln.service.databases import hold_database
 from kiln.service.pairing import refuse_newer
 from kiln.service.rebuilding import rebuilt
-from kiln.service.settings import Settings, read_settings
+from kiln.service.settings import Settings
 from kiln.upkeep.findings import Finding, is_well
 from kiln.upkeep.fsck import fsck
 
@@ -50,9 +50,7 @@ def run(
     and volumes, ends with what could not be, and may be run again. Secrets cannot
     come back: accounts keep their IDs and get new keys, which are shown once.
     """
-    settings = read_settings(os.environ, data=data, database=database, machines="none")
-    if not settings.folder.pool.is_dir():
-        raise Refusal(f"{settings.data} is not the data folder of a Kiln that has run", exits.FILE)
+    settings = settings_there(data, database)
     refuse_newer(settings)
     if rebuild and not repair:
         raise Refusal("--rebuild writes, and --no-repair writes nothing: name one of them", exits.USAGE)

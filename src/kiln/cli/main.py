@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import importlib
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Annotated, Any
 
@@ -39,7 +39,7 @@ WORDS: Mapping[str, Word] = {
     "demo": Word("kiln.cli.demo", "Watch a running machine become an image, and a second machine boot from it."),
     "fsck": Word("kiln.cli.fsck", "Compare the pool with the database, with the server stopped."),
     "trash": Word("kiln.cli.trash", "List, restore and give up what was deleted, on the machine of the service."),
-    "account": Word("kiln.cli.account", "Add and list accounts, their users and resource groups."),
+    "account": Word("kiln.cli.account", "Add and list accounts, their keys, users and resource groups."),
     "bucket": Word("kiln.cli.buckets", "Say whose a bucket is, and let everybody read one."),
     "env": Word("kiln.cli.env", "Print the settings that clients of this machine's Kiln need."),
 }
@@ -68,6 +68,21 @@ def load(word: str) -> Any:
     command = get_command(importlib.import_module(WORDS[word].module).app)
     command.help = command.help or WORDS[word].about
     return command
+
+
+def every_command() -> Iterator[tuple[str, Any]]:
+    """All that can be said, with the words that lead to it: ``account keys list``."""
+    for word in WORDS:
+        yield from _below(word, load(word))
+
+
+def _below(said: str, command: Any) -> Iterator[tuple[str, Any]]:
+    inner = getattr(command, "commands", None)
+    if inner is None:
+        yield said, command
+        return
+    for name, one in inner.items():
+        yield from _below(f"{said} {name}", one)
 
 
 app = typer.Typer(

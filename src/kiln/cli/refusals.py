@@ -17,6 +17,7 @@ from kiln.service.errors import (
     DataFolderBusy,
     DataFolderRefused,
     DeploymentRefused,
+    KeyAbsent,
     SecretBroken,
 )
 from kiln.service.settings import SettingRefused
@@ -26,16 +27,18 @@ _WAYS_OUT = (
     "docs/howto/back-up-and-put-back.md says more."
 )
 
+_KEY_LOST = (
+    "Is it on a file system that is not mounted? Put this data folder's own master.key back, from a copy of it. "
+    "Where there is none, `kiln account reset-keys` makes a new one and new secrets; nothing else is lost."
+)
+
 #: What the client and the service raise, the exit code that it ends with, and advice.
 _KNOWN: tuple[tuple[type[Exception], Exit, str], ...] = (
     (SettingRefused, exits.SETTINGS, ""),
     (DataFolderBusy, exits.SETTINGS, "One data folder has one service: stop it first, or name another with --data."),
     (DataFolderRefused, exits.SETTINGS, "Nothing was touched. Name one that is empty, or not there yet, with --data."),
-    (
-        SecretBroken,
-        exits.FILE,
-        "Put the data folder's own master.key back, from a copy of it. Nothing else was changed.",
-    ),
+    (SecretBroken, exits.FILE, _KEY_LOST),
+    (KeyAbsent, exits.SETTINGS, "`kiln account keys add ACCOUNT` makes another, `kiln account keys list` shows them."),
     (DeploymentRefused, exits.FILE, "docs/howto/back-up-and-put-back.md says more. Nothing was changed."),
     (DatabaseHeld, exits.SETTINGS, "One database has one service: stop it first, or name another with --database."),
     (DatabaseDamaged, exits.UNSOUND, _WAYS_OUT),

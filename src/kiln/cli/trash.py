@@ -6,7 +6,6 @@ and without one.
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -15,14 +14,15 @@ from typing import Annotated, Any
 import typer
 
 from kiln.cli import exits
+from kiln.cli.beside import beside
 from kiln.cli.exits import Refusal
 from kiln.cli.flags import Data, DatabaseAddress
 from kiln.cli.grammar import Json, Timeout, example, group
 from kiln.cli.output import Column, show_line, show_rows
 from kiln.declare.clock import to_seconds_text
 from kiln.service import trash
-from kiln.service.assemble import Assembly, assemble
-from kiln.service.settings import SettingRefused, read_settings, to_seconds
+from kiln.service.assemble import Assembly
+from kiln.service.settings import SettingRefused, to_seconds
 from kiln.upkeep.restore import NotRestorable
 
 app = group()
@@ -113,10 +113,7 @@ def empty(
 @contextmanager
 def _assembly(data: Path | None, database: str | None, timeout_s: float = 0.0) -> Iterator[Assembly]:
     """The database and the pool beside a server that may be running."""
-    settings = read_settings(os.environ, data=data, database=database, machines="none")
-    if not settings.folder.pool.is_dir():
-        raise Refusal(f"{settings.data} is not the data folder of a Kiln that has run", exits.FILE)
-    with assemble(settings, say=None) as assembly:
+    with beside(data, database) as assembly:
         try:
             yield assembly
         except NotRestorable as error:

@@ -318,7 +318,10 @@ class InvalidOSSNotAuthorized(ApiError):
     code = "InvalidOSS.NotAuthorized"
     status = 403
     message = "The specified OSS bucket or object is not allowed to access."
-    hint = "The operator gives and shares buckets with `kiln bucket`, and lets the service into their folders."
+    hint = (
+        "The operator gives a bucket to an account with `kiln bucket give BUCKET ACCOUNT`, lets everybody read it with "
+        "`kiln bucket share BUCKET`, and sees to it that the service may read and write its folder."
+    )
 
 
 class InvalidOSSBucketNotFound(ApiError):

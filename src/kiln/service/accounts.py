@@ -9,15 +9,15 @@ import time
 from dataclasses import dataclass
 
 from kiln.declare.clock import Clock
+from kiln.service.keys import ACCESS_KEY, APP, KINDS, insert_new, require_account, require_fitting, to_row
 from kiln.service.secrets import Sealer
 from kiln.service.settings import SettingRefused, Settings
 from kiln.store import accounts
-from kiln.store.accounts import Account, Credential, ResourceGroup, User
+from kiln.store.accounts import Account, ResourceGroup, User
 from kiln.store.database import Database, Transaction
 from kiln.wire.doors.door import Key
 
-_LETTERS = string.ascii_letters + string.digits
-_KEPT_SECONDS = 5.0
+KEPT_SECONDS = 5.0  #: For so long a service goes on with what it knows of a key.
 _Pair = tuple[str, str]  #: ID and secret.
 
 _ANY: _Pair = ("", "")  #: As the pair that is wanted: whichever is there.
@@ -25,7 +25,7 @@ _ANY: _Pair = ("", "")  #: As the pair that is wanted: whichever is there.
 
 @dataclass(frozen=True, kw_only=True)
 class Keys:
-    """The keys of one account, in the clear."""
+    """The keys of one account, in the clear; an empty pair of a kind of which none is active."""
 
     account: str
     access_key_id: str
@@ -52,12 +52,21 @@ class Keys:
         return all(wanted in (_ANY, own) for wanted, own in zip((key, app), mine, strict=True))
 
 
+def has_secrets(database: Database) -> bool:
+    """Whether a master key has sealed anything that opens the doors."""
+    with database.read() as tx:
+        return accounts.credentials.count(tx) > 0
+
+
 def ensure_first_account(database: Database, sealer: Sealer, settings: Settings, now: float) -> Keys:
     """Make the first account and its keys at the first start; keys that the settings name are put beside them.
 
-    Where all that is done already, nothing is written. Raises DatabaseFull, and
-    SettingRefused for a key that is another account's.
+    Where all that is done already, nothing is written. One that the settings name
+    and that was switched off stays so. Raises DatabaseFull, SettingRefused for a
+    key that is another account's, and SecretBroken unless the master key fits.
     """
+    with database.read() as tx:
+        require_fitting(tx, sealer)
     wanted_key = (settings.server_access_key_id, settings.server_access_key_secret)
     wanted_app = (settings.server_app_key, settings.server_app_secret)
     known = known_keys(database, sealer, settings)
@@ -67,8 +76,8 @@ def ensure_first_account(database: Database, sealer: Sealer, settings: Settings,
     def work(tx: Transaction) -> Keys:
         first = accounts.first_account(tx)
         account = first.id if first else _new_account(tx, now)
-        key, is_key_new = _ensure(tx, sealer, account, "access_key", wanted=wanted_key, now=now)
-        app, is_app_new = _ensure(tx, sealer, account, "app", wanted=wanted_app, now=now)
+        key, is_key_new = _ensure(tx, sealer, account, ACCESS_KEY, wanted=wanted_key, now=now)
+        app, is_app_new = _ensure(tx, sealer, account, APP, wanted=wanted_app, now=now)
         return Keys.of(account, key, app, are_new=is_key_new or is_app_new)
 
     return database.write(work)
@@ -83,25 +92,28 @@ def known_keys(database: Database, sealer: Sealer, settings: Settings) -> Keys |
         account = accounts.first_account(tx)
         if account is None:
             return None
-        key = _known(tx, sealer, account.id, "access_key", settings.server_access_key_id)
-        app = _known(tx, sealer, account.id, "app", settings.server_app_key)
+        key = _known(tx, sealer, account.id, ACCESS_KEY, settings.server_access_key_id)
+        app = _known(tx, sealer, account.id, APP, settings.server_app_key)
     return None if key is None or app is None else Keys.of(account.id, key, app, are_new=False)
 
 
 def _known(tx: Transaction, sealer: Sealer, account: str, kind: str, wanted: str) -> _Pair | None:
-    """The account's pair of that ID, else any of its pairs of that kind."""
-    rows = accounts.credentials.all(tx, account=account, kind=kind, active=True)
-    rows.sort(key=lambda row: row.id != wanted)
-    return (rows[0].id, sealer.open(rows[0].sealed_secret)) if rows else None
+    """The account's pair of that ID, else its oldest of that kind; of none that is active _ANY; of none at all None."""
+    rows = accounts.credentials.all(tx, account=account, kind=kind)
+    active = sorted((row for row in rows if row.active), key=lambda row: (row.id != wanted, row.created_at, row.id))
+    if active:
+        return active[0].id, sealer.open(active[0].sealed_secret)
+    return _ANY if rows else None
 
 
 def add_account(database: Database, sealer: Sealer, name: str, now: float) -> Keys:
     """Another account with keys of its own."""
 
     def work(tx: Transaction) -> Keys:
+        require_fitting(tx, sealer)
         account = _new_account(tx, now, name)
-        key, _ = _ensure(tx, sealer, account, "access_key", wanted=_ANY, now=now)
-        app, _ = _ensure(tx, sealer, account, "app", wanted=_ANY, now=now)
+        key, _ = _ensure(tx, sealer, account, ACCESS_KEY, wanted=_ANY, now=now)
+        app, _ = _ensure(tx, sealer, account, APP, wanted=_ANY, now=now)
         return Keys.of(account, key, app, are_new=True)
 
     return database.write(work)
@@ -110,17 +122,15 @@ def add_account(database: Database, sealer: Sealer, name: str, now: float) -> Ke
 def keys_where_none_are(database: Database, sealer: Sealer, settings: Settings, now: float) -> list[Keys]:
     """Make keys for every account that has none, those that the settings name for the first; they are shown once."""
     with database.read() as tx:
-        has = {(row.account, row.kind) for row in accounts.credentials.all(tx, active=True)}
+        has = {(row.account, row.kind) for row in accounts.credentials.all(tx)}
         bare = [
-            account.id
-            for account in accounts.accounts.all(tx)
-            if not {(account.id, "access_key"), (account.id, "app")} <= has
+            account.id for account in accounts.accounts.all(tx) if not {(account.id, kind) for kind in KINDS} <= has
         ]
         first = accounts.first_account(tx)
 
     def work(tx: Transaction, account: str) -> Keys:
-        key, _ = _ensure(tx, sealer, account, "access_key", wanted=_ANY, now=now)
-        app, _ = _ensure(tx, sealer, account, "app", wanted=_ANY, now=now)
+        key, _ = _ensure(tx, sealer, account, ACCESS_KEY, wanted=_ANY, now=now)
+        app, _ = _ensure(tx, sealer, account, APP, wanted=_ANY, now=now)
         return Keys.of(account, key, app, are_new=True)
 
     made = []
@@ -130,10 +140,6 @@ def keys_where_none_are(database: Database, sealer: Sealer, settings: Settings, 
         else:
             made.append(database.write(lambda tx, account=account: work(tx, account)))  # type: ignore[misc]
     return made
-
-
-class AccountUnknown(LookupError):
-    """There is no account of that ID."""
 
 
 class AlreadyThere(ValueError):
@@ -150,7 +156,7 @@ def add_user(database: Database, account: str, email: str) -> None:
     """Name a user of an account. Raises AccountUnknown, AlreadyThere."""
 
     def work(tx: Transaction) -> None:
-        _require(tx, account)
+        require_account(tx, account)
         if accounts.users.find(tx, account=account, email=email) is not None:
             raise AlreadyThere(f"account {account} has a user {email} already")
         accounts.users.insert(tx, User(account=account, email=email))
@@ -162,17 +168,12 @@ def add_resource_group(database: Database, account: str, group: str) -> None:
     """Make a resource group of an account. Raises AccountUnknown, AlreadyThere."""
 
     def work(tx: Transaction) -> None:
-        _require(tx, account)
+        require_account(tx, account)
         if accounts.resource_groups.find(tx, account=account, id=group) is not None:
             raise AlreadyThere(f"account {account} has a resource group {group} already")
         accounts.resource_groups.insert(tx, ResourceGroup(id=group, account=account, name=group))
 
     database.write(work)
-
-
-def _require(tx: Transaction, account: str) -> None:
-    if accounts.accounts.find(tx, id=account) is None:
-        raise AccountUnknown(account)
 
 
 def _new_account(tx: Transaction, now: float, name: str = "first") -> str:
@@ -185,41 +186,40 @@ def _ensure(
     tx: Transaction, sealer: Sealer, account: str, kind: str, *, wanted: _Pair, now: float
 ) -> tuple[_Pair, bool]:
     """The pair of that kind, and whether it was made up just now."""
-    if wanted == _ANY:
-        known = _known(tx, sealer, account, kind, "")
-        if known is not None:
-            return known, False
-    else:
-        _put(tx, sealer, account, kind, wanted=wanted, now=now)
+    if wanted != _ANY and _put(tx, sealer, account, kind, wanted=wanted, now=now):
         return wanted, False
-    pair = (_new_id(kind), "".join(secrets.choice(_LETTERS) for _ in range(30)))
-    accounts.credentials.insert(tx, _row(sealer, account, kind, pair, now))
-    return pair, True
+    known = _known(tx, sealer, account, kind, "")
+    if known is not None:
+        return known, False
+    made = insert_new(tx, sealer, account, kind, now)
+    return (made.id, made.secret), True
 
 
-def _put(tx: Transaction, sealer: Sealer, account: str, kind: str, *, wanted: _Pair, now: float) -> None:
-    """Have the account come in with a pair from the settings; nothing is written when it does already."""
+def _put(tx: Transaction, sealer: Sealer, account: str, kind: str, *, wanted: _Pair, now: float) -> bool:
+    """Have the account come in with a pair from the settings, unless that was switched off; whether it does.
+
+    Nothing is written when it does already.
+    """
     before = accounts.credentials.find(tx, id=wanted[0])
     if before is not None:
         if (before.account, before.kind) != (account, kind):
             # A shell that was set up for one account, or a slip, must not take another account's key away.
             raise SettingRefused(f"the key {wanted[0]} is another account's, and cannot be the first account's too")
-        if before.active and sealer.open(before.sealed_secret) == wanted[1]:
-            return
+        if not before.active:
+            return False
+        if sealer.open(before.sealed_secret) == wanted[1]:
+            return True
         accounts.credentials.delete(tx, id=wanted[0])
-    accounts.credentials.insert(tx, _row(sealer, account, kind, wanted, now))
+    accounts.credentials.insert(tx, to_row(sealer, account, kind, wanted, now))
+    return True
 
 
-def _row(sealer: Sealer, account: str, kind: str, pair: _Pair, now: float) -> Credential:
-    sealed = sealer.seal(pair[1])
-    return Credential(id=pair[0], kind=kind, account=account, sealed_secret=sealed, active=True, created_at=now)
-
-
-def _new_id(kind: str) -> str:
-    """An AccessKey ID as ECS makes them, with a prefix that tells whose it is; an AppKey of digits."""
-    if kind == "app":
-        return str(secrets.randbelow(900_000_000) + 100_000_000)
-    return "LTAIKiln" + "".join(secrets.choice(_LETTERS) for _ in range(16))
+def switched_off(database: Database, settings: Settings) -> list[str]:
+    """The keys that the settings name and that let nobody in, since they were switched off."""
+    named = (settings.server_access_key_id, settings.server_app_key)
+    with database.read() as tx:
+        rows = [accounts.credentials.find(tx, id=one) for one in named if one]
+    return [row.id for row in rows if row is not None and not row.active]
 
 
 class StoredCredentials:
@@ -238,11 +238,11 @@ class StoredCredentials:
 
     def access_key(self, key_id: str) -> Key | None:
         """The AccessKey of that ID."""
-        return self._key("access_key", key_id)
+        return self._key(ACCESS_KEY, key_id)
 
     def app(self, app_key: str) -> Key | None:
         """The application of that AppKey."""
-        return self._key("app", app_key)
+        return self._key(APP, app_key)
 
     def users(self, account_id: str) -> frozenset[str]:
         """Mail addresses of the users configured for the account."""
@@ -251,7 +251,7 @@ class StoredCredentials:
         if kept is None or kept[0] < now:
             with self._database.read() as tx:
                 found = frozenset(user.email for user in accounts.users.all(tx, account=account_id))
-            kept = self._users[account_id] = (now + _KEPT_SECONDS, found)
+            kept = self._users[account_id] = (now + KEPT_SECONDS, found)
         return kept[1]
 
     def _key(self, kind: str, key_id: str) -> Key | None:
@@ -264,7 +264,9 @@ class StoredCredentials:
         if row is None:
             # Unknown IDs are not kept: anybody can make up any number of them.
             return None
-        key = Key(id=row.id, secret=self._sealer.open(row.sealed_secret), account_id=row.account, active=row.active)
+        # Nothing is proven with a key that is switched off, so it is told to be that also where its secret is lost.
+        secret = self._sealer.open(row.sealed_secret) if row.active else ""
+        key = Key(id=row.id, secret=secret, account_id=row.account, active=row.active)
         with self._lock:
-            self._keys[(kind, key_id)] = (now + _KEPT_SECONDS, key)
+            self._keys[(kind, key_id)] = (now + KEPT_SECONDS, key)
         return key

@@ -19,6 +19,7 @@ from kiln.machines.qemu import QemuMachines
 from kiln.operations.call import Ports
 from kiln.operations.grace import Grace
 from kiln.pools.qcow2 import Qcow2Pool
+from kiln.service.accounts import has_secrets
 from kiln.service.ballast import Ballast
 from kiln.service.databases import open_database, require_there, require_whole
 from kiln.service.errors import DatabaseUnusable
@@ -59,7 +60,8 @@ class Assembly:
 def assemble(settings: Settings, *, strays: bool = False, say: Say | None = log_upgrade) -> Iterator[Assembly]:
     """A Kiln on its data folder, which the caller holds; the database is closed at the end.
 
-    *say* is told when the database's tables are upgraded; None: they are not made or changed.
+    *say* is told when the database's tables are upgraded; None: they are not made or changed,
+    and neither is a master key, which is made where the database has no secrets yet.
 
     Raises DatabaseUnusable; and DatabaseDamaged or DeploymentRefused before anything is made or
     changed, when database and pool do not belong together, with *strays* also when
@@ -80,6 +82,8 @@ def assemble_unpaired(settings: Settings, *, say: Say | None = log_upgrade) -> I
     ballast = Ballast(settings.folder.ballast)
     database = _open_with_room(settings, ballast, say)
     try:
+        if say is not None and not has_secrets(database):
+            sealer.make_key()
         pool = Qcow2Pool(settings.folder.pool)
         buckets = FolderBuckets(settings.folder.buckets)
         ports = Ports(

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from kiln.service.accounts import AccountUnknown
-from kiln.store import accounts, buckets
+from kiln.service.keys import require_account
+from kiln.store import buckets
 from kiln.store.buckets import Bucket
 from kiln.store.database import Database, Transaction
 
@@ -18,8 +18,7 @@ def give(database: Database, name: str, account: str, now: float) -> None:
     """Make a bucket an account's, whoever had it. Raises AccountUnknown."""
 
     def work(tx: Transaction) -> None:
-        if accounts.accounts.find(tx, id=account) is None:
-            raise AccountUnknown(account)
+        require_account(tx, account)
         buckets.give(tx, name, account, now)
 
     database.write(work)

@@ -19,6 +19,10 @@ class SecretBroken(Exception):
     """A sealed secret was changed, or sealed with another master key, or the key is none; the message says which."""
 
 
+class KeyAbsent(Exception):
+    """No key of the first account is active; the message names the account."""
+
+
 class DatabaseHeld(Exception):
     """Another Kiln works with the database."""
 

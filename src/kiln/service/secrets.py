@@ -1,7 +1,12 @@
 """Secrets at rest: sealed with a master key that lies beside the database, readable by its owner alone.
 
 AES-256-GCM with a fresh nonce for each secret; the text is ``v1:`` and base64 of
-nonce and ciphertext. Losing the master key loses the secrets, nothing else.
+nonce and ciphertext. Losing the master key loses the secrets, nothing else:
+``service.resetting`` makes new ones.
+
+A key is made only where nothing has been sealed yet. One that is missing may be
+on a file system that is not mounted, and a second one beside it would seal what
+the first cannot open.
 """
 
 from __future__ import annotations
@@ -11,6 +16,7 @@ import contextlib
 import os
 import re
 import uuid
+from functools import cached_property
 from pathlib import Path
 
 from cryptography.exceptions import InvalidTag
@@ -25,61 +31,100 @@ _DRAFT = re.compile(r"\.[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 
 
 class Sealer:
-    """Seals and opens secrets with one master key."""
+    """Seals and opens secrets with one master key, whose file is read when the first of them is asked for.
 
-    def __init__(self, key: bytes) -> None:
-        self._cipher = AESGCM(key)
+    So whatever needs no secret goes on where the key is lost.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
 
     @classmethod
     def in_folder(cls, folder: Path) -> Sealer:
-        """The sealer of the data folder, whose key is made at the first call. Raises SecretBroken."""
-        path = folder / "master.key"
-        if not path.exists():
-            _make_key(path)
-        for draft in folder.glob(f"{path.name}.*"):
-            if _DRAFT.fullmatch(draft.suffix):  # A copy that somebody made of the key is none of ours.
-                draft.unlink(missing_ok=True)
+        """The sealer of a data folder; its key need not be there."""
+        return cls(folder / "master.key")
+
+    def make_key(self) -> None:
+        """Have the key be there, and take away what a killed making of one left."""
+        if not self.path.exists():
+            self._publish(self.draft())
+        self.sweep()
+
+    def draft(self) -> Path:
+        """Write a new key beside the present one, whole and on the disk."""
+        draft = self.path.with_name(f"{self.path.name}.{uuid.uuid4()}")
+        descriptor = os.open(draft, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600)
         try:
-            key = path.read_bytes()
-        except OSError as error:
-            raise SecretBroken(f"{path}: {error.strerror}") from error
-        if len(key) != _KEY_BYTES:
-            raise SecretBroken(f"{path} has {len(key)} bytes, and a master key has {_KEY_BYTES}")
-        return cls(key)
+            os.write(descriptor, AESGCM.generate_key(256))
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+        reach("secrets.drafted")
+        return draft
+
+    def sweep(self) -> None:
+        """Remove drafts; whoever calls holds the data folder. A copy that somebody made of the key is none of ours."""
+        for draft in self.path.parent.glob(f"{self.path.name}.*"):
+            if _DRAFT.fullmatch(draft.suffix):
+                draft.unlink(missing_ok=True)
+
+    def replace(self, draft: Path) -> Path | None:
+        """Put a draft in the key's place; returns where the key that was there is kept, if any was. Nothing is lost."""
+        kept = None
+        if self.path.exists():
+            kept = self._unused()
+            self.path.rename(kept)
+            reach("secrets.set_aside")
+        draft.rename(self.path)
+        _sync(self.path.parent)
+        reach("secrets.replaced")
+        return kept
 
     def seal(self, secret: str) -> str:
-        """The secret as it may be kept."""
+        """The secret as it may be kept. Raises SecretBroken when the key is missing or none."""
         nonce = os.urandom(_NONCE_BYTES)
         return "v1:" + base64.b64encode(nonce + self._cipher.encrypt(nonce, secret.encode(), None)).decode()
 
     def open(self, sealed: str) -> str:
-        """The secret itself. Raises SecretBroken."""
-        raw = base64.b64decode(sealed.removeprefix("v1:"))
+        """The secret itself. Raises SecretBroken, also when the key is missing or none."""
         try:
+            raw = base64.b64decode(sealed.removeprefix("v1:"))
             return self._cipher.decrypt(raw[:_NONCE_BYTES], raw[_NONCE_BYTES:], None).decode()
-        except InvalidTag:
-            raise SecretBroken("a secret in the database does not fit this data folder's master.key") from None
+        except (InvalidTag, ValueError):
+            raise SecretBroken(f"{self.path}: a secret in the database was sealed with another master key") from None
+
+    @cached_property
+    def _cipher(self) -> AESGCM:
+        try:
+            key = self.path.read_bytes()
+        except FileNotFoundError:
+            raise SecretBroken(
+                f"{self.path} is not there, and the secrets in the database are sealed with it"
+            ) from None
+        except OSError as error:
+            raise SecretBroken(f"{self.path}: {error.strerror}") from error
+        if len(key) != _KEY_BYTES:
+            raise SecretBroken(f"{self.path} has {len(key)} bytes, and a master key has {_KEY_BYTES}")
+        return AESGCM(key)
+
+    def _publish(self, draft: Path) -> None:
+        """The key of whoever was quicker stays: with half a key, no later start could open what was sealed."""
+        # Whoever was quicker has also taken our draft away.
+        with contextlib.suppress(FileExistsError, FileNotFoundError):
+            os.link(draft, self.path)
+        reach("secrets.made")
+        _sync(self.path.parent)
+
+    def _unused(self) -> Path:
+        number = 1
+        while (path := self.path.with_name(f"{self.path.name}.before-{number}")).exists():
+            number += 1
+        return path
 
 
-def _make_key(path: Path) -> None:
-    """Put a new key at *path*, whole or not at all: with half a key, no later start could open what was sealed.
-
-    The key of whoever was quicker stays.
-    """
-    draft = path.with_name(f"{path.name}.{uuid.uuid4()}")
-    descriptor = os.open(draft, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600)
+def _sync(folder: Path) -> None:
+    descriptor = os.open(folder, os.O_RDONLY)
     try:
-        os.write(descriptor, AESGCM.generate_key(256))
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
-    reach("secrets.drafted")
-    # Whoever was quicker has also taken our draft away.
-    with contextlib.suppress(FileExistsError, FileNotFoundError):
-        os.link(draft, path)
-    reach("secrets.made")
-    folder = os.open(path.parent, os.O_RDONLY)
-    try:
-        os.fsync(folder)
-    finally:
-        os.close(folder)

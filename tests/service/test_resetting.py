@@ -1,0 +1,190 @@
+"""New secrets under a new master key: everything but secrets is as it was, whatever happens meanwhile."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from kiln.operations.instances.replace_system_disk import Facts
+from kiln.service import keys
+from kiln.service.accounts import ensure_first_account, known_keys
+from kiln.service.assemble import assemble
+from kiln.service.claim import hold_data_folder
+from kiln.service.errors import SecretBroken
+from kiln.service.resetting import reset_keys
+from kiln.service.secrets import Sealer
+from kiln.store.accounts import credentials
+from kiln.store.instances import instances
+from kiln.store.tasks import tasks
+from tests.pools.kills import killed_at, points_of
+from tests.service.pairs import Home, as_cloud
+from tests.stock import an_instance
+
+
+def reset(home):
+    with hold_data_folder(home.data), assemble(home.settings, say=None) as it:
+        return reset_keys(it, 5.0)
+
+
+def lose(home):
+    (home.data / "master.key").unlink()
+
+
+def exchange(home):
+    (home.data / "master.key").write_bytes(b"k" * 32)
+
+
+def cut(home):
+    (home.data / "master.key").write_bytes(b"half")
+
+
+@pytest.fixture
+def home(tmp_path):
+    """Two accounts, the second with a key that is disabled, and an instance with a password."""
+    home = Home(tmp_path / "home")
+    with home.started() as it:
+        other = keys.add(it.database, it.sealer, as_cloud(it).account, keys.ACCESS_KEY, 2.0)
+        keys.disable(it.database, other.id)
+        instance = an_instance(as_cloud(it), account=as_cloud(it).account)
+        sealed = it.sealer.seal("Pass-word-1")
+        it.database.write(lambda tx: instances.update(tx, {"password": sealed}, id=instance.id))
+    return home
+
+
+def secrets_of(home):
+    """Every key's secret, by its ID, as the data folder's master key opens it."""
+    with hold_data_folder(home.data), assemble(home.settings, say=None) as it, it.database.read() as tx:
+        return {row.id: it.sealer.open(row.sealed_secret) for row in credentials.all(tx)}
+
+
+def passwords_of(home):
+    with hold_data_folder(home.data), assemble(home.settings, say=None) as it, it.database.read() as tx:
+        return [it.sealer.open(one.password) if one.password else "" for one in instances.all(tx)]
+
+
+@pytest.mark.parametrize("damage", [lose, exchange, cut])
+def test_a_start_refuses_and_makes_no_second_master_key(home, damage):
+    before = secrets_of(home)
+    kept = (home.data / "master.key").read_bytes()
+    damage(home)
+    left = sorted(path.name for path in home.data.glob("master.key*"))
+
+    with pytest.raises(SecretBroken, match=r"master\.key"):
+        home.start()
+
+    assert sorted(path.name for path in home.data.glob("master.key*")) == left
+    (home.data / "master.key").write_bytes(kept)
+    home.start()
+    assert secrets_of(home) == before
+
+
+@pytest.mark.parametrize("damage", [lose, exchange, cut])
+def test_gives_every_key_a_new_secret_and_forgets_what_cannot_be_opened(home, damage):
+    before = secrets_of(home)
+    damage(home)
+
+    done = reset(home)
+
+    after = secrets_of(home)
+    assert after == {pair.id: pair.secret for pair in done.pairs}
+    assert after.keys() == before.keys()
+    assert not set(after.values()) & set(before.values())
+    assert [pair.active for pair in done.pairs].count(False) == 1
+    assert len(done.forgotten) == 1
+    assert passwords_of(home) == [""]
+    home.start()
+    assert secrets_of(home) == after
+
+
+def test_keeps_passwords_and_the_old_master_key_where_that_opens_them(home):
+    kept = (home.data / "master.key").read_bytes()
+
+    done = reset(home)
+    again = reset(home)
+
+    assert done.kept.read_bytes() == kept
+    assert done.kept != again.kept
+    assert done.forgotten == again.forgotten == []
+    assert passwords_of(home) == ["Pass-word-1"]
+    assert (home.data / "master.key").stat().st_mode & 0o777 == 0o600
+
+
+def test_a_password_that_a_task_still_has_to_give_is_sealed_anew(tmp_path):
+    home = Home(tmp_path / "home")
+    with home.started() as it:
+        cloud = as_cloud(it)
+        instance = an_instance(cloud, account=cloud.account)
+        image = cloud.call("CreateImage", InstanceId=instance.id)["ImageId"]
+        cloud.settle()
+        cloud.call("ReplaceSystemDisk", InstanceId=instance.id, ImageId=image, Password="Pass-word-1")
+
+    reset(home)
+
+    with home.started() as it:
+        with it.database.read() as tx:
+            (task,) = tasks.all(tx, action="ReplaceSystemDisk")
+        assert it.sealer.open(json.loads(task.payload)["secrets"]["password"]) == "Pass-word-1"
+        assert set(Facts.__dataclass_fields__) <= json.loads(task.payload).keys()
+        as_cloud(it).settle()
+        with it.database.read() as tx:
+            assert it.sealer.open(instances.find(tx, id=instance.id).password) == "Pass-word-1"
+
+
+def test_an_account_without_keys_gets_some(home):
+    with home.started() as it:
+        it.database.write(lambda tx: credentials.delete(tx, kind=keys.APP))
+
+    done = reset(home)
+
+    assert {pair.kind for pair in done.pairs} == set(keys.KINDS)
+    assert home.start()
+
+
+def test_a_kill_at_any_step_leaves_what_works_with_the_old_key_or_is_reset_again(home, tmp_path):
+    before = secrets_of(home)
+    whole = home.copy(tmp_path / "whole")
+    points = points_of(lambda: reset(whole))
+    assert [one for one in points if one.startswith(("secrets.", "resetting."))] == [
+        "secrets.drafted",
+        "resetting.committed",
+        "secrets.set_aside",
+        "secrets.replaced",
+    ]
+    outcomes = []
+    for number, point in enumerate(points):
+        folder = home.copy(tmp_path / str(number))
+        assert killed_at(number, lambda folder=folder: reset(folder)), point
+        try:
+            folder.start()
+            outcomes.append("old" if secrets_of(folder) == before else "new")
+        except SecretBroken:
+            outcomes.append("again")
+        done = reset(folder)
+        folder.start()
+        assert secrets_of(folder) == {pair.id: pair.secret for pair in done.pairs}
+        assert not [path for path in folder.data.glob("master.key.*") if ".before-" not in path.name]
+    assert set(outcomes) == {"old", "again", "new"}
+
+
+def test_what_needs_no_secret_goes_on_without_a_master_key(home):
+    lose(home)
+
+    with assemble(home.settings, say=None) as it:
+        assert len(keys.known(it.database)) == 3
+        with pytest.raises(SecretBroken):
+            known_keys(it.database, it.sealer, it.settings)
+
+    assert not Sealer.in_folder(home.data).path.exists()
+
+
+def test_a_first_start_that_was_killed_after_its_key_was_made_goes_on(tmp_path):
+    home = Home(tmp_path / "home")
+    home.data.mkdir()
+    Sealer.in_folder(home.data).make_key()
+    made = (home.data / "master.key").read_bytes()
+
+    with home.started() as it:
+        assert not ensure_first_account(it.database, it.sealer, home.settings, 1.0).are_new
+
+    assert (home.data / "master.key").read_bytes() == made
