@@ -6,9 +6,10 @@ import shlex
 import time
 
 from kiln.service.accounts import Keys, known_keys
+from kiln.service.address import Address, told
 from kiln.service.claim import is_held
 from kiln.service.databases import open_database
-from kiln.service.errors import DatabaseAbsent, DatabaseUnusable
+from kiln.service.errors import DatabaseAbsent, DatabaseUnusable, KeyAbsent
 from kiln.service.pairing import require_pair
 from kiln.service.secrets import Sealer
 from kiln.service.settings import Settings
@@ -21,14 +22,18 @@ _LOOK_AGAIN_S = 0.1
 def environment(settings: Settings) -> dict[str, str]:
     """The variables of Kiln's own CLI, of the current and classic SDKs, of the aliyun CLI, Terraform and Packer.
 
-    Nothing is made: a Kiln that is just starting is waited for. Raises
-    DatabaseAbsent when there is none, DatabaseUnusable, DeploymentRefused.
+    They name the service that runs in the data folder, as it said itself; where
+    none does, the last one that did. Nothing is made: a Kiln that is just starting
+    is waited for. Raises DatabaseAbsent when there is none, DatabaseUnusable,
+    DeploymentRefused, SecretBroken, and KeyAbsent when no AccessKey is active.
     """
+    own = Address(f"http://{settings.listen}", settings.region_ids)
     deadline = time.monotonic() + _APPEARS_WITHIN_S
     while True:
         try:
             require_pair(settings, strays=False)
-            return _variables(settings, _keys(settings), _endpoint(settings))
+            keys = _keys(settings)
+            return _variables(settings, keys, told(settings.folder.endpoint, own))
         except DatabaseUnusable as error:
             # Whoever has just called `kiln serve` in another shell need not know when it is ready; while that makes its
             # tables they cannot be read.
@@ -48,6 +53,8 @@ def _keys(settings: Settings) -> Keys:
         database.close()
     if keys is None:
         raise DatabaseAbsent(f"no Kiln has run in {settings.data} yet")
+    if not keys.access_key_id:
+        raise KeyAbsent(f"every AccessKey of account {keys.account} is disabled")
     return keys
 
 
@@ -56,16 +63,10 @@ def to_shell(variables: dict[str, str]) -> str:
     return "".join(f"export {name}={shlex.quote(value)}\n" for name, value in variables.items())
 
 
-def _endpoint(settings: Settings) -> str:
-    """Where the server said that it listens, or where it would."""
-    written = settings.folder.endpoint
-    return written.read_text().strip() if written.is_file() else f"http://{settings.listen}"
-
-
-def _variables(settings: Settings, keys: Keys, endpoint: str) -> dict[str, str]:
-    region = settings.region_ids[0]
+def _variables(settings: Settings, keys: Keys, address: Address) -> dict[str, str]:
+    region = address.regions[0]
     return {
-        "KILN_ENDPOINT": endpoint,
+        "KILN_ENDPOINT": address.endpoint,
         "KILN_REGION": region,
         "KILN_DATA": str(settings.data),
         "KILN_ACCESS_KEY_ID": keys.access_key_id,

@@ -8,7 +8,6 @@ import socket
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 from kiln.declare import killpoints
@@ -16,7 +15,8 @@ from kiln.declare.clock import go_on_after
 from kiln.declare.journal import Journal
 from kiln.operations import BY_NAME
 from kiln.service import http, logs
-from kiln.service.accounts import Keys, StoredCredentials, ensure_first_account, known_keys
+from kiln.service.accounts import Keys, StoredCredentials, ensure_first_account, known_keys, switched_off
+from kiln.service.address import Address, tell
 from kiln.service.assemble import Assembly, assemble
 from kiln.service.claim import hold_data_folder
 from kiln.service.databases import hold_database
@@ -62,7 +62,7 @@ def serve(settings: Settings, say: Callable[[str], None]) -> None:
             hold.guard(assembly.database, deployment, _end)
         recorder = Recorder(assembly.database, assembly.pool.records, deployment.id)
         keys = _keys(assembly)
-        _tell_address(settings.folder.endpoint, address + "\n")
+        tell(settings.folder.endpoint, Address(f"http://{http.reach(listener)}", settings.region_ids))
         _recover(assembly)
         worker = Worker(assembly.ports, DUTIES, threads=settings.workers)
         keeper = Keeper(assembly.ports, _chores(assembly, recorder))
@@ -73,6 +73,8 @@ def serve(settings: Settings, say: Callable[[str], None]) -> None:
             with ThreadPoolExecutor(settings.threads, thread_name_prefix="request") as executor:
                 crowd = Crowd(make_room())
                 app = _app(assembly, worker, executor, crowd)
+                for one in switched_off(assembly.database, settings):
+                    say(f"{one}, which the settings name, is switched off: `kiln account keys enable {one}`")
                 _greet(settings, keys, address, say)
                 http.run(app, listener, crowd)
         finally:
@@ -106,15 +108,6 @@ def _keys(assembly: Assembly) -> Keys:
             raise DatabaseUnusable(str(error)) from error
         log.exception("database_full", left="keys that the settings name")
         return keys
-
-
-def _tell_address(file: Path, text: str) -> None:
-    """Leave the address for ``kiln env``, or say that it cannot be: requests are answered all the same."""
-    try:
-        if not file.is_file() or file.read_text() != text:
-            file.write_text(text)
-    except OSError as error:
-        log.warning("address_not_written", file=str(file), reason=error.strerror)
 
 
 def _recover(assembly: Assembly) -> None:
