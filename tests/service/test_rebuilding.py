@@ -12,6 +12,7 @@ from kiln.service.claim import hold_data_folder
 from kiln.service.errors import DeploymentRefused
 from kiln.service.rebuilding import rebuilt
 from kiln.store.disks import disks
+from kiln.store.tasks import fail
 from kiln.store.volumes import volumes
 from kiln.upkeep.findings import is_well
 from kiln.upkeep.fsck import fsck
@@ -269,3 +270,26 @@ def test_a_capture_after_the_last_record_moves_the_disk_to_its_heir(tmp_path):
             assert volumes.find(tx, id=disk.volume).kind == "layer"
         assert holds(it.pool, heir, {0: 7})
         it.pool.grant(heir, None)
+
+
+def test_what_was_merged_by_a_task_that_has_ended_is_written_down(tmp_path):
+    """The volumes of a merge that failed bore its name for good; a pool of that time may be rebuilt today."""
+    needs("qemu-img", "qemu-io")
+    home = Home(tmp_path / "home")
+    with home.started() as it:
+        cloud = as_cloud(it)
+        an_instance(cloud, account=cloud.account)
+        with it.database.read() as tx:
+            (disk,) = disks.all(tx)
+        snapshot = cloud.call("CreateSnapshot", DiskId=disk.id)["SnapshotId"]
+        cloud.settle()
+        cloud.call("DeleteSnapshot", SnapshotId=snapshot)
+        sweep(it.ports)
+        (merge,) = cloud.open_tasks()
+        it.ports.pool.absorb(merge.resource, None)
+        it.database.write(lambda tx: fail(tx, merge.id, cloud.clock(), "InternalError", ""))
+        with it.database.read() as tx:
+            assert volumes.find(tx, id=merge.resource).task == merge.id
+
+    with rebuilding(home) as (it, _), it.database.read() as tx:
+        assert volumes.find(tx, id=merge.resource).parent is None

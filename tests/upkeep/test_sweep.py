@@ -20,6 +20,7 @@ from kiln.store.snapshots import snapshots
 from kiln.store.volumes import Volume, chain, volumes
 from kiln.upkeep.sweep import DEEPEST, MergeFacts, merge, sweep
 from tests.clouds import Cloud
+from tests.reading import every
 from tests.stock import a_disk, a_snapshot, an_instance
 from tests.tools import needs
 
@@ -287,6 +288,7 @@ def test_leaves_the_lane_when_a_merge_fails_and_tries_again_after_a_rest(cloud):
         cloud.worker.attempt(task)
 
     assert [waiting.action for waiting in cloud.open_tasks()] == ["CreateImage"]
+    assert [row.task for row in every(cloud, volumes) if row.state == "ready"] == [None] * 2
     cloud.settle()
     assert cloud.call("DescribeImages", ImageId=image)["Images"]["Image"][0]["Status"] == "Available"
     sweep(cloud.ports)

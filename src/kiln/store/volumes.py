@@ -71,6 +71,11 @@ def _is_at_work() -> ColumnElement[bool]:
     return exists(select(tasks.c.id).where(tasks.c.id == volumes.c.task, tasks.c.status == TaskStatus.PROCESSING))
 
 
+def is_at_work(tx: Transaction, volume: Volume) -> bool:
+    """Whether the task that the volume's row names is still to be done. One that has ended means nothing any more."""
+    return volume.task is not None and tasks.find(tx, id=volume.task, status=TaskStatus.PROCESSING) is not None
+
+
 def is_any_unwanted(tx: Transaction) -> bool:
     """Whether ``unwanted`` may find something; asked first, since it reads no whole table."""
     return tx.execute(_nominated(1)).first() is not None

@@ -5,7 +5,7 @@ from __future__ import annotations
 from kiln.operations import ALL
 from kiln.tasks.worker import Duty
 from kiln.upkeep import restore
-from kiln.upkeep.sweep import MergeFacts, merge
+from kiln.upkeep.sweep import MergeFacts, give_up_merge, merge
 
 DUTIES = {
     operation.name: Duty(operation.carry_out, operation.give_up, operation.gives_back, facts=operation.facts)
@@ -14,7 +14,7 @@ DUTIES = {
 } | {
     # One second of pauses in all: nobody waits for a merge, but everybody in its lane would wait with it. The sweeper
     # asks for another later.
-    "Merge": Duty(merge, facts=MergeFacts, tries=3),
+    "Merge": Duty(merge, give_up_merge, facts=MergeFacts, tries=3),
     restore.RESTORE: Duty(restore.restore, restore.give_up, facts=restore.RestoreFacts, tries=3),
     restore.EMPTY: Duty(restore.empty, gives_back=True, facts=restore.EmptyFacts, tries=3),
 }

@@ -23,7 +23,7 @@ from kiln.store.database import Transaction
 from kiln.store.disks import disks
 from kiln.store.snapshots import snapshots
 from kiln.store.tasks import tasks
-from kiln.store.volumes import Volume, volumes
+from kiln.store.volumes import Volume, is_at_work, volumes
 from kiln.upkeep.findings import Finding
 
 _WORDS = {
@@ -107,7 +107,7 @@ def _restore(tx: Transaction, records: Records, present: Iterable[str], done: Re
 def _agree_with_headers(tx: Transaction, headers: dict[str, str | None]) -> None:
     """A merge that was done and not written down leaves a volume on what its parent stood on."""
     for row in volumes.all(tx, state="ready"):
-        if row.id in headers and headers[row.id] != row.parent and row.task is None:
+        if row.id in headers and headers[row.id] != row.parent and not is_at_work(tx, row):
             volumes.update(tx, {"parent": headers[row.id], "file_bytes": None}, id=row.id)
 
 
@@ -121,7 +121,7 @@ def _move_to_heirs(tx: Transaction, ports: Ports, headers: dict[str, str | None]
     known = {row.id: row for row in volumes.all(tx)}
     for disk in disks.all(tx):
         above = children.get(disk.volume or "", [])
-        if disk.volume is None or not above or any(one in known and known[one].task for one in above):
+        if disk.volume is None or not above or any(one in known and is_at_work(tx, known[one]) for one in above):
             continue  # Or the task that made them is there too, and goes on.
         heirs = [one for one in above if one not in named and one not in children and one not in known]
         if len(heirs) != 1 or len(above) != 1:

@@ -28,7 +28,7 @@ from kiln.store.tags import tags
 from kiln.store.tasks import new_task, tasks
 from kiln.store.tokens import tokens
 from kiln.store.trash import Discard, Tombstone, UnknownTombstone, discards, tombstones
-from kiln.store.volumes import Volume, volumes
+from kiln.store.volumes import Volume, is_at_work, volumes
 from kiln.upkeep.trash import give_back
 
 RESTORE, EMPTY = "RestoreTrash", "EmptyTrash"
@@ -204,8 +204,7 @@ def _need_volume(tx: Transaction, needed: _Needed, stone: Tombstone, volume: str
     while volume is not None and volume not in {discard.id for discard in needed.aside}:
         living = volumes.find(tx, id=volume)
         if living is not None:
-            is_at_work = tasks.find(tx, id=living.task, status=TaskStatus.PROCESSING) is not None
-            if living.state != "ready" or (is_at_work and not below):
+            if living.state != "ready" or (is_at_work(tx, living) and not below):
                 raise NotRestorable(f"the volume {volume} of {stone.id} is being worked on", _AGAIN)
             if not below:
                 needed.living.append(volume)

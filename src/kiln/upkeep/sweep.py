@@ -12,7 +12,7 @@ from __future__ import annotations
 import contextlib
 from dataclasses import replace
 
-from kiln.declare.errors import InternalError
+from kiln.declare.errors import ApiError, InternalError
 from kiln.declare.facts import facts
 from kiln.declare.journal import Journal
 from kiln.declare.killpoints import reach
@@ -31,6 +31,7 @@ from kiln.store.volumes import (
     chain,
     heads_deeper_than,
     is_any_unwanted,
+    is_at_work,
     is_named,
     unwanted,
     volumes,
@@ -143,7 +144,7 @@ def _enqueue_merges(ports: Ports) -> None:
 def _enqueue_merge(tx: Transaction, ports: Ports, child: str) -> None:
     """Write the task, unless the child is being worked on already."""
     row = volumes.find(tx, id=child)
-    if row is None or row.state != "ready" or tasks.find(tx, id=row.task, status=TaskStatus.PROCESSING) is not None:
+    if row is None or row.state != "ready" or is_at_work(tx, row):
         return
     disk = disks.find(tx, volume=child)
     if disk is not None and disk.status not in (DiskStatus.AVAILABLE, DiskStatus.IN_USE):
@@ -195,6 +196,11 @@ def merge(job: Job[MergeFacts]) -> None:
         reach("merge.recorded")
         if _gives_way(job):
             break
+    job.write(lambda tx: volumes.update(tx, {"task": None}, task=job.task.id))
+
+
+def give_up_merge(job: Job[MergeFacts], error: ApiError) -> None:  # noqa: ARG001 - the task says why.
+    """Let go of the volumes. What was merged and not recorded the next merge records, for which the sweeper asks."""
     job.write(lambda tx: volumes.update(tx, {"task": None}, task=job.task.id))
 
 
