@@ -3,8 +3,8 @@
     facts = BEGINNINGS["CreateImage"](cloud)    # one task of that action is open, and no other
 
 The steps that fail or are passed twice, the tasks that nobody understands and the
-folders of old schemas begin here. A new operation with a ``carry_out`` needs an entry:
-a test names the one that is missing.
+folders of old schemas begin here. A new operation with a ``carry_out`` needs an entry, and so does a new chore of the
+upkeep: a test names the one that is missing.
 """
 
 from __future__ import annotations
@@ -16,6 +16,9 @@ from typing import Any
 
 from kiln.operations.grace import Grace
 from kiln.store.disks import disks
+from kiln.store.instances import instances
+from kiln.store.snapshots import snapshots
+from kiln.store.tokens import tokens
 from kiln.upkeep.restore import prepare, prepare_to_empty
 from kiln.upkeep.sweep import sweep
 from tests.clouds import Cloud
@@ -144,17 +147,9 @@ def replace_system_disk(cloud: Cloud) -> Facts:
 
 def merge(cloud: Cloud) -> Facts:
     """A disk above two snapshots, of which the later was deleted: its head is to absorb the layer."""
-    facts = an_instance_with(cloud, SYSTEM)
-    disk = facts["disks"][0]
-    first = cloud.call("CreateSnapshot", DiskId=disk)["SnapshotId"]
-    settle(cloud)
-    fill(cloud, the(cloud, disks, id=disk).volume, [51, 52])
-    second = cloud.call("CreateSnapshot", DiskId=disk)["SnapshotId"]
-    settle(cloud)
-    fill(cloud, the(cloud, disks, id=disk).volume, [61])
-    cloud.call("DeleteSnapshot", SnapshotId=second)
+    facts = _a_layer_to_merge(cloud)
     sweep(cloud.ports)
-    return facts | {"snapshot": first}
+    return facts
 
 
 def restore_trash(cloud: Cloud) -> Facts:
@@ -171,11 +166,52 @@ def empty_trash(cloud: Cloud) -> Facts:
     return facts
 
 
+def a_dead_machine(cloud: Cloud) -> None:
+    """An instance that is said to run, whose machine is gone."""
+    (cloud.folder / "run" / _running(cloud) / "running").unlink()
+
+
+def things_to_sweep(cloud: Cloud) -> None:
+    """A layer that is to be merged away, and a volume that nothing names."""
+    _a_layer_to_merge(cloud)
+    cloud.call("DeleteDisk", DiskId=_a_free_disk(cloud))
+
+
+def a_snapshot_past_its_days(cloud: Cloud) -> None:
+    snapshot = a_snapshot_with(cloud, MORE, source_disk_type="data", retention_days=1)
+    cloud.ports.database.write(lambda tx: snapshots.update(tx, {"created_at": 1.0}, id=snapshot))
+
+
+def an_instance_past_its_release(cloud: Cloud) -> None:
+    instance = _running(cloud)
+    cloud.ports.database.write(lambda tx: instances.update(tx, {"auto_release_at": 1.0}, id=instance))
+
+
+def an_old_token(cloud: Cloud) -> None:
+    facts = an_instance_with(cloud, SYSTEM)
+    cloud.call("CreateSnapshot", DiskId=facts["disks"][0], ClientToken="of-long-ago")
+    settle(cloud)
+    cloud.ports.database.write(lambda tx: tokens.update(tx, {"created_at": 1.0}))
+
+
 def _running(cloud: Cloud) -> str:
     instance: str = an_instance_with(cloud, SYSTEM)["instance"]
     cloud.call("StartInstance", InstanceId=instance)
     settle(cloud)
     return instance
+
+
+def _a_layer_to_merge(cloud: Cloud) -> Facts:
+    facts = an_instance_with(cloud, SYSTEM)
+    disk = facts["disks"][0]
+    first = cloud.call("CreateSnapshot", DiskId=disk)["SnapshotId"]
+    settle(cloud)
+    fill(cloud, the(cloud, disks, id=disk).volume, [51, 52])
+    second = cloud.call("CreateSnapshot", DiskId=disk)["SnapshotId"]
+    settle(cloud)
+    fill(cloud, the(cloud, disks, id=disk).volume, [61])
+    cloud.call("DeleteSnapshot", SnapshotId=second)
+    return facts | {"snapshot": first}
 
 
 def _a_bucket(cloud: Cloud) -> Path:
@@ -210,4 +246,14 @@ BEGINNINGS: dict[str, Beginning] = {
     "Merge": merge,
     "RestoreTrash": restore_trash,
     "EmptyTrash": empty_trash,
+}
+
+#: For each chore of the upkeep: something for it to do.
+CHORE_BEGINNINGS: dict[str, Callable[[Cloud], object]] = {
+    "watch": a_dead_machine,
+    "wake": _running,
+    "sweep": things_to_sweep,
+    "release_snapshots": a_snapshot_past_its_days,
+    "release_instances": an_instance_past_its_release,
+    "forget_tokens": an_old_token,
 }

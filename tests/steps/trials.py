@@ -1,19 +1,18 @@
-"""One task, carried out from the same beginning again and again, with one thing going wrong each time.
+"""One task, or one chore of the upkeep, done from the same beginning again and again, with one thing going wrong.
 
-    trial = Trial(action, folder)           # arranges the beginning, and sees how it ends undisturbed
-    for disturbance in trial.disturbances(most=20):
+    trial = Trial(name, folder)             # arranges the beginning, and sees how it ends undisturbed
+    for disturbance in trial.disturbances():
         trial.expect_well(disturbance)
 
 What goes wrong: a kill as a point is passed, an exception there, and each call of a port that fails with an error of
 its own, before or after it has done what it was asked for. Afterwards the task is run again from its beginning until
-it ends. Then rows and bytes are what they are undisturbed; or, where the failure was final, all that was begun is
-taken back and what there was before is as it was. A kill here unwinds the stack, which a real one does not:
-``tests/kill`` ends processes.
+it ends, by a Kiln that was started again or, where nothing died, by the same. Then rows and bytes are what they are
+undisturbed; or, where the failure of a task was final, all that was begun is taken back and what there was before is
+as it was. A kill here unwinds the stack, which a real one does not: ``tests/kill`` ends processes.
 """
 
 from __future__ import annotations
 
-import random
 import shutil
 import subprocess
 from collections import Counter
@@ -36,7 +35,8 @@ from kiln.store.snapshots import snapshots
 from kiln.store.tasks import tasks
 from kiln.tasks.worker import Worker
 from kiln.upkeep.duties import DUTIES
-from tests.beginnings import BEGINNINGS
+from kiln.upkeep.keeper import CHORES, Chore
+from tests.beginnings import BEGINNINGS, CHORE_BEGINNINGS
 from tests.clouds import Cloud
 from tests.kill import checks
 from tests.kill.kilns import keep, open_kiln
@@ -56,6 +56,11 @@ _VOLATILE = {"file_bytes", "attempts", "not_before", "lease_until", "owner", "se
 _PASSED_OVER = {"deployment", "recorded", "service_time", "alembic_version"}  #: Change with every start.
 
 _ROUNDS = 60
+
+_CHORES = {chore.name: chore for chore in CHORES}
+
+#: All that is carried out: what an operation or the upkeep declares is in it by that.
+NAMES = tuple(sorted([*DUTIES, *_CHORES]))
 
 
 class Killed(BaseException):
@@ -82,28 +87,35 @@ class Disturbance:
 class Trial:
     """See the module's docstring."""
 
-    def __init__(self, action: str, folder: Path) -> None:
-        self.action = action
+    def __init__(self, name: str, folder: Path) -> None:
         self._folder = folder
         self._beginning = folder / "beginning"
+        self._chore: Chore | None = None
+        self._task = ""
+        folder.mkdir(exist_ok=True)
         with open_kiln(self._beginning) as cloud:
-            BEGINNINGS[action](cloud)
-            self._task = next(task.id for task in cloud.open_tasks() if task.action == action)
+            if name in _CHORES:
+                self._chore = _CHORES[name]
+                assert name in CHORE_BEGINNINGS, f"tests/beginnings.py: CHORE_BEGINNINGS lacks {name}"
+                CHORE_BEGINNINGS[name](cloud)
+            else:
+                assert name in BEGINNINGS, f"tests/beginnings.py: BEGINNINGS lacks {name}"
+                BEGINNINGS[name](cloud)
+                self._task = next(task.id for task in cloud.open_tasks() if task.action == name)
             self._had = _bytes(cloud)
         self._passed: list[str] = []
-        self._called: list[str] = []
+        self._called: list[tuple[str, str]] = []
         with self._fresh() as cloud:
             self._run(cloud, _watched(cloud.ports, self._note), self._passed.append)
             self._end = _seen(cloud, self._task)
 
     def _note(self, place: str, moment: str) -> None:
-        if moment == "before":
-            self._called.append(place)
+        # A call that raises by itself begins, and never comes to its end.
+        self._called.append((place, moment))
 
-    def disturbances(self, most: int) -> list[Disturbance]:
-        """So many of all there are, always the same ones."""
-        found = list(self._all())
-        return random.Random(self.action).sample(found, min(most, len(found)))
+    def disturbances(self) -> list[Disturbance]:
+        """All that there are, in the same order each time."""
+        return list(self._all())
 
     def _all(self) -> Iterator[Disturbance]:
         """Of a place that is passed often, the first time and the last."""
@@ -111,20 +123,23 @@ class Trial:
             for passing in sorted({0, count - 1}):
                 yield Disturbance("kill", place, passing)
                 yield Disturbance("raise", place, passing)
-        for place, count in Counter(self._called).items():
+        for (place, moment), count in Counter(self._called).items():
             for passing in sorted({0, count - 1}):
                 for error in range(len(ERRORS[place.partition(".")[0]])):
-                    yield Disturbance("fail before", place, passing, error)
-                    yield Disturbance("fail after", place, passing, error)
+                    yield Disturbance(f"fail {moment}", place, passing, error)
 
     def expect_well(self, wrong: Disturbance) -> None:
-        """Carry out the task with that going wrong once; it ends as undisturbed, or nothing of it is left."""
+        """Carry it out with that going wrong once; it ends as undisturbed, or nothing of it is left."""
         with self._fresh() as cloud:
             happens = _Happening(wrong)
             ports = _watched(cloud.ports, happens.at_call) if wrong.kind.startswith("fail") else cloud.ports
             with suppress(Killed):
                 self._run(cloud, ports, happens.at_point)
             assert happens.has_happened, "it never came to that"
+            if wrong.kind != "kill":
+                self._run(cloud, cloud.ports)
+                self._judge(cloud)
+                return
         with open_kiln(self._folder / "data") as cloud:
             self._run(cloud, cloud.ports)
             self._judge(cloud)
@@ -137,30 +152,34 @@ class Trial:
             yield cloud
 
     def _run(self, cloud: Cloud, ports: Ports, hook: Callable[[str], None] | None = None) -> None:
-        """Carry out what there is; pauses pass at once."""
+        """Do the chore, and carry out what there is; pauses pass at once."""
+        if self._chore is not None:
+            with _heard(hook), suppress(Exception):  # The keeper logs it, and does the chore again in its time.
+                self._chore.do(ports)
+            # What a chore asks for has trials of its own.
+            ports, hook = cloud.ports, None
         worker = Worker(ports, DUTIES)
         for _ in range(_ROUNDS):
             due = sorted(cloud.open_tasks(), key=lambda task: task.seq)
             if not due:
+                # The rest that a failed merge is given is over, too.
+                cloud.ports.database.write(lambda tx: tasks.update(tx, {"finished_at": 1.0}, status=TaskStatus.FAILED))
                 return
             cloud.ports.database.write(lambda tx: tasks.update(tx, {"not_before": 0.0}))
             lanes: set[str] = set()
             for task in due:
                 if not task.lane or task.lane not in lanes:
                     lanes.add(task.lane)
-                    killpoints.listen(hook)
-                    try:
-                        # An exception at the first point of all is outside of what the worker guards.
-                        with suppress(Broke):
-                            worker.attempt(task)
-                    finally:
-                        killpoints.listen(None)
+                    # An exception at the first point of all is outside of what the worker guards.
+                    with _heard(hook), suppress(Broke):
+                        worker.attempt(task)
         raise AssertionError(f"without end: {cloud.open_tasks()}")
 
     def _judge(self, cloud: Cloud) -> None:
         end = _seen(cloud, self._task)
         if end == self._end:
             return
+        assert self._task, _difference(self._end, end)
         (task,) = every(cloud, tasks, id=self._task)
         assert task.status == TaskStatus.FAILED, _difference(self._end, end)
         assert task.error_code
@@ -173,6 +192,16 @@ class Trial:
         checks.nothing_is_halfway(cloud)
         checks.every_name_is_kept(cloud)
         checks.nothing_is_astray(cloud)
+
+
+@contextmanager
+def _heard(hook: Callable[[str], None] | None) -> Iterator[None]:
+    """Have *hook* hear of every point that is passed meanwhile."""
+    killpoints.listen(hook)
+    try:
+        yield
+    finally:
+        killpoints.listen(None)
 
 
 class _Happening:
