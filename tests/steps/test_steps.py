@@ -12,7 +12,7 @@ import traceback
 import pytest
 
 from tests.kill.conftest import quick_folder  # noqa: F401 - a fixture
-from tests.steps.trials import NAMES, Trial
+from tests.steps.trials import NAMES, TASKS, Trial
 from tests.tools import needs
 
 MOST = 8  #: Of what can go wrong with one of them, in one run.
@@ -31,14 +31,21 @@ def test_ends_well_whatever_goes_wrong_once(name, quick_folder):  # noqa: F811 -
     expect_well(name, quick_folder, _SLOW.get(name, MOST))
 
 
+@pytest.mark.slow
+@pytest.mark.timeout(240)
+@pytest.mark.parametrize("name", TASKS)
+def test_ends_well_whatever_goes_wrong_while_it_is_ended_unread(name, quick_folder):  # noqa: F811 - the fixture.
+    expect_well(name, quick_folder, FEW, is_unreadable=True)
+
+
 def test_ends_well_when_one_thing_goes_wrong(quick_folder):  # noqa: F811 - the fixture.
     expect_well("CreateImage", quick_folder, FEW)
 
 
-def expect_well(name, folder, most):
+def expect_well(name, folder, most, *, is_unreadable=False):
     """That it ends well under so many of its disturbances."""
     needs("qemu-img", "qemu-io")
-    trial = Trial(name, folder)
+    trial = Trial(name, folder, is_unreadable=is_unreadable)
     found, wrong = trial.disturbances(), []
     assert found
     drawn = random.Random(f"{_SEED}:{name}").sample(found, min(most, len(found)))

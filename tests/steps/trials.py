@@ -9,6 +9,8 @@ its own, before or after it has done what it was asked for. Afterwards the task 
 it ends, by a Kiln that was started again or, where nothing died, by the same. Then rows and bytes are what they are
 undisturbed; or, where the failure of a task was final, all that was begun is taken back and what there was before is
 as it was. A kill here unwinds the stack, which a real one does not: ``tests/kill`` ends processes.
+
+A task that is unreadable is ended by what the rows tell of it, which is tried in the same way.
 """
 
 from __future__ import annotations
@@ -62,6 +64,9 @@ _CHORES = {chore.name: chore for chore in CHORES}
 #: All that is carried out: what an operation or the upkeep declares is in it by that.
 NAMES = tuple(sorted([*DUTIES, *_CHORES]))
 
+#: All that may have to be ended without its facts.
+TASKS = tuple(sorted(DUTIES))
+
 
 class Killed(BaseException):
     """The program ended here."""
@@ -87,7 +92,7 @@ class Disturbance:
 class Trial:
     """See the module's docstring."""
 
-    def __init__(self, name: str, folder: Path) -> None:
+    def __init__(self, name: str, folder: Path, *, is_unreadable: bool = False) -> None:
         self._folder = folder
         self._beginning = folder / "beginning"
         self._chore: Chore | None = None
@@ -102,6 +107,8 @@ class Trial:
                 assert name in BEGINNINGS, f"tests/beginnings.py: BEGINNINGS lacks {name}"
                 BEGINNINGS[name](cloud)
                 self._task = next(task.id for task in cloud.open_tasks() if task.action == name)
+                if is_unreadable:
+                    cloud.ports.database.write(lambda tx: tasks.update(tx, {"payload": "{"}, id=self._task))
             self._had = _bytes(cloud)
         self._passed: list[str] = []
         self._called: list[tuple[str, str]] = []
