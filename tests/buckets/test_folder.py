@@ -12,6 +12,7 @@ import pytest
 
 from kiln.buckets.folder import FolderBuckets, _opened
 from kiln.buckets.port import BucketClosed, BucketMissing, ObjectMissing, ObjectRefused
+from tests.pools.kills import killed_at, points_of
 
 
 @pytest.fixture
@@ -202,6 +203,21 @@ def test_sweeps_what_a_crash_left(buckets, root):
 
     assert sorted(buckets.sweep()) == ["images/.tmp-1", "images/deep/.tmp-2"]
     assert buckets.sweep() == []
+
+
+def test_sweeps_on_after_a_kill_at_any_point(buckets, root):
+    def leave():
+        for name in ("disk.raw", ".tmp-1", ".tmp-2"):
+            (root / "images" / name).write_text("bytes")
+
+    leave()
+    for number in range(len(points_of(buckets.sweep))):
+        leave()
+        assert killed_at(number, buckets.sweep)
+
+        buckets.sweep()
+
+        assert [path.name for path in (root / "images").iterdir()] == ["disk.raw"]
 
 
 def test_sweeps_nothing_behind_a_link(buckets, root, tmp_path):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import gzip
 import os
 import resource
 import signal
@@ -32,6 +33,15 @@ def with_source(pool, folder):
 
 def bring(pool, folder):
     bring_in(pool, folder / "image", believed(folder / "image", "raw", SIZE))
+
+
+def with_packed(pool, folder):
+    (folder / "image").write_bytes(gzip.compress(raw_file(folder / "disk", {0: 1, 9: 2}).read_bytes(), 1))
+
+
+def bring_packed(pool, folder):
+    with (folder / "image").open("rb") as file, pool.unpacked(file, never) as disk:
+        pool.bring_in(disk, pool.inspect(disk, None), "v-image", no_progress, never)
 
 
 def send(pool, folder):
@@ -96,6 +106,7 @@ SCENARIOS = {
     "retrieve": Scenario(of_trash, retrieve, TREE, ()),
     "purge": Scenario(of_trash, purge, {"v-base": TREE["v-base"]}, ()),
     "bring in": Scenario(with_source, bring, {"v-image": {0: 1, 9: 2}}, ("v-image",)),
+    "bring in what is packed": Scenario(with_packed, bring_packed, {"v-image": {0: 1, 9: 2}}, ("v-image",)),
     "send out": Scenario(of_tree, send, TREE, ()),
 }
 

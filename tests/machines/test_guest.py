@@ -18,7 +18,7 @@ from kiln.machines.qemu import QemuMachines
 from kiln.machines.qmp import open_session
 from kiln.machines.runfolder import RunFolder
 from tests.machines.disks import MIB, a_machine
-from tests.pools.kills import in_child
+from tests.pools.kills import in_child, killed_at, points_of
 
 pytestmark = [pytest.mark.vm, pytest.mark.timeout(180)]  # The first of the module's tests waits for the boot.
 
@@ -122,6 +122,20 @@ def test_plugs_in_a_disk_and_takes_it_out_again(booted):
 
     assert "serial-of-plugged" not in booted.session.ask("disks")
     assert not booted.guest.has_node("plugged0")
+
+
+def test_completes_a_detachment_that_was_killed_at_any_point(booted):
+    drive = booted.disks.drive(booted.disks.blank("pulled0", uid=booted.uid), "h")
+    booted.machines.attach("i-1", drive)
+    points = points_of(lambda: booted.machines.detach("i-1", "pulled0"))
+    assert points
+    for number in range(len(points)):
+        booted.machines.attach("i-1", drive)
+        assert killed_at(number, lambda: booted.machines.detach("i-1", "pulled0"))
+
+        booted.machines.detach("i-1", "pulled0")
+
+        assert not booted.guest.has_node("pulled0"), points[number]
 
 
 def test_opens_shared_layers_once_and_closes_them_with_the_last_disk(booted):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 import signal
 import threading
@@ -18,7 +19,7 @@ from kiln.machines.errors import MachineMissing, MachineRefused, MachineSilent
 from kiln.machines.port import Drive
 from kiln.machines.qemu import QemuMachines
 from kiln.machines.runfolder import RunFolder
-from tests.machines.disks import a_machine, qemu_img
+from tests.machines.disks import MIB, a_machine, qemu_img
 from tests.pools.kills import killed_at, points_of
 from tests.tools import needs
 
@@ -373,6 +374,26 @@ def test_completes_an_attachment_that_was_killed_at_any_point(bare, disks):
         bare.attach("i-1", drive)
 
         assert bare.guest("i-1").has_node(f"{letter}0")
+
+
+@pytest.mark.parametrize("step", ["resize", "reboot"])
+def test_completes_what_was_killed_at_any_point(bare, step):
+    steps = {
+        "resize": lambda: bare.resize("i-1", "a0", 64 * MIB),
+        "reboot": lambda: bare.reboot("i-1", force=True),
+    }
+    points = points_of(steps[step])
+    assert points
+    for number in range(len(points)):
+        assert killed_at(number, steps[step]), points[number]
+        steps[step]()
+
+        with qmp.open_session(folder_of(bare).qmp) as session:
+            assert session.execute("query-status")["status"] == "running", points[number]
+            assert (
+                f'"virtual-size": {64 * MIB}' in json.dumps(session.execute("query-named-block-nodes"))
+                or step != "resize"
+            )
 
 
 # Whole lives.

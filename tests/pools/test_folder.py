@@ -7,6 +7,7 @@ import pytest
 
 from kiln.pools.errors import PoolFull
 from kiln.pools.folder import Folder, minding_room
+from tests.pools.kills import killed_at, points_of
 
 
 def test_names_what_was_drafted(tmp_path):
@@ -87,3 +88,19 @@ def test_calls_every_lack_of_room_by_one_name(number):
 def test_leaves_other_errors_as_they_are():
     with pytest.raises(PermissionError), minding_room():
         raise PermissionError
+
+
+def test_sweeps_on_after_a_kill_at_any_point(tmp_path):
+    def leave():
+        (tmp_path / "kept").write_text("kept")
+        for name in ("one", "two"):
+            (tmp_path / f".tmp-{name}").write_text("half")
+
+    leave()
+    for number in range(len(points_of(Folder(tmp_path).sweep))):
+        leave()
+        assert killed_at(number, Folder(tmp_path).sweep)
+
+        Folder(tmp_path).sweep()
+
+        assert [path.name for path in tmp_path.iterdir()] == ["kept"]

@@ -327,6 +327,43 @@ def test_takes_in_a_parent_under_a_running_guest(pool, guest):
     assert guest.holds("v-a0", {1: 1, 2: 2, 3: 3, 4: 4})
 
 
+def test_merges_again_after_a_kill_under_a_running_guest(tmp_path):
+    def act(folder, guest):
+        guest.connect()
+        Qcow2Pool(folder / "pool").absorb("v-a1", guest)
+        guest.disconnect()
+
+    def start(folder, guest):
+        pool = Qcow2Pool(folder / "pool")
+        run_on(guest, pool, "a")
+        guest.put("v-a0", {1: 1})
+        pool.freeze([Succession("v-a0", "v-a1")], guest)
+        guest.put("v-a0", {2: 2})
+        guest.disconnect()
+
+    (tmp_path / "all").mkdir()
+    with start_daemon(tmp_path / "all") as guest:
+        start(tmp_path / "all", guest)
+        points = points_of(lambda: act(tmp_path / "all", guest))
+        guest.connect()
+    assert {"pool.absorb.before_stream", "pool.absorb.streamed"} <= set(points)
+    for number in range(len(points)):
+        folder = tmp_path / str(number)
+        folder.mkdir()
+        with start_daemon(folder) as guest:
+            start(folder, guest)
+            assert killed_at(number, lambda folder=folder, guest=guest: act(folder, guest))
+
+            guest.connect()
+            pool = Qcow2Pool(folder / "pool")
+            pool.sweep()
+            if pool.parent("v-a1") is not None:
+                pool.absorb("v-a1", guest)
+
+            assert pool.parent("v-a1") is None
+            assert guest.holds("v-a0", {1: 1, 2: 2})
+
+
 def test_loses_nothing_when_the_guest_dies_right_after_a_merge(pool, guest):
     run_on(guest, pool, "a")
     guest.put("v-a0", {1: 1})
@@ -432,7 +469,7 @@ def test_serves_a_confined_guest_through_freezes_and_merges(open_folder):
         sealed, heir = file_of(pool, "v-a1").stat(), file_of(pool, "v-a2").stat()
         pool.absorb("v-a2", guest)
 
-        assert guest.holds("v-a1", {1: 1, 2: 2})
+        assert guest.holds("v-a0", {1: 1, 2: 2})
     assert (sealed.st_uid, stat.S_IMODE(sealed.st_mode)) == (0, 0o440)
     assert (heir.st_uid, stat.S_IMODE(heir.st_mode)) == (NOBODY, 0o600)
     assert pool.parent("v-a2") == "v-a0"

@@ -10,6 +10,7 @@ import pytest
 from kiln.service.claim import hold_data_folder
 from kiln.service.upgrading import keep_copy
 from kiln.store import schema
+from tests.pools.kills import killed_at, points_of
 from tests.served import start_kiln
 from tests.service.test_claim import content, kiln
 from tests.tools import needs
@@ -95,3 +96,17 @@ def test_two_copies_are_kept(tmp_path):
         "kiln.sqlite.of-0002",
         "kiln.sqlite.of-0003",
     ]
+
+
+def test_a_kill_while_the_copy_is_made_leaves_the_database_and_is_made_up_for(data):
+    file = data / "kiln.sqlite"
+    points = points_of(lambda: keep_copy(file, OLD))
+    for number in range(len(points)):
+        (data / f"kiln.sqlite.of-{OLD}").unlink()
+        assert killed_at(number, lambda: keep_copy(file, OLD))
+        assert version_of(file) == OLD
+
+        copy = keep_copy(file, OLD)
+
+        assert version_of(copy) == OLD
+        assert list(data.glob("*.draft")) == []

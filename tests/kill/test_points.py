@@ -1,0 +1,94 @@
+"""No kill point without a kill: each one that the program names is crossed by a test that ends it there."""
+
+from __future__ import annotations
+
+import ast
+from pathlib import Path
+
+import pytest
+
+from tests.kill.conftest import quick_folder  # noqa: F401 - a fixture
+from tests.kill.driver import Driver
+from tests.kill.scenarios import SCENARIOS
+from tests.steps.trials import NAMES, TASKS, Trial
+from tests.tools import needs
+
+ROOT = Path(__file__).parents[2]
+
+#: Of what no scenario and no trial of a step passes: the tests that kill it at every point of it, in a process.
+ELSEWHERE = {
+    "machines/test_following.py": "machines.before_follow machines.fresh_opened machines.followed",
+    "machines/test_guest.py": "machines.before_detach machines.detached",
+    "machines/test_merging.py": "machines.before_fill machines.filling machines.filled machines.before_stream "
+    "machines.stream_begun machines.stream_flushed machines.streamed",
+    "machines/test_qemu.py": "machines.spawned machines.before_attach machines.chain_opened machines.attached "
+    "machines.before_switch machines.overlays_opened machines.switched machines.resized machines.reboot_prepared "
+    "machines.reset",
+    "buckets/test_folder.py": "buckets.sweep.unlinked",
+    "contract/test_pool_failures.py": "pool.remove.before pool.remove.unlinked pool.remove.folder_synced "
+    "pool.unpack.before pool.unpacked",
+    "pools/test_folder.py": "pool.sweep.before pool.sweep.unlinked",
+    "pools/test_identity.py": "identity.drafted identity.written",
+    "pools/test_qcow2.py": "pool.set_aside.before pool.set_aside.renamed pool.freeze.switched "
+    "pool.absorb.before_stream pool.absorb.streamed",
+    "pools/test_records.py": "records.append.before records.append.written records.append.synced "
+    "records.rewrite.before records.rewrite.done",
+    "service/test_ballast.py": "ballast.fill.before ballast.fill.done ballast.give_up.before ballast.give_up.cut",
+    "service/test_pairing.py": "pairing.before pairing.noted pairing.committed pairing.done",
+    "service/test_rebuilding.py": "rebuild.keys_made rebuild.before rebuild.noted rebuild.committed rebuild.done "
+    "rebuild.recorded",
+    "service/test_resetting.py": "resetting.committed secrets.set_aside secrets.replaced",
+    "service/test_upgrading.py": "upgrading.copied upgrading.kept",
+    "upkeep/test_recorder.py": "recorder.numbered recorder.flushed",
+}
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(240)
+def test_every_point_is_crossed_by_a_kill(quick_folder):  # noqa: F811 - the fixture.
+    needs("qemu-img", "qemu-io")
+
+    killed = (
+        _of_scenarios(quick_folder) | _of_steps(quick_folder) | {p for said in ELSEWHERE.values() for p in said.split()}
+    )
+
+    never = sorted(_declared() - killed)
+    assert never == [], "kill them in a scenario of tests/kill, or where a test of their module does, and say so here"
+
+
+def test_what_is_killed_elsewhere_is_killed_there():
+    for file, points in ELSEWHERE.items():
+        text = (ROOT / "tests" / file).read_text()
+        named = [point for point in points.split() if f'"{point.rpartition(".")[2]}"' in text]
+        assert "killed_at(" in text or named == points.split(), file
+        assert set(points.split()) <= _declared(), f"{file}: there is no such point any more"
+
+
+def _declared() -> set[str]:
+    """The points that the program names."""
+    found = set()
+    for path in (ROOT / "src" / "kiln").rglob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "reach":
+                (point,) = node.args
+                if isinstance(point, ast.Constant):
+                    found.add(point.value)
+                else:
+                    assert ast.unparse(point) == "f'worker.{task.action}.claimed'", f"{path}: name the point in full"
+                    found |= {f"worker.{action}.claimed" for action in TASKS}
+    return found
+
+
+def _of_scenarios(folder: Path) -> set[str]:
+    found: set[str] = set()
+    for name, scenario in SCENARIOS.items():
+        driver = Driver(scenario, folder / name)
+        driver._lay_out()
+        found.update(driver._passed(driver._fresh("dry"), driver._play)[:: scenario.every])
+    return found
+
+
+def _of_steps(folder: Path) -> set[str]:
+    trials = [Trial(name, folder / f"steps-{name}") for name in NAMES]
+    trials += [Trial("CreateImage", folder / "unreadable", is_unreadable=True)]
+    return {wrong.place for trial in trials for wrong in trial.disturbances() if wrong.kind == "kill"}
