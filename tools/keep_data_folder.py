@@ -32,6 +32,8 @@ EXPECTED = "expected.json"
 
 _BLOCK, _BLOCKS = 65536, 16  #: Of each volume as much is read: all that was written to it.
 
+_LEASE_SECONDS = 50.0  #: Less than a lease of any version.
+
 #: Where a task dies. The others are not begun.
 _HALFWAY = {
     "CreateImage": "capture.frozen",
@@ -97,7 +99,9 @@ def _begin_all(folder: Path) -> None:
         for beginning in _beginnings().values():
             beginning(cloud)
             begun |= {task.id for task in open_tasks()}
-            cloud.ports.database.write(lambda tx, begun=frozenset(begun): _lease(tx, begun))  # type: ignore[misc]
+            # Anew each time, and not for ever: a lease that ends later than any can counts as none.
+            until = cloud.clock() + _LEASE_SECONDS
+            cloud.ports.database.write(lambda tx, begun=frozenset(begun), until=until: _lease(tx, begun, until))  # type: ignore[misc]
         cloud.call("DeleteDisk", DiskId=a_disk(cloud).id)  # Its volume is left to the sweeper.
 
 
@@ -119,10 +123,10 @@ def _settle_some(cloud: Any) -> None:
     settle(cloud)
 
 
-def _lease(tx: Any, ids: frozenset[str]) -> None:
+def _lease(tx: Any, ids: frozenset[str], until: float) -> None:
     from kiln.store.tasks import tasks  # noqa: PLC0415 - the old version's.
 
-    tasks.update(tx, {"owner": "kept", "lease_until": 1e12}, tasks.c.id.in_(ids))
+    tasks.update(tx, {"owner": "kept", "lease_until": until}, tasks.c.id.in_(ids))
 
 
 def _die_at(folder: Path, action: str, point: str) -> None:

@@ -154,7 +154,7 @@ def plan(call: Call, p: LaunchInput, wish: Wish) -> list[Launch]:
     check_password(p.password, p.password_inherit, boot.image.system.os_type)
     specs = launch_disks.decide(call, boot, wish.system, wish.system_gib, wish.data)
     rows = _instances(call, p, wish, _model(call, p, wish, boot, p.zone_id or zones[0]))
-    return [Launch(instance=row, disks=tuple(_disk(call, row, spec, boot) for spec in specs)) for row in rows]
+    return [Launch(instance=row, disks=tuple(_disk(call, p, row, spec, boot) for spec in specs)) for row in rows]
 
 
 def _instances(call: Call, p: LaunchInput, wish: Wish, model: Instance) -> list[Instance]:
@@ -270,7 +270,7 @@ def _mac() -> str:
     return "00:16:3e:" + ":".join(f"{byte:02x}" for byte in secrets.token_bytes(3))
 
 
-def _disk(call: Call, instance: Instance, spec: DiskSpec, boot: BootImage) -> NewDisk:
+def _disk(call: Call, p: LaunchInput, instance: Instance, spec: DiskSpec, boot: BootImage) -> NewDisk:
     image, is_system = boot.image, spec.type == "system"
     row = Disk(
         id=new_id("disk"),
@@ -298,6 +298,11 @@ def _disk(call: Call, instance: Instance, spec: DiskSpec, boot: BootImage) -> Ne
         detached_at=None,
         system=image.system if is_system else NO_SYSTEM,
         performance_level=spec.performance_level,
+        asked=replace(
+            spec.asked,
+            storage_set_id=p.storage_set_id or "",
+            storage_set_partition_number=p.storage_set_partition_number or 0,
+        ),
     )
     return NewDisk(row=row, head=Head(new_id("volume"), spec.layer, spec.size_gib * GiB))
 

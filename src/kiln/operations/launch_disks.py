@@ -27,6 +27,7 @@ from kiln.operations.launch_errors import (
     InvalidSystemDiskSizeMoreThanMaxSize,
 )
 from kiln.operations.launch_input import DataDisk, SystemDisk
+from kiln.store.disks import DiskAsked
 from kiln.store.images import ImageDisk
 from kiln.store.snapshots import Snapshot
 
@@ -58,6 +59,7 @@ class DiskSpec:
     description: str
     delete_with_instance: bool
     performance_level: str
+    asked: DiskAsked
 
 
 def decide(
@@ -113,6 +115,7 @@ def _system(boot: BootImage, wish: SystemDisk, size_gib: int | None) -> DiskSpec
         description=wish.description or "",
         delete_with_instance=True,
         performance_level=level_of(category, wish.performance_level),
+        asked=_asked(wish),
     )
 
 
@@ -157,6 +160,16 @@ def _data(wish: DataDisk, device: str, size_gib: int, category: str, origin: tup
         description=wish.description or "",
         delete_with_instance=wish.delete_with_instance,
         performance_level=level_of(category, wish.performance_level),
+        asked=_asked(wish),
+    )
+
+
+def _asked(wish: SystemDisk | DataDisk) -> DiskAsked:
+    # CreateInstance takes neither of the first two.
+    return DiskAsked(
+        bursting_enabled=bool(getattr(wish, "bursting_enabled", None)),
+        provisioned_iops=getattr(wish, "provisioned_iops", None) or 0,
+        storage_cluster_id=wish.storage_cluster_id or "",
     )
 
 

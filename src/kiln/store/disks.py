@@ -12,6 +12,17 @@ from kiln.store.rows import Recorded, Rows
 
 
 @dataclass(frozen=True, kw_only=True)
+class DiskAsked:
+    """What was asked for, changes nothing here, and is shown as it was said."""
+
+    bursting_enabled: bool = False
+    provisioned_iops: int = 0
+    storage_cluster_id: str = ""
+    storage_set_id: str = ""
+    storage_set_partition_number: int = 0
+
+
+@dataclass(frozen=True, kw_only=True)
 class Disk:
     """One disk. Empty text means: not given."""
 
@@ -42,6 +53,7 @@ class Disk:
     performance_level: str = ""  #: ``PL0`` to ``PL3`` of a ``cloud_essd`` disk, as asked for; it changes nothing here.
     awaits_restart: bool = False  #: Attached to a Stopped instance that had run before, which has not run since.
     home: str = ""  #: The instance that it was detached from as a system disk: to it alone it goes back as one.
+    asked: DiskAsked = DiskAsked()
 
 
 disks: Rows[Disk] = Rows(

@@ -8,7 +8,7 @@ import pytest
 
 from kiln.store import tags
 from tests.clouds import ACCOUNT, OTHER, REGION
-from tests.stock import a_disk, an_instance
+from tests.stock import a_disk, a_snapshot, an_instance
 
 
 def listed(cloud, params=None, /, **more):
@@ -216,3 +216,21 @@ class TestRefusals:
     )
     def test_refuses_filters_that_make_no_sense(self, cloud, filters, code, status):
         cloud.refuses("DescribeDisks", code, status, filters)
+
+
+def test_shows_what_was_asked_for_and_changes_nothing(cloud):
+    """What only costs is accepted by everything that makes a disk, and comes back."""
+    asked = {"BurstingEnabled": True, "ProvisionedIops": 500, "StorageClusterId": "dbsc-1"}
+    of_set = {"StorageSetId": "ss-1", "StorageSetPartitionNumber": 2}
+    made = cloud.call("CreateDisk", {**asked, **of_set}, ZoneId=REGION + "-a", Size=20)["DiskId"]
+    image = cloud.call("CreateImage", SnapshotId=a_snapshot(cloud).id)["ImageId"]
+    system = {f"SystemDisk.{name}": value for name, value in asked.items()}
+    data = {f"DataDisk.1.{name}": value for name, value in {**asked, "Size": 20}.items()}
+    cloud.call("RunInstances", {**system, **data, **of_set}, ImageId=image, InstanceType="ecs.t5-lc2m1.nano")
+
+    rows = cloud.call("DescribeDisks")["Disks"]["Disk"]
+
+    assert len(rows) == 3
+    assert made in {row["DiskId"] for row in rows}
+    for row in rows:
+        assert {name: row[name] for name in (*asked, *of_set)} == {**asked, **of_set}

@@ -50,7 +50,7 @@ from kiln.operations.params import (
 )
 from kiln.store import tags
 from kiln.store.database import Transaction
-from kiln.store.disks import Disk, disks
+from kiln.store.disks import Disk, DiskAsked, disks
 from kiln.store.instances import Instance, instances
 from kiln.store.snapshots import Snapshot
 
@@ -174,8 +174,12 @@ class Input:
     encrypt_algorithm: Annotated[str | None, accepted.ENCRYPTION, Doc("The algorithm.")] = None
     arn: Annotated[tuple[ArnInput, ...], Unordered(), Doc("Roles to be assumed.")] = ()
     advanced_features: Annotated[str | None, accepted.CATEGORIES, Doc("Advanced features.")] = None
-    bursting_enabled: Annotated[bool | None, accepted.CATEGORIES, Doc("Whether it may burst.")] = None
-    provisioned_iops: Annotated[int | None, accepted.CATEGORIES, Doc("Provisioned IOPS.")] = None
+    bursting_enabled: Annotated[
+        bool | None, accepted.CATEGORIES, Doc("Whether it may burst. DescribeDisks shows it.")
+    ] = None
+    provisioned_iops: Annotated[int | None, accepted.CATEGORIES, Doc("Provisioned IOPS. DescribeDisks shows them.")] = (
+        None
+    )
     multi_attach: Annotated[
         str | None,
         OneOf(("Disabled",), InvalidParameterMultiAttach),
@@ -348,6 +352,13 @@ def _describe(call: Call, p: Input, snapshot: Snapshot | None) -> Disk:
         detached_at=None,
         system=snapshot.system if snapshot else NO_SYSTEM,
         performance_level=level,
+        asked=DiskAsked(
+            bursting_enabled=bool(p.bursting_enabled),
+            provisioned_iops=p.provisioned_iops or 0,
+            storage_cluster_id=p.storage_cluster_id or "",
+            storage_set_id=p.storage_set_id or "",
+            storage_set_partition_number=p.storage_set_partition_number or 0,
+        ),
     )
 
 

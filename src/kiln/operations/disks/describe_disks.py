@@ -324,8 +324,8 @@ class DiskOutput:
     disk_charge_type: Annotated[str, Doc("Always PostPaid.")]
     expired_time: Annotated[str, Doc("Never.")]
     multi_attach: Annotated[str, Doc("Always Disabled.")]
-    bursting_enabled: Annotated[bool, Doc("Always false.")]
-    provisioned_iops: Annotated[int, Doc("Always 0.")]
+    bursting_enabled: Annotated[bool, Doc("As asked for.")]
+    provisioned_iops: Annotated[int, Doc("As asked for; nothing is limited.")]
     iops: Annotated[int, Wire("IOPS"), Doc("Always 0: not limited.")]
     iops_read: Annotated[int, Wire("IOPSRead"), Doc("Always 0.")]
     iops_write: Annotated[int, Wire("IOPSWrite"), Doc("Always 0.")]
@@ -336,9 +336,9 @@ class DiskOutput:
     placement: Annotated[PlacementOutput, Doc("Always empty.")]
     product_code: Annotated[str, Doc("Always empty.")]
     resource_group_id: Annotated[str, Doc("The resource group, or empty.")]
-    storage_cluster_id: Annotated[str, Doc("Always empty.")]
-    storage_set_id: Annotated[str, Doc("Always empty.")]
-    storage_set_partition_number: Annotated[int, Doc("Always 0.")]
+    storage_cluster_id: Annotated[str, Doc("As asked for.")]
+    storage_set_id: Annotated[str, Doc("As asked for.")]
+    storage_set_partition_number: Annotated[int, Doc("As asked for.")]
     bdf_id: Annotated[str, Doc("Always empty.")]
     tags: Annotated[TagsOutput, Doc("Its tags.")]
 
@@ -453,8 +453,8 @@ def _describe(disk: Disk, tagged: Sequence[Tag]) -> DiskOutput:
         disk_charge_type="PostPaid",
         expired_time=_NEVER,
         multi_attach="Disabled",
-        bursting_enabled=False,
-        provisioned_iops=0,
+        bursting_enabled=disk.asked.bursting_enabled,
+        provisioned_iops=disk.asked.provisioned_iops,
         iops=0,
         iops_read=0,
         iops_write=0,
@@ -465,9 +465,9 @@ def _describe(disk: Disk, tagged: Sequence[Tag]) -> DiskOutput:
         placement=PlacementOutput(zone_ids=""),
         product_code="",
         resource_group_id=disk.resource_group,
-        storage_cluster_id="",
-        storage_set_id="",
-        storage_set_partition_number=0,
+        storage_cluster_id=disk.asked.storage_cluster_id,
+        storage_set_id=disk.asked.storage_set_id,
+        storage_set_partition_number=disk.asked.storage_set_partition_number,
         bdf_id="",
         tags=draw_tags(tagged),
     )

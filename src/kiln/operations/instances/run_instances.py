@@ -76,11 +76,13 @@ class SystemDiskInput(SystemDisk):
         Doc("GiB, at least the image's size, which is the default, and at most what the category allows."),
     ] = None
     auto_snapshot_policy_id: Annotated[str | None, Accepted("There are no snapshot policies."), Doc("A policy.")] = None
-    bursting_enabled: Annotated[bool | None, accepted.CATEGORIES, Doc("Performance bursts.")] = None
+    bursting_enabled: Annotated[
+        bool | None, accepted.CATEGORIES, Doc("Performance bursts. DescribeDisks shows it.")
+    ] = None
     encrypt_algorithm: Annotated[str | None, accepted.ENCRYPTION, Doc("The algorithm.")] = None
     encrypted: Annotated[str | None, accepted.ENCRYPTION, Doc("Whether the disk is encrypted.")] = None
     kms_key_id: Annotated[str | None, Wire("KMSKeyId"), accepted.ENCRYPTION, Doc("The key.")] = None
-    provisioned_iops: Annotated[int | None, accepted.CATEGORIES, Doc("IOPS.")] = None
+    provisioned_iops: Annotated[int | None, accepted.CATEGORIES, Doc("IOPS. DescribeDisks shows them.")] = None
 
 
 @shape
@@ -88,9 +90,11 @@ class DataDiskInput(DataDisk):
     """One data disk."""
 
     auto_snapshot_policy_id: Annotated[str | None, Accepted("There are no snapshot policies."), Doc("A policy.")] = None
-    bursting_enabled: Annotated[bool | None, accepted.CATEGORIES, Doc("Performance bursts.")] = None
+    bursting_enabled: Annotated[
+        bool | None, accepted.CATEGORIES, Doc("Performance bursts. DescribeDisks shows it.")
+    ] = None
     encrypted: Annotated[str | None, accepted.ENCRYPTION, Doc("Whether the disk is encrypted.")] = None
-    provisioned_iops: Annotated[int | None, accepted.CATEGORIES, Doc("IOPS.")] = None
+    provisioned_iops: Annotated[int | None, accepted.CATEGORIES, Doc("IOPS. DescribeDisks shows them.")] = None
 
 
 @shape
