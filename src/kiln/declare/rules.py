@@ -255,36 +255,40 @@ class IpAddress:
         return "300.1.1.1"
 
 
+class Note:
+    """What a declaration says of a field beside its rules: how it is read, spelled or told."""
+
+
 @dataclass(frozen=True)
-class Doc:
+class Doc(Note):
     """What the reference page says of a field."""
 
     text: str
 
 
 @dataclass(frozen=True)
-class Example:
+class Example(Note):
     """A sample value for the reference page."""
 
     value: str
 
 
 @dataclass(frozen=True)
-class Wire:
+class Wire(Note):
     """The field's spelling on the wire, where capitalising the words does not give it (``OSSBucket``)."""
 
     name: str
 
 
 @dataclass(frozen=True)
-class Alias:
+class Alias(Note):
     """A deprecated second spelling. Both sent with different values is InvalidParameter."""
 
     name: str
 
 
 @dataclass(frozen=True)
-class JsonList:
+class JsonList(Note):
     """The parameter is one string that holds a JSON array of strings (``InstanceIds=["i-1"]``).
 
     Single quotes in place of double ones are tolerated, since clients send them (clients.md 2, point 12).
@@ -294,39 +298,39 @@ class JsonList:
 
 
 @dataclass(frozen=True)
-class CommaList:
+class CommaList(Note):
     """The parameter is one string of words separated by commas (``Status=Creating,Available``)."""
 
 
 @dataclass(frozen=True)
-class Unordered:
+class Unordered(Note):
     """The order of the elements means nothing: two requests that differ in it alone ask for the same."""
 
 
 @dataclass(frozen=True)
-class Composed:
+class Composed(Note):
     """The value is compared with names, so it is read in NFC as they are."""
 
 
 @dataclass(frozen=True)
-class Accepted:
+class Accepted(Note):
     """The parameter is read and has no effect here; the text says why."""
 
     why: str
 
 
 @dataclass(frozen=True)
-class Missing:
+class Missing(Note):
     """The error when the parameter is required and absent, where it is not MissingParameter."""
 
     error: type[ApiError]
 
 
 @dataclass(frozen=True)
-class Clearable:
+class Clearable(Note):
     """An empty value takes away what is there, and breaks no rule."""
 
 
 @dataclass(frozen=True)
-class KeepEmpty:
+class KeepEmpty(Note):
     """An empty value is a value, not the absence of one (``Tag.1.Value=``)."""

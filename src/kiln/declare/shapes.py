@@ -35,6 +35,7 @@ from kiln.declare.rules import (
     KeepEmpty,
     Missing,
     Name,
+    Note,
     Rule,
     Unordered,
     Wire,
@@ -43,22 +44,6 @@ from kiln.declare.rules import (
 _Class = TypeVar("_Class")
 
 _WITHOUT_DOC = " "
-
-_NOT_RULES = (
-    Accepted,
-    Alias,
-    Clearable,
-    CommaList,
-    Composed,
-    Count,
-    Doc,
-    Example,
-    JsonList,
-    KeepEmpty,
-    Missing,
-    Unordered,
-    Wire,
-)
 
 
 @typing.dataclass_transform(kw_only_default=True, frozen_default=True)
@@ -152,7 +137,7 @@ def _field(f: dataclasses.Field[Any], hint: Any) -> Field:
         repeated=repeated,
         packed=next((type(n) for n in notes if isinstance(n, JsonList | CommaList)), None),
         unreadable=next((n.error for n in notes if isinstance(n, JsonList)), InvalidParameter),
-        rules=tuple(n for n in notes if not isinstance(n, _NOT_RULES)),
+        rules=tuple(n for n in notes if not isinstance(n, Note | Count)),
         count=next((n for n in notes if isinstance(n, Count)), None),
         is_set=any(isinstance(n, Unordered) for n in notes),
         is_composed=any(isinstance(n, Name | Composed) for n in notes),

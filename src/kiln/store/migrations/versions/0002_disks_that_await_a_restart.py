@@ -1,4 +1,4 @@
-"""disks that await a restart."""
+"""Disks that await a restart."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""how long a layer's file is."""
+"""How long a layer's file is."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""what was deleted waits."""
+"""What was deleted waits."""
 
 from __future__ import annotations
 

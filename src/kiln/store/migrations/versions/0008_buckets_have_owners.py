@@ -1,4 +1,4 @@
-"""buckets have owners."""
+"""Buckets have owners."""
 
 from __future__ import annotations
 
