@@ -61,11 +61,17 @@ def test_brings_an_image_back_beside_a_service_and_without_one(words, tmp_path):
         contextlib.closing(Client(kiln.endpoint, kiln.access_key_id, kiln.secret, kiln.region)) as client,
     ):
         image = import_one(client, data)
+        client.call("DeleteImage", ImageId=image)
+        table = words("list").stdout
+        assert "1 entry; in the trash are 0 volumes, 0 bytes" in table
+        assert "its bytes are still those of something else" in table  # The snapshot's.
+        assert words("restore", image).exit_code == 0
         delete(client, image)
         wait(lambda: any((data / "pool" / "trash").glob("*.qcow2")))
         assert images(client) == []
         listed = json.loads(words("list", "--json").stdout)
         assert [row["Noun"] for row in listed if row["Id"] == image] == ["image"]
+        assert "2 entries; in the trash is 1 volume, " in words("list").stdout
 
         restored = words("restore", image)
 

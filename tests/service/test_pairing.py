@@ -101,7 +101,7 @@ def test_an_older_database_of_the_same_generation_is_refused(tmp_path):
     home.forget_database()
     shutil.copy(tmp_path / "old", home.sqlite)
 
-    refused(home, "database is older than the pool: it knows 1 batches of records, the pool has 2|holds")
+    refused(home, "database is older than the pool: it knows 1 batch of records, the pool has 2|holds")
 
 
 def _a_snapshot(cloud):
@@ -131,14 +131,14 @@ def test_no_database_beside_a_full_pool_is_refused(home, what):
         with closing(sqlite3.connect(home.sqlite)) as connection:
             connection.execute("CREATE TABLE other (id TEXT)")
 
-    refused(home, "the pool holds 1 volumes.*--rebuild")
+    refused(home, "the pool holds 1 volume.*--rebuild")
 
 
 def test_no_database_beside_an_old_pool_is_refused(home):
     shutil.rmtree(home.pool / ".kiln")
     home.forget_database()
 
-    refused(home, "the pool holds 1 volumes")
+    refused(home, "the pool holds 1 volume")
 
 
 def test_no_database_beside_an_empty_pool_of_somebody_is_refused(tmp_path):

@@ -78,7 +78,7 @@ def test_an_empty_database_beside_a_full_pool_is_refused(address, tmp_path):
     with home.started() as it:
         an_instance(as_cloud(it))
     run(address, "DROP SCHEMA public CASCADE", "CREATE SCHEMA public")
-    with pytest.raises(DeploymentRefused, match="the database is empty, but the pool holds 1 volumes"):
+    with pytest.raises(DeploymentRefused, match="the database is empty, but the pool holds 1 volume"):
         home.start()
 
 

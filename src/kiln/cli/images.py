@@ -81,7 +81,12 @@ Family = Annotated[
     str | None, typer.Option("--family", help="The family that it becomes the newest of.", metavar="FAMILY")
 ]
 File = Annotated[
-    Path | None, typer.Argument(help="A disk image of this machine: raw, qcow2, VHD or VMDK.", metavar="FILE")
+    Path | None,
+    typer.Argument(
+        help="A disk image of this machine: raw, qcow2, VHD or VMDK, also compressed by gzip, xz or bzip2, or an OVA "
+        "of one disk.",
+        metavar="FILE",
+    ),
 ]
 FromBucket = Annotated[
     str | None, typer.Option("--bucket", help="Instead of FILE: the bucket that it lies in.", metavar="BUCKET")
@@ -93,7 +98,8 @@ SourceFormat = Annotated[
     str | None,
     typer.Option(
         "--format",
-        help="RAW, QCOW2, VHD or VMDK; else what .qcow2, .vhd or .vmdk at the name's end says, or what is found.",
+        help="RAW, QCOW2, VHD or VMDK, of a packed file what is inside; else what .qcow2, .vhd or .vmdk at the name's "
+        "end says, or what is found.",
         metavar="FORMAT",
     ),
 ]
@@ -101,7 +107,7 @@ OsType = Annotated[str | None, typer.Option("--os-type", help="linux or windows.
 ToBucket = Annotated[
     str | None,
     typer.Option(
-        "--bucket", help="The bucket to write to; else `exports` of the Kiln on this machine.", metavar="BUCKET"
+        "--bucket", help="The bucket to write to; else one of your own in the Kiln on this machine.", metavar="BUCKET"
     ),
 ]
 Prefix = Annotated[str | None, typer.Option("--prefix", help="What the object's name begins with.", metavar="TEXT")]

@@ -20,6 +20,7 @@ from kiln.cli.flags import Data, DatabaseAddress
 from kiln.cli.grammar import Json, Timeout, example, group
 from kiln.cli.output import Column, show_line, show_rows
 from kiln.declare.clock import to_seconds_text
+from kiln.declare.units import counted
 from kiln.service import trash
 from kiln.service.assemble import Assembly
 from kiln.service.settings import SettingRefused, to_seconds
@@ -64,7 +65,11 @@ def show(*, data: Data = None, database: DatabaseAddress = None, as_json: Json =
     ]
     show_rows(rows, _COLUMNS, as_json=as_json)
     if not as_json:
-        show_line(f"{found.volumes} volumes, {found.allocated_bytes} bytes in all")
+        entries = counted(len(rows), "entry", "entries")
+        taken = f"{counted(found.volumes, 'volume')}, {counted(found.allocated_bytes, 'byte')}"
+        show_line(f"{entries}; in the trash {'is' if found.volumes == 1 else 'are'} {taken}")
+        if any(one.is_restorable and not one.allocated_bytes for one in found.entries):
+            show_line("What takes no bytes was deleted just now, or its bytes are still those of something else.")
 
 
 @app.command("restore", epilog=example("kiln trash restore m-bp1hvgwromzv32iq5v8d"))
@@ -107,7 +112,8 @@ def empty(
         raise SettingRefused(f"--older-than must be a duration such as 90s, 15m or 1h, not {older_than!r}")
     with _assembly(data, database, timeout) as assembly:
         given, left = trash.empty(assembly, ids or (), seconds, timeout)
-    show_line(f"gave back {given} bytes; {left} bytes are left in the trash")
+    remains = f"{counted(left, 'byte')} {'is' if left == 1 else 'are'} left in the trash"
+    show_line(f"gave back {counted(given, 'byte')}; {remains}")
 
 
 @contextmanager

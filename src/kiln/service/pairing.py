@@ -20,6 +20,7 @@ from dataclasses import dataclass
 from kiln.declare.ids import PREFIXES, new_request_id
 from kiln.declare.journal import Journal
 from kiln.declare.killpoints import reach
+from kiln.declare.units import counted
 from kiln.pools.errors import IdentityBroken, PoolError, PoolFull
 from kiln.pools.identity import Sight, look
 from kiln.pools.port import Generation, Identity, Pool
@@ -140,8 +141,9 @@ def refuse(pair: Pair, *, strays: bool) -> str | None:
     if refusal is None and pair.strays and strays:
         some = ", ".join(pair.strays[:_SAID_MOST]) + (" and others" if len(pair.strays) > _SAID_MOST else "")
         refusal = (
-            f"the pool has {len(pair.strays)} volumes of which the database knows nothing ({some}), so the database "
-            f"is older than the pool. {_WAYS_OUT} If it is the right one, `kiln fsck` moves them out of the way."
+            f"the pool has {counted(len(pair.strays), 'volume')} of which the database knows nothing ({some}), "
+            f"so the database is older than the pool. {_WAYS_OUT} If it is the right one, `kiln fsck` moves them out "
+            "of the way."
         )
     return refusal
 
@@ -150,7 +152,7 @@ def _refuse_nothing(database: Glance | None, pool: Sight, count: int) -> str | N
     """Of a database in which there is nothing: it is new, or somebody lost it."""
     what = "there is no database" if database is None else "the database is empty"
     if count:
-        return f"{what}, but the pool holds {count} volumes. {_WAYS_OUT}"
+        return f"{what}, but the pool holds {counted(count, 'volume')}. {_WAYS_OUT}"
     if database is not None and database.deployment is not None:
         return None
     if pool.identity is not None and pool.identity.generation.number > 0:
@@ -211,8 +213,8 @@ def _refuse_records(database: Glance, known: Deployment, pool: Sight) -> str | N
         )
     if pool.records.batch > database.batch:
         return (
-            f"the database is older than the pool: it knows {database.batch} batches of records, the pool has "
-            f"{pool.records.batch}. {_WAYS_OUT}"
+            f"the database is older than the pool: it knows {counted(database.batch, 'batch', 'batches')} of records, "
+            f"the pool has {pool.records.batch}. {_WAYS_OUT}"
         )
     return None
 

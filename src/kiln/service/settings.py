@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Annotated, Any
 
 from kiln.declare.rules import Doc
+from kiln.declare.units import DAY_S
 from kiln.service.datafolder import DataFolder
 
 DEFAULT_LISTEN = "127.0.0.1:8787"
@@ -181,7 +182,7 @@ def to_seconds(text: str) -> float | None:
     found = re.fullmatch(r"([0-9]{1,9})([smhd]?)", text.strip())
     if found is None or (found[2] == "" and int(found[1])):
         return None
-    return float(int(found[1]) * {"": 1, "s": 1, "m": 60, "h": 3600, "d": 86400}[found[2]])
+    return float(int(found[1]) * {"": 1, "s": 1, "m": 60, "h": 3600, "d": DAY_S}[found[2]])
 
 
 def _home_folder(environment: Mapping[str, str], variable: str, below_home: str) -> Path:

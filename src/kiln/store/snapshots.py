@@ -9,6 +9,7 @@ from sqlalchemy import ColumnElement, Index, case, exists, select
 
 from kiln.declare.states import SnapshotStatus
 from kiln.declare.system import System
+from kiln.declare.units import DAY_S
 from kiln.store.database import Transaction
 from kiln.store.disks import disks
 from kiln.store.images import image_disks
@@ -96,7 +97,7 @@ def stood_on(tx: Transaction, ids: Sequence[str]) -> frozenset[str]:
 
 def retired(tx: Transaction, now: float) -> list[str]:
     """Snapshots whose retention is over and that no image stands on."""
-    end = snapshots.c.created_at + snapshots.c.retention_days * 86400
+    end = snapshots.c.created_at + snapshots.c.retention_days * DAY_S
     statement = select(snapshots.c.id).where(
         snapshots.c.retention_days > 0, snapshots.c.status == SnapshotStatus.ACCOMPLISHED, end < now, ~made_images
     )

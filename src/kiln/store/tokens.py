@@ -11,9 +11,10 @@ from dataclasses import dataclass
 
 from sqlalchemy import Index
 
+from kiln.declare.units import DAY_S
 from kiln.store.rows import Rows
 
-KEPT_SECONDS = 7 * 24 * 3600
+KEPT_SECONDS = 7 * DAY_S
 
 
 @dataclass(frozen=True, kw_only=True)

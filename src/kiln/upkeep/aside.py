@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
+from kiln.declare.units import counted
 from kiln.operations.call import Ports
 from kiln.pools.errors import PoolError, VolumeMissing
 from kiln.store.database import Transaction
@@ -64,7 +65,7 @@ def disagreements(ports: Ports) -> Iterator[Finding]:
 def trash_total(ports: Ports) -> str:
     """How much lies in the trash, in words."""
     sizes = [one.allocated_bytes for one in ports.pool.discarded() if one.volume is not None]
-    return f"{len(sizes)} volumes in the trash, {sum(sizes)} bytes"
+    return f"{counted(len(sizes), 'volume')} in the trash, {counted(sum(sizes), 'byte')}"
 
 
 def _take_back(ports: Ports, stock: Stock, volume: str, there: set[str], *, repair: bool) -> Iterator[Finding]:

@@ -12,6 +12,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 
 from kiln.declare.states import USABLE, DiskStatus, ImageStatus, InstanceStatus, SnapshotStatus, TaskStatus
+from kiln.declare.units import counted
 from kiln.operations.call import Ports
 from kiln.operations.disks.resize_disk import least_sizes
 from kiln.pools.errors import PoolError
@@ -41,7 +42,7 @@ def fsck(ports: Ports, *, repair: bool, say: Say) -> list[Finding]:
             for task in tasks.all(tx, status=TaskStatus.PROCESSING)
         ]
     stock = take_stock(ports)
-    say(f"{len(stock.rows)} volumes")
+    say(counted(len(stock.rows), "volume"))
     findings += trash_findings(ports, stock, repair=repair)
     findings += strays(ports, stock, repair=repair)
     for row in stock.rows.values():

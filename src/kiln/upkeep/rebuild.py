@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 
 from kiln.declare.errors import InternalError
 from kiln.declare.states import ImageStatus, SnapshotStatus, TaskStatus
+from kiln.declare.units import counted
 from kiln.operations.call import Ports
 from kiln.pools.errors import PoolError
 from kiln.pools.port import Records
@@ -27,14 +28,14 @@ from kiln.store.volumes import Volume, is_at_work, volumes
 from kiln.upkeep.findings import Finding
 
 _WORDS = {
-    "account": "accounts, with their users and resource groups",
-    "bucket": "owners of buckets",
-    "task": "tasks that were half way",
-    "volume": "volumes",
-    "snapshot": "snapshots",
-    "image": "images, with their disks and tags",
-    "instance": "instances",
-    "disk": "disks",
+    "account": ("account", "accounts", ", with users and resource groups"),
+    "bucket": ("bucket's owner", "buckets' owners", ""),
+    "task": ("task", "tasks", ", half way"),
+    "volume": ("volume", "volumes", ""),
+    "snapshot": ("snapshot", "snapshots", ""),
+    "image": ("image", "images", ", with disks and tags"),
+    "instance": ("instance", "instances", ""),
+    "disk": ("disk", "disks", ""),
 }
 
 
@@ -49,7 +50,8 @@ class Rebuilt:
         """What was written again, in words."""
         for kind, count in self.written.items():
             if count:
-                yield f"{count} {_WORDS[kind]}"
+                one, several, more = _WORDS[kind]
+                yield counted(count, one, several) + more
 
 
 def rebuild(tx: Transaction, ports: Ports, *, is_database_older: bool) -> Rebuilt:

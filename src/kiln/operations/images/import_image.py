@@ -4,7 +4,8 @@ The image ID and a task ID are answered at once. The image is Creating, and
 shows the progress, while the files are inspected and copied; then it is
 Available and has one snapshot for each disk. What a file claims about itself is
 never believed unseen: a file that is damaged, hostile or not of the stated
-format makes the image CreateFailed, and DescribeTaskAttribute says why.
+format makes the image CreateFailed, and DescribeTaskAttribute says why. One that
+is compressed, or an OVA of one disk, is unpacked first.
 
 The first DiskDeviceMapping is the system disk, up to 16 more are data disks, and
 what is beyond them is ignored. While the task is Processing the image can't be

@@ -20,6 +20,7 @@ from kiln.declare.operation import Idempotence, Operation
 from kiln.declare.rules import Accepted, Between, Count, Doc, Example, Pattern, Unordered, Wire
 from kiln.declare.shapes import shape
 from kiln.declare.states import InstanceStatus
+from kiln.declare.units import DAY_S
 from kiln.operations import accepted, launch, power
 from kiln.operations.call import Call, Job
 from kiln.operations.errors import IdempotentParameterMismatch
@@ -30,7 +31,7 @@ from kiln.operations.launch_input import DataDisk, LaunchInput, SystemDisk
 from kiln.operations.params import InstanceId, to_pairs
 
 _SECURITY = Accepted("Guests have no trusted modules.")
-_SOONEST_RELEASE, _LATEST_RELEASE = 30 * 60, 3 * 365 * 86400  #: Seconds from now.
+_SOONEST_RELEASE, _LATEST_RELEASE = 30 * 60, 3 * 365 * DAY_S  #: Seconds from now.
 _TEMPLATES = Accepted("There are no launch templates: send what the template says.")
 
 
