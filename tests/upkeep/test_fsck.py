@@ -237,3 +237,14 @@ def test_forgets_the_length_of_a_layer_whose_merge_it_records(cloud):
         (finding.sort, finding.text) for finding in found
     ]
     assert look(cloud) == []
+
+
+def test_counts_the_volumes_that_it_has_looked_at(cloud):
+    an_instance(cloud)
+    counted = []
+
+    fsck(cloud.ports, repair=False, say=lambda _: None, count=lambda done, total: counted.append((done, total)))
+
+    total = len(set(cloud.ports.pool.volumes()))
+    assert total > 0
+    assert counted == [(done, total) for done in range(total + 1)]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
 from typing import Annotated
 
@@ -23,6 +24,8 @@ from kiln.upkeep.findings import Finding, is_well
 from kiln.upkeep.fsck import fsck
 
 app = group()
+
+_SHOWN_FROM, _SHOWN_EVERY = 500, 50  # Volumes.
 
 
 @app.command("fsck", epilog=example("kiln fsck --data ~/kiln", "kiln fsck --data ~/kiln --no-repair"))
@@ -57,14 +60,14 @@ def run(
     say = (lambda _: None) if as_json else (lambda text: show_line(f"looking at {text}"))
     if not repair:
         with hold_as_it_is(settings.data), hold_database(settings), look(settings) as ports:
-            findings = fsck(ports, repair=False, say=say)
+            findings = fsck(ports, repair=False, say=say, count=_count)
     else:
         with hold_data_folder(settings.data), hold_database(settings):
             if rebuild:
                 findings = _rebuild(settings, say, as_json=as_json)
             else:
                 with assemble(settings, say=None) as assembly:
-                    findings = fsck(assembly.ports, repair=repair, say=say)
+                    findings = fsck(assembly.ports, repair=repair, say=say, count=_count)
     if as_json:
         show_json([vars(finding) for finding in findings])
     else:
@@ -73,6 +76,14 @@ def run(
         show_line("all is well" if is_well(findings) else "not all is well")
     if not is_well(findings):
         raise typer.Exit(exits.UNSOUND.number)
+
+
+def _count(done: int, total: int) -> None:
+    """Show on a terminal how far a long look is; the line is taken away at its end."""
+    if total > _SHOWN_FROM and sys.stderr.isatty() and (done % _SHOWN_EVERY == 0 or done == total):
+        text = f"{done} of {total} volumes" if done < total else ""
+        sys.stderr.write(f"\r\x1b[K{text}")
+        sys.stderr.flush()
 
 
 def _rebuild(settings: Settings, say: Callable[[str], None], *, as_json: bool) -> list[Finding]:
@@ -88,4 +99,4 @@ def _rebuild(settings: Settings, say: Callable[[str], None], *, as_json: bool) -
             tell(f"  AppKey            {keys.app_key}")
             tell(f"  AppSecret         {keys.app_secret}")
         tell(f"database and pool are in generation {outcome.deployment.generation}")
-        return [*outcome.rebuilt.findings, *fsck(assembly.ports, repair=True, say=say)]
+        return [*outcome.rebuilt.findings, *fsck(assembly.ports, repair=True, say=say, count=_count)]

@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from kiln.declare.killpoints import reach
-from kiln.pools import absorb, inspection, locks, moves, overlay, qemu_img, readers, trash, unpacking
+from kiln.pools import absorb, inspection, locks, moves, overlay, qemu_img, readers, soundness, trash, unpacking
 from kiln.pools.errors import PoolFull, ToolFailed, VolumeBroken, VolumeBusy, VolumeMissing
 from kiln.pools.family import NAME, SUFFIX, Family, has_name_of_volume, parent_of
 from kiln.pools.folder import Folder, is_direct, sync
@@ -291,7 +291,7 @@ class Qcow2Pool:
         """
         try:
             self._chain(volume)
-            if locks.is_written(self._path(volume)):
+            if locks.is_written(self._path(volume)) or soundness.is_plainly_sound(self._path(volume)):
                 return []
             return qemu_img.check(self._node(volume, None, is_head=False))
         except VolumeMissing as error:

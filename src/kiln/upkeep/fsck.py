@@ -28,10 +28,14 @@ from kiln.upkeep.findings import Finding, mended
 from kiln.upkeep.strays import strays, take_stock
 
 Say = Callable[[str], None]
+Count = Callable[[int, int], None]
 
 
-def fsck(ports: Ports, *, repair: bool, say: Say) -> list[Finding]:
-    """Compare, and with *repair* mend; *say* is told what is being looked at. Without *repair* nothing changes."""
+def fsck(ports: Ports, *, repair: bool, say: Say, count: Count = lambda _done, _total: None) -> list[Finding]:
+    """Compare, and with *repair* mend. Without *repair* nothing changes.
+
+    *say* is told what is being looked at, and *count* of how many volumes that was done, and how many there are.
+    """
     say("leftovers in the pool")
     findings = list(_leftovers(ports, repair))
     with ports.database.read() as tx:
@@ -45,7 +49,8 @@ def fsck(ports: Ports, *, repair: bool, say: Say) -> list[Finding]:
     say(counted(len(stock.rows), "volume"))
     findings += trash_findings(ports, stock, repair=repair)
     findings += strays(ports, stock, repair=repair)
-    for row in stock.rows.values():
+    for done, row in enumerate(list(stock.rows.values())):
+        count(done, len(stock.rows))
         if row.task in at_work:
             continue
         if row.state == "planned":
@@ -56,6 +61,7 @@ def fsck(ports: Ports, *, repair: bool, say: Say) -> list[Finding]:
             findings.append(Finding("broken", row.id, "is missing from the pool"))
         else:
             findings += _volume(ports, row, stock.parents[row.id], least.get(row.id, row.size_bytes), repair=repair)
+    count(len(stock.rows), len(stock.rows))
     findings += disagreements(ports)
     say(trash_total(ports))
     say("what names them")
