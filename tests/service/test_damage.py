@@ -7,7 +7,10 @@ import sqlite3
 from contextlib import closing
 
 import pytest
+from typer.testing import CliRunner
 
+from kiln.cli import exits
+from kiln.cli.main import app
 from kiln.service.assemble import assemble
 from kiln.service.databases import require_whole
 from kiln.service.errors import DatabaseDamaged, DatabaseUnusable
@@ -72,7 +75,8 @@ def rows(home):
         return connection.execute("SELECT count(*) FROM tags NOT INDEXED").fetchone()[0]
 
 
-def test_refuses_an_index_older_than_its_table_and_changes_nothing(home):
+def make_an_index_older(home):
+    """The page of an index of the disks is as it was before the last disk."""
     _, before = pages(home)
     with closing(sqlite3.connect(home.sqlite)) as connection:
         (root,) = connection.execute("SELECT rootpage FROM sqlite_master WHERE name = 'disks_volume'").fetchone()
@@ -87,9 +91,35 @@ def test_refuses_an_index_older_than_its_table_and_changes_nothing(home):
     assert after[root - 1] != before[root - 1]
     after[root - 1] = before[root - 1]
     home.sqlite.write_bytes(b"".join(after))
+
+
+def test_refuses_an_index_older_than_its_table_and_changes_nothing(home):
+    make_an_index_older(home)
     content = home.content()
 
     with pytest.raises(DatabaseDamaged, match="disks_volume"), assemble(home.settings):
         pass
 
     assert home.content() == content
+
+
+@pytest.mark.parametrize(
+    ("words", "is_refused"),
+    [
+        (["account", "list"], False),
+        (["bucket", "list"], False),
+        (["trash", "list"], False),
+        (["trash", "empty"], True),
+        (["trash", "restore", "m-1"], True),
+        (["fsck", "--no-repair"], True),
+        (["fsck"], True),
+    ],
+)
+def test_only_words_that_delete_nothing_go_by_the_quick_check(home, words, is_refused):
+    make_an_index_older(home)
+
+    result = CliRunner(env={"KILN_DATA": "", "KILN_DATABASE": ""}).invoke(app, [*words, "--data", str(home.data)])
+
+    assert (result.exit_code == exits.UNSOUND.number) == is_refused, result.output
+    assert result.exit_code in (exits.DONE.number, exits.UNSOUND.number)
+    assert ("disks_volume" in result.stderr) == is_refused

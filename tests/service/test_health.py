@@ -55,7 +55,7 @@ def test_says_why_it_cannot_read_its_database(tmp_path):
     status, facts = ask(cloud.ports)
 
     assert (status, facts["status"]) == (503, "failing")
-    assert facts["reason"] == "the database does not answer: file is not a database"
+    assert facts["reason"].startswith("the database is damaged: file is not a database. Nothing is written")
 
 
 @pytest.mark.postgresql

@@ -26,9 +26,12 @@ def settings_there(data: Path | None, database: str | None = None) -> Settings:
 
 
 @contextmanager
-def beside(data: Path | None, database: str | None = None) -> Iterator[Assembly]:
-    """That Kiln, put together: single rows are written, nothing else is touched. Raises Refusal."""
-    with assemble(settings_there(data, database), say=None) as it:
+def beside(data: Path | None, database: str | None = None, *, is_quick: bool = True) -> Iterator[Assembly]:
+    """That Kiln, put together: single rows are written, nothing else is touched. Raises Refusal.
+
+    Where *is_quick* the database's pages alone are looked at; who deletes or puts back wants its indexes compared, too.
+    """
+    with assemble(settings_there(data, database), say=None, is_quick=is_quick) as it:
         try:
             yield it
         except AccountUnknown as error:

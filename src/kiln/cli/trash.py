@@ -48,7 +48,7 @@ def show(*, data: Data = None, database: DatabaseAddress = None, as_json: Json =
     that is short of room takes it sooner. Volumes are what nothing that was
     deleted names, such as layers that were merged.
     """
-    with _assembly(data, database) as assembly:
+    with _assembly(data, database, is_quick=True) as assembly:
         found = trash.waiting(assembly)
     rows: list[dict[str, Any]] = [
         {
@@ -117,9 +117,11 @@ def empty(
 
 
 @contextmanager
-def _assembly(data: Path | None, database: str | None, timeout_s: float = 0.0) -> Iterator[Assembly]:
-    """The database and the pool beside a server that may be running."""
-    with beside(data, database) as assembly:
+def _assembly(
+    data: Path | None, database: str | None, timeout_s: float = 0.0, *, is_quick: bool = False
+) -> Iterator[Assembly]:
+    """The database and the pool beside a server that may be running; *is_quick* for who only looks."""
+    with beside(data, database, is_quick=is_quick) as assembly:
         try:
             yield assembly
         except NotRestorable as error:

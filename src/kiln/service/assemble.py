@@ -21,7 +21,7 @@ from kiln.operations.grace import Grace
 from kiln.pools.qcow2 import Qcow2Pool
 from kiln.service.accounts import has_secrets
 from kiln.service.ballast import Ballast
-from kiln.service.databases import open_database, require_there, require_whole
+from kiln.service.databases import damage_told, open_database, require_there, require_whole
 from kiln.service.errors import DatabaseUnusable
 from kiln.service.pairing import require_pair
 from kiln.service.secrets import Sealer
@@ -57,17 +57,20 @@ class Assembly:
 
 
 @contextmanager
-def assemble(settings: Settings, *, strays: bool = False, say: Say | None = log_upgrade) -> Iterator[Assembly]:
+def assemble(
+    settings: Settings, *, strays: bool = False, say: Say | None = log_upgrade, is_quick: bool = False
+) -> Iterator[Assembly]:
     """A Kiln on its data folder, which the caller holds; the database is closed at the end.
 
     *say* is told when the database's tables are upgraded; None: they are not made or changed,
-    and neither is a master key, which is made where the database has no secrets yet.
+    and neither is a master key, which is made where the database has no secrets yet. *is_quick* leaves out to
+    compare each index of the database with its table, for who deletes nothing and puts nothing back.
 
     Raises DatabaseUnusable; and DatabaseDamaged or DeploymentRefused before anything is made or
     changed, when database and pool do not belong together, with *strays* also when
     the pool has volumes that have no row.
     """
-    require_whole(settings)
+    require_whole(settings, is_quick=is_quick)
     require_pair(settings, strays=strays)
     with assemble_unpaired(settings, say=say) as it:
         yield it
@@ -76,6 +79,11 @@ def assemble(settings: Settings, *, strays: bool = False, say: Say | None = log_
 @contextmanager
 def assemble_unpaired(settings: Settings, *, say: Say | None = log_upgrade) -> Iterator[Assembly]:
     """As ``assemble``, of whatever is there: for what makes database and pool fit each other."""
+    with damage_told(settings):
+        yield from _assembled(settings, say)
+
+
+def _assembled(settings: Settings, say: Say | None) -> Iterator[Assembly]:
     if say is None:
         require_there(settings)
     sealer = Sealer.in_folder(settings.data)
@@ -114,7 +122,7 @@ def look(settings: Settings) -> Iterator[Ports]:
     """
     require_whole(settings)
     require_pair(settings, strays=False)
-    with tempfile.TemporaryDirectory(prefix="kiln-fsck-") as beside, ExitStack() as stack:
+    with damage_told(settings), tempfile.TemporaryDirectory(prefix="kiln-fsck-") as beside, ExitStack() as stack:
         copied = settings
         if not settings.database:
             copied = replace(settings, data=Path(beside))

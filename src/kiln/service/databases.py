@@ -10,7 +10,7 @@ from kiln.service.errors import DatabaseAbsent, DatabaseDamaged, DatabaseHeld, D
 from kiln.service.settings import Settings
 from kiln.service.upgrading import Say, upgrade
 from kiln.store import schema
-from kiln.store.database import Database, DatabaseDown, DatabaseFull, open_postgresql, open_sqlite
+from kiln.store.database import Database, DatabaseDown, DatabaseFull, DatabaseMalformed, open_postgresql, open_sqlite
 from kiln.store.glance import damage_of_sqlite
 from kiln.store.hold import Hold, HoldRefused
 
@@ -57,8 +57,8 @@ def require_there(settings: Settings) -> None:
         raise DatabaseAbsent(f"no Kiln has run in {settings.data} yet")
 
 
-def require_whole(settings: Settings) -> None:
-    """Have SQLite check every page, and every index against its table, before anything is decided by them.
+def require_whole(settings: Settings, *, is_quick: bool = False) -> None:
+    """Have SQLite check every page, and unless *is_quick* every index against its table, before anything is decided.
 
     Nothing is changed. Raises DatabaseDamaged, DatabaseUnusable. Pages of PostgreSQL are that server's to check.
     """
@@ -66,11 +66,20 @@ def require_whole(settings: Settings) -> None:
         return
     file = settings.folder.database
     try:
-        damage = damage_of_sqlite(file)
+        damage = damage_of_sqlite(file, is_quick=is_quick)
     except DatabaseDown as error:
         raise DatabaseUnusable(f"{file}: {error}") from error
     if damage is not None:
         raise DatabaseDamaged(f"{file} is damaged, and nothing was changed: {damage}")
+
+
+@contextmanager
+def damage_told(settings: Settings) -> Iterator[None]:
+    """Turn damage that only a statement meets into DatabaseDamaged, as a check that finds it is."""
+    try:
+        yield
+    except DatabaseMalformed as error:
+        raise DatabaseDamaged(f"{settings.folder.database} is damaged: {error}") from error
 
 
 @contextmanager

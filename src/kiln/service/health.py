@@ -33,11 +33,23 @@ def health(ports: Ports, ballast: Ballast | None = None) -> tuple[bool, dict[str
             lambda tx: (tasks.tasks.count(tx, status=TaskStatus.PROCESSING), discards.count(tx))
         )
     except DatabaseDown as error:
+        if ports.database.damage is not None:
+            return False, facts | _damaged(ports.database.damage)
         log.warning("database_down", reason=str(error))
         return False, facts | {"status": "failing", "reason": f"the database does not answer: {error}"}
     facts["tasks"] = open_tasks
     facts["trash"] = waiting
+    if ports.database.damage is not None:
+        return False, facts | _damaged(ports.database.damage)
     if ballast is not None and (free_bytes := ballast.free_bytes()) < LEAST_FREE:
         reason = f"the disk of the data folder is full: {free_bytes} bytes are free. Reading and deleting go on."
         return False, facts | {"status": "failing", "reason": reason}
     return True, facts
+
+
+def _damaged(damage: str) -> dict[str, str]:
+    reason = (
+        f"the database is damaged: {damage}. Nothing is written or deleted any more, and what can be read is answered. "
+        "Stop the service, keep a copy of the whole data folder, and run `kiln fsck`, which says the ways out."
+    )
+    return {"status": "failing", "reason": reason}

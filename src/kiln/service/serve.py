@@ -18,6 +18,7 @@ from kiln.service import http, logs
 from kiln.service.accounts import Keys, StoredCredentials, ensure_first_account, known_keys, switched_off
 from kiln.service.address import Address, tell
 from kiln.service.assemble import Assembly, assemble
+from kiln.service.checking import EVERY_SECONDS, DailyCheck
 from kiln.service.claim import hold_data_folder
 from kiln.service.databases import hold_database
 from kiln.service.errors import DatabaseUnusable
@@ -130,12 +131,17 @@ def _recover(assembly: Assembly) -> None:
 
 
 def _chores(assembly: Assembly, recorder: Recorder) -> tuple[Chore, ...]:
-    """What the keeper does here: the upkeep, and keeping room beside a database that lies in the data folder."""
+    """What the keeper does here: the upkeep, and what keeps a database that lies in the data folder."""
     # `kiln account` changes the database beside us.
     chores = (*CHORES, Chore("record_accounts", 60.0, lambda _: recorder.compare(("account",))))
     if not assembly.database.is_sqlite:
         return chores
-    return (*chores, Chore("ballast", 30.0, lambda _: assembly.ballast.fill()))
+    check = DailyCheck(assembly.settings.folder.database)
+    return (
+        *chores,
+        Chore("ballast", 30.0, lambda _: assembly.ballast.fill()),
+        Chore("check_database", EVERY_SECONDS, check),
+    )
 
 
 def _app(assembly: Assembly, worker: Worker, executor: ThreadPoolExecutor, crowd: Crowd) -> App:

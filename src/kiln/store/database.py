@@ -25,7 +25,10 @@ from typing import Any, Protocol, TypeVar
 from sqlalchemy import Connection, CursorResult, Engine, NullPool, create_engine, event
 from sqlalchemy.exc import DBAPIError, IntegrityError, OperationalError, SQLAlchemyError
 
+from kiln.declare.journal import Journal
 from kiln.declare.killpoints import reach
+
+log = Journal("kiln.store")
 
 Result = TypeVar("Result")
 
@@ -35,6 +38,11 @@ _TRIES = 12
 _RETRIED_STATES = ("40001", "40P01")  #: serialization_failure and deadlock_detected.
 
 _KEPT = "kiln_kept"  #: The execution option of a connection on which SQLAlchemy shall begin nothing.
+
+_STOPPED = "nothing is written, given back or deleted any more; what can be read is answered"
+_TO_DO = (
+    "stop the service and keep a copy of the whole data folder; `kiln fsck` then says what is damaged, and the ways out"
+)
 
 _IDLE_MOST = 8  #: Kept connections that wait for work; each costs some 100 KiB.
 
@@ -48,7 +56,10 @@ class DatabaseDown(Exception):
 
 
 class DatabaseMalformed(Exception):
-    """A part of the database contradicts another: a write was lost, or a file of it was exchanged."""
+    """A part of the database contradicts another, or makes no sense: a write was lost, or a file of it was exchanged.
+
+    The message says what was found. Whoever finds it first stops every write of the process.
+    """
 
 
 class Cursor(Protocol):
@@ -105,25 +116,40 @@ class _KeptConnections:
     Safe to use from any thread; a transaction has a connection for itself.
     """
 
-    def __init__(self, engine: Engine) -> None:
+    def __init__(self, engine: Engine, found: Callable[[str], None]) -> None:
         self._engine = engine.execution_options(**{_KEPT: True})
+        self._found = found  # Is told of damage that a statement met.
         self._idle: deque[Connection] = deque()
         self._most_idle = _IDLE_MOST
 
     @contextmanager
     def transaction(self, begin: str) -> Iterator[Transaction]:
         """A transaction that *begin* begins, and that ends with the context: committed, or rolled back by an error."""
-        connection = self._take()
+        try:
+            connection = self._take()
+        except BaseException as error:
+            self._judge(error)
+            raise
         raw: Any = connection.connection.driver_connection
         try:
             raw.execute(begin)
             yield Transaction(connection)
             raw.commit()
-        except BaseException:
-            raw.rollback()
+        except BaseException as error:
+            try:
+                raw.rollback()
+            finally:
+                self._judge(error)
             raise
         finally:
             self._put_back(connection, is_sound=not raw.in_transaction)
+
+    def _judge(self, error: BaseException) -> None:
+        """Raise DatabaseMalformed where that is what *error* means."""
+        damage = _damage_in(error)
+        if damage is not None:
+            self._found(damage)
+            raise DatabaseMalformed(damage) from error
 
     def close(self) -> None:
         """Close those that nobody uses now, and the others when they are given back."""
@@ -159,8 +185,10 @@ class Database:
         self.tell: Callable[[Collection[tuple[str, str]]], None] = lambda _: None
         #: Called at the start of every write; what it raises is raised instead. For who may lose the right to write.
         self.fence: Callable[[Transaction], None] | None = None
+        #: What was found of damage since it was opened; then nothing is written any more. Reads go on where they can.
+        self.damage: str | None = None
         self._writer = threading.Lock()
-        self._kept = _KeptConnections(engine) if self.is_sqlite else None
+        self._kept = _KeptConnections(engine, self.found_damaged) if self.is_sqlite else None
 
     def read(self) -> AbstractContextManager[Transaction]:
         """A snapshot to read from."""
@@ -168,12 +196,19 @@ class Database:
             return self._kept.transaction("BEGIN")
         return _pooled(self.engine, isolation_level="REPEATABLE READ", postgresql_readonly=True)
 
+    def found_damaged(self, damage: str) -> None:
+        """Have every write refused from here on, and say in the log what to do. Safe to call from any thread."""
+        if self.damage is not None:
+            return
+        self.damage = damage
+        log.error("database_damaged", reason=damage, now=_STOPPED, todo=_TO_DO)
+
     def probe(self, work: Callable[[Transaction], Result]) -> Result:
         """What *work* reads. Raises DatabaseDown, with the reason, for whatever the database fails with."""
         try:
             with self.read() as tx:
                 return work(tx)
-        except (SQLAlchemyError, sqlite3.Error) as error:
+        except (SQLAlchemyError, sqlite3.Error, DatabaseMalformed) as error:
             # SQLAlchemy's own text has the statement in it, which is nobody's business outside.
             raise DatabaseDown(str(getattr(error, "orig", None) or error).strip().partition("\n")[0]) from error
 
@@ -182,7 +217,7 @@ class Database:
 
         Where *gives_back* says that space will come of it, a full disk makes it
         ask ``make_room``, once. Raises whatever *work* raises, after rolling back,
-        and DatabaseFull.
+        DatabaseFull, and DatabaseMalformed from the first damage on.
         """
         try:
             tx, result = self._write(work)
@@ -202,6 +237,8 @@ class Database:
             return self._attempt(work)
 
     def _attempt(self, work: Callable[[Transaction], Result]) -> tuple[Transaction, Result]:
+        if self.damage is not None:
+            raise DatabaseMalformed(self.damage)
         with self._begin_writing() as tx:
             if self.fence is not None:
                 self.fence(tx)
@@ -242,6 +279,18 @@ def full_said() -> Iterator[None]:
         if "disk is full" in str(error):
             raise DatabaseFull(str(error)) from error
         raise
+
+
+def _damage_in(error: BaseException) -> str | None:
+    """What SQLite says in *error* of pages that make no sense; None when it is about something else."""
+    if isinstance(error, DatabaseMalformed):
+        return str(error)
+    said = getattr(error, "orig", None) or error
+    if not isinstance(said, sqlite3.Error):
+        return None
+    is_malformed = getattr(said, "sqlite_errorcode", 0) & 0xFF in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
+    # What we write is text, so what is none was not written by us.
+    return str(said) if is_malformed or "Could not decode to UTF-8" in str(said) else None
 
 
 @contextmanager

@@ -41,21 +41,23 @@ def glance_at_sqlite(path: Path) -> Glance | None:
     return None if engine is None else _look(engine, _see)
 
 
-def damage_of_sqlite(path: Path) -> str | None:
-    """What the full check of the file at *path* complains of, in SQLite's words; None when it is whole or not there.
+def damage_of_sqlite(path: Path, *, is_quick: bool = False, is_open: bool = False) -> str | None:
+    """What a check of the file at *path* complains of, in SQLite's words; None when it is whole or not there.
 
-    It compares every index with its table, which ``quick_check`` does not. Nothing is changed. Raises DatabaseDown
-    where the file cannot be read.
+    The full one compares every index with its table, the quick one only looks at each page. *is_open* says that this
+    process has the database open, and may write meanwhile. Nothing is changed. Raises DatabaseDown where the file
+    cannot be read.
     """
-    engine = _engine_of(path)
+    engine = _engine_of(path, is_open=is_open)
     if engine is None:
         return None
+    check = "quick_check" if is_quick else "integrity_check"
     try:
         with closing(engine.raw_connection()) as pooled:
             connection: Any = pooled.driver_connection
             # What a damaged page says need be no text.
             connection.text_factory = lambda text: text.decode(errors="replace")
-            said = [str(row[0]) for row in connection.execute(f"PRAGMA integrity_check({_COMPLAINTS_MOST})")]
+            said = [str(row[0]) for row in connection.execute(f"PRAGMA {check}({_COMPLAINTS_MOST})")]
     except (SQLAlchemyError, sqlite3.Error) as error:
         reason = str(getattr(error, "orig", None) or error)
         if isinstance(getattr(error, "orig", None) or error, sqlite3.OperationalError):
@@ -84,13 +86,13 @@ def copy_of_sqlite(path: Path, copy: Path) -> None:
         engine.dispose()
 
 
-def _engine_of(path: Path) -> Engine | None:
+def _engine_of(path: Path, *, is_open: bool = False) -> Engine | None:
     log = path.with_name(path.name + "-wal")
     has_log = _length(log) > 0
     if _length(path) == 0 and not has_log:
         return None
     # Without a log nobody has it open, and what is said to be immutable is read without making files beside it.
-    how = "mode=ro" if has_log else "mode=ro&immutable=1"
+    how = "mode=ro" if has_log or is_open else "mode=ro&immutable=1"
 
     def connect() -> sqlite3.Connection:
         return sqlite3.connect(f"{path.absolute().as_uri()}?{how}", uri=True, timeout=30)

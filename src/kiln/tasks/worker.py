@@ -43,7 +43,7 @@ from kiln.operations import unfinished
 from kiln.operations.call import Job, NotYet, Ports
 from kiln.operations.unfinished import TaskUnreadable
 from kiln.store import tasks
-from kiln.store.database import Transaction
+from kiln.store.database import DatabaseMalformed, Transaction
 from kiln.store.tasks import Task
 
 TRIES = 6
@@ -121,7 +121,7 @@ class Worker:
             self._attempt_next(task)
 
     def _attempt_next(self, task: Task) -> None:
-        if self._stopping.is_set():
+        if self._stopping.is_set() or self._ports.database.damage is not None:
             return
         self.attempt(task)
         if task.lane:
@@ -137,6 +137,8 @@ class Worker:
             self._wake.clear()
             if self._stopping.is_set():
                 return
+            if self._ports.database.damage is not None:
+                continue  # Nothing can be claimed or recorded; the log and the health say so.
             try:
                 now = self._ports.clock()
                 if step.has_stepped() or time.monotonic() - renewed_at > tasks.LEASE_SECONDS / 3:
@@ -149,6 +151,8 @@ class Worker:
                         self.hand_over(task)
                     if len(claimed) < _BATCH:
                         break
+            except DatabaseMalformed as error:
+                log.warning("sweep_stopped", reason=str(error))
             except Exception:
                 log.exception("sweep_failed")
 
@@ -174,6 +178,9 @@ class Worker:
             self._conclude(job)
         except NotYet as wait:
             self._postpone(task, wait.seconds, failed=False)
+        except DatabaseMalformed as error:
+            # It is neither tried again nor given up, which would be decided by a damaged database: its row stays.
+            log.warning("task_stopped", **said, reason=str(error))
         except ApiError as error:
             log.warning("task_failed", **said, code=error.code, message=str(error), **_plain(error.facts))
             self._give_up(duty, job, error)

@@ -11,7 +11,7 @@ from kiln.declare.journal import Journal
 from kiln.operations import tombs
 from kiln.operations.call import Ports
 from kiln.store import snapshots, tags
-from kiln.store.database import Transaction
+from kiln.store.database import DatabaseMalformed, Transaction
 from kiln.store.tokens import KEPT_SECONDS, tokens
 from kiln.upkeep.release import release_instances
 from kiln.upkeep.sweep import sweep
@@ -93,7 +93,12 @@ class Keeper:
             self._stopping.wait(max(_LEAST_REST_SECONDS, due - time.monotonic()))
 
     def _do(self, chore: Chore) -> None:
+        if self._ports.database.damage is not None:
+            # Nobody may decide by it what is to go, and nothing could be recorded; the log and the health say so.
+            return
         try:
             chore.do(self._ports)
+        except DatabaseMalformed as error:
+            log.warning("chore_stopped", chore=chore.name, reason=str(error))
         except Exception:
             log.exception("chore_failed", chore=chore.name)

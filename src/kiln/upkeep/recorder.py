@@ -135,6 +135,8 @@ class Recorder:
         self._try_flush()
 
     def _try_flush(self) -> bool:
+        if self._database.damage is not None:
+            return False  # What it says must not be taken over into the records, which are what it is mended from.
         try:
             self.flush()
         except (DatabaseFull, PoolError, OSError) as error:

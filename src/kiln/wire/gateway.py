@@ -13,7 +13,7 @@ from kiln.declare.clock import Clock
 from kiln.declare.errors import ApiError, InternalError, ServiceUnavailable
 from kiln.declare.ids import new_request_id
 from kiln.declare.journal import Journal
-from kiln.store.database import DatabaseFull
+from kiln.store.database import DatabaseFull, DatabaseMalformed
 from kiln.wire.dispatch import Caller, Dispatcher
 from kiln.wire.doors import choose
 from kiln.wire.doors.door import Admitted, Answer, Credentials, Door, RawRequest
@@ -46,6 +46,9 @@ class Gateway:
             outcome = error
         except DatabaseFull as error:
             log.warning("database_full", request_id=request_id, reason=str(error))
+            outcome = ServiceUnavailable()
+        except DatabaseMalformed as error:
+            log.warning("database_damaged", request_id=request_id, reason=str(error))
             outcome = ServiceUnavailable()
         except Exception:
             log.exception("request_crashed", request_id=request_id, door=door.name)
