@@ -6,7 +6,7 @@ import pytest
 
 from kiln.declare.errors import InternalError
 from kiln.declare.states import DiskStatus, ImageStatus, InstanceStatus, SnapshotStatus, TaskStatus
-from kiln.machines.errors import MachineMissing
+from kiln.machines.errors import MachineMissing, MachineSilent
 from kiln.machines.none import NoMachines
 from kiln.operations.call import NotYet
 from kiln.store.disks import disks
@@ -21,7 +21,7 @@ from tests.beginnings import BEGINNINGS
 from tests.clouds import Cloud
 from tests.kill import checks
 from tests.kill.kilns import keep, settle
-from tests.kill.scenarios import DATA, LATER, SYSTEM, fill
+from tests.kill.scenarios import DATA, LATER, MORE, SYSTEM, fill
 from tests.reading import every, find, the
 
 RUINS = {
@@ -154,6 +154,32 @@ def test_a_disk_that_was_to_grow_is_as_large_as_its_bytes(cloud):
 
     assert the(cloud, disks, id=disk).size_gib == 20
     checks.disk_holds(cloud, disk, DATA)
+
+
+class Silent(NoMachines):
+    """Machines that run and answer nothing."""
+
+    def guest(self, instance: str) -> None:
+        raise MachineSilent(instance)
+
+
+@pytest.mark.parametrize("is_made", [True, False])
+def test_a_disk_that_a_silent_machine_may_have_stays_if_it_was_made(cloud, is_made):
+    """What was never made nobody can have: an instance would be left with a disk without bytes, and never start."""
+    disk = BEGINNINGS["CreateDisk"](cloud)["DiskId"]
+    (planned,) = every(cloud, volumes, state="planned")
+    if is_made:
+        cloud.ports.pool.clone(planned.parent, planned.id, planned.size_bytes)
+    cloud.refit(machines=Silent(cloud.folder / "run"))
+    ruin(cloud, payload="{")
+
+    settle_all(cloud)
+
+    assert [row.status for row in every(cloud, disks, id=disk)] == ([DiskStatus.IN_USE] if is_made else [])
+    cloud.refit(machines=NoMachines(cloud.folder / "run"))
+    expect_rest(cloud)
+    if is_made:
+        checks.disk_holds(cloud, disk, MORE)
 
 
 def test_an_instance_is_what_its_machine_is(cloud):

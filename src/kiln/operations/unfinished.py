@@ -128,14 +128,17 @@ def _is_captured(ports: Ports, heirs: list[_Heir]) -> bool:
 
 
 def _is_held(ports: Ports, task: Task, disk: Disk) -> bool:
-    """Whether the machine has the disk; one that does not answer may have it."""
+    """Whether the machine has the disk; one that does not answer may have it, if there is anything to have."""
     if disk.instance is None or not ports.machines.is_running(disk.instance):
+        return False
+    with ports.database.read() as tx:
+        names = [disk.volume, *(one.id for one in volumes.all(tx, task=task.id))]
+    made = [name for name in names if name is not None and ports.pool.exists(name)]
+    if not made:
         return False
     try:
         guest = ports.machines.guest(disk.instance)
-        with ports.database.read() as tx:
-            names = [disk.volume or "", *(one.id for one in volumes.all(tx, task=task.id))]
-        return guest is not None and any(guest.has_node(name) for name in names if name)
+        return guest is not None and any(guest.has_node(name) for name in made)
     except MachineError:
         return True
 
