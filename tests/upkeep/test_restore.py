@@ -10,6 +10,7 @@ from kiln.operations.grace import Grace
 from kiln.store.disks import disks
 from kiln.store.images import images
 from kiln.store.snapshots import snapshots
+from kiln.store.tasks import tasks
 from kiln.store.trash import discards, tombstones
 from kiln.store.volumes import volumes
 from kiln.upkeep.keeper import release_snapshots
@@ -228,6 +229,48 @@ def test_refuses_what_is_being_restored_already(kept):
     refuses(kept, disk.id, "already")
     kept.settle()
     refuses(kept, disk.id, "is not deleted")
+
+
+@pytest.mark.parametrize("first", ["restore", "empty"])
+def test_brings_back_what_was_promised_though_all_is_emptied_meanwhile(kept, first):
+    image, of = an_image_of_two_disks(kept)
+    delete_all(kept, image, of)
+    orders = {
+        "restore": lambda tx: prepare(tx, kept.ports, image),
+        "empty": lambda tx: prepare_to_empty(tx, kept.ports, (), None),
+    }
+    for order in sorted(orders, key=lambda order: order != first):
+        kept.ports.database.write(orders[order])
+    # The emptying comes first, whichever was asked for first.
+    for task in sorted(kept.open_tasks(), key=lambda task: task.action):
+        kept.worker.attempt(task)
+
+    assert {row.status for row in every(kept, tasks)} == {"Finished"}
+    assert the(kept, images, id=image).status == "Available"
+    assert [holds(kept.ports.pool, the(kept, snapshots, id=one).volume, {0: n}) for n, one in enumerate(of, 1)] == [
+        True,
+        True,
+    ]
+
+
+def test_brings_back_what_was_promised_though_its_grace_ends_meanwhile(kept, watch):
+    image, of = an_image_of_two_disks(kept)
+    delete_all(kept, image, of)
+    kept.ports.database.write(lambda tx: prepare(tx, kept.ports, image))
+
+    serve(kept, watch, 2 * HOUR)
+    kept.settle()
+
+    assert the(kept, images, id=image).status == "Available"
+
+
+def test_refuses_to_empty_what_is_being_restored(kept):
+    image, of = an_image_of_two_disks(kept)
+    delete_all(kept, image, of)
+    kept.ports.database.write(lambda tx: prepare(tx, kept.ports, image))
+
+    with pytest.raises(NotRestorable, match="is being restored"):
+        kept.ports.database.write(lambda tx: prepare_to_empty(tx, kept.ports, [image], None))
 
 
 def test_refuses_what_is_being_given_back_or_was(kept):

@@ -7,15 +7,21 @@ ends nobody's grace, and neither does a Kiln that stood still over the weekend.
 
 from __future__ import annotations
 
+import contextlib
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Index, or_, select
+from sqlalchemy import ColumnElement, Index, or_, select
 
+from kiln.declare.facts import UnreadableFacts, parse
+from kiln.declare.states import TaskStatus
 from kiln.store.database import Transaction
 from kiln.store.rows import Rows
+from kiln.store.tasks import tasks
+
+RESTORE = "RestoreTrash"  #: The task that brings something back.
 
 _VERSION = 1  #: Of the JSON in a tombstone.
 _COUNTER, _GRACE = "kiln", "grace"
@@ -106,9 +112,19 @@ def oldest(tx: Transaction, limit: int, before: float | None = None) -> list[Dis
     return discards.rows(tx, statement)
 
 
-def forget_tombstones(tx: Transaction, before: float) -> int:
-    """Remove the tombstones from before so many served seconds; returns how many."""
-    return tombstones.delete(tx, tombstones.c.served < before)
+def forget_tombstones(tx: Transaction, *conditions: ColumnElement[bool]) -> int:
+    """Remove the tombstones that meet the conditions, but not what is being restored; returns how many."""
+    return tombstones.delete(tx, *conditions, tombstones.c.id.not_in(being_restored(tx)))
+
+
+def being_restored(tx: Transaction) -> set[str]:
+    """The tombstones that a task which is still to be done brings back: it needs them until then."""
+    found: set[str] = set()
+    for task in tasks.all(tx, action=RESTORE, status=TaskStatus.PROCESSING):
+        with contextlib.suppress(UnreadableFacts):
+            said = parse(task.payload).get("tombstones")
+            found.update(one for one in (said if isinstance(said, list) else []) if isinstance(one, str))
+    return found
 
 
 def bury(tx: Transaction, noun: str, row: Any, rows: Mapping[str, Sequence[Mapping[str, Any]]], now: float) -> None:

@@ -13,8 +13,9 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from kiln.declare.errors import ApiError
+from kiln.declare.errors import ApiError, InternalError
 from kiln.declare.facts import facts
+from kiln.declare.journal import Journal
 from kiln.declare.killpoints import reach
 from kiln.declare.states import DiskStatus, TaskStatus
 from kiln.operations.call import Job, Ports
@@ -27,13 +28,24 @@ from kiln.store.snapshots import snapshots
 from kiln.store.tags import tags
 from kiln.store.tasks import new_task, tasks
 from kiln.store.tokens import tokens
-from kiln.store.trash import Discard, Tombstone, UnknownTombstone, discards, tombstones
+from kiln.store.trash import (
+    RESTORE,
+    Discard,
+    Tombstone,
+    UnknownTombstone,
+    being_restored,
+    discards,
+    forget_tombstones,
+    tombstones,
+)
 from kiln.store.volumes import Volume, is_at_work, volumes
 from kiln.upkeep.trash import give_back
 
-RESTORE, EMPTY = "RestoreTrash", "EmptyTrash"
+EMPTY = "EmptyTrash"  #: The task that gives back what waits.
 
 _AGAIN = "Try again in some seconds."
+
+log = Journal("kiln.upkeep")
 
 
 class NotRestorable(Exception):
@@ -97,7 +109,7 @@ def prepare(tx: Transaction, ports: Ports, wanted: str) -> str:
 
 
 def restore(job: Job[RestoreFacts]) -> None:
-    """Move the files back, and write the names. Raises VolumeMissing."""
+    """Move the files back, and write the names. Raises VolumeMissing, InternalError where the names are gone."""
     for volume in job.facts.volumes:
         reach("restore.before")
         job.ports.pool.retrieve(volume)
@@ -124,8 +136,11 @@ def prepare_to_empty(tx: Transaction, ports: Ports, wanted: Iterable[str], older
     latest = ports.clock() - (older_than or 0.0)
     stones = {stone.id: stone for stone in tombstones.all(tx) if stone.deleted_at <= latest}
     there = {discard.id for discard in discards.all(tx) if discard.discarded_at <= latest}
-    ids = list(wanted)
+    ids, under_way = list(wanted), being_restored(tx)
+    stones = {one: stone for one, stone in stones.items() if one not in under_way}
     for one in ids:
+        if one in under_way:
+            raise NotRestorable(f"{one} is being restored", _AGAIN)
         if one not in stones and one not in there:
             since = "" if older_than is None else " for so long"
             raise NotRestorable(f"there is no {one} in the trash{since}", "`kiln trash list` shows what there is.")
@@ -141,7 +156,7 @@ def prepare_to_empty(tx: Transaction, ports: Ports, wanted: Iterable[str], older
 
 def empty(job: Job[EmptyFacts]) -> None:
     """Remove the tombstones, and give back the volumes as far as nothing stands on them."""
-    job.write(lambda tx: tombstones.delete(tx, tombstones.c.id.in_(job.facts.tombstones)))
+    job.write(lambda tx: forget_tombstones(tx, tombstones.c.id.in_(job.facts.tombstones)))
     reach("empty.forgotten")
     give_back(job.ports, job.facts.volumes)
     reach("empty.given_back")
@@ -231,14 +246,16 @@ def _planned(discard: Discard, task: str, now: float) -> Volume:
 
 
 def _settle(tx: Transaction, job: Job[RestoreFacts]) -> None:
-    """Write the names again, and that the task is done, unless an earlier run has."""
+    """Write the names again, and that the task is done. An earlier run that did so had ended the task."""
     stones = [stone for one in job.facts.tombstones if (stone := tombstones.find(tx, id=one)) is not None]
-    if len(stones) == len(job.facts.tombstones):
-        ready = {"state": "ready", "task": None}
-        volumes.update(tx, ready, volumes.c.id.in_([*job.facts.volumes, *job.facts.living]))
-        for stone in stones:
-            _write(tx, stone, job.ports.clock())
-            tombstones.delete(tx, id=stone.id)
+    if len(stones) < len(job.facts.tombstones):
+        log.error("tombstones_missing", task=job.task.id, resource=job.task.resource)
+        raise InternalError
+    ready = {"state": "ready", "task": None}
+    volumes.update(tx, ready, volumes.c.id.in_([*job.facts.volumes, *job.facts.living]))
+    for stone in stones:
+        _write(tx, stone, job.ports.clock())
+        tombstones.delete(tx, id=stone.id)
     job.finish(tx)
 
 

@@ -95,7 +95,7 @@ def forget(ports: Ports) -> None:
         before = _end_of_grace(tx, ports)
         if not tombstones.count(tx, tombstones.c.served < before):
             return
-    ports.database.write(lambda tx: forget_tombstones(tx, before), gives_back=True)
+    ports.database.write(lambda tx: forget_tombstones(tx, tombstones.c.served < before), gives_back=True)
 
 
 def second_witness(tx: Transaction, ports: Ports) -> Witness:
