@@ -20,7 +20,7 @@ from kiln.service.pairing import refuse_newer
 from kiln.service.resetting import reset_keys
 
 app = group()
-app.add_typer(keys.app, name="keys", help="List, add, rotate, disable and delete the keys of accounts.")
+app.add_typer(keys.app, name="keys", help="List, add, rotate, disable and delete keys.")
 
 
 @app.command("list", epilog=example("kiln account list"))

@@ -26,7 +26,7 @@ def run(
         typer.Option(metavar="DIR", help="Work in this folder and leave it there, instead of a temporary one."),
     ] = None,
 ) -> None:
-    """Watch a running machine become an image, and a second machine boot from it.
+    """Watch a running machine become an image that another boots.
 
     A Kiln of its own is started in a temporary folder. A small Debian guest is
     made, imported and booted; it writes a file; the running machine becomes an

@@ -51,6 +51,7 @@ class InvalidAccessKeyIdInactive(ApiError):
 
     code = "InvalidAccessKeyId.Inactive"
     message = "Specified access key is disabled."
+    hint = "The operator sees with `kiln account keys list` which keys are active; `kiln env` prints one that is."
 
 
 class InvalidSecurityTokenMalformed(ApiError):

@@ -42,6 +42,7 @@ class ImageUsingByInstance(ApiError):
         "The specified image has been used to create instances. You can use the DescribeInstances API to query these "
         "instances, or you can use the force parameter to proceed."
     )
+    hint = "`kiln image delete IMAGE --force` deletes it; the instances go on."
 
 
 class ImageIsImporting(ApiError):
