@@ -14,6 +14,7 @@ from kiln.declare.errors import ApiError
 from kiln.store import schema, tasks
 from kiln.store.database import open_sqlite
 from kiln.upkeep.keeper import CHORES
+from kiln.upkeep.unhurried import Unhurried
 from kiln.wire.doors import choose
 from kiln.wire.nonces import MemoryNonces
 from tests.clouds import Cloud, make_cloud
@@ -114,7 +115,9 @@ def _chores(cloud: Cloud, _: MemoryNonces, __: str, steps: list[float], subject:
     """Every chore of the upkeep is done without an error."""
     cloud.clock.now += sum(steps)
     for chore in CHORES:
-        chore.do(cloud.ports)
+        # Those that wait until the clock can be believed are to stand it as well.
+        do = chore.do.do if isinstance(chore.do, Unhurried) else chore.do
+        do(cloud.ports)
     cloud.settle()
     return Outcome(subject)
 

@@ -36,10 +36,14 @@ class StepWatch:
 
     def has_stepped(self) -> bool:
         """Whether it was set by more than a second since the last look."""
+        return self.step() != 0.0
+
+    def step(self) -> float:
+        """By how many seconds it was set forward since the last look, or back (less than 0); 0 for a second or less."""
         ahead = self._clock() - self._steady()
-        by = abs(ahead - self._ahead)
+        by = ahead - self._ahead
         self._ahead = ahead
-        return by > _STEP_S
+        return by if abs(by) > _STEP_S else 0.0
 
 
 def next_in_sequence() -> int:

@@ -15,6 +15,7 @@ from kiln.store.database import DatabaseMalformed, Transaction
 from kiln.store.tokens import KEPT_SECONDS, tokens
 from kiln.upkeep.release import release_instances
 from kiln.upkeep.sweep import sweep
+from kiln.upkeep.unhurried import Unhurried
 from kiln.upkeep.watch import Waker, watch
 
 _LEAST_REST_SECONDS = 0.5  #: Between two times of a chore that takes longer than it should.
@@ -59,9 +60,9 @@ CHORES = (
     Chore("watch", 2.0, watch),
     Chore("wake", 5.0, Waker()),
     Chore("sweep", 2.0, sweep),
-    Chore("release_snapshots", 60.0, release_snapshots),
-    Chore("release_instances", 5.0, release_instances),
-    Chore("forget_tokens", 3600.0, forget_tokens),
+    Chore("release_snapshots", 60.0, Unhurried("release_snapshots", release_snapshots)),
+    Chore("release_instances", 5.0, Unhurried("release_instances", release_instances)),
+    Chore("forget_tokens", 3600.0, Unhurried("forget_tokens", forget_tokens)),
 )
 
 
