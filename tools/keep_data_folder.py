@@ -1,16 +1,19 @@
 """Keeps a small data folder as one version of Kiln leaves it, for every later version to upgrade in its tests.
 
-    .venv/bin/python tools/keep_data_folder.py              what is checked out here
-    .venv/bin/python tools/keep_data_folder.py COMMIT       an older version, from a worktree that is made for it
+    .venv/bin/python tools/keep_data_folder.py                  what is checked out here
+    .venv/bin/python tools/keep_data_folder.py COMMIT           an older version, from a worktree that is made for it
+    .venv/bin/python tools/keep_data_folder.py --beside WORD    another of a version of which there is one
 
-Writes tests/upgrade/folders/NNNN.tar.xz, where NNNN is the newest migration of that version. The folder was left by a
-kill: in it are every kind of volume, a task of every action, most not begun and some half done, what a machine leaves
-behind that died with Kiln, and ``expected.json`` with the bytes of everything that was whole by then. The program that
-lays it out is the old one, and so are its tests' beginnings; from here comes only this file.
+Writes tests/upgrade/folders/NNNN.tar.xz, or NNNN-WORD.tar.xz, where NNNN is the newest migration of that version; one
+that has landed is history, and another is kept beside it. The folder was left by a kill: in it are every kind of
+volume, a task of every action, most not begun and some half done, a trash in which something waits, what a machine
+leaves behind that died with Kiln, and ``expected.json`` with the bytes of everything that was whole by then. The
+program that lays it out is the old one, and so are its tests' beginnings; from here comes only this file.
 """
 
 from __future__ import annotations
 
+import argparse
 import contextlib
 import hashlib
 import importlib.util
@@ -29,6 +32,7 @@ from typing import Any
 ROOT = Path(__file__).resolve().parents[1]
 KEPT = ROOT / "tests" / "upgrade" / "folders"
 EXPECTED = "expected.json"
+_TRASH = "trash.json"  #: What waits in the trash, until it is in the other.
 
 _BLOCK, _BLOCKS = 65536, 16  #: Of each volume as much is read: all that was written to it.
 
@@ -43,18 +47,23 @@ _HALFWAY = {
     "ReplaceSystemDisk": "heads.made",
     "ResizeDisk": "resize_disk.grown",
     "Merge": "merge.absorbed",
+    "RestoreTrash": "restore.retrieved",
+    "EmptyTrash": "trash.purged",
 }
 
 
-def keep(commit: str | None) -> Path:
+def keep(commit: str | None, beside: str = "") -> Path:
     """Lay out the folder in a process of that version, and pack it."""
     with tempfile.TemporaryDirectory(prefix="kiln-keep-", dir="/tmp") as scratch, _checked_out(commit, scratch) as tree:
         Path(scratch).chmod(0o755)
         folder = Path(scratch) / "data"
         environment = os.environ | {"PYTHONPATH": f"{tree / 'src'}:{tree}"}
         subprocess.run([sys.executable, "-P", __file__, "--lay-out", folder], cwd=tree, env=environment, check=True)
-        (folder / EXPECTED).write_text(json.dumps(_expect(folder), indent=1) + "\n")
-        packed = KEPT / f"{_version(folder)}.tar.xz"
+        waits = folder / _TRASH
+        expected = _expect(folder) | {"trash": json.loads(waits.read_text()) if waits.exists() else {}}
+        waits.unlink(missing_ok=True)
+        (folder / EXPECTED).write_text(json.dumps(expected, indent=1) + "\n")
+        packed = KEPT / f"{_version(folder)}{beside and '-'}{beside}.tar.xz"
         KEPT.mkdir(exist_ok=True)
         owner = ["--owner=0", "--group=0", "--numeric-owner", "--sort=name"]
         command = ["tar", "--sparse", *owner, "--exclude=qmp", "--exclude=agent", "--exclude=console", "-cJf", packed]
@@ -102,6 +111,7 @@ def _begin_all(folder: Path) -> None:
             # Anew each time, and not for ever: a lease that ends later than any can counts as none.
             until = cloud.clock() + _LEASE_SECONDS
             cloud.ports.database.write(lambda tx, begun=frozenset(begun), until=until: _lease(tx, begun, until))  # type: ignore[misc]
+        _have_something_wait(folder, cloud)
         cloud.call("DeleteDisk", DiskId=a_disk(cloud).id)  # Its volume is left to the sweeper.
 
 
@@ -121,6 +131,36 @@ def _settle_some(cloud: Any) -> None:
     cloud.call("StopInstance", InstanceId=instance)
     an_instance_with(cloud, SYSTEM, MORE)
     settle(cloud)
+
+
+def _have_something_wait(folder: Path, cloud: Any) -> None:
+    """Delete an image with its snapshots and a disk, which go to the trash where the version has one."""
+    from kiln.store.disks import disks  # noqa: PLC0415 - the old version's.
+    from kiln.store.snapshots import snapshots  # noqa: PLC0415 - likewise.
+    from tests.kill.kilns import keep  # noqa: PLC0415 - likewise.
+    from tests.kill.scenarios import DATA, MORE, SYSTEM, an_image_with, fill  # noqa: PLC0415 - likewise.
+    from tests.stock import a_disk  # noqa: PLC0415 - likewise.
+
+    if not hasattr(cloud.ports, "grace"):
+        return
+    with cloud.ports.database.read() as tx:
+        before = {row.id for row in snapshots.all(tx)}
+    image, disk = an_image_with(cloud, SYSTEM, DATA), a_disk(cloud)
+    fill(cloud, disk.volume, MORE)
+    with cloud.ports.database.read() as tx:
+        made = {row.id: row.volume for row in snapshots.all(tx) if row.id not in before}
+        (volume,) = (row.volume for row in disks.all(tx, id=disk.id))
+    waits = {
+        "image": image,
+        "snapshots": {one: digest(folder, held) for one, held in made.items()},
+        "disks": {disk.id: digest(folder, volume)},
+    }
+    cloud.call("DeleteImage", ImageId=image)
+    for snapshot in made:
+        cloud.call("DeleteSnapshot", SnapshotId=snapshot)
+    cloud.call("DeleteDisk", DiskId=disk.id)
+    keep(cloud)
+    (folder / _TRASH).write_text(json.dumps(waits))
 
 
 def _lease(tx: Any, ids: frozenset[str], until: float) -> None:
@@ -241,5 +281,9 @@ if __name__ == "__main__":
     if sys.argv[1:2] == ["--lay-out"]:
         lay_out(Path(sys.argv[2]))
     else:
-        packed = keep(sys.argv[1] if len(sys.argv) > 1 else None)
+        parser = argparse.ArgumentParser(prog="tools/keep_data_folder.py")
+        parser.add_argument("commit", nargs="?", metavar="COMMIT", help="an older version")
+        parser.add_argument("--beside", default="", metavar="WORD", help="have the file's name end in -WORD")
+        given = parser.parse_args()
+        packed = keep(given.commit, given.beside)
         print(f"{packed.relative_to(ROOT)}: {packed.stat().st_size / 1024:.0f} KiB")
