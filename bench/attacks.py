@@ -97,10 +97,42 @@ def _chunks(address: Address) -> None:
             stream.sendall(b"1\r\nx\r\n" * 1000)
 
 
+def _trailers(address: Address) -> None:
+    """A body that has come, and trailers without end."""
+    with socket.create_connection(address, timeout=5) as stream:
+        stream.sendall(b"POST / HTTP/1.1\r\n" + _HOST + b"Transfer-Encoding: chunked\r\n\r\n0\r\n")
+        while True:
+            stream.sendall(b"X: x\r\n" * 1000)
+
+
+def _parameters(address: Address) -> None:
+    """Forms of 100,000 parameters."""
+    _send_whole(
+        address, b"application/x-www-form-urlencoded", b"&".join(b"A.%d=" % n for n in range(100_000))[:1_000_000]
+    )
+
+
+def _brackets(address: Address) -> None:
+    """JSON that is nothing but lists, within each other and one after the other."""
+    _send_whole(address, b"application/json", b"[" * 400_000)
+    _send_whole(address, b"application/json", b'{"A":[' + b"[]," * 300_000 + b"[]]}")
+
+
+def _send_whole(address: Address, kind: bytes, body: bytes) -> None:
+    head = b"POST /?Action=DescribeImages&AccessKeyId=a&Signature=b HTTP/1.1\r\nConnection: close\r\n" + _HOST
+    with socket.create_connection(address, timeout=5) as stream:
+        stream.sendall(head + b"Content-Type: %s\r\nContent-Length: %d\r\n\r\n" % (kind, len(body)) + body)
+        while stream.recv(4096):
+            pass
+
+
 ATTACKS: Mapping[str, Callable[[Address], None]] = {
     "1,400 silent connections": _silent,
     "600 half requests": _half,
     "headers of 32 MiB": _header,
     "requests whose answers nobody reads": _pipeline,
     "bodies in pieces of a byte": _chunks,
+    "trailers without end": _trailers,
+    "forms of 100,000 parameters": _parameters,
+    "JSON that is nothing but lists": _brackets,
 }

@@ -207,8 +207,11 @@ def test_the_apsara_route_refuses_a_body_that_is_too_large_in_its_own_words(kiln
         b"POST / HTTP/1.1\r\nContent-Length: -1\r\n\r\n",
         b"POST / HTTP/1.1\r\nContent-Length: 1\r\nTransfer-Encoding: chunked\r\n\r\nx",
         b"GET / HTTP/1.1\r\nX: " + b"x" * 200_000 + b"\r\n\r\n",
+        b"GET / HTTP/1.1\r\nHost: a\r\nHost: b\r\n\r\n",
+        b"GET / HTTP/1.1\r\nHost: a\r\nX: a\r\n folded\r\n\r\n",
+        b"POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n" + b"X: x\r\n" * 200 + b"\r\n",
     ],
-    ids=["tls", "hello", "version", "nul", "negative", "two-lengths", "long-header"],
+    ids=["tls", "hello", "version", "nul", "negative", "two-lengths", "long-header", "two-hosts", "folded", "trailers"],
 )
 def test_survives_what_is_no_request(kiln, raw):
     with connect(kiln) as connection:
@@ -218,6 +221,14 @@ def test_survives_what_is_no_request(kiln, raw):
     assert 400 <= status < 500
     with connect(kiln) as connection:
         assert connection.request("GET /healthz", {}).status == 200
+
+
+@pytest.mark.parametrize("coding", [b"gzip, chunked", b"chunked, chunked", b"identity, chunked", b"x"])
+def test_refuses_a_body_that_is_coded_in_a_way_that_it_does_not_know(kiln, coding):
+    with connect(kiln) as connection:
+        connection.send(b"POST / HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: " + coding + b"\r\n\r\n0\r\n\r\n")
+
+        assert connection.reply().status in {400, 501}
 
 
 def test_a_half_sent_request_keeps_nobody_waiting(kiln):

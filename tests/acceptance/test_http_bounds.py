@@ -5,11 +5,16 @@ from __future__ import annotations
 import json
 import resource
 import socket
+import time
+import uuid
 from contextlib import ExitStack, closing, suppress
 from pathlib import Path
+from urllib.parse import urlencode
 
 import pytest
 
+from kiln.declare.clock import to_seconds_text
+from kiln.wire.signatures import rpc
 from tests.acceptance.waiting import wait_for
 from tests.acceptance.wire import connect, encode, signed
 
@@ -178,18 +183,18 @@ def test_what_comes_after_a_body_is_no_header(kiln):
 @pytest.mark.parametrize(
     ("line", "status"),
     [
-        ("GET //", 404),
+        ("GET //", 400),
         ("GET //x/y", 404),
-        ("POST //?Format=JSON", 404),
+        ("POST //?Format=JSON", 400),
         ("GET /./", 404),
         ("GET /%2f", 404),
         ("GET /%zz", 404),
         ("GET /?", 400),
-        ("GET ///////", 404),
+        ("GET ///////", 400),
         ("GET /#a", 404),
         ("GET http://h", 400),
         ("GET HTTP://h:1/?Format=JSON", 400),
-        ("GET http://h//", 404),
+        ("GET http://h//", 400),
         ("GET http://", 400),
         ("OPTIONS *", 400),
         ("HEAD /", 400),
@@ -223,3 +228,17 @@ def test_tells_clients_the_address_that_it_listens_on(kiln):
         reply = connection.request(f"POST /?{encode(signed(kiln, 'POST', {'Action': 'DescribeRegions'}))}", {})
 
     assert [region["RegionEndpoint"] for region in reply.members["Regions"]["Region"]] == [kiln.host]
+
+
+@pytest.mark.parametrize("method", ["GET", "POST"])
+def test_an_endpoint_with_a_slash_at_its_end_is_the_same(kiln, method):
+    signed = rpc.sign(
+        {"Version": "2014-05-26", "Format": "JSON", "Action": "DescribeRegions"},
+        method=method,
+        key_id=kiln.access_key_id,
+        secret=kiln.secret,
+        timestamp=to_seconds_text(time.time()),
+        nonce=uuid.uuid4().hex,
+    )
+    with connect(kiln) as connection:
+        assert connection.request(f"{method} //?{urlencode(signed)}", {}).status == 200

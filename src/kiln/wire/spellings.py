@@ -19,12 +19,12 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache, lru_cache
-from json import JSONDecoder
 from typing import Any, NoReturn
 
 from kiln.declare.errors import ApiError, InvalidParameter
 from kiln.declare.rules import CommaList, JsonList
 from kiln.declare.shapes import Field, fields_of
+from kiln.wire import strict_json
 
 #: The last word of a name that stands for an array, or an object, of a JSON body with nothing in it.
 EMPTY_LIST = "[]"
@@ -123,8 +123,8 @@ def opened(field: Field, node: Sent, key: str) -> Sent:
 def json_list(text: str) -> list[str] | None:
     """The texts of a JSON array, or None when *text* is no array of texts."""
     try:
-        value = _plain.decode(text.strip())
-    except (ValueError, RecursionError):
+        value = strict_json.read(text, numbers_are_texts=False)
+    except strict_json.NotJson:
         return None
     if not isinstance(value, list) or not all(isinstance(one, str) for one in value):
         return None
@@ -171,9 +171,9 @@ def _taken_apart(key: str, text: str) -> Sent | None:
     """The parts of a JSON array or object, or None when *text* is neither."""
     node = Sent(key)
     try:
-        value = _decoder.decode(text.strip())
+        value = strict_json.read(text)
         _spread(node, value, 0)
-    except (ValueError, RecursionError):
+    except ValueError:
         return None
     return node if isinstance(value, list | dict) else None
 
@@ -253,20 +253,3 @@ def _inner(field: Field) -> Iterator[str]:
 def _is_part(rest: str, name: str) -> bool:
     lowered = name.lower()
     return rest.startswith(lowered) and not rest[len(lowered) : len(lowered) + 1].isalpha()
-
-
-def _no_constant(text: str) -> NoReturn:
-    raise ValueError(text)
-
-
-def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    found = dict(pairs)
-    if len(found) != len(pairs):
-        raise ValueError
-    return found
-
-
-_plain = JSONDecoder(parse_constant=_no_constant)
-
-#: Numbers keep the spelling that they came in, and no member may be named twice.
-_decoder = JSONDecoder(object_pairs_hook=_object, parse_float=str, parse_int=str, parse_constant=_no_constant)

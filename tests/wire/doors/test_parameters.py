@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from urllib.parse import unquote
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -119,3 +121,15 @@ def test_finds_one_parameter_of_a_request_that_is_broken_elsewhere():
     assert parameters.find(a_request(query="Format=XML", body=b"{"), "Format") == "XML"
     assert parameters.find(a_request(query="a=1&a=2", body=b'{"Format": "XML"}'), "Format") == "XML"
     assert parameters.find(a_request(query="a=1&a=2", body=b"{"), "Format") is None
+
+
+@given(text=st.text(alphabet=st.sampled_from("%+\\=x4aAfF0zé我 \"'u{}N"), max_size=40))
+def test_escapes_are_read_as_the_standard_library_reads_them(text):
+    text = text.replace("=", "")
+    try:
+        wanted = unquote(text.replace("+", " "), errors="strict")
+    except UnicodeDecodeError:
+        with pytest.raises(InvalidParameter):
+            parameters.of_pairs(b"A=" + text.encode())
+    else:
+        assert parameters.of_pairs(b"A=" + text.encode()) == {"A": wanted}

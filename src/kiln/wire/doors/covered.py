@@ -20,6 +20,7 @@ from typing import Any
 from kiln.wire.doors import parameters
 from kiln.wire.doors.door import RawRequest
 from kiln.wire.signatures import rpc
+from kiln.wire.strict_json import has_too_many_parts
 
 
 def of_body(request: RawRequest) -> dict[str, str]:
@@ -87,6 +88,9 @@ def _escaped(text: str) -> str:
 
 
 def _read(text: str) -> Any:
+    """What it is when it is any JSON at all; ``strict_json`` reads it when an operation wants it."""
+    if has_too_many_parts(text):
+        return None
     try:
         return json.loads(text)
     except (ValueError, RecursionError):

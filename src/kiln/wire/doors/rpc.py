@@ -101,7 +101,7 @@ class RpcDoor:
 
     def admit(self, request: RawRequest, credentials: Credentials, nonces: Nonces, now: float) -> Admitted:
         checks.check_method(request)
-        if request.path not in {"/", ""}:
+        if request.path.strip("/"):  # Of an endpoint with a slash at its end clients make "//".
             raise InvalidActionNotFound
         signed = dict(parameters.union(parameters.of_query(request), covered.of_body(request)))
         return admit(request.method, signed, credentials, nonces, now, default=self.default)

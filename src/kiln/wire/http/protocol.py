@@ -38,6 +38,8 @@ _SAYS: dict[str, tuple[int, str]] = {
     "body_too_large": (413, "The request's body is too large."),
     "line_too_long": (414, f"The request line is longer than {bounds.REQUEST_LINE // 1024} KiB."),
     "headers_too_large": (431, _LARGE),
+    "two_hosts": (400, "There is more than one Host."),
+    "coding_unknown": (501, "The body may be chunked, and be coded in no other way."),
     "too_many_of_peer": (429, "There are too many connections of this client."),
     "too_many": (503, "There are too many connections."),
 }
@@ -57,7 +59,7 @@ class BoundedProtocol(HttpToolsProtocol):
         self._head_bytes = 0
         self._head_since: float | None = self._now()
         self._body_since = self._last_byte = self._now()
-        self._body_bytes = self._pieces = 0
+        self._body_bytes = self._pieces = self._trailers = 0
         self._unread_since: float | None = None
         self._fault = ""
         self._held = b""
@@ -181,14 +183,19 @@ class BoundedProtocol(HttpToolsProtocol):
 
     def on_header(self, name: bytes, value: bytes) -> None:
         if not self._in_head:
-            return  # A trailer comes after the body. Nobody signs it, so it is no header.
+            # A trailer comes after the body. Nobody signs it, so it is no header.
+            self._trailers += 1
+            if self._trailers > bounds.HEADER_COUNT:
+                self._fault = self._fault or "headers_too_large"
+            return
         super().on_header(name, value)
         if len(name) + len(value) > bounds.ONE_HEADER or len(self.headers) > bounds.HEADER_COUNT:
             self._fault = "headers_too_large"
 
     def on_headers_complete(self) -> None:
         self._in_head, self._head_since = False, None
-        self._body_since, self._body_bytes, self._pieces = self._now(), 0, 0
+        self._body_since, self._body_bytes, self._pieces, self._trailers = self._now(), 0, 0, 0
+        self._fault = self._fault or _fault_of(self.headers)
         if self._fault:
             return
         # uvicorn would take the target apart by the rules of addresses, which some clients' do not keep.
@@ -264,6 +271,14 @@ class BoundedProtocol(HttpToolsProtocol):
             f"{later}connection: close\r\n\r\n"
         )
         self.transport.write(f"{head}{text}\n".encode())
+
+
+def _fault_of(headers: list[tuple[bytes, bytes]]) -> str:
+    """What the parser lets pass, and what two who read it could take for two things."""
+    if sum(name == b"host" for name, _ in headers) > 1:
+        return "two_hosts"
+    codings = [value.strip().lower() for name, value in headers if name == b"transfer-encoding"]
+    return "" if codings in ([], [b"chunked"]) else "coding_unknown"
 
 
 class _Flow(FlowControl):
