@@ -24,19 +24,23 @@ app.add_typer(keys.app, name="keys", help="List, add, rotate, disable and delete
 
 
 @app.command("list", epilog=example("kiln account list"))
-def show(*, data: Data = None, as_json: Json = False) -> None:
+def show(*, data: Data = None, database: DatabaseAddress = None, as_json: Json = False) -> None:
     """List the accounts."""
-    with beside(data) as it:
+    with beside(data, database) as it:
         rows = [{"Account": account, "Name": name} for account, name in accounts.names(it.database).items()]
     show_rows(rows, [Column("ACCOUNT", "Account"), Column("NAME", "Name")], as_json=as_json)
 
 
 @app.command("add", epilog=example("kiln account add team-b"))
 def add(
-    name: Annotated[str, typer.Argument(help="What to call it.")], *, data: Data = None, as_json: Json = False
+    name: Annotated[str, typer.Argument(help="What to call it.")],
+    *,
+    data: Data = None,
+    database: DatabaseAddress = None,
+    as_json: Json = False,
 ) -> None:
     """Make another account, and show its keys, this once."""
-    with beside(data) as it:
+    with beside(data, database) as it:
         made = accounts.add_account(it.database, it.sealer, name, it.ports.clock())
     facts = {
         "Account": made.account,
@@ -58,9 +62,10 @@ def add_user(
     email: Annotated[str, typer.Argument(help="What the user sends as UserEmail.")],
     *,
     data: Data = None,
+    database: DatabaseAddress = None,
 ) -> None:
     """Name a user of an account; from then on the Apsara route wants a UserEmail that is known."""
-    with beside(data) as it:
+    with beside(data, database) as it:
         accounts.add_user(it.database, account, email)
 
 
@@ -70,9 +75,10 @@ def add_resource_group(
     group_id: Annotated[str, typer.Argument(metavar="ID", help="The ID, such as rg-web.")],
     *,
     data: Data = None,
+    database: DatabaseAddress = None,
 ) -> None:
     """Make a resource group."""
-    with beside(data) as it:
+    with beside(data, database) as it:
         accounts.add_resource_group(it.database, account, group_id)
 
 

@@ -11,7 +11,7 @@ from kiln.buckets.port import BUCKET_NAME
 from kiln.cli import exits
 from kiln.cli.beside import beside
 from kiln.cli.exits import Refusal
-from kiln.cli.flags import Data
+from kiln.cli.flags import Data, DatabaseAddress
 from kiln.cli.grammar import Json, example, group
 from kiln.cli.output import Column, show_rows
 from kiln.service import buckets
@@ -22,9 +22,9 @@ Name = Annotated[str, typer.Argument(metavar="BUCKET", help="The bucket.")]
 
 
 @app.command("list", epilog=example("kiln bucket list"))
-def show(*, data: Data = None, as_json: Json = False) -> None:
+def show(*, data: Data = None, database: DatabaseAddress = None, as_json: Json = False) -> None:
     """List the buckets that belong to an account or that everybody may read."""
-    with beside(data) as it:
+    with beside(data, database) as it:
         found = buckets.known(it.database)
     rows = [{"Bucket": one.name, "Account": one.account, "Shared": "yes" if one.is_shared else "no"} for one in found]
     columns = [Column("BUCKET", "Bucket"), Column("ACCOUNT", "Account"), Column("SHARED", "Shared")]
@@ -37,9 +37,10 @@ def give(
     account: Annotated[str, typer.Argument(help="The account that it shall belong to.")],
     *,
     data: Data = None,
+    database: DatabaseAddress = None,
 ) -> None:
     """Make a bucket an account's, whoever had it. Nobody else can use it any more, unless it is shared."""
-    with beside(data) as it:
+    with beside(data, database) as it:
         buckets.give(it.database, _checked(name), account, it.ports.clock())
 
 
@@ -49,9 +50,10 @@ def share(
     *,
     off: Annotated[bool, typer.Option("--off", help="Let its own account alone read it again.")] = False,
     data: Data = None,
+    database: DatabaseAddress = None,
 ) -> None:
     """Let every account import from a bucket. Only its own account, if it has one, can export to it."""
-    with beside(data) as it:
+    with beside(data, database) as it:
         buckets.share(it.database, _checked(name), it.ports.clock(), is_shared=not off)
 
 

@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from kiln.cli.beside import beside
-from kiln.cli.flags import Data
+from kiln.cli.flags import Data, DatabaseAddress
 from kiln.cli.grammar import Json, example, group
 from kiln.cli.output import Column, note, show_json, show_line, show_rows
 from kiln.declare.clock import to_seconds_text
@@ -28,10 +28,11 @@ def show(
     account: Annotated[str | None, typer.Argument(help="Only this account's.")] = None,
     *,
     data: Data = None,
+    database: DatabaseAddress = None,
     as_json: Json = False,
 ) -> None:
     """List the keys, without their secrets."""
-    with beside(data) as it:
+    with beside(data, database) as it:
         rows = [
             {
                 "Account": row.account,
@@ -54,10 +55,11 @@ def add(
     *,
     is_app: Annotated[bool, typer.Option("--app", help="A pair for the Apsara route, not an AccessKey.")] = False,
     data: Data = None,
+    database: DatabaseAddress = None,
     as_json: Json = False,
 ) -> None:
     """Make another pair for an account, and show it, this once. It lets in at once."""
-    with beside(data) as it:
+    with beside(data, database) as it:
         pair = keys.add(it.database, it.sealer, account, APP if is_app else ACCESS_KEY, it.ports.clock())
     _show(pair, as_json=as_json)
 
@@ -76,6 +78,7 @@ def rotate(
         bool, typer.Option("--disable-old", help="Let the old one in no more, as when somebody has seen its secret.")
     ] = False,
     data: Data = None,
+    database: DatabaseAddress = None,
     as_json: Json = False,
 ) -> None:
     """Make a new pair beside one, for the same account, and show it, this once.
@@ -83,7 +86,7 @@ def rotate(
     Both let in, so that clients can move one after the other; when the last has,
     `kiln account keys disable KEY` ends the old one.
     """
-    with beside(data) as it:
+    with beside(data, database) as it:
         pair = keys.rotate(it.database, it.sealer, key, it.ports.clock(), is_old_disabled=is_old_disabled)
     _show(pair, as_json=as_json)
     if is_old_disabled:
@@ -93,9 +96,9 @@ def rotate(
 
 
 @app.command("disable", epilog=example("kiln account keys disable LTAIKilnx0c4d5e6f7a8b9c0"))
-def disable(keys_named: Keys, *, data: Data = None) -> None:
+def disable(keys_named: Keys, *, data: Data = None, database: DatabaseAddress = None) -> None:
     """Let keys in no more, without removing them: requests get InvalidAccessKeyId.Inactive."""
-    with beside(data) as it:
+    with beside(data, database) as it:
         for key in keys_named:
             row = keys.disable(it.database, key)
             show_line(_disabled(key))
@@ -104,18 +107,18 @@ def disable(keys_named: Keys, *, data: Data = None) -> None:
 
 
 @app.command("enable", epilog=example("kiln account keys enable LTAIKilnx0c4d5e6f7a8b9c0"))
-def enable(keys_named: Keys, *, data: Data = None) -> None:
+def enable(keys_named: Keys, *, data: Data = None, database: DatabaseAddress = None) -> None:
     """Let keys in again."""
-    with beside(data) as it:
+    with beside(data, database) as it:
         for key in keys_named:
             keys.enable(it.database, it.sealer, key)
             show_line(f"{key} is active, within {KEPT_SECONDS:g} seconds")
 
 
 @app.command("delete", epilog=example("kiln account keys delete LTAIKilnx0c4d5e6f7a8b9c0"))
-def delete(keys_named: Keys, *, data: Data = None) -> None:
+def delete(keys_named: Keys, *, data: Data = None, database: DatabaseAddress = None) -> None:
     """Remove keys that are disabled. A key that is named by the service's settings comes back at its next start."""
-    with beside(data) as it:
+    with beside(data, database) as it:
         for key in keys_named:
             keys.delete(it.database, key)
             show_line(f"{key} is gone")
