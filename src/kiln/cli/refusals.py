@@ -18,6 +18,7 @@ from kiln.service.errors import (
     DataFolderRefused,
     DeploymentRefused,
     KeyAbsent,
+    PoolUnusable,
     SecretBroken,
 )
 from kiln.service.settings import SettingRefused
@@ -32,6 +33,11 @@ _KEY_LOST = (
     "Where there is none, `kiln account reset-keys` makes a new one and new secrets; nothing else is lost."
 )
 
+_POOL_CLOSED = (
+    "The pool must be Kiln's own to read and to write: on a file system that is mounted so, and of Kiln's user. "
+    "`kiln fsck --no-repair` looks at one that can only be read. Nothing was changed in it."
+)
+
 #: What the client and the service raise, the exit code that it ends with, and advice.
 _KNOWN: tuple[tuple[type[Exception], Exit, str], ...] = (
     (SettingRefused, exits.SETTINGS, ""),
@@ -40,6 +46,7 @@ _KNOWN: tuple[tuple[type[Exception], Exit, str], ...] = (
     (SecretBroken, exits.FILE, _KEY_LOST),
     (KeyAbsent, exits.SETTINGS, "`kiln account keys add ACCOUNT` makes another, `kiln account keys list` shows them."),
     (DeploymentRefused, exits.FILE, "docs/howto/back-up-and-put-back.md says more. Nothing was changed."),
+    (PoolUnusable, exits.FILE, _POOL_CLOSED),
     (DatabaseHeld, exits.SETTINGS, "One database has one service: stop it first, or name another with --database."),
     (DatabaseDamaged, exits.UNSOUND, _WAYS_OUT),
     (DatabaseAbsent, exits.FILE, "`kiln serve` makes it, and its keys; or name the folder of one with --data."),

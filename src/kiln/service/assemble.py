@@ -22,7 +22,7 @@ from kiln.pools.qcow2 import Qcow2Pool
 from kiln.service.accounts import has_secrets
 from kiln.service.ballast import Ballast
 from kiln.service.databases import damage_told, open_database, require_there, require_whole
-from kiln.service.errors import DatabaseUnusable
+from kiln.service.errors import DatabaseUnusable, PoolUnusable
 from kiln.service.pairing import require_pair
 from kiln.service.secrets import Sealer
 from kiln.service.settings import Settings
@@ -66,12 +66,13 @@ def assemble(
     and neither is a master key, which is made where the database has no secrets yet. *is_quick* leaves out to
     compare each index of the database with its table, for who deletes nothing and puts nothing back.
 
-    Raises DatabaseUnusable; and DatabaseDamaged or DeploymentRefused before anything is made or
+    Raises DatabaseUnusable, PoolUnusable; and DatabaseDamaged or DeploymentRefused before anything is made or
     changed, when database and pool do not belong together, with *strays* also when
     the pool has volumes that have no row.
     """
     require_whole(settings, is_quick=is_quick)
-    require_pair(settings, strays=strays)
+    with _pool_told(settings):
+        require_pair(settings, strays=strays)
     with assemble_unpaired(settings, say=say) as it:
         yield it
 
@@ -92,7 +93,8 @@ def _assembled(settings: Settings, say: Say | None) -> Iterator[Assembly]:
     try:
         if say is not None and not has_secrets(database):
             sealer.make_key()
-        pool = Qcow2Pool(settings.folder.pool)
+        with _pool_told(settings):
+            pool = Qcow2Pool(settings.folder.pool)
         buckets = FolderBuckets(settings.folder.buckets)
         ports = Ports(
             database=database,
@@ -121,7 +123,9 @@ def look(settings: Settings) -> Iterator[Ports]:
     Nothing in the data folder is made or changed. Raises as ``assemble`` does.
     """
     require_whole(settings)
-    require_pair(settings, strays=False)
+    with _pool_told(settings):
+        require_pair(settings, strays=False)
+        pool = Qcow2Pool(settings.folder.pool, is_kept_as_it_is=True)
     with damage_told(settings), tempfile.TemporaryDirectory(prefix="kiln-fsck-") as beside, ExitStack() as stack:
         copied = settings
         if not settings.database:
@@ -131,7 +135,7 @@ def look(settings: Settings) -> Iterator[Ports]:
         stack.callback(database.close)
         yield Ports(
             database=database,
-            pool=Qcow2Pool(settings.folder.pool, is_kept_as_it_is=True),
+            pool=pool,
             machines=NoMachines(copied.folder.run),
             buckets=FolderBuckets(Path(beside) / "buckets"),
             deployment=Deployment(),
@@ -139,6 +143,15 @@ def look(settings: Settings) -> Iterator[Ports]:
             seal=lambda secret: secret,
             grace=Grace(settings.grace_seconds),
         )
+
+
+@contextmanager
+def _pool_told(settings: Settings) -> Iterator[None]:
+    """Say of the pool what a fault of its folder is: read-only, another user's, on a disk that fails."""
+    try:
+        yield
+    except OSError as error:
+        raise PoolUnusable(f"{error.filename or settings.folder.pool}: {error.strerror}") from error
 
 
 def _open_with_room(settings: Settings, ballast: Ballast, say: Say | None) -> Database:

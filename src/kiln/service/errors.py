@@ -37,3 +37,7 @@ class DatabaseAbsent(DatabaseUnusable):
 
 class DatabaseDamaged(DatabaseUnusable):
     """The database's file is damaged, or an index of it disagrees with its table; the message says what was found."""
+
+
+class PoolUnusable(Exception):
+    """The pool's folder cannot be read, or nothing can be made in it; the message says which file and why."""
