@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 import json
+import os
 
 import pytest
 
@@ -147,8 +149,8 @@ def test_a_kill_at_any_step_leaves_what_works_with_the_old_key_or_is_reset_again
     points = points_of(lambda: reset(whole))
     assert [one for one in points if one.startswith(("secrets.", "resetting."))] == [
         "secrets.drafted",
-        "resetting.committed",
         "secrets.set_aside",
+        "resetting.committed",
         "secrets.replaced",
     ]
     outcomes = []
@@ -165,6 +167,48 @@ def test_a_kill_at_any_step_leaves_what_works_with_the_old_key_or_is_reset_again
         assert secrets_of(folder) == {pair.id: pair.secret for pair in done.pairs}
         assert not [path for path in folder.data.glob("master.key.*") if ".before-" not in path.name]
     assert set(outcomes) == {"old", "again", "new"}
+
+
+def test_a_master_key_that_cannot_be_replaced_leaves_all_as_it_was(home, monkeypatch):
+    """One that is mounted: the new secrets would be in the database, and the old key in its place for good."""
+    before = secrets_of(home)
+
+    def refuse(*_):
+        raise OSError(errno.EXDEV, os.strerror(errno.EXDEV), str(home.data / "master.key"))
+
+    monkeypatch.setattr(os, "link", refuse)
+    with pytest.raises(OSError, match=r"master\.key"):
+        reset(home)
+    monkeypatch.undo()
+
+    assert secrets_of(home) == before
+    home.start()
+
+
+def test_what_is_no_key_at_all_is_replaced_too(home):
+    lose(home)
+    (home.data / "master.key").mkdir()
+    with pytest.raises(SecretBroken):
+        home.start()
+
+    done = reset(home)
+
+    assert done.kept.is_dir()
+    assert secrets_of(home) == {pair.id: pair.secret for pair in done.pairs}
+    home.start()
+
+
+def test_a_link_that_leads_nowhere_is_no_place_for_a_new_key(home, tmp_path):
+    """It leads to a file system that is not mounted."""
+    kept = (home.data / "master.key").read_bytes()
+    lose(home)
+    (home.data / "master.key").symlink_to(tmp_path / "elsewhere" / "master.key")
+    with pytest.raises(SecretBroken, match="is not there"):
+        home.start()
+    (tmp_path / "elsewhere").mkdir()
+    (tmp_path / "elsewhere" / "master.key").write_bytes(kept)
+
+    home.start()
 
 
 def test_what_needs_no_secret_goes_on_without_a_master_key(home):

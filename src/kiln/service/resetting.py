@@ -44,9 +44,11 @@ def reset_keys(it: Assembly, now: float) -> Reset:
     it.sealer.sweep()
     draft = it.sealer.draft()
     fresh = Sealer(draft)
+    kept = it.sealer.set_aside()
     reset = it.database.write(lambda tx: _seal_anew(tx, it.sealer, fresh, now))
     reach("resetting.committed")
-    reset.kept = it.sealer.replace(draft)
+    it.sealer.replace(draft)
+    reset.kept = kept
     return reset
 
 

@@ -68,17 +68,26 @@ class Sealer:
             if _DRAFT.fullmatch(draft.suffix):
                 draft.unlink(missing_ok=True)
 
-    def replace(self, draft: Path) -> Path | None:
-        """Put a draft in the key's place; returns where the key that was there is kept, if any was. Nothing is lost."""
-        kept = None
-        if self.path.exists():
-            kept = self._unused()
-            self.path.rename(kept)
-            reach("secrets.set_aside")
-        draft.rename(self.path)
+    def set_aside(self) -> Path | None:
+        """Keep the present key under another name as well; returns under which, None when there is no key.
+
+        Raises OSError where it could not be replaced either, such as one that is mounted.
+        """
+        if not os.path.lexists(self.path):
+            return None
+        kept = self._unused()
+        if self.path.is_file():
+            os.link(self.path, kept)
+        else:
+            self.path.rename(kept)  # It is no key, so nobody misses it meanwhile.
+        reach("secrets.set_aside")
+        return kept
+
+    def replace(self, draft: Path) -> None:
+        """Put a draft in the key's place, in one step."""
+        draft.replace(self.path)
         _sync(self.path.parent)
         reach("secrets.replaced")
-        return kept
 
     def seal(self, secret: str) -> str:
         """The secret as it may be kept. Raises SecretBroken when the key is missing or none."""
