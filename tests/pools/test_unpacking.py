@@ -16,10 +16,18 @@ from kiln.pools import unpacking
 from kiln.pools.errors import Cancelled, PoolFull, SourceRefused, ToolFailed
 from kiln.pools.folder import Folder
 from kiln.pools.limits import ENVIRONMENT
+from kiln.pools.unpacking_child import zstd
 from tests.tools import needs
 
 DISK = os.urandom(100 * KiB) + bytes(3 * MiB) + b"end of the disk" + bytes(5000)
-PACKERS = {"gzip": gzip.compress, "xz": lzma.compress, "bzip2": bz2.compress}
+
+
+def pack_by_zstd(content):
+    """As zstd's own tool does, with a checksum."""
+    return zstd.compress(content, options={zstd.CompressionParameter.checksum_flag: 1})
+
+
+PACKERS = {"gzip": gzip.compress, "xz": lzma.compress, "bzip2": bz2.compress, "zstd": pack_by_zstd}
 
 
 @pytest.fixture
@@ -111,7 +119,7 @@ class TestOva:
         ("files", "words"),
         [
             ({"a.ovf": b"x", "a.vmdk": b"1", "b.vmdk": b"2"}, "2 disks"),
-            ({"a.ovf": b"x"}, "0 disks"),
+            ({"a.ovf": b"x"}, "no disk"),
             ({"a.vmdk": b"x"}, "no OVA"),
             ({"a.ovf": b"x", "b.ovf": b"y", "a.vmdk": b"1"}, "no OVA"),
             ({f"{n}.txt": b"" for n in range(1001)}, "more files"),
@@ -129,7 +137,7 @@ class TestOva:
             link.type, link.linkname = tarfile.SYMTYPE, "/etc/shadow"
             archive.addfile(link)
 
-        with pytest.raises(SourceRefused, match="0 disks"):
+        with pytest.raises(SourceRefused, match="no disk"):
             unpack(packed.getvalue())
 
     def test_that_is_cut_short_is_refused(self, unpack):
@@ -161,3 +169,32 @@ def test_blames_no_file_for_want_of_memory(unpack, monkeypatch):
 
     with pytest.raises(ToolFailed):
         unpack(lzma.compress(DISK))
+
+
+class TestZstd:
+    def test_one_that_wants_more_memory_than_it_may_is_refused(self, unpack):
+        # A window of 2 GiB, which the frame's header asks for.
+        content = b"\x28\xb5\x2f\xfd" + b"\x00" + bytes([(31 - 10) << 3]) + b"\x01\0\0"
+
+        with pytest.raises(SourceRefused):
+            unpack(content)
+
+    def test_one_that_needs_a_dictionary_is_refused(self, unpack):
+        words = zstd.train_dict([b"a disk of some bytes %d" % n * 9 for n in range(900)], 2000)
+
+        with pytest.raises(SourceRefused):
+            unpack(zstd.compress(DISK, zstd_dict=words))
+
+    def test_frames_that_are_to_be_skipped_are(self, unpack):
+        skipped = b"\x50\x2a\x4d\x18\x04\0\0\0note"
+
+        content, _ = unpack(zstd.compress(DISK[:4000]) + skipped + zstd.compress(DISK[4000:]))
+
+        assert content == DISK
+
+
+def test_an_ova_of_several_disks_is_refused_with_their_names(unpack):
+    files = {"a.ovf": b"<Envelope/>", "one.vmdk": DISK, "tw\u00f6\x1b.vmdk": DISK}
+
+    with pytest.raises(SourceRefused, match=r"2 disks \(one\.vmdk, tw\?\?\.vmdk\)"):
+        unpack(an_ova(files))

@@ -83,8 +83,8 @@ Family = Annotated[
 File = Annotated[
     Path | None,
     typer.Argument(
-        help="A disk image of this machine: raw, qcow2, VHD or VMDK, also compressed by gzip, xz or bzip2, or an OVA "
-        "of one disk.",
+        help="A disk image of this machine: raw, qcow2, VHD or VMDK, also compressed by gzip, xz, bzip2 or zstd, or an "
+        "OVA of one disk.",
         metavar="FILE",
     ),
 ]

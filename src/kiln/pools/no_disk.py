@@ -14,7 +14,7 @@ _MAGICS = (
     (0, b"\x1f\x8b\x08", "compressed by gzip", "unpack it once more: gunzip FILE"),
     (0, b"\xfd7zXZ\0", "compressed by xz", "unpack it once more: unxz FILE"),
     (0, b"BZh", "compressed by bzip2", "unpack it once more: bunzip2 FILE"),
-    (0, b"\x28\xb5\x2f\xfd", "compressed by zstd", "unpack it first: unzstd FILE"),
+    (0, b"\x28\xb5\x2f\xfd", "compressed by zstd", "unpack it once more: unzstd FILE"),
     (0, b"\x04\x22\x4d\x18", "compressed by lz4", "unpack it first: unlz4 FILE"),
     (0, b"\x5d\0\0\x80\0\xff\xff\xff\xff\xff\xff\xff\xff", "compressed by lzma", "unpack it first: unlzma FILE"),
     (0, b"PK\3\4", "a zip archive", "take the disk out of it first: unzip FILE"),

@@ -27,6 +27,7 @@ _MAGICS = (
     (0, b"\x1f\x8b\x08", "gzip"),
     (0, b"\xfd7zXZ\0", "xz"),
     (0, b"BZh", "bzip2"),
+    (0, b"\x28\xb5\x2f\xfd", "zstd"),
     (257, b"ustar", "tar"),
 )
 _MEMORY = 1 * GiB

@@ -1,7 +1,7 @@
 """The process that takes a disk out of what it is packed in: ``python -m kiln.pools.unpacking_child KIND MOST ROOM``.
 
 Reads standard input, a regular file, and writes standard output, an empty one.
-KIND is ``gzip``, ``xz``, ``bzip2`` or ``tar``. The disk may have MOST bytes, of
+KIND is ``gzip``, ``xz``, ``bzip2``, ``zstd`` or ``tar``. The disk may have MOST bytes, of
 which ROOM may be other than zeros; these are not written. Ends with 0 when the
 disk is whole, with REFUSED and a sentence on standard error when the bytes are
 not what they should be, with FULL when there is no room. Whatever else it does
@@ -20,6 +20,11 @@ import zlib
 from collections.abc import Callable, Iterator
 from typing import Any
 
+if sys.version_info >= (3, 14):
+    from compression import zstd
+else:
+    from backports import zstd
+
 from kiln.declare.units import KiB, MiB
 from kiln.pools.foreign import Refused
 
@@ -28,7 +33,10 @@ _PIECE = 1 * MiB
 _BLOCK = 64 * KiB
 _BLANK = bytes(_BLOCK)
 _XZ_MEMORY = 256 * MiB
+_ZSTD_WINDOW_LOG = 27  #: 128 MiB, which is what zstd's own tool takes without being told to take more.
+_NAME_MOST = 40  #: Characters of a member's name that are told on.
 _MEMBERS_MOST = 1000
+_NAMES_MOST = 4
 _NOT_WHOLE = "The file is damaged or cut short: it could not be unpacked."
 
 
@@ -78,7 +86,7 @@ def main() -> None:
         disk.end()
     except Refused as refusal:
         _end(REFUSED, str(refusal))
-    except (zlib.error, lzma.LZMAError, tarfile.TarError, EOFError, ValueError):
+    except (zlib.error, lzma.LZMAError, zstd.ZstdError, tarfile.TarError, EOFError, ValueError):
         _end(REFUSED, _NOT_WHOLE)
     except _Full:
         _end(FULL, "")
@@ -122,6 +130,7 @@ _STREAMS: dict[str, Callable[[], Any]] = {
     "gzip": _Deflated,
     "xz": lambda: lzma.LZMADecompressor(lzma.FORMAT_XZ, memlimit=_XZ_MEMORY),
     "bzip2": bz2.BZ2Decompressor,
+    "zstd": lambda: zstd.ZstdDecompressor(options={zstd.DecompressionParameter.window_log_max: _ZSTD_WINDOW_LOG}),
 }
 
 
@@ -160,7 +169,9 @@ def _of_archive(source: Any) -> Iterator[bytes]:
     if descriptions != 1:
         raise Refused("The file is a tar archive and no OVA; take the disk out of it first: tar xf FILE.")
     if len(disks) != 1:
-        raise Refused(f"The OVA has {len(disks)} disks; take them out of it, and import each: tar xf FILE.")
+        names = ", ".join(_printable(disk.name) for disk in disks[:_NAMES_MOST])
+        told = f"{len(disks)} disks ({names})" if disks else "no disk"
+        raise Refused(f"The OVA has {told}; take them out of it, and import each: tar xf FILE.")
     (disk,) = disks
     if disk.issparse():
         raise Refused("The OVA keeps its disk in a way that is not known here; take it out first: tar xf FILE.")
@@ -172,6 +183,10 @@ def _of_archive(source: Any) -> Iterator[bytes]:
             raise EOFError
         left -= len(piece)
         yield piece
+
+
+def _printable(name: str) -> str:
+    return "".join(c if " " <= c <= "~" else "?" for c in name[:_NAME_MOST])
 
 
 if __name__ == "__main__":
