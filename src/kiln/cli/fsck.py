@@ -14,6 +14,7 @@ from kiln.cli.exits import Refusal
 from kiln.cli.flags import Data, DatabaseAddress
 from kiln.cli.grammar import Json, example, group
 from kiln.cli.output import note, show_json, show_line
+from kiln.service.accounts import Keys
 from kiln.service.assemble import assemble, look
 from kiln.service.claim import hold_as_it_is, hold_data_folder
 from kiln.service.databases import hold_database
@@ -51,7 +52,8 @@ def run(
     --rebuild is for a database that is lost, or older than the pool. It writes
     accounts, images, snapshots, disks and instances again from the pool's records
     and volumes, ends with what could not be, and may be run again. Secrets cannot
-    come back: accounts keep their IDs and get new keys, which are shown once.
+    come back: accounts keep their IDs and get new keys, which are shown once, the
+    first account those that KILN_SERVER_ACCESS_KEY_ID and its like name, if any.
     """
     settings = settings_there(data, database)
     refuse_newer(settings)
@@ -93,10 +95,25 @@ def _rebuild(settings: Settings, say: Callable[[str], None], *, as_json: bool) -
         for text in outcome.rebuilt.told():
             tell(f"wrote again {text}")
         for keys in outcome.keys:
-            tell(f"new keys of account {keys.account}, shown this once; the old ones are gone:")
-            tell(f"  AccessKey ID      {keys.access_key_id}")
-            tell(f"  AccessKey secret  {keys.access_key_secret}")
-            tell(f"  AppKey            {keys.app_key}")
-            tell(f"  AppSecret         {keys.app_secret}")
+            _tell_keys(tell, keys, settings)
         tell(f"database and pool are in generation {outcome.deployment.generation}")
         return [*outcome.rebuilt.findings, *fsck(assembly.ports, repair=True, say=say, count=_count)]
+
+
+def _tell_keys(tell: Callable[[str], None], keys: Keys, settings: Settings) -> None:
+    """Show the keys that were made, and only name those that the settings gave: whoever set them has them."""
+    access_key = (keys.access_key_id, keys.access_key_secret)
+    app_pair = (keys.app_key, keys.app_secret)
+    made = []
+    if access_key == (settings.server_access_key_id, settings.server_access_key_secret):
+        tell(f"account {keys.account} has the AccessKey of KILN_SERVER_ACCESS_KEY_ID: {keys.access_key_id}")
+    else:
+        made += [f"  AccessKey ID      {keys.access_key_id}", f"  AccessKey secret  {keys.access_key_secret}"]
+    if app_pair == (settings.server_app_key, settings.server_app_secret):
+        tell(f"account {keys.account} has the app of KILN_SERVER_APP_KEY: {keys.app_key}")
+    else:
+        made += [f"  AppKey            {keys.app_key}", f"  AppSecret         {keys.app_secret}"]
+    if made:
+        tell(f"new keys of account {keys.account}, shown this once; the old ones are gone:")
+    for line in made:
+        tell(line)
