@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import bz2
 import gzip
+import hashlib
 import io
 import lzma
 import os
@@ -47,9 +48,9 @@ def unpack(tmp_path):
     assert list((tmp_path / "pool").iterdir()) == []
 
 
-def an_ova(files, mode="w"):
+def an_ova(files, form=None):
     packed = io.BytesIO()
-    with tarfile.open(fileobj=packed, mode=mode) as archive:
+    with tarfile.open(fileobj=packed, mode="w", format=form) as archive:
         for name, content in files.items():
             member = tarfile.TarInfo(name)
             member.size = len(content)
@@ -110,7 +111,7 @@ class TestCompressed:
 
 class TestOva:
     def test_gives_its_one_disk(self, unpack):
-        assert unpack(an_ova({"web.ovf": b"<x/>", "web.mf": b"y", "web-disk1.vmdk": DISK}))[0] == DISK
+        assert unpack(an_ova({"web.ovf": b"<x/>", "web.cert": b"y", "web-disk1.vmdk": DISK}))[0] == DISK
 
     def test_uses_no_name_as_one(self, unpack, tmp_path):
         assert unpack(an_ova({"../../web.ovf": b"<x/>", "/etc/../disk.vmdk": DISK}))[0] == DISK
@@ -139,6 +140,78 @@ class TestOva:
 
         with pytest.raises(SourceRefused, match="no disk"):
             unpack(packed.getvalue())
+
+    @pytest.mark.parametrize("kind", ["sha1", "sha256", "sha512"])
+    @pytest.mark.parametrize("is_last", [True, False])
+    def test_is_held_against_its_manifest(self, unpack, kind, is_last):
+        line = f"{kind.upper()}(web.vmdk)= {hashlib.new(kind, DISK).hexdigest()}\r\n".encode()
+        files = [("web.ovf", b"<x/>"), ("web.vmdk", DISK)]
+        files.insert(len(files) if is_last else 1, ("web.mf", b"SHA1(web.ovf)= 00\n" + line))
+        damaged = DISK[:5000] + b"x" + DISK[5001:]
+
+        assert unpack(an_ova(dict(files)))[0] == DISK
+        with pytest.raises(SourceRefused, match="manifest"):
+            unpack(an_ova(dict(files) | {"web.vmdk": damaged}))
+
+    @pytest.mark.parametrize("manifest", [b"", b"MD5(a.vmdk)= 00", b"SHA1(b.vmdk)= 00", b"SHA1(" * 99999])
+    def test_whose_manifest_says_nothing_of_the_disk_is_refused(self, unpack, manifest):
+        with pytest.raises(SourceRefused, match="manifest"):
+            unpack(an_ova({"a.ovf": b"x", "a.mf": manifest, "a.vmdk": DISK}))
+
+    @pytest.mark.parametrize("name", ["a.vmdk", "a.vmdk.gz"])
+    def test_may_keep_its_disk_compressed(self, unpack, name):
+        packed = gzip.compress(DISK)
+        manifest = f"SHA256({name})= {hashlib.sha256(packed).hexdigest()}".encode()
+
+        assert unpack(an_ova({"a.ovf": b"x", "a.mf": manifest, name: packed}))[0] == DISK
+        with pytest.raises(SourceRefused, match="damaged"):
+            unpack(an_ova({"a.ovf": b"x", name: packed[:-9]}))
+
+    @pytest.mark.parametrize("form", [tarfile.USTAR_FORMAT, tarfile.GNU_FORMAT, tarfile.PAX_FORMAT])
+    def test_may_be_of_each_kind_of_tar(self, unpack, form):
+        packed = an_ova({"a.ovf": b"x", "n" * 90 + ".vmdk": DISK}, form=form)
+
+        assert unpack(packed)[0] == DISK
+
+    @pytest.mark.parametrize("member", ["b.vmdk", "a.mf"])
+    def test_with_a_damaged_header_is_refused(self, unpack, member):
+        packed = bytearray(an_ova({"a.ovf": b"x", "a.vmdk": DISK, member: b"1"}))
+        packed[packed.index(member.encode(), 4 * MiB - 1 * MiB) + 1] ^= 0xFF
+
+        with pytest.raises(SourceRefused, match="damaged"):
+            unpack(bytes(packed))
+
+    def test_without_its_end_is_refused(self, unpack):
+        packed = an_ova({"a.ovf": b"x", "a.vmdk": DISK})
+        length = 3 * 512 + -(-len(DISK) // 512) * 512
+
+        with pytest.raises(SourceRefused, match="cut short"):
+            unpack(packed[:length])
+
+    @pytest.mark.parametrize("kind", [tarfile.XHDTYPE, tarfile.GNUTYPE_LONGNAME])
+    @pytest.mark.parametrize(("size", "count"), [(0o77777777777, 1), (12, 3000)])
+    def test_with_headers_beyond_measure_is_refused(self, unpack, kind, size, count):
+        header = tarfile.TarInfo("a")
+        header.type, header.size = kind, size
+        one = header.tobuf(tarfile.USTAR_FORMAT) + b"12 path=abc\n".ljust(512, b"\0")
+
+        with pytest.raises(SourceRefused):
+            unpack(an_ova({"a.ovf": b"x"})[:1024] + one * count)
+
+    def test_with_a_disk_of_less_than_nothing_is_refused(self, unpack):
+        disk = tarfile.TarInfo("a.vmdk")
+        disk.size = -512
+
+        with pytest.raises(SourceRefused):
+            unpack(an_ova({"a.ovf": b"x"})[:1024] + disk.tobuf(tarfile.GNU_FORMAT) + bytes(10240))
+
+    def test_with_a_disk_with_holes_is_refused(self, unpack):
+        disk = tarfile.TarInfo("a.vmdk")
+        disk.size, disk.pax_headers = 512, {"GNU.sparse.map": "0,512", "GNU.sparse.size": "1024"}
+        packed = an_ova({"a.ovf": b"x"})[:1024] + disk.tobuf(tarfile.PAX_FORMAT) + bytes(10240)
+
+        with pytest.raises(SourceRefused, match="not known here"):
+            unpack(packed)
 
     def test_that_is_cut_short_is_refused(self, unpack):
         with pytest.raises(SourceRefused):
@@ -169,6 +242,14 @@ def test_blames_no_file_for_want_of_memory(unpack, monkeypatch):
 
     with pytest.raises(ToolFailed):
         unpack(lzma.compress(DISK))
+
+
+def test_blames_the_file_for_time_that_only_it_took(unpack, monkeypatch):
+    monkeypatch.setattr(unpacking, "_CPU_S", 1)
+    monkeypatch.setattr(unpacking, "_PATIENCE", 600)
+
+    with pytest.raises(SourceRefused, match="processor"):
+        unpack(bz2.compress(bytes(8 * MiB)) * 1000)
 
 
 class TestZstd:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import signal
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -81,6 +82,8 @@ def _unpack(kind: str, file: BinaryIO, disk: BinaryIO, cancelled: Cancel, folder
     )
     if status == REFUSED and said:
         raise SourceRefused(said)
+    if status == -signal.SIGXCPU:
+        raise SourceRefused(f"The file did not unpack within {cpu_s} s of a processor; unpack it first.")
     if status == FULL:
         raise PoolFull(f"what is packed in the file takes more than the {free} bytes that it may take")
     if status != 0:

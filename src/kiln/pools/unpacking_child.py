@@ -15,10 +15,10 @@ import errno
 import lzma
 import os
 import sys
-import tarfile
 import zlib
 from collections.abc import Callable, Iterator
-from typing import Any
+from itertools import chain
+from typing import Any, BinaryIO
 
 if sys.version_info >= (3, 14):
     from compression import zstd
@@ -26,6 +26,7 @@ else:
     from backports import zstd
 
 from kiln.declare.units import KiB, MiB
+from kiln.pools import ova
 from kiln.pools.foreign import Refused
 
 REFUSED, FULL = 3, 4
@@ -34,9 +35,7 @@ _BLOCK = 64 * KiB
 _BLANK = bytes(_BLOCK)
 _XZ_MEMORY = 256 * MiB
 _ZSTD_WINDOW_LOG = 27  #: 128 MiB, which is what zstd's own tool takes without being told to take more.
-_NAME_MOST = 40  #: Characters of a member's name that are told on.
-_MEMBERS_MOST = 1000
-_NAMES_MOST = 4
+_GZIP = b"\x1f\x8b\x08"
 _NOT_WHOLE = "The file is damaged or cut short: it could not be unpacked."
 
 
@@ -81,12 +80,12 @@ def main() -> None:
     kind, most, room = sys.argv[1], int(sys.argv[2]), int(sys.argv[3])
     disk = _Disk(sys.stdout.fileno(), most, room)
     try:
-        for piece in _of_archive(sys.stdin.buffer) if kind == "tar" else _of_stream(_STREAMS[kind]):
+        for piece in _pieces(kind, sys.stdin.buffer):
             disk.add(piece)
         disk.end()
     except Refused as refusal:
         _end(REFUSED, str(refusal))
-    except (zlib.error, lzma.LZMAError, zstd.ZstdError, tarfile.TarError, EOFError, ValueError):
+    except (zlib.error, lzma.LZMAError, zstd.ZstdError, EOFError, ValueError):
         _end(REFUSED, _NOT_WHOLE)
     except _Full:
         _end(FULL, "")
@@ -97,6 +96,10 @@ def main() -> None:
         if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
             _end(FULL, "")
         raise
+
+
+def _pieces(kind: str, source: BinaryIO) -> Iterator[bytes]:
+    return _of_ova(source) if kind == "tar" else _of_stream(_STREAMS[kind], lambda: source.read(_PIECE))
 
 
 def _end(status: int, words: str) -> None:
@@ -134,9 +137,9 @@ _STREAMS: dict[str, Callable[[], Any]] = {
 }
 
 
-def _of_stream(begin: Callable[[], Any]) -> Iterator[bytes]:
-    """What a compressed file holds; several streams may follow each other, and zeros the last."""
-    data = sys.stdin.buffer.read(_PIECE)
+def _of_stream(begin: Callable[[], Any], read: Callable[[], bytes]) -> Iterator[bytes]:
+    """What compressed bytes hold; several streams may follow each other, and zeros the last."""
+    data = read()
     while data:
         reader = begin()
         while not reader.eof:
@@ -145,48 +148,24 @@ def _of_stream(begin: Callable[[], Any]) -> Iterator[bytes]:
             if piece:
                 yield piece
             if not reader.eof and reader.needs_input:
-                data = sys.stdin.buffer.read(_PIECE)
+                data = read()
                 if not data:
                     raise EOFError
-        data = reader.unused_data or sys.stdin.buffer.read(_PIECE)
+        data = reader.unused_data or read()
         # Zeros fill up the last block of a tape, or to a multiple of four.
         while data and not data.strip(b"\0"):
-            data = sys.stdin.buffer.read(_PIECE)
+            data = read()
         data = data.lstrip(b"\0")
 
 
-def _of_archive(source: Any) -> Iterator[bytes]:
-    """The one disk of an OVA, which is a tar archive of an OVF description and disks."""
-    disks, descriptions = [], 0
-    with tarfile.open(fileobj=source, mode="r:") as archive:
-        for count, member in enumerate(archive):
-            if count >= _MEMBERS_MOST:
-                raise Refused("The archive has more files than any OVA.")
-            name = member.name.lower()
-            descriptions += name.endswith(".ovf")
-            if member.isreg() and name.endswith((".vmdk", ".vhd", ".qcow2", ".img", ".raw")):
-                disks.append(member)
-    if descriptions != 1:
-        raise Refused("The file is a tar archive and no OVA; take the disk out of it first: tar xf FILE.")
-    if len(disks) != 1:
-        names = ", ".join(_printable(disk.name) for disk in disks[:_NAMES_MOST])
-        told = f"{len(disks)} disks ({names})" if disks else "no disk"
-        raise Refused(f"The OVA has {told}; take them out of it, and import each: tar xf FILE.")
-    (disk,) = disks
-    if disk.issparse():
-        raise Refused("The OVA keeps its disk in a way that is not known here; take it out first: tar xf FILE.")
-    source.seek(disk.offset_data)
-    left = disk.size
-    while left:
-        piece = source.read(min(_PIECE, left))
-        if not piece:
-            raise EOFError
-        left -= len(piece)
-        yield piece
-
-
-def _printable(name: str) -> str:
-    return "".join(c if " " <= c <= "~" else "?" for c in name[:_NAME_MOST])
+def _of_ova(source: BinaryIO) -> Iterator[bytes]:
+    """The disk of an OVA, unpacked where the archive keeps it compressed by gzip, as OVF lets it."""
+    pieces = ova.disk_of(source)
+    first = next(pieces, b"")
+    whole = chain([first], pieces)
+    if first.startswith(_GZIP):
+        return _of_stream(_Deflated, lambda: next(whole, b""))
+    return whole
 
 
 if __name__ == "__main__":
