@@ -9,7 +9,7 @@ at, its bytes are right (docs/design/0001).
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 
@@ -19,7 +19,7 @@ from kiln.declare.ids import new_id
 from kiln.declare.killpoints import reach
 from kiln.declare.states import DiskStatus, SnapshotStatus
 from kiln.machines.errors import MachineError
-from kiln.operations.call import Call, Job
+from kiln.operations.call import Call, Job, NotYet
 from kiln.operations.errors import (
     IncorrectDiskStatus,
     IncorrectDiskStatusCreatingSnapshot,
@@ -32,6 +32,8 @@ from kiln.store.database import Transaction
 from kiln.store.disks import Disk, disks
 from kiln.store.snapshots import Snapshot, snapshots
 from kiln.store.volumes import Volume, volumes
+
+_SILENCE_SECONDS = 30.0  #: Until a machine that answered nothing is asked again on which disks it writes.
 
 ERRORS: tuple[type[ApiError], ...] = (IncorrectDiskStatus, IncorrectDiskStatusCreatingSnapshot, QuotaExceedSnapshot)
 
@@ -203,6 +205,26 @@ def has_happened(job: Job[CaptureFacts]) -> bool:
             if _is_prevented(job, heirs):
                 return False
     return all(pool.exists(heir) for heir in heirs)
+
+
+def must_complete(job: Job[CaptureFacts], tell: Callable[[Transaction], None]) -> bool:
+    """As ``has_happened``, for a capture that is given up.
+
+    While nobody can tell, the snapshots fail, and *tell* says the same of what
+    they were made for: nobody waits for a machine that may never answer. The
+    heirs stay until it answers or ends, and NotYet is raised until then.
+    """
+    try:
+        return has_happened(job)
+    except VolumeBusy as error:
+
+        def fail(tx: Transaction) -> None:
+            for one in job.facts.disks:
+                snapshots.move(tx, SnapshotStatus.PROGRESSING, SnapshotStatus.FAILED, {}, id=one.snapshot)
+            tell(tx)
+
+        job.write(fail)
+        raise NotYet(_SILENCE_SECONDS) from error
 
 
 def _is_prevented(job: Job[CaptureFacts], heirs: Sequence[str]) -> bool:

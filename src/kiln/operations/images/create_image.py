@@ -250,13 +250,16 @@ def carry_out(job: Job[CaptureFacts]) -> None:
 
 
 def give_up(job: Job[CaptureFacts], error: ApiError) -> None:
-    if capture.has_happened(job):
+    def tell(tx: Transaction) -> None:
+        images.fail(tx, job.task.resource, error.code, str(error))
+
+    if capture.must_complete(job, tell):
         carry_out(job)
         return
 
     def fail(tx: Transaction) -> None:
         capture.abandon(tx, job)
-        images.fail(tx, job.task.resource, error.code, str(error))
+        tell(tx)
 
     job.write(fail)
 

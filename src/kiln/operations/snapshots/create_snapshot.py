@@ -192,7 +192,7 @@ def carry_out(job: Job[CaptureFacts]) -> None:
 
 
 def give_up(job: Job[CaptureFacts], error: ApiError) -> None:  # noqa: ARG001 - a failed snapshot has no field for the reason.
-    if capture.has_happened(job):
+    if capture.must_complete(job, lambda _: None):
         carry_out(job)
         return
     job.write(lambda tx: capture.abandon(tx, job))
