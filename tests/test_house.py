@@ -23,6 +23,18 @@ READS_CLOCK = {
     "kiln/pools/family.py": "how long ago a folder changed is told by the kernel's clock, which dated the change",
 }
 
+#: Modules that may read a file however long it is, and why; everything else reads by ``kiln.declare.short_files``.
+READS_WHOLE_FILES = {
+    "kiln/cli/instances.py": "the caller's own file, on the caller's machine",
+    "kiln/client/catalogue.py": "a part of the program",
+    "kiln/guest/": "parts of the program, and packages that were checked by their digests",
+    "kiln/machines/probe.py": "the kernel's /proc/cpuinfo",
+    "kiln/machines/process.py": "the kernel's /proc",
+    "kiln/machines/qemu.py": "the kernel's /proc",
+    "kiln/machines/users.py": "the kernel's /proc",
+    "kiln/wire/noncelog.py": "the kernel's boot_id, and nonces, which are as many as the memory takes",
+}
+
 ENVIRONMENT = {"os.environ", "os.environb", "os.getenv", "os.getenvb", "os.putenv", "os.unsetenv"}
 CLOCK = {
     "time.time",
@@ -71,6 +83,33 @@ def test_only_the_clock_knows_the_time() -> None:
     readers = places(CLOCK, besides=tuple(READS_CLOCK))
 
     assert readers == []
+
+
+def test_whole_files_are_read_where_nobody_can_make_them_longer() -> None:
+    readers = [
+        f"{name}:{node.lineno}"
+        for name, tree in modules().items()
+        if not name.startswith(tuple(READS_WHOLE_FILES))
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Attribute) and node.attr in ("read_text", "read_bytes")
+    ]
+
+    assert readers == []
+
+
+def test_no_exception_for_a_whole_file_is_left_over() -> None:
+    needless = [
+        allowed
+        for allowed in READS_WHOLE_FILES
+        if not any(
+            isinstance(node, ast.Attribute) and node.attr in ("read_text", "read_bytes")
+            for name, tree in modules().items()
+            if name.startswith(allowed)
+            for node in ast.walk(tree)
+        )
+    ]
+
+    assert needless == []
 
 
 def test_no_exception_for_a_clock_is_left_over() -> None:

@@ -31,7 +31,8 @@ def test_believes_a_verdict_on_this_kernel_and_processor(tmp_path, works):
 
 
 @pytest.mark.parametrize(
-    "kept", ['{"kernel": "2.6.32", "processor": "x", "works": true, "reason": ""}', "{}", "no JSON"]
+    "kept",
+    ['{"kernel": "2.6.32", "processor": "x", "works": true, "reason": ""}', "{}", "no JSON", "[" * 9000, "x" * 99_999],
 )
 def test_does_not_believe_other_verdicts(tmp_path, kept):
     record = tmp_path / "probe.json"

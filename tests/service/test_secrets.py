@@ -53,7 +53,7 @@ def test_leaves_a_copy_of_the_key_that_somebody_made(tmp_path):
     assert copy.read_bytes() == (tmp_path / "master.key").read_bytes()
 
 
-@pytest.mark.parametrize("key", [b"", b"half a key", b"x" * 33, None])
+@pytest.mark.parametrize("key", [b"", b"half a key", b"x" * 33, b"x" * 99_999, None])
 def test_says_that_a_key_is_none_and_leaves_it(tmp_path, key):
     path = tmp_path / "master.key"
     path.mkdir() if key is None else path.write_bytes(key)

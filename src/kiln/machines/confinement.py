@@ -13,6 +13,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
+from kiln.declare.short_files import read_short
 from kiln.machines import users
 from kiln.machines.errors import MachineRefused
 from kiln.machines.port import Drive
@@ -34,7 +35,7 @@ def uid_of(folder: RunFolder, *, runs: bool) -> int | None:
         return None
     with folder.held():
         try:
-            uid = int(folder.uid_file.read_text())
+            uid = int(read_short(folder.uid_file))
         except (FileNotFoundError, ValueError):
             uid = 0
         if uid and (runs or users.is_own(folder.path.parent, uid)):

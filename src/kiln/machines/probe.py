@@ -17,6 +17,7 @@ from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+from kiln.declare.short_files import read_short
 from kiln.machines.errors import MachineRefused
 from kiln.machines.platforms import platform_of
 
@@ -66,8 +67,8 @@ def kvm_works(record: Path, guest: ProbeGuest | None, limit_s: float = LIMIT_S) 
 
 def _read(record: Path) -> Verdict | None:
     try:
-        return Verdict(**json.loads(record.read_text()))
-    except (FileNotFoundError, TypeError, ValueError):
+        return Verdict(**json.loads(read_short(record)))
+    except (FileNotFoundError, TypeError, ValueError, RecursionError):
         return None
 
 

@@ -17,6 +17,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from kiln.declare.short_files import read_short
 from kiln.machines.errors import MachineRefused
 
 CLAIMS = Path("/run/kiln/users")
@@ -54,7 +55,7 @@ def _take_again(run: Path) -> None:
     """Claim again what this Kiln's machines have: the claims are gone when the host was started anew."""
     for file in run.glob("*/uid"):
         with contextlib.suppress(OSError, ValueError):
-            block = _block_of(int(file.read_text()))
+            block = _block_of(int(read_short(file)))
             if block is not None:
                 _take(run, block)
 
@@ -116,8 +117,8 @@ def _is_there(holder: list[object]) -> bool:
 
 def _read(path: Path) -> list[object] | None:
     try:
-        said = json.loads(path.read_text())
-    except (FileNotFoundError, ValueError):
+        said = json.loads(read_short(path))
+    except (FileNotFoundError, ValueError, RecursionError):
         return None
     return said if isinstance(said, list) and said else None
 

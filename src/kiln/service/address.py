@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from kiln.declare.journal import Journal
+from kiln.declare.short_files import read_short_text
 
 log = Journal("kiln.service")
 
@@ -27,7 +28,7 @@ def tell(file: Path, address: Address) -> None:
     text = f"{address.endpoint}\n{','.join(address.regions)}\n"
     draft = file.with_name(f"{file.name}.draft")
     try:
-        if not file.is_file() or file.read_text() != text:
+        if _read(file) != text:
             draft.write_text(text)
             draft.replace(file)
     except OSError as error:
@@ -36,6 +37,14 @@ def tell(file: Path, address: Address) -> None:
 
 def told(file: Path, otherwise: Address) -> Address:
     """What the service that runs, or the last one that did, has said; *otherwise* as far as it said nothing."""
-    lines = file.read_text().splitlines() if file.is_file() else []
+    lines = _read(file).splitlines()
     endpoint, regions = [*lines, "", ""][:2]
     return Address(endpoint.strip() or otherwise.endpoint, tuple(regions.split(",")) if regions else otherwise.regions)
+
+
+def _read(file: Path) -> str:
+    """What is said there; nothing by a file that is none, or that is damaged."""
+    try:
+        return read_short_text(file)
+    except (FileNotFoundError, ValueError):
+        return ""

@@ -23,6 +23,7 @@ from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from kiln.declare.killpoints import reach
+from kiln.declare.short_files import NotShort, read_short
 from kiln.service.errors import SecretBroken
 
 _KEY_BYTES = 32
@@ -105,13 +106,15 @@ class Sealer:
     @cached_property
     def _cipher(self) -> AESGCM:
         try:
-            key = self.path.read_bytes()
+            key = read_short(self.path)
         except FileNotFoundError:
             raise SecretBroken(
                 f"{self.path} is not there, and the secrets in the database are sealed with it"
             ) from None
         except OSError as error:
             raise SecretBroken(f"{self.path}: {error.strerror}") from error
+        except NotShort as error:
+            raise SecretBroken(f"{error}, and a master key has {_KEY_BYTES} bytes") from error
         if len(key) != _KEY_BYTES:
             raise SecretBroken(f"{self.path} has {len(key)} bytes, and a master key has {_KEY_BYTES}")
         return AESGCM(key)

@@ -21,6 +21,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from kiln.declare.journal import Journal
+from kiln.declare.short_files import NotShort, read_short
 from kiln.wire.nonces import MemoryNonces
 
 log = Journal("kiln.wire")
@@ -107,8 +108,8 @@ class FileLog:
 
 def _read(file: Path) -> bytes:
     try:
-        return file.read_bytes()
-    except FileNotFoundError:
+        return read_short(file)
+    except (FileNotFoundError, NotShort):
         return b""
 
 
