@@ -13,7 +13,7 @@ from kiln.store.disks import disks
 from kiln.store.images import images
 from kiln.store.instances import instances
 from kiln.store.snapshots import snapshots
-from kiln.store.tasks import tasks
+from kiln.store.tasks import open_unknown, tasks
 from kiln.store.volumes import volumes
 from kiln.tasks.worker import Duty, Worker
 from kiln.upkeep.duties import DUTIES
@@ -250,6 +250,20 @@ def test_waits_without_end_for_a_give_up_that_is_not_yet_possible(cloud):
         cloud.clock.now += 60
 
     assert the(cloud, tasks, id=task).status == TaskStatus.PROCESSING
+
+
+def test_ends_a_task_of_a_status_that_there_is_not(cloud):
+    """Nobody would take it up; its image stayed Creating, and to describe it was an error."""
+    answer = BEGINNINGS["ImportImage"](cloud)
+    ruin(cloud, status="Paused")
+
+    assert cloud.call("DescribeTaskAttribute", TaskId=answer["TaskId"])["TaskId"] == answer["TaskId"]
+    assert cloud.ports.database.write(open_unknown) == 1
+    cloud.settle()
+
+    assert the(cloud, tasks, id=answer["TaskId"]).error_code == "TaskUnreadable"
+    assert find(cloud, images, id=answer["ImageId"]).error_code == "TaskUnreadable"
+    expect_rest(cloud)
 
 
 def test_is_told_of_an_import_that_nobody_understands(cloud):

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import time
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
@@ -10,6 +11,7 @@ from kiln.service.ballast import Ballast
 from kiln.service.health import LEAST_FREE, health
 from kiln.store import schema
 from kiln.store.database import open_postgresql, open_sqlite
+from kiln.upkeep.keeper import Chore, Keeper
 from kiln.wire.app import App
 from tests.clouds import make_cloud
 from tests.postgresql import start_postgresql
@@ -35,6 +37,26 @@ def test_is_well(cloud):
     status, facts = ask(cloud.ports)
 
     assert (status, facts["status"], facts["tasks"], facts["machines"]) == (200, "ok", 0, "none")
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
+def test_says_what_has_ended_though_nobody_stopped_it(cloud):
+    def end(ports) -> None:
+        raise SystemExit
+
+    keeper = Keeper(cloud.ports, (Chore("ends", 60.0, end), Chore("goes_on", 60.0, lambda _: None)))
+    keeper.start()
+    deadline = time.monotonic() + 30
+    while not keeper.dead():
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+    is_well, facts = health(cloud.ports, dead=keeper.dead())
+    keeper.stop()
+
+    assert (is_well, facts["status"]) == (False, "failing")
+    assert "keeper-ends" in facts["reason"]
+    assert "keeper-goes_on" not in facts["reason"]
+    assert keeper.dead() == []
 
 
 def test_is_well_while_its_disk_has_room(cloud, tmp_path):

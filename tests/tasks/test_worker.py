@@ -184,3 +184,53 @@ def test_no_guest_that_is_waited_for_keeps_another_waiting(cloud):
     finally:
         is_over.set()
         worker.stop()
+
+
+class Unheard(BaseException):
+    """What ``except Exception`` does not catch."""
+
+
+@pytest.mark.parametrize("lane", ["", "i-1"])
+@pytest.mark.parametrize("error", [Unheard, SystemExit, KeyboardInterrupt])
+@pytest.mark.parametrize("where", ["carry_out", "give_up"])
+def test_tries_again_what_nobody_catches(cloud, where, error, lane):
+    """The thread ended by it, and the lease of the task was renewed for ever: nothing went on behind it."""
+    left = [error]
+
+    def carry_out(job: Job) -> None:
+        if left and where == "carry_out":
+            raise left.pop()
+        if left:
+            raise ServiceUnavailable
+
+    def give_up(job: Job, why: ServiceUnavailable) -> None:
+        raise left.pop()
+
+    with_duty(cloud, carry_out, give_up)
+    task = enqueue(cloud, lane=lane)
+    take_up(cloud)
+
+    assert status_of(cloud, task) == ("Processing", "")
+    cloud.clock.now += 10
+    take_up(cloud)
+    assert status_of(cloud, task) == ("Finished", "")
+
+
+def test_ends_what_breaks_out_each_time(cloud):
+    def carry_out(job: Job) -> None:
+        raise Unheard
+
+    with_duty(cloud, carry_out)
+    task = enqueue(cloud, lane="i-1")
+    for _ in range(TRIES):
+        assert status_of(cloud, task) == ("Processing", "")
+        take_up(cloud)
+        cloud.clock.now += 10
+
+    assert status_of(cloud, task) == ("Failed", "InternalError")
+
+
+def take_up(cloud: Cloud) -> None:
+    """As a thread of the worker does."""
+    (task,) = cloud.worker.claim(cloud.clock())
+    cloud.worker._attempt_next(task)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import kiln
@@ -21,11 +22,11 @@ log = Journal("kiln.service")
 LEAST_FREE = 2 * MiB
 
 
-def health(ports: Ports, ballast: Ballast | None = None) -> tuple[bool, dict[str, Any]]:
+def health(ports: Ports, ballast: Ballast | None = None, dead: Sequence[str] = ()) -> tuple[bool, dict[str, Any]]:
     """Whether all is well, and the facts: ``status`` (ok, failing), ``reason`` when failing, ``tasks`` to do,
     ``trash``: how many volumes wait in the pool's trash.
 
-    *ballast* tells what the database's disk has free; None: another machine's business.
+    *ballast* tells what the database's disk has free; None: another machine's business. *dead* are threads that ended.
     """
     facts: dict[str, Any] = {"status": "ok", "version": kiln.__version__, "machines": ports.machines.kind}
     try:
@@ -43,6 +44,12 @@ def health(ports: Ports, ballast: Ballast | None = None) -> tuple[bool, dict[str
         return False, facts | _damaged(ports.database.damage)
     if ballast is not None and (free_bytes := ballast.free_bytes()) < LEAST_FREE:
         reason = f"the disk of the data folder is full: {free_bytes} bytes are free. Reading and deleting go on."
+        return False, facts | {"status": "failing", "reason": reason}
+    if dead:
+        reason = (
+            f"a part of Kiln has ended: {', '.join(dead)}. What it did is done by nobody until the service is started "
+            "again; nothing is lost by that. Its last words are in the log."
+        )
         return False, facts | {"status": "failing", "reason": reason}
     return True, facts
 

@@ -73,7 +73,7 @@ def serve(settings: Settings, say: Callable[[str], None]) -> None:
         try:
             with ThreadPoolExecutor(settings.threads, thread_name_prefix="request") as executor:
                 crowd = Crowd(make_room())
-                app = _app(assembly, worker, executor, crowd)
+                app = _app(assembly, worker, keeper, executor, crowd)
                 for one in switched_off(assembly.database, settings):
                     say(f"{one}, which the settings name, is switched off: `kiln account keys enable {one}`")
                 _greet(settings, keys, address, say)
@@ -118,6 +118,9 @@ def _recover(assembly: Assembly) -> None:
     database = assembly.database
     with database.read() as tx:
         go_on_after(tasks.latest_seq(tx))
+        is_any_unknown = tasks.is_any_unknown(tx)
+    if is_any_unknown:
+        log.warning("tasks_of_unknown_status", count=database.write(tasks.open_unknown, gives_back=True))
     if not database.is_sqlite:
         return
     with database.read() as tx:
@@ -144,7 +147,7 @@ def _chores(assembly: Assembly, recorder: Recorder) -> tuple[Chore, ...]:
     )
 
 
-def _app(assembly: Assembly, worker: Worker, executor: ThreadPoolExecutor, crowd: Crowd) -> App:
+def _app(assembly: Assembly, worker: Worker, keeper: Keeper, executor: ThreadPoolExecutor, crowd: Crowd) -> App:
     ports = assembly.ports
     gateway = Gateway(
         Dispatcher(BY_NAME, ports, worker.id, worker.hand_over),
@@ -156,7 +159,7 @@ def _app(assembly: Assembly, worker: Worker, executor: ThreadPoolExecutor, crowd
     ballast = assembly.ballast if assembly.database.is_sqlite else None
 
     def tell_health() -> tuple[bool, dict[str, Any]]:
-        is_well, facts = health(ports, ballast)
+        is_well, facts = health(ports, ballast, [*worker.dead(), *keeper.dead()])
         return is_well, facts | {"http": crowd.counts}
 
     return App(gateway, executor, tell_health, at_once=assembly.settings.threads)

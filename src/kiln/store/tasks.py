@@ -278,6 +278,20 @@ def release_all(tx: Transaction) -> int:
     return tasks.update(tx, {"owner": "", "lease_until": 0.0}, tasks.c.owner != "", status=TaskStatus.PROCESSING)
 
 
+def is_any_unknown(tx: Transaction) -> bool:
+    """Whether ``open_unknown`` would change something."""
+    return tasks.count(tx, tasks.c.status.not_in(tuple(TaskStatus))) > 0
+
+
+def open_unknown(tx: Transaction) -> int:
+    """Have tasks of a status that there is not be ended as what nobody understands; returns how many.
+
+    No worker takes them up, and what they are about would stay half done for good.
+    """
+    again = {"status": TaskStatus.PROCESSING, "payload": "", "owner": "", "lease_until": 0.0, "not_before": 0.0}
+    return tasks.update(tx, again, tasks.c.status.not_in(tuple(TaskStatus)))
+
+
 def postpone(tx: Transaction, task: str, not_before: float, *, failed: bool) -> None:
     """Give the lease back; nobody takes the task before *not_before*. A task that *failed* has used up one attempt."""
     changes = {"owner": "", "lease_until": 0.0, "not_before": not_before}

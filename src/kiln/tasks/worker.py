@@ -120,12 +120,33 @@ class Worker:
         while (task := self._ready.get()) is not None:
             self._attempt_next(task)
 
+    def dead(self) -> list[str]:
+        """The names of the threads that have ended although nobody stopped them."""
+        if self._stopping.is_set():
+            return []
+        return [thread.name for thread in self._threads if thread.ident is not None and not thread.is_alive()]
+
     def _attempt_next(self, task: Task) -> None:
         if self._stopping.is_set() or self._ports.database.damage is not None:
             return
-        self.attempt(task)
+        try:
+            self.attempt(task)
+        except BaseException:
+            log.exception("task_broke_out", task=task.id, action=task.action, attempt=task.attempts + 1)
+            self._take_back(task)
         if task.lane:
             self._wake.set()
+
+    def _take_back(self, task: Task) -> None:
+        """Try again what got past ``attempt``, as ``sys.exit`` in an operation would; in the end by the rows alone."""
+        if task.attempts + 1 < TRIES:
+            self._postpone(task, 5.0, failed=True)
+            return
+        try:
+            self._end(task, InternalError(), TRIES + TRIES_TO_GIVE_UP)
+        except BaseException:
+            log.exception("end_broke_out", task=task.id)
+            self._postpone(task, 5.0, failed=True)
 
     def _sweep(self) -> None:
         """Claim what is due and handed over by nobody; renew the leases of what is being done."""
@@ -256,11 +277,16 @@ class Worker:
             self._postpone(task, wait.seconds, failed=False)
         except Exception:
             log.exception("end_failed", task=task.id, attempt=task.attempts + 1)
-            now = self._ports.clock()
-            if task.attempts + 1 < tries or not self._ports.database.write(
-                lambda tx: unfinished.fail_alone(tx, task, now, error), gives_back=True
-            ):
+            if task.attempts + 1 < tries or not self._fail_alone(task, error):
                 self._postpone(task, 5.0, failed=True)
+
+    def _fail_alone(self, task: Task, error: ApiError) -> bool:
+        now = self._ports.clock()
+        try:
+            return self._ports.database.write(lambda tx: unfinished.fail_alone(tx, task, now, error), gives_back=True)
+        except Exception:
+            log.exception("fail_alone_failed", task=task.id)
+            return False
 
 
 def _plain(facts: Mapping[str, object]) -> dict[str, str]:

@@ -87,6 +87,12 @@ class Keeper:
         for thread in self._threads:
             thread.join()
 
+    def dead(self) -> list[str]:
+        """The names of the threads that have ended although nobody stopped them."""
+        if self._stopping.is_set():
+            return []
+        return [thread.name for thread in self._threads if thread.ident is not None and not thread.is_alive()]
+
     def _keep(self, chore: Chore) -> None:
         while not self._stopping.is_set():
             due = time.monotonic() + chore.every_seconds

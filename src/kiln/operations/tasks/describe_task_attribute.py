@@ -15,7 +15,7 @@ from kiln.operations.errors import InvalidRegionIdNotFoundOfTasks, InvalidTaskId
 from kiln.operations.params import RegionId, TaskId
 from kiln.store.tasks import Task
 
-_OUTCOMES = {
+_OUTCOMES: dict[str, str] = {
     TaskStatus.PROCESSING: "Processing",
     TaskStatus.FINISHED: "Success",
     TaskStatus.FAILED: "Failed",
@@ -113,7 +113,7 @@ def _draw(task: Task, name: str, place: int) -> OperationProgress:
     return OperationProgress(
         error_code=task.error_code,
         error_msg=task.error_message,
-        operation_status="Waiting" if place else _OUTCOMES[TaskStatus(task.status)],
+        operation_status="Waiting" if place else _OUTCOMES.get(task.status, _OUTCOMES[TaskStatus.FAILED]),
         related_item_set=RelatedItems(related_item=tuple(items)),
     )
 
