@@ -29,6 +29,7 @@ from kiln.operations.call import Call, Ports
 from kiln.pools.qcow2 import Qcow2Pool
 from kiln.store import accounts, tasks
 from kiln.store.database import Database
+from kiln.store.volumes import lineage_in
 from kiln.tasks.worker import Worker
 from kiln.upkeep import duties
 from kiln.wire.dispatch import Caller, Dispatcher
@@ -140,9 +141,11 @@ def make_cloud(
 ) -> Cloud:
     """A Kiln in *folder*, on an empty database that has its tables."""
     clock = Clock()
+    pool = Qcow2Pool(folder / "pool")
+    pool.lineage = lineage_in(database)
     ports = Ports(
         database=database,
-        pool=Qcow2Pool(folder / "pool"),
+        pool=pool,
         machines=machines or NoMachines(folder / "run"),
         buckets=FolderBuckets(folder / "buckets"),
         deployment=deployment or Deployment(),

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from kiln.declare.units import MiB
-from kiln.pools import chains
+from kiln.pools import chains, overlay
 from kiln.pools.errors import PoolError, VolumeBroken
 from kiln.pools.qcow2 import Qcow2Pool
 from tests.pools.images import qemu_img
@@ -72,3 +72,39 @@ def test_take_no_address_for_a_name(tmp_path, pool, name):
 
     with pytest.raises(VolumeBroken):
         pool.blockdevs("v-lured")
+
+
+@pytest.mark.parametrize("deed", ["send out", "absorb", "start", "grant", "parent"])
+def test_take_no_other_tenant_s_volume_for_a_parent(tmp_path, pool, deed):
+    pool.create("v-other", 1 * MiB)
+    pool.create("v-base", 1 * MiB)
+    pool.clone("v-base", "v-head", 1 * MiB)
+    pool.lineage = {"v-head": ["v-base"], "v-base": [], "v-other": []}.get
+    head = tmp_path / "pool" / "v-head.qcow2"
+    head.write_bytes(b"")
+    overlay.write(head, 1 * MiB, "v-other.qcow2")
+
+    with pytest.raises(VolumeBroken, match="v-head stands on v-other"):
+        {
+            "send out": lambda: pool.send_out("v-head", tmp_path / "sent", "raw", lambda _: None, lambda: False),
+            "absorb": lambda: pool.absorb("v-head", None),
+            "start": lambda: pool.blockdevs("v-head"),
+            "grant": lambda: pool.grant("v-head", None),
+            "parent": lambda: pool.parent("v-head"),
+        }[deed]()
+
+    assert not (tmp_path / "sent").exists()
+    assert any("v-other" in finding for finding in pool.verify("v-head"))
+
+
+def test_take_for_a_parent_what_stands_further_below(pool):
+    """A merge writes the header before the database."""
+    pool.create("v-base", 1 * MiB)
+    pool.clone("v-base", "v-layer", 1 * MiB)
+    pool.clone("v-layer", "v-head", 1 * MiB)
+    pool.lineage = {"v-head": ["v-layer", "v-base"], "v-layer": ["v-base"], "v-base": []}.get
+
+    pool.absorb("v-head", None)
+
+    assert pool.parent("v-head") == "v-base"
+    assert [node["node-name"] for node in pool.blockdevs("v-head")] == ["v-base", "v-head"]

@@ -469,7 +469,7 @@ def test_serves_a_confined_guest_through_freezes_and_merges(open_folder):
         sealed, heir = file_of(pool, "v-a1").stat(), file_of(pool, "v-a2").stat()
         pool.absorb("v-a2", guest)
 
-        assert guest.holds("v-a0", {1: 1, 2: 2})
+        assert guest.holds("v-a1", {1: 1, 2: 2})
     assert (sealed.st_uid, stat.S_IMODE(sealed.st_mode)) == (0, 0o440)
     assert (heir.st_uid, stat.S_IMODE(heir.st_mode)) == (NOBODY, 0o600)
     assert pool.parent("v-a2") == "v-a0"

@@ -23,13 +23,13 @@ _FICLONE = 0x40049409  # <linux/fs.h>; Python's fcntl has it from 3.12 on.
 _PIECE = 16 * MiB
 
 
-def in_copy(folder: Folder, child: Path, base: str | None, *, direct: bool) -> None:
+def in_copy(folder: Folder, child: Path, base: str | None, kin: chains.Kin, *, direct: bool) -> None:
     """Let *child*, which nobody writes, stand on the volume *base* (or on nothing). Whole or not at all.
 
     Raises VolumeBusy while somebody writes it, PoolFull, ToolFailed, and what ``chains.held`` raises.
     """
     with locks.hold_still(child), folder.draft() as draft:
-        with chains.held(child) as chain:
+        with chains.held(child, kin) as chain:
             if base is None:
                 # Rebasing on nothing reads all that is not there, too: 4 s for an empty disk of 20 GiB.
                 node = chain.node()

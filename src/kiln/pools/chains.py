@@ -12,13 +12,16 @@ from __future__ import annotations
 
 import contextlib
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from kiln.pools import qemu_img
 from kiln.pools.errors import VolumeBroken, VolumeBusy, VolumeMissing
 from kiln.pools.family import SUFFIX, parent_of
+
+#: Of a volume and what its headers say that it stands on; raises VolumeBroken when that cannot be.
+Kin = Callable[[str, Sequence[str]], None]
 
 
 @dataclass(frozen=True)
@@ -40,8 +43,8 @@ class Chain:
 
 
 @contextlib.contextmanager
-def held(path: Path) -> Iterator[Chain]:
-    """The chain under the volume at *path*, which nobody writes.
+def held(path: Path, kin: Kin = lambda _, __: None) -> Iterator[Chain]:
+    """The chain under the volume at *path*, which nobody writes; *kin* says no to one that cannot be.
 
     Raises VolumeMissing, VolumeBroken also when the body is done and a file of it was written meanwhile, and
     VolumeBusy when one was merged at this moment.
@@ -69,6 +72,7 @@ def held(path: Path) -> Iterator[Chain]:
         # What the headers say is known to be so from here on only if they say it still.
         if [parent_of(path.with_name(name + SUFFIX)) for name in names] != [*names[1:], None]:
             raise VolumeBusy(f"{path.stem} was merged while its chain was read")
+        kin(path.stem, names[1:])
         yield Chain(tuple(reversed(names)), tuple(reversed(fds)))
         for name, fd, stamp in zip(names, fds, before, strict=True):
             if _stamp(fd) != stamp:

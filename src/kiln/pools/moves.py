@@ -84,7 +84,14 @@ def bring_in(
 
 
 def send_out(
-    layer: Path, path: Path, target: TargetFormat, *, direct: bool, progress: Progress, cancelled: Cancel
+    layer: Path,
+    path: Path,
+    target: TargetFormat,
+    kin: chains.Kin,
+    *,
+    direct: bool,
+    progress: Progress,
+    cancelled: Cancel,
 ) -> None:
     """Write what *layer* reads as to the file *path*. Whole or not at all; a crash leaves a ``.tmp-`` file beside it.
 
@@ -97,7 +104,7 @@ def send_out(
     folder = Folder(path.parent)
     with folder.draft() as draft:
         reach("pool.send_out.before_copy")
-        with chains.held(layer) as chain:
+        with chains.held(layer, kin) as chain:
             qemu_img.convert(
                 chain.node(direct=direct and not _is_cached(layer)),
                 draft,

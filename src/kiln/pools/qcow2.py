@@ -14,7 +14,7 @@ import contextlib
 import itertools
 import os
 import stat
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -75,6 +75,9 @@ class Qcow2Pool:
         #: Gives back what waits in the trash, so that there are so many bytes more (None: some), and tells whether
         #: it did; for what found no room.
         self.make_room: Callable[[int | None], bool] = lambda _: False
+        #: What stands below a volume by the word of whoever keeps the books; None of one that is not in them. A header
+        #: that a broken QEMU wrote may name any volume, and who reads it would have another tenant's bytes.
+        self.lineage: Callable[[str], Collection[str] | None] = lambda _: None
         self._direct = is_direct(path)
         if not is_kept_as_it_is:
             self._put_right()
@@ -212,8 +215,8 @@ class Qcow2Pool:
             if guest is not None:
                 absorb.under_guest(guest, self._path(child), base)
             else:
-                path = self._path(child)
-                self._with_room(lambda: absorb.in_copy(self._folder, path, base, direct=self._direct))
+                path, kin = self._path(child), self._require_kin
+                self._with_room(lambda: absorb.in_copy(self._folder, path, base, kin, direct=self._direct))
             self._family.note(child)
 
     def exists(self, volume: str) -> bool:
@@ -240,7 +243,10 @@ class Qcow2Pool:
 
     def parent(self, volume: str) -> str | None:
         """See ``port.Pool``."""
-        return parent_of(self._path(volume))
+        found = parent_of(self._path(volume))
+        if found is not None:
+            self._require_kin(volume, [found])
+        return found
 
     def volumes(self) -> Iterator[str]:
         """See ``port.Pool``."""
@@ -358,7 +364,8 @@ class Qcow2Pool:
     def send_out(self, layer: str, path: Path, target: TargetFormat, progress: Progress, cancelled: Cancel) -> None:
         """See ``port.Pool``. Raises VolumeMissing too."""
         with self._family.expecting(layer):
-            moves.send_out(self._path(layer), path, target, direct=self._direct, progress=progress, cancelled=cancelled)
+            source, kin = self._path(layer), self._require_kin
+            moves.send_out(source, path, target, kin, direct=self._direct, progress=progress, cancelled=cancelled)
 
     def _with_room(self, work: Callable[[], None]) -> None:
         """Do it, and when there is no room do it once more with what the trash gave back. Raises PoolFull."""
@@ -406,8 +413,18 @@ class Qcow2Pool:
             if name in chain:
                 raise VolumeBroken(f"{name} stands on itself")
             chain.append(name)
-            name = self.parent(name)
+            name = parent_of(self._path(name))
+        self._require_kin(volume, chain[1:])
         return chain[::-1]
+
+    def _require_kin(self, volume: str, below: Sequence[str]) -> None:
+        """Raise VolumeBroken when headers name what the books do not have below *volume*.
+
+        They may leave out what was merged into it and is not in the books yet.
+        """
+        known = self.lineage(volume) if below else None
+        if known is not None and (strange := next((name for name in below if name not in known), None)):
+            raise VolumeBroken(f"{volume} stands on {strange}, of which the database knows nothing")
 
     def _node(self, volume: str, below: str | None, *, is_head: bool) -> dict[str, Any]:
         # The file node says nothing about reading only, and so follows its qcow2 node when a freeze makes that one

@@ -29,6 +29,7 @@ from kiln.service.settings import Settings
 from kiln.service.upgrading import Say
 from kiln.store.database import Database
 from kiln.store.glance import copy_of_sqlite
+from kiln.store.volumes import lineage_in
 from kiln.upkeep.trash import relieve
 
 log = Journal("kiln.service")
@@ -110,6 +111,7 @@ def _assembled(settings: Settings, say: Say | None) -> Iterator[Assembly]:
             seal=sealer.seal,
             grace=Grace(settings.grace_seconds),
         )
+        pool.lineage = lineage_in(database)
         pool.make_room = lambda missing_bytes: bool(relieve(ports, missing_bytes))
         yield Assembly(settings=settings, ports=ports, sealer=sealer, ballast=ballast, pool=pool, buckets=buckets)
     finally:
@@ -133,6 +135,7 @@ def look(settings: Settings) -> Iterator[Ports]:
             copy_of_sqlite(settings.folder.database, copied.folder.database)
         database = open_database(copied, None if settings.database else lambda _: None)
         stack.callback(database.close)
+        pool.lineage = lineage_in(database)
         yield Ports(
             database=database,
             pool=pool,

@@ -14,7 +14,7 @@ from typing import Any
 from sqlalchemy import ColumnElement, Index, Select, and_, exists, func, literal, or_, select
 
 from kiln.declare.states import TaskStatus
-from kiln.store.database import Transaction
+from kiln.store.database import Database, Transaction
 from kiln.store.disks import disks
 from kiln.store.rows import Recorded, Rows
 from kiln.store.snapshots import snapshots
@@ -169,6 +169,16 @@ def chain(tx: Transaction, volume: str) -> list[str]:
     while (row := volumes.find(tx, id=found[-1])) is not None and row.parent is not None:
         found.append(row.parent)
     return found
+
+
+def lineage_in(database: Database) -> Callable[[str], list[str] | None]:
+    """What tells all that a volume stands on, the lowest last; None when there is no such row."""
+
+    def ask(volume: str) -> list[str] | None:
+        with database.read() as tx:
+            return chain(tx, volume)[1:] if volumes.find(tx, id=volume) is not None else None
+
+    return ask
 
 
 def heads_deeper_than(tx: Transaction, depth: int) -> list[str]:
