@@ -54,8 +54,14 @@ def _image(cloud: Cloud, _: MemoryNonces, instance: str, steps: list[float], sub
     image = cloud.call("CreateImage", InstanceId=instance)["ImageId"]
     cloud.clock.now += sum(steps)
     cloud.settle()
-    (row,) = cloud.call("DescribeImages", ImageId=image)["Images"]["Image"]
-    cloud.call("DeleteImage", ImageId=image)
+    # It may stand behind a merge that waits a moment for another, and steps can add up to no time at all.
+    for _ in range(int(2 * _RETRY_S)):
+        (row,) = cloud.call("DescribeImages", ImageId=image, Status="ALL")["Images"]["Image"]
+        if row["Status"] != "Creating":
+            break
+        cloud.clock.now += 1.0
+        cloud.settle()
+    cloud.call("DeleteImage", ImageId=image, Force=True)
     for mapping in row["DiskDeviceMappings"]["DiskDeviceMapping"]:
         cloud.call("DeleteSnapshot", SnapshotId=mapping["SnapshotId"])
     return (
