@@ -309,6 +309,10 @@ def _is_worth_another_try(error: DBAPIError) -> bool:
     return isinstance(error, IntegrityError) or getattr(error.orig, "sqlstate", None) in _RETRIED_STATES
 
 
+def _lower(text: object) -> object:
+    return text.lower() if isinstance(text, str) else text
+
+
 def open_sqlite(path: Path) -> Database:
     """Open (and make) the database file at *path*."""
     engine = create_engine(
@@ -321,6 +325,8 @@ def open_sqlite(path: Path) -> Database:
     def _prepare(connection: Any, _: Any) -> None:
         # Python's own transaction handling is switched off, so that the BEGIN below is the only one.
         connection.isolation_level = None
+        # SQLite's own knows the 26 letters of English, and names may have any.
+        connection.create_function("lower", 1, _lower, deterministic=True)
         cursor = connection.cursor()
         cursor.execute("PRAGMA journal_mode=WAL")
         cursor.execute("PRAGMA synchronous=FULL")

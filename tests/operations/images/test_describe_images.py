@@ -150,6 +150,13 @@ class TestFilters:
         assert listed(cloud, ImageName="web_*") == [one.id]
         assert listed(cloud, ImageName="%*") == []
 
+    def test_takes_letters_of_any_script_in_any_case(self, cloud):
+        image = an_image(cloud, name="Ärzte-ПРИВЕТ-1")
+
+        for pattern in ("ärzte-привет*", "*привет-1", "ÄRZTE*", "*-Привет-*"):
+            assert listed(cloud, ImageName=pattern) == [image.id]
+        assert listed(cloud, ImageName="*привет") == []
+
     def test_takes_a_family(self, cloud):
         image = an_image(cloud, family="webs")
         an_image(cloud, family="web")
