@@ -11,11 +11,11 @@ import pytest
 
 from kiln.declare import killpoints
 from kiln.machines.errors import MachineRefused
-from kiln.machines.merging import _Chain, _pieces
+from kiln.machines.merging import _Chain, _pieces, _prefix, _written
 from tests.guests import open_reachable
 from tests.machines.disks import Disks, a_machine, qemu_img
 from tests.pools.kills import in_child
-from tests.tools import needs
+from tests.tools import lacks, needs
 
 pytestmark = [pytest.mark.vm, pytest.mark.timeout(120)]
 
@@ -111,3 +111,18 @@ def test_reads_whole_clusters_once(written, pieces):
     read = list(_pieces([(start * kib, end * kib) for start, end in written], chain))
 
     assert read == [(at * kib, length * kib) for at, length in pieces]
+
+
+def test_a_file_that_qemu_names_is_read_as_the_machine_s_user(machines, disks):
+    if os.geteuid() != 0:
+        lacks("root")
+    machines.uid("i-1")
+    prefix = _prefix(machines._folder("i-1"))
+    disks.blank("closed")
+    disks.path("closed").chmod(0o600)
+
+    with pytest.raises(MachineRefused, match="Permission denied"):
+        list(_written([str(disks.path("closed"))], prefix))
+
+    disks.path("closed").chmod(0o604)
+    assert list(_written([str(disks.path("closed"))], prefix)) == []
