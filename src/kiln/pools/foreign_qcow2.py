@@ -16,27 +16,39 @@ import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from kiln.declare.units import MiB
 from kiln.pools.extents import SECTOR, Extents, in_order, sectors
 from kiln.pools.foreign import File, Refused, big_endian, sane_size
+from kiln.pools.qcow2_format import (
+    CLUSTER_BITS_LEAST,
+    CLUSTER_BITS_MOST,
+    COMPRESSED,
+    COMPRESSION,
+    COMPRESSION_TYPE,
+    COPIED,
+    CORRUPT,
+    DATA_FILE,
+    DIRTY,
+    EXTENDED_L2,
+    EXTENSION,
+    EXTENSION_DATA_FILE,
+    EXTENSION_ENCRYPTION,
+    EXTENSION_END,
+    FEATURES,
+    HEADER_OF_VERSION_2,
+    L1_BYTES_MOST,
+    OFFSET,
+    REFCOUNT_TABLE_BYTES_MOST,
+    SUBCLUSTERS,
+    ZERO,
+)
 
-_HEADER = struct.Struct(">4sIQIIQIIQQIIQ")
-_FEATURES = struct.Struct(">QQQII")
-_DIRTY, _CORRUPT, _DATA_FILE, _COMPRESSION, _EXTENDED_L2 = (1 << bit for bit in range(5))
-_COMPRESSION_TYPE = 104  # Where the header names it: 0 is deflate, 1 zstd.
-_EXTENSION_END = 0
-_EXTENSION_DATA_FILE = 0x44415441
-_EXTENSION_ENCRYPTION = 0x0537BE77
-_REFCOUNT_TABLE_MAX = 8 * MiB  # QEMU's own limits.
-_L1_MAX = 32 * MiB
 _SNAPSHOTS = -2  # Among the numbers at the header's end.
-_CLUSTER_MAX = 2 * MiB
 
 
 def size(file: File) -> int:
     """Virtual size of a file that stands alone. Raises Refused."""
-    (_, version, backing_offset, backing_length, cluster_bits, size_bytes, encryption, *tables) = _HEADER.unpack(
-        file.read(0, _HEADER.size)
+    (_, version, backing_offset, backing_length, cluster_bits, size_bytes, encryption, *tables) = (
+        HEADER_OF_VERSION_2.unpack(file.read(0, HEADER_OF_VERSION_2.size))
     )
     if version not in (2, 3):
         raise Refused(f"Version {version} of QCOW2 is not supported.")
@@ -46,7 +58,7 @@ def size(file: File) -> int:
         raise Refused("The image is encrypted.")
     if tables[_SNAPSHOTS]:
         raise Refused("The image contains internal snapshots; remove or flatten them first.")
-    if not 9 <= cluster_bits <= 21:  # noqa: PLR2004 - the format's own bounds.
+    if not CLUSTER_BITS_LEAST <= cluster_bits <= CLUSTER_BITS_MOST:
         raise Refused("The image is damaged: its cluster size is impossible.")
     return _size_of_tables(file, version, cluster_bits, size_bytes, tables)
 
@@ -56,14 +68,14 @@ def _size_of_tables(file: File, version: int, cluster_bits: int, size_bytes: int
     l1_entries, l1_offset, refcounts_offset, refcounts_clusters, *_ = tables
     features = _features(file) if version == 3 else 0  # noqa: PLR2004 - the older has none.
     cluster = 1 << cluster_bits
-    l2_entry_bytes = 16 if features & _EXTENDED_L2 else 8
+    l2_entry_bytes = 16 if features & EXTENDED_L2 else 8
     covered = cluster // l2_entry_bytes * cluster
-    if l1_entries < -(-size_bytes // covered) or l1_entries * 8 > _L1_MAX:
+    if l1_entries < -(-size_bytes // covered) or l1_entries * 8 > L1_BYTES_MOST:
         raise Refused("The image is damaged: its table of clusters does not fit its size.")
     if l1_offset % cluster or not file.holds(l1_offset, l1_entries * 8):
         raise Refused("The image is damaged: its table of clusters lies outside the file.")
     refcounts_bytes = refcounts_clusters * cluster
-    if refcounts_bytes > _REFCOUNT_TABLE_MAX:
+    if refcounts_bytes > REFCOUNT_TABLE_BYTES_MOST:
         raise Refused("The image is damaged: its reference counts are impossible.")
     if refcounts_offset % cluster or not file.holds(refcounts_offset, min(refcounts_bytes, SECTOR)):
         raise Refused("The image is damaged: its reference counts lie outside the file.")
@@ -74,7 +86,7 @@ def _size_of_tables(file: File, version: int, cluster_bits: int, size_bytes: int
         entry_bytes=l2_entry_bytes,
         l1_offset=l1_offset,
         l1_entries=l1_entries,
-        is_deflated=not features & _COMPRESSION,
+        is_deflated=not features & COMPRESSION,
     )
     claims = Extents()
     claims.add(0, sectors(cluster))
@@ -87,34 +99,31 @@ def _size_of_tables(file: File, version: int, cluster_bits: int, size_bytes: int
 
 def _features(file: File) -> int:
     """The incompatible features of a version 3 header, none of which reach outside the file."""
-    incompatible, _, _, _, header_length = _FEATURES.unpack(file.read(_HEADER.size, _FEATURES.size))
-    if incompatible & _DATA_FILE:
+    incompatible, _, _, _, header_length = FEATURES.unpack(file.read(HEADER_OF_VERSION_2.size, FEATURES.size))
+    if incompatible & DATA_FILE:
         raise Refused("The image keeps its data in another file; flatten it first.")
-    if incompatible & _CORRUPT:
+    if incompatible & CORRUPT:
         raise Refused("The image is marked as corrupt; repair it first.")
-    if incompatible & ~(_DIRTY | _COMPRESSION | _EXTENDED_L2):
+    if incompatible & ~(DIRTY | COMPRESSION | EXTENDED_L2):
         raise Refused("The image uses features of QCOW2 that are not known here.")
-    packing = file.read(_COMPRESSION_TYPE, 1)[0] if header_length > _COMPRESSION_TYPE else 0
-    if packing != (1 if incompatible & _COMPRESSION else 0):
+    packing = file.read(COMPRESSION_TYPE, 1)[0] if header_length > COMPRESSION_TYPE else 0
+    if packing != (1 if incompatible & COMPRESSION else 0):
         raise Refused("The image is compressed in a way that is not known here.")
     at = header_length
-    while _HEADER.size + _FEATURES.size <= at <= _CLUSTER_MAX:
-        kind, length = struct.unpack(">II", file.read(at, 8))
-        if kind == _EXTENSION_END:
+    while HEADER_OF_VERSION_2.size + FEATURES.size <= at <= 1 << CLUSTER_BITS_MOST:
+        kind, length = EXTENSION.unpack(file.read(at, EXTENSION.size))
+        if kind == EXTENSION_END:
             return int(incompatible)
-        if kind == _EXTENSION_DATA_FILE:
+        if kind == EXTENSION_DATA_FILE:
             raise Refused("The image keeps its data in another file; flatten it first.")
-        if kind == _EXTENSION_ENCRYPTION:
+        if kind == EXTENSION_ENCRYPTION:
             raise Refused("The image is encrypted.")
-        at += 8 + -(-length // 8) * 8
+        at += EXTENSION.size + -(-length // 8) * 8
     raise Refused("The image is damaged: its header has no end.")
 
 
-_OFFSET = 0x00FFFFFFFFFFFE00  # Of a table of clusters, and of a cluster.
-_COPIED, _COMPRESSED, _ZERO = 1 << 63, 1 << 62, 1
 _L1_RESERVED = 0x7F000000000001FF
-_L2_RESERVED = 0x3F000000000001FE  # Of a cluster that is not compressed; the lowest bit is _ZERO.
-_SUBCLUSTERS = 32
+_L2_RESERVED = 0x3F000000000001FE  # Of a cluster that is not compressed; the lowest bit is ZERO.
 _SECTORS_BITS = 13  # At most so many count a compressed cluster's sectors. No file is so long that 64 have no room.
 
 
@@ -148,7 +157,7 @@ def _check_clusters(file: File, layout: _Layout, claims: Extents) -> None:
     last = file.length & -layout.cluster
     packed = array.array("Q")
     for number, entry in enumerate(big_endian("Q", file.read(layout.l1_offset, layout.l1_entries * 8))):
-        at = entry & _OFFSET
+        at = entry & OFFSET
         if entry & _L1_RESERVED or at % layout.cluster:
             raise Refused("The image is damaged: its table of clusters makes no sense.")
         if at == 0:
@@ -173,14 +182,14 @@ def _claim(file: File, table: bytes, layout: _Layout, claims: Extents, packed: a
         words = words[::2]
     bits = functools.reduce(operator.or_, words, 0)
     plain: array.array[int] | list[int] = words
-    if bits & _COMPRESSED:
-        _note_packed(file, [word for word in words if word & _COMPRESSED], layout, packed)
-        plain = [word for word in words if not word & _COMPRESSED]
+    if bits & COMPRESSED:
+        _note_packed(file, [word for word in words if word & COMPRESSED], layout, packed)
+        plain = [word for word in words if not word & COMPRESSED]
         bits = functools.reduce(operator.or_, plain, 0)
     is_zero_known = layout.version >= 3 and layout.entry_bytes == 8  # noqa: PLR2004 - as the format says.
-    if bits & (_L2_RESERVED if is_zero_known else _L2_RESERVED | _ZERO) or bits & _OFFSET & (layout.cluster - 1):
+    if bits & (_L2_RESERVED if is_zero_known else _L2_RESERVED | ZERO) or bits & OFFSET & (layout.cluster - 1):
         raise Refused("The image is damaged: its clusters are described in a way that makes no sense.")
-    places = [word & _OFFSET for word in plain if word & _OFFSET]
+    places = [word & OFFSET for word in plain if word & OFFSET]
     if places and max(places) > file.length & -layout.cluster:
         raise Refused("The file is cut short: some of its clusters are missing.")
     claims.add_alike([place // SECTOR for place in places], layout.cluster // SECTOR)
@@ -190,7 +199,7 @@ def _check_subclusters(words: array.array[int]) -> None:
     """Refuse subclusters that are both data and zeros, and data without a place."""
     for word, bits in zip(words[::2], words[1::2], strict=True):
         data = bits & 0xFFFFFFFF
-        if data & bits >> _SUBCLUSTERS or (data and not word & _OFFSET and not word & _COMPRESSED):
+        if data & bits >> SUBCLUSTERS or (data and not word & OFFSET and not word & COMPRESSED):
             raise Refused("The image is damaged: its subclusters contradict each other.")
 
 
@@ -226,7 +235,7 @@ def _claim_packed(packed: array.array[int], layout: _Layout, claims: Extents) ->
 
 def _entries_at(offset: int, table: bytes, layout: _Layout) -> Iterator[int]:
     """The entries of a table that put data at *offset*; searched for as bytes, since tables of 2 TiB have 256 MiB."""
-    for wanted in (offset, offset | _COPIED):
+    for wanted in (offset, offset | COPIED):
         at = table.find(wanted.to_bytes(8, "big")) if offset else -1
         while at >= 0:
             if at % layout.entry_bytes == 0:
@@ -239,7 +248,7 @@ def _used(table: bytes, index: int, layout: _Layout) -> int:
     if layout.entry_bytes == 8:  # noqa: PLR2004 - see the field.
         return layout.cluster
     (subclusters,) = struct.unpack_from(">I", table, index * 16 + 12)
-    return int(subclusters).bit_length() * layout.cluster // _SUBCLUSTERS
+    return int(subclusters).bit_length() * layout.cluster // SUBCLUSTERS
 
 
 def _is_unpacked(file: File, offset: int, layout: _Layout) -> bool:

@@ -20,7 +20,7 @@ from typing import NoReturn
 from oslo_utils.imageutils import format_inspector as oslo
 
 from kiln.declare.units import KiB, MiB
-from kiln.pools import foreign, foreign_qcow2, foreign_vhd, foreign_vmdk, no_disk
+from kiln.pools import foreign, foreign_qcow2, foreign_vhd, foreign_vmdk, no_disk, qcow2_format
 from kiln.pools.extents import SECTOR
 from kiln.pools.foreign import File, Refused
 
@@ -38,7 +38,7 @@ _SIZES: dict[str, Callable[[File], int]] = {
 _ASCII = bytes(byte if byte < 128 else ord("?") for byte in range(256))  # noqa: PLR2004 - where ASCII ends.
 _SPOKEN = {"vpc": "VHD"}
 _MAGICS = (
-    (0, b"QFI\xfb", "qcow2"),
+    (0, qcow2_format.MAGIC, "qcow2"),
     (0, foreign_vhd.COOKIE, "vpc"),
     (-SECTOR, foreign_vhd.COOKIE, "vpc"),
     (0, foreign_vmdk.MAGIC, "vmdk"),

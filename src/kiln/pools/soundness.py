@@ -19,25 +19,32 @@ import struct
 import sys
 from pathlib import Path
 
-from kiln.declare.units import GiB, MiB
+from kiln.declare.units import GiB
+from kiln.pools.qcow2_format import (
+    BACKING_NAME_MAX,
+    CLUSTER_BITS_LEAST,
+    CLUSTER_BITS_MOST,
+    COMPRESSION_TYPE,
+    COPIED,
+    EXTENDED_L2,
+    EXTENSION,
+    EXTENSION_BACKING_FORMAT,
+    EXTENSION_END,
+    EXTENSION_FEATURE_NAMES,
+    HEADER,
+    L1_BYTES_MOST,
+    MAGIC,
+    OFFSET,
+    REFCOUNT_TABLE_BYTES_MOST,
+    SUBCLUSTERS,
+    ZERO,
+)
 
 #: A longer file qemu-img reads as fast as we do, or faster.
 _LENGTH_MOST = 16 * GiB
 
-# Fields as in overlay.py.
-_HEADER = struct.Struct(">4sIQIIQIIQQIIQQQQII")
-_MAGIC, _VERSION, _REFCOUNT_ORDER = b"QFI\xfb", 3, 4
-_EXTENDED_L2 = 1 << 4
-_COMPRESSION_BYTE = 104
-_EXTENSION = struct.Struct(">II")
-_END, _BACKING_FORMAT, _FEATURE_NAMES = 0, 0xE2792ACA, 0x6803F857
-_BACKING_NAME_MAX = 1023
-_CLUSTER_BITS_LEAST, _CLUSTER_BITS_MOST = 9, 21
+_VERSION, _REFCOUNT_ORDER = 3, 4
 _EXTENDED_CLUSTER_BITS_LEAST = 14
-_L1_BYTES_MOST, _REFCOUNT_TABLE_MOST = 32 * MiB, 8 * MiB  # QEMU's own limits.
-
-_OFFSET, _COPIED, _ZERO = 0x00FFFFFFFFFFFE00, 1 << 63, 1
-_SUBCLUSTERS = 32
 
 
 class _Unusual(Exception):
@@ -65,17 +72,17 @@ class _File:
         self._fd = fd
         self._length = os.fstat(fd).st_size
         _require(self._length <= _LENGTH_MOST)
-        fields = _HEADER.unpack(self._read(0, _HEADER.size))
+        fields = HEADER.unpack(self._read(0, HEADER.size))
         magic, version, _, _, cluster_bits, self._size, encryption, self._l1_entries, self._l1_at, *others = fields
         self._refcounts_at, self._refcounts_clusters, snapshots, snapshots_at, incompatible, *features = others
         compatible, autoclear, refcount_order, self._header_length = features
-        _require(magic == _MAGIC and version == _VERSION and refcount_order == _REFCOUNT_ORDER)
+        _require(magic == MAGIC and version == _VERSION and refcount_order == _REFCOUNT_ORDER)
         # A file that is marked as not closed or as corrupt, that has bitmaps, snapshots, a key or data elsewhere.
         _require(
-            not (encryption or snapshots or snapshots_at or compatible or autoclear or incompatible & ~_EXTENDED_L2)
+            not (encryption or snapshots or snapshots_at or compatible or autoclear or incompatible & ~EXTENDED_L2)
         )
-        _require(_CLUSTER_BITS_LEAST <= cluster_bits <= _CLUSTER_BITS_MOST)
-        self._is_extended = bool(incompatible & _EXTENDED_L2)
+        _require(CLUSTER_BITS_LEAST <= cluster_bits <= CLUSTER_BITS_MOST)
+        self._is_extended = bool(incompatible & EXTENDED_L2)
         _require(not self._is_extended or cluster_bits >= _EXTENDED_CLUSTER_BITS_LEAST)
         self._cluster = 1 << cluster_bits
         self._used = bytearray(2 * -(-self._length // self._cluster))  # The reference counts that there should be.
@@ -87,35 +94,37 @@ class _File:
         self._claim(0)
         l1_bytes = self._l1_entries * 8
         covered = self._cluster // (16 if self._is_extended else 8) * self._cluster
-        _require(-(-self._size // covered) <= self._l1_entries and l1_bytes <= _L1_BYTES_MOST)
+        _require(-(-self._size // covered) <= self._l1_entries and l1_bytes <= L1_BYTES_MOST)
         self._claim_run(self._l1_at, l1_bytes)
         for entry in _words(self._read(self._l1_at, l1_bytes)):
             if entry:
-                _require(entry & ~_OFFSET == _COPIED)
-                self._claim(entry & _OFFSET)
-                self._claim_all_of(self._read(entry & _OFFSET, self._cluster))
+                _require(entry & ~OFFSET == COPIED)
+                self._claim(entry & OFFSET)
+                self._claim_all_of(self._read(entry & OFFSET, self._cluster))
         self._check_refcounts()
 
     def _check_header(self) -> None:
         """That everything in the first cluster has its place, and is known."""
-        _require(_HEADER.size <= self._header_length <= self._cluster and self._header_length % 8 == 0)
+        _require(HEADER.size <= self._header_length <= self._cluster and self._header_length % 8 == 0)
         end = self._cluster
         if self._backing_at:
-            _require(0 < self._backing_length <= _BACKING_NAME_MAX)
+            _require(0 < self._backing_length <= BACKING_NAME_MAX)
             _require(self._backing_at + self._backing_length <= min(self._cluster, self._length))
             end = self._backing_at
         else:
             _require(self._backing_length == 0)
         head = self._read(0, min(self._cluster, self._length))
-        _require(self._header_length == _COMPRESSION_BYTE or head[_COMPRESSION_BYTE] == 0)
+        _require(self._header_length == COMPRESSION_TYPE or head[COMPRESSION_TYPE] == 0)
         at = self._header_length
         while True:
-            _require(at + _EXTENSION.size <= end)
-            kind, length = _EXTENSION.unpack_from(head, at)
-            if kind == _END:
+            _require(at + EXTENSION.size <= end)
+            kind, length = EXTENSION.unpack_from(head, at)
+            if kind == EXTENSION_END:
                 return
-            _require(kind in (_BACKING_FORMAT, _FEATURE_NAMES) and at + _EXTENSION.size + length <= end)
-            at += _EXTENSION.size + -(-length // 8) * 8
+            _require(
+                kind in (EXTENSION_BACKING_FORMAT, EXTENSION_FEATURE_NAMES) and at + EXTENSION.size + length <= end
+            )
+            at += EXTENSION.size + -(-length // 8) * 8
 
     def _claim_all_of(self, table: bytes) -> None:
         """Claim the clusters that a table of clusters leads to."""
@@ -126,21 +135,21 @@ class _File:
             for word, bits in zip(words[::2], words[1::2], strict=True):
                 data = bits & 0xFFFFFFFF
                 # Neither both data and zeros, nor data without a place.
-                _require(not (data & bits >> _SUBCLUSTERS) and (bool(word) or not data))
+                _require(not (data & bits >> SUBCLUSTERS) and (bool(word) or not data))
             words = words[::2]
-        known = _OFFSET | _COPIED if self._is_extended else _OFFSET | _COPIED | _ZERO
+        known = OFFSET | COPIED if self._is_extended else OFFSET | COPIED | ZERO
         _require(not functools.reduce(operator.or_, words, 0) & ~known)
         for word in words:
-            if word & _OFFSET:
-                _require(bool(word & _COPIED))
-                self._claim(word & _OFFSET)
+            if word & OFFSET:
+                _require(bool(word & COPIED))
+                self._claim(word & OFFSET)
             else:
-                _require(not word & _COPIED)
+                _require(not word & COPIED)
 
     def _check_refcounts(self) -> None:
         """That the counts are 1 of what was claimed, with the counts' own clusters, and 0 of all else."""
         table_bytes = self._refcounts_clusters * self._cluster
-        _require(0 < table_bytes <= _REFCOUNT_TABLE_MOST)
+        _require(0 < table_bytes <= REFCOUNT_TABLE_BYTES_MOST)
         self._claim_run(self._refcounts_at, table_bytes)
         table = self._read(self._refcounts_at, table_bytes)
         needed = -(-len(self._used) // self._cluster)
@@ -148,7 +157,7 @@ class _File:
         blocks = _words(table[: needed * 8])
         for block in blocks:
             if block:
-                _require(block & ~_OFFSET == 0)
+                _require(block & ~OFFSET == 0)
                 self._claim(block)
         for number, block in enumerate(blocks):
             wanted = self._used[number * self._cluster : (number + 1) * self._cluster]
