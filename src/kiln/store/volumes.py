@@ -66,9 +66,9 @@ def _is_named() -> ColumnElement[bool]:
     )
 
 
-def _is_at_work() -> ColumnElement[bool]:
-    """Whether the task that the row names is still to be done."""
-    return exists(select(tasks.c.id).where(tasks.c.id == volumes.c.task, tasks.c.status == TaskStatus.PROCESSING))
+def _is_at_work(task: ColumnElement[Any]) -> ColumnElement[bool]:
+    """Whether *task*, which a volume's row names, is still to be done. No task is not."""
+    return exists(select(tasks.c.id).where(tasks.c.id == task, tasks.c.status == TaskStatus.PROCESSING))
 
 
 def is_at_work(tx: Transaction, volume: Volume) -> bool:
@@ -125,7 +125,7 @@ def _words(tx: Transaction, references: Mapping[str, Reference], ids: Sequence[s
 def _nominated(limit: int) -> Select[Any]:
     is_left_over = and_(volumes.c.state != "doomed", ~_is_named())
     statement = select(volumes.table).where(
-        or_(volumes.c.state == "doomed", is_left_over), ~_has_child(), ~_is_at_work()
+        or_(volumes.c.state == "doomed", is_left_over), ~_has_child(), ~_is_at_work(volumes.c.task)
     )
     return statement.limit(limit)
 
@@ -149,13 +149,8 @@ def bypassable(tx: Transaction, limit: int) -> list[tuple[str, str]]:
         select(volumes.c.id, child.c.id)
         .join(only_child, only_child.c.parent == volumes.c.id)
         .join(child, child.c.id == only_child.c.child)
-        .where(volumes.c.state == "ready", child.c.state == "ready", ~_is_named(), ~_is_at_work())
-        .where(
-            or_(
-                child.c.task.is_(None),
-                ~exists(select(tasks.c.id).where(tasks.c.id == child.c.task, tasks.c.status == TaskStatus.PROCESSING)),
-            )
-        )
+        .where(volumes.c.state == "ready", child.c.state == "ready", ~_is_named())
+        .where(~_is_at_work(volumes.c.task), ~_is_at_work(child.c.task))
         .limit(limit)
     )
     found = [(row._mapping[volumes.c.id], row._mapping[child.c.id]) for row in tx.execute(statement)]
