@@ -28,7 +28,7 @@ class Unhurried:
 
     def __init__(self, name: str, do: Callable[[Ports], object], steady: Clock = time.monotonic) -> None:
         self._name = name
-        self.do = do  #: For who knows better.
+        self.do = do  #: Without the wait, for whoever sets the clock on purpose.
         self._steady = steady
         self._ports: Ports | None = None
         self._watch: StepWatch | None = None
