@@ -129,6 +129,9 @@ class Job(Generic[Facts]):
         return task is None or task.cancel_requested
 
 
+SILENCE_SECONDS = 30.0  #: Until a machine that answered nothing is asked again on which disks it writes.
+
+
 class NotYet(Exception):
     """Raised by carry_out when something outside is not ready; the task is tried again after *seconds*."""
 

@@ -19,7 +19,7 @@ from kiln.declare.ids import new_id
 from kiln.declare.killpoints import reach
 from kiln.declare.states import DiskStatus, SnapshotStatus
 from kiln.machines.errors import MachineError
-from kiln.operations.call import Call, Job, NotYet
+from kiln.operations.call import SILENCE_SECONDS, Call, Job, NotYet
 from kiln.operations.errors import (
     IncorrectDiskStatus,
     IncorrectDiskStatusCreatingSnapshot,
@@ -32,8 +32,6 @@ from kiln.store.database import Transaction
 from kiln.store.disks import Disk, disks
 from kiln.store.snapshots import Snapshot, snapshots
 from kiln.store.volumes import Volume, volumes
-
-_SILENCE_SECONDS = 30.0  #: Until a machine that answered nothing is asked again on which disks it writes.
 
 ERRORS: tuple[type[ApiError], ...] = (IncorrectDiskStatus, IncorrectDiskStatusCreatingSnapshot, QuotaExceedSnapshot)
 
@@ -224,7 +222,7 @@ def must_complete(job: Job[CaptureFacts], tell: Callable[[Transaction], None]) -
             tell(tx)
 
         job.write(fail)
-        raise NotYet(_SILENCE_SECONDS) from error
+        raise NotYet(SILENCE_SECONDS) from error
 
 
 def _is_prevented(job: Job[CaptureFacts], heirs: Sequence[str]) -> bool:

@@ -17,7 +17,7 @@ from kiln.declare.states import DiskStatus, ImageStatus, InstanceStatus, Snapsho
 from kiln.declare.units import GiB
 from kiln.machines.errors import MachineError
 from kiln.operations import heads
-from kiln.operations.call import NotYet, Ports
+from kiln.operations.call import SILENCE_SECONDS, NotYet, Ports
 from kiln.store import images, tags, tasks
 from kiln.store.database import Transaction
 from kiln.store.disks import Disk, disks
@@ -25,8 +25,6 @@ from kiln.store.instances import instances
 from kiln.store.snapshots import snapshots
 from kiln.store.tasks import Task
 from kiln.store.volumes import Volume, volumes
-
-_SILENCE_SECONDS = 30.0  #: Until a machine that answered nothing is asked again.
 
 
 class TaskUnreadable(ApiError):
@@ -49,9 +47,8 @@ class _Heir:
 class _Seen:
     """What pool and machines say."""
 
-    captured: dict[
-        str, int
-    ]  #: By the old head that becomes a layer, how long its file is; empty: nothing was captured.
+    #: By the old head that becomes a layer, how many bytes its file has; empty: nothing was captured.
+    captured: dict[str, int]
     held: frozenset[str]  #: The disks on their way whose volumes a machine has.
     sizes: dict[str, int]  #: By disk, the bytes that its volume has.
     is_on: bool  #: Whether the machine of the instance that the task is about runs.
@@ -101,7 +98,7 @@ def _look(ports: Ports, task: Task, heirs: list[_Heir], on_their_way: list[Disk]
             captured = {}
         is_live = any(one.disk.instance and ports.machines.is_running(one.disk.instance) for one in heirs)
     except MachineError as e:
-        raise NotYet(_SILENCE_SECONDS) from e
+        raise NotYet(SILENCE_SECONDS) from e
     return _Seen(
         captured=captured,
         held=frozenset(disk.id for disk in on_their_way if _is_held(ports, task, disk)),
