@@ -11,7 +11,7 @@ from kiln.cli.beside import beside, settings_there
 from kiln.cli.exits import Refusal
 from kiln.cli.flags import Data, DatabaseAddress
 from kiln.cli.grammar import Json, example, group
-from kiln.cli.output import Column, note, show_json, show_line, show_rows, show_table
+from kiln.cli.output import Column, note, show_facts, show_json, show_rows, show_table
 from kiln.service import accounts
 from kiln.service.assemble import assemble
 from kiln.service.claim import hold_data_folder
@@ -52,8 +52,7 @@ def add(
     if as_json:
         show_json(facts)
     else:
-        for field, value in facts.items():
-            show_line(f"{field:16} {value}")
+        show_facts(facts)
 
 
 @app.command("add-user", epilog=example("kiln account add-user 1000000000000001 support@example.com"))

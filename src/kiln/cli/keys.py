@@ -9,7 +9,7 @@ import typer
 from kiln.cli.beside import beside
 from kiln.cli.flags import Data, DatabaseAddress
 from kiln.cli.grammar import Json, example, group
-from kiln.cli.output import Column, note, show_json, show_line, show_rows
+from kiln.cli.output import Column, note, show_facts, show_json, show_line, show_rows
 from kiln.declare.clock import to_seconds_text
 from kiln.service import keys
 from kiln.service.accounts import KEPT_SECONDS
@@ -125,7 +125,7 @@ def delete(keys_named: Keys, *, data: Data = None, database: DatabaseAddress = N
 
 
 def state(*, is_active: bool) -> str:
-    """What is said of a key."""
+    """The word for whether a key lets in, in every list of keys."""
     return "active" if is_active else "disabled"
 
 
@@ -139,5 +139,4 @@ def _show(pair: Pair, *, as_json: bool) -> None:
     if as_json:
         show_json(facts)
     else:
-        for field, value in facts.items():
-            show_line(f"{field:16} {value}")
+        show_facts(facts)

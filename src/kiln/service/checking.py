@@ -9,11 +9,12 @@ from __future__ import annotations
 from pathlib import Path
 
 from kiln.declare.journal import Journal
+from kiln.declare.units import DAY_S
 from kiln.operations.call import Ports
 from kiln.store.database import DatabaseDown
 from kiln.store.glance import damage_of_sqlite
 
-EVERY_SECONDS = 86_400.0  #: 24 hours of serving: by the monotonic clock.
+EVERY_SECONDS = float(DAY_S)  #: Of serving: by the monotonic clock.
 
 log = Journal("kiln.service")
 
