@@ -273,6 +273,18 @@ class TestZstd:
 
         assert content == DISK
 
+    @pytest.mark.parametrize("number", range(0x50, 0x60))
+    def test_one_that_begins_with_a_frame_to_be_skipped_is_unpacked(self, unpack, number):
+        skipped = bytes((number, 0x2A, 0x4D, 0x18)) + b"\x04\0\0\0note"
+
+        content, _ = unpack(skipped + zstd.compress(DISK))
+
+        assert content == DISK
+
+    def test_one_of_nothing_but_frames_to_be_skipped_is_refused(self, unpack):
+        with pytest.raises(SourceRefused):
+            unpack(b"\x50\x2a\x4d\x18\x04\0\0\0note" * 100)
+
 
 def test_an_ova_of_several_disks_is_refused_with_their_names(unpack):
     files = {"a.ovf": b"<Envelope/>", "one.vmdk": DISK, "tw\u00f6\x1b.vmdk": DISK}

@@ -15,12 +15,23 @@ _MAGICS = (
     (0, b"\xfd7zXZ\0", "compressed by xz", "unpack it once more: unxz FILE"),
     (0, b"BZh", "compressed by bzip2", "unpack it once more: bunzip2 FILE"),
     (0, b"\x28\xb5\x2f\xfd", "compressed by zstd", "unpack it once more: unzstd FILE"),
+    *(
+        (0, bytes((number, 0x2A, 0x4D, 0x18)), "compressed by zstd or lz4", "unpack it once more: unzstd FILE")
+        for number in range(0x50, 0x60)
+    ),
     (0, b"\x04\x22\x4d\x18", "compressed by lz4", "unpack it first: unlz4 FILE"),
+    (0, b"\x02\x21\x4c\x18", "compressed by lz4", "unpack it first: unlz4 FILE"),
+    (0, b"\x1f\x9d", "compressed by compress", "unpack it first: uncompress FILE"),
+    (0, b"LZIP\1", "compressed by lzip", "unpack it first: lzip -d FILE"),
+    (0, b"\x89LZO\0\r\n\x1a\n", "compressed by lzop", "unpack it first: lzop -d FILE"),
     (0, b"\x5d\0\0\x80\0\xff\xff\xff\xff\xff\xff\xff\xff", "compressed by lzma", "unpack it first: unlzma FILE"),
     (0, b"PK\3\4", "a zip archive", "take the disk out of it first: unzip FILE"),
     (0, b"PK\5\6", "an empty zip archive", "send a disk"),
     (0, b"7z\xbc\xaf\x27\x1c", "a 7z archive", "take the disk out of it first: 7z x FILE"),
     (0, b"Rar!\x1a\x07", "a RAR archive", "take the disk out of it first"),
+    (0, b"MSCF\0\0\0\0", "a cabinet of Windows", "take the disk out of it first: cabextract FILE"),
+    (0, b"MSWIM\0\0\0", "an image of Windows' files", "install it on a disk, and send that"),
+    (0, b"07070", "an archive of cpio", "take the disk out of it first: cpio -id"),
     (0, b"\x7fELF", "a program", "send a disk"),
     (0, b"!<arch>\n", "an archive of ar, such as a Debian package", "send a disk"),
     (0, b"\xed\xab\xee\xdb", "an RPM package", "send a disk"),

@@ -29,6 +29,8 @@ _MAGICS = (
     (0, b"\xfd7zXZ\0", "xz"),
     (0, b"BZh", "bzip2"),
     (0, b"\x28\xb5\x2f\xfd", "zstd"),
+    # Tools that pack by several threads begin with a frame that is to be skipped, of one of 16 numbers.
+    *((0, bytes((number, 0x2A, 0x4D, 0x18)), "zstd") for number in range(0x50, 0x60)),
     (257, b"ustar", "tar"),
 )
 _MEMORY = 1 * GiB
