@@ -26,9 +26,8 @@ from torment.campaign import Outcome, Place, Skipped, Verdict
 
 _MOST = 100
 _FEW = 40  #: Up to so many tries nobody waits for the hostile ones' ends, which takes longer than a minute.
-_HEALTHY_S = (
-    15.0  #: Within which an image of the healthy one comes, on a busy machine; its usual is a twentieth of one.
-)
+#: Within which an image of the healthy one comes, on a busy machine; its usual is a twentieth of a second.
+_HEALTHY_S = 15.0
 _NOTICED_S = 20.0
 _ENDED_S = 240.0
 _PAUSE_S = 0.5
