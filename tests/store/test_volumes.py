@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import pytest
+
 from kiln.declare.ids import new_id
+from kiln.store.database import DatabaseMalformed
 from kiln.store.volumes import Volume, chain, heads_deeper_than, volumes
 from tests.stock import a_disk
 
@@ -23,6 +26,14 @@ def test_are_followed_down_to_the_lowest(cloud):
 
     with cloud.ports.database.read() as tx:
         assert chain(tx, made[0]) == made
+
+
+def test_that_stand_on_themselves_are_damage(cloud):
+    made = a_chain(cloud, 3)
+    cloud.ports.database.write(lambda tx: volumes.update(tx, {"parent": made[0]}, id=made[-1]))
+
+    with cloud.ports.database.read() as tx, pytest.raises(DatabaseMalformed, match="stands on itself"):
+        chain(tx, made[1])
 
 
 def test_of_disks_are_found_where_too_many_are_below(cloud):

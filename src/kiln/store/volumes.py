@@ -14,7 +14,7 @@ from typing import Any
 from sqlalchemy import ColumnElement, Index, Select, and_, exists, func, literal, or_, select
 
 from kiln.declare.states import TaskStatus
-from kiln.store.database import Database, Transaction
+from kiln.store.database import Database, DatabaseMalformed, Transaction
 from kiln.store.disks import disks
 from kiln.store.rows import Recorded, Rows
 from kiln.store.snapshots import snapshots
@@ -159,9 +159,11 @@ def bypassable(tx: Transaction, limit: int) -> list[tuple[str, str]]:
 
 
 def chain(tx: Transaction, volume: str) -> list[str]:
-    """The volume and all that it stands on, the lowest last."""
+    """The volume and all that it stands on, the lowest last. Raises DatabaseMalformed when it stands on itself."""
     found = [volume]
     while (row := volumes.find(tx, id=found[-1])) is not None and row.parent is not None:
+        if row.parent in found:
+            raise DatabaseMalformed(f"{volume} stands on itself, by way of {row.parent}")
         found.append(row.parent)
     return found
 
