@@ -355,6 +355,14 @@ class InvalidAcceptLanguageNotFound(ApiError):
     message = "Only Chinese (zh-CN), English (en-US), and Japanese (ja) are allowed."
 
 
+class ServiceUnavailablePoolClosed(ApiError):
+    """Nothing can be written to the pool until its operator changes that. Seen in the task and in the log."""
+
+    code = "ServiceUnavailable"
+    status = 503
+    message = "The pool can't be written: {reason}"
+
+
 class ServiceUnavailableNoRoom(ApiError):
     """The pool has no room for a disk. Seen in the task and in the log, not in an answer."""
 

@@ -41,7 +41,9 @@ from kiln.declare.killpoints import reach
 from kiln.declare.states import TaskStatus
 from kiln.operations import unfinished
 from kiln.operations.call import Job, NotYet, Ports
+from kiln.operations.errors import ServiceUnavailablePoolClosed
 from kiln.operations.unfinished import TaskUnreadable
+from kiln.pools.errors import PoolClosed
 from kiln.store import tasks
 from kiln.store.database import DatabaseMalformed, Transaction
 from kiln.store.tasks import Task
@@ -202,6 +204,10 @@ class Worker:
         except DatabaseMalformed as error:
             # It is neither tried again nor given up, which would be decided by a damaged database: its row stays.
             log.warning("task_stopped", **said, reason=str(error))
+        except PoolClosed as error:
+            # It lasts until somebody changes that, so it is told at once.
+            log.warning("task_failed", **said, code=ServiceUnavailablePoolClosed.code, message=str(error))
+            self._give_up(duty, job, ServiceUnavailablePoolClosed(reason=str(error)))
         except ApiError as error:
             log.warning("task_failed", **said, code=error.code, message=str(error), **_plain(error.facts))
             self._give_up(duty, job, error)
