@@ -21,6 +21,7 @@ from kiln.operations import ALL
 MORE = {
     "CreateImage.Features.NvmeSupport": "Features is one part, shared with ImportImage and ModifyImageAttribute.",
     "DescribeImageFromFamily.Image": "An image is described alike wherever it is described.",
+    "*.DryRun": "Whatever writes takes it: who asks for a rehearsal must not get the deed.",
     "*.TurboMode": "The classic SDK sends it; a part that is not declared is refused.",
     "*.EnableVISST": "Likewise.",
     "*.EnableVRDT": "Likewise.",
