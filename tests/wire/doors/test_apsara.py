@@ -3,8 +3,10 @@ from __future__ import annotations
 import hashlib
 import inspect
 import json
+import re
 from base64 import b64encode
 from contextlib import suppress
+from urllib.parse import quote
 
 import pytest
 from hypothesis import given, settings
@@ -304,6 +306,19 @@ def test_tells_the_client_the_string_that_it_should_have_signed():
     assert "server string to sign is:POST#application/json#" in message
     assert message.isascii()
     assert "\n" not in message
+
+
+@pytest.mark.parametrize("character", [*map(chr, range(1, 32)), "\x7f", "\x80", "\u00e9", "\u2028", "\U00020000"])
+def test_puts_nothing_into_a_header_that_no_header_can_hold(character):
+    name = f"a{quote(character)}b"
+    request = RawRequest.from_target("POST", f"/apsara/route/Ecs/CreateImage?{name}=1&{name}=2", [], b"")
+    with pytest.raises(InvalidParameter) as refused:
+        admit(request)
+
+    answer = choose(request).answer(request, refused.value, ID, None)
+
+    assert character in str(refused.value)
+    assert all(re.fullmatch(r"[ -~]*", value) for _, value in answer.headers)
 
 
 def test_compares_signatures_in_constant_time():

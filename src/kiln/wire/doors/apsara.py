@@ -102,6 +102,7 @@ _MEANT = frozenset(
     | {word.lower() for operation in ALL for field in operation.parameters for word in (field.wire, *field.aliases)}
 )
 
+_unprintable = re.compile(r"[^ -~]").sub
 _token = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+").fullmatch
 
 
@@ -293,5 +294,9 @@ def _gateway_code(error: ApiError) -> str:
 
 
 def _header_text(message: str) -> str:
-    """*message* within what a header may hold: lines joined by ``#``, as the gateway does, and ASCII."""
-    return message.replace("\n", "#").encode("ascii", "replace").decode()[:_LONGEST_HEADER]
+    """*message* within what a header may hold: lines joined by ``#``, as the gateway does, and ASCII.
+
+    What else cannot be printed is ``?``: a message names what was sent, and no server sends a header with a control
+    character in it.
+    """
+    return _unprintable("?", message.replace("\n", "#"))[:_LONGEST_HEADER]
