@@ -70,9 +70,14 @@ def refusal_of(kiln, *pieces: bytes) -> bytes:
             b"413 ",
             "body_in_crumbs",
         ),
+        (
+            [b"POST / HTTP/1.1\r\n" + HOST + b"Transfer-Encoding: chunked\r\n\r\n0\r\nX: ", b"x" * 300_000],
+            b"431 ",
+            "headers_too_large",
+        ),
         ([b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03"], b"400 Bad Request", "bad_request"),
     ],
-    ids=["line", "method", "header", "count", "32-mib", "name", "extension", "chunks", "tls"],
+    ids=["line", "method", "header", "count", "32-mib", "name", "extension", "chunks", "trailer", "tls"],
 )
 def test_what_is_too_much_is_refused_and_counted(kiln, pieces, status, reason):
     before = counts(kiln).get(reason, 0)

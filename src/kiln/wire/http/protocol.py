@@ -60,6 +60,7 @@ class BoundedProtocol(HttpToolsProtocol):
         self._head_since: float | None = self._now()
         self._body_since = self._last_byte = self._now()
         self._body_bytes = self._pieces = self._trailers = 0
+        self._unread_of_chunk: int | None = None
         self._unread_since: float | None = None
         self._fault = ""
         self._held = b""
@@ -169,6 +170,11 @@ class BoundedProtocol(HttpToolsProtocol):
             self._body_bytes += len(piece)
             if self._body_bytes > bounds.BODY_ON_THE_WIRE:
                 self._fault = self._fault or "body_too_large"
+            if self._unread_of_chunk is not None:
+                # A chunk that gives no body is the last, and this a trailer, which the parser copies with each piece.
+                self._unread_of_chunk += len(piece)
+                if self._unread_of_chunk > bounds.HEADERS:
+                    self._fault = self._fault or "headers_too_large"
         if self._fault:
             self._refuse(self._fault)
 
@@ -195,6 +201,7 @@ class BoundedProtocol(HttpToolsProtocol):
     def on_headers_complete(self) -> None:
         self._in_head, self._head_since = False, None
         self._body_since, self._body_bytes, self._pieces, self._trailers = self._now(), 0, 0, 0
+        self._unread_of_chunk = None
         self._fault = self._fault or _fault_of(self.headers)
         if self._fault:
             return
@@ -207,7 +214,15 @@ class BoundedProtocol(HttpToolsProtocol):
         self.scope["raw_path"], self.scope["query_string"] = path or b"/", query
         self.scope["path"] = path.decode("latin-1") or "/"
 
+    def on_chunk_header(self) -> None:
+        self._unread_of_chunk = 0
+
+    def on_chunk_complete(self) -> None:
+        self._unread_of_chunk = None
+
     def on_body(self, body: bytes) -> None:
+        if self._unread_of_chunk is not None:
+            self._unread_of_chunk = 0
         self._pieces += 1
         if self._pieces > bounds.FEW_PIECES + self._body_bytes // bounds.LEAST_OF_PIECE:
             self._fault = self._fault or "body_in_crumbs"
