@@ -133,3 +133,20 @@ def test_escapes_are_read_as_the_standard_library_reads_them(text):
             parameters.of_pairs(b"A=" + text.encode())
     else:
         assert parameters.of_pairs(b"A=" + text.encode()) == {"A": wanted}
+
+
+@pytest.mark.parametrize("lone", ["%", "%x", "%4", "%g0", "%ä"])
+def test_refuses_more_marks_that_escape_nothing_than_any_text_has(lone):
+    with pytest.raises(InvalidParameter, match="%25"):
+        parameters.of_pairs(b"A=" + (lone * 1001).encode())
+
+    assert parameters.of_pairs(b"A=" + (lone * 1000).encode()) == {"A": lone * 1000}
+
+
+def test_counts_the_marks_of_all_texts_together():
+    with pytest.raises(InvalidParameter, match="%25"):
+        parameters.of_pairs(b"&".join(b"a%d=%%%%%%" % n for n in range(400)))
+
+
+def test_takes_as_many_escapes_as_there_is_room_for():
+    assert parameters.of_pairs(b"A=" + b"%25" * 100_000) == {"A": "%" * 100_000}

@@ -29,12 +29,16 @@ from kiln.wire.spellings import members
 #: More parameters than any operation takes; bounds the work for a request that nobody has signed.
 MOST = 1000
 
+#: More per cent signs than any text has that nobody escaped: each is mended by itself, and a megabyte of them would
+#: take half a second from everybody.
+_MOST_LONE_MARKS = 1000
+
 #: Lists within objects within lists: deeper than any operation's parameters go.
 _DEEPEST = 8
 
 _NOT_UTF8 = "it is not UTF-8"
 _wrapped = re.compile(rb'"(.*)"', re.DOTALL).fullmatch
-_lone_mark = re.compile(rb"%(?![0-9A-Fa-f]{2})").sub
+_lone_mark = re.compile(rb"%(?![0-9A-Fa-f]{2})")
 _GLIMPSED = 16 * KiB  #: Of a body that is malformed; its Format and its like stand at the beginning, or nowhere.
 TWICE = "it is given twice with different values"
 
@@ -52,6 +56,8 @@ def of_pairs(raw: bytes) -> dict[str, str]:
         refuse("*", f"there are more than {MOST} parameters")
     if b"%00" in raw or b"\0" in raw:
         refuse("*", "it contains a NUL")
+    if raw.count(b"%") > _MOST_LONE_MARKS and _has_many_lone_marks(raw):
+        refuse("*", f"there are more than {_MOST_LONE_MARKS} of % before what is not two hexadecimal digits; write %25")
     found: dict[str, str] = {}
     try:
         for pair in raw.split(b"&"):
@@ -63,6 +69,10 @@ def of_pairs(raw: bytes) -> dict[str, str]:
     return found
 
 
+def _has_many_lone_marks(raw: bytes) -> bool:
+    return _lone_mark.subn(b"", raw, _MOST_LONE_MARKS + 1)[1] > _MOST_LONE_MARKS
+
+
 def _text(raw: bytes) -> str:
     """What a name or a value reads as. Raises UnicodeDecodeError.
 
@@ -72,7 +82,7 @@ def _text(raw: bytes) -> str:
     if b"+" in raw:
         raw = raw.replace(b"+", b" ")
     if b"%" in raw:
-        marked = _lone_mark(b"%25", raw).replace(b"\\", b"%5C").replace(b"%", b"\\x")
+        marked = _lone_mark.sub(b"%25", raw).replace(b"\\", b"%5C").replace(b"%", b"\\x")
         raw = marked.decode("unicode_escape").encode("latin-1")
     return raw.decode()
 
