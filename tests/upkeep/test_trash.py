@@ -97,6 +97,18 @@ def test_keeps_what_was_dropped_until_its_grace_is_over(kept, watch):
     assert every(kept, discards) == []
 
 
+def test_counts_no_time_before_there_was_anything_to_wait_for(kept, watch):
+    serve(kept, watch, 2 * HOUR)
+    volume = unnamed(kept)
+    assert sweep(kept.ports) == [volume]
+
+    serve(kept, watch, HOUR - 120)
+
+    assert trashed(kept) == [volume]
+    serve(kept, watch, 240)
+    assert trashed(kept) == []
+
+
 def test_drops_at_once_without_a_grace(kept, watch):
     first = unnamed(kept)
     sweep(kept.ports)

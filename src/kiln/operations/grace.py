@@ -20,10 +20,15 @@ class Grace:
         self._lock = threading.Lock()
 
     def passed(self) -> float:
-        """Seconds since the last time that this answered more than 0; 0 while it is too little to be counted."""
+        """Seconds since this answered more than 0 or was restarted; 0 while it is too little to be counted."""
         with self._lock:
             now = self._monotonic()
             if now - self._since < min(_COUNTED_EVERY_SECONDS, self.seconds / 10):
                 return 0.0
             passed, self._since = now - self._since, now
             return passed
+
+    def restart(self) -> None:
+        """Leave out what has passed since then: nothing waited in it."""
+        with self._lock:
+            self._since = self._monotonic()

@@ -73,6 +73,8 @@ def empty(ports: Ports) -> list[str]:
     """Give back what has waited for its grace, and what the pool needs now; returns the volumes."""
     with ports.database.read() as tx:
         if not is_anything_waiting(tx):
+            # What is deleted next has waited for nothing yet, however long nothing was.
+            ports.grace.restart()
             return []
     gone: list[str] = []
     passed = ports.grace.passed()
