@@ -38,6 +38,11 @@ _POOL_CLOSED = (
     "`kiln fsck --no-repair` looks at one that can only be read. Nothing was changed in it."
 )
 
+_NO_DATABASE = (
+    "Where its disk is full make room: even reading needs 32 KiB. With PostgreSQL: does the server run, and is "
+    "--database (KILN_DATABASE) the right one?"
+)
+
 #: What the client and the service raise, the exit code that it ends with, and advice.
 _KNOWN: tuple[tuple[type[Exception], Exit, str], ...] = (
     (SettingRefused, exits.SETTINGS, ""),
@@ -50,7 +55,7 @@ _KNOWN: tuple[tuple[type[Exception], Exit, str], ...] = (
     (DatabaseHeld, exits.SETTINGS, "One database has one service: stop it first, or name another with --database."),
     (DatabaseDamaged, exits.UNSOUND, _WAYS_OUT),
     (DatabaseAbsent, exits.FILE, "`kiln serve` makes it, and its keys; or name the folder of one with --data."),
-    (DatabaseUnusable, exits.FILE, "On a full disk even reading it needs 32 KiB."),
+    (DatabaseUnusable, exits.FILE, _NO_DATABASE),
     (EndpointRefused, exits.SETTINGS, "KILN_ENDPOINT must be of the form http://HOST:PORT."),
     (ParameterRefused, exits.USAGE, "`kiln call ACTION --help` lists what an action takes."),
     (Unreachable, exits.UNREACHABLE, "`kiln serve` starts the service; KILN_ENDPOINT says where it is looked for."),

@@ -75,11 +75,16 @@ def require_whole(settings: Settings, *, is_quick: bool = False) -> None:
 
 @contextmanager
 def damage_told(settings: Settings) -> Iterator[None]:
-    """Turn damage that only a statement meets into DatabaseDamaged, as a check that finds it is."""
+    """Turn damage that only a statement meets into DatabaseDamaged, as a check that finds it is.
+
+    A disk too full for what is to be written becomes DatabaseUnusable.
+    """
     try:
         yield
     except DatabaseMalformed as error:
         raise DatabaseDamaged(f"{settings.folder.database} is damaged: {error}") from error
+    except DatabaseFull as error:
+        raise DatabaseUnusable(f"{settings.folder.database}: {error}") from error
 
 
 @contextmanager
