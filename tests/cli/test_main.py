@@ -185,6 +185,15 @@ def test_says_how_to_import_without_a_data_folder(tmp_path):
     assert "--bucket BUCKET --object NAME" in result.stderr
 
 
+def test_refuses_a_place_for_an_export_before_it_asks_for_one(tmp_path):
+    nobody = {"KILN_ENDPOINT": "http://127.0.0.1:1", "KILN_ACCESS_KEY_ID": "a", "KILN_ACCESS_KEY_SECRET": "b"}
+
+    result = said("image", "export", "m-1", "--output", str(tmp_path / "nowhere" / "web.raw"), **nobody)
+
+    assert result.exit_code == exits.FILE.number
+    assert f"{tmp_path / 'nowhere'} is no folder that is there" in result.stderr
+
+
 def test_tells_what_an_action_takes():
     printed = said("call", "CreateImage", "--help").stdout
 

@@ -110,3 +110,13 @@ def test_takes_an_object_out(data, tmp_path):
 
     assert (tmp_path / "mine.raw").read_bytes() == b"x"
     assert list(folder.iterdir()) == []
+
+
+@pytest.mark.parametrize("place", ["nowhere/web.raw", "a disk (1).raw/web.raw"])
+def test_refuses_a_place_where_no_file_can_be_made(data, file, tmp_path, place):
+    with pytest.raises(Refusal):
+        uploads.require_place(tmp_path / place)
+
+    uploads.require_place(tmp_path / "web.raw")
+    uploads.require_place(file)
+    uploads.require_place(data)

@@ -266,6 +266,8 @@ def export_image(
     """Write an image to a bucket, and print the names of the objects (or the task's ID, without waiting)."""
     if to_file is not None and not wait_for_it:
         raise typer.BadParameter("--output needs the wait")
+    if to_file is not None:
+        uploads.require_place(to_file)
     with open_client(region) as client:
         folder = find_data_folder(data)
         if bucket is None or to_file is not None:

@@ -102,6 +102,15 @@ def put(file: Path, data: Path | None, bucket: str) -> Upload:
     return Upload(bucket, name, target)
 
 
+def require_place(file: Path) -> None:
+    """See, before an export that may take long, that *file* can be made, or something in it. Raises Refusal."""
+    folder = file if file.is_dir() else file.parent
+    if not folder.is_dir():
+        raise _refuse(f"{folder} is no folder that is there", "Nothing was exported. Make it first.")
+    if not os.access(folder, os.W_OK | os.X_OK):
+        raise _refuse(f"{folder}: {os.strerror(errno.EACCES)}", "Nothing was exported.")
+
+
 def take(data: Path | None, bucket: str, name: str, file: Path) -> None:
     """Move an object out of its bucket to *file*. Raises Refusal."""
     source = bucket_folder(data, bucket) / name
