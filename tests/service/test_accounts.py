@@ -12,6 +12,14 @@ from kiln.service.secrets import Sealer
 from kiln.service.settings import SettingRefused, read_settings
 from kiln.store import accounts as rows
 
+#: A pair of each kind, as settings name them.
+NAMED = {
+    "server_access_key_id": "AKID",
+    "server_access_key_secret": "S1",
+    "server_app_key": "APP",
+    "server_app_secret": "S2",
+}
+
 
 @pytest.fixture
 def sealer(tmp_path):
@@ -45,13 +53,7 @@ def test_stay_those_of_the_oldest_account(database, sealer, tmp_path):
 
 def test_are_those_that_the_settings_name(database, sealer, tmp_path):
     ensure_first_account(database, sealer, settings(tmp_path), 1.0)
-    wanted = settings(
-        tmp_path,
-        server_access_key_id="AKID",
-        server_access_key_secret="S1",
-        server_app_key="APP",
-        server_app_secret="S2",
-    )
+    wanted = settings(tmp_path, **NAMED)
 
     keys = ensure_first_account(database, sealer, wanted, 2.0)
 
@@ -88,13 +90,7 @@ def test_are_told_as_they_are_whatever_the_settings_say(database, sealer, tmp_pa
 
 def test_are_not_written_again_when_the_settings_name_what_is_there(database, sealer, tmp_path):
     """A start on a full disk could not."""
-    wanted = settings(
-        tmp_path,
-        server_access_key_id="AKID",
-        server_access_key_secret="S1",
-        server_app_key="APP",
-        server_app_secret="S2",
-    )
+    wanted = settings(tmp_path, **NAMED)
     first = ensure_first_account(database, sealer, wanted, 1.0)
     with database.read() as tx:
         before = rows.credentials.all(tx)
