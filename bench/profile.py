@@ -25,6 +25,7 @@ from kiln.declare import killpoints
 from kiln.operations import BY_NAME
 from kiln.service.accounts import StoredCredentials
 from kiln.tasks.worker import Worker
+from kiln.upkeep import unfinished
 from kiln.upkeep.duties import DUTIES
 from kiln.wire.dispatch import Dispatcher
 from kiln.wire.doors.door import RawRequest
@@ -58,7 +59,7 @@ def open_doorway(data: Path) -> Iterator[Doorway]:
     """A Kiln in *data* with a worker, in this process."""
     with open_stock(data) as stock:
         ports, database = stock.assembly.ports, stock.assembly.database
-        worker = Worker(ports, DUTIES)
+        worker = Worker(ports, DUTIES, unfinished)
         gateway = Gateway(
             Dispatcher(BY_NAME, ports, worker.id, worker.hand_over),
             StoredCredentials(database, stock.assembly.sealer, ports.clock),

@@ -14,7 +14,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from kiln.operations.grace import Grace
+from kiln.calls.grace import Grace
 from kiln.store.disks import disks
 from kiln.store.instances import instances
 from kiln.store.snapshots import snapshots

@@ -18,6 +18,7 @@ from typing import Any
 import pytest
 
 from kiln.buckets.folder import FolderBuckets
+from kiln.calls.call import Call, Ports
 from kiln.declare.deployment import Deployment
 from kiln.declare.errors import ApiError
 from kiln.declare.ids import new_request_id
@@ -25,13 +26,12 @@ from kiln.declare.states import TaskStatus
 from kiln.machines.none import NoMachines
 from kiln.machines.port import Machines
 from kiln.operations import BY_NAME
-from kiln.operations.call import Call, Ports
 from kiln.pools.qcow2 import Qcow2Pool
 from kiln.store import accounts, tasks
 from kiln.store.database import Database
 from kiln.store.volumes import lineage_in
 from kiln.tasks.worker import Worker
-from kiln.upkeep import duties
+from kiln.upkeep import duties, unfinished
 from kiln.wire.dispatch import Caller, Dispatcher
 from tests.promises import check_answer, met
 
@@ -123,7 +123,7 @@ class Cloud:
         """Have some of the ports (``machines=...``, ``deployment=...``) be others from now on."""
         self.ports = replace(self.ports, **parts)
         self.dispatcher = Dispatcher(BY_NAME, self.ports)
-        self.worker = Worker(self.ports, duties.DUTIES)
+        self.worker = Worker(self.ports, duties.DUTIES, unfinished)
 
     def as_call(self, tx: Any) -> Call:
         """What an operation is handed, for arranging rows that no operation makes."""
@@ -162,7 +162,7 @@ def make_cloud(
     return Cloud(
         ports=ports,
         dispatcher=Dispatcher(BY_NAME, ports),
-        worker=Worker(ports, duties.DUTIES),
+        worker=Worker(ports, duties.DUTIES, unfinished),
         clock=clock,
         folder=folder,
     )

@@ -27,6 +27,8 @@ from tests.samples import around, least, places, several, siblings
 SOURCE = Path(kiln.operations.__file__).parent
 TESTS = Path(__file__).parent / "operations"
 
+GROUPS = [group.__name__.rpartition(".")[2] for group in kiln.operations.GROUPS]
+
 PLACES = [place for operation in ALL for place in places(operation)]
 RULED = [place for place in PLACES if place.field.rules]
 #: A part of one field is absent when that field is.
@@ -40,7 +42,7 @@ by_name = pytest.mark.parametrize("operation", ALL, ids=lambda operation: operat
 
 def files() -> set[tuple[str, str]]:
     """Folder and name of every operation's file."""
-    return {(path.parent.name, path.stem) for path in SOURCE.glob("*/*.py") if path.stem != "__init__"}
+    return {(group, path.stem) for group in GROUPS for path in (SOURCE / group).glob("*.py") if path.stem != "__init__"}
 
 
 def test_every_operation_file_is_in_the_catalogue():

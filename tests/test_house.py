@@ -185,3 +185,67 @@ def names(tree: ast.Module) -> Iterator[tuple[str, int]]:
         if isinstance(node, ast.Attribute | ast.Name):
             first, _, rest = ast.unparse(node).partition(".")
             yield ".".join([meanings.get(first, first), rest]).rstrip("."), node.lineno
+
+
+#: Rooms of the operations that are nobody's: what lies there is shared.
+SHARED = ("kiln/operations/", "kiln/operations/steps/", "kiln/operations/errors/")
+
+
+def test_what_one_group_of_operations_uses_lies_in_that_group() -> None:
+    shared = [name for name in modules() if name.startswith("kiln/operations/") and is_shared(name)]
+    lonely = {name: users for name in shared if len(users := groups_that_use(name)) < 2}
+
+    assert len(shared) > 15
+    assert lonely == {}
+
+
+def test_a_group_of_operations_takes_nothing_out_of_another() -> None:
+    taken = [
+        f"{name}: {module}"
+        for name, tree in modules().items()
+        if name.startswith("kiln/operations/") and (group := group_of(name))
+        for node in ast.walk(tree)
+        if isinstance(node, ast.ImportFrom)
+        for module in imported(node)
+        if module.startswith("kiln.operations.")
+        and (other := group_of(module.replace(".", "/") + ".py"))
+        and other != group
+    ]
+
+    assert taken == []
+
+
+def is_shared(name: str) -> bool:
+    return name.rpartition("/")[0] + "/" in SHARED and not name.endswith("__init__.py")
+
+
+def group_of(name: str) -> str:
+    """The group of operations whose folder the module lies in, or ""."""
+    parts = name.removesuffix(".py").split("/")
+    is_in_a_folder = parts[:2] == ["kiln", "operations"] and len(parts) > 3
+    return parts[2] if is_in_a_folder and parts[2] not in ("steps", "errors") else ""
+
+
+def groups_that_use(shared: str) -> set[str]:
+    """The groups of operations, and the packages besides them, that stand on a shared module, directly or not."""
+    dotted = shared.removesuffix(".py").replace("/", ".")
+    found: set[str] = set()
+    for name, tree in modules().items():
+        if name == shared or not uses(tree, dotted):
+            continue
+        if group := group_of(name):
+            found.add(group)
+        elif name.startswith("kiln/operations/"):
+            found |= groups_that_use(name) if is_shared(name) else set()
+        else:
+            found.add(name.split("/")[1])
+    return found
+
+
+def uses(tree: ast.Module, dotted: str) -> bool:
+    package, _, leaf = dotted.rpartition(".")
+    return any(
+        node.module == dotted or (node.module == package and leaf in {alias.name for alias in node.names})
+        for node in ast.walk(tree)
+        if isinstance(node, ast.ImportFrom)
+    )

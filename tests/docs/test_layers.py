@@ -30,11 +30,12 @@ def imports(room: str) -> dict[str, set[str]]:
     """The modules of ours that each of its modules imports."""
     found: dict[str, set[str]] = {}
     for path in (SOURCE / room).rglob("*.py"):
+        name = ".".join(path.relative_to(SOURCE / room).with_suffix("").parts)
         nodes = list(ast.walk(ast.parse(path.read_text())))
         named = {node.module or "" for node in nodes if isinstance(node, ast.ImportFrom)}
         named |= {f"{n.module}.{one.name}" for n in nodes if isinstance(n, ast.ImportFrom) for one in n.names}
         named |= {alias.name for node in nodes if isinstance(node, ast.Import) for alias in node.names}
-        found[path.stem] = {name for name in named if name.startswith("kiln.")}
+        found[name] = {one for one in named if one.startswith("kiln.")}
     return found
 
 

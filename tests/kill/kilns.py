@@ -26,6 +26,7 @@ from kiln.service.settings import read_settings
 from kiln.store.accounts import Account, accounts
 from kiln.store.volumes import volumes
 from kiln.tasks.worker import Worker
+from kiln.upkeep import unfinished
 from kiln.upkeep.duties import DUTIES
 from kiln.upkeep.sweep import sweep
 from kiln.wire.dispatch import Dispatcher
@@ -47,7 +48,7 @@ def open_kiln(folder: Path) -> Iterator[Cloud]:
         if is_new:
             ports.database.write(lambda tx: accounts.insert(tx, first))
         serve._recover(assembly)
-        worker = Worker(ports, DUTIES)
+        worker = Worker(ports, DUTIES, unfinished)
         yield Cloud(
             ports=ports,
             # As in service: a task is leased to the worker beside the dispatcher, and found again by its lease alone.

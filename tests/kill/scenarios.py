@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from kiln.declare.states import DiskStatus, InstanceStatus, TaskStatus
-from kiln.operations.transfer import objects_of
+from kiln.operations.steps.transfer import objects_of
 from kiln.service.secrets import Sealer
 from kiln.store.disks import disks
 from kiln.store.images import disks_of, images

@@ -17,7 +17,7 @@ from kiln.service.settings import Settings, read_settings
 from kiln.store.accounts import first_account
 from kiln.store.deployment import find
 from kiln.tasks.worker import Worker
-from kiln.upkeep import duties
+from kiln.upkeep import duties, unfinished
 from kiln.upkeep.recorder import Recorder
 from kiln.wire.dispatch import Dispatcher
 from tests.clouds import Clock, Cloud
@@ -97,7 +97,7 @@ def as_cloud(it: Assembly) -> Cloud:
     return Cloud(
         ports=it.ports,
         dispatcher=Dispatcher(BY_NAME, it.ports),
-        worker=Worker(it.ports, duties.DUTIES),
+        worker=Worker(it.ports, duties.DUTIES, unfinished),
         clock=Clock(),
         folder=it.settings.data,
         account=account.id,

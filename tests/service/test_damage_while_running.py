@@ -17,6 +17,7 @@ from kiln.store.tags import Tag, tags
 from kiln.store.tasks import tasks
 from kiln.store.volumes import volumes
 from kiln.tasks.worker import Duty, Worker
+from kiln.upkeep import unfinished
 from kiln.upkeep.keeper import CHORES, Chore, Keeper
 from kiln.wire.dispatch import Dispatcher
 from kiln.wire.gateway import Gateway
@@ -173,7 +174,9 @@ def test_a_task_that_meets_it_is_neither_tried_again_nor_given_up(cloud, caplog)
         tried.append(job.task.id)
         read_tags(cloud)
 
-    worker = Worker(cloud.ports, {"Test": Duty(carry_out, give_up=lambda job, error: given_up.append(error))})
+    worker = Worker(
+        cloud.ports, {"Test": Duty(carry_out, give_up=lambda job, error: given_up.append(error))}, unfinished
+    )
     cloud.ports.database.write(lambda tx: cloud.as_call(tx).enqueue("Test", "r-1"))
     reopen(cloud)
     worker._ports = cloud.ports

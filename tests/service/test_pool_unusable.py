@@ -10,9 +10,9 @@ from contextlib import contextmanager
 import pytest
 from typer.testing import CliRunner
 
+from kiln.calls.grace import Grace
 from kiln.cli import exits
 from kiln.cli.main import app
-from kiln.operations.grace import Grace
 from kiln.store.volumes import Volume, volumes
 from kiln.upkeep.sweep import sweep
 from tests.clouds import make_cloud

@@ -25,10 +25,10 @@ from pathlib import Path
 from typing import Any
 
 from kiln.buckets.port import BucketMissing, ObjectRefused
+from kiln.calls.call import Ports
 from kiln.declare import killpoints
 from kiln.declare.states import TaskStatus
 from kiln.machines.errors import MachineRefused, MachineSilent
-from kiln.operations.call import Ports
 from kiln.pools.errors import PoolError, PoolFull
 from kiln.store.database import DatabaseFull
 from kiln.store.disks import disks
@@ -36,6 +36,7 @@ from kiln.store.rows import metadata
 from kiln.store.snapshots import snapshots
 from kiln.store.tasks import tasks
 from kiln.tasks.worker import Worker
+from kiln.upkeep import unfinished
 from kiln.upkeep.duties import DUTIES
 from kiln.upkeep.keeper import CHORES, Chore
 from kiln.upkeep.unhurried import Unhurried
@@ -167,7 +168,7 @@ class Trial:
                 do(ports)
             # What a chore asks for has trials of its own.
             ports, hook = cloud.ports, None
-        worker = Worker(ports, DUTIES)
+        worker = Worker(ports, DUTIES, unfinished)
         for _ in range(_ROUNDS):
             due = sorted(cloud.open_tasks(), key=lambda task: task.seq)
             if not due:

@@ -7,12 +7,13 @@ from dataclasses import replace
 
 import pytest
 
+from kiln.calls.call import Job, NotYet
 from kiln.declare.errors import ServiceUnavailable
 from kiln.declare.facts import facts
-from kiln.operations.call import Job, NotYet
 from kiln.pools.errors import PoolClosed
 from kiln.store import tasks
 from kiln.tasks.worker import TRIES, Duty, Worker
+from kiln.upkeep import unfinished
 from tests.clouds import Cloud
 
 
@@ -33,7 +34,7 @@ def status_of(cloud: Cloud, task: str) -> tuple[str, str]:
 
 
 def with_duty(cloud: Cloud, carry_out, give_up=None) -> None:
-    cloud.worker = Worker(cloud.ports, {"Test": Duty(carry_out, give_up, facts=Facts)})
+    cloud.worker = Worker(cloud.ports, {"Test": Duty(carry_out, give_up, facts=Facts)}, unfinished)
 
 
 def test_finishes_what_was_carried_out(cloud):
@@ -50,7 +51,9 @@ def test_finishes_what_was_carried_out(cloud):
 @pytest.mark.parametrize("gives_back", [True, False])
 def test_tells_a_job_whether_it_may_use_the_room_that_is_kept(cloud, gives_back):
     seen = []
-    cloud.worker = Worker(cloud.ports, {"Test": Duty(lambda job: seen.append(job.gives_back), gives_back=gives_back)})
+    cloud.worker = Worker(
+        cloud.ports, {"Test": Duty(lambda job: seen.append(job.gives_back), gives_back=gives_back)}, unfinished
+    )
     enqueue(cloud)
 
     cloud.settle()
@@ -111,7 +114,7 @@ def test_tries_as_often_as_the_duty_says(cloud):
     def carry_out(job: Job) -> None:
         raise RuntimeError("a bug")
 
-    cloud.worker = Worker(cloud.ports, {"Test": Duty(carry_out, tries=1)})
+    cloud.worker = Worker(cloud.ports, {"Test": Duty(carry_out, tries=1)}, unfinished)
     task = enqueue(cloud)
 
     cloud.settle()
@@ -155,7 +158,7 @@ def test_remembers_facts_across_tries(cloud):
 def running(cloud):
     """A started worker with a duty that says when it is done."""
     done = threading.Event()
-    worker = Worker(cloud.ports, {"Test": Duty(lambda job: done.set())}, threads=1)
+    worker = Worker(cloud.ports, {"Test": Duty(lambda job: done.set())}, unfinished, threads=1)
     worker.start()
     yield worker, done
     worker.stop()
@@ -195,7 +198,7 @@ def test_no_guest_that_is_waited_for_keeps_another_waiting(cloud):
     for number in range(100):
         enqueue(cloud, lane=f"i-silent{number}")
     enqueue(cloud, lane="i-lively")
-    worker = Worker(cloud.ports, {"Test": Duty(carry_out)}, threads=1)
+    worker = Worker(cloud.ports, {"Test": Duty(carry_out)}, unfinished, threads=1)
     worker.start()
     try:
         assert done.wait(20)

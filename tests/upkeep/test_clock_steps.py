@@ -6,12 +6,13 @@ import threading
 
 import pytest
 
+from kiln.calls.call import NotYet
 from kiln.declare import clock as clocks
 from kiln.declare.clock import StepWatch
 from kiln.declare.facts import facts
-from kiln.operations.call import NotYet
 from kiln.store import tasks
 from kiln.tasks.worker import Duty, Worker
+from kiln.upkeep import unfinished
 from kiln.upkeep.keeper import Chore, Keeper
 from kiln.upkeep.sweep import _rests
 from kiln.wire.nonces import MemoryNonces, Use
@@ -49,7 +50,7 @@ def test_what_was_postponed_is_tried_again(cloud, steps):
         if len(tried) == 1:
             raise NotYet(30.0)
 
-    cloud.worker = Worker(cloud.ports, {"Test": Duty(carry_out, facts=Facts)})
+    cloud.worker = Worker(cloud.ports, {"Test": Duty(carry_out, facts=Facts)}, unfinished)
     task = enqueue(cloud)
     cloud.settle()
     set_clock(cloud, steps)
@@ -82,7 +83,7 @@ def test_what_is_being_carried_out_is_begun_by_nobody_else(cloud, steps):
         begun.set()
         ended.wait(30)
 
-    worker = Worker(cloud.ports, {"Test": Duty(carry_out, facts=Facts)})
+    worker = Worker(cloud.ports, {"Test": Duty(carry_out, facts=Facts)}, unfinished)
     task = enqueue(cloud)
     worker.start()
     try:

@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from kiln.operations.grace import Grace
+from kiln.calls.grace import Grace
 from kiln.store.disks import disks
 from kiln.store.images import images
 from kiln.store.snapshots import snapshots

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from kiln.declare.facts import read
-from kiln.operations.capture import CaptureFacts
+from kiln.operations.steps.capture import CaptureFacts
 from kiln.store.disks import disks
 from kiln.store.snapshots import snapshots
 from kiln.store.volumes import volumes

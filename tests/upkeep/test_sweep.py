@@ -10,10 +10,10 @@ from collections.abc import Iterator
 
 import pytest
 
+from kiln.calls.call import Job, NotYet
 from kiln.declare.facts import read
 from kiln.declare.ids import new_id
 from kiln.declare.units import GiB
-from kiln.operations.call import Job, NotYet
 from kiln.pools import locks
 from kiln.store.disks import disks
 from kiln.store.snapshots import snapshots

@@ -6,9 +6,9 @@ from dataclasses import dataclass
 
 import pytest
 
+from kiln.calls.grace import Grace
 from kiln.declare.ids import new_id
 from kiln.declare.units import GiB
-from kiln.operations.grace import Grace
 from kiln.pools.port import Room, Succession
 from kiln.pools.qcow2 import Qcow2Pool
 from kiln.store.disks import disks

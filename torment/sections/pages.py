@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from random import Random
 
-from kiln.operations.call import Ports
+from kiln.calls.call import Ports
 from kiln.service import errors
 from kiln.store.images import disks_of, images
 from kiln.store.snapshots import snapshots

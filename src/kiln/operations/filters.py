@@ -9,11 +9,42 @@ from kiln.declare.clock import span_of
 from kiln.declare.errors import ApiError
 from kiln.declare.rules import Alias, Doc, Example, KeepEmpty
 from kiln.declare.shapes import shape
-from kiln.operations.errors import InvalidFilterKeyNotFound, InvalidFilterValue
 from kiln.operations.params import FilterInput
 from kiln.store import tags
 from kiln.store.conditions import NOTHING, Condition
 from kiln.store.rows import Rows
+
+
+class InvalidFilterKeyNotFound(ApiError):
+    """A Filter.N.Key that the operation does not know."""
+
+    code = "InvalidFilterKey.NotFound"
+    status = 404
+    message = "The specified Filter Key is not found."
+
+
+class InvalidFilterValue(ApiError):
+    """A Filter.N.Value of the wrong form."""
+
+    code = "InvalidFilterValue"
+    status = 404
+    message = "The specified Filter Value is not valid."
+
+
+class InvalidLockReasonNotFound(ApiError):
+    """The lock reason is none of the documented ones."""
+
+    code = "InvalidLockReason.NotFound"
+    status = 404
+    message = "The specified LockReason is not found."
+
+
+class InvalidStatusNotFound(ApiError):
+    """The status is none of the documented ones."""
+
+    code = "InvalidStatus.NotFound"
+    status = 404
+    message = "The specified Status is not found."
 
 
 class InvalidTagMismatch(ApiError):

@@ -24,9 +24,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
+from kiln.calls.call import Call
 from kiln.declare.errors import InvalidParameter
 from kiln.declare.shapes import essence
-from kiln.operations.call import Call
 from kiln.store.conditions import Condition
 from kiln.store.order import Order, is_below, position_of
 from kiln.store.rows import Rows

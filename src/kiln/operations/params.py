@@ -18,19 +18,17 @@ from kiln.declare.rules import (
 )
 from kiln.declare.shapes import shape
 from kiln.operations import accepted
-from kiln.operations.errors import (
-    DuplicateTagKey,
+from kiln.operations.errors.images import (
     InvalidArchitectureMalformed,
     InvalidBootModeNotSupport,
-    InvalidDescriptionMalformed,
     InvalidImageFamilyMalformed,
     InvalidImageNameMalformed,
     InvalidParameterDetectionStrategy,
     InvalidParameterFeaturesImdsSupport,
     InvalidPlatformMalformed,
-    InvalidTagKeyMalformed,
-    InvalidTagValueMalformed,
 )
+from kiln.operations.errors.requests import InvalidDescriptionMalformed
+from kiln.operations.errors.tags import DuplicateTagKey, InvalidTagKeyMalformed, InvalidTagValueMalformed
 from kiln.store.tags import Tag
 
 _URLS = ("http://", "https://")

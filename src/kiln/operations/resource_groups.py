@@ -2,9 +2,18 @@
 
 from __future__ import annotations
 
-from kiln.operations.call import Call
-from kiln.operations.errors import InvalidResourceGroupNotFound
+from kiln.calls.call import Call
+from kiln.declare.errors import ApiError
 from kiln.store import accounts
+
+
+class InvalidResourceGroupNotFound(ApiError):
+    """The account has no resource group of that ID."""
+
+    code = "InvalidResourceGroup.NotFound"
+    status = 404
+    message = "The ResourceGroup provided does not exist in our records."
+    hint = "`kiln account add-resource-group ACCOUNT ID` makes one."
 
 
 def check_there(call: Call, group: str | None) -> None:

@@ -9,6 +9,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from kiln.buckets.folder import FolderBuckets
+from kiln.calls.call import Ports
+from kiln.calls.grace import Grace
 from kiln.declare.clock import system_clock
 from kiln.declare.deployment import Deployment
 from kiln.declare.journal import Journal
@@ -16,8 +18,6 @@ from kiln.guest.trial import probe_guest
 from kiln.machines.none import NoMachines
 from kiln.machines.port import Machines
 from kiln.machines.qemu import QemuMachines
-from kiln.operations.call import Ports
-from kiln.operations.grace import Grace
 from kiln.pools.qcow2 import Qcow2Pool
 from kiln.service.accounts import has_secrets
 from kiln.service.ballast import Ballast

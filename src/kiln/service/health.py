@@ -6,10 +6,10 @@ from collections.abc import Sequence
 from typing import Any
 
 import kiln
+from kiln.calls.call import Ports
 from kiln.declare.journal import Journal
 from kiln.declare.states import TaskStatus
 from kiln.declare.units import MiB
-from kiln.operations.call import Ports
 from kiln.service.ballast import Ballast
 from kiln.store import tasks
 from kiln.store.database import DatabaseDown

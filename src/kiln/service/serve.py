@@ -28,6 +28,7 @@ from kiln.service.settings import Settings
 from kiln.store import tasks
 from kiln.store.database import DatabaseFull
 from kiln.tasks.worker import Worker
+from kiln.upkeep import unfinished
 from kiln.upkeep.duties import DUTIES
 from kiln.upkeep.keeper import CHORES, Chore, Keeper
 from kiln.upkeep.recorder import Recorder
@@ -65,7 +66,7 @@ def serve(settings: Settings, say: Callable[[str], None]) -> None:
         keys = _keys(assembly)
         tell(settings.folder.endpoint, Address(f"http://{http.reach(listener)}", settings.region_ids))
         _recover(assembly)
-        worker = Worker(assembly.ports, DUTIES, threads=settings.workers)
+        worker = Worker(assembly.ports, DUTIES, unfinished, threads=settings.workers)
         keeper = Keeper(assembly.ports, _chores(assembly, recorder))
         recorder.start()
         worker.start()

@@ -9,13 +9,14 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 
+from kiln.calls.call import Ports
 from kiln.declare.states import TaskStatus
-from kiln.operations.call import Ports
 from kiln.service.assemble import Assembly
 from kiln.service.claim import hold_data_folder
 from kiln.service.errors import DataFolderBusy
 from kiln.store.tasks import Task, tasks
 from kiln.tasks.worker import Worker
+from kiln.upkeep import unfinished
 from kiln.upkeep.duties import DUTIES
 from kiln.upkeep.restore import prepare, prepare_to_empty
 from kiln.upkeep.waiting import Waiting, list_waiting
@@ -62,7 +63,7 @@ def _see_done(assembly: Assembly, task: str, timeout_s: float) -> None:
         try:
             # Only this one task: what else there may be to do needs the machines, which are the service's.
             with hold_data_folder(assembly.settings.data):
-                Worker(assembly.ports, DUTIES).attempt(row)
+                Worker(assembly.ports, DUTIES, unfinished).attempt(row)
         except DataFolderBusy:
             pass
         if time.monotonic() > deadline:

@@ -15,8 +15,8 @@ with growing pauses, in which it keeps its lane, until the ``tries`` of its duty
 are used up.
 
 A task that cannot be understood, and one whose give_up fails again and again,
-is ended by what the rows tell of it (``kiln.operations.unfinished``): nothing
-stays in a lane for ever.
+is ended by what the rows tell of it (``ByRows``): nothing stays in a lane for
+ever.
 """
 
 from __future__ import annotations
@@ -30,8 +30,10 @@ from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
+from kiln.calls.call import Job, NotYet, Ports
+from kiln.calls.errors import ServiceUnavailablePoolClosed, TaskUnreadable
 from kiln.declare.clock import StepWatch
 from kiln.declare.errors import ApiError, InternalError
 from kiln.declare.facts import NoFacts, UnreadableFacts, read
@@ -39,10 +41,6 @@ from kiln.declare.ids import PREFIXES
 from kiln.declare.journal import Journal
 from kiln.declare.killpoints import reach
 from kiln.declare.states import TaskStatus
-from kiln.operations import unfinished
-from kiln.operations.call import Job, NotYet, Ports
-from kiln.operations.errors import ServiceUnavailablePoolClosed
-from kiln.operations.unfinished import TaskUnreadable
 from kiln.pools.errors import PoolClosed
 from kiln.store import tasks
 from kiln.store.database import DatabaseMalformed, Transaction
@@ -70,6 +68,16 @@ class Duty:
     tries: int = TRIES
 
 
+class ByRows(Protocol):
+    """Ends a task that nobody can carry out or give up, by what the rows, the pool and the machines tell of it."""
+
+    def end(self, ports: Ports, task: Task, error: ApiError, /) -> None:
+        """Let go of all that the task had begun, and record it as Failed. Idempotent; may raise NotYet."""
+
+    def fail_alone(self, tx: Transaction, task: Task, now: float, error: ApiError, /) -> bool:
+        """Record the task as Failed and nothing else; False while that would lose something."""
+
+
 @dataclass(frozen=True)
 class _Postponement:
     """A task that is to be tried again, and has to be given back for that."""
@@ -82,10 +90,11 @@ class _Postponement:
 class Worker:
     """See the module's docstring. Started by ``start``, ended by ``stop``; both once."""
 
-    def __init__(self, ports: Ports, duties: Mapping[str, Duty], threads: int = 5) -> None:
+    def __init__(self, ports: Ports, duties: Mapping[str, Duty], by_rows: ByRows, threads: int = 5) -> None:
         self.id = uuid.uuid4().hex
         self._ports = ports
         self._duties = duties
+        self._by_rows = by_rows
         self._ready: queue.SimpleQueue[Task | None] = queue.SimpleQueue()
         self._places = ThreadPoolExecutor(MOST_PLACES, thread_name_prefix="worker-place")
         self._adrift: deque[_Postponement] = deque()
@@ -278,7 +287,7 @@ class Worker:
     def _end(self, task: Task, error: ApiError, tries: int) -> None:
         """End a task by its rows; after so many *tries* in all the task alone, whatever becomes of its resource."""
         try:
-            unfinished.end(self._ports, task, error)
+            self._by_rows.end(self._ports, task, error)
         except NotYet as wait:
             self._postpone(task, wait.seconds, failed=False)
         except Exception:
@@ -289,7 +298,9 @@ class Worker:
     def _fail_alone(self, task: Task, error: ApiError) -> bool:
         now = self._ports.clock()
         try:
-            return self._ports.database.write(lambda tx: unfinished.fail_alone(tx, task, now, error), gives_back=True)
+            return self._ports.database.write(
+                lambda tx: self._by_rows.fail_alone(tx, task, now, error), gives_back=True
+            )
         except Exception:
             log.exception("fail_alone_failed", task=task.id)
             return False

@@ -7,9 +7,9 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from kiln.calls.call import Ports
 from kiln.declare.journal import Journal
-from kiln.operations import tombs
-from kiln.operations.call import Ports
+from kiln.operations.steps import tombs
 from kiln.store import snapshots, tags
 from kiln.store.database import DatabaseMalformed, Transaction
 from kiln.store.tokens import KEPT_SECONDS, tokens

@@ -13,10 +13,10 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 
+from kiln.calls.call import Ports
 from kiln.declare.errors import InternalError
 from kiln.declare.states import ImageStatus, SnapshotStatus, TaskStatus
 from kiln.declare.units import counted
-from kiln.operations.call import Ports
 from kiln.pools.errors import PoolError
 from kiln.pools.port import Records
 from kiln.store import documents, images

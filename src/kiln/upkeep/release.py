@@ -6,9 +6,9 @@ under way with it, is asked for again at the next round.
 
 from __future__ import annotations
 
+from kiln.calls.call import Call, Ports
 from kiln.declare.errors import ApiError
 from kiln.declare.journal import Journal
-from kiln.operations.call import Call, Ports
 from kiln.operations.instances.delete_instance import Input, delete_instance
 from kiln.store.database import Transaction
 from kiln.store.instances import Instance, to_release

@@ -13,12 +13,12 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from kiln.calls.call import Job, Ports
 from kiln.declare.errors import ApiError, InternalError
 from kiln.declare.facts import facts
 from kiln.declare.journal import Journal
 from kiln.declare.killpoints import reach
 from kiln.declare.states import DiskStatus, TaskStatus
-from kiln.operations.call import Job, Ports
 from kiln.store import images
 from kiln.store.database import Transaction
 from kiln.store.disks import disks

@@ -13,9 +13,9 @@ from collections import defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
+from kiln.calls.call import Ports
 from kiln.declare.facts import UnreadableFacts, parse
 from kiln.declare.states import SnapshotStatus, TaskStatus
-from kiln.operations.call import Ports
 from kiln.pools.errors import PoolError
 from kiln.pools.port import Stranger
 from kiln.store.database import Transaction

@@ -12,6 +12,7 @@ from __future__ import annotations
 import contextlib
 from dataclasses import replace
 
+from kiln.calls.call import Job, NotYet, Ports
 from kiln.declare.errors import ApiError, InternalError
 from kiln.declare.facts import facts
 from kiln.declare.journal import Journal
@@ -19,7 +20,6 @@ from kiln.declare.killpoints import reach
 from kiln.declare.states import DiskStatus, TaskStatus
 from kiln.declare.turns import Turns
 from kiln.machines.errors import MachineBusy, MachineError, MachineSilent
-from kiln.operations.call import Job, NotYet, Ports
 from kiln.pools.errors import PoolError
 from kiln.pools.port import Guest
 from kiln.store.database import Transaction

@@ -13,9 +13,9 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 
+from kiln.calls.call import Ports
 from kiln.declare.clock import Clock, StepWatch
 from kiln.declare.journal import Journal
-from kiln.operations.call import Ports
 
 _AFTER_A_START_SECONDS = 600.0
 _LONGEST_SECONDS = 3600.0

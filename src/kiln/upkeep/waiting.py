@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from kiln.operations.call import Ports
+from kiln.calls.call import Ports
 from kiln.store.database import Transaction
 from kiln.store.snapshots import snapshots
 from kiln.store.trash import Tombstone, UnknownTombstone, discards, grace_seconds, served_seconds, tombstones

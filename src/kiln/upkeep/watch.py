@@ -6,9 +6,9 @@ Instances for which a task is still to be done are left to that task.
 
 from __future__ import annotations
 
+from kiln.calls.call import Ports
 from kiln.declare.journal import Journal
 from kiln.declare.states import InstanceStatus
-from kiln.operations.call import Ports
 from kiln.store.database import Transaction
 from kiln.store.instances import Instance, idle_running, instances
 from kiln.store.tasks import is_lane_busy

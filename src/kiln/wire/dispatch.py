@@ -11,12 +11,12 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from kiln.calls.call import Call, Ports
 from kiln.declare.errors import ApiError, InvalidParameter
 from kiln.declare.operation import ClientTokenInput, DryRunInput, Idempotence, Operation
 from kiln.declare.rules import JsonList
 from kiln.declare.shapes import Field, fields_of, spell
-from kiln.operations.call import Call, Ports
-from kiln.operations.errors import InvalidRegionIdNotFound
+from kiln.operations.errors.regions import InvalidRegionIdNotFound
 from kiln.store.database import Transaction
 from kiln.store.tasks import Task
 from kiln.store.tokens import Token, tokens

@@ -14,6 +14,7 @@ from kiln.store.disks import disks
 from kiln.store.tasks import tasks
 from kiln.store.volumes import volumes
 from kiln.tasks.worker import Worker
+from kiln.upkeep import unfinished
 from kiln.upkeep.duties import DUTIES
 from kiln.upkeep.sweep import sweep
 from tests.clouds import OTHER, REGION
@@ -279,7 +280,7 @@ class FullPool:
 
 
 def test_is_gone_when_the_pool_is_full(cloud):
-    cloud.worker = Worker(replace(cloud.ports, pool=FullPool(cloud.ports.pool)), DUTIES)
+    cloud.worker = Worker(replace(cloud.ports, pool=FullPool(cloud.ports.pool)), DUTIES, unfinished)
 
     disk_id = create(cloud, {"Tag.1.Key": "x"}, Size=20)
     cloud.settle()

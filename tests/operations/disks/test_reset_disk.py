@@ -14,6 +14,7 @@ from kiln.store.snapshots import snapshots
 from kiln.store.tasks import tasks
 from kiln.store.volumes import volumes
 from kiln.tasks.worker import Worker
+from kiln.upkeep import unfinished
 from kiln.upkeep.duties import DUTIES
 from kiln.upkeep.sweep import sweep
 from tests.clouds import OTHER
@@ -85,7 +86,7 @@ class TestResetting:
     def test_is_as_before_when_the_pool_is_full(self, cloud, disk):
         snapshot = snapshot_of(cloud, disk)
         before = the(cloud, disks, id=disk.id)
-        cloud.worker = Worker(replace(cloud.ports, pool=FullPool(cloud.ports.pool)), DUTIES)
+        cloud.worker = Worker(replace(cloud.ports, pool=FullPool(cloud.ports.pool)), DUTIES, unfinished)
 
         cloud.call("ResetDisk", DiskId=disk.id, SnapshotId=snapshot.id)
         cloud.settle()

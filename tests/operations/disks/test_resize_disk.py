@@ -14,6 +14,7 @@ from kiln.store.snapshots import snapshots
 from kiln.store.tasks import tasks
 from kiln.store.volumes import volumes
 from kiln.tasks.worker import Worker
+from kiln.upkeep import unfinished
 from kiln.upkeep.duties import DUTIES
 from tests.clouds import OTHER
 from tests.operations.disks.watched import watch
@@ -83,7 +84,7 @@ class TestGrowing:
 
 class TestFailure:
     def test_tells_the_old_size_again_when_the_pool_is_full(self, cloud, disk):
-        cloud.worker = Worker(replace(cloud.ports, pool=FullPool(cloud.ports.pool)), DUTIES)
+        cloud.worker = Worker(replace(cloud.ports, pool=FullPool(cloud.ports.pool)), DUTIES, unfinished)
 
         cloud.call("ResizeDisk", DiskId=disk.id, NewSize=30)
         cloud.settle()
@@ -93,7 +94,7 @@ class TestFailure:
         assert the(cloud, tasks).error_code == "ServiceUnavailable"
 
     def test_keeps_the_new_size_when_the_bytes_have_grown_all_the_same(self, cloud, disk):
-        cloud.worker = Worker(replace(cloud.ports, pool=FullPool(cloud.ports.pool)), DUTIES)
+        cloud.worker = Worker(replace(cloud.ports, pool=FullPool(cloud.ports.pool)), DUTIES, unfinished)
 
         cloud.call("ResizeDisk", DiskId=disk.id, NewSize=30)
         cloud.ports.pool.resize(disk.volume, 30 * GiB)

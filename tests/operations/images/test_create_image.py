@@ -17,6 +17,7 @@ from kiln.store.images import Image
 from kiln.store.snapshots import snapshots
 from kiln.store.volumes import volumes
 from kiln.tasks.worker import Worker
+from kiln.upkeep import unfinished
 from kiln.upkeep.duties import DUTIES
 from tests.clouds import OTHER, Cloud
 from tests.operations.disks.watched import run
@@ -637,7 +638,7 @@ def test_fails_cleanly_when_the_pool_is_full(cloud):
     with cloud.ports.database.read() as tx:
         before = {d.id: d.volume for d in disks.all(tx, instance=instance.id)}
     image_id = cloud.call("CreateImage", InstanceId=instance.id)["ImageId"]
-    cloud.worker = Worker(replace(cloud.ports, pool=FullPool(cloud.ports.pool)), DUTIES)
+    cloud.worker = Worker(replace(cloud.ports, pool=FullPool(cloud.ports.pool)), DUTIES, unfinished)
 
     cloud.settle()
 

@@ -13,6 +13,7 @@ from kiln.pools.errors import PoolFull
 from kiln.store import buckets
 from kiln.store.volumes import volumes
 from kiln.tasks.worker import Worker
+from kiln.upkeep import unfinished
 from kiln.upkeep.duties import DUTIES
 from kiln.upkeep.sweep import sweep
 from tests.clouds import OTHER, REGION
@@ -153,7 +154,7 @@ class TestLeavesNothing:
 
     def test_when_there_is_no_room(self, cloud, bucket, image):
         task_id = export(cloud, image)
-        cloud.worker = Worker(replace(cloud.ports, pool=FullPool(cloud.ports.pool)), DUTIES)
+        cloud.worker = Worker(replace(cloud.ports, pool=FullPool(cloud.ports.pool)), DUTIES, unfinished)
 
         cloud.settle()
 

@@ -19,6 +19,7 @@ from kiln.store import buckets, images, tags
 from kiln.store.snapshots import snapshots
 from kiln.store.volumes import volumes
 from kiln.tasks.worker import Worker
+from kiln.upkeep import unfinished
 from kiln.upkeep.duties import DUTIES
 from kiln.upkeep.sweep import sweep
 from tests.clouds import OTHER, REGION, make_cloud
@@ -319,7 +320,7 @@ class TestBytesThatAreRefused:
     def test_for_want_of_room(self, cloud):
         an_object(cloud)
         answer = cloud.call("ImportImage", mapping())
-        cloud.worker = Worker(replace(cloud.ports, pool=FullPool(cloud.ports.pool)), DUTIES)
+        cloud.worker = Worker(replace(cloud.ports, pool=FullPool(cloud.ports.pool)), DUTIES, unfinished)
 
         cloud.settle()
 

@@ -12,7 +12,7 @@ from kiln.declare.clock import from_text
 from kiln.declare.errors import ApiError
 from kiln.declare.states import DiskStatus, ImageStatus, InstanceStatus, SnapshotStatus
 from kiln.declare.units import GiB, KiB
-from kiln.operations.launch import LaunchFacts
+from kiln.operations.instances.parts.launch import LaunchFacts
 from kiln.store.disks import disks
 from kiln.store.images import image_disks, images
 from kiln.store.instances import instances

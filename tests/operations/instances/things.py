@@ -16,6 +16,7 @@ from kiln.pools.errors import PoolFull
 from kiln.store.images import Image, ImageDisk
 from kiln.store.instances import instances
 from kiln.tasks.worker import Worker
+from kiln.upkeep import unfinished
 from kiln.upkeep.duties import DUTIES
 from tests.clouds import Cloud
 from tests.operations.images.gallery import a_disk_of, an_image
@@ -83,7 +84,7 @@ class FullPool:
 
 def fill(cloud: Cloud, room: int = 0) -> None:
     """Have *cloud*'s worker find the pool full after so many volumes."""
-    cloud.worker = Worker(replace(cloud.ports, pool=FullPool(cloud.ports.pool, room)), DUTIES)
+    cloud.worker = Worker(replace(cloud.ports, pool=FullPool(cloud.ports.pool, room)), DUTIES, unfinished)
 
 
 def image_with(cloud: Cloud, *data: ImageDisk, system_gib: int = 20, **changes: Any) -> Image:

@@ -15,6 +15,7 @@ from kiln.store.snapshots import snapshots
 from kiln.store.tasks import tasks
 from kiln.store.volumes import volumes
 from kiln.tasks.worker import Worker
+from kiln.upkeep import unfinished
 from kiln.upkeep.duties import DUTIES
 from tests.clouds import OTHER, REGION
 from tests.reading import every, find, the
@@ -200,7 +201,7 @@ class TestClientToken:
 class TestFailure:
     def test_is_failed_when_the_pool_is_full_and_the_disk_is_as_before(self, cloud, disk):
         pool = FullPool(cloud.ports.pool)
-        cloud.worker = Worker(replace(cloud.ports, pool=pool), DUTIES)
+        cloud.worker = Worker(replace(cloud.ports, pool=pool), DUTIES, unfinished)
 
         snapshot_id = cloud.call("CreateSnapshot", DiskId=disk.id)["SnapshotId"]
         cloud.settle()

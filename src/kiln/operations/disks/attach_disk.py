@@ -13,6 +13,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Annotated
 
+from kiln.calls.call import Call, Job, NotYet
 from kiln.declare.errors import ApiError
 from kiln.declare.facts import facts
 from kiln.declare.killpoints import reach
@@ -20,17 +21,16 @@ from kiln.declare.operation import Operation
 from kiln.declare.rules import Accepted, Doc, Example
 from kiln.declare.shapes import shape
 from kiln.declare.states import DiskStatus, InstanceStatus, TaskStatus
-from kiln.operations import drives
-from kiln.operations.call import Call, Job, NotYet
-from kiln.operations.errors import (
+from kiln.operations.disks.parts.errors import (
     DiskNotPortable,
-    IncorrectDiskStatus,
     InstanceLockedForSecurityOfDisk,
     InvalidDiskIdNotFound,
-    InvalidInstanceIdNotFound,
     InvalidRegionIdMalFormed,
 )
+from kiln.operations.errors.disks import IncorrectDiskStatus
+from kiln.operations.errors.instances import InvalidInstanceIdNotFound
 from kiln.operations.params import DiskId, InstanceId, NothingMore, OwnRegionId
+from kiln.operations.steps import drives
 from kiln.store.database import Transaction
 from kiln.store.disks import Disk, disks
 from kiln.store.instances import Instance, instances

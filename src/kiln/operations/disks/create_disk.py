@@ -10,6 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import Annotated
 
+from kiln.calls.call import Call, Job
 from kiln.declare.deployment import DISK_CATEGORIES, PERFORMANCE_LEVELS, level_of
 from kiln.declare.errors import ApiError, MissingParameter
 from kiln.declare.facts import facts
@@ -21,22 +22,13 @@ from kiln.declare.shapes import shape
 from kiln.declare.states import DiskStatus, InstanceStatus
 from kiln.declare.system import NO_SYSTEM
 from kiln.declare.units import GiB
-from kiln.operations import accepted, drives, heads, resource_groups, source_snapshots
-from kiln.operations.call import Call, Job
-from kiln.operations.errors import (
-    DuplicateTagKey,
-    IdempotentParameterMismatch,
-    IncorrectInstanceStatus,
-    InstanceLockedForSecurityOfDisk,
-    InvalidClientTokenMalformed,
-    InvalidInstanceIdNotFound,
-    InvalidResourceGroupNotFound,
-    InvalidSnapshotIdNotFound,
-    InvalidSnapshotIdNotReady,
-    InvalidTagKeyMalformed,
-    QuotaExceedTags,
-)
-from kiln.operations.heads import Head
+from kiln.operations import accepted, resource_groups
+from kiln.operations.disks.parts.errors import InstanceLockedForSecurityOfDisk, InvalidParameterMultiAttach
+from kiln.operations.errors.instances import IncorrectInstanceStatus, InvalidInstanceIdNotFound
+from kiln.operations.errors.regions import InvalidRegionIdNotFoundSpecified
+from kiln.operations.errors.requests import IdempotentParameterMismatch, InvalidClientTokenMalformed
+from kiln.operations.errors.snapshots import InvalidSnapshotIdNotFound, InvalidSnapshotIdNotReady
+from kiln.operations.errors.tags import DuplicateTagKey, InvalidTagKeyMalformed, QuotaExceedTags
 from kiln.operations.params import (
     ArnInput,
     Description,
@@ -48,6 +40,9 @@ from kiln.operations.params import (
     TagInput,
     to_pairs,
 )
+from kiln.operations.resource_groups import InvalidResourceGroupNotFound
+from kiln.operations.steps import drives, heads, source_snapshots
+from kiln.operations.steps.heads import Head
 from kiln.store import tags
 from kiln.store.database import Transaction
 from kiln.store.disks import Disk, DiskAsked, disks
@@ -60,14 +55,6 @@ def _limits_in_words() -> str:
     least = {one.id: str(one.least_gib) for one in DISK_CATEGORIES.values()}
     least["cloud_essd"] = ", ".join(f"{gib} ({level})" for level, gib in PERFORMANCE_LEVELS.items())
     return "; ".join(f"{one.id} {least[one.id]} to {one.most_gib}" for one in DISK_CATEGORIES.values())
-
-
-class InvalidRegionIdNotFoundOfDisk(ApiError):
-    """The RegionId is none of this deployment's."""
-
-    code = "InvalidRegionId.NotFound"
-    status = 404
-    message = "The specified RegionId does not exist."
 
 
 class InvalidZoneIdNotFoundOfDisk(ApiError):
@@ -112,14 +99,6 @@ class InvalidDiskNameMalformedOfDisk(ApiError):
 
     code = "InvalidDiskName.Malformed"
     message = "The specified disk name is wrongly formed."
-
-
-class InvalidParameterMultiAttach(ApiError):
-    """A disk is wanted that several instances can have at a time."""
-
-    code = "InvalidParameter.MultiAttach"
-    status = 403
-    message = "The specified param MultiAttach is not valid."
 
 
 class InvalidSnapshotIdNotDataDiskSnapshot(ApiError):
@@ -371,7 +350,7 @@ create_disk = Operation(
     facts=Facts,
     give_up=give_up,
     idempotent=Idempotence(mismatch=IdempotentParameterMismatch, malformed=InvalidClientTokenMalformed),
-    unknown_region=InvalidRegionIdNotFoundOfDisk,
+    unknown_region=InvalidRegionIdNotFoundSpecified,
     leads_to=("Creating", "Available", "In_use"),
     errors=(
         MissingParameter,

@@ -13,6 +13,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Annotated
 
+from kiln.calls.call import Call
 from kiln.declare.clock import to_seconds_text
 from kiln.declare.deployment import DISK_CATEGORIES, PERFORMANCE_LEVELS
 from kiln.declare.errors import ApiError, DryRunOperation
@@ -21,15 +22,19 @@ from kiln.declare.rules import Composed, Count, Doc, Example, JsonList, Missing,
 from kiln.declare.shapes import shape
 from kiln.declare.states import DiskStatus
 from kiln.operations import accepted
-from kiln.operations.call import Call
-from kiln.operations.drives import serial_of
-from kiln.operations.errors import (
+from kiln.operations.disks.parts.errors import InvalidParameterMultiAttach
+from kiln.operations.errors.disks import InvalidDiskTypeValueNotSupported
+from kiln.operations.errors.regions import InvalidRegionIdNotFound
+from kiln.operations.errors.tags import InvalidTagCount
+from kiln.operations.filters import (
     InvalidFilterKeyNotFound,
     InvalidFilterValue,
-    InvalidRegionIdNotFound,
-    InvalidTagCount,
+    InvalidLockReasonNotFound,
+    InvalidTagMismatch,
+    TagFilter,
+    by_creation,
+    by_tags,
 )
-from kiln.operations.filters import InvalidTagMismatch, TagFilter, by_creation, by_tags
 from kiln.operations.paging import page
 from kiln.operations.params import (
     DiskId,
@@ -44,6 +49,7 @@ from kiln.operations.params import (
     TagsOutput,
     draw_tags,
 )
+from kiln.operations.steps.drives import serial_of
 from kiln.store import disks as disk_rows
 from kiln.store import tags
 from kiln.store.conditions import NOTHING, Condition
@@ -79,13 +85,6 @@ class InvalidParameterDiskIds(ApiError):
     message = "The specified parameter diskIds is not valid."
 
 
-class InvalidDiskTypeValueNotSupportedOfDisks(ApiError):
-    """The disk type is none of the documented ones."""
-
-    code = "InvalidDiskType.ValueNotSupported"
-    message = "The specified disk type is not supported."
-
-
 class InvalidCategoryValueNotSupported(ApiError):
     """The category is none of the documented ones."""
 
@@ -114,22 +113,6 @@ class InvalidDiskChargeTypeNotFound(ApiError):
     code = "InvalidDiskChargeType.NotFound"
     status = 404
     message = "The DiskChargeType does not exist in our records."
-
-
-class InvalidLockReasonNotFound(ApiError):
-    """The lock reason is none of the documented ones."""
-
-    code = "InvalidLockReason.NotFound"
-    status = 404
-    message = "The specified LockReason is not found."
-
-
-class InvalidParameterMultiAttach(ApiError):
-    """MultiAttach is none of the documented words."""
-
-    code = "InvalidParameter.MultiAttach"
-    status = 403
-    message = "The specified param MultiAttach is not valid."
 
 
 class InvalidZoneIdNotFoundOfDisks(ApiError):
@@ -169,7 +152,7 @@ class Input:
     )
     disk_type: Annotated[
         str,
-        OneOf(("all", "system", "data"), InvalidDiskTypeValueNotSupportedOfDisks, any_case=True),
+        OneOf(("all", "system", "data"), InvalidDiskTypeValueNotSupported, any_case=True),
         Doc("Only disks of this type."),
     ] = "all"
     category: Annotated[

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from typing import Annotated
 
+from kiln.calls.call import Call, Job
 from kiln.declare.errors import ApiError
 from kiln.declare.facts import NoFacts
 from kiln.declare.killpoints import reach
@@ -17,18 +18,16 @@ from kiln.declare.operation import Operation
 from kiln.declare.rules import Accepted, Doc
 from kiln.declare.shapes import shape
 from kiln.declare.states import DiskStatus, InstanceStatus
-from kiln.operations import drives
-from kiln.operations.call import Call, Job
-from kiln.operations.errors import (
+from kiln.operations.disks.parts.errors import (
     DiskNotPortable,
-    IncorrectDiskStatus,
-    IncorrectInstanceStatus,
     InstanceLockedForSecurityOfDisk,
     InvalidDiskIdNotFound,
-    InvalidInstanceIdNotFound,
     InvalidRegionIdMalFormed,
 )
+from kiln.operations.errors.disks import IncorrectDiskStatus
+from kiln.operations.errors.instances import IncorrectInstanceStatus, InvalidInstanceIdNotFound
 from kiln.operations.params import DiskId, InstanceId, NothingMore, OwnRegionId
+from kiln.operations.steps import drives
 from kiln.store.database import Transaction
 from kiln.store.disks import Disk, disks
 from kiln.store.instances import Instance, instances

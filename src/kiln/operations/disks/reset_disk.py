@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from kiln.calls.call import Call, Job
 from kiln.declare.errors import ApiError
 from kiln.declare.facts import facts
 from kiln.declare.ids import new_id
@@ -17,19 +18,17 @@ from kiln.declare.operation import Operation
 from kiln.declare.shapes import shape
 from kiln.declare.states import DiskStatus, InstanceStatus, SnapshotStatus
 from kiln.declare.units import GiB
-from kiln.operations import capture, heads
-from kiln.operations.call import Call, Job
-from kiln.operations.errors import (
-    IncorrectDiskStatus,
-    IncorrectInstanceStatus,
+from kiln.operations.disks.parts.errors import (
     InstanceLockedForSecurityOfDisk,
     InvalidDiskIdNotFound,
     InvalidRegionIdMalFormed,
-    InvalidSnapshotIdNotFound,
-    InvalidSnapshotIdNotReady,
 )
-from kiln.operations.heads import Head
+from kiln.operations.errors.disks import IncorrectDiskStatus
+from kiln.operations.errors.instances import IncorrectInstanceStatus
+from kiln.operations.errors.snapshots import InvalidSnapshotIdNotFound, InvalidSnapshotIdNotReady
 from kiln.operations.params import DiskId, NothingMore, OwnRegionId, SnapshotId
+from kiln.operations.steps import capture, heads
+from kiln.operations.steps.heads import Head
 from kiln.store.database import Transaction
 from kiln.store.disks import Disk, disks
 from kiln.store.instances import instances

@@ -11,6 +11,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Annotated
 
+from kiln.calls.call import Call, Job
+from kiln.calls.errors import ServiceUnavailableNoRoom
 from kiln.declare.deployment import DISK_CATEGORIES, PERFORMANCE_LEVELS
 from kiln.declare.errors import ApiError
 from kiln.declare.facts import UnreadableFacts, facts, read
@@ -20,19 +22,12 @@ from kiln.declare.rules import Doc, Example, OneOf
 from kiln.declare.shapes import shape
 from kiln.declare.states import DiskStatus, InstanceStatus, TaskStatus
 from kiln.declare.units import GiB
-from kiln.operations import capture
-from kiln.operations.call import Call, Job
-from kiln.operations.errors import (
-    DiskCreatingSnapshot,
-    IdempotentParameterMismatch,
-    IncorrectDiskStatus,
-    IncorrectInstanceStatus,
-    InstanceLockedForSecurityOfDisk,
-    InvalidClientTokenMalformed,
-    InvalidDiskIdNotFound,
-    ServiceUnavailableNoRoom,
-)
+from kiln.operations.disks.parts.errors import InstanceLockedForSecurityOfDisk, InvalidDiskIdNotFound
+from kiln.operations.errors.disks import DiskCreatingSnapshot, IncorrectDiskStatus
+from kiln.operations.errors.instances import IncorrectInstanceStatus
+from kiln.operations.errors.requests import IdempotentParameterMismatch, InvalidClientTokenMalformed
 from kiln.operations.params import DiskId, OwnRegionId
+from kiln.operations.steps import capture
 from kiln.pools.errors import PoolFull
 from kiln.store.database import Transaction
 from kiln.store.disks import Disk, disks

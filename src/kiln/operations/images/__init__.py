@@ -1,1 +1,25 @@
-"""Images: one file for each operation."""
+"""Images: one file for each operation, and what they are built of in parts/."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from kiln.declare.operation import Operation
+from kiln.operations.images.create_image import create_image
+from kiln.operations.images.delete_image import delete_image
+from kiln.operations.images.describe_image_from_family import describe_image_from_family
+from kiln.operations.images.describe_images import describe_images
+from kiln.operations.images.export_image import export_image
+from kiln.operations.images.import_image import import_image
+from kiln.operations.images.modify_image_attribute import modify_image_attribute
+
+#: In the order of the reference.
+OPERATIONS: tuple[Operation[Any, Any, Any], ...] = (
+    create_image,
+    describe_images,
+    modify_image_attribute,
+    delete_image,
+    import_image,
+    export_image,
+    describe_image_from_family,
+)

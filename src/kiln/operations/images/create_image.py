@@ -17,6 +17,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Annotated
 
+from kiln.calls.call import Call, Job
 from kiln.declare.devices import short_name
 from kiln.declare.errors import ApiError
 from kiln.declare.ids import new_id
@@ -26,21 +27,14 @@ from kiln.declare.rules import Count, Doc, Example, OneOf, Text, Unordered
 from kiln.declare.shapes import shape
 from kiln.declare.states import ImageStatus, InstanceStatus
 from kiln.declare.system import System
-from kiln.operations import capture, platforms, resource_groups, sources
-from kiln.operations.call import Call, Job
-from kiln.operations.capture import Capture, CaptureFacts
-from kiln.operations.errors import (
-    DuplicateTagKey,
-    InvalidBootModeNotSupport,
-    InvalidClientTokenMalformed,
-    InvalidImageNameDuplicated,
-    InvalidInstanceIdNotFound,
-    InvalidInstanceNotFoundSystemDisk,
-    InvalidResourceGroupNotFound,
-    InvalidTagKeyMalformed,
-    QuotaExceedImage,
-    QuotaExceedTags,
-)
+from kiln.operations import resource_groups
+from kiln.operations.errors.images import InvalidBootModeNotSupport
+from kiln.operations.errors.instances import InvalidInstanceIdNotFound, InvalidInstanceNotFoundSystemDisk
+from kiln.operations.errors.requests import InvalidClientTokenMalformed
+from kiln.operations.errors.tags import DuplicateTagKey, InvalidTagKeyMalformed, QuotaExceedTags
+from kiln.operations.images.parts import sources
+from kiln.operations.images.parts.errors import InvalidImageNameDuplicated, QuotaExceedImage
+from kiln.operations.images.parts.sources import DiskDeviceMapping, SourceDisk
 from kiln.operations.params import (
     DEFAULT_ARCHITECTURE,
     DEFAULT_PLATFORM,
@@ -60,7 +54,9 @@ from kiln.operations.params import (
     TagInput,
     to_pairs,
 )
-from kiln.operations.sources import DiskDeviceMapping, SourceDisk
+from kiln.operations.resource_groups import InvalidResourceGroupNotFound
+from kiln.operations.steps import capture, platforms
+from kiln.operations.steps.capture import Capture, CaptureFacts
 from kiln.store import images, tags
 from kiln.store.database import Transaction
 from kiln.store.disks import Disk, disks

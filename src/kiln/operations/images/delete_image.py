@@ -17,15 +17,15 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Annotated
 
+from kiln.calls.call import Call
 from kiln.declare.errors import ApiError
 from kiln.declare.operation import Operation
 from kiln.declare.rules import Doc
 from kiln.declare.shapes import shape
 from kiln.declare.states import TaskStatus
-from kiln.operations import tombs
-from kiln.operations.call import Call
-from kiln.operations.errors import InvalidImageIdNotFound
+from kiln.operations.errors.images import InvalidImageIdNotFound
 from kiln.operations.params import ImageId, NothingMore, RegionId
+from kiln.operations.steps import tombs
 from kiln.store import images
 from kiln.store.images import Image
 from kiln.store.instances import instances

@@ -8,15 +8,15 @@ from __future__ import annotations
 
 from typing import Annotated
 
+from kiln.calls.call import Call
 from kiln.declare.errors import ApiError
 from kiln.declare.operation import Operation
 from kiln.declare.rules import Composed, Doc, Example
 from kiln.declare.shapes import shape
 from kiln.declare.states import ImageStatus
-from kiln.operations import portrait
-from kiln.operations.call import Call
+from kiln.operations.images.parts import portrait
+from kiln.operations.images.parts.portrait import ImageOutput
 from kiln.operations.params import RegionId
-from kiln.operations.portrait import ImageOutput
 from kiln.store import images
 
 

@@ -11,15 +11,24 @@ from __future__ import annotations
 
 from typing import Annotated
 
+from kiln.calls.call import Call
 from kiln.declare.errors import ApiError, DryRunOperation, MissingParameter
 from kiln.declare.operation import Operation
 from kiln.declare.rules import Accepted, CommaList, Composed, Count, Doc, Example, OneOf, Wire
 from kiln.declare.shapes import shape
 from kiln.declare.states import USABLE, ImageStatus
-from kiln.operations import platforms, portrait
-from kiln.operations.call import Call
-from kiln.operations.errors import InvalidFilterKeyNotFound, InvalidFilterValue, InvalidTagCount
-from kiln.operations.filters import InvalidTagMismatch, TagFilter, by_creation, by_nothing, by_tags
+from kiln.operations.errors.tags import InvalidTagCount
+from kiln.operations.filters import (
+    InvalidFilterKeyNotFound,
+    InvalidFilterValue,
+    InvalidTagMismatch,
+    TagFilter,
+    by_creation,
+    by_nothing,
+    by_tags,
+)
+from kiln.operations.images.parts import portrait
+from kiln.operations.images.parts.portrait import ImageOutput
 from kiln.operations.params import (
     ARCHITECTURES,
     FilterInput,
@@ -30,7 +39,7 @@ from kiln.operations.params import (
     ResourceGroupId,
     SnapshotId,
 )
-from kiln.operations.portrait import ImageOutput
+from kiln.operations.steps import platforms
 from kiln.store import images
 from kiln.store.conditions import NOTHING, Condition
 

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Annotated
 
 from kiln.buckets.port import BucketClosed, BucketMissing, ObjectMissing, ObjectRefused
+from kiln.calls.call import Call, Job
 from kiln.declare.errors import ApiError
 from kiln.declare.facts import facts
 from kiln.declare.ids import new_id
@@ -25,18 +26,17 @@ from kiln.declare.rules import Doc, Example, Missing, OneOf, Pattern, Wire
 from kiln.declare.shapes import shape
 from kiln.declare.states import ImageStatus, TaskStatus
 from kiln.declare.units import GiB
-from kiln.operations import transfer
-from kiln.operations.call import Call, Job
-from kiln.operations.errors import (
+from kiln.operations.errors.images import InvalidImageIdNotFound
+from kiln.operations.errors.regions import InvalidRegionIdNotFoundOfTasks
+from kiln.operations.errors.tasks import MissingParameterOfTasks
+from kiln.operations.images.parts.errors import (
     InvalidImageFormatMalformed,
-    InvalidImageIdNotFound,
     InvalidOSSBucketNotFound,
     InvalidOSSNotAuthorized,
-    InvalidRegionIdNotFoundOfTasks,
-    MissingParameterOfTasks,
 )
 from kiln.operations.params import ImageId, RegionId, RoleName, TaskId
-from kiln.operations.transfer import TARGET_FORMATS, TaskCancelled, Watch
+from kiln.operations.steps import transfer
+from kiln.operations.steps.transfer import TARGET_FORMATS, TaskCancelled, Watch
 from kiln.pools.errors import Cancelled, PoolClosed, PoolFull
 from kiln.store import buckets, images
 from kiln.store.images import ImageDisk

@@ -17,6 +17,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Annotated
 
+from kiln.calls.call import Call, Job
 from kiln.declare.errors import ApiError
 from kiln.declare.ids import new_id
 from kiln.declare.operation import Idempotence, Operation
@@ -24,21 +25,15 @@ from kiln.declare.rules import Count, Doc, Missing, OneOf, Unordered, Wire
 from kiln.declare.shapes import shape
 from kiln.declare.states import ImageStatus
 from kiln.declare.system import System
-from kiln.operations import intake, platforms, resource_groups, transfer
-from kiln.operations.call import Call, Job
-from kiln.operations.errors import (
-    DryRunSuccess,
-    IdempotentParameterMismatch,
-    InvalidBootModeNotSupport,
-    InvalidClientTokenMalformed,
-    InvalidRegionIdNotFoundOfTasks,
-    InvalidResourceGroupNotFound,
-    InvalidTagKeyMalformed,
-    MissingParameterOfTasks,
-    QuotaExceedImage,
-    QuotaExceedTags,
-)
-from kiln.operations.intake import DiskDeviceMapping, Intake, Intakes
+from kiln.operations import resource_groups
+from kiln.operations.errors.images import InvalidBootModeNotSupport
+from kiln.operations.errors.regions import InvalidRegionIdNotFoundOfTasks
+from kiln.operations.errors.requests import IdempotentParameterMismatch, InvalidClientTokenMalformed
+from kiln.operations.errors.tags import InvalidTagKeyMalformed, QuotaExceedTags
+from kiln.operations.errors.tasks import MissingParameterOfTasks
+from kiln.operations.images.parts import intake
+from kiln.operations.images.parts.errors import QuotaExceedImage
+from kiln.operations.images.parts.intake import DiskDeviceMapping, Intake, Intakes
 from kiln.operations.params import (
     DEFAULT_ARCHITECTURE,
     DEFAULT_PLATFORM,
@@ -56,8 +51,18 @@ from kiln.operations.params import (
     TaskId,
     to_pairs,
 )
+from kiln.operations.resource_groups import InvalidResourceGroupNotFound
+from kiln.operations.steps import platforms, transfer
 from kiln.store import images, tags
 from kiln.store.images import Image
+
+
+class DryRunSuccess(ApiError):
+    """Every check passed, as ImportImage and the batch operations say it."""
+
+    code = "DRYRUN.SUCCESS"
+    message = "This request is a dryrun request with successful result."
+
 
 _DISKS_MOST = 17
 

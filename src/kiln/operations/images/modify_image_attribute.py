@@ -10,15 +10,15 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Annotated, Any
 
+from kiln.calls.call import Call
 from kiln.declare.errors import ApiError
 from kiln.declare.operation import Operation
 from kiln.declare.rules import Clearable, Doc, Example, Name, OneOf
 from kiln.declare.shapes import shape
 from kiln.declare.states import ImageStatus
-from kiln.operations import platforms
-from kiln.operations.call import Call
-from kiln.operations.errors import InvalidBootModeNotSupport, InvalidImageIdNotFound
+from kiln.operations.errors.images import InvalidBootModeNotSupport, InvalidImageIdNotFound
 from kiln.operations.params import BootMode, Description, FeaturesInput, ImageId, ImageName, NothingMore, RegionId
+from kiln.operations.steps import platforms
 from kiln.store import images
 from kiln.store.images import Image
 from kiln.store.instances import instances

@@ -1,1 +1,33 @@
-"""Instances: one file for each operation."""
+"""Instances: one file for each operation, and what they are built of in parts/."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from kiln.declare.operation import Operation
+from kiln.operations.instances.create_instance import create_instance
+from kiln.operations.instances.delete_instance import delete_instance
+from kiln.operations.instances.describe_instance_status import describe_instance_status
+from kiln.operations.instances.describe_instances import describe_instances
+from kiln.operations.instances.get_instance_console_output import get_instance_console_output
+from kiln.operations.instances.modify_instance_attribute import modify_instance_attribute
+from kiln.operations.instances.reboot_instance import reboot_instance
+from kiln.operations.instances.replace_system_disk import replace_system_disk
+from kiln.operations.instances.run_instances import run_instances
+from kiln.operations.instances.start_instance import start_instance
+from kiln.operations.instances.stop_instance import stop_instance
+
+#: In the order of the reference.
+OPERATIONS: tuple[Operation[Any, Any, Any], ...] = (
+    run_instances,
+    create_instance,
+    start_instance,
+    stop_instance,
+    reboot_instance,
+    delete_instance,
+    describe_instances,
+    describe_instance_status,
+    modify_instance_attribute,
+    replace_system_disk,
+    get_instance_console_output,
+)

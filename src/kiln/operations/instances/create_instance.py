@@ -11,17 +11,18 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Annotated
 
+from kiln.calls.call import Call, Job
 from kiln.declare.errors import ApiError
 from kiln.declare.operation import Idempotence, Operation
 from kiln.declare.rules import Count, Doc, Example
 from kiln.declare.shapes import shape
 from kiln.declare.states import InstanceStatus
-from kiln.operations import accepted, launch
-from kiln.operations.call import Call, Job
-from kiln.operations.errors import IdempotentParameterMismatch
-from kiln.operations.launch import Launch, LaunchFacts, Wish
-from kiln.operations.launch_errors import InvalidClientTokenValueNotSupported
-from kiln.operations.launch_input import DataDisk, LaunchInput, SystemDisk
+from kiln.operations import accepted
+from kiln.operations.errors.requests import IdempotentParameterMismatch
+from kiln.operations.instances.parts import launch
+from kiln.operations.instances.parts.launch import Launch, LaunchFacts, Wish
+from kiln.operations.instances.parts.launch_errors import InvalidClientTokenValueNotSupported
+from kiln.operations.instances.parts.launch_input import DataDisk, LaunchInput, SystemDisk
 from kiln.operations.params import InstanceId, to_pairs
 
 

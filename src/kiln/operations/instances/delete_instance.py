@@ -11,6 +11,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Annotated
 
+from kiln.calls.call import Call, Job
 from kiln.declare.errors import ApiError
 from kiln.declare.facts import facts
 from kiln.declare.killpoints import reach
@@ -18,10 +19,14 @@ from kiln.declare.operation import Operation
 from kiln.declare.rules import Accepted, Doc
 from kiln.declare.shapes import shape
 from kiln.declare.states import DiskStatus, InstanceStatus
-from kiln.operations import heads, power, tombs
-from kiln.operations.call import Call, Job
-from kiln.operations.errors import IncorrectInstanceStatus, InstanceLockedForSecurity, InvalidInstanceIdNotFound
+from kiln.operations.errors.instances import (
+    IncorrectInstanceStatus,
+    InstanceLockedForSecurity,
+    InvalidInstanceIdNotFound,
+)
+from kiln.operations.instances.parts import power
 from kiln.operations.params import InstanceId, NothingMore, OwnRegionId
+from kiln.operations.steps import heads, tombs
 from kiln.store import tags
 from kiln.store.database import Transaction
 from kiln.store.disks import Disk, disks

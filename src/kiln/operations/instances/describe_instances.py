@@ -12,16 +12,24 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Annotated
 
+from kiln.calls.call import Call
 from kiln.declare.errors import ApiError, DryRunOperation, InvalidParameter
 from kiln.declare.operation import Operation
 from kiln.declare.rules import Accepted, Composed, Count, Doc, Example, JsonList, OneOf
 from kiln.declare.shapes import shape
 from kiln.declare.states import InstanceStatus
-from kiln.operations import accepted, instance_portrait, paging
-from kiln.operations.call import Call
-from kiln.operations.errors import InvalidTagCount
-from kiln.operations.filters import InvalidTagMismatch, TagFilter, by_creation, by_tags
-from kiln.operations.instance_portrait import InstanceOutput
+from kiln.operations import accepted, paging
+from kiln.operations.errors.tags import InvalidTagCount
+from kiln.operations.filters import (
+    InvalidLockReasonNotFound,
+    InvalidStatusNotFound,
+    InvalidTagMismatch,
+    TagFilter,
+    by_creation,
+    by_tags,
+)
+from kiln.operations.instances.parts import portrait as instance_portrait
+from kiln.operations.instances.parts.portrait import InstanceOutput
 from kiln.operations.params import (
     FilterInput,
     ImageId,
@@ -38,14 +46,6 @@ from kiln.store.conditions import NOTHING, Condition
 from kiln.store.instances import Instance, instances
 
 _LOCKS = ("financial", "security", "recycling", "dedicatedhostfinancial", "refunded")
-
-
-class InvalidStatusNotFound(ApiError):
-    """The status is none of the documented ones."""
-
-    code = "InvalidStatus.NotFound"
-    status = 404
-    message = "The specified Status is not found."
 
 
 class InvalidNetworkTypeNotFound(ApiError):
@@ -70,14 +70,6 @@ class InvalidInternetChargeTypeValueNotSupported(ApiError):
     code = "InvalidInternetChargeType.ValueNotSupported"
     status = 404
     message = "The specified InternetChargeType is not valid."
-
-
-class InvalidLockReasonNotFound(ApiError):
-    """The lock reason is none of the documented ones."""
-
-    code = "InvalidLockReason.NotFound"
-    status = 404
-    message = "The specified LockReason is not found."
 
 
 class InvalidFilterKeyNotFoundOfInstances(ApiError):

@@ -10,16 +10,21 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Annotated, Any
 
+from kiln.calls.call import Call
 from kiln.declare.errors import ApiError
 from kiln.declare.operation import Operation
 from kiln.declare.rules import Accepted, Clearable, Doc, Unordered, Wire
 from kiln.declare.shapes import shape
 from kiln.declare.states import InstanceStatus
 from kiln.declare.units import KiB
-from kiln.operations import accepted, power
-from kiln.operations.call import Call
-from kiln.operations.errors import IncorrectInstanceStatus, InstanceLockedForSecurity, InvalidInstanceIdNotFound
-from kiln.operations.guest_input import (
+from kiln.operations import accepted
+from kiln.operations.errors.instances import (
+    IncorrectInstanceStatus,
+    InstanceLockedForSecurity,
+    InvalidInstanceIdNotFound,
+)
+from kiln.operations.instances.parts import power
+from kiln.operations.instances.parts.guest_input import (
     KEPT,
     Base64,
     HostName,

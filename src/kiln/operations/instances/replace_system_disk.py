@@ -12,6 +12,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import Annotated
 
+from kiln.calls.call import Call, Job
 from kiln.declare.deployment import DISK_CATEGORIES
 from kiln.declare.errors import ApiError
 from kiln.declare.facts import Raw, facts
@@ -22,33 +23,33 @@ from kiln.declare.rules import Accepted, Doc, Example, Unordered, Wire
 from kiln.declare.shapes import shape
 from kiln.declare.states import DiskStatus, InstanceStatus
 from kiln.declare.units import GiB
-from kiln.operations import accepted, boot_image, heads, power, tombs
-from kiln.operations.boot_image import BootImage
-from kiln.operations.call import Call, Job
-from kiln.operations.capture import is_capturing
-from kiln.operations.errors import (
-    DiskCreatingSnapshot,
-    IdempotentParameterMismatch,
-    IncorrectDiskStatus,
+from kiln.operations import accepted
+from kiln.operations.errors.disks import DiskCreatingSnapshot, IncorrectDiskStatus
+from kiln.operations.errors.images import InvalidImageIdNotFound
+from kiln.operations.errors.instances import (
     IncorrectInstanceStatus,
     InstanceLockedForSecurity,
-    InvalidImageIdNotFound,
     InvalidInstanceIdNotFound,
 )
-from kiln.operations.guest_input import (
+from kiln.operations.errors.requests import IdempotentParameterMismatch
+from kiln.operations.instances.parts import boot_image, power
+from kiln.operations.instances.parts.boot_image import BootImage
+from kiln.operations.instances.parts.guest_input import (
     KEPT,
     InvalidPasswordMalformed,
     InvalidPasswordParamMismatch,
     Password,
     check_password,
 )
-from kiln.operations.heads import Head
-from kiln.operations.launch_errors import (
+from kiln.operations.instances.parts.launch_errors import (
     InvalidClientTokenValueNotSupported,
     InvalidSystemDiskSizeLessThanImageSize,
     OperationDeniedImageNotValid,
 )
 from kiln.operations.params import ArnInput, DiskId, ImageId, InstanceId, OwnRegionId
+from kiln.operations.steps import heads, tombs
+from kiln.operations.steps.capture import is_capturing
+from kiln.operations.steps.heads import Head
 from kiln.store import tags
 from kiln.store.database import Transaction
 from kiln.store.disks import Disk, disks

@@ -14,6 +14,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Annotated
 
+from kiln.calls.call import Call, Job
 from kiln.declare.clock import from_text
 from kiln.declare.errors import ApiError, InvalidParameter
 from kiln.declare.operation import Idempotence, Operation
@@ -21,13 +22,13 @@ from kiln.declare.rules import Accepted, Between, Count, Doc, Example, Pattern, 
 from kiln.declare.shapes import shape
 from kiln.declare.states import InstanceStatus
 from kiln.declare.units import DAY_S
-from kiln.operations import accepted, launch, power
-from kiln.operations.call import Call, Job
-from kiln.operations.errors import IdempotentParameterMismatch
-from kiln.operations.guest_input import KEPT
-from kiln.operations.launch import Launch, LaunchFacts, Wish
-from kiln.operations.launch_errors import InvalidClientTokenValueNotSupported
-from kiln.operations.launch_input import DataDisk, LaunchInput, SystemDisk
+from kiln.operations import accepted
+from kiln.operations.errors.requests import IdempotentParameterMismatch
+from kiln.operations.instances.parts import launch, power
+from kiln.operations.instances.parts.guest_input import KEPT
+from kiln.operations.instances.parts.launch import Launch, LaunchFacts, Wish
+from kiln.operations.instances.parts.launch_errors import InvalidClientTokenValueNotSupported
+from kiln.operations.instances.parts.launch_input import DataDisk, LaunchInput, SystemDisk
 from kiln.operations.params import InstanceId, to_pairs
 
 _SECURITY = Accepted("Guests have no trusted modules.")

@@ -8,19 +8,19 @@ from __future__ import annotations
 
 from typing import Annotated
 
+from kiln.calls.call import Call, Job
 from kiln.declare.facts import NoFacts
 from kiln.declare.operation import Operation
 from kiln.declare.rules import Accepted, Doc
 from kiln.declare.shapes import shape
 from kiln.declare.states import InstanceStatus
-from kiln.operations import power
-from kiln.operations.call import Call, Job
-from kiln.operations.errors import (
+from kiln.operations.errors.instances import (
     IncorrectInstanceStatus,
     InstanceLockedForSecurity,
     InvalidInstanceIdNotFound,
     InvalidInstanceNotFoundSystemDisk,
 )
+from kiln.operations.instances.parts import power
 from kiln.operations.params import InstanceId, NothingMore, OwnRegionId
 from kiln.store.disks import disks
 from kiln.store.instances import Instance, instances

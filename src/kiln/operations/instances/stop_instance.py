@@ -9,15 +9,19 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Annotated
 
+from kiln.calls.call import Call, Job
 from kiln.declare.facts import facts
 from kiln.declare.killpoints import reach
 from kiln.declare.operation import Operation
 from kiln.declare.rules import Accepted, Declined, Doc, OneOf
 from kiln.declare.shapes import shape
 from kiln.declare.states import InstanceStatus
-from kiln.operations import power
-from kiln.operations.call import Call, Job
-from kiln.operations.errors import IncorrectInstanceStatus, InstanceLockedForSecurity, InvalidInstanceIdNotFound
+from kiln.operations.errors.instances import (
+    IncorrectInstanceStatus,
+    InstanceLockedForSecurity,
+    InvalidInstanceIdNotFound,
+)
+from kiln.operations.instances.parts import power
 from kiln.operations.params import InstanceId, NothingMore, OwnRegionId
 from kiln.store.database import Transaction
 from kiln.store.instances import Instance, instances

@@ -1,1 +1,17 @@
-"""Regions, zones and instance types: one file for each operation."""
+"""Regions, zones and instance types: one file for each operation, and what they are built of in parts/."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from kiln.declare.operation import Operation
+from kiln.operations.regions.describe_instance_types import describe_instance_types
+from kiln.operations.regions.describe_regions import describe_regions
+from kiln.operations.regions.describe_zones import describe_zones
+
+#: In the order of the reference.
+OPERATIONS: tuple[Operation[Any, Any, Any], ...] = (
+    describe_regions,
+    describe_zones,
+    describe_instance_types,
+)

@@ -11,13 +11,13 @@ import re
 from dataclasses import fields
 from typing import Annotated
 
+from kiln.calls.call import Call
 from kiln.declare.deployment import InstanceType
 from kiln.declare.errors import InvalidParameter
 from kiln.declare.operation import Operation
 from kiln.declare.rules import Count, Doc, Example, Wire
 from kiln.declare.shapes import shape
 from kiln.operations import accepted
-from kiln.operations.call import Call
 from kiln.operations.paging import open_position, seal_position
 from kiln.operations.params import NextToken
 

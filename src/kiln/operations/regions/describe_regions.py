@@ -8,12 +8,13 @@ from __future__ import annotations
 
 from typing import Annotated
 
+from kiln.calls.call import Call
 from kiln.declare.errors import ApiError
 from kiln.declare.operation import Operation
 from kiln.declare.rules import Accepted, Doc, Example, OneOf
 from kiln.declare.shapes import shape
-from kiln.operations.call import Call
-from kiln.operations.errors import InvalidAcceptLanguageNotFound
+from kiln.operations.errors.tags import InvalidResourceTypeNotFound
+from kiln.operations.regions.parts.languages import InvalidAcceptLanguageNotFound
 
 _ALL_THE_SAME = Accepted("Every region has everything.")
 
@@ -26,14 +27,6 @@ class InvalidInstanceChargeTypeOfRegions(ApiError):
     message = "The specified instanceChargeType is not valid."
 
 
-class InvalidResourceTypeNotFoundOfRegions(ApiError):
-    """The resource type is none of the documented ones."""
-
-    code = "InvalidResourceType.NotFound"
-    status = 404
-    message = "The ResourceType provided does not exist in our records."
-
-
 @shape
 class Input:
     instance_charge_type: Annotated[
@@ -44,7 +37,7 @@ class Input:
     ] = None
     resource_type: Annotated[
         str | None,
-        OneOf(("instance", "disk", "reservedinstance", "scu"), InvalidResourceTypeNotFoundOfRegions),
+        OneOf(("instance", "disk", "reservedinstance", "scu"), InvalidResourceTypeNotFound),
         _ALL_THE_SAME,
         Doc("What is to be had in the region."),
     ] = None

@@ -4,28 +4,21 @@ from __future__ import annotations
 
 from typing import Annotated
 
+from kiln.calls.call import Call
 from kiln.declare.deployment import DISK_CATEGORIES
 from kiln.declare.errors import ApiError
 from kiln.declare.operation import Operation
 from kiln.declare.rules import Accepted, Doc, Example, OneOf, Wire
 from kiln.declare.shapes import shape
-from kiln.operations.call import Call
-from kiln.operations.errors import InvalidAcceptLanguageNotFound
+from kiln.operations.errors.regions import InvalidRegionIdNotFoundSpecified
 from kiln.operations.params import RegionId
+from kiln.operations.regions.parts.languages import InvalidAcceptLanguageNotFound
 
 _ALL_THE_SAME = Accepted("Nothing is billed, and every zone has everything.")
 
 _RESOURCES = ("VSwitch", "IoOptimized", "Instance", "Disk")  #: Packer looks for the first (clients.md 3, row 8).
 _GENERATIONS = ("ecs-1", "ecs-2", "ecs-3", "ecs-4", "ecs-5", "ecs-6")
 _NETWORKS = ("vpc", "classic")
-
-
-class InvalidRegionIdNotFoundOfZones(ApiError):
-    """The RegionId is none of this deployment's."""
-
-    code = "InvalidRegionId.NotFound"
-    status = 404
-    message = "The specified RegionId does not exist."
 
 
 class InvalidInstanceChargeTypeNotFound(ApiError):
@@ -239,5 +232,5 @@ describe_zones = Operation(
     input=Input,
     output=Output,
     check=check,
-    unknown_region=InvalidRegionIdNotFoundOfZones,
+    unknown_region=InvalidRegionIdNotFoundSpecified,
 )

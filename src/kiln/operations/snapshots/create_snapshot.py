@@ -14,6 +14,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Annotated
 
+from kiln.calls.call import Call, Job
 from kiln.declare.errors import ApiError
 from kiln.declare.ids import new_id
 from kiln.declare.killpoints import reach
@@ -21,17 +22,13 @@ from kiln.declare.operation import Idempotence, Operation
 from kiln.declare.rules import Accepted, Between, Count, Doc, Example, Name, Text, Unordered
 from kiln.declare.shapes import shape
 from kiln.declare.states import DiskStatus, InstanceStatus
-from kiln.operations import capture, resource_groups
-from kiln.operations.call import Call, Job
-from kiln.operations.capture import Capture, CaptureFacts
-from kiln.operations.errors import (
-    DuplicateTagKey,
-    IncorrectInstanceStatus,
-    InvalidResourceGroupNotFound,
-    InvalidTagKeyMalformed,
-    QuotaExceedTags,
-)
+from kiln.operations import resource_groups
+from kiln.operations.errors.instances import IncorrectInstanceStatus
+from kiln.operations.errors.tags import DuplicateTagKey, InvalidTagKeyMalformed, QuotaExceedTags
 from kiln.operations.params import DiskId, OwnRegionId, ResourceGroupId, SnapshotId, TagInput, to_pairs
+from kiln.operations.resource_groups import InvalidResourceGroupNotFound
+from kiln.operations.steps import capture
+from kiln.operations.steps.capture import Capture, CaptureFacts
 from kiln.store import tags
 from kiln.store.database import Transaction
 from kiln.store.disks import Disk, disks

@@ -10,13 +10,13 @@ from __future__ import annotations
 
 from typing import Annotated
 
+from kiln.calls.call import Call
 from kiln.declare.errors import ApiError
 from kiln.declare.operation import Operation
 from kiln.declare.rules import Doc, Missing
 from kiln.declare.shapes import shape
-from kiln.operations import tombs
-from kiln.operations.call import Call
 from kiln.operations.params import NothingMore, OwnRegionId, SnapshotId
+from kiln.operations.steps import tombs
 from kiln.store import tags
 from kiln.store.snapshots import Snapshot, made, snapshots, stood_on
 

@@ -12,15 +12,23 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Annotated
 
+from kiln.calls.call import Call
 from kiln.declare.clock import to_seconds_text
 from kiln.declare.errors import ApiError, DryRunOperation
 from kiln.declare.operation import Operation
 from kiln.declare.rules import Composed, Count, Doc, Example, JsonList, OneOf, Wire
 from kiln.declare.shapes import shape
 from kiln.declare.states import SnapshotStatus
-from kiln.operations.call import Call
-from kiln.operations.errors import InvalidFilterKeyNotFound, InvalidFilterValue, InvalidTagCount
-from kiln.operations.filters import InvalidTagMismatch, TagFilter, by_creation, by_tags
+from kiln.operations.errors.tags import InvalidTagCount
+from kiln.operations.filters import (
+    InvalidFilterKeyNotFound,
+    InvalidFilterValue,
+    InvalidStatusNotFound,
+    InvalidTagMismatch,
+    TagFilter,
+    by_creation,
+    by_tags,
+)
 from kiln.operations.paging import page
 from kiln.operations.params import (
     DiskId,
@@ -92,14 +100,6 @@ class InvalidSourceDiskType(ApiError):
     message = "The specifed SourceDiskType is not valid."
 
 
-class InvalidStatusNotFoundOfSnapshots(ApiError):
-    """The status is none of the documented ones."""
-
-    code = "InvalidStatus.NotFound"
-    status = 404
-    message = "The specified Status is not found."
-
-
 class InvalidSnapshotTypeNotFound(ApiError):
     """The snapshot type is none of the documented ones."""
 
@@ -136,7 +136,7 @@ class Input:
     ] = None
     status: Annotated[
         str,
-        OneOf(("progressing", "accomplished", "failed", "all"), InvalidStatusNotFoundOfSnapshots, any_case=True),
+        OneOf(("progressing", "accomplished", "failed", "all"), InvalidStatusNotFound, any_case=True),
         Doc("Only snapshots in this status."),
     ] = "all"
     snapshot_type: Annotated[

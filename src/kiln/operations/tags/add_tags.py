@@ -8,24 +8,17 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Annotated
 
+from kiln.calls.call import Call
 from kiln.declare.errors import ApiError
 from kiln.declare.operation import Operation
 from kiln.declare.rules import Count, Doc, Example, OneOf, Unordered
 from kiln.declare.shapes import shape
-from kiln.operations import tagging
-from kiln.operations.call import Call
-from kiln.operations.errors import DuplicateTagKey, InvalidTagCount, InvalidTagKeyMalformed, QuotaExceedTags
+from kiln.operations.errors.regions import InvalidRegionIdNotFoundSpecified
+from kiln.operations.errors.tags import DuplicateTagKey, InvalidTagCount, InvalidTagKeyMalformed, QuotaExceedTags
 from kiln.operations.params import NothingMore, RegionId, TagInput, to_pairs
+from kiln.operations.tags.parts import tagging
 from kiln.store import tags
 from kiln.store.resources import KINDS
-
-
-class InvalidRegionIdNotFoundOfAddTags(ApiError):
-    """The RegionId is none of this deployment's."""
-
-    code = "InvalidRegionId.NotFound"
-    status = 404
-    message = "The specified RegionId does not exist."
 
 
 class InvalidResourceIdNotFoundOfAddTags(ApiError):
@@ -71,6 +64,6 @@ add_tags = Operation(
     output=NothingMore,
     check=check,
     commit=commit,
-    unknown_region=InvalidRegionIdNotFoundOfAddTags,
+    unknown_region=InvalidRegionIdNotFoundSpecified,
     errors=(InvalidTagKeyMalformed, DuplicateTagKey, InvalidResourceIdNotFoundOfAddTags, QuotaExceedTags),
 )

@@ -9,15 +9,15 @@ from __future__ import annotations
 
 from typing import Annotated
 
+from kiln.calls.call import Call
 from kiln.declare.errors import ApiError
 from kiln.declare.operation import Operation
 from kiln.declare.rules import Count, Doc, Example
 from kiln.declare.shapes import shape
-from kiln.operations import tagging
-from kiln.operations.call import Call
 from kiln.operations.filters import InvalidTagMismatch, TagFilter, by_nothing
 from kiln.operations.paging import open_position, seal_position
 from kiln.operations.params import NextToken
+from kiln.operations.tags.parts import tagging
 from kiln.store.conditions import Condition
 from kiln.store.resources import carries, list_tags
 from kiln.store.tags import tags

@@ -9,13 +9,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Annotated
 
+from kiln.calls.call import Call
 from kiln.declare.operation import Operation
 from kiln.declare.rules import Count, Doc, Missing, Unordered
 from kiln.declare.shapes import shape
-from kiln.operations import tagging
-from kiln.operations.call import Call
-from kiln.operations.errors import DuplicateTagKey, InvalidTagKeyMalformed, QuotaExceedTags
+from kiln.operations.errors.tags import DuplicateTagKey, InvalidTagKeyMalformed, QuotaExceedTags
 from kiln.operations.params import NothingMore, TagInput, to_pairs
+from kiln.operations.tags.parts import tagging
 from kiln.store import tags
 
 

@@ -9,13 +9,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Annotated
 
+from kiln.calls.call import Call
 from kiln.declare.errors import ApiError
 from kiln.declare.operation import Operation
 from kiln.declare.rules import Count, Doc, Example
 from kiln.declare.shapes import shape
-from kiln.operations import tagging
-from kiln.operations.call import Call
 from kiln.operations.params import NothingMore
+from kiln.operations.tags.parts import tagging
 from kiln.store import tags
 
 

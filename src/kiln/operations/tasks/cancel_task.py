@@ -9,15 +9,17 @@ from __future__ import annotations
 
 from typing import Annotated
 
+from kiln.calls.call import Call
 from kiln.declare.errors import ApiError
 from kiln.declare.operation import Operation
 from kiln.declare.rules import Missing
 from kiln.declare.shapes import shape
 from kiln.declare.states import TaskStatus
-from kiln.operations import transfer
-from kiln.operations.call import Call
-from kiln.operations.errors import InvalidRegionIdNotFoundOfTasks, InvalidTaskIdNotFound, MissingParameterOfTasks
+from kiln.operations.errors.regions import InvalidRegionIdNotFoundOfTasks
+from kiln.operations.errors.tasks import MissingParameterOfTasks
 from kiln.operations.params import NothingMore, RegionId, TaskId
+from kiln.operations.steps import transfer
+from kiln.operations.tasks.parts.errors import InvalidTaskIdNotFound
 from kiln.store.tasks import tasks
 
 

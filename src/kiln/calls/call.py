@@ -1,0 +1,140 @@
+"""What an operation is handed: ``Call`` for check and commit, ``Job`` for carry_out."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from typing import Generic, TypeVar
+
+from kiln.buckets.port import Buckets
+from kiln.calls.grace import Grace
+from kiln.calls.quotas import QuotaWatch
+from kiln.declare.clock import Clock
+from kiln.declare.deployment import Deployment
+from kiln.declare.facts import NoFacts, Raw, dump
+from kiln.machines.port import Machines
+from kiln.pools.port import Pool
+from kiln.store import tasks
+from kiln.store.database import Database, Result, Transaction
+from kiln.store.tasks import Task, may_begin
+
+Facts = TypeVar("Facts")
+
+NO_FACTS = NoFacts()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Ports:
+    """The outside world, as operations and upkeep see it."""
+
+    database: Database
+    pool: Pool
+    machines: Machines
+    buckets: Buckets
+    deployment: Deployment
+    clock: Clock
+    seal: Callable[[str], str]  #: Encrypts a secret that is to be kept.
+    grace: Grace = field(default_factory=Grace)
+    quota_watch: QuotaWatch = field(default_factory=QuotaWatch)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Call:
+    """One request, within its transaction."""
+
+    tx: Transaction
+    ports: Ports
+    account: str
+    now: float
+    request_id: str
+    user_email: str = ""
+    hand_over: Callable[[Task], None] = lambda _: None  #: Gives a leased task to the worker beside us.
+    worker: str = ""  #: The worker beside us, or "" when there is none in this process.
+
+    @property
+    def deployment(self) -> Deployment:
+        """What this deployment offers."""
+        return self.ports.deployment
+
+    def own(self, region: str | None) -> dict[str, str]:
+        """What the row of a resource that the caller may mean says, besides its ID; None is any region."""
+        return {"account": self.account} if region is None else {"account": self.account, "region": region}
+
+    def enqueue(
+        self,
+        action: str,
+        resource: str,
+        facts: object = NO_FACTS,
+        *,
+        region: str = "",
+        lane: str = "",
+        task_id: str | None = None,
+        listed: bool = False,
+        account: str | None = None,
+    ) -> str:
+        """Write a task into this transaction; returns its ID. *facts* are of the shape that the action declares.
+
+        It is leased to the worker beside us when nothing has to come
+        first, so that the work starts the moment the transaction is durable,
+        without a claim.
+        """
+        leased = bool(self.worker) and may_begin(self.tx, lane, self.now)
+        task = tasks.new_task(
+            action,
+            resource,
+            facts,
+            self.now,
+            account=self.account if account is None else account,
+            region=region,
+            lane=lane,
+            task_id=task_id,
+            listed=listed,
+        )
+        if leased:
+            task = replace(task, owner=self.worker, lease_until=self.now + tasks.LEASE_SECONDS)
+        tasks.tasks.insert(self.tx, task)
+        if leased:
+            self.tx.after_commit(lambda: self.hand_over(task))
+        return task.id
+
+
+@dataclass(kw_only=True)
+class Job(Generic[Facts]):
+    """One task that is being carried out."""
+
+    task: Task
+    ports: Ports
+    facts: Facts  #: Set by ``note`` alone.
+    unknown: Raw = field(default_factory=dict)  #: What lies beside the facts and is not declared.
+    gives_back: bool = False  #: As the operation's.
+
+    def write(self, work: Callable[[Transaction], Result]) -> Result:
+        """Run a short state step in a transaction of its own."""
+        return self.ports.database.write(work, gives_back=self.gives_back)
+
+    def finish(self, tx: Transaction) -> None:
+        """Record in *tx*, together with the result, that the task is done."""
+        tasks.finish(tx, self.task.id, self.ports.clock())
+
+    def note(self, facts: Facts) -> None:
+        """Remember other facts across a crash."""
+        payload = dump(facts, self.unknown)
+        self.write(lambda tx: tasks.note(tx, self.task.id, payload))
+        self.facts = facts
+
+    def is_cancelled(self) -> bool:
+        """Whether somebody asked for the task to be cancelled."""
+        with self.ports.database.read() as tx:
+            task = tasks.tasks.find(tx, id=self.task.id)
+        return task is None or task.cancel_requested
+
+
+SILENCE_SECONDS = 30.0  #: Until a machine that answered nothing is asked again on which disks it writes.
+
+
+class NotYet(Exception):
+    """Raised by carry_out when something outside is not ready; the task is tried again after *seconds*."""
+
+    def __init__(self, seconds: float) -> None:
+        super().__init__(f"not before {seconds} s from now")
+        self.seconds = seconds

@@ -1,0 +1,29 @@
+"""How a task can fail by no fault of its caller, whatever it was to do."""
+
+from __future__ import annotations
+
+from kiln.declare.errors import ApiError
+
+
+class TaskUnreadable(ApiError):
+    """The task was written by another version of Kiln, or is damaged. Seen in DescribeTaskAttribute and in images."""
+
+    code = "TaskUnreadable"
+    status = 500
+    message = "The task can't be carried out, since what it is to do can't be read: {reason}."
+
+
+class ServiceUnavailablePoolClosed(ApiError):
+    """Nothing can be written to the pool until its operator changes that. Seen in the task and in the log."""
+
+    code = "ServiceUnavailable"
+    status = 503
+    message = "The pool can't be written: {reason}"
+
+
+class ServiceUnavailableNoRoom(ApiError):
+    """The pool has no room for a disk. Seen in the task and in the log, not in an answer."""
+
+    code = "ServiceUnavailable"
+    status = 503
+    message = "There is no room left in the pool: {reason}"

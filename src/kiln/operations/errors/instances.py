@@ -1,0 +1,36 @@
+"""What can be wrong with an instance that is asked for."""
+
+from __future__ import annotations
+
+from kiln.declare.errors import ApiError
+
+
+class InvalidInstanceIdNotFound(ApiError):
+    """No instance of that ID can be seen by this account."""
+
+    code = "InvalidInstanceId.NotFound"
+    status = 404
+    message = "The specified InstanceId does not exist."
+
+
+class IncorrectInstanceStatus(ApiError):
+    """The instance's status does not allow the operation."""
+
+    code = "IncorrectInstanceStatus"
+    status = 403
+    message = "The current status of the resource does not support this operation."
+
+
+class InstanceLockedForSecurity(ApiError):
+    """The instance is locked for security reasons."""
+
+    code = "InstanceLockedForSecurity"
+    status = 403
+    message = "The specified operation is denied as your instance is locked for security reasons."
+
+
+class InvalidInstanceNotFoundSystemDisk(ApiError):
+    """The instance has no system disk."""
+
+    code = "InvalidInstance.NotFoundSystemDisk"
+    message = "The specified instance does not have system disk."

@@ -1,0 +1,26 @@
+"""What can be wrong with any request."""
+
+from __future__ import annotations
+
+from kiln.declare.errors import ApiError
+
+
+class InvalidDescriptionMalformed(ApiError):
+    """A description breaks the rule for descriptions."""
+
+    code = "InvalidDescription.Malformed"
+    message = "The specified description is wrongly formed."
+
+
+class InvalidClientTokenMalformed(ApiError):
+    """The ClientToken is longer than 64 characters or not ASCII."""
+
+    code = "InvalidClientToken.Malformed"
+    message = "The specified parameter clientToken is not valid."
+
+
+class IdempotentParameterMismatch(ApiError):
+    """The ClientToken was used before with other parameters."""
+
+    code = "IdempotentParameterMismatch"
+    message = "The request is retried with updated parameters."

@@ -1,0 +1,1 @@
+"""What the operations on instances are built of."""

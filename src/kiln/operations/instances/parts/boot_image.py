@@ -1,0 +1,80 @@
+"""The image that an instance or a new system disk is made of: which one, and whether it can be."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from kiln.calls.call import Call
+from kiln.declare.deployment import InstanceType
+from kiln.declare.states import USABLE, ImageStatus
+from kiln.operations.errors.images import InvalidImageIdNotFound
+from kiln.operations.instances.parts.launch_errors import (
+    InvalidImageFamilyMissingAvailableImage,
+    MissingParameterImage,
+    OperationDeniedImageNotValid,
+    UnexpectedImageFamilyImageIdSupplied,
+)
+from kiln.operations.steps import platforms
+from kiln.store.images import NEWEST, Image, ImageDisk, disks_of, images
+from kiln.store.snapshots import snapshots
+
+ERRORS = (
+    MissingParameterImage,
+    UnexpectedImageFamilyImageIdSupplied,
+    InvalidImageFamilyMissingAvailableImage,
+    InvalidImageIdNotFound,
+    OperationDeniedImageNotValid,
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class BootImage:
+    """An image that boots, with what its disks are made of."""
+
+    image: Image
+    system: ImageDisk
+    data: tuple[ImageDisk, ...]
+    layers: dict[str, str]  #: The layer of each snapshot that the disks name.
+
+    def layer_of(self, disk: ImageDisk) -> str | None:
+        """What a new head for *disk* stands on; None for a blank disk."""
+        return self.layers[disk.snapshot] if disk.snapshot else None
+
+
+def choose(call: Call, region: str, image_id: str | None, family: str | None) -> BootImage:
+    """The image of that ID, or the newest Available one of the family. Raises what ERRORS lists."""
+    if image_id is not None and family is not None:
+        raise UnexpectedImageFamilyImageIdSupplied
+    if image_id is not None:
+        return find(call, region, image_id)
+    if family is None:
+        raise MissingParameterImage
+    of_family = (images.c.family == family, images.c.status == ImageStatus.AVAILABLE)
+    newest = images.page(call.tx, *of_family, order=NEWEST, limit=1, account=call.account, region=region)
+    if not newest:
+        raise InvalidImageFamilyMissingAvailableImage(family=family)
+    return _open(call, newest[0])
+
+
+def find(call: Call, region: str, image_id: str) -> BootImage:
+    """The image of that ID. Raises InvalidImageIdNotFound, OperationDeniedImageNotValid."""
+    image = images.find(call.tx, id=image_id, account=call.account, region=region)
+    if image is None:
+        raise InvalidImageIdNotFound(image_id=image_id)
+    if image.status not in USABLE:
+        raise OperationDeniedImageNotValid(image_id=image_id, status=image.status)
+    return _open(call, image)
+
+
+def can_run(kind: InstanceType, image: Image) -> bool:
+    """Whether an instance of that type has the CPU that the image runs on."""
+    return image.system.architecture in platforms.RUNS[kind.architecture]
+
+
+def _open(call: Call, image: Image) -> BootImage:
+    disks = disks_of(call.tx, [image.id])[image.id]
+    named = snapshots.all(call.tx, snapshots.c.id.in_([disk.snapshot for disk in disks]))
+    layers = {snapshot.id: snapshot.volume for snapshot in named if snapshot.volume is not None}
+    if not disks or not disks[0].snapshot or any(disk.snapshot and disk.snapshot not in layers for disk in disks):
+        raise OperationDeniedImageNotValid(image_id=image.id)
+    return BootImage(image=image, system=disks[0], data=tuple(disks[1:]), layers=layers)

@@ -1,0 +1,356 @@
+"""Making instances: what RunInstances and CreateInstance share.
+
+All names are chosen and written down first: the instances (Pending), their
+disks (Creating) and the heads that the disks will stand on (planned). Then one
+task for each instance makes the heads and, in one transaction, says that they
+are there. An instance whose disks cannot be made goes away again, with all
+that was written down for it; the task and the log say why.
+"""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+
+from kiln.calls.call import Call, Job
+from kiln.declare.errors import ApiError
+from kiln.declare.facts import Raw, facts
+from kiln.declare.ids import new_id
+from kiln.declare.killpoints import reach
+from kiln.declare.states import DiskStatus, InstanceStatus
+from kiln.declare.system import NO_SYSTEM
+from kiln.declare.units import GiB
+from kiln.operations import resource_groups
+from kiln.operations.errors.regions import InvalidZoneIdNotFound
+from kiln.operations.errors.tags import DuplicateTagKey, InvalidTagKeyMalformed
+from kiln.operations.instances.parts import boot_image, launch_disks, naming, power
+from kiln.operations.instances.parts.boot_image import BootImage
+from kiln.operations.instances.parts.guest_input import (
+    INSTANCE_NAME,
+    InvalidHostNameMalformed,
+    InvalidInstanceNameMalformed,
+    InvalidPasswordMalformed,
+    InvalidPasswordParamMismatch,
+    check_host_name,
+    check_password,
+)
+from kiln.operations.instances.parts.launch_disks import DiskSpec
+from kiln.operations.instances.parts.launch_errors import InvalidParameterConflictArchitecture, OperationDeniedNoStock
+from kiln.operations.instances.parts.launch_input import DataDisk, LaunchInput, SystemDisk
+from kiln.operations.instances.parts.naming import InvalidInstanceNameCustomMalformed
+from kiln.operations.resource_groups import InvalidResourceGroupNotFound
+from kiln.operations.steps import heads
+from kiln.operations.steps.heads import Head
+from kiln.store import tags
+from kiln.store.database import Transaction
+from kiln.store.disks import Disk, disks
+from kiln.store.instances import Asked, Instance, NoAddressLeft, free_private_ips, free_public_ips, instances
+
+#: Unique within an account; only remembered, since guests are apart from each other.
+PRIVATE_NETWORK = "172.16.0.0/16"
+
+#: Addresses of this host's loopback, at which guests are reached; unique in the deployment.
+PUBLIC_NETWORK = "127.64.0.0/10"
+
+ERRORS: tuple[type[ApiError], ...] = (
+    *boot_image.ERRORS,
+    InvalidParameterConflictArchitecture,
+    *launch_disks.ERRORS,
+    InvalidZoneIdNotFound,
+    InvalidInstanceNameMalformed,
+    InvalidInstanceNameCustomMalformed,
+    InvalidHostNameMalformed,
+    InvalidPasswordMalformed,
+    InvalidPasswordParamMismatch,
+    InvalidResourceGroupNotFound,
+    InvalidTagKeyMalformed,
+    DuplicateTagKey,
+    OperationDeniedNoStock,
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Wish:
+    """What the two operations spell differently, or only one of them knows."""
+
+    system: SystemDisk
+    system_gib: int | None
+    data: Sequence[DataDisk]
+    count: int = 1
+    unique: bool = False
+    host_names: Sequence[str] = ()  #: One for each instance, as far as they go.
+    security_groups: Sequence[str] = ()
+    with_public_ip: bool = False
+    auto_release_at: float | None = None
+    isp: str = ""
+    login_as_non_root: bool = False
+    unknown_type: type[ApiError]
+
+
+@dataclass(frozen=True, kw_only=True)
+class NewDisk:
+    """One disk that is to be made."""
+
+    row: Disk
+    head: Head
+
+
+@dataclass(frozen=True, kw_only=True)
+class Launch:
+    """One instance that is to be made."""
+
+    instance: Instance
+    disks: tuple[NewDisk, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Made:
+    """One disk, and the head that is made for it."""
+
+    disk: str
+    volume: str
+    layer: str | None
+    size_bytes: int
+
+    @classmethod
+    def of(cls, new: NewDisk) -> Made:
+        """What has to be remembered of a new disk."""
+        return cls(disk=new.row.id, volume=new.head.volume, layer=new.head.layer, size_bytes=new.head.size_bytes)
+
+    @property
+    def head(self) -> Head:
+        """The head to be made."""
+        return Head(self.volume, self.layer, self.size_bytes)
+
+
+def _named(raw: Raw) -> Raw:
+    """Version 1 held of each disk the four in a row, and later, with no other version, by their names."""
+    names = ("disk", "volume", "layer", "size_bytes")
+    disks = [dict(zip(names, one, strict=True)) if isinstance(one, list) else one for one in raw["disks"]]
+    return raw | {"disks": disks}
+
+
+@facts(version=2, older={1: _named})
+class LaunchFacts:
+    """What RunInstances and CreateInstance remember."""
+
+    disks: tuple[Made, ...]
+
+
+def plan(call: Call, p: LaunchInput, wish: Wish) -> list[Launch]:
+    """Decide on everything. Raises *wish.unknown_type* and what ERRORS lists."""
+    kind = call.deployment.instance_type(p.instance_type)
+    if kind is None:
+        raise wish.unknown_type(instance_type=p.instance_type)
+    zones = call.deployment.zones(p.region_id)
+    if p.zone_id is not None and p.zone_id not in zones:
+        raise InvalidZoneIdNotFound(zone_id=p.zone_id)
+    resource_groups.check_there(call, p.resource_group_id)
+    boot = boot_image.choose(call, p.region_id, p.image_id, p.image_family)
+    if not boot_image.can_run(kind, boot.image):
+        raise InvalidParameterConflictArchitecture(instance_type=kind.id, architecture=boot.image.system.architecture)
+    check_password(p.password, p.password_inherit, boot.image.system.os_type)
+    specs = launch_disks.decide(call, boot, wish.system, wish.system_gib, wish.data)
+    rows = _instances(call, p, wish, _model(call, p, wish, boot, p.zone_id or zones[0]))
+    return [Launch(instance=row, disks=tuple(_disk(call, p, row, spec, boot) for spec in specs)) for row in rows]
+
+
+def _instances(call: Call, p: LaunchInput, wish: Wish, model: Instance) -> list[Instance]:
+    ids = [new_id("instance") for _ in range(wish.count)]
+    try:
+        private = free_private_ips(call.tx, call.account, PRIVATE_NETWORK, wish.count)
+        public = free_public_ips(call.tx, PUBLIC_NETWORK, wish.count) if wish.with_public_ip else [""] * wish.count
+    except NoAddressLeft as e:
+        raise OperationDeniedNoStock(network=str(e)) from e
+    names = _names(p, wish, ids)
+    hosts = _host_names(p, wish, ids, model.system.os_type)
+    return [
+        replace(
+            model,
+            id=ids[n],
+            name=names[n],
+            host_name=hosts[n],
+            private_ip=private[n],
+            public_ip=public[n],
+            mac=_mac(),
+            security_groups=",".join(wish.security_groups),
+        )
+        for n in range(wish.count)
+    ]
+
+
+def _model(call: Call, p: LaunchInput, wish: Wish, boot: BootImage, zone: str) -> Instance:
+    """What all the instances of one call have in common."""
+    image = boot.image
+    return Instance(
+        id="",
+        account=call.account,
+        region=p.region_id,
+        zone=zone,
+        name="",
+        description=p.description or "",
+        host_name="",
+        status=InstanceStatus.PENDING,
+        instance_type=p.instance_type,
+        image=image.id,
+        created_at=call.now,
+        started_at=None,
+        private_ip="",
+        public_ip="",
+        mac="",
+        security_groups="",
+        vswitch=p.v_switch_id or "",
+        vpc="",
+        key_pair=p.key_pair_name or "",
+        user_data=p.user_data or "",
+        password=call.ports.seal(p.password) if p.password else "",
+        resource_group=p.resource_group_id or "",
+        deletion_protection=p.deletion_protection,
+        charge_type=p.instance_charge_type,
+        lock_reason="",
+        http_tokens=p.http_tokens,
+        http_endpoint=p.http_endpoint,
+        system=image.system,
+        ever_started=False,
+        internet_charge_type=p.internet_charge_type,
+        bandwidth_in=p.internet_max_bandwidth_in or 0,
+        bandwidth_out=p.internet_max_bandwidth_out,
+        auto_release_at=wish.auto_release_at,
+        asked=_asked(p, wish),
+    )
+
+
+def _asked(p: LaunchInput, wish: Wish) -> Asked:
+    """What is only shown again."""
+    return Asked(
+        affinity=p.affinity or "",
+        credit_specification=p.credit_specification or "",
+        dedicated_host_id=p.dedicated_host_id or "",
+        deployment_set_group_no=p.deployment_set_group_no or 0,
+        deployment_set_id=p.deployment_set_id or "",
+        hibernation_configured=bool(p.hibernation_options and p.hibernation_options.configured),
+        hop_limit=p.http_put_response_hop_limit or 0,
+        hpc_cluster_id=p.hpc_cluster_id or "",
+        isp=wish.isp,
+        login_as_non_root=wish.login_as_non_root,
+        spot_duration=p.spot_duration or 0,
+        spot_price_limit=p.spot_price_limit or 0.0,
+        spot_strategy=p.spot_strategy or "NoSpot",
+        tenancy=p.tenancy or "",
+    )
+
+
+def _names(p: LaunchInput, wish: Wish, ids: Sequence[str]) -> Sequence[str]:
+    if p.instance_name is None:
+        return ids
+    names = naming.expand(p.instance_name, wish.count, wish.unique)
+    for name in names:
+        if not INSTANCE_NAME.allows(name):
+            raise InvalidInstanceNameMalformed(instance_name=name)
+    return names
+
+
+def _host_names(p: LaunchInput, wish: Wish, ids: Sequence[str], os_type: str) -> Sequence[str]:
+    """What was asked for, else the ID as far as the operating system takes it."""
+    if p.host_name is not None:
+        names = naming.expand(p.host_name, wish.count, wish.unique)
+        names = [name.replace("${instance_id}", ids[n]) for n, name in enumerate(names)]
+    else:
+        names = [*wish.host_names, *ids[len(wish.host_names) :]]
+    for name in names:
+        if name not in ids:
+            check_host_name(name, os_type)
+    return [name[:15] if os_type == "windows" else name for name in names]
+
+
+def _mac() -> str:
+    """An address of the range that ECS's hypervisors use."""
+    return "00:16:3e:" + ":".join(f"{byte:02x}" for byte in secrets.token_bytes(3))
+
+
+def _disk(call: Call, p: LaunchInput, instance: Instance, spec: DiskSpec, boot: BootImage) -> NewDisk:
+    image, is_system = boot.image, spec.type == "system"
+    row = Disk(
+        id=new_id("disk"),
+        account=call.account,
+        region=instance.region,
+        zone=instance.zone,
+        name=spec.name,
+        description=spec.description,
+        status=DiskStatus.CREATING,
+        type=spec.type,
+        category=spec.category,
+        size_gib=spec.size_gib,
+        volume=None,
+        instance=instance.id,
+        device=spec.device,
+        image=image.id if is_system else "",
+        source_snapshot=spec.snapshot,
+        delete_with_instance=spec.delete_with_instance,
+        portable=True,
+        ever_attached=True,
+        was_system=False,
+        resource_group=instance.resource_group,
+        created_at=call.now,
+        attached_at=None,
+        detached_at=None,
+        system=image.system if is_system else NO_SYSTEM,
+        performance_level=spec.performance_level,
+        asked=replace(
+            spec.asked,
+            storage_set_id=p.storage_set_id or "",
+            storage_set_partition_number=p.storage_set_partition_number or 0,
+        ),
+    )
+    return NewDisk(row=row, head=Head(new_id("volume"), spec.layer, spec.size_gib * GiB))
+
+
+def record(call: Call, action: str, launches: Sequence[Launch], labels: Mapping[str, str]) -> None:
+    """Write everything down and enqueue one task of *action* for each instance."""
+    instances.insert(call.tx, *(launch.instance for launch in launches))
+    disks.insert(call.tx, *(disk.row for launch in launches for disk in launch.disks))
+    for launch in launches:
+        instance, task = launch.instance, new_id("task")
+        heads.record(call, task, [disk.head for disk in launch.disks])
+        tags.put(call.tx, call.account, "instance", instance.id, labels)
+        remembered = LaunchFacts(disks=tuple(Made.of(disk) for disk in launch.disks))
+        call.enqueue(action, instance.id, remembered, region=instance.region, lane=instance.id, task_id=task)
+
+
+def make(job: Job[LaunchFacts], then: InstanceStatus) -> None:
+    """Make the disks of a Pending instance and move it to *then*; nothing happens when that was done already."""
+    with job.ports.database.read() as tx:
+        instance = instances.find(tx, id=job.task.resource)
+    if instance is None or instance.status != InstanceStatus.PENDING:
+        return
+    heads.make(job, [made.head for made in job.facts.disks])
+
+    def settle(tx: Transaction) -> None:
+        if not instances.move(tx, InstanceStatus.PENDING, then, {}, id=job.task.resource):
+            return
+        now = job.ports.clock()
+        heads.settle(tx, [made.volume for made in job.facts.disks])
+        for made in job.facts.disks:
+            changes = {"volume": made.volume, "attached_at": now}
+            disks.move(tx, DiskStatus.CREATING, DiskStatus.IN_USE, changes, id=made.disk)
+
+    job.write(settle)
+    reach("launch.settled")
+
+
+def give_up(job: Job[LaunchFacts], error: ApiError) -> None:
+    """Remove an instance whose disks could not be made; one that has its disks stays, Stopped."""
+
+    def remove(tx: Transaction) -> bool:
+        instance = instances.find(tx, id=job.task.resource)
+        if instance is None or instance.status != InstanceStatus.PENDING:
+            return False
+        heads.doom(tx, [made.volume for made in job.facts.disks])
+        disks.delete(tx, instance=instance.id)
+        tags.drop(tx, "instance", instance.id)
+        instances.delete(tx, id=instance.id)
+        return True
+
+    if not job.write(remove):
+        power.give_up_start(job, error)

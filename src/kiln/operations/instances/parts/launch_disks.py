@@ -1,0 +1,184 @@
+"""The disks of a new instance: the image's, and those that the caller adds or puts in their place.
+
+Source of the rules: ecs-api.md 11 (SystemDisk.*, DataDisk.N.*) and the official
+SDK's descriptions of them. Decides; makes nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from kiln.calls.call import Call
+from kiln.declare.deployment import DEFAULT_CATEGORY, DISK_CATEGORIES, level_of
+from kiln.declare.devices import DATA_DEVICES, SYSTEM_DEVICE, find_device
+from kiln.operations.errors.snapshots import InvalidSnapshotIdNotReady
+from kiln.operations.instances.parts.boot_image import BootImage
+from kiln.operations.instances.parts.launch_errors import (
+    InvalidDataDeviceMalformed,
+    InvalidDataDiskSizeValueNotSupported,
+    InvalidDataDiskSnapshotIdNotFound,
+    InvalidDiskSizeTooSmall,
+    InvalidSnapshotIdBasedSnapshotTooOld,
+    InvalidSystemDiskSizeLessThanImageSize,
+    InvalidSystemDiskSizeMoreThanMaxSize,
+)
+from kiln.operations.instances.parts.launch_input import DataDisk, SystemDisk
+from kiln.operations.steps import source_snapshots
+from kiln.operations.steps.drives import InstanceDiskLimitExceeded, InvalidDeviceInUseOfDisk, choose_device
+from kiln.store.disks import DiskAsked
+from kiln.store.images import ImageDisk
+from kiln.store.snapshots import Snapshot
+
+ERRORS = (
+    InvalidSystemDiskSizeLessThanImageSize,
+    InvalidSystemDiskSizeMoreThanMaxSize,
+    InvalidDataDeviceMalformed,
+    InvalidDeviceInUseOfDisk,
+    InvalidDataDiskSizeValueNotSupported,
+    InvalidDiskSizeTooSmall,
+    InvalidDataDiskSnapshotIdNotFound,
+    InvalidSnapshotIdNotReady,
+    InvalidSnapshotIdBasedSnapshotTooOld,
+    InstanceDiskLimitExceeded,
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class DiskSpec:
+    """One disk, decided."""
+
+    type: str
+    device: str
+    size_gib: int
+    category: str
+    layer: str | None  #: None for a blank disk.
+    snapshot: str  #: What the layer was found by, or "".
+    name: str
+    description: str
+    delete_with_instance: bool
+    performance_level: str
+    asked: DiskAsked
+
+
+def decide(
+    call: Call, boot: BootImage, system: SystemDisk, size_gib: int | None, data: Sequence[DataDisk]
+) -> list[DiskSpec]:
+    """The disks of each new instance, the system disk first. Raises what ERRORS lists."""
+    named, loose = _by_device(data)
+    specs = [_system(boot, system, size_gib)]
+    specs += [_of_image(call, boot, disk, named.pop(disk.device, None)) for disk in boot.data]
+    specs += [_added(call, boot.image.region, wish, device) for device, wish in named.items()]
+    for wish in loose:
+        specs.append(_added(call, boot.image.region, wish, choose_device([spec.device for spec in specs])))
+    limit = call.deployment.quotas.disks_per_instance
+    if len(specs) > limit:
+        raise InstanceDiskLimitExceeded(limit=limit)
+    return sorted(specs, key=lambda spec: spec.device)
+
+
+def _by_device(data: Sequence[DataDisk]) -> tuple[dict[str, DataDisk], list[DataDisk]]:
+    """The disks that say where they want to be, by device as answers spell it, and the others."""
+    named: dict[str, DataDisk] = {}
+    loose = []
+    for wish in data:
+        if wish.device is None:
+            loose.append(wish)
+            continue
+        device = find_device(wish.device)
+        if device is None or device not in DATA_DEVICES:
+            raise InvalidDataDeviceMalformed(device=wish.device)
+        if device in named:
+            raise InvalidDeviceInUseOfDisk(device=wish.device)
+        named[device] = wish
+    return named, loose
+
+
+def _system(boot: BootImage, wish: SystemDisk, size_gib: int | None) -> DiskSpec:
+    category = wish.category or _known(boot.system.category)
+    least, most = boot.system.size_gib, DISK_CATEGORIES[category].most_gib
+    # Terraform fills what it does not use with 0 (ecs-api.md 1, "Empty values").
+    size_gib = size_gib or least
+    if size_gib < least:
+        raise InvalidSystemDiskSizeLessThanImageSize(size=size_gib, least=least)
+    if size_gib > most:
+        raise InvalidSystemDiskSizeMoreThanMaxSize(size=size_gib, most=most)
+    return DiskSpec(
+        type="system",
+        device=SYSTEM_DEVICE,
+        size_gib=size_gib,
+        category=category,
+        layer=boot.layer_of(boot.system),
+        snapshot=boot.system.snapshot,
+        name=wish.disk_name or "",
+        description=wish.description or "",
+        delete_with_instance=True,
+        performance_level=level_of(category, wish.performance_level),
+        asked=_asked(wish),
+    )
+
+
+def _of_image(call: Call, boot: BootImage, disk: ImageDisk, wish: DataDisk | None) -> DiskSpec:
+    """A data disk of the image, as it is or as the caller changes it."""
+    if wish is not None and wish.snapshot_id is not None:
+        return _added(call, boot.image.region, wish, disk.device)
+    wish = wish or DataDisk()
+    category = wish.category or _known(disk.category)
+    size_gib = wish.size or disk.size_gib
+    if size_gib < disk.size_gib:
+        raise InvalidDiskSizeTooSmall(size=size_gib, least=disk.size_gib)
+    if size_gib > DISK_CATEGORIES[category].most_gib:
+        raise InvalidDataDiskSizeValueNotSupported(size=size_gib)
+    return _data(wish, disk.device, size_gib, category, (boot.layer_of(disk), disk.snapshot))
+
+
+def _added(call: Call, region: str, wish: DataDisk, device: str) -> DiskSpec:
+    """A disk that is not the image's."""
+    category = wish.category or DEFAULT_CATEGORY
+    limits = DISK_CATEGORIES[category]
+    if wish.snapshot_id is None:
+        if wish.size is None or not limits.least_gib <= wish.size <= limits.most_gib:
+            raise InvalidDataDiskSizeValueNotSupported(size=wish.size)
+        return _data(wish, device, wish.size, category, (None, ""))
+    snapshot = _usable(call, region, wish.snapshot_id)
+    if snapshot.source_disk_size_gib > limits.most_gib:
+        raise InvalidDataDiskSizeValueNotSupported(size=snapshot.source_disk_size_gib)
+    return _data(wish, device, snapshot.source_disk_size_gib, category, (snapshot.volume, snapshot.id))
+
+
+def _data(wish: DataDisk, device: str, size_gib: int, category: str, origin: tuple[str | None, str]) -> DiskSpec:
+    layer, snapshot = origin
+    return DiskSpec(
+        type="data",
+        device=device,
+        size_gib=size_gib,
+        category=category,
+        layer=layer,
+        snapshot=snapshot,
+        name=wish.disk_name or "",
+        description=wish.description or "",
+        delete_with_instance=wish.delete_with_instance,
+        performance_level=level_of(category, wish.performance_level),
+        asked=_asked(wish),
+    )
+
+
+def _asked(wish: SystemDisk | DataDisk) -> DiskAsked:
+    # CreateInstance takes neither of the first two.
+    return DiskAsked(
+        bursting_enabled=bool(getattr(wish, "bursting_enabled", None)),
+        provisioned_iops=getattr(wish, "provisioned_iops", None) or 0,
+        storage_cluster_id=wish.storage_cluster_id or "",
+    )
+
+
+def _usable(call: Call, region: str, snapshot_id: str) -> Snapshot:
+    snapshot = source_snapshots.find_accomplished(call, region, snapshot_id, unknown=InvalidDataDiskSnapshotIdNotFound)
+    if source_snapshots.is_too_old(snapshot):
+        raise InvalidSnapshotIdBasedSnapshotTooOld(snapshot_id=snapshot_id)
+    return snapshot
+
+
+def _known(category: str) -> str:
+    """The image's category, if disks can still have it."""
+    return category if category in DISK_CATEGORIES else DEFAULT_CATEGORY

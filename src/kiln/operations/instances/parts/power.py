@@ -1,0 +1,109 @@
+"""Starting and stopping the machine of an instance, and what its row says of it.
+
+The status moves when an operation is recorded (Stopped to Starting), and again
+when the machine has done what was asked. All tasks of an instance are in its
+lane, so none of them meets another.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from kiln.calls.call import Call, Job, NotYet, Ports
+from kiln.declare.errors import ApiError
+from kiln.declare.killpoints import reach
+from kiln.declare.states import DiskStatus, InstanceStatus
+from kiln.machines.errors import MachineBusy, MachineRefused
+from kiln.machines.port import Machine
+from kiln.operations.errors.instances import InstanceLockedForSecurity, InvalidInstanceIdNotFound
+from kiln.operations.instances.parts.launch_errors import ServiceUnavailableNoMachine
+from kiln.operations.steps.drives import AFTER_MERGE_SECONDS, drive_of
+from kiln.store.database import Transaction
+from kiln.store.disks import Disk, disks
+from kiln.store.instances import Instance, instances
+
+
+def find_unlocked(call: Call, region: str | None, instance_id: str) -> Instance:
+    """The account's instance, in *region* where one is named.
+
+    Raises InvalidInstanceIdNotFound, InstanceLockedForSecurity.
+    """
+    instance = instances.find(call.tx, id=instance_id, **call.own(region))
+    if instance is None:
+        raise InvalidInstanceIdNotFound(instance_id=instance_id)
+    if instance.lock_reason == "security":
+        raise InstanceLockedForSecurity(instance_id=instance_id)
+    return instance
+
+
+def start(job: Job[Any]) -> None:
+    """Start the machine of a Starting instance, and record that it is Running and the task done. Idempotent.
+
+    Raises ServiceUnavailableNoMachine with QEMU's own words; NotYet when a layer
+    was merged this moment.
+    """
+    with job.ports.database.read() as tx:
+        instance = instances.find(tx, id=job.task.resource, status=InstanceStatus.STARTING)
+        attached = disks.all(tx, disks.c.status != DiskStatus.ATTACHING, instance=job.task.resource)
+    if instance is None:
+        return
+    machine = _machine(job.ports, instance, attached)
+    reach("power.granted")
+    try:
+        job.ports.machines.start(machine)
+    except MachineBusy as e:
+        raise NotYet(AFTER_MERGE_SECONDS) from e
+    except MachineRefused as e:
+        raise ServiceUnavailableNoMachine(reason=str(e)) from e
+    reach("power.started")
+    record_running(job)
+
+
+def record_running(job: Job[Any]) -> None:
+    """Record that a Starting instance runs, and that the task is done."""
+
+    def record(tx: Transaction) -> None:
+        changes = {"started_at": job.ports.clock(), "ever_started": True}
+        instances.move(tx, InstanceStatus.STARTING, InstanceStatus.RUNNING, changes, id=job.task.resource)
+        disks.update(tx, {"awaits_restart": False}, instance=job.task.resource)
+        job.finish(tx)
+
+    job.write(record)
+    reach("power.recorded")
+
+
+def give_up_start(job: Job[Any], error: ApiError) -> None:
+    """After a failed start: a machine that did not start as it should is not left half alive."""
+    job.ports.machines.stop(job.task.resource, force=True)
+    fall_back(job, error)
+
+
+def fall_back(job: Job[Any], error: ApiError) -> None:  # noqa: ARG001 - every give_up is told why.
+    """After a failed task, let the row say what the machine does."""
+    instance_id = job.task.resource
+    is_on = job.ports.machines.is_running(instance_id)
+    after = InstanceStatus.RUNNING if is_on else InstanceStatus.STOPPED
+
+    def record(tx: Transaction) -> None:
+        for before in (InstanceStatus.STARTING, InstanceStatus.STOPPING):
+            instances.move(tx, before, after, {}, id=instance_id)
+
+    job.write(record)
+
+
+def _machine(ports: Ports, instance: Instance, attached: list[Disk]) -> Machine:
+    """What to start: the instance's type, and the disks that it has at this moment."""
+    kind = ports.deployment.instance_type(instance.instance_type)
+    if kind is None:
+        raise ServiceUnavailableNoMachine(reason=f"there is no instance type {instance.instance_type} any more")
+    ordered = sorted((disk for disk in attached if disk.volume is not None), key=lambda disk: disk.device)
+    return Machine(
+        instance=instance.id,
+        cpus=kind.cpus,
+        memory_mib=kind.memory_mib,
+        architecture=instance.system.architecture,
+        boot_mode="BIOS" if instance.system.boot_mode == "BIOS" else "UEFI",
+        drives=[drive_of(ports, disk, disk.volume) for disk in ordered if disk.volume is not None],
+        mac=instance.mac,
+        public_ip=instance.public_ip or None,
+    )

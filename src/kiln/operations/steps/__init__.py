@@ -1,0 +1,1 @@
+"""Steps that operations of several groups take."""

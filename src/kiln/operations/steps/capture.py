@@ -1,0 +1,267 @@
+"""Capturing disks at one instant: what CreateImage from an instance and CreateSnapshot share.
+
+The names of the snapshots and of the fresh heads (the *heirs*) are written down
+before anything is made. Then the pool freezes, and one last transaction says
+that the old heads are layers now. A crash at any line is rolled forward: an
+empty heir reads as its head does, so whichever of the two the disk is opened
+at, its bytes are right (docs/design/0001).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+
+from kiln.calls.call import SILENCE_SECONDS, Call, Job, NotYet
+from kiln.calls.errors import ServiceUnavailableNoRoom
+from kiln.declare.errors import ApiError
+from kiln.declare.facts import Raw, facts
+from kiln.declare.ids import new_id
+from kiln.declare.killpoints import reach
+from kiln.declare.states import DiskStatus, SnapshotStatus
+from kiln.machines.errors import MachineError
+from kiln.operations.errors.disks import IncorrectDiskStatus
+from kiln.pools.errors import PoolFull, VolumeBusy
+from kiln.pools.port import Succession
+from kiln.store.database import Transaction
+from kiln.store.disks import Disk, disks
+from kiln.store.snapshots import Snapshot, snapshots
+from kiln.store.volumes import Volume, volumes
+
+
+class QuotaExceedSnapshot(ApiError):
+    """The account has as many snapshots in the region as it may."""
+
+    code = "QuotaExceed.Snapshot"
+    status = 403
+    message = "The snapshot quota exceeds."
+
+
+class IncorrectDiskStatusCreatingSnapshot(ApiError):
+    """A snapshot of the disk is being created already."""
+
+    code = "IncorrectDiskStatus.CreatingSnapshot"
+    status = 403
+    message = "A previous snapshot creation is in process."
+
+
+ERRORS: tuple[type[ApiError], ...] = (IncorrectDiskStatus, IncorrectDiskStatusCreatingSnapshot, QuotaExceedSnapshot)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Capture:
+    """One disk that will be captured, and the snapshot that it will be."""
+
+    disk: Disk
+    snapshot: Snapshot
+    heir: str
+
+
+@facts()
+class Captured:
+    """One disk: its snapshot, the head that becomes a layer, and the heir."""
+
+    disk: str
+    snapshot: str
+    head: str
+    heir: str
+
+
+def _named(raw: Raw) -> Raw:
+    """Version 1 held of each disk the four IDs in a row."""
+    names = ("disk", "snapshot", "head", "heir")
+    return raw | {"disks": [dict(zip(names, disk, strict=True)) for disk in raw["disks"]]}
+
+
+@facts(version=2, older={1: _named})
+class CaptureFacts:
+    """What CreateImage and CreateSnapshot remember."""
+
+    instance: str  #: Whose disks they are; "" for a free one.
+    disks: tuple[Captured, ...]
+
+
+def check_capturable(call: Call, region: str, wanted: Sequence[Disk]) -> None:
+    """Raise the documented error unless every disk can be captured now."""
+    for disk in wanted:
+        if disk.status not in (DiskStatus.IN_USE, DiskStatus.AVAILABLE) or disk.volume is None:
+            raise IncorrectDiskStatus(disk_id=disk.id)
+    if is_capturing(call.tx, wanted):
+        raise IncorrectDiskStatusCreatingSnapshot
+    limit = call.deployment.quotas.snapshots
+    if call.ports.quota_watch.is_reached(
+        ("snapshots", call.account, region),
+        limit,
+        lambda: snapshots.count(call.tx, account=call.account, region=region),
+        wanted=len(wanted),
+    ):
+        raise QuotaExceedSnapshot(limit=limit)
+
+
+def is_capturing(tx: Transaction, wanted: Sequence[Disk]) -> bool:
+    """Whether a snapshot of one of the disks is under way.
+
+    Told by the heirs, not by the snapshots: one that was deleted while it was
+    progressing has an heir still, until its task has ended.
+    """
+    # One by one: a statement that is compiled already takes a thirtieth of what one for all would take to be compiled.
+    heads = [disk.volume for disk in wanted if disk.volume is not None]
+    return any(volumes.count(tx, parent=head, state="planned") for head in heads)
+
+
+def plan_capture(
+    call: Call, disk: Disk, *, name: str, description: str, made_for: str, resource_group: str, retention_days: int = 0
+) -> Capture:
+    """Decide on the names of what capturing *disk* will make."""
+    snapshot = Snapshot(
+        id=new_id("snapshot"),
+        account=call.account,
+        region=disk.region,
+        name=name,
+        description=description,
+        status=SnapshotStatus.PROGRESSING,
+        progress=0,
+        created_at=call.now,
+        volume=None,
+        source_disk=disk.id,
+        source_disk_type=disk.type,
+        source_disk_size_gib=disk.size_gib,
+        category=disk.category,
+        device=disk.device,
+        instance=disk.instance or "",
+        size_bytes=0,
+        resource_group=resource_group,
+        retention_days=retention_days,
+        consistency="",
+        from_released_system=disk.was_system,
+        made_for=made_for,
+        system=disk.system,
+    )
+    return Capture(disk=disk, snapshot=snapshot, heir=new_id("volume"))
+
+
+def record(call: Call, task_id: str, captures: Sequence[Capture]) -> CaptureFacts:
+    """Write the snapshots and the planned heirs; returns the facts that the task needs."""
+    rows, captured = [], []
+    for capture in captures:
+        head = volumes.find(call.tx, id=capture.disk.volume)
+        assert head is not None  # A disk that is In_use or Available has its volume.
+        rows.append(
+            Volume(
+                id=capture.heir,
+                state="planned",
+                kind="head",
+                parent=head.id,
+                size_bytes=head.size_bytes,
+                task=task_id,
+                created_at=call.now,
+            )
+        )
+        snapshots.insert(call.tx, capture.snapshot)
+        captured.append(Captured(disk=capture.disk.id, snapshot=capture.snapshot.id, head=head.id, heir=capture.heir))
+    volumes.insert(call.tx, *rows)
+    return CaptureFacts(instance=captures[0].disk.instance or "", disks=tuple(captured))
+
+
+def freeze(job: Job[CaptureFacts]) -> str:
+    """Capture the instant; returns ``quiesced``, ``crash-consistent`` or, when nothing runs, ``""``.
+
+    Raises ServiceUnavailableNoRoom when the pool is full: nothing has changed then.
+    """
+    guest = job.ports.machines.guest(job.facts.instance) if job.facts.instance else None
+    successions = [Succession(head=one.head, heir=one.heir) for one in job.facts.disks]
+    reach("capture.begun")
+    try:
+        is_quiesced = job.ports.pool.freeze(successions, guest)
+    except PoolFull as e:
+        raise ServiceUnavailableNoRoom(reason=str(e)) from e
+    reach("capture.frozen")
+    if guest is None:
+        return ""
+    return "quiesced" if is_quiesced else "crash-consistent"
+
+
+def settle(tx: Transaction, job: Job[CaptureFacts], consistency: str) -> None:
+    """Record in *tx* that the heads are layers, the heirs heads, and the snapshots accomplished.
+
+    A disk or a snapshot that was deleted meanwhile is passed over; the sweeper takes what nothing names.
+    """
+    for one in job.facts.disks:
+        layer = volumes.find(tx, id=one.head)
+        assert layer is not None  # The disk stood on it until this line.
+        # The disk may have been deleted meanwhile, and its head doomed with it; now a snapshot names the bytes.
+        sealed = {"kind": "layer", "state": "ready", "file_bytes": job.ports.pool.length(one.head)}
+        volumes.update(tx, sealed, id=one.head)
+        volumes.update(tx, {"state": "ready", "task": None}, id=one.heir)
+        disks.update(tx, {"volume": one.heir}, id=one.disk)
+        changes = {"progress": 100, "volume": one.head, "size_bytes": layer.size_bytes, "consistency": consistency}
+        snapshots.move(tx, SnapshotStatus.PROGRESSING, SnapshotStatus.ACCOMPLISHED, changes, id=one.snapshot)
+
+
+def has_happened(job: Job[CaptureFacts]) -> bool:
+    """Whether the heirs hold what a guest wrote, or may do, so that the capture must be completed, not given up.
+
+    A guest that runs tells. One that has ended since may have been switched to them, once all of them were made; to
+    complete the capture is right whether it was or not. Raises VolumeBusy when nobody can tell: then it may still
+    happen.
+    """
+    pool, instance = job.ports.pool, job.facts.instance
+    guest = job.ports.machines.guest(instance) if instance else None
+    heirs = [one.heir for one in job.facts.disks]
+    if guest is not None:
+        try:
+            return any(guest.has_node(heir) for heir in heirs)
+        except MachineError:
+            if _is_prevented(job, heirs):
+                return False
+    return all(pool.exists(heir) for heir in heirs)
+
+
+def must_complete(job: Job[CaptureFacts], tell: Callable[[Transaction], None]) -> bool:
+    """As ``has_happened``, for a capture that is given up.
+
+    While nobody can tell, the snapshots fail, and *tell* says the same of what
+    they were made for: nobody waits for a machine that may never answer. The
+    heirs stay until it answers or ends, and NotYet is raised until then.
+    """
+    try:
+        return has_happened(job)
+    except VolumeBusy as error:
+
+        def fail(tx: Transaction) -> None:
+            for one in job.facts.disks:
+                snapshots.move(tx, SnapshotStatus.PROGRESSING, SnapshotStatus.FAILED, {}, id=one.snapshot)
+            tell(tx)
+
+        job.write(fail)
+        raise NotYet(SILENCE_SECONDS) from error
+
+
+def _is_prevented(job: Job[CaptureFacts], heirs: Sequence[str]) -> bool:
+    """Make sure that a machine which does not answer, and was perhaps told to, never goes over to the heirs.
+
+    It goes over to all or to none. So it is enough that one is gone which it has not opened. False when it has ended:
+    it may have written to them before.
+    """
+    pool, machines, instance = job.ports.pool, job.ports.machines, job.facts.instance
+    for heir in heirs:
+        if pool.exists(heir) and pool.is_open(heir):
+            continue
+        # Asked in this order: a machine that runs still did not have the file open then, so it has written nothing
+        # there, while one that has died has nothing open any more, whatever it wrote.
+        if not machines.is_running(instance):
+            return False
+        with suppress(VolumeBusy):
+            pool.drop(heir)
+            return True
+    if not machines.is_running(instance):
+        return False
+    raise VolumeBusy(f"the machine of {instance} does not answer and has its new disks open")
+
+
+def abandon(tx: Transaction, job: Job[CaptureFacts]) -> None:
+    """Record in *tx* that nothing was captured; the sweeper takes the heirs away."""
+    for one in job.facts.disks:
+        volumes.update(tx, {"state": "doomed", "task": None}, id=one.heir)
+        snapshots.move(tx, SnapshotStatus.PROGRESSING, SnapshotStatus.FAILED, {}, id=one.snapshot)

@@ -1,0 +1,69 @@
+"""New heads for disks: their rows first, then their bytes, then the word that they are ready.
+
+The row of a planned head names the layer that it will stand on, so the layer
+stays even when the snapshot and the image that it came from are deleted before
+the head is made (the sweeper drops nothing on which a row stands).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from kiln.calls.call import Call, Job
+from kiln.calls.errors import ServiceUnavailableNoRoom
+from kiln.declare.killpoints import reach
+from kiln.pools.errors import PoolFull
+from kiln.store.database import Transaction
+from kiln.store.volumes import Volume, volumes
+
+
+@dataclass(frozen=True)
+class Head:
+    """One head that is to be made."""
+
+    volume: str
+    layer: str | None  #: None for a blank one.
+    size_bytes: int
+
+
+def record(call: Call, task: str, wanted: Iterable[Head]) -> None:
+    """Write the rows of planned heads that *task* will make."""
+    rows = (
+        Volume(
+            id=head.volume,
+            state="planned",
+            kind="head",
+            parent=head.layer,
+            size_bytes=head.size_bytes,
+            task=task,
+            created_at=call.now,
+        )
+        for head in wanted
+    )
+    volumes.insert(call.tx, *rows)
+
+
+def make(job: Job[Any], wanted: Iterable[Head]) -> None:
+    """Make the heads in the pool. Idempotent. Raises ServiceUnavailableNoRoom when the pool is full."""
+    for head in wanted:
+        reach("heads.begun")
+        try:
+            if head.layer is None:
+                job.ports.pool.create(head.volume, head.size_bytes)
+            else:
+                job.ports.pool.clone(head.layer, head.volume, head.size_bytes)
+        except PoolFull as e:
+            raise ServiceUnavailableNoRoom(reason=str(e)) from e
+        reach("heads.made")
+
+
+def settle(tx: Transaction, ids: Sequence[str]) -> None:
+    """Record that the heads are there; in the same transaction something has to name them."""
+    volumes.update(tx, {"state": "ready", "task": None}, volumes.c.id.in_(ids))
+
+
+def doom(tx: Transaction, ids: Sequence[str]) -> None:
+    """Record that the heads are not wanted any more; the sweeper takes them away."""
+    volumes.update(tx, {"state": "doomed", "task": None}, volumes.c.id.in_(ids))

@@ -1,0 +1,1 @@
+"""What the operations on tasks are built of."""

@@ -1,0 +1,55 @@
+"""Rules for host names and passwords."""
+
+from __future__ import annotations
+
+import base64
+
+import pytest
+
+from kiln.operations.instances.parts.guest_input import Base64, InvalidHostNameMalformed, Raw, Strong, check_host_name
+
+
+@pytest.mark.parametrize(
+    ("name", "os_type"),
+    [("ab", "linux"), ("web-1.example.org", "linux"), ("x" * 64, "linux"), ("WEB-1", "windows"), ("x" * 15, "windows")],
+)
+def test_takes_host_names(name, os_type):
+    check_host_name(name, os_type)
+
+
+@pytest.mark.parametrize(
+    ("name", "os_type"),
+    [
+        ("a", "linux"),
+        ("x" * 65, "linux"),
+        (".web", "linux"),
+        ("web-", "linux"),
+        ("a--b", "linux"),
+        ("a.-b", "linux"),
+        ("a_b", "linux"),
+        ("a.b", "windows"),
+        ("123", "windows"),
+        ("x" * 16, "windows"),
+    ],
+)
+def test_refuses_host_names(name, os_type):
+    with pytest.raises(InvalidHostNameMalformed):
+        check_host_name(name, os_type)
+
+
+@pytest.mark.parametrize("password", ["EcsV587!", "abcDEF123", "abc123!!!", "A" * 10 + "b" * 10 + "1" * 10])
+def test_takes_strong_passwords(password):
+    assert Strong().allows(password)
+
+
+@pytest.mark.parametrize("password", ["EcsV58!", "abcdefgh", "ABCD1234", "A" * 29 + "b1", "EcsV587! ", "EcsV587é!"])
+def test_refuses_weak_passwords(password):
+    assert not Strong().allows(password)
+
+
+def test_takes_base64_in_lines():
+    lines = base64.encodebytes(b"x" * 100).decode()
+
+    assert Base64().allows(lines)
+    assert Raw(100).allows(lines)
+    assert not Raw(99).allows(lines)
