@@ -22,7 +22,7 @@ from bench.load import query
 from bench.server import REGION
 from bench.stock import Stock, open_stock
 from kiln.declare import killpoints
-from kiln.operations import BY_NAME
+from kiln.operations import CATALOGUE
 from kiln.service.accounts import StoredCredentials
 from kiln.tasks.worker import Worker
 from kiln.upkeep import unfinished
@@ -61,7 +61,7 @@ def open_doorway(data: Path) -> Iterator[Doorway]:
         ports, database = stock.assembly.ports, stock.assembly.database
         worker = Worker(ports, DUTIES, unfinished)
         gateway = Gateway(
-            Dispatcher(BY_NAME, ports, worker.id, worker.hand_over),
+            Dispatcher(CATALOGUE, ports, worker.id, worker.hand_over),
             StoredCredentials(database, stock.assembly.sealer, ports.clock),
             MemoryNonces(),
             ports.clock,

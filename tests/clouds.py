@@ -21,18 +21,18 @@ from kiln.buckets.folder import FolderBuckets
 from kiln.calls.call import Call, Ports
 from kiln.declare.deployment import Deployment
 from kiln.declare.errors import ApiError
-from kiln.declare.ids import new_request_id
 from kiln.declare.states import TaskStatus
 from kiln.machines.none import NoMachines
 from kiln.machines.port import Machines
-from kiln.operations import BY_NAME
+from kiln.operations import CATALOGUE
 from kiln.pools.qcow2 import Qcow2Pool
 from kiln.store import accounts, tasks
 from kiln.store.database import Database
 from kiln.store.volumes import lineage_in
 from kiln.tasks.worker import Worker
 from kiln.upkeep import duties, unfinished
-from kiln.wire.dispatch import Caller, Dispatcher
+from kiln.wire.dispatch import Dispatcher
+from tests.catalogue import BY_NAME, key_of
 from tests.promises import check_answer, met
 
 REGION = "cn-qingdao-env17-d01"
@@ -68,7 +68,7 @@ class Cloud:
         given = {"RegionId": REGION, **(params or {}), **more}
         flat = {k: _text(v) for k, v in given.items() if v is not None}
         try:
-            answer = self.dispatcher.dispatch(Caller(account or self.account), action, flat, new_request_id())
+            answer = self.dispatcher.dispatch(account or self.account, key_of(action), flat)
         except ApiError as e:
             met(action, e)
             raise
@@ -122,12 +122,12 @@ class Cloud:
     def refit(self, **parts: Any) -> None:
         """Have some of the ports (``machines=...``, ``deployment=...``) be others from now on."""
         self.ports = replace(self.ports, **parts)
-        self.dispatcher = Dispatcher(BY_NAME, self.ports)
+        self.dispatcher = Dispatcher(CATALOGUE, self.ports)
         self.worker = Worker(self.ports, duties.DUTIES, unfinished)
 
     def as_call(self, tx: Any) -> Call:
         """What an operation is handed, for arranging rows that no operation makes."""
-        return Call(tx=tx, ports=self.ports, account=self.account, now=self.clock(), request_id="test")
+        return Call(tx=tx, ports=self.ports, account=self.account, now=self.clock())
 
 
 def _text(value: Any) -> str:
@@ -161,7 +161,7 @@ def make_cloud(
     database.write(add_accounts)
     return Cloud(
         ports=ports,
-        dispatcher=Dispatcher(BY_NAME, ports),
+        dispatcher=Dispatcher(CATALOGUE, ports),
         worker=Worker(ports, duties.DUTIES, unfinished),
         clock=clock,
         folder=folder,

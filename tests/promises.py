@@ -11,8 +11,8 @@ from typing import Any
 
 from kiln.declare.errors import ApiError, InvalidParameter
 from kiln.declare.shapes import Field, fields_of
-from kiln.operations import BY_NAME
 from kiln.wire.dispatch import errors_of
+from tests.catalogue import BY_NAME
 
 #: (operation, name of the error's class) pairs that some test has met.
 MET: set[tuple[str, str]] = set()

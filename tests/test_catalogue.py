@@ -13,13 +13,15 @@ import pytest
 import kiln.operations
 from kiln.declare.deployment import Deployment
 from kiln.declare.errors import ApiError, InvalidParameter
+from kiln.declare.products import PRODUCTS
 from kiln.declare.shapes import Field, fields_of
 from kiln.declare.states import MOVES
-from kiln.operations import ALL, BY_NAME
+from kiln.operations import ALL, CATALOGUE
 from kiln.upkeep.duties import DUTIES
 from kiln.wire.decode import decode
-from kiln.wire.dispatch import Caller, Dispatcher, errors_of
+from kiln.wire.dispatch import Dispatcher, errors_of
 from tests.beginnings import BEGINNINGS
+from tests.catalogue import key_of
 from tests.fuzz.values import forbidden
 from tests.promises import met
 from tests.samples import around, least, places, several, siblings
@@ -50,7 +52,18 @@ def test_every_operation_file_is_in_the_catalogue():
 
 
 def test_no_operation_is_in_the_catalogue_twice():
-    assert len(BY_NAME) == len(ALL)
+    assert len(CATALOGUE) == len(ALL)
+
+
+def test_what_a_worker_carries_out_has_one_name_over_all_products():
+    names = [operation.name for operation in ALL if operation.carry_out is not None]
+
+    assert sorted(names) == sorted(set(names))
+
+
+def test_every_product_that_is_served_has_operations():
+    assert {operation.product for operation in ALL} == set(PRODUCTS)
+    assert len({product.version for product in PRODUCTS}) == len(PRODUCTS), "the doors tell products by their versions"
 
 
 @by_name
@@ -194,7 +207,7 @@ def is_named_for_its_code(error: type[ApiError]) -> bool:
 def dispatch(action: str, params: dict[str, str]) -> None:
     """As far as a request comes that is refused before anything is looked at."""
     ports = SimpleNamespace(deployment=Deployment())
-    Dispatcher(BY_NAME, ports).dispatch(Caller("nobody"), action, params, "test")
+    Dispatcher(CATALOGUE, ports).dispatch("nobody", key_of(action), params)
 
 
 def parts(shape: type, under: str = "") -> Iterator[tuple[str, Field]]:

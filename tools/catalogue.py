@@ -18,6 +18,7 @@ from typing import Any
 from kiln.declare import errors as declared_errors
 from kiln.declare.errors import ApiError, DryRunOperation
 from kiln.declare.operation import Operation
+from kiln.declare.products import PRODUCTS
 from kiln.declare.rules import Between, JsonList, OneOf
 from kiln.declare.shapes import Field, fields_of
 from kiln.operations import ALL
@@ -35,12 +36,17 @@ def build() -> dict[str, Any]:
     """The catalogue."""
     names: dict[type[ApiError], str] = {}
     gateway = [_name(error, names) for error in _common_errors()]
-    operations = {operation.name: _operation(operation, names) for operation in ALL}
+    products = [
+        {
+            "name": product.name,
+            "version": product.version,
+            "operations": {one.name: _operation(one, names) for one in ALL if one.product == product},
+        }
+        for product in PRODUCTS
+    ]
     errors = {name: _error(error) for error, name in names.items()}
     return {
-        "product": "Ecs",
-        "version": "2014-05-26",
-        "operations": operations,
+        "products": products,
         "gateway": gateway,
         "errors": dict(sorted(errors.items())),
     }

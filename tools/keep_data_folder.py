@@ -186,15 +186,17 @@ def _die_at(folder: Path, action: str, point: str) -> None:
 
 def _leave_a_machine(folder: Path) -> None:
     """Start a machine and kill it and Kiln: the instance is Running, and its run folder says so too."""
+    from kiln.declare.products import ECS, ActionKey  # noqa: PLC0415 - likewise.
     from kiln.machines.process import find  # noqa: PLC0415 - the old version's.
     from kiln.machines.runfolder import RunFolder  # noqa: PLC0415 - likewise.
-    from kiln.operations import BY_NAME  # noqa: PLC0415 - likewise.
+    from kiln.operations import CATALOGUE  # noqa: PLC0415 - likewise.
     from kiln.service.assemble import assemble  # noqa: PLC0415 - likewise.
     from kiln.service.settings import read_settings  # noqa: PLC0415 - likewise.
     from kiln.store.instances import instances  # noqa: PLC0415 - likewise.
     from kiln.tasks.worker import Worker  # noqa: PLC0415 - likewise.
+    from kiln.upkeep import unfinished  # noqa: PLC0415 - likewise.
     from kiln.upkeep.duties import DUTIES  # noqa: PLC0415 - likewise.
-    from kiln.wire.dispatch import Caller, Dispatcher  # noqa: PLC0415 - likewise.
+    from kiln.wire.dispatch import Dispatcher  # noqa: PLC0415 - likewise.
     from tests.clouds import ACCOUNT, REGION  # noqa: PLC0415 - likewise.
 
     settings = read_settings({"KILN_ACCEL": "tcg"}, data=folder, machines="qemu")
@@ -202,9 +204,9 @@ def _leave_a_machine(folder: Path) -> None:
         ports = assembly.ports
         with ports.database.read() as tx:
             (instance,) = instances.all(tx, name="kept")
-        worker = Worker(ports, DUTIES)
-        dispatcher = Dispatcher(BY_NAME, ports, worker.id, worker.attempt)
-        dispatcher.dispatch(Caller(ACCOUNT), "StartInstance", {"RegionId": REGION, "InstanceId": instance.id}, "keep")
+        worker = Worker(ports, DUTIES, unfinished)
+        dispatcher = Dispatcher(CATALOGUE, ports, worker.id, worker.attempt)
+        dispatcher.dispatch(ACCOUNT, ActionKey(ECS, "StartInstance"), {"RegionId": REGION, "InstanceId": instance.id})
         pid = find(RunFolder(folder / "run" / instance.id))
     assert pid is not None, "the machine did not start"
     os.kill(pid, signal.SIGKILL)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import ast
 import inspect
+from collections import Counter
 from collections.abc import Container, Iterable, Iterator, Mapping
 from enum import StrEnum
 from types import ModuleType
@@ -82,13 +83,19 @@ def operations(catalogue: Catalogue) -> str:
         sections += [f"## {GROUPS.get(group, group.capitalize())}", _table(("Action", "What it does"), rows)]
     return _page(
         "Operations",
-        f"The {len(actions)} actions that are served, all of version {catalogue.version}.",
+        f"The {len(actions)} actions that are served: {_products(catalogue)}.",
         *SPELLING,
         *sections,
     )
 
 
 _GATEWAY_ANCHOR = "any-action"
+
+
+def _products(catalogue: Catalogue) -> str:
+    """How many actions there are of each product, in words."""
+    count = Counter((action.product, action.version) for action in map(catalogue.action, catalogue.names))
+    return ", ".join(f"{many} of {name} {version}" for (name, version), many in count.items())
 
 
 def errors(catalogue: Catalogue) -> str:

@@ -40,3 +40,20 @@ def test_knows_what_to_do_about_an_error_of_the_gateway():
 
 def test_has_no_advice_for_a_code_that_it_does_not_know():
     assert catalogue.load().hint("CreateImage", "NoSuchCode", 400) == ""
+
+
+def test_finds_an_action_by_its_name_and_by_its_product_too():
+    known = catalogue.load()
+
+    assert known.action("Ecs:CreateImage") == known.action("CreateImage")
+    assert "Vpc:CreateImage" not in known
+
+
+def test_takes_of_two_products_the_first_one_s_action_unless_the_other_is_named():
+    def product(name: str, version: str) -> dict:
+        return {"name": name, "version": version, "operations": {"Make": {"group": "g", "summary": name}}}
+
+    both = catalogue.Catalogue({"products": [product("A", "1"), product("B", "2")], "gateway": [], "errors": {}})
+
+    assert [both.action(name).version for name in ("Make", "A:Make", "B:Make")] == ["1", "1", "2"]
+    assert both.names == ("Make",)

@@ -17,6 +17,8 @@ PARTS = (
     DISK,
 )
 ACTION = Action(
+    product="Ecs",
+    version="2014-05-26",
     name="DoIt",
     group="images",
     summary="",

@@ -33,7 +33,7 @@ def test_admits_what_the_current_sdk_signs_as_rpc():
     params = without(rpc_params(), "Signature")
     params["Signature"] = Utils.get_rpcsignature(params, "POST", "SECRETTEST")
 
-    assert admit(a_query(params)).action == "DescribeImages"
+    assert admit(a_query(params)).key.action == "DescribeImages"
 
 
 @pytest.mark.parametrize("algorithm", ["ACS3-HMAC-SHA256", "ACS3-HMAC-SM3"])

@@ -83,8 +83,8 @@ def test_admits_what_a_real_client_sent(name):
 
     admitted = choose(case.request).admit(case.request, Only(case.key), MemoryNonces(), time_of(case))
 
-    assert (admitted.account_id, admitted.key_id) == ("acme", case.key.id)
-    assert admitted.action in {"CreateImage", "DescribeRegions", "RunInstances"}
+    assert (admitted.account_id, admitted.access_key_id) == ("acme", case.key.id)
+    assert admitted.key.action in {"CreateImage", "DescribeRegions", "RunInstances"}
 
 
 @pytest.mark.parametrize("name", [name for name in NAMES if name.startswith("refused-")])

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 import pytest
 
-from kiln.operations import BY_NAME
+from kiln.operations import CATALOGUE
 from kiln.store import schema
 from kiln.store.database import Database, open_sqlite
 from kiln.wire.dispatch import Dispatcher
@@ -49,7 +49,7 @@ def target(tmp_path_factory) -> Target:
     cloud = make_cloud(folder, database)
     known = _stock(cloud)
     database.is_forgetful = True
-    gateway = Gateway(Dispatcher(BY_NAME, cloud.ports), OneAccount(), MemoryNonces(), cloud.clock)
+    gateway = Gateway(Dispatcher(CATALOGUE, cloud.ports), OneAccount(), MemoryNonces(), cloud.clock)
     yield Target(gateway=gateway, clock=cloud.clock, known=known)
     opened.close()
 

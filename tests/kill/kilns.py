@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from kiln.declare.errors import ApiError
-from kiln.operations import BY_NAME
+from kiln.operations import CATALOGUE
 from kiln.service import serve
 from kiln.service.assemble import assemble
 from kiln.service.settings import read_settings
@@ -30,6 +30,7 @@ from kiln.upkeep import unfinished
 from kiln.upkeep.duties import DUTIES
 from kiln.upkeep.sweep import sweep
 from kiln.wire.dispatch import Dispatcher
+from tests.catalogue import BY_NAME
 from tests.clouds import ACCOUNT, Cloud
 
 #: How long a sweep may go on, on a busy machine.
@@ -52,7 +53,7 @@ def open_kiln(folder: Path) -> Iterator[Cloud]:
         yield Cloud(
             ports=ports,
             # As in service: a task is leased to the worker beside the dispatcher, and found again by its lease alone.
-            dispatcher=Dispatcher(BY_NAME, ports, worker.id, lambda _: None),
+            dispatcher=Dispatcher(CATALOGUE, ports, worker.id, lambda _: None),
             worker=worker,
             clock=ports.clock,
             folder=folder,

@@ -7,8 +7,8 @@ from types import SimpleNamespace
 import pytest
 
 from kiln.declare.states import InstanceStatus
-from kiln.operations import BY_NAME
 from kiln.store.disks import disks
+from tests.catalogue import BY_NAME
 from tests.clouds import REGION
 from tests.operations.tasks.agenda import a_task
 from tests.reading import every

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from kiln.operations import BY_NAME
+from kiln.operations import CATALOGUE
 from kiln.service.accounts import ensure_first_account
 from kiln.service.assemble import Assembly, assemble
 from kiln.service.claim import hold_data_folder
@@ -96,7 +96,7 @@ def as_cloud(it: Assembly) -> Cloud:
     assert account is not None
     return Cloud(
         ports=it.ports,
-        dispatcher=Dispatcher(BY_NAME, it.ports),
+        dispatcher=Dispatcher(CATALOGUE, it.ports),
         worker=Worker(it.ports, duties.DUTIES, unfinished),
         clock=Clock(),
         folder=it.settings.data,

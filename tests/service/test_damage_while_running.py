@@ -8,7 +8,7 @@ import threading
 
 import pytest
 
-from kiln.operations import BY_NAME
+from kiln.operations import CATALOGUE
 from kiln.service.checking import DailyCheck
 from kiln.service.health import health
 from kiln.store.database import DatabaseMalformed, open_sqlite
@@ -136,7 +136,7 @@ def test_health_says_it_in_words(cloud):
 @pytest.mark.parametrize("way", WAYS)
 def test_a_request_is_told_that_the_service_is_at_fault(cloud, way):
     disk = every(cloud, disks)[0].id
-    gateway = Gateway(Dispatcher(BY_NAME, cloud.ports), OneAccount(), MemoryNonces(), cloud.clock)
+    gateway = Gateway(Dispatcher(CATALOGUE, cloud.ports), OneAccount(), MemoryNonces(), cloud.clock)
     spoil(cloud)
     spoil(cloud, "sqlite_autoindex_tags_1")
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from kiln.operations import BY_NAME
+from kiln.operations import CATALOGUE
 from kiln.service import keys
 from kiln.service.accounts import KEPT_SECONDS, StoredCredentials, ensure_first_account
 from kiln.service.errors import SecretBroken
@@ -124,7 +124,7 @@ def test_one_that_is_off_is_refused_at_every_door_within_seconds(database, seale
     ensure_first_account(database, sealer, read_settings({}, data=tmp_path, **named), 1.0)
     steady = [0.0]
     credentials = StoredCredentials(database, sealer, lambda: steady[0])
-    gateway = Gateway(Dispatcher(BY_NAME, cloud.ports), credentials, MemoryNonces(), cloud.clock)
+    gateway = Gateway(Dispatcher(CATALOGUE, cloud.ports), credentials, MemoryNonces(), cloud.clock)
 
     def ask():
         answer = gateway.answer(way("DescribeRegions", {"RegionId": REGION}, cloud.clock()))

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from kiln.declare.products import ECS, ActionKey
 from kiln.pools.qcow2 import Qcow2Pool
 from kiln.wire.doors.door import Admitted
 from kiln.wire.nonces import MemoryNonces
@@ -113,7 +114,9 @@ class Gullible:
     """A door that lets everything in."""
 
     def admit(self, request, *_):
-        return Admitted(account_id="1", action="", params={"": request.target}, format="JSON", region=None, key_id="")
+        return Admitted(
+            account_id="1", key=ActionKey(ECS, ""), params={"": request.target}, format="JSON", access_key_id=""
+        )
 
 
 def test_forged_notices_a_door_that_lets_everything_in(place, monkeypatch):

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from kiln.declare.journal import FACTS
-from kiln.operations import BY_NAME
+from kiln.operations import CATALOGUE
 from kiln.wire.dispatch import Dispatcher
 from kiln.wire.gateway import Gateway
 from kiln.wire.nonces import MemoryNonces
@@ -48,7 +48,7 @@ def broken(tmp_path, sqlite):
     """A Kiln whose buckets fail: the clock, and the gateway before it."""
     cloud = make_cloud(tmp_path, sqlite)
     ports = replace(cloud.ports, buckets=BrokenBuckets())
-    return cloud.clock, Gateway(Dispatcher(BY_NAME, ports), OneAccount(), MemoryNonces(), cloud.clock)
+    return cloud.clock, Gateway(Dispatcher(CATALOGUE, ports), OneAccount(), MemoryNonces(), cloud.clock)
 
 
 @pytest.mark.parametrize("way", WAYS)

@@ -7,10 +7,11 @@ import json
 
 import pytest
 
-from kiln.operations import ALL, BY_NAME
+from kiln.operations import ALL
 from kiln.store.tokens import Token, tokens
 from kiln.wire.decode import decode
 from kiln.wire.idempotence import digest_of, is_of
+from tests.catalogue import BY_NAME
 from tests.clouds import ACCOUNT, REGION, Cloud
 from tests.samples import around, least, places
 from tests.stock import a_snapshot

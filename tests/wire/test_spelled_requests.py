@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from kiln.operations import BY_NAME
+from kiln.operations import CATALOGUE
 from kiln.store import images, tags
 from kiln.wire.dispatch import Dispatcher
 from kiln.wire.doors.door import RawRequest
@@ -60,7 +60,7 @@ by_every_body = pytest.mark.parametrize("way", [by_acs3_body, by_asapi_body], id
 def served(tmp_path, sqlite) -> tuple[Cloud, Callable[..., dict[str, Any]]]:
     """A Kiln, and what it answers to an action by a way."""
     cloud = make_cloud(tmp_path, sqlite)
-    gateway = Gateway(Dispatcher(BY_NAME, cloud.ports), OneAccount(), MemoryNonces(), cloud.clock)
+    gateway = Gateway(Dispatcher(CATALOGUE, cloud.ports), OneAccount(), MemoryNonces(), cloud.clock)
 
     def ask(way: Way, action: str, params: Mapping[str, Any]) -> dict[str, Any]:
         answer = gateway.answer(way(action, {"RegionId": REGION, **params}, cloud.clock()))

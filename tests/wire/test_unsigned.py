@@ -161,7 +161,7 @@ def with_unsigned(request: RawRequest, name: str, text: str) -> Iterator[RawRequ
 def meaning(place: Place, admitted: Admitted) -> object:
     """All that becomes of a request: who asks for what, where, and what the operation is given."""
     given = decode(place.shape, {"RegionId": "r"} | admitted.params)
-    return admitted.account_id, admitted.action, admitted.region, admitted.format, admitted.user_email, given
+    return admitted.account_id, admitted.key, admitted.format, admitted.user_email, given
 
 
 def is_refused_or_means(place: Place, request: RawRequest, meant: object) -> bool:

@@ -81,7 +81,7 @@ def _admit(request: RawRequest, nonces: MemoryNonces) -> Admitted | None:
 
 
 def _meaning(admitted: Admitted | None) -> tuple[str, str, Mapping[str, str]] | None:
-    return None if admitted is None else (admitted.account_id, admitted.action, admitted.params)
+    return None if admitted is None else (admitted.account_id, admitted.key, admitted.params)
 
 
 def _in_query(request: RawRequest, parameter: Parameter, chance: Random) -> RawRequest:

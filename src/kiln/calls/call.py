@@ -46,8 +46,6 @@ class Call:
     ports: Ports
     account: str
     now: float
-    request_id: str
-    user_email: str = ""
     hand_over: Callable[[Task], None] = lambda _: None  #: Gives a leased task to the worker beside us.
     worker: str = ""  #: The worker beside us, or "" when there is none in this process.
 

@@ -56,6 +56,8 @@ class Action:
     """An operation. ``parts`` of ``request`` are its parameters, those of ``answer`` the answer's fields."""
 
     name: str
+    product: str
+    version: str  #: Of the product.
     group: str
     summary: str
     doc: str
@@ -73,17 +75,29 @@ class Action:
 
 
 class Catalogue:
-    """See the module's docstring. Actions are built as they are asked for: a call needs one of them."""
+    """See the module's docstring. Actions are built as they are asked for: a call needs one of them.
+
+    An action is found by its name, or by ``Ecs:CreateImage``, where several
+    products have one of that name and the first of them is not meant.
+    """
 
     def __init__(self, content: Mapping[str, Any]) -> None:
-        self.version: str = content["version"]
-        self._operations: Mapping[str, Any] = content["operations"]
+        self._products: list[Mapping[str, Any]] = content["products"]
+        self._operations: dict[str, tuple[Mapping[str, Any], Mapping[str, Any]]] = {}
+        for product in self._products:
+            for name, entry in product["operations"].items():
+                self._operations.setdefault(name, (product, entry))
         self._errors: Mapping[str, Any] = content["errors"]
         self._gateway: list[str] = content["gateway"]
         self._built: dict[str, Action] = {}
 
     def __contains__(self, name: object) -> bool:
-        return name in self._operations
+        return isinstance(name, str) and self._find(name) is not None
+
+    @property
+    def products(self) -> tuple[tuple[str, str], ...]:
+        """Name and version of every product."""
+        return tuple((product["name"], product["version"]) for product in self._products)
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -92,14 +106,26 @@ class Catalogue:
 
     def summary(self, name: str) -> str:
         """An action's one line, without building the rest."""
-        return str(self._operations[name]["summary"])
+        _, entry = self._operations[name]
+        return str(entry["summary"])
 
     def action(self, name: str) -> Action:
         """The action of that name. Raises KeyError."""
         found = self._built.get(name)
         if found is None:
-            found = self._built[name] = self._build(name, self._operations[name])
+            entry = self._find(name)
+            if entry is None:
+                raise KeyError(name)
+            found = self._built[name] = self._build(name.rpartition(":")[2], *entry)
         return found
+
+    def _find(self, name: str) -> tuple[Mapping[str, Any], Mapping[str, Any]] | None:
+        """The product and the entry of an action, which has its product before it or not."""
+        product, colon, action = name.rpartition(":")
+        if not colon:
+            return self._operations.get(action)
+        of_product = (one for one in self._products if one["name"] == product and action in one["operations"])
+        return next(((one, one["operations"][action]) for one in of_product), None)
 
     @property
     def gateway(self) -> tuple[Fault, ...]:
@@ -113,9 +139,11 @@ class Catalogue:
         exact = [fault for fault in alike if fault.status == status]
         return next((fault.hint for fault in exact + alike if fault.hint), "")
 
-    def _build(self, name: str, entry: Mapping[str, Any]) -> Action:
+    def _build(self, name: str, product: Mapping[str, Any], entry: Mapping[str, Any]) -> Action:
         return Action(
             name=name,
+            product=product["name"],
+            version=product["version"],
             group=entry["group"],
             summary=entry["summary"],
             doc=entry.get("doc", ""),

@@ -145,7 +145,7 @@ class Client:
             "x-acs-content-sha256": body_hash,
             "x-acs-date": to_seconds_text(self._clock()),
             "x-acs-signature-nonce": uuid.uuid4().hex,
-            "x-acs-version": self.catalogue.version,
+            "x-acs-version": action.version,
         }
         proof = signature.authorization(self._key_id, self._key_secret, "POST", headers, body_hash)
         return self._read(action.name, self._transport.post({**headers, "authorization": proof}, body))

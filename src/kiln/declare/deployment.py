@@ -98,7 +98,6 @@ class Deployment:
     """See the module's docstring."""
 
     regions: tuple[str, ...] = ("cn-qingdao-env17-d01",)
-    host_id: str = "ecs.kiln.local"
     endpoint: str = "127.0.0.1:8787"
     instance_types: tuple[InstanceType, ...] = INSTANCE_TYPES
     quotas: Quotas = field(default_factory=Quotas)

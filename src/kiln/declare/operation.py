@@ -17,6 +17,7 @@ from typing import Annotated, Any, Generic, TypeVar
 
 from kiln.declare.errors import ApiError, DryRunOperation
 from kiln.declare.facts import NoFacts
+from kiln.declare.products import ActionKey, Product
 from kiln.declare.rules import Accepted, Ascii, Doc, Example
 from kiln.declare.shapes import Field, fields_of, shape, wire_name
 
@@ -102,6 +103,17 @@ class Operation(Generic[Input, Plan, Output]):
     def group(self) -> str:
         """The folder that it lives in: ``images``."""
         return self.input.__module__.split(".")[-2]
+
+    @property
+    def product(self) -> Product:
+        """The product that its group is of."""
+        product: Product = sys.modules[self.input.__module__.rpartition(".")[0]].PRODUCT
+        return product
+
+    @property
+    def key(self) -> ActionKey:
+        """What the catalogue finds it by."""
+        return ActionKey(self.product, self.name)
 
     @property
     def doc(self) -> str:

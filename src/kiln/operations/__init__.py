@@ -11,4 +11,4 @@ GROUPS = (images, tasks, snapshots, disks, instances, regions, tags)
 
 ALL: tuple[Operation[Any, Any, Any], ...] = tuple(operation for group in GROUPS for operation in group.OPERATIONS)
 
-BY_NAME = {operation.name: operation for operation in ALL}
+CATALOGUE = {operation.key: operation for operation in ALL}

@@ -13,7 +13,7 @@ from typing import Any
 from kiln.declare import killpoints
 from kiln.declare.clock import go_on_after
 from kiln.declare.journal import Journal
-from kiln.operations import BY_NAME
+from kiln.operations import CATALOGUE
 from kiln.service import http, logs
 from kiln.service.accounts import Keys, StoredCredentials, ensure_first_account, known_keys, switched_off
 from kiln.service.address import Address, tell
@@ -151,7 +151,7 @@ def _chores(assembly: Assembly, recorder: Recorder) -> tuple[Chore, ...]:
 def _app(assembly: Assembly, worker: Worker, keeper: Keeper, executor: ThreadPoolExecutor, crowd: Crowd) -> App:
     ports = assembly.ports
     gateway = Gateway(
-        Dispatcher(BY_NAME, ports, worker.id, worker.hand_over),
+        Dispatcher(CATALOGUE, ports, worker.id, worker.hand_over),
         StoredCredentials(assembly.database, assembly.sealer),
         open_nonces(assembly.settings.folder.nonces, ports.clock()),
         ports.clock,

@@ -14,6 +14,7 @@ from typing import Any
 from kiln.calls.call import Call, Ports
 from kiln.declare.errors import ApiError, InvalidParameter
 from kiln.declare.operation import ClientTokenInput, DryRunInput, Idempotence, Operation
+from kiln.declare.products import ActionKey
 from kiln.declare.rules import JsonList
 from kiln.declare.shapes import Field, fields_of, spell
 from kiln.operations.errors.regions import InvalidRegionIdNotFound
@@ -25,22 +26,13 @@ from kiln.wire.decode import decode
 from kiln.wire.errors import InvalidActionNotFound
 
 
-@dataclass(frozen=True)
-class Caller:
-    """Who calls, as a door found out."""
-
-    account: str
-    user_email: str = ""
-
-
 @dataclass(frozen=True, kw_only=True)
 class _Request:
     """A decoded request, on its way through one or more tries of a transaction."""
 
     operation: Operation[Any, Any, Any]
     given: Any
-    caller: Caller
-    id: str
+    account: str
     token: str | None  #: The ClientToken, if there is one to serve.
 
 
@@ -52,7 +44,7 @@ class Dispatcher:
 
     def __init__(
         self,
-        catalogue: Mapping[str, Operation[Any, Any, Any]],
+        catalogue: Mapping[ActionKey, Operation[Any, Any, Any]],
         ports: Ports,
         worker: str = "",
         hand_over: Callable[[Task], None] | None = None,
@@ -62,15 +54,15 @@ class Dispatcher:
         self._worker = worker
         self._hand_over = hand_over or (lambda _: None)
 
-    def dispatch(self, caller: Caller, action: str, params: Mapping[str, str], request_id: str) -> dict[str, Any]:
-        """Run one operation; returns its answer under wire names. Raises ApiError."""
-        operation = self._catalogue.get(action)
+    def dispatch(self, account: str, key: ActionKey, params: Mapping[str, str]) -> dict[str, Any]:
+        """Run one operation for an account; returns its answer under wire names. Raises ApiError."""
+        operation = self._catalogue.get(key)
         if operation is None:
-            raise InvalidActionNotFound(action=action)
+            raise InvalidActionNotFound(action=key.action)
         given = decode(operation.input, params)
         self._check_region(operation, given)
         token = _client_token(operation, params)
-        request = _Request(operation=operation, given=given, caller=caller, id=request_id, token=token)
+        request = _Request(operation=operation, given=given, account=account, token=token)
         if _wants_dry_run(operation, params):
             self._rehearse(request)
         if operation.is_read:
@@ -116,10 +108,8 @@ class Dispatcher:
         return Call(
             tx=tx,
             ports=self._ports,
-            account=request.caller.account,
+            account=request.account,
             now=self._ports.clock(),
-            request_id=request.id,
-            user_email=request.caller.user_email,
             hand_over=self._hand_over,
             worker=self._worker,
         )
@@ -149,7 +139,7 @@ def _use_before(tx: Transaction, request: _Request) -> Token | None:
     operation = request.operation
     if request.token is None:
         return None
-    before = tokens.find(tx, account=request.caller.account, action=operation.name, token=request.token)
+    before = tokens.find(tx, account=request.account, action=operation.name, token=request.token)
     if before is not None and not idempotence.is_of(before.digest, request.given):
         assert isinstance(operation.idempotent, Idempotence)  # Only such an operation has tokens.
         raise operation.idempotent.mismatch(token=before.token)

@@ -140,11 +140,11 @@ class InvalidVersion(ApiError):
 
     code = "InvalidVersion"
     message = "Specified parameter Version is not valid."
-    hint = "The version is 2014-05-26; the Apsara route also takes 2016-01-01."
+    hint = "The version of Ecs is 2014-05-26; the Apsara route also takes 2016-01-01."
 
 
 class InvalidProductNotFound(ApiError):
-    """The request is for a product other than Ecs."""
+    """The request is for a product that is not served."""
 
     code = "InvalidProduct.NotFound"
     status = 404

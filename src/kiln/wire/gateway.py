@@ -14,7 +14,7 @@ from kiln.declare.errors import ApiError, InternalError, ServiceUnavailable
 from kiln.declare.ids import new_request_id
 from kiln.declare.journal import Journal
 from kiln.store.database import DatabaseFull, DatabaseMalformed
-from kiln.wire.dispatch import Caller, Dispatcher
+from kiln.wire.dispatch import Dispatcher
 from kiln.wire.doors import choose
 from kiln.wire.doors.door import Admitted, Answer, Credentials, Door, RawRequest
 from kiln.wire.nonces import Nonces
@@ -40,8 +40,7 @@ class Gateway:
         outcome: dict[str, Any] | ApiError
         try:
             admitted = door.admit(request, self._credentials, self._nonces, self._clock())
-            caller = Caller(admitted.account_id, admitted.user_email or "")
-            outcome = self._dispatcher.dispatch(caller, admitted.action, admitted.params, request_id)
+            outcome = self._dispatcher.dispatch(admitted.account_id, admitted.key, admitted.params)
         except ApiError as error:
             outcome = error
         except DatabaseFull as error:
@@ -76,7 +75,8 @@ def _tell(
         "request",
         request_id=request_id,
         door=door.name,
-        action=admitted.action if admitted else "",
+        action=admitted.key.action if admitted else "",
+        key=admitted.access_key_id if admitted else "",
         account=admitted.account_id if admitted else "",
         user=admitted.user_email if admitted else None,
         status=answer.status,

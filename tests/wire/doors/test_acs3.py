@@ -33,12 +33,12 @@ def test_admits_a_signed_request(algorithm):
         "Description": "x y",
         "DryRun": "true",
     }
-    assert (admitted.account_id, admitted.key_id, admitted.action) == ("acme", "AKIDTEST", "DescribeImages")
-    assert (admitted.format, admitted.region) == ("JSON", "cn-qingdao-env17-d01")
+    assert (admitted.account_id, admitted.access_key_id, admitted.key.action) == ("acme", "AKIDTEST", "DescribeImages")
+    assert (admitted.format, admitted.params.get("RegionId")) == ("JSON", "cn-qingdao-env17-d01")
 
 
 def test_leaves_headers_alone_that_nobody_signed_and_nobody_reads():
-    assert admit(an_acs3_request(headers={"traceparent": "00-1", "content-type": FORM})).action == "DescribeImages"
+    assert admit(an_acs3_request(headers={"traceparent": "00-1", "content-type": FORM})).key.action == "DescribeImages"
 
 
 @pytest.mark.parametrize(
@@ -126,7 +126,7 @@ def test_a_refused_request_uses_up_no_nonce():
     with pytest.raises(errors.SignatureDoesNotMatchAcs3):
         admit(an_acs3_request(nonce="n", secret="WRONG"), nonces=nonces)
 
-    assert admit(an_acs3_request(nonce="n"), nonces=nonces).action == "DescribeImages"
+    assert admit(an_acs3_request(nonce="n"), nonces=nonces).key.action == "DescribeImages"
 
 
 def test_refuses_a_key_that_is_switched_off():

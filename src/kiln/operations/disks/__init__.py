@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from kiln.declare.operation import Operation
+from kiln.declare.products import ECS
 from kiln.operations.disks.attach_disk import attach_disk
 from kiln.operations.disks.create_disk import create_disk
 from kiln.operations.disks.delete_disk import delete_disk
@@ -12,6 +13,8 @@ from kiln.operations.disks.describe_disks import describe_disks
 from kiln.operations.disks.detach_disk import detach_disk
 from kiln.operations.disks.reset_disk import reset_disk
 from kiln.operations.disks.resize_disk import resize_disk
+
+PRODUCT = ECS
 
 #: In the order of the reference.
 OPERATIONS: tuple[Operation[Any, Any, Any], ...] = (

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from kiln.declare.operation import Operation
+from kiln.declare.products import ECS
 from kiln.operations.images.create_image import create_image
 from kiln.operations.images.delete_image import delete_image
 from kiln.operations.images.describe_image_from_family import describe_image_from_family
@@ -12,6 +13,8 @@ from kiln.operations.images.describe_images import describe_images
 from kiln.operations.images.export_image import export_image
 from kiln.operations.images.import_image import import_image
 from kiln.operations.images.modify_image_attribute import modify_image_attribute
+
+PRODUCT = ECS
 
 #: In the order of the reference.
 OPERATIONS: tuple[Operation[Any, Any, Any], ...] = (

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from kiln.declare.operation import Operation
+from kiln.declare.products import ECS
 from kiln.operations.instances.create_instance import create_instance
 from kiln.operations.instances.delete_instance import delete_instance
 from kiln.operations.instances.describe_instance_status import describe_instance_status
@@ -16,6 +17,8 @@ from kiln.operations.instances.replace_system_disk import replace_system_disk
 from kiln.operations.instances.run_instances import run_instances
 from kiln.operations.instances.start_instance import start_instance
 from kiln.operations.instances.stop_instance import stop_instance
+
+PRODUCT = ECS
 
 #: In the order of the reference.
 OPERATIONS: tuple[Operation[Any, Any, Any], ...] = (

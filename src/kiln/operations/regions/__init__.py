@@ -5,9 +5,12 @@ from __future__ import annotations
 from typing import Any
 
 from kiln.declare.operation import Operation
+from kiln.declare.products import ECS
 from kiln.operations.regions.describe_instance_types import describe_instance_types
 from kiln.operations.regions.describe_regions import describe_regions
 from kiln.operations.regions.describe_zones import describe_zones
+
+PRODUCT = ECS
 
 #: In the order of the reference.
 OPERATIONS: tuple[Operation[Any, Any, Any], ...] = (

@@ -5,9 +5,12 @@ from __future__ import annotations
 from typing import Any
 
 from kiln.declare.operation import Operation
+from kiln.declare.products import ECS
 from kiln.operations.snapshots.create_snapshot import create_snapshot
 from kiln.operations.snapshots.delete_snapshot import delete_snapshot
 from kiln.operations.snapshots.describe_snapshots import describe_snapshots
+
+PRODUCT = ECS
 
 #: In the order of the reference.
 OPERATIONS: tuple[Operation[Any, Any, Any], ...] = (

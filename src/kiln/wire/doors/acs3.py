@@ -14,6 +14,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from kiln.declare.errors import ApiError
+from kiln.declare.products import ActionKey
 from kiln.wire.doors import checks, freshness, parameters, spelling
 from kiln.wire.doors.door import Admitted, Answer, Credentials, Key, RawRequest
 from kiln.wire.errors import (
@@ -97,16 +98,16 @@ class Acs3Door:
         query = parameters.of_query(request)
         given = parameters.union(query, parameters.of_body(request))
         action = _header_or_parameter(request, given, "x-acs-action", "Action")
-        checks.check_version(_header_or_parameter(request, given, "x-acs-version", "Version"))
+        version = _header_or_parameter(request, given, "x-acs-version", "Version")
+        product = checks.of_version(checks.named(None), version)
         key = prove(request, query, credentials, nonces, now)
         params = checks.without_ceremony(given)
         return Admitted(
             account_id=key.account_id,
-            action=action,
+            key=ActionKey(product, action),
             params=params,
             format="JSON",
-            region=params.get("RegionId") or None,
-            key_id=key.id,
+            access_key_id=key.id,
         )
 
     def answer(
@@ -117,7 +118,8 @@ class Acs3Door:
         admitted: Admitted | None,
     ) -> Answer:
         if isinstance(outcome, ApiError):
-            return spelling.failure(outcome, spelling.envelope(outcome, request_id, request.host), request_id, "JSON")
+            fields = spelling.envelope(outcome, request_id, request.host, admitted)
+            return spelling.failure(outcome, fields, request_id, "JSON")
         return spelling.success(admitted, {"RequestId": request_id} | dict(outcome), request_id)
 
 

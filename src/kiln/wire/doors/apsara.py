@@ -39,10 +39,11 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from kiln.declare.errors import ApiError, InvalidParameter, MissingParameter
+from kiln.declare.products import ActionKey, Product
 from kiln.operations import ALL
 from kiln.wire.doors import checks, freshness, parameters, spelling
 from kiln.wire.doors.door import Admitted, Answer, Credentials, Format, Key, RawRequest
-from kiln.wire.doors.route import VERSIONS
+from kiln.wire.doors.route import ROUTE_VERSION
 from kiln.wire.errors import (
     Forbidden,
     IncompleteSignature,
@@ -192,14 +193,21 @@ def _md5(body: bytes) -> str:
     return b64encode(hashlib.md5(body, usedforsecurity=False).digest()).decode()
 
 
-def _action(request: RawRequest) -> str:
+def _asked_for(request: RawRequest) -> tuple[tuple[Product, ...], str]:
+    """The versions of the product that the path names, and the action. Raises InvalidProductNotFound, and so on."""
     product, _, action = request.path.removeprefix(_PREFIX).partition("/")
-    if product.lower() != checks.PRODUCT:
-        raise InvalidProductNotFound
+    products = checks.named(product)
     action = action.removesuffix("/")
     if not action or "/" in action:
         raise InvalidActionNotFound
-    return action
+    return products, action
+
+
+def _product(products: tuple[Product, ...], asked: Mapping[str, str]) -> Product:
+    """The product in the version that is asked for; the route's own constant asks for none. Raises InvalidVersion."""
+    versions = {text for name in ("version", "Version") if (text := asked.get(name)) and text != ROUTE_VERSION}
+    found = [checks.of_version(products, version) for version in sorted(versions)]
+    return found[0] if found else products[0]
 
 
 def _region(given: Mapping[str, str]) -> str:
@@ -237,14 +245,12 @@ class ApsaraDoor:
         return request.path.startswith(_PREFIX)
 
     def admit(self, request: RawRequest, credentials: Credentials, nonces: Nonces, now: float) -> Admitted:
-        action = _action(request)
+        products, action = _asked_for(request)
         if request.method != "POST":
             raise UnsupportedHTTPMethodOnlyPost
         signed, asked = _read(request)
         format_ = checks.answer_format(asked.get("Format"), self.default)
-        for name in ("version", "Version"):
-            if (asked.get(name) or checks.API_VERSION) not in VERSIONS:
-                raise InvalidVersion
+        product = _product(products, asked)
         key = prove(request, signed, credentials, nonces, now)
         region = _region(asked)
         email = _user(request, credentials.users(key.account_id))
@@ -254,11 +260,10 @@ class ApsaraDoor:
         given["RegionId"] = region
         return Admitted(
             account_id=key.account_id,
-            action=action,
+            key=ActionKey(product, action),
             params=given,
             format=format_,
-            region=region,
-            key_id=key.id,
+            access_key_id=key.id,
             user_email=email,
         )
 
@@ -272,7 +277,7 @@ class ApsaraDoor:
         ids = {"RequestID": request_id, "RequestId": request_id}
         if isinstance(outcome, ApiError):
             told = {"resultCode": -1, "resultMsg": str(outcome), "result": None}
-            fields = {"errorSample": told} | told | ids | spelling.envelope(outcome, request_id, request.host)
+            fields = {"errorSample": told} | told | ids | spelling.envelope(outcome, request_id, request.host, admitted)
             format_ = admitted.format if admitted else checks.refusal_format(request, self.default)
             plain = spelling.failure(outcome, fields, request_id, format_)
         else:

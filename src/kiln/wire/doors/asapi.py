@@ -49,7 +49,7 @@ class AsapiDoor:
     ) -> Answer:
         members = spelling.of_asapi(outcome, request_id)
         if isinstance(outcome, ApiError):
-            fields = members | spelling.envelope(outcome, request_id, request.host)
+            fields = members | spelling.envelope(outcome, request_id, request.host, admitted)
             format_ = admitted.format if admitted else checks.refusal_format(request, self.default)
             return spelling.failure(outcome, fields, request_id, format_)
         return spelling.success(admitted, members | {"RequestId": request_id} | dict(outcome), request_id)

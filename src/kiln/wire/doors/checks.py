@@ -6,22 +6,18 @@ from collections.abc import Mapping
 from typing import cast
 
 from kiln.declare.errors import MissingParameter
+from kiln.declare.products import PRODUCTS, Product
 from kiln.wire.doors.door import Format, Key, RawRequest
 from kiln.wire.doors.parameters import find
 from kiln.wire.errors import (
     InvalidAccessKeyIdInactive,
     InvalidAccessKeyIdNotFound,
     InvalidParameterFormat,
+    InvalidProductNotFound,
     InvalidSecurityTokenMalformed,
     InvalidVersion,
     UnsupportedHTTPMethod,
 )
-
-#: The one version of the API.
-API_VERSION = "2014-05-26"
-
-#: The one product, as it is compared.
-PRODUCT = "ecs"
 
 #: What proves a request, or says how it wants its answer: nothing that an operation should see or a log should keep.
 _CEREMONY = frozenset({
@@ -45,9 +41,20 @@ def check_method(request: RawRequest) -> None:
         raise UnsupportedHTTPMethod
 
 
-def check_version(version: str) -> None:
-    if version != API_VERSION:
-        raise InvalidVersion
+def named(product: str | None) -> tuple[Product, ...]:
+    """The versions of a product by its name, in any case; all products without one. Raises InvalidProductNotFound."""
+    found = PRODUCTS if product is None else tuple(one for one in PRODUCTS if one.name.lower() == product.lower())
+    if not found:
+        raise InvalidProductNotFound
+    return found
+
+
+def of_version(products: tuple[Product, ...], version: str) -> Product:
+    """The one of *products* that has *version*. Raises InvalidVersion."""
+    for product in products:
+        if product.version == version:
+            return product
+    raise InvalidVersion
 
 
 def check_token(token: str | None) -> None:

@@ -15,6 +15,7 @@ from functools import cached_property
 from typing import Any, Literal, NamedTuple, Protocol
 
 from kiln.declare.errors import ApiError
+from kiln.declare.products import ActionKey
 from kiln.wire.nonces import Nonces
 
 Format = Literal["JSON", "XML"]
@@ -110,11 +111,10 @@ class Admitted:
     """
 
     account_id: str
-    action: str
+    key: ActionKey
     params: dict[str, str]
     format: Format
-    region: str | None
-    key_id: str
+    access_key_id: str
     user_email: str | None = None
 
 

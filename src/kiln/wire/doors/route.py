@@ -8,12 +8,13 @@ from __future__ import annotations
 
 from typing import Annotated
 
+from kiln.declare.products import PRODUCTS
 from kiln.declare.rules import Doc, Example, OneOf, Wire
 from kiln.declare.shapes import shape
-from kiln.wire.doors.checks import API_VERSION
 
-#: The route's constant, and the API's own.
-VERSIONS = ("2016-01-01", API_VERSION)
+#: The route's constant, which says nothing of a product.
+ROUTE_VERSION = "2016-01-01"
+_VERSIONS = (ROUTE_VERSION, *(product.version for product in PRODUCTS))
 
 
 @shape
@@ -27,5 +28,9 @@ class RouteInput:
         Doc("The region that the request is routed to. RegionId is the operation's; either alone is enough."),
     ]
     version: Annotated[
-        str | None, Wire("version"), OneOf(VERSIONS), Example("2016-01-01"), Doc("The version of the route's API.")
+        str | None,
+        Wire("version"),
+        OneOf(_VERSIONS),
+        Example("2016-01-01"),
+        Doc("The version of the route's API, or of the product's."),
     ] = None

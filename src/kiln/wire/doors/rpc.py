@@ -17,12 +17,12 @@ from collections.abc import Mapping
 from typing import Any
 
 from kiln.declare.errors import ApiError, MissingParameter
+from kiln.declare.products import ActionKey
 from kiln.wire.doors import checks, covered, freshness, parameters, spelling
 from kiln.wire.doors.door import Admitted, Answer, Credentials, Format, Key, RawRequest
 from kiln.wire.errors import (
     InvalidActionNotFound,
     InvalidParamater,
-    InvalidProductNotFound,
     InvalidSignatureMethod,
     MissingAccessKeyId,
     SignatureDoesNotMatch,
@@ -73,20 +73,18 @@ def admit(
 ) -> Admitted:
     """What these parameters ask for, once they are proved. Nothing else of the request has a say in it."""
     format_ = checks.answer_format(signed.get("Format"), default)
-    if signed.get("Product", checks.PRODUCT).lower() != checks.PRODUCT:
-        raise InvalidProductNotFound
+    products = checks.named(signed.get("Product"))
     action = checks.demand(signed, "Action")
-    checks.check_version(checks.demand(signed, "Version"))
+    product = checks.of_version(products, checks.demand(signed, "Version"))
     key = prove(method, signed, credentials, nonces, now)
     given = checks.without_ceremony(covered.given(signed))
     given.pop("Product", None)
     return Admitted(
         account_id=key.account_id,
-        action=action,
+        key=ActionKey(product, action),
         params=given,
         format=format_,
-        region=given.get("RegionId") or None,
-        key_id=key.id,
+        access_key_id=key.id,
     )
 
 
@@ -116,7 +114,7 @@ class RpcDoor:
         members = spelling.of_asapi(outcome, request_id) if _tells_of_asapi(request) else {}
         if isinstance(outcome, ApiError):
             format_ = admitted.format if admitted else checks.refusal_format(request, self.default)
-            fields = members | spelling.envelope(outcome, request_id, request.host)
+            fields = members | spelling.envelope(outcome, request_id, request.host, admitted)
             return spelling.failure(outcome, fields, request_id, format_)
         return spelling.success(admitted, members | {"RequestId": request_id} | dict(outcome), request_id)
 

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from http import HTTPStatus
 from typing import Any
-from urllib.parse import quote
+from urllib.parse import urlencode
 
 from kiln.declare.errors import ApiError
+from kiln.declare.products import PRODUCTS
 from kiln.wire import encode
 from kiln.wire.doors.door import Admitted, Answer, Format
 
@@ -18,9 +19,11 @@ _CONTENT_TYPES: Mapping[Format, str] = {
 }
 
 
-def envelope(error: ApiError, request_id: str, host: str) -> dict[str, Any]:
+def envelope(error: ApiError, request_id: str, host: str, admitted: Admitted | None) -> dict[str, Any]:
     """The members of every failed answer, in the service's order."""
-    recommend = f"https://api.aliyun.com/troubleshoot?q={quote(error.code)}&product=Ecs&requestId={request_id}"
+    product = admitted.key.product if admitted else PRODUCTS[0]
+    asked = urlencode({"q": error.code, "product": product.name, "requestId": request_id})
+    recommend = f"https://api.aliyun.com/troubleshoot?{asked}"
     return {
         "RequestId": request_id,
         "HostId": host,
@@ -46,7 +49,7 @@ def of_asapi(outcome: Mapping[str, Any] | ApiError, request_id: str) -> dict[str
 def success(admitted: Admitted | None, fields: Mapping[str, Any], request_id: str) -> Answer:
     """The answer of an operation that ran."""
     assert admitted is not None, "only an admitted request has a result"
-    return _answer(200, f"{admitted.action}Response", fields, request_id, admitted.format)
+    return _answer(200, f"{admitted.key.action}Response", fields, request_id, admitted.format)
 
 
 def failure(error: ApiError, fields: Mapping[str, Any], request_id: str, format_: Format) -> Answer:

@@ -1,0 +1,33 @@
+"""The products whose operations are served, as ECS is one: each with a name and a version of its API.
+
+A group of operations says in its face which product it is of. The doors find a
+request's product by what it says: its name, where the door has one, and the
+version, of which each product has its own.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+
+class Product(NamedTuple):
+    """A product as requests name it. Names are compared without case, versions as they are."""
+
+    name: str
+    version: str
+
+
+class ActionKey(NamedTuple):
+    """What a request asks for, and what the catalogue of operations is searched by."""
+
+    product: Product
+    action: str
+
+    def __str__(self) -> str:
+        return f"{self.product.name} {self.product.version} {self.action}"
+
+
+ECS = Product("Ecs", "2014-05-26")
+
+#: All that are served. A request that names none is of the first whose version it has.
+PRODUCTS = (ECS,)
