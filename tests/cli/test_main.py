@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import os
 import socket
 import sqlite3
 import subprocess
@@ -105,6 +106,40 @@ def test_loads_nothing_for_its_version_that_a_word_needs():
     assert heavy & set(done.stdout.split()) == set()
 
 
+#: What none of the words may load that ask a service: each costs a tenth of what a word may take, or more.
+HEAVY = frozenset(
+    {"sqlalchemy", "uvicorn", "rich", "http.client", "ssl", "importlib.resources", "kiln.declare.rules"}
+    | {"kiln.service.settings", "kiln.operations"}
+)
+
+
+@pytest.mark.parametrize("words", ["image list", "instance list", "snapshot list", "disk list", "task list", "call X"])
+def test_loads_what_its_word_needs(words):
+    program = (
+        "import sys; from kiln.cli.main import app\n"
+        "try: app(sys.argv[1:], standalone_mode=False)\n"
+        "finally: print(*sys.modules)"
+    )
+    nowhere = {**os.environ, **NOWHERE, "KILN_ENDPOINT": "http://127.0.0.1:1"}
+
+    command = [sys.executable, "-c", program, *words.split()]
+    loaded = subprocess.run(command, check=False, capture_output=True, text=True, env=nowhere).stdout.split()
+
+    assert "typer" in loaded
+    assert HEAVY & set(loaded) == set()
+    groups = {f"kiln.cli.{module}" for module in ("images", "instances", "snapshots", "disks", "tasks", "call")}
+    assert len(groups & set(loaded)) == 1
+
+
+def test_makes_the_command_alone_that_was_said():
+    group = load("image")
+
+    group.commands["list"]
+
+    assert list(group.commands._made) == ["list"]
+    assert len(group.commands) > 1
+
+
 def test_suggests_a_word():
     result = said("imag")
 
@@ -137,6 +172,13 @@ def test_says_when_the_endpoint_is_no_address():
     result = said("image", "list", KILN_ENDPOINT="ftp://here")
 
     assert result.exit_code == exits.SETTINGS.number
+
+
+def test_says_when_a_key_cannot_be_sent():
+    result = said("image", "list", KILN_ENDPOINT="http://127.0.0.1:9", KILN_ACCESS_KEY_ID="id\nid")
+
+    assert result.exit_code == exits.SETTINGS.number
+    assert "KILN_ACCESS_KEY_ID is 'id\\nid'" in result.stderr
 
 
 def test_says_when_nothing_answers():

@@ -3,8 +3,19 @@
 from __future__ import annotations
 
 import socket
+import ssl
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from datetime import UTC, datetime, timedelta
+from ipaddress import ip_address
+from pathlib import Path
+from threading import Thread
 
 import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import NameOID
 
 from kiln.client.client import AnswerBroken, ApiFailure
 from kiln.client.transport import EndpointRefused, Transport, Unreachable
@@ -36,7 +47,7 @@ def test_does_not_use_a_connection_that_the_other_side_closed(stage):
     stage.script = [(200, {}), (200, {})]
     transport = Transport(stage.address)
     transport.post({}, b"")
-    kept = transport._idle[0].sock
+    kept = transport._idle[0]
     kept.shutdown(socket.SHUT_RD)  # Makes it readable, as the other side's close does.
 
     reply = transport.post({}, b"")
@@ -106,3 +117,122 @@ def test_refuses_an_endpoint_that_is_no_address(endpoint):
 
 def test_takes_an_endpoint_without_a_scheme():
     assert Transport("127.0.0.1:8787").endpoint == "http://127.0.0.1:8787"
+
+
+@contextmanager
+def saying(*answers: bytes, context: ssl.SSLContext | None = None) -> Iterator[str]:
+    """The address of what gives these bytes, one piece for each connection, and closes it."""
+    listening = socket.create_server(("127.0.0.1", 0))
+
+    def serve() -> None:
+        for answer in answers:
+            connection, _ = listening.accept()
+            with context.wrap_socket(connection, server_side=True) if context else connection as it:
+                it.recv(65536)
+                it.sendall(answer)
+
+    thread = Thread(target=serve)
+    thread.start()
+    try:
+        yield f"127.0.0.1:{listening.getsockname()[1]}"
+    finally:
+        listening.close()
+        thread.join()
+
+
+def post(address: str):
+    with closing(Transport(address)) as transport:
+        return transport.post({"host": "kiln"}, b"A=1")
+
+
+WHOLE = b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\n{}"
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        WHOLE,
+        b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n1\r\n{\r\n1\r\n}\r\n0\r\n\r\n",
+        b"HTTP/1.0 200 OK\r\n\r\n{}",
+        b"HTTP/1.1 100 Continue\r\n\r\n" + WHOLE,
+    ],
+    ids=["length", "chunks", "until closed", "after another"],
+)
+def test_reads_every_manner_of_answer(said):
+    with saying(said) as address:
+        reply = post(address)
+
+    assert reply == (200, b"{}")
+
+
+@pytest.mark.parametrize(
+    "said",
+    [b"", b"HTTP/1.1 200", WHOLE[:-1], b"HTTP/1.1 100 Continue\r\n\r\n", b"SSH-2.0-OpenSSH_9.2\r\n"],
+    ids=["nothing", "no head", "no end", "only another", "not HTTP"],
+)
+def test_says_that_an_answer_broke(said):
+    with saying(said) as address, pytest.raises(Unreachable, match="broke") as raised:
+        post(address)
+
+    assert raised.value.was_sent
+
+
+def test_does_not_keep_a_connection_that_is_said_to_be_the_last():
+    said = b"HTTP/1.1 200 OK\r\nconnection: close\r\ncontent-length: 2\r\n\r\n{}"
+
+    with saying(said) as address, closing(Transport(address)) as transport:
+        transport.post({}, b"")
+
+        assert not transport._idle
+
+
+def test_puts_nothing_into_a_header_that_would_be_two():
+    with pytest.raises(ValueError, match="cannot hold"):
+        Transport("127.0.0.1:9").post({"authorization": "id\r\nhost: elsewhere"}, b"")
+
+
+@pytest.fixture
+def own_authority(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> ssl.SSLContext:
+    """A server's side of TLS, whose certificate this process trusts."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "kiln")])
+    now = datetime.now(UTC)
+    certificate = (
+        x509.CertificateBuilder(name, name, key.public_key(), 1, now - timedelta(hours=1), now + timedelta(hours=1))
+        .add_extension(x509.SubjectAlternativeName([x509.IPAddress(ip_address("127.0.0.1"))]), critical=False)
+        .sign(key, hashes.SHA256())
+    )
+    files = (tmp_path / "certificate.pem", tmp_path / "key.pem")
+    files[0].write_bytes(certificate.public_bytes(serialization.Encoding.PEM))
+    files[1].write_bytes(
+        key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
+    )
+    monkeypatch.setenv("SSL_CERT_FILE", str(files[0]))
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    context.load_cert_chain(*files)
+    return context
+
+
+def test_speaks_tls(own_authority):
+    with saying(WHOLE, context=own_authority) as address:
+        reply = post(f"https://{address}")
+
+    assert reply == (200, b"{}")
+
+
+def test_trusts_no_certificate_of_somebody_unknown(own_authority, monkeypatch, tmp_path):
+    (tmp_path / "none.pem").touch()
+    monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "none.pem"))
+
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        thread = Thread(target=lambda: _fails_to_wrap(listening, own_authority))
+        thread.start()
+        with pytest.raises(Unreachable, match="nothing answers at"):
+            post(f"https://127.0.0.1:{listening.getsockname()[1]}")
+        thread.join()
+
+
+def _fails_to_wrap(listening: socket.socket, context: ssl.SSLContext) -> None:
+    connection, _ = listening.accept()
+    with connection, pytest.raises(OSError):  # noqa: PT011 - it is the other side's to say why.
+        context.wrap_socket(connection, server_side=True)

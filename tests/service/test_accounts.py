@@ -6,10 +6,10 @@ import pytest
 
 from kiln.service import accounts
 from kiln.service.accounts import AlreadyThere, StoredCredentials, ensure_first_account, known_keys
-from kiln.service.errors import SecretBroken
+from kiln.service.errors import SecretBroken, SettingRefused
 from kiln.service.keys import AccountUnknown
 from kiln.service.secrets import Sealer
-from kiln.service.settings import SettingRefused, read_settings
+from kiln.service.settings import read_settings
 from kiln.store import accounts as rows
 
 #: A pair of each kind, as settings name them.

@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from kiln.service.settings import SettingRefused, described, read_settings
+from kiln.service.errors import SettingRefused
+from kiln.service.settings import described, read_settings
 
 
 def test_have_defaults():

@@ -11,13 +11,15 @@ import importlib
 import sys
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import Annotated, Any
 
 import typer
-from typer.core import TyperGroup
+from typer.core import TyperCommand, TyperGroup
 from typer.main import get_command
 
 import kiln
+from kiln.cli.later import Later, command_of
 
 
 @dataclass(frozen=True)
@@ -48,6 +50,9 @@ WORDS: Mapping[str, Word] = {
 class Words(TyperGroup):
     """The words, each loaded when it is said."""
 
+    def __init__(self, **settings: Any) -> None:
+        super().__init__(**{**settings, "commands": Later({name: partial(_stand_in, name) for name in WORDS})})
+
     def resolve_command(self, ctx: Any, args: list[str]) -> Any:
         name, _, rest = super().resolve_command(ctx, args)
         return name, load(name or ""), rest
@@ -65,7 +70,7 @@ class Words(TyperGroup):
 
 def load(word: str) -> Any:
     """The command behind a word; one with words below it has nothing else to say of itself than ``about``."""
-    command = get_command(importlib.import_module(WORDS[word].module).app)
+    command = command_of(importlib.import_module(WORDS[word].module).app)
     command.help = command.help or WORDS[word].about
     return command
 
@@ -83,6 +88,11 @@ def _below(said: str, command: Any) -> Iterator[tuple[str, Any]]:
         return
     for name, one in inner.items():
         yield from _below(f"{said} {name}", one)
+
+
+def _stand_in(word: str) -> Any:
+    """What is listed for a word that was not said."""
+    return TyperCommand(word, help=WORDS[word].about, rich_markup_mode=None)
 
 
 app = typer.Typer(
@@ -110,14 +120,6 @@ def _top(*, version: Version = False) -> None:
 
     Where the service runs, `eval "$(kiln env)"` gives the other words what they need.
     """
-
-
-def _stand_in() -> None:
-    """What is listed for a word that was not said."""
-
-
-for _name, _word in WORDS.items():
-    app.command(_name, help=_word.about)(_stand_in)
 
 
 def main() -> None:

@@ -20,8 +20,8 @@ from kiln.service.errors import (
     KeyAbsent,
     PoolUnusable,
     SecretBroken,
+    SettingRefused,
 )
-from kiln.service.settings import SettingRefused
 
 _WAYS_OUT = (
     "Move kiln.sqlite* out of the data folder, and put a whole copy of all three back or run `kiln fsck --rebuild`: "

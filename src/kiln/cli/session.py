@@ -33,6 +33,8 @@ def open_client(region: str | None = None) -> Iterator[Client]:
     if missing:
         are = "is" if len(missing) == 1 else "are"
         raise Refusal(f"{', '.join(missing)} {are} not set", exits.SETTINGS, ADVICE)
+    if not all(" " < c <= "~" for c in key_id):
+        raise Refusal(f"{KEY_ID[0]} is {key_id!r}, and an AccessKey ID has no such characters", exits.SETTINGS, ADVICE)
     with closing(Client(endpoint, key_id, key_secret, region or _find(REGION))) as client:
         yield client
 

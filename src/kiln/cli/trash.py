@@ -23,7 +23,8 @@ from kiln.declare.clock import to_seconds_text
 from kiln.declare.units import counted
 from kiln.service import trash
 from kiln.service.assemble import Assembly
-from kiln.service.settings import SettingRefused, to_seconds
+from kiln.service.errors import SettingRefused
+from kiln.service.settings import to_seconds
 from kiln.upkeep.restore import NotRestorable
 
 app = group()

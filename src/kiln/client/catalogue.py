@@ -10,7 +10,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
-from importlib import resources
+from pathlib import Path
 from typing import Any, Literal
 
 
@@ -169,4 +169,4 @@ def _part(entry: Mapping[str, Any]) -> Part:
 @cache
 def load() -> Catalogue:
     """The catalogue of this release."""
-    return Catalogue(json.loads(resources.files("kiln.client").joinpath("catalogue.json").read_bytes()))
+    return Catalogue(json.loads(Path(__file__).with_name("catalogue.json").read_bytes()))

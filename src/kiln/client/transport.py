@@ -1,8 +1,9 @@
 """Sends requests over HTTP/1.1, keeping connections for the next one.
 
-The standard library's client: it costs 35 ms to import, a command line's life
-is one or two requests, and nothing here needs more (measured against httpx in
-docs/design/0004). Proxies are not looked for: a Kiln is local or next door.
+A socket and httptools, the parser that the service reads requests with: a
+command line's life is one or two requests, and the standard library's client
+takes four times as long to load (docs/design/0004 says what was measured).
+Proxies are not looked for: a Kiln is local or next door.
 """
 
 from __future__ import annotations
@@ -11,9 +12,13 @@ import select
 import socket
 from collections import deque
 from collections.abc import Mapping
-from http.client import HTTPConnection, HTTPException, HTTPSConnection
 from typing import NamedTuple
 from urllib.parse import urlsplit
+
+from httptools import HttpParserError, HttpResponseParser
+
+_READ_BYTES = 262144
+_FINAL = 200  #: Answers below it announce another one.
 
 
 class EndpointRefused(ValueError):
@@ -51,53 +56,118 @@ class Transport:
             raise EndpointRefused(f"{endpoint!r} is not of the form http://HOST:PORT")
         self.endpoint = f"{address.scheme}://{address.netloc}"
         self.host = address.netloc.rpartition("@")[2]
-        self._kind = HTTPSConnection if address.scheme == "https" else HTTPConnection
+        self._is_tls = address.scheme == "https"
         self._name = address.hostname
-        self._port = port
+        self._port = port or (443 if self._is_tls else 80)
         self._timeout_s = timeout_s
-        self._idle: deque[HTTPConnection] = deque()
+        self._idle: deque[socket.socket] = deque()
 
     def post(self, headers: Mapping[str, str], body: bytes) -> Reply:
-        """The answer to a POST to ``/``. Raises Unreachable."""
+        """The answer to a POST to ``/``. Raises Unreachable, and ValueError for a header that no request can have."""
+        lines = [f"{name}: {_checked(value)}" for name, value in headers.items()]
+        head = "\r\n".join(["POST / HTTP/1.1", *lines, f"content-length: {len(body)}", "", ""]).encode("latin-1")
         connection = self._connect()
         try:
-            connection.request("POST", "/", body, dict(headers))
-            response = connection.getresponse()
-            reply = Reply(response.status, response.read())
-        except (OSError, HTTPException) as error:
+            connection.sendall(head + body)
+            answer = _Answer()
+            while not answer.is_whole:
+                answer.take(connection.recv(_READ_BYTES))
+        except (OSError, EOFError, HttpParserError) as error:
             connection.close()
             message = f"the connection to {self.endpoint} broke: {error or type(error).__name__}"
             raise Unreachable(message, was_sent=True) from error
-        self._idle.append(connection)
-        return reply
+        if answer.is_last:
+            connection.close()
+        else:
+            self._idle.append(connection)
+        return Reply(answer.status, bytes(answer.body))
 
     def close(self) -> None:
         """Close idle connections."""
         while self._idle:
             self._idle.pop().close()
 
-    def _connect(self) -> HTTPConnection:
+    def _connect(self) -> socket.socket:
         while self._idle:
             try:
                 kept = self._idle.pop()
             except IndexError:  # Another thread was quicker.
                 break
-            if _is_usable(kept.sock):
+            if _is_usable(kept):
                 return kept
             kept.close()
-        fresh = self._kind(self._name, self._port, timeout=self._timeout_s)
         try:
-            fresh.connect()
+            fresh = socket.create_connection((self._name, self._port), self._timeout_s)
+            fresh.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            return self._in_tls(fresh) if self._is_tls else fresh
         except OSError as error:
             reason = error.strerror or str(error)
             raise Unreachable(f"nothing answers at {self.endpoint}: {reason}", was_sent=False) from error
-        return fresh
+
+    def _in_tls(self, plain: socket.socket) -> socket.socket:
+        # OpenSSL takes a tenth of the time that a word of the command line may take, and most Kilns are next door.
+        import ssl  # noqa: PLC0415
+
+        context = ssl.create_default_context()
+        context.set_alpn_protocols(["http/1.1"])
+        try:
+            return context.wrap_socket(plain, server_hostname=self._name)
+        except BaseException:
+            plain.close()
+            raise
 
 
-def _is_usable(sock: socket.socket | None) -> bool:
+class _Answer:
+    """One answer, from the pieces in which it comes."""
+
+    def __init__(self) -> None:
+        self.status = 0
+        self.body = bytearray()
+        self.is_whole = False
+        self.is_last = False  #: Whether the connection carries no further one.
+        self._has_head = False
+        self._has_length = False
+        self._parser = HttpResponseParser(self)
+
+    def take(self, piece: bytes) -> None:
+        """The next piece; an empty one is the end. Raises EOFError for an end that is too early, HttpParserError."""
+        if piece:
+            self._parser.feed_data(piece)
+        elif self._has_head and not self._has_length:
+            # What says no length is as long as the connection lives.
+            self.is_whole = self.is_last = True
+        else:
+            raise EOFError("the other side closed it before its answer was whole")
+
+    def on_message_begin(self) -> None:
+        self._has_head = self._has_length = False
+        self.body.clear()
+
+    def on_header(self, name: bytes, _: bytes) -> None:
+        self._has_length |= name.lower() in (b"content-length", b"transfer-encoding")
+
+    def on_headers_complete(self) -> None:
+        self.status = self._parser.get_status_code()
+        self._has_head = self.status >= _FINAL
+
+    def on_body(self, piece: bytes) -> None:
+        self.body += piece
+
+    def on_message_complete(self) -> None:
+        if self.status >= _FINAL:
+            self.is_whole = True
+            self.is_last = not self._parser.should_keep_alive()
+
+
+def _checked(value: str) -> str:
+    """Raise ValueError for what would be more than one header."""
+    if not value.isprintable():
+        raise ValueError(f"a header cannot hold {value!r}")
+    return value
+
+
+def _is_usable(sock: socket.socket) -> bool:
     """Whether an idle connection is still open: one that has something to read has been closed by the other side."""
-    if sock is None:
-        return False
     poll = select.poll()
     poll.register(sock, select.POLLIN)
     return not poll.poll(0)

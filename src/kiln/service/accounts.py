@@ -9,9 +9,10 @@ import time
 from dataclasses import dataclass
 
 from kiln.declare.clock import Clock
+from kiln.service.errors import SettingRefused
 from kiln.service.keys import ACCESS_KEY, APP, KINDS, insert_new, require_account, require_fitting, to_row
 from kiln.service.secrets import Sealer
-from kiln.service.settings import SettingRefused, Settings
+from kiln.service.settings import Settings
 from kiln.store import accounts
 from kiln.store.accounts import Account, ResourceGroup, User
 from kiln.store.database import Database, Transaction

@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 
+class SettingRefused(ValueError):
+    """A setting has a value that it cannot have; the message names both."""
+
+
 class DataFolderBusy(Exception):
     """Another Kiln works in the data folder."""
 

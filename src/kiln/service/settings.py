@@ -18,13 +18,10 @@ from typing import Annotated, Any
 from kiln.declare.rules import Doc
 from kiln.declare.units import DAY_S
 from kiln.service.datafolder import DataFolder
+from kiln.service.errors import SettingRefused
 
 DEFAULT_LISTEN = "127.0.0.1:8787"
 DEFAULT_REGION = "cn-qingdao-env17-d01"
-
-
-class SettingRefused(ValueError):
-    """A setting has a value that it cannot have; the message names both."""
 
 
 @dataclass(frozen=True)
