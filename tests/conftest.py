@@ -15,7 +15,7 @@ from kiln.store.rows import metadata
 from tests.clouds import make_cloud
 from tests.postgresql import start_postgresql
 
-pytest_plugins = ("tests.judge",)
+pytest_plugins = ("tests.judge", "kiln.testing.plugin")
 
 
 def pytest_collection_finish() -> None:

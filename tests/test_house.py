@@ -14,9 +14,9 @@ SOURCE = Path(__file__).resolve().parent.parent / "src"
 NAMES_THAT_SAY_NOTHING = {"utils", "util", "helpers", "manager", "common", "base", "misc", "core"}
 
 #: Packages that may start processes; everything else asks one of them.
-STARTS_PROCESSES = ("kiln/pools/", "kiln/machines/", "kiln/guest/", "kiln/service/", "kiln/cli/")
+STARTS_PROCESSES = ("kiln/pools/", "kiln/machines/", "kiln/guest/", "kiln/service/", "kiln/cli/", "kiln/testing/")
 #: Packages that may read the environment: what is below is told what it needs to know.
-READS_ENVIRONMENT = ("kiln/service/", "kiln/cli/")
+READS_ENVIRONMENT = ("kiln/service/", "kiln/cli/", "kiln/testing/")
 #: Modules that may ask the system what time it is, and why; everything else is handed a clock.
 READS_CLOCK = {
     "kiln/declare/clock.py": "it is the clock that is handed round",
@@ -73,7 +73,7 @@ def test_own_modules_are_imported_at_the_top() -> None:
     assert late == []
 
 
-def test_only_the_service_and_the_command_line_read_the_environment() -> None:
+def test_only_what_is_above_the_wire_reads_the_environment() -> None:
     readers = places(ENVIRONMENT, besides=READS_ENVIRONMENT)
 
     assert readers == []

@@ -8,34 +8,22 @@ import subprocess
 import pytest
 
 from tests.acceptance.xca_client import XCaClient
-from tests.served import Served, start_kiln
 from tests.tools import needs
 
 _numbers = itertools.count(1)
 
 
 @pytest.fixture(scope="session")
-def kiln(tmp_path_factory) -> Served:
-    """A Kiln whose machines are only states."""
+def kiln_settings():
+    """What any Kiln for tests has, where it can have one at all."""
     needs("qemu-img")
-    with start_kiln(tmp_path_factory.mktemp("served") / "data") as served:
-        yield served
-
-
-@pytest.fixture(autouse=True)
-def log(kiln):
-    """What the server logged meanwhile, shown with a test that fails."""
-    before = kiln.log.stat().st_size
-    yield
-    with kiln.log.open("rb") as file:
-        file.seek(before)
-        print(file.read().decode(errors="replace"))  # noqa: T201 - pytest shows it when there is a reason.
+    return {}
 
 
 @pytest.fixture(scope="session")
 def blank(kiln) -> tuple[str, str]:
     """A bucket and an object in it: the file of a small blank disk."""
-    bucket = kiln.data / "buckets" / "acceptance"
+    bucket = kiln.buckets / "acceptance"
     bucket.mkdir()
     subprocess.run(["qemu-img", "create", "-q", "-f", "qcow2", str(bucket / "blank.qcow2"), "1G"], check=True)
     return "acceptance", "blank.qcow2"
@@ -48,20 +36,9 @@ def xca(kiln) -> XCaClient:
 
 
 @pytest.fixture(scope="session")
-def image(xca, blank) -> str:
-    """An image of the blank disk, Available."""
-    bucket, name = blank
-    mapping = {"Format": "qcow2", "OSSBucket": bucket, "OSSObject": name}
-    answer = xca.ask(
-        "ImportImage", ImageName="blank", **{f"DiskDeviceMapping.1.{key}": value for key, value in mapping.items()}
-    )
-    return xca.wait_for_image(answer["ImageId"])
-
-
-@pytest.fixture(scope="session")
-def instance(xca, image) -> str:
+def instance(xca, kiln_image) -> str:
     """A stopped instance of that image with a data disk."""
-    answer = xca.ask("CreateInstance", {"DataDisk.1.Size": "20"}, ImageId=image, InstanceType="ecs.t5-lc1m1.small")
+    answer = xca.ask("CreateInstance", {"DataDisk.1.Size": "20"}, ImageId=kiln_image, InstanceType="ecs.t5-lc1m1.small")
     return xca.wait_for_instance(answer["InstanceId"], "Stopped")
 
 

@@ -10,22 +10,16 @@ import pytest
 from alibabacloud_ecs20140526 import models
 from alibabacloud_ecs20140526.client import Client
 from alibabacloud_tea_openapi.exceptions import ClientException
-from alibabacloud_tea_openapi.utils_models import Config
 
+from kiln.testing import connect
 from tests.acceptance.waiting import wait_for
 
 pytestmark = [pytest.mark.sdk, pytest.mark.timeout(120)]
 
 
-@pytest.fixture(scope="module")
-def client(kiln) -> Client:
-    return connect(kiln)
-
-
-def connect(kiln, **changes: str) -> Client:
-    """A client of the served Kiln."""
-    known = {"access_key_id": kiln.access_key_id, "access_key_secret": kiln.secret, "region_id": kiln.region}
-    return Client(Config(**(known | changes), endpoint=kiln.host, protocol="http"))
+@pytest.fixture
+def client(kiln_ecs):
+    return kiln_ecs
 
 
 def test_a_disk_becomes_an_image_a_machine_and_an_image_again(kiln, client, blank, name):

@@ -6,8 +6,8 @@ import time
 
 import pytest
 
+from kiln.testing import DidNotStart, start_kiln
 from tests.acceptance.wire import connect, encode, signed
-from tests.served import start_kiln
 
 pytestmark = [pytest.mark.sdk, pytest.mark.timeout(120)]
 
@@ -242,7 +242,7 @@ def test_a_half_sent_request_keeps_nobody_waiting(kiln):
 
 def test_has_its_folder_alone_and_goes_on_after_a_power_cut(tmp_path):
     with start_kiln(tmp_path / "data") as kiln:
-        with pytest.raises(AssertionError, match="another Kiln works in"), start_kiln(kiln.data):
+        with pytest.raises(DidNotStart, match="another Kiln works in"), start_kiln(kiln.data):
             pass
         kiln.kill9()
 

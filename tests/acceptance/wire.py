@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from typing import IO, Any
 from urllib.parse import quote
 
-from tests.served import Served
+from kiln.testing import Served
 
 
 @dataclass(frozen=True)

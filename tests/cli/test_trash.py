@@ -10,7 +10,7 @@ from typer.testing import CliRunner
 from kiln.cli import exits
 from kiln.cli.main import app
 from kiln.client.client import Client
-from tests.served import start_kiln
+from kiln.testing import start_kiln
 from tests.tools import needs
 
 

@@ -8,8 +8,8 @@ import sys
 
 import pytest
 
+from kiln.testing import start_kiln
 from tests.docs.pages import ROOT, examples
-from tests.served import start_kiln
 from tests.tools import needs
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(120)]

@@ -18,10 +18,10 @@ from typing import Any
 
 from kiln.client.client import ApiFailure, Client
 from kiln.declare.units import KiB, MiB
+from kiln.testing import Served, start_kiln
 from kiln.upkeep.fsck import fsck
 from tests.full.scenarios import fill, mount
 from tests.kill.kilns import open_kiln
-from tests.served import Served, start_kiln
 
 _PATIENCE_S = 20.0
 

@@ -21,9 +21,9 @@ from typing import Any, Self
 
 from kiln.client.client import ApiFailure, Client
 from kiln.client.transport import Unreachable
+from kiln.testing import Served
 from tests.kill.checks import Bytes
 from tests.pools.patterns import BLOCK
-from tests.served import Served
 
 PATIENCE_S = 90.0
 TYPE = "ecs.t5-lc1m1.small"

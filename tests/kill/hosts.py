@@ -18,9 +18,9 @@ from typing import Any
 from kiln.guest.session import Session, open_session
 from kiln.machines import process
 from kiln.machines.runfolder import RunFolder
+from kiln.testing import Served, start_kiln
 from tests.kill.callers import BUCKET, Caller, Truth
 from tests.machines.disks import files_open
-from tests.served import Served, start_kiln
 
 KILLED = 137
 PATIENCE_S = 60.0

@@ -14,12 +14,12 @@ from kiln.store.disks import disks
 from kiln.store.images import images
 from kiln.store.instances import instances
 from kiln.store.snapshots import snapshots
+from kiln.testing import Served, start_kiln
 from tests.kill import checks
 from tests.kill.callers import BUCKET, Caller, Load, Truth
 from tests.kill.verdicts import at_rest, crashes
 from tests.pools.patterns import BLOCK
 from tests.reading import every
-from tests.served import Served, start_kiln
 from tests.tools import needs
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(240)]

@@ -12,7 +12,7 @@ import pytest
 
 from kiln.service.claim import hold_as_it_is, hold_data_folder, is_held
 from kiln.service.errors import DataFolderBusy, DataFolderRefused
-from tests.served import start_kiln
+from kiln.testing import start_kiln
 
 
 def content(folder: Path) -> dict[str, tuple[int, int, int]]:

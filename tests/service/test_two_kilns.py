@@ -14,8 +14,8 @@ from kiln.service.errors import DatabaseHeld, DeploymentRefused
 from kiln.store import deployment, tokens
 from kiln.store.database import open_postgresql
 from kiln.store.hold import HoldLost
+from kiln.testing import start_kiln
 from tests.postgresql import start_postgresql
-from tests.served import start_kiln
 from tests.service.pairs import Home, as_cloud
 from tests.stock import an_instance
 

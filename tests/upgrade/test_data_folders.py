@@ -23,6 +23,7 @@ from kiln.store.instances import instances
 from kiln.store.rows import metadata
 from kiln.store.snapshots import snapshots
 from kiln.store.tasks import tasks
+from kiln.testing import start_kiln
 from kiln.upkeep.duties import DUTIES
 from kiln.upkeep.restore import prepare
 from tests.clouds import Cloud
@@ -30,7 +31,6 @@ from tests.kill import checks
 from tests.kill.kilns import keep, open_kiln, settle
 from tests.postgresql import start_postgresql
 from tests.reading import every, find, the
-from tests.served import start_kiln
 from tests.tools import needs
 from tests.upgrade.folders import VERSIONS, unpack
 from tools.keep_data_folder import digest

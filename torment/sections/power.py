@@ -18,12 +18,12 @@ from typing import Any
 from kiln.declare.units import MiB
 from kiln.service.pairing import advance, require_pair
 from kiln.service.settings import read_settings
+from kiln.testing import Served, start_kiln
 from kiln.upkeep.recorder import Recorder
 from tests.kill import checks
 from tests.kill.callers import BUCKET, Caller, Load, Truth
 from tests.kill.kilns import keep, open_kiln, settle
 from tests.pools.patterns import BLOCK
-from tests.served import Served, start_kiln
 from torment import blocklog
 from torment.campaign import Outcome, Place, Skipped, Verdict
 
