@@ -221,7 +221,7 @@ def test_does_each_of_several_and_says_which_failed(shell, image):
     result = shell.runner.invoke(app, ["instance", "start", one, "i-nope", other])
 
     assert result.exit_code == exits.REFUSED.number
-    assert "kiln: i-nope: InvalidInstanceId.NotFound" in result.stderr
+    assert "kiln: i-nope: there is no instance 'i-nope'" in result.stderr
     assert {row["Status"] for row in shell.rows("instance", "list") if row["InstanceId"] in (one, other)} == {"Running"}
     shell.run("instance", "delete", one, other, "--force")
 
@@ -232,7 +232,7 @@ def test_deletes_the_images_that_there_are(shell, instance):
     result = shell.runner.invoke(app, ["image", "delete", "m-nope", made])
 
     assert result.exit_code == exits.REFUSED.number
-    assert "kiln: m-nope: InvalidImageId.NotFound" in result.stderr
+    assert "kiln: m-nope: there is no image 'm-nope'" in result.stderr
     assert made not in [row["ImageId"] for row in shell.rows("image", "list")]
 
 
@@ -244,6 +244,57 @@ def test_says_that_a_secret_is_wrong(shell):
     assert result.exit_code == exits.REFUSED.number
     assert "the secret in KILN_ACCESS_KEY_SECRET is not that of KILN_ACCESS_KEY_ID" in result.stderr
     assert "string" not in result.stderr
+
+
+def test_takes_a_name_or_the_beginning_of_an_id_for_an_id(shell, image, instance):
+    (disk,) = shell.rows("disk", "list", "--instance", "web")
+
+    assert json.loads(shell.run("image", "show", "base", "--json"))["ImageId"] == image
+    assert json.loads(shell.run("image", "show", image[:12], "--json"))["ImageId"] == image
+    assert disk["InstanceId"] == instance
+    snapshot = shell.run("snapshot", "create", disk["DiskId"][:12], "--name", "of-a-beginning")
+    made = shell.run("image", "create", "--disk", "snapshot=of-a-beginning,type=system", "--platform", "Debian")
+    shell.run("image", "delete", made)
+    shell.run("snapshot", "delete", snapshot[:12])
+
+
+def test_names_what_an_ambiguous_name_could_mean(shell, instance, image):
+    other = shell.run("instance", "run", "--image", image, "--name", "web")
+
+    said = shell.refuses("instance", "stop", "web")
+
+    assert f"{instance}  web" in said
+    assert f"{other}  web" in said
+    assert {row["Status"] for row in shell.rows("instance", "list", "--name", "web")} == {"Running"}
+    shell.run("instance", "delete", other, "--force")
+
+
+def test_names_what_is_alike_where_nothing_has_the_name(shell, image):
+    said = shell.refuses("image", "delete", "bas")
+
+    assert f"Alike: base ({image})" in said
+
+
+def test_an_empty_name_is_nobodys(shell, image):
+    assert "there is no image ''" in shell.refuses("image", "delete", "")
+    assert [row["ImageId"] for row in shell.rows("image", "list", "--name", "base")] == [image]
+
+
+def test_no_star_names_anything(shell, image):
+    assert "there is no image 'b*'" in shell.refuses("image", "delete", "b*")
+
+
+def test_makes_an_image_with_all_that_can_be_said(shell, instance):
+    made = shell.run(
+        "image", "create", "--instance", "web", "--version", "3", "--imds-support", "V2", "--nvme-support", "supported",
+        "--tag", "use=test", "--tag", "alone", "--description", "made in a test",
+    )  # fmt: skip
+
+    found = json.loads(shell.run("image", "show", made, "--json"))
+    assert (found["ImageVersion"], found["Description"]) == ("3", "made in a test")
+    assert (found["Features"]["ImdsSupport"], found["Features"]["NvmeSupport"]) == ("v2", "supported")
+    assert {tag["TagKey"]: tag["TagValue"] for tag in found["Tags"]["Tag"]} == {"use": "test", "alone": ""}
+    shell.run("image", "delete", made, "--with-snapshots")
 
 
 def test_follows_no_image_that_is_not_there(shell):

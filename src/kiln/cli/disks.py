@@ -7,17 +7,15 @@ from typing import Annotated
 import typer
 
 from kiln.cli import output
+from kiln.cli.declared import Given, Takes, declared
 from kiln.cli.grammar import (
     DEFAULT_TIMEOUT_S,
     Json,
     Region,
-    Tags,
     Timeout,
     Wait,
     example,
     group,
-    to_tags,
-    without_empty,
 )
 from kiln.cli.output import Column
 from kiln.cli.session import open_client
@@ -39,90 +37,65 @@ COLUMNS = (
     Column("CREATED", "CreationTime"),
 )
 
-Disk = Annotated[str, typer.Argument(help="The ID of the disk.", metavar="DISK")]
-Disks = Annotated[list[str], typer.Argument(help="The IDs of the disks.", metavar="DISK")]
-Instance = Annotated[str, typer.Argument(help="The ID of the instance.", metavar="INSTANCE")]
-NewSize = Annotated[int, typer.Argument(help="The new size in GiB; disks only grow.", metavar="GIB")]
-Size = Annotated[int | None, typer.Option("--size", help="Its size in GiB.", metavar="GIB")]
-OfSnapshot = Annotated[
-    str | None, typer.Option("--snapshot", help="Make it of this data disk's snapshot.", metavar="SNAPSHOT")
-]
-Category = Annotated[
-    str | None, typer.Option("--category", help="Its category, such as cloud_essd.", metavar="CATEGORY")
-]
-Name = Annotated[str | None, typer.Option("--name", help="The disk's name.", metavar="NAME")]
-Zone = Annotated[
-    str | None, typer.Option("--zone", help="Its zone; the region's first when not given.", metavar="ZONE")
-]
-OfInstance = Annotated[str | None, typer.Option("--instance", help="Only disks of this instance.", metavar="INSTANCE")]
-WithInstance = Annotated[bool, typer.Option("--delete-with-instance", help="Delete it when the instance is deleted.")]
+
 Online = Annotated[bool, typer.Option("--online", help="While its instance runs; the guest sees the size at once.")]
 
+CREATE = Takes("CreateDisk")
 
-@app.command("create", epilog=example("kiln disk create --size 40 --name data-1"))
+
+@declared(app, "create", CREATE, example("kiln disk create --size 40 --name data-1"))
 def create_disk(
+    given: Given,
     *,
-    size: Size = None,
-    snapshot: OfSnapshot = None,
-    category: Category = None,
-    name: Name = None,
-    zone: Zone = None,
-    tag: Tags = None,
     region: Region = None,
     wait_for_it: Wait = True,
     timeout: Timeout = DEFAULT_TIMEOUT_S,
     as_json: Json = False,
 ) -> None:
-    """Make a data disk, blank or of a snapshot, and print its ID."""
-    if size is None and snapshot is None:
+    """Make a data disk, blank or of a snapshot, and print its ID. Without --zone it is in the region's first."""
+    if not given.params.keys() & {"Size", "SnapshotId"}:
         raise typer.BadParameter("give --size, --snapshot or both")
     with open_client(region) as client:
-        params = {
-            "ZoneId": zone or _first_zone(client),
-            "Size": size,
-            "SnapshotId": snapshot,
-            "DiskCategory": category,
-            "DiskName": name,
-            "Tag": to_tags(tag),
-        }
-        answer = client.call("CreateDisk", without_empty(params))
+        params = given.resolved(client)
+        if not params.keys() & {"ZoneId", "InstanceId"}:
+            params["ZoneId"] = _first_zone(client)
+        answer = client.call("CreateDisk", params)
         if wait_for_it:
-            wait(client, "disk", answer["DiskId"], "Available", timeout)
+            until = "In_use" if "InstanceId" in params else "Available"
+            wait(client, "disk", answer["DiskId"], until, timeout)
         output.show_made(answer, answer["DiskId"], as_json=as_json)
 
 
-@app.command("list", epilog=example("kiln disk list --instance i-bp1g6zv0ce8oghu7k2d3"))
-def list_disks(*, instance: OfInstance = None, region: Region = None, as_json: Json = False) -> None:
+LIST = Takes("DescribeDisks")
+ATTACH = Takes("AttachDisk", arguments=("DiskId", "InstanceId"))
+DETACH = Takes("DetachDisk", arguments=("DiskId", "InstanceId"))
+RESIZE = Takes("ResizeDisk", arguments=("DiskId", "NewSize"), own={"Type": "--online"})
+DELETE = Takes("DeleteDisk", arguments=("DiskId",), is_of_several=True)
+
+
+@declared(app, "list", LIST, example("kiln disk list --instance i-bp1g6zv0ce8oghu7k2d3"))
+def list_disks(given: Given, *, region: Region = None, as_json: Json = False) -> None:
     """List disks, the newest first."""
-    params = without_empty({"InstanceId": instance})
     with open_client(region) as client:
-        output.show_rows(client.rows("DescribeDisks", params), COLUMNS, as_json=as_json)
+        output.show_rows(client.rows("DescribeDisks", given.resolved(client)), COLUMNS, as_json=as_json)
 
 
-@app.command("attach", epilog=example("kiln disk attach d-bp131n0q38u3a4zi9p2k i-bp1g6zv0ce8oghu7k2d3"))
+@declared(app, "attach", ATTACH, example("kiln disk attach d-bp131n0q38u3a4zi9p2k i-bp1g6zv0ce8oghu7k2d3"))
 def attach_disk(
-    disk: Disk,
-    instance: Instance,
+    given: Given,
     *,
-    delete_with_instance: WithInstance = False,
     region: Region = None,
     wait_for_it: Wait = True,
     timeout: Timeout = DEFAULT_TIMEOUT_S,
     as_json: Json = False,
 ) -> None:
     """Plug a disk into an instance, running or stopped."""
-    with open_client(region) as client:
-        params = {"DiskId": disk, "InstanceId": instance, "DeleteWithInstance": delete_with_instance}
-        answer = client.call("AttachDisk", without_empty(params))
-        if wait_for_it:
-            wait(client, "disk", disk, "In_use", timeout)
-        output.show_made(answer, as_json=as_json)
+    _until("In_use" if wait_for_it else "", given, timeout, region=region, as_json=as_json)
 
 
-@app.command("detach", epilog=example("kiln disk detach d-bp131n0q38u3a4zi9p2k i-bp1g6zv0ce8oghu7k2d3"))
+@declared(app, "detach", DETACH, example("kiln disk detach d-bp131n0q38u3a4zi9p2k i-bp1g6zv0ce8oghu7k2d3"))
 def detach_disk(
-    disk: Disk,
-    instance: Instance,
+    given: Given,
     *,
     region: Region = None,
     wait_for_it: Wait = True,
@@ -130,31 +103,35 @@ def detach_disk(
     as_json: Json = False,
 ) -> None:
     """Unplug a disk from its instance."""
-    with open_client(region) as client:
-        answer = client.call("DetachDisk", DiskId=disk, InstanceId=instance)
-        if wait_for_it:
-            wait(client, "disk", disk, "Available", timeout)
-        output.show_made(answer, as_json=as_json)
+    _until("Available" if wait_for_it else "", given, timeout, region=region, as_json=as_json)
 
 
-@app.command("resize", epilog=example("kiln disk resize d-bp131n0q38u3a4zi9p2k 80 --online"))
-def resize_disk(
-    disk: Disk, gib: NewSize, *, online: Online = False, region: Region = None, as_json: Json = False
-) -> None:
+@declared(app, "resize", RESIZE, example("kiln disk resize d-bp131n0q38u3a4zi9p2k 80 --online"))
+def resize_disk(given: Given, *, online: Online = False, region: Region = None, as_json: Json = False) -> None:
     """Make a disk larger. What is on it stays as it is: the file system is the guest's to grow."""
-    params = {"DiskId": disk, "NewSize": gib, "Type": "online" if online else None}
+    own = {"Type": "online"} if online else {}
     with open_client(region) as client:
-        answer = client.call("ResizeDisk", without_empty(params))
+        answer = client.call("ResizeDisk", {**given.resolved(client), **own})
     output.show_made(answer, as_json=as_json)
 
 
-@app.command("delete", epilog=example("kiln disk delete d-bp131n0q38u3a4zi9p2k"))
-def delete_disks(disks: Disks, *, region: Region = None, as_json: Json = False) -> None:
+@declared(app, "delete", DELETE, example("kiln disk delete d-bp131n0q38u3a4zi9p2k"))
+def delete_disks(given: Given, *, region: Region = None, as_json: Json = False) -> None:
     """Delete disks that are attached to nothing. Their snapshots stay."""
     with open_client(region) as client:
-        answers, failed = try_each(disks, lambda it: client.call("DeleteDisk", DiskId=it))
+        answers, failed = try_each(given.several, lambda it: given.call(client, it))
     output.show_made(list(answers.values()), as_json=as_json)
     end(failed)
+
+
+def _until(state: str, given: Given, timeout_s: float, *, region: str | None, as_json: bool) -> None:
+    """Call the word's action for its disk, and wait until that is *state*, unless it is empty."""
+    with open_client(region) as client:
+        params = given.resolved(client)
+        answer = client.call(given.takes.action, params)
+        if state:
+            wait(client, "disk", params["DiskId"], state, timeout_s)
+    output.show_made(answer, as_json=as_json)
 
 
 def _first_zone(client: Client) -> str:

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
@@ -14,9 +13,6 @@ Region = Annotated[
 ]
 Wait = Annotated[bool, typer.Option("--wait/--no-wait", help="Whether to return only when the work is finished.")]
 Timeout = Annotated[float, typer.Option("--timeout", help="The most seconds to wait.", metavar="SECONDS")]
-DryRun = Annotated[bool, typer.Option("--dry-run", help="Check only; nothing is changed.")]
-Force = Annotated[bool, typer.Option("--force", help="Also when it is in use.")]
-Tags = Annotated[list[str] | None, typer.Option("--tag", help="A tag to put on; may be repeated.", metavar="KEY=VALUE")]
 #: Of words that ask a service, and so take no folder for granted; those that are the service have ``kiln.cli.flags``.
 Data = Annotated[
     Path | None,
@@ -40,26 +36,3 @@ def group() -> typer.Typer:
 def example(*lines: str) -> str:
     """What stands below a word's options in its help."""
     return "\b\nExample:\n" + "\n".join("  " + line for line in lines)
-
-
-def to_tags(given: Iterable[str] | None) -> list[dict[str, str]]:
-    """``KEY=VALUE`` texts as the API's Tag parameter; without ``=`` the value is empty."""
-    pairs = (text.partition("=") for text in given or ())
-    return [{"Key": key, "Value": value} for key, _, value in pairs]
-
-
-def to_parts(text: str, names: dict[str, str]) -> dict[str, Any]:
-    """``size=40,type=system`` under the API's names. Raises typer.BadParameter for a name that is not in *names*."""
-    parts: dict[str, Any] = {}
-    for pair in text.split(","):
-        name, equals, value = pair.partition("=")
-        if not equals or name not in names:
-            known = ", ".join(names)
-            raise typer.BadParameter(f"{pair!r} is not NAME=VALUE with one of the names {known}")
-        parts[names[name]] = value
-    return parts
-
-
-def without_empty(params: dict[str, Any]) -> dict[str, Any]:
-    """Without what was not given: None, False, and empty lists and texts."""
-    return {name: value for name, value in params.items() if value not in (None, False, [], "")}

@@ -8,23 +8,19 @@ from typing import Annotated, Any
 import typer
 
 from kiln.cli import exits, output, uploads, waiting
+from kiln.cli.declared import Given, Takes, declared
 from kiln.cli.exits import Refusal
 from kiln.cli.grammar import (
     DEFAULT_TIMEOUT_S,
     Data,
-    DryRun,
-    Force,
     Json,
     Region,
-    Tags,
     Timeout,
     Wait,
     example,
     group,
-    to_parts,
-    to_tags,
-    without_empty,
 )
+from kiln.cli.naming import to_id
 from kiln.cli.output import Column
 from kiln.cli.session import find_data_folder, open_client
 from kiln.cli.several import end, try_each
@@ -49,37 +45,7 @@ COLUMNS = (
 #: A name that ends in .raw or .img claims nothing: every file is some raw disk.
 _FORMATS = {".qcow2": "QCOW2", ".vhd": "VHD", ".vmdk": "VMDK"}
 
-_MAPPING = {"snapshot": "SnapshotId", "size": "Size", "type": "DiskType", "device": "Device"}
-
-Image = Annotated[str, typer.Argument(help="The ID of the image.", metavar="IMAGE")]
-Images = Annotated[list[str], typer.Argument(help="The IDs of the images.", metavar="IMAGE")]
-Name = Annotated[
-    str | None, typer.Option("--name", help="The name of the image, unique in the region.", metavar="NAME")
-]
-Description = Annotated[str | None, typer.Option("--description", help="What the image is for.", metavar="TEXT")]
-Platform = Annotated[
-    str | None,
-    typer.Option("--platform", help="The operating system, such as Debian or 'Windows Server 2022'.", metavar="NAME"),
-]
-Architecture = Annotated[str | None, typer.Option("--architecture", help="x86_64, i386 or arm64.", metavar="CPU")]
-BootMode = Annotated[str | None, typer.Option("--boot-mode", help="BIOS, UEFI or UEFI-Preferred.", metavar="MODE")]
-OfInstance = Annotated[
-    str | None, typer.Option("--instance", help="Make it of all disks of this instance.", metavar="INSTANCE")
-]
-OfSnapshot = Annotated[
-    str | None, typer.Option("--snapshot", help="Make it of this system disk's snapshot.", metavar="SNAPSHOT")
-]
-OfDisks = Annotated[
-    list[str] | None,
-    typer.Option(
-        "--disk",
-        metavar="SPEC",
-        help="Make it of several disks, one each time: snapshot=ID,size=GIB,type=system|data,device=NAME.",
-    ),
-]
-Family = Annotated[
-    str | None, typer.Option("--family", help="The family that it becomes the newest of.", metavar="FAMILY")
-]
+Image = Annotated[str, typer.Argument(help="The image. An ID, the beginning of one, or a name.", metavar="IMAGE")]
 File = Annotated[
     Path | None,
     typer.Argument(
@@ -88,61 +54,40 @@ File = Annotated[
         metavar="FILE",
     ),
 ]
-FromBucket = Annotated[
-    str | None, typer.Option("--bucket", help="Instead of FILE: the bucket that it lies in.", metavar="BUCKET")
-]
-FromObject = Annotated[
-    str | None, typer.Option("--object", help="Instead of FILE: its name in the bucket.", metavar="NAME")
-]
-SourceFormat = Annotated[
-    str | None,
-    typer.Option(
-        "--format",
-        help="RAW, QCOW2, VHD or VMDK, of a packed file what is inside; else what .qcow2, .vhd or .vmdk at the name's "
-        "end says, or what is found.",
-        metavar="FORMAT",
-    ),
-]
-OsType = Annotated[str | None, typer.Option("--os-type", help="linux or windows.", metavar="TYPE")]
 ToBucket = Annotated[
     str | None,
     typer.Option(
         "--bucket", help="The bucket to write to; else one of your own in the Kiln on this machine.", metavar="BUCKET"
     ),
 ]
-Prefix = Annotated[str | None, typer.Option("--prefix", help="What the object's name begins with.", metavar="TEXT")]
-TargetFormat = Annotated[str, typer.Option("--format", help="raw, qcow2, vhd, vmdk or vdi.", metavar="FORMAT")]
 ToFile = Annotated[
     Path | None,
     typer.Option(
         "--output", "-o", help="Move the system disk's object to this file when it is written.", metavar="FILE"
     ),
 ]
-OfName = Annotated[
-    str | None, typer.Option("--name", help="Only images of this name; * stands for any characters.", metavar="NAME")
-]
-Statuses = Annotated[
-    str, typer.Option("--status", help="Only images in these states, comma-separated.", metavar="STATUS")
-]
 WithSnapshots = Annotated[
     bool, typer.Option("--with-snapshots", help="Delete the snapshots that it is made of as well.")
 ]
 
 
-@app.command("create", epilog=example("kiln image create --instance i-bp1g6zv0ce8oghu7k2d3 --name web-1"))
+CREATE = Takes(
+    "CreateImage",
+    names={
+        "DiskDeviceMapping": "disk",
+        "Features.ImdsSupport": "imds-support",
+        "Features.NvmeSupport": "nvme-support",
+        "SecureBootOptions.SecureBootSupport": "secure-boot",
+    },
+)
+
+
+@declared(
+    app, "create", CREATE, example("kiln image create --instance i-bp1g6zv0ce8oghu7k2d3 --name web-1 --family web")
+)
 def create_image(
+    given: Given,
     *,
-    instance: OfInstance = None,
-    snapshot: OfSnapshot = None,
-    disk: OfDisks = None,
-    name: Name = None,
-    family: Family = None,
-    description: Description = None,
-    platform: Platform = None,
-    architecture: Architecture = None,
-    boot_mode: BootMode = None,
-    tag: Tags = None,
-    dry_run: DryRun = False,
     region: Region = None,
     wait_for_it: Wait = True,
     timeout: Timeout = DEFAULT_TIMEOUT_S,
@@ -152,23 +97,10 @@ def create_image(
 
     The instance may be running: its disks are captured at one instant, and it goes on.
     """
-    if not (instance or snapshot or disk):
+    if not given.params.keys() & {"InstanceId", "SnapshotId", "DiskDeviceMapping"}:
         raise typer.BadParameter("give --instance, --snapshot or --disk")
-    params = {
-        "InstanceId": instance,
-        "SnapshotId": snapshot,
-        "DiskDeviceMapping": [to_parts(spec, _MAPPING) for spec in disk or ()],
-        "ImageName": name,
-        "ImageFamily": family,
-        "Description": description,
-        "Platform": platform,
-        "Architecture": architecture,
-        "BootMode": boot_mode,
-        "Tag": to_tags(tag),
-        "DryRun": dry_run,
-    }
     with open_client(region) as client:
-        answer = client.call("CreateImage", without_empty(params))
+        answer = client.call("CreateImage", given.resolved(client))
         if wait_for_it:
             waiting.wait_for_outcome(client, "CreateImage", "image", answer["ImageId"], timeout)
         output.show_made(answer, answer["ImageId"], as_json=as_json)
@@ -180,20 +112,27 @@ _IMPORT_EXAMPLE = example(
 )
 
 
-@app.command("import", epilog=_IMPORT_EXAMPLE)
+IMPORT = Takes(
+    "ImportImage",
+    names={
+        "DiskDeviceMapping": "disk",
+        "DiskDeviceMapping.OSSBucket": "bucket",
+        "DiskDeviceMapping.OSSObject": "object",
+        "DiskDeviceMapping.Format": "format",
+        "DiskDeviceMapping.DiskImageSize": "size",
+        "Features.ImdsSupport": "imds-support",
+        "Features.NvmeSupport": "nvme-support",
+    },
+    left_out={"StorageLocationArn": "there is no CloudBox, and the service refuses it"},
+    first="DiskDeviceMapping",
+)
+
+
+@declared(app, "import", IMPORT, _IMPORT_EXAMPLE)
 def import_image(
+    given: Given,
     *,
     file: File = None,
-    bucket: FromBucket = None,
-    name_in_bucket: FromObject = None,
-    disk_format: SourceFormat = None,
-    name: Name = None,
-    description: Description = None,
-    platform: Platform = None,
-    architecture: Architecture = None,
-    boot_mode: BootMode = None,
-    os_type: OsType = None,
-    tag: Tags = None,
     data: Data = None,
     region: Region = None,
     wait_for_it: Wait = True,
@@ -207,7 +146,8 @@ def import_image(
     KILN_DATA or --data names, and taken away after the import. A file that lies
     in a bucket already is named by --bucket and --object.
     """
-    if bool(bucket) != bool(name_in_bucket) or bool(file) == bool(bucket):
+    is_in_bucket = {"OSSBucket", "OSSObject"} <= given.first.keys()
+    if bool(file) == is_in_bucket or (file and given.first.keys() & {"OSSBucket", "OSSObject"}):
         raise typer.BadParameter("give either FILE, or --bucket and --object")
     with open_client(region) as client:
         upload = (
@@ -215,47 +155,48 @@ def import_image(
             if file is not None
             else None
         )
-        mapping = {
-            "OSSBucket": upload.bucket if upload else bucket,
-            "OSSObject": upload.object if upload else name_in_bucket,
-            "Format": disk_format.upper() if disk_format else _format_of(file or Path(name_in_bucket or "")),
-        }
-        params = {
-            "ImageName": name,
-            "Description": description,
-            "Platform": platform,
-            "Architecture": architecture,
-            "BootMode": boot_mode,
-            "OSType": os_type,
-            "Tag": to_tags(tag),
-            "DiskDeviceMapping": [without_empty(mapping)],
-        }
-        answer = _import(client, without_empty(params), upload, timeout if wait_for_it else None)
+        placed = {"OSSBucket": upload.bucket, "OSSObject": upload.object} if upload else {}
+        claimed = _format_of(file or Path(given.first["OSSObject"]))
+        mapping = {"Format": claimed, **given.first, **placed}
+        disks = [mapping, *given.params.get("DiskDeviceMapping", ())]
+        params = {**given.params, "DiskDeviceMapping": disks}
+        answer = _import(client, params, upload, timeout if wait_for_it else None)
         output.show_made(answer, answer["ImageId"], as_json=as_json)
 
 
-@app.command("list", epilog=example("kiln image list --status Available --name 'web-*'"))
-def list_images(*, name: OfName = None, status: Statuses = "ALL", region: Region = None, as_json: Json = False) -> None:
+LIST = Takes("DescribeImages", defaults={"Status": "ALL"})
+
+
+@declared(app, "list", LIST, example("kiln image list --status Available --name 'web-*'"))
+def list_images(given: Given, *, region: Region = None, as_json: Json = False) -> None:
     """List images, the newest first."""
-    params = {"ImageName": name, "Status": status}
     with open_client(region) as client:
-        output.show_rows(client.rows("DescribeImages", without_empty(params)), COLUMNS, as_json=as_json)
+        output.show_rows(client.rows("DescribeImages", given.resolved(client)), COLUMNS, as_json=as_json)
 
 
 @app.command("show", epilog=example("kiln image show m-bp146shijn7hujku8a5c"))
 def show_image(image: Image, *, region: Region = None, as_json: Json = False) -> None:
     """Show all that is known of an image."""
     with open_client(region) as client:
-        output.show_found(waiters.find(client, "image", image), f"image {image}", as_json=as_json)
+        found = waiters.find(client, "image", to_id(client, "image", image))
+        output.show_found(found, f"image {image}", as_json=as_json)
 
 
-@app.command("export", epilog=example("kiln image export m-bp146shijn7hujku8a5c --format qcow2 --output web-1.qcow2"))
+EXPORT = Takes(
+    "ExportImage",
+    arguments=("ImageId",),
+    names={"OSSPrefix": "prefix"},
+    own={"OSSBucket": "--bucket, since without one a bucket of the caller's own will do"},
+)
+
+
+@declared(
+    app, "export", EXPORT, example("kiln image export m-bp146shijn7hujku8a5c --format qcow2 --output web-1.qcow2")
+)
 def export_image(
-    image: Image,
+    given: Given,
     *,
     bucket: ToBucket = None,
-    prefix: Prefix = None,
-    disk_format: TargetFormat = "raw",
     to_file: ToFile = None,
     data: Data = None,
     region: Region = None,
@@ -273,8 +214,7 @@ def export_image(
         if bucket is None or to_file is not None:
             bucket = bucket or uploads.exports_of(client.pseudonym)
             uploads.bucket_folder(folder, bucket)
-        params = {"ImageId": image, "OSSBucket": bucket, "OSSPrefix": prefix, "ImageFormat": disk_format}
-        answer = client.call("ExportImage", without_empty(params))
+        answer = client.call("ExportImage", {**given.resolved(client), "OSSBucket": bucket})
         names = [answer["TaskId"]]
         if wait_for_it:
             names = _objects(waiting.wait(client, "task", answer["TaskId"], "Finished", timeout) or {})
@@ -284,26 +224,29 @@ def export_image(
         output.show_made(answer, *names, as_json=as_json)
 
 
-@app.command("delete", epilog=example("kiln image delete m-bp146shijn7hujku8a5c --with-snapshots"))
+DELETE = Takes("DeleteImage", arguments=("ImageId",), is_of_several=True)
+
+
+@declared(app, "delete", DELETE, example("kiln image delete m-bp146shijn7hujku8a5c --with-snapshots"))
 def delete_images(
-    images: Images,
+    given: Given,
     *,
-    force: Force = False,
     with_snapshots: WithSnapshots = False,
     region: Region = None,
     as_json: Json = False,
 ) -> None:
     """Delete images. Their snapshots stay, unless --with-snapshots is given."""
     with open_client(region) as client:
-        answers, failed = try_each(images, lambda it: _delete(client, it, force=force, with_snapshots=with_snapshots))
+        answers, failed = try_each(given.several, lambda it: _delete(client, given, it, with_snapshots=with_snapshots))
     output.show_made([answer for some in answers.values() for answer in some], as_json=as_json)
     end(failed)
 
 
-def _delete(client: Client, image: str, *, force: bool, with_snapshots: bool) -> list[dict[str, Any]]:
+def _delete(client: Client, given: Given, named: str, *, with_snapshots: bool) -> list[dict[str, Any]]:
     """What each call answered: of the image, then of its snapshots."""
+    image = given.id_of(client, named)
     found = (waiters.find(client, "image", image) if with_snapshots else None) or {}
-    answers = [client.call("DeleteImage", without_empty({"ImageId": image, "Force": force}))]
+    answers = [given.call(client, image)]
     disks = found.get("DiskDeviceMappings", {}).get("DiskDeviceMapping", [])
     snapshots = [disk["SnapshotId"] for disk in disks if disk["SnapshotId"]]
     return answers + [client.call("DeleteSnapshot", SnapshotId=snapshot) for snapshot in snapshots]

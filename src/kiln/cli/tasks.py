@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Annotated
-
-import typer
-
 from kiln.cli import output
-from kiln.cli.grammar import Json, Region, example, group, without_empty
+from kiln.cli.declared import Given, Takes, declared
+from kiln.cli.grammar import Json, Region, example, group
 from kiln.cli.output import Column
 from kiln.cli.session import open_client
+from kiln.cli.several import end, try_each
 
 app = group()
 
@@ -22,22 +20,21 @@ COLUMNS = (
     Column("FINISHED", "FinishedTime"),
 )
 
-Tasks = Annotated[list[str], typer.Argument(help="The IDs of the tasks.", metavar="TASK")]
-OfStatus = Annotated[
-    str | None, typer.Option("--status", help="Only tasks that are Processing, Finished or Failed.", metavar="STATUS")
-]
+LIST = Takes("DescribeTasks")
+CANCEL = Takes("CancelTask", arguments=("TaskId",), is_of_several=True)
 
 
-@app.command("list", epilog=example("kiln task list --status Processing"))
-def list_tasks(*, status: OfStatus = None, region: Region = None, as_json: Json = False) -> None:
+@declared(app, "list", LIST, example("kiln task list --status Processing"))
+def list_tasks(given: Given, *, region: Region = None, as_json: Json = False) -> None:
     """List imports and exports, the newest first."""
-    params = without_empty({"TaskStatus": status})
     with open_client(region) as client:
-        output.show_rows(client.rows("DescribeTasks", params), COLUMNS, as_json=as_json)
+        output.show_rows(client.rows("DescribeTasks", given.resolved(client)), COLUMNS, as_json=as_json)
 
 
-@app.command("cancel", epilog=example("kiln task cancel t-bp1hvgwromzv32iq5v8d"))
-def cancel_tasks(tasks: Tasks, *, region: Region = None, as_json: Json = False) -> None:
+@declared(app, "cancel", CANCEL, example("kiln task cancel t-bp1hvgwromzv32iq5v8d"))
+def cancel_tasks(given: Given, *, region: Region = None, as_json: Json = False) -> None:
     """Cancel imports and exports; what they had begun is taken back."""
     with open_client(region) as client:
-        output.show_made([client.call("CancelTask", TaskId=task) for task in tasks], as_json=as_json)
+        answers, failed = try_each(given.several, lambda it: given.call(client, it))
+    output.show_made(list(answers.values()), as_json=as_json)
+    end(failed)

@@ -1,0 +1,86 @@
+"""From what a person calls a resource to its ID: the ID itself, a name, or a beginning of an ID that no other has."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from itertools import islice
+from typing import Any
+
+from kiln.cli import exits
+from kiln.cli.exits import Refusal
+from kiln.client.client import Client
+from kiln.declare.ids import PREFIXES
+
+#: Of more, telling all would help nobody.
+_SHOWN = 5
+_LETTERS = 20  #: Of an ID, after its prefix.
+
+
+@dataclass(frozen=True)
+class Named:
+    """Where the names and the IDs of a noun are found."""
+
+    action: str
+    id: str
+    name: str  #: Empty for what has none.
+    more: Mapping[str, str]
+
+
+NAMED: Mapping[str, Named] = {
+    "image": Named("DescribeImages", "ImageId", "ImageName", {"Status": "ALL"}),
+    "instance": Named("DescribeInstances", "InstanceId", "InstanceName", {}),
+    "disk": Named("DescribeDisks", "DiskId", "DiskName", {}),
+    "snapshot": Named("DescribeSnapshots", "SnapshotId", "SnapshotName", {}),
+    "task": Named("DescribeTasks", "TaskId", "", {}),
+}
+
+
+def to_id(client: Client, noun: str, text: str) -> str:
+    """The ID of the *noun* that *text* names. A whole ID is not looked up. Raises Refusal with what it could mean."""
+    if is_id(noun, text):
+        return text
+    how = NAMED[noun]
+    found = list(dict(_matches(client, noun, text)).items())
+    if len(found) == 1:
+        return found[0][0]
+    if found:
+        shown = "".join(f"\n  {one}  {name}".rstrip() for one, name in found[:_SHOWN])
+        rest = f"\n  and {len(found) - _SHOWN} more" if len(found) > _SHOWN else ""
+        message = f"{text!r} is the name, or the beginning of the ID, of {len(found)} {noun}s:{shown}{rest}"
+        raise Refusal(message, exits.REFUSED, f"Give more of the ID: nothing was done with any {noun}.")
+    like = ", ".join(f"{row[how.name]} ({row[how.id]})" for row in _alike(client, how, text))
+    hint = f"Alike: {like}." if like else f"`kiln {noun} list` shows those that there are."
+    raise Refusal(f"there is no {noun} {text!r}, by its ID, its name or the beginning of its ID", exits.REFUSED, hint)
+
+
+def is_id(noun: str, text: str) -> bool:
+    """Whether *text* has the form of a whole ID."""
+    return re.fullmatch(f"{PREFIXES[noun]}-[0-9a-z]{{{_LETTERS}}}", text) is not None
+
+
+def rows(client: Client, noun: str, **more: Any) -> Iterator[dict[str, Any]]:
+    """Every resource of a noun."""
+    how = NAMED[noun]
+    return client.rows(how.action, {**how.more, **more})
+
+
+def _matches(client: Client, noun: str, text: str) -> Iterator[tuple[str, str]]:
+    """IDs with names: of what is called *text*, and of what has an ID that begins so."""
+    how = NAMED[noun]
+    if how.name and "*" not in text:
+        # In a filter by name it stands for others; no name has it.
+        named = rows(client, noun, **{how.name: text})
+        yield from ((row[how.id], row[how.name]) for row in named if row[how.name] == text)
+    if re.fullmatch(f"{PREFIXES[noun]}-[0-9a-z]{{0,{_LETTERS}}}", text):
+        everything = rows(client, noun)
+        yield from ((row[how.id], row.get(how.name, "")) for row in everything if row[how.id].startswith(text))
+
+
+def _alike(client: Client, how: Named, text: str) -> Iterable[dict[str, Any]]:
+    """Some of what has *text* in its name, small or capital."""
+    if not how.name:
+        return ()
+    everything = client.rows(how.action, how.more)
+    return list(islice((row for row in everything if text.lower() in row[how.name].lower()), _SHOWN))

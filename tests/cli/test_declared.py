@@ -1,0 +1,126 @@
+"""Options are made of declarations: each parameter of an action that has a word can be said, or it is said why not."""
+
+from __future__ import annotations
+
+import pytest
+
+from kiln.cli.declared import NOWHERE, Word
+from kiln.cli.main import every_command, load
+from kiln.client import catalogue
+from tests.cli.test_main import said
+
+#: Words that ask the service and are not made of a declaration, and why.
+BY_HAND = {
+    "image show": "what it finds is shown whole, and one ID is all that it takes",
+    "instance show": "what it finds is shown whole, and one ID is all that it takes",
+    "instance console": "it asks again and again, or asks a socket and no action",
+}
+GROUPS = ("image", "instance", "snapshot", "disk", "task")
+
+
+def words() -> dict[str, Word]:
+    """The words that are made of a declaration."""
+    found = {told: getattr(command.callback, "__wrapped__", None) for told, command in every_command()}
+    return {told: word for told, word in found.items() if isinstance(word, Word)}
+
+
+def options_of(told: str) -> dict[str, str]:
+    """The help of each option and argument, by the name that a program has for it."""
+    command = load(told.split(maxsplit=1)[0])
+    for word in told.split()[1:]:
+        command = command.commands[word]
+    return {option.name: option.help for option in command.params}
+
+
+WORDS = words()
+
+
+def test_every_word_of_a_resource_is_declared_or_is_said_not_to_be():
+    of_resources = {told for told, _ in every_command() if told.split()[0] in GROUPS}
+
+    assert of_resources - WORDS.keys() == BY_HAND.keys()
+
+
+@pytest.mark.parametrize("told", WORDS)
+def test_each_parameter_is_an_option_or_is_left_out_with_a_reason(told):
+    takes = WORDS[told].takes
+    options = options_of(told)
+    shown = {it.path: it.spelled.variable for it in takes.taken}
+
+    silent = [
+        path for path, part in takes.parameters() if not takes.reason(path, part) and shown.get(path) not in options
+    ]
+
+    assert silent == []
+
+
+@pytest.mark.parametrize("told", WORDS)
+def test_what_a_word_says_of_parameters_is_said_of_parameters_that_there_are(told):
+    takes = WORDS[told].takes
+    known = {path for path, _ in takes.parameters()}
+    known |= {f"{path}.{inner.name}" for path, part in takes.parameters() for inner in part.parts}
+    known |= {path.partition(".")[0] for path in known}
+
+    named = [*takes.names, *takes.defaults, *takes.own, *takes.left_out, *takes.arguments]
+
+    assert [path for path in named if path not in known] == []
+
+
+@pytest.mark.parametrize("told", WORDS)
+def test_help_has_the_values_that_are_declared(told):
+    options = options_of(told)
+
+    untold = [
+        (it.path, choice)
+        for it in WORDS[told].takes.taken
+        for choice in it.part.choices
+        if choice not in options[it.spelled.variable]
+    ]
+
+    assert untold == []
+
+
+def test_what_no_word_has_is_a_parameter_of_some_action():
+    known = catalogue.load()
+    parameters = {part.name for name in known.names for part in known.action(name).request.parts}
+
+    assert NOWHERE.keys() <= parameters
+
+
+def test_all_that_create_image_takes_can_be_said():
+    takes = WORDS["image create"].takes
+    left = {path for path, part in takes.parameters() if takes.reason(path, part)}
+
+    assert left == {
+        "RegionId",
+        "ClientToken",
+        "DetectionStrategy",
+        "OwnerId",
+        "OwnerAccount",
+        "ResourceOwnerId",
+        "ResourceOwnerAccount",
+    }
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        (("image", "create", "--snapshot", "s", "--boot-mode", "CD"), "'CD' is none of BIOS, UEFI, UEFI-Preferred"),
+        (("image", "create", "--disk", "colour=red"), "one of the names device, snapshot, size, type"),
+        (("image", "create", "--disk", "type=odd"), "'odd' is none of system, data"),
+        (("image", "create", "--disk", "size=big"), "size is a whole number"),
+        (("image", "create", "--disk", "size=5,size=6"), "size is given twice"),
+        (("image", "create", "--disk", "{"), "is no JSON object"),
+        (("image", "create", "--snapshot", "s", "--tag", "=web"), "is not KEY=VALUE"),
+        (("image", "list", "--status", "Available,Gone"), "'Gone' is none of Creating, Available"),
+        (("instance", "run", "--image", "m", "--count", "101"), "'101' is no whole number from 1 to 100"),
+        (("snapshot", "create", "d", "--retention-days", "-1"), "from 1 to 65536"),
+        (("image", "export", "m", "--format", "iso"), "'iso' is none of raw, vhd, qcow2, vmdk, vdi"),
+    ],
+    ids=lambda value: " ".join(value) if isinstance(value, tuple) else "",
+)
+def test_says_what_would_be_right_before_anything_is_asked(words, told):
+    result = said(*words, KILN_ENDPOINT="http://127.0.0.1:9")
+
+    assert result.exit_code == 2
+    assert told in " ".join(result.stderr.split())
