@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import signal
 import socket
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from ipaddress import ip_address
 
@@ -21,8 +21,18 @@ from kiln.wire.http.protocol import bounded_by
 _TICKS_A_SECOND = 10
 
 
-def run(app: App, listener: socket.socket, crowd: Crowd) -> None:
-    """Answer what comes to *listener* until SIGTERM or SIGINT."""
+def run(
+    app: App,
+    listener: socket.socket,
+    crowd: Crowd,
+    begins: Callable[[], None] = lambda: None,
+    ends: Callable[[], None] = lambda: None,
+) -> None:
+    """Answer what comes to *listener* until SIGTERM or SIGINT.
+
+    *begins* is called once requests are answered and those signals end it in
+    order, *ends* when one has come.
+    """
     config = Config(
         app,
         http=bounded_by(crowd),
@@ -37,7 +47,7 @@ def run(app: App, listener: socket.socket, crowd: Crowd) -> None:
         timeout_graceful_shutdown=10,
         backlog=1024,
     )
-    _Server(config, crowd).run(sockets=[listener])
+    _Server(config, crowd, begins, ends).run(sockets=[listener])
 
 
 def bound(listener: socket.socket) -> str:
@@ -71,9 +81,11 @@ def _joined(host: str, port: int) -> str:
 class _Server(Server):
     """A server whose end is ours: uvicorn would raise the signal again, and the worker would not be stopped."""
 
-    def __init__(self, config: Config, crowd: Crowd) -> None:
+    def __init__(self, config: Config, crowd: Crowd, begins: Callable[[], None], ends: Callable[[], None]) -> None:
         super().__init__(config)
         self._crowd = crowd
+        self._begins = begins
+        self._ends = ends
 
     @contextmanager
     def capture_signals(self) -> Iterator[None]:
@@ -84,6 +96,16 @@ class _Server(Server):
         finally:
             for number, handler in before.items():
                 signal.signal(number, handler)
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """Say so when all is ready, and not before: whoever hears it may send a signal at once."""
+        await super().startup(sockets)
+        self._begins()
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """Say so, and end what is open."""
+        self._ends()
+        await super().shutdown(sockets)
 
     async def on_tick(self, counter: int) -> bool:
         """Look at every connection's time once a second."""

@@ -25,6 +25,7 @@ from kiln.service.errors import DatabaseUnusable
 from kiln.service.health import health
 from kiln.service.pairing import advance, refuse_newer
 from kiln.service.settings import Settings
+from kiln.service.supervisor import READY, STOPPING, tell_supervisor
 from kiln.store import tasks
 from kiln.store.database import DatabaseFull
 from kiln.tasks.worker import Worker
@@ -77,8 +78,12 @@ def serve(settings: Settings, say: Callable[[str], None]) -> None:
                 app = _app(assembly, worker, keeper, executor, crowd)
                 for one in switched_off(assembly.database, settings):
                     say(f"{one}, which the settings name, is switched off: `kiln account keys enable {one}`")
-                _greet(settings, keys, address, say)
-                http.run(app, listener, crowd)
+
+                def begin() -> None:
+                    _greet(settings, keys, address, say)
+                    tell_supervisor(READY, f"listening on {address}")
+
+                http.run(app, listener, crowd, begin, lambda: tell_supervisor(STOPPING, "finishing what is being done"))
         finally:
             keeper.stop()
             worker.stop()
