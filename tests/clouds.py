@@ -125,9 +125,9 @@ class Cloud:
         self.dispatcher = Dispatcher(CATALOGUE, self.ports)
         self.worker = Worker(self.ports, duties.DUTIES, unfinished)
 
-    def as_call(self, tx: Any) -> Call:
+    def as_call(self, tx: Any, action: str = "Test") -> Call:
         """What an operation is handed, for arranging rows that no operation makes."""
-        return Call(tx=tx, ports=self.ports, account=self.account, now=self.clock())
+        return Call(tx=tx, ports=self.ports, account=self.account, action=action, now=self.clock())
 
 
 def _text(value: Any) -> str:

@@ -215,6 +215,30 @@ def test_a_group_of_operations_takes_nothing_out_of_another() -> None:
     assert taken == []
 
 
+#: Rows that something makes anew, and where. Tokens and tasks are made by the store and by whoever serves them.
+DRAFTED = {
+    "Image": ["kiln/operations/images/parts/drafts.py"],
+    "ImageDisk": ["kiln/operations/images/parts/drafts.py"],
+    "Snapshot": ["kiln/operations/steps/drafts.py"],
+    "Disk": ["kiln/operations/steps/drafts.py"],
+    "Instance": ["kiln/operations/instances/parts/launch.py"],
+    "Volume": ["kiln/store/volumes.py", "kiln/store/volumes.py"],
+    "Task": ["kiln/store/tasks.py"],
+}
+
+
+@pytest.mark.parametrize("row", DRAFTED)
+def test_a_row_is_made_in_one_place(row: str) -> None:
+    made = [
+        name
+        for name, tree in modules().items()
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == row
+    ]
+
+    assert made == DRAFTED[row]
+
+
 def is_shared(name: str) -> bool:
     return name.rpartition("/")[0] + "/" in SHARED and not name.endswith("__init__.py")
 

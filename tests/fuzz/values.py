@@ -13,9 +13,7 @@ from kiln.declare.rules import (
     Ascii,
     Between,
     CommaList,
-    IpAddress,
     JsonList,
-    Length,
     Name,
     OneOf,
     Pattern,
@@ -32,8 +30,6 @@ _LETTERS = st.sampled_from("aZ09:_.-中")
 _BY_RULE: Mapping[type, Callable[[Any], SearchStrategy[Any]]] = {
     Ascii: lambda rule: st.text(st.characters(min_codepoint=32, max_codepoint=126), min_size=1, max_size=rule.most),
     Between: lambda rule: st.integers(rule.least, rule.most),
-    IpAddress: lambda _: st.ip_addresses(v=4).map(str),
-    Length: lambda rule: _sized(TEXT, rule.least, rule.most),
     Name: lambda rule: _sized(st.text(_LETTERS).map(lambda rest: "b" + rest), rule.least, rule.most),
     OneOf: lambda rule: st.sampled_from(rule.choices),
     Pattern: lambda rule: st.from_regex(rule.expression, fullmatch=True),

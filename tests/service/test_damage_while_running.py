@@ -177,7 +177,7 @@ def test_a_task_that_meets_it_is_neither_tried_again_nor_given_up(cloud, caplog)
     worker = Worker(
         cloud.ports, {"Test": Duty(carry_out, give_up=lambda job, error: given_up.append(error))}, unfinished
     )
-    cloud.ports.database.write(lambda tx: cloud.as_call(tx).enqueue("Test", "r-1"))
+    cloud.ports.database.write(lambda tx: cloud.as_call(tx).enqueue("r-1"))
     reopen(cloud)
     worker._ports = cloud.ports
     spoil(cloud)

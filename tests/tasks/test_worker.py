@@ -24,7 +24,7 @@ class Facts:
 
 
 def enqueue(cloud: Cloud, action: str = "Test", **more) -> str:
-    return cloud.ports.database.write(lambda tx: cloud.as_call(tx).enqueue(action, "r-1", Facts(), **more))
+    return cloud.ports.database.write(lambda tx: cloud.as_call(tx, action).enqueue("r-1", Facts(), **more))
 
 
 def status_of(cloud: Cloud, task: str) -> tuple[str, str]:
@@ -171,7 +171,7 @@ def test_starts_at_once_with_what_is_handed_over(cloud, running):
         call = cloud.as_call(tx)
         object.__setattr__(call, "worker", worker.id)
         object.__setattr__(call, "hand_over", worker.hand_over)
-        call.enqueue("Test", "r-1")
+        call.enqueue("r-1")
 
     cloud.ports.database.write(work)
 

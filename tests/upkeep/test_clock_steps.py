@@ -28,7 +28,7 @@ class Facts:
 
 
 def enqueue(cloud: Cloud, action: str = "Test", resource: str = "r-1") -> str:
-    return cloud.ports.database.write(lambda tx: cloud.as_call(tx).enqueue(action, resource, Facts()))
+    return cloud.ports.database.write(lambda tx: cloud.as_call(tx, action).enqueue(resource, Facts()))
 
 
 def row_of(cloud: Cloud, task: str) -> tasks.Task:

@@ -258,7 +258,7 @@ def test_waits_for_a_merge_below(cloud):
     sweep(cloud.ports)
     (task,) = cloud.worker.claim(cloud.clock())
     cloud.ports.database.write(
-        lambda tx: cloud.as_call(tx).enqueue("Merge", disk.volume, MergeFacts(), task_id="t-other")
+        lambda tx: cloud.as_call(tx, "Merge").enqueue(disk.volume, MergeFacts(), task_id="t-other")
     )
     cloud.ports.database.write(lambda tx: volumes.update(tx, {"task": "t-other"}, id=disk.volume))
 

@@ -198,7 +198,7 @@ def test_leaves_alone_what_another_task_is_about(cloud):
     (task,) = cloud.open_tasks()
     disk = facts["disks"][1]
     cloud.ports.database.write(
-        lambda tx: cloud.as_call(tx).enqueue("DetachDisk", disk, region=task.region, lane=instance)
+        lambda tx: cloud.as_call(tx, "DetachDisk").enqueue(disk, region=task.region, lane=instance)
     )
     cloud.ports.database.write(lambda tx: tasks.update(tx, {"action": "Levitate"}, id=task.id))
 
@@ -245,7 +245,7 @@ def test_waits_without_end_for_a_give_up_that_is_not_yet_possible(cloud):
         raise NotYet(5.0)
 
     cloud.worker = Worker(cloud.ports, {"Test": Duty(fails, waits)}, unfinished)
-    task = cloud.ports.database.write(lambda tx: cloud.as_call(tx).enqueue("Test", "r-1"))
+    task = cloud.ports.database.write(lambda tx: cloud.as_call(tx).enqueue("r-1"))
     for _ in range(30):
         cloud.settle()
         cloud.clock.now += 60

@@ -94,7 +94,7 @@ def test_does_not_stop_an_instance_that_got_a_task_meanwhile(cloud):
     cloud.ports.machines.stop(instance, force=True)
 
     def enqueue():
-        cloud.ports.database.write(lambda tx: cloud.as_call(tx).enqueue("Test", instance, lane=instance))
+        cloud.ports.database.write(lambda tx: cloud.as_call(tx).enqueue(instance, lane=instance))
 
     ports = replace(cloud.ports, machines=Delayed(cloud.folder / "run", enqueue))
 

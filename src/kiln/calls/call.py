@@ -11,11 +11,13 @@ from kiln.calls.grace import Grace
 from kiln.calls.quotas import QuotaWatch
 from kiln.declare.clock import Clock
 from kiln.declare.deployment import Deployment
+from kiln.declare.errors import ApiError
 from kiln.declare.facts import NoFacts, Raw, dump
 from kiln.machines.port import Machines
 from kiln.pools.port import Pool
 from kiln.store import tasks
 from kiln.store.database import Database, Result, Transaction
+from kiln.store.rows import Row, Rows
 from kiln.store.tasks import Task, may_begin
 
 Facts = TypeVar("Facts")
@@ -45,6 +47,7 @@ class Call:
     tx: Transaction
     ports: Ports
     account: str
+    action: str  #: Of the operation, and of the tasks that it enqueues.
     now: float
     hand_over: Callable[[Task], None] = lambda _: None  #: Gives a leased task to the worker beside us.
     worker: str = ""  #: The worker beside us, or "" when there is none in this process.
@@ -58,9 +61,15 @@ class Call:
         """What the row of a resource that the caller may mean says, besides its ID; None is any region."""
         return {"account": self.account} if region is None else {"account": self.account, "region": region}
 
+    def the(self, rows: Rows[Row], resource: str, region: str | None, missing: type[ApiError]) -> Row:
+        """The caller's own row of that ID, in *region* unless that is None. Raises *missing*."""
+        row = rows.find(self.tx, id=resource, **self.own(region))
+        if row is None:
+            raise missing(id=resource)
+        return row
+
     def enqueue(
         self,
-        action: str,
         resource: str,
         facts: object = NO_FACTS,
         *,
@@ -70,7 +79,9 @@ class Call:
         listed: bool = False,
         account: str | None = None,
     ) -> str:
-        """Write a task into this transaction; returns its ID. *facts* are of the shape that the action declares.
+        """Write a task of this action into this transaction; returns its ID.
+
+        *facts* are of the shape that the action declares.
 
         It is leased to the worker beside us when nothing has to come
         first, so that the work starts the moment the transaction is durable,
@@ -78,7 +89,7 @@ class Call:
         """
         leased = bool(self.worker) and may_begin(self.tx, lane, self.now)
         task = tasks.new_task(
-            action,
+            self.action,
             resource,
             facts,
             self.now,

@@ -10,7 +10,6 @@ are asked in the order in which they are written.
 
 from __future__ import annotations
 
-import ipaddress
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -28,24 +27,6 @@ class Rule(Protocol):
     def allows(self, value: Any) -> bool: ...
     def in_words(self) -> str: ...
     def counterexample(self) -> str: ...
-
-
-@dataclass(frozen=True)
-class Length:
-    """So many characters."""
-
-    least: int
-    most: int
-    error: type[ApiError] = InvalidParameter
-
-    def allows(self, value: str) -> bool:
-        return self.least <= len(value) <= self.most
-
-    def in_words(self) -> str:
-        return f"{self.least} to {self.most} characters long"
-
-    def counterexample(self) -> str:
-        return "x" * (self.most + 1)
 
 
 @dataclass(frozen=True)
@@ -233,26 +214,6 @@ class Count:
 
     def counterexample(self) -> str:
         raise NotImplementedError  # A list's counterexample is made by the tests, which know the element.
-
-
-@dataclass(frozen=True)
-class IpAddress:
-    """An IPv4 address."""
-
-    error: type[ApiError] = InvalidParameter
-
-    def allows(self, value: str) -> bool:
-        try:
-            ipaddress.IPv4Address(value)
-        except ValueError:
-            return False
-        return True
-
-    def in_words(self) -> str:
-        return "an IPv4 address"
-
-    def counterexample(self) -> str:
-        return "300.1.1.1"
 
 
 class Note:

@@ -199,6 +199,11 @@ class NothingMore:
 RoleName = Annotated[str, Accepted("Buckets here need no role."), Doc("The RAM role for the bucket.")]
 
 
+def given(number: int | None) -> int | None:
+    """What was sent, or None for 0: Terraform fills what it does not use with 0 (ecs-api.md 1, "Empty values")."""
+    return number or None
+
+
 def to_pairs(given: Iterable[TagInput]) -> dict[str, str]:
     """The tags to put on. Raises InvalidTagKeyMalformed for a value without a key, DuplicateTagKey."""
     pairs: dict[str, str] = {}

@@ -15,6 +15,7 @@ from pathlib import Path
 from kiln.declare.facts import UnreadableFacts, parse
 from kiln.declare.killpoints import reach
 from kiln.declare.states import TaskStatus
+from kiln.operations.instances.replace_system_disk import replace_system_disk
 from kiln.service.assemble import Assembly
 from kiln.service.errors import SecretBroken
 from kiln.service.keys import KINDS, Pair, insert_new, new_secret
@@ -76,7 +77,7 @@ def _seal_anew(tx: Transaction, before: Sealer, fresh: Sealer, now: float) -> Re
 def _seal_tasks(tx: Transaction, before: Sealer, fresh: Sealer) -> list[str]:
     """The passwords that ReplaceSystemDisk still has to give to instances; returns whose cannot be opened."""
     forgotten = []
-    for task in tasks.all(tx, action="ReplaceSystemDisk", status=TaskStatus.PROCESSING):
+    for task in tasks.all(tx, action=replace_system_disk.name, status=TaskStatus.PROCESSING):
         try:
             facts = parse(task.payload)
         except UnreadableFacts:

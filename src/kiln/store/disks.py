@@ -55,6 +55,11 @@ class Disk:
     home: str = ""  #: The instance that it was detached from as a system disk: to it alone it goes back as one.
     asked: DiskAsked = DiskAsked()
 
+    @property
+    def lane(self) -> str:
+        """Where what is done to it waits its turn: its instance's lane, or its own while it is free."""
+        return self.instance or self.id
+
 
 disks: Rows[Disk] = Rows(
     "disks",

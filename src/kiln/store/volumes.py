@@ -36,6 +36,27 @@ class Volume:
     file_bytes: int | None = None  #: Of a layer's file, which nobody writes any more. None: a head, or not known.
 
 
+def planned(
+    volume: str, kind: str, parent: str | None, size_bytes: int, *, task: str, now: float, file_bytes: int | None = None
+) -> Volume:
+    """The row of a volume that *task* is to make: written before there are any bytes."""
+    return Volume(
+        id=volume,
+        state="planned",
+        kind=kind,
+        parent=parent,
+        size_bytes=size_bytes,
+        task=task,
+        created_at=now,
+        file_bytes=file_bytes,
+    )
+
+
+def reinstated(volume: str, kind: str, parent: str | None, size_bytes: int, *, now: float) -> Volume:
+    """The row of a volume that was found in the pool, whole, and has lost its own."""
+    return Volume(id=volume, state="ready", kind=kind, parent=parent, size_bytes=size_bytes, task=None, created_at=now)
+
+
 volumes: Rows[Volume] = Rows(
     "volumes",
     Volume,

@@ -6,7 +6,7 @@ from kiln.operations import ALL
 from kiln.store.trash import RESTORE
 from kiln.tasks.worker import Duty
 from kiln.upkeep import restore
-from kiln.upkeep.sweep import MergeFacts, give_up_merge, merge
+from kiln.upkeep.sweep import MERGE, MergeFacts, give_up_merge, merge
 
 DUTIES = {
     operation.name: Duty(operation.carry_out, operation.give_up, operation.gives_back, facts=operation.facts)
@@ -15,7 +15,7 @@ DUTIES = {
 } | {
     # One second of pauses in all: nobody waits for a merge, but everybody in its lane would wait with it. The sweeper
     # asks for another later.
-    "Merge": Duty(merge, give_up_merge, facts=MergeFacts, tries=3),
+    MERGE: Duty(merge, give_up_merge, facts=MergeFacts, tries=3),
     RESTORE: Duty(restore.restore, restore.give_up, facts=restore.RestoreFacts, tries=3),
     restore.EMPTY: Duty(restore.empty, gives_back=True, facts=restore.EmptyFacts, tries=3),
 }

@@ -24,7 +24,7 @@ from kiln.store.database import Transaction
 from kiln.store.disks import disks
 from kiln.store.snapshots import snapshots
 from kiln.store.tasks import tasks
-from kiln.store.volumes import Volume, is_at_work, volumes
+from kiln.store.volumes import is_at_work, reinstated, volumes
 from kiln.upkeep.findings import Finding
 
 _WORDS = {
@@ -132,15 +132,7 @@ def _move_to_heirs(tx: Transaction, ports: Ports, headers: dict[str, str | None]
             )
             done.findings.append(Finding("broken", disk.id, text))
             continue
-        row = Volume(
-            id=heirs[0],
-            state="ready",
-            kind="head",
-            parent=disk.volume,
-            size_bytes=ports.pool.size(heirs[0]),
-            task=None,
-            created_at=ports.clock(),
-        )
+        row = reinstated(heirs[0], "head", disk.volume, ports.pool.size(heirs[0]), now=ports.clock())
         volumes.insert(tx, row)
         volumes.update(tx, {"kind": "layer", "state": "ready"}, id=disk.volume)
         disks.update(tx, {"volume": row.id}, id=disk.id)

@@ -25,7 +25,7 @@ def release_instances(ports: Ports) -> list[str]:
 
 def _release(ports: Ports, instance: Instance) -> bool:
     def work(tx: Transaction) -> None:
-        call = Call(tx=tx, ports=ports, account=instance.account, now=ports.clock())
+        call = Call(tx=tx, ports=ports, account=instance.account, action=delete_instance.name, now=ports.clock())
         assert delete_instance.commit is not None  # It is no read.
         delete_instance.commit(call, delete_instance.check(call, Input(instance_id=instance.id, force=True)))
 

@@ -19,6 +19,7 @@ from kiln.declare.facts import facts
 from kiln.declare.journal import Journal
 from kiln.declare.killpoints import reach
 from kiln.declare.states import DiskStatus, TaskStatus
+from kiln.operations.images.delete_image import delete_image
 from kiln.store import images
 from kiln.store.database import Transaction
 from kiln.store.disks import disks
@@ -38,7 +39,7 @@ from kiln.store.trash import (
     forget_tombstones,
     tombstones,
 )
-from kiln.store.volumes import Volume, is_at_work, volumes
+from kiln.store.volumes import Volume, is_at_work, planned, volumes
 from kiln.upkeep.trash import give_back
 
 EMPTY = "EmptyTrash"  #: The task that gives back what waits.
@@ -233,14 +234,13 @@ def _need_volume(tx: Transaction, needed: _Needed, stone: Tombstone, volume: str
 
 
 def _planned(discard: Discard, task: str, now: float) -> Volume:
-    return Volume(
-        id=discard.id,
-        state="planned",
-        kind=discard.kind,
-        parent=discard.parent,
-        size_bytes=discard.size_bytes,
+    return planned(
+        discard.id,
+        discard.kind,
+        discard.parent,
+        discard.size_bytes,
         task=task,
-        created_at=now,
+        now=now,
         file_bytes=discard.file_bytes,
     )
 
@@ -263,7 +263,7 @@ def _write(tx: Transaction, stone: Tombstone, now: float) -> None:
     for values in stone.of("images"):
         images.images.insert(tx, images.images.of_values(values))
         # That it was deleted is not true any more: whoever deletes it again shall be heard.
-        tokens.delete(tx, account=stone.account, action="DeleteImage", token=stone.id)
+        tokens.delete(tx, account=stone.account, action=delete_image.name, token=stone.id)
     for values in stone.of("image_disks"):
         images.image_disks.insert(tx, images.image_disks.of_values(values))
     for values in stone.of("snapshots"):

@@ -22,7 +22,7 @@ from kiln.store.database import Transaction
 from kiln.store.disks import disks
 from kiln.store.snapshots import snapshots
 from kiln.store.tasks import Task, tasks
-from kiln.store.volumes import Volume, volumes
+from kiln.store.volumes import Volume, reinstated, volumes
 from kiln.upkeep.findings import Finding, mended
 
 _SAID_MOST = 3
@@ -114,15 +114,8 @@ def _reinstate(ports: Ports, stock: Stock, volume: str, claims: _Claims, known: 
     against = _objection(claims, parent, size_bytes, known)
     if against:
         return Finding("broken", volume, f"{fault}; left alone, since {against}")
-    row = Volume(
-        id=volume,
-        state="ready",
-        kind="head" if claims.is_head and not claims.is_layer else "layer",
-        parent=parent,
-        size_bytes=size_bytes,
-        task=None,
-        created_at=ports.clock(),
-    )
+    kind = "head" if claims.is_head and not claims.is_layer else "layer"
+    row = reinstated(volume, kind, parent, size_bytes, now=ports.clock())
     known.add(volume)
     if repair:
         ports.database.write(lambda tx: volumes.insert(tx, row))

@@ -57,6 +57,8 @@ _MERGES, _LONGEST_TURN_SECONDS = 4, 60.0  #: At once: they are heavy. A guest th
 _places: Places[bool] = Places("follow")
 _turns = Turns(_MERGES, _LONGEST_TURN_SECONDS)
 
+MERGE = "Merge"  #: The action of the tasks that shorten chains.
+
 log = Journal("kiln.upkeep")
 
 
@@ -152,8 +154,8 @@ def _enqueue_merge(tx: Transaction, ports: Ports, child: str) -> None:
         return
     if _rests(tx, child, ports.clock()):
         return
-    lane = f"volume:{child}" if disk is None else disk.instance or disk.id
-    task = new_task("Merge", child, MergeFacts(instance=disk.instance if disk else None), ports.clock(), lane=lane)
+    lane = f"volume:{child}" if disk is None else disk.lane
+    task = new_task(MERGE, child, MergeFacts(instance=disk.instance if disk else None), ports.clock(), lane=lane)
     tasks.insert(tx, task)
     # AttachDisk waits while a free disk's head has a task; a disk that is attached is safe by its lane.
     volumes.update(tx, {"task": task.id}, id=child)

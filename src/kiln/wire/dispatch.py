@@ -109,6 +109,7 @@ class Dispatcher:
             tx=tx,
             ports=self._ports,
             account=request.account,
+            action=request.operation.name,
             now=self._ports.clock(),
             hand_over=self._hand_over,
             worker=self._worker,

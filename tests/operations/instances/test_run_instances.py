@@ -645,7 +645,7 @@ def test_a_starting_instance_is_started_by_the_next_worker(cloud):
     cloud.ports.machines.stop(instance, force=True)
     cloud.ports.database.write(lambda tx: instances.update(tx, {"status": InstanceStatus.STARTING}, id=instance))
     cloud.ports.database.write(
-        lambda tx: cloud.as_call(tx).enqueue("RunInstances", instance, LaunchFacts(disks=()), lane=instance)
+        lambda tx: cloud.as_call(tx, "RunInstances").enqueue(instance, LaunchFacts(disks=()), lane=instance)
     )
 
     cloud.settle()

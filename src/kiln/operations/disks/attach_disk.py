@@ -31,6 +31,7 @@ from kiln.operations.errors.disks import IncorrectDiskStatus
 from kiln.operations.errors.instances import InvalidInstanceIdNotFound
 from kiln.operations.params import DiskId, InstanceId, NothingMore, OwnRegionId
 from kiln.operations.steps import drives
+from kiln.operations.steps.locks import check_unlocked
 from kiln.store.database import Transaction
 from kiln.store.disks import Disk, disks
 from kiln.store.instances import Instance, instances
@@ -108,14 +109,9 @@ class Facts:
 
 
 def check(call: Call, p: Input) -> Plan:
-    instance = instances.find(call.tx, id=p.instance_id, **call.own(p.region_id))
-    if instance is None:
-        raise InvalidInstanceIdNotFound(instance_id=p.instance_id)
-    disk = disks.find(call.tx, id=p.disk_id, **call.own(p.region_id))
-    if disk is None:
-        raise InvalidDiskIdNotFound(disk_id=p.disk_id)
-    if instance.lock_reason == "security":
-        raise InstanceLockedForSecurityOfDisk(instance_id=instance.id)
+    instance = call.the(instances, p.instance_id, p.region_id, InvalidInstanceIdNotFound)
+    disk = call.the(disks, p.disk_id, p.region_id, InvalidDiskIdNotFound)
+    check_unlocked(instance, InstanceLockedForSecurityOfDisk)
     fitting = (InstanceStatus.STOPPED,) if p.bootable else (InstanceStatus.RUNNING, InstanceStatus.STOPPED)
     if instance.status not in fitting:
         raise IncorrectInstanceStatusOfAttach(instance_id=instance.id, status=instance.status)
@@ -146,7 +142,7 @@ def commit(call: Call, plan: Plan) -> NothingMore:
         "delete_with_instance": plan.delete_with_instance,
     }
     disks.move(call.tx, DiskStatus.AVAILABLE, DiskStatus.ATTACHING, changes, id=disk.id)
-    call.enqueue("AttachDisk", disk.id, Facts(type=disk.type), region=disk.region, lane=instance.id)
+    call.enqueue(disk.id, Facts(type=disk.type), region=disk.region, lane=instance.id)
     return NothingMore()
 
 

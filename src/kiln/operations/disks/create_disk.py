@@ -38,11 +38,13 @@ from kiln.operations.params import (
     ResourceGroupId,
     SnapshotId,
     TagInput,
+    given,
     to_pairs,
 )
 from kiln.operations.resource_groups import InvalidResourceGroupNotFound
-from kiln.operations.steps import drives, heads, source_snapshots
+from kiln.operations.steps import drafts, drives, heads, source_snapshots
 from kiln.operations.steps.heads import Head
+from kiln.operations.steps.locks import check_unlocked
 from kiln.store import tags
 from kiln.store.database import Transaction
 from kiln.store.disks import Disk, DiskAsked, disks
@@ -211,9 +213,8 @@ def commit(call: Call, plan: Plan) -> Output:
     heads.record(call, task, [head])
     disks.insert(call.tx, disk)
     tags.put(call.tx, call.account, "disk", disk.id, plan.tags)
-    lane = disk.instance or disk.id
     remembered = Facts(volume=head.volume, layer=head.layer, size_bytes=head.size_bytes)
-    call.enqueue("CreateDisk", disk.id, remembered, region=disk.region, lane=lane, task_id=task)
+    call.enqueue(disk.id, remembered, region=disk.region, lane=disk.lane, task_id=task)
     return Output(disk_id=disk.id, order_id="")
 
 
@@ -264,16 +265,13 @@ def _place(call: Call, p: Input) -> tuple[str, str]:
         return p.zone_id, ""
     if p.zone_id is not None:
         raise InvalidParamZoneIdAndInstanceIdConflict
-    instance = instances.find(call.tx, id=p.instance_id, account=call.account, region=p.region_id)
-    if instance is None:
-        raise InvalidInstanceIdNotFound(instance_id=p.instance_id)
+    instance = call.the(instances, p.instance_id, p.region_id, InvalidInstanceIdNotFound)
     _check_instance(instance)
     return instance.zone, drives.place_for(call, instance.id)
 
 
 def _check_instance(instance: Instance) -> None:
-    if instance.lock_reason == "security":
-        raise InstanceLockedForSecurityOfDisk(instance_id=instance.id)
+    check_unlocked(instance, InstanceLockedForSecurityOfDisk)
     if instance.status not in (InstanceStatus.RUNNING, InstanceStatus.STOPPED):
         raise IncorrectInstanceStatus(instance_id=instance.id, status=instance.status)
 
@@ -291,12 +289,10 @@ def _size(p: Input, level: str, snapshot: Snapshot | None) -> int:
     limits = DISK_CATEGORIES[p.disk_category]
     least = PERFORMANCE_LEVELS[level] if level else limits.least_gib
     if snapshot is None:
-        # Clients fill what they do not use with 0 (ecs-api.md 1, "Empty values").
-        if not p.size:
+        if (size_gib := given(p.size)) is None:
             raise MissingParameterSize
-        size_gib = p.size
     else:
-        size_gib = max(p.size or least, snapshot.source_disk_size_gib)
+        size_gib = max(given(p.size) or least, snapshot.source_disk_size_gib)
     if not least <= size_gib <= limits.most_gib:
         raise InvalidSizeValueNotSupportedOfDisk(size=size_gib, least=least, most=limits.most_gib)
     return size_gib
@@ -305,32 +301,19 @@ def _size(p: Input, level: str, snapshot: Snapshot | None) -> int:
 def _describe(call: Call, p: Input, snapshot: Snapshot | None) -> Disk:
     """The disk's row, but for its place."""
     level = level_of(p.disk_category, p.performance_level)
-    return Disk(
-        id=new_id("disk"),
-        account=call.account,
+    return drafts.new_disk(
+        call,
         region=p.region_id,
         zone="",
         name=p.disk_name or "",
         description=p.description or "",
-        status=DiskStatus.CREATING,
         type="data",
         category=p.disk_category,
-        size_gib=_size(p, level, snapshot),
-        volume=None,
-        instance=None,
-        device="",
-        image="",
-        source_snapshot=snapshot.id if snapshot else "",
-        delete_with_instance=False,
-        portable=True,
-        ever_attached=False,
-        was_system=False,
-        resource_group=p.resource_group_id or "",
-        created_at=call.now,
-        attached_at=None,
-        detached_at=None,
-        system=snapshot.system if snapshot else NO_SYSTEM,
         performance_level=level,
+        size_gib=_size(p, level, snapshot),
+        source_snapshot=snapshot.id if snapshot else "",
+        resource_group=p.resource_group_id or "",
+        system=snapshot.system if snapshot else NO_SYSTEM,
         asked=DiskAsked(
             bursting_enabled=bool(p.bursting_enabled),
             provisioned_iops=p.provisioned_iops or 0,

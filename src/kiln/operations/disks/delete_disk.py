@@ -52,9 +52,7 @@ class Input:
 
 
 def check(call: Call, p: Input) -> Disk:
-    disk = disks.find(call.tx, id=p.disk_id, **call.own(p.region_id))
-    if disk is None:
-        raise InvalidDiskIdNotFound(disk_id=p.disk_id)
+    disk = call.the(disks, p.disk_id, p.region_id, InvalidDiskIdNotFound)
     if disk.status == DiskStatus.CREATING:
         raise IncorrectDiskStatusInitializing(disk_id=disk.id)
     if disk.type == "system" and disk.instance is not None:

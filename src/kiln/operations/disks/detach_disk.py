@@ -28,6 +28,7 @@ from kiln.operations.errors.disks import IncorrectDiskStatus
 from kiln.operations.errors.instances import IncorrectInstanceStatus, InvalidInstanceIdNotFound
 from kiln.operations.params import DiskId, InstanceId, NothingMore, OwnRegionId
 from kiln.operations.steps import drives
+from kiln.operations.steps.locks import check_unlocked
 from kiln.store.database import Transaction
 from kiln.store.disks import Disk, disks
 from kiln.store.instances import Instance, instances
@@ -62,14 +63,9 @@ class Input:
 
 
 def check(call: Call, p: Input) -> Disk:
-    instance = instances.find(call.tx, id=p.instance_id, **call.own(p.region_id))
-    if instance is None:
-        raise InvalidInstanceIdNotFound(instance_id=p.instance_id)
-    disk = disks.find(call.tx, id=p.disk_id, **call.own(p.region_id))
-    if disk is None:
-        raise InvalidDiskIdNotFound(disk_id=p.disk_id)
-    if instance.lock_reason == "security":
-        raise InstanceLockedForSecurityOfDisk(instance_id=instance.id)
+    instance = call.the(instances, p.instance_id, p.region_id, InvalidInstanceIdNotFound)
+    disk = call.the(disks, p.disk_id, p.region_id, InvalidDiskIdNotFound)
+    check_unlocked(instance, InstanceLockedForSecurityOfDisk)
     if disk.instance is None and disk.status == DiskStatus.AVAILABLE:
         raise InvalidDiskAlreadyDetached(disk_id=disk.id)
     if disk.instance is not None and disk.instance != instance.id:
@@ -84,7 +80,7 @@ def check(call: Call, p: Input) -> Disk:
 
 def commit(call: Call, plan: Disk) -> NothingMore:
     disks.move(call.tx, DiskStatus.IN_USE, DiskStatus.DETACHING, {}, id=plan.id)
-    call.enqueue("DetachDisk", plan.id, region=plan.region, lane=plan.instance or "")
+    call.enqueue(plan.id, region=plan.region, lane=plan.instance or "")
     return NothingMore()
 
 

@@ -29,6 +29,7 @@ from kiln.operations.errors.snapshots import InvalidSnapshotIdNotFound, InvalidS
 from kiln.operations.params import DiskId, NothingMore, OwnRegionId, SnapshotId
 from kiln.operations.steps import capture, heads
 from kiln.operations.steps.heads import Head
+from kiln.operations.steps.locks import check_unlocked
 from kiln.store.database import Transaction
 from kiln.store.disks import Disk, disks
 from kiln.store.instances import instances
@@ -88,12 +89,8 @@ class Facts:
 
 
 def check(call: Call, p: Input) -> Plan:
-    disk = disks.find(call.tx, id=p.disk_id, **call.own(p.region_id))
-    if disk is None:
-        raise InvalidDiskIdNotFound(disk_id=p.disk_id)
-    snapshot = snapshots.find(call.tx, id=p.snapshot_id, **call.own(p.region_id))
-    if snapshot is None:
-        raise InvalidSnapshotIdNotFound(snapshot_id=p.snapshot_id)
+    disk = call.the(disks, p.disk_id, p.region_id, InvalidDiskIdNotFound)
+    snapshot = call.the(snapshots, p.snapshot_id, p.region_id, InvalidSnapshotIdNotFound)
     if snapshot.source_disk != disk.id:
         raise InvalidParameterMismatch(snapshot_id=snapshot.id, disk_id=disk.id)
     if disk.status == DiskStatus.REINITING:
@@ -118,8 +115,7 @@ def commit(call: Call, plan: Plan) -> NothingMore:
     remembered = Facts(
         volume=head.volume, layer=head.layer, size_bytes=size_bytes, before=disk.volume, status=disk.status
     )
-    lane = disk.instance or disk.id
-    call.enqueue("ResetDisk", disk.id, remembered, region=disk.region, lane=lane, task_id=task)
+    call.enqueue(disk.id, remembered, region=disk.region, lane=disk.lane, task_id=task)
     return NothingMore()
 
 
@@ -152,8 +148,7 @@ def _check_instance(call: Call, disk: Disk) -> None:
     instance = instances.find(call.tx, id=disk.instance)
     if instance is None or instance.status != InstanceStatus.STOPPED:
         raise IncorrectInstanceStatus(instance_id=disk.instance)
-    if instance.lock_reason == "security":
-        raise InstanceLockedForSecurityOfDisk(instance_id=instance.id)
+    check_unlocked(instance, InstanceLockedForSecurityOfDisk)
 
 
 reset_disk = Operation(

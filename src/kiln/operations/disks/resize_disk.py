@@ -28,6 +28,7 @@ from kiln.operations.errors.instances import IncorrectInstanceStatus
 from kiln.operations.errors.requests import IdempotentParameterMismatch, InvalidClientTokenMalformed
 from kiln.operations.params import DiskId, OwnRegionId
 from kiln.operations.steps import capture
+from kiln.operations.steps.locks import check_unlocked
 from kiln.pools.errors import PoolFull
 from kiln.store.database import Transaction
 from kiln.store.disks import Disk, disks
@@ -114,9 +115,7 @@ class Facts:
 
 
 def check(call: Call, p: Input) -> Plan:
-    disk = disks.find(call.tx, id=p.disk_id, **call.own(p.region_id))
-    if disk is None:
-        raise InvalidDiskIdNotFound(disk_id=p.disk_id)
+    disk = call.the(disks, p.disk_id, p.region_id, InvalidDiskIdNotFound)
     if disk.status not in (DiskStatus.IN_USE, DiskStatus.AVAILABLE):
         raise IncorrectDiskStatus(disk_id=disk.id, status=disk.status)
     _check_instance(call, disk, p.type)
@@ -146,7 +145,7 @@ def commit(call: Call, plan: Plan) -> Output:
     disk = plan.disk
     _record(call.tx, disk.id, disk.size_gib, plan.size_gib)
     remembered = Facts(before_gib=disk.size_gib, after_gib=plan.size_gib)
-    call.enqueue("ResizeDisk", disk.id, remembered, region=disk.region, lane=disk.instance or disk.id)
+    call.enqueue(disk.id, remembered, region=disk.region, lane=disk.lane)
     return Output(order_id="")
 
 
@@ -180,7 +179,7 @@ def give_up(job: Job[Facts], error: ApiError) -> None:  # noqa: ARG001 - a disk 
 def least_sizes(tx: Transaction) -> dict[str, int]:
     """The volumes whose rows tell a size that they are still to grow to, and the bytes that they have at least."""
     least: dict[str, int] = {}
-    for task in tasks.all(tx, action="ResizeDisk", status=TaskStatus.PROCESSING):
+    for task in tasks.all(tx, action=resize_disk.name, status=TaskStatus.PROCESSING):
         disk = disks.find(tx, id=task.resource)
         if disk is not None and disk.volume is not None:
             # Of several, one behind the other, the oldest knows the smallest.
@@ -190,8 +189,7 @@ def least_sizes(tx: Transaction) -> dict[str, int]:
 
 def _check_instance(call: Call, disk: Disk, how: str) -> None:
     instance = None if disk.instance is None else instances.find(call.tx, id=disk.instance)
-    if instance is not None and instance.lock_reason == "security":
-        raise InstanceLockedForSecurityOfDisk(instance_id=instance.id)
+    check_unlocked(instance, InstanceLockedForSecurityOfDisk)
     if how == "online" and (instance is None or instance.status != InstanceStatus.RUNNING):
         raise InvalidInstanceStatusNotRunning(disk_id=disk.id)
     if instance is not None and instance.status not in (InstanceStatus.RUNNING, InstanceStatus.STOPPED):

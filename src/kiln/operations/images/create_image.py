@@ -18,21 +18,20 @@ from dataclasses import dataclass
 from typing import Annotated
 
 from kiln.calls.call import Call, Job
-from kiln.declare.devices import short_name
 from kiln.declare.errors import ApiError
 from kiln.declare.ids import new_id
 from kiln.declare.killpoints import reach
 from kiln.declare.operation import Idempotence, Operation
 from kiln.declare.rules import Count, Doc, Example, OneOf, Text, Unordered
 from kiln.declare.shapes import shape
-from kiln.declare.states import ImageStatus, InstanceStatus
+from kiln.declare.states import InstanceStatus
 from kiln.declare.system import System
 from kiln.operations import resource_groups
 from kiln.operations.errors.images import InvalidBootModeNotSupport
 from kiln.operations.errors.instances import InvalidInstanceIdNotFound, InvalidInstanceNotFoundSystemDisk
 from kiln.operations.errors.requests import InvalidClientTokenMalformed
 from kiln.operations.errors.tags import DuplicateTagKey, InvalidTagKeyMalformed, QuotaExceedTags
-from kiln.operations.images.parts import sources
+from kiln.operations.images.parts import drafts, sources
 from kiln.operations.images.parts.errors import InvalidImageNameDuplicated, QuotaExceedImage
 from kiln.operations.images.parts.sources import DiskDeviceMapping, SourceDisk
 from kiln.operations.params import (
@@ -57,6 +56,7 @@ from kiln.operations.params import (
 from kiln.operations.resource_groups import InvalidResourceGroupNotFound
 from kiln.operations.steps import capture, platforms
 from kiln.operations.steps.capture import Capture, CaptureFacts
+from kiln.operations.steps.locks import check_unlocked
 from kiln.store import images, tags
 from kiln.store.database import Transaction
 from kiln.store.disks import Disk, disks
@@ -225,7 +225,7 @@ def commit(call: Call, plan: Plan) -> Output:
     if plan.captures:
         facts = capture.record(call, image.task, plan.captures)
         lane = facts.instance
-        call.enqueue("CreateImage", image.id, facts, region=image.region, lane=lane, task_id=image.task)
+        call.enqueue(image.id, facts, region=image.region, lane=lane, task_id=image.task)
     else:
         images.publish(call.tx, image.id)
     return Output(image_id=image.id)
@@ -261,11 +261,8 @@ def give_up(job: Job[CaptureFacts], error: ApiError) -> None:
 
 
 def _from_instance(call: Call, p: Input, instance_id: str, image_id: str) -> tuple[Capture, ...]:
-    instance = instances.find(call.tx, id=instance_id, account=call.account, region=p.region_id)
-    if instance is None:
-        raise InvalidInstanceIdNotFound(instance_id=instance_id)
-    if instance.lock_reason == "security":
-        raise InstanceLockedForSecurityOfImage(instance_id=instance_id)
+    instance = call.the(instances, instance_id, p.region_id, InvalidInstanceIdNotFound)
+    check_unlocked(instance, InstanceLockedForSecurityOfImage)
     if instance.status not in (InstanceStatus.RUNNING, InstanceStatus.STOPPED):
         raise IncorrectInstanceStatusOfImage(instance_id=instance_id, status=instance.status)
     attached = disks.all(call.tx, instance=instance_id)
@@ -283,9 +280,7 @@ def _plan(call: Call, disk: Disk, p: Input, image_id: str) -> Capture:
     return capture.plan_capture(
         call,
         disk,
-        name=f"SnapshotForImage-{image_id}-{short_name(disk.device)}",
-        description=f"Made with image {image_id}.",
-        made_for=image_id,
+        **drafts.labels(image_id, disk.device),
         resource_group=p.resource_group_id or "",
     )
 
@@ -305,25 +300,18 @@ def _describe(call: Call, p: Input, image_id: str, system: SourceDisk, source: s
     """The image's row: what the caller said, else what is known of the source, else the documented default."""
     known = system.snapshot
     assert known is not None  # Every source yields a system disk with a snapshot.
-    return Image(
-        id=image_id,
-        account=call.account,
+    return drafts.new_image(
+        call,
+        image_id,
         region=p.region_id,
-        name=p.image_name or "",
-        family=p.image_family or "",
-        version=p.image_version or "",
-        description=p.description or "",
-        status=ImageStatus.CREATING,
-        progress=0,
-        created_at=call.now,
+        name=p.image_name,
+        family=p.image_family,
+        version=p.image_version,
+        description=p.description,
+        resource_group=p.resource_group_id,
         system=_system(p, known.system),
         size_gib=system.size_gib,
-        resource_group=p.resource_group_id or "",
-        consistency="",
         source=source,
-        task=new_id("task"),
-        error_code="",
-        error_message="",
     )
 
 
@@ -379,17 +367,14 @@ def _check_family(call: Call, image: Image) -> None:
 
 
 def _to_row(image: Image, position: int, disk: SourceDisk) -> ImageDisk:
-    return ImageDisk(
-        image=image.id,
-        position=position,
+    return drafts.new_image_disk(
+        image,
+        position,
         type=disk.type,
         device=disk.device,
         size_gib=disk.size_gib,
         category=disk.category,
         snapshot=disk.snapshot.id if disk.snapshot else "",
-        format="",
-        bucket="",
-        object="",
     )
 
 

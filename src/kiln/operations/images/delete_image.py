@@ -81,7 +81,7 @@ class Plan:
 def check(call: Call, p: Input) -> Plan:
     image = images.images.find(call.tx, id=p.image_id, account=call.account, region=p.region_id)
     if image is None:
-        if tokens.find(call.tx, account=call.account, action="DeleteImage", token=p.image_id) is None:
+        if tokens.find(call.tx, account=call.account, action=call.action, token=p.image_id) is None:
             raise InvalidImageIdNotFound(image_id=p.image_id)
         return Plan(image=p.image_id, found=None)
     under_way = {task.action for task in tasks.all(call.tx, resource=image.id, status=TaskStatus.PROCESSING)}
@@ -101,7 +101,7 @@ def commit(call: Call, plan: Plan) -> NothingMore:
         # The operation takes no ClientToken; the image's own ID is as good as one.
         done = Token(
             account=call.account,
-            action="DeleteImage",
+            action=call.action,
             token=plan.image,
             digest="",
             answer="{}",

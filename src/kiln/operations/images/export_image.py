@@ -156,12 +156,10 @@ class Facts:
 
 
 def check(call: Call, p: Input) -> Plan:
-    image = images.images.find(call.tx, id=p.image_id, account=call.account, region=p.region_id)
-    if image is None:
-        raise InvalidImageIdNotFound(image_id=p.image_id)
+    image = call.the(images.images, p.image_id, p.region_id, InvalidImageIdNotFound)
     if image.status != ImageStatus.AVAILABLE:
         raise IncorrectImageStatus(image_id=image.id, status=image.status)
-    if tasks.count(call.tx, resource=image.id, action="ExportImage", status=TaskStatus.PROCESSING) > 0:
+    if tasks.count(call.tx, resource=image.id, action=call.action, status=TaskStatus.PROCESSING) > 0:
         raise ImageIsExportingAlready(image_id=image.id)
     _check_bucket(call, p.oss_bucket)
     disks = [disk for disk in images.disks_of(call.tx, [image.id])[image.id] if disk.snapshot]
@@ -190,7 +188,7 @@ def commit(call: Call, plan: Plan) -> Output:
     remembered = Facts(bucket=plan.bucket, format=plan.format, disks=disks)
     lane = transfer.pick_lane(call)
     buckets.claim(call.tx, plan.bucket, call.account, call.now)
-    call.enqueue("ExportImage", plan.image, remembered, region=plan.region, lane=lane, task_id=task_id, listed=True)
+    call.enqueue(plan.image, remembered, region=plan.region, lane=lane, task_id=task_id, listed=True)
     return Output(region_id=plan.region, task_id=task_id)
 
 

@@ -23,7 +23,6 @@ from kiln.declare.ids import new_id
 from kiln.declare.operation import Idempotence, Operation
 from kiln.declare.rules import Count, Doc, Missing, OneOf, Unordered, Wire
 from kiln.declare.shapes import shape
-from kiln.declare.states import ImageStatus
 from kiln.declare.system import System
 from kiln.operations import resource_groups
 from kiln.operations.errors.images import InvalidBootModeNotSupport
@@ -31,7 +30,7 @@ from kiln.operations.errors.regions import InvalidRegionIdNotFoundOfTasks
 from kiln.operations.errors.requests import IdempotentParameterMismatch, InvalidClientTokenMalformed
 from kiln.operations.errors.tags import InvalidTagKeyMalformed, QuotaExceedTags
 from kiln.operations.errors.tasks import MissingParameterOfTasks
-from kiln.operations.images.parts import intake
+from kiln.operations.images.parts import drafts, intake
 from kiln.operations.images.parts.errors import QuotaExceedImage
 from kiln.operations.images.parts.intake import DiskDeviceMapping, Intake, Intakes
 from kiln.operations.params import (
@@ -195,7 +194,7 @@ def commit(call: Call, plan: Plan) -> Output:
     tags.add(call.tx, call.account, "image", image.id, plan.tags)
     facts = intake.record(call, image, plan.disks)
     lane = transfer.pick_lane(call)
-    call.enqueue("ImportImage", image.id, facts, region=image.region, lane=lane, task_id=image.task, listed=True)
+    call.enqueue(image.id, facts, region=image.region, lane=lane, task_id=image.task, listed=True)
     return Output(image_id=image.id, region_id=image.region, task_id=image.task)
 
 
@@ -210,17 +209,13 @@ def give_up(job: Job[Intakes], error: ApiError) -> None:
 
 def _describe(call: Call, p: Input, system: Intake) -> Image:
     features = p.features or FeaturesInput()
-    return Image(
-        id=new_id("image"),
-        account=call.account,
+    return drafts.new_image(
+        call,
+        new_id("image"),
         region=p.region_id,
-        name=p.image_name or "",
-        family="",
-        version="",
-        description=p.description or "",
-        status=ImageStatus.CREATING,
-        progress=0,
-        created_at=call.now,
+        name=p.image_name,
+        description=p.description,
+        resource_group=p.resource_group_id,
         system=System(
             platform=p.platform,
             architecture=p.architecture,
@@ -231,12 +226,7 @@ def _describe(call: Call, p: Input, system: Intake) -> Image:
             license_type=p.license_type,
         ),
         size_gib=system.expected_gib,
-        resource_group=p.resource_group_id or "",
-        consistency="",
         source=f"{system.bucket}/{system.object}",
-        task=new_id("task"),
-        error_code="",
-        error_message="",
     )
 
 

@@ -143,9 +143,7 @@ class Plan:
 
 
 def check(call: Call, p: Input) -> Plan:
-    image = images.images.find(call.tx, id=p.image_id, account=call.account, region=p.region_id)
-    if image is None:
-        raise InvalidImageIdNotFound(image_id=p.image_id)
+    image = call.the(images.images, p.image_id, p.region_id, InvalidImageIdNotFound)
     if image.status == ImageStatus.CREATING:
         raise InvalidStatusImageIsCreating(image_id=image.id)
     _check_name(call, p, image)

@@ -91,7 +91,7 @@ def check(call: Call, p: Input) -> Plan:
 
 
 def commit(call: Call, plan: Plan) -> Output:
-    launch.record(call, "CreateInstance", [plan.launch], plan.tags)
+    launch.record(call, [plan.launch], plan.tags)
     return Output(instance_id=plan.launch.instance.id, order_id="", trade_price=0.0)
 
 

@@ -94,7 +94,7 @@ def commit(call: Call, plan: Plan) -> NothingMore:
     before = InstanceStatus(instance.status)
     instances.move(call.tx, before, InstanceStatus.STOPPING, {}, id=instance.id)
     disks.move(call.tx, DiskStatus.IN_USE, DiskStatus.DETACHING, {}, instance=instance.id)
-    call.enqueue("DeleteInstance", instance.id, Facts(force=plan.cut_power), region=instance.region, lane=instance.id)
+    call.enqueue(instance.id, Facts(force=plan.cut_power), region=instance.region, lane=instance.id)
     return NothingMore()
 
 

@@ -44,9 +44,7 @@ class Output:
 
 
 def check(call: Call, p: Input) -> Output:
-    instance = instances.find(call.tx, id=p.instance_id, account=call.account, region=p.region_id)
-    if instance is None:
-        raise InvalidInstanceIdNotFound(instance_id=p.instance_id)
+    instance = call.the(instances, p.instance_id, p.region_id, InvalidInstanceIdNotFound)
     printed = call.ports.machines.console(instance.id)
     if p.remove_symbols:
         printed = _SYMBOLS.sub(b"", printed)

@@ -55,7 +55,7 @@ def check(call: Call, p: Input) -> Plan:
 def commit(call: Call, plan: Plan) -> NothingMore:
     instance = plan.instance
     instances.move(call.tx, InstanceStatus.RUNNING, InstanceStatus.STARTING, {}, id=instance.id)
-    call.enqueue("RebootInstance", instance.id, Facts(force=plan.force), region=instance.region, lane=instance.id)
+    call.enqueue(instance.id, Facts(force=plan.force), region=instance.region, lane=instance.id)
     return NothingMore()
 
 

@@ -191,7 +191,7 @@ def commit(call: Call, plan: Plan) -> Output:
     disks.insert(call.tx, new)
     heads.record(call, task, [head])
     remembered = Facts(old=old.id, new=new.id, head=head, secrets=plan.secrets)
-    call.enqueue("ReplaceSystemDisk", instance.id, remembered, region=instance.region, lane=instance.id, task_id=task)
+    call.enqueue(instance.id, remembered, region=instance.region, lane=instance.id, task_id=task)
     return Output(disk_id=new.id)
 
 

@@ -295,7 +295,7 @@ def _release_time(text: str, now: float) -> float:
 
 
 def commit(call: Call, plan: Plan) -> Output:
-    launch.record(call, "RunInstances", plan.launches, plan.tags)
+    launch.record(call, plan.launches, plan.tags)
     ids = tuple(one.instance.id for one in plan.launches)
     return Output(instance_id_sets=InstanceIdSetsOutput(instance_id_set=ids), order_id="", trade_price=0.0)
 

@@ -46,7 +46,7 @@ def check(call: Call, p: Input) -> Instance:
 
 def commit(call: Call, instance: Instance) -> NothingMore:
     instances.move(call.tx, InstanceStatus.STOPPED, InstanceStatus.STARTING, {}, id=instance.id)
-    call.enqueue("StartInstance", instance.id, region=instance.region, lane=instance.id)
+    call.enqueue(instance.id, region=instance.region, lane=instance.id)
     return NothingMore()
 
 

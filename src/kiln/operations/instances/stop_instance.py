@@ -65,7 +65,7 @@ def check(call: Call, p: Input) -> Plan:
 def commit(call: Call, plan: Plan) -> NothingMore:
     instance, changes = plan.instance, {"stopped_mode": plan.stopped_mode}
     instances.move(call.tx, InstanceStatus.RUNNING, InstanceStatus.STOPPING, changes, id=instance.id)
-    call.enqueue("StopInstance", instance.id, Facts(force=plan.force), region=instance.region, lane=instance.id)
+    call.enqueue(instance.id, Facts(force=plan.force), region=instance.region, lane=instance.id)
     return NothingMore()
 
 

@@ -29,6 +29,7 @@ from kiln.operations.params import DiskId, OwnRegionId, ResourceGroupId, Snapsho
 from kiln.operations.resource_groups import InvalidResourceGroupNotFound
 from kiln.operations.steps import capture
 from kiln.operations.steps.capture import Capture, CaptureFacts
+from kiln.operations.steps.locks import check_unlocked
 from kiln.store import tags
 from kiln.store.database import Transaction
 from kiln.store.disks import Disk, disks
@@ -147,9 +148,7 @@ class Plan:
 
 def check(call: Call, p: Input) -> Plan:
     pairs = to_pairs(p.tag)
-    disk = disks.find(call.tx, id=p.disk_id, **call.own(p.region_id))
-    if disk is None:
-        raise InvalidDiskIdNotFoundOfSnapshot(disk_id=p.disk_id)
+    disk = call.the(disks, p.disk_id, p.region_id, InvalidDiskIdNotFoundOfSnapshot)
     resource_groups.check_there(call, p.resource_group_id)
     if disk.status == DiskStatus.AVAILABLE and not disk.ever_attached:
         raise IncorrectDiskStatusNeverAttached(disk_id=disk.id)
@@ -172,8 +171,7 @@ def commit(call: Call, plan: Plan) -> Output:
     task = new_id("task")
     facts = capture.record(call, task, [plan.capture])
     tags.put(call.tx, call.account, "snapshot", snapshot.id, plan.tags)
-    lane = disk.instance or disk.id
-    call.enqueue("CreateSnapshot", snapshot.id, facts, region=disk.region, lane=lane, task_id=task)
+    call.enqueue(snapshot.id, facts, region=disk.region, lane=disk.lane, task_id=task)
     return Output(snapshot_id=snapshot.id)
 
 
@@ -201,8 +199,7 @@ def _check_instance(call: Call, disk: Disk) -> None:
     instance = instances.find(call.tx, id=disk.instance)
     if instance is None or instance.status not in (InstanceStatus.RUNNING, InstanceStatus.STOPPED):
         raise IncorrectInstanceStatus(instance_id=disk.instance)
-    if instance.lock_reason == "security":
-        raise InstanceLockedForSecurityOfSnapshot(instance_id=instance.id)
+    check_unlocked(instance, InstanceLockedForSecurityOfSnapshot)
 
 
 create_snapshot = Operation(

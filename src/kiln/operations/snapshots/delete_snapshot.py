@@ -62,9 +62,7 @@ class Input:
 
 
 def check(call: Call, p: Input) -> Snapshot:
-    snapshot = snapshots.find(call.tx, id=p.snapshot_id, **call.own(p.region_id))
-    if snapshot is None:
-        raise InvalidSnapshotIdNotFoundOfDelete(snapshot_id=p.snapshot_id)
+    snapshot = call.the(snapshots, p.snapshot_id, p.region_id, InvalidSnapshotIdNotFoundOfDelete)
     _, made_disks = made(call.tx, [snapshot.id])[snapshot.id]
     if stood_on(call.tx, [snapshot.id]):
         raise SnapshotCreatedImage(snapshot_id=snapshot.id)

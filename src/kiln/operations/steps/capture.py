@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from kiln.calls.call import SILENCE_SECONDS, Call, Job, NotYet
 from kiln.calls.errors import ServiceUnavailableNoRoom
@@ -22,12 +22,13 @@ from kiln.declare.killpoints import reach
 from kiln.declare.states import DiskStatus, SnapshotStatus
 from kiln.machines.errors import MachineError
 from kiln.operations.errors.disks import IncorrectDiskStatus
+from kiln.operations.steps.drafts import new_snapshot
 from kiln.pools.errors import PoolFull, VolumeBusy
 from kiln.pools.port import Succession
 from kiln.store.database import Transaction
 from kiln.store.disks import Disk, disks
 from kiln.store.snapshots import Snapshot, snapshots
-from kiln.store.volumes import Volume, volumes
+from kiln.store.volumes import planned, volumes
 
 
 class QuotaExceedSnapshot(ApiError):
@@ -114,29 +115,26 @@ def plan_capture(
     call: Call, disk: Disk, *, name: str, description: str, made_for: str, resource_group: str, retention_days: int = 0
 ) -> Capture:
     """Decide on the names of what capturing *disk* will make."""
-    snapshot = Snapshot(
-        id=new_id("snapshot"),
+    draft = new_snapshot(
         account=call.account,
         region=disk.region,
+        created_at=call.now,
         name=name,
         description=description,
-        status=SnapshotStatus.PROGRESSING,
-        progress=0,
-        created_at=call.now,
-        volume=None,
-        source_disk=disk.id,
-        source_disk_type=disk.type,
-        source_disk_size_gib=disk.size_gib,
+        made_for=made_for,
+        disk_type=disk.type,
+        disk_size_gib=disk.size_gib,
         category=disk.category,
         device=disk.device,
-        instance=disk.instance or "",
-        size_bytes=0,
         resource_group=resource_group,
-        retention_days=retention_days,
-        consistency="",
-        from_released_system=disk.was_system,
-        made_for=made_for,
         system=disk.system,
+    )
+    snapshot = replace(
+        draft,
+        source_disk=disk.id,
+        instance=disk.instance or "",
+        retention_days=retention_days,
+        from_released_system=disk.was_system,
     )
     return Capture(disk=disk, snapshot=snapshot, heir=new_id("volume"))
 
@@ -147,17 +145,7 @@ def record(call: Call, task_id: str, captures: Sequence[Capture]) -> CaptureFact
     for capture in captures:
         head = volumes.find(call.tx, id=capture.disk.volume)
         assert head is not None  # A disk that is In_use or Available has its volume.
-        rows.append(
-            Volume(
-                id=capture.heir,
-                state="planned",
-                kind="head",
-                parent=head.id,
-                size_bytes=head.size_bytes,
-                task=task_id,
-                created_at=call.now,
-            )
-        )
+        rows.append(planned(capture.heir, "head", head.id, head.size_bytes, task=task_id, now=call.now))
         snapshots.insert(call.tx, capture.snapshot)
         captured.append(Captured(disk=capture.disk.id, snapshot=capture.snapshot.id, head=head.id, heir=capture.heir))
     volumes.insert(call.tx, *rows)

@@ -16,7 +16,7 @@ from kiln.calls.errors import ServiceUnavailableNoRoom
 from kiln.declare.killpoints import reach
 from kiln.pools.errors import PoolFull
 from kiln.store.database import Transaction
-from kiln.store.volumes import Volume, volumes
+from kiln.store.volumes import planned, volumes
 
 
 @dataclass(frozen=True)
@@ -30,18 +30,7 @@ class Head:
 
 def record(call: Call, task: str, wanted: Iterable[Head]) -> None:
     """Write the rows of planned heads that *task* will make."""
-    rows = (
-        Volume(
-            id=head.volume,
-            state="planned",
-            kind="head",
-            parent=head.layer,
-            size_bytes=head.size_bytes,
-            task=task,
-            created_at=call.now,
-        )
-        for head in wanted
-    )
+    rows = (planned(one.volume, "head", one.layer, one.size_bytes, task=task, now=call.now) for one in wanted)
     volumes.insert(call.tx, *rows)
 
 

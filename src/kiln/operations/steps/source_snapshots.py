@@ -25,9 +25,7 @@ def find_accomplished(
     unready: type[ApiError] = InvalidSnapshotIdNotReady,
 ) -> Snapshot:
     """The account's snapshot of that ID. Raises *unknown*, and *unready* until it is accomplished."""
-    snapshot = snapshots.find(call.tx, id=snapshot_id, account=call.account, region=region)
-    if snapshot is None:
-        raise unknown(snapshot_id=snapshot_id)
+    snapshot = call.the(snapshots, snapshot_id, region, unknown)
     if snapshot.status != SnapshotStatus.ACCOMPLISHED:
         raise unready(snapshot_id=snapshot_id)
     return snapshot

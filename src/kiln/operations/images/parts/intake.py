@@ -17,7 +17,7 @@ from typing import Annotated, Any, BinaryIO
 from kiln.buckets.port import BUCKET_NAME, BucketClosed, BucketMissing, ObjectMissing, ObjectRefused
 from kiln.calls.call import Call, Job
 from kiln.declare.deployment import DEFAULT_CATEGORY
-from kiln.declare.devices import DEVICES, short_name
+from kiln.declare.devices import DEVICES
 from kiln.declare.errors import ApiError
 from kiln.declare.facts import facts
 from kiln.declare.ids import new_id
@@ -28,12 +28,15 @@ from kiln.declare.states import SnapshotStatus
 from kiln.declare.system import NO_SYSTEM
 from kiln.declare.units import to_gib
 from kiln.operations.errors.tasks import MissingParameterOfTasks
+from kiln.operations.images.parts import drafts
 from kiln.operations.images.parts.errors import (
     InvalidImageFormatMalformed,
     InvalidOSSBucketNotFound,
     InvalidOSSNotAuthorized,
 )
+from kiln.operations.params import given
 from kiln.operations.steps import transfer
+from kiln.operations.steps.drafts import new_snapshot
 from kiln.operations.steps.transfer import SOURCE_FORMATS, TaskCancelled, Watch
 from kiln.pools.errors import Cancelled, PoolClosed, PoolFull, SourceRefused, SourceTouched
 from kiln.pools.port import SourceFormat
@@ -41,7 +44,7 @@ from kiln.store import buckets, images, tasks
 from kiln.store.database import Transaction
 from kiln.store.images import Image, ImageDisk
 from kiln.store.snapshots import Snapshot, snapshots
-from kiln.store.volumes import Volume, volumes
+from kiln.store.volumes import Volume, planned, volumes
 
 _SIZE_MOST_GIB = 2048
 _TRIES = 3  # Of a file whose names or rights change under the reader.
@@ -249,8 +252,7 @@ def take_back(job: Job[Intakes], error: ApiError) -> None:
 
 def _choose(call: Call, n: int, mapping: DiskDeviceMapping) -> Intake:
     bucket, name = mapping.oss_bucket, mapping.oss_object
-    # Terraform fills what it does not use with 0 (ecs-api.md 1, "Empty values").
-    least_gib = mapping.disk_image_size or 0
+    least_gib = given(mapping.disk_image_size) or 0
     if not 0 <= least_gib <= _SIZE_MOST_GIB:
         if n > 0:
             raise InvalidDataDiskSize(size=least_gib)
@@ -275,30 +277,14 @@ def _choose(call: Call, n: int, mapping: DiskDeviceMapping) -> Intake:
 
 
 def _to_row(image: Image, n: int, one: Intake) -> ImageDisk:
-    return ImageDisk(
-        image=image.id,
-        position=n,
-        type=_type(n),
-        device=DEVICES[n],
-        size_gib=one.expected_gib,
-        category=DEFAULT_CATEGORY,
-        snapshot="",
-        format=one.format,
-        bucket=one.bucket,
-        object=one.object,
+    draft = drafts.new_image_disk(
+        image, n, type=_type(n), device=DEVICES[n], size_gib=one.expected_gib, category=DEFAULT_CATEGORY
     )
+    return replace(draft, format=one.format, bucket=one.bucket, object=one.object)
 
 
 def _to_volume(image: Image, one: Intake) -> Volume:
-    return Volume(
-        id=one.volume,
-        state="planned",
-        kind="layer",
-        parent=None,
-        size_bytes=0,
-        task=image.task,
-        created_at=image.created_at,
-    )
+    return planned(one.volume, "layer", None, 0, task=image.task, now=image.created_at)
 
 
 def _bring_in(job: Job[Intakes], n: int, watch: Watch) -> None:
@@ -355,29 +341,25 @@ def _publish(tx: Transaction, job: Job[Intakes], sizes: Sequence[tuple[int, int]
 
 def _to_snapshot(job: Job[Intakes], image: Image, n: int, size_bytes: int) -> Snapshot:
     one = job.facts.disks[n]
-    return Snapshot(
-        id=one.snapshot,
+    draft = new_snapshot(
         account=image.account,
         region=image.region,
-        name=f"SnapshotForImage-{image.id}-{short_name(DEVICES[n])}",
-        description=f"Made with image {image.id}.",
-        status=SnapshotStatus.ACCOMPLISHED,
-        progress=100,
         created_at=job.ports.clock(),
-        volume=one.volume,
-        source_disk="",
-        source_disk_type=_type(n),
-        source_disk_size_gib=one.grown_to(size_bytes),
+        **drafts.labels(image.id, DEVICES[n]),
+        disk_type=_type(n),
+        disk_size_gib=one.grown_to(size_bytes),
         category=DEFAULT_CATEGORY,
         device=DEVICES[n],
-        instance="",
-        size_bytes=size_bytes,
         resource_group=image.resource_group,
-        retention_days=0,
-        consistency="",
-        from_released_system=False,
-        made_for=image.id,
         system=image.system if n == 0 else NO_SYSTEM,
+    )
+    return replace(
+        draft,
+        id=one.snapshot,
+        status=SnapshotStatus.ACCOMPLISHED,
+        progress=100,
+        volume=one.volume,
+        size_bytes=size_bytes,
     )
 
 

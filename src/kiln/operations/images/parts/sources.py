@@ -18,7 +18,7 @@ from kiln.declare.rules import Doc, Example, OneOf
 from kiln.declare.shapes import shape
 from kiln.operations.errors.disks import InvalidDiskTypeValueNotSupported
 from kiln.operations.errors.snapshots import InvalidSnapshotIdNotFound
-from kiln.operations.params import SnapshotId
+from kiln.operations.params import SnapshotId, given
 from kiln.operations.steps import source_snapshots
 from kiln.store.snapshots import Snapshot
 
@@ -211,7 +211,7 @@ def _from_mapping(call: Call, region: str, mapping: DiskDeviceMapping) -> Source
     return SourceDisk(
         type=kind,
         device=_read_device(mapping.device, kind),
-        size_gib=_size(mapping.size, category, snapshot),
+        size_gib=_size(given(mapping.size), category, snapshot),
         category=category,
         snapshot=snapshot,
     )
@@ -229,7 +229,6 @@ def _read_device(name: str | None, kind: str) -> str:
 
 def _size(size_gib: int | None, category: str, snapshot: Snapshot | None) -> int:
     limits = _CLOUD if category == _CLOUD.id else _OTHER
-    # Terraform fills what it does not use with 0 (ecs-api.md 1, "Empty values").
     if not size_gib:
         return limits.default_gib if snapshot is None else snapshot.source_disk_size_gib
     least, most = limits.least_gib, limits.most_gib

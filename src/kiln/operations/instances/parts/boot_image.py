@@ -58,9 +58,7 @@ def choose(call: Call, region: str, image_id: str | None, family: str | None) ->
 
 def find(call: Call, region: str, image_id: str) -> BootImage:
     """The image of that ID. Raises InvalidImageIdNotFound, OperationDeniedImageNotValid."""
-    image = images.find(call.tx, id=image_id, account=call.account, region=region)
-    if image is None:
-        raise InvalidImageIdNotFound(image_id=image_id)
+    image = call.the(images, image_id, region, InvalidImageIdNotFound)
     if image.status not in USABLE:
         raise OperationDeniedImageNotValid(image_id=image_id, status=image.status)
     return _open(call, image)

@@ -40,7 +40,7 @@ from kiln.operations.instances.parts.launch_errors import InvalidParameterConfli
 from kiln.operations.instances.parts.launch_input import DataDisk, LaunchInput, SystemDisk
 from kiln.operations.instances.parts.naming import InvalidInstanceNameCustomMalformed
 from kiln.operations.resource_groups import InvalidResourceGroupNotFound
-from kiln.operations.steps import heads
+from kiln.operations.steps import drafts, heads
 from kiln.operations.steps.heads import Head
 from kiln.store import tags
 from kiln.store.database import Transaction
@@ -271,43 +271,38 @@ def _mac() -> str:
 
 def _disk(call: Call, p: LaunchInput, instance: Instance, spec: DiskSpec, boot: BootImage) -> NewDisk:
     image, is_system = boot.image, spec.type == "system"
-    row = Disk(
-        id=new_id("disk"),
-        account=call.account,
+    draft = drafts.new_disk(
+        call,
         region=instance.region,
         zone=instance.zone,
         name=spec.name,
         description=spec.description,
-        status=DiskStatus.CREATING,
         type=spec.type,
         category=spec.category,
-        size_gib=spec.size_gib,
-        volume=None,
-        instance=instance.id,
-        device=spec.device,
-        image=image.id if is_system else "",
-        source_snapshot=spec.snapshot,
-        delete_with_instance=spec.delete_with_instance,
-        portable=True,
-        ever_attached=True,
-        was_system=False,
-        resource_group=instance.resource_group,
-        created_at=call.now,
-        attached_at=None,
-        detached_at=None,
-        system=image.system if is_system else NO_SYSTEM,
         performance_level=spec.performance_level,
+        size_gib=spec.size_gib,
+        source_snapshot=spec.snapshot,
+        resource_group=instance.resource_group,
+        system=image.system if is_system else NO_SYSTEM,
         asked=replace(
             spec.asked,
             storage_set_id=p.storage_set_id or "",
             storage_set_partition_number=p.storage_set_partition_number or 0,
         ),
     )
+    row = replace(
+        draft,
+        instance=instance.id,
+        device=spec.device,
+        image=image.id if is_system else "",
+        delete_with_instance=spec.delete_with_instance,
+        ever_attached=True,
+    )
     return NewDisk(row=row, head=Head(new_id("volume"), spec.layer, spec.size_gib * GiB))
 
 
-def record(call: Call, action: str, launches: Sequence[Launch], labels: Mapping[str, str]) -> None:
-    """Write everything down and enqueue one task of *action* for each instance."""
+def record(call: Call, launches: Sequence[Launch], labels: Mapping[str, str]) -> None:
+    """Write everything down and enqueue one task of the call's action for each instance."""
     instances.insert(call.tx, *(launch.instance for launch in launches))
     disks.insert(call.tx, *(disk.row for launch in launches for disk in launch.disks))
     for launch in launches:
@@ -315,7 +310,7 @@ def record(call: Call, action: str, launches: Sequence[Launch], labels: Mapping[
         heads.record(call, task, [disk.head for disk in launch.disks])
         tags.put(call.tx, call.account, "instance", instance.id, labels)
         remembered = LaunchFacts(disks=tuple(Made.of(disk) for disk in launch.disks))
-        call.enqueue(action, instance.id, remembered, region=instance.region, lane=instance.id, task_id=task)
+        call.enqueue(instance.id, remembered, region=instance.region, lane=instance.id, task_id=task)
 
 
 def make(job: Job[LaunchFacts], then: InstanceStatus) -> None:

@@ -24,6 +24,7 @@ from kiln.operations.instances.parts.launch_errors import (
     InvalidSystemDiskSizeMoreThanMaxSize,
 )
 from kiln.operations.instances.parts.launch_input import DataDisk, SystemDisk
+from kiln.operations.params import given
 from kiln.operations.steps import source_snapshots
 from kiln.operations.steps.drives import InstanceDiskLimitExceeded, InvalidDeviceInUseOfDisk, choose_device
 from kiln.store.disks import DiskAsked
@@ -97,8 +98,7 @@ def _by_device(data: Sequence[DataDisk]) -> tuple[dict[str, DataDisk], list[Data
 def _system(boot: BootImage, wish: SystemDisk, size_gib: int | None) -> DiskSpec:
     category = wish.category or _known(boot.system.category)
     least, most = boot.system.size_gib, DISK_CATEGORIES[category].most_gib
-    # Terraform fills what it does not use with 0 (ecs-api.md 1, "Empty values").
-    size_gib = size_gib or least
+    size_gib = given(size_gib) or least
     if size_gib < least:
         raise InvalidSystemDiskSizeLessThanImageSize(size=size_gib, least=least)
     if size_gib > most:

@@ -15,9 +15,10 @@ from kiln.declare.killpoints import reach
 from kiln.declare.states import DiskStatus, InstanceStatus
 from kiln.machines.errors import MachineBusy, MachineRefused
 from kiln.machines.port import Machine
-from kiln.operations.errors.instances import InstanceLockedForSecurity, InvalidInstanceIdNotFound
+from kiln.operations.errors.instances import InvalidInstanceIdNotFound
 from kiln.operations.instances.parts.launch_errors import ServiceUnavailableNoMachine
 from kiln.operations.steps.drives import AFTER_MERGE_SECONDS, drive_of
+from kiln.operations.steps.locks import check_unlocked
 from kiln.store.database import Transaction
 from kiln.store.disks import Disk, disks
 from kiln.store.instances import Instance, instances
@@ -28,11 +29,8 @@ def find_unlocked(call: Call, region: str | None, instance_id: str) -> Instance:
 
     Raises InvalidInstanceIdNotFound, InstanceLockedForSecurity.
     """
-    instance = instances.find(call.tx, id=instance_id, **call.own(region))
-    if instance is None:
-        raise InvalidInstanceIdNotFound(instance_id=instance_id)
-    if instance.lock_reason == "security":
-        raise InstanceLockedForSecurity(instance_id=instance_id)
+    instance = call.the(instances, instance_id, region, InvalidInstanceIdNotFound)
+    check_unlocked(instance)
     return instance
 
 
