@@ -1,0 +1,1 @@
+"""What the operations on snapshots are built of."""
