@@ -4,7 +4,7 @@ import pytest
 
 from kiln.cli import output
 from kiln.cli.exits import Refusal
-from kiln.cli.output import Column
+from kiln.cli.output import Column, View
 
 COLUMNS = (Column("IMAGE", "ImageId"), Column("NAME", "ImageName"), Column("IPS", lambda row: row["Ips"]))
 
@@ -65,6 +65,41 @@ def test_refuses_to_show_what_is_not_there():
 
 
 def test_prints_a_listing_as_one_array(capsys):
-    output.show_rows(iter([{"ImageId": "m-1"}]), COLUMNS, as_json=True)
+    output.show_rows(iter([{"ImageId": "m-1"}]), COLUMNS, View(as_json=True))
 
     assert capsys.readouterr().out == '[\n  {\n    "ImageId": "m-1"\n  }\n]\n'
+
+
+def test_prints_the_ids_alone(capsys):
+    output.show_rows([{"ImageId": "m-1"}, {"ImageId": "m-2"}], COLUMNS, View(ids_only=True))
+
+    assert capsys.readouterr().out == "m-1\nm-2\n"
+
+
+def test_prints_the_column_that_names_a_row_where_it_is_not_the_first(capsys):
+    columns = (Column("ACCOUNT", "Account"), Column("ID", "Id", is_id=True))
+
+    output.show_rows([{"Account": "1", "Id": "key"}], columns, View(ids_only=True))
+
+    assert capsys.readouterr().out == "key\n"
+
+
+def test_prints_the_columns_that_are_wanted_and_fields_of_the_answer(capsys):
+    rows = [{"ImageId": "m-1", "ImageName": "web", "Tags": {"Tag": [{"TagKey": "use", "TagValue": "test"}]}}]
+
+    output.show_rows(rows, COLUMNS, View(columns="name,tags, IMAGE"), ["Tags"])
+
+    assert capsys.readouterr().out == "NAME  Tags      IMAGE\nweb   use=test  m-1\n"
+
+
+@pytest.mark.parametrize("wanted", ["colour", "name,", "", ","])
+def test_names_the_columns_that_there_are(wanted):
+    with pytest.raises(Refusal, match="there is no column") as caught:
+        output.show_rows([], COLUMNS, View(columns=wanted), ["Tags"])
+
+    assert caught.value.hint == "There are: IMAGE, NAME, IPS, Tags."
+
+
+def test_prints_one_form_at_a_time():
+    with pytest.raises(Refusal, match="give one of"):
+        output.show_rows([], COLUMNS, View(as_json=True, ids_only=True))

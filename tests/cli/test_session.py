@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+import contextlib
+import fcntl
 import json
 import os
+import pty
+import re
 import signal
+import struct
 import subprocess
 import sys
+import termios
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -275,9 +281,13 @@ def test_names_what_is_alike_where_nothing_has_the_name(shell, image):
     assert f"Alike: base ({image})" in said
 
 
-def test_an_empty_name_is_nobodys(shell, image):
+def test_an_empty_name_is_nobodys(shell, image, instance):
+    """Not even that of an image without a name: an empty variable of a script deleted it."""
+    nameless = shell.run("image", "create", "--instance", instance)
+
     assert "there is no image ''" in shell.refuses("image", "delete", "")
-    assert [row["ImageId"] for row in shell.rows("image", "list", "--name", "base")] == [image]
+    assert {image, nameless} <= {row["ImageId"] for row in shell.rows("image", "list")}
+    shell.run("image", "delete", nameless)
 
 
 def test_no_star_names_anything(shell, image):
@@ -303,6 +313,52 @@ def test_follows_no_image_that_is_not_there(shell):
 
 def test_shows_a_console(shell, instance):
     assert shell.run("instance", "console", instance) != ""
+
+
+def on_a_terminal(shell: Shell, *words: str, columns: int = 80) -> list[str]:
+    """The lines that a word prints on a terminal so wide, without its colours."""
+    ours, its = pty.openpty()
+    fcntl.ioctl(its, termios.TIOCSWINSZ, struct.pack("HHHH", 24, columns, 0, 0))
+    kept = {name: value for name, value in os.environ.items() if name not in ("COLUMNS", "NO_COLOR", "TERM")}
+    environment = {**kept, **shell.runner.env, "TERM": "xterm"}
+    with subprocess.Popen([sys.executable, "-m", "kiln.cli.main", *words], stdout=its, env=environment) as process:
+        os.close(its)
+        printed = b""
+        with contextlib.suppress(OSError):  # How a terminal says that nobody writes to it any more.
+            while block := os.read(ours, 65536):
+                printed += block
+        os.close(ours)
+        assert process.wait() == 0
+    assert b"\x1b[1m" in printed
+    return re.sub(r"\x1b\[[0-9]*m", "", printed.decode()).splitlines()
+
+
+def test_a_table_fits_its_terminal(shell, instance):
+    lines = on_a_terminal(shell, "instance", "list")
+
+    assert len(lines) >= 2
+    assert max(map(len, lines)) <= 80
+    assert instance in lines[1]
+    assert "…" in lines[1]
+
+
+def test_a_table_is_whole_where_nobody_looks(shell, instance):
+    lines = shell.run("instance", "list").splitlines()
+
+    assert max(map(len, lines)) > 80
+    assert "…" not in lines[1]
+
+
+def test_prints_ids_for_other_words_to_take(shell, instance):
+    assert instance in shell.run("instance", "list", "--quiet").splitlines()
+    assert shell.run("instance", "list", "--name", "nobody", "-q") == ""
+
+
+def test_prints_the_columns_that_are_wanted(shell, instance):
+    lines = shell.run("instance", "list", "--name", "web", "--columns", "name,OSType").splitlines()
+
+    assert lines[0].split() == ["NAME", "OSType"]
+    assert lines[1].split() == ["web", "linux"]
 
 
 def test_calls_any_action(shell):

@@ -10,8 +10,8 @@ from kiln.cli import exits, keys
 from kiln.cli.beside import beside, settings_there
 from kiln.cli.exits import Refusal
 from kiln.cli.flags import Data, DatabaseAddress
-from kiln.cli.grammar import Json, example, group
-from kiln.cli.output import Column, note, show_facts, show_json, show_rows, show_table
+from kiln.cli.grammar import Columns, Json, Quiet, example, group
+from kiln.cli.output import Column, View, note, show_facts, show_json, show_rows, show_table
 from kiln.service import accounts
 from kiln.service.assemble import assemble
 from kiln.service.claim import hold_data_folder
@@ -24,11 +24,22 @@ app.add_typer(keys.app, name="keys", help="List, add, rotate, disable and delete
 
 
 @app.command("list", epilog=example("kiln account list"))
-def show(*, data: Data = None, database: DatabaseAddress = None, as_json: Json = False) -> None:
+def show(
+    *,
+    data: Data = None,
+    database: DatabaseAddress = None,
+    quiet: Quiet = False,
+    wanted: Columns = None,
+    as_json: Json = False,
+) -> None:
     """List the accounts."""
     with beside(data, database) as it:
         rows = [{"Account": account, "Name": name} for account, name in accounts.names(it.database).items()]
-    show_rows(rows, [Column("ACCOUNT", "Account"), Column("NAME", "Name")], as_json=as_json)
+    show_rows(
+        rows,
+        [Column("ACCOUNT", "Account"), Column("NAME", "Name")],
+        View(as_json=as_json, ids_only=quiet, columns=wanted),
+    )
 
 
 @app.command("add", epilog=example("kiln account add team-b"))

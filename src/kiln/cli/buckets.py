@@ -12,8 +12,8 @@ from kiln.cli import exits
 from kiln.cli.beside import beside
 from kiln.cli.exits import Refusal
 from kiln.cli.flags import Data, DatabaseAddress
-from kiln.cli.grammar import Json, example, group
-from kiln.cli.output import Column, show_rows
+from kiln.cli.grammar import Columns, Json, Quiet, example, group
+from kiln.cli.output import Column, View, show_rows
 from kiln.service import buckets
 
 app = group()
@@ -22,13 +22,20 @@ Name = Annotated[str, typer.Argument(metavar="BUCKET", help="The bucket.")]
 
 
 @app.command("list", epilog=example("kiln bucket list"))
-def show(*, data: Data = None, database: DatabaseAddress = None, as_json: Json = False) -> None:
+def show(
+    *,
+    data: Data = None,
+    database: DatabaseAddress = None,
+    quiet: Quiet = False,
+    wanted: Columns = None,
+    as_json: Json = False,
+) -> None:
     """List the buckets that belong to an account or that everybody may read."""
     with beside(data, database) as it:
         found = buckets.known(it.database)
     rows = [{"Bucket": one.name, "Account": one.account, "Shared": "yes" if one.is_shared else "no"} for one in found]
     columns = [Column("BUCKET", "Bucket"), Column("ACCOUNT", "Account"), Column("SHARED", "Shared")]
-    show_rows(rows, columns, as_json=as_json)
+    show_rows(rows, columns, View(as_json=as_json, ids_only=quiet, columns=wanted))
 
 
 @app.command("give", epilog=example("kiln bucket give images 1000000000000001"))

@@ -17,6 +17,7 @@ from kiln.cli.grammar import (
     example,
     group,
 )
+from kiln.cli.listings import listing
 from kiln.cli.output import Column
 from kiln.cli.session import open_client
 from kiln.cli.several import end, try_each
@@ -66,18 +67,19 @@ def create_disk(
         output.show_made(answer, answer["DiskId"], as_json=as_json)
 
 
-LIST = Takes("DescribeDisks")
+listing(
+    app,
+    Takes("DescribeDisks"),
+    COLUMNS,
+    "List disks, the newest first.",
+    "kiln disk list --instance i-bp1g6zv0ce8oghu7k2d3",
+)
+
+
 ATTACH = Takes("AttachDisk", arguments=("DiskId", "InstanceId"))
 DETACH = Takes("DetachDisk", arguments=("DiskId", "InstanceId"))
 RESIZE = Takes("ResizeDisk", arguments=("DiskId", "NewSize"), own={"Type": "--online"})
 DELETE = Takes("DeleteDisk", arguments=("DiskId",), is_of_several=True)
-
-
-@declared(app, "list", LIST, example("kiln disk list --instance i-bp1g6zv0ce8oghu7k2d3"))
-def list_disks(given: Given, *, region: Region = None, as_json: Json = False) -> None:
-    """List disks, the newest first."""
-    with open_client(region) as client:
-        output.show_rows(client.rows("DescribeDisks", given.resolved(client)), COLUMNS, as_json=as_json)
 
 
 @declared(app, "attach", ATTACH, example("kiln disk attach d-bp131n0q38u3a4zi9p2k i-bp1g6zv0ce8oghu7k2d3"))

@@ -8,6 +8,15 @@ from typing import Annotated
 import typer
 
 Json = Annotated[bool, typer.Option("--json", help="Print the answer as JSON; of a listing, an array of all of it.")]
+Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Print the IDs alone, one a line.")]
+Columns = Annotated[
+    str | None,
+    typer.Option(
+        "--columns",
+        help="Which columns to print, with commas between them: of those that there are, or fields of --json.",
+        metavar="NAMES",
+    ),
+]
 Region = Annotated[
     str | None, typer.Option("--region", help="The region; KILN_REGION when not given.", metavar="REGION")
 ]

@@ -20,6 +20,7 @@ from kiln.cli.grammar import (
     example,
     group,
 )
+from kiln.cli.listings import listing
 from kiln.cli.naming import to_id
 from kiln.cli.output import Column
 from kiln.cli.session import find_data_folder, open_client
@@ -164,14 +165,13 @@ def import_image(
         output.show_made(answer, answer["ImageId"], as_json=as_json)
 
 
-LIST = Takes("DescribeImages", defaults={"Status": "ALL"})
-
-
-@declared(app, "list", LIST, example("kiln image list --status Available --name 'web-*'"))
-def list_images(given: Given, *, region: Region = None, as_json: Json = False) -> None:
-    """List images, the newest first."""
-    with open_client(region) as client:
-        output.show_rows(client.rows("DescribeImages", given.resolved(client)), COLUMNS, as_json=as_json)
+listing(
+    app,
+    Takes("DescribeImages", defaults={"Status": "ALL"}),
+    COLUMNS,
+    "List images, the newest first.",
+    "kiln image list --status Available --name 'web-*'",
+)
 
 
 @app.command("show", epilog=example("kiln image show m-bp146shijn7hujku8a5c"))

@@ -21,6 +21,7 @@ from kiln.cli.grammar import (
     example,
     group,
 )
+from kiln.cli.listings import listing
 from kiln.cli.naming import to_id
 from kiln.cli.output import Column
 from kiln.cli.session import find_data_folder, open_client
@@ -107,14 +108,9 @@ def run_instances(
         output.show_made(answer, *made, as_json=as_json)
 
 
-LIST = Takes("DescribeInstances")
-
-
-@declared(app, "list", LIST, example("kiln instance list --status Running"))
-def list_instances(given: Given, *, region: Region = None, as_json: Json = False) -> None:
-    """List instances, the newest first."""
-    with open_client(region) as client:
-        output.show_rows(client.rows("DescribeInstances", given.resolved(client)), COLUMNS, as_json=as_json)
+listing(
+    app, Takes("DescribeInstances"), COLUMNS, "List instances, the newest first.", "kiln instance list --status Running"
+)
 
 
 @app.command("show", epilog=example("kiln instance show i-bp1g6zv0ce8oghu7k2d3"))

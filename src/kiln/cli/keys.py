@@ -8,8 +8,8 @@ import typer
 
 from kiln.cli.beside import beside
 from kiln.cli.flags import Data, DatabaseAddress
-from kiln.cli.grammar import Json, example, group
-from kiln.cli.output import Column, note, show_facts, show_json, show_line, show_rows
+from kiln.cli.grammar import Columns, Json, Quiet, example, group
+from kiln.cli.output import Column, View, note, show_facts, show_json, show_line, show_rows
 from kiln.declare.clock import to_seconds_text
 from kiln.service import keys
 from kiln.service.accounts import KEPT_SECONDS
@@ -29,6 +29,8 @@ def show(
     *,
     data: Data = None,
     database: DatabaseAddress = None,
+    quiet: Quiet = False,
+    wanted: Columns = None,
     as_json: Json = False,
 ) -> None:
     """List the keys, without their secrets."""
@@ -43,8 +45,8 @@ def show(
             }
             for row in keys.known(it.database, account)
         ]
-    columns = [Column(name.upper(), name) for name in ("Account", "Kind", "Id", "State", "Created")]
-    show_rows(rows, columns, as_json=as_json)
+    columns = [Column(name.upper(), name, is_id=name == "Id") for name in ("Account", "Kind", "Id", "State", "Created")]
+    show_rows(rows, columns, View(as_json=as_json, ids_only=quiet, columns=wanted))
 
 
 @app.command(

@@ -69,8 +69,8 @@ def rows(client: Client, noun: str, **more: Any) -> Iterator[dict[str, Any]]:
 def _matches(client: Client, noun: str, text: str) -> Iterator[tuple[str, str]]:
     """IDs with names: of what is called *text*, and of what has an ID that begins so."""
     how = NAMED[noun]
-    if how.name and "*" not in text:
-        # In a filter by name it stands for others; no name has it.
+    if how.name and text and "*" not in text:
+        # In a filter by name a star stands for others, and no name has one; what has no name is not called that.
         named = rows(client, noun, **{how.name: text})
         yield from ((row[how.id], row[how.name]) for row in named if row[how.name] == text)
     if re.fullmatch(f"{PREFIXES[noun]}-[0-9a-z]{{0,{_LETTERS}}}", text):

@@ -1,8 +1,7 @@
 """What is printed: answers on standard output, all else on standard error.
 
-On a terminal tables have colours and fit its width; elsewhere they are plain
-columns that nothing is cut from, with ``-`` for an empty cell. Text from the
-service is shown without control characters, which could command the terminal.
+Text from the service is shown without control characters, which could command
+the terminal. ``kiln.cli.tables`` lays tables out.
 """
 
 from __future__ import annotations
@@ -14,15 +13,8 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from kiln.cli import exits
+from kiln.cli import exits, tables
 from kiln.cli.exits import Refusal
-
-_STYLES = {
-    "Available": "green", "accomplished": "green", "Running": "green", "Finished": "green", "In_use": "green",
-    "CreateFailed": "red", "failed": "red", "Failed": "red", "UnAvailable": "red",
-    "Creating": "yellow", "progressing": "yellow", "Processing": "yellow", "Pending": "yellow", "Starting": "yellow",
-    "Stopping": "yellow", "Attaching": "yellow", "Detaching": "yellow", "ReIniting": "yellow",
-}  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -31,6 +23,7 @@ class Column:
 
     title: str
     source: str | Callable[[Mapping[str, Any]], Any]
+    is_id: bool = False  #: Whether this names the row, where it is not the first column.
 
     def cell(self, row: Mapping[str, Any]) -> str:
         """The text of this column in *row*."""
@@ -72,40 +65,47 @@ def show_found(found: Mapping[str, Any] | None, what: str, *, as_json: bool) -> 
         show_facts(found)
 
 
-def show_rows(rows: Iterable[Mapping[str, Any]], columns: Sequence[Column], *, as_json: bool) -> None:
-    """A listing: as one JSON array, or as a table."""
-    if as_json:
+@dataclass(frozen=True)
+class View:
+    """How a listing is wanted."""
+
+    as_json: bool = False
+    ids_only: bool = False
+    columns: str | None = None  #: Titles or fields, with commas between them.
+
+    def chosen(self, columns: Sequence[Column], fields: Iterable[str] = ()) -> Sequence[Column]:
+        """The columns that are wanted: some of *columns*, or *fields* of the answer. Raises Refusal for no such one."""
+        if self.as_json + self.ids_only + bool(self.columns) > 1:
+            raise Refusal("give one of --json, --quiet and --columns", exits.USAGE)
+        if self.ids_only:
+            return [column for column in columns if column.is_id] or columns[:1]
+        if self.columns is None:
+            return columns
+        known = {_key(column.title): column for column in (*[Column(field, field) for field in fields], *columns)}
+        unknown = [name for name in self.columns.split(",") if _key(name) not in known]
+        if unknown:
+            there_are = ", ".join(dict.fromkeys([*(column.title for column in columns), *fields]))
+            raise Refusal(f"there is no column {unknown[0]!r}", exits.USAGE, f"There are: {there_are}.")
+        return [known[_key(name)] for name in self.columns.split(",")]
+
+
+def show_rows(
+    rows: Iterable[Mapping[str, Any]], columns: Sequence[Column], view: View, fields: Iterable[str] = ()
+) -> None:
+    """A listing: as one JSON array, as the first column's cells alone, or as a table. Raises Refusal."""
+    chosen = view.chosen(columns, fields)
+    if view.as_json:
         show_json(list(rows))
+    elif view.ids_only:
+        for row in rows:
+            show_line(chosen[0].cell(row))
     else:
-        show_table(rows, columns)
+        show_table(rows, chosen)
 
 
 def show_table(rows: Iterable[Mapping[str, Any]], columns: Sequence[Column]) -> None:
     """One line a row."""
-    cells = [[column.cell(row) for column in columns] for row in rows]
-    titles = [column.title for column in columns]
-    if sys.stdout.isatty():
-        _show_coloured(titles, cells)
-        return
-    filled = [titles, *([cell or "-" for cell in line] for line in cells)]
-    widths = [max(len(line[n]) for line in filled) for n in range(len(titles))]
-    for line in filled:
-        text = "  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True))
-        sys.stdout.write(text.rstrip() + "\n")
-
-
-def _show_coloured(titles: Sequence[str], cells: Sequence[Sequence[str]]) -> None:
-    # A script's output needs no colours, and loading what makes them is a third of the time that a listing takes.
-    from rich.console import Console  # noqa: PLC0415
-    from rich.table import Table  # noqa: PLC0415
-    from rich.text import Text  # noqa: PLC0415
-
-    table = Table(box=None, pad_edge=False, header_style="bold")
-    for n, title in enumerate(titles):
-        table.add_column(title, no_wrap=n == 0, overflow="fold")
-    for line in cells:
-        table.add_row(*(Text(cell, _STYLES.get(cell, "")) for cell in line))
-    Console().print(table)
+    tables.show([column.title for column in columns], [[column.cell(row) for column in columns] for row in rows])
 
 
 def show_facts(row: Mapping[str, Any]) -> None:
@@ -131,11 +131,24 @@ def clean(text: str) -> str:
     return "".join(c if c == " " or unicodedata.category(c)[0] not in "CZ" else "\ufffd" for c in text)
 
 
+def _key(title: str) -> str:
+    """A column's title as anybody may write it: ``public-ip`` for ``PUBLIC IP``."""
+    return title.strip().lower().replace(" ", "").replace("-", "")
+
+
 def _plain(value: Any) -> str:
     if isinstance(value, bool):
         return "yes" if value else "no"
+    if isinstance(value, Mapping):
+        # A list's own wrapping (``Tags.Tag``) says nothing, and a tag is written as it is given.
+        inner = next(iter(value.values())) if len(value) == 1 else None
+        if isinstance(inner, list):
+            return _plain(inner)
+        if value.keys() == {"TagKey", "TagValue"}:
+            return f"{value['TagKey']}={value['TagValue']}"
+        return json.dumps(value, ensure_ascii=False)
     if isinstance(value, list | tuple):
-        return ",".join(map(str, value))
+        return ",".join(map(_plain, value))
     return "" if value is None else str(value)
 
 

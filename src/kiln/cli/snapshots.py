@@ -13,6 +13,7 @@ from kiln.cli.grammar import (
     example,
     group,
 )
+from kiln.cli.listings import listing
 from kiln.cli.output import Column
 from kiln.cli.session import open_client
 from kiln.cli.several import end, try_each
@@ -33,7 +34,15 @@ COLUMNS = (
 )
 
 CREATE = Takes("CreateSnapshot", arguments=("DiskId",))
-LIST = Takes("DescribeSnapshots")
+listing(
+    app,
+    Takes("DescribeSnapshots"),
+    COLUMNS,
+    "List snapshots, the newest first.",
+    "kiln snapshot list --disk d-bp131n0q38u3a4zi9p2k",
+)
+
+
 DELETE = Takes("DeleteSnapshot", arguments=("SnapshotId",), is_of_several=True)
 
 
@@ -52,13 +61,6 @@ def create_snapshot(
         if wait_for_it:
             wait_for_outcome(client, "CreateSnapshot", "snapshot", answer["SnapshotId"], timeout)
         output.show_made(answer, answer["SnapshotId"], as_json=as_json)
-
-
-@declared(app, "list", LIST, example("kiln snapshot list --disk d-bp131n0q38u3a4zi9p2k"))
-def list_snapshots(given: Given, *, region: Region = None, as_json: Json = False) -> None:
-    """List snapshots, the newest first."""
-    with open_client(region) as client:
-        output.show_rows(client.rows("DescribeSnapshots", given.resolved(client)), COLUMNS, as_json=as_json)
 
 
 @declared(app, "delete", DELETE, example("kiln snapshot delete s-bp17441ohwkdca0fg1tq"))

@@ -5,6 +5,7 @@ from __future__ import annotations
 from kiln.cli import output
 from kiln.cli.declared import Given, Takes, declared
 from kiln.cli.grammar import Json, Region, example, group
+from kiln.cli.listings import listing
 from kiln.cli.output import Column
 from kiln.cli.session import open_client
 from kiln.cli.several import end, try_each
@@ -20,15 +21,16 @@ COLUMNS = (
     Column("FINISHED", "FinishedTime"),
 )
 
-LIST = Takes("DescribeTasks")
+listing(
+    app,
+    Takes("DescribeTasks"),
+    COLUMNS,
+    "List imports and exports, the newest first.",
+    "kiln task list --status Processing",
+)
+
+
 CANCEL = Takes("CancelTask", arguments=("TaskId",), is_of_several=True)
-
-
-@declared(app, "list", LIST, example("kiln task list --status Processing"))
-def list_tasks(given: Given, *, region: Region = None, as_json: Json = False) -> None:
-    """List imports and exports, the newest first."""
-    with open_client(region) as client:
-        output.show_rows(client.rows("DescribeTasks", given.resolved(client)), COLUMNS, as_json=as_json)
 
 
 @declared(app, "cancel", CANCEL, example("kiln task cancel t-bp1hvgwromzv32iq5v8d"))

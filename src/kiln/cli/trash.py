@@ -17,8 +17,8 @@ from kiln.cli import exits
 from kiln.cli.beside import beside
 from kiln.cli.exits import Refusal
 from kiln.cli.flags import Data, DatabaseAddress
-from kiln.cli.grammar import Json, Timeout, example, group
-from kiln.cli.output import Column, show_line, show_rows
+from kiln.cli.grammar import Columns, Json, Quiet, Timeout, example, group
+from kiln.cli.output import Column, View, show_line, show_rows
 from kiln.declare.clock import to_seconds_text
 from kiln.declare.units import counted
 from kiln.service import trash
@@ -42,7 +42,14 @@ _COLUMNS = (
 
 
 @app.command("list", epilog=example("kiln trash list"))
-def show(*, data: Data = None, database: DatabaseAddress = None, as_json: Json = False) -> None:
+def show(
+    *,
+    data: Data = None,
+    database: DatabaseAddress = None,
+    quiet: Quiet = False,
+    wanted: Columns = None,
+    as_json: Json = False,
+) -> None:
     """List what was deleted and still waits, the newest first.
 
     UNTIL is when it goes at the soonest, if Kiln serves all the while; a pool
@@ -64,8 +71,8 @@ def show(*, data: Data = None, database: DatabaseAddress = None, as_json: Json =
         }
         for one in found.entries
     ]
-    show_rows(rows, _COLUMNS, as_json=as_json)
-    if not as_json:
+    show_rows(rows, _COLUMNS, View(as_json=as_json, ids_only=quiet, columns=wanted))
+    if not (as_json or quiet or wanted):
         entries = counted(len(rows), "entry", "entries")
         taken = f"{counted(found.volumes, 'volume')}, {counted(found.allocated_bytes, 'byte')}"
         show_line(f"{entries}; in the trash {'is' if found.volumes == 1 else 'are'} {taken}")

@@ -73,6 +73,14 @@ class Action:
         """The parameter that is spelled *name*."""
         return self.request.part(name)
 
+    @property
+    def listing(self) -> tuple[Part, Part] | None:
+        """Where the answer keeps its list, if it has one: ``Images``, and ``Image``, whose parts are those of a row."""
+        for outer in self.answer.parts:
+            if len(outer.parts) == 1 and outer.parts[0].is_repeated:
+                return outer, outer.parts[0]
+        return None
+
 
 class Catalogue:
     """See the module's docstring. Actions are built as they are asked for: a call needs one of them.

@@ -17,7 +17,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from kiln.client import catalogue, signature
-from kiln.client.catalogue import Action, Catalogue, Part
+from kiln.client.catalogue import Action, Catalogue
 from kiln.client.parameters import ParameterRefused, flatten
 from kiln.client.transport import Reply, Transport, Unreachable
 from kiln.declare.clock import Clock, system_clock, to_seconds_text
@@ -111,7 +111,9 @@ class Client:
     def rows(self, action: str, params: Mapping[str, Any] | None = None, /, **more: Any) -> Iterator[dict[str, Any]]:
         """Every element of a listing, page after page: the images of DescribeImages. Raises what ``call`` raises."""
         declared = self.catalogue.action(action)
-        outer, inner = _listing(declared)
+        if declared.listing is None:
+            raise ParameterRefused(f"{action} answers with no list")
+        outer, inner = (part.name for part in declared.listing)
         given = {**(params or {}), **more}
         by_token = declared.parameter("NextToken") is not None and declared.parameter("MaxResults") is not None
         size = declared.parameter("MaxResults" if by_token else "PageSize")
@@ -168,12 +170,3 @@ class Client:
             request_id=str(answer.get("RequestId", "")),
             hint=self.catalogue.hint(action, code, reply.status),
         )
-
-
-def _listing(action: Action) -> tuple[str, str]:
-    """Where an answer keeps its list: ``Images``, ``Image``. Raises ParameterRefused when there is none."""
-    for outer in action.answer.parts:
-        lists: list[Part] = [part for part in outer.parts if part.is_repeated]
-        if len(lists) == 1 and len(outer.parts) == 1:
-            return outer.name, lists[0].name
-    raise ParameterRefused(f"{action.name} answers with no list")

@@ -1,0 +1,31 @@
+"""The word ``list``, which is the same for everything that the service lists."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import typer
+
+from kiln.cli import output
+from kiln.cli.declared import Given, Takes, declared
+from kiln.cli.grammar import Columns, Json, Quiet, Region, example
+from kiln.cli.output import Column, View
+from kiln.cli.session import open_client
+from kiln.client import catalogue
+
+
+def listing(app: typer.Typer, takes: Takes, columns: Sequence[Column], about: str, *examples: str) -> None:
+    """Give *app* the word ``list``, which prints every row of the action's answer."""
+
+    def show(
+        given: Given, *, quiet: Quiet = False, wanted: Columns = None, region: Region = None, as_json: Json = False
+    ) -> None:
+        view = View(as_json=as_json, ids_only=quiet, columns=wanted)
+        found = catalogue.load().action(takes.action).listing
+        fields = [part.name for part in found[1].parts] if found else []
+        view.chosen(columns, fields)  # What is not understood is refused before anything is asked.
+        with open_client(region) as client:
+            output.show_rows(client.rows(takes.action, given.resolved(client)), columns, view, fields)
+
+    show.__doc__ = about
+    declared(app, "list", takes, example(*examples))(show)
