@@ -17,7 +17,8 @@ def test_have_defaults():
     assert settings.data == Path("/srv/data/kiln")
     assert settings.cache == Path("/srv/cache/kiln")
     assert settings.address == ("127.0.0.1", 8787)
-    assert settings.region_ids == ("cn-qingdao-env17-d01",)
+    assert settings.region_ids[0] == "cn-qingdao-env17-d01"
+    assert {"cn-hangzhou", "cn-beijing", "ap-southeast-1", "us-east-1"} < set(settings.region_ids)
     assert settings.machines == "qemu"
 
 
@@ -47,6 +48,16 @@ def test_read_an_address_of_the_sixth_version():
         ("guest_network", "ajar"),
         ("log", "loud"),
         ("regions", " , "),
+        ("regions", "CN-Hangzhou"),
+        ("regions", "cn_hangzhou"),
+        ("regions", "cn-hangzhou;cn-beijing"),
+        ("regions", "cn-hangzhou cn-beijing"),
+        ("regions", "cn--hangzhou"),
+        ("regions", "-cn"),
+        ("regions", "../etc"),
+        ("regions", "a" * 51),
+        ("regions", "cn-杭州"),
+        ("regions", "cn-hangzhou,cn-beijing,cn-hangzhou"),
         ("threads", "0"),
         ("workers", "some"),
         ("server_access_key_id", "AKID"),
@@ -64,6 +75,9 @@ def test_are_described_with_the_defaults_that_they_have(environment):
     settings = read_settings(environment)
 
     for name, setting in described().items():
+        if name == "regions":
+            assert setting.default.startswith(f"{settings.region_ids[0]}, then the usual regions")
+            continue
         shown = re.sub(r"^\$(\w+)(\S*), else ~(\S+)$", lambda m: _either(environment, *m.groups()), setting.default)
         assert shown == str(getattr(settings, name))
 

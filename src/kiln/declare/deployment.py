@@ -7,6 +7,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from kiln.declare.regions import zones_of
+
 
 @dataclass(frozen=True)
 class InstanceType:
@@ -104,8 +106,8 @@ class Deployment:
     resource_groups: tuple[str, ...] = ()  #: IDs of those that every account has; those of one account are rows.
 
     def zones(self, region: str) -> tuple[str, ...]:
-        """The zones of a region; each region of one host has one."""
-        return (region + "-a",)
+        """The zones of a region."""
+        return zones_of(region)
 
     def instance_type(self, name: str) -> InstanceType | None:
         """The instance type of that ID, or None."""

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any
 
+from kiln.declare.regions import USUAL_REGIONS, is_region_id
 from kiln.declare.rules import Doc
 from kiln.declare.units import DAY_S
 from kiln.service.datafolder import DataFolder
@@ -26,7 +27,7 @@ DEFAULT_REGION = "cn-qingdao-env17-d01"
 
 @dataclass(frozen=True)
 class Default:
-    """For people: the default of a setting where it depends on the environment."""
+    """For people: the default of a setting where it depends on the environment, or is long."""
 
     text: str
 
@@ -54,9 +55,11 @@ class Settings:
     database: Annotated[
         str, Doc("Empty: SQLite in the data folder. Or postgresql://user@host/name (needs the postgresql extra).")
     ] = ""
-    regions: Annotated[str, Doc("The region IDs served, separated by commas; the first is the default.")] = (
-        DEFAULT_REGION
-    )
+    regions: Annotated[
+        str,
+        Doc("The region IDs served, separated by commas; the first is the default."),
+        Default(f"{DEFAULT_REGION}, then the usual regions of ECS, such as cn-hangzhou and us-east-1"),
+    ] = ",".join((DEFAULT_REGION, *USUAL_REGIONS))
     accel: Annotated[
         str, Doc("`auto`: KVM when a probe guest has booted under it on this host, else TCG. Or `kvm`, or `tcg`.")
     ] = "auto"
@@ -226,8 +229,7 @@ def _check(settings: Settings) -> None:
         raise SettingRefused(f"grace must be a duration such as 90s, 15m, 72h, 7d or 0, not {settings.grace!r}")
     if settings.database and not settings.database.startswith("postgres"):
         raise SettingRefused(f"database must be empty or postgresql://user@host/name, not {settings.database!r}")
-    if not settings.region_ids:
-        raise SettingRefused("regions must name at least one region")
+    _check_regions(settings.region_ids)
     for one, other in (
         ("server_access_key_id", "server_access_key_secret"),
         ("server_app_key", "server_app_secret"),
@@ -236,6 +238,19 @@ def _check(settings: Settings) -> None:
             raise SettingRefused(f"{one} and {other} must be set together")
     if settings.threads < 1 or settings.workers < 1:
         raise SettingRefused("threads and workers must be at least 1")
+
+
+def _check_regions(regions: tuple[str, ...]) -> None:
+    if not regions:
+        raise SettingRefused("regions must name at least one region")
+    for region in regions:
+        if not is_region_id(region):
+            raise SettingRefused(
+                f"regions: {region!r} cannot be a region's ID, which is lower-case letters, digits and single hyphens "
+                f"between them, such as {DEFAULT_REGION} or cn-hangzhou"
+            )
+        if regions.count(region) > 1:
+            raise SettingRefused(f"regions names {region} twice")
 
 
 def _one_of(name: str, value: str, choices: tuple[str, ...]) -> None:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from kiln.declare.deployment import DISK_CATEGORIES
-from tests.clouds import REGION
+from kiln.declare.deployment import DISK_CATEGORIES, Deployment
+from tests.clouds import REGION, make_cloud
 
 
 def zones(cloud, **params):
@@ -38,6 +38,25 @@ def test_tells_the_zones_alone_when_not_verbose(cloud):
     assert zones(cloud, Verbose=False) == [
         {"ZoneId": REGION + "-a", "LocalName": REGION + "-a", "ZoneType": "AvailabilityZone"}
     ]
+
+
+@pytest.mark.parametrize(
+    ("region", "language", "zone", "name"),
+    [
+        ("cn-hangzhou", None, "cn-hangzhou-h", "杭州 可用区H"),
+        ("cn-hangzhou", "en-US", "cn-hangzhou-h", "Hangzhou Zone H"),
+        ("cn-hangzhou", "ja", "cn-hangzhou-h", "杭州 ゾーンH"),
+        ("us-east-1", "en-US", "us-east-1b", "Virginia Zone B"),
+        ("ap-southeast-1", "en-US", "ap-southeast-1a", "Singapore Zone A"),
+        ("cn-nanjing", "en-US", "cn-nanjing-a", "Nanjing Zone A"),
+    ],
+)
+def test_has_the_zones_of_ecs(tmp_path, sqlite, *, region, language, zone, name):
+    cloud = make_cloud(tmp_path, sqlite, deployment=Deployment(regions=(region,)))
+
+    found = zones(cloud, RegionId=region, AcceptLanguage=language, Verbose=False)
+
+    assert {"ZoneId": zone, "LocalName": name, "ZoneType": "AvailabilityZone"} in found
 
 
 def test_tells_the_same_whatever_is_asked_for(cloud):

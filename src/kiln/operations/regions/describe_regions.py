@@ -11,10 +11,11 @@ from typing import Annotated
 from kiln.calls.call import Call
 from kiln.declare.errors import ApiError
 from kiln.declare.operation import Operation
+from kiln.declare.regions import LANGUAGES, region_name
 from kiln.declare.rules import Accepted, Doc, Example, OneOf
 from kiln.declare.shapes import shape
 from kiln.operations.errors.tags import InvalidResourceTypeNotFound
-from kiln.operations.regions.parts.languages import InvalidAcceptLanguageNotFound
+from kiln.operations.regions.parts.languages import AcceptLanguage
 
 _ALL_THE_SAME = Accepted("Every region has everything.")
 
@@ -41,12 +42,7 @@ class Input:
         _ALL_THE_SAME,
         Doc("What is to be had in the region."),
     ] = None
-    accept_language: Annotated[
-        str | None,
-        OneOf(("zh-CN", "en-US", "ja"), InvalidAcceptLanguageNotFound),
-        Accepted("A region's name is its ID, in every language."),
-        Doc("The language of LocalName."),
-    ] = None
+    accept_language: AcceptLanguage = LANGUAGES[0]
 
 
 @shape
@@ -54,7 +50,7 @@ class RegionOutput:
     """One region."""
 
     region_id: Annotated[str, Example("cn-qingdao-env17-d01"), Doc("The region.")]
-    local_name: Annotated[str, Example("cn-qingdao-env17-d01"), Doc("Its name.")]
+    local_name: Annotated[str, Example("华东1（杭州）"), Doc("Its name; of a region that ECS does not have, its ID.")]
     region_endpoint: Annotated[str, Example("127.0.0.1:8787"), Doc("The address that serves it.")]
     status: Annotated[str, Doc("Always available.")]
 
@@ -71,10 +67,15 @@ class Output:
     regions: Annotated[RegionsOutput, Doc("All regions.")]
 
 
-def check(call: Call, p: Input) -> Output:  # noqa: ARG001 - what may be asked makes no difference here.
+def check(call: Call, p: Input) -> Output:
     endpoint = call.deployment.endpoint
     regions = (
-        RegionOutput(region_id=region, local_name=region, region_endpoint=endpoint, status="available")
+        RegionOutput(
+            region_id=region,
+            local_name=region_name(region, p.accept_language),
+            region_endpoint=endpoint,
+            status="available",
+        )
         for region in call.deployment.regions
     )
     return Output(regions=RegionsOutput(region=tuple(regions)))

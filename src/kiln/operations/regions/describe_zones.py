@@ -8,11 +8,12 @@ from kiln.calls.call import Call
 from kiln.declare.deployment import DISK_CATEGORIES
 from kiln.declare.errors import ApiError
 from kiln.declare.operation import Operation
+from kiln.declare.regions import LANGUAGES, zone_name
 from kiln.declare.rules import Accepted, Doc, Example, OneOf, Wire
 from kiln.declare.shapes import shape
 from kiln.operations.errors.regions import InvalidRegionIdNotFoundSpecified
 from kiln.operations.params import RegionId
-from kiln.operations.regions.parts.languages import InvalidAcceptLanguageNotFound
+from kiln.operations.regions.parts.languages import AcceptLanguage
 
 _ALL_THE_SAME = Accepted("Nothing is billed, and every zone has everything.")
 
@@ -51,12 +52,7 @@ class Input:
         _ALL_THE_SAME,
         Doc("How spot instances bid."),
     ] = None
-    accept_language: Annotated[
-        str | None,
-        OneOf(("zh-CN", "en-US", "ja"), InvalidAcceptLanguageNotFound),
-        Accepted("A zone's name is its ID, in every language."),
-        Doc("The language of LocalName."),
-    ] = None
+    accept_language: AcceptLanguage = LANGUAGES[0]
     verbose: Annotated[bool, Doc("false leaves out what is to be had, and tells the zones alone.")] = True
 
 
@@ -169,7 +165,7 @@ class ZoneOutput:
     """One zone. What follows ZoneType is left out when Verbose is false."""
 
     zone_id: Annotated[str, Example("cn-qingdao-env17-d01-a"), Doc("The zone.")]
-    local_name: Annotated[str, Example("cn-qingdao-env17-d01-a"), Doc("Its name.")]
+    local_name: Annotated[str, Example("杭州 可用区H"), Doc("Its name; of a region that ECS does not have, its ID.")]
     zone_type: Annotated[str, Doc("Always AvailabilityZone.")]
     available_instance_types: Annotated[InstanceTypesOutput | None, Doc("Instance types.")] = None
     available_resource_creation: Annotated[ResourceCreationOutput | None, Doc("What can be made here.")] = None
@@ -194,14 +190,18 @@ class Output:
 
 def check(call: Call, p: Input) -> Output:
     describe = _describe if p.verbose else _name
-    return Output(zones=ZonesOutput(zone=tuple(describe(call, zone) for zone in call.deployment.zones(p.region_id))))
+    zones = (
+        describe(call, zone, zone_name(p.region_id, zone, p.accept_language))
+        for zone in call.deployment.zones(p.region_id)
+    )
+    return Output(zones=ZonesOutput(zone=tuple(zones)))
 
 
-def _name(call: Call, zone: str) -> ZoneOutput:  # noqa: ARG001 - the same form as its fuller sister.
-    return ZoneOutput(zone_id=zone, local_name=zone, zone_type="AvailabilityZone")
+def _name(call: Call, zone: str, name: str) -> ZoneOutput:  # noqa: ARG001 - the same form as its fuller sister.
+    return ZoneOutput(zone_id=zone, local_name=name, zone_type="AvailabilityZone")
 
 
-def _describe(call: Call, zone: str) -> ZoneOutput:
+def _describe(call: Call, zone: str, name: str) -> ZoneOutput:
     types = tuple(one.id for one in call.deployment.instance_types)
     families = tuple(dict.fromkeys(one.family for one in call.deployment.instance_types))
     categories = tuple(DISK_CATEGORIES)
@@ -216,7 +216,7 @@ def _describe(call: Call, zone: str) -> ZoneOutput:
     )
     return ZoneOutput(
         zone_id=zone,
-        local_name=zone,
+        local_name=name,
         zone_type="AvailabilityZone",
         available_instance_types=InstanceTypesOutput(instance_types=types),
         available_resource_creation=ResourceCreationOutput(resource_types=_RESOURCES),

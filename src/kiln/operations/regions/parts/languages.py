@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+from typing import Annotated
+
 from kiln.declare.errors import ApiError
+from kiln.declare.regions import LANGUAGES
+from kiln.declare.rules import Doc, OneOf
 
 
 class InvalidAcceptLanguageNotFound(ApiError):
@@ -11,3 +15,6 @@ class InvalidAcceptLanguageNotFound(ApiError):
     code = "InvalidAcceptLanguage.NotFound"
     status = 404
     message = "Only Chinese (zh-CN), English (en-US), and Japanese (ja) are allowed."
+
+
+AcceptLanguage = Annotated[str, OneOf(LANGUAGES, InvalidAcceptLanguageNotFound), Doc("The language of LocalName.")]
