@@ -27,6 +27,7 @@ from sqlalchemy.exc import DBAPIError, IntegrityError, OperationalError, SQLAlch
 
 from kiln.declare.journal import Journal
 from kiln.declare.killpoints import reach
+from kiln.store.changes import Change, Hub
 
 log = Journal("kiln.store")
 
@@ -90,6 +91,7 @@ class Transaction:
         self._error = connection.dialect.loaded_dbapi.Error
         self._after: list[Callable[[], None]] = []
         self.touched: set[tuple[str, str]] = set()  #: Kind and ID of the resources of which something changes.
+        self.changes: list[Change] = []  #: What the hub is told once the transaction is durable.
 
     def driver(self, statement: str, parameters: Any) -> Cursor:
         """Run a statement past SQLAlchemy, which would take longer than the database. Raises as ``execute`` does."""
@@ -183,6 +185,8 @@ class Database:
         self.make_room: Callable[[], bool] = lambda: False
         #: Told after every commit what it changed: kind and ID of each resource. Must be quick and raise nothing.
         self.tell: Callable[[Collection[tuple[str, str]]], None] = lambda _: None
+        #: Told after every commit which states changed, in the order of commits.
+        self.hub = Hub()
         #: Called at the start of every write; what it raises is raised instead. For who may lose the right to write.
         self.fence: Callable[[Transaction], None] | None = None
         #: What was found of damage since it was opened; then nothing is written any more. Reads go on where they can.
@@ -239,12 +243,17 @@ class Database:
     def _attempt(self, work: Callable[[Transaction], Result]) -> tuple[Transaction, Result]:
         if self.damage is not None:
             raise DatabaseMalformed(self.damage)
-        with self._begin_writing() as tx:
-            if self.fence is not None:
-                self.fence(tx)
-            result = work(tx)
-            reach("database.before_commit")
-        reach("database.committed")
+        with self.hub.turn() as turn:
+            with self._begin_writing() as tx:
+                if self.fence is not None:
+                    self.fence(tx)
+                result = work(tx)
+                reach("database.before_commit")
+                if not self.is_sqlite and tx.changes:
+                    turn.take(tx.changes)
+            reach("database.committed")
+            if tx.changes:
+                self.hub.tell(tx.changes)
         return tx, result
 
     def _begin_writing(self) -> AbstractContextManager[Transaction]:

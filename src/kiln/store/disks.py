@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from sqlalchemy import Index, case, func
 
 from kiln.declare.system import System
+from kiln.store.changes import Told
 from kiln.store.order import Key, Order, newest_first
 from kiln.store.rows import Recorded, Rows
 
@@ -65,6 +66,7 @@ disks: Rows[Disk] = Rows(
     "disks",
     Disk,
     recorded=Recorded("disk"),
+    told=Told("disk"),
     indexes=[
         Index("disks_list", "account", "region", "created_at", "id"),
         Index("disks_instance", "instance"),

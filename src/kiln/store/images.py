@@ -14,6 +14,7 @@ from sqlalchemy import Index, bindparam, exists, func, select, text
 from kiln.declare.states import ImageStatus
 from kiln.declare.system import System
 from kiln.store import tags
+from kiln.store.changes import Told
 from kiln.store.conditions import Condition
 from kiln.store.database import Transaction
 from kiln.store.instances import instances
@@ -76,6 +77,7 @@ images: Rows[Image] = Rows(
     "images",
     Image,
     recorded=Recorded("image"),
+    told=Told("image", frozenset({"progress"})),
     indexes=[
         # The status stands last so that counting the Available ones among many reads the index alone.
         Index("images_list", "account", "region", "created_at", "id", "status"),

@@ -13,6 +13,7 @@ from sqlalchemy import ColumnElement, Index, Select, exists, or_, select
 
 from kiln.declare.states import InstanceStatus, TaskStatus
 from kiln.declare.system import System
+from kiln.store.changes import Told
 from kiln.store.conditions import Condition
 from kiln.store.database import Transaction
 from kiln.store.order import Key, Order, newest_first
@@ -85,6 +86,7 @@ instances: Rows[Instance] = Rows(
     "instances",
     Instance,
     recorded=Recorded("instance"),
+    told=Told("instance"),
     indexes=[
         Index("instances_list", "account", "region", "created_at", "id"),
         Index("instances_image", "image"),

@@ -10,6 +10,7 @@ from sqlalchemy import ColumnElement, Index, case, exists, select
 from kiln.declare.states import SnapshotStatus
 from kiln.declare.system import System
 from kiln.declare.units import DAY_S
+from kiln.store.changes import Told
 from kiln.store.database import Transaction
 from kiln.store.disks import disks
 from kiln.store.images import image_disks
@@ -50,6 +51,7 @@ snapshots: Rows[Snapshot] = Rows(
     "snapshots",
     Snapshot,
     recorded=Recorded("snapshot"),
+    told=Told("snapshot", frozenset({"progress"})),
     indexes=[
         Index("snapshots_list", "account", "region", "created_at", "id"),
         Index("snapshots_volume", "volume"),

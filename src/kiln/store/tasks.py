@@ -21,6 +21,7 @@ from kiln.declare.clock import next_in_sequence
 from kiln.declare.facts import dump
 from kiln.declare.ids import new_id
 from kiln.declare.states import TaskStatus
+from kiln.store.changes import Told
 from kiln.store.database import Transaction
 from kiln.store.order import Key, Order, newest_first
 from kiln.store.rows import Recorded, Rows
@@ -101,6 +102,7 @@ tasks: Rows[Task] = Rows(
     "tasks",
     Task,
     recorded=Recorded("task"),
+    told=Told("task", frozenset({"progress", "cancel_requested"}), shown="listed"),
     indexes=[
         Index("tasks_open", "status", "not_before", "seq"),
         Index("tasks_lane", "lane", "status", "seq"),
