@@ -403,3 +403,57 @@ def test_refuses_wrong_keys(served):
     shell = Shell({"KILN_ENDPOINT": served, "KILN_ACCESS_KEY_ID": "nobody", "KILN_ACCESS_KEY_SECRET": "x"})
 
     assert "InvalidAccessKeyId.NotFound" in shell.refuses("image", "list", "--region", "cn-qingdao-env17-d01")
+
+
+def begun(shell: Shell, *words: str) -> subprocess.Popen[str]:
+    """A word in a process of its own, whose terminal can be used as by a person."""
+    kept = {name: value for name, value in os.environ.items() if not name.startswith("KILN_")}
+    return subprocess.Popen(
+        [sys.executable, "-m", "kiln.cli.main", *words],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env={**kept, **shell.runner.env},
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),  # noqa: PLW1509 - it takes no lock.
+    )
+
+
+def test_prints_the_id_before_it_waits(shell, instance):
+    with begun(shell, "wait", instance, "--until", "Stopped") as waits:
+        assert waits.stderr.readline().startswith(f"{instance}  Running")
+        waits.send_signal(signal.SIGINT)
+        told = waits.stderr.read()
+        assert waits.wait(20) == exits.INTERRUPTED.number
+
+    assert f"no longer waiting for instance {instance}" in told
+    assert f"`kiln wait {instance} --until Stopped` waits again" in told
+
+
+def test_says_what_goes_on_when_the_time_is_over(shell, instance):
+    result = shell.runner.invoke(app, ["wait", instance, "--gone", "--timeout", "0"])
+
+    assert result.exit_code == exits.TOO_LONG.number
+    assert f"The service goes on with it: `kiln wait {instance} --gone` waits again." in result.stderr
+
+
+def test_waits_for_what_its_id_says_and_for_what_is_named(shell, instance, image):
+    assert shell.run("wait", instance, image) == ""
+    assert shell.run("wait", "web", "--noun", "instance") == ""
+    assert "there is no instance 'i-0'" in shell.refuses("wait", "i-0")
+
+
+@pytest.mark.parametrize("words", [("web",), ("web", "--noun", "cow"), ("m-1", "--gone", "--until", "Available")])
+def test_refuses_a_wait_that_it_does_not_understand(shell, words):
+    assert shell.runner.invoke(app, ["wait", *words]).exit_code == exits.USAGE.number
+
+
+def test_prints_the_id_of_an_image_that_then_fails(shell, tmp_path):
+    file = tmp_path / "broken.qcow2"
+    file.write_bytes(b"QFI\xfb" + bytes(100))
+
+    result = shell.runner.invoke(app, ["image", "import", str(file), "--name", "will-fail"])
+
+    assert result.exit_code == exits.FAILED_LATER.number
+    (failed,) = shell.rows("image", "list", "--name", "will-fail")
+    assert result.stdout.strip() == failed["ImageId"]
+    shell.run("image", "delete", failed["ImageId"])

@@ -1,6 +1,9 @@
 from __future__ import annotations
 
+import errno
 import os
+import time
+from pathlib import Path
 
 import pytest
 
@@ -120,3 +123,35 @@ def test_refuses_a_place_where_no_file_can_be_made(data, file, tmp_path, place):
     uploads.require_place(tmp_path / "web.raw")
     uploads.require_place(file)
     uploads.require_place(data)
+
+
+@pytest.mark.parametrize("ending", [KeyboardInterrupt, SystemExit])
+def test_leaves_nothing_of_an_upload_that_is_given_up(data, file, ending, monkeypatch):
+    """As when a signal comes while bytes are copied; the file that is copied then is another's, or far away."""
+
+    def stopped(source, target):
+        Path(target).write_bytes(b"half")
+        raise ending
+
+    monkeypatch.setattr(uploads.shutil, "copyfile", stopped)
+    monkeypatch.setattr(uploads.os, "link", lambda *_: (_ for _ in ()).throw(OSError(errno.EXDEV, "elsewhere")))
+    monkeypatch.setattr(uploads.fcntl, "ioctl", lambda *_: (_ for _ in ()).throw(OSError(errno.EXDEV, "elsewhere")))
+
+    with pytest.raises(ending):
+        uploads.put(file, data, BUCKET)
+
+    assert list((data / "buckets" / BUCKET).iterdir()) == []
+
+
+def test_takes_away_what_was_left_an_hour_ago(data, file, monkeypatch):
+    left = uploads.put(file, data, BUCKET)
+    folder = left.path.parent
+    (folder / "folder").mkdir()
+
+    uploads.remove_left(folder)
+    assert left.path.exists()
+
+    later = time.time() + 3601
+    monkeypatch.setattr(uploads.time, "time", lambda: later)
+    uploads.remove_left(folder)
+    assert [path.name for path in folder.iterdir()] == ["folder"]

@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 from kiln.cli import exits
+from kiln.cli.ending import orderly
 from kiln.cli.exits import Refusal
 from kiln.cli.grammar import example, group
 from kiln.cli.output import say
@@ -36,6 +37,7 @@ def run(
     """
     cache = read_settings(os.environ).cache
     try:
-        demo(say, cache, keep=keep.absolute() if keep else None)
+        with orderly():
+            demo(say, cache, keep=keep.absolute() if keep else None)
     except (DemoFailed, GuestError) as error:
         raise Refusal(str(error), exits.UNSOUND) from error

@@ -21,7 +21,7 @@ from kiln.cli.listings import listing
 from kiln.cli.output import Column
 from kiln.cli.session import open_client
 from kiln.cli.several import end, try_each
-from kiln.cli.waiting import wait
+from kiln.cli.waiting import Begun, wait
 from kiln.client.client import Client
 
 app = group()
@@ -61,10 +61,11 @@ def create_disk(
         if not params.keys() & {"ZoneId", "InstanceId"}:
             params["ZoneId"] = _first_zone(client)
         answer = client.call("CreateDisk", params)
+        disk = answer["DiskId"]
+        output.show_made(answer, disk, as_json=as_json)
         if wait_for_it:
             until = "In_use" if "InstanceId" in params else "Available"
-            wait(client, "disk", answer["DiskId"], until, timeout)
-        output.show_made(answer, answer["DiskId"], as_json=as_json)
+            wait(client, Begun("disk", disk, until, f"kiln disk delete {disk}"), timeout)
 
 
 listing(
@@ -131,9 +132,9 @@ def _until(state: str, given: Given, timeout_s: float, *, region: str | None, as
     with open_client(region) as client:
         params = given.resolved(client)
         answer = client.call(given.takes.action, params)
+        output.show_made(answer, as_json=as_json)
         if state:
-            wait(client, "disk", params["DiskId"], state, timeout_s)
-    output.show_made(answer, as_json=as_json)
+            wait(client, Begun("disk", params["DiskId"], state), timeout_s)
 
 
 def _first_zone(client: Client) -> str:

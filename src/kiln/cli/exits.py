@@ -22,13 +22,16 @@ SERVICE_FAILED = Exit(5, "The service failed (5xx), or what answered is not the 
 UNREACHABLE = Exit(6, "The service could not be reached.")
 FAILED_LATER = Exit(7, "The request was accepted, but what it started failed, or its resource is gone.")
 TOO_LONG = Exit(8, "Waiting took longer than --timeout; the work goes on.")
-FILE = Exit(9, "A file or folder of this machine cannot be read, written or used.")
+FILE = Exit(9, "A file or folder of this machine, or standard output, cannot be read, written or used.")
 UNSOUND = Exit(10, "What was examined is not sound.")
+HUNG_UP = Exit(129, "Ended by SIGHUP, as when the terminal went; what was begun here was taken away.")
 INTERRUPTED = Exit(130, "Interrupted from the keyboard; what was started goes on.")
+UNREAD = Exit(141, "Whoever read the output, as `| head` does, wanted no more of it.")
+TERMINATED = Exit(143, "Ended by SIGTERM; what was begun here was taken away.")
 
 ALL = (
     DONE, OUR_FAULT, USAGE, SETTINGS, REFUSED, SERVICE_FAILED, UNREACHABLE, FAILED_LATER, TOO_LONG, FILE, UNSOUND,
-    INTERRUPTED,
+    HUNG_UP, INTERRUPTED, UNREAD, TERMINATED,
 )  # fmt: skip
 
 
@@ -39,3 +42,7 @@ class Refusal(Exception):
         super().__init__(message)
         self.code = code
         self.hint = hint
+
+
+class OutputLost(Exception):
+    """Standard output cannot be written: a reason, or none where its reader went away, which is no error of anybody."""

@@ -7,9 +7,9 @@ from typing import Annotated, Any
 
 import typer
 
-from kiln.cli import exits, output, uploads, waiting
+from kiln.cli import imports, output, uploads
 from kiln.cli.declared import Given, Takes, declared
-from kiln.cli.exits import Refusal
+from kiln.cli.ending import orderly
 from kiln.cli.grammar import (
     DEFAULT_TIMEOUT_S,
     Data,
@@ -25,10 +25,9 @@ from kiln.cli.naming import to_id
 from kiln.cli.output import Column
 from kiln.cli.session import find_data_folder, open_client
 from kiln.cli.several import end, try_each
-from kiln.cli.uploads import Upload
+from kiln.cli.waiting import Begun, wait, wait_for_outcome
 from kiln.client import waiters
 from kiln.client.client import Client
-from kiln.client.waiters import WaitFailed
 
 app = group()
 
@@ -42,9 +41,6 @@ COLUMNS = (
     Column("ARCH", "Architecture"),
     Column("CREATED", "CreationTime"),
 )
-
-#: A name that ends in .raw or .img claims nothing: every file is some raw disk.
-_FORMATS = {".qcow2": "QCOW2", ".vhd": "VHD", ".vmdk": "VMDK"}
 
 Image = Annotated[str, typer.Argument(help="The image. An ID, the beginning of one, or a name.", metavar="IMAGE")]
 File = Annotated[
@@ -102,9 +98,11 @@ def create_image(
         raise typer.BadParameter("give --instance, --snapshot or --disk")
     with open_client(region) as client:
         answer = client.call("CreateImage", given.resolved(client))
+        image = answer["ImageId"]
+        output.show_made(answer, image, as_json=as_json)
         if wait_for_it:
-            waiting.wait_for_outcome(client, "CreateImage", "image", answer["ImageId"], timeout)
-        output.show_made(answer, answer["ImageId"], as_json=as_json)
+            begun = Begun("image", image, None, f"kiln image delete {image}")
+            wait_for_outcome(client, "CreateImage", begun, timeout)
 
 
 _IMPORT_EXAMPLE = example(
@@ -150,19 +148,18 @@ def import_image(
     is_in_bucket = {"OSSBucket", "OSSObject"} <= given.first.keys()
     if bool(file) == is_in_bucket or (file and given.first.keys() & {"OSSBucket", "OSSObject"}):
         raise typer.BadParameter("give either FILE, or --bucket and --object")
-    with open_client(region) as client:
-        upload = (
-            uploads.put(file, find_data_folder(data), uploads.uploads_of(client.pseudonym))
-            if file is not None
-            else None
-        )
+    with orderly(), open_client(region) as client:
+        upload = None
+        if file is not None:
+            bucket, folder = uploads.uploads_of(client.pseudonym), find_data_folder(data)
+            imports.sweep(client, uploads.bucket_folder(folder, bucket))
+            upload = uploads.put(file, folder, bucket)
         placed = {"OSSBucket": upload.bucket, "OSSObject": upload.object} if upload else {}
-        claimed = _format_of(file or Path(given.first["OSSObject"]))
+        claimed = imports.format_of(file.name if file else given.first["OSSObject"])
         mapping = {"Format": claimed, **given.first, **placed}
         disks = [mapping, *given.params.get("DiskDeviceMapping", ())]
         params = {**given.params, "DiskDeviceMapping": disks}
-        answer = _import(client, params, upload, timeout if wait_for_it else None)
-        output.show_made(answer, answer["ImageId"], as_json=as_json)
+        imports.import_image(client, params, upload, timeout if wait_for_it else None, as_json=as_json)
 
 
 listing(
@@ -215,9 +212,12 @@ def export_image(
             bucket = bucket or uploads.exports_of(client.pseudonym)
             uploads.bucket_folder(folder, bucket)
         answer = client.call("ExportImage", {**given.resolved(client), "OSSBucket": bucket})
-        names = [answer["TaskId"]]
+        task = answer["TaskId"]
+        names = [task]
         if wait_for_it:
-            names = _objects(waiting.wait(client, "task", answer["TaskId"], "Finished", timeout) or {})
+            output.note(f"{task} writes it")
+            begun = Begun("task", task, "Finished", f"kiln task cancel {task}")
+            names = _objects(wait(client, begun, timeout) or {})
         if to_file is not None and names:
             uploads.take(folder, bucket, names[0], to_file)
             names[0] = str(to_file)
@@ -250,42 +250,6 @@ def _delete(client: Client, given: Given, named: str, *, with_snapshots: bool) -
     disks = found.get("DiskDeviceMappings", {}).get("DiskDeviceMapping", [])
     snapshots = [disk["SnapshotId"] for disk in disks if disk["SnapshotId"]]
     return answers + [client.call("DeleteSnapshot", SnapshotId=snapshot) for snapshot in snapshots]
-
-
-def _format_of(file: Path) -> str | None:
-    """The format that the file's name claims, so that what is no such file, as a failed download, is refused."""
-    return _FORMATS.get(file.suffix.lower())
-
-
-def _import(client: Client, params: dict[str, Any], upload: Upload | None, timeout_s: float | None) -> dict[str, Any]:
-    """Import, and wait unless *timeout_s* is None; what was put into a bucket for it stays as long as it is needed."""
-    is_needed = False
-    try:
-        answer = client.call("ImportImage", params)
-        is_needed = True
-        if timeout_s is not None:
-            _wait_for_import(client, answer, timeout_s)
-            is_needed = False
-    except WaitFailed as error:
-        is_needed = False
-        failed = answer["ImageId"]
-        hint = f"{failed} stays in the list with its name until `kiln image delete {failed}`."
-        raise Refusal(str(error), exits.FAILED_LATER, hint) from error
-    finally:
-        if upload is not None and is_needed:
-            output.note(f"{upload.path} is read until the import's task is Finished; then it may be removed.")
-        elif upload is not None:
-            upload.remove()
-    return answer
-
-
-def _wait_for_import(client: Client, answer: dict[str, Any], timeout_s: float) -> None:
-    """Wait for the image; where it fails, the task tells why."""
-    try:
-        waiting.wait_for_outcome(client, "ImportImage", "image", answer["ImageId"], timeout_s)
-    except WaitFailed:
-        waiters.wait(client, "task", answer["TaskId"], "Finished", timeout_s=timeout_s)
-        raise
 
 
 def _objects(task: dict[str, Any]) -> list[str]:

@@ -26,7 +26,7 @@ from kiln.cli.naming import to_id
 from kiln.cli.output import Column
 from kiln.cli.session import find_data_folder, open_client
 from kiln.cli.several import end, try_each
-from kiln.cli.waiting import wait, wait_for_outcome
+from kiln.cli.waiting import Begun, wait, wait_for_outcome
 from kiln.client import waiters
 
 app = group()
@@ -103,9 +103,10 @@ def run_instances(
     with open_client(region) as client:
         answer = client.call("RunInstances", {**own, **given.resolved(client)})
         made = answer["InstanceIdSets"]["InstanceIdSet"]
-        for instance in made if wait_for_it else ():
-            wait_for_outcome(client, "RunInstances", "instance", instance, timeout)
         output.show_made(answer, *made, as_json=as_json)
+        for instance in made if wait_for_it else ():
+            begun = Begun("instance", instance, None, f"kiln instance delete {instance} --force")
+            wait_for_outcome(client, "RunInstances", begun, timeout)
 
 
 listing(
@@ -200,9 +201,9 @@ def replace_system_disk(
     """Give a stopped instance a new system disk made of an image, and print the disk's ID. The old disk is deleted."""
     with open_client(region) as client:
         answer = client.call("ReplaceSystemDisk", given.resolved(client))
-        if wait_for_it:
-            wait(client, "disk", answer["DiskId"], "In_use", timeout)
         output.show_made(answer, answer["DiskId"], as_json=as_json)
+        if wait_for_it:
+            wait(client, Begun("disk", answer["DiskId"], "In_use"), timeout)
 
 
 @app.command("console", epilog=example("kiln instance console i-bp1g6zv0ce8oghu7k2d3 --follow"))
@@ -229,6 +230,6 @@ def _each(given: Given, until: str | None, timeout_s: float, *, region: str | No
         ids, unknown = try_each(given.several, lambda it: given.id_of(client, it))
         answers, refused = try_each(dict.fromkeys(ids.values()), lambda it: given.call(client, it))
         begun = answers if until != "" else ()
-        _, failed = try_each(begun, lambda it: wait(client, "instance", it, until, timeout_s))
+        _, failed = try_each(begun, lambda it: wait(client, Begun("instance", it, until), timeout_s))
     output.show_made(list(answers.values()), as_json=as_json)
     end(unknown, refused, failed)

@@ -19,6 +19,7 @@ from typer.core import TyperCommand, TyperGroup
 from typer.main import get_command
 
 import kiln
+from kiln.cli import ending, exits
 from kiln.cli.later import Later, command_of
 
 
@@ -36,6 +37,7 @@ WORDS: Mapping[str, Word] = {
     "snapshot": Word("kiln.cli.snapshots", "Create, list and delete snapshots."),
     "disk": Word("kiln.cli.disks", "Create, list, attach, detach, resize and delete disks."),
     "task": Word("kiln.cli.tasks", "List and cancel imports and exports."),
+    "wait": Word("kiln.cli.wait", "Wait until images, snapshots, disks, instances or tasks are in a state, or gone."),
     "call": Word("kiln.cli.call", "Call any action of the API, and print its answer as JSON."),
     "serve": Word("kiln.cli.serve", "Serve the API on this machine."),
     "demo": Word("kiln.cli.demo", "Watch a running machine become an image that another boots."),
@@ -124,7 +126,12 @@ def _top(*, version: Version = False) -> None:
 
 def main() -> None:
     """Run the command line of this process, and end it with one of the codes of ``kiln.cli.exits``."""
-    get_command(app).main(sys.argv[1:], prog_name="kiln")
+    sys.exit(ending.run(lambda: get_command(app).main(sys.argv[1:], prog_name="kiln"), _tell_lost))
+
+
+def _tell_lost(error: exits.OutputLost) -> int:
+    code: exits.Exit = importlib.import_module("kiln.cli.refusals").explain_lost(error)
+    return code.number
 
 
 if __name__ == "__main__":

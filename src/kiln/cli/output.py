@@ -33,7 +33,8 @@ class Column:
 
 def show_json(answer: Any) -> None:
     """An answer as it came."""
-    sys.stdout.write(json.dumps(answer, indent=2, ensure_ascii=False) + "\n")
+    is_plain = not (sys.stdout.encoding or "").lower().startswith("utf")
+    sys.stdout.write(json.dumps(answer, indent=2, ensure_ascii=is_plain) + "\n")
 
 
 def show_line(text: str) -> None:
@@ -47,12 +48,13 @@ def show_text(text: str) -> None:
 
 
 def show_made(answer: Any, *names: str, as_json: bool) -> None:
-    """What an action answered: as JSON, or the names of what it made, a line each."""
+    """What an action answered, at once: as JSON, or the names of what it made, a line each."""
     if as_json:
         show_json(answer)
-        return
-    for name in names:
-        show_line(name)
+    else:
+        for name in names:
+            show_line(name)
+    sys.stdout.flush()
 
 
 def show_found(found: Mapping[str, Any] | None, what: str, *, as_json: bool) -> None:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import errno
+
 from kiln.cli import exits, output
-from kiln.cli.exits import Exit, Refusal
+from kiln.cli.exits import Exit, OutputLost, Refusal
 from kiln.client import catalogue
 from kiln.client.client import SERVER_ERROR, AnswerBroken, ApiFailure
 from kiln.client.parameters import ParameterRefused
@@ -65,6 +67,17 @@ _KNOWN: tuple[tuple[type[Exception], Exit, str], ...] = (
 )
 
 
+#: What may be done about what the host refuses.
+_OF_HOST: dict[int, str] = {
+    errno.ENOSPC: "Make room on that file system.",
+    errno.EDQUOT: "Make room on that file system: its quota is used up.",
+    errno.EROFS: "That file system can only be read.",
+    errno.EIO: "The disk or the file system fails: the kernel's log (`dmesg`) says more.",
+    errno.EACCES: "The file belongs to another user, or a folder above it does.",
+    errno.EADDRINUSE: "Another program listens there: `ss -ltnp` shows which. --listen names another address.",
+    errno.EADDRNOTAVAIL: "No interface of this machine has that address: `ip address` shows those that there are.",
+}
+
 #: Said of a wrong secret; its message holds what was signed, and is for who writes a signer.
 _UNPROVEN = "SignatureDoesNotMatch"
 
@@ -80,11 +93,26 @@ def explain(error: Exception, about: str = "") -> Exit | None:
     if isinstance(error, Refusal):
         _say(said + str(error), error.hint)
         return error.code
+    if isinstance(error, OutputLost):
+        return explain_lost(error)
+    if isinstance(error, OSError):
+        # What the host refuses is the host's to mend: no traceback would say more than the file and the reason.
+        named = " and ".join(str(one) for one in (error.filename, error.filename2) if one is not None)
+        _say(f"{said}{named or 'this machine'}: {error.strerror or error}", _OF_HOST.get(error.errno or 0, ""))
+        return exits.FILE
     for kind, code, hint in _KNOWN:
         if isinstance(error, kind):
             _say(said + str(error), hint)
             return code
     return None
+
+
+def explain_lost(error: OutputLost) -> Exit:
+    """The same of an output that cannot be written. Of one whose reader went nothing is said."""
+    if not str(error):
+        return exits.UNREAD
+    _say(f"standard output cannot be written: {error}", "What was asked for is done; only its answer is lost.")
+    return exits.FILE
 
 
 def _explain_failure(failure: ApiFailure, said: str) -> Exit:

@@ -17,7 +17,7 @@ from kiln.cli.listings import listing
 from kiln.cli.output import Column
 from kiln.cli.session import open_client
 from kiln.cli.several import end, try_each
-from kiln.cli.waiting import wait_for_outcome
+from kiln.cli.waiting import Begun, wait_for_outcome
 
 app = group()
 
@@ -58,9 +58,11 @@ def create_snapshot(
     """Keep what a disk holds now, and print the snapshot's ID. No bytes are copied."""
     with open_client(region) as client:
         answer = client.call("CreateSnapshot", given.resolved(client))
+        snapshot = answer["SnapshotId"]
+        output.show_made(answer, snapshot, as_json=as_json)
         if wait_for_it:
-            wait_for_outcome(client, "CreateSnapshot", "snapshot", answer["SnapshotId"], timeout)
-        output.show_made(answer, answer["SnapshotId"], as_json=as_json)
+            begun = Begun("snapshot", snapshot, None, f"kiln snapshot delete {snapshot}")
+            wait_for_outcome(client, "CreateSnapshot", begun, timeout)
 
 
 @declared(app, "delete", DELETE, example("kiln snapshot delete s-bp17441ohwkdca0fg1tq"))

@@ -14,6 +14,7 @@ import os
 import re
 import shutil
 import stat
+import time
 import uuid
 from dataclasses import dataclass
 from pathlib import Path
@@ -27,6 +28,9 @@ _EXPORTS = "exports"
 
 #: FICLONE of linux/fs.h: have one file share the blocks of another.
 _FICLONE = 0x40049409
+
+#: How long after its last byte an upload may be without an import.
+_YOUNG_S = 3600.0
 
 _ELSEWHERE = (
     "Without access to the service's data folder, put the file into a bucket there first and name it: "
@@ -99,7 +103,19 @@ def put(file: Path, data: Path | None, bucket: str) -> Upload:
     except OSError as error:
         target.unlink(missing_ok=True)
         raise _refuse(f"{file} cannot be put into {folder}: {error.strerror}", _ELSEWHERE) from error
+    except BaseException:  # Ctrl-C, or a signal that ends the program: what is given up takes no room.
+        target.unlink(missing_ok=True)
+        raise
     return Upload(bucket, name, target)
+
+
+def remove_left(folder: Path) -> None:
+    """Take away what was left in a bucket for uploads; what is younger than an hour may be somebody's who goes on."""
+    before = time.time() - _YOUNG_S
+    for left in folder.iterdir():
+        facts = left.lstat()
+        if stat.S_ISREG(facts.st_mode) and facts.st_ctime < before:
+            left.unlink(missing_ok=True)
 
 
 def require_place(file: Path) -> None:

@@ -5,25 +5,51 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass, replace
 from typing import Any
 
-from kiln.cli import output
+from kiln.cli import exits, output
+from kiln.cli.exits import Refusal
 from kiln.client import waiters
 from kiln.client.client import Client
+from kiln.client.waiters import WaitTooLong
 
 _WHOLE = 100
 
 
-def wait(client: Client, noun: str, resource: str, until: str | None, timeout_s: float) -> dict[str, Any] | None:
-    """Wait, showing how far it is. Returns and raises what ``waiters.wait`` does."""
-    with _shown(resource) as progress:
-        return waiters.wait(client, noun, resource, until, progress=progress, timeout_s=timeout_s)
+@dataclass(frozen=True)
+class Begun:
+    """What was begun and is waited for."""
+
+    noun: str
+    id: str
+    until: str | None  #: The state that is waited for; None for its end.
+    undo: str = ""  #: What takes it back or stops it, as it is said: ``kiln image delete m-...``.
 
 
-def wait_for_outcome(client: Client, action: str, noun: str, resource: str, timeout_s: float) -> dict[str, Any] | None:
+def wait(client: Client, begun: Begun, timeout_s: float) -> dict[str, Any] | None:
+    """Wait, showing how far it is. Returns and raises what ``waiters.wait`` does; who gives up is told what goes on."""
+    try:
+        with _shown(begun.id) as progress:
+            return waiters.wait(client, begun.noun, begun.id, begun.until, progress=progress, timeout_s=timeout_s)
+    except WaitTooLong as error:
+        raise Refusal(str(error), exits.TOO_LONG, _goes_on(begun) + " --timeout sets how long to wait.") from error
+    except (KeyboardInterrupt, SystemExit):
+        output.note(f"\nkiln: no longer waiting for {begun.noun} {begun.id}\n({_goes_on(begun)})")
+        raise
+
+
+def wait_for_outcome(client: Client, action: str, begun: Begun, timeout_s: float) -> dict[str, Any] | None:
     """Wait for the state that *action* is declared to lead to, of an action that leads to one alone."""
     _, outcome = client.catalogue.action(action).leads_to
-    return wait(client, noun, resource, outcome, timeout_s)
+    return wait(client, replace(begun, until=outcome), timeout_s)
+
+
+def _goes_on(begun: Begun) -> str:
+    until = "" if begun.until is None else f" --until {begun.until}"
+    waits = f"`kiln wait {begun.id}{until}`" if begun.until else f"`kiln wait {begun.id} --gone`"
+    stops = f"; `{begun.undo}` stops it" if begun.undo else ""
+    return f"The service goes on with it: {waits} waits again{stops}."
 
 
 @contextmanager

@@ -1,0 +1,93 @@
+"""How a process of the command line ends: by itself, by a signal, or because nobody reads what it prints."""
+
+from __future__ import annotations
+
+import errno
+import io
+import os
+import signal
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from kiln.cli.exits import OutputLost
+
+_STANDARD_OUTPUT = 1
+
+
+@contextmanager
+def orderly() -> Iterator[None]:
+    """Within it SIGTERM and SIGHUP end the program as Ctrl-C does, so that what it began is taken away.
+
+    The exit code is that of the signal, as a shell tells it: 128 and its number. A signal that is ignored, as nohup
+    has it, stays ignored. Later ones change nothing while what was begun is taken away.
+    """
+    heeded = [one for one in (signal.SIGTERM, signal.SIGHUP) if signal.getsignal(one) is not signal.SIG_IGN]
+
+    def end(number: int, _frame: object) -> None:
+        for one in heeded:
+            signal.signal(one, signal.SIG_IGN)
+        raise SystemExit(128 + number)
+
+    before = {one: signal.signal(one, end) for one in heeded}
+    try:
+        yield
+    finally:
+        for one, handler in before.items():
+            signal.signal(one, handler)
+
+
+def run(do: Callable[[], Any], explain: Callable[[OutputLost], int]) -> int:
+    """Do what is to be done; returns the exit code, *explain*'s where standard output could not be written."""
+    _guard()
+    code: Any = 0
+    try:
+        do()
+    except SystemExit as error:
+        code = error.code
+    except OutputLost as error:
+        code = explain(error)
+    try:
+        sys.stdout.flush()
+    except OutputLost as error:
+        code = explain(error)
+    return code if isinstance(code, int) else 0 if code is None else 1
+
+
+class _Output(io.FileIO):
+    """Standard output, whose errors are told apart from those of files. It is lost once, and then says nothing more."""
+
+    def __init__(self, *, is_closed: bool) -> None:
+        super().__init__(_STANDARD_OUTPUT, "w", closefd=False)
+        self._is_closed = is_closed
+        self._is_lost = False
+
+    def write(self, data: Any) -> int:
+        # What is left in the buffers is tried again when the interpreter ends.
+        if self._is_lost:
+            return len(data)
+        if self._is_closed:
+            self._is_lost = True
+            raise OutputLost("it is closed")
+        try:
+            return super().write(data)
+        except OSError as error:
+            self._is_lost = True
+            raise OutputLost("" if error.errno == errno.EPIPE else error.strerror or str(error)) from error
+
+
+def _guard() -> None:
+    """Put such an output in the place of Python's, which has none at all where it was closed."""
+    is_closed = sys.stdout is None
+    while True:  # A socket would get the number of what is closed, and be written to.
+        lowest = os.open(os.devnull, os.O_RDWR)
+        if lowest > 2:  # noqa: PLR2004 - standard error's number.
+            os.close(lowest)
+            break
+    if sys.stderr is None:
+        sys.stderr = Path(os.devnull).open("w", encoding="utf-8")  # noqa: SIM115 - it is open as long as the process.
+    encoding = "utf-8" if sys.stdout is None else sys.stdout.encoding
+    output = io.BufferedWriter(_Output(is_closed=is_closed))
+    sys.stdout = io.TextIOWrapper(output, encoding, "backslashreplace", line_buffering=os.isatty(_STANDARD_OUTPUT))

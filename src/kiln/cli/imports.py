@@ -1,0 +1,62 @@
+"""Imports: the call, the wait, and what was put into a bucket for it, which is taken away when nobody needs it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from kiln.cli import exits, output, uploads
+from kiln.cli.exits import Refusal
+from kiln.cli.uploads import Upload
+from kiln.cli.waiting import Begun, wait_for_outcome
+from kiln.client import waiters
+from kiln.client.client import Client
+from kiln.client.waiters import WaitFailed
+
+#: A name that ends in .raw or .img claims nothing: every file is some raw disk.
+_FORMATS = {".qcow2": "QCOW2", ".vhd": "VHD", ".vmdk": "VMDK"}
+
+
+def format_of(name: str) -> str | None:
+    """The format that the file's name claims, so that what is no such file, as a failed download, is refused."""
+    return _FORMATS.get(Path(name).suffix.lower())
+
+
+def sweep(client: Client, folder: Path) -> None:
+    """Take away what was left in a bucket for uploads, as by --no-wait, unless an import may still read it."""
+    if next(client.rows("DescribeTasks", TaskAction="ImportImage", TaskStatus="Processing"), None) is None:
+        uploads.remove_left(folder)
+
+
+def import_image(
+    client: Client, params: dict[str, Any], upload: Upload | None, timeout_s: float | None, *, as_json: bool
+) -> None:
+    """Import, print the ID at once, and wait unless *timeout_s* is None; an upload stays as long as it is needed."""
+    is_needed = False
+    try:
+        answer = client.call("ImportImage", params)
+        is_needed = True
+        output.show_made(answer, answer["ImageId"], as_json=as_json)
+        if timeout_s is not None:
+            _wait(client, answer, timeout_s)
+            is_needed = False
+    except WaitFailed as error:
+        is_needed = False
+        failed = answer["ImageId"]
+        hint = f"{failed} stays in the list with its name until `kiln image delete {failed}`."
+        raise Refusal(str(error), exits.FAILED_LATER, hint) from error
+    finally:
+        if upload is not None and is_needed:
+            output.note(f"{upload.path} is read until the import is done; a later `kiln image import` takes it away.")
+        elif upload is not None:
+            upload.remove()
+
+
+def _wait(client: Client, answer: dict[str, Any], timeout_s: float) -> None:
+    """Wait for the image; where it fails, the task tells why."""
+    begun = Begun("image", answer["ImageId"], None, f"kiln task cancel {answer['TaskId']}")
+    try:
+        wait_for_outcome(client, "ImportImage", begun, timeout_s)
+    except WaitFailed:
+        waiters.wait(client, "task", answer["TaskId"], "Finished", timeout_s=timeout_s)
+        raise

@@ -1,0 +1,84 @@
+"""``kiln wait``: until something is in a state, or gone."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from kiln.cli.grammar import DEFAULT_TIMEOUT_S, Region, Timeout, example, group
+from kiln.cli.naming import to_id
+from kiln.cli.session import open_client
+from kiln.cli.several import end, try_each
+from kiln.cli.waiting import Begun, wait
+from kiln.client.waiters import NOUNS
+from kiln.declare.ids import PREFIXES
+
+app = group()
+
+#: What each is by itself when the work on it is done.
+_USUAL = {
+    "image": "Available",
+    "snapshot": "accomplished",
+    "disk": "Available",
+    "instance": "Running",
+    "task": "Finished",
+}
+
+_EXAMPLE = example(
+    "kiln wait m-bp146shijn7hujku8a5c",
+    "kiln wait web --noun instance --until Stopped",
+    "kiln wait d-bp131n0q38u3a4zi9p2k --gone",
+)
+
+
+@app.command("wait", epilog=_EXAMPLE)
+def run(
+    resources: Annotated[
+        list[str], typer.Argument(metavar="ID...", help="IDs, or beginnings of IDs; with --noun also names.")
+    ],
+    *,
+    until: Annotated[
+        str | None,
+        typer.Option(
+            "--until",
+            metavar="STATE",
+            help="The state; without it Available for images and disks, accomplished for snapshots, Running for "
+            "instances, Finished for tasks.",
+        ),
+    ] = None,
+    gone: Annotated[bool, typer.Option("--gone", help="Instead of a state: until it is no more.")] = False,
+    noun: Annotated[
+        str | None,
+        typer.Option("--noun", metavar="NOUN", help="What they are: image, snapshot, disk, instance or task."),
+    ] = None,
+    timeout: Timeout = DEFAULT_TIMEOUT_S,
+    region: Region = None,
+) -> None:
+    """Wait until images, snapshots, disks, instances or tasks are in a state, or gone.
+
+    One that comes to rest in another state ends the wait with exit code 7.
+    """
+    if gone and until is not None:
+        raise typer.BadParameter("give either --until or --gone")
+    if noun is not None and noun not in NOUNS:
+        raise typer.BadParameter(f"{noun!r} is none of {', '.join(NOUNS)}")
+    nouns = {text: noun or _noun_of(text) for text in resources}
+    with open_client(region) as client:
+
+        def one(text: str) -> None:
+            kind = nouns[text]
+            wait(client, Begun(kind, to_id(client, kind, text), None if gone else until or _USUAL[kind]), timeout)
+
+        _, failed = try_each(nouns, one)
+    end(failed)
+
+
+def _noun_of(text: str) -> str:
+    prefix = text.partition("-")[0]
+    found = [noun for noun in NOUNS if PREFIXES[noun] == prefix and "-" in text]
+    if not found:
+        raise typer.BadParameter(
+            f"{text!r} is no ID that says what it is of: give --noun with one of {', '.join(NOUNS)}"
+        )
+    return found[0]
