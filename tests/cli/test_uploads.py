@@ -2,7 +2,6 @@ from __future__ import annotations
 
 import errno
 import os
-import time
 from pathlib import Path
 
 import pytest
@@ -143,7 +142,7 @@ def test_leaves_nothing_of_an_upload_that_is_given_up(data, file, ending, monkey
     assert list((data / "buckets" / BUCKET).iterdir()) == []
 
 
-def test_takes_away_what_was_left_an_hour_ago(data, file, monkeypatch):
+def test_takes_away_what_was_left_an_hour_ago(data, file):
     left = uploads.put(file, data, BUCKET)
     folder = left.path.parent
     (folder / "folder").mkdir()
@@ -151,7 +150,5 @@ def test_takes_away_what_was_left_an_hour_ago(data, file, monkeypatch):
     uploads.remove_left(folder)
     assert left.path.exists()
 
-    later = time.time() + 3601
-    monkeypatch.setattr(uploads.time, "time", lambda: later)
-    uploads.remove_left(folder)
+    uploads.remove_left(folder, lambda: left.path.lstat().st_ctime + 3601)
     assert [path.name for path in folder.iterdir()] == ["folder"]

@@ -9,12 +9,12 @@ import signal
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from pathlib import Path
 from typing import Any
 
 from kiln.cli.exits import OutputLost
 
 _STANDARD_OUTPUT = 1
+_STANDARD_ERROR = 2
 
 
 @contextmanager
@@ -83,11 +83,11 @@ def _guard() -> None:
     is_closed = sys.stdout is None
     while True:  # A socket would get the number of what is closed, and be written to.
         lowest = os.open(os.devnull, os.O_RDWR)
-        if lowest > 2:  # noqa: PLR2004 - standard error's number.
+        if lowest > _STANDARD_ERROR:
             os.close(lowest)
             break
     if sys.stderr is None:
-        sys.stderr = Path(os.devnull).open("w", encoding="utf-8")  # noqa: SIM115 - it is open as long as the process.
+        sys.stderr = io.TextIOWrapper(io.FileIO(_STANDARD_ERROR, "w", closefd=False), "utf-8", "backslashreplace")
     encoding = "utf-8" if sys.stdout is None else sys.stdout.encoding
     output = io.BufferedWriter(_Output(is_closed=is_closed))
     sys.stdout = io.TextIOWrapper(output, encoding, "backslashreplace", line_buffering=os.isatty(_STANDARD_OUTPUT))

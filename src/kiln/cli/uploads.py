@@ -14,13 +14,13 @@ import os
 import re
 import shutil
 import stat
-import time
 import uuid
 from dataclasses import dataclass
 from pathlib import Path
 
 from kiln.cli import exits
 from kiln.cli.exits import Refusal
+from kiln.declare.clock import Clock, system_clock
 from kiln.service.datafolder import DataFolder
 
 _UPLOADS = "uploads"
@@ -109,9 +109,9 @@ def put(file: Path, data: Path | None, bucket: str) -> Upload:
     return Upload(bucket, name, target)
 
 
-def remove_left(folder: Path) -> None:
+def remove_left(folder: Path, clock: Clock = system_clock) -> None:
     """Take away what was left in a bucket for uploads; what is younger than an hour may be somebody's who goes on."""
-    before = time.time() - _YOUNG_S
+    before = clock() - _YOUNG_S
     for left in folder.iterdir():
         facts = left.lstat()
         if stat.S_ISREG(facts.st_mode) and facts.st_ctime < before:
