@@ -72,7 +72,7 @@ def served(tmp_path, sqlite) -> tuple[Cloud, Callable[..., dict[str, Any]]]:
 def whole(cloud: Cloud, image: str) -> tuple[int, dict[str, str], str]:
     """How many disks, which tags, and which ImdsSupport the image has."""
     with cloud.ports.database.read() as tx:
-        album = images.find(tx, cloud.account, REGION, image)
+        album = images.find(tx, cloud.account, REGION, [image])
         labels = {tag.key: tag.value for tag in tags.of_one(tx, "image", image)}
     return len(album.disks[image]), labels, album.images[0].system.imds_support
 

@@ -151,14 +151,14 @@ class Rows(Generic[Row]):
     def find(self, tx: Transaction, **equal: Any) -> Row | None:
         """The one row whose columns equal these, or None. Raises DatabaseMalformed."""
         row = self._run(tx, "find", lambda where: self._select.where(*where), equal).fetchone()
-        return None if row is None else self._verified(self.read(row), equal)
+        return None if row is None else self.verified(self.read(row), equal)
 
     def all(self, tx: Transaction, *conditions: ColumnElement[bool], **equal: Any) -> list[Row]:
         """Every row that meets the conditions, in the order of the table's ``seq`` or key."""
         if conditions:
             return self.rows(tx, self._where(equal).where(*conditions).order_by(*self._order()))
         found = self._run(tx, "all", lambda where: self._select.where(*where).order_by(*self._order()), equal)
-        return [self._verified(self.read(row), equal) for row in found.fetchall()]
+        return [self.verified(self.read(row), equal) for row in found.fetchall()]
 
     def rows(self, tx: Transaction, statement: Select[Any]) -> list[Row]:
         """What a statement of the caller's that selects ``table`` gives."""
@@ -186,7 +186,7 @@ class Rows(Generic[Row]):
         """A row of what ``to_values`` gave, or another version: unknown columns are dropped, missing ones empty."""
         return self.read([values.get(column.name, _nothing(column)) for column in self.table.columns])
 
-    def _verified(self, row: Row, equal: dict[str, Any]) -> Row:
+    def verified(self, row: Row, equal: dict[str, Any]) -> Row:
         """The row, which is one that was asked for. A damaged index leads SQLite to others, and it does not look."""
         values = vars(row)
         for name, value in equal.items():
@@ -346,6 +346,14 @@ class Rows(Generic[Row]):
         statement = self._compiled(tx, key, lambda: build(_bound(self.table, equal)))
         values = {_WHERE + name: value for name, value in equal.items() if value is not None}
         return tx.driver(statement.sql, statement.bind(values if changes is None else values | changes))
+
+    def kept(self, tx: Transaction, kind: str, build: Callable[[], Executable], values: dict[str, Any]) -> Cursor:
+        """Run a statement of the caller's that is put together once: always the same one for a *kind*.
+
+        Its parameters are named as *values* are, and it has no constants that would have to be bound.
+        """
+        statement = self._compiled(tx, (kind,), build)
+        return tx.driver(statement.sql, statement.bind(values))
 
     def _compiled(self, tx: Transaction, key: tuple[Any, ...], build: Callable[[], Executable]) -> _Compiled:
         full_key = (tx.dialect.name, *key)

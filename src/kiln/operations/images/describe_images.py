@@ -27,7 +27,7 @@ from kiln.operations.filters import (
     by_nothing,
     by_tags,
 )
-from kiln.operations.images.parts import portrait
+from kiln.operations.images.parts import lookup, portrait
 from kiln.operations.images.parts.portrait import ImageOutput
 from kiln.operations.params import (
     ARCHITECTURES,
@@ -210,8 +210,9 @@ class Output:
 def check(call: Call, p: Input) -> Output:
     _check_whose(p)
     statuses = _statuses(p)
-    if _is_lookup(p):
-        return _look_up(call, p, statuses)
+    if lookup.is_wanted(p):
+        page, total = ((), 0) if _wants_others(call, p) else lookup.find(call, p, statuses)
+        return _answer(p, page, total)
     conditions = [
         images.images.c.account == call.account,
         images.images.c.region == p.region_id,
@@ -229,19 +230,6 @@ def check(call: Call, p: Input) -> Output:
     is_last = len(album.images) < p.page_size and (album.images or offset == 0)
     total = offset + len(album.images) if is_last else images.images.count(call.tx, *conditions)
     return _answer(p, portrait.draw(album), total)
-
-
-def _is_lookup(p: Input) -> bool:
-    """Whether it is the query that clients poll with: one ID, some statuses, and nothing else."""
-    plain = Input(region_id=p.region_id, image_id=p.image_id, status=p.status, page_size=p.page_size)
-    return p == plain and len(p.image_id or ()) == 1
-
-
-def _look_up(call: Call, p: Input, statuses: tuple[str, ...]) -> Output:
-    assert p.image_id is not None  # It is a lookup.
-    album = images.find(call.tx, call.account, p.region_id, p.image_id[0])
-    drawn = portrait.draw(album) if album.images and album.images[0].status in statuses else ()
-    return _answer(p, drawn, len(drawn))
 
 
 def _answer(p: Input, page: tuple[ImageOutput, ...], total: int) -> Output:
