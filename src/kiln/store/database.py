@@ -7,15 +7,17 @@ that is one writer at a time (queued in memory, then ``BEGIN IMMEDIATE``); on
 PostgreSQL it is SERIALIZABLE, run again when the server says so.
 
 A commit that has returned is on disk: WAL with ``synchronous=FULL`` (one fsync
-a commit) on SQLite, the server's default on PostgreSQL.
+a commit) on SQLite, the server's default on PostgreSQL. Writers that wait for
+SQLite share one commit, as PostgreSQL's do: each has a savepoint of its own, and
+is answered when all of them are durable (docs/design/0012).
 """
 
 from __future__ import annotations
 
 import random
 import sqlite3
-import threading
 import time
+import traceback
 from collections import deque
 from collections.abc import Callable, Collection, Iterator
 from contextlib import AbstractContextManager, contextmanager
@@ -28,6 +30,7 @@ from sqlalchemy.exc import DBAPIError, IntegrityError, OperationalError, SQLAlch
 from kiln.declare.journal import Journal
 from kiln.declare.killpoints import reach
 from kiln.store.changes import Change, Hub
+from kiln.store.line import Line, Member
 
 log = Journal("kiln.store")
 
@@ -85,6 +88,7 @@ class Transaction:
     """
 
     def __init__(self, connection: Connection) -> None:
+        self._connection = connection
         self.dialect = connection.dialect
         self.execute: Callable[..., CursorResult[Any]] = connection.execute
         self._raw: Any = connection.connection.driver_connection
@@ -105,10 +109,23 @@ class Transaction:
         """Have *action* called once the transaction is durable; never when it is rolled back."""
         self._after.append(action)
 
+    @property
+    def is_open(self) -> bool:
+        """Whether SQLite has not ended the transaction by itself, as it may after a fault; for Database alone."""
+        return bool(self._raw.in_transaction)
+
+    def another(self) -> Transaction:
+        """Another's part of the same transaction; for Database alone."""
+        return Transaction(self._connection)
+
     def settle(self) -> None:
         """Run what ``after_commit`` was told; for Database alone."""
         for action in self._after:
             action()
+
+
+#: What a write comes to: its transaction, for what is to follow the commit, and what its work returned.
+_Written = tuple[Transaction, Any]
 
 
 class _KeptConnections:
@@ -136,6 +153,7 @@ class _KeptConnections:
         try:
             raw.execute(begin)
             yield Transaction(connection)
+            _require_open(raw)
             raw.commit()
         except BaseException as error:
             try:
@@ -191,7 +209,7 @@ class Database:
         self.fence: Callable[[Transaction], None] | None = None
         #: What was found of damage since it was opened; then nothing is written any more. Reads go on where they can.
         self.damage: str | None = None
-        self._writer = threading.Lock()
+        self._line: Line[_Written] = Line()
         self._kept = _KeptConnections(engine, self.found_damaged) if self.is_sqlite else None
 
     def read(self) -> AbstractContextManager[Transaction]:
@@ -216,52 +234,122 @@ class Database:
             # SQLAlchemy's own text has the statement in it, which is nobody's business outside.
             raise DatabaseDown(str(getattr(error, "orig", None) or error).strip().partition("\n")[0]) from error
 
-    def write(self, work: Callable[[Transaction], Result], *, gives_back: bool = False) -> Result:
-        """Run *work* in a serialisable transaction and commit; *work* may be run more than once.
+    def write(
+        self,
+        work: Callable[[Transaction], Result],
+        *,
+        gives_back: bool = False,
+        waits: Callable[[], None] = lambda: None,
+    ) -> Result:
+        """Run *work* in a serialisable transaction and commit; *work* may be run more than once, on any thread.
 
         Where *gives_back* says that space will come of it, a full disk makes it
-        ask ``make_room``, once. Raises whatever *work* raises, after rolling back,
-        DatabaseFull, and DatabaseMalformed from the first damage on.
+        ask ``make_room``, once. *waits* is called before this thread sleeps until
+        another has committed for it. Raises whatever *work* raises, after rolling
+        back, DatabaseFull, and DatabaseMalformed from the first damage on.
         """
         try:
-            tx, result = self._write(work)
+            tx, result = self._write(work, waits)
         except DatabaseFull:
             if not gives_back or not self.make_room():
                 raise
-            tx, result = self._write(work)
+            tx, result = self._write(work, waits)
         if tx.touched:
             self.tell(tx.touched)
         tx.settle()
-        return result
+        return result  # type: ignore[no-any-return]
 
-    def _write(self, work: Callable[[Transaction], Result]) -> tuple[Transaction, Result]:
+    def _write(self, work: Callable[[Transaction], Any], waits: Callable[[], None]) -> _Written:
         if not self.is_sqlite:
             return self._insist(work)
-        with self._writer, full_said():
-            return self._attempt(work)
+        member: Member[_Written] = Member(work)
+        if self._line.join(member, waits):
+            self._lead(member)
+        return member.outcome()
 
-    def _attempt(self, work: Callable[[Transaction], Result]) -> tuple[Transaction, Result]:
-        if self.damage is not None:
-            raise DatabaseMalformed(self.damage)
+    def _lead(self, first: Member[_Written]) -> None:
+        """Do what *first* and those who wait behind it came for, and commit once."""
+        group, are_done = [first], False
+        try:
+            with full_said(), self._begin_writing() as tx:
+                self._gather(tx, group)
+                are_done = True
+                reach("database.before_commit")
+            reach("database.committed")
+            for member in group:
+                self._tell_hub(member.done)
+        except BaseException as error:  # noqa: BLE001 - it is raised in whom it concerns.
+            is_all_told = len(group) == 1 or (are_done and not isinstance(error, DatabaseFull))
+            for member in group:
+                if is_all_told:
+                    member.fail(error)
+                else:
+                    # What befell one has undone all, or all together have no room. Nobody was answered yet.
+                    self._do_alone(member)
+        finally:
+            self._line.leave(group)
+
+    def _gather(self, tx: Transaction, group: list[Member[_Written]]) -> None:
+        """Do what the one of *group* wants, and then what those want who come meanwhile; they are added to it.
+
+        The first needs no savepoint: when it fails nobody else has done anything, and the group is over. Whoever is
+        refused for what an earlier one wrote is told after the commit, and asked anew where that fails.
+        """
+        began, (first,) = time.monotonic(), group
+        first.succeed((tx, self._do(tx, first.want)))
+        while (member := self._line.more(group, began)) is not None:
+            group.append(member)
+            self._do_within(tx.another(), member)
+
+    def _do_within(self, tx: Transaction, member: Member[_Written]) -> None:
+        """One more caller's part. Raises what makes the whole transaction worthless, and nothing else."""
+        tx.driver("SAVEPOINT caller", ())
+        try:
+            member.succeed((tx, self._do(tx, member.want)))
+        except BaseException as error:
+            if not tx.is_open or _is_of_database(error):
+                raise
+            _let_go(error)
+            tx.driver("ROLLBACK TO caller", ())
+            member.fail(error)
+        tx.driver("RELEASE caller", ())
+
+    def _do_alone(self, member: Member[_Written]) -> None:
+        try:
+            with full_said():
+                member.succeed(self._attempt(member.want))
+        except BaseException as error:  # noqa: BLE001 - it is raised in whom it concerns.
+            member.fail(error)
+
+    def _attempt(self, work: Callable[[Transaction], Any]) -> _Written:
         with self.hub.turn() as turn:
             with self._begin_writing() as tx:
-                if self.fence is not None:
-                    self.fence(tx)
-                result = work(tx)
+                written = tx, self._do(tx, work)
                 reach("database.before_commit")
                 if not self.is_sqlite and tx.changes:
                     turn.take(tx.changes)
             reach("database.committed")
-            if tx.changes:
-                self.hub.tell(tx.changes)
-        return tx, result
+            self._tell_hub(written)
+        return written
+
+    def _tell_hub(self, written: _Written | None) -> None:
+        """Have it told, in the order of commits, what one caller changed, if anything came of that."""
+        if written is not None and written[0].changes:
+            self.hub.tell(written[0].changes)
+
+    def _do(self, tx: Transaction, work: Callable[[Transaction], Result]) -> Result:
+        if self.fence is not None:
+            self.fence(tx)
+        return work(tx)
 
     def _begin_writing(self) -> AbstractContextManager[Transaction]:
+        if self.damage is not None:
+            raise DatabaseMalformed(self.damage)
         if self._kept is not None:
             return self._kept.transaction("BEGIN IMMEDIATE")
         return _pooled(self.engine, isolation_level="SERIALIZABLE")
 
-    def _insist(self, work: Callable[[Transaction], Result]) -> tuple[Transaction, Result]:
+    def _insist(self, work: Callable[[Transaction], Any]) -> _Written:
         for attempt in range(_TRIES):
             try:
                 return self._attempt(work)
@@ -288,6 +376,28 @@ def full_said() -> Iterator[None]:
         if "disk is full" in str(error):
             raise DatabaseFull(str(error)) from error
         raise
+
+
+def _require_open(raw: Any) -> None:
+    """Refuse to commit what SQLite has rolled back by itself, though somebody made light of the error that said so."""
+    if not raw.in_transaction:
+        raise sqlite3.OperationalError("the transaction had ended before its commit")
+
+
+def _is_of_database(error: BaseException) -> bool:
+    """Whether *error* may have left a SQLite transaction other than its statements tell: not one that they foresee."""
+    if isinstance(error, MemoryError | DatabaseFull | DatabaseMalformed):
+        return True
+    said = getattr(error, "orig", None) or error
+    return isinstance(said, sqlite3.Error) and not isinstance(said, sqlite3.IntegrityError)
+
+
+def _let_go(error: BaseException) -> None:
+    """End the statements that the frames of *error* hold open: their reads would outlast the transaction."""
+    seen: BaseException | None = error
+    while seen is not None:
+        traceback.clear_frames(seen.__traceback__)
+        seen = seen.__context__
 
 
 def _damage_in(error: BaseException) -> str | None:

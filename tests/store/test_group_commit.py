@@ -1,0 +1,376 @@
+"""Callers that wait together on SQLite: one commit, and to each what it would have had alone."""
+
+from __future__ import annotations
+
+import os
+import resource
+import shutil
+import signal
+import threading
+from concurrent.futures import Future, ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+from sqlalchemy import insert
+from sqlalchemy.exc import IntegrityError
+
+from kiln.declare import killpoints
+from kiln.store.changes import Change
+from kiln.store.database import DatabaseFull, DatabaseMalformed, open_sqlite
+from kiln.store.line import MOST
+from kiln.store.tags import Tag, tags
+
+PATIENCE_S = 60
+KILLED = 137
+
+
+class Refused(Exception):
+    pass
+
+
+@pytest.fixture
+def points():
+    """The kill points that were passed, in order."""
+    passed = []
+    killpoints.listen(passed.append)
+    yield passed
+    killpoints.listen(None)
+
+
+def a_tag(key):
+    return Tag(account="1", resource_type="image", resource="m-1", key=key, value="")
+
+
+def keys(database):
+    with database.read() as tx:
+        return sorted(tag.key for tag in tags.all(tx))
+
+
+def adds(key):
+    def work(tx):
+        tags.insert(tx, a_tag(key))
+        return f"added {key}"
+
+    return work
+
+
+def adds_and_refuses(key):
+    def work(tx):
+        tags.insert(tx, a_tag(key))
+        raise Refused(key)
+
+    return work
+
+
+def together(database, *works):
+    """What each caller got, where the others came, one after the other, while the first did its work."""
+    has_begun, are_all_here = threading.Event(), threading.Event()
+
+    def first(tx):
+        has_begun.set()
+        assert are_all_here.wait(PATIENCE_S)
+        return works[0](tx)
+
+    with ThreadPoolExecutor(len(works)) as callers:
+        got = [callers.submit(database.write, first)]
+        assert has_begun.wait(PATIENCE_S)
+        for work in works[1:]:
+            is_waiting = threading.Event()
+            got.append(callers.submit(database.write, work, waits=is_waiting.set))
+            assert is_waiting.wait(PATIENCE_S)
+        are_all_here.set()
+    return [outcome(one) for one in got]
+
+
+def outcome(one: Future):
+    return one.exception() or one.result()
+
+
+def test_share_one_commit_and_have_each_their_own_answer(sqlite, points):
+    assert together(sqlite, adds("a"), adds("b"), adds("c")) == ["added a", "added b", "added c"]
+
+    assert points == ["database.before_commit", "database.committed"]
+    assert keys(sqlite) == ["a", "b", "c"]
+
+
+def test_a_caller_alone_never_waits(sqlite):
+    waited = []
+
+    sqlite.write(adds("a"), waits=lambda: waited.append(1))
+
+    assert waited == []
+
+
+def test_are_no_more_than_so_many(sqlite, points):
+    together(sqlite, *(adds(f"{n:03}") for n in range(MOST + 3)))
+
+    assert len(keys(sqlite)) == MOST + 3
+    assert points.count("database.committed") >= 2
+
+
+def test_nobody_else_sees_any_of_it_before_the_commit(sqlite):
+    seen = []
+
+    def looks(tx):
+        with ThreadPoolExecutor(1) as other:
+            seen.append(other.submit(keys, sqlite).result())
+        return adds("b")(tx)
+
+    together(sqlite, adds("a"), looks)
+
+    assert seen == [[]]
+
+
+@pytest.mark.parametrize("refused", [0, 1, 2])
+def test_who_is_refused_has_written_nothing_and_the_others_all_of_theirs(sqlite, refused):
+    works = [adds(key) for key in "abc"]
+    works[refused] = adds_and_refuses("abc"[refused])
+
+    got = together(sqlite, *works)
+
+    assert isinstance(got.pop(refused), Refused)
+    left = [key for n, key in enumerate("abc") if n != refused]
+    assert got == [f"added {key}" for key in left]
+    assert keys(sqlite) == left
+
+
+def by_the_driver(tx):
+    tags.insert(tx, a_tag("b"), a_tag("a"))
+
+
+def by_sqlalchemy(tx):
+    tx.execute(insert(tags.table), [vars(a_tag("b")), vars(a_tag("a"))])
+
+
+@pytest.mark.parametrize("work", [by_the_driver, by_sqlalchemy])
+def test_a_key_that_an_earlier_one_took_is_taken(sqlite, work):
+    got = together(sqlite, adds("a"), work, adds("c"))
+
+    assert [got[0], got[2]] == ["added a", "added c"]
+    assert isinstance(got[1], IntegrityError)
+    assert keys(sqlite) == ["a", "c"]
+    sqlite.write(adds("next"))
+
+
+def test_what_ends_a_thread_ends_its_own_caller_alone(sqlite):
+    def leaves(tx):
+        tags.insert(tx, a_tag("b"))
+        raise SystemExit(3)
+
+    got = together(sqlite, adds("a"), leaves, adds("c"))
+
+    assert isinstance(got[1], SystemExit)
+    assert keys(sqlite) == ["a", "c"]
+
+
+def test_what_follows_a_commit_follows_the_shared_one(sqlite):
+    seen = {}
+
+    def follows(key, work):
+        def whole(tx):
+            tx.after_commit(lambda: seen.update({key: keys(sqlite)}))
+            return work(tx)
+
+        return whole
+
+    together(sqlite, follows("a", adds("a")), follows("b", adds_and_refuses("b")), follows("c", adds("c")))
+
+    assert seen == {"a": ["a", "c"], "c": ["a", "c"]}
+
+
+def test_each_change_is_told_once_and_by_its_own_caller(sqlite):
+    told = []
+    sqlite.tell = told.append
+
+    def touches(name):
+        def work(tx):
+            tx.touched.add(("image", name))
+
+        return work
+
+    together(sqlite, touches("a"), touches("b"))
+
+    assert sorted(map(list, told)) == [[("image", "a")], [("image", "b")]]
+
+
+def test_the_hub_is_told_in_the_order_of_commits_and_of_what_was_committed_alone(sqlite):
+    listener = sqlite.hub.listen()
+
+    def changes(name, work):
+        def whole(tx):
+            tx.changes.append(Change("image", name, None, "Available", "1", is_shown=True))
+            return work(tx)
+
+        return whole
+
+    together(sqlite, changes("c", adds("c")), changes("b", adds_and_refuses("b")), changes("a", adds("a")))
+
+    assert [change.id for change in listener.take(0).changes] == ["c", "a"]
+
+
+def test_a_refused_one_leaves_no_read_open(sqlite):
+    def looks_and_refuses(tx):
+        found = tx.driver("SELECT key FROM tags", ())
+        found.fetchone()
+        raise Refused
+
+    sqlite.write(lambda tx: tags.insert(tx, a_tag("x"), a_tag("y")))
+    got = together(sqlite, adds("a"), looks_and_refuses)  # Keeps the error, and all that its traceback holds.
+
+    other = open_sqlite(sqlite.engine.url.database)
+    other.write(adds("b"))
+    other.close()
+    sqlite.write(adds("c"))
+
+    assert isinstance(got[1], Refused)
+    assert keys(sqlite) == ["a", "b", "c", "x", "y"]
+
+
+def has_room(work, pages):
+    def whole(tx):
+        tx.driver(f"PRAGMA max_page_count={pages}", ()).fetchone()
+        return work(tx)
+
+    return whole
+
+
+def test_the_others_have_room_though_one_has_none(sqlite):
+    def is_large(tx):
+        tx.driver("CREATE TABLE large (bytes)", ())
+        tx.driver("INSERT INTO large VALUES (zeroblob(10000000))", ())
+
+    roomy = [has_room(adds(key), 1_000_000) for key in "ac"]
+    got = together(sqlite, roomy[0], has_room(is_large, 100), roomy[1])
+
+    assert isinstance(got[1], DatabaseFull)
+    assert [got[0], got[2]] == ["added a", "added c"]
+    assert keys(sqlite) == ["a", "c"]
+
+
+def rolls_back(tx):
+    tx.driver("ROLLBACK", ())
+
+
+def rolls_back_and_fails(tx):
+    rolls_back(tx)
+    raise Refused
+
+
+@pytest.mark.parametrize("work", [rolls_back, rolls_back_and_fails])
+def test_the_others_lose_nothing_where_one_ended_the_transaction_of_all(sqlite, work):
+    got = together(sqlite, adds("a"), work, adds("c"))
+
+    assert isinstance(got[1], Exception)
+    assert [got[0], got[2]] == ["added a", "added c"]
+    assert keys(sqlite) == ["a", "c"]
+
+
+def test_a_transaction_that_ended_by_itself_is_not_answered_as_done(sqlite):
+    with pytest.raises(Exception, match="had ended"):
+        sqlite.write(rolls_back)
+
+
+def test_damage_that_one_meets_stops_all(sqlite):
+    def meets(tx):
+        raise DatabaseMalformed("an index leads elsewhere")
+
+    got = together(sqlite, adds("a"), meets, adds("c"))
+
+    assert [type(one) for one in got] == [DatabaseMalformed] * 3
+    assert keys(sqlite) == []
+
+
+@pytest.fixture
+def disk_fails_at_commit(sqlite):
+    """The log cannot grow from the first commit on, until the next one is to begin."""
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    ignored = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+
+    def fail(point):
+        if point == "database.before_commit":
+            killpoints.listen(None)
+            log = Path(f"{sqlite.engine.url.database}-wal")
+            resource.setrlimit(resource.RLIMIT_FSIZE, (log.stat().st_size, before[1]))
+
+    killpoints.listen(fail)
+    yield lambda: resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    killpoints.listen(None)
+    resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    signal.signal(signal.SIGXFSZ, ignored)
+
+
+def test_a_shared_commit_that_fails_fails_all_and_the_next_one_works(sqlite, disk_fails_at_commit):
+    followed = []
+
+    def follows(tx):
+        tx.after_commit(lambda: followed.append(1))
+        return adds("a")(tx)
+
+    got = together(sqlite, follows, adds_and_refuses("b"), adds("c"))
+    disk_fails_at_commit()
+
+    assert ["disk I/O error" in str(one) for one in got] == [True] * 3
+    assert (keys(sqlite), followed) == ([], [])
+    sqlite.write(adds("next"))
+    assert keys(sqlite) == ["next"]
+
+
+def in_child(work):
+    """Have *work* done in a process of its own; returns its exit status."""
+    child = os.fork()
+    if child:
+        return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+    try:
+        work()
+    finally:
+        os._exit(1)
+
+
+@pytest.mark.parametrize(("point", "left"), [("database.before_commit", []), ("database.committed", ["a", "b", "c"])])
+def test_a_kill_at_the_shared_commit_leaves_all_or_nothing_and_answers_nobody(tmp_path, sqlite_file, point, left):
+    path = shutil.copy(sqlite_file, tmp_path / "kiln.sqlite")
+
+    def dies():
+        database = open_sqlite(path)
+        killpoints.listen(lambda passed: os._exit(KILLED) if passed == point else None)
+        together(database, *(adds(key) for key in "abc"))
+
+    assert in_child(dies) == KILLED
+
+    again = open_sqlite(path)
+    assert keys(again) == left
+    again.close()
+
+
+def test_who_was_answered_is_there_after_a_kill_at_any_moment(tmp_path, sqlite_file):
+    path = shutil.copy(sqlite_file, tmp_path / "kiln.sqlite")
+    reading, writing = os.pipe()
+
+    def writes_on(n):
+        database_keys = (f"{n}-{m}" for m in range(100_000))
+        for key in database_keys:
+            database.write(adds(key))
+            os.write(writing, f"{key}\n".encode())
+
+    child = os.fork()
+    if not child:
+        try:
+            database = open_sqlite(path)
+            with ThreadPoolExecutor(16) as callers:
+                for one in [callers.submit(writes_on, n) for n in range(16)]:
+                    one.result()
+        finally:
+            os._exit(1)
+    os.close(writing)
+    said = b""
+    while said.count(b"\n") < 500:
+        said += os.read(reading, 65536)
+    os.kill(child, signal.SIGKILL)
+    os.waitpid(child, 0)
+    while more := os.read(reading, 65536):
+        said += more
+    os.close(reading)
+
+    again = open_sqlite(path)
+    assert set(said.decode().split()) <= set(keys(again))
+    again.close()
