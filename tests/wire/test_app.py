@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
@@ -20,7 +21,7 @@ class Recorder:
     def __init__(self):
         self.asked, self.refused = [], []
 
-    def answer(self, request):
+    def answer(self, request, waits):
         self.asked.append(request)
         return Answer(200, (), b"answered")
 
@@ -73,3 +74,31 @@ def test_a_body_that_is_too_large_is_refused_before_its_end(send):
     assert [error.code for error in recorder.refused] == ["RequestTooLarge"]
     assert recorder.asked == []
     assert sent[0]["status"] == 413
+
+
+def test_who_waits_for_the_disk_lets_the_next_request_begin():
+    """One at a time is worked on, and the first ends when the second has been answered."""
+    is_second_answered = threading.Event()
+
+    class Waiting(Recorder):
+        def answer(self, request, waits):
+            if not self.asked:
+                self.asked.append(request)
+                waits()
+                assert is_second_answered.wait(60)
+            else:
+                is_second_answered.set()
+            return Answer(200, (), b"")
+
+    async def receive():
+        return a_part(b"", more=False)
+
+    async def ignore(message):
+        pass
+
+    async def both():
+        app = App(Waiting(), executor, lambda: (True, {}), at_once=1)
+        await asyncio.gather(*(app(SCOPE, receive, ignore) for _ in range(2)))
+
+    with ThreadPoolExecutor(2) as executor:
+        asyncio.run(both())

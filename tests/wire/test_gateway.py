@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from typing import Any
 
@@ -22,6 +24,9 @@ IMPORT = {
     "DiskDeviceMapping.1.OSSObject": "secret-object",
     "DiskDeviceMapping.1.Format": "qcow2",
 }
+
+
+A_DISK = {"RegionId": REGION, "ZoneId": f"{REGION}-a", "Size": "20", "DiskCategory": "cloud_essd"}
 
 
 class BrokenBuckets:
@@ -88,3 +93,27 @@ def test_logs_who_asked_for_what_and_what_became_of_it(broken, logged):
     assert (line["door"], line["action"], line["account"]) == ("rpc", "DescribeImages", "1000000000000001")
     assert (line["status"], line["code"]) == (404, "InvalidRegionId.NotFound")
     assert line["ms"] >= 0
+
+
+def test_a_write_says_that_it_waits_for_the_commit_of_another(tmp_path, sqlite):
+    cloud = make_cloud(tmp_path, sqlite)
+    gateway = Gateway(Dispatcher(CATALOGUE, cloud.ports), OneAccount(), MemoryNonces(), cloud.clock)
+    has_begun, goes_on, waited = threading.Event(), threading.Event(), threading.Event()
+
+    def leads(_):
+        has_begun.set()
+        assert goes_on.wait(60)
+
+    def waits():
+        waited.set()
+        goes_on.set()
+
+    with ThreadPoolExecutor(1) as other:
+        leading = other.submit(sqlite.write, leads)
+        assert has_begun.wait(60)
+        reads = gateway.answer(WAYS[0]("DescribeImages", {"RegionId": REGION}, cloud.clock()), waits)
+        assert not waited.is_set()
+        writes = gateway.answer(WAYS[0]("CreateDisk", A_DISK, cloud.clock()), waits)
+        leading.result()
+
+    assert (reads.status, writes.status, waited.is_set()) == (200, 200, True)

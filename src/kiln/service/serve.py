@@ -26,7 +26,7 @@ from kiln.service.health import health
 from kiln.service.pairing import advance, refuse_newer
 from kiln.service.settings import Settings
 from kiln.service.supervisor import READY, STOPPING, tell_supervisor
-from kiln.store import tasks
+from kiln.store import line, tasks
 from kiln.store.database import DatabaseFull
 from kiln.tasks.worker import Worker
 from kiln.upkeep import unfinished
@@ -73,7 +73,8 @@ def serve(settings: Settings, say: Callable[[str], None]) -> None:
         worker.start()
         keeper.start()
         try:
-            with ThreadPoolExecutor(settings.threads, thread_name_prefix="request") as executor:
+            # Those that wait until another has committed for them have their threads, too.
+            with ThreadPoolExecutor(settings.threads + line.MOST, thread_name_prefix="request") as executor:
                 crowd = Crowd(make_room())
                 app = _app(assembly, worker, keeper, executor, crowd)
                 for one in switched_off(assembly.database, settings):

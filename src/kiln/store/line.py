@@ -69,13 +69,13 @@ class Line(Generic[Done]):
         self._is_led = False
 
     def join(self, member: Member[Done], waits: Callable[[], None]) -> bool:
-        """Whether *member* is to lead; where not, all is done. *waits* is called before it sleeps."""
+        """Whether *member* is to lead; where not, all is done. *waits* is called where it has to sleep; it is quick."""
         with self._lock:
             if not self._is_led:
                 self._is_led = True
                 return True
+            waits()  # Before anybody counts on this member: it might raise.
             self._waiting.append(member)
-        waits()
         member.wait()
         return member.leads
 

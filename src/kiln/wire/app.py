@@ -30,7 +30,8 @@ class App:
     """See the module's docstring.
 
     *health* gives what ``GET /healthz`` answers: whether all is well, and the
-    facts. *at_once* is how many threads *executor* has.
+    facts. *at_once* is how many requests are worked on at a time; the *executor* has
+    threads for those that wait for the disk, too.
     """
 
     def __init__(
@@ -65,8 +66,8 @@ class App:
             await _send(send, 200 if is_well else 503, head, json.dumps(facts).encode() + b"\n")
             return
         request = _to_request(scope, body)
-        async with self._turns.one(name_of(request.client_host)):
-            answer = await loop.run_in_executor(self._executor, self._gateway.answer, request)
+        async with self._turns.one(name_of(request.client_host)) as turn:
+            answer = await loop.run_in_executor(self._executor, self._gateway.answer, request, turn.end_from_afar)
         await _send(send, answer.status, answer.headers, answer.body)
 
 

@@ -54,8 +54,13 @@ class Dispatcher:
         self._worker = worker
         self._hand_over = hand_over or (lambda _: None)
 
-    def dispatch(self, account: str, key: ActionKey, params: Mapping[str, str]) -> dict[str, Any]:
-        """Run one operation for an account; returns its answer under wire names. Raises ApiError."""
+    def dispatch(
+        self, account: str, key: ActionKey, params: Mapping[str, str], waits: Callable[[], None] = lambda: None
+    ) -> dict[str, Any]:
+        """Run one operation for an account; returns its answer under wire names. Raises ApiError.
+
+        *waits* is called where another commits for it, before it waits.
+        """
         operation = self._catalogue.get(key)
         if operation is None:
             raise InvalidActionNotFound(action=key.action)
@@ -69,7 +74,9 @@ class Dispatcher:
             with self._ports.database.read() as tx:
                 answer: dict[str, Any] = spell(operation.check(self._call(tx, request), given))
                 return answer
-        return self._ports.database.write(lambda tx: self._perform(tx, request), gives_back=operation.gives_back)
+        return self._ports.database.write(
+            lambda tx: self._perform(tx, request), gives_back=operation.gives_back, waits=waits
+        )
 
     def _perform(self, tx: Transaction, request: _Request) -> dict[str, Any]:
         operation, token = request.operation, request.token

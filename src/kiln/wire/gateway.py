@@ -7,6 +7,7 @@ with its traceback under the request's ID, and answered as InternalError.
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from typing import Any
 
 from kiln.declare.clock import Clock
@@ -31,8 +32,8 @@ class Gateway:
         self._nonces = nonces
         self._clock = clock
 
-    def answer(self, request: RawRequest) -> Answer:
-        """The answer to *request*; never raises."""
+    def answer(self, request: RawRequest, waits: Callable[[], None] = lambda: None) -> Answer:
+        """The answer to *request*; never raises. *waits* is called where another commits for it, before it waits."""
         began = time.perf_counter()
         request_id = new_request_id()
         door = choose(request)
@@ -40,7 +41,7 @@ class Gateway:
         outcome: dict[str, Any] | ApiError
         try:
             admitted = door.admit(request, self._credentials, self._nonces, self._clock())
-            outcome = self._dispatcher.dispatch(admitted.account_id, admitted.key, admitted.params)
+            outcome = self._dispatcher.dispatch(admitted.account_id, admitted.key, admitted.params, waits)
         except ApiError as error:
             outcome = error
         except DatabaseFull as error:

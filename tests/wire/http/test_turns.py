@@ -39,3 +39,38 @@ def test_who_leaves_takes_no_turn_and_keeps_nobody_waiting():
 
 def test_has_several_at_once():
     assert run("a", "a", "b", at_once=3) == ["a", "a", "b", "last"]
+
+
+def test_a_turn_ended_early_is_passed_on_once():
+    async def two_of_four():
+        turns, had = Turns(1), []
+
+        async def have(name):
+            async with turns.one("a") as turn:
+                had.append(name)
+                await asyncio.to_thread(turn.end_from_afar)
+                if name == "first":
+                    await goes_on.wait()
+            had.append(f"{name} is over")
+
+        goes_on = asyncio.Event()
+        waiting = [asyncio.create_task(have(name)) for name in ("first", "second")]
+        await waiting[1]
+        async with turns.one("b"):
+            goes_on.set()
+            await waiting[0]
+            third = asyncio.create_task(have("third"))
+            await asyncio.sleep(0)
+            had.append("the turn is had still")
+        await third
+        return had
+
+    assert asyncio.run(two_of_four()) == [
+        "first",
+        "second",
+        "second is over",
+        "first is over",
+        "the turn is had still",
+        "third",
+        "third is over",
+    ]
