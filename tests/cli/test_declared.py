@@ -13,6 +13,9 @@ from tests.cli.test_main import said
 BY_HAND = {
     "image show": "what it finds is shown whole, and one ID is all that it takes",
     "instance show": "what it finds is shown whole, and one ID is all that it takes",
+    "snapshot show": "what it finds is shown whole, and one ID is all that it takes",
+    "disk show": "what it finds is shown whole, and one ID is all that it takes",
+    "task show": "what it finds is shown whole, and one ID is all that it takes",
     "instance console": "it asks again and again, or asks a socket and no action",
 }
 GROUPS = ("image", "instance", "snapshot", "disk", "task")

@@ -13,7 +13,8 @@ import struct
 import subprocess
 import sys
 import termios
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -26,6 +27,13 @@ from tests.tools import needs
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(120)]
 
 SIZE = 64 * 1024 * 1024
+
+
+def wait_until(holds: Callable[[], bool], within_s: float = 30.0) -> None:
+    deadline = time.monotonic() + within_s
+    while not holds():
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
 
 
 class Shell:
@@ -102,6 +110,24 @@ def instance(shell, image) -> Iterator[str]:
     made = shell.run("instance", "run", "--image", image, "--name", "web")
     yield made
     shell.run("instance", "delete", made, "--force")
+
+
+def test_shows_why_an_import_failed(shell, data):
+    (data / "buckets" / "b").mkdir(parents=True, exist_ok=True)
+    (data / "buckets" / "b" / "bad.qcow2").write_bytes(b"QFI\xfb" + bytes(600))
+    mapping = ("DiskDeviceMapping.1.OSSBucket=b", "DiskDeviceMapping.1.OSSObject=bad.qcow2")
+    made = json.loads(shell.run("call", "ImportImage", "ImageName=bad", *mapping))
+    image, task = made["ImageId"], made["TaskId"]
+    wait_until(lambda: json.loads(shell.run("image", "show", image, "--json"))["Status"] == "CreateFailed")
+
+    (reason,) = json.loads(shell.run("image", "show", image, "--json"))["Reasons"]["Reason"]
+
+    assert (reason["Action"], reason["State"], reason["TaskId"]) == ("ImportImage", "Failed", task)
+    for noun, resource in (("image", image), ("task", task)):
+        shown = shell.run(noun, "show", resource)
+        assert "Reasons" in shown
+        assert reason["Message"][:20] in shown
+    assert "there is no snapshot" in shell.refuses("snapshot", "show", "s-00000000000000000000")
 
 
 def test_imports_a_file_and_leaves_no_upload(shell, image, data):

@@ -127,7 +127,7 @@ def test_waits_when_something_is_not_ready(cloud):
 
     def carry_out(job: Job) -> None:
         if not ready:
-            raise NotYet(5.0)
+            raise NotYet(5.0, "The test says so.")
 
     with_duty(cloud, carry_out)
     task = enqueue(cloud)
@@ -144,7 +144,7 @@ def test_remembers_facts_across_tries(cloud):
     def carry_out(job: Job) -> None:
         if not job.facts.half:
             job.note(replace(job.facts, half="done"))
-            raise NotYet(0.0)
+            raise NotYet(0.0, "The test says so.")
 
     with_duty(cloud, carry_out)
     task = enqueue(cloud)

@@ -48,7 +48,7 @@ def test_what_was_postponed_is_tried_again(cloud, steps):
     def carry_out(job) -> None:
         tried.append(job.task.id)
         if len(tried) == 1:
-            raise NotYet(30.0)
+            raise NotYet(30.0, "The test says so.")
 
     cloud.worker = Worker(cloud.ports, {"Test": Duty(carry_out, facts=Facts)}, unfinished)
     task = enqueue(cloud)

@@ -242,7 +242,7 @@ def test_waits_without_end_for_a_give_up_that_is_not_yet_possible(cloud):
         raise InternalError
 
     def waits(job, error) -> None:
-        raise NotYet(5.0)
+        raise NotYet(5.0, "The test says so.")
 
     cloud.worker = Worker(cloud.ports, {"Test": Duty(fails, waits)}, unfinished)
     task = cloud.ports.database.write(lambda tx: cloud.as_call(tx).enqueue("r-1"))

@@ -140,10 +140,16 @@ class Job(Generic[Facts]):
 
 SILENCE_SECONDS = 30.0  #: Until a machine that answered nothing is asked again on which disks it writes.
 
+MACHINE_SILENT = "The machine does not answer, so that nobody can tell on which disks it writes."
+
 
 class NotYet(Exception):
-    """Raised by carry_out when something outside is not ready; the task is tried again after *seconds*."""
+    """Raised by carry_out when something outside is not ready; the task is tried again after *seconds*.
 
-    def __init__(self, seconds: float) -> None:
-        super().__init__(f"not before {seconds} s from now")
+    *reason* is a sentence for whoever waits.
+    """
+
+    def __init__(self, seconds: float, reason: str) -> None:
+        super().__init__(f"not before {seconds} s from now: {reason}")
         self.seconds = seconds
+        self.reason = reason

@@ -21,6 +21,7 @@ from kiln.cli.listings import listing
 from kiln.cli.output import Column
 from kiln.cli.session import open_client
 from kiln.cli.several import end, try_each
+from kiln.cli.showing import showing
 from kiln.cli.waiting import Begun, wait
 from kiln.client.client import Client
 
@@ -74,6 +75,9 @@ listing(
     COLUMNS,
     "List disks, the newest first.",
     "kiln disk list --instance i-bp1g6zv0ce8oghu7k2d3",
+)
+showing(
+    app, "disk", "Show all that is known of a disk, and what it waits for.", "kiln disk show d-bp131n0q38u3a4zi9p2k"
 )
 
 

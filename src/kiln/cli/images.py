@@ -21,10 +21,10 @@ from kiln.cli.grammar import (
     group,
 )
 from kiln.cli.listings import listing
-from kiln.cli.naming import to_id
 from kiln.cli.output import Column
 from kiln.cli.session import find_data_folder, open_client
 from kiln.cli.several import end, try_each
+from kiln.cli.showing import showing
 from kiln.cli.waiting import Begun, wait, wait_for_outcome
 from kiln.client import waiters
 from kiln.client.client import Client
@@ -171,12 +171,12 @@ listing(
 )
 
 
-@app.command("show", epilog=example("kiln image show m-bp146shijn7hujku8a5c"))
-def show_image(image: Image, *, region: Region = None, as_json: Json = False) -> None:
-    """Show all that is known of an image."""
-    with open_client(region) as client:
-        found = waiters.find(client, "image", to_id(client, "image", image))
-        output.show_found(found, f"image {image}", as_json=as_json)
+showing(
+    app,
+    "image",
+    "Show all that is known of an image, and why it failed or waits.",
+    "kiln image show m-bp146shijn7hujku8a5c",
+)
 
 
 EXPORT = Takes(

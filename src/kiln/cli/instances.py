@@ -26,8 +26,8 @@ from kiln.cli.naming import to_id
 from kiln.cli.output import Column
 from kiln.cli.session import find_data_folder, open_client
 from kiln.cli.several import end, try_each
+from kiln.cli.showing import showing
 from kiln.cli.waiting import Begun, wait, wait_for_outcome
-from kiln.client import waiters
 
 app = group()
 
@@ -114,15 +114,12 @@ listing(
 )
 
 
-@app.command("show", epilog=example("kiln instance show i-bp1g6zv0ce8oghu7k2d3"))
-def show_instance(instance: Instance, *, region: Region = None, as_json: Json = False) -> None:
-    """Show all that is known of an instance."""
-    with open_client(region) as client:
-        output.show_found(
-            waiters.find(client, "instance", to_id(client, "instance", instance)),
-            f"instance {instance}",
-            as_json=as_json,
-        )
+showing(
+    app,
+    "instance",
+    "Show all that is known of an instance, and why it did not start or what it waits for.",
+    "kiln instance show i-bp1g6zv0ce8oghu7k2d3",
+)
 
 
 START = Takes("StartInstance", arguments=("InstanceId",), is_of_several=True)

@@ -17,6 +17,7 @@ from kiln.cli.listings import listing
 from kiln.cli.output import Column
 from kiln.cli.session import open_client
 from kiln.cli.several import end, try_each
+from kiln.cli.showing import showing
 from kiln.cli.waiting import Begun, wait_for_outcome
 
 app = group()
@@ -40,6 +41,12 @@ listing(
     COLUMNS,
     "List snapshots, the newest first.",
     "kiln snapshot list --disk d-bp131n0q38u3a4zi9p2k",
+)
+showing(
+    app,
+    "snapshot",
+    "Show all that is known of a snapshot, and why it failed or waits.",
+    "kiln snapshot show s-bp17441ohwkdca0fg1tq",
 )
 
 

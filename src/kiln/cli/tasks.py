@@ -9,6 +9,7 @@ from kiln.cli.listings import listing
 from kiln.cli.output import Column
 from kiln.cli.session import open_client
 from kiln.cli.several import end, try_each
+from kiln.cli.showing import showing
 
 app = group()
 
@@ -27,6 +28,9 @@ listing(
     COLUMNS,
     "List imports and exports, the newest first.",
     "kiln task list --status Processing",
+)
+showing(
+    app, "task", "Show how far a task is, and why it waits or was given up.", "kiln task show t-bp1hvgwromzv32iq5v8d"
 )
 
 

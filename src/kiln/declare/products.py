@@ -29,5 +29,8 @@ class ActionKey(NamedTuple):
 
 ECS = Product("Ecs", "2014-05-26")
 
+#: What no cloud tells: kept apart from ECS, whose clients never meet it.
+KILN = Product("Kiln", "2026-11-28")
+
 #: All that are served. A request that names none is of the first whose version it has.
-PRODUCTS = (ECS,)
+PRODUCTS = (ECS, KILN)

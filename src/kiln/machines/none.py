@@ -68,6 +68,9 @@ class NoMachines:
     def console(self, instance: str) -> bytes:
         return _CONSOLE if self._marker(instance).parent.exists() else b""
 
+    def last_words(self, instance: str) -> str:  # noqa: ARG002 - the port's; a state says nothing.
+        return ""
+
     def forget(self, instance: str) -> None:
         if self.is_running(instance):
             raise MachineRefused(f"The machine of {instance} runs.")

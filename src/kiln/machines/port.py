@@ -92,5 +92,8 @@ class Machines(Protocol):
     def console(self, instance: str) -> bytes:
         """What the serial console has printed, the last 64 KiB of it at most; empty before the first start."""
 
+    def last_words(self, instance: str) -> str:
+        """What a machine's program complained about last, for a person; empty when it said nothing."""
+
     def forget(self, instance: str) -> None:
         """Remove what is kept of a machine that does not run."""

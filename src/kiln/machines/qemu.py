@@ -215,6 +215,10 @@ class QemuMachines:
         """See ``port.Machines``. Before the guest speaks it says what of the machine is not as it was asked for."""
         return self._folder(instance).console_tail()
 
+    def last_words(self, instance: str) -> str:
+        """See ``port.Machines``."""
+        return self._folder(instance).last_words()
+
     def forget(self, instance: str) -> None:
         """See ``port.Machines``. Raises MachineRefused while it runs."""
         folder = self._folder(instance)

@@ -58,7 +58,7 @@ class Task:
     created_at: float
     finished_at: float | None
     error_code: str
-    error_message: str
+    error_message: str  #: Why it was given up; of one that is still to be done, why its last try did not end it.
 
 
 def new_task(
@@ -275,6 +275,37 @@ def is_any_leased(tx: Transaction) -> bool:
     return tasks.count(tx, tasks.c.owner != "", status=TaskStatus.PROCESSING) > 0
 
 
+def give_back(tx: Transaction, owner: str) -> int:
+    """Give back every lease that *owner* holds, for a worker that ends; returns how many."""
+    return tasks.update(tx, {"owner": "", "lease_until": 0.0}, owner=owner, status=TaskStatus.PROCESSING)
+
+
+def unsettled(tx: Transaction, account: str, resource: str, most: int) -> list[Task]:
+    """An account's tasks about a resource that are still to be done, or that failed since one last succeeded.
+
+    The newest first, *most* of them. It may be the ID of a task itself.
+    """
+    done = tx.execute(
+        select(func.max(tasks.c.seq)).where(tasks.c.resource == resource, tasks.c.status == TaskStatus.FINISHED)
+    ).scalar()
+    about = tasks.c.payload.contains(resource, autoescape=True)
+    is_about = or_(tasks.c.resource == resource, tasks.c.id == resource, about)
+    is_open_or_new = or_(tasks.c.status == TaskStatus.PROCESSING, tasks.c.seq > (done or 0))
+    status = tasks.c.status.in_((TaskStatus.PROCESSING, TaskStatus.FAILED))
+    statement = select(tasks.table).where(status, tasks.c.account == account, is_about, is_open_or_new)
+    return tasks.rows(tx, statement.order_by(tasks.c.seq.desc()).limit(most))
+
+
+def before_in_lane(tx: Transaction, task: Task) -> Task | None:
+    """The task that comes first in the lane of one that is still to be done; None when that is itself."""
+    if not task.lane:
+        return None
+    statement = select(tasks.table).where(
+        tasks.c.lane == task.lane, tasks.c.status == TaskStatus.PROCESSING, tasks.c.seq < task.seq
+    )
+    return next(iter(tasks.rows(tx, statement.order_by(tasks.c.seq).limit(1))), None)
+
+
 def release_all(tx: Transaction) -> int:
     """Take back every lease: for a start when no other worker can be alive (the embedded default)."""
     return tasks.update(tx, {"owner": "", "lease_until": 0.0}, tasks.c.owner != "", status=TaskStatus.PROCESSING)
@@ -294,9 +325,12 @@ def open_unknown(tx: Transaction) -> int:
     return tasks.update(tx, again, tasks.c.status.not_in(tuple(TaskStatus)))
 
 
-def postpone(tx: Transaction, task: str, not_before: float, *, failed: bool) -> None:
-    """Give the lease back; nobody takes the task before *not_before*. A task that *failed* has used up one attempt."""
-    changes = {"owner": "", "lease_until": 0.0, "not_before": not_before}
+def postpone(tx: Transaction, task: str, not_before: float, *, failed: bool, message: str = "") -> None:
+    """Give the lease back; nobody takes the task before *not_before*. A task that *failed* has used up one attempt.
+
+    *message* says why it waits, to whoever asks.
+    """
+    changes = {"owner": "", "lease_until": 0.0, "not_before": not_before, "error_message": message}
     if failed:
         tasks.update(tx, {"attempts": tasks.c.attempts + 1}, id=task)
     tasks.update(tx, changes, id=task, status=TaskStatus.PROCESSING)
@@ -304,9 +338,8 @@ def postpone(tx: Transaction, task: str, not_before: float, *, failed: bool) -> 
 
 def finish(tx: Transaction, task: str, now: float) -> bool:
     """Record that a task is done; False when it had ended already."""
-    return tasks.move(
-        tx, TaskStatus.PROCESSING, TaskStatus.FINISHED, {"progress": 100, "finished_at": now, "owner": ""}, id=task
-    )
+    changes = {"progress": 100, "finished_at": now, "owner": "", "error_message": ""}
+    return tasks.move(tx, TaskStatus.PROCESSING, TaskStatus.FINISHED, changes, id=task)
 
 
 def fail(tx: Transaction, task: str, now: float, code: str, message: str) -> bool:

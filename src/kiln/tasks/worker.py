@@ -52,6 +52,8 @@ SWEEP_SECONDS = 1.0
 MOST_PLACES = 512  #: For the lanes of instances, in which something is carried out at once.
 _BATCH = 16
 
+_FAILED_TRY = "The last try failed in a way that nobody foresaw. It is tried again; the log of the service says more."
+
 _OF_AN_INSTANCE = PREFIXES["instance"] + "-"
 
 log = Journal("kiln.tasks")
@@ -85,6 +87,7 @@ class _Postponement:
     task: str
     until: float
     failed: bool
+    message: str = ""
 
 
 class Worker:
@@ -209,7 +212,7 @@ class Worker:
             duty.carry_out(job)
             self._conclude(job)
         except NotYet as wait:
-            self._postpone(task, wait.seconds, failed=False)
+            self._postpone(task, wait.seconds, failed=False, message=wait.reason)
         except DatabaseMalformed as error:
             # It is neither tried again nor given up, which would be decided by a damaged database: its row stays.
             log.warning("task_stopped", **said, reason=str(error))
@@ -243,8 +246,9 @@ class Worker:
         if row is not None and row.status == TaskStatus.PROCESSING:
             job.write(job.finish)
 
-    def _postpone(self, task: Task, seconds: float, *, failed: bool) -> None:
-        self._adrift.append(_Postponement(task.id, self._ports.clock() + seconds, failed))
+    def _postpone(self, task: Task, seconds: float, *, failed: bool, message: str = "") -> None:
+        until = self._ports.clock() + seconds
+        self._adrift.append(_Postponement(task.id, until, failed, _FAILED_TRY if failed else message))
         try:
             self._give_back()
         except Exception:
@@ -260,7 +264,9 @@ class Worker:
                 return
             try:
                 self._ports.database.write(
-                    lambda tx, one=one: tasks.postpone(tx, one.task, one.until, failed=one.failed)  # type: ignore[misc]
+                    lambda tx, one=one: tasks.postpone(  # type: ignore[misc]
+                        tx, one.task, one.until, failed=one.failed, message=one.message
+                    )
                 )
             except BaseException:
                 self._adrift.append(one)
@@ -275,7 +281,7 @@ class Worker:
                 duty.give_up(job, error)
             job.write(fail)
         except NotYet as wait:
-            self._postpone(job.task, wait.seconds, failed=False)
+            self._postpone(job.task, wait.seconds, failed=False, message=wait.reason)
         except Exception:
             log.exception("give_up_failed", task=job.task.id, attempt=job.task.attempts + 1)
             tries = duty.tries + TRIES_TO_GIVE_UP
@@ -289,7 +295,7 @@ class Worker:
         try:
             self._by_rows.end(self._ports, task, error)
         except NotYet as wait:
-            self._postpone(task, wait.seconds, failed=False)
+            self._postpone(task, wait.seconds, failed=False, message=wait.reason)
         except Exception:
             log.exception("end_failed", task=task.id, attempt=task.attempts + 1)
             if task.attempts + 1 < tries or not self._fail_alone(task, error):

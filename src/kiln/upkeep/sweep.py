@@ -184,7 +184,7 @@ def merge(job: Job[MergeFacts]) -> None:
         if not job.write(lambda tx, parent=parent: _claim(tx, job, parent)):  # type: ignore[misc]
             if _is_waited_for(job):
                 break
-            raise NotYet(_WAIT_SECONDS)
+            raise NotYet(_WAIT_SECONDS, "Something else is done with the disk just now.")
         try:
             with _turns.one():
                 _absorb(job, child, parent)

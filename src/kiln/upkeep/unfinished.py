@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from kiln.calls.call import SILENCE_SECONDS, NotYet, Ports
+from kiln.calls.call import MACHINE_SILENT, SILENCE_SECONDS, NotYet, Ports
 from kiln.declare.errors import ApiError
 from kiln.declare.killpoints import reach
 from kiln.declare.states import DiskStatus, ImageStatus, InstanceStatus, SnapshotStatus
@@ -90,7 +90,7 @@ def _look(ports: Ports, task: Task, heirs: list[_Heir], on_their_way: list[Disk]
             captured = {}
         is_live = any(one.disk.instance and ports.machines.is_running(one.disk.instance) for one in heirs)
     except MachineError as e:
-        raise NotYet(SILENCE_SECONDS) from e
+        raise NotYet(SILENCE_SECONDS, MACHINE_SILENT) from e
     return _Seen(
         captured=captured,
         held=frozenset(disk.id for disk in on_their_way if _is_held(ports, task, disk)),

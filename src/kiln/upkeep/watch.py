@@ -6,15 +6,20 @@ Instances for which a task is still to be done are left to that task.
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from kiln.calls.call import Ports
+from kiln.declare.facts import NoFacts
 from kiln.declare.journal import Journal
-from kiln.declare.states import InstanceStatus
+from kiln.declare.states import InstanceStatus, TaskStatus
 from kiln.store.database import Transaction
 from kiln.store.instances import Instance, idle_running, instances
-from kiln.store.tasks import is_lane_busy
+from kiln.store.tasks import is_lane_busy, new_task, tasks
 from kiln.upkeep.places import Places
 
 _PATIENCE_S = 3.0  #: For the answers of one round; who is slower is in the next.
+
+MACHINE_GONE = "MachineGone"  #: What ended, in place of an action, and why.
 
 log = Journal("kiln.upkeep")
 
@@ -30,8 +35,10 @@ def watch(ports: Ports) -> list[str]:
     gone = [instance for instance in said_to_run if not ports.machines.is_running(instance.id)]
     stopped = []
     for instance in gone:
-        if ports.database.write(lambda tx, instance=instance: _record(tx, instance)):  # type: ignore[misc]
-            log.warning("machine_gone", instance=instance.id)
+        reason = _reason(ports.machines.last_words(instance.id))
+        now = ports.clock()
+        if ports.database.write(lambda tx, it=instance, why=reason, now=now: _record(tx, it, why, now)):  # type: ignore[misc]
+            log.warning("machine_gone", instance=instance.id, reason=reason)
             stopped.append(instance.id)
     return stopped
 
@@ -60,9 +67,21 @@ class Waker:
         return woken
 
 
-def _record(tx: Transaction, instance: Instance) -> bool:
+def _reason(words: str) -> str:
+    told = "The machine ended by itself: its guest powered off, or somebody else ended it, or the host was off."
+    return f"{told} QEMU's last words: {words}" if words else told
+
+
+def _record(tx: Transaction, instance: Instance, reason: str, now: float) -> bool:
     if is_lane_busy(tx, instance.id):
         return False
-    return instances.move(
+    has_moved = instances.move(
         tx, InstanceStatus.RUNNING, InstanceStatus.STOPPED, {}, id=instance.id, started_at=instance.started_at
     )
+    if has_moved:
+        # Nobody asked for it, so there is no task to keep the reason.
+        task = new_task(MACHINE_GONE, instance.id, NoFacts(), now, account=instance.account, region=instance.region)
+        tasks.insert(
+            tx, replace(task, finished_at=now, status=TaskStatus.FAILED, error_code=MACHINE_GONE, error_message=reason)
+        )
+    return has_moved

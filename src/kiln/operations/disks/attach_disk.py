@@ -153,7 +153,7 @@ def carry_out(job: Job[Facts]) -> None:
     if disk is None:
         return
     if not is_free:
-        raise NotYet(_WAIT_S)
+        raise NotYet(_WAIT_S, "The disk is still in use by what it was in before.")
     assert disk.volume is not None  # It was Available.
     drives.plug_in(job.ports, disk, disk.volume)
 

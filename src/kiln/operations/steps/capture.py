@@ -13,7 +13,7 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 
-from kiln.calls.call import SILENCE_SECONDS, Call, Job, NotYet
+from kiln.calls.call import MACHINE_SILENT, SILENCE_SECONDS, Call, Job, NotYet
 from kiln.calls.errors import ServiceUnavailableNoRoom
 from kiln.declare.errors import ApiError
 from kiln.declare.facts import Raw, facts
@@ -223,7 +223,7 @@ def must_complete(job: Job[CaptureFacts], tell: Callable[[Transaction], None]) -
             tell(tx)
 
         job.write(fail)
-        raise NotYet(SILENCE_SECONDS) from error
+        raise NotYet(SILENCE_SECONDS, MACHINE_SILENT) from error
 
 
 def _is_prevented(job: Job[CaptureFacts], heirs: Sequence[str]) -> bool:

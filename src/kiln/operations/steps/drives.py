@@ -113,7 +113,7 @@ def _refuse(ports: Ports, disk: Disk, volume: str) -> Exception:
     with ports.database.read() as tx:
         children = volumes.all(tx, parent=volume)
     if children and all(child.state == "doomed" for child in children):
-        return NotYet(_AFTER_SWEEP_SECONDS)
+        return NotYet(_AFTER_SWEEP_SECONDS, "What an interrupted capture left on the disk is being taken away.")
     log.error("disk_stands_on_a_layer", disk=disk.id, volume=volume)
     return InternalError()
 
@@ -131,7 +131,7 @@ def plug_in(ports: Ports, disk: Disk, volume: str) -> None:
     try:
         ports.machines.attach(disk.instance, drive)
     except MachineBusy as e:
-        raise NotYet(AFTER_MERGE_SECONDS) from e
+        raise NotYet(AFTER_MERGE_SECONDS, "A layer of the disk was merged this moment.") from e
     except MachineMissing:
         if ports.machines.is_running(disk.instance):
             raise

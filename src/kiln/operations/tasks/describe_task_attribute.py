@@ -109,12 +109,13 @@ def check(call: Call, p: Input) -> Output:
 
 
 def _draw(task: Task, name: str, place: int) -> OperationProgress:
+    has_failed = task.status not in (TaskStatus.PROCESSING, TaskStatus.FINISHED)
     items = [RelatedItem(name="OSSObject", value=name)]
     if place:
         items.append(RelatedItem(name="QueuePosition", value=str(place)))
     return OperationProgress(
-        error_code=task.error_code,
-        error_msg=task.error_message,
+        error_code=task.error_code if has_failed else "",
+        error_msg=task.error_message if has_failed else "",
         operation_status="Waiting" if place else _OUTCOMES.get(task.status, _OUTCOMES[TaskStatus.FAILED]),
         related_item_set=RelatedItems(related_item=tuple(items)),
     )

@@ -50,7 +50,7 @@ def start(job: Job[Any]) -> None:
     try:
         job.ports.machines.start(machine)
     except MachineBusy as e:
-        raise NotYet(AFTER_MERGE_SECONDS) from e
+        raise NotYet(AFTER_MERGE_SECONDS, "A layer of its disks was merged this moment.") from e
     except MachineRefused as e:
         raise ServiceUnavailableNoMachine(reason=str(e)) from e
     reach("power.started")

@@ -1,0 +1,63 @@
+"""The word ``show``: all that is known of a resource, and why it is not as it was asked for."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Annotated, Any
+
+import typer
+
+from kiln.cli import exits, output
+from kiln.cli.exits import Refusal
+from kiln.cli.grammar import Json, Region, example
+from kiln.cli.naming import to_id
+from kiln.cli.session import open_client
+from kiln.client import waiters
+from kiln.client.client import ApiFailure, Client
+
+#: What a service answers to an action that it does not have: one that is older than this command line.
+_NO_SUCH_ACTION = ("InvalidAction.NotFound", "InvalidVersion", "InvalidProduct.NotFound")
+
+
+def showing(app: typer.Typer, noun: str, about: str, sample: str) -> None:
+    """Give *app* the word ``show`` for one resource of a *noun*."""
+    given = typer.Argument(help=f"The {noun}'s ID, the beginning of one, or a name.", metavar=noun.upper())
+    resource_of = Annotated[str, given]
+
+    def show(resource: str, *, region: Region = None, as_json: Json = False) -> None:
+        with open_client(region) as client:
+            wanted = to_id(client, noun, resource)
+            found = _find(client, noun, wanted)
+            why = reasons(client, wanted)
+            if found is None and not why:
+                raise Refusal(f"there is no {noun} {resource}", exits.REFUSED)
+            shown: dict[str, Any] = {**(found or {}), "Reasons": {"Reason": why}}
+            output.show_found(shown, f"{noun} {resource}", as_json=as_json)
+
+    show.__doc__ = about
+    show.__annotations__["resource"] = resource_of
+    app.command("show", epilog=example(sample))(show)
+
+
+def reasons(client: Client, resource: str) -> list[Mapping[str, Any]]:
+    """Why the resource is as it is, the newest first; nothing where the service cannot tell."""
+    try:
+        answer = client.call("DescribeReasons", ResourceId=resource)
+    except ApiFailure as failure:
+        if failure.code in (*_NO_SUCH_ACTION, "InvalidResourceId.NotFound"):
+            return []
+        raise
+    found: list[Mapping[str, Any]] = answer["Reasons"]["Reason"]
+    return found
+
+
+def _find(client: Client, noun: str, resource: str) -> Mapping[str, Any] | None:
+    if noun != "task":
+        return waiters.find(client, noun, resource)
+    try:
+        return client.call("DescribeTaskAttribute", TaskId=resource)
+    except ApiFailure as failure:
+        # Tasks that are no imports and exports are shown by their reasons alone.
+        if failure.code == "InvalidTaskId.NotFound":
+            return None
+        raise

@@ -1,0 +1,14 @@
+"""What only Kiln tells: why something is as it is. One file for each operation."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from kiln.declare.operation import Operation
+from kiln.declare.products import KILN
+from kiln.operations.reasons.describe_reasons import describe_reasons
+
+PRODUCT = KILN
+
+#: In the order of the reference.
+OPERATIONS: tuple[Operation[Any, Any, Any], ...] = (describe_reasons,)
