@@ -1,0 +1,80 @@
+"""As much of systemd as the operator's page needs, for one unit in a folder.
+
+``python -m tests.docs.systemd FOLDER WORD`` does what ``systemctl WORD`` does.
+
+It heeds of the unit and its drop-ins what says how the service is started: command, environment, folders, and that it
+says when it is ready. The main process alone is ended, as by ``KillMode=process``.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import select
+import shlex
+import signal
+import socket
+import subprocess
+import sys
+from collections import defaultdict
+from pathlib import Path
+
+_READY_WITHIN_S = 60.0
+_ENDS_WITHIN_S = 60.0
+
+
+def main(folder: Path, word: str, *rest: str) -> None:
+    """Do what ``systemctl WORD`` does."""
+    if word == "daemon-reload":
+        return
+    if word in ("stop", "restart", "disable"):
+        _stop(folder / "pid")
+    if word in ("start", "restart") or (word, "--now") == ("enable", next(iter(rest), "")):
+        _start(folder)
+
+
+def _start(folder: Path) -> None:
+    told = _read(folder / "etc/systemd/system")
+    for directory, place in (("StateDirectory", "var/lib"), ("CacheDirectory", "var/cache")):
+        for name in told[directory]:
+            (folder / place / name).mkdir(mode=int(told.get(f"{directory}Mode", ["755"])[-1], 8), exist_ok=True)
+    environment = dict(os.environ)
+    for line in told["Environment"]:
+        environment |= dict(word.split("=", 1) for word in shlex.split(line))
+    for file in told["EnvironmentFile"]:
+        environment |= dict(line.split("=", 1) for line in Path(file.lstrip("-")).read_text().split())
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as notified, (folder / "journal").open("ab") as journal:
+        # Nobody listens to it any more when the service stops, which the service has to bear.
+        (folder / "notify").unlink(missing_ok=True)
+        notified.bind(str(folder / "notify"))
+        notified.settimeout(_READY_WITHIN_S)
+        command = shlex.split(told["ExecStart"][-1])
+        environment["NOTIFY_SOCKET"] = str(folder / "notify")
+        main_process = subprocess.Popen(
+            command, env=environment, stdout=journal, stderr=journal, start_new_session=True
+        )
+        (folder / "pid").write_text(str(main_process.pid))
+        assert b"READY=1" in notified.recv(4096)
+    main_process.returncode = 0  # It lives on, and is not ours to wait for.
+
+
+def _stop(file: Path) -> None:
+    if not file.exists():
+        return
+    ended = os.pidfd_open(int(file.read_text()))
+    file.unlink()
+    signal.pidfd_send_signal(ended, signal.SIGTERM)
+    assert select.select([ended], [], [], _ENDS_WITHIN_S)[0]
+
+
+def _read(units: Path) -> dict[str, list[str]]:
+    """Every value of each name, in the unit and then in its drop-ins."""
+    told = defaultdict(list)
+    for file in (units / "kiln.service", *sorted((units / "kiln.service.d").glob("*.conf"))):
+        for name, value in re.findall(r"^(\w+)=(.*)$", file.read_text(), re.MULTILINE):
+            told[name].append(value)
+    return told
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]), *sys.argv[2:])
