@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
-import pytest
+from datetime import UTC, datetime
 
-from kiln.declare.clock import from_text, span_of
+import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
+
+from kiln.declare.clock import from_text, span_of, to_minutes_text, to_seconds_text
 
 MINUTE = 1_795_414_020.0  #: 2026-11-23T06:07Z
 
@@ -39,3 +43,13 @@ def test_what_is_no_time_is_none(text):
 @pytest.mark.parametrize("text", ["0001-01-01T00:00Z", "9999-12-31T23:59Z"])
 def test_the_ends_of_time_are_times(text):
     assert span_of(text) is not None
+
+
+@given(st.floats(0, 4e9) | st.integers(0, 4_000_000_000).map(float))
+@example(MINUTE - 4e-7)
+@example(MINUTE - 6e-7)
+def test_a_moment_is_spelled_as_datetime_spells_it(when):
+    moment = datetime.fromtimestamp(when, UTC)
+
+    assert to_seconds_text(when) == moment.strftime("%Y-%m-%dT%H:%M:%SZ")
+    assert to_minutes_text(when) == moment.strftime("%Y-%m-%dT%H:%MZ")

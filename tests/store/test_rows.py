@@ -107,3 +107,22 @@ def test_runs_what_follows_a_commit_only_after_one(database, volume):
     with pytest.raises(IntegrityError):
         database.write(work)
     assert said == ["committed"]
+
+
+@pytest.mark.parametrize("count", [0, 1, 2, 3, 4, 5, 100])
+def test_finds_those_among_some_by_one_statement_for_each_power_of_two(database, count):
+    rows = [
+        Tag(account="1", resource_type=kind, resource=f"m-{n:03}", key=key, value="")
+        for n in range(101)
+        for kind in ("image", "disk")
+        for key in "ba"
+    ]
+    database.write(lambda tx: tags.insert(tx, *rows))
+
+    with database.read() as tx:
+        found = tags.among(tx, "resource", [f"m-{n:03}" for n in range(count)], resource_type="image")
+
+    assert [(tag.resource, tag.resource_type, tag.key) for tag in found] == [
+        (f"m-{n:03}", "image", key) for n in range(count) for key in "ab"
+    ]
+    assert {key[3] for key in tags._kept if key[1] == "among"} <= {1, 2, 4, 8, 128}

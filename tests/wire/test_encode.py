@@ -1,6 +1,8 @@
 from __future__ import annotations
 
+import importlib
 import json
+import sys
 from xml.etree import ElementTree as ET
 
 import pytest
@@ -64,3 +66,33 @@ def test_xml_gives_back_any_text(text):
 @given(st.text())
 def test_xml_is_well_formed_whatever_the_text(text):
     ET.fromstring(encode.to_xml("R", {"D": text}))
+
+
+TEXTS = st.text() | st.text(st.characters(categories=("Cs", "Cc", "Lo")))
+VALUES = st.recursive(
+    TEXTS | st.booleans() | st.none() | st.integers(-(2**70), 2**70) | st.sampled_from([0.5, 4.0, 128.25]),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(TEXTS, inner, max_size=3),
+    max_leaves=12,
+)
+
+
+@settings(deadline=None)
+@given(st.dictionaries(TEXTS, VALUES, max_size=4))
+def test_json_is_byte_for_byte_what_the_standard_library_spells(result):
+    spelled = json.dumps(result, ensure_ascii=False, separators=(",", ":")).encode("utf-8", "replace")
+
+    assert encode.to_json(result) == spelled
+
+
+def test_json_is_the_same_where_no_wheel_of_the_faster_encoder_fits(monkeypatch):
+    result = {"Images": {"Image": [{"ImageName": "中文\x07", "Size": 40, "Tags": {"Tag": ()}, "Usable": True}]}}
+    quick = encode.to_json(result)
+
+    monkeypatch.setitem(sys.modules, "orjson", None)
+    without = importlib.reload(encode)
+    try:
+        assert without._quickly is None
+        assert without.to_json(result) == quick
+    finally:
+        monkeypatch.undo()
+        importlib.reload(encode)

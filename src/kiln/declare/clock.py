@@ -10,6 +10,7 @@ import threading
 import time
 from collections.abc import Callable
 from datetime import UTC, datetime
+from functools import lru_cache
 
 Clock = Callable[[], float]  #: Seconds since the epoch.
 
@@ -60,12 +61,24 @@ _last = 0
 
 def to_seconds_text(when: float) -> str:
     """``2026-11-23T06:07:05Z``, as images and snapshots say it."""
-    return datetime.fromtimestamp(when, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    minute, second = divmod(_whole(when), 60)
+    return f"{_minute(minute)}:{second:02}Z"
 
 
 def to_minutes_text(when: float) -> str:
     """``2026-11-23T06:07Z``, as instances say it."""
-    return datetime.fromtimestamp(when, UTC).strftime("%Y-%m-%dT%H:%MZ")
+    return _minute(_whole(when) // 60) + "Z"
+
+
+def _whole(when: float) -> int:
+    """The second that *when* lies in, by the microsecond."""
+    return int(round(when, 6) // 1)
+
+
+@lru_cache(maxsize=1024)  # A list has many times of one minute, and datetime takes as long to spell one as all else.
+def _minute(number: int) -> str:
+    """``2026-11-23T06:07``: the minute of that number since the epoch."""
+    return datetime.fromtimestamp(number * 60, UTC).strftime("%Y-%m-%dT%H:%M")
 
 
 _SPELLED = re.compile(r"([0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2})(?:(:[0-9]{2})(\.[0-9]{1,9})?)?Z")

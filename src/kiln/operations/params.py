@@ -16,7 +16,7 @@ from kiln.declare.rules import (
     OneOf,
     Text,
 )
-from kiln.declare.shapes import shape
+from kiln.declare.shapes import keep, shape
 from kiln.operations import accepted
 from kiln.operations.errors.images import (
     InvalidArchitectureMalformed,
@@ -218,4 +218,8 @@ def to_pairs(given: Iterable[TagInput]) -> dict[str, str]:
 
 def draw_tags(tags: Iterable[Tag]) -> TagsOutput:
     """Tags as answers show them."""
-    return TagsOutput(tag=tuple(TagOutput(tag_key=tag.key, tag_value=tag.value) for tag in tags))
+    drawn = tuple(TagOutput(tag_key=tag.key, tag_value=tag.value) for tag in tags)
+    return TagsOutput(tag=drawn) if drawn else _NO_TAGS
+
+
+_NO_TAGS = keep(TagsOutput(tag=()))

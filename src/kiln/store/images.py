@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
+from typing import Any
 
 from sqlalchemy import Executable, Index, bindparam, exists, func, literal_column, select, text
 
@@ -113,11 +114,6 @@ NEWEST: Order = newest_first(images.c)
 
 # Statements are put together once where they can be: that takes longer than running them.
 _seen = select(images.table, is_used).order_by(*(key.sorted for key in NEWEST))
-_disks = (
-    select(image_disks.table)
-    .where(image_disks.c.image.in_(bindparam("ids", expanding=True)))
-    .order_by(image_disks.c.image, image_disks.c.position)
-)
 _with_name = select(images.c.id).where(
     *(images.c[column] == bindparam(column) for column in ("account", "region", "name")), _has_name
 )
@@ -126,11 +122,7 @@ _with_name = select(images.c.id).where(
 def disks_of(tx: Transaction, ids: Sequence[str]) -> dict[str, list[ImageDisk]]:
     """The disks of each image, in order."""
     found: dict[str, list[ImageDisk]] = {image: [] for image in ids}
-    if len(ids) == 1:
-        found[ids[0]] = image_disks.all(tx, image=ids[0])
-        return found
-    for row in tx.execute(_disks, {"ids": ids}).all():
-        disk = image_disks.read(row)
+    for disk in image_disks.among(tx, "image", ids):
         found[disk.image].append(disk)
     return found
 
@@ -201,9 +193,45 @@ def _album(tx: Transaction, found: Sequence[_Found]) -> Album:
 def page(tx: Transaction, conditions: Sequence[Condition], limit: int, offset: int) -> Album:
     """Some of the images that meet the conditions, newest first."""
     statement = _seen.where(*conditions).limit(limit).offset(offset)
-    found, used = [], set()
     # Fetching all rows at once takes half as long as one by one.
-    for row in tx.execute(statement).all():
+    return _page_of(tx, tx.execute(statement).all())
+
+
+def page_of_statuses(
+    tx: Transaction, account: str, region: str, statuses: Sequence[str], *, limit: int, offset: int
+) -> Album:
+    """As ``page``, of an account's images in a region that have one of these statuses."""
+    values = _of_statuses(account, region, statuses) | {"limit": limit, "offset": offset}
+    return _page_of(tx, images.kept(tx, f"page of {len(statuses)}", partial(_paging, len(statuses)), values).fetchall())
+
+
+def count_of_statuses(tx: Transaction, account: str, region: str, statuses: Sequence[str]) -> int:
+    """How many there are of them."""
+    values = _of_statuses(account, region, statuses)
+    (count,) = images.kept(tx, f"count of {len(statuses)}", partial(_counting, len(statuses)), values).fetchone()
+    return int(count)
+
+
+def _of_statuses(account: str, region: str, statuses: Sequence[str]) -> dict[str, Any]:
+    return {"account": account, "region": region} | {f"status_{n}": str(one) for n, one in enumerate(statuses)}
+
+
+def _have_statuses(count: int) -> list[Condition]:
+    equal = [images.c[name] == bindparam(name) for name in ("account", "region")]
+    return [*equal, images.c.status.in_([bindparam(f"status_{n}") for n in range(count)])]
+
+
+def _paging(statuses: int) -> Executable:
+    return _seen.where(*_have_statuses(statuses)).limit(bindparam("limit")).offset(bindparam("offset"))
+
+
+def _counting(statuses: int) -> Executable:
+    return select(func.count()).select_from(images.table).where(*_have_statuses(statuses))
+
+
+def _page_of(tx: Transaction, rows: Iterable[Sequence[Any]]) -> Album:
+    found, used = [], set()
+    for row in rows:
         image = images.read(row[:-1])
         found.append(image)
         if row[-1]:

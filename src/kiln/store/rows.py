@@ -54,6 +54,7 @@ Row = TypeVar("Row")
 
 _TYPES: dict[type, Any] = {str: Text, int: BigInteger, float: Float, bool: Boolean}
 
+_AMONG = "among_"  #: Before a number: one of the values that a column may have.
 _WHERE = "w_"  #: Before a column's name: the value that it is compared with. A value that is set has the bare name.
 
 
@@ -346,6 +347,25 @@ class Rows(Generic[Row]):
         statement = self._compiled(tx, key, lambda: build(_bound(self.table, equal)))
         values = {_WHERE + name: value for name, value in equal.items() if value is not None}
         return tx.driver(statement.sql, statement.bind(values if changes is None else values | changes))
+
+    def among(self, tx: Transaction, column: str, values: Sequence[Any], **equal: Any) -> list[Row]:
+        """Every row whose *column* is one of *values*, and whose other columns equal these, by *column* and key."""
+        if not values:
+            return []
+        # One statement for each power of two: the last value is asked for several times.
+        count = 1 << (len(values) - 1).bit_length()
+        names = [f"{_AMONG}{n}" for n in range(count)]
+        key = ("among", column, count, tuple((name, value is None) for name, value in equal.items()))
+
+        def build() -> Executable:
+            among = self.c[column].in_([bindparam(name) for name in names])
+            order = dict.fromkeys((column, *self._key))
+            return self._select.where(among, *_bound(self.table, equal)).order_by(*(self.c[name] for name in order))
+
+        statement = self._compiled(tx, key, build)
+        given = {_WHERE + name: value for name, value in equal.items() if value is not None}
+        given |= dict(zip(names, [*values, *[values[-1]] * (count - len(values))], strict=True))
+        return [self.read(row) for row in tx.driver(statement.sql, statement.bind(given)).fetchall()]
 
     def kept(self, tx: Transaction, kind: str, build: Callable[[], Executable], values: dict[str, Any]) -> Cursor:
         """Run a statement of the caller's that is put together once: always the same one for a *kind*.

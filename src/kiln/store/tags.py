@@ -49,7 +49,7 @@ def add(tx: Transaction, account: str, resource_type: str, resource: str, pairs:
 def of(tx: Transaction, resource_type: str, resources: Sequence[str]) -> dict[str, list[Tag]]:
     """The tags of each resource, by key."""
     found: dict[str, list[Tag]] = {resource: [] for resource in resources}
-    for tag in tags.all(tx, tags.c.resource.in_(resources), resource_type=resource_type):
+    for tag in tags.among(tx, "resource", resources, resource_type=resource_type):
         found[tag.resource].append(tag)
     # A database has letters in an order of its own.
     return {resource: sorted(own, key=_by_key) for resource, own in found.items()}

@@ -8,9 +8,14 @@ spells ``<Images><Image>..</Image><Image>..</Image></Images>``.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from json import JSONEncoder
 from typing import Any
+
+try:
+    from orjson import dumps as _quickly
+except ImportError:  # No wheel of it fits this Python.
+    _quickly: Callable[[Any], bytes] | None = None  # type: ignore[no-redef]
 
 #: Characters that XML 1.0 has no spelling for, not even escaped; and those that need one.
 _NOT_XML = "\x00-\x08\x0b\x0c\x0e-\x1f\ud800-\udfff\ufffe\uffff"
@@ -27,6 +32,11 @@ _HEAD = '<?xml version="1.0" encoding="UTF-8"?>'
 
 def to_json(result: Mapping[str, Any]) -> bytes:
     """Compact UTF-8 JSON. A lone surrogate, which has no UTF-8, becomes ``?``."""
+    if _quickly is not None:
+        try:
+            return _quickly(result)
+        except TypeError:
+            pass  # It holds a lone surrogate, or a number of more than 64 bits.
     return _json(result).encode("utf-8", "replace")
 
 

@@ -42,6 +42,7 @@ from kiln.operations.params import (
 from kiln.operations.steps import platforms
 from kiln.store import images
 from kiln.store.conditions import NOTHING, Condition
+from kiln.store.images import Album
 
 ALL = "ALL"
 _STATUSES = tuple(ImageStatus)
@@ -213,6 +214,12 @@ def check(call: Call, p: Input) -> Output:
     if lookup.is_wanted(p):
         page, total = ((), 0) if _wants_others(call, p) else lookup.find(call, p, statuses)
         return _answer(p, page, total)
+    offset = (p.page_number - 1) * p.page_size
+    if lookup.is_all(p) and not _wants_others(call, p):
+        album = images.page_of_statuses(call.tx, call.account, p.region_id, statuses, limit=p.page_size, offset=offset)
+        last = _last(p, album)
+        total = images.count_of_statuses(call.tx, call.account, p.region_id, statuses) if last is None else last
+        return _answer(p, portrait.draw(album), total)
     conditions = [
         images.images.c.account == call.account,
         images.images.c.region == p.region_id,
@@ -224,12 +231,16 @@ def check(call: Call, p: Input) -> Output:
     ]
     if _wants_others(call, p):
         return _answer(p, (), 0)
-    offset = (p.page_number - 1) * p.page_size
     album = images.page(call.tx, conditions, p.page_size, offset)
-    # A page that is not full is the last one, so counting would tell nothing new.
-    is_last = len(album.images) < p.page_size and (album.images or offset == 0)
-    total = offset + len(album.images) if is_last else images.images.count(call.tx, *conditions)
-    return _answer(p, portrait.draw(album), total)
+    last = _last(p, album)
+    return _answer(p, portrait.draw(album), images.images.count(call.tx, *conditions) if last is None else last)
+
+
+def _last(p: Input, album: Album) -> int | None:
+    """How many there are on all pages, where the page is the last, and so tells: one that is not full."""
+    before = (p.page_number - 1) * p.page_size
+    is_last = len(album.images) < p.page_size and (album.images or before == 0)
+    return before + len(album.images) if is_last else None
 
 
 def _answer(p: Input, page: tuple[ImageOutput, ...], total: int) -> Output:

@@ -36,6 +36,7 @@ import re
 from base64 import b64encode
 from bisect import bisect_right
 from collections.abc import Mapping, Sequence
+from functools import cache
 from typing import Any
 
 from kiln.declare.errors import ApiError, InvalidParameter, MissingParameter
@@ -97,11 +98,13 @@ _MD5_OF_NOTHING = "1B2M2Y8AsgTpgAmY7PhCfg=="
 _WRONG_MD5 = "it is not that of the body"
 _SEND_MD5 = "send it in a form, with Content-MD5 of the form"
 
-#: The first words of everything that this route or any operation takes, in lower case.
-_MEANT = frozenset(
-    {"format", "regionid", "version"}
-    | {word.lower() for operation in ALL for field in operation.parameters for word in (field.wire, *field.aliases)}
-)
+
+@cache  # Made when it is first asked for: all operations' declarations are read for it, a seventh of a start.
+def _meant() -> frozenset[str]:
+    """The first words of everything that this route or any operation takes, in lower case."""
+    words = {word.lower() for one in ALL for field in one.parameters for word in (field.wire, *field.aliases)}
+    return frozenset({"format", "regionid", "version"} | words)
+
 
 _unprintable = re.compile(r"[^ -~]").sub
 _token = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+").fullmatch
@@ -165,7 +168,7 @@ def _refuse_ambiguous(params: Mapping[str, str], whole: Mapping[str, str]) -> No
     """
     if not any("&" in name or "=" in name or "&" in value for name, value in params.items()):
         return
-    known = sorted(name for name in whole if _first_word(name) in _MEANT)
+    known = sorted(name for name in whole if _first_word(name) in _meant())
     for name, value in params.items():
         if "&" in name or "=" in name or ("&" in value and _reads_as_two(name, value, known)):
             reason = f"{name} holds what the signature cannot tell from another parameter; {_SEND_MD5}"
@@ -181,7 +184,7 @@ def _reads_as_two(name: str, value: str, known: Sequence[str]) -> bool:
     place = bisect_right(known, name)
     after = known[place] if place < len(known) else None
     tails = [part.partition("=")[0] for part in value.split("&")[1:]]
-    return any(_first_word(tail) in _MEANT or (tail > name and (after is None or tail < after)) for tail in tails)
+    return any(_first_word(tail) in _meant() or (tail > name and (after is None or tail < after)) for tail in tails)
 
 
 def _first_word(name: str) -> str:

@@ -66,6 +66,18 @@ def test_finds_what_a_statement_finds(cloud, gallery, named):
         assert quick == slow, asked
 
 
+@pytest.mark.parametrize("status", STATUSES)
+def test_lists_all_of_some_statuses_as_a_statement_does(cloud, gallery, status):
+    mixes = ({}, {"ImageOwnerAlias": "self"}, {"ImageOwnerAlias": "system"}, {"IsPublic": "false"})
+    pages = ({}, {"PageSize": "1"}, {"PageSize": "2", "PageNumber": "2"}, {"PageSize": "2", "PageNumber": "9"})
+    for more, page in itertools.product(mixes, pages):
+        asked = {**({"Status": status} if status else {}), **more, **page}
+
+        quick, slow = cloud.call("DescribeImages", asked), cloud.call("DescribeImages", {**asked, **SLOWLY})
+
+        assert quick == slow, asked
+
+
 def test_knows_nothing_that_is_no_parameter():
     assert {field.name for field in fields_of(describe().input)} >= lookup.NARROWED
 

@@ -55,6 +55,14 @@ def is_wanted(p: Any) -> bool:
     return all(given[other] == default for other, default in _others(p.__class__))
 
 
+def is_all(p: Any) -> bool:
+    """Whether *p* asks for all images of some statuses, and narrows them by nothing else."""
+    given = vars(p)
+    return all(given[name] is None for name in ("image_id", *_MEETS)) and all(
+        given[other] == default for other, default in _others(p.__class__)
+    )
+
+
 def find(call: Call, p: Any, statuses: tuple[str, ...]) -> tuple[tuple[ImageOutput, ...], int]:
     """The page of them that *p* asks for, and how many there are on all pages."""
     if p.image_id is not None:

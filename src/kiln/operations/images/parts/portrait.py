@@ -13,7 +13,7 @@ from typing import Annotated
 
 from kiln.declare.clock import to_seconds_text
 from kiln.declare.rules import Doc, Example, Wire
-from kiln.declare.shapes import shape
+from kiln.declare.shapes import keep, shape
 from kiln.declare.states import USABLE
 from kiln.operations.params import TagsOutput, draw_tags
 from kiln.store.images import Album, Image, ImageDisk
@@ -128,7 +128,7 @@ class ImageOutput:
     usage: Annotated[str, Doc("instance when some instance was made of it, else none.")]
 
 
-_NOT_LOOKED_AT = DetectionOptionsOutput(items=FindingsOutput(item=()), status="")
+_NOT_LOOKED_AT = keep(DetectionOptionsOutput(items=FindingsOutput(item=()), status=""))
 
 
 def draw(album: Album) -> tuple[ImageOutput, ...]:
@@ -198,7 +198,7 @@ def _draw_disk(disk: ImageDisk) -> DiskDeviceMappingOutput:
 
 @cache
 def _draw_features(imds_support: str, nvme_support: str) -> FeaturesOutput:
-    return FeaturesOutput(
+    features = FeaturesOutput(
         cpu_online_downgrade="unsupported",
         cpu_online_upgrade="unsupported",
         imds_support=imds_support,
@@ -206,8 +206,9 @@ def _draw_features(imds_support: str, nvme_support: str) -> FeaturesOutput:
         memory_online_upgrade="unsupported",
         nvme_support=nvme_support,
     )
+    return keep(features)
 
 
 @cache
 def _draw_secure_boot(support: str) -> SecureBootOptionsOutput:
-    return SecureBootOptionsOutput(secure_boot_support=support)
+    return keep(SecureBootOptionsOutput(secure_boot_support=support))
