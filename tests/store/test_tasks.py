@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import pytest
+
 from kiln.declare.clock import next_in_sequence
 from kiln.declare.ids import new_id
 from kiln.store import tasks
-from kiln.store.tasks import LEASE_SECONDS, Task
+from kiln.store.tasks import LEASE_SECONDS, LeaseLost, Task
 
 
 def a_task(database, **changes):
@@ -22,6 +24,10 @@ def a_task(database, **changes):
 
 def claim(database, owner="me", now=100.0, limit=10):
     return [task.id for task in database.write(lambda tx: tasks.claim(tx, owner, now, limit))]
+
+
+def row(tx, task):
+    return tasks.tasks.find(tx, id=task)
 
 
 def test_are_claimed_once(database):
@@ -68,14 +74,14 @@ def test_of_one_lane_wait_for_each_other(database):
     first, second, other = a_task(database, lane="i-1"), a_task(database, lane="i-1"), a_task(database, lane="i-2")
 
     assert claim(database) == [first, other]
-    database.write(lambda tx: tasks.finish(tx, first, 101.0))
+    database.write(lambda tx: tasks.finish(tx, row(tx, first), 101.0))
     assert claim(database) == [second]
 
 
 def test_of_one_lane_wait_for_one_that_is_postponed(database):
     first, second = a_task(database, lane="i-1"), a_task(database, lane="i-1")
     claim(database)
-    database.write(lambda tx: tasks.postpone(tx, first, 200.0, failed=False))
+    database.write(lambda tx: tasks.postpone(tx, row(tx, first), 200.0, failed=False))
 
     assert claim(database, now=150.0) == []
     assert claim(database, now=201.0) == [first]
@@ -84,7 +90,7 @@ def test_of_one_lane_wait_for_one_that_is_postponed(database):
 
 def test_that_were_postponed_count_the_attempt(database):
     task = a_task(database)
-    database.write(lambda tx: tasks.postpone(tx, task, 50.0, failed=True))
+    database.write(lambda tx: tasks.postpone(tx, row(tx, task), 50.0, failed=True))
 
     with database.read() as tx:
         assert tasks.tasks.find(tx, id=task).attempts == 1
@@ -93,8 +99,8 @@ def test_that_were_postponed_count_the_attempt(database):
 def test_end_once(database):
     task = a_task(database)
 
-    assert database.write(lambda tx: tasks.finish(tx, task, 1.0))
-    assert not database.write(lambda tx: tasks.fail(tx, task, 2.0, "Code", "words"))
+    assert database.write(lambda tx: tasks.finish(tx, row(tx, task), 1.0))
+    assert not database.write(lambda tx: tasks.fail(tx, row(tx, task), 2.0, "Code", "words"))
     assert claim(database) == []
 
 
@@ -113,7 +119,7 @@ def test_lanes_are_busy_while_something_is_left(database):
         assert tasks.is_lane_busy(tx, "i-1")
         assert not tasks.is_lane_busy(tx, "i-2")
         assert not tasks.is_lane_busy(tx, "")
-    database.write(lambda tx: tasks.finish(tx, task, 1.0))
+    database.write(lambda tx: tasks.finish(tx, row(tx, task), 1.0))
     with database.read() as tx:
         assert not tasks.is_lane_busy(tx, "i-1")
 
@@ -144,7 +150,7 @@ class TestTransfers:
         return a_task(database, account=account, lane=tasks.transfer_lanes(account)[lane], listed=True, **changes)
 
     def end(self, database, *ended, now):
-        database.write(lambda tx: [tasks.finish(tx, task, now) for task in ended])
+        database.write(lambda tx: [tasks.finish(tx, row(tx, task), now) for task in ended])
 
     def test_of_one_account_run_two_at_a_time(self, database):
         asked = [self.ask(database, "1", n % 2) for n in range(6)]
@@ -185,7 +191,7 @@ class TestTransfers:
     def test_that_failed_and_are_to_be_tried_again_hold_up_no_other(self, database):
         asked = [self.ask(database, str(n)) for n in range(4)]
         (failing, *_) = claim(database)
-        database.write(lambda tx: tasks.postpone(tx, failing, 150.0, failed=True))
+        database.write(lambda tx: tasks.postpone(tx, row(tx, failing), 150.0, failed=True))
 
         assert claim(database) == asked[3:]
 
@@ -208,3 +214,33 @@ class TestTransfers:
         new = [self.ask(database, str(n)) for n in range(2)]
 
         assert claim(database) == [*old, new[0]]
+
+
+def test_are_recorded_by_the_last_who_claimed_them_alone(database):
+    a_task(database)
+    (late,) = database.write(lambda tx: tasks.claim(tx, "late", 100.0))
+    (again,) = database.write(lambda tx: tasks.claim(tx, "again", 100.0 + 2 * LEASE_SECONDS))
+
+    for record in (
+        lambda tx: tasks.finish(tx, late, 300.0),
+        lambda tx: tasks.fail(tx, late, 300.0, "Code", "words"),
+        lambda tx: tasks.note(tx, late, "{}"),
+    ):
+        with pytest.raises(LeaseLost):
+            database.write(record)
+    database.write(lambda tx: tasks.postpone(tx, late, 999.0, failed=True))
+
+    assert database.write(lambda tx: row(tx, again.id)) == again
+    assert database.write(lambda tx: tasks.finish(tx, again, 301.0))
+
+
+def test_of_a_host_are_claimed_by_its_workers_alone(database):
+    here, there, anywhere = a_task(database, host="a"), a_task(database, host="b"), a_task(database)
+
+    found = database.write(lambda tx: tasks.claim(tx, "me", 100.0, limit=10, host="a"))
+
+    assert [task.id for task in found] == [here, anywhere]
+    with database.read() as tx:
+        assert not tasks.is_any_due(tx, "a", 100.0)
+        assert tasks.is_any_due(tx, "b", 100.0)
+        assert row(tx, there).owner == ""

@@ -112,7 +112,7 @@ def until_renewed(cloud: Cloud, worker: Worker, task: str, held: float) -> None:
 @pytest.mark.parametrize("steps", STEPS)
 def test_a_merge_that_failed_is_asked_for_again(cloud, steps):
     task = enqueue(cloud, "Merge", "v-1")
-    cloud.ports.database.write(lambda tx: tasks.fail(tx, task, cloud.clock(), "InternalError", "failed"))
+    cloud.ports.database.write(lambda tx: tasks.fail(tx, row_of(cloud, task), cloud.clock(), "InternalError", "failed"))
     with cloud.ports.database.read() as tx:
         assert _rests(tx, "v-1", cloud.clock())
     set_clock(cloud, steps)

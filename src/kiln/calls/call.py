@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Generic, TypeVar
 
 from kiln.buckets.port import Buckets
@@ -13,10 +13,12 @@ from kiln.declare.clock import Clock
 from kiln.declare.deployment import Deployment
 from kiln.declare.errors import ApiError
 from kiln.declare.facts import NoFacts, Raw, dump
+from kiln.declare.ids import is_of
 from kiln.machines.port import Machines
 from kiln.pools.port import Pool
 from kiln.store import tasks
 from kiln.store.database import Database, Result, Transaction
+from kiln.store.instances import host_of
 from kiln.store.rows import Row, Rows
 from kiln.store.tasks import Task, may_begin
 
@@ -36,6 +38,7 @@ class Ports:
     deployment: Deployment
     clock: Clock
     seal: Callable[[str], str]  #: Encrypts a secret that is to be kept.
+    host: str = "local"  #: What this host is called in the rows of what runs on it.
     grace: Grace = field(default_factory=Grace)
     quota_watch: QuotaWatch = field(default_factory=QuotaWatch)
 
@@ -87,7 +90,9 @@ class Call:
         first, so that the work starts the moment the transaction is durable,
         without a claim.
         """
-        leased = bool(self.worker) and may_begin(self.tx, lane, self.now)
+        host = host_of(self.tx, lane) if is_of("instance", lane) else ""
+        is_for_us = host in ("", self.ports.host)
+        leased = bool(self.worker) and is_for_us and may_begin(self.tx, lane, self.now)
         task = tasks.new_task(
             self.action,
             resource,
@@ -98,9 +103,10 @@ class Call:
             lane=lane,
             task_id=task_id,
             listed=listed,
+            host=host,
         )
         if leased:
-            task = replace(task, owner=self.worker, lease_until=self.now + tasks.LEASE_SECONDS)
+            task = tasks.leased(task, self.worker, self.now)
         tasks.tasks.insert(self.tx, task)
         if leased:
             self.tx.after_commit(lambda: self.hand_over(task))
@@ -123,12 +129,12 @@ class Job(Generic[Facts]):
 
     def finish(self, tx: Transaction) -> None:
         """Record in *tx*, together with the result, that the task is done."""
-        tasks.finish(tx, self.task.id, self.ports.clock())
+        tasks.finish(tx, self.task, self.ports.clock())
 
     def note(self, facts: Facts) -> None:
         """Remember other facts across a crash."""
         payload = dump(facts, self.unknown)
-        self.write(lambda tx: tasks.note(tx, self.task.id, payload))
+        self.write(lambda tx: tasks.note(tx, self.task, payload))
         self.facts = facts
 
     def is_cancelled(self) -> bool:

@@ -31,6 +31,11 @@ def new_id(noun: str) -> str:
     return PREFIXES[noun] + "-" + "".join(letters)
 
 
+def is_of(noun: str, name: str) -> bool:
+    """Whether *name* is an identifier of *noun*, by its prefix."""
+    return name.startswith(PREFIXES[noun] + "-")
+
+
 def new_request_id() -> str:
     """A RequestId: an upper-case UUID."""
     return str(uuid.UUID(bytes=_random(16), version=4)).upper()

@@ -110,6 +110,7 @@ def _assembled(settings: Settings, say: Say | None) -> Iterator[Assembly]:
             clock=system_clock,
             seal=sealer.seal,
             grace=Grace(settings.grace_seconds),
+            host=settings.host,
         )
         pool.lineage = lineage_in(database)
         pool.make_room = lambda missing_bytes: bool(relieve(ports, missing_bytes))

@@ -26,7 +26,7 @@ from kiln.service.health import health
 from kiln.service.pairing import advance, refuse_newer
 from kiln.service.settings import Settings
 from kiln.service.supervisor import READY, STOPPING, tell_supervisor
-from kiln.store import line, tasks
+from kiln.store import instances, line, tasks
 from kiln.store.database import DatabaseFull
 from kiln.tasks.worker import Worker
 from kiln.upkeep import unfinished
@@ -130,11 +130,13 @@ def _recover(assembly: Assembly) -> None:
         log.warning("tasks_of_unknown_status", count=database.write(tasks.open_unknown, gives_back=True))
     if not database.is_sqlite:
         return
+    host = assembly.ports.host
     with database.read() as tx:
-        if not tasks.is_any_leased(tx):
+        if not tasks.is_any_leased(tx) and not instances.is_any_elsewhere(tx, host):
             return
     try:
         database.write(tasks.release_all)
+        database.write(lambda tx: instances.adopt_all(tx, host))
     except DatabaseFull:
         # The room that is kept is not spent on it: leases run out by themselves within a minute.
         log.exception("database_full", left="leases of the last run")

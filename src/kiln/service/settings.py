@@ -63,6 +63,13 @@ class Settings:
     accel: Annotated[
         str, Doc("`auto`: KVM when a probe guest has booted under it on this host, else TCG. Or `kvm`, or `tcg`.")
     ] = "auto"
+    host: Annotated[
+        str,
+        Doc(
+            "What this host is called in the rows of what runs on it. With a database in the data folder there is one "
+            "host, and a start under another name takes over what the rows say of the old one."
+        ),
+    ] = "local"
     guest_network: Annotated[
         str,
         Doc(
@@ -222,6 +229,9 @@ def _check(settings: Settings) -> None:
     ):
         raise SettingRefused(f"public_endpoint must be HOST:PORT, without http://, not {settings.public_endpoint!r}")
     _one_of("machines", settings.machines, ("qemu", "none"))
+    if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]{0,62}", settings.host):
+        rule = "up to 63 letters, digits, dots, hyphens and underscores"
+        raise SettingRefused(f"host must be {rule}, not {settings.host!r}")
     _one_of("accel", settings.accel, ("auto", "kvm", "tcg"))
     _one_of("guest_network", settings.guest_network, ("closed", "open"))
     _one_of("log", settings.log, ("debug", "info", "warning", "error"))

@@ -9,10 +9,11 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import ColumnElement, Index, Select, exists, or_, select
+from sqlalchemy import ColumnElement, Index, Select, bindparam, exists, or_, select
 
 from kiln.declare.states import InstanceStatus, TaskStatus
 from kiln.declare.system import System
+from kiln.store import tasks as lanes
 from kiln.store.changes import Told
 from kiln.store.conditions import Condition
 from kiln.store.database import Transaction
@@ -80,6 +81,7 @@ class Instance:
     bandwidth_out: int = 0
     auto_release_at: float | None = None  #: When it is to be released, on a full minute.
     asked: Asked = Asked()
+    host: str = ""  #: Where its machine is; empty while it has none.
 
 
 instances: Rows[Instance] = Rows(
@@ -164,6 +166,38 @@ def named(pattern: str) -> Condition:
 
 def _escape(text: str) -> str:
     return text.replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_")
+
+
+_host_of = select(instances.c.host).where(instances.c.id == bindparam("id"))
+
+
+def host_of(tx: Transaction, instance: str) -> str:
+    """Where the instance's machine is; empty while it has none."""
+    return tx.execute(_host_of, {"id": instance}).scalar() or ""
+
+
+def place(tx: Transaction, instance: str, host: str) -> None:
+    """Record that the instance's machine is on *host*, or nowhere; what waits in its lane goes with it."""
+    if instances.update(tx, {"host": host}, instances.c.host != host, id=instance):
+        lanes.bind(tx, instance, host)
+
+
+def is_any_elsewhere(tx: Transaction, host: str) -> bool:
+    """Whether ``adopt_all`` would change something."""
+    return instances.count(tx, *_is_elsewhere(host)) > 0
+
+
+def _is_elsewhere(host: str) -> tuple[Condition, ...]:
+    on = (InstanceStatus.STARTING, InstanceStatus.RUNNING, InstanceStatus.STOPPING)
+    return (instances.c.host != host, instances.c.status.in_(on))
+
+
+def adopt_all(tx: Transaction, host: str) -> int:
+    """Record that every machine is on *host*: for a start where no other can be there. Returns how many were not."""
+    foreign = instances.all(tx, *_is_elsewhere(host))
+    for instance in foreign:
+        place(tx, instance.id, host)
+    return len(foreign)
 
 
 def busy_with(tx: Transaction, action: str, ids: Sequence[str]) -> set[str]:

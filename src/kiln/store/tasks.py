@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import takewhile
 from typing import Any
 
@@ -59,6 +59,12 @@ class Task:
     finished_at: float | None
     error_code: str
     error_message: str  #: Why it was given up; of one that is still to be done, why its last try did not end it.
+    host: str = ""  #: The one whose workers alone may carry it out, as what it is about is there; empty: any.
+    generation: int = 0  #: How many leases there have been. What is written under an older one is not heeded.
+
+
+class LeaseLost(Exception):
+    """Another worker has the task, or nobody has: what this one was about to record of it is not to be."""
 
 
 def new_task(
@@ -72,6 +78,7 @@ def new_task(
     lane: str = "",
     task_id: str | None = None,
     listed: bool = False,
+    host: str = "",
 ) -> Task:
     """A task that nobody has begun, the last of its lane. *facts* are declared ones."""
     return Task(
@@ -95,7 +102,13 @@ def new_task(
         finished_at=None,
         error_code="",
         error_message="",
+        host=host,
     )
+
+
+def leased(task: Task, owner: str, now: float) -> Task:
+    """The task under a new lease of *owner*."""
+    return replace(task, owner=owner, lease_until=now + LEASE_SECONDS, generation=task.generation + 1)
 
 
 tasks: Rows[Task] = Rows(
@@ -248,21 +261,35 @@ def _last_ended(tx: Transaction, accounts: set[str]) -> dict[str, float]:
     return {row[0]: row[1] for row in rows}
 
 
-def is_any_due(tx: Transaction, now: float) -> bool:
+def is_any_due(tx: Transaction, host: str, now: float) -> bool:
     """Whether ``claim`` would find something; asked first, because a read does not wait for the writer."""
-    return tx.execute(select(tasks.c.id).where(*_is_due(now)).limit(1)).first() is not None
+    return tx.execute(select(tasks.c.id).where(*_is_due(now), _may_be_of(host)).limit(1)).first() is not None
 
 
-def claim(tx: Transaction, owner: str, now: float, limit: int = 1) -> list[Task]:
-    """Take the leases of tasks that are due and that nobody works on; oldest first."""
+def claim(tx: Transaction, owner: str, now: float, limit: int = 1, host: str = "") -> list[Task]:
+    """Take the leases of tasks that are due, that nobody works on and that *host* may carry out; oldest first."""
     statement = (
-        select(tasks.table).where(*_is_due(now)).order_by(tasks.c.seq).limit(limit).with_for_update(skip_locked=True)
+        select(tasks.table)
+        .where(*_is_due(now), _may_be_of(host))
+        .order_by(tasks.c.seq)
+        .limit(limit)
+        .with_for_update(skip_locked=True)
     )
-    found = _whose_turn(tx, tasks.rows(tx, statement), now)
+    found = [leased(task, owner, now) for task in _whose_turn(tx, tasks.rows(tx, statement), now)]
     if found:
-        lease = {"owner": owner, "lease_until": now + LEASE_SECONDS}
+        lease = {"owner": owner, "lease_until": now + LEASE_SECONDS, "generation": tasks.c.generation + 1}
         tasks.update(tx, lease, tasks.c.id.in_([task.id for task in found]))
     return found
+
+
+def _may_be_of(host: str) -> ColumnElement[bool]:
+    """That a worker of *host* may carry the task out."""
+    return tasks.c.host.in_(("", host))
+
+
+def bind(tx: Transaction, lane: str, host: str) -> None:
+    """Have what is still to be done in *lane* carried out by *host* alone; by any, when it is empty."""
+    tasks.update(tx, {"host": host}, tasks.c.host != host, lane=lane, status=TaskStatus.PROCESSING)
 
 
 def renew(tx: Transaction, owner: str, now: float) -> None:
@@ -325,32 +352,40 @@ def open_unknown(tx: Transaction) -> int:
     return tasks.update(tx, again, tasks.c.status.not_in(tuple(TaskStatus)))
 
 
-def postpone(tx: Transaction, task: str, not_before: float, *, failed: bool, message: str = "") -> None:
+def postpone(tx: Transaction, task: Task, not_before: float, *, failed: bool, message: str = "") -> None:
     """Give the lease back; nobody takes the task before *not_before*. A task that *failed* has used up one attempt.
 
     *message* says why it waits, to whoever asks.
     """
-    changes = {"owner": "", "lease_until": 0.0, "not_before": not_before, "error_message": message}
+    changes: dict[str, Any] = {"owner": "", "lease_until": 0.0, "not_before": not_before, "error_message": message}
     if failed:
-        tasks.update(tx, {"attempts": tasks.c.attempts + 1}, id=task)
-    tasks.update(tx, changes, id=task, status=TaskStatus.PROCESSING)
+        changes["attempts"] = task.attempts + 1
+    tasks.update(tx, changes, id=task.id, generation=task.generation, status=TaskStatus.PROCESSING)
 
 
-def finish(tx: Transaction, task: str, now: float) -> bool:
-    """Record that a task is done; False when it had ended already."""
-    changes = {"progress": 100, "finished_at": now, "owner": "", "error_message": ""}
-    return tasks.move(tx, TaskStatus.PROCESSING, TaskStatus.FINISHED, changes, id=task)
+def finish(tx: Transaction, task: Task, now: float) -> bool:
+    """Record that a task is done; False when it had ended already. Raises LeaseLost."""
+    return _end(tx, task, TaskStatus.FINISHED, {"progress": 100, "finished_at": now, "error_message": ""})
 
 
-def fail(tx: Transaction, task: str, now: float, code: str, message: str) -> bool:
-    """Record that a task was given up, and why; False when it had ended already."""
-    changes = {"finished_at": now, "owner": "", "error_code": code, "error_message": message}
-    return tasks.move(tx, TaskStatus.PROCESSING, TaskStatus.FAILED, changes, id=task)
+def fail(tx: Transaction, task: Task, now: float, code: str, message: str) -> bool:
+    """Record that a task was given up, and why; False when it had ended already. Raises LeaseLost."""
+    return _end(tx, task, TaskStatus.FAILED, {"finished_at": now, "error_code": code, "error_message": message})
 
 
-def note(tx: Transaction, task: str, payload: str) -> None:
-    """Replace a task's payload, for what carry_out must remember across a crash."""
-    tasks.update(tx, {"payload": payload}, id=task)
+def _end(tx: Transaction, task: Task, after: TaskStatus, changes: dict[str, Any]) -> bool:
+    lease = {"id": task.id, "generation": task.generation}
+    if tasks.move(tx, TaskStatus.PROCESSING, after, changes | {"owner": ""}, **lease):
+        return True
+    if tasks.count(tx, id=task.id, status=TaskStatus.PROCESSING):
+        raise LeaseLost(task.id)
+    return False
+
+
+def note(tx: Transaction, task: Task, payload: str) -> None:
+    """Replace a task's payload, for what carry_out must remember across a crash. Raises LeaseLost."""
+    if tasks.update(tx, {"payload": payload}, id=task.id, generation=task.generation) == 0:
+        raise LeaseLost(task.id)
 
 
 def latest_seq(tx: Transaction) -> int:

@@ -34,6 +34,7 @@ class Volume:
     task: str | None  #: The task that is making it, or that needs it kept.
     created_at: float
     file_bytes: int | None = None  #: Of a layer's file, which nobody writes any more. None: a head, or not known.
+    pool: str = "default"  #: The name of the pool that it lies in.
 
 
 def planned(

@@ -37,14 +37,14 @@ from kiln.calls.errors import ServiceUnavailablePoolClosed, TaskUnreadable
 from kiln.declare.clock import StepWatch
 from kiln.declare.errors import ApiError, InternalError
 from kiln.declare.facts import NoFacts, UnreadableFacts, read
-from kiln.declare.ids import PREFIXES
+from kiln.declare.ids import is_of
 from kiln.declare.journal import Journal
 from kiln.declare.killpoints import reach
 from kiln.declare.states import TaskStatus
 from kiln.pools.errors import PoolClosed
 from kiln.store import tasks
 from kiln.store.database import DatabaseMalformed, Transaction
-from kiln.store.tasks import Task
+from kiln.store.tasks import LeaseLost, Task
 
 TRIES = 6
 TRIES_TO_GIVE_UP = 3  #: After those to carry out.
@@ -53,8 +53,6 @@ MOST_PLACES = 512  #: For the lanes of instances, in which something is carried 
 _BATCH = 16
 
 _FAILED_TRY = "The last try failed in a way that nobody foresaw. It is tried again; the log of the service says more."
-
-_OF_AN_INSTANCE = PREFIXES["instance"] + "-"
 
 log = Journal("kiln.tasks")
 
@@ -84,7 +82,7 @@ class ByRows(Protocol):
 class _Postponement:
     """A task that is to be tried again, and has to be given back for that."""
 
-    task: str
+    task: Task
     until: float
     failed: bool
     message: str = ""
@@ -124,7 +122,7 @@ class Worker:
 
     def hand_over(self, task: Task) -> None:
         """Take a task whose lease is this worker's. After ``stop`` it keeps its row, for the next start."""
-        if not task.lane.startswith(_OF_AN_INSTANCE):
+        if not is_of("instance", task.lane):
             self._ready.put(task)
             return
         with suppress(RuntimeError):  # The places are closed.
@@ -145,6 +143,8 @@ class Worker:
             return
         try:
             self.attempt(task)
+        except LeaseLost:
+            log.warning("lease_lost", task=task.id, action=task.action, generation=task.generation)
         except BaseException:
             log.exception("task_broke_out", task=task.id, action=task.action, attempt=task.attempts + 1)
             self._take_back(task)
@@ -194,9 +194,9 @@ class Worker:
     def claim(self, now: float) -> list[Task]:
         """Take the leases of tasks that are due and that nobody works on."""
         with self._ports.database.read() as tx:
-            if not tasks.is_any_due(tx, now):
+            if not tasks.is_any_due(tx, self._ports.host, now):
                 return []
-        return self._ports.database.write(lambda tx: tasks.claim(tx, self.id, now, limit=_BATCH))
+        return self._ports.database.write(lambda tx: tasks.claim(tx, self.id, now, _BATCH, self._ports.host))
 
     def attempt(self, task: Task) -> None:
         """Carry out one task whose lease is this worker's, and record how it ended."""
@@ -223,6 +223,8 @@ class Worker:
         except ApiError as error:
             log.warning("task_failed", **said, code=error.code, message=str(error), **_plain(error.facts))
             self._give_up(duty, job, error)
+        except LeaseLost:
+            raise
         except Exception:
             log.exception("task_crashed", **said, attempt=task.attempts + 1)
             if task.attempts + 1 >= duty.tries:
@@ -248,7 +250,7 @@ class Worker:
 
     def _postpone(self, task: Task, seconds: float, *, failed: bool, message: str = "") -> None:
         until = self._ports.clock() + seconds
-        self._adrift.append(_Postponement(task.id, until, failed, _FAILED_TRY if failed else message))
+        self._adrift.append(_Postponement(task, until, failed, _FAILED_TRY if failed else message))
         try:
             self._give_back()
         except Exception:
@@ -274,7 +276,7 @@ class Worker:
 
     def _give_up(self, duty: Duty, job: Job[Any], error: ApiError) -> None:
         def fail(tx: Transaction) -> None:
-            tasks.fail(tx, job.task.id, self._ports.clock(), error.code, str(error))
+            tasks.fail(tx, job.task, self._ports.clock(), error.code, str(error))
 
         try:
             if duty.give_up is not None:
@@ -282,6 +284,8 @@ class Worker:
             job.write(fail)
         except NotYet as wait:
             self._postpone(job.task, wait.seconds, failed=False, message=wait.reason)
+        except LeaseLost:
+            raise
         except Exception:
             log.exception("give_up_failed", task=job.task.id, attempt=job.task.attempts + 1)
             tries = duty.tries + TRIES_TO_GIVE_UP
@@ -296,6 +300,8 @@ class Worker:
             self._by_rows.end(self._ports, task, error)
         except NotYet as wait:
             self._postpone(task, wait.seconds, failed=False, message=wait.reason)
+        except LeaseLost:
+            raise
         except Exception:
             log.exception("end_failed", task=task.id, attempt=task.attempts + 1)
             if task.attempts + 1 < tries or not self._fail_alone(task, error):

@@ -21,7 +21,7 @@ from kiln.operations.steps import heads
 from kiln.store import images, tags, tasks
 from kiln.store.database import Transaction
 from kiln.store.disks import Disk, disks
-from kiln.store.instances import instances
+from kiln.store.instances import instances, place
 from kiln.store.snapshots import snapshots
 from kiln.store.tasks import Task
 from kiln.store.volumes import Volume, volumes
@@ -64,7 +64,7 @@ def end(ports: Ports, task: Task, error: ApiError) -> None:
 
 def fail_alone(tx: Transaction, task: Task, now: float, error: ApiError) -> bool:
     """Record the task as Failed and nothing else, for when ``end`` cannot; False while a capture hangs on it."""
-    return not _heirs(tx, task) and tasks.fail(tx, task.id, now, error.code, str(error))
+    return not _heirs(tx, task) and tasks.fail(tx, task, now, error.code, str(error))
 
 
 def _heirs(tx: Transaction, task: Task) -> list[_Heir]:
@@ -134,7 +134,7 @@ def _is_held(ports: Ports, task: Task, disk: Disk) -> bool:
 
 def _record(tx: Transaction, ports: Ports, task: Task, error: ApiError, seen: _Seen) -> None:
     now = ports.clock()
-    if not tasks.fail(tx, task.id, now, error.code, str(error)):
+    if not tasks.fail(tx, task, now, error.code, str(error)):
         return
     _end_capture(tx, task, seen)
     _end_image(tx, task, error, seen)
@@ -198,6 +198,8 @@ def _end_instance(tx: Transaction, task: Task, seen: _Seen) -> None:
     after = InstanceStatus.RUNNING if seen.is_on else InstanceStatus.STOPPED
     for before in (InstanceStatus.STARTING, InstanceStatus.STOPPING):
         instances.move(tx, before, after, {}, id=instance.id)
+    if not seen.is_on:
+        place(tx, instance.id, "")
     for state in (DiskStatus.DETACHING, DiskStatus.REINITING):
         for disk in disks.all(tx, instance=instance.id, status=state):
             if not tasks.is_named(tx, disk.id):

@@ -13,7 +13,7 @@ from kiln.declare.facts import NoFacts
 from kiln.declare.journal import Journal
 from kiln.declare.states import InstanceStatus, TaskStatus
 from kiln.store.database import Transaction
-from kiln.store.instances import Instance, idle_running, instances
+from kiln.store.instances import Instance, idle_running, instances, place
 from kiln.store.tasks import is_lane_busy, new_task, tasks
 from kiln.upkeep.places import Places
 
@@ -79,6 +79,7 @@ def _record(tx: Transaction, instance: Instance, reason: str, now: float) -> boo
         tx, InstanceStatus.RUNNING, InstanceStatus.STOPPED, {}, id=instance.id, started_at=instance.started_at
     )
     if has_moved:
+        place(tx, instance.id, "")
         # Nobody asked for it, so there is no task to keep the reason.
         task = new_task(MACHINE_GONE, instance.id, NoFacts(), now, account=instance.account, region=instance.region)
         tasks.insert(

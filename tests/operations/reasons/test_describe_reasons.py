@@ -104,7 +104,7 @@ def test_tells_what_is_waited_for_and_until_when(cloud):
     task = a_task(cloud)
     until = cloud.clock() + 30
 
-    cloud.ports.database.write(lambda tx: tasks.postpone(tx, task.id, until, failed=True, message="It was in use."))
+    cloud.ports.database.write(lambda tx: tasks.postpone(tx, task, until, failed=True, message="It was in use."))
 
     (reason,) = why(cloud, task.resource)
     assert (reason["State"], reason["Message"], reason["Attempts"]) == ("Waiting", "It was in use.", 1)

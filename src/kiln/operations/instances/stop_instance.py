@@ -24,7 +24,7 @@ from kiln.operations.errors.instances import (
 from kiln.operations.instances.parts import power
 from kiln.operations.params import InstanceId, NothingMore, OwnRegionId
 from kiln.store.database import Transaction
-from kiln.store.instances import Instance, instances
+from kiln.store.instances import Instance, instances, place
 
 
 @shape
@@ -76,6 +76,7 @@ def carry_out(job: Job[Facts]) -> None:
 
     def record(tx: Transaction) -> None:
         instances.move(tx, InstanceStatus.STOPPING, InstanceStatus.STOPPED, {}, id=job.task.resource)
+        place(tx, job.task.resource, "")
         job.finish(tx)
 
     job.write(record)

@@ -236,7 +236,7 @@ def take_back(job: Job[Intakes], error: ApiError) -> None:
 
     def record(tx: Transaction) -> None:
         # Whoever published the image has ended the task too, and then its volumes are to stay.
-        if not tasks.fail(tx, job.task.id, job.ports.clock(), error.code, str(error)):
+        if not tasks.fail(tx, job.task, job.ports.clock(), error.code, str(error)):
             return
         for one in job.facts.disks:
             volumes.update(tx, {"state": "doomed", "task": None}, id=one.volume)

@@ -45,7 +45,7 @@ from kiln.operations.steps.heads import Head
 from kiln.store import tags
 from kiln.store.database import Transaction
 from kiln.store.disks import Disk, disks
-from kiln.store.instances import Asked, Instance, NoAddressLeft, free_private_ips, free_public_ips, instances
+from kiln.store.instances import Asked, Instance, NoAddressLeft, free_private_ips, free_public_ips, instances, place
 
 #: Unique within an account; only remembered, since guests are apart from each other.
 PRIVATE_NETWORK = "172.16.0.0/16"
@@ -324,6 +324,8 @@ def make(job: Job[LaunchFacts], then: InstanceStatus) -> None:
     def settle(tx: Transaction) -> None:
         if not instances.move(tx, InstanceStatus.PENDING, then, {}, id=job.task.resource):
             return
+        if then == InstanceStatus.STARTING:
+            place(tx, job.task.resource, job.ports.host)
         now = job.ports.clock()
         heads.settle(tx, [made.volume for made in job.facts.disks])
         for made in job.facts.disks:

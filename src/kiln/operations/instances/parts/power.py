@@ -21,7 +21,7 @@ from kiln.operations.steps.drives import AFTER_MERGE_SECONDS, drive_of
 from kiln.operations.steps.locks import check_unlocked
 from kiln.store.database import Transaction
 from kiln.store.disks import Disk, disks
-from kiln.store.instances import Instance, instances
+from kiln.store.instances import Instance, instances, place
 
 
 def find_unlocked(call: Call, region: str | None, instance_id: str) -> Instance:
@@ -46,6 +46,8 @@ def start(job: Job[Any]) -> None:
     if instance is None:
         return
     machine = _machine(job.ports, instance, attached)
+    if instance.host != job.ports.host:
+        job.write(lambda tx: place(tx, instance.id, job.ports.host))
     reach("power.granted")
     try:
         job.ports.machines.start(machine)
@@ -85,6 +87,8 @@ def fall_back(job: Job[Any], error: ApiError) -> None:  # noqa: ARG001 - every g
     def record(tx: Transaction) -> None:
         for before in (InstanceStatus.STARTING, InstanceStatus.STOPPING):
             instances.move(tx, before, after, {}, id=instance_id)
+        if not is_on:
+            place(tx, instance_id, "")
 
     job.write(record)
 
