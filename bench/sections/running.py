@@ -154,7 +154,8 @@ def _bare(it: Bench, case: Case, guest: Path) -> Iterator[tuple[Qmp, QemuMachine
         else:
             pool.create(name, size * GiB)
         pool.grant(name, owner)
-        drives.append(Drive(name, tuple(pool.blockdevs(name)), f"{n:020}", f"/dev/xvd{chr(ord('a') + n)}"))
+        letter = chr(ord("a") + n)
+        drives.append(Drive(name, tuple(pool.blockdevs(name)), f"{n:020}", f"/dev/xvd{letter}", pool.files(name)))
     machine = Machine(
         instance=_BARE,
         cpus=1,

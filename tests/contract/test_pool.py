@@ -182,14 +182,20 @@ def test_sets_volumes_aside_with_all_their_bytes(pool):
     assert holds(pool, "v-back", {0: 9})
 
 
-def test_gives_qemu_the_chain_from_its_lowest_layer(pool):
+def test_gives_qemu_nodes_of_which_the_last_is_the_head(pool):
     make_tree(pool)
 
-    chain = pool.blockdevs("v-left")
+    *below, head = pool.blockdevs("v-left")
 
-    assert [node["node-name"] for node in chain] == ["v-base", "v-middle", "v-left"]
-    assert [node["backing"] for node in chain] == [None, "v-base", "v-middle"]
-    assert [node["read-only"] for node in chain] == [True, True, False]
+    assert head["node-name"] == pool.node("v-left")
+    assert head["read-only"] is False
+    assert all(node["read-only"] for node in below)
+
+
+def test_names_the_files_that_a_machine_opens(pool):
+    make_tree(pool)
+
+    assert all(path.is_file() for path in pool.files("v-left"))
 
 
 def test_everything_may_be_done_twice(pool, tmp_path):

@@ -64,7 +64,10 @@ class Disks:
         return tuple(nodes)
 
     def drive(self, name, letter, serial=None):
-        return Drive(node=name, blockdevs=self.chain(name), serial=serial or name, device=f"/dev/xvd{letter}")
+        files = tuple(self.path(node["node-name"]) for node in self.chain(name))
+        return Drive(
+            node=name, blockdevs=self.chain(name), serial=serial or name, device=f"/dev/xvd{letter}", files=files
+        )
 
     def scribble(self, name, byte, places, seed):
         """Write a byte here and there, mostly less than a cluster of it."""

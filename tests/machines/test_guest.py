@@ -180,8 +180,8 @@ def test_opens_several_nodes_at_once_and_says_which_was_refused(booted):
 
 
 def test_grows_a_disk_under_the_guest(booted):
-    booted.machines.resize("i-1", "d0", 96 * MIB)
-    booted.machines.resize("i-1", "d0", 96 * MIB)
+    booted.guest.resize("d0", 96 * MIB)
+    booted.guest.resize("d0", 96 * MIB)
 
     wait_for(lambda: f"1=vdb:{96 * MIB}" in booted.session.ask("disks"))
 

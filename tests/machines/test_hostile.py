@@ -81,7 +81,7 @@ def asked_everything(machines):
         "reboot": lambda: machines.reboot("i-1", force=True),
         "attach": lambda: machines.attach("i-1", drive),
         "detach": lambda: machines.detach("i-1", "a0"),
-        "resize": lambda: machines.resize("i-1", "a0", 1024),
+        "resize": lambda: guest.resize("a0", 1024),
         "switch": lambda: guest.switch([OVERLAY]),
         "stream": lambda: guest.stream("a0", "b0", "b0.qcow2"),
         "follow": lambda: guest.follow([[OVERLAY[1] | {"node-name": "a0"}]]),

@@ -54,9 +54,8 @@ def test_console_says_that_nothing_runs(machines):
         lambda m: m.reboot("i-1", force=False),
         lambda m: m.attach("i-1", None),
         lambda m: m.detach("i-1", "v"),
-        lambda m: m.resize("i-1", "v", 512),
     ],
-    ids=["reboot", "attach", "detach", "resize"],
+    ids=["reboot", "attach", "detach"],
 )
 def test_changes_only_machines_that_run(machines, change):
     with pytest.raises(MachineMissing):

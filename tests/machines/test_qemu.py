@@ -379,7 +379,7 @@ def test_completes_an_attachment_that_was_killed_at_any_point(bare, disks):
 @pytest.mark.parametrize("step", ["resize", "reboot"])
 def test_completes_what_was_killed_at_any_point(bare, step):
     steps = {
-        "resize": lambda: bare.resize("i-1", "a0", 64 * MIB),
+        "resize": lambda: bare.guest("i-1").resize("a0", 64 * MIB),
         "reboot": lambda: bare.reboot("i-1", force=True),
     }
     points = points_of(steps[step])

@@ -115,6 +115,9 @@ class Dying(NoMachines):
         self._asked = instance
         return self if self.is_running(instance) else None
 
+    def is_alive(self) -> bool:
+        return self.is_running(self._asked)
+
     def has_node(self, node: str) -> bool:
         self.stop(self._asked, force=True)
         raise MachineMissing(node)

@@ -9,9 +9,8 @@ from __future__ import annotations
 
 import os
 import stat
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from pathlib import Path
-from typing import Any
 
 from kiln.declare.short_files import read_short
 from kiln.machines import users
@@ -49,7 +48,7 @@ def uid_of(folder: RunFolder, *, runs: bool) -> int | None:
 
 def require_reachable(drives: Iterable[Drive], uid: int) -> None:
     """Raise MachineRefused when the user cannot come to a file of the drives through the folders above it."""
-    folders = {parent for drive in drives for path in _files(drive.blockdevs) for parent in path.parents}
+    folders = {parent for drive in drives for path in drive.files for parent in path.parents}
     for folder in sorted(folders):
         try:
             about = folder.stat()
@@ -72,15 +71,3 @@ def kvm_groups() -> list[int] | None:
     if about.st_mode & _OTHERS_MAY_USE == _OTHERS_MAY_USE:
         return []
     return [about.st_gid] if about.st_mode & _GROUP_MAY_USE == _GROUP_MAY_USE and about.st_gid != 0 else None
-
-
-def _files(options: Any) -> Iterator[Path]:
-    """Every file that block node options name, at any depth."""
-    if isinstance(options, dict):
-        for name, value in options.items():
-            if name == "filename" and str(value).startswith("/"):
-                yield Path(value)
-            yield from _files(value)
-    elif isinstance(options, list | tuple):
-        for part in options:
-            yield from _files(part)

@@ -10,8 +10,10 @@ MachineSilent        QEMU runs but does not answer
 
 from __future__ import annotations
 
+from kiln.pools.port import GuestBusy, GuestError
 
-class MachineError(Exception):
+
+class MachineError(GuestError):
     """Base of everything that machines raise on purpose."""
 
 
@@ -23,7 +25,7 @@ class MachineRefused(MachineError):
     """QEMU would not start, or refused a command."""
 
 
-class MachineBusy(MachineError):
+class MachineBusy(GuestBusy, MachineError):
     """Somebody else is changing the machine; nothing was done."""
 
 

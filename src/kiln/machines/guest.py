@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from kiln.declare.killpoints import reach
-from kiln.machines import agent, blocks
+from kiln.machines import agent, blocks, process
 from kiln.machines.command import AGENT
 from kiln.machines.errors import MachineError, MachineGarbled, MachineRefused, MachineSilent
 from kiln.machines.following import follow
@@ -79,6 +79,16 @@ class QemuGuest:
         """See ``pools.port.Guest``."""
         with open_session(self._folder.qmp, _HAS_NODE_TIMEOUT_S) as qmp:
             return not blocks.open_nodes(qmp).isdisjoint(blocks.names_of(node))
+
+    def is_alive(self) -> bool:
+        """See ``pools.port.Guest``."""
+        return process.find(self._folder) is not None
+
+    def resize(self, node: str, size_bytes: int) -> None:
+        """See ``pools.port.Guest``. Raises MachineRefused, MachineMissing, MachineSilent."""
+        with self._folder.held(), open_session(self._folder.qmp) as qmp:
+            qmp.execute("block_resize", {"node-name": node, "size": size_bytes})
+            reach("machines.resized")
 
     def pause(self) -> None:
         """See ``pools.port.Guest``."""

@@ -59,9 +59,6 @@ class NoMachines:
     def detach(self, instance: str, node: str) -> None:  # noqa: ARG002 - see attach.
         self._require(instance)
 
-    def resize(self, instance: str, node: str, size_bytes: int) -> None:  # noqa: ARG002 - see attach.
-        self._require(instance)
-
     def uid(self, instance: str) -> None:
         """No process needs access to a volume."""
 

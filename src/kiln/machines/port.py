@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Protocol
 
 from kiln.pools.port import Guest
@@ -18,15 +19,17 @@ from kiln.pools.port import Guest
 class Drive:
     """One disk of a machine.
 
-    ``node`` is the volume's name and the top block node's; ``blockdevs`` are the
-    pool's ``-blockdev`` arguments, lowest layer first; ``serial`` is what the
-    guest sees as the disk's serial number (at most 20 characters).
+    ``node`` is the top block node's name; ``blockdevs`` are the pool's
+    ``-blockdev`` arguments, what lies lowest first; ``serial`` is what the guest
+    sees as the disk's serial number (at most 20 characters); ``files`` are those
+    that QEMU opens for it.
     """
 
     node: str
     blockdevs: tuple[dict[str, Any], ...]
     serial: str
     device: str  #: ``/dev/xvda`` for the system disk, which the machine boots from.
+    files: tuple[Path, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -82,9 +85,6 @@ class Machines(Protocol):
 
     def detach(self, instance: str, node: str) -> None:
         """Unplug the disk whose top node is *node* and close it; no error when it is out already."""
-
-    def resize(self, instance: str, node: str, size_bytes: int) -> None:
-        """Grow a disk of a running machine; the guest sees it at once."""
 
     def uid(self, instance: str) -> int | None:
         """The unprivileged user that the machine runs as, or None when Kiln itself is not root."""

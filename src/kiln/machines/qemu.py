@@ -199,12 +199,6 @@ class QemuMachines:
             self._await_closed(qmp, node)
             reach("machines.detached")
 
-    def resize(self, instance: str, node: str, size_bytes: int) -> None:
-        """See ``port.Machines``. Raises MachineRefused, MachineMissing."""
-        with self._changing(instance) as qmp:
-            qmp.execute("block_resize", {"node-name": node, "size": size_bytes})
-            reach("machines.resized")
-
     def uid(self, instance: str) -> int | None:
         """See ``port.Machines``. It is chosen the first time and stays until the machine is forgotten."""
         if not self._confined:

@@ -80,8 +80,24 @@ class Room:
     total_bytes: int
 
 
+class GuestError(Exception):
+    """A running machine did not do, or did not tell, what a pool asked of it."""
+
+
+class GuestBusy(GuestError):
+    """Somebody else is changing the machine; nothing was done."""
+
+
 class Guest(Protocol):
-    """A running machine, as a pool needs it while it freezes or merges under it."""
+    """A running machine, as a pool needs it for volumes that it has open.
+
+    Nodes are QEMU's block nodes, and the pool chooses their names: which of
+    them belong to a volume nobody else needs to know. Each method but
+    ``is_alive`` may raise GuestError.
+    """
+
+    def is_alive(self) -> bool:
+        """Whether the machine runs still; known without its answering."""
 
     def quiesced(self) -> AbstractContextManager[bool]:
         """Hold the guest's file systems frozen through its agent.
@@ -118,14 +134,17 @@ class Guest(Protocol):
     def follow(self, chains: Sequence[Sequence[dict[str, Any]]]) -> bool:
         """Let the machine read each layer's present file, and close the files of what was merged away.
 
-        *chains* holds ``Pool.blockdevs`` of all disks of the machine; a chain
+        *chains* holds the block nodes of all disks of the machine; a chain
         whose head it does not have open is passed over. Returns whether it
         closed anything. What the guest reads does not change. May be made
-        again after a crash at any line.
+        again after a crash at any line. Raises GuestBusy.
         """
 
     def has_node(self, node: str) -> bool:
-        """Whether the machine has a block node of the volume *node* open."""
+        """Whether the machine has that block node open, under either of its names."""
+
+    def resize(self, node: str, size_bytes: int) -> None:
+        """Grow a disk by its node on top; the guest sees it at once."""
 
     def pause(self) -> None:
         """Stop the virtual CPUs; what was written is flushed."""
@@ -226,11 +245,35 @@ class Pool(Protocol):
         heirs; its file systems are held still at that instant where its agent
         answers, which the answer tells. May be made again after a crash at any
         line: when it returns, all heirs exist and the heads are no longer
-        written by anyone.
+        written by anyone. How the guest comes to write to the heirs is the pool's
+        affair: to new files that it is switched to, or on to what it has open,
+        of which the heads are snapshots from then on.
         """
 
-    def resize(self, volume: str, size_bytes: int) -> None:
-        """Grow a head that no guest has open. Growing to the present size does nothing."""
+    def has_frozen(self, disks: Sequence[Succession], guest: Guest | None) -> bool:
+        """Whether a freeze that was begun has happened, or may have, so that it must be made again and not given up.
+
+        *guest* is the machine whose disks they are, or None when it does not
+        run. After False the heirs hold nothing of anybody's and never will: they
+        may be dropped, and the heads be written. Raises VolumeBusy while nobody
+        can tell, because the machine may be at it and does not answer.
+        """
+
+    def resize(self, volume: str, size_bytes: int, guest: Guest | None = None) -> None:
+        """Grow a head. Growing to the present size does nothing.
+
+        *guest* is the machine that may have it open. Raises what the guest raises.
+        """
+
+    def is_used(self, volume: str, guest: Guest) -> bool:
+        """Whether the machine has the volume open. Raises GuestError."""
+
+    def let_go(self, held: Sequence[str], heads: Sequence[str], guest: Guest) -> bool:
+        """Have a machine that has one of *held* open read what those were merged into, and close them.
+
+        *heads* are the volumes of all its disks. Returns whether it closed
+        anything. What the guest reads does not change. Raises GuestError.
+        """
 
     def drop(self, volume: str) -> None:
         """Give a volume's space back; it is no error when it is gone already.
@@ -271,12 +314,13 @@ class Pool(Protocol):
     def room(self) -> Room:
         """What the pool has free."""
 
-    def absorb(self, child: str, guest: Guest | None) -> None:
+    def absorb(self, child: str, guest: Guest | None, beside: Sequence[str] = ()) -> None:
         """Copy the parent's bytes up into *child*, which then stands on its grandparent (or on nothing).
 
         What *child* reads as does not change. The parent stays; dropping it is
-        the caller's business. *guest* is the machine that has *child* open as a
-        writable head, if any.
+        the caller's business. *guest* is the machine that may have *child* open
+        as a writable head, if any, and *beside* are the heads of its other disks.
+        Raises GuestError.
         """
 
     def exists(self, volume: str) -> bool:
@@ -324,7 +368,13 @@ class Pool(Protocol):
         """Complaints about one volume's own structure, as sentences; empty when it is sound."""
 
     def blockdevs(self, volume: str) -> list[dict[str, Any]]:
-        """``-blockdev`` arguments for QEMU, from the lowest layer to *volume*; each node is named as its volume."""
+        """``-blockdev`` arguments for QEMU, from what lies lowest to *volume*, whose node is ``node(volume)``."""
+
+    def node(self, volume: str) -> str:
+        """The name of the block node on top of the disk in a machine that has the volume open as a head."""
+
+    def files(self, volume: str) -> tuple[Path, ...]:
+        """The files that a machine opens for the volume, which its user must be able to come to; none is an answer."""
 
     def grant(self, volume: str, uid: int | None) -> None:
         """Let the user *uid* (None: Kiln itself) read the whole chain and write *volume*, for a confined QEMU.

@@ -13,22 +13,35 @@ from __future__ import annotations
 import contextlib
 import itertools
 import os
-import stat
 from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any, BinaryIO
 
 from kiln.declare.killpoints import reach
-from kiln.pools import absorb, inspection, locks, moves, overlay, qemu_img, readers, soundness, trash, unpacking
+from kiln.pools import (
+    absorb,
+    inspection,
+    locks,
+    moves,
+    overlay,
+    qemu_img,
+    readers,
+    soundness,
+    switched,
+    trash,
+    unpacking,
+)
 from kiln.pools.errors import PoolFull, ToolFailed, VolumeBroken, VolumeBusy, VolumeMissing
 from kiln.pools.family import NAME, SUFFIX, Family, has_name_of_volume, parent_of
 from kiln.pools.folder import Folder, is_direct, sync
 from kiln.pools.identity import HIDDEN, IdentityFile
+from kiln.pools.nodes import node
 from kiln.pools.port import (
     Cancel,
     Discarded,
     Guest,
+    GuestBusy,
     Identity,
     Progress,
     Room,
@@ -46,11 +59,6 @@ _HEAD_MODE = 0o600
 # root of an ext4 file system has a folder of that name and purpose already.
 _LOST = "lost+found"
 _LOST_MODE = 0o700
-
-# The page cache is used: guests of one image then share its layers' pages, and freezing 17 disks stalls the guest
-# for half as long as with O_DIRECT (5.9 against 11.9 ms). Nothing that a guest flushed is lost by it, since QEMU
-# passes every flush on as fdatasync and nothing here tells it not to.
-_CACHE = {"direct": False, "no-flush": False}
 
 
 class Qcow2Pool:
@@ -80,7 +88,7 @@ class Qcow2Pool:
         self.lineage: Callable[[str], Collection[str] | None] = lambda _: None
         self._direct = is_direct(path)
         if not is_kept_as_it_is:
-            self._put_right()
+            readers.close_to_all(path, {volume: self._path(volume) for volume in self.volumes()}, self._chain)
             # A volume that a killed run had renamed but not yet made sure of is as good as any from here on.
             sync(path)
 
@@ -126,7 +134,9 @@ class Qcow2Pool:
             reach("pool.freeze.heirs_made")
             is_quiesced = False
             if guest is not None:
-                is_quiesced = guest.switch([(disk.head, self._node(disk.heir, None, is_head=True)) for disk in disks])
+                is_quiesced = guest.switch(
+                    [(disk.head, node(self._path(disk.heir), None, is_head=True)) for disk in disks]
+                )
                 reach("pool.freeze.switched")
             for disk in disks:
                 # Not before the switch, in which QEMU opens the old head once more.
@@ -134,8 +144,15 @@ class Qcow2Pool:
                 reach("pool.freeze.sealed")
         return is_quiesced
 
-    def resize(self, volume: str, size_bytes: int) -> None:
+    def has_frozen(self, disks: Sequence[Succession], guest: Guest | None) -> bool:
+        """See ``port.Pool``."""
+        return switched.may_have_switched(self, [disk.heir for disk in disks], guest)
+
+    def resize(self, volume: str, size_bytes: int, guest: Guest | None = None) -> None:
         """See ``port.Pool``. Raises VolumeMissing, VolumeBusy while somebody writes it or stands on it, PoolFull."""
+        if guest is not None and guest.has_node(volume):
+            guest.resize(volume, size_bytes)
+            return
         size_now = self.size(volume)
         if size_bytes == size_now:
             return
@@ -199,7 +216,15 @@ class Qcow2Pool:
         free = found.f_bfree if os.geteuid() == 0 else found.f_bavail
         return Room(free_bytes=free * found.f_frsize, total_bytes=found.f_blocks * found.f_frsize)
 
-    def absorb(self, child: str, guest: Guest | None) -> None:
+    def is_used(self, volume: str, guest: Guest) -> bool:
+        """See ``port.Pool``."""
+        return guest.has_node(volume)
+
+    def let_go(self, held: Sequence[str], heads: Sequence[str], guest: Guest) -> bool:
+        """See ``port.Pool``. Raises VolumeBroken too."""
+        return any(guest.has_node(volume) for volume in held) and self._follow(heads, guest)
+
+    def absorb(self, child: str, guest: Guest | None, beside: Sequence[str] = ()) -> None:
         """See ``port.Pool``. Nothing happens when *child* stands on nothing.
 
         Raises VolumeMissing, VolumeBusy when there is no *guest* but somebody writes *child*, PoolFull.
@@ -212,7 +237,12 @@ class Qcow2Pool:
             base = self.parent(parent)
             if base is not None:
                 held.enter_context(self._family.expecting(base))
-            if guest is not None:
+            if guest is not None and guest.has_node(child):
+                # What QEMU copies it finds by the chain that it knows. Busy it is only with what an earlier run of this
+                # merge began, which followed before that, or with another disk's, and then this one fails rather than
+                # errs.
+                with contextlib.suppress(GuestBusy):
+                    self._follow([child, *beside], guest)
                 absorb.under_guest(guest, self._path(child), base)
             else:
                 path, kin = self._path(child), self._require_kin
@@ -299,7 +329,7 @@ class Qcow2Pool:
             self._chain(volume)
             if locks.is_written(self._path(volume)) or soundness.is_plainly_sound(self._path(volume)):
                 return []
-            return qemu_img.check(self._node(volume, None, is_head=False))
+            return qemu_img.check(node(self._path(volume), None, is_head=False))
         except VolumeMissing as error:
             if str(error) == volume:
                 raise
@@ -311,7 +341,15 @@ class Qcow2Pool:
         """See ``port.Pool``. Raises VolumeMissing, VolumeBroken."""
         chain = self._chain(volume)
         below = [None, *chain[:-1]]
-        return [self._node(name, under, is_head=name == volume) for name, under in zip(chain, below, strict=True)]
+        return [node(self._path(name), under, is_head=name == volume) for name, under in zip(chain, below, strict=True)]
+
+    def node(self, volume: str) -> str:
+        """See ``port.Pool``."""
+        return volume
+
+    def files(self, volume: str) -> tuple[Path, ...]:
+        """See ``port.Pool``. Raises VolumeMissing, VolumeBroken."""
+        return tuple(self._path(name) for name in self._chain(volume))
 
     def grant(self, volume: str, uid: int | None) -> None:
         """See ``port.Pool``. Raises VolumeMissing, VolumeBroken, ToolFailed when Kiln may not give files away.
@@ -326,7 +364,7 @@ class Qcow2Pool:
             self._seal(layer)
             if uid is not None and uid != ours:
                 readers.allow(self._path(layer), uid)
-        _own(path, ours if uid is None else uid)
+        readers.own(path, ours if uid is None else uid)
         path.chmod(_HEAD_MODE)
         if uid is None and before != ours and not self._owns_a_volume(before):
             for layer in layers:
@@ -339,7 +377,7 @@ class Qcow2Pool:
         except VolumeBusy:
             self._seal(volume)
         else:
-            _own(self._path(volume), os.geteuid())
+            readers.own(self._path(volume), os.geteuid())
             self._path(volume).chmod(_HEAD_MODE)
 
     def unpacked(self, file: BinaryIO, cancelled: Cancel) -> AbstractContextManager[BinaryIO]:
@@ -367,6 +405,9 @@ class Qcow2Pool:
             source, kin = self._path(layer), self._require_kin
             moves.send_out(source, path, target, kin, direct=self._direct, progress=progress, cancelled=cancelled)
 
+    def _follow(self, heads: Sequence[str], guest: Guest) -> bool:
+        return guest.follow([self.blockdevs(head) for head in heads if self.exists(head)])
+
     def _with_room(self, work: Callable[[], None]) -> None:
         """Do it, and when there is no room do it once more with what the trash gave back. Raises PoolFull."""
         try:
@@ -387,7 +428,7 @@ class Qcow2Pool:
             for draft, (_, size_bytes, parent, uid) in zip(drafts, births, strict=True):
                 overlay.write(draft, size_bytes, None if parent is None else parent + SUFFIX)
                 if uid is not None:
-                    _own(draft, uid)
+                    readers.own(draft, uid)
                 reach("pool.birth.written")
             self._folder.publish(
                 [(draft, self._path(birth[0]).name) for draft, birth in zip(drafts, births, strict=True)]
@@ -426,35 +467,6 @@ class Qcow2Pool:
         if known is not None and (strange := next((name for name in below if name not in known), None)):
             raise VolumeBroken(f"{volume} stands on {strange}, of which the database knows nothing")
 
-    def _node(self, volume: str, below: str | None, *, is_head: bool) -> dict[str, Any]:
-        # The file node says nothing about reading only, and so follows its qcow2 node when a freeze makes that one
-        # read-only. Told here to be writable it would stay so, and be opened anew by a later merge: too late, since
-        # the file is sealed by then.
-        file = {"driver": "file", "filename": str(self._path(volume)), "cache": _CACHE}
-        node = {"driver": "qcow2", "node-name": volume, "cache": _CACHE, "read-only": not is_head, "backing": below}
-        if is_head:
-            # What the guest trims goes back to the file system; both nodes must pass it on.
-            file["discard"] = node["discard"] = "unmap"
-        return node | {"file": file}
-
-    def _put_right(self) -> None:
-        """Close the layers of an earlier Kiln, which everybody could read; machines that run on them go on.
-
-        Again after a crash at any line, as long as one of them is still open to everybody.
-        """
-        ours = os.geteuid()
-        about = {volume: self._path(volume).lstat() for volume in self.volumes()}
-        too_open = [v for v, of in about.items() if of.st_mode & (stat.S_IROTH | stat.S_IWOTH) and of.st_uid == ours]
-        if not too_open or self._folder.path.stat().st_uid != ours:
-            return
-        with contextlib.suppress(ToolFailed):
-            for volume in (volume for volume, of in about.items() if of.st_uid != ours):
-                with contextlib.suppress(VolumeMissing, VolumeBroken):
-                    for layer in self._chain(volume)[:-1]:
-                        readers.allow(self._path(layer), about[volume].st_uid)
-        for volume in too_open:
-            readers.close(self._path(volume))
-
     def _owns_a_volume(self, uid: int) -> bool:
         return any(self._path(volume).lstat().st_uid == uid for volume in self.volumes())
 
@@ -467,7 +479,7 @@ class Qcow2Pool:
             with contextlib.suppress(ToolFailed):
                 readers.allow(path, owner)
         readers.close(path)
-        _own(path, os.geteuid())
+        readers.own(path, os.geteuid())
 
 
 def _names_a_volume(name: str) -> bool:
@@ -476,15 +488,6 @@ def _names_a_volume(name: str) -> bool:
 
 def _numbered(path: Path, n: int) -> Path:
     return path.with_name(f"{path.name}.{n}") if n else path
-
-
-def _own(path: Path, uid: int) -> None:
-    if path.stat().st_uid == uid:
-        return
-    try:
-        os.chown(path, uid, -1)
-    except PermissionError as error:
-        raise ToolFailed(f"only root may give {path.stem} to user {uid}") from error
 
 
 @contextlib.contextmanager

@@ -7,13 +7,15 @@ The list is the kernel's own (``acl(5)``), in the form of its extended attribute
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import os
 import stat
 import struct
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
-from kiln.pools.errors import ToolFailed
+from kiln.pools.errors import ToolFailed, VolumeBroken, VolumeMissing
 
 LAYER_MODE = 0o400
 _NAME = "system.posix_acl_access"
@@ -87,3 +89,33 @@ def _write(path: Path, allowed: list[int]) -> None:
             f"the access list of {path.name} cannot be written: {error.strerror}. Machines run as users of their own, "
             "and the pool's file system must have POSIX access lists with room for them (on ZFS: acltype=posixacl)"
         ) from error
+
+
+def own(path: Path, uid: int) -> None:
+    """Give the file to a user. Raises ToolFailed."""
+    if path.stat().st_uid == uid:
+        return
+    try:
+        os.chown(path, uid, -1)
+    except PermissionError as error:
+        raise ToolFailed(f"only root may give {path.stem} to user {uid}") from error
+
+
+def close_to_all(folder: Path, files: Mapping[str, Path], chain_of: Callable[[str], Sequence[str]]) -> None:
+    """Close the layers of an earlier Kiln, which everybody could read; machines that run on them go on.
+
+    *files* are all volumes' in *folder*, and *chain_of* tells what is below one, itself last. Again after a crash at
+    any line, as long as one of them is still open to everybody.
+    """
+    ours = os.geteuid()
+    about = {volume: path.lstat() for volume, path in files.items()}
+    too_open = [v for v, of in about.items() if of.st_mode & (stat.S_IROTH | stat.S_IWOTH) and of.st_uid == ours]
+    if not too_open or folder.stat().st_uid != ours:
+        return
+    with contextlib.suppress(ToolFailed):
+        for volume in (volume for volume, of in about.items() if of.st_uid != ours):
+            with contextlib.suppress(VolumeMissing, VolumeBroken):
+                for layer in chain_of(volume)[:-1]:
+                    allow(files[layer], about[volume].st_uid)
+    for volume in too_open:
+        close(files[volume])

@@ -9,7 +9,6 @@ file is taken away that a machine has open: it is helped to let it go first.
 
 from __future__ import annotations
 
-import contextlib
 from dataclasses import replace
 
 from kiln.calls.call import Job, NotYet, Ports
@@ -21,7 +20,6 @@ from kiln.declare.states import DiskStatus, TaskStatus
 from kiln.declare.turns import Turns
 from kiln.machines.errors import MachineBusy, MachineError, MachineSilent
 from kiln.pools.errors import PoolError
-from kiln.pools.port import Guest
 from kiln.store.database import Transaction
 from kiln.store.disks import disks
 from kiln.store.tasks import failed_in_a_row, is_waited_for, new_task, tasks
@@ -114,10 +112,8 @@ def _have_let_go(ports: Ports, held: list[Volume]) -> bool:
     def help_along(instance: str) -> bool:
         guest = ports.machines.guest(instance)
         try:
-            return (
-                guest is not None
-                and any(guest.has_node(volume.id) for volume in held)
-                and _follow(ports, instance, guest)
+            return guest is not None and ports.pool.let_go(
+                [volume.id for volume in held], _heads(ports, instance), guest
             )
         except MachineBusy:
             return False
@@ -128,11 +124,9 @@ def _have_let_go(ports: Ports, held: list[Volume]) -> bool:
     return any(_places.ask(ports.machines.running(), help_along, _FOLLOWING_SECONDS).values())
 
 
-def _follow(ports: Ports, instance: str, guest: Guest) -> bool:
-    """Have a guest read the present files of its disks; whether it closed any. Raises MachineError, PoolError."""
+def _heads(ports: Ports, instance: str) -> list[str]:
     with ports.database.read() as tx:
-        heads = [disk.volume for disk in disks.all(tx, instance=instance) if disk.volume is not None]
-    return guest.follow([ports.pool.blockdevs(head) for head in heads if ports.pool.exists(head)])
+        return [disk.volume for disk in disks.all(tx, instance=instance) if disk.volume is not None]
 
 
 def _enqueue_merges(ports: Ports) -> None:
@@ -212,15 +206,9 @@ def _absorb(job: Job[MergeFacts], child: str, parent: str) -> None:
         return
     instance = job.facts.instance
     guest = job.ports.machines.guest(instance) if instance else None
-    if guest is not None and not guest.has_node(child):
-        guest = None
-    if guest is not None and instance is not None:
-        # What QEMU copies it finds by the chain that it knows. Busy it is only with what an earlier run of this merge
-        # began, which followed before that, or with another disk's, and that one's merge fails rather than errs.
-        with contextlib.suppress(MachineBusy):
-            _follow(job.ports, instance, guest)
+    beside = _heads(job.ports, instance) if instance else []
     reach("merge.begun")
-    job.ports.pool.absorb(child, guest)
+    job.ports.pool.absorb(child, guest, [head for head in beside if head != child])
 
 
 def _is_waited_for(job: Job[MergeFacts]) -> bool:

@@ -18,6 +18,8 @@ from kiln.declare.states import DiskStatus, ImageStatus, InstanceStatus, Snapsho
 from kiln.declare.units import GiB
 from kiln.machines.errors import MachineError
 from kiln.operations.steps import heads
+from kiln.pools.errors import VolumeBusy
+from kiln.pools.port import Succession
 from kiln.store import images, tags, tasks
 from kiln.store.database import Transaction
 from kiln.store.disks import Disk, disks
@@ -89,7 +91,7 @@ def _look(ports: Ports, task: Task, heirs: list[_Heir], on_their_way: list[Disk]
         if not _is_captured(ports, heirs):
             captured = {}
         is_live = any(one.disk.instance and ports.machines.is_running(one.disk.instance) for one in heirs)
-    except MachineError as e:
+    except (MachineError, VolumeBusy) as e:
         raise NotYet(SILENCE_SECONDS, MACHINE_SILENT) from e
     return _Seen(
         captured=captured,
@@ -111,9 +113,8 @@ def _is_captured(ports: Ports, heirs: list[_Heir]) -> bool:
         return False
     instance = heirs[0].disk.instance
     guest = ports.machines.guest(instance) if instance is not None else None
-    if guest is None:
-        return all(ports.pool.exists(one.volume.id) for one in heirs)
-    return any(guest.has_node(one.volume.id) for one in heirs)
+    successions = [Succession(head=one.volume.parent or "", heir=one.volume.id) for one in heirs]
+    return ports.pool.has_frozen(successions, guest)
 
 
 def _is_held(ports: Ports, task: Task, disk: Disk) -> bool:
@@ -127,7 +128,7 @@ def _is_held(ports: Ports, task: Task, disk: Disk) -> bool:
         return False
     try:
         guest = ports.machines.guest(disk.instance)
-        return guest is not None and any(guest.has_node(name) for name in made)
+        return guest is not None and any(ports.pool.is_used(name, guest) for name in made)
     except MachineError:
         return True
 

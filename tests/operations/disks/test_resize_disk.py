@@ -56,7 +56,7 @@ class TestGrowing:
         cloud.call("ResizeDisk", DiskId=disk.id, NewSize=30, Type=how)
         cloud.settle()
 
-        assert machines.resized == [(instance.id, disk.volume, 30 * GiB)]
+        assert machines.resized == [(disk.volume, 30 * GiB)]
         assert cloud.ports.pool.size(disk.volume) == 20 * GiB
 
     def test_grows_twice(self, cloud, disk):
@@ -222,8 +222,8 @@ class ResizingMachines:
     def has_node(self, node):
         return True
 
-    def resize(self, instance, node, size_bytes):
-        self.resized.append((instance, node, size_bytes))
+    def resize(self, node, size_bytes):
+        self.resized.append((node, size_bytes))
 
 
 class FullPool:
@@ -235,5 +235,5 @@ class FullPool:
     def __getattr__(self, name):
         return getattr(self._pool, name)
 
-    def resize(self, volume, size_bytes):
+    def resize(self, volume, size_bytes, guest=None):
         raise PoolFull("no room")

@@ -158,10 +158,7 @@ def carry_out(job: Job[Facts]) -> None:
     reach("resize_disk.begun")
     guest = job.ports.machines.guest(disk.instance) if disk.instance else None
     try:
-        if disk.instance and guest is not None and guest.has_node(disk.volume):
-            job.ports.machines.resize(disk.instance, disk.volume, size_bytes)
-        else:
-            job.ports.pool.resize(disk.volume, size_bytes)
+        job.ports.pool.resize(disk.volume, size_bytes, guest)
     except PoolFull as e:
         raise ServiceUnavailableNoRoom(reason=str(e)) from e
     reach("resize_disk.grown")

@@ -10,7 +10,6 @@ at, its bytes are right (docs/design/0001).
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from contextlib import suppress
 from dataclasses import dataclass, replace
 
 from kiln.calls.call import MACHINE_SILENT, SILENCE_SECONDS, Call, Job, NotYet
@@ -20,11 +19,10 @@ from kiln.declare.facts import Raw, facts
 from kiln.declare.ids import new_id
 from kiln.declare.killpoints import reach
 from kiln.declare.states import DiskStatus, SnapshotStatus
-from kiln.machines.errors import MachineError
 from kiln.operations.errors.disks import IncorrectDiskStatus
 from kiln.operations.steps.drafts import new_snapshot
 from kiln.pools.errors import PoolFull, VolumeBusy
-from kiln.pools.port import Succession
+from kiln.pools.port import Guest, Succession
 from kiln.store.database import Transaction
 from kiln.store.disks import Disk, disks
 from kiln.store.snapshots import Snapshot, snapshots
@@ -157,11 +155,10 @@ def freeze(job: Job[CaptureFacts]) -> str:
 
     Raises ServiceUnavailableNoRoom when the pool is full: nothing has changed then.
     """
-    guest = job.ports.machines.guest(job.facts.instance) if job.facts.instance else None
-    successions = [Succession(head=one.head, heir=one.heir) for one in job.facts.disks]
+    guest = _guest(job)
     reach("capture.begun")
     try:
-        is_quiesced = job.ports.pool.freeze(successions, guest)
+        is_quiesced = job.ports.pool.freeze(_successions(job), guest)
     except PoolFull as e:
         raise ServiceUnavailableNoRoom(reason=str(e)) from e
     reach("capture.frozen")
@@ -187,34 +184,15 @@ def settle(tx: Transaction, job: Job[CaptureFacts], consistency: str) -> None:
         snapshots.move(tx, SnapshotStatus.PROGRESSING, SnapshotStatus.ACCOMPLISHED, changes, id=one.snapshot)
 
 
-def has_happened(job: Job[CaptureFacts]) -> bool:
-    """Whether the heirs hold what a guest wrote, or may do, so that the capture must be completed, not given up.
-
-    A guest that runs tells. One that has ended since may have been switched to them, once all of them were made; to
-    complete the capture is right whether it was or not. Raises VolumeBusy when nobody can tell: then it may still
-    happen.
-    """
-    pool, instance = job.ports.pool, job.facts.instance
-    guest = job.ports.machines.guest(instance) if instance else None
-    heirs = [one.heir for one in job.facts.disks]
-    if guest is not None:
-        try:
-            return any(guest.has_node(heir) for heir in heirs)
-        except MachineError:
-            if _is_prevented(job, heirs):
-                return False
-    return all(pool.exists(heir) for heir in heirs)
-
-
 def must_complete(job: Job[CaptureFacts], tell: Callable[[Transaction], None]) -> bool:
-    """As ``has_happened``, for a capture that is given up.
+    """Whether a capture that is given up has happened, or may have, so that it must be completed instead.
 
     While nobody can tell, the snapshots fail, and *tell* says the same of what
     they were made for: nobody waits for a machine that may never answer. The
     heirs stay until it answers or ends, and NotYet is raised until then.
     """
     try:
-        return has_happened(job)
+        return job.ports.pool.has_frozen(_successions(job), _guest(job))
     except VolumeBusy as error:
 
         def fail(tx: Transaction) -> None:
@@ -226,26 +204,12 @@ def must_complete(job: Job[CaptureFacts], tell: Callable[[Transaction], None]) -
         raise NotYet(SILENCE_SECONDS, MACHINE_SILENT) from error
 
 
-def _is_prevented(job: Job[CaptureFacts], heirs: Sequence[str]) -> bool:
-    """Make sure that a machine which does not answer, and was perhaps told to, never goes over to the heirs.
+def _guest(job: Job[CaptureFacts]) -> Guest | None:
+    return job.ports.machines.guest(job.facts.instance) if job.facts.instance else None
 
-    It goes over to all or to none. So it is enough that one is gone which it has not opened. False when it has ended:
-    it may have written to them before.
-    """
-    pool, machines, instance = job.ports.pool, job.ports.machines, job.facts.instance
-    for heir in heirs:
-        if pool.exists(heir) and pool.is_open(heir):
-            continue
-        # Asked in this order: a machine that runs still did not have the file open then, so it has written nothing
-        # there, while one that has died has nothing open any more, whatever it wrote.
-        if not machines.is_running(instance):
-            return False
-        with suppress(VolumeBusy):
-            pool.drop(heir)
-            return True
-    if not machines.is_running(instance):
-        return False
-    raise VolumeBusy(f"the machine of {instance} does not answer and has its new disks open")
+
+def _successions(job: Job[CaptureFacts]) -> list[Succession]:
+    return [Succession(head=one.head, heir=one.heir) for one in job.facts.disks]
 
 
 def abandon(tx: Transaction, job: Job[CaptureFacts]) -> None:

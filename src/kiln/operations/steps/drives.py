@@ -100,7 +100,11 @@ def drive_of(ports: Ports, disk: Disk, volume: str) -> Drive:
     except VolumeBusy as error:
         raise _refuse(ports, disk, volume) from error
     return Drive(
-        node=volume, blockdevs=tuple(ports.pool.blockdevs(volume)), serial=serial_of(disk.id), device=disk.device
+        node=ports.pool.node(volume),
+        blockdevs=tuple(ports.pool.blockdevs(volume)),
+        serial=serial_of(disk.id),
+        device=disk.device,
+        files=ports.pool.files(volume),
     )
 
 
@@ -147,7 +151,7 @@ def pull_out(ports: Ports, disk: Disk, volume: str) -> None:
     assert disk.instance is not None  # Whoever pulls a disk out has not yet written down that it is out.
     if ports.machines.is_running(disk.instance):
         try:
-            ports.machines.detach(disk.instance, volume)
+            ports.machines.detach(disk.instance, ports.pool.node(volume))
         except MachineMissing:
             if ports.machines.is_running(disk.instance):
                 raise  # It hung up, but it lives and may hold the disk.
