@@ -77,6 +77,13 @@ def purge(pool, folder):
     assert list(pool.discarded()) == []
 
 
+def freeze_what_was_made_ready(pool, _):
+    pool.freeze([Succession("v-left", "v-left1")], None)
+    pool.prepare()
+    pool.freeze([Succession("v-left1", "v-left2")], None)
+    assert pool.leftovers() == []
+
+
 @dataclass(frozen=True)
 class Scenario:
     prepare: Callable[[Pool, Path], None]
@@ -99,6 +106,12 @@ SCENARIOS = {
         lambda pool, _: pool.freeze([Succession("v-left", "v-left1"), Succession("v-right", "v-right1")], None),
         {**TREE, "v-left1": TREE["v-left"], "v-right1": TREE["v-right"]},
         ("v-left1", "v-right1"),
+    ),
+    "freeze what was made ready": Scenario(
+        of_tree,
+        freeze_what_was_made_ready,
+        {**TREE, "v-left1": TREE["v-left"], "v-left2": TREE["v-left"]},
+        ("v-left1", "v-left2"),
     ),
     "resize": Scenario(of_tree, lambda pool, _: pool.resize("v-left", SIZE + BLOCK), TREE, ("v-left",)),
     "absorb and drop": Scenario(of_tree, absorb_and_drop, LATER, ("v-middle", "v-left")),

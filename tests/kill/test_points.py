@@ -31,6 +31,7 @@ ELSEWHERE = {
     "pools/test_identity.py": "identity.drafted identity.written",
     "pools/test_qcow2.py": "pool.set_aside.before pool.set_aside.renamed pool.freeze.switched "
     "pool.absorb.before_stream pool.absorb.streamed",
+    "pools/test_ready.py": "pool.ready.synced",
     "pools/test_records.py": "records.append.before records.append.written records.append.synced "
     "records.rewrite.before records.rewrite.done",
     "service/test_ballast.py": "ballast.fill.before ballast.fill.done ballast.give_up.before ballast.give_up.cut",

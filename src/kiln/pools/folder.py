@@ -12,7 +12,7 @@ import contextlib
 import errno
 import os
 import uuid
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -67,14 +67,17 @@ class Folder:
         self._syncing = ThreadPoolExecutor(_SYNCED_AT_ONCE, thread_name_prefix="sync")
 
     @contextlib.contextmanager
-    def drafts(self, count: int) -> Iterator[list[Path]]:
+    def drafts(self, count: int, *, stay: bool = False) -> Iterator[list[Path]]:
         """Make *count* empty files that nobody else can open; those that are not published vanish afterwards.
+
+        With *stay* only where the body fails; else they are there until ``give_back``.
 
         Raises PoolFull, also for what the body finds out.
         """
         paths = [self.path / f"{_DRAFT}{uuid.uuid4()}" for _ in range(count)]
         self._drafts.update(path.name for path in paths)
         made: list[Path] = []
+        is_done = False
         try:
             with minding_room():
                 for path in paths:
@@ -83,10 +86,17 @@ class Folder:
                     made.append(path)
                     reach("pool.draft.made")
                 yield paths
+            is_done = True
         finally:
-            for path in made:
-                path.unlink(missing_ok=True)
-            self._drafts.difference_update(path.name for path in paths)
+            if not (stay and is_done):
+                for path in made:
+                    self.give_back(path)
+                self._drafts.difference_update(path.name for path in paths)
+
+    def give_back(self, draft: Path) -> None:
+        """Remove a draft of this process, unless it was published."""
+        draft.unlink(missing_ok=True)
+        self._drafts.discard(draft.name)
 
     @contextlib.contextmanager
     def draft(self) -> Iterator[Path]:
@@ -94,13 +104,15 @@ class Folder:
         with self.drafts(1) as (path,):
             yield path
 
-    def publish(self, moves: Sequence[tuple[Path, str]]) -> None:
+    def publish(self, moves: Sequence[tuple[Path, str]], synced: Collection[Path] = ()) -> None:
         """Give each draft its name; a file of that name is replaced. All of it is on the disk when this returns.
+
+        What the drafts in *synced* hold is there already.
 
         When one of several finds no room, those named before it are taken away
         again, so nothing that is needed may be replaced by more than one draft.
         """
-        drafts = [draft for draft, _ in moves]
+        drafts = [draft for draft, _ in moves if draft not in synced]
         # One alone is synced here, since handing it to a thread takes time too.
         for _ in self._syncing.map(sync, drafts) if len(drafts) > 1 else map(sync, drafts):
             reach("pool.publish.synced")

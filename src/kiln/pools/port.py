@@ -250,6 +250,16 @@ class Pool(Protocol):
         of which the heads are snapshots from then on.
         """
 
+    def prepare(self) -> int:
+        """Make ready, while nothing else is to be done, what the next freezes of heads in use will need.
+
+        Returns how much was made. It is no volume, takes next to no room, and need
+        never be called: a freeze does without. Raises PoolFull.
+        """
+
+    def put_away(self) -> None:
+        """Take away what was made ready, before the pool is used no more."""
+
     def has_frozen(self, disks: Sequence[Succession], guest: Guest | None) -> bool:
         """Whether a freeze that was begun has happened, or may have, so that it must be made again and not given up.
 

@@ -11,7 +11,6 @@ ever written into a file that has a child. Knows no guests beyond ``Guest``.
 from __future__ import annotations
 
 import contextlib
-import itertools
 import os
 from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import AbstractContextManager
@@ -21,12 +20,14 @@ from typing import Any, BinaryIO
 from kiln.declare.killpoints import reach
 from kiln.pools import (
     absorb,
+    aside,
     inspection,
     locks,
     moves,
     overlay,
     qemu_img,
     readers,
+    ready,
     soundness,
     switched,
     trash,
@@ -51,14 +52,11 @@ from kiln.pools.port import (
     Succession,
     TargetFormat,
 )
+from kiln.pools.ready import Birth, Ready
 from kiln.pools.records import Records
 
 _FOLDER_MODE, _FOLDER_MODE_OF_ONE_USER = 0o711, 0o700
 _HEAD_MODE = 0o600
-# Inside the pool, so that it is on the same disk whatever is mounted where, and a volume goes there by a rename. The
-# root of an ext4 file system has a folder of that name and purpose already.
-_LOST = "lost+found"
-_LOST_MODE = 0o700
 
 
 class Qcow2Pool:
@@ -80,6 +78,7 @@ class Qcow2Pool:
         self._folder = Folder(path)
         self._family = Family(path)
         self._trash = trash.Trash(path)
+        self._ready = Ready(self._folder)
         #: Gives back what waits in the trash, so that there are so many bytes more (None: some), and tells whether
         #: it did; for what found no room.
         self.make_room: Callable[[int | None], bool] = lambda _: False
@@ -103,7 +102,7 @@ class Qcow2Pool:
     def create(self, volume: str, size_bytes: int) -> None:
         """See ``port.Pool``. Raises PoolFull."""
         if not self.exists(volume):
-            self._with_room(lambda: self._give_birth([(volume, size_bytes, None, None)]))
+            self._with_room(lambda: self._give_birth([Birth(volume, size_bytes)]))
 
     def clone(self, layer: str, volume: str, size_bytes: int) -> None:
         """See ``port.Pool``."""
@@ -112,7 +111,7 @@ class Qcow2Pool:
         with self._family.expecting(layer):
             if size_bytes < self.size(layer):
                 raise ValueError(f"a clone of {layer} cannot be smaller than it")
-            self._with_room(lambda: self._give_birth([(volume, size_bytes, layer, None)]))
+            self._with_room(lambda: self._give_birth([Birth(volume, size_bytes, layer)]))
 
     def freeze(self, disks: Sequence[Succession], guest: Guest | None) -> bool:
         """See ``port.Pool``. Raises VolumeMissing, VolumeBusy when there is no *guest* but a head is written, PoolFull.
@@ -126,7 +125,7 @@ class Qcow2Pool:
                 if guest is None and locks.is_written(self._path(disk.head)):
                     raise VolumeBusy(f"{disk.head} is being written")
             heirs = [
-                (disk.heir, self.size(disk.head), disk.head, self._path(disk.head).stat().st_uid)
+                Birth(disk.heir, self.size(disk.head), disk.head, self._path(disk.head).stat().st_uid)
                 for disk in disks
                 if not self._has_heir(disk)
             ]
@@ -142,7 +141,22 @@ class Qcow2Pool:
                 # Not before the switch, in which QEMU opens the old head once more.
                 self._seal(disk.head)
                 reach("pool.freeze.sealed")
+        self._ready.want(disk.heir for disk in disks)
         return is_quiesced
+
+    def prepare(self) -> int:
+        """See ``port.Pool``. A head that was granted, or that a freeze has made, is one in use."""
+
+        def about(head: str) -> tuple[int, int] | None:
+            with contextlib.suppress(VolumeMissing, VolumeBroken, FileNotFoundError):
+                return self.size(head), self._path(head).stat().st_uid
+            return None
+
+        return self._ready.make(about)
+
+    def put_away(self) -> None:
+        """See ``port.Pool``."""
+        self._ready.clear()
 
     def has_frozen(self, disks: Sequence[Succession], guest: Guest | None) -> bool:
         """See ``port.Pool``."""
@@ -174,6 +188,7 @@ class Qcow2Pool:
         with self._family.leaving(volume):
             if locks.is_open(self._path(volume)):
                 raise VolumeBusy(f"{volume} is open")
+            self._ready.forget([volume])
             self._folder.remove(volume + SUFFIX)
 
     def discard(self, volumes: Sequence[str]) -> list[str]:
@@ -183,6 +198,7 @@ class Qcow2Pool:
         with self._family.departing(there) as free:
             closed = [volume for volume in free if not locks.is_open(self._path(volume))]
             if closed:
+                self._ready.forget(closed)
                 self._trash.put(closed)
         return aside + closed
 
@@ -287,7 +303,7 @@ class Qcow2Pool:
         return [
             Stranger(name, name.removesuffix(SUFFIX) if _names_a_volume(name) else None)
             for name, is_ours in self._entries()
-            if not is_ours and not name.startswith(".") and name not in (_LOST, trash.NAME)
+            if not is_ours and not name.startswith(".") and name not in (aside.NAME, trash.NAME)
         ]
 
     def set_aside(self, what: str | Stranger) -> str:
@@ -298,18 +314,7 @@ class Qcow2Pool:
         path = self._folder.path / what.name if isinstance(what, Stranger) else self._path(what)
         if path.is_file() and locks.is_written(path):
             raise VolumeBusy(f"{path.name} is being written")
-        lost = self._folder.path / _LOST
-        try:
-            lost.mkdir(mode=_LOST_MODE, exist_ok=True)
-            target = next(t for n in itertools.count() if not os.path.lexists(t := _numbered(lost / path.name, n)))
-            reach("pool.set_aside.before")
-            path.rename(target)
-            reach("pool.set_aside.renamed")
-            sync(lost)
-            sync(self._folder.path)
-        except OSError as error:
-            raise ToolFailed(f"{path.name} cannot be moved to {_LOST}: {error.strerror}") from error
-        return str(target)
+        return str(aside.move(path))
 
     def leftovers(self) -> list[str]:
         """See ``port.Pool``."""
@@ -366,6 +371,7 @@ class Qcow2Pool:
                 readers.allow(self._path(layer), uid)
         readers.own(path, ours if uid is None else uid)
         path.chmod(_HEAD_MODE)
+        self._ready.want([volume])
         if uid is None and before != ours and not self._owns_a_volume(before):
             for layer in layers:
                 readers.forbid(self._path(layer), before)
@@ -422,19 +428,19 @@ class Qcow2Pool:
             raise ValueError(f"{volume!r} cannot name a volume")
         return self._folder.path / (volume + SUFFIX)
 
-    def _give_birth(self, births: Sequence[tuple[str, int, str | None, int | None]]) -> None:
-        """Make empty heads, all or none: (volume, size, parent, owner)."""
-        with self._folder.drafts(len(births)) as drafts:
-            for draft, (_, size_bytes, parent, uid) in zip(drafts, births, strict=True):
-                overlay.write(draft, size_bytes, None if parent is None else parent + SUFFIX)
-                if uid is not None:
-                    readers.own(draft, uid)
-                reach("pool.birth.written")
-            self._folder.publish(
-                [(draft, self._path(birth[0]).name) for draft, birth in zip(drafts, births, strict=True)]
-            )
-        for volume, *_ in births:
-            self._family.note(volume)
+    def _give_birth(self, births: Sequence[Birth]) -> None:
+        """Make empty heads, all or none."""
+        with self._ready.taken(births) as made, self._folder.drafts(len(births) - len(made)) as drafts:
+            rest = iter(drafts)
+            files = {birth: made.get(birth.volume) or next(rest) for birth in births}
+            for birth, file in files.items():
+                if birth.volume not in made:
+                    ready.write(file, birth)
+                    reach("pool.birth.written")
+            moves = [(file, self._path(birth.volume).name) for birth, file in files.items()]
+            self._folder.publish(moves, synced=made.values())
+        for birth in births:
+            self._family.note(birth.volume)
 
     def _entries(self) -> list[tuple[str, bool]]:
         """What lies in the folder, in order, and of each whether it is a finished volume."""
@@ -484,10 +490,6 @@ class Qcow2Pool:
 
 def _names_a_volume(name: str) -> bool:
     return has_name_of_volume(name) and NAME.fullmatch(name.removesuffix(SUFFIX)) is not None
-
-
-def _numbered(path: Path, n: int) -> Path:
-    return path.with_name(f"{path.name}.{n}") if n else path
 
 
 @contextlib.contextmanager

@@ -114,7 +114,10 @@ def _assembled(settings: Settings, say: Say | None) -> Iterator[Assembly]:
         )
         pool.lineage = lineage_in(database)
         pool.make_room = lambda missing_bytes: bool(relieve(ports, missing_bytes))
-        yield Assembly(settings=settings, ports=ports, sealer=sealer, ballast=ballast, pool=pool, buckets=buckets)
+        try:
+            yield Assembly(settings=settings, ports=ports, sealer=sealer, ballast=ballast, pool=pool, buckets=buckets)
+        finally:
+            pool.put_away()
     finally:
         database.close()
 

@@ -5,11 +5,13 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 
 from kiln.calls.call import Ports
 from kiln.declare.journal import Journal
 from kiln.operations.steps import tombs
+from kiln.pools.errors import PoolFull
 from kiln.store import snapshots, tags
 from kiln.store.database import DatabaseMalformed, Transaction
 from kiln.store.tokens import KEPT_SECONDS, tokens
@@ -56,9 +58,17 @@ def release_snapshots(ports: Ports) -> list[str]:
     return ports.database.write(work, gives_back=True)
 
 
+def prepare(ports: Ports) -> int:
+    """Make ready what the next captures need; where there is no room they will do without, and say so then."""
+    with suppress(PoolFull):
+        return ports.pool.prepare()
+    return 0
+
+
 CHORES = (
     Chore("watch", 2.0, watch),
     Chore("wake", 5.0, Waker()),
+    Chore("prepare", 0.5, prepare),
     Chore("sweep", 2.0, sweep),
     Chore("release_snapshots", 60.0, Unhurried("release_snapshots", release_snapshots)),
     Chore("release_instances", 5.0, Unhurried("release_instances", release_instances)),

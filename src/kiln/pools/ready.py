@@ -1,0 +1,129 @@
+"""Overlays that are written ahead: the next of each head that is in use, so that a freeze need only name them.
+
+One is a draft like any other: it has no name of a volume, nobody else can open
+it, and what a crash leaves of them is swept with the drafts. Its header and its
+owner are those that a freeze at that moment would write; one that a freeze would
+write otherwise by then is not used. Half of what it takes to make an overlay is
+to have it on the disk, and that is over then.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from kiln.declare.killpoints import reach
+from kiln.pools import overlay, readers
+from kiln.pools.errors import ToolFailed
+from kiln.pools.family import SUFFIX
+from kiln.pools.folder import Folder, sync
+
+MOST = 1024  #: Each takes 12 KiB; those that were asked for last are kept.
+
+
+@dataclass(frozen=True)
+class Birth:
+    """An empty head that is to be made, above *parent* if there is one, of the user *uid* (None: Kiln's own)."""
+
+    volume: str
+    size_bytes: int
+    parent: str | None = None
+    uid: int | None = None
+
+
+@dataclass(frozen=True)
+class _Overlay:
+    path: Path
+    size_bytes: int
+    uid: int
+
+
+def write(draft: Path, birth: Birth) -> None:
+    """Make an empty draft what is to be born; nothing is synced. Raises ToolFailed, OSError."""
+    overlay.write(draft, birth.size_bytes, None if birth.parent is None else birth.parent + SUFFIX)
+    if birth.uid is not None:
+        readers.own(draft, birth.uid)
+
+
+class Ready:
+    """The overlays that were written ahead in one folder. Safe to use from many threads."""
+
+    def __init__(self, folder: Folder) -> None:
+        self._folder = folder
+        self._lock = threading.Lock()
+        self._made: dict[str, _Overlay | None] = {}  #: By head, the oldest wish first; None: not made yet.
+
+    def want(self, heads: Iterable[str]) -> None:
+        """Have ``make`` write the next overlay above each of these."""
+        with self._lock:
+            for head in heads:
+                self._made[head] = self._made.pop(head, None)
+            surplus = [self._made.pop(head) for head in list(self._made)[: max(0, len(self._made) - MOST)]]
+        self._give_back(surplus)
+
+    def make(self, about: Callable[[str], tuple[int, int] | None]) -> int:
+        """Write what is wanted and not made yet; returns how many that were.
+
+        *about* tells the size and the owner that a head has now, or None when
+        there is no such head any more. Raises PoolFull.
+        """
+        with self._lock:
+            wanted = [head for head, overlay in self._made.items() if overlay is None]
+        made = 0
+        for head in wanted:
+            now = about(head)
+            if now is None:
+                self.forget([head])
+                continue
+            size_bytes, uid = now
+            try:
+                with self._folder.drafts(1, stay=True) as (path,):
+                    write(path, Birth("", size_bytes, head, uid))
+                    sync(path)
+                    reach("pool.ready.synced")
+            except ToolFailed:
+                self.forget([head])  # A freeze will say why the owner cannot be set.
+                continue
+            with self._lock:
+                is_wanted = head in self._made
+                if is_wanted:
+                    self._made[head] = _Overlay(path, size_bytes, uid)
+            if not is_wanted:  # A freeze has come meanwhile, and did not wait.
+                self._folder.give_back(path)
+            made += is_wanted
+        return made
+
+    @contextmanager
+    def taken(self, births: Iterable[Birth]) -> Iterator[dict[str, Path]]:
+        """The overlays that are those births, by volume; whichever is not published by then is gone afterwards."""
+        with self._lock:
+            found = {birth: self._made.pop(birth.parent, None) for birth in births if birth.parent is not None}
+        fitting = {
+            birth.volume: overlay.path
+            for birth, overlay in found.items()
+            if overlay is not None and (overlay.size_bytes, overlay.uid) == (birth.size_bytes, birth.uid)
+        }
+        try:
+            yield fitting
+        finally:
+            self._give_back(found.values())
+
+    def forget(self, heads: Iterable[str]) -> None:
+        """Take away what was made for these: they are gone, or will have no overlay soon."""
+        with self._lock:
+            found = [self._made.pop(head, None) for head in heads]
+        self._give_back(found)
+
+    def clear(self) -> None:
+        """Take away all of it."""
+        with self._lock:
+            found, self._made = list(self._made.values()), {}
+        self._give_back(found)
+
+    def _give_back(self, overlays: Iterable[_Overlay | None]) -> None:
+        for one in overlays:
+            if one is not None:
+                self._folder.give_back(one.path)

@@ -1,0 +1,191 @@
+"""Overlays that are written ahead: used where they are what a freeze would write, and never otherwise."""
+
+from __future__ import annotations
+
+import os
+
+import pytest
+
+from kiln.pools import overlay
+from kiln.pools.errors import PoolFull
+from kiln.pools.port import Succession
+from kiln.pools.qcow2 import Qcow2Pool
+from kiln.pools.ready import MOST
+from tests.pools.kills import killed_at, points_of
+from tests.pools.patterns import BLOCK, SIZE, holds, put
+from tests.tools import needs
+
+
+@pytest.fixture
+def pool(tmp_path):
+    return Qcow2Pool(tmp_path / "pool")
+
+
+def a_head_in_use(pool, volume="v-a0", size=SIZE):
+    pool.create(volume, size)
+    pool.grant(volume, None)
+    return volume
+
+
+def drafts(pool, tmp_path):
+    """What is not named as a volume is: the inodes of all hidden files."""
+    return {entry.inode() for entry in os.scandir(tmp_path / "pool") if entry.name.startswith(".tmp-")}
+
+
+def test_an_overlay_that_was_made_ready_is_the_heir(pool, tmp_path):
+    head = a_head_in_use(pool)
+    assert pool.prepare() == 1
+    (ready,) = drafts(pool, tmp_path)
+
+    pool.freeze([Succession(head, "v-a1")], None)
+
+    assert (tmp_path / "pool" / "v-a1.qcow2").stat().st_ino == ready
+    assert pool.parent("v-a1") == head
+    assert pool.size("v-a1") == SIZE
+    assert drafts(pool, tmp_path) == set()
+
+
+def test_what_a_freeze_has_made_has_its_next_overlay_made_ready(pool, tmp_path):
+    head = a_head_in_use(pool)
+    pool.freeze([Succession(head, "v-a1")], None)
+
+    assert pool.prepare() == 1
+    assert pool.prepare() == 0
+
+    (ready,) = drafts(pool, tmp_path)
+    pool.freeze([Succession("v-a1", "v-a2")], None)
+    assert (tmp_path / "pool" / "v-a2.qcow2").stat().st_ino == ready
+
+
+def test_an_overlay_of_another_size_than_the_head_by_now_is_not_used(pool, tmp_path):
+    needs("qemu-img")
+    head = a_head_in_use(pool)
+    pool.prepare()
+    pool.resize(head, SIZE + BLOCK)
+
+    pool.freeze([Succession(head, "v-a1")], None)
+
+    assert pool.size("v-a1") == SIZE + BLOCK
+    assert drafts(pool, tmp_path) == set()
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root gives files away")
+def test_an_overlay_is_its_heads_owners_as_it_is_now(pool, tmp_path):
+    pool.create("v-a0", SIZE)
+    pool.grant("v-a0", 64123)
+    pool.prepare()
+    (ready,) = drafts(pool, tmp_path)
+    pool.grant("v-a0", 64124)
+
+    pool.freeze([Succession("v-a0", "v-a1")], None)
+
+    assert (tmp_path / "pool" / "v-a1.qcow2").stat().st_uid == 64124
+    assert (tmp_path / "pool" / "v-a1.qcow2").stat().st_ino != ready
+
+
+def test_of_several_disks_each_gets_its_own(pool, tmp_path):
+    needs("qemu-io")
+    for n, disk in enumerate("abc"):
+        a_head_in_use(pool, f"v-{disk}0", SIZE + n * BLOCK)
+        put(pool, f"v-{disk}0", {0: n + 1})
+    pool.prepare()
+    pool.create("v-d0", SIZE)
+
+    pool.freeze([Succession(f"v-{disk}0", f"v-{disk}1") for disk in "dbca"], None)
+
+    assert [pool.parent(f"v-{disk}1") for disk in "abcd"] == ["v-a0", "v-b0", "v-c0", "v-d0"]
+    for n, disk in enumerate("abc"):
+        assert pool.size(f"v-{disk}1") == SIZE + n * BLOCK
+        assert holds(pool, f"v-{disk}1", {0: n + 1})
+
+
+def test_nothing_stands_on_a_head_for_which_one_was_made_ready(pool, tmp_path):
+    needs("qemu-img")
+    head = a_head_in_use(pool)
+    pool.prepare()
+
+    pool.grant(head, None)
+    pool.resize(head, SIZE + BLOCK)
+    pool.prepare()
+    assert list(pool.volumes()) == [head]
+    assert pool.strangers() == []
+    pool.drop(head)
+
+    assert drafts(pool, tmp_path) == set()
+
+
+def test_a_head_in_the_trash_keeps_none(pool, tmp_path):
+    head = a_head_in_use(pool)
+    pool.prepare()
+
+    pool.discard([head])
+
+    assert drafts(pool, tmp_path) == set()
+    assert pool.prepare() == 0
+
+
+def test_what_nobody_used_is_swept_by_the_next_run(pool, tmp_path):
+    a_head_in_use(pool)
+    pool.prepare()
+    assert pool.leftovers() == []
+
+    again = Qcow2Pool(tmp_path / "pool")
+    (name,) = again.sweep()
+
+    assert name.startswith(".tmp-")
+    assert drafts(pool, tmp_path) == set()
+
+
+def test_a_pool_that_is_put_away_leaves_none(pool, tmp_path):
+    a_head_in_use(pool)
+    pool.prepare()
+
+    pool.put_away()
+
+    assert drafts(pool, tmp_path) == set()
+
+
+def test_a_freeze_that_fails_leaves_none(pool, tmp_path):
+    head = a_head_in_use(pool)
+    pool.prepare()
+    (tmp_path / "pool" / "v-a1.qcow2").mkdir()
+
+    with pytest.raises((OSError, PoolFull)):
+        pool.freeze([Succession(head, "v-a1")], None)
+
+    assert drafts(pool, tmp_path) == set()
+
+
+def test_no_more_are_wanted_than_a_limit(pool):
+    pool._ready.want(f"v-{n}" for n in range(MOST + 3))
+
+    asked = []
+    pool._ready.make(asked.append)
+
+    assert asked == [f"v-{n}" for n in range(3, MOST + 3)]
+
+
+def test_is_swept_after_a_kill_at_any_point(tmp_path):
+    def start(name):
+        pool = Qcow2Pool(tmp_path / name)
+        a_head_in_use(pool)
+        return pool
+
+    def act(pool):
+        pool.grant("v-a0", None)
+        pool.prepare()
+        pool.freeze([Succession("v-a0", "v-a1")], None)
+
+    unharmed = start("unharmed")
+    points = points_of(lambda: act(unharmed))
+    assert "pool.ready.synced" in points
+    for number, point in enumerate(points):
+        pool = start(str(number))
+        assert killed_at(number, lambda pool=pool: act(pool)), point
+
+        again = Qcow2Pool(tmp_path / str(number))
+        again.sweep()
+        again.freeze([Succession("v-a0", "v-a1")], None)
+
+        assert again.leftovers() == []
+        assert overlay.read(tmp_path / str(number) / "v-a1.qcow2").backing == "v-a0.qcow2", point
