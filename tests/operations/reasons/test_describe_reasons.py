@@ -5,7 +5,6 @@ from __future__ import annotations
 import pytest
 
 from kiln.declare.deployment import Deployment
-from kiln.declare.ids import new_id
 from kiln.declare.states import ImageStatus, InstanceStatus
 from kiln.store import tasks
 from kiln.upkeep.watch import watch
@@ -140,7 +139,7 @@ def test_tells_of_a_task_that_only_remembers_the_resource(cloud):
     assert reason["Action"] == "CreateImage"
 
 
-@pytest.mark.parametrize("resource", ["%", "i-", "i-unknown", new_id("disk"), "t-unknown"])
+@pytest.mark.parametrize("resource", ["%", "i-", "i-unknown", "d-bp131n0q38u3a4zi9p2k", "t-unknown"])
 def test_refuses_what_there_is_not(cloud, resource):
     a_task(cloud)
 
