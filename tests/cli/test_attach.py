@@ -14,8 +14,8 @@ from kiln.cli import exits
 
 @pytest.fixture
 def port(tmp_path):
-    """The console of machine i-1 below the data folder."""
-    folder = tmp_path / "run" / "i-1"
+    """The console of the machine below the data folder."""
+    folder = tmp_path / "run" / INSTANCE
     folder.mkdir(parents=True)
     with socket.socket(socket.AF_UNIX) as listener:
         listener.bind(str(folder / "console"))
@@ -24,8 +24,11 @@ def port(tmp_path):
         yield listener
 
 
+INSTANCE = "i-bp1g6zv0ce8oghu7k2d3"
+
+
 def attach(data, **streams):
-    words = ["instance", "console", "i-1", "--attach", "--data", str(data)]
+    words = ["instance", "console", INSTANCE, "--attach", "--data", str(data)]
     return subprocess.Popen([sys.executable, "-m", "kiln.cli.main", *words], stderr=subprocess.PIPE, **streams)
 
 

@@ -16,6 +16,7 @@ BY_HAND = {
     "snapshot show": "what it finds is shown whole, and one ID is all that it takes",
     "disk show": "what it finds is shown whole, and one ID is all that it takes",
     "task show": "what it finds is shown whole, and one ID is all that it takes",
+    "instance shell": "it talks to a guest, and calls no action",
     "instance console": "it asks again and again, or asks a socket and no action",
 }
 GROUPS = ("image", "instance", "snapshot", "disk", "task")

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import fcntl
+import functools
+import http.server
 import json
 import os
 import pty
@@ -13,6 +15,7 @@ import struct
 import subprocess
 import sys
 import termios
+import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -483,3 +486,50 @@ def test_prints_the_id_of_an_image_that_then_fails(shell, tmp_path):
     (failed,) = shell.rows("image", "list", "--name", "will-fail")
     assert result.stdout.strip() == failed["ImageId"]
     shell.run("image", "delete", failed["ImageId"])
+
+
+@pytest.fixture
+def site(tmp_path_factory) -> Iterator[str]:
+    """The address of a web server that has one disk, ``disk.qcow2``."""
+    folder = tmp_path_factory.mktemp("site")
+    subprocess.run(["qemu-img", "create", "-q", "-f", "qcow2", folder / "disk.qcow2", "8M"], check=True)
+    handler = functools.partial(http.server.SimpleHTTPRequestHandler, directory=folder)
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        yield f"http://127.0.0.1:{server.server_address[1]}"
+        server.shutdown()
+        thread.join()
+
+
+def test_imports_from_a_url_and_leaves_no_upload(shell, site, data):
+    made = shell.run("image", "import", "--url", f"{site}/disk.qcow2?name=1", "--name", "of-a-url")
+
+    (row,) = shell.rows("image", "list", "--name", "of-a-url")
+    assert (row["ImageId"], row["Status"]) == (made, "Available")
+    assert list(next((data / "buckets").glob("uploads-*")).iterdir()) == []
+    shell.run("image", "delete", "of-a-url")
+
+
+@pytest.mark.parametrize(
+    ("words", "code"),
+    [
+        (("--url", "/nowhere.qcow2"), exits.UNREACHABLE),
+        (("--url", "/disk.qcow2", "--digest", "0" * 64), exits.UNSOUND),
+    ],
+)
+def test_a_fetch_that_fails_leaves_no_upload(shell, site, data, words, code):
+    option, path, *more = words
+
+    shell.run("image", "import", option, site + path, *more, code=code)
+
+    assert [list(bucket.iterdir()) for bucket in (data / "buckets").glob("uploads-*")] in ([], [[]])
+
+
+@pytest.mark.parametrize(
+    "words",
+    [("--url", "http://h/x", "--sample"), ("file", "--sample"), ("--bucket", "b"), ("--digest", "0" * 64, "--sample")],
+    ids=" ".join,
+)
+def test_imports_of_one_source(shell, words):
+    assert shell.runner.invoke(app, ["image", "import", *words]).exit_code == exits.USAGE.number

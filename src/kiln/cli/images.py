@@ -51,6 +51,22 @@ File = Annotated[
         metavar="FILE",
     ),
 ]
+FromUrl = Annotated[
+    str | None,
+    typer.Option(
+        "--url", help="Instead of FILE: fetch it by HTTP or HTTPS; a connection that breaks is taken up.", metavar="URL"
+    ),
+]
+Digest = Annotated[
+    str,
+    typer.Option(
+        "--digest", help="What the file of --url must have: sha256:, sha512:, sha1: or md5: and it.", metavar="DIGEST"
+    ),
+]
+Sample = Annotated[
+    bool,
+    typer.Option("--sample", help="Instead of FILE: a small guest that obeys `kiln instance shell INSTANCE`."),
+]
 ToBucket = Annotated[
     str | None,
     typer.Option(
@@ -108,6 +124,8 @@ def create_image(
 _IMPORT_EXAMPLE = example(
     "kiln image import debian-12.qcow2 --name debian-12 --platform Debian",
     "kiln image import --bucket images --object debian-12.raw --name debian-12",
+    "kiln image import --url https://cloud.debian.org/images/cloud/bookworm/latest/debian-12-nocloud-amd64.qcow2",
+    "kiln image import --sample --name sample",
 )
 
 
@@ -132,6 +150,9 @@ def import_image(
     given: Given,
     *,
     file: File = None,
+    url: FromUrl = None,
+    digest: Digest = "",
+    sample: Sample = False,
     data: Data = None,
     region: Region = None,
     wait_for_it: Wait = True,
@@ -142,24 +163,25 @@ def import_image(
 
     The API takes images from buckets only, and has no way to upload. FILE is
     therefore put into the caller's bucket `uploads-...` of the Kiln on this machine, which
-    KILN_DATA or --data names, and taken away after the import. A file that lies
-    in a bucket already is named by --bucket and --object.
+    KILN_DATA or --data names, and taken away after the import; so is what --url
+    or --sample brings. A file that lies in a bucket already is named by --bucket
+    and --object.
     """
-    is_in_bucket = {"OSSBucket", "OSSObject"} <= given.first.keys()
-    if bool(file) == is_in_bucket or (file and given.first.keys() & {"OSSBucket", "OSSObject"}):
-        raise typer.BadParameter("give either FILE, or --bucket and --object")
+    named = given.first.keys() & {"OSSBucket", "OSSObject"}
+    if (file is not None) + (url is not None) + sample + bool(named) != 1 or len(named) == 1:
+        raise typer.BadParameter("give one of FILE, --url, --sample, and --bucket with --object")
+    if digest and url is None:
+        raise typer.BadParameter("--digest is that of a --url")
     with orderly(), open_client(region) as client:
-        upload = None
-        if file is not None:
-            bucket, folder = uploads.uploads_of(client.pseudonym), find_data_folder(data)
-            imports.sweep(client, uploads.bucket_folder(folder, bucket))
-            upload = uploads.put(file, folder, bucket)
-        placed = {"OSSBucket": upload.bucket, "OSSObject": upload.object} if upload else {}
-        claimed = imports.format_of(file.name if file else given.first["OSSObject"])
-        mapping = {"Format": claimed, **given.first, **placed}
-        disks = [mapping, *given.params.get("DiskDeviceMapping", ())]
-        params = {**given.params, "DiskDeviceMapping": disks}
-        imports.import_image(client, params, upload, timeout if wait_for_it else None, as_json=as_json)
+        folder = find_data_folder(data)
+        with imports.uploaded(client, folder, file=file, url=url, digest=digest, sample=sample) as upload:
+            placed = {"OSSBucket": upload.bucket, "OSSObject": upload.object} if upload else {}
+            claimed = imports.format_of(file.name if file else imports.name_of(url or given.first.get("OSSObject", "")))
+            own = {"Platform": "Debian"} if sample else {}
+            mapping = {"Format": "QCOW2" if sample else claimed, **given.first, **placed}
+            disks = [mapping, *given.params.get("DiskDeviceMapping", ())]
+            params = {**own, **given.params, "DiskDeviceMapping": disks}
+            imports.import_image(client, params, upload, timeout if wait_for_it else None, as_json=as_json)
 
 
 listing(

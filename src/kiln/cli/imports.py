@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import importlib
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from kiln.cli import exits, output, uploads
 from kiln.cli.exits import Refusal
 from kiln.cli.uploads import Upload
-from kiln.cli.waiting import Begun, wait_for_outcome
+from kiln.cli.waiting import Begun, shown, wait_for_outcome
 from kiln.client import waiters
 from kiln.client.client import Client
 from kiln.client.waiters import WaitFailed
@@ -20,6 +23,37 @@ _FORMATS = {".qcow2": "QCOW2", ".vhd": "VHD", ".vmdk": "VMDK"}
 def format_of(name: str) -> str | None:
     """The format that the file's name claims, so that what is no such file, as a failed download, is refused."""
     return _FORMATS.get(Path(name).suffix.lower())
+
+
+@contextmanager
+def uploaded(
+    client: Client, data: Path | None, *, file: Path | None, url: str | None, digest: str, sample: bool
+) -> Iterator[Upload | None]:
+    """What is to be imported as an object of the caller's own bucket; None where it lies in a bucket already."""
+    if file is None and url is None and not sample:
+        yield None
+        return
+    bucket = uploads.uploads_of(client.pseudonym)
+    sweep(client, uploads.bucket_folder(data, bucket))
+    if file is not None:
+        yield uploads.put(file, data, bucket)
+    elif url is not None:
+        # What fetches brings ssl, what makes the guest brings the settings: only who asks for them waits for them.
+        download = importlib.import_module("kiln.cli.download")
+        with uploads.receiving(name_of(url), data, bucket) as (upload, target):
+            with shown(url) as progress:
+                download.Download(url, target, digest).run(progress)
+            target.flush()
+        yield upload
+    else:
+        with importlib.import_module("kiln.cli.sample").sample() as made:
+            upload = uploads.put(made, data, bucket)
+        yield upload
+
+
+def name_of(url: str) -> str:
+    """The last part of a URL's path: the name of the file."""
+    return url.partition("?")[0].partition("#")[0].rstrip("/").rpartition("/")[2]
 
 
 def sweep(client: Client, folder: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import importlib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any
@@ -22,7 +23,7 @@ from kiln.cli.grammar import (
     group,
 )
 from kiln.cli.listings import listing
-from kiln.cli.naming import to_id
+from kiln.cli.naming import is_id, to_id
 from kiln.cli.output import Column
 from kiln.cli.session import find_data_folder, open_client
 from kiln.cli.several import end, try_each
@@ -73,6 +74,10 @@ Attach = Annotated[
     bool, typer.Option("--attach", help="Type into it as well, on the service's machine. Ctrl-] leaves.")
 ]
 
+
+Command = Annotated[
+    list[str] | None, typer.Argument(help="What it is to do; without it, what is typed.", metavar="[COMMAND...]")
+]
 
 RUN = Takes(
     "RunInstances",
@@ -215,10 +220,47 @@ def show_console(
 ) -> None:
     """Show what an instance has printed on its serial console: the last 64 KiB of it."""
     if attach:
-        console.attach(find_data_folder(data), instance)
+        folder = find_data_folder(data)
+        console.attach(folder, _id_of(instance, region))
         return
     with open_client(region) as client:
         console.show(client, to_id(client, "instance", instance), follow=follow, raw=raw)
+
+
+@app.command(
+    "shell",
+    epilog=example(
+        "kiln instance shell sample",
+        "kiln instance shell sample write /data0/hello hi",
+        "echo uptime | kiln instance shell i-bp1",
+    ),
+)
+def converse(
+    instance: Instance,
+    command: Command = None,
+    *,
+    timeout: Timeout = 120.0,
+    data: Data = None,
+    region: Region = None,
+) -> None:
+    """Talk to the guest of `kiln image import --sample` over its console, on the service's machine.
+
+    Without COMMAND it obeys what is typed, a line each, and `help` says what it
+    knows. One person at a time can be connected. For other guests there is
+    `kiln instance console INSTANCE --attach`.
+    """
+    folder = find_data_folder(data)
+    found = _id_of(instance, region)
+    # What talks to the guest brings the settings; only who asks for it waits for that.
+    importlib.import_module("kiln.cli.sample").converse(folder, found, " ".join(command or ()), timeout)
+
+
+def _id_of(named: str, region: str | None) -> str:
+    """The ID of an instance whose console is wanted; a whole one needs no service."""
+    if is_id("instance", named):
+        return named
+    with open_client(region) as client:
+        return to_id(client, "instance", named)
 
 
 def _each(given: Given, until: str | None, timeout_s: float, *, region: str | None, as_json: bool) -> None:

@@ -15,8 +15,11 @@ import re
 import shutil
 import stat
 import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import BinaryIO
 
 from kiln.cli import exits
 from kiln.cli.exits import Refusal
@@ -95,8 +98,7 @@ def put(file: Path, data: Path | None, bucket: str) -> Upload:
     if not stat.S_ISREG(facts.st_mode):
         raise _refuse(f"{file} is not a regular file")
     folder = bucket_folder(data, bucket)
-    name = f"{uuid.uuid4().hex[:8]}-{re.sub(r'[^A-Za-z0-9._-]', '_', file.name)[-100:].lstrip('.')}"
-    target = folder / name
+    target = folder / _fresh(file.name)
     try:
         _share(file.resolve(), target, facts.st_uid)
         _hand_over(target, folder)
@@ -106,7 +108,26 @@ def put(file: Path, data: Path | None, bucket: str) -> Upload:
     except BaseException:  # Ctrl-C, or a signal that ends the program: what is given up takes no room.
         target.unlink(missing_ok=True)
         raise
-    return Upload(bucket, name, target)
+    return Upload(bucket, target.name, target)
+
+
+@contextmanager
+def receiving(name: str, data: Path | None, bucket: str) -> Iterator[tuple[Upload, BinaryIO]]:
+    """A new object of the bucket, and its file to write to; it is gone again unless all went well. Raises Refusal."""
+    folder = bucket_folder(data, bucket)
+    target = folder / _fresh(name)
+    try:
+        with target.open("xb") as file:
+            _hand_over(target, folder)
+            yield Upload(bucket, target.name, target), file
+    except BaseException:
+        target.unlink(missing_ok=True)
+        raise
+
+
+def _fresh(name: str) -> str:
+    """A name that no object has, and that every object may have."""
+    return f"{uuid.uuid4().hex[:8]}-{re.sub(r'[^A-Za-z0-9._-]', '_', name)[-100:].lstrip('.')}"
 
 
 def remove_left(folder: Path, clock: Clock = system_clock) -> None:

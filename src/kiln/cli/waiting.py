@@ -30,7 +30,7 @@ class Begun:
 def wait(client: Client, begun: Begun, timeout_s: float) -> dict[str, Any] | None:
     """Wait, showing how far it is. Returns and raises what ``waiters.wait`` does; who gives up is told what goes on."""
     try:
-        with _shown(begun.id) as progress:
+        with shown(begun.id) as progress:
             return waiters.wait(client, begun.noun, begun.id, begun.until, progress=progress, timeout_s=timeout_s)
     except WaitTooLong as error:
         raise Refusal(str(error), exits.TOO_LONG, _goes_on(begun) + " --timeout sets how long to wait.") from error
@@ -53,7 +53,8 @@ def _goes_on(begun: Begun) -> str:
 
 
 @contextmanager
-def _shown(resource: str) -> Iterator[waiters.Progress]:
+def shown(resource: str) -> Iterator[waiters.Progress]:
+    """What shows how far something called *resource* is."""
     if not sys.stderr.isatty():
         yield _lines(resource)
         return

@@ -1,0 +1,87 @@
+"""The small guest as a sample: a disk that boots by BIOS and UEFI, and obeys on its console."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from kiln.cli import exits, output
+from kiln.cli.exits import Refusal
+from kiln.guest.errors import GuestError, GuestRefused
+from kiln.guest.image import build
+from kiln.guest.session import Session, open_session
+from kiln.service.datafolder import DataFolder
+from kiln.service.settings import read_settings
+
+_COMMANDS = """\
+write PATH TEXT    write a line to a file, such as /data0/hello
+read PATH          read a file
+sum PATH           its SHA-256
+remove PATH        take it away
+sync               have the disk hold what was written
+disks              the disks, each mounted at /data0, /data1 and so on
+mount              mount the disks that were attached since
+network            its addresses
+fetch URL          what a URL answers
+uptime             how long it runs
+reboot, poweroff   what they say
+exit               leave; the machine runs on"""
+
+_OTHER = (
+    "Only the guest of `kiln image import --sample` obeys here; `kiln instance console INSTANCE --attach` joins the "
+    "console of any other."
+)
+
+
+@contextmanager
+def sample() -> Iterator[Path]:
+    """The guest's disk as a qcow2 file, made in the cache folder when it is not there. Raises Refusal."""
+    cache = read_settings(os.environ).guest_cache
+    output.note("making the sample; what it is made of is fetched from Debian the first time")
+    try:
+        cache.mkdir(parents=True, exist_ok=True)
+        with TemporaryDirectory(dir=cache, prefix=".sample-") as folder:
+            yield build(cache, Path(folder) / "sample.qcow2")
+    except GuestError as error:
+        raise Refusal(str(error), exits.UNSOUND) from error
+
+
+def converse(data: Path | None, instance: str, command: str, timeout_s: float) -> None:
+    """Have the guest do one command and print its answer; without one, what is typed, a line each. Raises Refusal."""
+    if data is None:
+        raise Refusal("it needs the data folder of a Kiln on this machine: KILN_DATA or --data", exits.SETTINGS)
+    output.note(f"waiting for the guest of {instance}")
+    try:
+        with open_session(DataFolder(data).console(instance), timeout_s) as session:
+            if command:
+                output.show_line(session.ask(command))
+            else:
+                _obey(session, instance)
+    except GuestRefused as error:
+        raise Refusal(str(error), exits.FAILED_LATER) from error
+    except GuestError as error:
+        raise Refusal(f"{instance}: {error}", exits.FAILED_LATER, _OTHER) from error
+
+
+def _obey(session: Session, instance: str) -> None:
+    is_typed = sys.stdin.isatty()
+    if is_typed:
+        output.note(f"{instance} listens; `help` says to what, `exit` or Ctrl-D leaves")
+    while True:
+        if is_typed:
+            sys.stderr.write("guest> ")
+            sys.stderr.flush()
+        line = sys.stdin.readline()
+        if not line or line.strip() in ("exit", "quit"):
+            return
+        if line.strip() == "help":
+            output.note(_COMMANDS)
+        elif line.strip():
+            try:
+                output.say(session.ask(line.strip()))
+            except GuestRefused as error:
+                output.note(str(error))
