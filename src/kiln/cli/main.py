@@ -41,6 +41,7 @@ WORDS: Mapping[str, Word] = {
     "call": Word("kiln.cli.call", "Call any action of the API, and print its answer as JSON."),
     "serve": Word("kiln.cli.serve", "Serve the API on this machine."),
     "demo": Word("kiln.cli.demo", "Watch a running machine become an image that another boots."),
+    "doctor": Word("kiln.cli.doctor", "Say what this machine has and lacks for serving, and what to do."),
     "fsck": Word("kiln.cli.fsck", "Compare the pool with the database, with the server stopped."),
     "trash": Word("kiln.cli.trash", "List, restore and give up what was deleted."),
     "account": Word("kiln.cli.account", "Add and list accounts, their keys, users and resource groups."),

@@ -51,18 +51,41 @@ def kvm_works(record: Path, guest: ProbeGuest | None, limit_s: float = LIMIT_S) 
     Without a *guest* to try, only a verdict that is there counts. Takes up to
     *limit_s* the first time.
     """
-    kept = _read(record)
-    if kept is not None and (kept.kernel, kept.processor) == (platform.release(), _processor()):
+    kept = find_verdict(record)
+    if kept is not None:
         return kept.works
     if guest is None:
         return False
+    return _keep(record, guest, limit_s).works
+
+
+def find_verdict(record: Path) -> Verdict | None:
+    """What an earlier probe found, if kernel and processor are still those."""
+    kept = _read(record)
+    if kept is None or (kept.kernel, kept.processor) != (platform.release(), _processor()):
+        return None
+    return kept
+
+
+def why_not_tried() -> str:
+    """Why KVM cannot even be tried on this host, in a sentence; empty when it can."""
+    if not platform_of("x86_64").is_native:
+        return "The small guest is for another processor."
+    if not _DEVICE.exists():
+        return f"There is no {_DEVICE}."
+    if not os.access(_DEVICE, os.R_OK | os.W_OK):
+        return f"{_DEVICE} cannot be opened."
+    return ""
+
+
+def _keep(record: Path, guest: ProbeGuest, limit_s: float) -> Verdict:
     reason = _try(guest, limit_s)
     verdict = Verdict(platform.release(), _processor(), reason == "", reason or "A guest booted.")
     record.parent.mkdir(parents=True, exist_ok=True)
     draft = record.with_suffix(f".{os.getpid()}")
     draft.write_text(json.dumps(asdict(verdict), indent=1) + "\n")
     draft.replace(record)
-    return verdict.works
+    return verdict
 
 
 def _read(record: Path) -> Verdict | None:
@@ -83,10 +106,8 @@ def _processor() -> str:
 def _try(guest: ProbeGuest, limit_s: float) -> str:
     """Boot the guest under KVM; an empty string when it came up, else a sentence that says why not."""
     computer = platform_of("x86_64")
-    if not computer.is_native:
-        return "The small guest is for another processor."
-    if not os.access(_DEVICE, os.R_OK | os.W_OK):
-        return f"{_DEVICE} cannot be opened."
+    if why := why_not_tried():
+        return why
     try:
         program = computer.require_program()
     except MachineRefused as error:

@@ -14,7 +14,7 @@ from kiln.declare import killpoints
 from kiln.declare.clock import go_on_after
 from kiln.declare.journal import Journal
 from kiln.operations import CATALOGUE
-from kiln.service import http, logs
+from kiln.service import doctor, http, logs
 from kiln.service.accounts import Keys, StoredCredentials, ensure_first_account, known_keys, switched_off
 from kiln.service.address import Address, tell
 from kiln.service.assemble import Assembly, assemble
@@ -81,6 +81,8 @@ def serve(settings: Settings, say: Callable[[str], None]) -> None:
                     say(f"{one}, which the settings name, is switched off: `kiln account keys enable {one}`")
 
                 def begin() -> None:
+                    for line in doctor.lines(doctor.glance(settings)):
+                        say(line)
                     _greet(settings, keys, address, say)
                     tell_supervisor(READY, f"listening on {address}")
 

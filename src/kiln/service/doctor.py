@@ -1,0 +1,279 @@
+"""What a host has and lacks for serving: each with what it means, and what to do.
+
+``kiln doctor`` looks at all of it. ``serve`` looks at what takes no time and
+says what is not as it should be, so that nobody learns it at the first machine.
+Nothing is changed; only the probe of KVM leaves its verdict in a data folder
+that is there.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import resource
+import shutil
+import socket
+import subprocess
+import tempfile
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from kiln.declare.clock import system_clock, to_minutes_text
+from kiln.declare.units import GiB, MiB
+from kiln.guest.trial import probe_guest
+from kiln.machines.confinement import kvm_groups
+from kiln.machines.errors import MachineRefused
+from kiln.machines.platforms import platform_of
+from kiln.machines.probe import find_verdict, kvm_works, why_not_tried
+from kiln.service.claim import is_held
+from kiln.service.settings import Settings
+
+State = Literal["ok", "warns", "cannot"]
+
+_TOOLS = (("qemu-img", "qemu-utils"), ("setpriv", "util-linux"), ("prlimit", "util-linux"), ("setsid", "util-linux"))
+_ENOUGH_BYTES, _NEXT_TO_NOTHING = 20 * GiB, 64 * MiB
+_ENOUGH_FILES = 4096
+_TMPFS = "tmpfs"
+_RELEASED = "2026"  #: The year of this program: no clock that goes right says less.
+_TIME_ERROR = 5  #: What adjtimex(2) answers when nothing keeps the clock right.
+_TIMEX_BYTES = 256  #: More than ``struct timex`` has on any 64-bit Linux.
+_GUEST_ADDRESS, _SSH = "127.64.0.1", 22  #: One of those to which guests' ports are forwarded.
+_VERSION_TIMEOUT_S = 10
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One thing that was looked at."""
+
+    subject: str
+    state: State
+    text: str  #: What is so, and what that means.
+    advice: str = ""  #: What to do; empty where nothing is to be done.
+
+
+def examine(settings: Settings) -> list[Finding]:
+    """All findings. Takes up to 20 s where KVM has to be tried."""
+    found = [*_tools(_version), *_machines(settings, _version), *_kvm(settings, tries=True), *_port(settings)]
+    return [*found, *_user(settings), *_rooms(settings), _clock(), _files()]
+
+
+def glance(settings: Settings) -> list[Finding]:
+    """What is not as it should be, of all that can be looked at in no time; for a service that starts."""
+    found = [*_tools(None), *_machines(settings, None), *_kvm(settings, tries=False), *_user(settings)]
+    return [one for one in (*found, *_rooms(settings), _clock(), _files()) if one.state != "ok"]
+
+
+def lines(findings: list[Finding]) -> Iterator[str]:
+    """The findings as people read them."""
+    width = max((len(one.subject) for one in findings), default=0)
+    for one in findings:
+        yield f"{one.state:6}  {one.subject:{width}}  {one.text}"
+        if one.advice:
+            yield f"{'':6}  {'':{width}}  {one.advice}"
+
+
+def _tools(version: Callable[[str], str] | None) -> Iterator[Finding]:
+    for tool, package in _TOOLS:
+        place = shutil.which(tool)
+        if place is None:
+            text = f"{tool} is not installed: no disk can be made or read."
+            yield Finding(tool, "cannot", text, f"Debian, Ubuntu: apt-get install {package}")
+        else:
+            yield Finding(tool, "ok", version(place) if version else place)
+
+
+def _machines(settings: Settings, version: Callable[[str], str] | None) -> Iterator[Finding]:
+    if settings.machines == "none":
+        yield Finding("machines", "ok", "Instances are states alone, as the setting machines=none has it.")
+        return
+    for architecture in ("x86_64", "arm64"):
+        platform = platform_of(architecture)
+        is_needed = architecture == "x86_64" or platform.is_native
+        try:
+            program = platform.require_program()
+            yield Finding(platform.program, "ok", version(program) if version else program)
+        except MachineRefused as error:
+            if is_needed:
+                meaning = f"{error} No instance of {architecture} can start."
+                yield Finding(platform.program, "cannot", meaning, _install(platform.package))
+            elif version is not None:
+                yield Finding(platform.program, "ok", f"Not installed: images of {architecture} cannot be started.")
+            continue
+        try:
+            platform.require_firmware()
+        except MachineRefused as error:
+            yield Finding(f"UEFI {architecture}", "warns", str(error), _install(platform.firmware.package))
+
+
+def _install(package: str) -> str:
+    return f"Debian, Ubuntu: apt-get install {package}; or serve with --machines none."
+
+
+def _kvm(settings: Settings, *, tries: bool) -> Iterator[Finding]:
+    if settings.machines == "none":
+        return
+    if settings.accel != "auto":
+        yield Finding("acceleration", "ok", f"{settings.accel.upper()}, as the setting accel has it.")
+        return
+    if why := why_not_tried():
+        text = f"TCG: {why} Machines run, some ten times slower than with KVM."
+        yield Finding("acceleration", "warns", text, _kvm_advice())
+        return
+    works, reason = _verdict(settings, tries=tries)
+    if works is None:
+        text = f"TCG: {reason} Machines run, some ten times slower than with KVM."
+        yield Finding("acceleration", "warns", text, "`kiln demo` makes the small guest; --accel kvm tries nothing.")
+    elif not works:
+        text = f"TCG: a probe guest did not boot under KVM. {reason}"
+        yield Finding("acceleration", "warns", text, "Where this host is itself a guest, its host must allow nesting.")
+    elif os.geteuid() == 0 and kvm_groups() is None:
+        text = "TCG: users other than root may not use /dev/kvm, and machines run as such."
+        yield Finding("acceleration", "warns", text, "Give /dev/kvm to a group: chgrp kvm /dev/kvm; chmod 660 /dev/kvm")
+    else:
+        yield Finding("acceleration", "ok", "KVM: a probe guest has booted under it on this kernel and processor.")
+
+
+def _verdict(settings: Settings, *, tries: bool) -> tuple[bool | None, str]:
+    """Whether KVM works, and the reason why not; None where nobody knows."""
+    record = settings.folder.run / "kvm-probe.json"
+    kept = find_verdict(record)
+    if kept is not None:
+        return kept.works, kept.reason
+    guest = probe_guest(settings.guest_cache)
+    if guest is None:
+        return None, "KVM was never tried here, since there is no small guest to try it with."
+    if not tries:
+        return None, "KVM is tried when the first machine starts."
+    with tempfile.TemporaryDirectory(prefix="kiln-doctor-") as beside:
+        place = record if record.parent.is_dir() and os.access(record.parent, os.W_OK) else Path(beside) / "probe"
+        works = kvm_works(place, guest)
+        kept = find_verdict(place)
+    return works, kept.reason if kept else ""
+
+
+def _kvm_advice() -> str:
+    if os.geteuid() != 0 and Path("/dev/kvm").exists():
+        return "Join the group that may use it: usermod --append --groups kvm USER, and log in anew."
+    return "Load the module (modprobe kvm_intel or kvm_amd); a host that is itself a guest needs nesting."
+
+
+def _port(settings: Settings) -> Iterator[Finding]:
+    host, port = settings.address
+    try:
+        _try_port(host, port)
+    except OSError as error:
+        if settings.data.is_dir() and is_held(settings.data):
+            yield Finding("address", "ok", f"A Kiln serves this data folder; {settings.listen} may be its own.")
+        else:
+            text = f"{settings.listen} cannot be listened on: {error.strerror}."
+            yield Finding("address", "cannot", text, "Serve elsewhere: --listen 127.0.0.1:0 takes a free port.")
+    else:
+        yield Finding("address", "ok", f"{settings.listen} can be listened on.")
+
+
+def _try_port(host: str, port: int) -> None:
+    with socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET, socket.SOCK_STREAM) as attempt:
+        attempt.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        attempt.bind((host, port))
+        # Two may be bound to one port with that option; only one can listen.
+        attempt.listen(1)
+
+
+def _user(settings: Settings) -> Iterator[Finding]:
+    if settings.machines != "none":
+        if os.geteuid() == 0:
+            yield Finding(
+                "confinement", "ok", "Each machine runs as a user of its own, which reaches its own disks alone."
+            )
+        else:
+            text = (
+                "Kiln is not root, so machines run as its own user: whoever breaks out of one has what that user has, "
+                "the other disks and the database among it."
+            )
+            yield Finding("confinement", "warns", text, "Run guests that you trust, or Kiln as root or as a service.")
+        try:
+            _try_port(_GUEST_ADDRESS, _SSH)
+        except OSError as error:
+            text = f"Port {_SSH} of guests' addresses cannot be had ({error.strerror}): another is forwarded to it."
+            yield Finding("guests' ports", "warns", text, "The console of an instance says which.")
+        else:
+            yield Finding("guests' ports", "ok", f"Port {_SSH} of guests' addresses, 127.64.0.0/10, can be forwarded.")
+    place = _existing(settings.data)
+    if not os.access(place, os.W_OK | os.X_OK):
+        yield Finding(
+            "data folder", "cannot", f"{place} cannot be written by this user.", "Choose another with --data."
+        )
+
+
+def _rooms(settings: Settings) -> Iterator[Finding]:
+    seen: set[int] = set()
+    for path in (settings.folder.pool, settings.data):
+        place = _existing(path)
+        device = place.stat().st_dev
+        if device in seen:
+            continue
+        seen.add(device)
+        usage = shutil.disk_usage(place)
+        text = f"{usage.free / GiB:.1f} of {usage.total / GiB:.1f} GiB are free at {place}"
+        if usage.free < _NEXT_TO_NOTHING:
+            yield Finding("room", "cannot", f"{text}: nothing can be made.", "Make room, or choose another --data.")
+        elif usage.free < _ENOUGH_BYTES or usage.free < usage.total / 20:
+            text += ": what was deleted is given up early, and machines stand still when a disk finds no room."
+            yield Finding("room", "warns", text, "Make room, or choose another --data.")
+        elif _file_system(place) == _TMPFS:
+            yield Finding(
+                "room", "warns", f"{text}, in memory: all of it is gone when the host is off.", "Choose another --data."
+            )
+        else:
+            yield Finding("room", "ok", f"{text}.")
+
+
+def _file_system(place: Path) -> str:
+    """The kind of file system that a place is on."""
+    device = place.stat().st_dev
+    wanted = f"{os.major(device)}:{os.minor(device)}"
+    with Path("/proc/self/mountinfo").open() as mounts:
+        for line in mounts:
+            before, _, after = line.partition(" - ")
+            if before.split()[2] == wanted:
+                return after.split()[0]
+    return ""
+
+
+def _existing(path: Path) -> Path:
+    """The path, or the nearest folder above it that is there and can be seen."""
+    return next(place for place in (path, *path.parents) if os.path.isdir(place))  # noqa: PTH112 - denied is not there.
+
+
+def _clock() -> Finding:
+    now = system_clock()
+    said = to_minutes_text(now)
+    if said < _RELEASED:
+        text = f"It is {said} here: clients are refused whose clocks go right, since theirs are 15 minutes off."
+        return Finding("clock", "cannot", text, "Set the clock.")
+    libc = ctypes.CDLL(None)
+    if libc.adjtimex(ctypes.create_string_buffer(_TIMEX_BYTES)) == _TIME_ERROR:
+        text = f"It is {said} here, and nothing keeps it right: clients that are 15 minutes off are refused."
+        return Finding("clock", "warns", text, "Run an NTP client, such as systemd-timesyncd or chrony.")
+    return Finding("clock", "ok", f"It is {said} here, and kept right.")
+
+
+def _files() -> Finding:
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if hard != resource.RLIM_INFINITY and hard < _ENOUGH_FILES:
+        text = f"{hard} files may be open at most: fewer clients are answered at once."
+        return Finding("open files", "warns", text, "Raise it: ulimit -Hn 65536, or LimitNOFILE= in a unit.")
+    return Finding("open files", "ok", f"{'Any number' if hard == resource.RLIM_INFINITY else hard} may be open.")
+
+
+def _version(program: str) -> str:
+    """The first line of ``program --version``, or what came instead of it."""
+    try:
+        done = subprocess.run(
+            [program, "--version"], capture_output=True, text=True, timeout=_VERSION_TIMEOUT_S, check=False
+        )
+    except (OSError, subprocess.SubprocessError) as error:
+        return f"{program} does not run: {error}"
+    return (done.stdout or done.stderr).partition("\n")[0].strip() or program

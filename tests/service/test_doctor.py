@@ -1,0 +1,120 @@
+"""The doctor: what a host lacks is found before the first machine needs it."""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+import subprocess
+import sys
+
+import pytest
+from typer.testing import CliRunner
+
+from kiln.cli import exits
+from kiln.cli.main import app
+from kiln.service.doctor import examine, glance, lines
+from kiln.service.settings import read_settings
+from tests.served import start_kiln
+
+
+@pytest.fixture
+def settings(tmp_path):
+    def make(**more):
+        return read_settings({}, **{"data": tmp_path / "data", "listen": "127.0.0.1:0", "accel": "tcg", **more})
+
+    return make
+
+
+def of(findings, subject):
+    (found,) = [one for one in findings if one.subject == subject]
+    return found
+
+
+def test_says_of_each_thing_whether_it_is_well_and_of_what_is_not_what_to_do(settings, tmp_path):
+    found = examine(settings(machines="none"))
+
+    assert {"qemu-img", "setpriv", "machines", "address", "room", "clock", "open files"} <= {
+        one.subject for one in found
+    }
+    assert all(one.advice for one in found if one.state != "ok")
+    assert not (tmp_path / "data").exists()
+
+
+def test_names_the_package_of_a_tool_that_is_missing(settings, monkeypatch, tmp_path):
+    monkeypatch.setenv("PATH", str(tmp_path))
+
+    found = of(glance(settings()), "qemu-img")
+
+    assert found.state == "cannot"
+    assert "qemu-utils" in found.advice
+    assert found.subject in next(iter(lines([found])))
+
+
+def test_finds_that_the_port_is_taken(settings):
+    with socket.socket() as other:
+        other.bind(("127.0.0.1", 0))
+        other.listen()
+        taken = f"127.0.0.1:{other.getsockname()[1]}"
+
+        found = of(examine(settings(machines="none", listen=taken)), "address")
+
+    assert found.state == "cannot"
+    assert taken in found.text
+
+
+def test_knows_a_kiln_that_serves_the_folder(tmp_path):
+    with start_kiln(tmp_path / "data") as kiln:
+        found = of(examine(read_settings({}, data=tmp_path / "data", listen=kiln.host, machines="none")), "address")
+
+    assert found.state == "ok"
+
+
+def test_looks_the_other_way_where_all_is_well(settings):
+    assert all(one.state != "ok" for one in glance(settings(machines="none")))
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can become another user")
+def test_says_what_is_less_confined_to_who_is_not_root(tmp_path):
+    tmp_path.chmod(0o755)
+    code = (
+        "import os, sys, json\n"
+        "from pathlib import Path\n"
+        "from kiln.service.doctor import glance\n"
+        "from kiln.service.settings import read_settings\n"
+        "os.setgid(65534); os.setuid(65534)\n"
+        "found = glance(read_settings({}, data=Path(sys.argv[1]), accel='tcg'))\n"
+        "print(json.dumps({one.subject: [one.state, one.text] for one in found}))\n"
+    )
+
+    done = subprocess.run(
+        [sys.executable, "-c", code, str(tmp_path / "data")], capture_output=True, text=True, check=True
+    )
+
+    found = json.loads(done.stdout)
+    assert found["confinement"][0] == "warns"
+    assert "breaks out" in found["confinement"][1]
+    assert found["data folder"][0] == "cannot"
+
+
+def test_ends_with_a_code_that_says_whether_it_can_serve(tmp_path, monkeypatch):
+    words = ["doctor", "--data", str(tmp_path / "data"), "--listen", "127.0.0.1:0", "--machines", "none"]
+    well = CliRunner().invoke(app, words)
+    monkeypatch.setenv("PATH", str(tmp_path))
+    ill = CliRunner().invoke(app, [*words, "--json"])
+
+    assert well.exit_code == exits.DONE.number, well.output
+    assert well.stdout.startswith("ok ")
+    assert ill.exit_code == exits.UNSOUND.number
+    assert {"subject", "state", "text", "advice"} == set(json.loads(ill.stdout)[0])
+
+
+@pytest.mark.slow
+def test_serve_says_at_its_start_what_it_cannot_do(tmp_path, monkeypatch):
+    monkeypatch.setenv("PATH", str(tmp_path))
+
+    with start_kiln(tmp_path / "data") as kiln:
+        said = kiln.log.read_text()
+
+    assert "cannot  qemu-img" in said
+    assert "apt-get install qemu-utils" in said
