@@ -5,6 +5,7 @@ With ``--check`` nothing is written; the exit code is 1 when a page is stale, mi
 
 from __future__ import annotations
 
+import json
 import sys
 from pathlib import Path
 
@@ -21,14 +22,16 @@ from kiln.service.settings import described
 
 ROOT = Path(__file__).resolve().parent.parent
 DOCS = ROOT / "docs"
+SAMPLES = DOCS / "reference" / "samples.json"  #: Written by tools/samples.py.
 
 
 def build() -> dict[Path, str]:
     """Every written page by its path below docs/."""
     known = Catalogue(catalogue.build())
+    told = json.loads(SAMPLES.read_text())
     operations = Path("reference/operations")
     return {
-        **{operations / f"{name}.md": pages.operation(known.action(name)) for name in known.names},
+        **{operations / f"{name}.md": pages.operation(known.action(name), told[name]) for name in known.names},
         operations / "index.md": pages.operations(known),
         Path("reference/errors.md"): pages.errors(known),
         Path("reference/settings.md"): pages.settings(described().values(), {*serve.FLAGS, *env.FLAGS}),

@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import ast
 import inspect
+import json
+import shlex
 from collections import Counter
 from collections.abc import Container, Iterable, Iterator, Mapping
 from enum import StrEnum
@@ -34,18 +36,20 @@ GROUPS = {
 }
 
 
-def operation(action: Action) -> str:
-    """The page of one action."""
+def operation(action: Action, sample: Mapping[str, Any]) -> str:
+    """The page of one action, with one request of it and what was answered."""
     return _page(
         action.name,
         action.summary,
         action.doc,
         _facts(action),
         "## Request",
-        _request(action),
+        _request(action, sample["request"]),
         _table(("Name", "Type", "Required", "Rule", "Description"), _parameters(action)),
         f"{_code_list(EVERYWHERE)} are accepted and have no effect: the signature says who calls.",
         "## Answer",
+        "To the request above:",
+        _fenced(json.dumps(sample["answer"], indent=2, ensure_ascii=False), "json"),
         _table(("Name", "Type", "Description"), _answer(action)),
         "## Errors",
         f"Beside these, any action can answer with the [errors of the gateway](../errors.md#{_GATEWAY_ANCHOR}).",
@@ -188,21 +192,16 @@ def _facts(action: Action) -> str:
     return "\n".join(lines)
 
 
-def _request(action: Action) -> str:
-    pairs = "".join(f" {pair}" for part in action.request.parts for pair in _example(part, ""))
-    return f"`POST /apsara/route/Ecs/{action.name}`, or `{action.name}` at `/` as the SDKs call it:\n\n" + _fenced(
-        f"kiln call {action.name}{pairs}", "sh"
-    )
+def _request(action: Action, sample: Mapping[str, Any]) -> str:
+    """How it is asked; the region is known."""
+    pairs = [f"{name}={_text(value)}" for name, value in sample.items() if name != "RegionId"]
+    words = f"kiln call {action.name} {' '.join(map(shlex.quote, pairs))}".strip()
+    route = f"`POST /apsara/route/{action.product}/{action.name}`, or `{action.name}` at `/` as the SDKs call it:"
+    return f"{route}\n\n" + _fenced(words, "sh")
 
 
-def _example(part: Part, under: str) -> Iterator[str]:
-    """What has to be given for a required parameter; the region is known."""
-    if part.is_required and part.name != "RegionId":
-        name = under + part.name + (".1" if part.is_repeated and not part.packed else "")
-        if part.parts:
-            yield from (pair for inner in part.parts for pair in _example(inner, name + "."))
-        else:
-            yield f"{name}={part.example or (part.choices[0] if part.choices else '...')}"
+def _text(value: Any) -> str:
+    return str(value).lower() if isinstance(value, bool) else str(value)
 
 
 def _parameters(action: Action) -> Iterator[tuple[str, ...]]:

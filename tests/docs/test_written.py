@@ -8,10 +8,12 @@ import sys
 import pytest
 
 from tests.docs.pages import ROOT
+from tests.tools import needs
 
 
-@pytest.mark.parametrize("tool", ["docs", "catalogue"])
+@pytest.mark.parametrize("tool", ["docs", "catalogue", "samples"])
 def test_is_not_stale(tool):
+    needs("qemu-img")
     check = [sys.executable, "-P", f"tools/{tool}.py", "--check"]
 
     done = subprocess.run(check, cwd=ROOT, capture_output=True, text=True, check=False)

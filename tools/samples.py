@@ -1,0 +1,250 @@
+"""Writes docs/reference/samples.json: one request of every action with its answer, as a Kiln gives it.
+
+A story is told to a Kiln whose disks are real and whose machines are states: an image is imported, an instance is made
+of it, and so on to the end, where everything is deleted. Of each action the first request is kept. What differs from
+one run to the next (IDs, addresses, times) is written as the same example each time. With ``--check`` nothing is
+written; the exit code is 1 when the file is stale.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).resolve().parent.parent
+sys.path.insert(0, str(ROOT))  # Checks are run with -P, which leaves this folder out.
+
+from kiln.operations import ALL  # noqa: E402
+from kiln.store import schema  # noqa: E402
+from kiln.store.database import open_sqlite  # noqa: E402
+from tests.clouds import REGION, Cloud, make_cloud  # noqa: E402
+
+PATH = ROOT / "docs/reference/samples.json"
+BUCKET = "images"
+TYPE = "ecs.t5-lc1m1.small"
+REQUEST_ID = "473469C7-AA6F-4DC5-B3DB-A3DC0DE3C83E"
+
+_ALPHABET = "0123456789abcdefghijklmnopqrstuvwxyz"
+_ID = re.compile(r"\b(m|s|d|i|t|v|sl)-([0-9a-z]{20})\b")
+_SERIAL = re.compile(r"\b[0-9a-z]{20}\b")
+_UUID = re.compile(r"\b[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}\b")
+_MAC = re.compile(r"00:16:3e(:[0-9a-f]{2}){3}")
+_PRIVATE = re.compile(r"\b172\.(1[6-9]|2[0-9]|3[01])\.[0-9]+\.[0-9]+\b")
+_PUBLIC = re.compile(r"\b127\.[0-9]+\.[0-9]+\.[0-9]+\b")
+
+
+class Story:
+    """What was asked, and what was answered."""
+
+    def __init__(self, cloud: Cloud) -> None:
+        self.cloud = cloud
+        self.told: dict[str, dict[str, Any]] = {}
+
+    def ask(self, action: str, **params: Any) -> dict[str, Any]:
+        """The answer; of the first request of each action both are kept. Names with dots are written with two ``_``."""
+        given = {name.replace("__", "."): value for name, value in params.items()}
+        answer = self.cloud.call(action, given)
+        self.cloud.clock.now += 1
+        if action not in self.told:
+            asked = {"RegionId": REGION} | given
+            known = {name: value for name, value in asked.items() if name != "RegionId" or _takes_region(action)}
+            self.told[action] = {"request": known, "answer": answer | {"RequestId": REQUEST_ID}}
+        return answer
+
+    def settle(self) -> None:
+        """Have all work done."""
+        self.cloud.settle()
+        self.cloud.clock.now += 1
+
+
+def _takes_region(action: str) -> bool:
+    return any(field.wire == "RegionId" for one in ALL if one.name == action for field in one.parameters)
+
+
+def tell(story: Story) -> None:
+    """From the first import to the last deletion."""
+    _look_around(story)
+    base = _bring_in(story)
+    instance = _run(story, base)
+    disk, snapshot = _add_a_disk(story, instance)
+    _bake(story, instance)
+    _tag(story, instance)
+    _change(story, instance, base)
+    _clear_up(story, instance, disk, snapshot)
+
+
+def _look_around(story: Story) -> None:
+    story.ask("DescribeRegions", AcceptLanguage="en-US")
+    story.ask("DescribeZones", AcceptLanguage="en-US")
+    story.ask("DescribeInstanceTypes", InstanceTypes__1=TYPE)
+
+
+def _bring_in(story: Story) -> str:
+    where = {"DiskDeviceMapping__1__OSSBucket": BUCKET, "DiskDeviceMapping__1__OSSObject": "debian-12.qcow2"}
+    brought = story.ask("ImportImage", **where, ImageName="debian-12", Platform="Debian", Architecture="x86_64")
+    story.ask("DescribeTasks", TaskStatus="Processing")
+    story.ask("DescribeTaskAttribute", TaskId=brought["TaskId"])
+    again = story.ask("ImportImage", **where, ImageName="debian-12-again")
+    story.ask("CancelTask", TaskId=again["TaskId"])
+    story.settle()
+    return str(brought["ImageId"])
+
+
+def _run(story: Story, image: str) -> str:
+    made = story.ask("RunInstances", ImageId=image, InstanceType=TYPE, InstanceName="web", Amount=1)
+    story.settle()
+    (instance,) = made["InstanceIdSets"]["InstanceIdSet"]
+    story.ask("DescribeInstances", InstanceIds=json.dumps([instance]))
+    story.ask("DescribeInstanceStatus", InstanceId__1=instance)
+    story.ask("GetInstanceConsoleOutput", InstanceId=instance)
+    return str(instance)
+
+
+def _add_a_disk(story: Story, instance: str) -> tuple[str, str]:
+    zone = story.cloud.ports.deployment.zones(REGION)[0]
+    disk = story.ask("CreateDisk", ZoneId=zone, Size=20, DiskName="data")["DiskId"]
+    story.settle()
+    story.ask("AttachDisk", InstanceId=instance, DiskId=disk)
+    story.settle()
+    story.ask("DescribeDisks", DiskIds=json.dumps([disk]))
+    snapshot = story.ask("CreateSnapshot", DiskId=disk, SnapshotName="before-the-upgrade")["SnapshotId"]
+    story.settle()
+    story.ask("DescribeSnapshots", SnapshotIds=json.dumps([snapshot]))
+    story.ask("StopInstance", InstanceId=instance)
+    story.ask("DescribeReasons", ResourceId=instance)
+    story.settle()
+    story.ask("ResetDisk", DiskId=disk, SnapshotId=snapshot)
+    story.settle()
+    story.ask("ResizeDisk", DiskId=disk, NewSize=40)
+    story.settle()
+    return str(disk), str(snapshot)
+
+
+def _bake(story: Story, instance: str) -> None:
+    story.ask("StartInstance", InstanceId=instance)
+    story.settle()
+    about = {"ImageFamily": "web", "ImageVersion": "1", "Description": "What the web servers run on"}
+    labels = {"Tag__1__Key": "stage", "Tag__1__Value": "test"}
+    image = story.ask("CreateImage", InstanceId=instance, ImageName="web-1", **about, **labels)["ImageId"]
+    story.settle()
+    story.ask("DescribeImages", ImageId=image)
+    story.ask("ModifyImageAttribute", ImageId=image, Description="What the web servers ran on until May")
+    story.ask("DescribeImageFromFamily", ImageFamily="web")
+    story.ask("ExportImage", ImageId=image, OSSBucket=BUCKET, ImageFormat="qcow2")
+    story.settle()
+    story.ask("DeleteImage", ImageId=image)
+
+
+def _tag(story: Story, instance: str) -> None:
+    what = {"ResourceType": "instance", "ResourceId__1": instance}
+    story.ask("TagResources", **what, Tag__1__Key="owner", Tag__1__Value="web-team")
+    story.ask("ListTagResources", **what)
+    story.ask("UntagResources", **what, TagKey__1="owner")
+    story.ask("AddTags", ResourceType="instance", ResourceId=instance, Tag__1__Key="stage", Tag__1__Value="test")
+
+
+def _change(story: Story, instance: str, image: str) -> None:
+    story.ask("RebootInstance", InstanceId=instance)
+    story.settle()
+    story.ask("ModifyInstanceAttribute", InstanceId=instance, InstanceName="web-old")
+    story.ask("StopInstance", InstanceId=instance)
+    story.settle()
+    story.ask("ReplaceSystemDisk", InstanceId=instance, ImageId=image)
+    story.settle()
+
+
+def _clear_up(story: Story, instance: str, disk: str, snapshot: str) -> None:
+    story.ask("DetachDisk", InstanceId=instance, DiskId=disk)
+    story.settle()
+    story.ask("DeleteSnapshot", SnapshotId=snapshot)
+    story.ask("DeleteDisk", DiskId=disk)
+    story.ask("CreateInstance", ImageId=_an_image(story), InstanceType=TYPE)
+    story.settle()
+    story.ask("DeleteInstance", InstanceId=instance)
+    story.settle()
+
+
+def _an_image(story: Story) -> str:
+    (image,) = story.cloud.call("DescribeImages")["Images"]["Image"]
+    return str(image["ImageId"])
+
+
+def build() -> dict[str, dict[str, Any]]:
+    """Request and answer of every action, by its name."""
+    with _a_cloud() as cloud:
+        story = Story(cloud)
+        tell(story)
+    same = json.loads(_plain(json.dumps(story.told)))
+    return {operation.name: same[operation.name] for operation in ALL}
+
+
+@contextmanager
+def _a_cloud() -> Iterator[Cloud]:
+    with tempfile.TemporaryDirectory(prefix="kiln-samples-") as scratch:
+        folder = Path(scratch)
+        (folder / "buckets" / BUCKET).mkdir(parents=True)
+        disk = folder / "buckets" / BUCKET / "debian-12.qcow2"
+        subprocess.run(["qemu-img", "create", "-q", "-f", "qcow2", disk, "2G"], check=True)
+        database = open_sqlite(folder / "kiln.sqlite")
+        schema.create(database)
+        yield make_cloud(folder, database)
+        database.close()
+
+
+def _plain(text: str) -> str:
+    """The text in which everything that differs between runs is the same, each by the order in which it came."""
+    names: dict[str, str] = {}
+
+    def letters(found: re.Match[str]) -> str:
+        known = names.setdefault(found[2], f"bp{_spread(len(names))}")
+        return f"{found[1]}-{known}"
+
+    text = _ID.sub(letters, text)
+    text = _SERIAL.sub(lambda found: names.get(found[0], found[0]), text)
+    examples = (
+        (_UUID, "82420a0a-3d0e-50d2-9107-8db404c98b{:02x}"),
+        (_MAC, "00:16:3e:00:00:{:02x}"),
+        (_PRIVATE, "172.16.0.{}"),
+        (_PUBLIC, "127.64.0.{}"),
+    )
+    for pattern, example in examples:
+        seen: dict[str, str] = {}
+        text = pattern.sub(lambda found, s=seen, e=example: s.setdefault(found[0], e.format(len(s) + 10)), text)
+    return text
+
+
+def _spread(number: int) -> str:
+    """Eighteen letters and digits that look like an ID's, of a number."""
+    digits, value = "", (number + 1) * 0x9E3779B97F4A7C15_F39CC0605CEDC834 % 36**18
+    for _ in range(18):
+        value, digit = divmod(value, 36)
+        digits += _ALPHABET[digit]
+    return digits
+
+
+def to_text(samples: Mapping[str, Any]) -> str:
+    """As it is written."""
+    return json.dumps(samples, indent=1, ensure_ascii=False) + "\n"
+
+
+def main(arguments: list[str]) -> int:
+    """Write the file, or check that it is as it would be written; return the exit code."""
+    text = to_text(build())
+    if arguments == ["--check"]:
+        if not PATH.is_file() or PATH.read_text() != text:
+            print("docs/reference/samples.json is stale; run tools/samples.py, and tools/docs.py after it")
+            return 1
+        return 0
+    PATH.write_text(text)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
