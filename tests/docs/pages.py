@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import shlex
+from itertools import dropwhile
 from pathlib import Path
 from typing import NamedTuple
 
@@ -45,6 +46,9 @@ def anchors(page: Path) -> set[str]:
     return {re.sub(r"[^\w -]", "", title.lower()).replace(" ", "-") for title in titles}
 
 
+_SETTING = re.compile(r"[A-Z_]+=")  #: Before a command: what its environment has beside ours.
+
+
 def commands(text: str) -> list[list[str]]:
     """The kiln commands of a shell block, as lists of words; what they are assigned to is left out."""
     found = []
@@ -54,7 +58,7 @@ def commands(text: str) -> list[list[str]]:
         words = assigned[1] if assigned else words
         if words.startswith("eval "):
             words = words.partition("$(")[2].partition(")")[0]
-        parts = shlex.split(words)
+        parts = list(dropwhile(_SETTING.match, shlex.split(words)))
         if parts and parts[0].rpartition("/")[2] == "kiln":
             found.append(parts[1:])
     return found
