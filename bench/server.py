@@ -65,6 +65,8 @@ def start_server(
     command = [sys.executable, "-P", "-m", "kiln.cli.main", "serve", "--data", str(data), "--listen", "127.0.0.1:0"]
     # What is set for another Kiln in this shell is not for this one.
     environment = {name: value for name, value in os.environ.items() if not name.startswith("KILN_")}
+    # Where it is installed its modules are compiled; what is measured is not the compiler.
+    environment.pop("PYTHONDONTWRITEBYTECODE", None)
     logged = None if log is None else log.open("ab")
     process = subprocess.Popen(
         [*command, "--machines", machines],

@@ -4,11 +4,23 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 
-from bench.sections import creating, crowded, describing, exporting, launching, neighbours, running, starting, stopped
+from bench.sections import (
+    creating,
+    crowded,
+    describing,
+    exporting,
+    launching,
+    neighbours,
+    running,
+    starting,
+    stopped,
+    words,
+)
 from bench.sections.section import Bench
 
 SECTIONS: Mapping[str, Callable[[Bench], None]] = {
     "start": starting.run,
+    "words": words.run,
     "describe": describing.run,
     "create": creating.run,
     "crowded": crowded.run,

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import secrets
 import threading
-import uuid
 
 _ALPHABET = "0123456789abcdefghijklmnopqrstuvwxyz"
 
@@ -38,7 +37,10 @@ def is_of(noun: str, name: str) -> bool:
 
 def new_request_id() -> str:
     """A RequestId: an upper-case UUID."""
-    return str(uuid.UUID(bytes=_random(16), version=4)).upper()
+    # By hand, since uuid takes three times as long, for every request.
+    digits = _random(16).hex().upper()
+    variant = "89AB"[int(digits[16], 16) & 3]
+    return f"{digits[:8]}-{digits[8:12]}-4{digits[13:16]}-{variant}{digits[17:20]}-{digits[20:]}"
 
 
 def _random(count: int) -> bytes:

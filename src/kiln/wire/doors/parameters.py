@@ -60,10 +60,13 @@ def of_pairs(raw: bytes) -> dict[str, str]:
         refuse("*", f"there are more than {_MOST_LONE_MARKS} of % before what is not two hexadecimal digits; write %25")
     found: dict[str, str] = {}
     try:
-        for pair in raw.split(b"&"):
-            name, _, value = pair.partition(b"=")
-            if name:
-                _put(found, _text(name), _text(value))
+        # As Latin-1 each byte is a character; most pairs are ASCII without escapes, and read as they are.
+        for pair in raw.decode("latin-1").split("&"):
+            name, _, value = pair.partition("=")
+            if name and pair.isascii() and "%" not in pair and "+" not in pair:
+                _put(found, name, value)
+            elif name:
+                _put(found, _text(name.encode("latin-1")), _text(value.encode("latin-1")))
     except UnicodeDecodeError:
         refuse("*", _NOT_UTF8)
     return found

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import ipaddress
 from collections import Counter
+from functools import lru_cache
 from typing import Protocol
 
 from kiln.declare.journal import Journal
@@ -115,6 +116,7 @@ class Crowd:
                 del self._waiting[peer]
 
 
+@lru_cache(maxsize=4096)  # It is asked for with every request, and a client has many of them.
 def name_of(host: str) -> str:
     """Whom an address belongs to: of IPv6 a whole network of 64 bits is one peer's."""
     try:
