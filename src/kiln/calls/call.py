@@ -122,6 +122,9 @@ class Job(Generic[Facts]):
     facts: Facts  #: Set by ``note`` alone.
     unknown: Raw = field(default_factory=dict)  #: What lies beside the facts and is not declared.
     gives_back: bool = False  #: As the operation's.
+    is_ending: Callable[[], bool] = lambda: False  #: Whether the worker ends, and who moves bytes is to leave off.
+    was_left_off: bool = False  #: Whether the moving was left off for that; then its row stays for the next start.
+    moved_bytes: int = 0  #: For the log: the sizes of the disks that were read or written.
 
     def write(self, work: Callable[[Transaction], Result]) -> Result:
         """Run a short state step in a transaction of its own."""

@@ -65,6 +65,11 @@ def to_seconds_text(when: float) -> str:
     return f"{_minute(minute)}:{second:02}Z"
 
 
+def to_milliseconds_text(when: float) -> str:
+    """``2026-11-23T06:07:05.123Z``, as the log says it."""
+    return datetime.fromtimestamp(when, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
 def to_minutes_text(when: float) -> str:
     """``2026-11-23T06:07Z``, as instances say it."""
     return _minute(_whole(when) // 60) + "Z"

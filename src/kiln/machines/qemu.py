@@ -104,6 +104,7 @@ class QemuMachines:
                     _kill(folder)
                 raise
         if not is_there:
+            log.info("machine_started", instance=machine.instance, cpus=machine.cpus, memory_mib=machine.memory_mib)
             reach("machines.started")
 
     def stop(self, instance: str, force: bool) -> None:
@@ -123,6 +124,7 @@ class QemuMachines:
                 qemu.kill()
             if not qemu.is_gone(END_TIMEOUT_S):
                 raise MachineSilent(f"The machine of {instance} does not end.")
+            log.info("machine_stopped", instance=instance, force=force)
             reach("machines.stopped")
 
     def reboot(self, instance: str, force: bool) -> None:

@@ -104,8 +104,10 @@ class _Server(Server):
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         """Say so, and end what is open."""
-        self._ends()
-        await super().shutdown(sockets)
+        try:
+            self._ends()
+        finally:
+            await super().shutdown(sockets)
 
     async def on_tick(self, counter: int) -> bool:
         """Look at every connection's time once a second."""

@@ -6,7 +6,7 @@ import json
 import logging
 import sys
 
-from kiln.declare.clock import to_seconds_text
+from kiln.declare.clock import to_milliseconds_text
 from kiln.declare.journal import FACTS
 
 
@@ -15,6 +15,12 @@ def configure(level: str) -> None:
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(_Readable() if sys.stderr.isatty() else _Json())
     logging.basicConfig(handlers=[handler], level=level.upper(), force=True)
+    # What is no HTTP is refused, counted and logged by ``kiln.wire.http``; anybody could fill the log with this line.
+    logging.getLogger("uvicorn.error").addFilter(_is_no_malformed_request)
+
+
+def _is_no_malformed_request(record: logging.LogRecord) -> bool:
+    return record.msg != "Invalid HTTP request received."
 
 
 class _Json(logging.Formatter):
@@ -22,7 +28,7 @@ class _Json(logging.Formatter):
 
     def format(self, record: logging.LogRecord) -> str:
         facts = {
-            "time": to_seconds_text(record.created),
+            "time": to_milliseconds_text(record.created),
             "level": record.levelname.lower(),
             "logger": record.name,
             "event": record.getMessage(),
@@ -38,5 +44,5 @@ class _Readable(logging.Formatter):
 
     def format(self, record: logging.LogRecord) -> str:
         facts = " ".join(f"{name}={value}" for name, value in getattr(record, FACTS, {}).items())
-        line = f"{to_seconds_text(record.created)} {record.levelname:7} {record.getMessage()} {facts}".rstrip()
+        line = f"{to_milliseconds_text(record.created)} {record.levelname:7} {record.getMessage()} {facts}".rstrip()
         return f"{line}\n{self.formatException(record.exc_info)}" if record.exc_info else line

@@ -24,8 +24,9 @@ from kiln.service.databases import hold_database
 from kiln.service.errors import DatabaseUnusable
 from kiln.service.health import health
 from kiln.service.pairing import advance, refuse_newer
+from kiln.service.passing import started, stopping
 from kiln.service.settings import Settings
-from kiln.service.supervisor import READY, STOPPING, tell_supervisor
+from kiln.service.supervisor import READY, tell_supervisor
 from kiln.store import instances, line, tasks
 from kiln.store.database import DatabaseFull
 from kiln.tasks.worker import Worker
@@ -84,13 +85,15 @@ def serve(settings: Settings, say: Callable[[str], None]) -> None:
                     for line in doctor.lines(doctor.glance(settings)):
                         say(line)
                     _greet(settings, keys, address, say)
+                    started(assembly, address)
                     tell_supervisor(READY, f"listening on {address}")
 
-                http.run(app, listener, crowd, begin, lambda: tell_supervisor(STOPPING, "finishing what is being done"))
+                http.run(app, listener, crowd, begin, lambda: stopping(assembly, worker, say))
         finally:
             keeper.stop()
             worker.stop()
             recorder.stop()
+            log.info("stopped")
 
 
 def _listen(settings: Settings) -> socket.socket:
@@ -183,6 +186,7 @@ def _end() -> None:
 
 def _greet(settings: Settings, keys: Keys, address: str, say: Callable[[str], None]) -> None:
     if keys.are_new:
+        log.info("keys_made", account=keys.account, access_key_id=keys.access_key_id, app_key=keys.app_key)
         say(f"first start in {settings.data}: account {keys.account}")
         say(f"  AccessKey ID      {keys.access_key_id}")
         say(f"  AccessKey secret  {keys.access_key_secret}")

@@ -12,11 +12,14 @@ from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
 
+from kiln.declare.journal import Journal
 from kiln.declare.killpoints import reach
 from kiln.store import schema
 from kiln.store.database import Database, DatabaseFull, full_said
 
 Say = Callable[[str], None]
+
+log = Journal("kiln.service")
 
 _KEPT = 2  #: Copies; older ones are removed.
 
@@ -31,6 +34,8 @@ def upgrade(database: Database, file: Path, say: Say) -> None:
         copy = keep_copy(file, found)
         say(f"upgrading the database from version {found} to {schema.NEWEST}; as it was it is kept in {copy}")
     schema.create(database)
+    if found != schema.NEWEST:
+        log.info("database_migrated", version_before=found or "none", version=schema.NEWEST)
 
 
 def keep_copy(file: Path, version: str) -> Path:

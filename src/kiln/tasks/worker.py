@@ -52,6 +52,7 @@ SWEEP_SECONDS = 1.0
 MOST_PLACES = 512  #: For the lanes of instances, in which something is carried out at once.
 _BATCH = 16
 
+_LEFT_OFF = "The service ended meanwhile; it begins anew when that runs again."
 _FAILED_TRY = "The last try failed in a way that nobody foresaw. It is tried again; the log of the service says more."
 
 log = Journal("kiln.tasks")
@@ -100,6 +101,7 @@ class Worker:
         self._places = ThreadPoolExecutor(MOST_PLACES, thread_name_prefix="worker-place")
         self._adrift: deque[_Postponement] = deque()
         self._stopping = threading.Event()
+        self._doing: dict[str, Task] = {}
         self._threads = [threading.Thread(target=self._work, name=f"worker-{n}") for n in range(threads)]
         self._threads.append(threading.Thread(target=self._sweep, name="worker-sweep"))
         self._wake = threading.Event()
@@ -111,7 +113,10 @@ class Worker:
             thread.start()
 
     def stop(self) -> None:
-        """Finish what is being carried out and end; what is left keeps its row and is done after the next start."""
+        """Finish what is being carried out and end; what is left keeps its row and is done after the next start.
+
+        Imports and exports are left off, since they may take hours; they begin anew after the next start.
+        """
         self._stopping.set()
         self._wake.set()
         for _ in self._threads:
@@ -119,6 +124,10 @@ class Worker:
         for thread in self._threads:
             thread.join()
         self._places.shutdown(wait=True, cancel_futures=True)
+
+    def doing(self) -> list[Task]:
+        """What is being carried out just now."""
+        return list(self._doing.copy().values())
 
     def hand_over(self, task: Task) -> None:
         """Take a task whose lease is this worker's. After ``stop`` it keeps its row, for the next start."""
@@ -141,6 +150,7 @@ class Worker:
     def _attempt_next(self, task: Task) -> None:
         if self._stopping.is_set() or self._ports.database.damage is not None:
             return
+        self._doing[task.id] = task
         try:
             self.attempt(task)
         except LeaseLost:
@@ -148,6 +158,8 @@ class Worker:
         except BaseException:
             log.exception("task_broke_out", task=task.id, action=task.action, attempt=task.attempts + 1)
             self._take_back(task)
+        finally:
+            self._doing.pop(task.id, None)
         if task.lane:
             self._wake.set()
 
@@ -208,9 +220,12 @@ class Worker:
             self._end(task, TaskUnreadable(reason=str(error)), TRIES_TO_GIVE_UP)
             return
         reach(f"worker.{task.action}.claimed")
+        began = time.monotonic()
         try:
             duty.carry_out(job)
             self._conclude(job)
+            took_ms = round((time.monotonic() - began) * 1000, 2)
+            log.info("task_done", **said, ms=took_ms, **({"bytes": job.moved_bytes} if job.moved_bytes else {}))
         except NotYet as wait:
             self._postpone(task, wait.seconds, failed=False, message=wait.reason)
         except DatabaseMalformed as error:
@@ -221,6 +236,10 @@ class Worker:
             log.warning("task_failed", **said, code=ServiceUnavailablePoolClosed.code, message=str(error))
             self._give_up(duty, job, ServiceUnavailablePoolClosed(reason=str(error)))
         except ApiError as error:
+            if job.was_left_off and not job.is_cancelled():
+                log.info("task_left_off", **said)
+                self._postpone(task, 0.0, failed=False, message=_LEFT_OFF)
+                return
             log.warning("task_failed", **said, code=error.code, message=str(error), **_plain(error.facts))
             self._give_up(duty, job, error)
         except LeaseLost:
@@ -239,7 +258,14 @@ class Worker:
             raise UnreadableFacts("there is no such action")
         facts: object
         facts, unknown = read(duty.facts, task.payload)
-        return duty, Job(task=task, ports=self._ports, facts=facts, unknown=unknown, gives_back=duty.gives_back)
+        return duty, Job(
+            task=task,
+            ports=self._ports,
+            facts=facts,
+            unknown=unknown,
+            gives_back=duty.gives_back,
+            is_ending=self._stopping.is_set,
+        )
 
     def _conclude(self, job: Job[Any]) -> None:
         """Record the end of a task whose carry_out did not record it with its result."""

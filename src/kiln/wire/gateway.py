@@ -75,6 +75,7 @@ def _tell(
     log.info(
         "request",
         request_id=request_id,
+        peer=request.client_host,
         door=door.name,
         action=admitted.key.action if admitted else "",
         key=admitted.access_key_id if admitted else "",

@@ -370,6 +370,23 @@ class TestCancellation:
 
         self.check_gone(cloud, answer)
 
+    def test_of_the_service_leaves_it_off_and_it_begins_anew(self, cloud):
+        an_object(cloud)
+        answer = cloud.call("ImportImage", mapping())
+        stopped = cloud.worker
+        killpoints.listen(lambda at: at == "intake.inspected" and stopped._stopping.set())
+
+        stopped.attempt(stopped.claim(cloud.clock())[0])
+
+        killpoints.listen(None)
+        assert attribute(cloud, answer["TaskId"])["TaskStatus"] == "Processing"
+        (reason,) = cloud.call("DescribeReasons", ResourceId=answer["TaskId"])["Reasons"]["Reason"]
+        assert (reason["State"], reason["Attempts"]) == ("Waiting", 0)
+        assert "ended meanwhile" in reason["Message"]
+        stopped._stopping.clear()
+        cloud.settle()
+        assert shown(cloud, answer["ImageId"])["Status"] == "Available"
+
     def test_comes_too_late_once_the_image_is_there(self, cloud):
         an_object(cloud)
         answer = cloud.call("ImportImage", mapping())

@@ -101,6 +101,7 @@ class Watch:
         self._told = job.task.progress
         self._told_at = self._asked_at = float("-inf")
         self._is_cancelled = False
+        job.moved_bytes = sum(weights)
 
     def of(self, n: int) -> Progress:
         """What the *n*-th disk reports its own 0.0 to 100.0 to."""
@@ -112,7 +113,10 @@ class Watch:
         return progress
 
     def is_cancelled(self) -> bool:
-        """Whether somebody asked for the task to be cancelled, as of half a second ago."""
+        """Whether to end: somebody asked for the task to be cancelled, as of half a second ago, or the worker ends."""
+        if self._job.is_ending():
+            self._job.was_left_off = True
+            return True
         now = self._job.ports.clock()
         if not 0 <= now - self._asked_at < _REPORT_SECONDS:  # Less than nothing after the clock was set back.
             self._asked_at = now

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 from uvicorn.protocols.http.flow_control import HIGH_WATER_LIMIT, FlowControl
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
+from kiln.declare.journal import Journal
 from kiln.wire.http import bounds
 from kiln.wire.http.crowd import Crowd, name_of
 
@@ -22,6 +23,8 @@ if TYPE_CHECKING:
     import asyncio
 
     from uvicorn._types import ASGI3Application
+
+log = Journal("kiln.wire")
 
 _SCHEMES = (b"http://", b"https://")
 
@@ -264,6 +267,7 @@ class BoundedProtocol(HttpToolsProtocol):
             return
         self._held = b""
         self.crowd.count(reason)
+        log.info("connection_refused", reason=reason, peer=self.client[0] if self.client else "")
         cycle = self.cycle
         is_first = cycle is None or cycle.response_complete or (cycle.more_body and not cycle.response_started)
         if not is_first or self.pipeline:
