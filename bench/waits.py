@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 from kiln.client.client import Client
 
 _PATIENCE_S = 120.0
+IDLE_S = 0.8  #: So long a pause, Kiln has made ready what the next capture needs.
 GENTLE_S = 0.002  #: A pause between two looks that leaves the server its core.
 
 
@@ -17,6 +18,11 @@ class Wait(NamedTuple):
 
     answered_s: float
     done_s: float
+
+
+def rest() -> None:
+    """Leave Kiln alone for a moment, as a customer does between two images of one instance."""
+    time.sleep(IDLE_S)
 
 
 def create_image(client: Client, instance: str, pause_s: float = 0.0) -> Wait:

@@ -9,6 +9,7 @@ from bench.sections import (
     crowded,
     describing,
     exporting,
+    flat,
     launching,
     neighbours,
     running,
@@ -28,5 +29,6 @@ SECTIONS: Mapping[str, Callable[[Bench], None]] = {
     "launch": launching.run,
     "stopped": stopped.run,
     "running": running.run,
+    "flat": flat.run,
     "export": exporting.run,
 }
