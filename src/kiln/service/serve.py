@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import socket
+import sys
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
@@ -43,10 +44,15 @@ from kiln.wire.noncelog import open_nonces
 
 log = Journal("kiln.service")
 
+#: So long one thread may compute while another, whose disk or machine has answered, waits; Python's own is 5 ms.
+#: A capture waits for a disk or for QEMU a dozen times, and each time it would come after whoever asks for its state.
+_TURN_S = 0.001
+
 
 def serve(settings: Settings, say: Callable[[str], None]) -> None:
     """Serve until SIGTERM or SIGINT. *say* prints what the operator should read."""
     logs.configure(settings.log)
+    sys.setswitchinterval(_TURN_S)
     if settings.kill_at:
         killpoints.listen(_killer(settings.kill_at))
     refuse_newer(settings)
