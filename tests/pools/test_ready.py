@@ -13,6 +13,7 @@ from kiln.pools.qcow2 import Qcow2Pool
 from kiln.pools.ready import MOST
 from tests.pools.kills import killed_at, points_of
 from tests.pools.patterns import BLOCK, SIZE, holds, put
+from tests.pools.storage_daemon import start_daemon
 from tests.tools import needs
 
 
@@ -97,6 +98,24 @@ def test_of_several_disks_each_gets_its_own(pool, tmp_path):
     for n, disk in enumerate("abc"):
         assert pool.size(f"v-{disk}1") == SIZE + n * BLOCK
         assert holds(pool, f"v-{disk}1", {0: n + 1})
+
+
+def test_a_guest_goes_on_in_what_was_made_ready(pool, tmp_path):
+    needs("qemu-storage-daemon", "qemu-io")
+    a_head_in_use(pool)
+    with start_daemon(tmp_path) as guest:
+        guest.open(pool.blockdevs("v-a0"))
+        for n in range(3):
+            guest.put("v-a0", {n: n + 1})
+            pool.prepare()
+            pool.freeze([Succession(f"v-a{n}", f"v-a{n + 1}")], guest)
+        guest.put("v-a0", {3: 4})
+
+        assert guest.holds("v-a0", {0: 1, 1: 2, 2: 3, 3: 4})
+
+    assert holds(pool, "v-a1", {0: 1, 1: 2})
+    assert holds(pool, "v-a3", {0: 1, 1: 2, 2: 3, 3: 4})
+    assert all(pool.verify(f"v-a{n}") == [] for n in range(4))
 
 
 def test_nothing_stands_on_a_head_for_which_one_was_made_ready(pool, tmp_path):

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import threading
 
+from kiln.pools.errors import PoolFull
 from kiln.store import tags
 from kiln.store.tokens import KEPT_SECONDS, Token, tokens
-from kiln.upkeep.keeper import Chore, Keeper, forget_tokens, release_snapshots
-from tests.stock import a_snapshot
+from kiln.upkeep.keeper import CHORES, Chore, Keeper, forget_tokens, prepare, release_snapshots
+from tests.stock import a_snapshot, an_instance
 
 DAY = 86400
 
@@ -40,6 +41,29 @@ def test_forgets_old_tokens(cloud):
     assert forget_tokens(cloud.ports) == 1
     with cloud.ports.database.read() as tx:
         assert [t.token for t in tokens.all(tx)] == ["new"]
+
+
+def test_has_the_next_overlays_of_captured_disks_made_ready(cloud):
+    instance = an_instance(cloud, data_disks=2)
+    cloud.call("CreateImage", InstanceId=instance.id)
+    cloud.settle()
+
+    assert prepare(cloud.ports) == 3
+    assert prepare(cloud.ports) == 0
+    assert prepare in [chore.do for chore in CHORES]
+
+
+class FullPool:
+    """A pool in which nothing can be made."""
+
+    def prepare(self):
+        raise PoolFull("no room")
+
+
+def test_makes_nothing_ready_where_there_is_no_room(cloud):
+    cloud.refit(pool=FullPool())
+
+    assert prepare(cloud.ports) == 0
 
 
 def test_goes_on_when_a_chore_fails(cloud):
