@@ -52,7 +52,10 @@ def of(tx: Transaction, resource_type: str, resources: Sequence[str]) -> dict[st
     for tag in tags.among(tx, "resource", resources, resource_type=resource_type):
         found[tag.resource].append(tag)
     # A database has letters in an order of its own.
-    return {resource: sorted(own, key=_by_key) for resource, own in found.items()}
+    for own in found.values():
+        if len(own) > 1:
+            own.sort(key=_by_key)
+    return found
 
 
 def of_one(tx: Transaction, resource_type: str, resource: str) -> list[Tag]:
