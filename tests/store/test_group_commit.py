@@ -64,6 +64,7 @@ def adds_and_refuses(key):
 
 def together(database, *works):
     """What each caller got, where the others came, one after the other, while the first did its work."""
+    database.line.longest_seconds = PATIENCE_S  # On a busy machine it takes some time until all have come.
     has_begun, are_all_here = threading.Event(), threading.Event()
 
     def first(tx):
@@ -268,6 +269,32 @@ def test_the_others_lose_nothing_where_one_ended_the_transaction_of_all(sqlite, 
 def test_a_transaction_that_ended_by_itself_is_not_answered_as_done(sqlite):
     with pytest.raises(Exception, match="had ended"):
         sqlite.write(rolls_back)
+
+
+def test_the_first_who_ended_its_transaction_takes_nobody_along(sqlite):
+    got = together(sqlite, rolls_back, adds("b"), adds("c"))
+
+    assert isinstance(got[0], Exception)
+    assert got[1:] == ["added b", "added c"]
+    assert keys(sqlite) == ["b", "c"]
+
+
+def test_a_group_is_complete_when_it_has_taken_long(sqlite, points):
+    sqlite.line.longest_seconds = 0
+    has_begun, are_all_here = threading.Event(), threading.Event()
+
+    def slow(tx):
+        has_begun.set()
+        assert are_all_here.wait(PATIENCE_S)
+        return adds("a")(tx)
+
+    with ThreadPoolExecutor(2) as callers:
+        first = callers.submit(sqlite.write, slow)
+        assert has_begun.wait(PATIENCE_S)
+        second = callers.submit(sqlite.write, adds("b"), waits=are_all_here.set)
+
+    assert (first.result(), second.result()) == ("added a", "added b")
+    assert points.count("database.committed") == 2
 
 
 def test_damage_that_one_meets_stops_all(sqlite):

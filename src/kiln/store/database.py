@@ -153,7 +153,6 @@ class _KeptConnections:
         try:
             raw.execute(begin)
             yield Transaction(connection)
-            _require_open(raw)
             raw.commit()
         except BaseException as error:
             try:
@@ -209,7 +208,8 @@ class Database:
         self.fence: Callable[[Transaction], None] | None = None
         #: What was found of damage since it was opened; then nothing is written any more. Reads go on where they can.
         self.damage: str | None = None
-        self._line: Line[_Written] = Line()
+        #: Who waits for SQLite.
+        self.line: Line[_Written] = Line()
         self._kept = _KeptConnections(engine, self.found_damaged) if self.is_sqlite else None
 
     def read(self) -> AbstractContextManager[Transaction]:
@@ -263,7 +263,7 @@ class Database:
         if not self.is_sqlite:
             return self._insist(work)
         member: Member[_Written] = Member(work)
-        if self._line.join(member, waits):
+        if self.line.join(member, waits):
             self._lead(member)
         return member.outcome()
 
@@ -287,7 +287,7 @@ class Database:
                     # What befell one has undone all, or all together have no room. Nobody was answered yet.
                     self._do_alone(member)
         finally:
-            self._line.leave(group)
+            self.line.leave(group)
 
     def _gather(self, tx: Transaction, group: list[Member[_Written]]) -> None:
         """Do what the one of *group* wants, and then what those want who come meanwhile; they are added to it.
@@ -297,7 +297,7 @@ class Database:
         """
         began, (first,) = time.monotonic(), group
         first.succeed((tx, self._do(tx, first.want)))
-        while (member := self._line.more(group, began)) is not None:
+        while (member := self.line.more(group, began)) is not None:
             group.append(member)
             self._do_within(tx.another(), member)
 
@@ -340,7 +340,12 @@ class Database:
     def _do(self, tx: Transaction, work: Callable[[Transaction], Result]) -> Result:
         if self.fence is not None:
             self.fence(tx)
-        return work(tx)
+        result = work(tx)
+        if self.is_sqlite and not tx.is_open:
+            # SQLite rolled back by itself, and somebody made light of the error that said so. A savepoint would begin
+            # another transaction now.
+            raise sqlite3.OperationalError("the transaction had ended before its commit")
+        return result
 
     def _begin_writing(self) -> AbstractContextManager[Transaction]:
         if self.damage is not None:
@@ -376,12 +381,6 @@ def full_said() -> Iterator[None]:
         if "disk is full" in str(error):
             raise DatabaseFull(str(error)) from error
         raise
-
-
-def _require_open(raw: Any) -> None:
-    """Refuse to commit what SQLite has rolled back by itself, though somebody made light of the error that said so."""
-    if not raw.in_transaction:
-        raise sqlite3.OperationalError("the transaction had ended before its commit")
 
 
 def _is_of_database(error: BaseException) -> bool:

@@ -67,6 +67,7 @@ class Line(Generic[Done]):
         self._lock = threading.Lock()
         self._waiting: deque[Member[Done]] = deque()
         self._is_led = False
+        self.longest_seconds = LONGEST_SECONDS
 
     def join(self, member: Member[Done], waits: Callable[[], None]) -> bool:
         """Whether *member* is to lead; where not, all is done. *waits* is called where it has to sleep; it is quick."""
@@ -81,7 +82,7 @@ class Line(Generic[Done]):
 
     def more(self, group: Sequence[Member[Done]], began: float) -> Member[Done] | None:
         """Who is taken into the *group* next, which began at that monotonic time; None: it is complete."""
-        if len(group) >= MOST or time.monotonic() - began > LONGEST_SECONDS:
+        if len(group) >= MOST or time.monotonic() - began > self.longest_seconds:
             return None
         with self._lock:
             return self._waiting.popleft() if self._waiting else None
