@@ -7,6 +7,8 @@ import secrets
 import threading
 
 _ALPHABET = "0123456789abcdefghijklmnopqrstuvwxyz"
+#: Two letters at a time take half the divisions.
+_PAIRS = [first + second for first in _ALPHABET for second in _ALPHABET]
 
 #: What each prefix stands for. Source: ecs-api.md 1, "ID shapes"; ``v-`` is ours.
 PREFIXES = {
@@ -23,11 +25,11 @@ PREFIXES = {
 def new_id(noun: str) -> str:
     """A fresh identifier of *noun*: its prefix and 20 lower-case alphanumerics, not to be guessed (103 bits)."""
     number = int.from_bytes(_random(16))
-    letters = []
-    for _ in range(20):
-        number, digit = divmod(number, 36)
-        letters.append(_ALPHABET[digit])
-    return PREFIXES[noun] + "-" + "".join(letters)
+    pairs = []
+    for _ in range(10):
+        number, digits = divmod(number, 1296)
+        pairs.append(_PAIRS[digits])
+    return PREFIXES[noun] + "-" + "".join(pairs)
 
 
 def is_of(noun: str, name: str) -> bool:

@@ -7,7 +7,7 @@ holds no bytes of its own.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
@@ -103,6 +103,8 @@ image_disks: Rows[ImageDisk] = Rows(
     recorded=Recorded("image", "image"),
     indexes=[Index("image_disks_snapshot", "snapshot")],
 )
+
+_DONE = 100  #: The progress, in per cent, of an image that is Available.
 
 #: Whether some instance was made of the image.
 is_used: Condition = exists(select(instances.c.id).where(instances.c.image == images.c.id).correlate(images.table))
@@ -269,7 +271,12 @@ def remove(tx: Transaction, image: str) -> None:
 
 def publish(tx: Transaction, image: str) -> bool:
     """Make a Creating image Available; False when it is not Creating any more."""
-    return images.move(tx, ImageStatus.CREATING, ImageStatus.AVAILABLE, {"progress": 100}, id=image)
+    return images.move(tx, ImageStatus.CREATING, ImageStatus.AVAILABLE, {"progress": _DONE}, id=image)
+
+
+def published(image: Image) -> Image:
+    """The row of an image that is Available when it is first written."""
+    return replace(image, status=ImageStatus.AVAILABLE, progress=_DONE)
 
 
 def fail(tx: Transaction, image: str, code: str, message: str) -> bool:

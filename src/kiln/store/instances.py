@@ -122,7 +122,7 @@ def _free(tx: Transaction, column: ColumnElement[str], network: str, count: int,
     """Some free addresses, from a random place on, so that one that was just given back is not given out at once."""
     taken = select(column).where(*(instances.c[name] == value for name, value in equal.items()))
     candidates = _addresses(network)
-    found = _untaken(tx, taken, column, list(itertools.islice(candidates, 2 * count + 62)))
+    found = _untaken(tx, column, list(itertools.islice(candidates, 2 * count + 62)), equal)
     if len(found) < count:
         # That network is crowded: one look at all of it costs less than many at a part.
         everyones = {row[0] for row in tx.execute(taken)}
@@ -132,8 +132,16 @@ def _free(tx: Transaction, column: ColumnElement[str], network: str, count: int,
     return found[:count]
 
 
-def _untaken(tx: Transaction, taken: Select[Any], column: ColumnElement[str], candidates: list[str]) -> list[str]:
-    found = {row[0] for row in tx.execute(taken.where(column.in_(candidates)))}
+def _untaken(tx: Transaction, column: ColumnElement[str], candidates: list[str], equal: dict[str, str]) -> list[str]:
+    names = [f"address_{n}" for n in range(len(candidates))]
+
+    def build() -> Select[Any]:
+        asked = column.in_([bindparam(name) for name in names])
+        return select(column).where(*(instances.c[name] == bindparam(name) for name in equal), asked)
+
+    values = {**equal, **dict(zip(names, candidates, strict=True))}
+    rows = instances.kept(tx, f"untaken {column.key} {len(names)}", build, values).fetchall()
+    found = {row[0] for row in rows}
     return [address for address in candidates if address not in found]
 
 
@@ -173,12 +181,13 @@ _host_of = select(instances.c.host).where(instances.c.id == bindparam("id"))
 
 def host_of(tx: Transaction, instance: str) -> str:
     """Where the instance's machine is; empty while it has none."""
-    return tx.execute(_host_of, {"id": instance}).scalar() or ""
+    row = instances.kept(tx, "host of", lambda: _host_of, {"id": instance}).fetchone()
+    return row[0] if row else ""
 
 
 def place(tx: Transaction, instance: str, host: str) -> None:
     """Record that the instance's machine is on *host*, or nowhere; what waits in its lane goes with it."""
-    if instances.update(tx, {"host": host}, instances.c.host != host, id=instance):
+    if host_of(tx, instance) != host and instances.update(tx, {"host": host}, id=instance):
         lanes.bind(tx, instance, host)
 
 

@@ -67,7 +67,7 @@ class _Compiled:
 
     def bind(self, values: dict[str, Any]) -> Any:
         """The parameters as the driver takes them."""
-        return values if self.order is None else tuple(values[name] for name in self.order)
+        return values if self.order is None else tuple(map(values.__getitem__, self.order))
 
 
 @dataclass(frozen=True)
@@ -321,8 +321,13 @@ class Rows(Generic[Row]):
             tx.touched.add((equal[told.kind_column] if told.kind_column else told.kind, equal[told.id]))
             return
         columns = [self.c[told.kind_column], self.c[told.id]] if told.kind_column else [self.c[told.id]]
-        where = [self.c[name] == value for name, value in equal.items()]
-        for row in tx.execute(select(*columns).where(*where, *conditions).distinct()):
+        rows: Any
+        if conditions:
+            rows = tx.execute(select(*columns).where(*self._equals(dict(equal)), *conditions).distinct()).fetchall()
+        else:
+            build = select(*columns).distinct().where
+            rows = self._run(tx, "touched", lambda where: build(*where), dict(equal)).fetchall()
+        for row in rows:
             tx.touched.add((row[0] if told.kind_column else told.kind, row[-1]))
 
     def _spread(self, values: dict[str, Any]) -> dict[str, Any]:

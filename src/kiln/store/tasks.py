@@ -289,7 +289,7 @@ def _may_be_of(host: str) -> ColumnElement[bool]:
 
 def bind(tx: Transaction, lane: str, host: str) -> None:
     """Have what is still to be done in *lane* carried out by *host* alone; by any, when it is empty."""
-    tasks.update(tx, {"host": host}, tasks.c.host != host, lane=lane, status=TaskStatus.PROCESSING)
+    tasks.update(tx, {"host": host}, lane=lane, status=TaskStatus.PROCESSING)
 
 
 def renew(tx: Transaction, owner: str, now: float) -> None:

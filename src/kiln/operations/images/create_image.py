@@ -218,7 +218,8 @@ def check(call: Call, p: Input) -> Plan:
 
 
 def commit(call: Call, plan: Plan) -> Output:
-    image = plan.image
+    # Of snapshots there is nothing left to do.
+    image = plan.image if plan.captures else images.published(plan.image)
     images.images.insert(call.tx, image)
     images.image_disks.insert(call.tx, *(_to_row(image, n, disk) for n, disk in enumerate(plan.disks)))
     tags.add(call.tx, call.account, "image", image.id, plan.tags)
@@ -226,8 +227,6 @@ def commit(call: Call, plan: Plan) -> Output:
         facts = capture.record(call, image.task, plan.captures)
         lane = facts.instance
         call.enqueue(image.id, facts, region=image.region, lane=lane, task_id=image.task)
-    else:
-        images.publish(call.tx, image.id)
     return Output(image_id=image.id)
 
 

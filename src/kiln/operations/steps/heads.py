@@ -50,9 +50,11 @@ def make(job: Job[Any], wanted: Iterable[Head]) -> None:
 
 def settle(tx: Transaction, ids: Sequence[str]) -> None:
     """Record that the heads are there; in the same transaction something has to name them."""
-    volumes.update(tx, {"state": "ready", "task": None}, volumes.c.id.in_(ids))
+    for one in ids:
+        volumes.update(tx, {"state": "ready", "task": None}, id=one)
 
 
 def doom(tx: Transaction, ids: Sequence[str]) -> None:
     """Record that the heads are not wanted any more; the sweeper takes them away."""
-    volumes.update(tx, {"state": "doomed", "task": None}, volumes.c.id.in_(ids))
+    for one in ids:
+        volumes.update(tx, {"state": "doomed", "task": None}, id=one)

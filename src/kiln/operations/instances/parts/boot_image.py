@@ -71,7 +71,7 @@ def can_run(kind: InstanceType, image: Image) -> bool:
 
 def _open(call: Call, image: Image) -> BootImage:
     disks = disks_of(call.tx, [image.id])[image.id]
-    named = snapshots.all(call.tx, snapshots.c.id.in_([disk.snapshot for disk in disks]))
+    named = snapshots.among(call.tx, "id", [disk.snapshot for disk in disks if disk.snapshot])
     layers = {snapshot.id: snapshot.volume for snapshot in named if snapshot.volume is not None}
     if not disks or not disks[0].snapshot or any(disk.snapshot and disk.snapshot not in layers for disk in disks):
         raise OperationDeniedImageNotValid(image_id=image.id)

@@ -42,7 +42,7 @@ def start(job: Job[Any]) -> None:
     """
     with job.ports.database.read() as tx:
         instance = instances.find(tx, id=job.task.resource, status=InstanceStatus.STARTING)
-        attached = disks.all(tx, disks.c.status != DiskStatus.ATTACHING, instance=job.task.resource)
+        attached = [d for d in disks.all(tx, instance=job.task.resource) if d.status != DiskStatus.ATTACHING]
     if instance is None:
         return
     machine = _machine(job.ports, instance, attached)
