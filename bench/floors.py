@@ -68,17 +68,23 @@ def random_file(path: Path, size_bytes: int) -> Path:
     return path
 
 
-def commit_rows(folder: Path, count: int) -> float:
-    """Commits a second of one row each, on the medium, by SQLite alone: no Kiln that commits for itself does more."""
+def commit_rows(folder: Path, count: int, group: int = 1) -> float:
+    """Rows a second, on the medium, by SQLite alone: *group* of them, each in a savepoint of its own, share a commit.
+
+    No Kiln does more that commits once for as many callers.
+    """
     path = folder / f"{uuid.uuid4().hex}.sqlite"
     with closing(sqlite3.connect(path, isolation_level=None)) as connection:
         connection.execute("PRAGMA journal_mode=WAL")
         connection.execute("PRAGMA synchronous=FULL")
         connection.execute("CREATE TABLE t (id TEXT PRIMARY KEY, text TEXT)")
         began = time.perf_counter()
-        for _ in range(count):
+        for first in range(0, count, group):
             connection.execute("BEGIN IMMEDIATE")
-            connection.execute("INSERT INTO t VALUES (?, ?)", (uuid.uuid4().hex, "x" * 500))
+            for _ in range(min(group, count - first)):
+                connection.execute("SAVEPOINT caller")
+                connection.execute("INSERT INTO t VALUES (?, ?)", (uuid.uuid4().hex, "x" * 500))
+                connection.execute("RELEASE caller")
             connection.execute("COMMIT")
         rate = count / (time.perf_counter() - began)
     path.unlink()

@@ -13,6 +13,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from bench.slowdisk import slowed
 from kiln.client.client import Client
 from kiln.service.settings import DEFAULT_REGION
 
@@ -54,15 +55,18 @@ class Server:
 
 @contextmanager
 def start_server(
-    data: Path, machines: str = "none", *, one_core: bool = True, log: Path | None = None
+    data: Path, machines: str = "none", *, one_core: bool = True, log: Path | None = None, is_slow: bool = False
 ) -> Iterator[Server]:
     """Serve *data* until the context ends; with *one_core* the server has one core and no other.
 
-    What it logs goes to *log*, or where this process's errors go.
+    Where *is_slow* its syncs take longer (``bench.slowdisk``). What it logs goes to *log*, or where this process's
+    errors go.
     """
     core = min(os.sched_getaffinity(0)) if one_core and len(os.sched_getaffinity(0)) > 1 else None
     began = time.monotonic()
     command = [sys.executable, "-P", "-m", "kiln.cli.main", "serve", "--data", str(data), "--listen", "127.0.0.1:0"]
+    if is_slow:
+        command = slowed(command)
     # What is set for another Kiln in this shell is not for this one.
     environment = {name: value for name, value in os.environ.items() if not name.startswith("KILN_")}
     # Where it is installed its modules are compiled; what is measured is not the compiler.

@@ -24,6 +24,7 @@ SECTIONS: Mapping[str, Callable[[Bench], None]] = {
     "words": words.run,
     "describe": describing.run,
     "create": creating.run,
+    "slow": creating.run_slowly,
     "crowded": crowded.run,
     "neighbours": neighbours.run,
     "launch": launching.run,
