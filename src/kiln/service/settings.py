@@ -91,7 +91,9 @@ class Settings:
             "sooner when less than a twentieth of its disk, or less than 20 GiB, is free."
         ),
     ] = "72h"
-    threads: Annotated[int, Doc("Threads that answer requests.")] = 4
+    threads: Annotated[
+        int, Doc("Requests that are worked on at a time; those that wait for the disk are not counted.")
+    ] = 4
     workers: Annotated[int, Doc("Threads that carry out tasks; three of them at most import and export.")] = 5
     log: Annotated[str, Doc("The least level that is logged: debug, info, warning or error.")] = "warning"
     resource_groups: Annotated[
