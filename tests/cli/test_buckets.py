@@ -44,3 +44,26 @@ def test_refuses_an_account_that_is_unknown_and_a_name_that_is_none(kiln):
     assert (unknown.exit_code, malformed.exit_code) == (exits.REFUSED.number, exits.REFUSED.number)
     assert "there is no account 1" in unknown.stderr
     assert listed(kiln) == []
+
+
+def test_makes_a_bucket_once_and_lists_it(tmp_path):
+    a_rested_kiln(tmp_path)
+    words = ["bucket", "create", "images", "--data", str(tmp_path)]
+
+    made = CliRunner().invoke(app, words)
+    again = CliRunner().invoke(app, words)
+
+    assert made.stdout.strip() == str(tmp_path / "buckets" / "images")
+    assert (tmp_path / "buckets" / "images").is_dir()
+    assert again.exit_code == exits.REFUSED.number
+    listed = CliRunner().invoke(app, ["bucket", "list", "--data", str(tmp_path), "-q"])
+    assert listed.stdout.split() == ["images"]
+
+
+@pytest.mark.parametrize("name", ["..", "a/b", "A", "-a", ""])
+def test_makes_no_bucket_whose_name_is_none(tmp_path, name):
+    a_rested_kiln(tmp_path)
+
+    result = CliRunner().invoke(app, ["bucket", "create", "--data", str(tmp_path), "--", name])
+
+    assert result.exit_code == exits.REFUSED.number

@@ -533,3 +533,69 @@ def test_a_fetch_that_fails_leaves_no_upload(shell, site, data, words, code):
 )
 def test_imports_of_one_source(shell, words):
     assert shell.runner.invoke(app, ["image", "import", *words]).exit_code == exits.USAGE.number
+
+
+def test_completes_names_and_ids_that_there_are(shell, image):
+    asked = {"_KILN_COMPLETE": "complete_bash", "COMP_WORDS": "kiln image show ba", "COMP_CWORD": "3"}
+    kept = {name: value for name, value in os.environ.items() if not name.startswith("KILN_")}
+
+    done = subprocess.run(
+        [sys.executable, "-m", "kiln.cli.main"],
+        capture_output=True,
+        text=True,
+        check=True,
+        env={**kept, **shell.runner.env, **asked},
+    )
+
+    assert done.stdout.split() == ["base"]
+
+
+def test_puts_tags_on_and_takes_them_off(shell, image, instance):
+    shell.run("tag", "add", image, "--tag", "use=test", "--tag", "team=web")
+    shell.run("tag", "add", "web", "--type", "instance", "--tag", "use=live")
+
+    assert shell.run("tag", "list", "--resource", image, "--columns", "key,value").splitlines()[1:] in (
+        ["team  web", "use   test"],
+        ["use   test", "team  web"],
+    )
+    assert [row["ResourceId"] for row in shell.rows("tag", "list", "--type", "instance", "--tag", "use")] == [instance]
+    shell.run("tag", "remove", "base", "--type", "image", "--key", "use")
+    shell.run("tag", "remove", image, "--all")
+    assert shell.rows("tag", "list", "--resource", image) == []
+
+
+@pytest.mark.parametrize(
+    "words",
+    [("add", "web", "--tag", "a=b"), ("add", "m-1", "i-1", "--tag", "a=b"), ("remove", "m-1"), ("list",)],
+    ids=" ".join,
+)
+def test_refuses_tags_of_what_nobody_knows(shell, words):
+    assert shell.runner.invoke(app, ["tag", *words]).exit_code == exits.USAGE.number
+
+
+def test_lists_regions_zones_and_types(shell):
+    region = shell.runner.env["KILN_REGION"]
+
+    assert region in shell.run("region", "list", "-q").splitlines()
+    assert all(zone.startswith(region) for zone in shell.run("region", "zones", "-q").splitlines())
+    assert "ecs.t5-lc1m1.small" in shell.run("region", "types", "-q").splitlines()
+
+
+def test_shows_what_runs_and_what_takes_space(shell, instance, image, data):
+    found = json.loads(shell.run("status", "--json"))
+
+    (running,) = [one for one in found["Resources"] if (one["What"], one["Status"]) == ("instance", "Running")]
+    assert running["Count"] >= 1
+    assert [one["Where"] for one in found["Space"]] == [str(data / "pool"), str(data / "buckets"), str(data)]
+    assert all(one["Taken"] >= 0 and one["Free"] > 0 for one in found["Space"])
+    assert "instance" in shell.run("status")
+
+
+def test_shows_what_has_failed(shell, tmp_path):
+    (file := tmp_path / "broken.qcow2").write_bytes(b"QFI\xfb" + bytes(100))
+    failed = shell.runner.invoke(app, ["image", "import", str(file)]).stdout.strip()
+
+    waiting = {one["Id"]: one["Status"] for one in json.loads(shell.run("status", "--json"))["Waiting"]}
+
+    assert waiting[failed] == "CreateFailed"
+    shell.run("image", "delete", failed)

@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import re
+from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from kiln.buckets.port import BUCKET_NAME
 from kiln.cli import exits
-from kiln.cli.beside import beside
+from kiln.cli.beside import beside, settings_there
 from kiln.cli.exits import Refusal
 from kiln.cli.flags import Data, DatabaseAddress
 from kiln.cli.grammar import Columns, Json, Quiet, example, group
-from kiln.cli.output import Column, View, show_rows
+from kiln.cli.output import Column, View, show_line, show_rows
+from kiln.cli.uploads import bucket_folder
 from kiln.service import buckets
 
 app = group()
@@ -30,12 +32,36 @@ def show(
     wanted: Columns = None,
     as_json: Json = False,
 ) -> None:
-    """List the buckets that belong to an account or that everybody may read."""
+    """List the buckets. One without an account becomes that of the first who uses it."""
     with beside(data, database) as it:
         found = buckets.known(it.database)
+        folders = _folders(settings_there(data, database).folder.buckets)
     rows = [{"Bucket": one.name, "Account": one.account, "Shared": "yes" if one.is_shared else "no"} for one in found]
+    owned = {one.name for one in found}
+    rows += [{"Bucket": name, "Account": "", "Shared": "no"} for name in folders if name not in owned]
     columns = [Column("BUCKET", "Bucket"), Column("ACCOUNT", "Account"), Column("SHARED", "Shared")]
     show_rows(rows, columns, View(as_json=as_json, ids_only=quiet, columns=wanted))
+
+
+@app.command("create", epilog=example("kiln bucket create images", "kiln bucket create images 1000000000000001"))
+def create(
+    name: Name,
+    account: Annotated[
+        str | None, typer.Argument(help="The account that it shall belong to; else the first that uses it.")
+    ] = None,
+    *,
+    data: Data = None,
+    database: DatabaseAddress = None,
+) -> None:
+    """Make a bucket, and print its folder, into which files can be put."""
+    with beside(data, database) as it:
+        there = {one.name for one in buckets.known(it.database)}
+        folder = settings_there(data, database).folder.buckets
+        if _checked(name) in {*there, *_folders(folder)}:
+            raise Refusal(f"there is a bucket {name} already", exits.REFUSED, "`kiln bucket list` shows whose it is.")
+        if account is not None:
+            buckets.give(it.database, name, account, it.ports.clock())
+    show_line(str(bucket_folder(folder.parent, name)))
 
 
 @app.command("give", epilog=example("kiln bucket give images 1000000000000001"))
@@ -62,6 +88,13 @@ def share(
     """Let every account import from a bucket. Only its own account, if it has one, can export to it."""
     with beside(data, database) as it:
         buckets.share(it.database, _checked(name), it.ports.clock(), is_shared=not off)
+
+
+def _folders(root: Path) -> list[str]:
+    """The buckets that are folders of this machine, by name."""
+    if not root.is_dir():
+        return []
+    return sorted(one.name for one in root.iterdir() if one.is_dir() and re.fullmatch(BUCKET_NAME, one.name))
 
 
 def _checked(name: str) -> str:

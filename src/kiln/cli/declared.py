@@ -22,6 +22,7 @@ from typing import Annotated, Any
 import typer
 
 from kiln.cli import spelling
+from kiln.cli.completing import Complete, of_choices, of_noun
 from kiln.cli.naming import to_id
 from kiln.cli.spelling import Spelled, is_switch, noun_of, spell
 from kiln.client import catalogue
@@ -65,6 +66,7 @@ class Takes:
         default_factory=dict
     )  #: Parameters for which an option written by hand speaks, and which.
     left_out: Mapping[str, str] = field(default_factory=dict)  #: Parameters that are no option of this word, and why.
+    found: tuple[str, ...] = ()  #: Required parameters that the word finds itself where they are not given.
     first: str = ""  #: A list whose first element has options of its own beside the list's.
 
     @cached_property
@@ -185,7 +187,8 @@ def _parameters(takes: Takes) -> Iterator[inspect.Parameter]:
         is_list = it.part.is_repeated or (is_argument and takes.is_of_several)
         kind: Any = list[str] if is_list else spelling.kind(it.part)
         default: Any = takes.defaults.get(it.path)
-        is_needed = is_argument or (it.part.is_required and not takes.is_of_first(it.path))
+        is_optional = takes.is_of_first(it.path) or it.path in takes.found
+        is_needed = is_argument or (it.part.is_required and not is_optional)
         if default is None and is_needed:
             default = inspect.Parameter.empty
         elif default is not None and is_list:
@@ -198,7 +201,12 @@ def _parameters(takes: Takes) -> Iterator[inspect.Parameter]:
 
 def _argument(it: Taken) -> Any:
     about = spelling.help_of(it.part, {}, it.inner, noun=noun_of(it.path))
-    return typer.Argument(help=about, metavar=it.spelled.metavar, parser=spelling.parser(it.part, it.inner))
+    return typer.Argument(
+        help=about,
+        metavar=it.spelled.metavar,
+        parser=spelling.parser(it.part, it.inner),
+        autocompletion=_completing(it),
+    )
 
 
 def _option(it: Taken, options: Mapping[str, str], default: str | None) -> Any:
@@ -208,7 +216,14 @@ def _option(it: Taken, options: Mapping[str, str], default: str | None) -> Any:
         metavar=None if it.part.type == "boolean" else it.spelled.metavar,
         parser=spelling.parser(it.part, it.inner),
         show_default=False,
+        autocompletion=_completing(it),
     )
+
+
+def _completing(it: Taken) -> Complete | None:
+    if noun := noun_of(it.path):
+        return of_noun(noun)
+    return of_choices(it.part.choices) if it.part.choices and not it.part.parts else None
 
 
 def _useless(part: Part) -> str:

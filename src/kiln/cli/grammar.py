@@ -28,6 +28,9 @@ Data = Annotated[
     typer.Option("--data", help="The data folder of a Kiln on this machine; KILN_DATA when not given.", metavar="DIR"),
 ]
 
+#: In which a shell asks what may come next.
+COMPLETE_VARIABLE = "_KILN_COMPLETE"
+
 #: Longer than any image that fits on a disk of this decade takes to import.
 DEFAULT_TIMEOUT_S = 3600.0
 

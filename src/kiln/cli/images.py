@@ -42,7 +42,6 @@ COLUMNS = (
     Column("CREATED", "CreationTime"),
 )
 
-Image = Annotated[str, typer.Argument(help="The image. An ID, the beginning of one, or a name.", metavar="IMAGE")]
 File = Annotated[
     Path | None,
     typer.Argument(

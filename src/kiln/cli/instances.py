@@ -11,6 +11,7 @@ from typing import Annotated, Any
 import typer
 
 from kiln.cli import console, output
+from kiln.cli.completing import of_noun
 from kiln.cli.declared import Given, Takes, declared
 from kiln.cli.grammar import (
     DEFAULT_TIMEOUT_S,
@@ -53,7 +54,12 @@ COLUMNS = (
 )
 
 Instance = Annotated[
-    str, typer.Argument(help="The instance's ID, the beginning of one, or a name.", metavar="INSTANCE")
+    str,
+    typer.Argument(
+        help="The instance's ID, the beginning of one, or a name.",
+        metavar="INSTANCE",
+        autocompletion=of_noun("instance"),
+    ),
 ]
 PublicIp = Annotated[
     bool, typer.Option("--public-ip/--no-public-ip", help="Whether it gets an address to reach it at.")

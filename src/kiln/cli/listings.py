@@ -14,8 +14,10 @@ from kiln.cli.session import open_client
 from kiln.client import catalogue
 
 
-def listing(app: typer.Typer, takes: Takes, columns: Sequence[Column], about: str, *examples: str) -> None:
-    """Give *app* the word ``list``, which prints every row of the action's answer."""
+def listing(
+    app: typer.Typer, takes: Takes, columns: Sequence[Column], about: str, *examples: str, name: str = "list"
+) -> None:
+    """Give *app* the word *name*, which prints every row of the action's answer."""
 
     def show(
         given: Given, *, quiet: Quiet = False, wanted: Columns = None, region: Region = None, as_json: Json = False
@@ -28,4 +30,4 @@ def listing(app: typer.Typer, takes: Takes, columns: Sequence[Column], about: st
             output.show_rows(client.rows(takes.action, given.resolved(client)), columns, view, fields)
 
     show.__doc__ = about
-    declared(app, "list", takes, example(*examples))(show)
+    declared(app, name, takes, example(*examples))(show)

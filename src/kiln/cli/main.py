@@ -8,6 +8,7 @@ module with a typer application called ``app``.
 from __future__ import annotations
 
 import importlib
+import os
 import sys
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -20,6 +21,7 @@ from typer.main import get_command
 
 import kiln
 from kiln.cli import ending, exits
+from kiln.cli.grammar import COMPLETE_VARIABLE
 from kiln.cli.later import Later, command_of
 
 
@@ -37,6 +39,9 @@ WORDS: Mapping[str, Word] = {
     "snapshot": Word("kiln.cli.snapshots", "Create, list and delete snapshots."),
     "disk": Word("kiln.cli.disks", "Create, list, attach, detach, resize and delete disks."),
     "task": Word("kiln.cli.tasks", "List and cancel imports and exports."),
+    "tag": Word("kiln.cli.tags", "Put tags on resources, take them off, and list them."),
+    "region": Word("kiln.cli.regions", "List regions, their zones, and the types of instances."),
+    "status": Word("kiln.cli.status", "Show what runs, what is on its way or has failed, and what takes space."),
     "wait": Word("kiln.cli.wait", "Wait until images, snapshots, disks, instances or tasks are in a state, or gone."),
     "call": Word("kiln.cli.call", "Call any action of the API, and print its answer as JSON."),
     "serve": Word("kiln.cli.serve", "Serve the API on this machine."),
@@ -45,8 +50,12 @@ WORDS: Mapping[str, Word] = {
     "fsck": Word("kiln.cli.fsck", "Compare the pool with the database, with the server stopped."),
     "trash": Word("kiln.cli.trash", "List, restore and give up what was deleted."),
     "account": Word("kiln.cli.account", "Add and list accounts, their keys, users and resource groups."),
-    "bucket": Word("kiln.cli.buckets", "Say whose a bucket is, and let everybody read one."),
+    "bucket": Word("kiln.cli.buckets", "Make and list buckets, say whose one is, and let everybody read it."),
     "env": Word("kiln.cli.env", "Print the settings that clients of this machine's Kiln need."),
+    "completion": Word(
+        "kiln.cli.completion",
+        "Print what has a shell complete words, options, allowed values, and the names that the service has.",
+    ),
 }
 
 
@@ -127,6 +136,9 @@ def _top(*, version: Version = False) -> None:
 
 def main() -> None:
     """Run the command line of this process, and end it with one of the codes of ``kiln.cli.exits``."""
+    if COMPLETE_VARIABLE in os.environ:
+        # Of typer, which alone knows how the shells ask; nobody else has to wait for it.
+        importlib.import_module("typer.completion").completion_init()
     sys.exit(ending.run(lambda: get_command(app).main(sys.argv[1:], prog_name="kiln"), _tell_lost))
 
 

@@ -60,6 +60,12 @@ def is_id(noun: str, text: str) -> bool:
     return re.fullmatch(f"{PREFIXES[noun]}-[0-9a-z]{{{_LETTERS}}}", text) is not None
 
 
+def noun_by_id(text: str) -> str:
+    """What *text* is an ID of, or the beginning of one, by its prefix; empty for what has the prefix of none."""
+    prefix, hyphen, _ = text.partition("-")
+    return next((noun for noun in NAMED if hyphen and PREFIXES[noun] == prefix), "")
+
+
 def rows(client: Client, noun: str, **more: Any) -> Iterator[dict[str, Any]]:
     """Every resource of a noun."""
     how = NAMED[noun]

@@ -8,6 +8,7 @@ from typing import Annotated, Any
 import typer
 
 from kiln.cli import exits, output
+from kiln.cli.completing import of_noun
 from kiln.cli.exits import Refusal
 from kiln.cli.grammar import Json, Region, example
 from kiln.cli.naming import to_id
@@ -21,7 +22,9 @@ _NO_SUCH_ACTION = ("InvalidAction.NotFound", "InvalidVersion", "InvalidProduct.N
 
 def showing(app: typer.Typer, noun: str, about: str, sample: str) -> None:
     """Give *app* the word ``show`` for one resource of a *noun*."""
-    given = typer.Argument(help=f"The {noun}'s ID, the beginning of one, or a name.", metavar=noun.upper())
+    given = typer.Argument(
+        help=f"The {noun}'s ID, the beginning of one, or a name.", metavar=noun.upper(), autocompletion=of_noun(noun)
+    )
     resource_of = Annotated[str, given]
 
     def show(resource: str, *, region: Region = None, as_json: Json = False) -> None:

@@ -7,12 +7,11 @@ from typing import Annotated
 import typer
 
 from kiln.cli.grammar import DEFAULT_TIMEOUT_S, Region, Timeout, example, group
-from kiln.cli.naming import to_id
+from kiln.cli.naming import noun_by_id, to_id
 from kiln.cli.session import open_client
 from kiln.cli.several import end, try_each
 from kiln.cli.waiting import Begun, wait
 from kiln.client.waiters import NOUNS
-from kiln.declare.ids import PREFIXES
 
 app = group()
 
@@ -75,10 +74,8 @@ def run(
 
 
 def _noun_of(text: str) -> str:
-    prefix = text.partition("-")[0]
-    found = [noun for noun in NOUNS if PREFIXES[noun] == prefix and "-" in text]
-    if not found:
-        raise typer.BadParameter(
-            f"{text!r} is no ID that says what it is of: give --noun with one of {', '.join(NOUNS)}"
-        )
-    return found[0]
+    noun = noun_by_id(text)
+    if not noun:
+        message = f"{text!r} is no ID that says what it is of: give --noun with one of {', '.join(NOUNS)}"
+        raise typer.BadParameter(message)
+    return noun

@@ -1,0 +1,49 @@
+"""What may come next at a shell's Tab: declared values, and the names and IDs that the service has now.
+
+Whoever presses Tab waits, so that only one page is asked for, and no error is said.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from itertools import islice
+
+from kiln.cli.exits import Refusal
+from kiln.cli.naming import NAMED
+from kiln.cli.session import open_client
+from kiln.client.client import AnswerBroken, ApiFailure
+from kiln.client.transport import EndpointRefused, Unreachable
+
+Complete = Callable[[str], list[tuple[str, str]]]
+
+_SHOWN = 100
+
+
+def of_noun(noun: str) -> Complete:
+    """The names and the IDs of a noun that begin with what was typed; each says what the other is."""
+    how = NAMED[noun]
+
+    def complete(incomplete: str) -> list[tuple[str, str]]:
+        try:
+            with open_client() as client:
+                rows = list(islice(client.rows(how.action, how.more), _SHOWN))
+        except (Refusal, ApiFailure, AnswerBroken, EndpointRefused, Unreachable):
+            return []
+        named = [(row[how.name], row[how.id]) for row in rows if how.name and row[how.name]]
+        return _beginning([*named, *((row[how.id], row.get(how.name, "")) for row in rows)], incomplete)
+
+    return complete
+
+
+def of_choices(choices: Iterable[str]) -> Complete:
+    """The declared values that begin with what was typed."""
+    known = [(choice, "") for choice in choices]
+
+    def complete(incomplete: str) -> list[tuple[str, str]]:
+        return _beginning(known, incomplete)
+
+    return complete
+
+
+def _beginning(known: Iterable[tuple[str, str]], incomplete: str) -> list[tuple[str, str]]:
+    return [(text, about) for text, about in known if text.lower().startswith(incomplete.lower())]

@@ -1,0 +1,39 @@
+"""``kiln completion``: what a shell has to be told, so that Tab completes words, options, values and live names."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+import typer
+import typer.completion
+
+from kiln.cli.grammar import COMPLETE_VARIABLE, example, group
+from kiln.cli.output import show_text
+
+app = group()
+
+_SHELLS = ("bash", "zsh", "fish")
+
+_EXAMPLE = example(
+    'eval "$(kiln completion bash)"',
+    "kiln completion zsh",
+    "kiln completion fish",
+)
+
+
+@app.command("completion", epilog=_EXAMPLE)
+def run(
+    shell: Annotated[
+        str, typer.Argument(metavar="SHELL", help="bash, zsh or fish.", autocompletion=lambda: list(_SHELLS))
+    ],
+) -> None:
+    """Print what has a shell complete words, options, allowed values, and the names that the service has.
+
+    With bash, `eval` it in ~/.bashrc; with zsh, write it to a file `_kiln` in a folder of
+    `fpath`; with fish, to ~/.config/fish/completions/kiln.fish.
+    """
+    if shell not in _SHELLS:
+        raise typer.BadParameter(f"{shell!r} is none of {', '.join(_SHELLS)}")
+    # What typer's own words call; its types do not say that it is there.
+    script: Any = vars(typer.completion)["get_completion_script"]
+    show_text(script(prog_name="kiln", complete_var=COMPLETE_VARIABLE, shell=shell))
