@@ -19,6 +19,7 @@ from kiln.cli.main import every_command
 from kiln.client.catalogue import Catalogue
 from kiln.declare import states
 from kiln.service.settings import described
+from kiln.wire.app import PATHS
 
 ROOT = Path(__file__).resolve().parent.parent
 DOCS = ROOT / "docs"
@@ -36,6 +37,7 @@ def build() -> dict[Path, str]:
         Path("reference/errors.md"): pages.errors(known),
         Path("reference/settings.md"): pages.settings(described().values(), {*serve.FLAGS, *env.FLAGS}),
         Path("reference/cli.md"): pages.cli(dict(every_command()), exits.ALL),
+        Path("reference/paths.md"): pages.paths(PATHS),
         Path("internals/states.md"): pages.states(states),
     }
 

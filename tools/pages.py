@@ -18,6 +18,7 @@ from typing import Any
 from kiln.cli.exits import Exit
 from kiln.client.catalogue import Action, Catalogue, Fault, Part
 from kiln.service.settings import Described
+from kiln.wire.paths.table import Path as ServedPath
 
 #: What is true of every page here.
 MARK = "<!-- Written by tools/docs.py. Change the declaration, not this page. -->"
@@ -125,6 +126,24 @@ def errors(catalogue: Catalogue) -> str:
             ("HTTP", "Code", "Message", "When, and what to do", "Actions"),
             ((*_error_row(fault, with_hint=True), _links(met[fault])) for fault in own),
         ),
+    )
+
+
+def paths(declared: Iterable[ServedPath[Any]]) -> str:
+    """Every path of the server."""
+    parts = []
+    for path in declared:
+        takes = " and ".join(f"`{method}`" for method in path.methods)
+        parts += [
+            f"## `{path.at}`",
+            f"Takes {takes}; anything else is answered with 405." if path.methods else "",
+            path.about,
+        ]
+    return _page(
+        "Paths",
+        "What a server answers, and where. A request is bounded in the same way on each of these paths: "
+        "see [what is refused before anybody is known](../internals/http.md).",
+        *filter(None, parts),
     )
 
 

@@ -12,7 +12,8 @@ from kiln.service.health import LEAST_FREE, health
 from kiln.store import schema
 from kiln.store.database import open_postgresql, open_sqlite
 from kiln.upkeep.keeper import Chore, Keeper
-from kiln.wire.app import App
+from kiln.wire.paths.asgi import Threads
+from kiln.wire.paths.health import HealthPath
 from tests.clouds import make_cloud
 from tests.postgresql import start_postgresql
 
@@ -28,7 +29,7 @@ def ask(ports) -> tuple[int, dict]:
         sent.append(message)
 
     with ThreadPoolExecutor(1) as executor:
-        app = App(None, executor, lambda: health(ports))
+        app = HealthPath(lambda: health(ports), Threads(executor, at_once=1))
         asyncio.run(app({"type": "http", "method": "GET", "path": "/healthz", "headers": []}, receive, send))
     return sent[0]["status"], json.loads(sent[1]["body"])
 

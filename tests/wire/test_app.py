@@ -8,9 +8,11 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from kiln.wire.app import App
+from kiln.store.changes import Hub
+from kiln.wire.app import Site, make_app
 from kiln.wire.doors.door import Answer
 from kiln.wire.http.bounds import BODY
+from kiln.wire.paths.asgi import Threads
 
 SCOPE = {"type": "http", "method": "POST", "path": "/", "query_string": b"", "headers": [], "client": ("::1", 1)}
 
@@ -30,6 +32,11 @@ class Recorder:
         return Answer(error.status, (), b"refused")
 
 
+def a_site(gateway, executor):
+    threads = Threads(executor, at_once=1)
+    return make_app(Site(gateway=gateway, threads=threads, health=lambda: (True, {}), hub=Hub()))
+
+
 @pytest.fixture
 def send():
     """Has an application handle these messages; gives the recorder and what was sent back."""
@@ -44,7 +51,7 @@ def send():
             sent.append(message)
 
         with ThreadPoolExecutor(1) as executor:
-            asyncio.run(App(recorder, executor, lambda: (True, {}))(SCOPE, receive, answer))
+            asyncio.run(a_site(recorder, executor)(SCOPE, receive, answer))
         return recorder, sent
 
     return handle
@@ -97,7 +104,7 @@ def test_who_waits_for_the_disk_lets_the_next_request_begin():
         pass
 
     async def both():
-        app = App(Waiting(), executor, lambda: (True, {}), at_once=1)
+        app = a_site(Waiting(), executor)
         await asyncio.gather(*(app(SCOPE, receive, ignore) for _ in range(2)))
 
     with ThreadPoolExecutor(2) as executor:

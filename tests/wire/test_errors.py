@@ -14,7 +14,7 @@ ALL = [kind for kind in vars(errors).values() if isinstance(kind, type) and kind
 def test_is_named_for_its_code_and_says_when_it_is_raised(kind):
     assert kind.__name__.startswith(kind.code.replace(".", ""))
     assert kind.__doc__ != ApiError.__doc__
-    assert kind.status in {400, 403, 404, 405, 413}
+    assert kind.status in {400, 403, 404, 405, 413, 429}
 
 
 @pytest.mark.parametrize("kind", ALL)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import signal
 import socket
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from ipaddress import ip_address
@@ -12,17 +13,18 @@ from ipaddress import ip_address
 from uvicorn.config import Config
 from uvicorn.server import Server
 
-from kiln.wire.app import App
+from kiln.wire.app import Site
 from kiln.wire.http.bounds import IDLE_S
 from kiln.wire.http.crowd import Crowd
 from kiln.wire.http.protocol import bounded_by
+from kiln.wire.paths.table import Table
 
 #: uvicorn ticks ten times a second.
 _TICKS_A_SECOND = 10
 
 
 def run(
-    app: App,
+    app: Table[Site],
     listener: socket.socket,
     crowd: Crowd,
     begins: Callable[[], None] = lambda: None,
@@ -33,6 +35,16 @@ def run(
     *begins* is called once requests are answered and those signals end it in
     order, *ends* when one has come.
     """
+    make_server(app, crowd, begins, ends).run(sockets=[listener])
+
+
+def make_server(
+    app: Table[Site],
+    crowd: Crowd,
+    begins: Callable[[], None] = lambda: None,
+    ends: Callable[[], None] = lambda: None,
+) -> Server:
+    """What ``run`` runs. Off the main thread, which alone hears signals, it ends when its ``should_exit`` is set."""
     config = Config(
         app,
         http=bounded_by(crowd),
@@ -47,7 +59,7 @@ def run(
         timeout_graceful_shutdown=10,
         backlog=1024,
     )
-    _Server(config, crowd, begins, ends).run(sockets=[listener])
+    return _Server(config, app, crowd, begins, ends)
 
 
 def bound(listener: socket.socket) -> str:
@@ -81,8 +93,11 @@ def _joined(host: str, port: int) -> str:
 class _Server(Server):
     """A server whose end is ours: uvicorn would raise the signal again, and the worker would not be stopped."""
 
-    def __init__(self, config: Config, crowd: Crowd, begins: Callable[[], None], ends: Callable[[], None]) -> None:
+    def __init__(
+        self, config: Config, app: Table[Site], crowd: Crowd, begins: Callable[[], None], ends: Callable[[], None]
+    ) -> None:
         super().__init__(config)
+        self._app = app
         self._crowd = crowd
         self._begins = begins
         self._ends = ends
@@ -90,6 +105,9 @@ class _Server(Server):
     @contextmanager
     def capture_signals(self) -> Iterator[None]:
         """Let SIGTERM and SIGINT end the serving, and nothing else."""
+        if threading.current_thread() is not threading.main_thread():
+            yield
+            return
         before = {number: signal.signal(number, self.handle_exit) for number in (signal.SIGTERM, signal.SIGINT)}
         try:
             yield
@@ -103,10 +121,11 @@ class _Server(Server):
         self._begins()
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
-        """Say so, and end what is open."""
+        """Say so, and end what is open: first the answers that would not end by themselves."""
         try:
             self._ends()
         finally:
+            self._app.end()
             await super().shutdown(sockets)
 
     async def on_tick(self, counter: int) -> bool:

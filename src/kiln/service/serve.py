@@ -35,12 +35,14 @@ from kiln.upkeep import unfinished
 from kiln.upkeep.duties import DUTIES
 from kiln.upkeep.keeper import CHORES, Chore, Keeper
 from kiln.upkeep.recorder import Recorder
-from kiln.wire.app import App
+from kiln.wire.app import Site, make_app
 from kiln.wire.dispatch import Dispatcher
 from kiln.wire.gateway import Gateway
-from kiln.wire.http.bounds import make_room
+from kiln.wire.http.bounds import STREAMS, STREAMS_SHARE, make_room
 from kiln.wire.http.crowd import Crowd
 from kiln.wire.noncelog import open_nonces
+from kiln.wire.paths.asgi import Threads
+from kiln.wire.paths.events import Limits
 
 log = Journal("kiln.service")
 
@@ -83,7 +85,7 @@ def serve(settings: Settings, say: Callable[[str], None]) -> None:
             # Those that wait until another has committed for them have their threads, too.
             with ThreadPoolExecutor(settings.threads + line.MOST, thread_name_prefix="request") as executor:
                 crowd = Crowd(make_room())
-                app = _app(assembly, worker, keeper, executor, crowd)
+                app = make_app(_site(assembly, worker, keeper, executor, crowd))
                 for one in switched_off(assembly.database, settings):
                     say(f"{one}, which the settings name, is switched off: `kiln account keys enable {one}`")
 
@@ -167,7 +169,7 @@ def _chores(assembly: Assembly, recorder: Recorder) -> tuple[Chore, ...]:
     )
 
 
-def _app(assembly: Assembly, worker: Worker, keeper: Keeper, executor: ThreadPoolExecutor, crowd: Crowd) -> App:
+def _site(assembly: Assembly, worker: Worker, keeper: Keeper, executor: ThreadPoolExecutor, crowd: Crowd) -> Site:
     ports = assembly.ports
     gateway = Gateway(
         Dispatcher(CATALOGUE, ports, worker.id, worker.hand_over),
@@ -182,7 +184,13 @@ def _app(assembly: Assembly, worker: Worker, keeper: Keeper, executor: ThreadPoo
         is_well, facts = health(ports, ballast, [*worker.dead(), *keeper.dead()])
         return is_well, facts | {"http": crowd.counts}
 
-    return App(gateway, executor, tell_health, at_once=assembly.settings.threads)
+    return Site(
+        gateway=gateway,
+        threads=Threads(executor, at_once=assembly.settings.threads),
+        health=tell_health,
+        hub=assembly.database.hub,
+        limits=Limits(in_all=min(STREAMS, int(crowd.room.in_all * STREAMS_SHARE))),
+    )
 
 
 def _end() -> None:

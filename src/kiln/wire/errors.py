@@ -21,6 +21,7 @@
         UnsupportedHTTPMethodOnlyPost                    the Apsara route takes POST alone
       RequestTooLarge               a body that no operation needs
       Throttling                    the memory of nonces is full
+      ThrottlingEvents              as many streams of changes are open as may be
       Forbidden                     the person may not use the application
 
 Codes, texts and statuses are those of the public service.
@@ -186,6 +187,16 @@ class Throttling(ApiError):
     code = "Throttling"
     retry_after_s = 5
     message = "Request was denied due to request throttling."
+
+
+class ThrottlingEvents(ApiError):
+    """As many streams of changes are open as may be, of the account or in all. The code is Kiln's own."""
+
+    code = "Throttling.Events"
+    status = 429
+    retry_after_s = 5
+    message = "No more than {most} streams of changes may be open {whose} at a time."
+    hint = "Close one, or ask the Describe actions now and then instead."
 
 
 class Forbidden(ApiError):

@@ -16,8 +16,11 @@ from kiln.declare.ids import new_request_id
 from kiln.declare.journal import Journal
 from kiln.store.database import DatabaseFull, DatabaseMalformed
 from kiln.wire.dispatch import Dispatcher
-from kiln.wire.doors import choose
-from kiln.wire.doors.door import Admitted, Answer, Credentials, Door, RawRequest
+from kiln.wire.doors import acs3, choose
+from kiln.wire.doors.acs3 import Acs3Door
+from kiln.wire.doors.door import Admitted, Answer, Credentials, Door, Key, RawRequest
+from kiln.wire.doors.parameters import of_query
+from kiln.wire.errors import IncompleteSignature
 from kiln.wire.nonces import Nonces
 
 log = Journal("kiln.wire")
@@ -42,23 +45,49 @@ class Gateway:
         try:
             admitted = door.admit(request, self._credentials, self._nonces, self._clock())
             outcome = self._dispatcher.dispatch(admitted.account_id, admitted.key, admitted.params, waits)
-        except ApiError as error:
-            outcome = error
-        except DatabaseFull as error:
-            log.warning("database_full", request_id=request_id, reason=str(error))
-            outcome = ServiceUnavailable()
-        except DatabaseMalformed as error:
-            log.warning("database_damaged", request_id=request_id, reason=str(error))
-            outcome = ServiceUnavailable()
-        except Exception:
-            log.exception("request_crashed", request_id=request_id, door=door.name)
-            outcome = InternalError()
+        except Exception as error:  # noqa: BLE001 - it is met, and logged, in one place.
+            outcome = _met(error, request_id, door)
         return _tell(door, request, outcome=outcome, request_id=request_id, admitted=admitted, began=began)
+
+    def whose(self, request: RawRequest) -> Key:
+        """The key that signed a request for a path that is no operation's. Raises ApiError.
+
+        Only a signature that covers the path will do, or whoever saw a request on
+        its way could send it to another path: that of the ACS3 door.
+        """
+        door = choose(request)
+        if not isinstance(door, Acs3Door):
+            raise IncompleteSignature(reason=f"{request.path} is to be signed with an ACS3 Authorization header")
+        try:
+            return acs3.prove(request, of_query(request), self._credentials, self._nonces, self._clock())
+        except Exception as error:
+            raise _met(error, new_request_id(), door) from error
+
+    def is_in_use(self, key: Key) -> bool:
+        """Whether *key*, which signed something before, could still sign."""
+        try:
+            now = self._credentials.access_key(key.id)
+        except Exception as error:  # noqa: BLE001 - as above; who cannot be asked has no say.
+            _met(error, new_request_id(), None)
+            return False
+        return now is not None and now.active and now.account_id == key.account_id
 
     def refuse(self, request: RawRequest, error: ApiError) -> Answer:
         """The answer to a request that was not read to its end."""
         door, request_id, began = choose(request), new_request_id(), time.perf_counter()
         return _tell(door, request, outcome=error, request_id=request_id, admitted=None, began=began)
+
+
+def _met(error: Exception, request_id: str, door: Door | None) -> ApiError:
+    """What the caller is told of *error*, and a line in the log where it is not the caller's."""
+    if isinstance(error, ApiError):
+        return error
+    if isinstance(error, DatabaseFull | DatabaseMalformed):
+        event = "database_full" if isinstance(error, DatabaseFull) else "database_damaged"
+        log.warning(event, request_id=request_id, reason=str(error))
+        return ServiceUnavailable()
+    log.exception("request_crashed", request_id=request_id, door=door.name if door else "")  # noqa: LOG004 - in one.
+    return InternalError()
 
 
 def _tell(

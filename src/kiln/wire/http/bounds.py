@@ -47,6 +47,15 @@ IDLE_S = 30.0
 #: How long an answer may wait to be taken.
 UNREAD_S = 20.0
 
+#: Streams of changes that may be open at a time: one account's, and all. Each holds a connection for as long as it
+#: likes, so all together have no more than so much of the connections that there may be.
+STREAMS_OF_ACCOUNT = 64
+STREAMS = 256
+STREAMS_SHARE = 0.25
+
+#: A stream on which nothing happens says so, so that a client knows that it is there, and a dead one is noticed.
+BEAT_S = 10.0
+
 #: After a refusal the rest of a request is thrown away unread, so that the refusal arrives: so long, and so much.
 DISCARD_S = 2.0
 DISCARD = 1 * MiB

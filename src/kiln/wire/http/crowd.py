@@ -37,7 +37,7 @@ class Crowd:
     """The connections of one server. Used on the event loop's thread; ``counts`` may be read from any."""
 
     def __init__(self, room: Room) -> None:
-        self._room = room
+        self.room = room
         #: By peer, those that wait for a request; the one that has waited longest is the first.
         self._waiting: dict[str, dict[Connection, None]] = {}
         self._of_peer: Counter[str] = Counter()
@@ -57,10 +57,10 @@ class Crowd:
 
     def come(self, connection: Connection, peer: str) -> int:
         """Take *connection* in, in another's place if need be. The status to refuse it with, or 0."""
-        if self._of_peer[peer] >= self._room.of_peer and not self._make_way(peer):
+        if self._of_peer[peer] >= self.room.of_peer and not self._make_way(peer):
             self.count("too_many_of_peer")
             return 429
-        if len(self._peers) >= self._room.in_all:
+        if len(self._peers) >= self.room.in_all:
             loudest = max(self._waiting, key=self._of_peer.__getitem__, default=peer)
             if not self._make_way(loudest):
                 self.count("too_many")

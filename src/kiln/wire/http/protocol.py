@@ -138,7 +138,9 @@ class BoundedProtocol(HttpToolsProtocol):
 
     def shutdown(self) -> None:
         """End as soon as there is nothing to answer: half a request is no reason to wait."""
-        if self._is_answering:
+        if self._is_answering and self._unread_since is not None and self.cycle.chunked_encoding:
+            self.give_way()  # A stream that nobody reads does not end.
+        elif self._is_answering:
             super().shutdown()
         else:
             self.transport.close()

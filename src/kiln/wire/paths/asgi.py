@@ -1,0 +1,86 @@
+"""The words of ASGI that every path uses, and the threads on which what is not asyncio is done."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Iterable, MutableMapping
+from concurrent.futures import Executor
+from typing import Any, Protocol, TypeVar
+
+from kiln.wire.doors.door import RawRequest
+from kiln.wire.http.turns import Turns
+
+Scope = MutableMapping[str, Any]
+Message = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[Message]]
+Send = Callable[[Message], Awaitable[None]]
+
+Given = TypeVar("Given")
+Result = TypeVar("Result")
+
+
+class Application(Protocol):
+    """What answers a path."""
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one request, whose whole body is the first message that *receive* gives."""
+
+
+class Threads:
+    """The few threads on which requests are answered, shared by all paths; peers take turns.
+
+    *at_once* is how many requests are worked on at a time; the *executor* has
+    threads for those that wait for the disk, too.
+    """
+
+    def __init__(self, executor: Executor, at_once: int) -> None:
+        self._executor = executor
+        self._turns = Turns(at_once)
+
+    async def run(self, peer: str, work: Callable[..., Result], *given: object) -> Result:
+        """What *work* gives, when it is *peer*'s turn."""
+        async with self._turns.one(peer):
+            return await asyncio.get_running_loop().run_in_executor(self._executor, work, *given)
+
+    async def run_and_wait(
+        self, peer: str, work: Callable[[Given, Callable[[], None]], Result], given: Given
+    ) -> Result:
+        """As ``run``; *work* is told beside *given* what it has to call before it waits for the disk."""
+        async with self._turns.one(peer) as turn:
+            loop = asyncio.get_running_loop()
+            return await loop.run_in_executor(self._executor, work, given, turn.end_from_afar)
+
+
+def to_request(scope: Scope, body: bytes) -> RawRequest:
+    """The request as doors read it."""
+    path = scope.get("raw_path") or scope["path"].encode()
+    query: bytes = scope["query_string"]
+    text = path.decode("latin-1")
+    return RawRequest(
+        method=scope["method"],
+        target=f"{text}?{query.decode('latin-1')}" if query else text,
+        path=text,
+        query_string=query,
+        headers=[(name.decode("latin-1"), value.decode("latin-1")) for name, value in scope["headers"]],
+        body=body,
+        client_host=client_of(scope),
+    )
+
+
+def client_of(scope: Scope) -> str:
+    """The address that the request came from."""
+    client = scope.get("client")
+    return client[0] if client else ""
+
+
+async def send_whole(send: Send, status: int, headers: Iterable[tuple[str, str]], body: bytes) -> None:
+    """Send an answer at once."""
+    raw = [(name.encode("latin-1"), value.encode("latin-1")) for name, value in headers]
+    raw.append((b"content-length", str(len(body)).encode()))
+    await send({"type": "http.response.start", "status": status, "headers": raw})
+    await send({"type": "http.response.body", "body": body})
+
+
+async def send_words(send: Send, status: int, words: str, *more: tuple[str, str]) -> None:
+    """Send a refusal that a person reads."""
+    await send_whole(send, status, [("content-type", "text/plain; charset=utf-8"), *more], f"{words}\n".encode())

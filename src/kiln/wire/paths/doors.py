@@ -1,0 +1,26 @@
+"""The API: everything that is no other path goes to a door, and is answered on a thread."""
+
+from __future__ import annotations
+
+from kiln.declare.errors import ApiError
+from kiln.wire.doors.door import Answer
+from kiln.wire.gateway import Gateway
+from kiln.wire.http.crowd import name_of
+from kiln.wire.paths.asgi import Receive, Scope, Send, Threads, send_whole, to_request
+
+
+class Doors:
+    """See the module."""
+
+    def __init__(self, gateway: Gateway, threads: Threads) -> None:
+        self._gateway = gateway
+        self._threads = threads
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        request = to_request(scope, (await receive())["body"])
+        answer = await self._threads.run_and_wait(name_of(request.client_host), self._gateway.answer, request)
+        await send_whole(send, answer.status, answer.headers, answer.body)
+
+    def refuse(self, scope: Scope, error: ApiError) -> Answer:
+        """In the door's words."""
+        return self._gateway.refuse(to_request(scope, b""), error)
