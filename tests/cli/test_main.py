@@ -110,7 +110,7 @@ def test_loads_nothing_for_its_version_that_a_word_needs():
 #: What none of the words may load that ask a service: each costs a tenth of what a word may take, or more.
 HEAVY = frozenset(
     {"sqlalchemy", "uvicorn", "rich", "http.client", "ssl", "importlib.resources", "kiln.declare.rules"}
-    | {"kiln.service.settings", "kiln.operations"}
+    | {"kiln.service.settings", "kiln.operations", "kiln.pools", "kiln.machines.runfolder"}
 )
 
 

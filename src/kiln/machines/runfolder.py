@@ -18,6 +18,7 @@ from pathlib import Path
 from kiln.declare.units import KiB, MiB
 from kiln.machines.errors import MachineBusy
 from kiln.machines.hearing import words
+from kiln.machines.runfiles import RunFiles
 
 CONSOLE_TAIL_BYTES = 64 * KiB
 _LAST_WORDS = 1000  #: Characters.
@@ -25,50 +26,8 @@ _LOG_LIMIT_BYTES = 1 * MiB  #: A log longer than this is cut down to its tail.
 
 
 @dataclass(frozen=True)
-class RunFolder:
+class RunFolder(RunFiles):
     """The run folder of one instance; it need not exist."""
-
-    path: Path
-
-    @property
-    def instance(self) -> str:
-        return self.path.name
-
-    @property
-    def pid_file(self) -> Path:
-        return self.path / "pid"  #: Written by QEMU.
-
-    @property
-    def qmp(self) -> Path:
-        return self.path / "qmp"
-
-    @property
-    def agent(self) -> Path:
-        return self.path / "agent"
-
-    @property
-    def console(self) -> Path:
-        return self.path / "console"  #: The serial port; one connection at a time.
-
-    @property
-    def console_log(self) -> Path:
-        return self.path / "console.log"
-
-    @property
-    def qemu_log(self) -> Path:
-        return self.path / "qemu.log"  #: QEMU's own complaints.
-
-    @property
-    def firmware_variables(self) -> Path:
-        return self.path / "uefi-variables"
-
-    @property
-    def uid_file(self) -> Path:
-        return self.path / "uid"
-
-    @property
-    def thaw_owed(self) -> Path:
-        return self.path / "thaw-owed"  #: There while the guest may be frozen by an agent that did not say it thawed.
 
     def owe_thaw(self) -> None:
         """Remember that the guest's agent did not say that it thawed."""

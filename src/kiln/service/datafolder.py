@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from kiln.machines.runfolder import RunFolder
+from kiln.machines.runfiles import RunFiles
 
 
 @dataclass(frozen=True)
@@ -56,4 +56,4 @@ class DataFolder:
 
     def console(self, instance: str) -> Path:
         """The socket of an instance's serial port, which takes one connection at a time."""
-        return RunFolder(self.run / instance).console
+        return RunFiles(self.run / instance).console

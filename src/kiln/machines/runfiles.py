@@ -1,0 +1,57 @@
+"""Where things are in the run folder of a machine: names alone, for whoever only looks for one of them.
+
+The command line looks for the console so; what the folder is held, tidied and
+removed by (``runfolder``) takes as long to load as a word of it may take.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+
+@dataclass(frozen=True)
+class RunFiles:
+    """The files of one instance's run folder; none need exist."""
+
+    path: Path
+
+    @property
+    def instance(self) -> str:
+        return self.path.name
+
+    @property
+    def pid_file(self) -> Path:
+        return self.path / "pid"  #: Written by QEMU.
+
+    @property
+    def qmp(self) -> Path:
+        return self.path / "qmp"
+
+    @property
+    def agent(self) -> Path:
+        return self.path / "agent"
+
+    @property
+    def console(self) -> Path:
+        return self.path / "console"  #: The serial port; one connection at a time.
+
+    @property
+    def console_log(self) -> Path:
+        return self.path / "console.log"
+
+    @property
+    def qemu_log(self) -> Path:
+        return self.path / "qemu.log"  #: QEMU's own complaints.
+
+    @property
+    def firmware_variables(self) -> Path:
+        return self.path / "uefi-variables"
+
+    @property
+    def uid_file(self) -> Path:
+        return self.path / "uid"
+
+    @property
+    def thaw_owed(self) -> Path:
+        return self.path / "thaw-owed"  #: There while the guest may be frozen by an agent that did not say it thawed.
