@@ -255,3 +255,18 @@ def take_up(cloud: Cloud) -> None:
     """As a thread of the worker does."""
     (task,) = cloud.worker.claim(cloud.clock())
     cloud.worker._attempt_next(task)
+
+
+def test_is_told_of_what_comes_and_of_what_may_begin_and_does_not_ask(cloud):
+    """The sweep that would find it comes after an hour: a task of nobody's, the next of its lane, one behind that."""
+    done = threading.Semaphore(0)
+    duty = Duty(lambda _: done.release(), facts=Facts)
+    worker = Worker(cloud.ports, {"Test": duty}, unfinished, sweep_seconds=3600.0)
+    worker.start()
+    try:
+        for lane in ("", "d-1", "d-1", "d-1"):
+            enqueue(cloud, lane=lane)
+        assert all(done.acquire(timeout=20) for _ in range(4))
+    finally:
+        worker.stop()
+    assert cloud.ports.database.hub._listeners == ()

@@ -102,7 +102,7 @@ def test_what_is_being_carried_out_is_begun_by_nobody_else(cloud, steps):
 def until_renewed(cloud: Cloud, worker: Worker, task: str, held: float) -> None:
     """Wake the worker's sweep until it has renewed the lease by the new time."""
     for _ in range(600):
-        worker._wake.set()
+        worker.look()
         if row_of(cloud, task).lease_until != held:
             return
         threading.Event().wait(0.05)

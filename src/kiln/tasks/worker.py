@@ -6,8 +6,9 @@ each lane, and the others some threads together: no guest can hold what anybody
 else waits for (docs/design/0009).
 
 A task that this process enqueued is handed over the moment its transaction is
-durable; nothing polls for it. A slow sweep looks for what nobody handed over:
-tasks of a lane that has become free, postponed ones, leases that ran out.
+durable; nothing polls for it. The store's news of a task that came, ended or is
+to be cancelled have it look for what can be begun now, as the next of a lane. A
+slow sweep looks for what no news tell: postponed tasks, leases that ran out.
 
 A carry_out that raises an ApiError is given up with that error. Any other
 exception is ours: it is logged with its traceback, and the task is tried again
@@ -43,6 +44,7 @@ from kiln.declare.killpoints import reach
 from kiln.declare.states import TaskStatus
 from kiln.pools.errors import PoolClosed
 from kiln.store import tasks
+from kiln.store.changes import Listener
 from kiln.store.database import DatabaseMalformed, Transaction
 from kiln.store.tasks import LeaseLost, Task
 
@@ -92,7 +94,15 @@ class _Postponement:
 class Worker:
     """See the module's docstring. Started by ``start``, ended by ``stop``; both once."""
 
-    def __init__(self, ports: Ports, duties: Mapping[str, Duty], by_rows: ByRows, threads: int = 5) -> None:
+    def __init__(
+        self,
+        ports: Ports,
+        duties: Mapping[str, Duty],
+        by_rows: ByRows,
+        threads: int = 5,
+        *,
+        sweep_seconds: float = SWEEP_SECONDS,
+    ) -> None:
         self.id = uuid.uuid4().hex
         self._ports = ports
         self._duties = duties
@@ -104,11 +114,13 @@ class Worker:
         self._doing: dict[str, Task] = {}
         self._threads = [threading.Thread(target=self._work, name=f"worker-{n}") for n in range(threads)]
         self._threads.append(threading.Thread(target=self._sweep, name="worker-sweep"))
-        self._wake = threading.Event()
+        self._sweep_seconds = sweep_seconds
+        self._news: Listener | None = None  # From ``start`` on.
 
     def start(self) -> None:
         """Start the threads; what an earlier run left is taken up at once."""
-        self._wake.set()
+        self._news = self._ports.database.hub.listen(("task",))
+        self._news.wake()
         for thread in self._threads:
             thread.start()
 
@@ -118,12 +130,18 @@ class Worker:
         Imports and exports are left off, since they may take hours; they begin anew after the next start.
         """
         self._stopping.set()
-        self._wake.set()
+        if self._news is not None:
+            self._news.close()
         for _ in self._threads:
             self._ready.put(None)
         for thread in self._threads:
             thread.join()
         self._places.shutdown(wait=True, cancel_futures=True)
+
+    def look(self) -> None:
+        """Look soon for what can be begun."""
+        if self._news is not None:
+            self._news.wake()
 
     def doing(self) -> list[Task]:
         """What is being carried out just now."""
@@ -160,8 +178,6 @@ class Worker:
             self._take_back(task)
         finally:
             self._doing.pop(task.id, None)
-        if task.lane:
-            self._wake.set()
 
     def _take_back(self, task: Task) -> None:
         """Try again what got past ``attempt``, as ``sys.exit`` in an operation would; in the end by the rows alone."""
@@ -179,9 +195,9 @@ class Worker:
         # Leases are renewed by the time that passes, and at once when the clock was set: by the new one they may have
         # run out, or never do so.
         renewed_at, step = float("-inf"), StepWatch(self._ports.clock)
+        assert self._news is not None  # The thread is started after that.
         while not self._stopping.is_set():
-            self._wake.wait(SWEEP_SECONDS)
-            self._wake.clear()
+            self._news.take(self._sweep_seconds)
             if self._stopping.is_set():
                 return
             if self._ports.database.damage is not None:
@@ -279,6 +295,7 @@ class Worker:
         self._adrift.append(_Postponement(task, until, failed, _FAILED_TRY if failed else message))
         try:
             self._give_back()
+            self.look()  # No state has changed, but another may have the place that this one had.
         except Exception:
             # The sweep tries again. The lease would not run out by itself, since this worker renews it.
             log.exception("postpone_failed", task=task.id)
