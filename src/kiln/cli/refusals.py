@@ -6,6 +6,7 @@ import errno
 
 from kiln.cli import exits, output
 from kiln.cli.exits import Exit, OutputLost, Refusal
+from kiln.cli.spelling import noun_of
 from kiln.client import catalogue
 from kiln.client.client import SERVER_ERROR, AnswerBroken, ApiFailure
 from kiln.client.parameters import ParameterRefused
@@ -126,9 +127,24 @@ def _explain_failure(failure: ApiFailure, said: str) -> Exit:
             '`eval "$(kiln env)"` sets both where the service runs.',
         )
     else:
-        _say(f"{said}{failure.code}: {failure.message}", failure.hint)
+        _say(f"{said}{failure.code}: {failure.message}", failure.hint or _right(failure))
     output.note(f"RequestId {failure.request_id}")
     return exits.SERVICE_FAILED if failure.status >= SERVER_ERROR else exits.REFUSED
+
+
+def _right(failure: ApiFailure) -> str:
+    """What would be right, where the code names a parameter: its allowed values, or where its IDs are listed."""
+    known = catalogue.load()
+    named, _, kind = failure.code.removeprefix("Invalid").partition(".")
+    if failure.action not in known or named == failure.code:
+        return ""
+    if kind == "NotFound" and (noun := noun_of(named)):
+        return f"`kiln {noun} list` shows those that there are; a name can be given for an ID."
+    request = known.action(failure.action).request
+    for part in (*request.parts, *(inner for outer in request.parts for inner in outer.parts)):
+        if part.choices and named.endswith(part.name):
+            return f"{part.name} is one of {', '.join(part.choices)}."
+    return ""
 
 
 def _say(message: str, hint: str) -> None:

@@ -20,7 +20,6 @@ from kiln.declare.rules import Accepted, Doc
 from kiln.declare.shapes import shape
 from kiln.declare.states import DiskStatus, InstanceStatus
 from kiln.operations.errors.instances import (
-    IncorrectInstanceStatus,
     InstanceLockedForSecurity,
     InvalidInstanceIdNotFound,
 )
@@ -31,6 +30,18 @@ from kiln.store import tags
 from kiln.store.database import Transaction
 from kiln.store.disks import Disk, disks
 from kiln.store.instances import Instance, instances
+
+
+class IncorrectInstanceStatusOfDelete(ApiError):
+    """The instance runs and Force was not given, or it, or one of its disks, is on its way to another state."""
+
+    code = "IncorrectInstanceStatus"
+    status = 403
+    message = "The current status of the resource does not support this operation."
+    hint = (
+        "Stop it first: `kiln instance stop INSTANCE`. Or delete it though it runs: `kiln instance delete INSTANCE "
+        "--force` (Force=true)."
+    )
 
 
 class IncorrectInstanceStatusInitializing(ApiError):
@@ -82,10 +93,10 @@ def check(call: Call, p: Input) -> Plan:
         raise IncorrectInstanceStatusInitializing(instance_id=instance.id, status=instance.status)
     allowed = (InstanceStatus.STOPPED, InstanceStatus.RUNNING) if p.force else (InstanceStatus.STOPPED,)
     if instance.status not in allowed:
-        raise IncorrectInstanceStatus(instance_id=instance.id, status=instance.status)
+        raise IncorrectInstanceStatusOfDelete(instance_id=instance.id, status=instance.status)
     # What is under way with a disk has to end first, so that nothing is begun with it afterwards.
     if disks.count(call.tx, disks.c.status != DiskStatus.IN_USE, instance=instance.id) > 0:
-        raise IncorrectInstanceStatus(instance_id=instance.id, status=instance.status)
+        raise IncorrectInstanceStatusOfDelete(instance_id=instance.id, status=instance.status)
     return Plan(instance=instance, cut_power=p.force_stop)
 
 
@@ -171,6 +182,6 @@ delete_instance = Operation(
         InstanceLockedForSecurity,
         InvalidOperationDeletionProtection,
         IncorrectInstanceStatusInitializing,
-        IncorrectInstanceStatus,
+        IncorrectInstanceStatusOfDelete,
     ),
 )
