@@ -6,8 +6,9 @@ import pytest
 
 from kiln.declare.ids import new_id
 from kiln.store.database import DatabaseMalformed
-from kiln.store.volumes import Volume, chain, heads_deeper_than, volumes
+from kiln.store.volumes import Volume, chain, heads_deeper_than, is_at_work, volumes
 from tests.stock import a_disk
+from tests.store.test_tasks import a_task
 
 
 def a_chain(cloud, length):
@@ -47,3 +48,14 @@ def test_of_disks_are_found_where_too_many_are_below(cloud):
         assert heads_deeper_than(tx, 3) == sorted([deep[0], deepest[0], deepest[1]])
         assert heads_deeper_than(tx, 8) == [deepest[0]]
         assert heads_deeper_than(tx, 9) == []
+
+
+@pytest.mark.parametrize(
+    ("status", "expected"), [("Processing", True), ("Finished", False), ("unknown", False), (None, False)]
+)
+def test_are_at_work_while_the_task_that_they_name_is_to_be_done(cloud, status, expected):
+    task = a_task(cloud.ports.database, status=status) if status in ("Processing", "Finished") else status
+    volume = Volume(id="v", state="ready", kind="head", parent=None, size_bytes=512, task=task, created_at=0.0)
+
+    with cloud.ports.database.read() as tx:
+        assert is_at_work(tx, volume) == expected

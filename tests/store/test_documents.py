@@ -1,0 +1,31 @@
+"""Documents: rows go, and come back of what was said about them, on either database."""
+
+from __future__ import annotations
+
+from kiln.store import documents
+from tests.stock import a_snapshot, an_instance
+
+
+def said(cloud):
+    """Every document, as the database has it."""
+    with cloud.ports.database.read() as tx:
+        return {
+            (kind, name): documents.document(tx, kind, name)
+            for kind in documents.KINDS
+            for name in documents.names(tx, kind)
+        }
+
+
+def test_bring_back_every_row_that_was_removed(cloud):
+    an_instance(cloud, data_disks=1)
+    a_snapshot(cloud)
+    before = said(cloud)
+    assert {"account", "volume", "instance", "disk", "snapshot"} <= {kind for kind, _ in before}
+    for kind, name in before:
+        cloud.ports.database.write(lambda tx, kind=kind, name=name: documents.remove(tx, kind, name))
+    assert said(cloud) == {}
+
+    for (kind, name), one in before.items():
+        cloud.ports.database.write(lambda tx, k=kind, n=name, one=one: documents.restore(tx, k, n, one))
+
+    assert said(cloud) == before
