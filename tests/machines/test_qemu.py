@@ -5,7 +5,10 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import shutil
 import signal
+import socket
+import subprocess
 import threading
 import time
 from pathlib import Path
@@ -135,7 +138,85 @@ def test_forwards_low_ports_for_a_machine_without_rights(machines):
     assert "CapEff:\t0000000000000400" in status  # CAP_NET_BIND_SERVICE and no other.
 
 
+def test_forwards_another_port_where_one_cannot_be_had(machines):
+    with socket.socket() as other:
+        other.bind(("127.64.88.89", 22 if os.geteuid() == 0 else 0))
+        other.listen()
+
+        machines.start(a_machine(public_ip="127.64.88.89", ports=(22,)))
+
+    assert machines.reach("i-1") == "127.64.88.89:10022"
+    assert b"Port 22 is forwarded from 127.64.88.89:10022, since 22 there: " in machines.console("i-1")
+    with socket.create_connection(("127.64.88.89", 10022), timeout=10):
+        pass
+    machines.stop("i-1", force=True)
+    assert machines.reach("i-1") == ""
+
+
 # Finding.
+
+
+def moved(machines, place):
+    """The same machines, under another name of their folder."""
+    machines._run.rename(place)
+    return QemuMachines(place, accel="tcg", patience_s=0.5)
+
+
+def test_finds_a_machine_whose_folder_was_moved(machines, tmp_path_factory):
+    machines.start(a_machine())
+    number = process.find(folder_of(machines))
+
+    there = moved(machines, machines._run.with_name("elsewhere"))
+
+    try:
+        assert process.find(folder_of(there)) == number
+        assert list(there.running()) == ["i-1"]
+        there.start(a_machine())
+        assert process.find(folder_of(there)) == number
+    finally:
+        there.stop("i-1", force=True)
+    assert not there.is_running("i-1")
+    assert not any(process._arguments(number))  # Whoever has it for a child may not have looked yet.
+
+
+def test_takes_the_machine_of_a_copied_folder_for_nobody(machines):
+    machines.start(a_machine())
+    copied = machines._run.with_name("copy")
+    subprocess.run(["cp", "-a", str(machines._run), str(copied)], check=True)
+
+    copy = QemuMachines(copied, accel="tcg")
+
+    assert list(copy.running()) == []
+    assert copy.adopt() == []
+    assert machines.is_running("i-1")
+
+
+def test_takes_up_a_machine_whose_folder_was_lost_and_can_end_it(machines):
+    machines.start(a_machine())
+    number = process.find(folder_of(machines))
+    shutil.rmtree(machines._run)
+    machines._end_timeout_s = 10.0
+
+    assert not machines.is_running("i-1")
+    assert machines.adopt() == ["i-1"]
+    assert machines.adopt() == []
+
+    assert list(machines.running()) == ["i-1"]
+    machines.stop("i-1", force=False)
+    assert not any(process._arguments(number))  # Whoever has it for a child may not have looked yet.
+
+
+def test_starts_no_second_machine_beside_one_whose_folder_was_lost(machines):
+    machines.start(a_machine())
+    number = process.find(folder_of(machines))
+    shutil.rmtree(machines._run)
+
+    with pytest.raises(MachineRefused):
+        machines.start(a_machine())
+
+    found = [int(e.name) for e in Path("/proc").iterdir() if e.name.isdigit()]
+    assert [one for one in found if process._is_of(folder_of(machines), one)] == [number]
+    machines.adopt()
 
 
 def test_does_not_believe_the_number_of_another_process(bare):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import threading
 from dataclasses import replace
 
@@ -34,6 +35,22 @@ def test_records_that_a_guest_powered_off(cloud):
 
     assert status_of(cloud, gone) == InstanceStatus.STOPPED
     assert status_of(cloud, alive) == InstanceStatus.RUNNING
+
+
+def test_leaves_one_that_is_found_again(cloud):
+    class Found(NoMachines):
+        def adopt(self):
+            self._marker(lost).parent.mkdir(parents=True)
+            self._marker(lost).touch()
+            return [lost]
+
+    lost, gone = a_running_instance(cloud), a_running_instance(cloud)
+    cloud.ports.machines.stop(gone, force=True)
+    shutil.rmtree(cloud.ports.machines._folder / lost)
+
+    assert watch(replace(cloud.ports, machines=Found(cloud.ports.machines._folder))) == [gone]
+
+    assert status_of(cloud, lost) == InstanceStatus.RUNNING
 
 
 def test_says_it_once(cloud):

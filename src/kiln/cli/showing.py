@@ -31,10 +31,11 @@ def showing(app: typer.Typer, noun: str, about: str, sample: str) -> None:
         with open_client(region) as client:
             wanted = to_id(client, noun, resource)
             found = _find(client, noun, wanted)
-            why = reasons(client, wanted)
-            if found is None and not why:
+            told = reasons(client, wanted)
+            if found is None and not told["Reasons"]["Reason"]:
                 raise Refusal(f"there is no {noun} {resource}", exits.REFUSED)
-            shown: dict[str, Any] = {**(found or {}), "Reasons": {"Reason": why}}
+            shown: dict[str, Any] = {**(found or {}), **({"SSH": told["Ssh"]} if told.get("Ssh") else {})}
+            shown["Reasons"] = told["Reasons"]
             output.show_found(shown, f"{noun} {resource}", as_json=as_json)
 
     show.__doc__ = about
@@ -42,16 +43,14 @@ def showing(app: typer.Typer, noun: str, about: str, sample: str) -> None:
     app.command("show", epilog=example(sample))(show)
 
 
-def reasons(client: Client, resource: str) -> list[Mapping[str, Any]]:
-    """Why the resource is as it is, the newest first; nothing where the service cannot tell."""
+def reasons(client: Client, resource: str) -> Mapping[str, Any]:
+    """Why the resource is as it is, and where its guest is reached; nothing where the service cannot tell."""
     try:
-        answer = client.call("DescribeReasons", ResourceId=resource)
+        return client.call("DescribeReasons", ResourceId=resource)
     except ApiFailure as failure:
         if failure.code in (*_NO_SUCH_ACTION, "InvalidResourceId.NotFound"):
-            return []
+            return {"Reasons": {"Reason": []}}
         raise
-    found: list[Mapping[str, Any]] = answer["Reasons"]["Reason"]
-    return found
 
 
 def _find(client: Client, noun: str, resource: str) -> Mapping[str, Any] | None:

@@ -35,7 +35,7 @@ class Surroundings:
     platform: Platform
     firmware: Firmware | None  #: None: BIOS.
     kvm: bool
-    ports: Sequence[int]  #: Those of the machine's ports that can be forwarded here.
+    ports: Sequence[tuple[int, int]]  #: Of its public address, each with the port of the guest that it leads to.
     qmp: int  #: Descriptors of listening sockets.
     console: int
     agent: int
@@ -117,7 +117,7 @@ def _network(machine: Machine, about: Surroundings) -> list[str]:
     the one that takes away all.
     """
     restrict = "off" if about.is_open else "on"
-    forwards = "".join(f",hostfwd=tcp:{machine.public_ip}:{port}-:{port}" for port in about.ports)
+    forwards = "".join(f",hostfwd=tcp:{machine.public_ip}:{host}-:{guest}" for host, guest in about.ports)
     card = f"virtio-net-pci,netdev=net,mac={machine.mac},bus=pcie.0"
     return ["-netdev", f"user,id=net,restrict={restrict}{forwards}", "-device", card]
 

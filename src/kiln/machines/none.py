@@ -43,6 +43,12 @@ class NoMachines:
     def is_running(self, instance: str) -> bool:
         return self._marker(instance).exists()
 
+    def adopt(self) -> list[str]:
+        return []
+
+    def reach(self, instance: str) -> str:  # noqa: ARG002 - the port's; no guest ever listens.
+        return ""
+
     def running(self) -> Iterator[str]:
         for marker in sorted(self._folder.glob("*/running")):
             yield marker.parent.name

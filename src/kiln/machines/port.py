@@ -68,6 +68,12 @@ class Machines(Protocol):
     def is_running(self, instance: str) -> bool:
         """Whether a machine runs for the instance. A machine that died is not running."""
 
+    def adopt(self) -> list[str]:
+        """Take up living machines whose run folder was lost; returns their instances. They can only be stopped."""
+
+    def reach(self, instance: str) -> str:
+        """HOST:PORT on this host that leads to port 22 of the instance's running guest; empty where none does."""
+
     def running(self) -> Iterator[str]:
         """The instances for which a machine runs."""
 

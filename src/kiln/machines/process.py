@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import select
 import signal
@@ -34,6 +35,11 @@ class Process:
         poll.register(self.descriptor, select.POLLIN)
         return bool(poll.poll(within_s * 1000))
 
+    def terminate(self) -> None:
+        """Have it end by itself: QEMU writes out what it has in memory, the guest's power is cut."""
+        with contextlib.suppress(ProcessLookupError):
+            signal.pidfd_send_signal(self.descriptor, signal.SIGTERM)
+
     def kill(self) -> None:
         """Cut its power. What it had not flushed is lost, as it would be in a real machine."""
         try:
@@ -59,6 +65,24 @@ def search(folder: RunFolder) -> int | None:
         numbers = [int(entry.name) for entry in _PROC.iterdir() if entry.name.isdigit()]
         found = next((number for number in numbers if _is_of(folder, number)), None)
     return found
+
+
+def find_lost(run: Path) -> Iterator[RunFolder]:
+    """Living machines whose run folder below *run* was lost; each gets one again, with its pid file.
+
+    Its sockets are gone for good: such a machine can be ended, and nothing else.
+    """
+    for entry in _PROC.iterdir():
+        arguments = _arguments(int(entry.name)) if entry.name.isdigit() else []
+        if b"-pidfile" not in arguments[:-1]:
+            continue
+        folder = RunFolder(Path(os.fsdecode(arguments[arguments.index(b"-pidfile") + 1])).parent)
+        is_ours = folder.path.parent == run and os.fsencode(f"guest={folder.instance}") in arguments
+        if is_ours and not folder.pid_file.exists():
+            with folder.held():
+                folder.make_file(folder.pid_file, None)
+                folder.pid_file.write_text(entry.name)
+            yield folder
 
 
 @contextmanager
@@ -120,12 +144,35 @@ def start(command: list[str], confinement: Confinement | None, descriptors: Sequ
 
 
 def _is_of(folder: RunFolder, pid: int) -> bool:
-    """Whether a process was started with the folder's pid file as an argument; nobody else ever is."""
+    """Whether a process was started with the folder's pid file as an argument; nobody else ever is.
+
+    A folder that was moved since has another name: there QEMU's own name tells,
+    and that it has that very pid file open, which a copy of the folder's is not.
+    """
+    arguments = _arguments(pid)
+    if os.fsencode(folder.pid_file) in arguments:
+        return True
+    return os.fsencode(f"guest={folder.instance}") in arguments and _has_open(pid, folder.pid_file)
+
+
+def _arguments(pid: int) -> list[bytes]:
     try:
-        arguments = (_PROC / str(pid) / "cmdline").read_bytes().split(b"\0")
+        return (_PROC / str(pid) / "cmdline").read_bytes().split(b"\0")
+    except OSError:
+        return []
+
+
+def _has_open(pid: int, path: Path) -> bool:
+    try:
+        wanted = path.stat()
+        opened = list((_PROC / str(pid) / "fd").iterdir())
     except OSError:
         return False
-    return os.fsencode(folder.pid_file) in arguments
+    for entry in opened:
+        with contextlib.suppress(OSError):
+            if os.path.samestat(entry.stat(), wanted):
+                return True
+    return False
 
 
 def _descriptor(pid: int) -> int | None:

@@ -18,6 +18,7 @@ from typing import BinaryIO
 
 from kiln.declare.journal import Journal
 from kiln.declare.killpoints import reach
+from kiln.declare.short_files import read_short_text
 from kiln.declare.turns import Turns
 from kiln.machines import agent, blocks, logs, process, sockets
 from kiln.machines.command import Surroundings, command_line, device_arguments
@@ -40,6 +41,8 @@ _LOOK_S = 0.02
 _WAKE_TIMEOUT_S = 2.0
 #: A host on which all machines are started at once has none up in time. One that hangs keeps nobody from starting.
 _STARTS, _LONGEST_TURN_S = 4, 10.0
+_SSH = 22
+_STEP = 10_000  #: To the port that is forwarded in place of one that cannot be had, which those below 1024 cannot.
 _FIRST_UNPRIVILEGED_PORT = Path("/proc/sys/net/ipv4/ip_unprivileged_port_start")
 
 
@@ -117,9 +120,11 @@ class QemuMachines:
             if not force:
                 self._power_off(folder, qemu)
             if not qemu.is_gone():
-                with contextlib.suppress(MachineError):
-                    # Unlike a kill this writes out what QEMU itself still has in memory.
+                # Unlike a kill this writes out what QEMU itself still has in memory.
+                try:
                     execute(folder.qmp, "quit", self._end_timeout_s)
+                except MachineError:
+                    qemu.terminate()
             if not qemu.is_gone(self._end_timeout_s):
                 qemu.kill()
             if not qemu.is_gone(END_TIMEOUT_S):
@@ -144,6 +149,20 @@ class QemuMachines:
     def is_running(self, instance: str) -> bool:
         """See ``port.Machines``."""
         return process.find(self._folder(instance)) is not None
+
+    def adopt(self) -> list[str]:
+        """See ``port.Machines``."""
+        found = [folder.instance for folder in process.find_lost(self._run)]
+        for instance in found:
+            log.warning("machine_found_without_its_folder", instance=instance)
+        return found
+
+    def reach(self, instance: str) -> str:
+        """See ``port.Machines``."""
+        try:
+            return read_short_text(self._folder(instance).ssh_file).strip() if self.is_running(instance) else ""
+        except (OSError, ValueError):
+            return ""
 
     def running(self) -> Iterator[str]:
         """See ``port.Machines``."""
@@ -261,6 +280,7 @@ class QemuMachines:
         if firmware is not None:
             _keep_variables(folder, firmware, uid)
         ports = _forwardable(machine, folder)
+        folder.keep_ssh("".join(f"{machine.public_ip}:{host}" for host, guest in ports if guest == _SSH))
         kvm = platform.is_native and self._may_use_kvm()
         groups = kvm_groups() if kvm and uid is not None else []
         if groups is None:
@@ -278,7 +298,7 @@ class QemuMachines:
             )  # fmt: skip
             confinement = None
             if uid is not None:
-                may_bind = any(port < int(_FIRST_UNPRIVILEGED_PORT.read_text()) for port in ports)
+                may_bind = any(host < int(_FIRST_UNPRIVILEGED_PORT.read_text()) for host, _ in ports)
                 confinement = Confinement(uid, groups=groups or [], may_bind=may_bind)
             command = command_line(machine, about)
             process.start(command, confinement, [qmp, console, agent, said.console], said.complaints)
@@ -365,18 +385,35 @@ def _note(folder: RunFolder, sentence: str) -> None:
     folder.note(sentence)
 
 
-def _forwardable(machine: Machine, folder: RunFolder) -> list[int]:
-    """Those of the machine's ports that can be had on its public address; what cannot be is noted."""
-    if machine.public_ip is None:
-        return []
-    free = []
-    for port in machine.ports:
-        with socket.socket() as attempt:
-            attempt.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            try:
-                attempt.bind((machine.public_ip, port))
-            except OSError as error:
-                _note(folder, f"Port {port} is not forwarded from {machine.public_ip}: {error.strerror}.")
-            else:
-                free.append(port)
-    return free
+def _forwardable(machine: Machine, folder: RunFolder) -> list[tuple[int, int]]:
+    """Ports of the machine's public address, each with the guest's to which it leads.
+
+    In place of one that cannot be had, such as 22 for who is not root, there is
+    another. What is not as it was asked for is noted.
+    """
+    forwards = []
+    for port in machine.ports if machine.public_ip is not None else ():
+        assert machine.public_ip is not None
+        refusal = _try_port(machine.public_ip, port)
+        other = port + _STEP
+        if not refusal:
+            forwards.append((port, port))
+        elif port < _STEP and not _try_port(machine.public_ip, other):
+            _note(folder, f"Port {port} is forwarded from {machine.public_ip}:{other}, since {port} there: {refusal}.")
+            forwards.append((other, port))
+        else:
+            _note(folder, f"Port {port} is not forwarded from {machine.public_ip}: {refusal}.")
+    return forwards
+
+
+def _try_port(address: str, port: int) -> str:
+    """Why the port cannot be listened on; empty when it can."""
+    with socket.socket() as attempt:
+        attempt.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            attempt.bind((address, port))
+            # With that option two may be bound to one port, and one of them only can listen.
+            attempt.listen(1)
+        except OSError as error:
+            return error.strerror or str(error)
+    return ""

@@ -53,5 +53,9 @@ class RunFiles:
         return self.path / "uid"
 
     @property
+    def ssh_file(self) -> Path:
+        return self.path / "ssh"  #: HOST:PORT that leads to the guest's port 22; empty where none does.
+
+    @property
     def thaw_owed(self) -> Path:
         return self.path / "thaw-owed"  #: There while the guest may be frozen by an agent that did not say it thawed.

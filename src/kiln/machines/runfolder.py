@@ -71,6 +71,10 @@ class RunFolder(RunFiles):
         with self.console_log.open("a", newline="") as console:
             console.write(f"Kiln: {sentence}\r\n")
 
+    def keep_ssh(self, address: str) -> None:
+        """Remember where the guest's port 22 is reached."""
+        self.ssh_file.write_text(address)
+
     def tidy(self) -> None:
         """Cut logs that have grown long down to their tails: those of machines that an earlier Kiln started.
 

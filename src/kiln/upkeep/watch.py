@@ -33,6 +33,8 @@ def watch(ports: Ports) -> list[str]:
     with ports.database.read() as tx:
         said_to_run = idle_running(tx)
     gone = [instance for instance in said_to_run if not ports.machines.is_running(instance.id)]
+    if gone and ports.machines.adopt():
+        gone = [instance for instance in gone if not ports.machines.is_running(instance.id)]
     stopped = []
     for instance in gone:
         reason = _reason(ports.machines.last_words(instance.id))

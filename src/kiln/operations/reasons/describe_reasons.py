@@ -73,6 +73,11 @@ class ReasonsOutput:
 @shape
 class Output:
     reasons: Annotated[ReasonsOutput, Doc("The reasons.")]
+    ssh: Annotated[
+        str,
+        Example("127.64.0.2:10022"),
+        Doc("HOST:PORT on the service's own host that leads to port 22 of an instance's guest; empty where none does."),
+    ]
 
 
 def check(call: Call, p: Input) -> Output:
@@ -85,7 +90,9 @@ def check(call: Call, p: Input) -> Output:
     image = images.find(call.tx, id=p.resource_id, status=ImageStatus.CREATE_FAILED, **call.own(p.region_id))
     if image is not None and not any(task.status == TaskStatus.FAILED for task in found):
         reasons.append(_draw_image(image))
-    return Output(reasons=ReasonsOutput(reason=tuple(reasons)))
+    is_instance = instances.find(call.tx, id=p.resource_id, **call.own(p.region_id)) is not None
+    ssh = call.ports.machines.reach(p.resource_id) if is_instance else ""
+    return Output(reasons=ReasonsOutput(reason=tuple(reasons)), ssh=ssh)
 
 
 def _is_there(call: Call, p: Input) -> bool:
