@@ -250,12 +250,13 @@ def group_of(name: str) -> str:
     return parts[2] if is_in_a_folder and parts[2] not in ("steps", "errors") else ""
 
 
-def groups_that_use(shared: str) -> set[str]:
+@cache
+def groups_that_use(shared: str) -> frozenset[str]:
     """The groups of operations, and the packages besides them, that stand on a shared module, directly or not."""
     dotted = shared.removesuffix(".py").replace("/", ".")
     found: set[str] = set()
-    for name, tree in modules().items():
-        if name == shared or not uses(tree, dotted):
+    for name, named in taken_by().items():
+        if name == shared or dotted not in named:
             continue
         if group := group_of(name):
             found.add(group)
@@ -263,13 +264,18 @@ def groups_that_use(shared: str) -> set[str]:
             found |= groups_that_use(name) if is_shared(name) else set()
         else:
             found.add(name.split("/")[1])
-    return found
+    return frozenset(found)
 
 
-def uses(tree: ast.Module, dotted: str) -> bool:
-    package, _, leaf = dotted.rpartition(".")
-    return any(
-        node.module == dotted or (node.module == package and leaf in {alias.name for alias in node.names})
-        for node in ast.walk(tree)
-        if isinstance(node, ast.ImportFrom)
-    )
+@cache
+def taken_by() -> dict[str, set[str]]:
+    """What each module takes by ``from``: the modules, and what may be one by its name."""
+    return {
+        name: {
+            one
+            for node in ast.walk(tree)
+            if isinstance(node, ast.ImportFrom)
+            for one in (node.module or "", *(f"{node.module}.{alias.name}" for alias in node.names))
+        }
+        for name, tree in modules().items()
+    }
