@@ -11,6 +11,7 @@ from __future__ import annotations
 import hashlib
 import hmac
 import json
+import socket
 import time
 import uuid
 from collections.abc import Iterator, Mapping
@@ -18,11 +19,13 @@ from typing import Any
 
 from kiln.client import catalogue, signature
 from kiln.client.catalogue import Action, Catalogue
+from kiln.client.news import News
 from kiln.client.parameters import ParameterRefused, flatten
 from kiln.client.transport import Reply, Transport, Unreachable
 from kiln.declare.clock import Clock, system_clock, to_seconds_text
 
 TRIES = 4
+_EVENTS = "/events"
 FIRST_PAUSE_S = 0.1
 SERVER_ERROR = 500
 CLIENT_ERROR = 400
@@ -131,6 +134,22 @@ class Client:
                 given["NextToken"] = answer.get("NextToken") or None
             if not found or (given["NextToken"] is None if by_token else seen >= answer.get("TotalCount", 0)):
                 return
+
+    def news(self, resource: str) -> News:
+        """What is told of a resource while it changes, to be closed by the caller."""
+        return News(self._open_stream, resource)
+
+    def _open_stream(self) -> socket.socket:
+        headers = {
+            "host": self._transport.host,
+            "accept": "text/event-stream",
+            "x-acs-content-sha256": signature.hash_body(b""),
+            "x-acs-date": to_seconds_text(self._clock()),
+            "x-acs-signature-nonce": uuid.uuid4().hex,
+        }
+        body_hash = headers["x-acs-content-sha256"]
+        proof = signature.authorization(self._key_id, self._key_secret, "GET", headers, body_hash, path=_EVENTS)
+        return self._transport.ask(_EVENTS, {**headers, "authorization": proof})
 
     def close(self) -> None:
         """Close what is open."""

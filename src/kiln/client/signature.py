@@ -28,10 +28,12 @@ def hash_body(body: bytes) -> str:
     return hashlib.sha256(body).hexdigest()
 
 
-def canonical(method: str, query: Mapping[str, str], headers: Mapping[str, str], body_hash: str) -> str:
-    """The canonical request for the path ``/``; *headers* are by lower-case name."""
+def canonical(
+    method: str, query: Mapping[str, str], headers: Mapping[str, str], body_hash: str, path: str = "/"
+) -> str:
+    """The canonical request; *headers* are by lower-case name."""
     lines = "".join(f"{name}:{headers[name].strip()}\n" for name in sorted(headers))
-    return f"{method}\n/\n{encode(query)}\n{lines}\n{signed_names(headers)}\n{body_hash}"
+    return f"{method}\n{path}\n{encode(query)}\n{lines}\n{signed_names(headers)}\n{body_hash}"
 
 
 def sign(secret: str, canonical_request: str) -> str:
@@ -45,9 +47,11 @@ def signed_names(headers: Mapping[str, str]) -> str:
     return ";".join(sorted(headers))
 
 
-def authorization(key_id: str, secret: str, method: str, headers: Mapping[str, str], body_hash: str) -> str:
+def authorization(
+    key_id: str, secret: str, method: str, headers: Mapping[str, str], body_hash: str, *, path: str = "/"
+) -> str:
     """The ``Authorization`` header of a request whose parameters all travel in its body."""
-    signature = sign(secret, canonical(method, {}, headers, body_hash))
+    signature = sign(secret, canonical(method, {}, headers, body_hash, path))
     return f"{ALGORITHM} Credential={key_id},SignedHeaders={signed_names(headers)},Signature={signature}"
 
 

@@ -69,7 +69,7 @@ class Transport:
         connection = self._connect()
         try:
             connection.sendall(head + body)
-            answer = _Answer()
+            answer = Answer()
             while not answer.is_whole:
                 answer.take(connection.recv(_READ_BYTES))
         except (OSError, EOFError, HttpParserError) as error:
@@ -81,6 +81,17 @@ class Transport:
         else:
             self._idle.append(connection)
         return Reply(answer.status, bytes(answer.body))
+
+    def ask(self, path: str, headers: Mapping[str, str]) -> socket.socket:
+        """A connection of the caller's own, on which a GET was sent. Raises Unreachable, and ValueError as ``post``."""
+        lines = [f"{name}: {_checked(value)}" for name, value in headers.items()]
+        connection = self._connect()
+        try:
+            connection.sendall("\r\n".join([f"GET {path} HTTP/1.1", *lines, "", ""]).encode("latin-1"))
+        except OSError as error:
+            connection.close()
+            raise Unreachable(f"the connection to {self.endpoint} broke: {error}", was_sent=True) from error
+        return connection
 
     def close(self) -> None:
         """Close idle connections."""
@@ -117,7 +128,7 @@ class Transport:
             raise
 
 
-class _Answer:
+class Answer:
     """One answer, from the pieces in which it comes."""
 
     def __init__(self) -> None:

@@ -1,19 +1,23 @@
 """Waits until a resource has the state that an action leads to.
 
-Asks gently: after 0.05 s first, then ever less often, at most once a second.
+Looks again when the service tells of a change, and every ten seconds. Where it
+tells nothing: after 0.05 s first, then ever less often, at most once a second.
 """
 
 from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping
+from contextlib import closing
 from dataclasses import dataclass
 from typing import Any
 
 from kiln.client.client import Client
+from kiln.client.news import News
 
 FIRST_PAUSE_S = 0.05
 LONGEST_PAUSE_S = 1.0
+LOOK_ANYWAY_S = 10.0  #: Where changes are told.
 
 Progress = Callable[
     [int, str], None
@@ -79,6 +83,19 @@ def wait(
 
     Raises WaitFailed, WaitTooLong, and what ``Client.call`` raises.
     """
+    with closing(client.news(resource)) as news:
+        return _wait(client, noun, resource, until, news, progress, timeout_s)
+
+
+def _wait(  # noqa: PLR0917 - as above, and what tells when to look.
+    client: Client,
+    noun: str,
+    resource: str,
+    until: str | None,
+    news: News,
+    progress: Progress | None,
+    timeout_s: float,
+) -> dict[str, Any] | None:
     how = NOUNS[noun]
     deadline = time.monotonic() + timeout_s
     pause_s = FIRST_PAUSE_S
@@ -101,7 +118,11 @@ def wait(
             raise WaitFailed(f"{noun} {resource} is {state} and will not be {until}{_reason(found)}")
         if now > deadline:
             raise WaitTooLong(f"{noun} {resource} is still {state} after {timeout_s:g} s")
-        time.sleep(pause_s)
+        if news.is_live:
+            rests_s = LOOK_ANYWAY_S if at_rest_since is None else at_rest_since + RESTING_S - now + FIRST_PAUSE_S
+            news.wait(min(LOOK_ANYWAY_S, rests_s, deadline - now + FIRST_PAUSE_S))
+            continue
+        news.wait(pause_s)
         pause_s = min(LONGEST_PAUSE_S, pause_s * 1.5)
 
 
