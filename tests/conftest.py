@@ -13,7 +13,7 @@ from kiln.store import schema
 from kiln.store.database import open_postgresql, open_sqlite
 from kiln.store.rows import metadata
 from tests.clouds import make_cloud
-from tests.postgresql import start_postgresql
+from tests.postgresql import make_database, start_postgresql
 
 pytest_plugins = ("tests.judge", "kiln.testing.plugin")
 
@@ -24,13 +24,26 @@ def pytest_collection_finish() -> None:
 
 
 @pytest.fixture(scope="session")
-def postgresql_database():
-    """One PostgreSQL database with its tables for the whole run."""
+def postgresql_server():
+    """The address of one PostgreSQL server for the whole run."""
     with start_postgresql() as address:
-        opened = open_postgresql(address)
-        schema.create(opened)
-        yield opened
-        opened.close()
+        yield address
+
+
+@pytest.fixture
+def postgresql_address(postgresql_server):
+    """The address of an empty PostgreSQL database that nobody else has."""
+    with make_database(postgresql_server) as address:
+        yield address
+
+
+@pytest.fixture(scope="session")
+def postgresql_database(postgresql_server):
+    """One PostgreSQL database with its tables for the whole run."""
+    opened = open_postgresql(postgresql_server)
+    schema.create(opened)
+    yield opened
+    opened.close()
 
 
 @pytest.fixture(scope="session")

@@ -1,4 +1,8 @@
-"""A PostgreSQL server for the tests: Debian's own, in a temporary folder, on a socket of its own."""
+"""A PostgreSQL server for the tests: Debian's own, in a temporary folder, on a socket of its own.
+
+Starting one takes seconds, so a run has one (``postgresql_server``), and who
+wants a database to itself makes it there.
+"""
 
 from __future__ import annotations
 
@@ -8,9 +12,13 @@ import subprocess
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
+from itertools import count
 from pathlib import Path
 
+from kiln.store.database import open_postgresql
 from tests.tools import lacks
+
+_NUMBERS = count(1)
 
 
 def _binary(name: str) -> Path | None:
@@ -47,3 +55,19 @@ def start_postgresql() -> Iterator[str]:
             subprocess.run([*user, control, "-D", data, "-w", "-m", "immediate", "stop"], check=True, **run)
     finally:
         shutil.rmtree(folder, ignore_errors=True)
+
+
+@contextmanager
+def make_database(server: str) -> Iterator[str]:
+    """Yields the address of an empty database of its own on the *server* of that address."""
+    name = f"kiln_{next(_NUMBERS)}"
+    _say(server, f"CREATE DATABASE {name}")
+    yield server.replace("/postgres?", f"/{name}?")
+    _say(server, f"DROP DATABASE {name} WITH (FORCE)")
+
+
+def _say(server: str, statement: str) -> None:
+    opened = open_postgresql(server)
+    with opened.engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
+        connection.exec_driver_sql(statement)
+    opened.close()

@@ -15,7 +15,6 @@ from kiln.store import deployment, tokens
 from kiln.store.database import open_postgresql
 from kiln.store.hold import HoldLost
 from kiln.testing import start_kiln
-from tests.postgresql import start_postgresql
 from tests.service.pairs import Home, as_cloud
 from tests.stock import an_instance
 
@@ -23,9 +22,8 @@ pytestmark = [pytest.mark.postgresql, pytest.mark.timeout(180)]
 
 
 @pytest.fixture
-def address():
-    with start_postgresql() as address:
-        yield address
+def address(postgresql_address):
+    return postgresql_address
 
 
 def run(address, *statements):
@@ -86,7 +84,8 @@ def test_one_that_loses_its_lock_ends_with_words(address, tmp_path):
     with start_kiln(tmp_path / "one", database=address) as kiln:
         run(
             address,
-            "SELECT pg_terminate_backend(pid) FROM pg_locks WHERE locktype = 'advisory' AND pid <> pg_backend_pid()",
+            "SELECT pg_terminate_backend(pid) FROM pg_locks WHERE locktype = 'advisory' AND pid <> pg_backend_pid()"
+            " AND database = (SELECT oid FROM pg_database WHERE datname = current_database())",
         )
         assert kiln.process.wait(30) == 3
         assert "was lost" in kiln.log.read_text()

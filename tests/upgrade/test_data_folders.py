@@ -29,7 +29,6 @@ from kiln.upkeep.restore import prepare
 from tests.clouds import Cloud
 from tests.kill import checks
 from tests.kill.kilns import keep, open_kiln, settle
-from tests.postgresql import start_postgresql
 from tests.reading import every, find, the
 from tests.tools import needs
 from tests.upgrade.folders import VERSIONS, unpack
@@ -176,20 +175,19 @@ def test_refuses_a_newer_one_and_changes_nothing(word, left_by, tmp_path):
 
 @pytest.mark.postgresql
 @each_version
-def test_postgresql_has_the_same_tables_and_rows_after_an_upgrade(version, tmp_path):
+def test_postgresql_has_the_same_tables_and_rows_after_an_upgrade(version, tmp_path, postgresql_address):
     """The rows of the kept folder, in a PostgreSQL of that schema, upgrade to what SQLite's upgrade to."""
     unpack(version, tmp_path)
     old = _rows(create_engine(f"sqlite:///{tmp_path}/kiln.sqlite"))
     sqlite = open_sqlite(tmp_path / "kiln.sqlite")
     schema.create(sqlite)
 
-    with start_postgresql() as address:
-        postgresql = open_postgresql(address)
-        _fill(postgresql.engine, version, old)
-        schema.create(postgresql)
+    postgresql = open_postgresql(postgresql_address)
+    _fill(postgresql.engine, version, old)
+    schema.create(postgresql)
 
-        assert _declared_rows(postgresql) == _declared_rows(sqlite)
-        postgresql.close()
+    assert _declared_rows(postgresql) == _declared_rows(sqlite)
+    postgresql.close()
     sqlite.close()
 
 
