@@ -19,7 +19,7 @@ from urllib.parse import quote
 import uvloop
 
 from bench.server import KEY_ID, SECRET, Server
-from kiln.declare.clock import to_seconds_text
+from kiln.ground.clock import to_seconds_text
 from kiln.wire.signatures import rpc
 
 CLIENTS = 32

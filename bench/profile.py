@@ -21,7 +21,7 @@ from pathlib import Path
 from bench.load import query
 from bench.server import REGION
 from bench.stock import Stock, open_stock
-from kiln.declare import killpoints
+from kiln.ground import killpoints
 from kiln.operations import CATALOGUE
 from kiln.service.accounts import StoredCredentials
 from kiln.tasks.worker import Worker

@@ -15,7 +15,7 @@ from bench.server import KEY_ID, REGION, SECRET
 from kiln.declare.ids import new_id
 from kiln.declare.states import DiskStatus, ImageStatus, InstanceStatus, SnapshotStatus
 from kiln.declare.system import NO_SYSTEM, System
-from kiln.declare.units import GiB
+from kiln.ground.units import GiB
 from kiln.service.accounts import ensure_first_account
 from kiln.service.assemble import Assembly, assemble
 from kiln.service.claim import hold_data_folder

@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 from kiln.declare.ids import new_id
 from kiln.declare.states import DiskStatus, InstanceStatus, SnapshotStatus
 from kiln.declare.system import NO_SYSTEM, System
-from kiln.declare.units import GiB
+from kiln.ground.units import GiB
 from kiln.store.disks import Disk, disks
 from kiln.store.images import Image
 from kiln.store.instances import Instance, instances

@@ -19,11 +19,11 @@ STARTS_PROCESSES = ("kiln/pools/", "kiln/machines/", "kiln/guest/", "kiln/servic
 READS_ENVIRONMENT = ("kiln/service/", "kiln/cli/", "kiln/testing/")
 #: Modules that may ask the system what time it is, and why; everything else is handed a clock.
 READS_CLOCK = {
-    "kiln/declare/clock.py": "it is the clock that is handed round",
+    "kiln/ground/clock.py": "it is the clock that is handed round",
     "kiln/pools/family.py": "how long ago a folder changed is told by the kernel's clock, which dated the change",
 }
 
-#: Modules that may read a file however long it is, and why; everything else reads by ``kiln.declare.short_files``.
+#: Modules that may read a file however long it is, and why; everything else reads by ``kiln.ground.short_files``.
 READS_WHOLE_FILES = {
     "kiln/cli/instances.py": "the caller's own file, on the caller's machine",
     "kiln/client/catalogue.py": "a part of the program",

@@ -170,7 +170,7 @@ def _lease(tx: Any, ids: frozenset[str], until: float) -> None:
 
 
 def _die_at(folder: Path, action: str, point: str) -> None:
-    from kiln.declare import killpoints  # noqa: PLC0415 - the old version's.
+    from kiln.ground import killpoints  # noqa: PLC0415 - the old version's.
     from tests.kill.kilns import open_kiln  # noqa: PLC0415 - likewise.
 
     def hook(reached: str) -> None:

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from bench.report import at_most, median_of
 from bench.sections.section import Bench
-from kiln.declare.units import GiB, KiB
+from kiln.ground.units import GiB, KiB
 from kiln.pools import moves
 from kiln.pools.port import TargetFormat
 from kiln.pools.qcow2 import Qcow2Pool

@@ -11,7 +11,7 @@ from bench.sections.section import Bench
 from bench.server import start_server
 from bench.stock import INSTANCE_TYPE, open_stock
 from bench.waits import Launch, run_instance
-from kiln.declare.units import GiB
+from kiln.ground.units import GiB
 from kiln.pools.folder import Folder
 from kiln.pools.qcow2 import Qcow2Pool
 

@@ -25,7 +25,7 @@ from bench.sections.section import Bench
 from bench.server import start_server
 from bench.stock import open_stock
 from bench.waits import GENTLE_S, Wait, create_image, rest, until_instance
-from kiln.declare.units import GiB
+from kiln.ground.units import GiB
 from kiln.guest.errors import GuestError
 from kiln.guest.image import build
 from kiln.guest.session import open_session

@@ -19,7 +19,7 @@ from bench.sections.section import Bench
 from bench.server import Server, start_server
 from bench.stock import Stock, open_stock
 from bench.waits import GENTLE_S, Wait, create_image, rest
-from kiln.declare.units import GiB, KiB, MiB
+from kiln.ground.units import GiB, KiB, MiB
 from kiln.pools.folder import Folder
 from kiln.pools.qcow2 import Qcow2Pool
 

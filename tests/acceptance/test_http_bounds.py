@@ -13,7 +13,7 @@ from urllib.parse import urlencode
 
 import pytest
 
-from kiln.declare.clock import to_seconds_text
+from kiln.ground.clock import to_seconds_text
 from kiln.wire.signatures import rpc
 from tests.acceptance.waiting import wait_for
 from tests.acceptance.wire import connect, encode, signed

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from kiln.declare.units import GiB, MiB
+from kiln.ground.units import GiB, MiB
 from kiln.pools import locks
 from kiln.pools.errors import Cancelled, SourceRefused, SourceTouched, VolumeBusy, VolumeMissing
 from kiln.pools.port import Succession

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from kiln.declare.units import KiB, MiB
+from kiln.ground.units import KiB, MiB
 from kiln.pools.errors import PoolFull
 from kiln.pools.port import Pool, Succession
 from tests.contract.pools import TREE, make_tree, never, no_progress, raw_file

@@ -16,8 +16,8 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from kiln.declare.clock import to_seconds_text
-from kiln.declare.units import MiB
+from kiln.ground.clock import to_seconds_text
+from kiln.ground.units import MiB
 from kiln.store import images, schema, tasks
 from kiln.store.database import open_sqlite
 from kiln.store.disks import disks

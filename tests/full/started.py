@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from kiln.client.client import ApiFailure, Client
-from kiln.declare.units import KiB, MiB
+from kiln.ground.units import KiB, MiB
 from kiln.testing import Served, start_kiln
 from kiln.upkeep.fsck import fsck
 from tests.full.scenarios import fill, mount

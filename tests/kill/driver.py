@@ -25,7 +25,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from kiln.declare import killpoints
+from kiln.ground import killpoints
 from tests.kill import checks
 from tests.kill.kilns import Script, keep, open_kiln, settle
 from tests.kill.scenarios import SCENARIOS, Scenario

@@ -9,7 +9,7 @@ import subprocess
 
 import pytest
 
-from kiln.declare import killpoints
+from kiln.ground import killpoints
 from kiln.machines import process
 from kiln.machines.errors import MachineBusy
 from kiln.machines.qmp import open_session

@@ -9,7 +9,7 @@ import subprocess
 
 import pytest
 
-from kiln.declare import killpoints
+from kiln.ground import killpoints
 from kiln.machines.errors import MachineRefused
 from kiln.machines.merging import _Chain, _pieces, _prefix, _written
 from tests.guests import open_reachable

@@ -15,7 +15,7 @@ from pathlib import Path
 
 import pytest
 
-from kiln.declare.journal import FACTS
+from kiln.ground.journal import FACTS
 from kiln.guest.session import open_session
 from kiln.machines import logkeeper, process, qmp
 from kiln.machines.errors import MachineMissing, MachineRefused, MachineSilent

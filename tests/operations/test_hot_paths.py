@@ -8,7 +8,7 @@ from contextlib import contextmanager
 import pytest
 from sqlalchemy import event
 
-from kiln.declare import killpoints
+from kiln.ground import killpoints
 from tests.clouds import Cloud, make_cloud
 from tests.operations.images.gallery import an_image
 from tests.stock import a_snapshot

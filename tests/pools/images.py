@@ -8,7 +8,7 @@ import subprocess
 
 import pytest
 
-from kiln.declare.units import MiB
+from kiln.ground.units import MiB
 from kiln.pools.foreign import File, Refused
 from kiln.pools.inspection_child import judge
 

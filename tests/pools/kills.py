@@ -6,7 +6,7 @@ import os
 import signal
 import traceback
 
-from kiln.declare import killpoints
+from kiln.ground import killpoints
 
 
 def points_of(act):

@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import subprocess
 
-from kiln.declare.units import KiB
+from kiln.ground.units import KiB
 from kiln.pools import stamps
 from kiln.pools.port import Source
 

@@ -4,7 +4,7 @@ import os
 
 import pytest
 
-from kiln.declare.units import KiB, MiB
+from kiln.ground.units import KiB, MiB
 from kiln.pools import absorb
 from kiln.pools.errors import ToolFailed
 from kiln.pools.port import Succession

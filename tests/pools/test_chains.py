@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from kiln.declare.units import MiB
+from kiln.ground.units import MiB
 from kiln.pools import chains, overlay
 from kiln.pools.errors import PoolError, VolumeBroken
 from kiln.pools.qcow2 import Qcow2Pool

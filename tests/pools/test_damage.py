@@ -13,7 +13,7 @@ import struct
 
 import pytest
 
-from kiln.declare.units import KiB, MiB
+from kiln.ground.units import KiB, MiB
 from kiln.pools.errors import SourceRefused
 from kiln.pools.foreign import Refused
 from kiln.pools.qcow2 import Qcow2Pool

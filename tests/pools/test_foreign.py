@@ -7,7 +7,7 @@ import struct
 
 import pytest
 
-from kiln.declare.units import GiB, KiB, MiB
+from kiln.ground.units import GiB, KiB, MiB
 from tests.pools.images import (
     SECTOR,
     judged,

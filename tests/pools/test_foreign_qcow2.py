@@ -7,7 +7,7 @@ import subprocess
 
 import pytest
 
-from kiln.declare.units import KiB, MiB
+from kiln.ground.units import KiB, MiB
 from kiln.pools.qcow2 import Qcow2Pool
 from tests.pools.images import judged, make, patch, qemu_img, refusal
 from tests.pools.patterns import bring_in, holds, inspected

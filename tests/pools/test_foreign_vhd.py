@@ -6,7 +6,7 @@ import struct
 
 import pytest
 
-from kiln.declare.units import MiB
+from kiln.ground.units import MiB
 from tests.pools.images import SECTOR, judged, patch, qemu_img, refusal, with_checksum
 from tests.tools import needs
 

@@ -7,7 +7,7 @@ import struct
 
 import pytest
 
-from kiln.declare.units import KiB, MiB
+from kiln.ground.units import KiB, MiB
 from tests.pools.images import SECTOR, judged, make, patch, qemu_img, refusal, replace_description
 from tests.tools import needs
 

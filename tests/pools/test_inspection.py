@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from kiln.declare.units import GiB, MiB
+from kiln.ground.units import GiB, MiB
 from kiln.pools import inspection
 from kiln.pools.errors import SourceRefused, ToolFailed
 from kiln.pools.inspection import inspect

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from kiln.declare.units import MiB
+from kiln.ground.units import MiB
 from kiln.pools.limits import ENVIRONMENT, Limits, walled
 from tests.tools import needs
 

@@ -9,7 +9,7 @@ import subprocess
 
 import pytest
 
-from kiln.declare.units import KiB, MiB
+from kiln.ground.units import KiB, MiB
 from kiln.pools import moves
 from kiln.pools.errors import PoolFull, SourceRefused, ToolFailed
 from kiln.pools.limits import ENVIRONMENT, Limits

@@ -6,7 +6,7 @@ import os
 
 import pytest
 
-from kiln.declare.units import KiB, MiB
+from kiln.ground.units import KiB, MiB
 from tests.pools.images import judged, refusal
 
 MBR = bytes(446) + b"\x80\0\2\0\x83\0\0\0\1\0\0\0\xff\7\0\0" + bytes(48) + b"\x55\xaa"

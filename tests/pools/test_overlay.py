@@ -7,7 +7,7 @@ import subprocess
 
 import pytest
 
-from kiln.declare.units import GiB, MiB
+from kiln.ground.units import GiB, MiB
 from kiln.pools import overlay
 from kiln.pools.errors import VolumeBroken, VolumeMissing
 from tests.pools.patterns import talk

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from kiln.declare.units import MiB
+from kiln.ground.units import MiB
 from kiln.pools import overlay
 from kiln.pools.errors import PoolFull, ToolFailed, VolumeBroken, VolumeBusy
 from kiln.pools.port import Succession

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from kiln.declare.units import GiB, MiB
+from kiln.ground.units import GiB, MiB
 from kiln.pools import locks, qemu_img
 from kiln.pools.errors import Cancelled, PoolFull, ToolFailed, VolumeBusy
 from kiln.pools.limits import Limits

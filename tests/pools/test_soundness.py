@@ -8,7 +8,7 @@ import subprocess
 
 import pytest
 
-from kiln.declare.units import MiB
+from kiln.ground.units import MiB
 from kiln.pools import overlay, qemu_img
 from kiln.pools.errors import ToolFailed
 from kiln.pools.qcow2 import Qcow2Pool

@@ -12,7 +12,7 @@ import tarfile
 
 import pytest
 
-from kiln.declare.units import KiB, MiB
+from kiln.ground.units import KiB, MiB
 from kiln.pools import unpacking
 from kiln.pools.errors import Cancelled, PoolFull, SourceRefused, ToolFailed
 from kiln.pools.folder import Folder

@@ -6,7 +6,7 @@ import stat
 
 import pytest
 
-from kiln.declare.units import MiB
+from kiln.ground.units import MiB
 from kiln.service.ballast import SIZE_BYTES, Ballast
 from tests.pools.kills import killed_at
 

@@ -26,8 +26,8 @@ from typing import Any
 
 from kiln.buckets.port import BucketMissing, ObjectRefused
 from kiln.calls.call import Ports
-from kiln.declare import killpoints
 from kiln.declare.states import TaskStatus
+from kiln.ground import killpoints
 from kiln.machines.errors import MachineRefused, MachineSilent
 from kiln.pools.errors import PoolError, PoolFull
 from kiln.store.database import DatabaseFull

@@ -8,9 +8,9 @@ from itertools import pairwise
 
 import pytest
 
-from kiln.declare import killpoints
 from kiln.declare.ids import new_id
 from kiln.declare.states import MOVES, DiskStatus, ImageStatus, TaskStatus
+from kiln.ground import killpoints
 from kiln.store import tasks
 from kiln.store.changes import Change, Hub
 from kiln.store.database import DatabaseFull

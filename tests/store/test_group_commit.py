@@ -14,7 +14,7 @@ import pytest
 from sqlalchemy import insert
 from sqlalchemy.exc import IntegrityError
 
-from kiln.declare import killpoints
+from kiln.ground import killpoints
 from kiln.store.changes import Change
 from kiln.store.database import DatabaseFull, DatabaseMalformed, open_sqlite
 from kiln.store.line import MOST

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from kiln.declare.clock import next_in_sequence
 from kiln.declare.ids import new_id
+from kiln.ground.clock import next_in_sequence
 from kiln.store import tasks
 from kiln.store.tasks import LEASE_SECONDS, LeaseLost, Task
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from kiln.declare.units import MiB
+from kiln.ground.units import MiB
 from tests.kill.kilns import open_kiln, settle
 from tests.pools.patterns import BLOCK
 from tests.tools import needs

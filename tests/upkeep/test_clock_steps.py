@@ -7,9 +7,9 @@ import threading
 import pytest
 
 from kiln.calls.call import NotYet
-from kiln.declare import clock as clocks
-from kiln.declare.clock import StepWatch
 from kiln.declare.facts import facts
+from kiln.ground import clock as clocks
+from kiln.ground.clock import StepWatch
 from kiln.store import tasks
 from kiln.tasks.worker import Duty, Worker
 from kiln.upkeep import unfinished

@@ -6,9 +6,9 @@ import os
 
 import pytest
 
-from kiln.declare import killpoints
 from kiln.declare.ids import new_id
-from kiln.declare.units import KiB
+from kiln.ground import killpoints
+from kiln.ground.units import KiB
 from kiln.store.disks import disks
 from kiln.store.snapshots import snapshots
 from kiln.store.tasks import tasks

@@ -13,7 +13,7 @@ import pytest
 from kiln.calls.call import Job, NotYet
 from kiln.declare.facts import read
 from kiln.declare.ids import new_id
-from kiln.declare.units import GiB
+from kiln.ground.units import GiB
 from kiln.pools import locks
 from kiln.store.disks import disks
 from kiln.store.snapshots import snapshots

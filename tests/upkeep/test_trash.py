@@ -8,7 +8,7 @@ import pytest
 
 from kiln.calls.grace import Grace
 from kiln.declare.ids import new_id
-from kiln.declare.units import GiB
+from kiln.ground.units import GiB
 from kiln.pools.port import Room, Succession
 from kiln.pools.qcow2 import Qcow2Pool
 from kiln.store.disks import disks

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from kiln.declare.journal import FACTS
+from kiln.ground.journal import FACTS
 from kiln.operations import CATALOGUE
 from kiln.wire.dispatch import Dispatcher
 from kiln.wire.gateway import Gateway

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from kiln.declare.units import MiB
+from kiln.ground.units import MiB
 from kiln.service.pairing import advance, require_pair
 from kiln.service.settings import read_settings
 from kiln.testing import Served, start_kiln

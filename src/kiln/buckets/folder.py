@@ -13,7 +13,7 @@ from pathlib import Path, PurePosixPath
 from typing import BinaryIO
 
 from kiln.buckets.port import BUCKET_NAME, BucketClosed, BucketMissing, ObjectMissing, ObjectRefused
-from kiln.declare.killpoints import reach
+from kiln.ground.killpoints import reach
 
 #: A name that keeps to the rule leaves no way out of the root.
 _BUCKET = re.compile(BUCKET_NAME)

@@ -9,11 +9,11 @@ from typing import Generic, TypeVar
 from kiln.buckets.port import Buckets
 from kiln.calls.grace import Grace
 from kiln.calls.quotas import QuotaWatch
-from kiln.declare.clock import Clock
 from kiln.declare.deployment import Deployment
 from kiln.declare.errors import ApiError
 from kiln.declare.facts import NoFacts, Raw, dump
 from kiln.declare.ids import is_of
+from kiln.ground.clock import Clock
 from kiln.machines.port import Machines
 from kiln.pools.port import Pool
 from kiln.store import tasks

@@ -26,7 +26,7 @@ from urllib.request import (
 
 from kiln.cli import exits
 from kiln.cli.exits import Refusal
-from kiln.declare.units import GiB, MiB
+from kiln.ground.units import GiB, MiB
 
 #: No image is larger, and what never ends is none.
 MOST_BYTES = 2048 * GiB

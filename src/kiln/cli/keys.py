@@ -10,7 +10,7 @@ from kiln.cli.beside import beside
 from kiln.cli.flags import Data, DatabaseAddress
 from kiln.cli.grammar import Columns, Json, Quiet, example, group
 from kiln.cli.output import Column, View, note, show_facts, show_json, show_line, show_rows
-from kiln.declare.clock import to_seconds_text
+from kiln.ground.clock import to_seconds_text
 from kiln.service import keys
 from kiln.service.accounts import KEPT_SECONDS
 from kiln.service.keys import ACCESS_KEY, APP, Pair

@@ -17,7 +17,7 @@ from kiln.cli.output import Column
 from kiln.cli.session import find_data_folder, open_client
 from kiln.client.client import Client
 from kiln.client.waiters import NOUNS
-from kiln.declare.units import GiB, KiB, MiB
+from kiln.ground.units import GiB, KiB, MiB
 from kiln.service.datafolder import DataFolder
 
 app = group()

@@ -19,8 +19,8 @@ from kiln.cli.exits import Refusal
 from kiln.cli.flags import Data, DatabaseAddress
 from kiln.cli.grammar import Columns, Json, Quiet, Timeout, example, group
 from kiln.cli.output import Column, View, show_line, show_rows
-from kiln.declare.clock import to_seconds_text
-from kiln.declare.units import counted
+from kiln.ground.clock import to_seconds_text
+from kiln.ground.units import counted
 from kiln.service import trash
 from kiln.service.assemble import Assembly
 from kiln.service.errors import SettingRefused

@@ -23,7 +23,7 @@ from typing import BinaryIO
 
 from kiln.cli import exits
 from kiln.cli.exits import Refusal
-from kiln.declare.clock import Clock, system_clock
+from kiln.ground.clock import Clock, system_clock
 from kiln.service.datafolder import DataFolder
 
 _UPLOADS = "uploads"

@@ -22,7 +22,7 @@ from kiln.client.catalogue import Action, Catalogue
 from kiln.client.news import News
 from kiln.client.parameters import ParameterRefused, flatten
 from kiln.client.transport import Reply, Transport, Unreachable
-from kiln.declare.clock import Clock, system_clock, to_seconds_text
+from kiln.ground.clock import Clock, system_clock, to_seconds_text
 
 TRIES = 4
 _EVENTS = "/events"

@@ -23,7 +23,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from kiln.declare.units import MiB
+from kiln.ground.units import MiB
 from kiln.guest.errors import GuestUnbuildable
 from kiln.guest.initrd import initrd, kernel
 from kiln.guest.packages import boot_sector, program, unpacked

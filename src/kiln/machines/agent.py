@@ -14,7 +14,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from kiln.declare.units import KiB
+from kiln.ground.units import KiB
 from kiln.machines import sockets
 from kiln.machines.errors import MachineGarbled
 from kiln.machines.hearing import Hearing, parse

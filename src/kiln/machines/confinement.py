@@ -12,7 +12,7 @@ import stat
 from collections.abc import Iterable
 from pathlib import Path
 
-from kiln.declare.short_files import read_short
+from kiln.ground.short_files import read_short
 from kiln.machines import users
 from kiln.machines.errors import MachineRefused
 from kiln.machines.port import Drive

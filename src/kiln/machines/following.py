@@ -14,7 +14,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from kiln.declare.killpoints import reach
+from kiln.ground.killpoints import reach
 from kiln.machines import blocks
 from kiln.machines.errors import MachineBusy, MachineRefused
 from kiln.machines.qmp import open_session

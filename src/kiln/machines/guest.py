@@ -11,7 +11,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
-from kiln.declare.killpoints import reach
+from kiln.ground.killpoints import reach
 from kiln.machines import agent, blocks, process
 from kiln.machines.command import AGENT
 from kiln.machines.errors import MachineError, MachineGarbled, MachineRefused, MachineSilent

@@ -16,7 +16,7 @@ import time
 from collections.abc import Mapping
 from typing import Any, NoReturn
 
-from kiln.declare.units import KiB
+from kiln.ground.units import KiB
 from kiln.machines.errors import MachineGarbled
 
 DEEPEST = 64  #: Objects and lists within each other; what is asked of QEMU here is answered in 8.

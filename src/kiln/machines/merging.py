@@ -21,9 +21,9 @@ from dataclasses import dataclass
 from itertools import islice
 from typing import Any
 
-from kiln.declare.killpoints import reach
-from kiln.declare.short_files import read_short
-from kiln.declare.units import KiB
+from kiln.ground.killpoints import reach
+from kiln.ground.short_files import read_short
+from kiln.ground.units import KiB
 from kiln.machines import blocks
 from kiln.machines.errors import MachineRefused, MachineSilent
 from kiln.machines.hearing import flag, mapping, mappings, number, text, words

@@ -10,7 +10,7 @@ import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
-from kiln.declare.killpoints import reach
+from kiln.ground.killpoints import reach
 from kiln.machines.errors import MachineMissing, MachineRefused
 from kiln.machines.port import Drive, Machine
 

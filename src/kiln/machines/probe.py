@@ -17,7 +17,7 @@ from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from kiln.declare.short_files import read_short
+from kiln.ground.short_files import read_short
 from kiln.machines.errors import MachineRefused
 from kiln.machines.platforms import platform_of
 

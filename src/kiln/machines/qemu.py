@@ -16,10 +16,10 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import BinaryIO
 
-from kiln.declare.journal import Journal
-from kiln.declare.killpoints import reach
-from kiln.declare.short_files import read_short_text
-from kiln.declare.turns import Turns
+from kiln.ground.journal import Journal
+from kiln.ground.killpoints import reach
+from kiln.ground.short_files import read_short_text
+from kiln.ground.turns import Turns
 from kiln.machines import agent, blocks, logs, process, sockets
 from kiln.machines.command import Surroundings, command_line, device_arguments
 from kiln.machines.confinement import kvm_groups, require_reachable, uid_of

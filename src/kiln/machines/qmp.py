@@ -20,7 +20,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from kiln.declare.units import KiB, MiB
+from kiln.ground.units import KiB, MiB
 from kiln.machines import sockets
 from kiln.machines.errors import MachineGarbled, MachineMissing, MachineRefused, MachineSilent
 from kiln.machines.hearing import Hearing, mapping, parse, text_or_none, words

@@ -15,7 +15,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from kiln.declare.units import KiB, MiB
+from kiln.ground.units import KiB, MiB
 from kiln.machines.errors import MachineBusy
 from kiln.machines.hearing import words
 from kiln.machines.runfiles import RunFiles

@@ -17,7 +17,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from kiln.declare.short_files import read_short
+from kiln.ground.short_files import read_short
 from kiln.machines.errors import MachineRefused
 
 CLAIMS = Path("/run/kiln/users")

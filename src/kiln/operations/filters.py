@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Collection
 from typing import Annotated, Any
 
-from kiln.declare.clock import span_of
 from kiln.declare.errors import ApiError
 from kiln.declare.rules import Alias, Doc, Example, KeepEmpty
 from kiln.declare.shapes import shape
+from kiln.ground.clock import span_of
 from kiln.operations.params import FilterInput
 from kiln.store import tags
 from kiln.store.conditions import NOTHING, Condition

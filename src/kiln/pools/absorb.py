@@ -12,8 +12,8 @@ import fcntl
 import os
 from pathlib import Path
 
-from kiln.declare.killpoints import reach
-from kiln.declare.units import MiB
+from kiln.ground.killpoints import reach
+from kiln.ground.units import MiB
 from kiln.pools import chains, family, locks, overlay, qemu_img, readers
 from kiln.pools.errors import ToolFailed
 from kiln.pools.folder import Folder, sync

@@ -6,7 +6,7 @@ import itertools
 import os
 from pathlib import Path
 
-from kiln.declare.killpoints import reach
+from kiln.ground.killpoints import reach
 from kiln.pools.errors import ToolFailed
 from kiln.pools.folder import sync
 

@@ -17,7 +17,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-from kiln.declare.journal import Journal
+from kiln.ground.journal import Journal
 from kiln.pools import overlay
 from kiln.pools.errors import VolumeBroken, VolumeBusy, VolumeMissing
 

@@ -16,7 +16,7 @@ from collections.abc import Collection, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-from kiln.declare.killpoints import reach
+from kiln.ground.killpoints import reach
 from kiln.pools.errors import PoolClosed, PoolFull
 
 _DRAFT = ".tmp-"

@@ -16,7 +16,7 @@ import os
 import sys
 from dataclasses import dataclass
 
-from kiln.declare.units import GiB
+from kiln.ground.units import GiB
 from kiln.pools.extents import SECTOR
 
 VIRTUAL_MAX = 32 * 1024 * GiB  # The largest disk of ECS.

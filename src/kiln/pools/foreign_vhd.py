@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import struct
 
-from kiln.declare.units import GiB, MiB
+from kiln.ground.units import GiB, MiB
 from kiln.pools.extents import SECTOR, Extents, sectors
 from kiln.pools.foreign import File, Refused, big_endian, sane_size
 

@@ -6,7 +6,7 @@ import re
 import struct
 from dataclasses import dataclass
 
-from kiln.declare.units import MiB
+from kiln.ground.units import MiB
 from kiln.pools.extents import SECTOR, Extents, sectors
 from kiln.pools.foreign import File, Refused, little_endian, sane_size
 

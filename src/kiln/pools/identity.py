@@ -9,7 +9,7 @@ from hashlib import blake2b
 from pathlib import Path
 from typing import Any
 
-from kiln.declare.killpoints import reach
+from kiln.ground.killpoints import reach
 from kiln.pools.errors import IdentityBroken, IdentityTooNew
 from kiln.pools.family import SUFFIX, is_volume
 from kiln.pools.folder import Folder, minding_room

@@ -17,8 +17,8 @@ import subprocess
 import sys
 from typing import Any, BinaryIO
 
-from kiln.declare.journal import Journal
-from kiln.declare.units import GiB
+from kiln.ground.journal import Journal
+from kiln.ground.units import GiB
 from kiln.pools import stamps
 from kiln.pools.errors import SourceRefused, ToolFailed
 from kiln.pools.limits import ENVIRONMENT, Limits, walled

@@ -19,7 +19,7 @@ from typing import NoReturn
 
 from oslo_utils.imageutils import format_inspector as oslo
 
-from kiln.declare.units import KiB, MiB
+from kiln.ground.units import KiB, MiB
 from kiln.pools import foreign, foreign_qcow2, foreign_vhd, foreign_vmdk, no_disk, qcow2_format
 from kiln.pools.extents import SECTOR
 from kiln.pools.foreign import File, Refused

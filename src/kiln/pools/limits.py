@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from kiln.declare.units import GiB
+from kiln.ground.units import GiB
 
 #: The whole environment of every tool: nothing of Kiln's own leaks in, messages are in English, and threads share
 #: one heap, so that the limit on addresses counts memory and not reservations.

@@ -18,8 +18,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from kiln.declare.killpoints import reach
-from kiln.declare.units import GiB, MiB
+from kiln.ground.killpoints import reach
+from kiln.ground.units import GiB, MiB
 from kiln.pools import chains, overlay, qemu_img, readers, stamps
 from kiln.pools.errors import PoolFull, SourceRefused, ToolFailed
 from kiln.pools.folder import Folder

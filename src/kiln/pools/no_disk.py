@@ -6,7 +6,7 @@ refused, and nothing that has a boot sector's mark or a partition table.
 
 from __future__ import annotations
 
-from kiln.declare.units import KiB
+from kiln.ground.units import KiB
 from kiln.pools.extents import SECTOR
 from kiln.pools.foreign import File, Refused
 

@@ -13,7 +13,7 @@ import tarfile
 from collections.abc import Iterator
 from typing import BinaryIO
 
-from kiln.declare.units import KiB, MiB
+from kiln.ground.units import KiB, MiB
 from kiln.pools.foreign import Refused
 
 _PIECE = 1 * MiB

@@ -17,7 +17,7 @@ from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from kiln.declare.killpoints import reach
+from kiln.ground.killpoints import reach
 from kiln.pools import (
     absorb,
     aside,

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import struct
 
-from kiln.declare.units import MiB
+from kiln.ground.units import MiB
 
 MAGIC = b"QFI\xfb"
 

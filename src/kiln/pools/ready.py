@@ -15,7 +15,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from kiln.declare.killpoints import reach
+from kiln.ground.killpoints import reach
 from kiln.pools import overlay, readers
 from kiln.pools.errors import ToolFailed
 from kiln.pools.family import SUFFIX

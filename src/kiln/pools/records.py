@@ -21,9 +21,9 @@ from hashlib import blake2b
 from pathlib import Path
 from typing import Any
 
-from kiln.declare.journal import Journal
-from kiln.declare.killpoints import reach
-from kiln.declare.units import MiB
+from kiln.ground.journal import Journal
+from kiln.ground.killpoints import reach
+from kiln.ground.units import MiB
 from kiln.pools.errors import RecordsTooNew, VolumeBroken
 from kiln.pools.folder import Folder, minding_room
 

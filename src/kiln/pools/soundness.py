@@ -19,7 +19,7 @@ import struct
 import sys
 from pathlib import Path
 
-from kiln.declare.units import GiB
+from kiln.ground.units import GiB
 from kiln.pools.qcow2_format import (
     BACKING_NAME_MAX,
     CLUSTER_BITS_LEAST,

@@ -14,7 +14,7 @@ import stat
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from kiln.declare.killpoints import reach
+from kiln.ground.killpoints import reach
 from kiln.pools import locks
 from kiln.pools.errors import ToolFailed
 from kiln.pools.family import SUFFIX, Family, is_volume

@@ -15,8 +15,8 @@ import sys
 from collections.abc import Iterator
 from typing import BinaryIO
 
-from kiln.declare.killpoints import reach
-from kiln.declare.units import GiB, KiB
+from kiln.ground.killpoints import reach
+from kiln.ground.units import GiB, KiB
 from kiln.pools import stamps
 from kiln.pools.errors import Cancelled, PoolFull, SourceRefused, ToolFailed
 from kiln.pools.folder import Folder

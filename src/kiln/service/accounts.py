@@ -8,7 +8,7 @@ import threading
 import time
 from dataclasses import dataclass
 
-from kiln.declare.clock import Clock
+from kiln.ground.clock import Clock
 from kiln.service.errors import SettingRefused
 from kiln.service.keys import ACCESS_KEY, APP, KINDS, insert_new, require_account, require_fitting, to_row
 from kiln.service.secrets import Sealer

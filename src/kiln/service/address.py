@@ -9,8 +9,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from kiln.declare.journal import Journal
-from kiln.declare.short_files import read_short_text
+from kiln.ground.journal import Journal
+from kiln.ground.short_files import read_short_text
 
 log = Journal("kiln.service")
 

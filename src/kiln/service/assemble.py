@@ -11,9 +11,9 @@ from pathlib import Path
 from kiln.buckets.folder import FolderBuckets
 from kiln.calls.call import Ports
 from kiln.calls.grace import Grace
-from kiln.declare.clock import system_clock
 from kiln.declare.deployment import Deployment
-from kiln.declare.journal import Journal
+from kiln.ground.clock import system_clock
+from kiln.ground.journal import Journal
 from kiln.guest.trial import probe_guest
 from kiln.machines.none import NoMachines
 from kiln.machines.port import Machines

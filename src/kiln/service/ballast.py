@@ -11,9 +11,9 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from kiln.declare.journal import Journal
-from kiln.declare.killpoints import reach
-from kiln.declare.units import MiB
+from kiln.ground.journal import Journal
+from kiln.ground.killpoints import reach
+from kiln.ground.units import MiB
 
 #: A deletion writes some 20 KiB; a start needs 32 KiB for SQLite's index of its log.
 SIZE_BYTES = 1 * MiB

@@ -9,8 +9,8 @@ from __future__ import annotations
 from pathlib import Path
 
 from kiln.calls.call import Ports
-from kiln.declare.journal import Journal
-from kiln.declare.units import DAY_S
+from kiln.ground.journal import Journal
+from kiln.ground.units import DAY_S
 from kiln.store.database import DatabaseDown
 from kiln.store.glance import damage_of_sqlite
 

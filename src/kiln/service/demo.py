@@ -22,7 +22,7 @@ from typing import Any, TypeVar
 
 from kiln.client.client import Client
 from kiln.client.waiters import wait
-from kiln.declare.units import KiB
+from kiln.ground.units import KiB
 from kiln.guest.image import build
 from kiln.guest.session import open_session
 from kiln.service.accounts import ensure_first_account

@@ -20,8 +20,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from kiln.declare.clock import system_clock, to_minutes_text
-from kiln.declare.units import GiB, MiB
+from kiln.ground.clock import system_clock, to_minutes_text
+from kiln.ground.units import GiB, MiB
 from kiln.guest.trial import probe_guest
 from kiln.machines.confinement import kvm_groups
 from kiln.machines.errors import MachineRefused

@@ -7,9 +7,9 @@ from typing import Any
 
 import kiln
 from kiln.calls.call import Ports
-from kiln.declare.journal import Journal
 from kiln.declare.states import TaskStatus
-from kiln.declare.units import MiB
+from kiln.ground.journal import Journal
+from kiln.ground.units import MiB
 from kiln.service.ballast import Ballast
 from kiln.store import tasks
 from kiln.store.database import DatabaseDown

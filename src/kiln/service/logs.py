@@ -6,8 +6,8 @@ import json
 import logging
 import sys
 
-from kiln.declare.clock import to_milliseconds_text
-from kiln.declare.journal import FACTS
+from kiln.ground.clock import to_milliseconds_text
+from kiln.ground.journal import FACTS
 
 
 def configure(level: str) -> None:

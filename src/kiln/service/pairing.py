@@ -18,9 +18,9 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 
 from kiln.declare.ids import PREFIXES, new_request_id
-from kiln.declare.journal import Journal
-from kiln.declare.killpoints import reach
-from kiln.declare.units import counted
+from kiln.ground.journal import Journal
+from kiln.ground.killpoints import reach
+from kiln.ground.units import counted
 from kiln.pools.errors import IdentityBroken, PoolError, PoolFull
 from kiln.pools.identity import Sight, look
 from kiln.pools.port import Generation, Identity, Pool

@@ -6,7 +6,7 @@ import os
 from collections.abc import Callable, Iterable
 
 import kiln
-from kiln.declare.journal import Journal
+from kiln.ground.journal import Journal
 from kiln.machines.probe import find_verdict
 from kiln.service.assemble import Assembly
 from kiln.service.settings import Settings

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 from kiln.declare.ids import new_request_id
-from kiln.declare.killpoints import reach
+from kiln.ground.killpoints import reach
 from kiln.pools.errors import IdentityBroken
 from kiln.pools.identity import HIDDEN, Sight
 from kiln.pools.port import Generation, Identity

@@ -13,8 +13,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from kiln.declare.facts import UnreadableFacts, parse
-from kiln.declare.killpoints import reach
 from kiln.declare.states import TaskStatus
+from kiln.ground.killpoints import reach
 from kiln.operations.instances.replace_system_disk import replace_system_disk
 from kiln.service.assemble import Assembly
 from kiln.service.errors import SecretBroken

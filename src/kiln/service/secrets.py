@@ -22,8 +22,8 @@ from pathlib import Path
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
-from kiln.declare.killpoints import reach
-from kiln.declare.short_files import NotShort, read_short
+from kiln.ground.killpoints import reach
+from kiln.ground.short_files import NotShort, read_short
 from kiln.service.errors import SecretBroken
 
 _KEY_BYTES = 32

@@ -11,9 +11,9 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from typing import Any
 
-from kiln.declare import killpoints
-from kiln.declare.clock import go_on_after
-from kiln.declare.journal import Journal
+from kiln.ground import killpoints
+from kiln.ground.clock import go_on_after
+from kiln.ground.journal import Journal
 from kiln.operations import CATALOGUE
 from kiln.service import doctor, http, logs
 from kiln.service.accounts import Keys, StoredCredentials, ensure_first_account, known_keys, switched_off

@@ -17,7 +17,7 @@ from typing import Annotated, Any
 
 from kiln.declare.regions import USUAL_REGIONS, is_region_id
 from kiln.declare.rules import Doc
-from kiln.declare.units import DAY_S
+from kiln.ground.units import DAY_S
 from kiln.service.datafolder import DataFolder
 from kiln.service.errors import SettingRefused
 

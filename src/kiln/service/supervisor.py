@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import socket
 
-from kiln.declare.journal import Journal
+from kiln.ground.journal import Journal
 
 log = Journal("kiln.service")
 

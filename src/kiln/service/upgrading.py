@@ -12,8 +12,8 @@ from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
 
-from kiln.declare.journal import Journal
-from kiln.declare.killpoints import reach
+from kiln.ground.journal import Journal
+from kiln.ground.killpoints import reach
 from kiln.store import schema
 from kiln.store.database import Database, DatabaseFull, full_said
 

@@ -22,7 +22,7 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple, Self
 
-from kiln.declare.journal import Journal
+from kiln.ground.journal import Journal
 
 log = Journal("kiln.store")
 

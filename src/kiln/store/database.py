@@ -27,8 +27,8 @@ from typing import Any, Protocol, TypeVar
 from sqlalchemy import Connection, CursorResult, Engine, NullPool, create_engine, event
 from sqlalchemy.exc import DBAPIError, IntegrityError, OperationalError, SQLAlchemyError
 
-from kiln.declare.journal import Journal
-from kiln.declare.killpoints import reach
+from kiln.ground.journal import Journal
+from kiln.ground.killpoints import reach
 from kiln.store.changes import Change, Hub
 from kiln.store.line import Line, Member
 

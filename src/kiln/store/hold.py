@@ -13,7 +13,7 @@ from collections.abc import Callable
 from sqlalchemy import NullPool, create_engine, text
 from sqlalchemy.exc import SQLAlchemyError
 
-from kiln.declare.journal import Journal
+from kiln.ground.journal import Journal
 from kiln.store import deployment
 from kiln.store.database import Database, DatabaseDown, Transaction
 from kiln.store.deployment import Deployment

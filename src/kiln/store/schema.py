@@ -10,7 +10,7 @@ from importlib.resources import files
 
 from sqlalchemy import Connection, inspect, text
 
-from kiln.declare.killpoints import reach
+from kiln.ground.killpoints import reach
 from kiln.store import (
     accounts,
     buckets,

@@ -9,7 +9,7 @@ from sqlalchemy import ColumnElement, Index, case, exists, select
 
 from kiln.declare.states import SnapshotStatus
 from kiln.declare.system import System
-from kiln.declare.units import DAY_S
+from kiln.ground.units import DAY_S
 from kiln.store.changes import Told
 from kiln.store.database import Transaction
 from kiln.store.disks import disks

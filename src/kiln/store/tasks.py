@@ -17,10 +17,10 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, Index, and_, exists, func, or_, select
 
-from kiln.declare.clock import next_in_sequence
 from kiln.declare.facts import dump
 from kiln.declare.ids import new_id
 from kiln.declare.states import TaskStatus
+from kiln.ground.clock import next_in_sequence
 from kiln.store.changes import Told
 from kiln.store.database import Transaction
 from kiln.store.order import Key, Order, newest_first

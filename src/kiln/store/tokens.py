@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from sqlalchemy import Index
 
-from kiln.declare.units import DAY_S
+from kiln.ground.units import DAY_S
 from kiln.store.rows import Rows
 
 KEPT_SECONDS = 7 * DAY_S

@@ -35,13 +35,13 @@ from typing import Any, Protocol
 
 from kiln.calls.call import Job, NotYet, Ports
 from kiln.calls.errors import ServiceUnavailablePoolClosed, TaskUnreadable
-from kiln.declare.clock import StepWatch
 from kiln.declare.errors import ApiError, InternalError
 from kiln.declare.facts import NoFacts, UnreadableFacts, read
 from kiln.declare.ids import is_of
-from kiln.declare.journal import Journal
-from kiln.declare.killpoints import reach
 from kiln.declare.states import TaskStatus
+from kiln.ground.clock import StepWatch
+from kiln.ground.journal import Journal
+from kiln.ground.killpoints import reach
 from kiln.pools.errors import PoolClosed
 from kiln.store import tasks
 from kiln.store.changes import Listener

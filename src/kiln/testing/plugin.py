@@ -16,7 +16,7 @@ import pytest
 
 from kiln.client import waiters
 from kiln.client.client import Client
-from kiln.declare.units import GiB
+from kiln.ground.units import GiB
 from kiln.testing.official import connect
 from kiln.testing.served import Served, start_kiln
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 
 from kiln.calls.call import Ports
-from kiln.declare.units import counted
+from kiln.ground.units import counted
 from kiln.pools.errors import PoolError, VolumeMissing
 from kiln.store.database import Transaction
 from kiln.store.trash import Discard, discards, served_seconds

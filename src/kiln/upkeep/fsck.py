@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator
 
 from kiln.calls.call import Ports
 from kiln.declare.states import USABLE, DiskStatus, ImageStatus, InstanceStatus, SnapshotStatus, TaskStatus
-from kiln.declare.units import counted
+from kiln.ground.units import counted
 from kiln.operations.disks.resize_disk import least_sizes
 from kiln.pools.errors import PoolError
 from kiln.store import images

@@ -9,7 +9,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 
 from kiln.calls.call import Ports
-from kiln.declare.journal import Journal
+from kiln.ground.journal import Journal
 from kiln.operations.steps import tombs
 from kiln.pools.errors import PoolFull
 from kiln.store import snapshots, tags

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from typing import Generic, TypeVar
 
-from kiln.declare.journal import Journal
+from kiln.ground.journal import Journal
 from kiln.machines.errors import MachineError
 from kiln.pools.errors import PoolError
 

@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 from kiln.calls.call import Ports
 from kiln.declare.errors import InternalError
 from kiln.declare.states import ImageStatus, SnapshotStatus, TaskStatus
-from kiln.declare.units import counted
+from kiln.ground.units import counted
 from kiln.pools.errors import PoolError
 from kiln.pools.port import Records
 from kiln.store import documents, images

@@ -14,8 +14,8 @@ from __future__ import annotations
 import threading
 from collections.abc import Collection, Iterable, Iterator
 
-from kiln.declare.journal import Journal
-from kiln.declare.killpoints import reach
+from kiln.ground.journal import Journal
+from kiln.ground.killpoints import reach
 from kiln.pools.errors import PoolError
 from kiln.pools.port import Pool, Records
 from kiln.store import deployment, documents

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from kiln.calls.call import Call, Ports
 from kiln.declare.errors import ApiError
-from kiln.declare.journal import Journal
+from kiln.ground.journal import Journal
 from kiln.operations.instances.delete_instance import Input, delete_instance
 from kiln.store.database import Transaction
 from kiln.store.instances import Instance, to_release

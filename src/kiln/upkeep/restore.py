@@ -16,9 +16,9 @@ from typing import Any
 from kiln.calls.call import Job, Ports
 from kiln.declare.errors import ApiError, InternalError
 from kiln.declare.facts import facts
-from kiln.declare.journal import Journal
-from kiln.declare.killpoints import reach
 from kiln.declare.states import DiskStatus, TaskStatus
+from kiln.ground.journal import Journal
+from kiln.ground.killpoints import reach
 from kiln.operations.images.delete_image import delete_image
 from kiln.store import images
 from kiln.store.database import Transaction

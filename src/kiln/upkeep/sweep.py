@@ -14,10 +14,10 @@ from dataclasses import replace
 from kiln.calls.call import Job, NotYet, Ports
 from kiln.declare.errors import ApiError, InternalError
 from kiln.declare.facts import facts
-from kiln.declare.journal import Journal
-from kiln.declare.killpoints import reach
 from kiln.declare.states import DiskStatus, TaskStatus
-from kiln.declare.turns import Turns
+from kiln.ground.journal import Journal
+from kiln.ground.killpoints import reach
+from kiln.ground.turns import Turns
 from kiln.machines.errors import MachineBusy, MachineError, MachineSilent
 from kiln.pools.errors import PoolError
 from kiln.store.database import Transaction

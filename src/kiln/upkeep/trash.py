@@ -13,9 +13,9 @@ import time
 from collections.abc import Iterable, Mapping, Sequence
 
 from kiln.calls.call import Ports
-from kiln.declare.journal import Journal
-from kiln.declare.killpoints import reach
-from kiln.declare.units import GiB
+from kiln.ground.journal import Journal
+from kiln.ground.killpoints import reach
+from kiln.ground.units import GiB
 from kiln.pools.errors import PoolError, VolumeBusy
 from kiln.store.database import DatabaseFull, Transaction
 from kiln.store.trash import (

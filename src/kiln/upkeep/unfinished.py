@@ -13,9 +13,9 @@ from dataclasses import dataclass
 
 from kiln.calls.call import MACHINE_SILENT, SILENCE_SECONDS, NotYet, Ports
 from kiln.declare.errors import ApiError
-from kiln.declare.killpoints import reach
 from kiln.declare.states import DiskStatus, ImageStatus, InstanceStatus, SnapshotStatus
-from kiln.declare.units import GiB
+from kiln.ground.killpoints import reach
+from kiln.ground.units import GiB
 from kiln.machines.errors import MachineError
 from kiln.operations.steps import heads
 from kiln.pools.errors import VolumeBusy

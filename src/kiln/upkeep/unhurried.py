@@ -14,8 +14,8 @@ import time
 from collections.abc import Callable
 
 from kiln.calls.call import Ports
-from kiln.declare.clock import Clock, StepWatch
-from kiln.declare.journal import Journal
+from kiln.ground.clock import Clock, StepWatch
+from kiln.ground.journal import Journal
 
 _AFTER_A_START_SECONDS = 600.0
 _LONGEST_SECONDS = 3600.0

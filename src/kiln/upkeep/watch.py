@@ -10,8 +10,8 @@ from dataclasses import replace
 
 from kiln.calls.call import Ports
 from kiln.declare.facts import NoFacts
-from kiln.declare.journal import Journal
 from kiln.declare.states import InstanceStatus, TaskStatus
+from kiln.ground.journal import Journal
 from kiln.store.database import Transaction
 from kiln.store.instances import Instance, idle_running, instances, place
 from kiln.store.tasks import is_lane_busy, new_task, tasks

@@ -10,10 +10,10 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-from kiln.declare.clock import Clock
 from kiln.declare.errors import ApiError, InternalError, ServiceUnavailable
 from kiln.declare.ids import new_request_id
-from kiln.declare.journal import Journal
+from kiln.ground.clock import Clock
+from kiln.ground.journal import Journal
 from kiln.store.database import DatabaseFull, DatabaseMalformed
 from kiln.wire.dispatch import Dispatcher
 from kiln.wire.doors import acs3, choose

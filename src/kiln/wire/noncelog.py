@@ -20,8 +20,8 @@ import secrets
 from collections.abc import Iterator
 from pathlib import Path
 
-from kiln.declare.journal import Journal
-from kiln.declare.short_files import NotShort, read_short
+from kiln.ground.journal import Journal
+from kiln.ground.short_files import NotShort, read_short
 from kiln.wire.nonces import MemoryNonces
 
 log = Journal("kiln.wire")

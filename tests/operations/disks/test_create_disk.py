@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 
 from kiln.declare.states import DiskStatus, InstanceStatus
-from kiln.declare.units import GiB
+from kiln.ground.units import GiB
 from kiln.pools.errors import PoolFull
 from kiln.store import tags
 from kiln.store.disks import disks

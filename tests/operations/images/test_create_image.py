@@ -9,7 +9,7 @@ import pytest
 
 from kiln.declare.errors import ApiError
 from kiln.declare.states import ImageStatus, SnapshotStatus
-from kiln.declare.units import GiB
+from kiln.ground.units import GiB
 from kiln.pools.errors import PoolFull
 from kiln.store import images, tags, tasks
 from kiln.store.disks import disks

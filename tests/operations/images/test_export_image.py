@@ -8,7 +8,7 @@ from dataclasses import replace
 
 import pytest
 
-from kiln.declare import killpoints
+from kiln.ground import killpoints
 from kiln.pools.errors import PoolFull
 from kiln.store import buckets
 from kiln.store.volumes import volumes

@@ -11,9 +11,9 @@ from dataclasses import replace
 import pytest
 
 from kiln.buckets.port import BucketClosed
-from kiln.declare import killpoints
 from kiln.declare.deployment import Deployment, Quotas
-from kiln.declare.units import GiB
+from kiln.ground import killpoints
+from kiln.ground.units import GiB
 from kiln.pools.errors import PoolFull
 from kiln.store import buckets, images, tags
 from kiln.store.snapshots import snapshots

@@ -6,9 +6,9 @@ import base64
 
 import pytest
 
-from kiln.declare.clock import from_text
 from kiln.declare.states import DiskStatus, ImageStatus, SnapshotStatus
-from kiln.declare.units import GiB, KiB
+from kiln.ground.clock import from_text
+from kiln.ground.units import GiB, KiB
 from kiln.store.disks import disks
 from kiln.store.instances import instances
 from kiln.store.tags import tags

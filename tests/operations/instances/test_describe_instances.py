@@ -6,8 +6,8 @@ import re
 
 import pytest
 
-from kiln.declare.clock import from_text
 from kiln.declare.states import InstanceStatus
+from kiln.ground.clock import from_text
 from kiln.store.tags import put
 from tests.clouds import ACCOUNT, OTHER, REGION, Cloud
 from tests.operations.instances.things import shown

@@ -8,7 +8,7 @@ from dataclasses import replace
 import pytest
 
 from kiln.declare.states import InstanceStatus
-from kiln.declare.units import KiB
+from kiln.ground.units import KiB
 from kiln.store.instances import instances
 from tests.clouds import OTHER
 from tests.operations.instances.things import shown

@@ -6,7 +6,7 @@ import pytest
 
 from kiln.declare.errors import ApiError
 from kiln.declare.states import DiskStatus, ImageStatus, InstanceStatus
-from kiln.declare.units import GiB
+from kiln.ground.units import GiB
 from kiln.store.disks import disks
 from kiln.store.images import image_disks
 from kiln.store.instances import instances

@@ -8,10 +8,10 @@ import re
 
 import pytest
 
-from kiln.declare.clock import from_text
 from kiln.declare.errors import ApiError
 from kiln.declare.states import DiskStatus, ImageStatus, InstanceStatus, SnapshotStatus
-from kiln.declare.units import GiB, KiB
+from kiln.ground.clock import from_text
+from kiln.ground.units import GiB, KiB
 from kiln.operations.instances.parts.launch import LaunchFacts
 from kiln.store.disks import disks
 from kiln.store.images import image_disks, images

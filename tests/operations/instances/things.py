@@ -8,7 +8,7 @@ from typing import Any
 
 from sqlalchemy import text
 
-from kiln.declare import killpoints
+from kiln.ground import killpoints
 from kiln.machines.errors import MachineRefused
 from kiln.machines.none import NoMachines
 from kiln.machines.port import Machine

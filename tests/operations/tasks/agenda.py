@@ -6,9 +6,9 @@ import json
 from dataclasses import replace
 from typing import Any
 
-from kiln.declare.clock import next_in_sequence
 from kiln.declare.ids import new_id
 from kiln.declare.states import TaskStatus
+from kiln.ground.clock import next_in_sequence
 from kiln.store.tasks import Task, tasks
 from tests.clouds import ACCOUNT, REGION, Cloud
 

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from http.client import HTTPConnection, HTTPResponse
 from typing import NamedTuple
 
-from kiln.declare.clock import to_seconds_text
+from kiln.ground.clock import to_seconds_text
 from kiln.operations import CATALOGUE
 from kiln.service.http import make_server
 from kiln.wire.app import Site, make_app

@@ -16,11 +16,11 @@ from typing import Annotated
 from kiln.calls.call import Call, Job, NotYet
 from kiln.declare.errors import ApiError
 from kiln.declare.facts import facts
-from kiln.declare.killpoints import reach
 from kiln.declare.operation import Operation
 from kiln.declare.rules import Accepted, Doc, Example
 from kiln.declare.shapes import shape
 from kiln.declare.states import DiskStatus, InstanceStatus, TaskStatus
+from kiln.ground.killpoints import reach
 from kiln.operations.disks.parts.errors import (
     DiskNotPortable,
     InstanceLockedForSecurityOfDisk,

@@ -15,13 +15,13 @@ from kiln.declare.deployment import DISK_CATEGORIES, PERFORMANCE_LEVELS, level_o
 from kiln.declare.errors import ApiError, MissingParameter
 from kiln.declare.facts import facts
 from kiln.declare.ids import new_id
-from kiln.declare.killpoints import reach
 from kiln.declare.operation import Idempotence, Operation
 from kiln.declare.rules import Count, Doc, Example, Name, OneOf, Unordered, Wire
 from kiln.declare.shapes import shape
 from kiln.declare.states import DiskStatus, InstanceStatus
 from kiln.declare.system import NO_SYSTEM
-from kiln.declare.units import GiB
+from kiln.ground.killpoints import reach
+from kiln.ground.units import GiB
 from kiln.operations import accepted, resource_groups
 from kiln.operations.disks.parts.errors import InstanceLockedForSecurityOfDisk, InvalidParameterMultiAttach
 from kiln.operations.errors.instances import IncorrectInstanceStatus, InvalidInstanceIdNotFound

@@ -13,11 +13,11 @@ from kiln.calls.call import Call, Job
 from kiln.declare.errors import ApiError
 from kiln.declare.facts import facts
 from kiln.declare.ids import new_id
-from kiln.declare.killpoints import reach
 from kiln.declare.operation import Operation
 from kiln.declare.shapes import shape
 from kiln.declare.states import DiskStatus, InstanceStatus, SnapshotStatus
-from kiln.declare.units import GiB
+from kiln.ground.killpoints import reach
+from kiln.ground.units import GiB
 from kiln.operations.disks.parts.errors import (
     InstanceLockedForSecurityOfDisk,
     InvalidDiskIdNotFound,

@@ -16,12 +16,12 @@ from kiln.calls.errors import ServiceUnavailableNoRoom
 from kiln.declare.deployment import DISK_CATEGORIES, PERFORMANCE_LEVELS
 from kiln.declare.errors import ApiError
 from kiln.declare.facts import UnreadableFacts, facts, read
-from kiln.declare.killpoints import reach
 from kiln.declare.operation import Idempotence, Operation
 from kiln.declare.rules import Doc, Example, OneOf
 from kiln.declare.shapes import shape
 from kiln.declare.states import DiskStatus, InstanceStatus, TaskStatus
-from kiln.declare.units import GiB
+from kiln.ground.killpoints import reach
+from kiln.ground.units import GiB
 from kiln.operations.disks.parts.errors import InstanceLockedForSecurityOfDisk, InvalidDiskIdNotFound
 from kiln.operations.errors.disks import DiskCreatingSnapshot, IncorrectDiskStatus
 from kiln.operations.errors.instances import IncorrectInstanceStatus

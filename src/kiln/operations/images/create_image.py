@@ -20,12 +20,12 @@ from typing import Annotated
 from kiln.calls.call import Call, Job
 from kiln.declare.errors import ApiError
 from kiln.declare.ids import new_id
-from kiln.declare.killpoints import reach
 from kiln.declare.operation import Idempotence, Operation
 from kiln.declare.rules import Count, Doc, Example, OneOf, Text, Unordered
 from kiln.declare.shapes import shape
 from kiln.declare.states import InstanceStatus
 from kiln.declare.system import System
+from kiln.ground.killpoints import reach
 from kiln.operations import resource_groups
 from kiln.operations.errors.images import InvalidBootModeNotSupport
 from kiln.operations.errors.instances import InvalidInstanceIdNotFound, InvalidInstanceNotFoundSystemDisk

@@ -20,12 +20,12 @@ from kiln.calls.call import Call, Job
 from kiln.declare.errors import ApiError
 from kiln.declare.facts import facts
 from kiln.declare.ids import new_id
-from kiln.declare.killpoints import reach
 from kiln.declare.operation import Operation
 from kiln.declare.rules import Doc, Example, Missing, OneOf, Pattern, Wire
 from kiln.declare.shapes import shape
 from kiln.declare.states import ImageStatus, TaskStatus
-from kiln.declare.units import GiB
+from kiln.ground.killpoints import reach
+from kiln.ground.units import GiB
 from kiln.operations.errors.images import InvalidImageIdNotFound
 from kiln.operations.errors.regions import InvalidRegionIdNotFoundOfTasks
 from kiln.operations.errors.tasks import MissingParameterOfTasks

@@ -12,10 +12,10 @@ import re
 from typing import Annotated
 
 from kiln.calls.call import Call
-from kiln.declare.clock import to_seconds_text
 from kiln.declare.operation import Operation
 from kiln.declare.rules import Doc, Example
 from kiln.declare.shapes import shape
+from kiln.ground.clock import to_seconds_text
 from kiln.operations.errors.instances import InvalidInstanceIdNotFound
 from kiln.operations.params import InstanceId, RegionId
 from kiln.store.instances import instances

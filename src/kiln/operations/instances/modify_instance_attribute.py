@@ -16,7 +16,7 @@ from kiln.declare.operation import Operation
 from kiln.declare.rules import Accepted, Clearable, Doc, Unordered, Wire
 from kiln.declare.shapes import shape
 from kiln.declare.states import InstanceStatus
-from kiln.declare.units import KiB
+from kiln.ground.units import KiB
 from kiln.operations import accepted
 from kiln.operations.errors.instances import (
     IncorrectInstanceStatus,

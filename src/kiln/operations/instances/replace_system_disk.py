@@ -17,12 +17,12 @@ from kiln.declare.deployment import DISK_CATEGORIES
 from kiln.declare.errors import ApiError
 from kiln.declare.facts import Raw, facts
 from kiln.declare.ids import new_id
-from kiln.declare.killpoints import reach
 from kiln.declare.operation import Idempotence, Operation
 from kiln.declare.rules import Accepted, Doc, Example, Unordered, Wire
 from kiln.declare.shapes import shape
 from kiln.declare.states import DiskStatus, InstanceStatus
-from kiln.declare.units import GiB
+from kiln.ground.killpoints import reach
+from kiln.ground.units import GiB
 from kiln.operations import accepted
 from kiln.operations.errors.disks import DiskCreatingSnapshot, IncorrectDiskStatus
 from kiln.operations.errors.images import InvalidImageIdNotFound

@@ -15,13 +15,13 @@ from dataclasses import dataclass
 from typing import Annotated
 
 from kiln.calls.call import Call, Job
-from kiln.declare.clock import from_text
 from kiln.declare.errors import ApiError, InvalidParameter
 from kiln.declare.operation import Idempotence, Operation
 from kiln.declare.rules import Accepted, Between, Count, Doc, Example, Pattern, Unordered, Wire
 from kiln.declare.shapes import shape
 from kiln.declare.states import InstanceStatus
-from kiln.declare.units import DAY_S
+from kiln.ground.clock import from_text
+from kiln.ground.units import DAY_S
 from kiln.operations import accepted
 from kiln.operations.errors.requests import IdempotentParameterMismatch
 from kiln.operations.instances.parts import launch, power

@@ -11,11 +11,11 @@ from typing import Annotated
 
 from kiln.calls.call import Call, Job
 from kiln.declare.facts import facts
-from kiln.declare.killpoints import reach
 from kiln.declare.operation import Operation
 from kiln.declare.rules import Accepted, Declined, Doc, OneOf
 from kiln.declare.shapes import shape
 from kiln.declare.states import InstanceStatus
+from kiln.ground.killpoints import reach
 from kiln.operations.errors.instances import (
     IncorrectInstanceStatus,
     InstanceLockedForSecurity,

@@ -10,12 +10,12 @@ from __future__ import annotations
 from typing import Annotated
 
 from kiln.calls.call import Call
-from kiln.declare.clock import to_seconds_text
 from kiln.declare.errors import ApiError
 from kiln.declare.operation import Operation
 from kiln.declare.rules import Doc, Example
 from kiln.declare.shapes import shape
 from kiln.declare.states import ImageStatus, TaskStatus
+from kiln.ground.clock import to_seconds_text
 from kiln.operations.params import OwnRegionId
 from kiln.store import tasks as queue
 from kiln.store.disks import disks

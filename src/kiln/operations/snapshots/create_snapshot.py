@@ -17,11 +17,11 @@ from typing import Annotated
 from kiln.calls.call import Call, Job
 from kiln.declare.errors import ApiError
 from kiln.declare.ids import new_id
-from kiln.declare.killpoints import reach
 from kiln.declare.operation import Idempotence, Operation
 from kiln.declare.rules import Accepted, Between, Count, Doc, Example, Name, Text, Unordered
 from kiln.declare.shapes import shape
 from kiln.declare.states import DiskStatus, InstanceStatus
+from kiln.ground.killpoints import reach
 from kiln.operations import resource_groups
 from kiln.operations.errors.instances import IncorrectInstanceStatus
 from kiln.operations.errors.tags import DuplicateTagKey, InvalidTagKeyMalformed, QuotaExceedTags

@@ -17,8 +17,8 @@ from kiln.calls.errors import ServiceUnavailableNoRoom
 from kiln.declare.errors import ApiError
 from kiln.declare.facts import Raw, facts
 from kiln.declare.ids import new_id
-from kiln.declare.killpoints import reach
 from kiln.declare.states import DiskStatus, SnapshotStatus
+from kiln.ground.killpoints import reach
 from kiln.operations.errors.disks import IncorrectDiskStatus
 from kiln.operations.steps.drafts import new_snapshot
 from kiln.pools.errors import PoolFull, VolumeBusy

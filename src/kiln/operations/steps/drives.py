@@ -11,8 +11,8 @@ from collections.abc import Collection
 from kiln.calls.call import Call, NotYet, Ports
 from kiln.declare.devices import DATA_DEVICES, HINT, SYSTEM_DEVICE, find_device
 from kiln.declare.errors import ApiError, InternalError
-from kiln.declare.journal import Journal
-from kiln.declare.killpoints import reach
+from kiln.ground.journal import Journal
+from kiln.ground.killpoints import reach
 from kiln.machines.errors import MachineBusy, MachineMissing
 from kiln.machines.port import Drive
 from kiln.pools.errors import VolumeBusy

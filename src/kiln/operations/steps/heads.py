@@ -13,7 +13,7 @@ from typing import Any
 
 from kiln.calls.call import Call, Job
 from kiln.calls.errors import ServiceUnavailableNoRoom
-from kiln.declare.killpoints import reach
+from kiln.ground.killpoints import reach
 from kiln.pools.errors import PoolFull
 from kiln.store.database import Transaction
 from kiln.store.volumes import planned, volumes

@@ -7,9 +7,9 @@ accomplished; how old it may be only some operations ask.
 from __future__ import annotations
 
 from kiln.calls.call import Call
-from kiln.declare.clock import from_text
 from kiln.declare.errors import ApiError
 from kiln.declare.states import SnapshotStatus
+from kiln.ground.clock import from_text
 from kiln.operations.errors.snapshots import InvalidSnapshotIdNotFound, InvalidSnapshotIdNotReady
 from kiln.store.snapshots import Snapshot, snapshots
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 from typing import Annotated
 
 from kiln.calls.call import Call
-from kiln.declare.clock import to_minutes_text
 from kiln.declare.operation import Operation
 from kiln.declare.rules import Doc, Example, Missing
 from kiln.declare.shapes import shape
 from kiln.declare.states import TaskStatus
+from kiln.ground.clock import to_minutes_text
 from kiln.operations.errors.regions import InvalidRegionIdNotFoundOfTasks
 from kiln.operations.errors.tasks import MissingParameterOfTasks
 from kiln.operations.params import RegionId, TaskId

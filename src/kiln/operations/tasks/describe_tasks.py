@@ -9,12 +9,12 @@ from __future__ import annotations
 from typing import Annotated
 
 from kiln.calls.call import Call
-from kiln.declare.clock import span_of, to_minutes_text
 from kiln.declare.errors import InvalidParameter
 from kiln.declare.operation import Operation
 from kiln.declare.rules import Accepted, CommaList, Count, Doc, Example, Missing
 from kiln.declare.shapes import shape
 from kiln.declare.states import TaskStatus
+from kiln.ground.clock import span_of, to_minutes_text
 from kiln.operations.errors.regions import InvalidRegionIdNotFoundOfTasks
 from kiln.operations.errors.tasks import MissingParameterOfTasks
 from kiln.operations.paging import page

@@ -10,7 +10,7 @@ from __future__ import annotations
 import resource
 from dataclasses import dataclass
 
-from kiln.declare.units import KiB, MiB
+from kiln.ground.units import KiB, MiB
 
 #: The classic SDK sends everything in the query: RunInstances with 32 KiB of UserData is some 60 KiB there.
 REQUEST_LINE = 128 * KiB

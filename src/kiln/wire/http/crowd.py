@@ -14,7 +14,7 @@ from collections import Counter
 from functools import lru_cache
 from typing import Protocol
 
-from kiln.declare.journal import Journal
+from kiln.ground.journal import Journal
 from kiln.wire.http.bounds import Room
 
 log = Journal("kiln.http")

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 from uvicorn.protocols.http.flow_control import HIGH_WATER_LIMIT, FlowControl
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
-from kiln.declare.journal import Journal
+from kiln.ground.journal import Journal
 from kiln.wire.http import bounds
 from kiln.wire.http.crowd import Crowd, name_of
 

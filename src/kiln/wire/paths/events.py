@@ -24,7 +24,7 @@ from contextlib import suppress
 from typing import NamedTuple
 
 from kiln.declare.errors import ApiError, InvalidParameter
-from kiln.declare.journal import Journal
+from kiln.ground.journal import Journal
 from kiln.store.changes import Change, Hub, Listener, News
 from kiln.wire.doors.door import Answer, Key, RawRequest
 from kiln.wire.errors import ThrottlingEvents

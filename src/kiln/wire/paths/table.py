@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Generic, Protocol, TypeVar, runtime_checkable
 
-from kiln.declare.units import MiB
+from kiln.ground.units import MiB
 from kiln.wire.doors.door import Answer
 from kiln.wire.errors import RequestTooLarge
 from kiln.wire.http.bounds import BODY

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Annotated
 
-from kiln.declare.clock import to_seconds_text
 from kiln.declare.rules import Doc, Example, Wire
 from kiln.declare.shapes import shape
+from kiln.ground.clock import to_seconds_text
 from kiln.operations.params import DiskId, InstanceId, RegionId, TagsOutput, draw_tags
 from kiln.operations.steps.drives import serial_of
 from kiln.store.disks import Disk

@@ -21,12 +21,12 @@ from kiln.declare.devices import DEVICES
 from kiln.declare.errors import ApiError
 from kiln.declare.facts import facts
 from kiln.declare.ids import new_id
-from kiln.declare.killpoints import reach
 from kiln.declare.rules import Accepted, Alias, Doc, Example, Missing, OneOf, Pattern, Text, Wire
 from kiln.declare.shapes import shape
 from kiln.declare.states import SnapshotStatus
 from kiln.declare.system import NO_SYSTEM
-from kiln.declare.units import to_gib
+from kiln.ground.killpoints import reach
+from kiln.ground.units import to_gib
 from kiln.operations.errors.tasks import MissingParameterOfTasks
 from kiln.operations.images.parts import drafts
 from kiln.operations.images.parts.errors import (

@@ -11,10 +11,10 @@ from collections.abc import Sequence
 from functools import cache
 from typing import Annotated
 
-from kiln.declare.clock import to_seconds_text
 from kiln.declare.rules import Doc, Example, Wire
 from kiln.declare.shapes import keep, shape
 from kiln.declare.states import USABLE
+from kiln.ground.clock import to_seconds_text
 from kiln.operations.params import TagsOutput, draw_tags
 from kiln.store.images import Album, Image, ImageDisk
 from kiln.store.tags import Tag

@@ -14,7 +14,7 @@ from typing import Annotated
 
 from kiln.declare.errors import ApiError
 from kiln.declare.rules import Doc, Example, Name
-from kiln.declare.units import KiB
+from kiln.ground.units import KiB
 
 _LINUX_HOST = re.compile(r"[A-Za-z0-9]+([.-][A-Za-z0-9]+)*")
 _WINDOWS_HOST = re.compile(r"[A-Za-z0-9]+(-[A-Za-z0-9]+)*")

@@ -17,10 +17,10 @@ from kiln.calls.call import Call, Job
 from kiln.declare.errors import ApiError
 from kiln.declare.facts import Raw, facts
 from kiln.declare.ids import new_id
-from kiln.declare.killpoints import reach
 from kiln.declare.states import DiskStatus, InstanceStatus
 from kiln.declare.system import NO_SYSTEM
-from kiln.declare.units import GiB
+from kiln.ground.killpoints import reach
+from kiln.ground.units import GiB
 from kiln.operations import resource_groups
 from kiln.operations.errors.regions import InvalidZoneIdNotFound
 from kiln.operations.errors.tags import DuplicateTagKey, InvalidTagKeyMalformed

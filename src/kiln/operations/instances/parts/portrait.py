@@ -11,11 +11,11 @@ import uuid
 from collections.abc import Sequence
 from typing import Annotated, Any
 
-from kiln.declare.clock import to_minutes_text
 from kiln.declare.deployment import InstanceType
 from kiln.declare.rules import Doc, Example, Wire
 from kiln.declare.shapes import shape
 from kiln.declare.states import InstanceStatus
+from kiln.ground.clock import to_minutes_text
 from kiln.operations.params import InstanceId, TagsOutput, draw_tags
 from kiln.store.instances import Asked, Instance
 from kiln.store.tags import Tag

@@ -11,8 +11,8 @@ from typing import Any
 
 from kiln.calls.call import Call, Job, NotYet, Ports
 from kiln.declare.errors import ApiError
-from kiln.declare.killpoints import reach
 from kiln.declare.states import DiskStatus, InstanceStatus
+from kiln.ground.killpoints import reach
 from kiln.machines.errors import MachineBusy, MachineRefused
 from kiln.machines.port import Machine
 from kiln.operations.errors.instances import InvalidInstanceIdNotFound

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Annotated
 
-from kiln.declare.clock import to_seconds_text
 from kiln.declare.rules import Doc, Example, Wire
 from kiln.declare.shapes import shape
 from kiln.declare.states import SnapshotStatus
+from kiln.ground.clock import to_seconds_text
 from kiln.operations.params import RegionId, SnapshotId, TagsOutput, draw_tags
 from kiln.store.snapshots import Snapshot
 from kiln.store.tags import Tag

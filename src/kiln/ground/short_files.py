@@ -6,7 +6,7 @@ import os
 import stat
 from pathlib import Path
 
-from kiln.declare.units import KiB
+from kiln.ground.units import KiB
 
 MOST = 64 * KiB
 

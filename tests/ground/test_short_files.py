@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from kiln.declare.short_files import NotShort, read_short, read_short_text
+from kiln.ground.short_files import NotShort, read_short, read_short_text
 
 
 def test_gives_what_is_in_a_file(tmp_path):

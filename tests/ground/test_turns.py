@@ -6,7 +6,7 @@ import threading
 
 import pytest
 
-from kiln.declare.turns import Turns
+from kiln.ground.turns import Turns
 
 
 def test_are_so_many_at_once():

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from kiln.declare.clock import from_text, span_of, to_minutes_text, to_seconds_text
+from kiln.ground.clock import from_text, span_of, to_minutes_text, to_seconds_text
 
 MINUTE = 1_795_414_020.0  #: 2026-11-23T06:07Z
 

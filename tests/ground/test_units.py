@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from kiln.declare.units import counted
+from kiln.ground.units import counted
 
 
 @pytest.mark.parametrize(
