@@ -15,7 +15,7 @@ from kiln.cli import exits
 from kiln.cli.main import app
 from kiln.service.doctor import examine, glance, lines
 from kiln.service.settings import read_settings
-from tests.served import start_kiln
+from kiln.testing import start_kiln
 
 
 @pytest.fixture

@@ -7,7 +7,7 @@ import uuid
 
 import pytest
 
-from tests.served import start_kiln
+from kiln.testing import start_kiln
 
 
 @pytest.mark.slow
