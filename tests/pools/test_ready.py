@@ -208,3 +208,19 @@ def test_is_swept_after_a_kill_at_any_point(tmp_path):
 
         assert again.leftovers() == []
         assert overlay.read(tmp_path / str(number) / "v-a1.qcow2").backing == "v-a0.qcow2", point
+
+
+def test_an_overlay_is_written_anew_for_a_head_that_is_granted_again(pool, tmp_path):
+    needs("qemu-img")
+    head = a_head_in_use(pool)
+    pool.prepare()
+    pool.resize(head, SIZE + BLOCK)
+
+    pool.grant(head, None)
+
+    assert drafts(pool, tmp_path) == set(), "what was written for its former size is gone"
+    assert pool.prepare() == 1
+    (ready,) = drafts(pool, tmp_path)
+    pool.freeze([Succession(head, "v-a1")], None)
+    assert (tmp_path / "pool" / "v-a1.qcow2").stat().st_ino == ready
+    assert pool.size("v-a1") == SIZE + BLOCK

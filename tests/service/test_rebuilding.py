@@ -287,7 +287,7 @@ def test_what_was_merged_by_a_task_that_has_ended_is_written_down(tmp_path):
         sweep(it.ports)
         (merge,) = cloud.open_tasks()
         it.ports.pool.absorb(merge.resource, None)
-        it.database.write(lambda tx: fail(tx, merge.id, cloud.clock(), "InternalError", ""))
+        it.database.write(lambda tx: fail(tx, merge, cloud.clock(), "InternalError", ""))
         with it.database.read() as tx:
             assert volumes.find(tx, id=merge.resource).task == merge.id
 

@@ -232,6 +232,9 @@ def test_are_recorded_by_the_last_who_claimed_them_alone(database):
 
     assert database.write(lambda tx: row(tx, again.id)) == again
     assert database.write(lambda tx: tasks.finish(tx, again, 301.0))
+    with pytest.raises(LeaseLost):
+        database.write(lambda tx: tasks.finish(tx, late, 302.0))
+    assert not database.write(lambda tx: tasks.fail(tx, again, 302.0, "Code", "words"))
 
 
 def test_of_a_host_are_claimed_by_its_workers_alone(database):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 
 from kiln.wire import strict_json
@@ -14,11 +16,11 @@ from kiln.wire.strict_json import NamedTwice, NotJson
         ('{"a": 1.0, "b": [1e3, -0, true, null]}', {"a": "1.0", "b": ["1e3", "-0", True, None]}),
         (' ["a"] ', ["a"]),
         ('"a"', "a"),
-        ("[" * 60 + "]" * 60, None),
+        ("[" * 60 + "]" * 60, json.loads("[" * 60 + "]" * 60)),
     ],
 )
 def test_reads_json_with_numbers_as_they_were_spelled(text, value):
-    assert strict_json.read(text) == value or value is None
+    assert strict_json.read(text) == value
 
 
 def test_leaves_numbers_numbers_where_that_is_asked_for():

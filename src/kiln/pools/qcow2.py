@@ -141,7 +141,7 @@ class Qcow2Pool:
                 # Not before the switch, in which QEMU opens the old head once more.
                 self._seal(disk.head)
                 reach("pool.freeze.sealed")
-        self._ready.want(disk.heir for disk in disks)
+        self._ready.want([disk.heir for disk in disks])
         return is_quiesced
 
     def prepare(self) -> int:

@@ -10,7 +10,7 @@ to have it on the disk, and that is over then.
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -56,12 +56,13 @@ class Ready:
         self._lock = threading.Lock()
         self._made: dict[str, _Overlay | None] = {}  #: By head, the oldest wish first; None: not made yet.
 
-    def want(self, heads: Iterable[str]) -> None:
-        """Have ``make`` write the next overlay above each of these."""
+    def want(self, heads: Collection[str]) -> None:
+        """Have ``make`` write the next overlay above each of these, anew where there is one."""
         with self._lock:
-            for head in heads:
-                self._made[head] = self._made.pop(head, None)
-            surplus = [self._made.pop(head) for head in list(self._made)[: max(0, len(self._made) - MOST)]]
+            # What is there may be another owner's by now.
+            surplus = [self._made.pop(head, None) for head in heads]
+            self._made |= dict.fromkeys(heads)
+            surplus += [self._made.pop(head) for head in list(self._made)[: max(0, len(self._made) - MOST)]]
         self._give_back(surplus)
 
     def make(self, about: Callable[[str], tuple[int, int] | None]) -> int:
@@ -71,7 +72,7 @@ class Ready:
         there is no such head any more. Raises PoolFull.
         """
         with self._lock:
-            wanted = [head for head, overlay in self._made.items() if overlay is None]
+            wanted = [head for head, one in self._made.items() if one is None]
         made = 0
         for head in wanted:
             now = about(head)

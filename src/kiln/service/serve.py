@@ -132,7 +132,7 @@ def _keys(assembly: Assembly) -> Keys:
 
 
 def _recover(assembly: Assembly) -> None:
-    """Take up what a stop or a crash left: nobody else can hold a lease on an embedded database."""
+    """Take up what a stop or a crash left: nobody else can hold a lease, or a machine, of a database that is held."""
     assembly.pool.sweep()
     assembly.buckets.sweep()
     database = assembly.database
@@ -141,8 +141,6 @@ def _recover(assembly: Assembly) -> None:
         is_any_unknown = tasks.is_any_unknown(tx)
     if is_any_unknown:
         log.warning("tasks_of_unknown_status", count=database.write(tasks.open_unknown, gives_back=True))
-    if not database.is_sqlite:
-        return
     host = assembly.ports.host
     with database.read() as tx:
         if not tasks.is_any_leased(tx) and not instances.is_any_elsewhere(tx, host):

@@ -66,8 +66,8 @@ class Settings:
     host: Annotated[
         str,
         Doc(
-            "What this host is called in the rows of what runs on it. With a database in the data folder there is one "
-            "host, and a start under another name takes over what the rows say of the old one."
+            "What this host is called in the rows of what runs on it. One Kiln at a time serves a database, and a "
+            "start under another name takes over what the rows say of the old one."
         ),
     ] = "local"
     guest_network: Annotated[

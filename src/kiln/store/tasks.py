@@ -377,7 +377,8 @@ def _end(tx: Transaction, task: Task, after: TaskStatus, changes: dict[str, Any]
     lease = {"id": task.id, "generation": task.generation}
     if tasks.move(tx, TaskStatus.PROCESSING, after, changes | {"owner": ""}, **lease):
         return True
-    if tasks.count(tx, id=task.id, status=TaskStatus.PROCESSING):
+    row = tasks.find(tx, id=task.id)
+    if row is not None and (row.status == TaskStatus.PROCESSING or row.generation != task.generation):
         raise LeaseLost(task.id)
     return False
 

@@ -215,7 +215,7 @@ def check(call: Call, p: Input) -> Output:
         page, total = ((), 0) if _wants_others(call, p) else lookup.find(call, p, statuses)
         return _answer(p, page, total)
     offset = (p.page_number - 1) * p.page_size
-    if lookup.is_all(p) and not _wants_others(call, p):
+    if lookup.is_all(p) and statuses and not _wants_others(call, p):
         album = images.page_of_statuses(call.tx, call.account, p.region_id, statuses, limit=p.page_size, offset=offset)
         last = _last(p, album)
         total = images.count_of_statuses(call.tx, call.account, p.region_id, statuses) if last is None else last
