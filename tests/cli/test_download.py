@@ -179,3 +179,52 @@ def test_knows_a_digest_by_its_length():
 def test_refuses_what_is_no_digest(text):
     with pytest.raises(Refusal, match="is no digest"):
         check_digest(text)
+
+
+def sends_part(start: int, end: int, *, of: int = len(BODY), tag: str = '"one"'):
+    """A part of the file from *start* to before *end*, as a server may send that was asked for more."""
+
+    def answer(handler: BaseHTTPRequestHandler) -> None:
+        handler.send_response(206)
+        handler.send_header("Content-Length", str(end - start))
+        handler.send_header("Content-Range", f"bytes {start}-{end - 1}/{of}")
+        handler.send_header("ETag", tag)
+        handler.end_headers()
+        handler.wfile.write(BODY[start:end])
+
+    return answer
+
+
+def test_goes_on_after_a_part_that_is_shorter_than_the_rest(server, fetch):
+    half = len(BODY) // 2
+    server.answers = [
+        sends(BODY[:half], said=len(BODY)),
+        sends_part(half, half + 1000),
+        sends_part(half + 1000, len(BODY)),
+    ]
+
+    assert fetch(server.url) == BODY
+
+
+def test_begins_again_where_the_rest_is_another_file_s(server, fetch):
+    half = len(BODY) // 2
+    server.answers = [sends(BODY[:half], said=len(BODY)), sends_part(half, len(BODY), tag='"two"'), sends()]
+
+    assert fetch(server.url) == BODY
+
+
+@pytest.mark.parametrize(
+    "answer", [sends_part(0, 1000), sends_part(5000, 6000), says(204)], ids=["first", "middle", "none"]
+)
+def test_refuses_what_is_no_whole_file(server, fetch, answer):
+    server.answers = [answer]
+
+    with pytest.raises(Refusal, match="no whole file"):
+        fetch(server.url)
+
+
+def test_refuses_to_be_led_to_what_is_no_address(server, fetch):
+    server.answers = [says(302, Location="http://[::1")]
+
+    with pytest.raises(Refusal):
+        fetch(server.url)

@@ -36,6 +36,8 @@ SILENCE_S = 60.0
 _BLOCK = 1 * MiB
 _PAUSE_S = 0.1  #: Before a connection is made again; twice as long each time that it brings nothing.
 _PARTIAL = 206
+_OK = 200
+_PART = re.compile(r"bytes ([0-9]{1,15})-[0-9]{1,15}/([0-9]{1,15}|\*)")
 _DIGESTS = {"sha256": 64, "sha512": 128, "sha1": 40, "md5": 32}
 
 Show = Callable[[int, str], None]  #: Called with the percentage, 0 where none is known, and a word.
@@ -60,9 +62,8 @@ class Download:
 
     def run(self, show: Show) -> None:
         """Bring all of it. Raises Refusal."""
-        failures = 0
+        failures, furthest = 0, 0
         while True:
-            before = self.seen
             try:
                 self._bring(show)
                 break
@@ -71,10 +72,13 @@ class Download:
                     error.close()
                 if isinstance(error, HTTPError) and error.code < 500:  # noqa: PLR2004 - the first that may pass.
                     raise _refuse(self.url, error) from error
-                failures = 0 if self.seen > before else failures + 1
-                if failures >= TRIES or not (self.seen or before):
+                failures = 0 if self.seen > furthest else failures + 1
+                furthest = max(furthest, self.seen)
+                if failures >= TRIES or not furthest:
                     raise _refuse(self.url, error) from error
                 time.sleep(_PAUSE_S * 2**failures)
+            except ValueError as error:  # Of an address that it leads to.
+                raise _refuse(self.url, error) from error
         if self.wanted and self.checksum.hexdigest() != self.wanted:
             message = f"{self.url} is not what it should be: its {self.kind} is {self.checksum.hexdigest()}"
             raise Refusal(message, exits.UNSOUND, f"Expected was {self.wanted}. Nothing was imported.")
@@ -84,11 +88,7 @@ class Download:
         if self.seen and self.mark:
             headers |= {"Range": f"bytes={self.seen}-", "If-Range": self.mark}
         with closing(_opener().open(Request(self.url, headers=headers), timeout=SILENCE_S)) as answer:  # noqa: S310
-            goes_on = answer.headers.get("Content-Range", "").startswith(f"bytes {self.seen}-")
-            if self.seen and not (answer.status == _PARTIAL and goes_on):
-                self._begin_again()
-                if answer.status == _PARTIAL:
-                    raise ConnectionError("it sent another part than was asked for")
+            self._require_rest(answer)
             self._learn(answer)
             while block := answer.read(_BLOCK):
                 self._keep(block)
@@ -96,13 +96,27 @@ class Download:
         if self.total is not None and self.seen != self.total:
             raise ConnectionError(f"it broke off after {self.seen} of {self.total} bytes")
 
+    def _require_rest(self, answer: Any) -> None:
+        """That it is the whole file, or what is missing of the same one. Raises Refusal, ConnectionError."""
+        part = _PART.fullmatch(answer.headers.get("Content-Range", ""))
+        if self.seen and answer.status == _PARTIAL:
+            is_next = part is not None and int(part[1]) == self.seen
+            is_same = part is not None and (self.total is None or part[2] in ("*", str(self.total)))
+            if not (is_next and is_same and _mark(answer) in ("", self.mark)):
+                self._begin_again()
+                raise ConnectionError("it sent another part than was asked for")
+        elif answer.status == _OK:
+            if self.seen:
+                self._begin_again()
+        else:
+            raise Refusal(f"{self.url} answered {answer.status}, which is no whole file", exits.UNREACHABLE)
+
     def _learn(self, answer: Any) -> None:
         """How long the file is, and how it is known again."""
         length = answer.headers.get("Content-Length", "")
-        if re.fullmatch("[0-9]{1,15}", length):
-            self.total = self.seen + int(length)
-        tag = answer.headers.get("ETag", "")
-        self.mark = tag if tag and not tag.startswith("W/") else answer.headers.get("Last-Modified", "")
+        if answer.status == _OK and re.fullmatch("[0-9]{1,15}", length):
+            self.total = int(length)
+        self.mark = _mark(answer) or self.mark
         room = shutil.disk_usage(self.file.fileno()).free
         wanted = (self.total or 0) - self.seen
         if (self.total or 0) > MOST_BYTES:
@@ -126,6 +140,12 @@ class Download:
         self.file.truncate()
         self.seen, self.total, self.mark = 0, None, ""
         self.checksum = hashlib.new(self.kind)
+
+
+def _mark(answer: Any) -> str:
+    """By what the file is known again; empty where it cannot be."""
+    tag: str = answer.headers.get("ETag", "")
+    return tag if tag and not tag.startswith("W/") else answer.headers.get("Last-Modified", "") or ""
 
 
 def check_url(url: str) -> None:

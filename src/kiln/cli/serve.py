@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+
 from kiln.cli import exits
 from kiln.cli.exits import Refusal
 from kiln.cli.flags import takes_settings
@@ -37,7 +39,8 @@ def run(settings: Settings) -> None:
     try:
         serve(settings, say)
     except OSError as error:
-        raise Refusal(f"{error.filename or settings.listen}: {error.strerror}", exits.SETTINGS) from error
+        taken = "Serve elsewhere: --listen 127.0.0.1:0 takes a free port." if error.errno == errno.EADDRINUSE else ""
+        raise Refusal(f"{error.filename or settings.listen}: {error.strerror}", exits.SETTINGS, taken) from error
 
 
 app.command("serve", epilog=example("kiln serve --data ~/kiln --listen 127.0.0.1:8787"))(takes_settings(run, FLAGS))

@@ -197,7 +197,7 @@ def _user(settings: Settings) -> Iterator[Finding]:
             _try_port(_GUEST_ADDRESS, _SSH)
         except OSError as error:
             text = f"Port {_SSH} of guests' addresses cannot be had ({error.strerror}): another is forwarded to it."
-            yield Finding("guests' ports", "warns", text, "`kiln instance show` says which.")
+            yield Finding("guests' ports", "warns", text, "`kiln instance show INSTANCE` says which.")
         else:
             yield Finding("guests' ports", "ok", f"Port {_SSH} of guests' addresses, 127.64.0.0/10, can be forwarded.")
     place = _existing(settings.data)

@@ -274,3 +274,11 @@ def test_spells_a_refusal_in_xml_when_it_cannot_know_better(query):
     document = ET.fromstring(answer.body)
     assert document.tag == "Error"
     assert [part.tag for part in document] == ["RequestId", "HostId", "Code", "Message", "Recommend"]
+
+
+def test_a_product_may_be_empty_and_must_be_one_that_is_served():
+    assert admit(an_rpc_request(Product="")).key.action == "DescribeImages"
+    with pytest.raises(errors.InvalidProductNotFound):
+        admit(an_rpc_request(Product="Rds"))
+    with pytest.raises(errors.InvalidVersion):
+        admit(an_rpc_request(Product="Kiln"))

@@ -272,7 +272,7 @@ def _statuses(p: Input) -> tuple[str, ...]:
         raise MissingParameter(parameter="Status")
     statuses: tuple[str, ...] = (ImageStatus.AVAILABLE,) if p.status is None else p.status
     if ALL not in statuses:
-        return statuses
+        return tuple(dict.fromkeys(statuses))  # A statement is kept for each number of them.
     if len(statuses) > 1:
         raise InvalidParamter(parameter="Status")
     return _STATUSES

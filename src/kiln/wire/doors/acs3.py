@@ -99,7 +99,7 @@ class Acs3Door:
         given = parameters.union(query, parameters.of_body(request))
         action = _header_or_parameter(request, given, "x-acs-action", "Action")
         version = _header_or_parameter(request, given, "x-acs-version", "Version")
-        product = checks.of_version(checks.named(None), version)
+        product = checks.of_version(checks.named(given.get("Product") or None), version)
         key = prove(request, query, credentials, nonces, now)
         params = checks.without_ceremony(given)
         return Admitted(

@@ -73,7 +73,7 @@ def admit(
 ) -> Admitted:
     """What these parameters ask for, once they are proved. Nothing else of the request has a say in it."""
     format_ = checks.answer_format(signed.get("Format"), default)
-    products = checks.named(signed.get("Product"))
+    products = checks.named(signed.get("Product") or None)
     action = checks.demand(signed, "Action")
     product = checks.of_version(products, checks.demand(signed, "Version"))
     key = prove(method, signed, credentials, nonces, now)
