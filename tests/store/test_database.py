@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from sqlalchemy.exc import IntegrityError
@@ -165,3 +166,21 @@ def test_is_full_for_what_takes_room_and_when_there_is_none_to_make(tmp_path, gi
 
     assert room.asked == asked
     database.close()
+
+
+def test_room_that_another_has_made_is_room_too(sqlite):
+    made = []
+
+    def make_room():
+        made.append(threading.current_thread().name)
+        return True
+
+    sqlite.make_room = make_room
+    before = sqlite._rooms_made
+
+    with ThreadPoolExecutor(8) as callers:
+        told = list(callers.map(lambda _: sqlite._has_room_made(before), range(8)))
+
+    assert (told, len(made)) == ([True] * 8, 1)
+    sqlite.make_room = lambda: False
+    assert not sqlite._has_room_made(sqlite._rooms_made)

@@ -112,7 +112,7 @@ def explain_lost(error: OutputLost) -> Exit:
     """The same of an output that cannot be written. Of one whose reader went nothing is said."""
     if not str(error):
         return exits.UNREAD
-    _say(f"standard output cannot be written: {error}", "What was asked for is done; only its answer is lost.")
+    _say(f"standard output cannot be written: {error}", "What was asked for may be done; its answer is lost.")
     return exits.FILE
 
 

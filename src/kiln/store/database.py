@@ -16,6 +16,7 @@ from __future__ import annotations
 
 import random
 import sqlite3
+import threading
 import time
 import traceback
 from collections import deque
@@ -208,6 +209,7 @@ class Database:
         self.fence: Callable[[Transaction], None] | None = None
         #: What was found of damage since it was opened; then nothing is written any more. Reads go on where they can.
         self.damage: str | None = None
+        self._making_room, self._rooms_made = threading.Lock(), 0
         #: Who waits for SQLite.
         self.line: Line[_Written] = Line()
         self._kept = _KeptConnections(engine, self.found_damaged) if self.is_sqlite else None
@@ -248,16 +250,24 @@ class Database:
         another has committed for it. Raises whatever *work* raises, after rolling
         back, DatabaseFull, and DatabaseMalformed from the first damage on.
         """
+        rooms = self._rooms_made
         try:
             tx, result = self._write(work, waits)
         except DatabaseFull:
-            if not gives_back or not self.make_room():
+            if not gives_back or not self._has_room_made(rooms):
                 raise
             tx, result = self._write(work, waits)
         if tx.touched:
             self.tell(tx.touched)
         tx.settle()
         return result  # type: ignore[no-any-return]
+
+    def _has_room_made(self, before: int) -> bool:
+        """Whether room was made since there had been *before* times, by whoever needed it first too, or is made now."""
+        with self._making_room:
+            if self._rooms_made == before and self.make_room():
+                self._rooms_made += 1
+            return self._rooms_made != before
 
     def _write(self, work: Callable[[Transaction], Any], waits: Callable[[], None]) -> _Written:
         if not self.is_sqlite:
