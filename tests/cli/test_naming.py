@@ -2,7 +2,8 @@ from __future__ import annotations
 
 import pytest
 
-from kiln.cli.naming import is_id
+from kiln.cli.exits import Refusal
+from kiln.cli.naming import is_id, to_id
 from kiln.declare.ids import new_id
 
 
@@ -11,3 +12,22 @@ def test_knows_a_whole_id_by_its_form(noun):
     assert is_id(noun, new_id(noun))
     assert not is_id(noun, new_id(noun)[:-1])
     assert not is_id(noun, new_id("resource_group"))
+
+
+class Listing:
+    """A client of disks, one of which is called like the beginning of an ID."""
+
+    DISKS = ({"DiskId": "d-bp131n0q38u3a4zi9p2k", "DiskName": "d-web"},)
+
+    def rows(self, action, params=None, /, **more):
+        name = {**(params or {}), **more}.get("DiskName")
+        return iter([disk for disk in self.DISKS if name in (None, disk["DiskName"])])
+
+
+def test_a_name_counts_only_where_the_noun_was_told():
+    assert to_id(Listing(), "disk", "d-web") == "d-bp131n0q38u3a4zi9p2k"
+
+    with pytest.raises(Refusal, match="no disk 'd-web'"):
+        to_id(Listing(), "disk", "d-web", by_name=False)
+
+    assert to_id(Listing(), "disk", "d-bp13", by_name=False) == "d-bp131n0q38u3a4zi9p2k"

@@ -37,12 +37,15 @@ NAMED: Mapping[str, Named] = {
 }
 
 
-def to_id(client: Client, noun: str, text: str) -> str:
-    """The ID of the *noun* that *text* names. A whole ID is not looked up. Raises Refusal with what it could mean."""
+def to_id(client: Client, noun: str, text: str, *, by_name: bool = True) -> str:
+    """The ID of the *noun* that *text* names. A whole ID is not looked up. Raises Refusal with what it could mean.
+
+    Without *by_name* it is an ID or the beginning of one: for who guessed the noun from the text.
+    """
     if is_id(noun, text):
         return text
     how = NAMED[noun]
-    found = list(dict(_matches(client, noun, text)).items())
+    found = list(dict(_matches(client, noun, text, by_name=by_name)).items())
     if len(found) == 1:
         return found[0][0]
     if found:
@@ -72,10 +75,10 @@ def rows(client: Client, noun: str, **more: Any) -> Iterator[dict[str, Any]]:
     return client.rows(how.action, {**how.more, **more})
 
 
-def _matches(client: Client, noun: str, text: str) -> Iterator[tuple[str, str]]:
+def _matches(client: Client, noun: str, text: str, *, by_name: bool) -> Iterator[tuple[str, str]]:
     """IDs with names: of what is called *text*, and of what has an ID that begins so."""
     how = NAMED[noun]
-    if how.name and text and "*" not in text:
+    if by_name and how.name and text and "*" not in text:
         # In a filter by name a star stands for others, and no name has one; what has no name is not called that.
         named = rows(client, noun, **{how.name: text})
         yield from ((row[how.id], row[how.name]) for row in named if row[how.name] == text)

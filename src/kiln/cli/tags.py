@@ -10,6 +10,7 @@ from kiln.cli.grammar import Columns, Json, Quiet, Region, example, group
 from kiln.cli.naming import noun_by_id, to_id
 from kiln.cli.output import Column, View
 from kiln.cli.session import open_client
+from kiln.client.client import Client
 
 app = group()
 
@@ -64,7 +65,7 @@ def list_tags(
     named = given.params.get("ResourceId", [])
     noun = _noun_of(given)
     with open_client(region) as client:
-        ids = {"ResourceId": [to_id(client, noun, one) for one in named]} if named else {}
+        ids = {"ResourceId": _ids(client, given, noun)} if named else {}
         rows = client.rows("ListTagResources", {**given.params, **ids, "ResourceType": noun})
         output.show_rows(rows, COLUMNS, view)
 
@@ -72,9 +73,14 @@ def list_tags(
 def _call(given: Given, region: str | None, *, as_json: bool) -> None:
     noun = _noun_of(given)
     with open_client(region) as client:
-        ids = [to_id(client, noun, one) for one in given.params["ResourceId"]]
-        params = {**given.params, "ResourceType": noun, "ResourceId": ids}
+        params = {**given.params, "ResourceType": noun, "ResourceId": _ids(client, given, noun)}
         output.show_made(client.call(given.takes.action, params), as_json=as_json)
+
+
+def _ids(client: Client, given: Given, noun: str) -> list[str]:
+    """The IDs of the resources. A name says nothing of its noun, so names count where --type does."""
+    is_told = bool(given.params.get("ResourceType"))
+    return [to_id(client, noun, one, by_name=is_told) for one in given.params["ResourceId"]]
 
 
 def _noun_of(given: Given) -> str:

@@ -67,7 +67,13 @@ def run(
 
         def one(text: str) -> None:
             kind = nouns[text]
-            wait(client, Begun(kind, to_id(client, kind, text), None if gone else until or _USUAL[kind]), timeout)
+            wait(
+                client,
+                Begun(
+                    kind, to_id(client, kind, text, by_name=noun is not None), None if gone else until or _USUAL[kind]
+                ),
+                timeout,
+            )
 
         _, failed = try_each(nouns, one)
     end(failed)
