@@ -67,13 +67,8 @@ def run(
 
         def one(text: str) -> None:
             kind = nouns[text]
-            wait(
-                client,
-                Begun(
-                    kind, to_id(client, kind, text, by_name=noun is not None), None if gone else until or _USUAL[kind]
-                ),
-                timeout,
-            )
+            resource = to_id(client, kind, text, by_name=noun is not None)
+            wait(client, Begun(kind, resource, None if gone else until or _USUAL[kind]), timeout)
 
         _, failed = try_each(nouns, one)
     end(failed)
