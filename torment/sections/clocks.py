@@ -75,7 +75,7 @@ def _retry(cloud: Cloud, _: MemoryNonces, instance: str, steps: list[float], sub
     snapshot = _snapshot(cloud, instance)
     task = next(one for one in cloud.open_tasks() if one.resource == snapshot)
     until = cloud.clock() + _RETRY_S
-    cloud.ports.database.write(lambda tx: tasks.postpone(tx, task.id, until, failed=True))
+    cloud.ports.database.write(lambda tx: tasks.postpone(tx, task, until, failed=True))
     # A worker looks at the clock every second. Steps and time that cancel each other out are no time at all to who
     # looks only once, so it looks after each of them.
     for passed in (*steps, 2 * _RETRY_S):
