@@ -36,6 +36,7 @@ from kiln.operations.instances.parts.guest_input import (
     check_host_name,
     check_password,
 )
+from kiln.operations.instances.parts.launch_input import PrivateDnsNameOptions
 from kiln.operations.params import Description, InstanceId, NothingMore, OwnRegionId
 from kiln.store.instances import instances
 
@@ -61,19 +62,6 @@ class CpuOptions:
     turbo_mode: Annotated[str | None, accepted.CPU, Doc("Of the classic SDK.")] = None
     enable_visst: Annotated[bool | None, Wire("EnableVISST"), accepted.CPU, Doc("Of the classic SDK.")] = None
     enable_vrdt: Annotated[bool | None, Wire("EnableVRDT"), accepted.CPU, Doc("Of the classic SDK.")] = None
-
-
-@shape
-class PrivateDnsNameOptions:
-    """Private DNS."""
-
-    enable_instance_id_dns_aaaa_record: Annotated[
-        bool | None, Wire("EnableInstanceIdDnsAAAARecord"), accepted.DNS, Doc("An AAAA record of the ID.")
-    ] = None
-    enable_instance_id_dns_a_record: Annotated[bool | None, accepted.DNS, Doc("An A record of the ID.")] = None
-    enable_ip_dns_a_record: Annotated[bool | None, accepted.DNS, Doc("An A record of the address.")] = None
-    enable_ip_dns_ptr_record: Annotated[bool | None, accepted.DNS, Doc("A PTR record.")] = None
-    hostname_type: Annotated[str | None, accepted.DNS, Doc("What the name is made of.")] = None
 
 
 @shape

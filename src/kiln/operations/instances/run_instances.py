@@ -28,7 +28,7 @@ from kiln.operations.instances.parts import launch, power
 from kiln.operations.instances.parts.guest_input import KEPT
 from kiln.operations.instances.parts.launch import Launch, LaunchFacts, Wish
 from kiln.operations.instances.parts.launch_errors import InvalidClientTokenValueNotSupported
-from kiln.operations.instances.parts.launch_input import DataDisk, LaunchInput, SystemDisk
+from kiln.operations.instances.parts.launch_input import DataDisk, LaunchInput, PrivateDnsNameOptions, SystemDisk
 from kiln.operations.params import InstanceId, to_pairs
 
 _SECURITY = Accepted("Guests have no trusted modules.")
@@ -145,19 +145,6 @@ class NetworkOptions:
     bandwidth_weighting: Annotated[str | None, accepted.NETWORK, Doc("The weighting.")] = None
     enable_jumbo_frame: Annotated[bool | None, accepted.NETWORK, Doc("Jumbo frames.")] = None
     enable_network_encryption: Annotated[bool | None, accepted.NETWORK, Doc("Encryption on the wire.")] = None
-
-
-@shape
-class PrivateDnsNameOptions:
-    """Private DNS."""
-
-    enable_instance_id_dns_aaaa_record: Annotated[
-        bool | None, Wire("EnableInstanceIdDnsAAAARecord"), accepted.DNS, Doc("An AAAA record of the ID.")
-    ] = None
-    enable_instance_id_dns_a_record: Annotated[bool | None, accepted.DNS, Doc("An A record of the ID.")] = None
-    enable_ip_dns_a_record: Annotated[bool | None, accepted.DNS, Doc("An A record of the address.")] = None
-    enable_ip_dns_ptr_record: Annotated[bool | None, accepted.DNS, Doc("A PTR record.")] = None
-    hostname_type: Annotated[str | None, accepted.DNS, Doc("What the name is made of.")] = None
 
 
 @shape

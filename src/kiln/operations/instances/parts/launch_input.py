@@ -44,6 +44,19 @@ StorageClusterId = Annotated[str, accepted.CATEGORIES, Doc("A dedicated block st
 
 
 @shape
+class PrivateDnsNameOptions:
+    """Private DNS."""
+
+    enable_instance_id_dns_aaaa_record: Annotated[
+        bool | None, Wire("EnableInstanceIdDnsAAAARecord"), accepted.DNS, Doc("An AAAA record of the ID.")
+    ] = None
+    enable_instance_id_dns_a_record: Annotated[bool | None, accepted.DNS, Doc("An A record of the ID.")] = None
+    enable_ip_dns_a_record: Annotated[bool | None, accepted.DNS, Doc("An A record of the address.")] = None
+    enable_ip_dns_ptr_record: Annotated[bool | None, accepted.DNS, Doc("A PTR record.")] = None
+    hostname_type: Annotated[str | None, accepted.DNS, Doc("What the name is made of.")] = None
+
+
+@shape
 class SystemDisk:
     """The system disk; its size is declared by each operation, which spell its type differently."""
 
