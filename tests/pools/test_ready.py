@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import errno
 import os
 
 import pytest
 
 from kiln.pools import overlay
-from kiln.pools.errors import PoolFull
+from kiln.pools.errors import PoolFull, VolumeMissing
 from kiln.pools.port import Succession
 from kiln.pools.qcow2 import Qcow2Pool
 from kiln.pools.ready import MOST
@@ -178,7 +179,12 @@ def test_no_more_are_wanted_than_a_limit(pool):
     pool._ready.want([f"v-{n}" for n in range(MOST + 3)])
 
     asked = []
-    pool._ready.make(asked.append)
+
+    def about(head):
+        asked.append(head)
+        raise VolumeMissing(head)
+
+    pool._ready.make(about)
 
     assert asked == [f"v-{n}" for n in range(3, MOST + 3)]
 
@@ -207,6 +213,61 @@ def test_is_swept_after_a_kill_at_any_point(tmp_path):
 
         assert again.leftovers() == []
         assert overlay.read(tmp_path / str(number) / "v-a1.qcow2").backing == "v-a0.qcow2", point
+
+
+def test_a_head_that_cannot_be_read_keeps_no_other_from_its_own(pool, tmp_path, caplog):
+    heads = [a_head_in_use(pool, f"v-{disk}0") for disk in "abc"]
+    path = tmp_path / "pool" / "v-b0.qcow2"
+    content = path.read_bytes()
+    path.unlink()
+    path.symlink_to(path.name)  # Nobody can open it, root neither.
+
+    assert pool.prepare() == 2
+
+    for disk in "ac":
+        pool.freeze([Succession(f"v-{disk}0", f"v-{disk}1")], None)
+    pool._ready.forget(["v-a1", "v-c1"])
+    assert pool.prepare() == 0
+    said = [record.kiln_facts for record in caplog.records if record.message == "overlays_not_made_ready"]
+    assert [(one["head"], one["heads"]) for one in said] == [(heads[1], 1)], "once, however often it is tried"
+
+    path.unlink()
+    path.write_bytes(content)
+    assert pool.prepare() == 1
+    pool._ready.want(heads[1:2])
+    path.unlink()
+    path.symlink_to(path.name)
+    pool.prepare()
+    assert caplog.messages.count("overlays_not_made_ready") == 2, "and again when it had been well meanwhile"
+
+
+def test_the_reason_that_many_heads_have_is_logged_once(pool, tmp_path, caplog):
+    heads = [a_head_in_use(pool, f"v-{disk}0") for disk in "abc"]
+    for head in heads:
+        (tmp_path / "pool" / f"{head}.qcow2").unlink()
+        (tmp_path / "pool" / f"{head}.qcow2").symlink_to(f"{head}.qcow2")
+
+    assert [pool.prepare() for _ in range(3)] == [0, 0, 0]
+
+    (said,) = [record.kiln_facts for record in caplog.records if record.message == "overlays_not_made_ready"]
+    assert (said["heads"], said["reason"]) == (3, os.strerror(errno.ELOOP))
+
+
+def test_a_head_that_its_guest_sees_grow_has_its_overlay_written_anew(pool, tmp_path):
+    needs("qemu-storage-daemon", "qemu-io")
+    a_head_in_use(pool)
+    pool.prepare()
+    with start_daemon(tmp_path) as guest:
+        for blockdev in pool.blockdevs("v-a0"):
+            guest.execute("blockdev-add", **blockdev)  # An export of it would not let it grow.
+        pool.resize("v-a0", SIZE + BLOCK, guest)
+
+        assert pool.prepare() == 1
+        (ready,) = drafts(pool, tmp_path)
+        pool.freeze([Succession("v-a0", "v-a1")], guest)
+
+    assert (tmp_path / "pool" / "v-a1.qcow2").stat().st_ino == ready
+    assert pool.size("v-a1") == SIZE + BLOCK
 
 
 def test_an_overlay_is_written_anew_for_a_head_that_is_granted_again(pool, tmp_path):

@@ -146,13 +146,7 @@ class Qcow2Pool:
 
     def prepare(self) -> int:
         """See ``port.Pool``. A head that was granted, or that a freeze has made, is one in use."""
-
-        def about(head: str) -> tuple[int, int] | None:
-            with contextlib.suppress(VolumeMissing, VolumeBroken, FileNotFoundError):
-                return self.size(head), self._path(head).stat().st_uid
-            return None
-
-        return self._ready.make(about)
+        return self._ready.make(lambda head: (self.size(head), self._path(head).stat().st_uid))
 
     def put_away(self) -> None:
         """See ``port.Pool``."""
@@ -166,6 +160,7 @@ class Qcow2Pool:
         """See ``port.Pool``. Raises VolumeMissing, VolumeBusy while somebody writes it or stands on it, PoolFull."""
         if guest is not None and guest.has_node(volume):
             guest.resize(volume, size_bytes)
+            self._ready.want([volume])
             return
         size_now = self.size(volume)
         if size_bytes == size_now:

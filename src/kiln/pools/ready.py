@@ -15,13 +15,16 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from kiln.ground.journal import Journal
 from kiln.ground.killpoints import reach
 from kiln.pools import overlay, readers
-from kiln.pools.errors import ToolFailed
+from kiln.pools.errors import PoolClosed, ToolFailed, VolumeBroken, VolumeMissing
 from kiln.pools.family import SUFFIX
 from kiln.pools.folder import Folder, sync
 
 MOST = 1024  #: Each takes 12 KiB; those that were asked for last are kept.
+
+log = Journal("kiln.pools")
 
 
 @dataclass(frozen=True)
@@ -55,6 +58,7 @@ class Ready:
         self._folder = folder
         self._lock = threading.Lock()
         self._made: dict[str, _Overlay | None] = {}  #: By head, the oldest wish first; None: not made yet.
+        self._faults: dict[str, str] = {}  #: By head, why none could be made when it was tried last.
 
     def want(self, heads: Collection[str]) -> None:
         """Have ``make`` write the next overlay above each of these, anew where there is one."""
@@ -65,37 +69,52 @@ class Ready:
             surplus += [self._made.pop(head) for head in list(self._made)[: max(0, len(self._made) - MOST)]]
         self._give_back(surplus)
 
-    def make(self, about: Callable[[str], tuple[int, int] | None]) -> int:
+    def make(self, about: Callable[[str], tuple[int, int]]) -> int:
         """Write what is wanted and not made yet; returns how many that were.
 
-        *about* tells the size and the owner that a head has now, or None when
-        there is no such head any more. Raises PoolFull.
+        *about* tells the size and the owner that a head has now, and raises
+        VolumeMissing, VolumeBroken or FileNotFoundError when there is no such head
+        any more. A head of which they cannot be told, or whose overlay cannot be
+        written, stays wanted and keeps none of the others from theirs; why is
+        logged once, and again when that changes. Raises PoolFull.
         """
         with self._lock:
-            wanted = [head for head, one in self._made.items() if one is None]
-        made = 0
-        for head in wanted:
-            now = about(head)
-            if now is None:
-                self.forget([head])
-                continue
-            size_bytes, uid = now
-            try:
-                with self._folder.drafts(1, stay=True) as (path,):
-                    write(path, Birth("", size_bytes, head, uid))
-                    sync(path)
-                    reach("pool.ready.synced")
-            except ToolFailed:
-                self.forget([head])  # A freeze will say why the owner cannot be set.
-                continue
-            with self._lock:
-                is_wanted = head in self._made
-                if is_wanted:
-                    self._made[head] = _Overlay(path, size_bytes, uid)
-            if not is_wanted:  # A freeze has come meanwhile, and did not wait.
-                self._folder.give_back(path)
-            made += is_wanted
+            wanted = iter([head for head, one in self._made.items() if one is None])
+        made, faults = 0, dict[str, str]()
+        try:
+            for head in wanted:
+                try:
+                    made += self._make_one(head, about)
+                except (VolumeMissing, VolumeBroken, FileNotFoundError, ToolFailed):
+                    self.forget([head])  # Of an owner that cannot be set a freeze will say why.
+                except (OSError, PoolClosed) as error:
+                    # The system's own words name the draft, and that is another each time.
+                    faults[head] = getattr(error, "strerror", None) or str(error)
+        finally:
+            self._tell(faults, left_out=wanted)
         return made
+
+    def _make_one(self, head: str, about: Callable[[str], tuple[int, int]]) -> bool:
+        size_bytes, uid = about(head)
+        with self._folder.drafts(1, stay=True) as (path,):
+            write(path, Birth("", size_bytes, head, uid))
+            sync(path)
+            reach("pool.ready.synced")
+        with self._lock:
+            is_wanted = head in self._made
+            if is_wanted:
+                self._made[head] = _Overlay(path, size_bytes, uid)
+        if not is_wanted:  # A freeze has come meanwhile, and did not wait.
+            self._folder.give_back(path)
+        return is_wanted
+
+    def _tell(self, faults: dict[str, str], left_out: Iterable[str]) -> None:
+        """Log each reason that none of the heads with it had when it was tried before."""
+        news = {head: reason for head, reason in faults.items() if self._faults.get(head) != reason}
+        self._faults = {head: self._faults[head] for head in left_out if head in self._faults} | faults
+        for reason in dict.fromkeys(news.values()):
+            heads = [head for head, its in news.items() if its == reason]
+            log.warning("overlays_not_made_ready", reason=reason, head=heads[0], heads=len(heads))
 
     @contextmanager
     def taken(self, births: Iterable[Birth]) -> Iterator[dict[str, Path]]:
