@@ -22,11 +22,13 @@ from pathlib import Path
 
 from kiln.ground.journal import Journal
 from kiln.ground.short_files import NotShort, read_short
+from kiln.wire import marks
 from kiln.wire.nonces import MemoryNonces
 
 log = Journal("kiln.wire")
 
-_OWNER, _RECORD = 8, 23
+_OWNER = 8
+_RECORD = _OWNER + marks.SIZE
 _KEY = 16
 _SUFFIX = ".used"
 

@@ -4,7 +4,7 @@ A request is admitted while its time is within 15 minutes of the server's, both
 ways; so its nonce has to be known until 15 minutes after *its own* time, and
 may be forgotten then. Nonces are therefore kept by the time of their request,
 in slots of five minutes that are dropped whole: one request costs one keyed
-digest and one look into each of at most eight sets, however many are known.
+digest and one look into each of at most eight slots.
 
 A clock that is set forward does not make them forgotten: a slot is dropped when
 both the clock and the time that has really passed say so, and a request of a
@@ -12,8 +12,8 @@ time whose slot was dropped is refused for good, wherever the clock stands then.
 
 The memory is bounded. When it is full, new requests are refused rather than
 old nonces forgotten: forgetting would open the replay that it is there to
-prevent. A nonce takes 70 bytes, so the default bound is some 140 MB in the
-worst case. An account is refused when it has taken as much as is left: one by
+prevent. A nonce takes some 20 bytes (``marks``), so the default bound is some
+40 MB. An account is refused when it has taken as much as is left: one by
 itself may have half, the next half of the rest, so that whoever comes next
 finds room, however much others have taken. Only proved requests take any.
 
@@ -29,11 +29,13 @@ import hashlib
 import secrets
 import threading
 import time
-from collections import Counter
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from enum import Enum
 from typing import Protocol
+
+from kiln.wire import marks
+from kiln.wire.marks import Marks
 
 #: How far a request's time may be from the server's, either way.
 WINDOW_S = 15 * 60
@@ -72,12 +74,12 @@ class _Slot:
     """The nonces of requests of five minutes."""
 
     kept_until: float = 0.0  #: By the steady clock.
-    marks: set[bytes] = field(default_factory=set)
-    owners: Counter[bytes] = field(default_factory=Counter)
+    marks: Marks = field(default_factory=Marks)
+    owners: dict[bytes, int] = field(default_factory=dict)
 
     def add(self, owner: bytes, mark: bytes, kept_until: float) -> None:
         self.marks.add(mark)
-        self.owners[owner] += 1
+        self.owners[owner] = self.owners.get(owner, 0) + 1
         self.kept_until = max(self.kept_until, kept_until)
 
 
@@ -106,23 +108,26 @@ class MemoryNonces:
         self._log = log
         self._steady = steady
         self._lock = threading.Lock()
+        self._owners: dict[str, bytes] = {}  # Accounts that have used any since the start.
         for slot, owner, mark in known:
             self._slots.setdefault(slot, _Slot()).add(owner, mark, steady() + 2 * WINDOW_S)
 
     def use(self, key_id: str, nonce: str, *, at: float, now: float, account: str = "") -> Use:
-        # 15 bytes make a bytes object of 48; one more would make it 64.
-        mark = hashlib.blake2b(f"{key_id}\0{nonce}".encode(), digest_size=15, key=self._key).digest()
-        owner = hashlib.blake2b(account.encode(), digest_size=8, key=self._key).digest()
+        mark = hashlib.blake2b(f"{key_id}\0{nonce}".encode(), digest_size=marks.SIZE, key=self._key).digest()
+        owner = self._owners.get(account) or self._owner(account)
         slot = int(at // _SLOT_S)
         with self._lock:
             if slot not in self._slots:
                 self._drop(int((now - WINDOW_S) // _SLOT_S))
             if at < self._floor:
                 return Use.FORGOTTEN
-            if any(mark in known.marks for known in self._slots.values()):
-                return Use.USED
-            free = self._capacity - sum(len(known.marks) for known in self._slots.values())
-            if sum(known.owners[owner] for known in self._slots.values()) >= free:
+            free, own = self._capacity, 0
+            for known in self._slots.values():
+                if mark in known.marks:
+                    return Use.USED
+                free -= len(known.marks)
+                own += known.owners.get(owner, 0)
+            if own >= free:
                 return Use.FULL
             # So long it could be admitted, if the clock is right now and stays so.
             kept_until = self._steady() + at + WINDOW_S - now
@@ -130,6 +135,10 @@ class MemoryNonces:
             if self._log is not None:
                 self._log.write(slot, owner, mark)
             return Use.NEW
+
+    def _owner(self, account: str) -> bytes:
+        owner = hashlib.blake2b(account.encode(), digest_size=8, key=self._key).digest()
+        return self._owners.setdefault(account, owner)
 
     def _drop(self, oldest: int) -> None:
         """Forget slots before *oldest*, if they have been kept for as long as they had to by the steady clock too."""
