@@ -87,7 +87,7 @@ def test_prints_the_column_that_names_a_row_where_it_is_not_the_first(capsys):
 def test_prints_the_columns_that_are_wanted_and_fields_of_the_answer(capsys):
     rows = [{"ImageId": "m-1", "ImageName": "web", "Tags": {"Tag": [{"TagKey": "use", "TagValue": "test"}]}}]
 
-    output.show_rows(rows, COLUMNS, View(columns="name,tags, IMAGE"), ["Tags"])
+    output.show_rows(rows, COLUMNS, View(columns="name,tags, IMAGE"), [Column("Tags", "Tags")])
 
     assert capsys.readouterr().out == "NAME  Tags      IMAGE\nweb   use=test  m-1\n"
 
@@ -95,7 +95,7 @@ def test_prints_the_columns_that_are_wanted_and_fields_of_the_answer(capsys):
 @pytest.mark.parametrize("wanted", ["colour", "name,", "", ","])
 def test_names_the_columns_that_there_are(wanted):
     with pytest.raises(Refusal, match="there is no column") as caught:
-        output.show_rows([], COLUMNS, View(columns=wanted), ["Tags"])
+        output.show_rows([], COLUMNS, View(columns=wanted), [Column("Tags", "Tags")])
 
     assert caught.value.hint == "There are: IMAGE, NAME, IPS, Tags."
 

@@ -362,13 +362,26 @@ def on_a_terminal(shell: Shell, *words: str, columns: int = 80) -> list[str]:
     return re.sub(r"\x1b\[[0-9]*m", "", printed.decode()).splitlines()
 
 
-def test_a_table_fits_its_terminal(shell, instance):
-    lines = on_a_terminal(shell, "instance", "list")
+def test_a_table_fits_its_terminal_and_cuts_no_id_address_or_time(shell, instance):
+    whole = shell.run("instance", "list", "--columns", "instance,public-ip,image,created").splitlines()[1].split()
 
-    assert len(lines) >= 2
-    assert max(map(len, lines)) <= 80
-    assert instance in lines[1]
-    assert "…" in lines[1]
+    titles, row, *more = on_a_terminal(shell, "instance", "list")
+
+    assert max(map(len, (titles, row, *more))) <= 80
+    assert row.split()[0] == instance
+    assert "PUBLIC IP" in titles
+    assert "CREATED" not in titles
+    assert {word for word in row.split() if word[0].isdigit() or "-" in word} <= set(whole)
+    assert "--columns INSTANCE," in " ".join(more)
+    assert "CREATED" in " ".join(more)
+
+
+def test_a_wide_terminal_shows_every_column(shell, instance):
+    titles, row, *more = on_a_terminal(shell, "instance", "list", columns=200)
+
+    assert titles.split()[-1] == "CREATED"
+    assert row.split()[0] == instance
+    assert more == []
 
 
 def test_a_table_is_whole_where_nobody_looks(shell, instance):

@@ -6,32 +6,53 @@ from hypothesis import strategies as st
 
 from kiln.cli import tables
 
+ID, NAME, STATUS = (22, False), (40, True), (8, False)
+
+
+def fit(room, *columns):
+    return tables.fit([wide for wide, _ in columns], [gives for _, gives in columns], room)
+
 
 def test_leaves_what_fits_as_it_is():
-    assert tables.fit([22, 10, 8], 80) == [22, 10, 8]
+    assert fit(80, ID, NAME, STATUS) == [22, 40, 8]
 
 
-def test_takes_from_the_widest_and_nothing_from_the_first():
-    assert tables.fit([22, 40, 8, 20], 80) == [22, 24, 8, 20]
+def test_shortens_what_somebody_wrote_and_nothing_else():
+    assert fit(60, ID, NAME, STATUS) == [22, 26, 8]
 
 
-def test_takes_from_the_first_when_no_other_can_give():
-    assert tables.fit([22, 10, 10], 20) == [8, 4, 4]
+def test_leaves_out_columns_on_the_right_rather_than_cut_an_id():
+    assert fit(60, ID, STATUS, ID, ID) == [22, 8, 22]
 
 
-@given(st.lists(st.integers(1, 200), min_size=1, max_size=12), st.integers(80, 300))
-def test_no_table_is_wider_than_its_terminal(widths, room):
-    fitted = tables.fit(widths, room)
+def test_gives_the_room_of_what_is_left_out_to_the_names():
+    assert fit(50, ID, NAME, STATUS, ID) == [22, 16, 8]
+
+
+def test_shows_the_first_column_whole_on_the_narrowest_terminal():
+    assert fit(10, ID, STATUS) == [22]
+
+
+def test_shortens_a_first_column_that_somebody_wrote():
+    assert fit(30, NAME, STATUS) == [20, 8]
+
+
+COLUMNS = st.lists(st.tuples(st.integers(1, 60), st.booleans()), min_size=1, max_size=12)
+
+
+@given(COLUMNS, st.integers(60, 300))
+def test_no_table_is_wider_than_its_terminal_and_nothing_is_cut_but_prose(columns, room):
+    fitted = fit(room, *columns)
 
     assert sum(fitted) + 2 * (len(fitted) - 1) <= room
-    assert all(1 <= now <= before for now, before in zip(fitted, widths, strict=True))
+    assert all(now == wide or (gives and 6 <= now < wide) for now, (wide, gives) in zip(fitted, columns, strict=False))
 
 
-@given(st.lists(st.integers(1, 30), min_size=1, max_size=6))
-def test_all_room_is_used_before_anything_is_shortened(widths):
-    room = sum(widths) + 2 * (len(widths) - 1)
+@given(COLUMNS)
+def test_all_room_is_used_before_anything_is_shortened(columns):
+    widths = [wide for wide, _ in columns]
 
-    assert tables.fit(widths, room) == widths
+    assert fit(sum(widths) + 2 * (len(widths) - 1), *columns) == widths
 
 
 @pytest.mark.parametrize(("text", "columns"), [("web", 3), ("名字", 4), ("e\u0301", 1), ("", 0)])

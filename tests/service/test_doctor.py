@@ -51,6 +51,17 @@ def test_names_the_package_of_a_tool_that_is_missing(settings, monkeypatch, tmp_
     assert found.subject in next(iter(lines([found])))
 
 
+def test_is_folded_between_words_below_where_the_text_begins(settings, monkeypatch, tmp_path):
+    monkeypatch.setenv("PATH", str(tmp_path))
+    found = [one for one in glance(settings()) if one.subject in {"qemu-img", "setpriv"}]
+
+    folded, whole = list(lines(found, 60)), list(lines(found))
+
+    assert max(map(len, folded)) <= 60
+    assert " ".join(folded).split() == " ".join(whole).split()
+    assert all(line[:18] == " " * 18 for line in folded if line.split()[0] != "cannot")
+
+
 def test_finds_that_the_port_is_taken(settings):
     with socket.socket() as other:
         other.bind(("127.0.0.1", 0))

@@ -37,7 +37,7 @@ def show(
         rows = [{"Account": account, "Name": name} for account, name in accounts.names(it.database).items()]
     show_rows(
         rows,
-        [Column("ACCOUNT", "Account"), Column("NAME", "Name")],
+        [Column("ACCOUNT", "Account"), Column("NAME", "Name", is_prose=True)],
         View(as_json=as_json, ids_only=quiet, columns=wanted),
     )
 

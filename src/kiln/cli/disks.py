@@ -29,13 +29,13 @@ app = group()
 
 COLUMNS = (
     Column("DISK", "DiskId"),
-    Column("NAME", "DiskName"),
+    Column("NAME", "DiskName", is_prose=True),
     Column("STATUS", "Status"),
     Column("TYPE", "Type"),
     Column("GIB", "Size"),
-    Column("CATEGORY", "Category"),
     Column("INSTANCE", "InstanceId"),
     Column("DEVICE", "Device"),
+    Column("CATEGORY", "Category"),
     Column("CREATED", "CreationTime"),
 )
 

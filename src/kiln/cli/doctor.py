@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from kiln.cli import exits, output
+from kiln.cli import exits, output, tables
 from kiln.cli.flags import Data
 from kiln.cli.grammar import Json, example, group
 from kiln.service.doctor import examine, lines
@@ -44,7 +44,7 @@ def doctor(
     if as_json:
         output.show_json([asdict(one) for one in findings])
     else:
-        for line in lines(findings):
+        for line in lines(findings, tables.room()):
             output.show_line(line)
     if any(one.state == "cannot" for one in findings):
         raise typer.Exit(exits.UNSOUND.number)

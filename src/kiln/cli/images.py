@@ -33,13 +33,13 @@ app = group()
 
 COLUMNS = (
     Column("IMAGE", "ImageId"),
-    Column("NAME", "ImageName"),
+    Column("NAME", "ImageName", is_prose=True),
     Column("STATUS", "Status"),
     Column("DONE", "Progress"),
     Column("GIB", "Size"),
+    Column("CREATED", "CreationTime"),
     Column("PLATFORM", "Platform"),
     Column("ARCH", "Architecture"),
-    Column("CREATED", "CreationTime"),
 )
 
 File = Annotated[

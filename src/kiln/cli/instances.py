@@ -45,11 +45,11 @@ def _addresses(row: Mapping[str, Any]) -> list[str]:
 
 COLUMNS = (
     Column("INSTANCE", "InstanceId"),
-    Column("NAME", "InstanceName"),
+    Column("NAME", "InstanceName", is_prose=True),
     Column("STATUS", "Status"),
-    Column("TYPE", "InstanceType"),
-    Column("IMAGE", "ImageId"),
     Column("PUBLIC IP", _addresses),
+    Column("IMAGE", "ImageId"),
+    Column("TYPE", "InstanceType"),
     Column("CREATED", "CreationTime"),
 )
 

@@ -12,6 +12,10 @@ from kiln.cli.grammar import Columns, Json, Quiet, Region, example
 from kiln.cli.output import Column, View
 from kiln.cli.session import open_client
 from kiln.client import catalogue
+from kiln.client.catalogue import Part
+
+#: How the names of fields end that hold what somebody wrote.
+_PROSE = ("Name", "Description")
 
 
 def listing(
@@ -24,10 +28,15 @@ def listing(
     ) -> None:
         view = View(as_json=as_json, ids_only=quiet, columns=wanted)
         found = catalogue.load().action(takes.action).listing
-        fields = [part.name for part in found[1].parts] if found else []
+        fields = [Column(part.name, part.name, is_prose=_is_prose(part)) for part in found[1].parts] if found else []
         view.chosen(columns, fields)  # What is not understood is refused before anything is asked.
         with open_client(region) as client:
             output.show_rows(client.rows(takes.action, given.resolved(client)), columns, view, fields)
 
     show.__doc__ = about
     declared(app, name, takes, example(*examples))(show)
+
+
+def _is_prose(field: Part) -> bool:
+    """Whether a field says something without its end; IDs, addresses, times and states do not."""
+    return field.type == "object" or field.name.endswith(_PROSE)

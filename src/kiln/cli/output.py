@@ -7,6 +7,7 @@ the terminal. ``kiln.cli.tables`` lays tables out.
 from __future__ import annotations
 
 import json
+import os
 import sys
 import unicodedata
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -15,6 +16,7 @@ from typing import Any
 
 from kiln.cli import exits, tables
 from kiln.cli.exits import Refusal
+from kiln.ground.prose import fold
 
 
 @dataclass(frozen=True)
@@ -24,6 +26,7 @@ class Column:
     title: str
     source: str | Callable[[Mapping[str, Any]], Any]
     is_id: bool = False  #: Whether this names the row, where it is not the first column.
+    is_prose: bool = False  #: Whether somebody wrote it, as a name: it says something without its end, too.
 
     def cell(self, row: Mapping[str, Any]) -> str:
         """The text of this column in *row*."""
@@ -75,7 +78,7 @@ class View:
     ids_only: bool = False
     columns: str | None = None  #: Titles or fields, with commas between them.
 
-    def chosen(self, columns: Sequence[Column], fields: Iterable[str] = ()) -> Sequence[Column]:
+    def chosen(self, columns: Sequence[Column], fields: Sequence[Column] = ()) -> Sequence[Column]:
         """The columns that are wanted: some of *columns*, or *fields* of the answer. Raises Refusal for no such one."""
         if self.as_json + self.ids_only + bool(self.columns) > 1:
             raise Refusal("give one of --json, --quiet and --columns", exits.USAGE)
@@ -83,16 +86,16 @@ class View:
             return [column for column in columns if column.is_id] or columns[:1]
         if self.columns is None:
             return columns
-        known = {_key(column.title): column for column in (*[Column(field, field) for field in fields], *columns)}
+        known = {_key(column.title): column for column in (*fields, *columns)}
         unknown = [name for name in self.columns.split(",") if _key(name) not in known]
         if unknown:
-            there_are = ", ".join(dict.fromkeys([*(column.title for column in columns), *fields]))
+            there_are = ", ".join(dict.fromkeys(column.title for column in (*columns, *fields)))
             raise Refusal(f"there is no column {unknown[0]!r}", exits.USAGE, f"There are: {there_are}.")
         return [known[_key(name)] for name in self.columns.split(",")]
 
 
 def show_rows(
-    rows: Iterable[Mapping[str, Any]], columns: Sequence[Column], view: View, fields: Iterable[str] = ()
+    rows: Iterable[Mapping[str, Any]], columns: Sequence[Column], view: View, fields: Sequence[Column] = ()
 ) -> None:
     """A listing: as one JSON array, as the first column's cells alone, or as a table. Raises Refusal."""
     chosen = view.chosen(columns, fields)
@@ -102,12 +105,15 @@ def show_rows(
         for row in rows:
             show_line(chosen[0].cell(row))
     else:
-        show_table(rows, chosen)
+        show_table(rows, chosen, "`--columns {}` shows them, and `| cat` all that there is")
 
 
-def show_table(rows: Iterable[Mapping[str, Any]], columns: Sequence[Column]) -> None:
-    """One line a row."""
-    tables.show([column.title for column in columns], [[column.cell(row) for column in columns] for row in rows])
+def show_table(
+    rows: Iterable[Mapping[str, Any]], columns: Sequence[Column], more: str = "`| cat` after it shows all that there is"
+) -> None:
+    """One line a row. *more* says how to see the columns that a terminal has no room for: see ``tables.show``."""
+    cells = [[column.cell(row) for column in columns] for row in rows]
+    tables.show([column.title for column in columns], cells, [column.is_prose for column in columns], more)
 
 
 def show_facts(row: Mapping[str, Any]) -> None:
@@ -116,14 +122,17 @@ def show_facts(row: Mapping[str, Any]) -> None:
 
 
 def say(text: str) -> None:
-    """One line now, for whoever watches or waits for it."""
-    show_line(text)
+    """A sentence now, for whoever watches or waits for it. A terminal gets it folded at blanks."""
+    for line in fold(clean(text), tables.room()):
+        show_line(line)
     sys.stdout.flush()
 
 
 def note(text: str) -> None:
-    """Something to know, on standard error; it may have several lines."""
-    sys.stderr.writelines(clean(line) + "\n" for line in text.splitlines() or [""])
+    """Something to know, on standard error; it may have several lines. A terminal gets them folded at blanks."""
+    room = os.get_terminal_size(sys.stderr.fileno()).columns if sys.stderr.isatty() else 0
+    for line in text.splitlines() or [""]:
+        sys.stderr.writelines(f"{one}\n" for one in fold(clean(line), room))
 
 
 def clean(text: str) -> str:

@@ -9,8 +9,12 @@ from kiln.cli.output import Column
 
 app = group()
 
-_REGIONS = (Column("REGION", "RegionId"), Column("NAME", "LocalName"), Column("ENDPOINT", "RegionEndpoint"))
-_ZONES = (Column("ZONE", "ZoneId"), Column("NAME", "LocalName"), Column("KIND", "ZoneType"))
+_REGIONS = (
+    Column("REGION", "RegionId"),
+    Column("NAME", "LocalName", is_prose=True),
+    Column("ENDPOINT", "RegionEndpoint"),
+)
+_ZONES = (Column("ZONE", "ZoneId"), Column("NAME", "LocalName", is_prose=True), Column("KIND", "ZoneType"))
 _TYPES = (
     Column("TYPE", "InstanceTypeId"),
     Column("FAMILY", "InstanceTypeFamily"),

@@ -82,6 +82,7 @@ def _obey(session: Session, instance: str) -> None:
             output.note(_COMMANDS)
         elif line.strip():
             try:
-                output.say(session.ask(line.strip()))
+                output.show_line(session.ask(line.strip()))
+                sys.stdout.flush()
             except GuestRefused as error:
                 output.note(str(error))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import errno
 
-from kiln.cli import exits
+from kiln.cli import exits, tables
 from kiln.cli.exits import Refusal
 from kiln.cli.flags import takes_settings
 from kiln.cli.grammar import example, group
@@ -37,7 +37,7 @@ def run(settings: Settings) -> None:
     is also read from the environment, under the name in brackets.
     """
     try:
-        serve(settings, say)
+        serve(settings, say, tables.room())
     except OSError as error:
         taken = "Serve elsewhere: --listen 127.0.0.1:0 takes a free port." if error.errno == errno.EADDRINUSE else ""
         raise Refusal(f"{error.filename or settings.listen}: {error.strerror}", exits.SETTINGS, taken) from error

@@ -24,14 +24,14 @@ app = group()
 
 COLUMNS = (
     Column("SNAPSHOT", "SnapshotId"),
-    Column("NAME", "SnapshotName"),
+    Column("NAME", "SnapshotName", is_prose=True),
     Column("STATUS", "Status"),
     Column("DONE", "Progress"),
     Column("GIB", "SourceDiskSize"),
-    Column("TYPE", "SourceDiskType"),
-    Column("DISK", "SourceDiskId"),
-    Column("USAGE", "Usage"),
     Column("CREATED", "CreationTime"),
+    Column("DISK", "SourceDiskId"),
+    Column("TYPE", "SourceDiskType"),
+    Column("USAGE", "Usage"),
 )
 
 CREATE = Takes("CreateSnapshot", arguments=("DiskId",))

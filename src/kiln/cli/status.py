@@ -34,11 +34,11 @@ _COUNTS = (Column("WHAT", "What"), Column("STATUS", "Status"), Column("COUNT", "
 _WAITS = (
     Column("WHAT", "What"),
     Column("ID", "Id"),
-    Column("NAME", "Name"),
+    Column("NAME", "Name", is_prose=True),
     Column("STATUS", "Status"),
     Column("DONE", "Done"),
 )
-_SPACE = (Column("WHERE", "Where"), Column("TAKEN", "Taken"), Column("FREE", "Free"))
+_SPACE = (Column("WHERE", "Where", is_prose=True), Column("TAKEN", "Taken"), Column("FREE", "Free"))
 
 
 @app.command("status", epilog=example("kiln status", "kiln status --json"))

@@ -1,8 +1,9 @@
 """Tables: one line a row; on a terminal as wide as it is, with colours, and elsewhere whole and plain.
 
-A cell that has no room is shortened to what fits and "…"; the first column, by
-which the others are known, is shortened last. Of an ID even a beginning can be
-said to other words.
+What somebody wrote, such as a name, is shortened with "…" where it has no room.
+An ID, an address, a time or a state is good for nothing without its end, so such
+a column is shown whole or not at all: those on the right are left out, and the
+table says which, and how to see them.
 """
 
 from __future__ import annotations
@@ -12,6 +13,8 @@ import shutil
 import sys
 import unicodedata
 from collections.abc import Sequence
+
+from kiln.ground.prose import fold
 
 _GREEN, _RED, _YELLOW, _BOLD, _PLAIN = "\x1b[32m", "\x1b[31m", "\x1b[33m", "\x1b[1m", "\x1b[0m"
 
@@ -23,39 +26,58 @@ _STYLES = {
 }
 
 _GAP = "  "
-_LEAST = 4  #: Letters of a column that is shortened.
+_LEAST = 6  #: Letters that a column keeps that is shortened.
 _CUT = "…"
 
 
-def show(titles: Sequence[str], cells: Sequence[Sequence[str]]) -> None:
-    """Print a table; cells are one line each, without control characters."""
+def show(titles: Sequence[str], cells: Sequence[Sequence[str]], shortens: Sequence[bool], more: str) -> None:
+    """Print a table; cells are one line each, without control characters.
+
+    *shortens* says of each column whether it may be shortened. *more* says how to see what there was no room for, with
+    ``{}`` for the titles of the first column and of those that are left out.
+    """
     is_terminal = sys.stdout.isatty()
     lines = [list(titles), *([cell or ("" if is_terminal else "-") for cell in line] for line in cells)]
     widths = [max(map(width, column)) for column in zip(*lines, strict=True)]
     if is_terminal:
-        widths = fit(widths, shutil.get_terminal_size().columns)
+        widths = fit(widths, shortens, room())
     is_coloured = is_terminal and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
     for number, line in enumerate(lines):
-        shown = [_padded(cell, room) for cell, room in zip(line, widths, strict=True)]
+        shown = [_padded(cell, its) for cell, its in zip(line, widths, strict=False)]
         if is_coloured:
             styles = [_BOLD] * len(line) if number == 0 else [_STYLES.get(cell, "") for cell in line]
-            shown = [f"{style}{cell}{_PLAIN}" if style else cell for style, cell in zip(styles, shown, strict=True)]
+            shown = [f"{style}{cell}{_PLAIN}" if style else cell for style, cell in zip(styles, shown, strict=False)]
         sys.stdout.write(_GAP.join(shown).rstrip() + "\n")
+    left_out = titles[len(widths) :]
+    if left_out and cells:
+        advice = more.format(",".join(title.replace(" ", "-") for title in (titles[0], *left_out)))
+        text = f"(No room for {', '.join(left_out)}: {advice}.)"
+        sys.stdout.writelines(f"{line}\n" for line in fold(text, room()))
 
 
-def fit(widths: Sequence[int], room: int) -> list[int]:
-    """The widths of columns that share *room*: the widest give way first, and the first one when no other can."""
-    first, *others = widths
-    left = room - len(_GAP) * len(others)
-    shared = max(left - first, _LEAST * len(others))
-    cap = next((cap for cap in range(max(others, default=0), _LEAST, -1) if _total(others, cap) <= shared), _LEAST)
-    fitted = [min(one, cap) for one in others]
-    spare = shared - sum(fitted)
-    for n, one in enumerate(others):
-        more = min(max(spare, 0), one - fitted[n])
-        fitted[n] += more
-        spare -= more
-    return [min(first, max(left - sum(fitted), _LEAST)), *fitted]
+def fit(widths: Sequence[int], shortens: Sequence[bool], room: int) -> list[int]:
+    """The widths of as many of the columns, from the left, as *room* has place for, the first in any case.
+
+    Of those that may be shortened the widest give way first; what has to be left out for the others leaves its room to
+    them. The first column is as wide as it is, whatever the room, unless it may be shortened.
+    """
+    least = [min(one, _LEAST) if gives else one for one, gives in zip(widths, shortens, strict=True)]
+    count = len(widths)
+    while count > 1 and _total(least[:count]) > room:
+        count -= 1
+    shown = list(widths[:count])
+    cap = max(shown)
+    while _total(shown) > room and cap > _LEAST:
+        cap -= 1
+        shown = [min(one, cap) if gives else one for one, gives in zip(shown, shortens, strict=False)]
+    for n, wanted in enumerate(widths[:count]):
+        shown[n] += min(max(room - _total(shown), 0), wanted - shown[n])
+    return shown
+
+
+def room() -> int:
+    """How many columns the terminal has, or 0 where standard output is none."""
+    return shutil.get_terminal_size().columns if sys.stdout.isatty() else 0
 
 
 def width(text: str) -> int:
@@ -65,8 +87,8 @@ def width(text: str) -> int:
     return sum(0 if unicodedata.combining(c) else 2 if unicodedata.east_asian_width(c) in "WF" else 1 for c in text)
 
 
-def _total(widths: Sequence[int], cap: int) -> int:
-    return sum(min(one, cap) for one in widths)
+def _total(widths: Sequence[int]) -> int:
+    return sum(widths) + len(_GAP) * (len(widths) - 1)
 
 
 def _padded(text: str, room: int) -> str:

@@ -17,8 +17,8 @@ app = group()
 COLUMNS = (
     Column("RESOURCE", "ResourceId"),
     Column("TYPE", "ResourceType"),
-    Column("KEY", "TagKey"),
-    Column("VALUE", "TagValue"),
+    Column("KEY", "TagKey", is_prose=True),
+    Column("VALUE", "TagValue", is_prose=True),
 )
 
 ADD = Takes("TagResources", arguments=("ResourceId",), names={"ResourceType": "type"}, found=("ResourceType",))

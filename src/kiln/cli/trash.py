@@ -31,13 +31,13 @@ app = group()
 
 _COLUMNS = (
     Column("ID", "Id"),
-    Column("WHAT", "Noun"),
-    Column("NAME", "Name"),
-    Column("ACCOUNT", "Account"),
-    Column("DELETED", "Deleted"),
-    Column("BYTES", "Bytes"),
-    Column("UNTIL", "Until"),
+    Column("NAME", "Name", is_prose=True),
     Column("STATE", "State"),
+    Column("UNTIL", "Until"),
+    Column("BYTES", "Bytes"),
+    Column("WHAT", "Noun"),
+    Column("DELETED", "Deleted"),
+    Column("ACCOUNT", "Account"),
 )
 
 

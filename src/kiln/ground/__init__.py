@@ -1,1 +1,1 @@
-"""What every part stands on, whatever it is for: the clock, the journal, kill points, units, turns, short files."""
+"""What every part stands on, whatever it is for: clock, journal, kill points, units, turns, short files, prose."""

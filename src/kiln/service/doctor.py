@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import Literal
 
 from kiln.ground.clock import system_clock, to_minutes_text
+from kiln.ground.prose import fold
 from kiln.ground.units import GiB, MiB
 from kiln.guest.trial import probe_guest
 from kiln.machines.confinement import kvm_groups
@@ -65,13 +66,14 @@ def glance(settings: Settings) -> list[Finding]:
     return [one for one in (*found, *_rooms(settings), _clock(), _files()) if one.state != "ok"]
 
 
-def lines(findings: list[Finding]) -> Iterator[str]:
-    """The findings as people read them."""
+def lines(findings: list[Finding], room: int = 0) -> Iterator[str]:
+    """The findings as people read them; on a terminal, which has *room* columns, folded below where the text begins."""
     width = max((len(one.subject) for one in findings), default=0)
     for one in findings:
-        yield f"{one.state:6}  {one.subject:{width}}  {one.text}"
+        indent = len(f"{one.state:6}  {'':{width}}  ")
+        yield from fold(f"{one.state:6}  {one.subject:{width}}  {one.text}", room, indent)
         if one.advice:
-            yield f"{'':6}  {'':{width}}  {one.advice}"
+            yield from fold(" " * indent + one.advice, room, indent)
 
 
 def _tools(version: Callable[[str], str] | None) -> Iterator[Finding]:

@@ -51,8 +51,8 @@ log = Journal("kiln.service")
 _TURN_S = 0.001
 
 
-def serve(settings: Settings, say: Callable[[str], None]) -> None:
-    """Serve until SIGTERM or SIGINT. *say* prints what the operator should read."""
+def serve(settings: Settings, say: Callable[[str], None], room: int = 0) -> None:
+    """Serve until SIGTERM or SIGINT. *say* prints what the operator should read, on a terminal of *room* columns."""
     logs.configure(settings.log)
     sys.setswitchinterval(_TURN_S)
     if settings.kill_at:
@@ -90,7 +90,7 @@ def serve(settings: Settings, say: Callable[[str], None]) -> None:
                     say(f"{one}, which the settings name, is switched off: `kiln account keys enable {one}`")
 
                 def begin() -> None:
-                    for line in doctor.lines(doctor.glance(settings)):
+                    for line in doctor.lines(doctor.glance(settings), room):
                         say(line)
                     _greet(settings, keys, address, say)
                     started(assembly, address)
