@@ -43,13 +43,13 @@ def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
     if hasattr(session.config, "workeroutput"):
         session.config.workeroutput["met"] = sorted(MET)
         return
-    if _is_whole(session.config) and exitstatus == pytest.ExitCode.OK and never_met():
+    if is_whole(session.config) and exitstatus == pytest.ExitCode.OK and never_met():
         session.exitstatus = pytest.ExitCode.TESTS_FAILED
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
     failed = terminalreporter.stats.get("failed") or terminalreporter.stats.get("error")
-    if not _is_whole(config) or failed:
+    if not is_whole(config) or failed:
         return
     for line in (missing := never_met()):
         terminalreporter.write_line(f"no test meets what is declared: {line}", red=True)
@@ -57,7 +57,7 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: p
         terminalreporter.write_line(f"{len(missing)} declared errors were met by no test", red=True, bold=True)
 
 
-def _is_whole(config: pytest.Config) -> bool:
+def is_whole(config: pytest.Config) -> bool:
     """Whether every test there is was asked for."""
     option = config.option
     asked = option.markexpr, option.keyword, option.deselect, option.ignore, option.ignore_glob, option.collectonly

@@ -16,7 +16,12 @@ PYTHON = (sys.executable, "-P")
 #: Modules, not the scripts beside the interpreter: those hold the path of a checkout that may have moved.
 LINT_IMPORTS = "from importlinter.cli import lint_imports_command; lint_imports_command()"
 FOLDERS = tuple(name for name in ("src", "tests", "tools", "bench", "torment") if (ROOT / name).is_dir())
-SCRIPTS = ("kiln", ".ci/run", *sorted(str(path.relative_to(ROOT)) for path in (ROOT / "tools").glob("*.sh")))
+SCRIPTS = (
+    "kiln",
+    ".ci/run",
+    ".ci/nightly",
+    *sorted(str(path.relative_to(ROOT)) for path in (ROOT / "tools").glob("*.sh")),
+)
 
 CHECKS: dict[str, tuple[str, ...]] = {
     "format": (*PYTHON, "-m", "ruff", "format", "--check", "--quiet", "--diff", *FOLDERS),
