@@ -47,7 +47,7 @@ def make_server(
     """What ``run`` runs. Off the main thread, which alone hears signals, it ends when its ``should_exit`` is set."""
     config = Config(
         app,
-        http=bounded_by(crowd),
+        http=bounded_by(crowd, app),
         loop="uvloop",
         lifespan="off",
         ws="none",  # Else a request to upgrade fails, or not, by what else is installed.

@@ -50,6 +50,10 @@ log = Journal("kiln.service")
 #: A capture waits for a disk or for QEMU a dozen times, and each time it would come after whoever asks for its state.
 _TURN_S = 0.001
 
+#: So long requests wait for a thread that is at work before another begins. Most are answered in a fraction of it, and
+#: what takes longer waits for a disk. PostgreSQL is waited for at each statement, so there they wait for nothing.
+_PATIENCE_S = 0.002
+
 
 def serve(settings: Settings, say: Callable[[str], None], room: int = 0) -> None:
     """Serve until SIGTERM or SIGINT. *say* prints what the operator should read, on a terminal of *room* columns."""
@@ -85,7 +89,8 @@ def serve(settings: Settings, say: Callable[[str], None], room: int = 0) -> None
             # Those that wait until another has committed for them have their threads, too.
             with ThreadPoolExecutor(settings.threads + line.MOST, thread_name_prefix="request") as executor:
                 crowd = Crowd(make_room())
-                app = make_app(_site(assembly, worker, keeper, executor, crowd))
+                threads = Threads(executor, settings.threads, _PATIENCE_S if assembly.database.is_sqlite else 0.0)
+                app = make_app(_site(assembly, worker, keeper, threads, crowd))
                 for one in switched_off(assembly.database, settings):
                     say(f"{one}, which the settings name, is switched off: `kiln account keys enable {one}`")
 
@@ -97,6 +102,7 @@ def serve(settings: Settings, say: Callable[[str], None], room: int = 0) -> None
                     tell_supervisor(READY, f"listening on {address}")
 
                 http.run(app, listener, crowd, begin, lambda: stopping(assembly, worker, say))
+                threads.give_up()
         finally:
             keeper.stop()
             worker.stop()
@@ -167,7 +173,7 @@ def _chores(assembly: Assembly, recorder: Recorder) -> tuple[Chore, ...]:
     )
 
 
-def _site(assembly: Assembly, worker: Worker, keeper: Keeper, executor: ThreadPoolExecutor, crowd: Crowd) -> Site:
+def _site(assembly: Assembly, worker: Worker, keeper: Keeper, threads: Threads, crowd: Crowd) -> Site:
     ports = assembly.ports
     gateway = Gateway(
         Dispatcher(CATALOGUE, ports, worker.id, worker.hand_over),
@@ -184,7 +190,7 @@ def _site(assembly: Assembly, worker: Worker, keeper: Keeper, executor: ThreadPo
 
     return Site(
         gateway=gateway,
-        threads=Threads(executor, at_once=assembly.settings.threads),
+        threads=threads,
         health=tell_health,
         hub=assembly.database.hub,
         limits=Limits(in_all=min(STREAMS, int(crowd.room.in_all * STREAMS_SHARE))),

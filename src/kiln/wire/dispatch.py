@@ -74,6 +74,8 @@ class Dispatcher:
             with self._ports.database.read() as tx:
                 answer: dict[str, Any] = spell(operation.check(self._call(tx, request), given))
                 return answer
+        if self._ports.database.is_sqlite:
+            waits()  # For the disk, whether this thread commits itself or another does it for it.
         return self._ports.database.write(
             lambda tx: self._perform(tx, request), gives_back=operation.gives_back, waits=waits
         )

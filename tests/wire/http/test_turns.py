@@ -1,76 +1,105 @@
 from __future__ import annotations
 
-import asyncio
+import threading
 
 from kiln.wire.http.turns import Turns
 
 
-def run(*peers, at_once=1, leaving=()):
-    """In which order these are answered when all ask at once; *leaving* do not wait for it."""
-    answered = []
+class Hands:
+    """Runs what it is given when told to: threads whose every step a test chooses."""
 
-    async def ask(turns, n, peer):
-        async with turns.one(peer):
-            answered.append(peer)
-            await asyncio.sleep(0)
+    def __init__(self):
+        self.begun = []
 
-    async def all_of_them():
-        turns = Turns(at_once)
-        tasks = [asyncio.create_task(ask(turns, n, peer)) for n, peer in enumerate(peers)]
-        await asyncio.sleep(0)
-        for n in leaving:
-            tasks[n].cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
-        async with asyncio.timeout(5), turns.one("last"):
-            answered.append("last")
+    def __call__(self, work):
+        self.begun.append(work)
 
-    asyncio.run(all_of_them())
-    return answered
+    def run(self):
+        """Have the oldest that was begun run to its end."""
+        self.begun.pop(0)()
+
+
+def run(*peers, at_once=1):
+    """In which order these are answered when all ask before any is, and how many threads began for them."""
+    hands, answered = Hands(), []
+    turns = Turns(at_once, hands)
+    for peer in peers:
+        turns.want(peer, lambda _, peer=peer: answered.append(peer))
+    threads = len(hands.begun)
+    while hands.begun:
+        hands.run()
+    return answered, threads
 
 
 def test_peers_take_turns():
-    assert run("a", "a", "a", "a", "b", "c", "b") == ["a", "a", "b", "c", "a", "b", "a", "last"]
+    assert run("a", "a", "a", "a", "b", "c", "b") == (list("abcabaa"), 1)
 
 
-def test_who_leaves_takes_no_turn_and_keeps_nobody_waiting():
-    assert run("a", "a", "b", "c", leaving=[1, 2]) == ["a", "c", "last"]
-    assert run("a", "b", leaving=[0]) == ["a", "b", "last"]
+def test_has_several_at_once_and_no_more():
+    assert run("a", "a", "b", at_once=3)[1] == 3
+    assert run("a", "a", "b", "c", at_once=3)[1] == 3
 
 
-def test_has_several_at_once():
-    assert run("a", "a", "b", at_once=3) == ["a", "a", "b", "last"]
+def test_what_nobody_has_begun_can_be_forgotten():
+    hands, answered = Hands(), []
+    turns = Turns(1, hands)
+    turns.want("a", lambda _: (answered.append("first"), turns.clear()))
+    turns.want("a", lambda _: answered.append("second"))
+    hands.run()
+    turns.want("a", lambda _: answered.append("third"))
+    hands.run()
+
+    assert answered == ["first", "third"]
 
 
 def test_a_turn_ended_early_is_passed_on_once():
-    async def two_of_four():
-        turns, had = Turns(1), []
+    hands, answered = Hands(), []
+    turns = Turns(1, hands)
 
-        async def have(name):
-            async with turns.one("a") as turn:
-                had.append(name)
-                await asyncio.to_thread(turn.end_from_afar)
-                if name == "first":
-                    await goes_on.wait()
-            had.append(f"{name} is over")
+    def first(end):
+        end()
+        end()
+        answered.append(f"{len(hands.begun)} other began")
 
-        goes_on = asyncio.Event()
-        waiting = [asyncio.create_task(have(name)) for name in ("first", "second")]
-        await waiting[1]
-        async with turns.one("b"):
-            goes_on.set()
-            await waiting[0]
-            third = asyncio.create_task(have("third"))
-            await asyncio.sleep(0)
-            had.append("the turn is had still")
-        await third
-        return had
+    turns.want("a", first)
+    turns.want("a", lambda _: answered.append("second"))
+    hands.run()
+    assert answered == ["1 other began"]
 
-    assert asyncio.run(two_of_four()) == [
-        "first",
-        "second",
-        "second is over",
-        "first is over",
-        "the turn is had still",
-        "third",
-        "third is over",
-    ]
+    turns.want("a", lambda _: answered.append("third"))
+    assert len(hands.begun) == 1  # The turn is had, by the one that began.
+    hands.run()
+    assert answered == ["1 other began", "second", "third"]
+    turns.want("a", lambda _: answered.append("fourth"))
+    assert len(hands.begun) == 1
+
+
+def test_a_turn_ended_early_with_nobody_waiting_is_free():
+    hands = Hands()
+    turns = Turns(1, hands)
+    turns.want("a", lambda end: (end(), turns.want("b", lambda _: None)))
+    hands.run()
+
+    assert len(hands.begun) == 1
+
+
+def test_jobs_wait_for_a_thread_that_comes_back_soon():
+    hands, answered = Hands(), []
+    turns = Turns(2, hands, patience_s=3600.0)
+    for n in range(3):
+        turns.want("a", lambda _, n=n: answered.append(n))
+    turns.hurry()
+
+    assert (len(hands.begun), turns.is_pressed) == (1, True)
+    hands.run()
+    assert (answered, turns.is_pressed) == ([0, 1, 2], False)
+
+
+def test_another_thread_begins_where_one_has_not_come_back():
+    """The first job waits for the second, which only another thread can do."""
+    both, done = Turns(2, lambda work: threading.Thread(target=work, daemon=True).start(), 0.01), threading.Event()
+    is_second_done = threading.Event()
+    both.want("a", lambda _: (is_second_done.wait(20), done.set()))
+    both.want("a", lambda _: is_second_done.set())
+    while not done.wait(0.01):
+        both.hurry()

@@ -10,14 +10,17 @@ tell, and the connection ends.
 from __future__ import annotations
 
 import http
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from uvicorn.protocols.http.flow_control import HIGH_WATER_LIMIT, FlowControl
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
 from kiln.ground.journal import Journal
+from kiln.wire.doors.door import Answer
 from kiln.wire.http import bounds
 from kiln.wire.http.crowd import Crowd, name_of
+from kiln.wire.http.direct import Paths
 
 if TYPE_CHECKING:
     import asyncio
@@ -25,6 +28,8 @@ if TYPE_CHECKING:
     from uvicorn._types import ASGI3Application
 
 log = Journal("kiln.wire")
+
+_PHRASES = {status.value: status.phrase for status in http.HTTPStatus}
 
 _SCHEMES = (b"http://", b"https://")
 
@@ -49,15 +54,18 @@ _SAYS: dict[str, tuple[int, str]] = {
 
 
 class BoundedProtocol(HttpToolsProtocol):
-    """See the module. *crowd* is what all connections of a server share."""
+    """See the module. *crowd* and *table* are what all connections of a server share."""
 
     crowd: Crowd
+    table: Paths
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
         self.flow = _Flow(transport, self)
         self._now = self.loop.time
         self._running: RequestResponseCycle | None = None
+        self._due: tuple[RequestResponseCycle, ASGI3Application] | None = None
+        self._is_at_head = False
         self._in_head = True
         self._head_bytes = 0
         self._head_since: float | None = self._now()
@@ -94,7 +102,40 @@ class BoundedProtocol(HttpToolsProtocol):
 
     def _start_asgi_task(self, cycle: RequestResponseCycle, app: ASGI3Application) -> None:
         self._running = cycle
-        super()._start_asgi_task(cycle, app)
+        self._due = cycle, app
+        if not self._is_at_head:
+            self._begin_due()
+
+    def _begin_due(self) -> None:
+        """Have the request answered: by a task, or, where that is not needed, once it is whole."""
+        assert self._due is not None  # Who calls has looked.
+        cycle, app = self._due
+        direct = None if self.flow.write_paused or not _may_be_direct(cycle) else self.table.direct(cycle.scope)
+        if direct is None:
+            self._due = None
+            super()._start_asgi_task(cycle, app)
+        elif not cycle.more_body:
+            self._due = None
+            direct.begin(cycle.scope, bytes(cycle.body), partial(self._answer, cycle))
+
+    def _answer(self, cycle: RequestResponseCycle, answer: Answer | None, error: BaseException | None) -> None:
+        """Send a whole answer."""
+        if cycle.disconnected or self.transport.is_closing():
+            return
+        if answer is None:
+            log.error("answer_failed", reason=repr(error))
+            answer = Answer(500, (), b"")
+        head = [f"HTTP/1.1 {answer.status} {_PHRASES.get(answer.status, '')}\r\n"]
+        head += [f"{name}: {value}\r\n" for name, value in answer.headers]
+        if not cycle.keep_alive:
+            head.append("connection: close\r\n")
+        head.append(f"content-length: {len(answer.body)}\r\n")
+        dated = b"".join([b"%b: %b\r\n" % one for one in self.server_state.default_headers])
+        cycle.response_started = cycle.response_complete = True
+        self.transport.write(b"%b%b\r\n%b" % ("".join(head).encode("latin-1"), dated, answer.body))
+        if not cycle.keep_alive:
+            self.transport.close()
+        self.on_response_complete()
 
     def check_time(self, now: float) -> None:
         """End if something has taken too long."""
@@ -212,12 +253,16 @@ class BoundedProtocol(HttpToolsProtocol):
             return
         # uvicorn would take the target apart by the rules of addresses, which some clients' do not keep.
         target, self.url = self.url, b"/"
+        self._is_at_head = True
         super().on_headers_complete()
+        self._is_at_head = False
         path, _, query = target.partition(b"?")
         if path[:8].lower().startswith(_SCHEMES):
             path = b"/" + path.split(b"://", 1)[1].partition(b"/")[2]
         self.scope["raw_path"], self.scope["query_string"] = path or b"/", query
         self.scope["path"] = path.decode("latin-1") or "/"
+        if self._due is not None:
+            self._begin_due()
 
     def on_chunk_header(self) -> None:
         self._unread_of_chunk = 0
@@ -238,6 +283,8 @@ class BoundedProtocol(HttpToolsProtocol):
         self._in_head, self._head_bytes = True, 0
         if not self._fault:
             super().on_message_complete()
+            if self._due is not None:
+                self._begin_due()
             if self.cycle.response_complete:
                 self.crowd.wait(self)
             else:
@@ -294,6 +341,16 @@ class BoundedProtocol(HttpToolsProtocol):
         self.transport.write(f"{head}{text}\n".encode())
 
 
+def _may_be_direct(cycle: RequestResponseCycle) -> bool:
+    """Whether a request is surely whole before reading has to wait for somebody who takes its body."""
+    if cycle.scope["method"] not in ("GET", "POST") or cycle.waiting_for_100_continue:
+        return False
+    for name, value in cycle.scope["headers"]:
+        if name == b"transfer-encoding" or (name == b"content-length" and int(value) > HIGH_WATER_LIMIT):
+            return False
+    return True
+
+
 def _fault_of(headers: list[tuple[bytes, bytes]]) -> str:
     """What the parser lets pass, and what two who read it could take for two things."""
     if sum(name == b"host" for name, _ in headers) > 1:
@@ -314,7 +371,7 @@ class _Flow(FlowControl):
             super().resume_reading()
 
 
-def bounded_by(crowd: Crowd) -> type[BoundedProtocol]:
-    """The protocol of a server whose connections are *crowd*."""
-    members: dict[str, Any] = {"crowd": crowd}
+def bounded_by(crowd: Crowd, table: Paths) -> type[BoundedProtocol]:
+    """The protocol of a server whose connections are *crowd*, and whose paths *table* has."""
+    members: dict[str, Any] = {"crowd": crowd, "table": table}
     return type("BoundedProtocol", (BoundedProtocol,), members)

@@ -6,6 +6,7 @@ from kiln.declare.errors import ApiError
 from kiln.wire.doors.door import Answer
 from kiln.wire.gateway import Gateway
 from kiln.wire.http.crowd import name_of
+from kiln.wire.http.direct import Tell
 from kiln.wire.paths.asgi import Receive, Scope, Send, Threads, send_whole, to_request
 
 
@@ -20,6 +21,11 @@ class Doors:
         request = to_request(scope, (await receive())["body"])
         answer = await self._threads.run_and_wait(name_of(request.client_host), self._gateway.answer, request)
         await send_whole(send, answer.status, answer.headers, answer.body)
+
+    def begin(self, scope: Scope, body: bytes, tell: Tell) -> None:
+        """As a call, for whoever has the whole body: without a task, and *tell* is given the answer."""
+        request = to_request(scope, body)
+        self._threads.hand(name_of(request.client_host), self._gateway.answer, request, tell)
 
     def refuse(self, scope: Scope, error: ApiError) -> Answer:
         """In the door's words."""

@@ -15,6 +15,7 @@ from kiln.ground.units import MiB
 from kiln.wire.doors.door import Answer
 from kiln.wire.errors import RequestTooLarge
 from kiln.wire.http.bounds import BODY
+from kiln.wire.http.direct import Direct
 from kiln.wire.paths.asgi import Application, Message, Receive, Scope, Send, send_whole, send_words
 
 Site = TypeVar("Site")
@@ -87,6 +88,15 @@ class Table(Generic[Site]):
                 await send_words(send, error.status, str(error))
             return
         await application(scope, _Rest(body, receive), send)
+
+    def direct(self, scope: Scope) -> Direct | None:
+        """What answers a request that is whole without a task, where its path's application can do that."""
+        found = self._find(scope["path"])
+        if found is None:
+            return None
+        path, application = found
+        is_taken = not path.methods or scope["method"] in path.methods
+        return application if is_taken and isinstance(application, Direct) else None
 
     def end(self) -> None:
         """End the answers that would not end by themselves, for a server that stops."""
