@@ -109,6 +109,10 @@ def files_open(pid):
     return sorted(Path(name).name for name in found if ".qcow2" in name)
 
 
+def settle():
+    """For a switch: the files that it is about have their names on the disk for as long as a test goes on."""
+
+
 def qemu_img(*arguments):
     subprocess.run(["qemu-img", *map(str, arguments)], check=True, capture_output=True)
 

@@ -17,7 +17,7 @@ from kiln.machines.process import find
 from kiln.machines.qemu import QemuMachines
 from kiln.machines.qmp import open_session
 from kiln.machines.runfolder import RunFolder
-from tests.machines.disks import MIB, a_machine
+from tests.machines.disks import MIB, a_machine, settle
 from tests.pools.kills import in_child, killed_at, points_of
 
 pytestmark = [pytest.mark.vm, pytest.mark.timeout(180)]  # The first of the module's tests waits for the boot.
@@ -205,7 +205,7 @@ def test_switches_while_all_is_held_still_and_lets_go_of_it(booted):
     nodes = [("still0", disks.node("still1"))]
     wait_for(lambda: quiesces(booted))
 
-    first, again = booted.guest.switch(nodes), booted.guest.switch(nodes)
+    first, again = booted.guest.switch(nodes, settle), booted.guest.switch(nodes, settle)
 
     assert first is True
     # It was done before: nobody can say any more how.
@@ -258,7 +258,7 @@ def test_merges_layers_upwards_while_the_guest_writes(booted):
         # A page here and there, so that clusters are in part of this layer and in part of those below.
         ask(f"run for i in 1 9 33 70 400 999; do {write_page(file)} seek=$((i+{number})); done; sync")
         disks.above(f"merge{number}", f"merge{number - 1}", booted.uid)
-        guest.switch([(f"merge{number - 1}", disks.node(f"merge{number}"))])
+        guest.switch([(f"merge{number - 1}", disks.node(f"merge{number}"))], settle)
     write_on = f"while [ ! -e /run/enough ]; do i=$((i%2000+7)); {write_page(file)} seek=$i; sync; done; rm /run/enough"
     ask(f"run ({write_on}) >/dev/null 2>&1 &")
 

@@ -18,6 +18,7 @@ from kiln.machines.hearing import parse, words
 from kiln.machines.port import Drive
 from kiln.machines.qemu import QemuMachines
 from kiln.machines.runfolder import RunFolder
+from tests.machines.disks import settle
 from tests.machines.hostile import GREETING, MANNERS, posing
 
 OVERLAY = ("a0", {"driver": "qcow2", "node-name": "a1", "backing": None, "file": {}})
@@ -82,7 +83,7 @@ def asked_everything(machines):
         "attach": lambda: machines.attach("i-1", drive),
         "detach": lambda: machines.detach("i-1", "a0"),
         "resize": lambda: guest.resize("a0", 1024),
-        "switch": lambda: guest.switch([OVERLAY]),
+        "switch": lambda: guest.switch([OVERLAY], settle),
         "stream": lambda: guest.stream("a0", "b0", "b0.qcow2"),
         "follow": lambda: guest.follow([[OVERLAY[1] | {"node-name": "a0"}]]),
         "has_node": lambda: guest.has_node("a0"),
@@ -109,7 +110,7 @@ def test_a_conversation_ends_in_its_time(machines, tmp_path, manner):
     with posing(tmp_path / "run", ["i-1"], manner):
         guest, began = machines.guest("i-1"), time.monotonic()
         try:
-            is_quiesced = guest.switch([OVERLAY])
+            is_quiesced = guest.switch([OVERLAY], settle)
         except MachineError:
             is_quiesced = False
         switched, began_again = time.monotonic() - began, time.monotonic()
@@ -127,7 +128,7 @@ def test_a_conversation_ends_in_its_time(machines, tmp_path, manner):
 def test_a_thaw_that_was_not_confirmed_is_asked_for_until_it_is(machines, tmp_path):
     folder = RunFolder(tmp_path / "run" / "i-1")
     with posing(tmp_path / "run", ["i-1"], "never thaws"):
-        machines.guest("i-1").switch([OVERLAY])
+        machines.guest("i-1").switch([OVERLAY], settle)
         owed = folder.thaw_owed.exists()
         machines.wake("i-1")
         still_owed = folder.thaw_owed.exists()
@@ -143,7 +144,7 @@ def test_a_stopped_machine_is_silent_in_its_time(machines, tmp_path):
         os.kill(process.pid, signal.SIGSTOP)
         began = time.monotonic()
         with pytest.raises(MachineSilent):
-            machines.guest("i-1").switch([OVERLAY])
+            machines.guest("i-1").switch([OVERLAY], settle)
         took = time.monotonic() - began
 
     assert guests._SWITCH_TIMEOUT_S == 5.0
@@ -153,7 +154,27 @@ def test_a_stopped_machine_is_silent_in_its_time(machines, tmp_path):
 def test_a_guest_that_is_held_is_let_go_while_a_slow_switch_is_waited_for(machines, tmp_path, monkeypatch):
     monkeypatch.setattr(guests, "QUIESCE_LIMIT_S", 0.5)
     with posing(tmp_path / "run", ["i-1"], "slow switch"):
-        assert machines.guest("i-1").switch([OVERLAY]) is False
+        assert machines.guest("i-1").switch([OVERLAY], settle) is False
+
+
+def test_overlays_are_opened_while_what_a_switch_needs_is_settled_and_used_after_that(machines, answering):
+    heard, at_the_end = [], []
+
+    def answer(command):
+        heard.append(command)
+        return [] if command == "query-chardev" else {}
+
+    def settle_late():
+        deadline = time.monotonic() + 10
+        while "query-chardev" not in heard and time.monotonic() < deadline:
+            time.sleep(0.01)
+        at_the_end.extend(heard)
+
+    answering["answer"] = answer
+    machines.guest("i-1").switch([OVERLAY], settle_late)
+
+    assert at_the_end == ["blockdev-add", "query-chardev"]
+    assert heard[len(at_the_end) :] == ["transaction"]
 
 
 def test_a_refusal_is_told_in_words_that_a_database_takes(machines, answering):

@@ -10,7 +10,7 @@ import pytest
 from kiln.guest.session import open_session
 from kiln.machines.qemu import QemuMachines
 from tests.guests import open_reachable
-from tests.machines.disks import Disks, a_machine
+from tests.machines.disks import Disks, a_machine, settle
 
 pytestmark = [pytest.mark.vm, pytest.mark.timeout(240)]
 
@@ -50,7 +50,7 @@ def test_captures_disks_of_one_instant(counting, count):
         heads = [newest(disks, letter) for letter in LETTERS[:count]]
         nodes = [(head, disks.node(disks.above(heir_of(head), head, machines.uid("i-1")))) for head in heads]
 
-        machines.guest("i-1").switch(nodes)
+        machines.guest("i-1").switch(nodes, settle)
 
         caught = [int(disks.sector(head, _NUMBERED_SECTOR)) for head in heads]
         assert caught == sorted(caught, reverse=True)

@@ -22,7 +22,7 @@ from kiln.machines.errors import MachineMissing, MachineRefused, MachineSilent
 from kiln.machines.port import Drive
 from kiln.machines.qemu import QemuMachines
 from kiln.machines.runfolder import RunFolder
-from tests.machines.disks import MIB, a_machine, qemu_img
+from tests.machines.disks import MIB, a_machine, qemu_img, settle
 from tests.pools.kills import killed_at, points_of
 from tests.tools import needs
 
@@ -387,7 +387,7 @@ def test_switches_all_disks_or_none(bare, disks):
     disks.above("a1", "a0", uid)
 
     with pytest.raises(MachineRefused, match="c0"):
-        bare.guest("i-1").switch([("a0", disks.node("a1")), ("b0", disks.node("c0"))])
+        bare.guest("i-1").switch([("a0", disks.node("a1")), ("b0", disks.node("c0"))], settle)
 
     assert not bare.guest("i-1").has_node("a1")
     assert bare.guest("i-1").has_node("c0")
@@ -397,7 +397,7 @@ def test_refuses_to_switch_above_what_is_no_disk(bare, disks):
     disks.above("c1", "a0", bare.uid("i-1"))
 
     with pytest.raises(MachineRefused, match="c0"):
-        bare.guest("i-1").switch([("c0", disks.node("c1"))])
+        bare.guest("i-1").switch([("c0", disks.node("c1"))], settle)
 
     assert not bare.guest("i-1").has_node("c1")
 
@@ -405,24 +405,37 @@ def test_refuses_to_switch_above_what_is_no_disk(bare, disks):
 def test_refuses_to_switch_above_what_has_an_overlay_already(bare, disks):
     uid = bare.uid("i-1")
     disks.above("a1", "a0", uid)
-    bare.guest("i-1").switch([("a0", disks.node("a1"))])
+    bare.guest("i-1").switch([("a0", disks.node("a1"))], settle)
     disks.above("other", "a0", uid)
 
     with pytest.raises(MachineRefused, match="a0"):
-        bare.guest("i-1").switch([("a0", disks.node("other"))])
+        bare.guest("i-1").switch([("a0", disks.node("other"))], settle)
 
     assert tops_of(bare) == {"a1", "b0"}
     assert not bare.guest("i-1").has_node("other")
+
+
+def test_switches_nothing_when_what_it_needs_cannot_be_settled(bare, disks):
+    def fail():
+        raise OSError("the disk does not sync")
+
+    disks.above("a1", "a0", bare.uid("i-1"))
+
+    with pytest.raises(OSError, match="does not sync"):
+        bare.guest("i-1").switch([("a0", disks.node("a1"))], fail)
+
+    assert tops_of(bare) == {"a0", "b0"}
+    assert not bare.guest("i-1").has_node("a1")
 
 
 def test_does_not_take_an_overlay_that_it_has_just_opened_for_one_in_use(bare, disks):
     uid = bare.uid("i-1")
     for overlay, node in (("a1", "a0"), ("b1", "b0"), ("a2", "a0")):
         disks.above(overlay, node, uid)
-    bare.guest("i-1").switch([("a0", disks.node("a1")), ("b0", disks.node("b1"))])
+    bare.guest("i-1").switch([("a0", disks.node("a1")), ("b0", disks.node("b1"))], settle)
 
     with pytest.raises(MachineRefused, match="a0 is not the top of a disk"):
-        bare.guest("i-1").switch([("a0", disks.node("a2")), ("b0", disks.node("b1"))])
+        bare.guest("i-1").switch([("a0", disks.node("a2")), ("b0", disks.node("b1"))], settle)
 
     assert tops_of(bare) == {"a1", "b1"}
     assert not bare.guest("i-1").has_node("a2")
@@ -436,12 +449,12 @@ def test_completes_a_switch_that_was_killed_at_any_point(bare, disks):
             for head, heir in heirs
         ]
 
-    points = points_of(lambda: bare.guest("i-1").switch(generation(1)))
+    points = points_of(lambda: bare.guest("i-1").switch(generation(1), settle))
     for number in range(len(points)):
         nodes = generation(number + 2)
-        assert killed_at(number, lambda nodes=nodes: bare.guest("i-1").switch(nodes))
-        bare.guest("i-1").switch(nodes)
-        bare.guest("i-1").switch(nodes)
+        assert killed_at(number, lambda nodes=nodes: bare.guest("i-1").switch(nodes, settle))
+        bare.guest("i-1").switch(nodes, settle)
+        bare.guest("i-1").switch(nodes, settle)
 
         assert tops_of(bare) == {f"a{number + 2}", f"b{number + 2}"}, points[number]
 

@@ -59,7 +59,8 @@ class Daemon:
     def holds(self, disk, blocks):
         return patterns.reads_as(self._address(disk), blocks, arguments=("-f", "raw"))
 
-    def switch(self, nodes):
+    def switch(self, nodes, settle):
+        settle()
         depths = self._depths()
         for _, overlay in nodes:
             if overlay["node-name"] not in depths:

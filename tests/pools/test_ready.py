@@ -118,6 +118,16 @@ def test_a_guest_goes_on_in_what_was_made_ready(pool, tmp_path):
     assert all(pool.verify(f"v-a{n}") == [] for n in range(4))
 
 
+def test_an_heirs_name_is_on_the_disk_before_its_head_is_closed(pool):
+    head = a_head_in_use(pool)
+    pool.prepare()
+
+    points = points_of(lambda: pool.freeze([Succession(head, "v-a1")], None))
+
+    assert points.index("pool.publish.renamed") < points.index("pool.publish.folder_synced")
+    assert points.index("pool.publish.folder_synced") < points.index("pool.freeze.sealed")
+
+
 def test_nothing_stands_on_a_head_for_which_one_was_made_ready(pool, tmp_path):
     needs("qemu-img")
     head = a_head_in_use(pool)

@@ -7,7 +7,7 @@ is found out from QEMU, never remembered.
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -18,7 +18,7 @@ from kiln.machines.errors import MachineError, MachineGarbled, MachineRefused, M
 from kiln.machines.following import follow
 from kiln.machines.hearing import mappings
 from kiln.machines.merging import FILLER, merge
-from kiln.machines.qmp import Session, open_session
+from kiln.machines.qmp import Session, hail, open_session
 from kiln.machines.runfolder import RunFolder
 
 QUIESCE_LIMIT_S = 2.0
@@ -34,14 +34,14 @@ class QemuGuest:
     def __init__(self, folder: RunFolder) -> None:
         self._folder = folder
 
-    def switch(self, nodes: Sequence[tuple[str, dict[str, Any]]]) -> bool:
+    def switch(self, nodes: Sequence[tuple[str, dict[str, Any]]], settle: Callable[[], None]) -> bool:
         """See ``pools.port.Guest``.
 
         Raises MachineRefused, and then nothing is switched; MachineMissing; MachineSilent.
         """
-        with self._folder.held(), open_session(self._folder.qmp, _SWITCH_TIMEOUT_S) as qmp:
+        with self._folder.held(), hail(self._folder.qmp, _SWITCH_TIMEOUT_S) as qmp:
             reach("machines.before_switch")
-            due = _open(qmp, nodes)
+            due, has_agent = _open(qmp, nodes, settle)
             reach("machines.overlays_opened")
             moves = [
                 {"type": "blockdev-snapshot", "data": {"node": node, "overlay": overlay["node-name"]}}
@@ -49,7 +49,7 @@ class QemuGuest:
             ]
             try:
                 # Also when nothing is left to do: a Kiln that was killed in here has left the guest frozen.
-                with self._quiesced_by(qmp) as freeze:
+                with self._quiesced_by(is_there=has_agent) as freeze:
                     is_quiesced = _switch(qmp, moves, freeze)
                     reach("machines.switched")
             except MachineRefused:
@@ -106,14 +106,14 @@ class QemuGuest:
         with contextlib.ExitStack() as held:
             is_quiesced = False
             with contextlib.suppress(MachineError), open_session(self._folder.qmp, QUIESCE_LIMIT_S) as qmp:
-                is_quiesced = held.enter_context(self._quiesced_by(qmp)).is_held
+                has_agent = _has_agent(qmp.execute("query-chardev"))
+                is_quiesced = held.enter_context(self._quiesced_by(is_there=has_agent)).is_held
             yield is_quiesced
 
     @contextmanager
-    def _quiesced_by(self, qmp: Session) -> Iterator[agent.Freeze]:
+    def _quiesced_by(self, *, is_there: bool) -> Iterator[agent.Freeze]:
         """Hold it frozen. A guest without an agent is known at once from QEMU, it costs no two seconds."""
-        channels = mappings(qmp.execute("query-chardev"))
-        if not any(channel.get("label") == AGENT and channel.get("frontend-open") is True for channel in channels):
+        if not is_there:
             yield agent.Freeze(None, None, is_held=False)
             return
         with agent.frozen(self._folder.agent, QUIESCE_LIMIT_S, self._folder.owe_thaw) as freeze:
@@ -146,28 +146,56 @@ def _switch(qmp: Session, moves: Sequence[dict[str, Any]], freeze: agent.Freeze)
 _Switches = list[tuple[str, dict[str, Any]]]
 
 
-def _open(qmp: Session, nodes: Sequence[tuple[str, dict[str, Any]]]) -> _Switches:
-    """Open the overlays; returns those that do not stand above their nodes yet.
+def _open(
+    qmp: Session, nodes: Sequence[tuple[str, dict[str, Any]]], settle: Callable[[], None]
+) -> tuple[_Switches, bool]:
+    """Open the overlays; returns those that do not stand above their nodes yet, and whether the guest has an agent.
 
     Mostly none does, so how the disks stand is asked only when QEMU refuses to
-    open one: each question costs as much as a tenth of the whole switch.
-    Raises MachineRefused, and then none is open that was not in use.
+    open one: each question costs as much as a tenth of the whole switch. All
+    that is always asked is said at once, even before QEMU has greeted, and while
+    it is at it *settle* has its time. Raises what that does and MachineRefused,
+    and then none is open that was not in use.
     """
     # Without its backing node for now, which the snapshot itself will put below it.
     overlays = {overlay["node-name"]: overlay | {"backing": None} for _, overlay in nodes}
+    opened = qmp.begin("blockdev-add", list(overlays.values()))
+    channels = qmp.begin("query-chardev", [{}])
+    unsettled: Exception | None = None
     try:
-        blocks.open_all(qmp, list(overlays.values()))
-    except MachineRefused:
-        # An earlier attempt opened it, and perhaps put it in use: then, and only then, it cannot be closed.
+        settle()
+    except Exception as error:  # noqa: BLE001 - it is raised when what QEMU was told is undone.
+        unsettled = error
+    qmp.negotiate()
+    refused: MachineRefused | None = None
+    try:
+        qmp.finish("blockdev-add", opened)
+    except MachineRefused as error:
+        refused = error
+    has_agent = _has_agent(qmp.finish("query-chardev", channels)[0])
+    if unsettled is not None:
         blocks.close(qmp, list(overlays))
-        due = _due(qmp, nodes)
-        try:
-            blocks.open_all(qmp, [overlays[overlay["node-name"]] for _, overlay in due])
-        except MachineRefused:
-            _close(qmp, due)
-            raise
-        return due
-    return list(nodes)
+        raise unsettled
+    return (list(nodes) if refused is None else _open_again(qmp, nodes, overlays)), has_agent
+
+
+def _has_agent(channels: object) -> bool:
+    return any(channel.get("label") == AGENT and channel.get("frontend-open") is True for channel in mappings(channels))
+
+
+def _open_again(
+    qmp: Session, nodes: Sequence[tuple[str, dict[str, Any]]], overlays: dict[str, dict[str, Any]]
+) -> _Switches:
+    """Open those overlays, of which QEMU did not open all, that are not in use."""
+    # An earlier attempt opened it, and perhaps put it in use: then, and only then, it cannot be closed.
+    blocks.close(qmp, list(overlays))
+    due = _due(qmp, nodes)
+    try:
+        blocks.open_all(qmp, [overlays[overlay["node-name"]] for _, overlay in due])
+    except MachineRefused:
+        _close(qmp, due)
+        raise
+    return due
 
 
 def _due(qmp: Session, nodes: Sequence[tuple[str, dict[str, Any]]]) -> _Switches:

@@ -40,18 +40,31 @@ class Session:
         self._hearing = Hearing(connection, time.monotonic() + timeout_s)
         self._sent = 0  #: Commands so far; a command's number is its ID.
         self._unasked = 0
+        self._hail = range(0)
+
+    def hail(self) -> None:
+        """Ask for the mode in which commands are taken; QEMU greets by itself, so this need not wait for that.
+
+        Commands may be sent behind it, which QEMU takes in order, but no answer
+        be waited for before ``negotiate``. Raises as that does.
+        """
+        with self._before_greeting():
+            self._hail = self._send("qmp_capabilities", [{}])
 
     def negotiate(self) -> None:
-        """Hear the greeting and enter the mode in which commands are taken.
+        """Hear the greeting and the answer to ``hail``.
 
         Raises MachineSilent when QEMU does not greet, MachineGarbled, MachineMissing.
         """
-        try:
-            # QEMU greets by itself, so what it is asked next need not wait for that.
-            numbers = self._send("qmp_capabilities", [{}])
+        with self._before_greeting():
             if "QMP" not in parse(self._hearing.line(_LONGEST_ANSWER)):
                 raise MachineGarbled("What listens is not QEMU.")
-            self._answers(numbers, _LONGEST_ANSWER)
+            self._answers(self._hail, _LONGEST_ANSWER)
+
+    @contextmanager
+    def _before_greeting(self) -> Iterator[None]:
+        try:
+            yield
         except TimeoutError as error:
             raise MachineSilent(f"QEMU did not greet within {self._timeout_s:.0f} s.") from error
         except (EOFError, OSError) as error:
@@ -141,6 +154,14 @@ def open_session(path: Path, timeout_s: float = TIMEOUT_S) -> Iterator[Session]:
     Raises MachineMissing when no QEMU listens and MachineSilent when it does
     not greet, which is also so while somebody else keeps it busy.
     """
+    with hail(path, timeout_s) as session:
+        session.negotiate()
+        yield session
+
+
+@contextmanager
+def hail(path: Path, timeout_s: float = TIMEOUT_S) -> Iterator[Session]:
+    """As ``open_session``, but without waiting for the greeting: whoever does, calls ``negotiate``."""
     began = time.monotonic()
     try:
         connection = sockets.connect(path, timeout_s)
@@ -150,7 +171,7 @@ def open_session(path: Path, timeout_s: float = TIMEOUT_S) -> Iterator[Session]:
         raise MachineMissing("No QEMU listens for commands.") from error
     with connection:
         session = Session(connection, max(0.0, timeout_s - (time.monotonic() - began)))
-        session.negotiate()
+        session.hail()
         yield session
 
 

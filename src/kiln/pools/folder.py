@@ -107,6 +107,14 @@ class Folder:
     def publish(self, moves: Sequence[tuple[Path, str]], synced: Collection[Path] = ()) -> None:
         """Give each draft its name; a file of that name is replaced. All of it is on the disk when this returns.
 
+        See ``name``.
+        """
+        self.name(moves, synced)
+        self.settle()
+
+    def name(self, moves: Sequence[tuple[Path, str]], synced: Collection[Path] = ()) -> None:
+        """Give each draft its name; what it holds is on the disk then, and the name after the next ``settle``.
+
         What the drafts in *synced* hold is there already.
 
         When one of several finds no room, those named before it are taken away
@@ -126,7 +134,11 @@ class Folder:
             for path in named:
                 path.unlink(missing_ok=True)
             raise
-        sync(self.path)
+
+    def settle(self) -> None:
+        """Have the names of everything in the folder on the disk. Raises PoolFull."""
+        with minding_room():
+            sync(self.path)
         reach("pool.publish.folder_synced")
 
     def remove(self, name: str) -> None:

@@ -106,11 +106,13 @@ class Guest(Protocol):
         two seconds or it failed. They are thawed on every way out.
         """
 
-    def switch(self, nodes: Sequence[tuple[str, dict[str, Any]]]) -> bool:
+    def switch(self, nodes: Sequence[tuple[str, dict[str, Any]]], settle: Callable[[], None]) -> bool:
         """Put each overlay above its node, all in one QMP transaction; returns whether it was quiesced.
 
         The guest's file systems are held still for the transaction alone, not
-        while what it needs is made ready.
+        while what it needs is made ready. *settle*, which may be called while the
+        overlays are being opened, has returned before the guest writes to one of
+        them; where it raises nothing is switched, and that is raised.
 
         *nodes* holds (node now on top, ``blockdev-add`` arguments of the
         overlay). Overlays that are already on top are left as they are, so the

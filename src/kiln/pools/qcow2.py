@@ -103,6 +103,7 @@ class Qcow2Pool:
         """See ``port.Pool``. Raises PoolFull."""
         if not self.exists(volume):
             self._with_room(lambda: self._give_birth([Birth(volume, size_bytes)]))
+            self._folder.settle()
 
     def clone(self, layer: str, volume: str, size_bytes: int) -> None:
         """See ``port.Pool``."""
@@ -112,6 +113,7 @@ class Qcow2Pool:
             if size_bytes < self.size(layer):
                 raise ValueError(f"a clone of {layer} cannot be smaller than it")
             self._with_room(lambda: self._give_birth([Birth(volume, size_bytes, layer)]))
+            self._folder.settle()
 
     def freeze(self, disks: Sequence[Succession], guest: Guest | None) -> bool:
         """See ``port.Pool``. Raises VolumeMissing, VolumeBusy when there is no *guest* but a head is written, PoolFull.
@@ -132,10 +134,12 @@ class Qcow2Pool:
             self._with_room(lambda: self._give_birth(heirs))
             reach("pool.freeze.heirs_made")
             is_quiesced = False
-            if guest is not None:
-                is_quiesced = guest.switch(
-                    [(disk.head, node(self._path(disk.heir), None, is_head=True)) for disk in disks]
-                )
+            if guest is None:
+                self._folder.settle()
+            else:
+                # A machine may open what has its name in memory alone; nobody writes to it until that is on the disk.
+                nodes = [(disk.head, node(self._path(disk.heir), None, is_head=True)) for disk in disks]
+                is_quiesced = guest.switch(nodes, self._folder.settle)
                 reach("pool.freeze.switched")
             for disk in disks:
                 # Not before the switch, in which QEMU opens the old head once more.
@@ -424,7 +428,7 @@ class Qcow2Pool:
         return self._folder.path / (volume + SUFFIX)
 
     def _give_birth(self, births: Sequence[Birth]) -> None:
-        """Make empty heads, all or none."""
+        """Make empty heads, all or none; their names are on the disk once the folder is settled."""
         with self._ready.taken(births) as made, self._folder.drafts(len(births) - len(made)) as drafts:
             rest = iter(drafts)
             files = {birth: made.get(birth.volume) or next(rest) for birth in births}
@@ -433,7 +437,7 @@ class Qcow2Pool:
                     ready.write(file, birth)
                     reach("pool.birth.written")
             moves = [(file, self._path(birth.volume).name) for birth, file in files.items()]
-            self._folder.publish(moves, synced=made.values())
+            self._folder.name(moves, synced=made.values())
         for birth in births:
             self._family.note(birth.volume)
 
