@@ -356,6 +356,13 @@ def test_every_package_that_is_installed_has_a_reason() -> None:
     assert {row[0] for row in table} == {"python", "python3.11", "disks", "machines", "guest", "postgresql", "slowdisk"}
 
 
+def test_every_reason_fits_its_line_on_a_terminal_of_80_columns() -> None:
+    lines = (ROOT / "tools/packages.txt").read_text().splitlines()
+    table = [line.split(None, 3) for line in lines if line and not line.startswith("#")]
+
+    assert [row for row in table if len(f"kiln:   {row[2]}: {row[3]}") > 80] == []
+
+
 def pins(lock: Path) -> dict[str, str]:
     """Each package of a lock file with its version and hashes."""
     text = "\n".join(line for line in lock.read_text().splitlines() if not line.lstrip().startswith("#"))

@@ -56,6 +56,27 @@ def test_explains_every_word_with_an_example(words):
     assert f"kiln {' '.join(words)}" in printed.partition("Example:")[2]
 
 
+@pytest.mark.parametrize("words", [(), *((word,) for word in WORDS), *leaves()], ids=" ".join)
+def test_help_is_neither_cut_nor_too_wide_on_a_terminal_of_80_columns(words):
+    printed = said(*words, "--help", COLUMNS="80").stdout.splitlines()
+
+    assert [line for line in printed if len(line) > 80] == []
+    assert [line for line in printed if line.endswith("...") and not line.startswith("Usage:")] == []
+
+
+@pytest.mark.parametrize(
+    ("words", "usage"),
+    [
+        (("wait",), "[OPTIONS] ID..."),
+        (("instance", "shell"), "[OPTIONS] INSTANCE [COMMAND...]"),
+        (("account", "keys", "list"), "[OPTIONS] [ACCOUNT]"),
+        (("image", "import"), "[OPTIONS] [FILE]"),
+    ],
+)
+def test_usage_shows_what_has_to_be_given_as_manuals_do(words, usage):
+    assert said(*words, "--help").stdout.splitlines()[0].endswith(f" {' '.join(words)} {usage}")
+
+
 @pytest.mark.parametrize("words", leaves(), ids=" ".join)
 def test_explains_every_option(words):
     silent = [option.name for option in command_of(words).params if not option.help]

@@ -52,10 +52,29 @@ def test_asks_for_an_instance_by_a_packed_list(stage):
 
 
 def test_ends_when_the_resource_has_failed(stage):
-    stage.script = images("Creating", "CreateFailed")
+    stage.script = [*images("Creating", "CreateFailed"), (404, {"Code": "InvalidAction.NotFound", "Message": "no"})]
 
     with pytest.raises(WaitFailed, match="image m-1 is CreateFailed and will not be Available"):
         waiters.wait(stage.client(), "image", "m-1", "Available")
+
+
+@pytest.mark.parametrize(
+    ("answer", "told"),
+    [
+        ((200, {"Reasons": {"Reason": [{"State": "Failed", "Code": "ServiceUnavailable", "Message": "No QEMU."}]}}),
+         ": ServiceUnavailable: No QEMU."),
+        ((200, {"Reasons": {"Reason": [{"State": "Waiting", "Code": "", "Message": "It is about to begin."}]}}), ""),
+        ((404, {"Code": "InvalidAction.NotFound", "Message": "no such action"}), ""),
+        ((500, {"Code": "InternalError", "Message": "ours"}), ""),
+    ],
+)  # fmt: skip
+def test_tells_why_where_the_service_can(stage, answer, told):
+    stage.script = [*images("CreateFailed"), answer, *[answer] * 5]
+
+    with pytest.raises(WaitFailed) as failed:
+        waiters.wait(stage.client(), "image", "m-1", "Available")
+
+    assert str(failed.value) == f"image m-1 is CreateFailed and will not be Available{told}"
 
 
 def test_ends_when_the_resource_is_gone(stage):

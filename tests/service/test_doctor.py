@@ -16,6 +16,7 @@ from kiln.cli.main import app
 from kiln.service.doctor import examine, glance, lines
 from kiln.service.settings import read_settings
 from kiln.testing import start_kiln
+from tests.guests import open_reachable
 
 
 @pytest.fixture
@@ -83,6 +84,20 @@ def test_knows_a_kiln_that_serves_the_folder(tmp_path):
 
 def test_looks_the_other_way_where_all_is_well(settings):
     assert all(one.state != "ok" for one in glance(settings(machines="none")))
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root runs machines as users of their own")
+def test_says_that_machines_cannot_come_to_their_disks_through_a_closed_folder(settings):
+    with open_reachable() as folder:
+        closed = folder / "closed"
+        closed.mkdir(mode=0o700)
+
+        found = of(glance(settings(data=closed / "kiln")), "confinement")
+
+        assert found.state == "cannot"
+        assert f"cannot pass through {closed} " in found.text
+        assert "--data /var/lib/kiln" in found.advice
+        assert of(examine(settings(data=folder / "kiln")), "confinement").state == "ok"
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can become another user")

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import os
 import re
 from pathlib import Path
 
 import pytest
 
 from kiln.service.errors import SettingRefused
-from kiln.service.settings import described, read_settings
+from kiln.service.settings import OF_ROOT, described, read_settings
 
 
 def test_have_defaults():
@@ -70,16 +71,41 @@ def test_refuse_what_they_cannot_be_and_name_it(name, value):
 
 
 @pytest.mark.parametrize("environment", [{"XDG_DATA_HOME": "/srv", "XDG_CACHE_HOME": "/srv"}, {}])
-def test_are_described_with_the_defaults_that_they_have(environment):
-    """Where a default depends on the environment both possibilities are named."""
+def test_are_described_with_the_defaults_that_they_have(environment, monkeypatch):
+    """Where a default depends on the environment both possibilities are named; of who is not root here."""
+    monkeypatch.setattr(os, "geteuid", lambda: 1000)
     settings = read_settings(environment)
 
     for name, setting in described().items():
         if name == "regions":
             assert setting.default.startswith(f"{settings.region_ids[0]}, then the usual regions")
             continue
-        shown = re.sub(r"^\$(\w+)(\S*), else ~(\S+)$", lambda m: _either(environment, *m.groups()), setting.default)
+        shown = re.sub(
+            r"^\$(\w+)(\S*), else ~(\S+?)(?:; for root .*)?$",
+            lambda m: _either(environment, *m.groups()),
+            setting.default,
+        )
         assert shown == str(getattr(settings, name))
+
+
+def test_keep_the_data_of_root_where_the_users_of_machines_can_pass(tmp_path, monkeypatch):
+    """Root's home is closed: with the data in it no machine could start. What is there already stays in use."""
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setattr(os, "geteuid", lambda: 0)
+
+    assert read_settings({}).data == OF_ROOT
+    assert read_settings({"XDG_DATA_HOME": "/srv"}).data == Path("/srv/kiln")
+    assert str(OF_ROOT) in described()["data"].default
+
+    (tmp_path / ".local/share/kiln").mkdir(parents=True)
+    assert read_settings({}).data == tmp_path / ".local/share/kiln"
+
+
+def test_keep_the_data_of_others_in_their_home(tmp_path, monkeypatch):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setattr(os, "geteuid", lambda: 1000)
+
+    assert read_settings({}).data == tmp_path / ".local/share/kiln"
 
 
 def _either(environment, variable, below, at_home):

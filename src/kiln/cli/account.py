@@ -44,7 +44,7 @@ def show(
 
 @app.command("add", epilog=example("kiln account add team-b"))
 def add(
-    name: Annotated[str, typer.Argument(help="What to call it.")],
+    name: Annotated[str, typer.Argument(metavar="NAME", help="What to call it.")],
     *,
     data: Data = None,
     database: DatabaseAddress = None,
@@ -68,8 +68,8 @@ def add(
 
 @app.command("add-user", epilog=example("kiln account add-user 1000000000000001 support@example.com"))
 def add_user(
-    account: Annotated[str, typer.Argument(help="The account.")],
-    email: Annotated[str, typer.Argument(help="What the user sends as UserEmail.")],
+    account: Annotated[str, typer.Argument(metavar="ACCOUNT", help="The account.")],
+    email: Annotated[str, typer.Argument(metavar="EMAIL", help="What the user sends as UserEmail.")],
     *,
     data: Data = None,
     database: DatabaseAddress = None,
@@ -81,7 +81,7 @@ def add_user(
 
 @app.command("add-resource-group", epilog=example("kiln account add-resource-group 1000000000000001 rg-web"))
 def add_resource_group(
-    account: Annotated[str, typer.Argument(help="The account.")],
+    account: Annotated[str, typer.Argument(metavar="ACCOUNT", help="The account.")],
     group_id: Annotated[str, typer.Argument(metavar="ID", help="The ID, such as rg-web.")],
     *,
     data: Data = None,

@@ -47,7 +47,8 @@ def show(
 def create(
     name: Name,
     account: Annotated[
-        str | None, typer.Argument(help="The account that it shall belong to; else the first that uses it.")
+        str | None,
+        typer.Argument(metavar="ACCOUNT", help="The account that it shall belong to; else the first that uses it."),
     ] = None,
     *,
     data: Data = None,
@@ -67,7 +68,7 @@ def create(
 @app.command("give", epilog=example("kiln bucket give images 1000000000000001"))
 def give(
     name: Name,
-    account: Annotated[str, typer.Argument(help="The account that it shall belong to.")],
+    account: Annotated[str, typer.Argument(metavar="ACCOUNT", help="The account that it shall belong to.")],
     *,
     data: Data = None,
     database: DatabaseAddress = None,

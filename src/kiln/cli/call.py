@@ -32,7 +32,7 @@ Help = Annotated[
 
 _EXAMPLE = example(
     "kiln call DescribeImages Status=ALL PageSize=50",
-    "kiln call CreateImage SnapshotId=s-bp17441ohwkdca0fg1tq Tag.1.Key=use Tag.1.Value=test",
+    "kiln call CreateImage SnapshotId=s-bp17441ohwkdca0fg1tq ImageName=web-1",
     "kiln call CreateImage --help",
 )
 

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import os
+import sys
 from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from kiln.cli import exits, output, tables
+from kiln.cli import exits, output
 from kiln.cli.flags import Data
 from kiln.cli.grammar import Json, example, group
+from kiln.cli.terminal import terminal_room
 from kiln.service.doctor import examine, lines
 from kiln.service.settings import read_settings
 
@@ -44,7 +46,7 @@ def doctor(
     if as_json:
         output.show_json([asdict(one) for one in findings])
     else:
-        for line in lines(findings, tables.room()):
+        for line in lines(findings, terminal_room(sys.stdout)):
             output.show_line(line)
     if any(one.state == "cannot" for one in findings):
         raise typer.Exit(exits.UNSOUND.number)

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
+from typer.core import TyperCommand
 
 Json = Annotated[bool, typer.Option("--json", help="Print the answer as JSON; of a listing, an array of all of it.")]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Print the IDs alone, one a line.")]
@@ -35,9 +36,37 @@ COMPLETE_VARIABLE = "_KILN_COMPLETE"
 DEFAULT_TIMEOUT_S = 3600.0
 
 
+class Said(TyperCommand):
+    """A word with its options and arguments, which its usage shows as manuals do: ``kiln wait [OPTIONS] ID...``."""
+
+    def get_short_help_str(self, limit: int = 0) -> str:
+        """All of the first paragraph, which a list of words folds; typer cuts it off after some words."""
+        del limit
+        return " ".join((self.help or "").partition("\n\n")[0].split())
+
+    def collect_usage_pieces(self, ctx: Any) -> list[str]:
+        """What follows the word in its usage."""
+        del ctx
+        return ["[OPTIONS]", *(_piece(one) for one in self.params if one.param_type_name == "argument")]
+
+
+def _piece(argument: Any) -> str:
+    name = (argument.metavar or argument.name).strip("[]").removesuffix("...")
+    named = name + ("..." if argument.nargs != 1 else "")
+    return named if argument.required else f"[{named}]"
+
+
+class _Words(typer.Typer):
+    """An application whose commands are such words."""
+
+    def command(self, name: str | None = None, **settings: Any) -> Any:
+        """As typer's."""
+        return super().command(name, **{"cls": Said, **settings})
+
+
 def group() -> typer.Typer:
     """A word, or one that has words below it; what it is about stands in ``kiln.cli.main``."""
-    return typer.Typer(
+    return _Words(
         no_args_is_help=True,
         add_completion=False,
         rich_markup_mode=None,

@@ -94,9 +94,7 @@ CREATE = Takes(
 )
 
 
-@declared(
-    app, "create", CREATE, example("kiln image create --instance i-bp1g6zv0ce8oghu7k2d3 --name web-1 --family web")
-)
+@declared(app, "create", CREATE, example("kiln image create --instance i-bp1g6zv0ce8oghu7k2d3 --name web-1"))
 def create_image(
     given: Given,
     *,
@@ -123,7 +121,7 @@ def create_image(
 _IMPORT_EXAMPLE = example(
     "kiln image import debian-12.qcow2 --name debian-12 --platform Debian",
     "kiln image import --bucket images --object debian-12.raw --name debian-12",
-    "kiln image import --url https://cloud.debian.org/images/cloud/bookworm/latest/debian-12-nocloud-amd64.qcow2",
+    "kiln image import --url https://example.com/debian-12.qcow2 --name debian-12",
     "kiln image import --sample --name sample",
 )
 

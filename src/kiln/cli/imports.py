@@ -12,7 +12,6 @@ from kiln.cli import exits, output, uploads
 from kiln.cli.exits import Refusal
 from kiln.cli.uploads import Upload
 from kiln.cli.waiting import Begun, shown, wait_for_outcome
-from kiln.client import waiters
 from kiln.client.client import Client
 from kiln.client.waiters import WaitFailed
 
@@ -72,7 +71,8 @@ def import_image(
         is_needed = True
         output.show_made(answer, answer["ImageId"], as_json=as_json)
         if timeout_s is not None:
-            _wait(client, answer, timeout_s)
+            begun = Begun("image", answer["ImageId"], None, f"kiln task cancel {answer['TaskId']}")
+            wait_for_outcome(client, "ImportImage", begun, timeout_s)
             is_needed = False
     except WaitFailed as error:
         is_needed = False
@@ -84,13 +84,3 @@ def import_image(
             output.note(f"{upload.path} is read until the import is done; a later `kiln image import` takes it away.")
         elif upload is not None:
             upload.remove()
-
-
-def _wait(client: Client, answer: dict[str, Any], timeout_s: float) -> None:
-    """Wait for the image; where it fails, the task tells why."""
-    begun = Begun("image", answer["ImageId"], None, f"kiln task cancel {answer['TaskId']}")
-    try:
-        wait_for_outcome(client, "ImportImage", begun, timeout_s)
-    except WaitFailed:
-        waiters.wait(client, "task", answer["TaskId"], "Finished", timeout_s=timeout_s)
-        raise

@@ -196,7 +196,7 @@ def delete_instances(
     app,
     "replace-system-disk",
     REPLACE,
-    example("kiln instance replace-system-disk i-bp1g6zv0ce8oghu7k2d3 --image m-bp146shijn7hujku8a5c"),
+    example("kiln instance replace-system-disk web --image m-bp146shijn7hujku8a5c"),
 )
 def replace_system_disk(
     given: Given,

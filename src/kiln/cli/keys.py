@@ -25,7 +25,7 @@ Keys = Annotated[list[str], typer.Argument(metavar="KEY", help="AccessKey IDs, o
 
 @app.command("list", epilog=example("kiln account keys list", "kiln account keys list 1000000000000001"))
 def show(
-    account: Annotated[str | None, typer.Argument(help="Only this account's.")] = None,
+    account: Annotated[str | None, typer.Argument(metavar="ACCOUNT", help="Only this account's.")] = None,
     *,
     data: Data = None,
     database: DatabaseAddress = None,
@@ -53,7 +53,7 @@ def show(
     "add", epilog=example("kiln account keys add 1000000000000001", "kiln account keys add 1000000000000001 --app")
 )
 def add(
-    account: Annotated[str, typer.Argument(help="The account.")],
+    account: Annotated[str, typer.Argument(metavar="ACCOUNT", help="The account.")],
     *,
     is_app: Annotated[bool, typer.Option("--app", help="A pair for the Apsara route, not an AccessKey.")] = False,
     data: Data = None,

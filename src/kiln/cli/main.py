@@ -23,6 +23,8 @@ import kiln
 from kiln.cli import ending, exits
 from kiln.cli.grammar import COMPLETE_VARIABLE
 from kiln.cli.later import Later, command_of
+from kiln.cli.terminal import terminal_room
+from kiln.ground.prose import fold
 
 
 @dataclass(frozen=True)
@@ -41,8 +43,8 @@ WORDS: Mapping[str, Word] = {
     "task": Word("kiln.cli.tasks", "List and cancel imports and exports."),
     "tag": Word("kiln.cli.tags", "Put tags on resources, take them off, and list them."),
     "region": Word("kiln.cli.regions", "List regions, their zones, and the types of instances."),
-    "status": Word("kiln.cli.status", "Show what runs, what is on its way or has failed, and what takes space."),
-    "wait": Word("kiln.cli.wait", "Wait until images, snapshots, disks, instances or tasks are in a state, or gone."),
+    "status": Word("kiln.cli.status", "Show what runs, what waits or has failed, and what takes space."),
+    "wait": Word("kiln.cli.wait", "Wait until something is in a state, or gone."),
     "call": Word("kiln.cli.call", "Call any action of the API, and print its answer as JSON."),
     "serve": Word("kiln.cli.serve", "Serve the API on this machine."),
     "demo": Word("kiln.cli.demo", "Watch a running machine become an image that another boots."),
@@ -50,12 +52,9 @@ WORDS: Mapping[str, Word] = {
     "fsck": Word("kiln.cli.fsck", "Compare the pool with the database, with the server stopped."),
     "trash": Word("kiln.cli.trash", "List, restore and give up what was deleted."),
     "account": Word("kiln.cli.account", "Add and list accounts, their keys, users and resource groups."),
-    "bucket": Word("kiln.cli.buckets", "Make and list buckets, say whose one is, and let everybody read it."),
+    "bucket": Word("kiln.cli.buckets", "Make, list, give and share buckets."),
     "env": Word("kiln.cli.env", "Print the settings that clients of this machine's Kiln need."),
-    "completion": Word(
-        "kiln.cli.completion",
-        "Print what has a shell complete words, options, allowed values, and the names that the service has.",
-    ),
+    "completion": Word("kiln.cli.completion", "Print what has a shell complete words, options and live names."),
 }
 
 
@@ -72,6 +71,11 @@ class Words(TyperGroup):
     def invoke(self, ctx: Any) -> Any:
         try:
             return super().invoke(ctx)
+        except typer.TyperException as error:
+            # Typer shows it as it is, and a terminal would break it in the middle of a word.
+            told = "\n".join(fold("Error: " + error.format_message(), terminal_room(sys.stderr)))
+            vars(error)["format_message"] = lambda: told.removeprefix("Error: ")
+            raise
         except Exception as error:
             # What explains errors knows all of their kinds, and so is as slow to load as the words that raise them.
             code = importlib.import_module("kiln.cli.refusals").explain(error)

@@ -7,7 +7,7 @@ the terminal. ``kiln.cli.tables`` lays tables out.
 from __future__ import annotations
 
 import json
-import os
+import re
 import sys
 import unicodedata
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -16,6 +16,7 @@ from typing import Any
 
 from kiln.cli import exits, tables
 from kiln.cli.exits import Refusal
+from kiln.cli.terminal import terminal_room
 from kiln.ground.prose import fold
 
 
@@ -118,19 +119,26 @@ def show_table(
 
 def show_facts(row: Mapping[str, Any]) -> None:
     """One resource, a field a line; parts are indented below their name."""
-    sys.stdout.writelines(f"{line}\n" for line in _facts(row, 0))
+    for line in _facts(row, 0):
+        sys.stdout.writelines(f"{one}\n" for one in fold(line, terminal_room(sys.stdout), _indent_of_value(line)))
+
+
+def _indent_of_value(line: str) -> int:
+    """Where the value begins in a line of facts: behind the gap that follows the name."""
+    found = re.match(r" *(- )?\w+ {2,}", line)
+    return found.end() if found else 0
 
 
 def say(text: str) -> None:
     """A sentence now, for whoever watches or waits for it. A terminal gets it folded at blanks."""
-    for line in fold(clean(text), tables.room()):
+    for line in fold(clean(text), terminal_room(sys.stdout)):
         show_line(line)
     sys.stdout.flush()
 
 
 def note(text: str) -> None:
     """Something to know, on standard error; it may have several lines. A terminal gets them folded at blanks."""
-    room = os.get_terminal_size(sys.stderr.fileno()).columns if sys.stderr.isatty() else 0
+    room = terminal_room(sys.stderr)
     for line in text.splitlines() or [""]:
         sys.stderr.writelines(f"{one}\n" for one in fold(clean(line), room))
 

@@ -12,7 +12,7 @@ from tempfile import TemporaryDirectory
 from kiln.cli import exits, output
 from kiln.cli.exits import Refusal
 from kiln.guest.errors import GuestError, GuestRefused
-from kiln.guest.image import build
+from kiln.guest.image import build, find_pieces
 from kiln.guest.session import Session, open_session
 from kiln.service.datafolder import DataFolder
 from kiln.service.settings import read_settings
@@ -41,7 +41,8 @@ _OTHER = (
 def sample() -> Iterator[Path]:
     """The guest's disk as a qcow2 file, made in the cache folder when it is not there. Raises Refusal."""
     cache = read_settings(os.environ).guest_cache
-    output.note("making the sample; what it is made of is fetched from Debian the first time")
+    is_first = find_pieces(cache) is None
+    output.note("making the sample" + ("; what it is made of is fetched from Debian, this once" if is_first else ""))
     try:
         cache.mkdir(parents=True, exist_ok=True)
         with TemporaryDirectory(dir=cache, prefix=".sample-") as folder:
@@ -58,7 +59,7 @@ def converse(data: Path | None, instance: str, command: str, timeout_s: float) -
     try:
         with open_session(DataFolder(data).console(instance), timeout_s) as session:
             if command:
-                output.show_line(session.ask(command))
+                _show(session.ask(command))
             else:
                 _obey(session, instance)
     except GuestRefused as error:
@@ -82,7 +83,13 @@ def _obey(session: Session, instance: str) -> None:
             output.note(_COMMANDS)
         elif line.strip():
             try:
-                output.show_line(session.ask(line.strip()))
-                sys.stdout.flush()
+                _show(session.ask(line.strip()))
             except GuestRefused as error:
                 output.note(str(error))
+
+
+def _show(answer: str) -> None:
+    """What the guest answered, if it has anything to say."""
+    if answer:
+        output.show_line(answer)
+        sys.stdout.flush()

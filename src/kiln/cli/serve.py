@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import errno
+import sys
 
-from kiln.cli import exits, tables
+from kiln.cli import exits
 from kiln.cli.exits import Refusal
 from kiln.cli.flags import takes_settings
 from kiln.cli.grammar import example, group
 from kiln.cli.output import say
+from kiln.cli.terminal import terminal_room
 from kiln.service.serve import serve
 from kiln.service.settings import Settings
 
@@ -37,7 +39,7 @@ def run(settings: Settings) -> None:
     is also read from the environment, under the name in brackets.
     """
     try:
-        serve(settings, say, tables.room())
+        serve(settings, say, terminal_room(sys.stdout))
     except OSError as error:
         taken = "Serve elsewhere: --listen 127.0.0.1:0 takes a free port." if error.errno == errno.EADDRINUSE else ""
         raise Refusal(f"{error.filename or settings.listen}: {error.strerror}", exits.SETTINGS, taken) from error

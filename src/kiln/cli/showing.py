@@ -15,9 +15,7 @@ from kiln.cli.naming import to_id
 from kiln.cli.session import open_client
 from kiln.client import waiters
 from kiln.client.client import ApiFailure, Client
-
-#: What a service answers to an action that it does not have: one that is older than this command line.
-_NO_SUCH_ACTION = ("InvalidAction.NotFound", "InvalidVersion", "InvalidProduct.NotFound")
+from kiln.client.reasons import reasons
 
 
 def showing(app: typer.Typer, noun: str, about: str, sample: str) -> None:
@@ -41,16 +39,6 @@ def showing(app: typer.Typer, noun: str, about: str, sample: str) -> None:
     show.__doc__ = about
     show.__annotations__["resource"] = resource_of
     app.command("show", epilog=example(sample))(show)
-
-
-def reasons(client: Client, resource: str) -> Mapping[str, Any]:
-    """Why the resource is as it is, and where its guest is reached; nothing where the service cannot tell."""
-    try:
-        return client.call("DescribeReasons", ResourceId=resource)
-    except ApiFailure as failure:
-        if failure.code in (*_NO_SUCH_ACTION, "InvalidResourceId.NotFound"):
-            return {"Reasons": {"Reason": []}}
-        raise
 
 
 def _find(client: Client, noun: str, resource: str) -> Mapping[str, Any] | None:

@@ -9,11 +9,11 @@ table says which, and how to see them.
 from __future__ import annotations
 
 import os
-import shutil
 import sys
 import unicodedata
 from collections.abc import Sequence
 
+from kiln.cli.terminal import terminal_room
 from kiln.ground.prose import fold
 
 _GREEN, _RED, _YELLOW, _BOLD, _PLAIN = "\x1b[32m", "\x1b[31m", "\x1b[33m", "\x1b[1m", "\x1b[0m"
@@ -40,7 +40,7 @@ def show(titles: Sequence[str], cells: Sequence[Sequence[str]], shortens: Sequen
     lines = [list(titles), *([cell or ("" if is_terminal else "-") for cell in line] for line in cells)]
     widths = [max(map(width, column)) for column in zip(*lines, strict=True)]
     if is_terminal:
-        widths = fit(widths, shortens, room())
+        widths = fit(widths, shortens, terminal_room(sys.stdout))
     is_coloured = is_terminal and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
     for number, line in enumerate(lines):
         shown = [_padded(cell, its) for cell, its in zip(line, widths, strict=False)]
@@ -52,7 +52,7 @@ def show(titles: Sequence[str], cells: Sequence[Sequence[str]], shortens: Sequen
     if left_out and cells:
         advice = more.format(",".join(title.replace(" ", "-") for title in (titles[0], *left_out)))
         text = f"(No room for {', '.join(left_out)}: {advice}.)"
-        sys.stdout.writelines(f"{line}\n" for line in fold(text, room()))
+        sys.stdout.writelines(f"{line}\n" for line in fold(text, terminal_room(sys.stdout)))
 
 
 def fit(widths: Sequence[int], shortens: Sequence[bool], room: int) -> list[int]:
@@ -73,11 +73,6 @@ def fit(widths: Sequence[int], shortens: Sequence[bool], room: int) -> list[int]
     for n, wanted in enumerate(widths[:count]):
         shown[n] += min(max(room - _total(shown), 0), wanted - shown[n])
     return shown
-
-
-def room() -> int:
-    """How many columns the terminal has, or 0 where standard output is none."""
-    return shutil.get_terminal_size().columns if sys.stdout.isatty() else 0
 
 
 def width(text: str) -> int:

@@ -54,9 +54,10 @@ def run(
     timeout: Timeout = DEFAULT_TIMEOUT_S,
     region: Region = None,
 ) -> None:
-    """Wait until images, snapshots, disks, instances or tasks are in a state, or gone.
+    """Wait until something is in a state, or gone.
 
-    One that comes to rest in another state ends the wait with exit code 7.
+    It may be images, snapshots, disks, instances or tasks. One that comes to rest
+    in another state ends the wait with exit code 7.
     """
     if gone and until is not None:
         raise typer.BadParameter("give either --until or --gone")

@@ -8,12 +8,14 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping
-from contextlib import closing
+from contextlib import closing, suppress
 from dataclasses import dataclass
 from typing import Any
 
-from kiln.client.client import Client
+from kiln.client.client import ApiFailure, Client
 from kiln.client.news import News
+from kiln.client.reasons import failure_of
+from kiln.client.transport import Unreachable
 
 FIRST_PAUSE_S = 0.05
 LONGEST_PAUSE_S = 1.0
@@ -115,7 +117,7 @@ def _wait(  # noqa: PLR0917 - as above, and what tells when to look.
         at_rest_since = (at_rest_since or now) if state in how.resting and until is not None else None
         has_come_to_rest = at_rest_since is not None and now - at_rest_since > RESTING_S
         if state in how.failed or has_come_to_rest:
-            raise WaitFailed(f"{noun} {resource} is {state} and will not be {until}{_reason(found)}")
+            raise WaitFailed(f"{noun} {resource} is {state} and will not be {until}{_reason(client, resource, found)}")
         if now > deadline:
             raise WaitTooLong(f"{noun} {resource} is still {state} after {timeout_s:g} s")
         if news.is_live:
@@ -131,10 +133,12 @@ def _percentage(found: Mapping[str, Any], how: Noun) -> int:
     return int(text) if text.isdecimal() else 0
 
 
-def _reason(found: Mapping[str, Any]) -> str:
-    """Why a task failed, as DescribeTaskAttribute tells it."""
+def _reason(client: Client, resource: str, found: Mapping[str, Any]) -> str:
+    """Why, as the task itself tells it, or else the service; nothing where nobody can tell."""
     steps = found.get("OperationProgressSet", {}).get("OperationProgress", [])
-    for step in steps:
-        if step.get("ErrorMsg"):
-            return f": {step.get('ErrorCode', '')}: {step['ErrorMsg']}"
-    return ""
+    told = next((f"{step.get('ErrorCode', '')}: {step['ErrorMsg']}" for step in steps if step.get("ErrorMsg")), "")
+    if not told:
+        # That it failed is what has to be said, whether or not the service can still be asked why.
+        with suppress(ApiFailure, Unreachable):
+            told = failure_of(client, resource)
+    return f": {told}" if told else ""

@@ -48,7 +48,16 @@ def uid_of(folder: RunFolder, *, runs: bool) -> int | None:
 
 def require_reachable(drives: Iterable[Drive], uid: int) -> None:
     """Raise MachineRefused when the user cannot come to a file of the drives through the folders above it."""
-    folders = {parent for drive in drives for path in drive.files for parent in path.parents}
+    folder = closed_folder({parent for drive in drives for path in drive.files for parent in path.parents}, uid)
+    if folder is not None:
+        raise MachineRefused(
+            f"A machine's own user cannot reach its disks through {folder}: "
+            f"allow passing through it (chmod o+x {folder}) or keep Kiln's data elsewhere."
+        )
+
+
+def closed_folder(folders: Iterable[Path], uid: int) -> Path | None:
+    """The first of the folders that are there through which the user cannot pass."""
     for folder in sorted(folders):
         try:
             about = folder.stat()
@@ -56,10 +65,8 @@ def require_reachable(drives: Iterable[Drive], uid: int) -> None:
             continue  # QEMU will say so, and better.
         can_pass = stat.S_IXUSR if about.st_uid == uid else stat.S_IXOTH
         if not about.st_mode & can_pass:
-            raise MachineRefused(
-                f"A machine's own user cannot reach its disks through {folder}: "
-                f"allow passing through it (chmod o+x {folder}) or keep Kiln's data elsewhere."
-            )
+            return folder
+    return None
 
 
 def kvm_groups() -> list[int] | None:

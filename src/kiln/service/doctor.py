@@ -24,12 +24,12 @@ from kiln.ground.clock import system_clock, to_minutes_text
 from kiln.ground.prose import fold
 from kiln.ground.units import GiB, MiB
 from kiln.guest.trial import probe_guest
-from kiln.machines.confinement import kvm_groups
+from kiln.machines.confinement import closed_folder, kvm_groups
 from kiln.machines.errors import MachineRefused
 from kiln.machines.platforms import platform_of
 from kiln.machines.probe import find_verdict, kvm_works, why_not_tried
 from kiln.service.claim import is_held
-from kiln.service.settings import Settings
+from kiln.service.settings import OF_ROOT, Settings
 
 State = Literal["ok", "warns", "cannot"]
 
@@ -42,6 +42,7 @@ _TIME_ERROR = 5  #: What adjtimex(2) answers when nothing keeps the clock right.
 _TIMEX_BYTES = 256  #: More than ``struct timex`` has on any 64-bit Linux.
 _GUEST_ADDRESS, _SSH = "127.64.0.1", 22  #: One of those to which guests' ports are forwarded.
 _VERSION_TIMEOUT_S = 10
+_SOME_USER = 2**32 - 2  #: Owns nothing, as a machine's user owns no folder above its disks.
 
 
 @dataclass(frozen=True)
@@ -186,9 +187,7 @@ def _try_port(host: str, port: int) -> None:
 def _user(settings: Settings) -> Iterator[Finding]:
     if settings.machines != "none":
         if os.geteuid() == 0:
-            yield Finding(
-                "confinement", "ok", "Each machine runs as a user of its own, which reaches its own disks alone."
-            )
+            yield _reach(settings)
         else:
             text = (
                 "Kiln is not root, so machines run as its own user: whoever breaks out of one has what that user has, "
@@ -207,6 +206,19 @@ def _user(settings: Settings) -> Iterator[Finding]:
         yield Finding(
             "data folder", "cannot", f"{place} cannot be written by this user.", "Choose another with --data."
         )
+
+
+def _reach(settings: Settings) -> Finding:
+    """Whether machines' users come to their disks: what Kiln makes lets them pass, what is above it may not."""
+    pool = settings.folder.pool.absolute()
+    closed = closed_folder((one for one in (settings.data.absolute(), *pool.parents) if one.exists()), _SOME_USER)
+    if closed is None:
+        text = "Each machine runs as a user of its own, which reaches its own disks alone."
+        return Finding("confinement", "ok", text)
+    text = f"Machines run as users of their own, who cannot pass through {closed} to their disks: none can start."
+    return Finding(
+        "confinement", "cannot", text, f"Keep the data elsewhere (--data {OF_ROOT}), or `chmod o+x {closed}`."
+    )
 
 
 def _rooms(settings: Settings) -> Iterator[Finding]:

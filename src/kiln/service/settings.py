@@ -8,6 +8,7 @@ environment. Beside these only ``XDG_DATA_HOME``, ``XDG_CACHE_HOME`` and
 from __future__ import annotations
 
 import dataclasses
+import os
 import re
 import typing
 from collections.abc import Mapping
@@ -23,6 +24,7 @@ from kiln.service.errors import SettingRefused
 
 DEFAULT_LISTEN = "127.0.0.1:8787"
 DEFAULT_REGION = "cn-qingdao-env17-d01"
+OF_ROOT = Path("/var/lib/kiln")  #: The systemd unit's as well.
 
 
 @dataclass(frozen=True)
@@ -39,7 +41,7 @@ class Settings:
     data: Annotated[
         Path,
         Doc("The data folder: database, pool, buckets, run folders and the master key."),
-        Default("$XDG_DATA_HOME/kiln, else ~/.local/share/kiln"),
+        Default("$XDG_DATA_HOME/kiln, else ~/.local/share/kiln; for root /var/lib/kiln where there is neither"),
     ]
     listen: Annotated[str, Doc("HOST:PORT to listen on; port 0 takes a free one.")] = DEFAULT_LISTEN
     public_endpoint: Annotated[
@@ -179,7 +181,7 @@ def read_settings(environment: Mapping[str, str], **flags: Any) -> Settings:
             given = environment.get("KILN_" + field.name.upper()) or None
         if given is not None:
             values[field.name] = _convert(field.name, hints[field.name], given)
-    values.setdefault("data", _home_folder(environment, "XDG_DATA_HOME", ".local/share"))
+    values.setdefault("data", _data_folder(environment))
     values.setdefault("cache", _home_folder(environment, "XDG_CACHE_HOME", ".cache"))
     settings = Settings(**values)
     _check(settings)
@@ -192,6 +194,17 @@ def to_seconds(text: str) -> float | None:
     if found is None or (found[2] == "" and int(found[1])):
         return None
     return float(int(found[1]) * {"": 1, "s": 1, "m": 60, "h": 3600, "d": DAY_S}[found[2]])
+
+
+def _data_folder(environment: Mapping[str, str]) -> Path:
+    """Where the data is that no setting names.
+
+    Root's home is closed to others, and so to the users as whom the machines of a Kiln run that is root.
+    """
+    at_home = _home_folder(environment, "XDG_DATA_HOME", ".local/share")
+    if os.geteuid() == 0 and not environment.get("XDG_DATA_HOME") and not at_home.exists():
+        return OF_ROOT
+    return at_home
 
 
 def _home_folder(environment: Mapping[str, str], variable: str, below_home: str) -> Path:

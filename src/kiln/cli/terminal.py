@@ -1,0 +1,18 @@
+"""How much room a terminal has."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from typing import TextIO
+
+_USUAL = 80  #: Of a terminal that does not say it.
+
+
+def terminal_room(stream: TextIO) -> int:
+    """How many columns the terminal has that *stream* goes to; 0 where it goes to none."""
+    if not stream.isatty():
+        return 0
+    if os.environ.get("COLUMNS"):
+        return shutil.get_terminal_size().columns
+    return os.get_terminal_size(stream.fileno()).columns or _USUAL
