@@ -70,8 +70,17 @@ def query(params: Mapping[str, str]) -> str:
 
 def load(server: Server, requests: Iterable[Mapping[str, str]], clients: int = CLIENTS) -> Outcome:
     """Send all *requests* by so many clients."""
+    return send(server, [to_bytes(server, params) for params in requests], clients)
+
+
+def to_bytes(server: Server, params: Mapping[str, str]) -> bytes:
+    """A whole request of the classic door, signed now."""
     host = server.endpoint.removeprefix("http://")
-    ready = [f"GET /?{query(params)} HTTP/1.1\r\nHost: {host}\r\n\r\n".encode() for params in requests]
+    return f"GET /?{query(params)} HTTP/1.1\r\nHost: {host}\r\n\r\n".encode()
+
+
+def send(server: Server, ready: Sequence[bytes], clients: int = CLIENTS) -> Outcome:
+    """Send whole requests, to whomever, by so many clients; who is hung up on after an answer calls again."""
     with _beside(server), asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         return runner.run(_load(server, ready, clients))
 
@@ -90,27 +99,45 @@ def _beside(server: Server) -> Iterator[None]:
 
 async def _load(server: Server, ready: Sequence[bytes], clients: int) -> Outcome:
     host, _, port = server.endpoint.removeprefix("http://").rpartition(":")
-    shares = [ready[n::clients] for n in range(clients)]
-    links = [await asyncio.open_connection(host, int(port)) for _ in range(clients)]
+    links = [await _Link.open(host, int(port)) for _ in range(clients)]
     began, cpu_began = time.perf_counter(), server.cpu_s
-    results = await asyncio.gather(*(_client(*link, share) for link, share in zip(links, shares, strict=True)))
+    results = await asyncio.gather(*(_client(link, ready[n::clients]) for n, link in enumerate(links)))
     seconds, cpu_seconds = time.perf_counter() - began, server.cpu_s - cpu_began
-    for _, writer in links:
-        writer.close()
+    for link in links:
+        link.writer.close()
     latencies = tuple(ms for times, _ in results for ms in times)
     return Outcome(len(ready), sum(failed for _, failed in results), seconds, cpu_seconds, latencies)
 
 
-async def _client(
-    reader: asyncio.StreamReader, writer: asyncio.StreamWriter, share: Sequence[bytes]
-) -> tuple[list[float], int]:
+@dataclass
+class _Link:
+    """A client's connection."""
+
+    host: str
+    port: int
+    reader: asyncio.StreamReader
+    writer: asyncio.StreamWriter
+
+    @classmethod
+    async def open(cls, host: str, port: int) -> _Link:
+        return cls(host, port, *await asyncio.open_connection(host, port))
+
+    async def ask(self, request: bytes) -> bool:
+        """Send a request and read all of its answer; whether that is well."""
+        self.writer.write(request)
+        head = (await self.reader.readuntil(b"\r\n\r\n")).lower()
+        length = int(head.partition(b"content-length: ")[2].partition(b"\r\n")[0])
+        await self.reader.readexactly(length)
+        if b"\r\nconnection: close\r\n" in head:
+            self.writer.close()
+            self.reader, self.writer = await asyncio.open_connection(self.host, self.port)
+        return head.startswith(b"http/1.1 200")
+
+
+async def _client(link: _Link, share: Sequence[bytes]) -> tuple[list[float], int]:
     times, failed = [], 0
     for request in share:
         began = time.perf_counter()
-        writer.write(request)
-        head = await reader.readuntil(b"\r\n\r\n")
-        length = int(head.lower().partition(b"content-length: ")[2].partition(b"\r\n")[0])
-        await reader.readexactly(length)
+        failed += not await link.ask(request)
         times.append((time.perf_counter() - began) * 1000)
-        failed += not head.startswith(b"HTTP/1.1 200")
     return times, failed

@@ -11,6 +11,8 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
+from kiln.ground.units import GiB
+
 _IN_MEMORY = ("tmpfs", "ramfs")
 
 
@@ -56,11 +58,25 @@ def facts(folder: Path) -> Mapping[str, object]:
     return {
         "file_system": f"{kind}, mounted at {mount}",
         "processor": f"{len(os.sched_getaffinity(0))} of {_processor()}",
+        "memory": f"{os.sysconf('SC_PHYS_PAGES') * os.sysconf('SC_PAGE_SIZE') / GiB:.1f} GiB",
         "kernel": platform.release(),
         "python": platform.python_version(),
         "qemu": _qemu(),
+        "commit": _commit(Path(__file__).resolve().parent),
         "load_average": os.getloadavg()[0],
     }
+
+
+def _commit(folder: Path) -> str:
+    """What is measured: the checkout's commit, and whether files differ from it."""
+    try:
+        said = [
+            subprocess.run(["git", *words], cwd=folder, capture_output=True, text=True, check=True).stdout.strip()
+            for words in (["rev-parse", "--short=12", "HEAD"], ["status", "--porcelain"])
+        ]
+    except (OSError, subprocess.CalledProcessError):
+        return "unknown: this is no git checkout"
+    return f"{said[0]}, with changes" if said[1] else said[0]
 
 
 def _processor() -> str:

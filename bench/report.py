@@ -30,6 +30,7 @@ class Figure:
     least: float | None = None
     most: float | None = None
     against: Mapping[str, float] = field(default_factory=dict)
+    lacks: Mapping[str, str] = field(default_factory=dict)  #: Who has no such figure, and why.
     note: str = ""
     aim: Aim | None = None
 
@@ -54,6 +55,8 @@ class Report:
     def conclude(self) -> None:
         """Print how many aims were reached, and which were not."""
         aims = [(figure, figure.aim) for figure in self.figures if figure.aim is not None]
+        if not aims:
+            return
         missed = [(figure, aim) for figure, aim in aims if not aim.is_met]
         self.say(f"\n{len(aims) - len(missed)} of {len(aims)} aims reached")
         for figure, aim in missed:
@@ -75,9 +78,21 @@ def to_lines(figure: Figure) -> list[str]:
         lines.append(f"      {figure.note}")
     for name, value in figure.against.items():
         lines.append(f"      {to_ratio(figure.value, value):>8}  {name}: {to_text(value)} {figure.unit}")
+    for name, reason in figure.lacks.items():
+        lines.append(f"      {'-':>8}  {name}: {reason}")
     if figure.aim is not None:
         lines.append(f"      aim: {figure.aim.words}: {'reached' if figure.aim.is_met else 'NOT REACHED'}")
     return lines
+
+
+def to_table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
+    """Rows of cells as a table of Markdown, which reads well as it is."""
+    widths = [max(len(cell) for cell in column) for column in zip(head, *rows, strict=True)]
+    rule = ["-" * width for width in widths]
+    return [
+        "| " + " | ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)) + " |"
+        for row in (head, rule, *rows)
+    ]
 
 
 def to_text(number: float) -> str:

@@ -53,6 +53,12 @@ class Server:
         return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
+def a_core() -> int | None:
+    """The one that who is measured has for itself; None where there is no other for who measures."""
+    usable = os.sched_getaffinity(0)
+    return min(usable) if len(usable) > 1 else None
+
+
 @contextmanager
 def start_server(
     data: Path, machines: str = "none", *, one_core: bool = True, log: Path | None = None, is_slow: bool = False
@@ -62,7 +68,7 @@ def start_server(
     Where *is_slow* its syncs take longer (``bench.slowdisk``). What it logs goes to *log*, or where this process's
     errors go.
     """
-    core = min(os.sched_getaffinity(0)) if one_core and len(os.sched_getaffinity(0)) > 1 else None
+    core = a_core() if one_core else None
     began = time.monotonic()
     command = [sys.executable, "-P", "-m", "kiln.cli.main", "serve", "--data", str(data), "--listen", "127.0.0.1:0"]
     if is_slow:

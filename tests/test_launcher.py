@@ -22,6 +22,7 @@ from tests.tools import needs
 ROOT = Path(__file__).resolve().parent.parent
 #: What the launcher calls besides the shell; python3 is ours, apt-get and sudo are played.
 COMMANDS = ("cat", "cksum", "dirname", "env", "flock", "grep", "id", "mkdir", "readlink", "rm", "sh", "tail")
+LOCKS = tuple(f"requirements{of}.lock" for of in ("", "-dev", "-asapi", "-peers"))
 PROGRAM = """
 import os, sys
 import tiny
@@ -92,7 +93,7 @@ def make_checkout(tmp_path: Path) -> Checkout:
     made.needs()
     wheel = a_wheel(tmp_path)
     lock = f"tiny @ {wheel.as_uri()} --hash=sha256:{hashlib.sha256(wheel.read_bytes()).hexdigest()}\n"
-    for name in ("requirements.lock", "requirements-dev.lock", "requirements-asapi.lock"):
+    for name in LOCKS:
         (folder / name).write_text(lock)
     return made
 
@@ -232,6 +233,27 @@ def test_sets_itself_up_anywhere_and_hands_the_words_on(checkout: Checkout, tmp_
 
 @pytest.mark.slow
 @pytest.mark.timeout(120)
+def test_peers_are_installed_for_who_measures_them_and_for_nobody_else(checkout: Checkout) -> None:
+    (checkout.folder / "bench").mkdir()
+    (checkout.folder / "bench/__main__.py").write_text(PROGRAM)
+    environment = checkout.folder / ".venv-peers"
+
+    alone = checkout.run("bench", "--quick")
+    explained = checkout.run("bench", "--peers", "--help")
+    had_it = environment.exists()
+    beside = checkout.run("bench", "--quick", "--peers")
+
+    assert not had_it
+    assert [one.stdout for one in (alone, explained, beside)] == [
+        f"{checkout.folder}|{words}\n" for words in ("--quick", "--peers|--help", "--quick|--peers")
+    ]
+    assert "making .venv-peers" in beside.stderr
+    assert subprocess.run([environment / "bin/python", "-c", "import tiny"], check=False).returncode == 0
+    assert checkout.run("bench", "--peers").stderr == ""
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(120)
 def test_is_quick_and_changes_nothing_the_second_time(ready: Checkout) -> None:
     before = files(ready.folder)
     took = []
@@ -341,7 +363,7 @@ def test_the_environment_for_tests_can_serve_the_program() -> None:
     assert {name: pin for name, pin in program.items() if tests.get(name) != pin} == {}
 
 
-@pytest.mark.parametrize("name", ["requirements.lock", "requirements-dev.lock", "requirements-asapi.lock"])
+@pytest.mark.parametrize("name", LOCKS)
 def test_every_pinned_package_has_a_hash(name: str) -> None:
     unchecked = [package for package, pin in pins(ROOT / name).items() if "--hash=sha256:" not in pin]
 

@@ -1,11 +1,13 @@
 #!/bin/sh
-# Makes the three lock files again from pyproject.toml: exact versions, with the hash of every file pip may take.
+# Makes the four lock files again from pyproject.toml: exact versions, with the hash of every file pip may take.
 #
 #   tools/lock.sh            keeps every version that still fits
 #   tools/lock.sh --upgrade  takes the newest versions (or --upgrade-package NAME; the arguments go to uv)
 #
 # requirements-dev.lock is made first and binds requirements.lock, so one environment can serve both.
 # requirements-asapi.lock stands alone: the Apsara Stack SDK overwrites files of the classic one. It is for tests only.
+# requirements-peers.lock has what "./kiln bench --peers" measures beside Kiln. The README names these versions, so they
+# are changed here, by hand. Of moto, moto[server] would bring 35 packages more for services that nobody asks here.
 set -eu
 cd -- "$(dirname -- "$0")/.."
 
@@ -21,3 +23,4 @@ compile() { "$uv" pip compile --quiet --universal --python-version 3.11 --genera
 compile "$@" --extra postgresql --extra dev -o requirements-dev.lock pyproject.toml
 compile "$@" --extra postgresql -c requirements-dev.lock -o requirements.lock pyproject.toml
 echo 'aliyun-python-sdk-asapi>=2.4.7' | compile "$@" -o requirements-asapi.lock -
+printf '%s\n' 'moto[ec2]==5.2.5' flask flask-cors 'ministack==1.5.33' | compile "$@" -o requirements-peers.lock -

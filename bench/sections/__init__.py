@@ -12,6 +12,7 @@ from bench.sections import (
     flat,
     launching,
     neighbours,
+    peers,
     running,
     starting,
     stopped,
@@ -33,3 +34,6 @@ SECTIONS: Mapping[str, Callable[[Bench], None]] = {
     "flat": flat.run,
     "export": exporting.run,
 }
+
+#: Beside others than Kiln, which have to be installed.
+PEERS: Callable[[Bench], None] = peers.run

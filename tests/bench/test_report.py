@@ -12,7 +12,7 @@ import pytest
 
 from bench.load import Outcome
 from bench.place import file_system
-from bench.report import Figure, Report, at_least, at_most, median_of, to_lines, to_ratio, to_text
+from bench.report import Figure, Report, at_least, at_most, median_of, to_lines, to_ratio, to_table, to_text
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 
@@ -57,6 +57,31 @@ def test_shows_a_figure_against_others_and_its_aim():
         "2.00x  by hand: 3.00 ms",
         "aim: at most 3x: reached",
     ]
+
+
+def test_says_who_has_no_such_figure_and_why():
+    figure = Figure("a page", 6.0, "ms", against={"one": 3.0}, lacks={"another": "does not have it"})
+
+    assert [line.strip() for line in to_lines(figure)[1:]] == ["2.00x  one: 3.00 ms", "-  another: does not have it"]
+
+
+def test_a_table_has_columns_as_wide_as_their_widest_cell():
+    assert to_table(["", "Kiln"], [["start, s", "0.500"], ["idle", "61"]]) == [
+        "|          | Kiln  |",
+        "| -------- | ----- |",
+        "| start, s | 0.500 |",
+        "| idle     | 61    |",
+    ]
+
+
+def test_says_nothing_of_aims_where_there_are_none():
+    said = []
+    report = Report(said.append)
+    report.add(Figure("something else", 1.0, "s"))
+
+    report.conclude()
+
+    assert len(said) == 1
 
 
 def test_limits_belong_to_what_they_limit():

@@ -10,11 +10,12 @@ from collections.abc import Iterator
 
 import pytest
 
+from bench import __main__ as bench
 from kiln.cli.main import WORDS, load
 from kiln.client import catalogue
 from kiln.client.parameters import flatten
 from tests.docs.pages import ROOT, commands, examples
-from torment.__main__ import parser
+from torment import __main__ as torment
 
 _QUOTED = re.compile(r"(?<!`)`(?:\./)?kiln ([^`]+)`(?!`)")
 
@@ -47,14 +48,18 @@ def _calls(is_meant):
 _MODELS = "alibabacloud_ecs20140526.models"
 
 
+#: Words of the checkout, not of the program.
+_CHECKOUTS = {"bench": bench.parser, "torment": torment.parser}
+
+
 def understand(words: list[str], *, is_whole: bool = False) -> None:
     """Have the command line read these words, and do nothing; some command *is_whole*, not a group of them.
 
     Raises click's errors, KeyError.
     """
     name, *rest = words
-    if name == "torment":  # A word of the checkout, not of the program.
-        parser().parse_args(rest)
+    if name in _CHECKOUTS:
+        _CHECKOUTS[name]().parse_args(rest)
         return
     assert name in WORDS
     command, context = load(name), None
