@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from kiln.calls.grace import Grace
+from kiln.declare.states import InstanceStatus
 from kiln.store.disks import disks
 from kiln.store.instances import instances
 from kiln.store.snapshots import snapshots
@@ -166,6 +167,12 @@ def empty_trash(cloud: Cloud) -> Facts:
     return facts
 
 
+def a_living_machine(cloud: Cloud) -> None:
+    """An instance that is said to be off, whose machine lives."""
+    stopped, instance = {"status": InstanceStatus.STOPPED, "host": ""}, _running(cloud)
+    cloud.ports.database.write(lambda tx: instances.update(tx, stopped, id=instance))
+
+
 def a_dead_machine(cloud: Cloud) -> None:
     """An instance that is said to run, whose machine is gone."""
     (cloud.folder / "run" / _running(cloud) / "running").unlink()
@@ -250,6 +257,7 @@ BEGINNINGS: dict[str, Beginning] = {
 
 #: For each chore of the upkeep: something for it to do.
 CHORE_BEGINNINGS: dict[str, Callable[[Cloud], object]] = {
+    "adopt": a_living_machine,
     "watch": a_dead_machine,
     "wake": _running,
     "prepare": _running,

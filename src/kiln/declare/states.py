@@ -83,8 +83,9 @@ MOVES: dict[type[StrEnum], dict[StrEnum, tuple[StrEnum, ...]]] = {
         InstanceStatus.STARTING: (InstanceStatus.RUNNING, InstanceStatus.STOPPED),
         InstanceStatus.RUNNING: (InstanceStatus.STOPPING, InstanceStatus.STARTING, InstanceStatus.STOPPED),
         InstanceStatus.STOPPING: (InstanceStatus.STOPPED, InstanceStatus.RUNNING),
-        # A Stopped instance is Stopping while it is being released, so that nothing else is begun with it.
-        InstanceStatus.STOPPED: (InstanceStatus.STARTING, InstanceStatus.STOPPING),
+        # A Stopped instance is Stopping while it is being released, so that nothing else is begun with it, and Running
+        # when its machine is found to live.
+        InstanceStatus.STOPPED: (InstanceStatus.STARTING, InstanceStatus.STOPPING, InstanceStatus.RUNNING),
     },
     TaskStatus: {
         TaskStatus.PROCESSING: (TaskStatus.FINISHED, TaskStatus.FAILED),

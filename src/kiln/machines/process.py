@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from kiln.machines.errors import MachineRefused
+from kiln.machines.errors import MachineBusy, MachineRefused
 from kiln.machines.runfolder import RunFolder
 
 _PROC = Path("/proc")
@@ -59,30 +59,29 @@ def find(folder: RunFolder) -> int | None:
 
 
 def search(folder: RunFolder) -> int | None:
-    """As :func:`find`, and then among all processes: a QEMU that starts has not written its pid file yet."""
+    """As :func:`find`, and then among all processes: one that starts has written no pid file yet, one may be lost."""
     found = find(folder)
-    if found is None and folder.path.exists():
+    if found is None:
         numbers = [int(entry.name) for entry in _PROC.iterdir() if entry.name.isdigit()]
         found = next((number for number in numbers if _is_of(folder, number)), None)
     return found
 
 
-def find_lost(run: Path) -> Iterator[RunFolder]:
-    """Living machines whose run folder below *run* was lost; each gets one again, with its pid file.
+def find_lost(run: Path, disks: Path | None) -> Iterator[RunFolder]:
+    """Living machines that are not found by their run folder below *run*; each gets one again, with its pid file.
 
-    Its sockets are gone for good: such a machine can be ended, and nothing else.
+    Its sockets may be gone for good: such a machine can be ended, and nothing else.
     """
     for entry in _PROC.iterdir():
         arguments = _arguments(int(entry.name)) if entry.name.isdigit() else []
-        if b"-pidfile" not in arguments[:-1]:
+        instance = _named_in(arguments)
+        if instance is None or b"-pidfile" not in arguments:
             continue
-        folder = RunFolder(Path(os.fsdecode(arguments[arguments.index(b"-pidfile") + 1])).parent)
-        is_ours = folder.path.parent == run and os.fsencode(f"guest={folder.instance}") in arguments
-        if is_ours and not folder.pid_file.exists():
-            with folder.held():
-                folder.make_file(folder.pid_file, None)
-                folder.pid_file.write_text(entry.name)
-            yield folder
+        folder = RunFolder(run / instance, disks)
+        # Whoever holds the folder may be about to start it, and then knows of it.
+        with contextlib.suppress(MachineBusy):
+            if _is_of(folder, int(entry.name)) and _make_known(folder, int(entry.name)):
+                yield folder
 
 
 @contextmanager
@@ -147,12 +146,34 @@ def _is_of(folder: RunFolder, pid: int) -> bool:
     """Whether a process was started with the folder's pid file as an argument; nobody else ever is.
 
     A folder that was moved since has another name: there QEMU's own name tells,
-    and that it has that very pid file open, which a copy of the folder's is not.
+    and that it has that very pid file open, or a disk of the folder's Kiln, which
+    a copy of the folder's is not.
     """
     arguments = _arguments(pid)
     if os.fsencode(folder.pid_file) in arguments:
         return True
-    return os.fsencode(f"guest={folder.instance}") in arguments and _has_open(pid, folder.pid_file)
+    if os.fsencode(f"guest={folder.instance}") not in arguments:
+        return False
+    return any(_is_same(entry, path) for entry, paths in _opened(pid, folder) for path in paths)
+
+
+def _make_known(folder: RunFolder, pid: int) -> bool:
+    """Write the folder's pid file where it leads to no living QEMU. Raises MachineBusy."""
+    if find(folder) is not None:
+        return False
+    with folder.held(waits=False):
+        if find(folder) is not None or not _is_of(folder, pid):
+            return False
+        if not folder.pid_file.exists():  # QEMU may have it open, and is known by that.
+            folder.make_file(folder.pid_file, None)
+        folder.pid_file.write_text(str(pid))
+        return True
+
+
+def _named_in(arguments: Sequence[bytes]) -> str | None:
+    """The instance whose QEMU was started so. What is no plain name of a folder is nobody's."""
+    names = [os.fsdecode(one.removeprefix(b"guest=")) for one in arguments if one.startswith(b"guest=")]
+    return names[0] if len(names) == 1 and names[0] not in ("", ".", "..") and "/" not in names[0] else None
 
 
 def _arguments(pid: int) -> list[bytes]:
@@ -162,17 +183,26 @@ def _arguments(pid: int) -> list[bytes]:
         return []
 
 
-def _has_open(pid: int, path: Path) -> bool:
+def _opened(pid: int, folder: RunFolder) -> Iterator[tuple[Path, list[Path]]]:
+    """What a process has open, and of each what it is if the process is the folder's machine.
+
+    A disk is looked for by its own name alone, since the folders above it may be mounted, or named, otherwise by now.
+    """
     try:
-        wanted = path.stat()
-        opened = list((_PROC / str(pid) / "fd").iterdir())
+        entries = list((_PROC / str(pid) / "fd").iterdir())
+    except OSError:
+        return
+    for entry in entries:
+        with contextlib.suppress(OSError):
+            name = entry.readlink().name
+            yield entry, [folder.pid_file] if folder.disks is None else [folder.pid_file, folder.disks / name]
+
+
+def _is_same(one: Path, other: Path) -> bool:
+    try:
+        return os.path.samestat(one.stat(), other.stat())
     except OSError:
         return False
-    for entry in opened:
-        with contextlib.suppress(OSError):
-            if os.path.samestat(entry.stat(), wanted):
-                return True
-    return False
 
 
 def _descriptor(pid: int) -> int | None:

@@ -52,7 +52,8 @@ log = Journal("kiln.machines")
 class QemuMachines:
     """See the module's docstring and ``port.Machines``.
 
-    *folder* is the data folder's ``run``. *accel* is ``auto``, ``kvm`` or
+    *folder* is the data folder's ``run``, *disks* the folder of the machines'
+    disks. *accel* is ``auto``, ``kvm`` or
     ``tcg``; ``auto`` is KVM only after *probe*, or a probe before it, has
     booted under it. With *is_open* guests may begin connections, also to what
     listens on the host's own addresses. With *confined*, and only if Kiln is root, each machine
@@ -67,6 +68,7 @@ class QemuMachines:
         self,
         folder: Path,
         *,
+        disks: Path | None = None,
         accel: str = "auto",
         probe: ProbeGuest | None = None,
         patience_s: float = PATIENCE_S,
@@ -74,7 +76,7 @@ class QemuMachines:
         confined: bool = True,
         is_open: bool = False,
     ) -> None:
-        self._run = folder.absolute()
+        self._run, self._disks = folder.absolute(), disks and disks.absolute()
         self._accel = accel
         self._probe = probe
         self._patience_s = patience_s
@@ -152,7 +154,7 @@ class QemuMachines:
 
     def adopt(self) -> list[str]:
         """See ``port.Machines``."""
-        found = [folder.instance for folder in process.find_lost(self._run)]
+        found = [folder.instance for folder in process.find_lost(self._run, self._disks)]
         for instance in found:
             log.warning("machine_found_without_its_folder", instance=instance)
         return found
@@ -167,7 +169,7 @@ class QemuMachines:
     def running(self) -> Iterator[str]:
         """See ``port.Machines``."""
         for path in sorted(self._run.glob("*/pid")):
-            folder = RunFolder(path.parent)
+            folder = self._folder(path.parent.name)
             if process.find(folder) is not None:
                 yield folder.instance
 
@@ -245,7 +247,7 @@ class QemuMachines:
             folder.remove()
 
     def _folder(self, instance: str) -> RunFolder:
-        return RunFolder(self._run / instance)
+        return RunFolder(self._run / instance, self._disks)
 
     def _pay_thaw(self, folder: RunFolder) -> None:
         """Have the guest thawed whose agent did not say that it had thawed it."""

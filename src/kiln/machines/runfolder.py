@@ -29,6 +29,8 @@ _LOG_LIMIT_BYTES = 1 * MiB  #: A log longer than this is cut down to its tail.
 class RunFolder(RunFiles):
     """The run folder of one instance; it need not exist."""
 
+    disks: Path | None = None  #: The folder in which its machine's disks lie, by which one is known whose own was lost.
+
     def owe_thaw(self) -> None:
         """Remember that the guest's agent did not say that it thawed."""
         self.thaw_owed.touch()

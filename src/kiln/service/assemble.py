@@ -180,6 +180,7 @@ def _machines(settings: Settings) -> Machines:
         return NoMachines(run)
     return QemuMachines(
         run,
+        disks=settings.folder.pool,
         accel=settings.accel,
         probe=probe_guest(settings.guest_cache),
         is_open=settings.guest_network == "open",

@@ -28,10 +28,11 @@ from kiln.service.pairing import advance, refuse_newer
 from kiln.service.passing import started, stopping
 from kiln.service.settings import Settings
 from kiln.service.supervisor import READY, tell_supervisor
-from kiln.store import instances, line, tasks
+from kiln.store import line, tasks
 from kiln.store.database import DatabaseFull
 from kiln.tasks.worker import Worker
 from kiln.upkeep import unfinished
+from kiln.upkeep.adoption import adopt
 from kiln.upkeep.duties import DUTIES
 from kiln.upkeep.keeper import CHORES, Chore, Keeper
 from kiln.upkeep.recorder import Recorder
@@ -147,16 +148,20 @@ def _recover(assembly: Assembly) -> None:
         is_any_unknown = tasks.is_any_unknown(tx)
     if is_any_unknown:
         log.warning("tasks_of_unknown_status", count=database.write(tasks.open_unknown, gives_back=True))
-    host = assembly.ports.host
     with database.read() as tx:
-        if not tasks.is_any_leased(tx) and not instances.is_any_elsewhere(tx, host):
-            return
+        is_any_leased = tasks.is_any_leased(tx)
     try:
-        database.write(tasks.release_all)
-        database.write(lambda tx: instances.adopt_all(tx, host))
+        if is_any_leased:
+            database.write(tasks.release_all)
     except DatabaseFull:
         # The room that is kept is not spent on it: leases run out by themselves within a minute.
         log.exception("database_full", left="leases of the last run")
+    assembly.ports.machines.adopt()
+    try:
+        adopt(assembly.ports)
+    except DatabaseFull:
+        # The keeper tries it again.
+        log.exception("database_full", left="what machines do that live")
 
 
 def _chores(assembly: Assembly, recorder: Recorder) -> tuple[Chore, ...]:

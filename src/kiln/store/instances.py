@@ -201,9 +201,14 @@ def _is_elsewhere(host: str) -> tuple[Condition, ...]:
     return (instances.c.host != host, instances.c.status.in_(on))
 
 
-def adopt_all(tx: Transaction, host: str) -> int:
-    """Record that every machine is on *host*: for a start where no other can be there. Returns how many were not."""
-    foreign = instances.all(tx, *_is_elsewhere(host))
+def adopt_all(tx: Transaction, host: str, *, only_busy: bool = False) -> int:
+    """Record that every machine is on *host*: for where no other can be there. Returns how many were not.
+
+    With *only_busy* of those alone for which something is still to be done.
+    """
+    foreign = [
+        one for one in instances.all(tx, *_is_elsewhere(host)) if not only_busy or lanes.is_lane_busy(tx, one.id)
+    ]
     for instance in foreign:
         place(tx, instance.id, host)
     return len(foreign)

@@ -15,6 +15,7 @@ from kiln.pools.errors import PoolFull
 from kiln.store import snapshots, tags
 from kiln.store.database import DatabaseMalformed, Transaction
 from kiln.store.tokens import KEPT_SECONDS, tokens
+from kiln.upkeep.adoption import adopt
 from kiln.upkeep.release import release_instances
 from kiln.upkeep.sweep import sweep
 from kiln.upkeep.unhurried import Unhurried
@@ -66,6 +67,7 @@ def prepare(ports: Ports) -> int:
 
 
 CHORES = (
+    Chore("adopt", 5.0, adopt),
     Chore("watch", 2.0, watch),
     Chore("wake", 5.0, Waker()),
     Chore("prepare", 0.5, prepare),

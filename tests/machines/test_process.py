@@ -1,0 +1,119 @@
+"""Living machines are found whatever became of their folders, and no other is taken for one of them."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shutil
+import signal
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from kiln.machines import process
+from kiln.machines.errors import MachineRefused
+from kiln.machines.qemu import QemuMachines
+from kiln.machines.runfolder import RunFolder
+from tests.machines.disks import Disks, a_machine
+from tests.tools import needs
+
+pytestmark = [pytest.mark.vm, pytest.mark.timeout(240)]
+
+
+def folder_of(machines, instance="i-1"):
+    return RunFolder(machines._run / instance, machines._disks)
+
+
+def at(home):
+    """The machines of the Kiln whose folder that is."""
+    return QemuMachines(home / "run", disks=home / "disks", accel="tcg", patience_s=0.5)
+
+
+def disks_of(home):
+    """The disks of ``home`` under the folder's other name."""
+    disks = Disks(home / "disks")
+    disks.below["a0"] = None
+    return disks
+
+
+def names_the_machine(entry):
+    return entry.name.isdigit() and b"guest=i-1" in process._arguments(int(entry.name))
+
+
+@pytest.fixture
+def home(reachable):
+    """A Kiln's folder with a machine's disk in it; no machine of it is left running."""
+    needs("qemu-system-x86_64", "qemu-img")
+    machines, disks = at(reachable / "home"), Disks(reachable / "home" / "disks")
+    drive = disks.drive(disks.blank("a0", uid=machines.uid("i-1")), "a")
+    machines.start(a_machine(drives=[drive]))
+    number = process.find(folder_of(machines))
+    yield reachable / "home"
+    with contextlib.suppress(ProcessLookupError):
+        os.kill(number, signal.SIGKILL)
+
+
+def test_takes_up_a_machine_whose_folder_was_lost_after_all_was_moved(home):
+    number = process.find(folder_of(at(home)))
+    there = home.with_name("there")
+    home.rename(there)
+    shutil.rmtree(there / "run")
+
+    assert at(there).adopt() == ["i-1"]
+    assert at(there).adopt() == []
+
+    assert process.find(folder_of(at(there))) == number
+    assert list(at(there).running()) == ["i-1"]
+    at(there).stop("i-1", force=True)
+    assert not any(process._arguments(number))  # Whoever has it for a child may not have looked yet.
+    assert not at(there).is_running("i-1")
+
+
+def test_ends_a_machine_that_was_moved_and_lost_and_that_nobody_took_up(home):
+    number = process.find(folder_of(at(home)))
+    there = home.with_name("there")
+    home.rename(there)
+    shutil.rmtree(there / "run")
+
+    at(there).stop("i-1", force=True)
+
+    assert not any(process._arguments(number))  # Whoever has it for a child may not have looked yet.
+
+
+def test_starts_no_second_machine_beside_one_that_was_moved_and_lost(home):
+    number = process.find(folder_of(at(home)))
+    there = home.with_name("there")
+    home.rename(there)
+    shutil.rmtree(there / "run")
+
+    with pytest.raises(MachineRefused):
+        at(there).start(a_machine(drives=[disks_of(there).drive("a0", "a")]))
+
+    assert process.search(folder_of(at(there))) == number
+    assert len([one for one in Path("/proc").iterdir() if names_the_machine(one)]) == 1
+
+
+def test_takes_up_no_machine_of_which_it_has_a_copy(home):
+    copy = home.with_name("copy")
+    subprocess.run(["cp", "-a", "--sparse=always", str(home), str(copy)], check=True)
+    shutil.rmtree(copy / "run")
+
+    assert at(copy).adopt() == []
+
+    assert list(at(copy).running()) == []
+    assert at(home).is_running("i-1")
+
+
+def test_takes_up_a_machine_whose_pid_file_is_an_old_one(home):
+    number = process.find(folder_of(at(home)))
+    there = home.with_name("there")
+    home.rename(there)
+    folder_of(at(there)).pid_file.unlink()
+    folder_of(at(there)).pid_file.write_text(f"{os.getpid()}\n")
+
+    assert not at(there).is_running("i-1")
+    assert at(there).adopt() == ["i-1"]
+
+    assert process.find(folder_of(at(there))) == number
+    assert at(there).guest("i-1").has_node("a0"), "its sockets are there yet"
