@@ -59,3 +59,25 @@ def test_takes_nothing_where_there_is_not_enough(tmp_path):
     ballast.fill()
 
     assert kept(path) == 0
+
+
+def test_is_given_up_until_it_can_be_taken_up_again(tmp_path):
+    path, room = tmp_path / "ballast", [64 * MiB]
+
+    class Small(Ballast):
+        def free_bytes(self) -> int:
+            return room[0]
+
+    assert not Small(path).is_given_up(), "who never took it up has given nothing up"
+    ballast = Small(path)
+    ballast.fill()
+    assert not ballast.is_given_up()
+
+    room[0] = 15 * MiB
+    ballast.give_up()
+    assert ballast.is_given_up()
+    assert Small(path).is_given_up(), "after a start, too"
+
+    room[0] = 16 * MiB
+    assert not ballast.is_given_up()
+    assert kept(path) == SIZE_BYTES

@@ -170,7 +170,7 @@ def _open_with_room(settings: Settings, ballast: Ballast, say: Say | None) -> Da
             raise
         database = open_database(settings, say)
     if database.is_sqlite:
-        database.make_room = ballast.give_up
+        database.make_room, database.is_room_given_up = ballast.give_up, ballast.is_given_up
     return database
 
 

@@ -2,8 +2,8 @@
 
 To delete is to write: a row that says so comes before the bytes go. A file of
 no use is therefore kept beside the database, and given up when such a write
-finds no room; what it was the write of then gives back more. Other writes go
-on being refused, since they would only use it up.
+finds no room; what it was the write of then gives back more. Other requests go
+on being refused, since they would only use it up, until it is there again.
 """
 
 from __future__ import annotations
@@ -30,6 +30,8 @@ class Ballast:
     def __init__(self, path: Path, size_bytes: int = SIZE_BYTES) -> None:
         self._path = path
         self._size_bytes = size_bytes
+        # It is there and empty when it was given up; who never could take it up has no file.
+        self._is_given_up = path.exists() and self._kept_bytes() == 0
 
     def fill(self) -> None:
         """Take up the room, unless that is done or little is free; never raises for want of room."""
@@ -39,6 +41,7 @@ class Ballast:
         try:
             reach("ballast.fill.before")
             os.posix_fallocate(descriptor, 0, self._size_bytes)
+            self._is_given_up = False
             reach("ballast.fill.done")
         except OSError as error:
             # Somebody was quicker, or the file system cannot promise room.
@@ -47,6 +50,13 @@ class Ballast:
         finally:
             os.close(descriptor)
 
+    def is_given_up(self) -> bool:
+        """Whether the room was let go, and so little is free that it cannot be taken up again."""
+        if self._is_given_up and self.free_bytes() >= _LEAST_FREE:
+            self.fill()
+            self._is_given_up = False  # Also where the file system cannot promise room: there is some.
+        return self._is_given_up
+
     def give_up(self) -> bool:
         """Let the room go; False when there was none to let go."""
         if self._kept_bytes() == 0:
@@ -54,6 +64,7 @@ class Ballast:
         descriptor = os.open(self._path, os.O_WRONLY | os.O_CLOEXEC)
         try:
             reach("ballast.give_up.before")
+            self._is_given_up = True  # Before it is so, that nobody takes it who is not to have it.
             os.ftruncate(descriptor, 0)
             reach("ballast.give_up.cut")
             # A journalling file system has the room only once it has written down that it is free.

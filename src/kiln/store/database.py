@@ -201,6 +201,8 @@ class Database:
         self.is_sqlite = engine.dialect.name == "sqlite"
         #: Makes room on the database's disk and tells whether it did; for writes that give space back.
         self.make_room: Callable[[], bool] = lambda: False
+        #: Whether that room was made and is not kept again; then nobody may begin what gives no space back.
+        self.is_room_given_up: Callable[[], bool] = lambda: False
         #: Told after every commit what it changed: kind and ID of each resource. Must be quick and raise nothing.
         self.tell: Callable[[Collection[tuple[str, str]]], None] = lambda _: None
         #: Told after every commit which states changed, in the order of commits.

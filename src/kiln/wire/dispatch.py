@@ -18,7 +18,7 @@ from kiln.declare.products import ActionKey
 from kiln.declare.rules import JsonList
 from kiln.declare.shapes import Field, fields_of, spell
 from kiln.operations.errors.regions import InvalidRegionIdNotFound
-from kiln.store.database import Transaction
+from kiln.store.database import DatabaseFull, Transaction
 from kiln.store.tasks import Task
 from kiln.store.tokens import Token, tokens
 from kiln.wire import idempotence
@@ -59,7 +59,8 @@ class Dispatcher:
     ) -> dict[str, Any]:
         """Run one operation for an account; returns its answer under wire names. Raises ApiError.
 
-        *waits* is called where another commits for it, before it waits.
+        *waits* is called where another commits for it, before it waits. Raises DatabaseFull, too, for what gives no
+        room back while the room that is kept for deleting is given up: it would use it up.
         """
         operation = self._catalogue.get(key)
         if operation is None:
@@ -87,6 +88,8 @@ class Dispatcher:
         if before is not None:
             return _replay(before)
         plan = operation.check(call, request.given)
+        if not operation.gives_back and self._ports.database.is_room_given_up():
+            raise DatabaseFull("what room there is was kept for what gives room back")
         assert operation.commit is not None  # Reads do not come here.
         answer: dict[str, Any] = spell(operation.commit(call, plan))
         if token is not None:
