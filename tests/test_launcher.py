@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import os
 import re
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 import time
 import zipfile
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -293,6 +295,78 @@ def test_repairs_a_set_up_that_was_killed(checkout: Checkout, moment: str) -> No
 
     assert result.returncode == 0
     assert "making it anew" in result.stderr
+
+
+SIGNALS = pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP, signal.SIGINT])
+
+
+@pytest.mark.timeout(120)
+@SIGNALS
+def test_a_set_up_that_is_ended_leaves_nothing_of_venv_running(checkout: Checkout, number: signal.Signals) -> None:
+    """The signal comes to the launcher alone, as from a supervisor; what venv has started ends with it."""
+    begun, real = checkout.folder / "begun", os.path.realpath(sys.executable)
+    never_ends = checkout.folder / "never_ends.py"
+    never_ends.write_text(
+        "import signal, subprocess, sys\n"
+        f"if sys.argv[1:]:\n    open({str(begun)!r}, 'w').close()\n    signal.pause()\n"
+        "subprocess.run([sys.executable, __file__, 'below'])\n"
+    )
+    checkout.command("python3", f'case "$*" in "-m venv "*) exec "{real}" "{never_ends}" ;; esac; exec "{real}" "$@"')
+
+    assert "making .venv" in said_of_ended(checkout, number, begun.exists)
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(120)
+@SIGNALS
+def test_a_set_up_that_is_ended_leaves_no_pip_running(checkout: Checkout, number: signal.Signals) -> None:
+    """Pip waits for a server that never answers."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        server.settimeout(0.02)
+        host, port = server.getsockname()
+        lock = f"tiny @ http://{host}:{port}/tiny-1-py3-none-any.whl --hash=sha256:{'0' * 64}\n"
+        (checkout.folder / "requirements.lock").write_text(lock)
+
+        def has_asked() -> bool:
+            with contextlib.suppress(TimeoutError):
+                asked.append(server.accept()[0])
+            return bool(asked)
+
+        asked: list[socket.socket] = []
+        said = said_of_ended(checkout, number, has_asked)
+        asked[0].close()
+
+    assert "installing the Python packages" in said
+
+
+def said_of_ended(checkout: Checkout, number: signal.Signals, has_come: Callable[[], bool]) -> str:
+    """What a set-up said that got the signal when it *has_come* so far; nothing that it started may be left."""
+    mark = f"KILN_TEST_MARK={checkout.folder}"
+    ended = checkout.start("any", **dict([mark.split("=")]))
+    wait_for(has_come)
+    ended.send_signal(number)
+    _, said = ended.communicate(timeout=60)
+
+    assert ended.returncode == 128 + number
+    assert running_with(mark) == []
+    return said
+
+
+def wait_for(is_so: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + 60
+    while not is_so():
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+
+
+def running_with(variable: str) -> list[str]:
+    """The command lines of the processes that have a variable in their environment; those that ended are none."""
+    found = []
+    for process in Path("/proc").glob("[0-9]*"):
+        with contextlib.suppress(OSError):
+            if variable.encode() in (process / "environ").read_bytes().split(b"\0"):
+                found.append((process / "cmdline").read_text())
+    return found
 
 
 @pytest.mark.slow
