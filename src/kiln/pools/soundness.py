@@ -132,14 +132,15 @@ class _File:
             return
         words = _words(table)
         if self._is_extended:
-            for word, bits in zip(words[::2], words[1::2], strict=True):
+            # Most entries of most tables are zero, and sound.
+            for word, bits in ((word, bits) for word, bits in zip(words[::2], words[1::2], strict=True) if word | bits):
                 data = bits & 0xFFFFFFFF
                 # Neither both data and zeros, nor data without a place.
                 _require(not (data & bits >> SUBCLUSTERS) and (bool(word) or not data))
             words = words[::2]
         known = OFFSET | COPIED if self._is_extended else OFFSET | COPIED | ZERO
         _require(not functools.reduce(operator.or_, words, 0) & ~known)
-        for word in words:
+        for word in filter(None, words):
             if word & OFFSET:
                 _require(bool(word & COPIED))
                 self._claim(word & OFFSET)

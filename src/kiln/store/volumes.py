@@ -7,6 +7,7 @@ pool has a row that explains it.
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -144,6 +145,7 @@ def _words(tx: Transaction, references: Mapping[str, Reference], ids: Sequence[s
     return said
 
 
+@functools.cache
 def _nominated(limit: int) -> Select[Any]:
     is_left_over = and_(volumes.c.state != "doomed", ~_is_named())
     statement = select(volumes.table).where(
@@ -159,6 +161,14 @@ def is_named(tx: Transaction, volume: str) -> bool:
 
 def bypassable(tx: Transaction, limit: int) -> list[tuple[str, str]]:
     """(parent, child) where nothing names the parent and the child is all that stands on it."""
+    found: list[tuple[str, str]] = [(row.parent, row.child) for row in tx.execute(_in_a_row(limit))]
+    named = _words(tx, _NAMED_BY, [parent for parent, _ in found])
+    return [(parent, above) for parent, above in found if parent not in named]
+
+
+@functools.cache
+def _in_a_row(limit: int) -> Select[Any]:
+    """What ``bypassable`` asks."""
     only_child = (
         select(_children.c.parent, func.min(_children.c.id).label("child"))
         .where(_children.c.parent.is_not(None))
@@ -167,17 +177,14 @@ def bypassable(tx: Transaction, limit: int) -> list[tuple[str, str]]:
         .subquery()
     )
     child = volumes.table.alias("child")
-    statement = (
-        select(volumes.c.id, child.c.id)
+    return (
+        select(volumes.c.id.label("parent"), child.c.id.label("child"))
         .join(only_child, only_child.c.parent == volumes.c.id)
         .join(child, child.c.id == only_child.c.child)
         .where(volumes.c.state == "ready", child.c.state == "ready", ~_is_named())
         .where(~_is_at_work(volumes.c.task), ~_is_at_work(child.c.task))
         .limit(limit)
     )
-    found = [(row._mapping[volumes.c.id], row._mapping[child.c.id]) for row in tx.execute(statement)]
-    named = _words(tx, _NAMED_BY, [parent for parent, _ in found])
-    return [(parent, above) for parent, above in found if parent not in named]
 
 
 def chain(tx: Transaction, volume: str) -> list[str]:
@@ -202,7 +209,12 @@ def lineage_in(database: Database) -> Callable[[str], list[str] | None]:
 
 def heads_deeper_than(tx: Transaction, depth: int) -> list[str]:
     """The volumes of disks whose chains have more than *depth* volumes, the disk's own among them."""
-    # One statement for all disks, since this is asked every few seconds: it goes down no further than it must.
+    return list(tx.execute(_deeper_than(depth)).scalars())
+
+
+@functools.cache
+def _deeper_than(depth: int) -> Select[Any]:
+    """One statement for all disks, since this is asked every few seconds: it goes down no further than it must."""
     below = (
         select(disks.c.volume.label("head"), disks.c.volume.label("volume"), literal(1).label("depth"))
         .where(disks.c.volume.is_not(None))
@@ -213,4 +225,4 @@ def heads_deeper_than(tx: Transaction, depth: int) -> list[str]:
         .join(volumes.table, volumes.c.id == below.c.volume)
         .where(volumes.c.parent.is_not(None), below.c.depth <= depth)
     )
-    return list(tx.execute(select(below.c.head).where(below.c.depth > depth).order_by(below.c.head)).scalars())
+    return select(below.c.head).where(below.c.depth > depth).order_by(below.c.head)
