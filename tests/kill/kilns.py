@@ -30,6 +30,7 @@ from kiln.upkeep import unfinished
 from kiln.upkeep.duties import DUTIES
 from kiln.upkeep.sweep import sweep
 from kiln.wire.dispatch import Dispatcher
+from tests import statements
 from tests.catalogue import BY_NAME
 from tests.clouds import ACCOUNT, Cloud
 
@@ -41,6 +42,7 @@ PATIENCE_S = 20.0
 def open_kiln(folder: Path) -> Iterator[Cloud]:
     """A Kiln that has just been started in *folder*: what a crash left was taken up as ``kiln serve`` does."""
     folder.mkdir(exist_ok=True)
+    statements.share()
     with assemble(read_settings({}, data=folder, machines="none")) as assembly:
         ports = assembly.ports
         first = Account(id=ACCOUNT, name="first", created_at=ports.clock())

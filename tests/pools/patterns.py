@@ -23,7 +23,8 @@ def node(pool, volume, *, writable):
     below = None
     for blockdev in pool.blockdevs(volume):
         below = blockdev | {"backing": below}
-    return "json:" + json.dumps(below | {"read-only": not writable})
+    # No spaces: they part the words of a command.
+    return "json:" + json.dumps(below | {"read-only": not writable}, separators=(",", ":"))
 
 
 def put(pool, volume, blocks):
@@ -37,8 +38,19 @@ def holds(pool, volume, blocks, count=BLOCKS):
 
 
 def reads_as(name, blocks, count=BLOCKS, arguments=()):
-    reads = [f"read -q -P {blocks.get(at, 0)} {at * BLOCK} {BLOCK}" for at in range(count)]
-    return "verification failed" not in talk(name, reads, ("-r", *arguments))
+    return "verification failed" not in talk(name, _reads(blocks, count), ("-r", *arguments))
+
+
+def all_hold(pool, wanted):
+    """Whether each of ``(volume, {block number: byte}, count)`` holds, asked of one process: a start takes longest."""
+    commands = []
+    for volume, blocks, count in wanted:
+        commands += [f"open -r {node(pool, volume, writable=False)}", *_reads(blocks, count), "close"]
+    return "verification failed" not in _talk(commands, ("-r",))
+
+
+def _reads(blocks, count):
+    return [f"read -q -P {blocks.get(at, 0)} {at * BLOCK} {BLOCK}" for at in range(count)]
 
 
 def inspected(pool, path, stated=None):
@@ -61,8 +73,12 @@ def believed(path, form, size):
 
 def talk(name, commands, arguments=()):
     """Have qemu-io do *commands* on a file; what it said."""
+    return _talk(commands, arguments, (name,))
+
+
+def _talk(commands, arguments, names=()):
     spoken = [word for command in commands for word in ("-c", command)]
-    done = subprocess.run(["qemu-io", *arguments, *spoken, name], capture_output=True, text=True, check=False)
+    done = subprocess.run(["qemu-io", *arguments, *spoken, *names], capture_output=True, text=True, check=False)
     said = done.stdout + done.stderr
     assert done.returncode == 0 or "verification failed" in said, said
     return said
