@@ -17,6 +17,7 @@ from kiln.ground.units import KiB, MiB
 from kiln.pools.errors import SourceRefused
 from kiln.pools.foreign import Refused
 from kiln.pools.qcow2 import Qcow2Pool
+from tests.kill.conftest import quick_folder  # noqa: F401 - a fixture
 from tests.pools.images import judged, qemu_img, with_checksum
 from tests.pools.patterns import believed, bring_in
 from tests.pools.readers import read_qcow2, read_vhd, read_vmdk
@@ -32,7 +33,8 @@ FORMS = {
     "qcow2": ("qcow2", "cluster_size=4k"),
     "compressed qcow2": ("qcow2", "cluster_size=4k,compat=0.10"),
 }
-FEW, MANY = 30, 500
+#: Files of each form: the same ones for every change, others for every change, and others every night.
+FEW, SOME, MANY = 30, 60, 500
 
 
 @pytest.fixture(scope="module")
@@ -160,12 +162,15 @@ def test_readers_agree_on_what_is_whole(pristine, tmp_path, name):
 
 
 @pytest.mark.parametrize("name", FORMS)
-def test_is_refused_or_read_right(pristine, tmp_path, name):
-    torment(name, pristine[name], tmp_path, FEW, seed=1)
+def test_is_refused_or_read_right(pristine, quick_folder, name):  # noqa: F811 - the fixture.
+    torment(name, pristine[name], quick_folder, FEW, seed=1)
 
 
 @pytest.mark.slow
 @pytest.mark.timeout(600)
 @pytest.mark.parametrize("name", FORMS)
-def test_is_refused_or_read_right_many_times(pristine, tmp_path, name):
-    assert torment(name, pristine[name], tmp_path, MANY, seed=random.randrange(1 << 30)) > 0
+def test_is_refused_or_read_right_many_times(pristine, quick_folder, name, pytestconfig):  # noqa: F811
+    """With other files each time: some in a whole run, and many in ``./kiln test all`` and when it is chosen."""
+    count = MANY if pytestconfig.option.repeats == "all" else SOME
+
+    assert torment(name, pristine[name], quick_folder, count, seed=random.randrange(1 << 30)) > 0

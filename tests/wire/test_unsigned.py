@@ -171,13 +171,32 @@ def is_refused_or_means(place: Place, request: RawRequest, meant: object) -> boo
         return True
 
 
+def kind_of(place: Place) -> object:
+    """All that a door and the decoder see of a parameter; what it is for, and which values it takes, they don't."""
+    field = place.field
+    kind = "part" if field.is_shape else field.kind
+    flags = field.is_set, field.is_composed, field.keeps_empty, field.is_clearable, field.may_be_none
+    return place.name, kind, field.repeated, field.packed, field.aliases, flags
+
+
+def first_of_their_kind() -> dict[str, list[Place]]:
+    """The parameters to try, by operation: half of all are of a kind that another operation has, too."""
+    found = {kind_of(place): place for operation in reversed(ALL) for place in places(operation)}
+    return {
+        operation.name: [p for p in places(operation) if found[kind_of(p)].operation is operation] for operation in ALL
+    }
+
+
+TRIED = first_of_their_kind()
+
+
 @pytest.mark.slow
 @pytest.mark.timeout(300)
 @pytest.mark.parametrize("way", WAYS)
-@pytest.mark.parametrize("operation", ALL, ids=lambda operation: operation.name)
+@pytest.mark.parametrize("operation", [operation for operation in ALL if TRIED[operation.name]], ids=lambda o: o.name)
 def test_a_parameter_beside_a_signed_one_is_refused_or_has_no_effect(operation: Operation, way):
     proved = 0
-    for place in places(operation):
+    for place in TRIED[operation.name]:
         for params in signed_parameters(place):
             request = way(operation.name, params)
             try:
@@ -188,7 +207,7 @@ def test_a_parameter_beside_a_signed_one_is_refused_or_has_no_effect(operation: 
             for name, text in unsigned_parameters(place):
                 for changed in with_unsigned(request, name, text):
                     assert is_refused_or_means(place, changed, meant), (place, changed)
-    assert proved or operation.is_read or not list(places(operation))
+    assert proved or operation.is_read
 
 
 HEADERS = [
