@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import struct
+import tarfile
 
 import pytest
 
@@ -16,6 +18,21 @@ def file_of(tmp_path, content):
     path = tmp_path / "image"
     path.write_bytes(content.ljust(MiB, b"\0") if len(content) < 600 else content)
     return path
+
+
+WIDE = ("utf-16", "utf-16-le", "utf-16-be", "utf-32", "utf-32-le", "utf-32-be")
+
+
+def v7_header():
+    """The beginning of an archive as tar wrote it before it had a magic."""
+    blank = tarfile.TarInfo("disk.raw").tobuf(tarfile.USTAR_FORMAT)[:257].ljust(512, b"\0")
+    checksum = sum(blank[:148]) + sum(blank[156:]) + 8 * ord(" ")
+    return blank[:148] + b"%06o\0 " % checksum + blank[156:]
+
+
+def squashfs(version=4, used=4096):
+    """The beginning of a file of mksquashfs."""
+    return struct.pack("<4s24xHH8xQ", b"hsqs", version, 0, used)
 
 
 @pytest.mark.parametrize(
@@ -46,6 +63,11 @@ def file_of(tmp_path, content):
         (b"<!DOCTYPE html><html><body>404 Not Found</body></html>\n" * 20, "text"),
         (b'{"error": "no such file, and no disk"}\n' * 30, "text"),
         ("Добрый день, это не диск.\n".encode() * 400, "text"),
+        (("Добрый день, это не диск.\n" * 400).encode("utf-16"), "text"),
+        (b"\xfe\xff" + "Добрый день, это не диск.\n".encode("utf-16-be") * 400, "text"),
+        *((("No such file, and no disk.\r\n" * 400).encode(wide), "text") for wide in WIDE),
+        (v7_header(), "tar xf"),
+        (squashfs(), "squashfs"),
     ],
 )
 @pytest.mark.parametrize("stated", [None, "raw"])
@@ -74,6 +96,12 @@ def test_a_disk_image_of_macos_is_known_by_its_end(tmp_path):
         b"LUKS\xba\xbe",
         b"\xeb\x3c\x90MSDOS5.0",
         b"hsqs",
+        squashfs(version=3),
+        squashfs(used=MiB + 1),
+        v7_header()[:100] + b"0000645\0" + v7_header()[108:],
+        bytes(148) + b"000400\0 ",
+        b"\xff\xfe" + bytes(range(256)) * 4,
+        "盘没有这样的文件也没有磁盘 ".encode("utf-16-le") * 100,
         bytes(0x8001) + b"CD001",
         b"",
         b"Z" * MiB,

@@ -6,6 +6,10 @@ refused, and nothing that has a boot sector's mark or a partition table.
 
 from __future__ import annotations
 
+import codecs
+import struct
+import tarfile
+
 from kiln.ground.units import KiB
 from kiln.pools.extents import SECTOR
 from kiln.pools.foreign import File, Refused
@@ -52,8 +56,14 @@ _BOOT_MARK = b"\x55\xaa"
 _GPT = b"EFI PART"
 _LOOKED_AT = 4 * KiB
 _LETTERS_LEAST = 8  # Fewer different ones are a pattern that somebody has filled a disk with.
-_BLANKS = frozenset(b" \t\r\n")
-_CONTROLS = frozenset(range(32)) - _BLANKS - {0x0C}
+_BLANKS = frozenset(" \t\r\n")
+_CONTROLS = frozenset(map(chr, range(32))) - _BLANKS - {"\f"}
+_BYTE_ORDER = "\ufeff"
+_WIDE = ("utf-16-le", "utf-16-be", "utf-32-le", "utf-32-be")
+_TAR = "a tar archive, and no disk; take the disk out of it first: tar xf FILE"
+_SQUASHFS = "an archive of files (squashfs), and no disk; install it on a disk, and send that"
+#: Magic, 24 bytes of others, major and minor version, 8 bytes of others, and how many bytes of the file it has.
+_SUPERBLOCK = struct.Struct("<4s24xHH8xQ")
 
 
 def check(file: File) -> None:
@@ -65,7 +75,11 @@ def check(file: File) -> None:
         found = head[at : at + len(magic)] if at >= 0 else _end(file, -at)[: len(magic)]
         if found == magic:
             raise Refused(f"The file is {what}, and no disk; {advice}.")
-    if _is_text(head):
+    if _is_tar(head):
+        raise Refused(f"The file is {_TAR}.")
+    if _is_squashfs(head, file.length):
+        raise Refused(f"The file is {_SQUASHFS}.")
+    if _is_text(head, "utf-8") or any(_is_text(head, wide) for wide in _WIDE):
         raise Refused("The file is text, and no disk; look what is in it, it may be an error of a download.")
 
 
@@ -73,13 +87,36 @@ def _end(file: File, count: int) -> bytes:
     return file.read(file.length - count, count) if file.length >= count else b""
 
 
-def _is_text(head: bytes) -> bool:
-    """Whether these are words in UTF-8; its last letter may be cut."""
-    letters = set(head)
+def _is_tar(head: bytes) -> bool:
+    """Whether a header of tar stands there whole, by its checksum: the oldest form has no magic."""
+    try:
+        return bool(tarfile.TarInfo.frombuf(head[:SECTOR], "utf-8", "surrogateescape").name)
+    except tarfile.HeaderError:
+        return False
+
+
+def _is_squashfs(head: bytes, length: int) -> bool:
+    """Whether a superblock of squashfs 4.0 stands there that the file has room for; four letters alone say nothing."""
+    if len(head) < _SUPERBLOCK.size:
+        return False
+    magic, major, minor, used = _SUPERBLOCK.unpack_from(head)
+    return magic == b"hsqs" and (major, minor) == (4, 0) and _SUPERBLOCK.size <= used <= length
+
+
+def _is_text(head: bytes, encoding: str) -> bool:
+    """Whether these are words; the last letter may be cut.
+
+    Nearly all bytes are some letters of UTF-16: without a mark of the byte order, most have to be ASCII.
+    """
+    try:
+        text = codecs.getincrementaldecoder(encoding)().decode(head)
+    except UnicodeDecodeError:
+        return False
+    is_marked, text = text.startswith(_BYTE_ORDER), text.removeprefix(_BYTE_ORDER)
+    letters = set(text)
     if letters & _CONTROLS or not letters & _BLANKS or len(letters) < _LETTERS_LEAST:
         return False
-    try:
-        head.decode()
-    except UnicodeDecodeError as error:
-        return error.start >= len(head) - 3 and error.reason == "unexpected end of data"
-    return True
+    if encoding == "utf-8":
+        return True
+    is_printable = all(letter.isprintable() or letter in _BLANKS for letter in letters)
+    return is_printable and (is_marked or sum(letter.isascii() for letter in text) * 2 > len(text))
