@@ -113,6 +113,14 @@ DetectionStrategy = Annotated[
     Doc("Standard, or nothing."),
 ]
 
+ProvisionedIops = Annotated[
+    int,
+    Between(0, 50_000),  # Less for a small disk; how much less, the documents of the API leave to the category.
+    Example("1000"),
+    accepted.CATEGORIES,
+    Doc("Provisioned IOPS. DescribeDisks shows them."),
+]
+
 PageNumber = Annotated[int, Between(1, 1_000_000), Example("1"), Doc("The page, from 1.")]
 PageSize100 = Annotated[int, Between(1, 100), Example("10"), Doc("Rows a page.")]
 PageSize50 = Annotated[int, Between(1, 50), Example("10"), Doc("Rows a page.")]

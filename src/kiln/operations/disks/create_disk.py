@@ -34,6 +34,7 @@ from kiln.operations.params import (
     Description,
     DiskId,
     InstanceId,
+    ProvisionedIops,
     RegionId,
     ResourceGroupId,
     SnapshotId,
@@ -158,9 +159,7 @@ class Input:
     bursting_enabled: Annotated[
         bool | None, accepted.CATEGORIES, Doc("Whether it may burst. DescribeDisks shows it.")
     ] = None
-    provisioned_iops: Annotated[int | None, accepted.CATEGORIES, Doc("Provisioned IOPS. DescribeDisks shows them.")] = (
-        None
-    )
+    provisioned_iops: ProvisionedIops | None = None
     multi_attach: Annotated[
         str | None,
         OneOf(("Disabled",), InvalidParameterMultiAttach),

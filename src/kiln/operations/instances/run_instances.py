@@ -29,7 +29,7 @@ from kiln.operations.instances.parts.guest_input import KEPT
 from kiln.operations.instances.parts.launch import Launch, LaunchFacts, Wish
 from kiln.operations.instances.parts.launch_errors import InvalidClientTokenValueNotSupported
 from kiln.operations.instances.parts.launch_input import DataDisk, LaunchInput, PrivateDnsNameOptions, SystemDisk
-from kiln.operations.params import InstanceId, to_pairs
+from kiln.operations.params import InstanceId, ProvisionedIops, to_pairs
 
 _SECURITY = Accepted("Guests have no trusted modules.")
 _SOONEST_RELEASE, _LATEST_RELEASE = 30 * 60, 3 * 365 * DAY_S  #: Seconds from now.
@@ -84,7 +84,7 @@ class SystemDiskInput(SystemDisk):
     encrypt_algorithm: Annotated[str | None, accepted.ENCRYPTION, Doc("The algorithm.")] = None
     encrypted: Annotated[str | None, accepted.ENCRYPTION, Doc("Whether the disk is encrypted.")] = None
     kms_key_id: Annotated[str | None, Wire("KMSKeyId"), accepted.ENCRYPTION, Doc("The key.")] = None
-    provisioned_iops: Annotated[int | None, accepted.CATEGORIES, Doc("IOPS. DescribeDisks shows them.")] = None
+    provisioned_iops: ProvisionedIops | None = None
 
 
 @shape
@@ -96,7 +96,7 @@ class DataDiskInput(DataDisk):
         bool | None, accepted.CATEGORIES, Doc("Performance bursts. DescribeDisks shows it.")
     ] = None
     encrypted: Annotated[str | None, accepted.ENCRYPTION, Doc("Whether the disk is encrypted.")] = None
-    provisioned_iops: Annotated[int | None, accepted.CATEGORIES, Doc("IOPS. DescribeDisks shows them.")] = None
+    provisioned_iops: ProvisionedIops | None = None
 
 
 @shape
