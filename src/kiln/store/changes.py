@@ -140,12 +140,12 @@ class Hub:
                 # The transaction is durable: its writer must not be told anything else.
                 log.exception("listener_failed")
 
-    def turn(self) -> Turn:
+    def telling(self) -> Telling:
         """For one transaction, as long as it is not told."""
-        return Turn(self._stripes)
+        return Telling(self._stripes)
 
 
-class Turn:
+class Telling:
     """Keeps others from committing changes of the same resources, until they are told; ends with its context.
 
     For a database that commits several transactions at once. What one of them

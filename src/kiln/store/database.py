@@ -334,12 +334,12 @@ class Database:
             member.fail(error)
 
     def _attempt(self, work: Callable[[Transaction], Any]) -> _Written:
-        with self.hub.turn() as turn:
+        with self.hub.telling() as telling:
             with self._begin_writing() as tx:
                 written = tx, self._do(tx, work)
                 reach("database.before_commit")
                 if not self.is_sqlite and tx.changes:
-                    turn.take(tx.changes)
+                    telling.take(tx.changes)
             reach("database.committed")
             self._tell_hub(written)
         return written
