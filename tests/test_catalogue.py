@@ -168,8 +168,7 @@ def test_another_region_is_refused_as_documented(operation):
     with pytest.raises(ApiError) as refused:
         dispatch(operation.name, least(operation.input) | {"RegionId": "elsewhere"})
 
-    assert refused.value.code == (operation.unknown_region or refused.value).code
-    assert refused.value.code.startswith("InvalidRegionId") or operation.unknown_region
+    assert type(refused.value) is operation.unknown_region
     met(operation.name, refused.value)
 
 

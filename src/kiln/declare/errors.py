@@ -8,6 +8,7 @@ or statuses, a suffix after the code tells them apart.
     ApiError
       MissingParameter            gateway and decoder
       InvalidParameter            a declared rule was broken
+      InvalidRegionIdNotFound     another region, where an operation documents no error of its own for that
       DryRunOperation             every check passed, nothing was done
       InternalError               our bug
       ServiceUnavailable          not now: the same request may pass later
@@ -54,6 +55,15 @@ class DryRunOperation(ApiError):
 
     code = "DryRunOperation"
     message = "Request validation has been passed with DryRun flag set."
+
+
+class InvalidRegionIdNotFound(ApiError):
+    """The RegionId is none of this deployment's."""
+
+    code = "InvalidRegionId.NotFound"
+    status = 404
+    message = "The RegionId provided does not exist in our records."
+    hint = "DescribeRegions lists the regions; the setting `regions` (KILN_REGIONS) adds more."
 
 
 class InternalError(ApiError):

@@ -15,7 +15,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Annotated, Any, Generic, TypeVar
 
-from kiln.declare.errors import ApiError, DryRunOperation
+from kiln.declare.errors import ApiError, DryRunOperation, InvalidRegionIdNotFound
 from kiln.declare.facts import NoFacts
 from kiln.declare.products import ActionKey, Product
 from kiln.declare.rules import Accepted, Ascii, Doc, Example
@@ -82,7 +82,7 @@ class Operation(Generic[Input, Plan, Output]):
     #: rehearsal must not get the deed. Of reads those that the API documents it for.
     dry_run: type[ApiError] | None = None
     gives_back: bool = False  #: Gives space back: it may use the room that is kept for that when the disk is full.
-    unknown_region: type[ApiError] | None = None  #: The error for a RegionId that is not here.
+    unknown_region: type[ApiError] = InvalidRegionIdNotFound  #: The error for a RegionId that is not here.
     leads_to: tuple[str, ...] = ()  #: State at once, then each state that it may end in; for waiters and the reference.
 
     def __post_init__(self) -> None:

@@ -17,7 +17,6 @@ from kiln.declare.operation import ClientTokenInput, DryRunInput, Idempotence, O
 from kiln.declare.products import ActionKey
 from kiln.declare.rules import JsonList
 from kiln.declare.shapes import Field, fields_of, spell
-from kiln.operations.errors.regions import InvalidRegionIdNotFound
 from kiln.store.database import DatabaseFull, Transaction
 from kiln.store.tasks import Task
 from kiln.store.tokens import Token, tokens
@@ -130,7 +129,7 @@ class Dispatcher:
     def _check_region(self, operation: Operation[Any, Any, Any], given: Any) -> None:
         region = getattr(given, "region_id", None)
         if region is not None and region not in self._ports.deployment.regions:
-            raise (operation.unknown_region or InvalidRegionIdNotFound)(region_id=region)
+            raise operation.unknown_region(region_id=region)
 
 
 def _wants_dry_run(operation: Operation[Any, Any, Any], params: Mapping[str, str]) -> bool:
@@ -171,7 +170,7 @@ def errors_of(operation: Operation[Any, Any, Any]) -> tuple[type[ApiError], ...]
     if operation.idempotent is not None:
         found.update(dict.fromkeys((operation.idempotent.mismatch, operation.idempotent.malformed)))
     if any(field.name == "region_id" for field in operation.parameters):
-        found[operation.unknown_region or InvalidRegionIdNotFound] = None
+        found[operation.unknown_region] = None
     if operation.dry_run is not None:
         found[operation.dry_run] = None
     return tuple(found)

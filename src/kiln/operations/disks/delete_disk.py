@@ -7,13 +7,12 @@ stay, and what was made of them too.
 from __future__ import annotations
 
 from kiln.calls.call import Call
-from kiln.declare.errors import ApiError
+from kiln.declare.errors import ApiError, InvalidRegionIdNotFound
 from kiln.declare.operation import Operation
 from kiln.declare.shapes import shape
 from kiln.declare.states import DiskStatus
 from kiln.operations.disks.parts.errors import InvalidDiskIdNotFound
 from kiln.operations.errors.disks import DiskCreatingSnapshot, IncorrectDiskStatus
-from kiln.operations.errors.regions import InvalidRegionIdNotFound
 from kiln.operations.params import DiskId, NothingMore, OwnRegionId
 from kiln.operations.steps import capture, tombs
 from kiln.store import tags

@@ -14,7 +14,7 @@ from typing import Annotated
 
 from kiln.calls.call import Call
 from kiln.declare.deployment import DISK_CATEGORIES, PERFORMANCE_LEVELS
-from kiln.declare.errors import ApiError, DryRunOperation
+from kiln.declare.errors import ApiError, DryRunOperation, InvalidRegionIdNotFound
 from kiln.declare.operation import Operation
 from kiln.declare.rules import Composed, Count, Doc, Example, JsonList, Missing, OneOf, Wire
 from kiln.declare.shapes import shape
@@ -23,7 +23,6 @@ from kiln.operations import accepted
 from kiln.operations.disks.parts.errors import InvalidParameterMultiAttach
 from kiln.operations.disks.parts.portrait import DisksOutput, draw
 from kiln.operations.errors.disks import InvalidDiskTypeValueNotSupported
-from kiln.operations.errors.regions import InvalidRegionIdNotFound
 from kiln.operations.errors.tags import InvalidTagCount
 from kiln.operations.filters import (
     InvalidFilterKeyNotFound,

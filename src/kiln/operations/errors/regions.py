@@ -2,16 +2,7 @@
 
 from __future__ import annotations
 
-from kiln.declare.errors import ApiError
-
-
-class InvalidRegionIdNotFound(ApiError):
-    """The RegionId is none of this deployment's."""
-
-    code = "InvalidRegionId.NotFound"
-    status = 404
-    message = "The RegionId provided does not exist in our records."
-    hint = "DescribeRegions lists the regions; the setting `regions` (KILN_REGIONS) adds more."
+from kiln.declare.errors import ApiError, InvalidRegionIdNotFound
 
 
 class InvalidRegionIdNotFoundOfTasks(ApiError):

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from kiln.declare.errors import ApiError
-from kiln.operations.errors.regions import InvalidRegionIdNotFound
+from kiln.declare.errors import ApiError, InvalidRegionIdNotFound
 
 
 class InvalidDiskIdNotFound(ApiError):
