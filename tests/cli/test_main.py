@@ -153,6 +153,17 @@ def test_loads_what_its_word_needs(words):
     assert len(groups & set(loaded)) == 1
 
 
+def test_what_a_word_has_loaded_is_not_looked_through_for_garbage():
+    program = (
+        "import gc; from kiln.cli.main import load; before = gc.get_freeze_count(); load('region'); "
+        "print(gc.isenabled(), gc.get_freeze_count() > before)"
+    )
+
+    done = subprocess.run([sys.executable, "-c", program], check=True, capture_output=True, text=True)
+
+    assert done.stdout.split() == ["True", "True"]
+
+
 def test_makes_the_command_alone_that_was_said():
     group = load("image")
 

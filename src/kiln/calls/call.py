@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Generic, TypeVar
 
 from kiln.buckets.port import Buckets
@@ -14,6 +14,7 @@ from kiln.declare.errors import ApiError
 from kiln.declare.facts import NoFacts, Raw, dump
 from kiln.declare.ids import is_of
 from kiln.ground.clock import Clock
+from kiln.ground.values import dataclass
 from kiln.machines.port import Machines
 from kiln.pools.port import Pool
 from kiln.store import tasks

@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from functools import cached_property
 from typing import Annotated, Any
 
@@ -28,6 +28,7 @@ from kiln.cli.spelling import Spelled, is_switch, noun_of, spell
 from kiln.client import catalogue
 from kiln.client.catalogue import Part
 from kiln.client.client import Client
+from kiln.ground.values import dataclass
 
 #: Parameters that are no option of any word, and why.
 NOWHERE: Mapping[str, str] = {

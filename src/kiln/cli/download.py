@@ -8,7 +8,7 @@ import shutil
 import time
 from collections.abc import Callable
 from contextlib import closing
-from dataclasses import dataclass, field
+from dataclasses import field
 from http.client import HTTPException
 from typing import Any, BinaryIO
 from urllib.error import HTTPError
@@ -27,6 +27,7 @@ from urllib.request import (
 from kiln.cli import exits
 from kiln.cli.exits import Refusal
 from kiln.ground.units import GiB, MiB
+from kiln.ground.values import dataclass
 
 #: No image is larger, and what never ends is none.
 MOST_BYTES = 2048 * GiB

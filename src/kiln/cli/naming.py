@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
 from itertools import islice
 from typing import Any
 
@@ -12,6 +11,7 @@ from kiln.cli import exits
 from kiln.cli.exits import Refusal
 from kiln.client.client import Client
 from kiln.declare.ids import PREFIXES
+from kiln.ground.values import dataclass
 
 #: Of more, telling all would help nobody.
 _SHOWN = 5

@@ -11,13 +11,13 @@ import re
 import sys
 import unicodedata
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 from kiln.cli import exits, tables
 from kiln.cli.exits import Refusal
 from kiln.cli.terminal import terminal_room
 from kiln.ground.prose import fold
+from kiln.ground.values import dataclass
 
 
 @dataclass(frozen=True)

@@ -12,12 +12,12 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from typing import Any
 
 import typer
 
 from kiln.client.catalogue import Part
+from kiln.ground.values import dataclass
 
 _WORDS = re.compile(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])")
 #: A parameter's name in a doc: with a capital inside, or, since Size is a word too, after a small letter.

@@ -17,13 +17,13 @@ import stat
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
 from kiln.cli import exits
 from kiln.cli.exits import Refusal
 from kiln.ground.clock import Clock, system_clock
+from kiln.ground.values import dataclass
 from kiln.service.datafolder import DataFolder
 
 _UPLOADS = "uploads"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 from kiln.cli import exits, output
@@ -13,6 +13,7 @@ from kiln.cli.exits import Refusal
 from kiln.client import waiters
 from kiln.client.client import Client
 from kiln.client.waiters import WaitTooLong
+from kiln.ground.values import dataclass
 
 _WHOLE = 100
 

@@ -9,13 +9,13 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Mapping
 from contextlib import closing, suppress
-from dataclasses import dataclass
 from typing import Any
 
 from kiln.client.client import ApiFailure, Client
 from kiln.client.news import News
 from kiln.client.reasons import failure_of
 from kiln.client.transport import Unreachable
+from kiln.ground.values import dataclass
 
 FIRST_PAUSE_S = 0.05
 LONGEST_PAUSE_S = 1.0

@@ -5,9 +5,10 @@ Configuration, not rows: an operator sets it, operations only read it.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import field
 
 from kiln.declare.regions import zones_of
+from kiln.ground.values import dataclass
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,6 @@ from __future__ import annotations
 import inspect
 import sys
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Annotated, Any, Generic, TypeVar
 
 from kiln.declare.errors import ApiError, DryRunOperation, InvalidRegionIdNotFound
@@ -20,6 +19,7 @@ from kiln.declare.facts import NoFacts
 from kiln.declare.products import ActionKey, Product
 from kiln.declare.rules import Accepted, Ascii, Doc, Example
 from kiln.declare.shapes import Field, fields_of, shape, wire_name
+from kiln.ground.values import dataclass
 
 Input = TypeVar("Input")
 Plan = TypeVar("Plan")

@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import re
 import string
-from dataclasses import dataclass
+
+from kiln.ground.values import dataclass
 
 #: The languages that names are told in; the first where none is asked for, as in ECS.
 LANGUAGES = ("zh-CN", "en-US", "ja")

@@ -12,11 +12,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any, Protocol
 
 from kiln.declare import letters
 from kiln.declare.errors import ApiError, InvalidParameter
+from kiln.ground.values import dataclass
 
 
 class Rule(Protocol):

@@ -8,7 +8,7 @@ here, and to the tables by a migration; nobody copies facts one by one.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from kiln.ground.values import dataclass
 
 
 @dataclass(frozen=True, kw_only=True)

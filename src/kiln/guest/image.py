@@ -20,10 +20,10 @@ import subprocess
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 
 from kiln.ground.units import MiB
+from kiln.ground.values import dataclass
 from kiln.guest.errors import GuestUnbuildable
 from kiln.guest.initrd import initrd, kernel
 from kiln.guest.packages import boot_sector, program, unpacked

@@ -8,9 +8,10 @@ from __future__ import annotations
 import gzip
 import stat
 import subprocess
-from dataclasses import dataclass, field
+from dataclasses import field
 from pathlib import Path
 
+from kiln.ground.values import dataclass
 from kiln.guest.errors import GuestUnbuildable
 
 _INIT = Path(__file__).with_name("init.sh")

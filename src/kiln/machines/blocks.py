@@ -10,10 +10,10 @@ closed when nothing stands on it any more.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from pathlib import PurePath
 from typing import Any
 
+from kiln.ground.values import dataclass
 from kiln.machines.command import DISK_DRIVER
 from kiln.machines.errors import MachineBusy, MachineRefused
 from kiln.machines.hearing import flag, mapping, mappings, number, text, text_or_none

@@ -9,10 +9,10 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any
 
 from kiln.declare.devices import LETTERS, find_device, letter_of
+from kiln.ground.values import dataclass
 from kiln.machines.errors import MachineRefused
 from kiln.machines.platforms import Firmware, Platform
 from kiln.machines.port import Drive, Machine

@@ -11,10 +11,11 @@ writes nothing for that; a kill at any line leaves nodes that read the same.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any
 
 from kiln.ground.killpoints import reach
+from kiln.ground.values import dataclass
 from kiln.machines import blocks
 from kiln.machines.errors import MachineBusy, MachineRefused
 from kiln.machines.qmp import open_session

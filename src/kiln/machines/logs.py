@@ -9,10 +9,10 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
+from kiln.ground.values import dataclass
 from kiln.machines.errors import MachineRefused
 from kiln.machines.runfolder import RunFolder
 

@@ -17,13 +17,13 @@ import os
 import subprocess
 import time
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
 from itertools import islice
 from typing import Any
 
 from kiln.ground.killpoints import reach
 from kiln.ground.short_files import read_short
 from kiln.ground.units import KiB
+from kiln.ground.values import dataclass
 from kiln.machines import blocks
 from kiln.machines.errors import MachineRefused, MachineSilent
 from kiln.machines.hearing import flag, mapping, mappings, number, text, words

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import platform
 import shutil
-from dataclasses import dataclass
 from pathlib import Path
 
+from kiln.ground.values import dataclass
 from kiln.machines.errors import MachineRefused
 
 _PROGRAMS = "/usr/local/bin:/usr/bin:/bin"

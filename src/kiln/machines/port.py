@@ -8,10 +8,10 @@ idempotent, so a task may call it again after a crash.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
+from kiln.ground.values import dataclass
 from kiln.pools.port import Guest
 
 

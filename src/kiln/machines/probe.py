@@ -14,10 +14,11 @@ import subprocess
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
 
 from kiln.ground.short_files import read_short
+from kiln.ground.values import dataclass
 from kiln.machines.errors import MachineRefused
 from kiln.machines.platforms import platform_of
 

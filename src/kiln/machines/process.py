@@ -9,9 +9,9 @@ import signal
 import subprocess
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 
+from kiln.ground.values import dataclass
 from kiln.machines.errors import MachineBusy, MachineRefused
 from kiln.machines.runfolder import RunFolder
 

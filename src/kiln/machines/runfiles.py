@@ -6,8 +6,9 @@ removed by (``runfolder``) takes as long to load as a word of it may take.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from pathlib import Path
+
+from kiln.ground.values import dataclass
 
 
 @dataclass(frozen=True)

@@ -12,10 +12,10 @@ import os
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 
 from kiln.ground.units import KiB, MiB
+from kiln.ground.values import dataclass
 from kiln.machines.errors import MachineBusy
 from kiln.machines.hearing import words
 from kiln.machines.runfiles import RunFiles

@@ -21,12 +21,12 @@ import base64
 import hashlib
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
 from kiln.calls.call import Call
 from kiln.declare.errors import InvalidParameter
 from kiln.declare.shapes import essence
+from kiln.ground.values import dataclass
 from kiln.store.conditions import Condition
 from kiln.store.order import Order, is_below, position_of
 from kiln.store.rows import Rows

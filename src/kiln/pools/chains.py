@@ -13,9 +13,9 @@ from __future__ import annotations
 import contextlib
 import os
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
+from kiln.ground.values import dataclass
 from kiln.pools import qemu_img
 from kiln.pools.errors import VolumeBroken, VolumeBusy, VolumeMissing
 from kiln.pools.family import SUFFIX, parent_of

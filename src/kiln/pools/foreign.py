@@ -14,9 +14,9 @@ from __future__ import annotations
 import array
 import os
 import sys
-from dataclasses import dataclass
 
 from kiln.ground.units import GiB
+from kiln.ground.values import dataclass
 from kiln.pools.extents import SECTOR
 
 VIRTUAL_MAX = 32 * 1024 * GiB  # The largest disk of ECS.

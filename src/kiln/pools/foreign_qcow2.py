@@ -14,8 +14,8 @@ import operator
 import struct
 import zlib
 from collections.abc import Iterator
-from dataclasses import dataclass
 
+from kiln.ground.values import dataclass
 from kiln.pools.extents import SECTOR, Extents, in_order, sectors
 from kiln.pools.foreign import File, Refused, big_endian, sane_size
 from kiln.pools.qcow2_format import (

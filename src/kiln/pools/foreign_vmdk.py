@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import re
 import struct
-from dataclasses import dataclass
 
 from kiln.ground.units import MiB
+from kiln.ground.values import dataclass
 from kiln.pools.extents import SECTOR, Extents, sectors
 from kiln.pools.foreign import File, Refused, little_endian, sane_size
 

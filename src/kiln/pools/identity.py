@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import json
 import os
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from hashlib import blake2b
 from pathlib import Path
 from typing import Any
 
 from kiln.ground.killpoints import reach
+from kiln.ground.values import dataclass
 from kiln.pools.errors import IdentityBroken, IdentityTooNew
 from kiln.pools.family import SUFFIX, is_volume
 from kiln.pools.folder import Folder, minding_room

@@ -6,9 +6,8 @@ so that no Python runs between fork and exec.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from kiln.ground.units import GiB
+from kiln.ground.values import dataclass
 
 #: The whole environment of every tool: nothing of Kiln's own leaks in, messages are in English, and threads share
 #: one heap, so that the limit on addresses counts memory and not reservations.

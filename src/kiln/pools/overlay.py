@@ -20,9 +20,9 @@ import errno
 import os
 import stat
 import struct
-from dataclasses import dataclass
 from pathlib import Path
 
+from kiln.ground.values import dataclass
 from kiln.pools.errors import VolumeBroken, VolumeMissing
 from kiln.pools.qcow2_format import (
     BACKING_NAME_MAX,

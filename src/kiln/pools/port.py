@@ -13,9 +13,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO, Literal, Protocol
+
+from kiln.ground.values import dataclass
 
 SourceFormat = Literal["raw", "qcow2", "vpc", "vmdk"]  #: QEMU's words; ``vpc`` is VHD.
 TargetFormat = Literal["raw", "qcow2", "vpc", "vmdk", "vdi"]

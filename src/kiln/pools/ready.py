@@ -12,11 +12,11 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Collection, Iterable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 
 from kiln.ground.journal import Journal
 from kiln.ground.killpoints import reach
+from kiln.ground.values import dataclass
 from kiln.pools import overlay, readers
 from kiln.pools.errors import PoolClosed, ToolFailed, VolumeBroken, VolumeMissing
 from kiln.pools.family import SUFFIX

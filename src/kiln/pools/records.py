@@ -16,7 +16,6 @@ import os
 import threading
 from collections import defaultdict
 from collections.abc import Collection, Iterator, Mapping
-from dataclasses import dataclass
 from hashlib import blake2b
 from pathlib import Path
 from typing import Any
@@ -24,6 +23,7 @@ from typing import Any
 from kiln.ground.journal import Journal
 from kiln.ground.killpoints import reach
 from kiln.ground.units import MiB
+from kiln.ground.values import dataclass
 from kiln.pools.errors import RecordsTooNew, VolumeBroken
 from kiln.pools.folder import Folder, minding_room
 

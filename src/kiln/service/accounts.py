@@ -6,9 +6,9 @@ import secrets
 import string
 import threading
 import time
-from dataclasses import dataclass
 
 from kiln.ground.clock import Clock
+from kiln.ground.values import dataclass
 from kiln.service.errors import SettingRefused
 from kiln.service.keys import ACCESS_KEY, APP, KINDS, insert_new, require_account, require_fitting, to_row
 from kiln.service.secrets import Sealer

@@ -6,11 +6,11 @@ commas, the default first. Older services wrote the first alone.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from pathlib import Path
 
 from kiln.ground.journal import Journal
 from kiln.ground.short_files import read_short_text
+from kiln.ground.values import dataclass
 
 log = Journal("kiln.service")
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import tempfile
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 
 from kiln.buckets.folder import FolderBuckets
@@ -14,6 +14,7 @@ from kiln.calls.grace import Grace
 from kiln.declare.deployment import Deployment
 from kiln.ground.clock import system_clock
 from kiln.ground.journal import Journal
+from kiln.ground.values import dataclass
 from kiln.guest.trial import probe_guest
 from kiln.machines.none import NoMachines
 from kiln.machines.port import Machines

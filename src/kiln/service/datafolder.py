@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from pathlib import Path
 
+from kiln.ground.values import dataclass
 from kiln.machines.runfiles import RunFiles
 
 

@@ -16,13 +16,14 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
-from dataclasses import dataclass, field
+from dataclasses import field
 from pathlib import Path
 from typing import Any, TypeVar
 
 from kiln.client.client import Client
 from kiln.client.waiters import wait
 from kiln.ground.units import KiB
+from kiln.ground.values import dataclass
 from kiln.guest.image import build
 from kiln.guest.session import open_session
 from kiln.service.accounts import ensure_first_account

@@ -16,13 +16,13 @@ import socket
 import subprocess
 import tempfile
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
 from kiln.ground.clock import system_clock, to_minutes_text
 from kiln.ground.prose import fold
 from kiln.ground.units import GiB, MiB
+from kiln.ground.values import dataclass
 from kiln.guest.trial import probe_guest
 from kiln.machines.confinement import closed_folder, kvm_groups
 from kiln.machines.errors import MachineRefused

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import secrets
 import string
-from dataclasses import dataclass
 
+from kiln.ground.values import dataclass
 from kiln.service.secrets import Sealer
 from kiln.store import accounts
 from kiln.store.accounts import Credential

@@ -15,12 +15,12 @@ import secrets
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
 
 from kiln.declare.ids import PREFIXES, new_request_id
 from kiln.ground.journal import Journal
 from kiln.ground.killpoints import reach
 from kiln.ground.units import counted
+from kiln.ground.values import dataclass
 from kiln.pools.errors import IdentityBroken, PoolError, PoolFull
 from kiln.pools.identity import Sight, look
 from kiln.pools.port import Generation, Identity, Pool

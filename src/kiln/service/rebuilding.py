@@ -5,10 +5,11 @@ from __future__ import annotations
 import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import field
 
 from kiln.declare.ids import new_request_id
 from kiln.ground.killpoints import reach
+from kiln.ground.values import dataclass
 from kiln.pools.errors import IdentityBroken
 from kiln.pools.identity import HIDDEN, Sight
 from kiln.pools.port import Generation, Identity

@@ -9,12 +9,13 @@ be opened any more.
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass, field
+from dataclasses import field
 from pathlib import Path
 
 from kiln.declare.facts import UnreadableFacts, parse
 from kiln.declare.states import TaskStatus
 from kiln.ground.killpoints import reach
+from kiln.ground.values import dataclass
 from kiln.operations.instances.replace_system_disk import replace_system_disk
 from kiln.service.assemble import Assembly
 from kiln.service.errors import SecretBroken

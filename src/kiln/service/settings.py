@@ -12,13 +12,13 @@ import os
 import re
 import typing
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any
 
 from kiln.declare.regions import USUAL_REGIONS, is_region_id
 from kiln.declare.rules import Doc
 from kiln.ground.units import DAY_S
+from kiln.ground.values import dataclass
 from kiln.service.datafolder import DataFolder
 from kiln.service.errors import SettingRefused
 

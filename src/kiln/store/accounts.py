@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from sqlalchemy import Index
 
+from kiln.ground.values import dataclass
 from kiln.store.database import Transaction
 from kiln.store.order import Key, Order
 from kiln.store.rows import Recorded, Rows

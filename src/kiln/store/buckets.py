@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
+from kiln.ground.values import dataclass
 from kiln.store.database import Transaction
 from kiln.store.rows import Recorded, Rows
 

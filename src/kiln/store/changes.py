@@ -19,10 +19,10 @@ from __future__ import annotations
 import threading
 from collections import deque
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass
 from typing import NamedTuple, Self
 
 from kiln.ground.journal import Journal
+from kiln.ground.values import dataclass
 
 log = Journal("kiln.store")
 

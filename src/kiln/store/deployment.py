@@ -6,8 +6,9 @@ records, and on PostgreSQL whoever reads a row collides with whoever writes it.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
+from kiln.ground.values import dataclass
 from kiln.store.database import Transaction
 from kiln.store.rows import Rows
 

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from sqlalchemy import Index, case, func
 
 from kiln.declare.system import System
+from kiln.ground.values import dataclass
 from kiln.store.changes import Told
 from kiln.store.order import Key, Order, newest_first
 from kiln.store.rows import Recorded, Rows

@@ -11,12 +11,12 @@ import dataclasses
 import types
 import typing
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 from sqlalchemy import select
 
 from kiln.declare.states import TaskStatus
+from kiln.ground.values import dataclass
 from kiln.store.accounts import accounts, resource_groups, users
 from kiln.store.buckets import buckets
 from kiln.store.database import Transaction

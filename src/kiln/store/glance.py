@@ -9,13 +9,13 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Callable
 from contextlib import closing
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
 from sqlalchemy import Connection, Engine, NullPool, create_engine, inspect, text
 from sqlalchemy.exc import SQLAlchemyError
 
+from kiln.ground.values import dataclass
 from kiln.store import schema
 from kiln.store.database import DatabaseDown, open_postgresql
 from kiln.store.deployment import Deployment

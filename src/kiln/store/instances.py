@@ -6,13 +6,13 @@ import ipaddress
 import itertools
 import secrets
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 from sqlalchemy import ColumnElement, Index, Select, bindparam, exists, or_, select
 
 from kiln.declare.states import InstanceStatus, TaskStatus
 from kiln.declare.system import System
+from kiln.ground.values import dataclass
 from kiln.store import tasks as lanes
 from kiln.store.changes import Told
 from kiln.store.conditions import Condition

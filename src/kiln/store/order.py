@@ -9,10 +9,11 @@ below a row that is named by its values alone.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 from sqlalchemy import ColumnElement, UnaryExpression, and_, or_
+
+from kiln.ground.values import dataclass
 
 
 @dataclass(frozen=True)

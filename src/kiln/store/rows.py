@@ -16,7 +16,6 @@ import dataclasses
 import types
 import typing
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from enum import StrEnum
 from functools import lru_cache
 from typing import Any, Generic, TypeVar
@@ -44,6 +43,7 @@ from sqlalchemy import (
 )
 
 from kiln.declare.states import check_move
+from kiln.ground.values import dataclass
 from kiln.store.changes import Change, Told
 from kiln.store.database import Cursor, DatabaseMalformed, Transaction
 from kiln.store.order import Order

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 from sqlalchemy import ColumnElement, Index, case, exists, select
 
 from kiln.declare.states import SnapshotStatus
 from kiln.declare.system import System
 from kiln.ground.units import DAY_S
+from kiln.ground.values import dataclass
 from kiln.store.changes import Told
 from kiln.store.database import Transaction
 from kiln.store.disks import disks

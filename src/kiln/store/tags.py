@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 
 from sqlalchemy import ColumnElement, Index, exists, select
 
+from kiln.ground.values import dataclass
 from kiln.store.database import Transaction
 from kiln.store.rows import Recorded, Rows
 

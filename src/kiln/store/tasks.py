@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from itertools import takewhile
 from typing import Any
 
@@ -21,6 +21,7 @@ from kiln.declare.facts import dump
 from kiln.declare.ids import new_id
 from kiln.declare.states import TaskStatus
 from kiln.ground.clock import next_in_sequence
+from kiln.ground.values import dataclass
 from kiln.store.changes import Told
 from kiln.store.database import Transaction
 from kiln.store.order import Key, Order, newest_first

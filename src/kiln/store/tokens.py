@@ -7,11 +7,10 @@ bound exactly when its call took effect; a call that failed binds nothing
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from sqlalchemy import Index
 
 from kiln.ground.units import DAY_S
+from kiln.ground.values import dataclass
 from kiln.store.rows import Rows
 
 KEPT_SECONDS = 7 * DAY_S

@@ -10,13 +10,13 @@ from __future__ import annotations
 import contextlib
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 from sqlalchemy import ColumnElement, Index, or_, select
 
 from kiln.declare.facts import UnreadableFacts, parse
 from kiln.declare.states import TaskStatus
+from kiln.ground.values import dataclass
 from kiln.store.database import Transaction
 from kiln.store.rows import Rows
 from kiln.store.tasks import tasks

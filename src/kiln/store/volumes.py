@@ -9,12 +9,12 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 from sqlalchemy import ColumnElement, Index, Select, and_, exists, func, literal, or_, select
 
 from kiln.declare.states import TaskStatus
+from kiln.ground.values import dataclass
 from kiln.store.database import Database, DatabaseMalformed, Transaction
 from kiln.store.disks import disks
 from kiln.store.rows import Recorded, Rows

@@ -9,10 +9,10 @@ either of them names. PostgreSQL keeps its own order, and is asked once.
 from __future__ import annotations
 
 from collections.abc import Collection
-from dataclasses import dataclass
 
 from sqlalchemy import bindparam, text
 
+from kiln.ground.values import dataclass
 from kiln.store.database import Transaction
 
 

@@ -30,7 +30,6 @@ from collections import deque
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
-from dataclasses import dataclass
 from typing import Any, Protocol
 
 from kiln.calls.call import Job, NotYet, Ports
@@ -42,6 +41,7 @@ from kiln.declare.states import TaskStatus
 from kiln.ground.clock import StepWatch
 from kiln.ground.journal import Journal
 from kiln.ground.killpoints import reach
+from kiln.ground.values import dataclass
 from kiln.pools.errors import PoolClosed
 from kiln.store import tasks
 from kiln.store.changes import Listener

@@ -14,11 +14,12 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import field
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
+from kiln.ground.values import dataclass
 from kiln.service.datafolder import DataFolder
 from kiln.service.settings import DEFAULT_REGION, Settings
 

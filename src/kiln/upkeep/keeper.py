@@ -6,10 +6,10 @@ import threading
 import time
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass
 
 from kiln.calls.call import Ports
 from kiln.ground.journal import Journal
+from kiln.ground.values import dataclass
 from kiln.operations.steps import tombs
 from kiln.pools.errors import PoolFull
 from kiln.store import snapshots, tags

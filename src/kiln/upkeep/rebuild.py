@@ -11,12 +11,13 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import field
 
 from kiln.calls.call import Ports
 from kiln.declare.errors import InternalError
 from kiln.declare.states import ImageStatus, SnapshotStatus, TaskStatus
 from kiln.ground.units import counted
+from kiln.ground.values import dataclass
 from kiln.pools.errors import PoolError
 from kiln.pools.port import Records
 from kiln.store import documents, images

@@ -10,7 +10,7 @@ again, all at once.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from typing import Any
 
 from kiln.calls.call import Job, Ports
@@ -19,6 +19,7 @@ from kiln.declare.facts import facts
 from kiln.declare.states import DiskStatus, TaskStatus
 from kiln.ground.journal import Journal
 from kiln.ground.killpoints import reach
+from kiln.ground.values import dataclass
 from kiln.operations.images.delete_image import delete_image
 from kiln.store import images
 from kiln.store.database import Transaction

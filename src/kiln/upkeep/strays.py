@@ -11,11 +11,12 @@ from __future__ import annotations
 import re
 from collections import defaultdict
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import field
 
 from kiln.calls.call import Ports
 from kiln.declare.facts import UnreadableFacts, parse
 from kiln.declare.states import SnapshotStatus, TaskStatus
+from kiln.ground.values import dataclass
 from kiln.pools.errors import PoolError
 from kiln.pools.port import Stranger
 from kiln.store.database import Transaction

@@ -9,13 +9,12 @@ not made yet is taken back, and an instance is what its machine is.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from kiln.calls.call import MACHINE_SILENT, SILENCE_SECONDS, NotYet, Ports
 from kiln.declare.errors import ApiError
 from kiln.declare.states import DiskStatus, ImageStatus, InstanceStatus, SnapshotStatus
 from kiln.ground.killpoints import reach
 from kiln.ground.units import GiB
+from kiln.ground.values import dataclass
 from kiln.machines.errors import MachineError
 from kiln.operations.steps import heads
 from kiln.pools.errors import VolumeBusy

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 from kiln.calls.call import Ports
+from kiln.ground.values import dataclass
 from kiln.store.database import Transaction
 from kiln.store.snapshots import snapshots
 from kiln.store.trash import Tombstone, UnknownTombstone, discards, grace_seconds, served_seconds, tombstones

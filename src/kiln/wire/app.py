@@ -6,8 +6,9 @@ a small pool of threads: more threads than a few only pass Python's lock around.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import field
 
+from kiln.ground.values import dataclass
 from kiln.store.changes import Hub
 from kiln.wire.gateway import Gateway
 from kiln.wire.http.bounds import STREAMS, STREAMS_OF_ACCOUNT

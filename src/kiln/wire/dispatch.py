@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass
 from typing import Any
 
 from kiln.calls.call import Call, Ports
@@ -17,6 +16,7 @@ from kiln.declare.operation import ClientTokenInput, DryRunInput, Idempotence, O
 from kiln.declare.products import ActionKey
 from kiln.declare.rules import JsonList
 from kiln.declare.shapes import Field, fields_of, spell
+from kiln.ground.values import dataclass
 from kiln.store.database import DatabaseFull, Transaction
 from kiln.store.tasks import Task
 from kiln.store.tokens import Token, tokens

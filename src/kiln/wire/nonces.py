@@ -30,10 +30,11 @@ import secrets
 import threading
 import time
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
+from dataclasses import field
 from enum import Enum
 from typing import Protocol
 
+from kiln.ground.values import dataclass
 from kiln.wire import marks
 from kiln.wire.marks import Marks
 

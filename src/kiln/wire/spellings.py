@@ -17,13 +17,13 @@ which says nothing that could be lost.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from functools import cache, lru_cache
 from typing import Any, NoReturn
 
 from kiln.declare.errors import ApiError, InvalidParameter
 from kiln.declare.rules import CommaList, JsonList
 from kiln.declare.shapes import Field, fields_of
+from kiln.ground.values import dataclass
 from kiln.wire import strict_json
 
 #: The last word of a name that stands for an array, or an object, of a JSON body with nothing in it.

@@ -10,7 +10,6 @@ without Bootable it is a data disk of whichever instance.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Annotated
 
 from kiln.calls.call import Call, Job, NotYet
@@ -21,6 +20,7 @@ from kiln.declare.rules import Accepted, Doc, Example
 from kiln.declare.shapes import shape
 from kiln.declare.states import DiskStatus, InstanceStatus, TaskStatus
 from kiln.ground.killpoints import reach
+from kiln.ground.values import dataclass
 from kiln.operations.disks.parts.errors import (
     DiskNotPortable,
     InstanceLockedForSecurityOfDisk,

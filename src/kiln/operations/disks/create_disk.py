@@ -7,7 +7,7 @@ Available, or In_use where InstanceId was given.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Annotated
 
 from kiln.calls.call import Call, Job
@@ -22,6 +22,7 @@ from kiln.declare.states import DiskStatus, InstanceStatus
 from kiln.declare.system import NO_SYSTEM
 from kiln.ground.killpoints import reach
 from kiln.ground.units import GiB
+from kiln.ground.values import dataclass
 from kiln.operations import accepted, resource_groups
 from kiln.operations.disks.parts.errors import InstanceLockedForSecurityOfDisk, InvalidParameterMultiAttach
 from kiln.operations.errors.instances import IncorrectInstanceStatus, InvalidInstanceIdNotFound

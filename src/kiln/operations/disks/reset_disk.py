@@ -7,8 +7,6 @@ meanwhile. A disk that has grown since keeps its size; the snapshot stays.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from kiln.calls.call import Call, Job
 from kiln.declare.errors import ApiError
 from kiln.declare.facts import facts
@@ -18,6 +16,7 @@ from kiln.declare.shapes import shape
 from kiln.declare.states import DiskStatus, InstanceStatus, SnapshotStatus
 from kiln.ground.killpoints import reach
 from kiln.ground.units import GiB
+from kiln.ground.values import dataclass
 from kiln.operations.disks.parts.errors import (
     InstanceLockedForSecurityOfDisk,
     InvalidDiskIdNotFound,

@@ -8,7 +8,6 @@ and file systems on the disk are the guest's to grow.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Annotated
 
 from kiln.calls.call import Call, Job
@@ -22,6 +21,7 @@ from kiln.declare.shapes import shape
 from kiln.declare.states import DiskStatus, InstanceStatus, TaskStatus
 from kiln.ground.killpoints import reach
 from kiln.ground.units import GiB
+from kiln.ground.values import dataclass
 from kiln.operations.disks.parts.errors import InstanceLockedForSecurityOfDisk, InvalidDiskIdNotFound
 from kiln.operations.errors.disks import DiskCreatingSnapshot, IncorrectDiskStatus
 from kiln.operations.errors.instances import IncorrectInstanceStatus

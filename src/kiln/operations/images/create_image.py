@@ -14,7 +14,6 @@ when the image is deleted, and cannot be deleted before it.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Annotated
 
 from kiln.calls.call import Call, Job
@@ -26,6 +25,7 @@ from kiln.declare.shapes import shape
 from kiln.declare.states import InstanceStatus
 from kiln.declare.system import System
 from kiln.ground.killpoints import reach
+from kiln.ground.values import dataclass
 from kiln.operations import resource_groups
 from kiln.operations.errors.images import InvalidBootModeNotSupport
 from kiln.operations.errors.instances import InvalidInstanceIdNotFound, InvalidInstanceNotFoundSystemDisk

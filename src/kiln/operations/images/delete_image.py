@@ -14,7 +14,6 @@ of the account's images is an error.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Annotated
 
 from kiln.calls.call import Call
@@ -23,6 +22,7 @@ from kiln.declare.operation import Operation
 from kiln.declare.rules import Doc
 from kiln.declare.shapes import shape
 from kiln.declare.states import TaskStatus
+from kiln.ground.values import dataclass
 from kiln.operations.errors.images import InvalidImageIdNotFound
 from kiln.operations.params import ImageId, NothingMore, RegionId
 from kiln.operations.steps import tombs

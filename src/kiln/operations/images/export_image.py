@@ -11,7 +11,6 @@ be deleted or exported again.
 from __future__ import annotations
 
 from contextlib import ExitStack
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
 
@@ -26,6 +25,7 @@ from kiln.declare.shapes import shape
 from kiln.declare.states import ImageStatus, TaskStatus
 from kiln.ground.killpoints import reach
 from kiln.ground.units import GiB
+from kiln.ground.values import dataclass
 from kiln.operations.errors.images import InvalidImageIdNotFound
 from kiln.operations.errors.regions import InvalidRegionIdNotFoundOfTasks
 from kiln.operations.errors.tasks import MissingParameterOfTasks

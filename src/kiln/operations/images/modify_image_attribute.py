@@ -7,7 +7,6 @@ Status=Available brings it back. An image that is still Creating can't be change
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Annotated, Any
 
 from kiln.calls.call import Call
@@ -16,6 +15,7 @@ from kiln.declare.operation import Operation
 from kiln.declare.rules import Clearable, Doc, Example, Name, OneOf
 from kiln.declare.shapes import shape
 from kiln.declare.states import ImageStatus
+from kiln.ground.values import dataclass
 from kiln.operations.errors.images import InvalidBootModeNotSupport, InvalidImageIdNotFound
 from kiln.operations.params import BootMode, Description, FeaturesInput, ImageId, ImageName, NothingMore, RegionId
 from kiln.operations.steps import platforms

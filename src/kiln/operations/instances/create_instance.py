@@ -8,7 +8,6 @@ again.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Annotated
 
 from kiln.calls.call import Call, Job
@@ -17,6 +16,7 @@ from kiln.declare.operation import Idempotence, Operation
 from kiln.declare.rules import Count, Doc, Example
 from kiln.declare.shapes import shape
 from kiln.declare.states import InstanceStatus
+from kiln.ground.values import dataclass
 from kiln.operations import accepted
 from kiln.operations.errors.requests import IdempotentParameterMismatch
 from kiln.operations.instances.parts import launch

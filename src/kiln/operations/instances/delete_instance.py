@@ -8,7 +8,6 @@ Snapshots and images stay. A Running instance takes Force.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Annotated
 
 from kiln.calls.call import Call, Job
@@ -19,6 +18,7 @@ from kiln.declare.rules import Accepted, Doc
 from kiln.declare.shapes import shape
 from kiln.declare.states import DiskStatus, InstanceStatus
 from kiln.ground.killpoints import reach
+from kiln.ground.values import dataclass
 from kiln.operations.errors.instances import (
     InstanceLockedForSecurity,
     InvalidInstanceIdNotFound,

@@ -7,7 +7,6 @@ only while the instance is Stopped.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Annotated, Any
 
 from kiln.calls.call import Call
@@ -17,6 +16,7 @@ from kiln.declare.rules import Accepted, Clearable, Doc, Unordered, Wire
 from kiln.declare.shapes import shape
 from kiln.declare.states import InstanceStatus
 from kiln.ground.units import KiB
+from kiln.ground.values import dataclass
 from kiln.operations import accepted
 from kiln.operations.errors.instances import (
     IncorrectInstanceStatus,

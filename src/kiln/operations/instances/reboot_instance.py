@@ -6,7 +6,6 @@ With ForceStop the guest is reset instead of asked.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Annotated
 
 from kiln.calls.call import Call, Job
@@ -16,6 +15,7 @@ from kiln.declare.rules import Doc
 from kiln.declare.shapes import shape
 from kiln.declare.states import InstanceStatus
 from kiln.ground.killpoints import reach
+from kiln.ground.values import dataclass
 from kiln.machines.errors import MachineMissing
 from kiln.operations.errors.instances import (
     IncorrectInstanceStatus,

@@ -9,7 +9,7 @@ old one stays.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Annotated
 
 from kiln.calls.call import Call, Job
@@ -23,6 +23,7 @@ from kiln.declare.shapes import shape
 from kiln.declare.states import DiskStatus, InstanceStatus
 from kiln.ground.killpoints import reach
 from kiln.ground.units import GiB
+from kiln.ground.values import dataclass
 from kiln.operations import accepted
 from kiln.operations.errors.disks import DiskCreatingSnapshot, IncorrectDiskStatus
 from kiln.operations.errors.images import InvalidImageIdNotFound

@@ -11,7 +11,6 @@ this host, at which the guest's SSH port answers.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Annotated
 
 from kiln.calls.call import Call, Job
@@ -22,6 +21,7 @@ from kiln.declare.shapes import shape
 from kiln.declare.states import InstanceStatus
 from kiln.ground.clock import from_text
 from kiln.ground.units import DAY_S
+from kiln.ground.values import dataclass
 from kiln.operations import accepted
 from kiln.operations.errors.requests import IdempotentParameterMismatch
 from kiln.operations.instances.parts import launch, power

@@ -6,7 +6,6 @@ to shut down, and its power is cut when it does not; with ForceStop at once.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Annotated
 
 from kiln.calls.call import Call, Job
@@ -16,6 +15,7 @@ from kiln.declare.rules import Accepted, Declined, Doc, OneOf
 from kiln.declare.shapes import shape
 from kiln.declare.states import InstanceStatus
 from kiln.ground.killpoints import reach
+from kiln.ground.values import dataclass
 from kiln.operations.errors.instances import (
     IncorrectInstanceStatus,
     InstanceLockedForSecurity,

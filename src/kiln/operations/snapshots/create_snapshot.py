@@ -11,7 +11,6 @@ held still at the instant.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Annotated
 
 from kiln.calls.call import Call, Job
@@ -22,6 +21,7 @@ from kiln.declare.rules import Accepted, Between, Count, Doc, Example, Name, Tex
 from kiln.declare.shapes import shape
 from kiln.declare.states import DiskStatus, InstanceStatus
 from kiln.ground.killpoints import reach
+from kiln.ground.values import dataclass
 from kiln.operations import resource_groups
 from kiln.operations.errors.instances import IncorrectInstanceStatus
 from kiln.operations.errors.tags import DuplicateTagKey, InvalidTagKeyMalformed, QuotaExceedTags

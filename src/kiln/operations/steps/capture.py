@@ -10,7 +10,7 @@ at, its bytes are right (docs/design/0001).
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from kiln.calls.call import MACHINE_SILENT, SILENCE_SECONDS, Call, Job, NotYet
 from kiln.calls.errors import ServiceUnavailableNoRoom
@@ -19,6 +19,7 @@ from kiln.declare.facts import Raw, facts
 from kiln.declare.ids import new_id
 from kiln.declare.states import DiskStatus, SnapshotStatus
 from kiln.ground.killpoints import reach
+from kiln.ground.values import dataclass
 from kiln.operations.errors.disks import IncorrectDiskStatus
 from kiln.operations.steps.drafts import new_snapshot
 from kiln.pools.errors import PoolFull, VolumeBusy

@@ -8,12 +8,12 @@ the head is made (the sweeper drops nothing on which a row stands).
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 from kiln.calls.call import Call, Job
 from kiln.calls.errors import ServiceUnavailableNoRoom
 from kiln.ground.killpoints import reach
+from kiln.ground.values import dataclass
 from kiln.pools.errors import PoolFull
 from kiln.store.database import Transaction
 from kiln.store.volumes import planned, volumes

@@ -5,7 +5,6 @@ The older form of TagResources, which some clients still use.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Annotated
 
 from kiln.calls.call import Call
@@ -13,6 +12,7 @@ from kiln.declare.errors import ApiError
 from kiln.declare.operation import Operation
 from kiln.declare.rules import Count, Doc, Example, OneOf, Unordered
 from kiln.declare.shapes import shape
+from kiln.ground.values import dataclass
 from kiln.operations.errors.regions import InvalidRegionIdNotFoundSpecified
 from kiln.operations.errors.tags import DuplicateTagKey, InvalidTagCount, InvalidTagKeyMalformed, QuotaExceedTags
 from kiln.operations.params import NothingMore, RegionId, TagInput, to_pairs

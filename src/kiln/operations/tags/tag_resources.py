@@ -6,13 +6,13 @@ the resources get all of the tags, or none gets any.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Annotated
 
 from kiln.calls.call import Call
 from kiln.declare.operation import Operation
 from kiln.declare.rules import Count, Doc, Missing, Unordered
 from kiln.declare.shapes import shape
+from kiln.ground.values import dataclass
 from kiln.operations.errors.tags import DuplicateTagKey, InvalidTagKeyMalformed, QuotaExceedTags
 from kiln.operations.params import NothingMore, TagInput, to_pairs
 from kiln.operations.tags.parts import tagging

@@ -6,7 +6,6 @@ lose the tags, or none does.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Annotated
 
 from kiln.calls.call import Call
@@ -14,6 +13,7 @@ from kiln.declare.errors import ApiError
 from kiln.declare.operation import Operation
 from kiln.declare.rules import Count, Doc, Example
 from kiln.declare.shapes import shape
+from kiln.ground.values import dataclass
 from kiln.operations.params import NothingMore
 from kiln.operations.tags.parts import tagging
 from kiln.store import tags

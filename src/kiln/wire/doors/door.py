@@ -10,12 +10,13 @@ storage only through ``Credentials`` and ``Nonces``.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from functools import cached_property
 from typing import Any, Literal, NamedTuple, Protocol
 
 from kiln.declare.errors import ApiError
 from kiln.declare.products import ActionKey
+from kiln.ground.values import dataclass
 from kiln.wire.nonces import Nonces
 
 Format = Literal["JSON", "XML"]

@@ -8,9 +8,9 @@ connections there may be, which follows from how many files may be open.
 from __future__ import annotations
 
 import resource
-from dataclasses import dataclass
 
 from kiln.ground.units import KiB, MiB
+from kiln.ground.values import dataclass
 
 #: The classic SDK sends everything in the query: RunInstances with 32 KiB of UserData is some 60 KiB there.
 REQUEST_LINE = 128 * KiB

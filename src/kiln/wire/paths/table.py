@@ -8,10 +8,10 @@ as it likes to send its answer, piece by piece.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
 from typing import Generic, Protocol, TypeVar, runtime_checkable
 
 from kiln.ground.units import MiB
+from kiln.ground.values import dataclass
 from kiln.wire.doors.door import Answer
 from kiln.wire.errors import RequestTooLarge
 from kiln.wire.http.bounds import BODY

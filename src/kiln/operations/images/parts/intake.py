@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Annotated, Any, BinaryIO
 
 from kiln.buckets.port import BUCKET_NAME, BucketClosed, BucketMissing, ObjectMissing, ObjectRefused
@@ -27,6 +27,7 @@ from kiln.declare.states import SnapshotStatus
 from kiln.declare.system import NO_SYSTEM
 from kiln.ground.killpoints import reach
 from kiln.ground.units import to_gib
+from kiln.ground.values import dataclass
 from kiln.operations.errors.tasks import MissingParameterOfTasks
 from kiln.operations.images.parts import drafts
 from kiln.operations.images.parts.errors import (

@@ -7,7 +7,7 @@ and ecs-api.md 5.2 to 5.5. Which one wins is CreateImage's to say.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Annotated
 
 from kiln.calls.call import Call
@@ -16,6 +16,7 @@ from kiln.declare.devices import DATA_DEVICES, DEVICES, HINT, SYSTEM_DEVICE, fin
 from kiln.declare.errors import ApiError
 from kiln.declare.rules import Doc, Example, OneOf
 from kiln.declare.shapes import shape
+from kiln.ground.values import dataclass
 from kiln.operations.errors.disks import InvalidDiskTypeValueNotSupported
 from kiln.operations.errors.snapshots import InvalidSnapshotIdNotFound
 from kiln.operations.params import SnapshotId, given

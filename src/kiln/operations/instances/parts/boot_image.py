@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from kiln.calls.call import Call
 from kiln.declare.deployment import InstanceType
 from kiln.declare.states import USABLE, ImageStatus
+from kiln.ground.values import dataclass
 from kiln.operations.errors.images import InvalidImageIdNotFound
 from kiln.operations.instances.parts.launch_errors import (
     InvalidImageFamilyMissingAvailableImage,

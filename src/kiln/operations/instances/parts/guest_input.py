@@ -9,12 +9,12 @@ from __future__ import annotations
 import base64
 import binascii
 import re
-from dataclasses import dataclass
 from typing import Annotated
 
 from kiln.declare.errors import ApiError
 from kiln.declare.rules import Doc, Example, Name
 from kiln.ground.units import KiB
+from kiln.ground.values import dataclass
 
 _LINUX_HOST = re.compile(r"[A-Za-z0-9]+([.-][A-Za-z0-9]+)*")
 _WINDOWS_HOST = re.compile(r"[A-Za-z0-9]+(-[A-Za-z0-9]+)*")

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from kiln.calls.call import Call, Job
 from kiln.declare.errors import ApiError
@@ -21,6 +21,7 @@ from kiln.declare.states import DiskStatus, InstanceStatus
 from kiln.declare.system import NO_SYSTEM
 from kiln.ground.killpoints import reach
 from kiln.ground.units import GiB
+from kiln.ground.values import dataclass
 from kiln.operations import resource_groups
 from kiln.operations.errors.regions import InvalidZoneIdNotFound
 from kiln.operations.errors.tags import DuplicateTagKey, InvalidTagKeyMalformed

@@ -7,11 +7,11 @@ SDK's descriptions of them. Decides; makes nothing.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 from kiln.calls.call import Call
 from kiln.declare.deployment import DEFAULT_CATEGORY, DISK_CATEGORIES, level_of
 from kiln.declare.devices import DATA_DEVICES, SYSTEM_DEVICE, find_device
+from kiln.ground.values import dataclass
 from kiln.operations.errors.snapshots import InvalidSnapshotIdNotReady
 from kiln.operations.instances.parts.boot_image import BootImage
 from kiln.operations.instances.parts.launch_errors import (
