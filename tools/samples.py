@@ -21,6 +21,7 @@ from typing import Any
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))  # Checks are run with -P, which leaves this folder out.
 
+from kiln.declare.ids import LETTERS, PREFIXES  # noqa: E402
 from kiln.operations import ALL  # noqa: E402
 from kiln.store import schema  # noqa: E402
 from kiln.store.database import open_sqlite  # noqa: E402
@@ -32,8 +33,9 @@ TYPE = "ecs.t5-lc1m1.small"
 REQUEST_ID = "473469C7-AA6F-4DC5-B3DB-A3DC0DE3C83E"
 
 _ALPHABET = "0123456789abcdefghijklmnopqrstuvwxyz"
-_ID = re.compile(r"\b(m|s|d|i|t|v|sl)-([0-9a-z]{20})\b")
-_SERIAL = re.compile(r"\b[0-9a-z]{20}\b")
+#: Also of a snapshot's link, which is made of its disk's ID.
+_ID = re.compile(rf"\b({'|'.join(PREFIXES.values())}|sl)-([0-9a-z]{{{LETTERS}}})\b")
+_SERIAL = re.compile(rf"\b[0-9a-z]{{{LETTERS}}}\b")
 _UUID = re.compile(r"\b[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}\b")
 _MAC = re.compile(r"00:16:3e(:[0-9a-f]{2}){3}")
 _PRIVATE = re.compile(r"\b172\.(1[6-9]|2[0-9]|3[01])\.[0-9]+\.[0-9]+\b")

@@ -10,12 +10,11 @@ from typing import Any
 from kiln.cli import exits
 from kiln.cli.exits import Refusal
 from kiln.client.client import Client
-from kiln.declare.ids import PREFIXES
+from kiln.declare.ids import PREFIXES, pattern
 from kiln.ground.values import dataclass
 
 #: Of more, telling all would help nobody.
 _SHOWN = 5
-_LETTERS = 20  #: Of an ID, after its prefix.
 
 
 @dataclass(frozen=True)
@@ -60,7 +59,7 @@ def to_id(client: Client, noun: str, text: str, *, by_name: bool = True) -> str:
 
 def is_id(noun: str, text: str) -> bool:
     """Whether *text* has the form of a whole ID."""
-    return re.fullmatch(f"{PREFIXES[noun]}-[0-9a-z]{{{_LETTERS}}}", text) is not None
+    return re.fullmatch(pattern(noun), text) is not None
 
 
 def noun_by_id(text: str) -> str:
@@ -82,7 +81,7 @@ def _matches(client: Client, noun: str, text: str, *, by_name: bool) -> Iterator
         # In a filter by name a star stands for others, and no name has one; what has no name is not called that.
         named = rows(client, noun, **{how.name: text})
         yield from ((row[how.id], row[how.name]) for row in named if row[how.name] == text)
-    if re.fullmatch(f"{PREFIXES[noun]}-[0-9a-z]{{0,{_LETTERS}}}", text):
+    if re.fullmatch(pattern(noun, least=0), text):
         everything = rows(client, noun)
         yield from ((row[how.id], row.get(how.name, "")) for row in everything if row[how.id].startswith(text))
 

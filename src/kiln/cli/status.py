@@ -17,18 +17,13 @@ from kiln.cli.output import Column
 from kiln.cli.session import find_data_folder, open_client
 from kiln.client.client import Client
 from kiln.client.waiters import NOUNS
+from kiln.declare.states import BROKEN, RESTING
 from kiln.ground.units import GiB, KiB, MiB
 from kiln.service.datafolder import DataFolder
 
 app = group()
 
 _LISTED = ("instance", "image", "snapshot", "disk")
-#: States in which something is by itself; in every other it is on its way.
-_RESTING = {
-    "Running", "Stopped", "Available", "In_use", "accomplished", "Deprecated", "UnAvailable", "Finished",
-    "CreateFailed", "failed", "Failed", "Cancelled",
-}  # fmt: skip
-_FAILED = {"CreateFailed", "failed", "Failed"}
 
 _COUNTS = (Column("WHAT", "What"), Column("STATUS", "Status"), Column("COUNT", "Count"), Column("GIB", "GiB"))
 _WAITS = (
@@ -74,7 +69,7 @@ def _found(client: Client) -> dict[str, Any]:
             key = (noun, row[how.state])
             counts[key] += 1
             sizes[key] += int(row.get("Size") or row.get("SourceDiskSize") or 0)
-            if row[how.state] not in _RESTING or row[how.state] in _FAILED:
+            if row[how.state] not in RESTING or row[how.state] in BROKEN:
                 waiting.append(_waits(noun, row, row[NAMED[noun].name], str(row.get(how.progress, ""))))
     for status in ("Processing", "Failed"):
         for row in client.rows("DescribeTasks", TaskStatus=status):

@@ -14,15 +14,15 @@ import unicodedata
 from collections.abc import Sequence
 
 from kiln.cli.terminal import terminal_room
+from kiln.declare.states import BROKEN, MOVES, RESTING, WELL
 from kiln.ground.prose import fold
 
 _GREEN, _RED, _YELLOW, _BOLD, _PLAIN = "\x1b[32m", "\x1b[31m", "\x1b[33m", "\x1b[1m", "\x1b[0m"
 
 _STYLES = {
-    **dict.fromkeys(("Available", "accomplished", "Running", "Finished", "In_use"), _GREEN),
-    **dict.fromkeys(("CreateFailed", "failed", "Failed", "UnAvailable"), _RED),
-    **dict.fromkeys(("Creating", "progressing", "Processing", "Pending", "Starting", "Stopping"), _YELLOW),
-    **dict.fromkeys(("Attaching", "Detaching", "ReIniting", "Waiting"), _YELLOW),
+    **{str(status): _YELLOW for kind in MOVES for status in kind if status not in RESTING},
+    **dict.fromkeys(map(str, WELL), _GREEN),
+    **dict.fromkeys(map(str, BROKEN), _RED),
 }
 
 _GAP = "  "

@@ -21,12 +21,19 @@ PREFIXES = {
     "volume": "v",
 }
 
+LETTERS = 20  #: Of an identifier, after its prefix and a hyphen.
+
+
+def pattern(noun: str, least: int = LETTERS) -> str:
+    """A regular expression for identifiers of *noun*; with *least*, for beginnings with so many letters."""
+    return f"{PREFIXES[noun]}-[0-9a-z]{{{least},{LETTERS}}}"
+
 
 def new_id(noun: str) -> str:
     """A fresh identifier of *noun*: its prefix and 20 lower-case alphanumerics, not to be guessed (103 bits)."""
     number = int.from_bytes(_random(16))
     pairs = []
-    for _ in range(10):
+    for _ in range(LETTERS // 2):
         number, digits = divmod(number, 1296)
         pairs.append(_PAIRS[digits])
     return PREFIXES[noun] + "-" + "".join(pairs)

@@ -58,6 +58,16 @@ class TaskStatus(StrEnum):
     FAILED = "Failed"  #: Given up, or cancelled.
 
 
+#: How a status reads to who looks at it: as it should be, at rest though nothing is served by it, or never to be well.
+WELL = frozenset(
+    {ImageStatus.AVAILABLE, SnapshotStatus.ACCOMPLISHED, DiskStatus.AVAILABLE, DiskStatus.IN_USE}
+    | {InstanceStatus.RUNNING, TaskStatus.FINISHED}
+)
+IDLE = frozenset({InstanceStatus.STOPPED, ImageStatus.DEPRECATED})
+BROKEN = frozenset({ImageStatus.CREATE_FAILED, ImageStatus.UNAVAILABLE, SnapshotStatus.FAILED, TaskStatus.FAILED})
+#: In every other it is on its way.
+RESTING = WELL | IDLE | BROKEN
+
 #: The statuses in which an image boots. The real service may say Usable later than Available, but never earlier.
 USABLE = (ImageStatus.AVAILABLE, ImageStatus.DEPRECATED)
 

@@ -16,6 +16,7 @@ import socket
 import subprocess
 import tempfile
 from collections.abc import Callable, Iterator
+from ipaddress import ip_network
 from pathlib import Path
 from typing import Literal
 
@@ -28,8 +29,10 @@ from kiln.machines.confinement import closed_folder, kvm_groups
 from kiln.machines.errors import MachineRefused
 from kiln.machines.platforms import platform_of
 from kiln.machines.probe import find_verdict, kvm_works, why_not_tried
+from kiln.operations.instances.parts.launch import PUBLIC_NETWORK
 from kiln.service.claim import is_held
 from kiln.service.settings import OF_ROOT, Settings
+from kiln.wire.nonces import WINDOW_S
 
 State = Literal["ok", "warns", "cannot"]
 
@@ -40,7 +43,9 @@ _TMPFS = "tmpfs"
 _RELEASED = "2026"  #: The year of this program: no clock that goes right says less.
 _TIME_ERROR = 5  #: What adjtimex(2) answers when nothing keeps the clock right.
 _TIMEX_BYTES = 256  #: More than ``struct timex`` has on any 64-bit Linux.
-_GUEST_ADDRESS, _SSH = "127.64.0.1", 22  #: One of those to which guests' ports are forwarded.
+#: One of those to which guests' ports are forwarded.
+_GUEST_ADDRESS, _SSH = str(ip_network(PUBLIC_NETWORK)[1]), 22
+_WINDOW = f"{WINDOW_S // 60} minutes"
 _VERSION_TIMEOUT_S = 10
 _SOME_USER = 2**32 - 2  #: Owns nothing, as a machine's user owns no folder above its disks.
 
@@ -200,7 +205,9 @@ def _user(settings: Settings) -> Iterator[Finding]:
             text = f"Port {_SSH} of guests' addresses cannot be had ({error.strerror}): another is forwarded to it."
             yield Finding("guests' ports", "warns", text, "`kiln instance show INSTANCE` says which.")
         else:
-            yield Finding("guests' ports", "ok", f"Port {_SSH} of guests' addresses, 127.64.0.0/10, can be forwarded.")
+            yield Finding(
+                "guests' ports", "ok", f"Port {_SSH} of guests' addresses, {PUBLIC_NETWORK}, can be forwarded."
+            )
     place = _existing(settings.data)
     if not os.access(place, os.W_OK | os.X_OK):
         yield Finding(
@@ -265,11 +272,11 @@ def _clock() -> Finding:
     now = system_clock()
     said = to_minutes_text(now)
     if said < _RELEASED:
-        text = f"It is {said} here: clients are refused whose clocks go right, since theirs are 15 minutes off."
+        text = f"It is {said} here: clients are refused whose clocks go right, since theirs are {_WINDOW} off."
         return Finding("clock", "cannot", text, "Set the clock.")
     libc = ctypes.CDLL(None)
     if libc.adjtimex(ctypes.create_string_buffer(_TIMEX_BYTES)) == _TIME_ERROR:
-        text = f"It is {said} here, and nothing keeps it right: clients that are 15 minutes off are refused."
+        text = f"It is {said} here, and nothing keeps it right: clients that are {_WINDOW} off are refused."
         return Finding("clock", "warns", text, "Run an NTP client, such as systemd-timesyncd or chrony.")
     return Finding("clock", "ok", f"It is {said} here, and kept right.")
 

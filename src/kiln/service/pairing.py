@@ -16,7 +16,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 
-from kiln.declare.ids import PREFIXES, new_request_id
+from kiln.declare.ids import new_request_id, pattern
 from kiln.ground.journal import Journal
 from kiln.ground.killpoints import reach
 from kiln.ground.units import counted
@@ -42,7 +42,7 @@ _LOOKS = 5  #: While a server beside us starts, the two are seen at different mo
 _LOOK_AGAIN_S = 0.1
 _SAID_MOST = 3
 
-_OURS = re.compile(PREFIXES["volume"] + "-[0-9a-z]{20}")
+_OURS = re.compile(pattern("volume"))
 
 _REBUILD = "`kiln fsck --rebuild` writes the rows again from what the pool has"
 _WAYS_OUT = f"Put the newer copy of it back, with its -wal file; or {_REBUILD}."
