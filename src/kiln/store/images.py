@@ -7,7 +7,7 @@ holds no bytes of its own.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -15,6 +15,7 @@ from sqlalchemy import Executable, Index, bindparam, exists, func, literal_colum
 
 from kiln.declare.states import ImageStatus
 from kiln.declare.system import System
+from kiln.ground.values import dataclass
 from kiln.store import tags
 from kiln.store.changes import Told
 from kiln.store.conditions import Condition
@@ -109,6 +110,13 @@ _DONE = 100  #: The progress, in per cent, of an image that is Available.
 #: Whether some instance was made of the image.
 is_used: Condition = exists(select(instances.c.id).where(instances.c.image == images.c.id).correlate(images.table))
 
+#: Whether it has tags: most have none, and a statement that finds none takes a tenth of a request.
+_is_tagged: Condition = exists(
+    select(tags.tags.c.resource)
+    .where(tags.tags.c.resource_type == literal_column("'image'"), tags.tags.c.resource == images.c.id)
+    .correlate(images.table)
+)
+
 #: The index on names leaves out empty ones, and serves only a statement that says that it does so too.
 _has_name = images.c.name != literal_column("''")
 
@@ -147,6 +155,7 @@ class _Found:
     image: Image
     disks: list[ImageDisk]
     is_used: bool
+    has_tags: bool
 
 
 def _look_up(tx: Transaction, by: str, equal: dict[str, str]) -> list[_Found]:
@@ -156,9 +165,9 @@ def _look_up(tx: Transaction, by: str, equal: dict[str, str]) -> list[_Found]:
         return []
     image = images.verified(images.read(rows[0][:_WIDTH]), equal)
     disks = [
-        image_disks.verified(image_disks.read(row[_WIDTH + 1 : -1]), {"image": image.id}) for row in rows if row[-1]
+        image_disks.verified(image_disks.read(row[_WIDTH + 2 : -1]), {"image": image.id}) for row in rows if row[-1]
     ]
-    return [_Found(image, disks, bool(rows[0][_WIDTH]))]
+    return [_Found(image, disks, bool(rows[0][_WIDTH]), bool(rows[0][_WIDTH + 1]))]
 
 
 def _looking(by: str) -> Executable:
@@ -170,7 +179,7 @@ def _looking(by: str) -> Executable:
     disk = (column for column in image_disks.table.columns)
     has_disk = image_disks.c.image.is_not(None)
     return (
-        select(images.table, is_used, *disk, has_disk)
+        select(images.table, is_used, _is_tagged, *disk, has_disk)
         .select_from(joined)
         .where(*where)
         .order_by(images.c.id, image_disks.c.position)
@@ -187,7 +196,7 @@ def _album(tx: Transaction, found: Sequence[_Found]) -> Album:
     return Album(
         images=[one.image for one in ordered],
         disks={one.image.id: one.disks for one in ordered},
-        tags={one.image.id: tags.of_one(tx, "image", one.image.id) for one in ordered},
+        tags={one.image.id: tags.of_one(tx, "image", one.image.id) if one.has_tags else [] for one in ordered},
         used=frozenset(one.image.id for one in ordered if one.is_used),
     )
 

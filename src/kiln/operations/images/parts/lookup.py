@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from functools import cache
+from operator import attrgetter
 from typing import Any
 
 from kiln.calls.call import Call
@@ -36,6 +37,9 @@ _MEETS: Mapping[str, Callable[[Image, Any], bool]] = {
     "resource_group_id": lambda image, group: image.resource_group == group,
 }
 
+_asked = attrgetter(*_MEETS)  #: The values of all of them.
+_NOTHING_ASKED = (None,) * len(_MEETS)
+
 #: All parameters that may stand beside the ID or the name: those above, those that find, and those that narrow nothing
 #: once whose images are wanted is answered.
 NARROWED = frozenset(
@@ -51,16 +55,14 @@ def is_wanted(p: Any) -> bool:
         return False
     if not 1 <= len(ids) <= _FEW if ids is not None else name is None:
         return False
-    given = vars(p)
-    return all(given[other] == default for other, default in _others(p.__class__))
+    others, defaults = _others(p.__class__)
+    return bool(others(p) == defaults)
 
 
 def is_all(p: Any) -> bool:
     """Whether *p* asks for all images of some statuses, and narrows them by nothing else."""
-    given = vars(p)
-    return all(given[name] is None for name in ("image_id", *_MEETS)) and all(
-        given[other] == default for other, default in _others(p.__class__)
-    )
+    others, defaults = _others(p.__class__)
+    return p.image_id is None and _asked(p) == _NOTHING_ASKED and bool(others(p) == defaults)
 
 
 def find(call: Call, p: Any, statuses: tuple[str, ...]) -> tuple[tuple[ImageOutput, ...], int]:
@@ -69,18 +71,18 @@ def find(call: Call, p: Any, statuses: tuple[str, ...]) -> tuple[tuple[ImageOutp
         album = images.find(call.tx, call.account, p.region_id, p.image_id)
     else:
         album = images.of_name(call.tx, call.account, p.region_id, p.image_name)
-    asked = [(meets, value) for name, meets in _MEETS.items() if (value := getattr(p, name)) is not None]
-    met = [
-        image
-        for image in album.images
-        if image.status in statuses and all(meets(image, value) for meets, value in asked)
-    ]
+    met = [image for image in album.images if image.status in statuses]
+    values = _asked(p)
+    if values != _NOTHING_ASKED:
+        asked = [(meets, value) for meets, value in zip(_MEETS.values(), values, strict=True) if value is not None]
+        met = [image for image in met if all(meets(image, value) for meets, value in asked)]
     start = (p.page_number - 1) * p.page_size
     page = Album(images=met[start : start + p.page_size], disks=album.disks, tags=album.tags, used=album.used)
     return portrait.draw(page), len(met)
 
 
 @cache
-def _others(shape: type) -> tuple[tuple[str, Any], ...]:
-    """The fields that ``find`` knows nothing of, with their defaults."""
-    return tuple((field.name, field.default) for field in fields_of(shape) if field.name not in NARROWED)
+def _others(shape: type) -> tuple[Callable[[Any], tuple[Any, ...]], tuple[Any, ...]]:
+    """The values of the fields that ``find`` knows nothing of, and what they are where nobody sent them."""
+    others = [field for field in fields_of(shape) if field.name not in NARROWED]
+    return attrgetter(*(field.name for field in others)), tuple(field.default for field in others)
