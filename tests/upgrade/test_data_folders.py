@@ -6,6 +6,7 @@ import os
 import subprocess
 import sys
 import time
+from hashlib import sha256
 from importlib.resources import files
 from pathlib import Path
 
@@ -15,6 +16,7 @@ from alembic.config import Config
 from sqlalchemy import create_engine, inspect, text
 
 from kiln.declare.states import ImageStatus, InstanceStatus, TaskStatus
+from kiln.pools import overlay
 from kiln.store import schema
 from kiln.store.database import open_postgresql, open_sqlite
 from kiln.store.disks import disks
@@ -39,15 +41,33 @@ pytestmark = pytest.mark.slow
 each_version = pytest.mark.parametrize("version", VERSIONS)
 
 
+#: What chains of files read as, by their files' own digests: QEMU is asked once of the same bytes.
+_READ: dict[tuple[bytes, ...], str] = {}
+
+
+def reads_as(folder: Path, volume: str) -> str:
+    """What ``digest`` finds, by way of what it found of the same files before."""
+    name: str | None = f"{volume}.qcow2"
+    held = []
+    while name is not None:
+        path = folder / "pool" / name
+        held.append(sha256(path.read_bytes()).digest())
+        name = overlay.read(path).backing
+    chain = tuple(held)
+    if chain not in _READ:
+        _READ[chain] = digest(folder, volume)
+    return _READ[chain]
+
+
 def is_as_before(cloud: Cloud, expected: dict) -> None:
     for image, status in expected["images"].items():
         assert the(cloud, images, id=image).status == status
         with cloud.ports.database.read() as tx:
             assert [disk.snapshot for disk in disks_of(tx, [image])[image]] == expected["image_disks"][image]
     for snapshot, held in expected["snapshots"].items():
-        assert digest(cloud.folder, the(cloud, snapshots, id=snapshot).volume) == held, snapshot
+        assert reads_as(cloud.folder, the(cloud, snapshots, id=snapshot).volume) == held, snapshot
     for disk, held in expected["disks"].items():
-        assert digest(cloud.folder, the(cloud, disks, id=disk).volume) == held, disk
+        assert reads_as(cloud.folder, the(cloud, disks, id=disk).volume) == held, disk
 
 
 def tasks_have_ended_well(cloud: Cloud, expected: dict) -> None:
