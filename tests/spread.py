@@ -20,7 +20,7 @@ _WEIGHTS = {"vm": 100, "slow": 100, "sdk": 20, "postgresql": 3}
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     weights: Counter[str] = Counter()
     for item in items:
-        weights[_file(item)] += max((w for mark, w in _WEIGHTS.items() if item.get_closest_marker(mark)), default=1)
+        weights[_file(item)] += max((_WEIGHTS.get(mark.name, 1) for mark in item.iter_markers()), default=1)
     items.sort(key=lambda item: -weights[_file(item)])
 
 
