@@ -1,4 +1,4 @@
-"""Tables: migrations make exactly what is declared, and newer databases are refused."""
+"""Tables: migrations make what is declared and what a new database has at once, and newer ones are refused."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from alembic import command
 from alembic.autogenerate import compare_metadata
 from alembic.config import Config
 from alembic.migration import MigrationContext
-from sqlalchemy import text
+from sqlalchemy import inspect, text
 
 import kiln.store.migrations.versions
 from kiln.store import schema
-from kiln.store.database import open_sqlite
+from kiln.store.database import open_postgresql, open_sqlite
 from kiln.store.disks import disks
 from kiln.store.rows import metadata
 from kiln.store.volumes import volumes
@@ -22,11 +22,75 @@ from tests.clouds import make_cloud
 from tests.stock import a_disk
 
 
-def test_migrations_make_what_is_declared(database):
-    with database.engine.connect() as connection:
+def alembic(connection):
+    """The configuration with which Alembic's commands migrate what *connection* is of."""
+    config = Config()
+    config.set_main_option("script_location", str(files("kiln.store") / "migrations"))
+    config.attributes["connection"] = connection
+    return config
+
+
+@pytest.fixture(params=["sqlite", pytest.param("postgresql", marks=pytest.mark.postgresql)])
+def migrated(request, tmp_path):
+    """A database with the tables of all migrations, one after the other."""
+    if request.param == "sqlite":
+        opened = open_sqlite(tmp_path / "migrated.sqlite")
+    else:
+        opened = open_postgresql(request.getfixturevalue("postgresql_address"))
+    with opened.engine.connect() as connection:
+        command.upgrade(alembic(connection), "head")
+        connection.commit()
+    yield opened
+    opened.close()
+
+
+@pytest.fixture
+def made(migrated, request, tmp_path):
+    """A database of the same kind that was empty when Kiln came."""
+    if migrated.is_sqlite:
+        opened = open_sqlite(tmp_path / "made.sqlite")
+        schema.create(opened)
+        yield opened
+        opened.close()
+    else:
+        yield request.getfixturevalue("postgresql_database")
+
+
+def index_of(seen):
+    """Its columns, whether it is unique, and of which rows it is."""
+    parts = {name: str(value) for name, value in seen.get("dialect_options", {}).items()}
+    return seen["column_names"], bool(seen["unique"]), parts
+
+
+def shape_of(database):
+    """Each table's columns, key, constraints and indexes. Defaults are for rows of before a column came: none is used.
+
+    Neither is the order of columns, which is another where migrations have added some.
+    """
+    seen = inspect(database.engine)
+    return {
+        table: {
+            "columns": {c["name"]: (str(c["type"]), c["nullable"]) for c in seen.get_columns(table)},
+            "key": seen.get_pk_constraint(table),
+            "foreign": seen.get_foreign_keys(table),
+            "unique": seen.get_unique_constraints(table),
+            "checks": seen.get_check_constraints(table),
+            "indexes": {i["name"]: index_of(i) for i in seen.get_indexes(table)},
+        }
+        for table in seen.get_table_names()
+    }
+
+
+def test_migrations_make_what_is_declared(migrated):
+    with migrated.engine.connect() as connection:
         difference = compare_metadata(MigrationContext.configure(connection), metadata)
 
     assert difference == []
+
+
+def test_a_new_database_has_what_migrations_make(migrated, made):
+    assert shape_of(made) == shape_of(migrated)
+    assert schema.version(made) == schema.version(migrated) == schema.NEWEST
 
 
 def test_the_newest_migration_is_known():
@@ -44,10 +108,7 @@ def test_what_an_older_kiln_wrote_is_kept(tmp_path):
     schema.create(database)
     a_disk(make_cloud(tmp_path, database))
     with database.engine.connect() as connection:
-        config = Config()
-        config.set_main_option("script_location", str(files("kiln.store") / "migrations"))
-        config.attributes["connection"] = connection
-        command.downgrade(config, "0001")
+        command.downgrade(alembic(connection), "0001")
         connection.commit()
 
     schema.create(database)

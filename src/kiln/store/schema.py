@@ -1,4 +1,4 @@
-"""All tables, and how a database comes to have them: by migrations, from whatever it had before.
+"""All tables, and how a database comes to have them: made as declared, or by migrations from what it had before.
 
 Alembic is imported only when there is something to migrate: it would double
 the time to the first answer of every other start.
@@ -26,12 +26,20 @@ from kiln.store import (
     volumes,
 )
 from kiln.store.database import Database, full_said
+from kiln.store.rows import metadata
 
 #: Named so that every table is known to the metadata by the time somebody asks.
 NOUNS = (accounts, buckets, deployment, disks, images, instances, snapshots, tags, tasks, tokens, trash, volumes)
 
 #: The newest migration; a test holds it to the files in ``migrations/versions``.
 NEWEST = "0010"
+
+
+#: As Alembic makes it, with the version of tables that no migration has made.
+_VERSION_TABLE = (
+    "CREATE TABLE alembic_version "
+    "(version_num VARCHAR(32) NOT NULL, CONSTRAINT alembic_version_pkc PRIMARY KEY (version_num))"
+)
 
 
 class SchemaTooNew(Exception):
@@ -77,7 +85,10 @@ def create(database: Database) -> None:
     with full_said(), database.engine.connect() as connection:
         if not database.is_sqlite:
             connection.execute(text("SELECT pg_advisory_lock(8787)"))
-        _upgrade(connection)
+        if inspect(connection).get_table_names():
+            _upgrade(connection)
+        else:
+            _make(connection)
         reach("schema.before_commit")
         connection.commit()
         reach("schema.committed")
@@ -98,6 +109,24 @@ def _version(connection: Connection) -> str | None:
         return None
     version: str | None = connection.execute(text("SELECT version_num FROM alembic_version")).scalar()
     return version
+
+
+def _make(connection: Connection) -> None:
+    """Make the tables of an empty database: what all migrations come to, and a test holds them to that."""
+    name_conditions_for_postgresql()
+    metadata.create_all(connection)
+    connection.execute(text(_VERSION_TABLE))
+    connection.execute(text("INSERT INTO alembic_version VALUES (:newest)"), {"newest": NEWEST})
+
+
+def name_conditions_for_postgresql() -> None:
+    """Give indexes of a part of a table their condition for PostgreSQL, too.
+
+    Whoever names PostgreSQL in a declaration has SQLAlchemy load all that it knows of it, a tenth of a start on SQLite.
+    """
+    for table in metadata.tables.values():
+        for index in table.indexes:
+            index.dialect_kwargs["postgresql_where"] = index.dialect_options["sqlite"]["where"]
 
 
 def _upgrade(connection: Connection) -> None:
