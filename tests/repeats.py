@@ -67,10 +67,10 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_configure(config: pytest.Config) -> None:
+    """Workers are given the words of the run, and so come to the same."""
     option = config.option
-    if not hasattr(config, "workerinput"):  # Workers are told by the options that are set here.
-        option.listens = option.repeats == "all" and is_whole(config)
-        option.repeats = option.repeats or ("owners" if is_whole(config) else "all")
+    option.listens = option.repeats == "all" and is_whole(config)
+    option.repeats = option.repeats or ("owners" if is_whole(config) else "all")
     if option.listens:
         event.listen(Engine, "connect", hear)
 

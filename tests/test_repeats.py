@@ -85,3 +85,12 @@ def test_hears_what_the_store_says_and_on_postgresql_to_owners_alone(request, da
 
     is_heard = speaker == "sqlite" or is_owner(path)
     assert ((speaker, "rows.py: Rows.all") in repeats.heard()) == is_heard
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(120)
+def test_is_known_to_workers():
+    command = [sys.executable, "-m", "pytest", "-n", "1", "-q", "tests/test_spread.py"]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+
+    assert done.returncode == 0, done.stdout + done.stderr
