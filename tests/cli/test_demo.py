@@ -33,7 +33,15 @@ def heed_interrupts():
 
 @pytest.mark.vm
 @pytest.mark.timeout(180)
-def test_leaves_no_machine_behind_when_it_is_interrupted(tmp_path):
+@pytest.mark.parametrize(
+    ("number", "code"),
+    [
+        (signal.SIGINT, exits.INTERRUPTED.number),
+        (signal.SIGTERM, exits.TERMINATED.number),
+        (signal.SIGHUP, exits.HUNG_UP.number),
+    ],
+)
+def test_leaves_no_machine_behind_when_it_is_ended(number, code):
     needs("qemu-system-x86_64", "qemu-img", "mke2fs", "dpkg-deb", "apt-get")
     with open_reachable() as folder:
         machines = QemuMachines(folder / "data" / "run")
@@ -48,8 +56,8 @@ def test_leaves_no_machine_behind_when_it_is_interrupted(tmp_path):
             for line in demo.stdout:
                 if "VM 1 is started" in line:
                     assert list(machines.running()) != []
-                    demo.send_signal(signal.SIGINT)
-            assert demo.wait(60) == exits.INTERRUPTED.number
+                    demo.send_signal(number)
+            assert demo.wait(60) == code
 
         assert list(machines.running()) == []
 

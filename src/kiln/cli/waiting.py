@@ -12,6 +12,7 @@ from kiln.cli import exits, output
 from kiln.cli.exits import Refusal
 from kiln.client import waiters
 from kiln.client.client import Client
+from kiln.client.transport import Unreachable
 from kiln.client.waiters import WaitTooLong
 from kiln.ground.values import dataclass
 
@@ -35,6 +36,13 @@ def wait(client: Client, begun: Begun, timeout_s: float) -> dict[str, Any] | Non
             return waiters.wait(client, begun.noun, begun.id, begun.until, progress=progress, timeout_s=timeout_s)
     except WaitTooLong as error:
         raise Refusal(str(error), exits.TOO_LONG, _goes_on(begun) + " --timeout sets how long to wait.") from error
+    except Unreachable as error:
+        # Who stops a service leaves imports and exports to be begun anew, and everything else to be gone on with.
+        hint = (
+            f"What it was doing with {begun.noun} {begun.id} is not lost: when it serves again it takes it up, an import "
+            f"or an export from its beginning, and {_waits(begun)} waits again."
+        )
+        raise Refusal(f"the service went while it was waited for: {error}", exits.UNREACHABLE, hint) from error
     except (KeyboardInterrupt, SystemExit):
         output.note(f"\nkiln: no longer waiting for {begun.noun} {begun.id}\n({_goes_on(begun)})")
         raise
@@ -47,10 +55,12 @@ def wait_for_outcome(client: Client, action: str, begun: Begun, timeout_s: float
 
 
 def _goes_on(begun: Begun) -> str:
-    until = "" if begun.until is None else f" --until {begun.until}"
-    waits = f"`kiln wait {begun.id}{until}`" if begun.until else f"`kiln wait {begun.id} --gone`"
     stops = f"; `{begun.undo}` stops it" if begun.undo else ""
-    return f"The service goes on with it: {waits} waits again{stops}."
+    return f"The service goes on with it: {_waits(begun)} waits again{stops}."
+
+
+def _waits(begun: Begun) -> str:
+    return f"`kiln wait {begun.id} " + ("--gone`" if begun.until is None else f"--until {begun.until}`")
 
 
 @contextmanager

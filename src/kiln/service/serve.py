@@ -16,7 +16,7 @@ from kiln.ground.clock import go_on_after
 from kiln.ground.journal import Journal
 from kiln.operations import CATALOGUE
 from kiln.service import doctor, http, logs
-from kiln.service.accounts import Keys, StoredCredentials, ensure_first_account, known_keys, switched_off
+from kiln.service.accounts import KEPT_SECONDS, Keys, StoredCredentials, ensure_first_account, known_keys, switched_off
 from kiln.service.address import Address, tell
 from kiln.service.assemble import Assembly, assemble
 from kiln.service.checking import EVERY_SECONDS, DailyCheck
@@ -24,6 +24,7 @@ from kiln.service.claim import hold_data_folder
 from kiln.service.databases import hold_database
 from kiln.service.errors import DatabaseUnusable
 from kiln.service.health import health
+from kiln.service.keywatch import KeyWatch
 from kiln.service.pairing import advance, refuse_newer
 from kiln.service.passing import started, stopping
 from kiln.service.settings import Settings
@@ -167,7 +168,12 @@ def _recover(assembly: Assembly) -> None:
 def _chores(assembly: Assembly, recorder: Recorder) -> tuple[Chore, ...]:
     """What the keeper does here: the upkeep, and what keeps a database that lies in the data folder."""
     # `kiln account` changes the database beside us.
-    chores = (*CHORES, Chore("record_accounts", 60.0, lambda _: recorder.compare(("account",))))
+    watch = KeyWatch(assembly.database)
+    chores = (
+        *CHORES,
+        Chore("record_accounts", 60.0, lambda _: recorder.compare(("account",))),
+        Chore("watch_keys", KEPT_SECONDS, lambda _: watch.look()),
+    )
     if not assembly.database.is_sqlite:
         return chores
     check = DailyCheck(assembly.settings.folder.database)
