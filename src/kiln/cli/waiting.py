@@ -39,8 +39,8 @@ def wait(client: Client, begun: Begun, timeout_s: float) -> dict[str, Any] | Non
     except Unreachable as error:
         # Who stops a service leaves imports and exports to be begun anew, and everything else to be gone on with.
         hint = (
-            f"What it was doing with {begun.noun} {begun.id} is not lost: when it serves again it takes it up, an import "
-            f"or an export from its beginning, and {_waits(begun)} waits again."
+            f"What it was doing with {begun.noun} {begun.id} is not lost: when it serves again it takes it up, "
+            f"an import or an export from its beginning, and {_waits(begun)} waits again."
         )
         raise Refusal(f"the service went while it was waited for: {error}", exits.UNREACHABLE, hint) from error
     except (KeyboardInterrupt, SystemExit):

@@ -75,6 +75,8 @@ the server stops. It is Kiln's own; the real service has none. The request is si
 - `missed` comes when the reader was too slow: changes were lost, and all that is of interest has to be looked at again.
 
 An event is news, and the Describe actions tell what is so: look once after `: listening`, and again at each event.
+So does `kiln` itself, wherever it waits, and every ten seconds beside; where there is no such stream, or one that
+breaks, it looks about once a second.
 """
         f"""\
 Of one account {STREAMS_OF_ACCOUNT} streams may be open, {STREAMS} in all, and no more than a quarter of the
