@@ -10,11 +10,14 @@ import pytest
 from kiln.calls.call import Job, NotYet
 from kiln.declare.errors import ServiceUnavailable
 from kiln.declare.facts import facts
+from kiln.declare.states import InstanceStatus
 from kiln.pools.errors import PoolClosed
 from kiln.store import tasks
 from kiln.tasks.worker import TRIES, Duty, Worker
 from kiln.upkeep import unfinished
 from tests.clouds import Cloud
+from tests.operations.disks.watched import run
+from tests.stock import an_instance
 
 
 @facts()
@@ -270,3 +273,91 @@ def test_is_told_of_what_comes_and_of_what_may_begin_and_does_not_ask(cloud):
     finally:
         worker.stop()
     assert cloud.ports.database.hub._listeners == ()
+
+
+def another_claims(cloud: Cloud, task: str) -> None:
+    """Have the lease run out, and another worker take the task."""
+    cloud.ports.database.write(lambda tx: tasks.tasks.update(tx, {"lease_until": 0.0}, id=task))
+    again = Worker(cloud.ports, {}, unfinished).claim(cloud.clock())
+    assert [one.id for one in again] == [task]
+
+
+def test_writes_nothing_for_a_task_that_another_has_by_now(cloud):
+    written = []
+
+    def carry_out(job):
+        another_claims(cloud, job.task.id)
+        job.write(written.append)
+
+    with_duty(cloud, carry_out)
+    task = enqueue(cloud)
+    (mine,) = cloud.worker.claim(cloud.clock())
+
+    with pytest.raises(tasks.LeaseLost):
+        cloud.worker.attempt(mine)
+
+    assert written == []
+    assert status_of(cloud, task) == ("Processing", "")
+
+
+def test_gives_up_nothing_that_another_has_by_now(cloud):
+    given_up = []
+
+    def carry_out(job):
+        another_claims(cloud, job.task.id)
+        raise ServiceUnavailable
+
+    with_duty(cloud, carry_out, give_up=lambda job, error: given_up.append(error))
+    enqueue(cloud)
+    (mine,) = cloud.worker.claim(cloud.clock())
+
+    with pytest.raises(tasks.LeaseLost):
+        cloud.worker.attempt(mine)
+
+    assert given_up == []
+
+
+def test_a_job_writes_after_its_task_has_ended(cloud):
+    """Whoever records the end with the result may have something to put away afterwards."""
+    written = []
+
+    def carry_out(job):
+        job.write(job.finish)
+        job.write(written.append)
+
+    with_duty(cloud, carry_out)
+    task = enqueue(cloud)
+    cloud.settle()
+
+    assert len(written) == 1
+    assert status_of(cloud, task) == ("Finished", "")
+
+
+@pytest.mark.parametrize(
+    ("action", "more"), [("StopInstance", {}), ("DeleteInstance", {"Force": True}), ("RebootInstance", {})]
+)
+def test_leaves_a_machine_alone_whose_task_another_has_by_now(cloud, action, more):
+    instance = an_instance(cloud, status=InstanceStatus.RUNNING)
+    run(cloud, instance.id)
+    cloud.call(action, InstanceId=instance.id, **more)
+    (mine,) = cloud.worker.claim(cloud.clock())
+    another_claims(cloud, mine.id)
+    before = cloud.contents()
+
+    with pytest.raises(tasks.LeaseLost):
+        cloud.worker.attempt(mine)
+
+    assert cloud.ports.machines.is_running(instance.id)
+    assert cloud.contents() == before
+
+
+def test_starts_no_machine_for_a_task_that_another_has_by_now(cloud):
+    instance = an_instance(cloud, status=InstanceStatus.STOPPED)
+    cloud.call("StartInstance", InstanceId=instance.id)
+    (mine,) = cloud.worker.claim(cloud.clock())
+    another_claims(cloud, mine.id)
+
+    with pytest.raises(tasks.LeaseLost):
+        cloud.worker.attempt(mine)
+
+    assert not cloud.ports.machines.is_running(instance.id)

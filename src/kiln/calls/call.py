@@ -128,8 +128,18 @@ class Job(Generic[Facts]):
     moved_bytes: int = 0  #: For the log: the sizes of the disks that were read or written.
 
     def write(self, work: Callable[[Transaction], Result]) -> Result:
-        """Run a short state step in a transaction of its own."""
-        return self.ports.database.write(work, gives_back=self.gives_back)
+        """Run a short state step in a transaction of its own. Raises LeaseLost, and nothing is written then."""
+
+        def leased(tx: Transaction) -> Result:
+            tasks.require_lease(tx, self.task)
+            return work(tx)
+
+        return self.ports.database.write(leased, gives_back=self.gives_back)
+
+    def require_lease(self) -> None:
+        """Raise LeaseLost when another has the task by now: before a step outside memory that cannot be taken back."""
+        with self.ports.database.read() as tx:
+            tasks.require_lease(tx, self.task)
 
     def finish(self, tx: Transaction) -> None:
         """Record in *tx*, together with the result, that the task is done."""

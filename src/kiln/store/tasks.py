@@ -15,7 +15,7 @@ from dataclasses import replace
 from itertools import takewhile
 from typing import Any
 
-from sqlalchemy import ColumnElement, Index, and_, exists, func, or_, select
+from sqlalchemy import ColumnElement, Index, and_, bindparam, exists, func, or_, select
 
 from kiln.declare.facts import dump
 from kiln.declare.ids import new_id
@@ -387,6 +387,16 @@ def _end(tx: Transaction, task: Task, after: TaskStatus, changes: dict[str, Any]
 def note(tx: Transaction, task: Task, payload: str) -> None:
     """Replace a task's payload, for what carry_out must remember across a crash. Raises LeaseLost."""
     if tasks.update(tx, {"payload": payload}, id=task.id, generation=task.generation) == 0:
+        raise LeaseLost(task.id)
+
+
+_generation_of = select(tasks.c.generation).where(tasks.c.id == bindparam("id"))
+
+
+def require_lease(tx: Transaction, task: Task) -> None:
+    """Raise LeaseLost when the task was leased anew since *task* was. One that has ended since is as it was left."""
+    row = tasks.kept(tx, "generation of", lambda: _generation_of, {"id": task.id}).fetchone()
+    if row is not None and row[0] != task.generation:
         raise LeaseLost(task.id)
 
 

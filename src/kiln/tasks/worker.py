@@ -323,6 +323,7 @@ class Worker:
 
         try:
             if duty.give_up is not None:
+                job.require_lease()
                 duty.give_up(job, error)
             job.write(fail)
         except NotYet as wait:

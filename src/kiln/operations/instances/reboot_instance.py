@@ -61,6 +61,7 @@ def commit(call: Call, plan: Plan) -> NothingMore:
 
 def carry_out(job: Job[Facts]) -> None:
     reach("reboot_instance.begun")
+    job.require_lease()
     if not job.ports.machines.is_running(job.task.resource):
         power.start(job)
         return
