@@ -362,6 +362,28 @@ def test_ends_the_keeping_of_its_logs_with_the_machine(bare):
     wait_for(lambda: not keepers_of(folder_of(bare)))
 
 
+@pytest.mark.parametrize("which", [0, 1])
+def test_a_keeper_of_its_logs_that_is_killed_costs_nothing(bare, which):
+    """Time and again, whichever of the two it is; what was printed meanwhile is there as well."""
+    folder = folder_of(bare)
+    pid = process.find(folder)
+    with open_descriptor(pid, "pipe:") as console:
+        for number in range(4):
+            wait_for(lambda: len(keepers_of(folder)) == 2)
+            before = sorted(keepers_of(folder), key=int)
+            os.kill(int(before[which]), signal.SIGKILL)
+            os.write(console, b"line %d\n" % number)
+            wait_for(lambda number=number: b"line %d\n" % number in bare.console("i-1"))
+            wait_for(lambda before=before: len(set(keepers_of(folder)) - set(before)) == 1)
+
+    assert process.find(folder) == pid
+    assert bare.guest("i-1").has_node("a0")
+    printed = [line for line in bare.console("i-1").splitlines() if line.startswith(b"line")]
+    assert printed == [b"line %d" % number for number in range(4)]
+    bare.stop("i-1", force=True)
+    wait_for(lambda: not keepers_of(folder))
+
+
 def keepers_of(folder):
     """The processes that keep its log."""
     found = []

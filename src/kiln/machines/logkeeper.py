@@ -3,7 +3,10 @@
 QEMU writes its log through pipes to this program, one for each machine, so that
 no guest can fill the disk however fast it prints, also while no Kiln is there to
 tidy. It looks at no byte of it, runs as the machine's own user, and ends when
-QEMU has ended. Started by its file, since it needs nothing of ours:
+QEMU has ended. It is two processes, one of which has nothing to do but to see
+that the other lives: whichever is killed, the one that is left makes another,
+and what QEMU wrote meanwhile waits in the pipes, which nobody else could open
+again. Started by its file, since it needs nothing of ours:
 
     logkeeper.py UID PIPE FILE [PIPE FILE ...]      -- UID may be empty; the others are descriptors
 """
@@ -40,21 +43,46 @@ def append(file: int, said: bytes) -> None:
         fcntl.flock(file, fcntl.LOCK_UN)
 
 
-def keep(files: dict[int, int]) -> None:
-    """Copy what comes from each pipe to its file, until all have ended."""
+def keep(files: dict[int, int], watcher: int) -> bool:
+    """Copy what comes from each pipe to its file, until all have ended; False when the process *watcher* has before.
+
+    A pipe that has ended is left out of *files*.
+    """
     poll = select.poll()
-    for pipe in files:
-        poll.register(pipe, select.POLLIN)
-    left = len(files)
-    while left:
+    for descriptor in (*files, watcher):
+        poll.register(descriptor, select.POLLIN)
+    while files:
         for pipe, _ in poll.poll():
+            if pipe == watcher:
+                return False
             said = os.read(pipe, _READ_AT_ONCE)
             if not said:
                 poll.unregister(pipe)
-                left -= 1
+                del files[pipe]
                 continue
             with contextlib.suppress(OSError):
                 append(files[pipe], said)
+    return True
+
+
+def watch(files: dict[int, int]) -> None:
+    """Have another process keep the logs, and another when that is killed; whose watcher is killed watches itself."""
+    while True:
+        watcher = os.pidfd_open(os.getpid())
+        try:
+            keeper = os.fork()
+        except OSError:
+            keep(files, watcher)  # With nobody to look after it, where no process can be had.
+            return
+        if not keeper:
+            if keep(files, watcher):
+                os._exit(0)
+            os.close(watcher)
+            continue
+        os.close(watcher)
+        _, status = os.waitpid(keeper, 0)
+        if not os.WIFSIGNALED(status):
+            return
 
 
 def main(arguments: Sequence[str]) -> None:
@@ -65,7 +93,7 @@ def main(arguments: Sequence[str]) -> None:
         os.setresgid(int(uid), int(uid), int(uid))
         os.setresuid(int(uid), int(uid), int(uid))
     numbers = [int(descriptor) for descriptor in descriptors]
-    keep(dict(zip(numbers[::2], numbers[1::2], strict=True)))
+    watch(dict(zip(numbers[::2], numbers[1::2], strict=True)))
 
 
 if __name__ == "__main__":
