@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import shutil
 import subprocess
 import sys
 
@@ -11,6 +10,7 @@ import pytest
 
 from kiln.cli import exits
 from tests.cli.test_main import said
+from tests.tools import wants
 
 NOWHERE = {"KILN_ENDPOINT": "http://127.0.0.1:9", "KILN_ACCESS_KEY_ID": "id", "KILN_ACCESS_KEY_SECRET": "secret"}
 
@@ -52,8 +52,8 @@ def test_prints_what_the_shell_reads(shell):
     script = said("completion", shell).stdout
 
     assert f"_KILN_COMPLETE=complete_{shell}" in script
-    if shutil.which(shell):
-        subprocess.run([shell, "-n"], input=script, text=True, check=True)
+    wants(shell)
+    subprocess.run([shell, "-n"], input=script, text=True, check=True)
 
 
 def test_refuses_a_shell_that_it_does_not_know():

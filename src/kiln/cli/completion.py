@@ -14,6 +14,11 @@ app = group()
 
 _SHELLS = ("bash", "zsh", "fish")
 
+#: Zsh loads a file of ``fpath`` at the first Tab, and calls it for what to show; typer's only defines what is called.
+_FIRST_TAB_OF_ZSH = """
+if [[ $zsh_eval_context[-1] == loadautofunc ]]; then _kiln_completion "$@"; fi
+"""
+
 _EXAMPLE = example(
     'eval "$(kiln completion bash)"',
     "kiln completion zsh",
@@ -37,4 +42,5 @@ def run(
         raise typer.BadParameter(f"{shell!r} is none of {', '.join(_SHELLS)}")
     # What typer's own words call; its types do not say that it is there.
     script: Any = vars(typer.completion)["get_completion_script"]
-    show_text(script(prog_name="kiln", complete_var=COMPLETE_VARIABLE, shell=shell))
+    text = script(prog_name="kiln", complete_var=COMPLETE_VARIABLE, shell=shell)
+    show_text(text + (_FIRST_TAB_OF_ZSH if shell == "zsh" else ""))
