@@ -9,6 +9,7 @@ import pytest
 from sqlalchemy.exc import IntegrityError
 
 from kiln.store.database import Database, DatabaseFull, Transaction, open_sqlite
+from kiln.store.line import Hands
 from kiln.store.tags import Tag, tags
 
 TAG = Tag(account="1", resource_type="image", resource="m-1", key="k", value="v")
@@ -165,6 +166,48 @@ def test_is_full_for_what_takes_room_and_when_there_is_none_to_make(tmp_path, gi
         database.write(room.work, gives_back=gives_back)
 
     assert room.asked == asked
+    database.close()
+
+
+def test_tells_who_handed_in_what_came_of_it(database):
+    told, touched = [], []
+    database.tell = touched.append
+
+    def then(outcome_of):
+        try:
+            told.append(outcome_of())
+        except ZeroDivisionError as error:
+            told.append(type(error))
+
+    def touches(tx):
+        tx.touched.add(("image", "m-1"))
+        tx.after_commit(lambda: told.append("followed"))
+        return "done"
+
+    def fails(tx):
+        touches(tx)
+        return 1 / 0
+
+    for work in (touches, fails):
+        database.hand_in(work, then, Hands(lambda job: job()))
+
+    assert (told, touched) == (["followed", "done", ZeroDivisionError], [{("image", "m-1")}])
+
+
+@pytest.mark.parametrize(("gives_back", "helps", "ends"), [(True, True, [None]), (True, False, []), (False, True, [])])
+def test_makes_room_for_what_is_handed_in_and_gives_space_back(tmp_path, gives_back, helps, ends):
+    database = open_sqlite(tmp_path / "kiln.sqlite")
+    room, told = Room(database, helps=helps), []
+
+    def then(outcome_of):
+        try:
+            told.append(outcome_of())
+        except DatabaseFull as error:
+            room.error = error
+
+    database.hand_in(room.work, then, Hands(lambda job: job()), gives_back=gives_back)
+
+    assert (told, room.asked, hasattr(room, "error")) == (ends, int(gives_back), not ends)
     database.close()
 
 

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import resource
 import shutil
 import signal
 import threading
+import time
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 
@@ -17,7 +19,7 @@ from sqlalchemy.exc import IntegrityError
 from kiln.ground import killpoints
 from kiln.store.changes import Change
 from kiln.store.database import DatabaseFull, DatabaseMalformed, open_sqlite
-from kiln.store.line import MOST
+from kiln.store.line import MOST, Hands
 from kiln.store.tags import Tag, tags
 
 PATIENCE_S = 60
@@ -62,32 +64,68 @@ def adds_and_refuses(key):
     return work
 
 
-def together(database, *works):
+def stand_in_line(database, count):
+    """Wait until so many do."""
+    deadline = time.monotonic() + PATIENCE_S
+    while len(database.line) < count:
+        assert time.monotonic() < deadline
+        time.sleep(0.001)
+
+
+def sleeps(database, work, callers):
+    """Have *work* done while the caller waits."""
+    return callers.submit(database.write, work)
+
+
+def hands_in(database, work, callers):
+    """Have *work* done for a caller who goes on."""
+    got = Future()
+
+    def then(outcome_of):
+        try:
+            got.set_result(outcome_of())
+        except BaseException as error:  # noqa: BLE001 - the test looks at it.
+            got.set_exception(error)
+
+    database.hand_in(work, then, Hands(callers.submit))
+    return got
+
+
+@pytest.fixture(params=[(sleeps,), (hands_in,), (sleeps, hands_in)], ids=["sleep", "hand in", "do both"])
+def ways(request):
+    return itertools.cycle(request.param)
+
+
+@pytest.fixture
+def together(ways):
     """What each caller got, where the others came, one after the other, while the first did its work."""
-    database.line.longest_seconds = PATIENCE_S  # On a busy machine it takes some time until all have come.
-    has_begun, are_all_here = threading.Event(), threading.Event()
 
-    def first(tx):
-        has_begun.set()
-        assert are_all_here.wait(PATIENCE_S)
-        return works[0](tx)
+    def together(database, *works):
+        database.line.longest_seconds = PATIENCE_S  # On a busy machine it takes some time until all have come.
+        has_begun, are_all_here = threading.Event(), threading.Event()
 
-    with ThreadPoolExecutor(len(works)) as callers:
-        got = [callers.submit(database.write, first)]
-        assert has_begun.wait(PATIENCE_S)
-        for work in works[1:]:
-            is_waiting = threading.Event()
-            got.append(callers.submit(database.write, work, waits=is_waiting.set))
-            assert is_waiting.wait(PATIENCE_S)
-        are_all_here.set()
-    return [outcome(one) for one in got]
+        def first(tx):
+            has_begun.set()
+            assert are_all_here.wait(PATIENCE_S)
+            return works[0](tx)
+
+        with ThreadPoolExecutor(len(works) + 1) as callers:
+            got = [callers.submit(lambda: next(ways)(database, first, callers).result())]
+            assert has_begun.wait(PATIENCE_S)
+            for n, work in enumerate(works[1:], 1):
+                got.append(next(ways)(database, work, callers))
+                stand_in_line(database, n)
+            are_all_here.set()
+            return [outcome(one) for one in got]
+
+    return together
 
 
 def outcome(one: Future):
     return one.exception() or one.result()
 
 
-def test_share_one_commit_and_have_each_their_own_answer(sqlite, points):
+def test_share_one_commit_and_have_each_their_own_answer(sqlite, points, together):
     assert together(sqlite, adds("a"), adds("b"), adds("c")) == ["added a", "added b", "added c"]
 
     assert points == ["database.before_commit", "database.committed"]
@@ -95,21 +133,59 @@ def test_share_one_commit_and_have_each_their_own_answer(sqlite, points):
 
 
 def test_a_caller_alone_never_waits(sqlite):
-    waited = []
+    got = []
 
-    sqlite.write(adds("a"), waits=lambda: waited.append(1))
+    sqlite.hand_in(adds("a"), lambda outcome_of: got.append(outcome_of()), Hands(got.append))
 
-    assert waited == []
+    assert got == ["added a"]
 
 
-def test_are_no_more_than_so_many(sqlite, points):
+def test_who_hands_in_goes_on_and_is_told_after_the_commit(sqlite):
+    has_begun, goes_on, told = threading.Event(), threading.Event(), []
+
+    def leads(tx):
+        has_begun.set()
+        assert goes_on.wait(PATIENCE_S)
+
+    with ThreadPoolExecutor(1) as callers:
+        leading = callers.submit(sqlite.write, leads)
+        assert has_begun.wait(PATIENCE_S)
+        sqlite.hand_in(adds("a"), lambda outcome_of: told.append((outcome_of(), keys(sqlite))), Hands(callers.submit))
+        assert told == []
+        goes_on.set()
+        leading.result()
+
+    assert told == [("added a", ["a"])]
+
+
+def test_one_whose_answer_fails_keeps_nobody_from_theirs(sqlite, caplog):
+    has_begun, goes_on, told = threading.Event(), threading.Event(), []
+
+    def leads(tx):
+        has_begun.set()
+        assert goes_on.wait(PATIENCE_S)
+
+    with ThreadPoolExecutor(1) as callers:
+        leading = callers.submit(sqlite.write, leads)
+        assert has_begun.wait(PATIENCE_S)
+        sqlite.hand_in(adds("a"), lambda _: 1 / 0, Hands(callers.submit))
+        sqlite.hand_in(adds("b"), lambda outcome_of: told.append(outcome_of()), Hands(callers.submit))
+        goes_on.set()
+        leading.result()
+
+    assert told == ["added b"]
+    assert keys(sqlite) == ["a", "b"]
+    assert [record.getMessage() for record in caplog.records] == ["answer_lost"]
+
+
+def test_are_no_more_than_so_many(sqlite, points, together):
     together(sqlite, *(adds(f"{n:03}") for n in range(MOST + 3)))
 
     assert len(keys(sqlite)) == MOST + 3
     assert points.count("database.committed") >= 2
 
 
-def test_nobody_else_sees_any_of_it_before_the_commit(sqlite):
+def test_nobody_else_sees_any_of_it_before_the_commit(sqlite, together):
     seen = []
 
     def looks(tx):
@@ -123,7 +199,7 @@ def test_nobody_else_sees_any_of_it_before_the_commit(sqlite):
 
 
 @pytest.mark.parametrize("refused", [0, 1, 2])
-def test_who_is_refused_has_written_nothing_and_the_others_all_of_theirs(sqlite, refused):
+def test_who_is_refused_has_written_nothing_and_the_others_all_of_theirs(sqlite, refused, together):
     works = [adds(key) for key in "abc"]
     works[refused] = adds_and_refuses("abc"[refused])
 
@@ -144,7 +220,7 @@ def by_sqlalchemy(tx):
 
 
 @pytest.mark.parametrize("work", [by_the_driver, by_sqlalchemy])
-def test_a_key_that_an_earlier_one_took_is_taken(sqlite, work):
+def test_a_key_that_an_earlier_one_took_is_taken(sqlite, work, together):
     got = together(sqlite, adds("a"), work, adds("c"))
 
     assert [got[0], got[2]] == ["added a", "added c"]
@@ -153,7 +229,7 @@ def test_a_key_that_an_earlier_one_took_is_taken(sqlite, work):
     sqlite.write(adds("next"))
 
 
-def test_what_ends_a_thread_ends_its_own_caller_alone(sqlite):
+def test_what_ends_a_thread_ends_its_own_caller_alone(sqlite, together):
     def leaves(tx):
         tags.insert(tx, a_tag("b"))
         raise SystemExit(3)
@@ -164,7 +240,7 @@ def test_what_ends_a_thread_ends_its_own_caller_alone(sqlite):
     assert keys(sqlite) == ["a", "c"]
 
 
-def test_what_follows_a_commit_follows_the_shared_one(sqlite):
+def test_what_follows_a_commit_follows_the_shared_one(sqlite, together):
     seen = {}
 
     def follows(key, work):
@@ -179,7 +255,7 @@ def test_what_follows_a_commit_follows_the_shared_one(sqlite):
     assert seen == {"a": ["a", "c"], "c": ["a", "c"]}
 
 
-def test_each_change_is_told_once_and_by_its_own_caller(sqlite):
+def test_each_change_is_told_once_and_by_its_own_caller(sqlite, together):
     told = []
     sqlite.tell = told.append
 
@@ -194,7 +270,7 @@ def test_each_change_is_told_once_and_by_its_own_caller(sqlite):
     assert sorted(map(list, told)) == [[("image", "a")], [("image", "b")]]
 
 
-def test_the_hub_is_told_in_the_order_of_commits_and_of_what_was_committed_alone(sqlite):
+def test_the_hub_is_told_in_the_order_of_commits_and_of_what_was_committed_alone(sqlite, together):
     listener = sqlite.hub.listen()
 
     def changes(name, work):
@@ -209,7 +285,7 @@ def test_the_hub_is_told_in_the_order_of_commits_and_of_what_was_committed_alone
     assert [change.id for change in listener.take(0).changes] == ["c", "a"]
 
 
-def test_a_refused_one_leaves_no_read_open(sqlite):
+def test_a_refused_one_leaves_no_read_open(sqlite, together):
     def looks_and_refuses(tx):
         found = tx.driver("SELECT key FROM tags", ())
         found.fetchone()
@@ -235,7 +311,7 @@ def has_room(work, pages):
     return whole
 
 
-def test_the_others_have_room_though_one_has_none(sqlite):
+def test_the_others_have_room_though_one_has_none(sqlite, together):
     def is_large(tx):
         tx.driver("CREATE TABLE large (bytes)", ())
         tx.driver("INSERT INTO large VALUES (zeroblob(10000000))", ())
@@ -258,7 +334,7 @@ def rolls_back_and_fails(tx):
 
 
 @pytest.mark.parametrize("work", [rolls_back, rolls_back_and_fails])
-def test_the_others_lose_nothing_where_one_ended_the_transaction_of_all(sqlite, work):
+def test_the_others_lose_nothing_where_one_ended_the_transaction_of_all(sqlite, work, together):
     got = together(sqlite, adds("a"), work, adds("c"))
 
     assert isinstance(got[1], Exception)
@@ -271,7 +347,7 @@ def test_a_transaction_that_ended_by_itself_is_not_answered_as_done(sqlite):
         sqlite.write(rolls_back)
 
 
-def test_the_first_who_ended_its_transaction_takes_nobody_along(sqlite):
+def test_the_first_who_ended_its_transaction_takes_nobody_along(sqlite, together):
     got = together(sqlite, rolls_back, adds("b"), adds("c"))
 
     assert isinstance(got[0], Exception)
@@ -279,7 +355,7 @@ def test_the_first_who_ended_its_transaction_takes_nobody_along(sqlite):
     assert keys(sqlite) == ["b", "c"]
 
 
-def test_a_group_is_complete_when_it_has_taken_long(sqlite, points):
+def test_a_group_is_complete_when_it_has_taken_long(sqlite, points, ways):
     sqlite.line.longest_seconds = 0
     has_begun, are_all_here = threading.Event(), threading.Event()
 
@@ -288,16 +364,19 @@ def test_a_group_is_complete_when_it_has_taken_long(sqlite, points):
         assert are_all_here.wait(PATIENCE_S)
         return adds("a")(tx)
 
-    with ThreadPoolExecutor(2) as callers:
+    with ThreadPoolExecutor(3) as callers:
         first = callers.submit(sqlite.write, slow)
         assert has_begun.wait(PATIENCE_S)
-        second = callers.submit(sqlite.write, adds("b"), waits=are_all_here.set)
+        second = next(ways)(sqlite, adds("b"), callers)
+        stand_in_line(sqlite, 1)
+        are_all_here.set()
+        assert second.result() == "added b"
 
     assert (first.result(), second.result()) == ("added a", "added b")
     assert points.count("database.committed") == 2
 
 
-def test_damage_that_one_meets_stops_all(sqlite):
+def test_damage_that_one_meets_stops_all(sqlite, together):
     def meets(tx):
         raise DatabaseMalformed("an index leads elsewhere")
 
@@ -326,7 +405,7 @@ def disk_fails_at_commit(sqlite):
     signal.signal(signal.SIGXFSZ, ignored)
 
 
-def test_a_shared_commit_that_fails_fails_all_and_the_next_one_works(sqlite, disk_fails_at_commit):
+def test_a_shared_commit_that_fails_fails_all_and_the_next_one_works(sqlite, disk_fails_at_commit, together):
     followed = []
 
     def follows(tx):
@@ -354,7 +433,9 @@ def in_child(work):
 
 
 @pytest.mark.parametrize(("point", "left"), [("database.before_commit", []), ("database.committed", ["a", "b", "c"])])
-def test_a_kill_at_the_shared_commit_leaves_all_or_nothing_and_answers_nobody(tmp_path, sqlite_file, point, left):
+def test_a_kill_at_the_shared_commit_leaves_all_or_nothing_and_answers_nobody(
+    tmp_path, sqlite_file, point, left, together
+):
     path = shutil.copy(sqlite_file, tmp_path / "kiln.sqlite")
 
     def dies():

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import threading
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
@@ -23,9 +22,9 @@ class Recorder:
     def __init__(self):
         self.asked, self.refused = [], []
 
-    def answer(self, request, waits):
+    def hand_in(self, request, reply, hands):
         self.asked.append(request)
-        return Answer(200, (), b"answered")
+        reply.succeed(Answer(200, (), b"answered"))
 
     def refuse(self, request, error):
         self.refused.append(error)
@@ -84,18 +83,14 @@ def test_a_body_that_is_too_large_is_refused_before_its_end(send):
 
 
 def test_who_waits_for_the_disk_lets_the_next_request_begin():
-    """One at a time is worked on, and the first ends when the second has been answered."""
-    is_second_answered = threading.Event()
+    """One at a time is worked on, and the first is answered when the second has been."""
 
     class Waiting(Recorder):
-        def answer(self, request, waits):
-            if not self.asked:
-                self.asked.append(request)
-                waits()
-                assert is_second_answered.wait(60)
-            else:
-                is_second_answered.set()
-            return Answer(200, (), b"")
+        def hand_in(self, request, reply, hands):
+            self.asked.append(reply)
+            if len(self.asked) == 2:
+                for one in reversed(self.asked):
+                    one.succeed(Answer(200, (), b""))
 
     async def receive():
         return a_part(b"", more=False)
@@ -105,7 +100,8 @@ def test_who_waits_for_the_disk_lets_the_next_request_begin():
 
     async def both():
         app = a_site(Waiting(), executor)
-        await asyncio.gather(*(app(SCOPE, receive, ignore) for _ in range(2)))
+        async with asyncio.timeout(60):
+            await asyncio.gather(*(app(SCOPE, receive, ignore) for _ in range(2)))
 
-    with ThreadPoolExecutor(2) as executor:
+    with ThreadPoolExecutor(1) as executor:
         asyncio.run(both())

@@ -11,6 +11,7 @@ import pytest
 
 from kiln.ground.journal import FACTS
 from kiln.operations import CATALOGUE
+from kiln.store.line import Hands
 from kiln.wire.dispatch import Dispatcher
 from kiln.wire.gateway import Gateway
 from kiln.wire.nonces import MemoryNonces
@@ -95,25 +96,58 @@ def test_logs_who_asked_for_what_and_what_became_of_it(broken, logged):
     assert line["ms"] >= 0
 
 
-def test_a_write_says_that_it_waits_for_the_commit_of_another(tmp_path, sqlite):
+def test_a_write_that_is_handed_in_is_answered_by_whoever_commits_for_it(tmp_path, sqlite):
     cloud = make_cloud(tmp_path, sqlite)
     gateway = Gateway(Dispatcher(CATALOGUE, cloud.ports), OneAccount(), MemoryNonces(), cloud.clock)
-    has_begun, goes_on, waited = threading.Event(), threading.Event(), threading.Event()
+    has_begun, goes_on, given = threading.Event(), threading.Event(), Given()
 
     def leads(_):
         has_begun.set()
         assert goes_on.wait(60)
 
-    def waits():
-        waited.set()
-        goes_on.set()
-
     with ThreadPoolExecutor(1) as other:
         leading = other.submit(sqlite.write, leads)
         assert has_begun.wait(60)
-        reads = gateway.answer(WAYS[0]("DescribeImages", {"RegionId": REGION}, cloud.clock()), waits)
-        assert not waited.is_set()
-        writes = gateway.answer(WAYS[0]("CreateDisk", A_DISK, cloud.clock()), waits)
+        gateway.hand_in(WAYS[0]("DescribeImages", {"RegionId": REGION}, cloud.clock()), given, Hands(other.submit))
+        gateway.hand_in(WAYS[0]("CreateDisk", {"RegionId": "nowhere"}, cloud.clock()), given, Hands(other.submit))
+        gateway.hand_in(WAYS[0]("CreateDisk", A_DISK, cloud.clock()), given, Hands(other.submit))
+        at_once = list(given.statuses)
+        goes_on.set()
         leading.result()
 
-    assert (reads.status, writes.status, waited.is_set()) == (200, 200, True)
+    assert (at_once, given.statuses) == ([200, 404], [200, 404, 200])
+
+
+def test_an_answer_that_cannot_be_spelled_fails_and_is_not_missed(tmp_path, sqlite):
+    """Whoever waits hears of it, though the work is done and nobody is left to raise it to."""
+    cloud = make_cloud(tmp_path, sqlite)
+    gateway = Gateway(Dispatcher({}, cloud.ports), OneAccount(), MemoryNonces(), cloud.clock)
+    gateway._dispatcher = Unspeakable()
+    given, request = Given(), WAYS[0]("DescribeImages", {"RegionId": REGION}, cloud.clock())
+
+    gateway.hand_in(request, given, Hands(given.statuses.append))
+
+    assert (given.statuses, [type(error) for error in given.errors]) == ([], [TypeError])
+    request = WAYS[0]("DescribeImages", {"RegionId": REGION}, cloud.clock() + 1)
+    with pytest.raises(TypeError):
+        gateway.answer(request)
+
+
+class Given:
+    """Keeps what it is given instead of an answer."""
+
+    def __init__(self):
+        self.statuses, self.errors = [], []
+
+    def succeed(self, answer):
+        self.statuses.append(answer.status)
+
+    def fail(self, error):
+        self.errors.append(error)
+
+
+class Unspeakable:
+    """A dispatcher whose answers no door can spell."""
+
+    def hand_in(self, account, key, params, then, hands):
+        then(lambda: {"Images": object()})

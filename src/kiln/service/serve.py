@@ -56,6 +56,9 @@ _TURN_S = 0.001
 #: what takes longer waits for a disk. PostgreSQL is waited for at each statement, so there they wait for nothing.
 _PATIENCE_S = 0.002
 
+#: Threads beside those of requests: one leads who writes, while others tell their groups what has become of it.
+_LEADERS = 4
+
 
 def serve(settings: Settings, say: Callable[[str], None], room: int = 0) -> None:
     """Serve until SIGTERM or SIGINT. *say* prints what the operator should read, on a terminal of *room* columns."""
@@ -88,10 +91,10 @@ def serve(settings: Settings, say: Callable[[str], None], room: int = 0) -> None
         worker.start()
         keeper.start()
         try:
-            # Those that wait until another has committed for them have their threads, too.
-            with ThreadPoolExecutor(settings.threads + line.MOST, thread_name_prefix="request") as executor:
+            with ThreadPoolExecutor(settings.threads + _LEADERS, thread_name_prefix="request") as executor:
                 crowd = Crowd(make_room())
-                threads = Threads(executor, settings.threads, _PATIENCE_S if assembly.database.is_sqlite else 0.0)
+                patience_s = _PATIENCE_S if assembly.database.is_sqlite else 0.0
+                threads = Threads(executor, settings.threads, patience_s, waiting=line.MOST)
                 app = make_app(_site(assembly, worker, keeper, threads, crowd))
                 for one in switched_off(assembly.database, settings):
                     say(f"{one}, which the settings name, is switched off: `kiln account keys enable {one}`")

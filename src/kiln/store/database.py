@@ -31,7 +31,7 @@ from sqlalchemy.exc import DBAPIError, IntegrityError, OperationalError, SQLAlch
 from kiln.ground.journal import Journal
 from kiln.ground.killpoints import reach
 from kiln.store.changes import Change, Hub
-from kiln.store.line import Line, Member
+from kiln.store.line import Errand, Hands, Line, Member, Sleeper
 
 log = Journal("kiln.store")
 
@@ -238,31 +238,68 @@ class Database:
             # SQLAlchemy's own text has the statement in it, which is nobody's business outside.
             raise DatabaseDown(str(getattr(error, "orig", None) or error).strip().partition("\n")[0]) from error
 
-    def write(
-        self,
-        work: Callable[[Transaction], Result],
-        *,
-        gives_back: bool = False,
-        waits: Callable[[], None] = lambda: None,
-    ) -> Result:
+    def write(self, work: Callable[[Transaction], Result], *, gives_back: bool = False) -> Result:
         """Run *work* in a serialisable transaction and commit; *work* may be run more than once, on any thread.
 
         Where *gives_back* says that space will come of it, a full disk makes it
-        ask ``make_room``, once. *waits* is called before this thread sleeps until
-        another has committed for it. Raises whatever *work* raises, after rolling
+        ask ``make_room``, once. Raises whatever *work* raises, after rolling
         back, DatabaseFull, and DatabaseMalformed from the first damage on.
         """
         rooms = self._rooms_made
         try:
-            tx, result = self._write(work, waits)
+            written = self._write(work)
         except DatabaseFull:
             if not gives_back or not self._has_room_made(rooms):
                 raise
-            tx, result = self._write(work, waits)
+            written = self._write(work)
+        return self._follow(written)  # type: ignore[no-any-return]
+
+    def hand_in(
+        self,
+        work: Callable[[Transaction], Result],
+        then: Callable[[Callable[[], Result]], None],
+        hands: Hands,
+        *,
+        gives_back: bool = False,
+    ) -> None:
+        """As ``write``, for who does not wait: *then* is called once, with what returns the result or raises.
+
+        It is called on this thread before this returns, or on another later, and
+        is quick.
+        """
+        rooms = self._rooms_made
+
+        def finish(member: Member[_Written]) -> None:
+            is_worth_another_try = False
+            if gives_back and isinstance(member.error, DatabaseFull):
+                try:
+                    is_worth_another_try = self._has_room_made(rooms)
+                except BaseException as error:  # noqa: BLE001 - whoever waits is told.
+                    member.fail(error)
+            if is_worth_another_try:
+                self.hand_in(work, then, hands)
+            else:
+                then(lambda: self._follow(member.outcome()))
+
+        wanted: Callable[..., Any] = work  # As the line knows it, what is done comes with its transaction.
+        errand: Errand[_Written] = Errand(wanted, finish, lambda member: hands.start(lambda: self._lead(member)))
+        if not self.is_sqlite:
+            try:
+                errand.succeed(self._insist(work))
+            except BaseException as error:  # noqa: BLE001 - it is raised in whom it concerns.
+                errand.fail(error)
+            errand.tell()
+        elif self.line.join(errand):
+            hands.waits()
+            self._lead(errand)
+
+    def _follow(self, written: _Written) -> Any:
+        """What was returned, after what follows a commit."""
+        tx, result = written
         if tx.touched:
             self.tell(tx.touched)
         tx.settle()
-        return result  # type: ignore[no-any-return]
+        return result
 
     def _has_room_made(self, before: int) -> bool:
         """Whether room was made since there had been *before* times, by whoever needed it first too, or is made now."""
@@ -271,11 +308,11 @@ class Database:
                 self._rooms_made += 1
             return self._rooms_made != before
 
-    def _write(self, work: Callable[[Transaction], Any], waits: Callable[[], None]) -> _Written:
+    def _write(self, work: Callable[[Transaction], Any]) -> _Written:
         if not self.is_sqlite:
             return self._insist(work)
-        member: Member[_Written] = Member(work)
-        if self.line.join(member, waits):
+        member: Member[_Written] = Sleeper(work)
+        if self.line.join(member):
             self._lead(member)
         return member.outcome()
 

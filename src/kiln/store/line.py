@@ -3,16 +3,25 @@
 A commit takes as long as the disk takes to sync, however much is in it. So
 those who come while one is under way do not each wait for one of their own:
 the first of them leads, does what all of them came for in one transaction, and
-wakes them when it is durable. Who comes alone leads at once and waits for nobody.
+tells them when it is durable. Who comes alone leads at once and waits for nobody.
+
+Some sleep until then (``Sleeper``). Others have handed in what they want and
+gone on (``Errand``): a request needs no thread that waits, and none is woken for it.
 """
 
 from __future__ import annotations
 
 import threading
 import time
+from abc import ABC, abstractmethod
 from collections import deque
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import Generic, TypeVar
+
+from kiln.ground.journal import Journal
+
+log = Journal("kiln.store")
 
 Done = TypeVar("Done")
 
@@ -21,28 +30,35 @@ MOST = 64  #: In one group.
 LONGEST_SECONDS = 0.02
 
 
-class Member(Generic[Done]):
-    """A caller that waits, with what it wants and what came of it."""
+@dataclass(frozen=True)
+class Hands:
+    """What somebody can do who hands something in and does not wait."""
+
+    #: Has something carried out soon, on another thread; refuses nothing.
+    start: Callable[[Callable[[], None]], None]
+    #: Is called where this thread is to wait for the disk, before it does; raises nothing.
+    waits: Callable[[], None] = lambda: None
+
+
+class Member(ABC, Generic[Done]):
+    """Who wants something done, with what came of it."""
 
     def __init__(self, want: Callable[..., Done]) -> None:
         self.want = want
-        self.leads = False
         self.done: Done | None = None  #: What came of it, unless it failed.
-        self._error: BaseException | None = None
-        self._woken = threading.Lock()
-        self._woken.acquire()
+        self.error: BaseException | None = None  #: What it failed with.
 
     def succeed(self, done: Done) -> None:
         """Have that returned to the caller, unless the group fails after all."""
-        self.done, self._error = done, None
+        self.done, self.error = done, None
 
     def fail(self, error: BaseException) -> None:
         """Have *error* raised in the caller."""
-        self.done, self._error = None, error
+        self.done, self.error = None, error
 
     def outcome(self) -> Done:
         """What was done; raises what was raised."""
-        error, self._error = self._error, None
+        error, self.error = self.error, None
         if error is not None:
             try:
                 raise error
@@ -51,13 +67,67 @@ class Member(Generic[Done]):
         assert self.done is not None  # It was done or it failed.
         return self.done
 
-    def wait(self) -> None:
-        """Sleep until somebody wakes it."""
+    @abstractmethod
+    def wait(self) -> bool:
+        """Called when it stands in the line, on the thread that put it there: whether it is to lead now."""
+
+    @abstractmethod
+    def lead(self) -> None:
+        """Have it lead."""
+
+    @abstractmethod
+    def tell(self) -> None:
+        """Say that it is done."""
+
+
+class Sleeper(Member[Done]):
+    """A caller whose thread sleeps meanwhile."""
+
+    def __init__(self, want: Callable[..., Done]) -> None:
+        super().__init__(want)
+        self._leads = False
+        self._woken = threading.Lock()
         self._woken.acquire()
 
-    def wake(self) -> None:
-        """End ``wait``."""
+    def wait(self) -> bool:
+        self._woken.acquire()
+        return self._leads
+
+    def lead(self) -> None:
+        self._leads = True
         self._woken.release()
+
+    def tell(self) -> None:
+        self._woken.release()  # Who leads is not asleep, and sleeps no more.
+
+
+class Errand(Member[Done]):
+    """What a caller has handed in who does not wait. Where it is to lead, *leads* has a thread do that.
+
+    *then* is called with it when it is done, on the thread of whoever did it.
+    """
+
+    def __init__(
+        self,
+        want: Callable[..., Done],
+        then: Callable[[Errand[Done]], None],
+        leads: Callable[[Errand[Done]], None],
+    ) -> None:
+        super().__init__(want)
+        self._then = then
+        self._leads = leads
+
+    def wait(self) -> bool:
+        return False
+
+    def lead(self) -> None:
+        self._leads(self)
+
+    def tell(self) -> None:
+        try:
+            self._then(self)
+        except BaseException:
+            log.exception("answer_lost")
 
 
 class Line(Generic[Done]):
@@ -69,16 +139,18 @@ class Line(Generic[Done]):
         self._is_led = False
         self.longest_seconds = LONGEST_SECONDS
 
-    def join(self, member: Member[Done], waits: Callable[[], None]) -> bool:
-        """Whether *member* is to lead; where not, all is done. *waits* is called where it has to sleep; it is quick."""
+    def __len__(self) -> int:
+        """How many wait."""
+        return len(self._waiting)
+
+    def join(self, member: Member[Done]) -> bool:
+        """Whether *member* is to lead; where not, all is done, or will be told."""
         with self._lock:
             if not self._is_led:
                 self._is_led = True
                 return True
-            waits()  # Before anybody counts on this member: it might raise.
             self._waiting.append(member)
-        member.wait()
-        return member.leads
+        return member.wait()
 
     def more(self, group: Sequence[Member[Done]], began: float) -> Member[Done] | None:
         """Who is taken into the *group* next, which began at that monotonic time; None: it is complete."""
@@ -88,12 +160,11 @@ class Line(Generic[Done]):
             return self._waiting.popleft() if self._waiting else None
 
     def leave(self, group: Sequence[Member[Done]]) -> None:
-        """Let the next lead, and tell the *group*, whose first is the caller, that all is done."""
+        """Let the next lead, and tell the *group* that all is done."""
         with self._lock:
             following = self._waiting.popleft() if self._waiting else None
             self._is_led = following is not None
         if following is not None:
-            following.leads = True
-            following.wake()
-        for member in group[1:]:
-            member.wake()
+            following.lead()
+        for member in group:
+            member.tell()

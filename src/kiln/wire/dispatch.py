@@ -18,11 +18,15 @@ from kiln.declare.rules import JsonList
 from kiln.declare.shapes import Field, fields_of, spell
 from kiln.ground.values import dataclass
 from kiln.store.database import DatabaseFull, Transaction
+from kiln.store.line import Hands
 from kiln.store.tasks import Task
 from kiln.store.tokens import Token, tokens
 from kiln.wire import idempotence
 from kiln.wire.decode import decode
 from kiln.wire.errors import InvalidActionNotFound
+
+#: Is called once, with what returns the answer or raises what was raised.
+Then = Callable[[Callable[[], dict[str, Any]]], None]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -53,14 +57,41 @@ class Dispatcher:
         self._worker = worker
         self._hand_over = hand_over or (lambda _: None)
 
-    def dispatch(
-        self, account: str, key: ActionKey, params: Mapping[str, str], waits: Callable[[], None] = lambda: None
-    ) -> dict[str, Any]:
+    def dispatch(self, account: str, key: ActionKey, params: Mapping[str, str]) -> dict[str, Any]:
         """Run one operation for an account; returns its answer under wire names. Raises ApiError.
 
-        *waits* is called where another commits for it, before it waits. Raises DatabaseFull, too, for what gives no
-        room back while the room that is kept for deleting is given up: it would use it up.
+        Raises DatabaseFull, too, for what gives no room back while the room that is kept for deleting is given up: it
+        would use it up.
         """
+        request = self._read(account, key, params)
+        if request.operation.is_read:
+            return self._look(request)
+        return self._ports.database.write(
+            lambda tx: self._perform(tx, request), gives_back=request.operation.gives_back
+        )
+
+    def hand_in(
+        self,
+        account: str,
+        key: ActionKey,
+        params: Mapping[str, str],
+        then: Then,
+        hands: Hands,
+    ) -> None:
+        """As ``dispatch``, for who does not wait for the disk: see ``Database.hand_in``.
+
+        Raises ApiError for what is known at once; then *then* is not called.
+        """
+        request = self._read(account, key, params)
+        if request.operation.is_read:
+            answer = self._look(request)
+            then(lambda: answer)
+        else:
+            gives_back = request.operation.gives_back
+            self._ports.database.hand_in(lambda tx: self._perform(tx, request), then, hands, gives_back=gives_back)
+
+    def _read(self, account: str, key: ActionKey, params: Mapping[str, str]) -> _Request:
+        """What is asked for. Raises ApiError, DryRunOperation among them."""
         operation = self._catalogue.get(key)
         if operation is None:
             raise InvalidActionNotFound(action=key.action)
@@ -70,15 +101,12 @@ class Dispatcher:
         request = _Request(operation=operation, given=given, account=account, token=token)
         if _wants_dry_run(operation, params):
             self._rehearse(request)
-        if operation.is_read:
-            with self._ports.database.read() as tx:
-                answer: dict[str, Any] = spell(operation.check(self._call(tx, request), given))
-                return answer
-        if self._ports.database.is_sqlite:
-            waits()  # For the disk, whether this thread commits itself or another does it for it.
-        return self._ports.database.write(
-            lambda tx: self._perform(tx, request), gives_back=operation.gives_back, waits=waits
-        )
+        return request
+
+    def _look(self, request: _Request) -> dict[str, Any]:
+        with self._ports.database.read() as tx:
+            answer: dict[str, Any] = spell(request.operation.check(self._call(tx, request), request.given))
+            return answer
 
     def _perform(self, tx: Transaction, request: _Request) -> dict[str, Any]:
         operation, token = request.operation, request.token

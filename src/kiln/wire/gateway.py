@@ -8,13 +8,16 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from typing import Any
+from functools import partial
+from queue import SimpleQueue
+from typing import Any, NoReturn, Protocol
 
 from kiln.declare.errors import ApiError, InternalError, ServiceUnavailable
 from kiln.declare.ids import new_request_id
 from kiln.ground.clock import Clock
 from kiln.ground.journal import Journal
 from kiln.store.database import DatabaseFull, DatabaseMalformed
+from kiln.store.line import Hands
 from kiln.wire.dispatch import Dispatcher
 from kiln.wire.doors import acs3, choose
 from kiln.wire.doors.acs3 import Acs3Door
@@ -26,6 +29,16 @@ from kiln.wire.nonces import Nonces
 log = Journal("kiln.wire")
 
 
+class Reply(Protocol):
+    """Who waits for an answer. One of these is called once, on any thread."""
+
+    def succeed(self, value: Answer, /) -> None:
+        """Here it is."""
+
+    def fail(self, error: BaseException, /) -> None:
+        """There is none, for a fault of ours."""
+
+
 class Gateway:
     """Answers requests. Safe to call from any thread."""
 
@@ -35,19 +48,40 @@ class Gateway:
         self._nonces = nonces
         self._clock = clock
 
-    def answer(self, request: RawRequest, waits: Callable[[], None] = lambda: None) -> Answer:
-        """The answer to *request*; never raises. *waits* is called where another commits for it, before it waits."""
+    def answer(self, request: RawRequest) -> Answer:
+        """The answer to *request*; never raises."""
+        jobs: SimpleQueue[Callable[[], None]] = SimpleQueue()
+        waited = _Waited(jobs.put)
+        self.hand_in(request, waited, Hands(jobs.put))
+        while waited.answer is None:
+            jobs.get()()
+        return waited.answer
+
+    def hand_in(self, request: RawRequest, reply: Reply, hands: Hands) -> None:
+        """As ``answer``, for who does not wait for the disk: *reply* is given the answer, now or later."""
         began = time.perf_counter()
         request_id = new_request_id()
         door = choose(request)
         admitted: Admitted | None = None
-        outcome: dict[str, Any] | ApiError
+
+        def tell(outcome_of: Callable[[], dict[str, Any]]) -> None:
+            try:
+                outcome: dict[str, Any] | ApiError
+                try:
+                    outcome = outcome_of()
+                except Exception as error:  # noqa: BLE001 - it is met, and logged, in one place.
+                    outcome = _met(error, request_id, door)
+                answer = _tell(door, request, outcome=outcome, request_id=request_id, admitted=admitted, began=began)
+            except BaseException as error:  # noqa: BLE001 - whoever waits hears of it.
+                reply.fail(error)
+            else:
+                reply.succeed(answer)
+
         try:
             admitted = door.admit(request, self._credentials, self._nonces, self._clock())
-            outcome = self._dispatcher.dispatch(admitted.account_id, admitted.key, admitted.params, waits)
-        except Exception as error:  # noqa: BLE001 - it is met, and logged, in one place.
-            outcome = _met(error, request_id, door)
-        return _tell(door, request, outcome=outcome, request_id=request_id, admitted=admitted, began=began)
+            self._dispatcher.hand_in(admitted.account_id, admitted.key, admitted.params, tell, hands)
+        except Exception as error:  # noqa: BLE001 - as above.
+            tell(partial(_again, error))
 
     def whose(self, request: RawRequest) -> Key:
         """The key that signed a request for a path that is no operation's. Raises ApiError.
@@ -76,6 +110,25 @@ class Gateway:
         """The answer to a request that was not read to its end."""
         door, request_id, began = choose(request), new_request_id(), time.perf_counter()
         return _tell(door, request, outcome=error, request_id=request_id, admitted=None, began=began)
+
+
+class _Waited:
+    """A reply for the thread that waits for it, which *wake* lets look again."""
+
+    def __init__(self, wake: Callable[[Callable[[], None]], None]) -> None:
+        self.answer: Answer | None = None
+        self._wake = wake
+
+    def succeed(self, value: Answer) -> None:
+        self.answer = value
+        self._wake(lambda: None)
+
+    def fail(self, error: BaseException) -> None:
+        self._wake(partial(_again, error))
+
+
+def _again(error: BaseException) -> NoReturn:
+    raise error
 
 
 def _met(error: Exception, request_id: str, door: Door | None) -> ApiError:

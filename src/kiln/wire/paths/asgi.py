@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 from collections import deque
 from collections.abc import Awaitable, Callable, Iterable, MutableMapping
 from concurrent.futures import Executor
+from contextlib import suppress
 from functools import partial
-from typing import Any, Protocol, TypeVar, cast
+from typing import Any, Generic, Protocol, TypeVar, cast
 
+from kiln.store.line import Hands
 from kiln.wire.doors.door import RawRequest
 from kiln.wire.http.turns import Turns
 
@@ -28,42 +31,65 @@ class Application(Protocol):
         """Answer one request, whose whole body is the first message that *receive* gives."""
 
 
+class Reply(Generic[Result]):
+    """Who waits for something on the event loop. One of its methods is called once, on any thread."""
+
+    __slots__ = ("_finish",)
+
+    def __init__(self, finish: Callable[[Result | None, BaseException | None], None]) -> None:
+        self._finish = finish
+
+    def succeed(self, value: Result, /) -> None:
+        """Here it is."""
+        self._finish(value, None)
+
+    def fail(self, error: BaseException, /) -> None:
+        """It was not to be had."""
+        self._finish(None, error)
+
+
+#: Begins what a request asks for; raises nothing.
+Begin = Callable[[Given, Reply[Result], Hands], None]
+
+
 class Threads:
     """The few threads on which requests are answered, shared by all paths; peers take turns.
 
-    *at_once* is how many requests are worked on at a time; the *executor* has
-    threads for those that wait for the disk, too. *patience_s* is how long
-    requests wait for a thread that is at work before another begins. All
-    methods are called on the event loop's thread.
+    *at_once* is how many requests are worked on at a time, and *waiting* how
+    many more may wait for the disk, for which they need no thread. The
+    *executor* has more threads than are worked on at a time, for what is to be
+    carried out soon. *patience_s* is how long requests wait for a thread that
+    is at work before another begins. All public methods are called on the event
+    loop's thread.
     """
 
-    def __init__(self, executor: Executor, at_once: int, patience_s: float = 0.0) -> None:
-        self._turns = Turns(at_once, executor.submit, patience_s)
+    def __init__(self, executor: Executor, at_once: int, patience_s: float = 0.0, waiting: int = 64) -> None:
+        self._executor = executor
+        self._turns = Turns(at_once, self._begin, patience_s)
         self._patience_s = patience_s
+        self._room = threading.Semaphore(at_once + waiting)
         self._is_watched = False
         self._finished: deque[Callable[[], None]] = deque()
         self._is_told = False
 
-    def hand(
+    def hand_in(
         self,
         peer: str,
-        work: Callable[[Given, Callable[[], None]], Result],
+        begin: Begin[Given, Result],
         given: Given,
         tell: Callable[[Result | None, BaseException | None], None],
     ) -> None:
-        """Have *work* done when it is *peer*'s turn; *tell* is called on the loop's thread with what came of it.
-
-        *work* is told beside *given* what it has to call before it waits for the disk.
-        """
+        """Have *begin* called when it is *peer*'s turn; *tell* is called on the loop's thread with what comes of it."""
         loop = asyncio.get_running_loop()
 
-        def job(waits: Callable[[], None]) -> None:
-            result, error = None, None
-            try:
-                result = work(given, waits)
-            except BaseException as raised:  # noqa: BLE001 - it is raised in whom it concerns.
-                error = raised
+        def finish(result: Result | None, error: BaseException | None) -> None:
+            self._room.release()
             self._finish(loop, partial(tell, result, error))
+
+        def job(waits: Callable[[], None]) -> None:
+            # Where so many wait for the disk, this thread does, too, and has its turn meanwhile.
+            self._room.acquire()
+            begin(given, Reply(finish), Hands(self._start, waits))
 
         self._turns.want(peer, job)
         if not self._is_watched and self._turns.is_pressed:
@@ -72,16 +98,26 @@ class Threads:
 
     async def run(self, peer: str, work: Callable[..., Result], *given: object) -> Result:
         """What *work* gives, when it is *peer*'s turn."""
-        return await self.run_and_wait(peer, lambda given, _: work(*given), given)
 
-    async def run_and_wait(
-        self, peer: str, work: Callable[[Given, Callable[[], None]], Result], given: Given
-    ) -> Result:
-        """As ``run``; *work* is told beside *given* what it has to call before it waits for the disk."""
+        def begin(_: None, reply: Reply[Result], __: Hands) -> None:
+            try:
+                value = work(*given)
+            except BaseException as error:  # noqa: BLE001 - it is raised in whom it concerns.
+                reply.fail(error)
+            else:
+                reply.succeed(value)
+
+        return await self.answer(peer, begin, None)
+
+    async def answer(self, peer: str, begin: Begin[Given, Result], given: Given) -> Result:
+        """What *begin* has the reply given, when it is *peer*'s turn."""
         done: asyncio.Future[Result] = asyncio.get_running_loop().create_future()
 
-        def work_if_wanted(given: Given, waits: Callable[[], None]) -> Result | None:
-            return None if done.cancelled() else work(given, waits)
+        def begin_if_wanted(given: Given, reply: Reply[Result], hands: Hands) -> None:
+            if done.cancelled():
+                reply.fail(asyncio.CancelledError())
+            else:
+                begin(given, reply, hands)
 
         def tell(result: Result | None, error: BaseException | None) -> None:
             if done.cancelled():
@@ -91,12 +127,31 @@ class Threads:
             else:
                 done.set_result(cast("Result", result))
 
-        self.hand(peer, work_if_wanted, given, tell)
+        self.hand_in(peer, begin_if_wanted, given, tell)
         return await done
 
     def give_up(self) -> None:
         """Forget the requests on which nobody works yet: nobody waits for their answers any more."""
         self._turns.clear()
+
+    def _start(self, job: Callable[[], None]) -> None:
+        """Have *job* carried out soon; on this thread where no other begins any more. Called on any thread."""
+        # Where no thread can be made, the executor says so and keeps the job for another all the same.
+        is_free = threading.Lock()
+
+        def once() -> None:
+            if is_free.acquire(blocking=False):
+                job()
+
+        try:
+            self._executor.submit(once)
+        except RuntimeError:
+            once()
+
+    def _begin(self, go_on: Callable[[], None]) -> None:
+        """Have a thread begin with requests, unless the server has ended."""
+        with suppress(RuntimeError):
+            self._executor.submit(go_on)
 
     def _watch(self, loop: asyncio.AbstractEventLoop) -> None:
         self._turns.hurry()

@@ -19,13 +19,13 @@ class Doors:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         request = to_request(scope, (await receive())["body"])
-        answer = await self._threads.run_and_wait(name_of(request.client_host), self._gateway.answer, request)
+        answer = await self._threads.answer(name_of(request.client_host), self._gateway.hand_in, request)
         await send_whole(send, answer.status, answer.headers, answer.body)
 
     def begin(self, scope: Scope, body: bytes, tell: Tell) -> None:
         """As a call, for whoever has the whole body: without a task, and *tell* is given the answer."""
         request = to_request(scope, body)
-        self._threads.hand(name_of(request.client_host), self._gateway.answer, request, tell)
+        self._threads.hand_in(name_of(request.client_host), self._gateway.hand_in, request, tell)
 
     def refuse(self, scope: Scope, error: ApiError) -> Answer:
         """In the door's words."""
