@@ -191,3 +191,24 @@ def test_a_kill_at_any_line_leaves_what_was_or_what_is_to_be(tmp_path, rewritten
         assert (records.get("snapshot", "s-1") == {"changed": 1}) == (records.batch == 9)
         change(folder)
         assert sorted(everything(opened(folder))) == ["s-0", "s-1"]
+
+
+def test_every_line_is_json_whose_names_are_in_order(tmp_path):
+    records = opened(tmp_path)
+    records.put("snapshot", "s-1", {"z": 'a "document":null in it', "a": {"d": 1, "b": None}}, ["v-2", "v-1"])
+    records.put("snapshot", "s-2", {})
+    records.flush(1, DEPLOYMENT)
+    records.put("snapshot", "s-1", None)
+    records.flush(2, DEPLOYMENT)
+
+    texts = [line.rstrip(b"\n").partition(b" ")[2] for line in lines(tmp_path)]
+
+    assert [json.dumps(json.loads(text), sort_keys=True, separators=(",", ":")).encode() for text in texts] == texts
+    assert everything(opened(tmp_path)) == {"s-2": {}}
+    assert [json.loads(text).get("document", "-") for text in texts] == [
+        "-",
+        {"z": 'a "document":null in it', "a": {"d": 1, "b": None}},
+        {},
+        "-",
+        None,
+    ]

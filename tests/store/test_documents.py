@@ -29,3 +29,13 @@ def test_bring_back_every_row_that_was_removed(cloud):
         cloud.ports.database.write(lambda tx, k=kind, n=name, one=one: documents.restore(tx, k, n, one))
 
     assert said(cloud) == before
+
+
+def test_several_are_what_each_is_alone(cloud):
+    an_instance(cloud, data_disks=2)
+    an_instance(cloud)
+    before = said(cloud)
+    with cloud.ports.database.read() as tx:
+        for kind in documents.KINDS:
+            names = [*documents.names(tx, kind), "none"]
+            assert documents.some(tx, kind, names) == {name: before.get((kind, name)) for name in names}

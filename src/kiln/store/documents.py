@@ -19,7 +19,7 @@ from kiln.declare.states import TaskStatus
 from kiln.ground.values import dataclass
 from kiln.store.accounts import accounts, resource_groups, users
 from kiln.store.buckets import buckets
-from kiln.store.database import Transaction
+from kiln.store.database import DatabaseMalformed, Transaction
 from kiln.store.disks import disks
 from kiln.store.images import image_disks, images
 from kiln.store.instances import instances
@@ -65,17 +65,36 @@ KINDS: Mapping[str, Kind] = {
 
 
 def document(tx: Transaction, kind: str, name: str) -> dict[str, Any] | None:
-    """The document of one resource; None when it is not there. Tasks that have ended are not."""
+    """The document of one resource; None when it is not there. Tasks that have ended are not. Raises as below."""
+    return some(tx, kind, [name])[name]
+
+
+def some(tx: Transaction, kind: str, names: Sequence[str]) -> dict[str, dict[str, Any] | None]:
+    """The documents of several resources of a kind, by statements that they share. Raises DatabaseMalformed."""
     shape = KINDS[kind]
-    row = shape.rows.find(tx, **{shape.key: name})
-    if row is None or (kind == "task" and row.status != TaskStatus.PROCESSING):
-        return None
-    said = _said(row)
-    if kind == "task":
-        said |= _LEASE
+    found: dict[str, dict[str, Any] | None] = dict.fromkeys(names)
+    for row in _verified(shape.rows, tx, shape.key, names):
+        if kind != "task" or row.status == TaskStatus.PROCESSING:
+            said = found[getattr(row, shape.key)] = _said(row)
+            said |= _LEASE if kind == "task" else {part: [] for part in shape.parts}
     for part, (rows, equal) in shape.parts.items():
-        said[part] = [_said(one) for one in rows.all(tx, **_filled(equal, name))]
-    return said
+        (column,) = (column for column, value in equal.items() if not value)
+        for one in _verified(rows, tx, column, names, **{name: value for name, value in equal.items() if value}):
+            whole = found[getattr(one, column)]
+            if whole is not None:
+                whole[part].append(_said(one))
+    return found
+
+
+def _verified(rows: Rows[Any], tx: Transaction, column: str, names: Sequence[str], **equal: str) -> list[Any]:
+    """The rows whose *column* is one of *names*. A damaged index leads SQLite to others, and it does not look."""
+    asked = frozenset(names)
+    found = rows.among(tx, column, names, **equal)
+    for row in found:
+        if getattr(row, column) not in asked:
+            raise DatabaseMalformed(f"an index of {rows.table.name} leads to a row of another {column}")
+        rows.verified(row, equal)
+    return found
 
 
 def volumes_of(kind: str, said: Mapping[str, Any]) -> list[str]:
