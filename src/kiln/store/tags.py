@@ -40,6 +40,8 @@ def put(tx: Transaction, account: str, resource_type: str, resource: str, pairs:
 
 def add(tx: Transaction, account: str, resource_type: str, resource: str, pairs: Mapping[str, str]) -> None:
     """Add tags to a resource that has none of these keys."""
+    if not pairs:
+        return  # Most have none.
     rows = (
         Tag(account=account, resource_type=resource_type, resource=resource, key=k, value=v) for k, v in pairs.items()
     )
