@@ -16,10 +16,10 @@ import time
 from abc import ABC, abstractmethod
 from collections import deque
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from typing import Generic, TypeVar
 
 from kiln.ground.journal import Journal
+from kiln.ground.values import dataclass
 
 log = Journal("kiln.store")
 
