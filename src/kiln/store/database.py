@@ -18,7 +18,6 @@ import random
 import sqlite3
 import threading
 import time
-import traceback
 from collections import deque
 from collections.abc import Callable, Collection, Iterator
 from contextlib import AbstractContextManager, contextmanager
@@ -26,11 +25,12 @@ from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
 from sqlalchemy import Connection, CursorResult, Engine, NullPool, create_engine, event
-from sqlalchemy.exc import DBAPIError, IntegrityError, OperationalError, SQLAlchemyError
+from sqlalchemy.exc import DBAPIError, OperationalError, SQLAlchemyError
 
 from kiln.ground.journal import Journal
 from kiln.ground.killpoints import reach
 from kiln.store.changes import Change, Hub
+from kiln.store.faults import is_worth_another_try, let_go
 from kiln.store.line import Errand, Hands, Line, Member, Sleeper
 
 log = Journal("kiln.store")
@@ -39,8 +39,6 @@ Result = TypeVar("Result")
 
 #: Give up after so many tries of one PostgreSQL transaction; with the growing pauses that is some 3 seconds.
 _TRIES = 12
-
-_RETRIED_STATES = ("40001", "40P01")  #: serialization_failure and deadlock_detected.
 
 _KEPT = "kiln_kept"  #: The execution option of a connection on which SQLAlchemy shall begin nothing.
 
@@ -358,7 +356,7 @@ class Database:
         except BaseException as error:
             if not tx.is_open or _is_of_database(error):
                 raise
-            _let_go(error)
+            let_go(error)
             tx.driver("ROLLBACK TO caller", ())
             member.fail(error)
         tx.driver("RELEASE caller", ())
@@ -408,7 +406,7 @@ class Database:
             try:
                 return self._attempt(work)
             except DBAPIError as e:
-                if not _is_worth_another_try(e) or attempt == _TRIES - 1:
+                if not is_worth_another_try(e) or attempt == _TRIES - 1:
                     raise
                 # Waiting a little, and not in step with the others, lets one of the rivals finish.
                 time.sleep(random.uniform(0, 0.001 * 2**attempt))  # noqa: S311 - no secret depends on it.
@@ -440,14 +438,6 @@ def _is_of_database(error: BaseException) -> bool:
     return isinstance(said, sqlite3.Error) and not isinstance(said, sqlite3.IntegrityError)
 
 
-def _let_go(error: BaseException) -> None:
-    """End the statements that the frames of *error* hold open: their reads would outlast the transaction."""
-    seen: BaseException | None = error
-    while seen is not None:
-        traceback.clear_frames(seen.__traceback__)
-        seen = seen.__context__
-
-
 def _damage_in(error: BaseException) -> str | None:
     """What SQLite says in *error* of pages that make no sense; None when it is about something else."""
     if isinstance(error, DatabaseMalformed):
@@ -465,15 +455,6 @@ def _pooled(engine: Engine, **options: Any) -> Iterator[Transaction]:
     """A transaction on a connection of the engine's pool."""
     with engine.connect().execution_options(**options) as connection, connection.begin():
         yield Transaction(connection)
-
-
-def _is_worth_another_try(error: DBAPIError) -> bool:
-    """Whether a rival was in the way: then the same work, run again, sees what the rival did.
-
-    A unique violation is such a case too: under SERIALIZABLE it is what a
-    transaction gets whose check came before the rival's commit.
-    """
-    return isinstance(error, IntegrityError) or getattr(error.orig, "sqlstate", None) in _RETRIED_STATES
 
 
 def _lower(text: object) -> object:

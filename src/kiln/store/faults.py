@@ -1,0 +1,26 @@
+"""What is made of a driver's error: whether the same work is worth another try, and what it must not hold open."""
+
+from __future__ import annotations
+
+import traceback
+
+from sqlalchemy.exc import DBAPIError, IntegrityError
+
+_RETRIED_STATES = ("40001", "40P01")  #: serialization_failure and deadlock_detected.
+
+
+def let_go(error: BaseException) -> None:
+    """End the statements that the frames of *error* hold open: their reads would outlast the transaction."""
+    seen: BaseException | None = error
+    while seen is not None:
+        traceback.clear_frames(seen.__traceback__)
+        seen = seen.__context__
+
+
+def is_worth_another_try(error: DBAPIError) -> bool:
+    """Whether a rival was in the way: then the same work, run again, sees what the rival did.
+
+    A unique violation is such a case too: under SERIALIZABLE it is what a
+    transaction gets whose check came before the rival's commit.
+    """
+    return isinstance(error, IntegrityError) or getattr(error.orig, "sqlstate", None) in _RETRIED_STATES
