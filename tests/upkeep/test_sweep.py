@@ -7,19 +7,28 @@ import itertools
 import subprocess
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 
 import pytest
 
 from kiln.calls.call import Job, NotYet
 from kiln.declare.facts import read
 from kiln.declare.ids import new_id
+from kiln.declare.states import InstanceStatus
 from kiln.ground.units import GiB
+from kiln.machines.errors import MachineMissing
+from kiln.machines.none import NoMachines
 from kiln.pools import locks
 from kiln.store.disks import disks
 from kiln.store.snapshots import snapshots
+from kiln.store.tasks import tasks
 from kiln.store.volumes import Volume, chain, volumes
+from kiln.tasks.worker import Worker
+from kiln.upkeep import unfinished
+from kiln.upkeep.duties import DUTIES
 from kiln.upkeep.sweep import DEEPEST, MergeFacts, merge, sweep
 from tests.clouds import Cloud
+from tests.operations.disks.watched import run
 from tests.reading import every
 from tests.stock import a_disk, a_snapshot, an_instance
 from tests.tools import needs
@@ -270,6 +279,50 @@ def test_waits_for_a_merge_below(cloud):
     # Somebody who waits for the same instance does not wait for that other merge too.
     cloud.call("CreateImage", InstanceId=instance.id)
     merge(Job(task=task, ports=cloud.ports, facts=read(MergeFacts, task.payload)[0]))
+
+
+class PoweredOff(NoMachines):
+    """Machines whose guests power off as soon as they are asked for something; or only their sockets are lost."""
+
+    has_ended = True
+
+    def guest(self, instance):
+        if not self.is_running(instance):
+            return None
+        if self.has_ended:
+            self.stop(instance, force=True)
+        return self
+
+    def has_node(self, node):
+        raise MachineMissing(node)
+
+
+@pytest.mark.parametrize("has_ended", [True, False])
+def test_a_merge_whose_guest_powers_off_goes_on_without_it(cloud, has_ended):
+    """One that runs and cannot be spoken to keeps nobody waiting in the lane."""
+    instance = an_instance(cloud, status=InstanceStatus.RUNNING)
+    with cloud.ports.database.read() as tx:
+        disk = disks.all(tx)[0]
+    write(cloud, disk.volume, 1, 0)
+    (snapshot,) = snapshot_now(cloud, instance.id)
+    forget_snapshot(cloud, snapshot)
+    head = head_of(cloud, disk.id)
+    sweep(cloud.ports)
+    run(cloud, instance.id)
+    machines = PoweredOff(cloud.folder / "run")
+    machines.has_ended = has_ended
+    cloud.worker = Worker(replace(cloud.ports, machines=machines), DUTIES, unfinished)
+    (task,) = cloud.open_tasks()
+
+    cloud.settle()
+    cloud.clock.now += 1
+    cloud.settle()
+
+    with cloud.ports.database.read() as tx:
+        ended = tasks.find(tx, id=task.id)
+    assert ended.status == ("Finished" if has_ended else "Failed")
+    assert (cloud.ports.pool.parent(head) is None) == has_ended
+    assert reads_as(cloud, head, 1, 0)
 
 
 def test_leaves_the_lane_when_a_merge_fails_and_tries_again_after_a_rest(cloud):

@@ -18,7 +18,7 @@ from kiln.declare.states import DiskStatus, TaskStatus
 from kiln.ground.journal import Journal
 from kiln.ground.killpoints import reach
 from kiln.ground.turns import Turns
-from kiln.machines.errors import MachineBusy, MachineError, MachineSilent
+from kiln.machines.errors import MachineBusy, MachineError, MachineMissing, MachineSilent
 from kiln.pools.errors import PoolError
 from kiln.store.database import Transaction
 from kiln.store.disks import disks
@@ -185,6 +185,11 @@ def merge(job: Job[MergeFacts]) -> None:
         except MachineSilent:
             raise  # Whoever waits would not get an answer either, and QEMU may have a job at work that is in his way.
         except (MachineError, PoolError) as error:
+            instance = job.facts.instance
+            if isinstance(error, MachineMissing) and instance and not job.ports.machines.is_running(instance):
+                # Its guest powered off this moment. What QEMU had copied up by then reads the same, and the rest is
+                # done without it. One that runs and has lost its socket would be waited for without end.
+                raise NotYet(_WAIT_SECONDS, "The machine ended while a layer was merged.") from error
             log.warning("merge_failed", volume=child, parent=parent, reason=str(error))
             raise InternalError from error
         reach("merge.absorbed")
