@@ -12,7 +12,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from functools import cache
 from operator import attrgetter
-from typing import Any
+from typing import Any, Protocol
 
 from kiln.calls.call import Call
 from kiln.declare.shapes import fields_of
@@ -48,7 +48,26 @@ NARROWED = frozenset(
 )
 
 
-def is_wanted(p: Any) -> bool:
+class Asked(Protocol):
+    """What ``find`` itself reads of the Input of DescribeImages; the rest is asked for by the names above."""
+
+    @property
+    def region_id(self) -> str: ...
+
+    @property
+    def image_id(self) -> tuple[str, ...] | None: ...
+
+    @property
+    def image_name(self) -> str | None: ...
+
+    @property
+    def page_number(self) -> int: ...
+
+    @property
+    def page_size(self) -> int: ...
+
+
+def is_wanted(p: Asked) -> bool:
     """Whether the Input *p* of DescribeImages names few enough images, and says nothing that ``find`` does not know."""
     ids, name = p.image_id, p.image_name
     if name is not None and "*" in name:
@@ -59,17 +78,18 @@ def is_wanted(p: Any) -> bool:
     return bool(others(p) == defaults)
 
 
-def is_all(p: Any) -> bool:
+def is_all(p: Asked) -> bool:
     """Whether *p* asks for all images of some statuses, and narrows them by nothing else."""
     others, defaults = _others(p.__class__)
     return p.image_id is None and _asked(p) == _NOTHING_ASKED and bool(others(p) == defaults)
 
 
-def find(call: Call, p: Any, statuses: tuple[str, ...]) -> tuple[tuple[ImageOutput, ...], int]:
+def find(call: Call, p: Asked, statuses: tuple[str, ...]) -> tuple[tuple[ImageOutput, ...], int]:
     """The page of them that *p* asks for, and how many there are on all pages."""
     if p.image_id is not None:
         album = images.find(call.tx, call.account, p.region_id, p.image_id)
     else:
+        assert p.image_name is not None  # Else nobody asks: see is_wanted.
         album = images.of_name(call.tx, call.account, p.region_id, p.image_name)
     met = [image for image in album.images if image.status in statuses]
     values = _asked(p)
