@@ -58,3 +58,9 @@ TREE = {
     "v-left": {0: 1, 1: 2, 2: 3, 3: 2, 4: 3},
     "v-right": {0: 4, 1: 2, 2: 1, 3: 2, 5: 4},
 }
+
+
+def allocated(pool: Pool, volume: str) -> int:
+    """Bytes that the volume's own file takes."""
+    (own,) = (path for path in pool.files(volume) if path.stem == volume)
+    return own.stat().st_blocks * 512

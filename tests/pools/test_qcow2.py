@@ -10,7 +10,6 @@ from pathlib import Path
 
 import pytest
 
-from kiln.ground.units import MiB
 from kiln.pools import overlay
 from kiln.pools.errors import PoolFull, ToolFailed, VolumeBroken, VolumeBusy
 from kiln.pools.port import Succession
@@ -127,15 +126,6 @@ def _open_within_a_limit(folder):
     pool = Qcow2Pool(folder)
     with pytest.raises(PoolFull):
         pool.create("v-a0", SIZE)
-
-
-def test_counts_only_what_a_volume_takes_itself(pool):
-    pool.create("v-a0", 16 * MiB)
-    put(pool, "v-a0", dict.fromkeys(range(16), 1))
-    pool.freeze([Succession("v-a0", "v-a1")], None)
-
-    assert pool.allocated("v-a0") >= MiB
-    assert pool.allocated("v-a1") < 64 * 1024
 
 
 # Two processes on one folder.

@@ -345,9 +345,6 @@ class Pool(Protocol):
     def size(self, volume: str) -> int:
         """Virtual size in bytes. Raises VolumeMissing, VolumeBroken."""
 
-    def allocated(self, volume: str) -> int:
-        """Bytes that this volume alone takes in the pool."""
-
     def length(self, volume: str) -> int:
         """Bytes from the first to the last that is kept of this volume alone, holes included.
 

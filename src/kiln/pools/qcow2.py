@@ -276,11 +276,6 @@ class Qcow2Pool:
         """See ``port.Pool``."""
         return overlay.read(self._path(volume)).size_bytes
 
-    def allocated(self, volume: str) -> int:
-        """See ``port.Pool``. Raises VolumeMissing."""
-        with _missing(volume):
-            return self._path(volume).stat().st_blocks * 512
-
     def length(self, volume: str) -> int:
         """See ``port.Pool``."""
         with _missing(volume):
