@@ -22,6 +22,7 @@ ELSEWHERE = {
     "machines/test_merging.py": "machines.before_fill machines.filling machines.filled machines.before_stream "
     "machines.stream_begun machines.stream_flushed machines.streamed",
     "machines/test_qemu.py": "machines.spawned machines.before_attach machines.chain_opened machines.attached "
+    "machines.before_ahead machines.opened_ahead "
     "machines.before_switch machines.overlays_opened machines.switched machines.resized machines.reboot_prepared "
     "machines.reset",
     "buckets/test_folder.py": "buckets.sweep.unlinked",
@@ -31,7 +32,8 @@ ELSEWHERE = {
     "pools/test_identity.py": "identity.drafted identity.written",
     "pools/test_qcow2.py": "pool.set_aside.before pool.set_aside.renamed pool.freeze.switched "
     "pool.absorb.before_stream pool.absorb.streamed",
-    "pools/test_ready.py": "pool.ready.synced",
+    "pools/test_ready.py": "pool.ready.synced pool.ready.opened pool.ahead.before pool.ahead.linked "
+    "pool.ahead.followed",
     "pools/test_records.py": "records.append.before records.append.written records.append.synced "
     "records.rewrite.before records.rewrite.done",
     "service/test_ballast.py": "ballast.fill.before ballast.fill.done ballast.give_up.before ballast.give_up.cut",

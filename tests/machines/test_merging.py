@@ -113,6 +113,22 @@ def test_reads_whole_clusters_once(written, pieces):
     assert read == [(at * kib, length * kib) for at, length in pieces]
 
 
+def test_a_layer_is_found_by_the_link_by_which_it_is_open(disks):
+    needs("qemu-img", "qemu-io")
+    disks.blank("base")
+    disks.scribble("base", 1, 3, seed=1)
+    disks.above("p1", "base")
+    links = disks.folder / "links"
+    links.mkdir()
+    link = links / "p1.qcow2"
+    link.symlink_to("../p1.qcow2")
+
+    by_name = list(_written([str(disks.path("p1")), str(disks.path("base"))], []))
+
+    assert by_name
+    assert list(_written([str(link), str(disks.path("base"))], [])) == by_name
+
+
 def test_a_file_that_qemu_names_is_read_as_the_machine_s_user(machines, disks):
     if os.geteuid() != 0:
         lacks("root")

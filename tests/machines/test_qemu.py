@@ -22,7 +22,7 @@ from kiln.machines.errors import MachineMissing, MachineRefused, MachineSilent
 from kiln.machines.port import Drive
 from kiln.machines.qemu import QemuMachines
 from kiln.machines.runfolder import RunFolder
-from tests.machines.disks import MIB, a_machine, qemu_img, settle
+from tests.machines.disks import MIB, a_machine, files_open, qemu_img, settle
 from tests.pools.kills import killed_at, points_of
 from tests.tools import needs
 
@@ -476,6 +476,83 @@ def test_completes_a_switch_that_was_killed_at_any_point(bare, disks):
         nodes = generation(number + 2)
         assert killed_at(number, lambda nodes=nodes: bare.guest("i-1").switch(nodes, settle))
         bare.guest("i-1").switch(nodes, settle)
+        bare.guest("i-1").switch(nodes, settle)
+
+        assert tops_of(bare) == {f"a{number + 2}", f"b{number + 2}"}, points[number]
+
+
+# Overlays that are opened ahead.
+
+
+def test_switches_to_what_was_opened_ahead(bare, disks):
+    uid, guest = bare.uid("i-1"), bare.guest("i-1")
+    for overlay, node in (("a1", "a0"), ("b1", "b0")):
+        disks.above(overlay, node, uid)
+
+    guest.open_ahead([disks.node("a1"), disks.node("b1")], [])
+    assert tops_of(bare) == {"a0", "b0"}
+    guest.switch([("a0", disks.node("a1")), ("b0", disks.node("b1"))], settle, {"a1", "b1"})
+
+    assert tops_of(bare) == {"a1", "b1"}
+
+
+def test_opens_again_what_was_opened_ahead_and_closed_since(bare, disks):
+    uid, guest = bare.uid("i-1"), bare.guest("i-1")
+    for overlay, node in (("a1", "a0"), ("b1", "b0")):
+        disks.above(overlay, node, uid)
+    guest.open_ahead([disks.node("a1"), disks.node("b1")], [])
+    with qmp.open_session(folder_of(bare).qmp) as session:
+        session.execute("blockdev-del", {"node-name": "a1"})
+
+    guest.switch([("a0", disks.node("a1")), ("b0", disks.node("b1"))], settle, {"a1", "b1"})
+
+    assert tops_of(bare) == {"a1", "b1"}
+
+
+def test_writes_to_no_file_of_an_earlier_attempt_with_the_overlays_name(bare, disks):
+    uid, guest = bare.uid("i-1"), bare.guest("i-1")
+    disks.above("a1", "a0", uid)
+    guest.open_ahead([disks.node("a1")], [])
+    disks.path("a1").unlink()
+    disks.above("a1", "a0", uid)
+
+    guest.switch([("a0", disks.node("a1"))], settle)
+
+    assert tops_of(bare) == {"a1", "b0"}
+    assert files_open(process.find(folder_of(bare))) == ["a0.qcow2", "a1.qcow2", "b0.qcow2"]
+
+
+def test_closes_what_was_opened_ahead_and_is_not_wanted_any_more(bare, disks):
+    uid, guest = bare.uid("i-1"), bare.guest("i-1")
+    for overlay, node in (("a1", "a0"), ("b1", "b0"), ("a2", "a1")):
+        disks.above(overlay, node, uid)
+    guest.open_ahead([disks.node("a1")], [])
+    guest.open_ahead([disks.node("b1")], ["a1"])
+    assert guest.has_node("a1")
+
+    guest.switch([("b0", disks.node("b1"))], settle, {"b1"})
+    guest.open_ahead([disks.node("a2")], [])
+
+    assert not guest.has_node("a1")
+    assert guest.has_node("a2")
+    assert tops_of(bare) == {"a0", "b1"}
+
+
+def test_completes_a_switch_to_what_was_opened_ahead_that_was_killed_at_any_point(bare, disks):
+    def act(nodes):
+        guest = bare.guest("i-1")
+        guest.open_ahead([node for _, node in nodes], [])
+        guest.switch(nodes, settle, {node["node-name"] for _, node in nodes})
+
+    def generation(number):
+        heirs = [(f"{letter}{number - 1}", f"{letter}{number}") for letter in "ab"]
+        return [(head, disks.node(disks.above(heir, head, bare.uid("i-1")))) for head, heir in heirs]
+
+    points = points_of(lambda: act(generation(1)))
+    assert {"machines.before_ahead", "machines.opened_ahead"} <= set(points)
+    for number in range(len(points)):
+        nodes = generation(number + 2)
+        assert killed_at(number, lambda nodes=nodes: act(nodes))
         bare.guest("i-1").switch(nodes, settle)
 
         assert tops_of(bare) == {f"a{number + 2}", f"b{number + 2}"}, points[number]

@@ -59,9 +59,17 @@ class Daemon:
     def holds(self, disk, blocks):
         return patterns.reads_as(self._address(disk), blocks, arguments=("-f", "raw"))
 
-    def switch(self, nodes, settle):
+    def open_ahead(self, overlays, kept):
+        for overlay in overlays:
+            self.execute("blockdev-add", **overlay)
+
+    def switch(self, nodes, settle, opened=()):
         settle()
         depths = self._depths()
+        for name in (overlay["node-name"] for _, overlay in nodes):
+            if name not in opened and depths.get(name) == 0:
+                self.execute("blockdev-del", node_name=name)  # It may be another file.
+                del depths[name]
         for _, overlay in nodes:
             if overlay["node-name"] not in depths:
                 self.execute("blockdev-add", **overlay)

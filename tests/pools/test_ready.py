@@ -6,10 +6,11 @@ import errno
 import os
 
 import pytest
+from qemu.qmp import ExecuteError
 
 from kiln.pools import overlay
 from kiln.pools.errors import PoolFull, VolumeMissing
-from kiln.pools.port import Succession
+from kiln.pools.port import GuestBusy, Succession
 from kiln.pools.qcow2 import Qcow2Pool
 from kiln.pools.ready import MOST
 from tests.pools.kills import killed_at, points_of
@@ -118,6 +119,237 @@ def test_a_guest_goes_on_in_what_was_made_ready(pool, tmp_path):
     assert all(pool.verify(f"v-a{n}") == [] for n in range(4))
 
 
+def links(pool, tmp_path):
+    """Where the names lead by which machines open overlays, by volume."""
+    folder = tmp_path / "pool" / ".ahead"
+    return {link.stem: str(link.readlink()) for link in folder.iterdir()} if folder.exists() else {}
+
+
+def open_ahead(pool, guest, number):
+    """Have the guest open what will be the heirs of that number."""
+    pool.prepare()
+    heads = pool.overlays.unopened()
+    pool.overlays.open({head: f"{head[:-1]}{number}" for head in heads}, guest)
+    return heads
+
+
+def test_a_guest_goes_on_in_what_it_has_opened_ahead(pool, tmp_path):
+    needs("qemu-storage-daemon", "qemu-io")
+    a_head_in_use(pool)
+    with start_daemon(tmp_path) as guest:
+        guest.open(pool.blockdevs("v-a0"))
+        for n in range(3):
+            guest.put("v-a0", {n: n + 1})
+            assert open_ahead(pool, guest, n + 1) == [f"v-a{n}"]
+            assert pool.overlays.name_of(f"v-a{n}") == f"v-a{n + 1}"
+            assert guest.has_node(f"v-a{n + 1}")
+            assert list(pool.volumes()) == [f"v-a{each}" for each in range(n + 1)]
+            pool.freeze([Succession(f"v-a{n}", f"v-a{n + 1}")], guest)
+            assert links(pool, tmp_path)[f"v-a{n + 1}"] == f"../v-a{n + 1}.qcow2"
+        guest.put("v-a0", {3: 4})
+
+        assert guest.holds("v-a0", {0: 1, 1: 2, 2: 3, 3: 4})
+        written = {node["node-name"] for node in guest.execute("query-named-block-nodes") if not node["ro"]}
+        assert {name for name in written if not name.startswith("#")} == {"v-a3"}
+
+    assert holds(pool, "v-a1", {0: 1, 1: 2})
+    assert holds(pool, "v-a3", {0: 1, 1: 2, 2: 3, 3: 4})
+    assert all(pool.verify(f"v-a{n}") == [] for n in range(4))
+
+
+def test_what_was_opened_for_a_head_that_is_granted_anew_is_not_written_to(pool, tmp_path):
+    needs("qemu-storage-daemon", "qemu-io")
+    a_head_in_use(pool)
+    with start_daemon(tmp_path) as guest:
+        guest.open(pool.blockdevs("v-a0"))
+        open_ahead(pool, guest, 1)
+        pool.grant("v-a0", None)
+        pool.prepare()
+        assert pool.overlays.name_of("v-a0") is None
+
+        pool.freeze([Succession("v-a0", "v-a1")], guest)
+        guest.put("v-a0", {1: 1})
+
+    assert holds(pool, "v-a1", {1: 1})
+    assert links(pool, tmp_path) == {}
+
+
+def test_what_a_machine_is_opening_just_now_is_nobodys_heir(pool, tmp_path):
+    needs("qemu-storage-daemon", "qemu-io")
+    head = a_head_in_use(pool)
+    pool.prepare()
+    with start_daemon(tmp_path) as guest:
+        guest.open(pool.blockdevs(head))
+
+        class Slow:
+            """Opens it, and has a freeze come before it says so."""
+
+            def open_ahead(self, overlays, kept):
+                guest.open_ahead(overlays, kept)
+                pool.freeze([Succession(head, "v-a1")], guest)
+
+        pool.overlays.open({head: "v-early"}, Slow())
+        guest.put(head, {1: 1})
+
+    assert pool.overlays.name_of(head) is None
+    assert holds(pool, "v-a1", {1: 1})
+    assert links(pool, tmp_path) == {}
+
+
+def test_a_busy_machine_is_asked_again(pool, tmp_path):
+    needs("qemu-storage-daemon")
+    head = a_head_in_use(pool)
+    pool.prepare()
+
+    class Busy:
+        def open_ahead(self, overlays, kept):
+            raise GuestBusy
+
+    with pytest.raises(GuestBusy):
+        pool.overlays.open({head: "v-a1"}, Busy())
+    assert links(pool, tmp_path) == {}
+    with start_daemon(tmp_path) as guest:
+        guest.open(pool.blockdevs(head))
+        pool.overlays.open({head: "v-a1"}, guest)
+
+    assert pool.overlays.name_of(head) == "v-a1"
+
+
+def test_an_heir_may_have_another_name_than_what_was_opened(pool, tmp_path):
+    needs("qemu-storage-daemon", "qemu-io")
+    a_head_in_use(pool)
+    with start_daemon(tmp_path) as guest:
+        guest.open(pool.blockdevs("v-a0"))
+        open_ahead(pool, guest, 1)
+
+        pool.freeze([Succession("v-a0", "v-other")], guest)
+        guest.put("v-a0", {1: 1})
+
+    assert holds(pool, "v-other", {1: 1})
+    assert links(pool, tmp_path) == {}
+
+
+def test_what_a_machine_has_open_for_the_next_time_tells_of_no_freeze(pool, tmp_path):
+    needs("qemu-storage-daemon")
+    a_head_in_use(pool)
+    with start_daemon(tmp_path) as guest:
+        guest.open(pool.blockdevs("v-a0"))
+        open_ahead(pool, guest, 1)
+
+        assert not pool.has_frozen([Succession("v-a0", "v-a1")], guest)
+
+
+def test_a_machine_that_cannot_open_it_is_as_good_as_none(pool, tmp_path):
+    needs("qemu-storage-daemon", "qemu-io")
+    a_head_in_use(pool)
+    pool.prepare()
+    with start_daemon(tmp_path) as guest:
+        guest.open(pool.blockdevs("v-a0"))
+
+        with pytest.raises(ExecuteError):
+            pool.overlays.open({"v-a0": "v-a0"}, guest)
+
+        assert pool.overlays.name_of("v-a0") is None
+        assert links(pool, tmp_path) == {}
+        pool.freeze([Succession("v-a0", "v-a1")], guest)
+        guest.put("v-a0", {1: 1})
+
+    assert holds(pool, "v-a1", {1: 1})
+
+
+def test_a_machine_that_never_comes_is_not_looked_for_for_ever(pool, monkeypatch):
+    monkeypatch.setattr("kiln.pools.ready._FIRST_REST_S", 0.0)
+    head = a_head_in_use(pool)
+    pool.prepare()
+
+    assert [pool.overlays.unopened() for _ in range(20)].count([head]) == 8
+    pool.grant(head, None)
+    pool.prepare()
+    assert pool.overlays.unopened() == [head]
+
+
+def test_loses_nothing_when_it_is_killed_at_any_point_of_opening_ahead_and_freezing(tmp_path):
+    needs("qemu-storage-daemon", "qemu-io")
+
+    def start(folder, guest):
+        folder.mkdir(exist_ok=True)
+        pool = Qcow2Pool(folder / "pool")
+        a_head_in_use(pool)
+        guest.open(pool.blockdevs("v-a0"))
+        guest.put("v-a0", {1: 1})
+        guest.disconnect()
+
+    def act(folder, guest):
+        guest.connect()
+        pool = Qcow2Pool(folder / "pool")
+        pool.grant("v-a0", None)
+        open_ahead(pool, guest, 1)
+        pool.freeze([Succession("v-a0", "v-a1")], guest)
+        guest.disconnect()
+
+    (tmp_path / "all").mkdir()
+    with start_daemon(tmp_path / "all") as guest:
+        start(tmp_path / "all", guest)
+        points = points_of(lambda: act(tmp_path / "all", guest))
+        guest.connect()
+    first = points.index("pool.ahead.before")
+    assert {"pool.ahead.linked", "pool.ready.opened", "pool.ahead.followed"} <= set(points[first:])
+    for number in range(first, len(points)):
+        folder = tmp_path / str(number)
+        folder.mkdir()
+        with start_daemon(folder) as guest:
+            start(folder, guest)
+            assert killed_at(number, lambda folder=folder, guest=guest: act(folder, guest)), points[number]
+
+            guest.connect()
+            pool = Qcow2Pool(folder / "pool")
+            pool.sweep()
+            pool.freeze([Succession("v-a0", "v-a1")], guest)
+            guest.put("v-a0", {2: 2})
+            open_ahead(pool, guest, 2)
+            pool.freeze([Succession("v-a1", "v-a2")], guest)
+            guest.put("v-a0", {3: 3})
+
+            assert guest.holds("v-a0", {1: 1, 2: 2, 3: 3}), points[number]
+        assert holds(pool, "v-a0", {1: 1}), points[number]
+        assert holds(pool, "v-a1", {1: 1, 2: 2}), points[number]
+        assert holds(pool, "v-a2", {1: 1, 2: 2, 3: 3}), points[number]
+
+
+def test_without_its_link_it_is_opened_anew(pool, tmp_path):
+    needs("qemu-storage-daemon", "qemu-io")
+    a_head_in_use(pool)
+    with start_daemon(tmp_path) as guest:
+        guest.open(pool.blockdevs("v-a0"))
+        open_ahead(pool, guest, 1)
+        (tmp_path / "pool" / ".ahead" / "v-a1.new").mkdir()
+
+        pool.freeze([Succession("v-a0", "v-a1")], guest)
+        guest.put("v-a0", {1: 1})
+        files = {node["file"] for node in guest.execute("query-named-block-nodes") if node["drv"] == "file"}
+
+    assert files == {str(tmp_path / "pool" / name) for name in ("v-a0.qcow2", "v-a1.qcow2")}
+    assert holds(pool, "v-a1", {1: 1})
+
+
+def test_links_go_with_what_they_lead_to(pool, tmp_path):
+    needs("qemu-storage-daemon")
+    a_head_in_use(pool)
+    with start_daemon(tmp_path) as guest:
+        guest.open(pool.blockdevs("v-a0"))
+        open_ahead(pool, guest, 1)
+        pool.freeze([Succession("v-a0", "v-a1")], guest)
+        open_ahead(pool, guest, 2)
+    assert set(links(pool, tmp_path)) == {"v-a1", "v-a2"}
+
+    again = Qcow2Pool(tmp_path / "pool")
+    again.sweep()
+    assert set(links(pool, tmp_path)) == {"v-a1"}
+    again.drop("v-a1")
+
+    assert links(pool, tmp_path) == {}
+
+
 def test_an_heirs_name_is_on_the_disk_before_its_head_is_closed(pool):
     head = a_head_in_use(pool)
     pool.prepare()
@@ -186,7 +418,7 @@ def test_a_freeze_that_fails_leaves_none(pool, tmp_path):
 
 
 def test_no_more_are_wanted_than_a_limit(pool):
-    pool._ready.want([f"v-{n}" for n in range(MOST + 3)])
+    pool.overlays.want([f"v-{n}" for n in range(MOST + 3)])
 
     asked = []
 
@@ -194,7 +426,7 @@ def test_no_more_are_wanted_than_a_limit(pool):
         asked.append(head)
         raise VolumeMissing(head)
 
-    pool._ready.make(about)
+    pool.overlays.make(about)
 
     assert asked == [f"v-{n}" for n in range(3, MOST + 3)]
 
@@ -236,7 +468,7 @@ def test_a_head_that_cannot_be_read_keeps_no_other_from_its_own(pool, tmp_path, 
 
     for disk in "ac":
         pool.freeze([Succession(f"v-{disk}0", f"v-{disk}1")], None)
-    pool._ready.forget(["v-a1", "v-c1"])
+    pool.overlays.forget(["v-a1", "v-c1"])
     assert pool.prepare() == 0
     said = [record.kiln_facts for record in caplog.records if record.message == "overlays_not_made_ready"]
     assert [(one["head"], one["heads"]) for one in said] == [(heads[1], 1)], "once, however often it is tried"
@@ -244,7 +476,7 @@ def test_a_head_that_cannot_be_read_keeps_no_other_from_its_own(pool, tmp_path, 
     path.unlink()
     path.write_bytes(content)
     assert pool.prepare() == 1
-    pool._ready.want(heads[1:2])
+    pool.overlays.want(heads[1:2])
     path.unlink()
     path.symlink_to(path.name)
     pool.prepare()

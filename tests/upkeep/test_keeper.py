@@ -59,6 +59,13 @@ class FullPool:
     def prepare(self):
         raise PoolFull("no room")
 
+    @property
+    def overlays(self):
+        return self
+
+    def unopened(self):
+        return []
+
 
 def test_makes_nothing_ready_where_there_is_no_room(cloud):
     cloud.refit(pool=FullPool())

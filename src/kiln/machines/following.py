@@ -18,7 +18,7 @@ from kiln.ground.killpoints import reach
 from kiln.ground.values import dataclass
 from kiln.machines import blocks
 from kiln.machines.errors import MachineBusy, MachineRefused
-from kiln.machines.qmp import open_session
+from kiln.machines.qmp import Session, open_session
 from kiln.machines.runfolder import RunFolder
 
 Chain = Sequence[dict[str, Any]]
@@ -30,10 +30,7 @@ def follow(folder: RunFolder, chains: Sequence[Chain], filler: str) -> bool:
     Raises MachineBusy, MachineRefused, MachineMissing, MachineSilent.
     """
     with folder.held(waits=False), open_session(folder.qmp) as qmp:
-        before = blocks.open_nodes(qmp)
-        if any(node.startswith(filler) for node in before) or qmp.execute("query-jobs"):
-            # A block job holds on to the nodes that it copies from.
-            raise MachineBusy(f"A merge is at work under the machine of {folder.instance}.")
+        before = require_no_merge(qmp, folder.instance, filler)
         blocks.close_unused(qmp)  # What an earlier run opened may be out of date by now.
         reach("machines.before_follow")
         plan = _plan(blocks.places(qmp), chains)
@@ -50,6 +47,14 @@ def follow(folder: RunFolder, chains: Sequence[Chain], filler: str) -> bool:
         reach("machines.followed")
         blocks.close_unused(qmp)
         return bool(before - blocks.open_nodes(qmp))
+
+
+def require_no_merge(qmp: Session, instance: str, filler: str) -> set[str]:
+    """The machine's open nodes. Raises MachineBusy while a merge is at work: it holds on to what it copies from."""
+    present = blocks.open_nodes(qmp)
+    if any(node.startswith(filler) for node in present) or qmp.execute("query-jobs"):
+        raise MachineBusy(f"A merge is at work under the machine of {instance}.")
+    return present
 
 
 @dataclass

@@ -7,15 +7,16 @@ is found out from QEMU, never remembered.
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
+from pathlib import PurePath
 from typing import Any
 
 from kiln.ground.killpoints import reach
 from kiln.machines import agent, blocks, process
 from kiln.machines.command import AGENT
 from kiln.machines.errors import MachineError, MachineGarbled, MachineRefused, MachineSilent
-from kiln.machines.following import follow
+from kiln.machines.following import follow, require_no_merge
 from kiln.machines.hearing import mappings
 from kiln.machines.merging import FILLER, merge
 from kiln.machines.qmp import Session, hail, open_session
@@ -26,6 +27,11 @@ QUIESCE_LIMIT_S = 2.0
 #: nobody listens any more, and whoever asks again finds it done.
 _SWITCH_TIMEOUT_S = 5.0
 _HAS_NODE_TIMEOUT_S = 5.0
+_AHEAD_TIMEOUT_S = 2.0
+#: An overlay is opened without its backing node, which the snapshot itself will put below it.
+_ALONE = {"backing": None}
+
+_Switches = list[tuple[str, dict[str, Any]]]
 
 
 class QemuGuest:
@@ -34,28 +40,40 @@ class QemuGuest:
     def __init__(self, folder: RunFolder) -> None:
         self._folder = folder
 
-    def switch(self, nodes: Sequence[tuple[str, dict[str, Any]]], settle: Callable[[], None]) -> bool:
+    def switch(
+        self, nodes: Sequence[tuple[str, dict[str, Any]]], settle: Callable[[], None], opened: Collection[str] = ()
+    ) -> bool:
         """See ``pools.port.Guest``.
 
         Raises MachineRefused, and then nothing is switched; MachineMissing; MachineSilent.
         """
         with self._folder.held(), hail(self._folder.qmp, _SWITCH_TIMEOUT_S) as qmp:
             reach("machines.before_switch")
-            due, has_agent = _open(qmp, nodes, settle)
+            due, has_agent = _open(qmp, nodes, settle, opened)
             reach("machines.overlays_opened")
-            moves = [
-                {"type": "blockdev-snapshot", "data": {"node": node, "overlay": overlay["node-name"]}}
-                for node, overlay in due
-            ]
             try:
-                # Also when nothing is left to do: a Kiln that was killed in here has left the guest frozen.
-                with self._quiesced_by(is_there=has_agent) as freeze:
-                    is_quiesced = _switch(qmp, moves, freeze)
-                    reach("machines.switched")
+                return self._move(qmp, due, has_agent=has_agent)
+            except MachineRefused:
+                _close(qmp, due)
+                if not opened:
+                    raise
+            # What was opened ahead may have been closed since, and then nothing was switched.
+            due = _open_again(qmp, nodes)
+            try:
+                return self._move(qmp, due, has_agent=has_agent)
             except MachineRefused:
                 _close(qmp, due)
                 raise
-            return is_quiesced and bool(due)
+
+    def open_ahead(self, overlays: Sequence[dict[str, Any]], kept: Collection[str]) -> None:
+        """See ``pools.port.Guest``. Raises MachineBusy, MachineRefused, MachineMissing, MachineSilent."""
+        with self._folder.held(waits=False), open_session(self._folder.qmp, _AHEAD_TIMEOUT_S) as qmp:
+            require_no_merge(qmp, self._folder.instance, FILLER)
+            folders = {PurePath(overlay["file"]["filename"]).parent for overlay in overlays}
+            reach("machines.before_ahead")
+            blocks.close(qmp, sorted(blocks.unused_in(qmp, folders) - set(kept)))
+            blocks.open_all(qmp, [overlay | _ALONE for overlay in overlays])
+            reach("machines.opened_ahead")
 
     def stream(self, node: str, base: str | None, backing_file: str | None) -> None:
         """See ``pools.port.Guest``. Waits as long as it takes.
@@ -110,6 +128,18 @@ class QemuGuest:
                 is_quiesced = held.enter_context(self._quiesced_by(is_there=has_agent)).is_held
             yield is_quiesced
 
+    def _move(self, qmp: Session, due: _Switches, *, has_agent: bool) -> bool:
+        """Put the overlays that are due above their nodes. Raises as ``switch`` does."""
+        moves = [
+            {"type": "blockdev-snapshot", "data": {"node": node, "overlay": overlay["node-name"]}}
+            for node, overlay in due
+        ]
+        # Also when nothing is left to do: a Kiln that was killed in here has left the guest frozen.
+        with self._quiesced_by(is_there=has_agent) as freeze:
+            is_quiesced = _switch(qmp, moves, freeze)
+            reach("machines.switched")
+        return is_quiesced and bool(due)
+
     @contextmanager
     def _quiesced_by(self, *, is_there: bool) -> Iterator[agent.Freeze]:
         """Hold it frozen. A guest without an agent is known at once from QEMU, it costs no two seconds."""
@@ -143,23 +173,20 @@ def _switch(qmp: Session, moves: Sequence[dict[str, Any]], freeze: agent.Freeze)
     return False
 
 
-_Switches = list[tuple[str, dict[str, Any]]]
-
-
 def _open(
-    qmp: Session, nodes: Sequence[tuple[str, dict[str, Any]]], settle: Callable[[], None]
+    qmp: Session, nodes: Sequence[tuple[str, dict[str, Any]]], settle: Callable[[], None], opened: Collection[str]
 ) -> tuple[_Switches, bool]:
-    """Open the overlays; returns those that do not stand above their nodes yet, and whether the guest has an agent.
+    """Open the overlays that were not *opened* ahead.
 
-    Mostly none does, so how the disks stand is asked only when QEMU refuses to
-    open one: each question costs as much as a tenth of the whole switch. All
-    that is always asked is said at once, even before QEMU has greeted, and while
-    it is at it *settle* has its time. Raises what that does and MachineRefused,
-    and then none is open that was not in use.
+    Returns those that do not stand above their nodes yet, and whether the guest
+    has an agent. Mostly none stands there, so how the disks stand is asked only
+    when QEMU refuses to open one: each question costs as much as a tenth of the
+    whole switch. All that is always asked is said at once, even before QEMU has
+    greeted, and while it is at it *settle* has its time. Raises what that does
+    and MachineRefused, and then none is open that was not in use.
     """
-    # Without its backing node for now, which the snapshot itself will put below it.
-    overlays = {overlay["node-name"]: overlay | {"backing": None} for _, overlay in nodes}
-    opened = qmp.begin("blockdev-add", list(overlays.values()))
+    missing = [overlay | _ALONE for _, overlay in nodes if overlay["node-name"] not in opened]
+    additions = qmp.begin("blockdev-add", missing)
     channels = qmp.begin("query-chardev", [{}])
     unsettled: Exception | None = None
     try:
@@ -169,29 +196,27 @@ def _open(
     qmp.negotiate()
     refused: MachineRefused | None = None
     try:
-        qmp.finish("blockdev-add", opened)
+        qmp.finish("blockdev-add", additions)
     except MachineRefused as error:
         refused = error
     has_agent = _has_agent(qmp.finish("query-chardev", channels)[0])
     if unsettled is not None:
-        blocks.close(qmp, list(overlays))
+        _close(qmp, nodes)
         raise unsettled
-    return (list(nodes) if refused is None else _open_again(qmp, nodes, overlays)), has_agent
+    return (list(nodes) if refused is None else _open_again(qmp, nodes)), has_agent
 
 
 def _has_agent(channels: object) -> bool:
     return any(channel.get("label") == AGENT and channel.get("frontend-open") is True for channel in mappings(channels))
 
 
-def _open_again(
-    qmp: Session, nodes: Sequence[tuple[str, dict[str, Any]]], overlays: dict[str, dict[str, Any]]
-) -> _Switches:
+def _open_again(qmp: Session, nodes: Sequence[tuple[str, dict[str, Any]]]) -> _Switches:
     """Open those overlays, of which QEMU did not open all, that are not in use."""
     # An earlier attempt opened it, and perhaps put it in use: then, and only then, it cannot be closed.
-    blocks.close(qmp, list(overlays))
+    _close(qmp, nodes)
     due = _due(qmp, nodes)
     try:
-        blocks.open_all(qmp, [overlays[overlay["node-name"]] for _, overlay in due])
+        blocks.open_all(qmp, [overlay | _ALONE for _, overlay in due])
     except MachineRefused:
         _close(qmp, due)
         raise
@@ -207,5 +232,5 @@ def _due(qmp: Session, nodes: Sequence[tuple[str, dict[str, Any]]]) -> _Switches
     return [(node, overlay) for node, overlay in nodes if node in tops]
 
 
-def _close(qmp: Session, switches: _Switches) -> None:
+def _close(qmp: Session, switches: Sequence[tuple[str, dict[str, Any]]]) -> None:
     blocks.close(qmp, [overlay["node-name"] for _, overlay in switches])

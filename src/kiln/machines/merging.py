@@ -198,7 +198,9 @@ def _prefix(folder: RunFolder) -> list[str]:
 
 def _written(layers: list[str], prefix: list[str]) -> Iterator[tuple[int, int]]:
     """Where, from and to, any of the layers has something; they are never written again, so it stays true."""
-    command = [*prefix, "qemu-img", "map", "-U", "-f", "qcow2", "--output=json", layers[0]]
+    # What is below a file is named relative to the folder that it is in, and QEMU may have it open by a link elsewhere.
+    uppermost = os.path.realpath(layers[0])
+    command = [*prefix, "qemu-img", "map", "-U", "-f", "qcow2", "--output=json", uppermost]
     try:
         done = subprocess.run(command, capture_output=True, text=True, timeout=_MAP_TIMEOUT_S, check=True)
     except (OSError, subprocess.SubprocessError) as error:

@@ -107,18 +107,30 @@ class Guest(Protocol):
         two seconds or it failed. They are thawed on every way out.
         """
 
-    def switch(self, nodes: Sequence[tuple[str, dict[str, Any]]], settle: Callable[[], None]) -> bool:
+    def switch(
+        self, nodes: Sequence[tuple[str, dict[str, Any]]], settle: Callable[[], None], opened: Collection[str] = ()
+    ) -> bool:
         """Put each overlay above its node, all in one QMP transaction; returns whether it was quiesced.
 
         The guest's file systems are held still for the transaction alone, not
         while what it needs is made ready. *settle*, which may be called while the
         overlays are being opened, has returned before the guest writes to one of
-        them; where it raises nothing is switched, and that is raised.
+        them; where it raises nothing is switched, and that is raised. *opened* are
+        the overlays, by node, that ``open_ahead`` has opened as the files that they
+        are; one that is not open any more is opened as the others are.
 
         *nodes* holds (node now on top, ``blockdev-add`` arguments of the
         overlay). Overlays that are already on top are left as they are, so the
         call may be made again after a crash; when none is left to be put there,
         nobody knows how it was, and the answer is False.
+        """
+
+    def open_ahead(self, overlays: Sequence[dict[str, Any]], kept: Collection[str]) -> None:
+        """Open overlays for a later ``switch``; nothing is put on them, or written to them, before.
+
+        *overlays* are ``blockdev-add`` arguments. What an earlier call opened of the
+        same folder, and nothing stands on, is closed unless its node is one of *kept*.
+        Raises GuestBusy while somebody else changes the machine; then nothing was opened.
         """
 
     def stream(self, node: str, base: str | None, backing_file: str | None) -> None:
@@ -217,6 +229,25 @@ class Records(Protocol):
         """
 
 
+class Overlays(Protocol):
+    """What ``Pool.prepare`` has made ready above heads, as far as machines may open it before a freeze needs it."""
+
+    def unopened(self) -> list[str]:
+        """Heads above which something is ready that no machine has open, now that it is time to look for one.
+
+        A head is told some times, ever less often, and then no more.
+        """
+
+    def open(self, volumes: Mapping[str, str], guest: Guest) -> None:
+        """Have the machine that runs on some heads open what is ready above them; *volumes* names the heirs by head.
+
+        Raises GuestBusy, and then it may be tried again; GuestError, OSError. Nothing is lost by them but time.
+        """
+
+    def name_of(self, head: str) -> str | None:
+        """How the heir of a head has to be called so that a freeze finds it open; None: as one likes."""
+
+
 class Pool(Protocol):
     """See the module's docstring; one contract suite holds every pool to it."""
 
@@ -225,6 +256,10 @@ class Pool(Protocol):
     @property
     def records(self) -> Records:
         """What the pool keeps beside its volumes, of what they belong to."""
+
+    @property
+    def overlays(self) -> Overlays:
+        """What was made ready above heads."""
 
     def identity(self) -> Identity | None:
         """Whose pool it is; None before that is said. Raises IdentityBroken, IdentityTooNew, OSError."""

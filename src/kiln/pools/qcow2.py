@@ -21,20 +21,21 @@ from kiln.ground.killpoints import reach
 from kiln.pools import (
     absorb,
     aside,
+    entries,
     inspection,
     locks,
     moves,
     overlay,
     qemu_img,
     readers,
-    ready,
     soundness,
     switched,
     trash,
     unpacking,
 )
+from kiln.pools.ahead import Ahead
 from kiln.pools.errors import PoolFull, ToolFailed, VolumeBroken, VolumeBusy, VolumeMissing
-from kiln.pools.family import NAME, SUFFIX, Family, has_name_of_volume, parent_of
+from kiln.pools.family import NAME, SUFFIX, Family, parent_of
 from kiln.pools.folder import Folder, is_direct, sync
 from kiln.pools.identity import HIDDEN, IdentityFile
 from kiln.pools.nodes import node
@@ -78,7 +79,7 @@ class Qcow2Pool:
         self._folder = Folder(path)
         self._family = Family(path)
         self._trash = trash.Trash(path)
-        self._ready = Ready(self._folder)
+        self.overlays, self._ahead = Ready(self._folder), Ahead(path)
         #: Gives back what waits in the trash, so that there are so many bytes more (None: some), and tells whether
         #: it did; for what found no room.
         self.make_room: Callable[[int | None], bool] = lambda _: False
@@ -102,8 +103,7 @@ class Qcow2Pool:
     def create(self, volume: str, size_bytes: int) -> None:
         """See ``port.Pool``. Raises PoolFull."""
         if not self.exists(volume):
-            self._with_room(lambda: self._give_birth([Birth(volume, size_bytes)]))
-            self._folder.settle()
+            self._make([Birth(volume, size_bytes)])
 
     def clone(self, layer: str, volume: str, size_bytes: int) -> None:
         """See ``port.Pool``."""
@@ -112,8 +112,7 @@ class Qcow2Pool:
         with self._family.expecting(layer):
             if size_bytes < self.size(layer):
                 raise ValueError(f"a clone of {layer} cannot be smaller than it")
-            self._with_room(lambda: self._give_birth([Birth(volume, size_bytes, layer)]))
-            self._folder.settle()
+            self._make([Birth(volume, size_bytes, layer)])
 
     def freeze(self, disks: Sequence[Succession], guest: Guest | None) -> bool:
         """See ``port.Pool``. Raises VolumeMissing, VolumeBusy when there is no *guest* but a head is written, PoolFull.
@@ -131,7 +130,8 @@ class Qcow2Pool:
                 for disk in disks
                 if not self._has_heir(disk)
             ]
-            self._with_room(lambda: self._give_birth(heirs))
+            opened: set[str] = set()
+            self._with_room(lambda: opened.update(self._give_birth(heirs)))
             reach("pool.freeze.heirs_made")
             is_quiesced = False
             if guest is None:
@@ -139,22 +139,22 @@ class Qcow2Pool:
             else:
                 # A machine may open what has its name in memory alone; nobody writes to it until that is on the disk.
                 nodes = [(disk.head, node(self._path(disk.heir), None, is_head=True)) for disk in disks]
-                is_quiesced = guest.switch(nodes, self._folder.settle)
+                is_quiesced = guest.switch(nodes, self._folder.settle, opened)
                 reach("pool.freeze.switched")
             for disk in disks:
                 # Not before the switch, in which QEMU opens the old head once more.
                 self._seal(disk.head)
                 reach("pool.freeze.sealed")
-        self._ready.want([disk.heir for disk in disks])
+        self.overlays.want([disk.heir for disk in disks])
         return is_quiesced
 
     def prepare(self) -> int:
         """See ``port.Pool``. A head that was granted, or that a freeze has made, is one in use."""
-        return self._ready.make(lambda head: (self.size(head), self._path(head).stat().st_uid))
+        return self.overlays.make(lambda head: (self.size(head), self._path(head).stat().st_uid))
 
     def put_away(self) -> None:
         """See ``port.Pool``."""
-        self._ready.clear()
+        self.overlays.clear()
 
     def has_frozen(self, disks: Sequence[Succession], guest: Guest | None) -> bool:
         """See ``port.Pool``."""
@@ -164,7 +164,7 @@ class Qcow2Pool:
         """See ``port.Pool``. Raises VolumeMissing, VolumeBusy while somebody writes it or stands on it, PoolFull."""
         if guest is not None and guest.has_node(volume):
             guest.resize(volume, size_bytes)
-            self._ready.want([volume])
+            self.overlays.want([volume])
             return
         size_now = self.size(volume)
         if size_bytes == size_now:
@@ -187,7 +187,8 @@ class Qcow2Pool:
         with self._family.leaving(volume):
             if locks.is_open(self._path(volume)):
                 raise VolumeBusy(f"{volume} is open")
-            self._ready.forget([volume])
+            self.overlays.forget([volume])
+            self._ahead.remove([volume])
             self._folder.remove(volume + SUFFIX)
 
     def discard(self, volumes: Sequence[str]) -> list[str]:
@@ -197,7 +198,8 @@ class Qcow2Pool:
         with self._family.departing(there) as free:
             closed = [volume for volume in free if not locks.is_open(self._path(volume))]
             if closed:
-                self._ready.forget(closed)
+                self.overlays.forget(closed)
+                self._ahead.remove(closed)
                 self._trash.put(closed)
         return aside + closed
 
@@ -290,15 +292,11 @@ class Qcow2Pool:
 
     def volumes(self) -> Iterator[str]:
         """See ``port.Pool``."""
-        return (name.removesuffix(SUFFIX) for name, is_ours in self._entries() if is_ours)
+        return (name.removesuffix(SUFFIX) for name, is_ours in entries.of(self._folder.path) if is_ours)
 
     def strangers(self) -> list[Stranger]:
         """See ``port.Pool``. Hidden entries are none: drafts are, and what a network file system keeps for itself."""
-        return [
-            Stranger(name, name.removesuffix(SUFFIX) if _names_a_volume(name) else None)
-            for name, is_ours in self._entries()
-            if not is_ours and not name.startswith(".") and name not in (aside.NAME, trash.NAME)
-        ]
+        return entries.strangers(self._folder.path)
 
     def set_aside(self, what: str | Stranger) -> str:
         """See ``port.Pool``. It goes to ``lost+found`` in the pool's folder, and keeps its name if that is free there.
@@ -316,7 +314,9 @@ class Qcow2Pool:
 
     def sweep(self) -> list[str]:
         """See ``port.Pool``."""
-        return self._folder.sweep() + self._hidden.sweep()
+        swept = self._folder.sweep() + self._hidden.sweep()
+        self._ahead.sweep()
+        return swept
 
     def verify(self, volume: str) -> list[str]:
         """See ``port.Pool``. Raises VolumeMissing.
@@ -365,7 +365,7 @@ class Qcow2Pool:
                 readers.allow(self._path(layer), uid)
         readers.own(path, ours if uid is None else uid)
         path.chmod(_HEAD_MODE)
-        self._ready.want([volume])
+        self.overlays.want([volume])
         if uid is None and before != ours and not self._owns_a_volume(before):
             for layer in layers:
                 readers.forbid(self._path(layer), before)
@@ -408,6 +408,15 @@ class Qcow2Pool:
     def _follow(self, heads: Sequence[str], guest: Guest) -> bool:
         return guest.follow([self.blockdevs(head) for head in heads if self.exists(head)])
 
+    def _make(self, births: Sequence[Birth]) -> None:
+        """Make heads that are on the disk when this returns."""
+
+        def work() -> None:
+            self._give_birth(births)
+            self._folder.settle()
+
+        self._with_room(work)
+
     def _with_room(self, work: Callable[[], None]) -> None:
         """Do it, and when there is no room do it once more with what the trash gave back. Raises PoolFull."""
         try:
@@ -422,24 +431,12 @@ class Qcow2Pool:
             raise ValueError(f"{volume!r} cannot name a volume")
         return self._folder.path / (volume + SUFFIX)
 
-    def _give_birth(self, births: Sequence[Birth]) -> None:
-        """Make empty heads, all or none; their names are on the disk once the folder is settled."""
-        with self._ready.taken(births) as made, self._folder.drafts(len(births) - len(made)) as drafts:
-            rest = iter(drafts)
-            files = {birth: made.get(birth.volume) or next(rest) for birth in births}
-            for birth, file in files.items():
-                if birth.volume not in made:
-                    ready.write(file, birth)
-                    reach("pool.birth.written")
-            moves = [(file, self._path(birth.volume).name) for birth, file in files.items()]
-            self._folder.name(moves, synced=made.values())
+    def _give_birth(self, births: Sequence[Birth]) -> set[str]:
+        """As ``Ready.give_birth``, and in the family's books."""
+        opened = self.overlays.give_birth(births)
         for birth in births:
             self._family.note(birth.volume)
-
-    def _entries(self) -> list[tuple[str, bool]]:
-        """What lies in the folder, in order, and of each whether it is a finished volume."""
-        with os.scandir(self._folder.path) as entries:
-            return sorted((entry.name, _names_a_volume(entry.name) and entry.is_file()) for entry in entries)
+        return opened
 
     def _has_heir(self, disk: Succession) -> bool:
         # A head grows no more once it has been frozen. An heir smaller than it comes from an attempt that the guest
@@ -480,10 +477,6 @@ class Qcow2Pool:
                 readers.allow(path, owner)
         readers.close(path)
         readers.own(path, os.geteuid())
-
-
-def _names_a_volume(name: str) -> bool:
-    return has_name_of_volume(name) and NAME.fullmatch(name.removesuffix(SUFFIX)) is not None
 
 
 @contextlib.contextmanager

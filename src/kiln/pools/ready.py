@@ -4,25 +4,32 @@ One is a draft like any other: it has no name of a volume, nobody else can open
 it, and what a crash leaves of them is swept with the drafts. Its header and its
 owner are those that a freeze at that moment would write; one that a freeze would
 write otherwise by then is not used. Half of what it takes to make an overlay is
-to have it on the disk, and that is over then.
+to have it on the disk, and that is over then. The other half is to have it
+open, and so the machine that writes to the head opens the draft too, under the
+name that the heir will have if it can; nothing is written to it before a freeze.
 """
 
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Collection, Iterable, Iterator
-from contextlib import contextmanager
+import time
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from kiln.ground.journal import Journal
 from kiln.ground.killpoints import reach
 from kiln.ground.values import dataclass
 from kiln.pools import overlay, readers
+from kiln.pools.ahead import Ahead
 from kiln.pools.errors import PoolClosed, ToolFailed, VolumeBroken, VolumeMissing
 from kiln.pools.family import SUFFIX
 from kiln.pools.folder import Folder, sync
+from kiln.pools.nodes import node
+from kiln.pools.port import Guest, GuestBusy
 
 MOST = 1024  #: Each takes 12 KiB; those that were asked for last are kept.
+_ASKED_MOST, _FIRST_REST_S = 8, 0.4  #: A machine that starts takes its time, and one that never comes is not awaited.
 
 log = Journal("kiln.pools")
 
@@ -37,11 +44,20 @@ class Birth:
     uid: int | None = None
 
 
-@dataclass(frozen=True)
+@dataclass(eq=False)
 class _Overlay:
     path: Path
     size_bytes: int
     uid: int
+    volume: str | None = None  #: As which a machine was told to open it, and then nothing else can be made of it.
+    is_open: bool = False  #: Whether it is known to have it open.
+    asked: int = 0  #: How often a machine was looked for that could open it.
+    ask_at: float = 0.0
+
+    def is_fit_for(self, birth: Birth) -> bool:
+        """Whether it is what is to be born, and can be opened as that."""
+        is_free = self.volume is None or (self.is_open and self.volume == birth.volume)
+        return is_free and (self.size_bytes, self.uid) == (birth.size_bytes, birth.uid)
 
 
 def write(draft: Path, birth: Birth) -> None:
@@ -56,6 +72,7 @@ class Ready:
 
     def __init__(self, folder: Folder) -> None:
         self._folder = folder
+        self._ahead = Ahead(folder.path)
         self._lock = threading.Lock()
         self._made: dict[str, _Overlay | None] = {}  #: By head, the oldest wish first; None: not made yet.
         self._faults: dict[str, str] = {}  #: By head, why none could be made when it was tried last.
@@ -116,18 +133,91 @@ class Ready:
             heads = [head for head, its in news.items() if its == reason]
             log.warning("overlays_not_made_ready", reason=reason, head=heads[0], heads=len(heads))
 
+    def unopened(self) -> list[str]:
+        """The heads whose overlay no machine has open, and for which it is time to look for one."""
+        now = time.monotonic()
+        with self._lock:
+            found = [
+                head
+                for head, one in self._made.items()
+                if one is not None and one.volume is None and one.asked < _ASKED_MOST and one.ask_at <= now
+            ]
+            for head in found:
+                one = self._made[head]
+                assert one is not None  # Such were left out.
+                one.ask_at, one.asked = now + _FIRST_REST_S * 2**one.asked, one.asked + 1
+        return found
+
+    def open(self, volumes: Mapping[str, str], guest: Guest) -> None:
+        """Have a machine open the overlay above each head under the name that *volumes* gives it.
+
+        Raises GuestBusy, and then it may be tried again; GuestError, OSError, and
+        then they are gone, since the machine may have some of them open.
+        """
+        with self._lock:
+            found = {head: one for head in volumes if (one := self._made.get(head)) is not None and not one.volume}
+            for head, one in found.items():
+                one.volume = volumes[head]
+            kept = {one.volume for one in self._made.values() if one is not None and one.is_open and one.volume}
+        try:
+            for head, one in found.items():
+                self._ahead.put(volumes[head], one.path)
+            guest.open_ahead([node(self._ahead.path(volumes[head]), None, is_head=True) for head in found], kept)
+            reach("pool.ready.opened")
+        except GuestBusy:
+            self._ahead.remove(volumes[head] for head in found)
+            with self._lock:
+                for one in found.values():
+                    one.volume = None
+            raise
+        except BaseException:
+            self.forget(head for head, one in found.items() if self._made.get(head) is one)
+            raise
+        with self._lock:
+            for one in found.values():
+                one.is_open = True
+
+    def name_of(self, head: str) -> str | None:
+        """As what a machine has the overlay above *head* open; None where none has."""
+        with self._lock:
+            one = self._made.get(head)
+        return one.volume if one is not None and one.is_open else None
+
+    def give_birth(self, births: Collection[Birth]) -> set[str]:
+        """Make empty heads, all or none; their names are on the disk once the folder is settled.
+
+        Returns those that a machine has open as what they are.
+        """
+        with self._taken(births) as made, self._folder.drafts(len(births) - len(made)) as drafts:
+            rest = iter(drafts)
+            files = {birth: made[birth].path if birth in made else next(rest) for birth in births}
+            for birth, file in files.items():
+                if birth not in made:
+                    write(file, birth)
+                    reach("pool.birth.written")
+            moves = [(file, birth.volume + SUFFIX) for birth, file in files.items()]
+            self._folder.name(moves, synced=[one.path for one in made.values()])
+            return self._follow(made)
+
+    def _follow(self, made: Mapping[Birth, _Overlay]) -> set[str]:
+        """Have the links of those that machines have open lead to what they are by now."""
+        opened = set()
+        for birth, one in made.items():
+            if one.volume is not None:
+                # Without the link it is opened anew, as one that no machine had open.
+                with suppress(OSError):
+                    self._ahead.follow(birth.volume)
+                    opened.add(birth.volume)
+                    one.volume = None  # The link is the volume's from here on.
+        return opened
+
     @contextmanager
-    def taken(self, births: Iterable[Birth]) -> Iterator[dict[str, Path]]:
-        """The overlays that are those births, by volume; whichever is not published by then is gone afterwards."""
+    def _taken(self, births: Iterable[Birth]) -> Iterator[dict[Birth, _Overlay]]:
+        """The overlays that are those births; whichever is not named by then is gone afterwards."""
         with self._lock:
             found = {birth: self._made.pop(birth.parent, None) for birth in births if birth.parent is not None}
-        fitting = {
-            birth.volume: overlay.path
-            for birth, overlay in found.items()
-            if overlay is not None and (overlay.size_bytes, overlay.uid) == (birth.size_bytes, birth.uid)
-        }
         try:
-            yield fitting
+            yield {birth: one for birth, one in found.items() if one is not None and one.is_fit_for(birth)}
         finally:
             self._give_back(found.values())
 
@@ -147,3 +237,4 @@ class Ready:
         for one in overlays:
             if one is not None:
                 self._folder.give_back(one.path)
+                self._ahead.remove([] if one.volume is None else [one.volume])

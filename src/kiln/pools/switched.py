@@ -18,7 +18,8 @@ def may_have_switched(pool: Pool, overlays: Sequence[str], guest: Guest | None) 
     """
     if guest is not None:
         try:
-            return any(guest.has_node(overlay) for overlay in overlays)
+            # What has no name of a volume yet a machine may have open ahead, but nobody has told it to write there.
+            return any(pool.exists(overlay) and guest.has_node(overlay) for overlay in overlays)
         except GuestError:
             if _is_prevented(pool, overlays, guest):
                 return False

@@ -16,6 +16,7 @@ from kiln.store import snapshots, tags
 from kiln.store.database import DatabaseMalformed, Transaction
 from kiln.store.tokens import KEPT_SECONDS, tokens
 from kiln.upkeep.adoption import adopt
+from kiln.upkeep.ahead import open_ahead
 from kiln.upkeep.release import release_instances
 from kiln.upkeep.sweep import sweep
 from kiln.upkeep.unhurried import Unhurried
@@ -61,9 +62,11 @@ def release_snapshots(ports: Ports) -> list[str]:
 
 def prepare(ports: Ports) -> int:
     """Make ready what the next captures need; where there is no room they will do without, and say so then."""
+    made = 0
     with suppress(PoolFull):
-        return ports.pool.prepare()
-    return 0
+        made = ports.pool.prepare()
+    open_ahead(ports)
+    return made
 
 
 CHORES = (

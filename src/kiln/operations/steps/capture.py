@@ -135,7 +135,14 @@ def plan_capture(
         retention_days=retention_days,
         from_released_system=disk.was_system,
     )
-    return Capture(disk=disk, snapshot=snapshot, heir=new_id("volume"))
+    return Capture(disk=disk, snapshot=snapshot, heir=_name_heir(call, disk))
+
+
+def _name_heir(call: Call, disk: Disk) -> str:
+    """The name under which the heir is open in the disk's machine already, or else a new one."""
+    name = call.ports.pool.overlays.name_of(disk.volume or "")
+    # A capture that came to nothing may have used it, and what is left of it be waiting for the sweeper.
+    return new_id("volume") if name is None or volumes.find(call.tx, id=name) is not None else name
 
 
 def record(call: Call, task_id: str, captures: Sequence[Capture]) -> CaptureFacts:

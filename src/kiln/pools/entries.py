@@ -1,0 +1,29 @@
+"""What lies in a pool's folder: finished volumes, and what is none."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from kiln.pools import aside, trash
+from kiln.pools.family import NAME, SUFFIX, has_name_of_volume
+from kiln.pools.port import Stranger
+
+
+def of(folder: Path) -> list[tuple[str, bool]]:
+    """What lies in the folder, in order, and of each whether it is a finished volume."""
+    with os.scandir(folder) as found:
+        return sorted((entry.name, _names_a_volume(entry.name) and entry.is_file()) for entry in found)
+
+
+def strangers(folder: Path) -> list[Stranger]:
+    """See ``port.Pool``. Hidden entries are none: drafts are, and what a network file system keeps for itself."""
+    return [
+        Stranger(name, name.removesuffix(SUFFIX) if _names_a_volume(name) else None)
+        for name, is_ours in of(folder)
+        if not is_ours and not name.startswith(".") and name not in (aside.NAME, trash.NAME)
+    ]
+
+
+def _names_a_volume(name: str) -> bool:
+    return has_name_of_volume(name) and NAME.fullmatch(name.removesuffix(SUFFIX)) is not None

@@ -1,0 +1,71 @@
+"""The overlays of running machines' disks are opened ahead, and the next capture goes over to them."""
+
+from __future__ import annotations
+
+from kiln.declare.errors import InternalError
+from kiln.declare.states import ImageStatus, InstanceStatus
+from kiln.machines.none import NoMachines
+from kiln.store.disks import disks
+from kiln.store.images import images
+from kiln.upkeep import unfinished
+from kiln.upkeep.keeper import prepare
+from tests.pools.storage_daemon import start_daemon
+from tests.stock import an_instance
+from tests.tools import needs
+
+
+class Running(NoMachines):
+    """Machines of which one runs, on QEMU's storage daemon."""
+
+    def __init__(self, folder, guest) -> None:
+        super().__init__(folder)
+        self._guest = guest
+
+    def guest(self, instance: str):
+        return self._guest
+
+
+def test_a_running_machine_has_the_next_overlay_open_before_it_is_asked_for(cloud, tmp_path):
+    needs("qemu-storage-daemon")
+    instance = an_instance(cloud, status=InstanceStatus.RUNNING)
+    pool, database = cloud.ports.pool, cloud.ports.database
+    with start_daemon(tmp_path) as guest, database.read() as tx:
+        (disk,) = disks.all(tx, instance=instance.id)
+        guest.open(pool.blockdevs(disk.volume))
+        cloud.refit(machines=Running(cloud.folder / "run", guest))
+        pool.grant(disk.volume, None)
+
+        prepare(cloud.ports)
+        heir = pool.overlays.name_of(disk.volume)
+        assert heir is not None
+        assert guest.has_node(heir)
+        image = cloud.call("CreateImage", InstanceId=instance.id)["ImageId"]
+        cloud.settle()
+
+        assert pool.parent(heir) == disk.volume
+        guest.put(disk.volume, {1: 1})
+    with database.read() as tx:
+        assert disks.find(tx, id=disk.id).volume == heir
+        assert images.find(tx, id=image).status == ImageStatus.AVAILABLE
+
+
+def test_a_name_that_a_capture_which_failed_has_used_is_not_used_again(cloud, tmp_path):
+    needs("qemu-storage-daemon")
+    instance = an_instance(cloud, status=InstanceStatus.RUNNING)
+    pool, database = cloud.ports.pool, cloud.ports.database
+    with start_daemon(tmp_path) as guest, database.read() as tx:
+        (disk,) = disks.all(tx, instance=instance.id)
+        guest.open(pool.blockdevs(disk.volume))
+        cloud.refit(machines=Running(cloud.folder / "run", guest))
+        pool.grant(disk.volume, None)
+        prepare(cloud.ports)
+        heir = pool.overlays.name_of(disk.volume)
+        cloud.call("CreateImage", InstanceId=instance.id)
+        (task,) = cloud.open_tasks()
+        unfinished.end(cloud.ports, task, InternalError())
+
+        cloud.call("CreateImage", InstanceId=instance.id)
+        cloud.settle()
+
+    with database.read() as tx:
+        assert disks.find(tx, id=disk.id).volume not in (heir, disk.volume)
