@@ -40,6 +40,8 @@ OWNERS = {
     "tests/operations/test_paging.py": "order and pages are the database's",
     "tests/operations/images/test_create_image.py": "several at once, quotas and names that are taken meanwhile",
     "tests/operations/images/test_export_image.py": "turns and places in the queue",
+    "tests/operations/images/parts/test_lookup.py": "images by their name and by their family, the newest first",
+    "tests/operations/reasons/": "who waits for whom in a lane",
     "tests/wire/test_idempotence.py": "tokens that several calls bring at once",
     "tests/service/": "accounts, keys and health, where they ask the database",
 }
