@@ -129,7 +129,7 @@ def test_resets_and_says_where_the_master_key_of_before_is(account, tmp_path):
     assert reset.exit_code == exits.DONE.number
     assert f"the master key of before is kept in {tmp_path / 'master.key.before-1'}" in reset.stderr
     assert (tmp_path / "master.key.before-1").read_bytes() == b"half"
-    assert "SECRET" in reset.stdout
+    assert "Secret  " in reset.stdout
 
 
 def test_resets_nothing_where_no_kiln_has_run(tmp_path):

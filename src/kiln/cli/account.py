@@ -11,7 +11,7 @@ from kiln.cli.beside import beside, settings_there
 from kiln.cli.exits import Refusal
 from kiln.cli.flags import Data, DatabaseAddress
 from kiln.cli.grammar import Columns, Json, Quiet, example, group
-from kiln.cli.output import Column, View, note, show_facts, show_json, show_rows, show_table
+from kiln.cli.output import Column, View, note, show_facts, show_json, show_rows
 from kiln.service import accounts
 from kiln.service.assemble import assemble
 from kiln.service.claim import hold_data_folder
@@ -125,7 +125,8 @@ def reset(*, data: Data = None, database: DatabaseAddress = None, as_json: Json 
         kept = None if done.kept is None else str(done.kept)
         show_json({"Keys": rows, "PasswordsForgotten": done.forgotten, "MasterKeyKept": kept})
         return
-    show_table(rows, [Column(name.upper(), name) for name in ("Account", "Kind", "Id", "Secret", "State")])
+    # No table: on a narrow terminal it would leave out a column, and this is shown once.
+    show_facts({"Keys": rows})
     if done.forgotten:
         note(f"the passwords of these instances could not be opened, and are forgotten: {', '.join(done.forgotten)}")
     if done.kept is not None:
