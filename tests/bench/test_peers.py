@@ -119,7 +119,7 @@ def test_all_three_are_measured_and_what_is_told_of_them_is_so(tmp_path):
 
     run(Bench(tmp_path, Report(said.append), is_quick=True))
 
-    rows = [[cell.strip() for cell in line.strip(" |").split("|")] for line in said if line.startswith("  | ")]
+    rows = [[cell.strip() for cell in line.strip()[1:-1].split("|")] for line in said if line.startswith("  | ")]
     table = {row[0].partition(",")[0]: row[1:] for row in rows}
     assert table[""] == [Kiln.title, *(peer.title for peer in PEERS)]
     assert table["an image of a stopped instance"][2] == "does not have it"
