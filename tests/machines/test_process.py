@@ -105,6 +105,20 @@ def test_takes_up_no_machine_of_which_it_has_a_copy(home):
     assert at(home).is_running("i-1")
 
 
+def test_takes_up_no_machine_of_which_a_copy_was_put_in_its_place(home):
+    there = home.with_name("there")
+    subprocess.run(["cp", "-a", "--sparse=always", str(home), str(there)], check=True)
+    home.rename(home.with_name("moved"))
+    there.rename(home)
+
+    assert not at(home).is_running("i-1")
+    folder_of(at(home)).pid_file.unlink()
+    assert at(home).adopt() == []
+    assert not at(home).is_running("i-1")
+
+    assert at(home.with_name("moved")).is_running("i-1")
+
+
 def test_takes_up_a_machine_whose_pid_file_is_an_old_one(home):
     number = process.find(folder_of(at(home)))
     there = home.with_name("there")

@@ -16,6 +16,7 @@ from kiln.machines.errors import MachineBusy, MachineRefused
 from kiln.machines.runfolder import RunFolder
 
 _PROC = Path("/proc")
+_UNLINKED = " (deleted)"  #: What Linux adds to the name of an open file that has none any more.
 _LONGEST_NUMBER = 20
 #: Nothing of Kiln's own environment, in which there may be secrets.
 _ENVIRONMENT = {"PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", "LC_ALL": "C"}
@@ -143,18 +144,24 @@ def start(command: list[str], confinement: Confinement | None, descriptors: Sequ
 
 
 def _is_of(folder: RunFolder, pid: int) -> bool:
-    """Whether a process was started with the folder's pid file as an argument; nobody else ever is.
+    """Whether a process is the folder's machine: it has that very pid file open, or a disk of the folder's Kiln.
 
-    A folder that was moved since has another name: there QEMU's own name tells,
-    and that it has that very pid file open, or a disk of the folder's Kiln, which
-    a copy of the folder's is not.
+    Names tell where nothing is open yet or can be seen: the folder's pid file as an
+    argument. They do not where it has disks that are none of these: an old copy of
+    all was put under the name under which the machine was started.
     """
     arguments = _arguments(pid)
-    if os.fsencode(folder.pid_file) in arguments:
-        return True
-    if os.fsencode(f"guest={folder.instance}") not in arguments:
+    is_named = os.fsencode(folder.pid_file) in arguments
+    if not is_named and os.fsencode(f"guest={folder.instance}") not in arguments:
         return False
-    return any(_is_same(entry, path) for entry, paths in _opened(pid, folder) for path in paths)
+    opened = list(_opened(pid, folder))
+    if any(_is_same(entry, path) for entry, paths in opened for path in paths):
+        return True
+    return is_named and not any(_is_a_disk(path) for _, paths in opened for path in paths)
+
+
+def _is_a_disk(path: Path) -> bool:
+    return path.name.removesuffix(_UNLINKED).endswith(".qcow2")
 
 
 def _make_known(folder: RunFolder, pid: int) -> bool:
