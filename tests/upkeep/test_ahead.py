@@ -8,6 +8,7 @@ from kiln.machines.none import NoMachines
 from kiln.store.disks import disks
 from kiln.store.images import images
 from kiln.upkeep import unfinished
+from kiln.upkeep.ahead import want_again
 from kiln.upkeep.keeper import prepare
 from tests.pools.storage_daemon import start_daemon
 from tests.stock import an_instance
@@ -17,9 +18,13 @@ from tests.tools import needs
 class Running(NoMachines):
     """Machines of which one runs, on QEMU's storage daemon."""
 
-    def __init__(self, folder, guest) -> None:
+    def __init__(self, folder, guest, instance="") -> None:
         super().__init__(folder)
+        self._instance = instance
         self._guest = guest
+
+    def running(self):
+        return [self._instance] if self._instance else []
 
     def guest(self, instance: str):
         return self._guest
@@ -47,6 +52,24 @@ def test_a_running_machine_has_the_next_overlay_open_before_it_is_asked_for(clou
     with database.read() as tx:
         assert disks.find(tx, id=disk.id).volume == heir
         assert images.find(tx, id=image).status == ImageStatus.AVAILABLE
+
+
+def test_a_machine_that_an_earlier_kiln_started_has_it_open_too(cloud, tmp_path):
+    needs("qemu-storage-daemon")
+    instance = an_instance(cloud, status=InstanceStatus.RUNNING)
+    pool = cloud.ports.pool
+    with start_daemon(tmp_path) as guest, cloud.ports.database.read() as tx:
+        (disk,) = disks.all(tx, instance=instance.id)
+        guest.open(pool.blockdevs(disk.volume))
+        cloud.refit(machines=Running(cloud.folder / "run", guest, instance.id))
+        pool.overlays.clear()  # An earlier Kiln may have granted it, this one has not.
+
+        want_again(cloud.ports)
+        prepare(cloud.ports)
+
+        heir = pool.overlays.name_of(disk.volume)
+        assert heir is not None
+        assert guest.has_node(heir)
 
 
 def test_a_name_that_a_capture_which_failed_has_used_is_not_used_again(cloud, tmp_path):

@@ -232,6 +232,9 @@ class Records(Protocol):
 class Overlays(Protocol):
     """What ``Pool.prepare`` has made ready above heads, as far as machines may open it before a freeze needs it."""
 
+    def want(self, heads: Collection[str]) -> None:
+        """Have ``prepare`` make something ready above each of these heads in use, anew where there is some."""
+
     def unopened(self) -> list[str]:
         """Heads above which something is ready that no machine has open, now that it is time to look for one.
 

@@ -34,6 +34,7 @@ from kiln.store.database import DatabaseFull
 from kiln.tasks.worker import Worker
 from kiln.upkeep import unfinished
 from kiln.upkeep.adoption import adopt
+from kiln.upkeep.ahead import want_again
 from kiln.upkeep.duties import DUTIES
 from kiln.upkeep.keeper import CHORES, Chore, Keeper
 from kiln.upkeep.recorder import Recorder
@@ -166,6 +167,7 @@ def _recover(assembly: Assembly) -> None:
     except DatabaseFull:
         # The keeper tries it again.
         log.exception("database_full", left="what machines do that live")
+    want_again(assembly.ports)
 
 
 def _chores(assembly: Assembly, recorder: Recorder) -> tuple[Chore, ...]:

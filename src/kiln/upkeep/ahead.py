@@ -14,6 +14,16 @@ _WITHIN_SECONDS = 1.0  #: A machine that is slower is not waited for, and goes o
 _places: Places[bool] = Places("ahead")
 
 
+def want_again(ports: Ports) -> None:
+    """Have overlays made ready above the heads of machines that run already, of which this Kiln granted none."""
+    living = list(ports.machines.running())
+    if not living:
+        return
+    with ports.database.read() as tx:
+        found = disks.all(tx, disks.c.instance.in_(living))
+    ports.pool.overlays.want([disk.volume for disk in found if disk.volume is not None])
+
+
 def open_ahead(ports: Ports) -> None:
     """Ask each machine for which it is time; one that does not run, or is busy, is asked again some times."""
     heads = ports.pool.overlays.unopened()
