@@ -108,11 +108,6 @@ class Daemon:
     def has_node(self, node):
         return node in self._depths()
 
-    def pause(self):
-        raise AssertionError("a storage daemon has no virtual CPUs")
-
-    resume = pause
-
     def _wait_for(self, events, status):
         async def wait():
             async for event in events:

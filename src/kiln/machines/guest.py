@@ -6,7 +6,6 @@ is found out from QEMU, never remembered.
 
 from __future__ import annotations
 
-import contextlib
 from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import PurePath
@@ -15,7 +14,7 @@ from typing import Any
 from kiln.ground.killpoints import reach
 from kiln.machines import agent, blocks, process
 from kiln.machines.command import AGENT
-from kiln.machines.errors import MachineError, MachineGarbled, MachineRefused, MachineSilent
+from kiln.machines.errors import MachineGarbled, MachineRefused, MachineSilent
 from kiln.machines.following import follow, require_no_merge
 from kiln.machines.hearing import mappings
 from kiln.machines.merging import FILLER, merge
@@ -107,26 +106,6 @@ class QemuGuest:
         with self._folder.held(), open_session(self._folder.qmp) as qmp:
             qmp.execute("block_resize", {"node-name": node, "size": size_bytes})
             reach("machines.resized")
-
-    def pause(self) -> None:
-        """See ``pools.port.Guest``."""
-        with open_session(self._folder.qmp) as qmp:
-            qmp.execute("stop")
-
-    def resume(self) -> None:
-        """See ``pools.port.Guest``."""
-        with open_session(self._folder.qmp) as qmp:
-            qmp.execute("cont")
-
-    @contextmanager
-    def quiesced(self) -> Iterator[bool]:
-        """See ``pools.port.Guest``."""
-        with contextlib.ExitStack() as held:
-            is_quiesced = False
-            with contextlib.suppress(MachineError), open_session(self._folder.qmp, QUIESCE_LIMIT_S) as qmp:
-                has_agent = _has_agent(qmp.execute("query-chardev"))
-                is_quiesced = held.enter_context(self._quiesced_by(is_there=has_agent)).is_held
-            yield is_quiesced
 
     def _move(self, qmp: Session, due: _Switches, *, has_agent: bool) -> bool:
         """Put the overlays that are due above their nodes. Raises as ``switch`` does."""

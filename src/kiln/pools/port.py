@@ -100,24 +100,19 @@ class Guest(Protocol):
     def is_alive(self) -> bool:
         """Whether the machine runs still; known without its answering."""
 
-    def quiesced(self) -> AbstractContextManager[bool]:
-        """Hold the guest's file systems frozen through its agent.
-
-        Yields True when they are frozen, False when no agent answered within
-        two seconds or it failed. They are thawed on every way out.
-        """
-
     def switch(
         self, nodes: Sequence[tuple[str, dict[str, Any]]], settle: Callable[[], None], opened: Collection[str] = ()
     ) -> bool:
         """Put each overlay above its node, all in one QMP transaction; returns whether it was quiesced.
 
         The guest's file systems are held still for the transaction alone, not
-        while what it needs is made ready. *settle*, which may be called while the
-        overlays are being opened, has returned before the guest writes to one of
-        them; where it raises nothing is switched, and that is raised. *opened* are
-        the overlays, by node, that ``open_ahead`` has opened as the files that they
-        are; one that is not open any more is opened as the others are.
+        while what it needs is made ready; not at all where no agent answers within
+        two seconds, or it fails. They are let go on every way out. *settle*, which
+        may be called while the overlays are being opened, has returned before the
+        guest writes to one of them; where it raises nothing is switched, and that is
+        raised. *opened* are the overlays, by node, that ``open_ahead`` has opened as
+        the files that they are; one that is not open any more is opened as the others
+        are.
 
         *nodes* holds (node now on top, ``blockdev-add`` arguments of the
         overlay). Overlays that are already on top are left as they are, so the
@@ -160,12 +155,6 @@ class Guest(Protocol):
 
     def resize(self, node: str, size_bytes: int) -> None:
         """Grow a disk by its node on top; the guest sees it at once."""
-
-    def pause(self) -> None:
-        """Stop the virtual CPUs; what was written is flushed."""
-
-    def resume(self) -> None:
-        """Let the virtual CPUs go on."""
 
 
 @dataclass(frozen=True)
