@@ -30,7 +30,7 @@ from sqlalchemy.exc import DBAPIError, OperationalError, SQLAlchemyError
 from kiln.ground.journal import Journal
 from kiln.ground.killpoints import reach
 from kiln.store.changes import Change, Hub
-from kiln.store.faults import is_worth_another_try, let_go
+from kiln.store.faults import is_worth_another_try, let_go, of_driver, words_of
 from kiln.store.line import Errand, Hands, Line, Member, Sleeper
 
 log = Journal("kiln.store")
@@ -233,8 +233,7 @@ class Database:
             with self.read() as tx:
                 return work(tx)
         except (SQLAlchemyError, sqlite3.Error, DatabaseMalformed) as error:
-            # SQLAlchemy's own text has the statement in it, which is nobody's business outside.
-            raise DatabaseDown(str(getattr(error, "orig", None) or error).strip().partition("\n")[0]) from error
+            raise DatabaseDown(words_of(error)) from error
 
     def write(self, work: Callable[[Transaction], Result], *, gives_back: bool = False) -> Result:
         """Run *work* in a serialisable transaction and commit; *work* may be run more than once, on any thread.
@@ -434,7 +433,7 @@ def _is_of_database(error: BaseException) -> bool:
     """Whether *error* may have left a SQLite transaction other than its statements tell: not one that they foresee."""
     if isinstance(error, MemoryError | DatabaseFull | DatabaseMalformed):
         return True
-    said = getattr(error, "orig", None) or error
+    said = of_driver(error)
     return isinstance(said, sqlite3.Error) and not isinstance(said, sqlite3.IntegrityError)
 
 
@@ -442,7 +441,7 @@ def _damage_in(error: BaseException) -> str | None:
     """What SQLite says in *error* of pages that make no sense; None when it is about something else."""
     if isinstance(error, DatabaseMalformed):
         return str(error)
-    said = getattr(error, "orig", None) or error
+    said = of_driver(error)
     if not isinstance(said, sqlite3.Error):
         return None
     is_malformed = getattr(said, "sqlite_errorcode", 0) & 0xFF in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)

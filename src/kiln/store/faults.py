@@ -1,4 +1,4 @@
-"""What is made of a driver's error: whether the same work is worth another try, and what it must not hold open."""
+"""What is made of a driver's error: its words, whether the work is worth another try, and what must not stay open."""
 
 from __future__ import annotations
 
@@ -7,6 +7,17 @@ import traceback
 from sqlalchemy.exc import DBAPIError, IntegrityError
 
 _RETRIED_STATES = ("40001", "40P01")  #: serialization_failure and deadlock_detected.
+
+
+def of_driver(error: BaseException) -> BaseException:
+    """The driver's own error, where SQLAlchemy has put it into one of its own."""
+    said: BaseException = getattr(error, "orig", None) or error
+    return said
+
+
+def words_of(error: BaseException) -> str:
+    """What the driver says, in one line. SQLAlchemy's own text has the statement in it, which is nobody's business."""
+    return str(of_driver(error)).strip().partition("\n")[0]
 
 
 def let_go(error: BaseException) -> None:

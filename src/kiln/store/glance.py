@@ -19,6 +19,7 @@ from kiln.ground.values import dataclass
 from kiln.store import schema
 from kiln.store.database import DatabaseDown, open_postgresql
 from kiln.store.deployment import Deployment
+from kiln.store.faults import of_driver, words_of
 
 Seen = TypeVar("Seen")
 
@@ -59,8 +60,8 @@ def damage_of_sqlite(path: Path, *, is_quick: bool = False, is_open: bool = Fals
             connection.text_factory = lambda text: text.decode(errors="replace")
             said = [str(row[0]) for row in connection.execute(f"PRAGMA {check}({_COMPLAINTS_MOST})")]
     except (SQLAlchemyError, sqlite3.Error) as error:
-        reason = str(getattr(error, "orig", None) or error)
-        if isinstance(getattr(error, "orig", None) or error, sqlite3.OperationalError):
+        reason = words_of(error)
+        if isinstance(of_driver(error), sqlite3.OperationalError):
             raise DatabaseDown(reason) from error
         return reason
     except UnicodeDecodeError:
@@ -81,7 +82,7 @@ def copy_of_sqlite(path: Path, copy: Path) -> None:
             source: Any = pooled.driver_connection
             source.backup(target)
     except (SQLAlchemyError, sqlite3.Error) as error:
-        raise DatabaseDown(str(getattr(error, "orig", None) or error)) from error
+        raise DatabaseDown(words_of(error)) from error
     finally:
         engine.dispose()
 
@@ -122,7 +123,7 @@ def _look(engine: Engine, see: Callable[[Connection], Seen]) -> Seen:
         with engine.connect() as connection:
             return see(connection)
     except (SQLAlchemyError, sqlite3.Error) as error:
-        raise DatabaseDown(str(getattr(error, "orig", None) or error).strip().partition("\n")[0]) from error
+        raise DatabaseDown(words_of(error)) from error
     finally:
         engine.dispose()
 

@@ -17,6 +17,7 @@ from kiln.ground.journal import Journal
 from kiln.store import deployment
 from kiln.store.database import Database, DatabaseDown, Transaction
 from kiln.store.deployment import Deployment
+from kiln.store.faults import words_of
 
 _LOCK = "SELECT pg_try_advisory_lock(8787, 1)"  # Migrations use another, of one number.
 _LOOK_SECONDS = 1.0
@@ -49,7 +50,7 @@ class Hold:
             self._connection = self._engine.connect()
             is_held = self._connection.execute(text(_LOCK)).scalar()
         except SQLAlchemyError as error:
-            raise DatabaseDown(str(getattr(error, "orig", None) or error).strip().partition("\n")[0]) from error
+            raise DatabaseDown(words_of(error)) from error
         if not is_held:
             self._connection.close()
             raise HoldRefused
@@ -88,7 +89,7 @@ class Hold:
             try:
                 self._connection.execute(text("SELECT 1"))
             except SQLAlchemyError as error:
-                self._lose(str(getattr(error, "orig", None) or error).strip().partition("\n")[0], on_loss)
+                self._lose(words_of(error), on_loss)
                 return
 
     def _lose(self, reason: str, on_loss: Callable[[], None]) -> None:
