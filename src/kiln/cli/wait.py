@@ -24,6 +24,9 @@ _USUAL = {
     "task": "Finished",
 }
 
+_BY_STATE = {state: [f"{noun}s" for noun in _USUAL if _USUAL[noun] == state] for state in _USUAL.values()}
+_SAID = ", ".join(f"{state} for {' and '.join(nouns)}" for state, nouns in _BY_STATE.items())
+
 _EXAMPLE = example(
     "kiln wait m-bp146shijn7hujku8a5c",
     "kiln wait web --noun instance --until Stopped",
@@ -39,17 +42,12 @@ def run(
     *,
     until: Annotated[
         str | None,
-        typer.Option(
-            "--until",
-            metavar="STATE",
-            help="The state; without it Available for images and disks, accomplished for snapshots, Running for "
-            "instances, Finished for tasks.",
-        ),
+        typer.Option("--until", metavar="STATE", help=f"The state; without it {_SAID}."),
     ] = None,
     gone: Annotated[bool, typer.Option("--gone", help="Instead of a state: until it is no more.")] = False,
     noun: Annotated[
         str | None,
-        typer.Option("--noun", metavar="NOUN", help="What they are: image, snapshot, disk, instance or task."),
+        typer.Option("--noun", metavar="NOUN", help=f"What they are: one of {', '.join(NOUNS)}."),
     ] = None,
     timeout: Timeout = DEFAULT_TIMEOUT_S,
     region: Region = None,
