@@ -22,7 +22,7 @@ from kiln.cli.output import Column
 from kiln.cli.session import open_client
 from kiln.cli.several import end, try_each
 from kiln.cli.showing import showing
-from kiln.cli.waiting import Begun, wait
+from kiln.cli.waiting import Begun, wait, wait_for_outcome
 from kiln.client.client import Client
 
 app = group()
@@ -97,7 +97,7 @@ def attach_disk(
     as_json: Json = False,
 ) -> None:
     """Plug a disk into an instance, running or stopped."""
-    _until("In_use" if wait_for_it else "", given, timeout, region=region, as_json=as_json)
+    _move(given, timeout, waits=wait_for_it, region=region, as_json=as_json)
 
 
 @declared(app, "detach", DETACH, example("kiln disk detach d-bp131n0q38u3a4zi9p2k i-bp1g6zv0ce8oghu7k2d3"))
@@ -110,7 +110,7 @@ def detach_disk(
     as_json: Json = False,
 ) -> None:
     """Unplug a disk from its instance."""
-    _until("Available" if wait_for_it else "", given, timeout, region=region, as_json=as_json)
+    _move(given, timeout, waits=wait_for_it, region=region, as_json=as_json)
 
 
 @declared(app, "resize", RESIZE, example("kiln disk resize d-bp131n0q38u3a4zi9p2k 80 --online"))
@@ -131,14 +131,14 @@ def delete_disks(given: Given, *, region: Region = None, as_json: Json = False) 
     end(failed)
 
 
-def _until(state: str, given: Given, timeout_s: float, *, region: str | None, as_json: bool) -> None:
-    """Call the word's action for its disk, and wait until that is *state*, unless it is empty."""
+def _move(given: Given, timeout_s: float, *, waits: bool, region: str | None, as_json: bool) -> None:
+    """Call the word's action for its disk; then, where it *waits*, wait for what that becomes."""
     with open_client(region) as client:
         params = given.resolved(client)
         answer = client.call(given.takes.action, params)
         output.show_made(answer, as_json=as_json)
-        if state:
-            wait(client, Begun("disk", params["DiskId"], state), timeout_s)
+        if waits:
+            wait_for_outcome(client, given.takes.action, Begun("disk", params["DiskId"], None), timeout_s)
 
 
 def _first_zone(client: Client) -> str:

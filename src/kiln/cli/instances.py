@@ -150,7 +150,7 @@ def start_instances(
     as_json: Json = False,
 ) -> None:
     """Start stopped instances."""
-    _each(given, "Running" if wait_for_it else "", timeout, region=region, as_json=as_json)
+    _each(given, timeout, waits=wait_for_it, region=region, as_json=as_json)
 
 
 @declared(app, "stop", STOP, example("kiln instance stop i-bp1g6zv0ce8oghu7k2d3"))
@@ -163,7 +163,7 @@ def stop_instances(
     as_json: Json = False,
 ) -> None:
     """Stop running instances: the guest is asked to power off, and cut off if it does not."""
-    _each(given, "Stopped" if wait_for_it else "", timeout, region=region, as_json=as_json)
+    _each(given, timeout, waits=wait_for_it, region=region, as_json=as_json)
 
 
 @declared(app, "reboot", REBOOT, example("kiln instance reboot i-bp1g6zv0ce8oghu7k2d3"))
@@ -176,7 +176,7 @@ def reboot_instances(
     as_json: Json = False,
 ) -> None:
     """Restart the guests of running instances."""
-    _each(given, "Running" if wait_for_it else "", timeout, region=region, as_json=as_json)
+    _each(given, timeout, waits=wait_for_it, region=region, as_json=as_json)
 
 
 @declared(app, "delete", DELETE, example("kiln instance delete i-bp1g6zv0ce8oghu7k2d3 --force"))
@@ -189,7 +189,7 @@ def delete_instances(
     as_json: Json = False,
 ) -> None:
     """Delete instances, with the disks that were made to go with them."""
-    _each(given, None if wait_for_it else "", timeout, region=region, as_json=as_json)
+    _each(given, timeout, waits=wait_for_it, region=region, as_json=as_json)
 
 
 @declared(
@@ -269,12 +269,13 @@ def _id_of(named: str, region: str | None) -> str:
         return to_id(client, "instance", named)
 
 
-def _each(given: Given, until: str | None, timeout_s: float, *, region: str | None, as_json: bool) -> None:
-    """Call the word's action for each instance; then wait until each is *until*, or gone (None), or not at all ("")."""
+def _each(given: Given, timeout_s: float, *, waits: bool, region: str | None, as_json: bool) -> None:
+    """Call the word's action for each instance; then, where it *waits*, wait for what each becomes."""
+    action = given.takes.action
     with open_client(region) as client:
         ids, unknown = try_each(given.several, lambda it: given.id_of(client, it))
         answers, refused = try_each(dict.fromkeys(ids.values()), lambda it: given.call(client, it))
-        begun = answers if until != "" else ()
-        _, failed = try_each(begun, lambda it: wait(client, Begun("instance", it, until), timeout_s))
+        begun = answers if waits else ()
+        _, failed = try_each(begun, lambda it: wait_for_outcome(client, action, Begun("instance", it, None), timeout_s))
     output.show_made(list(answers.values()), as_json=as_json)
     end(unknown, refused, failed)

@@ -49,8 +49,8 @@ def wait(client: Client, begun: Begun, timeout_s: float) -> dict[str, Any] | Non
 
 
 def wait_for_outcome(client: Client, action: str, begun: Begun, timeout_s: float) -> dict[str, Any] | None:
-    """Wait for the state that *action* is declared to lead to, of an action that leads to one alone."""
-    _, outcome = client.catalogue.action(action).leads_to
+    """Wait for the one state that *action* is declared to lead to; what leads to none ends what it is done to."""
+    _, outcome = client.catalogue.action(action).leads_to or ("", None)
     return wait(client, replace(begun, until=outcome), timeout_s)
 
 
