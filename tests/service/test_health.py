@@ -12,8 +12,8 @@ from kiln.service.health import LEAST_FREE, health
 from kiln.store import schema
 from kiln.store.database import open_postgresql, open_sqlite
 from kiln.upkeep.keeper import Chore, Keeper
-from kiln.wire.paths.asgi import Threads
 from kiln.wire.paths.health import HealthPath
+from kiln.wire.paths.threads import Threads
 from tests.clouds import make_cloud
 from tests.postgresql import start_postgresql
 

@@ -11,7 +11,7 @@ from kiln.store.changes import Hub
 from kiln.wire.app import Site, make_app
 from kiln.wire.doors.door import Answer
 from kiln.wire.http.bounds import BODY
-from kiln.wire.paths.asgi import Threads
+from kiln.wire.paths.threads import Threads
 
 SCOPE = {"type": "http", "method": "POST", "path": "/", "query_string": b"", "headers": [], "client": ("::1", 1)}
 

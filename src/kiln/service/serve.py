@@ -44,8 +44,8 @@ from kiln.wire.gateway import Gateway
 from kiln.wire.http.bounds import STREAMS, STREAMS_SHARE, make_room
 from kiln.wire.http.crowd import Crowd
 from kiln.wire.noncelog import open_nonces
-from kiln.wire.paths.asgi import Threads
 from kiln.wire.paths.events import Limits
+from kiln.wire.paths.threads import Threads
 
 log = Journal("kiln.service")
 

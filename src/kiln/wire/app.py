@@ -12,11 +12,11 @@ from kiln.ground.values import dataclass
 from kiln.store.changes import Hub
 from kiln.wire.gateway import Gateway
 from kiln.wire.http.bounds import STREAMS, STREAMS_OF_ACCOUNT
-from kiln.wire.paths.asgi import Threads
 from kiln.wire.paths.doors import Doors
 from kiln.wire.paths.events import Events, Limits
 from kiln.wire.paths.health import Health, HealthPath
 from kiln.wire.paths.table import Path, Table
+from kiln.wire.paths.threads import Threads
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -24,8 +24,8 @@ from kiln.wire.gateway import Gateway
 from kiln.wire.http.bounds import Room
 from kiln.wire.http.crowd import Crowd
 from kiln.wire.nonces import MemoryNonces
-from kiln.wire.paths.asgi import Threads
 from kiln.wire.paths.events import Limits
+from kiln.wire.paths.threads import Threads
 from kiln.wire.signatures import acs3
 from tests.clouds import ACCOUNT, OTHER, Cloud
 

@@ -8,7 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from kiln.wire.paths.asgi import Threads
+from kiln.wire.paths.threads import Threads
 
 PATIENCE_S = 60
 

@@ -31,7 +31,8 @@ from kiln.wire.errors import ThrottlingEvents
 from kiln.wire.gateway import Gateway
 from kiln.wire.http.bounds import BEAT_S, STREAMS, STREAMS_OF_ACCOUNT
 from kiln.wire.http.crowd import name_of
-from kiln.wire.paths.asgi import Receive, Scope, Send, Threads, send_whole, to_request
+from kiln.wire.paths.asgi import Receive, Scope, Send, send_whole, to_request
+from kiln.wire.paths.threads import Threads
 
 log = Journal("kiln.wire")
 

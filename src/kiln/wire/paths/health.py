@@ -6,7 +6,8 @@ import json
 from collections.abc import Callable
 from typing import Any
 
-from kiln.wire.paths.asgi import Receive, Scope, Send, Threads, send_whole
+from kiln.wire.paths.asgi import Receive, Scope, Send, send_whole
+from kiln.wire.paths.threads import Threads
 
 Health = Callable[[], tuple[bool, dict[str, Any]]]  #: Whether all is well, and the facts.
 
