@@ -101,8 +101,8 @@ def serve(settings: Settings, say: Callable[[str], None], room: int = 0) -> None
                     say(f"{one}, which the settings name, is switched off: `kiln account keys enable {one}`")
 
                 def begin() -> None:
-                    for line in doctor.lines(doctor.glance(settings), room):
-                        say(line)
+                    for words in doctor.lines(doctor.glance(settings), room):
+                        say(words)
                     _greet(settings, keys, address, say)
                     started(assembly, address)
                     tell_supervisor(READY, f"listening on {address}")

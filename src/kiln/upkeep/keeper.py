@@ -69,15 +69,20 @@ def prepare(ports: Ports) -> int:
     return made
 
 
+def _unhurried(name: str, every_seconds: float, do: Callable[[Ports], object]) -> Chore:
+    """A chore that deletes by the time of day."""
+    return Chore(name, every_seconds, Unhurried(name, do))
+
+
 CHORES = (
     Chore("adopt", 5.0, adopt),
     Chore("watch", 2.0, watch),
     Chore("wake", 5.0, Waker()),
     Chore("prepare", 0.5, prepare),
     Chore("sweep", 2.0, sweep),
-    Chore("release_snapshots", 60.0, Unhurried("release_snapshots", release_snapshots)),
-    Chore("release_instances", 5.0, Unhurried("release_instances", release_instances)),
-    Chore("forget_tokens", 3600.0, Unhurried("forget_tokens", forget_tokens)),
+    _unhurried("release_snapshots", 60.0, release_snapshots),
+    _unhurried("release_instances", 5.0, release_instances),
+    _unhurried("forget_tokens", 3600.0, forget_tokens),
 )
 
 
