@@ -13,7 +13,7 @@ from tests.upgrade.folders import VERSIONS, unpack
 PAGE = (ROOT / "docs" / "internals" / "formats.md").read_text()
 SOURCE = ROOT / "src" / "kiln"
 
-_WRITES = re.compile(r"write_text\(|write_bytes\(|O_CREAT|\.touch\(|\.open\(\"[wax]")
+_WRITES = re.compile(r"write_text\(|write_bytes\(|O_CREAT|\.touch\(|pwrite\(|symlink_to\(|\.open\(\"(?:[wax]|r\+)")
 
 
 def test_names_every_module_that_writes_files():
