@@ -1,1 +1,1 @@
-"""What every part stands on, whatever it is for: clock, journal, kill points, units, turns, short files, prose."""
+"""What every part stands on, whatever it is for: clock, journal, kill points, units, short files, dataclasses."""
