@@ -20,6 +20,7 @@ from kiln.declare.states import DiskStatus, InstanceStatus
 from kiln.ground.killpoints import reach
 from kiln.ground.values import dataclass
 from kiln.operations.errors.instances import (
+    IncorrectInstanceStatus,
     InstanceLockedForSecurity,
     InvalidInstanceIdNotFound,
 )
@@ -32,12 +33,9 @@ from kiln.store.disks import Disk, disks
 from kiln.store.instances import Instance, instances
 
 
-class IncorrectInstanceStatusOfDelete(ApiError):
+class IncorrectInstanceStatusOfDelete(IncorrectInstanceStatus):
     """The instance runs and Force was not given, or it, or one of its disks, is on its way to another state."""
 
-    code = "IncorrectInstanceStatus"
-    status = 403
-    message = "The current status of the resource does not support this operation."
     hint = (
         "Stop it first: `kiln instance stop INSTANCE`. Or delete it though it runs: `kiln instance delete INSTANCE "
         "--force` (Force=true)."
