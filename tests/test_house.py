@@ -132,7 +132,7 @@ def test_processes_start_where_bytes_and_machines_are_driven() -> None:
 
 
 def test_classes_of_fields_share_their_methods() -> None:
-    """The standard library's would take half of a start: see ``kiln.ground.values``."""
+    """The standard library's would take a quarter of a start: see ``kiln.ground.values``."""
     made_by_the_library = places({"dataclasses.dataclass"}, besides=("kiln/ground/values.py",))
 
     assert made_by_the_library == []
