@@ -23,6 +23,14 @@ READS_CLOCK = {
     "kiln/pools/family.py": "how long ago a folder changed is told by the kernel's clock, which dated the change",
 }
 
+#: Modules that may load others by their name, and why: no linter sees what these depend on.
+LOADS_BY_NAME = {
+    "kiln/cli/main.py": "each word is loaded when it is said, and what explains an error when there is one",
+    "kiln/cli/imports.py": "the sample and the download bring what other imports never need",
+    "kiln/cli/instances.py": "the sample brings the settings, which only the words of this machine need",
+    "kiln/testing/official.py": "the official client is no requirement of Kiln's",
+}
+
 #: Modules that may read a file however long it is, and why; everything else reads by ``kiln.ground.short_files``.
 READS_WHOLE_FILES = {
     "kiln/cli/instances.py": "the caller's own file, on the caller's machine",
@@ -71,6 +79,12 @@ def test_own_modules_are_imported_at_the_top() -> None:
     ]
 
     assert late == []
+
+
+def test_modules_are_loaded_by_their_name_where_that_is_known() -> None:
+    loaders = [name for name in modules() if "importlib.import_module" in [used for used, _ in names_of(name)]]
+
+    assert sorted(loaders) == sorted(LOADS_BY_NAME)
 
 
 def test_only_what_is_above_the_wire_reads_the_environment() -> None:
