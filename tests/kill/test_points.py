@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -67,7 +68,8 @@ def test_what_is_killed_elsewhere_is_killed_there():
         assert set(points.split()) <= _declared(), f"{file}: there is no such point any more"
 
 
-def _declared() -> set[str]:
+@cache
+def _declared() -> frozenset[str]:
     """The points that the program names."""
     found = set()
     for path in (ROOT / "src" / "kiln").rglob("*.py"):
@@ -79,7 +81,7 @@ def _declared() -> set[str]:
                 else:
                     assert ast.unparse(point) == "f'worker.{task.action}.claimed'", f"{path}: name the point in full"
                     found |= {f"worker.{action}.claimed" for action in TASKS}
-    return found
+    return frozenset(found)
 
 
 def _of_scenarios(folder: Path) -> set[str]:
