@@ -128,7 +128,7 @@ def links(pool, tmp_path):
 def open_ahead(pool, guest, number):
     """Have the guest open what will be the heirs of that number."""
     pool.prepare()
-    heads = pool.overlays.unopened()
+    heads = pool.overlays.due_to_open()
     pool.overlays.open({head: f"{head[:-1]}{number}" for head in heads}, guest)
     return heads
 
@@ -262,10 +262,10 @@ def test_a_machine_that_never_comes_is_not_looked_for_for_ever(pool, monkeypatch
     head = a_head_in_use(pool)
     pool.prepare()
 
-    assert [pool.overlays.unopened() for _ in range(20)].count([head]) == 8
+    assert [pool.overlays.due_to_open() for _ in range(20)].count([head]) == 8
     pool.grant(head, None)
     pool.prepare()
-    assert pool.overlays.unopened() == [head]
+    assert pool.overlays.due_to_open() == [head]
 
 
 def test_loses_nothing_when_it_is_killed_at_any_point_of_opening_ahead_and_freezing(tmp_path):

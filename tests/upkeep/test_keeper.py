@@ -63,7 +63,7 @@ class FullPool:
     def overlays(self):
         return self
 
-    def unopened(self):
+    def due_to_open(self):
         return []
 
 

@@ -224,7 +224,7 @@ class Overlays(Protocol):
     def want(self, heads: Collection[str]) -> None:
         """Have ``prepare`` make something ready above each of these heads in use, anew where there is some."""
 
-    def unopened(self) -> list[str]:
+    def due_to_open(self) -> list[str]:
         """Heads above which something is ready that no machine has open, now that it is time to look for one.
 
         A head is told some times, ever less often, and then no more.

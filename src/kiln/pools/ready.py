@@ -133,7 +133,7 @@ class Ready:
             heads = [head for head, its in news.items() if its == reason]
             log.warning("overlays_not_made_ready", reason=reason, head=heads[0], heads=len(heads))
 
-    def unopened(self) -> list[str]:
+    def due_to_open(self) -> list[str]:
         """The heads whose overlay no machine has open, and for which it is time to look for one."""
         now = time.monotonic()
         with self._lock:

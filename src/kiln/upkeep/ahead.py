@@ -26,7 +26,7 @@ def want_again(ports: Ports) -> None:
 
 def open_ahead(ports: Ports) -> None:
     """Ask each machine for which it is time; one that does not run, or is busy, is asked again some times."""
-    heads = ports.pool.overlays.unopened()
+    heads = ports.pool.overlays.due_to_open()
     if not heads:
         return
     wanted: dict[str, dict[str, str]] = defaultdict(dict)
