@@ -251,6 +251,23 @@ def test_sets_itself_up_anywhere_and_hands_the_words_on(whole_checkout: Checkout
     assert (through_link.stderr, through_link.stdout) == ("", "/|x\n")
 
 
+def test_a_tab_before_set_up_shows_and_installs_nothing(checkout: Checkout) -> None:
+    before = files(checkout.folder)
+
+    asked = checkout.run(_KILN_COMPLETE="complete_bash", COMP_WORDS="kiln im", COMP_CWORD="1")
+
+    assert (asked.returncode, asked.stdout, asked.stderr) == (0, "", "")
+    assert files(checkout.folder) == before
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(120)
+def test_a_tab_is_answered_by_the_program_alone(ready: Checkout) -> None:
+    asked = ready.run(_KILN_COMPLETE="complete_bash", COMP_WORDS="kiln im", COMP_CWORD="1")
+
+    assert (asked.stdout, asked.stderr) == (f"{ready.folder}\n", "")
+
+
 @pytest.mark.slow
 @pytest.mark.timeout(120)
 def test_peers_are_installed_for_who_measures_them_and_for_nobody_else(checkout: Checkout) -> None:

@@ -8,6 +8,7 @@ import select
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import pytest
 
@@ -23,8 +24,9 @@ _HOW = {
 }
 
 
+@pytest.mark.parametrize("typed", ["kiln", "./kiln"])
 @pytest.mark.parametrize("shell", list(_HOW))
-def test_the_first_tab_completes_a_declared_value(shell, tmp_path):
+def test_the_first_tab_completes_a_declared_value(shell, typed, tmp_path):
     """In zsh the file is one of fpath, as the help has it, which is loaded at that very Tab."""
     wants(shell)
     script = said("completion", shell).stdout
@@ -35,7 +37,7 @@ def test_the_first_tab_completes_a_declared_value(shell, tmp_path):
     (tmp_path / "kiln").chmod(0o755)
     command, begin = _HOW[shell]
     ours, its = pty.openpty()
-    home = {"PATH": f"{tmp_path}:{os.environ['PATH']}", "HOME": str(tmp_path), "TERM": "dumb"}
+    home = {"PATH": path_for(typed, tmp_path), "HOME": str(tmp_path), "TERM": "dumb"}
     with subprocess.Popen(
         command.split(),
         stdin=its,
@@ -49,23 +51,24 @@ def test_the_first_tab_completes_a_declared_value(shell, tmp_path):
         try:
             os.write(ours, f"{begin}printf 'rea%s\\n' dy\r".encode())
             until(ours, b"ready")
-            os.write(ours, b"kiln image create --boot-mode B\t")
+            os.write(ours, f"{typed} image create --boot-mode B\t".encode())
             until(ours, b"IOS")
         finally:
             process.kill()
             os.close(ours)
 
 
-def test_fish_completes_a_declared_value(tmp_path):
+@pytest.mark.parametrize("typed", ["kiln", "./kiln"])
+def test_fish_completes_a_declared_value(typed, tmp_path):
     """Fish itself says what a Tab would show."""
     wants("fish")
     (tmp_path / "script").write_text(said("completion", "fish").stdout)
     (tmp_path / "kiln").write_text(f'#!/bin/sh\nexec "{sys.executable}" -P -m kiln.cli.main "$@"\n')
     (tmp_path / "kiln").chmod(0o755)
-    home = {"PATH": f"{tmp_path}:{os.environ['PATH']}", "HOME": str(tmp_path)}
+    home = {"PATH": path_for(typed, tmp_path), "HOME": str(tmp_path)}
 
     shown = subprocess.run(
-        ["fish", "--no-config", "-c", 'source script; complete -C "kiln image create --boot-mode B"'],
+        ["fish", "--no-config", "-c", f'source script; complete -C "{typed} image create --boot-mode B"'],
         cwd=tmp_path,
         env={**os.environ, **NOWHERE, **home},
         capture_output=True,
@@ -74,6 +77,12 @@ def test_fish_completes_a_declared_value(tmp_path):
     )
 
     assert shown.stdout.split() == ["BIOS"]
+
+
+def path_for(typed: str, folder: Path) -> str:
+    """The path of a shell in *folder*, which is on it only where the command is *typed* without a folder."""
+    kept = [one for one in os.environ["PATH"].split(":") if not Path(one, "kiln").exists()]
+    return ":".join(kept if "/" in typed else [str(folder), *kept])
 
 
 def until(terminal: int, wanted: bytes) -> None:

@@ -19,6 +19,16 @@ _FIRST_TAB_OF_ZSH = """
 if [[ $zsh_eval_context[-1] == loadautofunc ]]; then _kiln_completion "$@"; fi
 """
 
+#: What has a shell ask the command that was typed, which may be ``./kiln``; typer's scripts ask one of the path. Its
+#: script for bash does that by itself.
+_CALLED = {
+    "zsh": {"=complete_zsh kiln)": "=complete_zsh ${(Q)words[1]})"},
+    "fish": {
+        ' kiln)"': ' (commandline -opc)[1])"',
+        '(commandline -cp) kiln"': '(commandline -cp) (commandline -opc)[1]"',
+    },
+}
+
 _EXAMPLE = example(
     'eval "$(kiln completion bash)"',
     "kiln completion zsh",
@@ -43,4 +53,6 @@ def run(
     # What typer's own words call; its types do not say that it is there.
     script: Any = vars(typer.completion)["get_completion_script"]
     text = script(prog_name="kiln", complete_var=COMPLETE_VARIABLE, shell=shell)
+    for was, called in _CALLED.get(shell, {}).items():
+        text = text.replace(was, called)
     show_text(text + (_FIRST_TAB_OF_ZSH if shell == "zsh" else ""))
