@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import os
+import pty
 import socket
 import sqlite3
 import subprocess
@@ -62,6 +63,22 @@ def test_help_is_neither_cut_nor_too_wide_on_a_terminal_of_80_columns(words):
 
     assert [line for line in printed if len(line) > 80] == []
     assert [line for line in printed if line.endswith("...") and not line.startswith("Usage:")] == []
+
+
+@pytest.mark.timeout(60)
+@pytest.mark.parametrize("words", [("image",), ("account", "keys")], ids=" ".join)
+def test_a_word_with_words_below_it_prints_its_help_line_by_line_on_a_terminal_too(words):
+    command = [sys.executable, "-P", "-m", "kiln.cli.main", *words]
+    environment = {**os.environ, **NOWHERE, "COLUMNS": "80"}
+    piped = subprocess.run(command, stderr=subprocess.PIPE, text=True, env=environment, check=False)
+
+    ours, its = pty.openpty()
+    with os.fdopen(ours, "rb", 0) as shown, os.fdopen(its, "wb", 0) as terminal:
+        subprocess.run(command, stderr=terminal, env=environment, check=False)
+        lines = shown.read(65536).decode().splitlines()
+
+    assert "Commands:" in lines
+    assert lines == piped.stderr.splitlines()
 
 
 @pytest.mark.parametrize(

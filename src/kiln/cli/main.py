@@ -75,7 +75,9 @@ class Words(TyperGroup):
             return super().invoke(ctx)
         except typer.TyperException as error:
             # Typer shows it as it is, and a terminal would break it in the middle of a word.
-            told = "\n".join(fold("Error: " + error.format_message(), terminal_room(sys.stderr)))
+            # What a word with words below it says when it is alone is its help, whose lines stay lines.
+            lines, room = ("Error: " + error.format_message()).splitlines(), terminal_room(sys.stderr)
+            told = "\n".join(folded for line in lines for folded in fold(line, room))
             vars(error)["format_message"] = lambda: told.removeprefix("Error: ")
             raise
         except Exception as error:
