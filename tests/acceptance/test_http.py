@@ -103,6 +103,51 @@ def test_answers_as_if_nobody_had_asked_for_another_protocol(kiln, protocol):
     assert (reply.status, reply.members["TotalCount"]) == (200, 0)
 
 
+@pytest.mark.parametrize("is_in_one_piece", [True, False])
+@pytest.mark.parametrize("connection", ["Upgrade, HTTP2-Settings", "keep-alive, upgrade"])
+def test_a_body_is_one_though_another_protocol_is_asked_for(kiln, connection, is_in_one_piece):
+    """As Java's own client and curl ask. Taken for a request, a body would be answered apart."""
+    bodies = [encode(signed(kiln, "POST", NOBODY)).encode() for _ in range(2)]
+    hidden = b"GET /healthz HTTP/1.1\r\nHost: h\r\n\r\n"
+    head = (
+        f"POST / HTTP/1.1\r\nHost: h\r\nContent-Type: {FORM['Content-Type']}\r\nUpgrade: h2c\r\n"
+        f"HTTP2-Settings: AAMAAABk\r\nConnection: {connection}\r\nContent-Length: %d\r\n\r\n"
+    ).encode()
+
+    with connect(kiln) as open_connection:
+        replies = []
+        for one in (bodies[0], hidden, bodies[1]):
+            pieces = [head % len(one), one]
+            for piece in [b"".join(pieces)] if is_in_one_piece else pieces:
+                open_connection.send(piece)
+            replies.append(open_connection.reply())
+
+    assert [reply.status for reply in replies] == [200, 400, 200]
+
+
+def test_answers_what_follows_a_wish_for_another_protocol(kiln):
+    with connect(kiln) as connection:
+        wish = b"GET /healthz HTTP/1.1\r\nHost: h\r\nConnection: Upgrade\r\nUpgrade: h2c\r\n\r\n"
+        connection.send(wish + wish + b"GET /nowhere HTTP/1.1\r\nHost: h\r\n\r\n")
+        replies = [connection.reply().status for _ in range(3)]
+
+    assert replies[:2] == [200, 200]
+    assert replies[2] >= 400
+
+
+def test_answers_who_has_nothing_more_to_say(kiln):
+    """Such a client closes its half of the connection."""
+    body = encode(signed(kiln, "POST", NOBODY)).encode()
+
+    with connect(kiln) as connection:
+        connection.send(b"POST / HTTP/1.1\r\nHost: h\r\nContent-Length: %d\r\n" % len(body))
+        connection.send(b"Content-Type: application/x-www-form-urlencoded\r\n\r\n" + body)
+        connection.end()
+        reply = connection.reply()
+
+        assert (reply.status, connection.is_closed()) == (200, True)
+
+
 def test_asks_for_the_body_that_a_client_holds_back(kiln):
     body = encode(signed(kiln, "POST", NOBODY)).encode()
 

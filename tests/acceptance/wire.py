@@ -40,6 +40,10 @@ class Connection:
         """Send these bytes."""
         self._socket.sendall(raw)
 
+    def end(self) -> None:
+        """Send nothing more, and go on to read."""
+        self._socket.shutdown(socket.SHUT_WR)
+
     def request(self, line: str, headers: dict[str, str], body: bytes = b"") -> Reply:
         """Send a request and read its reply. Content-Length and Host are added where they are not given."""
         whole = {"Host": "ecs.example", "Content-Length": str(len(body))} | headers

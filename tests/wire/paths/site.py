@@ -7,7 +7,7 @@ import socket
 import threading
 import time
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -156,7 +156,9 @@ class Stream:
 
 
 @contextmanager
-def start_site(cloud: Cloud, limits: Limits, room: Room) -> Iterator[Served]:
+def start_site(
+    cloud: Cloud, limits: Limits, room: Room, health: Callable[[], tuple[bool, dict]] = lambda: (True, {"status": "ok"})
+) -> Iterator[Served]:
     """The server on a free port, until the context ends."""
     keys, crowd, ready = Keys(), Crowd(room), threading.Event()
     with socket.socket() as listener, ThreadPoolExecutor(2) as executor:
@@ -166,7 +168,7 @@ def start_site(cloud: Cloud, limits: Limits, room: Room) -> Iterator[Served]:
         site = Site(
             gateway=gateway,
             threads=Threads(executor, at_once=2),
-            health=lambda: (True, {"status": "ok"}),
+            health=health,
             hub=cloud.ports.database.hub,
             limits=limits,
         )

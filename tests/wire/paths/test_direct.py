@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import socket
+import threading
 from contextlib import closing
 
 import pytest
@@ -71,3 +72,30 @@ def test_the_go_ahead_is_given_to_who_waits_for_it(site):
     answers = say(site, *pieces)
 
     assert [answer[0] for answer in answers] == ["HTTP/1.1 100 Continue", "HTTP/1.1 400 Bad Request"]
+
+
+def test_who_is_being_answered_gives_no_way_though_something_came_before(tmp_path, sqlite):
+    """Of two sent ahead the first is answered, and the second is being: two newcomers vie for the other place."""
+    is_asked, may_answer = threading.Event(), threading.Event()
+
+    def health():
+        is_asked.set()
+        assert may_answer.wait(60)
+        return True, {"status": "late"}
+
+    with (
+        start_site(make_cloud(tmp_path, sqlite), Limits(), Room(2, 2), health) as site,
+        closing(socket.create_connection(site.address, timeout=20)) as sent,
+        sent.makefile("rb") as received,
+    ):
+        last = "GET /healthz HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n"
+        sent.sendall((a_request(close=False) + last).encode())
+        answers = _answers(received)
+        next(answers)
+        assert is_asked.wait(60)
+        with closing(socket.create_connection(site.address)) as one, closing(socket.create_connection(site.address)):
+            one.settimeout(20)
+            assert one.recv(1) == b"", "the silent one gives way"
+        may_answer.set()
+
+        assert "late" in next(answers)[2]

@@ -10,9 +10,11 @@ tell, and the connection ends.
 from __future__ import annotations
 
 import http
+import sys
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
+import httptools
 from uvicorn.protocols.http.flow_control import HIGH_WATER_LIMIT, FlowControl
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
@@ -74,6 +76,7 @@ class BoundedProtocol(HttpToolsProtocol):
         self._unread_of_chunk: int | None = None
         self._unread_since: float | None = None
         self._fault = ""
+        self._piece = self._head_again = b""
         self._held = b""
         self._discarding_since: float | None = None
         self._discarded = 0
@@ -205,6 +208,7 @@ class BoundedProtocol(HttpToolsProtocol):
         began_in_head = self._in_head
         if began_in_head and self._head_since is None:
             self._head_since = self._now()
+        self._piece = piece
         super().data_received(piece)
         if self.transport.is_closing() or self._discarding_since is not None:
             return
@@ -223,6 +227,12 @@ class BoundedProtocol(HttpToolsProtocol):
                     self._fault = self._fault or "headers_too_large"
         if self._fault:
             self._refuse(self._fault)
+
+    def eof_received(self) -> bool:  # type: ignore[override]
+        if self._is_answering and not self.cycle.chunked_encoding:
+            self.cycle.keep_alive = False  # Who sends nothing more may listen all the same, but to no stream.
+            return True
+        return False
 
     def on_message_begin(self) -> None:
         super().on_message_begin()
@@ -250,6 +260,10 @@ class BoundedProtocol(HttpToolsProtocol):
         self._unread_of_chunk = None
         self._fault = self._fault or _fault_of(self.headers)
         if self._fault:
+            return
+        if self.parser.should_upgrade() and self.parser.get_method() != b"CONNECT":
+            # The parser takes a body for the other protocol's: it reads the head again, without the wish.
+            self._head_again = self._without_upgrade()
             return
         # uvicorn would take the target apart by the rules of addresses, which some clients' do not keep.
         target, self.url = self.url, b"/"
@@ -281,7 +295,7 @@ class BoundedProtocol(HttpToolsProtocol):
 
     def on_message_complete(self) -> None:
         self._in_head, self._head_bytes = True, 0
-        if not self._fault:
+        if not self._fault and not self._head_again:
             super().on_message_complete()
             if self._due is not None:
                 self._begin_due()
@@ -292,7 +306,7 @@ class BoundedProtocol(HttpToolsProtocol):
 
     def on_response_complete(self) -> None:
         super().on_response_complete()
-        if self._in_head and not self.pipeline:
+        if self._in_head and not self.pipeline and not self._is_answering:
             self.crowd.wait(self)
         self.go_on()
 
@@ -308,7 +322,27 @@ class BoundedProtocol(HttpToolsProtocol):
         self._refuse(self._fault or "bad_request")
 
     def _unsupported_upgrade_warning(self) -> None:
-        """Say nothing: such a request is answered as if nobody had asked for another protocol."""
+        """Such a request is answered as if nobody had asked for another protocol, and what follows its head is HTTP."""
+        upgrade, head = sys.exc_info()[1], self._head_again
+        assert isinstance(upgrade, httptools.HttpParserUpgrade)  # It is what uvicorn calls this for.
+        if not head:
+            return  # After CONNECT nothing is ours.
+        self._head_again = b""
+        self._held = self._piece[upgrade.args[0] :] + self._held
+        self.parser = httptools.HttpRequestParser(self)
+        # As uvicorn's own: what comes after "Connection: close" is not looked at.
+        self.parser.set_dangerous_leniencies(lenient_data_after_close=True)
+        self.parser.feed_data(head)
+
+    def _without_upgrade(self) -> bytes:
+        """The head that has just been read, as that of a request that asks for no other protocol."""
+        version = self.parser.get_http_version().encode()
+        lines = [b"%b %b HTTP/%b" % (self.parser.get_method(), self.url, version)]
+        for name, value in self.headers:
+            if name == b"connection":
+                value = b",".join(one for one in value.split(b",") if one.strip().lower() != b"upgrade")  # noqa: PLW2901
+            lines.append(b"%b: %b" % (name, value))
+        return b"\r\n".join([*lines, b"", b""])
 
     def _refuse(self, reason: str) -> None:
         """Say why, once, and end; the rest of what comes is thrown away for a while so that it is heard."""
