@@ -7,18 +7,20 @@ import os
 import resource
 import shutil
 import signal
+import sqlite3
 import threading
 import time
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
-from sqlalchemy import insert
+from sqlalchemy import event, insert
 from sqlalchemy.exc import IntegrityError
 
 from kiln.ground import killpoints
 from kiln.store.changes import Change
 from kiln.store.database import DatabaseFull, DatabaseMalformed, open_sqlite
+from kiln.store.faults import DatabaseBusy
 from kiln.store.line import MOST, Hands
 from kiln.store.tags import Tag, tags
 
@@ -430,6 +432,33 @@ def in_child(work):
         work()
     finally:
         os._exit(1)
+
+
+def test_who_waits_behind_one_whom_another_process_keeps_out_does_not_wait_as_long_anew(tmp_path, sqlite_file, ways):
+    path, begun = shutil.copy(sqlite_file, tmp_path / "kiln.sqlite"), []
+    opened = open_sqlite(Path(path))
+
+    def prepare(connection, _):
+        connection.execute("PRAGMA busy_timeout=2000")
+        connection.set_trace_callback(lambda said: begun.append(said) if said.startswith("BEGIN") else None)
+
+    event.listen(opened.engine, "connect", prepare)
+    with sqlite3.connect(path, isolation_level=None) as other, ThreadPoolExecutor(9) as callers:
+        other.execute("BEGIN IMMEDIATE")
+        first = callers.submit(lambda: next(ways)(opened, adds("a"), callers).result())
+        while not begun:
+            time.sleep(0.001)
+        behind = [next(ways)(opened, adds(key), callers) for key in "bcd"]
+        errors = [outcome(one) for one in (first, *behind)]
+        other.execute("ROLLBACK")
+
+        assert opened.write(adds("e")) == "added e"
+
+    assert [type(error) for error in errors] == [DatabaseBusy] * 4
+    assert len(set(map(id, errors))) == 4
+    assert len(begun) == 2
+    assert keys(opened) == ["e"]
+    opened.close()
 
 
 @pytest.mark.parametrize(("point", "left"), [("database.before_commit", []), ("database.committed", ["a", "b", "c"])])

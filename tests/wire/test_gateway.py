@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import sqlite3
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from typing import Any
 
 import pytest
+from sqlalchemy import event
 
 from kiln.ground.journal import FACTS
 from kiln.operations import CATALOGUE
@@ -71,6 +73,21 @@ def test_a_fault_is_answered_as_one_and_its_cause_stays_in_the_log(broken, logge
     assert crash["request_id"] == told["RequestId"]
     assert "Traceback (most recent call last)" in crash["exception"]
     assert "OSError: [Errno 5] Input/output error: '/somewhere/private'" in crash["exception"]
+
+
+def test_a_database_that_another_process_keeps_is_not_available(tmp_path, sqlite, logged):
+    event.listen(sqlite.engine, "connect", lambda connection, _: connection.execute("PRAGMA busy_timeout=10"))
+    cloud = make_cloud(tmp_path, sqlite)
+    gateway = Gateway(Dispatcher(CATALOGUE, cloud.ports), OneAccount(), MemoryNonces(), cloud.clock)
+
+    with sqlite3.connect(sqlite.engine.url.database, isolation_level=None) as other:
+        other.execute("BEGIN IMMEDIATE")
+        answer = gateway.answer(WAYS[0]("CreateDisk", A_DISK, cloud.clock()))
+        other.execute("ROLLBACK")
+    after = gateway.answer(WAYS[0]("CreateDisk", A_DISK, cloud.clock()))
+
+    assert (answer.status, read(answer)["Code"], after.status) == (503, "ServiceUnavailable", 200)
+    assert [len(logged(one)) for one in ("database_busy", "request_crashed")] == [1, 0]
 
 
 def test_a_fault_leaves_the_next_request_whole(broken):

@@ -29,7 +29,7 @@ from kiln.service.pairing import advance, refuse_newer
 from kiln.service.passing import started, stopping
 from kiln.service.settings import Settings
 from kiln.service.supervisor import READY, tell_supervisor
-from kiln.store import line, tasks
+from kiln.store import tasks
 from kiln.store.database import DatabaseFull
 from kiln.tasks.worker import Worker
 from kiln.upkeep import unfinished
@@ -95,7 +95,7 @@ def serve(settings: Settings, say: Callable[[str], None], room: int = 0) -> None
             with ThreadPoolExecutor(settings.threads + _LEADERS, thread_name_prefix="request") as executor:
                 crowd = Crowd(make_room())
                 patience_s = _PATIENCE_S if assembly.database.is_sqlite else 0.0
-                threads = Threads(executor, settings.threads, patience_s, waiting=line.MOST)
+                threads = Threads(executor, settings.threads, patience_s)
                 app = make_app(_site(assembly, worker, keeper, threads, crowd))
                 for one in switched_off(assembly.database, settings):
                     say(f"{one}, which the settings name, is switched off: `kiln account keys enable {one}`")

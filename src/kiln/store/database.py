@@ -30,7 +30,7 @@ from sqlalchemy.exc import DBAPIError, OperationalError, SQLAlchemyError
 from kiln.ground.journal import Journal
 from kiln.ground.killpoints import reach
 from kiln.store.changes import Change, Hub
-from kiln.store.faults import is_worth_another_try, let_go, of_driver, words_of
+from kiln.store.faults import DatabaseBusy, is_busy, is_worth_another_try, let_go, of_driver, words_of
 from kiln.store.line import Errand, Hands, Line, Member, Sleeper
 
 log = Journal("kiln.store")
@@ -259,10 +259,9 @@ class Database:
         *,
         gives_back: bool = False,
     ) -> None:
-        """As ``write``, for who does not wait: *then* is called once, with what returns the result or raises.
+        """As ``write``, for who does not wait: *then*, which is quick, is given what returns the result or raises.
 
-        It is called on this thread before this returns, or on another later, and
-        is quick.
+        It is called on this thread before this returns, or on another later.
         """
         rooms = self._rooms_made
 
@@ -325,13 +324,15 @@ class Database:
             for member in group:
                 self._tell_hub(member.done)
         except BaseException as error:  # noqa: BLE001 - it is raised in whom it concerns.
+            if not are_done and is_busy(error):
+                # The others would wait as long anew, one after the other.
+                for member in (group := [*group, *self.line.all_waiting()]):
+                    member.fail(DatabaseBusy(words_of(error)))
+                return
             is_all_told = len(group) == 1 or (are_done and not isinstance(error, DatabaseFull))
             for member in group:
-                if is_all_told:
-                    member.fail(error)
-                else:
-                    # What befell one has undone all, or all together have no room. Nobody was answered yet.
-                    self._do_alone(member)
+                # What befell one has undone all, or all together have no room. Nobody was answered yet.
+                member.fail(error) if is_all_told else self._do_alone(member)
         finally:
             self.line.leave(group)
 
@@ -431,10 +432,8 @@ def full_said() -> Iterator[None]:
 
 def _is_of_database(error: BaseException) -> bool:
     """Whether *error* may have left a SQLite transaction other than its statements tell: not one that they foresee."""
-    if isinstance(error, MemoryError | DatabaseFull | DatabaseMalformed):
-        return True
-    said = of_driver(error)
-    return isinstance(said, sqlite3.Error) and not isinstance(said, sqlite3.IntegrityError)
+    is_sqlites = isinstance(said := of_driver(error), sqlite3.Error) and not isinstance(said, sqlite3.IntegrityError)
+    return is_sqlites or isinstance(error, MemoryError | DatabaseFull | DatabaseMalformed)
 
 
 def _damage_in(error: BaseException) -> str | None:

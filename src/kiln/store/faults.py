@@ -1,12 +1,17 @@
-"""What is made of a driver's error: its words, whether the work is worth another try, and what must not stay open."""
+"""What is made of a driver's error: its words, whether somebody was in the way, and what must not stay open."""
 
 from __future__ import annotations
 
+import sqlite3
 import traceback
 
 from sqlalchemy.exc import DBAPIError, IntegrityError
 
 _RETRIED_STATES = ("40001", "40P01")  #: serialization_failure and deadlock_detected.
+
+
+class DatabaseBusy(Exception):
+    """Another process has kept the SQLite file from us for as long as anybody waits; nothing was written."""
 
 
 def of_driver(error: BaseException) -> BaseException:
@@ -18,6 +23,11 @@ def of_driver(error: BaseException) -> BaseException:
 def words_of(error: BaseException) -> str:
     """What the driver says, in one line. SQLAlchemy's own text has the statement in it, which is nobody's business."""
     return str(of_driver(error)).strip().partition("\n")[0]
+
+
+def is_busy(error: BaseException) -> bool:
+    """Whether SQLite gave up waiting for another process."""
+    return getattr(of_driver(error), "sqlite_errorcode", 0) & 0xFF == sqlite3.SQLITE_BUSY
 
 
 def let_go(error: BaseException) -> None:

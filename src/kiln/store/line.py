@@ -159,6 +159,13 @@ class Line(Generic[Done]):
         with self._lock:
             return self._waiting.popleft() if self._waiting else None
 
+    def all_waiting(self) -> list[Member[Done]]:
+        """Everybody who waits, to be told together; they wait no more."""
+        with self._lock:
+            waiting = list(self._waiting)
+            self._waiting.clear()
+        return waiting
+
     def leave(self, group: Sequence[Member[Done]]) -> None:
         """Let the next lead, and tell the *group* that all is done."""
         with self._lock:

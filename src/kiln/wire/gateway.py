@@ -17,6 +17,7 @@ from kiln.declare.ids import new_request_id
 from kiln.ground.clock import Clock
 from kiln.ground.journal import Journal
 from kiln.store.database import DatabaseFull, DatabaseMalformed
+from kiln.store.faults import DatabaseBusy
 from kiln.store.line import Hands
 from kiln.wire.dispatch import Dispatcher
 from kiln.wire.doors import acs3, choose
@@ -27,6 +28,13 @@ from kiln.wire.errors import IncompleteSignature
 from kiln.wire.nonces import Nonces
 
 log = Journal("kiln.wire")
+
+#: What the log says of the database where the caller is told that it is not available.
+_OF_DATABASE: dict[type[Exception], str] = {
+    DatabaseFull: "database_full",
+    DatabaseMalformed: "database_damaged",
+    DatabaseBusy: "database_busy",
+}
 
 
 class Reply(Protocol):
@@ -135,8 +143,7 @@ def _met(error: Exception, request_id: str, door: Door | None) -> ApiError:
     """What the caller is told of *error*, and a line in the log where it is not the caller's."""
     if isinstance(error, ApiError):
         return error
-    if isinstance(error, DatabaseFull | DatabaseMalformed):
-        event = "database_full" if isinstance(error, DatabaseFull) else "database_damaged"
+    if event := _OF_DATABASE.get(type(error)):
         log.warning(event, request_id=request_id, reason=str(error))
         return ServiceUnavailable()
     log.exception("request_crashed", request_id=request_id, door=door.name if door else "")  # noqa: LOG004 - in one.

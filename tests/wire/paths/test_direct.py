@@ -75,7 +75,7 @@ def test_the_go_ahead_is_given_to_who_waits_for_it(site):
 
 
 def test_who_is_being_answered_gives_no_way_though_something_came_before(tmp_path, sqlite):
-    """Of two sent ahead the first is answered, and the second is being: two newcomers vie for the other place."""
+    """Of two sent ahead the first is answered, and the second is being: two newcomers want the other place."""
     is_asked, may_answer = threading.Event(), threading.Event()
 
     def health():

@@ -13,14 +13,14 @@ from kiln.wire.paths.threads import Threads
 PATIENCE_S = 60
 
 
-def ask(work, *, at_once=1, waiting=64, threads=2):
+def ask(work, *, at_once=1, threads=2):
     """What the coroutine function *work* gives that is given such threads."""
 
     async def whole(threads):
         return await asyncio.wait_for(work(threads), PATIENCE_S)
 
     with ThreadPoolExecutor(threads) as executor:
-        return asyncio.run(whole(Threads(executor, at_once, waiting=waiting)))
+        return asyncio.run(whole(Threads(executor, at_once)))
 
 
 def test_what_was_raised_is_raised_in_who_asked():
@@ -32,29 +32,21 @@ def test_what_was_raised_is_raised_in_who_asked():
     assert ask(work) == "well"
 
 
-def test_no_more_wait_for_the_disk_than_may():
-    """Two may beside the one that is worked on, so the fourth begins when one of the three is answered."""
-    begun, has_begun = [], threading.Semaphore(0)
-
-    def begin(given, reply, hands):
-        begun.append(reply)
-        has_begun.release()
+def test_who_waits_for_the_disk_holds_up_nobody():
+    """Two hundred that were begun are not answered yet, and one that needs no disk is."""
+    begun = []
 
     async def work(threads):
-        tasks = [asyncio.create_task(threads.answer("a", begin, None)) for _ in range(4)]
-        for _ in range(3):
-            await asyncio.to_thread(has_begun.acquire)
-        before = len(begun)
-        begun[0].succeed("well")
-        assert await tasks[0] == "well"
-        await asyncio.to_thread(has_begun.acquire)
-        for reply in begun[1:]:
-            reply.succeed("well")
-        await asyncio.gather(*tasks)
-        return before
+        writes = [
+            asyncio.create_task(threads.answer("a", lambda _, reply, __: begun.append(reply), None)) for _ in range(200)
+        ]
+        await asyncio.sleep(0)
+        said = await threads.run("a", lambda: "well")
+        for reply in begun:
+            reply.succeed("written")
+        return said, await asyncio.gather(*writes)
 
-    assert ask(work, waiting=2) == 3
-    assert len(begun) == 4
+    assert ask(work) == ("well", ["written"] * 200)
 
 
 def test_who_is_to_lead_does_though_every_request_is_held_up():

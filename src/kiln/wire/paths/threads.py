@@ -42,19 +42,19 @@ Begin = Callable[[Given, Reply[Result], Hands], None]
 class Threads:
     """The few threads on which requests are answered, shared by all paths; peers take turns.
 
-    *at_once* is how many requests are worked on at a time, and *waiting* how
-    many more may wait for the disk, for which they need no thread. The
-    *executor* has more threads than are worked on at a time, for what is to be
-    carried out soon. *patience_s* is how long requests wait for a thread that
-    is at work before another begins. All public methods are called on the event
-    loop's thread.
+    *at_once* is how many requests are worked on at a time. Any number may wait
+    for the disk beside them, for which they need no thread: there is one of a
+    connection at most, and connections are bounded (``Crowd``). The *executor*
+    has more threads than are worked on at a time, for what is to be carried out
+    soon. *patience_s* is how long requests wait for a thread that is at work
+    before another begins. All public methods are called on the event loop's
+    thread.
     """
 
-    def __init__(self, executor: Executor, at_once: int, patience_s: float = 0.0, waiting: int = 64) -> None:
+    def __init__(self, executor: Executor, at_once: int, patience_s: float = 0.0) -> None:
         self._executor = executor
         self._turns = Turns(at_once, self._begin, patience_s)
         self._patience_s = patience_s
-        self._room = threading.Semaphore(at_once + waiting)
         self._is_watched = False
         self._finished: deque[Callable[[], None]] = deque()
         self._is_told = False
@@ -70,12 +70,9 @@ class Threads:
         loop = asyncio.get_running_loop()
 
         def finish(result: Result | None, error: BaseException | None) -> None:
-            self._room.release()
             self._finish(loop, partial(tell, result, error))
 
         def job(waits: Callable[[], None]) -> None:
-            # Where so many wait for the disk, this thread does, too, and has its turn meanwhile.
-            self._room.acquire()
             begin(given, Reply(finish), Hands(self._start, waits))
 
         self._turns.want(peer, job)
