@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import sys
 
@@ -13,9 +14,24 @@ from tests.docs.pages import ROOT, examples
 from tests.guests import build_guest, reachable  # noqa: F401 - a fixture
 from tests.tools import needs
 
-pytestmark = [pytest.mark.slow, pytest.mark.vm, pytest.mark.timeout(300)]
+#: How the README installs the SDK, and what it runs the script with.
+INSTALL = re.compile(r"`python3 -m venv (\w+) && (\S+) install (\S+)`")
+RUN = re.compile(r"`(\S+) FILE`")
 
 
+def test_installs_the_sdk_where_a_system_lets_nobody_install_beside_its_own():
+    """Debian's pip refuses that outside of an environment (PEP 668)."""
+    text = (ROOT / "README.md").read_text()
+    (folder, pip, package), runs = INSTALL.search(text).groups(), RUN.search(text)[1]
+
+    assert (pip, runs) == (f"{folder}/bin/pip", f"{folder}/bin/python")
+    assert f"{package}==" in (ROOT / "requirements-dev.lock").read_text(), "the one that the tests use"
+    assert text.count("pip install") == 1
+
+
+@pytest.mark.slow
+@pytest.mark.vm
+@pytest.mark.timeout(300)
 def test_shows_a_session_that_works(tmp_path, reachable):  # noqa: F811 - the fixture
     needs("bash")
     build_guest(tmp_path / "guest.qcow2")  # So that what it is made of has been fetched, or the test is skipped.
@@ -24,8 +40,12 @@ def test_shows_a_session_that_works(tmp_path, reachable):  # noqa: F811 - the fi
     (tmp_path / "kiln").write_text(f'#!/bin/sh\nexec {sys.executable} -P -m kiln.cli.main "$@"\n')
     (tmp_path / "kiln").chmod(0o755)
     (tmp_path / "script.py").write_text(script)
+    python = tmp_path / RUN.search((ROOT / "README.md").read_text())[1]
+    python.parent.mkdir(parents=True)
+    python.write_text(f'#!/bin/sh\nexec {sys.executable} "$@"\n')
+    python.chmod(0o755)
     end = "./kiln instance list -q | xargs ./kiln instance delete --force"
-    whole = f"set -eu\ntrap '{end}' EXIT\n{session}\n{sys.executable} script.py\n"
+    whole = f"set -eu\ntrap '{end}' EXIT\n{session}\n{python} script.py\n"
     kept = {name: value for name, value in os.environ.items() if not name.startswith("KILN_")}
 
     with start_kiln(reachable / "data", machines="qemu", accel="tcg") as kiln:
