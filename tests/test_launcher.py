@@ -171,16 +171,23 @@ def test_names_what_is_missing_when_it_may_not_install(checkout: Checkout) -> No
     assert not (checkout.folder / ".venv").exists()
 
 
-def test_says_what_root_must_do_when_there_is_no_way_to_become_root(checkout: Checkout) -> None:
-    checkout.needs("disks no-such-tool a-package makes disks")
+@pytest.mark.parametrize(
+    ("sudo", "reason"), [("", "neither root nor sudo"), ("exit 1", "sudo wants a password")], ids=["none", "closed"]
+)
+def test_says_what_root_must_do_when_there_is_no_way_to_become_root(checkout: Checkout, sudo: str, reason: str) -> None:
+    """With what is recommended beside the packages it would be five times as much; the lists may be old, or none."""
+    checkout.needs("disks no-such-tool a-package makes disks", "disks no-other-tool another makes disks")
     checkout.command("id", "echo 1000")
     checkout.command("apt-get", "exit 1")
 
+    if sudo:
+        checkout.command("sudo", sudo)
     result = checkout.run("serve")
 
     assert result.returncode == 1
-    assert "neither root nor sudo" in result.stderr
-    assert "apt-get install a-package" in result.stderr
+    assert reason in result.stderr
+    assert "As root: apt-get update && apt-get install --no-install-recommends a-package another\n" in result.stderr
+    assert "install" not in result.stderr.partition("apt-get")[0], "nothing is announced that is not done"
 
 
 def test_says_so_when_the_system_has_no_apt_get(checkout: Checkout) -> None:
