@@ -134,7 +134,7 @@ def files(folder: Path) -> Mapping[Path, int]:
     return {p: p.stat().st_mtime_ns for p in folder.rglob("*") if p.is_file() and "__pycache__" not in p.parts}
 
 
-@pytest.mark.parametrize("words", [(), ("--help",), ("-h",), ("help",)])
+@pytest.mark.parametrize("words", [(), ("--help",), ("-h",), ("help",), ("help", "test")])
 def test_explains_its_words_and_installs_nothing(checkout: Checkout, words: tuple[str, ...]) -> None:
     before = files(checkout.folder)
 
@@ -142,6 +142,7 @@ def test_explains_its_words_and_installs_nothing(checkout: Checkout, words: tupl
 
     assert result.returncode == 0
     assert all(f"./kiln {word}" in result.stdout for word in ("demo", "serve", "test", "check", "bench", "setup"))
+    assert [line for line in result.stdout.splitlines() if len(line) > 80] == []
     assert files(checkout.folder) == before
 
 
@@ -179,9 +180,9 @@ def test_says_what_root_must_do_when_there_is_no_way_to_become_root(checkout: Ch
     checkout.needs("disks no-such-tool a-package makes disks", "disks no-other-tool another makes disks")
     checkout.command("id", "echo 1000")
     checkout.command("apt-get", "exit 1")
-
     if sudo:
         checkout.command("sudo", sudo)
+
     result = checkout.run("serve")
 
     assert result.returncode == 1
@@ -265,6 +266,17 @@ def test_a_tab_before_set_up_shows_and_installs_nothing(checkout: Checkout) -> N
 
     assert (asked.returncode, asked.stdout, asked.stderr) == (0, "", "")
     assert files(checkout.folder) == before
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(120)
+def test_help_of_a_word_is_what_the_program_says_of_it(ready: Checkout) -> None:
+    ready.needs("disks no-such-tool a-package makes disks")
+
+    one, two = (ready.run("help", *words, KILN_INSTALL="no") for words in (["serve"], ["image", "list"]))
+
+    assert (one.stdout, one.stderr) == (f"{ready.folder}|serve|--help\n", "")
+    assert (two.stdout, two.stderr) == (f"{ready.folder}|image|list|--help\n", "")
 
 
 @pytest.mark.slow

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import contextlib
+import io
 import os
 import pty
 import socket
@@ -14,6 +16,7 @@ from typer.testing import CliRunner
 import kiln
 from kiln.cli import exits
 from kiln.cli.main import WORDS, app, every_command, load
+from kiln.client import catalogue
 from tests.rested import a_rested_kiln
 
 NOWHERE = {
@@ -293,8 +296,41 @@ def test_tells_what_an_action_takes():
     assert "InvalidImageName.Duplicated" in printed
 
 
+@pytest.mark.parametrize("action", catalogue.load().names)
+def test_what_it_tells_of_an_action_fits_a_terminal_of_80_columns(action):
+    """But for a word that is longer by itself."""
+    printed = said("call", action, "--help").stdout.splitlines()
+
+    assert [line for line in printed if len(line) > 80 and len(line.split()) > 1] == []
+
+
 def test_lists_the_actions():
-    assert "CreateImage" in said("call").stdout
+    lines = said("call").stdout.splitlines()
+
+    assert [line.split()[0] for line in lines] == list(catalogue.load().names), "one line each, for other programs"
+
+
+@pytest.mark.timeout(60)
+def test_the_list_of_actions_is_folded_to_its_terminal():
+    ours, its = pty.openpty()
+    command = [sys.executable, "-P", "-m", "kiln.cli.main", "call"]
+    with subprocess.Popen(command, stdout=its, env={**os.environ, **NOWHERE, "COLUMNS": "80"}):
+        os.close(its)
+        with os.fdopen(ours, "rb", 0) as shown:
+            printed = everything_of(shown).decode().splitlines()
+
+    assert max(map(len, printed)) <= 80
+    starts = [line.split()[0] for line in printed if not line.startswith(" ")]
+    assert starts == list(catalogue.load().names)
+
+
+def everything_of(terminal: io.FileIO) -> bytes:
+    """What a terminal shows until nobody writes to it any more, which it says by an error."""
+    printed = b""
+    with contextlib.suppress(OSError):
+        while block := terminal.read(65536):
+            printed += block
+    return printed
 
 
 def test_refuses_a_setting_that_cannot_be(tmp_path):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import textwrap
+import sys
 from collections.abc import Iterator
 from typing import Annotated
 
@@ -11,12 +11,14 @@ import typer
 from kiln.cli import output
 from kiln.cli.grammar import Region, example, group
 from kiln.cli.session import open_client
+from kiln.cli.terminal import terminal_room
 from kiln.client import catalogue
 from kiln.client.catalogue import Action, Part
+from kiln.ground.prose import fold
 
 app = group()
 
-_WIDTH = 100
+_WIDTH = 78  #: Of what is explained, so that it fits a usual terminal and can be read on a wide one.
 
 #: Parameters of every action that mean nothing to a person.
 _NOT_SHOWN = ("OwnerId", "OwnerAccount", "ResourceOwnerId", "ResourceOwnerAccount")
@@ -58,41 +60,45 @@ def call(
     elif action is None or list_all:
         width = max(len(name) for name in known.names)
         for name in known.names:
-            output.show_line(f"{name.ljust(width)}  {known.summary(name)}")
+            _show(f"{name.ljust(width)}  {known.summary(name)}", terminal_room(sys.stdout), width + 2)
     elif action not in known:
         raise typer.BadParameter(f"there is no action {action}; `kiln call --list` lists all")
     elif wants_help:
-        for line in describe(known.action(action)):
-            output.show_line(line)
+        room = min(terminal_room(sys.stdout) or _WIDTH, _WIDTH)
+        for line, indent in describe(known.action(action)):
+            _show(line, room, indent)
     else:
         with open_client(region) as client:
             output.show_json(client.call(action, dict(map(_pair, parameters or ()))))
 
 
-def describe(action: Action) -> Iterator[str]:
-    """What an action does, takes and answers, in lines."""
-    yield f"kiln call {action.name} NAME=VALUE..."
-    yield ""
-    yield from textwrap.wrap(action.summary, _WIDTH)
-    if action.doc:
-        yield ""
-        yield from action.doc.splitlines()
-    yield from ("", "Parameters:")
+def _show(line: str, room: int, indent: int) -> None:
+    for folded in fold(line, room, indent):
+        output.show_line(folded)
+
+
+def describe(action: Action) -> Iterator[tuple[str, int]]:
+    """What an action does, takes and answers, in lines; with each, how far in it goes on where it is folded."""
+    yield f"kiln call {action.name} NAME=VALUE...", 0
+    yield "", 0
+    yield action.summary, 0
+    for paragraph in action.doc.split("\n\n") if action.doc else ():
+        yield "", 0
+        yield " ".join(paragraph.split()), 0
+    yield from (("", 0), ("Parameters:", 0))
     for part in action.request.parts:
         if part.name not in _NOT_SHOWN:
             yield from _describe(part, "")
     if action.answer.parts:
-        yield from ("", "Answer:")
+        yield from (("", 0), ("Answer:", 0))
         for part in action.answer.parts:
-            yield f"  {part.name:24}{part.doc}".rstrip()
-    yield from ("", "Errors:")
+            yield f"  {part.name:24}{part.doc}".rstrip(), 26
+    yield from (("", 0), ("Errors:", 0))
     for fault in action.faults:
-        yield from textwrap.wrap(
-            f"{fault.status} {fault.code}: {fault.when}", _WIDTH, initial_indent="  ", subsequent_indent="      "
-        )
+        yield f"  {fault.status} {fault.code}: {fault.when}", 6
 
 
-def _describe(part: Part, under: str) -> Iterator[str]:
+def _describe(part: Part, under: str) -> Iterator[tuple[str, int]]:
     name = under + part.name + (".N" if part.is_repeated and not part.packed else "")
     if part.parts:
         for inner in part.parts:
@@ -101,9 +107,10 @@ def _describe(part: Part, under: str) -> Iterator[str]:
     facts = [part.type, *(["required"] if part.is_required else []), *part.rules]
     if part.default:
         facts.append(f"default {part.default}")
-    yield f"  {name} ({'; '.join(facts)})"
+    yield f"  {name} ({'; '.join(facts)})", 6
     doc = f"{part.doc} Has no effect: {part.no_effect}" if part.no_effect else part.doc
-    yield from textwrap.wrap(doc, _WIDTH, initial_indent="      ", subsequent_indent="      ")
+    if doc:
+        yield f"      {doc}", 6
 
 
 def _pair(text: str) -> tuple[str, str]:
