@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import os
 import struct
 import tarfile
@@ -62,6 +63,11 @@ def squashfs(version=4, used=4096):
         (bytes(257) + b"ustar\0", "tar"),
         (b"<!DOCTYPE html><html><body>404 Not Found</body></html>\n" * 20, "text"),
         (b'{"error": "no such file, and no disk"}\n' * 30, "text"),
+        (b'{"error":"gone","code":404,"trace":[' + b'"step","next",' * 200 + b"0]}", "text"),
+        (b'[{"error":"gone","code":404},' * 40, "text"),
+        (b"\xef\xbb\xbf" + b'{"error":"gone"}' * 40, "text"),
+        (b"<Error><Code>NoSuchKey</Code></Error>" * 40, "text"),
+        (('{"error":"gone"}' * 40).encode("utf-16-le"), "text"),
         ("Добрый день, это не диск.\n".encode() * 400, "text"),
         (("Добрый день, это не диск.\n" * 400).encode("utf-16"), "text"),
         (b"\xfe\xff" + "Добрый день, это не диск.\n".encode("utf-16-be") * 400, "text"),
@@ -73,6 +79,31 @@ def squashfs(version=4, used=4096):
 @pytest.mark.parametrize("stated", [None, "raw"])
 def test_is_refused_with_what_to_do(tmp_path, content, words, stated):
     assert words in refusal(file_of(tmp_path, content), stated)
+
+
+@pytest.mark.parametrize("content", [b"", b"x", b"hello\n", b'{"error":"gone"}', bytes(511), bytes(range(100))])
+@pytest.mark.parametrize("stated", [None, "raw"])
+def test_what_has_less_than_one_sector_is_refused(tmp_path, content, stated):
+    path = tmp_path / "image"
+    path.write_bytes(content)
+
+    assert f"The file has {len(content)} bytes, less than one sector" in refusal(path, stated)
+
+
+def test_a_small_file_that_is_packed_is_refused_with_what_to_do(tmp_path):
+    path = tmp_path / "image"
+    path.write_bytes(gzip.compress(bytes(64 * KiB)))
+
+    assert path.stat().st_size < 512
+    assert "gunzip" in refusal(path)
+
+
+@pytest.mark.parametrize("content", [bytes(512), b"Z" * 512, bytes(range(256)) * 2, MBR])
+def test_one_sector_may_be_a_disk(tmp_path, content):
+    path = tmp_path / "image"
+    path.write_bytes(content)
+
+    assert judged(path) == ("raw", 512)
 
 
 def test_a_disk_image_of_macos_is_known_by_its_end(tmp_path):
@@ -104,6 +135,9 @@ def test_a_disk_image_of_macos_is_known_by_its_end(tmp_path):
         "盘没有这样的文件也没有磁盘 ".encode("utf-16-le") * 100,
         bytes(0x8001) + b"CD001",
         b"",
+        b"{",
+        b"{0}[1]" * MiB,
+        b'{"error":"gone"}' * 40 + b"\0",
         b"Z" * MiB,
         b"ab" * MiB,
         b"words, then the rest of a disk \0",

@@ -58,6 +58,7 @@ _LOOKED_AT = 4 * KiB
 _LETTERS_LEAST = 8  # Fewer different ones are a pattern that somebody has filled a disk with.
 _BLANKS = frozenset(" \t\r\n")
 _CONTROLS = frozenset(map(chr, range(32))) - _BLANKS - {"\f"}
+_OPENINGS = ("{", "[", "<")  # Of JSON and XML, which machines write without blanks.
 _BYTE_ORDER = "\ufeff"
 _WIDE = ("utf-16-le", "utf-16-be", "utf-32-le", "utf-32-be")
 _TAR = "a tar archive, and no disk; take the disk out of it first: tar xf FILE"
@@ -79,6 +80,10 @@ def check(file: File) -> None:
         raise Refused(f"The file is {_TAR}.")
     if _is_squashfs(head, file.length):
         raise Refused(f"The file is {_SQUASHFS}.")
+    if file.length < SECTOR:
+        raise Refused(
+            f"The file has {file.length} bytes, less than one sector, and is no disk; it may be an error of a download."
+        )
     if _is_text(head, "utf-8") or any(_is_text(head, wide) for wide in _WIDE):
         raise Refused("The file is text, and no disk; look what is in it, it may be an error of a download.")
 
@@ -114,7 +119,8 @@ def _is_text(head: bytes, encoding: str) -> bool:
         return False
     is_marked, text = text.startswith(_BYTE_ORDER), text.removeprefix(_BYTE_ORDER)
     letters = set(text)
-    if letters & _CONTROLS or not letters & _BLANKS or len(letters) < _LETTERS_LEAST:
+    is_spaced = bool(letters & _BLANKS) or text.startswith(_OPENINGS)
+    if letters & _CONTROLS or not is_spaced or len(letters) < _LETTERS_LEAST:
         return False
     if encoding == "utf-8":
         return True
