@@ -4,7 +4,15 @@ from __future__ import annotations
 
 import pytest
 
-from kiln.store.instances import NoAddressLeft, free_private_ips, free_public_ips, instances, is_in_group, named
+from kiln.store.instances import (
+    NoAddressLeft,
+    free_private_ips,
+    free_public_ips,
+    instances,
+    is_in_group,
+    is_of_family,
+    named,
+)
 from tests.clouds import ACCOUNT, OTHER
 from tests.reading import every
 from tests.stock import an_instance
@@ -56,6 +64,9 @@ def test_gives_no_two_accounts_the_same_public_address(cloud):
         ("*-2", ["web-2"]),
         ("WEB*", ["web-1", "web-2"]),
         ("_eb*", []),
+        ("*" * 60_000 + "2", ["web-2"]),
+        ("w*" + "é" * 30_000, []),
+        ("*" + "a" * 60_000, []),
     ],
 )
 def test_finds_by_name(cloud, pattern, found):
@@ -74,4 +85,18 @@ def test_finds_by_security_group(cloud):
         assert [row.name for row in instances.all(tx, is_in_group("sg-22"))] == ["in"]
         assert [row.name for row in instances.all(tx, is_in_group("sg-1"))] == ["in"]
         assert [row.name for row in instances.all(tx, is_in_group("g-1"))] == []
+        assert [row.name for row in instances.all(tx, is_in_group("%"))] == []
+        assert [row.name for row in instances.all(tx, is_in_group("sg-" + "1" * 60_000))] == []
     assert len(every(cloud, instances)) == 2
+
+
+@pytest.mark.parametrize(
+    ("family", "found"),
+    [("ecs.t6", ["a", "b"]), ("ecs.t6-c1m1", ["b"]), ("ecs.t", []), ("ecs_t6", []), ("", []), ("e" * 60_000, [])],
+)
+def test_finds_by_family(cloud, family, found):
+    an_instance(cloud, system_disk=False, instance_type="ecs.t6.large", name="a")
+    an_instance(cloud, system_disk=False, instance_type="ecs.t6-c1m1.large", name="b")
+
+    with cloud.ports.database.read() as tx:
+        assert sorted(row.name for row in instances.all(tx, is_of_family(family))) == found

@@ -2,8 +2,25 @@
 
 from __future__ import annotations
 
+import re
+
 from sqlalchemy import ColumnElement, false
 
 Condition = ColumnElement[bool]
 
 NOTHING: Condition = false()  #: No row meets it: a filter asks for what there is none of here.
+
+_LONGEST_NAME = 128  #: In characters: `kiln.declare.rules.Name` allows no more.
+_STARS = re.compile(r"\*+")
+_OF_LIKE = re.compile(r"[\\%_]")  #: What LIKE takes for more than itself.
+
+
+def fits(column: ColumnElement[str], pattern: str) -> Condition:
+    """The condition that the name in *column* is as *pattern* says, in which ``*`` stands for any characters.
+
+    In any case of the letters. SQLite refuses a pattern of LIKE of more than
+    50,000 bytes: what no name is long enough for is not asked of the database.
+    """
+    if len(pattern.replace("*", "")) > _LONGEST_NAME:
+        return NOTHING
+    return column.ilike(_STARS.sub("%", _OF_LIKE.sub(r"\\\g<0>", pattern)), escape="\\")

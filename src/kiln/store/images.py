@@ -18,7 +18,7 @@ from kiln.declare.system import System
 from kiln.ground.values import dataclass
 from kiln.store import tags
 from kiln.store.changes import Told
-from kiln.store.conditions import Condition
+from kiln.store.conditions import Condition, fits
 from kiln.store.database import Transaction
 from kiln.store.instances import instances
 from kiln.store.order import Order, newest_first
@@ -255,8 +255,7 @@ def named(name: str) -> Condition:
     """The condition that an image has the name, in which ``*`` stands for any characters, in any case."""
     if "*" not in name:
         return _has_name & (images.c.name == name)
-    escaped = name.replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_")
-    return images.c.name.ilike(escaped.replace("*", "%"), escape="\\")
+    return fits(images.c.name, name)
 
 
 def made_of(snapshot: str) -> Condition:

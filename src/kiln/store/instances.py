@@ -8,14 +8,14 @@ import secrets
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from sqlalchemy import ColumnElement, Index, Select, bindparam, exists, or_, select
+from sqlalchemy import ColumnElement, Index, Select, bindparam, exists, func, or_, select
 
 from kiln.declare.states import InstanceStatus, TaskStatus
 from kiln.declare.system import System
 from kiln.ground.values import dataclass
 from kiln.store import tasks as lanes
 from kiln.store.changes import Told
-from kiln.store.conditions import Condition
+from kiln.store.conditions import Condition, fits
 from kiln.store.database import Transaction
 from kiln.store.order import Key, Order, newest_first
 from kiln.store.rows import Recorded, Rows
@@ -156,24 +156,20 @@ def _addresses(network: str) -> Iterator[str]:
 def is_in_group(group: str) -> Condition:
     """The condition that the instance is in the security group."""
     padded = "," + instances.c.security_groups + ","
-    return padded.like(f"%,{_escape(group)},%", escape="\\")
+    return func.replace(padded, f",{group},", "") != padded  # Not by LIKE, whose pattern SQLite bounds.
 
 
 def is_of_family(family: str) -> Condition:
     """The condition that the instance's type is of the family: ``ecs.t6`` has ``ecs.t6-c1m1.large``."""
-    column = instances.c.instance_type
-    return or_(*(column.like(f"{_escape(family)}{mark}%", escape="\\") for mark in (".", "-")))
+    head = func.substr(instances.c.instance_type, 1, len(family) + 1)
+    return head.in_([f"{family}{mark}" for mark in (".", "-")])
 
 
 def named(pattern: str) -> Condition:
     """The condition that the name is *pattern*, in which ``*`` stands for any characters, in any case."""
     if "*" not in pattern:
         return instances.c.name == pattern
-    return instances.c.name.ilike(_escape(pattern).replace("*", "%"), escape="\\")
-
-
-def _escape(text: str) -> str:
-    return text.replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_")
+    return fits(instances.c.name, pattern)
 
 
 _host_of = select(instances.c.host).where(instances.c.id == bindparam("id"))

@@ -150,6 +150,16 @@ class TestFilters:
         assert listed(cloud, ImageName="web_*") == [one.id]
         assert listed(cloud, ImageName="%*") == []
 
+    @pytest.mark.parametrize("letter", ["a", "é", "_"])
+    def test_finds_nothing_by_a_pattern_that_is_longer_than_any_name(self, cloud, letter):
+        """SQLite refuses a pattern of more than 50,000 bytes."""
+        longest = an_image(cloud, name="a" * 128)
+
+        assert listed(cloud, ImageName="*" + letter * 60_000) == []
+        assert listed(cloud, ImageName="*" + "a" * 129) == []
+        assert listed(cloud, ImageName="*" + "a" * 128) == [longest.id]
+        assert listed(cloud, ImageName="*a" * 128 + "*" * 60_000) == [longest.id]
+
     def test_takes_letters_of_any_script_in_any_case(self, cloud):
         image = an_image(cloud, name="Ärzte-ПРИВЕТ-1")
 
