@@ -5,6 +5,7 @@ import pytest
 from kiln.cli.exits import Refusal
 from kiln.cli.naming import is_id, to_id
 from kiln.declare.ids import new_id
+from kiln.declare.letters import compose
 
 
 @pytest.mark.parametrize("noun", ["image", "instance", "disk", "snapshot", "task"])
@@ -15,12 +16,16 @@ def test_knows_a_whole_id_by_its_form(noun):
 
 
 class Listing:
-    """A client of disks, one of which is called like the beginning of an ID."""
+    """A client of disks, one of which is called like the beginning of an ID, and one by a letter with an accent."""
 
-    DISKS = ({"DiskId": "d-bp131n0q38u3a4zi9p2k", "DiskName": "d-web"},)
+    DISKS = (
+        {"DiskId": "d-bp131n0q38u3a4zi9p2k", "DiskName": "d-web"},
+        {"DiskId": "d-bp1aqlqqnd83xtkdmfjz", "DiskName": "\u00c4rzte-x"},
+    )
 
     def rows(self, action, params=None, /, **more):
         name = {**(params or {}), **more}.get("DiskName")
+        name = name and compose(name)  # As the service reads it.
         return iter([disk for disk in self.DISKS if name in (None, disk["DiskName"])])
 
 
@@ -31,3 +36,15 @@ def test_a_name_counts_only_where_the_noun_was_told():
         to_id(Listing(), "disk", "d-web", by_name=False)
 
     assert to_id(Listing(), "disk", "d-bp13", by_name=False) == "d-bp131n0q38u3a4zi9p2k"
+
+
+@pytest.mark.parametrize("spelled", ["\u00c4rzte-x", "A\u0308rzte-x"])
+def test_finds_a_name_however_its_letters_are_put_together(spelled):
+    assert to_id(Listing(), "disk", spelled) == "d-bp1aqlqqnd83xtkdmfjz"
+
+
+def test_tells_what_is_alike_however_its_letters_are_put_together():
+    with pytest.raises(Refusal) as refused:
+        to_id(Listing(), "disk", "a\u0308RZTE")
+
+    assert "\u00c4rzte-x (d-bp1aqlqqnd83xtkdmfjz)" in refused.value.hint

@@ -11,6 +11,7 @@ from kiln.cli import exits
 from kiln.cli.exits import Refusal
 from kiln.client.client import Client
 from kiln.declare.ids import PREFIXES, pattern
+from kiln.declare.letters import compose
 from kiln.ground.values import dataclass
 
 #: Of more, telling all would help nobody.
@@ -43,7 +44,7 @@ def to_id(client: Client, noun: str, text: str, *, by_name: bool = True) -> str:
     """
     if is_id(noun, text):
         return text
-    how = NAMED[noun]
+    how, text = NAMED[noun], compose(text)  # As the service keeps names: a terminal may send an é as two characters.
     found = list(dict(_matches(client, noun, text, by_name=by_name)).items())
     if len(found) == 1:
         return found[0][0]
