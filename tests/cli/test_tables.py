@@ -29,6 +29,12 @@ def test_gives_the_room_of_what_is_left_out_to_the_names():
     assert fit(50, ID, NAME, STATUS, ID) == [22, 16, 8]
 
 
+@pytest.mark.parametrize("wide", [8, 12, 40])
+def test_leaves_out_a_column_rather_than_the_names_cannot_be_told_apart(wide):
+    assert fit(60, ID, (wide, True), ID, STATUS) == [22, *([wide] if wide <= 12 else [12]), 22]
+    assert fit(57, ID, (wide, True), ID, STATUS) == [22, *([wide, 22] if wide == 8 else [min(wide, 33)])]
+
+
 def test_shows_the_first_column_whole_on_the_narrowest_terminal():
     assert fit(10, ID, STATUS) == [22]
 
@@ -45,7 +51,7 @@ def test_no_table_is_wider_than_its_terminal_and_nothing_is_cut_but_prose(column
     fitted = fit(room, *columns)
 
     assert sum(fitted) + 2 * (len(fitted) - 1) <= room
-    assert all(now == wide or (gives and 6 <= now < wide) for now, (wide, gives) in zip(fitted, columns, strict=False))
+    assert all(now == wide or (gives and 12 <= now < wide) for now, (wide, gives) in zip(fitted, columns, strict=False))
 
 
 @given(COLUMNS)

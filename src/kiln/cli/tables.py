@@ -26,7 +26,7 @@ _STYLES = {
 }
 
 _GAP = "  "
-_LEAST = 6  #: Letters that a column keeps that is shortened.
+_LEAST = 12  #: Letters that a column keeps that is shortened: fewer tell no two names apart.
 _CUT = "…"
 
 
