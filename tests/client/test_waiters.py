@@ -4,6 +4,7 @@ import pytest
 
 from kiln.client import waiters
 from kiln.client.waiters import WaitFailed, WaitTooLong
+from kiln.declare.states import MOVES, RESTING
 
 
 def images(*states: str) -> list:
@@ -104,6 +105,42 @@ def test_passes_through_a_state_in_which_a_resource_may_rest(stage):
 
     assert found is not None
     assert found["Status"] == "Running"
+
+
+def snapshots(*states: str) -> list:
+    rows = [{"SnapshotId": "s-1", "Status": state, "Progress": "100%"} for state in states]
+    return [(200, {"Snapshots": {"Snapshot": [row]}, "NextToken": ""}) for row in rows]
+
+
+def tasks(*states: str) -> list:
+    return [(200, {"TaskStatus": state, "TaskProcess": "100%"}) for state in states]
+
+
+@pytest.mark.parametrize(
+    ("noun", "answers", "until"),
+    [
+        ("image", images("Available", "Available"), "Creating"),
+        ("image", images("Deprecated", "Deprecated"), "Available"),
+        ("snapshot", snapshots("accomplished", "accomplished"), "progressing"),
+        ("instance", instances("Stopped", "Stopped"), "Running"),
+        ("task", tasks("Finished", "Finished"), "Failed"),
+    ],
+)
+def test_ends_when_the_resource_rests_in_another_state(stage, monkeypatch, noun, answers, until):
+    monkeypatch.setattr(waiters, "RESTING_S", 0.0)
+    stage.script = [*answers, *[(404, {"Code": "InvalidAction.NotFound", "Message": "no"})] * 5]
+
+    with pytest.raises(WaitFailed, match=f"and will not be {until}"):
+        waiters.wait(stage.client(), noun, f"{noun[0]}-1", until)
+
+
+@pytest.mark.parametrize("noun", waiters.NOUNS)
+def test_knows_of_each_noun_where_it_rests(noun):
+    known = {*waiters.NOUNS[noun].resting, *waiters.NOUNS[noun].failed}
+    (status,) = (kind for kind in MOVES if kind.__name__.lower() == f"{noun}status")
+    reached = {*MOVES[status], *(after for some in MOVES[status].values() for after in some)}
+
+    assert known == reached & RESTING
 
 
 def test_tells_why_a_task_failed(stage):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from enum import StrEnum
 from typing import Annotated
 
 import typer
@@ -12,6 +14,7 @@ from kiln.cli.session import open_client
 from kiln.cli.several import end, try_each
 from kiln.cli.waiting import Begun, wait
 from kiln.client.waiters import NOUNS
+from kiln.declare.states import MOVES, DiskStatus, ImageStatus, InstanceStatus, SnapshotStatus, TaskStatus
 
 app = group()
 
@@ -22,6 +25,14 @@ _USUAL = {
     "disk": "Available",
     "instance": "Running",
     "task": "Finished",
+}
+
+_STATUSES: Mapping[str, type[StrEnum]] = {
+    "image": ImageStatus,
+    "snapshot": SnapshotStatus,
+    "disk": DiskStatus,
+    "instance": InstanceStatus,
+    "task": TaskStatus,
 }
 
 _BY_STATE = {state: [f"{noun}s" for noun in _USUAL if _USUAL[noun] == state] for state in _USUAL.values()}
@@ -62,6 +73,8 @@ def run(
     if noun is not None and noun not in NOUNS:
         raise typer.BadParameter(f"{noun!r} is none of {', '.join(NOUNS)}")
     nouns = {text: noun or _noun_of(text) for text in resources}
+    for kind in nouns.values() if until is not None else ():
+        _require_state(kind, until)
     with open_client(region) as client:
 
         def one(text: str) -> None:
@@ -71,6 +84,15 @@ def run(
 
         _, failed = try_each(nouns, one)
     end(failed)
+
+
+def _require_state(noun: str, until: str | None) -> None:
+    """Raise typer.BadParameter for what a *noun* never is: the wait for it would not end."""
+    moves = MOVES[_STATUSES[noun]]
+    reached = {*moves, *(after for some in moves.values() for after in some)}
+    states = [state for state in _STATUSES[noun] if state in reached]
+    if until not in states:
+        raise typer.BadParameter(f"{until!r} is no state of any {noun}: give one of {', '.join(states)}")
 
 
 def _noun_of(text: str) -> str:

@@ -49,11 +49,29 @@ class Noun:
 
 
 NOUNS: Mapping[str, Noun] = {
-    "image": Noun("DescribeImages", "ImageId", "Status", "Progress", more={"Status": "ALL"}, failed=("CreateFailed",)),
-    "snapshot": Noun("DescribeSnapshots", "SnapshotIds", "Status", "Progress", failed=("failed",)),
+    "image": Noun(
+        "DescribeImages",
+        "ImageId",
+        "Status",
+        "Progress",
+        more={"Status": "ALL"},
+        failed=("CreateFailed",),
+        resting=("Available", "Deprecated"),
+    ),
+    "snapshot": Noun(
+        "DescribeSnapshots", "SnapshotIds", "Status", "Progress", failed=("failed",), resting=("accomplished",)
+    ),
     "disk": Noun("DescribeDisks", "DiskIds", "Status", resting=("Available", "In_use")),
     "instance": Noun("DescribeInstances", "InstanceIds", "Status", resting=("Running", "Stopped")),
-    "task": Noun("DescribeTaskAttribute", "TaskId", "TaskStatus", "TaskProcess", is_list=False, failed=("Failed",)),
+    "task": Noun(
+        "DescribeTaskAttribute",
+        "TaskId",
+        "TaskStatus",
+        "TaskProcess",
+        is_list=False,
+        failed=("Failed",),
+        resting=("Finished",),
+    ),
 }
 
 #: How long a resource may be seen at rest in a state that is not waited for, before that counts as the end. Longer than
