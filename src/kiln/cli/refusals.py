@@ -75,7 +75,8 @@ _OF_HOST: dict[int, str] = {
     errno.EROFS: "That file system can only be read.",
     errno.EIO: "The disk or the file system fails: the kernel's log (`dmesg`) says more.",
     errno.EACCES: "The file belongs to another user, or a folder above it does.",
-    errno.EADDRINUSE: "Another program listens there: `ss -ltnp` shows which. --listen names another address.",
+    errno.EADDRINUSE: "Another program listens there: `ss -ltnp` shows which. --listen names another address, "
+    "127.0.0.1:0 a free port.",
     errno.EADDRNOTAVAIL: "No interface of this machine has that address: `ip address` shows those that there are.",
 }
 
@@ -99,13 +100,20 @@ def explain(error: Exception, about: str = "") -> Exit | None:
     if isinstance(error, OSError):
         # What the host refuses is the host's to mend: no traceback would say more than the file and the reason.
         named = " and ".join(str(one) for one in (error.filename, error.filename2) if one is not None)
-        _say(f"{said}{named or 'this machine'}: {error.strerror or error}", _OF_HOST.get(error.errno or 0, ""))
+        _say(f"{said}{named or 'this machine'}: {error.strerror or error}", advice_of_host(error))
         return exits.FILE
     for kind, code, hint in _KNOWN:
         if isinstance(error, kind):
             _say(said + str(error), hint)
             return code
     return None
+
+
+def advice_of_host(error: OSError) -> str:
+    """What may be done about what the host refuses; empty where nothing is known."""
+    if error.errno == errno.EACCES and error.filename is None:
+        return ""  # What has no name is no file: another user's file it cannot be.
+    return _OF_HOST.get(error.errno or 0, "")
 
 
 def explain_lost(error: OutputLost) -> Exit:

@@ -10,6 +10,7 @@ from kiln.cli.exits import Refusal
 from kiln.cli.flags import takes_settings
 from kiln.cli.grammar import example, group
 from kiln.cli.output import say
+from kiln.cli.refusals import advice_of_host
 from kiln.cli.terminal import terminal_room
 from kiln.service.serve import serve
 from kiln.service.settings import Settings
@@ -31,6 +32,8 @@ FLAGS = (
     "resource_groups",
 )
 
+_RESERVED = "Ports below 1024 are root's: --listen names another, and 127.0.0.1:0 takes a free one."
+
 
 def run(settings: Settings) -> None:
     """Serve the API on this machine until Ctrl-C or SIGTERM.
@@ -41,8 +44,9 @@ def run(settings: Settings) -> None:
     try:
         serve(settings, say, terminal_room(sys.stdout))
     except OSError as error:
-        taken = "Serve elsewhere: --listen 127.0.0.1:0 takes a free port." if error.errno == errno.EADDRINUSE else ""
-        raise Refusal(f"{error.filename or settings.listen}: {error.strerror}", exits.SETTINGS, taken) from error
+        is_port = error.errno == errno.EACCES and error.filename is None
+        hint = _RESERVED if is_port else advice_of_host(error)
+        raise Refusal(f"{error.filename or settings.listen}: {error.strerror}", exits.SETTINGS, hint) from error
 
 
 app.command("serve", epilog=example("kiln serve --data ~/kiln --listen 127.0.0.1:8787"))(takes_settings(run, FLAGS))

@@ -1,0 +1,62 @@
+from __future__ import annotations
+
+import os
+import socket
+import subprocess
+import sys
+
+import pytest
+from typer.testing import CliRunner
+
+from kiln.cli import exits
+from kiln.cli.main import app
+
+
+def serve(folder, listen):
+    words = ["serve", "--data", str(folder), "--listen", listen, "--machines", "none"]
+    return CliRunner(env={"KILN_DATABASE": "", "COLUMNS": "300"}).invoke(app, words)
+
+
+def test_says_of_an_address_of_nobody_which_there_are(tmp_path):
+    result = serve(tmp_path / "data", "192.0.2.1:8787")
+
+    assert result.exit_code == exits.SETTINGS.number
+    assert "`ip address` shows those that there are" in " ".join(result.stderr.split())
+
+
+def test_says_of_a_port_that_is_taken_how_to_find_who_has_it(tmp_path):
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        result = serve(tmp_path / "data", f"127.0.0.1:{other.getsockname()[1]}")
+
+    assert result.exit_code == exits.SETTINGS.number
+    assert "`ss -ltnp` shows which" in " ".join(result.stderr.split())
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can become another user")
+@pytest.mark.parametrize(
+    ("data", "listen", "told"),
+    [("data", "127.0.0.1:1", "Ports below 1024 are root's"), ("closed/data", "127.0.0.1:0", "belongs to another user")],
+)
+def test_says_to_who_is_not_root_what_is_another_user_s(tmp_path, data, listen, told):
+    for folder in (tmp_path, *tmp_path.parents[:2]):
+        folder.chmod(0o755)
+    os.chown(tmp_path, 65534, 65534)
+    (tmp_path / "closed").mkdir(mode=0o700)
+    # Root's first run loads what another user may not be able to read: the interpreter may be root's own.
+    code = (
+        "import os, sys\n"
+        "from typer.testing import CliRunner\n"
+        "from kiln.cli.main import app\n"
+        "run = lambda *words: CliRunner().invoke(app, ['serve', '--machines', 'none', *words])\n"
+        "run('--data', sys.argv[1] + '/first', '--listen', '192.0.2.1:8787')\n"
+        "os.setgid(65534); os.setuid(65534)\n"
+        "done = run('--data', sys.argv[2], '--listen', sys.argv[3])\n"
+        "print(done.exit_code, done.stderr, done.exception)\n"
+    )
+    words = [str(tmp_path), str(tmp_path / data), listen]
+
+    done = subprocess.run([sys.executable, "-c", code, *words], capture_output=True, text=True, check=True, timeout=60)
+
+    code, said = " ".join(done.stdout.split()).split(" ", 1)
+    assert told in said
+    assert int(code) in (exits.SETTINGS.number, exits.FILE.number)
