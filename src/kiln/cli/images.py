@@ -171,6 +171,9 @@ def import_image(
         raise typer.BadParameter("--digest is that of a --url")
     with orderly(), open_client(region) as client:
         folder = find_data_folder(data)
+        if not named and not given.params.get("ClientToken"):
+            # Who asks again by a token is answered with the image that has the name.
+            imports.require_free_name(client, given.params.get("ImageName"))
         with imports.uploaded(client, folder, file=file, url=url, digest=digest, sample=sample) as upload:
             placed = {"OSSBucket": upload.bucket, "OSSObject": upload.object} if upload else {}
             claimed = imports.format_of(file.name if file else imports.name_of(url or given.first.get("OSSObject", "")))

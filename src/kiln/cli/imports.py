@@ -40,14 +40,29 @@ def uploaded(
         # What fetches brings ssl, what makes the guest brings the settings: only who asks for them waits for them.
         download = importlib.import_module("kiln.cli.download")
         with uploads.receiving(name_of(url), data, bucket) as (upload, target):
-            with shown(url) as progress:
-                download.Download(url, target, digest).run(progress)
+            try:
+                with shown(url) as progress:
+                    download.Download(url, target, digest).run(progress)
+            except (KeyboardInterrupt, SystemExit):
+                output.note(f"\nkiln: no longer fetching {url}\n(Nothing was imported.)")
+                raise
             target.flush()
         yield upload
     else:
         with importlib.import_module("kiln.cli.sample").sample() as made:
             upload = uploads.put(made, data, bucket)
         yield upload
+
+
+def require_free_name(client: Client, name: str | None) -> None:
+    """Raise Refusal where an image has the name: before much is fetched that the service will then not have."""
+    if not name:
+        return
+    found = client.rows("DescribeImages", ImageName=name, ImageOwnerAlias="self", Status="ALL")
+    taken = next((row["ImageId"] for row in found if row["ImageName"] == name), None)
+    if taken is not None:
+        hint = f"Give another --name, or delete that one: `kiln image delete {taken}`. Nothing was imported."
+        raise Refusal(f"there is an image {name} already, {taken}", exits.REFUSED, hint)
 
 
 def name_of(url: str) -> str:
