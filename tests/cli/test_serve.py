@@ -10,6 +10,7 @@ from typer.testing import CliRunner
 
 from kiln.cli import exits
 from kiln.cli.main import app
+from tests.guests import open_reachable
 
 
 def serve(folder, listen):
@@ -37,11 +38,7 @@ def test_says_of_a_port_that_is_taken_how_to_find_who_has_it(tmp_path):
     ("data", "listen", "told"),
     [("data", "127.0.0.1:1", "Ports below 1024 are root's"), ("closed/data", "127.0.0.1:0", "belongs to another user")],
 )
-def test_says_to_who_is_not_root_what_is_another_user_s(tmp_path, data, listen, told):
-    for folder in (tmp_path, *tmp_path.parents[:2]):
-        folder.chmod(0o755)
-    os.chown(tmp_path, 65534, 65534)
-    (tmp_path / "closed").mkdir(mode=0o700)
+def test_says_to_who_is_not_root_what_is_another_user_s(data, listen, told):
     # Root's first run loads what another user may not be able to read: the interpreter may be root's own.
     code = (
         "import os, sys\n"
@@ -53,9 +50,14 @@ def test_says_to_who_is_not_root_what_is_another_user_s(tmp_path, data, listen, 
         "done = run('--data', sys.argv[2], '--listen', sys.argv[3])\n"
         "print(done.exit_code, done.stderr, done.exception)\n"
     )
-    words = [str(tmp_path), str(tmp_path / data), listen]
 
-    done = subprocess.run([sys.executable, "-c", code, *words], capture_output=True, text=True, check=True, timeout=60)
+    with open_reachable() as folder:
+        os.chown(folder, 65534, 65534)
+        (folder / "closed").mkdir(mode=0o700)
+        words = [str(folder), str(folder / data), listen]
+        done = subprocess.run(
+            [sys.executable, "-c", code, *words], capture_output=True, text=True, check=True, timeout=60
+        )
 
     code, said = " ".join(done.stdout.split()).split(" ", 1)
     assert told in said
