@@ -85,7 +85,7 @@ def test_freezes_several_disks_without_a_guest(pool):
 
 def test_makes_an_heir_anew_when_its_disk_grew_after_a_freeze_that_was_refused(pool):
     class Refusing:
-        def switch(self, nodes, settle, opened):
+        def switch(self, nodes, settle, opened, leads_home):
             raise RuntimeError
 
     pool.create("v-a0", SIZE)

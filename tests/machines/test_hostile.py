@@ -84,6 +84,7 @@ def asked_everything(machines):
         "detach": lambda: machines.detach("i-1", "a0"),
         "resize": lambda: guest.resize("a0", 1024),
         "switch": lambda: guest.switch([OVERLAY], settle),
+        "switch to what leads home": lambda: guest.switch([OVERLAY], settle, (), lambda node, name: name == "a"),
         "stream": lambda: guest.stream("a0", "b0", "b0.qcow2"),
         "follow": lambda: guest.follow([[OVERLAY[1] | {"node-name": "a0"}]]),
         "has_node": lambda: guest.has_node("a0"),

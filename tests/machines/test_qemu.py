@@ -18,10 +18,12 @@ import pytest
 from kiln.ground.journal import FACTS
 from kiln.guest.session import open_session
 from kiln.machines import logkeeper, process, qmp
-from kiln.machines.errors import MachineMissing, MachineRefused, MachineSilent
+from kiln.machines.errors import MachineAstray, MachineMissing, MachineRefused, MachineSilent
 from kiln.machines.port import Drive
 from kiln.machines.qemu import QemuMachines
 from kiln.machines.runfolder import RunFolder
+from kiln.pools.port import Succession
+from kiln.pools.qcow2 import Qcow2Pool
 from tests.machines.disks import MIB, a_machine, files_open, qemu_img, settle
 from tests.pools.kills import killed_at, points_of
 from tests.tools import needs
@@ -556,6 +558,71 @@ def test_completes_a_switch_to_what_was_opened_ahead_that_was_killed_at_any_poin
         bare.guest("i-1").switch(nodes, settle)
 
         assert tops_of(bare) == {f"a{number + 2}", f"b{number + 2}"}, points[number]
+
+
+# Files that QEMU opens once more by the names that it was told.
+
+
+def started_on(machines, pool):
+    """A machine that runs on ``v-a0`` of the pool, or on what came after it."""
+    head = max(pool.volumes())
+    pool.grant(head, machines.uid("i-1"))
+    blockdevs, files = tuple(pool.blockdevs(head)), pool.files(head)
+    drive = Drive(node=head, blockdevs=blockdevs, serial="a", device="/dev/xvda", files=files)
+    machines.start(a_machine(drives=[drive]))
+    return machines.guest("i-1")
+
+
+def written_by(machines):
+    with qmp.open_session(folder_of(machines).qmp) as session:
+        nodes = session.execute("query-named-block-nodes", {"flat": True})
+    return {node["node-name"] for node in nodes if not node["ro"] and not node["node-name"].startswith("#")}
+
+
+@pytest.mark.parametrize("left", ["nothing", "copy"])
+def test_a_machine_whose_disks_were_moved_is_captured_after_its_next_start(machines, reachable, left):
+    pool = Qcow2Pool(reachable / "pool")
+    pool.create("v-a0", 64 * MIB)
+    started_on(machines, pool)
+    shutil.copytree(reachable / "pool", reachable / "copy")
+    (reachable / "pool").rename(reachable / "moved")
+    if left == "copy":
+        (reachable / "copy").rename(reachable / "pool")
+    pool, disk = Qcow2Pool(reachable / "moved"), [Succession("v-a0", "v-a1")]
+    guest = machines.guest("i-1")
+
+    with pytest.raises(MachineAstray, match="v-a0 by a name that leads elsewhere"):
+        pool.freeze(disk, guest)
+    after_refusal = tops_of(machines), written_by(machines), pool.has_frozen(disk, guest)
+    pool.drop("v-a1")
+    machines.stop("i-1", force=True)
+    pool.freeze(disk, started_on(machines, pool))
+
+    assert after_refusal == ({"v-a0"}, {"v-a0"}, False)
+    assert written_by(machines) == {"v-a1"}
+    assert files_open(process.find(folder_of(machines))) == ["v-a0.qcow2", "v-a1.qcow2"]
+
+
+@pytest.mark.parametrize("loss", ["folder", "bent", "memory too"])
+def test_a_link_by_which_a_disk_was_opened_is_put_back(machines, reachable, loss):
+    pool = Qcow2Pool(reachable / "pool")
+    pool.create("v-a0", 64 * MIB)
+    guest = started_on(machines, pool)
+    pool.prepare()
+    pool.overlays.open({"v-a0": "v-a1"}, guest)
+    pool.freeze([Succession("v-a0", "v-a1")], guest)
+    shutil.rmtree(reachable / "pool" / ".ahead")
+    if loss == "bent":
+        (reachable / "pool" / ".ahead").mkdir()
+        (reachable / "pool" / ".ahead" / "v-a1.qcow2").symlink_to("../v-a0.qcow2")
+    if loss == "memory too":
+        pool = Qcow2Pool(reachable / "pool")
+
+    pool.freeze([Succession("v-a1", "v-a2")], guest)
+
+    assert written_by(machines) == {"v-a2"}
+    assert files_open(process.find(folder_of(machines))) == ["v-a0.qcow2", "v-a1.qcow2", "v-a2.qcow2"]
+    qemu_img("check", reachable / "pool" / "v-a1.qcow2")  # Which takes the lock that a writer holds.
 
 
 def test_completes_an_attachment_that_was_killed_at_any_point(bare, disks):

@@ -63,7 +63,7 @@ class Daemon:
         for overlay in overlays:
             self.execute("blockdev-add", **overlay)
 
-    def switch(self, nodes, settle, opened=()):
+    def switch(self, nodes, settle, opened=(), leads_home=None):
         settle()
         depths = self._depths()
         for name in (overlay["node-name"] for _, overlay in nodes):

@@ -21,6 +21,14 @@ class ServiceUnavailablePoolClosed(ApiError):
     message = "The pool can't be written: {reason}"
 
 
+class ServiceUnavailableMachineAstray(ApiError):
+    """A machine can't go over to a new disk until it was stopped and started. Seen in the task and in the log."""
+
+    code = "ServiceUnavailable"
+    status = 503
+    message = "The running machine can't be captured: {reason}"
+
+
 class ServiceUnavailableNoRoom(ApiError):
     """The pool has no room for a disk. Seen in the task and in the log, not in an answer."""
 

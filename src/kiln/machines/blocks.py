@@ -20,6 +20,7 @@ from kiln.machines.hearing import flag, mapping, mappings, number, text, text_or
 from kiln.machines.qmp import Session
 
 _DEVICES = "/machine/peripheral"
+_GRAPH, _NODES, _FLAT = "x-debug-query-block-graph", "query-named-block-nodes", {"flat": True}
 _OTHER = ".b"  #: A volume's name has no dot.
 
 
@@ -44,13 +45,19 @@ class Place:
     header: str | None  #: The file below that the header of this one names, as it stands there.
 
 
-def places(qmp: Session) -> dict[str, Place]:
-    """Where each open node stands, by its name, QEMU's own left out.
+def ask_places(qmp: Session) -> tuple[range, range]:
+    """Ask for what ``places`` tells, which may be heard later."""
+    return qmp.begin(_GRAPH, [{}]), qmp.begin(_NODES, [_FLAT])
+
+
+def places(qmp: Session, asked: tuple[range, range] | None = None) -> dict[str, Place]:
+    """Where each open node stands, by its name, QEMU's own left out; as *asked* for before, or now.
 
     Of ``x-debug-query-block-graph``, because nothing else that QEMU 7.2 answers
     names the node below a node.
     """
-    graph = mapping(qmp.execute("x-debug-query-block-graph"))
+    graphs, described = ask_places(qmp) if asked is None else asked
+    graph = mapping(qmp.finish(_GRAPH, graphs)[0])
     names = {
         number(node, "id"): text(node, "name")
         for node in mappings(graph, "nodes")
@@ -61,7 +68,7 @@ def places(qmp: Session) -> dict[str, Place]:
         for edge in mappings(graph, "edges")
         if number(edge, "parent") in names
     }
-    nodes = {text(node, "node-name"): node for node in _nodes(qmp)}
+    nodes = {text(node, "node-name"): node for node in mappings(qmp.finish(_NODES, described)[0])}
     return {
         name: Place(
             backing=below.get((name, "backing")),
@@ -76,7 +83,7 @@ def places(qmp: Session) -> dict[str, Place]:
 
 
 def _nodes(qmp: Session) -> list[dict[str, Any]]:
-    return mappings(qmp.execute("query-named-block-nodes", {"flat": True}))
+    return mappings(qmp.execute(_NODES, _FLAT))
 
 
 def unused_in(qmp: Session, folders: Collection[PurePath]) -> set[str]:

@@ -4,13 +4,14 @@ MachineError
 MachineMissing       no machine runs for that instance
 MachineRefused       QEMU would not start, or refused a command; its words are in the message
 MachineBusy          somebody else is changing it; nothing was done
+MachineAstray        it knows a file by a name that leads elsewhere by now; nothing was done
 MachineSilent        QEMU runs but does not answer
   MachineGarbled     it does, but what it says cannot be understood
 """
 
 from __future__ import annotations
 
-from kiln.pools.port import GuestBusy, GuestError
+from kiln.pools.port import GuestAstray, GuestBusy, GuestError
 
 
 class MachineError(GuestError):
@@ -27,6 +28,10 @@ class MachineRefused(MachineError):
 
 class MachineBusy(GuestBusy, MachineError):
     """Somebody else is changing the machine; nothing was done."""
+
+
+class MachineAstray(GuestAstray, MachineError):
+    """It knows a file by a name that leads elsewhere by now; nothing was done."""
 
 
 class MachineSilent(MachineError):

@@ -14,7 +14,7 @@ from typing import Any
 from kiln.ground.killpoints import reach
 from kiln.machines import agent, blocks, process
 from kiln.machines.command import AGENT
-from kiln.machines.errors import MachineGarbled, MachineRefused, MachineSilent
+from kiln.machines.errors import MachineAstray, MachineGarbled, MachineRefused, MachineSilent
 from kiln.machines.following import follow, require_no_merge
 from kiln.machines.hearing import mappings
 from kiln.machines.merging import FILLER, merge
@@ -40,15 +40,19 @@ class QemuGuest:
         self._folder = folder
 
     def switch(
-        self, nodes: Sequence[tuple[str, dict[str, Any]]], settle: Callable[[], None], opened: Collection[str] = ()
+        self,
+        nodes: Sequence[tuple[str, dict[str, Any]]],
+        settle: Callable[[], None],
+        opened: Collection[str] = (),
+        leads_home: Callable[[str, str], bool] | None = None,
     ) -> bool:
         """See ``pools.port.Guest``.
 
-        Raises MachineRefused, and then nothing is switched; MachineMissing; MachineSilent.
+        Raises MachineRefused or MachineAstray, and then nothing is switched; MachineMissing; MachineSilent.
         """
         with self._folder.held(), hail(self._folder.qmp, _SWITCH_TIMEOUT_S) as qmp:
             reach("machines.before_switch")
-            due, has_agent = _open(qmp, nodes, settle, opened)
+            due, has_agent = _open(qmp, nodes, settle, opened, leads_home)
             reach("machines.overlays_opened")
             try:
                 return self._move(qmp, due, has_agent=has_agent)
@@ -153,7 +157,11 @@ def _switch(qmp: Session, moves: Sequence[dict[str, Any]], freeze: agent.Freeze)
 
 
 def _open(
-    qmp: Session, nodes: Sequence[tuple[str, dict[str, Any]]], settle: Callable[[], None], opened: Collection[str]
+    qmp: Session,
+    nodes: Sequence[tuple[str, dict[str, Any]]],
+    settle: Callable[[], None],
+    opened: Collection[str],
+    leads_home: Callable[[str, str], bool] | None,
 ) -> tuple[_Switches, bool]:
     """Open the overlays that were not *opened* ahead.
 
@@ -162,11 +170,12 @@ def _open(
     when QEMU refuses to open one: each question costs as much as a tenth of the
     whole switch. All that is always asked is said at once, even before QEMU has
     greeted, and while it is at it *settle* has its time. Raises what that does
-    and MachineRefused, and then none is open that was not in use.
+    and MachineRefused or MachineAstray, and then none is open that was not in use.
     """
     missing = [overlay | _ALONE for _, overlay in nodes if overlay["node-name"] not in opened]
     additions = qmp.begin("blockdev-add", missing)
     channels = qmp.begin("query-chardev", [{}])
+    asked = None if leads_home is None else blocks.ask_places(qmp)
     unsettled: Exception | None = None
     try:
         settle()
@@ -179,10 +188,33 @@ def _open(
     except MachineRefused as error:
         refused = error
     has_agent = _has_agent(qmp.finish("query-chardev", channels)[0])
+    stand = {} if asked is None else blocks.places(qmp, asked)
     if unsettled is not None:
         _close(qmp, nodes)
         raise unsettled
-    return (list(nodes) if refused is None else _open_again(qmp, nodes)), has_agent
+    due = list(nodes) if refused is None else _open_again(qmp, nodes)
+    if leads_home is not None:
+        _require_home(qmp, due, stand, leads_home)
+    return due, has_agent
+
+
+def _require_home(
+    qmp: Session, due: _Switches, stand: dict[str, blocks.Place], leads_home: Callable[[str, str], bool]
+) -> None:
+    """Close the overlays and raise MachineAstray when QEMU would not find again what they are to be put above.
+
+    It opens that once more by the name that it was told. Where the name leads
+    nowhere, QEMU goes on with the file open to be written, and says nothing of
+    it; where it leads to another file, the guest reads that one from then on.
+    """
+    for node, _ in due:
+        # Of one that is not open QEMU says so itself.
+        if node in stand and not leads_home(node, stand[node].path or ""):
+            _close(qmp, due)
+            raise MachineAstray(
+                f"QEMU knows {node} by a name that leads elsewhere: the data folder was moved while the machine ran. "
+                "Stop and start the machine."
+            )
 
 
 def _has_agent(channels: object) -> bool:

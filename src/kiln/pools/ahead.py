@@ -25,6 +25,7 @@ class Ahead:
 
     def __init__(self, pool: Path) -> None:
         self.folder = pool / _NAME
+        self._told: dict[str, str] = {}  #: By volume, the name by which a machine is known to have opened it.
 
     def path(self, volume: str) -> Path:
         """The link by which a machine opens what will be *volume*."""
@@ -47,9 +48,36 @@ class Ahead:
         new.replace(link)
         reach("pool.ahead.followed")
 
+    def leads_home(self, volume: str, file: Path, name: str) -> bool:
+        """Whether *name*, by which a machine has opened *volume*, leads to its *file*.
+
+        A link of here that somebody has taken away, or bent, is put back first.
+        """
+        if not _is_same(name, file):
+            if name != str(self.path(volume)):
+                return False
+            with suppress(OSError):
+                self.folder.mkdir(exist_ok=True)
+                self.folder.chmod(_MODE)
+                self.follow(volume)
+            if not _is_same(name, file):
+                return False
+        self._told[volume] = name
+        return True
+
+    def note(self, volume: str, name: Path) -> None:
+        """Remember the name by which a machine was told to open a volume, so that it need not be asked."""
+        self._told[volume] = str(name)
+
+    def is_known_to_lead_home(self, volume: str, file: Path) -> bool:
+        """As ``leads_home``, of the name that is remembered; False where none is."""
+        name = self._told.get(volume)
+        return name is not None and self.leads_home(volume, file, name)
+
     def remove(self, volumes: Iterable[str]) -> None:
         """Take the links of volumes away that no machine has open."""
         for volume in volumes:
+            self._told.pop(volume, None)
             self.path(volume).unlink(missing_ok=True)
 
     def sweep(self) -> None:
@@ -58,3 +86,10 @@ class Ahead:
             for link in list(self.folder.iterdir()):
                 if link.is_symlink() and (link.suffix == _NEW or not link.exists()):
                     link.unlink(missing_ok=True)
+
+
+def _is_same(name: str, file: Path) -> bool:
+    # What a machine tells may be no name at all.
+    with suppress(OSError, ValueError):
+        return Path(name).samefile(file)
+    return False

@@ -89,6 +89,10 @@ class GuestBusy(GuestError):
     """Somebody else is changing the machine; nothing was done."""
 
 
+class GuestAstray(GuestError):
+    """A running machine knows a file by a name that does not lead to it any more; nothing was done."""
+
+
 class Guest(Protocol):
     """A running machine, as a pool needs it for volumes that it has open.
 
@@ -101,7 +105,11 @@ class Guest(Protocol):
         """Whether the machine runs still; known without its answering."""
 
     def switch(
-        self, nodes: Sequence[tuple[str, dict[str, Any]]], settle: Callable[[], None], opened: Collection[str] = ()
+        self,
+        nodes: Sequence[tuple[str, dict[str, Any]]],
+        settle: Callable[[], None],
+        opened: Collection[str] = (),
+        leads_home: Callable[[str, str], bool] | None = None,
     ) -> bool:
         """Put each overlay above its node, all in one QMP transaction; returns whether it was quiesced.
 
@@ -118,6 +126,11 @@ class Guest(Protocol):
         overlay). Overlays that are already on top are left as they are, so the
         call may be made again after a crash; when none is left to be put there,
         nobody knows how it was, and the answer is False.
+
+        A node below an overlay is opened once more, to be read only, by the file
+        name that the machine was told when it opened it. *leads_home* says of such a
+        node and that name whether it still leads to the node's file, and may see to it
+        that it does. Where it does not, nothing is switched, and GuestAstray is raised.
         """
 
     def open_ahead(self, overlays: Sequence[dict[str, Any]], kept: Collection[str]) -> None:

@@ -139,7 +139,12 @@ class Qcow2Pool:
             else:
                 # A machine may open what has its name in memory alone; nobody writes to it until that is on the disk.
                 nodes = [(disk.head, node(self._path(disk.heir), None, is_head=True)) for disk in disks]
-                is_quiesced = guest.switch(nodes, self._folder.settle, opened)
+                is_known = all(self._ahead.is_known_to_lead_home(disk.head, self._path(disk.head)) for disk in disks)
+                leads_home = None if is_known else self._leads_home
+                is_quiesced = guest.switch(nodes, self._folder.settle, opened, leads_home)
+                for one in heirs:
+                    path = self._ahead.path if one.volume in opened else self._path
+                    self._ahead.note(one.volume, path(one.volume))
                 reach("pool.freeze.switched")
             for disk in disks:
                 # Not before the switch, in which QEMU opens the old head once more.
@@ -425,6 +430,9 @@ class Qcow2Pool:
             if not self.make_room(error.missing_bytes):
                 raise
             work()
+
+    def _leads_home(self, volume: str, name: str) -> bool:
+        return self._ahead.leads_home(volume, self._path(volume), name)
 
     def _path(self, volume: str) -> Path:
         if not NAME.fullmatch(volume):

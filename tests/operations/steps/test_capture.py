@@ -45,7 +45,7 @@ class FallsSilent(NoMachines):
     def has_node(self, node: str) -> bool:
         raise MachineSilent(node)
 
-    def switch(self, nodes, settle, opened) -> bool:
+    def switch(self, nodes, settle, opened, leads_home) -> bool:
         if self.answers:
             return False
         for _, overlay in nodes:
