@@ -67,3 +67,4 @@ def test_makes_no_bucket_whose_name_is_none(tmp_path, name):
     result = CliRunner().invoke(app, ["bucket", "create", "--data", str(tmp_path), "--", name])
 
     assert result.exit_code == exits.REFUSED.number
+    assert "1 to 63 lower-case letters, digits and hyphens" in " ".join(result.stderr.split())

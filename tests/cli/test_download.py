@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from socket import socket
 from threading import Thread
 
 import pytest
@@ -123,6 +124,15 @@ def test_a_file_that_is_not_there_is_asked_for_once(server, fetch):
         fetch(server.url)
 
     assert len(server.ranges) == 1
+
+
+def test_says_of_a_server_that_is_not_there_what_is_the_matter_without_a_number(fetch):
+    with socket() as deaf:
+        deaf.bind(("127.0.0.1", 0))
+        with pytest.raises(Refusal, match=r"/disk.qcow2: Connection refused$") as refused:
+            fetch(f"http://127.0.0.1:{deaf.getsockname()[1]}/disk.qcow2")
+
+    assert refused.value.hint == "Nothing was imported."
 
 
 def test_refuses_what_has_another_digest(server, fetch):

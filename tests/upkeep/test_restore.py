@@ -217,7 +217,7 @@ def test_refuses_what_is_not_deleted_or_was_never_there(kept):
     disk = a_disk(kept)
 
     refuses(kept, disk.id, "is not deleted")
-    refuses(kept, "m-never", "no m-never in the trash")
+    refuses(kept, "m-never", "no ID m-never in the trash")
 
 
 def test_refuses_what_is_being_restored_already(kept):

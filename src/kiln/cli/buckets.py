@@ -100,5 +100,6 @@ def _folders(root: Path) -> list[str]:
 
 def _checked(name: str) -> str:
     if re.fullmatch(BUCKET_NAME, name) is None:
-        raise Refusal(f"{name!r} cannot be the name of a bucket", exits.REFUSED)
+        hint = "It has 1 to 63 lower-case letters, digits and hyphens, and no hyphen first or last."
+        raise Refusal(f"{name!r} cannot be the name of a bucket", exits.REFUSED, hint)
     return name

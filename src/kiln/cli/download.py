@@ -195,4 +195,6 @@ def _opener() -> OpenerDirector:
 def _refuse(url: str, error: Exception) -> Refusal:
     code = f"{error.code} " if isinstance(error, HTTPError) else ""
     reason = getattr(error, "reason", error) or type(error).__name__
+    if isinstance(reason, OSError) and reason.strerror:
+        reason = reason.strerror  # Whose number says nothing to who reads it.
     return Refusal(f"{url}: {code}{reason}", exits.UNREACHABLE, "Nothing was imported.")

@@ -21,6 +21,8 @@ COLUMNS = (
     Column("VALUE", "TagValue", is_prose=True),
 )
 
+_TYPES = ("image", "snapshot", "disk", "instance")
+
 ADD = Takes("TagResources", arguments=("ResourceId",), names={"ResourceType": "type"}, found=("ResourceType",))
 REMOVE = Takes(
     "UntagResources",
@@ -63,6 +65,8 @@ def list_tags(
     view = View(as_json=as_json, ids_only=quiet, columns=wanted)
     view.chosen(COLUMNS)
     named = given.params.get("ResourceId", [])
+    if not given.params.keys() & {"ResourceId", "Tag", "TagFilter"}:
+        raise typer.BadParameter("give --resource or --tag")
     noun = _noun_of(given)
     with open_client(region) as client:
         ids = {"ResourceId": _ids(client, given, noun)} if named else {}
@@ -87,6 +91,11 @@ def _noun_of(given: Given) -> str:
     """What the resources are: what --type says, or else their IDs. Raises typer.BadParameter where neither does."""
     told = given.params.get("ResourceType")
     found = {told} if told else {noun_by_id(one) for one in given.params.get("ResourceId", ())}
+    unknown = [] if told else [one for one in given.params.get("ResourceId", ()) if not noun_by_id(one)]
+    if unknown:
+        raise typer.BadParameter(
+            f"{unknown[0]!r} is no ID that says what it is of: give --type with one of {', '.join(_TYPES)}"
+        )
     if len(found) != 1 or not all(found):
         raise typer.BadParameter("say by --type what they are; those of one call are all the same")
     return str(found.pop())

@@ -145,7 +145,7 @@ def prepare_to_empty(tx: Transaction, ports: Ports, wanted: Iterable[str], older
             raise NotRestorable(f"{one} is being restored", _AGAIN)
         if one not in stones and one not in there:
             since = "" if older_than is None else " for so long"
-            raise NotRestorable(f"there is no {one} in the trash{since}", "`kiln trash list` shows what there is.")
+            raise NotRestorable(f"there is no ID {one} in the trash{since}", "`kiln trash list` shows what there is.")
     if ids:
         stones = {one: stones[one] for one in ids if one in stones}
         own = {volume for stone in stones.values() for volume in volumes_of(stone)} | set(ids)
@@ -177,7 +177,7 @@ def _stone(tx: Transaction, wanted: str) -> Tombstone:
         raise NotRestorable(f"{wanted} is not deleted")
     if discards.find(tx, id=wanted) is not None:
         raise NotRestorable(f"{wanted} is a volume, and comes back with the snapshot or the disk that it was")
-    raise NotRestorable(f"there is no {wanted} in the trash", "`kiln trash list` shows what there is.")
+    raise NotRestorable(f"there is no ID {wanted} in the trash", "`kiln trash list` shows what there is.")
 
 
 def _need(tx: Transaction, ports: Ports, needed: _Needed, stone: Tombstone) -> None:
