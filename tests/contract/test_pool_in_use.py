@@ -70,7 +70,7 @@ class Mute:
     def is_alive(self):
         return self._is_alive
 
-    def has_node(self, node):
+    def stands_above(self, node):
         raise GuestError
 
 

@@ -88,6 +88,7 @@ def asked_everything(machines):
         "stream": lambda: guest.stream("a0", "b0", "b0.qcow2"),
         "follow": lambda: guest.follow([[OVERLAY[1] | {"node-name": "a0"}]]),
         "has_node": lambda: guest.has_node("a0"),
+        "stands_above": lambda: guest.stands_above("a0"),
     }
 
 

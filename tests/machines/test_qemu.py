@@ -452,6 +452,20 @@ def test_switches_nothing_when_what_it_needs_cannot_be_settled(bare, disks):
     assert not bare.guest("i-1").has_node("a1")
 
 
+def test_tells_an_overlay_that_it_writes_to_from_one_that_it_has_only_opened(bare, disks):
+    uid, guest = bare.uid("i-1"), bare.guest("i-1")
+    for overlay, node in (("a1", "a0"), ("b1", "b0")):
+        disks.above(overlay, node, uid)
+    guest.open_ahead([disks.node("a1"), disks.node("b1")], [])
+    assert guest.has_node("a1")
+    before = [guest.stands_above(node) for node in ("a1", "b1", "none")]
+
+    guest.switch([("a0", disks.node("a1"))], settle, {"a1"})
+
+    assert before == [False, False, False]
+    assert [guest.stands_above(node) for node in ("a1", "b1")] == [True, False]
+
+
 def test_does_not_take_an_overlay_that_it_has_just_opened_for_one_in_use(bare, disks):
     uid = bare.uid("i-1")
     for overlay, node in (("a1", "a0"), ("b1", "b0"), ("a2", "a0")):

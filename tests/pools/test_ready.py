@@ -15,7 +15,7 @@ from kiln.pools.qcow2 import Qcow2Pool
 from kiln.pools.ready import MOST
 from tests.pools.kills import killed_at, points_of
 from tests.pools.patterns import BLOCK, SIZE, holds, put
-from tests.pools.storage_daemon import start_daemon
+from tests.pools.storage_daemon import KilledBefore, start_daemon
 from tests.tools import needs
 
 
@@ -237,6 +237,25 @@ def test_what_a_machine_has_open_for_the_next_time_tells_of_no_freeze(pool, tmp_
         open_ahead(pool, guest, 1)
 
         assert not pool.has_frozen([Succession("v-a0", "v-a1")], guest)
+
+
+@pytest.mark.parametrize("is_ahead", [True, False])
+def test_what_a_machine_has_open_and_was_not_told_to_write_to_tells_of_no_freeze(pool, tmp_path, is_ahead):
+    needs("qemu-storage-daemon")
+    a_head_in_use(pool)
+    disks = [Succession("v-a0", "v-a1")]
+    with start_daemon(tmp_path) as guest:
+        guest.open(pool.blockdevs("v-a0"))
+        if is_ahead:
+            open_ahead(pool, guest, 1)
+        with pytest.raises(InterruptedError):
+            pool.freeze(disks, KilledBefore(guest))
+        assert pool.exists("v-a1")
+        assert guest.has_node("v-a1")
+
+        assert not pool.has_frozen(disks, guest)
+        pool.freeze(disks, guest)
+        assert pool.has_frozen(disks, guest)
 
 
 def test_a_machine_that_cannot_open_it_is_as_good_as_none(pool, tmp_path):

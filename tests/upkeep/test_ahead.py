@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
+
+import pytest
+
 from kiln.declare.errors import InternalError
 from kiln.declare.states import ImageStatus, InstanceStatus
 from kiln.machines.none import NoMachines
+from kiln.pools.port import Succession
 from kiln.store.disks import disks
 from kiln.store.images import images
 from kiln.upkeep import unfinished
 from kiln.upkeep.ahead import want_again
 from kiln.upkeep.keeper import prepare
-from tests.pools.storage_daemon import start_daemon
+from tests.pools.storage_daemon import KilledBefore, start_daemon
 from tests.stock import an_instance
 from tests.tools import needs
 
@@ -92,3 +97,31 @@ def test_a_name_that_a_capture_which_failed_has_used_is_not_used_again(cloud, tm
 
     with database.read() as tx:
         assert disks.find(tx, id=disk.id).volume not in (heir, disk.volume)
+
+
+@pytest.mark.parametrize("has_switched", [False, True])
+def test_a_capture_that_nobody_carries_on_has_happened_if_the_machine_went_over(cloud, tmp_path, has_switched):
+    """Kiln was killed after the overlay had its name; what the machine has open tells nothing of where it writes."""
+    needs("qemu-storage-daemon")
+    instance = an_instance(cloud, status=InstanceStatus.RUNNING)
+    pool, database = cloud.ports.pool, cloud.ports.database
+    with start_daemon(tmp_path) as guest, database.read() as tx:
+        (disk,) = disks.all(tx, instance=instance.id)
+        guest.open(pool.blockdevs(disk.volume))
+        cloud.refit(machines=Running(cloud.folder / "run", guest, instance.id))
+        pool.grant(disk.volume, None)
+        prepare(cloud.ports)
+        heir = pool.overlays.name_of(disk.volume)
+        image = cloud.call("CreateImage", InstanceId=instance.id)["ImageId"]
+        (task,) = cloud.open_tasks()
+        with nullcontext() if has_switched else pytest.raises(InterruptedError):
+            pool.freeze([Succession(disk.volume, heir)], guest if has_switched else KilledBefore(guest))
+        assert pool.exists(heir)
+        assert guest.has_node(heir)
+
+        unfinished.end(cloud.ports, task, InternalError())
+
+    with database.read() as tx:
+        assert disks.find(tx, id=disk.id).volume == (heir if has_switched else disk.volume)
+        status = ImageStatus.AVAILABLE if has_switched else ImageStatus.CREATE_FAILED
+        assert images.find(tx, id=image).status == status

@@ -118,7 +118,7 @@ class Dying(NoMachines):
     def is_alive(self) -> bool:
         return self.is_running(self._asked)
 
-    def has_node(self, node: str) -> bool:
+    def stands_above(self, node: str) -> bool:
         self.stop(self._asked, force=True)
         raise MachineMissing(node)
 

@@ -101,6 +101,12 @@ class QemuGuest:
         with open_session(self._folder.qmp, _HAS_NODE_TIMEOUT_S) as qmp:
             return not blocks.open_nodes(qmp).isdisjoint(blocks.names_of(node))
 
+    def stands_above(self, node: str) -> bool:
+        """See ``pools.port.Guest``."""
+        with open_session(self._folder.qmp, _HAS_NODE_TIMEOUT_S) as qmp:
+            stand = blocks.places(qmp)
+        return any(name in stand and stand[name].backing is not None for name in blocks.names_of(node))
+
     def is_alive(self) -> bool:
         """See ``pools.port.Guest``."""
         return process.find(self._folder) is not None

@@ -164,7 +164,16 @@ class Guest(Protocol):
         """
 
     def has_node(self, node: str) -> bool:
-        """Whether the machine has that block node open, under either of its names."""
+        """Whether the machine has that block node open, under either of its names.
+
+        Also one that was opened for a ``switch`` which never came.
+        """
+
+    def stands_above(self, node: str) -> bool:
+        """Whether the machine has that block node open, under either of its names, above another.
+
+        So an overlay stands that a ``switch`` has put there; one that was only opened for it stands on nothing.
+        """
 
     def resize(self, node: str, size_bytes: int) -> None:
         """Grow a disk by its node on top; the guest sees it at once."""

@@ -18,8 +18,9 @@ def may_have_switched(pool: Pool, overlays: Sequence[str], guest: Guest | None) 
     """
     if guest is not None:
         try:
-            # What has no name of a volume yet a machine may have open ahead, but nobody has told it to write there.
-            return any(pool.exists(overlay) and guest.has_node(overlay) for overlay in overlays)
+            # That a machine has it open tells nothing: it may have opened it ahead, and a Kiln that was killed after it
+            # gave that the name of a volume has not told the machine to write there.
+            return any(pool.exists(overlay) and guest.stands_above(overlay) for overlay in overlays)
         except GuestError:
             if _is_prevented(pool, overlays, guest):
                 return False

@@ -42,7 +42,7 @@ class FallsSilent(NoMachines):
     def is_alive(self) -> bool:
         return True
 
-    def has_node(self, node: str) -> bool:
+    def stands_above(self, node: str) -> bool:
         raise MachineSilent(node)
 
     def switch(self, nodes, settle, opened, leads_home) -> bool:
