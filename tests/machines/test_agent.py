@@ -150,18 +150,40 @@ def test_does_not_listen_to_noise_until_the_deadline(channel, noise):
 
 def test_owes_the_thaw_that_the_agent_did_not_say_it_did(channel):
     path, _ = channel(lambda command: b"" if heard_thaw(command) else obedient(command))
-    owed = []
+    said = []
 
     def heard_thaw(command):
         seen.append(command["execute"])
         return "guest-fsfreeze-thaw" in seen
 
     seen: list[str] = []
-    with frozen(path, 2, lambda: owed.append(True)) as freeze:
+    with frozen(path, 2, lambda: said.append("owed"), lambda: said.append("paid")) as freeze:
         was_held = freeze.is_held
 
     assert was_held
-    assert owed == [True]
+    assert said == ["owed"]
+
+
+def test_owes_the_thaw_before_it_freezes_until_the_agent_says_that_it_did(channel):
+    path, heard = channel(obedient)
+    asked_before = []
+
+    with frozen(path, 2, lambda: asked_before.extend(heard), lambda: heard.append("paid")) as freeze:
+        assert freeze.is_held
+        assert "paid" not in heard
+
+    assert asked_before == ["guest-sync-delimited"]
+    assert heard[2:] == ["guest-fsfreeze-thaw", "guest-sync-delimited", "paid"]
+
+
+def test_pays_nothing_where_no_agent_is(tmp_path):
+    """What an earlier freeze owes is owed still."""
+    said = []
+
+    with frozen(tmp_path / "none", 0.2, lambda: said.append("owed"), lambda: said.append("paid")) as freeze:
+        assert not freeze.is_held
+
+    assert said == []
 
 
 def test_thaws_what_was_left_frozen(channel):

@@ -286,7 +286,7 @@ def write_page(file):
 def held_still(booted):
     """As a switch holds the guest still, for as long as what stands in its place takes."""
     folder = RunFolder(booted.machines._run / "i-1")
-    return agent.frozen(folder.agent, QUIESCE_LIMIT_S, folder.owe_thaw)
+    return agent.frozen(folder.agent, QUIESCE_LIMIT_S, folder.owe_thaw, folder.pay_thaw)
 
 
 def quiesces(booted):

@@ -20,6 +20,7 @@ from kiln.machines.qemu import QemuMachines
 from kiln.machines.runfolder import RunFolder
 from tests.machines.disks import settle
 from tests.machines.hostile import GREETING, MANNERS, posing
+from tests.pools.kills import killed_at, points_of
 
 OVERLAY = ("a0", {"driver": "qcow2", "node-name": "a1", "backing": None, "file": {}})
 ODD = [
@@ -133,6 +134,22 @@ def test_a_thaw_that_was_not_confirmed_is_asked_for_until_it_is(machines, tmp_pa
         machines.wake("i-1")
         still_owed = folder.thaw_owed.exists()
     with posing(tmp_path / "run", ["i-1"], "well"):
+        machines.wake("i-1")
+
+    assert (owed, still_owed, folder.thaw_owed.exists()) == (True, True, False)
+
+
+def test_a_guest_is_thawed_that_a_kiln_was_killed_over_and_no_other(machines, tmp_path):
+    folder = RunFolder(tmp_path / "run" / "i-1")
+    with posing(tmp_path / "run", ["i-1"], "well"):
+        guest = machines.guest("i-1")
+        points = points_of(lambda: guest.switch([OVERLAY], settle))
+        assert not folder.thaw_owed.exists()
+        assert killed_at(points.index("machines.switched"), lambda: guest.switch([OVERLAY], settle))
+        owed = folder.thaw_owed.exists()
+        with folder.held():
+            machines.wake("i-1")
+            still_owed = folder.thaw_owed.exists()
         machines.wake("i-1")
 
     assert (owed, still_owed, folder.thaw_owed.exists()) == (True, True, False)

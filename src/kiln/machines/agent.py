@@ -95,10 +95,11 @@ class Freeze:
     def take_back(self) -> bool:
         """Send the thaw if it was not, and wait a little for the agent to have done it; whether it says so.
 
-        The agent carries out what it reads in order: when it answers what was sent last, all is thawed.
+        The agent carries out what it reads in order: when it answers what was sent last, all is thawed. False too where
+        no agent was found.
         """
         if self._conversation is None or self._hearing is None:
-            return True
+            return False
         self.ask_back()
         with contextlib.suppress(*_FAILURES):
             self._hearing.deadline = time.monotonic() + THAW_TIMEOUT_S
@@ -108,13 +109,16 @@ class Freeze:
 
 
 @contextmanager
-def frozen(path: Path, within_s: float, owe: Callable[[], None] = lambda: None) -> Iterator[Freeze]:
+def frozen(
+    path: Path, within_s: float, owe: Callable[[], None] = lambda: None, paid: Callable[[], None] = lambda: None
+) -> Iterator[Freeze]:
     """Hold the guest's file systems frozen, by the agent on the socket *path*.
 
     Yields a freeze that is held when the agent did it within *within_s*, which
     is also as long as it should be held. A freeze that was asked for is always
-    taken back, also one that came too late to be of use; where the agent does
-    not say that it is, *owe* is called, and ``thaw`` is to be tried again.
+    taken back, also one that came too late to be of use. *owe* is called before
+    it is asked for, and *paid* when the agent has said that it took it back:
+    without that ``thaw`` is to be tried again, by whoever finds that it is owed.
     """
     with contextlib.ExitStack() as held:
         freeze = Freeze(None, None, is_held=False)
@@ -124,12 +128,14 @@ def frozen(path: Path, within_s: float, owe: Callable[[], None] = lambda: None) 
             conversation = _Conversation(hearing)
             conversation.synchronize()
             freeze = Freeze(conversation, hearing, is_held=False)
+            # Before, because whoever is killed from here on can say nothing any more.
+            owe()
             freeze.is_held = _freeze(conversation)
         try:
             yield freeze
         finally:
-            if not freeze.take_back():
-                owe()
+            if freeze.take_back():
+                paid()
 
 
 def thaw(path: Path, within_s: float) -> bool:

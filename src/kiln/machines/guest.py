@@ -135,7 +135,8 @@ class QemuGuest:
         if not is_there:
             yield agent.Freeze(None, None, is_held=False)
             return
-        with agent.frozen(self._folder.agent, QUIESCE_LIMIT_S, self._folder.owe_thaw) as freeze:
+        folder = self._folder
+        with agent.frozen(folder.agent, QUIESCE_LIMIT_S, folder.owe_thaw, folder.pay_thaw) as freeze:
             yield freeze
 
 

@@ -251,8 +251,12 @@ class QemuMachines:
 
     def _pay_thaw(self, folder: RunFolder) -> None:
         """Have the guest thawed whose agent did not say that it had thawed it."""
-        if folder.thaw_owed.exists() and agent.thaw(folder.agent, QUIESCE_LIMIT_S):
-            folder.thaw_owed.unlink(missing_ok=True)
+        if not folder.thaw_owed.exists():
+            return
+        # Whoever holds a guest still just now owes it too, and does it himself.
+        with contextlib.suppress(MachineBusy), folder.held(waits=False):
+            if folder.thaw_owed.exists() and agent.thaw(folder.agent, QUIESCE_LIMIT_S):
+                folder.pay_thaw()
 
     @contextlib.contextmanager
     def _session(self, instance: str, timeout_s: float = TIMEOUT_S) -> Iterator[Session]:

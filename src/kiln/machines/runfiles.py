@@ -59,4 +59,4 @@ class RunFiles:
 
     @property
     def thaw_owed(self) -> Path:
-        return self.path / "thaw-owed"  #: There while the guest may be frozen by an agent that did not say it thawed.
+        return self.path / "thaw-owed"  #: There while the guest may be frozen: until its agent says that it thawed.

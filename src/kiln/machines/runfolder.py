@@ -32,8 +32,15 @@ class RunFolder(RunFiles):
     disks: Path | None = None  #: The folder in which its machine's disks lie, by which one is known whose own was lost.
 
     def owe_thaw(self) -> None:
-        """Remember that the guest's agent did not say that it thawed."""
+        """Remember, past the end of this process, that the guest's agent is to thaw it.
+
+        It need not be on the disk: what takes it from memory takes the guest too.
+        """
         self.thaw_owed.touch()
+
+    def pay_thaw(self) -> None:
+        """The guest's agent has said that it thawed."""
+        self.thaw_owed.unlink(missing_ok=True)
 
     @contextmanager
     def held(self, *, waits: bool = True) -> Iterator[None]:
