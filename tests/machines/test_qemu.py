@@ -18,7 +18,7 @@ import pytest
 from kiln.ground.journal import FACTS
 from kiln.guest.session import open_session
 from kiln.machines import logkeeper, process, qmp
-from kiln.machines.errors import MachineAstray, MachineMissing, MachineRefused, MachineSilent
+from kiln.machines.errors import MachineAstray, MachineMissing, MachineRefused, MachineSilent, MachineUntold
 from kiln.machines.port import Drive
 from kiln.machines.qemu import QemuMachines
 from kiln.machines.runfolder import RunFolder
@@ -615,6 +615,27 @@ def test_a_machine_whose_disks_were_moved_is_captured_after_its_next_start(machi
     assert after_refusal == ({"v-a0"}, {"v-a0"}, False)
     assert written_by(machines) == {"v-a1"}
     assert files_open(process.find(folder_of(machines))) == ["v-a0.qcow2", "v-a1.qcow2"]
+
+
+def test_a_machine_that_hangs_with_an_overlay_open_ahead_is_known_not_to_write_there(machines, reachable):
+    """Else nobody could tell for as long as it hangs, and who wants to end it by force would wait for that."""
+    pool = Qcow2Pool(reachable / "pool")
+    pool.create("v-a0", 64 * MIB)
+    guest = started_on(machines, pool)
+    pool.prepare()
+    pool.overlays.open({"v-a0": "v-a1"}, guest)
+    disk, number = [Succession("v-a0", "v-a1")], process.find(folder_of(machines))
+
+    os.kill(number, signal.SIGSTOP)
+    with pytest.raises(MachineUntold):
+        pool.freeze(disk, guest)
+    is_there, has_frozen = pool.exists("v-a1"), pool.has_frozen(disk, guest)
+    os.kill(number, signal.SIGCONT)
+    pool.freeze(disk, guest)
+
+    assert (is_there, has_frozen) == (False, False)
+    assert written_by(machines) == {"v-a1"}
+    assert files_open(number) == ["v-a0.qcow2", "v-a1.qcow2"]
 
 
 @pytest.mark.parametrize("loss", ["folder", "bent", "memory too"])

@@ -7,11 +7,12 @@ MachineBusy          somebody else is changing it; nothing was done
 MachineAstray        it knows a file by a name that leads elsewhere by now; nothing was done
 MachineSilent        QEMU runs but does not answer
   MachineGarbled     it does, but what it says cannot be understood
+  MachineUntold      ... and was not told yet what it was to be told
 """
 
 from __future__ import annotations
 
-from kiln.pools.port import GuestAstray, GuestBusy, GuestError
+from kiln.pools.port import GuestAstray, GuestBusy, GuestError, GuestUntold
 
 
 class MachineError(GuestError):
@@ -40,3 +41,7 @@ class MachineSilent(MachineError):
 
 class MachineGarbled(MachineSilent):
     """What answers says what neither QEMU nor an agent says, or without end."""
+
+
+class MachineUntold(GuestUntold, MachineSilent):
+    """QEMU does not answer, and was not told yet to write anywhere else."""

@@ -7,14 +7,14 @@ is found out from QEMU, never remembered.
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator, Sequence
-from contextlib import contextmanager
-from pathlib import PurePath
+from contextlib import ExitStack, contextmanager
+from pathlib import Path, PurePath
 from typing import Any
 
 from kiln.ground.killpoints import reach
 from kiln.machines import agent, blocks, process
 from kiln.machines.command import AGENT
-from kiln.machines.errors import MachineAstray, MachineGarbled, MachineRefused, MachineSilent
+from kiln.machines.errors import MachineAstray, MachineGarbled, MachineRefused, MachineSilent, MachineUntold
 from kiln.machines.following import follow, require_no_merge
 from kiln.machines.hearing import mappings
 from kiln.machines.merging import FILLER, merge
@@ -48,11 +48,15 @@ class QemuGuest:
     ) -> bool:
         """See ``pools.port.Guest``.
 
-        Raises MachineRefused or MachineAstray, and then nothing is switched; MachineMissing; MachineSilent.
+        Raises MachineRefused, MachineAstray or MachineUntold, and then nothing is switched; MachineMissing;
+        MachineSilent.
         """
-        with self._folder.held(), hail(self._folder.qmp, _SWITCH_TIMEOUT_S) as qmp:
+        with self._folder.held(), _greeted(self._folder.qmp) as qmp:
             reach("machines.before_switch")
-            due, has_agent = _open(qmp, nodes, settle, opened, leads_home)
+            try:
+                due, has_agent = _open(qmp, nodes, settle, opened, leads_home)
+            except MachineSilent as error:
+                raise MachineUntold(str(error)) from error
             reach("machines.overlays_opened")
             try:
                 return self._move(qmp, due, has_agent=has_agent)
@@ -138,6 +142,17 @@ class QemuGuest:
         folder = self._folder
         with agent.frozen(folder.agent, QUIESCE_LIMIT_S, folder.owe_thaw, folder.pay_thaw) as freeze:
             yield freeze
+
+
+@contextmanager
+def _greeted(path: Path) -> Iterator[Session]:
+    """As ``hail``; raises MachineUntold where nobody greets."""
+    with ExitStack() as session:
+        try:
+            qmp = session.enter_context(hail(path, _SWITCH_TIMEOUT_S))
+        except MachineSilent as error:
+            raise MachineUntold(str(error)) from error
+        yield qmp
 
 
 def _switch(qmp: Session, moves: Sequence[dict[str, Any]], freeze: agent.Freeze) -> bool:

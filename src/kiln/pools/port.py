@@ -93,6 +93,10 @@ class GuestAstray(GuestError):
     """A running machine knows a file by a name that does not lead to it any more; nothing was done."""
 
 
+class GuestUntold(GuestError):
+    """A running machine does not answer, and was not told to go over to anything; it will not."""
+
+
 class Guest(Protocol):
     """A running machine, as a pool needs it for volumes that it has open.
 

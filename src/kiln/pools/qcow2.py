@@ -44,6 +44,7 @@ from kiln.pools.port import (
     Discarded,
     Guest,
     GuestBusy,
+    GuestUntold,
     Identity,
     Progress,
     Room,
@@ -139,9 +140,13 @@ class Qcow2Pool:
             else:
                 # A machine may open what has its name in memory alone; nobody writes to it until that is on the disk.
                 nodes = [(disk.head, node(self._path(disk.heir), None, is_head=True)) for disk in disks]
-                is_known = all(self._ahead.is_known_to_lead_home(disk.head, self._path(disk.head)) for disk in disks)
-                leads_home = None if is_known else self._leads_home
-                is_quiesced = guest.switch(nodes, self._folder.settle, opened, leads_home)
+                asks = not all(self._ahead.is_known_to_lead_home(disk.head, self._path(disk.head)) for disk in disks)
+                try:
+                    is_quiesced = guest.switch(nodes, self._folder.settle, opened, self._leads_home if asks else None)
+                except GuestUntold:
+                    with self._family.departing([one.volume for one in heirs]) as free:
+                        self.overlays.take_back(free)
+                    raise
                 for one in heirs:
                     path = self._ahead.path if one.volume in opened else self._path
                     self._ahead.note(one.volume, path(one.volume))

@@ -199,6 +199,15 @@ class Ready:
             self._folder.name(moves, synced=[one.path for one in made.values()])
             return self._follow(made)
 
+    def take_back(self, volumes: Collection[str]) -> None:
+        """Remove heads that were born for a guest which was not told of it, and so never writes there.
+
+        Such a guest may have them open from before, and then nobody could tell later whether it writes there.
+        """
+        for volume in volumes:
+            self._ahead.remove([volume])
+            self._folder.remove(volume + SUFFIX)
+
     def _follow(self, made: Mapping[Birth, _Overlay]) -> set[str]:
         """Have the links of those that machines have open lead to what they are by now."""
         opened = set()
