@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from contextlib import nullcontext
+from contextlib import contextmanager, nullcontext
 
 import pytest
 
@@ -23,26 +23,34 @@ from tests.tools import needs
 class Running(NoMachines):
     """Machines of which one runs, on QEMU's storage daemon."""
 
-    def __init__(self, folder, guest, instance="") -> None:
+    def __init__(self, folder, guest, instance) -> None:
         super().__init__(folder)
         self._instance = instance
         self._guest = guest
 
     def running(self):
-        return [self._instance] if self._instance else []
+        return [self._instance]
 
     def guest(self, instance: str):
         return self._guest
 
 
-def test_a_running_machine_has_the_next_overlay_open_before_it_is_asked_for(cloud, tmp_path):
+@contextmanager
+def running(cloud, tmp_path):
+    """An instance whose machine runs, its disk and the guest that has that open."""
     needs("qemu-storage-daemon")
     instance = an_instance(cloud, status=InstanceStatus.RUNNING)
-    pool, database = cloud.ports.pool, cloud.ports.database
-    with start_daemon(tmp_path) as guest, database.read() as tx:
+    with cloud.ports.database.read() as tx:
         (disk,) = disks.all(tx, instance=instance.id)
-        guest.open(pool.blockdevs(disk.volume))
-        cloud.refit(machines=Running(cloud.folder / "run", guest))
+    with start_daemon(tmp_path) as guest:
+        guest.open(cloud.ports.pool.blockdevs(disk.volume))
+        cloud.refit(machines=Running(cloud.folder / "run", guest, instance.id))
+        yield instance, disk, guest
+
+
+def test_a_running_machine_has_the_next_overlay_open_before_it_is_asked_for(cloud, tmp_path):
+    pool, database = cloud.ports.pool, cloud.ports.database
+    with running(cloud, tmp_path) as (instance, disk, guest):
         pool.grant(disk.volume, None)
 
         prepare(cloud.ports)
@@ -60,13 +68,8 @@ def test_a_running_machine_has_the_next_overlay_open_before_it_is_asked_for(clou
 
 
 def test_a_machine_that_an_earlier_kiln_started_has_it_open_too(cloud, tmp_path):
-    needs("qemu-storage-daemon")
-    instance = an_instance(cloud, status=InstanceStatus.RUNNING)
     pool = cloud.ports.pool
-    with start_daemon(tmp_path) as guest, cloud.ports.database.read() as tx:
-        (disk,) = disks.all(tx, instance=instance.id)
-        guest.open(pool.blockdevs(disk.volume))
-        cloud.refit(machines=Running(cloud.folder / "run", guest, instance.id))
+    with running(cloud, tmp_path) as (_, disk, guest):
         pool.overlays.clear()  # An earlier Kiln may have granted it, this one has not.
 
         want_again(cloud.ports)
@@ -78,13 +81,8 @@ def test_a_machine_that_an_earlier_kiln_started_has_it_open_too(cloud, tmp_path)
 
 
 def test_a_name_that_a_capture_which_failed_has_used_is_not_used_again(cloud, tmp_path):
-    needs("qemu-storage-daemon")
-    instance = an_instance(cloud, status=InstanceStatus.RUNNING)
     pool, database = cloud.ports.pool, cloud.ports.database
-    with start_daemon(tmp_path) as guest, database.read() as tx:
-        (disk,) = disks.all(tx, instance=instance.id)
-        guest.open(pool.blockdevs(disk.volume))
-        cloud.refit(machines=Running(cloud.folder / "run", guest))
+    with running(cloud, tmp_path) as (instance, disk, _):
         pool.grant(disk.volume, None)
         prepare(cloud.ports)
         heir = pool.overlays.name_of(disk.volume)
