@@ -101,7 +101,7 @@ async def _trickle(writer: asyncio.StreamWriter) -> None:
 
 
 async def _serve(manners: Sequence[str], pid_files: Sequence[Path]) -> None:
-    servers = []
+    servers, written = [], []
     for number, pid_file in enumerate(pid_files):
         manner = manners[number % len(manners)]
         for name, talk in (("qmp", _qmp), ("agent", _agent)):
@@ -115,7 +115,9 @@ async def _serve(manners: Sequence[str], pid_files: Sequence[Path]) -> None:
                 writer.close()
 
             servers.append(await asyncio.start_unix_server(serve, sock=listener))
-        pid_file.write_text(str(os.getpid()))
+        written.append(pid_file.open("w"))  # And kept open, as QEMU does.
+        written[-1].write(str(os.getpid()))
+        written[-1].flush()
     sys.stdout.write(READY + "\n")
     sys.stdout.flush()
     await asyncio.sleep(3600)

@@ -131,3 +131,18 @@ def test_takes_up_a_machine_whose_pid_file_is_an_old_one(home):
 
     assert process.find(folder_of(at(there))) == number
     assert at(there).guest("i-1").has_node("a0"), "its sockets are there yet"
+
+
+def test_a_machine_that_was_told_once_is_told_by_one_look(home, monkeypatch):
+    folder = folder_of(at(home))
+    number = process.find(folder)
+
+    with monkeypatch.context() as without:
+        without.setattr(os, "listdir", lambda path: pytest.fail(f"all of {path} was looked through"))
+        assert process.find(folder) == number
+
+    home.rename(home.with_name("there"))
+    folder.path.mkdir(parents=True)
+    shutil.copy(home.with_name("there") / "run" / "i-1" / "pid", folder.pid_file)
+    shutil.copytree(home.with_name("there") / "disks", home / "disks")
+    assert process.find(folder) is None

@@ -7,7 +7,7 @@ import os
 import select
 import signal
 import subprocess
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -18,6 +18,9 @@ from kiln.machines.runfolder import RunFolder
 _PROC = Path("/proc")
 _UNLINKED = " (deleted)"  #: What Linux adds to the name of an open file that has none any more.
 _LONGEST_NUMBER = 20
+_MOST_TOLD = 4096
+#: By a folder's pid file, the open file by which its process was told last. A hint: it is looked at anew each time.
+_told_by: dict[Path, Path] = {}
 #: Nothing of Kiln's own environment, in which there may be secrets.
 _ENVIRONMENT = {"PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", "LC_ALL": "C"}
 _NET_BIND_SERVICE = "net_bind_service"
@@ -154,10 +157,29 @@ def _is_of(folder: RunFolder, pid: int) -> bool:
     is_named = os.fsencode(folder.pid_file) in arguments
     if not is_named and os.fsencode(f"guest={folder.instance}") not in arguments:
         return False
-    opened = list(_opened(pid, folder))
-    if any(_is_same(entry, path) for entry, paths in opened for path in paths):
+    if _is_still_by(folder, pid):
         return True
-    return is_named and not any(_is_a_disk(path) for _, paths in opened for path in paths)
+    has_disks = False
+    for entry, paths in _opened(pid, folder):
+        if any(_is_same(entry, path) for path in paths):
+            _remember(folder, entry)
+            return True
+        has_disks = has_disks or any(_is_a_disk(path) for path in paths)
+    return is_named and not has_disks
+
+
+def _is_still_by(folder: RunFolder, pid: int) -> bool:
+    """Whether what told it the last time does so still: one look instead of one at each file that it has open."""
+    entry = _told_by.get(folder.pid_file)
+    if entry is None or entry.parent != _descriptors(pid):
+        return False
+    return any(_is_same(entry, path) for entry, paths in _told([entry], folder) for path in paths)
+
+
+def _remember(folder: RunFolder, entry: Path) -> None:
+    if len(_told_by) >= _MOST_TOLD:
+        _told_by.clear()
+    _told_by[folder.pid_file] = entry
 
 
 def _is_a_disk(path: Path) -> bool:
@@ -196,9 +218,17 @@ def _opened(pid: int, folder: RunFolder) -> Iterator[tuple[Path, list[Path]]]:
     A disk is looked for by its own name alone, since the folders above it may be mounted, or named, otherwise by now.
     """
     try:
-        entries = list((_PROC / str(pid) / "fd").iterdir())
+        entries = list(_descriptors(pid).iterdir())
     except OSError:
         return
+    yield from _told(entries, folder)
+
+
+def _descriptors(pid: int) -> Path:
+    return _PROC / str(pid) / "fd"
+
+
+def _told(entries: Iterable[Path], folder: RunFolder) -> Iterator[tuple[Path, list[Path]]]:
     for entry in entries:
         with contextlib.suppress(OSError):
             name = entry.readlink().name
