@@ -27,6 +27,7 @@ from tests.kill.kilns import settle
 from tests.kill.scenarios import (
     BUCKET,
     DATA,
+    FAR,
     MORE,
     SYSTEM,
     a_snapshot_with,
@@ -54,6 +55,16 @@ def create_image(cloud: Cloud) -> Facts:
 def create_snapshot(cloud: Cloud) -> Facts:
     facts = an_instance_with(cloud, SYSTEM)
     return facts | cloud.call("CreateSnapshot", DiskId=facts["disks"][0])
+
+
+def copy_image(cloud: Cloud) -> Facts:
+    image = an_image_with(cloud, SYSTEM, DATA)
+    return cloud.call("CopyImage", ImageId=image, DestinationRegionId=FAR)
+
+
+def copy_snapshot(cloud: Cloud) -> Facts:
+    snapshot = a_snapshot_with(cloud, MORE)
+    return cloud.call("CopySnapshot", SnapshotId=snapshot, DestinationRegionId=FAR)
 
 
 def import_image(cloud: Cloud) -> Facts:
@@ -235,6 +246,8 @@ def _a_free_disk(cloud: Cloud) -> str:
 
 BEGINNINGS: dict[str, Beginning] = {
     "CreateImage": create_image,
+    "CopyImage": copy_image,
+    "CopySnapshot": copy_snapshot,
     "ImportImage": import_image,
     "ExportImage": export_image,
     "CreateSnapshot": create_snapshot,

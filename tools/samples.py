@@ -21,14 +21,16 @@ from typing import Any
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))  # Checks are run with -P, which leaves this folder out.
 
+from kiln.declare.deployment import Deployment  # noqa: E402
 from kiln.declare.ids import LETTERS, PREFIXES  # noqa: E402
 from kiln.operations import ALL  # noqa: E402
 from kiln.store import schema  # noqa: E402
 from kiln.store.database import open_sqlite  # noqa: E402
-from tests.clouds import REGION, Cloud, make_cloud  # noqa: E402
+from tests.clouds import OTHER, REGION, Cloud, make_cloud  # noqa: E402
 
 PATH = ROOT / "docs/reference/samples.json"
 BUCKET = "images"
+FAR = "cn-hangzhou"
 TYPE = "ecs.t5-lc1m1.small"
 REQUEST_ID = "473469C7-AA6F-4DC5-B3DB-A3DC0DE3C83E"
 
@@ -119,6 +121,9 @@ def _add_a_disk(story: Story, instance: str) -> tuple[str, str]:
     snapshot = story.ask("CreateSnapshot", DiskId=disk, SnapshotName="before-the-upgrade")["SnapshotId"]
     story.settle()
     story.ask("DescribeSnapshots", SnapshotIds=json.dumps([snapshot]))
+    story.ask("ModifySnapshotAttribute", SnapshotId=snapshot, Description="As it was in May")
+    story.ask("CopySnapshot", SnapshotId=snapshot, DestinationRegionId=FAR)
+    story.settle()
     story.ask("StopInstance", InstanceId=instance)
     story.ask("DescribeReasons", ResourceId=instance)
     story.settle()
@@ -139,8 +144,16 @@ def _bake(story: Story, instance: str) -> None:
     story.ask("DescribeImages", ImageId=image)
     story.ask("ModifyImageAttribute", ImageId=image, Description="What the web servers ran on until May")
     story.ask("DescribeImageFromFamily", ImageFamily="web")
+    story.ask("DescribeImageSupportInstanceTypes", ImageId=image)
+    story.ask("ModifyImageSharePermission", ImageId=image, AddAccount__1=OTHER)
+    story.ask("DescribeImageSharePermission", ImageId=image)
+    story.ask("CopyImage", ImageId=image, DestinationRegionId=FAR, DestinationImageName="web-1")
+    story.settle()
+    late = story.ask("CopyImage", ImageId=image, DestinationRegionId=FAR)["ImageId"]
+    story.ask("CancelCopyImage", RegionId=FAR, ImageId=late)
     story.ask("ExportImage", ImageId=image, OSSBucket=BUCKET, ImageFormat="qcow2")
     story.settle()
+    story.ask("ModifyImageSharePermission", ImageId=image, RemoveAccount__1=OTHER)
     story.ask("DeleteImage", ImageId=image)
 
 
@@ -196,7 +209,7 @@ def _a_cloud() -> Iterator[Cloud]:
         subprocess.run(["qemu-img", "create", "-q", "-f", "qcow2", disk, "2G"], check=True)
         database = open_sqlite(folder / "kiln.sqlite")
         schema.create(database)
-        yield make_cloud(folder, database)
+        yield make_cloud(folder, database, deployment=Deployment(regions=(REGION, FAR)))
         database.close()
 
 

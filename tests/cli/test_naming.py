@@ -43,6 +43,28 @@ def test_finds_a_name_however_its_letters_are_put_together(spelled):
     assert to_id(Listing(), "disk", spelled) == "d-bp1aqlqqnd83xtkdmfjz"
 
 
+class Shared:
+    """A client of images: two of one name, of which another account shares one, and one that is shared alone."""
+
+    IMAGES = (
+        {"ImageId": "m-bp131n0q38u3a4zi9p2k", "ImageName": "web", "ImageOwnerAlias": "others"},
+        {"ImageId": "m-bp1aqlqqnd83xtkdmfjz", "ImageName": "web", "ImageOwnerAlias": "self"},
+        {"ImageId": "m-bp1hd5vy3g7ko4j1ks9z", "ImageName": "base", "ImageOwnerAlias": "others"},
+    )
+
+    def rows(self, action, params=None, /, **more):
+        given = {**(params or {}), **more}
+        asked = {name: given[name] for name in ("ImageName", "ImageOwnerAlias") if name in given}
+        return iter([image for image in self.IMAGES if asked.items() <= image.items()])
+
+
+def test_nobody_who_shares_an_image_takes_a_name_away():
+    assert to_id(Shared(), "image", "web") == "m-bp1aqlqqnd83xtkdmfjz"
+    assert to_id(Shared(), "image", "m-bp1") == "m-bp1aqlqqnd83xtkdmfjz"
+    assert to_id(Shared(), "image", "base") == "m-bp1hd5vy3g7ko4j1ks9z"
+    assert to_id(Shared(), "image", "m-bp13") == "m-bp131n0q38u3a4zi9p2k"
+
+
 def test_tells_what_is_alike_however_its_letters_are_put_together():
     with pytest.raises(Refusal) as refused:
         to_id(Listing(), "disk", "a\u0308RZTE")

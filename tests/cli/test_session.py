@@ -157,6 +157,39 @@ def test_creates_an_image_of_a_running_instance(shell, instance):
     assert shell.rows("snapshot", "list", "--instance", instance) == []
 
 
+def test_copies_an_image_and_a_snapshot_to_another_region(shell, instance):
+    image = shell.run("image", "create", "--instance", instance)
+    copy = shell.run("image", "copy", image, "--to", "cn-hangzhou", "--name", "web-far")
+    (disk,) = json.loads(shell.run("image", "show", image, "--json"))["DiskDeviceMappings"]["DiskDeviceMapping"]
+    other = shell.run("snapshot", "copy", disk["SnapshotId"], "--to", "cn-hangzhou")
+
+    (row,) = shell.rows("image", "list", "--region", "cn-hangzhou")
+    assert (row["ImageId"], row["ImageName"], row["Status"]) == (copy, "web-far", "Available")
+    said = shell.refuses("image", "cancel-copy", copy, "--region", "cn-hangzhou")
+    assert "The image copy has completed." in said
+    shell.run("image", "delete", image, "--with-snapshots")
+    assert "there is no image" in shell.refuses("image", "copy", "no-such-image")
+
+    shell.run("image", "delete", "web-far", "--with-snapshots", "--region", "cn-hangzhou")
+    shell.run("snapshot", "delete", other, "--region", "cn-hangzhou")
+    assert shell.rows("snapshot", "list", "--region", "cn-hangzhou") == []
+
+
+def test_shares_an_image_with_another_account(shell, instance, data):
+    image = shell.run("image", "create", "--instance", instance)
+    receiver = json.loads(shell.run("account", "add", "receiver", "--data", str(data), "--json"))["Account"]
+
+    shell.run("image", "share", image, receiver)
+
+    (row,) = shell.rows("image", "shares", image)
+    assert row["AliyunId"] == receiver
+    assert "ImageUseShared" in shell.refuses("image", "delete", image)
+    assert "InvalidAccount.NotFound" in shell.refuses("image", "share", image, "1000000000000009")
+    shell.run("image", "unshare", image, receiver)
+    assert shell.rows("image", "shares", image) == []
+    shell.run("image", "delete", image, "--with-snapshots")
+
+
 def test_says_why_a_name_is_refused(shell, instance, image):
     said = shell.refuses("image", "create", "--instance", instance, "--name", "base")
 

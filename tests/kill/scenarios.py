@@ -14,12 +14,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from kiln.declare.errors import ApiError
 from kiln.declare.states import DiskStatus, InstanceStatus, TaskStatus
 from kiln.operations.steps.transfer import objects_of
 from kiln.service.secrets import Sealer
+from kiln.store.accounts import Account, accounts
 from kiln.store.disks import disks
 from kiln.store.images import disks_of, images
 from kiln.store.instances import instances
+from kiln.store.shares import image_shares
 from kiln.store.snapshots import snapshots
 from kiln.store.tasks import tasks
 from kiln.store.trash import discards, tombstones
@@ -38,6 +41,8 @@ Answers = dict[str, dict[str, Any]]
 SYSTEM, DATA, MORE = [11, 12, 0, 13], [21, 0, 22, 23], [0, 31, 32, 33]
 LATER = [41, 42, 43, 44]
 BUCKET = "images"
+FAR = "cn-hangzhou"
+RECEIVER = "1000000000000002"
 
 
 @dataclass(frozen=True)
@@ -174,6 +179,60 @@ def check_image_of_mappings(cloud: Cloud, facts: Facts, answers: Answers) -> Non
     snapshot_holds(cloud, facts["data"], DATA)
     if "image" in answers:
         image_holds(cloud, answers["image"]["ImageId"], [SYSTEM, DATA, []])
+
+
+# CopyImage and CopySnapshot
+
+
+def copy_image(script: Script, facts: Facts) -> None:
+    """To another region, where the copy is shared at once; the source is to go before the copy is made."""
+    image = script.ask("copy", "CopyImage", ImageId=facts["image"], DestinationRegionId=FAR)["ImageId"]
+    receiver = {"AddAccount.1": RECEIVER}
+    script.ask("share", "ModifyImageSharePermission", RegionId=FAR, ImageId=image, **receiver)
+    script.ask("delete", "DeleteImage", ImageId=facts["image"])
+    for n, snapshot in enumerate(facts["snapshots"]):
+        script.ask(f"snapshot-{n}", "DeleteSnapshot", SnapshotId=snapshot, over="InvalidSnapshotId.NotFound")
+    script.keep()
+
+
+def arrange_copy(cloud: Cloud) -> Facts:
+    receiver = Account(id=RECEIVER, name="receiver", created_at=cloud.clock())
+    cloud.ports.database.write(lambda tx: accounts.insert(tx, receiver))
+    return arrange_image_to_delete(cloud)
+
+
+def check_copy(cloud: Cloud, facts: Facts, answers: Answers) -> None:
+    for image in every(cloud, images):
+        image_holds(cloud, image.id, [SYSTEM, DATA])
+    ids = {image.id for image in every(cloud, images)}
+    if "copy" in answers:
+        assert answers["copy"]["ImageId"] in ids
+    if "share" in answers:
+        assert [share.account for share in every(cloud, image_shares)] == [RECEIVER]
+    assert (facts["image"] not in ids) >= ("delete" in answers)
+    for snapshot, blocks in zip(facts["snapshots"], (SYSTEM, DATA), strict=True):
+        if find(cloud, snapshots, id=snapshot) is not None:
+            snapshot_holds(cloud, snapshot, blocks)
+
+
+def copy_and_cancel(script: Script, facts: Facts) -> None:
+    image = script.ask("copy", "CopyImage", ImageId=facts["image"], DestinationRegionId=FAR)["ImageId"]
+    if "cancel" not in script.answers:
+        try:
+            script.ask("cancel", "CancelCopyImage", RegionId=FAR, ImageId=image, over="InvalidImageId.NotFound")
+        except ApiError as error:
+            # The start after a kill has finished the copy.
+            assert error.code == "IncorrectImageStatus", error  # noqa: PT017 - other errors are failures.
+    script.keep()
+
+
+def check_copy_cancelled(cloud: Cloud, facts: Facts, answers: Answers) -> None:
+    image_holds(cloud, facts["image"], [SYSTEM, DATA])
+    copies = [image for image in every(cloud, images) if image.id != facts["image"]]
+    assert len(copies) <= ("cancel" not in answers)
+    for copy in copies:
+        image_holds(cloud, copy.id, [SYSTEM, DATA])
+    assert len(every(cloud, snapshots)) == 2 * (1 + len(copies))
 
 
 # CreateSnapshot, and ResetDisk back to it
@@ -579,6 +638,8 @@ SCENARIOS = {
     ),
     "create_image_of_snapshot": Scenario(arrange_snapshot, create_image_of_snapshot, check_image_of_snapshot),
     "create_image_of_mappings": Scenario(arrange_snapshots, create_image_of_mappings, check_image_of_mappings),
+    "copy_image": Scenario(arrange_copy, copy_image, check_copy),
+    "copy_and_cancel": Scenario(arrange_image_to_delete, copy_and_cancel, check_copy_cancelled),
     "create_snapshots": Scenario(lambda cloud: an_instance_with(cloud, SYSTEM), create_snapshots, check_snapshots),
     "reset_disk": Scenario(arrange_written_disk, reset_disk, check_reset),
     "import_raw": Scenario(arrange_raw, import_image, check_import),

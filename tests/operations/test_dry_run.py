@@ -9,7 +9,8 @@ import pytest
 from kiln.declare.states import InstanceStatus
 from kiln.store.disks import disks
 from tests.catalogue import BY_NAME
-from tests.clouds import REGION
+from tests.clouds import OTHER, REGION
+from tests.operations.images.gallery import an_image
 from tests.operations.tasks.agenda import a_task
 from tests.reading import every
 from tests.samples import least
@@ -19,7 +20,10 @@ from tests.stock import a_disk, a_snapshot, an_instance
 _ASKED = {
     "AddTags": lambda it: {"ResourceType": "disk", "ResourceId": it.disk, "Tag.1.Key": "a", "Tag.1.Value": "b"},
     "AttachDisk": lambda it: {"InstanceId": it.instance, "DiskId": it.disk},
+    "CancelCopyImage": lambda it: {"ImageId": it.copy},
     "CancelTask": lambda it: {"TaskId": it.task},
+    "CopyImage": lambda it: {"ImageId": it.image},
+    "CopySnapshot": lambda it: {"SnapshotId": it.snapshot},
     "CreateDisk": lambda _: {"ZoneId": REGION + "-a", "Size": 20},
     "CreateImage": lambda it: {"InstanceId": it.instance},
     "CreateInstance": lambda it: {"ImageId": it.image, "InstanceType": "ecs.t5-lc2m1.nano"},
@@ -32,7 +36,9 @@ _ASKED = {
     "ExportImage": lambda it: {"ImageId": it.image, "OSSBucket": "bucket"},
     "ImportImage": lambda _: {"DiskDeviceMapping.1.OSSBucket": "bucket", "DiskDeviceMapping.1.OSSObject": "disk.raw"},
     "ModifyImageAttribute": lambda it: {"ImageId": it.image, "ImageName": "other"},
+    "ModifyImageSharePermission": lambda it: {"ImageId": it.image, "AddAccount.1": OTHER},
     "ModifyInstanceAttribute": lambda it: {"InstanceId": it.instance, "InstanceName": "other"},
+    "ModifySnapshotAttribute": lambda it: {"SnapshotId": it.snapshot, "SnapshotName": "other"},
     "RebootInstance": lambda it: {"InstanceId": it.running},
     "ReplaceSystemDisk": lambda it: {"InstanceId": it.instance, "ImageId": it.image},
     "ResetDisk": lambda it: {"DiskId": it.attached, "SnapshotId": it.of_attached},
@@ -67,6 +73,7 @@ def it(cloud):
         snapshot=snapshot.id,
         of_attached=of_attached.id,
         image=image,
+        copy=an_image(cloud, status="Creating", source=image).id,
         task=a_task(cloud).id,
     )
 

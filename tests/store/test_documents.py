@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from kiln.store import documents
+from tests.clouds import OTHER
+from tests.operations.images.gallery import an_image, share
 from tests.stock import a_snapshot, an_instance
 
 
@@ -19,14 +21,27 @@ def said(cloud):
 def test_bring_back_every_row_that_was_removed(cloud):
     an_instance(cloud, data_disks=1)
     a_snapshot(cloud)
+    image = an_image(cloud, tagged={"k": "v"})
+    share(cloud, image.id)
     before = said(cloud)
-    assert {"account", "volume", "instance", "disk", "snapshot"} <= {kind for kind, _ in before}
+    assert {"account", "volume", "instance", "disk", "snapshot", "image"} <= {kind for kind, _ in before}
+    assert [one["account"] for one in before["image", image.id]["shares"]] == [OTHER]
     for kind, name in before:
         cloud.ports.database.write(lambda tx, kind=kind, name=name: documents.remove(tx, kind, name))
     assert said(cloud) == {}
 
     for (kind, name), one in before.items():
         cloud.ports.database.write(lambda tx, k=kind, n=name, one=one: documents.restore(tx, k, n, one))
+
+    assert said(cloud) == before
+
+
+def test_an_image_of_before_there_were_shares_has_none(cloud):
+    image = an_image(cloud)
+    before = said(cloud)
+    old = {name: value for name, value in before["image", image.id].items() if name != "shares"}
+
+    cloud.ports.database.write(lambda tx: documents.restore(tx, "image", image.id, old))
 
     assert said(cloud) == before
 

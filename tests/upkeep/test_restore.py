@@ -392,3 +392,45 @@ def test_answers_not_found_until_it_is_back(kept):
     kept.call("DeleteDisk", DiskId=disk.id)
 
     kept.refuses("DeleteDisk", "InvalidDiskId.NotFound", 404, DiskId=disk.id)
+
+
+class TestACopyAndItsSource:
+    """A snapshot and its copy name one layer, which waits for as long as one of them does."""
+
+    @pytest.fixture
+    def both(self, kept):
+        """The two, deleted."""
+        source = a_snapshot(kept)
+        put(kept.ports.pool, source.volume, {0: 7})
+        copy = kept.call("CopySnapshot", SnapshotId=source.id)["SnapshotId"]
+        for one in (source.id, copy):
+            kept.call("DeleteSnapshot", SnapshotId=one)
+        keep(kept)
+        assert trashed(kept) == [source.volume]
+        return [source.id, copy]
+
+    @pytest.mark.parametrize("first", [0, 1])
+    def test_come_back_one_after_the_other(self, kept, both, first):
+        for one in (both[first], both[1 - first]):
+            ask(kept, one)
+            assert holds(kept.ports.pool, the(kept, snapshots, id=one).volume, {0: 7})
+
+        assert len(every(kept, snapshots)) == 2
+        assert every(kept, discards) == []
+
+    @pytest.mark.parametrize("first", [0, 1])
+    def test_one_comes_back_though_the_other_was_given_up(self, kept, both, first):
+        kept.ports.database.write(lambda tx: prepare_to_empty(tx, kept.ports, [both[first]], None))
+        kept.settle()
+        refuses(kept, both[first], "no ID")
+
+        ask(kept, both[1 - first])
+
+        assert holds(kept.ports.pool, the(kept, snapshots, id=both[1 - first]).volume, {0: 7})
+
+    def test_both_given_up_leave_nothing(self, kept, both):
+        kept.ports.database.write(lambda tx: prepare_to_empty(tx, kept.ports, both, None))
+        kept.settle()
+
+        assert trashed(kept) == []
+        assert every(kept, tombstones) == []

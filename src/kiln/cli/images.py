@@ -1,4 +1,4 @@
-"""``kiln image``: import, create, look at, export and delete images."""
+"""``kiln image``: import, create, look at, copy, share, export and delete images."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
-from kiln.cli import imports, output, uploads
+from kiln.cli import imports, output, sharing, uploads
 from kiln.cli.declared import Given, Takes, declared
 from kiln.cli.ending import orderly
 from kiln.cli.grammar import (
@@ -244,6 +244,9 @@ def export_image(
             uploads.take(folder, bucket, names[0], to_file)
             names[0] = str(to_file)
         output.show_made(answer, *names, as_json=as_json)
+
+
+sharing.add_to(app)
 
 
 DELETE = Takes("DeleteImage", arguments=("ImageId",), is_of_several=True)

@@ -38,9 +38,9 @@ class Word:
 
 
 WORDS: Mapping[str, Word] = {
-    "image": Word("kiln.cli.images", "Import, create, look at, export and delete images."),
+    "image": Word("kiln.cli.images", "Import, create, look at, copy, share, export and delete images."),
     "instance": Word("kiln.cli.instances", "Run, look at, stop and change instances."),
-    "snapshot": Word("kiln.cli.snapshots", "Create, list and delete snapshots."),
+    "snapshot": Word("kiln.cli.snapshots", "Create, list, copy and delete snapshots."),
     "disk": Word("kiln.cli.disks", "Create, list, attach, detach, resize and delete disks."),
     "task": Word("kiln.cli.tasks", "List and cancel imports and exports."),
     "tag": Word("kiln.cli.tags", "Put tags on resources, take them off, and list them."),

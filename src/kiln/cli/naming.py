@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import field
 from itertools import islice
 from typing import Any
 
@@ -26,10 +27,11 @@ class Named:
     id: str
     name: str  #: Empty for what has none.
     more: Mapping[str, str]
+    own: Mapping[str, str] = field(default_factory=dict)  #: What leaves out that of others, where the list has it.
 
 
 NAMED: Mapping[str, Named] = {
-    "image": Named("DescribeImages", "ImageId", "ImageName", {"Status": "ALL"}),
+    "image": Named("DescribeImages", "ImageId", "ImageName", {"Status": "ALL"}, {"ImageOwnerAlias": "self"}),
     "instance": Named("DescribeInstances", "InstanceId", "InstanceName", {}),
     "disk": Named("DescribeDisks", "DiskId", "DiskName", {}),
     "snapshot": Named("DescribeSnapshots", "SnapshotId", "SnapshotName", {}),
@@ -45,7 +47,10 @@ def to_id(client: Client, noun: str, text: str, *, by_name: bool = True) -> str:
     if is_id(noun, text):
         return text
     how, text = NAMED[noun], compose(text)  # As the service keeps names: a terminal may send an é as two characters.
-    found = list(dict(_matches(client, noun, text, by_name=by_name)).items())
+    # Own ones before those of others, so that nobody who shares something takes a name away.
+    found = list(dict(_matches(client, noun, text, how.own, by_name=by_name)).items())
+    if how.own and not found:
+        found = list(dict(_matches(client, noun, text, {}, by_name=by_name)).items())
     if len(found) == 1:
         return found[0][0]
     if found:
@@ -75,15 +80,17 @@ def rows(client: Client, noun: str, **more: Any) -> Iterator[dict[str, Any]]:
     return client.rows(how.action, {**how.more, **more})
 
 
-def _matches(client: Client, noun: str, text: str, *, by_name: bool) -> Iterator[tuple[str, str]]:
+def _matches(
+    client: Client, noun: str, text: str, whose: Mapping[str, str], *, by_name: bool
+) -> Iterator[tuple[str, str]]:
     """IDs with names: of what is called *text*, and of what has an ID that begins so."""
     how = NAMED[noun]
     if by_name and how.name and text and "*" not in text:
         # In a filter by name a star stands for others, and no name has one; what has no name is not called that.
-        named = rows(client, noun, **{how.name: text})
+        named = rows(client, noun, **{how.name: text, **whose})
         yield from ((row[how.id], row[how.name]) for row in named if row[how.name] == text)
     if re.fullmatch(pattern(noun, least=0), text):
-        everything = rows(client, noun)
+        everything = rows(client, noun, **whose)
         yield from ((row[how.id], row.get(how.name, "")) for row in everything if row[how.id].startswith(text))
 
 

@@ -24,6 +24,7 @@ from kiln.store.disks import disks
 from kiln.store.images import image_disks, images
 from kiln.store.instances import instances
 from kiln.store.rows import Rows
+from kiln.store.shares import image_shares
 from kiln.store.snapshots import snapshots
 from kiln.store.tags import tags
 from kiln.store.tasks import tasks
@@ -58,7 +59,14 @@ KINDS: Mapping[str, Kind] = {
     "task": Kind(rows=tasks),
     "volume": Kind(rows=volumes),
     "snapshot": Kind(rows=snapshots, parts={"tags": _tags("snapshot")}, names=("volume",)),
-    "image": Kind(rows=images, parts={"disks": (image_disks, {"image": ""}), "tags": _tags("image")}),
+    "image": Kind(
+        rows=images,
+        parts={
+            "disks": (image_disks, {"image": ""}),
+            "shares": (image_shares, {"image": ""}),
+            "tags": _tags("image"),
+        },
+    ),
     "instance": Kind(rows=instances, parts={"tags": _tags("instance")}),
     "disk": Kind(rows=disks, parts={"tags": _tags("disk")}, names=("volume",)),
 }

@@ -11,8 +11,9 @@ from dataclasses import replace
 from functools import partial
 from typing import Any
 
-from sqlalchemy import Executable, Index, bindparam, exists, func, literal_column, select, text
+from sqlalchemy import Executable, Index, Select, bindparam, exists, func, literal_column, select, text
 
+from kiln.declare.ids import is_of
 from kiln.declare.states import ImageStatus
 from kiln.declare.system import System
 from kiln.ground.values import dataclass
@@ -23,6 +24,7 @@ from kiln.store.database import Transaction
 from kiln.store.instances import instances
 from kiln.store.order import Order, newest_first
 from kiln.store.rows import Recorded, Rows
+from kiln.store.shares import image_shares
 from kiln.store.tags import Tag
 
 
@@ -44,10 +46,16 @@ class Image:
     size_gib: int  #: Of the system disk.
     resource_group: str
     consistency: str  #: ``quiesced``, ``crash-consistent``, or ``""`` where no running guest was captured.
-    source: str  #: The instance, snapshot or object that it was made from.
+    source: str  #: The instance, snapshot, object or, of a copy, the image that it was made from.
     task: str  #: The task that made it.
     error_code: str  #: Of a CreateFailed image.
     error_message: str
+
+    @property
+    def is_copy(self) -> bool:
+        """Whether CopyImage made it."""
+        # A bucket may be called as images are, but an object has its bucket before it.
+        return is_of("image", self.source) and "/" not in self.source
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -74,6 +82,22 @@ class Album:
     disks: Mapping[str, Sequence[ImageDisk]]  #: Of each image, in order.
     tags: Mapping[str, Sequence[Tag]]  #: Of each image, by key.
     used: frozenset[str]  #: Those that some instance was made of.
+    shared: frozenset[str]  #: Those that their owner shares with somebody.
+
+    def with_(self, other: Album) -> Album:
+        """This and others, the newest first."""
+        if not other.images:
+            return self
+        return Album(
+            images=sorted([*self.images, *other.images], key=lambda one: (one.created_at, one.id), reverse=True),
+            disks={**self.disks, **other.disks},
+            tags={**self.tags, **other.tags},
+            used=self.used | other.used,
+            shared=self.shared | other.shared,
+        )
+
+
+NO_ALBUM = Album(images=(), disks={}, tags={}, used=frozenset(), shared=frozenset())
 
 
 images: Rows[Image] = Rows(
@@ -110,6 +134,10 @@ _DONE = 100  #: The progress, in per cent, of an image that is Available.
 #: Whether some instance was made of the image.
 is_used: Condition = exists(select(instances.c.id).where(instances.c.image == images.c.id).correlate(images.table))
 
+_is_shared: Condition = exists(
+    select(image_shares.c.image).where(image_shares.c.image == images.c.id).correlate(images.table)
+)
+
 #: Whether it has tags: most have none, and a statement that finds none takes a tenth of a request.
 _is_tagged: Condition = exists(
     select(tags.tags.c.resource)
@@ -123,7 +151,7 @@ _has_name = images.c.name != literal_column("''")
 NEWEST: Order = newest_first(images.c)
 
 # Statements are put together once where they can be: that takes longer than running them.
-_seen = select(images.table, is_used).order_by(*(key.sorted for key in NEWEST))
+_seen = select(images.table, is_used, _is_shared).order_by(*(key.sorted for key in NEWEST))
 _with_name = select(images.c.id).where(
     *(images.c[column] == bindparam(column) for column in ("account", "region", "name")), _has_name
 )
@@ -156,6 +184,7 @@ class _Found:
     disks: list[ImageDisk]
     is_used: bool
     has_tags: bool
+    is_shared: bool
 
 
 def _look_up(tx: Transaction, by: str, equal: dict[str, str]) -> list[_Found]:
@@ -165,9 +194,9 @@ def _look_up(tx: Transaction, by: str, equal: dict[str, str]) -> list[_Found]:
         return []
     image = images.verified(images.read(rows[0][:_WIDTH]), equal)
     disks = [
-        image_disks.verified(image_disks.read(row[_WIDTH + 2 : -1]), {"image": image.id}) for row in rows if row[-1]
+        image_disks.verified(image_disks.read(row[_WIDTH + 3 : -1]), {"image": image.id}) for row in rows if row[-1]
     ]
-    return [_Found(image, disks, bool(rows[0][_WIDTH]), bool(rows[0][_WIDTH + 1]))]
+    return [_Found(image, disks, *map(bool, rows[0][_WIDTH : _WIDTH + 3]))]
 
 
 def _looking(by: str) -> Executable:
@@ -179,7 +208,7 @@ def _looking(by: str) -> Executable:
     disk = (column for column in image_disks.table.columns)
     has_disk = image_disks.c.image.is_not(None)
     return (
-        select(images.table, is_used, _is_tagged, *disk, has_disk)
+        select(images.table, is_used, _is_tagged, _is_shared, *disk, has_disk)
         .select_from(joined)
         .where(*where)
         .order_by(images.c.id, image_disks.c.position)
@@ -198,10 +227,11 @@ def _album(tx: Transaction, found: Sequence[_Found]) -> Album:
         disks={one.image.id: one.disks for one in ordered},
         tags={one.image.id: tags.of_one(tx, "image", one.image.id) if one.has_tags else [] for one in ordered},
         used=frozenset(one.image.id for one in ordered if one.is_used),
+        shared=frozenset(one.image.id for one in ordered if one.is_shared),
     )
 
 
-def page(tx: Transaction, conditions: Sequence[Condition], limit: int, offset: int) -> Album:
+def page(tx: Transaction, conditions: Sequence[Condition], limit: int | None, offset: int) -> Album:
     """Some of the images that meet the conditions, newest first."""
     statement = _seen.where(*conditions).limit(limit).offset(offset)
     # Fetching all rows at once takes half as long as one by one.
@@ -241,14 +271,22 @@ def _counting(statuses: int) -> Executable:
 
 
 def _page_of(tx: Transaction, rows: Iterable[Sequence[Any]]) -> Album:
-    found, used = [], set()
+    found, used, shared = [], set(), set()
     for row in rows:
-        image = images.read(row[:-1])
+        image = images.read(row[:-2])
         found.append(image)
-        if row[-1]:
+        if row[-2]:
             used.add(image.id)
+        if row[-1]:
+            shared.add(image.id)
     ids = [image.id for image in found]
-    return Album(images=found, disks=disks_of(tx, ids), tags=tags.of(tx, "image", ids), used=frozenset(used))
+    return Album(
+        images=found,
+        disks=disks_of(tx, ids),
+        tags=tags.of(tx, "image", ids),
+        used=frozenset(used),
+        shared=frozenset(shared),
+    )
 
 
 def named(name: str) -> Condition:
@@ -256,6 +294,46 @@ def named(name: str) -> Condition:
     if "*" not in name:
         return _has_name & (images.c.name == name)
     return fits(images.c.name, name)
+
+
+def shared_with(account: str) -> Condition:
+    """The condition that the image is another's, who shares it with the account."""
+    received = select(image_shares.c.image).where(image_shares.c.account == account)
+    return (images.c.account != account) & images.c.id.in_(received)
+
+
+def is_used_by(account: str) -> Condition:
+    """The condition that some instance of the account was made of the image."""
+    matching = select(instances.c.id).where(instances.c.image == images.c.id, instances.c.account == account)
+    return exists(matching.correlate(images.table))
+
+
+def as_received(tx: Transaction, album: Album, account: str) -> Album:
+    """The album as *account* may see it: of what others share with it, nothing that is their owners' alone."""
+    others = [image.id for image in album.images if image.account != account]
+    if not others:
+        return album
+    kept = [
+        image if image.account == account else replace(image, resource_group="", error_message="")
+        for image in album.images
+    ]
+    mine = {row.image for row in tx.execute(_used_among(others, account))}
+    return Album(
+        images=kept,
+        disks={**album.disks, **{one: [_bare(disk) for disk in album.disks[one]] for one in others}},
+        tags={**album.tags, **{one: [] for one in others}},
+        used=album.used - frozenset(others) | mine,
+        shared=album.shared - frozenset(others),
+    )
+
+
+def _bare(disk: ImageDisk) -> ImageDisk:
+    """The disk without what it was made of."""
+    return replace(disk, snapshot="", bucket="", object="")
+
+
+def _used_among(ids: Sequence[str], account: str) -> Select[Any]:
+    return select(instances.c.image).where(instances.c.image.in_(ids), instances.c.account == account).distinct()
 
 
 def made_of(snapshot: str) -> Condition:
@@ -271,8 +349,9 @@ def is_name_taken(tx: Transaction, account: str, region: str, name: str) -> bool
 
 
 def remove(tx: Transaction, image: str) -> None:
-    """Remove an image, its disks and its tags. What its disks were made of stays."""
+    """Remove an image, its disks, its tags, and that it is shared. What its disks were made of stays."""
     image_disks.delete(tx, image=image)
+    image_shares.delete(tx, image=image)
     tags.drop(tx, "image", image)
     images.delete(tx, id=image)
 

@@ -18,6 +18,7 @@ from kiln.store import (
     disks,
     images,
     instances,
+    shares,
     snapshots,
     tags,
     tasks,
@@ -29,10 +30,13 @@ from kiln.store.database import Database, full_said
 from kiln.store.rows import metadata
 
 #: Named so that every table is known to the metadata by the time somebody asks.
-NOUNS = (accounts, buckets, deployment, disks, images, instances, snapshots, tags, tasks, tokens, trash, volumes)
+NOUNS = (
+    *(accounts, buckets, deployment, disks, images, instances, shares, snapshots, tags, tasks, tokens, trash),
+    volumes,
+)
 
 #: The newest migration; a test holds it to the files in ``migrations/versions``.
-NEWEST = "0010"
+NEWEST = "0011"
 
 
 #: As Alembic makes it, with the version of tables that no migration has made.

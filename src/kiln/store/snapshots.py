@@ -45,6 +45,8 @@ class Snapshot:
     from_released_system: bool  #: Of a system disk that outlived its instance: no image can be made of it.
     made_for: str  #: The image whose creation took it, or "".
     system: System
+    source_snapshot: str = ""  #: Of a copy: what it was copied from, where that was the account's own.
+    source_region: str = ""  #: Of a copy: where that was.
 
 
 snapshots: Rows[Snapshot] = Rows(

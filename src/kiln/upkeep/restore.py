@@ -147,9 +147,11 @@ def prepare_to_empty(tx: Transaction, ports: Ports, wanted: Iterable[str], older
             since = "" if older_than is None else " for so long"
             raise NotRestorable(f"there is no ID {one} in the trash{since}", "`kiln trash list` shows what there is.")
     if ids:
-        stones = {one: stones[one] for one in ids if one in stones}
-        own = {volume for stone in stones.values() for volume in volumes_of(stone)} | set(ids)
-        there &= own
+        wanted_stones = {one: stones[one] for one in ids if one in stones}
+        own = {volume for stone in wanted_stones.values() for volume in volumes_of(stone)}
+        # A snapshot and its copy are names of one layer: while one of them waits, it can be restored.
+        kept = {volume for stone in tombstones.all(tx) if stone.id not in ids for volume in _known_volumes(stone)}
+        stones, there = wanted_stones, there & (own - kept | set(ids))
     remembered = EmptyFacts(tombstones=tuple(sorted(stones)), volumes=tuple(sorted(there)))
     task = new_task(EMPTY, "", remembered, ports.clock())
     tasks.insert(tx, task)
@@ -167,6 +169,14 @@ def empty(job: Job[EmptyFacts]) -> None:
 def volumes_of(stone: Tombstone) -> list[str]:
     """The volumes that a deleted snapshot or disk was; an image names snapshots alone. Raises UnknownTombstone."""
     return [row["volume"] for table in ("snapshots", "disks") for row in stone.of(table)]
+
+
+def _known_volumes(stone: Tombstone) -> list[str]:
+    """The same, and none of what a newer Kiln wrote."""
+    try:
+        return volumes_of(stone)
+    except UnknownTombstone:
+        return []
 
 
 def _stone(tx: Transaction, wanted: str) -> Tombstone:

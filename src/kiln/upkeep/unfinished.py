@@ -164,8 +164,9 @@ def _end_capture(tx: Transaction, task: Task, seen: _Seen) -> None:
         }
         taken = {"source_disk": heir.disk.id, **_of_capture(tx, task)}
         snapshots.move(tx, SnapshotStatus.PROGRESSING, SnapshotStatus.ACCOMPLISHED, changes, **taken)
-    # Those that were not captured.
-    snapshots.move(tx, SnapshotStatus.PROGRESSING, SnapshotStatus.FAILED, {}, **_of_capture(tx, task))
+    # Those that were not captured. One that was to be a copy has its layer already, and needs it no longer.
+    lost = {"volume": None}
+    snapshots.move(tx, SnapshotStatus.PROGRESSING, SnapshotStatus.FAILED, lost, **_of_capture(tx, task))
 
 
 def _of_capture(tx: Transaction, task: Task) -> dict[str, str]:

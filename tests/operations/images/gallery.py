@@ -7,11 +7,12 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from kiln.declare.deployment import Deployment
 from kiln.declare.ids import new_id
 from kiln.declare.states import ImageStatus
 from kiln.store import images, tags
 from kiln.store.images import Image, ImageDisk
-from tests.clouds import ACCOUNT, REGION, Cloud
+from tests.clouds import ACCOUNT, OTHER, REGION, Cloud
 from tests.stock import DEBIAN, a_snapshot, altered
 
 BUCKET = "testbucket"
@@ -67,6 +68,31 @@ def a_disk_of(image: Image | None, snapshot: str, position: int = 0, **changes: 
         object="",
     )
     return replace(row, **changes)
+
+
+FAR = "cn-hangzhou"  #: Another region, of a Kiln that ``with_two_regions`` was asked for.
+
+
+def with_two_regions(cloud: Cloud, **more: Any) -> Cloud:
+    """The Kiln, serving FAR as well; *more* is said of its deployment."""
+    cloud.refit(deployment=Deployment(regions=(REGION, FAR), **more))
+    return cloud
+
+
+def copied(cloud: Cloud, image_id: str, region: str | None = FAR, **more: Any) -> str:
+    """The ID of a copy of the image, as far as it is."""
+    answer = cloud.call("CopyImage", ImageId=image_id, DestinationRegionId=region, **more)
+    return str(answer["ImageId"])
+
+
+def share(cloud: Cloud, image_id: str, account: str = OTHER, **more: Any) -> None:
+    """Share the image with another account."""
+    cloud.call("ModifyImageSharePermission", {"AddAccount.1": account}, ImageId=image_id, **more)
+
+
+def unshare(cloud: Cloud, image_id: str, account: str = OTHER, **more: Any) -> None:
+    """Take that back."""
+    cloud.call("ModifyImageSharePermission", {"RemoveAccount.1": account}, ImageId=image_id, **more)
 
 
 def a_bucket(cloud: Cloud) -> Path:

@@ -5,7 +5,9 @@ Instances made of the image go on running; it takes Force to delete an image
 that has some. An image that is still Creating may be deleted too: the
 snapshots that CreateImage is taking are finished and stay. While an ImportImage
 or ExportImage of the image is under way it can't be deleted, by force or not;
-CancelTask ends those.
+CancelTask ends those. Neither can a copy that is still Creating, which
+CancelCopyImage ends, nor an image that is shared. Copies of the image, and what
+it is a copy of, stay as they are.
 
 For seven days an image that was deleted may be deleted again, so that a request
 which is repeated because its answer was lost succeeds. An ID that never was one
@@ -21,7 +23,7 @@ from kiln.declare.errors import ApiError
 from kiln.declare.operation import Operation
 from kiln.declare.rules import Doc
 from kiln.declare.shapes import shape
-from kiln.declare.states import TaskStatus
+from kiln.declare.states import ImageStatus, TaskStatus
 from kiln.ground.values import dataclass
 from kiln.operations.errors.images import InvalidImageIdNotFound
 from kiln.operations.params import ImageId, NothingMore, RegionId
@@ -29,6 +31,7 @@ from kiln.operations.steps import tombs
 from kiln.store import images
 from kiln.store.images import Image
 from kiln.store.instances import instances
+from kiln.store.shares import image_shares
 from kiln.store.tasks import tasks
 from kiln.store.tokens import Token, tokens
 
@@ -65,6 +68,26 @@ class ImageIsExporting(ApiError):
     )
 
 
+class ImageUseShared(ApiError):
+    """The image is shared with other accounts."""
+
+    code = "ImageUseShared"
+    status = 403
+    message = (
+        "The specified image has been shared to others. You can use the DescribeImageSharePermission API to query the "
+        "users who have been shared."
+    )
+    hint = "`kiln image unshare IMAGE ACCOUNT` takes it back; instances that were made of it go on."
+
+
+class OperationDeniedImageCopying(ApiError):
+    """The image is a copy that is still Creating."""
+
+    code = "OperationDenied.ImageCopying"
+    status = 403
+    message = "The image is being copied. Please use the CancelCopyImage API."
+
+
 @shape
 class Input:
     region_id: RegionId
@@ -89,6 +112,10 @@ def check(call: Call, p: Input) -> Plan:
         raise ImageIsImporting(image_id=image.id)
     if "ExportImage" in under_way:
         raise ImageIsExporting(image_id=image.id)
+    if image.is_copy and image.status == ImageStatus.CREATING:
+        raise OperationDeniedImageCopying(image_id=image.id)
+    if image_shares.count(call.tx, image=image.id) > 0:
+        raise ImageUseShared(image_id=image.id)
     if not p.force and instances.count(call.tx, image=image.id) > 0:
         raise ImageUsingByInstance(image_id=image.id)
     return Plan(image=image.id, found=image)
@@ -117,5 +144,12 @@ delete_image = Operation(
     check=check,
     commit=commit,
     gives_back=True,
-    errors=(InvalidImageIdNotFound, ImageIsImporting, ImageIsExporting, ImageUsingByInstance),
+    errors=(
+        InvalidImageIdNotFound,
+        ImageIsImporting,
+        ImageIsExporting,
+        OperationDeniedImageCopying,
+        ImageUseShared,
+        ImageUsingByInstance,
+    ),
 )

@@ -47,7 +47,7 @@ def check(call: Call, p: Input) -> Output:
         c.family == p.image_family,
         c.status == ImageStatus.AVAILABLE,
     )
-    drawn = portrait.draw(images.page(call.tx, conditions, limit=1, offset=0))
+    drawn = portrait.draw(images.page(call.tx, conditions, limit=1, offset=0), call.account)
     return Output(image=drawn[0] if drawn else None)
 
 

@@ -2,9 +2,14 @@
 
 Without Status only Available images are listed: one that is still Creating is
 seen by asking for it (Status=Creating, or Status=ALL). An ID that is unknown,
-or another account's, gives an empty list, not an error. All images are the
-account's own: nothing is public, shared or sold here, so a query for those
-gives an empty list too.
+or another account's, gives an empty list, not an error.
+
+The list holds the caller's own images and, as those of others, the ones that
+other accounts share with it; ImageOwnerAlias chooses between the two. Of those
+of others it shows no snapshots, tags and resource group, which are their
+owners' to see, so that filters by these find own images alone; Usage tells of
+the caller's instances. Nothing is public or sold here, so a query for that
+gives an empty list.
 """
 
 from __future__ import annotations
@@ -27,8 +32,9 @@ from kiln.operations.filters import (
     by_nothing,
     by_tags,
 )
-from kiln.operations.images.parts import lookup, portrait
+from kiln.operations.images.parts import lookup, portrait, whose
 from kiln.operations.images.parts.portrait import ImageOutput
+from kiln.operations.images.parts.whose import Whose
 from kiln.operations.params import (
     ARCHITECTURES,
     FilterInput,
@@ -62,26 +68,6 @@ class InvalidImageOwnerAliasValueNotSupported(ApiError):
 
     code = "InvalidImageOwnerAlias.ValueNotSupported"
     message = "The specified ImageOwnerAlias value is not supported."
-
-
-class InvalidImageOwnerAliasPublicImageUnsupported(ApiError):
-    """IsPublic is true and ImageOwnerAlias is not others."""
-
-    code = "InvalidImageOwnerAlias.PublicImageUnsupported"
-    message = (
-        "When querying images, the parameter ImageOwnerAlias should be others while specified parameter IsPublic is "
-        "true."
-    )
-
-
-class InvalidOperationImageOwnerIdUnsupported(ApiError):
-    """ImageOwnerId was sent, but the query is not for images of others."""
-
-    code = "InvalidOperation.ImageOwnerIdUnsupported"
-    message = (
-        'The parameter "ImageOwnerId" is not supported in this context, it is only valid when querying shared images '
-        "or community images."
-    )
 
 
 class InvalidInstanceTypeValueNotSupportedOfImages(ApiError):
@@ -146,9 +132,12 @@ class Input:
     image_owner_alias: Annotated[
         str | None,
         OneOf(("system", "self", "others", "marketplace"), InvalidImageOwnerAliasValueNotSupported),
-        Doc("Whose images. There are only those of the caller (self); for the others the list is empty."),
+        Doc(
+            "Whose images: the caller's own (self), or those that are shared with it (others); both when it is not "
+            "given. For system and marketplace the list is empty."
+        ),
     ] = None
-    image_owner_id: Annotated[int | None, Doc("The account whose shared images are wanted.")] = None
+    image_owner_id: Annotated[int | None, Doc("The account whose images are wanted.")] = None
     is_public: Annotated[bool | None, Doc("Community images, of which there are none.")] = None
     usable: Annotated[bool | None, Doc("Whether instances can be made of the image now.")] = None
     snapshot_id: Annotated[SnapshotId | None, Doc("Images made of this snapshot.")] = None
@@ -209,19 +198,19 @@ class Output:
 
 
 def check(call: Call, p: Input) -> Output:
-    _check_whose(p)
+    wanted = whose.asked(call, p)
     statuses = _statuses(p)
     if lookup.is_wanted(p):
-        page, total = ((), 0) if _wants_others(call, p) else lookup.find(call, p, statuses)
+        page, total = lookup.find(call, p, statuses, wanted)
         return _answer(p, page, total)
     offset = (p.page_number - 1) * p.page_size
-    if lookup.is_all(p) and statuses and not _wants_others(call, p):
+    if lookup.is_all(p) and statuses and wanted.own and not wanted.others:
         album = images.page_of_statuses(call.tx, call.account, p.region_id, statuses, limit=p.page_size, offset=offset)
         last = _last(p, album)
         total = images.count_of_statuses(call.tx, call.account, p.region_id, statuses) if last is None else last
-        return _answer(p, portrait.draw(album), total)
+        return _answer(p, portrait.draw(album, call.account), total)
     conditions = [
-        images.images.c.account == call.account,
+        _by_whose(p, wanted),
         images.images.c.region == p.region_id,
         *_by_state(p, statuses),
         *_by_name(p),
@@ -229,11 +218,10 @@ def check(call: Call, p: Input) -> Output:
         *by_tags("image", images.images, p.tag),
         *_by_filter(p),
     ]
-    if _wants_others(call, p):
-        return _answer(p, (), 0)
-    album = images.page(call.tx, conditions, p.page_size, offset)
+    album = images.as_received(call.tx, images.page(call.tx, conditions, p.page_size, offset), call.account)
     last = _last(p, album)
-    return _answer(p, portrait.draw(album), images.images.count(call.tx, *conditions) if last is None else last)
+    total = images.images.count(call.tx, *conditions) if last is None else last
+    return _answer(p, portrait.draw(album, call.account), total)
 
 
 def _last(p: Input, album: Album) -> int | None:
@@ -253,19 +241,6 @@ def _answer(p: Input, page: tuple[ImageOutput, ...], total: int) -> Output:
     )
 
 
-def _check_whose(p: Input) -> None:
-    if p.is_public and p.image_owner_alias != "others":
-        raise InvalidImageOwnerAliasPublicImageUnsupported
-    if p.image_owner_id is not None and p.image_owner_alias not in (None, "others"):
-        raise InvalidOperationImageOwnerIdUnsupported(image_owner_id=p.image_owner_id)
-
-
-def _wants_others(call: Call, p: Input) -> bool:
-    """Whether the query is for images that are not the caller's own: there are none."""
-    is_anothers = p.image_owner_id is not None and p.image_owner_id != int(call.account)
-    return is_anothers or p.image_owner_alias not in (None, "self")
-
-
 def _statuses(p: Input) -> tuple[str, ...]:
     """The statuses that are asked for."""
     if p.usable is not None and p.status is None:
@@ -276,6 +251,11 @@ def _statuses(p: Input) -> tuple[str, ...]:
     if len(statuses) > 1:
         raise InvalidParamter(parameter="Status")
     return _STATUSES
+
+
+def _by_whose(p: Input, wanted: Whose) -> Condition:
+    is_of_owners = p.snapshot_id is not None or bool(p.tag) or p.resource_group_id is not None
+    return wanted.condition(is_of_owners=is_of_owners, is_used=None if p.usage is None else p.usage == "instance")
 
 
 def _by_state(p: Input, statuses: tuple[str, ...]) -> list[Condition]:
@@ -307,8 +287,6 @@ def _by_use(call: Call, p: Input) -> list[Condition]:
     conditions: list[Condition] = []
     if p.snapshot_id is not None:
         conditions.append(images.made_of(p.snapshot_id))
-    if p.usage is not None:
-        conditions.append(images.is_used if p.usage == "instance" else ~images.is_used)
     if p.instance_type is not None:
         found = call.deployment.instance_type(p.instance_type)
         if found is None:
@@ -346,8 +324,7 @@ describe_images = Operation(
     errors=(
         MissingParameter,
         InvalidParamter,
-        InvalidImageOwnerAliasPublicImageUnsupported,
-        InvalidOperationImageOwnerIdUnsupported,
+        *whose.ERRORS,
         InvalidInstanceTypeValueNotSupportedOfImages,
         InvalidTagMismatch,
         InvalidFilterKeyNotFound,

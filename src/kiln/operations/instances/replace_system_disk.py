@@ -245,7 +245,7 @@ def _draft(call: Call, old: Disk, boot: BootImage, size_gib: int) -> Disk:
         volume=None,
         instance=None,
         image=image.id,
-        source_snapshot=boot.system.snapshot,
+        source_snapshot=boot.told_snapshot(boot.system),
         was_system=False,
         created_at=call.now,
         attached_at=None,

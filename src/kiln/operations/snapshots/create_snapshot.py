@@ -27,6 +27,11 @@ from kiln.operations.errors.instances import IncorrectInstanceStatus
 from kiln.operations.errors.tags import DuplicateTagKey, InvalidTagKeyMalformed, QuotaExceedTags
 from kiln.operations.params import DiskId, OwnRegionId, ResourceGroupId, SnapshotId, TagInput, to_pairs
 from kiln.operations.resource_groups import InvalidResourceGroupNotFound
+from kiln.operations.snapshots.parts.errors import (
+    InvalidDescriptionMalformedOfSnapshot,
+    InvalidRetentionDaysMalformed,
+    InvalidSnapshotNameMalformed,
+)
 from kiln.operations.steps import capture
 from kiln.operations.steps.capture import Capture, CaptureFacts
 from kiln.operations.steps.locks import check_unlocked
@@ -44,28 +49,6 @@ class InvalidDiskIdNotFoundOfSnapshot(ApiError):
     code = "InvalidDiskId.NotFound"
     status = 404
     message = "The specified DiskId does not exist."
-
-
-class InvalidSnapshotNameMalformed(ApiError):
-    """The snapshot's name breaks the rule for snapshot names."""
-
-    code = "InvalidSnapshotName.Malformed"
-    message = "The specified SnapshotName is wrongly formed."
-
-
-class InvalidDescriptionMalformedOfSnapshot(ApiError):
-    """The description breaks the rule for descriptions."""
-
-    code = "InvalidDescription.Malformed"
-    status = 404
-    message = "The specified description is wrongly formed."
-
-
-class InvalidRetentionDaysMalformed(ApiError):
-    """RetentionDays is no number of days from 1 to 65536."""
-
-    code = "InvalidRetentionDays.Malformed"
-    message = "The specified RetentionDays is not valid."
 
 
 class IncorrectDiskStatusNeverAttached(ApiError):

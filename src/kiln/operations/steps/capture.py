@@ -89,12 +89,17 @@ def check_capturable(call: Call, region: str, wanted: Sequence[Disk]) -> None:
             raise IncorrectDiskStatus(disk_id=disk.id)
     if is_capturing(call.tx, wanted):
         raise IncorrectDiskStatusCreatingSnapshot
+    check_quota(call, region, len(wanted))
+
+
+def check_quota(call: Call, region: str, wanted: int) -> None:
+    """Raise QuotaExceedSnapshot unless the account may have so many more snapshots in the region."""
     limit = call.deployment.quotas.snapshots
     if call.ports.quota_watch.is_reached(
         ("snapshots", call.account, region),
         limit,
         lambda: snapshots.count(call.tx, account=call.account, region=region),
-        wanted=len(wanted),
+        wanted=wanted,
     ):
         raise QuotaExceedSnapshot(limit=limit)
 

@@ -10,6 +10,7 @@ both. What is not in ``NARROWED`` is left to such a statement.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from functools import cache
 from operator import attrgetter
 from typing import Any, Protocol
@@ -19,8 +20,8 @@ from kiln.declare.shapes import fields_of
 from kiln.declare.states import USABLE
 from kiln.operations.images.parts import portrait
 from kiln.operations.images.parts.portrait import ImageOutput
-from kiln.store import images
-from kiln.store.images import Album, Image
+from kiln.operations.images.parts.whose import Whose
+from kiln.store.images import Image
 
 #: More are quicker found by one statement.
 _FEW = 8
@@ -84,21 +85,21 @@ def is_all(p: Asked) -> bool:
     return p.image_id is None and _asked(p) == _NOTHING_ASKED and bool(others(p) == defaults)
 
 
-def find(call: Call, p: Asked, statuses: tuple[str, ...]) -> tuple[tuple[ImageOutput, ...], int]:
+def find(call: Call, p: Asked, statuses: tuple[str, ...], whose: Whose) -> tuple[tuple[ImageOutput, ...], int]:
     """The page of them that *p* asks for, and how many there are on all pages."""
     if p.image_id is not None:
-        album = images.find(call.tx, call.account, p.region_id, p.image_id)
+        album = whose.of_ids(call, p.region_id, p.image_id)
     else:
         assert p.image_name is not None  # Else nobody asks: see is_wanted.
-        album = images.of_name(call.tx, call.account, p.region_id, p.image_name)
+        album = whose.of_name(call, p.region_id, p.image_name)
     met = [image for image in album.images if image.status in statuses]
     values = _asked(p)
     if values != _NOTHING_ASKED:
         asked = [(meets, value) for meets, value in zip(_MEETS.values(), values, strict=True) if value is not None]
         met = [image for image in met if all(meets(image, value) for meets, value in asked)]
     start = (p.page_number - 1) * p.page_size
-    page = Album(images=met[start : start + p.page_size], disks=album.disks, tags=album.tags, used=album.used)
-    return portrait.draw(page), len(met)
+    page = replace(album, images=met[start : start + p.page_size])
+    return portrait.draw(page, call.account), len(met)
 
 
 @cache

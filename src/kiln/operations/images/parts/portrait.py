@@ -7,18 +7,17 @@ container is an object, because clients reach into them without asking
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from functools import cache, lru_cache
 from typing import Annotated, Any
 
 from kiln.declare.rules import Doc, Example, Wire
 from kiln.declare.shapes import keep, shape
-from kiln.declare.states import USABLE
+from kiln.declare.states import USABLE, ImageStatus
 from kiln.declare.system import System
 from kiln.ground.clock import to_seconds_text
 from kiln.operations.params import TagsOutput, draw_tags
 from kiln.store.images import Album, Image, ImageDisk
-from kiln.store.tags import Tag
 
 
 @shape
@@ -30,10 +29,14 @@ class DiskDeviceMappingOutput:
     format: Annotated[str, Example("QCOW2"), Doc("The format of the file that it was imported from, or empty.")]
     import_oss_bucket: Annotated[str, Wire("ImportOSSBucket"), Doc("The bucket it was imported from, or empty.")]
     import_oss_object: Annotated[str, Wire("ImportOSSObject"), Doc("The object it was imported from, or empty.")]
-    progress: Annotated[str, Doc("Of a copy task; empty, since there are none.")]
-    remain_time: Annotated[int, Doc("Of a copy task; 0, since there are none.")]
+    progress: Annotated[str, Example("50%"), Doc("How much of a copy that is Creating is done; else empty.")]
+    remain_time: Annotated[
+        int, Doc("Seconds until a copy that is Creating is done, which is 1 at most; 0 for every other image.")
+    ]
     size: Annotated[str, Example("40"), Doc("GiB, as text.")]
-    snapshot_id: Annotated[str, Doc("The snapshot that holds its bytes; empty for a blank disk.")]
+    snapshot_id: Annotated[
+        str, Doc("The snapshot that holds its bytes; empty for a blank disk, and of another's image.")
+    ]
     type: Annotated[str, Example("system"), Doc("system or data.")]
 
 
@@ -102,12 +105,12 @@ class ImageOutput:
     image_family: Annotated[str, Doc("The family.")]
     image_id: Annotated[str, Doc("The ID.")]
     image_name: Annotated[str, Doc("The name.")]
-    image_owner_alias: Annotated[str, Doc("Always self.")]
+    image_owner_alias: Annotated[str, Doc("self for the caller's own, others for one that is shared with the caller.")]
     image_owner_id: Annotated[int, Doc("The account.")]
     image_version: Annotated[str, Doc("The version.")]
-    is_copied: Annotated[bool, Doc("Always false.")]
+    is_copied: Annotated[bool, Doc("Whether CopyImage made it.")]
     is_public: Annotated[bool, Doc("Always false.")]
-    is_self_shared: Annotated[str, Doc("Always empty: nothing is shared.")]
+    is_self_shared: Annotated[str, Doc("True when the caller shares it with other accounts, else empty.")]
     is_subscribed: Annotated[bool, Doc("Always false.")]
     is_support_cloudinit: Annotated[bool, Doc("Always true.")]
     is_support_io_optimized: Annotated[bool, Doc("Always true.")]
@@ -126,47 +129,60 @@ class ImageOutput:
     supplier_name: Annotated[str, Doc("Always empty: there is no marketplace.")]
     tags: Annotated[TagsOutput, Doc("The tags.")]
     usable: Annotated[bool, Doc("Whether instances can be made of it now: when it is Available or Deprecated.")]
-    usage: Annotated[str, Doc("instance when some instance was made of it, else none.")]
+    usage: Annotated[
+        str, Doc("instance when some instance was made of it (of another's image: the caller's), else none.")
+    ]
 
 
 _NOT_LOOKED_AT = keep(DetectionOptionsOutput(items=FindingsOutput(item=()), status=""))
 
 
-def draw(album: Album) -> tuple[ImageOutput, ...]:
-    """The images as their owner sees them."""
-    return tuple(_draw(i, album.disks[i.id], album.tags[i.id], is_used=i.id in album.used) for i in album.images)
+def draw(album: Album, account: str) -> tuple[ImageOutput, ...]:
+    """The images as *account* sees them; of others' the album holds what it may see (``store.images.as_received``)."""
+    return tuple(_draw(image, album, is_own=image.account == account) for image in album.images)
 
 
-def _draw(image: Image, disks: Sequence[ImageDisk], tags: Sequence[Tag], *, is_used: bool) -> ImageOutput:
+def _draw(image: Image, album: Album, *, is_own: bool) -> ImageOutput:
+    told = _tell_copy(image)
     return ImageOutput(
         **_draw_system(image.system),
         creation_time=to_seconds_text(image.created_at),
         description=image.description,
-        disk_device_mappings=DiskDeviceMappingsOutput(disk_device_mapping=tuple(_draw_disk(disk) for disk in disks)),
+        disk_device_mappings=DiskDeviceMappingsOutput(
+            disk_device_mapping=tuple(_draw_disk(disk, told) for disk in album.disks[image.id])
+        ),
         image_family=image.family,
         image_id=image.id,
         image_name=image.name,
+        image_owner_alias="self" if is_own else "others",
         image_owner_id=int(image.account),
         image_version=image.version,
+        is_copied=image.is_copy,
+        is_self_shared="True" if image.id in album.shared else "",
         progress=f"{image.progress}%",
         resource_group_id=image.resource_group,
         size=image.size_gib,
         status=image.status,
-        tags=draw_tags(tags),
+        tags=draw_tags(album.tags[image.id]),
         usable=image.status in USABLE,
-        usage="instance" if is_used else "none",
+        usage="instance" if image.id in album.used else "none",
     )
 
 
-def _draw_disk(disk: ImageDisk) -> DiskDeviceMappingOutput:
+def _tell_copy(image: Image) -> tuple[str, int]:
+    """How far the copying of each disk is, and how many seconds it takes; nothing unless it is under way."""
+    return (f"{image.progress}%", 1) if image.is_copy and image.status == ImageStatus.CREATING else ("", 0)
+
+
+def _draw_disk(disk: ImageDisk, told: tuple[str, int]) -> DiskDeviceMappingOutput:
     return DiskDeviceMappingOutput(
         device=disk.device,
         encrypted=False,
         format=disk.format,
         import_oss_bucket=disk.bucket,
         import_oss_object=disk.object,
-        progress="",
-        remain_time=0,
+        progress=told[0],
+        remain_time=told[1],
         size=str(disk.size_gib),
         snapshot_id=disk.snapshot,
         type=disk.type,
@@ -185,10 +201,7 @@ def _draw_system(system: System) -> Mapping[str, Any]:
         "boot_mode": system.boot_mode,
         "detection_options": _NOT_LOOKED_AT,
         "features": _draw_features(system.imds_support, system.nvme_support),
-        "image_owner_alias": "self",
-        "is_copied": False,
         "is_public": False,
-        "is_self_shared": "",
         "is_subscribed": False,
         "is_support_cloudinit": True,
         "is_support_io_optimized": True,

@@ -14,6 +14,7 @@ from kiln.operations.instances.parts.launch_errors import (
     UnexpectedImageFamilyImageIdSupplied,
 )
 from kiln.operations.steps import platforms
+from kiln.operations.steps.usable_images import find_usable
 from kiln.store.images import NEWEST, Image, ImageDisk, disks_of, images
 from kiln.store.snapshots import snapshots
 
@@ -34,10 +35,15 @@ class BootImage:
     system: ImageDisk
     data: tuple[ImageDisk, ...]
     layers: dict[str, str]  #: The layer of each snapshot that the disks name.
+    is_own: bool  #: Whether it is the caller's, and not one that another shares.
 
     def layer_of(self, disk: ImageDisk) -> str | None:
         """What a new head for *disk* stands on; None for a blank disk."""
         return self.layers[disk.snapshot] if disk.snapshot else None
+
+    def told_snapshot(self, disk: ImageDisk) -> str:
+        """The snapshot that a disk made of *disk* is said to be made of; of another's image that is not told."""
+        return disk.snapshot if self.is_own else ""
 
 
 def choose(call: Call, region: str, image_id: str | None, family: str | None) -> BootImage:
@@ -56,8 +62,8 @@ def choose(call: Call, region: str, image_id: str | None, family: str | None) ->
 
 
 def find(call: Call, region: str, image_id: str) -> BootImage:
-    """The image of that ID. Raises InvalidImageIdNotFound, OperationDeniedImageNotValid."""
-    image = call.the(images, image_id, region, InvalidImageIdNotFound)
+    """The image of that ID, own or shared. Raises InvalidImageIdNotFound, OperationDeniedImageNotValid."""
+    image = find_usable(call, image_id, region, InvalidImageIdNotFound)
     if image.status not in USABLE:
         raise OperationDeniedImageNotValid(image_id=image_id, status=image.status)
     return _open(call, image)
@@ -74,4 +80,5 @@ def _open(call: Call, image: Image) -> BootImage:
     layers = {snapshot.id: snapshot.volume for snapshot in named if snapshot.volume is not None}
     if not disks or not disks[0].snapshot or any(disk.snapshot and disk.snapshot not in layers for disk in disks):
         raise OperationDeniedImageNotValid(image_id=image.id)
-    return BootImage(image=image, system=disks[0], data=tuple(disks[1:]), layers=layers)
+    is_own = image.account == call.account
+    return BootImage(image=image, system=disks[0], data=tuple(disks[1:]), layers=layers, is_own=is_own)

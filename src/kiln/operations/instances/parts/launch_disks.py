@@ -109,7 +109,7 @@ def _system(boot: BootImage, wish: SystemDisk, size_gib: int | None) -> DiskSpec
         size_gib=size_gib,
         category=category,
         layer=boot.layer_of(boot.system),
-        snapshot=boot.system.snapshot,
+        snapshot=boot.told_snapshot(boot.system),
         name=wish.disk_name or "",
         description=wish.description or "",
         delete_with_instance=True,
@@ -129,7 +129,7 @@ def _of_image(call: Call, boot: BootImage, disk: ImageDisk, wish: DataDisk | Non
         raise InvalidDiskSizeTooSmall(size=size_gib, least=disk.size_gib)
     if size_gib > DISK_CATEGORIES[category].most_gib:
         raise InvalidDataDiskSizeValueNotSupported(size=size_gib)
-    return _data(wish, disk.device, size_gib, category, (boot.layer_of(disk), disk.snapshot))
+    return _data(wish, disk.device, size_gib, category, (boot.layer_of(disk), boot.told_snapshot(disk)))
 
 
 def _added(call: Call, region: str, wish: DataDisk, device: str) -> DiskSpec:

@@ -32,8 +32,10 @@ class SnapshotOutput:
     source_disk_type: Annotated[str, Doc("system or data.")]
     source_disk_size: Annotated[str, Example("40"), Doc("GiB of that disk at the time.")]
     source_storage_type: Annotated[str, Doc("Always disk.")]
-    source_snapshot_id: Annotated[str, Doc("The snapshot that it is a copy of; always empty.")]
-    source_region_id: Annotated[str, Doc("The region that it was copied from; always empty.")]
+    source_snapshot_id: Annotated[
+        str, Doc("The snapshot that it is a copy of, or empty. Of another account's image it is not told.")
+    ]
+    source_region_id: Annotated[str, Doc("The region that it was copied from, or empty.")]
     snapshot_link_id: Annotated[str, Doc("The chain that it is part of: all snapshots of one disk.")]
     snapshot_type: Annotated[str, Doc("Always user.")]
     snapshot_sn: Annotated[str, Wire("SnapshotSN"), Doc("The serial number; always empty.")]
@@ -76,8 +78,8 @@ def draw(snapshot: Snapshot, used: Mapping[str, tuple[bool, bool]], tagged: Sequ
         source_disk_type=snapshot.source_disk_type,
         source_disk_size=str(snapshot.source_disk_size_gib),
         source_storage_type="disk",
-        source_snapshot_id="",
-        source_region_id="",
+        source_snapshot_id=snapshot.source_snapshot,
+        source_region_id=snapshot.source_region,
         snapshot_link_id="sl-" + snapshot.source_disk.removeprefix("d-"),
         snapshot_type="user",
         snapshot_sn="",

@@ -1,0 +1,111 @@
+"""The words of ``kiln image`` that concern other regions and other accounts: copies and shares."""
+
+from __future__ import annotations
+
+import typer
+
+from kiln.cli import output
+from kiln.cli.declared import Given, Takes, declared
+from kiln.cli.grammar import DEFAULT_TIMEOUT_S, Json, Region, Timeout, Wait, example
+from kiln.cli.listings import listing
+from kiln.cli.output import Column
+from kiln.cli.session import open_client
+from kiln.cli.several import end, try_each
+from kiln.cli.waiting import Begun, wait_for_outcome
+
+COPY = Takes(
+    "CopyImage",
+    arguments=("ImageId",),
+    names={
+        "DestinationRegionId": "to",
+        "DestinationImageName": "name",
+        "DestinationDescription": "description",
+    },
+    left_out={
+        "KMSKeyId": "volumes are not encrypted, and the service refuses it",
+        "EncryptAlgorithm": "volumes are not encrypted, and the service refuses it",
+    },
+)
+CANCEL_COPY = Takes("CancelCopyImage", arguments=("ImageId",), is_of_several=True)
+
+_ELSEWHERE = {
+    "IsPublic": "there are no community images",
+    "LaunchPermission": "the service refuses it",
+}
+SHARE = Takes(
+    "ModifyImageSharePermission",
+    arguments=("ImageId", "AddAccount"),
+    names={"AddAccount": "account"},
+    left_out={**_ELSEWHERE, "RemoveAccount": "`kiln image unshare IMAGE ACCOUNT` takes it"},
+)
+UNSHARE = Takes(
+    "ModifyImageSharePermission",
+    arguments=("ImageId", "RemoveAccount"),
+    names={"RemoveAccount": "account"},
+    left_out={**_ELSEWHERE, "AddAccount": "`kiln image share IMAGE ACCOUNT` takes it"},
+)
+SHARES = (Column("ACCOUNT", "AliyunId"), Column("SINCE", "SharedTime"))
+
+
+def add_to(app: typer.Typer) -> None:
+    """Give the words to *app*."""
+    declared(app, "copy", COPY, example("kiln image copy m-bp146shijn7hujku8a5c --to cn-hangzhou --name web-1"))(_copy)
+    declared(
+        app,
+        "cancel-copy",
+        CANCEL_COPY,
+        example("kiln image cancel-copy m-bp1hvgwromzv32iq5v8d --region cn-hangzhou"),
+    )(_cancel_copies)
+    declared(app, "share", SHARE, example("kiln image share m-bp146shijn7hujku8a5c 1000000000000002"))(_share)
+    declared(app, "unshare", UNSHARE, example("kiln image unshare m-bp146shijn7hujku8a5c 1000000000000002"))(_unshare)
+    listing(
+        app,
+        Takes("DescribeImageSharePermission", arguments=("ImageId",)),
+        SHARES,
+        "List the accounts that an image is shared with.",
+        "kiln image shares m-bp146shijn7hujku8a5c",
+        name="shares",
+    )
+
+
+def _copy(
+    given: Given,
+    *,
+    region: Region = None,
+    wait_for_it: Wait = True,
+    timeout: Timeout = DEFAULT_TIMEOUT_S,
+    as_json: Json = False,
+) -> None:
+    """Copy an image to a region, and print the copy's ID. No bytes are copied.
+
+    --region is where the image is. One that is shared with you can be copied within its region.
+    """
+    with open_client(region) as client:
+        answer = client.call("CopyImage", given.resolved(client))
+    copy = answer["ImageId"]
+    output.show_made(answer, copy, as_json=as_json)
+    if wait_for_it:
+        there = given.params.get("DestinationRegionId") or region
+        with open_client(there) as client:
+            undo = f"kiln image cancel-copy {copy}" + (f" --region {there}" if there else "")
+            wait_for_outcome(client, "CopyImage", Begun("image", copy, None, undo), timeout)
+
+
+def _cancel_copies(given: Given, *, region: Region = None, as_json: Json = False) -> None:
+    """Cancel copies that are still being made; they are gone then. --region is where the copies are."""
+    with open_client(region) as client:
+        answers, failed = try_each(given.several, lambda it: given.call(client, it))
+    output.show_made(list(answers.values()), as_json=as_json)
+    end(failed)
+
+
+def _share(given: Given, *, region: Region = None, as_json: Json = False) -> None:
+    """Share an image with accounts: they may make instances of it and copy it, and nothing else."""
+    with open_client(region) as client:
+        output.show_made(client.call("ModifyImageSharePermission", given.resolved(client)), as_json=as_json)
+
+
+def _unshare(given: Given, *, region: Region = None, as_json: Json = False) -> None:
+    """Share an image with accounts no longer. Instances that they made of it go on."""
+    with open_client(region) as client:
+        output.show_made(client.call("ModifyImageSharePermission", given.resolved(client)), as_json=as_json)

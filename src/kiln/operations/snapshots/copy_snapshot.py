@@ -1,0 +1,179 @@
+"""Copy a snapshot to another region, or within its own.
+
+The copy has an ID of its own in the destination region and is listed there
+alone. No bytes are copied: both snapshots are names of the same layer, which
+never changes, and each may be deleted while the other is used. A copy cannot be
+what a disk is reset to, since it is of no disk.
+
+Within a region the copy is accomplished with the answer; in another it is
+progressing until it is there. DeleteSnapshot cancels it. The source may be
+deleted as soon as this answers.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from kiln.calls.call import Call, Job
+from kiln.declare.errors import ApiError
+from kiln.declare.operation import Idempotence, Operation
+from kiln.declare.rules import Accepted, Between, Count, Declined, Doc, Example, Name, Text, Unordered, Wire
+from kiln.declare.shapes import shape
+from kiln.declare.states import SnapshotStatus
+from kiln.ground.killpoints import reach
+from kiln.ground.values import dataclass
+from kiln.operations import resource_groups
+from kiln.operations.errors.copies import (
+    DestinationRegionNotFound,
+    InvalidParameterEncryptedIllegal,
+    InvalidParameterKmsNotEnabled,
+    InvalidSnapshotTooOldOfCopy,
+    SourceRegionNotFound,
+)
+from kiln.operations.errors.requests import IdempotentParameterMismatch, InvalidClientTokenMalformed
+from kiln.operations.errors.snapshots import InvalidSnapshotIdNotFound, InvalidSnapshotIdNotReady
+from kiln.operations.errors.tags import DuplicateTagKey, InvalidTagKeyMalformed, QuotaExceedTags
+from kiln.operations.params import ArnInput, RegionId, ResourceGroupId, SnapshotId, TagInput, to_pairs
+from kiln.operations.resource_groups import InvalidResourceGroupNotFound
+from kiln.operations.snapshots.parts.errors import (
+    InvalidDescriptionMalformedOfSnapshot,
+    InvalidRetentionDaysMalformed,
+    InvalidSnapshotNameMalformed,
+)
+from kiln.operations.steps import capture, copying, source_snapshots
+from kiln.operations.steps.capture import QuotaExceedSnapshot
+from kiln.operations.steps.copying import CopyFacts
+from kiln.store import tags
+from kiln.store.snapshots import Snapshot, snapshots
+
+
+@shape
+class Input:
+    region_id: Annotated[RegionId, Doc("The region of the source.")]
+    snapshot_id: Annotated[SnapshotId, Doc("The source: an accomplished snapshot of the caller's.")]
+    destination_region_id: Annotated[
+        str | None, Example("cn-shanghai"), Doc("The region of the copy; that of the source when it is not given.")
+    ] = None
+    destination_snapshot_name: Annotated[
+        str | None,
+        Name(2, 128, InvalidSnapshotNameMalformed, ("http://", "https://", "auto"), any_script=True),
+        Example("CopySnapshotDemo"),
+        Doc("The name of the copy. Without it, it has none."),
+    ] = None
+    destination_snapshot_description: Annotated[
+        str | None,
+        Text(2, 256, InvalidDescriptionMalformedOfSnapshot, not_starting=("http://", "https://")),
+        Example("CopySnapshotDemo"),
+        Doc("The description of the copy. Without it, it has none."),
+    ] = None
+    retention_days: Annotated[
+        int | None,
+        Between(1, 65536, InvalidRetentionDaysMalformed),
+        Example("60"),
+        Doc("Days after which the copy is deleted by itself. Without it, it is kept for good."),
+    ] = None
+    encrypted: Annotated[
+        bool | None,
+        Declined(
+            "Kiln does not encrypt volumes; the file system that holds the pool may be encrypted",
+            InvalidParameterKmsNotEnabled,
+        ),
+        Doc("Whether the copy is encrypted."),
+    ] = None
+    kms_key_id: Annotated[str | None, Wire("KMSKeyId"), Doc("The key, with Encrypted alone.")] = None
+    destination_storage_location_arn: Annotated[
+        str | None, Accepted("Snapshots lie in the same pool as the disks."), Doc("Where the copy is kept.")
+    ] = None
+    arn: Annotated[tuple[ArnInput, ...], Unordered(), Doc("Roles to be assumed.")] = ()
+    resource_group_id: Annotated[ResourceGroupId | None, Doc("The resource group of the copy.")] = None
+    tag: Annotated[
+        tuple[TagInput, ...],
+        Unordered(),
+        Count(20, QuotaExceedTags),
+        Doc("Tags of the copy. Those of the source are not copied."),
+    ] = ()
+
+
+@shape
+class Output:
+    snapshot_id: Annotated[SnapshotId, Doc("The ID of the copy.")]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Plan:
+    copy: Snapshot
+    tags: dict[str, str]
+    is_far: bool  #: Whether it is in another region than the source.
+
+
+def check(call: Call, p: Input) -> Plan:
+    pairs = to_pairs(p.tag)
+    if p.kms_key_id:  # One that goes with Encrypted=true is declined with that.
+        raise InvalidParameterEncryptedIllegal(parameter="KMSKeyId")
+    region = p.destination_region_id or p.region_id
+    if region not in call.deployment.regions:
+        raise DestinationRegionNotFound(region_id=region)
+    resource_groups.check_there(call, p.resource_group_id)
+    source = call.the(snapshots, p.snapshot_id, p.region_id, InvalidSnapshotIdNotFound)
+    if source.status != SnapshotStatus.ACCOMPLISHED:
+        raise InvalidSnapshotIdNotReady(snapshot_id=source.id, status=source.status)
+    if source_snapshots.is_too_old(source):
+        raise InvalidSnapshotTooOldOfCopy(snapshot_id=source.id)
+    capture.check_quota(call, region, 1)
+    copy = copying.draft(
+        call,
+        source,
+        region=region,
+        name=p.destination_snapshot_name or "",
+        description=p.destination_snapshot_description or "",
+        made_for="",
+        resource_group=p.resource_group_id or "",
+        retention_days=p.retention_days or 0,
+    )
+    return Plan(copy=copy, tags=pairs, is_far=region != source.region)
+
+
+def commit(call: Call, plan: Plan) -> Output:
+    # Within a region there is nothing left to do.
+    (copy,) = (plan.copy,) if plan.is_far else copying.finished([plan.copy])
+    snapshots.insert(call.tx, copy)
+    tags.put(call.tx, call.account, "snapshot", copy.id, plan.tags)
+    if plan.is_far:
+        lane = copying.pick_lane(call, copy.region)
+        call.enqueue(copy.id, copying.remembered([copy]), region=copy.region, lane=lane)
+    return Output(snapshot_id=copy.id)
+
+
+def carry_out(job: Job[CopyFacts]) -> None:
+    copying.carry(job, lambda _tx, _percent: None)
+    job.write(job.finish)
+    reach("copy_snapshot.finished")
+
+
+def give_up(job: Job[CopyFacts], error: ApiError) -> None:  # noqa: ARG001 - a failed snapshot has no field for the reason.
+    job.write(lambda tx: copying.abandon(tx, job))
+
+
+copy_snapshot = Operation(
+    input=Input,
+    output=Output,
+    check=check,
+    commit=commit,
+    carry_out=carry_out,
+    facts=CopyFacts,
+    give_up=give_up,
+    idempotent=Idempotence(mismatch=IdempotentParameterMismatch, malformed=InvalidClientTokenMalformed),
+    unknown_region=SourceRegionNotFound,
+    leads_to=("progressing", "accomplished"),
+    errors=(
+        InvalidParameterEncryptedIllegal,
+        DestinationRegionNotFound,
+        InvalidResourceGroupNotFound,
+        InvalidSnapshotIdNotFound,
+        InvalidSnapshotIdNotReady,
+        InvalidSnapshotTooOldOfCopy,
+        InvalidTagKeyMalformed,
+        DuplicateTagKey,
+        QuotaExceedSnapshot,
+    ),
+)
