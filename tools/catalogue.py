@@ -11,14 +11,14 @@ from __future__ import annotations
 import inspect
 import json
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
 from kiln.declare import errors as declared_errors
 from kiln.declare.errors import ApiError, DryRunOperation
 from kiln.declare.operation import Operation
-from kiln.declare.products import PRODUCTS
+from kiln.declare.products import PRODUCTS, Product
 from kiln.declare.rules import Between, JsonList, OneOf
 from kiln.declare.shapes import Field, fields_of
 from kiln.operations import ALL
@@ -32,21 +32,23 @@ LINE = 120
 TYPES = {str: "string", int: "integer", float: "number", bool: "boolean"}
 
 
-def build() -> dict[str, Any]:
-    """The catalogue."""
+def build(
+    operations: Sequence[Operation[Any, Any, Any]] = ALL, products: Sequence[Product] = PRODUCTS
+) -> dict[str, Any]:
+    """The catalogue of *operations*, which are of *products*."""
     names: dict[type[ApiError], str] = {}
     gateway = [_name(error, names) for error in _common_errors()]
-    products = [
+    described = [
         {
             "name": product.name,
             "version": product.version,
-            "operations": {one.name: _operation(one, names) for one in ALL if one.product == product},
+            "operations": {one.name: _operation(one, names) for one in operations if one.product == product},
         }
-        for product in PRODUCTS
+        for product in products
     ]
     errors = {name: _error(error) for error, name in names.items()}
     return {
-        "products": products,
+        "products": described,
         "gateway": gateway,
         "errors": dict(sorted(errors.items())),
     }
@@ -101,6 +103,7 @@ def _operation(operation: Operation[Any, Any, Any], names: dict[type[ApiError], 
             "is_idempotent": operation.idempotent is not None,
             "dry_run": "" if operation.dry_run is None else operation.dry_run.code,
             "leads_to": list(operation.leads_to),
+            "also_in": [product.name for product in operation.also_in],
             "parameters": [_parameter(field) for field in operation.parameters],
             "answer": [_answer(field) for field in fields_of(operation.output)],
             "errors": [_name(error, names) for error in errors_of(operation)],

@@ -32,7 +32,10 @@ def build() -> dict[Path, str]:
     told = json.loads(SAMPLES.read_text())
     operations = Path("reference/operations")
     return {
-        **{operations / f"{name}.md": pages.operation(known.action(name), told[name]) for name in known.names},
+        **{
+            operations / pages.file_of(title): pages.operation(title, known.action(title), told[title])
+            for title in known.names
+        },
         operations / "index.md": pages.operations(known),
         Path("reference/errors.md"): pages.errors(known),
         Path("reference/settings.md"): pages.settings(described().values(), {*serve.FLAGS, *env.FLAGS}),

@@ -37,15 +37,20 @@ GROUPS = {
 }
 
 
-def operation(action: Action, sample: Mapping[str, Any]) -> str:
+def file_of(title: str) -> str:
+    """The name of the page of the action that is titled so."""
+    return f"{title.replace(':', '.')}.md"
+
+
+def operation(title: str, action: Action, sample: Mapping[str, Any]) -> str:
     """The page of one action, with one request of it and what was answered."""
     return _page(
-        action.name,
+        title,
         action.summary,
         action.doc,
         _facts(action),
         "## Request",
-        _request(action, sample["request"]),
+        _request(title, action, sample["request"]),
         _table(("Name", "Type", "Required", "Rule", "Description"), _parameters(action)),
         f"{_code_list(EVERYWHERE)} are accepted and have no effect: the signature says who calls.",
         "## Answer",
@@ -82,9 +87,9 @@ SPELLING = ("## How parameters are spelled", _SPELLINGS, _MISSPELLINGS, _EMPTY_L
 def operations(catalogue: Catalogue) -> str:
     """The table of contents of the actions."""
     sections: list[str] = []
-    actions = [catalogue.action(name) for name in catalogue.names]
-    for group in dict.fromkeys(action.group for action in actions):
-        rows = ((f"[{a.name}]({a.name}.md)", a.summary) for a in actions if a.group == group)
+    actions = {title: catalogue.action(title) for title in catalogue.names}
+    for group in dict.fromkeys(action.group for action in actions.values()):
+        rows = ((f"[{title}]({file_of(title)})", it.summary) for title, it in actions.items() if it.group == group)
         sections += [f"## {GROUPS.get(group, group.capitalize())}", _table(("Action", "What it does"), rows)]
     return _page(
         "Operations",
@@ -199,6 +204,8 @@ def _page(title: str, *blocks: str) -> str:
 
 def _facts(action: Action) -> str:
     lines = ["- Changes nothing."] if action.is_read else []
+    if action.also_in:
+        lines.append(f"- An action of {action.product}; called with the version of {' or '.join(action.also_in)}, too.")
     if action.leads_to:
         now, *ends = (f"`{state}`" for state in action.leads_to)
         lines.append(f"- Answers at once; the state is {now} now and {' or '.join(ends)} when the work is done.")
@@ -211,10 +218,10 @@ def _facts(action: Action) -> str:
     return "\n".join(lines)
 
 
-def _request(action: Action, sample: Mapping[str, Any]) -> str:
+def _request(title: str, action: Action, sample: Mapping[str, Any]) -> str:
     """How it is asked; the region is known."""
     pairs = [f"{name}={_text(value)}" for name, value in sample.items() if name != "RegionId"]
-    words = f"kiln call {action.name} {' '.join(map(shlex.quote, pairs))}".strip()
+    words = f"kiln call {title} {' '.join(map(shlex.quote, pairs))}".strip()
     route = f"`POST /apsara/route/{action.product}/{action.name}`, or `{action.name}` at `/` as the SDKs call it:"
     return f"{route}\n\n" + _fenced(words, "sh")
 
@@ -269,7 +276,7 @@ def _error_row(fault: Fault, *, with_hint: bool = False) -> tuple[str, ...]:
 
 
 def _links(names: Iterable[str]) -> str:
-    return ", ".join(f"[{name}](operations/{name}.md)" for name in names)
+    return ", ".join(f"[{name}](operations/{file_of(name)})" for name in names)
 
 
 def _word(name: str, command: Any) -> Iterator[str]:

@@ -23,7 +23,7 @@ sys.path.insert(0, str(ROOT))  # Checks are run with -P, which leaves this folde
 
 from kiln.declare.deployment import Deployment  # noqa: E402
 from kiln.declare.ids import LETTERS, PREFIXES  # noqa: E402
-from kiln.operations import ALL  # noqa: E402
+from kiln.operations import titled  # noqa: E402
 from kiln.store import schema  # noqa: E402
 from kiln.store.database import open_sqlite  # noqa: E402
 from tests.clouds import OTHER, REGION, Cloud, make_cloud  # noqa: E402
@@ -69,7 +69,7 @@ class Story:
 
 
 def _takes_region(action: str) -> bool:
-    return any(field.wire == "RegionId" for one in ALL if one.name == action for field in one.parameters)
+    return any(field.wire == "RegionId" for field in titled()[action].parameters)
 
 
 def tell(story: Story) -> None:
@@ -192,12 +192,12 @@ def _an_image(story: Story) -> str:
 
 
 def build() -> dict[str, dict[str, Any]]:
-    """Request and answer of every action, by its name."""
+    """Request and answer of every action, by its title."""
     with _a_cloud() as cloud:
         story = Story(cloud)
         tell(story)
     same = json.loads(_plain(json.dumps(story.told)))
-    return {operation.name: same[operation.name] for operation in ALL}
+    return {title: same[title] for title in titled()}
 
 
 @contextmanager

@@ -27,6 +27,7 @@ ACTION = Action(
     is_idempotent=False,
     dry_run="",
     leads_to=(),
+    also_in=(),
     request=Part("", "object", parts=PARTS),
     answer=Part("", "object"),
     faults=(),

@@ -11,17 +11,18 @@ from typing import Any
 from hypothesis import strategies as st
 
 from kiln.declare.operation import Operation
+from kiln.declare.products import ActionKey
 from kiln.declare.shapes import Field, fields_of
 from kiln.wire.doors.door import RawRequest
 from kiln.wire.signatures import acs3, rpc, xca
 from kiln.wire.signatures.stages import canonical_query
+from tests.catalogue import key_of
 from tests.fuzz import values
 
 KEY_ID, SECRET = "AKIDTEST", "SECRETTEST"
 APP_KEY, APP_SECRET = "APPKEYTEST", "APPSECRETTEST"
 HOST = "ecs.example:8787"
 FORM = "application/x-www-form-urlencoded"
-VERSION = "2014-05-26"
 
 _numbers = itertools.count()
 
@@ -88,36 +89,39 @@ def _sent(draw: Any, field: Field, known: Mapping[str, list[str]], *, odd: bool,
     return found
 
 
-def by_rpc(action: str, params: Mapping[str, str], now: float, format_: str = "JSON") -> RawRequest:
+def by_rpc(action: str | ActionKey, params: Mapping[str, str], now: float, format_: str = "JSON") -> RawRequest:
     """As the classic SDK sends it: everything in the query."""
     return _query(_signed_rpc(action, params | {"Format": format_}, now), {})
 
 
-def by_rpc_form(action: str, params: Mapping[str, str], now: float, format_: str = "JSON") -> RawRequest:
+def by_rpc_form(action: str | ActionKey, params: Mapping[str, str], now: float, format_: str = "JSON") -> RawRequest:
     """As Terraform sends it: everything in a form."""
     body = canonical_query(_signed_rpc(action, params | {"Format": format_}, now)).encode()
     return RawRequest.from_target("POST", "/", [("host", HOST), ("content-type", FORM)], body)
 
 
-def by_acs3(action: str, params: Mapping[str, str], now: float, format_: str = "") -> RawRequest:
+def by_acs3(action: str | ActionKey, params: Mapping[str, str], now: float, format_: str = "") -> RawRequest:
     """As the current SDK sends it; it has no Format."""
+    asked = key_of(action)
     headers = acs3.sign(
-        method="POST", host=HOST, action=action, version=VERSION, query=params, key_id=KEY_ID, secret=SECRET,
-        date=_utc(now), nonce=a_nonce(),
+        method="POST", host=HOST, action=asked.action, version=asked.product.version, query=params, key_id=KEY_ID,
+        secret=SECRET, date=_utc(now), nonce=a_nonce(),
     )  # fmt: skip
     return RawRequest.from_target("POST", "/?" + canonical_query(params), list(headers.items()), b"")
 
 
-def by_asapi(action: str, params: Mapping[str, str], now: float, format_: str = "JSON") -> RawRequest:
+def by_asapi(action: str | ActionKey, params: Mapping[str, str], now: float, format_: str = "JSON") -> RawRequest:
     """As Apsara Stack's SDK sends it: JSON over the query."""
-    signed = _signed_rpc(action, {"Product": "Ecs", "Format": format_, **params}, now, version="2.1")
+    product = key_of(action).product.name
+    signed = _signed_rpc(action, {"Product": product, "Format": format_, **params}, now, version="2.1")
     headers = [("host", HOST), ("content-type", "application/json")]
     return RawRequest.from_target("POST", "/asapi/v3/", headers, json.dumps(signed).encode())
 
 
-def by_apsara(action: str, params: Mapping[str, str], now: float, format_: str = "JSON") -> RawRequest:
+def by_apsara(action: str | ActionKey, params: Mapping[str, str], now: float, format_: str = "JSON") -> RawRequest:
     """As the seed's own route has it."""
-    path = f"/apsara/route/Ecs/{action}"
+    asked = key_of(action)
+    path = f"/apsara/route/{asked.product.name}/{asked.action}"
     form = params | {"Format": format_}
     headers = xca.sign(
         path=path, params=form, app_key=APP_KEY, secret=APP_SECRET, timestamp_ms=int(now * 1000), nonce=a_nonce()
@@ -133,9 +137,10 @@ def a_nonce() -> str:
     return f"nonce-{next(_numbers):012}"
 
 
-def _signed_rpc(action: str, params: Mapping[str, str], now: float, version: str = "1.0") -> dict[str, str]:
+def _signed_rpc(action: str | ActionKey, params: Mapping[str, str], now: float, version: str = "1.0") -> dict[str, str]:
+    asked = key_of(action)
     return rpc.sign(
-        {"Action": action, "Version": VERSION, **params},
+        {"Action": asked.action, "Version": asked.product.version, **params},
         method="POST",
         key_id=KEY_ID,
         secret=SECRET,

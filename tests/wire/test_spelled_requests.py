@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from kiln.declare.products import ECS
 from kiln.operations import CATALOGUE
 from kiln.store import images, tags
 from kiln.wire.dispatch import Dispatcher
@@ -17,7 +18,7 @@ from kiln.wire.gateway import Gateway
 from kiln.wire.nonces import MemoryNonces
 from kiln.wire.signatures import acs3, rpc
 from tests.clouds import REGION, Cloud, make_cloud
-from tests.fuzz.requests import HOST, KEY_ID, SECRET, VERSION, WAYS, a_nonce
+from tests.fuzz.requests import HOST, KEY_ID, SECRET, WAYS, a_nonce
 from tests.fuzz.target import OneAccount
 from tests.stock import a_snapshot, an_instance
 
@@ -34,7 +35,7 @@ def by_acs3_body(action: str, params: Mapping[str, Any], now: float) -> RawReque
     """As the current SDK sends a JSON body."""
     body = json.dumps(params).encode()
     headers = acs3.sign(
-        method="POST", host=HOST, action=action, version=VERSION, query={}, key_id=KEY_ID, secret=SECRET,
+        method="POST", host=HOST, action=action, version=ECS.version, query={}, key_id=KEY_ID, secret=SECRET,
         date=utc(now), nonce=a_nonce(), body=body, content_type=JSON,
     )  # fmt: skip
     return RawRequest.from_target("POST", "/", list(headers.items()), body)
@@ -42,7 +43,7 @@ def by_acs3_body(action: str, params: Mapping[str, Any], now: float) -> RawReque
 
 def by_asapi_body(action: str, params: Mapping[str, Any], now: float) -> RawRequest:
     """As Apsara Stack's SDK sends it: the values stay what they are, and the signature has them flat."""
-    given = {"Action": action, "Version": VERSION, "Product": "Ecs", "Format": "JSON", **params}
+    given = {"Action": action, "Version": ECS.version, "Product": "Ecs", "Format": "JSON", **params}
     signed = rpc.sign(
         given, method="POST", key_id=KEY_ID, secret=SECRET, timestamp=utc(now), nonce=a_nonce(),
         signature_version="2.1", signature_method="HMAC-SHA256",

@@ -66,6 +66,7 @@ class Action:
     is_idempotent: bool  #: Takes a ClientToken.
     dry_run: str  #: The code that says that a dry run passed; empty when there is none.
     leads_to: tuple[str, ...]  #: The state at once, then each state that it may end in.
+    also_in: tuple[str, ...]  #: Names of the other products that have it, too.
     request: Part
     answer: Part
     faults: tuple[Fault, ...]
@@ -86,22 +87,29 @@ class Action:
 class Catalogue:
     """See the module's docstring. Actions are built as they are asked for: a call needs one of them.
 
-    An action is found by its name, or by ``Ecs:CreateImage``, where several
-    products have one of that name and the first of them is not meant.
+    An action is found by its title, which is its name, or by ``Vpc:DescribeRegions``
+    where a product before has one of that name; ``Ecs:CreateImage`` will do for
+    any, and names a product whose version is to be asked for it.
     """
 
     def __init__(self, content: Mapping[str, Any]) -> None:
         self._products: list[Mapping[str, Any]] = content["products"]
-        self._operations: dict[str, tuple[Mapping[str, Any], Mapping[str, Any]]] = {}
+        self._titled: dict[str, tuple[Mapping[str, Any], Mapping[str, Any]]] = {}
+        self._found: dict[str, tuple[Mapping[str, Any], Mapping[str, Any]]] = {}
+        products = {product["name"]: product for product in self._products}
         for product in self._products:
             for name, entry in product["operations"].items():
-                self._operations.setdefault(name, (product, entry))
+                title = name if name not in self._titled else f"{product['name']}:{name}"
+                self._titled[title] = product, entry
+                for called in (product["name"], *entry.get("also_in", ())):
+                    self._found[f"{called}:{name}"] = products[called], entry
+        self._found |= self._titled
         self._errors: Mapping[str, Any] = content["errors"]
         self._gateway: list[str] = content["gateway"]
         self._built: dict[str, Action] = {}
 
     def __contains__(self, name: object) -> bool:
-        return isinstance(name, str) and self._find(name) is not None
+        return name in self._found
 
     @property
     def products(self) -> tuple[tuple[str, str], ...]:
@@ -110,31 +118,20 @@ class Catalogue:
 
     @property
     def names(self) -> tuple[str, ...]:
-        """Every action, in the order of the reference."""
-        return tuple(self._operations)
+        """The title of every action, in the order of the reference."""
+        return tuple(self._titled)
 
     def summary(self, name: str) -> str:
         """An action's one line, without building the rest."""
-        _, entry = self._operations[name]
+        _, entry = self._titled[name]
         return str(entry["summary"])
 
     def action(self, name: str) -> Action:
         """The action of that name. Raises KeyError."""
         found = self._built.get(name)
         if found is None:
-            entry = self._find(name)
-            if entry is None:
-                raise KeyError(name)
-            found = self._built[name] = self._build(name.rpartition(":")[2], *entry)
+            found = self._built[name] = self._build(name.rpartition(":")[2], *self._found[name])
         return found
-
-    def _find(self, name: str) -> tuple[Mapping[str, Any], Mapping[str, Any]] | None:
-        """The product and the entry of an action, which has its product before it or not."""
-        product, colon, action = name.rpartition(":")
-        if not colon:
-            return self._operations.get(action)
-        of_product = (one for one in self._products if one["name"] == product and action in one["operations"])
-        return next(((one, one["operations"][action]) for one in of_product), None)
 
     @property
     def gateway(self) -> tuple[Fault, ...]:
@@ -160,6 +157,7 @@ class Catalogue:
             is_idempotent=entry.get("is_idempotent", False),
             dry_run=entry.get("dry_run", ""),
             leads_to=tuple(entry.get("leads_to", ())),
+            also_in=tuple(entry.get("also_in", ())),
             request=Part(name="", type="object", parts=_parts(entry.get("parameters", ()))),
             answer=Part(name="", type="object", parts=_parts(entry.get("answer", ()))),
             faults=tuple(Fault(**self._errors[error]) for error in entry.get("errors", ())),

@@ -84,6 +84,8 @@ class Operation(Generic[Input, Plan, Output]):
     gives_back: bool = False  #: Gives space back: it may use the room that is kept for that when the disk is full.
     unknown_region: type[ApiError] = InvalidRegionIdNotFound  #: The error for a RegionId that is not here.
     leads_to: tuple[str, ...] = ()  #: State at once, then each state that it may end in; for waiters and the reference.
+    #: Products beside its group's whose version has it, too: it is one operation, whichever it is called by.
+    also_in: tuple[Product, ...] = ()
 
     def __post_init__(self) -> None:
         if self.dry_run is None and not self.is_read:
@@ -112,8 +114,18 @@ class Operation(Generic[Input, Plan, Output]):
 
     @property
     def key(self) -> ActionKey:
-        """What the catalogue finds it by."""
+        """What it is called by in its own product."""
         return ActionKey(self.product, self.name)
+
+    @property
+    def keys(self) -> tuple[ActionKey, ...]:
+        """All that the catalogue finds it by, its own product's first."""
+        return (self.key, *(ActionKey(product, self.name) for product in self.also_in))
+
+    @property
+    def token_name(self) -> str:
+        """What its ClientTokens are kept under: those of an action of another product that has its name are others."""
+        return self.product.mark + self.name
 
     @property
     def doc(self) -> str:

@@ -1,8 +1,9 @@
 """The products whose operations are served, as ECS is one: each with a name and a version of its API.
 
-A group of operations says in its face which product it is of. The doors find a
-request's product by what it says: its name, where the door has one, and the
-version, of which each product has its own.
+A group of operations says in its face which product it is of; an operation of
+it may be called as one of another product, too, as ECS has the actions of Vpc
+that are older than Vpc. The doors find a request's product by what it says: its
+name, where the door has one, and the version, of which each product has its own.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ class Product(NamedTuple):
 
     name: str
     version: str
+    mark: str  #: Before the action in rows that tell actions apart; none of ECS's, which were alone at first.
 
 
 class ActionKey(NamedTuple):
@@ -27,10 +29,10 @@ class ActionKey(NamedTuple):
         return f"{self.product.name} {self.product.version} {self.action}"
 
 
-ECS = Product("Ecs", "2014-05-26")
+ECS = Product("Ecs", "2014-05-26", mark="")
 
 #: What no cloud tells: kept apart from ECS, whose clients never meet it.
-KILN = Product("Kiln", "2026-11-28")
+KILN = Product("Kiln", "2026-11-28", mark="Kiln:")
 
 #: All that are served. A request that names none is of the first whose version it has.
 PRODUCTS = (ECS, KILN)

@@ -122,7 +122,7 @@ class Dispatcher:
         if token is not None:
             row = Token(
                 account=call.account,
-                action=operation.name,
+                action=operation.token_name,
                 token=token,
                 digest=idempotence.digest_of(request.given),
                 answer=json.dumps(answer),
@@ -179,7 +179,7 @@ def _use_before(tx: Transaction, request: _Request) -> Token | None:
     operation = request.operation
     if request.token is None:
         return None
-    before = tokens.find(tx, account=request.account, action=operation.name, token=request.token)
+    before = tokens.find(tx, account=request.account, action=operation.token_name, token=request.token)
     if before is not None and not idempotence.is_of(before.digest, request.given):
         assert isinstance(operation.idempotent, Idempotence)  # Only such an operation has tokens.
         raise operation.idempotent.mismatch(token=before.token)

@@ -30,6 +30,7 @@ Codes, texts and statuses are those of the public service.
 from __future__ import annotations
 
 from kiln.declare.errors import ApiError
+from kiln.declare.products import PRODUCTS
 
 
 class MissingAccessKeyId(ApiError):
@@ -141,7 +142,10 @@ class InvalidVersion(ApiError):
 
     code = "InvalidVersion"
     message = "Specified parameter Version is not valid."
-    hint = "The version of Ecs is 2014-05-26; the Apsara route also takes 2016-01-01."
+    hint = (
+        f"The versions are {', '.join(f'{one.version} of {one.name}' for one in PRODUCTS)}; "
+        "the Apsara route also takes 2016-01-01."
+    )
 
 
 class InvalidProductNotFound(ApiError):

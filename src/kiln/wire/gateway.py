@@ -20,7 +20,7 @@ from kiln.store.database import DatabaseFull, DatabaseMalformed
 from kiln.store.faults import DatabaseBusy
 from kiln.store.line import Hands
 from kiln.wire.dispatch import Dispatcher
-from kiln.wire.doors import acs3, choose
+from kiln.wire.doors import DOORS, acs3, choose
 from kiln.wire.doors.acs3 import Acs3Door
 from kiln.wire.doors.door import Admitted, Answer, Credentials, Door, Key, RawRequest
 from kiln.wire.doors.parameters import of_query
@@ -50,11 +50,19 @@ class Reply(Protocol):
 class Gateway:
     """Answers requests. Safe to call from any thread."""
 
-    def __init__(self, dispatcher: Dispatcher, credentials: Credentials, nonces: Nonces, clock: Clock) -> None:
+    def __init__(
+        self,
+        dispatcher: Dispatcher,
+        credentials: Credentials,
+        nonces: Nonces,
+        clock: Clock,
+        doors: tuple[Door, ...] = DOORS,
+    ) -> None:
         self._dispatcher = dispatcher
         self._credentials = credentials
         self._nonces = nonces
         self._clock = clock
+        self._doors = doors
 
     def answer(self, request: RawRequest) -> Answer:
         """The answer to *request*; never raises."""
@@ -69,7 +77,7 @@ class Gateway:
         """As ``answer``, for who does not wait for the disk: *reply* is given the answer, now or later."""
         began = time.perf_counter()
         request_id = new_request_id()
-        door = choose(request)
+        door = choose(request, self._doors)
         admitted: Admitted | None = None
 
         def tell(outcome_of: Callable[[], dict[str, Any]]) -> None:
@@ -97,7 +105,7 @@ class Gateway:
         Only a signature that covers the path will do, or whoever saw a request on
         its way could send it to another path: that of the ACS3 door.
         """
-        door = choose(request)
+        door = choose(request, self._doors)
         if not isinstance(door, Acs3Door):
             raise IncompleteSignature(reason=f"{request.path} is to be signed with an ACS3 Authorization header")
         try:
@@ -116,7 +124,7 @@ class Gateway:
 
     def refuse(self, request: RawRequest, error: ApiError) -> Answer:
         """The answer to a request that was not read to its end."""
-        door, request_id, began = choose(request), new_request_id(), time.perf_counter()
+        door, request_id, began = choose(request, self._doors), new_request_id(), time.perf_counter()
         return _tell(door, request, outcome=error, request_id=request_id, admitted=None, began=began)
 
 

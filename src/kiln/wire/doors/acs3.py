@@ -14,7 +14,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from kiln.declare.errors import ApiError
-from kiln.declare.products import ActionKey
+from kiln.declare.products import PRODUCTS, ActionKey, Product
 from kiln.wire.doors import checks, freshness, parameters, spelling
 from kiln.wire.doors.door import Admitted, Answer, Credentials, Key, RawRequest
 from kiln.wire.errors import (
@@ -88,6 +88,9 @@ class Acs3Door:
 
     name = "acs3"
 
+    def __init__(self, products: tuple[Product, ...] = PRODUCTS) -> None:
+        self._products = products
+
     def recognises(self, request: RawRequest) -> bool:
         return request.fields.get("authorization", "").startswith("ACS3-")
 
@@ -99,7 +102,7 @@ class Acs3Door:
         given = parameters.union(query, parameters.of_body(request))
         action = _header_or_parameter(request, given, "x-acs-action", "Action")
         version = _header_or_parameter(request, given, "x-acs-version", "Version")
-        product = checks.of_version(checks.named(given.get("Product") or None), version)
+        product = checks.of_version(checks.named(self._products, given.get("Product") or None), version)
         key = prove(request, query, credentials, nonces, now)
         params = checks.without_ceremony(given)
         return Admitted(

@@ -40,7 +40,7 @@ from functools import cache
 from typing import Any
 
 from kiln.declare.errors import ApiError, InvalidParameter, MissingParameter
-from kiln.declare.products import ActionKey, Product
+from kiln.declare.products import PRODUCTS, ActionKey, Product
 from kiln.operations import ALL
 from kiln.wire.doors import checks, freshness, parameters, spelling
 from kiln.wire.doors.door import Admitted, Answer, Credentials, Format, Key, RawRequest
@@ -196,10 +196,10 @@ def _md5(body: bytes) -> str:
     return b64encode(hashlib.md5(body, usedforsecurity=False).digest()).decode()
 
 
-def _asked_for(request: RawRequest) -> tuple[tuple[Product, ...], str]:
+def _asked_for(request: RawRequest, served: tuple[Product, ...]) -> tuple[tuple[Product, ...], str]:
     """The versions of the product that the path names, and the action. Raises InvalidProductNotFound, and so on."""
     product, _, action = request.path.removeprefix(_PREFIX).partition("/")
-    products = checks.named(product)
+    products = checks.named(served, product)
     action = action.removesuffix("/")
     if not action or "/" in action:
         raise InvalidActionNotFound
@@ -244,11 +244,14 @@ class ApsaraDoor:
     name = "apsara"
     default: Format = "JSON"
 
+    def __init__(self, products: tuple[Product, ...] = PRODUCTS) -> None:
+        self._products = products
+
     def recognises(self, request: RawRequest) -> bool:
         return request.path.startswith(_PREFIX)
 
     def admit(self, request: RawRequest, credentials: Credentials, nonces: Nonces, now: float) -> Admitted:
-        products, action = _asked_for(request)
+        products, action = _asked_for(request, self._products)
         if request.method != "POST":
             raise UnsupportedHTTPMethodOnlyPost
         signed, asked = _read(request)

@@ -16,6 +16,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from kiln.declare.errors import ApiError
+from kiln.declare.products import PRODUCTS, Product
 from kiln.wire.doors import checks, covered, parameters, rpc, spelling
 from kiln.wire.doors.door import Admitted, Answer, Credentials, Format, RawRequest
 from kiln.wire.errors import InvalidActionNotFound
@@ -30,6 +31,9 @@ class AsapiDoor:
     name = "asapi"
     default: Format = "JSON"
 
+    def __init__(self, products: tuple[Product, ...] = PRODUCTS) -> None:
+        self._products = products
+
     def recognises(self, request: RawRequest) -> bool:
         return request.path.startswith("/asapi/v3")
 
@@ -38,7 +42,7 @@ class AsapiDoor:
         if request.path not in _PATHS:
             raise InvalidActionNotFound
         signed = parameters.of_query(request) | covered.of_body(request)
-        return rpc.admit(request.method, signed, credentials, nonces, now, default=self.default)
+        return rpc.admit(request.method, signed, credentials, nonces, now, default=self.default, served=self._products)
 
     def answer(
         self,

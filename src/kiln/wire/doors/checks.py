@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import cast
 
 from kiln.declare.errors import MissingParameter
-from kiln.declare.products import PRODUCTS, Product
+from kiln.declare.products import Product
 from kiln.wire.doors.door import Format, Key, RawRequest
 from kiln.wire.doors.parameters import find
 from kiln.wire.errors import (
@@ -41,9 +41,9 @@ def check_method(request: RawRequest) -> None:
         raise UnsupportedHTTPMethod
 
 
-def named(product: str | None) -> tuple[Product, ...]:
-    """The versions of a product by its name, in any case; all products without one. Raises InvalidProductNotFound."""
-    found = PRODUCTS if product is None else tuple(one for one in PRODUCTS if one.name.lower() == product.lower())
+def named(products: tuple[Product, ...], name: str | None) -> tuple[Product, ...]:
+    """Those of *products* that have that name in any case; all without one. Raises InvalidProductNotFound."""
+    found = products if name is None else tuple(one for one in products if one.name.lower() == name.lower())
     if not found:
         raise InvalidProductNotFound
     return found

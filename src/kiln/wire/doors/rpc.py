@@ -17,7 +17,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from kiln.declare.errors import ApiError, MissingParameter
-from kiln.declare.products import ActionKey
+from kiln.declare.products import PRODUCTS, ActionKey, Product
 from kiln.wire.doors import checks, covered, freshness, parameters, spelling
 from kiln.wire.doors.door import Admitted, Answer, Credentials, Format, Key, RawRequest
 from kiln.wire.errors import (
@@ -69,11 +69,18 @@ def _hash(signed: Mapping[str, str]) -> Hash:
 
 
 def admit(
-    method: str, signed: dict[str, str], credentials: Credentials, nonces: Nonces, now: float, *, default: Format
+    method: str,
+    signed: dict[str, str],
+    credentials: Credentials,
+    nonces: Nonces,
+    now: float,
+    *,
+    default: Format,
+    served: tuple[Product, ...],
 ) -> Admitted:
-    """What these parameters ask for, once they are proved. Nothing else of the request has a say in it."""
+    """What these parameters ask of the products *served*, once they are proved. Nothing else has a say in it."""
     format_ = checks.answer_format(signed.get("Format"), default)
-    products = checks.named(signed.get("Product") or None)
+    products = checks.named(served, signed.get("Product") or None)
     action = checks.demand(signed, "Action")
     product = checks.of_version(products, checks.demand(signed, "Version"))
     key = prove(method, signed, credentials, nonces, now)
@@ -94,6 +101,9 @@ class RpcDoor:
     name = "rpc"
     default: Format = "XML"
 
+    def __init__(self, products: tuple[Product, ...] = PRODUCTS) -> None:
+        self._products = products
+
     def recognises(self, request: RawRequest) -> bool:  # noqa: ARG002 - this door takes what no other does.
         return True
 
@@ -102,7 +112,7 @@ class RpcDoor:
         if request.path.strip("/"):  # Of an endpoint with a slash at its end clients make "//".
             raise InvalidActionNotFound
         signed = dict(parameters.union(parameters.of_query(request), covered.of_body(request)))
-        return admit(request.method, signed, credentials, nonces, now, default=self.default)
+        return admit(request.method, signed, credentials, nonces, now, default=self.default, served=self._products)
 
     def answer(
         self,
