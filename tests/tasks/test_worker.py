@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import os
 import threading
 from dataclasses import replace
 
@@ -11,8 +13,17 @@ from kiln.calls.call import Job, NotYet
 from kiln.declare.errors import ServiceUnavailable
 from kiln.declare.facts import facts
 from kiln.declare.states import InstanceStatus
-from kiln.pools.errors import PoolClosed
+from kiln.machines.errors import (
+    MachineAstray,
+    MachineGarbled,
+    MachineMissing,
+    MachineRefused,
+    MachineSilent,
+    MachineUntold,
+)
+from kiln.pools.errors import PoolClosed, PoolFull
 from kiln.store import tasks
+from kiln.store.faults import DatabaseBusy
 from kiln.tasks.worker import TRIES, Duty, Worker
 from kiln.upkeep import unfinished
 from tests.clouds import Cloud
@@ -79,13 +90,20 @@ def test_gives_up_with_the_error_that_the_caller_would_have_got(cloud):
     assert status_of(cloud, task) == ("Failed", "ServiceUnavailable")
 
 
-def test_gives_up_at_once_where_the_pool_is_closed(cloud):
+@pytest.mark.parametrize(
+    ("error", "told"),
+    [
+        (PoolClosed("Read-only file system"), "The pool can't be written: Read-only file system"),
+        (PoolFull("No space left on device"), "There is no room left in the pool: No space left on device"),
+    ],
+)
+def test_gives_up_at_once_where_the_pool_takes_nothing(cloud, error, told):
     """That lasts: six tries took 49 seconds, and told nobody why."""
     tried, given_up = [], []
 
     def carry_out(job):
         tried.append(job)
-        raise PoolClosed("Read-only file system")
+        raise error
 
     with_duty(cloud, carry_out, lambda _, error: given_up.append((error.code, str(error))))
     enqueue(cloud)
@@ -93,7 +111,115 @@ def test_gives_up_at_once_where_the_pool_is_closed(cloud):
     cloud.settle()
 
     assert len(tried) == 1
-    assert given_up == [("ServiceUnavailable", "The pool can't be written: Read-only file system")]
+    assert given_up == [("ServiceUnavailable", told)]
+
+
+@pytest.mark.parametrize("error", [MachineMissing, MachineRefused, MachineSilent, MachineGarbled, MachineUntold])
+@pytest.mark.parametrize("where", ["carry_out", "give_up"])
+def test_tells_what_a_machine_does_as_no_bug(cloud, caplog, where, error):
+    """A slow host, or a guest's owner who broke out of it, had tasks fail as InternalError, with tracebacks."""
+    tried = []
+
+    def carry_out(job: Job) -> None:
+        tried.append(job.task.attempts)
+        raise error("QEMU is gone") if where == "carry_out" else ServiceUnavailable
+
+    def give_up(job: Job, why: Exception) -> None:
+        if where == "give_up" and job.task.attempts < TRIES:
+            raise error("QEMU is gone")
+
+    with_duty(cloud, carry_out, give_up)
+    task = enqueue(cloud)
+    for _ in range(2 * TRIES):
+        cloud.settle()
+        cloud.clock.now += 60
+
+    assert tried == list(range(TRIES if where == "carry_out" else TRIES + 1))
+    assert status_of(cloud, task) == ("Failed", "ServiceUnavailable")
+    if where == "carry_out":
+        with cloud.ports.database.read() as tx:
+            assert tasks.tasks.find(tx, id=task).error_message.endswith("it was told: QEMU is gone")
+    assert [record for record in caplog.records if record.exc_info] == []
+
+
+@pytest.mark.parametrize("number", [errno.EIO, errno.EACCES, errno.EROFS, errno.ENOSPC, errno.ESTALE, errno.EMFILE])
+def test_tells_what_the_host_does_as_no_bug(cloud, caplog, number):
+    tried = []
+
+    def carry_out(job: Job) -> None:
+        tried.append(job.task.attempts)
+        raise OSError(number, os.strerror(number), "/srv/kiln/pool/v-1.qcow2")
+
+    with_duty(cloud, carry_out)
+    task = enqueue(cloud)
+    for _ in range(TRIES):
+        cloud.settle()
+        cloud.clock.now += 60
+
+    assert len(tried) == TRIES
+    assert status_of(cloud, task) == ("Failed", "ServiceUnavailable")
+    with cloud.ports.database.read() as tx:
+        told = tasks.tasks.find(tx, id=task).error_message
+    assert told == f"The host of the service failed: {os.strerror(number)}"
+    assert [record for record in caplog.records if record.exc_info] == []
+
+
+def test_gives_up_at_once_where_a_machine_knows_other_files(cloud):
+    """That lasts until somebody stops it."""
+    tried = []
+
+    def carry_out(job):
+        tried.append(job)
+        raise MachineAstray("Stop it.")
+
+    with_duty(cloud, carry_out)
+    task = enqueue(cloud)
+    cloud.settle()
+
+    assert len(tried) == 1
+    assert status_of(cloud, task) == ("Failed", "ServiceUnavailable")
+
+
+@pytest.mark.parametrize("where", ["carry_out", "give_up", "the end"])
+def test_waits_for_a_database_that_another_keeps_busy(cloud, caplog, where):
+    """It counted as a crash and as a try, and failed the task for good when it came six times."""
+    left = [DatabaseBusy("database is locked")] * (3 * TRIES)
+    given_up = []
+
+    def meet(at: str) -> None:
+        if where == at and left:
+            raise left.pop()
+
+    def carry_out(job: Job) -> None:
+        meet("carry_out")
+        raise ServiceUnavailable
+
+    def give_up(job: Job, why: Exception) -> None:
+        meet("give_up")
+        given_up.append(why)
+
+    class Rows:
+        @staticmethod
+        def end(ports, task, error):
+            meet("the end")
+            unfinished.end(ports, task, error)
+
+        fail_alone = unfinished.fail_alone
+
+    duties = {} if where == "the end" else {"Test": Duty(carry_out, give_up, facts=Facts)}
+    cloud.worker = Worker(cloud.ports, duties, Rows)
+    task = enqueue(cloud)
+    while left:
+        cloud.settle()
+        assert status_of(cloud, task) == ("Processing", "")
+        cloud.clock.now += 2
+    cloud.settle()
+
+    assert len(given_up) == (where != "the end")
+    assert status_of(cloud, task)[0] == "Failed"
+    with cloud.ports.database.read() as tx:
+        assert tasks.tasks.find(tx, id=task).attempts == 0
+    assert [record for record in caplog.records if record.exc_info] == []
 
 
 def test_tries_a_crash_again_and_gives_up_in_the_end(cloud):

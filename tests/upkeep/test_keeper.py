@@ -6,6 +6,7 @@ import threading
 
 from kiln.pools.errors import PoolFull
 from kiln.store import tags
+from kiln.store.faults import DatabaseBusy
 from kiln.store.tokens import KEPT_SECONDS, Token, tokens
 from kiln.upkeep.keeper import CHORES, Chore, Keeper, forget_tokens, prepare, release_snapshots
 from tests.stock import a_snapshot, an_instance
@@ -97,3 +98,22 @@ def test_does_a_chore_while_another_does_not_end(cloud):
     finally:
         is_over.set()
         keeper.stop()
+
+
+def test_puts_a_chore_off_while_another_keeps_the_database_busy(cloud, caplog):
+    done = threading.Event()
+    left = [DatabaseBusy("database is locked")]
+
+    def do(ports):
+        if left:
+            raise left.pop()
+        done.set()
+
+    keeper = Keeper(cloud.ports, (Chore("busy", 0.0, do),))
+    keeper.start()
+    try:
+        assert done.wait(60)
+    finally:
+        keeper.stop()
+
+    assert [(record.getMessage(), record.exc_info) for record in caplog.records] == [("chore_put_off", None)]

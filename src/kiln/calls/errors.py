@@ -21,12 +21,28 @@ class ServiceUnavailablePoolClosed(ApiError):
     message = "The pool can't be written: {reason}"
 
 
-class ServiceUnavailableMachineAstray(ApiError):
-    """A machine can't go over to a new disk until it was stopped and started. Seen in the task and in the log."""
+class ServiceUnavailableHostFailed(ApiError):
+    """A file system, a disk or a limit of the host failed each time. Seen in the task and in the log."""
 
     code = "ServiceUnavailable"
     status = 503
-    message = "The running machine can't be captured: {reason}"
+    message = "The host of the service failed: {reason}"
+
+
+class ServiceUnavailableMachineAstray(ApiError):
+    """A machine's files can't be changed under it until it was stopped and started. Seen in the task and in the log."""
+
+    code = "ServiceUnavailable"
+    status = 503
+    message = "The running machine can't go over to other files: {reason}"
+
+
+class ServiceUnavailableMachineFailed(ApiError):
+    """A machine did not answer, or refused what it was told, each time. Seen in the task and in the log."""
+
+    code = "ServiceUnavailable"
+    status = 503
+    message = "The machine did not do what it was told: {reason}"
 
 
 class ServiceUnavailableNoRoom(ApiError):

@@ -10,10 +10,10 @@ durable; nothing polls for it. The store's news of a task that came, ended or is
 to be cancelled have it look for what can be begun now, as the next of a lane. A
 slow sweep looks for what no news tell: postponed tasks, leases that ran out.
 
-A carry_out that raises an ApiError is given up with that error. Any other
-exception is ours: it is logged with its traceback, and the task is tried again
-with growing pauses, in which it keeps its lane, until the ``tries`` of its duty
-are used up.
+A carry_out that raises an ApiError is given up with that error. What befell it
+from outside is told as what it is (``faults``). Any other exception is ours: it
+is logged with its traceback. Either way the task is tried again with growing
+pauses, in which it keeps its lane, until the ``tries`` of its duty are used up.
 
 A task that cannot be understood, and one whose give_up fails again and again,
 is ended by what the rows tell of it (``ByRows``): nothing stays in a lane for
@@ -33,7 +33,7 @@ from contextlib import suppress
 from typing import Any, Protocol
 
 from kiln.calls.call import Job, NotYet, Ports
-from kiln.calls.errors import ServiceUnavailablePoolClosed, TaskUnreadable
+from kiln.calls.errors import TaskUnreadable
 from kiln.declare.errors import ApiError, InternalError
 from kiln.declare.facts import NoFacts, UnreadableFacts, read
 from kiln.declare.ids import is_of
@@ -42,11 +42,11 @@ from kiln.ground.clock import StepWatch
 from kiln.ground.journal import Journal
 from kiln.ground.killpoints import reach
 from kiln.ground.values import dataclass
-from kiln.pools.errors import PoolClosed
 from kiln.store import tasks
 from kiln.store.changes import Listener
 from kiln.store.database import DatabaseMalformed, Transaction
 from kiln.store.tasks import LeaseLost, Task
+from kiln.tasks.faults import UNFORESEEN, Fault, fault_of
 
 TRIES = 6
 TRIES_TO_GIVE_UP = 3  #: After those to carry out.
@@ -55,7 +55,7 @@ MOST_PLACES = 512  #: For the lanes of instances, in which something is carried 
 _BATCH = 16
 
 _LEFT_OFF = "The service ended meanwhile; it begins anew when that runs again."
-_FAILED_TRY = "The last try failed in a way that nobody foresaw. It is tried again; the log of the service says more."
+_BUSY_SECONDS = 1.0  #: Until what somebody else is in the way of is tried again.
 
 log = Journal("kiln.tasks")
 
@@ -216,8 +216,8 @@ class Worker:
                         break
             except DatabaseMalformed as error:
                 log.warning("sweep_stopped", reason=str(error))
-            except Exception:
-                log.exception("sweep_failed")
+            except Exception as error:  # noqa: BLE001 - it is logged as what it is.
+                _met("sweep_failed", "sweep_put_off", error)
 
     def claim(self, now: float) -> list[Task]:
         """Take the leases of tasks that are due and that nobody works on."""
@@ -247,10 +247,6 @@ class Worker:
         except DatabaseMalformed as error:
             # It is neither tried again nor given up, which would be decided by a damaged database: its row stays.
             log.warning("task_stopped", **said, reason=str(error))
-        except PoolClosed as error:
-            # It lasts until somebody changes that, so it is told at once.
-            log.warning("task_failed", **said, code=ServiceUnavailablePoolClosed.code, message=str(error))
-            self._give_up(duty, job, ServiceUnavailablePoolClosed(reason=str(error)))
         except ApiError as error:
             if job.was_left_off and not job.is_cancelled():
                 log.info("task_left_off", **said)
@@ -260,12 +256,18 @@ class Worker:
             self._give_up(duty, job, error)
         except LeaseLost:
             raise
-        except Exception:
-            log.exception("task_crashed", **said, attempt=task.attempts + 1)
-            if task.attempts + 1 >= duty.tries:
-                self._give_up(duty, job, InternalError())
-            else:
-                self._postpone(task, min(30.0, 0.2 * 4.0**task.attempts), failed=True)
+        except Exception as error:  # noqa: BLE001 - it is logged as what it is.
+            self._meet(duty, job, error, said)
+
+    def _meet(self, duty: Duty, job: Job[Any], error: Exception, said: Mapping[str, str]) -> None:
+        """Try a task again that an exception has ended, or give it up with what that was."""
+        task, fault = job.task, _met("task_crashed", "task_hindered", error, **said, attempt=job.task.attempts + 1)
+        if fault.is_waited_for:
+            self._postpone(task, _BUSY_SECONDS, failed=False, message=fault.message)
+        elif fault.lasts or task.attempts + 1 >= duty.tries:
+            self._give_up(duty, job, fault.error)
+        else:
+            self._postpone(task, min(30.0, 0.2 * 4.0**task.attempts), failed=True, message=fault.message)
 
     def _understand(self, task: Task) -> tuple[Duty, Job[Any]]:
         """Who carries the task out, and with what. Raises UnreadableFacts."""
@@ -290,15 +292,15 @@ class Worker:
         if row is not None and row.status == TaskStatus.PROCESSING:
             job.write(job.finish)
 
-    def _postpone(self, task: Task, seconds: float, *, failed: bool, message: str = "") -> None:
+    def _postpone(self, task: Task, seconds: float, *, failed: bool, message: str = UNFORESEEN.message) -> None:
         until = self._ports.clock() + seconds
-        self._adrift.append(_Postponement(task, until, failed, _FAILED_TRY if failed else message))
+        self._adrift.append(_Postponement(task, until, failed, message))
         try:
             self._give_back()
             self.look()  # No state has changed, but another may have the place that this one had.
-        except Exception:
+        except Exception as error:  # noqa: BLE001 - it is logged as what it is.
             # The sweep tries again. The lease would not run out by itself, since this worker renews it.
-            log.exception("postpone_failed", task=task.id)
+            _met("postpone_failed", "postpone_put_off", error, task=task.id)
 
     def _give_back(self) -> None:
         """Record what was postponed, also what could not be recorded when the time came: the database was full."""
@@ -330,13 +332,15 @@ class Worker:
             self._postpone(job.task, wait.seconds, failed=False, message=wait.reason)
         except LeaseLost:
             raise
-        except Exception:
-            log.exception("give_up_failed", task=job.task.id, attempt=job.task.attempts + 1)
+        except Exception as e:  # noqa: BLE001 - it is logged as what it is.
+            fault = _met("give_up_failed", "give_up_hindered", e, task=job.task.id, attempt=job.task.attempts + 1)
             tries = duty.tries + TRIES_TO_GIVE_UP
-            if job.task.attempts + 1 >= tries:
+            if fault.is_waited_for:
+                self._postpone(job.task, _BUSY_SECONDS, failed=False, message=fault.message)
+            elif job.task.attempts + 1 >= tries:
                 self._end(job.task, error, tries + TRIES_TO_GIVE_UP)
             else:
-                self._postpone(job.task, 5.0, failed=True)
+                self._postpone(job.task, 5.0, failed=True, message=fault.message)
 
     def _end(self, task: Task, error: ApiError, tries: int) -> None:
         """End a task by its rows; after so many *tries* in all the task alone, whatever becomes of its resource."""
@@ -346,10 +350,12 @@ class Worker:
             self._postpone(task, wait.seconds, failed=False, message=wait.reason)
         except LeaseLost:
             raise
-        except Exception:
-            log.exception("end_failed", task=task.id, attempt=task.attempts + 1)
-            if task.attempts + 1 < tries or not self._fail_alone(task, error):
-                self._postpone(task, 5.0, failed=True)
+        except Exception as e:  # noqa: BLE001 - it is logged as what it is.
+            fault = _met("end_failed", "end_hindered", e, task=task.id, attempt=task.attempts + 1)
+            if fault.is_waited_for:
+                self._postpone(task, _BUSY_SECONDS, failed=False, message=fault.message)
+            elif task.attempts + 1 < tries or not self._fail_alone(task, error):
+                self._postpone(task, 5.0, failed=True, message=fault.message)
 
     def _fail_alone(self, task: Task, error: ApiError) -> bool:
         now = self._ports.clock()
@@ -357,9 +363,19 @@ class Worker:
             return self._ports.database.write(
                 lambda tx: self._by_rows.fail_alone(tx, task, now, error), gives_back=True
             )
-        except Exception:
-            log.exception("fail_alone_failed", task=task.id)
+        except Exception as e:  # noqa: BLE001 - it is logged as what it is.
+            _met("fail_alone_failed", "fail_alone_put_off", e, task=task.id)
             return False
+
+
+def _met(unforeseen: str, foreseen: str, error: Exception, **said: object) -> Fault:
+    """What *error*, which is being handled, means; a line in the log under a name, ours with its traceback."""
+    fault = fault_of(error)
+    if fault.is_foreseen:
+        log.warning(foreseen, **said, reason=str(error))
+    else:
+        log.exception(unforeseen, **said)  # noqa: LOG004 - whoever calls it handles it.
+    return fault
 
 
 def _plain(facts: Mapping[str, object]) -> dict[str, str]:

@@ -14,6 +14,7 @@ from kiln.operations.steps import tombs
 from kiln.pools.errors import PoolFull
 from kiln.store import snapshots, tags
 from kiln.store.database import DatabaseMalformed, Transaction
+from kiln.store.faults import DatabaseBusy
 from kiln.store.tokens import KEPT_SECONDS, tokens
 from kiln.upkeep.adoption import adopt
 from kiln.upkeep.ahead import open_ahead
@@ -127,5 +128,7 @@ class Keeper:
             chore.do(self._ports)
         except DatabaseMalformed as error:
             log.warning("chore_stopped", chore=chore.name, reason=str(error))
+        except DatabaseBusy as error:
+            log.warning("chore_put_off", chore=chore.name, reason=str(error))
         except Exception:
             log.exception("chore_failed", chore=chore.name)

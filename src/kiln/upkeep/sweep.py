@@ -12,7 +12,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from kiln.calls.call import Job, NotYet, Ports
-from kiln.declare.errors import ApiError, InternalError
+from kiln.declare.errors import ApiError
 from kiln.declare.facts import facts
 from kiln.declare.states import DiskStatus, TaskStatus
 from kiln.ground.journal import Journal
@@ -34,6 +34,7 @@ from kiln.store.volumes import (
     unwanted,
     volumes,
 )
+from kiln.tasks.faults import fault_of
 from kiln.upkeep import trash
 from kiln.upkeep.places import Places
 
@@ -171,7 +172,7 @@ def merge(job: Job[MergeFacts]) -> None:
     layers; this way it waits for one. What is left the next sweep asks for
     anew, behind whoever waited. Likewise one that fails is not tried again in
     its lane, where its pauses would be everybody's: it ends, and the sweeper
-    asks for another after a rest. Raises InternalError then, NotYet.
+    asks for another after a rest. Raises ApiError then, NotYet.
     """
     child = job.task.resource
     while (parent := _next_parent(job)) is not None:
@@ -191,7 +192,7 @@ def merge(job: Job[MergeFacts]) -> None:
                 # done without it. One that runs and has lost its socket would be waited for without end.
                 raise NotYet(_WAIT_SECONDS, "The machine ended while a layer was merged.") from error
             log.warning("merge_failed", volume=child, parent=parent, reason=str(error))
-            raise InternalError from error
+            raise fault_of(error).error from error
         reach("merge.absorbed")
         job.write(lambda tx, parent=parent: _bypass(tx, job, parent))  # type: ignore[misc]
         reach("merge.recorded")

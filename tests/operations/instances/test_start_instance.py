@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import pytest
 
-from kiln.declare.errors import InternalError
 from kiln.declare.states import DiskStatus, InstanceStatus
 from kiln.machines.errors import MachineSilent
 from kiln.store.disks import disks
@@ -75,7 +74,11 @@ def test_leaves_no_half_alive_machine_behind(cloud):
     assert status_of(cloud, instance.id) == "Stopped"
     assert silent.stopped == [(instance.id, True)]
     assert not silent.is_running(instance.id)
-    assert every(cloud, tasks)[0].error_code == InternalError.code
+    (task,) = every(cloud, tasks)
+    assert (task.error_code, task.error_message) == (
+        "ServiceUnavailable",
+        "The machine did not do what it was told: no answer",
+    )
 
 
 def test_outlives_kills(cloud):

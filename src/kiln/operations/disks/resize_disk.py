@@ -11,7 +11,6 @@ from __future__ import annotations
 from typing import Annotated
 
 from kiln.calls.call import Call, Job
-from kiln.calls.errors import ServiceUnavailableNoRoom
 from kiln.declare.deployment import DISK_CATEGORIES, PERFORMANCE_LEVELS
 from kiln.declare.errors import ApiError
 from kiln.declare.facts import UnreadableFacts, facts, read
@@ -29,7 +28,6 @@ from kiln.operations.errors.requests import IdempotentParameterMismatch, Invalid
 from kiln.operations.params import DiskId, OwnRegionId
 from kiln.operations.steps import capture
 from kiln.operations.steps.locks import check_unlocked
-from kiln.pools.errors import PoolFull
 from kiln.store.database import Transaction
 from kiln.store.disks import Disk, disks
 from kiln.store.instances import instances
@@ -157,10 +155,7 @@ def carry_out(job: Job[Facts]) -> None:
     size_bytes = job.facts.after_gib * GiB
     reach("resize_disk.begun")
     guest = job.ports.machines.guest(disk.instance) if disk.instance else None
-    try:
-        job.ports.pool.resize(disk.volume, size_bytes, guest)
-    except PoolFull as e:
-        raise ServiceUnavailableNoRoom(reason=str(e)) from e
+    job.ports.pool.resize(disk.volume, size_bytes, guest)
     reach("resize_disk.grown")
 
 

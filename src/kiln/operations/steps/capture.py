@@ -13,7 +13,6 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 from kiln.calls.call import MACHINE_SILENT, SILENCE_SECONDS, Call, Job, NotYet
-from kiln.calls.errors import ServiceUnavailableMachineAstray, ServiceUnavailableNoRoom
 from kiln.declare.errors import ApiError
 from kiln.declare.facts import Raw, facts
 from kiln.declare.ids import new_id
@@ -22,8 +21,8 @@ from kiln.ground.killpoints import reach
 from kiln.ground.values import dataclass
 from kiln.operations.errors.disks import IncorrectDiskStatus
 from kiln.operations.steps.drafts import new_snapshot
-from kiln.pools.errors import PoolFull, VolumeBusy
-from kiln.pools.port import Guest, GuestAstray, Succession
+from kiln.pools.errors import VolumeBusy
+from kiln.pools.port import Guest, Succession
 from kiln.store.database import Transaction
 from kiln.store.disks import Disk, disks
 from kiln.store.snapshots import Snapshot, snapshots
@@ -166,17 +165,12 @@ def record(call: Call, task_id: str, captures: Sequence[Capture]) -> CaptureFact
 def freeze(job: Job[CaptureFacts]) -> str:
     """Capture the instant; returns ``quiesced``, ``crash-consistent`` or, when nothing runs, ``""``.
 
-    Raises ServiceUnavailableNoRoom when the pool is full and ServiceUnavailableMachineAstray when
-    the machine's names for its files lead elsewhere: nothing has changed then.
+    Raises PoolFull, and GuestAstray when the machine's names for its files lead
+    elsewhere: nothing has changed then.
     """
     guest = _guest(job)
     reach("capture.begun")
-    try:
-        is_quiesced = job.ports.pool.freeze(_successions(job), guest)
-    except PoolFull as e:
-        raise ServiceUnavailableNoRoom(reason=str(e)) from e
-    except GuestAstray as e:
-        raise ServiceUnavailableMachineAstray(reason=str(e)) from e
+    is_quiesced = job.ports.pool.freeze(_successions(job), guest)
     reach("capture.frozen")
     if guest is None:
         return ""

@@ -11,10 +11,8 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 from kiln.calls.call import Call, Job
-from kiln.calls.errors import ServiceUnavailableNoRoom
 from kiln.ground.killpoints import reach
 from kiln.ground.values import dataclass
-from kiln.pools.errors import PoolFull
 from kiln.store.database import Transaction
 from kiln.store.volumes import planned, volumes
 
@@ -35,16 +33,13 @@ def record(call: Call, task: str, wanted: Iterable[Head]) -> None:
 
 
 def make(job: Job[Any], wanted: Iterable[Head]) -> None:
-    """Make the heads in the pool. Idempotent. Raises ServiceUnavailableNoRoom when the pool is full."""
+    """Make the heads in the pool. Idempotent. Raises PoolFull."""
     for head in wanted:
         reach("heads.begun")
-        try:
-            if head.layer is None:
-                job.ports.pool.create(head.volume, head.size_bytes)
-            else:
-                job.ports.pool.clone(head.layer, head.volume, head.size_bytes)
-        except PoolFull as e:
-            raise ServiceUnavailableNoRoom(reason=str(e)) from e
+        if head.layer is None:
+            job.ports.pool.create(head.volume, head.size_bytes)
+        else:
+            job.ports.pool.clone(head.layer, head.volume, head.size_bytes)
         reach("heads.made")
 
 
