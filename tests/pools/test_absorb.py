@@ -4,9 +4,10 @@ import os
 
 import pytest
 
+from kiln.ground import killpoints
 from kiln.ground.units import KiB, MiB
 from kiln.pools import absorb
-from kiln.pools.errors import ToolFailed
+from kiln.pools.errors import ToolFailed, VolumeBusy
 from kiln.pools.port import Succession
 from kiln.pools.qcow2 import Qcow2Pool
 from tests.pools.patterns import SIZE
@@ -38,11 +39,38 @@ def test_copies_data_and_holes(tmp_path, data):
     assert (tmp_path / "target").stat().st_blocks <= source.stat().st_blocks
 
 
+def test_replaces_nothing_that_another_has_merged_meanwhile(tmp_path):
+    """A worker that stood still took what was merged further by then back to a layer that was to be removed."""
+    needs("qemu-img")
+    pool = Qcow2Pool(tmp_path / "pool")
+    pool.create("v-a0", SIZE)
+    pool.freeze([Succession("v-a0", "v-a1")], None)
+    pool.freeze([Succession("v-a1", "v-a2")], None)
+
+    def merge_too(point):
+        if point == "pool.absorb.rebased":
+            killpoints.listen(None)
+            pool.absorb("v-a2", None)
+            pool.absorb("v-a2", None)
+
+    killpoints.listen(merge_too)
+    try:
+        with pytest.raises(VolumeBusy, match="v-a2 was replaced"):
+            pool.absorb("v-a2", None)
+    finally:
+        killpoints.listen(None)
+
+    assert pool.parent("v-a2") is None
+
+
 class Liar:
     """A guest that says it has streamed, and has not."""
 
     def has_node(self, node):
         return True
+
+    def require_home(self, volumes, leads_home):
+        return None
 
     def follow(self, chains):
         return True

@@ -119,7 +119,7 @@ class Job(Generic[Facts]):
     """One task that is being carried out."""
 
     task: Task
-    ports: Ports
+    ports: Ports  #: Of a worker's job they are ``leased``.
     facts: Facts  #: Set by ``note`` alone.
     unknown: Raw = field(default_factory=dict)  #: What lies beside the facts and is not declared.
     gives_back: bool = False  #: As the operation's.
@@ -137,7 +137,7 @@ class Job(Generic[Facts]):
         return self.ports.database.write(leased, gives_back=self.gives_back)
 
     def require_lease(self) -> None:
-        """Raise LeaseLost when another has the task by now: before a step outside memory that cannot be taken back."""
+        """Raise LeaseLost when another has the task by now."""
         with self.ports.database.read() as tx:
             tasks.require_lease(tx, self.task)
 

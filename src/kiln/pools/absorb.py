@@ -15,7 +15,7 @@ from pathlib import Path
 from kiln.ground.killpoints import reach
 from kiln.ground.units import MiB
 from kiln.pools import chains, family, locks, overlay, qemu_img, readers
-from kiln.pools.errors import ToolFailed
+from kiln.pools.errors import ToolFailed, VolumeBusy
 from kiln.pools.folder import Folder, sync
 from kiln.pools.port import Guest
 
@@ -28,6 +28,7 @@ def in_copy(folder: Folder, child: Path, base: str | None, kin: chains.Kin, *, d
 
     Raises VolumeBusy while somebody writes it, PoolFull, ToolFailed, and what ``chains.held`` raises.
     """
+    began_with = child.stat().st_ino
     with locks.hold_still(child), folder.draft() as draft:
         with chains.held(child, kin) as chain:
             if base is None:
@@ -43,6 +44,9 @@ def in_copy(folder: Folder, child: Path, base: str | None, kin: chains.Kin, *, d
                 qemu_img.rebase(draft, base + family.SUFFIX, direct=direct)
                 reach("pool.absorb.rebased")
         before = child.stat()
+        if before.st_ino != began_with:
+            # Somebody else has merged it meanwhile, and what the copy stands on may be gone.
+            raise VolumeBusy(f"{child.stem} was replaced while it was copied")
         draft.chmod(before.st_mode)
         readers.copy(child, draft)
         if draft.stat().st_uid != before.st_uid:

@@ -21,8 +21,8 @@ from typing import Any, BinaryIO
 from kiln.ground.killpoints import reach
 from kiln.ground.units import GiB, MiB
 from kiln.pools import chains, overlay, qemu_img, readers, stamps
-from kiln.pools.errors import PoolFull, SourceRefused, ToolFailed
-from kiln.pools.folder import Folder
+from kiln.pools.errors import Cancelled, PoolFull, SourceRefused, ToolFailed
+from kiln.pools.folder import Folder, sync
 from kiln.pools.limits import Limits
 from kiln.pools.port import Cancel, Progress, Source, TargetFormat
 
@@ -80,7 +80,10 @@ def bring_in(
         if overlay.read(draft).size_bytes != source.virtual_size:
             raise SourceRefused("The image has another size than its headers say.")
         draft.chmod(readers.LAYER_MODE)
-        folder.publish([(draft, name)])
+        sync(draft)  # Which may take long, and there is no way back after the next line.
+        if cancelled():
+            raise Cancelled("before it was published")
+        folder.publish([(draft, name)], synced=[draft])
 
 
 def send_out(

@@ -34,6 +34,7 @@ from typing import Any, Protocol
 
 from kiln.calls.call import Job, NotYet, Ports
 from kiln.calls.errors import TaskUnreadable
+from kiln.calls.leased import leased
 from kiln.declare.errors import ApiError, InternalError
 from kiln.declare.facts import NoFacts, UnreadableFacts, read
 from kiln.declare.ids import is_of
@@ -278,7 +279,7 @@ class Worker:
         facts, unknown = read(duty.facts, task.payload)
         return duty, Job(
             task=task,
-            ports=self._ports,
+            ports=leased(self._ports, task),
             facts=facts,
             unknown=unknown,
             gives_back=duty.gives_back,
@@ -345,7 +346,7 @@ class Worker:
     def _end(self, task: Task, error: ApiError, tries: int) -> None:
         """End a task by its rows; after so many *tries* in all the task alone, whatever becomes of its resource."""
         try:
-            self._by_rows.end(self._ports, task, error)
+            self._by_rows.end(leased(self._ports, task), task, error)
         except NotYet as wait:
             self._postpone(task, wait.seconds, failed=False, message=wait.reason)
         except LeaseLost:

@@ -214,7 +214,6 @@ def _absorb(job: Job[MergeFacts], child: str, parent: str) -> None:
     guest = job.ports.machines.guest(instance) if instance else None
     beside = _heads(job.ports, instance) if instance else []
     reach("merge.begun")
-    job.require_lease()
     job.ports.pool.absorb(child, guest, [head for head in beside if head != child])
 
 

@@ -110,7 +110,6 @@ def commit(call: Call, plan: Plan) -> NothingMore:
 def carry_out(job: Job[Facts]) -> None:
     instance_id, ports = job.task.resource, job.ports
     reach("delete_instance.begun")
-    job.require_lease()
     ports.machines.stop(instance_id, job.facts.force)
     reach("delete_instance.stopped")
     with ports.database.read() as tx:

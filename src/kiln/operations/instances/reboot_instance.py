@@ -61,7 +61,6 @@ def commit(call: Call, plan: Plan) -> NothingMore:
 
 def carry_out(job: Job[Facts]) -> None:
     reach("reboot_instance.begun")
-    job.require_lease()
     if not job.ports.machines.is_running(job.task.resource):
         power.start(job)
         return

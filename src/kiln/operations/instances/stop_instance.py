@@ -71,7 +71,6 @@ def commit(call: Call, plan: Plan) -> NothingMore:
 
 def carry_out(job: Job[Facts]) -> None:
     reach("stop_instance.begun")
-    job.require_lease()
     job.ports.machines.stop(job.task.resource, job.facts.force)
     reach("stop_instance.stopped")
 

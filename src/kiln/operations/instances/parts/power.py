@@ -49,7 +49,6 @@ def start(job: Job[Any]) -> None:
     if instance.host != job.ports.host:
         job.write(lambda tx: place(tx, instance.id, job.ports.host))
     reach("power.granted")
-    job.require_lease()
     try:
         job.ports.machines.start(machine)
     except MachineBusy as e:
