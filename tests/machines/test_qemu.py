@@ -15,6 +15,7 @@ from pathlib import Path
 
 import pytest
 
+from kiln.ground import killpoints
 from kiln.ground.journal import FACTS
 from kiln.guest.session import open_session
 from kiln.machines import logkeeper, process, qmp
@@ -25,7 +26,7 @@ from kiln.machines.runfolder import RunFolder
 from kiln.pools.port import Succession
 from kiln.pools.qcow2 import Qcow2Pool
 from tests.machines.disks import MIB, a_machine, files_open, qemu_img, settle
-from tests.pools.kills import killed_at, points_of
+from tests.pools.kills import in_child, killed_at, points_of
 from tests.tools import needs
 
 pytestmark = [pytest.mark.vm, pytest.mark.timeout(240)]
@@ -615,6 +616,67 @@ def test_a_machine_whose_disks_were_moved_is_captured_after_its_next_start(machi
     assert after_refusal == ({"v-a0"}, {"v-a0"}, False)
     assert written_by(machines) == {"v-a1"}
     assert files_open(process.find(folder_of(machines))) == ["v-a0.qcow2", "v-a1.qcow2"]
+
+
+#: All by which a machine goes on with the files that it has open.
+ASKED = {
+    "freeze": lambda pool, guest: pool.freeze([Succession("v-a1", "v-a2")], guest),
+    "absorb": lambda pool, guest: pool.absorb("v-a1", guest),
+    "resize": lambda pool, guest: pool.resize("v-a1", 128 * MIB, guest),
+    "let_go": lambda pool, guest: pool.let_go(["v-a0"], ["v-a1"], guest),
+    "attach": lambda pool, guest: pool.require_home(["v-b1", "v-a1"], guest),
+}
+
+
+@pytest.mark.parametrize("where", ["moved", "moved, and an old copy left", "an old copy put in its place"])
+def test_a_machine_whose_disks_are_elsewhere_is_told_nothing(machines, reachable, where):
+    """A merge copied what an old copy held; a disk was put on its layers, and one that grew did so in one place."""
+    pool = Qcow2Pool(reachable / "pool")
+    pool.create("v-a0", 64 * MIB)
+    pool.freeze([Succession("v-a0", "v-a1")], None)
+    guest = started_on(machines, pool)
+    pool.clone("v-a0", "v-b1", 64 * MIB)
+    for ask in ("let_go", "attach"):
+        ASKED[ask](pool, guest)
+    subprocess.run(["cp", "-a", reachable / "pool", reachable / "copy"], check=True)
+    (reachable / "pool").rename(reachable / "moved")
+    if where != "moved":
+        (reachable / "copy").rename(reachable / "pool")
+    pool = Qcow2Pool(reachable / ("pool" if where.endswith("place") else "moved"))
+
+    for ask in ASKED.values():
+        with pytest.raises(MachineAstray, match=r"v-a[01] by a name that leads elsewhere"):
+            ask(pool, guest)
+
+    assert (tops_of(machines), written_by(machines)) == ({"v-a1"}, {"v-a1"})
+    assert (pool.parent("v-a1"), pool.size("v-a1"), pool.has_frozen([Succession("v-a1", "v-a2")], guest)) == (
+        "v-a0", 64 * MIB, False
+    )  # fmt: skip
+
+
+def test_closes_what_a_killed_freeze_left_open(machines, reachable):
+    """It stayed open, and so its space, until the machine was stopped."""
+    pool = Qcow2Pool(reachable / "pool")
+    pool.create("v-a0", 64 * MIB)
+    guest, disk = started_on(machines, pool), [Succession("v-a0", "v-a1")]
+
+    def freeze():
+        killpoints.listen(lambda point: os.abort() if point == "machines.overlays_opened" else None)
+        pool.freeze(disk, guest)
+
+    assert os.WIFSIGNALED(in_child(freeze))
+    assert guest.has_node("v-a1")
+
+    pool = Qcow2Pool(reachable / "pool")
+    pool.sweep()
+    pool.overlays.want(["v-a0"])
+    pool.prepare()
+    pool.overlays.open({"v-a0": "v-a2"}, guest)
+    pool.drop("v-a1")
+    pool.freeze([Succession("v-a0", "v-a2")], guest)
+
+    assert written_by(machines) == {"v-a2"}
+    assert files_open(process.find(folder_of(machines))) == ["v-a0.qcow2", "v-a2.qcow2"]
 
 
 def test_a_machine_that_hangs_with_an_overlay_open_ahead_is_known_not_to_write_there(machines, reachable):

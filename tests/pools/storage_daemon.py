@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import json
 import subprocess
 import time
 
@@ -98,6 +99,14 @@ class Daemon:
 
     def follow(self, chains):
         return False  # What it reads nobody replaces while it runs.
+
+    def require_home(self, volumes, leads_home):
+        for node in self.execute("query-named-block-nodes"):
+            if node["node-name"] in volumes:
+                file = node["file"]
+                if file.startswith("json:"):
+                    file = json.loads(file.removeprefix("json:"))["file"]["filename"]
+                assert leads_home(node["node-name"], file), file
 
     def is_alive(self):
         return self.process.poll() is None

@@ -9,7 +9,7 @@ closed when nothing stands on it any more.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import PurePath
 from typing import Any
 
@@ -86,15 +86,11 @@ def _nodes(qmp: Session) -> list[dict[str, Any]]:
     return mappings(qmp.execute(_NODES, _FLAT))
 
 
-def unused_in(qmp: Session, folders: Collection[PurePath]) -> set[str]:
-    """The nodes of files in those folders on which neither a disk nor another node stands."""
+def unused(qmp: Session) -> set[str]:
+    """The nodes of volumes on which neither a disk nor another node stands."""
     stand = places(qmp)
-    used = {place.backing for place in stand.values()} | disks(qmp).keys()
-    return {
-        name
-        for name, place in stand.items()
-        if name not in used and place.path is not None and PurePath(place.path).parent in folders
-    }
+    used = {below for place in stand.values() for below in (place.backing, place.file)} | disks(qmp).keys()
+    return {name for name, place in stand.items() if name not in used and place.path is not None}
 
 
 def require_own_backing(qmp: Session, volumes: Iterable[str]) -> None:

@@ -6,9 +6,9 @@ is found out from QEMU, never remembered.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
-from pathlib import Path, PurePath
+from pathlib import Path
 from typing import Any
 
 from kiln.ground.killpoints import reach
@@ -76,9 +76,8 @@ class QemuGuest:
         """See ``pools.port.Guest``. Raises MachineBusy, MachineRefused, MachineMissing, MachineSilent."""
         with self._folder.held(waits=False), open_session(self._folder.qmp, _AHEAD_TIMEOUT_S) as qmp:
             require_no_merge(qmp, self._folder.instance, FILLER)
-            folders = {PurePath(overlay["file"]["filename"]).parent for overlay in overlays}
             reach("machines.before_ahead")
-            blocks.close(qmp, sorted(blocks.unused_in(qmp, folders) - set(kept)))
+            _close_left(qmp, kept)
             blocks.open_all(qmp, [overlay | _ALONE for overlay in overlays])
             reach("machines.opened_ahead")
 
@@ -99,6 +98,12 @@ class QemuGuest:
         under it, MachineRefused, MachineMissing, MachineSilent.
         """
         return follow(self._folder, chains, FILLER)
+
+    def require_home(self, volumes: Collection[str], leads_home: Callable[[str, str], bool]) -> None:
+        """See ``pools.port.Guest``. Raises MachineAstray, MachineMissing, MachineSilent."""
+        with open_session(self._folder.qmp) as qmp:
+            stand = blocks.places(qmp)
+        _require_home(stand, [name for volume in volumes for name in blocks.names_of(volume)], leads_home)
 
     def has_node(self, node: str) -> bool:
         """See ``pools.port.Guest``."""
@@ -216,27 +221,38 @@ def _open(
         raise unsettled
     due = list(nodes) if refused is None else _open_again(qmp, nodes)
     if leads_home is not None:
-        _require_home(qmp, due, stand, leads_home)
+        try:
+            _require_home(stand, [node for node, _ in due], leads_home)
+        except MachineAstray:
+            _close(qmp, due)
+            raise
     return due, has_agent
 
 
-def _require_home(
-    qmp: Session, due: _Switches, stand: dict[str, blocks.Place], leads_home: Callable[[str, str], bool]
-) -> None:
-    """Close the overlays and raise MachineAstray when QEMU would not find again what they are to be put above.
+def _require_home(stand: dict[str, blocks.Place], nodes: Iterable[str], leads_home: Callable[[str, str], bool]) -> None:
+    """Raise MachineAstray when QEMU would not find again, by the name that it was told, what it has open as a node.
 
-    It opens that once more by the name that it was told. Where the name leads
-    nowhere, QEMU goes on with the file open to be written, and says nothing of
-    it; where it leads to another file, the guest reads that one from then on.
+    Where the name leads nowhere, QEMU goes on with the file open to be written,
+    and says nothing of it; where it leads to another file, the guest reads that
+    one from then on. Nodes that are not open are passed over.
     """
-    for node, _ in due:
-        # Of one that is not open QEMU says so itself.
-        if node in stand and not leads_home(node, stand[node].path or ""):
-            _close(qmp, due)
+    for node in nodes:
+        if node in stand and not leads_home(blocks.volume_of(node), stand[node].path or ""):
             raise MachineAstray(
-                f"QEMU knows {node} by a name that leads elsewhere: the data folder was moved while the machine ran. "
-                "Stop and start the machine."
+                f"QEMU knows {node} by a name that leads elsewhere: the data folder was moved, or put back, while the "
+                "machine ran. Stop and start the machine."
             )
+
+
+def _close_left(qmp: Session, kept: Collection[str]) -> None:
+    """Close what nothing stands on and nobody will put anything on: a Kiln that was killed has left it open.
+
+    Whoever holds the folder is the only one who opens anything, so all of it but *kept* is left.
+    """
+    before: set[str] = set()
+    while (left := blocks.unused(qmp) - set(kept)) and left != before:
+        blocks.close(qmp, sorted(left))
+        before = left
 
 
 def _has_agent(channels: object) -> bool:

@@ -13,6 +13,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from kiln.ground.killpoints import reach
+from kiln.pools import locks
 from kiln.pools.family import SUFFIX
 
 _NAME = ".ahead"
@@ -48,11 +49,14 @@ class Ahead:
         new.replace(link)
         reach("pool.ahead.followed")
 
-    def leads_home(self, volume: str, file: Path, name: str) -> bool:
+    def leads_home(self, volume: str, file: Path, name: str, *, is_head: bool) -> bool:
         """Whether *name*, by which a machine has opened *volume*, leads to its *file*.
 
-        A link of here that somebody has taken away, or bent, is put back first.
+        A link of here that somebody has taken away, or bent, is put back first. A head is written by one
+        machine alone: where nobody writes the file, another was put in the place of the one that is open.
         """
+        if is_head and not locks.is_written(file):
+            return False
         if not _is_same(name, file):
             if name != str(self.path(volume)):
                 return False
@@ -70,9 +74,9 @@ class Ahead:
         self._told[volume] = str(name)
 
     def is_known_to_lead_home(self, volume: str, file: Path) -> bool:
-        """As ``leads_home``, of the name that is remembered; False where none is."""
+        """As ``leads_home``, of a head and the name that is remembered; False where none is."""
         name = self._told.get(volume)
-        return name is not None and self.leads_home(volume, file, name)
+        return name is not None and self.leads_home(volume, file, name, is_head=True)
 
     def remove(self, volumes: Iterable[str]) -> None:
         """Take the links of volumes away that no machine has open."""

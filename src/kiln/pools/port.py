@@ -140,8 +140,8 @@ class Guest(Protocol):
     def open_ahead(self, overlays: Sequence[dict[str, Any]], kept: Collection[str]) -> None:
         """Open overlays for a later ``switch``; nothing is put on them, or written to them, before.
 
-        *overlays* are ``blockdev-add`` arguments. What an earlier call opened of the
-        same folder, and nothing stands on, is closed unless its node is one of *kept*.
+        *overlays* are ``blockdev-add`` arguments. What an earlier call opened, and
+        nothing stands on, is closed unless its node is one of *kept*.
         Raises GuestBusy while somebody else changes the machine; then nothing was opened.
         """
 
@@ -165,6 +165,12 @@ class Guest(Protocol):
         whose head it does not have open is passed over. Returns whether it
         closed anything. What the guest reads does not change. May be made
         again after a crash at any line. Raises GuestBusy.
+        """
+
+    def require_home(self, volumes: Collection[str], leads_home: Callable[[str, str], bool]) -> None:
+        """Raise GuestAstray where the machine knows a volume by a name that leads to another file, or to none.
+
+        *leads_home* is as in ``switch``. Volumes that the machine does not have open are passed over.
         """
 
     def has_node(self, node: str) -> bool:
@@ -333,6 +339,14 @@ class Pool(Protocol):
 
     def is_used(self, volume: str, guest: Guest) -> bool:
         """Whether the machine has the volume open. Raises GuestError."""
+
+    def require_home(self, heads: Collection[str], guest: Guest) -> None:
+        """Raise GuestAstray where the machine has another file open in place of a head, or of what one stands on.
+
+        So it is when the pool was moved, or an old copy put in its place, while the
+        machine ran. It is looked at before the machine is told to do anything with
+        what it has open. What it has not open is passed over. Raises GuestError.
+        """
 
     def let_go(self, held: Sequence[str], heads: Sequence[str], guest: Guest) -> bool:
         """Have a machine that has one of *held* open read what those were merged into, and close them.

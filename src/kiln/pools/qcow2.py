@@ -14,6 +14,7 @@ import contextlib
 import os
 from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import AbstractContextManager
+from functools import partial
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -141,8 +142,9 @@ class Qcow2Pool:
                 # A machine may open what has its name in memory alone; nobody writes to it until that is on the disk.
                 nodes = [(disk.head, node(self._path(disk.heir), None, is_head=True)) for disk in disks]
                 asks = not all(self._ahead.is_known_to_lead_home(disk.head, self._path(disk.head)) for disk in disks)
+                leads_home = partial(self._leads_home, {disk.head for disk in disks}) if asks else None
                 try:
-                    is_quiesced = guest.switch(nodes, self._folder.settle, opened, self._leads_home if asks else None)
+                    is_quiesced = guest.switch(nodes, self._folder.settle, opened, leads_home)
                 except GuestUntold:
                     with self._family.departing([one.volume for one in heirs]) as free:
                         self.overlays.take_back(free)
@@ -153,7 +155,7 @@ class Qcow2Pool:
                 reach("pool.freeze.switched")
             for disk in disks:
                 # Not before the switch, in which QEMU opens the old head once more.
-                self._seal(disk.head)
+                readers.seal(self._path(disk.head))
                 reach("pool.freeze.sealed")
         self.overlays.want([disk.heir for disk in disks])
         return is_quiesced
@@ -173,6 +175,7 @@ class Qcow2Pool:
     def resize(self, volume: str, size_bytes: int, guest: Guest | None = None) -> None:
         """See ``port.Pool``. Raises VolumeMissing, VolumeBusy while somebody writes it or stands on it, PoolFull."""
         if guest is not None and guest.has_node(volume):
+            self.require_home([volume], guest)
             guest.resize(volume, size_bytes)
             self.overlays.want([volume])
             return
@@ -247,6 +250,11 @@ class Qcow2Pool:
         """See ``port.Pool``."""
         return guest.has_node(volume)
 
+    def require_home(self, heads: Collection[str], guest: Guest) -> None:
+        """See ``port.Pool``. Raises VolumeMissing, VolumeBroken too."""
+        chains = dict.fromkeys(volume for head in heads for volume in self._chain(head))
+        guest.require_home(list(chains), partial(self._leads_home, set(heads)))
+
     def let_go(self, held: Sequence[str], heads: Sequence[str], guest: Guest) -> bool:
         """See ``port.Pool``. Raises VolumeBroken too."""
         return any(guest.has_node(volume) for volume in held) and self._follow(heads, guest)
@@ -290,8 +298,10 @@ class Qcow2Pool:
 
     def length(self, volume: str) -> int:
         """See ``port.Pool``."""
-        with _missing(volume):
+        try:
             return self._path(volume).stat().st_size
+        except FileNotFoundError:
+            raise VolumeMissing(volume) from None
 
     def parent(self, volume: str) -> str | None:
         """See ``port.Pool``."""
@@ -370,7 +380,7 @@ class Qcow2Pool:
         path, ours = self._path(head), os.geteuid()
         before = path.stat().st_uid
         for layer in layers:
-            self._seal(layer)
+            readers.seal(self._path(layer))
             if uid is not None and uid != ours:
                 readers.allow(self._path(layer), uid)
         readers.own(path, ours if uid is None else uid)
@@ -385,7 +395,7 @@ class Qcow2Pool:
         try:
             self._family.require_childless(volume)
         except VolumeBusy:
-            self._seal(volume)
+            readers.seal(self._path(volume))
         else:
             readers.own(self._path(volume), os.geteuid())
             self._path(volume).chmod(_HEAD_MODE)
@@ -416,7 +426,9 @@ class Qcow2Pool:
             moves.send_out(source, path, target, kin, direct=self._direct, progress=progress, cancelled=cancelled)
 
     def _follow(self, heads: Sequence[str], guest: Guest) -> bool:
-        return guest.follow([self.blockdevs(head) for head in heads if self.exists(head)])
+        there = [head for head in heads if self.exists(head)]
+        self.require_home(there, guest)
+        return guest.follow([self.blockdevs(head) for head in there])
 
     def _make(self, births: Sequence[Birth]) -> None:
         """Make heads that are on the disk when this returns."""
@@ -436,8 +448,8 @@ class Qcow2Pool:
                 raise
             work()
 
-    def _leads_home(self, volume: str, name: str) -> bool:
-        return self._ahead.leads_home(volume, self._path(volume), name)
+    def _leads_home(self, heads: Collection[str], volume: str, name: str) -> bool:
+        return self._ahead.leads_home(volume, self._path(volume), name, is_head=volume in heads)
 
     def _path(self, volume: str) -> Path:
         if not NAME.fullmatch(volume):
@@ -479,22 +491,3 @@ class Qcow2Pool:
 
     def _owns_a_volume(self, uid: int) -> bool:
         return any(self._path(volume).lstat().st_uid == uid for volume in self.volumes())
-
-    def _seal(self, layer: str) -> None:
-        """Make a file that nobody writes any more one that nobody can."""
-        path = self._path(layer)
-        owner = path.stat().st_uid
-        if owner != os.geteuid():
-            # Whoever runs on it may go on reading it. Without access lists it has what it has open.
-            with contextlib.suppress(ToolFailed):
-                readers.allow(path, owner)
-        readers.close(path)
-        readers.own(path, os.geteuid())
-
-
-@contextlib.contextmanager
-def _missing(volume: str) -> Iterator[None]:
-    try:
-        yield
-    except FileNotFoundError:
-        raise VolumeMissing(volume) from None

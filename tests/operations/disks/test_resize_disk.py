@@ -222,6 +222,9 @@ class ResizingMachines:
     def has_node(self, node):
         return True
 
+    def require_home(self, volumes, leads_home):
+        return None
+
     def resize(self, node, size_bytes):
         self.resized.append((node, size_bytes))
 

@@ -125,14 +125,18 @@ def _refuse(ports: Ports, disk: Disk, volume: str) -> Exception:
 def plug_in(ports: Ports, disk: Disk, volume: str) -> None:
     """Give the disk to its instance's machine if one runs; else the next start takes it along. Idempotent.
 
-    Raises NotYet when a layer was merged this moment.
+    Raises NotYet when a layer was merged this moment, and GuestAstray when the machine has other files open.
     """
     assert disk.instance is not None  # Whoever plugs a disk in has written down where.
     if not ports.machines.is_running(disk.instance):
         return
     drive = drive_of(ports, disk, volume)
     reach("drives.granted")
+    guest = ports.machines.guest(disk.instance)
     try:
+        if guest is not None:
+            # It may have layers open that the disk stands on, and would put the disk on those.
+            ports.pool.require_home(_heads_in(ports, disk.instance), guest)
         ports.machines.attach(disk.instance, drive)
     except MachineBusy as e:
         raise NotYet(AFTER_MERGE_SECONDS, "A layer of the disk was merged this moment.") from e
@@ -141,6 +145,12 @@ def plug_in(ports: Ports, disk: Disk, volume: str) -> None:
             raise
         return  # It died this moment, and a machine that starts takes the disk along.
     reach("drives.plugged_in")
+
+
+def _heads_in(ports: Ports, instance: str) -> list[str]:
+    """What the instance's disks stand on, and one that is being attached among them."""
+    with ports.database.read() as tx:
+        return [disk.volume for disk in disks.all(tx, instance=instance) if disk.volume is not None]
 
 
 def pull_out(ports: Ports, disk: Disk, volume: str) -> None:
