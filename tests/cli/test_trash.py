@@ -105,3 +105,36 @@ def test_refuses_a_duration_that_is_none(words, tmp_path):
     (tmp_path / "data" / "pool").mkdir(parents=True)
 
     assert words("empty", "--older-than", "soon").exit_code == exits.SETTINGS.number
+
+
+@pytest.mark.slow
+def test_takes_names_and_beginnings_of_ids_and_of_several_says_which(words, tmp_path):
+    needs("qemu-img")
+    with (
+        start_kiln(tmp_path / "data") as kiln,
+        contextlib.closing(Client(kiln.endpoint, kiln.access_key_id, kiln.secret, kiln.region)) as client,
+    ):
+        place = {"ZoneId": f"{kiln.region}-a", "Size": "20", "DiskCategory": "cloud_essd"}
+        first, second, other = (
+            str(client.call("CreateDisk", place, DiskName=name)["DiskId"]) for name in ("data", "data", "logs")
+        )
+        wait(lambda: {row["Status"] for row in client.rows("DescribeDisks")} == {"Available"})
+        for disk in (first, second, other):
+            client.call("DeleteDisk", DiskId=disk)
+
+        several = words("restore", "data")
+        assert several.exit_code == exits.REFUSED.number
+        assert first in several.stderr
+        assert second in several.stderr
+        assert "nothing was done" in several.stderr
+        alone = next(n for n in range(3, 23) if not any(one.startswith(first[:n]) for one in (second, other)))
+        begun = words("restore", first[:alone])
+        assert begun.stdout == f"{first} is back\n", begun.stderr
+        assert words("restore", "data").stdout == f"{second} is back\n"
+        emptied = words("empty", "logs")
+        assert emptied.exit_code == 0, emptied.stderr
+        for nothing in ("logs", "d-", "lo", ""):
+            refused = words("restore", nothing)
+            assert refused.exit_code == exits.REFUSED.number
+            assert f"beginning of an ID, {nothing!r}" in " ".join(refused.stderr.split())
+        assert {row["DiskId"] for row in client.rows("DescribeDisks")} == {first, second}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import field
 from itertools import islice
 from typing import Any
@@ -54,13 +54,18 @@ def to_id(client: Client, noun: str, text: str, *, by_name: bool = True) -> str:
     if len(found) == 1:
         return found[0][0]
     if found:
-        shown = "".join(f"\n  {one}  {name}".rstrip() for one, name in found[:_SHOWN])
-        rest = f"\n  and {len(found) - _SHOWN} more" if len(found) > _SHOWN else ""
-        message = f"{text!r} is the name, or the beginning of the ID, of {len(found)} {noun}s:{shown}{rest}"
-        raise Refusal(message, exits.REFUSED, f"Give more of the ID: nothing was done with any {noun}.")
+        raise ambiguous(text, found, f"{noun}s", f"any {noun}")
     like = ", ".join(f"{row[how.name]} ({row[how.id]})" for row in _alike(client, how, text))
     hint = f"Alike: {like}." if like else f"`kiln {noun} list` shows those that there are."
     raise Refusal(f"there is no {noun} {text!r}, by its ID, its name or the beginning of its ID", exits.REFUSED, hint)
+
+
+def ambiguous(text: str, found: Sequence[tuple[str, str]], nouns: str, any_of_them: str) -> Refusal:
+    """That *text* names several *nouns*: their IDs, each with what is said of it."""
+    shown = "".join(f"\n  {one}  {name}".rstrip() for one, name in found[:_SHOWN])
+    rest = f"\n  and {len(found) - _SHOWN} more" if len(found) > _SHOWN else ""
+    message = f"{text!r} is the name, or the beginning of the ID, of {len(found)} {nouns}:{shown}{rest}"
+    return Refusal(message, exits.REFUSED, f"Give more of the ID: nothing was done with {any_of_them}.")
 
 
 def is_id(noun: str, text: str) -> bool:

@@ -6,7 +6,8 @@ and without one.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import re
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated, Any
@@ -18,7 +19,10 @@ from kiln.cli.beside import beside
 from kiln.cli.exits import Refusal
 from kiln.cli.flags import Data, DatabaseAddress
 from kiln.cli.grammar import Columns, Json, Quiet, Timeout, example, group
+from kiln.cli.naming import ambiguous, is_id
 from kiln.cli.output import Column, View, show_line, show_rows
+from kiln.declare.ids import PREFIXES
+from kiln.declare.letters import compose
 from kiln.ground.clock import to_seconds_text
 from kiln.ground.units import counted
 from kiln.service import trash
@@ -26,8 +30,12 @@ from kiln.service.assemble import Assembly
 from kiln.service.errors import SettingRefused
 from kiln.service.settings import to_seconds
 from kiln.upkeep.restore import NotRestorable
+from kiln.upkeep.waiting import Entry
 
 app = group()
+
+_FORMS = "IDs, beginnings of IDs, or names"
+_BEGINNING = re.compile("[a-z]+-[0-9a-z]*")
 
 _COLUMNS = (
     Column("ID", "Id"),
@@ -80,9 +88,12 @@ def show(
             show_line("What takes no bytes was deleted just now, or its bytes are still those of something else.")
 
 
-@app.command("restore", epilog=example("kiln trash restore m-bp1hvgwromzv32iq5v8d"))
+@app.command("restore", epilog=example("kiln trash restore m-bp1hvgwromzv32iq5v8d", "kiln trash restore web-1"))
 def restore(
-    ids: Annotated[list[str], typer.Argument(help="Images, snapshots or disks that were deleted.", metavar="ID")],
+    given: Annotated[
+        list[str],
+        typer.Argument(help=f"Images, snapshots or disks that were deleted: {_FORMS}.", metavar="RESOURCE"),
+    ],
     *,
     data: Data = None,
     database: DatabaseAddress = None,
@@ -94,14 +105,17 @@ def restore(
     attached to nothing; one that was a system disk is a data disk then.
     """
     with _assembly(data, database, timeout) as assembly:
-        for one in ids:
+        entries = trash.waiting(assembly).entries
+        for one in [_to_id(entries, text) for text in given]:
             trash.restore(assembly, one, timeout)
             show_line(f"{one} is back")
 
 
 @app.command("empty", epilog=example("kiln trash empty --older-than 1h", "kiln trash empty m-bp1hvgwromzv32iq5v8d"))
 def empty(
-    ids: Annotated[list[str] | None, typer.Argument(help="Only these; without any, all.", metavar="[ID]")] = None,
+    given: Annotated[
+        list[str] | None, typer.Argument(help=f"Only these; without any, all: {_FORMS}.", metavar="[RESOURCE]")
+    ] = None,
     *,
     older_than: Annotated[
         str | None,
@@ -119,9 +133,29 @@ def empty(
     if older_than is not None and seconds is None:
         raise SettingRefused(f"--older-than must be a duration such as 90s, 15m or 1h, not {older_than!r}")
     with _assembly(data, database, timeout) as assembly:
-        given, left = trash.empty(assembly, ids or (), seconds, timeout)
+        entries = trash.waiting(assembly).entries if given else ()
+        ids = [_to_id(entries, text) for text in given or ()]
+        gained, left = trash.empty(assembly, ids, seconds, timeout)
     remains = f"{counted(left, 'byte')} {'is' if left == 1 else 'are'} left in the trash"
-    show_line(f"gave back {counted(given, 'byte')}; {remains}")
+    show_line(f"gave back {counted(gained, 'byte')}; {remains}")
+
+
+def _to_id(entries: Sequence[Entry], text: str) -> str:
+    """The ID of what *text* names in the trash: an ID, a name, or a beginning of an ID that nothing else there has.
+
+    A whole ID is given back as it is: whoever looks for it knows what else it may be of. Raises Refusal.
+    """
+    if any(is_id(noun, text) for noun in PREFIXES):
+        return text
+    name, begins = compose(text), _BEGINNING.fullmatch(text) is not None
+    found = [one for one in entries if one.name == name != "" or (begins and one.id.startswith(text))]
+    if not found:
+        message = f"nothing in the trash has the name, or the beginning of an ID, {text!r}"
+        raise Refusal(message, exits.REFUSED, "`kiln trash list` shows what there is.")
+    if len(found) > 1:
+        told = [(one.id, f"{one.noun} {one.name}, deleted {to_seconds_text(one.deleted_at)}") for one in found]
+        raise ambiguous(text, told, "things in the trash", "any of them")
+    return found[0].id
 
 
 @contextmanager

@@ -18,7 +18,7 @@ from kiln.store.tasks import Task, tasks
 from kiln.tasks.worker import Worker
 from kiln.upkeep import unfinished
 from kiln.upkeep.duties import DUTIES
-from kiln.upkeep.restore import prepare, prepare_to_empty
+from kiln.upkeep.restore import NotNow, prepare, prepare_to_empty
 from kiln.upkeep.waiting import Waiting, list_waiting
 
 _POLL_S = 0.1
@@ -39,9 +39,18 @@ def waiting(assembly: Assembly) -> Waiting:
 
 
 def restore(assembly: Assembly, wanted: str, timeout_s: float) -> None:
-    """Put back what was deleted. Raises NotRestorable, TaskFailed, NotDoneYet."""
+    """Put back what was deleted, once nothing works on it. Raises NotRestorable, TaskFailed, NotDoneYet."""
     ports = assembly.ports
-    _see_done(assembly, ports.database.write(lambda tx: prepare(tx, ports, wanted), gives_back=True), timeout_s)
+    deadline = time.monotonic() + timeout_s
+    while True:
+        try:
+            task = ports.database.write(lambda tx: prepare(tx, ports, wanted), gives_back=True)
+            break
+        except NotNow:  # Of what was deleted this moment the file is still moved aside.
+            if time.monotonic() > deadline:
+                raise
+            time.sleep(_POLL_S)
+    _see_done(assembly, task, timeout_s)
 
 
 def empty(assembly: Assembly, wanted: Sequence[str], older_than: float | None, timeout_s: float) -> tuple[int, int]:

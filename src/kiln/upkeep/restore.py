@@ -58,6 +58,13 @@ class NotRestorable(Exception):
         self.hint = hint
 
 
+class NotNow(NotRestorable):
+    """It cannot be restored at this moment, since something works on it: in some seconds it can."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__(message, _AGAIN)
+
+
 @facts()
 class RestoreFacts:
     """What a restoring remembers: volumes in the trash, the lowest first, and others that only lack a name."""
@@ -87,7 +94,7 @@ class _Needed:
 def prepare(tx: Transaction, ports: Ports, wanted: str) -> str:
     """Write down that *wanted*, the ID of something deleted, is to come back; returns the task.
 
-    Raises NotRestorable.
+    Raises NotRestorable, NotNow.
     """
     if tasks.count(tx, action=RESTORE, resource=wanted, status=TaskStatus.PROCESSING):
         raise NotRestorable(f"{wanted} is being restored already")
@@ -142,7 +149,7 @@ def prepare_to_empty(tx: Transaction, ports: Ports, wanted: Iterable[str], older
     stones = {one: stone for one, stone in stones.items() if one not in under_way}
     for one in ids:
         if one in under_way:
-            raise NotRestorable(f"{one} is being restored", _AGAIN)
+            raise NotNow(f"{one} is being restored")
         if one not in stones and one not in there:
             since = "" if older_than is None else " for so long"
             raise NotRestorable(f"there is no ID {one} in the trash{since}", "`kiln trash list` shows what there is.")
@@ -232,7 +239,7 @@ def _need_volume(tx: Transaction, needed: _Needed, stone: Tombstone, volume: str
         living = volumes.find(tx, id=volume)
         if living is not None:
             if living.state != "ready" or (is_at_work(tx, living) and not below):
-                raise NotRestorable(f"the volume {volume} of {stone.id} is being worked on", _AGAIN)
+                raise NotNow(f"the volume {volume} of {stone.id} is being worked on")
             if not below:
                 needed.living.append(volume)
             break
