@@ -645,3 +645,12 @@ def test_shows_what_has_failed(shell, tmp_path):
 
     assert waiting[failed] == "CreateFailed"
     shell.run("image", "delete", failed)
+
+
+def test_says_in_which_folder_an_exported_object_lies(shell, image, data):
+    result = shell.runner.invoke(app, ["image", "export", image])
+
+    assert result.exit_code == exits.DONE.number, result.stderr
+    (bucket,) = (data / "buckets").glob("exports-*")
+    assert f"in the bucket {bucket.name}, {bucket}" in " ".join(result.stderr.split())
+    assert (bucket / result.stdout.strip()).is_file()

@@ -6,8 +6,8 @@ import hashlib
 import re
 import shutil
 import time
-from collections.abc import Callable
-from contextlib import closing
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
 from dataclasses import field
 from http.client import HTTPException
 from typing import Any, BinaryIO
@@ -63,10 +63,27 @@ class Download:
 
     def run(self, show: Show) -> None:
         """Bring all of it. Raises Refusal."""
+        self._try(lambda: self._bring(show))
+        if self.wanted and self.checksum.hexdigest() != self.wanted:
+            message = f"{self.url} is not what it should be: its {self.kind} is {self.checksum.hexdigest()}"
+            raise Refusal(message, exits.UNSOUND, f"Expected was {self.wanted}. Nothing was imported.")
+
+    def look(self) -> int:
+        """How many bytes it promises, 0 where it does not say; none of them is brought. Raises Refusal as ``run``."""
+
+        def greet() -> None:
+            with self._open():
+                pass
+
+        self._try(greet)
+        return self.total or 0
+
+    def _try(self, bring: Callable[[], None]) -> None:
+        """Do it until it is done, or no connection brings anything more."""
         failures, furthest = 0, 0
         while True:
             try:
-                self._bring(show)
+                bring()
                 break
             except (OSError, HTTPException) as error:
                 if isinstance(error, HTTPError):
@@ -80,22 +97,25 @@ class Download:
                 time.sleep(_PAUSE_S * 2**failures)
             except ValueError as error:  # Of an address that it leads to.
                 raise _refuse(self.url, error) from error
-        if self.wanted and self.checksum.hexdigest() != self.wanted:
-            message = f"{self.url} is not what it should be: its {self.kind} is {self.checksum.hexdigest()}"
-            raise Refusal(message, exits.UNSOUND, f"Expected was {self.wanted}. Nothing was imported.")
 
     def _bring(self, show: Show) -> None:
+        with self._open() as answer:
+            while block := answer.read(_BLOCK):
+                self._keep(block)
+                show(self.seen * 100 // self.total if self.total else 0, "Downloading")
+        if self.total is not None and self.seen != self.total:
+            raise ConnectionError(f"it broke off after {self.seen} of {self.total} bytes")
+
+    @contextmanager
+    def _open(self) -> Iterator[Any]:
+        """What a server answers that has the file, or the rest of it."""
         headers = {"User-Agent": "kiln", "Accept-Encoding": "identity"}
         if self.seen and self.mark:
             headers |= {"Range": f"bytes={self.seen}-", "If-Range": self.mark}
         with closing(_opener().open(Request(self.url, headers=headers), timeout=SILENCE_S)) as answer:  # noqa: S310
             self._require_rest(answer)
             self._learn(answer)
-            while block := answer.read(_BLOCK):
-                self._keep(block)
-                show(self.seen * 100 // self.total if self.total else 0, "Downloading")
-        if self.total is not None and self.seen != self.total:
-            raise ConnectionError(f"it broke off after {self.seen} of {self.total} bytes")
+            yield answer
 
     def _require_rest(self, answer: Any) -> None:
         """That it is the whole file, or what is missing of the same one. Raises Refusal, ConnectionError."""

@@ -174,7 +174,10 @@ def import_image(
         if not named and not given.params.get("ClientToken"):
             # Who asks again by a token is answered with the image that has the name.
             imports.require_free_name(client, given.params.get("ImageName"))
-        with imports.uploaded(client, folder, file=file, url=url, digest=digest, sample=sample) as upload:
+        is_dry = bool(given.params.get("DryRun"))
+        with imports.uploaded(
+            client, folder, file=file, url=url, digest=digest, sample=sample, is_dry=is_dry
+        ) as upload:
             placed = {"OSSBucket": upload.bucket, "OSSObject": upload.object} if upload else {}
             claimed = imports.format_of(file.name if file else imports.name_of(url or given.first.get("OSSObject", "")))
             own = {"Platform": "Debian"} if sample else {}
@@ -243,6 +246,8 @@ def export_image(
         if to_file is not None and names:
             uploads.take(folder, bucket, names[0], to_file)
             names[0] = str(to_file)
+        elif wait_for_it:
+            output.note(f"in the bucket {bucket}" + uploads.where(folder, bucket))
         output.show_made(answer, *names, as_json=as_json)
 
 

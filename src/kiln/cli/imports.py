@@ -6,7 +6,7 @@ import importlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 from kiln.cli import exits, output, uploads
 from kiln.cli.exits import Refusal
@@ -26,32 +26,44 @@ def format_of(name: str) -> str | None:
 
 @contextmanager
 def uploaded(
-    client: Client, data: Path | None, *, file: Path | None, url: str | None, digest: str, sample: bool
+    client: Client, data: Path | None, *, file: Path | None, url: str | None, digest: str, sample: bool, is_dry: bool
 ) -> Iterator[Upload | None]:
-    """What is to be imported as an object of the caller's own bucket; None where it lies in a bucket already."""
+    """What is to be imported as an object of the caller's own bucket; None where it lies in a bucket already.
+
+    Of a dry run, which looks at no byte, one that only has its size: nothing is fetched or made for it.
+    """
     if file is None and url is None and not sample:
         yield None
         return
     bucket = uploads.uploads_of(client.pseudonym)
     sweep(client, uploads.bucket_folder(data, bucket))
-    if file is not None:
+    if is_dry and (url is not None or sample):
+        with uploads.receiving(name_of(url or "sample"), data, bucket) as (upload, target):
+            promised = 0 if url is None else _download(url, target, digest).look()
+            target.truncate(promised or 1)  # An empty one would be refused.
+        yield upload
+    elif file is not None:
         yield uploads.put(file, data, bucket)
     elif url is not None:
-        # What fetches brings ssl, what makes the guest brings the settings: only who asks for them waits for them.
-        download = importlib.import_module("kiln.cli.download")
         with uploads.receiving(name_of(url), data, bucket) as (upload, target):
             try:
                 with shown(url) as progress:
-                    download.Download(url, target, digest).run(progress)
+                    _download(url, target, digest).run(progress)
             except (KeyboardInterrupt, SystemExit):
                 output.note(f"\nkiln: no longer fetching {url}\n(Nothing was imported.)")
                 raise
             target.flush()
         yield upload
     else:
+        # As of what fetches below, only who asks for it waits for what it brings, which here are the settings.
         with importlib.import_module("kiln.cli.sample").sample() as made:
             upload = uploads.put(made, data, bucket)
         yield upload
+
+
+def _download(url: str, target: BinaryIO, digest: str) -> Any:
+    """A file that is to be fetched. What fetches brings ssl: only who asks for it waits for that."""
+    return importlib.import_module("kiln.cli.download").Download(url, target, digest)
 
 
 def require_free_name(client: Client, name: str | None) -> None:

@@ -85,6 +85,12 @@ def bucket_folder(data: Path | None, bucket: str) -> Path:
     return folder
 
 
+def where(data: Path | None, bucket: str) -> str:
+    """The folder of a bucket as it is said behind its name; nothing where it is not of this machine."""
+    folder = None if data is None else DataFolder(data).buckets / bucket
+    return f", {folder}" if folder is not None and folder.is_dir() else ""
+
+
 def put(file: Path, data: Path | None, bucket: str) -> Upload:
     """Put *file* into the bucket, without copying its bytes where the file systems allow it.
 
