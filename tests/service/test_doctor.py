@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import grp
 import json
 import os
 import socket
@@ -13,7 +14,7 @@ from typer.testing import CliRunner
 
 from kiln.cli import exits
 from kiln.cli.main import app
-from kiln.service.doctor import examine, glance, lines
+from kiln.service.doctor import examine, glance, kvm_advice, lines
 from kiln.service.settings import read_settings
 from kiln.testing import start_kiln
 from tests.guests import open_reachable
@@ -144,3 +145,23 @@ def test_serve_says_at_its_start_what_it_cannot_do(tmp_path, monkeypatch):
 
     assert "cannot  qemu-img" in said
     assert "apt-get install qemu-utils" in said
+
+
+def test_advises_nobody_to_join_the_group_of_root_and_none_that_may_not_use_kvm(tmp_path):
+    device = tmp_path / "kvm"
+    device.touch()
+    group = grp.getgrgid(os.getgid()).gr_name
+
+    device.chmod(0o600)
+    closed = kvm_advice(device, 1000)
+    device.chmod(0o660)
+    open_to_group = kvm_advice(device, 1000)
+
+    assert f"chgrp kvm {device}; chmod 660 {device}" in closed
+    assert "As root" in closed
+    if os.getgid() == 0:
+        assert open_to_group == closed
+        os.chown(device, 0, grp.getgrnam("daemon").gr_gid)
+        open_to_group, group = kvm_advice(device, 1000), "daemon"
+    assert open_to_group.startswith("Join the group that may use it: usermod --append --groups " + group)
+    assert "modprobe" in kvm_advice(tmp_path / "none", 1000)

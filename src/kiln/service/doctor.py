@@ -9,10 +9,12 @@ that is there.
 from __future__ import annotations
 
 import ctypes
+import grp
 import os
 import resource
 import shutil
 import socket
+import stat
 import subprocess
 import tempfile
 from collections.abc import Callable, Iterator
@@ -47,6 +49,7 @@ _TIMEX_BYTES = 256  #: More than ``struct timex`` has on any 64-bit Linux.
 _GUEST_ADDRESS, _SSH = str(ip_network(PUBLIC_NETWORK)[1]), 22
 _WINDOW = f"{WINDOW_S // 60} minutes"
 _VERSION_TIMEOUT_S = 10
+_GROUP_MAY_USE = stat.S_IRGRP | stat.S_IWGRP
 _SOME_USER = 2**32 - 2  #: Owns nothing, as a machine's user owns no folder above its disks.
 
 
@@ -127,7 +130,7 @@ def _kvm(settings: Settings, *, tries: bool) -> Iterator[Finding]:
         return
     if why := why_not_tried():
         text = f"TCG: {why} Machines run, some ten times slower than with KVM."
-        yield Finding("acceleration", "warns", text, _kvm_advice())
+        yield Finding("acceleration", "warns", text, kvm_advice(Path("/dev/kvm"), os.geteuid()))
         return
     works, reason = _verdict(settings, tries=tries)
     if works is None:
@@ -161,10 +164,24 @@ def _verdict(settings: Settings, *, tries: bool) -> tuple[bool | None, str]:
     return works, kept.reason if kept else ""
 
 
-def _kvm_advice() -> str:
-    if os.geteuid() != 0 and Path("/dev/kvm").exists():
-        return "Join the group that may use it: usermod --append --groups kvm USER, and log in anew."
+def kvm_advice(device: Path, user: int) -> str:
+    """What has *user* open the *device*, which it cannot: to join its group, where that may, and is none of root's."""
+    if user != 0 and device.exists():
+        about = device.stat()
+        joins = "usermod --append --groups {} USER, and log in anew."
+        if about.st_gid != 0 and about.st_mode & _GROUP_MAY_USE == _GROUP_MAY_USE:
+            return f"Join the group that may use it: {joins.format(_group(about.st_gid))}"
+        gives = f"chgrp kvm {device}; chmod 660 {device}; {joins.format('kvm')}"
+        return f"No group may use it that anybody should join. As root, give it to one, and join that: {gives}"
     return "Load the module (modprobe kvm_intel or kvm_amd); a host that is itself a guest needs nesting."
+
+
+def _group(number: int) -> str:
+    """The name of a group, or its number where it has none."""
+    try:
+        return grp.getgrgid(number).gr_name
+    except KeyError:
+        return str(number)
 
 
 def _port(settings: Settings) -> Iterator[Finding]:
