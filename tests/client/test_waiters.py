@@ -150,3 +150,9 @@ def test_tells_why_a_task_failed(stage):
 
     with pytest.raises(WaitFailed, match=r"InvalidImageFormat.Malformed: The file is cut short"):
         waiters.wait(stage.client(), "task", "t-1", "Finished")
+
+
+def test_waits_until_what_has_failed_is_gone(stage):
+    stage.script = images("CreateFailed", "CreateFailed", "")
+
+    assert waiters.wait(stage.client(), "image", "m-1", None) is None

@@ -134,7 +134,8 @@ def _wait(  # noqa: PLR0917 - as above, and what tells when to look.
         now = time.monotonic()
         at_rest_since = (at_rest_since or now) if state in how.resting and until is not None else None
         has_come_to_rest = at_rest_since is not None and now - at_rest_since > RESTING_S
-        if state in how.failed or has_come_to_rest:
+        # What has failed stays so, and is in the list until somebody deletes it.
+        if (state in how.failed and until is not None) or has_come_to_rest:
             raise WaitFailed(f"{noun} {resource} is {state} and will not be {until}{_reason(client, resource, found)}")
         if now > deadline:
             raise WaitTooLong(f"{noun} {resource} is still {state} after {timeout_s:g} s")
