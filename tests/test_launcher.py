@@ -187,7 +187,7 @@ def test_says_what_root_must_do_when_there_is_no_way_to_become_root(checkout: Ch
 
     assert result.returncode == 1
     assert reason in result.stderr
-    assert "As root: apt-get update && apt-get install --no-install-recommends a-package another\n" in result.stderr
+    assert " As root:\napt-get update && apt-get install --no-install-recommends a-package another\n" in result.stderr
     assert "install" not in result.stderr.partition("apt-get")[0], "nothing is announced that is not done"
 
 

@@ -384,3 +384,10 @@ def test_uses_each_exit_code_for_one_thing():
 
     assert len(set(numbers)) == len(numbers)
     assert {code for code in vars(exits).values() if isinstance(code, exits.Exit)} == set(exits.ALL)
+
+
+@pytest.mark.parametrize("words", [(), ("image",), ("image", "list"), ("account", "keys", "add")], ids=" ".join)
+def test_explains_a_word_behind_help_as_the_launcher_of_a_checkout_does(words):
+    asked = said("help", *words)
+
+    assert (asked.exit_code, asked.stdout) == (exits.DONE.number, said(*words, "--help").stdout)

@@ -11,10 +11,10 @@ import typer
 from kiln.cli import output
 from kiln.cli.grammar import Region, example, group
 from kiln.cli.session import open_client
-from kiln.cli.terminal import terminal_room
 from kiln.client import catalogue
 from kiln.client.catalogue import Action, Part
 from kiln.ground.prose import fold
+from kiln.service.terminal import terminal_room
 
 app = group()
 

@@ -13,9 +13,9 @@ import typer
 from kiln.cli import exits, output
 from kiln.cli.flags import Data
 from kiln.cli.grammar import Json, example, group
-from kiln.cli.terminal import terminal_room
 from kiln.service.doctor import examine, lines
 from kiln.service.settings import read_settings
+from kiln.service.terminal import terminal_room
 
 app = group()
 

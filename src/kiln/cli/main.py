@@ -24,9 +24,9 @@ import kiln
 from kiln.cli import ending, exits
 from kiln.cli.grammar import COMPLETE_VARIABLE
 from kiln.cli.later import Later, command_of
-from kiln.cli.terminal import terminal_room
 from kiln.ground.prose import fold
 from kiln.ground.values import dataclass
+from kiln.service.terminal import terminal_room
 
 
 @dataclass(frozen=True)
@@ -65,6 +65,10 @@ class Words(TyperGroup):
 
     def __init__(self, **settings: Any) -> None:
         super().__init__(**{**settings, "commands": Later({name: partial(_stand_in, name) for name in WORDS})})
+
+    def parse_args(self, ctx: Any, args: list[str]) -> Any:
+        """``help WORD`` is ``WORD --help``, as a checkout's own ``kiln`` has it."""
+        return super().parse_args(ctx, [*args[1:], "--help"] if args[:1] == ["help"] else args)
 
     def resolve_command(self, ctx: Any, args: list[str]) -> Any:
         name, _, rest = super().resolve_command(ctx, args)

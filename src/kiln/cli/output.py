@@ -15,9 +15,9 @@ from typing import Any
 
 from kiln.cli import exits, tables
 from kiln.cli.exits import Refusal
-from kiln.cli.terminal import terminal_room
 from kiln.ground.prose import fold
 from kiln.ground.values import dataclass
+from kiln.service.terminal import terminal_room
 
 
 @dataclass(frozen=True)

@@ -11,9 +11,9 @@ from kiln.cli.flags import takes_settings
 from kiln.cli.grammar import example, group
 from kiln.cli.output import say
 from kiln.cli.refusals import advice_of_host
-from kiln.cli.terminal import terminal_room
 from kiln.service.serve import serve
 from kiln.service.settings import Settings
+from kiln.service.terminal import terminal_room
 
 app = group()
 

@@ -13,9 +13,9 @@ import sys
 import unicodedata
 from collections.abc import Sequence
 
-from kiln.cli.terminal import terminal_room
 from kiln.declare.states import BROKEN, MOVES, RESTING, WELL
 from kiln.ground.prose import fold
+from kiln.service.terminal import terminal_room
 
 _GREEN, _RED, _YELLOW, _BOLD, _PLAIN = "\x1b[32m", "\x1b[31m", "\x1b[33m", "\x1b[1m", "\x1b[0m"
 

@@ -8,6 +8,10 @@ import sys
 
 from kiln.ground.clock import to_milliseconds_text
 from kiln.ground.journal import FACTS
+from kiln.ground.prose import fold
+from kiln.service.terminal import terminal_room
+
+_INDENT = 4
 
 
 def configure(level: str) -> None:
@@ -40,9 +44,10 @@ class _Json(logging.Formatter):
 
 
 class _Readable(logging.Formatter):
-    """Time, level, event and ``name=value``; a traceback below."""
+    """Time, level, event and ``name=value``, folded at blanks to the terminal; a traceback below."""
 
     def format(self, record: logging.LogRecord) -> str:
         facts = " ".join(f"{name}={value}" for name, value in getattr(record, FACTS, {}).items())
         line = f"{to_milliseconds_text(record.created)} {record.levelname:7} {record.getMessage()} {facts}".rstrip()
+        line = "\n".join(fold(line, terminal_room(sys.stderr), _INDENT))
         return f"{line}\n{self.formatException(record.exc_info)}" if record.exc_info else line
