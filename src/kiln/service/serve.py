@@ -15,7 +15,7 @@ from kiln.ground import killpoints
 from kiln.ground.clock import go_on_after
 from kiln.ground.journal import Journal
 from kiln.operations import CATALOGUE
-from kiln.service import doctor, http, logs
+from kiln.service import doctor, http, logs, memory
 from kiln.service.accounts import KEPT_SECONDS, Keys, StoredCredentials, ensure_first_account, known_keys, switched_off
 from kiln.service.address import Address, tell
 from kiln.service.assemble import Assembly, assemble
@@ -65,6 +65,7 @@ def serve(settings: Settings, say: Callable[[str], None], room: int = 0) -> None
     """Serve until SIGTERM or SIGINT. *say* prints what the operator should read, on a terminal of *room* columns."""
     logs.configure(settings.log)
     sys.setswitchinterval(_TURN_S)
+    memory.share_heaps()
     if settings.kill_at:
         killpoints.listen(_killer(settings.kill_at))
     refuse_newer(settings)
