@@ -17,12 +17,11 @@ import traceback
 from collections.abc import Callable, Iterator
 from typing import NoReturn
 
-from oslo_utils.imageutils import format_inspector as oslo
-
 from kiln.ground.units import KiB, MiB
 from kiln.pools import foreign, foreign_qcow2, foreign_vhd, foreign_vmdk, no_disk, qcow2_format
 from kiln.pools.extents import SECTOR
 from kiln.pools.foreign import File, Refused
+from kiln.pools.oslo import format_inspector as oslo
 
 _HEAD = 2 * MiB  # Twice what the longest VMDK description takes.
 _TAIL = 64 * KiB
