@@ -12,8 +12,9 @@ from kiln.store.database import Database, open_sqlite
 from kiln.wire.dispatch import Dispatcher
 from kiln.wire.gateway import Gateway
 from kiln.wire.nonces import MemoryNonces
-from tests.clouds import make_cloud
+from tests.clouds import OTHER, REGION, make_cloud
 from tests.fuzz.target import OneAccount, Target
+from tests.operations.images.gallery import an_image
 from tests.stock import a_disk, a_snapshot, an_instance
 
 
@@ -72,14 +73,17 @@ def _stock(cloud) -> Mapping[str, list[str]]:
     (bucket / "object").write_bytes(b"x" * 1024 * 1024)
     source = {"DiskDeviceMapping.1.OSSBucket": "bucket", "DiskDeviceMapping.1.OSSObject": "object"}
     importing = cloud.call("ImportImage", source | {"DiskDeviceMapping.1.Format": "RAW"})
+    copying = an_image(cloud, status="Creating", source=whole["ImageId"])
     instances = [stopped.id, stopped.id, running.id, captured.id]
     disks, snapshots = [free.id, attached.id], [system.id, data.id]
-    images = [whole["ImageId"], whole["ImageId"], creating["ImageId"], importing["ImageId"]]
+    images = [whole["ImageId"], whole["ImageId"], creating["ImageId"], importing["ImageId"], copying.id]
     return {
         "InstanceId": instances,
         "DiskId": disks,
         "SnapshotId": snapshots,
         "ImageId": images,
+        "AddAccount": [OTHER],
+        "DestinationRegionId": [REGION],
         "ImageFamily": ["family"],
         "TaskId": [importing["TaskId"]],
         "ResourceId": [*instances, *disks, *snapshots, *images],

@@ -13,6 +13,7 @@ from kiln.store import schema
 from kiln.store.database import open_sqlite
 from tests.clouds import make_cloud
 from tests.fuzz.lives import STEPS, Life
+from tests.operations.images.gallery import with_two_regions
 from tests.stock import a_snapshot
 from tests.tools import needs
 
@@ -26,7 +27,7 @@ def test_nothing_is_lost_and_nothing_is_left(steps):
     with tempfile.TemporaryDirectory() as folder:
         database = open_sqlite(Path(folder) / "kiln.sqlite")
         schema.create(database)
-        life = Life(make_cloud(Path(folder), database))
+        life = Life(with_two_regions(make_cloud(Path(folder), database)))
         first = a_snapshot(life.cloud)
         life.snapshots[first.id] = {}
         life.cloud.call("CreateImage", SnapshotId=first.id)

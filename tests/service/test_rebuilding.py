@@ -11,17 +11,21 @@ from kiln.pools.records import NAME
 from kiln.service.claim import hold_data_folder
 from kiln.service.errors import DeploymentRefused
 from kiln.service.rebuilding import rebuilt
+from kiln.store.accounts import Account, accounts
 from kiln.store.disks import disks
 from kiln.store.tasks import fail
 from kiln.store.volumes import volumes
 from kiln.upkeep.findings import is_well
 from kiln.upkeep.fsck import fsck
 from kiln.upkeep.sweep import sweep
+from tests.operations.images.gallery import FAR
 from tests.pools.kills import killed_at, points_of
 from tests.pools.patterns import holds, put
 from tests.service.pairs import Home, as_cloud
 from tests.stock import an_instance
 from tests.tools import needs
+
+RECEIVER = "2000000000000002"
 
 
 @contextmanager
@@ -42,6 +46,9 @@ def answers(cloud):
         action: cloud.call(action, PageSize=50)
         for action in ("DescribeImages", "DescribeSnapshots", "DescribeDisks", "DescribeInstances")
     }
+    for image in said["DescribeImages"]["Images"]["Image"]:
+        said[image["ImageId"]] = cloud.call("DescribeImageSharePermission", ImageId=image["ImageId"])
+    said |= {f"{action} there": cloud.call(action, RegionId=FAR) for action in ("DescribeImages", "DescribeSnapshots")}
     for one in said.values():
         one.pop("RequestId", None)
     return said
@@ -73,6 +80,10 @@ def fill(cloud):
     (found,) = cloud.call("DescribeImages", ImageId=image)["Images"]["Image"]
     snapshot = found["DiskDeviceMappings"]["DiskDeviceMapping"][0]["SnapshotId"]
     cloud.call("CreateImage", SnapshotId=snapshot, ImageName="of-a-snapshot", Platform="Debian", BootMode="UEFI")
+    cloud.call("CopyImage", ImageId=image, DestinationImageName="copied", DestinationRegionId=FAR)
+    receiver = Account(id=RECEIVER, name="receiver", created_at=cloud.ports.clock())
+    cloud.ports.database.write(lambda tx: accounts.insert(tx, receiver))
+    cloud.call("ModifyImageSharePermission", {"AddAccount.1": receiver.id}, ImageId=image)
     folder = cloud.folder / "buckets" / "b"
     folder.mkdir(parents=True)
     (folder / "o").write_bytes(b"\x01" * 1024 * 1024)
@@ -116,8 +127,8 @@ def test_every_image_is_back_when_the_database_is_lost(filled):
     found, outcome = rebuild(home)
 
     assert is_well(found), found
-    assert outcome.rebuilt.written["image"] == 3
-    assert [keys.account for keys in outcome.keys] == [all_of_it[1]]
+    assert outcome.rebuilt.written["image"] == 4
+    assert {keys.account for keys in outcome.keys} == {all_of_it[1], RECEIVER}
     is_whole(home, *all_of_it)
 
 
@@ -151,7 +162,7 @@ def test_an_older_database_is_brought_up_to_date(filled, tmp_path):
     found, outcome = rebuild(home)
 
     assert is_well(found), found
-    assert outcome.keys == []
+    assert {keys.account for keys in outcome.keys} == {RECEIVER}  # Which had none.
     is_whole(home, said, filled[2], known)
 
 
