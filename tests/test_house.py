@@ -14,7 +14,15 @@ SOURCE = Path(__file__).resolve().parent.parent / "src"
 NAMES_THAT_SAY_NOTHING = {"utils", "util", "helpers", "manager", "common", "base", "misc", "core"}
 
 #: Packages that may start processes; everything else asks one of them.
-STARTS_PROCESSES = ("kiln/pools/", "kiln/machines/", "kiln/guest/", "kiln/service/", "kiln/cli/", "kiln/testing/")
+STARTS_PROCESSES = (
+    "kiln/pools/",
+    "kiln/machines/",
+    "kiln/networks/",
+    "kiln/guest/",
+    "kiln/service/",
+    "kiln/cli/",
+    "kiln/testing/",
+)
 #: Packages that may read the environment: what is below is told what it needs to know.
 READS_ENVIRONMENT = ("kiln/service/", "kiln/cli/", "kiln/testing/")
 #: Modules that may ask the system what time it is, and why; everything else is handed a clock.

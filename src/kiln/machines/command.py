@@ -41,6 +41,7 @@ class Surroundings:
     agent: int
     is_open: bool  #: Whether the guest may begin connections.
     log: int  #: Of the pipe to which goes what the console prints.
+    cable: tuple[int, int] | None = None  #: Descriptors of its folder and of QEMU's own in it.
 
 
 def command_line(machine: Machine, about: Surroundings) -> list[str]:
@@ -116,10 +117,18 @@ def _network(machine: Machine, about: Surroundings) -> list[str]:
     also what listens on the host's 127.0.0.1, which no option takes away but
     the one that takes away all.
     """
+    if about.cable is not None:
+        return [*_cable(*about.cable), "-device", f"virtio-net-pci,netdev=net,mac={machine.mac},bus=pcie.0"]
     restrict = "off" if about.is_open else "on"
     forwards = "".join(f",hostfwd=tcp:{machine.public_ip}:{host}-:{guest}" for host, guest in about.ports)
     card = f"virtio-net-pci,netdev=net,mac={machine.mac},bus=pcie.0"
     return ["-netdev", f"user,id=net,restrict={restrict}{forwards}", "-device", card]
+
+
+def _cable(folder: int, own: int) -> list[str]:
+    """A frame is a datagram. Both ends have names, and short ones, so that either may be started anew."""
+    own_end = f"local.type=unix,local.path=/proc/self/fd/{own}/end"
+    return ["-netdev", f"dgram,id=net,{own_end},remote.type=unix,remote.path=/proc/self/fd/{folder}/switch"]
 
 
 def _slots() -> list[str]:

@@ -124,10 +124,12 @@ class Confinement:
         return ["setpriv", *user, *(kept if self.may_bind else ["--inh-caps=-all"])]
 
 
-def start(command: list[str], confinement: Confinement | None, descriptors: Sequence[int], complaints: int) -> None:
+def start(
+    command: list[str], confinement: Confinement | None, descriptors: Sequence[int], complaints: int, *, umask: int = -1
+) -> None:
     """Start QEMU in a session of its own, as nobody's child, with *descriptors* open and *complaints* to write to.
 
-    Returns before it is known whether it can run at all.
+    *umask* -1: Kiln's own. Returns before it is known whether it can run at all.
     """
     prefix = [] if confinement is None else confinement.prefix()
     try:
@@ -140,6 +142,7 @@ def start(command: list[str], confinement: Confinement | None, descriptors: Sequ
             pass_fds=descriptors,
             cwd="/",
             env=_ENVIRONMENT,
+            umask=umask,
             timeout=60,
         )
     except (OSError, subprocess.SubprocessError) as error:

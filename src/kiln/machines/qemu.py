@@ -285,7 +285,7 @@ class QemuMachines:
             folder.make_file(file, None)
         if firmware is not None:
             _keep_variables(folder, firmware, uid)
-        ports = _forwardable(machine, folder)
+        ports = _forwardable(machine, folder) if machine.cable is None else []
         folder.keep_ssh("".join(f"{machine.public_ip}:{host}" for host, guest in ports if guest == _SSH))
         kvm = platform.is_native and self._may_use_kvm()
         groups = kvm_groups() if kvm and uid is not None else []
@@ -298,16 +298,19 @@ class QemuMachines:
             ]
             qmp, console, agent = (listener.fileno() for listener in listeners)
             said = held.enter_context(logs.kept(folder, uid, writer))
+            cable = _open_cable(machine.cable, held)
             about = Surroundings(
                 folder=folder, platform=platform, firmware=firmware, kvm=kvm, ports=ports, qmp=qmp, console=console,
-                agent=agent, is_open=self._is_open, log=said.console,
+                agent=agent, is_open=self._is_open, log=said.console, cable=cable,
             )  # fmt: skip
             confinement = None
             if uid is not None:
                 may_bind = any(host < int(_FIRST_UNPRIVILEGED_PORT.read_text()) for host, _ in ports)
                 confinement = Confinement(uid, groups=groups or [], may_bind=may_bind)
             command = command_line(machine, about)
-            process.start(command, confinement, [qmp, console, agent, said.console], said.complaints)
+            kept = [qmp, console, agent, said.console, *(cable or ())]
+            # What the network sends to is made by QEMU, in a folder that nobody else comes to.
+            process.start(command, confinement, kept, said.complaints, umask=0 if cable else -1)
 
     def _may_use_kvm(self) -> bool:
         if self._accel == "auto":
@@ -389,6 +392,20 @@ def _note(folder: RunFolder, sentence: str) -> None:
     """Tell the operator by the log, and the instance's owner by its console, what is not as it was asked for."""
     log.warning("machine_not_as_asked", instance=folder.instance, reason=sentence)
     folder.note(sentence)
+
+
+def _open_cable(folder: Path | None, held: contextlib.ExitStack) -> tuple[int, int] | None:
+    """The folder of a cable and QEMU's own in it, as descriptors to hand on. Raises MachineRefused."""
+    if folder is None:
+        return None
+    opened = []
+    for path in (folder, folder / "qemu"):
+        try:
+            opened.append(os.open(path, os.O_PATH | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC))
+        except OSError as error:
+            raise MachineRefused(f"The machine's network is not there: {error}") from error
+        held.callback(os.close, opened[-1])
+    return opened[0], opened[1]
 
 
 def _forwardable(machine: Machine, folder: RunFolder) -> list[tuple[int, int]]:

@@ -31,6 +31,20 @@ def listen(path: Path) -> socket.socket:
     return listener
 
 
+def bind(path: Path) -> socket.socket:
+    """A socket for datagrams at *path*, which replaces what was there; only the owner of the file may send to it."""
+    path.unlink(missing_ok=True)
+    receiver = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+    try:
+        with _short(path) as name:
+            receiver.bind(name)
+        path.chmod(0o600)
+    except BaseException:
+        receiver.close()
+        raise
+    return receiver
+
+
 def connect(path: Path, timeout_s: float) -> socket.socket:
     """A connected socket, whose own timeout is *timeout_s* too.
 

@@ -1,0 +1,242 @@
+"""Carries one VPC in the namespace that the process is in: cables, routes, chains, public addresses, metadata.
+
+All of it in one loop and without a wait: a frame that finds no room is lost, as
+on any wire, and no guest gets more than a turn before the others have theirs.
+"""
+
+from __future__ import annotations
+
+import collections
+import contextlib
+import os
+import selectors
+import socket
+from collections.abc import Sequence
+from ipaddress import IPv4Address
+
+from kiln.ground.values import dataclass
+from kiln.networks import admission, links, spoken
+from kiln.networks.chains import Chains
+from kiln.networks.frames import LONGEST, Gate
+from kiln.networks.netlink import Netlink
+from kiln.networks.relays import MOST_AT_ONCE, Relay
+from kiln.networks.values import METADATA_ADDRESS, Interface, Place
+
+_TURN = 64  #: Frames of one guest before the next guest's.
+_WAITING_QUESTIONS = 256  #: All guests' together, while Kiln is away.
+_OF_ONE_GUEST = 16
+_BUFFER_BYTES = 1 << 20
+_HTTP = 80
+
+
+class Poll(selectors.EpollSelector):
+    """What the loop waits for; of each there is who is to be told, with what happened."""
+
+    def turn(self, timeout_s: float) -> None:
+        """Tell everybody to whom something has happened, once."""
+        for key, events in self.select(timeout_s):
+            # Somebody before it in this turn may have closed it.
+            if self.get_map().get(key.fileobj) is key:
+                told, about = key.data
+                told(events, about)
+
+
+@dataclass(frozen=True)
+class _Cable:
+    interface: Interface
+    number: int
+    index: int
+    gate: Gate
+    guest: socket.socket
+    frames: socket.socket
+    end: str  #: Where QEMU's socket is: found anew for each frame, since it may have been started anew.
+
+
+class Carrier:
+    """See the module's docstring."""
+
+    def __init__(self, poll: Poll) -> None:
+        self._poll = poll
+        self._link, self._chains = Netlink(0), Chains(Netlink(12))
+        self._cables: dict[str, _Cable] = {}
+        self._numbers = 0
+        self._place: Place | None = None
+        self._given: dict[str, list[int]] = {}  #: Descriptors by what they are for.
+        self._listeners: dict[str, socket.socket] = {}
+        self._relays: set[Relay] = set()
+        self._asker: socket.socket | None = None
+        self._waiting: collections.deque[tuple[str, socket.socket]] = collections.deque()
+        links.open_loopback(self._link, IPv4Address(METADATA_ADDRESS))
+        self._metadata = socket.create_server((METADATA_ADDRESS, _HTTP), backlog=128)
+        self._metadata.setblocking(False)
+        poll.register(self._metadata, selectors.EVENT_READ, (self._accept_question, self._metadata))
+
+    def give(self, name: str, descriptors: list[int]) -> None:
+        """Take descriptors for what *name* says: an interface's ``socket``, or a listener."""
+        for descriptor in self._given.pop(name, []):
+            os.close(descriptor)
+        self._given[name] = descriptors
+
+    def has(self) -> list[str]:
+        """What it has descriptors for."""
+        return [*(one.interface.socket for one in self._cables.values()), *self._listeners, *self._given]
+
+    def set(self, place: Place, listeners: Sequence[tuple[str, str, int]]) -> None:
+        """Carry the place. *listeners* have a name, a public address and the guest's port. Raises OSError, KeyError."""
+        wanted = {one.id: one for one in place.interfaces}
+        gone = [one for one, cable in self._cables.items() if not _is_for(cable, wanted.get(one))]
+        for one in gone:
+            self._unplug(one)
+        for switch in place.vswitches:
+            links.open_loopback(self._link, switch.gateway)
+        try:
+            for interface in place.interfaces:
+                if interface.id not in self._cables:
+                    self._plug(place, interface)
+        finally:
+            # What could be plugged obeys the groups, whatever else failed.
+            self._chains.set(place, {one: cable.index for one, cable in self._cables.items()})
+        self._place = place
+        self._listen({name: (address, port) for name, address, port in listeners})
+        for interface in place.interfaces:
+            self._watch(self._cables[interface.id])
+
+    def ask_through(self, asker: socket.socket) -> None:
+        """Hand questions to *asker* from now on, those that wait first."""
+        self._asker = asker
+        for _ in range(len(self._waiting)):
+            if self._asker is not None:
+                self._hand_over(*self._waiting.popleft())
+
+    def lose(self, asker: socket.socket) -> None:
+        """Keep questions if they went there."""
+        if self._asker is asker:
+            self._asker = None
+
+    def _plug(self, place: Place, interface: Interface) -> None:
+        guest, folder = self._given.pop(interface.socket)
+        switch, address = place.vswitch(interface.vswitch), IPv4Address(interface.address)
+        unix = socket.socket(fileno=guest)
+        unix.setblocking(False)
+        self._numbers += 1
+        mac = bytes.fromhex(interface.mac.replace(":", ""))
+        index = links.make_pair(self._link, self._numbers, address, mac, switch.gateway)
+        frames = links.open_frames(self._numbers)
+        for one in (unix, frames):
+            one.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, _BUFFER_BYTES)
+            one.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, _BUFFER_BYTES)
+        gate = Gate(interface.mac, address, switch.network, switch.gateway)
+        self._cables[interface.id] = _Cable(
+            interface, self._numbers, index, gate, unix, frames, f"/proc/self/fd/{folder}/end"
+        )
+
+    def _watch(self, cable: _Cable) -> None:
+        if cable.guest not in self._poll.get_map():
+            self._poll.register(cable.guest, selectors.EVENT_READ, (self._out, cable))
+            self._poll.register(cable.frames, selectors.EVENT_READ, (self._back, cable))
+
+    def _unplug(self, interface: str) -> None:
+        cable = self._cables.pop(interface)
+        for one in (cable.guest, cable.frames):
+            with contextlib.suppress(KeyError):
+                self._poll.unregister(one)
+            one.close()
+        os.close(int(cable.end.split("/")[4]))
+        links.remove_pair(self._link, cable.index)
+
+    def _out(self, _: int, cable: _Cable) -> None:
+        for _ in range(_TURN):
+            try:
+                frame = cable.guest.recv(LONGEST + 1)
+            except OSError:
+                return
+            judged = cable.gate.judge(frame)
+            if judged.on:
+                with contextlib.suppress(OSError):
+                    cable.frames.send(frame)
+            elif judged.answer is not None:
+                self._to_guest(cable, judged.answer)
+
+    def _back(self, _: int, cable: _Cable) -> None:
+        for _ in range(_TURN):
+            try:
+                frame = cable.frames.recv(LONGEST + 1)
+            except OSError:
+                return
+            if cable.gate.for_guest(frame):
+                self._to_guest(cable, frame)
+
+    def _to_guest(self, cable: _Cable, frame: bytes) -> None:
+        # No guest there, or its queue is full.
+        with contextlib.suppress(OSError):
+            cable.guest.sendto(frame, cable.end)
+
+    def _listen(self, wanted: dict[str, tuple[str, int]]) -> None:
+        for name in [one for one in self._listeners if one not in wanted]:
+            listener = self._listeners.pop(name)
+            self._poll.unregister(listener)
+            listener.close()
+        for name, (address, port) in wanted.items():
+            if name not in self._listeners:
+                (descriptor,) = self._given.pop(name)
+                listener = socket.socket(fileno=descriptor)
+                listener.setblocking(False)
+                self._listeners[name] = listener
+                self._poll.register(listener, selectors.EVENT_READ, (self._accept_for(address, port), listener))
+
+    def _accept_for(self, address: str, port: int) -> object:
+        def accept(_: int, listener: socket.socket) -> None:
+            try:
+                came, peer = listener.accept()
+            except OSError:
+                return
+            interface = self._behind(address)
+            if interface is None or not self._lets_in(interface, peer[0], port) or len(self._relays) >= MOST_AT_ONCE:
+                came.close()
+                return
+            gone = socket.socket()
+            gone.setblocking(False)
+            with contextlib.suppress(BlockingIOError, OSError):
+                gone.connect((interface.address, port))
+            self._relays.add(Relay(self._poll, came, gone, self._relays.discard))
+
+        return accept
+
+    def _behind(self, address: str) -> Interface | None:
+        place = self._place
+        if place is None:
+            return None
+        behind = next((one.interface for one in place.addresses if one.address == address), None)
+        return next((one for one in place.interfaces if one.id == behind), None)
+
+    def _lets_in(self, interface: Interface, source: str, port: int) -> bool:
+        return self._place is not None and admission.lets_in(self._place, interface, source, "tcp", port)
+
+    def _accept_question(self, _: int, listener: socket.socket) -> None:
+        try:
+            connection, (address, _) = listener.accept()
+        except OSError:
+            return
+        # Nothing comes from an address but by its own cable.
+        asks = next((one.interface.id for one in self._cables.values() if one.interface.address == address), None)
+        waiting = [one for one, _ in self._waiting]
+        if asks is None or len(waiting) >= _WAITING_QUESTIONS or waiting.count(asks) >= _OF_ONE_GUEST:
+            connection.close()
+        elif self._asker is None:
+            self._waiting.append((asks, connection))
+        else:
+            self._hand_over(asks, connection)
+
+    def _hand_over(self, asks: str, connection: socket.socket) -> None:
+        assert self._asker is not None
+        try:
+            spoken.say(self._asker, {"interface": asks}, [connection.fileno()])
+        except OSError:
+            self._asker = None  # Kiln is gone, which the loop has yet to hear.
+            self._waiting.append((asks, connection))
+            return
+        connection.close()
+
+
+def _is_for(cable: _Cable, interface: Interface | None) -> bool:
+    return interface is not None and cable.interface.socket == interface.socket

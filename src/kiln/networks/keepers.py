@@ -1,0 +1,334 @@
+"""Networks as keepers, one process for each VPC that has interfaces on this host.
+
+See docs/design/0019-networks.md. What a VPC is to be stands in its folder
+before its keeper is told; a keeper is always told the whole of it.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import select
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from kiln.ground.journal import Journal
+from kiln.ground.killpoints import reach
+from kiln.machines import sockets
+from kiln.machines.confinement import uid_of
+from kiln.networks import admission, records, spoken
+from kiln.networks.errors import NetworkMissing, NetworkSilent, NetworkUnusable
+from kiln.networks.placefolder import PlaceFolder
+from kiln.networks.port import Cable, Question
+from kiln.networks.values import Interface, Place
+
+_START_TIMEOUT_S = 60.0
+_TALK_S = 30.0
+_END_TIMEOUT_S = 30.0
+_STEP = 10_000  #: To the port that is listened on in place of one that cannot be had.
+_LAST_PORT = 65535
+_BACKLOG = 128
+_WORDS = 500
+_KEEPER = "kiln.networks.keeper"
+log = Journal("kiln.networks")
+
+
+class KeptNetworks:
+    """See the module's docstring and ``port.Networks``. *folder* is the data folder's ``networks``.
+
+    With *confined*, and only if Kiln is root, each keeper runs as a user of its own.
+    """
+
+    kind = "keepers"
+
+    def __init__(self, folder: Path, *, confined: bool = True) -> None:
+        self._folder = folder.absolute()
+        self._confined = confined
+        self._askers: dict[str, socket.socket] = {}
+
+    def hold(self, place: Place) -> None:
+        """See ``port.Networks``."""
+        folder = self._of(place.vpc.id)
+        uid = self._uid(folder)
+        with folder.held():
+            kept = folder.place()
+            if kept is None or kept.revision <= place.revision:
+                reach("networks.before_keep")
+                folder.keep(place)
+                reach("networks.kept")
+            else:
+                place = kept
+            self._carry(folder, place, uid)
+            reach("networks.carried")
+
+    def held(self, vpc: str) -> Place | None:
+        """See ``port.Networks``."""
+        return self._of(vpc).place()
+
+    def let_go(self, vpc: str) -> None:
+        """See ``port.Networks``. Raises NetworkSilent when the keeper does not even end by being killed."""
+        folder = self._of(vpc)
+        if not folder.path.exists():
+            return
+        with folder.held():
+            reach("networks.before_let_go")
+            folder.place_file.unlink(missing_ok=True)
+            self._end(folder)
+            reach("networks.keeper_ended")
+            folder.remove()
+            reach("networks.let_go")
+
+    def cable(self, vpc: str, interface: str, uid: int | None) -> Cable:
+        """See ``port.Networks``."""
+        folder = self._of(vpc)
+        if not folder.place_file.exists():
+            raise NetworkMissing(f"{vpc} is not on this host.")
+        keeper = self._uid(folder)
+        with folder.held():
+            found = _find(folder.place(), interface)
+            path = folder.cable(interface)
+            if found is None or not path.exists():
+                raise NetworkMissing(f"No interface {interface} is in {vpc} on this host.")
+            if uid is not None:
+                os.chown(path / "switch", uid, uid, follow_symlinks=False)
+                os.chown(path / "qemu", uid, uid if keeper is None else keeper, follow_symlinks=False)
+            return Cable(path, found.mac)
+
+    def listening(self, vpc: str) -> Mapping[str, Mapping[int, int]]:
+        """See ``port.Networks``."""
+        return self._of(vpc).ports()
+
+    def revive(self) -> list[str]:
+        """See ``port.Networks``. Raises the error of the last that could not be."""
+        revived, failed = [], None
+        for path in sorted(self._folder.glob("*/place.json")):
+            folder = self._of(path.parent.name)
+            place = folder.place()
+            if place is None or not place.interfaces or folder.is_carried():
+                continue
+            try:
+                uid = self._uid(folder)
+                with folder.held():
+                    place = folder.place()
+                    if place is not None and not folder.is_carried():
+                        self._carry(folder, place, uid)
+            except (NetworkUnusable, NetworkSilent) as error:
+                failed = error
+                continue
+            log.warning("network_revived", vpc=folder.instance)
+            revived.append(folder.instance)
+        if failed is not None:
+            raise failed
+        return revived
+
+    def question(self, timeout_s: float) -> Question | None:
+        """See ``port.Networks``."""
+        self._listen_to_all()
+        ready, _, _ = select.select(list(self._askers.values()), [], [], timeout_s)
+        for vpc, asker in list(self._askers.items()):
+            if asker not in ready:
+                continue
+            try:
+                said, descriptors = spoken.hear(asker)
+                connection = socket.socket(fileno=descriptors[0])
+            except (OSError, EOFError, ValueError, IndexError):
+                asker.close()
+                del self._askers[vpc]
+                continue
+            return Question(vpc, str(said.get("interface")), connection)
+        return None
+
+    def close(self) -> None:
+        """Let questions wait for the next Kiln. What is carried goes on."""
+        for asker in self._askers.values():
+            asker.close()
+        self._askers.clear()
+
+    def _of(self, vpc: str) -> PlaceFolder:
+        return PlaceFolder(self._folder / vpc)
+
+    def _uid(self, folder: PlaceFolder) -> int | None:
+        return uid_of(folder, runs=folder.is_carried()) if self._confined else None
+
+    def _listen_to_all(self) -> None:
+        for path in self._folder.glob("*/control"):
+            vpc = path.parent.name
+            if vpc not in self._askers and self._of(vpc).is_carried():
+                with contextlib.suppress(NetworkSilent):
+                    self._askers[vpc] = _connect(self._of(vpc))
+                    _ask(self._askers[vpc], {"ask": True})
+
+    def _end(self, folder: PlaceFolder) -> None:
+        if not folder.end_keeper(_END_TIMEOUT_S):
+            raise NetworkSilent(f"The keeper of {folder.instance} does not end.")
+
+    def _carry(self, folder: PlaceFolder, place: Place, uid: int | None) -> None:
+        wanted = {one.id for one in place.interfaces}
+        if not wanted:
+            self._end(folder)
+            folder.keep_ports({})
+        else:
+            if not folder.is_carried():
+                reach("networks.before_start")
+                self._start(folder, uid)
+                reach("networks.started")
+            with contextlib.closing(_connect(folder)) as keeper, contextlib.ExitStack() as held:
+                has = set(_ask(keeper, {"here": True}))
+                self._give_cables(folder, keeper, place, has)
+                listeners = _listeners(folder, place, has, held)
+                for name, (_, _, listener) in listeners.items():
+                    if listener is not None:
+                        _give(keeper, name, [listener.fileno()])
+                told = [(name, address, port) for name, (address, port, _) in listeners.items()]
+                _ask(keeper, {"place": records.to_text(place), "listeners": told})
+        for interface in folder.interfaces():
+            if interface not in wanted:
+                folder.remove_cable(interface)
+
+    def _give_cables(self, folder: PlaceFolder, keeper: socket.socket, place: Place, has: set[str]) -> None:
+        """Make the ends of those cables that the keeper has not."""
+        for interface in place.interfaces:
+            path = folder.cable(interface.id)
+            if interface.socket in has and (path / "switch").exists():
+                continue
+            _make_cable(path)
+            with contextlib.ExitStack() as held:
+                end = held.enter_context(_bound(path / "switch"))
+                qemu = os.open(path / "qemu", os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+                held.callback(os.close, qemu)
+                _give(keeper, interface.socket, [end.fileno(), qemu])
+
+    def _start(self, folder: PlaceFolder, uid: int | None) -> None:
+        """Start a keeper, and return when it carries. Raises NetworkUnusable with its words."""
+        with contextlib.ExitStack() as held:
+            lock = os.open(folder.alive, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600)
+            held.callback(os.close, lock)
+            control = held.enter_context(sockets.listen(folder.control))
+            reader, writer = os.pipe()
+            ready = held.enter_context(os.fdopen(reader, "rb", 0))
+            with os.fdopen(writer, "wb", 0):
+                descriptors = [lock, control.fileno(), writer]
+                arguments = ["" if uid is None else str(uid), *map(str, descriptors)]
+                _run([sys.executable, "-I", "-m", _KEEPER, *arguments], descriptors)
+            said = _read_until_end(ready)
+        if said != "ok":
+            raise NetworkUnusable(f"The network of {folder.instance} cannot be carried: {said or 'its keeper ended.'}")
+
+
+def _make_cable(path: Path) -> None:
+    (path / "qemu").mkdir(parents=True, exist_ok=True)
+    for one in (path.parent, path):
+        one.chmod(0o711)
+    if (path / "qemu").stat().st_uid == os.geteuid():
+        (path / "qemu").chmod(0o710)
+
+
+def _run(command: list[str], descriptors: list[int]) -> None:
+    try:
+        subprocess.run(
+            ["setsid", "--fork", *command],
+            check=True,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            pass_fds=descriptors,
+            cwd="/",
+            env={},
+            timeout=_START_TIMEOUT_S,
+        )
+    except (OSError, subprocess.SubprocessError) as error:
+        raise NetworkUnusable(f"No keeper can be started: {error}") from error
+
+
+def _read_until_end(ready: Any) -> str:
+    deadline, said = time.monotonic() + _START_TIMEOUT_S, b""
+    while select.select([ready], [], [], max(0.0, deadline - time.monotonic()))[0]:
+        more = ready.read(_WORDS)
+        if not more:
+            break
+        said = (said + more)[:_WORDS]
+    return said.decode(errors="replace").strip()
+
+
+def _find(place: Place | None, interface: str) -> Interface | None:
+    return next((one for one in place.interfaces if one.id == interface), None) if place else None
+
+
+@contextmanager
+def _bound(path: Path) -> Iterator[socket.socket]:
+    """The keeper's end of a cable, bound at *path* in place of what was there, whose owner stays."""
+    try:
+        owner = path.lstat().st_uid
+    except FileNotFoundError:
+        owner = os.geteuid()
+    with sockets.bind(path) as end:
+        if owner != os.geteuid():
+            os.chown(path, owner, owner, follow_symlinks=False)
+        yield end
+
+
+def _listeners(
+    folder: PlaceFolder, place: Place, has: set[str], held: contextlib.ExitStack
+) -> dict[str, tuple[str, int, socket.socket | None]]:
+    """By name: the address, the guest's port, and a new listener where the keeper has none. Says what it leaves out."""
+    known, chosen = folder.ports(), {}
+    ports: dict[str, dict[int, int]] = {}
+    for public in place.addresses:
+        interface = _find(place, public.interface)
+        assert interface is not None
+        for port in admission.listened_ports(place, interface):
+            before = known.get(public.address, {}).get(port)
+            if before is not None and f"{public.address}:{before}:{port}" in has:
+                host, listener = before, None
+            else:
+                host, listener = _listen(public.address, port, before)
+                if listener is None:
+                    continue
+                held.enter_context(listener)
+            ports.setdefault(public.address, {})[port] = host
+            chosen[f"{public.address}:{host}:{port}"] = (public.address, port, listener)
+    folder.keep_ports(ports)
+    return chosen
+
+
+def _listen(address: str, port: int, before: int | None) -> tuple[int, socket.socket | None]:
+    reason = ""
+    for host in dict.fromkeys(one for one in (before, port, port + _STEP) if one is not None and one <= _LAST_PORT):
+        try:
+            return host, socket.create_server((address, host), backlog=_BACKLOG)
+        except OSError as error:
+            reason = error.strerror or str(error)
+    log.warning("public_port_not_listened_on", address=address, port=port, reason=reason)
+    return 0, None
+
+
+def _connect(folder: PlaceFolder) -> socket.socket:
+    try:
+        return sockets.connect(folder.control, _TALK_S)
+    except OSError as error:
+        raise NetworkSilent(f"The keeper of {folder.instance} does not answer: {error}") from error
+
+
+def _give(keeper: socket.socket, name: str, descriptors: list[int]) -> None:
+    _ask(keeper, {"give": [name], "counts": [len(descriptors)]}, descriptors)
+
+
+def _ask(keeper: socket.socket, message: dict[str, Any], descriptors: list[int] | None = None) -> list[str]:
+    """What the keeper has, which is its answer to everything. Raises NetworkSilent, NetworkUnusable."""
+    try:
+        spoken.say(keeper, message, descriptors or [])
+        said, _ = spoken.hear(keeper)
+    except (OSError, EOFError, ValueError) as error:
+        raise NetworkSilent(f"A keeper does not answer: {error}") from error
+    if "error" in said:
+        raise NetworkUnusable(f"A keeper cannot carry its network: {said['error']}")
+    has = said.get("has")
+    if not isinstance(has, list):
+        raise NetworkSilent("A keeper says what none says.")
+    return [str(one) for one in has]

@@ -1,0 +1,42 @@
+"""A VPC's place as it is kept in a file and told to a keeper: JSON with a version."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict
+from typing import Any
+
+from kiln.networks.errors import NetworkInvalid
+from kiln.networks.values import Group, Interface, Place, PublicAddress, Rule, Vpc, VSwitch
+
+_VERSION = 1
+
+
+def to_text(place: Place) -> str:
+    """The place in JSON."""
+    return json.dumps({"version": _VERSION, **asdict(place)})
+
+
+def from_text(text: str | bytes) -> Place:
+    """The place of what ``to_text`` wrote. Raises NetworkInvalid of anything else, a newer version among it."""
+    try:
+        said = json.loads(text)
+        if said["version"] != _VERSION:
+            raise NetworkInvalid("version", "written by a newer Kiln")
+        return Place(
+            vpc=Vpc(**said["vpc"]),
+            revision=said["revision"],
+            vswitches=tuple(VSwitch(**one) for one in said["vswitches"]),
+            groups=tuple(_group(one) for one in said["groups"]),
+            interfaces=tuple(Interface(**one | {"groups": tuple(one["groups"])}) for one in said["interfaces"]),
+            addresses=tuple(PublicAddress(**one) for one in said["addresses"]),
+        )
+    except (KeyError, TypeError, AttributeError, RecursionError, ValueError) as error:
+        if isinstance(error, NetworkInvalid):
+            raise
+        raise NetworkInvalid("place", f"cannot be read: {error}") from error
+
+
+def _group(said: dict[str, Any]) -> Group:
+    rules = tuple(Rule(**one | {"ports": tuple(one["ports"])}) for one in said["rules"])
+    return Group(**said | {"rules": rules})

@@ -1,0 +1,155 @@
+"""Keepers as processes: killed, started anew, and what a hostile guest reaches through one."""
+
+from __future__ import annotations
+
+import os
+import signal
+from pathlib import Path
+
+import pytest
+
+from kiln.networks.errors import NetworkUnusable
+from kiln.networks.keepers import KeptNetworks
+from kiln.networks.placefolder import PlaceFolder
+from tests.contract.networks import Kept
+from tests.guests import open_reachable
+from tests.networks.places import group, interface, opened, place
+from tests.networks.test_frames import packet
+from tests.pools.kills import killed_at
+
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
+
+ONE, TWO = interface(1), interface(2)
+
+
+@pytest.fixture
+def host():
+    with open_reachable() as folder:
+        made = Kept(folder)
+        try:
+            yield made
+        finally:
+            made.close()
+
+
+def kill_keeper(host, vpc="vpc-1"):
+    with PlaceFolder(host.folder / vpc).keeper() as process:
+        os.kill(process.pid, signal.SIGKILL)
+        assert process.is_gone(60.0)
+
+
+def test_a_killed_keeper_is_started_anew_under_its_guests(host):
+    made = place(ONE, TWO, groups=[group("sg-1", *opened(2290))], public={"eni-2": "127.64.90.3"})
+    host.networks.hold(made)
+    host.start(made)
+    assert host.reaches("vpc-1", "eni-1", TWO.address, 80, expected=True)
+    before = host.networks.listening("vpc-1")
+
+    kill_keeper(host)
+    assert host.networks.revive() == ["vpc-1"]
+
+    assert host.reaches("vpc-1", "eni-1", TWO.address, 80, expected=True)
+    assert host.networks.listening("vpc-1") == before
+    assert host.comes_in("127.64.90.3", before["127.64.90.3"][2290], 2290) == "eni-2"
+
+
+def test_a_change_finds_a_killed_keeper_too(host):
+    host.networks.hold(place(ONE))
+    kill_keeper(host)
+    made = place(ONE, TWO, revision=2)
+    host.networks.hold(made)
+    host.start(made)
+
+    assert host.reaches("vpc-1", "eni-1", TWO.address, 80, expected=True)
+
+
+def test_a_call_that_was_killed_anywhere_is_made_again(host):
+    number = 0
+    while killed_at(number, lambda: KeptNetworks(host.folder).hold(place(ONE, TWO))):
+        host.networks.hold(place(ONE, TWO))
+        assert PlaceFolder(host.folder / "vpc-1").is_carried()
+        host.networks.let_go("vpc-1")
+        number += 1
+    assert number > 3
+
+    number = 0
+    while killed_at(number, lambda: KeptNetworks(host.folder).let_go("vpc-1")):
+        host.networks.let_go("vpc-1")
+        assert not (host.folder / "vpc-1").exists()
+        host.networks.hold(place(ONE, TWO))
+        number += 1
+    assert number > 2
+
+
+def test_a_vpc_without_interfaces_has_no_process(host):
+    host.networks.hold(place(ONE))
+    host.networks.hold(place(revision=2))
+
+    assert not PlaceFolder(host.folder / "vpc-1").is_carried()
+    assert host.networks.held("vpc-1").revision == 2
+    assert host.networks.revive() == []
+
+
+def test_an_interface_that_moves_has_a_new_end(host):
+    host.networks.hold(place(ONE, TWO))
+    made = place(interface(1, vswitch="vsw-2"), TWO, revision=2)
+    host.networks.hold(made)
+    host.start(made)
+
+    assert host.reaches("vpc-1", "eni-1", TWO.address, 80, expected=True) == "eni-2 172.16.2.11"
+
+
+def test_a_guest_reaches_nothing_of_the_host(host):
+    made = place(ONE, TWO, groups=[group("sg-1", *opened(80))])
+    host.networks.hold(made)
+    host.start(made)
+    peer, gateway = host._peers["vpc-1", "eni-1"], str(made.vswitch("vsw-1").gateway)
+
+    assert peer.ask("ping", gateway, 60.0) is not None
+    for address in (gateway, "100.100.100.200"):
+        assert [peer.ask("tcp", address, port, 0.5) for port in (22, 8080, 6868)] == [None] * 3
+
+
+def test_a_frame_in_anothers_name_arrives_nowhere(host):
+    made = place(ONE, TWO, groups=[group("sg-1", *opened(80))])
+    host.networks.hold(made)
+    host.start(made)
+    forger, victim = (host._peers["vpc-1", one.id] for one in (ONE, TWO))
+    body = b"forged-bytes-in-there"
+    from_mac = bytes.fromhex(ONE.mac.replace(":", ""))
+    frames = [packet(mac=from_mac, source=bytes([172, 16, 1, 50]), body=body, protocol=17),
+              packet(mac=b"\x00\x16\x3e\x00\x00\x02", body=body, protocol=17),
+              packet(mac=from_mac, source=bytes([127, 0, 0, 1]), body=body, protocol=17),
+              b"\xff" * 6 + from_mac + b"\x81\x00\x00\x01" + body, b"", bytes(3000)]  # fmt: skip
+    for frame in frames:
+        forger.ask("frame", frame.hex())
+    # The cable keeps the order: when this has come through, they would have, too.
+    assert host.reaches("vpc-1", "eni-1", TWO.address, 80, expected=True)
+    assert host.reaches("vpc-1", "eni-1", TWO.address, 80, protocol="udp", expected=True)
+
+    assert not [frame for frame in victim.ask("heard") if body.hex() in frame]
+
+
+def test_what_the_keeper_runs_as_is_nobody_elses(host):
+    host.networks.hold(place(ONE))
+    with PlaceFolder(host.folder / "vpc-1").keeper() as process, Path(f"/proc/{process.pid}/status").open() as said:
+        status = dict(line.rstrip("\n").split(":\t", 1) for line in said if ":\t" in line)
+
+    rights = 1 << 10 | 1 << 12 | 1 << 13  # Ports, the network, frames: of its own namespace alone.
+    assert int(status["CapEff"], 16) == rights
+    assert status["NoNewPrivs"] == "1"
+    assert os.geteuid() != 0 or status["Uid"].split()[0] != "0"
+
+
+def test_what_its_keeper_cannot_carry_is_told(host):
+    host.networks.hold(place(ONE))
+    folder = PlaceFolder(host.folder / "vpc-1")
+    kill_keeper(host)
+    folder.alive.unlink()
+    folder.alive.mkdir()
+    with pytest.raises((NetworkUnusable, OSError)):
+        host.networks.hold(place(ONE, revision=2))
+    folder.alive.rmdir()
+    host.networks.hold(place(ONE, revision=3))
+
+    assert folder.is_carried()
