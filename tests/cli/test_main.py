@@ -173,6 +173,16 @@ def test_loads_what_its_word_needs(words):
     assert len(groups & set(loaded)) == 1
 
 
+@pytest.mark.parametrize("module", ["buckets", "env", "keys"])
+def test_a_word_beside_a_database_loads_neither_operations_nor_machines(module):
+    program = f"import sys, kiln.cli.{module}; print(*sys.modules)"
+
+    loaded = subprocess.run([sys.executable, "-P", "-c", program], check=True, capture_output=True, text=True).stdout
+
+    assert "kiln.store.database" in loaded.split()
+    assert {"kiln.operations", "kiln.pools.qcow2", "kiln.machines.qemu"} & set(loaded.split()) == set()
+
+
 def test_what_a_word_has_loaded_is_not_looked_through_for_garbage():
     program = (
         "import gc; from kiln.cli.main import load; before = gc.get_freeze_count(); load('region'); "

@@ -2,6 +2,8 @@ from __future__ import annotations
 
 import errno
 import os
+import resource
+import tempfile
 from pathlib import Path
 
 import pytest
@@ -152,3 +154,24 @@ def test_takes_away_what_was_left_an_hour_ago(data, file):
 
     uploads.remove_left(folder, lambda: left.path.lstat().st_ctime + 3601)
     assert [path.name for path in folder.iterdir()] == ["folder"]
+
+
+def test_leaves_an_export_where_it_is_and_no_part_of_it_where_no_room_is(tmp_path):
+    (data := tmp_path / "data").joinpath("buckets").mkdir(parents=True)
+    source = uploads.bucket_folder(data, "exports-1") / "base.raw"
+    source.write_bytes(bytes(1 << 20))
+    with tempfile.TemporaryDirectory(dir="/dev/shm") as other:
+        if Path(other).stat().st_dev == source.stat().st_dev:
+            pytest.skip("no second file system to move to")
+        target = Path(other) / "out.raw"
+        soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+        resource.setrlimit(resource.RLIMIT_FSIZE, (1 << 16, hard))
+        try:
+            with pytest.raises(Refusal, match=f"{target}: ") as refused:
+                uploads.take(data, "exports-1", "base.raw", target)
+        finally:
+            resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+
+        assert list(Path(other).iterdir()) == []
+    assert f"whole: {source}" in refused.value.hint
+    assert source.stat().st_size == 1 << 20

@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from kiln.wire.doors.door import Key, RawRequest
+from kiln.wire.doors.door import RawRequest
+from kiln.wire.key import Key
 
 FOLDER = Path(__file__).parent / "signature"
 

@@ -8,8 +8,8 @@ from kiln.declare.errors import ApiError, InvalidParameter
 from kiln.operations.images.create_image import Input
 from kiln.wire.decode import decode
 from kiln.wire.doors import choose, freshness, parameters
-from kiln.wire.doors.door import Key
 from kiln.wire.errors import SignatureDoesNotMatch
+from kiln.wire.key import Key
 from kiln.wire.nonces import MemoryNonces
 from kiln.wire.signatures import acs3, rpc, xca
 from kiln.wire.signatures.stages import Stages

@@ -66,6 +66,10 @@ def test_says_which_rooms_write_files(room):
     assert row(room)[2] == ("yes" if writes else "no")
 
 
+#: What is of the service's package and asks nothing of it: the settings, and how wide a terminal is.
+_NO_SERVICE = ("kiln.service.settings", "kiln.service.terminal")
+
+
 def test_names_the_words_that_ask_the_service():
     below = {
         name: {one.removeprefix("kiln.cli.") for one in named if one.startswith("kiln.cli.")}
@@ -74,9 +78,7 @@ def test_names_the_words_that_ask_the_service():
     asking = {
         name
         for name, named in imports("cli").items()
-        if any(
-            one.startswith("kiln.service.") and not one.startswith((_FOLDER, "kiln.service.settings")) for one in named
-        )
+        if any(one.startswith("kiln.service.") and not one.startswith((_FOLDER, *_NO_SERVICE)) for one in named)
     }
     words = {
         word

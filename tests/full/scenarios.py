@@ -26,8 +26,9 @@ from kiln.store.snapshots import snapshots
 from kiln.store.volumes import volumes
 from kiln.upkeep.fsck import fsck
 from kiln.upkeep.sweep import sweep
-from kiln.wire.doors.door import Key, RawRequest
+from kiln.wire.doors.door import RawRequest
 from kiln.wire.gateway import Gateway
+from kiln.wire.key import Key
 from kiln.wire.nonces import MemoryNonces
 from kiln.wire.signatures import rpc
 from tests.clouds import ACCOUNT, REGION, Cloud, make_cloud

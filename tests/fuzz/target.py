@@ -8,8 +8,9 @@ from dataclasses import dataclass
 from typing import Any
 from xml.etree import ElementTree as ET
 
-from kiln.wire.doors.door import Answer, Key, RawRequest
+from kiln.wire.doors.door import Answer, RawRequest
 from kiln.wire.gateway import Gateway
+from kiln.wire.key import Key
 from tests.clouds import ACCOUNT, Clock
 from tests.fuzz.requests import APP_KEY, APP_SECRET, KEY_ID, SECRET
 

@@ -56,7 +56,7 @@ def said(home, *words):
     return CliRunner(env={"KILN_DATA": "", "KILN_DATABASE": ""}).invoke(app, [*words, "--data", str(home.data)])
 
 
-WORDS = (["fsck"], ["serve", "--listen", "127.0.0.1:0"], ["trash", "list"], ["trash", "empty"], ["account", "list"])
+WORDS = (["fsck"], ["serve", "--listen", "127.0.0.1:0"], ["trash", "list"], ["trash", "empty"])
 
 
 @pytest.mark.parametrize("words", WORDS, ids=" ".join)
@@ -72,6 +72,16 @@ def test_a_word_says_that_the_pool_is_read_only(home, words):
     assert "kiln fsck --no-repair" in result.stderr
     assert "Traceback" not in result.stderr
     assert said(home, "fsck").exit_code == exits.DONE.number
+
+
+def test_a_word_that_needs_no_pool_does_not_stop_for_one_that_is_read_only(home):
+    with read_only(home.pool):
+        before = home.content()
+
+        result = said(home, "account", "list")
+
+        assert home.content() == before
+    assert result.exit_code == exits.DONE.number, result.stderr
 
 
 def test_fsck_looks_at_a_pool_that_is_read_only(home):

@@ -52,7 +52,7 @@ def add(
 ) -> None:
     """Make another account, and show its keys, this once."""
     with beside(data, database) as it:
-        made = accounts.add_account(it.database, it.sealer, name, it.ports.clock())
+        made = accounts.add_account(it.database, it.sealer, name, it.clock())
     facts = {
         "Account": made.account,
         "AccessKeyId": made.access_key_id,

@@ -10,9 +10,9 @@ from pathlib import Path
 from kiln.cli import exits
 from kiln.cli.exits import Refusal
 from kiln.service.accounts import AlreadyThere
-from kiln.service.assemble import Assembly, assemble
 from kiln.service.claim import is_kilns
 from kiln.service.keys import AccountUnknown, KeyKept, KeyUnknown
+from kiln.service.records import Records, open_records
 from kiln.service.settings import Settings, read_settings
 
 
@@ -26,12 +26,12 @@ def settings_there(data: Path | None, database: str | None = None) -> Settings:
 
 
 @contextmanager
-def beside(data: Path | None, database: str | None = None, *, is_quick: bool = True) -> Iterator[Assembly]:
-    """That Kiln, put together: single rows are written, nothing else is touched. Raises Refusal.
+def beside(data: Path | None, database: str | None = None) -> Iterator[Records]:
+    """That Kiln's records: single rows are written, nothing else is touched. Raises Refusal.
 
-    Where *is_quick* the database's pages alone are looked at; who deletes or puts back wants its indexes compared, too.
+    The database's pages alone are looked at; who deletes or puts back wants its indexes compared, too.
     """
-    with assemble(settings_there(data, database), say=None, is_quick=is_quick) as it:
+    with open_records(settings_there(data, database), is_quick=True) as it:
         try:
             yield it
         except AccountUnknown as error:

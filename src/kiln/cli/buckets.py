@@ -61,7 +61,7 @@ def create(
         if _checked(name) in {*there, *_folders(folder)}:
             raise Refusal(f"there is a bucket {name} already", exits.REFUSED, "`kiln bucket list` shows whose it is.")
         if account is not None:
-            buckets.give(it.database, name, account, it.ports.clock())
+            buckets.give(it.database, name, account, it.clock())
     show_line(str(bucket_folder(folder.parent, name)))
 
 
@@ -75,7 +75,7 @@ def give(
 ) -> None:
     """Make a bucket an account's, whoever had it. Nobody else can use it any more, unless it is shared."""
     with beside(data, database) as it:
-        buckets.give(it.database, _checked(name), account, it.ports.clock())
+        buckets.give(it.database, _checked(name), account, it.clock())
 
 
 @app.command("share", epilog=example("kiln bucket share images"))
@@ -88,7 +88,7 @@ def share(
 ) -> None:
     """Let every account import from a bucket. Only its own account, if it has one, can export to it."""
     with beside(data, database) as it:
-        buckets.share(it.database, _checked(name), it.ports.clock(), is_shared=not off)
+        buckets.share(it.database, _checked(name), it.clock(), is_shared=not off)
 
 
 def _folders(root: Path) -> list[str]:

@@ -62,7 +62,7 @@ def add(
 ) -> None:
     """Make another pair for an account, and show it, this once. It lets in at once."""
     with beside(data, database) as it:
-        pair = keys.add(it.database, it.sealer, account, APP if is_app else ACCESS_KEY, it.ports.clock())
+        pair = keys.add(it.database, it.sealer, account, APP if is_app else ACCESS_KEY, it.clock())
     _show(pair, as_json=as_json)
 
 
@@ -89,7 +89,7 @@ def rotate(
     `kiln account keys disable KEY` ends the old one.
     """
     with beside(data, database) as it:
-        pair = keys.rotate(it.database, it.sealer, key, it.ports.clock(), is_old_disabled=is_old_disabled)
+        pair = keys.rotate(it.database, it.sealer, key, it.clock(), is_old_disabled=is_old_disabled)
     _show(pair, as_json=as_json)
     if is_old_disabled:
         note(_disabled(key))

@@ -15,18 +15,18 @@ from typing import Annotated, Any
 import typer
 
 from kiln.cli import exits
-from kiln.cli.beside import beside
+from kiln.cli.beside import settings_there
 from kiln.cli.exits import Refusal
 from kiln.cli.flags import Data, DatabaseAddress
 from kiln.cli.grammar import Columns, Json, Quiet, Timeout, example, group
 from kiln.cli.naming import ambiguous, is_id
-from kiln.cli.output import Column, View, show_line, show_rows
+from kiln.cli.output import Column, View, say, show_line, show_rows
 from kiln.declare.ids import PREFIXES
 from kiln.declare.letters import compose
 from kiln.ground.clock import to_seconds_text
 from kiln.ground.units import counted
 from kiln.service import trash
-from kiln.service.assemble import Assembly
+from kiln.service.assemble import Assembly, assemble
 from kiln.service.errors import SettingRefused
 from kiln.service.settings import to_seconds
 from kiln.upkeep.restore import NotRestorable
@@ -83,9 +83,9 @@ def show(
     if not (as_json or quiet or wanted):
         entries = counted(len(rows), "entry", "entries")
         taken = f"{counted(found.volumes, 'volume')}, {counted(found.allocated_bytes, 'byte')}"
-        show_line(f"{entries}; in the trash {'is' if found.volumes == 1 else 'are'} {taken}")
+        say(f"{entries}; in the trash {'is' if found.volumes == 1 else 'are'} {taken}")
         if any(one.is_restorable and not one.allocated_bytes for one in found.entries):
-            show_line("What takes no bytes was deleted just now, or its bytes are still those of something else.")
+            say("What takes no bytes was deleted just now, or its bytes are still those of something else.")
 
 
 @app.command("restore", epilog=example("kiln trash restore m-bp1hvgwromzv32iq5v8d", "kiln trash restore web-1"))
@@ -163,7 +163,7 @@ def _assembly(
     data: Path | None, database: str | None, timeout_s: float = 0.0, *, is_quick: bool = False
 ) -> Iterator[Assembly]:
     """The database and the pool beside a server that may be running; *is_quick* for who only looks."""
-    with beside(data, database, is_quick=is_quick) as assembly:
+    with assemble(settings_there(data, database), say=None, is_quick=is_quick) as assembly:
         try:
             yield assembly
         except NotRestorable as error:

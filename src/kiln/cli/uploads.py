@@ -155,12 +155,17 @@ def require_place(file: Path) -> None:
 
 
 def take(data: Path | None, bucket: str, name: str, file: Path) -> None:
-    """Move an object out of its bucket to *file*. Raises Refusal."""
+    """Move an object out of its bucket to *file*. Raises Refusal; then it lies in the bucket as before."""
     source = bucket_folder(data, bucket) / name
+    target = file / name if file.is_dir() else file
+    was_there = target.exists()
     try:
-        shutil.move(source, file)
+        shutil.move(source, target)
     except OSError as error:
-        raise _refuse(f"{source} cannot be moved to {file}: {error.strerror or error}") from error
+        if source.exists() and not was_there:
+            target.unlink(missing_ok=True)  # What of it found room.
+        hint = f"The export is whole: {source}. Move it to where there is room, or delete it."
+        raise _refuse(f"{target}: {error.strerror or error}", hint) from error
 
 
 def _share(source: Path, target: Path, owner: int) -> None:

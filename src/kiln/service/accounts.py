@@ -16,7 +16,7 @@ from kiln.service.settings import Settings
 from kiln.store import accounts
 from kiln.store.accounts import Account, ResourceGroup, User
 from kiln.store.database import Database, Transaction
-from kiln.wire.doors.door import Key
+from kiln.wire.key import Key
 
 KEPT_SECONDS = 5.0  #: For so long a service goes on with what it knows of a key.
 _Pair = tuple[str, str]  #: ID and secret.

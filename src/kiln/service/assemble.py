@@ -23,8 +23,8 @@ from kiln.pools.qcow2 import Qcow2Pool
 from kiln.service.accounts import has_secrets
 from kiln.service.ballast import Ballast
 from kiln.service.databases import damage_told, open_database, require_there, require_whole
-from kiln.service.errors import DatabaseUnusable, PoolUnusable
 from kiln.service.pairing import require_pair
+from kiln.service.records import open_with_room, pool_told
 from kiln.service.secrets import Sealer
 from kiln.service.settings import Settings
 from kiln.service.upgrading import Say
@@ -73,7 +73,7 @@ def assemble(
     the pool has volumes that have no row.
     """
     require_whole(settings, is_quick=is_quick)
-    with _pool_told(settings):
+    with pool_told(settings):
         require_pair(settings, strays=strays)
     with assemble_unpaired(settings, say=say) as it:
         yield it
@@ -91,11 +91,11 @@ def _assembled(settings: Settings, say: Say | None) -> Iterator[Assembly]:
         require_there(settings)
     sealer = Sealer.in_folder(settings.data)
     ballast = Ballast(settings.folder.ballast)
-    database = _open_with_room(settings, ballast, say)
+    database = open_with_room(settings, ballast, say)
     try:
         if say is not None and not has_secrets(database):
             sealer.make_key()
-        with _pool_told(settings):
+        with pool_told(settings):
             pool = Qcow2Pool(settings.folder.pool)
         buckets = FolderBuckets(settings.folder.buckets)
         ports = Ports(
@@ -130,7 +130,7 @@ def look(settings: Settings) -> Iterator[Ports]:
     Nothing in the data folder is made or changed. Raises as ``assemble`` does.
     """
     require_whole(settings)
-    with _pool_told(settings):
+    with pool_told(settings):
         require_pair(settings, strays=False)
         pool = Qcow2Pool(settings.folder.pool, is_kept_as_it_is=True)
     with damage_told(settings), tempfile.TemporaryDirectory(prefix="kiln-fsck-") as beside, ExitStack() as stack:
@@ -151,28 +151,6 @@ def look(settings: Settings) -> Iterator[Ports]:
             seal=lambda secret: secret,
             grace=Grace(settings.grace_seconds),
         )
-
-
-@contextmanager
-def _pool_told(settings: Settings) -> Iterator[None]:
-    """Say of the pool what a fault of its folder is: read-only, another user's, on a disk that fails."""
-    try:
-        yield
-    except OSError as error:
-        raise PoolUnusable(f"{error.filename or settings.folder.pool}: {error.strerror}") from error
-
-
-def _open_with_room(settings: Settings, ballast: Ballast, say: Say | None) -> Database:
-    """The database with its tables. SQLite needs room to read, too: whoever closes it last removes its log's index."""
-    try:
-        database = open_database(settings, say)
-    except DatabaseUnusable:
-        if not ballast.give_up():
-            raise
-        database = open_database(settings, say)
-    if database.is_sqlite:
-        database.make_room, database.is_room_given_up = ballast.give_up, ballast.is_given_up
-    return database
 
 
 def _machines(settings: Settings) -> Machines:

@@ -22,9 +22,10 @@ from kiln.store.line import Hands
 from kiln.wire.dispatch import Dispatcher
 from kiln.wire.doors import DOORS, acs3, choose
 from kiln.wire.doors.acs3 import Acs3Door
-from kiln.wire.doors.door import Admitted, Answer, Credentials, Door, Key, RawRequest
+from kiln.wire.doors.door import Admitted, Answer, Credentials, Door, RawRequest
 from kiln.wire.doors.parameters import of_query
 from kiln.wire.errors import IncompleteSignature
+from kiln.wire.key import Key
 from kiln.wire.nonces import Nonces
 
 log = Journal("kiln.wire")

@@ -8,7 +8,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from kiln.wire.doors import choose
-from kiln.wire.doors.door import Admitted, Key, RawRequest
+from kiln.wire.doors.door import Admitted, RawRequest
+from kiln.wire.key import Key
 from kiln.wire.nonces import MemoryNonces, Nonces
 from kiln.wire.signatures import acs3, rpc, xca
 from kiln.wire.signatures.stages import canonical_query

@@ -3,7 +3,8 @@ from __future__ import annotations
 import pytest
 
 from kiln.wire.doors import choose
-from kiln.wire.doors.door import Key, RawRequest
+from kiln.wire.doors.door import RawRequest
+from kiln.wire.key import Key
 from tests.wire.doors.given import an_acs3_request, an_apsara_request, an_asapi_request, an_rpc_request
 
 

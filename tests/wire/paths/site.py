@@ -19,10 +19,10 @@ from kiln.operations import CATALOGUE
 from kiln.service.http import make_server
 from kiln.wire.app import Site, make_app
 from kiln.wire.dispatch import Dispatcher
-from kiln.wire.doors.door import Key
 from kiln.wire.gateway import Gateway
 from kiln.wire.http.bounds import Room
 from kiln.wire.http.crowd import Crowd
+from kiln.wire.key import Key
 from kiln.wire.nonces import MemoryNonces
 from kiln.wire.paths.events import Limits
 from kiln.wire.paths.threads import Threads

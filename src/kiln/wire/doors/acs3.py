@@ -16,13 +16,14 @@ from typing import Any
 from kiln.declare.errors import ApiError
 from kiln.declare.products import PRODUCTS, ActionKey, Product
 from kiln.wire.doors import checks, freshness, parameters, spelling
-from kiln.wire.doors.door import Admitted, Answer, Credentials, Key, RawRequest
+from kiln.wire.doors.door import Admitted, Answer, Credentials, RawRequest
 from kiln.wire.errors import (
     IncompleteSignature,
     InvalidActionNotFound,
     InvalidSignatureMethod,
     SignatureDoesNotMatchAcs3,
 )
+from kiln.wire.key import Key
 from kiln.wire.nonces import Nonces
 from kiln.wire.signatures import acs3
 

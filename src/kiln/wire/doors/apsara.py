@@ -43,7 +43,7 @@ from kiln.declare.errors import ApiError, InvalidParameter, MissingParameter
 from kiln.declare.products import PRODUCTS, ActionKey, Product
 from kiln.operations import ALL
 from kiln.wire.doors import checks, freshness, parameters, spelling
-from kiln.wire.doors.door import Admitted, Answer, Credentials, Format, Key, RawRequest
+from kiln.wire.doors.door import Admitted, Answer, Credentials, Format, RawRequest
 from kiln.wire.doors.route import ROUTE_VERSION
 from kiln.wire.errors import (
     Forbidden,
@@ -63,6 +63,7 @@ from kiln.wire.errors import (
     Throttling,
     UnsupportedHTTPMethodOnlyPost,
 )
+from kiln.wire.key import Key
 from kiln.wire.nonces import Nonces
 from kiln.wire.signatures import xca
 

@@ -7,7 +7,7 @@ from typing import cast
 
 from kiln.declare.errors import MissingParameter
 from kiln.declare.products import Product
-from kiln.wire.doors.door import Format, Key, RawRequest
+from kiln.wire.doors.door import Format, RawRequest
 from kiln.wire.doors.parameters import find
 from kiln.wire.errors import (
     InvalidAccessKeyIdInactive,
@@ -18,6 +18,7 @@ from kiln.wire.errors import (
     InvalidVersion,
     UnsupportedHTTPMethod,
 )
+from kiln.wire.key import Key
 
 #: What proves a request, or says how it wants its answer: nothing that an operation should see or a log should keep.
 _CEREMONY = frozenset({

@@ -10,13 +10,13 @@ storage only through ``Credentials`` and ``Nonces``.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import field
 from functools import cached_property
 from typing import Any, Literal, NamedTuple, Protocol
 
 from kiln.declare.errors import ApiError
 from kiln.declare.products import ActionKey
 from kiln.ground.values import dataclass
+from kiln.wire.key import Key
 from kiln.wire.nonces import Nonces
 
 Format = Literal["JSON", "XML"]
@@ -78,16 +78,6 @@ def _utf8(raw: str) -> str:
         return raw.encode("latin-1").decode("utf-8")
     except UnicodeError:
         return raw
-
-
-@dataclass(frozen=True, kw_only=True)
-class Key:
-    """An AccessKey, or an app of the Apsara route: who it belongs to, and what it signs with."""
-
-    id: str
-    secret: str = field(repr=False)
-    account_id: str
-    active: bool = True
 
 
 class Credentials(Protocol):

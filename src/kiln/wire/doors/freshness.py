@@ -9,8 +9,8 @@ from __future__ import annotations
 import re
 from datetime import datetime
 
-from kiln.wire.doors.door import Key
 from kiln.wire.errors import InvalidTimeStampExpired, InvalidTimeStampFormat, SignatureNonceUsed, Throttling
+from kiln.wire.key import Key
 from kiln.wire.nonces import WINDOW_S, Nonces, Use
 
 #: Some clients add a fraction of a second: ``2026-11-23T06:42:20.338Z``.

@@ -19,7 +19,7 @@ from typing import Any
 from kiln.declare.errors import ApiError, MissingParameter
 from kiln.declare.products import PRODUCTS, ActionKey, Product
 from kiln.wire.doors import checks, covered, freshness, parameters, spelling
-from kiln.wire.doors.door import Admitted, Answer, Credentials, Format, Key, RawRequest
+from kiln.wire.doors.door import Admitted, Answer, Credentials, Format, RawRequest
 from kiln.wire.errors import (
     InvalidActionNotFound,
     InvalidParamater,
@@ -27,6 +27,7 @@ from kiln.wire.errors import (
     MissingAccessKeyId,
     SignatureDoesNotMatch,
 )
+from kiln.wire.key import Key
 from kiln.wire.nonces import Nonces
 from kiln.wire.signatures import rpc
 from kiln.wire.signatures.digests import Hash
