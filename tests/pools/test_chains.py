@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import os
+
 import pytest
 
 from kiln.ground.units import MiB
 from kiln.pools import chains, overlay
 from kiln.pools.errors import PoolError, VolumeBroken
+from kiln.pools.port import Succession
 from kiln.pools.qcow2 import Qcow2Pool
 from tests.pools.images import qemu_img
+from tests.pools.patterns import put
 from tests.tools import needs
 
 needs("qemu-img")
@@ -79,7 +83,7 @@ def test_take_no_other_tenant_s_volume_for_a_parent(tmp_path, pool, deed):
     pool.create("v-other", 1 * MiB)
     pool.create("v-base", 1 * MiB)
     pool.clone("v-base", "v-head", 1 * MiB)
-    pool.lineage = {"v-head": ["v-base"], "v-base": [], "v-other": []}.get
+    pool.lineage = {"v-head": {"v-head": None, "v-base": None}}.get
     head = tmp_path / "pool" / "v-head.qcow2"
     head.write_bytes(b"")
     overlay.write(head, 1 * MiB, "v-other.qcow2")
@@ -102,9 +106,63 @@ def test_take_for_a_parent_what_stands_further_below(pool):
     pool.create("v-base", 1 * MiB)
     pool.clone("v-base", "v-layer", 1 * MiB)
     pool.clone("v-layer", "v-head", 1 * MiB)
-    pool.lineage = {"v-head": ["v-layer", "v-base"], "v-layer": ["v-base"], "v-base": []}.get
+    names = ("v-head", "v-layer", "v-base")
+    pool.lineage = {name: dict.fromkeys(names[n:]) for n, name in enumerate(names)}.get
 
     pool.absorb("v-head", None)
 
     assert pool.parent("v-head") == "v-base"
     assert [node["node-name"] for node in pool.blockdevs("v-head")] == ["v-base", "v-head"]
+
+
+READS = {
+    "send out": lambda pool: pool.send_out("v-layer", pool.files("v-layer")[0].with_name("sent"), "raw", *NOTHING),
+    "clone": lambda pool: pool.clone("v-layer", "v-another", 1 * MiB),
+    "absorb": lambda pool: pool.absorb("v-head", None),
+    "start": lambda pool: pool.blockdevs("v-head"),
+    "grant": lambda pool: pool.grant("v-head", None),
+    "freeze": lambda pool: pool.freeze([Succession("v-head", "v-heir")], None),
+}
+NOTHING = (lambda _: None, lambda: False)
+
+
+@pytest.mark.parametrize("deed", READS)
+@pytest.mark.parametrize("cut", ["v-base", "v-layer"])
+def test_read_nothing_of_a_file_that_was_cut(pool, deed, cut):
+    """QEMU reads what is gone as zeros: an export of such an image was Finished, and lacked most of its bytes."""
+    pool.create("v-base", 1 * MiB)
+    put(pool, "v-base", {1: 1})
+    pool.clone("v-base", "v-layer", 1 * MiB)
+    put(pool, "v-layer", {2: 2})
+    pool.clone("v-layer", "v-head", 1 * MiB)
+    layers = {name: pool.length(name) for name in ("v-layer", "v-base")}
+    pool.lineage = {"v-head": {"v-head": None} | layers, "v-layer": layers}.get
+    pool.blockdevs("v-head")
+    file = pool.files(cut)[-1]
+    os.truncate(file, layers[cut] - 4096)
+
+    with pytest.raises(VolumeBroken, match=f"file of {cut} has {layers[cut] - 4096} bytes, and was made with"):
+        READS[deed](pool)
+
+    assert set(pool.volumes()) == {"v-base", "v-layer", "v-head"}
+
+
+def test_take_a_layer_that_is_being_merged_for_whole(pool):
+    """The books forget how long it was before it is replaced; who had asked them before asks again."""
+    pool.create("v-base", 1 * MiB)
+    pool.clone("v-base", "v-head", 1 * MiB)
+    told = [{"v-head": None, "v-base": None}, {"v-head": None, "v-base": 1}, {"v-base": None}]
+    pool.lineage = lambda _: told.pop()
+
+    assert len(pool.blockdevs("v-head")) == 2
+    assert told == []
+
+
+def test_take_a_layer_that_is_merged_away_this_moment_for_none(pool):
+    pool.create("v-head", 1 * MiB)
+    told = [{"v-head": None}, {"v-head": None, "v-base": 1}]
+    pool.lineage = lambda _: told.pop()
+
+    pool.freeze([Succession("v-head", "v-heir")], None)
+
+    assert told == []

@@ -21,7 +21,7 @@ from kiln.machines.errors import (
     MachineSilent,
     MachineUntold,
 )
-from kiln.pools.errors import PoolClosed, PoolFull
+from kiln.pools.errors import PoolClosed, PoolFull, VolumeBroken, VolumeMissing
 from kiln.store import tasks
 from kiln.store.faults import DatabaseBusy
 from kiln.tasks.worker import TRIES, Duty, Worker
@@ -95,6 +95,7 @@ def test_gives_up_with_the_error_that_the_caller_would_have_got(cloud):
     [
         (PoolClosed("Read-only file system"), "The pool can't be written: Read-only file system"),
         (PoolFull("No space left on device"), "There is no room left in the pool: No space left on device"),
+        (VolumeBroken("v-1 is shorter than a header"), "The pool is damaged: v-1 is shorter than a header."),
     ],
 )
 def test_gives_up_at_once_where_the_pool_takes_nothing(cloud, error, told):
@@ -237,6 +238,24 @@ def test_tries_a_crash_again_and_gives_up_in_the_end(cloud):
 
     assert tried == list(range(TRIES))
     assert status_of(cloud, task) == ("Failed", "InternalError")
+
+
+def test_tells_what_is_gone_from_the_pool(cloud):
+    """It was told as InternalError: nobody could know that a file has to be put back."""
+
+    def carry_out(job: Job) -> None:
+        raise VolumeMissing("v-1")
+
+    cloud.worker = Worker(cloud.ports, {"Test": Duty(carry_out, tries=2)}, unfinished)
+    task = enqueue(cloud)
+    for _ in range(2):
+        cloud.settle()
+        cloud.clock.now += 60
+
+    assert status_of(cloud, task) == ("Failed", "ServiceUnavailable")
+    with cloud.ports.database.read() as tx:
+        told = tasks.tasks.find(tx, id=task).error_message
+    assert told == "The pool is damaged: there is no volume v-1 any more."
 
 
 def test_tries_as_often_as_the_duty_says(cloud):

@@ -21,6 +21,14 @@ class ServiceUnavailablePoolClosed(ApiError):
     message = "The pool can't be written: {reason}"
 
 
+class ServiceUnavailablePoolDamaged(ApiError):
+    """A file of the pool is gone, was cut or makes no sense. Seen in the task and in the log."""
+
+    code = "ServiceUnavailable"
+    status = 503
+    message = "The pool is damaged: {reason}."
+
+
 class ServiceUnavailableHostFailed(ApiError):
     """A file system, a disk or a limit of the host failed each time. Seen in the task and in the log."""
 

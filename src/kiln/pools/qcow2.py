@@ -24,6 +24,7 @@ from kiln.pools import (
     aside,
     entries,
     inspection,
+    lineage,
     locks,
     moves,
     overlay,
@@ -85,9 +86,7 @@ class Qcow2Pool:
         #: Gives back what waits in the trash, so that there are so many bytes more (None: some), and tells whether
         #: it did; for what found no room.
         self.make_room: Callable[[int | None], bool] = lambda _: False
-        #: What stands below a volume by the word of whoever keeps the books; None of one that is not in them. A header
-        #: that a broken QEMU wrote may name any volume, and who reads it would have another tenant's bytes.
-        self.lineage: Callable[[str], Collection[str] | None] = lambda _: None
+        self.lineage: lineage.Lineage = lambda _: None
         self._direct = is_direct(path)
         if not is_kept_as_it_is:
             readers.close_to_all(path, {volume: self._path(volume) for volume in self.volumes()}, self._chain)
@@ -112,6 +111,7 @@ class Qcow2Pool:
         if self.exists(volume):
             return
         with self._family.expecting(layer):
+            self._chain(layer)
             if size_bytes < self.size(layer):
                 raise ValueError(f"a clone of {layer} cannot be smaller than it")
             self._make([Birth(volume, size_bytes, layer)])
@@ -125,6 +125,7 @@ class Qcow2Pool:
         with contextlib.ExitStack() as held:
             for disk in disks:
                 held.enter_context(self._family.expecting(disk.head))
+                lineage.require_files(disk.head, self.lineage, self.length)
                 if guest is None and locks.is_written(self._path(disk.head)):
                     raise VolumeBusy(f"{disk.head} is being written")
             heirs = [
@@ -280,7 +281,7 @@ class Qcow2Pool:
                     self._follow([child, *beside], guest)
                 absorb.under_guest(guest, self._path(child), base)
             else:
-                path, kin = self._path(child), self._require_kin
+                path, kin = self._path(child), self._require_whole
                 self._with_room(lambda: absorb.in_copy(self._folder, path, base, kin, direct=self._direct))
             self._family.note(child)
 
@@ -307,7 +308,7 @@ class Qcow2Pool:
         """See ``port.Pool``."""
         found = parent_of(self._path(volume))
         if found is not None:
-            self._require_kin(volume, [found])
+            lineage.require_kin(volume, [found], self.lineage)
         return found
 
     def volumes(self) -> Iterator[str]:
@@ -345,7 +346,7 @@ class Qcow2Pool:
         guest writes only that, since its structure changes under the reader.
         """
         try:
-            self._chain(volume)
+            lineage.require_kin(volume, self._headers(volume)[1:], self.lineage)
             if locks.is_written(self._path(volume)) or soundness.is_plainly_sound(self._path(volume)):
                 return []
             return qemu_img.check(node(self._path(volume), None, is_head=False))
@@ -422,7 +423,7 @@ class Qcow2Pool:
     def send_out(self, layer: str, path: Path, target: TargetFormat, progress: Progress, cancelled: Cancel) -> None:
         """See ``port.Pool``. Raises VolumeMissing too."""
         with self._family.expecting(layer):
-            source, kin = self._path(layer), self._require_kin
+            source, kin = self._path(layer), self._require_whole
             moves.send_out(source, path, target, kin, direct=self._direct, progress=progress, cancelled=cancelled)
 
     def _follow(self, heads: Sequence[str], guest: Guest) -> bool:
@@ -469,7 +470,13 @@ class Qcow2Pool:
         return self.exists(disk.heir) and self.size(disk.heir) >= self.size(disk.head)
 
     def _chain(self, volume: str) -> list[str]:
-        """The volumes from the lowest layer to *volume*. Raises VolumeMissing, VolumeBroken."""
+        """The volumes from the lowest layer to *volume*, all whole. Raises VolumeMissing, VolumeBroken."""
+        chain = self._headers(volume)
+        self._require_whole(volume, chain[1:])
+        return chain[::-1]
+
+    def _headers(self, volume: str) -> list[str]:
+        """*volume* and what the headers say that it stands on, the lowest last. Raises VolumeMissing, VolumeBroken."""
         chain: list[str] = []
         name: str | None = volume
         while name is not None:
@@ -477,17 +484,10 @@ class Qcow2Pool:
                 raise VolumeBroken(f"{name} stands on itself")
             chain.append(name)
             name = parent_of(self._path(name))
-        self._require_kin(volume, chain[1:])
-        return chain[::-1]
+        return chain
 
-    def _require_kin(self, volume: str, below: Sequence[str]) -> None:
-        """Raise VolumeBroken when headers name what the books do not have below *volume*.
-
-        They may leave out what was merged into it and is not in the books yet.
-        """
-        known = self.lineage(volume) if below else None
-        if known is not None and (strange := next((name for name in below if name not in known), None)):
-            raise VolumeBroken(f"{volume} stands on {strange}, of which the database knows nothing")
+    def _require_whole(self, volume: str, below: Sequence[str]) -> None:
+        lineage.require_whole(volume, below, self.lineage, self.length)
 
     def _owns_a_volume(self, uid: int) -> bool:
         return any(self._path(volume).lstat().st_uid == uid for volume in self.volumes())

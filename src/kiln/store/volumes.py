@@ -189,20 +189,33 @@ def _in_a_row(limit: int) -> Select[Any]:
 
 def chain(tx: Transaction, volume: str) -> list[str]:
     """The volume and all that it stands on, the lowest last. Raises DatabaseMalformed when it stands on itself."""
-    found = [volume]
-    while (row := volumes.find(tx, id=found[-1])) is not None and row.parent is not None:
-        if row.parent in found:
-            raise DatabaseMalformed(f"{volume} stands on itself, by way of {row.parent}")
-        found.append(row.parent)
+    return list(_chain_rows(tx, volume))
+
+
+def _chain_rows(tx: Transaction, volume: str) -> dict[str, Volume | None]:
+    """As ``chain``, each with its row."""
+    found: dict[str, Volume | None] = {}
+    name: str | None = volume
+    while name is not None:
+        if name in found:
+            raise DatabaseMalformed(f"{volume} stands on itself, by way of {name}")
+        found[name] = row = volumes.find(tx, id=name)
+        name = None if row is None else row.parent
     return found
 
 
-def lineage_in(database: Database) -> Callable[[str], list[str] | None]:
-    """What tells all that a volume stands on, the lowest last; None when there is no such row."""
+def lineage_in(database: Database) -> Callable[[str], dict[str, int | None] | None]:
+    """What tells a volume and all that it stands on, the lowest last, each with the bytes that its file has.
 
-    def ask(volume: str) -> list[str] | None:
+    None of those whose files may grow. None in all when there is no such row.
+    """
+
+    def ask(volume: str) -> dict[str, int | None] | None:
         with database.read() as tx:
-            return chain(tx, volume)[1:] if volumes.find(tx, id=volume) is not None else None
+            rows = _chain_rows(tx, volume)
+        if rows[volume] is None:
+            return None
+        return {each: None if row is None else row.file_bytes for each, row in rows.items()}
 
     return ask
 

@@ -18,10 +18,11 @@ from kiln.calls.errors import (
     ServiceUnavailableMachineFailed,
     ServiceUnavailableNoRoom,
     ServiceUnavailablePoolClosed,
+    ServiceUnavailablePoolDamaged,
 )
 from kiln.declare.errors import ApiError, InternalError, ServiceUnavailable
 from kiln.ground.values import dataclass
-from kiln.pools.errors import PoolClosed, PoolFull
+from kiln.pools.errors import PoolClosed, PoolFull, VolumeBroken, VolumeMissing
 from kiln.pools.port import GuestAstray, GuestError
 from kiln.store.database import DatabaseFull
 from kiln.store.faults import DatabaseBusy
@@ -48,6 +49,7 @@ UNFORESEEN = Fault(
 _LASTING: dict[type[Exception], type[ApiError]] = {
     PoolClosed: ServiceUnavailablePoolClosed,
     PoolFull: ServiceUnavailableNoRoom,
+    VolumeBroken: ServiceUnavailablePoolDamaged,
     GuestAstray: ServiceUnavailableMachineAstray,
 }
 
@@ -68,16 +70,23 @@ def fault_of(error: BaseException) -> Fault:
     lasting = next((told for kind, told in _LASTING.items() if isinstance(error, kind)), None)
     if lasting is not None:
         return Fault(lasting(reason=reason), lasts=True)
+    if isinstance(error, VolumeMissing):
+        lost = ServiceUnavailablePoolDamaged(reason=f"there is no volume {reason} any more")
+        return Fault(lost, f"{lost} It is tried again.", is_foreseen=False)
     if isinstance(error, GuestError):
         return Fault(
             ServiceUnavailableMachineFailed(reason=reason),
             f"The machine did not do what it was told, and is told again: {reason}",
         )
-    if isinstance(error, DatabaseBusy):
-        return Fault(ServiceUnavailable(), "Another process keeps the database busy.", is_waited_for=True)
     if isinstance(error, OSError) and error.errno in _OF_THE_HOST:
         what = os.strerror(error.errno)  # Not the words of the error, in which paths of the host are.
         return Fault(ServiceUnavailableHostFailed(reason=what), f"The host failed, and it is tried again: {what}.")
+    return _fault_of_database(error)
+
+
+def _fault_of_database(error: BaseException) -> Fault:
+    if isinstance(error, DatabaseBusy):
+        return Fault(ServiceUnavailable(), "Another process keeps the database busy.", is_waited_for=True)
     if isinstance(error, DatabaseFull):
         return Fault(ServiceUnavailable(), "The database has no room; it is tried again.")
     return UNFORESEEN

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 from dataclasses import replace
 
@@ -11,12 +12,14 @@ import pytest
 from kiln.ground import killpoints
 from kiln.pools.errors import PoolFull
 from kiln.store import buckets
+from kiln.store.tasks import tasks
 from kiln.store.volumes import volumes
 from kiln.tasks.worker import Worker
 from kiln.upkeep import unfinished
 from kiln.upkeep.duties import DUTIES
 from kiln.upkeep.sweep import sweep
 from tests.clouds import OTHER, REGION
+from tests.operations.disks.watched import exhaust
 from tests.operations.images.gallery import (
     BUCKET,
     a_bucket,
@@ -26,7 +29,8 @@ from tests.operations.images.gallery import (
     bytes_of,
     shown,
 )
-from tests.stock import a_snapshot
+from tests.reading import every
+from tests.stock import a_snapshot, an_instance
 from tests.tools import needs
 
 
@@ -194,6 +198,31 @@ class FullPool:
     def send_out(self, _layer, path, *_):
         path.write_bytes(b"half")
         raise PoolFull("no space left")
+
+
+@pytest.mark.parametrize("cut", ["cut", "gone"])
+def test_writes_no_file_of_a_layer_that_lost_its_bytes(cloud, bucket, cut):
+    """QEMU reads what is gone as zeros: the task was Finished. Nor is it called whole what stands on such a layer."""
+    instance = an_instance(cloud)
+    image = cloud.call("CreateImage", InstanceId=instance.id)["ImageId"]
+    cloud.settle()
+    (layer,) = every(cloud, volumes, kind="layer")
+    path = cloud.folder / "pool" / f"{layer.id}.qcow2"
+    path.chmod(0o600)
+    if cut == "cut":
+        os.truncate(path, path.stat().st_size - 1)
+    else:
+        path.unlink()
+
+    cloud.call("ExportImage", ImageId=image, OSSBucket=BUCKET)
+    second = cloud.call("CreateImage", InstanceId=instance.id)["ImageId"]
+    exhaust(cloud)
+
+    assert list(bucket.iterdir()) == []
+    for task in every(cloud, tasks, status="Failed"):
+        assert (task.error_code, layer.id in task.error_message) == ("ServiceUnavailable", True)
+    shown_ = cloud.call("DescribeImages", Status="CreateFailed,Available")["Images"]["Image"]
+    assert {one["ImageId"]: one["Status"] for one in shown_} == {image: "Available", second: "CreateFailed"}
 
 
 class Killed(BaseException):
