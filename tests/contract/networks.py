@@ -62,7 +62,7 @@ class Kept:
 
     def heard_at(self, address, port):
         with contextlib.suppress(OSError), socket.create_connection((address, port), LIMIT_S) as client:
-            return b"".join(iter(lambda: client.recv(4096), b"")).decode()
+            return client.makefile().readline().rstrip("\n")
         return ""
 
     @contextlib.contextmanager

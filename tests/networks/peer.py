@@ -71,7 +71,7 @@ class Peer:
             while True:
                 connection, peer = tcp.accept()
                 with contextlib.suppress(OSError), connection:
-                    connection.sendall(f"{said} {peer[0]}".encode())
+                    connection.sendall(f"{said} {peer[0]}\n".encode())
 
         def by_udp() -> None:
             while True:
@@ -90,7 +90,8 @@ class Peer:
             connection.settimeout(timeout)
             connection.connect((address, port))
             connection.sendall(say.encode())
-            return b"".join(iter(lambda: connection.recv(4096), b"")).decode()
+            # A line is all that a guest may say before it waits for more.
+            return connection.makefile().readline().rstrip("\n")
         return None
 
     def udp(self, address: str, port: int, timeout: float) -> str | None:

@@ -1,1 +1,1 @@
-"""The networks of instances: who reaches whom, and by what address. Knows no accounts, no SQL and no HTTP."""
+"""The networks of instances: who reaches whom, and by what address. Knows no accounts and no SQL."""

@@ -130,9 +130,12 @@ class KeptNetworks:
     def question(self, timeout_s: float) -> Question | None:
         """See ``port.Networks``."""
         self._listen_to_all()
-        ready, _, _ = select.select(list(self._askers.values()), [], [], timeout_s)
+        poll = select.poll()  # It takes numbers above 1,024, which a Kiln with many clients has.
+        for asker in self._askers.values():
+            poll.register(asker, select.POLLIN)
+        ready = {number for number, _ in poll.poll(timeout_s * 1000)}
         for vpc, asker in list(self._askers.items()):
-            if asker not in ready:
+            if asker.fileno() not in ready:
                 continue
             try:
                 said, descriptors = spoken.hear(asker)
@@ -248,7 +251,9 @@ def _run(command: list[str], descriptors: list[int]) -> None:
 
 def _read_until_end(ready: Any) -> str:
     deadline, said = time.monotonic() + _START_TIMEOUT_S, b""
-    while select.select([ready], [], [], max(0.0, deadline - time.monotonic()))[0]:
+    poll = select.poll()
+    poll.register(ready, select.POLLIN)
+    while poll.poll(max(0.0, deadline - time.monotonic()) * 1000):
         more = ready.read(_WORDS)
         if not more:
             break
