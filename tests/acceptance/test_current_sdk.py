@@ -106,6 +106,38 @@ def test_makes_images_of_snapshots(kiln, client, instance, name):
     assert other.platform == "Debian"
 
 
+def test_copies_an_image_to_another_region_and_shares_the_copy_at_once(kiln, client, snapshot, name):
+    region, far = {"region_id": kiln.region}, {"region_id": "cn-hangzhou"}
+    source = client.create_image(models.CreateImageRequest(**region, snapshot_id=snapshot)).body.image_id
+
+    copy = client.copy_image(
+        models.CopyImageRequest(
+            **region, image_id=source, destination_region_id="cn-hangzhou", destination_image_name=name
+        )
+    ).body.image_id
+    client.modify_image_share_permission(models.ModifyImageSharePermissionRequest(**far, image_id=copy))
+
+    client.delete_image(models.DeleteImageRequest(**region, image_id=source))
+    wait_for_image(client, "cn-hangzhou", copy)
+    image = find_image(client, "cn-hangzhou", copy)
+    check_types(image)
+    assert (image.image_name, image.is_copied, image.image_owner_alias, image.usable) == (name, True, "self", True)
+    shares = client.describe_image_share_permission(
+        models.DescribeImageSharePermissionRequest(**far, image_id=copy)
+    ).body
+    check_types(shares)
+    assert (shares.total_count, shares.accounts.account) == (0, [])
+    with pytest.raises(ClientException) as refused:
+        client.cancel_copy_image(models.CancelCopyImageRequest(**far, image_id=copy))
+    assert refused.value.code == "IncorrectImageStatus"
+    types = client.describe_image_support_instance_types(
+        models.DescribeImageSupportInstanceTypesRequest(**far, image_id=copy)
+    ).body
+    assert "ecs.t5-lc1m1.small" in [one.instance_type_id for one in types.instance_types.instance_type]
+    client.delete_image(models.DeleteImageRequest(**far, image_id=copy))
+    assert find_image(client, "cn-hangzhou", copy) is None
+
+
 def test_describes_by_pages_names_and_tags(kiln, client, snapshot, name):
     region = {"region_id": kiln.region}
     for number in range(3):
