@@ -9,13 +9,13 @@ asked for raises MachineGarbled, and nothing else.
 
 from __future__ import annotations
 
-import json
 import re
 import socket
 import time
 from collections.abc import Mapping
 from typing import Any, NoReturn
 
+from kiln.ground import strict_json
 from kiln.ground.units import KiB
 from kiln.machines.errors import MachineGarbled
 
@@ -81,8 +81,9 @@ def parse(line: bytes) -> dict[str, Any]:
     if _is_deep(line):
         raise MachineGarbled("It says something that is too deep.")
     try:
-        said = json.loads(line.decode(), object_pairs_hook=_once, parse_constant=_refuse, parse_float=_refuse)
-    except (ValueError, RecursionError) as error:
+        # Nothing that is asked here is answered with a number that is not whole.
+        said = strict_json.read(line.decode(), strict_json.Numbers.WHOLE, is_bounded=True)
+    except ValueError as error:
         raise MachineGarbled("It says something that is not JSON as it should be.") from error
     return mapping(said)
 
@@ -159,14 +160,3 @@ def _is_deep(line: bytes) -> bool:
         if depth > DEEPEST:
             return True
     return False
-
-
-def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    said = dict(pairs)
-    if len(said) < len(pairs):
-        raise ValueError("a name twice")
-    return said
-
-
-def _refuse(constant: str) -> NoReturn:
-    raise ValueError(constant)  # Nothing that is asked is answered with such a number; NaN is not even JSON.

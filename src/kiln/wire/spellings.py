@@ -23,8 +23,8 @@ from typing import Any, NoReturn
 from kiln.declare.errors import ApiError, InvalidParameter
 from kiln.declare.rules import CommaList, JsonList
 from kiln.declare.shapes import Field, fields_of
+from kiln.ground import strict_json
 from kiln.ground.values import dataclass
-from kiln.wire import strict_json
 
 #: The last word of a name that stands for an array, or an object, of a JSON body with nothing in it.
 EMPTY_LIST = "[]"
@@ -123,7 +123,7 @@ def opened(field: Field, node: Sent, key: str) -> Sent:
 def json_list(text: str) -> list[str] | None:
     """The texts of a JSON array, or None when *text* is no array of texts."""
     try:
-        value = strict_json.read(text, numbers_are_texts=False)
+        value = strict_json.read(text, strict_json.Numbers.AS_THEY_ARE)
     except strict_json.NotJson:
         return None
     if not isinstance(value, list) or not all(isinstance(one, str) for one in value):

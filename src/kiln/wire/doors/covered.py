@@ -17,10 +17,10 @@ from __future__ import annotations
 import json
 from typing import Any
 
+from kiln.ground.strict_json import has_too_many_parts
 from kiln.wire.doors import parameters
 from kiln.wire.doors.door import RawRequest
 from kiln.wire.signatures import rpc
-from kiln.wire.strict_json import has_too_many_parts
 
 
 def of_body(request: RawRequest) -> dict[str, str]:

@@ -21,8 +21,8 @@ from typing import Any, NoReturn
 from urllib.parse import unquote
 
 from kiln.declare.errors import InvalidParameter
+from kiln.ground import strict_json
 from kiln.ground.units import KiB
-from kiln.wire import strict_json
 from kiln.wire.doors.door import RawRequest
 from kiln.wire.spellings import members
 

@@ -6,8 +6,8 @@ import json
 
 import pytest
 
-from kiln.wire import strict_json
-from kiln.wire.strict_json import NamedTwice, NotJson
+from kiln.ground import strict_json
+from kiln.ground.strict_json import NamedTwice, NotJson, Numbers
 
 
 @pytest.mark.parametrize(
@@ -24,7 +24,18 @@ def test_reads_json_with_numbers_as_they_were_spelled(text, value):
 
 
 def test_leaves_numbers_numbers_where_that_is_asked_for():
-    assert strict_json.read("[1, 2.5]", numbers_are_texts=False) == [1, 2.5]
+    assert strict_json.read("[1, 2.5]", Numbers.AS_THEY_ARE) == [1, 2.5]
+
+
+@pytest.mark.parametrize("text", ["[1.0]", "[1e3]", '{"a": 1E400}'])
+def test_refuses_what_is_not_whole_where_that_is_asked_for(text):
+    assert strict_json.read("[-1, 100000000000000000000]", Numbers.WHOLE) == [-1, 10**20]
+    with pytest.raises(NotJson):
+        strict_json.read(text, Numbers.WHOLE)
+
+
+def test_reads_as_much_as_there_is_for_whoever_has_bounded_it():
+    assert strict_json.read("[" + "0," * 20_000 + "0]", is_bounded=True) == ["0"] * 20_001
 
 
 @pytest.mark.parametrize(
@@ -50,10 +61,10 @@ def test_refuses_what_is_no_json_and_what_is_too_much(text):
         strict_json.read(text)
 
 
-@pytest.mark.parametrize("numbers_are_texts", [True, False])
-def test_refuses_a_member_that_is_named_twice(numbers_are_texts):
+@pytest.mark.parametrize("numbers", Numbers)
+def test_refuses_a_member_that_is_named_twice(numbers):
     with pytest.raises(NamedTwice):
-        strict_json.read('[{"a": {"b": 1, "b": 1}}]', numbers_are_texts=numbers_are_texts)
+        strict_json.read('[{"a": {"b": 1, "b": 1}}]', numbers)
 
 
 def test_a_text_may_hold_many_marks_but_not_without_end():

@@ -1,0 +1,71 @@
+"""JSON as it comes from outside: one reader, strict, and bounded before it begins.
+
+No member may be named twice, since of two values whoever reads takes one, and
+somebody between client and server can choose which. There is no NaN. What
+numbers are is said by whoever reads: of a request they are texts, in the
+spelling that they came in, since a parameter is a text, and who signed ``1.0``
+did not sign ``1``.
+"""
+
+from __future__ import annotations
+
+from enum import Enum
+from json import JSONDecoder
+from typing import Any, NoReturn
+
+#: More members and elements than any request has; a megabyte of ``[],`` would be a third of a million lists.
+MOST_PARTS = 10_000
+
+
+class Numbers(Enum):
+    """What a number is read as."""
+
+    TEXTS = "in the spelling that it came in"
+    AS_THEY_ARE = "int or float"
+    WHOLE = "int; any other is refused"
+
+
+class NotJson(ValueError):
+    """It cannot be read."""
+
+
+class NamedTwice(NotJson):
+    """An object names a member twice."""
+
+
+def read(text: str, numbers: Numbers = Numbers.TEXTS, *, is_bounded: bool = False) -> Any:
+    """The value that *text* is. Raises NotJson.
+
+    Who has bounded it in some other way says that it *is_bounded*; of all else more than MOST_PARTS is not read.
+    """
+    if not is_bounded and has_too_many_parts(text):
+        raise NotJson
+    try:
+        return _DECODERS[numbers].decode(text.strip())
+    except NotJson:
+        raise
+    except (ValueError, RecursionError) as error:
+        raise NotJson from error
+
+
+def has_too_many_parts(text: str) -> bool:
+    """Whether it is too much to be read; counts marks, also those within texts, in no time."""
+    return text.count(",") + text.count("[") + text.count("{") > MOST_PARTS
+
+
+def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    if len(found) != len(pairs):
+        raise NamedTwice
+    return found
+
+
+def _refuse(text: str) -> NoReturn:
+    raise NotJson(text)
+
+
+_DECODERS = {
+    Numbers.TEXTS: JSONDecoder(object_pairs_hook=_object, parse_float=str, parse_int=str, parse_constant=_refuse),
+    Numbers.AS_THEY_ARE: JSONDecoder(object_pairs_hook=_object, parse_constant=_refuse),
+    Numbers.WHOLE: JSONDecoder(object_pairs_hook=_object, parse_float=_refuse, parse_constant=_refuse),
+}
