@@ -21,7 +21,7 @@ from kiln.client import catalogue, signature
 from kiln.client.catalogue import Action, Catalogue
 from kiln.client.news import News
 from kiln.client.parameters import ParameterRefused, flatten
-from kiln.client.transport import Reply, Transport, Unreachable
+from kiln.client.transport import HttpReply, Transport, Unreachable
 from kiln.ground.clock import Clock, system_clock, to_seconds_text
 
 TRIES = 4
@@ -171,7 +171,7 @@ class Client:
         proof = signature.authorization(self._key_id, self._key_secret, "POST", headers, body_hash)
         return self._read(action.name, self._transport.post({**headers, "authorization": proof}, body))
 
-    def _read(self, action: str, reply: Reply) -> dict[str, Any]:
+    def _read(self, action: str, reply: HttpReply) -> dict[str, Any]:
         try:
             answer = json.loads(reply.body)
         except ValueError:

@@ -36,7 +36,7 @@ class Unreachable(Exception):
         self.was_sent = was_sent
 
 
-class Reply(NamedTuple):
+class HttpReply(NamedTuple):
     """An HTTP answer."""
 
     status: int
@@ -62,7 +62,7 @@ class Transport:
         self._timeout_s = timeout_s
         self._idle: deque[socket.socket] = deque()
 
-    def post(self, headers: Mapping[str, str], body: bytes) -> Reply:
+    def post(self, headers: Mapping[str, str], body: bytes) -> HttpReply:
         """The answer to a POST to ``/``. Raises Unreachable, and ValueError for a header that no request can have."""
         lines = [f"{name}: {_checked(value)}" for name, value in headers.items()]
         head = "\r\n".join(["POST / HTTP/1.1", *lines, f"content-length: {len(body)}", "", ""]).encode("latin-1")
@@ -80,7 +80,7 @@ class Transport:
             connection.close()
         else:
             self._idle.append(connection)
-        return Reply(answer.status, bytes(answer.body))
+        return HttpReply(answer.status, bytes(answer.body))
 
     def ask(self, path: str, headers: Mapping[str, str]) -> socket.socket:
         """A connection of the caller's own, on which a GET was sent. Raises Unreachable, and ValueError as ``post``."""

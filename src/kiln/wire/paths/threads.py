@@ -12,13 +12,13 @@ from functools import partial
 from typing import Generic, TypeVar, cast
 
 from kiln.store.line import Hands
-from kiln.wire.http.turns import Turns
+from kiln.wire.paths.turns import PeerTurns
 
 Given = TypeVar("Given")
 Result = TypeVar("Result")
 
 
-class Reply(Generic[Result]):
+class LoopReply(Generic[Result]):
     """Who waits for something on the event loop. One of its methods is called once, on any thread."""
 
     __slots__ = ("_finish",)
@@ -36,7 +36,7 @@ class Reply(Generic[Result]):
 
 
 #: Begins what a request asks for; raises nothing.
-Begin = Callable[[Given, Reply[Result], Hands], None]
+Begin = Callable[[Given, LoopReply[Result], Hands], None]
 
 
 class Threads:
@@ -53,7 +53,7 @@ class Threads:
 
     def __init__(self, executor: Executor, at_once: int, patience_s: float = 0.0) -> None:
         self._executor = executor
-        self._turns = Turns(at_once, self._begin, patience_s)
+        self._turns = PeerTurns(at_once, self._begin, patience_s)
         self._patience_s = patience_s
         self._is_watched = False
         self._finished: deque[Callable[[], None]] = deque()
@@ -73,7 +73,7 @@ class Threads:
             self._finish(loop, partial(tell, result, error))
 
         def job(waits: Callable[[], None]) -> None:
-            begin(given, Reply(finish), Hands(self._start, waits))
+            begin(given, LoopReply(finish), Hands(self._start, waits))
 
         self._turns.want(peer, job)
         if not self._is_watched and self._turns.is_pressed:
@@ -83,7 +83,7 @@ class Threads:
     async def run(self, peer: str, work: Callable[..., Result], *given: object) -> Result:
         """What *work* gives, when it is *peer*'s turn."""
 
-        def begin(_: None, reply: Reply[Result], __: Hands) -> None:
+        def begin(_: None, reply: LoopReply[Result], __: Hands) -> None:
             try:
                 value = work(*given)
             except BaseException as error:  # noqa: BLE001 - it is raised in whom it concerns.
@@ -97,7 +97,7 @@ class Threads:
         """What *begin* has the reply given, when it is *peer*'s turn."""
         done: asyncio.Future[Result] = asyncio.get_running_loop().create_future()
 
-        def begin_if_wanted(given: Given, reply: Reply[Result], hands: Hands) -> None:
+        def begin_if_wanted(given: Given, reply: LoopReply[Result], hands: Hands) -> None:
             if done.cancelled():
                 reply.fail(asyncio.CancelledError())
             else:

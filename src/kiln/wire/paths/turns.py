@@ -20,7 +20,7 @@ from collections.abc import Callable
 Job = Callable[[Callable[[], None]], None]  #: Raises nothing. It is told what it has to call before it waits.
 
 
-class Turns:
+class PeerTurns:
     """So many at once. Safe to use from any thread.
 
     *begin* has a thread of its own run what it is given. *patience_s* is how

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import threading
 
-from kiln.wire.http.turns import Turns
+from kiln.wire.paths.turns import PeerTurns
 
 
 class Hands:
@@ -22,7 +22,7 @@ class Hands:
 def run(*peers, at_once=1):
     """In which order these are answered when all ask before any is, and how many threads began for them."""
     hands, answered = Hands(), []
-    turns = Turns(at_once, hands)
+    turns = PeerTurns(at_once, hands)
     for peer in peers:
         turns.want(peer, lambda _, peer=peer: answered.append(peer))
     threads = len(hands.begun)
@@ -42,7 +42,7 @@ def test_has_several_at_once_and_no_more():
 
 def test_what_nobody_has_begun_can_be_forgotten():
     hands, answered = Hands(), []
-    turns = Turns(1, hands)
+    turns = PeerTurns(1, hands)
     turns.want("a", lambda _: (answered.append("first"), turns.clear()))
     turns.want("a", lambda _: answered.append("second"))
     hands.run()
@@ -54,7 +54,7 @@ def test_what_nobody_has_begun_can_be_forgotten():
 
 def test_a_turn_ended_early_is_passed_on_once():
     hands, answered = Hands(), []
-    turns = Turns(1, hands)
+    turns = PeerTurns(1, hands)
 
     def first(end):
         end()
@@ -76,7 +76,7 @@ def test_a_turn_ended_early_is_passed_on_once():
 
 def test_a_turn_ended_early_with_nobody_waiting_is_free():
     hands = Hands()
-    turns = Turns(1, hands)
+    turns = PeerTurns(1, hands)
     turns.want("a", lambda end: (end(), turns.want("b", lambda _: None)))
     hands.run()
 
@@ -85,7 +85,7 @@ def test_a_turn_ended_early_with_nobody_waiting_is_free():
 
 def test_jobs_wait_for_a_thread_that_comes_back_soon():
     hands, answered = Hands(), []
-    turns = Turns(2, hands, patience_s=3600.0)
+    turns = PeerTurns(2, hands, patience_s=3600.0)
     for n in range(3):
         turns.want("a", lambda _, n=n: answered.append(n))
     turns.hurry()
@@ -97,7 +97,7 @@ def test_jobs_wait_for_a_thread_that_comes_back_soon():
 
 def test_another_thread_begins_where_one_has_not_come_back():
     """The first job waits for the second, which only another thread can do."""
-    both, done = Turns(2, lambda work: threading.Thread(target=work, daemon=True).start(), 0.01), threading.Event()
+    both, done = PeerTurns(2, lambda work: threading.Thread(target=work, daemon=True).start(), 0.01), threading.Event()
     is_second_done = threading.Event()
     both.want("a", lambda _: (is_second_done.wait(20), done.set()))
     both.want("a", lambda _: is_second_done.set())
