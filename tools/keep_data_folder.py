@@ -36,7 +36,7 @@ _TRASH = "trash.json"  #: What waits in the trash, until it is in the other.
 
 _BLOCK, _BLOCKS = 65536, 16  #: Of each volume as much is read: all that was written to it.
 
-_LEASE_SECONDS = 50.0  #: Less than a lease of any version.
+_LEASE_S = 50.0  #: Less than a lease of any version.
 
 #: Where a task dies. The others are not begun.
 _HALFWAY = {
@@ -109,7 +109,7 @@ def _begin_all(folder: Path) -> None:
             beginning(cloud)
             begun |= {task.id for task in open_tasks()}
             # Anew each time, and not for ever: a lease that ends later than any can counts as none.
-            until = cloud.clock() + _LEASE_SECONDS
+            until = cloud.clock() + _LEASE_S
             cloud.ports.database.write(lambda tx, begun=frozenset(begun), until=until: _lease(tx, begun, until))  # type: ignore[misc]
         _have_something_wait(folder, cloud)
         cloud.call("DeleteDisk", DiskId=a_disk(cloud).id)  # Its volume is left to the sweeper.

@@ -265,7 +265,7 @@ def task(folder: Path) -> None:
     cloud.worker.start()
     deadline = time.monotonic() + 20
     while image_of(cloud, image).status == "Creating" and time.monotonic() < deadline:
-        cloud.clock.now += tasks.LEASE_SECONDS / 2  # The worker, which lives, renews its leases.
+        cloud.clock.now += tasks.LEASE_S / 2  # The worker, which lives, renews its leases.
         time.sleep(0.2)
     cloud.worker.stop()
     assert image_of(cloud, image).status == "Available"

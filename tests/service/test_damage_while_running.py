@@ -11,8 +11,9 @@ import pytest
 from kiln.operations import CATALOGUE
 from kiln.service.checking import DailyCheck
 from kiln.service.health import health
-from kiln.store.database import DatabaseMalformed, open_sqlite
+from kiln.store.database import open_sqlite
 from kiln.store.disks import disks
+from kiln.store.errors import DatabaseMalformed
 from kiln.store.tags import Tag, tags
 from kiln.store.tasks import tasks
 from kiln.store.volumes import volumes

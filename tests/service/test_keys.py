@@ -6,7 +6,7 @@ import pytest
 
 from kiln.operations import CATALOGUE
 from kiln.service import keys
-from kiln.service.accounts import KEPT_SECONDS, StoredCredentials, ensure_first_account
+from kiln.service.accounts import KEPT_S, StoredCredentials, ensure_first_account
 from kiln.service.errors import SecretBroken
 from kiln.service.keys import ACCESS_KEY, APP, KINDS, AccountUnknown, KeyKept, KeyUnknown
 from kiln.service.secrets import Sealer
@@ -133,7 +133,7 @@ def test_one_that_is_off_is_refused_at_every_door_within_seconds(database, seale
     assert ask()[0] == 200
     for key_id in (KEY_ID, APP_KEY):
         keys.disable(database, key_id)
-    steady[0] += KEPT_SECONDS
+    steady[0] += KEPT_S
 
     status, code, gateway_code = ask()
 
@@ -141,5 +141,5 @@ def test_one_that_is_off_is_refused_at_every_door_within_seconds(database, seale
     assert gateway_code in (None, "A400IK")
     for key_id in (KEY_ID, APP_KEY):
         keys.enable(database, sealer, key_id)
-    steady[0] += KEPT_SECONDS
+    steady[0] += KEPT_S
     assert ask()[0] == 200

@@ -30,8 +30,8 @@ from kiln.declare.states import TaskStatus
 from kiln.ground import killpoints
 from kiln.machines.errors import MachineRefused, MachineSilent
 from kiln.pools.errors import PoolError, PoolFull
-from kiln.store.database import DatabaseFull
 from kiln.store.disks import disks
+from kiln.store.errors import DatabaseFull
 from kiln.store.rows import metadata
 from kiln.store.snapshots import snapshots
 from kiln.store.tasks import tasks

@@ -13,8 +13,8 @@ from kiln.declare.states import MOVES, DiskStatus, ImageStatus, TaskStatus
 from kiln.ground import killpoints
 from kiln.store import tasks
 from kiln.store.changes import Change, Hub
-from kiln.store.database import DatabaseFull
 from kiln.store.disks import disks
+from kiln.store.errors import DatabaseFull
 from kiln.store.images import images
 from kiln.store.instances import instances
 from kiln.store.snapshots import snapshots

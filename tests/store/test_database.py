@@ -8,7 +8,8 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 from sqlalchemy.exc import IntegrityError
 
-from kiln.store.database import Database, DatabaseFull, Transaction, open_sqlite
+from kiln.store.database import Database, Transaction, open_sqlite
+from kiln.store.errors import DatabaseFull
 from kiln.store.line import Hands
 from kiln.store.tags import Tag, tags
 

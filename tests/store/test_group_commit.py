@@ -19,8 +19,8 @@ from sqlalchemy.exc import IntegrityError
 
 from kiln.ground import killpoints
 from kiln.store.changes import Change
-from kiln.store.database import DatabaseFull, DatabaseMalformed, open_sqlite
-from kiln.store.faults import DatabaseBusy
+from kiln.store.database import open_sqlite
+from kiln.store.errors import DatabaseBusy, DatabaseFull, DatabaseMalformed
 from kiln.store.line import MOST, Hands
 from kiln.store.tags import Tag, tags
 

@@ -7,7 +7,7 @@ import pytest
 from kiln.declare.ids import new_id
 from kiln.ground.clock import next_in_sequence
 from kiln.store import tasks
-from kiln.store.tasks import LEASE_SECONDS, LeaseLost, Task
+from kiln.store.tasks import LEASE_S, LeaseLost, Task
 
 
 def a_task(database, **changes):
@@ -41,16 +41,16 @@ def test_are_claimed_again_when_the_lease_has_run_out(database):
     one = a_task(database)
     claim(database)
 
-    assert claim(database, "other", now=100.0 + LEASE_SECONDS / 2) == []
-    assert claim(database, "other", now=101.0 + LEASE_SECONDS) == [one]
+    assert claim(database, "other", now=100.0 + LEASE_S / 2) == []
+    assert claim(database, "other", now=101.0 + LEASE_S) == [one]
 
 
 def test_keep_their_lease_when_it_is_renewed(database):
     a_task(database)
     claim(database)
-    database.write(lambda tx: tasks.renew(tx, "me", 100.0 + LEASE_SECONDS / 2))
+    database.write(lambda tx: tasks.renew(tx, "me", 100.0 + LEASE_S / 2))
 
-    assert claim(database, "other", now=101.0 + LEASE_SECONDS) == []
+    assert claim(database, "other", now=101.0 + LEASE_S) == []
 
 
 def test_know_whether_another_waits_for_them_in_their_lane(database):
@@ -199,7 +199,7 @@ class TestTransfers:
         asked = [self.ask(database, str(n)) for n in range(4)]
         claim(database)
 
-        assert claim(database, "other", now=101.0 + LEASE_SECONDS) == asked[:3]
+        assert claim(database, "other", now=101.0 + LEASE_S) == asked[:3]
 
     def test_hold_up_nothing_else(self, database):
         for n in range(40):
@@ -219,7 +219,7 @@ class TestTransfers:
 def test_are_recorded_by_the_last_who_claimed_them_alone(database):
     a_task(database)
     (late,) = database.write(lambda tx: tasks.claim(tx, "late", 100.0))
-    (again,) = database.write(lambda tx: tasks.claim(tx, "again", 100.0 + 2 * LEASE_SECONDS))
+    (again,) = database.write(lambda tx: tasks.claim(tx, "again", 100.0 + 2 * LEASE_S))
 
     for record in (
         lambda tx: tasks.finish(tx, late, 300.0),

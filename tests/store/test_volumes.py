@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from kiln.declare.ids import new_id
-from kiln.store.database import DatabaseMalformed
+from kiln.store.errors import DatabaseMalformed
 from kiln.store.volumes import Volume, chain, heads_deeper_than, is_at_work, volumes
 from tests.stock import a_disk
 from tests.store.test_tasks import a_task

@@ -23,7 +23,7 @@ from kiln.machines.errors import (
 )
 from kiln.pools.errors import PoolClosed, PoolFull, VolumeBroken, VolumeMissing
 from kiln.store import tasks
-from kiln.store.faults import DatabaseBusy
+from kiln.store.errors import DatabaseBusy
 from kiln.tasks.worker import TRIES, Duty, Worker
 from kiln.upkeep import unfinished
 from tests.clouds import Cloud

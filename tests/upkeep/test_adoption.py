@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from kiln.declare.states import InstanceStatus
-from kiln.store.database import DatabaseFull
+from kiln.store.errors import DatabaseFull
 from kiln.store.instances import instances, is_any_elsewhere
 from kiln.upkeep.adoption import adopt
 from kiln.upkeep.watch import watch

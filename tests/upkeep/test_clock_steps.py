@@ -68,7 +68,7 @@ def test_a_lease_of_who_is_no_more_runs_out(cloud, steps):
     cloud.ports.database.write(lambda tx: tasks.claim(tx, "dead", cloud.clock()))
     set_clock(cloud, steps)
 
-    cloud.clock.now += tasks.LEASE_SECONDS + 2
+    cloud.clock.now += tasks.LEASE_S + 2
     claimed = cloud.ports.database.write(lambda tx: tasks.claim(tx, "alive", cloud.clock()))
 
     assert [one.id for one in claimed] == [task]

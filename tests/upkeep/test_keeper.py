@@ -6,8 +6,8 @@ import threading
 
 from kiln.pools.errors import PoolFull
 from kiln.store import tags
-from kiln.store.faults import DatabaseBusy
-from kiln.store.tokens import KEPT_SECONDS, Token, tokens
+from kiln.store.errors import DatabaseBusy
+from kiln.store.tokens import KEPT_S, Token, tokens
 from kiln.upkeep.keeper import CHORES, Chore, Keeper, forget_tokens, prepare, release_snapshots
 from tests.stock import a_snapshot, an_instance
 
@@ -35,7 +35,7 @@ def test_keeps_a_snapshot_that_an_image_stands_on(cloud):
 
 
 def test_forgets_old_tokens(cloud):
-    for token, age in (("old", KEPT_SECONDS + 10), ("new", 10)):
+    for token, age in (("old", KEPT_S + 10), ("new", 10)):
         row = Token(account="1", action="X", token=token, digest="", answer="{}", created_at=cloud.clock.now - age)
         cloud.ports.database.write(lambda tx, row=row: tokens.insert(tx, row))
 

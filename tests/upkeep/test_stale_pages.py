@@ -9,7 +9,8 @@ import sqlite3
 import pytest
 from sqlalchemy.exc import DatabaseError
 
-from kiln.store.database import DatabaseMalformed, open_sqlite
+from kiln.store.database import open_sqlite
+from kiln.store.errors import DatabaseMalformed
 from kiln.store.rows import metadata
 from kiln.store.snapshots import snapshots
 from kiln.store.volumes import volumes

@@ -158,7 +158,7 @@ class Job(Generic[Facts]):
         return task is None or task.cancel_requested
 
 
-SILENCE_SECONDS = 30.0  #: Until a machine that answered nothing is asked again on which disks it writes.
+SILENCE_S = 30.0  #: Until a machine that answered nothing is asked again on which disks it writes.
 
 MACHINE_SILENT = "The machine does not answer, so that nobody can tell on which disks it writes."
 

@@ -6,7 +6,7 @@ import threading
 import time
 from collections.abc import Callable
 
-_COUNTED_EVERY_SECONDS = 60.0  #: A crash loses less than that, and things then wait so much longer.
+_COUNTED_EVERY_S = 60.0  #: A crash loses less than that, and things then wait so much longer.
 
 
 class Grace:
@@ -23,7 +23,7 @@ class Grace:
         """Seconds since this answered more than 0 or was restarted; 0 while it is too little to be counted."""
         with self._lock:
             now = self._monotonic()
-            if now - self._since < min(_COUNTED_EVERY_SECONDS, self.seconds / 10):
+            if now - self._since < min(_COUNTED_EVERY_S, self.seconds / 10):
                 return 0.0
             passed, self._since = now - self._since, now
             return passed

@@ -12,7 +12,7 @@ from kiln.cli.grammar import Columns, Json, Quiet, example, group
 from kiln.cli.output import Column, View, note, show_facts, show_json, show_line, show_rows
 from kiln.ground.clock import to_seconds_text
 from kiln.service import keys
-from kiln.service.accounts import KEPT_SECONDS
+from kiln.service.accounts import KEPT_S
 from kiln.service.keys import ACCESS_KEY, APP, Pair
 
 app = group()
@@ -114,7 +114,7 @@ def enable(keys_named: Keys, *, data: Data = None, database: DatabaseAddress = N
     with beside(data, database) as it:
         for key in keys_named:
             keys.enable(it.database, it.sealer, key)
-            show_line(f"{key} is active, within {KEPT_SECONDS:g} seconds")
+            show_line(f"{key} is active, within {KEPT_S:g} seconds")
 
 
 @app.command("delete", epilog=example("kiln account keys delete LTAIKilnx0c4d5e6f7a8b9c0"))
@@ -132,7 +132,7 @@ def state(*, is_active: bool) -> str:
 
 
 def _disabled(key: str) -> str:
-    return f"{key} is disabled; a service that runs lets it in for {KEPT_SECONDS:g} seconds more at the most"
+    return f"{key} is disabled; a service that runs lets it in for {KEPT_S:g} seconds more at the most"
 
 
 def _show(pair: Pair, *, as_json: bool) -> None:

@@ -18,7 +18,7 @@ from kiln.store.accounts import Account, ResourceGroup, User
 from kiln.store.database import Database, Transaction
 from kiln.wire.key import Key
 
-KEPT_SECONDS = 5.0  #: For so long a service goes on with what it knows of a key.
+KEPT_S = 5.0  #: For so long a service goes on with what it knows of a key.
 _Pair = tuple[str, str]  #: ID and secret.
 
 _ANY: _Pair = ("", "")  #: As the pair that is wanted: whichever is there.
@@ -252,7 +252,7 @@ class StoredCredentials:
         if kept is None or kept[0] < now:
             with self._database.read() as tx:
                 found = frozenset(user.email for user in accounts.users.all(tx, account=account_id))
-            kept = self._users[account_id] = (now + KEPT_SECONDS, found)
+            kept = self._users[account_id] = (now + KEPT_S, found)
         return kept[1]
 
     def _key(self, kind: str, key_id: str) -> Key | None:
@@ -269,5 +269,5 @@ class StoredCredentials:
         secret = self._sealer.open(row.sealed_secret) if row.active else ""
         key = Key(id=row.id, secret=secret, account_id=row.account, active=row.active)
         with self._lock:
-            self._keys[(kind, key_id)] = (now + KEPT_SECONDS, key)
+            self._keys[(kind, key_id)] = (now + KEPT_S, key)
         return key

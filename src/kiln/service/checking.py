@@ -11,10 +11,10 @@ from pathlib import Path
 from kiln.calls.call import Ports
 from kiln.ground.journal import Journal
 from kiln.ground.units import DAY_S
-from kiln.store.database import DatabaseDown
+from kiln.store.errors import DatabaseDown
 from kiln.store.glance import damage_of_sqlite
 
-EVERY_SECONDS = float(DAY_S)  #: Of serving: by the monotonic clock.
+EVERY_S = float(DAY_S)  #: Of serving: by the monotonic clock.
 
 log = Journal("kiln.service")
 

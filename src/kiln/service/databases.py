@@ -10,7 +10,8 @@ from kiln.service.errors import DatabaseAbsent, DatabaseDamaged, DatabaseHeld, D
 from kiln.service.settings import Settings
 from kiln.service.upgrading import Say, upgrade
 from kiln.store import schema
-from kiln.store.database import Database, DatabaseDown, DatabaseFull, DatabaseMalformed, open_postgresql, open_sqlite
+from kiln.store.database import Database, open_postgresql, open_sqlite
+from kiln.store.errors import DatabaseDown, DatabaseFull, DatabaseMalformed
 from kiln.store.glance import damage_of_sqlite
 from kiln.store.hold import Hold, HoldRefused
 

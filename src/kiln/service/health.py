@@ -12,7 +12,7 @@ from kiln.ground.journal import Journal
 from kiln.ground.units import MiB
 from kiln.service.ballast import Ballast
 from kiln.store import tasks
-from kiln.store.database import DatabaseDown
+from kiln.store.errors import DatabaseDown
 from kiln.store.trash import discards
 
 log = Journal("kiln.service")

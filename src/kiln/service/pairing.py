@@ -27,8 +27,9 @@ from kiln.pools.port import Generation, Identity, Pool
 from kiln.service.errors import DatabaseUnusable, DeploymentRefused
 from kiln.service.settings import Settings
 from kiln.store import deployment
-from kiln.store.database import Database, DatabaseDown, DatabaseFull
+from kiln.store.database import Database
 from kiln.store.deployment import Deployment
+from kiln.store.errors import DatabaseDown, DatabaseFull
 from kiln.store.glance import (
     Glance,
     glance_at_postgresql,

@@ -16,10 +16,10 @@ from kiln.ground.clock import go_on_after
 from kiln.ground.journal import Journal
 from kiln.operations import CATALOGUE
 from kiln.service import doctor, http, logs, memory
-from kiln.service.accounts import KEPT_SECONDS, Keys, StoredCredentials, ensure_first_account, known_keys, switched_off
+from kiln.service.accounts import KEPT_S, Keys, StoredCredentials, ensure_first_account, known_keys, switched_off
 from kiln.service.address import Address, tell
 from kiln.service.assemble import Assembly, assemble
-from kiln.service.checking import EVERY_SECONDS, DailyCheck
+from kiln.service.checking import EVERY_S, DailyCheck
 from kiln.service.claim import hold_data_folder
 from kiln.service.databases import hold_database
 from kiln.service.errors import DatabaseUnusable
@@ -30,13 +30,13 @@ from kiln.service.passing import started, stopping
 from kiln.service.settings import Settings
 from kiln.service.supervisor import READY, tell_supervisor
 from kiln.store import tasks
-from kiln.store.database import DatabaseFull
+from kiln.store.errors import DatabaseFull
 from kiln.tasks.worker import Worker
 from kiln.upkeep import unfinished
 from kiln.upkeep.adoption import adopt
-from kiln.upkeep.ahead import want_again
 from kiln.upkeep.duties import DUTIES
 from kiln.upkeep.keeper import CHORES, Chore, Keeper
+from kiln.upkeep.opening import want_again
 from kiln.upkeep.recorder import Recorder
 from kiln.wire.app import Site, make_app
 from kiln.wire.dispatch import Dispatcher
@@ -178,7 +178,7 @@ def _chores(assembly: Assembly, recorder: Recorder) -> tuple[Chore, ...]:
     chores = (
         *CHORES,
         Chore("record_accounts", 60.0, lambda _: recorder.compare(("account",))),
-        Chore("watch_keys", KEPT_SECONDS, lambda _: watch.look()),
+        Chore("watch_keys", KEPT_S, lambda _: watch.look()),
     )
     if not assembly.database.is_sqlite:
         return chores
@@ -186,7 +186,7 @@ def _chores(assembly: Assembly, recorder: Recorder) -> tuple[Chore, ...]:
     return (
         *chores,
         Chore("ballast", 30.0, lambda _: assembly.ballast.fill()),
-        Chore("check_database", EVERY_SECONDS, check),
+        Chore("check_database", EVERY_S, check),
     )
 
 

@@ -15,7 +15,8 @@ from pathlib import Path
 from kiln.ground.journal import Journal
 from kiln.ground.killpoints import reach
 from kiln.store import schema
-from kiln.store.database import Database, DatabaseFull, full_said
+from kiln.store.database import Database, full_said
+from kiln.store.errors import DatabaseFull
 
 Say = Callable[[str], None]
 

@@ -30,7 +30,8 @@ from sqlalchemy.exc import DBAPIError, OperationalError, SQLAlchemyError
 from kiln.ground.journal import Journal
 from kiln.ground.killpoints import reach
 from kiln.store.changes import Change, Hub
-from kiln.store.faults import DatabaseBusy, is_busy, is_worth_another_try, let_go, of_driver, words_of
+from kiln.store.errors import DatabaseBusy, DatabaseDown, DatabaseFull, DatabaseMalformed
+from kiln.store.faults import is_busy, is_worth_another_try, let_go, of_driver, words_of
 from kiln.store.line import Errand, Hands, Line, Member, Sleeper
 
 log = Journal("kiln.store")
@@ -48,21 +49,6 @@ _TO_DO = (
 )
 
 _IDLE_MOST = 8  #: Kept connections that wait for work; each costs some 100 KiB.
-
-
-class DatabaseFull(Exception):
-    """The disk that the database lies on has no room; the transaction was rolled back."""
-
-
-class DatabaseDown(Exception):
-    """The database cannot be opened, reached or read; the message has the driver's reason."""
-
-
-class DatabaseMalformed(Exception):
-    """A part of the database contradicts another, or makes no sense: a write was lost, or a file of it was exchanged.
-
-    The message says what was found. Whoever finds it first stops every write of the process.
-    """
 
 
 class Cursor(Protocol):

@@ -19,8 +19,9 @@ from kiln.declare.states import TaskStatus
 from kiln.ground.values import dataclass
 from kiln.store.accounts import accounts, resource_groups, users
 from kiln.store.buckets import buckets
-from kiln.store.database import DatabaseMalformed, Transaction
+from kiln.store.database import Transaction
 from kiln.store.disks import disks
+from kiln.store.errors import DatabaseMalformed
 from kiln.store.images import image_disks, images
 from kiln.store.instances import instances
 from kiln.store.rows import Rows

@@ -10,10 +10,6 @@ from sqlalchemy.exc import DBAPIError, IntegrityError
 _RETRIED_STATES = ("40001", "40P01")  #: serialization_failure and deadlock_detected.
 
 
-class DatabaseBusy(Exception):
-    """Another process has kept the SQLite file from us for as long as anybody waits; nothing was written."""
-
-
 def of_driver(error: BaseException) -> BaseException:
     """The driver's own error, where SQLAlchemy has put it into one of its own."""
     said: BaseException = getattr(error, "orig", None) or error

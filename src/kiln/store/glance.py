@@ -17,8 +17,9 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from kiln.ground.values import dataclass
 from kiln.store import schema
-from kiln.store.database import DatabaseDown, open_postgresql
+from kiln.store.database import open_postgresql
 from kiln.store.deployment import Deployment
+from kiln.store.errors import DatabaseDown
 from kiln.store.faults import of_driver, words_of
 
 Seen = TypeVar("Seen")

@@ -15,12 +15,13 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from kiln.ground.journal import Journal
 from kiln.store import deployment
-from kiln.store.database import Database, DatabaseDown, Transaction
+from kiln.store.database import Database, Transaction
 from kiln.store.deployment import Deployment
+from kiln.store.errors import DatabaseDown
 from kiln.store.faults import words_of
 
 _LOCK = "SELECT pg_try_advisory_lock(8787, 1)"  # Migrations use another, of one number.
-_LOOK_SECONDS = 1.0
+_LOOK_S = 1.0
 #: A host that is gone answers nothing, and TCP alone would wait for a quarter of an hour.
 _SIGNS_OF_LIFE = {"keepalives_idle": 5, "keepalives_interval": 2, "keepalives_count": 3, "tcp_user_timeout": 10_000}
 
@@ -85,7 +86,7 @@ class Hold:
         self._engine.dispose()
 
     def _watch(self, on_loss: Callable[[], None]) -> None:
-        while not self._stopping.wait(_LOOK_SECONDS):
+        while not self._stopping.wait(_LOOK_S):
             try:
                 self._connection.execute(text("SELECT 1"))
             except SQLAlchemyError as error:

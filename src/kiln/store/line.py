@@ -27,7 +27,7 @@ Done = TypeVar("Done")
 
 MOST = 64  #: In one group.
 #: The first of a group waits for all of it, so after so many seconds nobody else is taken in.
-LONGEST_SECONDS = 0.02
+LONGEST_S = 0.02
 
 
 @dataclass(frozen=True)
@@ -137,7 +137,7 @@ class Line(Generic[Done]):
         self._lock = threading.Lock()
         self._waiting: deque[Member[Done]] = deque()
         self._is_led = False
-        self.longest_seconds = LONGEST_SECONDS
+        self.longest_seconds = LONGEST_S
 
     def __len__(self) -> int:
         """How many wait."""

@@ -45,7 +45,8 @@ from sqlalchemy import (
 from kiln.declare.states import check_move
 from kiln.ground.values import dataclass
 from kiln.store.changes import Change, Told
-from kiln.store.database import Cursor, DatabaseMalformed, Transaction
+from kiln.store.database import Cursor, Transaction
+from kiln.store.errors import DatabaseMalformed
 from kiln.store.order import Order
 
 metadata = MetaData()

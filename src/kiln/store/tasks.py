@@ -27,9 +27,9 @@ from kiln.store.database import Transaction
 from kiln.store.order import Key, Order, newest_first
 from kiln.store.rows import Recorded, Rows
 
-POSTPONED_AT_MOST_SECONDS = 60.0  #: Nobody asks for a later time.
-_SLACK_SECONDS = 1.0  #: Between two looks at a clock.
-LEASE_SECONDS = 60.0  #: A worker renews its leases three times in that time.
+POSTPONED_AT_MOST_S = 60.0  #: Nobody asks for a later time.
+_SLACK_S = 1.0  #: Between two looks at a clock.
+LEASE_S = 60.0  #: A worker renews its leases three times in that time.
 _FAILURES_COUNTED = 8
 TRANSFERS_AT_ONCE = 3
 _TRANSFERS_OF_ONE = 2
@@ -109,7 +109,7 @@ def new_task(
 
 def leased(task: Task, owner: str, now: float) -> Task:
     """The task under a new lease of *owner*."""
-    return replace(task, owner=owner, lease_until=now + LEASE_SECONDS, generation=task.generation + 1)
+    return replace(task, owner=owner, lease_until=now + LEASE_S, generation=task.generation + 1)
 
 
 tasks: Rows[Task] = Rows(
@@ -168,7 +168,7 @@ def failed_in_a_row(tx: Transaction, action: str, resource: str) -> tuple[int, f
 
 def _is_held(lease_until: ColumnElement[float], now: float) -> ColumnElement[bool]:
     """That a lease has not run out. One that ends later than any can was taken before the clock was set back."""
-    return and_(lease_until >= now, lease_until <= now + LEASE_SECONDS + _SLACK_SECONDS)
+    return and_(lease_until >= now, lease_until <= now + LEASE_S + _SLACK_S)
 
 
 def _is_due(now: float) -> tuple[ColumnElement[bool], ...]:
@@ -182,7 +182,7 @@ def _is_due(now: float) -> tuple[ColumnElement[bool], ...]:
     return (
         tasks.c.status == TaskStatus.PROCESSING,
         # What lies further ahead than anybody puts it was written before the clock was set back.
-        or_(tasks.c.not_before <= now, tasks.c.not_before > now + POSTPONED_AT_MOST_SECONDS),
+        or_(tasks.c.not_before <= now, tasks.c.not_before > now + POSTPONED_AT_MOST_S),
         or_(tasks.c.owner == "", ~_is_held(tasks.c.lease_until, now)),
         or_(tasks.c.lane == "", ~earlier),
         _is_slot_free(now),
@@ -278,7 +278,7 @@ def claim(tx: Transaction, owner: str, now: float, limit: int = 1, host: str = "
     )
     found = [leased(task, owner, now) for task in _whose_turn(tx, tasks.rows(tx, statement), now)]
     if found:
-        lease = {"owner": owner, "lease_until": now + LEASE_SECONDS, "generation": tasks.c.generation + 1}
+        lease = {"owner": owner, "lease_until": now + LEASE_S, "generation": tasks.c.generation + 1}
         tasks.update(tx, lease, tasks.c.id.in_([task.id for task in found]))
     return found
 
@@ -295,7 +295,7 @@ def bind(tx: Transaction, lane: str, host: str) -> None:
 
 def renew(tx: Transaction, owner: str, now: float) -> None:
     """Renew every lease that *owner* holds."""
-    tasks.update(tx, {"lease_until": now + LEASE_SECONDS}, owner=owner, status=TaskStatus.PROCESSING)
+    tasks.update(tx, {"lease_until": now + LEASE_S}, owner=owner, status=TaskStatus.PROCESSING)
 
 
 def is_any_leased(tx: Transaction) -> bool:

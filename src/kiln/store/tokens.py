@@ -13,7 +13,7 @@ from kiln.ground.units import DAY_S
 from kiln.ground.values import dataclass
 from kiln.store.rows import Rows
 
-KEPT_SECONDS = 7 * DAY_S
+KEPT_S = 7 * DAY_S
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -15,8 +15,9 @@ from sqlalchemy import ColumnElement, Index, Select, and_, exists, func, literal
 
 from kiln.declare.states import TaskStatus
 from kiln.ground.values import dataclass
-from kiln.store.database import Database, DatabaseMalformed, Transaction
+from kiln.store.database import Database, Transaction
 from kiln.store.disks import disks
+from kiln.store.errors import DatabaseMalformed
 from kiln.store.rows import Recorded, Rows
 from kiln.store.snapshots import snapshots
 from kiln.store.tasks import tasks

@@ -24,8 +24,7 @@ from kiln.declare.errors import ApiError, InternalError, ServiceUnavailable
 from kiln.ground.values import dataclass
 from kiln.pools.errors import PoolClosed, PoolFull, VolumeBroken, VolumeMissing
 from kiln.pools.port import GuestAstray, GuestError
-from kiln.store.database import DatabaseFull
-from kiln.store.faults import DatabaseBusy
+from kiln.store.errors import DatabaseBusy, DatabaseFull
 
 
 @dataclass(frozen=True)

@@ -45,18 +45,19 @@ from kiln.ground.killpoints import reach
 from kiln.ground.values import dataclass
 from kiln.store import tasks
 from kiln.store.changes import Listener
-from kiln.store.database import DatabaseMalformed, Transaction
+from kiln.store.database import Transaction
+from kiln.store.errors import DatabaseMalformed
 from kiln.store.tasks import LeaseLost, Task
 from kiln.tasks.faults import UNFORESEEN, Fault, fault_of
 
 TRIES = 6
 TRIES_TO_GIVE_UP = 3  #: After those to carry out.
-SWEEP_SECONDS = 1.0
+SWEEP_S = 1.0
 MOST_PLACES = 512  #: For the lanes of instances, in which something is carried out at once.
 _BATCH = 16
 
 _LEFT_OFF = "The service ended meanwhile; it begins anew when that runs again."
-_BUSY_SECONDS = 1.0  #: Until what somebody else is in the way of is tried again.
+_BUSY_S = 1.0  #: Until what somebody else is in the way of is tried again.
 
 log = Journal("kiln.tasks")
 
@@ -102,7 +103,7 @@ class Worker:
         by_rows: ByRows,
         threads: int = 5,
         *,
-        sweep_seconds: float = SWEEP_SECONDS,
+        sweep_seconds: float = SWEEP_S,
     ) -> None:
         self.id = uuid.uuid4().hex
         self._ports = ports
@@ -205,7 +206,7 @@ class Worker:
                 continue  # Nothing can be claimed or recorded; the log and the health say so.
             try:
                 now = self._ports.clock()
-                if step.has_stepped() or time.monotonic() - renewed_at > tasks.LEASE_SECONDS / 3:
+                if step.has_stepped() or time.monotonic() - renewed_at > tasks.LEASE_S / 3:
                     now, renewed_at = self._ports.clock(), float("-inf")
                     self._ports.database.write(lambda tx, now=now: tasks.renew(tx, self.id, now))  # type: ignore[misc]
                     renewed_at = time.monotonic()
@@ -264,7 +265,7 @@ class Worker:
         """Try a task again that an exception has ended, or give it up with what that was."""
         task, fault = job.task, _met("task_crashed", "task_hindered", error, **said, attempt=job.task.attempts + 1)
         if fault.is_waited_for:
-            self._postpone(task, _BUSY_SECONDS, failed=False, message=fault.message)
+            self._postpone(task, _BUSY_S, failed=False, message=fault.message)
         elif fault.lasts or task.attempts + 1 >= duty.tries:
             self._give_up(duty, job, fault.error)
         else:
@@ -337,7 +338,7 @@ class Worker:
             fault = _met("give_up_failed", "give_up_hindered", e, task=job.task.id, attempt=job.task.attempts + 1)
             tries = duty.tries + TRIES_TO_GIVE_UP
             if fault.is_waited_for:
-                self._postpone(job.task, _BUSY_SECONDS, failed=False, message=fault.message)
+                self._postpone(job.task, _BUSY_S, failed=False, message=fault.message)
             elif job.task.attempts + 1 >= tries:
                 self._end(job.task, error, tries + TRIES_TO_GIVE_UP)
             else:
@@ -354,7 +355,7 @@ class Worker:
         except Exception as e:  # noqa: BLE001 - it is logged as what it is.
             fault = _met("end_failed", "end_hindered", e, task=task.id, attempt=task.attempts + 1)
             if fault.is_waited_for:
-                self._postpone(task, _BUSY_SECONDS, failed=False, message=fault.message)
+                self._postpone(task, _BUSY_S, failed=False, message=fault.message)
             elif task.attempts + 1 < tries or not self._fail_alone(task, error):
                 self._postpone(task, 5.0, failed=True, message=fault.message)
 

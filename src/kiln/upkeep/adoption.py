@@ -11,7 +11,8 @@ from __future__ import annotations
 from kiln.calls.call import Ports
 from kiln.declare.states import InstanceStatus
 from kiln.ground.journal import Journal
-from kiln.store.database import DatabaseFull, Transaction
+from kiln.store.database import Transaction
+from kiln.store.errors import DatabaseFull
 from kiln.store.instances import adopt_all, instances, is_any_elsewhere, place
 from kiln.store.tasks import is_lane_busy
 

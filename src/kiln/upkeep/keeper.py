@@ -13,17 +13,17 @@ from kiln.ground.values import dataclass
 from kiln.operations.steps import tombs
 from kiln.pools.errors import PoolFull
 from kiln.store import snapshots, tags
-from kiln.store.database import DatabaseMalformed, Transaction
-from kiln.store.faults import DatabaseBusy
-from kiln.store.tokens import KEPT_SECONDS, tokens
+from kiln.store.database import Transaction
+from kiln.store.errors import DatabaseBusy, DatabaseMalformed
+from kiln.store.tokens import KEPT_S, tokens
 from kiln.upkeep.adoption import adopt
-from kiln.upkeep.ahead import open_ahead
+from kiln.upkeep.opening import open_ahead
 from kiln.upkeep.release import release_instances
 from kiln.upkeep.sweep import sweep
 from kiln.upkeep.unhurried import Unhurried
 from kiln.upkeep.watch import Waker, watch
 
-_LEAST_REST_SECONDS = 0.5  #: Between two times of a chore that takes longer than it should.
+_LEAST_REST_S = 0.5  #: Between two times of a chore that takes longer than it should.
 
 log = Journal("kiln.upkeep")
 
@@ -39,7 +39,7 @@ class Chore:
 
 def forget_tokens(ports: Ports) -> int:
     """Remove ClientTokens that are older than they are kept."""
-    oldest = ports.clock() - KEPT_SECONDS
+    oldest = ports.clock() - KEPT_S
     return ports.database.write(lambda tx: tokens.delete(tx, tokens.c.created_at < oldest))
 
 
@@ -118,7 +118,7 @@ class Keeper:
         while not self._stopping.is_set():
             due = time.monotonic() + chore.every_seconds
             self._do(chore)
-            self._stopping.wait(max(_LEAST_REST_SECONDS, due - time.monotonic()))
+            self._stopping.wait(max(_LEAST_REST_S, due - time.monotonic()))
 
     def _do(self, chore: Chore) -> None:
         if self._ports.database.damage is not None:

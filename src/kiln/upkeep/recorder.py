@@ -19,15 +19,16 @@ from kiln.ground.killpoints import reach
 from kiln.pools.errors import PoolError
 from kiln.pools.port import Pool, Records
 from kiln.store import deployment, documents
-from kiln.store.database import Database, DatabaseFull, Transaction
+from kiln.store.database import Database, Transaction
+from kiln.store.errors import DatabaseFull
 
-GATHER_SECONDS = 0.5  #: Between a change and its record; what changes several times meanwhile is written once.
-_REST_SECONDS = 5.0  #: After a batch that could not be written.
+GATHER_S = 0.5  #: Between a change and its record; what changes several times meanwhile is written once.
+_REST_S = 5.0  #: After a batch that could not be written.
 _PAGE = 16  #: Resources that are compared in one transaction.
-_BREATH_SECONDS = 0.002  #: Between two of these, for requests to come in.
+_BREATH_S = 0.002  #: Between two of these, for requests to come in.
 _TOGETHER = 8  #: Resources of a kind that are read together.
 #: Between those and the next: a thread that computes on makes every other wait for Python's lock at each turn.
-_PAUSE_SECONDS = 0.002
+_PAUSE_S = 0.002
 
 log = Journal("kiln.upkeep")
 
@@ -86,7 +87,7 @@ class Recorder:
         """Have everything of these kinds that differs written with the next batches."""
         for kind in kinds:
             for _ in self._differing(kind):
-                if self._stopping.wait(_BREATH_SECONDS):
+                if self._stopping.wait(_BREATH_S):
                     return
 
     def flush(self) -> None:
@@ -102,7 +103,7 @@ class Recorder:
                 for kind, names in _in_parts(changed):
                     for name, said in documents.some(tx, kind, names).items():
                         self._put(kind, name, said)
-                    self._stopping.wait(_PAUSE_SECONDS)
+                    self._stopping.wait(_PAUSE_S)
             self._records.flush(batch, self._deployment)
             reach("recorder.flushed")
         except BaseException:
@@ -141,9 +142,9 @@ class Recorder:
         while not self._stopping.is_set():
             self._wake.wait()
             self._wake.clear()
-            self._stopping.wait(GATHER_SECONDS)
+            self._stopping.wait(GATHER_S)
             if not self._try_flush():
-                self._stopping.wait(_REST_SECONDS)
+                self._stopping.wait(_REST_S)
         self._try_flush()
 
     def _try_flush(self) -> bool:

@@ -47,14 +47,14 @@ SHALLOW = 4
 _TOO_DEEP = 2 * DEEPEST  #: Nobody is given way on a chain like that.
 
 _BATCH = 64
-_WAIT_SECONDS = 0.5  #: For the other merge to be done with the parent.
-_FIRST_REST_SECONDS, _LONGEST_REST_SECONDS = 5.0, 600.0  #: Before a merge that failed is asked for again.
+_WAIT_S = 0.5  #: For the other merge to be done with the parent.
+_FIRST_REST_S, _LONGEST_REST_S = 5.0, 600.0  #: Before a merge that failed is asked for again.
 
-_FOLLOWING_SECONDS = 5.0  #: For the machines that are helped in one round; who is slower is in the next.
-_MERGES, _LONGEST_TURN_SECONDS = 4, 60.0  #: At once: they are heavy. A guest that lets one wait takes no turn for good.
+_FOLLOWING_S = 5.0  #: For the machines that are helped in one round; who is slower is in the next.
+_MERGES, _LONGEST_TURN_S = 4, 60.0  #: At once: they are heavy. A guest that lets one wait takes no turn for good.
 
 _places: Places[bool] = Places("follow")
-_turns = Turns(_MERGES, _LONGEST_TURN_SECONDS)
+_turns = Turns(_MERGES, _LONGEST_TURN_S)
 
 MERGE = "Merge"  #: The action of the tasks that shorten chains.
 
@@ -122,7 +122,7 @@ def _have_let_go(ports: Ports, held: list[Volume]) -> bool:
             log.warning("layers_kept_open", instance=instance, reason=str(error))
             return False
 
-    return any(_places.ask(ports.machines.running(), help_along, _FOLLOWING_SECONDS).values())
+    return any(_places.ask(ports.machines.running(), help_along, _FOLLOWING_S).values())
 
 
 def _heads(ports: Ports, instance: str) -> list[str]:
@@ -162,7 +162,7 @@ def _rests(tx: Transaction, child: str, now: float) -> bool:
     if last_at is None:
         return False
     # A failure that is still to come was recorded before the clock was set back: how long ago it was nobody knows.
-    return last_at <= now < last_at + min(_FIRST_REST_SECONDS * 4.0 ** (failures - 1), _LONGEST_REST_SECONDS)
+    return last_at <= now < last_at + min(_FIRST_REST_S * 4.0 ** (failures - 1), _LONGEST_REST_S)
 
 
 def merge(job: Job[MergeFacts]) -> None:
@@ -179,7 +179,7 @@ def merge(job: Job[MergeFacts]) -> None:
         if not job.write(lambda tx, parent=parent: _claim(tx, job, parent)):  # type: ignore[misc]
             if _is_waited_for(job):
                 break
-            raise NotYet(_WAIT_SECONDS, "Something else is done with the disk just now.")
+            raise NotYet(_WAIT_S, "Something else is done with the disk just now.")
         try:
             with _turns.one():
                 _absorb(job, child, parent)
@@ -190,7 +190,7 @@ def merge(job: Job[MergeFacts]) -> None:
             if isinstance(error, MachineMissing) and instance and not job.ports.machines.is_running(instance):
                 # Its guest powered off this moment. What QEMU had copied up by then reads the same, and the rest is
                 # done without it. One that runs and has lost its socket would be waited for without end.
-                raise NotYet(_WAIT_SECONDS, "The machine ended while a layer was merged.") from error
+                raise NotYet(_WAIT_S, "The machine ended while a layer was merged.") from error
             log.warning("merge_failed", volume=child, parent=parent, reason=str(error))
             raise fault_of(error).error from error
         reach("merge.absorbed")

@@ -17,7 +17,8 @@ from kiln.ground.journal import Journal
 from kiln.ground.killpoints import reach
 from kiln.ground.units import GiB
 from kiln.pools.errors import PoolError, VolumeBusy
-from kiln.store.database import DatabaseFull, Transaction
+from kiln.store.database import Transaction
+from kiln.store.errors import DatabaseFull
 from kiln.store.trash import (
     Discard,
     count_on,
@@ -40,7 +41,7 @@ _FEW = 8  #: Are removed between two looks at what is free.
 
 log = Journal("kiln.upkeep")
 
-_LAG_SECONDS = 10.0  #: By then the pool's records have been written anew, unless something is wrong.
+_LAG_S = 10.0  #: By then the pool's records have been written anew, unless something is wrong.
 
 _seen: dict[str, float] = {}  #: Since when volumes are kept, by the monotonic clock.
 _told: set[str] = set()  #: Reasons that the log has already: a trash that cannot be used stays so for a while.
@@ -208,11 +209,11 @@ def tell(kept: Mapping[str, str]) -> None:
     """Log, once of each, the volumes that are kept and why; what is only not written down yet passes by itself."""
     now = time.monotonic()
     for volume in kept.keys() - _told:
-        if now - _seen.setdefault(volume, now) > _LAG_SECONDS:
+        if now - _seen.setdefault(volume, now) > _LAG_S:
             _told.add(volume)
             log.error("volume_kept", volume=volume, reason=kept[volume])
     for volume in _seen.keys() - kept.keys():
-        if now - _seen[volume] > _LAG_SECONDS:
+        if now - _seen[volume] > _LAG_S:
             del _seen[volume]
 
 

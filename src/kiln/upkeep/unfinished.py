@@ -9,7 +9,7 @@ not made yet is taken back, and an instance is what its machine is.
 
 from __future__ import annotations
 
-from kiln.calls.call import MACHINE_SILENT, SILENCE_SECONDS, NotYet, Ports
+from kiln.calls.call import MACHINE_SILENT, SILENCE_S, NotYet, Ports
 from kiln.declare.errors import ApiError
 from kiln.declare.states import DiskStatus, ImageStatus, InstanceStatus, SnapshotStatus
 from kiln.ground.killpoints import reach
@@ -91,7 +91,7 @@ def _look(ports: Ports, task: Task, heirs: list[_Heir], on_their_way: list[Disk]
             captured = {}
         is_live = any(one.disk.instance and ports.machines.is_running(one.disk.instance) for one in heirs)
     except (MachineError, VolumeBusy) as e:
-        raise NotYet(SILENCE_SECONDS, MACHINE_SILENT) from e
+        raise NotYet(SILENCE_S, MACHINE_SILENT) from e
     return _Seen(
         captured=captured,
         held=frozenset(disk.id for disk in on_their_way if _is_held(ports, task, disk)),

@@ -17,8 +17,8 @@ from kiln.calls.call import Ports
 from kiln.ground.clock import Clock, StepWatch
 from kiln.ground.journal import Journal
 
-_AFTER_A_START_SECONDS = 600.0
-_LONGEST_SECONDS = 3600.0
+_AFTER_A_START_S = 600.0
+_LONGEST_S = 3600.0
 
 log = Journal("kiln.upkeep")
 
@@ -38,10 +38,10 @@ class Unhurried:
         """Look whether the clock was set, and do it, or wait."""
         if self._watch is None or self._ports is not ports:
             self._ports, self._watch = ports, StepWatch(ports.clock, self._steady)
-            self._from = self._steady() + _AFTER_A_START_SECONDS
+            self._from = self._steady() + _AFTER_A_START_S
         ahead = self._watch.step()
         if ahead > 0:
-            wait = min(ahead, _LONGEST_SECONDS)
+            wait = min(ahead, _LONGEST_S)
             self._from = max(self._from, self._steady() + wait)
             log.warning("clock_set_forward", chore=self._name, by_seconds=round(ahead), waits_seconds=round(wait))
         return self.do(ports) if self._steady() >= self._from else None

@@ -17,7 +17,8 @@ from kiln.declare.products import ActionKey
 from kiln.declare.rules import JsonList
 from kiln.declare.shapes import Field, fields_of, spell
 from kiln.ground.values import dataclass
-from kiln.store.database import DatabaseFull, Transaction
+from kiln.store.database import Transaction
+from kiln.store.errors import DatabaseFull
 from kiln.store.line import Hands
 from kiln.store.tasks import Task
 from kiln.store.tokens import Token, tokens

@@ -16,8 +16,7 @@ from kiln.declare.errors import ApiError, InternalError, ServiceUnavailable
 from kiln.declare.ids import new_request_id
 from kiln.ground.clock import Clock
 from kiln.ground.journal import Journal
-from kiln.store.database import DatabaseFull, DatabaseMalformed
-from kiln.store.faults import DatabaseBusy
+from kiln.store.errors import DatabaseBusy, DatabaseFull, DatabaseMalformed
 from kiln.store.line import Hands
 from kiln.wire.dispatch import Dispatcher
 from kiln.wire.doors import DOORS, acs3, choose
@@ -38,7 +37,7 @@ _OF_DATABASE: dict[type[Exception], str] = {
 }
 
 
-class Reply(Protocol):
+class Asker(Protocol):
     """Who waits for an answer. One of these is called once, on any thread."""
 
     def succeed(self, value: Answer, /) -> None:
@@ -74,8 +73,8 @@ class Gateway:
             jobs.get()()
         return waited.answer
 
-    def hand_in(self, request: RawRequest, reply: Reply, hands: Hands) -> None:
-        """As ``answer``, for who does not wait for the disk: *reply* is given the answer, now or later."""
+    def hand_in(self, request: RawRequest, asker: Asker, hands: Hands) -> None:
+        """As ``answer``, for who does not wait for the disk: *asker* is given the answer, now or later."""
         began = time.perf_counter()
         request_id = new_request_id()
         door = choose(request, self._doors)
@@ -90,9 +89,9 @@ class Gateway:
                     outcome = _met(error, request_id, door)
                 answer = _tell(door, request, outcome=outcome, request_id=request_id, admitted=admitted, began=began)
             except BaseException as error:  # noqa: BLE001 - whoever waits hears of it.
-                reply.fail(error)
+                asker.fail(error)
             else:
-                reply.succeed(answer)
+                asker.succeed(answer)
 
         try:
             admitted = door.admit(request, self._credentials, self._nonces, self._clock())
@@ -130,7 +129,7 @@ class Gateway:
 
 
 class _Waited:
-    """A reply for the thread that waits for it, which *wake* lets look again."""
+    """An asker for the thread that waits for it, which *wake* lets look again."""
 
     def __init__(self, wake: Callable[[Callable[[], None]], None]) -> None:
         self.answer: Answer | None = None

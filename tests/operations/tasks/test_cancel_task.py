@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from kiln.store.tasks import POSTPONED_AT_MOST_SECONDS, tasks
+from kiln.store.tasks import POSTPONED_AT_MOST_S, tasks
 from tests.clouds import OTHER
 from tests.operations.tasks.agenda import a_task
 
@@ -22,7 +22,7 @@ def test_asks_for_the_end_of_a_task_as_often_as_one_likes(cloud):
 def test_ends_the_waiting_of_a_task(cloud):
     first = a_task(cloud, lane="transfer-0")
     second = a_task(cloud, lane="transfer-0")
-    third = a_task(cloud, not_before=cloud.clock() + POSTPONED_AT_MOST_SECONDS / 2)
+    third = a_task(cloud, not_before=cloud.clock() + POSTPONED_AT_MOST_S / 2)
     assert [task.id for task in cloud.worker.claim(cloud.clock())] == [first.id]
 
     cloud.call("CancelTask", TaskId=second.id)

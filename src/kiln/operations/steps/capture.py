@@ -12,7 +12,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 
-from kiln.calls.call import MACHINE_SILENT, SILENCE_SECONDS, Call, Job, NotYet
+from kiln.calls.call import MACHINE_SILENT, SILENCE_S, Call, Job, NotYet
 from kiln.declare.errors import ApiError
 from kiln.declare.facts import Raw, facts
 from kiln.declare.ids import new_id
@@ -211,7 +211,7 @@ def must_complete(job: Job[CaptureFacts], tell: Callable[[Transaction], None]) -
             tell(tx)
 
         job.write(fail)
-        raise NotYet(SILENCE_SECONDS, MACHINE_SILENT) from error
+        raise NotYet(SILENCE_S, MACHINE_SILENT) from error
 
 
 def _guest(job: Job[CaptureFacts]) -> Guest | None:

@@ -19,8 +19,8 @@ from kiln.pools.errors import VolumeBusy
 from kiln.store.disks import Disk, disks
 from kiln.store.volumes import volumes
 
-AFTER_MERGE_SECONDS = 0.2  #: Until a chain is read again that was merged between being read and being opened.
-_AFTER_SWEEP_SECONDS = 0.5  #: Until the sweeper may have taken away what a disk must not have above it.
+AFTER_MERGE_S = 0.2  #: Until a chain is read again that was merged between being read and being opened.
+_AFTER_SWEEP_S = 0.5  #: Until the sweeper may have taken away what a disk must not have above it.
 
 log = Journal("kiln.operations")
 
@@ -117,7 +117,7 @@ def _refuse(ports: Ports, disk: Disk, volume: str) -> Exception:
     with ports.database.read() as tx:
         children = volumes.all(tx, parent=volume)
     if children and all(child.state == "doomed" for child in children):
-        return NotYet(_AFTER_SWEEP_SECONDS, "What an interrupted capture left on the disk is being taken away.")
+        return NotYet(_AFTER_SWEEP_S, "What an interrupted capture left on the disk is being taken away.")
     log.error("disk_stands_on_a_layer", disk=disk.id, volume=volume)
     return InternalError()
 
@@ -139,7 +139,7 @@ def plug_in(ports: Ports, disk: Disk, volume: str) -> None:
             ports.pool.require_home(_heads_in(ports, disk.instance), guest)
         ports.machines.attach(disk.instance, drive)
     except MachineBusy as e:
-        raise NotYet(AFTER_MERGE_SECONDS, "A layer of the disk was merged this moment.") from e
+        raise NotYet(AFTER_MERGE_S, "A layer of the disk was merged this moment.") from e
     except MachineMissing:
         if ports.machines.is_running(disk.instance):
             raise

@@ -29,7 +29,7 @@ TARGET_FORMATS: dict[str, TargetFormat] = {
     "vdi": "vdi",
 }
 
-_REPORT_SECONDS = 0.5
+_REPORT_S = 0.5
 
 
 class TaskCancelled(ApiError):
@@ -118,7 +118,7 @@ class Watch:
             self._job.was_left_off = True
             return True
         now = self._job.ports.clock()
-        if not 0 <= now - self._asked_at < _REPORT_SECONDS:  # Less than nothing after the clock was set back.
+        if not 0 <= now - self._asked_at < _REPORT_S:  # Less than nothing after the clock was set back.
             self._asked_at = now
             self._is_cancelled = self._job.is_cancelled()
         return self._is_cancelled
@@ -126,7 +126,7 @@ class Watch:
     def _tell(self, percent: int) -> None:
         percent = min(percent, 99)
         now = self._job.ports.clock()
-        if percent <= self._told or 0 <= now - self._told_at < _REPORT_SECONDS:
+        if percent <= self._told or 0 <= now - self._told_at < _REPORT_S:
             return
         self._told, self._told_at = percent, now
         self._job.write(lambda tx: self._record(tx, percent))

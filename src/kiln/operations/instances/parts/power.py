@@ -17,7 +17,7 @@ from kiln.machines.errors import MachineBusy, MachineRefused
 from kiln.machines.port import Machine
 from kiln.operations.errors.instances import InvalidInstanceIdNotFound
 from kiln.operations.instances.parts.launch_errors import ServiceUnavailableNoMachine
-from kiln.operations.steps.drives import AFTER_MERGE_SECONDS, drive_of
+from kiln.operations.steps.drives import AFTER_MERGE_S, drive_of
 from kiln.operations.steps.locks import check_unlocked
 from kiln.store.database import Transaction
 from kiln.store.disks import Disk, disks
@@ -52,7 +52,7 @@ def start(job: Job[Any]) -> None:
     try:
         job.ports.machines.start(machine)
     except MachineBusy as e:
-        raise NotYet(AFTER_MERGE_SECONDS, "A layer of its disks was merged this moment.") from e
+        raise NotYet(AFTER_MERGE_S, "A layer of its disks was merged this moment.") from e
     except MachineRefused as e:
         raise ServiceUnavailableNoMachine(reason=str(e)) from e
     reach("power.started")

@@ -9,7 +9,7 @@ from kiln.declare.ids import new_id
 from kiln.store.disks import disks
 from kiln.upkeep.places import Places
 
-_WITHIN_SECONDS = 1.0  #: A machine that is slower is not waited for, and goes on with it.
+_WITHIN_S = 1.0  #: A machine that is slower is not waited for, and goes on with it.
 
 _places: Places[bool] = Places("ahead")
 
@@ -42,4 +42,4 @@ def open_ahead(ports: Ports) -> None:
             ports.pool.overlays.open(wanted[instance], guest)
         return guest is not None
 
-    _places.ask(wanted, open_in, _WITHIN_SECONDS)
+    _places.ask(wanted, open_in, _WITHIN_S)

@@ -13,8 +13,8 @@ from kiln.pools.port import Succession
 from kiln.store.disks import disks
 from kiln.store.images import images
 from kiln.upkeep import unfinished
-from kiln.upkeep.ahead import want_again
 from kiln.upkeep.keeper import prepare
+from kiln.upkeep.opening import want_again
 from tests.pools.storage_daemon import KilledBefore, start_daemon
 from tests.stock import an_instance
 from tests.tools import needs
