@@ -36,7 +36,8 @@ class Poll(selectors.EpollSelector):
         """Tell everybody to whom something has happened, once."""
         for key, events in self.select(timeout_s):
             # Somebody before it in this turn may have closed it.
-            if self.get_map().get(key.fileobj) is key:
+            assert isinstance(key.fileobj, socket.socket)
+            if key.fileobj.fileno() >= 0 and self.get_map().get(key.fileobj) is key:
                 told, about = key.data
                 told(events, about)
 
