@@ -9,19 +9,17 @@ import json
 import sys
 from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).resolve().parent))  # Checks are run with -P, which leaves this folder out.
-
-import catalogue
-import pages
-
-from kiln.cli import env, exits, serve
-from kiln.cli.main import every_command
-from kiln.client.catalogue import Catalogue
-from kiln.declare import states
-from kiln.service.settings import described
-from kiln.wire.app import PATHS
-
 ROOT = Path(__file__).resolve().parent.parent
+sys.path.insert(0, str(ROOT))  # Checks are run with -P, which leaves this folder out.
+
+from kiln.cli import env, exits, serve  # noqa: E402
+from kiln.cli.main import every_command  # noqa: E402
+from kiln.client.catalogue import Catalogue  # noqa: E402
+from kiln.declare import states  # noqa: E402
+from kiln.service.settings import described  # noqa: E402
+from kiln.wire.app import PATHS  # noqa: E402
+from tools import catalogue, pages  # noqa: E402
+
 DOCS = ROOT / "docs"
 SAMPLES = DOCS / "reference" / "samples.json"  #: Written by tools/samples.py.
 

@@ -66,7 +66,16 @@ def keep(commit: str | None, beside: str = "") -> Path:
         packed = KEPT / f"{_version(folder)}{beside and '-'}{beside}.tar.xz"
         KEPT.mkdir(exist_ok=True)
         owner = ["--owner=0", "--group=0", "--numeric-owner", "--sort=name"]
-        command = ["tar", "--sparse", *owner, "--exclude=qmp", "--exclude=agent", "--exclude=console", "-cJf", packed]
+        command = [
+            "tar",
+            "--sparse",
+            *owner,
+            "--exclude=qmp",
+            "--exclude=agent",
+            "--exclude=console",
+            "-cJf",
+            str(packed),
+        ]
         subprocess.run([*command, "-C", folder, "."], check=True, env=os.environ | {"XZ_OPT": "-9e"})
     return packed
 
@@ -103,7 +112,7 @@ def _begin_all(folder: Path) -> None:
     with open_kiln(folder) as cloud:
         open_tasks = cloud.open_tasks
         # What was begun before stays so while the next arranges what it needs.
-        cloud.open_tasks = lambda: [task for task in open_tasks() if task.id not in begun]
+        cloud.open_tasks = lambda: [task for task in open_tasks() if task.id not in begun]  # type: ignore[method-assign]
         _settle_some(cloud)
         for beginning in _beginnings().values():
             beginning(cloud)
@@ -146,13 +155,14 @@ def _have_something_wait(folder: Path, cloud: Any) -> None:
     with cloud.ports.database.read() as tx:
         before = {row.id for row in snapshots.all(tx)}
     image, disk = an_image_with(cloud, SYSTEM, DATA), a_disk(cloud)
+    assert disk.volume is not None
     fill(cloud, disk.volume, MORE)
     with cloud.ports.database.read() as tx:
         made = {row.id: row.volume for row in snapshots.all(tx) if row.id not in before}
-        (volume,) = (row.volume for row in disks.all(tx, id=disk.id))
+        (volume,) = (row.volume for row in disks.all(tx, id=disk.id) if row.volume is not None)
     waits = {
         "image": image,
-        "snapshots": {one: digest(folder, held) for one, held in made.items()},
+        "snapshots": {one: digest(folder, held) for one, held in made.items() if held is not None},
         "disks": {disk.id: digest(folder, volume)},
     }
     cloud.call("DeleteImage", ImageId=image)

@@ -15,6 +15,7 @@ import sys
 import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -230,9 +231,14 @@ def _plain(text: str) -> str:
         (_PUBLIC, "127.64.0.{}"),
     )
     for pattern, example in examples:
-        seen: dict[str, str] = {}
-        text = pattern.sub(lambda found, s=seen, e=example: s.setdefault(found[0], e.format(len(s) + 10)), text)
+        found = dict.fromkeys(one.group() for one in pattern.finditer(text))
+        told = {name: example.format(n + 10) for n, name in enumerate(found)}
+        text = pattern.sub(partial(_told, told), text)
     return text
+
+
+def _told(told: Mapping[str, str], found: re.Match[str]) -> str:
+    return told[found[0]]
 
 
 def _spread(number: int) -> str:

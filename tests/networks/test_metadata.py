@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from kiln.networks.metadata import TOKEN, TOKEN_S, Described, Request, Tokens, answer, tree_of
+from kiln.networks.metadata import TOKEN, TOKEN_TTL, Described, Request, Tokens, answer, tree_of
 from tests.networks.places import interface, place
 
 ONE = interface(1)
@@ -85,7 +85,7 @@ def test_tells_all_at_once():
 
 
 def issued(seconds="60", **more):
-    return ask("/latest/api/token", "PUT", headers={TOKEN_S: seconds}, **more)
+    return ask("/latest/api/token", "PUT", headers={TOKEN_TTL: seconds}, **more)
 
 
 def test_a_token_counts_for_its_time_and_its_asker():
@@ -120,7 +120,7 @@ def test_a_token_lasts_for_six_hours_at_most(seconds):
 
 
 def test_a_token_is_not_issued_through_a_proxy():
-    headers = {TOKEN_S: "60", "x-forwarded-for": "1.2.3.4"}
+    headers = {TOKEN_TTL: "60", "x-forwarded-for": "1.2.3.4"}
 
     assert ask("/latest/api/token", "PUT", headers=headers)[0] == 403
 

@@ -55,7 +55,7 @@ def _image(cloud: Cloud, _: MemoryNonces, instance: str, steps: list[float], sub
     cloud.clock.now += sum(steps)
     cloud.settle()
     # It may stand behind a merge that waits a moment for another, and steps can add up to no time at all.
-    for _ in range(int(2 * _RETRY_S)):
+    for _n in range(int(2 * _RETRY_S)):
         (row,) = cloud.call("DescribeImages", ImageId=image, Status="ALL")["Images"]["Image"]
         if row["Status"] != "Creating":
             break

@@ -12,10 +12,12 @@ import traceback
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from random import Random
+from typing import Any
 from urllib.parse import quote
 
 from kiln.declare.errors import ApiError
 from kiln.declare.operation import Operation
+from kiln.declare.products import ActionKey
 from kiln.operations import ALL
 from kiln.wire.doors import choose
 from kiln.wire.doors.door import Admitted, RawRequest
@@ -52,7 +54,7 @@ def run(place: Place) -> Iterator[Outcome]:
         yield _try(operation, parameter, place.chance, nonces)
 
 
-def _try(operation: Operation, parameter: Parameter, chance: Random, nonces: MemoryNonces) -> Outcome:
+def _try(operation: Operation[Any, Any, Any], parameter: Parameter, chance: Random, nonces: MemoryNonces) -> Outcome:
     way, touch = chance.choice(WAYS), chance.choice(list(_TOUCHES))
     subject = f"{way.__name__} {operation.name}, {touch} {parameter.name}"
     # Each half of the time the parameter is in what was signed, too.
@@ -80,7 +82,7 @@ def _admit(request: RawRequest, nonces: MemoryNonces) -> Admitted | None:
         return None
 
 
-def _meaning(admitted: Admitted | None) -> tuple[str, str, Mapping[str, str]] | None:
+def _meaning(admitted: Admitted | None) -> tuple[str, ActionKey, Mapping[str, str]] | None:
     return None if admitted is None else (admitted.account_id, admitted.key, admitted.params)
 
 

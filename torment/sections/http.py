@@ -64,7 +64,7 @@ def _connect(server: Server, held: contextlib.ExitStack) -> socket.socket:
 
 
 def _silent(server: Server, held: contextlib.ExitStack, _: random.Random) -> None:
-    for _ in range(_MANY):
+    for _n in range(_MANY):
         _connect(server, held)
 
 

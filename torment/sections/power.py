@@ -88,14 +88,15 @@ def _live(place: Place) -> tuple[list[Promise], int]:
     """What was promised in the course of a Kiln's life, and how long the log was when it began to work."""
     with blocklog.record(place.folder, _SIZE) as disk:
         data = disk.folder / "data"
-        witness = type("Witness", (Witness,), {"disk": disk, "promises": {}})
+        promises: dict[str, Promise] = {}
+        witness = type("Witness", (Witness,), {"disk": disk, "promises": promises})
         (data / "buckets" / BUCKET).mkdir(parents=True)
         with start_kiln(data) as kiln, witness(kiln, Truth()) as caller:
             base = _import_base(kiln, caller)
             begin = disk.recorded()
             _work(place, kiln, witness, base)
             kiln.kill9()
-        return list(witness.promises.values()), begin
+        return list(promises.values()), begin
 
 
 def _import_base(kiln: Served, caller: Caller) -> tuple[str, list[checks.Bytes]]:

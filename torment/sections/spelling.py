@@ -11,6 +11,7 @@ import json
 import traceback
 from collections.abc import Iterator
 from random import Random
+from typing import Any
 
 from kiln.declare.errors import ApiError
 from kiln.declare.operation import Operation
@@ -42,7 +43,7 @@ def run(place: Place) -> Iterator[Outcome]:
         yield _try(operation, parameter, place.chance, nonces)
 
 
-def _try(operation: Operation, parameter: Parameter, chance: Random, nonces: MemoryNonces) -> Outcome:
+def _try(operation: Operation[Any, Any, Any], parameter: Parameter, chance: Random, nonces: MemoryNonces) -> Outcome:
     plain = least(operation.input)
     value = parameter.field.example or "1"
     right = plain | siblings(parameter) | {parameter.name: value}

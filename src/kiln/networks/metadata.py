@@ -18,7 +18,7 @@ from kiln.networks.values import Interface, Place
 
 VERSIONS = ("latest", "2016-01-01")
 TOKEN = "x-aliyun-ecs-metadata-token"  # noqa: S105 - the name of a header.
-TOKEN_S = "x-aliyun-ecs-metadata-token-ttl-seconds"  # noqa: S105 - likewise.
+TOKEN_TTL = "x-aliyun-ecs-metadata-token-ttl-seconds"  # noqa: S105 - likewise.
 LONGEST_TOKEN_S = 21600
 _SIGNED_BYTES = 24
 
@@ -186,7 +186,7 @@ def _issued(request: Request, parts: list[str], asker: str, tokens: Tokens, now:
     # What went through a proxy may be another's question.
     if "x-forwarded-for" in request.headers:
         return Answer(403)
-    seconds = request.headers.get(TOKEN_S, "")
+    seconds = request.headers.get(TOKEN_TTL, "")
     is_number = seconds.isascii() and seconds.isdigit() and len(seconds) <= len(str(LONGEST_TOKEN_S))
     if not is_number or not 1 <= int(seconds) <= LONGEST_TOKEN_S:
         return Answer(400)
