@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import signal
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -16,9 +18,11 @@ from tests.guests import open_reachable
 from tests.networks.places import group, interface, opened, place
 from tests.networks.test_frames import packet
 from tests.pools.kills import killed_at
+from tests.tools import needs
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
 
+ROOT = Path(__file__).parents[2]
 ONE, TWO = interface(1), interface(2)
 
 
@@ -153,3 +157,24 @@ def test_what_its_keeper_cannot_carry_is_told(host):
     host.networks.hold(place(ONE, revision=3))
 
     assert folder.is_carried()
+
+
+def test_who_is_not_root_carries_networks_too_by_the_ports_that_can_be_had(host):
+    """Unless ports below 1024 are for everybody here, another is listened on in place of one of them."""
+    needs("unshare")
+    said = """
+import sys
+from pathlib import Path
+from kiln.networks.keepers import KeptNetworks
+from tests.networks.places import *
+networks = KeptNetworks(Path(sys.argv[1]))
+networks.hold(place(interface(1), groups=[group("sg-1", *opened(22))], public={"eni-1": "127.64.90.8"}))
+print(networks.listening("vpc-1")["127.64.90.8"][22])
+networks.let_go("vpc-1")
+"""
+    as_user = ["unshare", "--user", "--map-user=1000", "--map-group=1000", sys.executable, "-c", said]
+    host.folder.mkdir()
+    done = subprocess.run([*as_user, host.folder], cwd=ROOT, capture_output=True, text=True, check=False)
+
+    least = int(Path("/proc/sys/net/ipv4/ip_unprivileged_port_start").read_text())
+    assert done.stdout.split() == (["22"] if least <= 22 else ["10022"]), done.stderr
