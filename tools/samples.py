@@ -183,6 +183,12 @@ def _clear_up(story: Story, instance: str, disk: str, snapshot: str) -> None:
     story.ask("DeleteDisk", DiskId=disk)
     story.ask("CreateInstance", ImageId=_an_image(story), InstanceType=TYPE)
     story.settle()
+    several = story.ask("RunInstances", ImageId=_an_image(story), InstanceType=TYPE, Amount=2)
+    story.settle()
+    one, two = several["InstanceIdSets"]["InstanceIdSet"]
+    for action in ("RebootInstances", "StopInstances", "StartInstances", "StopInstances", "DeleteInstances"):
+        story.ask(action, RegionId=REGION, InstanceId__1=one, InstanceId__2=two)
+        story.settle()
     story.ask("DeleteInstance", InstanceId=instance)
     story.settle()
 

@@ -34,3 +34,11 @@ class InvalidInstanceNotFoundSystemDisk(ApiError):
 
     code = "InvalidInstance.NotFoundSystemDisk"
     message = "The specified instance does not have system disk."
+
+
+class InvalidParameterTooManyInstanceIds(ApiError):
+    """More than 100 IDs."""
+
+    code = "InvalidParameter.TooManyInstanceIds"
+    status = 403
+    message = "Instance ids cannot be more than 100."

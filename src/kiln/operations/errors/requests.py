@@ -24,3 +24,10 @@ class IdempotentParameterMismatch(ApiError):
 
     code = "IdempotentParameterMismatch"
     message = "The request is retried with updated parameters."
+
+
+class DryRunSuccess(ApiError):
+    """Every check passed, as ImportImage and the operations on several instances say it."""
+
+    code = "DRYRUN.SUCCESS"
+    message = "This request is a dryrun request with successful result."

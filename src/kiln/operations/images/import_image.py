@@ -27,7 +27,7 @@ from kiln.ground.values import dataclass
 from kiln.operations import resource_groups
 from kiln.operations.errors.images import InvalidBootModeNotSupport
 from kiln.operations.errors.regions import InvalidRegionIdNotFoundOfTasks
-from kiln.operations.errors.requests import IdempotentParameterMismatch, InvalidClientTokenMalformed
+from kiln.operations.errors.requests import DryRunSuccess, IdempotentParameterMismatch, InvalidClientTokenMalformed
 from kiln.operations.errors.tags import InvalidTagKeyMalformed, QuotaExceedTags
 from kiln.operations.errors.tasks import MissingParameterOfTasks
 from kiln.operations.images.parts import drafts, intake
@@ -54,14 +54,6 @@ from kiln.operations.resource_groups import InvalidResourceGroupNotFound
 from kiln.operations.steps import platforms, transfer
 from kiln.store import images, tags
 from kiln.store.images import Image
-
-
-class DryRunSuccess(ApiError):
-    """Every check passed, as ImportImage and the batch operations say it."""
-
-    code = "DRYRUN.SUCCESS"
-    message = "This request is a dryrun request with successful result."
-
 
 _DISKS_MOST = 17
 

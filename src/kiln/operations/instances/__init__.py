@@ -8,15 +8,19 @@ from kiln.declare.operation import Operation
 from kiln.declare.products import ECS
 from kiln.operations.instances.create_instance import create_instance
 from kiln.operations.instances.delete_instance import delete_instance
+from kiln.operations.instances.delete_instances import delete_instances
 from kiln.operations.instances.describe_instance_status import describe_instance_status
 from kiln.operations.instances.describe_instances import describe_instances
 from kiln.operations.instances.get_instance_console_output import get_instance_console_output
 from kiln.operations.instances.modify_instance_attribute import modify_instance_attribute
 from kiln.operations.instances.reboot_instance import reboot_instance
+from kiln.operations.instances.reboot_instances import reboot_instances
 from kiln.operations.instances.replace_system_disk import replace_system_disk
 from kiln.operations.instances.run_instances import run_instances
 from kiln.operations.instances.start_instance import start_instance
+from kiln.operations.instances.start_instances import start_instances
 from kiln.operations.instances.stop_instance import stop_instance
+from kiln.operations.instances.stop_instances import stop_instances
 
 PRODUCT = ECS
 
@@ -25,9 +29,13 @@ OPERATIONS: tuple[Operation[Any, Any, Any], ...] = (
     run_instances,
     create_instance,
     start_instance,
+    start_instances,
     stop_instance,
+    stop_instances,
     reboot_instance,
+    reboot_instances,
     delete_instance,
+    delete_instances,
     describe_instances,
     describe_instance_status,
     modify_instance_attribute,

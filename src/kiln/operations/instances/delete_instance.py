@@ -12,51 +12,19 @@ from typing import Annotated
 
 from kiln.calls.call import Call, Job
 from kiln.declare.errors import ApiError
-from kiln.declare.facts import facts
 from kiln.declare.operation import Operation
 from kiln.declare.rules import Accepted, Doc
 from kiln.declare.shapes import shape
-from kiln.declare.states import DiskStatus, InstanceStatus
+from kiln.declare.states import DiskStatus
 from kiln.ground.killpoints import reach
-from kiln.ground.values import dataclass
-from kiln.operations.errors.instances import (
-    IncorrectInstanceStatus,
-    InstanceLockedForSecurity,
-    InvalidInstanceIdNotFound,
-)
-from kiln.operations.instances.parts import power
+from kiln.operations.instances.parts import power, release
+from kiln.operations.instances.parts.orders import ForceFacts, Order
 from kiln.operations.params import InstanceId, NothingMore, OwnRegionId
 from kiln.operations.steps import heads, tombs
 from kiln.store import tags
 from kiln.store.database import Transaction
 from kiln.store.disks import Disk, disks
-from kiln.store.instances import Instance, instances
-
-
-class IncorrectInstanceStatusOfDelete(IncorrectInstanceStatus):
-    """The instance runs and Force was not given, or it, or one of its disks, is on its way to another state."""
-
-    hint = (
-        "Stop it first: `kiln instance stop INSTANCE`. Or delete it though it runs: `kiln instance delete INSTANCE "
-        "--force` (Force=true)."
-    )
-
-
-class IncorrectInstanceStatusInitializing(ApiError):
-    """The instance is still being made or started."""
-
-    code = "IncorrectInstanceStatus.Initializing"
-    status = 403
-    message = "The specified instance status does not support this operation."
-
-
-class InvalidOperationDeletionProtection(ApiError):
-    """The instance is protected."""
-
-    code = "InvalidOperation.DeletionProtection"
-    status = 403
-    message = "The operation is not allowed due to deletion protection."
-    hint = "ModifyInstanceAttribute with DeletionProtection=false lifts it."
+from kiln.store.instances import instances
 
 
 @shape
@@ -72,42 +40,16 @@ class Input:
     ] = None
 
 
-@dataclass(frozen=True, kw_only=True)
-class Plan:
-    instance: Instance
-    cut_power: bool
+def check(call: Call, p: Input) -> Order:
+    return release.check(call, p.region_id, p.instance_id, force=p.force, cut_power=p.force_stop)
 
 
-@facts()
-class Facts:
-    force: bool  #: Whether to cut the power at once.
-
-
-def check(call: Call, p: Input) -> Plan:
-    instance = power.find_unlocked(call, p.region_id, p.instance_id)
-    if instance.deletion_protection:
-        raise InvalidOperationDeletionProtection(instance_id=instance.id)
-    if instance.status in (InstanceStatus.PENDING, InstanceStatus.STARTING):
-        raise IncorrectInstanceStatusInitializing(instance_id=instance.id, status=instance.status)
-    allowed = (InstanceStatus.STOPPED, InstanceStatus.RUNNING) if p.force else (InstanceStatus.STOPPED,)
-    if instance.status not in allowed:
-        raise IncorrectInstanceStatusOfDelete(instance_id=instance.id, status=instance.status)
-    # What is under way with a disk has to end first, so that nothing is begun with it afterwards.
-    if disks.count(call.tx, disks.c.status != DiskStatus.IN_USE, instance=instance.id) > 0:
-        raise IncorrectInstanceStatusOfDelete(instance_id=instance.id, status=instance.status)
-    return Plan(instance=instance, cut_power=p.force_stop)
-
-
-def commit(call: Call, plan: Plan) -> NothingMore:
-    instance = plan.instance
-    before = InstanceStatus(instance.status)
-    instances.move(call.tx, before, InstanceStatus.STOPPING, {}, id=instance.id)
-    disks.move(call.tx, DiskStatus.IN_USE, DiskStatus.DETACHING, {}, instance=instance.id)
-    call.enqueue(instance.id, Facts(force=plan.cut_power), region=instance.region, lane=instance.id)
+def commit(call: Call, order: Order) -> NothingMore:
+    release.begin(call, order)
     return NothingMore()
 
 
-def carry_out(job: Job[Facts]) -> None:
+def carry_out(job: Job[ForceFacts]) -> None:
     instance_id, ports = job.task.resource, job.ports
     reach("delete_instance.begun")
     ports.machines.stop(instance_id, job.facts.force)
@@ -125,7 +67,7 @@ def carry_out(job: Job[Facts]) -> None:
     reach("delete_instance.forgotten")
 
 
-def give_up(job: Job[Facts], error: ApiError) -> None:
+def give_up(job: Job[ForceFacts], error: ApiError) -> None:
     def keep(tx: Transaction) -> None:
         disks.move(tx, DiskStatus.DETACHING, DiskStatus.IN_USE, {}, instance=job.task.resource)
 
@@ -133,7 +75,7 @@ def give_up(job: Job[Facts], error: ApiError) -> None:
     power.fall_back(job, error)
 
 
-def _remove(tx: Transaction, job: Job[Facts]) -> None:
+def _remove(tx: Transaction, job: Job[ForceFacts]) -> None:
     """Remove the instance, and let go of its disks or remove them too."""
     instance_id, now = job.task.resource, job.ports.clock()
     for disk in disks.all(tx, instance=instance_id):
@@ -147,7 +89,7 @@ def _remove(tx: Transaction, job: Job[Facts]) -> None:
     instances.delete(tx, id=instance_id)
 
 
-def _release(tx: Transaction, job: Job[Facts], disk: Disk) -> None:
+def _release(tx: Transaction, job: Job[ForceFacts], disk: Disk) -> None:
     tombs.keep_disk(tx, job.ports, disk)
     if disk.volume is not None:
         heads.doom(tx, [disk.volume])
@@ -172,14 +114,8 @@ delete_instance = Operation(
     check=check,
     commit=commit,
     carry_out=carry_out,
-    facts=Facts,
+    facts=ForceFacts,
     give_up=give_up,
     gives_back=True,
-    errors=(
-        InvalidInstanceIdNotFound,
-        InstanceLockedForSecurity,
-        InvalidOperationDeletionProtection,
-        IncorrectInstanceStatusInitializing,
-        IncorrectInstanceStatusOfDelete,
-    ),
+    errors=release.ERRORS,
 )

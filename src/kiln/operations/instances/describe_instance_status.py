@@ -8,22 +8,14 @@ from __future__ import annotations
 from typing import Annotated
 
 from kiln.calls.call import Call
-from kiln.declare.errors import ApiError
 from kiln.declare.operation import Operation
 from kiln.declare.rules import Accepted, Count, Doc
 from kiln.declare.shapes import shape
+from kiln.operations.errors.instances import InvalidParameterTooManyInstanceIds
 from kiln.operations.errors.regions import InvalidZoneIdNotFound
 from kiln.operations.paging import page
 from kiln.operations.params import InstanceId, PageNumber, PageSize50, RegionId
 from kiln.store.instances import NEWEST, instances
-
-
-class InvalidParameterTooManyInstanceIds(ApiError):
-    """More than 100 IDs."""
-
-    code = "InvalidParameter.TooManyInstanceIds"
-    status = 403
-    message = "Instance ids cannot be more than 100."
 
 
 @shape

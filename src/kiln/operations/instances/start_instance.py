@@ -13,17 +13,15 @@ from kiln.declare.facts import NoFacts
 from kiln.declare.operation import Operation
 from kiln.declare.rules import Accepted, Doc
 from kiln.declare.shapes import shape
-from kiln.declare.states import InstanceStatus
 from kiln.operations.errors.instances import (
     IncorrectInstanceStatus,
     InstanceLockedForSecurity,
     InvalidInstanceIdNotFound,
     InvalidInstanceNotFoundSystemDisk,
 )
-from kiln.operations.instances.parts import power
+from kiln.operations.instances.parts import orders, power
+from kiln.operations.instances.parts.orders import Order
 from kiln.operations.params import InstanceId, NothingMore, OwnRegionId
-from kiln.store.disks import disks
-from kiln.store.instances import Instance, instances
 
 
 @shape
@@ -35,18 +33,12 @@ class Input:
     ] = None
 
 
-def check(call: Call, p: Input) -> Instance:
-    instance = power.find_unlocked(call, p.region_id, p.instance_id)
-    if instance.status != InstanceStatus.STOPPED:
-        raise IncorrectInstanceStatus(instance_id=instance.id, status=instance.status)
-    if disks.count(call.tx, instance=instance.id, type="system") == 0:
-        raise InvalidInstanceNotFoundSystemDisk(instance_id=instance.id)
-    return instance
+def check(call: Call, p: Input) -> Order:
+    return orders.check_start(call, p.region_id, p.instance_id)
 
 
-def commit(call: Call, instance: Instance) -> NothingMore:
-    instances.move(call.tx, InstanceStatus.STOPPED, InstanceStatus.STARTING, {}, id=instance.id)
-    call.enqueue(instance.id, region=instance.region, lane=instance.id)
+def commit(call: Call, order: Order) -> NothingMore:
+    orders.begin(call, order)
     return NothingMore()
 
 

@@ -9,22 +9,21 @@ from __future__ import annotations
 from typing import Annotated
 
 from kiln.calls.call import Call, Job
-from kiln.declare.facts import facts
 from kiln.declare.operation import Operation
 from kiln.declare.rules import Accepted, Declined, Doc, OneOf
 from kiln.declare.shapes import shape
 from kiln.declare.states import InstanceStatus
 from kiln.ground.killpoints import reach
-from kiln.ground.values import dataclass
 from kiln.operations.errors.instances import (
     IncorrectInstanceStatus,
     InstanceLockedForSecurity,
     InvalidInstanceIdNotFound,
 )
-from kiln.operations.instances.parts import power
+from kiln.operations.instances.parts import orders, power
+from kiln.operations.instances.parts.orders import ForceFacts, Order
 from kiln.operations.params import InstanceId, NothingMore, OwnRegionId
 from kiln.store.database import Transaction
-from kiln.store.instances import Instance, instances, place
+from kiln.store.instances import instances, place
 
 
 @shape
@@ -43,33 +42,16 @@ class Input:
     ] = None
 
 
-@dataclass(frozen=True, kw_only=True)
-class Plan:
-    instance: Instance
-    force: bool
-    stopped_mode: str
+def check(call: Call, p: Input) -> Order:
+    return orders.check_stop(call, p.region_id, p.instance_id, force=p.force_stop, stopped_mode=p.stopped_mode)
 
 
-@facts()
-class Facts:
-    force: bool  #: Whether to cut the power at once.
-
-
-def check(call: Call, p: Input) -> Plan:
-    instance = power.find_unlocked(call, p.region_id, p.instance_id)
-    if instance.status != InstanceStatus.RUNNING:
-        raise IncorrectInstanceStatus(instance_id=instance.id, status=instance.status)
-    return Plan(instance=instance, force=p.force_stop, stopped_mode=p.stopped_mode)
-
-
-def commit(call: Call, plan: Plan) -> NothingMore:
-    instance, changes = plan.instance, {"stopped_mode": plan.stopped_mode}
-    instances.move(call.tx, InstanceStatus.RUNNING, InstanceStatus.STOPPING, changes, id=instance.id)
-    call.enqueue(instance.id, Facts(force=plan.force), region=instance.region, lane=instance.id)
+def commit(call: Call, order: Order) -> NothingMore:
+    orders.begin(call, order)
     return NothingMore()
 
 
-def carry_out(job: Job[Facts]) -> None:
+def carry_out(job: Job[ForceFacts]) -> None:
     reach("stop_instance.begun")
     job.ports.machines.stop(job.task.resource, job.facts.force)
     reach("stop_instance.stopped")
@@ -91,7 +73,7 @@ stop_instance = Operation(
     check=check,
     commit=commit,
     carry_out=carry_out,
-    facts=Facts,
+    facts=ForceFacts,
     give_up=give_up,
     leads_to=("Stopping", "Stopped"),
     errors=(InvalidInstanceIdNotFound, InstanceLockedForSecurity, IncorrectInstanceStatus),

@@ -1,0 +1,84 @@
+"""What a start, a stop and a restart check of an instance, and how each is begun: of one instance, or of several.
+
+The task is of the action on one instance, whichever was called, so that each
+kind of work is carried out, given up and taken up after a crash in one place.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import field, replace
+from typing import Any
+
+from kiln.calls.call import NO_FACTS, Call
+from kiln.declare.facts import facts
+from kiln.declare.states import InstanceStatus
+from kiln.ground.values import dataclass
+from kiln.operations.errors.instances import IncorrectInstanceStatus, InvalidInstanceNotFoundSystemDisk
+from kiln.operations.instances.parts import power
+from kiln.store.disks import disks
+from kiln.store.instances import Instance, instances
+
+
+@facts()
+class ForceFacts:
+    """What the task of a stop and of a restart remembers."""
+
+    force: bool  #: Whether to cut the power at once.
+
+
+@dataclass(frozen=True, kw_only=True)
+class Order:
+    """What an instance is told to do, checked and not yet begun."""
+
+    action: str  #: Whose carry_out does it.
+    instance: Instance
+    at_once: InstanceStatus
+    changes: Mapping[str, Any] = field(default_factory=dict)
+    facts: object = NO_FACTS
+
+
+def check_start(call: Call, region: str | None, instance_id: str) -> Order:
+    """Raises InvalidInstanceIdNotFound, InstanceLockedForSecurity, IncorrectInstanceStatus and
+    InvalidInstanceNotFoundSystemDisk.
+    """
+    instance = _in_status(call, region, instance_id, InstanceStatus.STOPPED)
+    if disks.count(call.tx, instance=instance.id, type="system") == 0:
+        raise InvalidInstanceNotFoundSystemDisk(instance_id=instance.id)
+    return Order(action="StartInstance", instance=instance, at_once=InstanceStatus.STARTING)
+
+
+def check_stop(call: Call, region: str | None, instance_id: str, *, force: bool, stopped_mode: str) -> Order:
+    """Raises InvalidInstanceIdNotFound, InstanceLockedForSecurity, IncorrectInstanceStatus."""
+    return Order(
+        action="StopInstance",
+        instance=_in_status(call, region, instance_id, InstanceStatus.RUNNING),
+        at_once=InstanceStatus.STOPPING,
+        changes={"stopped_mode": stopped_mode},
+        facts=ForceFacts(force=force),
+    )
+
+
+def check_reboot(call: Call, region: str | None, instance_id: str, *, force: bool) -> Order:
+    """Raises InvalidInstanceIdNotFound, InstanceLockedForSecurity, IncorrectInstanceStatus."""
+    return Order(
+        action="RebootInstance",
+        instance=_in_status(call, region, instance_id, InstanceStatus.RUNNING),
+        at_once=InstanceStatus.STARTING,
+        facts=ForceFacts(force=force),
+    )
+
+
+def begin(call: Call, order: Order) -> None:
+    """Record that the order is under way, and leave its task."""
+    instance = order.instance
+    instances.move(call.tx, InstanceStatus(instance.status), order.at_once, dict(order.changes), id=instance.id)
+    one = replace(call, action=order.action)
+    one.enqueue(instance.id, order.facts, region=instance.region, lane=instance.id)
+
+
+def _in_status(call: Call, region: str | None, instance_id: str, status: InstanceStatus) -> Instance:
+    instance = power.find_unlocked(call, region, instance_id)
+    if instance.status != status:
+        raise IncorrectInstanceStatus(instance_id=instance.id, status=instance.status)
+    return instance
