@@ -88,29 +88,33 @@ class Driver:
         wrong: list[str] = []
         twice = 0
         for number, point in places:
-            wrong += self._kill(number, point)
-            if zlib.crc32(point.encode()) % 8 == number % 8:
-                twice += 1
-                wrong += self._kill_twice(number, point)
+            is_twice = zlib.crc32(point.encode()) % 8 == number % 8
+            twice += is_twice
+            wrong += self._kill(number, point, is_twice=is_twice)
         return {"kills": len(places), "twice": twice, "wrong": wrong}
 
-    def _kill(self, number: int, point: str) -> list[str]:
+    def _kill(self, number: int, point: str, *, is_twice: bool) -> list[str]:
+        """*is_twice*: what the kill left is also the beginning of a start that is killed."""
+        place = f"killed at {number} {point}"
         data = self._fresh(f"data-{number}")
-        return self._dies(f"killed at {number} {point}", data, self._play, number) or self._wrong(
-            f"killed at {number} {point}", data
-        )
+        wrong = self._dies(place, data, self._play, number)
+        if wrong:
+            return wrong
+        again = self.folder / f"twice-{number}"
+        if is_twice:
+            _copy(data, again)
+        wrong = self._wrong(place, data)
+        return wrong + self._kill_again(place, number, again) if is_twice else wrong
 
-    def _kill_twice(self, number: int, point: str) -> list[str]:
-        """As ``_kill``, and the start after it dies at one of its own points, a different one each time."""
-        data = self._fresh(f"twice-{number}")
-        self._dies("", data, self._play, number)
+    def _kill_again(self, place: str, number: int, data: Path) -> list[str]:
+        """The start after a kill dies at one of its own points, a different one each time."""
         spare = self.folder / "spare"
         _copy(data, spare)
         points = self._passed(spare, self._restart)
         if not points:
             return []
         second = number % len(points)
-        place = f"killed at {number} {point}, and starting again at {second} {points[second]}"
+        place = f"{place}, and starting again at {second} {points[second]}"
         return self._dies(place, data, self._restart, second) or self._wrong(place, data)
 
     def _dies(self, place: str, data: Path, act: Callable[[Path], None], number: int) -> list[str]:
@@ -224,8 +228,19 @@ def _killer(number: int) -> Callable[[str], None]:
 
 
 def _copy(source: Path, target: Path) -> None:
+    """Copy a folder; names of one file are names of one file in the copy, too."""
     shutil.rmtree(target, ignore_errors=True)
-    shutil.copytree(source, target, symlinks=True)
+    copied: dict[int, str] = {}
+
+    def copy(name: str, wanted: str) -> None:
+        file = Path(name).lstat().st_ino
+        if file in copied:
+            os.link(copied[file], wanted)
+        else:
+            copied[file] = wanted
+            shutil.copy2(name, wanted)
+
+    shutil.copytree(source, target, symlinks=True, copy_function=copy)
 
 
 def _facts(data: Path) -> dict[str, Any]:
