@@ -24,6 +24,7 @@ from tests.machines.disks import files_open
 
 KILLED = 137
 PATIENCE_S = 60.0
+_DEADLY = "deadly"  #: The file beside the data folder that names the point at which Kiln is to die.
 _NUMBERED_SECTOR = 1
 _DATA_DISK = {"Size": 1, "Category": "cloud_essd"}
 
@@ -70,13 +71,12 @@ class Host:
 
         *also* happens while it is dead.
         """
-        self.kiln.kill9()
-        self.kiln.settings["kill_at"] = point
-        self.kiln.start()
-        del self.kiln.settings["kill_at"]
+        deadly = self.kiln.data.with_name(_DEADLY)
+        deadly.write_text(point)
         with self._asking(action, params) as answers:
             assert self.kiln.process is not None
             assert self.kiln.process.wait(PATIENCE_S) == KILLED
+            deadly.unlink()
             also()
             self.kiln.start()
         return answers[0]
@@ -159,7 +159,7 @@ class Host:
 def open_host(folder: Path, guest: Path) -> Iterator[Host]:
     """A host in *folder*, whose instance is made of the small guest's disk and has two data disks of 1 GiB."""
     with (
-        start_kiln(folder / "data", machines="qemu", accel="tcg") as kiln,
+        start_kiln(folder / "data", machines="qemu", accel="tcg", kill_at=f"@{folder / _DEADLY}") as kiln,
         Caller(kiln, Truth()) as caller,
         ExitStack() as stack,
     ):

@@ -8,7 +8,9 @@ import socket
 import sys
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 from kiln.ground import killpoints
@@ -59,6 +61,8 @@ _PATIENCE_S = 0.002
 
 #: Threads beside those of requests: one leads who writes, while others tell their groups what has become of it.
 _LEADERS = 4
+
+_POINT_MOST = 200  # Letters in the name of a kill point.
 
 
 def serve(settings: Settings, say: Callable[[str], None], room: int = 0) -> None:
@@ -232,7 +236,12 @@ def _greet(settings: Settings, keys: Keys, address: str, say: Callable[[str], No
 
 
 def _killer(point: str) -> Callable[[str], None]:
-    """End the program at the n-th passing of a point (``name`` or ``name:n``), leaving everything as it is."""
+    """End the program at the n-th passing of a point (``name`` or ``name:n``), leaving everything as it is.
+
+    ``@/a/file`` is the point that this file names at the time, and none while there is no such file.
+    """
+    if point.startswith("@"):
+        return _killer_by(Path(point[1:]))
     name, _, count = point.partition(":")
     left = int(count or 1)
 
@@ -241,6 +250,15 @@ def _killer(point: str) -> Callable[[str], None]:
         if reached == name:
             left -= 1
             if left == 0:
+                os._exit(137)
+
+    return hook
+
+
+def _killer_by(named: Path) -> Callable[[str], None]:
+    def hook(reached: str) -> None:
+        with suppress(FileNotFoundError), named.open() as file:
+            if file.read(_POINT_MOST) == reached:
                 os._exit(137)
 
     return hook

@@ -111,7 +111,10 @@ class Settings:
     server_access_key_secret: Annotated[str, Doc("The AccessKey secret that goes with it.")] = ""
     server_app_key: Annotated[str, Doc("An AppKey of the first account, instead of one made at first start.")] = ""
     server_app_secret: Annotated[str, Doc("The AppSecret that goes with it.")] = ""
-    kill_at: Annotated[str, Doc("For kill tests: end the program, as kill -9 does, at this named point.")] = ""
+    kill_at: Annotated[
+        str,
+        Doc("For kill tests: end the program, as kill -9 does, at this named point, or the one that `@FILE` names."),
+    ] = ""
 
     @property
     def address(self) -> tuple[str, int]:
