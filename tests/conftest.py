@@ -15,7 +15,7 @@ from kiln.store.rows import metadata
 from tests.clouds import make_cloud
 from tests.postgresql import make_database, start_postgresql
 
-pytest_plugins = ("tests.judge", "tests.repeats", "tests.spread", "tests.loggers", "kiln.testing.plugin")
+pytest_plugins = ("tests.judge", "tests.repeats", "tests.tiers", "tests.spread", "tests.loggers", "kiln.testing.plugin")
 
 #: The names of the tables that have rows.
 _FILLED = " UNION ALL ".join(

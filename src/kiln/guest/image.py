@@ -11,19 +11,16 @@ Sector 1 is left to the guest's ``seq`` command.
 
 from __future__ import annotations
 
-import fcntl
 import hashlib
-import os
 import shutil
 import struct
 import subprocess
 import tempfile
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 from kiln.ground.units import MiB
 from kiln.ground.values import dataclass
+from kiln.guest.cache import held, whole
 from kiln.guest.errors import GuestUnbuildable
 from kiln.guest.initrd import initrd, kernel
 from kiln.guest.packages import boot_sector, program, unpacked
@@ -55,7 +52,7 @@ class Pieces:
 
 def pieces(cache: Path) -> Pieces:
     """Kernel and initrd, made in *cache* if they are not there. Raises GuestUnbuildable."""
-    with _held(cache):
+    with held(cache):
         return _pieces(cache)
 
 
@@ -72,14 +69,14 @@ def build(cache: Path, target: Path) -> Path:
     Needs the network the first time only; what was fetched stays in *cache*.
     Raises GuestUnbuildable.
     """
-    with _held(cache):
+    with held(cache):
         parts = _pieces(cache)
         disk = parts.initrd.with_suffix(".raw")
         if not disk.exists():
-            with _whole(disk) as begun:
+            with whole(disk) as begun:
                 _write_disk(begun, parts, unpacked(cache))
     form = "qcow2" if target.suffix == ".qcow2" else "raw"
-    with _whole(target) as begun:
+    with whole(target) as begun:
         _run([program("qemu-img"), "convert", "-f", "raw", "-O", form, disk, begun])
     return target
 
@@ -98,9 +95,9 @@ def _pieces(cache: Path) -> Pieces:
         root = unpacked(cache)
         for old in cache.glob("guest-*"):
             old.unlink()
-        with _whole(parts.kernel) as begun:
+        with whole(parts.kernel) as begun:
             shutil.copyfile(kernel(root), begun)
-        with _whole(parts.initrd) as begun:
+        with whole(parts.initrd) as begun:
             begun.write_bytes(initrd(root))
     return parts
 
@@ -153,27 +150,6 @@ def _partition(start: int, length: int, kind: int, *, active: bool) -> bytes:
     nowhere = b"\xfe\xff\xff"
     place = struct.pack("<II", start // _SECTOR, length // _SECTOR)
     return bytes([0x80 if active else 0]) + nowhere + bytes([kind]) + nowhere + place
-
-
-@contextmanager
-def _held(cache: Path) -> Iterator[None]:
-    """Keep every other build out of *cache*, also those of other processes."""
-    cache.mkdir(parents=True, exist_ok=True)
-    with (cache / "lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        yield
-
-
-@contextmanager
-def _whole(path: Path) -> Iterator[Path]:
-    """A name beside *path* to write to, renamed to *path* when the block ends well."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    begun = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
-        yield begun
-        begun.replace(path)
-    finally:
-        begun.unlink(missing_ok=True)
 
 
 def _run(command: list[str | Path | int], search: str | None = None) -> None:

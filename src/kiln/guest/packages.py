@@ -53,7 +53,7 @@ def program(name: str, root: Path | None = None) -> Path:
     if found is None and root is not None:
         found = shutil.which(name, path=f"{root}/usr/bin:{root}/usr/sbin:{root}/sbin")
     if found is None:
-        raise GuestUnbuildable(f"The small guest cannot be built: the program {name} is not installed.")
+        raise GuestUnbuildable(f"The guest cannot be built: the program {name} is not installed.")
     return Path(found)
 
 
