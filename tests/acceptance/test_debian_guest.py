@@ -56,7 +56,7 @@ def kiln_says():
         try:
             yield words
         finally:
-            for instance in words("instance", "list", "-q").split():
+            for instance in words("instance", "list", "-q", "--status", "Running").split():
                 words("instance", "stop", instance, "--force")
 
 
