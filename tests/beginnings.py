@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import subprocess
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -57,13 +58,22 @@ def create_snapshot(cloud: Cloud) -> Facts:
     return facts | cloud.call("CreateSnapshot", DiskId=facts["disks"][0])
 
 
+def _serve_far(cloud: Cloud) -> None:
+    """Some clouds of tests have one region alone."""
+    served = cloud.ports.deployment
+    if FAR not in served.regions:
+        cloud.refit(deployment=replace(served, regions=(*served.regions, FAR)))
+
+
 def copy_image(cloud: Cloud) -> Facts:
     image = an_image_with(cloud, SYSTEM, DATA)
+    _serve_far(cloud)
     return cloud.call("CopyImage", ImageId=image, DestinationRegionId=FAR)
 
 
 def copy_snapshot(cloud: Cloud) -> Facts:
     snapshot = a_snapshot_with(cloud, MORE)
+    _serve_far(cloud)
     return cloud.call("CopySnapshot", SnapshotId=snapshot, DestinationRegionId=FAR)
 
 
