@@ -23,7 +23,7 @@ from kiln.machines.errors import (
 )
 from kiln.pools.errors import PoolClosed, PoolFull, VolumeBroken, VolumeMissing
 from kiln.store import tasks
-from kiln.store.errors import DatabaseBusy
+from kiln.store.errors import DatabaseBusy, DatabaseDown
 from kiln.tasks.worker import TRIES, Duty, Worker
 from kiln.upkeep import unfinished
 from tests.clouds import Cloud
@@ -181,10 +181,11 @@ def test_gives_up_at_once_where_a_machine_knows_other_files(cloud):
     assert status_of(cloud, task) == ("Failed", "ServiceUnavailable")
 
 
+@pytest.mark.parametrize("error", [DatabaseBusy("database is locked"), DatabaseDown("disk I/O error")], ids=repr)
 @pytest.mark.parametrize("where", ["carry_out", "give_up", "the end"])
-def test_waits_for_a_database_that_another_keeps_busy(cloud, caplog, where):
+def test_waits_for_a_database_that_takes_nothing_just_now(cloud, caplog, where, error):
     """It counted as a crash and as a try, and failed the task for good when it came six times."""
-    left = [DatabaseBusy("database is locked")] * (3 * TRIES)
+    left = [error] * (3 * TRIES)
     given_up = []
 
     def meet(at: str) -> None:

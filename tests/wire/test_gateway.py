@@ -75,6 +75,18 @@ def test_a_fault_is_answered_as_one_and_its_cause_stays_in_the_log(broken, logge
     assert "OSError: [Errno 5] Input/output error: '/somewhere/private'" in crash["exception"]
 
 
+def test_a_database_that_takes_nothing_is_not_available(tmp_path, sqlite, logged):
+    """A disk that the host made read-only was told as a bug of ours."""
+    cloud = make_cloud(tmp_path, sqlite)
+    gateway = Gateway(Dispatcher(CATALOGUE, cloud.ports), OneAccount(), MemoryNonces(), cloud.clock)
+
+    sqlite.fence = lambda tx: tx.driver("PRAGMA query_only=ON", ())
+    answer = gateway.answer(WAYS[0]("CreateDisk", A_DISK, cloud.clock()))
+
+    assert (answer.status, read(answer)["Code"]) == (503, "ServiceUnavailable")
+    assert [len(logged(one)) for one in ("database_closed", "request_crashed")] == [1, 0]
+
+
 def test_a_database_that_another_process_keeps_is_not_available(tmp_path, sqlite, logged):
     event.listen(sqlite.engine, "connect", lambda connection, _: connection.execute("PRAGMA busy_timeout=10"))
     cloud = make_cloud(tmp_path, sqlite)

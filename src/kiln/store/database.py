@@ -31,7 +31,7 @@ from kiln.ground.journal import Journal
 from kiln.ground.killpoints import reach
 from kiln.store.changes import Change, Hub
 from kiln.store.errors import DatabaseBusy, DatabaseDown, DatabaseFull, DatabaseMalformed
-from kiln.store.faults import is_busy, is_worth_another_try, let_go, of_driver, words_of
+from kiln.store.faults import is_busy, is_closed, is_worth_another_try, let_go, of_driver, words_of
 from kiln.store.line import Errand, Hands, Line, Member, Sleeper
 
 log = Journal("kiln.store")
@@ -407,19 +407,21 @@ class Database:
 
 @contextmanager
 def full_said() -> Iterator[None]:
-    """Turn SQLite's word for a full disk into ours, whether it comes with a statement or with the commit."""
+    """Turn SQLite's word for a disk that is full, or takes nothing, into ours, with a statement or with the commit."""
     try:
         yield
     except (OperationalError, sqlite3.OperationalError) as error:
         if "disk is full" in str(error):
             raise DatabaseFull(str(error)) from error
+        if is_closed(error):
+            raise DatabaseDown(words_of(error)) from error
         raise
 
 
 def _is_of_database(error: BaseException) -> bool:
     """Whether *error* may have left a SQLite transaction other than its statements tell: not one that they foresee."""
     is_sqlites = isinstance(said := of_driver(error), sqlite3.Error) and not isinstance(said, sqlite3.IntegrityError)
-    return is_sqlites or isinstance(error, MemoryError | DatabaseFull | DatabaseMalformed)
+    return is_sqlites or isinstance(error, MemoryError | DatabaseDown | DatabaseFull | DatabaseMalformed)
 
 
 def _damage_in(error: BaseException) -> str | None:

@@ -7,6 +7,7 @@ import traceback
 
 from sqlalchemy.exc import DBAPIError, IntegrityError
 
+_CLOSED = (sqlite3.SQLITE_READONLY, sqlite3.SQLITE_IOERR, sqlite3.SQLITE_CANTOPEN)
 _RETRIED_STATES = ("40001", "40P01")  #: serialization_failure and deadlock_detected.
 
 
@@ -24,6 +25,11 @@ def words_of(error: BaseException) -> str:
 def is_busy(error: BaseException) -> bool:
     """Whether SQLite gave up waiting for another process."""
     return getattr(of_driver(error), "sqlite_errorcode", 0) & 0xFF == sqlite3.SQLITE_BUSY
+
+
+def is_closed(error: BaseException) -> bool:
+    """Whether the host lets nothing be written to the SQLite file, or fails to: a disk that is read-only or broken."""
+    return getattr(of_driver(error), "sqlite_errorcode", 0) & 0xFF in _CLOSED
 
 
 def let_go(error: BaseException) -> None:

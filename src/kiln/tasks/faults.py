@@ -24,7 +24,7 @@ from kiln.declare.errors import ApiError, InternalError, ServiceUnavailable
 from kiln.ground.values import dataclass
 from kiln.pools.errors import PoolClosed, PoolFull, VolumeBroken, VolumeMissing
 from kiln.pools.port import GuestAstray, GuestError
-from kiln.store.errors import DatabaseBusy, DatabaseFull
+from kiln.store.errors import DatabaseBusy, DatabaseDown, DatabaseFull
 
 
 @dataclass(frozen=True)
@@ -86,6 +86,8 @@ def fault_of(error: BaseException) -> Fault:
 def _fault_of_database(error: BaseException) -> Fault:
     if isinstance(error, DatabaseBusy):
         return Fault(ServiceUnavailable(), "Another process keeps the database busy.", is_waited_for=True)
+    if isinstance(error, DatabaseDown):
+        return Fault(ServiceUnavailable(), "Nothing can be written to the database.", is_waited_for=True)
     if isinstance(error, DatabaseFull):
         return Fault(ServiceUnavailable(), "The database has no room; it is tried again.")
     return UNFORESEEN

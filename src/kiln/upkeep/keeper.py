@@ -14,7 +14,7 @@ from kiln.operations.steps import tombs
 from kiln.pools.errors import PoolFull
 from kiln.store import snapshots, tags
 from kiln.store.database import Transaction
-from kiln.store.errors import DatabaseBusy, DatabaseMalformed
+from kiln.store.errors import DatabaseBusy, DatabaseDown, DatabaseMalformed
 from kiln.store.tokens import KEPT_S, tokens
 from kiln.upkeep.adoption import adopt
 from kiln.upkeep.opening import open_ahead
@@ -128,7 +128,7 @@ class Keeper:
             chore.do(self._ports)
         except DatabaseMalformed as error:
             log.warning("chore_stopped", chore=chore.name, reason=str(error))
-        except DatabaseBusy as error:
+        except (DatabaseBusy, DatabaseDown) as error:
             log.warning("chore_put_off", chore=chore.name, reason=str(error))
         except Exception:
             log.exception("chore_failed", chore=chore.name)

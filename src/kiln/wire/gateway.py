@@ -16,7 +16,7 @@ from kiln.declare.errors import ApiError, InternalError, ServiceUnavailable
 from kiln.declare.ids import new_request_id
 from kiln.ground.clock import Clock
 from kiln.ground.journal import Journal
-from kiln.store.errors import DatabaseBusy, DatabaseFull, DatabaseMalformed
+from kiln.store.errors import DatabaseBusy, DatabaseDown, DatabaseFull, DatabaseMalformed
 from kiln.store.line import Hands
 from kiln.wire.dispatch import Dispatcher
 from kiln.wire.doors import DOORS, acs3, choose
@@ -32,6 +32,7 @@ log = Journal("kiln.wire")
 #: What the log says of the database where the caller is told that it is not available.
 _OF_DATABASE: dict[type[Exception], str] = {
     DatabaseFull: "database_full",
+    DatabaseDown: "database_closed",
     DatabaseMalformed: "database_damaged",
     DatabaseBusy: "database_busy",
 }
