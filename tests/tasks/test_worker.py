@@ -13,6 +13,7 @@ from kiln.calls.call import Job, NotYet
 from kiln.declare.errors import ServiceUnavailable
 from kiln.declare.facts import facts
 from kiln.declare.states import InstanceStatus
+from kiln.ground.journal import FACTS
 from kiln.machines.errors import (
     MachineAstray,
     MachineGarbled,
@@ -21,6 +22,7 @@ from kiln.machines.errors import (
     MachineSilent,
     MachineUntold,
 )
+from kiln.operations.instances.parts.launch_errors import ServiceUnavailableNoMachine
 from kiln.pools.errors import PoolClosed, PoolFull, VolumeBroken, VolumeMissing
 from kiln.store import tasks
 from kiln.store.errors import DatabaseBusy, DatabaseDown
@@ -88,6 +90,20 @@ def test_gives_up_with_the_error_that_the_caller_would_have_got(cloud):
 
     assert given_up == ["ServiceUnavailable"]
     assert status_of(cloud, task) == ("Failed", "ServiceUnavailable")
+
+
+def test_the_log_says_once_why_a_task_failed(cloud, caplog):
+    def carry_out(job: Job) -> None:
+        raise ServiceUnavailableNoMachine(reason="No QEMU.", drive="vdb")
+
+    with_duty(cloud, carry_out)
+    enqueue(cloud)
+
+    cloud.settle()
+
+    (facts,) = [getattr(record, FACTS) for record in caplog.records if record.getMessage() == "task_failed"]
+    assert facts["message"] == "The machine could not be started: No QEMU."
+    assert {name: fact for name, fact in facts.items() if name.startswith("fact_")} == {"fact_drive": "vdb"}
 
 
 @pytest.mark.parametrize(

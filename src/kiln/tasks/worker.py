@@ -254,7 +254,7 @@ class Worker:
                 log.info("task_left_off", **said)
                 self._postpone(task, 0.0, failed=False, message=_LEFT_OFF)
                 return
-            log.warning("task_failed", **said, code=error.code, message=str(error), **_plain(error.facts))
+            log.warning("task_failed", **said, code=error.code, message=str(error), **_untold(error))
             self._give_up(duty, job, error)
         except LeaseLost:
             raise
@@ -380,6 +380,7 @@ def _met(unforeseen: str, foreseen: str, error: Exception, **said: object) -> Fa
     return fault
 
 
-def _plain(facts: Mapping[str, object]) -> dict[str, str]:
-    """Facts for the log, under names that the log does not use itself."""
-    return {f"fact_{name}": str(value) for name, value in facts.items()}
+def _untold(error: ApiError) -> dict[str, str]:
+    """Facts for the log that its message does not tell already, under names that the log does not use itself."""
+    message = str(error)
+    return {f"fact_{name}": str(value) for name, value in error.facts.items() if str(value) not in message}
