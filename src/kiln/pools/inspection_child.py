@@ -25,7 +25,7 @@ from kiln.pools.oslo import format_inspector as oslo
 
 _HEAD = 2 * MiB  # Twice what the longest VMDK description takes.
 _TAIL = 64 * KiB
-_CHUNK = 4 * KiB
+_CHUNK = 64 * KiB
 _LENGTH_MAX = 8 * foreign.VIRTUAL_MAX
 
 _SIZES: dict[str, Callable[[File], int]] = {
@@ -57,7 +57,8 @@ def judge(file: File, stated: str | None) -> tuple[str, int]:
     """Format and virtual size of a file that may be imported. Raises Refused."""
     if file.length > _LENGTH_MAX:
         raise Refused("The file is longer than any disk.")
-    inspectors = {_OSLO[i.NAME]: i for i in (_fed(kind(), file) for kind in _kinds()) if i is not None}
+    ends = tuple(_ends(file))
+    inspectors = {_OSLO[i.NAME]: i for i in (_fed(kind(), ends) for kind in _kinds()) if i is not None}
     found = inspectors.keys() | {name for offset, magic, name in _MAGICS if _has(file, offset, magic)}
     if len(found) > 1:
         names = " and ".join(sorted(_spoken(name) for name in found))
@@ -94,10 +95,10 @@ def _kinds() -> list[type[oslo.FileInspector]]:
     return [kind for name, kind in oslo.ALL_FORMATS.items() if name in _OSLO]
 
 
-def _fed(inspector: oslo.FileInspector, file: File) -> oslo.FileInspector | None:
+def _fed(inspector: oslo.FileInspector, ends: tuple[bytes, ...]) -> oslo.FileInspector | None:
     """The inspector with the file's ends in it; None when it does not take them for its format's."""
     try:
-        for chunk in _ends(file):
+        for chunk in ends:
             inspector.eat_chunk(chunk)
         inspector.finish()
         matches = inspector.format_match
