@@ -128,12 +128,14 @@ def metadata(distribution: Path) -> bytes:
 
 def install(wheel: Path, folder: Path) -> Path:
     """The interpreter of an environment that has the wheel and what it says that it needs, in the locked versions."""
-    subprocess.run([sys.executable, "-m", "venv", folder], check=True)
+    # A pip of its own, and byte code of what nobody imports, would take ten seconds and show nothing.
+    subprocess.run([sys.executable, "-m", "venv", "--without-pip", folder], check=True)
     locked = re.findall(
         r"^[\w.\[\]-]+==[^\s;\\]+(?: *;[^\\\n]*)?", (ROOT / "requirements.lock").read_text(), re.MULTILINE
     )
     (folder / "locked").write_text("\n".join(locked))
-    command = [folder / "bin/python", "-I", "-m", "pip", "install", "--quiet", "-c", folder / "locked", wheel]
+    pip = [sys.executable, "-I", "-m", "pip", "--python", folder / "bin/python"]
+    command = [*pip, "install", "--quiet", "--no-compile", "-c", folder / "locked", wheel]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     if done.returncode and any(words in done.stderr for words in _UNREACHED):
         lacks(f"a package index that pip reaches: {done.stderr.strip().splitlines()[-1]}")
