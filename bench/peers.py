@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import http.client
 import os
-import signal
 import socket
 import subprocess
 import time
@@ -19,7 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlencode
 
-from bench.server import Server
+from bench.server import Server, end
 
 _ROOT = Path(__file__).resolve().parent.parent
 ENVIRONMENT = _ROOT / ".venv-peers"
@@ -103,12 +102,7 @@ def start_peer(peer: Peer, folder: Path, core: int | None) -> Iterator[Server]:
         _until_it_answers(peer, server, process, log)
         yield Server(server.endpoint, server.pid, folder, time.monotonic() - began, core)
     finally:
-        process.send_signal(signal.SIGTERM)
-        try:
-            process.wait(10)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.wait()
+        end(process, 10)
 
 
 def _until_it_answers(peer: Peer, server: Server, process: subprocess.Popen[bytes], log: Path) -> None:

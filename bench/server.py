@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from bench.slowdisk import slowed
 from kiln.client.client import Client
@@ -59,6 +60,16 @@ def a_core() -> int | None:
     return min(usable) if len(usable) > 1 else None
 
 
+def end(process: subprocess.Popen[Any], within_s: float) -> None:
+    """Have a server end, by force where it takes longer than that."""
+    process.send_signal(signal.SIGTERM)
+    try:
+        process.wait(within_s)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()
+
+
 @contextmanager
 def start_server(
     data: Path, machines: str = "none", *, one_core: bool = True, log: Path | None = None, is_slow: bool = False
@@ -96,11 +107,6 @@ def start_server(
         urllib.request.urlopen(endpoint + "/healthz").read()
         yield Server(endpoint, process.pid, data, time.monotonic() - began, core)
     finally:
-        process.send_signal(signal.SIGTERM)
-        try:
-            process.wait(30)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.wait()
+        end(process, 30)
         if process.stdout is not None:
             process.stdout.close()
