@@ -26,7 +26,7 @@ from typing import Any
 
 from kiln.buckets.port import BucketMissing, ObjectRefused
 from kiln.calls.call import Ports
-from kiln.declare.states import TaskStatus
+from kiln.declare.states import SnapshotStatus, TaskStatus
 from kiln.ground import killpoints
 from kiln.machines.errors import MachineRefused, MachineSilent
 from kiln.pools.errors import PoolError, PoolFull
@@ -111,7 +111,9 @@ class Trial:
                 self._task = next(task.id for task in cloud.open_tasks() if task.action == name)
                 if is_unreadable:
                     cloud.ports.database.write(lambda tx: tasks.update(tx, {"payload": "{"}, id=self._task))
-            self._had = _bytes(cloud)
+            begun = {row.id for row in every(cloud, snapshots, status=SnapshotStatus.PROGRESSING)}
+            # What is still being made names what it is made of: a copy does, and loses it when it fails.
+            self._had = {name: held for name, held in _bytes(cloud).items() if name not in begun}
         self._passed: list[str] = []
         self._called: list[tuple[str, str]] = []
         with self._fresh() as cloud:

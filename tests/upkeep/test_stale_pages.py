@@ -9,6 +9,7 @@ import sqlite3
 import pytest
 from sqlalchemy.exc import DatabaseError
 
+from kiln.pools.qcow2 import Qcow2Pool
 from kiln.store.database import open_sqlite
 from kiln.store.errors import DatabaseMalformed
 from kiln.store.rows import metadata
@@ -91,8 +92,9 @@ def test_drops_no_volume_for_a_page_that_is_older(sqlite_cloud, tree):
 
     assert kept <= set(cloud.ports.pool.volumes())
     assert len(named) == 4
+    pool = Qcow2Pool(cloud.folder / "pool")  # The bytes alone: the books of the other may be what is broken.
     for number, volume in enumerate(sorted(named, key=named.__getitem__)):
-        assert holds(cloud.ports.pool, volume, {0: 1 + number // 2})
+        assert holds(pool, volume, {0: 1 + number // 2})
     cloud.ports.database.close()
 
 
