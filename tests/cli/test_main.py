@@ -118,7 +118,7 @@ def test_the_data_folder_is_declared_once_for_clients_and_once_for_the_service()
     said_of = {
         words: option.help for words in leaves() for option in command_of(words).params if "--data" in option.opts
     }
-    clients = ("image", "instance", "status")
+    clients = ("image", "instance", "guest", "status")
     of_clients = {text for (word, *_), text in said_of.items() if word in clients}
     of_the_service = {text for (word, *_), text in said_of.items() if word not in clients}
 

@@ -42,7 +42,7 @@ WORDS: Mapping[str, Word] = {
     "instance": Word("kiln.cli.instances", "Run, look at, stop and change instances."),
     "snapshot": Word("kiln.cli.snapshots", "Create, list, copy and delete snapshots."),
     "disk": Word("kiln.cli.disks", "Create, list, attach, detach, resize and delete disks."),
-    "guest": Word("kiln.cli.guests", "Make guests to start from, out of Debian's packages."),
+    "guest": Word("kiln.cli.guests", "Make guests to start from, and bring them in as images."),
     "task": Word("kiln.cli.tasks", "List and cancel imports and exports."),
     "tag": Word("kiln.cli.tags", "Put tags on resources, take them off, and list them."),
     "region": Word("kiln.cli.regions", "List regions, their zones, and the types of instances."),
