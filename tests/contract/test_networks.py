@@ -7,7 +7,7 @@ import pytest
 from kiln.networks.errors import NetworkMissing
 from tests.contract.networks import KINDS
 from tests.guests import open_reachable
-from tests.networks.places import group, interface, opened, place
+from tests.networks.places import group, interface, opened, place, public
 
 pytestmark = [pytest.mark.timeout(300)]
 
@@ -123,18 +123,18 @@ def test_what_is_held_is_found_again(host):
 
 def test_a_public_address_leads_to_the_ports_that_are_opened(host):
     groups = [group("sg-1", *opened(2280)), group("sg-2")]
-    host.start(hold(host, groups=groups, public={"eni-1": "127.64.90.1", "eni-2": "127.64.90.2"}))
+    host.start(hold(host, groups=groups, public={"eni-1": public(1), "eni-2": public(2)}))
     listening = host.networks.listening("vpc-1")
 
     assert {address: list(ports) for address, ports in listening.items()} == {
-        "127.64.90.1": [2280],
-        "127.64.90.2": [2280],
+        public(1): [2280],
+        public(2): [2280],
     }
-    assert host.comes_in("127.64.90.2", listening["127.64.90.2"][2280], 2280) == "eni-2"
+    assert host.comes_in(public(2), listening[public(2)][2280], 2280) == "eni-2"
 
-    hold(host, revision=2, groups=groups, public={"eni-3": "127.64.90.2"})
-    assert not host.networks.listening("vpc-1").get("127.64.90.2")
-    assert host.comes_in("127.64.90.2", 2280, 2280) == ""
+    hold(host, revision=2, groups=groups, public={"eni-3": public(2)})
+    assert not host.networks.listening("vpc-1").get(public(2))
+    assert host.comes_in(public(2), 2280, 2280) == ""
 
 
 def test_who_asks_for_metadata_is_known_by_the_way_it_came(host):

@@ -8,6 +8,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import select
 import selectors
 import socket
 import struct
@@ -120,10 +121,13 @@ class Peer:
 
     def frame(self, said: str) -> str:
         """Sends a frame as it is."""
-        self._cable.setblocking(True)
-        self._cable.sendto(bytes.fromhex(said), self._switch)
-        self._cable.setblocking(False)
-        return "sent"
+        while True:
+            try:
+                self._cable.sendto(bytes.fromhex(said), self._switch)
+            except BlockingIOError:
+                select.select([], [self._cable], [], 1.0)
+            else:
+                return "sent"
 
     def heard(self) -> list[str]:
         """The frames that came, the newest last."""

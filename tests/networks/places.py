@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+
 from kiln.networks.values import Group, Interface, Place, PublicAddress, Rule, Vpc, VSwitch
 
 
@@ -27,6 +29,11 @@ def place(*interfaces, revision=1, vpc="vpc-1", groups=None, public=None):
 
 def group(name="sg-1", *rules, inner=True):
     return Group(id=name, rules=rules, is_inner_accepted=inner)
+
+
+def public(number):
+    """An address of the loopback that no other run of the tests has."""
+    return f"127.{65 + os.getpid() % 60}.{os.getpid() // 60 % 256}.{number}"
 
 
 def opened(*ports, protocol="tcp", direction="ingress", peer="0.0.0.0/0", policy="accept", priority=1):

@@ -83,7 +83,7 @@ def test_goes_on_when_a_chore_fails(cloud):
     keeper = Keeper(cloud.ports, (Chore("fail", 60.0, fail), Chore("next", 60.0, lambda ports: done.set())))
     keeper.start()
     try:
-        assert done.wait(5)
+        assert done.wait(20)
     finally:
         keeper.stop()
 
@@ -94,7 +94,7 @@ def test_does_a_chore_while_another_does_not_end(cloud):
     keeper = Keeper(cloud.ports, (slow, Chore("next", 60.0, lambda ports: done.set())))
     keeper.start()
     try:
-        assert done.wait(5)
+        assert done.wait(20)
     finally:
         is_over.set()
         keeper.stop()
@@ -116,4 +116,5 @@ def test_puts_a_chore_off_while_another_keeps_the_database_busy(cloud, caplog):
     finally:
         keeper.stop()
 
-    assert [(record.getMessage(), record.exc_info) for record in caplog.records] == [("chore_put_off", None)]
+    said = [(one.getMessage(), one.exc_info) for one in caplog.records if one.name == "kiln.upkeep"]
+    assert said == [("chore_put_off", None)]

@@ -240,6 +240,29 @@ def test_ends_a_task_whose_give_up_never_can(cloud, action):
     expect_rest(cloud)
 
 
+#: They take back nothing in the rows: carried out again, they find what they found before.
+_LEAVE_ALL = {"EmptyTrash", "ExportImage", "Merge", "RestoreTrash"}
+
+
+@pytest.mark.parametrize("action", sorted(DUTIES.keys() - _LEAVE_ALL))
+def test_what_is_taken_back_ends_the_task(cloud, action):
+    """Were its end another transaction, a worker that dies between the two would have it carried out again."""
+    BEGINNINGS[action](cloud)
+    duty, ends = DUTIES[action], []
+
+    def fails(job) -> None:
+        raise InternalError
+
+    def give_up(job, error) -> None:
+        duty.give_up(job, error)
+        ends.append(the(cloud, tasks, id=job.task.id).status)
+
+    cloud.worker = Worker(cloud.ports, {action: Duty(fails, give_up, facts=duty.facts)}, unfinished)
+    settle_all(cloud)
+
+    assert ends == [TaskStatus.FAILED]
+
+
 def test_waits_without_end_for_a_give_up_that_is_not_yet_possible(cloud):
     def fails(job) -> None:
         raise InternalError

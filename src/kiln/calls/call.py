@@ -145,6 +145,14 @@ class Job(Generic[Facts]):
         """Record in *tx*, together with the result, that the task is done."""
         tasks.finish(tx, self.task, self.ports.clock())
 
+    def fail(self, tx: Transaction, error: ApiError) -> None:
+        """Record in *tx*, together with what is taken back, that the task was given up.
+
+        Were it recorded after that, a task whose worker ends in between would be carried out again, with what was
+        taken back.
+        """
+        tasks.fail(tx, self.task, self.ports.clock(), error.code, str(error))
+
     def note(self, facts: Facts) -> None:
         """Remember other facts across a crash."""
         payload = dump(facts, self.unknown)

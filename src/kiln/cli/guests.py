@@ -65,8 +65,7 @@ def build(
     """
     if to_file is not None:
         uploads.require_place(to_file)
-        _write(_built(guest), to_file)
-        output.show_line(str(to_file))
+        output.show_line(str(_write(_built(guest), to_file)))
         return
     with orderly(), open_client(region) as client:
         bucket, folder = uploads.uploads_of(client.pseudonym), find_data_folder(data)
@@ -94,11 +93,12 @@ def _built(guest: Guest) -> Path:
         raise Refusal(str(error), exits.UNSOUND) from error
 
 
-def _write(disk: Path, to_file: Path) -> None:
-    """A copy of what is kept, whole or not there. Raises Refusal."""
+def _write(disk: Path, to_file: Path) -> Path:
+    """A copy of what is kept, whole or not there, and where it is. Raises Refusal."""
     target = to_file / disk.name if to_file.is_dir() else to_file
     try:
         with whole(target) as begun:
             shutil.copyfile(disk, begun)
     except OSError as error:
         raise Refusal(f"{target}: {error.strerror}", exits.FILE) from error
+    return target

@@ -132,7 +132,12 @@ image_disks: Rows[ImageDisk] = Rows(
 _DONE = 100  #: The progress, in per cent, of an image that is Available.
 
 #: Whether some instance was made of the image.
-is_used: Condition = exists(select(instances.c.id).where(instances.c.image == images.c.id).correlate(images.table))
+#: By an instance of the owner's: those of whom it is shared with are nobody else's business, and bind nobody.
+is_used: Condition = exists(
+    select(instances.c.id)
+    .where(instances.c.image == images.c.id, instances.c.account == images.c.account)
+    .correlate(images.table)
+)
 
 _is_shared: Condition = exists(
     select(image_shares.c.image).where(image_shares.c.image == images.c.id).correlate(images.table)

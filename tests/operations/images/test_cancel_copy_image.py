@@ -64,6 +64,29 @@ class TestCancels:
         nothing_is_left(cloud, source)
         assert the(cloud, tasks, id=task.id).status == TaskStatus.FAILED
 
+    def test_a_copy_but_for_a_snapshot_that_another_image_stands_on(self, cloud):
+        source = an_image(cloud)
+        copy = copied(cloud, source.id)
+        (task,) = cloud.worker.claim(cloud.clock())
+        made = []
+
+        def use(passed: str) -> None:
+            if passed == "copying.accomplished":
+                killpoints.listen(None)
+                (snapshot,) = every(cloud, snapshots, region=FAR)
+                made.append(cloud.call("CreateImage", RegionId=FAR, SnapshotId=snapshot.id)["ImageId"])
+                cloud.call("CancelCopyImage", RegionId=FAR, ImageId=copy)
+
+        killpoints.listen(use)
+        try:
+            cloud.worker.attempt(task)
+        finally:
+            killpoints.listen(None)
+
+        assert sorted(one.id for one in every(cloud, images)) == sorted([source.id, *made])
+        assert len(every(cloud, snapshots, region=FAR)) == 1
+        assert copied(cloud, made[0], source.region, RegionId=FAR)
+
     def test_a_name_that_can_be_taken_again(self, cloud):
         source = an_image(cloud)
         copy = copied(cloud, source.id, DestinationImageName="web")

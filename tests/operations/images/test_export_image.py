@@ -12,6 +12,7 @@ import pytest
 from kiln.ground import killpoints
 from kiln.pools.errors import PoolFull
 from kiln.store import buckets
+from kiln.store.images import images
 from kiln.store.tasks import tasks
 from kiln.store.volumes import volumes
 from kiln.tasks.worker import Worker
@@ -22,14 +23,16 @@ from tests.clouds import OTHER, REGION
 from tests.operations.disks.watched import exhaust
 from tests.operations.images.gallery import (
     BUCKET,
+    FAR,
     a_bucket,
     a_disk_of,
     an_image,
     an_object,
     bytes_of,
     shown,
+    with_two_regions,
 )
-from tests.reading import every
+from tests.reading import every, the
 from tests.stock import a_snapshot, an_instance
 from tests.tools import needs
 
@@ -203,6 +206,7 @@ class FullPool:
 @pytest.mark.parametrize("cut", ["cut", "gone"])
 def test_writes_no_file_of_a_layer_that_lost_its_bytes(cloud, bucket, cut):
     """QEMU reads what is gone as zeros: the task was Finished. Nor is it called whole what stands on such a layer."""
+    cloud = with_two_regions(cloud)
     instance = an_instance(cloud)
     image = cloud.call("CreateImage", InstanceId=instance.id)["ImageId"]
     cloud.settle()
@@ -216,9 +220,11 @@ def test_writes_no_file_of_a_layer_that_lost_its_bytes(cloud, bucket, cut):
 
     cloud.call("ExportImage", ImageId=image, OSSBucket=BUCKET)
     second = cloud.call("CreateImage", InstanceId=instance.id)["ImageId"]
+    far = cloud.call("CopyImage", ImageId=image, DestinationRegionId=FAR)["ImageId"]
     exhaust(cloud)
 
     assert list(bucket.iterdir()) == []
+    assert the(cloud, images, id=far).status == "CreateFailed"
     for task in every(cloud, tasks, status="Failed"):
         assert (task.error_code, layer.id in task.error_message) == ("ServiceUnavailable", True)
     shown_ = cloud.call("DescribeImages", Status="CreateFailed,Available")["Images"]["Image"]

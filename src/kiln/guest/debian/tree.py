@@ -155,6 +155,7 @@ def _require_subordinates() -> None:
 def _follow(command: Sequence[str], environment: dict[str, str], say: Callable[[str], None]) -> None:
     """Run mmdebstrap to its end, and hand on its stages. Raises GuestUnbuildable with its last words."""
     words: list[str] = []
+    failure = ""
     with subprocess.Popen(
         command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, env=environment
     ) as process:
@@ -162,6 +163,8 @@ def _follow(command: Sequence[str], environment: dict[str, str], say: Callable[[
         try:
             for line in process.stdout:
                 words = [*words, line.rstrip()][-_WORDS_KEPT:]
+                if not failure and line.startswith("E: "):
+                    failure = line.removeprefix("E: ").strip()  # The first tells why, the last only that it failed.
                 stage = next((told for said, told in _STAGES.items() if line.startswith(f"I: {said}")), None)
                 if stage is not None:
                     say(stage)
@@ -172,5 +175,5 @@ def _follow(command: Sequence[str], environment: dict[str, str], say: Callable[[
             process.wait(_TIMEOUT_S)
             raise
     if status != 0:
-        told = next((line for line in reversed(words) if line.startswith("E: ")), words[-1] if words else "nothing")
+        told = failure or (words[-1] if words else "nothing")
         raise GuestUnbuildable(f"The Debian guest cannot be built: mmdebstrap said: {told}")

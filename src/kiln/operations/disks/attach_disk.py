@@ -171,7 +171,7 @@ def carry_out(job: Job[Facts]) -> None:
     reach("attach_disk.settled")
 
 
-def give_up(job: Job[Facts], error: ApiError) -> None:  # noqa: ARG001 - a disk has no field for the reason.
+def give_up(job: Job[Facts], error: ApiError) -> None:
     with job.ports.database.read() as tx:
         disk = disks.find(tx, id=job.task.resource, status=DiskStatus.ATTACHING)
     if disk is None:
@@ -179,7 +179,12 @@ def give_up(job: Job[Facts], error: ApiError) -> None:  # noqa: ARG001 - a disk 
     assert disk.volume is not None  # It was Available.
     drives.pull_out(job.ports, disk, disk.volume)
     changes = {"instance": None, "device": "", "type": job.facts.type}
-    job.write(lambda tx: disks.move(tx, DiskStatus.ATTACHING, DiskStatus.AVAILABLE, changes, id=disk.id))
+
+    def fail(tx: Transaction) -> None:
+        job.fail(tx, error)
+        disks.move(tx, DiskStatus.ATTACHING, DiskStatus.AVAILABLE, changes, id=disk.id)
+
+    job.write(fail)
 
 
 def _is_free(tx: Transaction, job: Job[Facts], disk: Disk) -> bool:

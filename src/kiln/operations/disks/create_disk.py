@@ -240,7 +240,7 @@ def carry_out(job: Job[Facts]) -> None:
     reach("create_disk.settled")
 
 
-def give_up(job: Job[Facts], error: ApiError) -> None:  # noqa: ARG001 - a disk has no field for the reason.
+def give_up(job: Job[Facts], error: ApiError) -> None:
     head = job.facts.head
     with job.ports.database.read() as tx:
         disk = disks.find(tx, id=job.task.resource, status=DiskStatus.CREATING)
@@ -248,6 +248,7 @@ def give_up(job: Job[Facts], error: ApiError) -> None:  # noqa: ARG001 - a disk 
         drives.pull_out(job.ports, disk, head.volume)
 
     def fail(tx: Transaction) -> None:
+        job.fail(tx, error)
         heads.doom(tx, [head.volume])
         disks.delete(tx, id=job.task.resource, status=DiskStatus.CREATING)
         tags.drop(tx, "disk", job.task.resource)

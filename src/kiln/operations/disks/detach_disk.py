@@ -103,7 +103,7 @@ def carry_out(job: Job[NoFacts]) -> None:
     reach("detach_disk.settled")
 
 
-def give_up(job: Job[NoFacts], error: ApiError) -> None:  # noqa: ARG001 - a disk has no field for the reason.
+def give_up(job: Job[NoFacts], error: ApiError) -> None:
     with job.ports.database.read() as tx:
         disk = disks.find(tx, id=job.task.resource, status=DiskStatus.DETACHING)
     if disk is None:
@@ -111,7 +111,12 @@ def give_up(job: Job[NoFacts], error: ApiError) -> None:  # noqa: ARG001 - a dis
     assert disk.volume is not None  # It was In_use.
     # The guest may have let go of it half-way; In_use means that a running one has it.
     drives.plug_in(job.ports, disk, disk.volume)
-    job.write(lambda tx: disks.move(tx, DiskStatus.DETACHING, DiskStatus.IN_USE, {}, id=disk.id))
+
+    def fail(tx: Transaction) -> None:
+        job.fail(tx, error)
+        disks.move(tx, DiskStatus.DETACHING, DiskStatus.IN_USE, {}, id=disk.id)
+
+    job.write(fail)
 
 
 def _check_status(disk: Disk, instance: Instance) -> None:

@@ -133,8 +133,9 @@ def carry_out(job: Job[Facts]) -> None:
     reach("reset_disk.settled")
 
 
-def give_up(job: Job[Facts], error: ApiError) -> None:  # noqa: ARG001 - a disk has no field for the reason.
+def give_up(job: Job[Facts], error: ApiError) -> None:
     def fail(tx: Transaction) -> None:
+        job.fail(tx, error)
         heads.doom(tx, [job.facts.volume])
         disks.move(tx, DiskStatus.REINITING, DiskStatus(job.facts.status), {}, id=job.task.resource)
 

@@ -159,13 +159,18 @@ def carry_out(job: Job[Facts]) -> None:
     reach("resize_disk.grown")
 
 
-def give_up(job: Job[Facts], error: ApiError) -> None:  # noqa: ARG001 - a disk has no field for the reason.
+def give_up(job: Job[Facts], error: ApiError) -> None:
     with job.ports.database.read() as tx:
         disk = disks.find(tx, id=job.task.resource)
     before, after = job.facts.before_gib, job.facts.after_gib
     if disk is None or disk.volume is None or job.ports.pool.size(disk.volume) >= after * GiB:
         return  # A disk does not shrink: the bytes are as big as the row says already.
-    job.write(lambda tx: _record(tx, disk.id, after, before))
+
+    def fail(tx: Transaction) -> None:
+        job.fail(tx, error)
+        _record(tx, disk.id, after, before)
+
+    job.write(fail)
 
 
 def least_sizes(tx: Transaction) -> dict[str, int]:

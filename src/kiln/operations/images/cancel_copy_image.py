@@ -1,8 +1,9 @@
 """Cancel the copying of an image that is still Creating. RegionId is that of the copy.
 
 The copy is gone with the answer, with its snapshots, its tags and all that it
-was shared with. The source stays as it is. A copy that is Available stays too,
-and is an error; DeleteImage deletes it.
+was shared with; a snapshot of which another image was made already stays. So
+does the source. A copy that is Available stays too, and is an error;
+DeleteImage deletes it.
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ from kiln.operations.steps import copying
 from kiln.operations.steps.transfer import TaskCancelled
 from kiln.store import images
 from kiln.store.images import Image
+from kiln.store.snapshots import stood_on
 from kiln.store.tasks import fail, tasks
 
 
@@ -68,7 +70,9 @@ def commit(call: Call, plan: Image) -> NothingMore:
     # A worker that is at it finds nothing left to change: each of its steps is a move of rows that are gone.
     copies = [disk.snapshot for disk in images.disks_of(call.tx, [plan.id])[plan.id] if disk.snapshot]
     images.remove(call.tx, plan.id)
-    copying.remove(call.tx, copies)
+    # Another image may have been made of one that was accomplished by then, and stands on it.
+    kept = stood_on(call.tx, copies)
+    copying.remove(call.tx, [copy for copy in copies if copy not in kept])
     for task in tasks.all(call.tx, resource=plan.id, status=TaskStatus.PROCESSING):
         fail(call.tx, task, call.now, TaskCancelled.code, TaskCancelled.message)
     return NothingMore()

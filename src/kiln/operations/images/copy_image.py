@@ -220,7 +220,7 @@ def carry_out(job: Job[CopyFacts]) -> None:
 
 def give_up(job: Job[CopyFacts], error: ApiError) -> None:
     def fail(tx: Transaction) -> None:
-        copying.abandon(tx, job)
+        copying.abandon(tx, job, error)
         images.fail(tx, job.task.resource, error.code, str(error))
 
     job.write(fail)

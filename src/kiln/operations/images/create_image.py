@@ -253,7 +253,7 @@ def give_up(job: Job[CaptureFacts], error: ApiError) -> None:
         return
 
     def fail(tx: Transaction) -> None:
-        capture.abandon(tx, job)
+        capture.abandon(tx, job, error)
         tell(tx)
 
     job.write(fail)

@@ -116,7 +116,7 @@ def check(call: Call, p: Input) -> Plan:
         raise OperationDeniedImageCopying(image_id=image.id)
     if image_shares.count(call.tx, image=image.id) > 0:
         raise ImageUseShared(image_id=image.id)
-    if not p.force and instances.count(call.tx, image=image.id) > 0:
+    if not p.force and instances.count(call.tx, image=image.id, account=call.account) > 0:
         raise ImageUsingByInstance(image_id=image.id)
     return Plan(image=image.id, found=image)
 

@@ -198,7 +198,7 @@ def _check_boot(call: Call, p: Input, image: Image) -> None:
         raise InvalidBootModeNotSupport(boot_mode=p.boot_mode, architecture=image.system.architecture)
     if p.boot_mode == "BIOS" and image.system.secure_boot == "supported":
         raise InvalidBootModeNotSupportSecureBoot(boot_mode=p.boot_mode)
-    if instances.count(call.tx, image=image.id) > 0:
+    if instances.count(call.tx, image=image.id, account=call.account) > 0:
         raise OperationDeinedImageUsingByInstance(image_id=image.id)
 
 

@@ -202,8 +202,9 @@ def carry_out(job: Job[Facts]) -> None:
     reach("replace_system_disk.swapped")
 
 
-def give_up(job: Job[Facts], error: ApiError) -> None:  # noqa: ARG001 - every give_up is told why.
+def give_up(job: Job[Facts], error: ApiError) -> None:
     def keep(tx: Transaction) -> None:
+        job.fail(tx, error)
         if disks.delete(tx, id=job.facts.new, status=DiskStatus.CREATING):
             heads.doom(tx, [job.facts.head.volume])
             disks.move(tx, DiskStatus.REINITING, DiskStatus.IN_USE, {}, id=job.facts.old)

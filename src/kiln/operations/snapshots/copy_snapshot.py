@@ -150,8 +150,8 @@ def carry_out(job: Job[CopyFacts]) -> None:
     reach("copy_snapshot.finished")
 
 
-def give_up(job: Job[CopyFacts], error: ApiError) -> None:  # noqa: ARG001 - a failed snapshot has no field for the reason.
-    job.write(lambda tx: copying.abandon(tx, job))
+def give_up(job: Job[CopyFacts], error: ApiError) -> None:
+    job.write(lambda tx: copying.abandon(tx, job, error))
 
 
 copy_snapshot = Operation(

@@ -169,11 +169,11 @@ def carry_out(job: Job[CaptureFacts]) -> None:
     reach("create_snapshot.settled")
 
 
-def give_up(job: Job[CaptureFacts], error: ApiError) -> None:  # noqa: ARG001 - a failed snapshot has no field for the reason.
+def give_up(job: Job[CaptureFacts], error: ApiError) -> None:
     if capture.must_complete(job, lambda _: None):
         carry_out(job)
         return
-    job.write(lambda tx: capture.abandon(tx, job))
+    job.write(lambda tx: capture.abandon(tx, job, error))
 
 
 def _check_instance(call: Call, disk: Disk) -> None:

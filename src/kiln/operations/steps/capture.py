@@ -222,8 +222,9 @@ def _successions(job: Job[CaptureFacts]) -> list[Succession]:
     return [Succession(head=one.head, heir=one.heir) for one in job.facts.disks]
 
 
-def abandon(tx: Transaction, job: Job[CaptureFacts]) -> None:
-    """Record in *tx* that nothing was captured; the sweeper takes the heirs away."""
+def abandon(tx: Transaction, job: Job[CaptureFacts], error: ApiError) -> None:
+    """Record in *tx* that nothing was captured, and the task's end; the sweeper takes the heirs away."""
+    job.fail(tx, error)
     for one in job.facts.disks:
         volumes.update(tx, {"state": "doomed", "task": None}, id=one.heir)
         snapshots.move(tx, SnapshotStatus.PROGRESSING, SnapshotStatus.FAILED, {}, id=one.snapshot)

@@ -15,10 +15,12 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 from kiln.calls.call import Call, Job
+from kiln.declare.errors import ApiError
 from kiln.declare.facts import facts
 from kiln.declare.states import SnapshotStatus, TaskStatus
 from kiln.ground.killpoints import reach
 from kiln.operations.steps.drafts import new_snapshot
+from kiln.pools.errors import VolumeBroken, VolumeMissing
 from kiln.store import tags
 from kiln.store.database import Transaction
 from kiln.store.snapshots import Snapshot, snapshots
@@ -108,7 +110,7 @@ def carry(job: Job[CopyFacts], tell: Callable[[Transaction, int], None]) -> None
     copies = job.facts.snapshots
     for n, one in enumerate(copies, 1):
         reach("copying.before")
-        size_bytes = job.ports.pool.size(one.layer)
+        size_bytes = _look(job, one.layer)
 
         def accomplish(tx: Transaction, one: Copied = one, n: int = n, size_bytes: int = size_bytes) -> None:
             changes = {"progress": _DONE, "size_bytes": size_bytes}
@@ -119,8 +121,21 @@ def carry(job: Job[CopyFacts], tell: Callable[[Transaction, int], None]) -> None
         reach("copying.accomplished")
 
 
-def abandon(tx: Transaction, job: Job[CopyFacts]) -> None:
-    """Record in *tx* that there is no copy. What is not accomplished lets go of its layer."""
+def _look(job: Job[CopyFacts], layer: str) -> int:
+    """The layer's size in bytes, once its chain was seen to be there, each file as long as it was made.
+
+    Raises PoolError. A layer that is not there will not come back: the copy's own row has kept it from being merged.
+    """
+    try:
+        job.ports.pool.files(layer)
+        return job.ports.pool.size(layer)
+    except VolumeMissing as error:
+        raise VolumeBroken(f"there is no volume {error} any more") from error
+
+
+def abandon(tx: Transaction, job: Job[CopyFacts], error: ApiError) -> None:
+    """Record in *tx* that there is no copy, and the task's end. What is not accomplished lets go of its layer."""
+    job.fail(tx, error)
     for one in job.facts.snapshots:
         snapshots.move(tx, SnapshotStatus.PROGRESSING, SnapshotStatus.FAILED, {"volume": None}, id=one.snapshot)
 

@@ -344,6 +344,7 @@ def give_up(job: Job[LaunchFacts], error: ApiError) -> None:
         instance = instances.find(tx, id=job.task.resource)
         if instance is None or instance.status != InstanceStatus.PENDING:
             return False
+        job.fail(tx, error)
         heads.doom(tx, [made.volume for made in job.facts.disks])
         disks.delete(tx, instance=instance.id)
         tags.drop(tx, "instance", instance.id)

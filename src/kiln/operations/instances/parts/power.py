@@ -78,13 +78,14 @@ def give_up_start(job: Job[Any], error: ApiError) -> None:
     fall_back(job, error)
 
 
-def fall_back(job: Job[Any], error: ApiError) -> None:  # noqa: ARG001 - every give_up is told why.
+def fall_back(job: Job[Any], error: ApiError) -> None:
     """After a failed task, let the row say what the machine does."""
     instance_id = job.task.resource
     is_on = job.ports.machines.is_running(instance_id)
     after = InstanceStatus.RUNNING if is_on else InstanceStatus.STOPPED
 
     def record(tx: Transaction) -> None:
+        job.fail(tx, error)
         for before in (InstanceStatus.STARTING, InstanceStatus.STOPPING):
             instances.move(tx, before, after, {}, id=instance_id)
         if not is_on:
