@@ -166,7 +166,7 @@ def test_who_is_not_root_carries_networks_too_by_the_ports_that_can_be_had(host)
 import sys
 from pathlib import Path
 from kiln.networks.keepers import KeptNetworks
-from tests.networks.places import *, public
+from tests.networks.places import *
 networks = KeptNetworks(Path(sys.argv[1]))
 networks.hold(place(interface(1), groups=[group("sg-1", *opened(22))], public={"eni-1": sys.argv[2]}))
 print(networks.listening("vpc-1")[sys.argv[2]][22])
