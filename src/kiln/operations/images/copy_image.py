@@ -24,7 +24,7 @@ from kiln.calls.call import Call, Job
 from kiln.declare.errors import ApiError
 from kiln.declare.ids import new_id
 from kiln.declare.operation import Idempotence, Operation
-from kiln.declare.rules import Count, Declined, Doc, Example, OneOf, Text, Unordered, Wire
+from kiln.declare.rules import Doc, Example, OneOf, Text
 from kiln.declare.shapes import shape
 from kiln.declare.states import ImageStatus
 from kiln.ground.killpoints import reach
@@ -33,19 +33,18 @@ from kiln.operations import resource_groups
 from kiln.operations.errors.copies import (
     DestinationRegionNotFound,
     InvalidParameterEncryptedIllegal,
-    InvalidParameterKmsNotEnabled,
     InvalidSnapshotTooOldOfCopy,
     SourceRegionNotFound,
 )
 from kiln.operations.errors.images import InvalidImageIdNotFound
 from kiln.operations.errors.requests import IdempotentParameterMismatch, InvalidClientTokenMalformed
-from kiln.operations.errors.tags import DuplicateTagKey, InvalidTagKeyMalformed, QuotaExceedTags
+from kiln.operations.errors.tags import DuplicateTagKey, InvalidTagKeyMalformed
 from kiln.operations.images.parts import drafts
-from kiln.operations.params import ImageId, ImageName, RegionId, ResourceGroupId, TagInput, to_pairs
+from kiln.operations.params import ImageId, ImageName, RegionId, to_pairs
 from kiln.operations.resource_groups import InvalidResourceGroupNotFound
 from kiln.operations.steps import capture, copying, source_snapshots
 from kiln.operations.steps.capture import QuotaExceedSnapshot
-from kiln.operations.steps.copying import CopyFacts
+from kiln.operations.steps.copying import CopyFacts, Encrypted, GroupOfCopy, KmsKeyId, TagsOfCopy
 from kiln.operations.steps.usable_images import find_usable
 from kiln.store import images, tags
 from kiln.store.database import Transaction
@@ -138,25 +137,13 @@ class Input:
         Example("DestinationDescription"),
         Doc("The description of the copy. Without it, it has none."),
     ] = None
-    encrypted: Annotated[
-        bool | None,
-        Declined(
-            "Kiln does not encrypt volumes; the file system that holds the pool may be encrypted",
-            InvalidParameterKmsNotEnabled,
-        ),
-        Doc("Whether the copy is encrypted."),
-    ] = None
-    kms_key_id: Annotated[str | None, Wire("KMSKeyId"), Doc("The key, with Encrypted alone.")] = None
+    encrypted: Encrypted = None
+    kms_key_id: KmsKeyId = None
     encrypt_algorithm: Annotated[
         str | None, OneOf(_ALGORITHMS, InvalidEncryptAlgorithm), Doc("The algorithm, with Encrypted alone.")
     ] = None
-    resource_group_id: Annotated[ResourceGroupId | None, Doc("The resource group of the copy.")] = None
-    tag: Annotated[
-        tuple[TagInput, ...],
-        Unordered(),
-        Count(20, QuotaExceedTags),
-        Doc("Tags of the copy. Those of the source are not copied."),
-    ] = ()
+    resource_group_id: GroupOfCopy = None
+    tag: TagsOfCopy = ()
 
 
 @shape

@@ -17,7 +17,7 @@ from typing import Annotated
 from kiln.calls.call import Call, Job
 from kiln.declare.errors import ApiError
 from kiln.declare.operation import Idempotence, Operation
-from kiln.declare.rules import Accepted, Between, Count, Declined, Doc, Example, Name, Text, Unordered, Wire
+from kiln.declare.rules import Accepted, Between, Doc, Example, Name, Text, Unordered
 from kiln.declare.shapes import shape
 from kiln.declare.states import SnapshotStatus
 from kiln.ground.killpoints import reach
@@ -26,14 +26,13 @@ from kiln.operations import resource_groups
 from kiln.operations.errors.copies import (
     DestinationRegionNotFound,
     InvalidParameterEncryptedIllegal,
-    InvalidParameterKmsNotEnabled,
     InvalidSnapshotTooOldOfCopy,
     SourceRegionNotFound,
 )
 from kiln.operations.errors.requests import IdempotentParameterMismatch, InvalidClientTokenMalformed
 from kiln.operations.errors.snapshots import InvalidSnapshotIdNotFound, InvalidSnapshotIdNotReady
-from kiln.operations.errors.tags import DuplicateTagKey, InvalidTagKeyMalformed, QuotaExceedTags
-from kiln.operations.params import ArnInput, RegionId, ResourceGroupId, SnapshotId, TagInput, to_pairs
+from kiln.operations.errors.tags import DuplicateTagKey, InvalidTagKeyMalformed
+from kiln.operations.params import ArnInput, RegionId, SnapshotId, to_pairs
 from kiln.operations.resource_groups import InvalidResourceGroupNotFound
 from kiln.operations.snapshots.parts.errors import (
     InvalidDescriptionMalformedOfSnapshot,
@@ -42,7 +41,7 @@ from kiln.operations.snapshots.parts.errors import (
 )
 from kiln.operations.steps import capture, copying, source_snapshots
 from kiln.operations.steps.capture import QuotaExceedSnapshot
-from kiln.operations.steps.copying import CopyFacts
+from kiln.operations.steps.copying import CopyFacts, Encrypted, GroupOfCopy, KmsKeyId, TagsOfCopy
 from kiln.store import tags
 from kiln.store.snapshots import Snapshot, snapshots
 
@@ -72,26 +71,14 @@ class Input:
         Example("60"),
         Doc("Days after which the copy is deleted by itself. Without it, it is kept for good."),
     ] = None
-    encrypted: Annotated[
-        bool | None,
-        Declined(
-            "Kiln does not encrypt volumes; the file system that holds the pool may be encrypted",
-            InvalidParameterKmsNotEnabled,
-        ),
-        Doc("Whether the copy is encrypted."),
-    ] = None
-    kms_key_id: Annotated[str | None, Wire("KMSKeyId"), Doc("The key, with Encrypted alone.")] = None
+    encrypted: Encrypted = None
+    kms_key_id: KmsKeyId = None
     destination_storage_location_arn: Annotated[
         str | None, Accepted("Snapshots lie in the same pool as the disks."), Doc("Where the copy is kept.")
     ] = None
     arn: Annotated[tuple[ArnInput, ...], Unordered(), Doc("Roles to be assumed.")] = ()
-    resource_group_id: Annotated[ResourceGroupId | None, Doc("The resource group of the copy.")] = None
-    tag: Annotated[
-        tuple[TagInput, ...],
-        Unordered(),
-        Count(20, QuotaExceedTags),
-        Doc("Tags of the copy. Those of the source are not copied."),
-    ] = ()
+    resource_group_id: GroupOfCopy = None
+    tag: TagsOfCopy = ()
 
 
 @shape

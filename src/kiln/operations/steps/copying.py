@@ -13,12 +13,17 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from typing import Annotated
 
 from kiln.calls.call import Call, Job
 from kiln.declare.errors import ApiError
 from kiln.declare.facts import facts
+from kiln.declare.rules import Count, Declined, Doc, Unordered, Wire
 from kiln.declare.states import SnapshotStatus, TaskStatus
 from kiln.ground.killpoints import reach
+from kiln.operations.errors.copies import InvalidParameterKmsNotEnabled
+from kiln.operations.errors.tags import QuotaExceedTags
+from kiln.operations.params import ResourceGroupId, TagInput
 from kiln.operations.steps.drafts import new_snapshot
 from kiln.pools.errors import VolumeBroken, VolumeMissing
 from kiln.store import tags
@@ -28,6 +33,24 @@ from kiln.store.tasks import tasks
 
 #: How many copies to a region are made at once; further ones wait. Source: ecs-api.md 6, CopyImage.
 _AT_ONCE = 5
+
+#: What whoever copies may say of an image and of a snapshot alike.
+Encrypted = Annotated[
+    bool | None,
+    Declined(
+        "Kiln does not encrypt volumes; the file system that holds the pool may be encrypted",
+        InvalidParameterKmsNotEnabled,
+    ),
+    Doc("Whether the copy is encrypted."),
+]
+KmsKeyId = Annotated[str | None, Wire("KMSKeyId"), Doc("The key, with Encrypted alone.")]
+GroupOfCopy = Annotated[ResourceGroupId | None, Doc("The resource group of the copy.")]
+TagsOfCopy = Annotated[
+    tuple[TagInput, ...],
+    Unordered(),
+    Count(20, QuotaExceedTags),
+    Doc("Tags of the copy. Those of the source are not copied."),
+]
 
 _DONE = 100  #: Per cent.
 
