@@ -46,6 +46,8 @@ def test_a_guest_reaches_the_hosts_own_addresses_only_where_that_was_opened(reac
     try:
         with open_session(reachable / "run" / "i-1" / "console") as session, service_of_the_host() as port:
             session.ask("network")
+            assert not machines.is_cabled("i-1")
+            assert "Alibaba" not in session.ask("read /sys/class/dmi/id/product_name")
             by_gateway = session.ask(f"run sleep 5 | nc -w 5 10.0.2.2 {port}")
             # And by a route, under the host's own name for itself.
             session.ask("run ip address del 127.0.0.1/8 dev lo; ip route add 127.0.0.0/8 via 10.0.2.2 dev eth0")

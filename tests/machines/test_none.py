@@ -27,6 +27,16 @@ def test_remembers_states_after_a_restart(machines, tmp_path):
     assert NoMachines(tmp_path / "run").is_running("i-1")
 
 
+def test_remembers_who_has_a_cable(machines, tmp_path):
+    machines.start(a_machine("i-1", cable=tmp_path))
+    machines.start(a_machine("i-2"))
+    machines.start(a_machine("i-2", cable=tmp_path))
+
+    assert [machines.is_cabled(i) for i in ("i-1", "i-2", "i-3")] == [True, False, False]
+    machines.stop("i-1", force=False)
+    assert not machines.is_cabled("i-1")
+
+
 def test_stops_what_does_not_run(machines):
     machines.stop("i-1", force=True)
 

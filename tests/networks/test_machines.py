@@ -17,6 +17,7 @@ from tests.networks.test_keepers import kill_keeper
 pytestmark = [pytest.mark.vm, pytest.mark.timeout(400)]
 
 ONE, TWO = interface(1), interface(2)
+SERIAL = "3b9f0f6a-0000-4000-8000-000000000001"
 WIDE = "a-folder-with-quite-a-long-name/" * 4
 
 
@@ -37,13 +38,16 @@ def test_a_guest_has_its_network_by_its_cable(reachable, guest_image):  # noqa: 
     made = place(ONE, TWO, groups=[group("sg-1", *opened(2299))], public={"eni-1": public(5)})
     host.networks.hold(made)
     cable = host.networks.cable("vpc-1", "eni-1", uid)
-    machines.start(a_machine(drives=[disks.drive("s0", "a")], mac=ONE.mac, cable=cable.folder))
+    machines.start(a_machine(drives=[disks.drive("s0", "a")], mac=ONE.mac, cable=cable.folder, serial=SERIAL))
     try:
         host.start(made, TWO)
         neighbour = host._peers["vpc-1", "eni-2"]
         neighbour.ask("serve", 80, "neighbour")
         with open_session(reachable / WIDE / "run" / "i-1" / "console") as session:
             assert session.ask("network") == ONE.address
+            assert machines.is_cabled("i-1")
+            assert session.ask("read /sys/class/dmi/id/product_name") == "Alibaba Cloud ECS"
+            assert session.ask("read /sys/class/dmi/id/product_serial") == SERIAL
             assert f"neighbour {ONE.address}" in session.ask(f"run sleep 5 | nc -w 20 {TWO.address} 80")
             session.ask("serve 2299 here-is-the-guest")
             assert heard(lambda: neighbour.ask("tcp", ONE.address, 2299, 60.0)) == "here-is-the-guest"

@@ -113,6 +113,11 @@ def test_nothing_is_told_without_a_token_where_one_is_needed():
         assert ask(path, needs_token=True)[0] == 403
 
 
+def test_nothing_is_told_where_the_endpoint_is_disabled():
+    assert ask("/latest/meta-data/mac", is_closed=True)[0] == 403
+    assert issued(is_closed=True)[0] == 403
+
+
 @pytest.mark.parametrize("seconds", ["0", "21601", "-1", "1.5", "", "x", "²", "9" * 5000])
 def test_a_token_lasts_for_six_hours_at_most(seconds):
     assert issued(seconds)[0] == 400

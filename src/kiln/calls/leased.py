@@ -26,7 +26,9 @@ from kiln.store import tasks
 from kiln.store.tasks import Task
 
 #: A guest that is asked for is handed to the pool, and does nothing but through that.
-MACHINES_LOOK = frozenset({"kind", "is_running", "reach", "running", "guest", "console", "last_words"})
+MACHINES_LOOK = frozenset(
+    {"kind", "is_running", "is_cabled", "why_no_cable", "reach", "running", "guest", "console", "last_words"}
+)
 POOL_LOOKS = frozenset(
     {
         "kind", "records", "overlays", "identity", "is_used", "discarded", "room", "exists", "is_open", "size",

@@ -11,8 +11,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from kiln.ground.killpoints import reach
+from kiln.ground.short_files import read_short_text
 from kiln.machines.errors import MachineMissing, MachineRefused
 from kiln.machines.port import Drive, Machine
+from kiln.machines.runfiles import CABLE
 
 _CONSOLE = b"No guest runs here: this Kiln keeps its machines as states only (machines: none).\r\n"
 
@@ -29,7 +31,8 @@ class NoMachines:
         marker = self._marker(machine.instance)
         reach("machines.before_start")
         marker.parent.mkdir(parents=True, exist_ok=True)
-        marker.touch()
+        if not marker.exists():
+            marker.write_text(CABLE if machine.cable is not None else "")
         reach("machines.started")
 
     def stop(self, instance: str, force: bool) -> None:  # noqa: ARG002 - the port's; a state is off at once either way.
@@ -42,6 +45,15 @@ class NoMachines:
 
     def is_running(self, instance: str) -> bool:
         return self._marker(instance).exists()
+
+    def is_cabled(self, instance: str) -> bool:
+        try:
+            return read_short_text(self._marker(instance)) == CABLE
+        except FileNotFoundError:
+            return False
+
+    def why_no_cable(self, architecture: str) -> str:  # noqa: ARG002 - the port's; a state can be joined to anything.
+        return ""
 
     def adopt(self) -> list[str]:
         return []

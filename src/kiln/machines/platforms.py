@@ -3,13 +3,19 @@
 from __future__ import annotations
 
 import platform
+import re
 import shutil
+import subprocess
+from functools import cache
 from pathlib import Path
 
 from kiln.ground.values import dataclass
 from kiln.machines.errors import MachineRefused
 
 _PROGRAMS = "/usr/local/bin:/usr/bin:/bin"
+_VERSION = re.compile(r"version (\d+)\.(\d+)")
+_VERSION_TIMEOUT_S = 30.0
+_CABLES_SINCE = (7, 2)  #: The first QEMU with ``-netdev dgram``.
 
 
 @dataclass(frozen=True)
@@ -84,3 +90,30 @@ def platform_of(architecture: str) -> Platform:
     if found is None:
         raise MachineRefused(f"There is no machine of architecture {architecture}.")
     return found
+
+
+def why_no_cable(program: str) -> str:
+    """Why the QEMU at that path cannot join a card to a network by a cable, in a sentence; empty when it can."""
+    try:
+        found = _version_of(program)
+    except (OSError, subprocess.SubprocessError, ValueError) as error:
+        return f"{program} does not say which version it is: {error}"
+    if found < _CABLES_SINCE:
+        return f"{program} is of version {_dotted(found)}, and instances' networks need {_dotted(_CABLES_SINCE)}."
+    return ""
+
+
+@cache
+def _version_of(program: str) -> tuple[int, int]:
+    """Asked once: a QEMU that is put in its place while Kiln runs is no older one."""
+    said = subprocess.run(
+        [program, "--version"], capture_output=True, text=True, timeout=_VERSION_TIMEOUT_S, check=True
+    ).stdout
+    found = _VERSION.search(said)
+    if found is None:
+        raise ValueError(said[:80])
+    return int(found[1]), int(found[2])
+
+
+def _dotted(version: tuple[int, int]) -> str:
+    return ".".join(map(str, version))

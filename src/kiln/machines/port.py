@@ -48,6 +48,7 @@ class Machine:
     #: The folder of a cable to the instance's network, in place of user networking: its card is joined by the sockets
     #: ``qemu/end``, which QEMU makes there, and ``switch``. Nothing is forwarded then: the network does that.
     cable: Path | None = None
+    serial: str = ""  #: The instance's serial number, a UUID, as the guest sees it where it has a cable.
 
 
 class Machines(Protocol):
@@ -70,6 +71,12 @@ class Machines(Protocol):
 
     def is_running(self, instance: str) -> bool:
         """Whether a machine runs for the instance. A machine that died is not running."""
+
+    def is_cabled(self, instance: str) -> bool:
+        """Whether a machine runs that a cable joins to its network; False too where it has user networking."""
+
+    def why_no_cable(self, architecture: str) -> str:
+        """Why machines of the architecture cannot be joined to a network by a cable, in a sentence; empty: they can."""
 
     def adopt(self) -> list[str]:
         """Take up living machines whose run folder was lost; returns their instances. They can only be stopped."""

@@ -26,11 +26,12 @@ from kiln.machines.confinement import kvm_groups, require_reachable, uid_of
 from kiln.machines.errors import MachineBusy, MachineError, MachineMissing, MachineRefused, MachineSilent
 from kiln.machines.guest import QUIESCE_LIMIT_S, QemuGuest
 from kiln.machines.hearing import mapping, text, words
-from kiln.machines.platforms import Firmware, platform_of
+from kiln.machines.platforms import Firmware, platform_of, why_no_cable
 from kiln.machines.port import Drive, Machine
 from kiln.machines.probe import ProbeGuest, kvm_works
 from kiln.machines.process import Confinement, Process
 from kiln.machines.qmp import TIMEOUT_S, Session, execute, open_session
+from kiln.machines.runfiles import CABLE, USER
 from kiln.machines.runfolder import RunFolder
 
 PATIENCE_S = 30.0
@@ -151,6 +152,20 @@ class QemuMachines:
     def is_running(self, instance: str) -> bool:
         """See ``port.Machines``."""
         return process.find(self._folder(instance)) is not None
+
+    def is_cabled(self, instance: str) -> bool:
+        """See ``port.Machines``. A machine of an older Kiln has no word of it, and user networking."""
+        try:
+            return self.is_running(instance) and read_short_text(self._folder(instance).network_file) == CABLE
+        except (OSError, ValueError):
+            return False
+
+    def why_no_cable(self, architecture: str) -> str:
+        """See ``port.Machines``."""
+        try:
+            return why_no_cable(platform_of(architecture).require_program())
+        except MachineRefused as error:
+            return str(error)
 
     def adopt(self) -> list[str]:
         """See ``port.Machines``."""
@@ -287,6 +302,7 @@ class QemuMachines:
             _keep_variables(folder, firmware, uid)
         ports = _forwardable(machine, folder) if machine.cable is None else []
         folder.keep_ssh("".join(f"{machine.public_ip}:{host}" for host, guest in ports if guest == _SSH))
+        folder.keep_network(USER if machine.cable is None else CABLE)
         kvm = platform.is_native and self._may_use_kvm()
         groups = kvm_groups() if kvm and uid is not None else []
         if groups is None:

@@ -10,6 +10,8 @@ from pathlib import Path
 
 from kiln.ground.values import dataclass
 
+CABLE, USER = "cable", "user"  #: How a machine's card may be joined.
+
 
 @dataclass(frozen=True)
 class RunFiles:
@@ -56,6 +58,10 @@ class RunFiles:
     @property
     def ssh_file(self) -> Path:
         return self.path / "ssh"  #: HOST:PORT that leads to the guest's port 22; empty where none does.
+
+    @property
+    def network_file(self) -> Path:
+        return self.path / "network"  #: How its card is joined: CABLE, or anything else for user networking.
 
     @property
     def thaw_owed(self) -> Path:

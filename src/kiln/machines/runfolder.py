@@ -84,6 +84,10 @@ class RunFolder(RunFiles):
         """Remember where the guest's port 22 is reached."""
         self.ssh_file.write_text(address)
 
+    def keep_network(self, joined: str) -> None:
+        """Remember how the machine's card is joined."""
+        self.network_file.write_text(joined)
+
     def tidy(self) -> None:
         """Cut logs that have grown long down to their tails: those of machines that an earlier Kiln started.
 

@@ -42,7 +42,12 @@ class Answering:
     def run(self, stop: threading.Event) -> None:
         """Until *stop* is set."""
         while not stop.is_set():
-            question = self._networks.question(_LOOK_S)
+            try:
+                question = self._networks.question(_LOOK_S)
+            except Exception:  # One VPC's keeper is no reason to answer nobody else.
+                log.exception("metadata_not_heard")
+                stop.wait(_LOOK_S)
+                continue
             if question is None:
                 continue
             who = (question.vpc, question.interface)

@@ -71,6 +71,10 @@ class KeptNetworks:
         """See ``port.Networks``."""
         return self._of(vpc).place()
 
+    def vpcs(self) -> list[str]:
+        """See ``port.Networks``. Also one that was killed in the middle of being let go."""
+        return sorted(path.name for path in self._folder.glob("*") if path.is_dir())
+
     def let_go(self, vpc: str) -> None:
         """See ``port.Networks``. Raises NetworkSilent when the keeper does not even end by being killed."""
         folder = self._of(vpc)
@@ -163,9 +167,11 @@ class KeptNetworks:
         for path in self._folder.glob("*/control"):
             vpc = path.parent.name
             if vpc not in self._askers and self._of(vpc).is_carried():
-                with contextlib.suppress(NetworkSilent):
-                    self._askers[vpc] = _connect(self._of(vpc))
-                    _ask(self._askers[vpc], {"ask": True})
+                with contextlib.suppress(NetworkSilent, NetworkUnusable), contextlib.ExitStack() as failed:
+                    asker = failed.enter_context(_connect(self._of(vpc)))
+                    _ask(asker, {"ask": True})
+                    failed.pop_all()
+                    self._askers[vpc] = asker
 
     def _end(self, folder: PlaceFolder) -> None:
         if not folder.end_keeper(_END_TIMEOUT_S):

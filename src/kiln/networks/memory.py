@@ -36,6 +36,10 @@ class MemoryNetworks:
         """See ``port.Networks``."""
         return self._places.get(vpc)
 
+    def vpcs(self) -> list[str]:
+        """See ``port.Networks``."""
+        return sorted(self._places)
+
     def let_go(self, vpc: str) -> None:
         """See ``port.Networks``."""
         self._places.pop(vpc, None)

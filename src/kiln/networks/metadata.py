@@ -21,6 +21,7 @@ TOKEN = "x-aliyun-ecs-metadata-token"  # noqa: S105 - the name of a header.
 TOKEN_TTL = "x-aliyun-ecs-metadata-token-ttl-seconds"  # noqa: S105 - likewise.
 LONGEST_TOKEN_S = 21600
 _SIGNED_BYTES = 24
+_ASKING = ("GET", "HEAD")
 
 Tree = Mapping[str, "str | Tree"]
 
@@ -50,6 +51,7 @@ class Described:
     public_keys: Mapping[str, str] | None = None  #: By name, as ``authorized_keys`` has them.
     user_data: bytes | None = None
     needs_token: bool = False  #: ``HttpTokens=required``.
+    is_closed: bool = False  #: ``HttpEndpoint=disabled``: nothing is told.
 
 
 def tree_of(described: Described, place: Place, interface: Interface) -> Tree:
@@ -131,15 +133,15 @@ def answer(request: Request, asker: str, told: tuple[Described, Tree], tokens: T
     """The answer to *asker*, an interface by its whole name, of whom *told* is told."""
     described, tree = told
     parts = [part for part in _path(request.path).split("/") if part]
+    token = request.headers.get(TOKEN)
+    if described.is_closed or (described.needs_token and token is None and request.method in _ASKING):
+        return Answer(403)
     if request.method == "PUT":
         return _issued(request, parts, asker, tokens, now)
-    if request.method not in ("GET", "HEAD"):
+    if request.method not in _ASKING:
         return Answer(405)
-    token = request.headers.get(TOKEN)
     if token is not None and not tokens.is_valid(token, asker, now):
         return Answer(401)
-    if token is None and described.needs_token:
-        return Answer(403)
     if not parts:
         return Answer(200, "\n".join(VERSIONS).encode())
     version, *below = parts

@@ -59,6 +59,9 @@ class Networks(Protocol):
     def held(self, vpc: str) -> Place | None:
         """What is held of the VPC."""
 
+    def vpcs(self) -> list[str]:
+        """Those that are held."""
+
     def let_go(self, vpc: str) -> None:
         """End the VPC and forget it; no error when it is not held."""
 

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import base64
 import contextlib
+import hmac
 import os
 import re
 import uuid
@@ -103,8 +104,16 @@ class Sealer:
         except (InvalidTag, ValueError):
             raise SecretBroken(f"{self.path}: a secret in the database was sealed with another master key") from None
 
+    def derived(self, purpose: str) -> bytes:
+        """32 secret bytes for one purpose, the same as long as the key is. Raises SecretBroken as ``open`` does."""
+        return hmac.digest(self._key, purpose.encode(), "sha256")
+
     @cached_property
     def _cipher(self) -> AESGCM:
+        return AESGCM(self._key)
+
+    @cached_property
+    def _key(self) -> bytes:
         try:
             key = read_short(self.path)
         except FileNotFoundError:
@@ -117,7 +126,7 @@ class Sealer:
             raise SecretBroken(f"{error}, and a master key has {_KEY_BYTES} bytes") from error
         if len(key) != _KEY_BYTES:
             raise SecretBroken(f"{self.path} has {len(key)} bytes, and a master key has {_KEY_BYTES}")
-        return AESGCM(key)
+        return key
 
     def _publish(self, draft: Path) -> None:
         """The key of whoever was quicker stays: with half a key, no later start could open what was sealed."""
