@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import json
 import os
 import re
 import shlex
@@ -144,6 +145,20 @@ def test_explains_its_words_and_installs_nothing(checkout: Checkout, words: tupl
     assert all(f"./kiln {word}" in result.stdout for word in ("demo", "serve", "test", "check", "bench", "setup"))
     assert [line for line in result.stdout.splitlines() if len(line) > 80] == []
     assert files(checkout.folder) == before
+
+
+@pytest.mark.timeout(120)
+@pytest.mark.parametrize(("words", "told"), [((), []), (("all",), ["--repeats", "all"])])
+def test_chooses_no_tests_so_that_the_run_is_judged_as_a_whole(
+    checkout: Checkout, words: tuple[str, ...], told: list[str]
+) -> None:
+    """What tests/judge.py takes for a choice, such as a mark, would have it judge nothing."""
+    checkout.command("nproc", "echo 3")
+    (checkout.folder / "pytest.py").write_text("import json, sys\nprint(json.dumps(sys.argv[1:]))\n")
+
+    said = checkout.run("test", *words).stdout.splitlines()[-1]
+
+    assert json.loads(said) == ["-n", "3", "--dist", "loadfile", "--no-loadscope-reorder", *told]
 
 
 @pytest.mark.timeout(120)

@@ -1,10 +1,14 @@
-"""Tests that take minutes each: done by ``./kiln test all``, and in any run of chosen tests."""
+"""Tests that take minutes each, or what few have: done by ``./kiln test all``, and in any run of chosen tests.
+
+They are left out here, and not by words of the launcher: a run that is told
+which tests to do is not whole to those who judge it (tests/judge.py).
+"""
 
 from __future__ import annotations
 
 import pytest
 
-_MARKS = {"debian"}
+_MARKS = {"debian", "peers"}
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
