@@ -34,6 +34,8 @@ GROUPS = {
     "instances": "Instances",
     "regions": "Regions, zones and types",
     "tags": "Tags",
+    "endpoints": "Endpoints",
+    "identities": "Who calls",
 }
 
 

@@ -83,12 +83,18 @@ def tell(story: Story) -> None:
     _tag(story, instance)
     _change(story, instance, base)
     _clear_up(story, instance, disk, snapshot)
+    _ask_who_and_where(story)
 
 
 def _look_around(story: Story) -> None:
     story.ask("DescribeRegions", AcceptLanguage="en-US")
     story.ask("DescribeZones", AcceptLanguage="en-US")
     story.ask("DescribeInstanceTypes", InstanceTypes__1=TYPE)
+
+
+def _ask_who_and_where(story: Story) -> None:
+    story.ask("DescribeEndpoints", Id=REGION, ServiceCode="ecs")
+    story.ask("GetCallerIdentity")
 
 
 def _bring_in(story: Story) -> str:

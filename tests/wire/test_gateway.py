@@ -178,5 +178,5 @@ class Given:
 class Unspeakable:
     """A dispatcher whose answers no door can spell."""
 
-    def hand_in(self, account, key, params, then, hands):
+    def hand_in(self, account, key, params, then, hands, *, origin):
         then(lambda: {"Images": object()})

@@ -8,6 +8,7 @@ from typing import Generic, TypeVar
 
 from kiln.buckets.port import Buckets
 from kiln.calls.grace import Grace
+from kiln.calls.origin import Origin
 from kiln.calls.quotas import QuotaWatch
 from kiln.declare.deployment import Deployment
 from kiln.declare.errors import ApiError
@@ -26,6 +27,8 @@ from kiln.store.tasks import Task, may_begin
 Facts = TypeVar("Facts")
 
 NO_FACTS = NoFacts()
+
+NOWHERE = Origin()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -55,6 +58,7 @@ class Call:
     now: float
     hand_over: Callable[[Task], None] = lambda _: None  #: Gives a leased task to the worker beside us.
     worker: str = ""  #: The worker beside us, or "" when there is none in this process.
+    origin: Origin = NOWHERE
 
     @property
     def deployment(self) -> Deployment:

@@ -31,8 +31,14 @@ class ActionKey(NamedTuple):
 
 ECS = Product("Ecs", "2014-05-26", mark="")
 
+#: Which address serves a product in a region. SDKs ask it, over TLS, before they fall back on tables of their own.
+LOCATION = Product("Location", "2015-06-12", mark="Location:")
+
+#: Who calls, and keys for a while.
+STS = Product("Sts", "2015-04-01", mark="Sts:")
+
 #: What no cloud tells: kept apart from ECS, whose clients never meet it.
 KILN = Product("Kiln", "2026-11-28", mark="Kiln:")
 
 #: All that are served. A request that names none is of the first whose version it has.
-PRODUCTS = (ECS, KILN)
+PRODUCTS = (ECS, LOCATION, STS, KILN)

@@ -10,7 +10,8 @@ import json
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
-from kiln.calls.call import Call, Ports
+from kiln.calls.call import NOWHERE, Call, Ports
+from kiln.calls.origin import Origin
 from kiln.declare.errors import ApiError, InvalidParameter
 from kiln.declare.operation import ClientTokenInput, DryRunInput, Idempotence, Operation
 from kiln.declare.products import ActionKey
@@ -38,6 +39,7 @@ class _Request:
     given: Any
     account: str
     token: str | None  #: The ClientToken, if there is one to serve.
+    origin: Origin
 
 
 class Dispatcher:
@@ -58,13 +60,15 @@ class Dispatcher:
         self._worker = worker
         self._hand_over = hand_over or (lambda _: None)
 
-    def dispatch(self, account: str, key: ActionKey, params: Mapping[str, str]) -> dict[str, Any]:
+    def dispatch(
+        self, account: str, key: ActionKey, params: Mapping[str, str], origin: Origin = NOWHERE
+    ) -> dict[str, Any]:
         """Run one operation for an account; returns its answer under wire names. Raises ApiError.
 
         Raises DatabaseFull, too, for what gives no room back while the room that is kept for deleting is given up: it
         would use it up.
         """
-        request = self._read(account, key, params)
+        request = self._read(account, key, params, origin)
         if request.operation.is_read:
             return self._look(request)
         return self._ports.database.write(
@@ -78,12 +82,14 @@ class Dispatcher:
         params: Mapping[str, str],
         then: Then,
         hands: Hands,
+        *,
+        origin: Origin = NOWHERE,
     ) -> None:
         """As ``dispatch``, for who does not wait for the disk: see ``Database.hand_in``.
 
         Raises ApiError for what is known at once; then *then* is not called.
         """
-        request = self._read(account, key, params)
+        request = self._read(account, key, params, origin)
         if request.operation.is_read:
             answer = self._look(request)
             then(lambda: answer)
@@ -91,7 +97,7 @@ class Dispatcher:
             gives_back = request.operation.gives_back
             self._ports.database.hand_in(lambda tx: self._perform(tx, request), then, hands, gives_back=gives_back)
 
-    def _read(self, account: str, key: ActionKey, params: Mapping[str, str]) -> _Request:
+    def _read(self, account: str, key: ActionKey, params: Mapping[str, str], origin: Origin) -> _Request:
         """What is asked for. Raises ApiError, DryRunOperation among them."""
         operation = self._catalogue.get(key)
         if operation is None:
@@ -99,7 +105,7 @@ class Dispatcher:
         given = decode(operation.input, params)
         self._check_region(operation, given)
         token = _client_token(operation, params)
-        request = _Request(operation=operation, given=given, account=account, token=token)
+        request = _Request(operation=operation, given=given, account=account, token=token, origin=origin)
         if _wants_dry_run(operation, params):
             self._rehearse(request)
         return request
@@ -153,6 +159,7 @@ class Dispatcher:
             now=self._ports.clock(),
             hand_over=self._hand_over,
             worker=self._worker,
+            origin=request.origin,
         )
 
     def _check_region(self, operation: Operation[Any, Any, Any], given: Any) -> None:

@@ -12,6 +12,7 @@ from functools import partial
 from queue import SimpleQueue
 from typing import Any, NoReturn, Protocol
 
+from kiln.calls.origin import Origin
 from kiln.declare.errors import ApiError, InternalError, ServiceUnavailable
 from kiln.declare.ids import new_request_id
 from kiln.ground.clock import Clock
@@ -96,7 +97,8 @@ class Gateway:
 
         try:
             admitted = door.admit(request, self._credentials, self._nonces, self._clock())
-            self._dispatcher.hand_in(admitted.account_id, admitted.key, admitted.params, tell, hands)
+            origin = Origin(host=request.host)
+            self._dispatcher.hand_in(admitted.account_id, admitted.key, admitted.params, tell, hands, origin=origin)
         except Exception as error:  # noqa: BLE001 - as above.
             tell(partial(_again, error))
 

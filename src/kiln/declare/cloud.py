@@ -1,0 +1,21 @@
+"""The names by which clients look for the cloud when nobody has told them where Kiln is.
+
+A product, a region and a bucket are words before one domain
+(``ecs-cn-hangzhou.aliyuncs.com``, ``location-readonly.aliyuncs.com``,
+``my-bucket.oss-cn-beijing.aliyuncs.com``), so that a name of the cloud is any
+name below it.
+"""
+
+from __future__ import annotations
+
+import re
+
+DOMAIN = "aliyuncs.com"
+
+_MOST_LETTERS = 253  #: Of any name of a host (RFC 1035, 2.3.4).
+_below_domain = re.compile(rf"(?:[a-z0-9](?:[a-z0-9-]{{0,61}}[a-z0-9])?\.){{1,8}}{re.escape(DOMAIN)}").fullmatch
+
+
+def is_of_cloud(name: str) -> bool:
+    """Whether *name*, in any case and without a port, is one of the cloud's."""
+    return len(name) <= _MOST_LETTERS and _below_domain(name.lower()) is not None
