@@ -7,13 +7,15 @@ from contextlib import contextmanager
 
 import pytest
 
+from kiln.pools.port import Succession
 from kiln.pools.records import NAME
 from kiln.service.claim import hold_data_folder
 from kiln.service.errors import DeploymentRefused
 from kiln.service.rebuilding import rebuilt
 from kiln.store.accounts import Account, accounts
 from kiln.store.disks import disks
-from kiln.store.tasks import fail
+from kiln.store.snapshots import snapshots
+from kiln.store.tasks import fail, tasks
 from kiln.store.volumes import volumes
 from kiln.upkeep.findings import is_well
 from kiln.upkeep.fsck import fsck
@@ -304,3 +306,55 @@ def test_what_was_merged_by_a_task_that_has_ended_is_written_down(tmp_path):
 
     with rebuilding(home) as (it, _), it.database.read() as tx:
         assert volumes.find(tx, id=merge.resource).parent is None
+
+
+def test_a_copy_that_nobody_makes_any_more_lets_go_of_its_layer(tmp_path):
+    """Failed, it went on naming a layer, which was kept for it, or was gone without a word of that."""
+    home = Home(tmp_path / "home")
+    with home.started() as it:
+        cloud = as_cloud(it)
+        an_instance(cloud, account=cloud.account)
+        with it.database.read() as tx:
+            (disk,) = disks.all(tx)
+        snapshot = cloud.call("CreateSnapshot", DiskId=disk.id)["SnapshotId"]
+        cloud.settle()
+        copy = cloud.call("CopySnapshot", SnapshotId=snapshot, DestinationRegionId=FAR)["SnapshotId"]
+        it.database.write(lambda tx: tasks.delete(tx, resource=copy))
+    home.forget_database()
+
+    found, _ = rebuild(home)
+
+    assert is_well(found), found
+    assert copy in [finding.subject for finding in found]
+    with home.started() as it, it.database.read() as tx:
+        failed = snapshots.find(tx, id=copy)
+        assert (failed.status, failed.volume) == ("failed", None)
+
+
+def test_an_heir_that_lost_its_record_is_settled_by_the_task_that_makes_it(tmp_path):
+    home = Home(tmp_path / "home")
+    with home.started() as it:
+        cloud = as_cloud(it)
+        instance = an_instance(cloud, account=cloud.account)
+        image = cloud.call("CreateImage", InstanceId=instance.id, ImageName="half")["ImageId"]
+        with it.database.read() as tx:
+            (heir,) = volumes.all(tx, state="planned")
+            (disk,) = disks.all(tx)
+        it.pool.freeze([Succession(disk.volume, heir.id)], None)
+    file = home.pool / ".kiln" / NAME
+    lines = file.read_bytes().splitlines(keepends=True)
+    lines = [line.replace(b"planned", b"pLanned") if b'"kind":"volume"' in line else line for line in lines]
+    file.write_bytes(b"".join(lines))
+    home.forget_database()
+
+    with rebuilding(home) as (it, _), it.database.read() as tx:
+        assert disks.find(tx, id=disk.id).volume == disk.volume
+
+    with home.started() as it:
+        cloud = as_cloud(it)
+        cloud.settle()
+        (one,) = cloud.call("DescribeImages", ImageId=image)["Images"]["Image"]
+        assert one["Status"] == "Available"
+        with it.database.read() as tx:
+            assert volumes.find(tx, id=heir.id).state == "ready"
+            assert disks.find(tx, id=disk.id).volume == heir.id

@@ -95,6 +95,48 @@ def test_leaves_what_was_planned_and_is_named(cloud):
     assert cloud.ports.pool.exists(disk.volume)
 
 
+@pytest.mark.parametrize("namer", ["a volume", "a snapshot", "a disk"])
+def test_keeps_what_was_to_be_given_back_and_is_needed(cloud, namer):
+    """The sweeper never finishes that, and nothing is merged with it or made of it any more."""
+    if namer == "a disk":
+        needed = a_disk(cloud).volume
+    else:
+        needed, _ = two_layers(cloud)
+        if namer == "a snapshot":
+            a_snapshot(cloud, volume=needed)
+    cloud.ports.database.write(lambda tx: volumes.update(tx, {"state": "doomed"}, id=needed))
+    cloud.ports.database.write(tasks.delete)
+
+    assert ("repairable", needed) in look(cloud, repair=False)
+    assert ("repaired", needed) in look(cloud)
+    with cloud.ports.database.read() as tx:
+        row = volumes.find(tx, id=needed)
+    assert (row.state, row.kind) == ("ready", "head" if namer == "a disk" else "layer")
+    assert look(cloud) == []
+    sweep(cloud.ports)
+    assert cloud.ports.pool.exists(needed)
+
+
+def test_says_what_is_lost_with_a_missing_volume_that_was_to_be_given_back_and_is_needed(cloud):
+    disk = a_disk(cloud)
+    cloud.ports.database.write(lambda tx: volumes.update(tx, {"state": "doomed"}, id=disk.volume))
+    (cloud.folder / "pool" / f"{disk.volume}.qcow2").unlink()
+
+    assert ("broken", disk.volume) in look(cloud)
+
+
+def test_leaves_to_the_sweeper_what_is_needed_by_what_goes_too(cloud):
+    lower, upper = two_layers(cloud)
+    cloud.ports.database.write(tasks.delete)
+    cloud.ports.database.write(lambda tx: volumes.update(tx, {"state": "doomed"}, volumes.c.id.in_([lower, upper])))
+    cloud.ports.database.write(lambda tx: (snapshots.delete(tx), volumes.delete(tx, parent=upper), disks.delete(tx)))
+
+    found = look(cloud, repair=False)
+
+    assert ("pending", lower) in found
+    assert ("pending", upper) in found
+
+
 def test_lists_work_that_was_cut_short(cloud):
     instance = an_instance(cloud)
     image_id = cloud.call("CreateImage", InstanceId=instance.id)["ImageId"]

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from sqlalchemy import ColumnElement, Index, Select, and_, exists, func, literal, or_, select
@@ -68,6 +69,18 @@ volumes: Rows[Volume] = Rows(
 )
 
 _children = volumes.table.alias("children")
+
+
+def make_ready(tx: Transaction, lost: Callable[[], Volume], *, id: str, **changes: Any) -> None:  # noqa: A002
+    """Record that the volume *id* is there, whole, and that no task makes it any more.
+
+    Where its row is gone, *lost* tells what it was: what is named by others and has no row would be nobody's, and
+    what it stands on would be taken for something that nothing stands on.
+    """
+    changes |= {"state": "ready", "task": None}
+    if not volumes.update(tx, changes, id=id):
+        volumes.insert(tx, replace(lost(), **changes))
+
 
 #: What names a volume, in words, and where that is written.
 _NAMED_BY = {
@@ -205,18 +218,23 @@ def _chain_rows(tx: Transaction, volume: str) -> dict[str, Volume | None]:
     return found
 
 
-def lineage_in(database: Database) -> Callable[[str], dict[str, int | None] | None]:
-    """What tells a volume and all that it stands on, the lowest last, each with the bytes that its file has.
+def lineage(tx: Transaction, volume: str) -> dict[str, int | None] | None:
+    """A volume and all that it stands on, the lowest last, each with the bytes that its file has.
 
-    None of those whose files may grow. None in all when there is no such row.
+    None of those whose files may grow. None in all when there is no such row. Raises DatabaseMalformed.
     """
+    rows = _chain_rows(tx, volume)
+    if rows[volume] is None:
+        return None
+    return {each: None if row is None else row.file_bytes for each, row in rows.items()}
+
+
+def lineage_in(database: Database) -> Callable[[str], dict[str, int | None] | None]:
+    """What tells the ``lineage`` of a volume."""
 
     def ask(volume: str) -> dict[str, int | None] | None:
         with database.read() as tx:
-            rows = _chain_rows(tx, volume)
-        if rows[volume] is None:
-            return None
-        return {each: None if row is None else row.file_bytes for each, row in rows.items()}
+            return lineage(tx, volume)
 
     return ask
 

@@ -55,11 +55,13 @@ def fsck(ports: Ports, *, repair: bool, say: Say, count: Count = lambda _done, _
             continue
         if row.state == "planned":
             findings += _unmade(ports, row, repair)
-        elif row.state == "doomed":
+        elif row.state == "doomed" and not (needed := _needed(ports, row)):
             findings.append(Finding("pending", row.id, "is being given back; the sweeper finishes that"))
         elif row.id not in stock.present:
             findings.append(Finding("broken", row.id, "is missing from the pool"))
         else:
+            if row.state == "doomed":
+                findings.append(_reprieved(ports, row, needed, repair))
             findings += _volume(ports, row, stock.parents[row.id], least.get(row.id, row.size_bytes), repair=repair)
     count(len(stock.rows), len(stock.rows))
     findings += disagreements(ports)
@@ -93,6 +95,26 @@ def _volume(ports: Ports, row: Volume, parent: str | None, least_bytes: int, *, 
             yield Finding("broken", row.id, complaint)
     except PoolError as e:
         yield Finding("broken", row.id, str(e))
+
+
+def _needed(ports: Ports, row: Volume) -> str:
+    """Who needs a volume that is to be given back, in words; "" when nobody does, or only while it lasts."""
+    with ports.database.read() as tx:
+        if is_named(tx, row.id):
+            return "a disk or a snapshot names it"
+        above = volumes.all(tx, parent=row.id, state="ready")
+    return f"{above[0].id} stands on it" if above else ""
+
+
+def _reprieved(ports: Ports, row: Volume, needed: str, repair: bool) -> Finding:
+    """What was to be given back, and lives on: nothing merges with it, and a restart would not help it."""
+    if repair:
+        with ports.database.read() as tx:
+            is_head = disks.find(tx, volume=row.id) is not None
+        changes = {"state": "ready", "task": None, "kind": "head" if is_head else "layer"}
+        ports.database.write(lambda tx: volumes.update(tx, changes, id=row.id))
+    fault = f"was to be given back, but {needed}"
+    return mended(row.id, fault, done="it is kept", would="it would be kept", repair=repair)
 
 
 def _unmade(ports: Ports, row: Volume, repair: bool) -> Iterator[Finding]:

@@ -25,7 +25,7 @@ from kiln.store.database import Transaction
 from kiln.store.disks import disks
 from kiln.store.snapshots import snapshots
 from kiln.store.tasks import tasks
-from kiln.store.volumes import is_at_work, reinstated, volumes
+from kiln.store.volumes import is_at_work, planned, reinstated, volumes
 from kiln.upkeep.findings import Finding
 
 _WORDS = {
@@ -122,10 +122,19 @@ def _move_to_heirs(tx: Transaction, ports: Ports, headers: dict[str, str | None]
             children[parent].append(volume)
     named = {disk.volume for disk in disks.all(tx)} | {snapshot.volume for snapshot in snapshots.all(tx)}
     known = {row.id: row for row in volumes.all(tx)}
+    open_tasks = tasks.all(tx, status=TaskStatus.PROCESSING)
+    at_work = {row.id for row in known.values() if is_at_work(tx, row)}
     for disk in disks.all(tx):
         above = children.get(disk.volume or "", [])
-        if disk.volume is None or not above or any(one in known and is_at_work(tx, known[one]) for one in above):
-            continue  # Or the task that made them is there too, and goes on.
+        if disk.volume is None or not above:
+            continue
+        # Or the task that made them is there too, and goes on; what of theirs has lost its row is planned again.
+        makers = {one: task for one in above for task in open_tasks if one not in known and one in task.payload}
+        for one, task in makers.items():
+            size_bytes = ports.pool.size(one)
+            volumes.insert(tx, planned(one, "head", disk.volume, size_bytes, task=task.id, now=ports.clock()))
+        if makers or not at_work.isdisjoint(above):
+            continue
         heirs = [one for one in above if one not in named and one not in children and one not in known]
         if len(heirs) != 1 or len(above) != 1:
             text = (
@@ -168,7 +177,8 @@ def _end_what_nobody_works_on(tx: Transaction, done: Rebuilt) -> None:
     said = " ".join(task.payload for task in at_work)
     for snapshot in snapshots.all(tx, status=SnapshotStatus.PROGRESSING):
         if snapshot.id not in busy and snapshot.id not in said:
-            snapshots.move(tx, SnapshotStatus.PROGRESSING, SnapshotStatus.FAILED, {}, id=snapshot.id)
+            # A copy names its layer from its first row on; one that is none keeps nobody's bytes.
+            snapshots.move(tx, SnapshotStatus.PROGRESSING, SnapshotStatus.FAILED, {"volume": None}, id=snapshot.id)
             done.findings.append(Finding("repaired", snapshot.id, "was progressing, and is failed now"))
     for image in images.images.all(tx, status=ImageStatus.CREATING):
         if image.id not in busy and image.id not in said:

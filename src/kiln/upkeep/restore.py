@@ -9,7 +9,7 @@ again, all at once.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import field, replace
 from typing import Any
 
@@ -40,7 +40,7 @@ from kiln.store.trash import (
     forget_tombstones,
     tombstones,
 )
-from kiln.store.volumes import Volume, is_at_work, planned, volumes
+from kiln.store.volumes import Volume, is_at_work, planned, reinstated, volumes
 from kiln.upkeep.trash import give_back
 
 EMPTY = "EmptyTrash"  #: The task that gives back what waits.
@@ -123,7 +123,8 @@ def restore(job: Job[RestoreFacts]) -> None:
         reach("restore.before")
         job.ports.pool.retrieve(volume)
         reach("restore.retrieved")
-    job.write(lambda tx: _settle(tx, job))
+    lost = _lost(job)
+    job.write(lambda tx: _settle(tx, job, lost))
     reach("restore.settled")
 
 
@@ -263,7 +264,22 @@ def _planned(discard: Discard, task: str, now: float) -> Volume:
     )
 
 
-def _settle(tx: Transaction, job: Job[RestoreFacts]) -> None:
+def _lost(job: Job[RestoreFacts]) -> list[Volume]:
+    """The rows of what came back and has none any more, as with a record that could not be read.
+
+    Raises VolumeMissing, VolumeBroken.
+    """
+    pool, now = job.ports.pool, job.ports.clock()
+    with job.ports.database.read() as tx:
+        stones = [tombstones.find(tx, id=one) for one in job.facts.tombstones]
+        gone = [one for one in (*job.facts.volumes, *job.facts.living) if volumes.find(tx, id=one) is None]
+    heads = {row["volume"] for stone in stones if stone is not None for row in stone.of("disks")}
+    return [
+        reinstated(one, "head" if one in heads else "layer", pool.parent(one), pool.size(one), now=now) for one in gone
+    ]
+
+
+def _settle(tx: Transaction, job: Job[RestoreFacts], lost: Sequence[Volume]) -> None:
     """Write the names again, and that the task is done. An earlier run that did so had ended the task."""
     stones = [stone for one in job.facts.tombstones if (stone := tombstones.find(tx, id=one)) is not None]
     if len(stones) < len(job.facts.tombstones):
@@ -271,6 +287,7 @@ def _settle(tx: Transaction, job: Job[RestoreFacts]) -> None:
         raise InternalError
     ready = {"state": "ready", "task": None}
     volumes.update(tx, ready, volumes.c.id.in_([*job.facts.volumes, *job.facts.living]))
+    volumes.insert(tx, *lost)
     for stone in stones:
         _write(tx, stone, job.ports.clock())
         tombstones.delete(tx, id=stone.id)

@@ -17,6 +17,7 @@ from kiln.ground.units import GiB
 from kiln.ground.values import dataclass
 from kiln.machines.errors import MachineError
 from kiln.operations.steps import heads
+from kiln.operations.steps.heads import Head
 from kiln.pools.errors import VolumeBusy
 from kiln.pools.port import Succession
 from kiln.store import images, tags, tasks
@@ -237,7 +238,7 @@ def _end_creation(tx: Transaction, task: Task, disk: Disk, is_held: bool, now: f
     """A disk that was to be made: it is there if its machine has it already, and else it never was."""
     planned = volumes.find(tx, task=task.id, state="planned", kind="head")
     if is_held and planned is not None:
-        heads.settle(tx, [planned.id])
+        heads.settle(tx, [Head(planned.id, planned.parent, planned.size_bytes)], now)
         changes = {"volume": planned.id, "ever_attached": True, "attached_at": now}
         disks.move(tx, DiskStatus.CREATING, DiskStatus.IN_USE, changes, id=disk.id)
         return

@@ -227,7 +227,7 @@ def carry_out(job: Job[Facts]) -> None:
         drives.plug_in(job.ports, disk, head.volume)
 
     def settle(tx: Transaction) -> None:
-        heads.settle(tx, [head.volume])
+        heads.settle(tx, [head], job.ports.clock())
         attached = disk is not None and disk.instance is not None
         after = DiskStatus.IN_USE if attached else DiskStatus.AVAILABLE
         changes: dict[str, object] = {"volume": head.volume}

@@ -122,7 +122,7 @@ def carry_out(job: Job[Facts]) -> None:
     heads.make(job, [job.facts.head])
 
     def settle(tx: Transaction) -> None:
-        heads.settle(tx, [job.facts.volume])
+        heads.settle(tx, [job.facts.head], job.ports.clock())
         changes = {"volume": job.facts.volume}
         after = DiskStatus(job.facts.status)
         if disks.move(tx, DiskStatus.REINITING, after, changes, id=job.task.resource):

@@ -261,7 +261,7 @@ def _swap(tx: Transaction, job: Job[Facts]) -> None:
     if old is None or new is None or new.status != DiskStatus.CREATING:
         return
     volume = job.facts.head.volume
-    heads.settle(tx, [volume])
+    heads.settle(tx, [job.facts.head], job.ports.clock())
     if old.volume is not None:
         heads.doom(tx, [old.volume])
     tombs.keep_disk(tx, job.ports, old)

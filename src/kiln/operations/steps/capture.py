@@ -20,7 +20,9 @@ from kiln.declare.states import DiskStatus, SnapshotStatus
 from kiln.ground.killpoints import reach
 from kiln.ground.values import dataclass
 from kiln.operations.errors.disks import IncorrectDiskStatus
+from kiln.operations.steps import heads
 from kiln.operations.steps.drafts import new_snapshot
+from kiln.operations.steps.heads import Head
 from kiln.pools.errors import VolumeBusy
 from kiln.pools.port import Guest, Succession
 from kiln.store.database import Transaction
@@ -110,8 +112,8 @@ def is_capturing(tx: Transaction, wanted: Sequence[Disk]) -> bool:
     progressing has an heir still, until its task has ended.
     """
     # One by one: a statement that is compiled already takes a thirtieth of what one for all would take to be compiled.
-    heads = [disk.volume for disk in wanted if disk.volume is not None]
-    return any(volumes.count(tx, parent=head, state="planned") for head in heads)
+    present = [disk.volume for disk in wanted if disk.volume is not None]
+    return any(volumes.count(tx, parent=head, state="planned") for head in present)
 
 
 def plan_capture(
@@ -188,7 +190,7 @@ def settle(tx: Transaction, job: Job[CaptureFacts], consistency: str) -> None:
         # The disk may have been deleted meanwhile, and its head doomed with it; now a snapshot names the bytes.
         sealed = {"kind": "layer", "state": "ready", "file_bytes": job.ports.pool.length(one.head)}
         volumes.update(tx, sealed, id=one.head)
-        volumes.update(tx, {"state": "ready", "task": None}, id=one.heir)
+        heads.settle(tx, [Head(one.heir, one.head, layer.size_bytes)], job.ports.clock())
         disks.update(tx, {"volume": one.heir}, id=one.disk)
         changes = {"progress": 100, "volume": one.head, "size_bytes": layer.size_bytes, "consistency": consistency}
         snapshots.move(tx, SnapshotStatus.PROGRESSING, SnapshotStatus.ACCOMPLISHED, changes, id=one.snapshot)

@@ -14,7 +14,7 @@ from kiln.calls.call import Call, Job
 from kiln.ground.killpoints import reach
 from kiln.ground.values import dataclass
 from kiln.store.database import Transaction
-from kiln.store.volumes import planned, volumes
+from kiln.store.volumes import make_ready, planned, reinstated, volumes
 
 
 @dataclass(frozen=True)
@@ -43,10 +43,15 @@ def make(job: Job[Any], wanted: Iterable[Head]) -> None:
         reach("heads.made")
 
 
-def settle(tx: Transaction, ids: Sequence[str]) -> None:
-    """Record that the heads are there; in the same transaction something has to name them."""
-    for one in ids:
-        volumes.update(tx, {"state": "ready", "task": None}, id=one)
+def settle(tx: Transaction, made: Iterable[Head], now: float) -> None:
+    """Record that the heads are there; in the same transaction something has to name them.
+
+    One whose row is gone, as with a record that could not be read, is given it again.
+    """
+    for one in made:
+        make_ready(
+            tx, lambda one=one: reinstated(one.volume, "head", one.layer, one.size_bytes, now=now), id=one.volume
+        )  # type: ignore[misc]
 
 
 def doom(tx: Transaction, ids: Sequence[str]) -> None:

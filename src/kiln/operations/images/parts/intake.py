@@ -45,7 +45,7 @@ from kiln.store import buckets, images, tasks
 from kiln.store.database import Transaction
 from kiln.store.images import Image, ImageDisk
 from kiln.store.snapshots import Snapshot, snapshots
-from kiln.store.volumes import Volume, planned, volumes
+from kiln.store.volumes import Volume, make_ready, planned, reinstated, volumes
 
 _SIZE_MOST_GIB = 2048
 _TRIES = 3  # Of a file whose names or rights change under the reader.
@@ -333,8 +333,8 @@ def _publish(tx: Transaction, job: Job[Intakes], sizes: Sequence[tuple[int, int]
         images.image_disks.update(tx, changes, image=image.id, position=n)
         if n == 0:
             images.images.update(tx, {"size_gib": size_gib}, id=image.id)
-        changes = {"state": "ready", "task": None, "size_bytes": size_bytes, "file_bytes": file_bytes}
-        volumes.update(tx, changes, id=one.volume)
+        layer = reinstated(one.volume, "layer", None, size_bytes, now=job.ports.clock())
+        make_ready(tx, lambda layer=layer: layer, id=layer.id, size_bytes=size_bytes, file_bytes=file_bytes)  # type: ignore[misc]
         snapshots.insert(tx, _to_snapshot(job, image, n, size_bytes))
     images.publish(tx, image.id)
     job.finish(tx)

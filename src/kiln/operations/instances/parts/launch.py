@@ -328,7 +328,7 @@ def make(job: Job[LaunchFacts], then: InstanceStatus) -> None:
         if then == InstanceStatus.STARTING:
             place(tx, job.task.resource, job.ports.host)
         now = job.ports.clock()
-        heads.settle(tx, [made.volume for made in job.facts.disks])
+        heads.settle(tx, [made.head for made in job.facts.disks], now)
         for made in job.facts.disks:
             changes = {"volume": made.volume, "attached_at": now}
             disks.move(tx, DiskStatus.CREATING, DiskStatus.IN_USE, changes, id=made.disk)
