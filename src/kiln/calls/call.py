@@ -8,6 +8,7 @@ from typing import Generic, TypeVar
 
 from kiln.buckets.port import Buckets
 from kiln.calls.grace import Grace
+from kiln.calls.lengths import LengthWatch
 from kiln.calls.origin import Origin
 from kiln.calls.quotas import QuotaWatch
 from kiln.declare.deployment import Deployment
@@ -45,6 +46,7 @@ class Ports:
     host: str = "local"  #: What this host is called in the rows of what runs on it.
     grace: Grace = field(default_factory=Grace)
     quota_watch: QuotaWatch = field(default_factory=QuotaWatch)
+    length_watch: LengthWatch = field(default_factory=LengthWatch)
 
 
 @dataclass(frozen=True, kw_only=True)

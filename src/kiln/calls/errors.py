@@ -22,7 +22,7 @@ class ServiceUnavailablePoolClosed(ApiError):
 
 
 class ServiceUnavailablePoolDamaged(ApiError):
-    """A file of the pool is gone, was cut or makes no sense. Seen in the task and in the log."""
+    """A file of the pool is gone, was cut or makes no sense. Seen in the log, and in the task where there is one."""
 
     code = "ServiceUnavailable"
     status = 503

@@ -21,6 +21,7 @@ from dataclasses import replace
 from typing import Annotated
 
 from kiln.calls.call import Call, Job
+from kiln.calls.errors import ServiceUnavailablePoolDamaged
 from kiln.declare.errors import ApiError
 from kiln.declare.ids import new_id
 from kiln.declare.operation import Idempotence, Operation
@@ -46,6 +47,7 @@ from kiln.operations.steps import capture, copying, source_snapshots
 from kiln.operations.steps.capture import QuotaExceedSnapshot
 from kiln.operations.steps.copying import CopyFacts, Encrypted, GroupOfCopy, KmsKeyId, TagsOfCopy
 from kiln.operations.steps.usable_images import find_usable
+from kiln.operations.steps.whole_layers import check_whole
 from kiln.store import images, tags
 from kiln.store.database import Transaction
 from kiln.store.images import Image, ImageDisk
@@ -174,6 +176,8 @@ def check(call: Call, p: Input) -> Plan:
     image = _describe(call, p, source, region)
     disks, copies = _copy_disks(call, source, image)
     _check_quotas(call, region, len(copies))
+    if region == source.region:
+        check_whole(call, copies)
     return Plan(image=image, disks=disks, snapshots=copies, tags=pairs, is_far=region != source.region)
 
 
@@ -302,5 +306,6 @@ copy_image = Operation(
         DuplicateTagKey,
         QuotaExceedImageOfCopy,
         QuotaExceedSnapshot,
+        ServiceUnavailablePoolDamaged,
     ),
 )

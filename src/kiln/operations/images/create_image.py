@@ -17,6 +17,7 @@ from __future__ import annotations
 from typing import Annotated
 
 from kiln.calls.call import Call, Job
+from kiln.calls.errors import ServiceUnavailablePoolDamaged
 from kiln.declare.errors import ApiError
 from kiln.declare.ids import new_id
 from kiln.declare.operation import Idempotence, Operation
@@ -57,6 +58,7 @@ from kiln.operations.resource_groups import InvalidResourceGroupNotFound
 from kiln.operations.steps import capture, platforms
 from kiln.operations.steps.capture import Capture, CaptureFacts
 from kiln.operations.steps.locks import check_unlocked
+from kiln.operations.steps.whole_layers import check_whole
 from kiln.store import images, tags
 from kiln.store.database import Transaction
 from kiln.store.disks import Disk, disks
@@ -214,6 +216,8 @@ def check(call: Call, p: Input) -> Plan:
         raise MissingParameterSource
     image = _describe(call, p, image_id, chosen[0], source)
     _check_image(call, image)
+    if not captures:
+        check_whole(call, [disk.snapshot for disk in chosen])
     return Plan(image=image, disks=tuple(chosen), captures=captures, tags=pairs)
 
 
@@ -405,5 +409,6 @@ create_image = Operation(
         QuotaExceedImage,
         ImageQuotaExceedImageFamily,
         ImageFamilyQuotaExceed,
+        ServiceUnavailablePoolDamaged,
     ),
 )

@@ -15,6 +15,7 @@ from __future__ import annotations
 from typing import Annotated
 
 from kiln.calls.call import Call, Job
+from kiln.calls.errors import ServiceUnavailablePoolDamaged
 from kiln.declare.errors import ApiError
 from kiln.declare.operation import Idempotence, Operation
 from kiln.declare.rules import Accepted, Between, Doc, Example, Name, Text, Unordered
@@ -42,6 +43,7 @@ from kiln.operations.snapshots.parts.errors import (
 from kiln.operations.steps import capture, copying, source_snapshots
 from kiln.operations.steps.capture import QuotaExceedSnapshot
 from kiln.operations.steps.copying import CopyFacts, Encrypted, GroupOfCopy, KmsKeyId, TagsOfCopy
+from kiln.operations.steps.whole_layers import check_whole
 from kiln.store import tags
 from kiln.store.snapshots import Snapshot, snapshots
 
@@ -117,7 +119,10 @@ def check(call: Call, p: Input) -> Plan:
         resource_group=p.resource_group_id or "",
         retention_days=p.retention_days or 0,
     )
-    return Plan(copy=copy, tags=pairs, is_far=region != source.region)
+    is_far = region != source.region
+    if not is_far:
+        check_whole(call, [copy])
+    return Plan(copy=copy, tags=pairs, is_far=is_far)
 
 
 def commit(call: Call, plan: Plan) -> Output:
@@ -162,5 +167,6 @@ copy_snapshot = Operation(
         InvalidTagKeyMalformed,
         DuplicateTagKey,
         QuotaExceedSnapshot,
+        ServiceUnavailablePoolDamaged,
     ),
 )
