@@ -90,6 +90,31 @@ def test_one_kiln_at_a_time(tmp_path, hold):
         pass
 
 
+@pytest.mark.parametrize("hold", [hold_data_folder, hold_as_it_is])
+@pytest.mark.parametrize("becomes", ["gone", "another"])
+def test_one_kiln_at_a_time_whatever_becomes_of_the_file_that_says_so(tmp_path, hold, becomes):
+    """With its file removed, a second served the same folder, and both wrote one database and one pool."""
+    folder = tmp_path / "data"
+
+    with hold_data_folder(folder):
+        (folder / "lock").unlink()
+        if becomes == "another":
+            (folder / "lock").touch()
+
+        with pytest.raises(DataFolderBusy), hold(folder):
+            pass
+        assert is_held(folder)
+    assert not is_held(folder)
+
+
+def test_one_kiln_at_a_time_by_whichever_name_of_the_folder(tmp_path):
+    folder, other = tmp_path / "data", tmp_path / "other"
+    other.symlink_to(folder)
+
+    with hold_data_folder(folder), pytest.raises(DataFolderBusy), hold_data_folder(other):
+        pass
+
+
 @pytest.mark.parametrize("word", ["serve", "demo"])
 def test_serves_no_folder_of_somebody_elses(tmp_path, word):
     (tmp_path / "thesis.tex").write_text("x")

@@ -2,20 +2,28 @@ from __future__ import annotations
 
 import asyncio
 import json
+import subprocess
 import time
+import urllib.error
+import urllib.request
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 
 import pytest
 
 from kiln.service.ballast import Ballast
+from kiln.service.datafolder import DataFolder
 from kiln.service.health import LEAST_FREE, health
+from kiln.service.writing import closed
 from kiln.store import schema
 from kiln.store.database import open_postgresql, open_sqlite
+from kiln.testing import start_kiln
 from kiln.upkeep.keeper import Chore, Keeper
 from kiln.wire.paths.health import HealthPath
 from kiln.wire.paths.threads import Threads
 from tests.clouds import make_cloud
 from tests.postgresql import start_postgresql
+from tests.tools import lacks, needs
 
 
 def ask(ports) -> tuple[int, dict]:
@@ -95,3 +103,59 @@ def test_says_that_its_database_is_gone(tmp_path):
     database.close()
     assert status == 503
     assert "SELECT" not in facts["reason"]
+
+
+@contextmanager
+def read_only(folder):
+    """What lies below *folder* cannot be written; who uses it goes on using it."""
+    needs("mount", "umount")
+    if subprocess.run(["mount", "--bind", folder, folder], capture_output=True, check=False).returncode:
+        lacks("the right to mount")
+    try:
+        subprocess.run(["mount", "-o", "remount,ro,bind", folder], check=True)
+        yield
+    finally:
+        subprocess.run(["umount", "--lazy", folder], check=True)
+
+
+SAID = {
+    "": "the data folder cannot be written (Read-only file system): nothing can be made, changed or deleted.",
+    "pool": "the pool cannot be written (Read-only file system): no disk can be made, captured or deleted",
+    "run": "the folder of the machines cannot be written (Read-only file system): no machine can be started.",
+    "buckets": "the folder of the buckets cannot be written (Read-only file system): nothing can be exported",
+}
+
+
+@pytest.mark.parametrize("closed", SAID)
+def test_says_what_cannot_be_done_in_a_folder_that_became_read_only(tmp_path, closed):
+    with start_kiln(tmp_path / "data") as kiln:
+        (tmp_path / "data" / "buckets").mkdir(exist_ok=True)
+        assert asked(kiln) == (200, None)
+
+        with read_only(tmp_path / "data" / closed):
+            status, reason = asked(kiln)
+
+        assert (status, reason[: len(SAID[closed])]) == (503, SAID[closed])
+        assert reason.endswith("reading goes on.")
+        assert str(tmp_path) not in reason
+        assert asked(kiln) == (200, None)
+
+
+def asked(kiln) -> tuple[int, str | None]:
+    """What a served Kiln says of itself: the status, and the reason where it is failing."""
+    try:
+        with urllib.request.urlopen(f"{kiln.endpoint}/healthz", timeout=60) as answer:
+            status, body = answer.status, answer.read()
+    except urllib.error.HTTPError as answer:
+        status, body = answer.code, answer.read()
+    return status, json.loads(body).get("reason")
+
+
+def test_makes_nothing_where_it_looks(cloud, tmp_path):
+    folder = DataFolder(cloud.folder)
+    before = sorted(cloud.folder.rglob("*"))
+
+    assert health(cloud.ports, folder=folder)[0]
+
+    assert sorted(cloud.folder.rglob("*")) == before
+    assert list(closed(DataFolder(tmp_path / "nowhere"), has_database=True)) == []

@@ -38,7 +38,7 @@ def is_kilns(folder: Path) -> bool:
 def hold_data_folder(folder: Path) -> Iterator[None]:
     """Make the data folder and keep every other Kiln out of it. Raises DataFolderRefused, DataFolderBusy."""
     make_data_folder(folder)
-    with _hold(DataFolder(folder).lock, os.O_CREAT | os.O_RDWR):
+    with _hold_folder(folder), _hold(DataFolder(folder).lock, os.O_CREAT | os.O_RDWR):
         yield
 
 
@@ -46,10 +46,11 @@ def hold_data_folder(folder: Path) -> Iterator[None]:
 def hold_as_it_is(folder: Path) -> Iterator[None]:
     """Keep every other Kiln out of a data folder, of which nothing is made or changed. Raises DataFolderBusy."""
     lock = DataFolder(folder).lock
-    if not lock.is_file():  # Then nobody holds it, and who begins to makes it first.
-        yield
-        return
-    with _hold(lock, os.O_RDONLY):
+    with contextlib.ExitStack() as held:
+        if folder.is_dir():
+            held.enter_context(_hold_folder(folder))
+        if lock.is_file():  # Else an older Kiln does not hold it either, and who begins to makes it first.
+            held.enter_context(_hold(lock, os.O_RDONLY))
         yield
 
 
@@ -63,16 +64,38 @@ def is_held(folder: Path) -> bool:
 
 
 @contextlib.contextmanager
-def _hold(lock: Path, flags: int) -> Iterator[None]:
-    descriptor = os.open(lock, flags | os.O_CLOEXEC, 0o600)
+def _hold_folder(folder: Path) -> Iterator[None]:
+    """Hold the folder itself: a file in it may be removed while it is held, and another of its name be held then."""
     try:
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise DataFolderBusy(f"another Kiln works in {lock.parent}") from None
+        descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    except PermissionError:  # Whoever may not list it is told so, if at all, when he opens what is in there.
+        yield
+        return
+    try:
+        # NFS locks only what is open for writing, which no folder is: there the file has to do.
+        with contextlib.suppress(OSError):
+            _take(descriptor, folder)
         yield
     finally:
         os.close(descriptor)
+
+
+@contextlib.contextmanager
+def _hold(lock: Path, flags: int) -> Iterator[None]:
+    descriptor = os.open(lock, flags | os.O_CLOEXEC, 0o600)
+    try:
+        _take(descriptor, lock.parent)
+        yield
+    finally:
+        os.close(descriptor)
+
+
+def _take(descriptor: int, folder: Path) -> None:
+    """Lock what is open for oneself. Raises DataFolderBusy, OSError where it cannot be locked at all."""
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        raise DataFolderBusy(f"another Kiln works in {folder}") from None
 
 
 def make_data_folder(folder: Path) -> None:

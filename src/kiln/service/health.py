@@ -11,6 +11,8 @@ from kiln.declare.states import TaskStatus
 from kiln.ground.journal import Journal
 from kiln.ground.units import MiB
 from kiln.service.ballast import Ballast
+from kiln.service.datafolder import DataFolder
+from kiln.service.writing import closed
 from kiln.store import tasks
 from kiln.store.errors import DatabaseDown
 from kiln.store.trash import discards
@@ -22,11 +24,14 @@ log = Journal("kiln.service")
 LEAST_FREE = 2 * MiB
 
 
-def health(ports: Ports, ballast: Ballast | None = None, dead: Sequence[str] = ()) -> tuple[bool, dict[str, Any]]:
+def health(
+    ports: Ports, ballast: Ballast | None = None, dead: Sequence[str] = (), folder: DataFolder | None = None
+) -> tuple[bool, dict[str, Any]]:
     """Whether all is well, and the facts: ``status`` (ok, failing), ``reason`` when failing, ``tasks`` to do,
     ``trash``: how many volumes wait in the pool's trash.
 
     *ballast* tells what the database's disk has free; None: another machine's business. *dead* are threads that ended.
+    *folder* is the data folder, where it is to be looked at.
     """
     facts: dict[str, Any] = {"status": "ok", "version": kiln.__version__, "machines": ports.machines.kind}
     try:
@@ -42,16 +47,22 @@ def health(ports: Ports, ballast: Ballast | None = None, dead: Sequence[str] = (
     facts["trash"] = waiting
     if ports.database.damage is not None:
         return False, facts | _damaged(ports.database.damage)
+    reason = _impaired(ballast, dead, folder)
+    return (True, facts) if reason is None else (False, facts | {"status": "failing", "reason": reason})
+
+
+def _impaired(ballast: Ballast | None, dead: Sequence[str], folder: DataFolder | None) -> str | None:
+    """What is amiss although the database answers, in words."""
     if ballast is not None and (free_bytes := ballast.free_bytes()) < LEAST_FREE:
-        reason = f"the disk of the data folder is full: {free_bytes} bytes are free. Reading and deleting go on."
-        return False, facts | {"status": "failing", "reason": reason}
+        return f"the disk of the data folder is full: {free_bytes} bytes are free. Reading and deleting go on."
+    if folder is not None and (reasons := list(closed(folder, has_database=ballast is not None))):
+        return f"{'; '.join(reasons)}. That lasts until it is put right; reading goes on."
     if dead:
-        reason = (
+        return (
             f"a part of Kiln has ended: {', '.join(dead)}. What it did is done by nobody until the service is started "
             "again; nothing is lost by that. Its last words are in the log."
         )
-        return False, facts | {"status": "failing", "reason": reason}
-    return True, facts
+    return None
 
 
 def _damaged(damage: str) -> dict[str, str]:

@@ -11,6 +11,7 @@ from kiln.machines.probe import find_verdict
 from kiln.service.assemble import Assembly
 from kiln.service.settings import Settings
 from kiln.service.supervisor import STOPPING, tell_supervisor
+from kiln.service.terminal import begin_line
 from kiln.tasks.worker import Worker
 
 log = Journal("kiln.service")
@@ -43,6 +44,7 @@ def stopping(assembly: Assembly, worker: Worker, say: Callable[[str], None]) -> 
     machines = list(assembly.ports.machines.running())
     log.info("stopping", waits_for=waits, left_off=leaves, machines=machines)
     tell_supervisor(STOPPING, f"waiting for {_names(waits)}" if waits else "ending")
+    begin_line()
     say(f"stopping: waits for {_names(waits)}" if waits else "stopping")
     if leaves:
         say(f"  left off, to begin anew at the next start: {_names(leaves)}")

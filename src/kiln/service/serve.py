@@ -206,7 +206,7 @@ def _site(assembly: Assembly, worker: Worker, keeper: Keeper, threads: Threads, 
     ballast = assembly.ballast if assembly.database.is_sqlite else None
 
     def tell_health() -> tuple[bool, dict[str, Any]]:
-        is_well, facts = health(ports, ballast, [*worker.dead(), *keeper.dead()])
+        is_well, facts = health(ports, ballast, [*worker.dead(), *keeper.dead()], assembly.settings.folder)
         return is_well, facts | {"http": crowd.counts}
 
     return Site(
