@@ -19,6 +19,7 @@ from tests.stock import a_snapshot
 #: As Kiln wrote it before digests bore a version, of REQUEST.
 FIRST = "730ea911f634f3b69c56d9ee163c050639ef8e2fb4da953642a33f64de2929ba"
 SECOND = "2:3d2b93fb15a6d0dfcfea9e8e8d3aed3a5abcd998f0b2a7358085822c9d313422"
+THIRD = "3:3d2b93fb15a6d0dfcfea9e8e8d3aed3a5abcd998f0b2a7358085822c9d313422"
 REQUEST = {
     "RegionId": "r", "SnapshotId": "s-1", "ImageName": "web", "Tag.1.Key": "b", "Tag.2.Key": "a", "Tag.2.Value": "x",
     "DiskDeviceMapping.1.Size": "20", "Features.ImdsSupport": "v2",
@@ -32,7 +33,7 @@ LISTS = [
     if place.field.repeated and not place.under
 ]
 PARTS = {"DataDisk": "Size", "DiskDeviceMapping": "Device", "Arn": "Rolearn", "NetworkInterface": "VSwitchId"}
-SETS = {"Tag", "Arn", "SecurityGroupIds", "Ipv6Address"}
+SETS = {"Tag", "Arn", "SecurityGroupIds", "Ipv6Address", "InstanceId"}
 
 
 def given(action: str, params: dict[str, str]) -> object:
@@ -41,14 +42,32 @@ def given(action: str, params: dict[str, str]) -> object:
 
 def test_a_digest_is_what_it_was():
     """Tokens are kept for days: a change here is a new version, beside which the older ones are still read."""
-    assert digest_of(given("CreateImage", REQUEST)) == SECOND
+    assert digest_of(given("CreateImage", REQUEST)) == THIRD
 
 
-@pytest.mark.parametrize("digest", [FIRST, SECOND])
+@pytest.mark.parametrize("digest", [FIRST, SECOND, THIRD])
 def test_digests_of_every_version_are_compared(digest):
     assert is_of(digest, given("CreateImage", REQUEST))
     assert not is_of(digest, given("CreateImage", REQUEST | {"ImageName": "other"}))
-    assert not is_of("3:" + digest[-64:], given("CreateImage", REQUEST))
+    assert not is_of("4:" + digest[-64:], given("CreateImage", REQUEST))
+
+
+def test_a_set_of_an_older_kiln_has_the_order_in_which_it_came():
+    """``InstanceId`` of DeleteInstances was a list to the second version."""
+    asked = {"RegionId": "r", "InstanceId.1": "i-2", "InstanceId.2": "i-1"}
+    second = hashlib.sha256(json.dumps({"RegionId": "r", "InstanceId": ["i-2", "i-1"]}).encode()).hexdigest()
+
+    assert is_of(f"2:{second}", given("DeleteInstances", asked))
+    assert not is_of(f"3:{second}", given("DeleteInstances", asked))
+
+
+def test_what_comes_twice_in_a_set_counts_once():
+    once = {"RegionId": "r", "InstanceId.1": "i-2", "InstanceId.2": "i-1"}
+
+    twice = digest_of(given("DeleteInstances", once | {"InstanceId.3": "i-2"}))
+
+    assert twice == digest_of(given("DeleteInstances", once))
+    assert twice != digest_of(given("DeleteInstances", once | {"InstanceId.3": "i-3"}))
 
 
 @pytest.mark.parametrize("place", LISTS, ids=str)

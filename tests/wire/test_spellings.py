@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from kiln.declare.errors import ApiError
+from kiln.declare.errors import ApiError, InvalidParameter
 from kiln.declare.operation import ClientTokenInput, DryRunInput, OwnerInput
 from kiln.declare.rules import CommaList
 from kiln.declare.shapes import Field, fields_of
@@ -284,3 +284,15 @@ def test_an_empty_value_is_as_good_as_none():
     sent = {"Tag.1.NoSuchPart": "", "Tag[0].Key": "", "Tag": "", "SnapshotId.1": "", "Features.ImdsSupport": ""}
 
     assert decode(CreateImage, R | sent) == decode(CreateImage, R)
+
+
+@pytest.mark.parametrize("place", [place for place in PLURAL if place.field.repeated], ids=str)
+def test_an_element_of_number_0_is_told_where_numbers_begin(place):
+    """That there were too many sent its caller to look for what to leave out."""
+    name, plain = f"{stem(place)}.0", {}
+    if place.field.is_shape:
+        plain = {f"{name}.{next(f.wire for f in fields_of(place.field.kind) if not f.is_shape)}": "x"}
+
+    with pytest.raises(InvalidParameter, match="the numbers of a list begin at 1") as refused:
+        decode(place.shape, beside(place) | (plain or {name: "x"}))
+    assert refused.value.facts["parameter"] == name

@@ -16,7 +16,7 @@ or statuses, a suffix after the code tells them apart.
 
 from __future__ import annotations
 
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Self
 
 
 class ApiError(Exception):
@@ -34,6 +34,12 @@ class ApiError(Exception):
     def __init__(self, **facts: Any) -> None:
         super().__init__(self.message.format(**facts))
         self.facts = facts
+
+    def about(self, resource: str) -> Self:
+        """The same error, whose text says of which of several resources it is."""
+        if resource not in str(self):
+            self.args = (f"{str(self).removesuffix('.')}: {resource}.",)
+        return self
 
 
 class MissingParameter(ApiError):

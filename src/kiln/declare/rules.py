@@ -266,7 +266,12 @@ class CommaList(Note):
 
 @dataclass(frozen=True)
 class Unordered(Note):
-    """The order of the elements means nothing: two requests that differ in it alone ask for the same."""
+    """The order of the elements means nothing: two requests that differ in it alone ask for the same.
+
+    A text that comes twice counts once. *since* is the version of what is kept of a request from which on that is so.
+    """
+
+    since: int = 2
 
 
 @dataclass(frozen=True)

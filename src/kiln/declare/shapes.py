@@ -89,7 +89,7 @@ class Field:
     unreadable: type[ApiError]  #: Raised when such a string holds no list.
     rules: tuple[Rule, ...]
     count: Count | None
-    is_set: bool  #: A list whose order means nothing.
+    set_since: int | None  #: Of a list whose order means nothing: from which version of ``essence`` on. Else None.
     is_composed: bool  #: A name, or what names are compared with.
     keeps_empty: bool  #: An empty value is a value.
     is_clearable: bool  #: That value is allowed, whatever the rules say.
@@ -137,7 +137,7 @@ def _field(f: dataclasses.Field[Any], hint: Any) -> Field:
         unreadable=next((n.error for n in notes if isinstance(n, JsonList)), InvalidParameter),
         rules=tuple(n for n in notes if not isinstance(n, Note | Count)),
         count=next((n for n in notes if isinstance(n, Count)), None),
-        is_set=any(isinstance(n, Unordered) for n in notes),
+        set_since=next((n.since for n in notes if isinstance(n, Unordered)), None),
         is_composed=any(isinstance(n, Name | Composed) for n in notes),
         keeps_empty=any(isinstance(n, KeepEmpty | Clearable) for n in notes),
         is_clearable=any(isinstance(n, Clearable) for n in notes),
@@ -181,24 +181,34 @@ def wire_name(name: str) -> str:
     return "".join(word[0].upper() + word[1:] for word in name.split("_") if word)
 
 
-def essence(value: Any, *, sorts_sets: bool = True) -> Any:
+#: Of what ``essence`` tells. The first took no list for a set, the second only some, and none without what comes twice.
+ESSENCE = 3
+_EACH_ONCE = 3
+
+
+def essence(value: Any, version: int = ESSENCE) -> Any:
     """A shape's fields that differ from their defaults, as plain dicts, lists and scalars.
 
-    Two requests with equal essences ask for the same. A field that an operation
-    gets later, with a default, changes no essence from before.
+    Two requests with equal essences of one version ask for the same. A field that
+    an operation gets later, with a default, changes no essence from before.
     """
     if isinstance(value, tuple):
-        return [essence(one, sorts_sets=sorts_sets) for one in value]
+        return [essence(one, version) for one in value]
     if not dataclasses.is_dataclass(value):
         return value
     given = vars(value)
     found = {}
     for f in fields_of(type(value)):
         if f.required or given[f.name] != f.default:
-            part = essence(given[f.name], sorts_sets=sorts_sets)
-            is_set = f.is_set and sorts_sets and isinstance(part, list)
-            found[f.wire] = sorted(part, key=json.dumps) if is_set else part
+            part = essence(given[f.name], version)
+            is_set = f.set_since is not None and f.set_since <= version and isinstance(part, list)
+            found[f.wire] = _sorted(f, part, version) if is_set else part
     return found
+
+
+def _sorted(f: Field, part: list[Any], version: int) -> list[Any]:
+    is_each_once = version >= _EACH_ONCE and f.kind is str
+    return sorted(dict.fromkeys(part) if is_each_once else part, key=json.dumps)
 
 
 def spell(value: Any) -> dict[str, Any]:

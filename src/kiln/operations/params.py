@@ -46,6 +46,7 @@ TaskId = Annotated[str, Example("t-bp1hvgwromzv32iq5v8d"), Doc("The ID of the ta
 ResourceGroupId = Annotated[
     str, Example("rg-bp67acfmxazb4p8xk3ie"), Doc("The resource group. Without it, the resource is in none.")
 ]
+InResourceGroup = Annotated[str, Example("rg-bp67acfmxazb4p8xk3ie"), Doc("The resource group that they are in.")]
 
 #: The seed: 2 to 128 characters, a letter or Chinese character first, not http:// or https.
 #: ecs-api.md 5.1 adds the prefixes and the dot.

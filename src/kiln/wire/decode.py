@@ -154,8 +154,8 @@ def _numbered(field: Field, node: Sent, key: str) -> dict[int, Sent]:
         elif not part.is_blank or _keeps_empty(field, part):
             numbered[int(word)] = part
     if 0 in numbered:
-        error = InvalidParameter if field.count is None else field.count.error
-        raise error(parameter=f"{key}.0", rule="N begins with 1", value="0")
+        # Not the error of a list that is too long: that would send its caller looking for something else.
+        raise InvalidParameter(parameter=f"{key}.0", rule="the numbers of a list begin at 1", value="0")
     return numbered
 
 

@@ -12,23 +12,21 @@ import hashlib
 import json
 from typing import Any
 
-from kiln.declare.shapes import essence
+from kiln.declare.shapes import ESSENCE, essence
 
-_VERSION = "2"
+#: The first version bore no number.
+_VERSIONS = {"": 1} | {str(number): number for number in range(2, ESSENCE + 1)}
 
 
 def digest_of(given: Any) -> str:
     """The word for the Input *given*."""
-    return f"{_VERSION}:{_hash(essence(given))}"
+    return f"{ESSENCE}:{_hash(essence(given))}"
 
 
 def is_of(digest: str, given: Any) -> bool:
     """Whether *digest*, of this version or an older one, is the word for the Input *given*."""
-    version, _, _ = digest.rpartition(":")
-    if version == "":
-        # The first version bore no number, and took sets in the order in which they came.
-        return digest == _hash(essence(given, sorts_sets=False))
-    return digest == digest_of(given)
+    version, _, word = digest.rpartition(":")
+    return version in _VERSIONS and word == _hash(essence(given, _VERSIONS[version]))
 
 
 def _hash(content: Any) -> str:

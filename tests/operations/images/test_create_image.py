@@ -525,7 +525,7 @@ class TestTags:
             ({f"Tag.{n}.Key": f"k{n}" for n in range(1, 22)}, "QuotaExceed.Tags", 403),
             ({"Tag.21.Key": "a"}, "QuotaExceed.Tags", 403),
             ({"Tag.10000.Key": "a"}, "QuotaExceed.Tags", 403),
-            ({"Tag.0.Key": "a"}, "QuotaExceed.Tags", 403),
+            ({"Tag.0.Key": "a"}, "InvalidParameter", 400),
         ],
     )
     def test_are_refused_when_they_break_a_rule(self, cloud, source, params, code, status):

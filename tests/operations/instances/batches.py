@@ -70,7 +70,9 @@ class Refusals:
         cloud.refuses(self.action, "InvalidRegionId.NotFound", 404, several("i-unknown", RegionId="elsewhere"))
 
     def test_all_when_one_is_not_there(self, cloud):
-        refuses(cloud, self.action, "InvalidInstanceId.NotFound", 404, type(self).ready(cloud), "i-unknown")
+        text = refuses(cloud, self.action, "InvalidInstanceId.NotFound", 404, type(self).ready(cloud), "i-unknown")
+
+        assert text == "The specified InstanceId does not exist: i-unknown."
 
     def test_what_is_no_id(self, cloud):
         for odd in ("../../etc/passwd", "i-' OR 1=1 --", "*", "i-\u202e", "x" * 4000):
@@ -84,12 +86,16 @@ class Refusals:
     def test_all_when_one_is_locked(self, cloud):
         locked = an_instance(cloud, lock_reason="security").id
 
-        refuses(cloud, self.action, "InstanceLockedForSecurity", 403, type(self).ready(cloud), locked)
+        text = refuses(cloud, self.action, "InstanceLockedForSecurity", 403, type(self).ready(cloud), locked)
+
+        assert text.endswith(f": {locked}.")
 
     def test_all_when_one_is_in_another_status(self, cloud):
         other = an_instance(cloud, status=self.not_ready).id
 
-        refuses(cloud, self.action, "IncorrectInstanceStatus", 403, type(self).ready(cloud), other)
+        text = refuses(cloud, self.action, "IncorrectInstanceStatus", 403, type(self).ready(cloud), other)
+
+        assert text.endswith(f": {other}.")
 
     def test_a_dry_run_that_would_succeed(self, cloud):
         refuses(cloud, self.action, "DRYRUN.SUCCESS", 400, type(self).ready(cloud), DryRun=True)

@@ -47,6 +47,15 @@ def test_gives_the_same_answer_to_the_same_token_when_all_is_gone(cloud):
     assert cloud.call("DeleteInstances", several(one, ClientToken="once")) == {}
 
 
+def test_gives_the_same_answer_to_the_same_token_whatever_the_order_of_the_ids(cloud):
+    one, two = a_stopped_instance(cloud), a_stopped_instance(cloud)
+
+    cloud.call("DeleteInstances", several(one, two, ClientToken="once"))
+
+    assert cloud.call("DeleteInstances", several(two, one, ClientToken="once")) == {}
+    assert cloud.call("DeleteInstances", several(two, one, two, ClientToken="once")) == {}
+
+
 def test_outlives_kills(cloud):
     def begin():
         them = [a_stopped_instance(cloud), a_running_instance(cloud)]

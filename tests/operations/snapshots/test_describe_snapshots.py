@@ -210,6 +210,7 @@ class TestRefusals:
             ({"SourceDiskType": "floppy"}, "InvalidSourceDiskType", 404),
             ({"Category": "warm"}, "InvalidSnapshotCategory.Malformed", 403),
             ({"SnapshotLinkId": "sl-unknown"}, "InvalidSnapshotLinkId.NotFound", 404),
+            ({"SnapshotLinkId": "sl-"}, "InvalidSnapshotLinkId.NotFound", 404),
             ({"PageSize": 101}, "InvalidParameter", 400),
             ({"Filter.1.Key": "Colour", "Filter.1.Value": "red"}, "InvalidFilterKey.NotFound", 404),
             ({"Filter.11.Key": "CreationStartTime"}, "InvalidFilterKey.NotFound", 404),

@@ -66,7 +66,25 @@ def test_finds_the_format_beside_whatever_is_malformed(odd):
     assert parameters.find(a_request(f"{odd}&Format=JSON"), "Format") == "JSON"
     assert parameters.find(a_request("", f"{odd}&Format=JSON".encode(), form), "Format") == "JSON"
     assert parameters.find(a_request("", f'"Format=JSON&{odd}"'.encode(), form), "Format") == "JSON"
+    assert parameters.find(a_request("", f"{odd}&Format=JSON".encode(), form), "Format") == "JSON"
     assert parameters.find(a_request(odd), "Format") is None
+
+
+def test_finds_the_format_behind_however_much():
+    form = "application/x-www-form-urlencoded"
+    many = "&".join(f"InstanceId.{n}=i-{n:032}" for n in range(20_000))
+    members = ",".join(f'"InstanceId.{n}": "i-{n}"' for n in range(2_000))
+
+    assert parameters.find(a_request("", f"{many}&Format=JSON".encode(), form), "Format") == "JSON"
+    assert parameters.find(a_request("", f"{many}&Format=JSON&x=1".encode(), form), "Format") == "JSON"
+    assert parameters.find(a_request("", f'{{{members}, "Format": "XML"}}'.encode()), "Format") == "XML"
+
+
+def test_finds_no_format_that_is_ambiguous_or_hidden():
+    form = "application/x-www-form-urlencoded"
+
+    for odd in ("Format=XML&Format=JSON", "AFormat=JSON", "a=Format=JSON", "a=1&" + "Format=" * 100_000):
+        assert parameters.find(a_request("", f"{odd}&x=%ff".encode(), form), "Format") is None
 
 
 def test_takes_a_name_twice_with_one_value():

@@ -39,10 +39,10 @@ from kiln.operations.params import (
     ARCHITECTURES,
     FilterInput,
     ImageId,
+    InResourceGroup,
     PageNumber,
     PageSize100,
     RegionId,
-    ResourceGroupId,
     SnapshotId,
 )
 from kiln.operations.steps import platforms
@@ -164,7 +164,7 @@ class Input:
     is_support_io_optimized: Annotated[bool | None, Doc("All images do.")] = None
     is_support_cloudinit: Annotated[bool | None, Doc("All images are taken to.")] = None
     show_expired: Annotated[bool | None, Accepted("No image expires."), Doc("Whether to list expired images.")] = None
-    resource_group_id: ResourceGroupId | None = None
+    resource_group_id: InResourceGroup | None = None
     tag: Annotated[
         tuple[TagFilter, ...] | None, Count(20, InvalidTagCount), Doc("Images that have all of these tags.")
     ] = None

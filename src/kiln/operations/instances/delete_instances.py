@@ -38,10 +38,10 @@ class Input:
 
 
 def check(call: Call, p: Input) -> list[Order]:
-    return [
-        release.check(call, p.region_id, one, force=p.force, cut_power=p.force_stop)
-        for one in batch.named(p.instance_id)
-    ]
+    return batch.each(
+        p.instance_id,
+        lambda one: release.check(call, p.region_id, one, force=p.force, cut_power=p.force_stop),
+    )
 
 
 def commit(call: Call, orders: list[Order]) -> NothingMore:

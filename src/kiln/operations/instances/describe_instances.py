@@ -33,12 +33,12 @@ from kiln.operations.instances.parts.portrait import InstanceOutput
 from kiln.operations.params import (
     FilterInput,
     ImageId,
+    InResourceGroup,
     InstanceId,
     NextToken,
     PageNumber,
     PageSize100,
     RegionId,
-    ResourceGroupId,
 )
 from kiln.store import instances as store
 from kiln.store import tags
@@ -126,7 +126,7 @@ class Input:
     lock_reason: Annotated[
         str | None, OneOf(_LOCKS, InvalidLockReasonNotFound, any_case=True), Doc("Why it is locked.")
     ] = None
-    resource_group_id: ResourceGroupId | None = None
+    resource_group_id: InResourceGroup | None = None
     private_ip_addresses: Annotated[_Addresses, Doc("Private addresses of instances in a VPC.")] = None
     inner_ip_addresses: Annotated[_Addresses, Doc("Private addresses of instances that are in none.")] = None
     public_ip_addresses: Annotated[_Addresses, Doc("Public addresses.")] = None

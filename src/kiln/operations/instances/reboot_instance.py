@@ -14,11 +14,6 @@ from kiln.declare.rules import Doc
 from kiln.declare.shapes import shape
 from kiln.ground.killpoints import reach
 from kiln.machines.errors import MachineMissing
-from kiln.operations.errors.instances import (
-    IncorrectInstanceStatus,
-    InstanceLockedForSecurity,
-    InvalidInstanceIdNotFound,
-)
 from kiln.operations.instances.parts import orders, power
 from kiln.operations.instances.parts.orders import ForceFacts, Order
 from kiln.operations.params import InstanceId, NothingMore, OwnRegionId
@@ -66,5 +61,5 @@ reboot_instance = Operation(
     facts=ForceFacts,
     give_up=give_up,
     leads_to=("Starting", "Running"),
-    errors=(InvalidInstanceIdNotFound, InstanceLockedForSecurity, IncorrectInstanceStatus),
+    errors=orders.ERRORS,
 )

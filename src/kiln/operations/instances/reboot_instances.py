@@ -12,11 +12,6 @@ from kiln.calls.call import Call
 from kiln.declare.operation import Operation
 from kiln.declare.rules import Doc
 from kiln.declare.shapes import shape
-from kiln.operations.errors.instances import (
-    IncorrectInstanceStatus,
-    InstanceLockedForSecurity,
-    InvalidInstanceIdNotFound,
-)
 from kiln.operations.errors.requests import DryRunSuccess
 from kiln.operations.instances.parts import batch, orders
 from kiln.operations.instances.parts.batch import BatchOptimization, InstanceIds, Output, Verdict
@@ -52,5 +47,5 @@ reboot_instances = Operation(
     commit=commit,
     dry_run=DryRunSuccess,
     leads_to=("Starting", "Running"),
-    errors=(InvalidInstanceIdNotFound, InstanceLockedForSecurity, IncorrectInstanceStatus),
+    errors=orders.ERRORS,
 )

@@ -13,12 +13,6 @@ from kiln.declare.facts import NoFacts
 from kiln.declare.operation import Operation
 from kiln.declare.rules import Accepted, Doc
 from kiln.declare.shapes import shape
-from kiln.operations.errors.instances import (
-    IncorrectInstanceStatus,
-    InstanceLockedForSecurity,
-    InvalidInstanceIdNotFound,
-    InvalidInstanceNotFoundSystemDisk,
-)
 from kiln.operations.instances.parts import orders, power
 from kiln.operations.instances.parts.orders import Order
 from kiln.operations.params import InstanceId, NothingMore, OwnRegionId
@@ -56,10 +50,5 @@ start_instance = Operation(
     carry_out=carry_out,
     give_up=give_up,
     leads_to=("Starting", "Running"),
-    errors=(
-        InvalidInstanceIdNotFound,
-        InstanceLockedForSecurity,
-        IncorrectInstanceStatus,
-        InvalidInstanceNotFoundSystemDisk,
-    ),
+    errors=orders.START_ERRORS,
 )

@@ -9,12 +9,6 @@ from __future__ import annotations
 from kiln.calls.call import Call
 from kiln.declare.operation import Operation
 from kiln.declare.shapes import shape
-from kiln.operations.errors.instances import (
-    IncorrectInstanceStatus,
-    InstanceLockedForSecurity,
-    InvalidInstanceIdNotFound,
-    InvalidInstanceNotFoundSystemDisk,
-)
 from kiln.operations.errors.requests import DryRunSuccess
 from kiln.operations.instances.parts import batch, orders
 from kiln.operations.instances.parts.batch import BatchOptimization, InstanceIds, Output, Verdict
@@ -49,10 +43,5 @@ start_instances = Operation(
     commit=commit,
     dry_run=DryRunSuccess,
     leads_to=("Starting", "Running"),
-    errors=(
-        InvalidInstanceIdNotFound,
-        InstanceLockedForSecurity,
-        IncorrectInstanceStatus,
-        InvalidInstanceNotFoundSystemDisk,
-    ),
+    errors=orders.START_ERRORS,
 )

@@ -14,11 +14,6 @@ from kiln.declare.rules import Accepted, Declined, Doc, OneOf
 from kiln.declare.shapes import shape
 from kiln.declare.states import InstanceStatus
 from kiln.ground.killpoints import reach
-from kiln.operations.errors.instances import (
-    IncorrectInstanceStatus,
-    InstanceLockedForSecurity,
-    InvalidInstanceIdNotFound,
-)
 from kiln.operations.instances.parts import orders, power
 from kiln.operations.instances.parts.orders import ForceFacts, Order
 from kiln.operations.params import InstanceId, NothingMore, OwnRegionId
@@ -76,5 +71,5 @@ stop_instance = Operation(
     facts=ForceFacts,
     give_up=give_up,
     leads_to=("Stopping", "Stopped"),
-    errors=(InvalidInstanceIdNotFound, InstanceLockedForSecurity, IncorrectInstanceStatus),
+    errors=orders.ERRORS,
 )

@@ -231,6 +231,7 @@ def _conditions(call: Call, p: Input) -> list[Condition]:
 
 def _disk_of_link(call: Call, p: Input, link: str) -> str:
     disk = "d-" + link.removeprefix("sl-")
+    # What is no disk's, copies are, has no chain: "sl-" is nobody's.
     if not snapshots.count(call.tx, account=call.account, region=p.region_id, source_disk=disk):
         raise InvalidSnapshotLinkIdNotFound(snapshot_link_id=link)
     return disk

@@ -22,7 +22,6 @@ from urllib.parse import unquote
 
 from kiln.declare.errors import InvalidParameter
 from kiln.ground import strict_json
-from kiln.ground.units import KiB
 from kiln.wire.doors.door import RawRequest
 from kiln.wire.spellings import members
 
@@ -39,7 +38,8 @@ _DEEPEST = 8
 _NOT_UTF8 = "it is not UTF-8"
 _wrapped = re.compile(rb'"(.*)"', re.DOTALL).fullmatch
 _lone_mark = re.compile(rb"%(?![0-9A-Fa-f]{2})")
-_GLIMPSED = 16 * KiB  #: Of a body that is malformed; its Format and its like stand at the beginning, or nowhere.
+#: Of what is malformed: longer values, and names that end as the one looked for, are not gone through.
+_LONGEST_GLIMPSED, _MOST_GLIMPSES = 256, 64
 TWICE = "it is given twice with different values"
 
 
@@ -153,14 +153,29 @@ def find(request: RawRequest, name: str) -> str | None:
         try:
             value = of_body(request).get(name)
         except InvalidParameter:
-            return None if is_json(request) else _glimpse(request.body[:_GLIMPSED], name)
+            return _member(request.body, name) if is_json(request) else _glimpse(request.body, name)
     return value
 
 
 def _glimpse(raw: bytes, name: str) -> str | None:
-    """The one value of that name in a query or a form, whatever stands beside it."""
-    found = set(re.findall(rb'(?:^"?|&)' + name.encode() + rb'=([^&"]*)', raw))
-    return unquote(found.pop().decode("latin-1")) if len(found) == 1 else None
+    """The one value of that name in a query or a form, whatever stands beside it and however much."""
+    word, found, at = name.encode() + b"=", set(), -1
+    for _ in range(_MOST_GLIMPSES):
+        at = raw.find(word, at + 1)
+        if at < 0:
+            return unquote(found.pop().decode("latin-1")) if len(found) == 1 else None
+        if at == 0 or raw[at - 1 : at] == b"&" or (at == 1 and raw[:1] == b'"'):
+            found.add(re.split(rb'[&"]', raw[at + len(word) : at + len(word) + _LONGEST_GLIMPSED], maxsplit=1)[0])
+    return None
+
+
+def _member(body: bytes, name: str) -> str | None:
+    """The text of that name in a JSON object that holds too much, or what no parameter can be."""
+    try:
+        value = json_object(body).get(name)
+    except InvalidParameter:
+        return None
+    return value if isinstance(value, str) else None
 
 
 def _put(found: dict[str, str], name: str, value: str) -> None:

@@ -6,11 +6,11 @@ The reference does not say what a repeated ID means; it counts once.
 from __future__ import annotations
 
 from collections.abc import Callable, Collection
-from typing import Annotated
+from typing import Annotated, TypeVar
 
 from kiln.calls.call import Call
 from kiln.declare.errors import ApiError
-from kiln.declare.rules import Count, Doc, Missing, OneOf
+from kiln.declare.rules import Count, Doc, Missing, OneOf, Unordered
 from kiln.declare.shapes import shape
 from kiln.ground.values import dataclass
 from kiln.operations.errors.instances import InvalidParameterTooManyInstanceIds
@@ -18,6 +18,8 @@ from kiln.operations.instances.parts import orders
 from kiln.operations.instances.parts.orders import Order
 from kiln.operations.params import InstanceId
 from kiln.store.instances import instances
+
+Checked = TypeVar("Checked")
 
 _TOGETHER, _SUCCESS_FIRST = "AllTogether", "SuccessFirst"
 
@@ -32,6 +34,7 @@ class InvalidInstanceIdNotFoundOfNone(ApiError):
 
 InstanceIds = Annotated[
     tuple[InstanceId, ...],
+    Unordered(since=3),
     Count(100, InvalidParameterTooManyInstanceIds),
     Missing(InvalidInstanceIdNotFoundOfNone),
     Doc("The instances, 1 to 100. One that is named twice counts once."),
@@ -86,11 +89,18 @@ def named(given: Collection[str]) -> list[str]:
     return list(dict.fromkeys(given))
 
 
+def each(given: Collection[str], check: Callable[[str], Checked]) -> list[Checked]:
+    """What *check* says of each instance. Raises what it raises, which names the instance then."""
+    return [_named(one, check) for one in named(given)]
+
+
 def judge(
     call: Call, region: str, given: Collection[str], optimization: str, check: Callable[[str], Order]
 ) -> list[Verdict]:
-    """What *check* says of each instance. Raises what it raises, unless the successful shall go first."""
-    return [_judge(call, region, one, optimization, check) for one in named(given)]
+    """What *check* says of each instance. Raises what it raises, as ``each``, unless the successful shall go first."""
+    if optimization == _TOGETHER:
+        return [_accept(order) for order in each(given, check)]
+    return [_judge(call, region, one, check) for one in named(given)]
 
 
 def begin(call: Call, verdicts: Collection[Verdict]) -> Output:
@@ -103,15 +113,23 @@ def begin(call: Call, verdicts: Collection[Verdict]) -> Output:
     )
 
 
-def _judge(call: Call, region: str, instance_id: str, optimization: str, check: Callable[[str], Order]) -> Verdict:
+def _judge(call: Call, region: str, instance_id: str, check: Callable[[str], Order]) -> Verdict:
     try:
-        order = check(instance_id)
+        return _accept(check(instance_id))
     except ApiError as error:
-        if optimization == _TOGETHER:
-            raise
         row = instances.find(call.tx, id=instance_id, **call.own(region))
         return Verdict(instance_id=instance_id, status=None if row is None else row.status, error=error)
-    return Verdict(instance_id=instance_id, status=order.instance.status, order=order)
+
+
+def _accept(order: Order) -> Verdict:
+    return Verdict(instance_id=order.instance.id, status=order.instance.status, order=order)
+
+
+def _named(instance_id: str, check: Callable[[str], Checked]) -> Checked:
+    try:
+        return check(instance_id)
+    except ApiError as error:
+        raise error.about(instance_id) from None
 
 
 def _respond(verdict: Verdict) -> InstanceResponse:

@@ -11,13 +11,23 @@ from dataclasses import field, replace
 from typing import Any
 
 from kiln.calls.call import NO_FACTS, Call
+from kiln.declare.errors import ApiError
 from kiln.declare.facts import facts
 from kiln.declare.states import InstanceStatus
 from kiln.ground.values import dataclass
-from kiln.operations.errors.instances import IncorrectInstanceStatus, InvalidInstanceNotFoundSystemDisk
+from kiln.operations.errors.instances import (
+    IncorrectInstanceStatus,
+    InstanceLockedForSecurity,
+    InvalidInstanceIdNotFound,
+    InvalidInstanceNotFoundSystemDisk,
+)
 from kiln.operations.instances.parts import power
 from kiln.store.disks import disks
 from kiln.store.instances import Instance, instances
+
+#: What a stop and a restart are refused with; a start also without a system disk.
+ERRORS: tuple[type[ApiError], ...] = (InvalidInstanceIdNotFound, InstanceLockedForSecurity, IncorrectInstanceStatus)
+START_ERRORS: tuple[type[ApiError], ...] = (*ERRORS, InvalidInstanceNotFoundSystemDisk)
 
 
 @facts()
@@ -39,9 +49,7 @@ class Order:
 
 
 def check_start(call: Call, region: str | None, instance_id: str) -> Order:
-    """Raises InvalidInstanceIdNotFound, InstanceLockedForSecurity, IncorrectInstanceStatus and
-    InvalidInstanceNotFoundSystemDisk.
-    """
+    """Raises START_ERRORS."""
     instance = _in_status(call, region, instance_id, InstanceStatus.STOPPED)
     if disks.count(call.tx, instance=instance.id, type="system") == 0:
         raise InvalidInstanceNotFoundSystemDisk(instance_id=instance.id)
@@ -49,7 +57,7 @@ def check_start(call: Call, region: str | None, instance_id: str) -> Order:
 
 
 def check_stop(call: Call, region: str | None, instance_id: str, *, force: bool, stopped_mode: str) -> Order:
-    """Raises InvalidInstanceIdNotFound, InstanceLockedForSecurity, IncorrectInstanceStatus."""
+    """Raises ERRORS."""
     return Order(
         action="StopInstance",
         instance=_in_status(call, region, instance_id, InstanceStatus.RUNNING),
@@ -60,7 +68,7 @@ def check_stop(call: Call, region: str | None, instance_id: str, *, force: bool,
 
 
 def check_reboot(call: Call, region: str | None, instance_id: str, *, force: bool) -> Order:
-    """Raises InvalidInstanceIdNotFound, InstanceLockedForSecurity, IncorrectInstanceStatus."""
+    """Raises ERRORS."""
     return Order(
         action="RebootInstance",
         instance=_in_status(call, region, instance_id, InstanceStatus.RUNNING),

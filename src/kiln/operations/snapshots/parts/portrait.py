@@ -36,7 +36,7 @@ class SnapshotOutput:
         str, Doc("The snapshot that it is a copy of, or empty. Of another account's image it is not told.")
     ]
     source_region_id: Annotated[str, Doc("The region that it was copied from, or empty.")]
-    snapshot_link_id: Annotated[str, Doc("The chain that it is part of: all snapshots of one disk.")]
+    snapshot_link_id: Annotated[str, Doc("The chain that it is part of: all snapshots of one disk. Empty of a copy.")]
     snapshot_type: Annotated[str, Doc("Always user.")]
     snapshot_sn: Annotated[str, Wire("SnapshotSN"), Doc("The serial number; always empty.")]
     category: Annotated[str, Doc("Always standard.")]
@@ -57,6 +57,11 @@ class SnapshotsOutput:
     """Snapshots."""
 
     snapshot: Annotated[tuple[SnapshotOutput, ...], Doc("The snapshots.")]
+
+
+def link_of(disk: str) -> str:
+    """The chain of a disk's snapshots; none of a copy, which is of no disk."""
+    return f"sl-{disk.removeprefix('d-')}" if disk else ""
 
 
 def draw(snapshot: Snapshot, used: Mapping[str, tuple[bool, bool]], tagged: Sequence[Tag]) -> SnapshotOutput:
@@ -80,7 +85,7 @@ def draw(snapshot: Snapshot, used: Mapping[str, tuple[bool, bool]], tagged: Sequ
         source_storage_type="disk",
         source_snapshot_id=snapshot.source_snapshot,
         source_region_id=snapshot.source_region,
-        snapshot_link_id="sl-" + snapshot.source_disk.removeprefix("d-"),
+        snapshot_link_id=link_of(snapshot.source_disk),
         snapshot_type="user",
         snapshot_sn="",
         category="standard",
