@@ -8,13 +8,14 @@ the head is made (the sweeper drops nothing on which a row stands).
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from functools import partial
 from typing import Any
 
 from kiln.calls.call import Call, Job
 from kiln.ground.killpoints import reach
 from kiln.ground.values import dataclass
 from kiln.store.database import Transaction
-from kiln.store.volumes import make_ready, planned, reinstated, volumes
+from kiln.store.volumes import Volume, make_ready, planned, reinstated, volumes
 
 
 @dataclass(frozen=True)
@@ -49,9 +50,11 @@ def settle(tx: Transaction, made: Iterable[Head], now: float) -> None:
     One whose row is gone, as with a record that could not be read, is given it again.
     """
     for one in made:
-        make_ready(
-            tx, lambda one=one: reinstated(one.volume, "head", one.layer, one.size_bytes, now=now), id=one.volume
-        )  # type: ignore[misc]
+        make_ready(tx, partial(_lost, one, now), id=one.volume)
+
+
+def _lost(head: Head, now: float) -> Volume:
+    return reinstated(head.volume, "head", head.layer, head.size_bytes, now=now)
 
 
 def doom(tx: Transaction, ids: Sequence[str]) -> None:

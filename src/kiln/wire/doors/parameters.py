@@ -159,7 +159,8 @@ def find(request: RawRequest, name: str) -> str | None:
 
 def _glimpse(raw: bytes, name: str) -> str | None:
     """The one value of that name in a query or a form, whatever stands beside it and however much."""
-    word, found, at = name.encode() + b"=", set(), -1
+    word, at = name.encode() + b"=", -1
+    found: set[bytes] = set()
     for _ in range(_MOST_GLIMPSES):
         at = raw.find(word, at + 1)
         if at < 0:
