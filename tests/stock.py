@@ -12,11 +12,14 @@ from kiln.ground.units import GiB
 from kiln.store.disks import Disk, disks
 from kiln.store.images import Image
 from kiln.store.instances import Instance, instances
+from kiln.store.key_pairs import KeyPair, key_pairs
 from kiln.store.snapshots import Snapshot, snapshots
 from kiln.store.volumes import Volume, volumes
 from tests.clouds import ACCOUNT, REGION, Cloud
 
 Row = TypeVar("Row", Image, Disk, Instance, Snapshot)
+
+ED25519 = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIB2v6ljhWjXOGgkV7cSLxqyF3OnXNkKGDvUBJQYMsKrR"  #: A public key.
 
 DEBIAN = System(
     platform="Debian",
@@ -92,6 +95,23 @@ def an_instance(cloud: Cloud, data_disks: int = 0, system_disk: bool = True, **c
         a_disk(
             cloud, type=kind, instance=row.id, device=f"/dev/xvd{letter}", status=DiskStatus.IN_USE, account=row.account
         )
+    return row
+
+
+def a_key_pair(cloud: Cloud, **changes: Any) -> KeyPair:
+    """A key pair that is called ops, of a key that nobody has."""
+    row = KeyPair(
+        id=new_id("key_pair"),
+        account=ACCOUNT,
+        region=REGION,
+        name="ops",
+        public_key=ED25519,
+        fingerprint=":".join(["00"] * 16),
+        resource_group="",
+        created_at=cloud.clock(),
+    )
+    row = replace(row, **changes)
+    cloud.ports.database.write(lambda tx: key_pairs.insert(tx, row))
     return row
 
 

@@ -32,6 +32,7 @@ GROUPS = {
     "snapshots": "Snapshots",
     "disks": "Disks",
     "instances": "Instances",
+    "key_pairs": "Key pairs",
     "regions": "Regions, zones and types",
     "tags": "Tags",
     "endpoints": "Endpoints",

@@ -28,6 +28,7 @@ from kiln.operations import titled  # noqa: E402
 from kiln.store import schema  # noqa: E402
 from kiln.store.database import open_sqlite  # noqa: E402
 from tests.clouds import OTHER, REGION, Cloud, make_cloud  # noqa: E402
+from tests.stock import ED25519  # noqa: E402
 
 PATH = ROOT / "docs/reference/samples.json"
 BUCKET = "images"
@@ -42,6 +43,10 @@ _SERIAL = re.compile(rf"\b[0-9a-z]{{{LETTERS}}}\b")
 _UUID = re.compile(r"\b[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}\b")
 _MAC = re.compile(r"00:16:3e(:[0-9a-f]{2}){3}")
 _PRIVATE = re.compile(r"\b172\.(1[6-9]|2[0-9]|3[01])\.[0-9]+\.[0-9]+\b")
+#: A key pair of the story's, its body between the lines of PEM and as OpenSSH writes it, and what it is known by.
+_PRIVATE_KEY = re.compile(r"(-----BEGIN RSA PRIVATE KEY-----\\n).*?(\\n-----END RSA PRIVATE KEY-----\\n)")
+_RSA = re.compile(r"\bssh-rsa AAAAB3Nza[0-9A-Za-z+/=]+")
+_FINGERPRINT = re.compile(r"\b[0-9a-f]{2}(:[0-9a-f]{2}){15}\b")
 _PUBLIC = re.compile(r"\b127\.[0-9]+\.[0-9]+\.[0-9]+\b")
 
 
@@ -79,6 +84,7 @@ def tell(story: Story) -> None:
     base = _bring_in(story)
     instance = _run(story, base)
     disk, snapshot = _add_a_disk(story, instance)
+    _give_a_key(story, instance)
     _bake(story, instance)
     _tag(story, instance)
     _change(story, instance, base)
@@ -139,6 +145,15 @@ def _add_a_disk(story: Story, instance: str) -> tuple[str, str]:
     story.ask("ResizeDisk", DiskId=disk, NewSize=40)
     story.settle()
     return str(disk), str(snapshot)
+
+
+def _give_a_key(story: Story, instance: str) -> None:
+    story.ask("CreateKeyPair", KeyPairName="ops", Tag__1__Key="team", Tag__1__Value="web")
+    story.ask("ImportKeyPair", KeyPairName="mine", PublicKeyBody=f"{ED25519} me@laptop")
+    story.ask("AttachKeyPair", KeyPairName="ops", InstanceIds=json.dumps([instance]))
+    story.ask("DescribeKeyPairs", IncludePublicKey=True)
+    story.ask("DetachKeyPair", KeyPairName="ops", InstanceIds=json.dumps([instance]))
+    story.ask("DeleteKeyPairs", KeyPairNames=json.dumps(["ops", "mine"]))
 
 
 def _bake(story: Story, instance: str) -> None:
@@ -236,7 +251,10 @@ def _plain(text: str) -> str:
 
     text = _ID.sub(letters, text)
     text = _SERIAL.sub(lambda found: names.get(found[0], found[0]), text)
+    text = _PRIVATE_KEY.sub(r"\g<1>MIIEpAIBAAKCAQEA...\g<2>", text)
+    text = _RSA.sub("ssh-rsa AAAAB3NzaC1yc2EAAAADAQABAAABAQ...", text)
     examples = (
+        (_FINGERPRINT, "89:f0:ba:62:ac:b8:aa:e1:61:5e:fd:81:69:86:6d:{:02x}"),
         (_UUID, "82420a0a-3d0e-50d2-9107-8db404c98b{:02x}"),
         (_MAC, "00:16:3e:00:00:{:02x}"),
         (_PRIVATE, "172.16.0.{}"),

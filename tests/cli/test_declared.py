@@ -19,7 +19,7 @@ BY_HAND = {
     "instance shell": "it talks to a guest, and calls no action",
     "instance console": "it asks again and again, or asks a socket and no action",
 }
-GROUPS = ("image", "instance", "snapshot", "disk", "task", "tag", "region")
+GROUPS = ("image", "instance", "snapshot", "disk", "task", "tag", "region", "key-pair")
 
 
 def words() -> dict[str, Word]:

@@ -25,6 +25,7 @@ from typer.testing import CliRunner
 
 from kiln.cli import exits
 from kiln.cli.main import app
+from tests.stock import ED25519
 from tests.tools import needs
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(120)]
@@ -654,3 +655,46 @@ def test_says_in_which_folder_an_exported_object_lies(shell, image, data):
     (bucket,) = (data / "buckets").glob("exports-*")
     assert f"in the bucket {bucket.name}, {bucket}" in " ".join(result.stderr.split())
     assert (bucket / result.stdout.strip()).is_file()
+
+
+def test_makes_attaches_and_deletes_a_key_pair(shell, instance, tmp_path):
+    key = tmp_path / "ops.pem"
+
+    assert shell.run("key-pair", "create", "ops", "--output", str(key)) == "ops"
+    printed = shell.run("key-pair", "create", "second")
+
+    assert key.read_text().startswith("-----BEGIN RSA PRIVATE KEY-----\n")
+    assert key.stat().st_mode & 0o777 == 0o600
+    assert printed.startswith("-----BEGIN RSA PRIVATE KEY-----\n")
+    shell.run("key-pair", "attach", "ops", "web")
+    assert [row["KeyPairName"] for row in shell.rows("instance", "list", "--name", "web")] == ["ops"]
+    assert "DetachKeyPair" in shell.refuses("key-pair", "delete", "ops", "second")
+    shell.run("tag", "add", "ops", "--type", "keypair", "--tag", "team=web")
+    assert shell.run("tag", "list", "--type", "keypair", "--tag", "team", "-q") == "ops"
+    shell.run("key-pair", "detach", "ops", instance)
+    shell.run("key-pair", "delete", "ops", "second")
+    assert shell.rows("key-pair", "list") == []
+
+
+def test_leaves_no_file_for_a_private_key_that_is_refused(shell, tmp_path):
+    key = tmp_path / "ops.pem"
+
+    shell.refuses("key-pair", "create", "1ops", "--output", str(key))
+    assert not key.exists()
+
+    key.write_text("precious")
+    taken = shell.runner.invoke(app, ["key-pair", "create", "ops", "--output", str(key)])
+    assert taken.exit_code == exits.USAGE.number
+    assert key.read_text() == "precious"
+    assert shell.rows("key-pair", "list") == []
+
+
+def test_brings_in_a_public_key_from_its_file(shell, tmp_path):
+    (file := tmp_path / "id.pub").write_text(ED25519 + " me@here\n")
+
+    assert shell.run("key-pair", "import", "mine", str(file)) == "mine"
+
+    assert shell.run("key-pair", "list", "-q") == "mine"
+    missing = shell.runner.invoke(app, ["key-pair", "import", "other", str(tmp_path / "none.pub")])
+    assert missing.exit_code == exits.USAGE.number
+    shell.run("key-pair", "delete", "mine")

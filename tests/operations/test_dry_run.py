@@ -14,11 +14,12 @@ from tests.operations.images.gallery import an_image
 from tests.operations.tasks.agenda import a_task
 from tests.reading import every
 from tests.samples import least
-from tests.stock import a_disk, a_snapshot, an_instance
+from tests.stock import ED25519, a_disk, a_key_pair, a_snapshot, an_instance
 
 #: What each is asked for so that all is well, but for DryRun.
 _ASKED = {
     "AddTags": lambda it: {"ResourceType": "disk", "ResourceId": it.disk, "Tag.1.Key": "a", "Tag.1.Value": "b"},
+    "AttachKeyPair": lambda it: {"KeyPairName": it.key_pair, "InstanceIds": f'["{it.instance}"]'},
     "AttachDisk": lambda it: {"InstanceId": it.instance, "DiskId": it.disk},
     "CancelCopyImage": lambda it: {"ImageId": it.copy},
     "CancelTask": lambda it: {"TaskId": it.task},
@@ -27,14 +28,18 @@ _ASKED = {
     "CreateDisk": lambda _: {"ZoneId": REGION + "-a", "Size": 20},
     "CreateImage": lambda it: {"InstanceId": it.instance},
     "CreateInstance": lambda it: {"ImageId": it.image, "InstanceType": "ecs.t5-lc2m1.nano"},
+    "CreateKeyPair": lambda _: {"KeyPairName": "new"},
     "CreateSnapshot": lambda it: {"DiskId": it.attached},
     "DeleteDisk": lambda it: {"DiskId": it.disk},
     "DeleteImage": lambda it: {"ImageId": it.image},
     "DeleteInstance": lambda it: {"InstanceId": it.instance},
     "DeleteInstances": lambda it: {"InstanceId.1": it.instance},
+    "DeleteKeyPairs": lambda it: {"KeyPairNames": f'["{it.key_pair}"]'},
     "DeleteSnapshot": lambda it: {"SnapshotId": it.snapshot},
+    "DetachKeyPair": lambda it: {"KeyPairName": it.key_pair, "InstanceIds": f'["{it.instance}"]'},
     "DetachDisk": lambda it: {"InstanceId": it.instance, "DiskId": it.attached},
     "ExportImage": lambda it: {"ImageId": it.image, "OSSBucket": "bucket"},
+    "ImportKeyPair": lambda _: {"KeyPairName": "new", "PublicKeyBody": ED25519},
     "ImportImage": lambda _: {"DiskDeviceMapping.1.OSSBucket": "bucket", "DiskDeviceMapping.1.OSSObject": "disk.raw"},
     "ModifyImageAttribute": lambda it: {"ImageId": it.image, "ImageName": "other"},
     "ModifyImageSharePermission": lambda it: {"ImageId": it.image, "AddAccount.1": OTHER},
@@ -77,6 +82,7 @@ def it(cloud):
         snapshot=snapshot.id,
         of_attached=of_attached.id,
         image=image,
+        key_pair=a_key_pair(cloud).name,
         copy=an_image(cloud, status="Creating", source=image).id,
         task=a_task(cloud).id,
     )

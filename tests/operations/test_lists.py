@@ -10,7 +10,7 @@ from kiln.operations import ALL
 from tests.clouds import Cloud
 from tests.operations.images.gallery import a_disk_of, an_image
 from tests.operations.tasks.agenda import a_task
-from tests.stock import a_disk, a_snapshot, an_instance
+from tests.stock import a_disk, a_key_pair, a_snapshot, an_instance
 
 #: A list that narrows what comes, and the operation that takes it.
 FILTERS = [
@@ -36,6 +36,7 @@ def test_nothing_passes_a_filter_by_an_empty_list(cloud: Cloud, operation, name)
     a_disk(cloud)
     instance = an_instance(cloud, system_disk=False)
     a_task(cloud, resource=image.id)
+    a_key_pair(cloud)
     cloud.call("TagResources", {"Tag.1.Key": "a", "ResourceId.1": instance.id}, ResourceType="instance")
     beside = {}
     if operation.name == "ListTagResources":

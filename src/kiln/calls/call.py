@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import field
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
 from kiln.buckets.port import Buckets
 from kiln.calls.grace import Grace
@@ -61,6 +61,7 @@ class Call:
     hand_over: Callable[[Task], None] = lambda _: None  #: Gives a leased task to the worker beside us.
     worker: str = ""  #: The worker beside us, or "" when there is none in this process.
     origin: Origin = NOWHERE
+    prepared: Any = None  #: What the operation's ``prepare`` made; None in a dry run, which needs nothing of it.
 
     @property
     def deployment(self) -> Deployment:

@@ -42,6 +42,7 @@ WORDS: Mapping[str, Word] = {
     "instance": Word("kiln.cli.instances", "Run, look at, stop and change instances."),
     "snapshot": Word("kiln.cli.snapshots", "Create, list, copy and delete snapshots."),
     "disk": Word("kiln.cli.disks", "Create, list, attach, detach, resize and delete disks."),
+    "key-pair": Word("kiln.cli.key_pairs", "Make, bring in, list, attach and delete key pairs for ssh."),
     "guest": Word("kiln.cli.guests", "Make guests to start from, and bring them in as images."),
     "task": Word("kiln.cli.tasks", "List and cancel imports and exports."),
     "tag": Word("kiln.cli.tags", "Put tags on resources, take them off, and list them."),

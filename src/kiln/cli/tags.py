@@ -1,4 +1,4 @@
-"""``kiln tag``: put tags on images, snapshots, disks and instances, take them off, and list them."""
+"""``kiln tag``: put tags on images, snapshots, disks, instances and key pairs, take them off, and list them."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import typer
 from kiln.cli import output
 from kiln.cli.declared import Given, Takes, declared
 from kiln.cli.grammar import Columns, Json, Quiet, Region, example, group
-from kiln.cli.naming import noun_by_id, to_id
+from kiln.cli.naming import NAMED, noun_by_id, to_id
 from kiln.cli.output import Column, View
 from kiln.cli.session import open_client
 from kiln.client.client import Client
@@ -21,7 +21,7 @@ COLUMNS = (
     Column("VALUE", "TagValue", is_prose=True),
 )
 
-_TYPES = ("image", "snapshot", "disk", "instance")
+_TYPES = ("image", "snapshot", "disk", "instance", "keypair")
 
 ADD = Takes("TagResources", arguments=("ResourceId",), names={"ResourceType": "type"}, found=("ResourceType",))
 REMOVE = Takes(
@@ -82,7 +82,12 @@ def _call(given: Given, region: str | None, *, as_json: bool) -> None:
 
 
 def _ids(client: Client, given: Given, noun: str) -> list[str]:
-    """The IDs of the resources. A name says nothing of its noun, so names count where --type does."""
+    """The IDs of the resources. A name says nothing of its noun, so names count where --type does.
+
+    What has no ID that callers see is called by its name.
+    """
+    if noun not in NAMED:
+        return list(given.params["ResourceId"])
     is_told = bool(given.params.get("ResourceType"))
     return [to_id(client, noun, one, by_name=is_told) for one in given.params["ResourceId"]]
 

@@ -94,6 +94,7 @@ class Quotas:
     families: int = 10_000
     disks_per_instance: int = 17
     tags_per_resource: int = 20
+    key_pairs: int = 500  #: As ECS documents it.
 
 
 @dataclass(frozen=True)

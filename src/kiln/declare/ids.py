@@ -10,12 +10,13 @@ _ALPHABET = "0123456789abcdefghijklmnopqrstuvwxyz"
 #: Two letters at a time take half the divisions.
 _PAIRS = [first + second for first in _ALPHABET for second in _ALPHABET]
 
-#: What each prefix stands for. Source: ecs-api.md 1, "ID shapes"; ``v-`` is ours.
+#: What each prefix stands for. Source: ecs-api.md 1, "ID shapes", and the page of each action; ``v-`` is ours.
 PREFIXES = {
     "image": "m",
     "snapshot": "s",
     "disk": "d",
     "instance": "i",
+    "key_pair": "ssh",
     "task": "t",
     "resource_group": "rg",
     "volume": "v",

@@ -7,9 +7,21 @@ from typing import Any
 
 from kiln.declare.operation import Operation
 from kiln.declare.products import PRODUCTS, Product
-from kiln.operations import disks, endpoints, identities, images, instances, reasons, regions, snapshots, tags, tasks
+from kiln.operations import (
+    disks,
+    endpoints,
+    identities,
+    images,
+    instances,
+    key_pairs,
+    reasons,
+    regions,
+    snapshots,
+    tags,
+    tasks,
+)
 
-GROUPS = (images, tasks, snapshots, disks, instances, regions, tags, endpoints, identities, reasons)
+GROUPS = (images, tasks, snapshots, disks, instances, key_pairs, regions, tags, endpoints, identities, reasons)
 
 ALL: tuple[Operation[Any, Any, Any], ...] = tuple(operation for group in GROUPS for operation in group.OPERATIONS)
 

@@ -24,6 +24,7 @@ from kiln.store.disks import disks
 from kiln.store.errors import DatabaseMalformed
 from kiln.store.images import image_disks, images
 from kiln.store.instances import instances
+from kiln.store.key_pairs import key_pairs
 from kiln.store.rows import Rows
 from kiln.store.shares import image_shares
 from kiln.store.snapshots import snapshots
@@ -57,6 +58,7 @@ KINDS: Mapping[str, Kind] = {
         rows=accounts, parts={"users": (users, {"account": ""}), "resource_groups": (resource_groups, {"account": ""})}
     ),
     "bucket": Kind(rows=buckets, key="name"),
+    "keypair": Kind(rows=key_pairs, parts={"tags": _tags("keypair")}),
     "task": Kind(rows=tasks),
     "volume": Kind(rows=volumes),
     "snapshot": Kind(rows=snapshots, parts={"tags": _tags("snapshot")}, names=("volume",)),

@@ -5,27 +5,48 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from sqlalchemy import exists, select
+from sqlalchemy import exists, or_, select
 
 from kiln.store.conditions import Condition
 from kiln.store.database import Transaction
 from kiln.store.disks import disks
 from kiln.store.images import images
 from kiln.store.instances import instances
+from kiln.store.key_pairs import key_pairs
 from kiln.store.rows import Rows
 from kiln.store.snapshots import snapshots
 from kiln.store.tags import Tag, tags
 
-KINDS: dict[str, Rows[Any]] = {"image": images, "snapshot": snapshots, "disk": disks, "instance": instances}
+KINDS: dict[str, Rows[Any]] = {
+    "image": images,
+    "snapshot": snapshots,
+    "disk": disks,
+    "instance": instances,
+    "keypair": key_pairs,
+}
+
+_CALLED_BY = {"keypair": "name"}  #: The column that callers say and see in place of the ID, which they may say, too.
 
 _others = tags.table.alias("others")
 
 
-def owned(tx: Transaction, kind: str, account: str, region: str, ids: Sequence[str]) -> set[str]:
-    """Those of the IDs that are the account's resources of that kind in the region."""
-    rows = KINDS[kind]
-    statement = select(rows.c.id).where(rows.c.account == account, rows.c.region == region, rows.c.id.in_(ids))
-    return {row[0] for row in tx.execute(statement)}
+def owned(tx: Transaction, kind: str, account: str, region: str, called: Sequence[str]) -> dict[str, str]:
+    """The IDs of the account's resources of that kind in the region, by what they are called by; unknown ones not."""
+    rows, name = KINDS[kind], _CALLED_BY.get(kind)
+    known = rows.c.id.in_(called) if name is None else or_(rows.c.id.in_(called), rows.c[name].in_(called))
+    columns = (rows.c.id,) if name is None else (rows.c.id, rows.c[name])
+    statement = select(*columns).where(rows.c.account == account, rows.c.region == region, known)
+    them = tx.execute(statement).fetchall()
+    found = {row[0]: row[0] for row in them} | {row[-1]: row[0] for row in them}  # A name before another one's ID.
+    return {one: found[one] for one in called if one in found}
+
+
+def shown(tx: Transaction, kind: str, ids: Sequence[str]) -> dict[str, str]:
+    """What callers see of resources of that kind in place of their IDs."""
+    name = _CALLED_BY.get(kind)
+    if name is None:
+        return {one: one for one in ids}
+    return {row.id: getattr(row, name) for row in KINDS[kind].among(tx, "id", ids)}
 
 
 def carries(kind: str, key: str, values: Sequence[str] | None) -> Condition:

@@ -18,6 +18,7 @@ from kiln.store import (
     disks,
     images,
     instances,
+    key_pairs,
     shares,
     snapshots,
     tags,
@@ -31,12 +32,12 @@ from kiln.store.rows import metadata
 
 #: Named so that every table is known to the metadata by the time somebody asks.
 NOUNS = (
-    *(accounts, buckets, deployment, disks, images, instances, shares, snapshots, tags, tasks, tokens, trash),
-    volumes,
+    *(accounts, buckets, deployment, disks, images, instances, key_pairs, shares, snapshots, tags, tasks, tokens),
+    *(trash, volumes),
 )
 
 #: The newest migration; a test holds it to the files in ``migrations/versions``.
-NEWEST = "0011"
+NEWEST = "0012"
 
 
 #: As Alembic makes it, with the version of tables that no migration has made.

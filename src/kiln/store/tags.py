@@ -16,7 +16,7 @@ class Tag:
     """One key and its value on one resource."""
 
     account: str
-    resource_type: str  #: ``image``, ``snapshot``, ``disk`` or ``instance``.
+    resource_type: str  #: One of ``kiln.store.resources.KINDS``.
     resource: str
     key: str
     value: str

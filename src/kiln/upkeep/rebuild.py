@@ -31,6 +31,7 @@ from kiln.upkeep.findings import Finding
 _WORDS = {
     "account": ("account", "accounts", ", with users and resource groups"),
     "bucket": ("bucket's owner", "buckets' owners", ""),
+    "keypair": ("key pair", "key pairs", ""),
     "task": ("task", "tasks", ", half way"),
     "volume": ("volume", "volumes", ""),
     "snapshot": ("snapshot", "snapshots", ""),

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import replace
 from typing import Any
 
 from kiln.calls.call import NOWHERE, Call, Ports
@@ -40,6 +41,7 @@ class _Request:
     account: str
     token: str | None  #: The ClientToken, if there is one to serve.
     origin: Origin
+    prepared: Any = None  #: What the operation makes before the transaction.
 
 
 class Dispatcher:
@@ -108,7 +110,7 @@ class Dispatcher:
         request = _Request(operation=operation, given=given, account=account, token=token, origin=origin)
         if _wants_dry_run(operation, params):
             self._rehearse(request)
-        return request
+        return request if operation.prepare is None else replace(request, prepared=operation.prepare(given))
 
     def _look(self, request: _Request) -> dict[str, Any]:
         with self._ports.database.read() as tx:
@@ -160,6 +162,7 @@ class Dispatcher:
             hand_over=self._hand_over,
             worker=self._worker,
             origin=request.origin,
+            prepared=request.prepared,
         )
 
     def _check_region(self, operation: Operation[Any, Any, Any], given: Any) -> None:

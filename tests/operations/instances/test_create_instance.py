@@ -29,7 +29,7 @@ from tests.operations.instances.things import (
     watched,
 )
 from tests.reading import every, the
-from tests.stock import a_snapshot
+from tests.stock import a_key_pair, a_snapshot
 
 
 def create(cloud: Cloud, params=None, /, **more) -> str:
@@ -136,6 +136,18 @@ def test_outlives_kills(cloud):
 
 
 class TestRefuses:
+    def test_a_key_pair_that_is_not_there(self, cloud):
+        a_key_pair(cloud, account=OTHER)
+        a_key_pair(cloud, region="elsewhere")
+
+        refuses(cloud, "InvalidKeyPairName.NotFound", 404, ImageId=image_with(cloud).id, KeyPairName="ops")
+
+    def test_a_key_pair_for_windows(self, cloud):
+        image = image_with(cloud, os_type="windows", platform="Windows Server 2022").id
+        a_key_pair(cloud)
+
+        refuses(cloud, "DependencyViolation.WindowsInstance", 403, ImageId=image, KeyPairName="ops")
+
     def test_a_dry_run_that_would_succeed(self, cloud):
         refuses(cloud, "DryRunOperation", 400, DryRun=True)
 

@@ -27,7 +27,7 @@ from tests.operations.instances.things import (
     watched,
 )
 from tests.reading import every, find, the
-from tests.stock import an_instance
+from tests.stock import a_key_pair, an_instance
 
 
 def replace(cloud: Cloud, instance: str, image: str, params=None, /, **more) -> str:
@@ -141,6 +141,7 @@ class TestReplaces:
 
     def test_and_the_password_and_key_when_they_are_given(self, cloud):
         instance = an_instance(cloud, password="sealed:old", key_pair="old").id
+        a_key_pair(cloud, name="ops")
 
         replace(cloud, instance, image_with(cloud).id, Password="EcsV587!", KeyPairName="ops")
         assert the(cloud, instances, id=instance).password == "sealed:old"
@@ -224,6 +225,18 @@ def test_outlives_kills(cloud):
 
 
 class TestRefuses:
+    def test_a_key_pair_that_is_not_there(self, cloud):
+        a_key_pair(cloud, account=OTHER)
+        a_key_pair(cloud, region="elsewhere")
+
+        refuses(cloud, "InvalidKeyPairName.NotFound", 400, ImageId=image_with(cloud).id, KeyPairName="ops")
+
+    def test_a_key_pair_for_windows(self, cloud):
+        image = image_with(cloud, os_type="windows", platform="Windows Server 2022").id
+        a_key_pair(cloud)
+
+        refuses(cloud, "DependencyViolation.WindowsInstance", 403, ImageId=image, KeyPairName="ops")
+
     def test_an_instance_that_is_not_there(self, cloud):
         refuses(cloud, "InvalidInstanceId.NotFound", 404, InstanceId="i-unknown")
 

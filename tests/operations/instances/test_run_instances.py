@@ -36,7 +36,7 @@ from tests.operations.instances.things import (
     watched,
 )
 from tests.reading import every, find, the
-from tests.stock import a_snapshot
+from tests.stock import a_key_pair, a_snapshot
 
 
 def run(cloud: Cloud, params=None, /, **more) -> list[str]:
@@ -171,6 +171,7 @@ class TestRemembers:
             "SecurityGroupId": "sg-1",
             "ZoneId": REGION + "-a",
         }
+        a_key_pair(cloud, name="ops")
 
         (instance,) = run(cloud, said)
 
@@ -471,6 +472,18 @@ class TestKills:
 
 
 class TestRefuses:
+    def test_a_key_pair_that_is_not_there(self, cloud):
+        a_key_pair(cloud, account=OTHER)
+        a_key_pair(cloud, region="elsewhere")
+
+        refuses(cloud, "InvalidKeyPairName.NotFound", 404, ImageId=image_with(cloud).id, KeyPairName="ops")
+
+    def test_a_key_pair_for_windows(self, cloud):
+        image = image_with(cloud, os_type="windows", platform="Windows Server 2022").id
+        a_key_pair(cloud)
+
+        refuses(cloud, "DependencyViolation.WindowsInstance", 403, ImageId=image, KeyPairName="ops")
+
     def test_a_dry_run_that_would_succeed(self, cloud):
         refuses(cloud, "DryRunOperation", 400, DryRun=True)
 

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from kiln.store import tags
-from tests.clouds import Cloud
-from tests.stock import a_disk, a_snapshot, an_instance
+from kiln.store.resources import owned
+from tests.clouds import REGION, Cloud
+from tests.stock import a_disk, a_key_pair, a_snapshot, an_instance
 
 
 def of_each_kind(cloud: Cloud) -> dict[str, str]:
-    """The ID of one of each."""
+    """What callers call one of each: its ID, or its name where it has no ID that they see."""
     snapshot = a_snapshot(cloud)
     image_id = cloud.call("CreateImage", SnapshotId=snapshot.id)["ImageId"]
     cloud.settle()
@@ -17,12 +18,14 @@ def of_each_kind(cloud: Cloud) -> dict[str, str]:
         "snapshot": snapshot.id,
         "disk": a_disk(cloud).id,
         "instance": an_instance(cloud, system_disk=False).id,
+        "keypair": a_key_pair(cloud).name,
     }
 
 
 def tags_of(cloud: Cloud, kind: str, resource: str) -> dict[str, str]:
     """Its tags."""
     with cloud.ports.database.read() as tx:
+        (resource,) = owned(tx, kind, cloud.account, REGION, [resource]).values()
         return {tag.key: tag.value for tag in tags.of(tx, kind, [resource])[resource]}
 
 

@@ -7,7 +7,7 @@ import pytest
 from kiln.store import tags
 from tests.clouds import ACCOUNT, OTHER
 from tests.operations.tags.resources import of_each_kind
-from tests.stock import a_disk
+from tests.stock import a_disk, a_key_pair
 
 
 def a_tagged_disk(cloud, account=ACCOUNT, region=None, **pairs):
@@ -101,6 +101,31 @@ class TestListing:
         assert second["NextToken"] == ""
 
 
+class TestKeyPairs:
+    def test_are_called_by_their_names_or_ids_and_shown_by_their_names(self, cloud):
+        mine, other = a_key_pair(cloud), a_key_pair(cloud, name="other")
+        a_key_pair(cloud, account=OTHER)
+        for called, key in ((mine.name, "a"), (mine.id, "b"), (other.id, "c")):
+            cloud.call("TagResources", {"ResourceId.1": called, "Tag.1.Key": key}, ResourceType="keypair")
+
+        for called in (mine.name, mine.id):
+            assert listed(cloud, {"ResourceType": "keypair", "ResourceId.1": called}) == {"ops": {"a": "", "b": ""}}
+        cloud.call("UntagResources", {"ResourceId.1": mine.name, "TagKey.1": "b"}, ResourceType="keypair")
+        cloud.call("AddTags", {"ResourceId": mine.name, "Tag.1.Key": "d"}, ResourceType="keypair")
+
+        found = listed(cloud, {"ResourceType": "keypair", "ResourceId.1": "ops", "ResourceId.2": "other"})
+        assert found == {"ops": {"a": "", "d": ""}, "other": {"c": ""}}
+
+    def test_one_that_is_called_as_anothers_id_is_meant_by_its_name(self, cloud):
+        mine = a_key_pair(cloud)
+        a_key_pair(cloud, name=mine.id)
+
+        cloud.call("TagResources", {"ResourceId.1": mine.id, "Tag.1.Key": "a"}, ResourceType="keypair")
+
+        assert listed(cloud, {"ResourceType": "keypair", "ResourceId.1": "ops"}) == {}
+        assert listed(cloud, {"ResourceType": "keypair", "Tag.1.Key": "a"}) == {mine.id: {"a": ""}}
+
+
 class TestRefusals:
     @pytest.mark.parametrize(
         ("params", "code", "status"),
@@ -109,7 +134,7 @@ class TestRefusals:
             ({"ResourceType": None}, "MissingParameter.ResourceType", 404),
             ({"ResourceId.1": None}, "BothEmpty.TagsAndResources", 403),
             ({"RegionId": "nowhere"}, "InvalidRegionId.NotFound", 404),
-            ({"ResourceType": "keypair"}, "InvalidResourceType.NotFound", 404),
+            ({"ResourceType": "ddh"}, "InvalidResourceType.NotFound", 404),
             ({f"ResourceId.{n}": f"d-{n}" for n in range(1, 52)}, "NumberExceed.ResourceIds", 400),
             ({f"Tag.{n}.Key": f"k{n}" for n in range(1, 22)}, "NumberExceed.Tags", 400),
             ({f"TagFilter.{n}.TagKey": f"k{n}" for n in range(1, 22)}, "NumberExceed.Tags", 400),

@@ -29,10 +29,8 @@ def take(cloud, params, *resources, kind="disk"):
 class TestUntagging:
     def test_takes_tags_off_every_sort_of_resource(self, cloud):
         for kind, resource in of_each_kind(cloud).items():
-            pairs = {"a": "1", "b": "2"}
-            cloud.ports.database.write(
-                lambda tx, kind=kind, resource=resource, pairs=pairs: tags.put(tx, ACCOUNT, kind, resource, pairs)
-            )
+            pairs = {"Tag.1.Key": "a", "Tag.2.Key": "b", "Tag.2.Value": "2"}
+            cloud.call("TagResources", pairs, ResourceType=kind, **{"ResourceId.1": resource})
 
             answer = take(cloud, {"TagKey.1": "a"}, resource, kind=kind)
 

@@ -122,7 +122,7 @@ class Input:
         OneOf(("PayByTraffic", "PayByBandwidth"), InvalidInternetChargeTypeValueNotSupported),
         Doc("PayByTraffic or PayByBandwidth."),
     ] = None
-    key_pair_name: Annotated[str | None, Doc("The SSH key pair.")] = None
+    key_pair_name: Annotated[str | None, Composed(), Doc("The SSH key pair.")] = None
     lock_reason: Annotated[
         str | None, OneOf(_LOCKS, InvalidLockReasonNotFound, any_case=True), Doc("Why it is locked.")
     ] = None

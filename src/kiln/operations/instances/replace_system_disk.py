@@ -18,7 +18,7 @@ from kiln.declare.errors import ApiError
 from kiln.declare.facts import Raw, facts
 from kiln.declare.ids import new_id
 from kiln.declare.operation import Idempotence, Operation
-from kiln.declare.rules import Accepted, Doc, Example, Unordered, Wire
+from kiln.declare.rules import Accepted, Composed, Doc, Example, Unordered, Wire
 from kiln.declare.shapes import shape
 from kiln.declare.states import DiskStatus, InstanceStatus
 from kiln.ground.killpoints import reach
@@ -31,6 +31,10 @@ from kiln.operations.errors.instances import (
     IncorrectInstanceStatus,
     InstanceLockedForSecurity,
     InvalidInstanceIdNotFound,
+)
+from kiln.operations.errors.key_pairs import (
+    DependencyViolationWindowsInstance,
+    InvalidKeyPairNameNotFoundOfReplace,
 )
 from kiln.operations.errors.requests import IdempotentParameterMismatch
 from kiln.operations.instances.parts import boot_image, power
@@ -48,7 +52,7 @@ from kiln.operations.instances.parts.launch_errors import (
     OperationDeniedImageNotValid,
 )
 from kiln.operations.params import ArnInput, DiskId, ImageId, InstanceId, OwnRegionId
-from kiln.operations.steps import heads, tombs
+from kiln.operations.steps import heads, key_pairs, tombs
 from kiln.operations.steps.capture import is_capturing
 from kiln.operations.steps.heads import Head
 from kiln.store import tags
@@ -121,7 +125,9 @@ class Input:
     system_disk: Annotated[SystemDiskInput | None, Doc("The new system disk.")] = None
     password: Annotated[Password | None, Doc("Stays as it was when not given.")] = None
     password_inherit: Annotated[bool | None, Doc("Keep the image's password. Not together with Password.")] = None
-    key_pair_name: Annotated[str | None, Doc("The SSH key pair. Stays as it was when not given."), KEPT] = None
+    key_pair_name: Annotated[str | None, Composed(), Doc("The SSH key pair. Stays as it was when not given."), KEPT] = (
+        None
+    )
     encrypted: Annotated[bool | None, accepted.ENCRYPTION, Doc("Whether the disk is encrypted.")] = None
     kms_key_id: Annotated[str | None, Wire("KMSKeyId"), accepted.ENCRYPTION, Doc("The key.")] = None
     encrypt_algorithm: Annotated[str | None, accepted.ENCRYPTION, Doc("The algorithm.")] = None
@@ -176,6 +182,9 @@ def check(call: Call, p: Input) -> Plan:
     if kind is None or not boot_image.can_run(kind, boot.image):
         raise InvalidInstanceTypeNotSupported(instance_type=instance.instance_type)
     check_password(p.password, p.password_inherit, boot.image.system.os_type)
+    key_pairs.check_usable(
+        call, instance.region, p.key_pair_name, boot.image.system.os_type, InvalidKeyPairNameNotFoundOfReplace
+    )
     size_gib = _size(p.system_disk.size if p.system_disk else None, old, boot)
     secrets = {} if p.key_pair_name is None else {"key_pair": p.key_pair_name}
     if p.password or p.password_inherit:
@@ -297,6 +306,8 @@ replace_system_disk = Operation(
         InvalidInstanceTypeNotSupported,
         InvalidPasswordMalformed,
         InvalidPasswordParamMismatch,
+        InvalidKeyPairNameNotFoundOfReplace,
+        DependencyViolationWindowsInstance,
         InvalidSystemDiskSizeLessThanImageSize,
         InvalidSystemDiskSizeLessThanMinSize,
         InvalidSystemDiskSizeMoreThanMaxSizeOfReplace,

@@ -49,9 +49,9 @@ class Plan:
 def check(call: Call, p: Input) -> Plan:
     pairs = to_pairs(p.tag)
     kind = p.resource_type.lower()
-    tagging.check_owned(call, kind, p.region_id, [p.resource_id], InvalidResourceIdNotFoundOfAddTags)
-    tagging.check_room(call, kind, [p.resource_id], pairs)
-    return Plan(kind=kind, resource=p.resource_id, pairs=pairs)
+    (resource,) = tagging.find_owned(call, kind, p.region_id, [p.resource_id], InvalidResourceIdNotFoundOfAddTags)
+    tagging.check_room(call, kind, [resource], pairs)
+    return Plan(kind=kind, resource=resource, pairs=pairs)
 
 
 def commit(call: Call, plan: Plan) -> NothingMore:

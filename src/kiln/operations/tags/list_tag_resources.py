@@ -19,7 +19,7 @@ from kiln.operations.paging import open_position, seal_position
 from kiln.operations.params import NextToken
 from kiln.operations.tags.parts import tagging
 from kiln.store.conditions import Condition
-from kiln.store.resources import carries, list_tags
+from kiln.store.resources import carries, list_tags, owned, shown
 from kiln.store.tags import tags
 
 _PAGE_SIZE = 100
@@ -134,26 +134,29 @@ def check(call: Call, p: Input) -> Output:
         kind,
         call.account,
         p.region_id,
-        conditions=_conditions(kind, p),
+        conditions=_conditions(call, kind, p),
         after=_position(call, p) if p.next_token else None,
         limit=_PAGE_SIZE + 1,  # One more than is shown tells whether there is a next page.
     )
-    shown = found[:_PAGE_SIZE]
+    page = found[:_PAGE_SIZE]
+    called = shown(call.tx, kind, sorted({tag.resource for tag in page}))
     return Output(
         tag_resources=TagResourcesOutput(
             tag_resource=tuple(
-                TagResourceOutput(resource_id=tag.resource, resource_type=kind, tag_key=tag.key, tag_value=tag.value)
-                for tag in shown
+                TagResourceOutput(
+                    resource_id=called[tag.resource], resource_type=kind, tag_key=tag.key, tag_value=tag.value
+                )
+                for tag in page
             )
         ),
-        next_token=seal_position(call, p, [shown[-1].resource, shown[-1].key]) if len(found) > _PAGE_SIZE else "",
+        next_token=seal_position(call, p, [page[-1].resource, page[-1].key]) if len(found) > _PAGE_SIZE else "",
     )
 
 
-def _conditions(kind: str, p: Input) -> list[Condition]:
+def _conditions(call: Call, kind: str, p: Input) -> list[Condition]:
     conditions = by_nothing(p.tag) + by_nothing(p.tag_filter)
     if p.resource_id is not None:
-        conditions.append(tags.c.resource.in_(p.resource_id))
+        conditions.append(tags.c.resource.in_(owned(call.tx, kind, call.account, p.region_id, p.resource_id).values()))
     for tag in p.tag or ():
         if tag.key is None:
             raise InvalidTagMismatch

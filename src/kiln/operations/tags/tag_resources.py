@@ -1,7 +1,8 @@
 """Put tags on resources; a key that a resource has already gets the new value.
 
-Images, snapshots, disks and instances have tags, up to 20 each. Either all of
-the resources get all of the tags, or none gets any.
+Images, snapshots, disks, instances and key pairs have tags, up to 20 each; a
+key pair is named by its name. Either all of the resources get all of the tags,
+or none gets any.
 """
 
 from __future__ import annotations
@@ -43,8 +44,7 @@ class Plan:
 def check(call: Call, p: Input) -> Plan:
     pairs = to_pairs(p.tag)
     kind = p.resource_type.lower()
-    resources = tuple(dict.fromkeys(p.resource_id))
-    tagging.check_owned(call, kind, p.region_id, resources)
+    resources = tagging.find_owned(call, kind, p.region_id, p.resource_id)
     tagging.check_room(call, kind, resources, pairs)
     return Plan(kind=kind, resources=resources, pairs=pairs)
 

@@ -51,8 +51,8 @@ def check(call: Call, p: Input) -> Plan:
     if not p.all and not p.tag_key:
         raise tagging.MissingParameterTags
     kind = p.resource_type.lower()
-    tagging.check_owned(call, kind, p.region_id, p.resource_id)
-    return Plan(kind=kind, resources=p.resource_id, keys=p.tag_key)
+    resources = tagging.find_owned(call, kind, p.region_id, p.resource_id)
+    return Plan(kind=kind, resources=resources, keys=p.tag_key)
 
 
 def commit(call: Call, plan: Plan) -> NothingMore:

@@ -23,6 +23,7 @@ from kiln.ground.killpoints import reach
 from kiln.ground.units import GiB
 from kiln.ground.values import dataclass
 from kiln.operations import resource_groups
+from kiln.operations.errors.key_pairs import DependencyViolationWindowsInstance, InvalidKeyPairNameNotFound
 from kiln.operations.errors.regions import InvalidZoneIdNotFound
 from kiln.operations.errors.tags import DuplicateTagKey, InvalidTagKeyMalformed
 from kiln.operations.instances.parts import boot_image, launch_disks, naming, power
@@ -41,7 +42,7 @@ from kiln.operations.instances.parts.launch_errors import InvalidParameterConfli
 from kiln.operations.instances.parts.launch_input import DataDisk, LaunchInput, SystemDisk
 from kiln.operations.instances.parts.naming import InvalidInstanceNameCustomMalformed
 from kiln.operations.resource_groups import InvalidResourceGroupNotFound
-from kiln.operations.steps import drafts, heads
+from kiln.operations.steps import drafts, heads, key_pairs
 from kiln.operations.steps.heads import Head
 from kiln.store import tags
 from kiln.store.database import Transaction
@@ -64,6 +65,8 @@ ERRORS: tuple[type[ApiError], ...] = (
     InvalidHostNameMalformed,
     InvalidPasswordMalformed,
     InvalidPasswordParamMismatch,
+    InvalidKeyPairNameNotFound,
+    DependencyViolationWindowsInstance,
     InvalidResourceGroupNotFound,
     InvalidTagKeyMalformed,
     DuplicateTagKey,
@@ -152,6 +155,7 @@ def plan(call: Call, p: LaunchInput, wish: Wish) -> list[Launch]:
     if not boot_image.can_run(kind, boot.image):
         raise InvalidParameterConflictArchitecture(instance_type=kind.id, architecture=boot.image.system.architecture)
     check_password(p.password, p.password_inherit, boot.image.system.os_type)
+    key_pairs.check_usable(call, p.region_id, p.key_pair_name, boot.image.system.os_type, InvalidKeyPairNameNotFound)
     specs = launch_disks.decide(call, boot, wish.system, wish.system_gib, wish.data)
     rows = _instances(call, p, wish, _model(call, p, wish, boot, p.zone_id or zones[0]))
     return [Launch(instance=row, disks=tuple(_disk(call, p, row, spec, boot) for spec in specs)) for row in rows]

@@ -160,7 +160,9 @@ class Essentials:
     description: Annotated[Description | None, Doc("Of the instance.")] = None
     password: Password | None = None
     password_inherit: Annotated[bool | None, Doc("Keep the image's password. Not together with Password.")] = None
-    key_pair_name: Annotated[str | None, Example("ops"), Doc("The SSH key pair."), KEPT] = None
+    key_pair_name: Annotated[
+        str | None, Composed(), Example("ops"), Doc("The SSH key pair; Windows takes none."), KEPT
+    ] = None
     user_data: UserData | None = None
     instance_charge_type: Annotated[
         str, OneOf(("PostPaid", "PrePaid")), Doc("PostPaid or PrePaid. Remembered; nothing is billed.")

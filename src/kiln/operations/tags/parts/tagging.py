@@ -89,17 +89,19 @@ ResourceIds = Annotated[
 ]
 
 
-def check_owned(
+def find_owned(
     call: Call,
     kind: str,
     region: str,
-    ids: Sequence[str],
+    called: Sequence[str],
     unknown: type[ApiError] = InvalidResourceIdNotFound,
-) -> None:
-    """Raise *unknown* unless every one of the resources is the caller's, in the region."""
-    missing = set(ids) - owned(call.tx, kind, call.account, region, ids)
+) -> tuple[str, ...]:
+    """Their IDs, each once. Raises *unknown* unless every one of the resources is the caller's, in the region."""
+    found = owned(call.tx, kind, call.account, region, called)
+    missing = set(called) - found.keys()
     if missing:
         raise unknown(resource_ids=sorted(missing))
+    return tuple(dict.fromkeys(found.values()))
 
 
 def check_room(call: Call, kind: str, ids: Sequence[str], pairs: Mapping[str, str]) -> None:

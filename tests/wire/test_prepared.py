@@ -1,0 +1,66 @@
+"""What takes long and needs no row is made before the transaction that others wait for."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+import pytest
+
+from kiln.calls.call import Call
+from kiln.declare.errors import DryRunOperation
+from kiln.declare.operation import Operation
+from kiln.declare.products import ECS, ActionKey
+from kiln.declare.rules import Doc
+from kiln.declare.shapes import shape
+from kiln.store.database import Database
+from kiln.wire.dispatch import Dispatcher
+
+PRODUCT = ECS
+
+
+@shape
+class Input:
+    word: Annotated[str, Doc("A word.")]
+
+
+@shape
+class Output:
+    said: Annotated[str, Doc("What was made of it.")]
+
+
+def an_operation(database: Database, seen: list[Any]) -> Operation[Input, str, Output]:
+    """One that makes something of a word, and notes what it does, and when."""
+
+    def prepare(p: Input) -> str:
+        # A write of another's, which could not be made within a transaction that writes.
+        database.write(lambda _: seen.append("prepared"))
+        return p.word * 2
+
+    def check(call: Call, _: Input) -> str:
+        seen.append(("checked", call.prepared))
+        return call.prepared
+
+    return Operation(input=Input, output=Output, prepare=prepare, check=check, commit=lambda _, plan: Output(said=plan))
+
+
+def test_it_comes_before_the_transaction_and_is_handed_to_the_check(cloud):
+    seen: list[Any] = []
+    key = ActionKey(ECS, "SayTwice")
+    dispatcher = Dispatcher({key: an_operation(cloud.ports.database, seen)}, cloud.ports)
+
+    answer = dispatcher.dispatch(cloud.account, key, {"Word": "ab"})
+
+    assert answer == {"Said": "abab"}
+    assert seen == ["prepared", ("checked", "abab")]
+
+
+def test_a_rehearsal_needs_nothing_of_it(cloud):
+    seen: list[Any] = []
+    key = ActionKey(ECS, "SayTwice")
+
+    with pytest.raises(DryRunOperation):
+        Dispatcher({key: an_operation(cloud.ports.database, seen)}, cloud.ports).dispatch(
+            cloud.account, key, {"Word": "ab", "DryRun": "true"}
+        )
+
+    assert seen == [("checked", None)]
