@@ -12,10 +12,24 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import cache
 from itertools import takewhile
 from typing import Any
 
-from sqlalchemy import ColumnElement, Index, and_, bindparam, exists, func, or_, select
+from sqlalchemy import (
+    ColumnElement,
+    Float,
+    Index,
+    Integer,
+    Select,
+    Text,
+    and_,
+    bindparam,
+    exists,
+    func,
+    or_,
+    select,
+)
 
 from kiln.declare.facts import dump
 from kiln.declare.ids import new_id
@@ -166,12 +180,18 @@ def failed_in_a_row(tx: Transaction, action: str, resource: str) -> tuple[int, f
     return len(failures), failures[0].finished_at if failures else None
 
 
-def _is_held(lease_until: ColumnElement[float], now: float) -> ColumnElement[bool]:
+def _is_held(lease_until: ColumnElement[float], now: ColumnElement[float] | float) -> ColumnElement[bool]:
     """That a lease has not run out. One that ends later than any can was taken before the clock was set back."""
     return and_(lease_until >= now, lease_until <= now + LEASE_S + _SLACK_S)
 
 
-def _is_due(now: float) -> tuple[ColumnElement[bool], ...]:
+@cache
+def _is_due() -> tuple[ColumnElement[bool], ...]:
+    """That a task is due at ``now`` and that ``host`` may carry it out, which the statement is told.
+
+    Workers ask for it again and again, and to write it anew takes longer than to look.
+    """
+    now = bindparam("now", type_=Float)
     earlier = exists(
         select(_others.c.id).where(
             _others.c.lane == tasks.c.lane,
@@ -186,7 +206,20 @@ def _is_due(now: float) -> tuple[ColumnElement[bool], ...]:
         or_(tasks.c.owner == "", ~_is_held(tasks.c.lease_until, now)),
         or_(tasks.c.lane == "", ~earlier),
         _is_slot_free(now),
+        tasks.c.host.in_(("", bindparam("host", type_=Text))),
     )
+
+
+@cache
+def _first_due() -> Select[Any]:
+    return select(tasks.c.id).where(*_is_due()).limit(1)
+
+
+@cache
+def _all_due() -> Select[Any]:
+    """The oldest of those that are due, ``most`` of them."""
+    statement = select(tasks.table).where(*_is_due()).order_by(tasks.c.seq).limit(bindparam("most", type_=Integer))
+    return statement.with_for_update(skip_locked=True)
 
 
 def transfer_lanes(account: str) -> tuple[str, ...]:
@@ -194,7 +227,7 @@ def transfer_lanes(account: str) -> tuple[str, ...]:
     return tuple(f"{_TRANSFER}:{account}:{n}" for n in range(_TRANSFERS_OF_ONE))
 
 
-def _is_slot_free(now: float) -> ColumnElement[bool]:
+def _is_slot_free(now: ColumnElement[float]) -> ColumnElement[bool]:
     """The condition that a task is no transfer, or that fewer transfers than may are being carried out."""
     running = (
         select(func.count())
@@ -264,28 +297,17 @@ def _last_ended(tx: Transaction, accounts: set[str]) -> dict[str, float]:
 
 def is_any_due(tx: Transaction, host: str, now: float) -> bool:
     """Whether ``claim`` would find something; asked first, because a read does not wait for the writer."""
-    return tx.execute(select(tasks.c.id).where(*_is_due(now), _may_be_of(host)).limit(1)).first() is not None
+    return tx.execute(_first_due(), {"now": now, "host": host}).first() is not None
 
 
 def claim(tx: Transaction, owner: str, now: float, limit: int = 1, host: str = "") -> list[Task]:
     """Take the leases of tasks that are due, that nobody works on and that *host* may carry out; oldest first."""
-    statement = (
-        select(tasks.table)
-        .where(*_is_due(now), _may_be_of(host))
-        .order_by(tasks.c.seq)
-        .limit(limit)
-        .with_for_update(skip_locked=True)
-    )
-    found = [leased(task, owner, now) for task in _whose_turn(tx, tasks.rows(tx, statement), now)]
+    due = [tasks.read(row) for row in tx.execute(_all_due(), {"now": now, "host": host, "most": limit})]
+    found = [leased(task, owner, now) for task in _whose_turn(tx, due, now)]
     if found:
         lease = {"owner": owner, "lease_until": now + LEASE_S, "generation": tasks.c.generation + 1}
         tasks.update(tx, lease, tasks.c.id.in_([task.id for task in found]))
     return found
-
-
-def _may_be_of(host: str) -> ColumnElement[bool]:
-    """That a worker of *host* may carry the task out."""
-    return tasks.c.host.in_(("", host))
 
 
 def bind(tx: Transaction, lane: str, host: str) -> None:
