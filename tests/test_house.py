@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from functools import cache
 from pathlib import Path
 
@@ -79,8 +79,8 @@ def test_no_module_has_a_name_that_says_nothing() -> None:
 def test_own_modules_are_imported_at_the_top() -> None:
     late = [
         f"{name}:{node.lineno}"
-        for name, tree in modules().items()
-        for function in ast.walk(tree)
+        for name in modules()
+        for function in nodes_of(name)
         if isinstance(function, ast.FunctionDef | ast.AsyncFunctionDef)
         for node in ast.walk(function)
         if isinstance(node, ast.Import | ast.ImportFrom) and any(m.split(".")[0] == "kiln" for m in imported(node))
@@ -110,9 +110,9 @@ def test_only_the_clock_knows_the_time() -> None:
 def test_whole_files_are_read_where_nobody_can_make_them_longer() -> None:
     readers = [
         f"{name}:{node.lineno}"
-        for name, tree in modules().items()
+        for name in modules()
         if not name.startswith(tuple(READS_WHOLE_FILES))
-        for node in ast.walk(tree)
+        for node in nodes_of(name)
         if isinstance(node, ast.Attribute) and node.attr in ("read_text", "read_bytes")
     ]
 
@@ -125,9 +125,9 @@ def test_no_exception_for_a_whole_file_is_left_over() -> None:
         for allowed in READS_WHOLE_FILES
         if not any(
             isinstance(node, ast.Attribute) and node.attr in ("read_text", "read_bytes")
-            for name, tree in modules().items()
+            for name in modules()
             if name.startswith(allowed)
-            for node in ast.walk(tree)
+            for node in nodes_of(name)
         )
     ]
 
@@ -143,9 +143,9 @@ def test_no_exception_for_a_clock_is_left_over() -> None:
 def test_processes_start_where_bytes_and_machines_are_driven() -> None:
     starters = [
         f"{name}:{node.lineno}"
-        for name, tree in modules().items()
+        for name in modules()
         if not name.startswith(STARTS_PROCESSES)
-        for node in ast.walk(tree)
+        for node in nodes_of(name)
         if isinstance(node, ast.Import | ast.ImportFrom) and "subprocess" in imported(node)
     ]
     starters += places({"os.system", "os.popen", "os.fork", "os.posix_spawn", "os.execv"}, besides=STARTS_PROCESSES)
@@ -171,13 +171,19 @@ def test_classes_of_fields_share_their_methods() -> None:
     ],
 )
 def test_sees_through_the_ways_to_import_a_name(source: str, found: str) -> None:
-    assert found in [name for name, _ in names(ast.parse(source))]
+    assert found in [name for name, _ in names(tuple(ast.walk(ast.parse(source))))]
 
 
 @cache
 def modules() -> dict[str, ast.Module]:
     """Every module of the program, by its path. Read when asked for, since every worker of the tests comes by here."""
     return {str(path.relative_to(SOURCE)): ast.parse(path.read_text()) for path in sorted(SOURCE.rglob("*.py"))}
+
+
+@cache
+def nodes_of(module: str) -> tuple[ast.AST, ...]:
+    """All that one of ours consists of: to go through its tree takes longer than to look at what is in it."""
+    return tuple(ast.walk(modules()[module]))
 
 
 def imported(node: ast.Import | ast.ImportFrom) -> list[str]:
@@ -199,21 +205,29 @@ def places(forbidden: set[str], *, besides: tuple[str, ...]) -> list[str]:
 @cache
 def names_of(module: str) -> list[tuple[str, int]]:
     """What ``names`` finds in one of ours."""
-    return list(names(modules()[module]))
+    return list(names(nodes_of(module)))
 
 
-def names(tree: ast.Module) -> Iterator[tuple[str, int]]:
-    """Every dotted or imported name used in *tree*, as it is called where it comes from, with its line."""
+def names(nodes: Sequence[ast.AST]) -> Iterator[tuple[str, int]]:
+    """Every dotted or imported name used among *nodes*, as it is called where it comes from, with its line."""
     meanings: dict[str, str] = {}
-    for node in ast.walk(tree):
+    for node in nodes:
         if isinstance(node, ast.Import):
             meanings |= {alias.asname: alias.name for alias in node.names if alias.asname}
         elif isinstance(node, ast.ImportFrom):
             meanings |= {alias.asname or alias.name: f"{node.module}.{alias.name}" for alias in node.names}
-    for node in ast.walk(tree):
-        if isinstance(node, ast.Attribute | ast.Name):
-            first, _, rest = ast.unparse(node).partition(".")
-            yield ".".join([meanings.get(first, first), rest]).rstrip("."), node.lineno
+    for node in nodes:
+        if isinstance(node, ast.Attribute | ast.Name) and (parts := dotted(node)):
+            yield ".".join([meanings.get(parts[0], parts[0]), *parts[1:]]), node.lineno
+
+
+def dotted(node: ast.expr) -> list[str]:
+    """The parts of ``a.b.c``; none of what stands on more than names, such as ``f().b``."""
+    parts: list[str] = []
+    while isinstance(node, ast.Attribute):
+        parts.append(node.attr)
+        node = node.value
+    return [node.id, *reversed(parts)] if isinstance(node, ast.Name) else []
 
 
 #: Rooms of the operations that are nobody's: what lies there is shared.
@@ -231,9 +245,9 @@ def test_what_one_group_of_operations_uses_lies_in_that_group() -> None:
 def test_a_group_of_operations_takes_nothing_out_of_another() -> None:
     taken = [
         f"{name}: {module}"
-        for name, tree in modules().items()
+        for name in modules()
         if name.startswith("kiln/operations/") and (group := group_of(name))
-        for node in ast.walk(tree)
+        for node in nodes_of(name)
         if isinstance(node, ast.ImportFrom)
         for module in imported(node)
         if module.startswith("kiln.operations.")
@@ -260,8 +274,8 @@ DRAFTED = {
 def test_a_row_is_made_in_one_place(row: str) -> None:
     made = [
         name
-        for name, tree in modules().items()
-        for node in ast.walk(tree)
+        for name in modules()
+        for node in nodes_of(name)
         if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == row
     ]
 
@@ -302,9 +316,9 @@ def taken_by() -> dict[str, set[str]]:
     return {
         name: {
             one
-            for node in ast.walk(tree)
+            for node in nodes_of(name)
             if isinstance(node, ast.ImportFrom)
             for one in (node.module or "", *(f"{node.module}.{alias.name}" for alias in node.names))
         }
-        for name, tree in modules().items()
+        for name in modules()
     }
