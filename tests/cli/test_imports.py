@@ -54,7 +54,10 @@ def interrupting():
     server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
     thread = Thread(target=server.serve_forever)
     thread.start()
+    # A shell has what it runs in the background ignore interrupts.
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
     yield f"http://127.0.0.1:{server.server_address[1]}/disk.qcow2"
+    signal.signal(signal.SIGINT, before)
     server.shutdown()
     thread.join()
     server.server_close()
@@ -89,7 +92,10 @@ def promising():
     server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
     thread = Thread(target=server.serve_forever)
     thread.start()
+    # A shell has what it runs in the background ignore interrupts.
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
     yield f"http://127.0.0.1:{server.server_address[1]}/disk.qcow2"
+    signal.signal(signal.SIGINT, before)
     server.shutdown()
     thread.join()
     server.server_close()
