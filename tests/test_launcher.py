@@ -150,7 +150,10 @@ def test_explains_its_words_and_installs_nothing(checkout: Checkout, words: tupl
 
 
 @pytest.mark.timeout(120)
-@pytest.mark.parametrize(("words", "told"), [((), []), (("all",), ["--repeats", "all"])])
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [((), []), (("all",), ["--repeats", "all"]), (("tests/pools", "-k", "merge"), ["tests/pools", "-k", "merge"])],
+)
 def test_chooses_no_tests_so_that_the_run_is_judged_as_a_whole(
     checkout: Checkout, words: tuple[str, ...], told: list[str]
 ) -> None:
@@ -323,28 +326,6 @@ def test_peers_are_installed_for_who_measures_them_and_for_nobody_else(checkout:
     assert "making .venv-peers" in beside.stderr
     assert subprocess.run([environment / "bin/python", "-c", "import tiny"], check=False).returncode == 0
     assert checkout.run("bench", "--peers").stderr == ""
-
-
-@pytest.mark.parametrize(
-    ("words", "chosen"),
-    [((), ""), (("all",), " --repeats all"), (("tests/pools", "-k", "merge"), " tests/pools -k merge")],
-)
-def test_asks_for_every_test_and_itself_chooses_none(
-    checkout: Checkout, tmp_path: Path, words: tuple[str, ...], chosen: str
-) -> None:
-    """A run of some of the tests is not judged by what they met, and does all it has on PostgreSQL too."""
-    played = tmp_path / "python"
-    played.write_text(
-        f"#!/bin/sh\ncase $* in *sysconfig*) echo '{tmp_path}' ;; '-m pytest '*) shift 2; echo \"$*\" ;; esac\n"
-    )
-    played.chmod(0o755)
-    copy = f'"{shutil.which("cp")}" "{played}" "$3/bin/python"'
-    checkout.command("python3", f'case $* in "-m venv "*) mkdir -p "$3/bin" && {copy} ;; esac')
-    checkout.command("nproc", "echo 2")
-
-    asked = checkout.run("test", *words)
-
-    assert asked.stdout == f"-n 2 --dist loadfile --no-loadscope-reorder{chosen}\n", asked.stderr
 
 
 @pytest.mark.slow
