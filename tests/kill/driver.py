@@ -2,12 +2,18 @@
 
     echo SCENARIO FOLDER | python -m tests.kill.driver
 
-A scenario's stock is laid out once. Then, for each kill point that it passes:
-a copy of the data folder, and a child that plays the scenario there and dies. Then
-Kiln is started again in that folder, and it is looked whether all is well, everything
-asked once more, and looked again. For some points a child that starts again is
-killed on its way, too. What was found is written to ``FOLDER/outcome``, and
-a line to the output when it is: 0 if all kills could be done.
+A scenario's stock is laid out once, and the scenario played once in a copy of it, by a
+child. At each kill point that it passes, what is in the data folder there is put on a
+shelf: a kill would leave that. Then, for each point: Kiln is started in what was
+left, and it is looked whether all is well, everything asked once more, and looked again.
+Points between which nothing was changed leave the same, which is looked at once.
+
+What a death leaves is not only believed to be that. For one point in eight, and for all
+at which a tool or a thread is at work that would go on for a moment, a child plays the
+scenario anew and dies there, and where nothing else is at work what it left is compared
+with what lay there before. For the one in eight, the start that follows is killed on its
+way, too. What was found is written to ``FOLDER/outcome``, and a line to the output when
+it is: 0 if all kills could be done.
 
 Who is to die is forked. Who looks is not: what a fork copies as it goes costs as much
 again as a look, and of a Kiln that was closed as little is left in a process as in
@@ -19,33 +25,60 @@ from __future__ import annotations
 import gc
 import json
 import os
+import pickle
 import shutil
 import sys
 import time
 import traceback
 import zlib
 from collections.abc import Callable
+from contextlib import ExitStack
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from kiln.ground import killpoints
+from tests.copies import copied
 from tests.kill import checks
 from tests.kill.kilns import Script, keep, open_kiln, settle
 from tests.kill.scenarios import SCENARIOS, Scenario
+from tests.kill.states import Shelf, State, is_alone
 
 KILLED = 137
-LANES = 2  #: Kills that go on at a time; they spend half their time waiting for QEMU's tools.
+LANES = 2  #: Kills that go on at a time; they spend a part of their time waiting for QEMU's tools.
+_IN_TRUTH = 8  #: One kill of so many is a death, and the start after it is killed, too.
+
+
+@dataclass(frozen=True)
+class Moment:
+    """A kill point that was passed. *left*: what a kill there leaves; None where only a death can tell."""
+
+    point: str
+    left: State | None
+
+
+@dataclass(frozen=True)
+class Kill(Moment):
+    """A kill that is to be tried. *is_twice*: what it leaves is also the beginning of a start that is killed."""
+
+    number: int
+    is_twice: bool
+
+    def __str__(self) -> str:
+        return f"killed at {self.number} {self.point}"
 
 
 class Driver:
     """One scenario in one folder."""
 
-    def __init__(self, scenario: Scenario, folder: Path, stock: Path | None = None) -> None:
+    def __init__(self, scenario: Scenario, folder: Path, origin: Driver | None = None) -> None:
         folder.mkdir(exist_ok=True)
         self.scenario = scenario
         self.folder = folder
-        self.stock = stock or folder / "stock"
+        self.stock: Path = origin.stock if origin else folder / "stock"
+        self.shelf: Shelf = origin.shelf if origin else Shelf(folder / "shelf")
         self.words = folder / "words"
+        self._started: list[str] = []  #: The points that the last start passed which was looked at.
 
     def run(self) -> dict[str, Any]:
         """Every kill there is; what was killed, and what was found wrong."""
@@ -55,72 +88,84 @@ class Driver:
         warm = self._fresh("warm")
         self._play(warm)
         self._look(warm)
-        points = self._passed(self._fresh("dry"), self._play)
+        moments = self._passed(self._fresh("dry"), self._play, self._left)
         gc.freeze()  # A child that collects garbage would touch, and so copy, all that it inherited.
-        lanes = [self._start_lane(points, lane) for lane in range(LANES)]
+        shares = _shares(_kills(moments, self.scenario.every))
+        lanes = [self._start_lane(share, lane) for lane, share in enumerate(shares)]
         ends = [os.waitpid(child, 0)[1] for child in lanes]
         outcomes = [json.loads((self.folder / f"lane-{lane}" / "outcome").read_text()) for lane in range(LANES)]
         return {
-            "points": points,
-            "kills": sum(outcome["kills"] for outcome in outcomes),
-            "twice": sum(outcome["twice"] for outcome in outcomes),
+            "points": [moment.point for moment in moments],
+            **{count: sum(outcome[count] for outcome in outcomes) for count in ("kills", "deaths", "looks")},
             "wrong": [f"a lane ended with {end}" for end in ends if end]
             + [words for outcome in outcomes for words in outcome["wrong"]],
             "seconds": round(time.monotonic() - began, 1),
         }
 
-    def _start_lane(self, points: list[str], lane: int) -> int:
-        """Have a child do every second kill, in a folder of its own."""
+    def _start_lane(self, share: list[Kill], lane: int) -> int:
+        """Have a child do these kills, in a folder of its own."""
         child = os.fork()
         if child:
             return child
         status = 1
         try:
-            one = Driver(self.scenario, self.folder / f"lane-{lane}", self.stock)
+            one = Driver(self.scenario, self.folder / f"lane-{lane}", self)
             one._speak()
-            outcome = one._kill_all(list(enumerate(points))[:: self.scenario.every][lane::LANES])
-            (one.folder / "outcome").write_text(json.dumps(outcome))
+            (one.folder / "outcome").write_text(json.dumps(one._kill_all(share)))
             status = 0
         finally:
             os._exit(status)
 
-    def _kill_all(self, places: list[tuple[int, str]]) -> dict[str, Any]:
+    def _kill_all(self, share: list[Kill]) -> dict[str, Any]:
         wrong: list[str] = []
-        twice = 0
-        for number, point in places:
-            is_twice = zlib.crc32(point.encode()) % 8 == number % 8
-            twice += is_twice
-            wrong += self._kill(number, point, is_twice=is_twice)
-        return {"kills": len(places), "twice": twice, "wrong": wrong}
+        deaths = looks = 0
+        looked_at: set[State] = set()
+        for kill in share:
+            if kill.left is None or kill.is_twice:
+                deaths += 1
+                looks += 1 + kill.is_twice
+                wrong += self._kill(kill)
+            elif kill.left not in looked_at:
+                looks += 1
+                looked_at.add(kill.left)
+                data = self.folder / f"data-{kill.number}"
+                self.shelf.lay_out(kill.left, data)
+                wrong += self._wrong(str(kill), data)
+        return {"kills": len(share), "deaths": deaths, "looks": looks, "wrong": wrong}
 
-    def _kill(self, number: int, point: str, *, is_twice: bool) -> list[str]:
-        """*is_twice*: what the kill left is also the beginning of a start that is killed."""
-        place = f"killed at {number} {point}"
-        data = self._fresh(f"data-{number}")
-        wrong = self._dies(place, data, self._play, number)
-        if wrong:
-            return wrong
-        again = self.folder / f"twice-{number}"
-        if is_twice:
-            _copy(data, again)
-        wrong = self._wrong(place, data)
-        return wrong + self._kill_again(place, number, again) if is_twice else wrong
+    def _kill(self, kill: Kill) -> list[str]:
+        data = self._fresh(f"data-{kill.number}")
+        wrong = self._dies(str(kill), data, self._play, kill.number)
+        if wrong or not kill.is_twice:
+            return wrong or self._wrong(str(kill), data)
+        again = copied(data, self.folder / f"twice-{kill.number}")
+        return self._wrong(str(kill), data) + self._kill_again(kill, again)
 
-    def _kill_again(self, place: str, number: int, data: Path) -> list[str]:
+    def _kill_again(self, kill: Kill, data: Path) -> list[str]:
         """The start after a kill dies at one of its own points, a different one each time."""
-        spare = self.folder / "spare"
-        _copy(data, spare)
-        points = self._passed(spare, self._restart)
-        if not points:
+        if not self._started:
             return []
-        second = number % len(points)
-        place = f"{place}, and starting again at {second} {points[second]}"
+        second = kill.number % len(self._started)
+        place = f"{kill}, and starting again at {second} {self._started[second]}"
         return self._dies(place, data, self._restart, second) or self._wrong(place, data)
 
     def _dies(self, place: str, data: Path, act: Callable[[Path], None], number: int) -> list[str]:
-        """Have *act* be killed at its kill point *number*; what is wrong if it was not."""
-        ended = self.in_child(lambda: act(data), number)
-        return [] if ended == KILLED else [f"{place}: did not come there: {self._said()}"]
+        """Have *act* be killed at its kill point *number*; what is wrong if it was not, or left something else."""
+        path = self.folder / "last"
+
+        def look_last() -> None:
+            path.write_bytes(pickle.dumps(self._left(data)))
+
+        ended = self.in_child(lambda: act(data), _killer(number, look_last))
+        if ended != KILLED:
+            return [f"{place}: did not come there: {self._said()}"]
+        left = pickle.loads(path.read_bytes())
+        return [f"{place}: its end changed what is in the folder"] if left not in (None, self.shelf.take(data)) else []
+
+    def _left(self, data: Path) -> State | None:
+        """What a kill leaves now; None where a tool or a thread would go on with it."""
+        # Closing the database's files lets go of the locks that this process has on them, which nobody else wants.
+        return self.shelf.take(data) if is_alone() else None
 
     def _wrong(self, place: str, data: Path) -> list[str]:
         """What is found wrong by a start in a folder that a kill left, which is then removed."""
@@ -145,8 +190,7 @@ class Driver:
         (self.stock / "facts").write_text(json.dumps(facts))
 
     def _fresh(self, name: str) -> Path:
-        _copy(self.stock, self.folder / name)
-        return self.folder / name
+        return copied(self.stock, self.folder / name)
 
     def _play(self, data: Path) -> None:
         with open_kiln(data) as cloud:
@@ -159,37 +203,48 @@ class Driver:
 
     def _look(self, data: Path) -> None:
         """Start again, look, ask all again, look again."""
-        with open_kiln(data) as cloud:
+        self._started = []
+        killpoints.listen(self._started.append)
+        with ExitStack() as stack, open_kiln(data) as cloud:
+            stack.callback(killpoints.listen, None)
             settle(cloud)
             keep(cloud)
+            killpoints.listen(None)
             self._judge(cloud, Script(cloud, data / "answers"), _facts(data))
             checks.nothing_is_astray(cloud)
             self.scenario.act(Script(cloud, data / "answers"), _facts(data))
+            settle(cloud)
+            keep(cloud)
             self._judge(cloud, Script(cloud, data / "answers"), _facts(data))
 
     def _judge(self, cloud: Any, script: Script, facts: dict[str, Any]) -> None:
-        settle(cloud)
-        keep(cloud)
         checks.nothing_is_halfway(cloud)
         checks.every_name_is_kept(cloud)
         with checks.reading_together(cloud):
             self.scenario.check(cloud, facts, script.answers)
 
-    def _passed(self, data: Path, act: Callable[[Path], None]) -> list[str]:
-        """The kill points that *act* passes in *data*, in order."""
-        path = self.folder / "points"
+    def points(self) -> list[str]:
+        """The kill points of the scenario, in order."""
+        self._lay_out()
+        return [moment.point for moment in self._passed(self._fresh("dry"), self._play, lambda _: None)]
+
+    def _passed(self, data: Path, act: Callable[[Path], None], take: Callable[[Path], State | None]) -> list[Moment]:
+        """The kill points that *act* passes in *data*, in order, with what *take* finds there."""
+        path = self.folder / "passed"
+        passed: list[Moment] = []
 
         def note() -> None:
-            with path.open("w") as file:
-                killpoints.listen(lambda point: print(point, file=file))
-                act(data)
+            killpoints.listen(lambda point: passed.append(Moment(point, take(data))))
+            act(data)
+            killpoints.listen(None)
+            path.write_bytes(pickle.dumps(passed))
 
         if self.in_child(note) != 0:
             raise AssertionError(self._said())
-        return path.read_text().split()
+        return pickle.loads(path.read_bytes())
 
-    def in_child(self, act: Callable[[], None], kill_at: int | None = None) -> int:
-        """Do *act* in a forked process that dies at its kill point *kill_at*; its exit status."""
+    def in_child(self, act: Callable[[], None], hook: Callable[[str], None] | None = None) -> int:
+        """Do *act* in a forked process in which *hook* hears of kill points; its exit status."""
         self.words.write_text("")
         child = os.fork()
         if child:
@@ -197,8 +252,7 @@ class Driver:
         status = 1
         self._speak()
         try:
-            if kill_at is not None:
-                killpoints.listen(_killer(kill_at))
+            killpoints.listen(hook)
             act()
             status = 0
         except BaseException:  # noqa: BLE001 - nothing may get out of here into a second run of the driver.
@@ -215,32 +269,35 @@ class Driver:
         return self.words.read_text()[-4000:]
 
 
-def _killer(number: int) -> Callable[[str], None]:
+def _kills(moments: list[Moment], every: int) -> list[Kill]:
+    """What is tried of a scenario's points, with one death at least."""
+    numbers = range(0, len(moments), every)
+    twice = {n for n in numbers if zlib.crc32(moments[n].point.encode()) % _IN_TRUTH == n % _IN_TRUTH}
+    twice = twice or {numbers[len(numbers) // 2]}
+    return [Kill(**vars(moments[n]), number=n, is_twice=n in twice) for n in numbers]
+
+
+def _shares(kills: list[Kill]) -> list[list[Kill]]:
+    """The kills of each lane, of which one does all that leave the same."""
+    lanes: dict[State, int] = {}
+    shares: list[list[Kill]] = [[] for _ in range(LANES)]
+    for kill in kills:
+        lane = kill.number if kill.left is None else lanes.setdefault(kill.left, len(lanes))
+        shares[lane % LANES].append(kill)
+    return shares
+
+
+def _killer(number: int, before: Callable[[], None]) -> Callable[[str], None]:
     left = number
 
     def hook(_: str) -> None:
         nonlocal left
         if left == 0:
+            before()
             os._exit(KILLED)
         left -= 1
 
     return hook
-
-
-def _copy(source: Path, target: Path) -> None:
-    """Copy a folder; names of one file are names of one file in the copy, too."""
-    shutil.rmtree(target, ignore_errors=True)
-    copied: dict[int, str] = {}
-
-    def copy(name: str, wanted: str) -> None:
-        file = Path(name).lstat().st_ino
-        if file in copied:
-            os.link(copied[file], wanted)
-        else:
-            copied[file] = wanted
-            shutil.copy2(name, wanted)
-
-    shutil.copytree(source, target, symlinks=True, copy_function=copy)
 
 
 def _facts(data: Path) -> dict[str, Any]:

@@ -44,4 +44,6 @@ def test_loses_nothing_wherever_it_is_killed(driver, name, quick_folder):
     outcome = driver(name, quick_folder)
 
     assert outcome["wrong"] == []
+    assert outcome["kills"] == len(outcome["points"][:: SCENARIOS[name].every])
+    assert outcome["deaths"] >= 1
     assert "database.committed" in outcome["points"]
