@@ -140,6 +140,21 @@ def make_cloud(
     folder: Path, database: Database, machines: Machines | None = None, deployment: Deployment | None = None
 ) -> Cloud:
     """A Kiln in *folder*, on an empty database that has its tables."""
+    cloud = cloud_in(folder, database, machines, deployment)
+
+    def add_accounts(tx: Any) -> None:
+        for account in (ACCOUNT, OTHER):
+            accounts.accounts.insert(tx, accounts.Account(id=account, name=account, created_at=cloud.clock.now))
+        accounts.resource_groups.insert(tx, accounts.ResourceGroup(id="rg-tests", account=ACCOUNT, name="tests"))
+
+    database.write(add_accounts)
+    return cloud
+
+
+def cloud_in(
+    folder: Path, database: Database, machines: Machines | None = None, deployment: Deployment | None = None
+) -> Cloud:
+    """A Kiln in a *folder* in which one has been, on its database."""
     clock = Clock()
     pool = Qcow2Pool(folder / "pool")
     pool.lineage = lineage_in(database)
@@ -152,13 +167,6 @@ def make_cloud(
         clock=clock,
         seal=lambda secret: "sealed:" + secret,
     )
-
-    def add_accounts(tx: Any) -> None:
-        for account in (ACCOUNT, OTHER):
-            accounts.accounts.insert(tx, accounts.Account(id=account, name=account, created_at=clock.now))
-        accounts.resource_groups.insert(tx, accounts.ResourceGroup(id="rg-tests", account=ACCOUNT, name="tests"))
-
-    database.write(add_accounts)
     return Cloud(
         ports=ports,
         dispatcher=Dispatcher(CATALOGUE, ports),

@@ -17,8 +17,9 @@ from kiln.ground.units import KiB, MiB
 from kiln.pools.errors import PoolFull
 from kiln.pools.port import Pool, Succession
 from tests.contract.pools import TREE, make_tree, never, no_progress, raw_file
+from tests.copies import copied
 from tests.pools.kills import in_child, killed_at, points_of
-from tests.pools.patterns import BLOCK, SIZE, believed, bring_in, holds, inspected
+from tests.pools.patterns import BLOCK, BLOCKS, SIZE, all_hold, believed, bring_in, holds, inspected
 
 # Kills. Each scenario is prepared, killed at every one of its points in turn, and done again by a new process.
 
@@ -127,11 +128,12 @@ SCENARIOS = {
 @pytest.mark.slow
 @pytest.mark.parametrize("scenario", SCENARIOS.values(), ids=SCENARIOS)
 def test_is_whole_after_a_kill_at_any_point(kind, tmp_path, scenario):
+    prepared = tmp_path / "prepared"
+    prepared.mkdir()
+    scenario.prepare(kind.open(prepared), prepared)
+
     def start(name):
-        folder = tmp_path / name
-        folder.mkdir()
-        scenario.prepare(kind.open(folder), folder)
-        return folder
+        return copied(prepared, tmp_path / name)
 
     folder = start("unharmed")
     points = points_of(lambda: scenario.act(kind.open(folder), folder))
@@ -146,8 +148,7 @@ def test_is_whole_after_a_kill_at_any_point(kind, tmp_path, scenario):
         scenario.act(pool, folder)
 
         assert sorted(pool.volumes()) == sorted(scenario.expected), point
-        for volume, blocks in scenario.expected.items():
-            assert holds(pool, volume, blocks), (point, volume)
+        assert all_hold(pool, [(volume, blocks, BLOCKS) for volume, blocks in scenario.expected.items()]), point
         for volume in scenario.touched:
             assert pool.verify(volume) == [], (point, volume)
         assert pool.sweep() == [], point

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import contextlib
 import os
+import shutil
 import sqlite3
+from dataclasses import dataclass
+from pathlib import Path
 
 import pytest
 from sqlalchemy.exc import DatabaseError
@@ -17,8 +20,9 @@ from kiln.store.snapshots import snapshots
 from kiln.store.volumes import volumes
 from kiln.upkeep.keeper import release_snapshots
 from kiln.upkeep.sweep import sweep
-from tests.clouds import make_cloud
-from tests.pools.patterns import holds, put
+from tests.clouds import cloud_in, make_cloud
+from tests.kill.conftest import quick_folder  # noqa: F401 - a fixture
+from tests.pools.patterns import BLOCKS, all_hold, holds, put
 from tests.reading import every
 from tests.stock import a_snapshot, an_instance
 from tests.tools import needs
@@ -60,42 +64,72 @@ def checkpoint(cloud):
         connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
 
 
-def pages_of(cloud, tree):
-    """Where the pages of a table or an index are in the file, and what they hold. Small trees have one."""
-    with contextlib.closing(sqlite3.connect(cloud.folder / "kiln.sqlite")) as connection:
+def place_of(file, tree):
+    """Where the page of a table or an index is in the database, and how long it is. Small trees have one."""
+    with contextlib.closing(sqlite3.connect(file)) as connection:
         (size,) = connection.execute("PRAGMA page_size").fetchone()
         (root,) = connection.execute("SELECT rootpage FROM sqlite_master WHERE name = ?", (tree,)).fetchone()
-    with (cloud.folder / "kiln.sqlite").open("rb") as file:
-        return (root - 1) * size, os.pread(file.fileno(), size, (root - 1) * size)
+    return (root - 1) * size, size
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("tree", TREES)
-def test_drops_no_volume_for_a_page_that_is_older(sqlite_cloud, tree):
-    cloud = sqlite_cloud
+def pages_of(cloud, tree):
+    """Where that page is, and what it holds."""
+    file = cloud.folder / "kiln.sqlite"
+    place, size = place_of(file, tree)
+    return place, file.read_bytes()[place : place + size]
+
+
+@dataclass(frozen=True)
+class Grown:
+    """A data folder in which two images were made, with its database as it was after the first."""
+
+    folder: Path
+    older: bytes
+    named: dict[str, float]  #: The volumes of snapshots, and when those were made.
+    kept: set[str]
+    now: float
+
+
+@pytest.fixture(scope="module")
+def grown(tmp_path_factory, sqlite_file):
+    """The folder is to be copied: whatever page is older, all else is the same."""
+    folder = tmp_path_factory.mktemp("grown")
+    shutil.copy(sqlite_file, folder / "kiln.sqlite")
+    cloud = make_cloud(folder, open_sqlite(folder / "kiln.sqlite"))
     an_image(cloud, 1)
     checkpoint(cloud)
-    cloud.refit(database=open_sqlite(cloud.folder / "kiln.sqlite"))
-    place, older = pages_of(cloud, tree)
+    older = (folder / "kiln.sqlite").read_bytes()
+    cloud.refit(database=open_sqlite(folder / "kiln.sqlite"))
     an_image(cloud, 2)
     an_instance(cloud)
     named = {row.volume: row.created_at for row in every(cloud, snapshots)}
     kept = set(cloud.ports.pool.volumes())
     checkpoint(cloud)
-    with (cloud.folder / "kiln.sqlite").open("r+b") as file:
-        os.pwrite(file.fileno(), older, place)
+    assert len(named) == 4
+    return Grown(folder=folder, older=older, named=named, kept=kept, now=cloud.clock.now)
 
-    cloud.refit(database=open_sqlite(cloud.folder / "kiln.sqlite"))
+
+@pytest.mark.slow
+@pytest.mark.parametrize("tree", TREES)
+def test_drops_no_volume_for_a_page_that_is_older(grown, tree, quick_folder):  # noqa: F811 - the fixture.
+    folder = shutil.copytree(grown.folder, quick_folder / "data")
+    file = folder / "kiln.sqlite"
+    place, size = place_of(file, tree)
+    with file.open("r+b") as damaged:
+        os.pwrite(damaged.fileno(), grown.older[place : place + size], place)
+
+    database = open_sqlite(file)
+    cloud = cloud_in(folder, database)
+    cloud.clock.now = grown.now
     for chore in (sweep, release_snapshots, sweep):
         with contextlib.suppress(DatabaseError, DatabaseMalformed):
             chore(cloud.ports)
 
-    assert kept <= set(cloud.ports.pool.volumes())
-    assert len(named) == 4
-    pool = Qcow2Pool(cloud.folder / "pool")  # The bytes alone: the books of the other may be what is broken.
-    for number, volume in enumerate(sorted(named, key=named.__getitem__)):
-        assert holds(pool, volume, {0: 1 + number // 2})
-    cloud.ports.database.close()
+    assert grown.kept <= set(cloud.ports.pool.volumes())
+    pool = Qcow2Pool(folder / "pool")  # The bytes alone: the books of the other may be what is broken.
+    in_order = sorted(grown.named, key=grown.named.__getitem__)
+    assert all_hold(pool, [(volume, {0: 1 + number // 2}, BLOCKS) for number, volume in enumerate(in_order)])
+    database.close()
 
 
 def test_removes_no_snapshot_whose_image_the_index_has_lost(sqlite_cloud):
