@@ -27,6 +27,7 @@ from kiln.store.images import Image, ImageDisk, image_disks, images
 from kiln.store.instances import Instance, instances
 from kiln.store.snapshots import Snapshot, snapshots
 from kiln.store.volumes import Volume, volumes
+from kiln.upkeep.placing import place_all
 from kiln.upkeep.recorder import Recorder
 
 INSTANCE_TYPE = "ecs.t5-lc2m1.nano"
@@ -190,12 +191,7 @@ class Stock:
             image="",
             created_at=self._now(),
             started_at=None,
-            private_ip="",
             public_ip="",
-            mac="00:16:3e:00:00:01",
-            security_groups="",
-            vswitch="",
-            vpc="",
             key_pair="",
             user_data="",
             password="",
@@ -249,6 +245,7 @@ def open_stock(data: Path) -> Iterator[Stock]:
     with hold_data_folder(data), assemble(settings) as assembly:
         keys = ensure_first_account(assembly.database, assembly.sealer, settings, assembly.ports.clock())
         yield Stock(assembly, keys.account)
+        place_all(assembly.ports)
         deployment = advance(assembly.database, assembly.pool, assembly.ports.clock())
         recorder = Recorder(assembly.database, assembly.pool.records, deployment.id)
         recorder.compare()

@@ -9,6 +9,7 @@ from kiln.declare.ids import new_id
 from kiln.declare.states import DiskStatus, InstanceStatus, SnapshotStatus
 from kiln.declare.system import NO_SYSTEM, System
 from kiln.ground.units import GiB
+from kiln.store.database import Transaction
 from kiln.store.disks import Disk, disks
 from kiln.store.images import Image
 from kiln.store.instances import Instance, instances
@@ -16,6 +17,7 @@ from kiln.store.key_pairs import KeyPair, key_pairs
 from kiln.store.snapshots import Snapshot, snapshots
 from kiln.store.volumes import Volume, volumes
 from tests.clouds import ACCOUNT, REGION, Cloud
+from tests.nets import plug_in
 
 Row = TypeVar("Row", Image, Disk, Instance, Snapshot)
 
@@ -56,7 +58,8 @@ def a_volume(cloud: Cloud, size_gib: int = 20, kind: str = "head") -> Volume:
 
 
 def an_instance(cloud: Cloud, data_disks: int = 0, system_disk: bool = True, **changes: Any) -> Instance:
-    """A stopped instance with its disks."""
+    """A stopped instance with its disks, in its account's default network, or where its *card* says otherwise."""
+    card = changes.pop("card", {})
     row = Instance(
         id=new_id("instance"),
         account=ACCOUNT,
@@ -70,12 +73,7 @@ def an_instance(cloud: Cloud, data_disks: int = 0, system_disk: bool = True, **c
         image="",
         created_at=cloud.clock(),
         started_at=None,
-        private_ip="",
         public_ip="",
-        mac="52:54:00:00:00:01",
-        security_groups="",
-        vswitch="",
-        vpc="",
         key_pair="",
         user_data="",
         password="",
@@ -88,7 +86,12 @@ def an_instance(cloud: Cloud, data_disks: int = 0, system_disk: bool = True, **c
         ever_started=True,
     )
     row = altered(row, changes)
-    cloud.ports.database.write(lambda tx: instances.insert(tx, row))
+
+    def insert(tx: Transaction) -> None:
+        instances.insert(tx, row)
+        plug_in(tx, row, **card)
+
+    cloud.ports.database.write(insert)
     kinds = (["system"] if system_disk else []) + ["data"] * data_disks
     letters = "abcdefghijklmnopqrstuvwxyz" if system_disk else "bcdefghijklmnopqrstuvwxyz"
     for kind, letter in zip(kinds, letters, strict=False):

@@ -14,12 +14,20 @@ from kiln.ground import killpoints
 from kiln.store import tasks
 from kiln.store.changes import Change, Hub
 from kiln.store.disks import disks
+from kiln.store.eips import eips
 from kiln.store.errors import DatabaseFull
 from kiln.store.images import images
 from kiln.store.instances import instances
 from kiln.store.snapshots import snapshots
 
-NOUNS = {"image": images, "snapshot": snapshots, "disk": disks, "instance": instances, "task": tasks.tasks}
+NOUNS = {
+    "image": images,
+    "snapshot": snapshots,
+    "disk": disks,
+    "instance": instances,
+    "eip": eips,
+    "task": tasks.tasks,
+}
 
 
 def a_row(noun: str, **values):

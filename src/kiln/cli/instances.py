@@ -90,7 +90,10 @@ RUN = Takes(
     names={"ImageFamily": "family", "Amount": "count", "SystemDisk.Size": "size"},
     defaults={"InstanceType": DEFAULT_TYPE},
     own={"UserData": "--user-data, which names a file"},
-    left_out={"SecurityGroupId": "--security-group is SecurityGroupIds, which takes one as well"},
+    left_out={
+        "SecurityGroupId": "--security-group is SecurityGroupIds, which takes one as well",
+        "NetworkInterface": "--vswitch, --security-group and --private-ip-address say it",
+    },
 )
 
 

@@ -97,6 +97,10 @@ class Quotas:
     key_pairs: int = 500  #: As ECS documents it.
 
 
+#: Of this host's loopback, so that nobody has to be asked for them.
+PUBLIC_NETWORK = "127.64.0.0/10"
+
+
 @dataclass(frozen=True)
 class Deployment:
     """See the module's docstring."""
@@ -105,6 +109,8 @@ class Deployment:
     endpoint: str = "127.0.0.1:8787"
     instance_types: tuple[InstanceType, ...] = INSTANCE_TYPES
     quotas: Quotas = field(default_factory=Quotas)
+    #: Addresses at which guests are reached, public and elastic ones; each leads to one instance of the deployment.
+    public_network: str = PUBLIC_NETWORK
     resource_groups: tuple[str, ...] = ()  #: IDs of those that every account has; those of one account are rows.
 
     def zones(self, region: str) -> tuple[str, ...]:

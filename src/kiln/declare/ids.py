@@ -20,6 +20,12 @@ PREFIXES = {
     "task": "t",
     "resource_group": "rg",
     "volume": "v",
+    "vpc": "vpc",
+    "vswitch": "vsw",
+    "security_group": "sg",
+    "security_group_rule": "sgr",
+    "network_interface": "eni",
+    "eip": "eip",
 }
 
 LETTERS = 20  #: Of an identifier, after its prefix and a hyphen.

@@ -50,6 +50,30 @@ class InstanceStatus(StrEnum):
     STOPPED = "Stopped"  #: No machine.
 
 
+class VpcStatus(StrEnum):
+    """A VPC."""
+
+    PENDING = "Pending"  #: Never set here, since it is ready in the call that makes it. Accepted in filters.
+    AVAILABLE = "Available"  #: Ready.
+
+
+class VSwitchStatus(StrEnum):
+    """A VSwitch."""
+
+    PENDING = "Pending"  #: Never set here, as of a VPC.
+    AVAILABLE = "Available"  #: Ready.
+
+
+class EipStatus(StrEnum):
+    """An elastic IP address. What it is on its way to it has reached with the answer, so only two are ever set."""
+
+    ASSOCIATING = "Associating"  #: Never set here. Accepted in filters.
+    UNASSOCIATING = "Unassociating"  #: Never set here. Accepted in filters.
+    IN_USE = "InUse"  #: Leads to an instance.
+    AVAILABLE = "Available"  #: Leads nowhere.
+    RELEASING = "Releasing"  #: Never set here. Accepted in filters.
+
+
 class TaskStatus(StrEnum):
     """A task, as DescribeTasks shows it."""
 
@@ -61,7 +85,7 @@ class TaskStatus(StrEnum):
 #: How a status reads to who looks at it: as it should be, at rest though nothing is served by it, or never to be well.
 WELL = frozenset(
     {ImageStatus.AVAILABLE, SnapshotStatus.ACCOMPLISHED, DiskStatus.AVAILABLE, DiskStatus.IN_USE}
-    | {InstanceStatus.RUNNING, TaskStatus.FINISHED}
+    | {InstanceStatus.RUNNING, TaskStatus.FINISHED, EipStatus.IN_USE}
 )
 IDLE = frozenset({InstanceStatus.STOPPED, ImageStatus.DEPRECATED})
 BROKEN = frozenset({ImageStatus.CREATE_FAILED, ImageStatus.UNAVAILABLE, SnapshotStatus.FAILED, TaskStatus.FAILED})
@@ -96,6 +120,10 @@ MOVES: dict[type[StrEnum], dict[StrEnum, tuple[StrEnum, ...]]] = {
         # A Stopped instance is Stopping while it is being released, so that nothing else is begun with it, and Running
         # when its machine is found to live.
         InstanceStatus.STOPPED: (InstanceStatus.STARTING, InstanceStatus.STOPPING, InstanceStatus.RUNNING),
+    },
+    EipStatus: {
+        EipStatus.AVAILABLE: (EipStatus.IN_USE,),
+        EipStatus.IN_USE: (EipStatus.AVAILABLE,),
     },
     TaskStatus: {
         TaskStatus.PROCESSING: (TaskStatus.FINISHED, TaskStatus.FAILED),

@@ -22,6 +22,7 @@ from ipaddress import ip_network
 from pathlib import Path
 from typing import Literal
 
+from kiln.declare.deployment import PUBLIC_NETWORK
 from kiln.ground.clock import system_clock, to_minutes_text
 from kiln.ground.prose import fold
 from kiln.ground.units import GiB, MiB
@@ -31,7 +32,6 @@ from kiln.machines.confinement import closed_folder, kvm_groups
 from kiln.machines.errors import MachineRefused
 from kiln.machines.platforms import platform_of
 from kiln.machines.probe import find_verdict, kvm_works, why_not_tried
-from kiln.operations.instances.parts.launch import PUBLIC_NETWORK
 from kiln.service.claim import is_held
 from kiln.service.settings import OF_ROOT, Settings
 from kiln.wire.nonces import WINDOW_S

@@ -39,6 +39,7 @@ from kiln.upkeep.adoption import adopt
 from kiln.upkeep.duties import DUTIES
 from kiln.upkeep.keeper import CHORES, Chore, Keeper
 from kiln.upkeep.opening import want_again
+from kiln.upkeep.placing import place_all
 from kiln.upkeep.recorder import Recorder
 from kiln.wire.app import Site, make_app
 from kiln.wire.dispatch import Dispatcher
@@ -172,6 +173,10 @@ def _recover(assembly: Assembly) -> None:
     except DatabaseFull:
         # The keeper tries it again.
         log.exception("database_full", left="what machines do that live")
+    try:
+        place_all(assembly.ports)
+    except DatabaseFull:
+        log.exception("database_full", left="instances that have no network yet")
     want_again(assembly.ports)
 
 

@@ -36,7 +36,7 @@ _STRIPES = 64
 class Change(NamedTuple):
     """That a resource came, went, or has another state."""
 
-    noun: str  #: image, snapshot, disk, instance or task.
+    noun: str  #: image, snapshot, disk, instance, task, eip or vpc.
     id: str
     old: str | None  #: Its status before; None: there was none of that ID.
     new: (
@@ -52,7 +52,8 @@ class Told:
 
     noun: str
     seen: frozenset[str] = frozenset()  #: Columns whose change is told as one in which the status stays.
-    shown: str = ""  #: The column that says whether its account is shown the row; empty: it always is.
+    shown: str = ""  #: The column that says whether its account is shown the row; empty: as the next says.
+    is_shown: bool = True  #: Whether its account is told at all. Not of what only Kiln itself waits for.
 
 
 class News(NamedTuple):

@@ -10,7 +10,7 @@ from __future__ import annotations
 import dataclasses
 import types
 import typing
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from sqlalchemy import select
@@ -21,16 +21,21 @@ from kiln.store.accounts import accounts, resource_groups, users
 from kiln.store.buckets import buckets
 from kiln.store.database import Transaction
 from kiln.store.disks import disks
+from kiln.store.eips import eips
 from kiln.store.errors import DatabaseMalformed
 from kiln.store.images import image_disks, images
 from kiln.store.instances import instances
+from kiln.store.interfaces import interface_id, interfaces, memberships
 from kiln.store.key_pairs import key_pairs
 from kiln.store.rows import Rows
+from kiln.store.security_groups import security_group_rules, security_groups
 from kiln.store.shares import image_shares
 from kiln.store.snapshots import snapshots
 from kiln.store.tags import tags
 from kiln.store.tasks import tasks
 from kiln.store.volumes import volumes
+from kiln.store.vpcs import vpcs
+from kiln.store.vswitches import vswitches
 
 _EMPTY: dict[type, Any] = {str: "", int: 0, float: 0.0, bool: False}
 
@@ -46,10 +51,28 @@ class Kind:
     parts: Mapping[str, tuple[Rows[Any], Mapping[str, str]]] = dataclasses.field(default_factory=dict)
     names: Sequence[str] = ()  #: Columns that name volumes.
     key: str = "id"  #: The column that the document is called by.
+    renewed: Callable[[Mapping[str, Any]], Mapping[str, Any]] = lambda said: said  #: An older document as it is now.
 
 
 def _tags(kind: str) -> tuple[Rows[Any], Mapping[str, str]]:
     return (tags, {"resource": "", "resource_type": kind})
+
+
+def _with_interface(said: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Before there were interfaces an instance had its card's address itself. Its place comes with the next start."""
+    if "interfaces" in said or not said.get("mac"):
+        return said
+    card = {
+        "id": interface_id(str(said["id"])),
+        "account": said["account"],
+        "region": said["region"],
+        "zone": said["zone"],
+        "is_primary": True,
+        "mac": said["mac"],
+        "status": "InUse",
+        "created_at": said["created_at"],
+    }
+    return {**said, "interfaces": [card]}
 
 
 #: In the order in which they are written again: what is named comes before what names it.
@@ -70,7 +93,19 @@ KINDS: Mapping[str, Kind] = {
             "tags": _tags("image"),
         },
     ),
-    "instance": Kind(rows=instances, parts={"tags": _tags("instance")}),
+    "vpc": Kind(rows=vpcs),
+    "vswitch": Kind(rows=vswitches),
+    "security_group": Kind(rows=security_groups, parts={"rules": (security_group_rules, {"security_group": ""})}),
+    "instance": Kind(
+        rows=instances,
+        parts={
+            "interfaces": (interfaces, {"instance": ""}),
+            "groups": (memberships, {"instance": ""}),
+            "tags": _tags("instance"),
+        },
+        renewed=_with_interface,
+    ),
+    "eip": Kind(rows=eips),
     "disk": Kind(rows=disks, parts={"tags": _tags("disk")}, names=("volume",)),
 }
 
@@ -126,7 +161,8 @@ def names(tx: Transaction, kind: str, after: str = "", limit: int | None = None)
 def restore(tx: Transaction, kind: str, name: str, said: Mapping[str, Any]) -> None:
     """Write the rows of a document, in place of those that are there. Raises ValueError where it is none."""
     shape = KINDS[kind]
-    made = _row(shape.rows.row, {**said, shape.key: name})
+    said = shape.renewed({**said, shape.key: name})
+    made = _row(shape.rows.row, said)
     parts = [
         (rows, [_row(rows.row, {**one, **_filled(equal, name)}) for one in said.get(part, [])])
         for part, (rows, equal) in shape.parts.items()

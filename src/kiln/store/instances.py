@@ -2,21 +2,20 @@
 
 from __future__ import annotations
 
-import ipaddress
-import itertools
-import secrets
-from collections.abc import Iterator, Sequence
-from typing import Any
+from collections.abc import Collection, Sequence
 
-from sqlalchemy import ColumnElement, Index, Select, bindparam, exists, func, or_, select
+from sqlalchemy import Index, bindparam, exists, func, select
 
 from kiln.declare.states import InstanceStatus, TaskStatus
 from kiln.declare.system import System
 from kiln.ground.values import dataclass
 from kiln.store import tasks as lanes
+from kiln.store import vpcs
 from kiln.store.changes import Told
 from kiln.store.conditions import Condition, fits
 from kiln.store.database import Transaction
+from kiln.store.eips import eips
+from kiln.store.interfaces import interfaces, memberships
 from kiln.store.order import Key, Order, newest_first
 from kiln.store.rows import Recorded, Rows
 from kiln.store.tasks import tasks
@@ -58,12 +57,7 @@ class Instance:
     image: str
     created_at: float
     started_at: float | None
-    private_ip: str
     public_ip: str  #: Empty unless one was asked for.
-    mac: str
-    security_groups: str  #: Identifiers, separated by commas.
-    vswitch: str
-    vpc: str
     key_pair: str
     user_data: str  #: Base64, as it came.
     password: str  #: Sealed; empty when none was set.
@@ -92,7 +86,6 @@ instances: Rows[Instance] = Rows(
     indexes=[
         Index("instances_list", "account", "region", "created_at", "id"),
         Index("instances_image", "image"),
-        Index("instances_private_ip", "account", "private_ip"),
         Index("instances_public_ip", "public_ip"),
         Index("instances_status", "status"),
     ],
@@ -101,62 +94,45 @@ instances: Rows[Instance] = Rows(
 #: The newest first; those that were made in one call by their names.
 NEWEST: Order = newest_first(instances.c, Key(instances.c.name, lambda row: row.name))
 
-IS_IN_VPC: Condition = or_(instances.c.vswitch != "", instances.c.vpc != "")
+_without_place = (
+    select(instances.c.id)
+    .where(
+        ~exists(
+            select(interfaces.c.id).where(
+                interfaces.c.instance == instances.c.id, interfaces.c.is_primary, interfaces.c.vswitch != ""
+            )
+        )
+    )
+    .order_by(instances.c.id)
+)
 
 
-class NoAddressLeft(Exception):
-    """Every address of the network is some instance's."""
+def without_place(tx: Transaction, limit: int) -> list[str]:
+    """Instances whose primary interface is missing, or is in no VSwitch."""
+    return list(tx.execute(_without_place.limit(limit)).scalars())
 
 
-def free_private_ips(tx: Transaction, account: str, network: str, count: int) -> list[str]:
-    """Addresses of *network* that no instance of the account has. Raises NoAddressLeft."""
-    return _free(tx, instances.c.private_ip, network, count, account=account)
+def is_where(**equal: str) -> Condition:
+    """The condition that one of the instance's interfaces is so: in a ``vpc``, in a ``vswitch``."""
+    where = (interfaces.c[name] == value for name, value in equal.items())
+    return exists(select(interfaces.c.id).where(interfaces.c.instance == instances.c.id, *where))
 
 
-def free_public_ips(tx: Transaction, network: str, count: int) -> list[str]:
-    """Addresses of *network* that no instance of the deployment has. Raises NoAddressLeft."""
-    return _free(tx, instances.c.public_ip, network, count)
+def has_private_ip(addresses: Collection[str]) -> Condition:
+    """The condition that one of the instance's interfaces has one of the private addresses."""
+    mine = interfaces.c.instance == instances.c.id
+    return exists(select(interfaces.c.id).where(mine, interfaces.c.private_ip.in_(addresses)))
 
 
-def _free(tx: Transaction, column: ColumnElement[str], network: str, count: int, **equal: str) -> list[str]:
-    """Some free addresses, from a random place on, so that one that was just given back is not given out at once."""
-    taken = select(column).where(*(instances.c[name] == value for name, value in equal.items()))
-    candidates = _addresses(network)
-    found = _untaken(tx, column, list(itertools.islice(candidates, 2 * count + 62)), equal)
-    if len(found) < count:
-        # That network is crowded: one look at all of it costs less than many at a part.
-        everyones = {row[0] for row in tx.execute(taken)}
-        found += itertools.islice((a for a in candidates if a not in everyones), count - len(found))
-    if len(found) < count:
-        raise NoAddressLeft(network)
-    return found[:count]
-
-
-def _untaken(tx: Transaction, column: ColumnElement[str], candidates: list[str], equal: dict[str, str]) -> list[str]:
-    names = [f"address_{n}" for n in range(len(candidates))]
-
-    def build() -> Select[Any]:
-        asked = column.in_([bindparam(name) for name in names])
-        return select(column).where(*(instances.c[name] == bindparam(name) for name in equal), asked)
-
-    values = {**equal, **dict(zip(names, candidates, strict=True))}
-    rows = instances.kept(tx, f"untaken {column.key} {len(names)}", build, values).fetchall()
-    found = {row[0] for row in rows}
-    return [address for address in candidates if address not in found]
-
-
-def _addresses(network: str) -> Iterator[str]:
-    """Every address of *network* but its first and last, once, from a random one on."""
-    block = ipaddress.IPv4Network(network)
-    usable = block.num_addresses - 2
-    start = secrets.randbelow(usable)
-    return (str(block[1 + (start + n) % usable]) for n in range(usable))
+def has_eip(addresses: Collection[str]) -> Condition:
+    """The condition that one of the elastic addresses leads to the instance."""
+    return exists(select(eips.c.id).where(eips.c.instance == instances.c.id, eips.c.address.in_(addresses)))
 
 
 def is_in_group(group: str) -> Condition:
     """The condition that the instance is in the security group."""
-    padded = "," + instances.c.security_groups + ","
-    return func.replace(padded, f",{group},", "") != padded  # Not by LIKE, whose pattern SQLite bounds.
+    mine = memberships.c.instance == instances.c.id
+    return exists(select(memberships.c.interface).where(mine, memberships.c.security_group == group))
 
 
 def is_of_family(family: str) -> Condition:
@@ -182,9 +158,19 @@ def host_of(tx: Transaction, instance: str) -> str:
 
 
 def place(tx: Transaction, instance: str, host: str) -> None:
-    """Record that the instance's machine is on *host*, or nowhere; what waits in its lane goes with it."""
+    """Record that the instance's machine is on *host*, or nowhere; what waits in its lane goes with it.
+
+    Its VPC has changed then: a host carries the interfaces of the machines that it has.
+    """
     if host_of(tx, instance) != host and instances.update(tx, {"host": host}, id=instance):
         lanes.bind(tx, instance, host)
+        for one in interfaces.all(tx, instance=instance):
+            vpcs.mark_changed(tx, one.vpc)
+
+
+def on_host(tx: Transaction, vpc: str, host: str) -> list[Instance]:
+    """The instances of the VPC whose machines are on *host*, or start there."""
+    return instances.all(tx, is_where(vpc=vpc), host=host)
 
 
 def is_any_elsewhere(tx: Transaction, host: str) -> bool:

@@ -145,7 +145,7 @@ class Rows(Generic[Row]):
             values = self.to_values(row)
             tx.driver(statement.sql, statement.bind(values))
             if self.told is not None:
-                is_shown = not self.told.shown or bool(values[self.told.shown])
+                is_shown = bool(values[self.told.shown]) if self.told.shown else self.told.is_shown
                 tx.changes.append(
                     Change(self.told.noun, values["id"], None, values["status"], values["account"], is_shown)
                 )
@@ -310,7 +310,7 @@ class Rows(Generic[Row]):
 
     def _whose(self, told: Told) -> tuple[ColumnElement[Any], ...]:
         """What a change tells of a row, and its status."""
-        shown = self.c[told.shown] if told.shown else literal_column("1")
+        shown = self.c[told.shown] if told.shown else literal_column("1" if told.is_shown else "0")
         return self.c.id, self.c.status, self.c.account, shown
 
     def _tell(self, tx: Transaction, conditions: Sequence[ColumnElement[bool]], equal: Mapping[str, Any]) -> None:

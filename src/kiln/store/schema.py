@@ -16,9 +16,12 @@ from kiln.store import (
     buckets,
     deployment,
     disks,
+    eips,
     images,
     instances,
+    interfaces,
     key_pairs,
+    security_groups,
     shares,
     snapshots,
     tags,
@@ -26,6 +29,8 @@ from kiln.store import (
     tokens,
     trash,
     volumes,
+    vpcs,
+    vswitches,
 )
 from kiln.store.database import Database, full_said
 from kiln.store.rows import metadata
@@ -33,11 +38,11 @@ from kiln.store.rows import metadata
 #: Named so that every table is known to the metadata by the time somebody asks.
 NOUNS = (
     *(accounts, buckets, deployment, disks, images, instances, key_pairs, shares, snapshots, tags, tasks, tokens),
-    *(trash, volumes),
+    *(trash, volumes, vpcs, vswitches, security_groups, interfaces, eips),
 )
 
 #: The newest migration; a test holds it to the files in ``migrations/versions``.
-NEWEST = "0012"
+NEWEST = "0013"
 
 
 #: As Alembic makes it, with the version of tables that no migration has made.

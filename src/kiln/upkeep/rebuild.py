@@ -36,7 +36,11 @@ _WORDS = {
     "volume": ("volume", "volumes", ""),
     "snapshot": ("snapshot", "snapshots", ""),
     "image": ("image", "images", ", with disks and tags"),
-    "instance": ("instance", "instances", ""),
+    "vpc": ("VPC", "VPCs", ""),
+    "vswitch": ("VSwitch", "VSwitches", ""),
+    "security_group": ("security group", "security groups", ", with rules"),
+    "instance": ("instance", "instances", ", with interfaces"),
+    "eip": ("elastic address", "elastic addresses", ""),
     "disk": ("disk", "disks", ""),
 }
 

@@ -20,7 +20,7 @@ from kiln.operations.steps import heads
 from kiln.operations.steps.heads import Head
 from kiln.pools.errors import VolumeBusy
 from kiln.pools.port import Succession
-from kiln.store import images, tags, tasks
+from kiln.store import images, interfaces, tags, tasks
 from kiln.store.database import Transaction
 from kiln.store.disks import Disk, disks
 from kiln.store.instances import instances, place
@@ -195,6 +195,7 @@ def _end_instance(tx: Transaction, task: Task, seen: _Seen) -> None:
     if instance.status == InstanceStatus.PENDING:
         disks.delete(tx, instance=instance.id)
         tags.drop(tx, "instance", instance.id)
+        interfaces.free(tx, instance.id)
         instances.delete(tx, id=instance.id)
         return
     after = InstanceStatus.RUNNING if seen.is_on else InstanceStatus.STOPPED

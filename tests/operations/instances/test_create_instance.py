@@ -6,6 +6,7 @@ import base64
 
 import pytest
 
+from kiln.declare.errors import ApiError
 from kiln.declare.states import DiskStatus, ImageStatus, SnapshotStatus
 from kiln.ground.clock import from_text
 from kiln.ground.units import GiB, KiB
@@ -16,12 +17,12 @@ from kiln.store.tasks import tasks
 from kiln.store.volumes import volumes
 from kiln.upkeep.sweep import sweep
 from tests.clouds import OTHER, Cloud
+from tests.nets import a_vpc, a_vswitch
 from tests.operations.instances.things import (
     ARM,
     TYPE,
     data_disk,
     fill,
-    fill_network,
     image_with,
     outlive_kills,
     shown,
@@ -87,12 +88,11 @@ def test_takes_a_size_of_0_for_none(cloud):
 
 
 def test_remembers_bandwidth_but_gives_no_public_address(cloud):
-    instance = create(cloud, InternetMaxBandwidthOut=5, SecurityGroupId="sg-1")
+    instance = create(cloud, InternetMaxBandwidthOut=5)
 
     found = shown(cloud, instance)
     assert found["InternetMaxBandwidthOut"] == 5
     assert found["PublicIpAddress"]["IpAddress"] == []
-    assert found["SecurityGroupIds"]["SecurityGroupId"] == ["sg-1"]
 
 
 def test_numbers_a_name(cloud):
@@ -226,10 +226,11 @@ class TestRefuses:
 
         refuses(cloud, "InstanceDiskLimitExceeded", 403, wanted, ImageId=image.id)
 
-    @pytest.mark.slow
     def test_more_instances_than_there_are_addresses(self, cloud):
-        create(cloud)
-        fill_network(cloud)
+        switch = a_vswitch(cloud, a_vpc(cloud))
+        for _ in range(4):
+            create(cloud, VSwitchId=switch.id)
 
-        with pytest.raises(Exception, match="The resource is out of usage"):
-            create(cloud)
+        with pytest.raises(ApiError, match="has not enough IpAddress") as refused:
+            create(cloud, VSwitchId=switch.id)
+        assert (refused.value.code, refused.value.status) == ("InvalidVSwitchId.IpNotEnough", 403)

@@ -8,8 +8,10 @@ import pytest
 
 from kiln.declare.states import InstanceStatus
 from kiln.ground.clock import from_text
+from kiln.store.interfaces import interface_id
 from kiln.store.tags import put
 from tests.clouds import ACCOUNT, OTHER, REGION, Cloud
+from tests.nets import a_group, a_vpc, a_vswitch, an_eip
 from tests.operations.instances.things import shown
 from tests.stock import an_instance
 
@@ -64,36 +66,48 @@ class TestShows:
 
         assert one["Tags"] == {"Tag": []}
         assert one["OperationLocks"] == {"LockReason": []}
-        assert one["SecurityGroupIds"] == {"SecurityGroupId": []}
         assert one["PublicIpAddress"] == one["RdmaIpAddress"] == {"IpAddress": []}
         assert one["EipAddress"]["IpAddress"] == one["EipAddress"]["AllocationId"] == ""
         assert None not in one.values()
 
-    def test_the_private_address_where_the_network_type_has_it(self, cloud):
-        classic = an_instance(cloud, private_ip="172.16.0.1").id
-        vpc = an_instance(cloud, private_ip="172.16.0.2", vswitch="vsw-1", vpc="vpc-1").id
+    def test_where_it_is_in_its_network(self, cloud):
+        vpc = a_vpc(cloud)
+        switch, group = a_vswitch(cloud, vpc), a_group(cloud, vpc)
+        card = {"vpc": vpc.id, "vswitch": switch.id, "private_ip": "10.0.0.3", "groups": [group.id]}
 
-        one, other = shown(cloud, classic), shown(cloud, vpc)
+        one = shown(cloud, an_instance(cloud, card=card).id)
 
-        assert (one["InstanceNetworkType"], other["InstanceNetworkType"]) == ("classic", "vpc")
-        assert one["InnerIpAddress"] == {"IpAddress": ["172.16.0.1"]}
-        assert one["VpcAttributes"]["PrivateIpAddress"] == other["InnerIpAddress"] == {"IpAddress": []}
-        assert other["VpcAttributes"] == {
-            "VpcId": "vpc-1",
-            "VSwitchId": "vsw-1",
+        assert (one["InstanceNetworkType"], one["InnerIpAddress"]) == ("vpc", {"IpAddress": []})
+        assert one["SecurityGroupIds"] == {"SecurityGroupId": [group.id]}
+        assert one["VpcAttributes"] == {
+            "VpcId": vpc.id,
+            "VSwitchId": switch.id,
             "NatIpAddress": "",
-            "PrivateIpAddress": {"IpAddress": ["172.16.0.2"]},
+            "PrivateIpAddress": {"IpAddress": ["10.0.0.3"]},
         }
 
     def test_one_network_interface(self, cloud):
-        instance = an_instance(cloud, private_ip="172.16.0.1", mac="00:16:3e:00:00:01").id
+        card = {"private_ip": "172.31.0.1", "mac": "00:16:3e:00:00:01"}
+        instance = an_instance(cloud, card=card).id
 
         (interface,) = shown(cloud, instance)["NetworkInterfaces"]["NetworkInterface"]
 
-        assert (interface["MacAddress"], interface["PrimaryIpAddress"]) == ("00:16:3e:00:00:01", "172.16.0.1")
+        assert (interface["MacAddress"], interface["PrimaryIpAddress"]) == ("00:16:3e:00:00:01", "172.31.0.1")
         assert re.fullmatch(r"eni-[a-z0-9]{20}", interface["NetworkInterfaceId"])
         (address,) = interface["PrivateIpSets"]["PrivateIpSet"]
-        assert (address["PrivateIpAddress"], address["Primary"]) == ("172.16.0.1", True)
+        assert (address["PrivateIpAddress"], address["Primary"]) == ("172.31.0.1", True)
+
+    def test_the_elastic_address_that_leads_to_it(self, cloud):
+        instance = an_instance(cloud).id
+        an_eip(cloud, id="eip-1", instance=instance, interface=interface_id(instance), status="InUse")
+
+        assert shown(cloud, instance)["EipAddress"] == {
+            "AllocationId": "eip-1",
+            "IpAddress": "127.88.0.1",
+            "Bandwidth": 5,
+            "InternetChargeType": "PayByTraffic",
+            "IsSupportUnassociate": True,
+        }
 
     def test_locks_and_tags(self, cloud):
         instance = an_instance(cloud, lock_reason="financial").id
@@ -135,17 +149,18 @@ class TestFilters:
             ({"InstanceTypeFamily": "ecs.g6"}, ["b"]),
             ({"InstanceTypeFamily": "ecs.t5"}, ["a"]),
             ({"SecurityGroupId": "sg-b"}, ["b"]),
-            ({"InstanceNetworkType": "vpc"}, ["b"]),
-            ({"InstanceNetworkType": "classic"}, ["a"]),
+            ({"InstanceNetworkType": "vpc"}, ["b", "a"]),
+            ({"InstanceNetworkType": "classic"}, []),
             ({"InstanceChargeType": "PrePaid"}, ["b"]),
             ({"InternetChargeType": "PayByBandwidth"}, ["b"]),
             ({"KeyPairName": "b"}, ["b"]),
             ({"LockReason": "Financial"}, ["b"]),
             ({"ResourceGroupId": "rg-tests"}, ["b"]),
-            ({"PrivateIpAddresses": '["172.16.0.1","172.16.0.2"]'}, ["b"]),
-            ({"InnerIpAddresses": '["172.16.0.1","172.16.0.2"]'}, ["a"]),
+            ({"PrivateIpAddresses": '["172.16.0.3","172.16.0.2"]'}, ["b"]),
+            ({"InnerIpAddresses": '["172.16.0.1","172.16.0.2"]'}, []),
             ({"PublicIpAddresses": '["127.64.0.2"]'}, ["b"]),
             ({"EipAddresses": '["127.64.0.2"]'}, []),
+            ({"EipAddresses": '["127.64.0.2","127.88.0.1"]'}, ["b"]),
             ({"RdmaIpAddresses": '["127.64.0.2"]'}, []),
             ({"Ipv6Address.1": "::1"}, []),
             ({"HttpTokens": "required"}, ["b"]),
@@ -163,27 +178,25 @@ class TestFilters:
         ],
     )
     def test_narrow_the_list(self, cloud, params, names):
-        a = named(cloud, "a", private_ip="172.16.0.1", created_at=from_text("2026-11-23T06:00Z"))
+        a = named(cloud, "a", card={"private_ip": "172.16.0.1"}, created_at=from_text("2026-11-23T06:00Z"))
         b = named(
             cloud,
             "b",
             status=InstanceStatus.RUNNING,
             image="m-b",
-            vpc="vpc-b",
-            vswitch="vsw-b",
             instance_type="ecs.g6.large",
-            security_groups="sg-x,sg-b",
             charge_type="PrePaid",
             internet_charge_type="PayByBandwidth",
             key_pair="b",
             lock_reason="financial",
             resource_group="rg-tests",
-            private_ip="172.16.0.2",
             public_ip="127.64.0.2",
             http_tokens="required",
             http_endpoint="disabled",
             created_at=from_text("2026-11-23T08:00Z"),
+            card={"vpc": "vpc-b", "vswitch": "vsw-b", "groups": ["sg-x", "sg-b"], "private_ip": "172.16.0.2"},
         )
+        an_eip(cloud, instance=b, interface=interface_id(b), status="InUse")
 
         def label(tx):
             put(tx, ACCOUNT, "instance", a, {"k": "a", "only-a": ""})

@@ -10,7 +10,9 @@ import pytest
 from kiln.declare.states import InstanceStatus
 from kiln.ground.units import KiB
 from kiln.store.instances import instances
+from kiln.store.vpcs import vpcs
 from tests.clouds import OTHER
+from tests.nets import a_group, the_default_vpc
 from tests.operations.instances.things import shown
 from tests.reading import the
 from tests.stock import an_instance
@@ -19,10 +21,12 @@ from tests.stock import an_instance
 def test_changes_what_is_sent(cloud):
     instance = an_instance(cloud, name="old", description="old").id
     data = base64.b64encode(b"#!/bin/sh\n").decode()
+    vpc = the_default_vpc(cloud)
+    one, other, before = a_group(cloud, vpc), a_group(cloud, vpc), the(cloud, vpcs, id=vpc.id)
 
     cloud.call(
         "ModifyInstanceAttribute",
-        {"SecurityGroupIds.1": "sg-1", "SecurityGroupIds.2": "sg-2"},
+        {"SecurityGroupIds.1": one.id, "SecurityGroupIds.2": other.id},
         InstanceId=instance,
         InstanceName="web",
         Description="a web server",
@@ -35,13 +39,14 @@ def test_changes_what_is_sent(cloud):
     found = shown(cloud, instance)
     assert (found["InstanceName"], found["Description"], found["HostName"]) == ("web", "a web server", "web-1")
     assert found["DeletionProtection"] is True
-    assert found["SecurityGroupIds"]["SecurityGroupId"] == ["sg-1", "sg-2"]
+    assert set(found["SecurityGroupIds"]["SecurityGroupId"]) == {one.id, other.id}
+    assert the(cloud, vpcs, id=vpc.id).revision > before.revision
     row = the(cloud, instances, id=instance)
     assert (row.password, row.user_data) == ("sealed:EcsV587!", data)
 
 
 def test_leaves_what_is_not_sent(cloud):
-    before = an_instance(cloud, name="old", deletion_protection=True, security_groups="sg-1")
+    before = an_instance(cloud, name="old", deletion_protection=True)
 
     cloud.call("ModifyInstanceAttribute", InstanceId=before.id, InstanceName="", HostName="", Password="")
 

@@ -8,6 +8,7 @@ import re
 
 import pytest
 
+from kiln.declare.deployment import Deployment
 from kiln.declare.errors import ApiError
 from kiln.declare.states import DiskStatus, ImageStatus, InstanceStatus, SnapshotStatus
 from kiln.ground.clock import from_text
@@ -16,6 +17,7 @@ from kiln.operations.instances.parts.launch import LaunchFacts
 from kiln.store.disks import disks
 from kiln.store.images import image_disks, images
 from kiln.store.instances import instances
+from kiln.store.interfaces import interfaces
 from kiln.store.snapshots import snapshots
 from kiln.store.tags import tags
 from kiln.store.tasks import tasks
@@ -28,7 +30,6 @@ from tests.operations.instances.things import (
     TYPE,
     data_disk,
     fill,
-    fill_network,
     image_with,
     outlive_kills,
     shown,
@@ -115,7 +116,7 @@ class TestMakes:
         row = the(cloud, instances, id=instance)
         assert (machine.instance, machine.cpus, machine.memory_mib) == (instance, 1, 1024)
         assert (machine.architecture, machine.boot_mode) == ("x86_64", "UEFI")
-        assert (machine.mac, machine.public_ip) == (row.mac, row.public_ip)
+        assert (machine.mac, machine.public_ip) == (the(cloud, interfaces, instance=instance).mac, row.public_ip)
         attached = disks_of(cloud, instance)
         assert [(d.device, d.node) for d in machine.drives] == [(d.device, d.volume) for d in attached]
 
@@ -167,8 +168,6 @@ class TestRemembers:
             "HttpTokens": "required",
             "HttpEndpoint": "disabled",
             "ResourceGroupId": "rg-tests",
-            "VSwitchId": "vsw-1",
-            "SecurityGroupId": "sg-1",
             "ZoneId": REGION + "-a",
         }
         a_key_pair(cloud, name="ops")
@@ -181,7 +180,7 @@ class TestRemembers:
         assert (row.user_data, row.charge_type) == (said["UserData"], "PrePaid")
         assert (row.internet_charge_type, row.bandwidth_in) == ("PayByBandwidth", 7)
         assert (row.deletion_protection, row.http_tokens, row.http_endpoint) == (True, "required", "disabled")
-        assert (row.resource_group, row.vswitch, row.security_groups) == ("rg-tests", "vsw-1", "sg-1")
+        assert row.resource_group == "rg-tests"
         assert disks_of(cloud, instance)[0].resource_group == "rg-tests"
 
     def test_what_changes_nothing_and_is_shown_again(self, cloud):
@@ -218,11 +217,6 @@ class TestRemembers:
         row = the(cloud, instances, id=instance)
         system = row.system
         assert (system.platform, system.os_type, system.boot_mode) == ("Windows Server 2022", "windows", "UEFI")
-
-    def test_several_security_groups(self, cloud):
-        (instance,) = run(cloud, {"SecurityGroupIds.1": "sg-1", "SecurityGroupIds.2": "sg-2"})
-
-        assert shown(cloud, instance)["SecurityGroupIds"]["SecurityGroupId"] == ["sg-1", "sg-2"]
 
     def test_a_password_sealed_and_nothing_else_of_it(self, cloud):
         (instance,) = run(cloud, Password="EcsV587!")
@@ -282,10 +276,10 @@ class TestNames:
 
 class TestAddresses:
     def test_are_private_and_unlike(self, cloud):
-        rows = [the(cloud, instances, id=i) for i in run(cloud, Amount=100)]
+        rows = [the(cloud, interfaces, instance=i) for i in run(cloud, Amount=100)]
 
-        assert len({row.private_ip for row in rows}) == 100
-        assert all(row.private_ip.startswith("172.16.") for row in rows)
+        assert len({row.private_ip for row in rows}) == len({row.mac for row in rows}) == 100
+        assert all(row.private_ip.startswith("172.31.") for row in rows)
         assert all(re.fullmatch(r"00:16:3e(:[0-9a-f]{2}){3}", row.mac) for row in rows)
 
     def test_are_public_when_there_is_bandwidth(self, cloud):
@@ -301,13 +295,12 @@ class TestAddresses:
 
         assert the(cloud, instances, id=instance).public_ip == ""
 
-    @pytest.mark.slow
     def test_can_all_be_taken(self, cloud):
-        run(cloud)
-        fill_network(cloud)
+        cloud.refit(deployment=Deployment(public_network="127.64.0.0/29"))
+        run(cloud, Amount=6, InternetMaxBandwidthOut=1)
 
         with pytest.raises(ApiError, match="The resource is out of usage") as refused:
-            run(cloud)
+            run(cloud, InternetMaxBandwidthOut=1)
         assert (refused.value.code, refused.value.status) == ("OperationDenied.NoStock", 403)
 
 

@@ -6,15 +6,12 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
-from sqlalchemy import text
-
 from kiln.ground import killpoints
 from kiln.machines.errors import MachineRefused
 from kiln.machines.none import NoMachines
 from kiln.machines.port import Machine
 from kiln.pools.errors import PoolFull
 from kiln.store.images import Image, ImageDisk
-from kiln.store.instances import instances
 from kiln.tasks.worker import Worker
 from kiln.upkeep import unfinished
 from kiln.upkeep.duties import DUTIES
@@ -98,18 +95,6 @@ def data_disk(cloud: Cloud, letter: str, size_gib: int = 20, is_blank: bool = Fa
     """A data disk of an image."""
     snapshot = "" if is_blank else a_snapshot(cloud, source_disk_type="data", source_disk_size_gib=size_gib).id
     return a_disk_of(None, snapshot, 1, device=f"/dev/xvd{letter}", size_gib=size_gib)
-
-
-def fill_network(cloud: Cloud) -> None:
-    """Have every private address be some instance's; there must be one instance to begin with."""
-    given = {"id": "'i-' || n", "private_ip": "'172.16.' || (n / 256) || '.' || (n % 256)"}
-    columns = [column.name for column in instances.table.columns]
-    statement = (
-        "WITH RECURSIVE k(n) AS (SELECT 0 UNION ALL SELECT n + 1 FROM k WHERE n < 65535) "
-        f"INSERT INTO instances ({', '.join(columns)}) "
-        f"SELECT {', '.join(given.get(name, name) for name in columns)} FROM k, instances"
-    )
-    cloud.ports.database.write(lambda tx: tx.execute(text(statement)))
 
 
 def shown(cloud: Cloud, instance: str, **more: Any) -> dict[str, Any] | None:

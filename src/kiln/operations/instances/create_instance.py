@@ -20,9 +20,10 @@ from kiln.ground.values import dataclass
 from kiln.operations import accepted
 from kiln.operations.errors.requests import IdempotentParameterMismatch
 from kiln.operations.instances.parts import launch
-from kiln.operations.instances.parts.launch import Launch, LaunchFacts, Wish
+from kiln.operations.instances.parts.launch import Launches, LaunchFacts, Wish
 from kiln.operations.instances.parts.launch_errors import InvalidClientTokenValueNotSupported
 from kiln.operations.instances.parts.launch_input import DataDisk, LaunchInput, SystemDisk
+from kiln.operations.instances.parts.placement import Wanted
 from kiln.operations.params import InstanceId, to_pairs
 
 
@@ -72,7 +73,7 @@ class Output:
 
 @dataclass(frozen=True, kw_only=True)
 class Plan:
-    launch: Launch
+    launches: Launches
     tags: dict[str, str]
 
 
@@ -83,16 +84,21 @@ def check(call: Call, p: Input) -> Plan:
         system=system,
         system_gib=system.size,
         data=p.data_disk,
-        security_groups=(p.security_group_id,) if p.security_group_id else (),
+        place=Wanted(
+            zone=p.zone_id,
+            vswitch=p.v_switch_id,
+            groups=(p.security_group_id,) if p.security_group_id else (),
+            address=p.private_ip_address,
+        ),
         unknown_type=InvalidInstanceTypeValueNotSupportedOfCreate,
     )
-    (only,) = launch.plan(call, p, wish)
-    return Plan(launch=only, tags=pairs)
+    return Plan(launches=launch.plan(call, p, wish), tags=pairs)
 
 
 def commit(call: Call, plan: Plan) -> Output:
-    launch.record(call, [plan.launch], plan.tags)
-    return Output(instance_id=plan.launch.instance.id, order_id="", trade_price=0.0)
+    launch.record(call, plan.launches, plan.tags)
+    (only,) = plan.launches.ids
+    return Output(instance_id=only, order_id="", trade_price=0.0)
 
 
 def carry_out(job: Job[LaunchFacts]) -> None:

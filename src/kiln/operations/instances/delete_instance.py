@@ -21,7 +21,7 @@ from kiln.operations.instances.parts import power, release
 from kiln.operations.instances.parts.orders import ForceFacts, Order
 from kiln.operations.params import InstanceId, NothingMore, OwnRegionId
 from kiln.operations.steps import heads, tombs
-from kiln.store import tags
+from kiln.store import interfaces, tags
 from kiln.store.database import Transaction
 from kiln.store.disks import Disk, disks
 from kiln.store.instances import instances
@@ -86,6 +86,7 @@ def _remove(tx: Transaction, job: Job[ForceFacts]) -> None:
     # A system disk that was detached before can go back nowhere now, and is kept as one that was attached is.
     disks.update(tx, {"was_system": True, "type": "data"}, home=instance_id)
     tags.drop(tx, "instance", instance_id)
+    interfaces.free(tx, instance_id)
     instances.delete(tx, id=instance_id)
 
 

@@ -29,7 +29,7 @@ from kiln.operations.filters import (
     by_tags,
 )
 from kiln.operations.instances.parts import portrait as instance_portrait
-from kiln.operations.instances.parts.portrait import InstanceOutput
+from kiln.operations.instances.parts.portrait import InstanceOutput, Network
 from kiln.operations.params import (
     FilterInput,
     ImageId,
@@ -40,8 +40,8 @@ from kiln.operations.params import (
     PageSize100,
     RegionId,
 )
+from kiln.store import eips, interfaces, tags
 from kiln.store import instances as store
-from kiln.store import tags
 from kiln.store.conditions import NOTHING, Condition
 from kiln.store.instances import Instance, instances
 
@@ -112,7 +112,7 @@ class Input:
     instance_type_family: Annotated[str | None, Example("ecs.g6"), Doc("The type's family.")] = None
     security_group_id: Annotated[str | None, Doc("A security group that it is in.")] = None
     instance_network_type: Annotated[
-        str | None, OneOf(("vpc", "classic"), InvalidNetworkTypeNotFound), Doc("vpc or classic.")
+        str | None, OneOf(("vpc", "classic"), InvalidNetworkTypeNotFound), Doc("vpc: every instance is in one.")
     ] = None
     instance_charge_type: Annotated[
         str | None, OneOf(("PostPaid", "PrePaid"), InvalidInstanceChargeTypeNotFound), Doc("PostPaid or PrePaid.")
@@ -127,10 +127,10 @@ class Input:
         str | None, OneOf(_LOCKS, InvalidLockReasonNotFound, any_case=True), Doc("Why it is locked.")
     ] = None
     resource_group_id: InResourceGroup | None = None
-    private_ip_addresses: Annotated[_Addresses, Doc("Private addresses of instances in a VPC.")] = None
-    inner_ip_addresses: Annotated[_Addresses, Doc("Private addresses of instances that are in none.")] = None
+    private_ip_addresses: Annotated[_Addresses, Doc("Private addresses.")] = None
+    inner_ip_addresses: Annotated[_Addresses, Doc("Those of instances in no VPC: there are none.")] = None
     public_ip_addresses: Annotated[_Addresses, Doc("Public addresses.")] = None
-    eip_addresses: Annotated[_Addresses, Doc("Elastic addresses, of which there are none.")] = None
+    eip_addresses: Annotated[_Addresses, Doc("Elastic addresses.")] = None
     rdma_ip_addresses: Annotated[_Addresses, Doc("RDMA addresses, of which there are none.")] = None
     ipv6_address: Annotated[tuple[str, ...] | None, Doc("IPv6 addresses, of which there are none.")] = None
     http_endpoint: Annotated[str | None, OneOf(("enabled", "disabled")), Doc("enabled or disabled.")] = None
@@ -206,11 +206,14 @@ def _draw(call: Call, found: Sequence[Instance]) -> tuple[InstanceOutput, ...]:
     ids = [instance.id for instance in found]
     labels = tags.of(call.tx, "instance", ids)
     replacing = store.busy_with(call.tx, "ReplaceSystemDisk", ids)
+    cards, groups = interfaces.primaries_of(call.tx, ids), interfaces.groups_of(call.tx, ids)
+    elastic = eips.of_instances(call.tx, ids)
     return tuple(
         instance_portrait.draw(
             instance,
             call.deployment.instance_type(instance.instance_type),
             labels[instance.id],
+            Network(card=cards.get(instance.id), groups=groups[instance.id], eip=elastic.get(instance.id)),
             is_replacing=instance.id in replacing,
         )
         for instance in found
@@ -222,8 +225,6 @@ def _by_column(p: Input) -> list[Condition]:
     wanted = (
         (c.status, p.status),
         (c.image, p.image_id),
-        (c.vpc, p.vpc_id),
-        (c.vswitch, p.v_switch_id),
         (c.zone, p.zone_id),
         (c.instance_type, p.instance_type),
         (c.charge_type, p.instance_charge_type),
@@ -241,30 +242,32 @@ def _by_column(p: Input) -> list[Condition]:
         conditions.append(store.named(p.instance_name))
     if p.instance_type_family is not None:
         conditions.append(store.is_of_family(p.instance_type_family))
-    if p.security_group_id is not None:
-        conditions.append(store.is_in_group(p.security_group_id))
     return conditions
 
 
 def _by_network(p: Input) -> list[Condition]:
     conditions: list[Condition] = []
-    if p.instance_network_type is not None:
-        conditions.append(store.IS_IN_VPC if p.instance_network_type == "vpc" else ~store.IS_IN_VPC)
-    if p.io_optimized is False or p.device_available is False or p.hpc_cluster_id is not None:
+    if p.vpc_id is not None:
+        conditions.append(store.is_where(vpc=p.vpc_id))
+    if p.v_switch_id is not None:
+        conditions.append(store.is_where(vswitch=p.v_switch_id))
+    if p.security_group_id is not None:
+        conditions.append(store.is_in_group(p.security_group_id))
+    is_classic = p.instance_network_type == "classic"
+    if is_classic or p.io_optimized is False or p.device_available is False or p.hpc_cluster_id is not None:
         conditions.append(NOTHING)
     return conditions
 
 
 def _by_address(p: Input) -> list[Condition]:
-    c = instances.c
     conditions: list[Condition] = []
     if p.private_ip_addresses is not None:
-        conditions += [store.IS_IN_VPC, c.private_ip.in_(p.private_ip_addresses)]
-    if p.inner_ip_addresses is not None:
-        conditions += [~store.IS_IN_VPC, c.private_ip.in_(p.inner_ip_addresses)]
+        conditions.append(store.has_private_ip(p.private_ip_addresses))
     if p.public_ip_addresses is not None:
-        conditions.append(c.public_ip.in_(p.public_ip_addresses))
-    if p.eip_addresses is not None or p.rdma_ip_addresses is not None or p.ipv6_address is not None:
+        conditions.append(instances.c.public_ip.in_(p.public_ip_addresses))
+    if p.eip_addresses is not None:
+        conditions.append(store.has_eip(p.eip_addresses))
+    if any(given is not None for given in (p.inner_ip_addresses, p.rdma_ip_addresses, p.ipv6_address)):
         conditions.append(NOTHING)
     return conditions
 

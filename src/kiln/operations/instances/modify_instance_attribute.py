@@ -12,11 +12,12 @@ from typing import Annotated, Any
 from kiln.calls.call import Call
 from kiln.declare.errors import ApiError
 from kiln.declare.operation import Operation
-from kiln.declare.rules import Accepted, Clearable, Doc, Unordered, Wire
+from kiln.declare.rules import Accepted, Clearable, Count, Doc, Unordered, Wire
 from kiln.declare.shapes import shape
 from kiln.declare.states import InstanceStatus
 from kiln.ground.units import KiB
 from kiln.ground.values import dataclass
+from kiln.networks.values import MOST_GROUPS
 from kiln.operations import accepted
 from kiln.operations.errors.instances import (
     IncorrectInstanceStatus,
@@ -37,8 +38,14 @@ from kiln.operations.instances.parts.guest_input import (
     check_password,
 )
 from kiln.operations.instances.parts.launch_input import PrivateDnsNameOptions
+from kiln.operations.instances.parts.placement import (
+    InvalidParameterMismatchOfGroup,
+    InvalidSecurityGroupIdNotFound,
+    check_groups,
+)
 from kiln.operations.params import Description, InstanceId, NothingMore, OwnRegionId
 from kiln.store.instances import instances
+from kiln.store.interfaces import NetworkInterface, join_instead, primary_of
 
 _VNC = Accepted("There is no remote console.")
 
@@ -89,7 +96,10 @@ class Input:
         KEPT,
     ] = None
     security_group_ids: Annotated[
-        tuple[str, ...], Unordered(), Doc("The security groups, in place of the present ones.")
+        tuple[str, ...],
+        Unordered(),
+        Count(MOST_GROUPS),
+        Doc("The security groups, of the instance's VPC, in place of the present ones."),
     ] = ()
     deletion_protection: Annotated[bool | None, Doc("Whether DeleteInstance refuses the instance.")] = None
     cpu_options: Annotated[CpuOptions | None, Doc("The CPU.")] = None
@@ -112,6 +122,8 @@ class Input:
 class Plan:
     instance_id: str
     changes: dict[str, Any]
+    card: NetworkInterface | None
+    groups: list[str]  #: In place of the present ones; none: they stay.
 
 
 def check(call: Call, p: Input) -> Plan:
@@ -127,16 +139,21 @@ def check(call: Call, p: Input) -> Plan:
         "host_name": p.host_name,
         "password": None if p.password is None else call.ports.seal(p.password),
         "user_data": p.user_data,
-        "security_groups": ",".join(p.security_group_ids) or None,
         "deletion_protection": p.deletion_protection,
         "credit_specification": p.credit_specification,
     }
-    return Plan(instance_id=instance.id, changes={k: v for k, v in wanted.items() if v is not None})
+    card, groups = primary_of(call.tx, instance.id), list[str]()
+    if p.security_group_ids and card is not None:
+        groups = check_groups(call, instance.region, card.vpc, p.security_group_ids, InvalidParameterMismatchOfGroup)
+    changes = {name: value for name, value in wanted.items() if value is not None}
+    return Plan(instance_id=instance.id, changes=changes, card=card, groups=groups)
 
 
 def commit(call: Call, plan: Plan) -> NothingMore:
     if plan.changes:
         instances.update(call.tx, plan.changes, id=plan.instance_id)
+    if plan.card is not None and plan.groups:
+        join_instead(call.tx, plan.card, plan.groups)
     return NothingMore()
 
 
@@ -151,5 +168,7 @@ modify_instance_attribute = Operation(
         IncorrectInstanceStatus,
         InvalidHostNameMalformed,
         InvalidPasswordMalformed,
+        InvalidSecurityGroupIdNotFound,
+        InvalidParameterMismatchOfGroup,
     ),
 )

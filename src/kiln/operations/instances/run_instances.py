@@ -16,19 +16,21 @@ from typing import Annotated
 from kiln.calls.call import Call, Job
 from kiln.declare.errors import ApiError, InvalidParameter
 from kiln.declare.operation import Idempotence, Operation
-from kiln.declare.rules import Accepted, Between, Count, Doc, Example, Pattern, Unordered, Wire
+from kiln.declare.rules import Accepted, Between, Count, Declined, Doc, Example, OneOf, Pattern, Unordered, Wire
 from kiln.declare.shapes import shape
 from kiln.declare.states import InstanceStatus
 from kiln.ground.clock import from_text
 from kiln.ground.units import DAY_S
 from kiln.ground.values import dataclass
+from kiln.networks.values import MOST_GROUPS
 from kiln.operations import accepted
 from kiln.operations.errors.requests import IdempotentParameterMismatch
 from kiln.operations.instances.parts import launch, power
 from kiln.operations.instances.parts.guest_input import KEPT
-from kiln.operations.instances.parts.launch import Launch, LaunchFacts, Wish
+from kiln.operations.instances.parts.launch import Launches, LaunchFacts, Wish
 from kiln.operations.instances.parts.launch_errors import InvalidClientTokenValueNotSupported
 from kiln.operations.instances.parts.launch_input import DataDisk, LaunchInput, PrivateDnsNameOptions, SystemDisk
+from kiln.operations.instances.parts.placement import Wanted
 from kiln.operations.params import InstanceId, ProvisionedIops, to_pairs
 
 _SECURITY = Accepted("Guests have no trusted modules.")
@@ -119,23 +121,27 @@ class NetworkInterface:
 
     delete_on_release: Annotated[bool | None, accepted.NETWORK, Doc("Whether it goes with the instance.")] = None
     description: Annotated[str | None, accepted.NETWORK, Doc("A description.")] = None
-    instance_type: Annotated[str | None, accepted.NETWORK, Doc("Primary or Secondary.")] = None
+    instance_type: Annotated[
+        str | None, OneOf(("Primary", "Secondary")), Doc("Primary: an instance has one interface here.")
+    ] = None
     ipv6_address: Annotated[tuple[str, ...], Unordered(), accepted.NETWORK, Doc("IPv6 addresses.")] = ()
     ipv6_address_count: Annotated[int | None, accepted.NETWORK, Doc("How many IPv6 addresses.")] = None
     network_card_index: Annotated[int | None, accepted.NETWORK, Doc("The card.")] = None
-    network_interface_id: Annotated[str | None, accepted.NETWORK, Doc("The interface.")] = None
+    network_interface_id: Annotated[
+        str | None, Declined("no interface is there before its instance"), Doc("The interface.")
+    ] = None
     network_interface_name: Annotated[str | None, accepted.NETWORK, Doc("Its name.")] = None
     network_interface_traffic_mode: Annotated[str | None, accepted.NETWORK, Doc("Its traffic mode.")] = None
-    primary_ip_address: Annotated[str | None, accepted.NETWORK, Doc("Its address.")] = None
+    primary_ip_address: Annotated[str | None, Example("172.31.0.10"), Doc("As PrivateIpAddress.")] = None
     queue_number: Annotated[int | None, accepted.NETWORK, Doc("Queues.")] = None
     queue_pair_number: Annotated[int | None, accepted.NETWORK, Doc("Queue pairs.")] = None
     rx_queue_size: Annotated[int | None, accepted.NETWORK, Doc("The receive queue's size.")] = None
     secondary_private_ip_address_count: Annotated[int | None, accepted.NETWORK, Doc("More addresses.")] = None
-    security_group_id: Annotated[str | None, accepted.NETWORK, Doc("The security group.")] = None
-    security_group_ids: Annotated[tuple[str, ...], Unordered(), accepted.NETWORK, Doc("The security groups.")] = ()
+    security_group_id: Annotated[str | None, Doc("The security group; not together with SecurityGroupIds.")] = None
+    security_group_ids: Annotated[tuple[str, ...], Unordered(), Count(MOST_GROUPS), Doc("The security groups.")] = ()
     source_dest_check: Annotated[bool | None, accepted.NETWORK, Doc("Whether addresses are checked.")] = None
     tx_queue_size: Annotated[int | None, accepted.NETWORK, Doc("The send queue's size.")] = None
-    v_switch_id: Annotated[str | None, accepted.NETWORK, Doc("The vSwitch.")] = None
+    v_switch_id: Annotated[str | None, Doc("The vSwitch.")] = None
 
 
 @shape
@@ -190,7 +196,10 @@ class Input(LaunchInput):
         Doc("How many will do when there is not room for Amount. All or none are made here."),
     ] = None
     security_group_ids: Annotated[
-        tuple[str, ...], Unordered(), Doc("The security groups; not together with SecurityGroupId.")
+        tuple[str, ...],
+        Unordered(),
+        Count(MOST_GROUPS),
+        Doc("The security groups; not together with SecurityGroupId."),
     ] = ()
     host_names: Annotated[
         tuple[str, ...], Count(100), Doc("A host name for each instance; not together with HostName."), KEPT
@@ -216,7 +225,9 @@ class Input(LaunchInput):
     launch_template_id: Annotated[str | None, _TEMPLATES, Doc("The launch template.")] = None
     launch_template_name: Annotated[str | None, _TEMPLATES, Doc("Its name.")] = None
     launch_template_version: Annotated[int | None, _TEMPLATES, Doc("Its version.")] = None
-    network_interface: Annotated[tuple[NetworkInterface, ...], accepted.NETWORK, Doc("Network interfaces.")] = ()
+    network_interface: Annotated[
+        tuple[NetworkInterface, ...], Doc("The primary interface, in place of VSwitchId and its like.")
+    ] = ()
     network_interface_queue_number: Annotated[int | None, accepted.NETWORK, Doc("Queues of the first interface.")] = (
         None
     )
@@ -242,7 +253,7 @@ class Output:
 
 @dataclass(frozen=True, kw_only=True)
 class Plan:
-    launches: list[Launch]
+    launches: Launches
     tags: dict[str, str]
 
 
@@ -263,7 +274,7 @@ def check(call: Call, p: Input) -> Plan:
         count=p.amount,
         unique=p.unique_suffix,
         host_names=p.host_names,
-        security_groups=p.security_group_ids or ((p.security_group_id,) if p.security_group_id else ()),
+        place=_place(p),
         with_public_ip=p.internet_max_bandwidth_out > 0,
         unknown_type=InvalidInstanceTypeValueNotSupportedOfRun,
         auto_release_at=released_at,
@@ -271,6 +282,24 @@ def check(call: Call, p: Input) -> Plan:
         login_as_non_root=bool(p.image_options and p.image_options.login_as_non_root),
     )
     return Plan(launches=launch.plan(call, p, wish), tags=pairs)
+
+
+def _place(p: Input) -> Wanted:
+    """What is said of the network by itself, or of the primary interface. Raises InvalidParameter."""
+    groups = p.security_group_ids or ((p.security_group_id,) if p.security_group_id else ())
+    if not p.network_interface:
+        return Wanted(zone=p.zone_id, vswitch=p.v_switch_id, groups=groups, address=p.private_ip_address)
+    card, *others = p.network_interface
+    if others or card.instance_type != "Primary":
+        rule = "there may be one, with InstanceType=Primary: an instance has one interface here"
+        raise InvalidParameter(parameter="NetworkInterface.N", rule=rule)
+    if card.security_group_id is not None and card.security_group_ids:
+        raise InvalidParameter(parameter="NetworkInterface.1.SecurityGroupIds.N", rule="not with SecurityGroupId")
+    if p.v_switch_id or groups or p.private_ip_address:
+        rule = "not together with VSwitchId, PrivateIpAddress and security groups of the instance"
+        raise InvalidParameter(parameter="NetworkInterface.1", rule=rule)
+    groups = card.security_group_ids or ((card.security_group_id,) if card.security_group_id else ())
+    return Wanted(zone=p.zone_id, vswitch=card.v_switch_id, groups=groups, address=card.primary_ip_address)
 
 
 def _release_time(text: str, now: float) -> float:
@@ -283,7 +312,7 @@ def _release_time(text: str, now: float) -> float:
 
 def commit(call: Call, plan: Plan) -> Output:
     launch.record(call, plan.launches, plan.tags)
-    ids = tuple(one.instance.id for one in plan.launches)
+    ids = plan.launches.ids
     return Output(instance_id_sets=InstanceIdSetsOutput(instance_id_set=ids), order_id="", trade_price=0.0)
 
 

@@ -9,7 +9,6 @@ that was written down for it; the task and the log say why.
 
 from __future__ import annotations
 
-import secrets
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
@@ -24,9 +23,8 @@ from kiln.ground.units import GiB
 from kiln.ground.values import dataclass
 from kiln.operations import resource_groups
 from kiln.operations.errors.key_pairs import DependencyViolationWindowsInstance, InvalidKeyPairNameNotFound
-from kiln.operations.errors.regions import InvalidZoneIdNotFound
 from kiln.operations.errors.tags import DuplicateTagKey, InvalidTagKeyMalformed
-from kiln.operations.instances.parts import boot_image, launch_disks, naming, power
+from kiln.operations.instances.parts import boot_image, launch_disks, naming, placement, power
 from kiln.operations.instances.parts.boot_image import BootImage
 from kiln.operations.instances.parts.guest_input import (
     INSTANCE_NAME,
@@ -41,25 +39,21 @@ from kiln.operations.instances.parts.launch_disks import DiskSpec
 from kiln.operations.instances.parts.launch_errors import InvalidParameterConflictArchitecture, OperationDeniedNoStock
 from kiln.operations.instances.parts.launch_input import DataDisk, LaunchInput, SystemDisk
 from kiln.operations.instances.parts.naming import InvalidInstanceNameCustomMalformed
+from kiln.operations.instances.parts.placement import Placement, Wanted
 from kiln.operations.resource_groups import InvalidResourceGroupNotFound
 from kiln.operations.steps import drafts, heads, key_pairs
 from kiln.operations.steps.heads import Head
-from kiln.store import tags
+from kiln.store import interfaces, tags
+from kiln.store.addresses import NoAddressLeft, free_public
 from kiln.store.database import Transaction
 from kiln.store.disks import Disk, disks
-from kiln.store.instances import Asked, Instance, NoAddressLeft, free_private_ips, free_public_ips, instances, place
-
-#: Unique within an account; only remembered, since guests are apart from each other.
-PRIVATE_NETWORK = "172.16.0.0/16"
-
-#: Addresses of this host's loopback, at which guests are reached; unique in the deployment.
-PUBLIC_NETWORK = "127.64.0.0/10"
+from kiln.store.instances import Asked, Instance, instances, place
 
 ERRORS: tuple[type[ApiError], ...] = (
     *boot_image.ERRORS,
     InvalidParameterConflictArchitecture,
     *launch_disks.ERRORS,
-    InvalidZoneIdNotFound,
+    *placement.ERRORS,
     InvalidInstanceNameMalformed,
     InvalidInstanceNameCustomMalformed,
     InvalidHostNameMalformed,
@@ -84,7 +78,7 @@ class Wish:
     count: int = 1
     unique: bool = False
     host_names: Sequence[str] = ()  #: One for each instance, as far as they go.
-    security_groups: Sequence[str] = ()
+    place: Wanted
     with_public_ip: bool = False
     auto_release_at: float | None = None
     isp: str = ""
@@ -106,6 +100,19 @@ class Launch:
 
     instance: Instance
     disks: tuple[NewDisk, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Launches:
+    """The instances of one call, and where they will be."""
+
+    ones: tuple[Launch, ...]
+    placement: Placement
+
+    @property
+    def ids(self) -> tuple[str, ...]:
+        """Of the instances, in the order of their numbers."""
+        return tuple(one.instance.id for one in self.ones)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -142,14 +149,12 @@ class LaunchFacts:
     disks: tuple[Made, ...]
 
 
-def plan(call: Call, p: LaunchInput, wish: Wish) -> list[Launch]:
+def plan(call: Call, p: LaunchInput, wish: Wish) -> Launches:
     """Decide on everything. Raises *wish.unknown_type* and what ERRORS lists."""
     kind = call.deployment.instance_type(p.instance_type)
     if kind is None:
         raise wish.unknown_type(instance_type=p.instance_type)
-    zones = call.deployment.zones(p.region_id)
-    if p.zone_id is not None and p.zone_id not in zones:
-        raise InvalidZoneIdNotFound(zone_id=p.zone_id)
+    home = placement.choose(call, p.region_id, wish.place, wish.count)
     resource_groups.check_there(call, p.resource_group_id)
     boot = boot_image.choose(call, p.region_id, p.image_id, p.image_family)
     if not boot_image.can_run(kind, boot.image):
@@ -157,17 +162,18 @@ def plan(call: Call, p: LaunchInput, wish: Wish) -> list[Launch]:
     check_password(p.password, p.password_inherit, boot.image.system.os_type)
     key_pairs.check_usable(call, p.region_id, p.key_pair_name, boot.image.system.os_type, InvalidKeyPairNameNotFound)
     specs = launch_disks.decide(call, boot, wish.system, wish.system_gib, wish.data)
-    rows = _instances(call, p, wish, _model(call, p, wish, boot, p.zone_id or zones[0]))
-    return [Launch(instance=row, disks=tuple(_disk(call, p, row, spec, boot) for spec in specs)) for row in rows]
+    rows = _instances(call, p, wish, _model(call, p, wish, boot, home.vswitch.zone))
+    made = (Launch(instance=row, disks=tuple(_disk(call, p, row, spec, boot) for spec in specs)) for row in rows)
+    return Launches(ones=tuple(made), placement=home)
 
 
 def _instances(call: Call, p: LaunchInput, wish: Wish, model: Instance) -> list[Instance]:
     ids = [new_id("instance") for _ in range(wish.count)]
     try:
-        private = free_private_ips(call.tx, call.account, PRIVATE_NETWORK, wish.count)
-        public = free_public_ips(call.tx, PUBLIC_NETWORK, wish.count) if wish.with_public_ip else [""] * wish.count
+        found = free_public(call.tx, call.deployment.public_network, wish.count) if wish.with_public_ip else None
     except NoAddressLeft as e:
         raise OperationDeniedNoStock(network=str(e)) from e
+    public = found or [""] * wish.count
     names = _names(p, wish, ids)
     hosts = _host_names(p, wish, ids, model.system.os_type)
     return [
@@ -176,10 +182,7 @@ def _instances(call: Call, p: LaunchInput, wish: Wish, model: Instance) -> list[
             id=ids[n],
             name=names[n],
             host_name=hosts[n],
-            private_ip=private[n],
             public_ip=public[n],
-            mac=_mac(),
-            security_groups=",".join(wish.security_groups),
         )
         for n in range(wish.count)
     ]
@@ -201,12 +204,7 @@ def _model(call: Call, p: LaunchInput, wish: Wish, boot: BootImage, zone: str) -
         image=image.id,
         created_at=call.now,
         started_at=None,
-        private_ip="",
         public_ip="",
-        mac="",
-        security_groups="",
-        vswitch=p.v_switch_id or "",
-        vpc="",
         key_pair=p.key_pair_name or "",
         user_data=p.user_data or "",
         password=call.ports.seal(p.password) if p.password else "",
@@ -269,11 +267,6 @@ def _host_names(p: LaunchInput, wish: Wish, ids: Sequence[str], os_type: str) ->
     return [name[:15] if os_type == "windows" else name for name in names]
 
 
-def _mac() -> str:
-    """An address of the range that ECS's hypervisors use."""
-    return "00:16:3e:" + ":".join(f"{byte:02x}" for byte in secrets.token_bytes(3))
-
-
 def _disk(call: Call, p: LaunchInput, instance: Instance, spec: DiskSpec, boot: BootImage) -> NewDisk:
     image, is_system = boot.image, spec.type == "system"
     draft = drafts.new_disk(
@@ -306,11 +299,12 @@ def _disk(call: Call, p: LaunchInput, instance: Instance, spec: DiskSpec, boot: 
     return NewDisk(row=row, head=Head(new_id("volume"), spec.layer, spec.size_gib * GiB))
 
 
-def record(call: Call, launches: Sequence[Launch], labels: Mapping[str, str]) -> None:
+def record(call: Call, launches: Launches, labels: Mapping[str, str]) -> None:
     """Write everything down and enqueue one task of the call's action for each instance."""
-    instances.insert(call.tx, *(launch.instance for launch in launches))
-    disks.insert(call.tx, *(disk.row for launch in launches for disk in launch.disks))
-    for launch in launches:
+    instances.insert(call.tx, *(launch.instance for launch in launches.ones))
+    placement.record(call, launches.placement, [launch.instance for launch in launches.ones])
+    disks.insert(call.tx, *(disk.row for launch in launches.ones for disk in launch.disks))
+    for launch in launches.ones:
         instance, task = launch.instance, new_id("task")
         heads.record(call, task, [disk.head for disk in launch.disks])
         tags.put(call.tx, call.account, "instance", instance.id, labels)
@@ -352,6 +346,7 @@ def give_up(job: Job[LaunchFacts], error: ApiError) -> None:
         heads.doom(tx, [made.volume for made in job.facts.disks])
         disks.delete(tx, instance=instance.id)
         tags.drop(tx, "instance", instance.id)
+        interfaces.free(tx, instance.id)
         instances.delete(tx, id=instance.id)
         return True
 

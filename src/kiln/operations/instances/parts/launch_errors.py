@@ -125,7 +125,7 @@ class InvalidSnapshotIdBasedSnapshotTooOld(ApiError):
 
 
 class OperationDeniedNoStock(ApiError):
-    """Every address of a network is some instance's."""
+    """Every public address of the deployment is somebody's."""
 
     code = "OperationDenied.NoStock"
     status = 403

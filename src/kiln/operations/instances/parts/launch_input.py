@@ -139,11 +139,25 @@ class Essentials:
     instance_type: Annotated[str, Example("ecs.t5-lc1m1.small"), Doc("The size. DescribeInstanceTypes lists them.")]
     image_id: Annotated[ImageId | None, Doc("The image; needed, unless ImageFamily is given.")] = None
     image_family: Annotated[ImageFamily | None, Doc("The newest Available image of this family is taken.")] = None
-    security_group_id: Annotated[str | None, Example("sg-bp15ed6xe1yxeycg7"), Doc("The security group.")] = None
-    v_switch_id: Annotated[
-        str | None, Example("vsw-bp1s5fnvk4gn2tws0"), Doc("The vSwitch. With one, the network type is vpc.")
+    security_group_id: Annotated[
+        str | None,
+        Example("sg-bp15ed6xe1yxeycg7d2k"),
+        Doc("The security group, of the vSwitch's VPC. The VPC's default group when none is given."),
     ] = None
-    zone_id: Annotated[str | None, Doc("The zone. The region's first when not given.")] = None
+    v_switch_id: Annotated[
+        str | None,
+        Example("vsw-bp1s5fnvk4gn2tws03e1"),
+        Doc("The vSwitch. When not given, the zone's in the account's default VPC, which is made when it is missing."),
+    ] = None
+    zone_id: Annotated[str | None, Doc("The zone. The vSwitch's, or the region's first, when not given.")] = None
+    private_ip_address: Annotated[
+        str | None,
+        Example("172.31.0.10"),
+        Doc(
+            "The private address, a free one of the vSwitch; any when not given. Of several instances, that of the "
+            "first: the others have those that follow."
+        ),
+    ] = None
     instance_name: Annotated[
         str | None,
         Composed(),
@@ -220,7 +234,6 @@ class LaunchInput(Essentials):
     managed_host_id: Annotated[str | None, accepted.HOSTS, Doc("The managed host.")] = None
     period: Annotated[int | None, accepted.BILLING, Doc("The length of a subscription.")] = None
     period_unit: Annotated[str | None, accepted.BILLING, Doc("Its unit.")] = None
-    private_ip_address: Annotated[str | None, accepted.NETWORK, Doc("The private address that is wanted.")] = None
     private_pool_options: Annotated[PrivatePoolInput | None, Doc("Private pools.")] = None
     ram_role_name: Annotated[str | None, accepted.ROLES, Doc("The instance's role.")] = None
     security_enhancement_strategy: Annotated[str | None, accepted.SECURITY_AGENT, Doc("Active or Deactive.")] = None

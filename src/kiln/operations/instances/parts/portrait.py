@@ -16,8 +16,11 @@ from kiln.declare.rules import Doc, Example, Wire
 from kiln.declare.shapes import shape
 from kiln.declare.states import InstanceStatus
 from kiln.ground.clock import to_minutes_text
+from kiln.ground.values import dataclass
 from kiln.operations.params import InstanceId, TagsOutput, draw_tags
+from kiln.store.eips import Eip
 from kiln.store.instances import Asked, Instance
+from kiln.store.interfaces import NetworkInterface
 from kiln.store.tags import Tag
 
 #: What a pay-as-you-go instance's expiry is on ECS: never.
@@ -37,21 +40,21 @@ class IpAddressesOutput:
 class VpcAttributesOutput:
     """The instance in its VPC."""
 
-    vpc_id: Annotated[str, Doc("The VPC, or empty.")]
-    v_switch_id: Annotated[str, Doc("The vSwitch, or empty.")]
+    vpc_id: Annotated[str, Doc("The VPC.")]
+    v_switch_id: Annotated[str, Doc("The vSwitch.")]
     nat_ip_address: Annotated[str, Doc("Always empty.")] = ""
-    private_ip_address: Annotated[IpAddressesOutput, Doc("The private address, when the network type is vpc.")]
+    private_ip_address: Annotated[IpAddressesOutput, Doc("The private address.")]
 
 
 @shape
 class EipAddressOutput:
-    """An elastic address, of which there are none."""
+    """The elastic address that leads to the instance; empty when none does."""
 
-    allocation_id: Annotated[str, Doc("Always empty.")] = ""
-    ip_address: Annotated[str, Doc("Always empty.")] = ""
-    bandwidth: Annotated[int, Doc("Always 0.")] = 0
-    internet_charge_type: Annotated[str, Doc("Always empty.")] = ""
-    is_support_unassociate: Annotated[bool, Doc("Always false.")] = False
+    allocation_id: Annotated[str, Doc("Its ID.")] = ""
+    ip_address: Annotated[str, Doc("The address.")] = ""
+    bandwidth: Annotated[int, Doc("Mbit/s, as it was asked for.")] = 0
+    internet_charge_type: Annotated[str, Doc("As it was asked for.")] = ""
+    is_support_unassociate: Annotated[bool, Doc("Whether UnassociateEipAddress takes it away.")] = False
 
 
 @shape
@@ -111,7 +114,7 @@ class Ipv6SetsOutput:
 class NetworkInterfaceOutput:
     """A network interface."""
 
-    network_interface_id: Annotated[str, Doc("The ID, made of the instance's.")]
+    network_interface_id: Annotated[str, Doc("The ID.")]
     mac_address: Annotated[str, Example("00:16:3e:32:b4:26"), Doc("The MAC address.")]
     primary_ip_address: Annotated[str, Doc("The private address.")]
     type: Annotated[str, Doc("Primary.")]
@@ -210,11 +213,13 @@ class InstanceOutput:
     ]
     os_name_en: Annotated[str, Wire("OSNameEn"), Example("Debian"), Doc("The same as OSName.")]
     os_type: Annotated[str, Wire("OSType"), Doc("linux or windows.")]
-    instance_network_type: Annotated[str, Doc("vpc with a vSwitch, else classic.")]
+    instance_network_type: Annotated[str, Doc("Always vpc.")] = "vpc"
     vpc_attributes: Annotated[VpcAttributesOutput, Doc("The instance in its VPC.")]
-    inner_ip_address: Annotated[IpAddressesOutput, Doc("The private address, when the network type is classic.")]
+    inner_ip_address: Annotated[IpAddressesOutput, Doc("Always empty: every instance is in a VPC.")] = (
+        IpAddressesOutput()
+    )
     public_ip_address: Annotated[IpAddressesOutput, Doc("The public address, at which the guest's SSH port answers.")]
-    eip_address: Annotated[EipAddressOutput, Doc("Always empty.")] = EipAddressOutput()
+    eip_address: Annotated[EipAddressOutput, Doc("The elastic address.")]
     rdma_ip_address: Annotated[IpAddressesOutput, Doc("Always empty.")] = IpAddressesOutput()
     network_interfaces: Annotated[NetworkInterfacesOutput, Doc("Network interfaces.")]
     security_group_ids: Annotated[SecurityGroupIdsOutput, Doc("Security groups.")]
@@ -256,12 +261,21 @@ class InstanceOutput:
     recyclable: Annotated[bool, Doc("Always false.")] = False
 
 
-def draw(instance: Instance, kind: InstanceType | None, labels: Sequence[Tag], *, is_replacing: bool) -> InstanceOutput:
+@dataclass(frozen=True, kw_only=True)
+class Network:
+    """How an instance is joined to its network."""
+
+    card: NetworkInterface | None  #: None of an instance that a damaged record brought back without.
+    groups: Sequence[str]
+    eip: Eip | None
+
+
+def draw(
+    instance: Instance, kind: InstanceType | None, labels: Sequence[Tag], network: Network, *, is_replacing: bool
+) -> InstanceOutput:
     """The answer's view of one instance, of a type that the deployment may not have any more."""
     kind, asked = kind or _UNKNOWN, instance.asked
     is_stopped = instance.status == InstanceStatus.STOPPED
-    is_vpc = is_in_vpc(instance)
-    private = IpAddressesOutput(ip_address=(instance.private_ip,) if instance.private_ip else ())
     return InstanceOutput(
         instance_id=instance.id,
         instance_name=instance.name,
@@ -282,18 +296,8 @@ def draw(instance: Instance, kind: InstanceType | None, labels: Sequence[Tag], *
         os_name=instance.system.platform,
         os_name_en=instance.system.platform,
         os_type=instance.system.os_type,
-        instance_network_type="vpc" if is_vpc else "classic",
-        vpc_attributes=VpcAttributesOutput(
-            vpc_id=instance.vpc,
-            v_switch_id=instance.vswitch,
-            private_ip_address=private if is_vpc else IpAddressesOutput(),
-        ),
-        inner_ip_address=IpAddressesOutput() if is_vpc else private,
-        public_ip_address=IpAddressesOutput(ip_address=(instance.public_ip,) if instance.public_ip else ()),
-        network_interfaces=NetworkInterfacesOutput(network_interface=(_interface(instance),)),
-        security_group_ids=SecurityGroupIdsOutput(
-            security_group_id=tuple(group for group in instance.security_groups.split(",") if group)
-        ),
+        public_ip_address=_addresses(instance.public_ip),
+        **_network(network),
         internet_charge_type=instance.internet_charge_type,
         internet_max_bandwidth_in=instance.bandwidth_in,
         internet_max_bandwidth_out=instance.bandwidth_out,
@@ -334,17 +338,39 @@ def _asked(asked: Asked) -> dict[str, Any]:
     }
 
 
-def is_in_vpc(instance: Instance) -> bool:
-    """Whether the instance was given a place in a VPC."""
-    return bool(instance.vswitch or instance.vpc)
+def _network(network: Network) -> dict[str, Any]:
+    """What is told of interface, groups and elastic address."""
+    card, eip = network.card, network.eip
+    return {
+        "vpc_attributes": VpcAttributesOutput(
+            vpc_id=card.vpc if card else "",
+            v_switch_id=card.vswitch if card else "",
+            private_ip_address=_addresses(card.private_ip if card else ""),
+        ),
+        "network_interfaces": NetworkInterfacesOutput(network_interface=(_interface(card),) if card else ()),
+        "security_group_ids": SecurityGroupIdsOutput(security_group_id=tuple(network.groups)),
+        "eip_address": EipAddressOutput()
+        if eip is None
+        else EipAddressOutput(
+            allocation_id=eip.id,
+            ip_address=eip.address,
+            bandwidth=eip.bandwidth,
+            internet_charge_type=eip.internet_charge_type,
+            is_support_unassociate=True,
+        ),
+    }
 
 
-def _interface(instance: Instance) -> NetworkInterfaceOutput:
-    address = PrivateIpSetOutput(private_ip_address=instance.private_ip, private_dns_name="", primary=True)
+def _addresses(address: str) -> IpAddressesOutput:
+    return IpAddressesOutput(ip_address=(address,) if address else ())
+
+
+def _interface(card: NetworkInterface) -> NetworkInterfaceOutput:
+    address = PrivateIpSetOutput(private_ip_address=card.private_ip, private_dns_name="", primary=True)
     return NetworkInterfaceOutput(
-        network_interface_id="eni-" + instance.id.removeprefix("i-"),
-        mac_address=instance.mac,
-        primary_ip_address=instance.private_ip,
+        network_interface_id=card.id,
+        mac_address=card.mac,
+        primary_ip_address=card.private_ip,
         type="Primary",
         private_ip_sets=PrivateIpSetsOutput(private_ip_set=(address,)),
         ipv6_sets=Ipv6SetsOutput(),

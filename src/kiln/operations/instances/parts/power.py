@@ -22,6 +22,7 @@ from kiln.operations.steps.locks import check_unlocked
 from kiln.store.database import Transaction
 from kiln.store.disks import Disk, disks
 from kiln.store.instances import Instance, instances, place
+from kiln.store.interfaces import NetworkInterface, primary_of
 
 
 def find_unlocked(call: Call, region: str | None, instance_id: str) -> Instance:
@@ -43,9 +44,12 @@ def start(job: Job[Any]) -> None:
     with job.ports.database.read() as tx:
         instance = instances.find(tx, id=job.task.resource, status=InstanceStatus.STARTING)
         attached = [d for d in disks.all(tx, instance=job.task.resource) if d.status != DiskStatus.ATTACHING]
+        card = primary_of(tx, job.task.resource)
     if instance is None:
         return
-    machine = _machine(job.ports, instance, attached)
+    if card is None:
+        raise ServiceUnavailableNoMachine(reason="it has no network interface: it is given one when Kiln starts")
+    machine = _machine(job.ports, instance, attached, card)
     if instance.host != job.ports.host:
         job.write(lambda tx: place(tx, instance.id, job.ports.host))
     reach("power.granted")
@@ -94,7 +98,7 @@ def fall_back(job: Job[Any], error: ApiError) -> None:
     job.write(record)
 
 
-def _machine(ports: Ports, instance: Instance, attached: list[Disk]) -> Machine:
+def _machine(ports: Ports, instance: Instance, attached: list[Disk], card: NetworkInterface) -> Machine:
     """What to start: the instance's type, and the disks that it has at this moment."""
     kind = ports.deployment.instance_type(instance.instance_type)
     if kind is None:
@@ -107,6 +111,6 @@ def _machine(ports: Ports, instance: Instance, attached: list[Disk]) -> Machine:
         architecture=instance.system.architecture,
         boot_mode="BIOS" if instance.system.boot_mode == "BIOS" else "UEFI",
         drives=[drive_of(ports, disk, disk.volume) for disk in ordered if disk.volume is not None],
-        mac=instance.mac,
+        mac=card.mac,
         public_ip=instance.public_ip or None,
     )

@@ -1,0 +1,75 @@
+"""Rows of networks as ``kiln.networks`` takes them: what a host has to carry of a VPC, and what a VSwitch has left.
+
+Whoever changes a row that is read here marks the VPC in the same transaction
+(``kiln.store.vpcs.mark_changed``). So a place that is read at a revision never differs
+from another of that revision.
+"""
+
+from __future__ import annotations
+
+from kiln.networks import values
+from kiln.networks.values import Place
+from kiln.store.addresses import free_private
+from kiln.store.database import Transaction
+from kiln.store.eips import eips
+from kiln.store.instances import on_host
+from kiln.store.interfaces import interfaces, memberships
+from kiln.store.security_groups import SecurityGroup, SecurityGroupRule, security_group_rules, security_groups
+from kiln.store.vpcs import vpcs
+from kiln.store.vswitches import VSwitch, vswitches
+
+
+def place_of(tx: Transaction, vpc: str, host: str) -> Place | None:
+    """The VPC with the interfaces of the instances whose machines are on *host*; None when it is gone.
+
+    Raises NetworkInvalid where the rows do not fit each other, which no operation lets happen.
+    """
+    row = vpcs.find(tx, id=vpc)
+    if row is None:
+        return None
+    here = {one.id: one for one in on_host(tx, vpc, host)}
+    cards = [one for one in interfaces.all(tx, vpc=vpc) if one.instance in here]
+    ids = [one.id for one in cards]
+    groups_of: dict[str, list[str]] = {one: [] for one in ids}
+    for one in memberships.among(tx, "interface", ids):
+        groups_of[one.interface].append(one.security_group)
+    public = [(here[one.instance].public_ip, one.id) for one in cards if here[one.instance].public_ip]
+    elastic = [(one.address, one.interface) for one in eips.among(tx, "interface", ids)]
+    groups = security_groups.all(tx, vpc=vpc)
+    rules: dict[str, list[values.Rule]] = {group.id: [] for group in groups}
+    for rule in security_group_rules.among(tx, "security_group", list(rules)):
+        rules[rule.security_group].append(_rule(rule))
+    return Place(
+        vpc=values.Vpc(id=row.id, cidr=row.cidr),
+        revision=row.revision,
+        vswitches=[values.VSwitch(id=one.id, cidr=one.cidr) for one in vswitches.all(tx, vpc=vpc)],
+        groups=[_group(group, rules[group.id]) for group in groups],
+        interfaces=[
+            values.Interface(
+                id=one.id, mac=one.mac, address=one.private_ip, vswitch=one.vswitch, groups=groups_of[one.id]
+            )
+            for one in cards
+        ],
+        addresses=[values.PublicAddress(address=address, interface=card) for address, card in public + elastic],
+    )
+
+
+def free_in(tx: Transaction, vswitch: VSwitch, count: int) -> list[str]:
+    """Addresses for instances that nobody has in the VSwitch. Raises NoAddressLeft."""
+    switch = values.VSwitch(id=vswitch.id, cidr=vswitch.cidr)
+    return free_private(tx, vswitch.id, switch.network[1], switch.gateway, count)
+
+
+def _group(group: SecurityGroup, rules: list[values.Rule]) -> values.Group:
+    return values.Group(id=group.id, rules=rules, is_inner_accepted=group.inner_access_policy == "Accept")
+
+
+def _rule(rule: SecurityGroupRule) -> values.Rule:
+    return values.Rule(
+        direction="ingress" if rule.direction == "ingress" else "egress",
+        protocol=rule.protocol,
+        ports=values.ports_of(rule.ports),
+        peer=rule.peer,
+        policy="accept" if rule.policy == "accept" else "drop",
+        priority=rule.priority,
+    )
