@@ -142,6 +142,7 @@ def _add_a_disk(story: Story, instance: str) -> tuple[str, str]:
     story.settle()
     story.ask("ResetDisk", DiskId=disk, SnapshotId=snapshot)
     story.settle()
+    story.ask("ModifyDiskAttribute", DiskId=disk, DiskName="data-1")
     story.ask("ResizeDisk", DiskId=disk, NewSize=40)
     story.settle()
     return str(disk), str(snapshot)
@@ -185,6 +186,8 @@ def _tag(story: Story, instance: str) -> None:
     story.ask("ListTagResources", **what)
     story.ask("UntagResources", **what, TagKey__1="owner")
     story.ask("AddTags", ResourceType="instance", ResourceId=instance, Tag__1__Key="stage", Tag__1__Value="test")
+    story.ask("DescribeTags", ResourceType="instance")
+    story.ask("RemoveTags", ResourceType="instance", ResourceId=instance, Tag__1__Key="stage")
 
 
 def _change(story: Story, instance: str, image: str) -> None:
@@ -193,6 +196,8 @@ def _change(story: Story, instance: str, image: str) -> None:
     story.ask("ModifyInstanceAttribute", InstanceId=instance, InstanceName="web-old")
     story.ask("StopInstance", InstanceId=instance)
     story.settle()
+    story.ask("ModifyInstanceAttribute", InstanceId=instance, UserData="IyEvYmluL3NoCg==")
+    story.ask("DescribeUserData", InstanceId=instance)
     story.ask("ReplaceSystemDisk", InstanceId=instance, ImageId=image)
     story.settle()
 

@@ -23,6 +23,8 @@ def cloud(tmp_path, sqlite):
         ("DetachDisk", "InvalidInstanceId.NotFound", ("InstanceId", "DiskId")),
         ("DeleteDisk", "InvalidDiskId.NotFound", ("DiskId",)),
         ("ResetDisk", "InvalidDiskId.NotFound", ("DiskId", "SnapshotId")),
+        ("ModifyDiskAttribute", "InvalidDiskId.NotFound", ("DiskId", "DiskName")),
+        ("DescribeUserData", "InvalidInstanceId.NotFound", ("InstanceId",)),
         ("ResizeDisk", "InvalidDiskId.NotFound", ("DiskId", "NewSize")),
         ("CreateSnapshot", "InvalidDiskId.NotFound", ("DiskId",)),
         ("DeleteSnapshot", "InvalidSnapshotId.NotFound", ("SnapshotId",)),
@@ -41,6 +43,7 @@ def test_what_is_in_one_region_is_not_found_from_another(cloud, action, code, mo
         "SnapshotId": a_snapshot(cloud).id,
         "ImageId": "m-any",
         "NewSize": 100,
+        "DiskName": "other",
     }
     params = {name: there[name] for name in more}
 

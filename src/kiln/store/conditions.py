@@ -3,12 +3,19 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 
-from sqlalchemy import ColumnElement, false
+from sqlalchemy import ColumnElement, false, or_
 
 Condition = ColumnElement[bool]
 
 NOTHING: Condition = false()  #: No row meets it: a filter asks for what there is none of here.
+
+
+def any_of(conditions: Iterable[Condition]) -> Condition:
+    """The condition that one of the conditions is met, or more of them."""
+    return or_(NOTHING, *conditions)
+
 
 _LONGEST_NAME = 128  #: In characters: `kiln.declare.rules.Name` allows no more.
 _STARS = re.compile(r"\*+")

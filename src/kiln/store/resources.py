@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from sqlalchemy import exists, or_, select
+from sqlalchemy import exists, func, or_, select
 
+from kiln.ground.values import dataclass
 from kiln.store.conditions import Condition
 from kiln.store.database import Transaction
 from kiln.store.disks import disks
@@ -73,12 +74,7 @@ def list_tags(
 
     *after* is the resource and key below which the list goes on.
     """
-    rows = KINDS[kind]
-    home = exists(
-        select(rows.c.id)
-        .where(rows.c.id == tags.c.resource, rows.c.account == account, rows.c.region == region)
-        .correlate(tags.table)
-    )
+    home = _is_home(kind, account, region)
     statement = select(tags.table).where(tags.c.account == account, tags.c.resource_type == kind, home, *conditions)
     # SQLite compares letters by their numbers; PostgreSQL by the rules of a language, unless it is told otherwise.
     by_key = tags.c.key if tx.dialect.name == "sqlite" else tags.c.key.collate("C")
@@ -87,3 +83,34 @@ def list_tags(
         below = (tags.c.resource > resource) | ((tags.c.resource == resource) & (by_key > key))
         statement = statement.where(below)
     return tags.rows(tx, statement.order_by(tags.c.resource, by_key).limit(limit))
+
+
+@dataclass(frozen=True)
+class Used:
+    """How many resources of a kind have a tag."""
+
+    key: str
+    value: str
+    kind: str
+    count: int
+
+
+def used(
+    tx: Transaction, account: str, region: str, kinds: Sequence[str], conditions: Sequence[Condition]
+) -> list[Used]:
+    """The tags that the account's resources of these kinds in the region have, as far as they meet the conditions."""
+    found = []
+    for kind in kinds:
+        statement = select(tags.c.key, tags.c.value, func.count()).where(
+            tags.c.account == account, tags.c.resource_type == kind, _is_home(kind, account, region), *conditions
+        )
+        rows: Any = tx.execute(statement.group_by(tags.c.key, tags.c.value))
+        found += [Used(key, value, kind, count) for key, value, count in rows]
+    return found
+
+
+def _is_home(kind: str, account: str, region: str) -> Condition:
+    """That a tag's resource is the account's, in the region."""
+    rows = KINDS[kind]
+    home = select(rows.c.id).where(rows.c.id == tags.c.resource, rows.c.account == account, rows.c.region == region)
+    return exists(home.correlate(tags.table))

@@ -11,6 +11,7 @@ from kiln.operations.disks.create_disk import create_disk
 from kiln.operations.disks.delete_disk import delete_disk
 from kiln.operations.disks.describe_disks import describe_disks
 from kiln.operations.disks.detach_disk import detach_disk
+from kiln.operations.disks.modify_disk_attribute import modify_disk_attribute
 from kiln.operations.disks.reset_disk import reset_disk
 from kiln.operations.disks.resize_disk import resize_disk
 
@@ -23,6 +24,7 @@ OPERATIONS: tuple[Operation[Any, Any, Any], ...] = (
     attach_disk,
     detach_disk,
     delete_disk,
+    modify_disk_attribute,
     resize_disk,
     reset_disk,
 )

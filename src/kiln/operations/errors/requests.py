@@ -31,3 +31,10 @@ class DryRunSuccess(ApiError):
 
     code = "DRYRUN.SUCCESS"
     message = "This request is a dryrun request with successful result."
+
+
+class NoAttributeToModify(ApiError):
+    """Nothing was sent that is to be changed."""
+
+    code = "NoAttributeToModify"
+    message = "No attribute to be modified in this request."

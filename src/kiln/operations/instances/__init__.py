@@ -11,6 +11,7 @@ from kiln.operations.instances.delete_instance import delete_instance
 from kiln.operations.instances.delete_instances import delete_instances
 from kiln.operations.instances.describe_instance_status import describe_instance_status
 from kiln.operations.instances.describe_instances import describe_instances
+from kiln.operations.instances.describe_user_data import describe_user_data
 from kiln.operations.instances.get_instance_console_output import get_instance_console_output
 from kiln.operations.instances.modify_instance_attribute import modify_instance_attribute
 from kiln.operations.instances.reboot_instance import reboot_instance
@@ -41,4 +42,5 @@ OPERATIONS: tuple[Operation[Any, Any, Any], ...] = (
     modify_instance_attribute,
     replace_system_disk,
     get_instance_console_output,
+    describe_user_data,
 )

@@ -16,6 +16,7 @@ from kiln.declare.rules import Accepted, Between, Clearable, Doc, Example, Name,
 from kiln.declare.shapes import shape
 from kiln.declare.states import SnapshotStatus
 from kiln.ground.values import dataclass
+from kiln.operations.errors.requests import NoAttributeToModify
 from kiln.operations.errors.snapshots import InvalidSnapshotIdNotFound
 from kiln.operations.params import NothingMore, OwnRegionId, SnapshotId
 from kiln.operations.snapshots.parts.errors import (
@@ -24,13 +25,6 @@ from kiln.operations.snapshots.parts.errors import (
     InvalidSnapshotNameMalformed,
 )
 from kiln.store.snapshots import Snapshot, snapshots
-
-
-class NoAttributeToModify(ApiError):
-    """Nothing was sent that is to be changed."""
-
-    code = "NoAttributeToModify"
-    message = "No attribute to be modified in this request."
 
 
 class InvalidOperationDecreaseRetentionDaysUnsupported(ApiError):

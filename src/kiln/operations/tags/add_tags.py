@@ -8,7 +8,6 @@ from __future__ import annotations
 from typing import Annotated
 
 from kiln.calls.call import Call
-from kiln.declare.errors import ApiError
 from kiln.declare.operation import Operation
 from kiln.declare.rules import Count, Doc, Example, OneOf, Unordered
 from kiln.declare.shapes import shape
@@ -19,14 +18,6 @@ from kiln.operations.params import NothingMore, RegionId, TagInput, to_pairs
 from kiln.operations.tags.parts import tagging
 from kiln.store import tags
 from kiln.store.resources import KINDS
-
-
-class InvalidResourceIdNotFoundOfAddTags(ApiError):
-    """The resource is none of the account's in the region."""
-
-    code = "InvalidResourceId.NotFound"
-    status = 404
-    message = "The specified ResourceId is not found in our records."
 
 
 @shape
@@ -49,7 +40,7 @@ class Plan:
 def check(call: Call, p: Input) -> Plan:
     pairs = to_pairs(p.tag)
     kind = p.resource_type.lower()
-    (resource,) = tagging.find_owned(call, kind, p.region_id, [p.resource_id], InvalidResourceIdNotFoundOfAddTags)
+    (resource,) = tagging.find_owned(call, kind, p.region_id, [p.resource_id], tagging.InvalidResourceIdNotFoundOfOne)
     tagging.check_room(call, kind, [resource], pairs)
     return Plan(kind=kind, resource=resource, pairs=pairs)
 
@@ -65,5 +56,5 @@ add_tags = Operation(
     check=check,
     commit=commit,
     unknown_region=InvalidRegionIdNotFoundSpecified,
-    errors=(InvalidTagKeyMalformed, DuplicateTagKey, InvalidResourceIdNotFoundOfAddTags, QuotaExceedTags),
+    errors=(InvalidTagKeyMalformed, DuplicateTagKey, tagging.InvalidResourceIdNotFoundOfOne, QuotaExceedTags),
 )
