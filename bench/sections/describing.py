@@ -64,7 +64,7 @@ def run(it: Bench) -> None:
 
 def _mixes(it: Bench, server: Server, bare: Server, known: Mapping[str, Sequence[str]], lookups: float) -> None:
     """Every mix in turns, against the two floors."""
-    wanted, turns = it.either(1500, 100), it.either(5, 2)
+    wanted, turns = it.either(1500, 50), it.either(5, 1)
     outcomes: dict[str, list[Outcome]] = {name: [] for name in MIXES}
     floors = []
     for _ in range(turns):

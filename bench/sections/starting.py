@@ -24,7 +24,7 @@ def run(it: Bench) -> None:
     with start_server(data, one_core=False) as server:
         first_s = server.start_s
     starts, cpu, floors, memory = [], [], [], 0.0
-    for _ in range(it.either(5, 3)):
+    for _ in range(it.either(5, 1)):
         with start_server(data, one_core=False) as server:
             starts.append(server.start_s)
             cpu.append(server.cpu_s)

@@ -44,10 +44,10 @@ def run(it: Bench) -> None:
         words = {f"kiln {said}": ["-m", "kiln.cli.main", *said.split()] for said in ("--version", *_ASKING, *_BESIDE)}
         commands = words | {name: ["-c", program] for name, program in _FLOORS.items()}
         times: dict[str, list[float]] = {name: [] for name in commands}
-        for turn in range(it.either(9, 2) + 1):
+        for turn in range(it.either(10, 1)):
             for name, arguments in commands.items():
                 seconds = _own_s(arguments, environment)
-                if turn:  # The first writes down the compiled modules.
+                if turn or it.is_quick:  # The first writes down the compiled modules.
                     times[name].append(seconds)
     against = {name: median(times[name]) for name in _FLOORS}
     for name in words:

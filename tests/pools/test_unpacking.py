@@ -9,6 +9,7 @@ import io
 import lzma
 import os
 import tarfile
+from functools import cache
 
 import pytest
 
@@ -28,7 +29,18 @@ def pack_by_zstd(content):
     return zstd.compress(content, options={zstd.CompressionParameter.checksum_flag: 1})
 
 
-PACKERS = {"gzip": gzip.compress, "xz": lzma.compress, "bzip2": bz2.compress, "zstd": pack_by_zstd}
+_PACKERS = {"gzip": gzip.compress, "xz": lzma.compress, "bzip2": bz2.compress, "zstd": pack_by_zstd}
+
+
+@cache
+def packed(kind, content):
+    """What each kind makes of it; several tests want the same, which takes longer than to unpack it."""
+    return _PACKERS[kind](content)
+
+
+def packed_zeros(kind, size):
+    """So many zeros, in streams of a MiB."""
+    return packed(kind, bytes(MiB)) * (size // MiB)
 
 
 @pytest.fixture
@@ -58,55 +70,55 @@ def an_ova(files, form=None):
     return packed.getvalue()
 
 
-@pytest.mark.parametrize("kind", PACKERS)
+@pytest.mark.parametrize("kind", _PACKERS)
 class TestCompressed:
     def test_is_unpacked_with_holes_for_zeros(self, unpack, kind):
-        content, took = unpack(PACKERS[kind](DISK))
+        content, took = unpack(packed(kind, DISK))
 
         assert content == DISK
         assert took < 300 * KiB
 
     def test_may_be_several_one_after_the_other(self, unpack, kind):
-        assert unpack(PACKERS[kind](DISK[: 2 * MiB]) + PACKERS[kind](DISK[2 * MiB :]) + bytes(1024))[0] == DISK
+        assert unpack(packed(kind, DISK[: 2 * MiB]) + packed(kind, DISK[2 * MiB :]) + bytes(1024))[0] == DISK
 
     @pytest.mark.parametrize("left", [20, 1000, -1, -9])
     def test_is_refused_when_it_is_cut_short(self, unpack, kind, left):
         with pytest.raises(SourceRefused, match="cut short"):
-            unpack(PACKERS[kind](DISK)[:left])
+            unpack(packed(kind, DISK)[:left])
 
     def test_is_refused_when_it_is_damaged(self, unpack, kind):
-        packed = bytearray(PACKERS[kind](DISK))
-        packed[len(packed) // 2] ^= 0xFF
+        content = bytearray(packed(kind, DISK))
+        content[len(content) // 2] ^= 0xFF
 
         with pytest.raises(SourceRefused, match="damaged"):
-            unpack(bytes(packed))
+            unpack(bytes(content))
 
     def test_is_refused_with_something_else_behind_it(self, unpack, kind):
         with pytest.raises(SourceRefused, match="damaged"):
-            unpack(PACKERS[kind](DISK) + b"something else")
+            unpack(packed(kind, DISK) + b"something else")
 
     def test_is_refused_when_it_unpacks_out_of_proportion(self, unpack, kind, monkeypatch):
         monkeypatch.setattr(unpacking, "_ALWAYS", 0)
         monkeypatch.setattr(unpacking, "_RATIO", 5)
 
         with pytest.raises(SourceRefused, match="out of all proportion"):
-            unpack(PACKERS[kind](bytes(32 * MiB)))
+            unpack(packed_zeros(kind, 32 * MiB))
 
     def test_is_refused_when_nothing_is_in_it(self, unpack, kind):
         with pytest.raises(SourceRefused, match="Nothing"):
-            unpack(PACKERS[kind](b""))
+            unpack(packed(kind, b""))
 
     def test_leaves_others_room(self, unpack, kind, monkeypatch):
         monkeypatch.setattr(unpacking, "_ROOM_TAKEN", 0.0)
 
         with pytest.raises(PoolFull):
-            unpack(PACKERS[kind](DISK))
+            unpack(packed(kind, DISK))
 
     def test_ends_when_it_is_cancelled(self, unpack, kind, monkeypatch):
         monkeypatch.setattr(unpacking, "_TICK_S", 0.001)
 
         with pytest.raises(Cancelled):
-            unpack(PACKERS[kind](bytes(64 * MiB)), lambda: True)
+            unpack(packed_zeros(kind, 64 * MiB), lambda: True)
 
 
 class TestOva:
