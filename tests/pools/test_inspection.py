@@ -157,7 +157,7 @@ def test_refuses_a_file_of_two_formats(tmp_path):
     assert "QCOW2 and VHD" in refusal(path)
 
 
-@pytest.mark.parametrize("memory", [1 * MiB, 24 * MiB])
+@pytest.mark.parametrize("memory", [1 * MiB, 15 * MiB])
 def test_blames_no_file_for_a_judge_that_dies(tmp_path, monkeypatch, memory):
     monkeypatch.setattr(inspection, "_MEMORY", memory)
 

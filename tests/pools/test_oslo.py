@@ -11,6 +11,7 @@ def test_is_imported_without_the_package_around_it():
 
     assert "oslo_utils.imageutils.format_inspector" in said
     assert not {"oslo_utils.imageutils", "oslo_utils.imageutils.qemu", "oslo_utils.strutils"} & set(said)
+    assert not {"cryptography", "tarfile", "hashlib"} & set(said)
 
 
 def test_leaves_the_package_whole_for_others():
@@ -21,6 +22,17 @@ print(QemuImgInfo.__name__, again is format_inspector)
 """
 
     assert _said(program).split() == ["QemuImgInfo", "True"]
+
+
+def test_leaves_what_opens_luks_whole_for_others():
+    program = """
+from kiln.pools.oslo import format_inspector
+from oslo_utils.imageutils import _luks
+print("cryptography" in sys.modules, _luks.NUM_KEY_SLOTS, "cryptography" in sys.modules)
+print(_luks is format_inspector._luks, _luks.LUKSHeader.__name__, type(_luks).__name__)
+"""
+
+    assert _said(program).split() == ["False", "8", "True", "True", "LUKSHeader", "module"]
 
 
 def test_takes_the_package_as_it_was_imported_before():

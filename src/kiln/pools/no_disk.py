@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import codecs
 import struct
-import tarfile
 
 from kiln.ground.units import KiB
 from kiln.pools.extents import SECTOR
@@ -54,6 +53,7 @@ _MAGICS = (
 )
 _BOOT_MARK = b"\x55\xaa"
 _GPT = b"EFI PART"
+_TAR_CHECKSUM = slice(148, 156)
 _LOOKED_AT = 4 * KiB
 _LETTERS_LEAST = 8  # Fewer different ones are a pattern that somebody has filled a disk with.
 _BLANKS = frozenset(" \t\r\n")
@@ -92,8 +92,21 @@ def _end(file: File, count: int) -> bytes:
     return file.read(file.length - count, count) if file.length >= count else b""
 
 
+def _may_be_number(field: bytes) -> bool:
+    """Whether tar could read a number there: octal digits, or a mark and then bytes."""
+    try:
+        int(field.partition(b"\0")[0].decode("ascii").strip() or "0", 8)
+    except ValueError:
+        return field[:1] in (b"\200", b"\377")
+    return True
+
+
 def _is_tar(head: bytes) -> bool:
     """Whether a header of tar stands there whole, by its checksum: the oldest form has no magic."""
+    if not head.strip(b"\0") or not _may_be_number(head[_TAR_CHECKSUM]):
+        return False
+    import tarfile  # noqa: PLC0415 - it takes as long to load as to judge a disk, and few files come so far.
+
     try:
         return bool(tarfile.TarInfo.frombuf(head[:SECTOR], "utf-8", "surrogateescape").name)
     except tarfile.HeaderError:
