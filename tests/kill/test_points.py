@@ -39,6 +39,7 @@ ELSEWHERE = {
     "pool.ahead.followed",
     "pools/test_records.py": "records.append.before records.append.written records.append.synced "
     "records.rewrite.before records.rewrite.done",
+    "service/test_authority.py": "authority.drafted authority.published",
     "service/test_ballast.py": "ballast.fill.before ballast.fill.done ballast.give_up.before ballast.give_up.cut",
     "service/test_pairing.py": "pairing.before pairing.noted pairing.committed pairing.done",
     "service/test_rebuilding.py": "rebuild.keys_made rebuild.before rebuild.noted rebuild.committed rebuild.done "

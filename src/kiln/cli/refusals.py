@@ -13,6 +13,8 @@ from kiln.client.parameters import ParameterRefused
 from kiln.client.transport import EndpointRefused, Unreachable
 from kiln.client.waiters import WaitFailed, WaitTooLong
 from kiln.service.errors import (
+    AuthorityBroken,
+    CertificateAbsent,
     DatabaseAbsent,
     DatabaseDamaged,
     DatabaseHeld,
@@ -36,6 +38,11 @@ _KEY_LOST = (
     "Where there is none, `kiln account reset-keys` makes a new one and new secrets; nothing else is lost."
 )
 
+_AUTHORITY_LOST = (
+    "Put ca.key and ca.pem back, from a copy of both. Where there is none, remove what is left of them: the next start "
+    "makes new ones, which clients have to be told (`kiln ca`). Without --tls Kiln serves meanwhile, without TLS."
+)
+
 _POOL_CLOSED = (
     "The pool must be Kiln's own to read and to write: on a file system that is mounted so, and of Kiln's user. "
     "`kiln fsck --no-repair` looks at one that can only be read. Nothing was changed in it."
@@ -52,6 +59,8 @@ _KNOWN: tuple[tuple[type[Exception], Exit, str], ...] = (
     (DataFolderBusy, exits.SETTINGS, "One data folder has one service: stop it first, or name another with --data."),
     (DataFolderRefused, exits.SETTINGS, "Nothing was touched. Name one that is empty, or not there yet, with --data."),
     (SecretBroken, exits.FILE, _KEY_LOST),
+    (AuthorityBroken, exits.FILE, _AUTHORITY_LOST),
+    (CertificateAbsent, exits.FILE, "`kiln serve` makes it at its first start."),
     (KeyAbsent, exits.SETTINGS, "`kiln account keys add ACCOUNT` makes another, `kiln account keys list` shows them."),
     (DeploymentRefused, exits.FILE, "docs/howto/back-up-and-put-back.md says more. Nothing was changed."),
     (PoolUnusable, exits.FILE, _POOL_CLOSED),

@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import errno
 import sys
+from itertools import zip_longest
+from typing import Any
 
 from kiln.cli import exits
 from kiln.cli.exits import Refusal
 from kiln.cli.flags import takes_settings
-from kiln.cli.grammar import example, group
+from kiln.cli.grammar import Said, example, group
 from kiln.cli.output import say
 from kiln.cli.refusals import advice_of_host
+from kiln.service.errors import NotListening
 from kiln.service.serve import serve
-from kiln.service.settings import Settings
+from kiln.service.settings import DEFAULT_TLS, Settings
 from kiln.service.terminal import terminal_room
 
 app = group()
@@ -20,6 +23,7 @@ app = group()
 FLAGS = (
     "data",
     "listen",
+    "tls",
     "machines",
     "database",
     "regions",
@@ -46,7 +50,20 @@ def run(settings: Settings) -> None:
     except OSError as error:
         is_port = error.errno == errno.EACCES and error.filename is None
         hint = _RESERVED if is_port else advice_of_host(error)
-        raise Refusal(f"{error.filename or settings.listen}: {error.strerror}", exits.SETTINGS, hint) from error
+        where = error.address if isinstance(error, NotListening) else error.filename or settings.listen
+        raise Refusal(f"{where}: {error.strerror}", exits.SETTINGS, hint) from error
 
 
-app.command("serve", epilog=example("kiln serve --data ~/kiln --listen 127.0.0.1:8787"))(takes_settings(run, FLAGS))
+class _Serve(Said):
+    """The word, of whose ``--tls`` the address may be left out."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> Any:
+        told = []
+        for word, after in zip_longest(args, args[1:], fillvalue="-"):
+            told += [word, DEFAULT_TLS] if word == "--tls" and after.startswith("-") else [word]
+        return super().parse_args(ctx, told)
+
+
+app.command("serve", cls=_Serve, epilog=example("kiln serve --data ~/kiln --listen 127.0.0.1:8787"))(
+    takes_settings(run, FLAGS)
+)

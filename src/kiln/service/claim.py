@@ -21,10 +21,13 @@ from kiln.service.errors import DataFolderBusy, DataFolderRefused
 _MODE = 0o711  # A confined QEMU runs as a user of its own and passes through to its volumes; nobody lists what is here.
 _SAID_MOST = 3
 
+#: A first start that was killed leaves drafts of them.
+_DRAFTED = frozenset({"ca.key", "ca.pem", "master.key"})
+
 #: What may lie in a folder in which no Kiln has run: what one keeps there, and what a new file system brings.
 _MAY_BE_THERE = frozenset(
-    {"ballast", "buckets", "endpoint", "kiln.sqlite-shm", "kiln.sqlite-wal", "lock", "lost+found", "master.key"}
-    | {"nonces", "pool", "run"}
+    {"ballast", "buckets", "endpoint", "kiln.sqlite-shm", "kiln.sqlite-wal", "lock", "lost+found", "nonces", "pool"}
+    | {"run", *_DRAFTED}
 )
 
 
@@ -127,8 +130,7 @@ def _require_ours(folder: Path) -> None:
 
 
 def _is_other(entry: Path) -> bool:
-    # A first start that was killed leaves the draft of a key.
-    return entry.name not in _MAY_BE_THERE and entry.stem != "master.key"
+    return entry.name not in _MAY_BE_THERE and entry.stem not in _DRAFTED
 
 
 def _user(uid: int) -> str:

@@ -40,6 +40,16 @@ class DataFolder:
         return self.path / "endpoint"
 
     @property
+    def ca(self) -> Path:
+        """The certificate of Kiln's own authority for TLS."""
+        return self.path / "ca.pem"
+
+    @property
+    def ca_key(self) -> Path:
+        """The authority's key."""
+        return self.path / "ca.key"
+
+    @property
     def pool(self) -> Path:
         """The volumes."""
         return self.path / "pool"

@@ -7,6 +7,14 @@ class SettingRefused(ValueError):
     """A setting has a value that it cannot have; the message names both."""
 
 
+class NotListening(OSError):
+    """The host does not let us listen at *address*."""
+
+    def __init__(self, address: str, error: OSError) -> None:
+        super().__init__(error.errno, error.strerror)
+        self.address = address
+
+
 class DataFolderBusy(Exception):
     """Another Kiln works in the data folder."""
 
@@ -21,6 +29,14 @@ class DataFolderRefused(Exception):
 
 class SecretBroken(Exception):
     """A sealed secret was changed, or sealed with another master key, or the key is none; the message says which."""
+
+
+class AuthorityBroken(Exception):
+    """The key or the certificate of Kiln's own authority for TLS cannot be used; the message says which."""
+
+
+class CertificateAbsent(Exception):
+    """No Kiln has made a certificate for TLS in the data folder."""
 
 
 class KeyAbsent(Exception):

@@ -6,7 +6,7 @@ import asyncio
 import signal
 import socket
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from ipaddress import ip_address
 
@@ -17,6 +17,7 @@ from kiln.wire.app import Site
 from kiln.wire.http.bounds import IDLE_S
 from kiln.wire.http.crowd import Crowd
 from kiln.wire.http.protocol import bounded_by
+from kiln.wire.http.tls import Certificates
 from kiln.wire.paths.table import Table
 
 #: uvicorn ticks ten times a second.
@@ -25,29 +26,33 @@ _TICKS_A_SECOND = 10
 
 def run(
     app: Table[Site],
-    listener: socket.socket,
+    listeners: Sequence[socket.socket],
     crowd: Crowd,
+    *,
+    certificates: Certificates | None = None,
     begins: Callable[[], None] = lambda: None,
     ends: Callable[[], None] = lambda: None,
 ) -> None:
-    """Answer what comes to *listener* until SIGTERM or SIGINT.
+    """Answer what comes to *listeners* until SIGTERM or SIGINT.
 
     *begins* is called once requests are answered and those signals end it in
-    order, *ends* when one has come.
+    order, *ends* when one has come. Without *certificates* there is no TLS.
     """
-    make_server(app, crowd, begins, ends).run(sockets=[listener])
+    make_server(app, crowd, certificates=certificates, begins=begins, ends=ends).run(sockets=list(listeners))
 
 
 def make_server(
     app: Table[Site],
     crowd: Crowd,
+    *,
+    certificates: Certificates | None = None,
     begins: Callable[[], None] = lambda: None,
     ends: Callable[[], None] = lambda: None,
 ) -> Server:
     """What ``run`` runs. Off the main thread, which alone hears signals, it ends when its ``should_exit`` is set."""
     config = Config(
         app,
-        http=bounded_by(crowd, app),
+        http=bounded_by(crowd, app, certificates),
         loop="uvloop",
         lifespan="off",
         ws="none",  # Else a request to upgrade fails, or not, by what else is installed.

@@ -6,10 +6,11 @@ import os
 import signal
 import socket
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +28,7 @@ from kiln.service.databases import hold_database
 from kiln.service.errors import DatabaseUnusable
 from kiln.service.health import health
 from kiln.service.keywatch import KeyWatch
+from kiln.service.listening import known_certificates, listeners
 from kiln.service.pairing import advance, refuse_newer
 from kiln.service.passing import started, stopping
 from kiln.service.settings import Settings
@@ -76,13 +78,14 @@ def serve(settings: Settings, say: Callable[[str], None], room: int = 0) -> None
     refuse_newer(settings)
     with (
         hold_data_folder(settings.data),
-        _listen(settings) as listener,
+        listeners(settings) as sockets,
         hold_database(settings) as hold,
         assemble(
-            replace(settings, public_endpoint=settings.public_endpoint or http.reach(listener)), strays=True, say=say
+            replace(settings, public_endpoint=settings.public_endpoint or http.reach(sockets[0])), strays=True, say=say
         ) as assembly,
     ):
-        address = f"http://{http.bound(listener)}"
+        address = f"http://{http.bound(sockets[0])}"
+        certificates = known_certificates(settings, sockets, say)
         if assembly.database.is_sqlite:
             assembly.ballast.fill()
         deployment = advance(assembly.database, assembly.pool, assembly.ports.clock())
@@ -90,7 +93,7 @@ def serve(settings: Settings, say: Callable[[str], None], room: int = 0) -> None
             hold.guard(assembly.database, deployment, _end)
         recorder = Recorder(assembly.database, assembly.pool.records, deployment.id)
         keys = _keys(assembly)
-        tell(settings.folder.endpoint, Address(f"http://{http.reach(listener)}", settings.region_ids))
+        tell(settings.folder.endpoint, Address(f"http://{http.reach(sockets[0])}", settings.region_ids))
         _recover(assembly)
         worker = Worker(assembly.ports, DUTIES, unfinished, threads=settings.workers)
         keeper = Keeper(assembly.ports, _chores(assembly, recorder))
@@ -110,30 +113,18 @@ def serve(settings: Settings, say: Callable[[str], None], room: int = 0) -> None
                     for words in doctor.lines(doctor.glance(settings), room):
                         say(words)
                     _greet(settings, keys, address, say)
+                    _tell_of_tls(sockets[1:], say)
                     started(assembly, address)
                     tell_supervisor(READY, f"listening on {address}")
 
-                http.run(app, listener, crowd, begin, lambda: stopping(assembly, worker, say))
+                ends = partial(stopping, assembly, worker, say)
+                http.run(app, sockets, crowd, certificates=certificates, begins=begin, ends=ends)
                 threads.give_up()
         finally:
             keeper.stop()
             worker.stop()
             recorder.stop()
             log.info("stopped")
-
-
-def _listen(settings: Settings) -> socket.socket:
-    host, port = settings.address
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    listener = socket.socket(family, socket.SOCK_STREAM)
-    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    try:
-        listener.bind((host, port))
-        listener.listen(1024)
-    except OSError:
-        listener.close()
-        raise
-    return listener
 
 
 def _keys(assembly: Assembly) -> Keys:
@@ -226,6 +217,11 @@ def _site(assembly: Assembly, worker: Worker, keeper: Keeper, threads: Threads, 
 def _end() -> None:
     """End the serving as the operator would."""
     os.kill(os.getpid(), signal.SIGTERM)
+
+
+def _tell_of_tls(sockets: Sequence[socket.socket], say: Callable[[str], None]) -> None:
+    for one in sockets:
+        say(f"listening on https://{http.bound(one)}")
 
 
 def _greet(settings: Settings, keys: Keys, address: str, say: Callable[[str], None]) -> None:

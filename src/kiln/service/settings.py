@@ -23,6 +23,7 @@ from kiln.service.datafolder import DataFolder
 from kiln.service.errors import SettingRefused
 
 DEFAULT_LISTEN = "127.0.0.1:8787"
+DEFAULT_TLS = "127.0.0.1:443"  #: Where clients look for a name of the cloud that leads to this host.
 DEFAULT_REGION = "cn-qingdao-env17-d01"
 OF_ROOT = Path("/var/lib/kiln")  #: The systemd unit's as well.
 
@@ -44,6 +45,14 @@ class Settings:
         Default("$XDG_DATA_HOME/kiln, else ~/.local/share/kiln; for root /var/lib/kiln where there is neither"),
     ]
     listen: Annotated[str, Doc("HOST:PORT to listen on; port 0 takes a free one.")] = DEFAULT_LISTEN
+    tls: Annotated[
+        str,
+        Doc(
+            "HOST:PORT to listen on beside, where nothing but TLS is spoken, under the names of the cloud too; of "
+            "--tls alone 127.0.0.1:443. `listen` speaks TLS as well, to who begins with it. `kiln ca` says whom "
+            "clients have to trust."
+        ),
+    ] = ""
     public_endpoint: Annotated[
         str,
         Doc(
@@ -119,8 +128,7 @@ class Settings:
     @property
     def address(self) -> tuple[str, int]:
         """Host and port of ``listen``."""
-        host, _, port = self.listen.rpartition(":")
-        return host.strip("[]"), int(port)
+        return to_address(self.listen)
 
     @property
     def grace_seconds(self) -> float:
@@ -191,6 +199,12 @@ def read_settings(environment: Mapping[str, str], **flags: Any) -> Settings:
     return settings
 
 
+def to_address(text: str) -> tuple[str, int]:
+    """Host and port of HOST:PORT that was checked; an address of IPv6 has no brackets then."""
+    host, _, port = text.rpartition(":")
+    return host.strip("[]"), int(port)
+
+
 def to_seconds(text: str) -> float | None:
     """Seconds of a duration such as ``90s``, ``15m``, ``72h``, ``7d`` or ``0``; None when it is none."""
     found = re.fullmatch(r"([0-9]{1,9})([smhd]?)", text.strip())
@@ -239,9 +253,10 @@ def _convert(name: str, kind: type, given: Any) -> Any:
 
 
 def _check(settings: Settings) -> None:
-    host, _, port = settings.listen.rpartition(":")
-    if not host or not port.isdigit() or int(port) > 65535:  # noqa: PLR2004 - the largest TCP port.
-        raise SettingRefused(f"listen must be HOST:PORT, not {settings.listen!r}")
+    for name, text in (("listen", settings.listen), ("tls", settings.tls or settings.listen)):
+        host, _, port = text.rpartition(":")
+        if not host or not port.isdigit() or int(port) > 65535:  # noqa: PLR2004 - the largest TCP port.
+            raise SettingRefused(f"{name} must be HOST:PORT, not {text!r}")
     if settings.public_endpoint and not re.fullmatch(
         r"[^/\s:]+(:[0-9]+)?|\[[0-9a-fA-F:]+\](:[0-9]+)?", settings.public_endpoint
     ):

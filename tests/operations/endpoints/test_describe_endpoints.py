@@ -25,7 +25,7 @@ def test_tells_the_address_of_every_product(cloud, service, asked, told):
             "SerivceCode": service,
             "Type": told,
             "Namespace": "",
-            "Protocols": {"Protocols": ["HTTP"]},
+            "Protocols": {"Protocols": ["HTTP", "HTTPS"]},
             "Endpoint": cloud.ports.deployment.endpoint,
         }
     ]

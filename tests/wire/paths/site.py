@@ -22,6 +22,7 @@ from kiln.wire.dispatch import Dispatcher
 from kiln.wire.gateway import Gateway
 from kiln.wire.http.bounds import Room
 from kiln.wire.http.crowd import Crowd
+from kiln.wire.http.tls import Certificates
 from kiln.wire.key import Key
 from kiln.wire.nonces import MemoryNonces
 from kiln.wire.paths.events import Limits
@@ -157,7 +158,11 @@ class Stream:
 
 @contextmanager
 def start_site(
-    cloud: Cloud, limits: Limits, room: Room, health: Callable[[], tuple[bool, dict]] = lambda: (True, {"status": "ok"})
+    cloud: Cloud,
+    limits: Limits,
+    room: Room,
+    health: Callable[[], tuple[bool, dict]] = lambda: (True, {"status": "ok"}),
+    certify: Callable[[int], Certificates | None] = lambda _: None,
 ) -> Iterator[Served]:
     """The server on a free port, until the context ends."""
     keys, crowd, ready = Keys(), Crowd(room), threading.Event()
@@ -172,7 +177,8 @@ def start_site(
             hub=cloud.ports.database.hub,
             limits=limits,
         )
-        server = make_server(make_app(site), crowd, begins=ready.set)
+        certificates = certify(listener.getsockname()[1])
+        server = make_server(make_app(site), crowd, begins=ready.set, certificates=certificates)
         thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]})
         thread.start()
         assert ready.wait(20)

@@ -55,7 +55,7 @@ class Input:
 class ProtocolsOutput:
     """Protocols."""
 
-    protocols: Annotated[tuple[str, ...], Doc("HTTP.")]
+    protocols: Annotated[tuple[str, ...], Doc("HTTP and HTTPS: one port speaks both.")]
 
 
 @shape
@@ -93,7 +93,7 @@ def check(call: Call, p: Input) -> Output:
         serivce_code=p.service_code,
         type=p.type,
         namespace="",
-        protocols=ProtocolsOutput(protocols=("HTTP",)),
+        protocols=ProtocolsOutput(protocols=("HTTP", "HTTPS")),
         endpoint=call.origin.reached_at(otherwise=call.deployment.endpoint),
     )
     return Output(success=True, endpoints=EndpointsOutput(endpoint=(endpoint,)))

@@ -5,6 +5,10 @@ that arrives at once, however many requests it is. Here the parser is given a
 little at a time, and nothing while there are requests to answer; what is too
 long or takes too long is refused with its HTTP status, if there is anybody to
 tell, and the connection ends.
+
+A connection speaks TLS from its first byte on, or after a CONNECT to a name that
+is answered here, or not at all. All bounds are those of the HTTP in it; before
+there is any, a handshake has as long as a head.
 """
 
 from __future__ import annotations
@@ -23,9 +27,12 @@ from kiln.wire.doors.door import Answer
 from kiln.wire.http import bounds
 from kiln.wire.http.crowd import Crowd, name_of
 from kiln.wire.http.direct import Paths
+from kiln.wire.http.refusals import refusal
+from kiln.wire.http.tls import HANDSHAKE_BYTE, Certificates, TlsBroken, TlsTransport
 
 if TYPE_CHECKING:
     import asyncio
+    import ssl
 
     from uvicorn._types import ASGI3Application
 
@@ -35,31 +42,13 @@ _PHRASES = {status.value: status.phrase for status in http.HTTPStatus}
 
 _SCHEMES = (b"http://", b"https://")
 
-_LARGE = (
-    f"The headers are longer than {bounds.HEADERS // 1024} KiB, or one than {bounds.ONE_HEADER // 1024} KiB, "
-    f"or there are more than {bounds.HEADER_COUNT}."
-)
-
-_SAYS: dict[str, tuple[int, str]] = {
-    "bad_request": (400, "This is not HTTP/1.1."),
-    "head_late": (408, f"The request's head took longer than {bounds.HEAD_S:.0f} seconds."),
-    "body_late": (408, "The request's body took too long."),
-    "body_in_crumbs": (413, f"The request's body comes in pieces of less than {bounds.LEAST_OF_PIECE} bytes."),
-    "body_too_large": (413, "The request's body is too large."),
-    "line_too_long": (414, f"The request line is longer than {bounds.REQUEST_LINE // 1024} KiB."),
-    "headers_too_large": (431, _LARGE),
-    "two_hosts": (400, "There is more than one Host."),
-    "coding_unknown": (501, "The body may be chunked, and be coded in no other way."),
-    "too_many_of_peer": (429, "There are too many connections of this client."),
-    "too_many": (503, "There are too many connections."),
-}
-
 
 class BoundedProtocol(HttpToolsProtocol):
-    """See the module. *crowd* and *table* are what all connections of a server share."""
+    """See the module. *crowd*, *table* and *certificates* are what all connections of a server share."""
 
     crowd: Crowd
     table: Paths
+    certificates: Certificates | None
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
@@ -80,6 +69,10 @@ class BoundedProtocol(HttpToolsProtocol):
         self._held = b""
         self._discarding_since: float | None = None
         self._discarded = 0
+        self._has_begun = False
+        self._tls: TlsTransport | None = None
+        self._tunnel: ssl.SSLContext | None = None
+        self._sealed = b""
         status = self.crowd.come(self, name_of(self.client[0] if self.client else ""))
         if status:
             self._tell("too_many_of_peer" if status == http.HTTPStatus.TOO_MANY_REQUESTS else "too_many")
@@ -148,8 +141,15 @@ class BoundedProtocol(HttpToolsProtocol):
         elif self._unread_since is not None and now - self._unread_since > bounds.UNREAD_S:
             self.crowd.count("answer_unread")
             self.give_way()
-        elif self._is_answering:
-            return
+        elif not self._is_answering:
+            self._check_asking(now)
+
+    def _check_asking(self, now: float) -> None:
+        """The same where no whole request has come."""
+        if self._tls is not None and not self._tls.is_established:
+            if self._head_since is not None and now - self._head_since > bounds.HEAD_S:
+                self.crowd.count("handshake_late")
+                self.give_way()
         elif not self._in_head:
             if now - self._last_byte > bounds.PAUSE_S or now - self._body_since > bounds.BODY_S:
                 self._refuse("body_late")
@@ -166,9 +166,57 @@ class BoundedProtocol(HttpToolsProtocol):
             if self._discarded > bounds.DISCARD:
                 self.give_way()
             return
+        if not self._has_begun:
+            self._has_begun = True
+            if not self._begin(data[0]):
+                return
+        if self._tls is None:
+            self._take(data)
+        else:
+            self._take_sealed(self._tls, data)
+
+    def _take(self, data: bytes) -> None:
         self._last_byte = self._now()
         self._held = self._held + data if self._held else data
         self.go_on()
+
+    def _begin(self, first: int) -> bool:
+        """Choose by its first byte what this connection speaks; whether it may go on."""
+        host, port = self.server or ("", None)
+        if first == HANDSHAKE_BYTE:
+            context = None if self.certificates is None else self.certificates.of_address(host)
+            if context is None:
+                self.crowd.count("connect_closed")
+                self.give_way()
+                return False
+            self._speak_tls(context)
+        elif self.certificates is not None and self.certificates.is_alone(port or 0):
+            self._refuse("plain_text")
+            return False
+        return True
+
+    def _speak_tls(self, context: ssl.SSLContext) -> None:
+        """From here on what comes is TLS, and what goes."""
+        self._tls = self.transport = TlsTransport(self.transport, context)
+        self.scheme = "https"
+        self._head_since = self._now()
+
+    def _take_sealed(self, tls: TlsTransport, data: bytes) -> None:
+        was_established = tls.is_established
+        try:
+            plain = tls.receive(data)
+        except TlsBroken as broken:
+            self.crowd.count("tls_broken")
+            log.info("connection_refused", reason="tls_broken", words=str(broken), peer=self.client and self.client[0])
+            self._leave_cycles()
+            self.transport.close()
+            return
+        if tls.is_established and not was_established:
+            self._head_since = self._now()
+        if plain:
+            self._take(plain)
+        if tls.has_ended and not self.eof_received():
+            self.transport.close()
 
     def go_on(self) -> None:
         """Parse what has come, until there is something to answer."""
@@ -179,6 +227,9 @@ class BoundedProtocol(HttpToolsProtocol):
             self.flow.pause_reading()
         elif self.cycle is None or len(self.cycle.body) <= HIGH_WATER_LIMIT:
             self.flow.resume_reading()
+        if self._sealed and self._tls is not None:
+            sealed, self._sealed = self._sealed, b""
+            self._take_sealed(self._tls, sealed)
 
     def shutdown(self) -> None:
         """End as soon as there is nothing to answer: half a request is no reason to wait."""
@@ -261,7 +312,10 @@ class BoundedProtocol(HttpToolsProtocol):
         self._fault = self._fault or _fault_of(self.headers)
         if self._fault:
             return
-        if self.parser.should_upgrade() and self.parser.get_method() != b"CONNECT":
+        if self.parser.get_method() == b"CONNECT":
+            self._find_tunnel()
+            return
+        if self.parser.should_upgrade():
             # The parser takes a body for the other protocol's: it reads the head again, without the wish.
             self._head_again = self._without_upgrade()
             return
@@ -295,7 +349,7 @@ class BoundedProtocol(HttpToolsProtocol):
 
     def on_message_complete(self) -> None:
         self._in_head, self._head_bytes = True, 0
-        if not self._fault and not self._head_again:
+        if not self._fault and not self._head_again and self._tunnel is None:
             super().on_message_complete()
             if self._due is not None:
                 self._begin_due()
@@ -325,14 +379,33 @@ class BoundedProtocol(HttpToolsProtocol):
         """Such a request is answered as if nobody had asked for another protocol, and what follows its head is HTTP."""
         upgrade, head = sys.exc_info()[1], self._head_again
         assert isinstance(upgrade, httptools.HttpParserUpgrade)  # It is what uvicorn calls this for.
-        if not head:
-            return  # After CONNECT nothing is ours.
-        self._head_again = b""
-        self._held = self._piece[upgrade.args[0] :] + self._held
+        if self._fault:
+            return
+        rest = self._piece[upgrade.args[0] :] + self._held
         self.parser = httptools.HttpRequestParser(self)
+        if self._tunnel is not None:
+            # A client that did not wait for the answer has sent its first words of TLS already.
+            self._held, self._sealed = b"", rest
+            self.transport.write(b"HTTP/1.1 200 Connection established\r\n\r\n")
+            self._speak_tls(self._tunnel)
+            self._tunnel = None
+            return
+        self._head_again, self._held = b"", rest
         # As uvicorn's own: what comes after "Connection: close" is not looked at.
         self.parser.set_dangerous_leniencies(lenient_data_after_close=True)
         self.parser.feed_data(head)
+
+    def _find_tunnel(self) -> None:
+        """Look where CONNECT leads: to ourselves, or nowhere."""
+        is_behind = bool(self.pipeline) or (self.cycle is not None and not self.cycle.response_complete)
+        if self._tls is not None or is_behind:
+            self._fault = "connect_within"
+        elif self.certificates is None:
+            self._fault = "connect_closed"
+        else:
+            host, port = self.server or ("", None)
+            self._tunnel = self.certificates.of_tunnel(self.url.decode("latin-1"), (host, port or 0))
+            self._fault = "" if self._tunnel is not None else "connect_elsewhere"
 
     def _without_upgrade(self) -> bytes:
         """The head that has just been read, as that of a request that asks for no other protocol."""
@@ -365,14 +438,7 @@ class BoundedProtocol(HttpToolsProtocol):
         self.transport.write_eof()
 
     def _tell(self, reason: str) -> None:
-        status, text = _SAYS[reason]
-        later = "retry-after: 1\r\n" if status in {429, 503} else ""
-        head = (
-            f"HTTP/1.1 {status} {http.HTTPStatus(status).phrase}\r\n"
-            f"content-type: text/plain; charset=utf-8\r\ncontent-length: {len(text) + 1}\r\n"
-            f"{later}connection: close\r\n\r\n"
-        )
-        self.transport.write(f"{head}{text}\n".encode())
+        self.transport.write(refusal(reason))
 
 
 def _may_be_direct(cycle: RequestResponseCycle) -> bool:
@@ -405,7 +471,7 @@ class _Flow(FlowControl):
             super().resume_reading()
 
 
-def bounded_by(crowd: Crowd, table: Paths) -> type[BoundedProtocol]:
+def bounded_by(crowd: Crowd, table: Paths, certificates: Certificates | None = None) -> type[BoundedProtocol]:
     """The protocol of a server whose connections are *crowd*, and whose paths *table* has."""
-    members: dict[str, Any] = {"crowd": crowd, "table": table}
+    members: dict[str, Any] = {"crowd": crowd, "table": table, "certificates": certificates}
     return type("BoundedProtocol", (BoundedProtocol,), members)

@@ -1,0 +1,128 @@
+"""Certificates of the names that Kiln answers to, each made when a client first asks for it.
+
+A name is one of the cloud's, or what this Kiln is called otherwise: the
+addresses where it listens, ``localhost``, and the public endpoint. For other
+names there is no certificate, so that nobody who is led here by mistake, or on
+purpose, takes Kiln for somebody else.
+
+All share one key that lives as long as the process; what is kept of each is
+bounded, as names of buckets are anybody's to make up.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import ssl
+import time
+from collections import OrderedDict
+from collections.abc import Callable, Iterable
+from datetime import UTC, datetime
+from functools import cached_property
+
+from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePrivateKey
+
+from kiln.declare.cloud import is_of_cloud
+from kiln.ground.clock import system_clock
+from kiln.service.authority import LEAF_S, Authority, new_leaf_key, pem_of
+
+#: So many are kept, some ten KiB each.
+_KEPT = 256
+
+_HTTPS = 443
+_address = re.compile(r"(?:\[([0-9a-f:.]+)\]|([^\[\]:]+))(?::([0-9]{1,5}))?").fullmatch
+
+_LOOPBACK = ("localhost", "127.0.0.1", "::1")
+
+#: As ``ssl.SSLContext.sni_callback`` is called, and what it answers: None, or an alert.
+_Choice = Callable[[ssl.SSLObject, str | None, ssl.SSLContext], int | None]
+
+
+class KnownCertificates:
+    """See the module. Used on the event loop's thread alone."""
+
+    def __init__(
+        self, authority: Authority, own: Iterable[str] = (), alone: Iterable[int] = (), most: int = _KEPT
+    ) -> None:
+        """*own* are names and addresses of this Kiln, as HOST or HOST:PORT; at the ports *alone* all is TLS."""
+        self._authority = authority
+        self._targets = [_split(one) for one in own if one]
+        self._own = tuple(dict.fromkeys(host for host, _ in self._targets))
+        self._alone = frozenset(alone)
+        self._most = most
+        self._kept: OrderedDict[str, tuple[float, ssl.SSLContext]] = OrderedDict()
+
+    def of_address(self, host: str) -> ssl.SSLContext:
+        """See ``Certificates``. Who asks for no name means an address: that one, or any that is ours."""
+        return self._context(f"address {host}", tuple(dict.fromkeys((host, *_LOOPBACK, *self._own))), self._choose)
+
+    def of_tunnel(self, target: str, own: tuple[str, int]) -> ssl.SSLContext | None:
+        """See ``Certificates``."""
+        host, port = _split(target)
+        if (host, port) in self._targets or (host in (own[0], *_LOOPBACK) and port == own[1]):
+            return self.of_address(own[0])
+        return self._of_name(host) if is_of_cloud(host) and port == _HTTPS else None
+
+    def is_alone(self, port: int) -> bool:
+        """See ``Certificates``."""
+        return port in self._alone
+
+    def _choose(self, tls: ssl.SSLObject, name: str | None, _: ssl.SSLContext) -> int | None:
+        """Show the certificate of the name that is asked for, on a connection to any of our addresses."""
+        if name is None:
+            return None
+        name = name.lower()
+        if not (is_of_cloud(name) or name in self._own or name in _LOOPBACK):
+            return int(ssl.ALERT_DESCRIPTION_UNRECOGNIZED_NAME)
+        tls.context = self._of_name(name)
+        return None
+
+    def _of_name(self, name: str) -> ssl.SSLContext:
+        def is_it(_: ssl.SSLObject, asked: str | None, __: ssl.SSLContext) -> int | None:
+            is_other = asked is not None and asked.lower() != name
+            return int(ssl.ALERT_DESCRIPTION_UNRECOGNIZED_NAME) if is_other else None
+
+        return self._context(name, (name,), is_it)
+
+    def _context(self, kept_as: str, names: tuple[str, ...], choose: _Choice) -> ssl.SSLContext:
+        now = time.monotonic()
+        kept = self._kept.get(kept_as)
+        if kept is not None and now - kept[0] < LEAF_S / 3:
+            self._kept.move_to_end(kept_as)
+            return kept[1]
+        context = self._make(names)
+        context.sni_callback = choose
+        self._kept[kept_as] = now, context
+        self._kept.move_to_end(kept_as)
+        while len(self._kept) > self._most:
+            self._kept.popitem(last=False)
+        return context
+
+    def _make(self, names: tuple[str, ...]) -> ssl.SSLContext:
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.minimum_version = ssl.TLSVersion.TLSv1_2
+        context.options |= ssl.OP_NO_RENEGOTIATION
+        context.num_tickets = 0  # Each would be made and sent for every connection, and few clients come back with it.
+        context.set_alpn_protocols(["http/1.1"])
+        leaf = self._authority.certify(names, self._key.public_key(), datetime.fromtimestamp(system_clock(), UTC))
+        _load(context, pem_of(self._key) + leaf)
+        return context
+
+    @cached_property
+    def _key(self) -> EllipticCurvePrivateKey:
+        return new_leaf_key()
+
+
+def _load(context: ssl.SSLContext, pem: bytes) -> None:
+    """Give *context* a chain and its key. OpenSSL reads them from a file alone, and this one is never on a disk."""
+    descriptor = os.memfd_create("kiln-tls")
+    with os.fdopen(descriptor, "wb") as file:
+        file.write(pem)
+        file.flush()
+        context.load_cert_chain(f"/proc/self/fd/{descriptor}")
+
+
+def _split(address: str) -> tuple[str, int]:
+    """Host and port of HOST, HOST:PORT, or the same of an address of IPv6; an empty host of what is neither."""
+    found = _address(address.lower())
+    return ("", 0) if found is None else (found[1] or found[2], int(found[3] or _HTTPS))
