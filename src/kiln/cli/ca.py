@@ -20,21 +20,20 @@ app = group()
 Pem = Annotated[bool, typer.Option("--pem", help="Print the certificate itself, to be kept where clients run.")]
 
 
-@app.command("ca", epilog=example('export SSL_CERT_FILE="$(kiln ca)"', "kiln ca --pem > kiln-ca.pem"))
+@app.command("ca", epilog=example('export SSL_CERT_FILE="$(kiln ca)"', "kiln ca --pem"))
 def run(*, data: Data = None, pem: Pem = False) -> None:
-    """Print where the certificate is that clients of this machine's Kiln have to trust.
+    """Print where the certificate is that clients have to trust.
 
-    Kiln answers by the names of the cloud, with certificates that it signs itself: to who comes through it as
-    HTTPS_PROXY, and to whom a file of hosts has led to it. A client is told the signer's in one variable:
+    This machine's Kiln answers by the names of the cloud, with certificates that
+    it signs itself: to who comes through it as HTTPS_PROXY, and to whom a file of
+    hosts has led to it. A client is told the signer's in one variable: programs
+    in Go (Packer, Terraform, aliyun) in SSL_CERT_FILE, Python's classic SDK in
+    ALIBABA_CLOUD_CA_BUNDLE, requests in REQUESTS_CA_BUNDLE, Python's own ssl in
+    SSL_CERT_FILE, and Node in NODE_EXTRA_CA_CERTS. Python's current SDK reads it
+    from none of them behind a proxy, but from `ca` of its Config.
 
-    \b
-      Packer, Terraform, aliyun (Go)        SSL_CERT_FILE
-      Python's requests: the SDKs           REQUESTS_CA_BUNDLE
-      Python's own ssl, curl of Debian      SSL_CERT_FILE
-      Node                                  NODE_EXTRA_CA_CERTS
-
-    `kiln env CLIENT` prints what a client needs, and `kiln run` runs it so. Do
-    not add the certificate to those that a whole machine trusts: whoever reads
+    `kiln env CLIENT` prints what a client needs, and `kiln run -- CMD` runs it
+    so. Do not add the certificate to those that a whole machine trusts: whoever reads
     ca.key in the data folder can then be any name to it.
     """
     path = read_settings(os.environ, data=data).folder.ca

@@ -47,3 +47,5 @@ def _option(setting: Described) -> Any:
 #: For words that take a setting or two beside options of their own.
 Data = Annotated[Path | None, _option(described()["data"])]
 DatabaseAddress = Annotated[str | None, _option(described()["database"])]
+Listen = Annotated[str | None, _option(described()["listen"])]
+Regions = Annotated[str | None, _option(described()["regions"])]

@@ -58,6 +58,8 @@ WORDS: Mapping[str, Word] = {
     "account": Word("kiln.cli.account", "Add and list accounts, their keys, users and resource groups."),
     "bucket": Word("kiln.cli.buckets", "Make, list, give and share buckets."),
     "env": Word("kiln.cli.env", "Print the settings that clients of this machine's Kiln need."),
+    "run": Word("kiln.cli.run", "Run a command as a client of this machine's Kiln."),
+    "ca": Word("kiln.cli.ca", "Print where the certificate is that clients have to trust."),
     "completion": Word("kiln.cli.completion", "Print what has a shell complete words, options and live names."),
 }
 

@@ -8,8 +8,9 @@ import time
 from kiln.service.accounts import Keys, known_keys
 from kiln.service.address import Address, told
 from kiln.service.claim import is_held
+from kiln.service.clients import Place, variables_of
 from kiln.service.databases import open_database
-from kiln.service.errors import DatabaseAbsent, DatabaseUnusable, KeyAbsent
+from kiln.service.errors import CertificateAbsent, DatabaseAbsent, DatabaseUnusable, KeyAbsent
 from kiln.service.pairing import require_pair
 from kiln.service.secrets import Sealer
 from kiln.service.settings import Settings
@@ -17,6 +18,18 @@ from kiln.service.settings import Settings
 _APPEARS_WITHIN_S = 10.0  #: A Kiln that is called in the same moment has its data folder by then.
 _STARTS_WITHIN_S = 30.0
 _LOOK_AGAIN_S = 0.1
+
+
+def environment_of(client: str | None, settings: Settings) -> dict[str, str]:
+    """As ``environment``, with what *client* reads beside: one of ``clients.CLIENTS``; None for what any of them does.
+
+    Raises as it does, and CertificateAbsent where the service has made no certificate yet.
+    """
+    said = environment(settings)
+    ca = settings.folder.ca
+    if not ca.is_file():
+        raise CertificateAbsent(f"{ca} is not there")
+    return said | variables_of(client, Place(said["KILN_ENDPOINT"], ca))
 
 
 def environment(settings: Settings) -> dict[str, str]:

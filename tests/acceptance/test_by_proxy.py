@@ -1,0 +1,193 @@
+"""Clients that are told no endpoint: by their proxy, with what ``kiln env CLIENT`` prints, and nothing else."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import signal
+import socket
+import ssl
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from kiln.service.clients import CLIENTS
+from kiln.testing import start_kiln
+from tests.tools import needs
+
+pytestmark = [pytest.mark.sdk, pytest.mark.timeout(240)]
+
+KILN = [sys.executable, "-P", "-m", "kiln.cli.main"]
+REGIONS = "cn-qingdao-env17-d01,cn-hangzhou"
+
+CLASSIC = """
+import os, sys
+from aliyunsdkcore.client import AcsClient
+from aliyunsdkecs.request.v20140526.DescribeRegionsRequest import DescribeRegionsRequest
+key, secret = os.environ["ALIBABA_CLOUD_ACCESS_KEY_ID"], os.environ["ALIBABA_CLOUD_ACCESS_KEY_SECRET"]
+client = AcsClient(key, secret, sys.argv[1])
+request = DescribeRegionsRequest()
+request.set_protocol_type(sys.argv[2])
+print(client.do_action_with_exception(request).decode())
+"""
+
+CURRENT = """
+import os, sys
+from alibabacloud_ecs20140526 import models
+from alibabacloud_ecs20140526.client import Client
+from alibabacloud_tea_openapi.models import Config
+client = Client(Config(
+    access_key_id=os.environ["ALIBABA_CLOUD_ACCESS_KEY_ID"],
+    access_key_secret=os.environ["ALIBABA_CLOUD_ACCESS_KEY_SECRET"],
+    region_id=sys.argv[1], protocol=sys.argv[2],
+    ca=os.environ["SSL_CERT_FILE"],  # Through a proxy it reads certifi's file otherwise, and no variable.
+))
+print(client.describe_regions(models.DescribeRegionsRequest()).body.to_map())
+"""
+
+IDENTITY = """
+import os
+from aliyunsdkcore.client import AcsClient
+from aliyunsdkcore.request import CommonRequest
+key, secret = os.environ["ALIBABA_CLOUD_ACCESS_KEY_ID"], os.environ["ALIBABA_CLOUD_ACCESS_KEY_SECRET"]
+client = AcsClient(key, secret, "cn-hangzhou")
+request = CommonRequest(domain="sts.aliyuncs.com", version="2015-04-01", action_name="GetCallerIdentity")
+request.set_protocol_type("https")
+request.set_method("POST")
+print(client.do_action_with_exception(request).decode())
+"""
+
+
+@pytest.fixture(scope="module")
+def served(tmp_path_factory):
+    """A Kiln that says in its log what is asked of it."""
+    needs("qemu-img")
+    data = tmp_path_factory.mktemp("proxy") / "data"
+    with start_kiln(data, regions=REGIONS, log="info", tls="127.0.0.1:0") as kiln:
+        yield kiln
+
+
+def run(served, *command, whose=()):
+    """What the command did under ``kiln run``, with nothing set of clients' beforehand."""
+    kept = {name: value for name, value in os.environ.items() if "PROXY" not in name.upper()}
+    words = [*KILN, "run", "--data", str(served.data), *whose, "--", *command]
+    return subprocess.run(words, env=kept, capture_output=True, text=True, check=False, timeout=200)
+
+
+def asked(served, since):
+    """The actions that were asked for since then, as the log has them."""
+    return re.findall(r'"action": "(\w+)"', served.log.read_text()[since:])
+
+
+@pytest.mark.parametrize("protocol", ["http", "https"])
+@pytest.mark.parametrize("region", REGIONS.split(","))
+@pytest.mark.parametrize("script", [CLASSIC, CURRENT], ids=["classic", "current"])
+def test_a_python_sdk_finds_kiln_under_the_names_of_the_cloud(served, script, region, protocol):
+    done = run(served, sys.executable, "-c", script, region, protocol)
+
+    assert done.returncode == 0, done.stderr
+    assert "cn-hangzhou" in done.stdout
+
+
+def test_the_classic_sdk_asks_where_a_region_is_that_it_does_not_know(served):
+    since = len(served.log.read_text())
+
+    run(served, sys.executable, "-c", CLASSIC, served.region, "https")
+
+    assert asked(served, since) == ["DescribeEndpoints", "DescribeRegions"]
+
+
+def test_a_python_sdk_asks_who_it_is(served):
+    done = run(served, sys.executable, "-c", IDENTITY)
+
+    assert json.loads(done.stdout)["IdentityType"] == "Account", done.stderr
+
+
+def test_packer_asks_once_where_kiln_is_and_is_never_refused(served, tmp_path):
+    """It asked four times before every call, 152 times for the 39 calls of a build."""
+    needs("packer")
+    builder = {
+        "type": "alicloud-ecs",
+        "region": "cn-hangzhou",
+        "image_name": "packed",
+        "source_image": "m-nobody",
+        "skip_image_validation": True,
+        "instance_type": "ecs.t5-lc1m1.small",
+        "communicator": "none",
+        "ssh_password": "Pass-word-1",
+    }
+    (tmp_path / "web.json").write_text(json.dumps({"builders": [builder]}))
+    since = len(served.log.read_text())
+
+    done = run(served, "packer", "build", "-color=false", str(tmp_path / "web.json"))
+
+    assert "No alicloud image was found" in done.stdout, done.stdout + done.stderr
+    assert done.returncode == 1
+    calls = asked(served, since)
+    assert calls.count("DescribeEndpoints") == 1
+    assert calls.count("DescribeImages") == 3
+    assert "connection_refused" not in served.log.read_text()[since:]
+
+
+def test_a_name_that_is_not_the_cloud_s_is_refused(served):
+    script = "import urllib.request; urllib.request.urlopen('https://example.com', timeout=60)"
+
+    done = run(served, sys.executable, "-c", script)
+
+    assert "403 Forbidden" in done.stderr
+
+
+def test_a_port_of_its_own_speaks_tls_to_who_trusts_what_kiln_ca_says(served):
+    said = subprocess.run([*KILN, "ca", "--data", str(served.data)], capture_output=True, text=True, check=True)
+    port = int(re.search(r"listening on https://127\.0\.0\.1:(\d+)", served.log.read_text())[1])
+    context = ssl.create_default_context(cafile=said.stdout.strip())
+
+    with (
+        socket.create_connection(("127.0.0.1", port), timeout=60) as stream,
+        context.wrap_socket(stream, server_hostname="ecs-cn-hangzhou.aliyuncs.com") as tls,
+    ):
+        tls.sendall(b"GET /healthz HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n")
+        with tls.makefile("rb") as file:
+            assert b'"status": "ok"' in file.read()
+
+
+@pytest.mark.parametrize(
+    ("script", "code"), [("exit 7", 7), ("kill -TERM $$", -signal.SIGTERM), ('test -n "$SSL_CERT_FILE"', 0)]
+)
+def test_a_command_ends_as_it_ends(served, script, code):
+    assert run(served, "sh", "-c", script).returncode == code
+
+
+@pytest.mark.parametrize(("command", "code"), [(["no-such-command"], 127), ([str(Path(__file__))], 126)])
+def test_a_command_that_cannot_be_run_is_told(served, command, code):
+    done = run(served, *command)
+
+    assert done.returncode == code
+    assert command[0] in done.stderr
+
+
+@pytest.mark.parametrize("client", CLIENTS)
+def test_env_prints_what_a_client_reads(served, client):
+    said = subprocess.run(
+        [*KILN, "env", client, "--data", str(served.data)], capture_output=True, text=True, check=True
+    )
+    variables = dict(line.removeprefix("export ").split("=", 1) for line in said.stdout.splitlines())
+
+    assert variables["KILN_ENDPOINT"] == served.endpoint
+    assert str(served.data / "ca.pem") in variables.values()
+    assert ("HTTPS_PROXY" in variables) == (client != "terraform")
+
+
+def test_survives_an_authority_that_is_damaged(tmp_path):
+    with start_kiln(tmp_path / "data") as kiln:
+        kiln.stop()
+        (kiln.data / "ca.key").write_text("damaged")
+        kiln.start()
+        assert "there is no TLS, nor CONNECT" in kiln.log.read_text()
+        kiln.stop()
+        asking = [*KILN, "serve", "--data", str(kiln.data), "--listen", "127.0.0.1:0", "--machines", "none", "--tls"]
+        done = subprocess.run([*asking, "127.0.0.1:0"], capture_output=True, text=True, check=False, timeout=100)
+        assert (done.returncode, "ca.key holds no key" in done.stderr) == (9, True)
