@@ -27,7 +27,7 @@ from kiln.declare.ids import LETTERS, PREFIXES  # noqa: E402
 from kiln.operations import titled  # noqa: E402
 from kiln.store import schema  # noqa: E402
 from kiln.store.database import open_sqlite  # noqa: E402
-from tests.clouds import OTHER, REGION, Cloud, make_cloud  # noqa: E402
+from tests.clouds import ACCOUNT, OTHER, REGION, Cloud, make_cloud  # noqa: E402
 from tests.stock import ED25519  # noqa: E402
 
 PATH = ROOT / "docs/reference/samples.json"
@@ -48,6 +48,14 @@ _PRIVATE_KEY = re.compile(r"(-----BEGIN RSA PRIVATE KEY-----\\n).*?(\\n-----END 
 _RSA = re.compile(r"\bssh-rsa AAAAB3Nza[0-9A-Za-z+/=]+")
 _FINGERPRINT = re.compile(r"\b[0-9a-f]{2}(:[0-9a-f]{2}){15}\b")
 _PUBLIC = re.compile(r"\b127\.[0-9]+\.[0-9]+\.[0-9]+\b")
+
+
+#: What AssumeRole gives, and whoever has it could sign: random, and told by the members' names.
+_GIVEN = {
+    "AccessKeyId": "STS.NUgYrLnoC37mZZCNnAbez4Kj",
+    "AccessKeySecret": "CVwjCkNzTMupZ8NbTCxCBRq3K16jtcWF",
+    "SecurityToken": "v1:zwEh6TJn0aGVsbG8gYWdhaW4sIGFuZCBnb29kIGJ5ZQ==",
+}
 
 
 class Story:
@@ -101,6 +109,7 @@ def _look_around(story: Story) -> None:
 def _ask_who_and_where(story: Story) -> None:
     story.ask("DescribeEndpoints", Id=REGION, ServiceCode="ecs")
     story.ask("GetCallerIdentity")
+    story.ask("AssumeRole", RoleArn=f"acs:ram::{ACCOUNT}:role/packer", RoleSessionName="alice")
 
 
 def _bring_in(story: Story) -> str:
@@ -254,6 +263,8 @@ def _plain(text: str) -> str:
         known = names.setdefault(found[2], f"bp{_spread(len(names))}")
         return f"{found[1]}-{known}"
 
+    for name, example in _GIVEN.items():
+        text = re.sub(rf'"{name}": "(?:[^"\\]|\\.)*"', f'"{name}": "{example}"', text)
     text = _ID.sub(letters, text)
     text = _SERIAL.sub(lambda found: names.get(found[0], found[0]), text)
     text = _PRIVATE_KEY.sub(r"\g<1>MIIEpAIBAAKCAQEA...\g<2>", text)
@@ -262,7 +273,7 @@ def _plain(text: str) -> str:
         (_FINGERPRINT, "89:f0:ba:62:ac:b8:aa:e1:61:5e:fd:81:69:86:6d:{:02x}"),
         (_UUID, "82420a0a-3d0e-50d2-9107-8db404c98b{:02x}"),
         (_MAC, "00:16:3e:00:00:{:02x}"),
-        (_PRIVATE, "172.31.0.{}"),
+        (_PRIVATE, "172.16.0.{}"),
         (_PUBLIC, "127.64.0.{}"),
     )
     for pattern, example in examples:

@@ -61,6 +61,41 @@ print(client.do_action_with_exception(request).decode())
 """
 
 
+ROLE = """
+import json, os, sys
+from alibabacloud_ecs20140526 import models
+from alibabacloud_ecs20140526.client import Client
+from alibabacloud_tea_openapi.models import Config
+from aliyunsdkcore.acs_exception.exceptions import ServerException
+from aliyunsdkcore.auth.credentials import StsTokenCredential
+from aliyunsdkcore.client import AcsClient
+from aliyunsdkcore.request import CommonRequest
+
+def ask(client, action, **more):
+    request = CommonRequest(domain="sts.aliyuncs.com", version="2015-04-01", action_name=action)
+    request.set_protocol_type("https")
+    request.set_method("POST")
+    for name, value in more.items():
+        request.add_query_param(name, value)
+    return json.loads(client.do_action_with_exception(request))
+
+key, secret = os.environ["ALIBABA_CLOUD_ACCESS_KEY_ID"], os.environ["ALIBABA_CLOUD_ACCESS_KEY_SECRET"]
+first = AcsClient(key, secret, "cn-hangzhou")
+account = ask(first, "GetCallerIdentity")["AccountId"]
+given = ask(first, "AssumeRole", RoleArn=f"acs:ram::{account}:role/packer", RoleSessionName="alice")["Credentials"]
+taken = given["AccessKeyId"], given["AccessKeySecret"], given["SecurityToken"]
+print(ask(AcsClient(region_id="cn-hangzhou", credential=StsTokenCredential(*taken)), "GetCallerIdentity")["Arn"])
+print(len(Client(Config(
+    access_key_id=taken[0], access_key_secret=taken[1], security_token=taken[2], region_id="cn-hangzhou",
+    ca=os.environ["SSL_CERT_FILE"],
+)).describe_regions(models.DescribeRegionsRequest()).body.regions.region))
+try:
+    ask(AcsClient(region_id="cn-hangzhou", credential=StsTokenCredential(*taken[:2], "touched")), "GetCallerIdentity")
+except ServerException as error:
+    print(error.get_error_code())
+"""
+
+
 @pytest.fixture(scope="module")
 def served(tmp_path_factory):
     """A Kiln that says in its log what is asked of it."""
@@ -104,6 +139,14 @@ def test_a_python_sdk_asks_who_it_is(served):
     done = run(served, sys.executable, "-c", IDENTITY)
 
     assert json.loads(done.stdout)["IdentityType"] == "Account", done.stderr
+
+
+def test_a_role_that_was_taken_signs_with_both_python_sdks(served):
+    done = run(served, sys.executable, "-c", ROLE)
+
+    arn, regions, code = done.stdout.split() or [done.stderr, "", ""]
+    assert arn.endswith(":assumed-role/packer/alice")
+    assert (regions, code) == ("2", "InvalidSecurityToken.Malformed")
 
 
 def test_packer_asks_once_where_kiln_is_and_is_never_refused(served, tmp_path):

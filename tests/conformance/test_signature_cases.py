@@ -51,7 +51,7 @@ class Only:
     def access_key(self, key_id: str) -> Key | None:
         return self._key if key_id == self._key.id else None
 
-    app = access_key
+    app = session = access_key
 
     def users(self, account_id: str) -> frozenset[str]:
         return frozenset()

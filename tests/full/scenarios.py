@@ -216,6 +216,9 @@ class _OneKey:
     def access_key(self, key_id: str) -> Key | None:
         return Key(id=key_id, secret="SECRETTEST", account_id=ACCOUNT)
 
+    def session(self, token: str) -> Key | None:
+        return None
+
     def app(self, app_key: str) -> Key | None:
         return None
 

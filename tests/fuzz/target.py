@@ -21,6 +21,9 @@ class OneAccount:
     def access_key(self, key_id: str) -> Key | None:
         return Key(id=KEY_ID, secret=SECRET, account_id=ACCOUNT) if key_id == KEY_ID else None
 
+    def session(self, token: str) -> Key | None:
+        return None
+
     def app(self, app_key: str) -> Key | None:
         return Key(id=APP_KEY, secret=APP_SECRET, account_id=ACCOUNT) if app_key == APP_KEY else None
 

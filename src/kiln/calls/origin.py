@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 
+from kiln.calls.sessions import Session
 from kiln.declare.cloud import is_of_cloud
 from kiln.ground.values import dataclass
 
@@ -15,6 +16,8 @@ _address = re.compile(r"([A-Za-z0-9._-]{1,253}|\[[0-9A-Fa-f:.]{2,45}\])(:[0-9]{1
 class Origin:
     """See the module."""
 
+    access_key_id: str = ""  #: Which signed it; of the Apsara route the app's.
+    session: Session | None = None  #: Of a key that AssumeRole gave.
     host: str = ""  #: What the client called this server, as HTTP's Host says it; nobody has signed for it.
 
     def reached_at(self, otherwise: str) -> str:

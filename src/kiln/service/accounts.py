@@ -7,9 +7,10 @@ import string
 import threading
 import time
 
+from kiln.calls.sessions import from_text, may_be_token
 from kiln.ground.clock import Clock
 from kiln.ground.values import dataclass
-from kiln.service.errors import SettingRefused
+from kiln.service.errors import SecretBroken, SettingRefused
 from kiln.service.keys import ACCESS_KEY, APP, KINDS, insert_new, require_account, require_fitting, to_row
 from kiln.service.secrets import Sealer
 from kiln.service.settings import Settings
@@ -240,6 +241,16 @@ class StoredCredentials:
     def access_key(self, key_id: str) -> Key | None:
         """The AccessKey of that ID."""
         return self._key(ACCESS_KEY, key_id)
+
+    def session(self, token: str) -> Key | None:
+        """The key of that token, which alone holds it; None of what this master key has not sealed as one."""
+        try:
+            found = from_text(self._sealer.open(token)) if may_be_token(token) else None
+        except SecretBroken:
+            return None
+        if found is None:
+            return None
+        return Key(id=found.key_id, secret=found.secret, account_id=found.account, session=found.session)
 
     def app(self, app_key: str) -> Key | None:
         """The application of that AppKey."""

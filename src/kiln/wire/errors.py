@@ -4,7 +4,10 @@
       MissingAccessKeyId            no key was named
       InvalidAccessKeyIdNotFound    nobody has that key
       InvalidAccessKeyIdInactive    the key is switched off
-      InvalidSecurityTokenMalformed a temporary token, which nobody here gives out
+      MissingSecurityToken          a key for a while without its token
+      InvalidSecurityTokenMalformed a token that nobody here gave out
+      InvalidSecurityTokenExpired   a token whose time is over
+      InvalidSecurityTokenMismatchWithAccessKey  a token of another key
       IncompleteSignature           there is no whole signature to look at
       InvalidSignatureMethod        an algorithm that is not spoken
       InvalidParamater              a signature version that is not spoken (the service's own spelling)
@@ -57,11 +60,33 @@ class InvalidAccessKeyIdInactive(ApiError):
 
 
 class InvalidSecurityTokenMalformed(ApiError):
-    """A temporary security token was sent; this service gives out none, so none can be right."""
+    """The security token is none that this service has given out, or its master key is another one by now."""
 
     code = "InvalidSecurityToken.Malformed"
     message = "Specified SecurityToken is malformed."
-    hint = "Sign with a permanent AccessKey and leave SecurityToken out."
+    hint = "Sign with a permanent AccessKey and leave SecurityToken out, or take the role again."
+
+
+class InvalidSecurityTokenExpired(ApiError):
+    """The time of the security token is over."""
+
+    code = "InvalidSecurityToken.Expired"
+    message = "Specified SecurityToken is expired."
+    hint = "Take the role again: AssumeRole gives another."
+
+
+class InvalidSecurityTokenMismatchWithAccessKey(ApiError):
+    """The security token is of another AccessKey than the one that signs."""
+
+    code = "InvalidSecurityToken.MismatchWithAccessKey"
+    message = "Specified SecurityToken mismatch with the AccessKey."
+
+
+class MissingSecurityToken(ApiError):
+    """The AccessKey is one of AssumeRole's, and its token was not sent."""
+
+    code = "MissingSecurityToken"
+    message = "SecurityToken is mandatory for this action."
 
 
 class IncompleteSignature(ApiError):

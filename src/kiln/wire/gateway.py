@@ -97,7 +97,7 @@ class Gateway:
 
         try:
             admitted = door.admit(request, self._credentials, self._nonces, self._clock())
-            origin = Origin(host=request.host)
+            origin = Origin(access_key_id=admitted.access_key_id, session=admitted.session, host=request.host)
             self._dispatcher.hand_in(admitted.account_id, admitted.key, admitted.params, tell, hands, origin=origin)
         except Exception as error:  # noqa: BLE001 - as above.
             tell(partial(_again, error))
@@ -118,8 +118,11 @@ class Gateway:
 
     def is_in_use(self, key: Key) -> bool:
         """Whether *key*, which signed something before, could still sign."""
+        session = key.session
+        if session is not None and session.expires_at <= self._clock():
+            return False
         try:
-            now = self._credentials.access_key(key.id)
+            now = self._credentials.access_key(key.id if session is None else session.parent)
         except Exception as error:  # noqa: BLE001 - as above; who cannot be asked has no say.
             _met(error, new_request_id(), None)
             return False

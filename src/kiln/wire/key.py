@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import field
 
+from kiln.calls.sessions import Session
 from kiln.ground.values import dataclass
 
 
@@ -15,3 +16,4 @@ class Key:
     secret: str = field(repr=False)
     account_id: str
     active: bool = True
+    session: Session | None = None  #: Of a key that AssumeRole gave, which nobody keeps.

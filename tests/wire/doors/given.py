@@ -36,6 +36,9 @@ class Known:
     def access_key(self, key_id: str) -> Key | None:
         return self._key if key_id == "AKIDTEST" else None
 
+    def session(self, token: str) -> Key | None:
+        return None
+
     def app(self, app_key: str) -> Key | None:
         return self._app if app_key == "APPKEYTEST" else None
 

@@ -42,6 +42,9 @@ class Keys:
             return None
         return Key(id=key_id, secret=f"secret-{key_id}", account_id=key_id, active=key_id not in self.off)
 
+    def session(self, token: str) -> Key | None:
+        return None
+
     def app(self, app_key: str) -> Key | None:
         return None
 

@@ -48,11 +48,10 @@ def prove(request: RawRequest, query: Mapping[str, str], credentials: Credential
         raise InvalidSignatureMethod
     date = checks.demand_header(request, "x-acs-date")
     nonce = checks.demand_header(request, "x-acs-signature-nonce")
-    checks.check_token(fields.get("x-acs-security-token"))
     _check_coverage(fields, names, has_body=bool(request.body))
     at = freshness.of_utc(date)
     freshness.check_clock(at, now)
-    key = checks.active(credentials.access_key(key_id))
+    key = checks.signer(credentials, key_id, fields.get("x-acs-security-token"), now)
     body_hash = acs3.hash_body(algorithm, request.body)
     stages = acs3.stages(
         method=request.method,
@@ -112,6 +111,7 @@ class Acs3Door:
             params=params,
             format="JSON",
             access_key_id=key.id,
+            session=key.session,
         )
 
     def answer(

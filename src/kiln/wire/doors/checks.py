@@ -5,17 +5,21 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import cast
 
+from kiln.calls.sessions import PREFIX
 from kiln.declare.errors import MissingParameter
 from kiln.declare.products import Product
-from kiln.wire.doors.door import Format, RawRequest
+from kiln.wire.doors.door import Credentials, Format, RawRequest
 from kiln.wire.doors.parameters import find
 from kiln.wire.errors import (
     InvalidAccessKeyIdInactive,
     InvalidAccessKeyIdNotFound,
     InvalidParameterFormat,
     InvalidProductNotFound,
+    InvalidSecurityTokenExpired,
     InvalidSecurityTokenMalformed,
+    InvalidSecurityTokenMismatchWithAccessKey,
     InvalidVersion,
+    MissingSecurityToken,
     UnsupportedHTTPMethod,
 )
 from kiln.wire.key import Key
@@ -58,10 +62,25 @@ def of_version(products: tuple[Product, ...], version: str) -> Product:
     raise InvalidVersion
 
 
-def check_token(token: str | None) -> None:
-    """An empty SecurityToken is what several clients send when they have none."""
-    if token:
+def signer(credentials: Credentials, key_id: str, token: str | None, now: float) -> Key:
+    """The key of that ID, which may sign at *now*; of one that is for a while, its *token* says so.
+
+    An empty token is what several clients send when they have none. Raises what is wrong with either.
+    """
+    if not token:
+        if key_id.startswith(PREFIX):
+            raise MissingSecurityToken
+        return active(credentials.access_key(key_id))
+    key = credentials.session(token)
+    if key is None or key.session is None:
         raise InvalidSecurityTokenMalformed
+    if key.id != key_id:
+        raise InvalidSecurityTokenMismatchWithAccessKey
+    if key.session.expires_at <= now:
+        raise InvalidSecurityTokenExpired
+    if active(credentials.access_key(key.session.parent)).account_id != key.account_id:
+        raise InvalidSecurityTokenMalformed
+    return key
 
 
 def demand(params: Mapping[str, str], name: str) -> str:

@@ -13,6 +13,7 @@ from collections.abc import Mapping
 from functools import cached_property
 from typing import Any, Literal, NamedTuple, Protocol
 
+from kiln.calls.sessions import Session
 from kiln.declare.errors import ApiError
 from kiln.declare.products import ActionKey
 from kiln.ground.values import dataclass
@@ -86,6 +87,9 @@ class Credentials(Protocol):
     def access_key(self, key_id: str) -> Key | None:
         """The AccessKey of that id."""
 
+    def session(self, token: str) -> Key | None:
+        """The key that this token is of, whether its time is over or not; None of what is no token of ours."""
+
     def app(self, app_key: str) -> Key | None:
         """The application of that AppKey."""
 
@@ -106,6 +110,7 @@ class Admitted:
     params: dict[str, str]
     format: Format
     access_key_id: str
+    session: Session | None = None
     user_email: str | None = None
 
 

@@ -48,10 +48,9 @@ def prove(method: str, signed: dict[str, str], credentials: Credentials, nonces:
     hash_ = _hash(signed)
     nonce = checks.demand(signed, "SignatureNonce")
     timestamp = checks.demand(signed, "Timestamp")
-    checks.check_token(signed.get("SecurityToken"))
     at = freshness.of_utc(timestamp)
     freshness.check_clock(at, now)
-    key = checks.active(credentials.access_key(key_id))
+    key = checks.signer(credentials, key_id, signed.get("SecurityToken"), now)
     stages = rpc.stages(method, signed, key.secret, hash_)
     if not hmac.compare_digest(stages.signature.encode(), claimed.encode()):
         raise SignatureDoesNotMatch(string_to_sign=stages.string_to_sign)
@@ -93,6 +92,7 @@ def admit(
         params=given,
         format=format_,
         access_key_id=key.id,
+        session=key.session,
     )
 
 
