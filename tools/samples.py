@@ -273,7 +273,7 @@ def _plain(text: str) -> str:
         (_FINGERPRINT, "89:f0:ba:62:ac:b8:aa:e1:61:5e:fd:81:69:86:6d:{:02x}"),
         (_UUID, "82420a0a-3d0e-50d2-9107-8db404c98b{:02x}"),
         (_MAC, "00:16:3e:00:00:{:02x}"),
-        (_PRIVATE, "172.16.0.{}"),
+        (_PRIVATE, "172.31.0.{}"),
         (_PUBLIC, "127.64.0.{}"),
     )
     for pattern, example in examples:
