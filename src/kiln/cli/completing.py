@@ -8,13 +8,15 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from itertools import islice
 
+import typer
+
 from kiln.cli.exits import Refusal
 from kiln.cli.naming import NAMED
 from kiln.cli.session import open_client
 from kiln.client.client import AnswerBroken, ApiFailure
 from kiln.client.transport import EndpointRefused, Unreachable
 
-Complete = Callable[[str], list[tuple[str, str]]]
+Complete = Callable[..., list[tuple[str, str]]]  #: As typer calls it, by the names of its parameters.
 
 _SHOWN = 100
 
@@ -23,9 +25,10 @@ def of_noun(noun: str) -> Complete:
     """The names and the IDs of a noun that begin with what was typed; each says what the other is."""
     how = NAMED[noun]
 
-    def complete(incomplete: str) -> list[tuple[str, str]]:
+    def complete(ctx: typer.Context, incomplete: str) -> list[tuple[str, str]]:
         try:
-            with open_client() as client:
+            # That of --region, where it stands before what is being typed.
+            with open_client(ctx.params.get("region")) as client:
                 rows = list(islice(client.rows(how.action, how.more), _SHOWN))
         except (Refusal, ApiFailure, AnswerBroken, EndpointRefused, Unreachable):
             return []

@@ -19,7 +19,7 @@ from kiln.service.terminal import terminal_room
 
 app = group()
 
-Listen = Annotated[str | None, typer.Option("--listen", help="HOST:PORT that is to be served.", metavar="HOST:PORT")]
+Listen = Annotated[str | None, typer.Option("--listen", help="What is to be served, as of serve.", metavar="HOST:PORT")]
 MachinesOf = Annotated[str | None, typer.Option("--machines", help="qemu or none, as of serve.", metavar="VALUE")]
 Accel = Annotated[str | None, typer.Option("--accel", help="auto, kvm or tcg, as of serve.", metavar="VALUE")]
 Cache = Annotated[Path | None, typer.Option("--cache", help="Where the small guest is kept.", metavar="DIR")]

@@ -8,7 +8,8 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperCommand
 
-Json = Annotated[bool, typer.Option("--json", help="Print the answer as JSON; of a listing, an array of all of it.")]
+Json = Annotated[bool, typer.Option("--json", help="Print the answer as JSON.")]
+JsonOfAll = Annotated[bool, typer.Option("--json", help="Print all that there is as one JSON array.")]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Print the IDs alone, one a line.")]
 Columns = Annotated[
     str | None,

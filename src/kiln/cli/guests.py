@@ -70,11 +70,12 @@ def build(
     with orderly(), open_client(region) as client:
         bucket, folder = uploads.uploads_of(client.pseudonym), find_data_folder(data)
         # Looked at before minutes are spent on what could then not be brought in.
+        params = {"ImageName": name, "Platform": "Debian"}
         imports.require_free_name(client, name)
+        imports.require_taken(client, params, folder)
         imports.sweep(client, uploads.bucket_folder(folder, bucket))
         upload = uploads.put(_built(guest), folder, bucket)
-        mapping = {"OSSBucket": upload.bucket, "OSSObject": upload.object, "Format": "QCOW2"}
-        params = {"ImageName": name, "Platform": "Debian", "DiskDeviceMapping": [mapping]}
+        params = imports.disk_first(params, {"Format": "QCOW2"}, upload)
         imports.import_image(client, params, upload, timeout if wait_for_it else None, as_json=as_json)
 
 
@@ -90,7 +91,9 @@ def _built(guest: Guest) -> Path:
     try:
         return debian.build(cache, say, os.environ)
     except GuestUnbuildable as error:
-        raise Refusal(str(error), exits.UNSOUND) from error
+        room = os.environ.get("TMPDIR") or "/var/tmp"  # noqa: S108 - as kiln.guest.debian has it.
+        hint = f"It is made in {room}, and TMPDIR names another folder; it is kept in {cache}, and KILN_CACHE another."
+        raise Refusal(str(error), exits.UNSOUND, hint) from error
 
 
 def _write(disk: Path, to_file: Path) -> Path:

@@ -40,6 +40,7 @@ COLUMNS = (
     Column("CREATED", "CreationTime"),
     Column("PLATFORM", "Platform"),
     Column("ARCH", "Architecture"),
+    Column("OWNER", "ImageOwnerId", when=lambda row: row["ImageOwnerAlias"] != "self"),
 )
 
 File = Annotated[
@@ -178,12 +179,10 @@ def import_image(
         with imports.uploaded(
             client, folder, file=file, url=url, digest=digest, sample=sample, is_dry=is_dry
         ) as upload:
-            placed = {"OSSBucket": upload.bucket, "OSSObject": upload.object} if upload else {}
             claimed = imports.format_of(file.name if file else imports.name_of(url or given.first.get("OSSObject", "")))
             own = {"Platform": "Debian"} if sample else {}
-            mapping = {"Format": "QCOW2" if sample else claimed, **given.first, **placed}
-            disks = [mapping, *given.params.get("DiskDeviceMapping", ())]
-            params = {**own, **given.params, "DiskDeviceMapping": disks}
+            known = {"Format": "QCOW2" if sample else claimed, **given.first}
+            params = imports.disk_first({**own, **given.params}, known, upload)
             imports.import_image(client, params, upload, timeout if wait_for_it else None, as_json=as_json)
 
 

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import importlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, BinaryIO
 
 from kiln.cli import exits, output, uploads
 from kiln.cli.exits import Refusal
+from kiln.cli.session import said_in
 from kiln.cli.uploads import Upload
 from kiln.cli.waiting import Begun, shown, wait_for_outcome
-from kiln.client.client import Client
+from kiln.client.client import ApiFailure, Client
 from kiln.client.waiters import WaitFailed
 
 #: A name that ends in .raw or .img claims nothing: every file is some raw disk.
@@ -73,7 +74,8 @@ def require_free_name(client: Client, name: str | None) -> None:
     found = client.rows("DescribeImages", ImageName=name, ImageOwnerAlias="self", Status="ALL")
     taken = next((row["ImageId"] for row in found if row["ImageName"] == name), None)
     if taken is not None:
-        hint = f"Give another --name, or delete that one: `kiln image delete {taken}`. Nothing was imported."
+        delete = said_in(client, f"kiln image delete {taken}")
+        hint = f"Give another --name, or delete that one: `{delete}`. Nothing was imported."
         raise Refusal(f"there is an image {name} already, {taken}", exits.REFUSED, hint)
 
 
@@ -86,6 +88,26 @@ def sweep(client: Client, folder: Path) -> None:
     """Take away what was left in a bucket for uploads, as by --no-wait, unless an import may still read it."""
     if next(client.rows("DescribeTasks", TaskAction="ImportImage", TaskStatus="Processing"), None) is None:
         uploads.remove_left(folder)
+
+
+def require_taken(client: Client, params: dict[str, Any], folder: Path | None) -> None:
+    """Raise ApiFailure where the service would refuse to import a qcow2 disk so: before minutes are spent on one."""
+    bucket = uploads.uploads_of(client.pseudonym)
+    with uploads.receiving("rehearsal", folder, bucket) as (upload, target):
+        target.truncate(1)  # Of a rehearsal only its size is looked at.
+    try:
+        client.call("ImportImage", {**disk_first(params, {"Format": "QCOW2"}, upload), "DryRun": True})
+    except ApiFailure as failure:
+        if failure.code != client.catalogue.action("ImportImage").dry_run:
+            raise
+    finally:
+        upload.remove()
+
+
+def disk_first(params: dict[str, Any], known: Mapping[str, Any], upload: Upload | None) -> dict[str, Any]:
+    """The parameters of an import whose first disk is what was uploaded, if anything was, and else is *known*."""
+    placed = {"OSSBucket": upload.bucket, "OSSObject": upload.object} if upload else {}
+    return {**params, "DiskDeviceMapping": [{**known, **placed}, *params.get("DiskDeviceMapping", ())]}
 
 
 def import_image(
@@ -104,7 +126,7 @@ def import_image(
     except WaitFailed as error:
         is_needed = False
         failed = answer["ImageId"]
-        hint = f"{failed} stays in the list with its name until `kiln image delete {failed}`."
+        hint = f"{failed} stays in the list with its name until `{said_in(client, f'kiln image delete {failed}')}`."
         raise Refusal(str(error), exits.FAILED_LATER, hint) from error
     finally:
         if upload is not None and is_needed:

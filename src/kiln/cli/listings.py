@@ -8,7 +8,7 @@ import typer
 
 from kiln.cli import output
 from kiln.cli.declared import Given, Takes, declared
-from kiln.cli.grammar import Columns, Json, Quiet, Region, example
+from kiln.cli.grammar import Columns, JsonOfAll, Quiet, Region, example
 from kiln.cli.output import Column, View
 from kiln.cli.session import open_client
 from kiln.client import catalogue
@@ -24,7 +24,7 @@ def listing(
     """Give *app* the word *name*, which prints every row of the action's answer."""
 
     def show(
-        given: Given, *, quiet: Quiet = False, wanted: Columns = None, region: Region = None, as_json: Json = False
+        given: Given, *, quiet: Quiet = False, wanted: Columns = None, region: Region = None, as_json: JsonOfAll = False
     ) -> None:
         view = View(as_json=as_json, ids_only=quiet, columns=wanted)
         found = catalogue.load().action(takes.action).listing

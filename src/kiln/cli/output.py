@@ -28,6 +28,11 @@ class Column:
     source: str | Callable[[Mapping[str, Any]], Any]
     is_id: bool = False  #: Whether this names the row, where it is not the first column.
     is_prose: bool = False  #: Whether somebody wrote it, as a name: it says something without its end, too.
+    when: Callable[[Mapping[str, Any]], bool] | None = None  #: Of which rows it tells something; shown if there is one.
+
+    def tells(self, rows: Sequence[Mapping[str, Any]]) -> bool:
+        """Whether it is worth its room beside these rows."""
+        return self.when is None or any(map(self.when, rows))
 
     def cell(self, row: Mapping[str, Any]) -> str:
         """The text of this column in *row*."""
@@ -106,6 +111,9 @@ def show_rows(
         for row in rows:
             show_line(chosen[0].cell(row))
     else:
+        rows = list(rows)
+        if view.columns is None:
+            chosen = [column for column in chosen if column.tells(rows)]
         show_table(rows, chosen, "`--columns {}` shows them, and `| cat` all that there is")
 
 

@@ -39,6 +39,11 @@ def open_client(region: str | None = None) -> Iterator[Client]:
         yield client
 
 
+def said_in(client: Client, command: str) -> str:
+    """*command* as it is to be said in this shell: with ``--region`` where the client's is not what the shell has."""
+    return command if client.region == _find(REGION) else f"{command} --region {client.region}"
+
+
 def find_data_folder(given: Path | None) -> Path | None:
     """The data folder of the Kiln on this machine, if one is named."""
     named = _find(DATA)

@@ -5,13 +5,13 @@ from __future__ import annotations
 import typer
 
 from kiln.cli import output
+from kiln.cli.copies import copy
 from kiln.cli.declared import Given, Takes, declared
 from kiln.cli.grammar import DEFAULT_TIMEOUT_S, Json, Region, Timeout, Wait, example
 from kiln.cli.listings import listing
 from kiln.cli.output import Column
 from kiln.cli.session import open_client
 from kiln.cli.several import end, try_each
-from kiln.cli.waiting import Begun, wait_for_outcome
 
 COPY = Takes(
     "CopyImage",
@@ -80,15 +80,7 @@ def _copy(
 
     --region is where the image is. One that is shared with you can be copied within its region.
     """
-    with open_client(region) as client:
-        answer = client.call("CopyImage", given.resolved(client))
-    copy = answer["ImageId"]
-    output.show_made(answer, copy, as_json=as_json)
-    if wait_for_it:
-        there = given.params.get("DestinationRegionId") or region
-        with open_client(there) as client:
-            undo = f"kiln image cancel-copy {copy}" + (f" --region {there}" if there else "")
-            wait_for_outcome(client, "CopyImage", Begun("image", copy, None, undo), timeout)
+    copy(given, "image", "cancel-copy", region=region, timeout_s=timeout if wait_for_it else None, as_json=as_json)
 
 
 def _cancel_copies(given: Given, *, region: Region = None, as_json: Json = False) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from kiln.cli import output
+from kiln.cli.copies import copy
 from kiln.cli.declared import Given, Takes, declared
 from kiln.cli.grammar import (
     DEFAULT_TIMEOUT_S,
@@ -97,15 +98,7 @@ def copy_snapshot(
     as_json: Json = False,
 ) -> None:
     """Copy a snapshot to a region, and print the copy's ID. No bytes are copied."""
-    with open_client(region) as client:
-        answer = client.call("CopySnapshot", given.resolved(client))
-    copy = answer["SnapshotId"]
-    output.show_made(answer, copy, as_json=as_json)
-    if wait_for_it:
-        there = given.params.get("DestinationRegionId") or region
-        with open_client(there) as client:
-            undo = f"kiln snapshot delete {copy}" + (f" --region {there}" if there else "")
-            wait_for_outcome(client, "CopySnapshot", Begun("snapshot", copy, None, undo), timeout)
+    copy(given, "snapshot", "delete", region=region, timeout_s=timeout if wait_for_it else None, as_json=as_json)
 
 
 @declared(app, "delete", DELETE, example("kiln snapshot delete s-bp17441ohwkdca0fg1tq"))

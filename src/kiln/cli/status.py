@@ -38,16 +38,17 @@ _SPACE = (Column("WHERE", "Where", is_prose=True), Column("TAKEN", "Taken"), Col
 
 @app.command("status", epilog=example("kiln status", "kiln status --json"))
 def run(*, data: Data = None, region: Region = None, as_json: Json = False) -> None:
-    """Show what runs, what waits or has failed, and what takes space.
+    """Show what runs, what waits or has failed in a region, and what takes space.
 
     Space is that of a Kiln on this machine, whose data folder KILN_DATA or --data names.
     """
     with open_client(region) as client:
-        found = _found(client)
+        found = {"Region": client.region, **_found(client)}
     found["Space"] = list(_space(find_data_folder(data)))
     if as_json:
         output.show_json(found)
         return
+    output.show_line(f"In the region {found['Region']}; --region names another:")
     output.show_table(found["Resources"], _COUNTS)
     if found["Waiting"]:
         output.show_line("")

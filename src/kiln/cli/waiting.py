@@ -10,6 +10,7 @@ from typing import Any
 
 from kiln.cli import exits, output
 from kiln.cli.exits import Refusal
+from kiln.cli.session import said_in
 from kiln.client import waiters
 from kiln.client.client import Client
 from kiln.client.transport import Unreachable
@@ -35,16 +36,17 @@ def wait(client: Client, begun: Begun, timeout_s: float) -> dict[str, Any] | Non
         with shown(begun.id) as progress:
             return waiters.wait(client, begun.noun, begun.id, begun.until, progress=progress, timeout_s=timeout_s)
     except WaitTooLong as error:
-        raise Refusal(str(error), exits.TOO_LONG, _goes_on(begun) + " --timeout sets how long to wait.") from error
+        hint = _goes_on(client, begun) + " --timeout sets how long to wait."
+        raise Refusal(str(error), exits.TOO_LONG, hint) from error
     except Unreachable as error:
         # Who stops a service leaves imports and exports to be begun anew, and everything else to be gone on with.
         hint = (
             f"What it was doing with {begun.noun} {begun.id} is not lost: when it serves again it takes it up, "
-            f"an import or an export from its beginning, and {_waits(begun)} waits again."
+            f"an import or an export from its beginning, and {_waits(client, begun)} waits again."
         )
         raise Refusal(f"the service went while it was waited for: {error}", exits.UNREACHABLE, hint) from error
     except (KeyboardInterrupt, SystemExit):
-        output.note(f"\nkiln: no longer waiting for {begun.noun} {begun.id}\n({_goes_on(begun)})")
+        output.note(f"\nkiln: no longer waiting for {begun.noun} {begun.id}\n({_goes_on(client, begun)})")
         raise
 
 
@@ -54,13 +56,14 @@ def wait_for_outcome(client: Client, action: str, begun: Begun, timeout_s: float
     return wait(client, replace(begun, until=outcome), timeout_s)
 
 
-def _goes_on(begun: Begun) -> str:
-    stops = f"; `{begun.undo}` stops it" if begun.undo else ""
-    return f"The service goes on with it: {_waits(begun)} waits again{stops}."
+def _goes_on(client: Client, begun: Begun) -> str:
+    stops = f"; `{said_in(client, begun.undo)}` stops it" if begun.undo else ""
+    return f"The service goes on with it: {_waits(client, begun)} waits again{stops}."
 
 
-def _waits(begun: Begun) -> str:
-    return f"`kiln wait {begun.id} " + ("--gone`" if begun.until is None else f"--until {begun.until}`")
+def _waits(client: Client, begun: Begun) -> str:
+    until = "--gone" if begun.until is None else f"--until {begun.until}"
+    return f"`{said_in(client, f'kiln wait {begun.id} {until}')}`"
 
 
 @contextmanager
