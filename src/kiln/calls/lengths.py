@@ -23,19 +23,26 @@ class LengthWatch:
         self._known: dict[str, Mapping[str, int]] = {}
         self._lock = threading.Lock()
 
-    def require_files(self, layer: str, ask: lineage.Lineage, length: Callable[[str], int]) -> None:
-        """Raise VolumeMissing, VolumeBroken when a file of *layer*, or of what it stands on, is gone or was cut.
+    def is_as_before(self, layer: str, length: Callable[[str], int]) -> bool:
+        """Whether the files of *layer* and of what it stands on are as they were when somebody looked last.
 
-        *ask* reads the books, and *length* tells how many bytes a file has.
+        *length* tells how many bytes a file has, and raises VolumeMissing.
         """
         known = self._known.get(layer)
-        if known is not None and _are_as(known, length):
-            return
-        # Something was merged meanwhile, or a file is not what it was.
-        lineage.require_files(layer, ask, length)
-        self._keep(layer, ask(layer))
+        if known is None:
+            return False
+        try:
+            for name, said in known.items():
+                if length(name) != said:
+                    return False
+        except VolumeMissing:
+            return False
+        return True
 
-    def _keep(self, layer: str, told: Mapping[str, int | None] | None) -> None:
+    def require_files(self, layer: str, ask: lineage.Lineage, length: Callable[[str], int]) -> None:
+        """Raise VolumeMissing, VolumeBroken when a file is gone or was cut by the books, which *ask* reads."""
+        lineage.require_files(layer, ask, length)
+        told = ask(layer)
         sizes = {name: said for name, said in (told or {}).items() if said is not None}
         with self._lock:
             self._known.pop(layer, None)
@@ -44,10 +51,3 @@ class LengthWatch:
                 if len(self._known) >= _KEPT_MOST:
                     self._known.clear()
                 self._known[layer] = sizes
-
-
-def _are_as(known: Mapping[str, int], length: Callable[[str], int]) -> bool:
-    try:
-        return all(length(name) == said for name, said in known.items())
-    except VolumeMissing:
-        return False

@@ -17,14 +17,16 @@ log = Journal("kiln.operations")
 
 def check_whole(call: Call, named: Iterable[Snapshot | None]) -> None:
     """Raise ServiceUnavailablePoolDamaged where a file that one of the snapshots reads is gone, or was cut."""
+    is_as_before, length = call.ports.length_watch.is_as_before, call.ports.pool.length
     for snapshot in named:
-        if snapshot is None or snapshot.volume is None:
+        layer = None if snapshot is None else snapshot.volume
+        if snapshot is None or layer is None or is_as_before(layer, length):
             continue
         try:
-            _require_files(call, snapshot.volume)
+            _require_files(call, layer)
         except PoolError as error:
             reason = f"there is no volume {error} any more" if isinstance(error, VolumeMissing) else str(error)
-            log.warning("snapshot_damaged", snapshot=snapshot.id, volume=snapshot.volume, reason=reason)
+            log.warning("snapshot_damaged", snapshot=snapshot.id, volume=layer, reason=reason)
             raise ServiceUnavailablePoolDamaged(reason=reason) from error
 
 
