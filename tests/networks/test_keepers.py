@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
+import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -103,15 +105,34 @@ def test_an_interface_that_moves_has_a_new_end(host):
     assert host.reaches("vpc-1", "eni-1", TWO.address, 80, expected=True) == "eni-2 172.16.2.11"
 
 
+def test_what_the_host_refuses_is_told_as_that(tmp_path):
+    (tmp_path / "file").touch()
+
+    with pytest.raises(NetworkUnusable, match="cannot be carried: Not a directory"):
+        KeptNetworks(tmp_path / "file" / "networks", confined=False).hold(place(ONE))
+
+
 def test_a_guest_reaches_nothing_of_the_host(host):
+    needs("ip")
     made = place(ONE, TWO, groups=[group("sg-1", *opened(80))])
     host.networks.hold(made)
     host.start(made)
     peer, gateway = host._peers["vpc-1", "eni-1"], str(made.vswitch("vsw-1").gateway)
 
     assert peer.ask("ping", gateway, 60.0) is not None
-    for address in (gateway, "100.100.100.200"):
-        assert [peer.ask("tcp", address, port, 0.5) for port in (22, 8080, 6868)] == [None] * 3
+    with socket.create_server(("0.0.0.0", 0)) as listening:
+        listening.setblocking(False)
+        port = listening.getsockname()[1]
+        for address in (gateway, "100.100.100.200", *addresses_of_the_host()):
+            assert [peer.ask("tcp", address, one, 0.5) for one in (port, 22)] == [None] * 2, address
+        with pytest.raises(BlockingIOError):
+            listening.accept()
+
+
+def addresses_of_the_host() -> list[str]:
+    """Its own, and those by which others reach it."""
+    told = json.loads(subprocess.check_output(["ip", "-json", "-4", "address"], text=True))
+    return [one["local"] for link in told for one in link["addr_info"]]
 
 
 def test_a_frame_in_anothers_name_arrives_nowhere(host):

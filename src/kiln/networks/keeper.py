@@ -16,6 +16,7 @@ import selectors
 import socket
 import sys
 from collections.abc import Sequence
+from typing import Any
 
 from kiln.networks import namespace, records, spoken
 from kiln.networks.carrying import Carrier, Poll
@@ -54,22 +55,24 @@ class Talk:
     def _answer(self, said: dict[str, object], descriptors: list[int]) -> dict[str, object]:
         try:
             if "give" in said:
-                names, counts = said["give"], said["counts"]
-                assert isinstance(names, list)
-                assert isinstance(counts, list)
+                names, counts = _a_list(said["give"]), _a_list(said["counts"])
                 for name, count in zip(names, counts, strict=True):
                     self._carrier.give(name, [descriptors.pop(0) for _ in range(count)])
             elif "place" in said:
-                text, listeners = said["place"], said["listeners"]
-                assert isinstance(text, str)
-                assert isinstance(listeners, list)
-                self._carrier.set(records.from_text(text), [(name, address, port) for name, address, port in listeners])
-        except (OSError, KeyError, ValueError, AssertionError) as error:
+                told = [(name, address, port) for name, address, port in _a_list(said["listeners"])]
+                self._carrier.set(records.from_text(str(said["place"])), told)
+        except (OSError, KeyError, TypeError, ValueError, IndexError) as error:
             return {"error": f"{type(error).__name__}: {error}"}
         finally:
             for left in descriptors:
                 os.close(left)
         return {"has": self._carrier.has()}
+
+
+def _a_list(said: object) -> list[Any]:
+    if not isinstance(said, list):
+        raise ValueError("a message without a list")  # noqa: TRY004 - of a wrong value, as those of JSON are.
+    return said
 
 
 def main(arguments: Sequence[str]) -> None:

@@ -56,7 +56,7 @@ class KeptNetworks:
         """See ``port.Networks``."""
         folder = self._of(place.vpc.id)
         uid = self._uid(folder)
-        with folder.held():
+        with _usable(folder), folder.held():
             kept = folder.place()
             if kept is None or kept.revision <= place.revision:
                 reach("networks.before_keep")
@@ -118,7 +118,7 @@ class KeptNetworks:
                 continue
             try:
                 uid = self._uid(folder)
-                with folder.held():
+                with _usable(folder), folder.held():
                     place = folder.place()
                     if place is not None and not folder.is_carried():
                         self._carry(folder, place, uid)
@@ -230,6 +230,17 @@ class KeptNetworks:
             raise NetworkUnusable(f"The network of {folder.instance} cannot be carried: {said or 'its keeper ended.'}")
 
 
+@contextmanager
+def _usable(folder: PlaceFolder) -> Iterator[None]:
+    """Raise NetworkUnusable for what the host's file system or its limits refuse."""
+    try:
+        yield
+    except OSError as error:
+        raise NetworkUnusable(
+            f"The network of {folder.instance} cannot be carried: {os.strerror(error.errno or 0)}."
+        ) from error
+
+
 def _make_cable(path: Path) -> None:
     (path / "qemu").mkdir(parents=True, exist_ok=True)
     for one in (path.parent, path):
@@ -292,7 +303,8 @@ def _listeners(
     ports: dict[str, dict[int, int]] = {}
     for public in place.addresses:
         interface = _find(place, public.interface)
-        assert interface is not None
+        if interface is None:
+            raise NetworkUnusable(f"{public.address} leads to {public.interface}, which is not in {place.vpc.id}.")
         for port in admission.listened_ports(place, interface):
             before = known.get(public.address, {}).get(port)
             if before is not None and f"{public.address}:{before}:{port}" in has:

@@ -18,8 +18,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from kiln.ground import strict_json
 from kiln.ground.journal import Journal
 from kiln.ground.short_files import read_short
+from kiln.ground.strict_json import Numbers
 from kiln.ground.units import MiB
 from kiln.ground.values import dataclass
 from kiln.machines.process import Process
@@ -72,7 +74,8 @@ class PlaceFolder(RunFolder):
     def ports(self) -> dict[str, dict[int, int]]:
         """By public address, the guest's ports and those of the address that lead to them."""
         try:
-            said = json.loads(read_short(self.ports_file, _MOST_BYTES))
+            text = read_short(self.ports_file, _MOST_BYTES).decode()
+            said = strict_json.read(text, Numbers.AS_THEY_ARE, is_bounded=True)
             return {str(a): {int(guest): int(host) for guest, host in ports.items()} for a, ports in said.items()}
         except (OSError, ValueError, AttributeError, TypeError, RecursionError):
             return {}

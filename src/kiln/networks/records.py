@@ -6,6 +6,8 @@ import json
 from dataclasses import asdict
 from typing import Any
 
+from kiln.ground import strict_json
+from kiln.ground.strict_json import Numbers
 from kiln.networks.errors import NetworkInvalid
 from kiln.networks.values import Group, Interface, Place, PublicAddress, Rule, Vpc, VSwitch
 
@@ -20,7 +22,8 @@ def to_text(place: Place) -> str:
 def from_text(text: str | bytes) -> Place:
     """The place of what ``to_text`` wrote. Raises NetworkInvalid of anything else, a newer version among it."""
     try:
-        said = json.loads(text)
+        written = text if isinstance(text, str) else text.decode()
+        said = strict_json.read(written, Numbers.AS_THEY_ARE, is_bounded=True)
         if said["version"] != _VERSION:
             raise NetworkInvalid("version", "written by a newer Kiln")
         return Place(
