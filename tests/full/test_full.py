@@ -44,6 +44,19 @@ def test_a_kiln_on_a_full_disk_starts_reads_and_deletes(tmp_path):
     assert done.returncode == 0, done.stderr
 
 
+@pytest.mark.slow
+@pytest.mark.timeout(300)
+def test_a_disk_that_fails_loses_nothing(tmp_path):
+    """EIO from what writes and from what syncs, while images are made of an instance."""
+    needs("strace", "qemu-img")
+
+    done = subprocess.run(
+        [sys.executable, "-m", "tests.full.failing", tmp_path], cwd=ROOT, check=False, capture_output=True, text=True
+    )
+
+    assert done.returncode == 0, done.stderr
+
+
 @pytest.mark.vm
 @pytest.mark.timeout(300)
 def test_a_full_disk_makes_a_guest_wait(guest_image, reachable):  # noqa: F811 - the fixtures.
