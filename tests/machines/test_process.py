@@ -138,7 +138,8 @@ def test_a_machine_that_was_told_once_is_told_by_one_look(home, monkeypatch):
     number = process.find(folder)
 
     with monkeypatch.context() as without:
-        without.setattr(os, "listdir", lambda path: pytest.fail(f"all of {path} was looked through"))
+        for lists in ("listdir", "scandir"):  # Which of them a Path uses is its Python's affair.
+            without.setattr(os, lists, lambda path: pytest.fail(f"all of {path} was looked through"))
         assert process.find(folder) == number
 
     home.rename(home.with_name("there"))
