@@ -18,7 +18,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlencode
 
-from bench.server import Server, end
+from bench.server import Server
+from kiln.service.ending import end
 
 _ROOT = Path(__file__).resolve().parent.parent
 ENVIRONMENT = _ROOT / ".venv-peers"

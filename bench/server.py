@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import signal
 import subprocess
 import sys
 import time
@@ -12,10 +11,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from bench.slowdisk import slowed
 from kiln.client.client import Client
+from kiln.service.ending import end
 from kiln.service.settings import DEFAULT_REGION
 
 KEY_ID, SECRET, REGION = "AKIDBENCH", "SECRETBENCH", DEFAULT_REGION
@@ -58,16 +57,6 @@ def a_core() -> int | None:
     """The one that who is measured has for itself; None where there is no other for who measures."""
     usable = os.sched_getaffinity(0)
     return min(usable) if len(usable) > 1 else None
-
-
-def end(process: subprocess.Popen[Any], within_s: float) -> None:
-    """Have a server end, by force where it takes longer than that."""
-    process.send_signal(signal.SIGTERM)
-    try:
-        process.wait(within_s)
-    except subprocess.TimeoutExpired:
-        process.kill()
-        process.wait()
 
 
 @contextmanager

@@ -1,6 +1,8 @@
 from __future__ import annotations
 
+import contextlib
 import os
+import pty
 import socket
 import subprocess
 import sys
@@ -62,3 +64,26 @@ def test_says_to_who_is_not_root_what_is_another_user_s(data, listen, told):
     code, said = " ".join(done.stdout.split()).split(" ", 1)
     assert told in said
     assert int(code) in (exits.SETTINGS.number, exits.FILE.number)
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(120)
+def test_begins_its_last_words_where_the_terminal_showed_ctrl_c(tmp_path):
+    ours, its = pty.openpty()
+    command = [sys.executable, "-P", "-m", "kiln.cli.main", "serve", "--data", str(tmp_path), "--machines", "none"]
+    # A session of its own, of which that is the terminal: so Ctrl-C is a signal to it.
+    with subprocess.Popen(
+        ["setsid", "--ctty", "--wait", *command, "--listen", "127.0.0.1:0"], stdin=its, stdout=its, stderr=its
+    ) as served:
+        os.close(its)
+        said = b""
+        with os.fdopen(ours, "r+b", 0) as terminal:
+            while b"listening on" not in said:
+                said += terminal.read(4096)
+            terminal.write(b"\x03")
+            with contextlib.suppress(OSError):  # How a terminal says that nobody writes to it any more.
+                while part := terminal.read(4096):
+                    said += part
+
+        assert served.wait(60) == 0
+    assert b"^C\rstopping" in said

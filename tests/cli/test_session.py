@@ -698,3 +698,55 @@ def test_brings_in_a_public_key_from_its_file(shell, tmp_path):
     missing = shell.runner.invoke(app, ["key-pair", "import", "other", str(tmp_path / "none.pub")])
     assert missing.exit_code == exits.USAGE.number
     shell.run("key-pair", "delete", "mine")
+
+
+def test_a_guest_is_not_built_for_a_name_that_the_service_refuses(shell, data):
+    """It was built for minutes first."""
+    result = shell.runner.invoke(app, ["guest", "build", "debian", "--name", "1-bad", "--data", str(data)])
+
+    assert result.exit_code == exits.REFUSED.number, result.output
+    assert "InvalidImageName.Malformed" in result.stderr
+    assert "making the guest" not in result.stderr
+    assert [path.name for path in (data / "buckets").glob("uploads-*/*rehearsal")] == []
+
+
+def test_a_list_of_images_shows_whose_they_are_where_some_are_anothers(shell, data, image):
+    assert "OWNER" not in shell.run("image", "list").splitlines()[0]
+    told = CliRunner().invoke(app, ["account", "add", "neighbour", "--data", str(data)]).stdout
+    keys = dict(re.findall(r"(AccessKey ID|AccessKey secret) +(\S+)", told))
+    (account,) = {row["id"] for row in accounts_of(data) if row["name"] == "neighbour"}
+    shell.run("image", "share", image, account)
+    theirs = {"KILN_ACCESS_KEY_ID": keys["AccessKey ID"], "KILN_ACCESS_KEY_SECRET": keys["AccessKey secret"]}
+    neighbour = Shell({**shell.runner.env, **theirs})
+
+    titles, *lines = neighbour.run("image", "list").splitlines()
+
+    assert titles.split()[-1] == "OWNER"
+    assert {line.split()[-1] for line in lines} == {str(shell.rows("image", "list")[0]["ImageOwnerId"])}
+    assert neighbour.run("image", "list", "-q") == image
+    shell.run("image", "unshare", image, account)
+
+
+def accounts_of(data) -> list[dict]:
+    return json.loads(CliRunner().invoke(app, ["account", "list", "--json", "--data", str(data)]).stdout)
+
+
+def test_status_says_of_which_region_it_speaks(shell, data):
+    assert shell.run("status").startswith(f"In the region {shell.runner.env['KILN_REGION']};")
+    assert shell.run("status", "--region", "cn-hangzhou").startswith("In the region cn-hangzhou;")
+    assert json.loads(shell.run("status", "--json"))["Region"] == shell.runner.env["KILN_REGION"]
+
+
+def test_tab_completes_what_is_in_the_region_that_was_named(shell, image):
+    copy = shell.run("image", "copy", image, "--to", "cn-hangzhou", "--name", "far")
+
+    def shown(line: str) -> list[str]:
+        asked = {"_KILN_COMPLETE": "complete_bash", "COMP_WORDS": line, "COMP_CWORD": str(len(line.split()))}
+        command = [sys.executable, "-m", "kiln.cli.main"]
+        environment = {**os.environ, **shell.runner.env, **asked}
+        done = subprocess.run(command, capture_output=True, text=True, check=True, env=environment, timeout=60)
+        return done.stdout.split()
+
+    assert copy not in shown("kiln image show ")
+    assert {copy, "far"} <= set(shown("kiln image show --region cn-hangzhou "))
+    shell.run("image", "delete", copy, "--region", "cn-hangzhou")

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import os
 import shutil
-import signal
 import subprocess
 import sys
 import tempfile
@@ -29,6 +28,7 @@ from kiln.guest.session import open_session
 from kiln.service.accounts import ensure_first_account
 from kiln.service.assemble import assemble
 from kiln.service.claim import hold_data_folder, make_data_folder
+from kiln.service.ending import end
 from kiln.service.settings import Settings, read_settings
 from kiln.upkeep.findings import is_well
 from kiln.upkeep.fsck import fsck
@@ -36,6 +36,8 @@ from kiln.upkeep.sweep import sweep
 
 Result = TypeVar("Result")
 Say = Callable[[str], None]
+
+_ENDS_WITHIN_S = 30.0
 
 TEXT = "Fired once, poured often."
 LATER = "Written after the image was made."
@@ -214,11 +216,7 @@ def _served(settings: Settings) -> Iterator[Client]:
             with closing(_client(settings, _address(server))) as client:
                 yield client
         finally:
-            server.send_signal(signal.SIGTERM)
-            try:
-                server.wait(30)
-            except subprocess.TimeoutExpired:
-                server.kill()
+            end(server, _ENDS_WITHIN_S)
 
 
 def _address(server: subprocess.Popen[str]) -> str:

@@ -21,6 +21,7 @@ from urllib.parse import urlsplit
 
 from kiln.ground.values import dataclass
 from kiln.service.datafolder import DataFolder
+from kiln.service.ending import end
 from kiln.service.settings import DEFAULT_REGION, Settings
 
 ACCESS_KEY_ID, SECRET = "LTAIKilnTests", "secret-of-the-tests"
@@ -100,12 +101,9 @@ class Served:
     def stop(self) -> int:
         """Ask it to end, and end it when it does not; returns its exit code. Raises DidNotStop."""
         assert self.process is not None
-        self.process.terminate()
-        try:
-            return self.process.wait(_STOPS_WITHIN_S)
-        except subprocess.TimeoutExpired:
-            self.kill9()
-            raise DidNotStop(f"did not stop within {_STOPS_WITHIN_S} s of SIGTERM; see {self.log}") from None
+        if not end(self.process, _STOPS_WITHIN_S):
+            raise DidNotStop(f"did not stop within {_STOPS_WITHIN_S} s of SIGTERM; see {self.log}")
+        return self.process.returncode
 
     def kill9(self) -> None:
         """End it as a power cut would."""

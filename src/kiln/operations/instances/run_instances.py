@@ -11,6 +11,7 @@ this host, at which the guest's SSH port answers.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Annotated
 
 from kiln.calls.call import Call, Job
@@ -32,6 +33,7 @@ from kiln.operations.instances.parts.launch_errors import InvalidClientTokenValu
 from kiln.operations.instances.parts.launch_input import DataDisk, LaunchInput, PrivateDnsNameOptions, SystemDisk
 from kiln.operations.instances.parts.placement import Wanted
 from kiln.operations.params import InstanceId, ProvisionedIops, to_pairs
+from kiln.store.disks import DiskAsked
 
 _SECURITY = Accepted("Guests have no trusted modules.")
 _SOONEST_RELEASE, _LATEST_RELEASE = 30 * 60, 3 * 365 * DAY_S  #: Seconds from now.
@@ -69,6 +71,10 @@ class InvalidAutoReleaseTimeMalformed(ApiError):
     hint = "As 2026-12-24T18:00:00Z, UTC, half an hour to three years from now."
 
 
+def _with_performance(asked: DiskAsked, bursting_enabled: bool | None, provisioned_iops: int | None) -> DiskAsked:
+    return replace(asked, bursting_enabled=bool(bursting_enabled), provisioned_iops=provisioned_iops or 0)
+
+
 @shape
 class SystemDiskInput(SystemDisk):
     """The system disk."""
@@ -88,6 +94,10 @@ class SystemDiskInput(SystemDisk):
     kms_key_id: Annotated[str | None, Wire("KMSKeyId"), accepted.ENCRYPTION, Doc("The key.")] = None
     provisioned_iops: ProvisionedIops | None = None
 
+    @property
+    def asked(self) -> DiskAsked:
+        return _with_performance(super().asked, self.bursting_enabled, self.provisioned_iops)
+
 
 @shape
 class DataDiskInput(DataDisk):
@@ -99,6 +109,10 @@ class DataDiskInput(DataDisk):
     ] = None
     encrypted: Annotated[str | None, accepted.ENCRYPTION, Doc("Whether the disk is encrypted.")] = None
     provisioned_iops: ProvisionedIops | None = None
+
+    @property
+    def asked(self) -> DiskAsked:
+        return _with_performance(super().asked, self.bursting_enabled, self.provisioned_iops)
 
 
 @shape

@@ -7,7 +7,7 @@ from typing import Any, Protocol, runtime_checkable
 
 from kiln.wire.doors.door import Answer
 
-Scope = Any  #: ASGI's; uvicorn and we have types of our own for the same dictionary.
+AnyScope = Any  #: ASGI's; uvicorn and ``wire.paths`` have types of their own for the same dictionary.
 
 #: Is given the whole answer, or what was raised instead, on the event loop's thread.
 Tell = Callable[[Answer | None, BaseException | None], None]
@@ -17,12 +17,12 @@ Tell = Callable[[Answer | None, BaseException | None], None]
 class Direct(Protocol):
     """An application that can answer a request that is whole without a task, which takes as long as parsing it."""
 
-    def begin(self, scope: Scope, body: bytes, tell: Tell) -> None:
+    def begin(self, scope: AnyScope, body: bytes, tell: Tell) -> None:
         """Have *tell* given the answer some time."""
 
 
 class Paths(Protocol):
     """What the protocol asks of a table of paths."""
 
-    def direct(self, scope: Scope) -> Direct | None:
+    def direct(self, scope: AnyScope) -> Direct | None:
         """What answers such a request without a task."""

@@ -114,7 +114,7 @@ def _system(boot: BootImage, wish: SystemDisk, size_gib: int | None) -> DiskSpec
         description=wish.description or "",
         delete_with_instance=True,
         performance_level=level_of(category, wish.performance_level),
-        asked=_asked(wish),
+        asked=wish.asked,
     )
 
 
@@ -159,16 +159,7 @@ def _data(wish: DataDisk, device: str, size_gib: int, category: str, origin: tup
         description=wish.description or "",
         delete_with_instance=wish.delete_with_instance,
         performance_level=level_of(category, wish.performance_level),
-        asked=_asked(wish),
-    )
-
-
-def _asked(wish: SystemDisk | DataDisk) -> DiskAsked:
-    # CreateInstance takes neither of the first two.
-    return DiskAsked(
-        bursting_enabled=bool(getattr(wish, "bursting_enabled", None)),
-        provisioned_iops=getattr(wish, "provisioned_iops", None) or 0,
-        storage_cluster_id=wish.storage_cluster_id or "",
+        asked=wish.asked,
     )
 
 

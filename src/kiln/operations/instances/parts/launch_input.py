@@ -30,6 +30,7 @@ from kiln.operations.params import (
     SnapshotId,
     TagInput,
 )
+from kiln.store.disks import DiskAsked
 
 _METADATA = Doc("Remembered; there is no such service yet.")
 
@@ -73,6 +74,11 @@ class SystemDisk:
     performance_level: PerformanceLevel | None = None
     storage_cluster_id: StorageClusterId | None = None
 
+    @property
+    def asked(self) -> DiskAsked:
+        """What is asked for that changes nothing here."""
+        return DiskAsked(storage_cluster_id=self.storage_cluster_id or "")
+
 
 @shape
 class DataDisk:
@@ -111,6 +117,11 @@ class DataDisk:
     performance_level: PerformanceLevel | None = None
     storage_cluster_id: StorageClusterId | None = None
 
+    @property
+    def asked(self) -> DiskAsked:
+        """What is asked for that changes nothing here."""
+        return DiskAsked(storage_cluster_id=self.storage_cluster_id or "")
+
 
 @shape
 class HibernationInput:
@@ -138,7 +149,7 @@ class Essentials:
     region_id: RegionId
     instance_type: Annotated[str, Example("ecs.t5-lc1m1.small"), Doc("The size. DescribeInstanceTypes lists them.")]
     image_id: Annotated[ImageId | None, Doc("The image; needed, unless ImageFamily is given.")] = None
-    image_family: Annotated[ImageFamily | None, Doc("The newest Available image of this family is taken.")] = None
+    image_family: ImageFamily | None = None
     security_group_id: Annotated[
         str | None,
         Example("sg-bp15ed6xe1yxeycg7d2k"),
