@@ -714,7 +714,7 @@ def test_a_list_of_images_shows_whose_they_are_where_some_are_anothers(shell, da
     assert "OWNER" not in shell.run("image", "list").splitlines()[0]
     told = CliRunner().invoke(app, ["account", "add", "neighbour", "--data", str(data)]).stdout
     keys = dict(re.findall(r"(AccessKey ID|AccessKey secret) +(\S+)", told))
-    (account,) = {row["id"] for row in accounts_of(data) if row["name"] == "neighbour"}
+    (account,) = {row["Account"] for row in accounts_of(data) if row["Name"] == "neighbour"}
     shell.run("image", "share", image, account)
     theirs = {"KILN_ACCESS_KEY_ID": keys["AccessKey ID"], "KILN_ACCESS_KEY_SECRET": keys["AccessKey secret"]}
     neighbour = Shell({**shell.runner.env, **theirs})
