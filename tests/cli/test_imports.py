@@ -15,7 +15,7 @@ from kiln.cli.exits import Refusal
 class Listing:
     """A client of one image, and of no tasks."""
 
-    pseudonym, region = "0123456789abcdef", "cn-hangzhou"
+    pseudonym, region = "0123456789abcdef", ""
 
     def rows(self, action, params=None, /, **more):
         if action != "DescribeImages":

@@ -712,11 +712,10 @@ def test_a_guest_is_not_built_for_a_name_that_the_service_refuses(shell, data):
 
 def test_a_list_of_images_shows_whose_they_are_where_some_are_anothers(shell, data, image):
     assert "OWNER" not in shell.run("image", "list").splitlines()[0]
-    told = CliRunner().invoke(app, ["account", "add", "neighbour", "--data", str(data)]).stdout
-    keys = dict(re.findall(r"(AccessKey ID|AccessKey secret) +(\S+)", told))
-    (account,) = {row["Account"] for row in accounts_of(data) if row["Name"] == "neighbour"}
-    shell.run("image", "share", image, account)
-    theirs = {"KILN_ACCESS_KEY_ID": keys["AccessKey ID"], "KILN_ACCESS_KEY_SECRET": keys["AccessKey secret"]}
+    words = ["account", "add", "neighbour", "--json", "--data", str(data)]
+    keys = json.loads(CliRunner().invoke(app, words).stdout)
+    shell.run("image", "share", image, keys["Account"])
+    theirs = {"KILN_ACCESS_KEY_ID": keys["AccessKeyId"], "KILN_ACCESS_KEY_SECRET": keys["AccessKeySecret"]}
     neighbour = Shell({**shell.runner.env, **theirs})
 
     titles, *lines = neighbour.run("image", "list").splitlines()
@@ -724,11 +723,7 @@ def test_a_list_of_images_shows_whose_they_are_where_some_are_anothers(shell, da
     assert titles.split()[-1] == "OWNER"
     assert {line.split()[-1] for line in lines} == {str(shell.rows("image", "list")[0]["ImageOwnerId"])}
     assert neighbour.run("image", "list", "-q") == image
-    shell.run("image", "unshare", image, account)
-
-
-def accounts_of(data) -> list[dict]:
-    return json.loads(CliRunner().invoke(app, ["account", "list", "--json", "--data", str(data)]).stdout)
+    shell.run("image", "unshare", image, keys["Account"])
 
 
 def test_status_says_of_which_region_it_speaks(shell, data):

@@ -47,7 +47,7 @@ WORDS: Mapping[str, Word] = {
     "task": Word("kiln.cli.tasks", "List and cancel imports and exports."),
     "tag": Word("kiln.cli.tags", "Put tags on resources, take them off, and list them."),
     "region": Word("kiln.cli.regions", "List regions, their zones, and the types of instances."),
-    "status": Word("kiln.cli.status", "Show what runs, what waits or failed in a region, and what takes space."),
+    "status": Word("kiln.cli.status", "Show what runs, what waits or has failed, and what takes space."),
     "wait": Word("kiln.cli.wait", "Wait until something is in a state, or gone."),
     "call": Word("kiln.cli.call", "Call any action of the API, and print its answer as JSON."),
     "serve": Word("kiln.cli.serve", "Serve the API on this machine."),
