@@ -61,9 +61,10 @@ def test_captures_one_instant_whenever_it_is_killed(host):
 
 
 def test_keeps_disks_and_image_when_the_whole_host_dies(host):
-    host.session.ask("fill /data1/kept 2")
-    host.session.ask("sync")
-    kept = host.session.ask("sum /data1/kept")
+    with host.counting_paused():
+        host.session.ask("fill /data1/kept 2")
+        host.session.ask("sync")
+        kept = host.session.ask("sum /data1/kept")
 
     asked = {"InstanceId": host.instance}
     image = host.ask_and_die("CreateImage", "machines.switched", host.kill_machine, **asked)["ImageId"]
@@ -83,10 +84,11 @@ def test_keeps_disks_and_image_when_the_whole_host_dies(host):
 @pytest.mark.parametrize("point", MERGE)
 def test_merges_under_the_guest_when_killed_at(host, point):
     pid, disk = host.pid, host.disks[-1]
-    host.session.ask("fill /data1/merged 4")
-    host.session.ask("fill /data2/merged 4")
-    before = [host.session.ask(f"sum /data{n}/merged") for n in (1, 2)]
-    host.session.ask("sync")
+    with host.counting_paused():
+        host.session.ask("fill /data1/merged 4")
+        host.session.ask("fill /data2/merged 4")
+        before = [host.session.ask(f"sum /data{n}/merged") for n in (1, 2)]
+        host.session.ask("sync")
     depth = host.depth(disk)
     snapshot = host.caller.ask("CreateSnapshot", DiskId=disk)["SnapshotId"]
     host.caller.snapshot_comes(snapshot)
@@ -95,6 +97,8 @@ def test_merges_under_the_guest_when_killed_at(host, point):
 
     # Less where the chain had grown so deep by the tests before that it was shortened meanwhile.
     host.caller.wait(lambda: host.depth(disk) <= depth and host.merges() == 0)
-    host.session.ask("run echo 3 >/proc/sys/vm/drop_caches")
-    assert [host.session.ask(f"sum /data{n}/merged") for n in (1, 2)] == before
+    with host.counting_paused():
+        host.session.ask("run echo 3 >/proc/sys/vm/drop_caches")
+        after = [host.session.ask(f"sum /data{n}/merged") for n in (1, 2)]
+    assert after == before
     assert host.lives(pid)
