@@ -8,12 +8,13 @@ shelf: a kill would leave that. Then, for each point: Kiln is started in what wa
 left, and it is looked whether all is well, everything asked once more, and looked again.
 Points between which nothing was changed leave the same, which is looked at once.
 
-What a death leaves is not only believed to be that. For one point in eight, and for all
-at which a tool or a thread is at work that would go on for a moment, a child plays the
-scenario anew and dies there, and where nothing else is at work what it left is compared
-with what lay there before. For the one in eight, the start that follows is killed on its
-way, too. What was found is written to ``FOLDER/outcome``, and a line to the output when
-it is: 0 if all kills could be done.
+For one point in eight the start that follows is killed on its way, too, by a death: of a
+child, which is looked at as the others are. Likewise for a point in the midst, and for
+all at which a tool or a thread is at work that would go on for a moment, a child plays
+the scenario anew and dies there. What is left by a death beside which nothing else was at
+work is compared with what lay there just before, for that is what the shelf rests on.
+What was found is written to ``FOLDER/outcome``, and a line to the output when it is: 0 if
+all kills could be done.
 
 Who is to die is forked. Who looks is not: what a fork copies as it goes costs as much
 again as a look, and of a Kiln that was closed as little is left in a process as in
@@ -46,7 +47,7 @@ from tests.kill.states import Shelf, State, is_alone
 
 KILLED = 137
 LANES = 2  #: Kills that go on at a time; they spend a part of their time waiting for QEMU's tools.
-_IN_TRUTH = 8  #: One kill of so many is a death, and the start after it is killed, too.
+_TWICE = 8  #: After one kill of so many the start is killed, too.
 
 
 @dataclass(frozen=True)
@@ -59,9 +60,14 @@ class Moment:
 
 @dataclass(frozen=True)
 class Kill(Moment):
-    """A kill that is to be tried. *is_twice*: what it leaves is also the beginning of a start that is killed."""
+    """A kill that is to be tried.
+
+    *is_death*: a child dies of it, whatever is known of what it leaves. *is_twice*: what it leaves is
+    also the beginning of a start that is killed.
+    """
 
     number: int
+    is_death: bool
     is_twice: bool
 
     def __str__(self) -> str:
@@ -78,7 +84,9 @@ class Driver:
         self.stock: Path = origin.stock if origin else folder / "stock"
         self.shelf: Shelf = origin.shelf if origin else Shelf(folder / "shelf")
         self.words = folder / "words"
-        self._started: list[str] = []  #: The points that the last start passed which was looked at.
+        self._passed_at_start: list[str] = []  #: By the start that was looked at last.
+        self._started: dict[State, list[str]] = {}  #: From what starts were looked at, and the points that they passed.
+        self._deaths = self._looks = 0
 
     def run(self) -> dict[str, Any]:
         """Every kill there is; what was killed, and what was found wrong."""
@@ -117,36 +125,33 @@ class Driver:
             os._exit(status)
 
     def _kill_all(self, share: list[Kill]) -> dict[str, Any]:
-        wrong: list[str] = []
-        deaths = looks = 0
-        looked_at: set[State] = set()
-        for kill in share:
-            if kill.left is None or kill.is_twice:
-                deaths += 1
-                looks += 1 + kill.is_twice
-                wrong += self._kill(kill)
-            elif kill.left not in looked_at:
-                looks += 1
-                looked_at.add(kill.left)
-                data = self.folder / f"data-{kill.number}"
-                self.shelf.lay_out(kill.left, data)
-                wrong += self._wrong(str(kill), data)
-        return {"kills": len(share), "deaths": deaths, "looks": looks, "wrong": wrong}
+        wrong = [words for kill in share for words in self._kill(kill)]
+        return {"kills": len(share), "deaths": self._deaths, "looks": self._looks, "wrong": wrong}
 
     def _kill(self, kill: Kill) -> list[str]:
-        data = self._fresh(f"data-{kill.number}")
-        wrong = self._dies(str(kill), data, self._play, kill.number)
-        if wrong or not kill.is_twice:
-            return wrong or self._wrong(str(kill), data)
-        again = copied(data, self.folder / f"twice-{kill.number}")
-        return self._wrong(str(kill), data) + self._kill_again(kill, again)
+        left, data, wrong = kill.left, self.folder / f"data-{kill.number}", []
+        if left is None or kill.is_death:
+            copied(self.stock, data)
+            wrong = self._dies(str(kill), data, self._play, kill.number)
+            if wrong:
+                return wrong
+            left = self.shelf.take(data)
+        elif left not in self._started:
+            self.shelf.lay_out(left, data)
+        if left not in self._started:
+            wrong = self._wrong(str(kill), data)
+            self._started[left] = self._passed_at_start
+        return wrong + self._kill_again(kill, left) if kill.is_twice else wrong
 
-    def _kill_again(self, kill: Kill, data: Path) -> list[str]:
+    def _kill_again(self, kill: Kill, left: State) -> list[str]:
         """The start after a kill dies at one of its own points, a different one each time."""
-        if not self._started:
+        points = self._started[left]
+        if not points:
             return []
-        second = kill.number % len(self._started)
-        place = f"{kill}, and starting again at {second} {self._started[second]}"
+        data = self.folder / f"twice-{kill.number}"
+        self.shelf.lay_out(left, data)
+        second = kill.number % len(points)
+        place = f"{kill}, and starting again at {second} {points[second]}"
         return self._dies(place, data, self._restart, second) or self._wrong(place, data)
 
     def _dies(self, place: str, data: Path, act: Callable[[Path], None], number: int) -> list[str]:
@@ -156,6 +161,7 @@ class Driver:
         def look_last() -> None:
             path.write_bytes(pickle.dumps(self._left(data)))
 
+        self._deaths += 1
         ended = self.in_child(lambda: act(data), _killer(number, look_last))
         if ended != KILLED:
             return [f"{place}: did not come there: {self._said()}"]
@@ -203,8 +209,9 @@ class Driver:
 
     def _look(self, data: Path) -> None:
         """Start again, look, ask all again, look again."""
-        self._started = []
-        killpoints.listen(self._started.append)
+        self._looks += 1
+        self._passed_at_start = []
+        killpoints.listen(self._passed_at_start.append)
         with ExitStack() as stack, open_kiln(data) as cloud:
             stack.callback(killpoints.listen, None)
             settle(cloud)
@@ -234,7 +241,8 @@ class Driver:
         passed: list[Moment] = []
 
         def note() -> None:
-            killpoints.listen(lambda point: passed.append(Moment(point, take(data))))
+            every = self.scenario.every
+            killpoints.listen(lambda point: passed.append(Moment(point, None if len(passed) % every else take(data))))
             act(data)
             killpoints.listen(None)
             path.write_bytes(pickle.dumps(passed))
@@ -270,11 +278,11 @@ class Driver:
 
 
 def _kills(moments: list[Moment], every: int) -> list[Kill]:
-    """What is tried of a scenario's points, with one death at least."""
+    """What is tried of a scenario's points, with one death in its midst."""
     numbers = range(0, len(moments), every)
-    twice = {n for n in numbers if zlib.crc32(moments[n].point.encode()) % _IN_TRUTH == n % _IN_TRUTH}
-    twice = twice or {numbers[len(numbers) // 2]}
-    return [Kill(**vars(moments[n]), number=n, is_twice=n in twice) for n in numbers]
+    midst = numbers[len(numbers) // 2]
+    twice = {n for n in numbers if zlib.crc32(moments[n].point.encode()) % _TWICE == n % _TWICE} | {midst}
+    return [Kill(**vars(moments[n]), number=n, is_death=n == midst, is_twice=n in twice) for n in numbers]
 
 
 def _shares(kills: list[Kill]) -> list[list[Kill]]:

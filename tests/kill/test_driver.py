@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import subprocess
 import threading
@@ -9,10 +10,15 @@ import threading
 import pytest
 
 from kiln.pools.qcow2 import Qcow2Pool
+from kiln.store.snapshots import snapshots
+from tests.kill import checks
 from tests.kill import driver as driving
 from tests.kill.driver import Driver
-from tests.kill.scenarios import SCENARIOS, Scenario, arrange_snapshot, create_image_of_snapshot
+from tests.kill.kilns import open_kiln
+from tests.kill.scenarios import SCENARIOS, SYSTEM, Scenario, arrange_snapshot, create_image_of_snapshot
 from tests.kill.states import Shelf, is_alone
+from tests.pools.patterns import put
+from tests.reading import the
 from tests.tools import needs
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(240)]
@@ -93,7 +99,19 @@ def test_looks_once_at_what_several_points_leave(quick_folder):
 
     assert outcome["wrong"] == []
     assert outcome["kills"] == len(outcome["points"]) > 40
-    assert outcome["looks"] <= 1 + len(outcome["points"]) - 40 + 2 * outcome["deaths"]
+    assert outcome["looks"] <= 1 + len(outcome["points"]) - 40 + outcome["deaths"]
+
+
+def test_reads_again_what_is_not_what_it_was(tmp_path):
+    with open_kiln(tmp_path / "data") as cloud:
+        snapshot = arrange_snapshot(cloud)["snapshot"]
+        volume = the(cloud, snapshots, id=snapshot).volume
+        for byte in (SYSTEM[0], SYSTEM[0] + 1, SYSTEM[0]):
+            put(cloud.ports.pool, volume, {0: byte})
+            expected = contextlib.nullcontext() if byte == SYSTEM[0] else pytest.raises(AssertionError, match=snapshot)
+
+            with expected, checks.reading_together(cloud):
+                checks.snapshot_holds(cloud, snapshot, SYSTEM)
 
 
 def test_dies_where_something_else_would_go_on(quick_folder):
