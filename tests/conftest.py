@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import gc
+import re
 import shutil
+from collections import Counter
 from pathlib import Path
 
 import pytest
@@ -12,6 +14,7 @@ from sqlalchemy import event
 from kiln.store import schema
 from kiln.store.database import open_postgresql, open_sqlite
 from kiln.store.rows import metadata
+from tests import statements
 from tests.clouds import make_cloud
 from tests.postgresql import make_database, start_postgresql
 
@@ -23,9 +26,28 @@ _FILLED = " UNION ALL ".join(
 )
 
 
+#: How many folders there were for tests of each name.
+_NUMBERS: Counter[str] = Counter()
+
+
 def pytest_collection_finish() -> None:
     """Leave what was imported and collected to itself: the collector went through all of it again and again."""
     gc.freeze()
+    statements.share()
+
+
+@pytest.fixture
+def tmp_path(request, tmp_path_factory):
+    """An empty folder. Pytest's own fixture goes through those of all tests before to find the next number."""
+    name = re.sub(r"\W", "_", request.node.name)[:30]
+    while True:
+        folder = tmp_path_factory.getbasetemp() / f"{name}{_NUMBERS[name]}"
+        _NUMBERS[name] += 1
+        try:
+            folder.mkdir(mode=0o700)
+        except FileExistsError:  # Made by somebody else, such as pytester.
+            continue
+        return folder
 
 
 @pytest.fixture(scope="session")

@@ -30,9 +30,9 @@ from kiln.upkeep import unfinished
 from kiln.upkeep.duties import DUTIES
 from kiln.upkeep.sweep import sweep
 from kiln.wire.dispatch import Dispatcher
+from tests import statements
 from tests.catalogue import BY_NAME
 from tests.clouds import ACCOUNT, Cloud
-from tests.kill import statements
 
 #: How long a sweep may go on, on a busy machine.
 PATIENCE_S = 20.0
