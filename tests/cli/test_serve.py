@@ -11,12 +11,13 @@ import pytest
 from typer.testing import CliRunner
 
 from kiln.cli import exits
-from kiln.cli.main import app
+from kiln.cli.main import app, load
+from kiln.service.settings import DEFAULT_TLS
 from tests.guests import open_reachable
 
 
-def serve(folder, listen):
-    words = ["serve", "--data", str(folder), "--listen", listen, "--machines", "none"]
+def serve(folder, listen, *more):
+    words = ["serve", "--data", str(folder), "--listen", listen, "--machines", "none", *more]
     return CliRunner(env={"KILN_DATABASE": "", "COLUMNS": "300"}).invoke(app, words)
 
 
@@ -33,6 +34,29 @@ def test_says_of_a_port_that_is_taken_how_to_find_who_has_it(tmp_path):
 
     assert result.exit_code == exits.SETTINGS.number
     assert "`ss -ltnp` shows which" in " ".join(result.stderr.split())
+
+
+def test_names_the_address_of_tls_where_that_one_is_taken(tmp_path):
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        taken = f"127.0.0.1:{other.getsockname()[1]}"
+        result = serve(tmp_path / "data", "127.0.0.1:0", "--tls", taken)
+
+    assert result.exit_code == exits.SETTINGS.number
+    assert taken in result.stderr
+
+
+@pytest.mark.parametrize(
+    ("words", "tls"),
+    [
+        ([], None),
+        (["--tls"], DEFAULT_TLS),
+        (["--tls", "--listen", "127.0.0.1:1"], DEFAULT_TLS),
+        (["--tls", "192.0.2.1:8443", "--listen", "127.0.0.1:1"], "192.0.2.1:8443"),
+        (["--tls=192.0.2.1:8443"], "192.0.2.1:8443"),
+    ],
+)
+def test_tls_alone_is_at_the_port_of_https(words, tls):
+    assert load("serve").make_context("serve", words).params["tls"] == tls
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can become another user")

@@ -18,6 +18,6 @@ SECTIONS = {
         Section("forged", "requests that somebody on the way has touched", 4000, 1500, forged.run),
         Section("spelling", "parameters spelled in every way", 3000, 1500, spelling.run),
         Section("guests", "a hundred hostile machines beside one that is well", 300, 24, guests.run),
-        Section("http", "hostile connections beside a healthy client", 100, 10, http.run),
+        Section("http", "hostile connections beside a healthy client", 100, 13, http.run),
     )
 }

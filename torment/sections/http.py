@@ -133,6 +133,25 @@ def _odd_lines(server: Server, held: contextlib.ExitStack, chance: random.Random
             raise AssertionError(f"{line!r} was answered {answer!r}")
 
 
+def _half_handshakes(server: Server, held: contextlib.ExitStack, _: random.Random) -> None:
+    for _n in range(_MANY):
+        _connect(server, held).sendall(b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03")
+
+
+def _endless_handshake(server: Server, held: contextlib.ExitStack, _: random.Random) -> None:
+    _pour(_connect(server, held), b"", b"\x16\x03\x01\x00\x01\x01" * 1000, 100)
+
+
+def _tunnels(server: Server, held: contextlib.ExitStack, chance: random.Random) -> None:
+    """Each is asked for, and then nothing comes, or what is no TLS."""
+    for _ in range(_MANY):
+        connection = _connect(server, held)
+        name = chance.choice([b"ecs.aliyuncs.com", b"%x.aliyuncs.com" % chance.randrange(1 << 32), b"example.com"])
+        connection.sendall(
+            b"CONNECT %s:443 HTTP/1.1\r\nHost: x\r\n\r\n" % name + chance.randbytes(chance.randrange(50))
+        )
+
+
 def _pour(connection: socket.socket, head: bytes, part: bytes, times: int) -> None:
     """Send until it is all sent, or the other side takes no more of it for a moment."""
     connection.settimeout(1.0)
@@ -153,4 +172,7 @@ _ATTACKS: Mapping[str, Callable[[Server, contextlib.ExitStack, random.Random], N
     "answers that nobody reads": _unread,
     "noise": _noise,
     "odd request lines": _odd_lines,
+    "half handshakes": _half_handshakes,
+    "a handshake without end": _endless_handshake,
+    "tunnels": _tunnels,
 }
