@@ -1,9 +1,9 @@
-"""Scenarios on a disk that is full, each in a process and a mount namespace of its own.
+"""Scenarios on a disk that is full, each in a process of its own, all in a mount namespace of theirs.
 
-    unshare [--map-root-user] --mount python -m tests.full.scenarios NAME FOLDER
+    echo NAME FOLDER | unshare [--map-root-user] --mount python -m tests.full.scenarios
 
-The small disk is a tmpfs that only this process sees, so it needs no root and
-is gone when the process ends. A scenario that does not hold raises.
+The small disk is a tmpfs that only these processes see, so it needs no root and
+is gone when the last of them ends. A scenario that does not hold raises.
 """
 
 from __future__ import annotations
@@ -11,7 +11,6 @@ from __future__ import annotations
 import contextlib
 import os
 import subprocess
-import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -32,6 +31,7 @@ from kiln.wire.key import Key
 from kiln.wire.nonces import MemoryNonces
 from kiln.wire.signatures import rpc
 from tests.clouds import ACCOUNT, REGION, Cloud, make_cloud
+from tests.forks import fork_for_each_line
 from tests.stock import a_snapshot, an_instance
 
 
@@ -334,4 +334,4 @@ SCENARIOS: dict[str, Callable[[Path], None]] = {
 }
 
 if __name__ == "__main__":
-    SCENARIOS[sys.argv[1]](Path(sys.argv[2]))
+    fork_for_each_line(lambda name, folder: SCENARIOS[name](Path(folder)))

@@ -5,33 +5,38 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-from pathlib import Path
 
 import pytest
 
+from tests.forks import ROOT, open_forks
 from tests.full.scenarios import SCENARIOS
 from tests.guests import guest_image, reachable  # noqa: F401 - fixtures
 from tests.tools import needs
 
-ROOT = Path(__file__).resolve().parents[2]
-
 
 def alone(*arguments):
-    """Run a module in a mount namespace of its own."""
+    """The command that runs a module in a mount namespace of its own."""
     namespace = ["unshare", "--mount"] if os.geteuid() == 0 else ["unshare", "--map-root-user", "--mount"]
-    command = [*namespace, sys.executable, "-m", *map(str, arguments)]
-    return subprocess.run(command, cwd=ROOT, check=False, capture_output=True, text=True)
+    return [*namespace, sys.executable, "-m", *map(str, arguments)]
+
+
+def run_alone(*arguments):
+    return subprocess.run(alone(*arguments), cwd=ROOT, check=False, capture_output=True, text=True)
+
+
+@pytest.fixture(scope="module")
+def do(tmp_path_factory):
+    """The process that does all scenarios."""
+    needs("unshare", "mount", "qemu-io", "qemu-img")
+    with open_forks(tmp_path_factory.mktemp("full") / "words", *alone("tests.full.scenarios")) as do:
+        yield do
 
 
 @pytest.mark.slow
 @pytest.mark.timeout(120)
 @pytest.mark.parametrize("scenario", SCENARIOS)
-def test_a_full_disk_loses_nothing(scenario, tmp_path):
-    needs("unshare", "mount", "qemu-io", "qemu-img")
-
-    done = alone("tests.full.scenarios", scenario, tmp_path)
-
-    assert done.returncode == 0, done.stderr
+def test_a_full_disk_loses_nothing(scenario, tmp_path, do):
+    assert do(scenario, tmp_path) == ""
 
 
 @pytest.mark.slow
@@ -39,7 +44,7 @@ def test_a_full_disk_loses_nothing(scenario, tmp_path):
 def test_a_kiln_on_a_full_disk_starts_reads_and_deletes(tmp_path):
     needs("unshare", "mount", "qemu-img")
 
-    done = alone("tests.full.started", tmp_path)
+    done = run_alone("tests.full.started", tmp_path)
 
     assert done.returncode == 0, done.stderr
 
@@ -62,6 +67,6 @@ def test_a_disk_that_fails_loses_nothing(tmp_path):
 def test_a_full_disk_makes_a_guest_wait(guest_image, reachable):  # noqa: F811 - the fixtures.
     needs("unshare", "mount", "qemu-img")
 
-    done = alone("tests.full.guest", reachable, guest_image)
+    done = run_alone("tests.full.guest", reachable, guest_image)
 
     assert done.returncode == 0, done.stderr

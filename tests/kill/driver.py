@@ -28,7 +28,6 @@ import json
 import os
 import pickle
 import shutil
-import sys
 import time
 import traceback
 import zlib
@@ -40,6 +39,7 @@ from typing import Any
 
 from kiln.ground import killpoints
 from tests.copies import copied
+from tests.forks import fork_for_each_line
 from tests.kill import checks
 from tests.kill.kilns import Script, keep, open_kiln, settle
 from tests.kill.scenarios import SCENARIOS, Scenario
@@ -312,24 +312,10 @@ def _facts(data: Path) -> dict[str, Any]:
     return json.loads((data / "facts").read_text())
 
 
-def main() -> None:
-    for line in sys.stdin:
-        name, folder = line.split()
-        child = os.fork()
-        if child:
-            status = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
-            sys.stdout.write(f"{status}\n")
-            sys.stdout.flush()
-            continue
-        status = 1
-        try:
-            outcome = Driver(SCENARIOS[name], Path(folder)).run()
-            (Path(folder) / "outcome").write_text(json.dumps(outcome))
-            status = 0
-        except BaseException:  # noqa: BLE001 - nothing may get out of here into a second run of the driver.
-            traceback.print_exc()
-        os._exit(status)
+def main(name: str, folder: str) -> None:
+    outcome = Driver(SCENARIOS[name], Path(folder)).run()
+    (Path(folder) / "outcome").write_text(json.dumps(outcome))
 
 
 if __name__ == "__main__":
-    main()
+    fork_for_each_line(main)
