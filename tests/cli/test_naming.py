@@ -18,6 +18,7 @@ def test_knows_a_whole_id_by_its_form(noun):
 class Listing:
     """A client of disks, one of which is called like the beginning of an ID, and one by a letter with an accent."""
 
+    region = "cn-hangzhou"
     DISKS = (
         {"DiskId": "d-bp131n0q38u3a4zi9p2k", "DiskName": "d-web"},
         {"DiskId": "d-bp1aqlqqnd83xtkdmfjz", "DiskName": "\u00c4rzte-x"},
@@ -63,6 +64,14 @@ def test_nobody_who_shares_an_image_takes_a_name_away():
     assert to_id(Shared(), "image", "m-bp1") == "m-bp1aqlqqnd83xtkdmfjz"
     assert to_id(Shared(), "image", "base") == "m-bp1hd5vy3g7ko4j1ks9z"
     assert to_id(Shared(), "image", "m-bp13") == "m-bp131n0q38u3a4zi9p2k"
+
+
+def test_names_the_region_in_which_there_is_nothing_of_that_name(monkeypatch):
+    for of_the_shell, said in (("cn-hangzhou", "`kiln disk list` shows"), ("", "list --region cn-hangzhou` shows")):
+        monkeypatch.setenv("KILN_REGION", of_the_shell)
+        with pytest.raises(Refusal) as refused:
+            to_id(Listing(), "disk", "nothing")
+        assert said in refused.value.hint
 
 
 def test_tells_what_is_alike_however_its_letters_are_put_together():

@@ -10,6 +10,7 @@ from typing import Any
 
 from kiln.cli import exits
 from kiln.cli.exits import Refusal
+from kiln.cli.session import said_in
 from kiln.client.client import Client
 from kiln.declare.ids import PREFIXES, pattern
 from kiln.declare.letters import compose
@@ -56,7 +57,7 @@ def to_id(client: Client, noun: str, text: str, *, by_name: bool = True) -> str:
     if found:
         raise ambiguous(text, found, f"{noun}s", f"any {noun}")
     like = ", ".join(f"{row[how.name]} ({row[how.id]})" for row in _alike(client, how, text))
-    hint = f"Alike: {like}." if like else f"`kiln {noun} list` shows those that there are."
+    hint = f"Alike: {like}." if like else f"`{said_in(client, f'kiln {noun} list')}` shows those that there are."
     raise Refusal(f"there is no {noun} {text!r}, by its ID, its name or the beginning of its ID", exits.REFUSED, hint)
 
 
