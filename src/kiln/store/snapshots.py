@@ -47,6 +47,7 @@ class Snapshot:
     system: System
     source_snapshot: str = ""  #: Of a copy: what it was copied from, where that was the account's own.
     source_region: str = ""  #: Of a copy: where that was.
+    modified_at: float | None = None  #: When its caller changed it last; None: never.
 
 
 snapshots: Rows[Snapshot] = Rows(

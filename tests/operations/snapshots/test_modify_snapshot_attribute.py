@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from kiln.ground.clock import to_seconds_text
 from kiln.store.snapshots import snapshots
 from tests.clouds import OTHER
 from tests.reading import the
@@ -14,7 +15,10 @@ def changed(cloud, snapshot, **more):
     before = the(cloud, snapshots, id=snapshot.id)
     assert cloud.call("ModifySnapshotAttribute", SnapshotId=snapshot.id, **more) == {}
     after = the(cloud, snapshots, id=snapshot.id)
-    return {name: value for name, value in vars(after).items() if vars(before)[name] != value}
+    changes = {name: value for name, value in vars(after).items() if vars(before)[name] != value}
+    assert ("modified_at" in changes) == (len(changes) > 0)
+    changes.pop("modified_at", None)
+    return changes
 
 
 class TestChanges:
@@ -26,6 +30,17 @@ class TestChanges:
         assert changed(cloud, snapshot, RetentionDays=6) == {"retention_days": 6}
         assert changed(cloud, snapshot, RetentionDays=6) == {}
         assert changed(cloud, snapshot, Description="") == {"description": ""}
+
+    def test_the_time_of_its_last_change_and_not_that_of_its_creation(self, cloud):
+        snapshot = a_snapshot(cloud)
+        cloud.clock.now += 60
+
+        changed(cloud, snapshot, SnapshotName="new")
+
+        (told,) = cloud.call("DescribeSnapshots")["Snapshots"]["Snapshot"]
+        assert told["CreationTime"] == to_seconds_text(snapshot.created_at)
+        assert told["LastModifiedTime"] == to_seconds_text(the(cloud, snapshots, id=snapshot.id).modified_at)
+        assert told["LastModifiedTime"] > told["CreationTime"]
 
     @pytest.mark.parametrize("word", ["true", "false"])
     def test_nothing_for_an_obsolete_word(self, cloud, word):

@@ -79,13 +79,15 @@ class Plan:
 
 def check(call: Call, p: Input) -> Plan:
     wanted = {"name": p.snapshot_name, "description": p.description, "retention_days": p.retention_days}
-    changes = {column: value for column, value in wanted.items() if value is not None}
+    changes: dict[str, Any] = {column: value for column, value in wanted.items() if value is not None}
     if not changes and p.disable_instant_access is None:
         raise NoAttributeToModify
     snapshot = call.the(snapshots, p.snapshot_id, p.region_id, InvalidSnapshotIdNotFound)
     if snapshot.status != SnapshotStatus.ACCOMPLISHED:
         raise InvalidSnapshotIdNotReadyOnChange(snapshot_id=snapshot.id, status=snapshot.status)
     _check_retention(p, snapshot)
+    if any(getattr(snapshot, column) != value for column, value in changes.items()):
+        changes["modified_at"] = call.now
     return Plan(snapshot=snapshot.id, changes=changes)
 
 

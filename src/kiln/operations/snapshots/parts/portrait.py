@@ -77,7 +77,7 @@ def draw(snapshot: Snapshot, used: Mapping[str, tuple[bool, bool]], tagged: Sequ
         available=snapshot.status == SnapshotStatus.ACCOMPLISHED,
         remain_time=0,
         creation_time=created,
-        last_modified_time=created,
+        last_modified_time=created if snapshot.modified_at is None else to_seconds_text(snapshot.modified_at),
         region_id=snapshot.region,
         source_disk_id=snapshot.source_disk,
         source_disk_type=snapshot.source_disk_type,
