@@ -97,6 +97,7 @@ def tell(story: Story) -> None:
     _tag(story, instance)
     _change(story, instance, base)
     _clear_up(story, instance, disk, snapshot)
+    _lay_a_network(story)
     _ask_who_and_where(story)
 
 
@@ -226,6 +227,32 @@ def _clear_up(story: Story, instance: str, disk: str, snapshot: str) -> None:
         story.settle()
     story.ask("DeleteInstance", InstanceId=instance)
     story.settle()
+
+
+def _lay_a_network(story: Story) -> None:
+    zone = story.cloud.ports.deployment.zones(REGION)[0]
+    vpc = story.ask("CreateVpc", CidrBlock="10.0.0.0/16", VpcName="build")["VpcId"]
+    story.ask("DescribeVpcs", VpcId=vpc)
+    switch = story.ask("CreateVSwitch", VpcId=vpc, ZoneId=zone, CidrBlock="10.0.0.0/24", VSwitchName="build-a")
+    switch = switch["VSwitchId"]
+    story.ask("DescribeVSwitches", VpcId=vpc)
+    story.ask("DescribeVSwitchAttributes", VSwitchId=switch)
+    story.ask("DescribeVpcAttribute", VpcId=vpc)
+    eip = story.ask("AllocateEipAddress", Name="web")["AllocationId"]
+    made = story.ask("RunInstances", ImageId=_an_image(story), InstanceType=TYPE, VSwitchId=switch, Amount=2)
+    story.settle()
+    one, two = made["InstanceIdSets"]["InstanceIdSet"]
+    story.ask("AssociateEipAddress", AllocationId=eip, InstanceId=one)
+    story.ask("DescribeEipAddresses", AllocationId=eip)
+    story.ask("UnassociateEipAddress", AllocationId=eip)
+    story.ask("ReleaseEipAddress", AllocationId=eip)
+    story.ask("AllocatePublicIpAddress", InstanceId=two)
+    story.ask("DeleteInstances", InstanceId__1=one, InstanceId__2=two, Force=True)
+    story.settle()
+    story.ask("ModifyVSwitchAttribute", VSwitchId=switch, Description="Of the build machines")
+    story.ask("ModifyVpcAttribute", VpcId=vpc, Description="Of the build machines")
+    story.ask("DeleteVSwitch", VSwitchId=switch)
+    story.ask("DeleteVpc", VpcId=vpc)
 
 
 def _an_image(story: Story) -> str:

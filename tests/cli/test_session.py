@@ -745,3 +745,25 @@ def test_tab_completes_what_is_in_the_region_that_was_named(shell, image):
     assert copy not in shown("kiln image show ")
     assert {copy, "far"} <= set(shown("kiln image show --region cn-hangzhou "))
     shell.run("image", "delete", copy, "--region", "cn-hangzhou")
+
+
+def test_lays_a_network_and_takes_it_away(shell, image):
+    vpc = shell.run("vpc", "create", "--name", "build", "--cidr", "10.0.0.0/16")
+    (zone,) = shell.run("region", "zones", "-q").splitlines()[:1]
+    switch = shell.run("vswitch", "create", "--vpc", "build", "--zone", zone, "--cidr", "10.0.0.0/24", "--name", "a")
+    eip = shell.run("eip", "create")
+    instance = shell.run("instance", "run", "--image", image, "--name", "in-a", "--vswitch", "a", "--no-public-ip")
+
+    assert shell.run("vswitch", "list", "--vpc", "build", "-q") == switch
+    assert shell.run("vpc", "list", "--name", "build", "-q") == vpc
+    shell.run("eip", "attach", eip, "in-a")
+    assert [row["InstanceId"] for row in shell.rows("eip", "list", "--status", "InUse")] == [instance]
+    assert "IncorrectEipStatus" in shell.refuses("eip", "delete", eip)
+    shell.run("eip", "detach", eip)
+    shell.run("eip", "delete", eip)
+    assert "DependencyViolation" in shell.refuses("vswitch", "delete", "a")
+    shell.run("instance", "delete", "in-a", "--force")
+    assert "DependencyViolation.VSwitch" in shell.refuses("vpc", "delete", "build")
+    shell.run("vswitch", "delete", "a")
+    shell.run("vpc", "delete", "build")
+    assert shell.rows("vpc", "list", "--name", "build") == []

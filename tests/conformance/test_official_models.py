@@ -14,7 +14,7 @@ import pytest
 from alibabacloud_ecs20140526 import models
 
 from kiln.declare.operation import OwnerInput
-from kiln.declare.products import ECS
+from kiln.declare.products import ECS, VPC
 from kiln.declare.shapes import Field, fields_of
 from kiln.operations import ALL
 
@@ -27,6 +27,11 @@ MORE = {
     "*.EnableVISST": "Likewise.",
     "*.EnableVRDT": "Likewise.",
     "*.RegionId": "The classic SDK sends it with every call (ecs-api.md 1), so it is heeded.",
+    **{
+        operation.name: "Vpc's own version has more: test_vpc_models.py"
+        for operation in ALL
+        if operation.product == VPC
+    },
 } | {f"*.{field.wire}": "Almost every operation takes it (ecs-api.md 1)." for field in fields_of(OwnerInput)}
 
 #: What is declared there and not here.

@@ -8,8 +8,10 @@ import pytest
 
 from kiln.declare.states import InstanceStatus
 from kiln.store.disks import disks
+from kiln.store.interfaces import interface_id
 from tests.catalogue import BY_NAME
 from tests.clouds import OTHER, REGION
+from tests.nets import a_vpc, a_vswitch, an_eip
 from tests.operations.images.gallery import an_image
 from tests.operations.tasks.agenda import a_task
 from tests.reading import every
@@ -19,6 +21,9 @@ from tests.stock import ED25519, a_disk, a_key_pair, a_snapshot, an_instance
 #: What each is asked for so that all is well, but for DryRun.
 _ASKED = {
     "AddTags": lambda it: {"ResourceType": "disk", "ResourceId": it.disk, "Tag.1.Key": "a", "Tag.1.Value": "b"},
+    "AllocateEipAddress": lambda _: {},
+    "AllocatePublicIpAddress": lambda it: {"InstanceId": it.instance},
+    "AssociateEipAddress": lambda it: {"AllocationId": it.eip, "InstanceId": it.instance},
     "AttachKeyPair": lambda it: {"KeyPairName": it.key_pair, "InstanceIds": f'["{it.instance}"]'},
     "AttachDisk": lambda it: {"InstanceId": it.instance, "DiskId": it.disk},
     "CancelCopyImage": lambda it: {"ImageId": it.copy},
@@ -30,12 +35,16 @@ _ASKED = {
     "CreateInstance": lambda it: {"ImageId": it.image, "InstanceType": "ecs.t5-lc2m1.nano"},
     "CreateKeyPair": lambda _: {"KeyPairName": "new"},
     "CreateSnapshot": lambda it: {"DiskId": it.attached},
+    "CreateVSwitch": lambda it: {"VpcId": it.vpc, "ZoneId": REGION + "-a", "CidrBlock": "10.0.1.0/24"},
+    "CreateVpc": lambda _: {},
     "DeleteDisk": lambda it: {"DiskId": it.disk},
     "DeleteImage": lambda it: {"ImageId": it.image},
     "DeleteInstance": lambda it: {"InstanceId": it.instance},
     "DeleteInstances": lambda it: {"InstanceId.1": it.instance},
     "DeleteKeyPairs": lambda it: {"KeyPairNames": f'["{it.key_pair}"]'},
     "DeleteSnapshot": lambda it: {"SnapshotId": it.snapshot},
+    "DeleteVSwitch": lambda it: {"VSwitchId": it.vswitch},
+    "DeleteVpc": lambda it: {"VpcId": it.empty_vpc},
     "DetachKeyPair": lambda it: {"KeyPairName": it.key_pair, "InstanceIds": f'["{it.instance}"]'},
     "DetachDisk": lambda it: {"InstanceId": it.instance, "DiskId": it.attached},
     "ExportImage": lambda it: {"ImageId": it.image, "OSSBucket": "bucket"},
@@ -46,9 +55,12 @@ _ASKED = {
     "ModifyImageSharePermission": lambda it: {"ImageId": it.image, "AddAccount.1": OTHER},
     "ModifyInstanceAttribute": lambda it: {"InstanceId": it.instance, "InstanceName": "other"},
     "ModifySnapshotAttribute": lambda it: {"SnapshotId": it.snapshot, "SnapshotName": "other"},
+    "ModifyVSwitchAttribute": lambda it: {"VSwitchId": it.vswitch, "VSwitchName": "other"},
+    "ModifyVpcAttribute": lambda it: {"VpcId": it.vpc, "VpcName": "other"},
     "RebootInstance": lambda it: {"InstanceId": it.running},
     "RebootInstances": lambda it: {"InstanceId.1": it.running},
     "RemoveTags": lambda it: {"ResourceType": "disk", "ResourceId": it.disk, "Tag.1.Key": "a"},
+    "ReleaseEipAddress": lambda it: {"AllocationId": it.eip},
     "ReplaceSystemDisk": lambda it: {"InstanceId": it.instance, "ImageId": it.image},
     "ResetDisk": lambda it: {"DiskId": it.attached, "SnapshotId": it.of_attached},
     "ResizeDisk": lambda it: {"DiskId": it.disk, "NewSize": 40},
@@ -58,6 +70,7 @@ _ASKED = {
     "StopInstance": lambda it: {"InstanceId": it.running},
     "StopInstances": lambda it: {"InstanceId.1": it.running},
     "TagResources": lambda it: {"ResourceType": "disk", "ResourceId.1": it.disk, "Tag.1.Key": "a"},
+    "UnassociateEipAddress": lambda it: {"AllocationId": it.used_eip},
     "UntagResources": lambda it: {"ResourceType": "disk", "ResourceId.1": it.disk, "All": True},
 }
 
@@ -76,7 +89,14 @@ def it(cloud):
     image = cloud.call("CreateImage", SnapshotId=a_snapshot(cloud).id, ImageName="image")["ImageId"]
     attached = next(disk for disk in every(cloud, disks) if disk.instance == instance.id and disk.type == "data")
     of_attached = a_snapshot(cloud, source_disk=attached.id, source_disk_type="data", system=attached.system)
+    vpc = a_vpc(cloud)
+    card = {"instance": running.id, "interface": interface_id(running.id)}
     return SimpleNamespace(
+        vpc=vpc.id,
+        vswitch=a_vswitch(cloud, vpc).id,
+        empty_vpc=a_vpc(cloud).id,
+        eip=an_eip(cloud).id,
+        used_eip=an_eip(cloud, address="127.88.0.2", status="InUse", **card).id,
         instance=instance.id,
         running=running.id,
         disk=a_disk(cloud).id,

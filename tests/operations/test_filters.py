@@ -6,6 +6,7 @@ import pytest
 
 from kiln.operations import ALL
 from tests.clouds import Cloud
+from tests.nets import an_eip
 from tests.operations.images.gallery import an_image
 from tests.operations.tasks.agenda import a_task
 from tests.operations.test_lists import rows
@@ -18,6 +19,7 @@ MADE = {
     "DescribeSnapshots": lambda cloud, when: a_snapshot(cloud, created_at=when, volume=None),
     "DescribeDisks": lambda cloud, when: a_disk(cloud, created_at=when, volume=None),
     "DescribeInstances": lambda cloud, when: an_instance(cloud, created_at=when, system_disk=False),
+    "DescribeEipAddresses": lambda cloud, when: an_eip(cloud, created_at=when),
     "DescribeTasks": lambda cloud, when: a_task(cloud, created_at=when),
 }
 _BY_TYPE = {"DescribeImageSupportInstanceTypes"}  #: Whose filter knows types of instances alone.
@@ -66,6 +68,6 @@ def test_what_is_no_time_is_refused(cloud: Cloud, action, text):
     at = {"StartTime": text}
     if action != "DescribeTasks":
         at = {"Filter.1.Key": "CreationEndTime", "Filter.1.Value": text}
-    status = 404 if action in ("DescribeInstances", "DescribeDisks", "DescribeSnapshots", "DescribeImages") else 400
+    status = 400 if action == "DescribeTasks" else 404
 
     cloud.refuses(action, "InvalidParameter" if action == "DescribeTasks" else "InvalidFilterValue", status, at)

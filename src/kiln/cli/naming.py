@@ -36,6 +36,9 @@ NAMED: Mapping[str, Named] = {
     "instance": Named("DescribeInstances", "InstanceId", "InstanceName", {}),
     "disk": Named("DescribeDisks", "DiskId", "DiskName", {}),
     "snapshot": Named("DescribeSnapshots", "SnapshotId", "SnapshotName", {}),
+    "vpc": Named("DescribeVpcs", "VpcId", "VpcName", {}),
+    "vswitch": Named("DescribeVSwitches", "VSwitchId", "VSwitchName", {}),
+    "eip": Named("DescribeEipAddresses", "AllocationId", "", {}),
     "task": Named("DescribeTasks", "TaskId", "", {}),
 }
 

@@ -34,6 +34,9 @@ _NOUNS = {
     "DiskIds": "disk",
     "SnapshotId": "snapshot",
     "SnapshotIds": "snapshot",
+    "VpcId": "vpc",
+    "VSwitchId": "vswitch",
+    "AllocationId": "eip",
     "TaskId": "task",
     "TaskIds": "task",
     "ResourceIds": "image",  # Of tasks; they work on images alone.

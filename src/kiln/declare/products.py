@@ -31,6 +31,9 @@ class ActionKey(NamedTuple):
 
 ECS = Product("Ecs", "2014-05-26", mark="")
 
+#: Of networks; what was ECS's before there was Vpc is called by either version.
+VPC = Product("Vpc", "2016-04-28", mark="Vpc:")
+
 #: Which address serves a product in a region. SDKs ask it, over TLS, before they fall back on tables of their own.
 LOCATION = Product("Location", "2015-06-12", mark="Location:")
 
@@ -41,4 +44,4 @@ STS = Product("Sts", "2015-04-01", mark="Sts:")
 KILN = Product("Kiln", "2026-11-28", mark="Kiln:")
 
 #: All that are served. A request that names none is of the first whose version it has.
-PRODUCTS = (ECS, LOCATION, STS, KILN)
+PRODUCTS = (ECS, VPC, LOCATION, STS, KILN)

@@ -9,6 +9,7 @@ from kiln.declare.operation import Operation
 from kiln.declare.products import PRODUCTS, Product
 from kiln.operations import (
     disks,
+    eips,
     endpoints,
     identities,
     images,
@@ -19,9 +20,14 @@ from kiln.operations import (
     snapshots,
     tags,
     tasks,
+    vpcs,
+    vswitches,
 )
 
-GROUPS = (images, tasks, snapshots, disks, instances, key_pairs, regions, tags, endpoints, identities, reasons)
+GROUPS = (
+    *(images, tasks, snapshots, disks, instances, key_pairs, vpcs, vswitches, eips, regions, tags, endpoints),
+    *(identities, reasons),
+)
 
 ALL: tuple[Operation[Any, Any, Any], ...] = tuple(operation for group in GROUPS for operation in group.OPERATIONS)
 

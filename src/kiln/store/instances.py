@@ -168,6 +168,13 @@ def place(tx: Transaction, instance: str, host: str) -> None:
             vpcs.mark_changed(tx, one.vpc)
 
 
+def give_public_ip(tx: Transaction, instance: str, address: str) -> None:
+    """Record the public address of an instance, and that its VPC has changed."""
+    instances.update(tx, {"public_ip": address}, id=instance)
+    for one in interfaces.all(tx, instance=instance):
+        vpcs.mark_changed(tx, one.vpc)
+
+
 def on_host(tx: Transaction, vpc: str, host: str) -> list[Instance]:
     """The instances of the VPC whose machines are on *host*, or start there."""
     return instances.all(tx, is_where(vpc=vpc), host=host)

@@ -7,8 +7,9 @@ given its place when a Kiln that knows them starts (``kiln.upkeep.placing``).
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
-from sqlalchemy import Index, text
+from sqlalchemy import Index, func, select, text
 
 from kiln.declare.ids import PREFIXES
 from kiln.ground.values import dataclass
@@ -91,6 +92,14 @@ def groups_of(tx: Transaction, instances: Sequence[str]) -> dict[str, list[str]]
     for one in memberships.among(tx, "instance", instances):
         found[one.instance].append(one.security_group)
     return found
+
+
+def count_in(tx: Transaction, vswitches: Sequence[str]) -> dict[str, int]:
+    """How many interfaces each VSwitch has."""
+    counted = select(interfaces.c.vswitch, func.count()).where(interfaces.c.vswitch.in_(vswitches))
+    found = dict.fromkeys(vswitches, 0)
+    rows: Any = tx.execute(counted.group_by(interfaces.c.vswitch)).fetchall()
+    return found | {vswitch: int(count) for vswitch, count in rows}
 
 
 def join(tx: Transaction, interface: NetworkInterface, groups: Sequence[str]) -> None:

@@ -6,6 +6,7 @@ from typing import Any
 
 from kiln.declare.operation import Operation
 from kiln.declare.products import ECS
+from kiln.operations.instances.allocate_public_ip_address import allocate_public_ip_address
 from kiln.operations.instances.create_instance import create_instance
 from kiln.operations.instances.delete_instance import delete_instance
 from kiln.operations.instances.delete_instances import delete_instances
@@ -41,6 +42,7 @@ OPERATIONS: tuple[Operation[Any, Any, Any], ...] = (
     describe_instance_status,
     modify_instance_attribute,
     replace_system_disk,
+    allocate_public_ip_address,
     get_instance_console_output,
     describe_user_data,
 )

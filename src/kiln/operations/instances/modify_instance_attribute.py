@@ -24,6 +24,7 @@ from kiln.operations.errors.instances import (
     InstanceLockedForSecurity,
     InvalidInstanceIdNotFound,
 )
+from kiln.operations.errors.networks import InvalidParameterMismatchOfGroup, InvalidSecurityGroupIdNotFound
 from kiln.operations.instances.parts import power
 from kiln.operations.instances.parts.guest_input import (
     KEPT,
@@ -38,11 +39,7 @@ from kiln.operations.instances.parts.guest_input import (
     check_password,
 )
 from kiln.operations.instances.parts.launch_input import PrivateDnsNameOptions
-from kiln.operations.instances.parts.placement import (
-    InvalidParameterMismatchOfGroup,
-    InvalidSecurityGroupIdNotFound,
-    check_groups,
-)
+from kiln.operations.instances.parts.placement import check_groups
 from kiln.operations.params import Description, InstanceId, NothingMore, OwnRegionId
 from kiln.store.instances import instances
 from kiln.store.interfaces import NetworkInterface, join_instead, primary_of

@@ -13,6 +13,12 @@ from kiln.calls.places import free_in
 from kiln.declare.errors import ApiError
 from kiln.ground.values import dataclass
 from kiln.networks import values
+from kiln.operations.errors.networks import (
+    InvalidParameterMismatchOfGroup,
+    InvalidSecurityGroupIdNotFound,
+    InvalidVSwitchIdIpNotEnough,
+    InvalidVSwitchIdNotFound,
+)
 from kiln.operations.errors.regions import InvalidZoneIdNotFound
 from kiln.operations.steps.default_network import DefaultNetwork
 from kiln.store.addresses import NoAddressLeft, free_macs
@@ -26,38 +32,6 @@ from kiln.store.interfaces import (
 )
 from kiln.store.security_groups import security_groups
 from kiln.store.vswitches import VSwitch, vswitches
-
-
-class InvalidVSwitchIdNotFound(ApiError):
-    """No VSwitch of that ID can be seen by this account."""
-
-    code = "InvalidVSwitchId.NotFound"
-    status = 404
-    message = "Specified virtual switch does not exist."
-
-
-class InvalidSecurityGroupIdNotFound(ApiError):
-    """No security group of that ID can be seen by this account."""
-
-    code = "InvalidSecurityGroupId.NotFound"
-    status = 404
-    message = "The specified SecurityGroupId does not exist."
-
-
-class InvalidParameterMismatchOfGroup(ApiError):
-    """A security group is of another VPC than the VSwitch, or the instance."""
-
-    code = "InvalidParameter.Mismatch"
-    message = "Specified security group and virtual switch are not in the same VPC."
-    hint = "DescribeSecurityGroups tells the VPC of each group, DescribeVSwitches that of each VSwitch."
-
-
-class InvalidVSwitchIdIpNotEnough(ApiError):
-    """The VSwitch has not so many free addresses, or the default VPC no room for another VSwitch."""
-
-    code = "InvalidVSwitchId.IpNotEnough"
-    status = 403
-    message = "The specified VSwitch {vswitch_id} has not enough IpAddress."
 
 
 class InvalidParameterMismatchOfZone(ApiError):

@@ -1,0 +1,117 @@
+"""Allocate an elastic IP address: a public address that stays the account's until it is released.
+
+It is one of this host's loopback, at which whoever is on the host reaches the
+instance that AssociateEipAddress leads it to. It is Available at once.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from kiln.calls.call import Call
+from kiln.declare.errors import ApiError
+from kiln.declare.ids import new_id
+from kiln.declare.operation import Idempotence, Operation
+from kiln.declare.products import ECS
+from kiln.declare.rules import Declined, Doc, Example, OneOf, Pattern, Text, Wire
+from kiln.declare.shapes import shape
+from kiln.declare.states import EipStatus
+from kiln.operations import accepted, resource_groups
+from kiln.operations.errors.requests import IdempotentParameterMismatch, InvalidClientTokenMalformed
+from kiln.operations.network_words import AllocationId, NoTags
+from kiln.operations.params import RegionId, ResourceGroupId
+from kiln.operations.resource_groups import InvalidResourceGroupNotFound
+from kiln.store.addresses import NoAddressLeft, free_public
+from kiln.store.eips import Eip, eips
+
+_URLS = ("http://", "https://")
+_CHOSEN = Declined("addresses are given out as they are free")
+
+
+class QuotaExceededEip(ApiError):
+    """Every public address of the deployment is somebody's."""
+
+    code = "QuotaExceeded.Eip"
+    message = "Elastic IP address quota exceeded."
+    hint = "ReleaseEipAddress gives one back that is not needed."
+
+
+@shape
+class Input:
+    region_id: RegionId
+    bandwidth: Annotated[
+        str,
+        Pattern(r"[1-9][0-9]{0,3}", "a whole number from 1 to 9999", "0"),
+        Example("5"),
+        Doc("Mbit/s. Remembered."),
+    ] = "5"
+    internet_charge_type: Annotated[
+        str, OneOf(("PayByBandwidth", "PayByTraffic")), Doc("PayByBandwidth or PayByTraffic. Remembered.")
+    ] = "PayByBandwidth"
+    instance_charge_type: Annotated[
+        str, OneOf(("PostPaid", "PrePaid")), Doc("PostPaid or PrePaid. Remembered; nothing is billed.")
+    ] = "PostPaid"
+    isp: Annotated[str, Wire("ISP"), Text(1, 64), Example("BGP"), Doc("The line. Remembered.")] = "BGP"
+    name: Annotated[str | None, Text(1, 128, not_starting=_URLS), Example("web"), Doc("The name.")] = None
+    description: Annotated[str | None, Text(1, 256, not_starting=_URLS), Doc("A description.")] = None
+    resource_group_id: ResourceGroupId | None = None
+    ip_address: Annotated[str | None, _CHOSEN, Doc("The address that is wanted.")] = None
+    instance_id: Annotated[str | None, _CHOSEN, Doc("The ID of the address that is wanted.")] = None
+    public_ip_address_pool_id: Annotated[
+        str | None, Declined("there are no pools of addresses"), Doc("A pool that the address is taken from.")
+    ] = None
+    activity_id: Annotated[int | None, accepted.BILLING, Doc("An activity.")] = None
+    auto_pay: Annotated[bool | None, accepted.BILLING, Doc("Whether it is paid at once.")] = None
+    period: Annotated[int | None, accepted.BILLING, Doc("The length of a subscription.")] = None
+    pricing_cycle: Annotated[str | None, accepted.BILLING, Doc("Its unit.")] = None
+    netmode: Annotated[str | None, OneOf(("public",)), Doc("public.")] = None
+    tag: NoTags = ()
+
+
+@shape
+class Output:
+    allocation_id: AllocationId
+    eip_address: Annotated[str, Doc("The address.")]
+    resource_group_id: Annotated[str, Doc("The resource group, or empty.")]
+    order_id: Annotated[int, Doc("Always 0: nothing is billed.")] = 0
+
+
+def check(call: Call, p: Input) -> Eip:
+    resource_groups.check_there(call, p.resource_group_id)
+    try:
+        (address,) = free_public(call.tx, call.deployment.public_network, 1)
+    except NoAddressLeft as e:
+        raise QuotaExceededEip(network=str(e)) from e
+    return Eip(
+        id=new_id("eip"),
+        account=call.account,
+        region=p.region_id,
+        address=address,
+        status=EipStatus.AVAILABLE,
+        name=p.name or "",
+        description=p.description or "",
+        bandwidth=int(p.bandwidth),
+        internet_charge_type=p.internet_charge_type,
+        charge_type=p.instance_charge_type,
+        isp=p.isp,
+        interface="",
+        instance="",
+        resource_group=p.resource_group_id or "",
+        created_at=call.now,
+    )
+
+
+def commit(call: Call, row: Eip) -> Output:
+    eips.insert(call.tx, row)
+    return Output(allocation_id=row.id, eip_address=row.address, resource_group_id=row.resource_group)
+
+
+allocate_eip_address = Operation(
+    input=Input,
+    output=Output,
+    check=check,
+    commit=commit,
+    idempotent=Idempotence(mismatch=IdempotentParameterMismatch, malformed=InvalidClientTokenMalformed),
+    also_in=(ECS,),
+    errors=(InvalidResourceGroupNotFound, QuotaExceededEip),
+)

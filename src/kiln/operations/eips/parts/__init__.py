@@ -1,0 +1,1 @@
+"""What the operations on elastic IP addresses are built of."""

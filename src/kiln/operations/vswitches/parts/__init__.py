@@ -1,0 +1,1 @@
+"""What the operations on VSwitches are built of."""
