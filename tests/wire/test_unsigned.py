@@ -175,7 +175,7 @@ def kind_of(place: Place) -> object:
     """All that a door and the decoder see of a parameter; what it is for, and which values it takes, they don't."""
     field = place.field
     kind = "part" if field.is_shape else field.kind
-    flags = field.is_set, field.is_composed, field.keeps_empty, field.is_clearable, field.may_be_none
+    flags = field.set_since, field.is_composed, field.keeps_empty, field.is_clearable, field.may_be_none
     return place.name, kind, field.repeated, field.packed, field.aliases, flags
 
 
