@@ -141,8 +141,8 @@ def with_unsigned(request: RawRequest, name: str, text: str) -> Iterator[RawRequ
     """*request* with one more parameter, wherever there is a place for one."""
     pair = canonical_query({name: text}).encode()
     query = request.query_string
-    yield replace(request, query_string=query + b"&" + pair if query else pair)
-    yield replace(request, query_string=pair + b"&" + query if query else pair)
+    for changed in (query + b"&" + pair, pair + b"&" + query) if query else (pair,):
+        yield replace(request, query_string=changed)
     kind = request.fields.get("content-type", "")
     if kind == JSON:
         members = json.loads(request.body)
