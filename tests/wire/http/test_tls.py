@@ -138,6 +138,29 @@ def test_connect_to_a_name_of_the_cloud_ends_here(site, trusting, version):
     client.close()
 
 
+def test_the_last_word_of_a_handshake_is_answered(site, trusting):
+    """By a ticket; a client that gathers small packets waits for some answer before it sends its request."""
+    trusting.minimum_version = ssl.TLSVersion.TLSv1_3
+    with sealed(site, trusting) as (tls, file):
+        tls.sendall(HEALTH)
+        assert answer(file)[0] == 200
+        assert tls.session.has_ticket
+
+
+def test_a_client_that_comes_back_with_its_ticket_is_answered(site, trusting):
+    trusting.minimum_version = ssl.TLSVersion.TLSv1_3
+    session = None
+    for _ in range(3):
+        with (
+            socket.create_connection(site.address, timeout=60) as stream,
+            trusting.wrap_socket(stream, server_hostname=ECS, session=session) as tls,
+            tls.makefile("rb") as file,
+        ):
+            tls.sendall(HEALTH)
+            assert answer(file)[0] == 200
+            session = tls.session
+
+
 def test_events_are_told_over_tls(site, trusting):
     with sealed(site, trusting) as (tls, file):
         head = "".join(f"{name}: {value}\r\n" for name, value in site.signed().items())
