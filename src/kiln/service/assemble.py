@@ -107,6 +107,7 @@ def _assembled(settings: Settings, say: Say | None) -> Iterator[Assembly]:
                 regions=settings.region_ids,
                 endpoint=settings.public_endpoint or settings.listen,
                 resource_groups=settings.resource_group_ids,
+                public_network=settings.public_network,
             ),
             clock=system_clock,
             seal=sealer.seal,

@@ -22,7 +22,6 @@ from ipaddress import ip_network
 from pathlib import Path
 from typing import Literal
 
-from kiln.declare.deployment import PUBLIC_NETWORK
 from kiln.ground.clock import system_clock, to_minutes_text
 from kiln.ground.prose import fold
 from kiln.ground.units import GiB, MiB
@@ -45,8 +44,7 @@ _TMPFS = "tmpfs"
 _RELEASED = "2026"  #: The year of this program: no clock that goes right says less.
 _TIME_ERROR = 5  #: What adjtimex(2) answers when nothing keeps the clock right.
 _TIMEX_BYTES = 256  #: More than ``struct timex`` has on any 64-bit Linux.
-#: One of those to which guests' ports are forwarded.
-_GUEST_ADDRESS, _SSH = str(ip_network(PUBLIC_NETWORK)[1]), 22
+_SSH = 22
 _WINDOW = f"{WINDOW_S // 60} minutes"
 _VERSION_TIMEOUT_S = 10
 _GROUP_MAY_USE = stat.S_IRGRP | stat.S_IWGRP
@@ -217,13 +215,13 @@ def _user(settings: Settings) -> Iterator[Finding]:
             )
             yield Finding("confinement", "warns", text, "Run guests that you trust, or Kiln as root or as a service.")
         try:
-            _try_port(_GUEST_ADDRESS, _SSH)
+            _try_port(str(ip_network(settings.public_network)[1]), _SSH)
         except OSError as error:
             text = f"Port {_SSH} of guests' addresses cannot be had ({error.strerror}): another is forwarded to it."
             yield Finding("guests' ports", "warns", text, "`kiln instance show INSTANCE` says which.")
         else:
             yield Finding(
-                "guests' ports", "ok", f"Port {_SSH} of guests' addresses, {PUBLIC_NETWORK}, can be forwarded."
+                "guests' ports", "ok", f"Port {_SSH} of guests' addresses, {settings.public_network}, can be forwarded."
             )
     place = _existing(settings.data)
     if not os.access(place, os.W_OK | os.X_OK):

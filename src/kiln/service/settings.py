@@ -12,9 +12,11 @@ import os
 import re
 import typing
 from collections.abc import Mapping
+from ipaddress import IPv4Network
 from pathlib import Path
 from typing import Annotated, Any
 
+from kiln.declare.deployment import PUBLIC_NETWORK
 from kiln.declare.regions import USUAL_REGIONS, is_region_id
 from kiln.declare.rules import Doc
 from kiln.ground.units import DAY_S
@@ -25,6 +27,7 @@ from kiln.service.errors import SettingRefused
 DEFAULT_LISTEN = "127.0.0.1:8787"
 DEFAULT_TLS = "127.0.0.1:443"  #: Where clients look for a name of the cloud that leads to this host.
 DEFAULT_REGION = "cn-qingdao-env17-d01"
+_FEWEST_ADDRESSES = 4  #: The first and the last are given to nobody.
 OF_ROOT = Path("/var/lib/kiln")  #: The systemd unit's as well.
 
 
@@ -89,6 +92,13 @@ class Settings:
             "instance's next start on."
         ),
     ] = "closed"
+    public_network: Annotated[
+        str,
+        Doc(
+            "The CIDR block of this host's addresses that instances are given as public and elastic ones, each to one "
+            "instance of the deployment. All of 127.0.0.0/8 are there without being set up."
+        ),
+    ] = PUBLIC_NETWORK
     cache: Annotated[
         Path,
         Doc("Where the small guest's pieces are kept, which the demo makes and `auto` tries KVM with."),
@@ -267,6 +277,7 @@ def _check(settings: Settings) -> None:
         raise SettingRefused(f"host must be {rule}, not {settings.host!r}")
     _one_of("accel", settings.accel, ("auto", "kvm", "tcg"))
     _one_of("guest_network", settings.guest_network, ("closed", "open"))
+    _check_network(settings.public_network)
     _one_of("log", settings.log, ("debug", "info", "warning", "error"))
     if to_seconds(settings.grace) is None:
         raise SettingRefused(f"grace must be a duration such as 90s, 15m, 72h, 7d or 0, not {settings.grace!r}")
@@ -294,6 +305,17 @@ def _check_regions(regions: tuple[str, ...]) -> None:
             )
         if regions.count(region) > 1:
             raise SettingRefused(f"regions names {region} twice")
+
+
+def _check_network(text: str) -> None:
+    try:
+        size = IPv4Network(text).num_addresses
+    except ValueError as error:
+        raise SettingRefused(
+            f"public_network must be a CIDR block of IPv4, such as {PUBLIC_NETWORK}: {error}"
+        ) from None
+    if size < _FEWEST_ADDRESSES:
+        raise SettingRefused(f"public_network must have at least {_FEWEST_ADDRESSES} addresses, which {text} has not")
 
 
 def _one_of(name: str, value: str, choices: tuple[str, ...]) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import threading
+
 import pytest
 
 from kiln.declare.deployment import Deployment
@@ -81,6 +83,26 @@ class TestNothingNamed:
         cloud.call("RunInstances", account=OTHER, ImageId=theirs, InstanceType=TYPE)
 
         assert {row.account for row in every(cloud, vpcs)} == {ACCOUNT, OTHER}
+
+    def test_is_made_once_by_those_who_need_it_at_once(self, cloud, image):
+        start, failed = threading.Barrier(6), []
+
+        def launch():
+            start.wait()
+            try:
+                run(cloud, image)
+            except Exception as error:  # noqa: BLE001 - told by the assertion below.
+                failed.append(error)
+
+        threads = [threading.Thread(target=launch) for _ in range(6)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+
+        assert failed == []
+        assert len(every(cloud, vpcs)) == len(every(cloud, vswitches)) == len(every(cloud, security_groups)) == 1
+        assert len({row.private_ip for row in every(cloud, interfaces)}) == 6
 
 
 class TestNamed:
