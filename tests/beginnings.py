@@ -19,6 +19,7 @@ from kiln.calls.grace import Grace
 from kiln.declare.states import InstanceStatus
 from kiln.store.disks import disks
 from kiln.store.instances import instances
+from kiln.store.invocations import invocations
 from kiln.store.snapshots import snapshots
 from kiln.store.tokens import tokens
 from kiln.upkeep.restore import prepare, prepare_to_empty
@@ -222,6 +223,28 @@ def an_old_token(cloud: Cloud) -> None:
     cloud.ports.database.write(lambda tx: tokens.update(tx, {"created_at": 1.0}))
 
 
+def an_invocation_of_long_ago(cloud: Cloud) -> None:
+    run_command(cloud)
+    settle(cloud)
+    cloud.ports.database.write(lambda tx: invocations.update(tx, {"created_at": 1.0}))
+
+
+def run_command(cloud: Cloud) -> Facts:
+    given = {"InstanceId.1": _running(cloud), "Type": "RunShellScript", "CommandContent": "true"}
+    return cloud.call("RunCommand", given)
+
+
+def invoke_command(cloud: Cloud) -> Facts:
+    instance = _running(cloud)
+    kept = {"Name": "kept", "Type": "RunShellScript", "CommandContent": "dHJ1ZQ=="}
+    command = cloud.call("CreateCommand", kept)["CommandId"]
+    return cloud.call("InvokeCommand", {"InstanceId.1": instance}, CommandId=command)
+
+
+def send_file(cloud: Cloud) -> Facts:
+    return cloud.call("SendFile", {"InstanceId.1": _running(cloud)}, Name="a", TargetDir="/tmp", Content="x")
+
+
 def _running(cloud: Cloud) -> str:
     instance: str = an_instance_with(cloud, SYSTEM)["instance"]
     cloud.call("StartInstance", InstanceId=instance)
@@ -273,6 +296,9 @@ BEGINNINGS: dict[str, Beginning] = {
     "RebootInstance": reboot_instance,
     "DeleteInstance": delete_instance,
     "ReplaceSystemDisk": replace_system_disk,
+    "RunCommand": run_command,
+    "InvokeCommand": invoke_command,
+    "SendFile": send_file,
     "Merge": merge,
     "RestoreTrash": restore_trash,
     "EmptyTrash": empty_trash,
@@ -288,4 +314,5 @@ CHORE_BEGINNINGS: dict[str, Callable[[Cloud], object]] = {
     "release_snapshots": a_snapshot_past_its_days,
     "release_instances": an_instance_past_its_release,
     "forget_tokens": an_old_token,
+    "forget_invocations": an_invocation_of_long_ago,
 }

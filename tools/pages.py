@@ -32,6 +32,7 @@ GROUPS = {
     "snapshots": "Snapshots",
     "disks": "Disks",
     "instances": "Instances",
+    "assistant": "Cloud Assistant",
     "key_pairs": "Key pairs",
     "vpcs": "VPCs",
     "vswitches": "VSwitches",

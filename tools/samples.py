@@ -91,6 +91,7 @@ def tell(story: Story) -> None:
     _look_around(story)
     base = _bring_in(story)
     instance = _run(story, base)
+    _work_inside(story, instance)
     disk, snapshot = _add_a_disk(story, instance)
     _give_a_key(story, instance)
     _bake(story, instance)
@@ -132,6 +133,28 @@ def _run(story: Story, image: str) -> str:
     story.ask("DescribeInstanceStatus", InstanceId__1=instance)
     story.ask("GetInstanceConsoleOutput", InstanceId=instance)
     return str(instance)
+
+
+def _work_inside(story: Story, instance: str) -> None:
+    story.ask("DescribeCloudAssistantStatus", InstanceId__1=instance)
+    ran = story.ask("RunCommand", Type="RunShellScript", CommandContent="df -h", InstanceId__1=instance, Timeout=60)
+    kept = story.ask(
+        "CreateCommand",
+        Name="greet",
+        Type="RunShellScript",
+        CommandContent="ZWNobyB7e25hbWV9fQ==",
+        EnableParameter=True,
+    )["CommandId"]
+    story.ask("InvokeCommand", CommandId=kept, InstanceId__1=instance, Parameters='{"name":"Jack"}')
+    story.ask("DescribeCommands", CommandId=kept)
+    story.ask("DescribeInvocations", InvokeId=ran["InvokeId"])
+    story.ask("DescribeInvocationResults", InvokeId=ran["InvokeId"])
+    story.ask("StopInvocation", InvokeId=ran["InvokeId"])
+    story.ask("ModifyCommand", CommandId=kept, Timeout=120)
+    story.ask("DeleteCommand", CommandId=kept)
+    story.ask("SendFile", InstanceId__1=instance, Name="app.conf", TargetDir="/etc/app", Content="answer = 42")
+    story.ask("DescribeSendFileResults", Name="app.conf")
+    story.settle()
 
 
 def _add_a_disk(story: Story, instance: str) -> tuple[str, str]:

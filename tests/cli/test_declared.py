@@ -17,6 +17,8 @@ BY_HAND = {
     "disk show": "what it finds is shown whole, and one ID is all that it takes",
     "task show": "what it finds is shown whole, and one ID is all that it takes",
     "instance shell": "it talks to a guest, and calls no action",
+    "instance exec": "it asks for a command and how it ended, and its options are those of neither",
+    "instance cp": "likewise, of a file",
     "instance console": "it asks again and again, or asks a socket and no action",
 }
 GROUPS = ("image", "instance", "snapshot", "disk", "task", "tag", "region", "key-pair")

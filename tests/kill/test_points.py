@@ -18,6 +18,9 @@ ROOT = Path(__file__).parents[2]
 
 #: Of what no scenario and no trial of a step passes: the tests that kill it at every point of it, in a process.
 ELSEWHERE = {
+    "machines/test_errands.py": "machines.before_run machines.run_begun machines.before_run_stop machines.run_stopped "
+    "machines.before_run_forget machines.run_forgotten",
+    "operations/assistant/test_run_command.py": "errand.noted errand.begun errand.recorded",
     "machines/test_following.py": "machines.before_follow machines.fresh_opened machines.followed",
     "machines/test_guest.py": "machines.before_detach machines.detached",
     "machines/test_merging.py": "machines.before_fill machines.filling machines.filled machines.before_stream "

@@ -18,6 +18,8 @@ from tests.reading import every
 from tests.samples import least
 from tests.stock import ED25519, a_disk, a_key_pair, a_snapshot, an_instance
 
+_COMMAND = {"Type": "RunShellScript", "CommandContent": "dHJ1ZQ=="}
+
 #: What each is asked for so that all is well, but for DryRun.
 _ASKED = {
     "AddTags": lambda it: {"ResourceType": "disk", "ResourceId": it.disk, "Tag.1.Key": "a", "Tag.1.Value": "b"},
@@ -30,6 +32,7 @@ _ASKED = {
     "CancelTask": lambda it: {"TaskId": it.task},
     "CopyImage": lambda it: {"ImageId": it.image},
     "CopySnapshot": lambda it: {"SnapshotId": it.snapshot},
+    "CreateCommand": lambda _: _COMMAND | {"Name": "b"},
     "CreateDisk": lambda _: {"ZoneId": REGION + "-a", "Size": 20},
     "CreateImage": lambda it: {"InstanceId": it.instance},
     "CreateInstance": lambda it: {"ImageId": it.image, "InstanceType": "ecs.t5-lc2m1.nano"},
@@ -37,6 +40,7 @@ _ASKED = {
     "CreateSnapshot": lambda it: {"DiskId": it.attached},
     "CreateVSwitch": lambda it: {"VpcId": it.vpc, "ZoneId": REGION + "-a", "CidrBlock": "10.0.1.0/24"},
     "CreateVpc": lambda _: {},
+    "DeleteCommand": lambda it: {"CommandId": it.command},
     "DeleteDisk": lambda it: {"DiskId": it.disk},
     "DeleteImage": lambda it: {"ImageId": it.image},
     "DeleteInstance": lambda it: {"InstanceId": it.instance},
@@ -50,6 +54,8 @@ _ASKED = {
     "ExportImage": lambda it: {"ImageId": it.image, "OSSBucket": "bucket"},
     "ImportKeyPair": lambda _: {"KeyPairName": "new", "PublicKeyBody": ED25519},
     "ImportImage": lambda _: {"DiskDeviceMapping.1.OSSBucket": "bucket", "DiskDeviceMapping.1.OSSObject": "disk.raw"},
+    "InvokeCommand": lambda it: {"CommandId": it.command, "InstanceId.1": it.running},
+    "ModifyCommand": lambda it: {"CommandId": it.command, "Name": "other"},
     "ModifyDiskAttribute": lambda it: {"DiskId": it.disk, "DiskName": "other"},
     "ModifyImageAttribute": lambda it: {"ImageId": it.image, "ImageName": "other"},
     "ModifyImageSharePermission": lambda it: {"ImageId": it.image, "AddAccount.1": OTHER},
@@ -64,11 +70,14 @@ _ASKED = {
     "ReplaceSystemDisk": lambda it: {"InstanceId": it.instance, "ImageId": it.image},
     "ResetDisk": lambda it: {"DiskId": it.attached, "SnapshotId": it.of_attached},
     "ResizeDisk": lambda it: {"DiskId": it.disk, "NewSize": 40},
+    "RunCommand": lambda it: _COMMAND | {"InstanceId.1": it.running},
     "RunInstances": lambda it: {"ImageId": it.image, "InstanceType": "ecs.t5-lc2m1.nano"},
+    "SendFile": lambda it: {"InstanceId.1": it.running, "Name": "a", "TargetDir": "/tmp", "Content": "b"},
     "StartInstance": lambda it: {"InstanceId": it.instance},
     "StartInstances": lambda it: {"InstanceId.1": it.instance},
     "StopInstance": lambda it: {"InstanceId": it.running},
     "StopInstances": lambda it: {"InstanceId.1": it.running},
+    "StopInvocation": lambda it: {"InvokeId": it.invocation},
     "TagResources": lambda it: {"ResourceType": "disk", "ResourceId.1": it.disk, "Tag.1.Key": "a"},
     "UnassociateEipAddress": lambda it: {"AllocationId": it.used_eip},
     "UntagResources": lambda it: {"ResourceType": "disk", "ResourceId.1": it.disk, "All": True},
@@ -91,12 +100,16 @@ def it(cloud):
     of_attached = a_snapshot(cloud, source_disk=attached.id, source_disk_type="data", system=attached.system)
     vpc = a_vpc(cloud)
     card = {"instance": running.id, "interface": interface_id(running.id)}
+    command = cloud.call("CreateCommand", _COMMAND, Name="a")["CommandId"]
+    invocation = cloud.call("RunCommand", _COMMAND | {"InstanceId.1": running.id})["InvokeId"]
     return SimpleNamespace(
         vpc=vpc.id,
         vswitch=a_vswitch(cloud, vpc).id,
         empty_vpc=a_vpc(cloud).id,
         eip=an_eip(cloud).id,
         used_eip=an_eip(cloud, address="127.88.0.2", status="InUse", **card).id,
+        command=command,
+        invocation=invocation,
         instance=instance.id,
         running=running.id,
         disk=a_disk(cloud).id,

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from kiln.declare.states import InstanceStatus
 from kiln.operations import ALL
 from tests.clouds import Cloud
 from tests.nets import an_eip
@@ -31,6 +32,14 @@ def rows(answer: Any) -> list[Any]:
     return rows(inner[0]) if inner else []
 
 
+def things_of_assistant(cloud: Cloud) -> None:
+    running = {"InstanceId.1": an_instance(cloud, system_disk=False, status=InstanceStatus.RUNNING).id}
+    command = {"Type": "RunShellScript", "CommandContent": "dHJ1ZQ=="}
+    cloud.call("CreateCommand", command, Name="a")
+    cloud.call("RunCommand", running | command)
+    cloud.call("SendFile", running, Name="a", TargetDir="/tmp", Content="b")
+
+
 @pytest.mark.parametrize(("operation", "name"), FILTERS, ids=lambda one: getattr(one, "name", one))
 def test_nothing_passes_a_filter_by_an_empty_list(cloud: Cloud, operation, name):
     image = an_image(cloud)
@@ -40,6 +49,7 @@ def test_nothing_passes_a_filter_by_an_empty_list(cloud: Cloud, operation, name)
     a_key_pair(cloud)
     an_eip(cloud)
     cloud.call("TagResources", {"Tag.1.Key": "a", "ResourceId.1": instance.id}, ResourceType="instance")
+    things_of_assistant(cloud)
     beside = {}
     if operation.name == "ListTagResources":
         beside = {"ResourceType": "instance", "ResourceId.1": instance.id}

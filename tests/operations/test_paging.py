@@ -5,12 +5,16 @@ from __future__ import annotations
 import base64
 import json
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
 import pytest
 
+from kiln.declare.states import InstanceStatus
 from kiln.operations import ALL
+from kiln.store.instances import instances
 from tests.clouds import OTHER, REGION, Cloud
+from tests.reading import every
 from tests.stock import a_disk, a_snapshot, an_instance
 
 #: What makes a row of the list, by the operation that pages with tokens and numbers.
@@ -18,15 +22,53 @@ MADE: dict[str, Callable[..., Any]] = {
     "DescribeDisks": lambda cloud, **more: a_disk(cloud, volume=None, **more),
     "DescribeSnapshots": lambda cloud, **more: a_snapshot(cloud, volume=None, **more),
     "DescribeInstances": lambda cloud, **more: an_instance(cloud, system_disk=False, **more),
+    "DescribeCommands": lambda cloud, **_: _Made(cloud.call("CreateCommand", _COMMAND, Name="a")["CommandId"]),
+    "DescribeInvocations": lambda cloud, **_: _Made(cloud.call("RunCommand", _on_one(cloud) | _COMMAND)["InvokeId"]),
+    "DescribeSendFileResults": lambda cloud, **_: _Made(cloud.call("SendFile", _on_one(cloud) | _FILE)["InvokeId"]),
 }
-IDS = {"DescribeDisks": "DiskId", "DescribeSnapshots": "SnapshotId", "DescribeInstances": "InstanceId"}
+IDS = {
+    "DescribeDisks": "DiskId",
+    "DescribeSnapshots": "SnapshotId",
+    "DescribeInstances": "InstanceId",
+    "DescribeCommands": "CommandId",
+    "DescribeInvocations": "InvokeId",
+    "DescribeSendFileResults": "InvokeId",
+}
+#: Whose rows are those of another list, and whose answers have them deeper down.
+ALIKE = {"DescribeInvocationResults", "DescribeCloudAssistantStatus"}
+_COMMAND = {"Type": "RunShellScript", "CommandContent": "dHJ1ZQ=="}
+_FILE = {"Name": "a", "TargetDir": "/tmp", "Content": "b"}
 by_action = pytest.mark.parametrize("action", MADE)
 
 
 def test_every_list_with_numbers_and_tokens_is_tested_here():
     both = {"page_number", "next_token"}
 
-    assert {one.name for one in ALL if both <= {field.name for field in one.parameters}} == set(MADE)
+    assert {one.name for one in ALL if both <= {field.name for field in one.parameters}} == set(MADE) | ALIKE
+
+
+@dataclass(frozen=True)
+class _Made:
+    """What an operation made."""
+
+    id: str
+
+
+def _on_one(cloud: Cloud) -> dict[str, str]:
+    running = [row.id for row in every(cloud, instances, status=InstanceStatus.RUNNING)]
+    return {"InstanceId.1": running[0] if running else an_instance(cloud, status=InstanceStatus.RUNNING).id}
+
+
+def test_results_of_invocations_come_in_pages(cloud: Cloud):
+    made = [cloud.call("RunCommand", _on_one(cloud) | _COMMAND)["InvokeId"] for _ in range(5)][::-1]
+
+    seen, token = [], ""
+    for _ in range(3):
+        answer = cloud.call("DescribeInvocationResults", MaxResults=2, NextToken=token)["Invocation"]
+        seen += [one["InvokeId"] for one in answer["InvocationResults"]["InvocationResult"]]
+        token = answer["NextToken"]
+
+    assert (seen, token) == (made, "")
 
 
 def fill(cloud: Cloud, action: str, count: int, **more: Any) -> list[str]:

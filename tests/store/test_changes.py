@@ -18,6 +18,7 @@ from kiln.store.eips import eips
 from kiln.store.errors import DatabaseFull
 from kiln.store.images import images
 from kiln.store.instances import instances
+from kiln.store.invocations import invocations
 from kiln.store.snapshots import snapshots
 
 NOUNS = {
@@ -27,13 +28,14 @@ NOUNS = {
     "instance": instances,
     "eip": eips,
     "task": tasks.tasks,
+    "invocation": invocations,
 }
 
 
 def a_row(noun: str, **values):
     """A row of a table that has states; what is not given is empty."""
     rows = NOUNS[noun]
-    made = rows.of_values({"id": new_id(noun), "account": "1", **values})
+    made = rows.of_values({"id": new_id("task" if noun == "invocation" else noun), "account": "1", **values})
     return replace(made, name=made.id) if noun == "image" else made
 
 

@@ -14,7 +14,6 @@ from kiln.calls.quotas import QuotaWatch
 from kiln.declare.deployment import Deployment
 from kiln.declare.errors import ApiError
 from kiln.declare.facts import NoFacts, Raw, dump
-from kiln.declare.ids import is_of
 from kiln.ground.clock import Clock
 from kiln.ground.values import dataclass
 from kiln.machines.port import Machines
@@ -98,7 +97,8 @@ class Call:
         first, so that the work starts the moment the transaction is durable,
         without a claim.
         """
-        host = host_of(self.tx, lane) if is_of("instance", lane) else ""
+        instance = tasks.instance_of(lane)
+        host = host_of(self.tx, instance) if instance else ""
         is_for_us = host in ("", self.ports.host)
         leased = bool(self.worker) and is_for_us and may_begin(self.tx, lane, self.now)
         task = tasks.new_task(

@@ -10,7 +10,7 @@ from typing import Annotated, Any
 
 import typer
 
-from kiln.cli import console, output
+from kiln.cli import console, inside, output
 from kiln.cli.completing import of_noun
 from kiln.cli.declared import Given, Takes, declared
 from kiln.cli.grammar import (
@@ -262,6 +262,55 @@ def converse(
     found = _id_of(instance, region)
     # What talks to the guest brings the settings; only who asks for it waits for that.
     importlib.import_module("kiln.cli.sample").converse(folder, found, " ".join(command or ()), timeout)
+
+
+@app.command(
+    "exec", epilog=example("kiln instance exec web -- df -h", "kiln instance exec web --user app -- sh -c 'ls | wc -l'")
+)
+def execute(
+    instance: Instance,
+    command: Annotated[list[str], typer.Argument(help="The program and its arguments.", metavar="-- COMMAND...")],
+    *,
+    timeout: Annotated[
+        int, typer.Option("--timeout", help="Seconds after which it is killed: 10 to 86400.", metavar="SECONDS")
+    ] = 60,
+    user: Annotated[
+        str | None, typer.Option("--user", help="Who runs it in the guest; root when not given.", metavar="USER")
+    ] = None,
+    directory: Annotated[
+        str | None, typer.Option("--working-dir", help="Where it begins in the guest.", metavar="DIR")
+    ] = None,
+    region: Region = None,
+) -> None:
+    """Run a command in a running instance, by QEMU's guest agent there: no network and no login is needed.
+
+    Prints what it printed when it has ended, and ends with its exit code. Its
+    standard input is empty; pipes and the like are a shell's: `sh -c '...'`.
+    Ctrl-C stops it in the guest. Of output beyond 24 KB the middle is not kept.
+    """
+    with open_client(region) as client:
+        found = to_id(client, "instance", instance)
+        code = inside.execute(client, found, command, timeout_s=timeout, user=user, directory=directory)
+    raise typer.Exit(code)
+
+
+@app.command("cp", epilog=example("kiln instance cp app.conf web:/etc/app/app.conf"))
+def copy_file(
+    file: Annotated[Path, typer.Argument(help="The file of this machine.", metavar="FILE")],
+    target: Annotated[str, typer.Argument(help="Where it is to be in the guest.", metavar="INSTANCE:/PATH")],
+    *,
+    mode: Annotated[
+        str, typer.Option("--mode", help="Who may do what with it, in octal digits.", metavar="MODE")
+    ] = "0644",
+    region: Region = None,
+) -> None:
+    """Put a file of at most 24 KB into a running instance, in place of what is there, as `exec` runs a command.
+
+    A PATH that ends with a slash is a folder. Folders that are not there are made.
+    """
+    instance, path = inside.split_target(target)
+    with open_client(region) as client:
+        inside.copy(client, to_id(client, "instance", instance), file, path, mode)
 
 
 def _id_of(named: str, region: str | None) -> str:

@@ -95,6 +95,7 @@ class Quotas:
     disks_per_instance: int = 17
     tags_per_resource: int = 20
     key_pairs: int = 500  #: As ECS documents it.
+    commands: int = 500  #: CreateCommand: "500 to 50,000" (docs/sources.md).
 
 
 #: Of this host's loopback, so that nobody has to be asked for them.

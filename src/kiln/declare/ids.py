@@ -26,6 +26,7 @@ PREFIXES = {
     "security_group_rule": "sgr",
     "network_interface": "eni",
     "eip": "eip",
+    "command": "c",
 }
 
 LETTERS = 20  #: Of an identifier, after its prefix and a hyphen.

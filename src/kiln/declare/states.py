@@ -82,18 +82,47 @@ class TaskStatus(StrEnum):
     FAILED = "Failed"  #: Given up, or cancelled.
 
 
+class InvocationStatus(StrEnum):
+    """What Cloud Assistant does on one instance, as DescribeInvocationResults shows it."""
+
+    PENDING = "Pending"  #: It has not begun in the guest.
+    RUNNING = "Running"  #: It runs there.
+    STOPPING = "Stopping"  #: It is to be ended there.
+    SUCCESS = "Success"  #: It ended by itself, with 0.
+    FAILED = "Failed"  #: It ended by itself, with another code.
+    ABORTED = "Aborted"  #: It could not be brought to the guest.
+    INVALID = "Invalid"  #: What it names is not in the guest.
+    ERROR = "Error"  #: It began, and nobody knows how it ended.
+    TIMEOUT = "Timeout"  #: It was ended since its time was up.
+    CANCELLED = "Cancelled"  #: It was stopped before it began.
+    TERMINATED = "Terminated"  #: It was stopped while it ran.
+
+
 #: How a status reads to who looks at it: as it should be, at rest though nothing is served by it, or never to be well.
 WELL = frozenset(
     {ImageStatus.AVAILABLE, SnapshotStatus.ACCOMPLISHED, DiskStatus.AVAILABLE, DiskStatus.IN_USE}
-    | {InstanceStatus.RUNNING, TaskStatus.FINISHED, EipStatus.IN_USE}
+    | {InstanceStatus.RUNNING, TaskStatus.FINISHED, EipStatus.IN_USE, InvocationStatus.SUCCESS}
 )
-IDLE = frozenset({InstanceStatus.STOPPED, ImageStatus.DEPRECATED})
-BROKEN = frozenset({ImageStatus.CREATE_FAILED, ImageStatus.UNAVAILABLE, SnapshotStatus.FAILED, TaskStatus.FAILED})
+IDLE = frozenset(
+    {InstanceStatus.STOPPED, ImageStatus.DEPRECATED, InvocationStatus.CANCELLED, InvocationStatus.TERMINATED}
+)
+BROKEN = frozenset(
+    {ImageStatus.CREATE_FAILED, ImageStatus.UNAVAILABLE, SnapshotStatus.FAILED, TaskStatus.FAILED}
+    | {InvocationStatus.FAILED, InvocationStatus.ABORTED, InvocationStatus.INVALID}
+    | {InvocationStatus.ERROR, InvocationStatus.TIMEOUT}
+)
 #: In every other it is on its way.
 RESTING = WELL | IDLE | BROKEN
 
 #: The statuses in which an image boots. The real service may say Usable later than Available, but never earlier.
 USABLE = (ImageStatus.AVAILABLE, ImageStatus.DEPRECATED)
+
+#: In all others it is still to be done.
+ENDED_INVOCATIONS = frozenset(InvocationStatus) - {
+    InvocationStatus.PENDING,
+    InvocationStatus.RUNNING,
+    InvocationStatus.STOPPING,
+}
 
 MOVES: dict[type[StrEnum], dict[StrEnum, tuple[StrEnum, ...]]] = {
     ImageStatus: {
@@ -127,6 +156,33 @@ MOVES: dict[type[StrEnum], dict[StrEnum, tuple[StrEnum, ...]]] = {
     },
     TaskStatus: {
         TaskStatus.PROCESSING: (TaskStatus.FINISHED, TaskStatus.FAILED),
+    },
+    InvocationStatus: {
+        # A file that was sent never shows as Running: it is there, or it is not.
+        InvocationStatus.PENDING: (
+            InvocationStatus.RUNNING,
+            InvocationStatus.STOPPING,
+            InvocationStatus.SUCCESS,
+            InvocationStatus.ABORTED,
+            InvocationStatus.INVALID,
+            InvocationStatus.ERROR,
+        ),
+        InvocationStatus.RUNNING: (
+            InvocationStatus.STOPPING,
+            InvocationStatus.SUCCESS,
+            InvocationStatus.FAILED,
+            InvocationStatus.TIMEOUT,
+            InvocationStatus.ERROR,
+        ),
+        # It may have ended by itself, or never have begun, before anybody came to end it.
+        InvocationStatus.STOPPING: (
+            InvocationStatus.TERMINATED,
+            InvocationStatus.CANCELLED,
+            InvocationStatus.SUCCESS,
+            InvocationStatus.FAILED,
+            InvocationStatus.TIMEOUT,
+            InvocationStatus.ERROR,
+        ),
     },
 }
 

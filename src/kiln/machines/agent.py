@@ -1,4 +1,4 @@
-"""The guest agent (qemu-ga), through which file systems in the guest are held still.
+"""The guest agent (qemu-ga): how it is spoken to, and how file systems in the guest are held still through it.
 
 https://www.qemu.org/docs/master/interop/qemu-ga-ref.html
 """
@@ -16,24 +16,20 @@ from typing import Any
 
 from kiln.ground.units import KiB
 from kiln.machines import sockets
-from kiln.machines.errors import MachineGarbled
-from kiln.machines.hearing import Hearing, parse
+from kiln.machines.errors import AgentForbidden, AgentRefused, AgentSilent, MachineGarbled
+from kiln.machines.hearing import Hearing, parse, words
 
 THAW_TIMEOUT_S = 1.0
 _LONGEST_ANSWER = 64 * KiB  #: Whatever runs in the guest may send without end.
 _MOST_BYTES_LEFT_OVER = 1024 * KiB
 _UNASKED = 200  #: Lines that are passed over while the agent is looked for.
 _DELIMITER = b"\xff"  #: The agent sets it before the answer to guest-sync-delimited, after whatever was left over.
+_DISABLED = "CommandNotFound"  #: The class of its error for what its configuration does not let it do, or a freeze.
+
+_FAILURES = (OSError, EOFError, MachineGarbled, AgentRefused)
 
 
-class _Refused(Exception):
-    """The agent did not do what it was asked to."""
-
-
-_FAILURES = (OSError, EOFError, MachineGarbled, _Refused)
-
-
-class _Conversation:
+class Conversation:
     """One connection to the agent; all of it has to be over at a moment."""
 
     def __init__(self, hearing: Hearing) -> None:
@@ -57,12 +53,15 @@ class _Conversation:
                 break
         raise MachineGarbled("The agent is not to be heard through what else is said.")
 
-    def call(self, command: str) -> Any:
-        """Raises _Refused, OSError with TimeoutError, EOFError, and MachineGarbled for what is no answer."""
-        self.send(command)
+    def call(self, command: str, **arguments: Any) -> Any:
+        """Raises AgentRefused, OSError with TimeoutError, EOFError, and MachineGarbled for what is no answer."""
+        self.send(command, **arguments)
         answer = parse(self._hearing.line(_LONGEST_ANSWER))
         if "return" not in answer:
-            raise _Refused
+            said = answer.get("error")
+            error = said if isinstance(said, dict) else {}
+            kind = AgentForbidden if error.get("class") == _DISABLED else AgentRefused
+            raise kind(words(error.get("desc", "")))
         return answer["return"]
 
     def send(self, command: str, **arguments: Any) -> None:
@@ -73,7 +72,7 @@ class _Conversation:
 class Freeze:
     """A freeze that was asked for; ``is_held`` while the guest's file systems are known to be frozen."""
 
-    def __init__(self, conversation: _Conversation | None, hearing: Hearing | None, *, is_held: bool) -> None:
+    def __init__(self, conversation: Conversation | None, hearing: Hearing | None, *, is_held: bool) -> None:
         self._conversation, self._hearing = conversation, hearing
         self.is_held = is_held
         self._is_asked_back = False
@@ -109,6 +108,22 @@ class Freeze:
 
 
 @contextmanager
+def conversing(path: Path, within_s: float) -> Iterator[Conversation]:
+    """A conversation with the agent on the socket *path*, all of which is over *within_s* seconds from now.
+
+    QEMU serves one caller at a time, so whoever converses keeps others waiting: it is to be short. Raises AgentSilent
+    for an agent that is not there, does not answer, or not with what it was asked for; AgentRefused where it says no.
+    """
+    try:
+        with sockets.connect(path, within_s) as connection:
+            conversation = Conversation(Hearing(connection, time.monotonic() + within_s))
+            conversation.synchronize()
+            yield conversation
+    except (OSError, EOFError, MachineGarbled) as error:
+        raise AgentSilent("The guest agent does not answer.") from error
+
+
+@contextmanager
 def frozen(
     path: Path, within_s: float, owe: Callable[[], None] = lambda: None, paid: Callable[[], None] = lambda: None
 ) -> Iterator[Freeze]:
@@ -125,7 +140,7 @@ def frozen(
         with contextlib.suppress(*_FAILURES):
             deadline = time.monotonic() + within_s
             hearing = Hearing(held.enter_context(sockets.connect(path, within_s)), deadline)
-            conversation = _Conversation(hearing)
+            conversation = Conversation(hearing)
             conversation.synchronize()
             freeze = Freeze(conversation, hearing, is_held=False)
             # Before, because whoever is killed from here on can say nothing any more.
@@ -141,17 +156,17 @@ def frozen(
 def thaw(path: Path, within_s: float) -> bool:
     """Thaw whatever an earlier conversation may have left frozen; whether the agent says that it did."""
     with contextlib.suppress(*_FAILURES), sockets.connect(path, within_s) as connection:
-        conversation = _Conversation(Hearing(connection, time.monotonic() + within_s))
+        conversation = Conversation(Hearing(connection, time.monotonic() + within_s))
         conversation.send("guest-fsfreeze-thaw")
         conversation.synchronize()
         return True
     return False
 
 
-def _freeze(conversation: _Conversation) -> bool:
+def _freeze(conversation: Conversation) -> bool:
     try:
         count = conversation.call("guest-fsfreeze-freeze")
-    except _Refused:
+    except AgentRefused:
         # A Kiln that was killed in the middle left them frozen: then the agent refuses to freeze once more.
         return bool(conversation.call("guest-fsfreeze-status") == "frozen")
     return type(count) is int and count > 0

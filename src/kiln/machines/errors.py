@@ -8,6 +8,9 @@ MachineAstray        it knows a file by a name that leads elsewhere by now; noth
 MachineSilent        QEMU runs but does not answer
   MachineGarbled     it does, but what it says cannot be understood
   MachineUntold      ... and was not told yet what it was to be told
+AgentSilent          the guest's agent does not answer, or not with what it was asked for
+AgentRefused         it says that it does not do what it was asked to; its words are in the message
+  AgentForbidden     ... as it is configured, or while the guest's file systems are frozen
 """
 
 from __future__ import annotations
@@ -45,3 +48,15 @@ class MachineGarbled(MachineSilent):
 
 class MachineUntold(GuestUntold, MachineSilent):
     """QEMU does not answer, and was not told yet to write anywhere else."""
+
+
+class AgentSilent(MachineError):
+    """The guest's agent does not answer, or not with what it was asked for."""
+
+
+class AgentRefused(MachineError):
+    """The guest's agent says that it does not do what it was asked to."""
+
+
+class AgentForbidden(AgentRefused):
+    """The agent is not to do that: as it is configured, or for as long as the guest's file systems are frozen."""

@@ -214,7 +214,7 @@ def _open(
         qmp.finish("blockdev-add", additions)
     except MachineRefused as error:
         refused = error
-    has_agent = _has_agent(qmp.finish("query-chardev", channels)[0])
+    is_heard = has_agent(qmp.finish("query-chardev", channels)[0])
     stand = {} if asked is None else blocks.places(qmp, asked)
     if unsettled is not None:
         _close(qmp, nodes)
@@ -226,7 +226,7 @@ def _open(
         except MachineAstray:
             _close(qmp, due)
             raise
-    return due, has_agent
+    return due, is_heard
 
 
 def _require_home(stand: dict[str, blocks.Place], nodes: Iterable[str], leads_home: Callable[[str, str], bool]) -> None:
@@ -255,7 +255,8 @@ def _close_left(qmp: Session, kept: Collection[str]) -> None:
         before = left
 
 
-def _has_agent(channels: object) -> bool:
+def has_agent(channels: object) -> bool:
+    """Whether something in the guest has opened the agent's channel, by QEMU's answer to query-chardev."""
     return any(channel.get("label") == AGENT and channel.get("frontend-open") is True for channel in mappings(channels))
 
 

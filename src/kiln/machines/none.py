@@ -71,6 +71,9 @@ class NoMachines:
     def guest(self, instance: str) -> None:
         """No machine has a guest, so pools work on the files themselves."""
 
+    def inside(self, instance: str) -> None:
+        """No machine has a guest that could do anything."""
+
     def attach(self, instance: str, drive: Drive) -> None:  # noqa: ARG002 - the port's; no disk is ever opened.
         self._require(instance)
 

@@ -8,6 +8,7 @@ idempotent, so a task may call it again after a crash.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from enum import IntEnum
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -49,6 +50,98 @@ class Machine:
     #: ``qemu/end``, which QEMU makes there, and ``switch``. Nothing is forwarded then: the network does that.
     cable: Path | None = None
     serial: str = ""  #: The instance's serial number, a UUID, as the guest sees it where it has a cable.
+
+
+@dataclass(frozen=True, kw_only=True)
+class Run:
+    """A command that is to run in a guest."""
+
+    name: str  #: What it is known by there; letters, digits and hyphens.
+    script: bytes  #: For the program that its first line names after ``#!``; else for ``/bin/sh``.
+    timeout_s: int  #: Then it is killed.
+    user: str = ""  #: Empty: root.
+    directory: str = ""  #: Where it begins; empty: the user's home, or ``/``.
+
+
+@dataclass(frozen=True, kw_only=True)
+class SentFile:
+    """A file that is to be put into a guest."""
+
+    name: str  #: What the sending is known by there; letters, digits and hyphens.
+    content: bytes
+    folder: str  #: It is made where it is not there.
+    file: str
+    owner: str = "root"
+    group: str = "root"
+    mode: str = "0644"  #: As chmod takes it.
+    overwrites: bool = False
+
+
+class Begun(IntEnum):
+    """What became of what was to begin in a guest."""
+
+    WELL = 0
+    NO_ROOM = 10  #: Where the guest keeps what runs, nothing can be written.
+    NO_USER = 20
+    NO_DIRECTORY = 21
+    NO_GROUP = 22
+    FILE_EXISTS = 23
+    NO_FOLDER = 24
+    NO_MODE = 25
+    NO_FILE = 26  #: It cannot be written there.
+
+
+@dataclass(frozen=True, kw_only=True)
+class Progress:
+    """A command in a guest: what it has printed, and how it ended if it has."""
+
+    output: bytes  #: The beginning and the end of it, 24 KiB at most.
+    printed: int  #: How many bytes it has printed in all.
+    why: str = (
+        ""  #: ``ended``, ``timeout``, ``stopped``, or ``lost`` for one that is not there any more; empty: it runs.
+    )
+    exit_code: int | None = None  #: Of one that ended by itself.
+
+
+@dataclass(frozen=True, kw_only=True)
+class Agent:
+    """The guest agent, as it describes itself."""
+
+    version: str
+    runs_commands: bool  #: Whether it may do all that commands need.
+
+
+class Inside(Protocol):
+    """What is done within the guest of a running machine, by its agent.
+
+    The guest is whoever's it is: what it answers is bounded and believed of its
+    own commands alone. Everything here takes some seconds at most, and may be
+    called again after a crash. All raise AgentSilent and AgentRefused.
+    """
+
+    def is_there(self) -> bool:
+        """Whether something in the guest listens on the agent's channel, by QEMU's word."""
+
+    def about(self) -> Agent:
+        """Ask the agent what it is."""
+
+    def boot(self) -> str:
+        """What names the guest's present boot."""
+
+    def begin(self, run: Run) -> Begun:
+        """Start a command; one of that name that was started in this boot before is not started again."""
+
+    def look(self, name: str) -> Progress:
+        """How a command that was begun goes on."""
+
+    def stop(self, name: str) -> None:
+        """Kill a command with all that it has started; ``look`` tells when it has ended."""
+
+    def send(self, file: SentFile) -> Begun:
+        """Put a file into the guest; what was sent under that name in this boot is not sent again."""
+
+    def forget(self, name: str) -> None:
+        """Remove what the guest keeps of a command that has ended, or of a file that was sent."""
 
 
 class Machines(Protocol):
@@ -95,6 +188,9 @@ class Machines(Protocol):
 
     def guest(self, instance: str) -> Guest | None:
         """The guest of a running machine; None when none runs, or when machines are only states."""
+
+    def inside(self, instance: str) -> Inside | None:
+        """The inside of a running machine; None when none runs, or when machines are only states."""
 
     def attach(self, instance: str, drive: Drive) -> None:
         """Plug a disk into a running machine; nothing happens when it is in already. Raises as ``start`` does."""

@@ -23,6 +23,7 @@ from kiln.ground.turns import Turns
 from kiln.machines import agent, blocks, logs, process, sockets
 from kiln.machines.command import Surroundings, command_line, device_arguments
 from kiln.machines.confinement import kvm_groups, require_reachable, uid_of
+from kiln.machines.errands import QemuInside
 from kiln.machines.errors import MachineBusy, MachineError, MachineMissing, MachineRefused, MachineSilent
 from kiln.machines.guest import QUIESCE_LIMIT_S, QemuGuest
 from kiln.machines.hearing import mapping, text, words
@@ -205,6 +206,10 @@ class QemuMachines:
     def guest(self, instance: str) -> QemuGuest | None:
         """See ``port.Machines``."""
         return QemuGuest(self._folder(instance)) if self.is_running(instance) else None
+
+    def inside(self, instance: str) -> QemuInside | None:
+        """See ``port.Machines``."""
+        return QemuInside(self._folder(instance)) if self.is_running(instance) else None
 
     def attach(self, instance: str, drive: Drive) -> None:
         """See ``port.Machines``. Raises MachineMissing, MachineSilent too."""

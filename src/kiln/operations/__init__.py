@@ -8,6 +8,7 @@ from typing import Any
 from kiln.declare.operation import Operation
 from kiln.declare.products import PRODUCTS, Product
 from kiln.operations import (
+    assistant,
     disks,
     eips,
     endpoints,
@@ -25,8 +26,8 @@ from kiln.operations import (
 )
 
 GROUPS = (
-    *(images, tasks, snapshots, disks, instances, key_pairs, vpcs, vswitches, eips, regions, tags, endpoints),
-    *(identities, reasons),
+    *(images, tasks, snapshots, disks, instances, key_pairs, assistant, vpcs, vswitches, eips, regions, tags),
+    *(endpoints, identities, reasons),
 )
 
 ALL: tuple[Operation[Any, Any, Any], ...] = tuple(operation for group in GROUPS for operation in group.OPERATIONS)

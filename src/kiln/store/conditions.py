@@ -22,12 +22,13 @@ _STARS = re.compile(r"\*+")
 _OF_LIKE = re.compile(r"[\\%_]")  #: What LIKE takes for more than itself.
 
 
-def fits(column: ColumnElement[str], pattern: str) -> Condition:
+def fits(column: ColumnElement[str], pattern: str, longest: int = _LONGEST_NAME) -> Condition:
     """The condition that the name in *column* is as *pattern* says, in which ``*`` stands for any characters.
 
     In any case of the letters. SQLite refuses a pattern of LIKE of more than
-    50,000 bytes: what no name is long enough for is not asked of the database.
+    50,000 bytes: what is longer than the *longest* that there is is not asked of the
+    database.
     """
-    if len(pattern.replace("*", "")) > _LONGEST_NAME:
+    if len(pattern.replace("*", "")) > longest:
         return NOTHING
     return column.ilike(_STARS.sub("%", _OF_LIKE.sub(r"\\\g<0>", pattern)), escape="\\")

@@ -19,6 +19,7 @@ from kiln.declare.states import TaskStatus
 from kiln.ground.values import dataclass
 from kiln.store.accounts import accounts, resource_groups, users
 from kiln.store.buckets import buckets
+from kiln.store.commands import commands
 from kiln.store.database import Transaction
 from kiln.store.disks import disks
 from kiln.store.eips import eips
@@ -26,6 +27,7 @@ from kiln.store.errors import DatabaseMalformed
 from kiln.store.images import image_disks, images
 from kiln.store.instances import instances
 from kiln.store.interfaces import interface_id, interfaces, memberships
+from kiln.store.invocations import invocations, results
 from kiln.store.key_pairs import key_pairs
 from kiln.store.rows import Rows
 from kiln.store.security_groups import security_group_rules, security_groups
@@ -106,6 +108,8 @@ KINDS: Mapping[str, Kind] = {
         renewed=_with_interface,
     ),
     "eip": Kind(rows=eips),
+    "command": Kind(rows=commands, parts={"tags": _tags("command")}),
+    "invocation": Kind(rows=invocations, parts={"results": (results, {"invocation": ""}), "tags": _tags("invocation")}),
     "disk": Kind(rows=disks, parts={"tags": _tags("disk")}, names=("volume",)),
 }
 

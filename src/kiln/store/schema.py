@@ -14,12 +14,14 @@ from kiln.ground.killpoints import reach
 from kiln.store import (
     accounts,
     buckets,
+    commands,
     deployment,
     disks,
     eips,
     images,
     instances,
     interfaces,
+    invocations,
     key_pairs,
     security_groups,
     shares,
@@ -37,12 +39,12 @@ from kiln.store.rows import metadata
 
 #: Named so that every table is known to the metadata by the time somebody asks.
 NOUNS = (
-    *(accounts, buckets, deployment, disks, images, instances, key_pairs, shares, snapshots, tags, tasks, tokens),
-    *(trash, volumes, vpcs, vswitches, security_groups, interfaces, eips),
+    *(accounts, buckets, commands, deployment, disks, images, instances, invocations, key_pairs, shares, snapshots),
+    *(tags, tasks, tokens, trash, volumes, vpcs, vswitches, security_groups, interfaces, eips),
 )
 
 #: The newest migration; a test holds it to the files in ``migrations/versions``.
-NEWEST = "0014"
+NEWEST = "0015"
 
 
 #: As Alembic makes it, with the version of tables that no migration has made.

@@ -32,7 +32,7 @@ from sqlalchemy import (
 )
 
 from kiln.declare.facts import dump
-from kiln.declare.ids import new_id
+from kiln.declare.ids import is_of, new_id
 from kiln.declare.states import TaskStatus
 from kiln.ground.clock import next_in_sequence
 from kiln.ground.values import dataclass
@@ -48,6 +48,8 @@ _FAILURES_COUNTED = 8
 TRANSFERS_AT_ONCE = 3
 _TRANSFERS_OF_ONE = 2
 _TRANSFER = "transfer"  # Also of the two lanes that all accounts once shared.
+_ERRAND = "errand"
+ERRANDS_AT_ONCE = 4  #: In one guest.
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -225,6 +227,23 @@ def _all_due() -> Select[Any]:
 def transfer_lanes(account: str) -> tuple[str, ...]:
     """The lanes of an account; what is in one is carried out one after the other."""
     return tuple(f"{_TRANSFER}:{account}:{n}" for n in range(_TRANSFERS_OF_ONE))
+
+
+def errand_lane(tx: Transaction, instance: str) -> str:
+    """A lane for what is done within an instance's guest beside all else: that in which the least is to be done."""
+    lanes = [f"{_ERRAND}:{instance}:{n}" for n in range(ERRANDS_AT_ONCE)]
+    return min(lanes, key=lambda lane: tasks.count(tx, lane=lane, status=TaskStatus.PROCESSING))
+
+
+def is_errand(lane: str) -> bool:
+    """Whether what is in *lane* is done within a guest."""
+    return lane.startswith(f"{_ERRAND}:")
+
+
+def instance_of(lane: str) -> str:
+    """The instance whose machine has to be at hand for what is in *lane*; empty for none."""
+    instance = lane.split(":")[1] if is_errand(lane) else lane
+    return instance if is_of("instance", instance) else ""
 
 
 def _is_slot_free(now: ColumnElement[float]) -> ColumnElement[bool]:

@@ -3,7 +3,8 @@
 What is done with an instance's machine may have to wait for its guest, who may
 never answer. So the tasks of an instance's lane have a place, a thread, for
 each lane, and the others some threads together: no guest can hold what anybody
-else waits for (docs/design/0009).
+else waits for (docs/design/0009). What is done within guests, by their agents,
+has places of its own, which it gives back every few seconds.
 
 A task that this process enqueued is handed over the moment its transaction is
 durable; nothing polls for it. The store's news of a task that came, ended or is
@@ -37,7 +38,6 @@ from kiln.calls.errors import TaskUnreadable
 from kiln.calls.leased import leased
 from kiln.declare.errors import ApiError, InternalError
 from kiln.declare.facts import NoFacts, UnreadableFacts, read
-from kiln.declare.ids import is_of
 from kiln.declare.states import TaskStatus
 from kiln.ground.clock import StepWatch
 from kiln.ground.journal import Journal
@@ -54,6 +54,7 @@ TRIES = 6
 TRIES_TO_GIVE_UP = 3  #: After those to carry out.
 SWEEP_S = 1.0
 MOST_PLACES = 512  #: For the lanes of instances, in which something is carried out at once.
+MOST_ERRANDS = 64  #: Within guests at once; each has the place for some seconds, and comes again.
 _BATCH = 16
 
 _LEFT_OFF = "The service ended meanwhile; it begins anew when that runs again."
@@ -111,6 +112,7 @@ class Worker:
         self._by_rows = by_rows
         self._ready: queue.SimpleQueue[Task | None] = queue.SimpleQueue()
         self._places = ThreadPoolExecutor(MOST_PLACES, thread_name_prefix="worker-place")
+        self._errands = ThreadPoolExecutor(MOST_ERRANDS, thread_name_prefix="worker-errand")
         self._adrift: deque[_Postponement] = deque()
         self._stopping = threading.Event()
         self._doing: dict[str, Task] = {}
@@ -139,6 +141,7 @@ class Worker:
         for thread in self._threads:
             thread.join()
         self._places.shutdown(wait=True, cancel_futures=True)
+        self._errands.shutdown(wait=True, cancel_futures=True)
 
     def look(self) -> None:
         """Look soon for what can be begun."""
@@ -151,11 +154,12 @@ class Worker:
 
     def hand_over(self, task: Task) -> None:
         """Take a task whose lease is this worker's. After ``stop`` it keeps its row, for the next start."""
-        if not is_of("instance", task.lane):
+        if not tasks.instance_of(task.lane):
             self._ready.put(task)
             return
+        places = self._errands if tasks.is_errand(task.lane) else self._places
         with suppress(RuntimeError):  # The places are closed.
-            self._places.submit(self._attempt_next, task)
+            places.submit(self._attempt_next, task)
 
     def _work(self) -> None:
         while (task := self._ready.get()) is not None:

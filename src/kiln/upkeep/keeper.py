@@ -12,7 +12,7 @@ from kiln.ground.journal import Journal
 from kiln.ground.values import dataclass
 from kiln.operations.steps import tombs
 from kiln.pools.errors import PoolFull
-from kiln.store import snapshots, tags
+from kiln.store import invocations, snapshots, tags
 from kiln.store.database import Transaction
 from kiln.store.errors import DatabaseBusy, DatabaseDown, DatabaseMalformed
 from kiln.store.tokens import KEPT_S, tokens
@@ -41,6 +41,12 @@ def forget_tokens(ports: Ports) -> int:
     """Remove ClientTokens that are older than they are kept."""
     oldest = ports.clock() - KEPT_S
     return ports.database.write(lambda tx: tokens.delete(tx, tokens.c.created_at < oldest))
+
+
+def forget_invocations(ports: Ports) -> list[str]:
+    """Remove what Cloud Assistant has done and is not told any more; returns the invocations."""
+    oldest = ports.clock() - invocations.KEPT_S
+    return ports.database.write(lambda tx: invocations.forget(tx, oldest))
 
 
 def release_snapshots(ports: Ports) -> list[str]:
@@ -84,6 +90,7 @@ CHORES = (
     _unhurried("release_snapshots", 60.0, release_snapshots),
     _unhurried("release_instances", 5.0, release_instances),
     _unhurried("forget_tokens", 3600.0, forget_tokens),
+    _unhurried("forget_invocations", 3600.0, forget_invocations),
 )
 
 

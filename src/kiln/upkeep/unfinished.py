@@ -20,7 +20,7 @@ from kiln.operations.steps import heads
 from kiln.operations.steps.heads import Head
 from kiln.pools.errors import VolumeBusy
 from kiln.pools.port import Succession
-from kiln.store import images, interfaces, tags, tasks
+from kiln.store import images, interfaces, invocations, tags, tasks
 from kiln.store.database import Transaction
 from kiln.store.disks import Disk, disks
 from kiln.store.instances import instances, place
@@ -139,6 +139,7 @@ def _record(tx: Transaction, ports: Ports, task: Task, error: ApiError, seen: _S
         return
     _end_capture(tx, task, seen)
     _end_image(tx, task, error, seen)
+    invocations.end_of_task(tx, task.id, now, error.code, str(error))
     _end_instance(tx, task, seen)
     disk = disks.find(tx, id=task.resource)
     if disk is not None:

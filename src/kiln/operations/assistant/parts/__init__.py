@@ -1,0 +1,1 @@
+"""What the operations of Cloud Assistant are built of."""
