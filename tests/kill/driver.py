@@ -44,6 +44,7 @@ from tests.kill import checks
 from tests.kill.kilns import Script, keep, open_kiln, settle
 from tests.kill.scenarios import SCENARIOS, Scenario
 from tests.kill.states import Shelf, State, is_alone
+from tests.pools.kills import points_of
 
 KILLED = 137
 LANES = 2  #: Kills that go on at a time; they spend a part of their time waiting for QEMU's tools.
@@ -52,7 +53,7 @@ _TWICE = 8  #: After one kill of so many the start is killed, too.
 
 @dataclass(frozen=True)
 class Moment:
-    """A kill point that was passed. *left*: what a kill there leaves; None where only a death can tell."""
+    """A kill point that was passed. *left*: what a kill there leaves; None where a death has to tell or nobody asks."""
 
     point: str
     left: State | None
@@ -96,7 +97,7 @@ class Driver:
         warm = self._fresh("warm")
         self._play(warm)
         self._look(warm)
-        moments = self._passed(self._fresh("dry"), self._play, self._left)
+        moments = self._moments(self._fresh("dry"))
         gc.freeze()  # A child that collects garbage would touch, and so copy, all that it inherited.
         shares = _shares(_kills(moments, self.scenario.every))
         lanes = [self._start_lane(share, lane) for lane, share in enumerate(shares)]
@@ -231,19 +232,22 @@ class Driver:
             self.scenario.check(cloud, facts, script.answers)
 
     def points(self) -> list[str]:
-        """The kill points of the scenario, in order."""
+        """The kill points of the scenario that are tried, in order."""
         self._lay_out()
-        return [moment.point for moment in self._passed(self._fresh("dry"), self._play, lambda _: None)]
+        return points_of(lambda: self._play(self.stock))[:: self.scenario.every]
 
-    def _passed(self, data: Path, act: Callable[[Path], None], take: Callable[[Path], State | None]) -> list[Moment]:
-        """The kill points that *act* passes in *data*, in order, with what *take* finds there."""
+    def _moments(self, data: Path) -> list[Moment]:
+        """The kill points that the scenario passes in *data*, in order, and of those that are tried what is left."""
         path = self.folder / "passed"
         passed: list[Moment] = []
 
+        def pass_by(point: str) -> None:
+            is_tried = len(passed) % self.scenario.every == 0
+            passed.append(Moment(point, self._left(data) if is_tried else None))
+
         def note() -> None:
-            every = self.scenario.every
-            killpoints.listen(lambda point: passed.append(Moment(point, None if len(passed) % every else take(data))))
-            act(data)
+            killpoints.listen(pass_by)
+            self._play(data)
             killpoints.listen(None)
             path.write_bytes(pickle.dumps(passed))
 

@@ -93,7 +93,7 @@ def _declared() -> frozenset[str]:
 def _of_scenarios(folder: Path) -> set[str]:
     found: set[str] = set()
     for name, scenario in SCENARIOS.items():
-        found.update(Driver(scenario, folder / name).points()[:: scenario.every])
+        found.update(Driver(scenario, folder / name).points())
     return found
 
 
