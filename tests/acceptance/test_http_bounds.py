@@ -75,9 +75,8 @@ def refusal_of(kiln, *pieces: bytes) -> bytes:
             b"431 ",
             "headers_too_large",
         ),
-        ([b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03"], b"400 Bad Request", "bad_request"),
     ],
-    ids=["line", "method", "header", "count", "32-mib", "name", "extension", "chunks", "trailer", "tls"],
+    ids=["line", "method", "header", "count", "32-mib", "name", "extension", "chunks", "trailer"],
 )
 def test_what_is_too_much_is_refused_and_counted(kiln, pieces, status, reason):
     before = counts(kiln).get(reason, 0)
