@@ -14,6 +14,7 @@ import pytest
 
 from kiln.declare.errors import ApiError
 from kiln.declare.operation import Operation
+from kiln.declare.rules import Declined
 from kiln.operations import ALL
 from kiln.wire.decode import decode
 from kiln.wire.doors import choose, parameters
@@ -180,11 +181,17 @@ def kind_of(place: Place) -> object:
 
 
 def first_of_their_kind() -> dict[str, list[Place]]:
-    """The parameters to try, by operation: half of all are of a kind that another operation has, too."""
-    found = {kind_of(place): place for operation in reversed(ALL) for place in places(operation)}
-    return {
-        operation.name: [p for p in places(operation) if found[kind_of(p)].operation is operation] for operation in ALL
-    }
+    """The parameters to try, by operation: half of all are of a kind that another operation has, too.
+
+    One of which nothing can be said is none to try: there is no signed request that names it.
+    """
+    tried = {operation.name: [p for p in places(operation) if not is_declined(p)] for operation in ALL}
+    found = {kind_of(place): place for operation in reversed(ALL) for place in tried[operation.name]}
+    return {name: [p for p in tried[name] if found[kind_of(p)].operation.name == name] for name in tried}
+
+
+def is_declined(place: Place) -> bool:
+    return any(isinstance(rule, Declined) for rule in place.field.rules)
 
 
 TRIED = first_of_their_kind()
