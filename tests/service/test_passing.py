@@ -62,7 +62,7 @@ def test_says_which_machines_go_on_and_finds_them_again(tmp_path):
 
 def test_counts_what_is_no_http_and_fills_no_log_with_it(tmp_path):
     with start_kiln(tmp_path / "data") as served, socket.create_connection(served.address) as peer:
-        peer.sendall(b"\x16\x03\x01 nonsense\r\n\r\n")
+        peer.sendall(b"\x15\x03\x01 nonsense\r\n\r\n")
         assert b"400" in peer.recv(4096)
         served.stop()
 
