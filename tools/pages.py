@@ -37,6 +37,7 @@ GROUPS = {
     "vpcs": "VPCs",
     "vswitches": "VSwitches",
     "eips": "Elastic addresses",
+    "security_groups": "Security groups",
     "regions": "Regions, zones and types",
     "tags": "Tags",
     "endpoints": "Endpoints",

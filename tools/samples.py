@@ -94,6 +94,7 @@ def tell(story: Story) -> None:
     _work_inside(story, instance)
     disk, snapshot = _add_a_disk(story, instance)
     _give_a_key(story, instance)
+    _open_a_port(story, instance)
     _bake(story, instance)
     _tag(story, instance)
     _change(story, instance, base)
@@ -188,6 +189,24 @@ def _give_a_key(story: Story, instance: str) -> None:
     story.ask("DescribeKeyPairs", IncludePublicKey=True)
     story.ask("DetachKeyPair", KeyPairName="ops", InstanceIds=json.dumps([instance]))
     story.ask("DeleteKeyPairs", KeyPairNames=json.dumps(["ops", "mine"]))
+
+
+def _open_a_port(story: Story, instance: str) -> None:
+    group = story.ask("CreateSecurityGroup", SecurityGroupName="web", Description="Web servers")["SecurityGroupId"]
+    story.ask("ModifySecurityGroupAttribute", SecurityGroupId=group, Description="What serves the web")
+    port = {"Permissions__1__IpProtocol": "tcp", "Permissions__1__PortRange": "443/443"}
+    story.ask("AuthorizeSecurityGroup", SecurityGroupId=group, **port, Permissions__1__SourceCidrIp="0.0.0.0/0")
+    closed = {**port, "Permissions__1__DestCidrIp": "10.0.0.0/8", "Permissions__1__Policy": "drop"}
+    story.ask("AuthorizeSecurityGroupEgress", SecurityGroupId=group, **closed)
+    story.ask("JoinSecurityGroup", SecurityGroupId=group, InstanceId=instance)
+    story.ask("DescribeSecurityGroups", SecurityGroupName="web")
+    told = story.ask("DescribeSecurityGroupAttribute", SecurityGroupId=group)
+    story.ask("ModifySecurityGroupPolicy", SecurityGroupId=group, InnerAccessPolicy="Drop")
+    ids = {one["Direction"]: one["SecurityGroupRuleId"] for one in told["Permissions"]["Permission"]}
+    story.ask("RevokeSecurityGroup", SecurityGroupId=group, SecurityGroupRuleId__1=ids["ingress"])
+    story.ask("RevokeSecurityGroupEgress", SecurityGroupId=group, SecurityGroupRuleId__1=ids["egress"])
+    story.ask("LeaveSecurityGroup", SecurityGroupId=group, InstanceId=instance)
+    story.ask("DeleteSecurityGroup", SecurityGroupId=group)
 
 
 def _bake(story: Story, instance: str) -> None:

@@ -21,7 +21,7 @@ BY_HAND = {
     "instance cp": "likewise, of a file",
     "instance console": "it asks again and again, or asks a socket and no action",
 }
-GROUPS = ("image", "instance", "snapshot", "disk", "task", "tag", "region", "key-pair")
+GROUPS = ("image", "instance", "snapshot", "disk", "task", "tag", "region", "key-pair", "security-group")
 
 
 def words() -> dict[str, Word]:

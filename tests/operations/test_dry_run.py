@@ -11,7 +11,7 @@ from kiln.store.disks import disks
 from kiln.store.interfaces import interface_id
 from tests.catalogue import BY_NAME
 from tests.clouds import OTHER, REGION
-from tests.nets import a_vpc, a_vswitch, an_eip
+from tests.nets import a_group, a_vpc, a_vswitch, an_eip, the_default_vpc
 from tests.operations.images.gallery import an_image
 from tests.operations.tasks.agenda import a_task
 from tests.reading import every
@@ -19,6 +19,7 @@ from tests.samples import least
 from tests.stock import ED25519, a_disk, a_key_pair, a_snapshot, an_instance
 
 _COMMAND = {"Type": "RunShellScript", "CommandContent": "dHJ1ZQ=="}
+RULE = {"IpProtocol": "tcp", "PortRange": "80/80"}
 
 #: What each is asked for so that all is well, but for DryRun.
 _ASKED = {
@@ -28,6 +29,8 @@ _ASKED = {
     "AssociateEipAddress": lambda it: {"AllocationId": it.eip, "InstanceId": it.instance},
     "AttachKeyPair": lambda it: {"KeyPairName": it.key_pair, "InstanceIds": f'["{it.instance}"]'},
     "AttachDisk": lambda it: {"InstanceId": it.instance, "DiskId": it.disk},
+    "AuthorizeSecurityGroup": lambda it: {"SecurityGroupId": it.group, **RULE, "SourceCidrIp": "10.0.0.0/8"},
+    "AuthorizeSecurityGroupEgress": lambda it: {"SecurityGroupId": it.group, **RULE, "DestCidrIp": "10.0.0.0/8"},
     "CancelCopyImage": lambda it: {"ImageId": it.copy},
     "CancelTask": lambda it: {"TaskId": it.task},
     "CopyImage": lambda it: {"ImageId": it.image},
@@ -37,6 +40,7 @@ _ASKED = {
     "CreateImage": lambda it: {"InstanceId": it.instance},
     "CreateInstance": lambda it: {"ImageId": it.image, "InstanceType": "ecs.t5-lc2m1.nano"},
     "CreateKeyPair": lambda _: {"KeyPairName": "new"},
+    "CreateSecurityGroup": lambda _: {"SecurityGroupName": "web"},
     "CreateSnapshot": lambda it: {"DiskId": it.attached},
     "CreateVSwitch": lambda it: {"VpcId": it.vpc, "ZoneId": REGION + "-a", "CidrBlock": "10.0.1.0/24"},
     "CreateVpc": lambda _: {},
@@ -46,6 +50,7 @@ _ASKED = {
     "DeleteInstance": lambda it: {"InstanceId": it.instance},
     "DeleteInstances": lambda it: {"InstanceId.1": it.instance},
     "DeleteKeyPairs": lambda it: {"KeyPairNames": f'["{it.key_pair}"]'},
+    "DeleteSecurityGroup": lambda it: {"SecurityGroupId": it.group},
     "DeleteSnapshot": lambda it: {"SnapshotId": it.snapshot},
     "DeleteVSwitch": lambda it: {"VSwitchId": it.vswitch},
     "DeleteVpc": lambda it: {"VpcId": it.empty_vpc},
@@ -56,10 +61,14 @@ _ASKED = {
     "ImportImage": lambda _: {"DiskDeviceMapping.1.OSSBucket": "bucket", "DiskDeviceMapping.1.OSSObject": "disk.raw"},
     "InvokeCommand": lambda it: {"CommandId": it.command, "InstanceId.1": it.running},
     "ModifyCommand": lambda it: {"CommandId": it.command, "Name": "other"},
+    "JoinSecurityGroup": lambda it: {"SecurityGroupId": it.group, "InstanceId": it.instance},
+    "LeaveSecurityGroup": lambda it: {"SecurityGroupId": it.left, "InstanceId": it.instance},
     "ModifyDiskAttribute": lambda it: {"DiskId": it.disk, "DiskName": "other"},
     "ModifyImageAttribute": lambda it: {"ImageId": it.image, "ImageName": "other"},
     "ModifyImageSharePermission": lambda it: {"ImageId": it.image, "AddAccount.1": OTHER},
     "ModifyInstanceAttribute": lambda it: {"InstanceId": it.instance, "InstanceName": "other"},
+    "ModifySecurityGroupAttribute": lambda it: {"SecurityGroupId": it.group, "SecurityGroupName": "web"},
+    "ModifySecurityGroupPolicy": lambda it: {"SecurityGroupId": it.group, "InnerAccessPolicy": "Drop"},
     "ModifySnapshotAttribute": lambda it: {"SnapshotId": it.snapshot, "SnapshotName": "other"},
     "ModifyVSwitchAttribute": lambda it: {"VSwitchId": it.vswitch, "VSwitchName": "other"},
     "ModifyVpcAttribute": lambda it: {"VpcId": it.vpc, "VpcName": "other"},
@@ -71,6 +80,8 @@ _ASKED = {
     "ResetDisk": lambda it: {"DiskId": it.attached, "SnapshotId": it.of_attached},
     "ResizeDisk": lambda it: {"DiskId": it.disk, "NewSize": 40},
     "RunCommand": lambda it: _COMMAND | {"InstanceId.1": it.running},
+    "RevokeSecurityGroup": lambda it: {"SecurityGroupId": it.group, **RULE, "SourceCidrIp": "10.0.0.0/8"},
+    "RevokeSecurityGroupEgress": lambda it: {"SecurityGroupId": it.group, **RULE, "DestCidrIp": "10.0.0.0/8"},
     "RunInstances": lambda it: {"ImageId": it.image, "InstanceType": "ecs.t5-lc2m1.nano"},
     "SendFile": lambda it: {"InstanceId.1": it.running, "Name": "a", "TargetDir": "/tmp", "Content": "b"},
     "StartInstance": lambda it: {"InstanceId": it.instance},
@@ -94,6 +105,9 @@ def it(cloud):
     (bucket / "disk.raw").write_bytes(bytes(1024 * 1024))
     instance = an_instance(cloud, data_disks=1)
     running = an_instance(cloud, status=InstanceStatus.RUNNING)
+    default = the_default_vpc(cloud)
+    left = a_group(cloud, default)
+    cloud.call("JoinSecurityGroup", InstanceId=instance.id, SecurityGroupId=left.id)
     snapshot = a_snapshot(cloud)
     image = cloud.call("CreateImage", SnapshotId=a_snapshot(cloud).id, ImageName="image")["ImageId"]
     attached = next(disk for disk in every(cloud, disks) if disk.instance == instance.id and disk.type == "data")
@@ -118,6 +132,8 @@ def it(cloud):
         of_attached=of_attached.id,
         image=image,
         key_pair=a_key_pair(cloud).name,
+        group=a_group(cloud, default).id,
+        left=left.id,
         copy=an_image(cloud, status="Creating", source=image).id,
         task=a_task(cloud).id,
     )

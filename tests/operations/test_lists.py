@@ -9,7 +9,7 @@ import pytest
 from kiln.declare.states import InstanceStatus
 from kiln.operations import ALL
 from tests.clouds import Cloud
-from tests.nets import an_eip
+from tests.nets import a_group, an_eip, the_default_vpc
 from tests.operations.images.gallery import a_disk_of, an_image
 from tests.operations.tasks.agenda import a_task
 from tests.stock import a_disk, a_key_pair, a_snapshot, an_instance
@@ -48,6 +48,7 @@ def test_nothing_passes_a_filter_by_an_empty_list(cloud: Cloud, operation, name)
     a_task(cloud, resource=image.id)
     a_key_pair(cloud)
     an_eip(cloud)
+    a_group(cloud, the_default_vpc(cloud))
     cloud.call("TagResources", {"Tag.1.Key": "a", "ResourceId.1": instance.id}, ResourceType="instance")
     things_of_assistant(cloud)
     beside = {}

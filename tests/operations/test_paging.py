@@ -14,6 +14,7 @@ from kiln.declare.states import InstanceStatus
 from kiln.operations import ALL
 from kiln.store.instances import instances
 from tests.clouds import OTHER, REGION, Cloud
+from tests.nets import a_group, a_vpc
 from tests.reading import every
 from tests.stock import a_disk, a_snapshot, an_instance
 
@@ -25,6 +26,7 @@ MADE: dict[str, Callable[..., Any]] = {
     "DescribeCommands": lambda cloud, **_: _Made(cloud.call("CreateCommand", _COMMAND, Name="a")["CommandId"]),
     "DescribeInvocations": lambda cloud, **_: _Made(cloud.call("RunCommand", _on_one(cloud) | _COMMAND)["InvokeId"]),
     "DescribeSendFileResults": lambda cloud, **_: _Made(cloud.call("SendFile", _on_one(cloud) | _FILE)["InvokeId"]),
+    "DescribeSecurityGroups": lambda cloud, **more: a_group(cloud, a_vpc(cloud), **more),
 }
 IDS = {
     "DescribeDisks": "DiskId",
@@ -33,6 +35,7 @@ IDS = {
     "DescribeCommands": "CommandId",
     "DescribeInvocations": "InvokeId",
     "DescribeSendFileResults": "InvokeId",
+    "DescribeSecurityGroups": "SecurityGroupId",
 }
 #: Whose rows are those of another list, and whose answers have them deeper down.
 ALIKE = {"DescribeInvocationResults", "DescribeCloudAssistantStatus"}

@@ -50,7 +50,7 @@ def test_follows_every_operation(cloud, recorder):
     assert first == told(cloud)
     assert first[("image", image)]["tags"][0]["key"] == "a"
     assert len(first[("image", image)]["disks"]) == 2
-    networks = {"vpc", "vswitch", "security_group"}
+    networks = {"vpc", "vswitch", "securitygroup"}
     assert {kind for kind, _ in first} == {"account", "image", "snapshot", "disk", "volume", "instance"} | networks
 
     cloud.call("ModifyImageAttribute", ImageId=image, ImageName="two", ImageFamily="fam")

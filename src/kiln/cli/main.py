@@ -46,6 +46,7 @@ WORDS: Mapping[str, Word] = {
     "vpc": Word("kiln.cli.vpcs", "Create, list and delete VPCs."),
     "vswitch": Word("kiln.cli.vswitches", "Create, list and delete VSwitches."),
     "eip": Word("kiln.cli.eips", "Allocate, list, attach, detach and release elastic IP addresses."),
+    "security-group": Word("kiln.cli.security_groups", "Make, list, open, close, join and delete security groups."),
     "guest": Word("kiln.cli.guests", "Make guests to start from, and bring them in as images."),
     "task": Word("kiln.cli.tasks", "List and cancel imports and exports."),
     "tag": Word("kiln.cli.tags", "Put tags on resources, take them off, and list them."),

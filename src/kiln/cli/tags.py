@@ -21,7 +21,7 @@ COLUMNS = (
     Column("VALUE", "TagValue", is_prose=True),
 )
 
-_TYPES = ("image", "snapshot", "disk", "instance", "keypair")
+_TYPES = ("image", "snapshot", "disk", "instance", "keypair", "securitygroup")
 
 ADD = Takes("TagResources", arguments=("ResourceId",), names={"ResourceType": "type"}, found=("ResourceType",))
 REMOVE = Takes(

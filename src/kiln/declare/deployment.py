@@ -96,6 +96,7 @@ class Quotas:
     tags_per_resource: int = 20
     key_pairs: int = 500  #: As ECS documents it.
     commands: int = 500  #: CreateCommand: "500 to 50,000" (docs/sources.md).
+    security_groups: int = 1000
 
 
 #: Of this host's loopback, so that nobody has to be asked for them.

@@ -18,6 +18,7 @@ from kiln.operations import (
     key_pairs,
     reasons,
     regions,
+    security_groups,
     snapshots,
     tags,
     tasks,
@@ -26,7 +27,8 @@ from kiln.operations import (
 )
 
 GROUPS = (
-    *(images, tasks, snapshots, disks, instances, key_pairs, assistant, vpcs, vswitches, eips, regions, tags),
+    *(images, tasks, snapshots, disks, instances, key_pairs, assistant, vpcs, vswitches, security_groups, eips),
+    *(regions, tags),
     *(endpoints, identities, reasons),
 )
 

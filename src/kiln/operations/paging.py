@@ -61,16 +61,19 @@ def page(
     *,
     least: int = 1,
     most: int = 100,
+    default: int = DEFAULT_SIZE,
     **equal: Any,
 ) -> Page[Row]:
     """One page of the rows that meet the conditions; *p* is the Input, with any of the four parameters of pages.
 
-    MaxResults is brought between *least* and *most*. Raises InvalidParameter for
-    a token that is none of this query, and for a PageNumber beside it.
+    *default* is the size of a page where none is asked for. MaxResults is brought between *least* and *most*.
+
+    Raises InvalidParameter for a token that is none of this query, and for a PageNumber beside it.
     """
     max_results, token = getattr(p, "max_results", None), getattr(p, "next_token", None)
-    size = p.page_size or DEFAULT_SIZE if max_results is None else min(max(max_results, least), most)
-    number = p.page_number or 1
+    asked = getattr(p, "page_size", None) or default
+    size = asked if max_results is None else min(max(max_results, least), most)
+    number = getattr(p, "page_number", None) or 1
     total = rows.count(call.tx, *conditions, **equal)
     below: tuple[Condition, ...] = ()
     if token:

@@ -42,6 +42,7 @@ ImageId = Annotated[str, Example("m-bp146shijn7hujku8a5c"), Doc("The ID of the i
 SnapshotId = Annotated[str, Example("s-bp17441ohwkdca0fg1tq"), Doc("The ID of the snapshot.")]
 DiskId = Annotated[str, Example("d-bp131n0q38u3a4zi9p2k"), Doc("The ID of the disk.")]
 InstanceId = Annotated[str, Example("i-bp1g6zv0ce8oghu7k2d3"), Doc("The ID of the instance.")]
+SecurityGroupId = Annotated[str, Example("sg-bp67acfmxazb4ph3j2k8"), Doc("The ID of the security group.")]
 TaskId = Annotated[str, Example("t-bp1hvgwromzv32iq5v8d"), Doc("The ID of the task.")]
 ResourceGroupId = Annotated[
     str, Example("rg-bp67acfmxazb4p8xk3ie"), Doc("The resource group. Without it, the resource is in none.")

@@ -97,7 +97,10 @@ KINDS: Mapping[str, Kind] = {
     ),
     "vpc": Kind(rows=vpcs),
     "vswitch": Kind(rows=vswitches),
-    "security_group": Kind(rows=security_groups, parts={"rules": (security_group_rules, {"security_group": ""})}),
+    "securitygroup": Kind(
+        rows=security_groups,
+        parts={"rules": (security_group_rules, {"security_group": ""}), "tags": _tags("securitygroup")},
+    ),
     "instance": Kind(
         rows=instances,
         parts={

@@ -15,6 +15,7 @@ from kiln.store.images import images
 from kiln.store.instances import instances
 from kiln.store.key_pairs import key_pairs
 from kiln.store.rows import Rows
+from kiln.store.security_groups import security_groups
 from kiln.store.snapshots import snapshots
 from kiln.store.tags import Tag, tags
 
@@ -24,6 +25,7 @@ KINDS: dict[str, Rows[Any]] = {
     "disk": disks,
     "instance": instances,
     "keypair": key_pairs,
+    "securitygroup": security_groups,
 }
 
 _CALLED_BY = {"keypair": "name"}  #: The column that callers say and see in place of the ID, which they may say, too.

@@ -51,7 +51,7 @@ class SecurityGroupRule:
 security_groups: Rows[SecurityGroup] = Rows(
     "security_groups",
     SecurityGroup,
-    recorded=Recorded("security_group"),
+    recorded=Recorded("securitygroup"),
     indexes=[
         Index("security_groups_list", "account", "region", "created_at", "id"),
         Index("security_groups_vpc", "vpc"),
@@ -62,7 +62,7 @@ security_groups: Rows[SecurityGroup] = Rows(
 security_group_rules: Rows[SecurityGroupRule] = Rows(
     "security_group_rules",
     SecurityGroupRule,
-    recorded=Recorded("security_group", "security_group"),
+    recorded=Recorded("securitygroup", "security_group"),
     indexes=[
         Index("security_group_rules_group", "security_group"),
         Index("security_group_rules_peer", "peer"),
@@ -71,6 +71,7 @@ security_group_rules: Rows[SecurityGroupRule] = Rows(
 
 #: The newest first.
 NEWEST: Order = newest_first(security_groups.c)
+NEWEST_RULES: Order = newest_first(security_group_rules.c)
 
 
 def remove(tx: Transaction, group: str) -> None:

@@ -38,7 +38,7 @@ _WORDS = {
     "image": ("image", "images", ", with disks and tags"),
     "vpc": ("VPC", "VPCs", ""),
     "vswitch": ("VSwitch", "VSwitches", ""),
-    "security_group": ("security group", "security groups", ", with rules"),
+    "securitygroup": ("security group", "security groups", ", with rules"),
     "instance": ("instance", "instances", ", with interfaces"),
     "eip": ("elastic address", "elastic addresses", ""),
     "disk": ("disk", "disks", ""),

@@ -5,6 +5,7 @@ from __future__ import annotations
 from kiln.store import tags
 from kiln.store.resources import owned
 from tests.clouds import REGION, Cloud
+from tests.nets import a_group, a_vpc
 from tests.stock import a_disk, a_key_pair, a_snapshot, an_instance
 
 
@@ -19,6 +20,7 @@ def of_each_kind(cloud: Cloud) -> dict[str, str]:
         "disk": a_disk(cloud).id,
         "instance": an_instance(cloud, system_disk=False).id,
         "keypair": a_key_pair(cloud).name,
+        "securitygroup": a_group(cloud, a_vpc(cloud)).id,
     }
 
 

@@ -31,7 +31,7 @@ class TestShows:
         put(cloud, "disk", a_disk(cloud).id, team="web", use="test")
 
         assert described(cloud) == [
-            ("team", "web", {"Image": 1, "Snapshot": 1, "Disk": 2, "Instance": 1, "KeyPair": 1}),
+            ("team", "web", {"Image": 1, "Snapshot": 1, "Disk": 2, "Instance": 1, "KeyPair": 1, "Securitygroup": 1}),
             ("use", "test", {"Disk": 1}),
         ]
 

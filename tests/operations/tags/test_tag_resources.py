@@ -67,7 +67,7 @@ class TestRefusals:
             ({"ResourceId.1": None}, "MissingParameter.ResourceIds", 404),
             ({"Tag.1.Key": None}, "MissingParameter.Tags", 404),
             ({"RegionId": "nowhere"}, "InvalidRegionId.NotFound", 404),
-            ({"ResourceType": "securitygroup"}, "InvalidResourceType.NotFound", 404),
+            ({"ResourceType": "ddh"}, "InvalidResourceType.NotFound", 404),
             ({f"ResourceId.{n}": f"d-{n}" for n in range(1, 52)}, "NumberExceed.ResourceIds", 400),
             (many(21), "NumberExceed.Tags", 400),
             ({"Tag.1.Key": ""}, "InvalidTagKey.Malformed", 400),

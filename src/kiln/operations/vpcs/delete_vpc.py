@@ -17,6 +17,7 @@ from kiln.declare.shapes import shape
 from kiln.operations.errors.networks import InvalidVpcIdNotFound
 from kiln.operations.network_words import VpcId
 from kiln.operations.params import NothingMore, OwnRegionId
+from kiln.store import tags
 from kiln.store.security_groups import remove, security_groups
 from kiln.store.vpcs import Vpc, vpcs
 from kiln.store.vswitches import vswitches
@@ -58,6 +59,7 @@ def check(call: Call, p: Input) -> Vpc:
 
 def commit(call: Call, row: Vpc) -> NothingMore:
     for group in security_groups.all(call.tx, vpc=row.id):
+        tags.drop(call.tx, "securitygroup", group.id)
         remove(call.tx, group.id)
     vpcs.delete(call.tx, id=row.id)
     return NothingMore()

@@ -1,0 +1,1 @@
+"""What the operations on security groups are built of."""

@@ -1,0 +1,9 @@
+"""AuthorizeSecurityGroupEgress, as a caller meets it: see ``authorizing``."""
+
+from __future__ import annotations
+
+from tests.operations.security_groups.authorizing import Authorizing
+
+
+class TestAuthorizeSecurityGroupEgress(Authorizing):
+    way = "egress"

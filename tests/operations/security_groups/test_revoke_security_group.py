@@ -1,0 +1,9 @@
+"""RevokeSecurityGroup, as a caller meets it: see ``revoking``."""
+
+from __future__ import annotations
+
+from tests.operations.security_groups.revoking import Revoking
+
+
+class TestRevokeSecurityGroup(Revoking):
+    way = "ingress"
