@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+import json
 import os
 import sqlite3
 import subprocess
@@ -21,6 +23,8 @@ from tests.tools import lacks, needs
 pytestmark = [pytest.mark.debian, pytest.mark.vm, pytest.mark.timeout(3600)]
 
 _BOOTS_WITHIN_S = 900.0  #: TCG on a busy machine; an idle one needs a minute.
+_ASKS = "import urllib.request as u; print(u.urlopen('http://100.100.100.200/latest/meta-data/instance-id').read().decode())"
+_NOT_CONNECTED = 255  #: What ssh ends with.
 _TYPE = "ecs.t5-lc1m2.small"
 
 
@@ -41,6 +45,11 @@ class Words:
     def __call__(self, *words):
         command = [sys.executable, "-P", "-m", "kiln.cli.main", *words]
         return subprocess.check_output(command, env=self._environment, text=True).strip()
+
+    def call(self, action, **params):
+        return json.loads(
+            self("call", action, *(f"{name.replace('_', '.')}={value}" for name, value in params.items()))
+        )
 
 
 @pytest.fixture(scope="module")
@@ -67,6 +76,11 @@ def wait_for_login(words, instance):
         time.sleep(2)
 
 
+def import_debian(words):
+    if "debian-12" not in words("image", "list"):
+        words("guest", "build", "debian", "--name", "debian-12", "--timeout", "600")
+
+
 def consistencies(words):
     with closing(sqlite3.connect(f"file:{words.database}?mode=ro", uri=True)) as database:
         return [one for (one,) in database.execute("SELECT consistency FROM snapshots WHERE instance != ''")]
@@ -80,8 +94,77 @@ def capture_quiesced(words, instance, name):
         words("image", "delete", name, "--with-snapshots")
 
 
+class Door:
+    """The way into a guest that its instance says, by a key."""
+
+    def __init__(self, words, folder, instance):
+        self._words, self._instance, self._known = words, instance, folder / instance
+        self._options = [
+            "-i", folder / "key", "-o", "BatchMode=yes", "-o", "StrictHostKeyChecking=no", "-o", "ConnectTimeout=30",
+            "-o", f"UserKnownHostsFile={self._known}",
+        ]  # fmt: skip
+
+    def run(self, command):
+        """What the command says in the guest; waits for the guest to let one in."""
+        deadline = time.monotonic() + _BOOTS_WITHIN_S
+        while True:
+            host, _, port = json.loads(self._words("instance", "show", self._instance, "--json"))["SSH"].rpartition(":")
+            to = ["ssh", *map(str, self._options), "-p", port, f"root@{host}", command]
+            done = subprocess.run(to, capture_output=True, text=True, check=False)
+            if done.returncode != _NOT_CONNECTED:
+                assert done.returncode == 0, done.stderr
+                return done.stdout.strip()
+            console = self._words("instance", "console", self._instance)[-2000:]
+            assert time.monotonic() < deadline, (done.stderr, console)
+            time.sleep(2)
+
+    @property
+    def host_key(self):
+        return self._known.read_text().split()[-1]
+
+
+def wait_until(holds):
+    deadline = time.monotonic() + _BOOTS_WITHIN_S
+    while not holds():
+        assert time.monotonic() < deadline
+        time.sleep(2)
+
+
+def test_what_a_caller_says_of_the_system_reaches_it(kiln_says, tmp_path):
+    """Key, host name and user data; and an instance of its image is another one."""
+    needs("ssh", "ssh-keygen")
+    subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", tmp_path / "key"], check=True)
+    kiln_says.call("ImportKeyPair", KeyPairName="mine", PublicKeyBody=(tmp_path / "key.pub").read_text().strip())
+    import_debian(kiln_says)
+    script = base64.b64encode(b"#!/bin/sh\necho carried-out >/root/by-user-data\n").decode()
+
+    def run(name, image, **more):
+        image = kiln_says.call("DescribeImages", ImageName=image)["Images"]["Image"][0]["ImageId"]
+        made = kiln_says.call(
+            "RunInstances", ImageId=image, InstanceType=_TYPE, InstanceName=name, HostName=name, KeyPairName="mine",
+            InternetMaxBandwidthOut=10, **more,
+        )  # fmt: skip
+        return made["InstanceIdSets"]["InstanceIdSet"][0]
+
+    first = run("web-1", "debian-12", UserData=script)
+    door = Door(kiln_says, tmp_path, first)
+    assert door.run("hostname") == "web-1"
+    wait_until(lambda: door.run("cat /root/by-user-data || true") == "carried-out")
+    assert door.run(f'python3 -c "{_ASKS}"') == first
+    machine, key = door.run("cat /etc/machine-id"), door.host_key
+
+    kiln_says("image", "create", "--instance", first, "--name", "baked-with-keys", "--timeout", "600")
+    kiln_says("instance", "stop", first, "--force")
+    second = Door(kiln_says, tmp_path, run("web-2", "baked-with-keys"))
+    wait_until(lambda: second.run("hostname") == "web-2")
+
+    wait_until(lambda: second.run("cat /etc/machine-id") not in (machine, ""))
+    assert second.host_key != key
+    assert second.run("cat /root/by-user-data") == "carried-out"
+
+
 def test_a_debian_guest_is_captured_quiesced_and_boots_from_what_was_captured(kiln_says):
-    kiln_says("guest", "build", "debian", "--name", "debian-12", "--timeout", "600")
+    import_debian(kiln_says)
     first = kiln_says("instance", "run", "--image", "debian-12", "--type", _TYPE, "--name", "first").split()[0]
     wait_for_login(kiln_says, first)
 

@@ -10,6 +10,7 @@ from kiln.buckets.port import Buckets
 from kiln.calls.grace import Grace
 from kiln.calls.lengths import LengthWatch
 from kiln.calls.origin import Origin
+from kiln.calls.plane import Plane
 from kiln.calls.quotas import QuotaWatch
 from kiln.declare.deployment import Deployment
 from kiln.declare.errors import ApiError
@@ -46,6 +47,7 @@ class Ports:
     grace: Grace = field(default_factory=Grace)
     quota_watch: QuotaWatch = field(default_factory=QuotaWatch)
     length_watch: LengthWatch = field(default_factory=LengthWatch)
+    plane: Plane | None = None  #: None where machines have user networking, or are only states.
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -7,27 +7,31 @@ from another of that revision.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from kiln.networks import values
 from kiln.networks.values import Place
 from kiln.store.addresses import free_private
 from kiln.store.database import Transaction
 from kiln.store.eips import eips
-from kiln.store.instances import on_host
+from kiln.store.instances import Instance, on_host
 from kiln.store.interfaces import interfaces, memberships
 from kiln.store.security_groups import SecurityGroup, SecurityGroupRule, security_group_rules, security_groups
 from kiln.store.vpcs import vpcs
 from kiln.store.vswitches import VSwitch, vswitches
 
 
-def place_of(tx: Transaction, vpc: str, host: str) -> Place | None:
-    """The VPC with the interfaces of the instances whose machines are on *host*; None when it is gone.
+def place_of(
+    tx: Transaction, vpc: str, host: str, carries: Callable[[Instance], bool] = lambda _: True
+) -> Place | None:
+    """The VPC with the interfaces of those instances on *host* that it *carries*; None when it is gone.
 
     Raises NetworkInvalid where the rows do not fit each other, which no operation lets happen.
     """
     row = vpcs.find(tx, id=vpc)
     if row is None:
         return None
-    here = {one.id: one for one in on_host(tx, vpc, host)}
+    here = {one.id: one for one in on_host(tx, vpc, host) if carries(one)}
     cards = [one for one in interfaces.all(tx, vpc=vpc) if one.instance in here]
     ids = [one.id for one in cards]
     groups_of: dict[str, list[str]] = {one: [] for one in ids}

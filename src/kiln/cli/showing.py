@@ -33,6 +33,8 @@ def showing(app: typer.Typer, noun: str, about: str, sample: str) -> None:
             if found is None and not told["Reasons"]["Reason"]:
                 raise Refusal(f"there is no {noun} {resource}", exits.REFUSED)
             shown: dict[str, Any] = {**(found or {}), **({"SSH": told["Ssh"]} if told.get("Ssh") else {})}
+            if told.get("Network"):
+                shown |= {"Network": told["Network"], "ReachedAt": told["ReachedAt"]}
             shown["Reasons"] = told["Reasons"]
             output.show_found(shown, f"{noun} {resource}", as_json=as_json)
 

@@ -152,7 +152,7 @@ class KeptNetworks:
         return None
 
     def close(self) -> None:
-        """Let questions wait for the next Kiln. What is carried goes on."""
+        """See ``port.Networks``."""
         for asker in self._askers.values():
             asker.close()
         self._askers.clear()

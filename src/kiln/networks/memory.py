@@ -62,6 +62,9 @@ class MemoryNetworks:
         """See ``port.Networks``."""
         return []
 
+    def close(self) -> None:
+        """See ``port.Networks``. What is asked from here on is asked of nobody."""
+
     def question(self, timeout_s: float) -> Question | None:
         """See ``port.Networks``."""
         try:

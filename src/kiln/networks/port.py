@@ -77,5 +77,8 @@ class Networks(Protocol):
     def revive(self) -> list[str]:
         """Carry anew every VPC that is held and not carried, as after the end of a keeper or a host; which were."""
 
+    def close(self) -> None:
+        """Let questions wait for the next Kiln. What is carried goes on."""
+
     def question(self, timeout_s: float) -> Question | None:
         """The next connection to the metadata service; None when none comes for so long. For one thread."""

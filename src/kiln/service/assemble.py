@@ -11,6 +11,7 @@ from pathlib import Path
 from kiln.buckets.folder import FolderBuckets
 from kiln.calls.call import Ports
 from kiln.calls.grace import Grace
+from kiln.calls.plane import Plane
 from kiln.declare.deployment import Deployment
 from kiln.ground.clock import system_clock
 from kiln.ground.journal import Journal
@@ -19,6 +20,8 @@ from kiln.guest.trial import probe_guest
 from kiln.machines.none import NoMachines
 from kiln.machines.port import Machines
 from kiln.machines.qemu import QemuMachines
+from kiln.networks import trying
+from kiln.networks.keepers import KeptNetworks
 from kiln.pools.qcow2 import Qcow2Pool
 from kiln.service.accounts import has_secrets
 from kiln.service.ballast import Ballast
@@ -34,6 +37,9 @@ from kiln.store.volumes import lineage_in
 from kiln.upkeep.trash import relieve
 
 log = Journal("kiln.service")
+
+#: Why instances have no networks of their own where the operator opened them; those that run with one keep it.
+OPENED = "guests' networks are open, as the setting guest_network has it"
 
 
 def log_upgrade(text: str) -> None:
@@ -98,10 +104,12 @@ def _assembled(settings: Settings, say: Say | None) -> Iterator[Assembly]:
         with pool_told(settings):
             pool = Qcow2Pool(settings.folder.pool)
         buckets = FolderBuckets(settings.folder.buckets)
+        machines = _machines(settings)
+        plane = _plane(settings, database, machines)
         ports = Ports(
             database=database,
             pool=pool,
-            machines=_machines(settings),
+            machines=machines,
             buckets=buckets,
             deployment=Deployment(
                 regions=settings.region_ids,
@@ -113,12 +121,15 @@ def _assembled(settings: Settings, say: Say | None) -> Iterator[Assembly]:
             seal=sealer.seal,
             grace=Grace(settings.grace_seconds),
             host=settings.host,
+            plane=plane,
         )
         pool.lineage = lineage_in(database)
         pool.make_room = lambda missing_bytes: bool(relieve(ports, missing_bytes))
         try:
             yield Assembly(settings=settings, ports=ports, sealer=sealer, ballast=ballast, pool=pool, buckets=buckets)
         finally:
+            if plane is not None:
+                plane.close()
             pool.put_away()
     finally:
         database.close()
@@ -165,3 +176,10 @@ def _machines(settings: Settings) -> Machines:
         probe=probe_guest(settings.guest_cache),
         is_open=settings.guest_network == "open",
     )
+
+
+def _plane(settings: Settings, database: Database, machines: Machines) -> Plane | None:
+    if settings.machines == "none":
+        return None
+    why_not = (lambda: OPENED) if settings.guest_network == "open" else trying.why_not
+    return Plane(database, KeptNetworks(settings.folder.networks), machines, settings.host, why_not)

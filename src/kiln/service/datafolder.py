@@ -64,6 +64,11 @@ class DataFolder:
         """A folder for each machine."""
         return self.path / "run"
 
+    @property
+    def networks(self) -> Path:
+        """A folder for each VPC that this host carries."""
+        return self.path / "networks"
+
     def console(self, instance: str) -> Path:
         """The socket of an instance's serial port, which takes one connection at a time."""
         return RunFiles(self.run / instance).console

@@ -29,8 +29,10 @@ from kiln.ground.values import dataclass
 from kiln.guest.trial import probe_guest
 from kiln.machines.confinement import closed_folder, kvm_groups
 from kiln.machines.errors import MachineRefused
-from kiln.machines.platforms import platform_of
+from kiln.machines.platforms import platform_of, why_no_cable
 from kiln.machines.probe import find_verdict, kvm_works, why_not_tried
+from kiln.machines.qemu import QemuMachines
+from kiln.networks import trying
 from kiln.service.claim import is_held
 from kiln.service.settings import OF_ROOT, Settings
 from kiln.wire.nonces import WINDOW_S
@@ -47,6 +49,13 @@ _TIMEX_BYTES = 256  #: More than ``struct timex`` has on any 64-bit Linux.
 _SSH = 22
 _WINDOW = f"{WINDOW_S // 60} minutes"
 _VERSION_TIMEOUT_S = 10
+_NAMED_MOST = 5
+#: What keeps a host from carrying networks: a kernel's or a container's policy for user namespaces, mostly.
+_NAMESPACES = (
+    "It takes user and network namespaces and nf_tables: sysctl kernel.unprivileged_userns_clone=1 or, on Ubuntu, "
+    "kernel.apparmor_restrict_unprivileged_userns=0; user.max_user_namespaces above 0; modprobe nf_tables; in a "
+    "container a seccomp profile that lets unshare(2) be called."
+)
 _GROUP_MAY_USE = stat.S_IRGRP | stat.S_IWGRP
 _SOME_USER = 2**32 - 2  #: Owns nothing, as a machine's user owns no folder above its disks.
 
@@ -64,7 +73,7 @@ class Finding:
 def examine(settings: Settings) -> list[Finding]:
     """All findings. Takes up to 20 s where KVM has to be tried."""
     found = [*_tools(_version), *_machines(settings, _version), *_kvm(settings, tries=True), *_port(settings)]
-    return [*found, *_user(settings), *_rooms(settings), _clock(), _files()]
+    return [*found, *_user(settings), *_networks(settings), *_rooms(settings), _clock(), _files()]
 
 
 def glance(settings: Settings) -> list[Finding]:
@@ -228,6 +237,34 @@ def _user(settings: Settings) -> Iterator[Finding]:
         yield Finding(
             "data folder", "cannot", f"{place} cannot be written by this user.", "Choose another with --data."
         )
+
+
+def _networks(settings: Settings) -> Iterator[Finding]:
+    """Whether instances have networks here, found out by carrying one."""
+    if settings.machines == "none":
+        return
+    try:
+        why = why_no_cable(platform_of("x86_64").require_program())
+    except MachineRefused:
+        return  # It is told above.
+    if settings.guest_network == "open":
+        text = "Guests have QEMU's user networking, open, as the setting guest_network has it: no VPC, no metadata."
+        yield Finding("networks", "ok", text)
+    elif why := why or trying.why_not():
+        text = f"Instances have no networks here, but QEMU's user networking, closed: no VPC, no metadata. {why}"
+        yield Finding("networks", "warns", text, _NAMESPACES)
+    else:
+        yield Finding("networks", "ok", f"The networks of instances can be carried here.{_left_out(settings)}")
+
+
+def _left_out(settings: Settings) -> str:
+    """Which machines run without a network of their own all the same."""
+    machines = QemuMachines(settings.folder.run)
+    names = [one for one in machines.running() if not machines.is_cabled(one)]
+    if not names:
+        return ""
+    most = f"{', '.join(names[:_NAMED_MOST])}{' and more' if len(names) > _NAMED_MOST else ''}"
+    return f" Started with user networking, which they have until they are stopped and started: {most}."
 
 
 def _reach(settings: Settings) -> Finding:

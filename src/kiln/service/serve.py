@@ -29,6 +29,7 @@ from kiln.service.errors import DatabaseUnusable
 from kiln.service.health import health
 from kiln.service.keywatch import KeyWatch
 from kiln.service.listening import known_certificates, listeners
+from kiln.service.networking import networks_carried
 from kiln.service.pairing import advance, refuse_newer
 from kiln.service.passing import started, stopping
 from kiln.service.settings import Settings
@@ -101,7 +102,10 @@ def serve(settings: Settings, say: Callable[[str], None], room: int = 0) -> None
         worker.start()
         keeper.start()
         try:
-            with ThreadPoolExecutor(settings.threads + _LEADERS, thread_name_prefix="request") as executor:
+            with (
+                networks_carried(assembly),
+                ThreadPoolExecutor(settings.threads + _LEADERS, thread_name_prefix="request") as executor,
+            ):
                 crowd = Crowd(make_room())
                 patience_s = _PATIENCE_S if assembly.database.is_sqlite else 0.0
                 threads = Threads(executor, settings.threads, patience_s)

@@ -87,9 +87,10 @@ class Settings:
     guest_network: Annotated[
         str,
         Doc(
-            "`closed`: a guest is reached by its forwarded ports, and reaches nothing itself. `open`: it reaches "
-            "whatever this host reaches, also what listens on this host's 127.0.0.1, Kiln among it. It counts from an "
-            "instance's next start on."
+            "`closed`: instances have networks of their own, and reach nothing of this host; where it cannot carry "
+            "networks (`kiln doctor` says why) a guest is reached by its forwarded ports, and reaches nothing itself. "
+            "`open`: instead of that a guest reaches whatever this host reaches, also what listens on this host's "
+            "127.0.0.1, Kiln among it. It counts from an instance's next start on."
         ),
     ] = "closed"
     public_network: Annotated[

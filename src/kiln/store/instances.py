@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import uuid
 from collections.abc import Collection, Sequence
 
 from sqlalchemy import Index, bindparam, exists, func, select
@@ -129,6 +130,11 @@ def has_eip(addresses: Collection[str]) -> Condition:
     return exists(select(eips.c.id).where(eips.c.instance == instances.c.id, eips.c.address.in_(addresses)))
 
 
+def serial_number(instance: Instance) -> str:
+    """A UUID, made of the ID."""
+    return str(uuid.uuid5(uuid.NAMESPACE_OID, instance.id))
+
+
 def is_in_group(group: str) -> Condition:
     """The condition that the instance is in the security group."""
     mine = memberships.c.instance == instances.c.id
@@ -178,6 +184,12 @@ def give_public_ip(tx: Transaction, instance: str, address: str) -> None:
 def on_host(tx: Transaction, vpc: str, host: str) -> list[Instance]:
     """The instances of the VPC whose machines are on *host*, or start there."""
     return instances.all(tx, is_where(vpc=vpc), host=host)
+
+
+def vpcs_on(tx: Transaction, host: str) -> set[str]:
+    """The VPCs of the instances whose machines are on *host*, or start there."""
+    joined = select(interfaces.c.vpc).join(instances.table, instances.c.id == interfaces.c.instance)
+    return {row[0] for row in tx.execute(joined.where(instances.c.host == host).distinct()) if row[0]}
 
 
 def is_any_elsewhere(tx: Transaction, host: str) -> bool:

@@ -17,6 +17,7 @@ from kiln.store.database import Transaction
 from kiln.store.errors import DatabaseBusy, DatabaseDown, DatabaseMalformed
 from kiln.store.tokens import KEPT_S, tokens
 from kiln.upkeep.adoption import adopt
+from kiln.upkeep.networks import mend_networks
 from kiln.upkeep.opening import open_ahead
 from kiln.upkeep.release import release_instances
 from kiln.upkeep.sweep import sweep
@@ -87,6 +88,7 @@ CHORES = (
     Chore("wake", 5.0, Waker()),
     Chore("prepare", 0.5, prepare),
     Chore("sweep", 2.0, sweep),
+    Chore("networks", 5.0, mend_networks),
     _unhurried("release_snapshots", 60.0, release_snapshots),
     _unhurried("release_instances", 5.0, release_instances),
     _unhurried("forget_tokens", 3600.0, forget_tokens),

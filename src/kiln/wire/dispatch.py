@@ -13,6 +13,7 @@ from typing import Any
 
 from kiln.calls.call import NOWHERE, Call, Ports
 from kiln.calls.origin import Origin
+from kiln.calls.plane import VPC
 from kiln.declare.errors import ApiError, InvalidParameter
 from kiln.declare.operation import ClientTokenInput, DryRunInput, Idempotence, Operation
 from kiln.declare.products import ActionKey
@@ -41,6 +42,7 @@ class _Request:
     account: str
     token: str | None  #: The ClientToken, if there is one to serve.
     origin: Origin
+    vpcs: set[str]  #: Those that it has changed.
     prepared: Any = None  #: What the operation makes before the transaction.
 
 
@@ -73,9 +75,11 @@ class Dispatcher:
         request = self._read(account, key, params, origin)
         if request.operation.is_read:
             return self._look(request)
-        return self._ports.database.write(
+        answer = self._ports.database.write(
             lambda tx: self._perform(tx, request), gives_back=request.operation.gives_back
         )
+        self._carry(request)
+        return answer
 
     def hand_in(
         self,
@@ -97,7 +101,12 @@ class Dispatcher:
             then(lambda: answer)
         else:
             gives_back = request.operation.gives_back
-            self._ports.database.hand_in(lambda tx: self._perform(tx, request), then, hands, gives_back=gives_back)
+            self._ports.database.hand_in(
+                lambda tx: self._perform(tx, request),
+                self._when_carried(request, then, hands),
+                hands,
+                gives_back=gives_back,
+            )
 
     def _read(self, account: str, key: ActionKey, params: Mapping[str, str], origin: Origin) -> _Request:
         """What is asked for. Raises ApiError, DryRunOperation among them."""
@@ -107,7 +116,7 @@ class Dispatcher:
         given = decode(operation.input, params)
         self._check_region(operation, given)
         token = _client_token(operation, params)
-        request = _Request(operation=operation, given=given, account=account, token=token, origin=origin)
+        request = _Request(operation=operation, given=given, account=account, token=token, origin=origin, vpcs=set())
         if _wants_dry_run(operation, params):
             self._rehearse(request)
         return request if operation.prepare is None else replace(request, prepared=operation.prepare(given))
@@ -138,7 +147,30 @@ class Dispatcher:
                 created_at=call.now,
             )
             tokens.insert(tx, row)
+        request.vpcs.clear()  # Of a try that the database had made again.
+        request.vpcs.update(change.id for change in tx.changes if change.noun == VPC)
         return answer
+
+    def _carry(self, request: _Request) -> None:
+        """Have the host carry what the request has changed of networks: who asked may look at once."""
+        if request.vpcs and self._ports.plane is not None:
+            self._ports.plane.settle(request.vpcs)
+
+    def _when_carried(self, request: _Request, then: Then, hands: Hands) -> Then:
+        def carried(outcome_of: Callable[[], dict[str, Any]]) -> None:
+            if not request.vpcs or self._ports.plane is None:
+                then(outcome_of)
+                return
+
+            def wait() -> None:
+                outcome = _kept(outcome_of)
+                self._carry(request)
+                then(outcome)
+
+            # On another thread: nobody who shares the commit waits for it.
+            hands.start(wait)
+
+        return carried
 
     def _rehearse(self, request: _Request) -> None:
         """Check and change nothing. Raises the operation's word for «all is well».
@@ -195,6 +227,20 @@ def _use_before(tx: Transaction, request: _Request) -> Token | None:
         assert isinstance(operation.idempotent, Idempotence)  # Only such an operation has tokens.
         raise operation.idempotent.mismatch(token=before.token)
     return before
+
+
+def _kept(outcome_of: Callable[[], dict[str, Any]]) -> Callable[[], dict[str, Any]]:
+    """What *outcome_of* comes to, called once and at once."""
+    try:
+        outcome = outcome_of()
+    except BaseException as error:  # noqa: BLE001 - it is raised in whom it concerns.
+        refused = error
+
+        def refuse() -> dict[str, Any]:
+            raise refused
+
+        return refuse
+    return lambda: outcome
 
 
 def _replay(before: Token) -> dict[str, Any]:

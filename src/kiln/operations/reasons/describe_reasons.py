@@ -21,10 +21,12 @@ from kiln.store import tasks as queue
 from kiln.store.disks import disks
 from kiln.store.images import Image, images
 from kiln.store.instances import instances
+from kiln.store.interfaces import primary_of
 from kiln.store.snapshots import snapshots
 from kiln.store.tasks import Task, tasks
 
 _MOST = 20
+_SSH = 22
 _NOUNS = (images, instances, snapshots, disks, tasks)
 
 
@@ -71,6 +73,22 @@ class ReasonsOutput:
 
 
 @shape
+class ReachedOutput:
+    """A port of the guest, and where on the service's own host it is reached."""
+
+    address: Annotated[str, Example("127.88.0.5"), Doc("A public address of the instance.")]
+    port: Annotated[int, Example("10022"), Doc("The port of it.")]
+    guest_port: Annotated[int, Example("22"), Doc("The guest's TCP port that it leads to.")]
+
+
+@shape
+class ReachedAtOutput:
+    """Ports."""
+
+    reached: Annotated[tuple[ReachedOutput, ...], Doc("By address and port of the guest; none where none can be had.")]
+
+
+@shape
 class Output:
     reasons: Annotated[ReasonsOutput, Doc("The reasons.")]
     ssh: Annotated[
@@ -78,6 +96,15 @@ class Output:
         Example("127.64.0.2:10022"),
         Doc("HOST:PORT on the service's own host that leads to port 22 of an instance's guest; empty where none does."),
     ]
+    network: Annotated[
+        str,
+        Example("cable"),
+        Doc(
+            "How a running instance's card is joined: `cable` to its VPC; `user`, by QEMU's user networking, where the "
+            "host carries no networks or they are open. Empty where no machine runs."
+        ),
+    ]
+    reached_at: Annotated[ReachedAtOutput, Doc("The ports of the guest that its public addresses lead to.")]
 
 
 def check(call: Call, p: Input) -> Output:
@@ -91,8 +118,27 @@ def check(call: Call, p: Input) -> Output:
     if image is not None and not any(task.status == TaskStatus.FAILED for task in found):
         reasons.append(_draw_image(image))
     is_instance = instances.find(call.tx, id=p.resource_id, **call.own(p.region_id)) is not None
-    ssh = call.ports.machines.reach(p.resource_id) if is_instance else ""
-    return Output(reasons=ReasonsOutput(reason=tuple(reasons)), ssh=ssh)
+    network, reached, ssh = _reach(call, p.resource_id) if is_instance else ("", (), "")
+    return Output(
+        reasons=ReasonsOutput(reason=tuple(reasons)),
+        ssh=ssh,
+        network=network,
+        reached_at=ReachedAtOutput(reached=reached),
+    )
+
+
+def _reach(call: Call, instance: str) -> tuple[str, tuple[ReachedOutput, ...], str]:
+    """How its card is joined, what its public addresses lead to, and where port 22 is reached."""
+    machines, plane, card = call.ports.machines, call.ports.plane, primary_of(call.tx, instance)
+    if not machines.is_running(instance):
+        return "", (), ""
+    if plane is None or card is None or not machines.is_cabled(instance):
+        return "user", (), machines.reach(instance)
+    reached = tuple(
+        ReachedOutput(address=address, port=port, guest_port=guest_port)
+        for address, guest_port, port in plane.reached(card)
+    )
+    return "cable", reached, next((f"{one.address}:{one.port}" for one in reached if one.guest_port == _SSH), "")
 
 
 def _is_there(call: Call, p: Input) -> bool:

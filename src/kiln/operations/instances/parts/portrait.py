@@ -7,7 +7,6 @@ without asking (clients.md 2, points 9 and 11). Knows no filters and no SQL.
 
 from __future__ import annotations
 
-import uuid
 from collections.abc import Sequence
 from typing import Annotated, Any
 
@@ -19,7 +18,7 @@ from kiln.ground.clock import to_minutes_text
 from kiln.ground.values import dataclass
 from kiln.operations.params import InstanceId, TagsOutput, draw_tags
 from kiln.store.eips import Eip
-from kiln.store.instances import Asked, Instance
+from kiln.store.instances import Asked, Instance, serial_number
 from kiln.store.interfaces import NetworkInterface
 from kiln.store.tags import Tag
 
@@ -307,7 +306,7 @@ def draw(
         key_pair_name=instance.key_pair,
         deletion_protection=instance.deletion_protection,
         instance_charge_type=instance.charge_type,
-        serial_number=str(uuid.uuid5(uuid.NAMESPACE_OID, instance.id)),
+        serial_number=serial_number(instance),
         cpu_options=CpuOptionsOutput(core_count=kind.cpus, threads_per_core=1, numa=""),
         metadata_options=MetadataOptionsOutput(
             http_endpoint=instance.http_endpoint,

@@ -7,6 +7,7 @@ lane, so none of them meets another.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 from kiln.calls.call import Call, Job, NotYet, Ports
@@ -15,13 +16,14 @@ from kiln.declare.states import DiskStatus, InstanceStatus
 from kiln.ground.killpoints import reach
 from kiln.machines.errors import MachineBusy, MachineRefused
 from kiln.machines.port import Machine
+from kiln.networks.errors import NetworkError
 from kiln.operations.errors.instances import InvalidInstanceIdNotFound
 from kiln.operations.instances.parts.launch_errors import ServiceUnavailableNoMachine
 from kiln.operations.steps.drives import AFTER_MERGE_S, drive_of
 from kiln.operations.steps.locks import check_unlocked
 from kiln.store.database import Transaction
 from kiln.store.disks import Disk, disks
-from kiln.store.instances import Instance, instances, place
+from kiln.store.instances import Instance, instances, place, serial_number
 from kiln.store.interfaces import NetworkInterface, primary_of
 
 
@@ -54,7 +56,9 @@ def start(job: Job[Any]) -> None:
         job.write(lambda tx: place(tx, instance.id, job.ports.host))
     reach("power.granted")
     try:
-        job.ports.machines.start(machine)
+        job.ports.machines.start(_joined(job.ports, machine, instance, card))
+    except NetworkError as e:
+        raise ServiceUnavailableNoMachine(reason=str(e)) from e
     except MachineBusy as e:
         raise NotYet(AFTER_MERGE_S, "A layer of its disks was merged this moment.") from e
     except MachineRefused as e:
@@ -98,6 +102,15 @@ def fall_back(job: Job[Any], error: ApiError) -> None:
     job.write(record)
 
 
+def _joined(ports: Ports, machine: Machine, instance: Instance, card: NetworkInterface) -> Machine:
+    """The machine with the cable to its network, which is carried by then; as it is where the host carries none.
+
+    Raises NetworkError.
+    """
+    cable = None if ports.plane is None else ports.plane.cable(instance, card)
+    return machine if cable is None else replace(machine, cable=cable, public_ip=None)
+
+
 def _machine(ports: Ports, instance: Instance, attached: list[Disk], card: NetworkInterface) -> Machine:
     """What to start: the instance's type, and the disks that it has at this moment."""
     kind = ports.deployment.instance_type(instance.instance_type)
@@ -113,4 +126,5 @@ def _machine(ports: Ports, instance: Instance, attached: list[Disk], card: Netwo
         drives=[drive_of(ports, disk, disk.volume) for disk in ordered if disk.volume is not None],
         mac=card.mac,
         public_ip=instance.public_ip or None,
+        serial=serial_number(instance),
     )
