@@ -520,7 +520,7 @@ def test_every_package_that_is_installed_has_a_reason() -> None:
 
     assert [row for row in table if len(row) < 4] == []
     assert {row[0] for row in table} == {
-        "python", "python3.11", "disks", "machines", "guest", "debian", "postgresql", "slowdisk",
+        "python", "python3.11", "disks", "machines", "guest", "debian", "packer", "postgresql", "slowdisk",
     }  # fmt: skip
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
@@ -14,14 +15,30 @@ from kiln.cli.exits import Refusal
 from kiln.cli.grammar import example, group
 from kiln.cli.output import say
 from kiln.guest.errors import GuestError
-from kiln.service.demo import DemoFailed, demo
+from kiln.service.demos import image, packer
+from kiln.service.demos.stage import DemoFailed
 from kiln.service.settings import read_settings
 
 app = group()
 
 
-@app.command("demo", epilog=example("kiln demo", "kiln demo --keep /tmp/kiln-demo"))
+class Story(StrEnum):
+    """What can be watched."""
+
+    IMAGE = "image"
+    PACKER = "packer"
+
+
+_DEMOS = {Story.IMAGE: image.demo, Story.PACKER: packer.demo}
+
+
+@app.command("demo", epilog=example("kiln demo", "kiln demo packer", "kiln demo --keep /tmp/kiln-demo"))
 def run(
+    story: Annotated[
+        Story,
+        typer.Argument(metavar="STORY", help="image: the main job. packer: Debian's Packer bakes an image on Kiln."),
+    ] = Story.IMAGE,
+    *,
     keep: Annotated[
         Path | None,
         typer.Option(metavar="DIR", help="Work in this folder and leave it there, instead of a temporary one."),
@@ -34,10 +51,15 @@ def run(
     image; a second one boots from it and reads the file; and the first reads it
     again after ReplaceSystemDisk. Each step is shown with its time. What the guest
     is made of is kept in the cache folder [KILN_CACHE].
+
+    With packer a larger Debian guest is made, with systemd, sshd and cloud-init, and
+    Debian's own Packer bakes an image of it with its builder for Alibaba Cloud, over
+    SSH, with the template examples/packer/web.json. That takes some minutes, the
+    first time some more.
     """
     cache = read_settings(os.environ).cache
     try:
         with orderly():
-            demo(say, cache, keep=keep.absolute() if keep else None)
+            _DEMOS[story](say, cache, keep=keep.absolute() if keep else None)
     except (DemoFailed, GuestError) as error:
         raise Refusal(str(error), exits.UNSOUND) from error

@@ -1,0 +1,185 @@
+"""What every story stands on: a Kiln of its own, steps that are said with their times, and claims that are checked.
+
+The Kiln is started in a temporary data folder and driven over HTTP, as by any
+client. In the end its pool is compared with its database.
+"""
+
+from __future__ import annotations
+
+import base64
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
+from dataclasses import field
+from pathlib import Path
+from typing import TypeVar
+
+from kiln.client.client import Client
+from kiln.client.waiters import wait
+from kiln.ground.values import dataclass
+from kiln.service.accounts import Keys, ensure_first_account
+from kiln.service.assemble import assemble
+from kiln.service.claim import hold_data_folder, make_data_folder
+from kiln.service.ending import end
+from kiln.service.settings import Settings, read_settings
+from kiln.upkeep.findings import is_well
+from kiln.upkeep.fsck import fsck
+from kiln.upkeep.sweep import sweep
+
+Result = TypeVar("Result")
+Say = Callable[[str], None]
+
+BUCKET = "demo"
+
+_ENDS_WITHIN_S = 30.0
+
+
+class DemoFailed(Exception):
+    """Something that the demo claims did not hold; the message says what."""
+
+
+@dataclass
+class Demo:
+    """One run of a story. Every step is said with its time when it is done."""
+
+    say: Say
+    client: Client
+    keys: Keys
+    settings: Settings
+    steps: list[tuple[str, float]] = field(default_factory=list)
+
+    def step(self, what: str, do: Callable[[], Result]) -> Result:
+        """Do one step and say how long it took."""
+        began = time.monotonic()
+        result = do()
+        took = time.monotonic() - began
+        self.steps.append((what, took))
+        self.say(f"{len(self.steps):2}. {what:<66} {shown(took):>9}")
+        return result
+
+    def bucket(self) -> Path:
+        """The folder of the bucket that images come from."""
+        folder = self.settings.folder.buckets / BUCKET
+        folder.mkdir(parents=True, exist_ok=True)
+        return folder
+
+    def pool_bytes(self) -> int:
+        """What all volumes together take on the disk."""
+        return sum(path.stat().st_blocks * 512 for path in self.settings.folder.pool.glob("*.qcow2"))
+
+    def expect(self, claim: str, found: object, expected: object) -> None:
+        """Fail unless they are equal."""
+        if found != expected:
+            raise DemoFailed(f"{claim}: expected {expected!r}, found {found!r}")
+
+    def import_image(self, name: str, disk: Path) -> str:
+        """The ID of a new image of Debian, made of a file that is in the demo's bucket by then."""
+        mapping = {"OSSBucket": BUCKET, "OSSObject": disk.name, "Format": "QCOW2"}
+        answer = self.client.call("ImportImage", ImageName=name, Platform="Debian", DiskDeviceMapping=[mapping])
+        image: str = answer["ImageId"]
+        wait(self.client, "image", image, "Available")
+        return image
+
+    def run_instance(self, image: str, instance_type: str) -> str:
+        """The ID of a new instance, which is Running."""
+        answer = self.client.call("RunInstances", ImageId=image, InstanceType=instance_type, Amount=1)
+        (instance,) = answer["InstanceIdSets"]["InstanceIdSet"]
+        wait(self.client, "instance", instance, "Running")
+        return str(instance)
+
+    def console(self, instance: str) -> str:
+        """What the instance has printed on its serial console."""
+        answer = self.client.call("GetInstanceConsoleOutput", InstanceId=instance, RemoveSymbols=True)
+        return base64.b64decode(answer["ConsoleOutput"]).decode(errors="replace")
+
+    def delete(self, *instances: str) -> None:
+        """Delete instances, and wait until they are gone."""
+        for instance in instances:
+            self.client.call("DeleteInstance", InstanceId=instance, Force=True)
+        for instance in instances:
+            wait(self.client, "instance", instance, None)
+
+
+def perform(
+    title: str, story: Callable[[Demo], None], say: Say, cache: Path, *, keep: Path | None, regions: str | None = None
+) -> None:
+    """Tell *story* on a Kiln of its own; *cache* is the setting, *keep* the data folder if it is to stay, and
+    *regions* what is served instead of the usual ones.
+
+    Raises DemoFailed, and what the story raises; then no machine is left either.
+    """
+    began = time.monotonic()
+    folder = keep or Path(tempfile.mkdtemp(prefix="kiln-demo-"))
+    make_data_folder(folder)
+    settings = read_settings({}, data=folder, cache=cache, listen="127.0.0.1:0", log="warning", regions=regions)
+    try:
+        say(f"{title}, in {folder}")
+        say("")
+        with _served(settings) as endpoint, assemble(settings) as assembly:
+            keys = ensure_first_account(assembly.database, assembly.sealer, settings, assembly.ports.clock())
+            with closing(_client(endpoint, keys, settings)) as client:
+                story(Demo(say, client, keys, settings))
+        _inspect(settings, say)
+    finally:
+        _switch_off(settings)
+        if keep is None:
+            shutil.rmtree(folder, ignore_errors=True)
+    say("")
+    say(f"All of it held. {time.monotonic() - began:.1f} s in all.")
+
+
+def shown(seconds: float) -> str:
+    """A time for people."""
+    return f"{seconds * 1000:.0f} ms" if seconds < 1 else f"{seconds:.1f} s"
+
+
+def _inspect(settings: Settings, say: Say) -> None:
+    """With the server stopped: the pool holds what the database says, and nothing else."""
+    with hold_data_folder(settings.data), assemble(settings) as assembly:
+        sweep(assembly.ports)
+        findings = fsck(assembly.ports, repair=True, say=lambda _: None)
+    if not is_well(findings):
+        raise DemoFailed("fsck: " + "; ".join(f"{f.subject} {f.text}" for f in findings))
+    say("    fsck: the pool holds what the database says, and nothing else")
+
+
+def _switch_off(settings: Settings) -> None:
+    """A demo that failed or was interrupted leaves machines, which outlive their Kiln."""
+    if not settings.folder.database.exists():
+        return
+    with hold_data_folder(settings.data), assemble(settings) as assembly:
+        machines = assembly.ports.machines
+        for instance in list(machines.running()):
+            machines.stop(instance, force=True)
+
+
+@contextmanager
+def _served(settings: Settings) -> Iterator[str]:
+    """A Kiln in a process of its own; its endpoint."""
+    command = [sys.executable, "-P", "-m", "kiln.cli.main", "serve", "--data", str(settings.data)]
+    command += ["--cache", str(settings.cache), "--listen", settings.listen, "--log", settings.log]
+    command += ["--regions", settings.regions]
+    # What is set for another Kiln in this shell is not for this one.
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("KILN_")}
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=environment) as server:
+        try:
+            yield _address(server)
+        finally:
+            end(server, _ENDS_WITHIN_S)
+
+
+def _address(server: subprocess.Popen[str]) -> str:
+    assert server.stdout is not None  # It is a pipe.
+    for line in server.stdout:
+        if line.startswith("listening on "):
+            return line.split()[-1]
+    raise DemoFailed("the server ended before it listened; what it said is above")
+
+
+def _client(endpoint: str, keys: Keys, settings: Settings) -> Client:
+    return Client(endpoint, keys.access_key_id, keys.access_key_secret, settings.region_ids[0])
