@@ -744,7 +744,7 @@ def test_tab_completes_what_is_in_the_region_that_was_named(shell, image):
 
     assert copy not in shown("kiln image show ")
     assert {copy, "far"} <= set(shown("kiln image show --region cn-hangzhou "))
-    shell.run("image", "delete", copy, "--region", "cn-hangzhou")
+    shell.run("image", "delete", copy, "--with-snapshots", "--region", "cn-hangzhou")
 
 
 def test_lays_a_network_and_takes_it_away(shell, image):

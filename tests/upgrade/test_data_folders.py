@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 import sys
 import time
@@ -172,6 +173,7 @@ def test_finds_the_machine_dead_that_ran(version, tmp_path):
         for image, status in expected["images"].items():
             assert the(cloud, images, id=image).status == status
         assert find(cloud, disks, instance=kept.id) is not None
+    shutil.rmtree(data)  # It would keep the users that it has for machines and networks, of which a host has few.
 
 
 @pytest.mark.parametrize("word", ["serve", "fsck", "env"])

@@ -25,7 +25,6 @@ from tests.samples import Place, around, least, places, sample, siblings
 PLACES = [place for operation in ALL for place in places(operation)]
 LISTS = [place for place in PLACES if place.field.repeated]
 OBJECTS = [place for place in PLACES if place.field.is_shape]
-PLURAL = [place for place in PLACES if place.field.is_shape or place.field.repeated]
 SINGLE = [place for place in PLACES if not (place.field.is_shape or place.field.repeated)]
 
 R = {"RegionId": "r"}
@@ -79,6 +78,10 @@ def beside(place: Place) -> dict[str, str]:
 
 def understood(place: Place) -> object:
     return decode(place.shape, beside(place) | flat(stem(place), content(place)))
+
+
+#: One of which nothing can be said, as every part of it is declined, has no spelling.
+PLURAL = [p for p in PLACES if (p.field.is_shape or p.field.repeated) and flat(stem(p), content(p))]
 
 
 def nested_body(name: str, value: object) -> dict[str, str]:

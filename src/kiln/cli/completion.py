@@ -42,7 +42,7 @@ def run(
         str, typer.Argument(metavar="SHELL", help="bash, zsh or fish.", autocompletion=lambda: list(_SHELLS))
     ],
 ) -> None:
-    """Print what has a shell complete words, options and live names.
+    """Print what has a shell complete words, options and names.
 
     Allowed values are completed, too, and names and IDs as the service has them then.
     With bash, `eval` it in ~/.bashrc; with zsh, write it to a file `_kiln` in a folder of

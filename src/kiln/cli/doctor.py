@@ -35,7 +35,7 @@ def doctor(
     cache: Cache = None,
     as_json: Json = False,
 ) -> None:
-    """Say what this machine has and lacks for serving, and what to do.
+    """Say what this machine lacks for serving, and what to do.
 
     Each line is `ok`, `warns` (it serves, with less) or `cannot`; of the last the
     exit code is 10. KVM is tried by a guest that boots, for 20 seconds at most. The

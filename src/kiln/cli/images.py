@@ -1,4 +1,4 @@
-"""``kiln image``: import, create, look at, copy, share, export and delete images."""
+"""``kiln image``: import, create, show, copy, share, export and delete images."""
 
 from __future__ import annotations
 

@@ -38,7 +38,7 @@ _SPACE = (Column("WHERE", "Where", is_prose=True), Column("TAKEN", "Taken"), Col
 
 @app.command("status", epilog=example("kiln status", "kiln status --json"))
 def run(*, data: Data = None, region: Region = None, as_json: Json = False) -> None:
-    """Show what runs, what waits or has failed, and what takes space.
+    """Show what runs, waits or has failed, and what takes space.
 
     All but space is that of one region. Space is that of a Kiln on this machine, whose
     data folder KILN_DATA or --data names.
