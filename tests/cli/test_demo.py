@@ -41,7 +41,7 @@ def heed_interrupts():
         (signal.SIGHUP, exits.HUNG_UP.number),
     ],
 )
-def test_leaves_no_machine_behind_when_it_is_ended(number, code):
+def test_leaves_no_machine_and_no_network_behind_when_it_is_ended(number, code):
     needs("qemu-system-x86_64", "qemu-img", "mke2fs", "dpkg-deb", "apt-get")
     with open_reachable() as folder:
         machines = QemuMachines(folder / "data" / "run")
@@ -63,6 +63,7 @@ def test_leaves_no_machine_behind_when_it_is_ended(number, code):
             assert demo.wait(60) == code
 
         assert list(machines.running()) == []
+        assert [path for path in (folder / "data" / "networks").glob("*") if path.is_dir()] == []
 
 
 def test_says_which_setting_cannot_be():

@@ -149,13 +149,16 @@ def _inspect(settings: Settings, say: Say) -> None:
 
 
 def _switch_off(settings: Settings) -> None:
-    """A demo that failed or was interrupted leaves machines, which outlive their Kiln."""
+    """A demo that failed or was interrupted leaves machines and their networks, which outlive their Kiln."""
     if not settings.folder.database.exists():
         return
     with hold_data_folder(settings.data), assemble(settings) as assembly:
         machines = assembly.ports.machines
         for instance in list(machines.running()):
             machines.stop(instance, force=True)
+        if (plane := assembly.ports.plane) is not None:
+            for vpc in plane.networks.vpcs():
+                plane.networks.let_go(vpc)
 
 
 @contextmanager
