@@ -303,7 +303,7 @@ def _flag(parameter: Any) -> tuple[str, str]:
         return f"`{metavar}`", parameter.help
     spelled = ", ".join([*parameter.opts, *parameter.secondary_opts])
     default = "" if parameter.default in (None, False, True, "") else f" Default: `{_number(parameter.default)}`."
-    if parameter.secondary_opts:
+    if parameter.secondary_opts and parameter.default is not None:
         default = f" Default: `{(parameter.opts if parameter.default else parameter.secondary_opts)[0]}`."
     return f"`{spelled}`" + ("" if parameter.is_flag else f" `{metavar}`"), parameter.help + default
 

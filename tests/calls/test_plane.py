@@ -307,3 +307,15 @@ def test_a_failure_is_raised_in_who_needs_it(cloud, plane, networks, vpc):
 
     with pytest.raises(NetworkError):
         plane.carry(vpc)
+
+
+def test_what_is_no_longer_held_is_carried_again(cloud, plane, networks, vpc):
+    """As where the file that says what is held was lost or damaged."""
+    start(cloud)
+    plane.carry(vpc)
+    networks.let_go(vpc)
+
+    mend_networks(cloud.ports)
+    plane.close()
+
+    assert networks.held(vpc) is not None

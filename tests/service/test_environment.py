@@ -41,6 +41,12 @@ def test_is_what_the_settings_say_before_a_service_said_anything(tmp_path):
     assert said["KILN_ENDPOINT"] == "http://127.0.0.1:1"
 
 
+def test_takes_back_a_token_that_was_left_in_the_shell(tmp_path):
+    said = environment(read_settings(_OWN, data=a_rested_kiln(tmp_path)))
+
+    assert {value for name, value in said.items() if name.endswith("SECURITY_TOKEN")} == {""}
+
+
 @pytest.mark.parametrize(
     ("text", "endpoint", "regions"),
     [

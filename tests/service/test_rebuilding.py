@@ -12,6 +12,7 @@ from kiln.pools.records import NAME
 from kiln.service.claim import hold_data_folder
 from kiln.service.errors import DeploymentRefused
 from kiln.service.rebuilding import rebuilt
+from kiln.store import documents
 from kiln.store.accounts import Account, accounts
 from kiln.store.disks import disks
 from kiln.store.snapshots import snapshots
@@ -19,6 +20,7 @@ from kiln.store.tasks import fail, tasks
 from kiln.store.volumes import volumes
 from kiln.upkeep.findings import is_well
 from kiln.upkeep.fsck import fsck
+from kiln.upkeep.rebuild import WORDS as REBUILD_WORDS
 from kiln.upkeep.sweep import sweep
 from tests.operations.images.gallery import FAR
 from tests.pools.kills import killed_at, points_of
@@ -132,6 +134,10 @@ def test_every_image_is_back_when_the_database_is_lost(filled):
     assert outcome.rebuilt.written["image"] == 4
     assert {keys.account for keys in outcome.keys} == {all_of_it[1], RECEIVER}
     is_whole(home, *all_of_it)
+
+
+def test_says_of_every_kind_what_it_is():
+    assert REBUILD_WORDS.keys() == documents.KINDS.keys()
 
 
 def test_it_may_be_done_twice_and_when_nothing_is_wrong(filled):

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import pytest
+
 from kiln.store import documents
+from kiln.store.key_pairs import key_pairs
 from tests.clouds import OTHER
 from tests.operations.images.gallery import an_image, share
+from tests.reading import every
 from tests.stock import a_snapshot, an_instance
 
 
@@ -54,3 +58,19 @@ def test_several_are_what_each_is_alone(cloud):
         for kind in documents.KINDS:
             names = [*documents.names(tx, kind), "none"]
             assert documents.some(tx, kind, names) == {name: before.get((kind, name)) for name in names}
+
+
+def test_one_whose_name_another_has_changes_nothing_and_what_follows_goes_on(cloud):
+    cloud.call("CreateKeyPair", KeyPairName="ops")
+    (row,) = every(cloud, key_pairs)
+    before = said(cloud)
+    (document,) = (one for (kind, _), one in before.items() if kind == "keypair")
+
+    def work(tx):
+        with pytest.raises(ValueError, match="another has"):
+            documents.restore(tx, "keypair", "key-other", {**document, "id": "key-other"})
+        documents.restore(tx, "keypair", row.id, {**document, "name": "other"})
+
+    cloud.ports.database.write(work)
+
+    assert [one.name for one in every(cloud, key_pairs)] == ["other"]

@@ -122,7 +122,8 @@ class Plane:
 
     def again(self) -> None:
         """Carry what could not be, and what a keeper that has ended does not any more."""
-        for vpc in sorted(self._failed.copy()):
+        lost = {vpc for vpc in tuple(self._carried) if self.networks.held(vpc) is None}
+        for vpc in sorted(self._failed | lost):
             self.soon(vpc)
         try:
             self.networks.revive()
@@ -172,10 +173,10 @@ class Plane:
             self._carried.pop(vpc, None)
             self.networks.let_go(vpc)
             return
-        if self._carried.get(vpc) == place:
+        held = self.networks.held(vpc)
+        if self._carried.get(vpc) == place and held is not None:
             return
         self._carried.pop(vpc, None)
-        held = self.networks.held(vpc)
         # A database that was put back begins again where it was; what it says counts all the same.
         revision = place.revision if held is None else max(place.revision, held.revision)
         self.networks.hold(replace(place, revision=revision))

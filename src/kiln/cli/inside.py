@@ -63,7 +63,7 @@ def copy(client: Client, instance: str, file: Path, path: str, mode: str) -> Non
     try:
         content = read_short(file, MOST_FILE_BYTES)
     except NotShort as error:
-        hint = "Have the guest fetch a larger one, or attach a disk that holds it."
+        hint = "Attach a disk that holds a larger one."
         raise Refusal(str(error), exits.FILE, hint) from error
     except OSError as error:
         raise Refusal(f"{file}: {error.strerror}", exits.FILE) from error
@@ -112,7 +112,7 @@ def _wait(client: Client, invoke: str, within_s: float) -> dict[str, Any]:
 
 def _rest(rest: float, deadline: float, invoke: str) -> float:
     if time.monotonic() > deadline:
-        hint = f"`kiln call StopInvocation --InvokeId {invoke}` ends it."
+        hint = f"`kiln call StopInvocation InvokeId={invoke}` ends it."
         raise Refusal(f"nobody says how {invoke} ended; it may go on", exits.TOO_LONG, hint)
     time.sleep(rest)
     return min(2 * rest, _LONGEST_REST_S)

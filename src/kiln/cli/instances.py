@@ -71,7 +71,7 @@ UserData = Annotated[
         metavar="FILE",
         exists=True,
         dir_okay=False,
-        help="What cloud-init is to find in the guest. Remembered; nothing hands it to the guest yet.",
+        help="What cloud-init finds in the guest, at the metadata service.",
     ),
 ]
 Follow = Annotated[bool, typer.Option("--follow", "-f", help="Go on showing what comes, until Ctrl-C.")]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from kiln.cli import output
 from kiln.cli.declared import Given, Takes, declared
-from kiln.cli.grammar import Json, Quiet, Region, example, group
+from kiln.cli.grammar import Columns, Json, Quiet, Region, example, group
 from kiln.cli.listings import listing
 from kiln.cli.output import Column, View
 from kiln.cli.session import open_client
@@ -117,7 +117,9 @@ listing(
 
 
 @declared(app, "rules", SHOW, example("kiln security-group rules sg-bp67acfmxazb4ph3j2k8"))
-def list_rules(given: Given, *, quiet: Quiet = False, region: Region = None, as_json: Json = False) -> None:
+def list_rules(
+    given: Given, *, quiet: Quiet = False, wanted: Columns = None, region: Region = None, as_json: Json = False
+) -> None:
     """List the rules of a security group, the newest first."""
     with open_client(region) as client:
         params, rows, token = given.resolved(client), [], ""
@@ -127,7 +129,7 @@ def list_rules(given: Given, *, quiet: Quiet = False, region: Region = None, as_
             token = answer["NextToken"]
             if not token:
                 break
-    output.show_rows(rows, RULES, View(as_json=as_json, ids_only=quiet))
+    output.show_rows(rows, RULES, View(as_json=as_json, ids_only=quiet, columns=wanted))
 
 
 @declared(

@@ -97,6 +97,9 @@ class Quotas:
     key_pairs: int = 500  #: As ECS documents it.
     commands: int = 500  #: CreateCommand: "500 to 50,000" (docs/sources.md).
     security_groups: int = 1000
+    vpcs: int = 100
+    vswitches_per_vpc: int = 150  #: CreateVSwitch: "at most 150" (docs/sources.md).
+    eips: int = 200
 
 
 #: Of this host's loopback, so that nobody has to be asked for them.

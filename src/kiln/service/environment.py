@@ -88,8 +88,12 @@ def _variables(settings: Settings, keys: Keys, address: Address) -> dict[str, st
         "KILN_APP_SECRET": keys.app_secret,
         "ALIBABA_CLOUD_ACCESS_KEY_ID": keys.access_key_id,
         "ALIBABA_CLOUD_ACCESS_KEY_SECRET": keys.access_key_secret,
+        # One that was left in the shell would be sent beside these keys; an empty one is none.
+        "ALIBABA_CLOUD_SECURITY_TOKEN": "",
         "ALIBABA_CLOUD_REGION_ID": region,
         "ALICLOUD_ACCESS_KEY": keys.access_key_id,
         "ALICLOUD_SECRET_KEY": keys.access_key_secret,
+        "ALICLOUD_SECURITY_TOKEN": "",
+        "SECURITY_TOKEN": "",
         "ALICLOUD_REGION": region,
     }

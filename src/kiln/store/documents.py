@@ -14,6 +14,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from sqlalchemy import select
+from sqlalchemy.exc import IntegrityError
 
 from kiln.declare.states import TaskStatus
 from kiln.ground.values import dataclass
@@ -166,7 +167,11 @@ def names(tx: Transaction, kind: str, after: str = "", limit: int | None = None)
 
 
 def restore(tx: Transaction, kind: str, name: str, said: Mapping[str, Any]) -> None:
-    """Write the rows of a document, in place of those that are there. Raises ValueError where it is none."""
+    """Write the rows of a document, in place of those that are there.
+
+    Raises ValueError where it is none, and where another has the name or the address that only one may have; then
+    what was there is there still.
+    """
     shape = KINDS[kind]
     said = shape.renewed({**said, shape.key: name})
     made = _row(shape.rows.row, said)
@@ -174,10 +179,17 @@ def restore(tx: Transaction, kind: str, name: str, said: Mapping[str, Any]) -> N
         (rows, [_row(rows.row, {**one, **_filled(equal, name)}) for one in said.get(part, [])])
         for part, (rows, equal) in shape.parts.items()
     ]
-    remove(tx, kind, name)
-    shape.rows.insert(tx, made)
-    for rows, ones in parts:
-        rows.insert(tx, *ones)
+    tx.driver("SAVEPOINT document", ())
+    try:
+        remove(tx, kind, name)
+        shape.rows.insert(tx, made)
+        for rows, ones in parts:
+            rows.insert(tx, *ones)
+    except IntegrityError as error:
+        tx.driver("ROLLBACK TO SAVEPOINT document", ())
+        tx.driver("RELEASE SAVEPOINT document", ())
+        raise ValueError("another has what only one may have, such as its name or its address") from error
+    tx.driver("RELEASE SAVEPOINT document", ())
 
 
 def remove(tx: Transaction, kind: str, name: str) -> None:

@@ -10,8 +10,9 @@ a capture had made by then is the one that the disk stands on.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import field
+from typing import Any
 
 from kiln.calls.call import Ports
 from kiln.declare.errors import InternalError
@@ -28,7 +29,8 @@ from kiln.store.tasks import tasks
 from kiln.store.volumes import is_at_work, planned, reinstated, volumes
 from kiln.upkeep.findings import Finding
 
-_WORDS = {
+#: One, several, and what comes with them, by kind.
+WORDS = {
     "account": ("account", "accounts", ", with users and resource groups"),
     "bucket": ("bucket's owner", "buckets' owners", ""),
     "keypair": ("key pair", "key pairs", ""),
@@ -42,6 +44,8 @@ _WORDS = {
     "instance": ("instance", "instances", ", with interfaces"),
     "eip": ("elastic address", "elastic addresses", ""),
     "disk": ("disk", "disks", ""),
+    "command": ("command", "commands", ""),
+    "invocation": ("invocation", "invocations", ", with results"),
 }
 
 
@@ -56,7 +60,7 @@ class Rebuilt:
         """What was written again, in words."""
         for kind, count in self.written.items():
             if count:
-                one, several, more = _WORDS[kind]
+                one, several, more = WORDS[kind]
                 yield counted(count, one, several) + more
 
 
@@ -102,14 +106,20 @@ def _restore(tx: Transaction, records: Records, present: Iterable[str], done: Re
             for name in gone - kept if kind == "volume" else gone:
                 documents.remove(tx, kind, name)
         done.written[kind] = 0
-        for name in known:
-            said = records.get(kind, name)
+        # Of two that cannot both be, as where nothing says any more that the older one is gone, the newer one is.
+        told = sorted(((name, records.get(kind, name)) for name in known), key=_made_at, reverse=True)
+        for name, said in told:
             try:
                 if said is not None and documents.document(tx, kind, name) != said:
                     documents.restore(tx, kind, name, said)
                     done.written[kind] += 1
             except ValueError as error:
                 done.findings.append(Finding("broken", name, f"its record is not understood: {error}"))
+
+
+def _made_at(told: tuple[str, Mapping[str, Any] | None]) -> float:
+    made = (told[1] or {}).get("created_at")
+    return made if isinstance(made, int | float) else 0.0
 
 
 def _agree_with_headers(tx: Transaction, headers: dict[str, str | None]) -> None:

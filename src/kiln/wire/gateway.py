@@ -122,7 +122,10 @@ class Gateway:
         if session is not None and session.expires_at <= self._clock():
             return False
         try:
-            now = self._credentials.access_key(key.id if session is None else session.parent)
+            signer = key.id if session is None else session.parent
+            now = self._credentials.access_key(signer)
+            if now is None and session is not None:
+                now = self._credentials.app(signer)
         except Exception as error:  # noqa: BLE001 - as above; who cannot be asked has no say.
             _met(error, new_request_id(), None)
             return False

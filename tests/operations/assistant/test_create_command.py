@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import unicodedata
 from dataclasses import replace
 
 import pytest
@@ -81,3 +82,20 @@ def test_is_there_again_after_the_database_was_lost(cloud):
     assert gone is None
     assert told["CommandContent"] == CONTENT
     assert told["Tags"]["Tag"] == [{"TagKey": "a", "TagValue": "b"}]
+
+
+@pytest.mark.timeout(60)
+def test_reads_a_content_that_ends_within_a_parameter(cloud):
+    """It took hours, in which nobody else was answered."""
+    made = create(cloud, CommandContent="{{" + " " * 18_000, ContentEncoding="PlainText", EnableParameter=True)
+
+    (shown,) = cloud.call("DescribeCommands", CommandId=made)["Commands"]["Command"]
+    assert shown["ParameterNames"]["ParameterName"] == []
+
+
+def test_is_found_by_its_name_however_its_letters_are_composed(cloud):
+    name = unicodedata.normalize("NFD", "Bücher")
+    made = create(cloud, Name=name)
+
+    (shown,) = cloud.call("DescribeCommands", Name=name)["Commands"]["Command"]
+    assert shown["CommandId"] == made

@@ -214,6 +214,8 @@ def test_refuses_by_name_what_it_does_not_do(cloud, running, more):
         ({"Parameters": '{"a": "b"}'}, "Parameter.Disabled", 400),
         ({"EnableParameter": True, "Parameters": "[]"}, "InvalidParameter.Parameters", 400),
         ({"EnableParameter": True, "Parameters": "{"}, "InvalidParameter.Parameters", 400),
+        ({"EnableParameter": True, "Parameters": '{"a": "1", "a": "2"}'}, "InvalidParameter.Parameters", 400),
+        ({"EnableParameter": True, "Parameters": '{"a": NaN}'}, "InvalidParameter.Parameters", 400),
         ({"EnableParameter": True, "Parameters": '{"": "b"}'}, "InvalidParameter.Parameters", 400),
         ({"EnableParameter": True, "Parameters": '{"a": "b"}'}, "Parameter.NotMatched", 403),
         ({"EnableParameter": True, "CommandContent": "{{a}}"}, "Parameter.MissingValue", 400),

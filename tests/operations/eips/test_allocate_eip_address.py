@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import ipaddress
+import unicodedata
 
 import pytest
 
-from kiln.declare.deployment import Deployment
+from kiln.declare.deployment import Deployment, Quotas
 from kiln.store.eips import eips
 from tests.reading import every, the
 from tests.stock import an_instance
@@ -53,3 +54,18 @@ def test_a_token_makes_one(cloud):
 )
 def test_refuses(cloud, code, status, params):
     cloud.refuses("AllocateEipAddress", code, status, params)
+
+
+def test_one_too_many_of_an_account(cloud):
+    cloud.refit(deployment=Deployment(quotas=Quotas(eips=1)))
+    cloud.call("AllocateEipAddress")
+
+    cloud.refuses("AllocateEipAddress", "QuotaExceeded.Eip", 400)
+
+
+def test_is_found_by_its_name_however_its_letters_are_composed(cloud):
+    name = unicodedata.normalize("NFD", "Bücher")
+    made = cloud.call("AllocateEipAddress", Name=name)
+
+    found = cloud.call("DescribeEipAddresses", EipName=name)["EipAddresses"]["EipAddress"]
+    assert [one["AllocationId"] for one in found] == [made["AllocationId"]]

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import unicodedata
+
 import pytest
 
+from kiln.declare.deployment import Deployment, Quotas
 from kiln.store.vpcs import vpcs
 from tests.reading import every, the
 
@@ -66,3 +69,18 @@ def test_refuses_what_no_vpc_may_have(cloud, cidr):
 )
 def test_refuses(cloud, code, status, params):
     cloud.refuses("CreateVpc", code, status, params)
+
+
+def test_one_too_many(cloud):
+    cloud.refit(deployment=Deployment(quotas=Quotas(vpcs=1)))
+    cloud.call("CreateVpc")
+
+    cloud.refuses("CreateVpc", "QuotaExceeded.Vpc", 400)
+
+
+def test_is_found_by_its_name_however_its_letters_are_composed(cloud):
+    made = cloud.call("CreateVpc", VpcName=unicodedata.normalize("NFD", "Bücher"))["VpcId"]
+
+    for form in ("NFC", "NFD"):
+        found = cloud.call("DescribeVpcs", VpcName=unicodedata.normalize(form, "Bücher"))["Vpcs"]["Vpc"]
+        assert [one["VpcId"] for one in found] == [made]

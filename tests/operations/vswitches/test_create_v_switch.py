@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import unicodedata
+
 import pytest
 
+from kiln.declare.deployment import Deployment, Quotas
 from kiln.store.vpcs import vpcs
 from kiln.store.vswitches import vswitches
 from tests.clouds import OTHER, REGION
@@ -81,3 +84,20 @@ def test_refuses(cloud, code, status, params):
 
     given |= {name: theirs.id if value == "THEIRS" else value for name, value in params.items()}
     cloud.refuses("CreateVSwitch", code, status, given)
+
+
+def test_one_too_many_in_a_vpc(cloud):
+    cloud.refit(deployment=Deployment(quotas=Quotas(vswitches_per_vpc=1)))
+    full, other = a_vpc(cloud), a_vpc(cloud)
+    cloud.call("CreateVSwitch", VpcId=full.id, ZoneId=ZONE, CidrBlock="10.0.1.0/24")
+
+    cloud.refuses("CreateVSwitch", "QuotaExceeded.VSwitch", 400, VpcId=full.id, ZoneId=ZONE, CidrBlock="10.0.2.0/24")
+    cloud.call("CreateVSwitch", VpcId=other.id, ZoneId=ZONE, CidrBlock="10.0.2.0/24")
+
+
+def test_is_found_by_its_name_however_its_letters_are_composed(cloud):
+    vpc, name = a_vpc(cloud), unicodedata.normalize("NFD", "Bücher")
+    made = cloud.call("CreateVSwitch", VpcId=vpc.id, ZoneId=ZONE, CidrBlock="10.0.1.0/24", VSwitchName=name)
+
+    found = cloud.call("DescribeVSwitches", VSwitchName=name)["VSwitches"]["VSwitch"]
+    assert [one["VSwitchId"] for one in found] == [made["VSwitchId"]]

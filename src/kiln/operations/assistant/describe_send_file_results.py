@@ -9,7 +9,7 @@ from typing import Annotated
 
 from kiln.calls.call import Call
 from kiln.declare.operation import Operation
-from kiln.declare.rules import Composed, Count, Doc, Example
+from kiln.declare.rules import Count, Doc, Example
 from kiln.declare.shapes import shape
 from kiln.ground.clock import to_seconds_text
 from kiln.operations.assistant.parts.portrait import ErrorCode, ErrorInfo, FinishTime, StartTime, Status, time_text
@@ -47,7 +47,7 @@ class Input:
     invoke_id: Annotated[InvokeId | None, Doc("Only this sending.")] = None
     instance_id: Annotated[InstanceId | None, Doc("Only those to this instance.")] = None
     name: Annotated[
-        str | None, Composed(), Example("app.*"), Doc("Only files of this name, in which * stands for any characters.")
+        str | None, Example("app.*"), Doc("Only files of this name, in which * stands for any characters.")
     ] = None
     invocation_status: InvocationStatusFilter | None = None
     resource_group_id: Annotated[ResourceGroupId | None, Doc("Only those in this resource group.")] = None

@@ -13,7 +13,7 @@ from kiln.declare.errors import ApiError
 from kiln.declare.ids import new_id
 from kiln.declare.operation import Idempotence, Operation
 from kiln.declare.products import ECS
-from kiln.declare.rules import Declined, Doc, Example, OneOf, Pattern, Text, Wire
+from kiln.declare.rules import Composed, Declined, Doc, Example, OneOf, Pattern, Text, Wire
 from kiln.declare.shapes import shape
 from kiln.declare.states import EipStatus
 from kiln.operations import accepted, resource_groups
@@ -29,7 +29,7 @@ _CHOSEN = Declined("addresses are given out as they are free")
 
 
 class QuotaExceededEip(ApiError):
-    """Every public address of the deployment is somebody's."""
+    """The account has as many elastic addresses in the region as it may, or every public one is somebody's."""
 
     code = "QuotaExceeded.Eip"
     message = "Elastic IP address quota exceeded."
@@ -52,7 +52,7 @@ class Input:
         str, OneOf(("PostPaid", "PrePaid")), Doc("PostPaid or PrePaid. Remembered; nothing is billed.")
     ] = "PostPaid"
     isp: Annotated[str, Wire("ISP"), Text(1, 64), Example("BGP"), Doc("The line. Remembered.")] = "BGP"
-    name: Annotated[str | None, Text(1, 128, not_starting=_URLS), Example("web"), Doc("The name.")] = None
+    name: Annotated[str | None, Text(1, 128, not_starting=_URLS), Composed(), Example("web"), Doc("The name.")] = None
     description: Annotated[str | None, Text(1, 256, not_starting=_URLS), Doc("A description.")] = None
     resource_group_id: ResourceGroupId | None = None
     ip_address: Annotated[str | None, _CHOSEN, Doc("The address that is wanted.")] = None
@@ -78,6 +78,8 @@ class Output:
 
 def check(call: Call, p: Input) -> Eip:
     resource_groups.check_there(call, p.resource_group_id)
+    if eips.count(call.tx, **call.own(p.region_id)) >= call.deployment.quotas.eips:
+        raise QuotaExceededEip
     try:
         (address,) = free_public(call.tx, call.deployment.public_network, 1)
     except NoAddressLeft as e:

@@ -27,7 +27,7 @@ from kiln.operations.errors.instances import (
 from kiln.operations.errors.networks import InvalidParameterMismatchOfGroup, InvalidSecurityGroupIdNotFound
 from kiln.operations.instances.parts import power
 from kiln.operations.instances.parts.guest_input import (
-    KEPT,
+    TOLD,
     Base64,
     HostName,
     InstanceName,
@@ -90,7 +90,7 @@ class Input:
         Raw(32 * KiB),
         Clearable(),
         Doc("What cloud-init is to find in the guest, in Base64. Empty: nothing any more."),
-        KEPT,
+        TOLD,
     ] = None
     security_group_ids: Annotated[
         tuple[str, ...],

@@ -40,7 +40,7 @@ from kiln.operations.errors.requests import IdempotentParameterMismatch
 from kiln.operations.instances.parts import boot_image, power
 from kiln.operations.instances.parts.boot_image import BootImage
 from kiln.operations.instances.parts.guest_input import (
-    KEPT,
+    TOLD,
     InvalidPasswordMalformed,
     InvalidPasswordParamMismatch,
     Password,
@@ -125,7 +125,7 @@ class Input:
     system_disk: Annotated[SystemDiskInput | None, Doc("The new system disk.")] = None
     password: Annotated[Password | None, Doc("Stays as it was when not given.")] = None
     password_inherit: Annotated[bool | None, Doc("Keep the image's password. Not together with Password.")] = None
-    key_pair_name: Annotated[str | None, Composed(), Doc("The SSH key pair. Stays as it was when not given."), KEPT] = (
+    key_pair_name: Annotated[str | None, Composed(), Doc("The SSH key pair. Stays as it was when not given."), TOLD] = (
         None
     )
     encrypted: Annotated[bool | None, accepted.ENCRYPTION, Doc("Whether the disk is encrypted.")] = None

@@ -27,7 +27,7 @@ from kiln.networks.values import MOST_GROUPS
 from kiln.operations import accepted
 from kiln.operations.errors.requests import IdempotentParameterMismatch
 from kiln.operations.instances.parts import launch, power
-from kiln.operations.instances.parts.guest_input import KEPT
+from kiln.operations.instances.parts.guest_input import TOLD
 from kiln.operations.instances.parts.launch import Launches, LaunchFacts, Wish
 from kiln.operations.instances.parts.launch_errors import InvalidClientTokenValueNotSupported
 from kiln.operations.instances.parts.launch_input import DataDisk, LaunchInput, PrivateDnsNameOptions, SystemDisk
@@ -216,7 +216,7 @@ class Input(LaunchInput):
         Doc("The security groups; not together with SecurityGroupId."),
     ] = ()
     host_names: Annotated[
-        tuple[str, ...], Count(100), Doc("A host name for each instance; not together with HostName."), KEPT
+        tuple[str, ...], Count(100), Doc("A host name for each instance; not together with HostName."), TOLD
     ] = ()
     unique_suffix: Annotated[
         bool, Doc("Append 001, 002, ... to InstanceName and HostName, unless they end in a number in brackets.")

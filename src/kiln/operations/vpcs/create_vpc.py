@@ -9,10 +9,11 @@ from __future__ import annotations
 from typing import Annotated
 
 from kiln.calls.call import Call
+from kiln.declare.errors import ApiError
 from kiln.declare.ids import new_id
 from kiln.declare.operation import Idempotence, Operation
 from kiln.declare.products import ECS
-from kiln.declare.rules import Declined, Doc, Example, Wire
+from kiln.declare.rules import Composed, Declined, Doc, Example, Wire
 from kiln.declare.shapes import shape
 from kiln.declare.states import VpcStatus
 from kiln.networks import values
@@ -31,6 +32,14 @@ from kiln.operations.vpcs.parts.portrait import route_table_of, router_of
 from kiln.store.vpcs import Vpc, vpcs
 
 
+class QuotaExceededVpc(ApiError):
+    """The account has as many VPCs in the region as it may."""
+
+    code = "QuotaExceeded.Vpc"
+    message = "VPC quota exceeded."
+    hint = "DeleteVpc takes away one that is not needed."
+
+
 @shape
 class Input:
     region_id: RegionId
@@ -41,7 +50,11 @@ class Input:
         Doc("Its addresses, with a mask of 8 to 28 bits."),
     ] = "172.16.0.0/12"
     vpc_name: Annotated[
-        str | None, network_name(InvalidVpcNameMalformed), Example("build"), Doc("The name; several may have one.")
+        str | None,
+        network_name(InvalidVpcNameMalformed),
+        Composed(),
+        Example("build"),
+        Doc("The name; several may have one."),
     ] = None
     description: Annotated[str | None, network_description(InvalidVpcDiscriptionMalformed), Doc("A description.")] = (
         None
@@ -69,6 +82,8 @@ class Output:
 
 def check(call: Call, p: Input) -> Vpc:
     resource_groups.check_there(call, p.resource_group_id)
+    if vpcs.count(call.tx, **call.own(p.region_id)) >= call.deployment.quotas.vpcs:
+        raise QuotaExceededVpc
     row = Vpc(
         id=new_id("vpc"),
         account=call.account,
@@ -105,5 +120,5 @@ create_vpc = Operation(
     commit=commit,
     idempotent=Idempotence(mismatch=IdempotentParameterMismatch, malformed=InvalidClientTokenMalformed),
     also_in=(ECS,),
-    errors=(InvalidCidrBlockMalformed, InvalidResourceGroupNotFound),
+    errors=(InvalidCidrBlockMalformed, InvalidResourceGroupNotFound, QuotaExceededVpc),
 )

@@ -7,7 +7,7 @@ from typing import Annotated
 from kiln.calls.call import Call
 from kiln.declare.operation import Operation
 from kiln.declare.products import ECS
-from kiln.declare.rules import Clearable, Declined, Doc, Example, Wire
+from kiln.declare.rules import Clearable, Composed, Declined, Doc, Example, Wire
 from kiln.declare.shapes import shape
 from kiln.ground.values import dataclass
 from kiln.operations import accepted
@@ -25,7 +25,9 @@ from kiln.store.vpcs import vpcs
 class Input:
     region_id: OwnRegionId = None
     vpc_id: VpcId
-    vpc_name: Annotated[str | None, network_name(InvalidVpcNameMalformed), Example("build"), Doc("The name.")] = None
+    vpc_name: Annotated[
+        str | None, network_name(InvalidVpcNameMalformed), Composed(), Example("build"), Doc("The name.")
+    ] = None
     description: Annotated[
         str | None,
         Clearable(),

@@ -13,7 +13,7 @@ from kiln.declare.errors import ApiError, InvalidParameter
 from kiln.declare.ids import new_id
 from kiln.declare.operation import Idempotence, Operation
 from kiln.declare.products import ECS
-from kiln.declare.rules import Doc, Example
+from kiln.declare.rules import Composed, Doc, Example
 from kiln.declare.shapes import shape
 from kiln.declare.states import VSwitchStatus
 from kiln.networks import values
@@ -40,6 +40,14 @@ class InvalidCidrBlockOverlapped(ApiError):
     hint = "DescribeVSwitches tells the addresses of each."
 
 
+class QuotaExceededVSwitch(ApiError):
+    """The VPC has as many VSwitches as it may."""
+
+    code = "QuotaExceeded.VSwitch"
+    message = "VSwitch quota exceeded in the specified VPC."
+    hint = "DeleteVSwitch takes away one that is not needed."
+
+
 @shape
 class Input:
     region_id: OwnRegionId = None
@@ -52,7 +60,7 @@ class Input:
         Doc("Its addresses, of the VPC's, with a mask of 16 to 29 bits."),
     ]
     v_switch_name: Annotated[
-        str | None, network_name(InvalidVSwitchNameMalformed), Example("build-a"), Doc("The name.")
+        str | None, network_name(InvalidVSwitchNameMalformed), Composed(), Example("build-a"), Doc("The name.")
     ] = None
     description: Annotated[
         str | None, network_description(InvalidVSwitchDiscriptionMalformed), Doc("A description.")
@@ -89,7 +97,10 @@ def check(call: Call, p: Input) -> VSwitch:
         raise InvalidCidrBlockMalformed(cidr_block=p.cidr_block) from e
     if not network.subnet_of(IPv4Network(vpc.cidr)):
         raise InvalidParameter(parameter="CidrBlock", rule=f"must lie within that of the VPC, {vpc.cidr}")
-    if any(network.overlaps(IPv4Network(one.cidr)) for one in vswitches.all(call.tx, vpc=vpc.id)):
+    others = vswitches.all(call.tx, vpc=vpc.id)
+    if len(others) >= call.deployment.quotas.vswitches_per_vpc:
+        raise QuotaExceededVSwitch
+    if any(network.overlaps(IPv4Network(one.cidr)) for one in others):
         raise InvalidCidrBlockOverlapped(cidr_block=p.cidr_block)
     return row
 
@@ -113,5 +124,6 @@ create_v_switch = Operation(
         InvalidCidrBlockMalformed,
         InvalidParameter,
         InvalidCidrBlockOverlapped,
+        QuotaExceededVSwitch,
     ),
 )

@@ -7,7 +7,7 @@ from typing import Annotated
 from kiln.calls.call import Call
 from kiln.declare.operation import Operation
 from kiln.declare.products import ECS
-from kiln.declare.rules import Clearable, Doc, Example, Wire
+from kiln.declare.rules import Clearable, Composed, Doc, Example, Wire
 from kiln.declare.shapes import shape
 from kiln.ground.values import dataclass
 from kiln.operations import accepted
@@ -26,7 +26,7 @@ class Input:
     region_id: OwnRegionId = None
     v_switch_id: VSwitchId
     v_switch_name: Annotated[
-        str | None, network_name(InvalidVSwitchNameMalformed), Example("build-a"), Doc("The name.")
+        str | None, network_name(InvalidVSwitchNameMalformed), Composed(), Example("build-a"), Doc("The name.")
     ] = None
     description: Annotated[
         str | None,

@@ -78,7 +78,8 @@ def signer(credentials: Credentials, key_id: str, token: str | None, now: float)
         raise InvalidSecurityTokenMismatchWithAccessKey
     if key.session.expires_at <= now:
         raise InvalidSecurityTokenExpired
-    if active(credentials.access_key(key.session.parent)).account_id != key.account_id:
+    parent = credentials.access_key(key.session.parent) or credentials.app(key.session.parent)
+    if active(parent).account_id != key.account_id:
         raise InvalidSecurityTokenMalformed
     return key
 

@@ -8,6 +8,7 @@ import json
 import re
 from collections.abc import Mapping
 
+from kiln.ground import strict_json
 from kiln.ground.units import KiB
 from kiln.operations.assistant.parts import errors
 from kiln.operations.assistant.parts.words import BASE64
@@ -16,7 +17,9 @@ MOST_CONTENT = 24 * KiB  #: In Base64.
 _MOST_PARAMETERS = 20
 _MOST_GIVEN = 10
 _LONGEST_NAME = 64
-_PLACE = re.compile(rb"\{\{\s*([^{}]*?)\s*\}\}")
+#: One way to match what lies between: blanks that two parts could take would be tried in all shares between them, and
+#: nobody else is answered while a match goes on.
+_PLACE = re.compile(rb"\{\{([^{}]*)\}\}")
 _NAME = re.compile(r"[A-Za-z0-9_-]+")
 #: What Kiln itself knows, by the lower-case name.
 BUILT_IN = (
@@ -50,7 +53,7 @@ def names_in(content: str) -> tuple[str, ...]:
     Raises CmdParamCountExceedLimit, CmdParamNameExceedLimit, CmdParamInvalidParamName, CmdParamEmptyKey.
     """
     found: dict[str, str] = {}
-    for raw in _PLACE.findall(base64.b64decode(content)):
+    for raw in map(bytes.strip, _PLACE.findall(base64.b64decode(content))):
         name = raw.decode(errors="replace")
         if name.lower() in BUILT_IN:
             continue
@@ -98,7 +101,7 @@ def fill(content: bytes, values: Mapping[str, str]) -> bytes:
     """The content with what stands for its parameters; one that nothing stands for stays as it is."""
 
     def value_of(place: re.Match[bytes]) -> bytes:
-        value = values.get(place[1].decode(errors="replace").lower())
+        value = values.get(place[1].strip().decode(errors="replace").lower())
         return place[0] if value is None else value.encode(errors="surrogatepass")
 
     return _PLACE.sub(value_of, content)
@@ -108,8 +111,8 @@ def _pairs(given: str | None) -> dict[str, str]:
     if not given:
         return {}
     try:
-        pairs = json.loads(given)
-    except (ValueError, RecursionError):
+        pairs = strict_json.read(given)
+    except strict_json.NotJson:
         raise errors.InvalidParameterParameters from None
     if not isinstance(pairs, dict):
         raise errors.InvalidParameterParameters

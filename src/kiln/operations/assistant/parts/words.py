@@ -6,7 +6,7 @@ import base64
 from typing import Annotated
 
 from kiln.declare.operation import Idempotence
-from kiln.declare.rules import Accepted, Between, Declined, Doc, Example, OneOf, Pattern, Text
+from kiln.declare.rules import Accepted, Between, Composed, Declined, Doc, Example, OneOf, Pattern, Text
 from kiln.declare.states import InvocationStatus
 from kiln.ground.units import DAY_S
 from kiln.operations.assistant.parts import errors
@@ -20,7 +20,7 @@ IDEMPOTENT = Idempotence(mismatch=errors.IdempotentParameterMismatchOfCommands, 
 CommandId = Annotated[str, Example("c-bp1f2r8hgkc0x5wq3a9t"), Doc("The ID of the command.")]
 InvokeId = Annotated[str, Example("t-bp1hvgwromzv32iq5v8d"), Doc("The ID of the invocation.")]
 CommandName = Annotated[
-    str, Text(1, 128, errors.CmdNameExceedLimit), Example("check-disk"), Doc("The name of the command.")
+    str, Text(1, 128, errors.CmdNameExceedLimit), Composed(), Example("check-disk"), Doc("The name of the command.")
 ]
 CommandDescription = Annotated[
     str, Text(1, 512, errors.CmdDescExceedLimit), Example("Says how full the disks are."), Doc("A description.")

@@ -135,6 +135,7 @@ INSTANCE_NAME = Name(2, 128, InvalidInstanceNameMalformed, any_script=True)
 
 #: Of what is for the system inside: docs/decisions.md, Disks and instances.
 KEPT = Doc("Remembered; nothing hands it to the guest yet.")
+TOLD = Doc("The guest finds it at the metadata service, as cloud-init does.")
 
 InstanceName = Annotated[str, INSTANCE_NAME, Example("web-1"), Doc("The name of the instance.")]
 HostName = Annotated[
@@ -144,7 +145,7 @@ HostName = Annotated[
         "The host name: letters, digits and hyphens, 2 to 15 characters and not digits alone for Windows; 2 to 64 "
         "characters, in segments with dots between them, for others."
     ),
-    KEPT,
+    TOLD,
 ]
 Password = Annotated[str, Strong(), Example("EcsV587!"), Doc("The password of the administrator."), KEPT]
 UserData = Annotated[
@@ -153,7 +154,7 @@ UserData = Annotated[
     Raw(32 * KiB),
     Example("ZWNobyBoZWxsbyBlY3Mh"),
     Doc("What cloud-init is to find in the guest, in Base64."),
-    KEPT,
+    TOLD,
 ]
 
 

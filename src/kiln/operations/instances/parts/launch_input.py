@@ -14,7 +14,7 @@ from kiln.declare.rules import Accepted, Between, Composed, Count, Doc, Example,
 from kiln.declare.shapes import shape
 from kiln.operations import accepted
 from kiln.operations.errors.tags import QuotaExceedTags
-from kiln.operations.instances.parts.guest_input import KEPT, HostName, Password, UserData
+from kiln.operations.instances.parts.guest_input import TOLD, HostName, Password, UserData
 from kiln.operations.instances.parts.launch_errors import (
     InvalidDataDiskCategoryValueNotSupported,
     InvalidDiskNameMalformed,
@@ -32,7 +32,7 @@ from kiln.operations.params import (
 )
 from kiln.store.disks import DiskAsked
 
-_METADATA = Doc("Remembered; there is no such service yet.")
+_METADATA = Doc("It counts from the guest's next question on.")
 
 _CATEGORIES = tuple(DISK_CATEGORIES)
 
@@ -186,7 +186,7 @@ class Essentials:
     password: Password | None = None
     password_inherit: Annotated[bool | None, Doc("Keep the image's password. Not together with Password.")] = None
     key_pair_name: Annotated[
-        str | None, Composed(), Example("ops"), Doc("The SSH key pair; Windows takes none."), KEPT
+        str | None, Composed(), Example("ops"), Doc("The SSH key pair; Windows takes none."), TOLD
     ] = None
     user_data: UserData | None = None
     instance_charge_type: Annotated[
