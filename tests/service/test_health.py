@@ -129,7 +129,7 @@ SAID = {
 @pytest.mark.parametrize("closed", SAID)
 def test_says_what_cannot_be_done_in_a_folder_that_became_read_only(tmp_path, closed):
     with start_kiln(tmp_path / "data") as kiln:
-        (tmp_path / "data" / "buckets").mkdir(exist_ok=True)
+        (tmp_path / "data" / closed).mkdir(exist_ok=True)
         assert asked(kiln) == (200, None)
 
         with read_only(tmp_path / "data" / closed):

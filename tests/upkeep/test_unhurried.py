@@ -132,4 +132,4 @@ def test_says_that_the_clock_was_set(cloud, hands, released, caplog):
 def test_every_chore_that_deletes_by_the_time_of_day_waits(cloud):
     unhurried = {chore.name for chore in CHORES if isinstance(chore.do, Unhurried)}
 
-    assert unhurried == {"release_snapshots", "release_instances", "forget_tokens"}
+    assert unhurried == {"release_snapshots", "release_instances", "forget_tokens", "forget_invocations"}

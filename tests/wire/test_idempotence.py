@@ -32,8 +32,14 @@ LISTS = [
     for place in places(operation)
     if place.field.repeated and not place.under
 ]
-PARTS = {"DataDisk": "Size", "DiskDeviceMapping": "Device", "Arn": "Rolearn", "NetworkInterface": "VSwitchId"}
-SETS = {"Tag", "Arn", "SecurityGroupIds", "Ipv6Address", "InstanceId"}
+PARTS = {
+    "Permissions": "IpProtocol",
+    "DataDisk": "Size",
+    "DiskDeviceMapping": "Device",
+    "Arn": "Rolearn",
+    "NetworkInterface": "VSwitchId",
+}
+SETS = {"Tag", "Arn", "SecurityGroupIds", "Ipv6Address", "InstanceId", "ResourceTag"}
 
 
 def given(action: str, params: dict[str, str]) -> object:

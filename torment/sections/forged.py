@@ -48,8 +48,9 @@ _TYPES = (
 def run(place: Place) -> Iterator[Outcome]:
     """See the module."""
     nonces = MemoryNonces()
+    parametric = [operation for operation in ALL if any(places(operation))]
     for _ in range(place.tries):
-        operation = place.chance.choice(ALL)
+        operation = place.chance.choice(parametric)
         parameter = place.chance.choice(list(places(operation)))
         yield _try(operation, parameter, place.chance, nonces)
 

@@ -38,7 +38,7 @@ DELETE = Takes("DeleteVSwitch", arguments=("VSwitchId",), is_of_several=True)
     app,
     "create",
     CREATE,
-    example("kiln vswitch create --region cn-hangzhou --vpc build --zone cn-hangzhou-h --cidr 10.0.0.0/24"),
+    example("kiln vswitch create --vpc build --zone ZONE --cidr 10.0.0.0/24"),
 )
 def create_vswitch(given: Given, *, region: Region = None, as_json: Json = False) -> None:
     """Create a VSwitch, a part of a VPC's addresses in one zone, and print its ID."""

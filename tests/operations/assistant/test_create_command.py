@@ -20,6 +20,12 @@ def create(cloud, **more):
     return cloud.call("CreateCommand", given)["CommandId"]
 
 
+def in_it(*names):
+    """A content in which these parameters stand."""
+    content = base64.b64encode("".join(f"{{{{{name}}}}}" for name in names).encode()).decode()
+    return {"EnableParameter": True, "CommandContent": content}
+
+
 def test_keeps_what_is_given(cloud):
     made = create(cloud, Description="of disks", WorkingDir="/srv", Timeout=600, EnableParameter=True)
 
@@ -46,6 +52,9 @@ def test_keeps_no_commands_of_other_systems(cloud, kind):
         ({"CommandContent": "echo it!"}, "CmdContent.DecodeError", 400),
         ({"CommandContent": "QUJD" * 6145}, "CmdContent.ExceedLimit", 403),
         ({"EnableParameter": True, "CommandContent": "e3t9fQ=="}, "CmdParam.EmptyKey", 400),
+        (in_it("a b"), "CmdParam.InvalidParamName", 400),
+        (in_it("a" * 65), "CmdParamName.ExceedLimit", 403),
+        (in_it(*(f"a{n}" for n in range(21))), "CmdParamCount.ExceedLimit", 403),
         ({"Timeout": 9}, "InvalidTimeout.ExceedLimit", 403),
         ({"Timeout": 86_401}, "InvalidTimeout.ExceedLimit", 403),
         ({"WorkingDir": "/a\nb"}, "InvalidParameter.WorkingDir", 400),
@@ -99,3 +108,10 @@ def test_is_found_by_its_name_however_its_letters_are_composed(cloud):
 
     (shown,) = cloud.call("DescribeCommands", Name=name)["Commands"]["Command"]
     assert shown["CommandId"] == made
+
+
+def test_a_token_is_of_one_request(cloud):
+    assert create(cloud, ClientToken="t-1") == create(cloud, ClientToken="t-1")
+
+    given = {"Name": "other", "Type": "RunShellScript", "CommandContent": CONTENT, "ClientToken": "t-1"}
+    cloud.refuses("CreateCommand", "IdempotentParameterMismatch", 403, given)

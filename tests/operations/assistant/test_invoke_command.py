@@ -101,3 +101,11 @@ def test_runs_at_most_on_a_hundred_instances(cloud):
     many = {f"InstanceId.{n}": f"i-{n}" for n in range(1, 102)}
 
     cloud.refuses("InvokeCommand", "InstanceIds.ExceedLimit", 403, many, CommandId=command)
+
+
+def test_a_token_is_of_one_request(cloud, running):
+    command, other = create(cloud), create(cloud, Name="other")
+    assert invoke(cloud, command, running, ClientToken="t-1") == invoke(cloud, command, running, ClientToken="t-1")
+
+    given = {"InstanceId.1": running, "CommandId": other, "ClientToken": "t-1"}
+    cloud.refuses("InvokeCommand", "IdempotentParameterMismatch", 403, given)

@@ -272,3 +272,10 @@ def test_says_nothing_of_the_content_in_its_task(cloud, running):
     (task,) = cloud.open_tasks()
     assert "secret-word" not in repr(task)
     assert base64.b64encode(b"echo secret-word").decode() not in repr(task)
+
+
+def test_a_token_is_of_one_request(cloud, running):
+    assert len({run(cloud, running, "true", ClientToken="t-1") for _ in range(2)}) == 1
+
+    given = {"Type": "RunShellScript", "CommandContent": "ZmFsc2U=", "InstanceId.1": running, "ClientToken": "t-1"}
+    cloud.refuses("RunCommand", "IdempotentParameterMismatch", 403, given)

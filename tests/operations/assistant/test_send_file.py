@@ -101,3 +101,10 @@ def test_needs_running_instances_of_the_caller(cloud, running):
 
     cloud.refuses("SendFile", "InvalidInstance.NotMatch", 400, given | {"InstanceId.1": stopped})
     cloud.refuses("SendFile", "InvalidInstance.NotFound", 404, given | {"InstanceId.1": running}, account=OTHER)
+
+
+def test_a_token_is_of_one_request(cloud, running):
+    assert len({send(cloud, running, "/tmp", ClientToken="t-1") for _ in range(2)}) == 1
+
+    given = {"Name": "other", "TargetDir": "/tmp", "Content": "a", "InstanceId.1": running, "ClientToken": "t-1"}
+    cloud.refuses("SendFile", "IdempotentParameterMismatch", 403, given)

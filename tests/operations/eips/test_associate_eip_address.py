@@ -77,3 +77,12 @@ def test_refuses(cloud, code, status, params):
 
     given |= {name: theirs if value == "THEIRS" else value for name, value in params.items()}
     cloud.refuses("AssociateEipAddress", code, status, given)
+
+
+def test_a_token_is_of_one_request(cloud):
+    eip, one, other = an_eip(cloud), an_instance(cloud).id, an_instance(cloud).id
+    for _ in range(2):
+        cloud.call("AssociateEipAddress", AllocationId=eip.id, InstanceId=one, ClientToken="t-1")
+
+    given = {"AllocationId": eip.id, "InstanceId": other, "ClientToken": "t-1"}
+    cloud.refuses("AssociateEipAddress", "IdempotentParameterMismatch", 400, given)

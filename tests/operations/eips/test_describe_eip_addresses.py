@@ -91,3 +91,7 @@ def test_narrows_the_list(cloud, params, names):
 )
 def test_refuses(cloud, code, params):
     cloud.refuses("DescribeEipAddresses", code, 404, params)
+
+
+def test_rehearses_when_asked(cloud):
+    cloud.refuses("DescribeEipAddresses", "DryRunOperation", 400, {}, DryRun=True)

@@ -54,3 +54,11 @@ def test_refuses_what_is_not_the_callers(cloud):
 
     cloud.refuses("UnassociateEipAddress", "InvalidAllocationId.NotFound", 404, AllocationId=theirs)
     cloud.refuses("UnassociateEipAddress", "InvalidAllocationId.NotFound", 404, AllocationId="eip-none")
+
+
+def test_a_token_is_of_one_request(cloud, eip, instance):
+    for _ in range(2):
+        cloud.call("UnassociateEipAddress", AllocationId=eip, ClientToken="t-1")
+
+    given = {"AllocationId": an_eip(cloud).id, "ClientToken": "t-1"}
+    cloud.refuses("UnassociateEipAddress", "IdempotentParameterMismatch", 400, given)

@@ -12,7 +12,7 @@ from kiln.ground.units import KiB
 from kiln.store.instances import instances
 from kiln.store.vpcs import vpcs
 from tests.clouds import OTHER
-from tests.nets import a_group, the_default_vpc
+from tests.nets import a_group, a_vpc, the_default_vpc
 from tests.operations.instances.things import shown
 from tests.reading import the
 from tests.stock import an_instance
@@ -116,3 +116,14 @@ class TestRefuses:
         instance = an_instance(cloud, lock_reason="security").id
 
         cloud.refuses("ModifyInstanceAttribute", "InstanceLockedForSecurity", 403, InstanceId=instance)
+
+
+def test_refuses_groups_that_are_not_of_its_vpc(cloud):
+    instance, other = an_instance(cloud).id, a_group(cloud, a_vpc(cloud)).id
+
+    for group, code, status in (
+        ("sg-none", "InvalidSecurityGroupId.NotFound", 404),
+        (other, "InvalidParameter.Mismatch", 400),
+    ):
+        given = {"InstanceId": instance, "SecurityGroupIds.1": group}
+        cloud.refuses("ModifyInstanceAttribute", code, status, given)

@@ -245,6 +245,8 @@ class TestNamed:
         asked = {name: known.get(value, value) for name, value in params.items()}
 
         cloud.refuses("RunInstances", code, status, asked, ImageId=image, InstanceType=TYPE)
+        if params.keys() <= {"VSwitchId", "SecurityGroupId", "PrivateIpAddress", "ZoneId"}:
+            cloud.refuses("CreateInstance", code, status, asked, ImageId=image, InstanceType=TYPE)
 
     def test_refuses_another_zone_than_that_of_the_vswitch(self, cloud):
         cloud.refit(deployment=Deployment(regions=(REGION, FAR)))
@@ -252,13 +254,22 @@ class TestNamed:
         switch = a_vswitch(cloud, a_vpc(cloud, region=FAR), zone=FAR + "-c")
         given = {"RegionId": FAR, "ImageId": image, "InstanceType": TYPE, "VSwitchId": switch.id}
 
-        cloud.refuses("RunInstances", "InvalidParameter.Mismatch", 400, given, ZoneId=FAR + "-a")
+        for action in ("RunInstances", "CreateInstance"):
+            cloud.refuses(action, "InvalidParameter.Mismatch", 400, given, ZoneId=FAR + "-a")
 
     def test_refuses_where_the_default_vpc_has_no_room_for_a_vswitch(self, cloud, image):
         vpc = a_vpc(cloud, is_default=True, cidr="172.31.0.0/16")
         a_vswitch(cloud, vpc, cidr="172.31.0.0/16")
 
         cloud.refuses("RunInstances", "InvalidVSwitchId.IpNotEnough", 403, ImageId=image, InstanceType=TYPE)
+
+    def test_refuses_where_every_public_address_is_somebodys(self, cloud, image):
+        cloud.refit(deployment=Deployment(public_network="127.64.0.0/30"))
+        run(cloud, image, InternetMaxBandwidthOut=1, Amount=2)
+
+        given = {"ImageId": image, "InstanceType": TYPE, "InternetMaxBandwidthOut": "1"}
+        for action in ("RunInstances", "CreateInstance"):
+            cloud.refuses(action, "OperationDenied.NoStock", 403, given)
 
 
 class TestEnds:

@@ -28,3 +28,7 @@ def test_refuses_what_is_not_the_callers(cloud):
 
     cloud.refuses("DescribeVpcAttribute", "InvalidVpcId.NotFound", 404, VpcId=theirs.id)
     cloud.refuses("DescribeVpcAttribute", "InvalidVpcId.NotFound", 404, VpcId="vpc-none")
+
+
+def test_rehearses_when_asked(cloud):
+    cloud.refuses("DescribeVpcAttribute", "DryRunOperation", 400, {"VpcId": a_vpc(cloud).id}, DryRun=True)

@@ -64,3 +64,7 @@ def test_takes_several_ids(cloud):
     one, two, _ = a_vpc(cloud, name="one"), a_vpc(cloud, name="two"), a_vpc(cloud, name="three")
 
     assert found(cloud, VpcId=f"{one.id},{two.id},vpc-none") == ["two", "one"]
+
+
+def test_rehearses_when_asked(cloud):
+    cloud.refuses("DescribeVpcs", "DryRunOperation", 400, {}, DryRun=True)

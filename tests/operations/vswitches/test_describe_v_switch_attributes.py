@@ -18,3 +18,13 @@ def test_refuses_what_is_not_the_callers(cloud):
 
     cloud.refuses("DescribeVSwitchAttributes", "InvalidVSwitchId.NotFound", 404, VSwitchId=theirs.id)
     cloud.refuses("DescribeVSwitchAttributes", "InvalidVSwitchId.NotFound", 404, VSwitchId="vsw-none")
+
+
+def test_rehearses_when_asked(cloud):
+    cloud.refuses(
+        "DescribeVSwitchAttributes",
+        "DryRunOperation",
+        400,
+        {"VSwitchId": a_vswitch(cloud, a_vpc(cloud)).id},
+        DryRun=True,
+    )

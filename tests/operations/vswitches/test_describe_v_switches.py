@@ -60,3 +60,7 @@ def test_narrows_the_list(cloud, params, names):
     answer = cloud.call("DescribeVSwitches", {name: known.get(value, value) for name, value in params.items()})
 
     assert [one["VSwitchName"] for one in answer["VSwitches"]["VSwitch"]] == names
+
+
+def test_rehearses_when_asked(cloud):
+    cloud.refuses("DescribeVSwitches", "DryRunOperation", 400, {}, DryRun=True)
