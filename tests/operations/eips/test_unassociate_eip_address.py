@@ -60,5 +60,5 @@ def test_a_token_is_of_one_request(cloud, eip, instance):
     for _ in range(2):
         cloud.call("UnassociateEipAddress", AllocationId=eip, ClientToken="t-1")
 
-    given = {"AllocationId": an_eip(cloud).id, "ClientToken": "t-1"}
+    given = {"AllocationId": eip, "InstanceId": instance, "ClientToken": "t-1"}
     cloud.refuses("UnassociateEipAddress", "IdempotentParameterMismatch", 400, given)

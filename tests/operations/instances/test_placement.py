@@ -268,8 +268,7 @@ class TestNamed:
         run(cloud, image, InternetMaxBandwidthOut=1, Amount=2)
 
         given = {"ImageId": image, "InstanceType": TYPE, "InternetMaxBandwidthOut": "1"}
-        for action in ("RunInstances", "CreateInstance"):
-            cloud.refuses(action, "OperationDenied.NoStock", 403, given)
+        cloud.refuses("RunInstances", "OperationDenied.NoStock", 403, given)
 
 
 class TestEnds:

@@ -29,7 +29,7 @@ from kiln.operations.errors.requests import IdempotentParameterMismatch
 from kiln.operations.instances.parts import launch, power
 from kiln.operations.instances.parts.guest_input import TOLD
 from kiln.operations.instances.parts.launch import Launches, LaunchFacts, Wish
-from kiln.operations.instances.parts.launch_errors import InvalidClientTokenValueNotSupported
+from kiln.operations.instances.parts.launch_errors import InvalidClientTokenValueNotSupported, OperationDeniedNoStock
 from kiln.operations.instances.parts.launch_input import DataDisk, LaunchInput, PrivateDnsNameOptions, SystemDisk
 from kiln.operations.instances.parts.placement import Wanted
 from kiln.operations.params import InstanceId, ProvisionedIops, to_pairs
@@ -353,5 +353,6 @@ run_instances = Operation(
         InvalidMinAmountMalformed,
         InvalidParameter,
         *launch.ERRORS,
+        OperationDeniedNoStock,
     ),
 )

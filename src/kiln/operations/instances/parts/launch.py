@@ -64,7 +64,6 @@ ERRORS: tuple[type[ApiError], ...] = (
     InvalidResourceGroupNotFound,
     InvalidTagKeyMalformed,
     DuplicateTagKey,
-    OperationDeniedNoStock,
 )
 
 
