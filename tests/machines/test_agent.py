@@ -12,6 +12,9 @@ import pytest
 
 from kiln.machines import sockets
 from kiln.machines.agent import frozen, thaw
+from kiln.machines.errands import QemuInside
+from kiln.machines.errors import AgentSilent
+from kiln.machines.runfolder import RunFolder
 
 
 @pytest.fixture
@@ -122,6 +125,20 @@ def test_is_not_led_astray_by_answers_that_are_none(channel, answer):
 
     assert not was_held
     assert "guest-fsfreeze-thaw" in heard
+
+
+@pytest.mark.parametrize("odd", ["é", "a", "YQ=", "%%%%", "YQ==é"])
+def test_a_file_that_is_no_base64_is_silence(channel, tmp_path, odd):
+    path, _ = channel(
+        lambda c: (
+            json.dumps({"return": {"buf-b64": odd}}).encode() + b"\n"
+            if c["execute"] == "guest-file-read"
+            else obedient(c)
+        )
+    )
+
+    with pytest.raises(AgentSilent):
+        QemuInside(RunFolder(path.parent)).boot()
 
 
 def test_does_not_listen_for_ever_to_a_guest_that_never_ends_its_line(channel):

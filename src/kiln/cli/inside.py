@@ -52,7 +52,7 @@ def execute(
         sys.stdout.buffer.write(printed)
         sys.stdout.flush()
     if result["Dropped"]:
-        output.note(f"kiln: {result['Dropped']} bytes in the middle of the output were not kept; it keeps 24 KB")
+        output.note(f"kiln: {result['Dropped']} bytes in the middle of the output were not kept")
     if "ExitCode" not in result:
         raise _failed(result)
     return int(result["ExitCode"])

@@ -11,19 +11,19 @@ https://www.qemu.org/docs/master/interop/qemu-ga-ref.html
 from __future__ import annotations
 
 import base64
-import binascii
 import time
 from collections.abc import Sequence
 from contextlib import AbstractContextManager, suppress
 from pathlib import Path
 
+from kiln.ground import base64_text
 from kiln.ground.killpoints import reach
 from kiln.ground.short_files import read_short_text
 from kiln.machines.agent import Conversation, conversing
 from kiln.machines.errors import AgentForbidden, AgentRefused, AgentSilent, MachineError
 from kiln.machines.guest import has_agent
 from kiln.machines.hearing import flag, mapping, mappings, number, text, words
-from kiln.machines.port import Agent, Begun, Progress, Run, SentFile
+from kiln.machines.port import MOST_OUTPUT_BYTES, Agent, Begun, Progress, Run, SentFile
 from kiln.machines.qmp import open_session
 from kiln.machines.runfolder import RunFolder
 
@@ -32,7 +32,6 @@ HOME = "/run/kiln-assistant"
 CONVERSATION_S = 3.0
 BEGIN_S = 20.0  #: A small machine without hardware acceleration starts some processes in that time.
 _QMP_S = 1.0
-_MOST_OUTPUT = 24 * 1024
 _MOST_STATUS = 100
 _RUN = Path(__file__).with_name("run.sh")
 _SEND = Path(__file__).with_name("send.sh")
@@ -75,7 +74,7 @@ class QemuInside:
 
     def begin(self, run: Run) -> Begun:
         """See ``port.Inside``."""
-        given = (str(run.timeout_s), run.user, run.directory)
+        given = (str(run.timeout_s), run.user, run.directory, str(MOST_OUTPUT_BYTES))
         return self._begin(_RUN, run.name, given, run.script)
 
     def send(self, file: SentFile) -> Begun:
@@ -93,7 +92,7 @@ class QemuInside:
                 why = "" if _is_watched(agent, folder) else "lost"
                 # It may have ended between the two looks.
                 status = _read(agent, f"{folder}/status", _MOST_STATUS) if why else None
-            output = _read(agent, f"{folder}/output", _MOST_OUTPUT) or b""
+            output = _read(agent, f"{folder}/output", MOST_OUTPUT_BYTES) or b""
             if status is None:
                 total = _number(_read(agent, f"{folder}/total", _MOST_STATUS) or b"")
                 return Progress(output=output, printed=max(total, len(output)), why=why)
@@ -159,8 +158,8 @@ def _read(agent: Conversation, path: str, most: int) -> bytes | None:
         # It is not there, or it is of a process that has ended between the two.
         return None
     try:
-        return base64.b64decode(text(said, "buf-b64"), validate=True)[:most]
-    except binascii.Error as error:
+        return base64_text.read(text(said, "buf-b64"))[:most]
+    except base64_text.NotBase64 as error:
         raise AgentSilent("The guest agent does not answer with what it was asked for.") from error
 
 

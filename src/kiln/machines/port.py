@@ -12,6 +12,7 @@ from enum import IntEnum
 from pathlib import Path
 from typing import Any, Protocol
 
+from kiln.ground.units import KiB
 from kiln.ground.values import dataclass
 from kiln.pools.port import Guest
 
@@ -91,11 +92,15 @@ class Begun(IntEnum):
     NO_FILE = 26  #: It cannot be written there.
 
 
+#: How much of what a command prints is kept, half of it from the beginning and half from the end.
+MOST_OUTPUT_BYTES = 24 * KiB
+
+
 @dataclass(frozen=True, kw_only=True)
 class Progress:
     """A command in a guest: what it has printed, and how it ended if it has."""
 
-    output: bytes  #: The beginning and the end of it, 24 KiB at most.
+    output: bytes  #: The beginning and the end of it, MOST_OUTPUT_BYTES at most.
     printed: int  #: How many bytes it has printed in all.
     why: str = (
         ""  #: ``ended``, ``timeout``, ``stopped``, or ``lost`` for one that is not there any more; empty: it runs.

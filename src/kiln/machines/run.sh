@@ -1,4 +1,4 @@
-# Runs a command in a guest. Its agent starts this: sh -c THIS kiln HOME NAME TIMEOUT USER DIRECTORY <COMMAND
+# Runs a command in a guest. Its agent starts this: sh -c THIS kiln HOME NAME TIMEOUT USER DIRECTORY MOST <COMMAND
 #
 # HOME/NAME holds the command's script, what it prints and how it ended; it lies where nothing outlives the guest's
 # boot. Whoever asks again, after a Kiln that was killed in between, starts nothing anew and is told what the first one
@@ -6,8 +6,7 @@
 PATH=${PATH:-/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin}
 export PATH
 umask 077
-folder=$1/$2 timeout=$3 user=$4 directory=$5
-most=24576
+folder=$1/$2 timeout=$3 user=$4 directory=$5 most=$6
 
 rest() { sleep 0.1 2>/dev/null || sleep 1; }
 
@@ -16,7 +15,7 @@ tell() {
     exit "$1"
 }
 
-# Keeps the beginning and the end of what comes, in the file output, and how much it was, in total. What is left running
+# Keeps the beginning and the end of what comes, $most bytes, in the file output, and how much it was, in total. What is left running
 # may print on when the command has ended: it is read, so that it is not ended by that.
 collect() {
     total=0

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import base64
-import binascii
-
 from kiln.calls.call import Ports
+from kiln.ground import base64_text
 from kiln.networks.metadata import Described, Tree, tree_of
 from kiln.store.database import Transaction
 from kiln.store.instances import Instance, instances, serial_number
@@ -60,6 +58,6 @@ def _user_data(kept: str) -> bytes | None:
     if not kept:
         return None
     try:
-        return base64.b64decode(kept, validate=True)
-    except binascii.Error:
+        return base64_text.read(kept)
+    except base64_text.NotBase64:
         return kept.encode()

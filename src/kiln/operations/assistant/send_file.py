@@ -6,8 +6,6 @@ appears whole or not at all, in a folder that is made where it is not there.
 
 from __future__ import annotations
 
-import base64
-import binascii
 from typing import Annotated
 
 from kiln.calls.call import Call, Job
@@ -19,7 +17,7 @@ from kiln.ground.units import KiB
 from kiln.ground.values import dataclass
 from kiln.machines.port import Begun, Inside, SentFile
 from kiln.operations import resource_groups
-from kiln.operations.assistant.parts import errand, errors, targets
+from kiln.operations.assistant.parts import contents, errand, errors, targets
 from kiln.operations.assistant.parts.errand import Errand, ErrandFacts
 from kiln.operations.assistant.parts.words import BASE64, IDEMPOTENT, PLAIN, InvokeId, decoded
 from kiln.operations.errors.tags import DuplicateTagKey, InvalidTagKeyMalformed, QuotaExceedTags
@@ -28,7 +26,7 @@ from kiln.operations.resource_groups import InvalidResourceGroupNotFound
 from kiln.store.instances import Instance
 from kiln.store.invocations import FILE, Invocation
 
-MOST_CONTENT = 32 * KiB  #: In Base64.
+_MOST_CONTENT = 32 * KiB  #: In Base64.
 _LEAST_TIMEOUT_S = 10  #: Less counts as that, as documented.
 _MOST_INSTANCES = 50
 
@@ -113,7 +111,7 @@ class Plan:
 def check(call: Call, p: Input) -> Plan:
     pairs = to_pairs(p.tag)
     resource_groups.check_there(call, p.resource_group_id)
-    content = _content(p)
+    content = contents.to_kept(p.content, p.content_type, _MOST_CONTENT, FileContentDecodeError, FileContentExceedLimit)
     found = targets.find_targets(call, p.region_id, p.instance_id, most=_MOST_INSTANCES)
     invocation = targets.new_invocation(
         call,
@@ -157,20 +155,6 @@ def _begin(inside: Inside, job: Job[ErrandFacts], found: Errand) -> Begun:  # no
             overwrites=said.overwrite,
         )
     )
-
-
-def _content(p: Input) -> str:
-    if p.content_type.lower() == BASE64.lower():
-        try:
-            raw = base64.b64decode("".join(p.content.split()), validate=True)
-        except (binascii.Error, ValueError):
-            raise FileContentDecodeError from None
-    else:
-        raw = p.content.encode(errors="surrogatepass")
-    kept = base64.b64encode(raw).decode()
-    if len(kept) > MOST_CONTENT:
-        raise FileContentExceedLimit
-    return kept
 
 
 send_file = Operation(

@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import base64
-import binascii
 import json
 import re
 from collections.abc import Mapping
 
-from kiln.ground import strict_json
+from kiln.declare.errors import ApiError
+from kiln.ground import base64_text, strict_json
 from kiln.ground.units import KiB
 from kiln.operations.assistant.parts import errors
 from kiln.operations.assistant.parts.words import BASE64
 
-MOST_CONTENT = 24 * KiB  #: In Base64.
+MOST_CONTENT = 24 * KiB  #: Of a command, in Base64.
 _MOST_PARAMETERS = 20
 _MOST_GIVEN = 10
 _LONGEST_NAME = 64
@@ -33,17 +33,22 @@ BUILT_IN = (
 
 
 def read_content(content: str, encoding: str) -> str:
-    """What is kept of a content: its Base64. Raises CmdContentDecodeError, CmdContentExceedLimit."""
+    """What is kept of a command's content. Raises CmdContentDecodeError, CmdContentExceedLimit."""
+    return to_kept(content, encoding, MOST_CONTENT, errors.CmdContentDecodeError, errors.CmdContentExceedLimit)
+
+
+def to_kept(content: str, encoding: str, most: int, undecodable: type[ApiError], too_long: type[ApiError]) -> str:
+    """What is kept of a content that was given in an encoding: its Base64, of *most* characters. Raises these two."""
     if encoding.lower() == BASE64.lower():
         try:
-            raw = base64.b64decode("".join(content.split()), validate=True)
-        except (binascii.Error, ValueError):
-            raise errors.CmdContentDecodeError from None
+            raw = base64_text.read(content)
+        except base64_text.NotBase64:
+            raise undecodable from None
     else:
         raw = content.encode(errors="surrogatepass")
     kept = base64.b64encode(raw).decode()
-    if len(kept) > MOST_CONTENT:
-        raise errors.CmdContentExceedLimit
+    if len(kept) > most:
+        raise too_long
     return kept
 
 

@@ -7,12 +7,12 @@ official SDK's descriptions of RunInstances' parameters.
 from __future__ import annotations
 
 import base64
-import binascii
 import re
 from typing import Annotated
 
 from kiln.declare.errors import ApiError
 from kiln.declare.rules import Doc, Example, Name
+from kiln.ground import base64_text
 from kiln.ground.units import KiB
 from kiln.ground.values import dataclass
 
@@ -102,8 +102,8 @@ class Base64:
 
     def allows(self, value: str) -> bool:
         try:
-            base64.b64decode("".join(value.split()), validate=True)
-        except (binascii.Error, ValueError):
+            base64_text.read(value)
+        except base64_text.NotBase64:
             return False
         return True
 
@@ -122,7 +122,7 @@ class Raw:
     error: type[ApiError] = InvalidUserDataSizeExceeded
 
     def allows(self, value: str) -> bool:
-        return len(base64.b64decode("".join(value.split()))) <= self.most_bytes
+        return len(base64_text.read(value)) <= self.most_bytes
 
     def in_words(self) -> str:
         return f"at most {self.most_bytes // KiB} KiB before the encoding"
