@@ -267,6 +267,15 @@ DRAFTED = {
     "Instance": ["kiln/operations/instances/parts/launch.py"],
     "Volume": ["kiln/store/volumes.py", "kiln/store/volumes.py"],
     "Task": ["kiln/store/tasks.py"],
+    "Command": ["kiln/operations/assistant/parts/keeping.py"],
+    "Invocation": ["kiln/operations/assistant/parts/targets.py"],
+    "InvocationResult": ["kiln/operations/assistant/parts/targets.py"],
+    "Eip": ["kiln/operations/eips/allocate_eip_address.py"],
+    "Vpc": ["kiln/operations/steps/network_drafts.py"],
+    "VSwitch": ["kiln/operations/steps/network_drafts.py"],
+    "SecurityGroup": ["kiln/operations/steps/network_drafts.py"],
+    "NetworkInterface": ["kiln/operations/steps/network_drafts.py"],
+    "KeyPair": ["kiln/operations/key_pairs/parts/named.py"],
 }
 
 
@@ -275,6 +284,7 @@ def test_a_row_is_made_in_one_place(row: str) -> None:
     made = [
         name
         for name in modules()
+        if not name.startswith("kiln/networks/")  # What is carried of a VPC has the names of its rows.
         for node in nodes_of(name)
         if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == row
     ]

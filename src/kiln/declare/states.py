@@ -117,12 +117,9 @@ RESTING = WELL | IDLE | BROKEN
 #: The statuses in which an image boots. The real service may say Usable later than Available, but never earlier.
 USABLE = (ImageStatus.AVAILABLE, ImageStatus.DEPRECATED)
 
-#: In all others it is still to be done.
-ENDED_INVOCATIONS = frozenset(InvocationStatus) - {
-    InvocationStatus.PENDING,
-    InvocationStatus.RUNNING,
-    InvocationStatus.STOPPING,
-}
+#: In these something is still to be done.
+OPEN_INVOCATIONS = frozenset({InvocationStatus.PENDING, InvocationStatus.RUNNING, InvocationStatus.STOPPING})
+ENDED_INVOCATIONS = frozenset(InvocationStatus) - OPEN_INVOCATIONS
 
 MOVES: dict[type[StrEnum], dict[StrEnum, tuple[StrEnum, ...]]] = {
     ImageStatus: {

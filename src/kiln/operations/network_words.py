@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from kiln.declare.errors import ApiError
+from kiln.declare.errors import ApiError, InvalidParameter
 from kiln.declare.rules import Declined, Doc, Example, OneOf, Text, Unordered
 from kiln.declare.shapes import shape
 from kiln.ground.values import dataclass
 from kiln.networks.errors import NetworkInvalid
 from kiln.networks.values import network_of
-
-_URLS = ("http://", "https://")
+from kiln.operations.params import URLS
 
 VpcId = Annotated[str, Example("vpc-bp1qpo0kug3a20qqe9h4"), Doc("The ID of the VPC.")]
 VSwitchId = Annotated[str, Example("vsw-bp1s5fnvk4gn2tws03e1"), Doc("The ID of the VSwitch.")]
@@ -33,14 +32,14 @@ class NoTag:
 NoTags = Annotated[tuple[NoTag, ...], Unordered(), Doc("Tags.")]
 
 
-def network_name(error: type[ApiError]) -> Text:
+def network_name(error: type[ApiError] = InvalidParameter) -> Text:
     """The rule for names in the Vpc product, where no letter has to come first."""
-    return Text(1, 128, error, not_starting=_URLS)
+    return Text(1, 128, error, not_starting=URLS)
 
 
-def network_description(error: type[ApiError]) -> Text:
+def network_description(error: type[ApiError] = InvalidParameter) -> Text:
     """The rule for descriptions in the Vpc product."""
-    return Text(1, 256, error, not_starting=_URLS)
+    return Text(1, 256, error, not_starting=URLS)
 
 
 @dataclass(frozen=True)

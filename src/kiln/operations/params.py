@@ -31,7 +31,7 @@ from kiln.operations.errors.requests import InvalidDescriptionMalformed
 from kiln.operations.errors.tags import DuplicateTagKey, InvalidTagKeyMalformed, InvalidTagValueMalformed
 from kiln.store.tags import Tag
 
-_URLS = ("http://", "https://")
+URLS = ("http://", "https://")  #: What names and descriptions do not begin with.
 
 RegionId = Annotated[str, Example("cn-qingdao-env17-d01"), Doc("The region. DescribeRegions lists them.")]
 #: Of operations on one resource, which its ID finds in any region; the classic SDK sends it with all of them.
@@ -65,7 +65,7 @@ ImageFamily = Annotated[
 ]
 Description = Annotated[
     str,
-    Text(2, 256, InvalidDescriptionMalformed, not_starting=_URLS),
+    Text(2, 256, InvalidDescriptionMalformed, not_starting=URLS),
     Example("ImageTestDescription"),
     Doc("A description."),
 ]
@@ -133,7 +133,7 @@ TagKey = Annotated[
     str | None,
     Alias("key"),
     KeepEmpty(),
-    Text(1, 128, InvalidTagKeyMalformed, not_starting=("aliyun", "acs:"), not_containing=_URLS),
+    Text(1, 128, InvalidTagKeyMalformed, not_starting=("aliyun", "acs:"), not_containing=URLS),
     Example("KeyTest"),
     Doc("A tag's key. The lower-case spelling is deprecated."),
 ]
@@ -141,7 +141,7 @@ TagValue = Annotated[
     str | None,
     Alias("value"),
     KeepEmpty(),
-    Text(0, 128, InvalidTagValueMalformed, not_starting=("acs:",), not_containing=_URLS),
+    Text(0, 128, InvalidTagValueMalformed, not_starting=("acs:",), not_containing=URLS),
     Example("ValueTest"),
     Doc("A tag's value; may be empty. The lower-case spelling is deprecated."),
 ]

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from sqlalchemy import ColumnElement, Index, func, select
 
-from kiln.declare.states import ENDED_INVOCATIONS, InvocationStatus, check_move
+from kiln.declare.states import ENDED_INVOCATIONS, OPEN_INVOCATIONS, InvocationStatus, check_move
 from kiln.ground.units import DAY_S
 from kiln.ground.values import dataclass
 from kiln.store import tags
@@ -22,6 +22,7 @@ from kiln.store.rows import Recorded, Rows
 
 KEPT_S = 30 * DAY_S  #: DescribeInvocationResults: "execution information from the last 30 days".
 COMMAND, FILE = "command", "file"
+PARTIAL = "PartialFailed"  #: The status of an invocation that went well on some of its instances.
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -128,7 +129,16 @@ def summed(statuses: Iterable[str]) -> str:
         return "Stopped"
     if found - stopped == {InvocationStatus.SUCCESS}:
         return InvocationStatus.SUCCESS.value
-    return "PartialFailed" if InvocationStatus.SUCCESS in found else InvocationStatus.FAILED.value
+    return PARTIAL if InvocationStatus.SUCCESS in found else InvocationStatus.FAILED.value
+
+
+#: In which of these an invocation has gone through, well or not: what it is asked for as Finished.
+FINISHED = (InvocationStatus.SUCCESS.value, InvocationStatus.FAILED.value, PARTIAL)
+
+
+def in_status(asked: str) -> Condition:
+    """That an invocation is in the status that is asked for, of all its instances together."""
+    return invocations.c.status.in_(FINISHED) if asked == "Finished" else invocations.c.status == asked
 
 
 def add(tx: Transaction, invocation: Invocation, rows: Sequence[InvocationResult]) -> None:
@@ -182,11 +192,10 @@ def on_instance(instance: str) -> Condition:
 
 def activity(tx: Transaction, instance: str) -> Activity:
     """How much is asked of the instance's guest."""
-    open_ = [status for status in InvocationStatus if status not in ENDED_INVOCATIONS]
     last = tx.execute(select(func.max(results.c.created_at)).where(results.c.instance == instance)).scalar()
     return Activity(
         total=results.count(tx, instance=instance),
-        open=results.count(tx, results.c.status.in_(open_), instance=instance),
+        open=results.count(tx, results.c.status.in_(OPEN_INVOCATIONS), instance=instance),
         last_at=last,
     )
 
@@ -206,8 +215,7 @@ def results_of(tx: Transaction, names: Sequence[str]) -> dict[str, list[Invocati
 
 def forget(tx: Transaction, before: float) -> list[str]:
     """Remove what was asked for before a moment and has ended; returns the invocations."""
-    open_ = (InvocationStatus.PENDING, InvocationStatus.RUNNING, InvocationStatus.STOPPING)
-    old = invocations.all(tx, invocations.c.created_at < before, invocations.c.status.not_in(open_))
+    old = invocations.all(tx, invocations.c.created_at < before, invocations.c.status.not_in(OPEN_INVOCATIONS))
     for row in old:
         tags.drop(tx, "invocation", row.id)
         results.delete(tx, invocation=row.id)

@@ -14,10 +14,11 @@ from kiln.calls.call import Ports
 from kiln.calls.places import free_in
 from kiln.ground.journal import Journal
 from kiln.operations.steps.default_network import DefaultNetwork
+from kiln.operations.steps.network_drafts import new_card
 from kiln.store.addresses import NoAddressLeft, free_macs
 from kiln.store.database import Transaction
-from kiln.store.instances import Instance, instances, without_place
-from kiln.store.interfaces import NetworkInterface, interface_id, interfaces, join, primary_of
+from kiln.store.instances import instances, without_place
+from kiln.store.interfaces import NetworkInterface, interfaces, join, primary_of
 
 log = Journal("kiln.upkeep")
 
@@ -49,7 +50,7 @@ def _place(tx: Transaction, ports: Ports, instance_id: str) -> None:
     vswitch = network.vswitch(instance.zone)
     group = network.group(vswitch.vpc)
     (address,) = free_in(tx, vswitch, 1)
-    old = primary_of(tx, instance.id) or _new_card(instance)
+    old = primary_of(tx, instance.id) or new_card(instance)
     card = replace(
         old,
         vpc=vswitch.vpc,
@@ -61,23 +62,6 @@ def _place(tx: Transaction, ports: Ports, instance_id: str) -> None:
     interfaces.delete(tx, id=card.id, instance=instance.id)
     interfaces.insert(tx, card)
     join(tx, card, [group.id])
-
-
-def _new_card(instance: Instance) -> NetworkInterface:
-    return NetworkInterface(
-        id=interface_id(instance.id),
-        account=instance.account,
-        region=instance.region,
-        zone=instance.zone,
-        vpc="",
-        vswitch="",
-        instance=instance.id,
-        is_primary=True,
-        private_ip="",
-        mac="",
-        status="InUse",
-        created_at=instance.created_at,
-    )
 
 
 def _is_taken(tx: Transaction, card: NetworkInterface) -> bool:

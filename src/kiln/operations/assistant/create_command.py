@@ -11,14 +11,13 @@ from __future__ import annotations
 from typing import Annotated
 
 from kiln.calls.call import Call
-from kiln.declare.ids import new_id
 from kiln.declare.operation import Operation
 from kiln.declare.rules import Count, Doc, Example, Unordered
 from kiln.declare.shapes import shape
 from kiln.ground.values import dataclass
 from kiln.operations import resource_groups
 from kiln.operations.assistant.parts import contents, errors
-from kiln.operations.assistant.parts.keeping import KEEP_ERRORS, check_room
+from kiln.operations.assistant.parts.keeping import KEEP_ERRORS, check_room, new_command
 from kiln.operations.assistant.parts.words import (
     BASE64,
     DEFAULT_TIMEOUT_S,
@@ -76,21 +75,7 @@ def check(call: Call, p: Input) -> Plan:
         contents.names_in(content)
     resource_groups.check_there(call, p.resource_group_id)
     check_room(call, p.region_id)
-    command = Command(
-        id=new_id("command"),
-        account=call.account,
-        region=p.region_id,
-        name=p.name,
-        description=p.description or "",
-        type=p.type,
-        content=content,
-        working_dir=p.working_dir or "",
-        timeout_s=p.timeout,
-        enable_parameter=p.enable_parameter,
-        resource_group=p.resource_group_id or "",
-        created_at=call.now,
-        invoked=0,
-    )
+    command = new_command(call, p, content)
     return Plan(command=command, tags=pairs)
 
 

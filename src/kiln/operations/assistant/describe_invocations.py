@@ -44,6 +44,7 @@ from kiln.store.invocations import (
     NEWEST,
     Invocation,
     InvocationResult,
+    in_status,
     invocations,
     on_instance,
     results_of,
@@ -150,10 +151,8 @@ def _conditions(p: Input) -> list[Condition]:
         conditions.append(fits(c.name, p.command_name))
     if p.resource_group_id is not None:
         conditions.append(c.resource_group == p.resource_group_id)
-    if p.invoke_status == "Finished":
-        conditions.append(c.status.in_(("Success", "Failed", "PartialFailed")))
-    elif p.invoke_status is not None:
-        conditions.append(c.status == p.invoke_status)
+    if p.invoke_status is not None:
+        conditions.append(in_status(p.invoke_status))
     if p.timed or p.repeat_mode not in (None, "Once"):
         conditions.append(NOTHING)
     return conditions

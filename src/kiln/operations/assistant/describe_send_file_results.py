@@ -34,6 +34,7 @@ from kiln.store.invocations import (
     NEWEST,
     Invocation,
     InvocationResult,
+    in_status,
     invocations,
     on_instance,
     results_of,
@@ -144,10 +145,8 @@ def _conditions(p: Input) -> list[Condition]:
         conditions.append(fits(c.name, p.name, 255))
     if p.resource_group_id is not None:
         conditions.append(c.resource_group == p.resource_group_id)
-    if p.invocation_status == "Finished":
-        conditions.append(c.status.in_(("Success", "Failed", "PartialFailed")))
-    elif p.invocation_status is not None:
-        conditions.append(c.status == p.invocation_status)
+    if p.invocation_status is not None:
+        conditions.append(in_status(p.invocation_status))
     return conditions
 
 

@@ -12,10 +12,10 @@ then nobody knows how the command ended, and its status is Error.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Annotated
 
 from kiln.calls.call import Call
-from kiln.declare.ids import new_id
 from kiln.declare.operation import Operation
 from kiln.declare.rules import Count, Doc, Example, Unordered
 from kiln.declare.shapes import shape
@@ -23,7 +23,7 @@ from kiln.ground.values import dataclass
 from kiln.operations import resource_groups
 from kiln.operations.assistant.parts import contents, errand, errors, running, targets
 from kiln.operations.assistant.parts.errand import ErrandFacts
-from kiln.operations.assistant.parts.keeping import KEEP_ERRORS, check_room
+from kiln.operations.assistant.parts.keeping import KEEP_ERRORS, check_room, new_command
 from kiln.operations.assistant.parts.words import (
     DEFAULT_TIMEOUT_S,
     IDEMPOTENT,
@@ -122,21 +122,7 @@ def check(call: Call, p: Input) -> Plan:
     found = targets.find_targets(call, p.region_id, p.instance_id, p.resource_tag, most=MOST_INSTANCES)
     if p.keep_command:
         check_room(call, p.region_id)
-    command = Command(
-        id=new_id("command"),
-        account=call.account,
-        region=p.region_id,
-        name=p.name or "",
-        description=p.description or "",
-        type=p.type,
-        content=content,
-        working_dir=p.working_dir or "",
-        timeout_s=p.timeout,
-        enable_parameter=p.enable_parameter,
-        resource_group=p.resource_group_id or "",
-        created_at=call.now,
-        invoked=1,
-    )
+    command = replace(new_command(call, p, content), invoked=1)
     invocation = running.invocation_of(call, command, parameters, p.username or "", p.resource_group_id or "")
     return Plan(command=command, is_kept=p.keep_command, invocation=invocation, targets=found, tags=pairs)
 

@@ -15,7 +15,7 @@ from kiln.declare.deployment import DISK_CATEGORIES, PERFORMANCE_LEVELS, level_o
 from kiln.declare.errors import ApiError, MissingParameter
 from kiln.declare.facts import facts
 from kiln.declare.ids import new_id
-from kiln.declare.operation import Idempotence, Operation
+from kiln.declare.operation import Operation
 from kiln.declare.rules import Count, Doc, Example, Name, OneOf, Unordered, Wire
 from kiln.declare.shapes import shape
 from kiln.declare.states import DiskStatus, InstanceStatus
@@ -27,7 +27,7 @@ from kiln.operations import accepted, resource_groups
 from kiln.operations.disks.parts.errors import InstanceLockedForSecurityOfDisk, InvalidParameterMultiAttach
 from kiln.operations.errors.instances import IncorrectInstanceStatus, InvalidInstanceIdNotFound
 from kiln.operations.errors.regions import InvalidRegionIdNotFoundSpecified
-from kiln.operations.errors.requests import IdempotentParameterMismatch, InvalidClientTokenMalformed
+from kiln.operations.errors.requests import IDEMPOTENT
 from kiln.operations.errors.snapshots import InvalidSnapshotIdNotFound, InvalidSnapshotIdNotReady
 from kiln.operations.errors.tags import DuplicateTagKey, InvalidTagKeyMalformed, QuotaExceedTags
 from kiln.operations.params import (
@@ -333,7 +333,7 @@ create_disk = Operation(
     carry_out=carry_out,
     facts=Facts,
     give_up=give_up,
-    idempotent=Idempotence(mismatch=IdempotentParameterMismatch, malformed=InvalidClientTokenMalformed),
+    idempotent=IDEMPOTENT,
     unknown_region=InvalidRegionIdNotFoundSpecified,
     leads_to=("Creating", "Available", "In_use"),
     errors=(

@@ -14,7 +14,7 @@ from kiln.calls.call import Call, Job
 from kiln.declare.deployment import DISK_CATEGORIES, PERFORMANCE_LEVELS
 from kiln.declare.errors import ApiError
 from kiln.declare.facts import UnreadableFacts, facts, read
-from kiln.declare.operation import Idempotence, Operation
+from kiln.declare.operation import Operation
 from kiln.declare.rules import Doc, Example, OneOf
 from kiln.declare.shapes import shape
 from kiln.declare.states import DiskStatus, InstanceStatus, TaskStatus
@@ -24,7 +24,7 @@ from kiln.ground.values import dataclass
 from kiln.operations.disks.parts.errors import InstanceLockedForSecurityOfDisk, InvalidDiskIdNotFound
 from kiln.operations.errors.disks import DiskCreatingSnapshot, IncorrectDiskStatus
 from kiln.operations.errors.instances import IncorrectInstanceStatus
-from kiln.operations.errors.requests import IdempotentParameterMismatch, InvalidClientTokenMalformed
+from kiln.operations.errors.requests import IDEMPOTENT
 from kiln.operations.params import DiskId, OwnRegionId
 from kiln.operations.steps import capture
 from kiln.operations.steps.locks import check_unlocked
@@ -218,7 +218,7 @@ resize_disk = Operation(
     carry_out=carry_out,
     facts=Facts,
     give_up=give_up,
-    idempotent=Idempotence(mismatch=IdempotentParameterMismatch, malformed=InvalidClientTokenMalformed),
+    idempotent=IDEMPOTENT,
     errors=(
         InvalidDiskIdNotFound,
         IncorrectDiskStatus,

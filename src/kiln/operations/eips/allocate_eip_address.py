@@ -11,20 +11,19 @@ from typing import Annotated
 from kiln.calls.call import Call
 from kiln.declare.errors import ApiError
 from kiln.declare.ids import new_id
-from kiln.declare.operation import Idempotence, Operation
+from kiln.declare.operation import Operation
 from kiln.declare.products import ECS
 from kiln.declare.rules import Composed, Declined, Doc, Example, OneOf, Pattern, Text, Wire
 from kiln.declare.shapes import shape
 from kiln.declare.states import EipStatus
 from kiln.operations import accepted, resource_groups
-from kiln.operations.errors.requests import IdempotentParameterMismatch, InvalidClientTokenMalformed
-from kiln.operations.network_words import AllocationId, NoTags
+from kiln.operations.errors.requests import IDEMPOTENT
+from kiln.operations.network_words import AllocationId, NoTags, network_description, network_name
 from kiln.operations.params import RegionId, ResourceGroupId
 from kiln.operations.resource_groups import InvalidResourceGroupNotFound
 from kiln.store.addresses import NoAddressLeft, free_public
 from kiln.store.eips import Eip, eips
 
-_URLS = ("http://", "https://")
 _CHOSEN = Declined("addresses are given out as they are free")
 
 
@@ -52,8 +51,8 @@ class Input:
         str, OneOf(("PostPaid", "PrePaid")), Doc("PostPaid or PrePaid. Remembered; nothing is billed.")
     ] = "PostPaid"
     isp: Annotated[str, Wire("ISP"), Text(1, 64), Example("BGP"), Doc("The line. Remembered.")] = "BGP"
-    name: Annotated[str | None, Text(1, 128, not_starting=_URLS), Composed(), Example("web"), Doc("The name.")] = None
-    description: Annotated[str | None, Text(1, 256, not_starting=_URLS), Doc("A description.")] = None
+    name: Annotated[str | None, network_name(), Composed(), Example("web"), Doc("The name.")] = None
+    description: Annotated[str | None, network_description(), Doc("A description.")] = None
     resource_group_id: ResourceGroupId | None = None
     ip_address: Annotated[str | None, _CHOSEN, Doc("The address that is wanted.")] = None
     instance_id: Annotated[str | None, _CHOSEN, Doc("The ID of the address that is wanted.")] = None
@@ -113,7 +112,7 @@ allocate_eip_address = Operation(
     output=Output,
     check=check,
     commit=commit,
-    idempotent=Idempotence(mismatch=IdempotentParameterMismatch, malformed=InvalidClientTokenMalformed),
+    idempotent=IDEMPOTENT,
     also_in=(ECS,),
     errors=(InvalidResourceGroupNotFound, QuotaExceededEip),
 )

@@ -10,7 +10,7 @@ from typing import Annotated
 
 from kiln.calls.call import Call
 from kiln.declare.errors import ApiError
-from kiln.declare.operation import Idempotence, Operation
+from kiln.declare.operation import Operation
 from kiln.declare.products import ECS
 from kiln.declare.rules import Declined, Doc
 from kiln.declare.shapes import shape
@@ -18,7 +18,7 @@ from kiln.declare.states import EipStatus, InstanceStatus
 from kiln.ground.values import dataclass
 from kiln.operations.errors.instances import InvalidInstanceIdNotFound
 from kiln.operations.errors.networks import IncorrectEipStatus, InvalidAllocationIdNotFound
-from kiln.operations.errors.requests import IdempotentParameterMismatch, InvalidClientTokenMalformed
+from kiln.operations.errors.requests import IDEMPOTENT
 from kiln.operations.network_words import AllocationId, EipInstanceType
 from kiln.operations.params import InstanceId, NothingMore, OwnRegionId
 from kiln.store.eips import Eip, eips
@@ -96,7 +96,7 @@ associate_eip_address = Operation(
     output=NothingMore,
     check=check,
     commit=commit,
-    idempotent=Idempotence(mismatch=IdempotentParameterMismatch, malformed=InvalidClientTokenMalformed),
+    idempotent=IDEMPOTENT,
     also_in=(ECS,),
     errors=(
         InvalidAllocationIdNotFound,

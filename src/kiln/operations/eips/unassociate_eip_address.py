@@ -6,13 +6,13 @@ from typing import Annotated
 
 from kiln.calls.call import Call
 from kiln.declare.errors import ApiError
-from kiln.declare.operation import Idempotence, Operation
+from kiln.declare.operation import Operation
 from kiln.declare.products import ECS
 from kiln.declare.rules import Accepted, Declined, Doc
 from kiln.declare.shapes import shape
 from kiln.declare.states import EipStatus
 from kiln.operations.errors.networks import IncorrectEipStatus, InvalidAllocationIdNotFound
-from kiln.operations.errors.requests import IdempotentParameterMismatch, InvalidClientTokenMalformed
+from kiln.operations.errors.requests import IDEMPOTENT
 from kiln.operations.network_words import AllocationId, EipInstanceType
 from kiln.operations.params import InstanceId, NothingMore, OwnRegionId
 from kiln.store.eips import Eip, eips, let_go
@@ -61,7 +61,7 @@ unassociate_eip_address = Operation(
     output=NothingMore,
     check=check,
     commit=commit,
-    idempotent=Idempotence(mismatch=IdempotentParameterMismatch, malformed=InvalidClientTokenMalformed),
+    idempotent=IDEMPOTENT,
     also_in=(ECS,),
     errors=(InvalidAllocationIdNotFound, IncorrectEipStatus, InvalidInstanceIdNotFoundOfEip),
 )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from kiln.declare.errors import ApiError
+from kiln.declare.operation import Idempotence
 
 
 class InvalidDescriptionMalformed(ApiError):
@@ -24,6 +25,10 @@ class IdempotentParameterMismatch(ApiError):
 
     code = "IdempotentParameterMismatch"
     message = "The request is retried with updated parameters."
+
+
+#: That an operation takes a ClientToken, with the errors that most of them document for it.
+IDEMPOTENT = Idempotence(mismatch=IdempotentParameterMismatch, malformed=InvalidClientTokenMalformed)
 
 
 class DryRunSuccess(ApiError):

@@ -24,7 +24,7 @@ from kiln.calls.call import Call, Job
 from kiln.calls.errors import ServiceUnavailablePoolDamaged
 from kiln.declare.errors import ApiError
 from kiln.declare.ids import new_id
-from kiln.declare.operation import Idempotence, Operation
+from kiln.declare.operation import Operation
 from kiln.declare.rules import Doc, Example, OneOf, Text
 from kiln.declare.shapes import shape
 from kiln.declare.states import ImageStatus
@@ -38,7 +38,7 @@ from kiln.operations.errors.copies import (
     SourceRegionNotFound,
 )
 from kiln.operations.errors.images import InvalidImageIdNotFound
-from kiln.operations.errors.requests import IdempotentParameterMismatch, InvalidClientTokenMalformed
+from kiln.operations.errors.requests import IDEMPOTENT
 from kiln.operations.errors.tags import DuplicateTagKey, InvalidTagKeyMalformed
 from kiln.operations.images.parts import drafts
 from kiln.operations.params import ImageId, ImageName, RegionId, to_pairs
@@ -287,7 +287,7 @@ copy_image = Operation(
     carry_out=carry_out,
     facts=CopyFacts,
     give_up=give_up,
-    idempotent=Idempotence(mismatch=IdempotentParameterMismatch, malformed=InvalidClientTokenMalformed),
+    idempotent=IDEMPOTENT,
     unknown_region=SourceRegionNotFound,
     leads_to=("Creating", "Available"),
     errors=(

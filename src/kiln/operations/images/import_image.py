@@ -19,7 +19,7 @@ from typing import Annotated
 from kiln.calls.call import Call, Job
 from kiln.declare.errors import ApiError
 from kiln.declare.ids import new_id
-from kiln.declare.operation import Idempotence, Operation
+from kiln.declare.operation import Operation
 from kiln.declare.rules import Count, Doc, Missing, OneOf, Unordered, Wire
 from kiln.declare.shapes import shape
 from kiln.declare.system import System
@@ -27,7 +27,7 @@ from kiln.ground.values import dataclass
 from kiln.operations import resource_groups
 from kiln.operations.errors.images import InvalidBootModeNotSupport
 from kiln.operations.errors.regions import InvalidRegionIdNotFoundOfTasks
-from kiln.operations.errors.requests import DryRunSuccess, IdempotentParameterMismatch, InvalidClientTokenMalformed
+from kiln.operations.errors.requests import IDEMPOTENT, DryRunSuccess
 from kiln.operations.errors.tags import InvalidTagKeyMalformed, QuotaExceedTags
 from kiln.operations.errors.tasks import MissingParameterOfTasks
 from kiln.operations.images.parts import drafts, intake
@@ -249,7 +249,7 @@ import_image = Operation(
     carry_out=carry_out,
     facts=Intakes,
     give_up=give_up,
-    idempotent=Idempotence(mismatch=IdempotentParameterMismatch, malformed=InvalidClientTokenMalformed),
+    idempotent=IDEMPOTENT,
     dry_run=DryRunSuccess,
     unknown_region=InvalidRegionIdNotFoundOfTasks,
     leads_to=("Creating", "Available"),

@@ -12,16 +12,15 @@ from typing import Annotated
 
 from kiln.calls.call import Call, Job
 from kiln.declare.errors import ApiError
-from kiln.declare.operation import Idempotence, Operation
+from kiln.declare.operation import Operation
 from kiln.declare.rules import Count, Doc, Example
 from kiln.declare.shapes import shape
 from kiln.declare.states import InstanceStatus
 from kiln.ground.values import dataclass
 from kiln.operations import accepted
-from kiln.operations.errors.requests import IdempotentParameterMismatch
 from kiln.operations.instances.parts import launch
 from kiln.operations.instances.parts.launch import Launches, LaunchFacts, Wish
-from kiln.operations.instances.parts.launch_errors import InvalidClientTokenValueNotSupported
+from kiln.operations.instances.parts.launch_errors import IDEMPOTENT
 from kiln.operations.instances.parts.launch_input import DataDisk, LaunchInput, SystemDisk
 from kiln.operations.instances.parts.placement import Wanted
 from kiln.operations.params import InstanceId, to_pairs
@@ -115,7 +114,7 @@ create_instance = Operation(
     carry_out=carry_out,
     facts=LaunchFacts,
     give_up=give_up,
-    idempotent=Idempotence(mismatch=IdempotentParameterMismatch, malformed=InvalidClientTokenValueNotSupported),
+    idempotent=IDEMPOTENT,
     leads_to=("Pending", "Stopped"),
     errors=(InvalidInstanceTypeValueNotSupportedOfCreate, *launch.ERRORS),
 )

@@ -10,14 +10,10 @@ from __future__ import annotations
 from typing import Annotated
 
 from kiln.calls.call import Call
-from kiln.declare.operation import Idempotence, Operation
+from kiln.declare.operation import Operation
 from kiln.declare.rules import Accepted, Doc
 from kiln.declare.shapes import shape
-from kiln.operations.errors.requests import (
-    DryRunSuccess,
-    IdempotentParameterMismatch,
-    InvalidClientTokenMalformed,
-)
+from kiln.operations.errors.requests import IDEMPOTENT, DryRunSuccess
 from kiln.operations.instances.parts import batch, release
 from kiln.operations.instances.parts.batch import InstanceIds
 from kiln.operations.instances.parts.orders import Order
@@ -56,7 +52,7 @@ delete_instances = Operation(
     check=check,
     commit=commit,
     dry_run=DryRunSuccess,
-    idempotent=Idempotence(mismatch=IdempotentParameterMismatch, malformed=InvalidClientTokenMalformed),
+    idempotent=IDEMPOTENT,
     gives_back=True,
     errors=release.ERRORS,
 )

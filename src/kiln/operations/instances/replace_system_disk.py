@@ -17,7 +17,7 @@ from kiln.declare.deployment import DISK_CATEGORIES
 from kiln.declare.errors import ApiError
 from kiln.declare.facts import Raw, facts
 from kiln.declare.ids import new_id
-from kiln.declare.operation import Idempotence, Operation
+from kiln.declare.operation import Operation
 from kiln.declare.rules import Accepted, Composed, Doc, Example, Unordered, Wire
 from kiln.declare.shapes import shape
 from kiln.declare.states import DiskStatus, InstanceStatus
@@ -36,7 +36,6 @@ from kiln.operations.errors.key_pairs import (
     DependencyViolationWindowsInstance,
     InvalidKeyPairNameNotFoundOfReplace,
 )
-from kiln.operations.errors.requests import IdempotentParameterMismatch
 from kiln.operations.instances.parts import boot_image, power
 from kiln.operations.instances.parts.boot_image import BootImage
 from kiln.operations.instances.parts.guest_input import (
@@ -47,7 +46,7 @@ from kiln.operations.instances.parts.guest_input import (
     check_password,
 )
 from kiln.operations.instances.parts.launch_errors import (
-    InvalidClientTokenValueNotSupported,
+    IDEMPOTENT,
     InvalidSystemDiskSizeLessThanImageSize,
     OperationDeniedImageNotValid,
 )
@@ -291,7 +290,7 @@ replace_system_disk = Operation(
     carry_out=carry_out,
     facts=Facts,
     give_up=give_up,
-    idempotent=Idempotence(mismatch=IdempotentParameterMismatch, malformed=InvalidClientTokenValueNotSupported),
+    idempotent=IDEMPOTENT,
     errors=(
         InvalidInstanceIdNotFound,
         InstanceLockedForSecurity,

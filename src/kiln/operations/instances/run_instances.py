@@ -16,7 +16,7 @@ from typing import Annotated
 
 from kiln.calls.call import Call, Job
 from kiln.declare.errors import ApiError, InvalidParameter
-from kiln.declare.operation import Idempotence, Operation
+from kiln.declare.operation import Operation
 from kiln.declare.rules import Accepted, Between, Count, Declined, Doc, Example, OneOf, Pattern, Unordered, Wire
 from kiln.declare.shapes import shape
 from kiln.declare.states import InstanceStatus
@@ -25,11 +25,10 @@ from kiln.ground.units import DAY_S
 from kiln.ground.values import dataclass
 from kiln.networks.values import MOST_GROUPS
 from kiln.operations import accepted
-from kiln.operations.errors.requests import IdempotentParameterMismatch
 from kiln.operations.instances.parts import launch, power
 from kiln.operations.instances.parts.guest_input import TOLD
 from kiln.operations.instances.parts.launch import Launches, LaunchFacts, Wish
-from kiln.operations.instances.parts.launch_errors import InvalidClientTokenValueNotSupported, OperationDeniedNoStock
+from kiln.operations.instances.parts.launch_errors import IDEMPOTENT, OperationDeniedNoStock
 from kiln.operations.instances.parts.launch_input import DataDisk, LaunchInput, PrivateDnsNameOptions, SystemDisk
 from kiln.operations.instances.parts.placement import Wanted
 from kiln.operations.params import InstanceId, ProvisionedIops, to_pairs
@@ -345,7 +344,7 @@ run_instances = Operation(
     carry_out=carry_out,
     facts=LaunchFacts,
     give_up=give_up,
-    idempotent=Idempotence(mismatch=IdempotentParameterMismatch, malformed=InvalidClientTokenValueNotSupported),
+    idempotent=IDEMPOTENT,
     leads_to=("Pending", "Running"),
     errors=(
         InvalidInstanceTypeValueNotSupportedOfRun,

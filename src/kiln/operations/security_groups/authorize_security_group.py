@@ -9,10 +9,10 @@ from __future__ import annotations
 from typing import Annotated
 
 from kiln.calls.call import Call
-from kiln.declare.operation import Idempotence, Operation
+from kiln.declare.operation import Operation
 from kiln.declare.rules import Count, Doc
 from kiln.declare.shapes import shape
-from kiln.operations.errors.requests import IdempotentParameterMismatch, InvalidClientTokenMalformed
+from kiln.operations.errors.requests import IDEMPOTENT
 from kiln.operations.params import NothingMore, RegionId, SecurityGroupId
 from kiln.operations.security_groups.parts import authorizing
 from kiln.operations.security_groups.parts.authorizing import Plan
@@ -42,6 +42,6 @@ authorize_security_group = Operation(
     output=NothingMore,
     check=check,
     commit=commit,
-    idempotent=Idempotence(mismatch=IdempotentParameterMismatch, malformed=InvalidClientTokenMalformed),
+    idempotent=IDEMPOTENT,
     errors=(*INGRESS.errors, *authorizing.ERRORS),
 )

@@ -6,23 +6,24 @@ none.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Annotated
 
 from kiln.calls.call import Call
 from kiln.declare.errors import ApiError
-from kiln.declare.ids import new_id
-from kiln.declare.operation import Idempotence, Operation
+from kiln.declare.operation import Operation
 from kiln.declare.rules import Accepted, Count, Doc, Example, OneOf, Unordered
 from kiln.declare.shapes import shape
 from kiln.ground.values import dataclass
 from kiln.operations import resource_groups
 from kiln.operations.errors.networks import InvalidVpcIdNotFound
-from kiln.operations.errors.requests import IdempotentParameterMismatch, InvalidClientTokenMalformed
+from kiln.operations.errors.requests import IDEMPOTENT
 from kiln.operations.errors.tags import DuplicateTagKey, InvalidTagKeyMalformed, QuotaExceedTags
 from kiln.operations.params import RegionId, ResourceGroupId, SecurityGroupId, TagInput, to_pairs
 from kiln.operations.resource_groups import InvalidResourceGroupNotFound
 from kiln.operations.security_groups.parts.wording import GroupDescription, GroupName
 from kiln.operations.steps.default_network import DefaultNetwork
+from kiln.operations.steps.network_drafts import new_group
 from kiln.store import tags
 from kiln.store.security_groups import SecurityGroup, security_groups
 from kiln.store.vpcs import mark_changed, vpcs
@@ -80,18 +81,11 @@ def check(call: Call, p: Input) -> Plan:
         raise QuotaExceedSecurityGroup
     network = DefaultNetwork(call.tx, call.account, p.region_id, call.now)
     named = p.vpc_id and call.the(vpcs, p.vpc_id, p.region_id, InvalidVpcIdNotFound)
-    row = SecurityGroup(
-        id=new_id("security_group"),
-        account=call.account,
-        region=p.region_id,
-        vpc=(named or network.vpc()).id,
+    row = replace(
+        new_group(call.account, p.region_id, (named or network.vpc()).id, call.now),
         name=p.security_group_name or "",
         description=p.description or "",
-        type="normal",
-        inner_access_policy="Accept",
-        is_default=False,
         resource_group=p.resource_group_id or "",
-        created_at=call.now,
     )
     return Plan(network=network, row=row, tags=pairs)
 
@@ -109,7 +103,7 @@ create_security_group = Operation(
     output=Output,
     check=check,
     commit=commit,
-    idempotent=Idempotence(mismatch=IdempotentParameterMismatch, malformed=InvalidClientTokenMalformed),
+    idempotent=IDEMPOTENT,
     errors=(
         InvalidTagKeyMalformed,
         DuplicateTagKey,

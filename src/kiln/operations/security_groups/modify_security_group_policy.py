@@ -8,12 +8,12 @@ from __future__ import annotations
 from typing import Annotated
 
 from kiln.calls.call import Call
-from kiln.declare.operation import Idempotence, Operation
+from kiln.declare.operation import Operation
 from kiln.declare.rules import Doc, OneOf
 from kiln.declare.shapes import shape
 from kiln.ground.values import dataclass
 from kiln.operations.errors.networks import InvalidSecurityGroupIdNotFound
-from kiln.operations.errors.requests import IdempotentParameterMismatch, InvalidClientTokenMalformed
+from kiln.operations.errors.requests import IDEMPOTENT
 from kiln.operations.params import NothingMore, RegionId, SecurityGroupId
 from kiln.operations.security_groups.parts.errors import InvalidPolicyMalformed
 from kiln.store.security_groups import SecurityGroup, security_groups
@@ -52,6 +52,6 @@ modify_security_group_policy = Operation(
     output=NothingMore,
     check=check,
     commit=commit,
-    idempotent=Idempotence(mismatch=IdempotentParameterMismatch, malformed=InvalidClientTokenMalformed),
+    idempotent=IDEMPOTENT,
     errors=(InvalidSecurityGroupIdNotFound,),
 )

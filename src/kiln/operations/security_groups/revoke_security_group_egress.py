@@ -10,10 +10,10 @@ from __future__ import annotations
 from typing import Annotated
 
 from kiln.calls.call import Call
-from kiln.declare.operation import Idempotence, Operation
+from kiln.declare.operation import Operation
 from kiln.declare.rules import Count, Doc
 from kiln.declare.shapes import shape
-from kiln.operations.errors.requests import IdempotentParameterMismatch, InvalidClientTokenMalformed
+from kiln.operations.errors.requests import IDEMPOTENT
 from kiln.operations.params import NothingMore, RegionId, SecurityGroupId
 from kiln.operations.security_groups.parts import revoking
 from kiln.operations.security_groups.parts.revoking import Plan, RuleIds
@@ -52,6 +52,6 @@ revoke_security_group_egress = Operation(
     output=NothingMore,
     check=check,
     commit=commit,
-    idempotent=Idempotence(mismatch=IdempotentParameterMismatch, malformed=InvalidClientTokenMalformed),
+    idempotent=IDEMPOTENT,
     errors=(*EGRESS.errors, *revoking.ERRORS),
 )

@@ -17,7 +17,7 @@ from typing import Annotated
 from kiln.calls.call import Call, Job
 from kiln.calls.errors import ServiceUnavailablePoolDamaged
 from kiln.declare.errors import ApiError
-from kiln.declare.operation import Idempotence, Operation
+from kiln.declare.operation import Operation
 from kiln.declare.rules import Accepted, Between, Doc, Example, Name, Text, Unordered
 from kiln.declare.shapes import shape
 from kiln.declare.states import SnapshotStatus
@@ -30,7 +30,7 @@ from kiln.operations.errors.copies import (
     InvalidSnapshotTooOldOfCopy,
     SourceRegionNotFound,
 )
-from kiln.operations.errors.requests import IdempotentParameterMismatch, InvalidClientTokenMalformed
+from kiln.operations.errors.requests import IDEMPOTENT
 from kiln.operations.errors.snapshots import InvalidSnapshotIdNotFound, InvalidSnapshotIdNotReady
 from kiln.operations.errors.tags import DuplicateTagKey, InvalidTagKeyMalformed
 from kiln.operations.params import ArnInput, RegionId, SnapshotId, to_pairs
@@ -154,7 +154,7 @@ copy_snapshot = Operation(
     carry_out=carry_out,
     facts=CopyFacts,
     give_up=give_up,
-    idempotent=Idempotence(mismatch=IdempotentParameterMismatch, malformed=InvalidClientTokenMalformed),
+    idempotent=IDEMPOTENT,
     unknown_region=SourceRegionNotFound,
     leads_to=("progressing", "accomplished"),
     errors=(

@@ -7,11 +7,12 @@ refused makes none. Who deletes one has another made by the next who needs it.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from ipaddress import IPv4Network
 from typing import TypeVar
 
 from kiln.declare.ids import new_id
-from kiln.declare.states import VpcStatus, VSwitchStatus
+from kiln.operations.steps.network_drafts import new_group, new_vpc, new_vswitch
 from kiln.store import vpcs
 from kiln.store.addresses import NoAddressLeft
 from kiln.store.database import Transaction
@@ -84,49 +85,17 @@ class DefaultNetwork:
         return next((row for of, row in self._drafts if of is rows and isinstance(row, kind)), None)
 
     def _new_vpc(self) -> Vpc:
-        return Vpc(
-            id=new_id("vpc"),
-            account=self._account,
-            region=self._region,
-            name="",
-            description="System created default VPC.",
-            status=VpcStatus.AVAILABLE,
-            cidr=DEFAULT_CIDR,
-            is_default=True,
-            resource_group="",
-            created_at=self._now,
-        )
+        row = new_vpc(self._account, self._region, DEFAULT_CIDR, self._now)
+        return replace(row, description="System created default VPC.", is_default=True)
 
     def _new_vswitch(self, vpc: Vpc, zone: str) -> VSwitch:
-        return VSwitch(
-            id=new_id("vswitch"),
-            account=self._account,
-            region=self._region,
-            zone=zone,
-            vpc=vpc.id,
-            name="",
-            description="System created default virtual switch.",
-            status=VSwitchStatus.AVAILABLE,
-            cidr=_free_block(vpc, [one.cidr for one in vswitches.all(self._tx, vpc=vpc.id)]),
-            is_default=True,
-            resource_group="",
-            created_at=self._now,
-        )
+        cidr = _free_block(vpc, [one.cidr for one in vswitches.all(self._tx, vpc=vpc.id)])
+        row = new_vswitch(vpc, zone, cidr, self._now)
+        return replace(row, description="System created default virtual switch.", is_default=True)
 
     def _new_group(self, vpc: str) -> SecurityGroup:
-        return SecurityGroup(
-            id=new_id("security_group"),
-            account=self._account,
-            region=self._region,
-            vpc=vpc,
-            name="",
-            description="System created security group.",
-            type="normal",
-            inner_access_policy="Accept",
-            is_default=True,
-            resource_group="",
-            created_at=self._now,
-        )
+        row = new_group(self._account, self._region, vpc, self._now)
+        return replace(row, description="System created security group.", is_default=True)
 
     def _new_rule(self, group: str, protocol: str, ports: str) -> SecurityGroupRule:
         return SecurityGroupRule(

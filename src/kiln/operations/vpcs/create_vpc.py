@@ -6,16 +6,15 @@ by CreateVSwitch and CreateSecurityGroup. VPCs may have the same addresses.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Annotated
 
 from kiln.calls.call import Call
 from kiln.declare.errors import ApiError
-from kiln.declare.ids import new_id
-from kiln.declare.operation import Idempotence, Operation
+from kiln.declare.operation import Operation
 from kiln.declare.products import ECS
 from kiln.declare.rules import Composed, Declined, Doc, Example, Wire
 from kiln.declare.shapes import shape
-from kiln.declare.states import VpcStatus
 from kiln.networks import values
 from kiln.networks.errors import NetworkInvalid
 from kiln.operations import accepted, resource_groups
@@ -24,10 +23,11 @@ from kiln.operations.errors.networks import (
     InvalidVpcDiscriptionMalformed,
     InvalidVpcNameMalformed,
 )
-from kiln.operations.errors.requests import IdempotentParameterMismatch, InvalidClientTokenMalformed
+from kiln.operations.errors.requests import IDEMPOTENT
 from kiln.operations.network_words import Cidr, NoTags, VpcId, network_description, network_name
 from kiln.operations.params import RegionId, ResourceGroupId
 from kiln.operations.resource_groups import InvalidResourceGroupNotFound
+from kiln.operations.steps.network_drafts import new_vpc
 from kiln.operations.vpcs.parts.portrait import route_table_of, router_of
 from kiln.store.vpcs import Vpc, vpcs
 
@@ -84,17 +84,11 @@ def check(call: Call, p: Input) -> Vpc:
     resource_groups.check_there(call, p.resource_group_id)
     if vpcs.count(call.tx, **call.own(p.region_id)) >= call.deployment.quotas.vpcs:
         raise QuotaExceededVpc
-    row = Vpc(
-        id=new_id("vpc"),
-        account=call.account,
-        region=p.region_id,
+    row = replace(
+        new_vpc(call.account, p.region_id, p.cidr_block, call.now),
         name=p.vpc_name or "",
         description=p.description or "",
-        status=VpcStatus.AVAILABLE,
-        cidr=p.cidr_block,
-        is_default=False,
         resource_group=p.resource_group_id or "",
-        created_at=call.now,
     )
     try:
         values.Vpc(id=row.id, cidr=row.cidr)
@@ -118,7 +112,7 @@ create_vpc = Operation(
     output=Output,
     check=check,
     commit=commit,
-    idempotent=Idempotence(mismatch=IdempotentParameterMismatch, malformed=InvalidClientTokenMalformed),
+    idempotent=IDEMPOTENT,
     also_in=(ECS,),
     errors=(InvalidCidrBlockMalformed, InvalidResourceGroupNotFound, QuotaExceededVpc),
 )

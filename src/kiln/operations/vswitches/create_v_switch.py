@@ -5,17 +5,16 @@ It is Available at once. Its first address and its last three are reserved.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from ipaddress import IPv4Network
 from typing import Annotated
 
 from kiln.calls.call import Call
 from kiln.declare.errors import ApiError, InvalidParameter
-from kiln.declare.ids import new_id
-from kiln.declare.operation import Idempotence, Operation
+from kiln.declare.operation import Operation
 from kiln.declare.products import ECS
 from kiln.declare.rules import Composed, Doc, Example
 from kiln.declare.shapes import shape
-from kiln.declare.states import VSwitchStatus
 from kiln.networks import values
 from kiln.networks.errors import NetworkInvalid
 from kiln.operations.errors.networks import (
@@ -25,9 +24,10 @@ from kiln.operations.errors.networks import (
     InvalidVSwitchNameMalformed,
 )
 from kiln.operations.errors.regions import InvalidZoneIdNotFound
-from kiln.operations.errors.requests import IdempotentParameterMismatch, InvalidClientTokenMalformed
+from kiln.operations.errors.requests import IDEMPOTENT
 from kiln.operations.network_words import Cidr, NoTags, VpcId, VSwitchId, network_description, network_name
 from kiln.operations.params import OwnRegionId
+from kiln.operations.steps.network_drafts import new_vswitch
 from kiln.store.vpcs import mark_changed, vpcs
 from kiln.store.vswitches import VSwitch, vswitches
 
@@ -77,19 +77,10 @@ def check(call: Call, p: Input) -> VSwitch:
     vpc = call.the(vpcs, p.vpc_id, p.region_id, InvalidVpcIdNotFound)
     if p.zone_id not in call.deployment.zones(vpc.region):
         raise InvalidZoneIdNotFound(zone_id=p.zone_id)
-    row = VSwitch(
-        id=new_id("vswitch"),
-        account=call.account,
-        region=vpc.region,
-        zone=p.zone_id,
-        vpc=vpc.id,
+    row = replace(
+        new_vswitch(vpc, p.zone_id, p.cidr_block, call.now),
         name=p.v_switch_name or "",
         description=p.description or "",
-        status=VSwitchStatus.AVAILABLE,
-        cidr=p.cidr_block,
-        is_default=False,
-        resource_group="",
-        created_at=call.now,
     )
     try:
         network = values.VSwitch(id=row.id, cidr=row.cidr).network
@@ -116,7 +107,7 @@ create_v_switch = Operation(
     output=Output,
     check=check,
     commit=commit,
-    idempotent=Idempotence(mismatch=IdempotentParameterMismatch, malformed=InvalidClientTokenMalformed),
+    idempotent=IDEMPOTENT,
     also_in=(ECS,),
     errors=(
         InvalidVpcIdNotFound,

@@ -7,6 +7,8 @@ from __future__ import annotations
 
 from kiln.declare.devices import DATA_HINT
 from kiln.declare.errors import ApiError
+from kiln.declare.operation import Idempotence
+from kiln.operations.errors.requests import IdempotentParameterMismatch
 
 
 class MissingParameterImage(ApiError):
@@ -145,3 +147,7 @@ class InvalidClientTokenValueNotSupported(ApiError):
 
     code = "InvalidClientToken.ValueNotSupported"
     message = "The ClientToken provided is invalid."
+
+
+#: That an operation takes a ClientToken, with the errors that those which launch document for it.
+IDEMPOTENT = Idempotence(mismatch=IdempotentParameterMismatch, malformed=InvalidClientTokenValueNotSupported)

@@ -6,6 +6,7 @@ What is not named is found in the account's default network, and made there when
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from ipaddress import AddressValueError, IPv4Address
 
 from kiln.calls.call import Call
@@ -21,12 +22,11 @@ from kiln.operations.errors.networks import (
 )
 from kiln.operations.errors.regions import InvalidZoneIdNotFound
 from kiln.operations.steps.default_network import DefaultNetwork
+from kiln.operations.steps.network_drafts import new_card
 from kiln.store.addresses import NoAddressLeft, free_macs
 from kiln.store.instances import Instance
 from kiln.store.interfaces import (
     Membership,
-    NetworkInterface,
-    interface_id,
     interfaces,
     memberships,
 )
@@ -139,19 +139,12 @@ def record(call: Call, placement: Placement, made: Sequence[Instance]) -> None:
     """Write down what was missing, and an interface for each instance."""
     placement.network.record()
     for n, instance in enumerate(made):
-        card = NetworkInterface(
-            id=interface_id(instance.id),
-            account=instance.account,
-            region=instance.region,
-            zone=instance.zone,
+        card = replace(
+            new_card(instance),
             vpc=placement.vswitch.vpc,
             vswitch=placement.vswitch.id,
-            instance=instance.id,
-            is_primary=True,
             private_ip=placement.addresses[n],
             mac=placement.macs[n],
-            status="InUse",
-            created_at=instance.created_at,
         )
         interfaces.insert(call.tx, card)
         for group in placement.groups:
