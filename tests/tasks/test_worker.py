@@ -434,7 +434,7 @@ def test_is_told_of_what_comes_and_of_what_may_begin_and_does_not_ask(cloud):
         assert all(done.acquire(timeout=20) for _ in range(4))
     finally:
         worker.stop()
-    assert cloud.ports.database.hub._listeners == ()
+    assert cloud.ports.database.hub._ears == ()
 
 
 def another_claims(cloud: Cloud, task: str) -> None:

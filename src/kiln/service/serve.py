@@ -36,6 +36,7 @@ from kiln.service.settings import Settings
 from kiln.service.supervisor import READY, tell_supervisor
 from kiln.store import tasks
 from kiln.store.errors import DatabaseFull
+from kiln.store.settling import Settling
 from kiln.tasks.worker import Worker
 from kiln.upkeep import unfinished
 from kiln.upkeep.adoption import adopt
@@ -196,8 +197,10 @@ def _chores(assembly: Assembly, recorder: Recorder) -> tuple[Chore, ...]:
 
 def _site(assembly: Assembly, worker: Worker, keeper: Keeper, threads: Threads, crowd: Crowd) -> Site:
     ports = assembly.ports
+    settling = Settling()
+    ports.database.hub.attach(settling)
     gateway = Gateway(
-        Dispatcher(CATALOGUE, ports, worker.id, worker.hand_over),
+        Dispatcher(CATALOGUE, ports, worker.id, worker.hand_over, settling),
         StoredCredentials(assembly.database, assembly.sealer),
         open_nonces(assembly.settings.folder.nonces, ports.clock()),
         ports.clock,

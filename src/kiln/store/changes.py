@@ -7,8 +7,9 @@
 A Change is news and not the truth: the rows are. Of one resource changes are
 told in the order in which they were committed, and never those of a
 transaction that was rolled back. Who tells is a writer in the middle of its
-work, so a listener is only a bounded queue, emptied by a thread of its own:
-one that lags loses what lies in it and is told so.
+work, so an ear does next to nothing when it is told. A listener is one: a
+bounded queue, emptied by a thread of its own; one that lags loses what lies in
+it and is told so.
 
 Only this process's changes are told. Another's, and what a lost queue held, are
 found by looking at the rows now and then, as every listener has to.
@@ -19,7 +20,7 @@ from __future__ import annotations
 import threading
 from collections import deque
 from collections.abc import Collection, Sequence
-from typing import NamedTuple, Self
+from typing import NamedTuple, Protocol, Self
 
 from kiln.ground.journal import Journal
 from kiln.ground.values import dataclass
@@ -61,6 +62,13 @@ class News(NamedTuple):
 
     changes: tuple[Change, ...] = ()
     has_missed: bool = False  #: Whether others were told before these, and are lost: all has to be looked at again.
+
+
+class Ear(Protocol):
+    """Who is told."""
+
+    def put(self, changes: Sequence[Change], /) -> None:
+        """Hear *changes*, on the thread of their writer: quickly, and waiting for nobody."""
 
 
 class Listener:
@@ -112,31 +120,35 @@ class Listener:
 
 
 class Hub:
-    """Tells every listener what changed. Used from any thread."""
+    """Tells every ear what changed. Used from any thread."""
 
     def __init__(self) -> None:
         #: Replaced as a whole when somebody comes or goes, so that telling takes no lock.
-        self._listeners: tuple[Listener, ...] = ()
+        self._ears: tuple[Ear, ...] = ()
         self._coming = threading.Lock()
         self._stripes = [threading.Lock() for _ in range(_STRIPES)]
 
     def listen(self, nouns: Collection[str] | None = None, most: int = MOST_WAITING) -> Listener:
         """A listener that hears what is committed from now on; of *nouns* alone, where some are named."""
         listener = Listener(self, nouns, most)
-        with self._coming:
-            self._listeners = (*self._listeners, listener)
+        self.attach(listener)
         return listener
 
-    def forget(self, listener: Listener) -> None:
-        """Tell *listener* no more."""
+    def attach(self, ear: Ear) -> None:
+        """Tell *ear* what is committed from now on."""
         with self._coming:
-            self._listeners = tuple(one for one in self._listeners if one is not listener)
+            self._ears = (*self._ears, ear)
+
+    def forget(self, ear: Ear) -> None:
+        """Tell *ear* no more."""
+        with self._coming:
+            self._ears = tuple(one for one in self._ears if one is not ear)
 
     def tell(self, changes: Sequence[Change]) -> None:
         """Tell what a transaction changed; for the database alone, after the commit and in the order of commits."""
-        for listener in self._listeners:
+        for ear in self._ears:
             try:
-                listener.put(changes)
+                ear.put(changes)
             except Exception:
                 # The transaction is durable: its writer must not be told anything else.
                 log.exception("listener_failed")

@@ -38,6 +38,8 @@ class Hands:
     start: Callable[[Callable[[], None]], None]
     #: Is called where this thread is to wait for the disk, before it does; raises nothing.
     waits: Callable[[], None] = lambda: None
+    #: Has something carried out on another thread after so many seconds; None: nobody here comes back later.
+    later: Callable[[float, Callable[[], None]], None] | None = None
 
 
 class Member(ABC, Generic[Done]):

@@ -23,6 +23,7 @@ from kiln.ground.values import dataclass
 from kiln.store.database import Transaction
 from kiln.store.errors import DatabaseFull
 from kiln.store.line import Hands
+from kiln.store.settling import Key, Settling
 from kiln.store.tasks import Task
 from kiln.store.tokens import Token, tokens
 from kiln.wire import idempotence
@@ -43,13 +44,15 @@ class _Request:
     token: str | None  #: The ClientToken, if there is one to serve.
     origin: Origin
     vpcs: set[str]  #: Those that it has changed.
+    begun: set[Key]  #: What its answer waits for.
     prepared: Any = None  #: What the operation makes before the transaction.
 
 
 class Dispatcher:
     """Runs operations of a catalogue against the ports.
 
-    *worker* and *hand_over* are of the worker in this process, if there is one.
+    *worker* and *hand_over* are of the worker in this process, if there is one;
+    *settling*, which hears of changes, of a server whose clients look at what they have just begun.
     """
 
     def __init__(
@@ -58,11 +61,13 @@ class Dispatcher:
         ports: Ports,
         worker: str = "",
         hand_over: Callable[[Task], None] | None = None,
+        settling: Settling | None = None,
     ) -> None:
         self._catalogue = catalogue
         self._ports = ports
         self._worker = worker
         self._hand_over = hand_over or (lambda _: None)
+        self._settling = settling or Settling()
 
     def dispatch(
         self, account: str, key: ActionKey, params: Mapping[str, str], origin: Origin = NOWHERE
@@ -93,12 +98,15 @@ class Dispatcher:
     ) -> None:
         """As ``dispatch``, for who does not wait for the disk: see ``Database.hand_in``.
 
+        Who looks at what has just begun to change is answered when it is at rest, or a moment later.
         Raises ApiError for what is known at once; then *then* is not called.
         """
         request = self._read(account, key, params, origin)
         if request.operation.is_read:
-            answer = self._look(request)
-            then(lambda: answer)
+            named = self._settling.named_in(account, params.values())
+            if not named or not self._settling.when_at_rest(named, hands, lambda: then(lambda: self._look(request))):
+                answer = self._look(request)
+                then(lambda: answer)
         else:
             gives_back = request.operation.gives_back
             self._ports.database.hand_in(
@@ -116,7 +124,9 @@ class Dispatcher:
         given = decode(operation.input, params)
         self._check_region(operation, given)
         token = _client_token(operation, params)
-        request = _Request(operation=operation, given=given, account=account, token=token, origin=origin, vpcs=set())
+        request = _Request(
+            operation=operation, given=given, account=account, token=token, origin=origin, vpcs=set(), begun=set()
+        )
         if _wants_dry_run(operation, params):
             self._rehearse(request)
         return request if operation.prepare is None else replace(request, prepared=operation.prepare(given))
@@ -149,6 +159,9 @@ class Dispatcher:
             tokens.insert(tx, row)
         request.vpcs.clear()  # Of a try that the database had made again.
         request.vpcs.update(change.id for change in tx.changes if change.noun == VPC)
+        request.begun.clear()
+        if operation.awaited:
+            request.begun.update((change.account, change.id) for change in tx.changes)
         return answer
 
     def _carry(self, request: _Request) -> None:
@@ -157,15 +170,22 @@ class Dispatcher:
             self._ports.plane.settle(request.vpcs)
 
     def _when_carried(self, request: _Request, then: Then, hands: Hands) -> Then:
+        def at_rest(outcome_of: Callable[[], dict[str, Any]]) -> None:
+            if request.begun:
+                outcome_of = _kept(outcome_of)  # What follows the commit has to begin before it can end.
+                if self._settling.when_at_rest(request.begun, hands, lambda: then(outcome_of)):
+                    return
+            then(outcome_of)
+
         def carried(outcome_of: Callable[[], dict[str, Any]]) -> None:
             if not request.vpcs or self._ports.plane is None:
-                then(outcome_of)
+                at_rest(outcome_of)
                 return
 
             def wait() -> None:
                 outcome = _kept(outcome_of)
                 self._carry(request)
-                then(outcome)
+                at_rest(outcome)
 
             # On another thread: nobody who shares the commit waits for it.
             hands.start(wait)

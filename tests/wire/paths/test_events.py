@@ -46,7 +46,7 @@ def add_image(site: Served, account: str = ACCOUNT, status: str = "Creating") ->
 
 
 def listeners(site: Served) -> int:
-    return len(site.cloud.ports.database.hub._listeners)
+    return len(site.cloud.ports.database.hub._ears)
 
 
 def until(holds) -> None:

@@ -119,3 +119,33 @@ def test_an_answer_that_comes_when_the_loop_has_ended_is_heard_by_nobody():
 
     ask(work)
     kept[0].succeed("too late")
+
+
+def test_who_comes_back_later_does_though_every_request_is_held_up():
+    has_come = threading.Event()
+
+    def begin(given, reply, hands):
+        hands.later(0.0, has_come.set)
+        assert has_come.wait(PATIENCE_S)
+        reply.succeed("came")
+
+    async def work(threads):
+        return await threads.answer("a", begin, None)
+
+    assert ask(work) == "came"
+
+
+def test_who_would_come_back_when_all_has_ended_comes_at_once():
+    kept, came = [], []
+
+    def begin(given, reply, hands):
+        kept.append(hands)
+        reply.succeed("well")
+
+    async def work(threads):
+        return await threads.answer("a", begin, None)
+
+    ask(work)
+    kept[0].later(60.0, lambda: came.append(threading.current_thread()))
+
+    assert came == [threading.current_thread()]

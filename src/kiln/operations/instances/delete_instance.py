@@ -118,5 +118,6 @@ delete_instance = Operation(
     facts=ForceFacts,
     give_up=give_up,
     gives_back=True,
+    awaited=True,
     errors=release.ERRORS,
 )

@@ -54,5 +54,6 @@ delete_instances = Operation(
     dry_run=DryRunSuccess,
     idempotent=IDEMPOTENT,
     gives_back=True,
+    awaited=True,
     errors=release.ERRORS,
 )

@@ -73,7 +73,7 @@ class Threads:
             self._finish(loop, partial(tell, result, error))
 
         def job(waits: Callable[[], None]) -> None:
-            begin(given, LoopReply(finish), Hands(self._start, waits))
+            begin(given, LoopReply(finish), Hands(self._start, waits, partial(self._later, loop)))
 
         self._turns.want(peer, job)
         if not self._is_watched and self._turns.is_pressed:
@@ -131,6 +131,13 @@ class Threads:
             self._executor.submit(once)
         except RuntimeError:
             once()
+
+    def _later(self, loop: asyncio.AbstractEventLoop, seconds: float, job: Callable[[], None]) -> None:
+        """Have *job* carried out after so many seconds, or now where the loop has ended. Called on any thread."""
+        try:
+            loop.call_soon_threadsafe(loop.call_later, seconds, self._start, job)
+        except RuntimeError:
+            job()
 
     def _begin(self, go_on: Callable[[], None]) -> None:
         """Have a thread begin with requests, unless the server has ended."""
