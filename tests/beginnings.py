@@ -112,6 +112,15 @@ def reset_disk(cloud: Cloud) -> Facts:
     return facts | cloud.call("ResetDisk", DiskId=facts["disks"][0], SnapshotId=facts["snapshot"])
 
 
+def re_init_disk(cloud: Cloud) -> Facts:
+    """A system disk that was written since it was made of an image."""
+    image = an_image_with(cloud, MORE)
+    facts = an_instance_with(cloud, SYSTEM, DATA, image=image)
+    system = facts["disks"][0]
+    cloud.ports.database.write(lambda tx: disks.update(tx, {"image": image}, id=system))
+    return facts | cloud.call("ReInitDisk", DiskId=system)
+
+
 def resize_disk(cloud: Cloud) -> Facts:
     disk = _a_free_disk(cloud)
     return {"disk": disk} | cloud.call("ResizeDisk", DiskId=disk, NewSize=40)
@@ -289,6 +298,7 @@ BEGINNINGS: dict[str, Beginning] = {
     "DetachDisk": detach_disk,
     "ResizeDisk": resize_disk,
     "ResetDisk": reset_disk,
+    "ReInitDisk": re_init_disk,
     "RunInstances": run_instances,
     "CreateInstance": create_instance,
     "StartInstance": start_instance,

@@ -248,6 +248,9 @@ def _change(story: Story, instance: str, image: str) -> None:
     story.ask("ModifyInstanceAttribute", InstanceId=instance, InstanceName="web-old")
     story.ask("StopInstance", InstanceId=instance)
     story.settle()
+    system = story.ask("DescribeDisks", InstanceId=instance)["Disks"]["Disk"][0]["DiskId"]
+    story.ask("ReInitDisk", DiskId=system)
+    story.settle()
     story.ask("ModifyInstanceAttribute", InstanceId=instance, UserData="IyEvYmluL3NoCg==")
     story.ask("DescribeUserData", InstanceId=instance)
     story.ask("ReplaceSystemDisk", InstanceId=instance, ImageId=image)

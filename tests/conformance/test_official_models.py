@@ -22,6 +22,7 @@ from kiln.operations import ALL
 MORE = {
     "CreateImage.Features.NvmeSupport": "Features is one part, shared with ImportImage and ModifyImageAttribute.",
     "DescribeImageFromFamily.Image": "An image is described alike wherever it is described.",
+    "ReInitDisk.ClientToken": "Whoever sends it again must not lose what was written meanwhile.",
     "*.DryRun": "Whatever writes takes it: who asks for a rehearsal must not get the deed.",
     "*.TurboMode": "The classic SDK sends it; a part that is not declared is refused.",
     "*.EnableVISST": "Likewise.",

@@ -274,6 +274,31 @@ def check_reset(cloud: Cloud, facts: Facts, answers: Answers) -> None:
         disk_holds(cloud, system, SYSTEM)
 
 
+# ReInitDisk
+
+
+def arrange_image_and_instance(cloud: Cloud) -> Facts:
+    """An image, and an instance whose system disk was made of it and written since."""
+    facts = arrange_replacement(cloud)
+    made_of = {"image": facts["image"]}
+    cloud.ports.database.write(lambda tx: disks.update(tx, made_of, id=facts["disks"][0]))
+    return facts
+
+
+def re_init_disk(script: Script, facts: Facts) -> None:
+    script.ask("back", "ReInitDisk", DiskId=facts["disks"][0])
+    script.settle()
+
+
+def check_re_init(cloud: Cloud, facts: Facts, answers: Answers) -> None:
+    system, data = facts["disks"]
+    image_holds(cloud, facts["image"], [MORE])
+    disk_holds(cloud, data, DATA)
+    assert the(cloud, disks, id=system).status == DiskStatus.IN_USE
+    if "back" in answers:
+        disk_holds(cloud, system, MORE)
+
+
 # ImportImage and ExportImage
 
 
@@ -642,6 +667,7 @@ SCENARIOS = {
     "copy_and_cancel": Scenario(arrange_image_to_delete, copy_and_cancel, check_copy_cancelled),
     "create_snapshots": Scenario(lambda cloud: an_instance_with(cloud, SYSTEM), create_snapshots, check_snapshots),
     "reset_disk": Scenario(arrange_written_disk, reset_disk, check_reset),
+    "re_init_disk": Scenario(arrange_image_and_instance, re_init_disk, check_re_init),
     "import_raw": Scenario(arrange_raw, import_image, check_import),
     "import_qcow2": Scenario(arrange_qcow2, import_image, check_import),
     "import_and_cancel": Scenario(arrange_import_and_cancel, import_and_cancel, check_cancelled),

@@ -73,6 +73,7 @@ _ASKED = {
     "ModifyVSwitchAttribute": lambda it: {"VSwitchId": it.vswitch, "VSwitchName": "other"},
     "ModifyVpcAttribute": lambda it: {"VpcId": it.vpc, "VpcName": "other"},
     "RebootInstance": lambda it: {"InstanceId": it.running},
+    "ReInitDisk": lambda it: {"DiskId": it.attached},
     "RebootInstances": lambda it: {"InstanceId.1": it.running},
     "RemoveTags": lambda it: {"ResourceType": "disk", "ResourceId": it.disk, "Tag.1.Key": "a"},
     "ReleaseEipAddress": lambda it: {"AllocationId": it.eip},

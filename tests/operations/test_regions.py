@@ -22,6 +22,7 @@ def cloud(tmp_path, sqlite):
         ("AttachDisk", "InvalidInstanceId.NotFound", ("InstanceId", "DiskId")),
         ("DetachDisk", "InvalidInstanceId.NotFound", ("InstanceId", "DiskId")),
         ("DeleteDisk", "InvalidDiskId.NotFound", ("DiskId",)),
+        ("ReInitDisk", "InvalidDiskId.NotFound", ("DiskId",)),
         ("ResetDisk", "InvalidDiskId.NotFound", ("DiskId", "SnapshotId")),
         ("ModifyDiskAttribute", "InvalidDiskId.NotFound", ("DiskId", "DiskName")),
         ("DescribeUserData", "InvalidInstanceId.NotFound", ("InstanceId",)),

@@ -1,4 +1,4 @@
-"""``kiln disk``: create, list, attach, detach, resize and delete disks."""
+"""``kiln disk``: create, list, attach, detach, resize, put back and delete disks."""
 
 from __future__ import annotations
 
@@ -84,6 +84,7 @@ showing(
 ATTACH = Takes("AttachDisk", arguments=("DiskId", "InstanceId"))
 DETACH = Takes("DetachDisk", arguments=("DiskId", "InstanceId"))
 RESIZE = Takes("ResizeDisk", arguments=("DiskId", "NewSize"), own={"Type": "--online"})
+REINIT = Takes("ReInitDisk", arguments=("DiskId",))
 DELETE = Takes("DeleteDisk", arguments=("DiskId",), is_of_several=True)
 
 
@@ -120,6 +121,19 @@ def resize_disk(given: Given, *, online: Online = False, region: Region = None, 
     with open_client(region) as client:
         answer = client.call("ResizeDisk", {**given.resolved(client), **own})
     output.show_made(answer, as_json=as_json)
+
+
+@declared(app, "reinit", REINIT, example("kiln disk reinit d-bp131n0q38u3a4zi9p2k --auto-start-instance"))
+def reinit_disk(
+    given: Given,
+    *,
+    region: Region = None,
+    wait_for_it: Wait = True,
+    timeout: Timeout = DEFAULT_TIMEOUT_S,
+    as_json: Json = False,
+) -> None:
+    """Put a disk back to what it was made of: its image, its snapshot, or nothing. All that was written is gone."""
+    _move(given, timeout, waits=wait_for_it, region=region, as_json=as_json)
 
 
 @declared(app, "delete", DELETE, example("kiln disk delete d-bp131n0q38u3a4zi9p2k"))

@@ -37,7 +37,7 @@ class DiskStatus(StrEnum):
     ATTACHING = "Attaching"  #: Being plugged in.
     IN_USE = "In_use"  #: Attached.
     DETACHING = "Detaching"  #: Being unplugged.
-    REINITING = "ReIniting"  #: Being put back to a snapshot.
+    REINITING = "ReIniting"  #: Being put back to a snapshot, or to what it was made of.
 
 
 class InstanceStatus(StrEnum):

@@ -18,7 +18,7 @@ from tests.tools import needs
 
 PLANNING = (
     *("CreateImage", "CreateSnapshot", "ImportImage", "RunInstances", "CreateInstance", "CreateDisk", "ResetDisk"),
-    *("ReplaceSystemDisk", "RestoreTrash"),
+    *("ReInitDisk", "ReplaceSystemDisk", "RestoreTrash"),
 )
 
 

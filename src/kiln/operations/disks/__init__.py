@@ -12,6 +12,7 @@ from kiln.operations.disks.delete_disk import delete_disk
 from kiln.operations.disks.describe_disks import describe_disks
 from kiln.operations.disks.detach_disk import detach_disk
 from kiln.operations.disks.modify_disk_attribute import modify_disk_attribute
+from kiln.operations.disks.re_init_disk import re_init_disk
 from kiln.operations.disks.reset_disk import reset_disk
 from kiln.operations.disks.resize_disk import resize_disk
 
@@ -27,4 +28,5 @@ OPERATIONS: tuple[Operation[Any, Any, Any], ...] = (
     modify_disk_attribute,
     resize_disk,
     reset_disk,
+    re_init_disk,
 )

@@ -9,31 +9,29 @@ from __future__ import annotations
 
 from kiln.calls.call import Call, Job
 from kiln.declare.errors import ApiError
-from kiln.declare.facts import facts
 from kiln.declare.ids import new_id
 from kiln.declare.operation import Operation
 from kiln.declare.shapes import shape
 from kiln.declare.states import DiskStatus, InstanceStatus, SnapshotStatus
 from kiln.ground.killpoints import reach
-from kiln.ground.units import GiB
 from kiln.ground.values import dataclass
+from kiln.operations.disks.parts import reiniting
 from kiln.operations.disks.parts.errors import (
     InstanceLockedForSecurityOfDisk,
     InvalidDiskIdNotFound,
     InvalidRegionIdMalFormed,
 )
+from kiln.operations.disks.parts.reiniting import Fresh
 from kiln.operations.errors.disks import IncorrectDiskStatus
 from kiln.operations.errors.instances import IncorrectInstanceStatus
 from kiln.operations.errors.snapshots import InvalidSnapshotIdNotFound, InvalidSnapshotIdNotReady
 from kiln.operations.params import DiskId, NothingMore, OwnRegionId, SnapshotId
 from kiln.operations.steps import capture, heads
-from kiln.operations.steps.heads import Head
 from kiln.operations.steps.locks import check_unlocked
 from kiln.store.database import Transaction
 from kiln.store.disks import Disk, disks
 from kiln.store.instances import instances
 from kiln.store.snapshots import Snapshot, snapshots
-from kiln.store.volumes import volumes
 
 
 class InvalidOperationDiskResetInProgress(ApiError):
@@ -73,20 +71,6 @@ class Plan:
     snapshot: Snapshot
 
 
-@facts()
-class Facts:
-    volume: str
-    layer: str | None
-    size_bytes: int
-    before: str | None  #: The head that the disk has had.
-    status: str  #: The disk's, to which it comes back.
-
-    @property
-    def head(self) -> Head:
-        """The head to be made."""
-        return Head(self.volume, self.layer, self.size_bytes)
-
-
 def check(call: Call, p: Input) -> Plan:
     disk = call.the(disks, p.disk_id, p.region_id, InvalidDiskIdNotFound)
     snapshot = call.the(snapshots, p.snapshot_id, p.region_id, InvalidSnapshotIdNotFound)
@@ -107,37 +91,26 @@ def check(call: Call, p: Input) -> Plan:
 def commit(call: Call, plan: Plan) -> NothingMore:
     disk, snapshot = plan.disk, plan.snapshot
     task = new_id("task")
-    size_bytes = max(disk.size_gib * GiB, snapshot.size_bytes)
-    head = Head(volume=new_id("volume"), layer=snapshot.volume, size_bytes=size_bytes)
-    heads.record(call, task, [head])
-    disks.move(call.tx, DiskStatus(disk.status), DiskStatus.REINITING, {}, id=disk.id)
-    remembered = Facts(
-        volume=head.volume, layer=head.layer, size_bytes=size_bytes, before=disk.volume, status=disk.status
-    )
-    call.enqueue(disk.id, remembered, region=disk.region, lane=disk.lane, task_id=task)
+    fresh = reiniting.begin(call, task, disk, snapshot.volume, snapshot.size_bytes)
+    call.enqueue(disk.id, fresh, region=disk.region, lane=disk.lane, task_id=task)
     return NothingMore()
 
 
-def carry_out(job: Job[Facts]) -> None:
+def carry_out(job: Job[Fresh]) -> None:
     heads.make(job, [job.facts.head])
 
     def settle(tx: Transaction) -> None:
-        heads.settle(tx, [job.facts.head], job.ports.clock())
-        changes = {"volume": job.facts.volume}
-        after = DiskStatus(job.facts.status)
-        if disks.move(tx, DiskStatus.REINITING, after, changes, id=job.task.resource):
-            volumes.update(tx, {"state": "doomed"}, id=job.facts.before)
+        reiniting.settle(tx, job, job.facts)
         job.finish(tx)
 
     job.write(settle)
     reach("reset_disk.settled")
 
 
-def give_up(job: Job[Facts], error: ApiError) -> None:
+def give_up(job: Job[Fresh], error: ApiError) -> None:
     def fail(tx: Transaction) -> None:
         job.fail(tx, error)
-        heads.doom(tx, [job.facts.volume])
-        disks.move(tx, DiskStatus.REINITING, DiskStatus(job.facts.status), {}, id=job.task.resource)
+        reiniting.take_back(tx, job, job.facts)
 
     job.write(fail)
 
@@ -157,7 +130,7 @@ reset_disk = Operation(
     check=check,
     commit=commit,
     carry_out=carry_out,
-    facts=Facts,
+    facts=Fresh,
     give_up=give_up,
     leads_to=("ReIniting", "In_use", "Available"),
     unknown_region=InvalidRegionIdMalFormed,

@@ -38,13 +38,6 @@ from kiln.operations.errors.key_pairs import (
 )
 from kiln.operations.instances.parts import boot_image, power
 from kiln.operations.instances.parts.boot_image import BootImage
-from kiln.operations.instances.parts.guest_input import (
-    TOLD,
-    InvalidPasswordMalformed,
-    InvalidPasswordParamMismatch,
-    Password,
-    check_password,
-)
 from kiln.operations.instances.parts.launch_errors import (
     IDEMPOTENT,
     InvalidSystemDiskSizeLessThanImageSize,
@@ -53,6 +46,13 @@ from kiln.operations.instances.parts.launch_errors import (
 from kiln.operations.params import ArnInput, DiskId, ImageId, InstanceId, OwnRegionId
 from kiln.operations.steps import heads, key_pairs, tombs
 from kiln.operations.steps.capture import is_capturing
+from kiln.operations.steps.guest_input import (
+    TOLD,
+    InvalidPasswordMalformed,
+    InvalidPasswordParamMismatch,
+    Password,
+    check_password,
+)
 from kiln.operations.steps.heads import Head
 from kiln.store import tags
 from kiln.store.database import Transaction

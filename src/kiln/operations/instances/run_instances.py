@@ -26,12 +26,12 @@ from kiln.ground.values import dataclass
 from kiln.networks.values import MOST_GROUPS
 from kiln.operations import accepted
 from kiln.operations.instances.parts import launch, power
-from kiln.operations.instances.parts.guest_input import TOLD
 from kiln.operations.instances.parts.launch import Launches, LaunchFacts, Wish
 from kiln.operations.instances.parts.launch_errors import IDEMPOTENT, OperationDeniedNoStock
 from kiln.operations.instances.parts.launch_input import DataDisk, LaunchInput, PrivateDnsNameOptions, SystemDisk
 from kiln.operations.instances.parts.placement import Wanted
 from kiln.operations.params import InstanceId, ProvisionedIops, to_pairs
+from kiln.operations.steps.guest_input import TOLD
 from kiln.store.disks import DiskAsked
 
 _SECURITY = Accepted("Guests have no trusted modules.")

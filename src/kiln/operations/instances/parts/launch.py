@@ -26,7 +26,14 @@ from kiln.operations.errors.key_pairs import DependencyViolationWindowsInstance,
 from kiln.operations.errors.tags import DuplicateTagKey, InvalidTagKeyMalformed
 from kiln.operations.instances.parts import boot_image, launch_disks, naming, placement, power
 from kiln.operations.instances.parts.boot_image import BootImage
-from kiln.operations.instances.parts.guest_input import (
+from kiln.operations.instances.parts.launch_disks import DiskSpec
+from kiln.operations.instances.parts.launch_errors import InvalidParameterConflictArchitecture, OperationDeniedNoStock
+from kiln.operations.instances.parts.launch_input import DataDisk, LaunchInput, SystemDisk
+from kiln.operations.instances.parts.naming import InvalidInstanceNameCustomMalformed
+from kiln.operations.instances.parts.placement import Placement, Wanted
+from kiln.operations.resource_groups import InvalidResourceGroupNotFound
+from kiln.operations.steps import drafts, heads, key_pairs
+from kiln.operations.steps.guest_input import (
     INSTANCE_NAME,
     InvalidHostNameMalformed,
     InvalidInstanceNameMalformed,
@@ -35,13 +42,6 @@ from kiln.operations.instances.parts.guest_input import (
     check_host_name,
     check_password,
 )
-from kiln.operations.instances.parts.launch_disks import DiskSpec
-from kiln.operations.instances.parts.launch_errors import InvalidParameterConflictArchitecture, OperationDeniedNoStock
-from kiln.operations.instances.parts.launch_input import DataDisk, LaunchInput, SystemDisk
-from kiln.operations.instances.parts.naming import InvalidInstanceNameCustomMalformed
-from kiln.operations.instances.parts.placement import Placement, Wanted
-from kiln.operations.resource_groups import InvalidResourceGroupNotFound
-from kiln.operations.steps import drafts, heads, key_pairs
 from kiln.operations.steps.heads import Head
 from kiln.store import interfaces, tags
 from kiln.store.addresses import NoAddressLeft, free_public

@@ -14,7 +14,6 @@ from kiln.declare.rules import Accepted, Between, Composed, Count, Doc, Example,
 from kiln.declare.shapes import shape
 from kiln.operations import accepted
 from kiln.operations.errors.tags import QuotaExceedTags
-from kiln.operations.instances.parts.guest_input import TOLD, HostName, Password, UserData
 from kiln.operations.instances.parts.launch_errors import (
     InvalidDataDiskCategoryValueNotSupported,
     InvalidDiskNameMalformed,
@@ -30,6 +29,7 @@ from kiln.operations.params import (
     SnapshotId,
     TagInput,
 )
+from kiln.operations.steps.guest_input import TOLD, HostName, Password, UserData
 from kiln.store.disks import DiskAsked
 
 _METADATA = Doc("It counts from the guest's next question on.")

@@ -6,7 +6,7 @@ import base64
 
 import pytest
 
-from kiln.operations.instances.parts.guest_input import Base64, InvalidHostNameMalformed, Raw, Strong, check_host_name
+from kiln.operations.steps.guest_input import Base64, InvalidHostNameMalformed, Raw, Strong, check_host_name
 
 
 @pytest.mark.parametrize(
