@@ -45,7 +45,11 @@ class Doorway:
 
     def requests(self, params: Sequence[Mapping[str, str]]) -> list[RawRequest]:
         """Whole requests, signed now."""
-        return [RawRequest.from_target("GET", f"/?{query(one)}", [("host", "bench")], b"") for one in params]
+        headers = [("host", "bench")]
+        return [
+            RawRequest(method="GET", path="/", query_string=query(one).encode(), headers=headers, body=b"")
+            for one in params
+        ]
 
     def send(self, requests: Sequence[RawRequest]) -> None:
         """Have all of them answered. Raises AssertionError for a refusal."""

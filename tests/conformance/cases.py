@@ -7,6 +7,7 @@ from pathlib import Path
 
 from kiln.wire.doors.door import RawRequest
 from kiln.wire.key import Key
+from tests.wire.raw import raw_request
 
 FOLDER = Path(__file__).parent / "signature"
 
@@ -31,7 +32,7 @@ def a_case(name: str) -> Case:
     fields = [(field.partition(": ")[0].lower(), field.partition(": ")[2]) for field in headers]
     key_id, secret = _read(name, "key").split(" ")
     return Case(
-        request=RawRequest.from_target(method, target, fields, body.encode()),
+        request=raw_request(method, target, fields, body.encode()),
         key=Key(id=key_id, secret=secret, account_id="acme"),
         canonical=_read(name, "canonical"),
         to_sign=_read(name, "to-sign"),

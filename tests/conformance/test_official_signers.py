@@ -9,9 +9,9 @@ import pytest
 from alibabacloud_tea_openapi.utils import Utils
 from aliyunsdkcore.auth.composer import rpc_signature_composer
 
-from kiln.wire.doors.door import RawRequest
 from kiln.wire.signatures.stages import canonical_query
 from tests.wire.doors.given import FORM, STAMP, a_nonce, a_query, admit, rpc_params, without
+from tests.wire.raw import raw_request
 
 PARAMS = {"ImageName": "a b+c*~/中文", "Tag.1.Value": "", "RegionId": "cn-qingdao-env17-d01"}
 
@@ -22,7 +22,7 @@ def test_admits_what_the_classic_sdk_signs(method, form):
     query = {"Action": "DescribeImages", "Version": "2014-05-26", **PARAMS}
     url, _ = rpc_signature_composer.get_signed_url(query, "AKIDTEST", "SECRETTEST", "JSON", method, form)
     body = canonical_query(form).encode()
-    request = RawRequest.from_target(method, url, [("content-type", FORM)], body)
+    request = raw_request(method, url, [("content-type", FORM)], body)
 
     admitted = admit(request, now=time.time())
 
@@ -55,7 +55,7 @@ def test_admits_what_the_current_sdk_signs(algorithm, body):
     headers["authorization"] = Utils.get_authorization(unsent, algorithm, body_hash, "AKIDTEST", "SECRETTEST")
     # The SDK signs a space as %20 and sends it as "+".
     target = "/?" + canonical_query(PARAMS).replace("%20", "+")
-    request = RawRequest.from_target("POST", target, list(headers.items()), body)
+    request = raw_request("POST", target, list(headers.items()), body)
 
     admitted = admit(request)
 

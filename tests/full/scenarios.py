@@ -25,7 +25,6 @@ from kiln.store.snapshots import snapshots
 from kiln.store.volumes import volumes
 from kiln.upkeep.fsck import fsck
 from kiln.upkeep.sweep import sweep
-from kiln.wire.doors.door import RawRequest
 from kiln.wire.gateway import Gateway
 from kiln.wire.key import Key
 from kiln.wire.nonces import MemoryNonces
@@ -33,6 +32,7 @@ from kiln.wire.signatures import rpc
 from tests.clouds import ACCOUNT, REGION, Cloud, make_cloud
 from tests.forks import fork_for_each_line
 from tests.stock import a_snapshot, an_instance
+from tests.wire.raw import raw_request
 
 
 def mount(folder: Path, size_mib: int) -> None:
@@ -320,7 +320,7 @@ def _create(cloud: Cloud, gateway: Gateway, snapshot: str, n: int) -> int:
     )
     body = "&".join(f"{k}={v.replace(' ', '%20').replace('+', '%2B').replace('=', '%3D')}" for k, v in signed.items())
     headers = [("content-type", "application/x-www-form-urlencoded"), ("host", "127.0.0.1")]
-    return gateway.answer(RawRequest.from_target("POST", "/", headers, body.encode())).status
+    return gateway.answer(raw_request("POST", "/", headers, body.encode())).status
 
 
 SCENARIOS: dict[str, Callable[[Path], None]] = {

@@ -18,6 +18,7 @@ from kiln.wire.signatures import acs3, rpc, xca
 from kiln.wire.signatures.stages import canonical_query
 from tests.catalogue import key_of
 from tests.fuzz import values
+from tests.wire.raw import raw_request
 
 KEY_ID, SECRET = "AKIDTEST", "SECRETTEST"
 APP_KEY, APP_SECRET = "APPKEYTEST", "APPSECRETTEST"
@@ -97,7 +98,7 @@ def by_rpc(action: str | ActionKey, params: Mapping[str, str], now: float, forma
 def by_rpc_form(action: str | ActionKey, params: Mapping[str, str], now: float, format_: str = "JSON") -> RawRequest:
     """As Terraform sends it: everything in a form."""
     body = canonical_query(_signed_rpc(action, params | {"Format": format_}, now)).encode()
-    return RawRequest.from_target("POST", "/", [("host", HOST), ("content-type", FORM)], body)
+    return raw_request("POST", "/", [("host", HOST), ("content-type", FORM)], body)
 
 
 def by_acs3(action: str | ActionKey, params: Mapping[str, str], now: float, format_: str = "") -> RawRequest:
@@ -107,7 +108,7 @@ def by_acs3(action: str | ActionKey, params: Mapping[str, str], now: float, form
         method="POST", host=HOST, action=asked.action, version=asked.product.version, query=params, key_id=KEY_ID,
         secret=SECRET, date=_utc(now), nonce=a_nonce(),
     )  # fmt: skip
-    return RawRequest.from_target("POST", "/?" + canonical_query(params), list(headers.items()), b"")
+    return raw_request("POST", "/?" + canonical_query(params), list(headers.items()), b"")
 
 
 def by_asapi(action: str | ActionKey, params: Mapping[str, str], now: float, format_: str = "JSON") -> RawRequest:
@@ -115,7 +116,7 @@ def by_asapi(action: str | ActionKey, params: Mapping[str, str], now: float, for
     product = key_of(action).product.name
     signed = _signed_rpc(action, {"Product": product, "Format": format_, **params}, now, version="2.1")
     headers = [("host", HOST), ("content-type", "application/json")]
-    return RawRequest.from_target("POST", "/asapi/v3/", headers, json.dumps(signed).encode())
+    return raw_request("POST", "/asapi/v3/", headers, json.dumps(signed).encode())
 
 
 def by_apsara(action: str | ActionKey, params: Mapping[str, str], now: float, format_: str = "JSON") -> RawRequest:
@@ -126,7 +127,7 @@ def by_apsara(action: str | ActionKey, params: Mapping[str, str], now: float, fo
     headers = xca.sign(
         path=path, params=form, app_key=APP_KEY, secret=APP_SECRET, timestamp_ms=int(now * 1000), nonce=a_nonce()
     )
-    return RawRequest.from_target("POST", path, [("host", HOST), *headers.items()], canonical_query(form).encode())
+    return raw_request("POST", path, [("host", HOST), *headers.items()], canonical_query(form).encode())
 
 
 #: Every way to send a request.
@@ -152,7 +153,7 @@ def _signed_rpc(action: str | ActionKey, params: Mapping[str, str], now: float, 
 
 
 def _query(params: Mapping[str, str], headers: Mapping[str, str]) -> RawRequest:
-    return RawRequest.from_target("POST", "/?" + canonical_query(params), [("host", HOST), *headers.items()], b"")
+    return raw_request("POST", "/?" + canonical_query(params), [("host", HOST), *headers.items()], b"")
 
 
 def _utc(now: float) -> str:

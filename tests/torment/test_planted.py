@@ -13,6 +13,7 @@ from kiln.pools.qcow2 import Qcow2Pool
 from kiln.wire.doors.door import Admitted
 from kiln.wire.nonces import MemoryNonces
 from tests.tools import needs
+from tests.wire.raw import target_of
 from torment.campaign import Place, Verdict
 from torment.sections import clocks, files, forged, http, pages, spelling, steps
 
@@ -115,7 +116,7 @@ class Gullible:
 
     def admit(self, request, *_):
         return Admitted(
-            account_id="1", key=ActionKey(ECS, ""), params={"": request.target}, format="JSON", access_key_id=""
+            account_id="1", key=ActionKey(ECS, ""), params={"": target_of(request)}, format="JSON", access_key_id=""
         )
 
 

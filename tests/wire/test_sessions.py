@@ -15,7 +15,6 @@ from kiln.service.accounts import StoredCredentials
 from kiln.service.secrets import Sealer
 from kiln.store import accounts
 from kiln.store.accounts import Account
-from kiln.wire.doors.door import RawRequest
 from kiln.wire.gateway import Gateway
 from kiln.wire.nonces import MemoryNonces
 from kiln.wire.signatures import rpc
@@ -23,6 +22,7 @@ from tests.catalogue import key_of
 from tests.clouds import OTHER, make_cloud
 from tests.fuzz.requests import a_nonce
 from tests.fuzz.target import read
+from tests.wire.raw import raw_request
 
 ROLE = "acs:ram::{}:role/packer"
 
@@ -69,7 +69,7 @@ class Home:
             timestamp=to_seconds_text(self.cloud.clock()),
             nonce=a_nonce(),
         )
-        request = RawRequest.from_target("POST", f"{path}?{urlencode(signed)}", [("host", "h")], b"")
+        request = raw_request("POST", f"{path}?{urlencode(signed)}", [("host", "h")], b"")
         answer = self.gateway.answer(request)
         return answer.status, read(answer)
 

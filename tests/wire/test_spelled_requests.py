@@ -21,6 +21,7 @@ from tests.clouds import REGION, Cloud, make_cloud
 from tests.fuzz.requests import HOST, KEY_ID, SECRET, WAYS, a_nonce
 from tests.fuzz.target import OneAccount
 from tests.stock import a_snapshot, an_instance
+from tests.wire.raw import raw_request
 
 Way = Callable[[str, Mapping[str, Any], float], RawRequest]
 
@@ -38,7 +39,7 @@ def by_acs3_body(action: str, params: Mapping[str, Any], now: float) -> RawReque
         method="POST", host=HOST, action=action, version=ECS.version, query={}, key_id=KEY_ID, secret=SECRET,
         date=utc(now), nonce=a_nonce(), body=body, content_type=JSON,
     )  # fmt: skip
-    return RawRequest.from_target("POST", "/", list(headers.items()), body)
+    return raw_request("POST", "/", list(headers.items()), body)
 
 
 def by_asapi_body(action: str, params: Mapping[str, Any], now: float) -> RawRequest:
@@ -50,7 +51,7 @@ def by_asapi_body(action: str, params: Mapping[str, Any], now: float) -> RawRequ
     )  # fmt: skip
     ceremony = {name: text for name, text in signed.items() if name.startswith(("Signature", "Timestamp", "AccessKey"))}
     body = json.dumps(given | ceremony).encode()
-    return RawRequest.from_target("POST", "/asapi/v3/", [("host", HOST), ("content-type", JSON)], body)
+    return raw_request("POST", "/asapi/v3/", [("host", HOST), ("content-type", JSON)], body)
 
 
 by_every_way = pytest.mark.parametrize("way", WAYS, ids=lambda way: way.__name__)

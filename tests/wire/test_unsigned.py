@@ -23,6 +23,7 @@ from kiln.wire.signatures import acs3, rpc, xca
 from kiln.wire.signatures.stages import canonical_query
 from tests.samples import Place, around, places, sample
 from tests.wire.doors.given import FORM, NOW, STAMP, a_nonce, admit
+from tests.wire.raw import raw_request
 
 JSON = "application/json"
 HOST = "ecs.example"
@@ -37,7 +38,7 @@ def rpc_signed(action: str, params: Mapping[str, Any], version: str) -> dict[str
 
 def a_post(path: str, query: Mapping[str, str], headers: Mapping[str, str], body: bytes = b"") -> RawRequest:
     target = f"{path}?{canonical_query(query)}" if query else path
-    return RawRequest.from_target("POST", target, [("host", HOST), *headers.items()], body)
+    return raw_request("POST", target, [("host", HOST), *headers.items()], body)
 
 
 def by_rpc_query(action: str, params: Mapping[str, Any]) -> RawRequest:

@@ -91,7 +91,7 @@ def _in_query(request: RawRequest, parameter: Parameter, chance: Random) -> RawR
     more = f"{quote(_name(parameter, chance))}={quote(chance.choice(_VALUES))}"
     query = request.query_string.decode("latin-1")
     joined = chance.choice([f"{query}&{more}", f"{more}&{query}"]) if query else more
-    return replace(request, query_string=joined.encode("latin-1"), target=f"{request.path}?{joined}")
+    return replace(request, query_string=joined.encode("latin-1"))
 
 
 def _in_form(request: RawRequest, parameter: Parameter, chance: Random) -> RawRequest:
@@ -131,8 +131,7 @@ def _other_path(request: RawRequest, _: Parameter, chance: Random) -> RawRequest
     path = chance.choice(
         ["/", "//", "/asapi/v3", "/apsara/route/Ecs/DeleteImage", "/apsara/route/Vpc/x", "/./", "/%2f"]
     )
-    query = request.query_string.decode("latin-1")
-    return replace(request, path=path, target=f"{path}?{query}" if query else path)
+    return replace(request, path=path)
 
 
 def _moved(request: RawRequest, _: Parameter, __: Random) -> RawRequest:
@@ -140,9 +139,7 @@ def _moved(request: RawRequest, _: Parameter, __: Random) -> RawRequest:
     body, query = request.query_string, request.body
     headers = [pair for pair in request.headers if pair[0] != "content-type"]
     headers.append(("content-type", _TYPES[1]))
-    return replace(
-        request, headers=headers, body=body, query_string=query, target=f"{request.path}?{query.decode('latin-1')}"
-    )
+    return replace(request, headers=headers, body=body, query_string=query)
 
 
 def _as_it_was(request: RawRequest, _: Parameter, __: Random) -> RawRequest:

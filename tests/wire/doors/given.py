@@ -13,6 +13,7 @@ from kiln.wire.key import Key
 from kiln.wire.nonces import MemoryNonces, Nonces
 from kiln.wire.signatures import acs3, rpc, xca
 from kiln.wire.signatures.stages import canonical_query
+from tests.wire.raw import raw_request
 
 NOW = 1795416140.0
 STAMP = "2026-11-23T06:42:20Z"
@@ -81,7 +82,7 @@ def a_query(
 ) -> RawRequest:
     """*params* in the query of an otherwise empty request."""
     named = {"host": "ecs.example:8787", **(headers or {})}
-    return RawRequest.from_target(method, f"{path}?{canonical_query(params)}", list(named.items()), b"")
+    return raw_request(method, f"{path}?{canonical_query(params)}", list(named.items()), b"")
 
 
 def an_rpc_request(*, method: str = "POST", drop: str = "", secret: str = "SECRETTEST", **more: str) -> RawRequest:
@@ -120,7 +121,7 @@ def an_acs3_request(
         path=path,
     )
     sent = without({**signed, **(headers or {})}, drop)
-    return RawRequest.from_target("POST", f"{path}?{canonical_query(query)}", list(sent.items()), body)
+    return raw_request("POST", f"{path}?{canonical_query(query)}", list(sent.items()), body)
 
 
 def an_asapi_request(
@@ -147,7 +148,7 @@ def an_asapi_request(
     named = {"host": "asapi.example", "content-type": "application/json", **(headers or {})}
     sent = {**in_query, **body} if body is not None else None
     raw = json.dumps(sent).encode() if sent is not None else b""
-    return RawRequest.from_target("POST", f"{path}?{canonical_query(in_query)}", list(named.items()), raw)
+    return raw_request("POST", f"{path}?{canonical_query(in_query)}", list(named.items()), raw)
 
 
 def an_apsara_request(
@@ -177,4 +178,4 @@ def an_apsara_request(
         headers=headers,
     )
     sent = without({"host": "apsara.example", **signed, **(unsigned or {})}, drop)
-    return RawRequest.from_target(method, path, list(sent.items()), canonical_query(form).encode())
+    return raw_request(method, path, list(sent.items()), canonical_query(form).encode())

@@ -20,6 +20,7 @@ from kiln.wire.nonces import MemoryNonces
 from kiln.wire.signatures import xca
 from kiln.wire.signatures.stages import canonical_query
 from tests.wire.doors.given import NOW, Known, admit, an_apsara_request
+from tests.wire.raw import raw_request, target_of
 
 ID = "5D0B6829-CC83-4000-8ADD-1DD549D88ABC"
 NOW_MS = int(NOW * 1000)
@@ -34,7 +35,7 @@ def signed(headers: dict[str, str], named: str, *, body: bytes = b"RegionId=r", 
     sent = {"x-ca-key": "APPKEYTEST", "x-ca-signature-headers": named, **headers}
     names = xca.named_headers(named)
     sent["x-ca-signature"] = xca.stages("POST", path, params, sent, names, secret="APPSECRETTEST").signature
-    return RawRequest.from_target("POST", f"{path}?{query}" if query else path, list(sent.items()), body)
+    return raw_request("POST", f"{path}?{query}" if query else path, list(sent.items()), body)
 
 
 FORM = {"content-type": "application/x-www-form-urlencoded", "x-ca-timestamp": str(NOW_MS)}
@@ -144,7 +145,7 @@ def test_admits_a_nonce_once():
 def test_without_a_signed_nonce_admits_a_signature_once(nonce):
     request, nonces = signed(FORM | nonce, "X-Ca-Key,X-Ca-Timestamp"), MemoryNonces()
     admit(request, nonces=nonces)
-    replay = RawRequest.from_target("POST", request.target, [*request.headers, ("x-ca-nonce", "other")], request.body)
+    replay = raw_request("POST", target_of(request), [*request.headers, ("x-ca-nonce", "other")], request.body)
     later = signed(FORM | nonce | {"x-ca-timestamp": str(NOW_MS + 1)}, "X-Ca-Key,X-Ca-Timestamp")
 
     with pytest.raises(errors.SignatureNonceUsed):
@@ -170,7 +171,7 @@ def a_form(params: dict[str, str], md5_of: bytes | None) -> RawRequest:
     sent = FORM | {"x-ca-key": "APPKEYTEST", "x-ca-signature-headers": "X-Ca-Timestamp"}
     sent |= {} if md5_of is None else of_body(md5_of)
     stages = xca.stages("POST", path, params, sent, ["X-Ca-Timestamp"], secret="APPSECRETTEST")
-    return RawRequest.from_target("POST", path, list((sent | {"x-ca-signature": stages.signature}).items()), body)
+    return raw_request("POST", path, list((sent | {"x-ca-signature": stages.signature}).items()), body)
 
 
 TWO = {"RegionId": "r", "Description": "a", "DryRun": "true"}
@@ -215,7 +216,7 @@ def test_no_text_is_cut_short_by_a_parameter_that_is_nobodys(one, two, in_query)
 def a_query(params: dict[str, str], md5_of: bytes | None) -> RawRequest:
     """As a form, with all in the query."""
     form = a_form(params, md5_of)
-    return RawRequest.from_target("POST", f"{form.path}?{form.body.decode()}", form.headers, b"")
+    return raw_request("POST", f"{form.path}?{form.body.decode()}", form.headers, b"")
 
 
 @pytest.mark.parametrize("text", ["a b&c=d/e", "R&D", "&", "a && b", "a&b=c&d", "&=x", "https://x/?q=1&lang=en"])
@@ -234,7 +235,7 @@ def test_refuses_in_a_query_what_the_signature_cannot_tell(params):
     path = f"/apsara/route/Ecs/CreateImage?{canonical_query(params)}"
 
     with pytest.raises(errors.IncompleteSignature, match="cannot tell"):
-        admit(RawRequest.from_target("POST", path, list(FORM.items()), b""))
+        admit(raw_request("POST", path, list(FORM.items()), b""))
 
 
 def test_refuses_to_take_a_line_of_a_value_for_a_header():
@@ -245,7 +246,7 @@ def test_refuses_to_take_a_line_of_a_value_for_a_header():
     headers = dict(honest.headers) | {"x-ca-signature-headers": named}
 
     with pytest.raises(errors.IncompleteSignature, match="no header"):
-        admit(RawRequest.from_target("POST", "/apsara/route/Ecs/DeleteImage?ImageId=m-1", list(headers.items()), b""))
+        admit(raw_request("POST", "/apsara/route/Ecs/DeleteImage?ImageId=m-1", list(headers.items()), b""))
 
 
 JSON = {"content-type": "application/json; charset=UTF-8", "x-ca-timestamp": str(NOW_MS)}
@@ -314,7 +315,7 @@ def test_tells_the_client_the_string_that_it_should_have_signed():
 @pytest.mark.parametrize("character", [*map(chr, range(1, 32)), "\x7f", "\x80", "\u00e9", "\u2028", "\U00020000"])
 def test_puts_nothing_into_a_header_that_no_header_can_hold(character):
     name = f"a{quote(character)}b"
-    request = RawRequest.from_target("POST", f"/apsara/route/Ecs/CreateImage?{name}=1&{name}=2", [], b"")
+    request = raw_request("POST", f"/apsara/route/Ecs/CreateImage?{name}=1&{name}=2", [], b"")
     with pytest.raises(InvalidParameter) as refused:
         admit(request)
 
@@ -338,7 +339,7 @@ def test_refuses_a_request_with_any_byte_changed_or_takes_it_for_the_same(data):
     body = request.body[:at] + bytes([other]) + request.body[at + 1 :]
 
     try:
-        after = admit(RawRequest.from_target("POST", request.target, request.headers, body))
+        after = admit(raw_request("POST", target_of(request), request.headers, body))
     except ApiError:
         return
 

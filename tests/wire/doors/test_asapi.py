@@ -9,10 +9,10 @@ from hypothesis import strategies as st
 from kiln.declare.errors import ApiError, InvalidParameter, MissingParameter
 from kiln.wire import errors
 from kiln.wire.doors import choose
-from kiln.wire.doors.door import RawRequest
 from kiln.wire.nonces import MemoryNonces
 from kiln.wire.signatures.stages import canonical_query
 from tests.wire.doors.given import FORM, a_query, admit, an_asapi_request, rpc_params, without
+from tests.wire.raw import raw_request, target_of
 
 ID = "5D0B6829-CC83-4000-8ADD-1DD549D88ABC"
 TRACE = "5d0b6829cc8340008add1dd549d88a"
@@ -39,7 +39,7 @@ def test_admits_a_form_in_double_quotes():
     params = rpc_params()
     query = without(params, "ImageName", "RegionId")
     form = canonical_query({"ImageName": params["ImageName"], "RegionId": params["RegionId"]})
-    request = RawRequest.from_target(
+    request = raw_request(
         "POST", f"/asapi/v3/?{canonical_query(query)}", [("content-type", FORM)], f'"{form}"'.encode()
     )
 
@@ -49,16 +49,16 @@ def test_admits_a_form_in_double_quotes():
 def test_the_body_counts_where_it_differs_from_the_query():
     """The SDK signs the query with the body laid over it."""
     request = an_asapi_request({"ImageName": "body"})
-    target = f"{request.target}&ImageName=query"
+    target = f"{target_of(request)}&ImageName=query"
 
-    assert admit(RawRequest.from_target("POST", target, request.headers, request.body)).params == {"ImageName": "body"}
+    assert admit(raw_request("POST", target, request.headers, request.body)).params == {"ImageName": "body"}
 
 
 def test_what_the_query_hides_under_a_list_of_the_body_is_not_heeded():
     request = an_asapi_request({"DiskDeviceMapping": [{"SnapshotId": "s-1"}]})
     hidden = canonical_query({"DiskDeviceMapping.1": '{"Size":"400"}'})
 
-    admitted = admit(RawRequest.from_target("POST", f"{request.target}&{hidden}", request.headers, request.body))
+    admitted = admit(raw_request("POST", f"{target_of(request)}&{hidden}", request.headers, request.body))
 
     assert admitted.params == {"DiskDeviceMapping.1": '{"SnapshotId":"s-1"}'}
 
@@ -94,8 +94,8 @@ def test_admits_clients_that_were_told_the_product_s_own_endpoint():
         (an_asapi_request({"A": "b"}, Format="YAML"), errors.InvalidParameterFormat),
         (an_asapi_request({"A": "b"}, Action=""), MissingParameter),
         (a_query(rpc_params(secret="WRONG"), path="/asapi/v3/"), errors.SignatureDoesNotMatch),
-        (RawRequest.from_target("POST", "/asapi/v3/", [("content-type", "application/json")], b"["), InvalidParameter),
-        (RawRequest.from_target("PUT", "/asapi/v3/", [], b""), errors.UnsupportedHTTPMethod),
+        (raw_request("POST", "/asapi/v3/", [("content-type", "application/json")], b"["), InvalidParameter),
+        (raw_request("PUT", "/asapi/v3/", [], b""), errors.UnsupportedHTTPMethod),
     ],
 )
 def test_refuses_what_is_wrong_by_its_name(request_, refusal):
@@ -160,7 +160,7 @@ def test_refuses_a_body_with_any_byte_changed_or_takes_it_for_the_same(data):
     body = request.body[:at] + bytes([other]) + request.body[at + 1 :]
 
     try:
-        after = admit(RawRequest.from_target("POST", request.target, request.headers, body))
+        after = admit(raw_request("POST", target_of(request), request.headers, body))
     except ApiError:
         return
 

@@ -10,12 +10,13 @@ from kiln.declare.errors import InvalidParameter
 from kiln.wire.doors import parameters
 from kiln.wire.doors.door import RawRequest
 from kiln.wire.signatures.stages import canonical_query
+from tests.wire.raw import raw_request
 
 words = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"))
 
 
 def a_request(query: str = "", body: bytes = b"", content_type: str = "application/json") -> RawRequest:
-    return RawRequest.from_target("POST", f"/?{query}", [("content-type", content_type)], body)
+    return raw_request("POST", f"/?{query}", [("content-type", content_type)], body)
 
 
 @settings(deadline=None)

@@ -32,30 +32,11 @@ class RawRequest:
     """
 
     method: str
-    target: str
     path: str
     query_string: bytes
     headers: list[tuple[str, str]]
     body: bytes
     client_host: str = ""
-
-    @classmethod
-    def from_target(
-        cls, method: str, target: str, headers: list[tuple[str, str]], body: bytes, *, client_host: str = ""
-    ) -> RawRequest:
-        """Split an origin-form or absolute-form *target*; characters that a strict URL forbids pass through."""
-        rest, question, query = target.partition("?")
-        if not rest.startswith("/") and "://" in rest:
-            rest = "/" + rest.split("://", 1)[1].partition("/")[2]
-        return cls(
-            method=method,
-            target=target,
-            path=rest or "/",
-            query_string=query.encode("latin-1", "replace") if question else b"",
-            headers=headers,
-            body=body,
-            client_host=client_host,
-        )
 
     @cached_property
     def fields(self) -> Mapping[str, str]:

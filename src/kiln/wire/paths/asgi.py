@@ -24,11 +24,9 @@ def to_request(scope: Scope, body: bytes) -> RawRequest:
     """The request as doors read it."""
     path = scope.get("raw_path") or scope["path"].encode()
     query: bytes = scope["query_string"]
-    text = path.decode("latin-1")
     return RawRequest(
         method=scope["method"],
-        target=f"{text}?{query.decode('latin-1')}" if query else text,
-        path=text,
+        path=path.decode("latin-1"),
         query_string=query,
         headers=[(name.decode("latin-1"), value.decode("latin-1")) for name, value in scope["headers"]],
         body=body,
