@@ -1,4 +1,4 @@
-"""What can go wrong with the small guest.
+"""What can go wrong with the guests that Kiln makes.
 
 GuestError
 GuestUnbuildable     a tool or a Debian package that it is made from cannot be had
@@ -10,11 +10,14 @@ from __future__ import annotations
 
 
 class GuestError(Exception):
-    """Base of everything that the small guest raises on purpose."""
+    """Base of everything that is raised here on purpose."""
 
 
 class GuestUnbuildable(GuestError):
-    """A tool or a package that the guest is made from cannot be had; the message is one sentence that says which."""
+    """A tool or a package that the guest is made from cannot be had; *why* says which, and ends the sentence."""
+
+    def __init__(self, why: object) -> None:
+        super().__init__(f"The guest cannot be built: {why}")
 
 
 class GuestSilent(GuestError):

@@ -160,4 +160,4 @@ def _run(command: list[str | Path | int], search: str | None = None) -> None:
         subprocess.run(words, check=True, capture_output=True, text=True, timeout=_TOOL_TIMEOUT_S, env=environment)
     except (subprocess.CalledProcessError, subprocess.TimeoutExpired) as error:
         said = error.stderr if isinstance(error, subprocess.CalledProcessError) else "nothing, and took too long"
-        raise GuestUnbuildable(f"The small guest cannot be built: {words[0]} said: {said}") from error
+        raise GuestUnbuildable(f"{words[0]} said: {said}") from error

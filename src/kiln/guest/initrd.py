@@ -98,7 +98,7 @@ def kernel(root: Path) -> Path:
 def _applets(busybox: Path) -> list[str]:
     listed = subprocess.run([busybox, "--list"], capture_output=True, text=True, timeout=10, check=False)
     if listed.returncode != 0:
-        raise GuestUnbuildable("The small guest cannot be built: Debian's busybox does not run on this host.")
+        raise GuestUnbuildable("Debian's busybox does not run on this host.")
     return listed.stdout.split()
 
 
@@ -110,5 +110,5 @@ def _module(root: Path, name: str) -> Path:
 def _one(root: Path, pattern: str) -> Path:
     found = sorted(root.glob(pattern))
     if not found:
-        raise GuestUnbuildable(f"The small guest cannot be built: its packages hold no {pattern}.")
+        raise GuestUnbuildable(f"its packages hold no {pattern}.")
     return found[-1]

@@ -53,7 +53,7 @@ def program(name: str, root: Path | None = None) -> Path:
     if found is None and root is not None:
         found = shutil.which(name, path=f"{root}/usr/bin:{root}/usr/sbin:{root}/sbin")
     if found is None:
-        raise GuestUnbuildable(f"The guest cannot be built: the program {name} is not installed.")
+        raise GuestUnbuildable(f"the program {name} is not installed.")
     return Path(found)
 
 
@@ -62,7 +62,7 @@ def boot_sector(root: Path) -> bytes:
     for folder in (Path("/"), root):
         if (folder / _MBR).exists():
             return (folder / _MBR).read_bytes()[:440]
-    raise GuestUnbuildable(f"The small guest cannot be built: {_MBR} of {_MBR_PACKAGE} is missing.")
+    raise GuestUnbuildable(f"{_MBR} of {_MBR_PACKAGE} is missing.")
 
 
 def unpacked(cache: Path) -> Path:
@@ -147,7 +147,7 @@ def _kernel_package(options: list[str]) -> str:
         word, _, name = line.strip().partition(": ")
         if word == "Depends" and name.startswith("linux-image-"):
             return name
-    raise GuestUnbuildable(f"The small guest cannot be built: apt knows no kernel behind {_KERNEL}.")
+    raise GuestUnbuildable(f"apt knows no kernel behind {_KERNEL}.")
 
 
 def _run(command: list[str], folder: Path | None = None) -> str:
@@ -158,12 +158,8 @@ def _run(command: list[str], folder: Path | None = None) -> str:
             command, cwd=folder, capture_output=True, text=True, timeout=_DOWNLOAD_TIMEOUT_S, check=False
         )
     except subprocess.TimeoutExpired as error:
-        raise GuestUnbuildable(
-            f"The small guest cannot be built: {command[0]} took more than {error.timeout:.0f} s."
-        ) from error
+        raise GuestUnbuildable(f"{command[0]} took more than {error.timeout:.0f} s.") from error
     if done.returncode != 0:
         words = done.stderr.strip().splitlines() or [f"exit status {done.returncode}"]
-        raise GuestUnbuildable(
-            f"The small guest cannot be built, its Debian packages cannot be had: {command[0]} said: {words[-1]}"
-        )
+        raise GuestUnbuildable(f"its Debian packages cannot be had: {command[0]} said: {words[-1]}")
     return done.stdout

@@ -113,4 +113,4 @@ def _run(command: list[str], said: str) -> None:
         )
     except (subprocess.CalledProcessError, subprocess.TimeoutExpired) as error:
         told = error.stderr if isinstance(error, subprocess.CalledProcessError) else "nothing, and took too long"
-        raise GuestUnbuildable(f"The Debian guest cannot be built: {command[0]} said: {told}") from error
+        raise GuestUnbuildable(f"{command[0]} said: {told}") from error

@@ -46,7 +46,7 @@ def build(cache: Path, say: Callable[[str], None], environment: Mapping[str, str
                     old.unlink()
                 _make(disk, say, asked)
     except OSError as error:
-        raise GuestUnbuildable(f"The Debian guest cannot be built: {error}") from error
+        raise GuestUnbuildable(error) from error
     return disk
 
 
@@ -55,9 +55,7 @@ def _make(disk: Path, say: Callable[[str], None], asked: Mapping[str, str]) -> N
     for tool in ("sfdisk", "mtools", "qemu-img"):
         program(tool)
     if shutil.disk_usage(room).free < _NEEDED_BYTES:
-        raise GuestUnbuildable(
-            f"The Debian guest cannot be built: it needs {_NEEDED_BYTES // MiB} MiB in {room} while it is made."
-        )
+        raise GuestUnbuildable(f"it needs {_NEEDED_BYTES // MiB} MiB in {room} while it is made.")
     with workshop(room) as folder:
         tree = build_tree(folder, root_bytes(SIZE_BYTES), say, _proxies(asked))
         say("writing the disk")
@@ -77,4 +75,4 @@ def _convert(raw: Path, target: Path) -> None:
         subprocess.run(command, check=True, capture_output=True, text=True, timeout=_CONVERT_TIMEOUT_S)
     except (subprocess.CalledProcessError, subprocess.TimeoutExpired) as error:
         told = error.stderr if isinstance(error, subprocess.CalledProcessError) else "nothing, and took too long"
-        raise GuestUnbuildable(f"The Debian guest cannot be built: qemu-img said: {told}") from error
+        raise GuestUnbuildable(f"qemu-img said: {told}") from error

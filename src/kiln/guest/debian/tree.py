@@ -146,7 +146,7 @@ def _require_subordinates() -> None:
         lines = path.read_text().splitlines() if path.exists() else []
         if not any(line.split(":")[0] in (name, str(os.getuid())) for line in lines):
             raise GuestUnbuildable(
-                f"The Debian guest cannot be built by {name}, who has no subordinate numbers in {path}. As root: "
+                f"{name} has no subordinate numbers in {path}. As root: "
                 f"usermod --add-subuids 100000-165535 --add-subgids 100000-165535 {name}"
             )
     program("newuidmap")
@@ -176,4 +176,4 @@ def _follow(command: Sequence[str], environment: dict[str, str], say: Callable[[
             raise
     if status != 0:
         told = failure or (words[-1] if words else "nothing")
-        raise GuestUnbuildable(f"The Debian guest cannot be built: mmdebstrap said: {told}")
+        raise GuestUnbuildable(f"mmdebstrap said: {told}")
