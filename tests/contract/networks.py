@@ -50,10 +50,14 @@ class Kept:
             peer = self._stack.enter_context(peer_at(self.networks, place, one, uid))
             self._peers[place.vpc.id, one.id] = peer
 
+    def peer(self, vpc, interface):
+        """What stands for the guest at an interface that was started."""
+        return self._peers[vpc, interface]
+
     def reaches(self, vpc, interface, address, port, *, protocol="tcp", expected):
         self._serve(port)
         limit = LIMIT_S if expected else BRIEF_S
-        return self._peers[vpc, interface].ask(protocol, address, port, limit)
+        return self.peer(vpc, interface).ask(protocol, address, port, limit)
 
     def comes_in(self, address, port, guest_port):
         """What a client of this host hears at a public address."""
@@ -69,7 +73,7 @@ class Kept:
     def asking(self, vpc, interface):
         """While a guest asks the metadata service; then what it heard."""
         heard = []
-        peer = self._peers[vpc, interface]
+        peer = self.peer(vpc, interface)
         peer.begin("tcp", "100.100.100.200", 80, LIMIT_S, "who am I?")
         yield heard
         heard.append(peer.hear())
@@ -109,7 +113,7 @@ class Remembered:
         return found and f"{found} {source}"
 
     def comes_in(self, address, port, guest_port):
-        for place in self.networks._places.values():
+        for place in map(self.networks.held, self.networks.vpcs()):
             if port in self.networks.listening(place.vpc.id).get(address, {}):
                 return next(one.interface for one in place.addresses if one.address == address)
         return ""

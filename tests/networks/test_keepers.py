@@ -117,7 +117,7 @@ def test_a_guest_reaches_nothing_of_the_host(host):
     made = place(ONE, TWO, groups=[group("sg-1", *opened(80))])
     host.networks.hold(made)
     host.start(made)
-    peer, gateway = host._peers["vpc-1", "eni-1"], str(made.vswitch("vsw-1").gateway)
+    peer, gateway = host.peer("vpc-1", "eni-1"), str(made.vswitch("vsw-1").gateway)
 
     assert peer.ask("ping", gateway, 60.0) is not None
     with socket.create_server(("0.0.0.0", 0)) as listening:
@@ -139,7 +139,7 @@ def test_a_frame_in_anothers_name_arrives_nowhere(host):
     made = place(ONE, TWO, groups=[group("sg-1", *opened(80))])
     host.networks.hold(made)
     host.start(made)
-    forger, victim = (host._peers["vpc-1", one.id] for one in (ONE, TWO))
+    forger, victim = (host.peer("vpc-1", one.id) for one in (ONE, TWO))
     body = b"forged-bytes-in-there"
     from_mac = bytes.fromhex(ONE.mac.replace(":", ""))
     frames = [packet(mac=from_mac, source=bytes([172, 16, 1, 50]), body=body, protocol=17),

@@ -41,7 +41,7 @@ def test_a_guest_has_its_network_by_its_cable(reachable, guest_image):  # noqa: 
     machines.start(a_machine(drives=[disks.drive("s0", "a")], mac=ONE.mac, cable=cable.folder, serial=SERIAL))
     try:
         host.start(made, TWO)
-        neighbour = host._peers["vpc-1", "eni-2"]
+        neighbour = host.peer("vpc-1", "eni-2")
         neighbour.ask("serve", 80, "neighbour")
         with open_session(reachable / WIDE / "run" / "i-1" / "console") as session:
             assert session.ask("network") == ONE.address
