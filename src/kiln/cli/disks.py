@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from kiln.cli import output
+from kiln.cli.calling import call_each
 from kiln.cli.declared import Given, Takes, declared
 from kiln.cli.grammar import (
     DEFAULT_TIMEOUT_S,
@@ -20,7 +21,6 @@ from kiln.cli.grammar import (
 from kiln.cli.listings import listing
 from kiln.cli.output import Column
 from kiln.cli.session import open_client
-from kiln.cli.several import end, try_each
 from kiln.cli.showing import showing
 from kiln.cli.waiting import Begun, wait, wait_for_outcome
 from kiln.client.client import Client
@@ -139,10 +139,7 @@ def reinit_disk(
 @declared(app, "delete", DELETE, example("kiln disk delete d-bp131n0q38u3a4zi9p2k"))
 def delete_disks(given: Given, *, region: Region = None, as_json: Json = False) -> None:
     """Delete disks that are attached to nothing. Their snapshots stay."""
-    with open_client(region) as client:
-        answers, failed = try_each(given.several, lambda it: given.call(client, it))
-    output.show_made(list(answers.values()), as_json=as_json)
-    end(failed)
+    call_each(given, region, as_json=as_json)
 
 
 def _move(given: Given, timeout_s: float, *, waits: bool, region: str | None, as_json: bool) -> None:

@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 from kiln.cli import exits, output
+from kiln.cli.calling import call
 from kiln.cli.declared import Given, Takes, declared
 from kiln.cli.exits import Refusal
 from kiln.cli.grammar import Json, Region, example, group
@@ -109,15 +110,11 @@ def detach_key_pair(given: Given, *, region: Region = None, as_json: Json = Fals
 @declared(app, "delete", DELETE, example("kiln key-pair delete ops"))
 def delete_key_pairs(given: Given, *, region: Region = None, as_json: Json = False) -> None:
     """Delete key pairs that no instance has: all of them, or none."""
-    with open_client(region) as client:
-        answer = client.call("DeleteKeyPairs", given.resolved(client))
-    output.show_made(answer, as_json=as_json)
+    call(given, region, as_json=as_json)
 
 
 def _change(given: Given, region: str | None, *, as_json: bool) -> None:
-    with open_client(region) as client:
-        answer = client.call(given.takes.action, given.resolved(client))
-    output.show_made(answer, as_json=as_json)
+    answer = call(given, region, as_json=as_json)
     failed = [one for one in answer["Results"]["Result"] if one["Success"] != "true"]
     if failed:
         told = "; ".join(f"{one['InstanceId']}: {one['Message']}" for one in failed)

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from kiln.cli import output
+from kiln.cli.calling import call, call_each
 from kiln.cli.declared import Given, Takes, declared
 from kiln.cli.grammar import Columns, Json, Quiet, Region, example, group
 from kiln.cli.listings import listing
 from kiln.cli.output import Column, View
 from kiln.cli.session import open_client
-from kiln.cli.several import end, try_each
 
 app = group()
 
@@ -93,9 +93,7 @@ DELETE = Takes(
 @declared(app, "create", CREATE, example("kiln security-group create --name web"))
 def create_security_group(given: Given, *, region: Region = None, as_json: Json = False) -> None:
     """Make a security group without rules, in the default VPC or another, and print its ID."""
-    with open_client(region) as client:
-        answer = client.call("CreateSecurityGroup", given.resolved(client))
-    output.show_made(answer, answer["SecurityGroupId"], as_json=as_json)
+    call(given, region, "SecurityGroupId", as_json=as_json)
 
 
 listing(
@@ -140,7 +138,7 @@ def list_rules(
 )
 def open_group(given: Given, *, region: Region = None, as_json: Json = False) -> None:
     """Give a security group a rule for what comes in: --policy drop closes instead."""
-    _call(given, region, as_json=as_json)
+    call(given, region, as_json=as_json)
 
 
 @declared(
@@ -151,7 +149,7 @@ def open_group(given: Given, *, region: Region = None, as_json: Json = False) ->
 )
 def open_group_egress(given: Given, *, region: Region = None, as_json: Json = False) -> None:
     """Give a security group a rule for what goes out."""
-    _call(given, region, as_json=as_json)
+    call(given, region, as_json=as_json)
 
 
 @declared(
@@ -162,7 +160,7 @@ def open_group_egress(given: Given, *, region: Region = None, as_json: Json = Fa
 )
 def close_group(given: Given, *, region: Region = None, as_json: Json = False) -> None:
     """Take a rule for what comes in from a security group, by its ID or by what it says."""
-    _call(given, region, as_json=as_json)
+    call(given, region, as_json=as_json)
 
 
 @declared(
@@ -173,43 +171,34 @@ def close_group(given: Given, *, region: Region = None, as_json: Json = False) -
 )
 def close_group_egress(given: Given, *, region: Region = None, as_json: Json = False) -> None:
     """Take a rule for what goes out from a security group, by its ID or by what it says."""
-    _call(given, region, as_json=as_json)
+    call(given, region, as_json=as_json)
 
 
 @declared(app, "modify", MODIFY, example("kiln security-group modify sg-bp67acfmxazb4ph3j2k8 --name web"))
 def modify_group(given: Given, *, region: Region = None, as_json: Json = False) -> None:
     """Change the name or description of a security group."""
-    _call(given, region, as_json=as_json)
+    call(given, region, as_json=as_json)
 
 
 @declared(app, "policy", POLICY, example("kiln security-group policy sg-bp67acfmxazb4ph3j2k8 Drop"))
 def modify_policy(given: Given, *, region: Region = None, as_json: Json = False) -> None:
     """Say whether the members of a security group reach each other: Accept or Drop."""
-    _call(given, region, as_json=as_json)
+    call(given, region, as_json=as_json)
 
 
 @declared(app, "join", JOIN, example("kiln security-group join sg-bp67acfmxazb4ph3j2k8 --instance web-1"))
 def join_group(given: Given, *, region: Region = None, as_json: Json = False) -> None:
     """Put an instance into a security group."""
-    _call(given, region, as_json=as_json)
+    call(given, region, as_json=as_json)
 
 
 @declared(app, "leave", LEAVE, example("kiln security-group leave sg-bp67acfmxazb4ph3j2k8 --instance web-1"))
 def leave_group(given: Given, *, region: Region = None, as_json: Json = False) -> None:
     """Take an instance out of a security group; it stays in one at least."""
-    _call(given, region, as_json=as_json)
+    call(given, region, as_json=as_json)
 
 
 @declared(app, "delete", DELETE, example("kiln security-group delete sg-bp67acfmxazb4ph3j2k8"))
 def delete_groups(given: Given, *, region: Region = None, as_json: Json = False) -> None:
     """Delete security groups in which nobody is."""
-    with open_client(region) as client:
-        answers, failed = try_each(given.several, lambda it: given.call(client, it))
-    output.show_made(list(answers.values()), as_json=as_json)
-    end(failed)
-
-
-def _call(given: Given, region: str | None, *, as_json: bool) -> None:
-    with open_client(region) as client:
-        answer = client.call(given.takes.action, given.resolved(client))
-    output.show_made(answer, as_json=as_json)
+    call_each(given, region, as_json=as_json)

@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import typer
 
-from kiln.cli import output
+from kiln.cli.calling import call, call_each
 from kiln.cli.copies import copy
 from kiln.cli.declared import Given, Takes, declared
 from kiln.cli.grammar import DEFAULT_TIMEOUT_S, Json, Region, Timeout, Wait, example
 from kiln.cli.listings import listing
 from kiln.cli.output import Column
-from kiln.cli.session import open_client
-from kiln.cli.several import end, try_each
 
 COPY = Takes(
     "CopyImage",
@@ -85,19 +83,14 @@ def _copy(
 
 def _cancel_copies(given: Given, *, region: Region = None, as_json: Json = False) -> None:
     """Cancel copies that are still being made; they are gone then. --region is where the copies are."""
-    with open_client(region) as client:
-        answers, failed = try_each(given.several, lambda it: given.call(client, it))
-    output.show_made(list(answers.values()), as_json=as_json)
-    end(failed)
+    call_each(given, region, as_json=as_json)
 
 
 def _share(given: Given, *, region: Region = None, as_json: Json = False) -> None:
     """Share an image with accounts: they may make instances of it and copy it, and nothing else."""
-    with open_client(region) as client:
-        output.show_made(client.call("ModifyImageSharePermission", given.resolved(client)), as_json=as_json)
+    call(given, region, as_json=as_json)
 
 
 def _unshare(given: Given, *, region: Region = None, as_json: Json = False) -> None:
     """Share an image with accounts no longer. Instances that they made of it go on."""
-    with open_client(region) as client:
-        output.show_made(client.call("ModifyImageSharePermission", given.resolved(client)), as_json=as_json)
+    call(given, region, as_json=as_json)

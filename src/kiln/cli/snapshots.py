@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from kiln.cli import output
+from kiln.cli.calling import call_each
 from kiln.cli.copies import copy
 from kiln.cli.declared import Given, Takes, declared
 from kiln.cli.grammar import (
@@ -17,7 +18,6 @@ from kiln.cli.grammar import (
 from kiln.cli.listings import listing
 from kiln.cli.output import Column
 from kiln.cli.session import open_client
-from kiln.cli.several import end, try_each
 from kiln.cli.showing import showing
 from kiln.cli.waiting import Begun, wait_for_outcome
 
@@ -104,7 +104,4 @@ def copy_snapshot(
 @declared(app, "delete", DELETE, example("kiln snapshot delete s-bp17441ohwkdca0fg1tq"))
 def delete_snapshots(given: Given, *, region: Region = None, as_json: Json = False) -> None:
     """Delete snapshots. One that an image is made of stays until the image is deleted."""
-    with open_client(region) as client:
-        answers, failed = try_each(given.several, lambda it: given.call(client, it))
-    output.show_made(list(answers.values()), as_json=as_json)
-    end(failed)
+    call_each(given, region, as_json=as_json)

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from kiln.cli import output
+from kiln.cli.calling import call_each
 from kiln.cli.declared import Given, Takes, declared
 from kiln.cli.grammar import Json, Region, example, group
 from kiln.cli.listings import listing
 from kiln.cli.output import Column
-from kiln.cli.session import open_client
-from kiln.cli.several import end, try_each
 from kiln.cli.showing import showing
 
 app = group()
@@ -40,7 +38,4 @@ CANCEL = Takes("CancelTask", arguments=("TaskId",), is_of_several=True)
 @declared(app, "cancel", CANCEL, example("kiln task cancel t-bp1hvgwromzv32iq5v8d"))
 def cancel_tasks(given: Given, *, region: Region = None, as_json: Json = False) -> None:
     """Cancel imports and exports; what they had begun is taken back."""
-    with open_client(region) as client:
-        answers, failed = try_each(given.several, lambda it: given.call(client, it))
-    output.show_made(list(answers.values()), as_json=as_json)
-    end(failed)
+    call_each(given, region, as_json=as_json)

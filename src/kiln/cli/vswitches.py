@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from kiln.cli import output
+from kiln.cli.calling import call, call_each
 from kiln.cli.declared import Given, Takes, declared
 from kiln.cli.grammar import Json, Region, example, group
 from kiln.cli.listings import listing
 from kiln.cli.output import Column
-from kiln.cli.session import open_client
-from kiln.cli.several import end, try_each
 
 app = group()
 
@@ -42,15 +40,10 @@ DELETE = Takes("DeleteVSwitch", arguments=("VSwitchId",), is_of_several=True)
 )
 def create_vswitch(given: Given, *, region: Region = None, as_json: Json = False) -> None:
     """Create a VSwitch, a part of a VPC's addresses in one zone, and print its ID."""
-    with open_client(region) as client:
-        answer = client.call("CreateVSwitch", given.resolved(client))
-    output.show_made(answer, answer["VSwitchId"], as_json=as_json)
+    call(given, region, "VSwitchId", as_json=as_json)
 
 
 @declared(app, "delete", DELETE, example("kiln vswitch delete build-a"))
 def delete_vswitches(given: Given, *, region: Region = None, as_json: Json = False) -> None:
     """Delete VSwitches to which no instance is joined."""
-    with open_client(region) as client:
-        answers, failed = try_each(given.several, lambda it: given.call(client, it))
-    output.show_made(list(answers.values()), as_json=as_json)
-    end(failed)
+    call_each(given, region, as_json=as_json)
