@@ -62,7 +62,7 @@ class Call:
     hand_over: Callable[[Task], None] = lambda _: None  #: Gives a leased task to the worker beside us.
     worker: str = ""  #: The worker beside us, or "" when there is none in this process.
     origin: Origin = NOWHERE
-    prepared: Any = None  #: What the operation's ``prepare`` made; None in a dry run, which needs nothing of it.
+    prepared: Any = None  #: What the operation's ``prepare`` made. ``commit`` has it, and ``check`` decides without it.
 
     @property
     def deployment(self) -> Deployment:

@@ -72,7 +72,8 @@ class Operation(Generic[Input, Plan, Output]):
     input: type[Input]
     output: type[Output]
     check: Callable[[Any, Input], Plan]
-    #: Makes what takes long and needs no row, before the transaction that others wait for: ``call.prepared``.
+    #: Makes what takes long and needs no row, before the transaction that others wait for: ``call.prepared``, which
+    #: ``commit`` has. It is made once ``check`` has let the request pass, and so never in a dry run.
     prepare: Callable[[Input], Any] | None = None
     commit: Callable[[Any, Plan], Output] | None = None  #: None: a read, whose Plan is its Output.
     carry_out: Callable[[Any], None] | None = None  #: Takes a ``Job``; run by a worker.

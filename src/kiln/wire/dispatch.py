@@ -129,7 +129,12 @@ class Dispatcher:
         )
         if _wants_dry_run(operation, params):
             self._rehearse(request)
-        return request if operation.prepare is None else replace(request, prepared=operation.prepare(given))
+            assert operation.dry_run is not None  # Otherwise nobody would have asked.
+            raise operation.dry_run
+        if operation.prepare is None:
+            return request
+        self._rehearse(request)  # What will be refused is refused before anything is made for it.
+        return replace(request, prepared=operation.prepare(given))
 
     def _look(self, request: _Request) -> dict[str, Any]:
         with self._ports.database.read() as tx:
@@ -193,16 +198,14 @@ class Dispatcher:
         return carried
 
     def _rehearse(self, request: _Request) -> None:
-        """Check and change nothing. Raises the operation's word for «all is well».
+        """Check and change nothing. Raises what the request would be refused with.
 
-        It tells what the request would come to without DryRun: a token that was
-        used for the same gets the same answer again, whatever has become of it.
+        A token that was used for the same gets the same answer again, whatever
+        has become of it.
         """
         with self._ports.database.read() as tx:
             if _use_before(tx, request) is None:
                 request.operation.check(self._call(tx, request), request.given)
-        assert request.operation.dry_run is not None  # Otherwise nobody would have asked.
-        raise request.operation.dry_run
 
     def _call(self, tx: Transaction, request: _Request) -> Call:
         return Call(

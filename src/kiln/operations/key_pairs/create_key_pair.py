@@ -19,7 +19,6 @@ from kiln.ground.values import dataclass
 from kiln.operations.key_pairs.parts import named, public_keys
 from kiln.operations.key_pairs.parts.named import NewName, NewTags
 from kiln.operations.params import RegionId, ResourceGroupId, to_pairs
-from kiln.store.key_pairs import KeyPair
 
 _BITS, _EXPONENT = 2048, 65537
 
@@ -44,9 +43,10 @@ class Output:
 
 @dataclass(frozen=True, kw_only=True)
 class Plan:
-    row: KeyPair
+    region: str
+    name: str
+    resource_group: str | None
     tags: dict[str, str]
-    private: str
 
 
 def prepare(p: Input) -> RSAPrivateKey:
@@ -58,28 +58,28 @@ def prepare(p: Input) -> RSAPrivateKey:
 def check(call: Call, p: Input) -> Plan:
     pairs = to_pairs(p.tag)
     named.check_new(call, p.region_id, p.key_pair_name, p.resource_group_id)
-    key: RSAPrivateKey = call.prepared or prepare(p)
-    line = public_keys.line_of(key)
-    row = named.draft(
-        call,
-        region=p.region_id,
-        name=p.key_pair_name,
-        public_key=line,
-        fingerprint=public_keys.fingerprint_of(line),
-        resource_group=p.resource_group_id,
-    )
-    # The API's page says PKCS#8 and shows PKCS#1, which every client reads: older ones take no other.
-    private = key.private_bytes(Encoding.PEM, PrivateFormat.TraditionalOpenSSL, NoEncryption())
-    return Plan(row=row, tags=pairs, private=private.decode("ascii"))
+    return Plan(region=p.region_id, name=p.key_pair_name, resource_group=p.resource_group_id, tags=pairs)
 
 
 def commit(call: Call, plan: Plan) -> Output:
-    named.record(call, plan.row, plan.tags)
+    key: RSAPrivateKey = call.prepared
+    line = public_keys.line_of(key)
+    row = named.draft(
+        call,
+        region=plan.region,
+        name=plan.name,
+        public_key=line,
+        fingerprint=public_keys.fingerprint_of(line),
+        resource_group=plan.resource_group,
+    )
+    named.record(call, row, plan.tags)
+    # The API's page says PKCS#8 and shows PKCS#1, which every client reads: older ones take no other.
+    private = key.private_bytes(Encoding.PEM, PrivateFormat.TraditionalOpenSSL, NoEncryption())
     return Output(
-        key_pair_id=plan.row.id,
-        key_pair_name=plan.row.name,
-        key_pair_finger_print=plan.row.fingerprint,
-        private_key_body=plan.private,
+        key_pair_id=row.id,
+        key_pair_name=row.name,
+        key_pair_finger_print=row.fingerprint,
+        private_key_body=private.decode("ascii"),
     )
 
 
