@@ -9,7 +9,7 @@ import shutil
 import signal
 import socket
 import time
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack
 
 import pytest
 
@@ -86,7 +86,7 @@ def wait_for(look, expected):
 
 def told_of(session, name):
     """What the metadata service tells a guest."""
-    return session.ask(f"run wget -q -O - {METADATA}/{name}").strip()
+    return session.ask(f"fetch {METADATA}/{name}").strip()
 
 
 def heard_at(address, port):
@@ -95,10 +95,42 @@ def heard_at(address, port):
     return ""
 
 
-@contextmanager
-def a_service_of_the_host():
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        yield server.getsockname()[1]
+class HostService:
+    """Listens on addresses of this host, at one port; whoever comes is counted, and let go at once."""
+
+    def __init__(self, *addresses):
+        first = socket.create_server((addresses[0], 0))
+        self.port = first.getsockname()[1]
+        self._servers = [first, *(socket.create_server((address, self.port)) for address in addresses[1:])]
+        for server in self._servers:
+            server.setblocking(False)
+        self._came = 0
+
+    def came(self):
+        """How many have come by now: what the kernel has taken waits to be accepted."""
+        for server in self._servers:
+            with contextlib.suppress(BlockingIOError):
+                while True:
+                    server.accept()[0].close()
+                    self._came += 1
+        return self._came
+
+    def close(self):
+        for server in self._servers:
+            server.close()
+
+
+def reaches(session, address, port):
+    """Whether a guest is connected there: it says so, whatever it then hears."""
+    return "reached" in session.ask(f"run timeout 8 nc -w 3 {address} {port} </dev/null >/dev/null && echo reached")
+
+
+def lead_there(session, address):
+    """Have a guest send what is for an address of any kind to its gateway."""
+    gateway = session.ask("run ip route show default | cut -d ' ' -f 3").strip()
+    assert gateway.count(".") == 3, gateway
+    session.ask("run echo 1 >/proc/sys/net/ipv4/conf/all/route_localnet; ip address del 127.0.0.1/8 dev lo")
+    session.ask(f"run ip route add {address}/32 via {gateway} dev eth0")
 
 
 def test_guests_have_networks_metadata_and_public_addresses(cloud):
@@ -132,12 +164,16 @@ def test_guests_have_networks_metadata_and_public_addresses(cloud):
     wait_for(lambda: heard_at(ssh["Address"], ssh["Port"]), "here-is-the-first")
     wait_for(lambda: two.ask(f"run sleep 2 | nc -w 20 {address} 22").strip(), "here-is-the-first")
 
-    # Nothing of the host is there, by whatever name.
-    with a_service_of_the_host() as port:
+    # Nothing of the host is there, by whatever name: asked in words that tell of what is reached.
+    wait_for(lambda: reaches(two, address, 22), True)
+    with contextlib.closing(HostService("127.0.0.1", ssh["Address"])) as service:
         for target in ("127.0.0.1", "10.0.2.2", ssh["Address"]):
-            two.ask(f"run ip address del 127.0.0.1/8 dev lo; ip route add {target}/32 dev eth0")
-            for at in (port, cloud.kiln.address[1]):
-                assert two.ask(f"run nc -w 2 -z {target} {at} && echo reached").strip() != "reached"
+            lead_there(two, target)
+            for at in (service.port, cloud.kiln.address[1]):
+                assert not reaches(two, target, at), (target, at)
+        assert service.came() == 0
+        socket.create_connection((ssh["Address"], service.port)).close()
+        assert service.came() == 1
 
     # All of it goes on without Kiln, and with the next one.
     cloud.kiln.kill9()

@@ -25,7 +25,7 @@ remove PATH        take it away
 sync               have the disk hold what was written
 disks              the disks, each mounted at /data0, /data1 and so on
 mount              mount the disks that were attached since
-network            its addresses
+network            ask for its address, and say it
 fetch URL          what a URL answers
 uptime             how long it runs
 reboot, poweroff   what they say

@@ -115,7 +115,8 @@ obey() {
         esac ;;
     agent) if [ "$first" = stop ]; then stop_agent; else start_agent; fi; ok ;;
     network) if network; then ok "$(ip -4 -o addr show eth0 | sed 's/.*inet \([^/]*\).*/\1/')"; else error 'no network'; fi ;;
-    fetch) if text=$(wget -q -T 10 -O - "$first"); then ok "$text"; else error "cannot fetch $first"; fi ;;
+    # Not with wget's own -T, at which busybox's wget dies.
+    fetch) if text=$(timeout 10 wget -q -O - "$first"); then ok "$(echo "$text" | tr '\n' ' ')"; else error "cannot fetch $first"; fi ;;
     serve) while :; do echo "$rest" | nc -l -p "$first"; done >/dev/null 2>&1 & ok ;;
     run) ok "$(eval "$first $rest" 2>&1 | tr '\n' ' ')" ;;
     uptime) ok "$(cut -d ' ' -f 1 /proc/uptime)" ;;

@@ -3,8 +3,8 @@
 Commands are those of ``init.sh``: ``write PATH TEXT``, ``read PATH``, ``sum
 PATH``, ``remove PATH``, ``fill PATH MIB``, ``sync``, ``mount``, ``unmount
 PATH``, ``disks``, ``seq start``, ``seq stop``, ``agent start``, ``agent stop``,
-``network``, ``fetch URL``, ``serve PORT TEXT``, ``uptime``, ``cmdline``,
-``reboot``, ``poweroff``.
+``network``, ``fetch URL``, ``serve PORT TEXT``, ``run COMMAND``, ``uptime``,
+``cmdline``, ``reboot``, ``poweroff``.
 """
 
 from __future__ import annotations
