@@ -7,6 +7,7 @@ from contextlib import contextmanager
 
 import pytest
 
+from kiln.calls.places import place_of
 from kiln.pools.port import Succession
 from kiln.pools.records import NAME
 from kiln.service.claim import hold_data_folder
@@ -15,9 +16,12 @@ from kiln.service.rebuilding import rebuilt
 from kiln.store import documents
 from kiln.store.accounts import Account, accounts
 from kiln.store.disks import disks
+from kiln.store.interfaces import primary_of
+from kiln.store.security_groups import security_groups
 from kiln.store.snapshots import snapshots
 from kiln.store.tasks import fail, tasks
 from kiln.store.volumes import volumes
+from kiln.store.vswitches import vswitches
 from kiln.upkeep.findings import is_well
 from kiln.upkeep.fsck import fsck
 from kiln.upkeep.rebuild import WORDS as REBUILD_WORDS
@@ -335,6 +339,28 @@ def test_a_copy_that_nobody_makes_any_more_lets_go_of_its_layer(tmp_path):
     with home.started() as it, it.database.read() as tx:
         failed = snapshots.find(tx, id=copy)
         assert (failed.status, failed.volume) == ("failed", None)
+
+
+def test_a_network_whose_records_are_lost_is_there_again(tmp_path):
+    """Its instances could not be started, and all was said to be well."""
+    home = Home(tmp_path / "home")
+    with home.started() as it:
+        cloud = as_cloud(it)
+        instance = an_instance(cloud, account=cloud.account)
+        with it.database.read() as tx:
+            card = primary_of(tx, instance.id)
+        it.database.write(lambda tx: vswitches.delete(tx, id=card.vswitch))
+        it.database.write(lambda tx: security_groups.delete(tx, vpc=card.vpc))
+    home.forget_database()
+
+    found, outcome = rebuild(home)
+
+    assert is_well(found), found
+    assert card.vswitch in [finding.subject for finding in outcome.rebuilt.findings]
+    with home.started() as it, it.database.read() as tx:
+        assert primary_of(tx, instance.id) == card
+        assert place_of(tx, card.vpc, "local") is not None
+        assert security_groups.count(tx, vpc=card.vpc) == 1
 
 
 def test_an_heir_that_lost_its_record_is_settled_by_the_task_that_makes_it(tmp_path):

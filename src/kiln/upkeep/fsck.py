@@ -10,25 +10,33 @@ done here but say what is lost).
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from typing import Protocol
 
 from kiln.calls.call import Ports
-from kiln.declare.states import USABLE, DiskStatus, ImageStatus, InstanceStatus, SnapshotStatus, TaskStatus
+from kiln.declare.states import USABLE, DiskStatus, SnapshotStatus, TaskStatus
 from kiln.ground.units import counted
 from kiln.operations.disks.resize_disk import least_sizes
 from kiln.pools.errors import PoolError
 from kiln.store import images
 from kiln.store.database import Transaction
 from kiln.store.disks import disks
-from kiln.store.instances import instances
 from kiln.store.snapshots import snapshots
 from kiln.store.tasks import tasks
 from kiln.store.volumes import Volume, is_named, volumes
+from kiln.upkeep.abandoned import abandoned
 from kiln.upkeep.aside import disagreements, trash_findings, trash_total
 from kiln.upkeep.findings import Finding, mended
+from kiln.upkeep.lost_networks import lost_networks
 from kiln.upkeep.strays import strays, take_stock
 
 Say = Callable[[str], None]
 Count = Callable[[int, int], None]
+
+
+class Look(Protocol):
+    """Looks for one kind of fault in the rows, and with *repair* mends it."""
+
+    def __call__(self, tx: Transaction, now: float, *, repair: bool) -> list[Finding]: ...
 
 
 def fsck(ports: Ports, *, repair: bool, say: Say, count: Count = lambda _done, _total: None) -> list[Finding]:
@@ -68,6 +76,8 @@ def fsck(ports: Ports, *, repair: bool, say: Say, count: Count = lambda _done, _
     say(trash_total(ports))
     say("what names them")
     findings += _names(ports, stock.present)
+    findings += _mended(ports, abandoned, repair=repair)
+    findings += _mended(ports, lost_networks, repair=repair)
     return findings
 
 
@@ -147,7 +157,7 @@ def _another_parent(ports: Ports, row: Volume, parent: str | None, repair: bool)
 
 def _names(ports: Ports, present: set[str]) -> list[Finding]:
     with ports.database.read() as tx:
-        return [*_disks(tx, present), *_snapshots(tx, present), *_images(tx), *_instances(tx)]
+        return [*_disks(tx, present), *_snapshots(tx, present), *_images(tx)]
 
 
 def _disks(tx: Transaction, present: set[str]) -> Iterator[Finding]:
@@ -164,19 +174,17 @@ def _snapshots(tx: Transaction, present: set[str]) -> Iterator[Finding]:
 
 def _images(tx: Transaction) -> Iterator[Finding]:
     done = {snapshot.id for snapshot in snapshots.all(tx, status=SnapshotStatus.ACCOMPLISHED)}
-    working = {task.resource for task in tasks.all(tx, status=TaskStatus.PROCESSING)}
     for image in images.images.all(tx):
-        if image.status == ImageStatus.CREATING and image.id not in working:
-            yield Finding("broken", image.id, "Creating, but nobody creates it")
         if image.status in USABLE:
             for disk in images.image_disks.all(tx, image=image.id):
                 if disk.snapshot and disk.snapshot not in done:
                     yield Finding("broken", image.id, f"{image.status}, but its snapshot {disk.snapshot} is not there")
 
 
-def _instances(tx: Transaction) -> Iterator[Finding]:
-    between = (InstanceStatus.PENDING, InstanceStatus.STARTING, InstanceStatus.STOPPING)
-    lanes = {task.lane for task in tasks.all(tx, status=TaskStatus.PROCESSING)}
-    for instance in instances.all(tx):
-        if instance.status in between and instance.id not in lanes:
-            yield Finding("broken", instance.id, f"{instance.status}, but nobody works on it")
+def _mended(ports: Ports, look: Look, *, repair: bool) -> list[Finding]:
+    """What *look* finds, and with *repair* has mended, in one transaction."""
+    with ports.database.read() as tx:
+        found = look(tx, ports.clock(), repair=False)
+    if found and repair:
+        return ports.database.write(lambda tx: look(tx, ports.clock(), repair=True))
+    return found

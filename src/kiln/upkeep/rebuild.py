@@ -15,19 +15,20 @@ from dataclasses import field
 from typing import Any
 
 from kiln.calls.call import Ports
-from kiln.declare.errors import InternalError
-from kiln.declare.states import ImageStatus, SnapshotStatus, TaskStatus
+from kiln.declare.states import TaskStatus
 from kiln.ground.units import counted
 from kiln.ground.values import dataclass
 from kiln.pools.errors import PoolError
 from kiln.pools.port import Records
-from kiln.store import documents, images
+from kiln.store import documents
 from kiln.store.database import Transaction
 from kiln.store.disks import disks
 from kiln.store.snapshots import snapshots
 from kiln.store.tasks import tasks
 from kiln.store.volumes import is_at_work, planned, reinstated, volumes
+from kiln.upkeep.abandoned import abandoned
 from kiln.upkeep.findings import Finding
+from kiln.upkeep.lost_networks import lost_networks
 
 #: One, several, and what comes with them, by kind.
 WORDS = {
@@ -77,7 +78,8 @@ def rebuild(tx: Transaction, ports: Ports, *, is_database_older: bool) -> Rebuil
     _move_to_heirs(tx, ports, headers, done)
     if is_database_older and ports.pool.records.damaged:
         _forget_what_nobody_names(tx, headers)
-    _end_what_nobody_works_on(tx, done)
+    done.findings += abandoned(tx, ports.clock(), repair=True)
+    done.findings += lost_networks(tx, ports.clock(), repair=True)
     return done
 
 
@@ -183,19 +185,3 @@ def _forget_what_nobody_names(tx: Transaction, headers: dict[str, str | None]) -
     for row in rows:
         if row.id not in kept:
             volumes.delete(tx, id=row.id)
-
-
-def _end_what_nobody_works_on(tx: Transaction, done: Rebuilt) -> None:
-    """Creating images and progressing snapshots whose task is not there: they will never be finished."""
-    at_work = tasks.all(tx, status=TaskStatus.PROCESSING)
-    busy = {task.resource for task in at_work}
-    said = " ".join(task.payload for task in at_work)
-    for snapshot in snapshots.all(tx, status=SnapshotStatus.PROGRESSING):
-        if snapshot.id not in busy and snapshot.id not in said:
-            # A copy names its layer from its first row on; one that is none keeps nobody's bytes.
-            snapshots.move(tx, SnapshotStatus.PROGRESSING, SnapshotStatus.FAILED, {"volume": None}, id=snapshot.id)
-            done.findings.append(Finding("repaired", snapshot.id, "was progressing, and is failed now"))
-    for image in images.images.all(tx, status=ImageStatus.CREATING):
-        if image.id not in busy and image.id not in said:
-            images.fail(tx, image.id, InternalError.code, "The database was lost while the image was created.")
-            done.findings.append(Finding("repaired", image.id, "was Creating, and is CreateFailed now"))
