@@ -41,7 +41,7 @@ LOADS_BY_NAME = {
 
 #: Modules that may read a file however long it is, and why; everything else reads by ``kiln.ground.short_files``.
 READS_WHOLE_FILES = {
-    "kiln/cli/instances.py": "the caller's own file, on the caller's machine",
+    "kiln/cli/user_data.py": "the caller's own file, on the caller's machine",
     "kiln/client/catalogue.py": "a part of the program",
     "kiln/guest/": "parts of the program, and packages that were checked by their digests",
     "kiln/machines/probe.py": "the kernel's /proc/cpuinfo",

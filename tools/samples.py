@@ -100,6 +100,7 @@ def tell(story: Story) -> None:
     _change(story, instance, base)
     _clear_up(story, instance, disk, snapshot)
     _lay_a_network(story)
+    _keep_a_template(story)
     _ask_who_and_where(story)
 
 
@@ -180,6 +181,20 @@ def _add_a_disk(story: Story, instance: str) -> tuple[str, str]:
     story.ask("ResizeDisk", DiskId=disk, NewSize=40)
     story.settle()
     return str(disk), str(snapshot)
+
+
+def _keep_a_template(story: Story) -> None:
+    what = {"InstanceType": TYPE, "SystemDisk__Size": 40, "Tag__1__Key": "stage", "Tag__1__Value": "test"}
+    template = story.ask("CreateLaunchTemplate", LaunchTemplateName="web", ImageId=_an_image(story), **what)[
+        "LaunchTemplateId"
+    ]
+    newer = {"ImageFamily": "web", "InstanceType": TYPE, "VersionDescription": "The newest of the family"}
+    story.ask("CreateLaunchTemplateVersion", LaunchTemplateId=template, **newer)
+    story.ask("DescribeLaunchTemplates", LaunchTemplateName__1="web")
+    story.ask("DescribeLaunchTemplateVersions", LaunchTemplateId=template)
+    story.ask("ModifyLaunchTemplateDefaultVersion", LaunchTemplateId=template, DefaultVersionNumber=2)
+    story.ask("DeleteLaunchTemplateVersion", LaunchTemplateId=template, DeleteVersion__1=1)
+    story.ask("DeleteLaunchTemplate", LaunchTemplateName="web")
 
 
 def _give_a_key(story: Story, instance: str) -> None:

@@ -15,13 +15,19 @@ BY_HAND = {
     "instance show": "what it finds is shown whole, and one ID is all that it takes",
     "snapshot show": "what it finds is shown whole, and one ID is all that it takes",
     "disk show": "what it finds is shown whole, and one ID is all that it takes",
+    "launch-template show": "its template and its columns are all that there is to say",
+    "launch-template set-default": "likewise, and the number of a version",
+    "launch-template delete": "likewise; it is one of two actions",
     "task show": "what it finds is shown whole, and one ID is all that it takes",
     "instance shell": "it talks to a guest, and calls no action",
     "instance exec": "it asks for a command and how it ended, and its options are those of neither",
     "instance cp": "likewise, of a file",
     "instance console": "it asks again and again, or asks a socket and no action",
 }
-GROUPS = ("image", "instance", "snapshot", "disk", "task", "tag", "region", "key-pair", "security-group")
+GROUPS = (
+    *("image", "instance", "launch-template", "snapshot", "disk", "task", "tag", "region", "key-pair"),
+    "security-group",
+)
 
 
 def words() -> dict[str, Word]:

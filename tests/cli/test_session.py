@@ -767,3 +767,25 @@ def test_lays_a_network_and_takes_it_away(shell, image):
     shell.run("vswitch", "delete", "a")
     shell.run("vpc", "delete", "build")
     assert shell.rows("vpc", "list", "--name", "build") == []
+
+
+def test_runs_what_a_template_says(shell, image):
+    template = shell.run("launch-template", "create", "web", "--image", image, "--tag", "use=test")
+    assert "LaunchTemplateName.Duplicated" in shell.refuses("launch-template", "create", "web")
+    assert shell.run("launch-template", "add-version", template, "--family", "web", "--type", "ecs.none") == "2"
+
+    instance = shell.run("instance", "run", "--template", "web", "--type", "ecs.t5-lc1m1.small", "--name", "of-it")
+    (row,) = shell.rows("instance", "list", "--name", "of-it")
+    assert (row["InstanceId"], row["ImageId"], row["InternetMaxBandwidthOut"]) == (instance, image, 0)
+    assert row["Tags"]["Tag"] == [{"TagKey": "use", "TagValue": "test"}]
+    told = shell.refuses("instance", "run", "--template", "web", "--template-version", "3")
+    assert "InvalidLaunchTemplateVersion.NotFound" in told
+
+    shell.run("launch-template", "set-default", "web", "2")
+    assert [one["VersionNumber"] for one in shell.rows("launch-template", "show", template)] == [2, 1]
+    assert "ecs.none" in shell.run("launch-template", "show", "web")
+    shell.run("launch-template", "delete", "web", "--version", "1")
+    assert shell.run("launch-template", "list", "--name", "web", "-q") == template
+    shell.run("launch-template", "delete", "web")
+    assert shell.rows("launch-template", "list") == []
+    shell.run("instance", "delete", "of-it", "--force")

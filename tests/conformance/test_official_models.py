@@ -18,6 +18,8 @@ from kiln.declare.products import ECS, VPC
 from kiln.declare.shapes import Field, fields_of
 from kiln.operations import ALL
 
+_SAID = "DescribeLaunchTemplateVersions.LaunchTemplateVersionSets.LaunchTemplateVersionSet.LaunchTemplateData"
+
 #: What is declared here and not there.
 MORE = {
     "CreateImage.Features.NvmeSupport": "Features is one part, shared with ImportImage and ModifyImageAttribute.",
@@ -28,6 +30,13 @@ MORE = {
     "*.EnableVISST": "Likewise.",
     "*.EnableVRDT": "Likewise.",
     "*.RegionId": "The classic SDK sends it with every call (ecs-api.md 1), so it is heeded.",
+    "RunInstances.SystemDisk.DeleteWithInstance": "A launch template says it, and so may a request.",
+    "CreateLaunchTemplate.ImageFamily": "A template that names a family boots its newest image.",
+    "CreateLaunchTemplateVersion.ImageFamily": "Likewise.",
+    f"{_SAID}.ImageFamily": "Likewise.",
+    "CreateLaunchTemplate.SecurityOptions": "All that RunInstances has of them.",
+    "CreateLaunchTemplateVersion.SecurityOptions": "Likewise.",
+    f"{_SAID}.SecurityOptions": "Likewise.",
     **{
         operation.name: "Vpc's own version has more: test_vpc_models.py"
         for operation in ALL

@@ -11,6 +11,7 @@ from kiln.operations import ALL
 from tests.clouds import Cloud
 from tests.nets import a_group, an_eip, the_default_vpc
 from tests.operations.images.gallery import a_disk_of, an_image
+from tests.operations.launch_templates.shelf import a_template
 from tests.operations.tasks.agenda import a_task
 from tests.stock import a_disk, a_key_pair, a_snapshot, an_instance
 
@@ -52,6 +53,9 @@ def test_nothing_passes_a_filter_by_an_empty_list(cloud: Cloud, operation, name)
     cloud.call("TagResources", {"Tag.1.Key": "a", "ResourceId.1": instance.id}, ResourceType="instance")
     things_of_assistant(cloud)
     beside = {}
+    a_template(cloud)
+    if operation.name == "DescribeLaunchTemplateVersions":
+        beside = {"LaunchTemplateName": "web"}
     if operation.name == "ListTagResources":
         beside = {"ResourceType": "instance", "ResourceId.1": instance.id}
     assert rows(cloud.call(operation.name, beside))

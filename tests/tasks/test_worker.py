@@ -22,7 +22,7 @@ from kiln.machines.errors import (
     MachineSilent,
     MachineUntold,
 )
-from kiln.operations.instances.parts.launch_errors import ServiceUnavailableNoMachine
+from kiln.operations.errors.launches import ServiceUnavailableNoMachine
 from kiln.pools.errors import PoolClosed, PoolFull, VolumeBroken, VolumeMissing
 from kiln.store import tasks
 from kiln.store.errors import DatabaseBusy, DatabaseDown

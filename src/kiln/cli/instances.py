@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 import importlib
 from collections.abc import Mapping
 from pathlib import Path
@@ -10,7 +9,7 @@ from typing import Annotated, Any
 
 import typer
 
-from kiln.cli import console, inside, output
+from kiln.cli import console, inside, launch_templates, output, user_data
 from kiln.cli.completing import of_noun
 from kiln.cli.declared import Given, Takes, declared
 from kiln.cli.grammar import (
@@ -29,6 +28,7 @@ from kiln.cli.output import Column
 from kiln.cli.session import find_data_folder, open_client
 from kiln.cli.several import end, try_each
 from kiln.cli.showing import showing
+from kiln.cli.user_data import UserData, read_user_data
 from kiln.cli.waiting import Begun, wait, wait_for_outcome
 
 app = group()
@@ -62,16 +62,26 @@ Instance = Annotated[
     ),
 ]
 PublicIp = Annotated[
-    bool, typer.Option("--public-ip/--no-public-ip", help="Whether it gets an address to reach it at.")
-]
-UserData = Annotated[
-    Path | None,
+    bool | None,
     typer.Option(
-        "--user-data",
-        metavar="FILE",
-        exists=True,
-        dir_okay=False,
-        help="What cloud-init finds in the guest, at the metadata service.",
+        "--public-ip/--no-public-ip",
+        help="Whether it gets an address to reach it at; it does, unless a template says otherwise.",
+    ),
+]
+Template = Annotated[
+    str | None,
+    typer.Option(
+        "--template",
+        metavar="TEMPLATE",
+        help="A launch template, by its ID or name: it says what is not said here.",
+    ),
+]
+Type = Annotated[
+    str | None,
+    typer.Option(
+        "--type",
+        metavar="TYPE",
+        help=f"The size; {DEFAULT_TYPE} when no template says one either. `kiln region types` lists them.",
     ),
 ]
 Follow = Annotated[bool, typer.Option("--follow", "-f", help="Go on showing what comes, until Ctrl-C.")]
@@ -87,9 +97,14 @@ Command = Annotated[
 
 RUN = Takes(
     "RunInstances",
-    names={"ImageFamily": "family", "Amount": "count", "SystemDisk.Size": "size"},
-    defaults={"InstanceType": DEFAULT_TYPE},
-    own={"UserData": "--user-data, which names a file"},
+    names={
+        "ImageFamily": "family",
+        "Amount": "count",
+        "SystemDisk.Size": "size",
+        "LaunchTemplateVersion": "template-version",
+    },
+    own=user_data.OWN
+    | {"InstanceType": "--type", "LaunchTemplateId": "--template", "LaunchTemplateName": "--template"},
     left_out={
         "SecurityGroupId": "--security-group is SecurityGroupIds, which takes one as well",
         "NetworkInterface": "--vswitch, --security-group and --private-ip-address say it",
@@ -97,25 +112,38 @@ RUN = Takes(
 )
 
 
-@declared(app, "run", RUN, example("kiln instance run --image m-bp146shijn7hujku8a5c --name web-1"))
+@declared(
+    app,
+    "run",
+    RUN,
+    example(
+        "kiln instance run --image m-bp146shijn7hujku8a5c --name web-1",
+        "kiln instance run --template web --count 3",
+    ),
+)
 def run_instances(
     given: Given,
     *,
-    public_ip: PublicIp = True,
-    user_data: UserData = None,
+    template: Template = None,
+    instance_type: Type = None,
+    public_ip: PublicIp = None,
+    to_tell: UserData = None,
     region: Region = None,
     wait_for_it: Wait = True,
     timeout: Timeout = DEFAULT_TIMEOUT_S,
     as_json: Json = False,
 ) -> None:
     """Make instances of an image, start them, and print their IDs."""
-    if ("ImageId" in given.params) == ("ImageFamily" in given.params):
-        raise typer.BadParameter("give either --image or --family")
-    own: dict[str, Any] = {"InternetMaxBandwidthOut": _PUBLIC_MBITS} if public_ip else {}
-    if user_data is not None:
-        own["UserData"] = base64.b64encode(user_data.read_bytes()).decode()
+    images = {"ImageId", "ImageFamily"} & given.params.keys()
+    if len(images) > 1 or not (images or template):
+        raise typer.BadParameter("give either --image or --family, or a --template")
+    own: dict[str, Any] = {} if template is None else launch_templates.called(template)
+    if instance_type is not None or template is None:
+        own["InstanceType"] = instance_type or DEFAULT_TYPE
+    if public_ip is not None or template is None:
+        own["InternetMaxBandwidthOut"] = 0 if public_ip is False else _PUBLIC_MBITS
     with open_client(region) as client:
-        answer = client.call("RunInstances", {**own, **given.resolved(client)})
+        answer = client.call("RunInstances", {**own, **read_user_data(to_tell), **given.resolved(client)})
         made = answer["InstanceIdSets"]["InstanceIdSet"]
         output.show_made(answer, *made, as_json=as_json)
         for instance in made if wait_for_it else ():

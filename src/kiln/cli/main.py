@@ -40,6 +40,7 @@ class Word:
 WORDS: Mapping[str, Word] = {
     "image": Word("kiln.cli.images", "Import, create, show, copy, share, export and delete images."),
     "instance": Word("kiln.cli.instances", "Run, look at, stop and change instances."),
+    "launch-template": Word("kiln.cli.launch_templates", "Keep under a name what instances are to be run with."),
     "snapshot": Word("kiln.cli.snapshots", "Create, list, copy and delete snapshots."),
     "disk": Word("kiln.cli.disks", "Create, list, attach, detach, resize and delete disks."),
     "key-pair": Word("kiln.cli.key_pairs", "Make, bring in, list, attach and delete key pairs for ssh."),

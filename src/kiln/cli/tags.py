@@ -1,4 +1,4 @@
-"""``kiln tag``: put tags on images, snapshots, disks, instances and key pairs, take them off, and list them."""
+"""``kiln tag``: put tags on whatever has them, take them off, and list them."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ COLUMNS = (
     Column("VALUE", "TagValue", is_prose=True),
 )
 
-_TYPES = ("image", "snapshot", "disk", "instance", "keypair", "securitygroup")
+_TYPES = ("image", "snapshot", "disk", "instance", "keypair", "securitygroup", "launchtemplate")
 
 ADD = Takes("TagResources", arguments=("ResourceId",), names={"ResourceType": "type"}, found=("ResourceType",))
 REMOVE = Takes(

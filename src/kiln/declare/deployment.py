@@ -100,6 +100,8 @@ class Quotas:
     vpcs: int = 100
     vswitches_per_vpc: int = 150  #: CreateVSwitch: "at most 150" (docs/sources.md).
     eips: int = 200
+    launch_templates: int = 30  #: CreateLaunchTemplate: "up to 30 launch templates in each region" (docs/sources.md).
+    versions_per_template: int = 30  #: CreateLaunchTemplate: "up to 30 versions".
 
 
 #: Of this host's loopback, so that nobody has to be asked for them.

@@ -27,6 +27,7 @@ PREFIXES = {
     "network_interface": "eni",
     "eip": "eip",
     "command": "c",
+    "launch_template": "lt",
 }
 
 LETTERS = 20  #: Of an identifier, after its prefix and a hyphen.

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import inspect
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Annotated, Any, Generic, TypeVar
 
 from kiln.declare.errors import ApiError, DryRunOperation, InvalidRegionIdNotFound
@@ -75,6 +75,9 @@ class Operation(Generic[Input, Plan, Output]):
     #: Makes what takes long and needs no row, before the transaction that others wait for: ``call.prepared``, which
     #: ``commit`` has. It is made once ``check`` has let the request pass, and so never in a dry run.
     prepare: Callable[[Input], Any] | None = None
+    #: What holds for parameters that the request does not say, by their names on the wire, such as a launch template;
+    #: read in the transaction of ``check``, which is given the whole. A ClientToken is of what was sent.
+    beneath: Callable[[Any, Input], Mapping[str, str]] | None = None
     commit: Callable[[Any, Plan], Output] | None = None  #: None: a read, whose Plan is its Output.
     carry_out: Callable[[Any], None] | None = None  #: Takes a ``Job``; run by a worker.
     facts: type = NoFacts  #: What its task remembers: see ``kiln.declare.facts``.

@@ -16,8 +16,8 @@ import dataclasses
 import json
 import types
 import typing
-from collections.abc import Callable
-from functools import cached_property
+from collections.abc import Callable, Collection, Iterator, Mapping
+from functools import cache, cached_property
 from operator import attrgetter
 from typing import Any, TypeVar
 
@@ -56,6 +56,54 @@ def shape(declared: type[_Class]) -> type[_Class]:
     for name, method in _SHARED.items():
         setattr(declared, name, method)
     return declared
+
+
+def borrows(source: type, names: Collection[str]) -> Callable[[type[_Class]], type[_Class]]:
+    """Give a class that is about to be a shape fields of the shape *source* as well, none of which has to be given.
+
+    The fields stand in the order of *names*; what the class declares itself stands in place of the other's. Of what
+    such a field holds nothing has to be given either: a part's defaults are those of whoever takes the whole.
+    """
+    known = {f.name: f for f in dataclasses.fields(source)}
+
+    def add(declared: type[_Class]) -> type[_Class]:
+        own = dict(declared.__annotations__)
+        for name in names:
+            if name not in own:
+                setattr(declared, name, () if known[name].default == () else None)
+        declared.__annotations__ = {name: own.get(name, _Borrowed(source, name)) for name in names} | own
+        return declared
+
+    return add
+
+
+@dataclass(frozen=True)
+class _Borrowed:
+    """In place of a field's type: it is declared elsewhere, and read when somebody asks."""
+
+    source: type
+    name: str
+
+    def field(self) -> Field:
+        (found,) = (field for field in fields_of(self.source) if field.name == self.name)
+        default: Any = () if found.repeated else None
+        kind = _borrowed(found.kind) if found.is_shape else found.kind
+        return dataclasses.replace(found, required=False, default=default, may_be_none=default is None, kind=kind)
+
+
+@cache
+def _borrowed(whole: type) -> type:
+    """The shape *whole* as a part of what is borrowed: itself, where nothing has to be given anyway."""
+    fields = fields_of(whole)
+    if all(_is_optional(f) for f in fields):
+        return whole
+    bare = type(whole.__name__, (), {"__doc__": whole.__doc__, "__module__": whole.__module__, "__annotations__": {}})
+    return shape(borrows(whole, [f.name for f in fields])(bare))
+
+
+def _is_optional(f: Field) -> bool:
+    """Whether neither the field nor anything in it has to be given, or has a value when it is not."""
+    return not f.required and f.default in (None, ()) and (not f.is_shape or _borrowed(f.kind) is f.kind)
 
 
 def _equals(one: object, other: object) -> bool:
@@ -110,7 +158,10 @@ def fields_of(shape: type) -> tuple[Field, ...]:
     found = _read.get(shape)
     if found is None:
         hints = typing.get_type_hints(shape, include_extras=True)
-        found = _read[shape] = tuple(_field(f, hints[f.name]) for f in dataclasses.fields(shape))
+        declared = ((f, hints[f.name]) for f in dataclasses.fields(shape))
+        found = _read[shape] = tuple(
+            hint.field() if isinstance(hint, _Borrowed) else _field(f, hint) for f, hint in declared
+        )
     return found
 
 
@@ -209,6 +260,42 @@ def essence(value: Any, version: int = ESSENCE) -> Any:
 def _sorted(f: Field, part: list[Any], version: int) -> list[Any]:
     is_each_once = version >= _EACH_ONCE and f.kind is str
     return sorted(dict.fromkeys(part) if is_each_once else part, key=json.dumps)
+
+
+def of_essence(shape: type[_Class], said: Mapping[str, Any]) -> _Class:
+    """The value that has the essence *said*. What is no field, of another version's declaration, is passed over."""
+    given: dict[str, Any] = {}
+    for f in fields_of(shape):
+        if f.wire in said:
+            part = said[f.wire]
+            parts = [of_essence(f.kind, one) if f.is_shape else one for one in (part if f.repeated else [part])]
+            given[f.name] = tuple(parts) if f.repeated else parts[0]
+    return shape(**given)
+
+
+def params_of(shape: type, said: Mapping[str, Any], under: str = "") -> dict[str, str]:
+    """What a request would say that is to be a *shape* with the essence *said*: texts by names such as ``Tag.1.Key``.
+
+    What is no field of *shape* is left out.
+    """
+    params: dict[str, str] = {}
+    for f in fields_of(shape):
+        if f.wire in said:
+            part = said[f.wire]
+            for name, one in _numbered(under + f.wire, part) if f.repeated else [(under + f.wire, part)]:
+                params |= params_of(f.kind, one, f"{name}.") if f.is_shape else {name: _text(one)}
+    return params
+
+
+def _numbered(name: str, elements: list[Any]) -> Iterator[tuple[str, Any]]:
+    return ((f"{name}.{n}", one) for n, one in enumerate(elements, 1))
+
+
+def _text(scalar: Any) -> str:
+    if isinstance(scalar, bool):
+        return str(scalar).lower()
+    # The decoder takes no exponents.
+    return format(scalar, "f") if isinstance(scalar, float) else str(scalar)
 
 
 def spell(value: Any) -> dict[str, Any]:

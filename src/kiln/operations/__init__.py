@@ -16,6 +16,7 @@ from kiln.operations import (
     images,
     instances,
     key_pairs,
+    launch_templates,
     reasons,
     regions,
     security_groups,
@@ -27,7 +28,8 @@ from kiln.operations import (
 )
 
 GROUPS = (
-    *(images, tasks, snapshots, disks, instances, key_pairs, assistant, vpcs, vswitches, security_groups, eips),
+    *(images, tasks, snapshots, disks, instances, launch_templates, key_pairs, assistant),
+    *(vpcs, vswitches, security_groups, eips),
     *(regions, tags),
     *(endpoints, identities, reasons),
 )

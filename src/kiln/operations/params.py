@@ -9,6 +9,7 @@ from kiln.declare.rules import (
     Accepted,
     Alias,
     Between,
+    Composed,
     Doc,
     Example,
     KeepEmpty,
@@ -43,6 +44,9 @@ SnapshotId = Annotated[str, Example("s-bp17441ohwkdca0fg1tq"), Doc("The ID of th
 DiskId = Annotated[str, Example("d-bp131n0q38u3a4zi9p2k"), Doc("The ID of the disk.")]
 InstanceId = Annotated[str, Example("i-bp1g6zv0ce8oghu7k2d3"), Doc("The ID of the instance.")]
 SecurityGroupId = Annotated[str, Example("sg-bp67acfmxazb4ph3j2k8"), Doc("The ID of the security group.")]
+LaunchTemplateId = Annotated[str, Example("lt-bp168lnahrdwl39p4k7d"), Doc("The ID of the launch template.")]
+#: Of a template that is there: what has no such name is not found, whatever rule it breaks.
+LaunchTemplateName = Annotated[str, Composed(), Example("web"), Doc("The name of the launch template.")]
 TaskId = Annotated[str, Example("t-bp1hvgwromzv32iq5v8d"), Doc("The ID of the task.")]
 ResourceGroupId = Annotated[
     str, Example("rg-bp67acfmxazb4p8xk3ie"), Doc("The resource group. Without it, the resource is in none.")

@@ -30,6 +30,7 @@ from kiln.store.instances import instances
 from kiln.store.interfaces import interface_id, interfaces, memberships
 from kiln.store.invocations import invocations, results
 from kiln.store.key_pairs import key_pairs
+from kiln.store.launch_templates import launch_template_versions, launch_templates
 from kiln.store.rows import Rows
 from kiln.store.security_groups import security_group_rules, security_groups
 from kiln.store.shares import image_shares
@@ -112,6 +113,10 @@ KINDS: Mapping[str, Kind] = {
         renewed=_with_interface,
     ),
     "eip": Kind(rows=eips),
+    "launchtemplate": Kind(
+        rows=launch_templates,
+        parts={"versions": (launch_template_versions, {"template": ""}), "tags": _tags("launchtemplate")},
+    ),
     "command": Kind(rows=commands, parts={"tags": _tags("command")}),
     "invocation": Kind(rows=invocations, parts={"results": (results, {"invocation": ""}), "tags": _tags("invocation")}),
     "disk": Kind(rows=disks, parts={"tags": _tags("disk")}, names=("volume",)),

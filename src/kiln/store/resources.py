@@ -14,6 +14,7 @@ from kiln.store.disks import disks
 from kiln.store.images import images
 from kiln.store.instances import instances
 from kiln.store.key_pairs import key_pairs
+from kiln.store.launch_templates import launch_templates
 from kiln.store.rows import Rows
 from kiln.store.security_groups import security_groups
 from kiln.store.snapshots import snapshots
@@ -26,6 +27,7 @@ KINDS: dict[str, Rows[Any]] = {
     "instance": instances,
     "keypair": key_pairs,
     "securitygroup": security_groups,
+    "launchtemplate": launch_templates,
 }
 
 _CALLED_BY = {"keypair": "name"}  #: The column that callers say and see in place of the ID, which they may say, too.

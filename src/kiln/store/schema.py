@@ -23,6 +23,7 @@ from kiln.store import (
     interfaces,
     invocations,
     key_pairs,
+    launch_templates,
     security_groups,
     shares,
     snapshots,
@@ -40,11 +41,11 @@ from kiln.store.rows import metadata
 #: Named so that every table is known to the metadata by the time somebody asks.
 NOUNS = (
     *(accounts, buckets, commands, deployment, disks, images, instances, invocations, key_pairs, shares, snapshots),
-    *(tags, tasks, tokens, trash, volumes, vpcs, vswitches, security_groups, interfaces, eips),
+    *(tags, tasks, tokens, trash, volumes, vpcs, vswitches, security_groups, interfaces, eips, launch_templates),
 )
 
 #: The newest migration; a test holds it to the files in ``migrations/versions``.
-NEWEST = "0015"
+NEWEST = "0016"
 
 
 #: As Alembic makes it, with the version of tables that no migration has made.

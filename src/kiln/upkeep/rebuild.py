@@ -44,6 +44,7 @@ WORDS = {
     "securitygroup": ("security group", "security groups", ", with rules"),
     "instance": ("instance", "instances", ", with interfaces"),
     "eip": ("elastic address", "elastic addresses", ""),
+    "launchtemplate": ("launch template", "launch templates", ", with versions"),
     "disk": ("disk", "disks", ""),
     "command": ("command", "commands", ""),
     "invocation": ("invocation", "invocations", ", with results"),

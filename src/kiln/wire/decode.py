@@ -19,6 +19,7 @@ from kiln.declare.errors import ApiError, InvalidParameter
 from kiln.declare.letters import compose
 from kiln.declare.rules import JsonList
 from kiln.declare.shapes import Field, fields_of
+from kiln.wire.overlay import laid_over
 from kiln.wire.spellings import (
     EMPTY_LIST,
     EMPTY_OBJECT,
@@ -34,14 +35,20 @@ from kiln.wire.spellings import (
 
 Shape = TypeVar("Shape")
 
+NOTHING: Mapping[str, str] = {}
+
 _INTEGER = re.compile(r"[+-]?[0-9]{1,18}")
 _NUMBER = re.compile(r"[+-]?[0-9]{1,15}(\.[0-9]{1,9})?")
 _INDEX = re.compile(r"0|[1-9][0-9]{0,17}")
 
 
-def decode(shape: type[Shape], params: Mapping[str, str]) -> Shape:
-    """Build a *shape* from *params*, or raise the first error in declared order."""
-    return _build(shape, gather(shape, params), "")
+def decode(shape: type[Shape], params: Mapping[str, str], beneath: Mapping[str, str] = NOTHING) -> Shape:
+    """Build a *shape* from *params*, or raise the first error in declared order.
+
+    What is *beneath* holds for what *params* do not say, under the names of the documents.
+    """
+    gathered = gather(shape, params)
+    return _build(shape, laid_over(shape, gathered, gather(shape, beneath).sent) if beneath else gathered, "")
 
 
 def _build(shape: type[Shape], gathered: Gathered, under: str) -> Shape:

@@ -40,6 +40,7 @@ class _Request:
 
     operation: Operation[Any, Any, Any]
     given: Any
+    params: Mapping[str, str]
     account: str
     token: str | None  #: The ClientToken, if there is one to serve.
     origin: Origin
@@ -125,7 +126,14 @@ class Dispatcher:
         self._check_region(operation, given)
         token = _client_token(operation, params)
         request = _Request(
-            operation=operation, given=given, account=account, token=token, origin=origin, vpcs=set(), begun=set()
+            operation=operation,
+            given=given,
+            params=params,
+            account=account,
+            token=token,
+            origin=origin,
+            vpcs=set(),
+            begun=set(),
         )
         if _wants_dry_run(operation, params):
             self._rehearse(request)
@@ -138,7 +146,7 @@ class Dispatcher:
 
     def _look(self, request: _Request) -> dict[str, Any]:
         with self._ports.database.read() as tx:
-            answer: dict[str, Any] = spell(request.operation.check(self._call(tx, request), request.given))
+            answer: dict[str, Any] = spell(_check(self._call(tx, request), request))
             return answer
 
     def _perform(self, tx: Transaction, request: _Request) -> dict[str, Any]:
@@ -147,7 +155,7 @@ class Dispatcher:
         before = _use_before(tx, request)
         if before is not None:
             return _replay(before)
-        plan = operation.check(call, request.given)
+        plan = _check(call, request)
         if not operation.gives_back and self._ports.database.is_room_given_up():
             raise DatabaseFull("what room there is was kept for what gives room back")
         assert operation.commit is not None  # Reads do not come here.
@@ -205,7 +213,7 @@ class Dispatcher:
         """
         with self._ports.database.read() as tx:
             if _use_before(tx, request) is None:
-                request.operation.check(self._call(tx, request), request.given)
+                _check(self._call(tx, request), request)
 
     def _call(self, tx: Transaction, request: _Request) -> Call:
         return Call(
@@ -224,6 +232,14 @@ class Dispatcher:
         region = getattr(given, "region_id", None)
         if region is not None and region not in self._ports.deployment.regions:
             raise operation.unknown_region(region_id=region)
+
+
+def _check(call: Call, request: _Request) -> Any:
+    """What the operation decides, with what holds for parameters that were not sent. Raises ApiError."""
+    operation = request.operation
+    beneath = {} if operation.beneath is None else operation.beneath(call, request.given)
+    given = decode(operation.input, request.params, beneath) if beneath else request.given
+    return operation.check(call, given)
 
 
 def _wants_dry_run(operation: Operation[Any, Any, Any], params: Mapping[str, str]) -> bool:

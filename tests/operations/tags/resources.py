@@ -6,6 +6,7 @@ from kiln.store import tags
 from kiln.store.resources import owned
 from tests.clouds import REGION, Cloud
 from tests.nets import a_group, a_vpc
+from tests.operations.launch_templates.shelf import a_template
 from tests.stock import a_disk, a_key_pair, a_snapshot, an_instance
 
 
@@ -21,6 +22,7 @@ def of_each_kind(cloud: Cloud) -> dict[str, str]:
         "instance": an_instance(cloud, system_disk=False).id,
         "keypair": a_key_pair(cloud).name,
         "securitygroup": a_group(cloud, a_vpc(cloud)).id,
+        "launchtemplate": a_template(cloud),
     }
 
 

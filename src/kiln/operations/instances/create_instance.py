@@ -18,12 +18,12 @@ from kiln.declare.shapes import shape
 from kiln.declare.states import InstanceStatus
 from kiln.ground.values import dataclass
 from kiln.operations import accepted
+from kiln.operations.errors.launches import IDEMPOTENT
 from kiln.operations.instances.parts import launch
 from kiln.operations.instances.parts.launch import Launches, LaunchFacts, Wish
-from kiln.operations.instances.parts.launch_errors import IDEMPOTENT
-from kiln.operations.instances.parts.launch_input import DataDisk, LaunchInput, SystemDisk
 from kiln.operations.instances.parts.placement import Wanted
 from kiln.operations.params import InstanceId, to_pairs
+from kiln.operations.steps.launch_input import DataDisk, LaunchInput, SystemDisk
 
 
 class InvalidInstanceTypeValueNotSupportedOfCreate(ApiError):

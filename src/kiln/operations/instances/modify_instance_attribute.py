@@ -26,7 +26,6 @@ from kiln.operations.errors.instances import (
 )
 from kiln.operations.errors.networks import InvalidParameterMismatchOfGroup, InvalidSecurityGroupIdNotFound
 from kiln.operations.instances.parts import power
-from kiln.operations.instances.parts.launch_input import PrivateDnsNameOptions
 from kiln.operations.instances.parts.placement import check_groups
 from kiln.operations.params import Description, InstanceId, NothingMore, OwnRegionId
 from kiln.operations.steps.guest_input import (
@@ -41,6 +40,7 @@ from kiln.operations.steps.guest_input import (
     check_host_name,
     check_password,
 )
+from kiln.operations.steps.launch_input import PrivateDnsNameOptions
 from kiln.store.instances import instances
 from kiln.store.interfaces import NetworkInterface, join_instead, primary_of
 

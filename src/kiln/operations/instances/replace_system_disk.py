@@ -36,13 +36,13 @@ from kiln.operations.errors.key_pairs import (
     DependencyViolationWindowsInstance,
     InvalidKeyPairNameNotFoundOfReplace,
 )
-from kiln.operations.instances.parts import boot_image, power
-from kiln.operations.instances.parts.boot_image import BootImage
-from kiln.operations.instances.parts.launch_errors import (
+from kiln.operations.errors.launches import (
     IDEMPOTENT,
     InvalidSystemDiskSizeLessThanImageSize,
     OperationDeniedImageNotValid,
 )
+from kiln.operations.instances.parts import boot_image, power
+from kiln.operations.instances.parts.boot_image import BootImage
 from kiln.operations.params import ArnInput, DiskId, ImageId, InstanceId, OwnRegionId
 from kiln.operations.steps import heads, key_pairs, tombs
 from kiln.operations.steps.capture import is_capturing

@@ -5,38 +5,46 @@ then Starting, then Running; no bytes are copied. The image's data disks come
 with it, besides those that DataDisk adds. An instance whose disks cannot be
 made (the pool is full) goes away again; one that does not start stays, Stopped.
 
+With a launch template the request need not say what the template says. What it
+does say wins: a value or a list in place of the template's, and of SystemDisk
+each part by itself. The whole is checked as if all of it had been sent.
+
 With InternetMaxBandwidthOut above 0 each instance has a public address: one of
 this host, at which the guest's SSH port answers.
 """
 
 from __future__ import annotations
 
-from dataclasses import replace
+import json
+from collections.abc import Mapping
 from typing import Annotated
 
 from kiln.calls.call import Call, Job
-from kiln.declare.errors import ApiError, InvalidParameter
+from kiln.declare.errors import ApiError, InvalidParameter, MissingParameter
 from kiln.declare.operation import Operation
-from kiln.declare.rules import Accepted, Between, Count, Declined, Doc, Example, OneOf, Pattern, Unordered, Wire
-from kiln.declare.shapes import shape
+from kiln.declare.rules import Doc, Example
+from kiln.declare.shapes import essence, params_of, shape
 from kiln.declare.states import InstanceStatus
 from kiln.ground.clock import from_text
 from kiln.ground.units import DAY_S
 from kiln.ground.values import dataclass
-from kiln.networks.values import MOST_GROUPS
-from kiln.operations import accepted
+from kiln.operations.errors.launch_templates import InvalidLaunchTemplateVersionNotFound
+from kiln.operations.errors.launches import IDEMPOTENT, OperationDeniedNoStock
 from kiln.operations.instances.parts import launch, power
 from kiln.operations.instances.parts.launch import Launches, LaunchFacts, Wish
-from kiln.operations.instances.parts.launch_errors import IDEMPOTENT, OperationDeniedNoStock
-from kiln.operations.instances.parts.launch_input import DataDisk, LaunchInput, PrivateDnsNameOptions, SystemDisk
 from kiln.operations.instances.parts.placement import Wanted
-from kiln.operations.params import InstanceId, ProvisionedIops, to_pairs
-from kiln.operations.steps.guest_input import TOLD
-from kiln.store.disks import DiskAsked
+from kiln.operations.params import InstanceId, given, to_pairs
+from kiln.operations.steps import templates
+from kiln.operations.steps.run_input import InvalidMinAmountMalformed, RunInput, SystemDiskInput
 
-_SECURITY = Accepted("Guests have no trusted modules.")
+#: Parameters of which one may be given: where the request says one, nothing of the template's is left of the others.
+_ONE_OF = (
+    ("ImageId", "ImageFamily"),
+    ("SecurityGroupId", "SecurityGroupIds"),
+    ("HostName", "HostNames"),
+    ("Password", "PasswordInherit"),
+)
 _SOONEST_RELEASE, _LATEST_RELEASE = 30 * 60, 3 * 365 * DAY_S  #: Seconds from now.
-_TEMPLATES = Accepted("There are no launch templates: send what the template says.")
 
 
 class InvalidInstanceTypeValueNotSupportedOfRun(ApiError):
@@ -47,21 +55,6 @@ class InvalidInstanceTypeValueNotSupportedOfRun(ApiError):
     hint = "DescribeInstanceTypes lists the types."
 
 
-class InvalidParamAmount(ApiError):
-    """Amount is not 1 to 100."""
-
-    code = "InvalidParam.Amount"
-    status = 403
-    message = "The specified parameter Amount is not valid: {rule}."
-
-
-class InvalidMinAmountMalformed(ApiError):
-    """MinAmount is not 1 to 100, or is above Amount."""
-
-    code = "InvalidMinAmount.Malformed"
-    message = "The specified parameter MinAmount is not valid."
-
-
 class InvalidAutoReleaseTimeMalformed(ApiError):
     """AutoReleaseTime is no time, or too near or too far ahead."""
 
@@ -70,184 +63,16 @@ class InvalidAutoReleaseTimeMalformed(ApiError):
     hint = "As 2026-12-24T18:00:00Z, UTC, half an hour to three years from now."
 
 
-def _with_performance(asked: DiskAsked, bursting_enabled: bool | None, provisioned_iops: int | None) -> DiskAsked:
-    return replace(asked, bursting_enabled=bool(bursting_enabled), provisioned_iops=provisioned_iops or 0)
-
-
 @shape
-class SystemDiskInput(SystemDisk):
-    """The system disk."""
+class Input(RunInput):
+    """The image, the type, and what else is to be said of the instances."""
 
-    size: Annotated[
-        str | None,
-        Pattern(r"[0-9]{1,9}", "a whole number", "big"),
-        Example("40"),
-        Doc("GiB, at least the image's size, which is the default, and at most what the category allows."),
-    ] = None
-    auto_snapshot_policy_id: Annotated[str | None, Accepted("There are no snapshot policies."), Doc("A policy.")] = None
-    bursting_enabled: Annotated[
-        bool | None, accepted.CATEGORIES, Doc("Performance bursts. DescribeDisks shows it.")
-    ] = None
-    encrypt_algorithm: Annotated[str | None, accepted.ENCRYPTION, Doc("The algorithm.")] = None
-    encrypted: Annotated[str | None, accepted.ENCRYPTION, Doc("Whether the disk is encrypted.")] = None
-    kms_key_id: Annotated[str | None, Wire("KMSKeyId"), accepted.ENCRYPTION, Doc("The key.")] = None
-    provisioned_iops: ProvisionedIops | None = None
-
-    @property
-    def asked(self) -> DiskAsked:
-        return _with_performance(super().asked, self.bursting_enabled, self.provisioned_iops)
-
-
-@shape
-class DataDiskInput(DataDisk):
-    """One data disk."""
-
-    auto_snapshot_policy_id: Annotated[str | None, Accepted("There are no snapshot policies."), Doc("A policy.")] = None
-    bursting_enabled: Annotated[
-        bool | None, accepted.CATEGORIES, Doc("Performance bursts. DescribeDisks shows it.")
-    ] = None
-    encrypted: Annotated[str | None, accepted.ENCRYPTION, Doc("Whether the disk is encrypted.")] = None
-    provisioned_iops: ProvisionedIops | None = None
-
-    @property
-    def asked(self) -> DiskAsked:
-        return _with_performance(super().asked, self.bursting_enabled, self.provisioned_iops)
-
-
-@shape
-class CpuOptions:
-    """The CPU."""
-
-    core: Annotated[int | None, accepted.CPU, Doc("Cores.")] = None
-    numa: Annotated[str | None, accepted.CPU, Doc("NUMA.")] = None
-    threads_per_core: Annotated[int | None, accepted.CPU, Doc("Threads of a core.")] = None
-    topology_type: Annotated[str | None, accepted.CPU, Doc("The topology.")] = None
-    nested_virtualization: Annotated[str | None, accepted.CPU, Doc("Virtual machines in the guest.")] = None
-    turbo_mode: Annotated[str | None, accepted.CPU, Doc("Of the classic SDK.")] = None
-    enable_visst: Annotated[bool | None, Wire("EnableVISST"), accepted.CPU, Doc("Of the classic SDK.")] = None
-    enable_vrdt: Annotated[bool | None, Wire("EnableVRDT"), accepted.CPU, Doc("Of the classic SDK.")] = None
-
-
-@shape
-class NetworkInterface:
-    """A network interface."""
-
-    delete_on_release: Annotated[bool | None, accepted.NETWORK, Doc("Whether it goes with the instance.")] = None
-    description: Annotated[str | None, accepted.NETWORK, Doc("A description.")] = None
+    #: Instead of what RunInput says of it: a template may say the type.
     instance_type: Annotated[
-        str | None, OneOf(("Primary", "Secondary")), Doc("Primary: an instance has one interface here.")
-    ] = None
-    ipv6_address: Annotated[tuple[str, ...], Unordered(), accepted.NETWORK, Doc("IPv6 addresses.")] = ()
-    ipv6_address_count: Annotated[int | None, accepted.NETWORK, Doc("How many IPv6 addresses.")] = None
-    network_card_index: Annotated[int | None, accepted.NETWORK, Doc("The card.")] = None
-    network_interface_id: Annotated[
-        str | None, Declined("no interface is there before its instance"), Doc("The interface.")
-    ] = None
-    network_interface_name: Annotated[str | None, accepted.NETWORK, Doc("Its name.")] = None
-    network_interface_traffic_mode: Annotated[str | None, accepted.NETWORK, Doc("Its traffic mode.")] = None
-    primary_ip_address: Annotated[str | None, Example("172.31.0.10"), Doc("As PrivateIpAddress.")] = None
-    queue_number: Annotated[int | None, accepted.NETWORK, Doc("Queues.")] = None
-    queue_pair_number: Annotated[int | None, accepted.NETWORK, Doc("Queue pairs.")] = None
-    rx_queue_size: Annotated[int | None, accepted.NETWORK, Doc("The receive queue's size.")] = None
-    secondary_private_ip_address_count: Annotated[int | None, accepted.NETWORK, Doc("More addresses.")] = None
-    security_group_id: Annotated[str | None, Doc("The security group; not together with SecurityGroupIds.")] = None
-    security_group_ids: Annotated[tuple[str, ...], Unordered(), Count(MOST_GROUPS), Doc("The security groups.")] = ()
-    source_dest_check: Annotated[bool | None, accepted.NETWORK, Doc("Whether addresses are checked.")] = None
-    tx_queue_size: Annotated[int | None, accepted.NETWORK, Doc("The send queue's size.")] = None
-    v_switch_id: Annotated[str | None, Doc("The vSwitch.")] = None
-
-
-@shape
-class NetworkOptions:
-    """The network."""
-
-    bandwidth_weighting: Annotated[str | None, accepted.NETWORK, Doc("The weighting.")] = None
-    enable_jumbo_frame: Annotated[bool | None, accepted.NETWORK, Doc("Jumbo frames.")] = None
-    enable_network_encryption: Annotated[bool | None, accepted.NETWORK, Doc("Encryption on the wire.")] = None
-
-
-@shape
-class SecurityOptions:
-    """Security."""
-
-    confidential_computing_mode: Annotated[str | None, _SECURITY, Doc("Confidential computing.")] = None
-    trusted_system_mode: Annotated[str | None, _SECURITY, Doc("A trusted system.")] = None
-    enable_secure_boot: Annotated[bool | None, _SECURITY, Doc("Secure boot.")] = None
-
-
-@shape
-class SchedulerOptions:
-    """Scheduling."""
-
-    dedicated_host_cluster_id: Annotated[str | None, accepted.HOSTS, Doc("The cluster of dedicated hosts.")] = None
-
-
-@shape
-class ClockOptions:
-    """The clock."""
-
-    ptp_status: Annotated[str | None, accepted.HOSTS, Doc("Whether there is a PTP clock.")] = None
-
-
-@shape
-class ImageOptions:
-    """The image."""
-
-    login_as_non_root: Annotated[
-        bool | None, Accepted("cloud-init decides."), Doc("Who logs in. DescribeInstances shows it.")
-    ] = None
-
-
-@shape
-class Input(LaunchInput):
-    system_disk: Annotated[SystemDiskInput | None, Doc("The system disk.")] = None
-    data_disk: Annotated[tuple[DataDiskInput, ...], Count(16), Doc("Data disks.")] = ()
-    amount: Annotated[int, Between(1, 100, InvalidParamAmount), Example("1"), Doc("How many instances.")] = 1
-    min_amount: Annotated[
-        int | None,
-        Between(1, 100, InvalidMinAmountMalformed),
-        Doc("How many will do when there is not room for Amount. All or none are made here."),
-    ] = None
-    security_group_ids: Annotated[
-        tuple[str, ...],
-        Unordered(),
-        Count(MOST_GROUPS),
-        Doc("The security groups; not together with SecurityGroupId."),
-    ] = ()
-    host_names: Annotated[
-        tuple[str, ...], Count(100), Doc("A host name for each instance; not together with HostName."), TOLD
-    ] = ()
-    unique_suffix: Annotated[
-        bool, Doc("Append 001, 002, ... to InstanceName and HostName, unless they end in a number in brackets.")
-    ] = False
-    auto_pay: Annotated[bool | None, accepted.BILLING, Doc("Whether it is paid at once.")] = None
-    auto_release_time: Annotated[
-        str | None,
-        Example("2026-12-24T18:00:00Z"),
-        Doc(
-            "When the instance is released by itself, running or not, UTC: half an hour to three years from now. The "
-            "seconds do not count. One that is protected against deletion is kept."
-        ),
-    ] = None
-    clock_options: Annotated[ClockOptions | None, Doc("The clock.")] = None
-    cpu_options: Annotated[CpuOptions | None, Doc("The CPU.")] = None
-    image_options: Annotated[ImageOptions | None, Doc("The image.")] = None
-    ipv6_address: Annotated[tuple[str, ...], Unordered(), accepted.NETWORK, Doc("IPv6 addresses.")] = ()
-    ipv6_address_count: Annotated[int | None, accepted.NETWORK, Doc("How many IPv6 addresses.")] = None
-    isp: Annotated[str | None, accepted.NETWORK, Doc("The provider. DescribeInstances shows it.")] = None
-    launch_template_id: Annotated[str | None, _TEMPLATES, Doc("The launch template.")] = None
-    launch_template_name: Annotated[str | None, _TEMPLATES, Doc("Its name.")] = None
-    launch_template_version: Annotated[int | None, _TEMPLATES, Doc("Its version.")] = None
-    network_interface: Annotated[
-        tuple[NetworkInterface, ...], Doc("The primary interface, in place of VSwitchId and its like.")
-    ] = ()
-    network_interface_queue_number: Annotated[int | None, accepted.NETWORK, Doc("Queues of the first interface.")] = (
-        None
-    )
-    network_options: Annotated[NetworkOptions | None, Doc("The network.")] = None
-    private_dns_name_options: Annotated[PrivateDnsNameOptions | None, Doc("Private DNS.")] = None
-    scheduler_options: Annotated[SchedulerOptions | None, Doc("Scheduling.")] = None
-    security_options: Annotated[SecurityOptions | None, Doc("Security.")] = None
+        str,
+        Example("ecs.t5-lc1m1.small"),
+        Doc("The size; needed, unless a launch template says it. DescribeInstanceTypes lists them."),
+    ] = ""
 
 
 @shape
@@ -270,7 +95,26 @@ class Plan:
     tags: dict[str, str]
 
 
+def beneath(call: Call, p: Input) -> Mapping[str, str]:
+    """What the launch template says that *p* names, if any.
+
+    Raises what templates.ERRORS lists, InvalidLaunchTemplateVersionNotFound.
+    """
+    number = given(p.launch_template_version)
+    if (p.launch_template_id, p.launch_template_name, number) == (None, None, None):
+        return {}
+    template = templates.find_named(call, p.region_id, p.launch_template_id, p.launch_template_name)
+    said = json.loads(templates.find_version(call, template, number or template.default_version).data)
+    asked = essence(p).keys()
+    for ways in _ONE_OF:
+        if not asked.isdisjoint(ways):
+            said = {name: part for name, part in said.items() if name not in ways}
+    return params_of(RunInput, said)
+
+
 def check(call: Call, p: Input) -> Plan:
+    if not p.instance_type:
+        raise MissingParameter(parameter="InstanceType")
     pairs = to_pairs(p.tag)
     if p.min_amount is not None and p.min_amount > p.amount:
         raise InvalidMinAmountMalformed(min_amount=p.min_amount, amount=p.amount)
@@ -339,6 +183,7 @@ give_up = launch.give_up
 run_instances = Operation(
     input=Input,
     output=Output,
+    beneath=beneath,
     check=check,
     commit=commit,
     carry_out=carry_out,
@@ -347,6 +192,8 @@ run_instances = Operation(
     idempotent=IDEMPOTENT,
     leads_to=("Pending", "Running"),
     errors=(
+        *templates.ERRORS,
+        InvalidLaunchTemplateVersionNotFound,
         InvalidInstanceTypeValueNotSupportedOfRun,
         InvalidAutoReleaseTimeMalformed,
         InvalidMinAmountMalformed,

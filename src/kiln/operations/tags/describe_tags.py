@@ -34,6 +34,7 @@ _FIELDS = {
     "keypair": "key_pair",
     "securitygroup": "securitygroup",
     "eni": "eni",
+    "launchtemplate": "launch_template",
 }
 
 
@@ -80,7 +81,7 @@ class CountOutput:
     eni: Annotated[int, Doc("Network interfaces.")] = 0
     volume: Annotated[int, Doc("Always 0.")] = 0
     ddh: Annotated[int, Doc("Always 0.")] = 0
-    launch_template: Annotated[int, Doc("Always 0.")] = 0
+    launch_template: Annotated[int, Doc("Launch templates.")] = 0
     reserved_instance: Annotated[int, Doc("Always 0.")] = 0
     snapshot_policy: Annotated[int, Doc("Always 0.")] = 0
 

@@ -1,8 +1,8 @@
 """Put tags on resources; a key that a resource has already gets the new value.
 
-Images, snapshots, disks, instances, key pairs and security groups have tags, up
-to 20 each; a key pair is named by its name. Either all of the resources get all of the tags,
-or none gets any.
+Images, snapshots, disks, instances, key pairs, security groups and launch
+templates have tags, up to 20 each; a key pair is named by its name. Either all
+of the resources get all of the tags, or none gets any.
 """
 
 from __future__ import annotations

@@ -7,7 +7,7 @@ from kiln.declare.deployment import InstanceType
 from kiln.declare.states import USABLE, ImageStatus
 from kiln.ground.values import dataclass
 from kiln.operations.errors.images import InvalidImageIdNotFound
-from kiln.operations.instances.parts.launch_errors import (
+from kiln.operations.errors.launches import (
     InvalidImageFamilyMissingAvailableImage,
     MissingParameterImage,
     OperationDeniedImageNotValid,

@@ -23,12 +23,11 @@ from kiln.ground.units import GiB
 from kiln.ground.values import dataclass
 from kiln.operations import resource_groups
 from kiln.operations.errors.key_pairs import DependencyViolationWindowsInstance, InvalidKeyPairNameNotFound
+from kiln.operations.errors.launches import InvalidParameterConflictArchitecture, OperationDeniedNoStock
 from kiln.operations.errors.tags import DuplicateTagKey, InvalidTagKeyMalformed
 from kiln.operations.instances.parts import boot_image, launch_disks, naming, placement, power
 from kiln.operations.instances.parts.boot_image import BootImage
 from kiln.operations.instances.parts.launch_disks import DiskSpec
-from kiln.operations.instances.parts.launch_errors import InvalidParameterConflictArchitecture, OperationDeniedNoStock
-from kiln.operations.instances.parts.launch_input import DataDisk, LaunchInput, SystemDisk
 from kiln.operations.instances.parts.naming import InvalidInstanceNameCustomMalformed
 from kiln.operations.instances.parts.placement import Placement, Wanted
 from kiln.operations.resource_groups import InvalidResourceGroupNotFound
@@ -43,6 +42,7 @@ from kiln.operations.steps.guest_input import (
     check_password,
 )
 from kiln.operations.steps.heads import Head
+from kiln.operations.steps.launch_input import DataDisk, LaunchInput, SystemDisk
 from kiln.store import interfaces, tags
 from kiln.store.addresses import NoAddressLeft, free_public
 from kiln.store.database import Transaction

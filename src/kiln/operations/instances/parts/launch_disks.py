@@ -12,9 +12,7 @@ from kiln.calls.call import Call
 from kiln.declare.deployment import DEFAULT_CATEGORY, DISK_CATEGORIES, level_of
 from kiln.declare.devices import DATA_DEVICES, SYSTEM_DEVICE, find_device
 from kiln.ground.values import dataclass
-from kiln.operations.errors.snapshots import InvalidSnapshotIdNotReady
-from kiln.operations.instances.parts.boot_image import BootImage
-from kiln.operations.instances.parts.launch_errors import (
+from kiln.operations.errors.launches import (
     InvalidDataDeviceMalformed,
     InvalidDataDiskSizeValueNotSupported,
     InvalidDataDiskSnapshotIdNotFound,
@@ -23,10 +21,12 @@ from kiln.operations.instances.parts.launch_errors import (
     InvalidSystemDiskSizeLessThanImageSize,
     InvalidSystemDiskSizeMoreThanMaxSize,
 )
-from kiln.operations.instances.parts.launch_input import DataDisk, SystemDisk
+from kiln.operations.errors.snapshots import InvalidSnapshotIdNotReady
+from kiln.operations.instances.parts.boot_image import BootImage
 from kiln.operations.params import given
 from kiln.operations.steps import source_snapshots
 from kiln.operations.steps.drives import InstanceDiskLimitExceeded, InvalidDeviceInUseOfDisk, choose_device
+from kiln.operations.steps.launch_input import DataDisk, SystemDisk
 from kiln.store.disks import DiskAsked
 from kiln.store.images import ImageDisk
 from kiln.store.snapshots import Snapshot
@@ -112,7 +112,7 @@ def _system(boot: BootImage, wish: SystemDisk, size_gib: int | None) -> DiskSpec
         snapshot=boot.told_snapshot(boot.system),
         name=wish.disk_name or "",
         description=wish.description or "",
-        delete_with_instance=True,
+        delete_with_instance=wish.goes,
         performance_level=level_of(category, wish.performance_level),
         asked=wish.asked,
     )

@@ -18,7 +18,7 @@ from kiln.machines.errors import MachineBusy, MachineRefused
 from kiln.machines.port import Machine
 from kiln.networks.errors import NetworkError
 from kiln.operations.errors.instances import InvalidInstanceIdNotFound
-from kiln.operations.instances.parts.launch_errors import ServiceUnavailableNoMachine
+from kiln.operations.errors.launches import ServiceUnavailableNoMachine
 from kiln.operations.steps.drives import AFTER_MERGE_S, drive_of
 from kiln.operations.steps.locks import check_unlocked
 from kiln.store.database import Transaction

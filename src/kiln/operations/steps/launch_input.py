@@ -13,12 +13,12 @@ from kiln.declare.deployment import DISK_CATEGORIES, PERFORMANCE_LEVELS
 from kiln.declare.rules import Accepted, Between, Composed, Count, Doc, Example, Name, OneOf, Unordered, Wire
 from kiln.declare.shapes import shape
 from kiln.operations import accepted
-from kiln.operations.errors.tags import QuotaExceedTags
-from kiln.operations.instances.parts.launch_errors import (
+from kiln.operations.errors.launches import (
     InvalidDataDiskCategoryValueNotSupported,
     InvalidDiskNameMalformed,
     InvalidSystemDiskCategoryValueNotSupported,
 )
+from kiln.operations.errors.tags import QuotaExceedTags
 from kiln.operations.params import (
     ArnInput,
     Description,
@@ -78,6 +78,11 @@ class SystemDisk:
     def asked(self) -> DiskAsked:
         """What is asked for that changes nothing here."""
         return DiskAsked(storage_cluster_id=self.storage_cluster_id or "")
+
+    @property
+    def goes(self) -> bool:
+        """Whether it goes when the instance is released."""
+        return True
 
 
 @shape
