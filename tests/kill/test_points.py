@@ -33,7 +33,8 @@ ELSEWHERE = {
     "contract/test_pool_failures.py": "pool.remove.before pool.remove.unlinked pool.remove.folder_synced "
     "pool.unpack.before pool.unpacked",
     "networks/test_keepers.py": "networks.before_keep networks.kept networks.carried networks.before_start "
-    "networks.started networks.before_let_go networks.keeper_ended networks.let_go",
+    "networks.started networks.before_egress networks.egress_started networks.before_let_go networks.keeper_ended "
+    "networks.let_go",
     "pools/test_folder.py": "pool.sweep.before pool.sweep.unlinked",
     "pools/test_identity.py": "identity.drafted identity.written",
     "pools/test_qcow2.py": "pool.set_aside.before pool.set_aside.renamed pool.freeze.switched "

@@ -6,8 +6,11 @@ Started as ``peer.py FOLDER MAC ADDRESS BITS GATEWAY UID``; reads commands from 
 from __future__ import annotations
 
 import contextlib
+import errno
 import json
 import os
+import random
+import resource
 import select
 import selectors
 import socket
@@ -21,8 +24,8 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
 from kiln.networks import links, namespace
-from kiln.networks.frames import checksum
 from kiln.networks.netlink import ACK, CREATE, EXCL, Message, Netlink, attribute, nested, text
+from kiln.networks.packets import checksum
 
 _NEW_LINK, _NEW_ADDRESS, _NEW_ROUTE = 16, 20, 24
 
@@ -43,9 +46,10 @@ def plug(link: Netlink, mac: str, address: str, bits: int, gateway: str) -> None
 
 
 def pump(cable: socket.socket, frames: socket.socket, switch: str, heard: list[bytes]) -> None:
+    """As QEMU does: what finds no room on its way out waits for it."""
     poll = selectors.DefaultSelector()
+    frames.setblocking(False)
     for one in (cable, frames):
-        one.setblocking(False)
         poll.register(one, selectors.EVENT_READ)
     while True:
         for key, _ in poll.select():
@@ -54,7 +58,7 @@ def pump(cable: socket.socket, frames: socket.socket, switch: str, heard: list[b
                     if key.fileobj is frames:
                         cable.sendto(frames.recv(70000), switch)
                     else:
-                        heard.append(cable.recv(70000))
+                        heard.append(cable.recv(70000, socket.MSG_DONTWAIT))
                         del heard[:-1000]
                         frames.send(heard[-1])
 
@@ -62,6 +66,7 @@ def pump(cable: socket.socket, frames: socket.socket, switch: str, heard: list[b
 class Peer:
     def __init__(self, cable: socket.socket, switch: str, heard: list[bytes]) -> None:
         self._cable, self._switch, self._heard = cable, switch, heard
+        self._held: list[socket.socket] = []
 
     def serve(self, port: int, said: str) -> str:
         """Says the same to everybody by TCP; by UDP also who asked."""
@@ -119,15 +124,58 @@ class Peer:
                         return time.monotonic() - begun
         return None
 
+    def connect(self, address: str, port: int, timeout: float) -> str:
+        """How it went: ``connected``, or the name of the error."""
+        with socket.socket() as connection:
+            connection.settimeout(timeout)
+            try:
+                connection.connect((address, port))
+            except OSError as error:
+                return errno.errorcode.get(error.errno or 0, "silence")
+        return "connected"
+
+    def send_back(self, address: str, port: int, size: int, timeout: float) -> bool:
+        """Whether so many bytes come back as they were sent, to the end of them."""
+        said, heard = random.randbytes(size), bytearray()
+        with socket.create_connection((address, port), timeout) as connection:
+
+            def send() -> None:
+                connection.sendall(said)
+                connection.shutdown(socket.SHUT_WR)
+
+            threading.Thread(target=send, daemon=True).start()
+            while more := connection.recv(1 << 20):
+                heard += more
+        return heard == said
+
+    def flood(self, address: str, port: int, count: int, wanted: int, timeout: float) -> int:
+        """Begins connections until there are so many, and waits until *wanted* stand and a second more; holds them."""
+        self._held, poll = [], select.poll()
+        stand, deadline, is_enough = 0, time.monotonic() + timeout, False
+        while (left := deadline - time.monotonic()) > 0:
+            # Not all in one moment: what its own card has no room for would never have been sent.
+            begun = [socket.socket() for _ in range(min(50, count - len(self._held)))]
+            for one in begun:
+                one.setblocking(False)
+                one.connect_ex((address, port))
+                poll.register(one, select.POLLOUT)
+            self._held += begun
+            for number, events in poll.poll(5 if begun else left * 1000):
+                poll.unregister(number)
+                stand += not events & (select.POLLERR | select.POLLHUP)
+            if stand >= wanted and len(self._held) == count and not is_enough:
+                is_enough, deadline = True, time.monotonic() + 1.0
+        return stand
+
+    def end_flood(self) -> str:
+        for one in self._held:
+            one.close()
+        return "ended"
+
     def frame(self, said: str) -> str:
         """Sends a frame as it is."""
-        while True:
-            try:
-                self._cable.sendto(bytes.fromhex(said), self._switch)
-            except BlockingIOError:
-                select.select([], [self._cable], [], 1.0)
-            else:
-                return "sent"
+        self._cable.sendto(bytes.fromhex(said), self._switch)
+        return "sent"
 
     def heard(self) -> list[str]:
         """The frames that came, the newest last."""
@@ -141,6 +189,8 @@ def tell(said: object) -> None:
 
 def main(folder: str, mac: str, address: str, *more: str) -> None:
     bits, gateway, uid = more
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
     # As QEMU is given them: the names are too long for a socket otherwise.
     above, own = (os.open(f"{folder}{name}", os.O_PATH) for name in ("", "/qemu"))
     if uid:

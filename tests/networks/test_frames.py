@@ -9,16 +9,20 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from kiln.networks.frames import LONGEST, NOTHING, ON, Gate, checksum
+from kiln.networks.frames import LEAVES, LONGEST, NOTHING, ON, Gate
 from kiln.networks.links import ROUTER_MAC
+from kiln.networks.packets import checksum
 
 MAC, OTHER_MAC = bytes.fromhex("00163e000001"), bytes.fromhex("00163e000002")
 OWN, OTHER, GATEWAY = (IPv4Address(one).packed for one in ("172.16.1.11", "172.16.1.12", "172.16.1.253"))
-GATE = Gate("00:16:3e:00:00:01", IPv4Address(OWN), IPv4Network("172.16.1.0/24"), IPv4Address(GATEWAY))
+NETWORK, VPC = IPv4Network("172.16.1.0/24"), IPv4Network("172.16.0.0/16")
+GATE = Gate("00:16:3e:00:00:01", IPv4Address(OWN), NETWORK, IPv4Address(GATEWAY), VPC)
 
 
-def packet(*, to=ROUTER_MAC, mac=MAC, source=OWN, first=0x45, kind=b"\x08\x00", body=b"x" * 20, protocol=6, more=0):
-    head = struct.pack("!BBHHHBBH4s4s", first, 0, 20 + len(body) + more, 0, 0, 64, protocol, 0, source, OTHER)
+def packet(
+    *, to=ROUTER_MAC, mac=MAC, source=OWN, first=0x45, kind=b"\x08\x00", body=b"x" * 20, protocol=6, more=0, to_ip=OTHER
+):
+    head = struct.pack("!BBHHHBBH4s4s", first, 0, 20 + len(body) + more, 0, 0, 64, protocol, 0, source, to_ip)
     return to + mac + kind + head + body
 
 
@@ -37,6 +41,13 @@ def dhcp(kind, *options, mac=MAC, flags=0):
 def test_its_own_packets_go_on():
     assert GATE.judge(packet()) == ON
     assert GATE.judge(packet() + bytes(10)) == ON
+
+
+def test_what_is_for_somebody_beyond_leaves():
+    for one in ("8.8.8.8", "172.17.0.1", "127.0.0.1", "100.100.2.136", "255.255.255.255"):
+        assert GATE.judge(packet(to_ip=IPv4Address(one).packed)) == LEAVES
+    assert GATE.judge(packet(to_ip=IPv4Address("100.100.100.200").packed)) == ON
+    assert GATE.judge(packet(to_ip=IPv4Address("8.8.8.8").packed, source=OTHER)) == NOTHING
 
 
 @pytest.mark.parametrize(

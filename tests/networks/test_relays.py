@@ -8,7 +8,7 @@ import threading
 
 import pytest
 
-from kiln.networks.carrying import Poll
+from kiln.networks.polling import Poll
 from kiln.networks.relays import Relay
 
 

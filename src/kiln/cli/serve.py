@@ -29,6 +29,8 @@ FLAGS = (
     "regions",
     "accel",
     "guest_network",
+    "way_out",
+    "way_out_for",
     "cache",
     "threads",
     "workers",

@@ -12,13 +12,15 @@ import os
 import selectors
 import socket
 from collections.abc import Sequence
-from ipaddress import IPv4Address
+from ipaddress import IPv4Address, IPv4Network
 
 from kiln.ground.values import dataclass
 from kiln.networks import admission, links, spoken
 from kiln.networks.chains import Chains
 from kiln.networks.frames import LONGEST, Gate
+from kiln.networks.leaving import Leaving
 from kiln.networks.netlink import Netlink
+from kiln.networks.polling import Poll
 from kiln.networks.relays import MOST_AT_ONCE, Relay
 from kiln.networks.values import METADATA_ADDRESS, Interface, Place
 
@@ -27,19 +29,6 @@ _WAITING_QUESTIONS = 256  #: All guests' together, while Kiln is away.
 _OF_ONE_GUEST = 16
 _BUFFER_BYTES = 1 << 20
 _HTTP = 80
-
-
-class Poll(selectors.EpollSelector):
-    """What the loop waits for; of each there is who is to be told, with what happened."""
-
-    def turn(self, timeout_s: float) -> None:
-        """Tell everybody to whom something has happened, once."""
-        for key, events in self.select(timeout_s):
-            # Somebody before it in this turn may have closed it.
-            assert isinstance(key.fileobj, socket.socket)
-            if key.fileobj.fileno() >= 0 and self.get_map().get(key.fileobj) is key:
-                told, about = key.data
-                told(events, about)
 
 
 @dataclass(frozen=True)
@@ -67,6 +56,8 @@ class Carrier:
         self._relays: set[Relay] = set()
         self._asker: socket.socket | None = None
         self._waiting: collections.deque[tuple[str, socket.socket]] = collections.deque()
+        self._leaving = Leaving(poll, self._on, self._tell)
+        self._egress = ""  #: The name of what its line was given for.
         links.open_loopback(self._link, IPv4Address(METADATA_ADDRESS))
         self._metadata = socket.create_server((METADATA_ADDRESS, _HTTP), backlog=128)
         self._metadata.setblocking(False)
@@ -80,24 +71,34 @@ class Carrier:
 
     def has(self) -> list[str]:
         """What it has descriptors for."""
-        return [*(one.interface.socket for one in self._cables.values()), *self._listeners, *self._given]
+        egress = [self._egress] if self._leaving.is_joined else []
+        return [*(one.interface.socket for one in self._cables.values()), *self._listeners, *egress, *self._given]
 
-    def set(self, place: Place, listeners: Sequence[tuple[str, str, int]]) -> None:
-        """Carry the place. *listeners* have a name, a public address and the guest's port. Raises OSError, KeyError."""
+    def set(self, place: Place, listeners: Sequence[tuple[str, str, int]], way_out: tuple[str, frozenset[str]]) -> None:
+        """Carry the place. Raises OSError, KeyError.
+
+        *listeners* have a name, a public address and the guest's port. *way_out* is the name of a line to an egress,
+        and which interfaces leave by it; no name: none do.
+        """
         wanted = {one.id: one for one in place.interfaces}
         gone = [one for one, cable in self._cables.items() if not _is_for(cable, wanted.get(one))]
         for one in gone:
             self._unplug(one)
         for switch in place.vswitches:
             links.open_loopback(self._link, switch.gateway)
+        network = IPv4Network(place.vpc.cidr)
+        links.route_beyond(self._link, network)
+        egress, leaving = way_out
         try:
             for interface in place.interfaces:
                 if interface.id not in self._cables:
                     self._plug(place, interface)
         finally:
             # What could be plugged obeys the groups, whatever else failed.
-            self._chains.set(place, {one: cable.index for one, cable in self._cables.items()})
+            self._chains.set(place, {one: cable.index for one, cable in self._cables.items()}, leaving)
         self._place = place
+        self._leave_by(egress)
+        self._leaving.set(place, leaving)
         self._listen({name: (address, port) for name, address, port in listeners})
         for interface in place.interfaces:
             self._watch(self._cables[interface.id])
@@ -114,6 +115,18 @@ class Carrier:
         if self._asker is asker:
             self._asker = None
 
+    def tick(self) -> None:
+        """What has to be done from time to time."""
+        self._leaving.tick()
+
+    def _leave_by(self, egress: str) -> None:
+        given = self._given.pop(egress, None) if egress else None
+        if given is not None:
+            self._leaving.join(socket.socket(fileno=given[0]))
+        elif not egress:
+            self._leaving.join(None)
+        self._egress = egress
+
     def _plug(self, place: Place, interface: Interface) -> None:
         guest, folder = self._given.pop(interface.socket)
         switch, address = place.vswitch(interface.vswitch), IPv4Address(interface.address)
@@ -126,7 +139,7 @@ class Carrier:
         for one in (unix, frames):
             one.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, _BUFFER_BYTES)
             one.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, _BUFFER_BYTES)
-        gate = Gate(interface.mac, address, switch.network, switch.gateway)
+        gate = Gate(interface.mac, address, switch.network, switch.gateway, IPv4Network(place.vpc.cidr))
         self._cables[interface.id] = _Cable(
             interface, self._numbers, index, gate, unix, frames, f"/proc/self/fd/{folder}/end"
         )
@@ -155,8 +168,20 @@ class Carrier:
             if judged.on:
                 with contextlib.suppress(OSError):
                     cable.frames.send(frame)
+            elif judged.leaves:
+                self._leaving.take(cable.interface, frame)
             elif judged.answer is not None:
                 self._to_guest(cable, judged.answer)
+
+    def _on(self, interface: str, frame: bytes) -> None:
+        if cable := self._cables.get(interface):
+            with contextlib.suppress(OSError):
+                cable.frames.send(frame)
+
+    def _tell(self, interface: Interface, packet: bytes) -> None:
+        cable = self._cables.get(interface.id)
+        if cable is not None and cable.interface.socket == interface.socket:
+            self._to_guest(cable, cable.gate.framed(packet))
 
     def _back(self, _: int, cable: _Cable) -> None:
         for _ in range(_TURN):

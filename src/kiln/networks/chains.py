@@ -42,8 +42,11 @@ class Chains:
         self._netfilter = netfilter
         self._number = 0
 
-    def set(self, place: Place, indexes: Mapping[str, int]) -> None:
-        """Let through what the groups do, between the interfaces of these *indexes*. Raises OSError."""
+    def set(self, place: Place, indexes: Mapping[str, int], leaving: frozenset[str] = frozenset()) -> None:
+        """Let through what the groups do, between the interfaces of these *indexes*; some are *leaving* the VPC, too.
+
+        Raises OSError.
+        """
         before, self._number = f"kiln{self._number}", self._number + 1
         table = _Table(f"kiln{self._number}")
         own, combinations = [], _combinations(place, indexes)
@@ -59,11 +62,11 @@ class Chains:
                 for one in place.interfaces
                 if one.id in indexes
             ]
-            rules = _entrances(table, entries)
+            rules = _entrances(table, entries) + _exits(table, [indexes[one] for one in sorted(leaving & set(indexes))])
             for start in range(0, len(rules), _MOST_AT_ONCE):
                 self._send(rules[start : start + _MOST_AT_ONCE])
             gone = [_message(_DEL_TABLE, 0, text(1, before))] if self._number > 1 else []
-            self._send([*_hooks(table), *gone])
+            self._send([*_hooks(table, IPv4Network(place.vpc.cidr)), *gone])
         except OSError:
             self._number -= 1
             self._withdraw(table)
@@ -151,12 +154,25 @@ def _entrances(table: _Table, entries: list[tuple[int, bytes, int]]) -> list[Mes
     return messages
 
 
-def _hooks(table: _Table) -> list[Message]:
-    """All that comes in is true; what goes through is as the groups have it; what is for us is an echo or metadata."""
+def _exits(table: _Table, indexes: list[int]) -> list[Message]:
+    """A chain for what leaves the VPC, which this namespace takes in: from those who may, as the groups have it."""
+    messages = [table.chain("leave"), table.chain("beyond")]
+    messages += [table.rule("leave", _verdict(_JUMP, "from")), table.rule("leave", _verdict(_ACCEPT))]
+    for index in indexes:
+        is_from = _compare(_EQUAL, struct.pack("=I", index))
+        messages.append(table.rule("beyond", _meta(_IIF), is_from, _verdict(_GOTO, "leave")))
+    return messages
+
+
+def _hooks(table: _Table, vpc: IPv4Network) -> list[Message]:
+    """All that comes in is true; what goes through is as the groups have it; the rest is for us, or goes beyond."""
     not_own = [_meta(_IIF), _compare(_OTHER, struct.pack("=I", 1))]
     metadata = socket.inet_aton(METADATA_ADDRESS)
     tcp, icmp = (_compare(_EQUAL, bytes([_NUMBERS[name]])) for name in ("tcp", "icmp"))
-    asks = [_payload(1, _DESTINATION, 4), _compare(_EQUAL, metadata), _meta(_L4PROTO), tcp, _payload(2, 2, 2)]
+    to = _payload(1, _DESTINATION, 4)
+    asks = [to, _compare(_EQUAL, metadata), _meta(_L4PROTO), tcp, _payload(2, 2, 2)]
+    is_beyond = [to, _masked(vpc.netmask.packed), _compare(_OTHER, vpc.network_address.packed)]
+    is_no_metadata = [to, _compare(_OTHER, metadata)]
     echo = [_meta(_L4PROTO), icmp, _payload(2, 0, 1), _compare(_EQUAL, bytes([_ECHO_REQUEST]))]
     return [
         table.hooked("prerouting", _PREROUTING, _BEFORE_TRACKING, _ACCEPT),
@@ -165,6 +181,7 @@ def _hooks(table: _Table) -> list[Message]:
         table.rule("input", *_state(_KNOWN), _verdict(_ACCEPT)),
         table.rule("input", *asks, _compare(_EQUAL, struct.pack("!H", _HTTP)), _verdict(_ACCEPT)),
         table.rule("input", *echo, _verdict(_ACCEPT)),
+        table.rule("input", _meta(_L4PROTO), tcp, *is_beyond, *is_no_metadata, _verdict(_JUMP, "beyond")),
         table.hooked("forward", _FORWARD, 0, _DROP),
         table.rule("forward", *_state(_KNOWN), _verdict(_ACCEPT)),
         table.rule("forward", *_state(_INVALID), _verdict(_DROP)),

@@ -12,11 +12,12 @@ from ipaddress import IPv4Address, IPv4Network
 
 from kiln.ground.values import dataclass
 from kiln.networks.links import MTU, ROUTER_MAC
+from kiln.networks.packets import UDP, datagram
+from kiln.networks.values import DNS_ADDRESSES, METADATA_ADDRESS
 
 LONGEST = 14 + MTU  #: Bytes of a frame.
 _ARP, _IPV4 = b"\x08\x06", b"\x08\x00"
 _ARP_FIXED = bytes.fromhex("0001080006040001")  # Ethernet, IPv4, a request.
-_UDP = 17
 _HEADERS = 14 + 20 + 8
 _SHORTEST = 14 + 20
 _PLAIN = 0x45  #: Version 4, five words of header.
@@ -26,25 +27,31 @@ _BROADCAST = bytes.fromhex("ffffffff")
 _DHCP_OPTIONS_AT = 240
 _LEASE_S = 86400
 _DISCOVER, _OFFER, _REQUEST, _ACK, _NAK, _INFORM = 1, 2, 3, 5, 6, 8
-_MASK, _ROUTER, _MTU, _REQUESTED, _LEASE, _KIND, _SERVER, _END = 1, 3, 26, 50, 51, 53, 54, 255
+_MASK, _ROUTER, _NAMES, _MTU, _REQUESTED, _LEASE, _KIND, _SERVER, _END = 1, 3, 6, 26, 50, 51, 53, 54, 255
+_ROUTED = (IPv4Address(METADATA_ADDRESS).packed,)  #: Beyond every VPC, and all the same answered within it.
+_DNS = b"".join(IPv4Address(one).packed for one in DNS_ADDRESSES)
 
 
 @dataclass(frozen=True)
 class Judged:
-    """What becomes of a frame: it goes on to the kernel, or is answered, or neither."""
+    """What becomes of a frame: it goes on to the kernel, or leaves the VPC, or is answered, or nothing of these."""
 
     on: bool = False
+    leaves: bool = False
     answer: bytes | None = None
 
 
-NOTHING, ON = Judged(), Judged(on=True)
+NOTHING, ON, LEAVES = Judged(), Judged(on=True), Judged(leaves=True)
 
 
 class Gate:
-    """Stands at the end of one interface's cable."""
+    """Stands at the end of one interface's cable, in the VSwitch of *network* and the VPC of *vpc*."""
 
-    def __init__(self, mac: str, address: IPv4Address, network: IPv4Network, gateway: IPv4Address) -> None:
+    def __init__(
+        self, mac: str, address: IPv4Address, network: IPv4Network, gateway: IPv4Address, vpc: IPv4Network
+    ) -> None:
         self._mac = bytes.fromhex(mac.replace(":", ""))
+        self._vpc, self._vpc_mask = int(vpc.network_address), int(vpc.netmask)
         self._address = address.packed
         self._network, self._gateway = network, gateway.packed
 
@@ -65,9 +72,16 @@ class Gate:
         # Options of the header let a sender choose its packets' way.
         if frame[14] != _PLAIN or int.from_bytes(frame[16:18]) > len(frame) - 14:
             return NOTHING
-        if frame[23] == _UDP and frame[36:38] == b"\x00\x43" and not int.from_bytes(frame[20:22]) & 0x3FFF:
+        if frame[23] == UDP and frame[36:38] == b"\x00\x43" and not int.from_bytes(frame[20:22]) & 0x3FFF:
             return self._dhcp(frame[_HEADERS:])
-        return ON if frame[26:30] == self._address and frame[:6] == ROUTER_MAC else NOTHING
+        if frame[26:30] != self._address or frame[:6] != ROUTER_MAC:
+            return NOTHING
+        to = frame[30:34]
+        return ON if int.from_bytes(to) & self._vpc_mask == self._vpc or to in _ROUTED else LEAVES
+
+    def framed(self, packet: bytes) -> bytes:
+        """A packet as the router sends it to the guest."""
+        return self._mac + ROUTER_MAC + _IPV4 + packet
 
     def _arp(self, frame: bytes) -> Judged:
         """Whoever it asks for within its VSwitch, the router is the way; but not to itself, as if that were taken."""
@@ -102,13 +116,13 @@ class Gate:
         told = [(_KIND, bytes([kind])), (_SERVER, self._gateway)]
         if kind != _NAK:
             told += [(_MASK, self._network.netmask.packed), (_ROUTER, self._gateway), (_MTU, struct.pack("!H", MTU))]
-            told += [(_LEASE, struct.pack("!I", _LEASE_S))]
+            told += [(_NAMES, _DNS), (_LEASE, struct.pack("!I", _LEASE_S))]
         own = self._address if kind != _NAK else bytes(4)
         fixed = b"\x02\x01\x06\x00" + asked[4:8] + bytes(2) + asked[10:12] + asked[12:16] + own + self._gateway
         body = fixed + bytes(4) + asked[28:44] + bytes(192) + _COOKIE
         body += b"".join(bytes([code, len(value)]) + value for code, value in told) + bytes([_END])
         to = _BROADCAST if kind == _NAK or asked[10] & 0x80 else self._address
-        return self._mac + ROUTER_MAC + _IPV4 + _datagram(self._gateway, to, 67, 68, body)
+        return self._mac + ROUTER_MAC + _IPV4 + datagram(self._gateway, to, 67, 68, body)
 
 
 def _options(said: bytes) -> dict[int, bytes]:
@@ -122,18 +136,3 @@ def _options(said: bytes) -> dict[int, bytes]:
         found.setdefault(said[at], said[at + 2 : at + 2 + said[at + 1]])
         at += 2 + said[at + 1]
     return found
-
-
-def _datagram(source: bytes, to: bytes, source_port: int, port: int, body: bytes) -> bytes:
-    # A checksum of 0 is none, which UDP allows.
-    udp = struct.pack("!HHHH", source_port, port, 8 + len(body), 0) + body
-    head = struct.pack("!BBHHHBBH4s4s", 0x45, 0, 20 + len(udp), 0, 0, 64, _UDP, 0, source, to)
-    return head[:10] + struct.pack("!H", checksum(head)) + head[12:] + udp
-
-
-def checksum(header: bytes) -> int:
-    """The Internet checksum of an even number of bytes (RFC 1071)."""
-    total: int = sum(struct.unpack(f"!{len(header) // 2}H", header))
-    while total >> 16:
-        total = (total & 0xFFFF) + (total >> 16)
-    return ~total & 0xFFFF

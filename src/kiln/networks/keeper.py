@@ -19,7 +19,9 @@ from collections.abc import Sequence
 from typing import Any
 
 from kiln.networks import namespace, records, spoken
-from kiln.networks.carrying import Carrier, Poll
+from kiln.networks.carrying import Carrier
+from kiln.networks.polling import Poll
+from kiln.networks.spoken import SPEAKS
 
 _LOOK_S = 5.0  #: How often it looks whether its folder is still there.
 _TALK_S = 10.0
@@ -60,13 +62,14 @@ class Talk:
                     self._carrier.give(name, [descriptors.pop(0) for _ in range(count)])
             elif "place" in said:
                 told = [(name, address, port) for name, address, port in _a_list(said["listeners"])]
-                self._carrier.set(records.from_text(str(said["place"])), told)
+                egress, leaving = str(said["egress"]), frozenset(map(str, _a_list(said["leaving"])))
+                self._carrier.set(records.from_text(str(said["place"])), told, (egress, leaving))
         except (OSError, KeyError, TypeError, ValueError, IndexError) as error:
             return {"error": f"{type(error).__name__}: {error}"}
         finally:
             for left in descriptors:
                 os.close(left)
-        return {"has": self._carrier.has()}
+        return {"has": self._carrier.has(), "speaks": SPEAKS}
 
 
 def _a_list(said: object) -> list[Any]:
@@ -88,13 +91,15 @@ def main(arguments: Sequence[str]) -> None:
                 namespace.become(int(uid))
             namespace.enter()
             poll = Poll()
-            Talk(poll, Carrier(poll), socket.socket(fileno=int(control)))
+            carrier = Carrier(poll)
+            Talk(poll, carrier, socket.socket(fileno=int(control)))
         except (OSError, ValueError) as error:
             said.write(str(error))
             sys.exit(1)
         said.write("ok")
     while os.fstat(int(lock)).st_nlink:
         poll.turn(_LOOK_S)
+        carrier.tick()
 
 
 if __name__ == "__main__":

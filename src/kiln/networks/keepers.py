@@ -10,9 +10,6 @@ import contextlib
 import os
 import select
 import socket
-import subprocess
-import sys
-import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -22,34 +19,35 @@ from kiln.ground.journal import Journal
 from kiln.ground.killpoints import reach
 from kiln.machines import sockets
 from kiln.machines.confinement import uid_of
-from kiln.networks import admission, records, spoken
+from kiln.networks import admission, line, records, spoken
 from kiln.networks.errors import NetworkMissing, NetworkSilent, NetworkUnusable
 from kiln.networks.placefolder import PlaceFolder
 from kiln.networks.port import Cable, Question
+from kiln.networks.starting import start
 from kiln.networks.values import Interface, Place
+from kiln.networks.wayout import WayOut
 
-_START_TIMEOUT_S = 60.0
 _TALK_S = 30.0
 _END_TIMEOUT_S = 30.0
 _STEP = 10_000  #: To the port that is listened on in place of one that cannot be had.
 _LAST_PORT = 65535
 _BACKLOG = 128
-_WORDS = 500
-_KEEPER = "kiln.networks.keeper"
+_KEEPER, _EGRESS = "kiln.networks.keeper", "kiln.networks.egress"
 log = Journal("kiln.networks")
 
 
 class KeptNetworks:
     """See the module's docstring and ``port.Networks``. *folder* is the data folder's ``networks``.
 
-    With *confined*, and only if Kiln is root, each keeper runs as a user of its own.
+    With *confined*, and only if Kiln is root, the processes of each VPC run as a user of its own.
     """
 
     kind = "keepers"
 
-    def __init__(self, folder: Path, *, confined: bool = True) -> None:
+    def __init__(self, folder: Path, *, confined: bool = True, way_out: WayOut | None = None) -> None:
         self._folder = folder.absolute()
         self._confined = confined
+        self._way_out = way_out or WayOut()
         self._askers: dict[str, socket.socket] = {}
 
     def hold(self, place: Place) -> None:
@@ -114,13 +112,13 @@ class KeptNetworks:
         for path in sorted(self._folder.glob("*/place.json")):
             folder = self._of(path.parent.name)
             place = folder.place()
-            if place is None or not place.interfaces or folder.is_carried():
+            if place is None or not place.interfaces or self._is_whole(folder, place):
                 continue
             try:
                 uid = self._uid(folder)
                 with _usable(folder), folder.held():
                     place = folder.place()
-                    if place is not None and not folder.is_carried():
+                    if place is not None and not self._is_whole(folder, place):
                         self._carry(folder, place, uid)
             except (NetworkUnusable, NetworkSilent) as error:
                 failed = error
@@ -163,13 +161,17 @@ class KeptNetworks:
     def _uid(self, folder: PlaceFolder) -> int | None:
         return uid_of(folder, runs=folder.is_carried()) if self._confined else None
 
+    def _is_whole(self, folder: PlaceFolder, place: Place) -> bool:
+        """Whether all processes of the VPC live."""
+        return folder.is_carried() and (folder.has_egress() or not self._way_out.leaving(place))
+
     def _listen_to_all(self) -> None:
         for path in self._folder.glob("*/control"):
             vpc = path.parent.name
             if vpc not in self._askers and self._of(vpc).is_carried():
                 with contextlib.suppress(NetworkSilent, NetworkUnusable), contextlib.ExitStack() as failed:
                     asker = failed.enter_context(_connect(self._of(vpc)))
-                    _ask(asker, {"ask": True})
+                    _asked(asker, {"ask": True})
                     failed.pop_all()
                     self._askers[vpc] = asker
 
@@ -183,19 +185,19 @@ class KeptNetworks:
             self._end(folder)
             folder.keep_ports({})
         else:
-            if not folder.is_carried():
-                reach("networks.before_start")
-                self._start(folder, uid)
-                reach("networks.started")
-            with contextlib.closing(_connect(folder)) as keeper, contextlib.ExitStack() as held:
-                has = set(_ask(keeper, {"here": True}))
+            keeper, has = self._join(folder, uid)
+            with keeper, contextlib.ExitStack() as held:
                 self._give_cables(folder, keeper, place, has)
                 listeners = _listeners(folder, place, has, held)
                 for name, (_, _, listener) in listeners.items():
                     if listener is not None:
                         _give(keeper, name, [listener.fileno()])
+                leaving, egress = self._way_out.leaving(place), self._way_out.name
+                if leaving and egress not in has:
+                    self._give_egress(folder, uid, keeper)
                 told = [(name, address, port) for name, (address, port, _) in listeners.items()]
-                _ask(keeper, {"place": records.to_text(place), "listeners": told})
+                ways = {"egress": egress if leaving else "", "leaving": sorted(leaving)}
+                _asked(keeper, {"place": records.to_text(place), "listeners": told, **ways})
         for interface in folder.interfaces():
             if interface not in wanted:
                 folder.remove_cable(interface)
@@ -213,21 +215,34 @@ class KeptNetworks:
                 held.callback(os.close, qemu)
                 _give(keeper, interface.socket, [end.fileno(), qemu])
 
-    def _start(self, folder: PlaceFolder, uid: int | None) -> None:
-        """Start a keeper, and return when it carries. Raises NetworkUnusable with its words."""
-        with contextlib.ExitStack() as held:
-            lock = os.open(folder.alive, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600)
-            held.callback(os.close, lock)
-            control = held.enter_context(sockets.listen(folder.control))
-            reader, writer = os.pipe()
-            ready = held.enter_context(os.fdopen(reader, "rb", 0))
-            with os.fdopen(writer, "wb", 0):
-                descriptors = [lock, control.fileno(), writer]
-                arguments = ["" if uid is None else str(uid), *map(str, descriptors)]
-                _run([sys.executable, "-I", "-m", _KEEPER, *arguments], descriptors)
-            said = _read_until_end(ready)
-        if said != "ok":
-            raise NetworkUnusable(f"The network of {folder.instance} cannot be carried: {said or 'its keeper ended.'}")
+    def _join(self, folder: PlaceFolder, uid: int | None) -> tuple[socket.socket, set[str]]:
+        """The keeper and what it has; one is started where there is none, or one that knows too few words."""
+        if folder.is_carried():
+            keeper = _connect(folder)
+            said = _asked(keeper, {"here": True})
+            if said.get("speaks") == spoken.SPEAKS:
+                return keeper, _has(said)
+            keeper.close()
+            self._end(folder)
+        reach("networks.before_start")
+        with sockets.listen(folder.control) as control:
+            if why := start(_KEEPER, uid, folder.alive, control.fileno()):
+                raise NetworkUnusable(f"The network of {folder.instance} cannot be carried: {why}")
+        reach("networks.started")
+        return _connect(folder), set()
+
+    def _give_egress(self, folder: PlaceFolder, uid: int | None, keeper: socket.socket) -> None:
+        """Start an egress and join the keeper to it; the one before ends with its line. Raises NetworkUnusable."""
+        own, far = line.pair()
+        with own, far:
+            # That one may hold its lock for a moment longer.
+            folder.egress.unlink(missing_ok=True)
+            reach("networks.before_egress")
+            why = start(_EGRESS, uid, folder.egress, far.fileno(), self._way_out.to, str(self._way_out.resolver))
+            if why:
+                raise NetworkUnusable(f"What leaves {folder.instance} cannot be carried: {why}")
+            reach("networks.egress_started")
+            _give(keeper, self._way_out.name, [own.fileno()])
 
 
 @contextmanager
@@ -247,35 +262,6 @@ def _make_cable(path: Path) -> None:
         one.chmod(0o711)
     if (path / "qemu").stat().st_uid == os.geteuid():
         (path / "qemu").chmod(0o710)
-
-
-def _run(command: list[str], descriptors: list[int]) -> None:
-    try:
-        subprocess.run(
-            ["setsid", "--fork", *command],
-            check=True,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
-            pass_fds=descriptors,
-            cwd="/",
-            env={},
-            timeout=_START_TIMEOUT_S,
-        )
-    except (OSError, subprocess.SubprocessError) as error:
-        raise NetworkUnusable(f"No keeper can be started: {error}") from error
-
-
-def _read_until_end(ready: Any) -> str:
-    deadline, said = time.monotonic() + _START_TIMEOUT_S, b""
-    poll = select.poll()
-    poll.register(ready, select.POLLIN)
-    while poll.poll(max(0.0, deadline - time.monotonic()) * 1000):
-        more = ready.read(_WORDS)
-        if not more:
-            break
-        said = (said + more)[:_WORDS]
-    return said.decode(errors="replace").strip()
 
 
 def _find(place: Place | None, interface: str) -> Interface | None:
@@ -339,11 +325,11 @@ def _connect(folder: PlaceFolder) -> socket.socket:
 
 
 def _give(keeper: socket.socket, name: str, descriptors: list[int]) -> None:
-    _ask(keeper, {"give": [name], "counts": [len(descriptors)]}, descriptors)
+    _asked(keeper, {"give": [name], "counts": [len(descriptors)]}, descriptors)
 
 
-def _ask(keeper: socket.socket, message: dict[str, Any], descriptors: list[int] | None = None) -> list[str]:
-    """What the keeper has, which is its answer to everything. Raises NetworkSilent, NetworkUnusable."""
+def _asked(keeper: socket.socket, message: dict[str, Any], descriptors: list[int] | None = None) -> dict[str, Any]:
+    """The keeper's answer. Raises NetworkSilent, NetworkUnusable."""
     try:
         spoken.say(keeper, message, descriptors or [])
         said, _ = spoken.hear(keeper)
@@ -351,7 +337,12 @@ def _ask(keeper: socket.socket, message: dict[str, Any], descriptors: list[int] 
         raise NetworkSilent(f"A keeper does not answer: {error}") from error
     if "error" in said:
         raise NetworkUnusable(f"A keeper cannot carry its network: {said['error']}")
+    return said
+
+
+def _has(said: dict[str, Any]) -> set[str]:
+    """What a keeper has, as it says with every answer. Raises NetworkSilent."""
     has = said.get("has")
     if not isinstance(has, list):
         raise NetworkSilent("A keeper says what none says.")
-    return [str(one) for one in has]
+    return {str(one) for one in has}

@@ -11,7 +11,7 @@ import contextlib
 import fcntl
 import socket
 import struct
-from ipaddress import IPv4Address
+from ipaddress import IPv4Address, IPv4Network
 
 from kiln.networks.netlink import ACK, CREATE, EXCL, Message, Netlink, attribute, nested, text
 
@@ -62,6 +62,18 @@ def make_pair(link: Netlink, number: int, address: IPv4Address, mac: bytes, gate
     parts = [_address(1, address), _number(4, index), _address(7, gateway)]
     link.ask(Message(_NEW_ROUTE, ACK | CREATE | EXCL, route, *parts))
     return index
+
+
+def route_beyond(link: Netlink, vpc: IPv4Network) -> None:
+    """Take in whatever goes beyond the VPC, as if every address there were this namespace's own.
+
+    Within it what no cable leads to is unreachable. Source: ip-route(8), types ``local`` and ``unreachable``.
+    """
+    everywhere = struct.pack("=BBBBBBBBI", socket.AF_INET, 0, 0, 0, 254, 4, 254, 2, 0)
+    nowhere = struct.pack("=BBBBBBBBI", socket.AF_INET, vpc.prefixlen, 0, 0, 254, 4, 0, 7, 0)
+    for route in ((everywhere, _number(4, _LO)), (nowhere, _address(1, vpc.network_address))):
+        with contextlib.suppress(FileExistsError):
+            link.ask(Message(_NEW_ROUTE, ACK | CREATE | EXCL, *route))
 
 
 def remove_pair(link: Netlink, index: int) -> None:

@@ -25,6 +25,13 @@ def become(uid: int) -> None:
     os.setresuid(uid, uid, uid)
 
 
+def close_to_others() -> None:
+    """Let no other process of the same user look into this one or change it, and no program give it rights."""
+    libc = ctypes.CDLL(None, use_errno=True)
+    _prctl(libc, _SET_DUMPABLE, 0)
+    _prctl(libc, _SET_NO_NEW_PRIVS, 1)
+
+
 def enter() -> None:
     """Enter new namespaces; for a process of one thread. Raises OSError."""
     libc = ctypes.CDLL(None, use_errno=True)

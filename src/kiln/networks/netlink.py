@@ -77,6 +77,20 @@ class Netlink:
         if failed:
             raise OSError(failed, f"{os.strerror(failed)} ({errno.errorcode.get(failed, failed)} from netlink)")
 
+    def ask_for_one(self, message: Message) -> bytes:
+        """Send a message that is answered by one: that answer, with its header. Raises the OSError that it is."""
+        self._sequence += 1
+        self._socket.send(message.packed(self._sequence))
+        while True:
+            said = self._socket.recv(_READ_AT_ONCE)
+            _, kind, _, sequence, _ = _HEADER.unpack_from(said)
+            if sequence != self._sequence:
+                continue
+            if kind == _ERROR:
+                failed = -struct.unpack_from("=i", said, _HEADER.size)[0]
+                raise OSError(failed, os.strerror(failed))
+            return said
+
     def _answers(self, awaited: set[int], ours: Sequence[int]) -> int:
         """The first error of those that are answered, or 0; a message without ACK is answered only when it fails."""
         failed = 0

@@ -52,6 +52,10 @@ class PlaceFolder(RunFolder):
         return self.path / "alive"
 
     @property
+    def egress(self) -> Path:
+        return self.path / "egress"
+
+    @property
     def control(self) -> Path:
         return self.path / "control"
 
@@ -86,7 +90,7 @@ class PlaceFolder(RunFolder):
     @contextmanager
     def keeper(self) -> Iterator[Process | None]:
         """The living keeper if there is one, held by a descriptor that never comes to stand for another process."""
-        pid = self._holder()
+        pid = holder_of(self.alive)
         try:
             descriptor = None if pid is None else os.pidfd_open(pid)
         except ProcessLookupError:
@@ -96,13 +100,17 @@ class PlaceFolder(RunFolder):
             return
         try:
             # Looked at again: the number might have gone to another process before the descriptor was taken.
-            yield Process(pid, descriptor) if self._holder() == pid else None
+            yield Process(pid, descriptor) if holder_of(self.alive) == pid else None
         finally:
             os.close(descriptor)
 
     def is_carried(self) -> bool:
         """Whether a keeper lives."""
-        return self._holder() is not None
+        return holder_of(self.alive) is not None
+
+    def has_egress(self) -> bool:
+        """Whether an egress lives."""
+        return holder_of(self.egress) is not None
 
     def end_keeper(self, within_s: float) -> bool:
         """End the keeper and all that it carries; whether it has ended."""
@@ -122,17 +130,19 @@ class PlaceFolder(RunFolder):
     def remove_cable(self, interface: str) -> None:
         shutil.rmtree(self.cable(interface), ignore_errors=True)
 
-    def _holder(self) -> int | None:
-        try:
-            file = os.open(self.alive, os.O_RDWR | os.O_CLOEXEC)
-        except (FileNotFoundError, NotADirectoryError):
-            return None
-        try:
-            asked = _LOCK.pack(fcntl.F_WRLCK, os.SEEK_SET, 0, 0, 0)
-            kind, _, _, _, pid = _LOCK.unpack(fcntl.fcntl(file, fcntl.F_GETLK, asked))
-            return None if kind == fcntl.F_UNLCK else pid
-        finally:
-            os.close(file)
+
+def holder_of(path: Path) -> int | None:
+    """The number of the process that holds a file's lock."""
+    try:
+        file = os.open(path, os.O_RDWR | os.O_CLOEXEC)
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+    try:
+        asked = _LOCK.pack(fcntl.F_WRLCK, os.SEEK_SET, 0, 0, 0)
+        kind, _, _, _, pid = _LOCK.unpack(fcntl.fcntl(file, fcntl.F_GETLK, asked))
+        return None if kind == fcntl.F_UNLCK else pid
+    finally:
+        os.close(file)
 
 
 def _put(path: Path, text: str) -> None:

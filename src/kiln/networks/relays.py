@@ -1,14 +1,16 @@
-"""TCP connections that a keeper passes on, from a public address to a guest, within its one loop."""
+"""TCP connections that are passed on, between guests and what is beyond their VPC, within one loop."""
 
 from __future__ import annotations
 
 import contextlib
 import selectors
 import socket
+import struct
 from collections.abc import Callable
 
-MOST_AT_ONCE = 512  #: Of one VPC. Whoever comes then is turned away.
+MOST_AT_ONCE = 512  #: By the public addresses of one VPC. Whoever comes then is turned away.
 _BUFFERED = 256 * 1024
+_RESET = struct.pack("ii", 1, 0)
 _READ_AT_ONCE = 64 * 1024
 
 
@@ -72,6 +74,9 @@ class Relay:
             for one in self._ends:
                 self._write(one)
         except OSError:
+            for one in self._ends:  # What was cut off on one side is not to look whole on the other.
+                with contextlib.suppress(OSError):
+                    one.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET)
             self.close()
             return
         if len(self._told) == len(self._ends):

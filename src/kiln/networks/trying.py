@@ -8,6 +8,7 @@ from pathlib import Path
 from kiln.networks.errors import NetworkError
 from kiln.networks.keepers import KeptNetworks
 from kiln.networks.values import Group, Interface, Place, Vpc, VSwitch
+from kiln.networks.wayout import WayOut
 
 _TRIAL = Place(
     vpc=Vpc(id="vpc-trial", cidr="172.16.0.0/24"),
@@ -22,10 +23,10 @@ _TRIAL = Place(
 )
 
 
-def why_not() -> str:
-    """Why no network can be carried here; empty when one was, which takes some tenths of a second."""
+def why_not(way_out: WayOut | None = None) -> str:
+    """Why no network with that way out can be carried here; empty when one was, which takes some tenths of a second."""
     with tempfile.TemporaryDirectory(prefix="kiln-network-") as folder:
-        networks = KeptNetworks(Path(folder) / "networks")
+        networks = KeptNetworks(Path(folder) / "networks", way_out=way_out)
         try:
             networks.hold(_TRIAL)
         except NetworkError as error:

@@ -20,6 +20,8 @@ Policy = Literal["accept", "drop"]
 
 #: The metadata service's address, which no VPC may cover: https://www.alibabacloud.com/help/en/ecs/user-guide/view-instance-metadata
 METADATA_ADDRESS = "100.100.100.200"
+#: Who answers for names in every VPC: https://www.alibabacloud.com/help/en/dns/private-dns-resolver
+DNS_ADDRESSES = ("100.100.2.136", "100.100.2.138")
 PROTOCOLS = ("all", "tcp", "udp", "icmp", "gre")
 ALL_PORTS = (-1, -1)
 LAST_PORT = 65535
@@ -193,6 +195,11 @@ class Place:
 
     def vswitch(self, vswitch: str) -> VSwitch:
         return next(one for one in self.vswitches if one.id == vswitch)
+
+    @property
+    def addressed(self) -> frozenset[str]:
+        """The interfaces that public addresses lead to."""
+        return frozenset(one.interface for one in self.addresses)
 
     def groups_of(self, interface: Interface) -> list[Group]:
         return [one for one in self.groups if one.id in interface.groups]

@@ -182,4 +182,5 @@ def _plane(settings: Settings, database: Database, machines: Machines) -> Plane 
     if settings.machines == "none":
         return None
     why_not = (lambda: OPENED) if settings.guest_network == "open" else trying.why_not
-    return Plane(database, KeptNetworks(settings.folder.networks), machines, settings.host, why_not)
+    networks = KeptNetworks(settings.folder.networks, way_out=settings.guests_way_out)
+    return Plane(database, networks, machines, settings.host, why_not)

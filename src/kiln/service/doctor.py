@@ -18,6 +18,7 @@ import stat
 import subprocess
 import tempfile
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from ipaddress import ip_network
 from pathlib import Path
 from typing import Literal
@@ -33,6 +34,8 @@ from kiln.machines.platforms import platform_of, why_no_cable
 from kiln.machines.probe import find_verdict, kvm_works, why_not_tried
 from kiln.machines.qemu import QemuMachines
 from kiln.networks import trying
+from kiln.networks.values import DNS_ADDRESSES
+from kiln.networks.wayout import OFF, Resolvers, may_ping
 from kiln.service.claim import is_held
 from kiln.service.settings import OF_ROOT, Settings
 from kiln.wire.nonces import WINDOW_S
@@ -255,6 +258,22 @@ def _networks(settings: Settings) -> Iterator[Finding]:
         yield Finding("networks", "warns", text, _NAMESPACES)
     else:
         yield Finding("networks", "ok", f"The networks of instances can be carried here.{_left_out(settings)}")
+        yield _way_out(settings)
+
+
+def _way_out(settings: Settings) -> Finding:
+    """Whether instances have a way out here, and what it leads to."""
+    way_out = settings.guests_way_out
+    if way_out.to == OFF:
+        return Finding("way out", "ok", "Instances reach nothing beyond their VPC, as the setting way_out has it.")
+    if why := trying.why_not(replace(way_out, is_for_all=True)):
+        return Finding("way out", "warns", f"Instances reach nothing beyond their VPC: {why}", _NAMESPACES)
+    whose = "Every instance" if way_out.is_for_all else "An instance with a public address"
+    if Resolvers(way_out.resolver).behind(DNS_ADDRESSES[0]) is None:
+        text = f"{whose} has a way out ({way_out.to}), but this host names no resolver in {way_out.resolver}."
+        return Finding("way out", "warns", text, "Guests then have addresses and no names.")
+    pings = "" if may_ping() else " Nobody answers their pings: net.ipv4.ping_group_range has no place for Kiln."
+    return Finding("way out", "ok", f"{whose} has a way out ({way_out.to}).{pings}")
 
 
 def _left_out(settings: Settings) -> str:

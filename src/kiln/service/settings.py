@@ -21,6 +21,8 @@ from kiln.declare.regions import USUAL_REGIONS, is_region_id
 from kiln.declare.rules import Doc
 from kiln.ground.units import DAY_S
 from kiln.ground.values import dataclass
+from kiln.networks.errors import NetworkInvalid
+from kiln.networks.wayout import WayOut
 from kiln.service.datafolder import DataFolder
 from kiln.service.errors import SettingRefused
 
@@ -93,6 +95,21 @@ class Settings:
             "127.0.0.1, Kiln among it. It counts from an instance's next start on."
         ),
     ] = "closed"
+    way_out: Annotated[
+        str,
+        Doc(
+            "Where instances come to beyond their VPC, by this host. `public`: the internet, but no private network. "
+            "CIDR blocks, with commas between them: those (`public,10.1.0.0/16`: both). `off`: nowhere. Never this "
+            "host's own addresses, what listens on its 127.0.0.1, or its cloud's metadata."
+        ),
+    ] = "public"
+    way_out_for: Annotated[
+        str,
+        Doc(
+            "Which instances have that way out. `addressed`: as in the cloud those with a public or an elastic "
+            "address. `all`: every one."
+        ),
+    ] = "addressed"
     public_network: Annotated[
         str,
         Doc(
@@ -140,6 +157,11 @@ class Settings:
     def address(self) -> tuple[str, int]:
         """Host and port of ``listen``."""
         return to_address(self.listen)
+
+    @property
+    def guests_way_out(self) -> WayOut:
+        """``way_out`` and ``way_out_for``, read."""
+        return WayOut(to=self.way_out, is_for_all=self.way_out_for == "all")
 
     @property
     def grace_seconds(self) -> float:
@@ -278,6 +300,8 @@ def _check(settings: Settings) -> None:
         raise SettingRefused(f"host must be {rule}, not {settings.host!r}")
     _one_of("accel", settings.accel, ("auto", "kvm", "tcg"))
     _one_of("guest_network", settings.guest_network, ("closed", "open"))
+    _one_of("way_out_for", settings.way_out_for, ("addressed", "all"))
+    _check_way_out(settings)
     _check_network(settings.public_network)
     _one_of("log", settings.log, ("debug", "info", "warning", "error"))
     if to_seconds(settings.grace) is None:
@@ -317,6 +341,16 @@ def _check_network(text: str) -> None:
         ) from None
     if size < _FEWEST_ADDRESSES:
         raise SettingRefused(f"public_network must have at least {_FEWEST_ADDRESSES} addresses, which {text} has not")
+
+
+def _check_way_out(settings: Settings) -> None:
+    try:
+        settings.guests_way_out  # noqa: B018 - reading it checks it.
+    except NetworkInvalid as error:
+        raise SettingRefused(
+            f"way_out must be off, or public and CIDR blocks with commas between them, not {settings.way_out!r}: "
+            f"{error.reason}"
+        ) from None
 
 
 def _one_of(name: str, value: str, choices: tuple[str, ...]) -> None:

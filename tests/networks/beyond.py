@@ -1,0 +1,61 @@
+"""Hosts with an internet beyond them, as tests start and ask them: see ``host``."""
+
+from __future__ import annotations
+
+import contextlib
+import subprocess
+import sys
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from kiln.networks import records
+from kiln.networks.keepers import KeptNetworks
+from kiln.networks.trying import why_not
+from tests.networks.host import RESOLVER
+from tests.networks.peers import Peer, peer_at
+from tests.tools import lacks, needs
+
+_PROGRAM = Path(__file__).with_name("host.py")
+
+
+@dataclass
+class Beyond:
+    """One that runs, and its guests by their interfaces."""
+
+    folder: Path
+    resolver: Path
+    host: Peer
+    peers: dict = field(default_factory=dict)
+    stack: contextlib.ExitStack = field(default_factory=contextlib.ExitStack)
+
+    def hold(self, place):
+        assert self.host.ask("hold", records.to_text(place)) is None
+        networks = KeptNetworks(self.folder, confined=False)
+        for one in place.interfaces:
+            if (place.vpc.id, one.id) not in self.peers:
+                self.peers[place.vpc.id, one.id] = self.stack.enter_context(peer_at(networks, place, one))
+        return [self.peers[place.vpc.id, one.id] for one in place.interfaces]
+
+
+@contextlib.contextmanager
+def beyond(folder: Path, to="public", *, is_for_all=False):
+    """A host whose guests may go *to* there."""
+    needs("ip", "unshare")
+    if reason := why_not():
+        lacks(reason)
+    folder.mkdir(exist_ok=True)
+    resolver = folder / "resolv.conf"
+    resolver.write_text(f"# as hosts have it\noptions edns0\nnameserver {RESOLVER}\n")
+    command = ["unshare", "--user", "--map-root-user", "--net", sys.executable, str(_PROGRAM)]
+    arguments = [folder / "networks", resolver, to, "all" if is_for_all else ""]
+    with subprocess.Popen(
+        [*command, *map(str, arguments)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, bufsize=1
+    ) as process:
+        made = Beyond(folder / "networks", resolver, Peer(process))
+        try:
+            assert made.host.hear() == "up"
+            yield made
+        finally:
+            made.stack.close()
+            process.stdin.close()
+            process.wait(60)
