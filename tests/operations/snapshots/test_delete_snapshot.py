@@ -92,6 +92,15 @@ def test_removes_one_that_a_disk_was_made_of_by_force(cloud):
     assert the(cloud, disks, id=disk.id) == disk
 
 
+def test_finds_it_whatever_region_is_named(cloud):
+    """Packer deletes what a copy stood on with the region that it builds in."""
+    snapshot = a_snapshot(cloud, region="cn-hangzhou")
+
+    cloud.call("DeleteSnapshot", SnapshotId=snapshot.id)
+
+    assert find(cloud, snapshots, id=snapshot.id) is None
+
+
 def test_refuses_an_unknown_snapshot(cloud):
     cloud.refuses("DeleteSnapshot", "InvalidSnapshotId.NotFound", 404, SnapshotId="s-unknown")
 

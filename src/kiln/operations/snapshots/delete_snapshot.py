@@ -13,9 +13,9 @@ from typing import Annotated
 from kiln.calls.call import Call
 from kiln.declare.errors import ApiError
 from kiln.declare.operation import Operation
-from kiln.declare.rules import Doc, Missing
+from kiln.declare.rules import Accepted, Doc, Example, Missing
 from kiln.declare.shapes import shape
-from kiln.operations.params import NothingMore, OwnRegionId, SnapshotId
+from kiln.operations.params import NothingMore, SnapshotId
 from kiln.operations.steps import tombs
 from kiln.store import tags
 from kiln.store.snapshots import Snapshot, made, snapshots, stood_on
@@ -56,13 +56,18 @@ class SnapshotCreatedDisk(ApiError):
 
 @shape
 class Input:
-    region_id: OwnRegionId = None
+    region_id: Annotated[
+        str | None,
+        Accepted("The ID finds it in any region."),
+        Example("cn-qingdao-env17-d01"),
+        Doc("A region. SDKs send their client's own, also for a snapshot of another, as Packer does."),
+    ] = None
     snapshot_id: Annotated[SnapshotId, Missing(MissingParameterSnapshotId)]
     force: Annotated[bool, Doc("Delete it although disks were made of it.")] = False
 
 
 def check(call: Call, p: Input) -> Snapshot:
-    snapshot = call.the(snapshots, p.snapshot_id, p.region_id, InvalidSnapshotIdNotFoundOfDelete)
+    snapshot = call.the(snapshots, p.snapshot_id, None, InvalidSnapshotIdNotFoundOfDelete)
     _, made_disks = made(call.tx, [snapshot.id])[snapshot.id]
     if stood_on(call.tx, [snapshot.id]):
         raise SnapshotCreatedImage(snapshot_id=snapshot.id)
