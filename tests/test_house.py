@@ -35,7 +35,7 @@ READS_CLOCK = {
 LOADS_BY_NAME = {
     "kiln/cli/main.py": "each word is loaded when it is said, and what explains an error when there is one",
     "kiln/cli/imports.py": "the sample and the download bring what other imports never need",
-    "kiln/cli/instances.py": "the sample brings the settings, which only the words of this machine need",
+    "kiln/cli/words/instances.py": "the sample brings the settings, which only the words of this machine need",
     "kiln/testing/official.py": "the official client is no requirement of Kiln's",
 }
 

@@ -12,8 +12,9 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))  # Checks are run with -P, which leaves this folder out.
 
-from kiln.cli import env, exits, serve  # noqa: E402
+from kiln.cli import exits  # noqa: E402
 from kiln.cli.main import every_command  # noqa: E402
+from kiln.cli.words import env, serve  # noqa: E402
 from kiln.client.catalogue import Catalogue  # noqa: E402
 from kiln.declare import states  # noqa: E402
 from kiln.service.settings import described  # noqa: E402

@@ -169,13 +169,13 @@ def test_loads_what_its_word_needs(words):
 
     assert "typer" in loaded
     assert HEAVY & set(loaded) == set()
-    groups = {f"kiln.cli.{module}" for module in ("images", "instances", "snapshots", "disks", "tasks", "call")}
+    groups = {f"kiln.cli.words.{module}" for module in ("images", "instances", "snapshots", "disks", "tasks", "call")}
     assert len(groups & set(loaded)) == 1
 
 
 @pytest.mark.parametrize("module", ["buckets", "env", "keys"])
 def test_a_word_beside_a_database_loads_neither_operations_nor_machines(module):
-    program = f"import sys, kiln.cli.{module}; print(*sys.modules)"
+    program = f"import sys, kiln.cli.words.{module}; print(*sys.modules)"
 
     loaded = subprocess.run([sys.executable, "-P", "-c", program], check=True, capture_output=True, text=True).stdout
 

@@ -12,8 +12,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.cli.test_completion import NOWHERE
 from tests.cli.test_main import said
+from tests.cli.words.test_completion import NOWHERE
 from tests.tools import wants
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(120)]

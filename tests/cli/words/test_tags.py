@@ -5,7 +5,7 @@ from typer.testing import CliRunner
 
 from kiln.cli import exits
 from kiln.cli.main import app
-from kiln.cli.tags import _TYPES
+from kiln.cli.words.tags import TYPES
 from kiln.client import catalogue
 
 
@@ -31,4 +31,4 @@ def test_names_the_types_that_the_action_knows():
     part = catalogue.load().action("TagResources").parameter("ResourceType")
 
     assert part is not None
-    assert set(_TYPES) <= set(part.choices)
+    assert set(TYPES) <= set(part.choices)

@@ -9,7 +9,7 @@ from typing import Annotated, Any
 
 import typer
 
-from kiln.cli import console, inside, launch_templates, output, user_data
+from kiln.cli import console, inside, output, user_data
 from kiln.cli.completing import of_noun
 from kiln.cli.declared import Given, Takes, declared
 from kiln.cli.grammar import (
@@ -30,6 +30,7 @@ from kiln.cli.several import end, try_each
 from kiln.cli.showing import showing
 from kiln.cli.user_data import UserData, read_user_data
 from kiln.cli.waiting import Begun, wait, wait_for_outcome
+from kiln.cli.words import launch_templates
 
 app = group()
 

@@ -21,7 +21,7 @@ COLUMNS = (
     Column("VALUE", "TagValue", is_prose=True),
 )
 
-_TYPES = ("image", "snapshot", "disk", "instance", "keypair", "securitygroup", "launchtemplate")
+TYPES = ("image", "snapshot", "disk", "instance", "keypair", "securitygroup", "launchtemplate")
 
 ADD = Takes("TagResources", arguments=("ResourceId",), names={"ResourceType": "type"}, found=("ResourceType",))
 REMOVE = Takes(
@@ -99,7 +99,7 @@ def _noun_of(given: Given) -> str:
     unknown = [] if told else [one for one in given.params.get("ResourceId", ()) if not noun_by_id(one)]
     if unknown:
         raise typer.BadParameter(
-            f"{unknown[0]!r} is no ID that says what it is of: give --type with one of {', '.join(_TYPES)}"
+            f"{unknown[0]!r} is no ID that says what it is of: give --type with one of {', '.join(TYPES)}"
         )
     if len(found) != 1 or not all(found):
         raise typer.BadParameter("say by --type what they are; those of one call are all the same")

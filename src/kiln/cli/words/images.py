@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
-from kiln.cli import imports, output, sharing, uploads
+from kiln.cli import imports, output, uploads
 from kiln.cli.declared import Given, Takes, declared
 from kiln.cli.ending import orderly
 from kiln.cli.grammar import (
@@ -26,6 +26,7 @@ from kiln.cli.session import find_data_folder, open_client
 from kiln.cli.several import end, try_each
 from kiln.cli.showing import showing
 from kiln.cli.waiting import Begun, wait, wait_for_outcome
+from kiln.cli.words import sharing
 from kiln.client import waiters
 from kiln.client.client import Client
 

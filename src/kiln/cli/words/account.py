@@ -6,12 +6,13 @@ from typing import Annotated
 
 import typer
 
-from kiln.cli import exits, keys
+from kiln.cli import exits
 from kiln.cli.beside import beside, settings_there
 from kiln.cli.exits import Refusal
 from kiln.cli.flags import Data, DatabaseAddress
 from kiln.cli.grammar import Columns, Json, Quiet, example, group
 from kiln.cli.output import Column, View, note, show_facts, show_json, show_rows
+from kiln.cli.words import keys
 from kiln.service import accounts
 from kiln.service.assemble import assemble
 from kiln.service.claim import hold_data_folder

@@ -10,10 +10,10 @@ from typing import Annotated
 import typer
 
 from kiln.cli import exits
-from kiln.cli.env import known, of_files
 from kiln.cli.exits import Refusal
 from kiln.cli.flags import Data, DatabaseAddress
 from kiln.cli.grammar import example, group
+from kiln.cli.words.env import known, of_files
 from kiln.service.clients import CLIENTS, client_of
 from kiln.service.environment import environment_of
 from kiln.service.settings import read_settings
