@@ -17,6 +17,8 @@ from typing import Any
 
 from kiln.calls.grace import Grace
 from kiln.declare.states import InstanceStatus
+from kiln.operations.instances.parts import passwords
+from kiln.store.database import Transaction
 from kiln.store.disks import disks
 from kiln.store.instances import instances
 from kiln.store.invocations import invocations
@@ -254,6 +256,18 @@ def send_file(cloud: Cloud) -> Facts:
     return cloud.call("SendFile", {"InstanceId.1": _running(cloud)}, Name="a", TargetDir="/tmp", Content="x")
 
 
+def give_password(cloud: Cloud) -> Facts:
+    """Of a guest that has no agent, as none has of machines that are only states."""
+    instance, due = _running(cloud), {"password": "sealed:Pass-word-1", "password_due": True}
+
+    def begin_to(tx: Transaction) -> None:
+        instances.update(tx, due, id=instance)
+        passwords.begin(tx, cloud.ports, instance)
+
+    cloud.ports.database.write(begin_to)
+    return {"instance": instance}
+
+
 def _running(cloud: Cloud) -> str:
     instance: str = an_instance_with(cloud, SYSTEM)["instance"]
     cloud.call("StartInstance", InstanceId=instance)
@@ -309,6 +323,7 @@ BEGINNINGS: dict[str, Beginning] = {
     "RunCommand": run_command,
     "InvokeCommand": invoke_command,
     "SendFile": send_file,
+    "GivePassword": give_password,
     "Merge": merge,
     "RestoreTrash": restore_trash,
     "EmptyTrash": empty_trash,

@@ -166,6 +166,7 @@ def cloud_in(
         deployment=deployment or Deployment(),
         clock=clock,
         seal=lambda secret: "sealed:" + secret,
+        unseal=lambda sealed: sealed.removeprefix("sealed:"),
     )
     return Cloud(
         ports=ports,

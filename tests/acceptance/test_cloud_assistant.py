@@ -18,6 +18,7 @@ from tests.guests import CACHE, build_guest, open_reachable
 pytestmark = [pytest.mark.vm, pytest.mark.sdk, pytest.mark.timeout(900)]
 
 _LIMIT_S = 300.0
+SECRET = "Pass:word-1"
 
 
 @pytest.fixture(scope="module")
@@ -36,7 +37,8 @@ def served():
 def web(served):
     """The ID of a running instance that is called web."""
     image = say(served, "image", "import", "--sample").stdout.strip()
-    made = say(served, "instance", "run", "--image", image, "--name", "web", "--no-public-ip").stdout.strip()
+    given = ("--image", image, "--name", "web", "--no-public-ip", "--password", SECRET)
+    made = say(served, "instance", "run", *given).stdout.strip()
     deadline = time.monotonic() + _LIMIT_S
     while say(served, "instance", "exec", "web", "--", "true", check=False).returncode:
         assert time.monotonic() < deadline, "no command runs in the guest"
@@ -57,6 +59,20 @@ def say(served, *words, check=True):
     done = subprocess.run(command, env=os.environ | settings, capture_output=True, text=True, check=False)
     assert not check or done.returncode == 0, done.stderr
     return done
+
+
+def test_root_has_the_password_that_was_given(served, web):
+    """It is told by its hash, made anew in the guest with the same salt."""
+    deadline = time.monotonic() + _LIMIT_S
+    while "*" in (kept := within(served, "grep ^root: /etc/shadow").split(":")[1]):
+        assert time.monotonic() < deadline, "nobody gives it"
+    salt = kept.split("$")[2]
+    assert within(served, f"mkpasswd -m sha512 -S {salt} {SECRET}").strip() == kept
+
+
+def within(served, script):
+    """What a script prints in the guest."""
+    return say(served, "instance", "exec", "web", "--", "sh", "-c", script).stdout
 
 
 def test_exec_ends_as_the_command_does(served, web):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import contextlib
 import fcntl
 import functools
@@ -211,6 +212,20 @@ def test_stops_starts_and_reboots_an_instance(shell, instance):
         states.append(shell.rows("instance", "list")[0]["Status"])
 
     assert states == ["Stopped", "Running", "Running"]
+
+
+def test_modifies_an_instance(shell, instance, tmp_path):
+    data = tmp_path / "data"
+    data.write_text("#!/bin/sh\ntrue\n")
+
+    shell.run("instance", "modify", instance, "--name", "other", "--password", "An0ther-one")
+    shell.run("instance", "stop", instance)
+    shell.run("instance", "modify", instance, "--user-data", str(data))
+
+    (row,) = shell.rows("instance", "list", "--name", "other")
+    assert row["InstanceId"] == instance
+    told = json.loads(shell.run("call", "DescribeUserData", f"InstanceId={instance}"))
+    assert base64.b64decode(told["UserData"]) == data.read_bytes()
 
 
 def test_replaces_a_system_disk(shell, instance, image):

@@ -20,6 +20,8 @@ ROOT = Path(__file__).parents[2]
 ELSEWHERE = {
     "machines/test_errands.py": "machines.before_run machines.run_begun machines.before_run_stop machines.run_stopped "
     "machines.before_run_forget machines.run_forgotten",
+    "operations/instances/parts/test_passwords.py": "machines.before_password machines.password_given "
+    "passwords.recorded",
     "operations/assistant/test_run_command.py": "errand.noted errand.begun errand.recorded",
     "machines/test_following.py": "machines.before_follow machines.fresh_opened machines.followed",
     "machines/test_guest.py": "machines.before_detach machines.detached",

@@ -5,12 +5,13 @@ It does what it is told on the host itself, as whoever runs the tests: in a fold
 
 from __future__ import annotations
 
+import os
 import shutil
 import subprocess
 import tempfile
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from kiln.guest.errors import GuestUnbuildable
@@ -36,7 +37,8 @@ def open_agent(folder: Path) -> Iterator[subprocess.Popen[bytes]]:
     libraries = ":".join(str(root / part / "lib/x86_64-linux-gnu") for part in ("usr", ""))
     command = [loader, "--library-path", libraries, root / "usr/sbin/qemu-ga"]
     command += ["-m", "unix-listen", "-p", folder / "agent", "-t", folder, "-f", folder / "agent.pid"]
-    with subprocess.Popen(list(map(str, command)), stdin=subprocess.DEVNULL) as agent:
+    environment = os.environ | {"PATH": f"{_programs(folder)}:{os.environ['PATH']}"}
+    with subprocess.Popen(list(map(str, command)), stdin=subprocess.DEVNULL, env=environment) as agent:
         try:
             deadline = time.monotonic() + _LIMIT_S
             while not _listens(folder / "agent"):
@@ -46,6 +48,26 @@ def open_agent(folder: Path) -> Iterator[subprocess.Popen[bytes]]:
             yield agent
         finally:
             agent.kill()
+
+
+def _programs(folder: Path) -> Path:
+    """A folder with the program by which the agent sets passwords: whoever runs the tests is to keep theirs."""
+    programs = folder / "programs"
+    programs.mkdir(exist_ok=True)
+    (programs / "chpasswd").write_text(
+        f'#!/bin/sh\n[ -e "{folder}/no-passwords" ] && {{ cat >&2; exit 1; }}\ncat >>"{folder}/passwords"\n'
+    )
+    (programs / "chpasswd").chmod(0o755)
+    return programs
+
+
+def passwords_in(folder: Path) -> list[str]:
+    """What passwords the agent of *folder* was told to set, as ``user:password``; none while there is ``no-passwords``
+    in the folder, for which it refuses.
+    """
+    with suppress(FileNotFoundError):
+        return (folder / "passwords").read_text().splitlines()
+    return []
 
 
 @contextmanager

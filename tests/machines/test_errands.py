@@ -13,7 +13,7 @@ from kiln.machines.errands import QemuInside
 from kiln.machines.errors import AgentRefused, AgentSilent
 from kiln.machines.port import Begun, Run, SentFile
 from kiln.machines.runfolder import RunFolder
-from tests.machines.agents import inside, open_agent, open_place
+from tests.machines.agents import inside, open_agent, open_place, passwords_in
 from tests.pools.kills import killed_at
 from tests.tools import needs
 
@@ -329,3 +329,19 @@ def kills(act) -> int:
     while killed_at(number, act):
         number += 1
     return number
+
+
+def test_gives_a_user_a_password(guest):
+    guest.set_password("root", "Pass:word-1:")
+
+    assert passwords_in(guest.folder) == ["root:Pass:word-1:"]
+
+
+def test_says_that_the_guest_refuses_a_password_and_not_which(guest):
+    (guest.folder / "no-passwords").touch()
+
+    with pytest.raises(AgentRefused) as refused:
+        guest.set_password("root", "Pass-word-1")
+
+    assert "Pass-word-1" not in str(refused.value)
+    assert passwords_in(guest.folder) == []

@@ -43,6 +43,7 @@ class Ports:
     deployment: Deployment
     clock: Clock
     seal: Callable[[str], str]  #: Encrypts a secret that is to be kept.
+    unseal: Callable[[str], str]  #: What was given to ``seal``; raises where that was done with another key.
     host: str = "local"  #: What this host is called in the rows of what runs on it.
     grace: Grace = field(default_factory=Grace)
     quota_watch: QuotaWatch = field(default_factory=QuotaWatch)

@@ -1,4 +1,4 @@
-"""Commands and files within the guest of a running QEMU, by its agent: no network and no account there is needed.
+"""Commands, files and passwords within the guest of a running QEMU, by its agent: no network there is needed.
 
 A command runs under a shell script of ours (``run.sh``), which keeps in the
 guest what it prints and how it ended, so that it goes on and can be asked for
@@ -30,6 +30,7 @@ from kiln.machines.runfolder import RunFolder
 #: Where a guest keeps what runs. It has to be empty after each boot of it, and only root's.
 HOME = "/run/kiln-assistant"
 CONVERSATION_S = 3.0
+PASSWORD_S = 10.0  #: The agent answers when it was set, and the hash of one is made to take long.
 BEGIN_S = 20.0  #: A small machine without hardware acceleration starts some processes in that time.
 _QMP_S = 1.0
 _MOST_STATUS = 100
@@ -104,6 +105,17 @@ class QemuInside:
         with self._conversing() as agent:
             _exec(agent, _STOP, [f"{self._home}/{name}"])
         reach("machines.run_stopped")
+
+    def set_password(self, user: str, password: str) -> None:
+        """See ``port.Inside``. What the agent says when it refuses is told without the password."""
+        encoded = base64.b64encode(password.encode()).decode()
+        reach("machines.before_password")
+        try:
+            with conversing(self._folder.agent, PASSWORD_S) as agent:
+                agent.call("guest-set-user-password", username=user, password=encoded, crypted=False)
+        except AgentRefused as error:
+            raise type(error)(str(error).replace(password, "***").replace(encoded, "***")) from None
+        reach("machines.password_given")
 
     def forget(self, name: str) -> None:
         """See ``port.Inside``."""

@@ -145,6 +145,9 @@ class Inside(Protocol):
     def send(self, file: SentFile) -> Begun:
         """Put a file into the guest; what was sent under that name in this boot is not sent again."""
 
+    def set_password(self, user: str, password: str) -> None:
+        """Give a user in the guest a password."""
+
     def forget(self, name: str) -> None:
         """Remove what the guest keeps of a command that has ended, or of a file that was sent."""
 

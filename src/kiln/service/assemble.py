@@ -119,6 +119,7 @@ def _assembled(settings: Settings, say: Say | None) -> Iterator[Assembly]:
             ),
             clock=system_clock,
             seal=sealer.seal,
+            unseal=sealer.open,
             grace=Grace(settings.grace_seconds),
             host=settings.host,
             plane=plane,
@@ -161,6 +162,7 @@ def look(settings: Settings) -> Iterator[Ports]:
             deployment=Deployment(),
             clock=system_clock,
             seal=lambda secret: secret,
+            unseal=lambda sealed: sealed,
             grace=Grace(settings.grace_seconds),
         )
 

@@ -68,7 +68,8 @@ def _seal_anew(tx: Transaction, before: Sealer, fresh: Sealer, now: float) -> Re
     for instance in instances.all(tx):
         if instance.password:
             password = _anew(instance.password, before, fresh)
-            instances.update(tx, {"password": password}, id=instance.id)
+            due = instance.password_due and bool(password)
+            instances.update(tx, {"password": password, "password_due": due}, id=instance.id)
             if not password:
                 reset.forgotten.append(instance.id)
     reset.forgotten.extend(_seal_tasks(tx, before, fresh))

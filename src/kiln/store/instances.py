@@ -77,6 +77,10 @@ class Instance:
     auto_release_at: float | None = None  #: When it is to be released, on a full minute.
     asked: Asked = Asked()
     host: str = ""  #: Where its machine is; empty while it has none.
+    #: Whether the guest is still to be given the password from the next start on; where there is none, one that nobody
+    #: knows, in place of the image's.
+    password_due: bool = False
+    password_inherit: bool = False  #: Whether it is to keep its image's password.
 
 
 instances: Rows[Instance] = Rows(

@@ -235,6 +235,11 @@ def errand_lane(tx: Transaction, instance: str) -> str:
     return min(lanes, key=lambda lane: tasks.count(tx, lane=lane, status=TaskStatus.PROCESSING))
 
 
+def password_lane(instance: str) -> str:
+    """The lane in which an instance's guest is given its password. Commands do not wait for that, nor it for them."""
+    return f"{_ERRAND}:{instance}:password"
+
+
 def is_errand(lane: str) -> bool:
     """Whether what is in *lane* is done within a guest."""
     return lane.startswith(f"{_ERRAND}:")
@@ -337,6 +342,11 @@ def bind(tx: Transaction, lane: str, host: str) -> None:
 def renew(tx: Transaction, owner: str, now: float) -> None:
     """Renew every lease that *owner* holds."""
     tasks.update(tx, {"lease_until": now + LEASE_S}, owner=owner, status=TaskStatus.PROCESSING)
+
+
+def hasten(tx: Transaction, lane: str) -> bool:
+    """Have what was put off in *lane* be tried at once; False when nothing is to be done there."""
+    return tasks.update(tx, {"not_before": 0.0}, lane=lane, status=TaskStatus.PROCESSING) > 0
 
 
 def is_any_leased(tx: Transaction) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from kiln.operations import ALL
+from kiln.operations.instances.parts import passwords
 from kiln.store.trash import RESTORE
 from kiln.tasks.worker import Duty
 from kiln.upkeep import restore
@@ -15,6 +16,7 @@ DUTIES = {
 } | {
     # One second of pauses in all: nobody waits for a merge, but everybody in its lane would wait with it. The sweeper
     # asks for another later.
+    passwords.GIVE_PASSWORD: Duty(passwords.carry_out, facts=passwords.PasswordFacts),
     MERGE: Duty(merge, give_up_merge, facts=MergeFacts, tries=3),
     RESTORE: Duty(restore.restore, restore.give_up, facts=restore.RestoreFacts, tries=3),
     restore.EMPTY: Duty(restore.empty, gives_back=True, facts=restore.EmptyFacts, tries=3),

@@ -135,6 +135,16 @@ class TestGoingBack:
 
         row = the(cloud, instances, id=instance)
         assert (row.password, row.key_pair, row.ever_started) == ("sealed:EcsV587!", "ops", False)
+        assert row.password_due
+
+    @pytest.mark.parametrize("inherit", [True, False])
+    def test_gives_the_instance_the_password_that_it_had(self, cloud, instance, inherit):
+        cloud.ports.database.write(lambda tx: instances.update(tx, {"password_inherit": inherit}, id=instance))
+
+        back(cloud, system_of(cloud, instance))
+
+        row = the(cloud, instances, id=instance)
+        assert (row.password, row.password_inherit, row.password_due) == ("", inherit, not inherit)
 
     def test_leaves_password_and_key_pair_alone_with_a_data_disk(self, cloud, instance):
         before = the(cloud, instances, id=instance)

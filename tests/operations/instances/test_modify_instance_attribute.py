@@ -42,7 +42,7 @@ def test_changes_what_is_sent(cloud):
     assert set(found["SecurityGroupIds"]["SecurityGroupId"]) == {one.id, other.id}
     assert the(cloud, vpcs, id=vpc.id).revision > before.revision
     row = the(cloud, instances, id=instance)
-    assert (row.password, row.user_data) == ("sealed:EcsV587!", data)
+    assert (row.password, row.password_due, row.user_data) == ("sealed:EcsV587!", True, data)
 
 
 def test_leaves_what_is_not_sent(cloud):

@@ -148,7 +148,7 @@ class TestReplaces:
         cloud.settle()
 
         row = the(cloud, instances, id=instance)
-        assert (row.password, row.key_pair) == ("sealed:EcsV587!", "ops")
+        assert (row.password, row.key_pair, row.password_due) == ("sealed:EcsV587!", "ops", True)
 
     def test_and_forgets_the_password_for_the_images(self, cloud):
         instance = an_instance(cloud, password="sealed:old").id
@@ -156,7 +156,8 @@ class TestReplaces:
         replace(cloud, instance, image_with(cloud).id, PasswordInherit=True)
         cloud.settle()
 
-        assert the(cloud, instances, id=instance).password == ""
+        row = the(cloud, instances, id=instance)
+        assert (row.password, row.password_due) == ("", False)
 
     def test_but_leaves_the_password_otherwise(self, cloud):
         instance = an_instance(cloud, password="sealed:old", key_pair="old").id
@@ -165,7 +166,7 @@ class TestReplaces:
         cloud.settle()
 
         row = the(cloud, instances, id=instance)
-        assert (row.password, row.key_pair) == ("sealed:old", "old")
+        assert (row.password, row.key_pair, row.password_due) == ("sealed:old", "old", True)
 
     def test_once_for_the_same_client_token(self, cloud):
         instance, image = an_instance(cloud).id, image_with(cloud).id

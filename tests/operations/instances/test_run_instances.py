@@ -221,8 +221,16 @@ class TestRemembers:
     def test_a_password_sealed_and_nothing_else_of_it(self, cloud):
         (instance,) = run(cloud, Password="EcsV587!")
 
-        assert the(cloud, instances, id=instance).password == "sealed:EcsV587!"
+        row = the(cloud, instances, id=instance)
+        assert (row.password, row.password_due) == ("sealed:EcsV587!", True)
         assert "EcsV587!" not in str(every(cloud, tasks))
+
+    @pytest.mark.parametrize("inherit", [True, False])
+    def test_whether_the_images_password_is_kept(self, cloud, inherit):
+        (instance,) = run(cloud, PasswordInherit=inherit)
+
+        row = the(cloud, instances, id=instance)
+        assert (row.password, row.password_due) == ("", not inherit)
 
     def test_tags(self, cloud):
         ids = run(cloud, {"Tag.1.Key": "env", "Tag.1.Value": "test"}, Amount=2)

@@ -6,7 +6,14 @@ import base64
 
 import pytest
 
-from kiln.operations.steps.guest_input import Base64, InvalidHostNameMalformed, Raw, Strong, check_host_name
+from kiln.operations.steps.guest_input import (
+    Base64,
+    InvalidHostNameMalformed,
+    Raw,
+    Strong,
+    check_host_name,
+    of_new_system,
+)
 
 
 @pytest.mark.parametrize(
@@ -53,3 +60,24 @@ def test_takes_base64_in_lines():
     assert Base64().allows(lines)
     assert Raw(100).allows(lines)
     assert not Raw(99).allows(lines)
+
+
+@pytest.mark.parametrize(
+    ("password", "inherit", "user_data", "due"),
+    [
+        ("", False, b"#!/bin/sh\ntouch /a", True),
+        ("", True, b"", False),
+        ("", False, b"#cloud-config\npassword: x", False),
+        ("", False, b"#!/bin/sh\necho root:x | chpasswd", False),
+        ("", False, b"\x1f\x8b\x08", False),
+        ("sealed", False, b"#cloud-config\npassword: x", True),
+    ],
+)
+def test_a_new_system_is_given_a_password_unless_it_has_one(password, inherit, user_data, due):
+    given = of_new_system(password, base64.b64encode(user_data).decode(), inherit=inherit)
+
+    assert given == {"password": password, "password_inherit": inherit, "password_due": due}
+
+
+def test_user_data_that_is_no_base64_may_set_a_password():
+    assert not of_new_system("", "a", inherit=False)["password_due"]

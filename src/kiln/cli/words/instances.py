@@ -165,6 +165,7 @@ showing(
 )
 
 
+MODIFY = Takes("ModifyInstanceAttribute", arguments=("InstanceId",), own=user_data.OWN)
 START = Takes("StartInstance", arguments=("InstanceId",), is_of_several=True)
 STOP = Takes("StopInstance", arguments=("InstanceId",), is_of_several=True, names={"ForceStop": "force"})
 REBOOT = Takes("RebootInstance", arguments=("InstanceId",), is_of_several=True, names={"ForceStop": "force"})
@@ -209,6 +210,19 @@ def reboot_instances(
 ) -> None:
     """Restart the guests of running instances."""
     _each(given, timeout, waits=wait_for_it, region=region, as_json=as_json)
+
+
+@declared(
+    app,
+    "modify",
+    MODIFY,
+    example("kiln instance modify web --name web-1", "kiln instance modify web --password An0ther-one"),
+)
+def modify_instance(given: Given, *, to_tell: UserData = None, region: Region = None, as_json: Json = False) -> None:
+    """Change what an instance is called, its password, groups and the like; a guest's password after its next start."""
+    with open_client(region) as client:
+        answer = client.call("ModifyInstanceAttribute", {**read_user_data(to_tell), **given.resolved(client)})
+    output.show_made(answer, as_json=as_json)
 
 
 @declared(app, "delete", DELETE, example("kiln instance delete i-bp1g6zv0ce8oghu7k2d3 --force"))

@@ -38,7 +38,7 @@ from kiln.operations.errors.key_pairs import DependencyViolationWindowsInstance,
 from kiln.operations.errors.requests import IdempotentParameterMismatch, InvalidClientTokenMalformed
 from kiln.operations.params import DiskId, NothingMore, OwnRegionId
 from kiln.operations.steps import capture, heads, key_pairs
-from kiln.operations.steps.guest_input import TOLD, InvalidPasswordMalformed, Password, check_password
+from kiln.operations.steps.guest_input import TOLD, InvalidPasswordMalformed, Password, check_password, of_new_system
 from kiln.operations.steps.locks import check_unlocked
 from kiln.operations.steps.usable_images import find_usable
 from kiln.store.database import Transaction
@@ -135,8 +135,7 @@ def carry_out(job: Job[Facts]) -> None:
 
     def settle(tx: Transaction) -> None:
         if reiniting.settle(tx, job, job.facts.fresh) and job.facts.is_system:
-            # What starts from it next starts for the first time.
-            instances.update(tx, {"ever_started": False, **job.facts.secrets}, id=job.facts.instance)
+            _begin_anew(tx, job.facts)
         if job.facts.starts:
             _start(tx, job)
         job.finish(tx)
@@ -207,6 +206,17 @@ def _of_anothers_image(call: Call, disk: Disk, instance: Instance) -> Snapshot |
         return None
     twin = next((one for one in made_of if one.device == disk.device and one.snapshot), None)
     return None if twin is None else _snapshot_of(call, twin)
+
+
+def _begin_anew(tx: Transaction, facts: Facts) -> None:
+    """What starts from the disk next starts for the first time, with the password that is said, or else that it had."""
+    instance = instances.find(tx, id=facts.instance)
+    if instance is None:
+        return
+    is_said = "password" in facts.secrets
+    password = facts.secrets["password"] if is_said else instance.password
+    new = of_new_system(password, instance.user_data, inherit=instance.password_inherit and not is_said)
+    instances.update(tx, {"ever_started": False, **facts.secrets, **new}, id=instance.id)
 
 
 def _start(tx: Transaction, job: Job[Facts]) -> None:

@@ -1,8 +1,9 @@
 """Change what an instance is called, how its guest is set up, and whether it may be released.
 
-What is not sent stays as it is. Host name, password and user data are
-remembered, but nothing hands them to the guest yet; user data can be changed
-only while the instance is Stopped.
+What is not sent stays as it is. The guest finds a new host name and user data
+at the metadata service; user data can be changed only while the instance is
+Stopped. A password is given to the guest after its next start or restart by
+StartInstance or RebootInstance.
 """
 
 from __future__ import annotations
@@ -135,6 +136,8 @@ def check(call: Call, p: Input) -> Plan:
         "description": p.description,
         "host_name": p.host_name,
         "password": None if p.password is None else call.ports.seal(p.password),
+        "password_due": None if p.password is None else True,
+        "password_inherit": None if p.password is None else False,
         "user_data": p.user_data,
         "deletion_protection": p.deletion_protection,
         "credit_specification": p.credit_specification,

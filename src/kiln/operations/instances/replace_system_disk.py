@@ -10,7 +10,7 @@ old one stays.
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Annotated
+from typing import Annotated, Any
 
 from kiln.calls.call import Call, Job
 from kiln.declare.deployment import DISK_CATEGORIES
@@ -51,7 +51,9 @@ from kiln.operations.steps.guest_input import (
     InvalidPasswordMalformed,
     InvalidPasswordParamMismatch,
     Password,
+    PasswordInherit,
     check_password,
+    of_new_system,
 )
 from kiln.operations.steps.heads import Head
 from kiln.store import tags
@@ -122,8 +124,8 @@ class Input:
     instance_id: InstanceId
     image_id: ImageId
     system_disk: Annotated[SystemDiskInput | None, Doc("The new system disk.")] = None
-    password: Annotated[Password | None, Doc("Stays as it was when not given.")] = None
-    password_inherit: Annotated[bool | None, Doc("Keep the image's password. Not together with Password.")] = None
+    password: Annotated[Password | None, Doc("The one that the instance had when not given.")] = None
+    password_inherit: PasswordInherit | None = None
     key_pair_name: Annotated[str | None, Composed(), Doc("The SSH key pair. Stays as it was when not given."), TOLD] = (
         None
     )
@@ -189,7 +191,13 @@ def check(call: Call, p: Input) -> Plan:
     if p.password or p.password_inherit:
         secrets["password"] = call.ports.seal(p.password) if p.password else ""
     head = Head(new_id("volume"), boot.layer_of(boot.system), size_gib * GiB)
-    return Plan(instance=instance, old=old, new=_draft(call, old, boot, size_gib), head=head, secrets=secrets)
+    return Plan(
+        instance=instance,
+        old=old,
+        new=_draft(call, old, boot, size_gib),
+        head=head,
+        secrets=secrets,
+    )
 
 
 def commit(call: Call, plan: Plan) -> Output:
@@ -277,9 +285,19 @@ def _swap(tx: Transaction, job: Job[Facts]) -> None:
     disks.delete(tx, id=old.id)
     changes = {"volume": volume, "instance": old.instance, "attached_at": job.ports.clock()}
     disks.move(tx, DiskStatus.CREATING, DiskStatus.IN_USE, changes, id=new.id)
-    system = {"image": new.image, "system": new.system, "ever_started": False}
-    instances.update(tx, {**system, **job.facts.secrets}, id=old.instance)
+    system = {"image": new.image, "system": new.system}
+    instances.update(tx, system | _as_new(tx, old.instance, job.facts.secrets), id=old.instance)
     job.finish(tx)
+
+
+def _as_new(tx: Transaction, instance_id: str | None, secrets: dict[str, str]) -> dict[str, Any]:
+    """What changes of the instance besides its disk. A password that is said to be empty is the image's."""
+    instance = instances.find(tx, id=instance_id)
+    if instance is None:
+        return {}
+    inherit = secrets.get("password") == ""
+    password = secrets.get("password", instance.password)
+    return {"ever_started": False, **secrets, **of_new_system(password, instance.user_data, inherit=inherit)}
 
 
 replace_system_disk = Operation(

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import base64
 import re
-from typing import Annotated
+from typing import Annotated, Any
 
 from kiln.declare.errors import ApiError
 from kiln.declare.rules import Doc, Example, Name
@@ -20,6 +20,7 @@ _LINUX_HOST = re.compile(r"[A-Za-z0-9]+([.-][A-Za-z0-9]+)*")
 _WINDOWS_HOST = re.compile(r"[A-Za-z0-9]+(-[A-Za-z0-9]+)*")
 _SHORTEST_HOST = 2
 _LONGEST_HOST = {"windows": 15, "linux": 64}
+_GZIP = b"\x1f\x8b"  #: Which cloud-init unpacks.
 _SPECIAL = "()`~!@#$%^&*-_+=|{}[]:;'<>,.?/\\\""
 
 
@@ -134,7 +135,7 @@ class Raw:
 INSTANCE_NAME = Name(2, 128, InvalidInstanceNameMalformed, any_script=True)
 
 #: Of what is for the system inside: docs/decisions.md, Disks and instances.
-KEPT = Doc("Remembered; nothing hands it to the guest yet.")
+_GIVEN = Doc("The guest agent sets it, for root or Administrator, when it first answers after the next start.")
 TOLD = Doc("The guest finds it at the metadata service, as cloud-init does.")
 
 InstanceName = Annotated[str, INSTANCE_NAME, Example("web-1"), Doc("The name of the instance.")]
@@ -147,7 +148,14 @@ HostName = Annotated[
     ),
     TOLD,
 ]
-Password = Annotated[str, Strong(), Example("EcsV587!"), Doc("The password of the administrator."), KEPT]
+Password = Annotated[str, Strong(), Example("EcsV587!"), Doc("The password of the administrator."), _GIVEN]
+PasswordInherit = Annotated[
+    bool,
+    Doc(
+        "Keep the image's password. Not together with Password. Without either nobody knows the guest's, unless user "
+        "data sets one."
+    ),
+]
 UserData = Annotated[
     str,
     Base64(),
@@ -174,3 +182,21 @@ def check_password(password: str | None, inherit: bool | None, os_type: str) -> 
         raise InvalidPasswordParamMismatch
     if password and os_type == "windows" and password.startswith("/"):
         raise InvalidPasswordMalformed
+
+
+def of_new_system(password: str, user_data: str, *, inherit: bool) -> dict[str, Any]:
+    """What the row of an instance says of passwords when its system is a new one.
+
+    It is given *password*, sealed; where that is empty one that nobody knows, unless it is to *inherit* the image's.
+    Not where *user_data*, in Base64, may set one itself: whichever came last would win.
+    """
+    due = bool(password) or not (inherit or _may_set_passwords(user_data))
+    return {"password": password, "password_inherit": inherit, "password_due": due}
+
+
+def _may_set_passwords(user_data: str) -> bool:
+    try:
+        said = base64_text.read(user_data)
+    except base64_text.NotBase64:
+        return True  # Of an older Kiln, which took it as it came: nobody knows what the guest makes of it.
+    return said.startswith(_GZIP) or b"passw" in said.lower()

@@ -29,7 +29,7 @@ from kiln.operations.params import (
     SnapshotId,
     TagInput,
 )
-from kiln.operations.steps.guest_input import TOLD, HostName, Password, UserData
+from kiln.operations.steps.guest_input import TOLD, HostName, Password, PasswordInherit, UserData
 from kiln.store.disks import DiskAsked
 
 _METADATA = Doc("It counts from the guest's next question on.")
@@ -189,7 +189,7 @@ class Essentials:
     ] = None
     description: Annotated[Description | None, Doc("Of the instance.")] = None
     password: Password | None = None
-    password_inherit: Annotated[bool | None, Doc("Keep the image's password. Not together with Password.")] = None
+    password_inherit: PasswordInherit | None = None
     key_pair_name: Annotated[
         str | None, Composed(), Example("ops"), Doc("The SSH key pair; Windows takes none."), TOLD
     ] = None

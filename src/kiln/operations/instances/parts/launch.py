@@ -40,6 +40,7 @@ from kiln.operations.steps.guest_input import (
     InvalidPasswordParamMismatch,
     check_host_name,
     check_password,
+    of_new_system,
 )
 from kiln.operations.steps.heads import Head
 from kiln.operations.steps.launch_input import DataDisk, LaunchInput, SystemDisk
@@ -206,7 +207,9 @@ def _model(call: Call, p: LaunchInput, wish: Wish, boot: BootImage, zone: str) -
         public_ip="",
         key_pair=p.key_pair_name or "",
         user_data=p.user_data or "",
-        password=call.ports.seal(p.password) if p.password else "",
+        **of_new_system(
+            call.ports.seal(p.password) if p.password else "", p.user_data or "", inherit=bool(p.password_inherit)
+        ),
         resource_group=p.resource_group_id or "",
         deletion_protection=p.deletion_protection,
         charge_type=p.instance_charge_type,

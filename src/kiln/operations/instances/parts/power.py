@@ -19,6 +19,7 @@ from kiln.machines.port import Machine
 from kiln.networks.errors import NetworkError
 from kiln.operations.errors.instances import InvalidInstanceIdNotFound
 from kiln.operations.errors.launches import ServiceUnavailableNoMachine
+from kiln.operations.instances.parts import passwords
 from kiln.operations.steps.drives import AFTER_MERGE_S, drive_of
 from kiln.operations.steps.locks import check_unlocked
 from kiln.store.database import Transaction
@@ -68,12 +69,15 @@ def start(job: Job[Any]) -> None:
 
 
 def record_running(job: Job[Any]) -> None:
-    """Record that a Starting instance runs, and that the task is done."""
+    """Record that a Starting instance runs, and that the task is done; what its guest is to be given follows."""
+    has_guest = job.ports.machines.inside(job.task.resource) is not None
 
     def record(tx: Transaction) -> None:
         changes = {"started_at": job.ports.clock(), "ever_started": True}
-        instances.move(tx, InstanceStatus.STARTING, InstanceStatus.RUNNING, changes, id=job.task.resource)
+        has_moved = instances.move(tx, InstanceStatus.STARTING, InstanceStatus.RUNNING, changes, id=job.task.resource)
         disks.update(tx, {"awaits_restart": False}, instance=job.task.resource)
+        if has_moved and has_guest:
+            passwords.begin(tx, job.ports, job.task.resource)
         job.finish(tx)
 
     job.write(record)
