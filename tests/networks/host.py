@@ -41,6 +41,7 @@ class Served:
 
     def __init__(self, name, *addresses):
         self._name = name
+        self.came = []  #: Whoever came, by any protocol.
         for port, handle in ((80, self._say), (53, self._say), (25, self._say), (443, self._echo), (7, self._hold)):
             listener = socket.create_server(("", port), backlog=1024)
             threading.Thread(target=self._by_tcp, args=(listener, handle), daemon=True).start()
@@ -53,11 +54,13 @@ class Served:
     def _by_tcp(self, listener, handle):
         while True:
             connection, peer = listener.accept()
+            self.came.append(f"tcp {connection.getsockname()[0]}")
             threading.Thread(target=handle, args=(connection, peer), daemon=True).start()
 
     def _by_udp(self, asked):
         while True:
             said, peer = asked.recvfrom(70000)
+            self.came.append(f"udp {asked.getsockname()[0]}")
             asked.sendto(f"{self._name} {asked.getsockname()[0]} {peer[0]}".encode() if said == b"?" else said, peer)
 
     def _say(self, connection, peer):
@@ -105,8 +108,8 @@ def internet():
 class Host:
     """What a test may have done."""
 
-    def __init__(self, folder, way_out):
-        self.folder = Path(folder)
+    def __init__(self, folder, way_out, served):
+        self.folder, self._served = Path(folder), served
         self.networks = KeptNetworks(self.folder, confined=False, way_out=way_out)
 
     def hold(self, text):
@@ -122,6 +125,18 @@ class Host:
     def let_go(self):
         for vpc in self.networks.vpcs():
             self.networks.let_go(vpc)
+
+    def came(self):
+        """What has come to the host's own servers."""
+        return self._served.came
+
+    def asked(self, timeout):
+        """The VPC and the interface of the next question for metadata, if there is one."""
+        question = self.networks.question(timeout)
+        if question is None:
+            return None
+        question.connection.close()
+        return [question.vpc, question.interface]
 
     def egress(self, vpc):
         """The process of a VPC's egress."""
@@ -141,8 +156,8 @@ class Host:
 def main(folder, resolver, to, is_for_all):
     child = internet()
     Path("/proc/sys/net/ipv4/ping_group_range").write_text("0 0")
-    Served("host", HOST, HOST_AT_HOME, "127.0.0.1")
-    host = Host(folder, WayOut(to=to, is_for_all=bool(is_for_all), resolver=Path(resolver)))
+    served = Served("host", HOST, HOST_AT_HOME, "127.0.0.1")
+    host = Host(folder, WayOut(to=to, is_for_all=bool(is_for_all), resolver=Path(resolver)), served)
     tell("up")
     try:
         for line in sys.stdin:

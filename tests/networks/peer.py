@@ -67,6 +67,7 @@ class Peer:
     def __init__(self, cable: socket.socket, switch: str, heard: list[bytes]) -> None:
         self._cable, self._switch, self._heard = cable, switch, heard
         self._held: list[socket.socket] = []
+        self._storms, self.sent = False, 0
 
     def serve(self, port: int, said: str) -> str:
         """Says the same to everybody by TCP; by UDP also who asked."""
@@ -176,6 +177,21 @@ class Peer:
         """Sends a frame as it is."""
         self._cable.sendto(bytes.fromhex(said), self._switch)
         return "sent"
+
+    def storm(self, frames: list[str], begin: bool) -> str:
+        """Sends frames without end, as fast as they are taken, until it is told not to."""
+        self._storms = begin
+
+        def send() -> None:
+            packed = [bytes.fromhex(one) for one in frames]
+            while self._storms:
+                for one in packed:
+                    self._cable.sendto(one, self._switch)
+                self.sent += len(packed)
+
+        if begin:
+            threading.Thread(target=send, daemon=True).start()
+        return str(self.sent)
 
     def heard(self) -> list[str]:
         """The frames that came, the newest last."""

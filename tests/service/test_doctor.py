@@ -18,6 +18,7 @@ from kiln.service.doctor import examine, glance, kvm_advice, lines
 from kiln.service.settings import read_settings
 from kiln.testing import start_kiln
 from tests.guests import open_reachable
+from tests.tools import lacks
 
 
 @pytest.fixture
@@ -169,3 +170,13 @@ def test_advises_nobody_to_join_the_group_of_root_and_none_that_may_not_use_kvm(
         f"Join the group that may use it: usermod --append --groups {name} USER, and log in anew." for name in names
     ]
     assert "modprobe" in kvm_advice(tmp_path / "none", 1000)
+
+
+def test_says_where_instances_come_to_beyond_their_vpc(settings):
+    if of(examine(settings()), "networks").state != "ok":
+        lacks("networks of instances")
+
+    assert "with a public address has a way out (public)" in of(examine(settings()), "way out").text
+    wide = settings(way_out="10.0.0.0/8", way_out_for="all")
+    assert "Every instance has a way out (10.0.0.0/8)" in of(examine(wide), "way out").text
+    assert "reach nothing beyond" in of(examine(settings(way_out="off")), "way out").text
