@@ -12,6 +12,7 @@ from bench.sections import (
     flat,
     launching,
     neighbours,
+    networking,
     peers,
     running,
     starting,
@@ -33,6 +34,7 @@ SECTIONS: Mapping[str, Callable[[Bench], None]] = {
     "running": running.run,
     "flat": flat.run,
     "export": exporting.run,
+    "network": networking.run,
 }
 
 #: Beside others than Kiln, which have to be installed.

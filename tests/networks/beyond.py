@@ -5,12 +5,14 @@ from __future__ import annotations
 import contextlib
 import subprocess
 import sys
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from kiln.networks import records
 from kiln.networks.keepers import KeptNetworks
 from kiln.networks.trying import why_not
+from kiln.networks.values import Place
 from tests.networks.host import RESOLVER
 from tests.networks.peers import Peer, peer_at
 from tests.tools import lacks, needs
@@ -25,10 +27,10 @@ class Beyond:
     folder: Path
     resolver: Path
     host: Peer
-    peers: dict = field(default_factory=dict)
+    peers: dict[tuple[str, str], Peer] = field(default_factory=dict)
     stack: contextlib.ExitStack = field(default_factory=contextlib.ExitStack)
 
-    def hold(self, place):
+    def hold(self, place: Place) -> list[Peer]:
         assert self.host.ask("hold", records.to_text(place)) is None
         networks = KeptNetworks(self.folder, confined=False)
         for one in place.interfaces:
@@ -38,7 +40,7 @@ class Beyond:
 
 
 @contextlib.contextmanager
-def beyond(folder: Path, to="public", *, is_for_all=False):
+def beyond(folder: Path, to: str = "public", *, is_for_all: bool = False) -> Iterator[Beyond]:
     """A host whose guests may go *to* there."""
     needs("ip", "unshare")
     if reason := why_not():

@@ -23,6 +23,7 @@ from kiln.networks import records
 from kiln.networks.keepers import KeptNetworks
 from kiln.networks.placefolder import PlaceFolder, holder_of
 from kiln.networks.wayout import WayOut
+from tests.networks import measures
 
 HOST, HOST_AT_HOME, NEIGHBOUR, FAR, RESOLVER = "9.9.9.1", "192.168.7.1", "192.168.7.2", "9.8.7.6", "9.9.9.53"
 
@@ -37,25 +38,20 @@ def tell(said):
 
 
 class Served:
-    """Whoever stands at an address, by his name: 80, 53 and 25 say whose they are, 443 sends back, 7 only listens."""
+    """Whoever stands at an address: 80, 53 and 25 say who it is, 7 only listens; beside them what is measured by."""
 
     def __init__(self, name, *addresses):
         self._name = name
         self.came = []  #: Whoever came, by any protocol.
-        for port, handle in ((80, self._say), (53, self._say), (25, self._say), (443, self._echo), (7, self._hold)):
-            listener = socket.create_server(("", port), backlog=1024)
-            threading.Thread(target=self._by_tcp, args=(listener, handle), daemon=True).start()
+        for port, handle in ((80, self._say), (53, self._say), (25, self._say), (7, self._hold)):
+            measures.serve(port, handle, self.came)
+        measures.serve(measures.ECHO, measures.echo, self.came)
+        measures.serve(measures.SINK, measures.swallow, self.came)
         for address in addresses:
             for port in (80, 53):
                 asked = socket.socket(type=socket.SOCK_DGRAM)
                 asked.bind((address, port))
                 threading.Thread(target=self._by_udp, args=(asked,), daemon=True).start()
-
-    def _by_tcp(self, listener, handle):
-        while True:
-            connection, peer = listener.accept()
-            self.came.append(f"tcp {connection.getsockname()[0]}")
-            threading.Thread(target=handle, args=(connection, peer), daemon=True).start()
 
     def _by_udp(self, asked):
         while True:
@@ -66,11 +62,6 @@ class Served:
     def _say(self, connection, peer):
         with contextlib.suppress(OSError), connection:
             connection.sendall(f"{self._name} {connection.getsockname()[0]} {peer[0]}\n".encode())
-
-    def _echo(self, connection, _):
-        with contextlib.suppress(OSError), connection:
-            while said := connection.recv(65536):
-                connection.sendall(said)
 
     def _hold(self, connection, _):
         with contextlib.suppress(OSError), connection:
@@ -137,6 +128,16 @@ class Host:
             return None
         question.connection.close()
         return [question.vpc, question.interface]
+
+    def entrance(self, vpc, address):
+        """By the guest's ports, those of a public address."""
+        return self.networks.listening(vpc)[address]
+
+    def round_trips(self, *what):
+        return measures.round_trips(*what)
+
+    def seconds_to_send(self, *what):
+        return measures.seconds_to_send(*what)
 
     def egress(self, vpc):
         """The process of a VPC's egress."""

@@ -26,6 +26,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 from kiln.networks import links, namespace
 from kiln.networks.netlink import ACK, CREATE, EXCL, Message, Netlink, attribute, nested, text
 from kiln.networks.packets import checksum
+from tests.networks import measures
 
 _NEW_LINK, _NEW_ADDRESS, _NEW_ROUTE = 16, 20, 24
 
@@ -88,6 +89,18 @@ class Peer:
         for one in (by_tcp, by_udp):
             threading.Thread(target=one, daemon=True).start()
         return "served"
+
+    def measured(self) -> str:
+        """Serves what others measure by."""
+        measures.serve(measures.ECHO, measures.echo)
+        measures.serve(measures.SINK, measures.swallow)
+        return "served"
+
+    def round_trips(self, address: str, port: int, count: int) -> list[float]:
+        return measures.round_trips(address, port, count)
+
+    def seconds_to_send(self, address: str, port: int, size_bytes: int) -> float:
+        return measures.seconds_to_send(address, port, size_bytes)
 
     def tcp(self, address: str, port: int, timeout: float, say: str = "") -> str | None:
         with (

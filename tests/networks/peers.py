@@ -8,6 +8,7 @@ import select
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 from kiln.networks.values import Interface, Place
 
@@ -19,17 +20,17 @@ BRIEF_S = 1.0  #: For what does not: on a slow machine it passes more easily, an
 class Peer:
     """One that runs."""
 
-    def __init__(self, process):
+    def __init__(self, process: subprocess.Popen[str]) -> None:
         self._process = process
 
-    def ask(self, *words):
+    def ask(self, *words: object) -> Any:
         self.begin(*words)
         return self.hear()
 
-    def begin(self, *words):
+    def begin(self, *words: object) -> None:
         print(json.dumps(words), file=self._process.stdin, flush=True)
 
-    def hear(self):
+    def hear(self) -> Any:
         ready, _, _ = select.select([self._process.stdout], [], [], 2 * LIMIT_S)
         line = self._process.stdout.readline() if ready else ""
         assert line, "the peer does not answer"

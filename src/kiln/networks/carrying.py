@@ -17,6 +17,7 @@ from ipaddress import IPv4Address, IPv4Network
 from kiln.ground.values import dataclass
 from kiln.networks import admission, links, spoken
 from kiln.networks.chains import Chains
+from kiln.networks.ends import End
 from kiln.networks.frames import LONGEST, Gate
 from kiln.networks.leaving import Leaving
 from kiln.networks.netlink import Netlink
@@ -39,7 +40,8 @@ class _Cable:
     gate: Gate
     guest: socket.socket
     frames: socket.socket
-    end: str  #: Where QEMU's socket is: found anew for each frame, since it may have been started anew.
+    folder: int  #: A descriptor of the one in which QEMU's socket is.
+    end: End
 
 
 class Carrier:
@@ -140,14 +142,21 @@ class Carrier:
             one.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, _BUFFER_BYTES)
             one.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, _BUFFER_BYTES)
         gate = Gate(interface.mac, address, switch.network, switch.gateway, IPv4Network(place.vpc.cidr))
-        self._cables[interface.id] = _Cable(
-            interface, self._numbers, index, gate, unix, frames, f"/proc/self/fd/{folder}/end"
+        end = End(
+            self._poll,
+            f"/proc/self/fd/{folder}/end",
+            lambda: self._poll.unregister(frames),
+            lambda: self._hear_frames(self._cables[interface.id]),
         )
+        self._cables[interface.id] = _Cable(interface, self._numbers, index, gate, unix, frames, folder, end)
 
     def _watch(self, cable: _Cable) -> None:
         if cable.guest not in self._poll.get_map():
             self._poll.register(cable.guest, selectors.EVENT_READ, (self._out, cable))
-            self._poll.register(cable.frames, selectors.EVENT_READ, (self._back, cable))
+            self._hear_frames(cable)
+
+    def _hear_frames(self, cable: _Cable) -> None:
+        self._poll.register(cable.frames, selectors.EVENT_READ, (self._back, cable))
 
     def _unplug(self, interface: str) -> None:
         cable = self._cables.pop(interface)
@@ -155,7 +164,8 @@ class Carrier:
             with contextlib.suppress(KeyError):
                 self._poll.unregister(one)
             one.close()
-        os.close(int(cable.end.split("/")[4]))
+        cable.end.close()
+        os.close(cable.folder)
         links.remove_pair(self._link, cable.index)
 
     def _out(self, _: int, cable: _Cable) -> None:
@@ -171,7 +181,7 @@ class Carrier:
             elif judged.leaves:
                 self._leaving.take(cable.interface, frame)
             elif judged.answer is not None:
-                self._to_guest(cable, judged.answer)
+                cable.end.offer(judged.answer)
 
     def _on(self, interface: str, frame: bytes) -> None:
         if cable := self._cables.get(interface):
@@ -181,7 +191,7 @@ class Carrier:
     def _tell(self, interface: Interface, packet: bytes) -> None:
         cable = self._cables.get(interface.id)
         if cable is not None and cable.interface.socket == interface.socket:
-            self._to_guest(cable, cable.gate.framed(packet))
+            cable.end.offer(cable.gate.framed(packet))
 
     def _back(self, _: int, cable: _Cable) -> None:
         for _ in range(_TURN):
@@ -189,13 +199,8 @@ class Carrier:
                 frame = cable.frames.recv(LONGEST + 1)
             except OSError:
                 return
-            if cable.gate.for_guest(frame):
-                self._to_guest(cable, frame)
-
-    def _to_guest(self, cable: _Cable, frame: bytes) -> None:
-        # No guest there, or its queue is full.
-        with contextlib.suppress(OSError):
-            cable.guest.sendto(frame, cable.end)
+            if cable.gate.for_guest(frame) and not cable.end.send(frame):
+                return
 
     def _listen(self, wanted: dict[str, tuple[str, int]]) -> None:
         for name in [one for one in self._listeners if one not in wanted]:
