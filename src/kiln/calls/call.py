@@ -7,6 +7,7 @@ from dataclasses import field
 from typing import Any, Generic, TypeVar
 
 from kiln.buckets.port import Buckets
+from kiln.calls.agents import Agents
 from kiln.calls.grace import Grace
 from kiln.calls.lengths import LengthWatch
 from kiln.calls.origin import Origin
@@ -48,6 +49,7 @@ class Ports:
     grace: Grace = field(default_factory=Grace)
     quota_watch: QuotaWatch = field(default_factory=QuotaWatch)
     length_watch: LengthWatch = field(default_factory=LengthWatch)
+    agents: Agents = field(default_factory=Agents)
     plane: Plane | None = None  #: None where machines have user networking, or are only states.
 
 

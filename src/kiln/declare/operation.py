@@ -12,6 +12,7 @@ from __future__ import annotations
 import inspect
 import sys
 from collections.abc import Callable, Mapping
+from concurrent.futures import Future
 from typing import Annotated, Any, Generic, TypeVar
 
 from kiln.declare.errors import ApiError, DryRunOperation, InvalidRegionIdNotFound
@@ -78,6 +79,9 @@ class Operation(Generic[Input, Plan, Output]):
     #: What holds for parameters that the request does not say, by their names on the wire, such as a launch template;
     #: read in the transaction of ``check``, which is given the whole. A ClientToken is of what was sent.
     beneath: Callable[[Any, Input], Mapping[str, str]] | None = None
+    #: Of a read: asks others than the database, such as guests, for what ``check`` tells of them. What is given is done
+    #: when they have answered; the request waits for it without a thread, and not for long. None: for nobody.
+    inquire: Callable[[Any, Input], Future[None] | None] | None = None
     commit: Callable[[Any, Plan], Output] | None = None  #: None: a read, whose Plan is its Output.
     carry_out: Callable[[Any], None] | None = None  #: Takes a ``Job``; run by a worker.
     facts: type = NoFacts  #: What its task remembers: see ``kiln.declare.facts``.

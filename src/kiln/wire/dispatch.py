@@ -7,7 +7,10 @@ operation, decoding, the region, the transaction, ClientToken and DryRun.
 from __future__ import annotations
 
 import json
+import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from concurrent.futures import Future
+from concurrent.futures import wait as wait_for
 from dataclasses import replace
 from typing import Any
 
@@ -32,6 +35,8 @@ from kiln.wire.errors import InvalidActionNotFound
 
 #: Is called once, with what returns the answer or raises what was raised.
 Then = Callable[[Callable[[], dict[str, Any]]], None]
+
+INQUIRY_S = 3.5  #: So long an answer waits for others than the database: a little more than a guest's agent is given.
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -80,6 +85,9 @@ class Dispatcher:
         """
         request = self._read(account, key, params, origin)
         if request.operation.is_read:
+            asked = self._inquire(request)
+            if asked is not None:
+                wait_for([asked], INQUIRY_S)
             return self._look(request)
         answer = self._ports.database.write(
             lambda tx: self._perform(tx, request), gives_back=request.operation.gives_back
@@ -105,7 +113,9 @@ class Dispatcher:
         request = self._read(account, key, params, origin)
         if request.operation.is_read:
             named = self._settling.named_in(account, params.values())
-            if not named or not self._settling.when_at_rest(named, hands, lambda: then(lambda: self._look(request))):
+            if named and self._settling.when_at_rest(named, hands, lambda: self._look_late(request, then, hands)):
+                return
+            if not self._when_told(request, then, hands):
                 answer = self._look(request)
                 then(lambda: answer)
         else:
@@ -143,6 +153,39 @@ class Dispatcher:
             return request
         self._rehearse(request)  # What will be refused is refused before anything is made for it.
         return replace(request, prepared=operation.prepare(given))
+
+    def _look_late(self, request: _Request, then: Then, hands: Hands) -> None:
+        """As a request is looked at first, on a thread to which nothing can be raised."""
+        try:
+            is_later = self._when_told(request, then, hands)
+        except ApiError:
+            is_later = False  # The look comes to the same, and is told.
+        if not is_later:
+            then(lambda: self._look(request))
+
+    def _when_told(self, request: _Request, then: Then, hands: Hands) -> bool:
+        """Have a read answered when those that it asks have answered, or had their time; False where it asks nobody."""
+        asked = self._inquire(request)
+        if asked is None:
+            return False
+        if hands.later is None:
+            wait_for([asked], INQUIRY_S)
+            return False
+        is_first = threading.Lock()
+
+        def look() -> None:
+            if is_first.acquire(blocking=False):
+                then(lambda: self._look(request))
+
+        asked.add_done_callback(lambda _: hands.start(look))
+        hands.later(INQUIRY_S, look)
+        return True
+
+    def _inquire(self, request: _Request) -> Future[None] | None:
+        if request.operation.inquire is None:
+            return None
+        with self._ports.database.read() as tx:
+            return request.operation.inquire(self._call(tx, request), request.given)
 
     def _look(self, request: _Request) -> dict[str, Any]:
         with self._ports.database.read() as tx:

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import queue
+
 import pytest
 
+from kiln.declare.products import ECS, ActionKey
 from kiln.machines import sockets
+from kiln.store.line import Hands
 from tests.attended import Attended, Unseen
-from tests.clouds import OTHER
+from tests.clouds import ACCOUNT, OTHER, REGION
 from tests.operations.assistant.test_run_command import run
 from tests.stock import an_instance
 
@@ -35,16 +39,59 @@ def test_is_false_where_no_agent_is(cloud, running):
     assert told[running]["CloudAssistantVersion"] == ""
 
 
-@pytest.mark.slow
-def test_waits_for_nobody_who_does_not_answer(cloud, running, place):
+@pytest.fixture
+def silent(cloud, running, place):
+    """A running instance in which something listens, and says nothing."""
     listener = sockets.listen(place / "agent")
     cloud.refit(machines=Attended(cloud.folder / "run", {running: place}))
-
-    (told,) = listed(cloud)
+    assert Unseen(place).is_there()
+    yield running
     listener.close()
 
-    assert Unseen(place).is_there()
+
+class Asked:
+    """DescribeCloudAssistantStatus as a server asks it, which does not wait: the jobs that it leaves, and what came."""
+
+    def __init__(self, cloud):
+        self.soon, self.later, self.answers = queue.SimpleQueue(), [], []
+        hands = Hands(self.soon.put, later=lambda _, job: self.later.append(job))
+        action = ActionKey(ECS, "DescribeCloudAssistantStatus")
+        cloud.dispatcher.hand_in(ACCOUNT, action, {"RegionId": REGION}, self._tell, hands)
+
+    def _tell(self, outcome_of):
+        (told,) = outcome_of()["InstanceCloudAssistantStatusSet"]["InstanceCloudAssistantStatus"]
+        self.answers.append(told["CloudAssistantStatus"])
+
+
+@pytest.mark.slow
+def test_waits_once_for_a_guest_that_does_not_answer(cloud, silent):
+    """Each time it held one of the few threads of all requests for seconds."""
+    (told,) = listed(cloud)
+
     assert told["CloudAssistantStatus"] == "false"
+    assert Asked(cloud).answers == ["false"]  # Which is remembered, so nobody was waited for.
+
+
+def test_holds_no_thread_while_a_guest_is_silent(cloud, silent):
+    asked = Asked(cloud)
+    assert asked.answers == []
+
+    (moment,) = asked.later
+    moment()
+
+    assert asked.answers == ["false"]
+
+
+@pytest.mark.slow
+def test_is_answered_once_the_agent_has(cloud, attended):
+    asked = Asked(cloud)
+    assert asked.answers == []
+
+    asked.soon.get(timeout=60)()
+    for moment in asked.later:
+        moment()
+
+    assert asked.answers == ["true"]
 
 
 def test_tells_how_much_was_asked(cloud, running):

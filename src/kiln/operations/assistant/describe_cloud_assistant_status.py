@@ -1,24 +1,26 @@
 """Tell in which running instances commands can be run: whose guests have QEMU's guest agent, and it answers.
 
-Each guest is asked at that moment, for three seconds at most. CloudAssistantStatus
-is false where none answers, or where it may not run commands; then version and
-heartbeat are empty. Of the instances that are not named, the newest come first.
+Each guest is asked at that moment, for three seconds at most; one that was silent
+is not waited for again for some seconds, and what one said counts for as many.
+CloudAssistantStatus is false where none answers, or where it may not run
+commands; then version and heartbeat are empty. Of the instances that are not
+named, the newest come first.
 """
 
 from __future__ import annotations
 
+from concurrent.futures import Future
 from typing import Annotated
 
+from kiln.calls.agents import Told
 from kiln.calls.call import Call
 from kiln.declare.operation import Operation
 from kiln.declare.rules import Count, Doc, Example, OneOf, Unordered, Wire
 from kiln.declare.shapes import shape
 from kiln.ground.clock import to_seconds_text
-from kiln.operations.assistant.parts import asking
-from kiln.operations.assistant.parts.asking import Answer
 from kiln.operations.assistant.parts.errors import InstanceIdsExceedLimit
 from kiln.operations.filters import by_nothing
-from kiln.operations.paging import page
+from kiln.operations.paging import Page, page
 from kiln.operations.params import InstanceId, NextToken, PageNumber, PageSize50, RegionId
 from kiln.store import instances as instance_rows
 from kiln.store import invocations
@@ -53,7 +55,7 @@ class StatusOutput:
     instance_id: InstanceId
     cloud_assistant_status: Annotated[str, Example("true"), Doc("true or false.")]
     cloud_assistant_version: Annotated[str, Example("7.2.22"), Doc("The version of QEMU's guest agent.")]
-    last_heartbeat_time: Annotated[str, Example("2026-11-23T06:07:05Z"), Doc("When it answered, in UTC: just now.")]
+    last_heartbeat_time: Annotated[str, Example("2026-11-23T06:07:05Z"), Doc("When it answered, in UTC.")]
     last_invoked_time: Annotated[str, Doc("When something was asked of it last, in UTC; empty for never.")]
     invocation_count: Annotated[int, Example("0"), Doc("How much was asked of it, as far as it is told of.")]
     active_task_count: Annotated[int, Example("0"), Doc("How much of that is still to be done.")]
@@ -77,12 +79,14 @@ class Output:
     next_token: Annotated[str, Doc("To be sent for the next page; empty on the last one.")]
 
 
+def inquire(call: Call, p: Input) -> Future[None] | None:
+    ports = call.ports
+    return ports.agents.ask(ports.machines, ports.clock, [row.id for row in _found(call, p).rows])
+
+
 def check(call: Call, p: Input) -> Output:
-    found = page(
-        call, p, instances, instance_rows.NEWEST, _conditions(p), most=50, account=call.account, region=p.region_id
-    )
-    answers = asking.ask(call.ports.machines, [row.id for row in found.rows])
-    drawn = tuple(_draw(call, row, answers.get(row.id)) for row in found.rows)
+    found = _found(call, p)
+    drawn = tuple(_draw(call, row, call.ports.agents.known(row.id)) for row in found.rows)
     return Output(
         instance_cloud_assistant_status_set=StatusSetOutput(instance_cloud_assistant_status=drawn),
         total_count=found.total,
@@ -90,6 +94,11 @@ def check(call: Call, p: Input) -> Output:
         page_size=found.size,
         next_token=found.next_token,
     )
+
+
+def _found(call: Call, p: Input) -> Page[Instance]:
+    where = _conditions(p)
+    return page(call, p, instances, instance_rows.NEWEST, where, most=50, account=call.account, region=p.region_id)
 
 
 def _conditions(p: Input) -> list[Condition]:
@@ -101,13 +110,13 @@ def _conditions(p: Input) -> list[Condition]:
     return conditions
 
 
-def _draw(call: Call, row: Instance, answer: Answer | None) -> StatusOutput:
+def _draw(call: Call, row: Instance, told: Told | None) -> StatusOutput:
     counts = invocations.activity(call.tx, row.id)
     return StatusOutput(
         instance_id=row.id,
-        cloud_assistant_status="true" if answer is not None and answer.runs_commands else "false",
-        cloud_assistant_version="" if answer is None else answer.version,
-        last_heartbeat_time="" if answer is None else to_seconds_text(call.now),
+        cloud_assistant_status="true" if told is not None and told.agent.runs_commands else "false",
+        cloud_assistant_version="" if told is None else told.agent.version,
+        last_heartbeat_time="" if told is None else to_seconds_text(told.at),
         last_invoked_time="" if counts.last_at is None else to_seconds_text(counts.last_at),
         invocation_count=counts.total,
         active_task_count=counts.open,
@@ -119,5 +128,6 @@ def _draw(call: Call, row: Instance, answer: Answer | None) -> StatusOutput:
 describe_cloud_assistant_status = Operation(
     input=Input,
     output=Output,
+    inquire=inquire,
     check=check,
 )
