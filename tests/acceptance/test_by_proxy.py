@@ -114,7 +114,7 @@ def served(tmp_path_factory):
     """A Kiln that says in its log what is asked of it."""
     needs("qemu-img")
     data = tmp_path_factory.mktemp("proxy") / "data"
-    with start_kiln(data, regions=REGIONS, log="info", tls="127.0.0.1:0") as kiln:
+    with start_kiln(data, regions=REGIONS, log="info", tls="127.0.0.1:0", names="*.stack.example") as kiln:
         yield kiln
 
 
@@ -188,12 +188,26 @@ def test_packer_asks_once_where_kiln_is_and_is_never_refused(served, tmp_path):
     assert "connection_refused" not in served.log.read_text()[since:]
 
 
-def test_a_name_that_is_not_the_cloud_s_is_refused(served):
-    script = "import urllib.request; urllib.request.urlopen('https://example.com', timeout=60)"
+@pytest.mark.parametrize("protocol", ["http", "https"])
+def test_a_python_sdk_finds_kiln_under_the_names_of_an_apsara_stack(served, protocol):
+    script = CLASSIC.replace(
+        "request =", "client.add_endpoint(sys.argv[1], 'Ecs', 'ecs.inter.stack.example')\nrequest ="
+    )
+
+    done = run(served, sys.executable, "-c", script, "cn-hangzhou", protocol)
+
+    assert done.returncode == 0, done.stderr
+    assert "cn-hangzhou" in done.stdout
+
+
+@pytest.mark.parametrize("protocol", ["http", "https"])
+def test_a_name_that_is_not_the_cloud_s_is_refused(served, protocol):
+    """Of plain HTTP it was answered, as if Kiln were whoever was asked for."""
+    script = f"import urllib.request; urllib.request.urlopen('{protocol}://example.com/healthz', timeout=60)"
 
     done = run(served, sys.executable, "-c", script)
 
-    assert "403 Forbidden" in done.stderr
+    assert re.search(r"403:? Forbidden", done.stderr), done.stderr
 
 
 def test_a_port_of_its_own_speaks_tls_to_who_trusts_what_kiln_ca_says(served):

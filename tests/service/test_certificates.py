@@ -10,9 +10,11 @@ import pytest
 from kiln.service.authority import Authority
 from kiln.service.certificates import KnownCertificates
 from kiln.service.datafolder import DataFolder
+from kiln.wire.http.names import OwnNames
 
 BUCKET = f"{'b' * 63}.oss-cn-qingdao-env17-d01.aliyuncs.com"
 HERE = ("127.0.0.1", 8787)
+NAMES = OwnNames(("kiln.lab:8443", "192.0.2.7:8787", "[2001:db8::7]:8787", ""), ("ecs.apsara.lab", "*.stack.lab"))
 
 
 @pytest.fixture
@@ -24,7 +26,7 @@ def authority(tmp_path):
 
 @pytest.fixture
 def known(authority):
-    return KnownCertificates(authority, ("kiln.lab:8443", "192.0.2.7:8787", "[2001:db8::7]:8787", ""), alone=(8443,))
+    return KnownCertificates(authority, NAMES, alone=(8443,))
 
 
 def handshake(authority, server, asked, *, strict=True):
@@ -49,6 +51,8 @@ def handshake(authority, server, asked, *, strict=True):
         "ecs-cn-hangzhou.aliyuncs.com",
         "location-readonly.aliyuncs.com",
         BUCKET,
+        "ecs.apsara.lab",
+        "ecs.inter.stack.lab",
         "localhost",
         "kiln.lab",
         "127.0.0.1",
@@ -61,7 +65,9 @@ def test_a_client_that_trusts_it_finds_each_name_that_is_kiln_s(authority, known
     assert handshake(authority, known.of_address("127.0.0.1"), name)
 
 
-@pytest.mark.parametrize("name", ["example.com", "aliyuncs.com", "aliyuncs.com.example", "kiln.lab.example"])
+@pytest.mark.parametrize(
+    "name", ["example.com", "aliyuncs.com", "aliyuncs.com.example", "kiln.lab.example", "sts.apsara.lab", "stack.lab"]
+)
 def test_there_is_none_for_a_name_of_others(authority, known, name):
     with pytest.raises(ssl.SSLError, match=r"(?i)unrecognized"):
         handshake(authority, known.of_address("127.0.0.1"), name)

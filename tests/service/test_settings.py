@@ -51,6 +51,8 @@ def test_read_an_address_of_the_sixth_version():
         ("way_out", "public,10.0.0.1/8"),
         ("way_out_for", "some"),
         ("log", "loud"),
+        ("names", "*"),
+        ("names", "ecs.example.com,http://sts.example.com"),
         ("public_network", "127.64.0.0"),
         ("public_network", "127.64.0.1/10"),
         ("public_network", "::/64"),

@@ -1,7 +1,8 @@
 """Certificates of the names that Kiln answers to, each made when a client first asks for it.
 
-A name is one of the cloud's, or what this Kiln is called otherwise: the
-addresses where it listens, ``localhost``, and the public endpoint. For other
+A name is one of the cloud's, or what this Kiln is called otherwise: the names
+that a setting adds, the addresses where it listens, ``localhost``, and the
+public endpoint (``kiln.wire.http.names``). For other
 names there is no certificate, so that nobody who is led here by mistake, or on
 purpose, takes Kiln for somebody else.
 
@@ -12,7 +13,6 @@ bounded, as names of buckets are anybody's to make up.
 from __future__ import annotations
 
 import os
-import re
 import ssl
 import time
 from collections import OrderedDict
@@ -22,17 +22,12 @@ from functools import cached_property
 
 from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePrivateKey
 
-from kiln.declare.cloud import is_of_cloud
 from kiln.ground.clock import system_clock
 from kiln.service.authority import LEAF_S, Authority, new_leaf_key, pem_of
+from kiln.wire.http.names import LOOPBACK, OwnNames
 
 #: So many are kept, some ten KiB each.
 _KEPT = 256
-
-_HTTPS = 443
-_address = re.compile(r"(?:\[([0-9a-f:.]+)\]|([^\[\]:]+))(?::([0-9]{1,5}))?").fullmatch
-
-_LOOPBACK = ("localhost", "127.0.0.1", "::1")
 
 #: As ``ssl.SSLContext.sni_callback`` is called, and what it answers: None, or an alert.
 _Choice = Callable[[ssl.SSLObject, str | None, ssl.SSLContext], int | None]
@@ -42,26 +37,26 @@ class KnownCertificates:
     """See the module. Used on the event loop's thread alone."""
 
     def __init__(
-        self, authority: Authority, own: Iterable[str] = (), alone: Iterable[int] = (), most: int = _KEPT
+        self, authority: Authority, names: OwnNames | None = None, alone: Iterable[int] = (), most: int = _KEPT
     ) -> None:
-        """*own* are names and addresses of this Kiln, as HOST or HOST:PORT; at the ports *alone* all is TLS."""
+        """At the ports *alone* all is TLS."""
         self._authority = authority
-        self._targets = [_split(one) for one in own if one]
-        self._own = tuple(dict.fromkeys(host for host, _ in self._targets))
+        self._names = names or OwnNames()
         self._alone = frozenset(alone)
         self._most = most
         self._kept: OrderedDict[str, tuple[float, ssl.SSLContext]] = OrderedDict()
 
     def of_address(self, host: str) -> ssl.SSLContext:
         """See ``Certificates``. Who asks for no name means an address: that one, or any that is ours."""
-        return self._context(f"address {host}", tuple(dict.fromkeys((host, *_LOOPBACK, *self._own))), self._choose)
+        names = tuple(dict.fromkeys((host, *LOOPBACK, *self._names.hosts)))
+        return self._context(f"address {host}", names, self._choose)
 
     def of_tunnel(self, target: str, own: tuple[str, int]) -> ssl.SSLContext | None:
         """See ``Certificates``."""
-        host, port = _split(target)
-        if (host, port) in self._targets or (host in (own[0], *_LOOPBACK) and port == own[1]):
-            return self.of_address(own[0])
-        return self._of_name(host) if is_of_cloud(host) and port == _HTTPS else None
+        host = self._names.tunnelled(target, own)
+        if host is None:
+            return None
+        return self._of_name(host) if host else self.of_address(own[0])
 
     def is_alone(self, port: int) -> bool:
         """See ``Certificates``."""
@@ -72,7 +67,7 @@ class KnownCertificates:
         if name is None:
             return None
         name = name.lower()
-        if not (is_of_cloud(name) or name in self._own or name in _LOOPBACK):
+        if not self._names.is_any(name):
             return int(ssl.ALERT_DESCRIPTION_UNRECOGNIZED_NAME)
         tls.context = self._of_name(name)
         return None
@@ -122,9 +117,3 @@ def _load(context: ssl.SSLContext, pem: bytes) -> None:
         file.write(pem)
         file.flush()
         context.load_cert_chain(f"/proc/self/fd/{descriptor}")
-
-
-def _split(address: str) -> tuple[str, int]:
-    """Host and port of HOST, HOST:PORT, or the same of an address of IPv6; an empty host of what is neither."""
-    found = _address(address.lower())
-    return ("", 0) if found is None else (found[1] or found[2], int(found[3] or _HTTPS))

@@ -16,6 +16,7 @@ from uvicorn.server import Server
 from kiln.wire.app import Site
 from kiln.wire.http.bounds import IDLE_S
 from kiln.wire.http.crowd import Crowd
+from kiln.wire.http.names import OwnNames
 from kiln.wire.http.protocol import bounded_by
 from kiln.wire.http.tls import Certificates
 from kiln.wire.paths.table import Table
@@ -29,6 +30,7 @@ def run(
     listeners: Sequence[socket.socket],
     crowd: Crowd,
     *,
+    names: OwnNames | None = None,
     certificates: Certificates | None = None,
     begins: Callable[[], None] = lambda: None,
     ends: Callable[[], None] = lambda: None,
@@ -38,13 +40,15 @@ def run(
     *begins* is called once requests are answered and those signals end it in
     order, *ends* when one has come. Without *certificates* there is no TLS.
     """
-    make_server(app, crowd, certificates=certificates, begins=begins, ends=ends).run(sockets=list(listeners))
+    server = make_server(app, crowd, names=names, certificates=certificates, begins=begins, ends=ends)
+    server.run(sockets=list(listeners))
 
 
 def make_server(
     app: Table[Site],
     crowd: Crowd,
     *,
+    names: OwnNames | None = None,
     certificates: Certificates | None = None,
     begins: Callable[[], None] = lambda: None,
     ends: Callable[[], None] = lambda: None,
@@ -52,7 +56,7 @@ def make_server(
     """What ``run`` runs. Off the main thread, which alone hears signals, it ends when its ``should_exit`` is set."""
     config = Config(
         app,
-        http=bounded_by(crowd, app, certificates),
+        http=bounded_by(crowd, app, names or OwnNames(), certificates),
         loop="uvloop",
         lifespan="off",
         ws="none",  # Else a request to upgrade fails, or not, by what else is installed.

@@ -17,6 +17,7 @@ from kiln.service.certificates import KnownCertificates
 from kiln.service.errors import AuthorityBroken, NotListening
 from kiln.service.http import bound, reach
 from kiln.service.settings import Settings, to_address
+from kiln.wire.http.names import OwnNames
 
 log = Journal("kiln.service")
 
@@ -44,12 +45,14 @@ def _listen(address: str) -> socket.socket:
 
 def known_certificates(
     settings: Settings, sockets: Sequence[socket.socket], say: Callable[[str], None]
-) -> KnownCertificates | None:
-    """What is shown at *sockets*; the authority is made where there is none. The caller holds the data folder.
+) -> tuple[OwnNames, KnownCertificates | None]:
+    """The names by which clients at *sockets* mean this Kiln, and what it shows there. Who calls holds the data folder.
 
-    None where key or certificate are damaged, or the disk takes none: HTTP goes on without TLS, and *say* is told.
-    Raises AuthorityBroken and OSError where the settings ask for TLS.
+    The authority is made where there is none. Nothing is shown where key or certificate are damaged, or the disk takes
+    none: HTTP goes on without TLS, and *say* is told. Raises AuthorityBroken, OSError where the settings ask for TLS.
     """
+    own = (socket.gethostname(), settings.public_endpoint, *map(bound, sockets), *map(reach, sockets))
+    names = OwnNames(own, settings.own_names)
     authority = Authority(settings.folder)
     try:
         authority.make()
@@ -59,7 +62,5 @@ def known_certificates(
             raise
         log.warning("no_certificates", reason=str(error))
         say(f"there is no TLS, nor CONNECT: {error}")
-        return None
-    own = (socket.gethostname(), settings.public_endpoint, *map(bound, sockets), *map(reach, sockets))
-    alone = [one.getsockname()[1] for one in sockets[1:]]
-    return KnownCertificates(authority, own, alone)
+        return names, None
+    return names, KnownCertificates(authority, names, [one.getsockname()[1] for one in sockets[1:]])

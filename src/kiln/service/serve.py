@@ -87,7 +87,7 @@ def serve(settings: Settings, say: Callable[[str], None], room: int = 0) -> None
         ) as assembly,
     ):
         address = f"http://{http.bound(sockets[0])}"
-        certificates = known_certificates(settings, sockets, say)
+        names, certificates = known_certificates(settings, sockets, say)
         if assembly.database.is_sqlite:
             assembly.ballast.fill()
         deployment = advance(assembly.database, assembly.pool, assembly.ports.clock())
@@ -123,7 +123,7 @@ def serve(settings: Settings, say: Callable[[str], None], room: int = 0) -> None
                     tell_supervisor(READY, f"listening on {address}")
 
                 ends = partial(stopping, assembly, worker, say)
-                http.run(app, sockets, crowd, certificates=certificates, begins=begin, ends=ends)
+                http.run(app, sockets, crowd, names=names, certificates=certificates, begins=begin, ends=ends)
                 threads.give_up()
         finally:
             keeper.stop()

@@ -25,6 +25,7 @@ from kiln.networks.errors import NetworkInvalid
 from kiln.networks.wayout import WayOut
 from kiln.service.datafolder import DataFolder
 from kiln.service.errors import SettingRefused
+from kiln.wire.http.names import is_name
 
 DEFAULT_LISTEN = "127.0.0.1:8787"
 DEFAULT_TLS = "127.0.0.1:443"  #: Where clients look for a name of the cloud that leads to this host.
@@ -63,6 +64,14 @@ class Settings:
         Doc(
             "HOST:PORT at which clients reach this Kiln, as DescribeRegions tells them: set it behind a proxy. "
             "Empty: where it listens, and of 0.0.0.0 the address of this host."
+        ),
+    ] = ""
+    names: Annotated[
+        str,
+        Doc(
+            "Names beside those of the cloud (`*.aliyuncs.com`) by which clients that come by a proxy mean this Kiln, "
+            "separated by commas, such as an Apsara Stack's: `ecs.example.com`, or `*.example.com` for all below. "
+            "Requests for other names are refused."
         ),
     ] = ""
     machines: Annotated[
@@ -186,6 +195,11 @@ class Settings:
         return _listed(self.regions)
 
     @property
+    def own_names(self) -> tuple[str, ...]:
+        """``names``, split, in lower case."""
+        return _listed(self.names.lower())
+
+    @property
     def resource_group_ids(self) -> tuple[str, ...]:
         """``resource_groups``, split."""
         return _listed(self.resource_groups)
@@ -294,6 +308,7 @@ def _check(settings: Settings) -> None:
         r"[^/\s:]+(:[0-9]+)?|\[[0-9a-fA-F:]+\](:[0-9]+)?", settings.public_endpoint
     ):
         raise SettingRefused(f"public_endpoint must be HOST:PORT, without http://, not {settings.public_endpoint!r}")
+    _check_names(settings.own_names)
     _one_of("machines", settings.machines, ("qemu", "none"))
     if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]{0,62}", settings.host):
         rule = "up to 63 letters, digits, dots, hyphens and underscores"
@@ -317,6 +332,12 @@ def _check(settings: Settings) -> None:
             raise SettingRefused(f"{one} and {other} must be set together")
     if settings.threads < 1 or settings.workers < 1:
         raise SettingRefused("threads and workers must be at least 1")
+
+
+def _check_names(names: tuple[str, ...]) -> None:
+    for name in names:
+        if not is_name(name):
+            raise SettingRefused(f"names must be names such as ecs.example.com or *.example.com, not {name!r}")
 
 
 def _check_regions(regions: tuple[str, ...]) -> None:

@@ -15,6 +15,7 @@ from kiln.service.authority import Authority
 from kiln.service.certificates import KnownCertificates
 from kiln.service.datafolder import DataFolder
 from kiln.wire.http.bounds import Room
+from kiln.wire.http.names import OwnNames
 from kiln.wire.paths.events import Limits
 from tests.clouds import make_cloud
 from tests.wire.paths.site import start_site
@@ -53,7 +54,7 @@ def site(cloud, authority):
 def secure_site(cloud, authority):
     """A site at whose port nothing but TLS is spoken."""
     with start_site(
-        cloud, Limits(), Room(64, 32), certify=lambda port: KnownCertificates(authority, (), (port,))
+        cloud, Limits(), Room(64, 32), certify=lambda port: KnownCertificates(authority, OwnNames(), (port,))
     ) as it:
         yield it
 

@@ -27,6 +27,7 @@ from kiln.wire.doors.door import Answer
 from kiln.wire.http import bounds
 from kiln.wire.http.crowd import Crowd, name_of
 from kiln.wire.http.direct import Paths
+from kiln.wire.http.names import OwnNames
 from kiln.wire.http.refusals import refusal
 from kiln.wire.http.tls import HANDSHAKE_BYTE, Certificates, TlsBroken, TlsTransport
 
@@ -44,10 +45,11 @@ _SCHEMES = (b"http://", b"https://")
 
 
 class BoundedProtocol(HttpToolsProtocol):
-    """See the module. *crowd*, *table* and *certificates* are what all connections of a server share."""
+    """See the module. *crowd*, *table*, *names* and *certificates* are what all connections of a server share."""
 
     crowd: Crowd
     table: Paths
+    names: OwnNames
     certificates: Certificates | None
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
@@ -315,6 +317,9 @@ class BoundedProtocol(HttpToolsProtocol):
         if self.parser.get_method() == b"CONNECT":
             self._find_tunnel()
             return
+        if self._is_for_others():
+            self._fault = "proxy_elsewhere"
+            return
         if self.parser.should_upgrade():
             # The parser takes a body for the other protocol's: it reads the head again, without the wish.
             self._head_again = self._without_upgrade()
@@ -395,6 +400,13 @@ class BoundedProtocol(HttpToolsProtocol):
         self.parser.set_dangerous_leniencies(lenient_data_after_close=True)
         self.parser.feed_data(head)
 
+    def _is_for_others(self) -> bool:
+        """Whether a client takes this server for its proxy, and asks for what is not here."""
+        if not self.url[:8].lower().startswith(_SCHEMES):
+            return False
+        host, port = self.server or ("", None)
+        return not self.names.is_proxied(self.url.decode("latin-1"), (host, port or 0))
+
     def _find_tunnel(self) -> None:
         """Look where CONNECT leads: to ourselves, or nowhere."""
         is_behind = bool(self.pipeline) or (self.cycle is not None and not self.cycle.response_complete)
@@ -471,7 +483,9 @@ class _Flow(FlowControl):
             super().resume_reading()
 
 
-def bounded_by(crowd: Crowd, table: Paths, certificates: Certificates | None = None) -> type[BoundedProtocol]:
-    """The protocol of a server whose connections are *crowd*, and whose paths *table* has."""
-    members: dict[str, Any] = {"crowd": crowd, "table": table, "certificates": certificates}
+def bounded_by(
+    crowd: Crowd, table: Paths, names: OwnNames, certificates: Certificates | None = None
+) -> type[BoundedProtocol]:
+    """The protocol of a server whose connections are *crowd*, whose paths *table* has, and that is meant by *names*."""
+    members: dict[str, Any] = {"crowd": crowd, "table": table, "names": names, "certificates": certificates}
     return type("BoundedProtocol", (BoundedProtocol,), members)

@@ -11,6 +11,11 @@ _LARGE = (
     f"or there are more than {bounds.HEADER_COUNT}."
 )
 
+_ELSEWHERE = (
+    "Kiln answers for names of the cloud (*.aliyuncs.com), for those of its setting KILN_NAMES and for its own "
+    "addresses, and passes nothing on to others."
+)
+
 _SAYS: dict[str, tuple[int, str]] = {
     "bad_request": (400, "This is not HTTP/1.1."),
     "head_late": (408, f"The request's head took longer than {bounds.HEAD_S:.0f} seconds."),
@@ -21,7 +26,11 @@ _SAYS: dict[str, tuple[int, str]] = {
     "headers_too_large": (431, _LARGE),
     "two_hosts": (400, "There is more than one Host."),
     "coding_unknown": (501, "The body may be chunked, and be coded in no other way."),
-    "connect_elsewhere": (403, "Kiln connects to names of the cloud alone, at port 443, and answers for them itself."),
+    "proxy_elsewhere": (403, _ELSEWHERE),
+    "connect_elsewhere": (
+        403,
+        "Kiln connects to names of the cloud, and of KILN_NAMES, alone, at port 443, and is what answers.",
+    ),
     "connect_within": (403, "A connection that CONNECT made, or TLS, leads nowhere else."),
     "connect_closed": (502, "This Kiln has no certificates: its log says why."),
     "plain_text": (400, "This port speaks TLS alone: https:// and not http://."),
