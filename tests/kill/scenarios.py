@@ -20,7 +20,7 @@ from kiln.operations.steps.transfer import objects_of
 from kiln.service.secrets import Sealer
 from kiln.store.accounts import Account, accounts
 from kiln.store.disks import disks
-from kiln.store.images import disks_of, images
+from kiln.store.images import disks_of, image_disks, images
 from kiln.store.instances import instances
 from kiln.store.shares import image_shares
 from kiln.store.snapshots import snapshots
@@ -330,7 +330,10 @@ def import_image(script: Script, facts: Facts) -> None:
 def check_import(cloud: Cloud, facts: Facts, answers: Answers) -> None:
     assert len(every(cloud, images)) <= 1
     if "image" in answers:
-        image_holds(cloud, answers["image"]["ImageId"], [SYSTEM])
+        image = answers["image"]["ImageId"]
+        image_holds(cloud, image, [SYSTEM])
+        told = {"disk.raw": "RAW", "disk.qcow2": "QCOW2"}[facts["object"]]
+        assert [one.format for one in every(cloud, image_disks, image=image)] == [told]
         assert the(cloud, tasks, id=answers["image"]["TaskId"]).status == TaskStatus.FINISHED
 
 

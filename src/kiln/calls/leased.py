@@ -6,7 +6,8 @@ have ended it. What it writes in the database is refused (``Job.write``). The
 pool, the machines and the buckets cannot know whose lease it is, so the lease is
 looked at before everything that may change them. Here that is decided for all
 operations: none asks by itself. A member counts as a change unless it is named
-below as one that only looks.
+below as one that only looks. Networks need no lease: what is carried of a VPC is
+read from its rows each time, whoever has it carried.
 """
 
 from __future__ import annotations

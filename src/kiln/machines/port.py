@@ -45,7 +45,7 @@ class Machine:
     boot_mode: str  #: ``BIOS`` or ``UEFI``.
     drives: Sequence[Drive]
     mac: str
-    public_ip: str | None  #: An address in 127.64.0.0/10 to which ports are forwarded; None for none.
+    public_ip: str | None  #: An address of this host's to which ports are forwarded; None for none.
     ports: Sequence[int] = (22,)  #: Guest TCP ports that are forwarded from ``public_ip``.
     #: The folder of a cable to the instance's network, in place of user networking: its card is joined by the sockets
     #: ``qemu/end``, which QEMU makes there, and ``switch``. Nothing is forwarded then: the network does that.

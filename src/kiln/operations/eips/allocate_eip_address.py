@@ -1,7 +1,8 @@
 """Allocate an elastic IP address: a public address that stays the account's until it is released.
 
-It is one of this host's loopback, at which whoever is on the host reaches the
-instance that AssociateEipAddress leads it to. It is Available at once.
+It is one of this host's (`KILN_PUBLIC_NETWORK`), of its loopback by default, at
+which whoever is on the host reaches the instance that AssociateEipAddress leads
+it to. It is Available at once.
 """
 
 from __future__ import annotations

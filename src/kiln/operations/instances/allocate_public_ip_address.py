@@ -62,7 +62,7 @@ class Input:
 
 @shape
 class Output:
-    ip_address: Annotated[str, Doc("The address: of this host's loopback.")]
+    ip_address: Annotated[str, Doc("The address: one of this host's.")]
 
 
 @dataclass(frozen=True, kw_only=True)

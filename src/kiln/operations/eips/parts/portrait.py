@@ -30,7 +30,7 @@ class EipOutput:
     """An elastic IP address."""
 
     allocation_id: AllocationId
-    ip_address: Annotated[str, Doc("The address: of this host's loopback.")]
+    ip_address: Annotated[str, Doc("The address: one of this host's.")]
     status: Annotated[str, Doc("Available, or InUse while it leads to an instance.")]
     instance_id: Annotated[str, Doc("The instance that it leads to, or empty.")]
     instance_type: Annotated[str, Doc("EcsInstance, or empty.")]
