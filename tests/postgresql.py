@@ -45,7 +45,8 @@ def start_postgresql() -> Iterator[str]:
             [*user, initdb, "-D", data, "-A", "trust", "-U", "kiln", "-E", "UTF8", "--no-sync"], check=True, **run
         )
         # Durability is PostgreSQL's business; here only the statements are on trial.
-        options = f"-k {folder} -c listen_addresses='' -c fsync=off -c max_connections=80"
+        options = f"-k {folder} -c listen_addresses='' -c max_connections=80"
+        options += " -c fsync=off -c full_page_writes=off -c wal_level=minimal -c max_wal_senders=0"
         subprocess.run(
             [*user, control, "-D", data, "-w", "-l", folder / "log", "-o", options, "start"], check=True, **run
         )
