@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import pytest
 
-_MARKS = {"debian", "peers"}
+_MARKS = {"debian", "nightly", "peers"}
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
