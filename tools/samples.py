@@ -111,6 +111,8 @@ def _look_around(story: Story) -> None:
 
 
 def _ask_who_and_where(story: Story) -> None:
+    story.ask("DescribeAvailableResource", DestinationResource="InstanceType", Cores=2, Memory=4.0)
+    story.ask("DescribeAccountAttributes", AttributeName__1="max-security-groups")
     story.ask("DescribeEndpoints", Id=REGION, ServiceCode="ecs")
     story.ask("GetCallerIdentity")
     story.ask("AssumeRole", RoleArn=f"acs:ram::{ACCOUNT}:role/packer", RoleSessionName="alice")
@@ -268,6 +270,8 @@ def _change(story: Story, instance: str, image: str) -> None:
     story.settle()
     story.ask("ModifyInstanceAttribute", InstanceId=instance, UserData="IyEvYmluL3NoCg==")
     story.ask("DescribeUserData", InstanceId=instance)
+    story.ask("ModifyInstanceSpec", InstanceId=instance, InstanceType="ecs.c6.large")
+    story.ask("DescribeInstanceAttribute", InstanceId=instance)
     story.ask("ReplaceSystemDisk", InstanceId=instance, ImageId=image)
     story.settle()
 

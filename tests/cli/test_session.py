@@ -228,6 +228,14 @@ def test_modifies_an_instance(shell, instance, tmp_path):
     assert base64.b64decode(told["UserData"]) == data.read_bytes()
 
 
+def test_resizes_an_instance(shell, instance):
+    shell.run("instance", "stop", instance)
+
+    shell.run("instance", "resize", instance, "--type", "ecs.g6.large")
+
+    assert shell.rows("instance", "list")[0]["InstanceType"] == "ecs.g6.large"
+
+
 def test_replaces_a_system_disk(shell, instance, image):
     shell.run("instance", "stop", instance)
 

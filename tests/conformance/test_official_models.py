@@ -24,6 +24,9 @@ _SAID = "DescribeLaunchTemplateVersions.LaunchTemplateVersionSets.LaunchTemplate
 MORE = {
     "CreateImage.Features.NvmeSupport": "Features is one part, shared with ImportImage and ModifyImageAttribute.",
     "DescribeImageFromFamily.Image": "An image is described alike wherever it is described.",
+    "DescribeInstanceAttribute.EipAddress": "An instance is described alike wherever it is described.",
+    "DescribeInstanceAttribute.OperationLocks": "Likewise.",
+    "DescribeInstanceAttribute.DedicatedHostAttribute": "Likewise.",
     "ReInitDisk.ClientToken": "Whoever sends it again must not lose what was written meanwhile.",
     "*.DryRun": "Whatever writes takes it: who asks for a rehearsal must not get the deed.",
     "*.TurboMode": "The classic SDK sends it; a part that is not declared is refused.",

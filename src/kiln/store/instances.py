@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Collection, Sequence
+from typing import Any
 
 from sqlalchemy import Index, bindparam, exists, func, select
 
@@ -230,6 +231,19 @@ def busy_with(tx: Transaction, action: str, ids: Sequence[str]) -> set[str]:
 def to_release(tx: Transaction, now: float) -> list[Instance]:
     """Instances whose time to be released has come."""
     return instances.all(tx, instances.c.auto_release_at <= now)
+
+
+def is_spot() -> Condition:
+    """The condition that the instance was asked for as a spot instance."""
+    return instances.c.spot_strategy != "NoSpot"
+
+
+def count_by_type(tx: Transaction, *conditions: Condition, **equal: str) -> dict[str, int]:
+    """How many instances there are of each instance type."""
+    where = (*conditions, *(instances.c[name] == value for name, value in equal.items()))
+    statement = select(instances.c.instance_type, func.count()).where(*where).group_by(instances.c.instance_type)
+    rows: Any = tx.execute(statement)
+    return {row[0]: row[1] for row in rows}
 
 
 def idle_running(tx: Transaction) -> list[Instance]:

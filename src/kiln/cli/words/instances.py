@@ -10,6 +10,7 @@ from typing import Annotated, Any
 import typer
 
 from kiln.cli import console, inside, output, user_data
+from kiln.cli.calling import call
 from kiln.cli.completing import of_noun
 from kiln.cli.declared import Given, Takes, declared
 from kiln.cli.grammar import (
@@ -166,6 +167,14 @@ showing(
 
 
 MODIFY = Takes("ModifyInstanceAttribute", arguments=("InstanceId",), own=user_data.OWN)
+RESIZE = Takes(
+    "ModifyInstanceSpec",
+    arguments=("InstanceId",),
+    left_out={
+        "InternetMaxBandwidthOut": "it is only remembered, and not changed together with the type",
+        "InternetMaxBandwidthIn": "likewise",
+    },
+)
 START = Takes("StartInstance", arguments=("InstanceId",), is_of_several=True)
 STOP = Takes("StopInstance", arguments=("InstanceId",), is_of_several=True, names={"ForceStop": "force"})
 REBOOT = Takes("RebootInstance", arguments=("InstanceId",), is_of_several=True, names={"ForceStop": "force"})
@@ -223,6 +232,12 @@ def modify_instance(given: Given, *, to_tell: UserData = None, region: Region = 
     with open_client(region) as client:
         answer = client.call("ModifyInstanceAttribute", {**read_user_data(to_tell), **given.resolved(client)})
     output.show_made(answer, as_json=as_json)
+
+
+@declared(app, "resize", RESIZE, example("kiln instance resize web --type ecs.g6.large"))
+def resize_instance(given: Given, *, region: Region = None, as_json: Json = False) -> None:
+    """Give a stopped instance another type; its next start is with that."""
+    call(given, region, as_json=as_json)
 
 
 @declared(app, "delete", DELETE, example("kiln instance delete i-bp1g6zv0ce8oghu7k2d3 --force"))

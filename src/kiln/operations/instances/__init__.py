@@ -10,11 +10,13 @@ from kiln.operations.instances.allocate_public_ip_address import allocate_public
 from kiln.operations.instances.create_instance import create_instance
 from kiln.operations.instances.delete_instance import delete_instance
 from kiln.operations.instances.delete_instances import delete_instances
+from kiln.operations.instances.describe_instance_attribute import describe_instance_attribute
 from kiln.operations.instances.describe_instance_status import describe_instance_status
 from kiln.operations.instances.describe_instances import describe_instances
 from kiln.operations.instances.describe_user_data import describe_user_data
 from kiln.operations.instances.get_instance_console_output import get_instance_console_output
 from kiln.operations.instances.modify_instance_attribute import modify_instance_attribute
+from kiln.operations.instances.modify_instance_spec import modify_instance_spec
 from kiln.operations.instances.reboot_instance import reboot_instance
 from kiln.operations.instances.reboot_instances import reboot_instances
 from kiln.operations.instances.replace_system_disk import replace_system_disk
@@ -39,8 +41,10 @@ OPERATIONS: tuple[Operation[Any, Any, Any], ...] = (
     delete_instance,
     delete_instances,
     describe_instances,
+    describe_instance_attribute,
     describe_instance_status,
     modify_instance_attribute,
+    modify_instance_spec,
     replace_system_disk,
     allocate_public_ip_address,
     get_instance_console_output,

@@ -9,7 +9,6 @@ NextToken and MaxResults, or by PageNumber and PageSize.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Annotated
 
 from kiln.calls.call import Call
@@ -28,8 +27,8 @@ from kiln.operations.filters import (
     by_creation,
     by_tags,
 )
-from kiln.operations.instances.parts import portrait as instance_portrait
-from kiln.operations.instances.parts.portrait import InstanceOutput, Network
+from kiln.operations.instances.parts.portrait import InstanceOutput
+from kiln.operations.instances.parts.portraits import draw_all
 from kiln.operations.params import (
     FilterInput,
     ImageId,
@@ -40,10 +39,9 @@ from kiln.operations.params import (
     PageSize100,
     RegionId,
 )
-from kiln.store import eips, interfaces, tags
 from kiln.store import instances as store
 from kiln.store.conditions import NOTHING, Condition
-from kiln.store.instances import Instance, instances
+from kiln.store.instances import instances
 
 _LOCKS = ("financial", "security", "recycling", "dedicatedhostfinancial", "refunded")
 
@@ -194,29 +192,11 @@ def check(call: Call, p: Input) -> Output:
         region=p.region_id,
     )
     return Output(
-        instances=InstancesOutput(instance=_draw(call, found.rows)),
+        instances=InstancesOutput(instance=draw_all(call, found.rows)),
         total_count=found.total,
         page_number=found.number,
         page_size=found.size,
         next_token=found.next_token,
-    )
-
-
-def _draw(call: Call, found: Sequence[Instance]) -> tuple[InstanceOutput, ...]:
-    ids = [instance.id for instance in found]
-    labels = tags.of(call.tx, "instance", ids)
-    replacing = store.busy_with(call.tx, "ReplaceSystemDisk", ids)
-    cards, groups = interfaces.primaries_of(call.tx, ids), interfaces.groups_of(call.tx, ids)
-    elastic = eips.of_instances(call.tx, ids)
-    return tuple(
-        instance_portrait.draw(
-            instance,
-            call.deployment.instance_type(instance.instance_type),
-            labels[instance.id],
-            Network(card=cards.get(instance.id), groups=groups[instance.id], eip=elastic.get(instance.id)),
-            is_replacing=instance.id in replacing,
-        )
-        for instance in found
     )
 
 

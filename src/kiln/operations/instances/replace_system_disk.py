@@ -180,7 +180,7 @@ def check(call: Call, p: Input) -> Plan:
     if any(disk.snapshot for disk in boot.data):
         raise OperationDeniedDataDiskSnapshot(image_id=p.image_id)
     kind = call.deployment.instance_type(instance.instance_type)
-    if kind is None or not boot_image.can_run(kind, boot.image):
+    if kind is None or not boot_image.can_run(kind, boot.image.system):
         raise InvalidInstanceTypeNotSupported(instance_type=instance.instance_type)
     check_password(p.password, p.password_inherit, boot.image.system.os_type)
     key_pairs.check_usable(

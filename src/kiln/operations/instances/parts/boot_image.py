@@ -5,6 +5,7 @@ from __future__ import annotations
 from kiln.calls.call import Call
 from kiln.declare.deployment import InstanceType
 from kiln.declare.states import USABLE, ImageStatus
+from kiln.declare.system import System
 from kiln.ground.values import dataclass
 from kiln.operations.errors.images import InvalidImageIdNotFound
 from kiln.operations.errors.launches import (
@@ -69,9 +70,9 @@ def find(call: Call, region: str, image_id: str) -> BootImage:
     return _open(call, image)
 
 
-def can_run(kind: InstanceType, image: Image) -> bool:
-    """Whether an instance of that type has the CPU that the image runs on."""
-    return image.system.architecture in platforms.RUNS[kind.architecture]
+def can_run(kind: InstanceType, system: System) -> bool:
+    """Whether an instance of that type has the CPU that the system runs on."""
+    return system.architecture in platforms.RUNS[kind.architecture]
 
 
 def _open(call: Call, image: Image) -> BootImage:

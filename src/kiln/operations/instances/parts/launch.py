@@ -157,7 +157,7 @@ def plan(call: Call, p: LaunchInput, wish: Wish) -> Launches:
     home = placement.choose(call, p.region_id, wish.place, wish.count)
     resource_groups.check_there(call, p.resource_group_id)
     boot = boot_image.choose(call, p.region_id, p.image_id, p.image_family)
-    if not boot_image.can_run(kind, boot.image):
+    if not boot_image.can_run(kind, boot.image.system):
         raise InvalidParameterConflictArchitecture(instance_type=kind.id, architecture=boot.image.system.architecture)
     check_password(p.password, p.password_inherit, boot.image.system.os_type)
     key_pairs.check_usable(call, p.region_id, p.key_pair_name, boot.image.system.os_type, InvalidKeyPairNameNotFound)
