@@ -9,6 +9,7 @@ frames on as a keeper has to, and does nothing else.
 from __future__ import annotations
 
 import multiprocessing
+import shutil
 import socket
 import time
 from collections.abc import Callable, Sequence
@@ -17,6 +18,7 @@ from typing import Any
 from bench.report import at_least, median_of
 from bench.sections.section import Bench
 from kiln.ground.units import MiB
+from kiln.networks.trying import why_not
 from tests.networks.beyond import beyond
 from tests.networks.host import FAR
 from tests.networks.measures import ECHO, SINK
@@ -31,6 +33,9 @@ _VPC = "vpc-bench"
 def run(it: Bench) -> None:
     """Measure what one guest has, then ten at once."""
     it.report.head("networks of instances: programs at the ends of real cables, frames of 1,514 bytes")
+    if why := why_not() or ("" if shutil.which("ip") else "ip, of the package iproute2, is not there"):
+        it.report.say(f"  not measured: {why}")
+        return
     guests = [interface(number) for number in range(1, _GUESTS + 1)]
     made = place(*guests, vpc=_VPC, groups=[group("sg-1", *opened(ECHO, SINK))], public={"eni-1": public(50)})
     with beyond(it.folder / "network", is_for_all=True) as outside:

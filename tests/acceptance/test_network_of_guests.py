@@ -16,6 +16,7 @@ import pytest
 from kiln.guest.session import open_session
 from kiln.machines import process
 from kiln.machines.runfolder import RunFolder
+from kiln.networks.placefolder import PlaceFolder
 from kiln.networks.trying import why_not
 from kiln.testing.served import start_kiln
 from tests.guests import guest_image, open_reachable  # noqa: F401 - a fixture
@@ -154,6 +155,9 @@ def test_guests_have_networks_metadata_and_public_addresses(cloud):
     assert told_of(one, "user-data") == "#!/bin/sh"
     assert "403" in two.ask(f"run wget -O - {METADATA}/meta-data/instance-id")
     assert "404" in one.ask(f"run wget -O - {METADATA}/meta-data/ram/security-credentials/")
+
+    # It has a public address, and so a way out; where that leads to, tests of the network itself say.
+    assert PlaceFolder(cloud.kiln.data / "networks" / row["VpcAttributes"]["VpcId"]).has_egress()
 
     # Who comes by the public address, or from the VSwitch, reaches what the default group opens.
     said = cloud.reached(first)
