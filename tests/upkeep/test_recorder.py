@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 
+from kiln.pools.records import NAME
 from kiln.store import deployment, documents
 from kiln.store.disks import disks
 from kiln.store.snapshots import snapshots
@@ -65,6 +68,34 @@ def test_follows_every_operation(cloud, recorder):
     recorder.flush()
     assert kept(cloud) == told(cloud)
     assert ("image", image) not in kept(cloud)
+
+
+def test_a_batch_that_was_cut_short_names_nothing_that_is_not_there(cloud, recorder):
+    """It was written in any order: an instance before its VSwitch, and a disk's end before its instance's."""
+    instance, image = an_image(cloud)
+    recorder.flush()
+    cloud.call("DeleteInstance", InstanceId=instance)
+    cloud.settle()
+    cloud.call("DeleteImage", ImageId=image)
+    another, _ = an_image(cloud)
+    before = (cloud.folder / "pool" / ".kiln" / NAME).read_bytes()
+    recorder.flush()
+
+    lines = (cloud.folder / "pool" / ".kiln" / NAME).read_bytes().removeprefix(before).splitlines()
+    said = [
+        (record["kind"], record["document"] is None)
+        for record in (json.loads(line.partition(b" ")[2]) for line in lines)
+    ]
+    made = [kind for kind, is_gone in said if not is_gone]
+    gone = [kind for kind, is_gone in said if is_gone]
+    order = list(documents.KINDS)
+    assert "instance" in made
+    assert "instance" in gone
+    assert said == [(kind, False) for kind in made] + [(kind, True) for kind in gone]
+    assert made == sorted(made, key=order.index)
+    assert gone == sorted(gone, key=order.index, reverse=True)
+    assert kept(cloud) == told(cloud)
+    assert ("instance", another) in kept(cloud)
 
 
 def test_says_which_resources_name_a_volume(cloud, recorder):

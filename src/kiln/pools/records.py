@@ -92,9 +92,8 @@ class Records:
         """Keep a document, which names *volumes*; None when the thing is gone. What is kept already is not again."""
         with self._loaded():
             key = (kind, name)
-            if self._is_kept(key, document, tuple(volumes)):
-                self._fresh.pop(key, None)
-            else:
+            self._fresh.pop(key, None)  # What is put last is written last.
+            if not self._is_kept(key, document, tuple(volumes)):
                 self._fresh[key] = (document, tuple(volumes))
 
     def differs(self, kind: str, name: str, document: Mapping[str, Any] | None, volumes: Collection[str] = ()) -> bool:

@@ -44,10 +44,14 @@ def naming(pool: Pool, volume: str) -> list[tuple[str, str]]:
 
 
 def _in_parts(changed: Iterable[tuple[str, str]]) -> Iterator[tuple[str, list[str]]]:
-    """These by kind, some at a time."""
-    by_kind: dict[str, list[str]] = {}
-    for kind, name in changed:
-        by_kind.setdefault(kind, []).append(name)
+    """These by kind, some at a time: what is named before what names it.
+
+    Written so, and what is gone behind it and the other way round, a batch that was cut short names nothing that is
+    not there.
+    """
+    by_kind: dict[str, list[str]] = {kind: [] for kind in documents.KINDS}
+    for kind, name in sorted(changed):
+        by_kind[kind].append(name)
     for kind, names in by_kind.items():
         for first in range(0, len(names), _TOGETHER):
             yield kind, names[first : first + _TOGETHER]
@@ -100,10 +104,16 @@ class Recorder:
             batch = self._database.write(deployment.next_batch)
             reach("recorder.numbered")
             with self._database.read() as tx:
+                gone = []
                 for kind, names in _in_parts(changed):
                     for name, said in documents.some(tx, kind, names).items():
-                        self._put(kind, name, said)
+                        if said is None:
+                            gone.append((kind, name))
+                        else:
+                            self._put(kind, name, said)
                     self._stopping.wait(_PAUSE_S)
+            for kind, name in reversed(gone):
+                self._put(kind, name, None)
             self._records.flush(batch, self._deployment)
             reach("recorder.flushed")
         except BaseException:
