@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import json
 import os
+import re
+import signal
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import pytest
 from alibabacloud_ecs20140526.client import Client as EcsClient
 from alibabacloud_ecs20140526.models import DescribeInvocationResultsRequest, RunCommandRequest
 from alibabacloud_tea_openapi.models import Config
 
+from kiln.cli import exits
 from kiln.testing.served import start_kiln
 from tests.guests import CACHE, build_guest, open_reachable
 
@@ -47,6 +52,14 @@ def web(served):
 
 def say(served, *words, check=True):
     """Say words to Kiln."""
+    with begin(served, *words) as said:
+        stdout, stderr = said.communicate()
+    assert not check or said.returncode == 0, stderr
+    return subprocess.CompletedProcess(said.args, said.returncode, stdout, stderr)
+
+
+def begin(served, *words):
+    """Say words to Kiln, and do not wait."""
     settings = {
         "KILN_ENDPOINT": served.endpoint,
         "KILN_ACCESS_KEY_ID": served.access_key_id,
@@ -56,9 +69,16 @@ def say(served, *words, check=True):
         "KILN_CACHE": str(CACHE.parent),
     }
     command = [sys.executable, "-P", "-m", "kiln.cli.main", *words]
-    done = subprocess.run(command, env=os.environ | settings, capture_output=True, text=True, check=False)
-    assert not check or done.returncode == 0, done.stderr
-    return done
+    pipe = subprocess.PIPE
+    return subprocess.Popen(
+        command,
+        env=os.environ | settings,
+        stdout=pipe,
+        stderr=pipe,
+        text=True,
+        # A shell has what it runs in the background ignore it, and so would whatever that runs.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),  # noqa: PLW1509 - it takes no lock.
+    )
 
 
 def test_root_has_the_password_that_was_given(served, web):
@@ -89,6 +109,34 @@ def test_cp_puts_a_file_there(served, web, tmp_path):
     assert say(served, "instance", "exec", "web", "--", "cat", "/run/app/it").stdout == "hello\n"
 
 
+def test_ctrl_c_stops_the_command_in_the_guest(served, web):
+    with begin(served, "instance", "exec", "web", "--", "sleep", "600") as exec_:
+        invoke = wait_for(lambda: open_invocation(served, "Running"))
+        exec_.send_signal(signal.SIGINT)
+        _, told = exec_.communicate(timeout=_LIMIT_S)
+
+    assert exec_.returncode == exits.INTERRUPTED.number
+    assert f"the command is stopped in the guest ({invoke})" in told
+    wait_for(lambda: json.loads(say(served, "call", "DescribeInvocations", f"InvokeId={invoke}").stdout)["Invocations"][
+        "Invocation"
+    ][0]["InvocationStatus"] == "Stopped")  # fmt: skip
+
+
+def open_invocation(served, status):
+    """The ID of the invocation that is so; empty where there is none."""
+    told = json.loads(say(served, "call", "DescribeInvocations", f"InvokeStatus={status}").stdout)
+    return "".join(one["InvokeId"] for one in told["Invocations"]["Invocation"][:1])
+
+
+def wait_for(look):
+    """What is looked for, once it is there."""
+    deadline = time.monotonic() + _LIMIT_S
+    while not (found := look()):
+        assert time.monotonic() < deadline
+        time.sleep(0.5)
+    return found
+
+
 def test_the_sdk_runs_a_command_that_goes_on_over_a_restart_of_kiln(served, web):
     asked = RunCommandRequest(
         region_id=served.region, type="RunShellScript", command_content="sleep 5; uname -s", instance_id=[web]
@@ -108,6 +156,22 @@ def test_the_sdk_runs_a_command_that_goes_on_over_a_restart_of_kiln(served, web)
         time.sleep(0.5)
 
     assert (result.invocation_status, result.output, result.exit_code) == ("Success", "Linux\n", 0)
+
+
+def test_what_the_page_shows_of_a_program_runs(served, web, capsys):
+    page = (Path(__file__).parents[2] / "docs/howto/run-commands-in-guests.md").read_text(encoding="utf-8")
+    (program,) = re.findall(r"```python\n(.*?)```", page, re.DOTALL)
+
+    exec(program, {"client": client(served), "region": served.region, "instance": web})
+
+    assert re.fullmatch(r"Success 0 [0-9].*\n\n", capsys.readouterr().out)
+
+
+def test_the_page_s_look_at_agents_shows_one(served, web):
+    told = json.loads(say(served, "call", "DescribeCloudAssistantStatus").stdout)
+    (one,) = told["InstanceCloudAssistantStatusSet"]["InstanceCloudAssistantStatus"]
+
+    assert (one["InstanceId"], one["CloudAssistantStatus"]) == (web, "true")
 
 
 def client(served):

@@ -22,6 +22,7 @@ BY_HAND = {
     "instance shell": "it talks to a guest, and calls no action",
     "instance exec": "it asks for a command and how it ended, and its options are those of neither",
     "instance cp": "likewise, of a file",
+    "security-group show": "it shows a row of the list",
     "instance console": "it asks again and again, or asks a socket and no action",
 }
 GROUPS = (
@@ -127,6 +128,7 @@ def test_all_that_create_image_takes_can_be_said():
         (("image", "list", "--status", "Available,Gone"), "'Gone' is none of Creating, Available"),
         (("instance", "run", "--image", "m", "--count", "101"), "'101' is no whole number from 1 to 100"),
         (("snapshot", "create", "d", "--retention-days", "-1"), "from 1 to 65536"),
+        (("instance", "exec", "web", "--timeout", "9", "--", "true"), "9 is not in the range 10<=x<=86400"),
         (("image", "export", "m", "--format", "iso"), "'iso' is none of raw, vhd, qcow2, vmdk, vdi"),
     ],
     ids=lambda value: " ".join(value) if isinstance(value, tuple) else "",

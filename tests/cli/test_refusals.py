@@ -23,6 +23,8 @@ def failure(action: str, code: str, status: int = 400) -> ApiFailure:
         ("ImportImage", "InvalidImageFormat.Malformed", "Format is one of RAW, VHD, QCOW2, VMDK."),
         ("CreateImage", "InvalidArchitecture.Malformed", "Architecture is one of i386, x86_64, arm64."),
         ("StartInstance", "InvalidInstanceId.NotFound", "`kiln instance list` shows those that there are"),
+        ("ReleaseEipAddress", "InvalidAllocationId.NotFound", "`kiln eip list` shows those that there are"),
+        ("DeleteSecurityGroup", "InvalidSecurityGroupId.NotFound", "`kiln security-group list` shows those that there"),
     ],
 )
 def test_says_what_would_be_right(capsys, action, code, told):

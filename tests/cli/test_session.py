@@ -767,6 +767,10 @@ def test_tab_completes_what_is_in_the_region_that_was_named(shell, image):
 
     assert copy not in shown("kiln image show ")
     assert {copy, "far"} <= set(shown("kiln image show --region cn-hangzhou "))
+    shell.run("key-pair", "create", "tabbed", "--region", "cn-hangzhou")
+    assert shown("kiln key-pair delete --region cn-hangzhou t") == ["tabbed"]
+    assert shown("kiln key-pair create --region cn-hangzhou t") == []
+    shell.run("key-pair", "delete", "tabbed", "--region", "cn-hangzhou")
     shell.run("image", "delete", copy, "--with-snapshots", "--region", "cn-hangzhou")
 
 
@@ -774,20 +778,34 @@ def test_lays_a_network_and_takes_it_away(shell, image):
     vpc = shell.run("vpc", "create", "--name", "build", "--cidr", "10.0.0.0/16")
     (zone,) = shell.run("region", "zones", "-q").splitlines()[:1]
     switch = shell.run("vswitch", "create", "--vpc", "build", "--zone", zone, "--cidr", "10.0.0.0/24", "--name", "a")
-    eip = shell.run("eip", "create")
+    eip = shell.run("eip", "create", "--name", "door")
+    group = shell.run("security-group", "create", "--name", "walls", "--vpc", "build")
     instance = shell.run("instance", "run", "--image", image, "--name", "in-a", "--vswitch", "a", "--no-public-ip")
 
     assert shell.run("vswitch", "list", "--vpc", "build", "-q") == switch
     assert shell.run("vpc", "list", "--name", "build", "-q") == vpc
-    shell.run("eip", "attach", eip, "in-a")
+    shell.run("vswitch", "modify", "a", "--name", "a-2")
+    shell.run("vpc", "modify", "build", "--description", "for builds")
+    assert json.loads(shell.run("vswitch", "show", "a-2", "--json"))["VSwitchId"] == switch
+    assert json.loads(shell.run("vpc", "show", "build", "--json"))["Description"] == "for builds"
+    shell.run("security-group", "open", "walls", "--protocol", "tcp", "--ports", "80/80", "--source", "0.0.0.0/0")
+    shell.run("security-group", "join", "walls", "--instance", "in-a")
+    assert json.loads(shell.run("security-group", "show", "walls", "--json"))["SecurityGroupId"] == group
+    assert shell.run("security-group", "list", "--group", group[:9], "-q") == group
+    shell.run("tag", "add", "walls", "--type", "securitygroup", "--tag", "use=test")
+    assert [row["ResourceId"] for row in shell.rows("tag", "list", "--resource", group)] == [group]
+    assert "`kiln security-group list`" in shell.refuses("security-group", "delete", "nothing")
+    shell.run("eip", "attach", "door", "in-a")
+    assert json.loads(shell.run("eip", "show", "door", "--json"))["AllocationId"] == eip
     assert [row["InstanceId"] for row in shell.rows("eip", "list", "--status", "InUse")] == [instance]
     assert "IncorrectEipStatus" in shell.refuses("eip", "delete", eip)
-    shell.run("eip", "detach", eip)
-    shell.run("eip", "delete", eip)
-    assert "DependencyViolation" in shell.refuses("vswitch", "delete", "a")
+    shell.run("eip", "detach", "door")
+    shell.run("eip", "delete", "door")
+    assert "DependencyViolation" in shell.refuses("vswitch", "delete", "a-2")
     shell.run("instance", "delete", "in-a", "--force")
+    shell.run("security-group", "delete", "walls")
     assert "DependencyViolation.VSwitch" in shell.refuses("vpc", "delete", "build")
-    shell.run("vswitch", "delete", "a")
+    shell.run("vswitch", "delete", "a-2")
     shell.run("vpc", "delete", "build")
     assert shell.rows("vpc", "list", "--name", "build") == []
 

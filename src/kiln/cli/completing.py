@@ -5,7 +5,7 @@ Whoever presses Tab waits, so that only one page is asked for, and no error is s
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from itertools import islice
 
 import typer
@@ -26,16 +26,31 @@ def of_noun(noun: str) -> Complete:
     how = NAMED[noun]
 
     def complete(ctx: typer.Context, incomplete: str) -> list[tuple[str, str]]:
-        try:
-            # That of --region, where it stands before what is being typed.
-            with open_client(ctx.params.get("region")) as client:
-                rows = list(islice(client.rows(how.action, how.more), _SHOWN))
-        except (Refusal, ApiFailure, AnswerBroken, EndpointRefused, Unreachable):
-            return []
-        named = [(row[how.name], row[how.id]) for row in rows if how.name and row[how.name]]
-        return _beginning([*named, *((row[how.id], row.get(how.name, "")) for row in rows)], incomplete)
+        return _of_service(ctx, how.action, how.more, incomplete, (how.name, how.id) if how.name else (how.id,))
 
     return complete
+
+
+def _of_service(
+    ctx: typer.Context, action: str, more: Mapping[str, str], incomplete: str, columns: Sequence[str]
+) -> list[tuple[str, str]]:
+    """What the rows of a list have in *columns*, one column after the other, where it begins with what was typed."""
+    try:
+        # That of --region, where it stands before what is being typed.
+        with open_client(ctx.params.get("region")) as client:
+            rows = list(islice(client.rows(action, more), _SHOWN))
+    except (Refusal, ApiFailure, AnswerBroken, EndpointRefused, Unreachable):
+        return []
+    known = []
+    for column in columns:
+        others = [other for other in columns if other != column]
+        known += [(row[column], " ".join(row[other] for other in others)) for row in rows if row[column]]
+    return _beginning(known, incomplete)
+
+
+def of_key_pairs(ctx: typer.Context, incomplete: str) -> list[tuple[str, str]]:
+    """The names of key pairs that begin with what was typed; they are called by nothing else."""
+    return _of_service(ctx, "DescribeKeyPairs", {}, incomplete, ("KeyPairName",))
 
 
 def of_choices(choices: Iterable[str]) -> Complete:

@@ -22,7 +22,7 @@ from typing import Annotated, Any
 import typer
 
 from kiln.cli import spelling
-from kiln.cli.completing import Complete, of_choices, of_noun
+from kiln.cli.completing import Complete, of_choices, of_key_pairs, of_noun
 from kiln.cli.naming import to_id
 from kiln.cli.spelling import Spelled, is_switch, noun_of, spell
 from kiln.client import catalogue
@@ -41,6 +41,8 @@ NOWHERE: Mapping[str, str] = {
 }
 #: How the rule of a parameter begins whose every other value is refused.
 _ONLY_FALSE = "only absent, empty or false"
+#: What is called by its name alone, and where that name is new.
+_KEY_PAIRS, _MAKE = ("KeyPairName", "KeyPairNames"), ("CreateKeyPair", "ImportKeyPair")
 _CHANGES_NOTHING = "a word that looks changes nothing, with it or without"
 
 
@@ -184,7 +186,11 @@ def _parameters(takes: Takes) -> Iterator[inspect.Parameter]:
     options |= {path: it.spelled.metavar for path in takes.arguments for it in takes.taken if it.path == path}
     for it in takes.taken:
         is_argument = it.path in takes.arguments
-        info = _argument(it) if is_argument else _option(it, options, takes.defaults.get(it.path))
+        info = (
+            _argument(it, takes.action)
+            if is_argument
+            else _option(it, takes.action, options, takes.defaults.get(it.path))
+        )
         is_list = it.part.is_repeated or (is_argument and takes.is_of_several)
         kind: Any = list[str] if is_list else spelling.kind(it.part)
         default: Any = takes.defaults.get(it.path)
@@ -200,30 +206,32 @@ def _parameters(takes: Takes) -> Iterator[inspect.Parameter]:
         )
 
 
-def _argument(it: Taken) -> Any:
+def _argument(it: Taken, action: str) -> Any:
     about = spelling.help_of(it.part, {}, it.inner, noun=noun_of(it.path))
     return typer.Argument(
         help=about,
         metavar=it.spelled.metavar,
         parser=spelling.parser(it.part, it.inner),
-        autocompletion=_completing(it),
+        autocompletion=_completing(it, action),
     )
 
 
-def _option(it: Taken, options: Mapping[str, str], default: str | None) -> Any:
+def _option(it: Taken, action: str, options: Mapping[str, str], default: str | None) -> Any:
     return typer.Option(
         it.spelled.flags(it.part),
         help=spelling.help_of(it.part, options, it.inner, default=default, noun=noun_of(it.path)),
         metavar=None if it.part.type == "boolean" else it.spelled.metavar,
         parser=spelling.parser(it.part, it.inner),
         show_default=False,
-        autocompletion=_completing(it),
+        autocompletion=_completing(it, action),
     )
 
 
-def _completing(it: Taken) -> Complete | None:
+def _completing(it: Taken, action: str) -> Complete | None:
     if noun := noun_of(it.path):
         return of_noun(noun)
+    if it.path in _KEY_PAIRS and not action.startswith(_MAKE):
+        return of_key_pairs
     return of_choices(it.part.choices) if it.part.choices and not it.part.parts else None
 
 

@@ -44,8 +44,8 @@ WORDS: Mapping[str, Word] = {
     "snapshot": Word("kiln.cli.words.snapshots", "Create, list, copy and delete snapshots."),
     "disk": Word("kiln.cli.words.disks", "Create, list, attach, detach, resize and delete disks."),
     "key-pair": Word("kiln.cli.words.key_pairs", "Make, bring in, list, attach and delete key pairs for ssh."),
-    "vpc": Word("kiln.cli.words.vpcs", "Create, list and delete VPCs."),
-    "vswitch": Word("kiln.cli.words.vswitches", "Create, list and delete VSwitches."),
+    "vpc": Word("kiln.cli.words.vpcs", "Create, list, show, change and delete VPCs."),
+    "vswitch": Word("kiln.cli.words.vswitches", "Create, list, show, change and delete VSwitches."),
     "eip": Word("kiln.cli.words.eips", "Allocate, list, attach and release elastic IP addresses."),
     "security-group": Word(
         "kiln.cli.words.security_groups", "Make, list, open, close, join and delete security groups."

@@ -29,6 +29,7 @@ class Named:
     name: str  #: Empty for what has none.
     more: Mapping[str, str]
     own: Mapping[str, str] = field(default_factory=dict)  #: What leaves out that of others, where the list has it.
+    asked: str = ""  #: The parameter that asks for a name, where it is not called as the name is.
 
 
 NAMED: Mapping[str, Named] = {
@@ -38,7 +39,8 @@ NAMED: Mapping[str, Named] = {
     "snapshot": Named("DescribeSnapshots", "SnapshotId", "SnapshotName", {}),
     "vpc": Named("DescribeVpcs", "VpcId", "VpcName", {}),
     "vswitch": Named("DescribeVSwitches", "VSwitchId", "VSwitchName", {}),
-    "eip": Named("DescribeEipAddresses", "AllocationId", "", {}),
+    "eip": Named("DescribeEipAddresses", "AllocationId", "Name", {}, asked="EipName"),
+    "security_group": Named("DescribeSecurityGroups", "SecurityGroupId", "SecurityGroupName", {}),
     "task": Named("DescribeTasks", "TaskId", "", {}),
 }
 
@@ -58,10 +60,23 @@ def to_id(client: Client, noun: str, text: str, *, by_name: bool = True) -> str:
     if len(found) == 1:
         return found[0][0]
     if found:
-        raise ambiguous(text, found, f"{noun}s", f"any {noun}")
+        raise ambiguous(text, found, f"{said_of(noun)}s", f"any {said_of(noun)}")
     like = ", ".join(f"{row[how.name]} ({row[how.id]})" for row in _alike(client, how, text))
-    hint = f"Alike: {like}." if like else f"`{said_in(client, f'kiln {noun} list')}` shows those that there are."
-    raise Refusal(f"there is no {noun} {text!r}, by its ID, its name or the beginning of its ID", exits.REFUSED, hint)
+    hint = (
+        f"Alike: {like}." if like else f"`{said_in(client, f'kiln {word_of(noun)} list')}` shows those that there are."
+    )
+    message = f"there is no {said_of(noun)} {text!r}, by its ID, its name or the beginning of its ID"
+    raise Refusal(message, exits.REFUSED, hint)
+
+
+def said_of(noun: str) -> str:
+    """What people call a noun: ``security group``."""
+    return noun.replace("_", " ")
+
+
+def word_of(noun: str) -> str:
+    """The word of the command line for a noun: ``security-group``."""
+    return noun.replace("_", "-")
 
 
 def ambiguous(text: str, found: Sequence[tuple[str, str]], nouns: str, any_of_them: str) -> Refusal:
@@ -96,7 +111,7 @@ def _matches(
     how = NAMED[noun]
     if by_name and how.name and text and "*" not in text:
         # In a filter by name a star stands for others, and no name has one; what has no name is not called that.
-        named = rows(client, noun, **{how.name: text, **whose})
+        named = rows(client, noun, **{how.asked or how.name: text, **whose})
         yield from ((row[how.id], row[how.name]) for row in named if row[how.name] == text)
     if re.fullmatch(pattern(noun, least=0), text):
         everything = rows(client, noun, **whose)

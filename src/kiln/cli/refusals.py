@@ -6,6 +6,7 @@ import errno
 
 from kiln.cli import exits, output
 from kiln.cli.exits import Exit, OutputLost, Refusal
+from kiln.cli.naming import word_of
 from kiln.cli.spelling import noun_of
 from kiln.client import catalogue
 from kiln.client.client import SERVER_ERROR, AnswerBroken, ApiFailure
@@ -156,7 +157,7 @@ def _right(failure: ApiFailure) -> str:
     if failure.action not in known or named == failure.code:
         return ""
     if kind == "NotFound" and (noun := noun_of(named)):
-        return f"`kiln {noun} list` shows those that there are; a name can be given for an ID."
+        return f"`kiln {word_of(noun)} list` shows those that there are; a name can be given for an ID."
     request = known.action(failure.action).request
     for part in (*request.parts, *(inner for outer in request.parts for inner in outer.parts)):
         if part.choices and named.endswith(part.name):

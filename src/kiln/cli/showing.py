@@ -11,7 +11,7 @@ from kiln.cli import exits, output
 from kiln.cli.completing import of_noun
 from kiln.cli.exits import Refusal
 from kiln.cli.grammar import Json, Region, example
-from kiln.cli.naming import to_id
+from kiln.cli.naming import NAMED, rows, said_of, to_id
 from kiln.cli.session import open_client
 from kiln.client import waiters
 from kiln.client.client import ApiFailure, Client
@@ -40,6 +40,26 @@ def showing(app: typer.Typer, noun: str, about: str, sample: str) -> None:
 
     show.__doc__ = about
     show.__annotations__["resource"] = resource_of
+    app.command("show", epilog=example(sample))(show)
+
+
+def showing_rows(app: typer.Typer, noun: str, about: str, sample: str) -> None:
+    """Give *app* the word ``show`` for one resource of a *noun* of which its list says all that is known."""
+    how, said = NAMED[noun], said_of(noun)
+    metavar = noun.rpartition("_")[2].upper()
+    given = typer.Argument(
+        help=f"The {said}'s ID, the beginning of one, or a name.", metavar=metavar, autocompletion=of_noun(noun)
+    )
+
+    def show(resource: str, *, region: Region = None, as_json: Json = False) -> None:
+        with open_client(region) as client:
+            found = next(rows(client, noun, **{how.id: to_id(client, noun, resource)}), None)
+        if found is None:
+            raise Refusal(f"there is no {said} {resource}", exits.REFUSED)
+        output.show_found(found, f"{said} {resource}", as_json=as_json)
+
+    show.__doc__ = about
+    show.__annotations__["resource"] = Annotated[str, given]
     app.command("show", epilog=example(sample))(show)
 
 

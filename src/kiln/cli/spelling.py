@@ -37,6 +37,10 @@ _NOUNS = {
     "VpcId": "vpc",
     "VSwitchId": "vswitch",
     "AllocationId": "eip",
+    "SecurityGroupId": "security_group",
+    "SecurityGroupIds": "security_group",
+    "SourceGroupId": "security_group",
+    "DestGroupId": "security_group",
     "TaskId": "task",
     "TaskIds": "task",
     "ResourceIds": "image",  # Of tasks; they work on images alone.
@@ -133,7 +137,7 @@ def help_of(
     if default is not None:
         doc = ". ".join(text[:1].upper() + text[1:] for text in _UNLESS_GIVEN.sub("", doc).split(". "))
     if noun:
-        doc = _AN_ID.sub("", doc).strip() or f"The {noun}"
+        doc = _AN_ID.sub("", doc).strip() or f"The {noun.replace('_', ' ')}"
     said = [doc.rstrip("."), *([_ways(noun)] if noun else [])]
     said += [rule[:1].upper() + rule[1:] for rule in part.rules if not _is_told(rule, part)]
     if is_pair(part):
@@ -166,7 +170,7 @@ def _is_told(rule: str, part: Part) -> bool:
 
 def _metavar(path: str, part: Part, option: str) -> str:
     if noun := noun_of(path):
-        return noun.upper()
+        return noun.rpartition("_")[2].upper()
     if is_pair(part):
         return "KEY=VALUE"
     if part.parts:

@@ -37,6 +37,8 @@ def next_words(line: str) -> list[str]:
         ("kiln image create --boot-mode ", ["BIOS", "UEFI", "UEFI-Preferred"]),
         ("kiln image create --boot-mode B", ["BIOS"]),
         ("kiln completion ", ["bash", "fish", "zsh"]),
+        ("kiln env t", ["terraform"]),
+        ("kiln run --as pa", ["packer"]),
     ],
 )
 def test_completes_what_is_declared(line, shown):

@@ -7,6 +7,7 @@ from kiln.cli.declared import Given, Takes, declared
 from kiln.cli.grammar import Json, Region, example, group
 from kiln.cli.listings import listing
 from kiln.cli.output import Column
+from kiln.cli.showing import showing_rows
 
 app = group()
 
@@ -27,6 +28,8 @@ listing(
     "kiln eip list --status Available",
 )
 
+showing_rows(app, "eip", "Show all that is known of an elastic IP address.", "kiln eip show web")
+
 CREATE = Takes("AllocateEipAddress")
 DELETE = Takes("ReleaseEipAddress", arguments=("AllocationId",), is_of_several=True)
 ATTACH = Takes("AssociateEipAddress", arguments=("AllocationId", "InstanceId"))
@@ -39,19 +42,19 @@ def create_eip(given: Given, *, region: Region = None, as_json: Json = False) ->
     call(given, region, "AllocationId", as_json=as_json)
 
 
-@declared(app, "attach", ATTACH, example("kiln eip attach eip-2zeerraiwb7ujsxdc3k9 web-1"))
+@declared(app, "attach", ATTACH, example("kiln eip attach web web-1"))
 def attach_eip(given: Given, *, region: Region = None, as_json: Json = False) -> None:
     """Have an elastic IP address lead to an instance."""
     call(given, region, as_json=as_json)
 
 
-@declared(app, "detach", DETACH, example("kiln eip detach eip-2zeerraiwb7ujsxdc3k9"))
+@declared(app, "detach", DETACH, example("kiln eip detach web"))
 def detach_eip(given: Given, *, region: Region = None, as_json: Json = False) -> None:
     """Have an elastic IP address lead nowhere. It stays the account's."""
     call(given, region, as_json=as_json)
 
 
-@declared(app, "delete", DELETE, example("kiln eip delete eip-2zeerraiwb7ujsxdc3k9"))
+@declared(app, "delete", DELETE, example("kiln eip delete web"))
 def delete_eips(given: Given, *, region: Region = None, as_json: Json = False) -> None:
     """Give elastic IP addresses back that lead nowhere."""
     call_each(given, region, as_json=as_json)

@@ -23,7 +23,12 @@ app = group()
 FLAGS = ("data", "listen", "database", "regions")
 
 Client = Annotated[
-    str | None, typer.Argument(metavar="CLIENT", help=f"{', '.join(CLIENTS)}: print what it reads beside.")
+    str | None,
+    typer.Argument(
+        metavar="CLIENT",
+        help=f"{', '.join(CLIENTS)}: print what it reads beside.",
+        autocompletion=lambda: list(CLIENTS),
+    ),
 ]
 
 

@@ -330,7 +330,10 @@ def execute(
     command: Annotated[list[str], typer.Argument(help="The program and its arguments.", metavar="-- COMMAND...")],
     *,
     timeout: Annotated[
-        int, typer.Option("--timeout", help="Seconds after which it is killed: 10 to 86400.", metavar="SECONDS")
+        int,
+        typer.Option(
+            "--timeout", min=10, max=86400, help="Seconds after which it is killed: 10 to 86400.", metavar="SECONDS"
+        ),
     ] = 60,
     user: Annotated[
         str | None, typer.Option("--user", help="Who runs it in the guest; root when not given.", metavar="USER")

@@ -26,6 +26,7 @@ As = Annotated[
     typer.Option(
         "--as",
         metavar="CLIENT",
+        autocompletion=lambda: list(CLIENTS),
         help=f"Whose settings it gets: {', '.join(CLIENTS)}. Else its name tells, or it gets those of all.",
     ),
 ]

@@ -9,6 +9,7 @@ from kiln.cli.grammar import Columns, Json, Quiet, Region, example, group
 from kiln.cli.listings import listing
 from kiln.cli.output import Column, View
 from kiln.cli.session import open_client
+from kiln.cli.showing import showing_rows
 
 app = group()
 
@@ -114,7 +115,10 @@ listing(
 )
 
 
-@declared(app, "rules", SHOW, example("kiln security-group rules sg-bp67acfmxazb4ph3j2k8"))
+showing_rows(app, "security_group", "Show a security group; `rules` lists its rules.", "kiln security-group show web")
+
+
+@declared(app, "rules", SHOW, example("kiln security-group rules web"))
 def list_rules(
     given: Given, *, quiet: Quiet = False, wanted: Columns = None, region: Region = None, as_json: Json = False
 ) -> None:
@@ -134,7 +138,7 @@ def list_rules(
     app,
     "open",
     _takes("AuthorizeSecurityGroup", outward=False),
-    example("kiln security-group open $WEB --protocol tcp --ports 80/80 \\", "  --source 0.0.0.0/0"),
+    example("kiln security-group open web --protocol tcp --ports 80/80 \\", "  --source 0.0.0.0/0"),
 )
 def open_group(given: Given, *, region: Region = None, as_json: Json = False) -> None:
     """Give a security group a rule for what comes in: --policy drop closes instead."""
@@ -145,7 +149,7 @@ def open_group(given: Given, *, region: Region = None, as_json: Json = False) ->
     app,
     "open-egress",
     _takes("AuthorizeSecurityGroupEgress", outward=True),
-    example("kiln security-group open-egress $WEB --protocol tcp --ports 25/25 \\", "  --dest 0.0.0.0/0 --policy drop"),
+    example("kiln security-group open-egress web --protocol tcp --ports 25/25 \\", "  --dest 0.0.0.0/0 --policy drop"),
 )
 def open_group_egress(given: Given, *, region: Region = None, as_json: Json = False) -> None:
     """Give a security group a rule for what goes out."""
@@ -156,7 +160,7 @@ def open_group_egress(given: Given, *, region: Region = None, as_json: Json = Fa
     app,
     "close",
     _takes("RevokeSecurityGroup", outward=False),
-    example("kiln security-group close $WEB --rule sgr-bp12kewq32dfwrdi8j2q"),
+    example("kiln security-group close web --rule sgr-bp12kewq32dfwrdi8j2q"),
 )
 def close_group(given: Given, *, region: Region = None, as_json: Json = False) -> None:
     """Take a rule for what comes in from a security group, by its ID or by what it says."""
@@ -167,38 +171,38 @@ def close_group(given: Given, *, region: Region = None, as_json: Json = False) -
     app,
     "close-egress",
     _takes("RevokeSecurityGroupEgress", outward=True),
-    example("kiln security-group close-egress $WEB --rule sgr-bp12kewq32dfwrdi8j2q"),
+    example("kiln security-group close-egress web --rule sgr-bp12kewq32dfwrdi8j2q"),
 )
 def close_group_egress(given: Given, *, region: Region = None, as_json: Json = False) -> None:
     """Take a rule for what goes out from a security group, by its ID or by what it says."""
     call(given, region, as_json=as_json)
 
 
-@declared(app, "modify", MODIFY, example("kiln security-group modify sg-bp67acfmxazb4ph3j2k8 --name web"))
+@declared(app, "modify", MODIFY, example("kiln security-group modify web --name web"))
 def modify_group(given: Given, *, region: Region = None, as_json: Json = False) -> None:
     """Change the name or description of a security group."""
     call(given, region, as_json=as_json)
 
 
-@declared(app, "policy", POLICY, example("kiln security-group policy sg-bp67acfmxazb4ph3j2k8 Drop"))
+@declared(app, "policy", POLICY, example("kiln security-group policy web Drop"))
 def modify_policy(given: Given, *, region: Region = None, as_json: Json = False) -> None:
     """Say whether the members of a security group reach each other: Accept or Drop."""
     call(given, region, as_json=as_json)
 
 
-@declared(app, "join", JOIN, example("kiln security-group join sg-bp67acfmxazb4ph3j2k8 --instance web-1"))
+@declared(app, "join", JOIN, example("kiln security-group join web --instance web-1"))
 def join_group(given: Given, *, region: Region = None, as_json: Json = False) -> None:
     """Put an instance into a security group."""
     call(given, region, as_json=as_json)
 
 
-@declared(app, "leave", LEAVE, example("kiln security-group leave sg-bp67acfmxazb4ph3j2k8 --instance web-1"))
+@declared(app, "leave", LEAVE, example("kiln security-group leave web --instance web-1"))
 def leave_group(given: Given, *, region: Region = None, as_json: Json = False) -> None:
     """Take an instance out of a security group; it stays in one at least."""
     call(given, region, as_json=as_json)
 
 
-@declared(app, "delete", DELETE, example("kiln security-group delete sg-bp67acfmxazb4ph3j2k8"))
+@declared(app, "delete", DELETE, example("kiln security-group delete web"))
 def delete_groups(given: Given, *, region: Region = None, as_json: Json = False) -> None:
     """Delete security groups in which nobody is."""
     call_each(given, region, as_json=as_json)

@@ -86,16 +86,22 @@ def _ids(client: Client, given: Given, noun: str) -> list[str]:
 
     What has no ID that callers see is called by its name.
     """
-    if noun not in NAMED:
+    named = next((one for one in NAMED if _type_of(one) == noun), "")
+    if not named:
         return list(given.params["ResourceId"])
     is_told = bool(given.params.get("ResourceType"))
-    return [to_id(client, noun, one, by_name=is_told) for one in given.params["ResourceId"]]
+    return [to_id(client, named, one, by_name=is_told) for one in given.params["ResourceId"]]
+
+
+def _type_of(noun: str) -> str:
+    """The ResourceType of a noun."""
+    return noun.replace("_", "")
 
 
 def _noun_of(given: Given) -> str:
     """What the resources are: what --type says, or else their IDs. Raises typer.BadParameter where neither does."""
     told = given.params.get("ResourceType")
-    found = {told} if told else {noun_by_id(one) for one in given.params.get("ResourceId", ())}
+    found = {told} if told else {_type_of(noun_by_id(one)) for one in given.params.get("ResourceId", ())}
     unknown = [] if told else [one for one in given.params.get("ResourceId", ()) if not noun_by_id(one)]
     if unknown:
         raise typer.BadParameter(

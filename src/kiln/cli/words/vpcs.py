@@ -1,4 +1,4 @@
-"""``kiln vpc``: create, list and delete VPCs."""
+"""``kiln vpc``: create, list, show, change and delete VPCs."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from kiln.cli.declared import Given, Takes, declared
 from kiln.cli.grammar import Json, Region, example, group
 from kiln.cli.listings import listing
 from kiln.cli.output import Column
+from kiln.cli.showing import showing_rows
 
 app = group()
 
@@ -21,7 +22,14 @@ COLUMNS = (
 
 listing(app, Takes("DescribeVpcs"), COLUMNS, "List VPCs, the newest first.", "kiln vpc list")
 
+showing_rows(app, "vpc", "Show all that is known of a VPC.", "kiln vpc show build")
+
 CREATE = Takes("CreateVpc", names={"CidrBlock": "cidr"})
+MODIFY = Takes(
+    "ModifyVpcAttribute",
+    arguments=("VpcId",),
+    left_out={"CidrBlock": "a VPC keeps its addresses", "UserCidr": "there are no users' own networks"},
+)
 DELETE = Takes("DeleteVpc", arguments=("VpcId",), is_of_several=True)
 
 
@@ -29,6 +37,12 @@ DELETE = Takes("DeleteVpc", arguments=("VpcId",), is_of_several=True)
 def create_vpc(given: Given, *, region: Region = None, as_json: Json = False) -> None:
     """Create a VPC, a private network, and print its ID."""
     call(given, region, "VpcId", as_json=as_json)
+
+
+@declared(app, "modify", MODIFY, example("kiln vpc modify build --name old-build"))
+def modify_vpc(given: Given, *, region: Region = None, as_json: Json = False) -> None:
+    """Change the name or description of a VPC."""
+    call(given, region, as_json=as_json)
 
 
 @declared(app, "delete", DELETE, example("kiln vpc delete build"))

@@ -1,4 +1,4 @@
-"""``kiln vswitch``: create, list and delete VSwitches."""
+"""``kiln vswitch``: create, list, show, change and delete VSwitches."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from kiln.cli.declared import Given, Takes, declared
 from kiln.cli.grammar import Json, Region, example, group
 from kiln.cli.listings import listing
 from kiln.cli.output import Column
+from kiln.cli.showing import showing_rows
 
 app = group()
 
@@ -28,7 +29,10 @@ listing(
     "kiln vswitch list --vpc build",
 )
 
+showing_rows(app, "vswitch", "Show all that is known of a VSwitch.", "kiln vswitch show build-a")
+
 CREATE = Takes("CreateVSwitch", names={"CidrBlock": "cidr", "VSwitchName": "name"})
+MODIFY = Takes("ModifyVSwitchAttribute", arguments=("VSwitchId",), names={"VSwitchName": "name"})
 DELETE = Takes("DeleteVSwitch", arguments=("VSwitchId",), is_of_several=True)
 
 
@@ -41,6 +45,12 @@ DELETE = Takes("DeleteVSwitch", arguments=("VSwitchId",), is_of_several=True)
 def create_vswitch(given: Given, *, region: Region = None, as_json: Json = False) -> None:
     """Create a VSwitch, a part of a VPC's addresses in one zone, and print its ID."""
     call(given, region, "VSwitchId", as_json=as_json)
+
+
+@declared(app, "modify", MODIFY, example("kiln vswitch modify build-a --name old-build-a"))
+def modify_vswitch(given: Given, *, region: Region = None, as_json: Json = False) -> None:
+    """Change the name or description of a VSwitch."""
+    call(given, region, as_json=as_json)
 
 
 @declared(app, "delete", DELETE, example("kiln vswitch delete build-a"))
