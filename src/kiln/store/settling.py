@@ -120,7 +120,8 @@ class Settling:
     def _forget_old_ones(self) -> None:
         """Forget what nobody would wait for any more; those who do are given up by themselves."""
         began = time.monotonic() - self._moment_s
-        for key in list(self._changing):
-            if self._changing[key].since > began:
+        while self._changing:
+            oldest = next(iter(self._changing))
+            if self._changing[oldest].since > began:
                 return
-            del self._changing[key]
+            del self._changing[oldest]
