@@ -19,6 +19,8 @@ from kiln.client.catalogue import Catalogue  # noqa: E402
 from kiln.declare import states  # noqa: E402
 from kiln.service.settings import described  # noqa: E402
 from kiln.wire.app import PATHS  # noqa: E402
+from kiln.wire.oss.errors import OssError  # noqa: E402
+from kiln.wire.oss.operations import OPERATIONS  # noqa: E402
 from tools import catalogue, pages  # noqa: E402
 
 DOCS = ROOT / "docs"
@@ -40,6 +42,7 @@ def build() -> dict[Path, str]:
         Path("reference/settings.md"): pages.settings(described().values(), {*serve.FLAGS, *env.FLAGS}),
         Path("reference/cli.md"): pages.cli(dict(every_command()), exits.ALL),
         Path("reference/paths.md"): pages.paths(PATHS),
+        Path("reference/oss.md"): pages.oss(OPERATIONS, OssError.__subclasses__()),
         Path("internals/states.md"): pages.states(states),
     }
 

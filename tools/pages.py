@@ -18,6 +18,8 @@ from typing import Any
 from kiln.cli.exits import Exit
 from kiln.client.catalogue import Action, Catalogue, Fault, Part
 from kiln.service.settings import Described
+from kiln.wire.oss.errors import OssError
+from kiln.wire.oss.operations import OssOperation
 from kiln.wire.paths.table import Path as ServedPath
 
 #: What is true of every page here.
@@ -158,6 +160,43 @@ def paths(declared: Iterable[ServedPath[Any]]) -> str:
         "see [what is refused before anybody is known](../internals/http.md).",
         *filter(None, parts),
     )
+
+
+def oss(operations: Iterable[OssOperation], errors: Iterable[type[OssError]]) -> str:
+    """What is served of OSS, and how it refuses."""
+    rows = []
+    for it in operations:
+        path = {"service": "/", "bucket": "/BUCKET", "object": "/BUCKET/OBJECT"}[it.on]
+        asked = f"{it.method} {path}{'?' if it.by else ''}{'&'.join(it.by)}"
+        whom = "readers" if it.is_read else "owner"
+        rows.append((it.name, f"`{asked}`", _codes(it.params), _codes(it.headers), whom))
+    known = sorted(errors, key=lambda one: (one.status, one.__name__))
+    return _page(
+        "OSS",
+        "What is served of OSS's API, by its own signatures of versions 1 and 4, in the header or in a presigned URL. "
+        "[How to use it](../howto/oss.md) says how clients are told of it. Other operations, parameters and `x-oss-` "
+        "headers are refused: with `NotImplemented` those that OSS has, with `InvalidArgument` those that it has not.",
+        "## Operations",
+        "The bucket may be in the path, as here, or in the host. *Readers* are the bucket's account and, where it is "
+        "[shared](../howto/import-and-export.md#whose-a-bucket-is), every account. `Content-MD5` is compared where it "
+        "is sent, `Range` and the `If-` headers are heeded. `x-oss-acl`, `x-oss-object-acl` and "
+        "`x-oss-storage-class` may say what is so anyway.",
+        _table(("Operation", "Request", "Parameters", "Headers", "For"), rows),
+        "## Errors",
+        "XML with `Code`, `Message`, `RequestId` and `HostId`; of a HEAD it is in the header `x-oss-err`, in base64.",
+        _table(
+            ("HTTP", "Code", "When"),
+            ((str(one.status), f"`{getattr(one, 'code', '')}`", _first_line(one)) for one in known),
+        ),
+    )
+
+
+def _codes(names: Iterable[str]) -> str:
+    return ", ".join(f"`{name}`" for name in names)
+
+
+def _first_line(declared: type) -> str:
+    return (declared.__doc__ or "").strip().partition("\n")[0]
 
 
 def settings(known: Iterable[Described], flags: Container[str]) -> str:

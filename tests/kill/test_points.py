@@ -31,7 +31,10 @@ ELSEWHERE = {
     "machines.before_ahead machines.opened_ahead "
     "machines.before_switch machines.overlays_opened machines.switched machines.resized machines.reboot_prepared "
     "machines.reset",
+    "buckets/test_drafts.py": "buckets.draft.written buckets.draft.kept buckets.made buckets.removed buckets.deleted",
     "buckets/test_folder.py": "buckets.sweep.unlinked",
+    "buckets/test_uploads.py": "buckets.upload.made buckets.part.written buckets.part.recorded buckets.upload.arranged "
+    "buckets.upload.placed buckets.upload.ended",
     "contract/test_pool_failures.py": "pool.remove.before pool.remove.unlinked pool.remove.folder_synced "
     "pool.unpack.before pool.unpacked",
     "networks/test_keepers.py": "networks.before_keep networks.kept networks.carried networks.before_start "

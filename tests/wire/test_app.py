@@ -33,7 +33,8 @@ class Recorder:
 
 def a_site(gateway, executor):
     threads = Threads(executor, at_once=1)
-    return make_app(Site(gateway=gateway, threads=threads, health=lambda: (True, {}), hub=Hub()))
+    site = Site(gateway=gateway, threads=threads, health=lambda: (True, {}), hub=Hub(), oss=None, movers=executor)
+    return make_app(site)
 
 
 @pytest.fixture

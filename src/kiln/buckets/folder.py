@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import errno
 import os
 import re
@@ -12,16 +13,26 @@ from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path, PurePosixPath
 from typing import BinaryIO
 
-from kiln.buckets.port import BUCKET_NAME, BucketClosed, BucketMissing, ObjectMissing, ObjectRefused
+from kiln.buckets.listing import Page, page
+from kiln.buckets.port import (
+    BUCKET_NAME,
+    PARTIAL,
+    BucketClosed,
+    BucketMissing,
+    BucketNotEmpty,
+    ObjectExists,
+    ObjectMissing,
+    ObjectRefused,
+    is_object_name,
+)
 from kiln.ground.killpoints import reach
 
 #: A name that keeps to the rule leaves no way out of the root.
 _BUCKET = re.compile(BUCKET_NAME)
-#: What the name of an object that is being written begins with, which is no object's.
-_PARTIAL = ".tmp-"
-
 #: What opening answers for a link, for a file that was to be a folder, and for a socket or a device without a driver.
 _NO_OBJECT = (errno.ELOOP, errno.ENOTDIR, errno.ENXIO, errno.ENODEV)
+_AT_FDCWD = -100  #: Of linux/fcntl.h: a path is one of the working folder.
+_RENAME_NOREPLACE = 1  #: Of linux/fs.h.
 _NOT_ALLOWED = (errno.EACCES, errno.EPERM, errno.EROFS)
 
 
@@ -66,22 +77,121 @@ class FolderBuckets:
     @contextmanager
     def stored(self, bucket: str, name: str) -> Iterator[Path]:
         """A hidden file beside the object, renamed on success and removed on failure."""
-        with _closed_said(bucket):
-            target = self._path(bucket, name)
-            _make_way(target, f"{bucket}/{name}")
-        self.check_writable(bucket)
-        partial = target.parent / f"{_PARTIAL}{uuid.uuid4().hex}"
+        target = self.way(bucket, name)
+        partial = beside(target)
         try:
             yield partial
             with partial.open("rb") as file:
                 os.fsync(file.fileno())
             reach("buckets.stored.written")
-            partial.replace(target)
-            _sync_folder(target.parent)
+            self.place(partial, target)
             reach("buckets.stored.renamed")
         finally:
             with suppress(FileNotFoundError):
                 partial.unlink()
+
+    def way(self, bucket: str, name: str) -> Path:
+        """The path of a new object, after the folders that lead there were made.
+
+        Raises BucketMissing, BucketClosed, ObjectRefused.
+        """
+        with _closed_said(bucket):
+            target = self._path(bucket, name)
+            _make_way(target, f"{bucket}/{name}")
+        self.check_writable(bucket)
+        return target
+
+    def place(self, file: Path, target: Path, *, is_new_only: bool = False) -> None:
+        """Give a file that is whole and on the disk the name of an object, and make that durable.
+
+        Raises ObjectExists where *is_new_only* and there is something; OSError.
+        """
+        if is_new_only:
+            _rename_to_new(file, target)
+        else:
+            file.replace(target)
+        sync_folders(target.parent, self._root)
+
+    def names(self) -> list[str]:
+        """Every bucket, in order."""
+        with os.scandir(self._root) as entries:
+            return sorted(
+                one.name for one in entries if _BUCKET.fullmatch(one.name) and one.is_dir(follow_symlinks=False)
+            )
+
+    def make(self, bucket: str) -> None:
+        """Make a bucket, if there is none of that name. Raises BucketMissing for what can be no name, BucketClosed."""
+        if _BUCKET.fullmatch(bucket) is None:
+            raise BucketMissing(bucket)
+        with _closed_said(bucket), suppress(FileExistsError):
+            (self._root / bucket).mkdir(mode=0o700)
+            reach("buckets.made")
+            sync_folders(self._root, self._root)
+
+    def remove(self, bucket: str) -> None:
+        """Remove a bucket in which there is nothing but empty folders.
+
+        Raises BucketMissing, BucketClosed, BucketNotEmpty.
+        """
+        if self.page(bucket, most=1).objects:
+            raise BucketNotEmpty(bucket)
+        with _closed_said(bucket):
+            for folder, _, _ in os.walk(self._root / bucket, topdown=False):
+                try:
+                    Path(folder).rmdir()
+                except OSError as error:
+                    if error.errno not in (errno.ENOTEMPTY, errno.EEXIST, errno.EBUSY):
+                        raise
+                    raise BucketNotEmpty(bucket) from None
+            reach("buckets.removed")
+            sync_folders(self._root, self._root)
+
+    def page(self, bucket: str, *, prefix: str = "", after: str = "", delimiter: str = "", most: int = 100) -> Page:
+        """Some of the bucket's objects: see ``listing.page``. Raises BucketMissing, BucketClosed."""
+        with self.folder(bucket) as descriptor:
+            return page(descriptor, prefix=prefix, after=after, delimiter=delimiter, most=most)
+
+    @contextmanager
+    def folder(self, bucket: str) -> Iterator[int]:
+        """The bucket's folder, open. Raises BucketMissing, BucketClosed."""
+        if not self.has(bucket):
+            raise BucketMissing(bucket)
+        with _closed_said(bucket), _folder(self._root, (bucket,)) as descriptor:
+            yield descriptor
+
+    def path_of(self, bucket: str) -> Path:
+        """Where the bucket lies. Raises BucketMissing, BucketClosed."""
+        if not self.has(bucket):
+            raise BucketMissing(bucket)
+        return self._root / bucket
+
+    def delete(self, bucket: str, name: str) -> None:
+        """Delete an object, and the folders that hold nothing then; it is no error when there is none.
+
+        Raises BucketMissing, BucketClosed, ObjectRefused.
+        """
+        with _closed_said(f"{bucket}/{name}"):
+            try:
+                path = self._object(bucket, name)
+                path.unlink()
+            except (ObjectMissing, FileNotFoundError):
+                return
+            reach("buckets.deleted")
+            folder = path.parent
+            while folder != self._root / bucket:
+                try:
+                    folder.rmdir()
+                except OSError:
+                    break  # Something else is in it, or somebody was quicker.
+                folder = folder.parent
+            with suppress(FileNotFoundError):
+                sync_folders(folder, folder)
+
+    def delete_any(self, bucket: str, name: str) -> None:
+        """As ``delete``, where it is no error either that no object can have the name."""
+        if is_object_name(name):
+            with suppress(ObjectRefused):
+                self.delete(bucket, name)
 
     def sweep(self) -> list[str]:
         """Remove half-written objects that a crash left; returns their names, for the log.
@@ -98,7 +208,7 @@ class FolderBuckets:
                 for entry in list(os.scandir(fd)):
                     if entry.is_dir(follow_symlinks=False):
                         folders.append((*parts, entry.name))
-                    elif parts and entry.name.startswith(_PARTIAL) and entry.is_file(follow_symlinks=False):
+                    elif parts and entry.name.startswith(PARTIAL) and entry.is_file(follow_symlinks=False):
                         os.unlink(entry.name, dir_fd=fd)
                         reach("buckets.sweep.unlinked")
                         swept.append("/".join((*parts, entry.name)))
@@ -121,7 +231,7 @@ class FolderBuckets:
             not parts
             or name.startswith("/")
             or "\0" in name
-            or any(p in ("..", ".") or p.startswith(_PARTIAL) for p in parts)
+            or any(p in ("..", ".") or p.startswith(PARTIAL) for p in parts)
         ):
             raise ObjectRefused(f"{name!r} is not the name of an object")
         path = self._root / bucket
@@ -131,6 +241,24 @@ class FolderBuckets:
             if found is not None and stat.S_ISLNK(found.st_mode):
                 raise ObjectRefused(f"{bucket}/{name} goes through a link")
         return path
+
+
+def beside(target: Path) -> Path:
+    """The path of a file that is no object, and may become the one at *target*."""
+    return target.parent / f"{PARTIAL}{uuid.uuid4().hex}"
+
+
+def _rename_to_new(file: Path, target: Path) -> None:
+    """Rename where nothing has that name. Raises ObjectExists, OSError."""
+    libc = ctypes.CDLL(None, use_errno=True)
+    if libc.renameat2(_AT_FDCWD, os.fsencode(file), _AT_FDCWD, os.fsencode(target), _RENAME_NOREPLACE) == 0:
+        return
+    number = ctypes.get_errno()
+    if number == errno.EEXIST or (number == errno.EINVAL and os.path.lexists(target)):
+        raise ObjectExists(target.name)
+    if number != errno.EINVAL:
+        raise OSError(number, os.strerror(number), str(file))
+    file.rename(target)  # On a file system that has no such way somebody may come between.
 
 
 @contextmanager
@@ -207,10 +335,14 @@ def _opened(root: Path, parts: Sequence[str]) -> Iterator[BinaryIO]:
         yield opened.enter_context(os.fdopen(at, "rb", closefd=False))
 
 
-def _sync_folder(folder: Path) -> None:
-    """Make a rename in *folder* durable."""
-    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+def sync_folders(folder: Path, root: Path) -> None:
+    """Make what was renamed in *folder* durable, and the folders themselves that lead to it from *root*."""
+    while True:
+        descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+        if folder == root:
+            break
+        folder = folder.parent

@@ -9,6 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from kiln.buckets.folder import FolderBuckets
+from kiln.buckets.uploads import Uploads
 from kiln.calls.call import Ports
 from kiln.calls.grace import Grace
 from kiln.calls.plane import Plane
@@ -57,6 +58,7 @@ class Assembly:
     ballast: Ballast
     pool: Qcow2Pool
     buckets: FolderBuckets
+    uploads: Uploads
 
     @property
     def database(self) -> Database:
@@ -127,7 +129,15 @@ def _assembled(settings: Settings, say: Say | None) -> Iterator[Assembly]:
         pool.lineage = lineage_in(database)
         pool.make_room = lambda missing_bytes: bool(relieve(ports, missing_bytes))
         try:
-            yield Assembly(settings=settings, ports=ports, sealer=sealer, ballast=ballast, pool=pool, buckets=buckets)
+            yield Assembly(
+                settings=settings,
+                ports=ports,
+                sealer=sealer,
+                ballast=ballast,
+                pool=pool,
+                buckets=buckets,
+                uploads=Uploads(buckets),
+            )
         finally:
             if plane is not None:
                 plane.close()

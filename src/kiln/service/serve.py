@@ -7,7 +7,7 @@ import signal
 import socket
 import sys
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Executor, ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import replace
 from functools import partial
@@ -32,7 +32,7 @@ from kiln.service.listening import known_certificates, listeners
 from kiln.service.networking import networks_carried
 from kiln.service.pairing import advance, refuse_newer
 from kiln.service.passing import started, stopping
-from kiln.service.settings import Settings
+from kiln.service.settings import Settings, to_address
 from kiln.service.supervisor import READY, tell_supervisor
 from kiln.store import tasks
 from kiln.store.errors import DatabaseFull
@@ -51,6 +51,8 @@ from kiln.wire.gateway import Gateway
 from kiln.wire.http.bounds import STREAMS, STREAMS_SHARE, make_room
 from kiln.wire.http.crowd import Crowd
 from kiln.wire.noncelog import open_nonces
+from kiln.wire.oss.call import OssSite
+from kiln.wire.oss.gate import OssGate
 from kiln.wire.paths.events import Limits
 from kiln.wire.paths.threads import Threads
 
@@ -66,6 +68,9 @@ _PATIENCE_S = 0.002
 
 #: Threads beside those of requests: one leads who writes, while others tell their groups what has become of it.
 _LEADERS = 4
+
+#: Threads that read and write objects of buckets: so many wait for disks at a time.
+_MOVERS = 8
 
 _POINT_MOST = 200  # Letters in the name of a kill point.
 
@@ -106,11 +111,11 @@ def serve(settings: Settings, say: Callable[[str], None], room: int = 0) -> None
             with (
                 networks_carried(assembly),
                 ThreadPoolExecutor(settings.threads + _LEADERS, thread_name_prefix="request") as executor,
+                ThreadPoolExecutor(_MOVERS, thread_name_prefix="object") as movers,
             ):
                 crowd = Crowd(make_room())
-                patience_s = _PATIENCE_S if assembly.database.is_sqlite else 0.0
-                threads = Threads(executor, settings.threads, patience_s)
-                app = make_app(_site(assembly, worker, keeper, threads, crowd))
+                threads = Threads(executor, settings.threads, _PATIENCE_S if assembly.database.is_sqlite else 0.0)
+                app = make_app(_site(assembly, (worker, keeper), threads, movers, crowd))
                 for one in switched_off(assembly.database, settings):
                     say(f"{one}, which the settings name, is switched off: `kiln account keys enable {one}`")
 
@@ -149,6 +154,7 @@ def _recover(assembly: Assembly) -> None:
     """Take up what a stop or a crash left: nobody else can hold a lease, or a machine, of a database that is held."""
     assembly.pool.sweep()
     assembly.buckets.sweep()
+    assembly.uploads.sweep(assembly.ports.clock(), is_start=True)
     database = assembly.database
     with database.read() as tx:
         go_on_after(tasks.latest_seq(tx))
@@ -184,6 +190,7 @@ def _chores(assembly: Assembly, recorder: Recorder) -> tuple[Chore, ...]:
         *CHORES,
         Chore("record_accounts", 60.0, lambda _: recorder.compare(("account",))),
         Chore("watch_keys", KEPT_S, lambda _: watch.look()),
+        Chore("sweep_uploads", 3600.0, lambda ports: assembly.uploads.sweep(ports.clock())),
     )
     if not assembly.database.is_sqlite:
         return chores
@@ -195,13 +202,14 @@ def _chores(assembly: Assembly, recorder: Recorder) -> tuple[Chore, ...]:
     )
 
 
-def _site(assembly: Assembly, worker: Worker, keeper: Keeper, threads: Threads, crowd: Crowd) -> Site:
-    ports = assembly.ports
+def _site(assembly: Assembly, at_work: tuple[Worker, Keeper], threads: Threads, movers: Executor, crowd: Crowd) -> Site:
+    ports, (worker, keeper) = assembly.ports, at_work
     settling = Settling()
     ports.database.hub.attach(settling)
+    credentials = StoredCredentials(assembly.database, assembly.sealer)
     gateway = Gateway(
         Dispatcher(CATALOGUE, ports, worker.id, worker.hand_over, settling),
-        StoredCredentials(assembly.database, assembly.sealer),
+        credentials,
         open_nonces(assembly.settings.folder.nonces, ports.clock()),
         ports.clock,
     )
@@ -217,6 +225,18 @@ def _site(assembly: Assembly, worker: Worker, keeper: Keeper, threads: Threads, 
         threads=threads,
         health=tell_health,
         hub=assembly.database.hub,
+        oss=OssGate(
+            OssSite(
+                credentials=credentials,
+                database=assembly.database,
+                buckets=assembly.buckets,
+                uploads=assembly.uploads,
+                clock=ports.clock,
+                region=assembly.settings.region_ids[0],
+                own_names=("localhost", to_address(assembly.ports.deployment.endpoint)[0]),
+            )
+        ),
+        movers=movers,
         limits=Limits(in_all=min(STREAMS, int(crowd.room.in_all * STREAMS_SHARE))),
     )
 

@@ -6,15 +6,19 @@ a small pool of threads: more threads than a few only pass Python's lock around.
 
 from __future__ import annotations
 
+from concurrent.futures import Executor
 from dataclasses import field
 
 from kiln.ground.values import dataclass
 from kiln.store.changes import Hub
 from kiln.wire.gateway import Gateway
 from kiln.wire.http.bounds import STREAMS, STREAMS_OF_ACCOUNT
+from kiln.wire.oss.gate import OssGate
+from kiln.wire.paths import oss
 from kiln.wire.paths.doors import Doors
 from kiln.wire.paths.events import Events, Limits
 from kiln.wire.paths.health import Health, HealthPath
+from kiln.wire.paths.oss import OssPath
 from kiln.wire.paths.table import Path, Table
 from kiln.wire.paths.threads import Threads
 
@@ -27,6 +31,8 @@ class Site:
     threads: Threads
     health: Health
     hub: Hub
+    oss: OssGate
+    movers: Executor  #: Threads that read and write objects, and may wait for a disk.
     limits: Limits = field(default_factory=Limits)
 
 
@@ -38,6 +44,17 @@ PATHS: tuple[Path[Site], ...] = (
         about="""\
 The API: every [operation](operations/index.md), signed as the official clients sign. What is below it and in no other
 line of this table is answered by the API as well, with its own words for what there is not.""",
+    ),
+    Path(
+        at="/BUCKET/OBJECT",
+        make=lambda site: OssPath(site.oss, site.threads, site.movers),
+        claims=oss.claims,
+        is_streamed=True,
+        about="""\
+[The little of OSS](oss.md) by which images come and go: the buckets, and the objects in them, streamed. A request is
+known by its signature, at any path: `Authorization: OSS ...` or `OSS4-HMAC-SHA256 ...`, or that in a presigned URL. It
+is known by its host, too, where that is a name of OSS's (`BUCKET.oss-REGION.aliyuncs.com`) and a proxy or a hosts file
+has led it here.""",
     ),
     Path(
         at="/healthz",

@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from http.client import HTTPConnection, HTTPResponse
 from typing import NamedTuple
 
+from kiln.buckets.uploads import Uploads
 from kiln.ground.clock import to_seconds_text
 from kiln.operations import CATALOGUE
 from kiln.service.http import make_server
@@ -25,10 +26,12 @@ from kiln.wire.http.crowd import Crowd
 from kiln.wire.http.tls import Certificates
 from kiln.wire.key import Key
 from kiln.wire.nonces import MemoryNonces
+from kiln.wire.oss.call import OssSite
+from kiln.wire.oss.gate import OssGate
 from kiln.wire.paths.events import Limits
 from kiln.wire.paths.threads import Threads
 from kiln.wire.signatures import acs3
-from tests.clouds import ACCOUNT, OTHER, Cloud
+from tests.clouds import ACCOUNT, OTHER, REGION, Cloud
 
 
 class Keys:
@@ -169,7 +172,7 @@ def start_site(
 ) -> Iterator[Served]:
     """The server on a free port, until the context ends."""
     keys, crowd, ready = Keys(), Crowd(room), threading.Event()
-    with socket.socket() as listener, ThreadPoolExecutor(2) as executor:
+    with socket.socket() as listener, ThreadPoolExecutor(2) as executor, ThreadPoolExecutor(2) as movers:
         listener.bind(("127.0.0.1", 0))
         listener.listen(1024)
         gateway = Gateway(Dispatcher(CATALOGUE, cloud.ports), keys, MemoryNonces(), cloud.clock)
@@ -178,6 +181,17 @@ def start_site(
             threads=Threads(executor, at_once=2),
             health=health,
             hub=cloud.ports.database.hub,
+            oss=OssGate(
+                OssSite(
+                    credentials=keys,
+                    database=cloud.ports.database,
+                    buckets=cloud.ports.buckets,
+                    uploads=Uploads(cloud.ports.buckets),
+                    clock=cloud.clock,
+                    region=REGION,
+                )
+            ),
+            movers=movers,
             limits=limits,
         )
         certificates = certify(listener.getsockname()[1])

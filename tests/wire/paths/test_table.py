@@ -138,4 +138,4 @@ def test_ends_the_applications_whose_answers_do_not_end(table):
 def test_every_declared_path_is_one_and_says_what_it_is():
     assert len({path.at for path in PATHS}) == len(PATHS)
     assert all(path.about and path.at.startswith("/") for path in PATHS)
-    assert [path.at for path in PATHS if not path.methods] == ["/"]
+    assert [path.at for path in PATHS if not path.methods] == ["/", "/BUCKET/OBJECT"]

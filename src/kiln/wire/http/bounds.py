@@ -56,6 +56,19 @@ STREAMS_SHARE = 0.25
 #: A stream on which nothing happens says so, so that a client knows that it is there, and a dead one is noticed.
 BEAT_S = 10.0
 
+#: A body that its application takes as it comes may be as long as it likes, but not slower than so many bytes in so
+#: long: a disk image over a line of 10 kbit/s is nobody's, and a connection is kept for it.
+STREAM_SLICE = 64 * KiB
+STREAM_WINDOW_S = 60.0
+STREAM_LEAST = 64 * KiB
+
+#: Transfers of objects that may go on at a time: one account's, and all. Each has a piece of an object in memory.
+TRANSFERS_OF_ACCOUNT = 32
+TRANSFERS = 128
+
+#: The body of a request for OSS that is no object: a list of 10,000 parts, or of a thousand names.
+LISTED = 2 * MiB
+
 #: After a refusal the rest of a request is thrown away unread, so that the refusal arrives: so long, and so much.
 DISCARD_S = 2.0
 DISCARD = 1 * MiB

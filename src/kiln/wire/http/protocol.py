@@ -26,9 +26,10 @@ from kiln.ground.journal import Journal
 from kiln.wire.doors.door import Answer
 from kiln.wire.http import bounds
 from kiln.wire.http.crowd import Crowd, name_of
-from kiln.wire.http.direct import Paths
+from kiln.wire.http.direct import Paths, may_be_direct
 from kiln.wire.http.names import OwnNames
-from kiln.wire.http.refusals import refusal
+from kiln.wire.http.refusals import fault_of, refusal
+from kiln.wire.http.streams import Stream
 from kiln.wire.http.tls import HANDSHAKE_BYTE, Certificates, TlsBroken, TlsTransport
 
 if TYPE_CHECKING:
@@ -74,6 +75,7 @@ class BoundedProtocol(HttpToolsProtocol):
         self._has_begun = False
         self._tls: TlsTransport | None = None
         self._tunnel: ssl.SSLContext | None = None
+        self._stream: Stream | None = None
         self._sealed = b""
         status = self.crowd.come(self, name_of(self.client[0] if self.client else ""))
         if status:
@@ -108,7 +110,7 @@ class BoundedProtocol(HttpToolsProtocol):
         """Have the request answered: by a task, or, where that is not needed, once it is whole."""
         assert self._due is not None  # Who calls has looked.
         cycle, app = self._due
-        direct = None if self.flow.write_paused or not _may_be_direct(cycle) else self.table.direct(cycle.scope)
+        direct = None if self.flow.write_paused or not may_be_direct(cycle) else self.table.direct(cycle.scope)
         if direct is None:
             self._due = None
             super()._start_asgi_task(cycle, app)
@@ -152,6 +154,10 @@ class BoundedProtocol(HttpToolsProtocol):
             if self._head_since is not None and now - self._head_since > bounds.HEAD_S:
                 self.crowd.count("handshake_late")
                 self.give_way()
+        elif not self._in_head and self._stream is not None:
+            is_ours = self.flow.read_paused or self.has_held or self.cycle.waiting_for_100_continue
+            if self._stream.is_late(now, self._last_byte, self._body_bytes, is_ours=is_ours):
+                self._refuse("body_late")
         elif not self._in_head:
             if now - self._last_byte > bounds.PAUSE_S or now - self._body_since > bounds.BODY_S:
                 self._refuse("body_late")
@@ -223,7 +229,8 @@ class BoundedProtocol(HttpToolsProtocol):
     def go_on(self) -> None:
         """Parse what has come, until there is something to answer."""
         while self._held and not self._is_busy and not self.transport.is_closing():
-            piece, self._held = self._held[: bounds.SLICE], self._held[bounds.SLICE :]
+            slice_bytes = bounds.SLICE if self._stream is None else self._stream.slice_bytes(self._body_bytes)
+            piece, self._held = self._held[:slice_bytes], self._held[slice_bytes:]
             self._feed(piece)
         if self._held:
             self.flow.pause_reading()
@@ -271,7 +278,7 @@ class BoundedProtocol(HttpToolsProtocol):
                 self._fault = self._fault or "headers_too_large"
         elif not began_in_head:
             self._body_bytes += len(piece)
-            if self._body_bytes > bounds.BODY_ON_THE_WIRE:
+            if self._body_bytes > bounds.BODY_ON_THE_WIRE and self._stream is None:
                 self._fault = self._fault or "body_too_large"
             if self._unread_of_chunk is not None:
                 # A chunk that gives no body is the last, and this a trailer, which the parser copies with each piece.
@@ -311,7 +318,7 @@ class BoundedProtocol(HttpToolsProtocol):
         self._in_head, self._head_since = False, None
         self._body_since, self._body_bytes, self._pieces, self._trailers = self._now(), 0, 0, 0
         self._unread_of_chunk = None
-        self._fault = self._fault or _fault_of(self.headers)
+        self._fault = self._fault or fault_of(self.headers)
         if self._fault:
             return
         if self.parser.get_method() == b"CONNECT":
@@ -334,6 +341,9 @@ class BoundedProtocol(HttpToolsProtocol):
             path = b"/" + path.split(b"://", 1)[1].partition(b"/")[2]
         self.scope["raw_path"], self.scope["query_string"] = path or b"/", query
         self.scope["path"] = path.decode("latin-1") or "/"
+        if self.table.is_streamed(self.scope):
+            self._stream = Stream(self.headers, self._now())
+            self.crowd.ask(self)
         if self._due is not None:
             self._begin_due()
 
@@ -354,6 +364,7 @@ class BoundedProtocol(HttpToolsProtocol):
 
     def on_message_complete(self) -> None:
         self._in_head, self._head_bytes = True, 0
+        self._stream = None
         if not self._fault and not self._head_again and self._tunnel is None:
             super().on_message_complete()
             if self._due is not None:
@@ -364,10 +375,25 @@ class BoundedProtocol(HttpToolsProtocol):
                 self.crowd.ask(self)
 
     def on_response_complete(self) -> None:
+        # Behind an earlier request, it is that one's answer which is complete.
+        if self._stream is not None and self.cycle.response_complete and self.cycle.more_body:
+            self._throw_rest_away()
+            return
         super().on_response_complete()
         if self._in_head and not self.pipeline and not self._is_answering:
             self.crowd.wait(self)
         self.go_on()
+
+    def _throw_rest_away(self) -> None:
+        """End after an answer that came before all of its request: what still comes is read for a while, unseen.
+
+        Else the client would be told that the connection broke, and not why.
+        """
+        self._held = b""
+        self._discarding_since = self._now()
+        self.flow.resume_reading()
+        if not self.transport.is_closing():
+            self.transport.write_eof()
 
     def pause_writing(self) -> None:
         self._unread_since = self._now()
@@ -451,24 +477,6 @@ class BoundedProtocol(HttpToolsProtocol):
 
     def _tell(self, reason: str) -> None:
         self.transport.write(refusal(reason))
-
-
-def _may_be_direct(cycle: RequestResponseCycle) -> bool:
-    """Whether a request is surely whole before reading has to wait for somebody who takes its body."""
-    if cycle.scope["method"] not in ("GET", "POST") or cycle.waiting_for_100_continue:
-        return False
-    for name, value in cycle.scope["headers"]:
-        if name == b"transfer-encoding" or (name == b"content-length" and int(value) > HIGH_WATER_LIMIT):
-            return False
-    return True
-
-
-def _fault_of(headers: list[tuple[bytes, bytes]]) -> str:
-    """What the parser lets pass, and what two who read it could take for two things."""
-    if sum(name == b"host" for name, _ in headers) > 1:
-        return "two_hosts"
-    codings = [value.strip().lower() for name, value in headers if name == b"transfer-encoding"]
-    return "" if codings in ([], [b"chunked"]) else "coding_unknown"
 
 
 class _Flow(FlowControl):

@@ -49,3 +49,11 @@ def refusal(reason: str) -> bytes:
         f"{later}connection: close\r\n\r\n"
     )
     return f"{head}{text}\n".encode()
+
+
+def fault_of(headers: list[tuple[bytes, bytes]]) -> str:
+    """What the parser lets pass, and what two who read it could take for two things."""
+    if sum(name == b"host" for name, _ in headers) > 1:
+        return "two_hosts"
+    codings = [value.strip().lower() for name, value in headers if name == b"transfer-encoding"]
+    return "" if codings in ([], [b"chunked"]) else "coding_unknown"

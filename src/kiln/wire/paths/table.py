@@ -31,6 +31,8 @@ class Path(Generic[Site]):
     has_below: bool = (
         False  #: Whether what lies below it is answered as well: ``/console`` answers ``/console/images``.
     )
+    claims: Callable[[Scope], bool] | None = None  #: Of one whose requests are known by something else than the path.
+    is_streamed: bool = False  #: Whether its application takes the body as it comes, and bounds it itself.
     about: str  #: For the reference: what it answers, and to whom. Paragraphs of Markdown.
 
 
@@ -56,8 +58,12 @@ class Table(Generic[Site]):
     def __init__(self, paths: Iterable[Path[Site]], site: Site) -> None:
         self._whole: dict[str, tuple[Path[Site], Application]] = {}
         self._below: dict[str, tuple[Path[Site], Application]] = {}
+        self._claiming: list[tuple[Path[Site], Application]] = []
         for path in paths:
             one = path, path.make(site)
+            if path.claims is not None:
+                self._claiming.append(one)
+                continue
             self._whole[path.at] = one
             if path.has_below:
                 self._below[path.at.rstrip("/")] = one
@@ -66,7 +72,7 @@ class Table(Generic[Site]):
         """One connection's next request."""
         if scope["type"] != "http":
             return
-        found = self._find(scope["path"])
+        found = self._find(scope)
         if found is None:
             words = f"There is nothing at {scope['path'][:200]}. There is: {', '.join(sorted(self._whole))}."
             await send_words(send, 404, words)
@@ -75,6 +81,9 @@ class Table(Generic[Site]):
         if path.methods and scope["method"] not in path.methods:
             words = f"{path.at} takes {' and '.join(path.methods)}, and no {scope['method']}."
             await send_words(send, 405, words, ("allow", ", ".join(path.methods)))
+            return
+        if path.is_streamed:
+            await application(scope, receive, send)
             return
         try:
             body = await _read(scope, receive)
@@ -91,21 +100,31 @@ class Table(Generic[Site]):
 
     def direct(self, scope: Scope) -> Direct | None:
         """What answers a request that is whole without a task, where its path's application can do that."""
-        found = self._find(scope["path"])
-        if found is None:
+        found = self._find(scope)
+        if found is None or found[0].is_streamed:
             return None
         path, application = found
         is_taken = not path.methods or scope["method"] in path.methods
         return application if is_taken and isinstance(application, Direct) else None
 
+    def is_streamed(self, scope: Scope) -> bool:
+        """Whether the application of a request takes its body as it comes."""
+        found = self._find(scope) if self._claiming else None
+        return found is not None and found[0].is_streamed
+
     def end(self) -> None:
         """End the answers that would not end by themselves, for a server that stops."""
-        for _, application in self._whole.values():
+        for _, application in (*self._whole.values(), *self._claiming):
             if isinstance(application, Ending):
                 application.end()
 
-    def _find(self, asked: str) -> tuple[Path[Site], Application] | None:
-        """The path itself, or the longest that it lies below."""
+    def _find(self, scope: Scope) -> tuple[Path[Site], Application] | None:
+        """Whoever claims the request; else the path itself, or the longest that it lies below."""
+        for one in self._claiming:
+            claims = one[0].claims
+            if claims is not None and claims(scope):
+                return one
+        asked: str = scope["path"]
         found = self._whole.get(asked)
         above = asked
         while found is None:
