@@ -280,14 +280,15 @@ def test_refuses_what_it_does_not_understand(words):
     assert result.exit_code == exits.USAGE.number
 
 
-def test_says_how_to_import_without_a_data_folder(tmp_path):
+def test_sends_a_file_to_a_service_that_is_elsewhere_and_says_where_none_answers(tmp_path):
     file = tmp_path / "disk.raw"
     file.write_bytes(b"\0" * 512)
+    nobody = {"KILN_ENDPOINT": "http://127.0.0.1:9", "KILN_ACCESS_KEY_ID": "a", "KILN_ACCESS_KEY_SECRET": "b"}
 
-    result = said("image", "import", str(file), KILN_ENDPOINT="http://127.0.0.1:9")
+    result = said("image", "import", str(file), **nobody)
 
-    assert result.exit_code == exits.FILE.number
-    assert "--bucket BUCKET --object NAME" in result.stderr
+    assert result.exit_code == exits.UNREACHABLE.number
+    assert "http://127.0.0.1:9" in result.stderr
 
 
 def test_refuses_a_place_for_an_export_before_it_asks_for_one(tmp_path):

@@ -96,7 +96,7 @@ def test_refuses_a_folder_that_no_kiln_has_used(tmp_path, file):
     with pytest.raises(Refusal, match="is not the data folder of a Kiln") as refused:
         uploads.put(file, tmp_path, BUCKET)
 
-    assert "--bucket BUCKET --object NAME" in refused.value.hint
+    assert "by its API" in refused.value.hint
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can give files away")

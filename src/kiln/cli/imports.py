@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import importlib
+import shutil
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from kiln.cli import exits, output, uploads
+from kiln.cli import exits, output, remote, uploads
 from kiln.cli.exits import Refusal
+from kiln.cli.remote import Fetching
 from kiln.cli.session import said_in
-from kiln.cli.uploads import Upload
+from kiln.cli.uploads import Brought
 from kiln.cli.waiting import Begun, shown, wait_for_outcome
 from kiln.client.client import ApiFailure, Client
 from kiln.client.waiters import WaitFailed
@@ -28,8 +30,10 @@ def format_of(name: str) -> str | None:
 @contextmanager
 def uploaded(
     client: Client, data: Path | None, *, file: Path | None, url: str | None, digest: str, sample: bool, is_dry: bool
-) -> Iterator[Upload | None]:
+) -> Iterator[Brought | None]:
     """What is to be imported as an object of the caller's own bucket; None where it lies in a bucket already.
+
+    Without a data folder the service is elsewhere, and is sent it.
 
     Of a dry run, which looks at no byte, one that only has its size: nothing is fetched or made for it.
     """
@@ -37,6 +41,11 @@ def uploaded(
         yield None
         return
     bucket = uploads.uploads_of(client.pseudonym)
+    if data is None:
+        fetch = _fetching(url, digest, sample=sample)
+        with remote.brought(client, bucket, file=file, fetch=fetch, is_dry=is_dry) as sent:
+            yield sent
+        return
     sweep(client, uploads.bucket_folder(data, bucket))
     if is_dry and (url is not None or sample):
         with uploads.receiving(name_of(url or "sample"), data, bucket) as (upload, target):
@@ -47,19 +56,36 @@ def uploaded(
         yield uploads.put(file, data, bucket)
     elif url is not None:
         with uploads.receiving(name_of(url), data, bucket) as (upload, target):
-            try:
-                with shown(url) as progress:
-                    _download(url, target, digest).run(progress)
-            except (KeyboardInterrupt, SystemExit):
-                output.note(f"\nkiln: no longer fetching {url}\n(Nothing was imported.)")
-                raise
-            target.flush()
+            _fetch(url, target, digest)
         yield upload
     else:
         # As of what fetches below, only who asks for it waits for what it brings, which here are the settings.
         with importlib.import_module("kiln.cli.sample").sample() as made:
             upload = uploads.put(made, data, bucket)
         yield upload
+
+
+def _fetch(url: str, target: BinaryIO, digest: str) -> None:
+    try:
+        with shown(url) as progress:
+            _download(url, target, digest).run(progress)
+    except (KeyboardInterrupt, SystemExit):
+        output.note(f"\nkiln: no longer fetching {url}\n(Nothing was imported.)")
+        raise
+    target.flush()
+
+
+def _fetching(url: str | None, digest: str, *, sample: bool) -> Fetching | None:
+    """What brings the file that is to be sent on to a service elsewhere; None where it is there."""
+    if url is not None:
+        return Fetching(name_of(url), lambda target: _fetch(url, target, digest))
+    return Fetching("sample", _copy_sample) if sample else None
+
+
+def _copy_sample(target: BinaryIO) -> None:
+    with importlib.import_module("kiln.cli.sample").sample() as made, made.open("rb") as disk:
+        shutil.copyfileobj(disk, target)
+    target.flush()
 
 
 def _download(url: str, target: BinaryIO, digest: str) -> Any:
@@ -86,7 +112,7 @@ def name_of(url: str) -> str:
 
 def sweep(client: Client, folder: Path) -> None:
     """Take away what was left in a bucket for uploads, as by --no-wait, unless an import may still read it."""
-    if next(client.rows("DescribeTasks", TaskAction="ImportImage", TaskStatus="Processing"), None) is None:
+    if not remote.is_any_import(client):
         uploads.remove_left(folder)
 
 
@@ -104,14 +130,14 @@ def require_taken(client: Client, params: dict[str, Any], folder: Path | None) -
         upload.remove()
 
 
-def disk_first(params: dict[str, Any], known: Mapping[str, Any], upload: Upload | None) -> dict[str, Any]:
+def disk_first(params: dict[str, Any], known: Mapping[str, Any], upload: Brought | None) -> dict[str, Any]:
     """The parameters of an import whose first disk is what was uploaded, if anything was, and else is *known*."""
     placed = {"OSSBucket": upload.bucket, "OSSObject": upload.object} if upload else {}
     return {**params, "DiskDeviceMapping": [{**known, **placed}, *params.get("DiskDeviceMapping", ())]}
 
 
 def import_image(
-    client: Client, params: dict[str, Any], upload: Upload | None, timeout_s: float | None, *, as_json: bool
+    client: Client, params: dict[str, Any], upload: Brought | None, timeout_s: float | None, *, as_json: bool
 ) -> None:
     """Import, print the ID at once, and wait unless *timeout_s* is None; an upload stays as long as it is needed."""
     is_needed = False
@@ -130,6 +156,6 @@ def import_image(
         raise Refusal(str(error), exits.FAILED_LATER, hint) from error
     finally:
         if upload is not None and is_needed:
-            output.note(f"{upload.path} is read until the import is done; a later `kiln image import` takes it away.")
+            output.note(f"{upload.said} is read until the import is done; a later `kiln image import` takes it away.")
         elif upload is not None:
             upload.remove()

@@ -10,6 +10,7 @@ from pathlib import Path
 from kiln.cli import exits
 from kiln.cli.exits import Refusal
 from kiln.client.client import Client
+from kiln.service.datafolder import DataFolder
 
 #: Each setting and the variables that may hold it, the first one that is set wins.
 ENDPOINT = ("KILN_ENDPOINT",)
@@ -48,6 +49,13 @@ def find_data_folder(given: Path | None) -> Path | None:
     """The data folder of the Kiln on this machine, if one is named."""
     named = _find(DATA)
     return given or (Path(named) if named else None)
+
+
+def find_buckets(given: Path | None) -> Path | None:
+    """The data folder in which the service's buckets are folders; None where it is elsewhere, and *given* is none."""
+    folder = find_data_folder(given)
+    is_elsewhere = given is None and (folder is None or not DataFolder(folder).buckets.is_dir())
+    return None if is_elsewhere else folder
 
 
 def _find(names: tuple[str, ...]) -> str:

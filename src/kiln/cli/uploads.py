@@ -18,7 +18,7 @@ import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import BinaryIO
+from typing import BinaryIO, Protocol
 
 from kiln.cli import exits
 from kiln.cli.exits import Refusal
@@ -33,25 +33,46 @@ _EXPORTS = "exports"
 _FICLONE = 0x40049409
 
 #: How long after its last byte an upload may be without an import.
-_YOUNG_S = 3600.0
+YOUNG_S = 3600.0
 
-_ELSEWHERE = (
-    "Without access to the service's data folder, put the file into a bucket there first and name it: "
-    "--bucket BUCKET --object NAME."
-)
+_ELSEWHERE = "Without --data and KILN_DATA the file is sent to the service by its API."
 
 
 def _refuse(message: str, hint: str = "") -> Refusal:
     return Refusal(message, exits.FILE, hint)
 
 
+class Brought(Protocol):
+    """An object that was put into a bucket for one import."""
+
+    @property
+    def bucket(self) -> str:
+        """The bucket."""
+
+    @property
+    def object(self) -> str:
+        """Its name there."""
+
+    @property
+    def said(self) -> str:
+        """Where it lies, as it is said."""
+
+    def remove(self) -> None:
+        """Take it away again; it is no error when it is gone."""
+
+
 @dataclass(frozen=True)
 class Upload:
-    """An object that was put into a bucket for one import."""
+    """One that is a file of this machine."""
 
     bucket: str
     object: str
     path: Path
+
+    @property
+    def said(self) -> str:
+        """Where it lies, as it is said."""
+        return str(self.path)
 
     def remove(self) -> None:
         """Take it away again; it is no error when it is gone."""
@@ -104,7 +125,7 @@ def put(file: Path, data: Path | None, bucket: str) -> Upload:
     if not stat.S_ISREG(facts.st_mode):
         raise _refuse(f"{file} is not a regular file")
     folder = bucket_folder(data, bucket)
-    target = folder / _fresh(file.name)
+    target = folder / fresh_name(file.name)
     try:
         _share(file.resolve(), target, facts.st_uid)
         _hand_over(target, folder)
@@ -121,7 +142,7 @@ def put(file: Path, data: Path | None, bucket: str) -> Upload:
 def receiving(name: str, data: Path | None, bucket: str) -> Iterator[tuple[Upload, BinaryIO]]:
     """A new object of the bucket, and its file to write to; it is gone again unless all went well. Raises Refusal."""
     folder = bucket_folder(data, bucket)
-    target = folder / _fresh(name)
+    target = folder / fresh_name(name)
     try:
         with target.open("xb") as file:
             _hand_over(target, folder)
@@ -131,14 +152,14 @@ def receiving(name: str, data: Path | None, bucket: str) -> Iterator[tuple[Uploa
         raise
 
 
-def _fresh(name: str) -> str:
+def fresh_name(name: str) -> str:
     """A name that no object has, and that every object may have."""
     return f"{uuid.uuid4().hex[:8]}-{re.sub(r'[^A-Za-z0-9._-]', '_', name)[-100:].lstrip('.')}"
 
 
 def remove_left(folder: Path, clock: Clock = system_clock) -> None:
     """Take away what was left in a bucket for uploads; what is younger than an hour may be somebody's who goes on."""
-    before = clock() - _YOUNG_S
+    before = clock() - YOUNG_S
     for left in folder.iterdir():
         facts = left.lstat()
         if stat.S_ISREG(facts.st_mode) and facts.st_ctime < before:

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import hashlib
 import hmac
+import importlib
 import json
 import socket
 import time
@@ -82,6 +83,15 @@ class Client:
     def pseudonym(self) -> str:
         """Names whoever calls, the same each time, and cannot be guessed without the secret. 16 letters and digits."""
         return hmac.new(self._key_secret.encode(), self._key_id.encode(), hashlib.sha256).hexdigest()[:16]
+
+    @property
+    def objects(self) -> Any:
+        """What lies in the service's buckets: a ``kiln.client.objects.Objects``.
+
+        Only who asks for it waits for what it brings, which is the standard library's reader of XML.
+        """
+        module = importlib.import_module("kiln.client.objects")
+        return module.Objects(self._transport, self._key_id, self._key_secret, self.region, self._clock)
 
     def call(self, action: str, params: Mapping[str, Any] | None = None, /, **more: Any) -> dict[str, Any]:
         """The answer of an action. *params* is for names that are no Python names, such as ``Tag.1.Key``.

@@ -63,9 +63,22 @@ class Transport:
         self._idle: deque[socket.socket] = deque()
 
     def post(self, headers: Mapping[str, str], body: bytes) -> HttpReply:
-        """The answer to a POST to ``/``. Raises Unreachable, and ValueError for a header that no request can have."""
+        """The answer to a POST to ``/``. Raises as ``send``."""
+        return self.send("POST", "/", headers, body, has_host=True)
+
+    def send(
+        self, method: str, target: str, headers: Mapping[str, str], body: bytes = b"", *, has_host: bool = False
+    ) -> HttpReply:
+        """The answer to a request. *has_host*: its headers say to whom it is.
+
+        Raises Unreachable, and ValueError for a header that no request can have.
+        """
+        if not has_host:
+            headers = {"host": self.host, **headers}
         lines = [f"{name}: {_checked(value)}" for name, value in headers.items()]
-        head = "\r\n".join(["POST / HTTP/1.1", *lines, f"content-length: {len(body)}", "", ""]).encode("latin-1")
+        head = "\r\n".join([f"{method} {target} HTTP/1.1", *lines, f"content-length: {len(body)}", "", ""]).encode(
+            "latin-1"
+        )
         connection = self._connect()
         try:
             connection.sendall(head + body)

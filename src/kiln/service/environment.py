@@ -33,7 +33,7 @@ def environment_of(client: str | None, settings: Settings) -> dict[str, str]:
 
 
 def environment(settings: Settings) -> dict[str, str]:
-    """The variables of Kiln's own CLI, of the current and classic SDKs, of the aliyun CLI, Terraform and Packer.
+    """The variables of Kiln's own CLI, of the current and classic SDKs, of OSS's, the aliyun CLI, Terraform and Packer.
 
     They name the service that runs in the data folder, as it said itself; where
     none does, the last one that did. Nothing is made: a Kiln that is just starting
@@ -96,4 +96,9 @@ def _variables(settings: Settings, keys: Keys, address: Address) -> dict[str, st
         "ALICLOUD_SECURITY_TOKEN": "",
         "SECURITY_TOKEN": "",
         "ALICLOUD_REGION": region,
+        "OSS_ENDPOINT": address.endpoint,
+        "OSS_ACCESS_KEY_ID": keys.access_key_id,
+        "OSS_ACCESS_KEY_SECRET": keys.access_key_secret,
+        "OSS_SESSION_TOKEN": "",
+        "OSS_REGION": region,
     }

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
-from kiln.cli import imports, output, uploads
+from kiln.cli import imports, output, remote, uploads
 from kiln.cli.declared import Given, Takes, declared
 from kiln.cli.ending import orderly
 from kiln.cli.grammar import (
@@ -22,7 +22,7 @@ from kiln.cli.grammar import (
 )
 from kiln.cli.listings import listing
 from kiln.cli.output import Column
-from kiln.cli.session import find_data_folder, open_client
+from kiln.cli.session import find_buckets, open_client
 from kiln.cli.several import end, try_each
 from kiln.cli.showing import showing
 from kiln.cli.waiting import Begun, wait, wait_for_outcome
@@ -70,9 +70,7 @@ Sample = Annotated[
 ]
 ToBucket = Annotated[
     str | None,
-    typer.Option(
-        "--bucket", help="The bucket to write to; else one of your own in the Kiln on this machine.", metavar="BUCKET"
-    ),
+    typer.Option("--bucket", help="The bucket to write to; else one of your own.", metavar="BUCKET"),
 ]
 ToFile = Annotated[
     Path | None,
@@ -160,11 +158,11 @@ def import_image(
 ) -> None:
     """Make an image of a disk image file, and print its ID.
 
-    The API takes images from buckets only, and has no way to upload. FILE is
-    therefore put into the caller's bucket `uploads-...` of the Kiln on this machine, which
-    KILN_DATA or --data names, and taken away after the import; so is what --url
-    or --sample brings. A file that lies in a bucket already is named by --bucket
-    and --object.
+    The API takes images from buckets only. FILE is therefore put into the
+    caller's bucket `uploads-...`, and taken away after the import; so is what
+    --url or --sample brings. Where KILN_DATA or --data names the data folder of the
+    Kiln on this machine, that is a link or a copy; to a Kiln elsewhere it is sent. A
+    file that lies in a bucket already is named by --bucket and --object.
     """
     named = given.first.keys() & {"OSSBucket", "OSSObject"}
     if (file is not None) + (url is not None) + sample + bool(named) != 1 or len(named) == 1:
@@ -172,7 +170,7 @@ def import_image(
     if digest and url is None:
         raise typer.BadParameter("--digest is that of a --url")
     with orderly(), open_client(region) as client:
-        folder = find_data_folder(data)
+        folder = find_buckets(data)
         if not named and not given.params.get("ClientToken"):
             # Who asks again by a token is answered with the image that has the name.
             imports.require_free_name(client, given.params.get("ImageName"))
@@ -232,10 +230,14 @@ def export_image(
     if to_file is not None:
         uploads.require_place(to_file)
     with open_client(region) as client:
-        folder = find_data_folder(data)
+        folder = find_buckets(data)
         if bucket is None or to_file is not None:
+            is_own = bucket is None
             bucket = bucket or uploads.exports_of(client.pseudonym)
-            uploads.bucket_folder(folder, bucket)
+            if folder is not None:
+                uploads.bucket_folder(folder, bucket)
+            elif is_own:
+                client.objects.make_bucket(bucket)
         answer = client.call("ExportImage", {**given.resolved(client), "OSSBucket": bucket})
         task = answer["TaskId"]
         names = [task]
@@ -244,11 +246,19 @@ def export_image(
             begun = Begun("task", task, "Finished", f"kiln task cancel {task}")
             names = _objects(wait(client, begun, timeout) or {})
         if to_file is not None and names:
-            uploads.take(folder, bucket, names[0], to_file)
+            _take(client, folder, bucket, names[0], to_file)
             names[0] = str(to_file)
         elif wait_for_it:
             output.note(f"in the bucket {bucket}" + uploads.where(folder, bucket))
         output.show_made(answer, *names, as_json=as_json)
+
+
+def _take(client: Client, folder: Path | None, bucket: str, name: str, to_file: Path) -> None:
+    """Move what was written to a bucket to a file of this machine."""
+    if folder is None:
+        remote.take(client, bucket, name, to_file)
+    else:
+        uploads.take(folder, bucket, name, to_file)
 
 
 sharing.add_to(app)

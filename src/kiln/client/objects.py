@@ -1,0 +1,189 @@
+"""Brings objects to a service's buckets and takes them from there, by the part of OSS's API that it serves.
+
+A file goes in parts, so that what breaks is sent again alone, and comes in
+ranges. What has gone is compared by the service with the MD5 of each part.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import time
+from base64 import b64encode
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from datetime import UTC, datetime
+from typing import BinaryIO
+from urllib.parse import quote
+from xml.etree import ElementTree as ET
+
+from kiln.client.client import FIRST_PAUSE_S, SERVER_ERROR, TRIES, AnswerBroken, ApiFailure
+from kiln.client.transport import HttpReply, Transport, Unreachable
+from kiln.ground.clock import Clock, system_clock
+from kiln.ground.units import MiB
+from kiln.ground.values import dataclass
+
+PART = 8 * MiB
+_MOST_PARTS = 10_000
+_ALGORITHM = "OSS4-HMAC-SHA256"
+_PRODUCT = "oss"
+_NOTHING_THERE, _CLIENT_ERROR = 404, 400
+
+Show = Callable[[int, str], None]  #: Called with the percentage, 0 where none is known, and a word.
+
+
+@dataclass(frozen=True)
+class Found:
+    """An object that lies in a bucket."""
+
+    name: str
+    size_bytes: int
+    etag: str  #: As it is to be sent again, in quotes.
+    modified_at: float
+
+
+class Objects:
+    """Those of one account at one endpoint. Methods raise ApiFailure, Unreachable and AnswerBroken."""
+
+    def __init__(
+        self, transport: Transport, key_id: str, key_secret: str, region: str = "", clock: Clock = system_clock
+    ) -> None:
+        self._transport = transport
+        self._key_id = key_id
+        self._key_secret = key_secret
+        self._region = region or "kiln"
+        self._clock = clock
+
+    def make_bucket(self, bucket: str) -> None:
+        """Have a bucket be there, and be the caller's."""
+        self._ask("PutBucket", "PUT", bucket)
+
+    def put(self, bucket: str, name: str, file: BinaryIO, size_bytes: int, show: Show) -> None:
+        """Bring all of an open file; nothing of it stays where that fails or is broken off."""
+        begun = self._read("InitiateMultipartUpload", "POST", bucket, name, {"uploads": ""})
+        upload = {"uploadId": begun.findtext("UploadId") or ""}
+        try:
+            part_bytes = max(PART, -(-size_bytes // _MOST_PARTS))
+            for number, start in enumerate(range(0, size_bytes, part_bytes), 1):
+                show(start * 100 // size_bytes, "Uploading")
+                piece = file.read(part_bytes)
+                told = {"content-md5": b64encode(hashlib.md5(piece, usedforsecurity=False).digest()).decode()}
+                query = {**upload, "partNumber": str(number)}
+                self._ask("UploadPart", "PUT", bucket, name, query=query, headers=told, body=piece)
+            done = {"x-oss-complete-all": "yes"}
+            self._ask("CompleteMultipartUpload", "POST", bucket, name, query=upload, headers=done)
+        except BaseException:
+            with suppress(ApiFailure, Unreachable, AnswerBroken, OSError):
+                self._ask("AbortMultipartUpload", "DELETE", bucket, name, query=upload)
+            raise
+        show(100, "Uploading")
+
+    def fetch(self, bucket: str, name: str, file: BinaryIO, show: Show) -> None:
+        """Write all of an object to an open file. Raises OSError, too."""
+        found = next((one for one in self.list(bucket, name) if one.name == name), None)
+        if found is None:
+            raise ApiFailure(action="GetObject", code="NoSuchKey", message=name, status=_NOTHING_THERE, request_id="")
+        for start in range(0, found.size_bytes, PART):
+            show(start * 100 // found.size_bytes, "Downloading")
+            last = min(start + PART, found.size_bytes) - 1
+            asked = {"range": f"bytes={start}-{last}", "if-match": found.etag}
+            piece = self._ask("GetObject", "GET", bucket, name, headers=asked).body
+            if len(piece) != last - start + 1:
+                raise AnswerBroken(
+                    f"{self._transport.endpoint} gave {len(piece)} bytes of {name} for {last - start + 1}"
+                )
+            file.write(piece)
+        show(100, "Downloading")
+
+    def delete(self, bucket: str, name: str) -> None:
+        """Take an object away; it is no error when it is gone."""
+        self._ask("DeleteObject", "DELETE", bucket, name)
+
+    def list(self, bucket: str, prefix: str = "") -> list[Found]:
+        """The first thousand objects of a bucket whose names begin with *prefix*."""
+        query = {"list-type": "2", "max-keys": "1000", "prefix": prefix}
+        return [
+            Found(
+                name=one.findtext("Key") or "",
+                size_bytes=int(one.findtext("Size") or 0),
+                etag=one.findtext("ETag") or "",
+                modified_at=datetime.fromisoformat(one.findtext("LastModified") or "").timestamp(),
+            )
+            for one in self._read("ListObjectsV2", "GET", bucket, query=query).iter("Contents")
+        ]
+
+    def _read(
+        self, action: str, method: str, bucket: str, name: str = "", query: Mapping[str, str] | None = None
+    ) -> ET.Element:
+        return self._to_xml(action, self._ask(action, method, bucket, name, query=query).body)
+
+    def _to_xml(self, action: str, body: bytes) -> ET.Element:
+        try:
+            return ET.fromstring(body)  # noqa: S314 - of the service that the caller trusts with its images.
+        except ET.ParseError:
+            raise AnswerBroken(f"{self._transport.endpoint} answered {action} with no XML") from None
+
+    def _ask(
+        self,
+        action: str,
+        method: str,
+        bucket: str,
+        name: str = "",
+        *,
+        query: Mapping[str, str] | None = None,
+        headers: Mapping[str, str] | None = None,
+        body: bytes = b"",
+    ) -> HttpReply:
+        """The answer to one request, made again where that may help: none of them does harm twice."""
+        pause_s = FIRST_PAUSE_S
+        for tries_left in reversed(range(TRIES)):
+            try:
+                reply = self._send(method, f"/{bucket}/{name}", query or {}, headers or {}, body)
+            except Unreachable:
+                if not tries_left:
+                    raise
+            else:
+                if reply.status < _CLIENT_ERROR:
+                    return reply
+                if reply.status < SERVER_ERROR or not tries_left:
+                    raise self._failure(action, reply)
+            time.sleep(pause_s)
+            pause_s *= 3
+        raise AssertionError("the last try returns or raises")
+
+    def _send(
+        self, method: str, resource: str, query: Mapping[str, str], headers: Mapping[str, str], body: bytes
+    ) -> HttpReply:
+        now = datetime.fromtimestamp(self._clock(), UTC).strftime("%Y%m%dT%H%M%SZ")
+        told = {"x-oss-content-sha256": "UNSIGNED-PAYLOAD", "x-oss-date": now, **headers}
+        pairs = sorted((quote(key, safe="~"), quote(value, safe="~")) for key, value in query.items())
+        asked = "&".join(f"{key}={value}" if value else key for key, value in pairs)
+        path = quote(resource, safe="/~")
+        signed = {key: value for key, value in told.items() if key.startswith("x-oss-") or key == "content-md5"}
+        scope = f"{now[:8]}/{self._region}/{_PRODUCT}/aliyun_v4_request"
+        lines = "".join(f"{key}:{signed[key]}\n" for key in sorted(signed))
+        canonical = f"{method}\n{path}\n{asked}\n{lines}\n\nUNSIGNED-PAYLOAD"
+        string_to_sign = f"{_ALGORITHM}\n{now}\n{scope}\n{hashlib.sha256(canonical.encode()).hexdigest()}"
+        signature = _sign(self._key_secret, scope, string_to_sign)
+        told["authorization"] = f"{_ALGORITHM} Credential={self._key_id}/{scope},Signature={signature}"
+        return self._transport.send(method, f"{path}?{asked}" if asked else path, told, body)
+
+    def _failure(self, action: str, reply: HttpReply) -> ApiFailure:
+        try:
+            told = ET.fromstring(reply.body)  # noqa: S314 - as above.
+        except ET.ParseError:
+            told = ET.Element("Error")
+        return ApiFailure(
+            action=action,
+            code=told.findtext("Code") or f"HTTP{reply.status}",
+            message=told.findtext("Message") or reply.body[:200].decode(errors="replace").strip(),
+            status=reply.status,
+            request_id=told.findtext("RequestId") or "",
+        )
+
+
+def _sign(secret: str, scope: str, string_to_sign: str) -> str:
+    key = f"aliyun_v4{secret}".encode()
+    for part in scope.split("/"):
+        key = hmac.digest(key, part.encode(), "sha256")
+    return hmac.digest(key, string_to_sign.encode(), "sha256").hex()

@@ -1,0 +1,176 @@
+"""Objects by OSS's own clients, and by the command line that is not on the machine of the service."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from contextlib import closing
+
+import oss2
+import pytest
+import requests
+
+from kiln.client.client import ApiFailure, Client
+from tests.tools import needs
+
+pytestmark = [pytest.mark.sdk, pytest.mark.timeout(120)]
+
+KILN = [sys.executable, "-P", "-m", "kiln.cli.main"]
+
+
+@pytest.fixture(params=["1", "4"])
+def bucket(kiln, request):
+    """A bucket of the classic SDK, empty at its end, by signatures of either version."""
+    kinds = {"1": (oss2.Auth, {}), "4": (oss2.AuthV4, {"region": "cn-hangzhou"})}
+    kind, more = kinds[request.param]
+    made = oss2.Bucket(kind(kiln.access_key_id, kiln.secret), kiln.endpoint, f"by-version-{request.param}", **more)
+    made.create_bucket()
+    yield made
+    for one in oss2.ObjectIterator(made):
+        made.delete_object(one.key)
+    made.delete_bucket()
+
+
+def test_the_classic_sdk_brings_lists_takes_and_deletes(kiln, bucket, tmp_path):
+    content = os.urandom(700_000)
+    (tmp_path / "disk.raw").write_bytes(content)
+    store = oss2.ResumableStore(str(tmp_path))
+    how = {"multipart_threshold": 1, "part_size": 200_000, "num_threads": 3, "store": store}
+
+    oss2.resumable_upload(bucket, "deep/名 a+b.raw", str(tmp_path / "disk.raw"), **how)
+    oss2.resumable_download(
+        bucket, "deep/名 a+b.raw", str(tmp_path / "back.raw"), multiget_threshold=1, part_size=200_000
+    )
+    bucket.put_object("a", b"bytes", headers={"x-oss-meta-who": "me"})
+
+    assert (tmp_path / "back.raw").read_bytes() == content
+    assert (kiln.buckets / bucket.bucket_name / "deep" / "名 a+b.raw").read_bytes() == content
+    assert [one.key for one in oss2.ObjectIterator(bucket, delimiter="/", max_keys=1)] == ["a", "deep/"]
+    assert [one.key for one in oss2.ObjectIteratorV2(bucket, max_keys=1)] == ["a", "deep/名 a+b.raw"]
+    assert bucket.head_object("a").headers["x-oss-meta-who"] == "me"
+    assert bucket.get_object("a", byte_range=(1, 2)).read() == b"yt"
+    assert requests.get(bucket.sign_url("GET", "a", 60), timeout=20).content == b"bytes"
+    assert bucket.batch_delete_objects(["a"]).deleted_keys == ["a"]
+    assert not bucket.object_exists("a")
+
+
+def test_the_classic_sdk_is_refused_in_words_that_it_knows(kiln, bucket):
+    with pytest.raises(oss2.exceptions.NoSuchKey):
+        bucket.get_object_meta("none")
+    with pytest.raises(oss2.exceptions.NotImplemented):
+        bucket.append_object("a", 0, b"x")
+    with pytest.raises(oss2.exceptions.InvalidObjectName):
+        bucket.put_object("a//b", b"x")
+    with pytest.raises(oss2.exceptions.NoSuchBucket):
+        oss2.Bucket(bucket.auth, kiln.endpoint, "not-there", region="cn-hangzhou").get_object("a")
+    with pytest.raises(oss2.exceptions.SignatureDoesNotMatch):
+        oss2.Bucket(oss2.Auth(kiln.access_key_id, "wrong"), kiln.endpoint, bucket.bucket_name).put_object(
+            "a", bytes(3_000_000)
+        )
+
+
+def test_keys_of_a_role_come_in_with_their_token(kiln, bucket):
+    with closing(Client(kiln.endpoint, kiln.access_key_id, kiln.secret)) as client:
+        role = f"acs:ram::{client.call('GetCallerIdentity')['AccountId']}:role/r"
+        taken = client.call("AssumeRole", RoleArn=role, RoleSessionName="alice")["Credentials"]
+    auth = oss2.StsAuth(taken["AccessKeyId"], taken["AccessKeySecret"], taken["SecurityToken"])
+
+    oss2.Bucket(auth, kiln.endpoint, bucket.bucket_name).put_object("a", b"bytes")
+
+    assert bucket.get_object("a").read() == b"bytes"
+
+
+def test_img_utils_upload_by_the_proxy(kiln, tmp_path):
+    (tmp_path / "disk.raw").write_bytes(os.urandom(300_000))
+    kept = {name: value for name, value in os.environ.items() if not name.startswith("KILN_")}
+    led = subprocess.run(
+        [*KILN, "env", "python", "--data", kiln.data], capture_output=True, text=True, check=True, env=kept
+    )
+    variables = dict(line.removeprefix("export ").split("=", 1) for line in led.stdout.splitlines())
+    bucket = kiln.buckets / "by-img-utils"
+    bucket.mkdir()
+    script = (
+        "import sys; from aliyun_img_utils.aliyun_image import AliyunImage\n"
+        "image = AliyunImage(*sys.argv[1:3], 'cn-hangzhou', 'by-img-utils', log_level=40)\n"
+        "print(image.upload_image_tarball(sys.argv[3], page_size=200_000))"
+    )
+
+    done = subprocess.run(
+        [sys.executable, "-c", script, kiln.access_key_id, kiln.secret, tmp_path / "disk.raw"],
+        capture_output=True,
+        text=True,
+        check=False,
+        env=kept | {name: value.strip("'") for name, value in variables.items()},
+    )
+
+    assert (done.returncode, done.stdout) == (0, "disk.raw\n"), done.stderr
+    assert (bucket / "disk.raw").read_bytes() == (tmp_path / "disk.raw").read_bytes()
+
+
+@pytest.fixture
+def elsewhere(kiln, tmp_path):
+    """Runs ``kiln`` as on another machine: its data folder is named, as `kiln env` does, and is not there."""
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("KILN_")} | {
+        "KILN_ENDPOINT": kiln.endpoint,
+        "KILN_ACCESS_KEY_ID": kiln.access_key_id,
+        "KILN_ACCESS_KEY_SECRET": kiln.secret,
+        "KILN_REGION": kiln.region,
+        "KILN_DATA": str(tmp_path / "not-there"),
+    }
+
+    def run(*words):
+        return subprocess.run(
+            [*KILN, *words], capture_output=True, text=True, check=False, env=environment, cwd=tmp_path
+        )
+
+    return run
+
+
+def test_an_image_comes_from_and_goes_to_another_machine(kiln, elsewhere, tmp_path, name):
+    needs("qemu-img")
+    disk = tmp_path / "disk.qcow2"
+    subprocess.run(["qemu-img", "create", "-q", "-f", "qcow2", disk, "1G"], check=True)
+    subprocess.run(["qemu-io", "-c", "write -P 7 1M 9M", disk], check=True, capture_output=True)
+
+    rehearsed = elsewhere("image", "import", "disk.qcow2", "--name", name, "--dry-run")
+    made = elsewhere("image", "import", "disk.qcow2", "--name", name)
+    image = made.stdout.strip()
+    taken = elsewhere("image", "export", image, "--format", "qcow2", "--output", "back.qcow2")
+
+    assert (made.returncode, image[:2]) == (0, "m-"), (made.stderr, rehearsed.stderr)
+    assert taken.returncode == 0, taken.stderr
+    subprocess.run(["qemu-img", "compare", disk, tmp_path / "back.qcow2"], check=True, capture_output=True)
+    assert [*kiln.buckets.glob("uploads-*/[!.]*"), *kiln.buckets.glob("exports-*/[!.]*")] == []
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["back.qcow2", "disk.qcow2"]
+
+
+def test_what_cannot_be_sent_is_refused_and_leaves_nothing(kiln, elsewhere, tmp_path, name):
+    absent = elsewhere("image", "import", "absent.raw", "--name", name)
+    (tmp_path / "text.raw").write_bytes(b"no disk\n" * 1000)
+    text = elsewhere("image", "import", "text.raw", "--name", name)
+
+    assert "absent.raw" in absent.stderr
+    assert (absent.returncode, text.returncode) != (0, 0)
+    assert [*kiln.buckets.glob("uploads-*/[!.]*")] == []
+
+
+def test_what_breaks_off_on_its_way_is_given_up(kiln, tmp_path):
+    client = Client(kiln.endpoint, kiln.access_key_id, kiln.secret)
+    client.objects.make_bucket("broken-off")
+    (tmp_path / "disk.raw").write_bytes(bytes(9_000_000))
+
+    class Broken(Exception):
+        pass
+
+    def show(percent, word):
+        if percent:
+            raise Broken
+
+    with (tmp_path / "disk.raw").open("rb") as file, pytest.raises(Broken):
+        client.objects.put("broken-off", "disk.raw", file, 9_000_000, show)
+
+    assert [*(kiln.buckets / "broken-off").glob("**/*")] == [kiln.buckets / "broken-off" / ".tmp-uploads"]
+    with (tmp_path / "back.raw").open("wb") as file, pytest.raises(ApiFailure, match="NoSuchKey"):
+        client.objects.fetch("broken-off", "disk.raw", file, lambda *_: None)
+    client.close()
