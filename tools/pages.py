@@ -34,6 +34,7 @@ GROUPS = {
     "snapshots": "Snapshots",
     "disks": "Disks",
     "instances": "Instances",
+    "launch_templates": "Launch templates",
     "assistant": "Cloud Assistant",
     "key_pairs": "Key pairs",
     "vpcs": "VPCs",
@@ -44,6 +45,8 @@ GROUPS = {
     "tags": "Tags",
     "endpoints": "Endpoints",
     "identities": "Who calls",
+    "resources": "Resources of any sort",
+    "resource_manager": "Resource groups",
 }
 
 

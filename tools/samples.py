@@ -101,6 +101,7 @@ def tell(story: Story) -> None:
     _clear_up(story, instance, disk, snapshot)
     _lay_a_network(story)
     _keep_a_template(story)
+    _put_into_a_group(story)
     _ask_who_and_where(story)
 
 
@@ -317,6 +318,16 @@ def _lay_a_network(story: Story) -> None:
     story.ask("ModifyVpcAttribute", VpcId=vpc, Description="Of the build machines")
     story.ask("DeleteVSwitch", VSwitchId=switch)
     story.ask("DeleteVpc", VpcId=vpc)
+
+
+def _put_into_a_group(story: Story) -> None:
+    group = story.ask("CreateResourceGroup", Name="web", DisplayName="Web servers")["ResourceGroup"]["Id"]
+    story.ask("ListResourceGroups")
+    story.ask("JoinResourceGroup", ResourceType="image", ResourceId=_an_image(story), ResourceGroupId=group)
+    spare = story.cloud.call("CreateResourceGroup", Name="spare", DisplayName="Spare")["ResourceGroup"]["Id"]
+    story.ask("UpdateResourceGroup", ResourceGroupId=spare, NewDisplayName="Of nobody")
+    story.ask("GetResourceGroup", ResourceGroupId=spare)
+    story.ask("DeleteResourceGroup", ResourceGroupId=spare)
 
 
 def _an_image(story: Story) -> str:

@@ -27,7 +27,7 @@ BY_HAND = {
 }
 GROUPS = (
     *("image", "instance", "launch-template", "snapshot", "disk", "task", "tag", "region", "key-pair"),
-    "security-group",
+    *("security-group", "resource-group"),
 )
 
 

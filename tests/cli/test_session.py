@@ -830,3 +830,18 @@ def test_runs_what_a_template_says(shell, image):
     shell.run("launch-template", "delete", "web")
     assert shell.rows("launch-template", "list") == []
     shell.run("instance", "delete", "of-it", "--force")
+
+
+def test_puts_things_into_a_resource_group(shell, image):
+    group = shell.run("resource-group", "create", "web")
+    assert shell.rows("resource-group", "list", "--name", "web")[0]["DisplayName"] == "web"
+    shell.run("resource-group", "rename", group, "Web servers")
+
+    shell.run("resource-group", "add", group, image)
+
+    assert [row["ImageId"] for row in shell.rows("image", "list", "--resource-group", group)] == [image]
+    assert "DeleteConflict.ResourceGroup.Resource" in shell.refuses("resource-group", "delete", group)
+    (default,) = shell.rows("resource-group", "list", "--name", "default")
+    shell.run("resource-group", "add", default["Id"], "base", "--type", "image")
+    shell.run("resource-group", "delete", group)
+    assert shell.rows("resource-group", "list", "--name", "web") == []

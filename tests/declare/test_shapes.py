@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import json
 from typing import Annotated
 
 import pytest
 
-from kiln.declare.rules import Doc
-from kiln.declare.shapes import essence, fields_of, keep, shape, spell
+from kiln.declare.rules import Between, Count, Doc, Example, OneOf
+from kiln.declare.shapes import borrows, essence, fields_of, keep, of_essence, params_of, shape, spell
 
 
 @shape
@@ -106,3 +107,73 @@ def test_a_value_that_is_kept_is_spelled_once():
 
     assert one["Size"] == {"Gib": 7, "Name": ""}
     assert one["Size"] is other["Size"]
+
+
+@shape
+class Part:
+    """A part with a default of its own."""
+
+    goes: Annotated[bool, Doc("Whether it goes.")] = True
+    size: Annotated[int, Between(1, 9), Doc("How big.")] = 5
+
+
+@shape
+class Lender:
+    """What others borrow from."""
+
+    name: Annotated[str, Doc("Needed."), Example("web")]
+    mode: Annotated[str, OneOf(("a", "b")), Doc("One of two.")] = "a"
+    part: Annotated[Part | None, Doc("A part.")] = None
+    parts: Annotated[tuple[Part, ...], Count(2), Doc("Parts.")] = ()
+    price: Annotated[float | None, Doc("The price.")] = None
+
+
+@shape
+@borrows(Lender, ("mode", "name", "parts", "part", "price"))
+class Borrower:
+    """Has one field in another form."""
+
+    part: Annotated[str | None, Doc("Its own.")] = None
+    more: Annotated[str | None, Doc("Its own, too.")] = None
+
+
+class TestBorrowed:
+    def test_fields_are_those_of_the_other_in_the_order_that_is_asked_for(self):
+        fields = {field.name: field for field in fields_of(Borrower)}
+
+        assert list(fields) == ["mode", "name", "parts", "part", "price", "more"]
+        assert (fields["name"].doc, fields["name"].example) == ("Needed.", "web")
+        assert fields["mode"].rules == fields_of(Lender)[1].rules
+        assert fields["part"].doc == "Its own."
+
+    def test_nothing_has_to_be_given_and_nothing_is_said_that_was_not(self):
+        assert essence(Borrower()) == {}
+        assert not any(field.required for field in fields_of(Borrower))
+        (parts,) = (field for field in fields_of(Borrower) if field.name == "parts")
+        assert essence(Borrower(parts=(parts.kind(), parts.kind(goes=True)))) == {"Parts": [{}, {"Goes": True}]}
+
+    def test_a_part_that_needs_nothing_is_the_others_own(self):
+        @shape
+        @borrows(Borrower, ("mode", "parts"))
+        class Again:
+            """Borrows what was borrowed."""
+
+        assert fields_of(Again)[1].kind is fields_of(Borrower)[2].kind
+
+
+class TestEssences:
+    VALUE = Lender(name="web", part=Part(goes=False), parts=(Part(size=3), Part()), price=0.97)
+
+    def test_a_value_is_had_back_of_its_essence(self):
+        assert of_essence(Lender, json.loads(json.dumps(essence(self.VALUE)))) == self.VALUE
+
+    def test_what_another_version_says_is_passed_over(self):
+        assert of_essence(Lender, {"Name": "web", "Later": 1, "Part": {"Later": 2}}) == Lender(name="web", part=Part())
+
+    def test_a_request_says_the_same(self):
+        assert params_of(Lender, essence(self.VALUE) | {"Later": {"A": 1}}) == {
+            "Name": "web",
+            "Part.Goes": "false",
+            "Parts.1.Size": "3",
+            "Price": "0.970000",
+        }

@@ -29,6 +29,7 @@ from kiln.store.tasks import tasks
 from kiln.testing import start_kiln
 from kiln.upkeep.duties import DUTIES
 from kiln.upkeep.restore import prepare
+from kiln.upkeep.watch import watch
 from tests.clouds import Cloud
 from tests.kill import checks
 from tests.kill.kilns import keep, open_kiln, settle
@@ -87,9 +88,11 @@ def test_a_folder_is_kept_of_every_schema_but_the_newest():
 
 @each_version
 def test_a_kept_folder_has_a_task_of_every_action_that_is_older(version, tmp_path):
-    actions = unpack(version, tmp_path)["tasks"].values()
+    actions = list(unpack(version, tmp_path)["tasks"].values())
 
-    assert len(set(actions)) == len(actions) >= 17
+    # A password is given to every instance that another action has just started.
+    once = [action for action in actions if action != "GivePassword"]
+    assert len(set(once)) == len(once) >= 17
     assert set(actions) <= DUTIES.keys()
 
 
@@ -100,6 +103,7 @@ def test_takes_everything_over(version, tmp_path):
 
     with open_kiln(tmp_path) as cloud:
         is_as_before(cloud, expected)
+        watch(cloud.ports)  # Somebody waits for a machine that died with its Kiln.
         settle(cloud)
         keep(cloud)
 

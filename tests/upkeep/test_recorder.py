@@ -166,3 +166,31 @@ def test_the_thread_writes_by_itself_and_at_its_end(cloud):
 
     assert kept(cloud) == told(cloud)
     assert (cloud.folder / "pool" / ".kiln" / "records").stat().st_size > 0
+
+
+def test_a_launch_template_comes_back_with_its_versions_and_tags(cloud, recorder):
+    made = {"LaunchTemplateName": "web", "TemplateTag.1.Key": "a", "ImageId": "m-1"}
+    template = cloud.call("CreateLaunchTemplate", made)["LaunchTemplateId"]
+    cloud.call("CreateLaunchTemplateVersion", LaunchTemplateName="web", ImageId="m-2")
+    cloud.call("ModifyLaunchTemplateDefaultVersion", LaunchTemplateName="web", DefaultVersionNumber=2)
+    cloud.call("DeleteLaunchTemplateVersion", {"DeleteVersion.1": 1}, LaunchTemplateName="web")
+    recorder.flush()
+    assert kept(cloud) == told(cloud)
+    said = kept(cloud)["launchtemplate", template]
+    told_before = cloud.call("DescribeLaunchTemplates"), cloud.call("DescribeLaunchTemplateVersions", made)
+
+    cloud.call("DeleteLaunchTemplate", LaunchTemplateName="web")
+    recorder.flush()
+    assert ("launchtemplate", template) not in kept(cloud)
+    cloud.ports.database.write(lambda tx: documents.restore(tx, "launchtemplate", template, said))
+
+    assert (cloud.call("DescribeLaunchTemplates"), cloud.call("DescribeLaunchTemplateVersions", made)) == told_before
+    assert cloud.call("CreateLaunchTemplateVersion", LaunchTemplateName="web")["LaunchTemplateVersionNumber"] == 3
+
+
+def test_a_resource_group_comes_back_with_its_account(cloud, recorder):
+    group = cloud.call("CreateResourceGroup", Name="web", DisplayName="Web servers")["ResourceGroup"]["Id"]
+    recorder.flush()
+
+    said = kept(cloud)["account", cloud.account]["resource_groups"]
+    assert {"id": group, "name": "web", "display_name": "Web servers"}.items() <= said[-1].items() | said[0].items()

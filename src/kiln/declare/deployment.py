@@ -100,6 +100,7 @@ class Quotas:
     vpcs: int = 100
     vswitches_per_vpc: int = 150  #: CreateVSwitch: "at most 150" (docs/sources.md).
     eips: int = 200
+    resource_groups: int = 30  #: Of an account, in all regions; CreateResourceGroup: "a maximum of 30".
     launch_templates: int = 30  #: CreateLaunchTemplate: "up to 30 launch templates in each region" (docs/sources.md).
     versions_per_template: int = 30  #: CreateLaunchTemplate: "up to 30 versions".
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import secrets
 import threading
@@ -46,6 +47,16 @@ def new_id(noun: str) -> str:
         number, digits = divmod(number, 1296)
         pairs.append(_PAIRS[digits])
     return PREFIXES[noun] + "-" + "".join(pairs)
+
+
+def derived_id(noun: str, of: str) -> str:
+    """The one identifier of *noun* that belongs to *of*: the same each time, and no fresh one's."""
+    number = int.from_bytes(hashlib.sha256(f"{noun} {of}".encode()).digest()[:16])
+    letters = []
+    for _ in range(LETTERS):
+        number, digit = divmod(number, len(_ALPHABET))
+        letters.append(_ALPHABET[digit])
+    return PREFIXES[noun] + "-" + "".join(letters)
 
 
 def is_of(noun: str, name: str) -> bool:

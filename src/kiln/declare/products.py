@@ -40,8 +40,11 @@ LOCATION = Product("Location", "2015-06-12", mark="Location:")
 #: Who calls, and keys for a while.
 STS = Product("Sts", "2015-04-01", mark="Sts:")
 
+#: Resource groups, which resources of all products are in.
+RESOURCE_MANAGER = Product("ResourceManager", "2020-03-31", mark="ResourceManager:")
+
 #: What no cloud tells: kept apart from ECS, whose clients never meet it.
 KILN = Product("Kiln", "2026-11-28", mark="Kiln:")
 
 #: All that are served. A request that names none is of the first whose version it has.
-PRODUCTS = (ECS, VPC, LOCATION, STS, KILN)
+PRODUCTS = (ECS, VPC, LOCATION, STS, RESOURCE_MANAGER, KILN)

@@ -19,6 +19,8 @@ from kiln.operations import (
     launch_templates,
     reasons,
     regions,
+    resource_manager,
+    resources,
     security_groups,
     snapshots,
     tags,
@@ -30,8 +32,8 @@ from kiln.operations import (
 GROUPS = (
     *(images, tasks, snapshots, disks, instances, launch_templates, key_pairs, assistant),
     *(vpcs, vswitches, security_groups, eips),
-    *(regions, tags),
-    *(endpoints, identities, reasons),
+    *(regions, tags, resources),
+    *(endpoints, identities, resource_manager, reasons),
 )
 
 ALL: tuple[Operation[Any, Any, Any], ...] = tuple(operation for group in GROUPS for operation in group.OPERATIONS)

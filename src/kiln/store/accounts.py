@@ -46,6 +46,8 @@ class ResourceGroup:
     id: str
     account: str
     name: str
+    display_name: str = ""  #: Empty: as its name.
+    created_at: float = 0.0  #: 0 of those from before this was kept.
 
 
 accounts: Rows[Account] = Rows("accounts", Account, recorded=Recorded("account"))

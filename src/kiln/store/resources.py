@@ -8,9 +8,11 @@ from typing import Any
 from sqlalchemy import exists, func, or_, select
 
 from kiln.ground.values import dataclass
+from kiln.store.commands import commands
 from kiln.store.conditions import Condition
 from kiln.store.database import Transaction
 from kiln.store.disks import disks
+from kiln.store.eips import eips
 from kiln.store.images import images
 from kiln.store.instances import instances
 from kiln.store.key_pairs import key_pairs
@@ -19,6 +21,8 @@ from kiln.store.rows import Rows
 from kiln.store.security_groups import security_groups
 from kiln.store.snapshots import snapshots
 from kiln.store.tags import Tag, tags
+from kiln.store.vpcs import vpcs
+from kiln.store.vswitches import vswitches
 
 KINDS: dict[str, Rows[Any]] = {
     "image": images,
@@ -30,14 +34,23 @@ KINDS: dict[str, Rows[Any]] = {
     "launchtemplate": launch_templates,
 }
 
+#: Those that can be in a resource group: what JoinResourceGroup moves, and what comes with a network besides.
+MOVED: dict[str, Rows[Any]] = KINDS | {"command": commands}
+GROUPED: dict[str, Rows[Any]] = MOVED | {"vpc": vpcs, "vswitch": vswitches, "eip": eips}
+
 _CALLED_BY = {"keypair": "name"}  #: The column that callers say and see in place of the ID, which they may say, too.
 
 _others = tags.table.alias("others")
 
 
+def is_group_used(tx: Transaction, account: str, group: str) -> bool:
+    """Whether something of the account's is in the resource group."""
+    return any(rows.count(tx, account=account, resource_group=group) for rows in GROUPED.values())
+
+
 def owned(tx: Transaction, kind: str, account: str, region: str, called: Sequence[str]) -> dict[str, str]:
     """The IDs of the account's resources of that kind in the region, by what they are called by; unknown ones not."""
-    rows, name = KINDS[kind], _CALLED_BY.get(kind)
+    rows, name = MOVED[kind], _CALLED_BY.get(kind)
     known = rows.c.id.in_(called) if name is None else or_(rows.c.id.in_(called), rows.c[name].in_(called))
     columns = (rows.c.id,) if name is None else (rows.c.id, rows.c[name])
     statement = select(*columns).where(rows.c.account == account, rows.c.region == region, known)

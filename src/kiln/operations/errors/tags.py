@@ -47,3 +47,11 @@ class InvalidResourceTypeNotFound(ApiError):
     code = "InvalidResourceType.NotFound"
     status = 404
     message = "The ResourceType provided does not exist in our records."
+
+
+class InvalidResourceIdNotFoundOfOne(ApiError):
+    """The resource is none of the account's in the region."""
+
+    code = "InvalidResourceId.NotFound"
+    status = 404
+    message = "The specified ResourceId is not found in our records."

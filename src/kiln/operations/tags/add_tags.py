@@ -13,7 +13,13 @@ from kiln.declare.rules import Count, Doc, Example, OneOf, Unordered
 from kiln.declare.shapes import shape
 from kiln.ground.values import dataclass
 from kiln.operations.errors.regions import InvalidRegionIdNotFoundSpecified
-from kiln.operations.errors.tags import DuplicateTagKey, InvalidTagCount, InvalidTagKeyMalformed, QuotaExceedTags
+from kiln.operations.errors.tags import (
+    DuplicateTagKey,
+    InvalidResourceIdNotFoundOfOne,
+    InvalidTagCount,
+    InvalidTagKeyMalformed,
+    QuotaExceedTags,
+)
 from kiln.operations.params import NothingMore, RegionId, TagInput, to_pairs
 from kiln.operations.tags.parts import tagging
 from kiln.store import tags
@@ -40,7 +46,7 @@ class Plan:
 def check(call: Call, p: Input) -> Plan:
     pairs = to_pairs(p.tag)
     kind = p.resource_type.lower()
-    (resource,) = tagging.find_owned(call, kind, p.region_id, [p.resource_id], tagging.InvalidResourceIdNotFoundOfOne)
+    (resource,) = tagging.find_owned(call, kind, p.region_id, [p.resource_id], InvalidResourceIdNotFoundOfOne)
     tagging.check_room(call, kind, [resource], pairs)
     return Plan(kind=kind, resource=resource, pairs=pairs)
 
@@ -56,5 +62,5 @@ add_tags = Operation(
     check=check,
     commit=commit,
     unknown_region=InvalidRegionIdNotFoundSpecified,
-    errors=(InvalidTagKeyMalformed, DuplicateTagKey, tagging.InvalidResourceIdNotFoundOfOne, QuotaExceedTags),
+    errors=(InvalidTagKeyMalformed, DuplicateTagKey, InvalidResourceIdNotFoundOfOne, QuotaExceedTags),
 )

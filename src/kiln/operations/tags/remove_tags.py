@@ -14,7 +14,7 @@ from kiln.declare.rules import Count, Doc, Example, OneOf, Unordered
 from kiln.declare.shapes import shape
 from kiln.ground.values import dataclass
 from kiln.operations.errors.regions import InvalidRegionIdNotFoundSpecified
-from kiln.operations.errors.tags import InvalidTagCount, InvalidTagKeyMalformed
+from kiln.operations.errors.tags import InvalidResourceIdNotFoundOfOne, InvalidTagCount, InvalidTagKeyMalformed
 from kiln.operations.params import NothingMore, RegionId, TagInput
 from kiln.operations.tags.parts import tagging
 from kiln.store import tags
@@ -53,7 +53,7 @@ def check(call: Call, p: Input) -> Plan:
             raise InvalidTagKeyMalformed(parameter="Tag.N.Key")
         wanted.append((tag.key, tag.value))
     kind = p.resource_type.lower()
-    (resource,) = tagging.find_owned(call, kind, p.region_id, [p.resource_id], tagging.InvalidResourceIdNotFoundOfOne)
+    (resource,) = tagging.find_owned(call, kind, p.region_id, [p.resource_id], InvalidResourceIdNotFoundOfOne)
     return Plan(kind=kind, resource=resource, wanted=tuple(wanted))
 
 
@@ -70,5 +70,5 @@ remove_tags = Operation(
     check=check,
     commit=commit,
     unknown_region=InvalidRegionIdNotFoundSpecified,
-    errors=(InvalidTagCount, InvalidTagKeyMalformed, tagging.InvalidResourceIdNotFoundOfOne),
+    errors=(InvalidTagCount, InvalidTagKeyMalformed, InvalidResourceIdNotFoundOfOne),
 )

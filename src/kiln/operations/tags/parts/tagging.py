@@ -72,14 +72,6 @@ class InvalidResourceIdNotFound(ApiError):
     message = "The specified ResourceIds are not found in our records."
 
 
-class InvalidResourceIdNotFoundOfOne(ApiError):
-    """The resource is none of the account's in the region."""
-
-    code = "InvalidResourceId.NotFound"
-    status = 404
-    message = "The specified ResourceId is not found in our records."
-
-
 Region = Annotated[RegionId, Missing(MissingParameterRegionId)]
 ResourceType = Annotated[
     str,

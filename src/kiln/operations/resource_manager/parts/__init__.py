@@ -1,0 +1,1 @@
+"""What the operations on resource groups share."""
