@@ -24,7 +24,7 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
 from kiln.networks import links, namespace
-from kiln.networks.netlink import ACK, CREATE, EXCL, Message, Netlink, attribute, nested, text
+from kiln.networks.netlink import ACK, CREATE, EXCL, Message, Netlink, attribute, integer, ipv4, nested, text
 from kiln.networks.packets import checksum
 from tests.networks import measures
 
@@ -32,18 +32,18 @@ _NEW_LINK, _NEW_ADDRESS, _NEW_ROUTE = 16, 20, 24
 
 
 def plug(link: Netlink, mac: str, address: str, bits: int, gateway: str) -> None:
-    peer = attribute(1, links._about(0, up=False) + text(3, "g1") + links._number(4, links.MTU))
+    peer = attribute(1, links.about(0, up=False) + text(3, "g1") + integer(4, links.MTU))
     info = nested(18, text(1, "veth"), nested(2, peer))
-    own = [text(3, "g0"), links._number(4, links.MTU), attribute(1, bytes.fromhex(mac.replace(":", "")))]
-    link.ask(Message(_NEW_LINK, ACK | CREATE | EXCL, links._about(0, up=False), *own, info))
+    own = [text(3, "g0"), integer(4, links.MTU), attribute(1, bytes.fromhex(mac.replace(":", "")))]
+    link.ask(Message(_NEW_LINK, ACK | CREATE | EXCL, links.about(0, up=False), *own, info))
     for name in ("g0", "g1"):
-        links._make_whole(name)
-        link.ask(Message(_NEW_LINK, ACK, links._about(socket.if_nametoindex(name), up=True)))
+        links.make_whole(name)
+        link.ask(Message(_NEW_LINK, ACK, links.about(socket.if_nametoindex(name), up=True)))
     index, packed = socket.if_nametoindex("g0"), IPv4Address(address)
     header = struct.pack("=BBBBi", socket.AF_INET, bits, 0, 0, index)
-    link.ask(Message(_NEW_ADDRESS, ACK | CREATE | EXCL, header, links._address(1, packed), links._address(2, packed)))
+    link.ask(Message(_NEW_ADDRESS, ACK | CREATE | EXCL, header, ipv4(1, packed), ipv4(2, packed)))
     route = struct.pack("=BBBBBBBBI", socket.AF_INET, 0, 0, 0, 254, 4, 0, 1, 0)
-    link.ask(Message(_NEW_ROUTE, ACK | CREATE, route, links._address(5, IPv4Address(gateway))))
+    link.ask(Message(_NEW_ROUTE, ACK | CREATE, route, ipv4(5, IPv4Address(gateway))))
 
 
 def pump(cable: socket.socket, frames: socket.socket, switch: str, heard: list[bytes]) -> None:

@@ -13,7 +13,7 @@ import socket
 import struct
 from ipaddress import IPv4Address, IPv4Network
 
-from kiln.networks.netlink import ACK, CREATE, EXCL, Message, Netlink, attribute, nested, text
+from kiln.networks.netlink import ACK, CREATE, EXCL, Message, Netlink, attribute, integer, ipv4, nested, text
 
 MTU = 1500
 ROUTER_MAC = bytes.fromhex("eeffffffffff")  #: As the router of a VPC has it in the cloud.
@@ -33,33 +33,33 @@ _IPV4_FRAMES = 0x0800
 
 def open_loopback(link: Netlink, address: IPv4Address) -> None:
     """Have an address that no cable leads to; made again it is no error."""
-    link.ask(Message(_NEW_LINK, ACK, _about(_LO, up=True)))
+    link.ask(Message(_NEW_LINK, ACK, about(_LO, up=True)))
     header = struct.pack("=BBBBi", socket.AF_INET, 32, 0, 0, _LO)
     with contextlib.suppress(FileExistsError):
-        link.ask(Message(_NEW_ADDRESS, ACK | CREATE | EXCL, header, _address(1, address), _address(2, address)))
+        link.ask(Message(_NEW_ADDRESS, ACK | CREATE | EXCL, header, ipv4(1, address), ipv4(2, address)))
 
 
 def make_pair(link: Netlink, number: int, address: IPv4Address, mac: bytes, gateway: IPv4Address) -> int:
     """A pair of interfaces, ``vN`` with the route to *address* and ``pN`` for frames; the index of the first."""
     router, frames = f"v{number}", f"p{number}"
-    peer = attribute(_VETH_PEER, _about(0, up=False) + text(_IFLA_NAME, frames) + _number(_IFLA_MTU, MTU))
+    peer = attribute(_VETH_PEER, about(0, up=False) + text(_IFLA_NAME, frames) + integer(_IFLA_MTU, MTU))
     info = nested(_IFLA_LINK_INFO, text(_INFO_KIND, "veth"), nested(_INFO_DATA, peer))
-    own = [text(_IFLA_NAME, router), _number(_IFLA_MTU, MTU), attribute(_IFLA_ADDRESS, ROUTER_MAC)]
-    link.ask(Message(_NEW_LINK, ACK | CREATE | EXCL, _about(0, up=False), *own, info))
+    own = [text(_IFLA_NAME, router), integer(_IFLA_MTU, MTU), attribute(_IFLA_ADDRESS, ROUTER_MAC)]
+    link.ask(Message(_NEW_LINK, ACK | CREATE | EXCL, about(0, up=False), *own, info))
     index = socket.if_nametoindex(router)
     for name in (router, frames):
-        _make_whole(name)
+        make_whole(name)
     # Neither can be up before both are there.
-    link.ask(Message(_NEW_LINK, ACK, _about(socket.if_nametoindex(frames), up=True)))
+    link.ask(Message(_NEW_LINK, ACK, about(socket.if_nametoindex(frames), up=True)))
     settings = ((_FORWARDING, 1), (_RP_FILTER, 1), (_SEND_REDIRECTS, 0))
-    configuration = nested(_INET_CONF, *(_number(kind, value) for kind, value in settings))
+    configuration = nested(_INET_CONF, *(integer(kind, value) for kind, value in settings))
     link.ask(
-        Message(_NEW_LINK, ACK, _about(index, up=True), nested(_IFLA_AF_SPEC, nested(socket.AF_INET, configuration)))
+        Message(_NEW_LINK, ACK, about(index, up=True), nested(_IFLA_AF_SPEC, nested(socket.AF_INET, configuration)))
     )
     neighbour = struct.pack("=BxxxiHBB", socket.AF_INET, index, 0x80, 0, 0)  # 0x80: permanent, never asked for.
-    link.ask(Message(_NEW_NEIGHBOUR, ACK | CREATE, neighbour, _address(1, address), attribute(2, mac)))
+    link.ask(Message(_NEW_NEIGHBOUR, ACK | CREATE, neighbour, ipv4(1, address), attribute(2, mac)))
     route = struct.pack("=BBBBBBBBI", socket.AF_INET, 32, 0, 0, 254, 4, 253, 1, 0)  # Main table, static, on this link.
-    parts = [_address(1, address), _number(4, index), _address(7, gateway)]
+    parts = [ipv4(1, address), integer(4, index), ipv4(7, gateway)]
     link.ask(Message(_NEW_ROUTE, ACK | CREATE | EXCL, route, *parts))
     return index
 
@@ -71,7 +71,7 @@ def route_beyond(link: Netlink, vpc: IPv4Network) -> None:
     """
     everywhere = struct.pack("=BBBBBBBBI", socket.AF_INET, 0, 0, 0, 254, 4, 254, 2, 0)
     nowhere = struct.pack("=BBBBBBBBI", socket.AF_INET, vpc.prefixlen, 0, 0, 254, 4, 0, 7, 0)
-    for route in ((everywhere, _number(4, _LO)), (nowhere, _address(1, vpc.network_address))):
+    for route in ((everywhere, integer(4, _LO)), (nowhere, ipv4(1, vpc.network_address))):
         with contextlib.suppress(FileExistsError):
             link.ask(Message(_NEW_ROUTE, ACK | CREATE | EXCL, *route))
 
@@ -79,7 +79,7 @@ def route_beyond(link: Netlink, vpc: IPv4Network) -> None:
 def remove_pair(link: Netlink, index: int) -> None:
     """Remove a pair with all that leads to it; no error when it is gone."""
     with contextlib.suppress(OSError):
-        link.ask(Message(_DEL_LINK, ACK, _about(index, up=False)))
+        link.ask(Message(_DEL_LINK, ACK, about(index, up=False)))
 
 
 def open_frames(number: int) -> socket.socket:
@@ -92,19 +92,12 @@ def open_frames(number: int) -> socket.socket:
     return frames
 
 
-def _about(index: int, *, up: bool) -> bytes:
+def about(index: int, *, up: bool) -> bytes:
+    """The fixed part of a message on the interface of that index; 0: one that is yet to be made."""
     return struct.pack("=BxHiII", socket.AF_UNSPEC, 0, index, _UP if up else 0, _UP if up else 0)
 
 
-def _number(kind: int, value: int) -> bytes:
-    return attribute(kind, struct.pack("=I", value))
-
-
-def _address(kind: int, address: IPv4Address) -> bytes:
-    return attribute(kind, address.packed)
-
-
-def _make_whole(name: str) -> None:
+def make_whole(name: str) -> None:
     """Turn off what leaves frames unfinished; a kernel that has one of them not has nothing to turn off."""
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as any_socket:
         for command in _OFFLOADS:

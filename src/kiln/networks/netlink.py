@@ -10,6 +10,7 @@ import os
 import socket
 import struct
 from collections.abc import Sequence
+from ipaddress import IPv4Address
 from types import TracebackType
 from typing import Self
 
@@ -35,6 +36,16 @@ def nested(kind: int, *attributes: bytes) -> bytes:
 def text(kind: int, value: str) -> bytes:
     """An attribute that is a string."""
     return attribute(kind, value.encode() + b"\0")
+
+
+def integer(kind: int, value: int) -> bytes:
+    """An attribute that is a number of 32 bits, in the host's order."""
+    return attribute(kind, struct.pack("=I", value))
+
+
+def ipv4(kind: int, address: IPv4Address) -> bytes:
+    """An attribute that is an address."""
+    return attribute(kind, address.packed)
 
 
 class Message:
