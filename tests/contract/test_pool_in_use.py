@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from kiln.pools.port import GuestError, Succession
+from kiln.pools.guests import GuestError
+from kiln.pools.port import Succession
 from tests.pools.patterns import BLOCK, SIZE, holds, put
 from tests.pools.storage_daemon import start_daemon
 from tests.tools import needs

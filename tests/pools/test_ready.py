@@ -10,7 +10,8 @@ from qemu.qmp import ExecuteError
 
 from kiln.pools import overlay
 from kiln.pools.errors import PoolFull, VolumeMissing
-from kiln.pools.port import GuestBusy, Succession
+from kiln.pools.guests import GuestBusy
+from kiln.pools.port import Succession
 from kiln.pools.qcow2 import Qcow2Pool
 from kiln.pools.ready import MOST
 from tests.pools.kills import killed_at, points_of

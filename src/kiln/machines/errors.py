@@ -15,7 +15,7 @@ AgentRefused         it says that it does not do what it was asked to; its words
 
 from __future__ import annotations
 
-from kiln.pools.port import GuestAstray, GuestBusy, GuestError, GuestUntold
+from kiln.pools.guests import GuestAstray, GuestBusy, GuestError, GuestUntold
 
 
 class MachineError(GuestError):

@@ -25,7 +25,7 @@ Chain = Sequence[dict[str, Any]]
 
 
 def follow(folder: RunFolder, chains: Sequence[Chain], filler: str) -> bool:
-    """What ``pools.port.Guest.follow`` promises. *filler* begins the names of the nodes that a merge works with.
+    """What ``pools.guests.Guest.follow`` promises. *filler* begins the names of the nodes that a merge works with.
 
     Raises MachineBusy, MachineRefused, MachineMissing, MachineSilent.
     """

@@ -34,7 +34,7 @@ _Switches = list[tuple[str, dict[str, Any]]]
 
 
 class QemuGuest:
-    """Implements ``pools.port.Guest``."""
+    """Implements ``pools.guests.Guest``."""
 
     def __init__(self, folder: RunFolder) -> None:
         self._folder = folder
@@ -46,7 +46,7 @@ class QemuGuest:
         opened: Collection[str] = (),
         leads_home: Callable[[str, str], bool] | None = None,
     ) -> bool:
-        """See ``pools.port.Guest``.
+        """See ``pools.guests.Guest``.
 
         Raises MachineRefused, MachineAstray or MachineUntold, and then nothing is switched; MachineMissing;
         MachineSilent.
@@ -73,7 +73,7 @@ class QemuGuest:
                 raise
 
     def open_ahead(self, overlays: Sequence[dict[str, Any]], kept: Collection[str]) -> None:
-        """See ``pools.port.Guest``. Raises MachineBusy, MachineRefused, MachineMissing, MachineSilent."""
+        """See ``pools.guests.Guest``. Raises MachineBusy, MachineRefused, MachineMissing, MachineSilent."""
         with self._folder.held(waits=False), open_session(self._folder.qmp, _AHEAD_TIMEOUT_S) as qmp:
             require_no_merge(qmp, self._folder.instance, FILLER)
             reach("machines.before_ahead")
@@ -82,7 +82,7 @@ class QemuGuest:
             reach("machines.opened_ahead")
 
     def stream(self, node: str, base: str | None, backing_file: str | None) -> None:
-        """See ``pools.port.Guest``. Waits as long as it takes.
+        """See ``pools.guests.Guest``. Waits as long as it takes.
 
         Raises MachineRefused when QEMU cannot, for example on a full file
         system: then the chain is as it was. Also MachineMissing, MachineSilent.
@@ -92,7 +92,7 @@ class QemuGuest:
         merge(self._folder, node, base, backing_file)
 
     def follow(self, chains: Sequence[Sequence[dict[str, Any]]]) -> bool:
-        """See ``pools.port.Guest``.
+        """See ``pools.guests.Guest``.
 
         Raises MachineBusy while somebody else changes the machine or merges
         under it, MachineRefused, MachineMissing, MachineSilent.
@@ -100,28 +100,28 @@ class QemuGuest:
         return follow(self._folder, chains, FILLER)
 
     def require_home(self, volumes: Collection[str], leads_home: Callable[[str, str], bool]) -> None:
-        """See ``pools.port.Guest``. Raises MachineAstray, MachineMissing, MachineSilent."""
+        """See ``pools.guests.Guest``. Raises MachineAstray, MachineMissing, MachineSilent."""
         with open_session(self._folder.qmp) as qmp:
             stand = blocks.places(qmp)
         _require_home(stand, [name for volume in volumes for name in blocks.names_of(volume)], leads_home)
 
     def has_node(self, node: str) -> bool:
-        """See ``pools.port.Guest``."""
+        """See ``pools.guests.Guest``."""
         with open_session(self._folder.qmp, _HAS_NODE_TIMEOUT_S) as qmp:
             return not blocks.open_nodes(qmp).isdisjoint(blocks.names_of(node))
 
     def stands_above(self, node: str) -> bool:
-        """See ``pools.port.Guest``."""
+        """See ``pools.guests.Guest``."""
         with open_session(self._folder.qmp, _HAS_NODE_TIMEOUT_S) as qmp:
             stand = blocks.places(qmp)
         return any(name in stand and stand[name].backing is not None for name in blocks.names_of(node))
 
     def is_alive(self) -> bool:
-        """See ``pools.port.Guest``."""
+        """See ``pools.guests.Guest``."""
         return process.find(self._folder) is not None
 
     def resize(self, node: str, size_bytes: int) -> None:
-        """See ``pools.port.Guest``. Raises MachineRefused, MachineMissing, MachineSilent."""
+        """See ``pools.guests.Guest``. Raises MachineRefused, MachineMissing, MachineSilent."""
         with self._folder.held(), open_session(self._folder.qmp) as qmp:
             qmp.execute("block_resize", {"node-name": node, "size": size_bytes})
             reach("machines.resized")

@@ -43,7 +43,7 @@ FILLER = "fill-"  #: How the names of the nodes begin through which clusters are
 
 
 def merge(folder: RunFolder, node: str, base: str | None, backing_file: str | None) -> None:
-    """What ``pools.port.Guest.stream`` promises. May be made again after a crash at any line.
+    """What ``pools.guests.Guest.stream`` promises. May be made again after a crash at any line.
 
     Raises MachineRefused, MachineMissing, MachineSilent.
     """

@@ -14,7 +14,7 @@ from typing import Any, Protocol
 
 from kiln.ground.units import KiB
 from kiln.ground.values import dataclass
-from kiln.pools.port import Guest
+from kiln.pools.guests import Guest
 
 
 @dataclass(frozen=True)

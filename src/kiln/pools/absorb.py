@@ -17,7 +17,7 @@ from kiln.ground.units import MiB
 from kiln.pools import chains, family, locks, overlay, qemu_img, readers
 from kiln.pools.errors import ToolFailed, VolumeBusy
 from kiln.pools.folder import Folder, sync
-from kiln.pools.port import Guest
+from kiln.pools.guests import Guest
 
 _FICLONE = 0x40049409  # <linux/fs.h>; Python's fcntl has it from 3.12 on.
 _PIECE = 16 * MiB

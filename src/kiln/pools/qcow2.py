@@ -39,14 +39,12 @@ from kiln.pools.ahead import Ahead
 from kiln.pools.errors import PoolFull, ToolFailed, VolumeBroken, VolumeBusy, VolumeMissing
 from kiln.pools.family import NAME, SUFFIX, Family, parent_of
 from kiln.pools.folder import Folder, is_direct, sync
+from kiln.pools.guests import Guest, GuestBusy, GuestUntold
 from kiln.pools.identity import HIDDEN, IdentityFile
 from kiln.pools.nodes import node
 from kiln.pools.port import (
     Cancel,
     Discarded,
-    Guest,
-    GuestBusy,
-    GuestUntold,
     Identity,
     Progress,
     Room,

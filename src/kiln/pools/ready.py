@@ -25,8 +25,8 @@ from kiln.pools.ahead import Ahead
 from kiln.pools.errors import PoolClosed, ToolFailed, VolumeBroken, VolumeMissing
 from kiln.pools.family import SUFFIX
 from kiln.pools.folder import Folder, sync
+from kiln.pools.guests import Guest, GuestBusy
 from kiln.pools.nodes import node
-from kiln.pools.port import Guest, GuestBusy
 
 MOST = 1024  #: Each takes 12 KiB; those that were asked for last are kept.
 _ASKED_MOST, _FIRST_REST_S = 8, 0.4  #: A machine that starts takes its time, and one that never comes is not awaited.

@@ -6,7 +6,8 @@ from collections.abc import Sequence
 from contextlib import suppress
 
 from kiln.pools.errors import VolumeBusy
-from kiln.pools.port import Guest, GuestError, Pool
+from kiln.pools.guests import Guest, GuestError
+from kiln.pools.port import Pool
 
 
 def may_have_switched(pool: Pool, overlays: Sequence[str], guest: Guest | None) -> bool:

@@ -23,7 +23,7 @@ from kiln.calls.errors import (
 from kiln.declare.errors import ApiError, InternalError, ServiceUnavailable
 from kiln.ground.values import dataclass
 from kiln.pools.errors import PoolClosed, PoolFull, VolumeBroken, VolumeMissing
-from kiln.pools.port import GuestAstray, GuestError
+from kiln.pools.guests import GuestAstray, GuestError
 from kiln.store.errors import DatabaseBusy, DatabaseDown, DatabaseFull
 
 

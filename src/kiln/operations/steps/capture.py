@@ -24,7 +24,8 @@ from kiln.operations.steps import heads
 from kiln.operations.steps.drafts import new_snapshot
 from kiln.operations.steps.heads import Head
 from kiln.pools.errors import VolumeBusy
-from kiln.pools.port import Guest, Succession
+from kiln.pools.guests import Guest
+from kiln.pools.port import Succession
 from kiln.store.database import Transaction
 from kiln.store.disks import Disk, disks
 from kiln.store.snapshots import Snapshot, snapshots
