@@ -241,7 +241,7 @@ def test_ends_a_task_whose_give_up_never_can(cloud, action):
 
 
 #: They take back nothing in the rows: carried out again, they find what they found before.
-_LEAVE_ALL = {"EmptyTrash", "ExportImage", "Merge", "RestoreTrash"}
+_LEAVE_ALL = {"EmptyTrash", "ExportImage", "GivePassword", "Merge", "RestoreTrash"}
 
 
 @pytest.mark.parametrize("action", sorted(DUTIES.keys() - _LEAVE_ALL))
