@@ -38,7 +38,7 @@ class Word:
 
 
 WORDS: Mapping[str, Word] = {
-    "image": Word("kiln.cli.words.images", "Import, create, show, copy, share, export and delete images."),
+    "image": Word("kiln.cli.words.images", "Import, create, show, copy, share and delete images."),
     "instance": Word("kiln.cli.words.instances", "Run, look at, stop and change instances."),
     "launch-template": Word("kiln.cli.words.launch_templates", "Keep under a name what instances are to be run with."),
     "snapshot": Word("kiln.cli.words.snapshots", "Create, list, copy and delete snapshots."),
@@ -63,11 +63,11 @@ WORDS: Mapping[str, Word] = {
     "serve": Word("kiln.cli.words.serve", "Serve the API on this machine."),
     "demo": Word("kiln.cli.words.demo", "Watch a running machine become an image that another boots."),
     "doctor": Word("kiln.cli.words.doctor", "Say what this machine lacks for serving, and what to do."),
-    "fsck": Word("kiln.cli.words.fsck", "Compare the pool with the database, with the server stopped."),
+    "fsck": Word("kiln.cli.words.fsck", "Compare the pool with the database, the server stopped."),
     "trash": Word("kiln.cli.words.trash", "List, restore and give up what was deleted."),
     "account": Word("kiln.cli.words.account", "Add and list accounts, keys, users and resource groups."),
     "bucket": Word("kiln.cli.words.buckets", "Make, list, give and share buckets."),
-    "env": Word("kiln.cli.words.env", "Print the settings that clients of this machine's Kiln need."),
+    "env": Word("kiln.cli.words.env", "Print the settings that clients of this Kiln need."),
     "run": Word("kiln.cli.words.run", "Run a command as a client of this machine's Kiln."),
     "ca": Word("kiln.cli.words.ca", "Print where the certificate is that clients have to trust."),
     "completion": Word("kiln.cli.words.completion", "Print what has a shell complete words, options and names."),

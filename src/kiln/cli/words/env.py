@@ -44,7 +44,7 @@ def run(
     database: DatabaseAddress = None,
     regions: Regions = None,
 ) -> None:
-    """Print the settings that clients of this machine's Kiln need, as lines for a shell.
+    """Print the settings that clients of this Kiln need, as lines for a shell.
 
     They name the endpoint, the keys, the region and the data folder, for this
     command line, the official SDKs, the aliyun CLI, Terraform and Packer. A Kiln

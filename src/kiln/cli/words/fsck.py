@@ -40,7 +40,7 @@ def run(
     ] = False,
     as_json: Json = False,
 ) -> None:
-    """Compare the pool with the database, with the server stopped; explain and repair what differs.
+    """Compare the pool with the database, the server stopped; explain and repair what differs.
 
     `repaired` is what a crash may leave; `pending` is work that goes on at the
     next start; `broken` is damage that cannot be mended here, and makes the exit

@@ -127,7 +127,7 @@ def run_instances(
     given: Given,
     *,
     template: Template = None,
-    instance_type: Type = None,
+    type: Type = None,  # noqa: A002 - what the option is called, as of every other word.
     public_ip: PublicIp = None,
     to_tell: UserData = None,
     region: Region = None,
@@ -140,8 +140,8 @@ def run_instances(
     if len(images) > 1 or not (images or template):
         raise typer.BadParameter("give either --image or --family, or a --template")
     own: dict[str, Any] = {} if template is None else launch_templates.called(template)
-    if instance_type is not None or template is None:
-        own["InstanceType"] = instance_type or DEFAULT_TYPE
+    if type is not None or template is None:
+        own["InstanceType"] = type or DEFAULT_TYPE
     if public_ip is not None or template is None:
         own["InternetMaxBandwidthOut"] = 0 if public_ip is False else _PUBLIC_MBITS
     with open_client(region) as client:
