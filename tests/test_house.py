@@ -277,6 +277,8 @@ DRAFTED = {
     "SecurityGroup": ["kiln/operations/steps/network_drafts.py"],
     "NetworkInterface": ["kiln/operations/steps/network_drafts.py"],
     "KeyPair": ["kiln/operations/key_pairs/parts/named.py"],
+    "LaunchTemplate": ["kiln/operations/launch_templates/create_launch_template.py"],
+    "LaunchTemplateVersion": ["kiln/operations/launch_templates/parts/versions.py"],
 }
 
 

@@ -173,6 +173,10 @@ def test_loads_what_its_word_needs(words):
     assert len(groups & set(loaded)) == 1
 
 
+def test_every_word_lies_among_the_words():
+    assert {word.module.rpartition(".")[0] for word in WORDS.values()} == {"kiln.cli.words"}
+
+
 @pytest.mark.parametrize("module", ["buckets", "env", "keys"])
 def test_a_word_beside_a_database_loads_neither_operations_nor_machines(module):
     program = f"import sys, kiln.cli.words.{module}; print(*sys.modules)"
