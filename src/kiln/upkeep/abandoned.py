@@ -35,6 +35,8 @@ from kiln.upkeep.findings import Finding, mended
 #: The action of the tasks that are left; nothing is called so.
 LEFT = "EndWhatWasLeft"
 
+ABANDONED = "and nobody works on it"
+
 _DISKS_ON_THEIR_WAY = (DiskStatus.CREATING, DiskStatus.ATTACHING, DiskStatus.DETACHING, DiskStatus.REINITING)
 _INSTANCES_ON_THEIR_WAY = (InstanceStatus.PENDING, InstanceStatus.STARTING, InstanceStatus.STOPPING)
 _LATER = "the next start finds out what became of it"
@@ -66,7 +68,7 @@ def abandoned(tx: Transaction, now: float, *, repair: bool) -> list[Finding]:
 
 
 def _fault(status: str) -> str:
-    return f"was {status}, and nobody works on it"
+    return f"was {status}, {ABANDONED}"
 
 
 def _snapshots(tx: Transaction, work: _Work, *, repair: bool) -> Iterator[Finding]:
