@@ -61,6 +61,11 @@ def create_snapshot(cloud: Cloud) -> Facts:
     return facts | cloud.call("CreateSnapshot", DiskId=facts["disks"][0])
 
 
+def create_snapshot_group(cloud: Cloud) -> Facts:
+    facts = an_instance_with(cloud, SYSTEM, DATA)
+    return facts | cloud.call("CreateSnapshotGroup", InstanceId=facts["instance"])
+
+
 def _serve_far(cloud: Cloud) -> None:
     """Some clouds of tests have one region alone."""
     served = cloud.ports.deployment
@@ -307,6 +312,7 @@ BEGINNINGS: dict[str, Beginning] = {
     "ImportImage": import_image,
     "ExportImage": export_image,
     "CreateSnapshot": create_snapshot,
+    "CreateSnapshotGroup": create_snapshot_group,
     "CreateDisk": create_disk,
     "AttachDisk": attach_disk,
     "DetachDisk": detach_disk,

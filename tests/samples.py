@@ -98,7 +98,7 @@ def sample(field: Field) -> str:
     """A value that *field* takes."""
     rule = field.rules[0] if field.rules else None
     text = field.example or _BY_TYPE[field.kind]
-    if field.wire == "RegionId":
+    if field.name == "region_id":
         text = REGION
     elif not field.example and isinstance(rule, OneOf):
         text = rule.choices[0]

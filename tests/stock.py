@@ -14,6 +14,8 @@ from kiln.store.disks import Disk, disks
 from kiln.store.images import Image
 from kiln.store.instances import Instance, instances
 from kiln.store.key_pairs import KeyPair, key_pairs
+from kiln.store.snapshot_groups import SnapshotGroup, snapshot_groups
+from kiln.store.snapshot_policies import SnapshotPolicy, snapshot_policies
 from kiln.store.snapshots import Snapshot, snapshots
 from kiln.store.volumes import Volume, volumes
 from tests.clouds import ACCOUNT, REGION, Cloud
@@ -183,4 +185,40 @@ def a_snapshot(cloud: Cloud, **changes: Any) -> Snapshot:
     )
     row = altered(row, changes)
     cloud.ports.database.write(lambda tx: snapshots.insert(tx, row))
+    return row
+
+
+def a_snapshot_group(cloud: Cloud, **changes: Any) -> SnapshotGroup:
+    """A group with no snapshots."""
+    row = SnapshotGroup(
+        id=new_id("snapshot_group"),
+        account=ACCOUNT,
+        region=REGION,
+        name="",
+        description="",
+        instance="",
+        resource_group="",
+        created_at=cloud.clock(),
+    )
+    row = replace(row, **changes)
+    cloud.ports.database.write(lambda tx: snapshot_groups.insert(tx, row))
+    return row
+
+
+def a_policy(cloud: Cloud, **changes: Any) -> SnapshotPolicy:
+    """A policy that has a snapshot taken at every hour, and keeps each for a week."""
+    row = SnapshotPolicy(
+        id=new_id("snapshot_policy"),
+        account=ACCOUNT,
+        region=REGION,
+        name="",
+        hours=",".join(str(hour) for hour in range(24)),
+        weekdays="1,2,3,4,5,6,7",
+        retention_days=7,
+        resource_group="",
+        created_at=cloud.clock(),
+        changed_at=0.0,
+    )
+    row = replace(row, **changes)
+    cloud.ports.database.write(lambda tx: snapshot_policies.insert(tx, row))
     return row

@@ -165,8 +165,9 @@ def test_a_malformed_client_token_is_refused_as_documented(operation):
 
 @pytest.mark.parametrize("operation", REGIONAL, ids=lambda operation: operation.name)
 def test_another_region_is_refused_as_documented(operation):
+    (named,) = (field.wire for field in operation.parameters if field.name == "region_id")
     with pytest.raises(ApiError) as refused:
-        dispatch(title_of(operation), least(operation.input) | {"RegionId": "elsewhere"})
+        dispatch(title_of(operation), least(operation.input) | {named: "elsewhere"})
 
     assert type(refused.value) is operation.unknown_region
     met(title_of(operation), refused.value)

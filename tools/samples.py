@@ -71,8 +71,7 @@ class Story:
         answer = self.cloud.call(action, given)
         self.cloud.clock.now += 1
         if action not in self.told:
-            asked = {"RegionId": REGION} | given
-            known = {name: value for name, value in asked.items() if name != "RegionId" or _takes_region(action)}
+            known = _region_of(action, given) | given
             self.told[action] = {"request": known, "answer": answer | {"RequestId": REQUEST_ID}}
         return answer
 
@@ -82,8 +81,10 @@ class Story:
         self.cloud.clock.now += 1
 
 
-def _takes_region(action: str) -> bool:
-    return any(field.wire == "RegionId" for field in titled()[action].parameters)
+def _region_of(action: str, given: Mapping[str, Any]) -> dict[str, str]:
+    """The region as the action spells it, where it takes one; in the place that it has in *given* or else first."""
+    spelled = [field.wire for field in titled()[action].parameters if field.name == "region_id"]
+    return {name: given.get(name, REGION) for name in spelled}
 
 
 def tell(story: Story) -> None:
@@ -173,6 +174,7 @@ def _add_a_disk(story: Story, instance: str) -> tuple[str, str]:
     story.settle()
     story.ask("DescribeSnapshots", SnapshotIds=json.dumps([snapshot]))
     story.ask("ModifySnapshotAttribute", SnapshotId=snapshot, Description="As it was in May")
+    _take_snapshots(story, instance, disk)
     story.ask("CopySnapshot", SnapshotId=snapshot, DestinationRegionId=FAR)
     story.settle()
     story.ask("StopInstance", InstanceId=instance)
@@ -198,6 +200,23 @@ def _keep_a_template(story: Story) -> None:
     story.ask("ModifyLaunchTemplateDefaultVersion", LaunchTemplateId=template, DefaultVersionNumber=2)
     story.ask("DeleteLaunchTemplateVersion", LaunchTemplateId=template, DeleteVersion__1=1)
     story.ask("DeleteLaunchTemplate", LaunchTemplateName="web")
+
+
+def _take_snapshots(story: Story, instance: str, disk: str) -> None:
+    group = story.ask("CreateSnapshotGroup", InstanceId=instance, Name="before-the-upgrade")["SnapshotGroupId"]
+    story.settle()
+    story.ask("DescribeSnapshotGroups", SnapshotGroupId__1=group)
+    story.ask("ModifySnapshotGroup", SnapshotGroupId=group, Description="As it was in May")
+    story.ask("DeleteSnapshotGroup", SnapshotGroupId=group)
+    said = {"timePoints": '["0","12"]', "repeatWeekdays": '["1","7"]', "retentionDays": 30}
+    made = story.ask("CreateAutoSnapshotPolicy", autoSnapshotPolicyName="nightly", **said)
+    named = {"autoSnapshotPolicyId": made["AutoSnapshotPolicyId"]}
+    story.ask("ApplyAutoSnapshotPolicy", **named, diskIds=json.dumps([disk]))
+    story.ask("DescribeAutoSnapshotPolicyEx", AutoSnapshotPolicyName="nightly")
+    story.ask("DescribeAutoSnapshotPolicyAssociations", DiskId=disk)
+    story.ask("ModifyAutoSnapshotPolicyEx", **named, retentionDays=7)
+    story.ask("CancelAutoSnapshotPolicy", diskIds=json.dumps([disk]))
+    story.ask("DeleteAutoSnapshotPolicy", **named)
 
 
 def _give_a_key(story: Story, instance: str) -> None:

@@ -28,6 +28,7 @@ BY_HAND = {
 GROUPS = (
     *("image", "instance", "launch-template", "snapshot", "disk", "task", "tag", "region", "key-pair"),
     *("security-group", "resource-group"),
+    *("snapshot-group", "snapshot-policy"),
 )
 
 

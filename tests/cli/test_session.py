@@ -810,6 +810,31 @@ def test_lays_a_network_and_takes_it_away(shell, image):
     assert shell.rows("vpc", "list", "--name", "build") == []
 
 
+def test_takes_snapshots_of_one_instant_and_by_themselves(shell, image):
+    instance = shell.run("instance", "run", "--image", image, "--name", "kept", "--data-disk", "size=20")
+    disks = shell.run("disk", "list", "--instance", instance, "-q").split()
+
+    group = shell.run("snapshot-group", "create", "kept", "--name", "nightly")
+    (row,) = shell.rows("snapshot-group", "list", "--instance", "kept")
+    assert (row["SnapshotGroupId"], row["Status"], len(row["Snapshots"]["Snapshot"])) == (group, "accomplished", 2)
+    shell.run("snapshot-group", "modify", group, "--description", "As it was")
+    shell.run("snapshot-group", "delete", group)
+    assert shell.rows("snapshot-group", "list") == []
+
+    policy = shell.run("snapshot-policy", "create", "--at", "0", "--at", "12", "--on", "1", "--keep", "-1")
+    shell.run("snapshot-policy", "apply", policy, *disks)
+    (row,) = shell.rows("snapshot-policy", "list")
+    assert (row["TimePoints"], row["RetentionDays"], row["DiskNums"]) == ('["0", "12"]', -1, 2)
+    shell.run("snapshot-policy", "modify", policy, "--keep", "7")
+    shell.run("snapshot-policy", "cancel", disks[0])
+    assert [row["AutoSnapshotPolicyId"] for row in shell.rows("disk", "list", "--instance", "kept")] == ["", policy]
+    shell.run("snapshot-policy", "delete", policy)
+
+    shell.run("instance", "stop", "kept")
+    shell.run("disk", "reinit", disks[0])
+    shell.run("instance", "delete", "kept")
+
+
 def test_runs_what_a_template_says(shell, image):
     template = shell.run("launch-template", "create", "web", "--image", image, "--tag", "use=test")
     assert "LaunchTemplateName.Duplicated" in shell.refuses("launch-template", "create", "web")

@@ -27,6 +27,7 @@ MORE = {
     "DescribeInstanceAttribute.EipAddress": "An instance is described alike wherever it is described.",
     "DescribeInstanceAttribute.OperationLocks": "Likewise.",
     "DescribeInstanceAttribute.DedicatedHostAttribute": "Likewise.",
+    "DescribeSnapshots.Snapshots.Snapshot.SnapshotGroupId": "Nothing else tells which others are of its instant.",
     "ReInitDisk.ClientToken": "Whoever sends it again must not lose what was written meanwhile.",
     "*.DryRun": "Whatever writes takes it: who asks for a rehearsal must not get the deed.",
     "*.TurboMode": "The classic SDK sends it; a part that is not declared is refused.",

@@ -10,7 +10,7 @@ from __future__ import annotations
 import contextlib
 import subprocess
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -23,17 +23,19 @@ from kiln.store.disks import disks
 from kiln.store.images import disks_of, image_disks, images
 from kiln.store.instances import instances
 from kiln.store.shares import image_shares
+from kiln.store.snapshot_groups import snapshot_groups
 from kiln.store.snapshots import snapshots
 from kiln.store.tasks import tasks
 from kiln.store.trash import discards, tombstones
 from kiln.upkeep.restore import NotRestorable, prepare, prepare_to_empty
+from kiln.upkeep.scheduled import Scheduler
 from kiln.upkeep.sweep import DEEPEST
 from tests.clouds import Cloud
 from tests.kill.checks import Bytes, disk_holds, image_holds, snapshot_holds
 from tests.kill.kilns import Script, keep, settle
 from tests.pools.patterns import BLOCK, put, reads_as
 from tests.reading import every, find, the
-from tests.stock import a_disk, a_snapshot, a_volume, an_instance
+from tests.stock import a_disk, a_policy, a_snapshot, a_volume, an_instance
 
 Facts = dict[str, Any]
 Answers = dict[str, dict[str, Any]]
@@ -272,6 +274,50 @@ def check_reset(cloud: Cloud, facts: Facts, answers: Answers) -> None:
     disk_holds(cloud, data, DATA)
     if "reset" in answers:
         disk_holds(cloud, system, SYSTEM)
+
+
+# Snapshots in a group, and automatic ones
+
+
+def create_snapshot_group(script: Script, facts: Facts) -> None:
+    script.ask("group", "CreateSnapshotGroup", InstanceId=facts["instance"], Name="nightly")
+    script.settle()
+
+
+def check_snapshot_group(cloud: Cloud, facts: Facts, answers: Answers) -> None:
+    check_disks(cloud, facts)
+    assert len(every(cloud, snapshot_groups)) <= 1
+    if "group" in answers:
+        taken = every(cloud, snapshots, snapshot_group=answers["group"]["SnapshotGroupId"])
+        assert sorted(one.source_disk for one in taken) == sorted(facts["disks"])
+        for one in taken:
+            snapshot_holds(cloud, one.id, facts["bytes"][facts["disks"].index(one.source_disk)])
+
+
+def arrange_due_snapshots(cloud: Cloud) -> Facts:
+    """Two disks with a policy whose hour has come."""
+    facts = an_instance_with(cloud, SYSTEM, DATA)
+    policy = a_policy(cloud)
+    given = {"snapshot_policy": policy.id}
+    cloud.ports.database.write(lambda tx: disks.update(tx, given, instance=facts["instance"]))
+    return facts | {"policy": policy.id, "now": cloud.clock()}
+
+
+def take_snapshots(script: Script, facts: Facts) -> None:
+    """The hour stays the same, whatever the clock says by now."""
+    Scheduler()(replace(script.cloud.ports, clock=lambda: facts["now"]))
+    script.note("taken", {})
+    script.settle()
+
+
+def check_taken(cloud: Cloud, facts: Facts, answers: Answers) -> None:
+    check_disks(cloud, facts)
+    taken = every(cloud, snapshots, snapshot_policy=facts["policy"])
+    of = [one.source_disk for one in taken]
+    assert len(set(of)) == len(of), "a disk's hour was done twice"
+    assert "taken" not in answers or sorted(of) == sorted(facts["disks"])
+    for one in taken:
+        snapshot_holds(cloud, one.id, facts["bytes"][facts["disks"].index(one.source_disk)])
 
 
 # ReInitDisk
@@ -670,6 +716,10 @@ SCENARIOS = {
     "copy_and_cancel": Scenario(arrange_image_to_delete, copy_and_cancel, check_copy_cancelled),
     "create_snapshots": Scenario(lambda cloud: an_instance_with(cloud, SYSTEM), create_snapshots, check_snapshots),
     "reset_disk": Scenario(arrange_written_disk, reset_disk, check_reset),
+    "create_snapshot_group": Scenario(
+        lambda cloud: an_instance_with(cloud, SYSTEM, DATA), create_snapshot_group, check_snapshot_group
+    ),
+    "take_snapshots": Scenario(arrange_due_snapshots, take_snapshots, check_taken),
     "re_init_disk": Scenario(arrange_image_and_instance, re_init_disk, check_re_init),
     "import_raw": Scenario(arrange_raw, import_image, check_import),
     "import_qcow2": Scenario(arrange_qcow2, import_image, check_import),

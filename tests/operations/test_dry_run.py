@@ -16,25 +16,30 @@ from tests.operations.images.gallery import an_image
 from tests.operations.tasks.agenda import a_task
 from tests.reading import every
 from tests.samples import least
-from tests.stock import ED25519, a_disk, a_key_pair, a_snapshot, an_instance
+from tests.stock import ED25519, a_disk, a_key_pair, a_snapshot, a_snapshot_group, an_instance
 
 _COMMAND = {"Type": "RunShellScript", "CommandContent": "dHJ1ZQ=="}
 RULE = {"IpProtocol": "tcp", "PortRange": "80/80"}
 
 #: What each is asked for so that all is well, but for DryRun.
+_POLICY = {"timePoints": '["0"]', "repeatWeekdays": '["1"]', "retentionDays": 30}
+
 _ASKED = {
     "AddTags": lambda it: {"ResourceType": "disk", "ResourceId": it.disk, "Tag.1.Key": "a", "Tag.1.Value": "b"},
     "AllocateEipAddress": lambda _: {},
     "AllocatePublicIpAddress": lambda it: {"InstanceId": it.instance},
+    "ApplyAutoSnapshotPolicy": lambda it: {"autoSnapshotPolicyId": it.policy, "diskIds": f'["{it.disk}"]'},
     "AssociateEipAddress": lambda it: {"AllocationId": it.eip, "InstanceId": it.instance},
     "AttachKeyPair": lambda it: {"KeyPairName": it.key_pair, "InstanceIds": f'["{it.instance}"]'},
     "AttachDisk": lambda it: {"InstanceId": it.instance, "DiskId": it.disk},
     "AuthorizeSecurityGroup": lambda it: {"SecurityGroupId": it.group, **RULE, "SourceCidrIp": "10.0.0.0/8"},
     "AuthorizeSecurityGroupEgress": lambda it: {"SecurityGroupId": it.group, **RULE, "DestCidrIp": "10.0.0.0/8"},
+    "CancelAutoSnapshotPolicy": lambda it: {"diskIds": f'["{it.attached}"]'},
     "CancelCopyImage": lambda it: {"ImageId": it.copy},
     "CancelTask": lambda it: {"TaskId": it.task},
     "CopyImage": lambda it: {"ImageId": it.image},
     "CopySnapshot": lambda it: {"SnapshotId": it.snapshot},
+    "CreateAutoSnapshotPolicy": lambda _: _POLICY,
     "CreateCommand": lambda _: _COMMAND | {"Name": "b"},
     "CreateDisk": lambda _: {"ZoneId": REGION + "-a", "Size": 20},
     "CreateImage": lambda it: {"InstanceId": it.instance},
@@ -42,8 +47,10 @@ _ASKED = {
     "CreateKeyPair": lambda _: {"KeyPairName": "new"},
     "CreateSecurityGroup": lambda _: {"SecurityGroupName": "web"},
     "CreateSnapshot": lambda it: {"DiskId": it.attached},
+    "CreateSnapshotGroup": lambda it: {"InstanceId": it.instance},
     "CreateVSwitch": lambda it: {"VpcId": it.vpc, "ZoneId": REGION + "-a", "CidrBlock": "10.0.1.0/24"},
     "CreateVpc": lambda _: {},
+    "DeleteAutoSnapshotPolicy": lambda it: {"autoSnapshotPolicyId": it.policy},
     "DeleteCommand": lambda it: {"CommandId": it.command},
     "DeleteDisk": lambda it: {"DiskId": it.disk},
     "DeleteImage": lambda it: {"ImageId": it.image},
@@ -52,6 +59,7 @@ _ASKED = {
     "DeleteKeyPairs": lambda it: {"KeyPairNames": f'["{it.key_pair}"]'},
     "DeleteSecurityGroup": lambda it: {"SecurityGroupId": it.group},
     "DeleteSnapshot": lambda it: {"SnapshotId": it.snapshot},
+    "DeleteSnapshotGroup": lambda it: {"SnapshotGroupId": it.snapshot_group},
     "DeleteVSwitch": lambda it: {"VSwitchId": it.vswitch},
     "DeleteVpc": lambda it: {"VpcId": it.empty_vpc},
     "DetachKeyPair": lambda it: {"KeyPairName": it.key_pair, "InstanceIds": f'["{it.instance}"]'},
@@ -60,6 +68,7 @@ _ASKED = {
     "ImportKeyPair": lambda _: {"KeyPairName": "new", "PublicKeyBody": ED25519},
     "ImportImage": lambda _: {"DiskDeviceMapping.1.OSSBucket": "bucket", "DiskDeviceMapping.1.OSSObject": "disk.raw"},
     "InvokeCommand": lambda it: {"CommandId": it.command, "InstanceId.1": it.running},
+    "ModifyAutoSnapshotPolicyEx": lambda it: {"autoSnapshotPolicyId": it.policy, "retentionDays": 7},
     "ModifyCommand": lambda it: {"CommandId": it.command, "Name": "other"},
     "JoinSecurityGroup": lambda it: {"SecurityGroupId": it.group, "InstanceId": it.instance},
     "LeaveSecurityGroup": lambda it: {"SecurityGroupId": it.left, "InstanceId": it.instance},
@@ -70,6 +79,7 @@ _ASKED = {
     "ModifySecurityGroupAttribute": lambda it: {"SecurityGroupId": it.group, "SecurityGroupName": "web"},
     "ModifySecurityGroupPolicy": lambda it: {"SecurityGroupId": it.group, "InnerAccessPolicy": "Drop"},
     "ModifySnapshotAttribute": lambda it: {"SnapshotId": it.snapshot, "SnapshotName": "other"},
+    "ModifySnapshotGroup": lambda it: {"SnapshotGroupId": it.snapshot_group, "Name": "other"},
     "ModifyVSwitchAttribute": lambda it: {"VSwitchId": it.vswitch, "VSwitchName": "other"},
     "ModifyVpcAttribute": lambda it: {"VpcId": it.vpc, "VpcName": "other"},
     "RebootInstance": lambda it: {"InstanceId": it.running},
@@ -117,7 +127,10 @@ def it(cloud):
     card = {"instance": running.id, "interface": interface_id(running.id)}
     command = cloud.call("CreateCommand", _COMMAND, Name="a")["CommandId"]
     invocation = cloud.call("RunCommand", _COMMAND | {"InstanceId.1": running.id})["InvokeId"]
+    policy = cloud.call("CreateAutoSnapshotPolicy", _POLICY)["AutoSnapshotPolicyId"]
     return SimpleNamespace(
+        policy=policy,
+        snapshot_group=a_snapshot_group(cloud).id,
         vpc=vpc.id,
         vswitch=a_vswitch(cloud, vpc).id,
         empty_vpc=a_vpc(cloud).id,
@@ -148,7 +161,7 @@ def test_only_checks(cloud, it, action):
     cloud.refuses(action, word.code, word.status, asked, DryRun=True)
 
     assert cloud.call(action, asked, DryRun=False).keys() >= set()
-    assert least(BY_NAME[action].input).keys() <= {*asked, "RegionId"}
+    assert least(BY_NAME[action].input).keys() <= {*asked, "RegionId", "regionId"}
 
 
 @pytest.mark.parametrize("action", WRITING)

@@ -6,7 +6,7 @@ import pytest
 
 from kiln.declare.deployment import Deployment
 from tests.clouds import REGION, make_cloud
-from tests.stock import a_disk, a_snapshot, an_instance
+from tests.stock import a_disk, a_snapshot, a_snapshot_group, an_instance
 
 ELSEWHERE = "cn-hangzhou"
 
@@ -28,6 +28,8 @@ def cloud(tmp_path, sqlite):
         ("DescribeUserData", "InvalidInstanceId.NotFound", ("InstanceId",)),
         ("ResizeDisk", "InvalidDiskId.NotFound", ("DiskId", "NewSize")),
         ("CreateSnapshot", "InvalidDiskId.NotFound", ("DiskId",)),
+        ("ModifySnapshotGroup", "InvalidSnapshotGroup.NotFound", ("SnapshotGroupId", "Name")),
+        ("DeleteSnapshotGroup", "InvalidSnapshotGroup.NotFound", ("SnapshotGroupId",)),
         ("DeleteSnapshot", "InvalidSnapshotId.NotFound", ("SnapshotId",)),
         ("StartInstance", "InvalidInstanceId.NotFound", ("InstanceId",)),
         ("StopInstance", "InvalidInstanceId.NotFound", ("InstanceId",)),
@@ -45,6 +47,8 @@ def test_what_is_in_one_region_is_not_found_from_another(cloud, action, code, mo
         "ImageId": "m-any",
         "NewSize": 100,
         "DiskName": "other",
+        "SnapshotGroupId": a_snapshot_group(cloud).id,
+        "Name": "other",
     }
     params = {name: there[name] for name in more}
 

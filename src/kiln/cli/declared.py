@@ -33,6 +33,7 @@ from kiln.ground.values import dataclass
 #: Parameters that are no option of any word, and why.
 NOWHERE: Mapping[str, str] = {
     "RegionId": "every word has --region",
+    "regionId": "every word has --region",
     "ClientToken": "the client makes one for each call",
     "PageNumber": "a listing shows all pages",
     "PageSize": "a listing shows all pages",

@@ -32,6 +32,8 @@ _NOUNS = {
     "InstanceIds": "instance",
     "DiskId": "disk",
     "DiskIds": "disk",
+    "diskIds": "disk",
+    "ExcludeDiskId": "disk",
     "SnapshotId": "snapshot",
     "SnapshotIds": "snapshot",
     "VpcId": "vpc",

@@ -96,6 +96,7 @@ class Quotas:
     tags_per_resource: int = 20
     key_pairs: int = 500  #: As ECS documents it.
     commands: int = 500  #: CreateCommand: "500 to 50,000" (docs/sources.md).
+    snapshot_policies: int = 100  #: CreateAutoSnapshotPolicy: "up to 100" (docs/sources.md).
     security_groups: int = 1000
     vpcs: int = 100
     vswitches_per_vpc: int = 150  #: CreateVSwitch: "at most 150" (docs/sources.md).

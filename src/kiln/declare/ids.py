@@ -15,6 +15,8 @@ _PAIRS = [first + second for first in _ALPHABET for second in _ALPHABET]
 PREFIXES = {
     "image": "m",
     "snapshot": "s",
+    "snapshot_group": "ssg",
+    "snapshot_policy": "sp",
     "disk": "d",
     "instance": "i",
     "key_pair": "ssh",

@@ -9,12 +9,14 @@ import re
 import threading
 import time
 from collections.abc import Callable
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta, timezone
 from functools import lru_cache
 
 Clock = Callable[[], float]  #: Seconds since the epoch.
 
 system_clock: Clock = time.time
+
+_CHINA = timezone(timedelta(hours=8))
 
 #: What a clock that is only corrected never does between two looks.
 _STEP_S = 1.0
@@ -73,6 +75,11 @@ def to_milliseconds_text(when: float) -> str:
 def to_minutes_text(when: float) -> str:
     """``2026-11-23T06:07Z``, as instances say it."""
     return _minute(_whole(when) // 60) + "Z"
+
+
+def to_date_text(when: float) -> str:
+    """``20261123``, as the names of automatic snapshots say it: the day in UTC+8, in which their hours are told."""
+    return datetime.fromtimestamp(when, _CHINA).strftime("%Y%m%d")
 
 
 def _whole(when: float) -> int:

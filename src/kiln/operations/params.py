@@ -41,6 +41,8 @@ OwnRegionId = Annotated[
 ]
 ImageId = Annotated[str, Example("m-bp146shijn7hujku8a5c"), Doc("The ID of the image.")]
 SnapshotId = Annotated[str, Example("s-bp17441ohwkdca0fg1tq"), Doc("The ID of the snapshot.")]
+SnapshotGroupId = Annotated[str, Example("ssg-j6c9lpuyxo2uxxnyh3k5"), Doc("The ID of the snapshot group.")]
+SnapshotPolicyId = Annotated[str, Example("sp-bp14yziiuvu3s6jn4k7d"), Doc("The ID of the policy.")]
 DiskId = Annotated[str, Example("d-bp131n0q38u3a4zi9p2k"), Doc("The ID of the disk.")]
 InstanceId = Annotated[str, Example("i-bp1g6zv0ce8oghu7k2d3"), Doc("The ID of the instance.")]
 SecurityGroupId = Annotated[str, Example("sg-bp67acfmxazb4ph3j2k8"), Doc("The ID of the security group.")]

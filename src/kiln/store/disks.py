@@ -54,6 +54,11 @@ class Disk:
     awaits_restart: bool = False  #: Attached to a Stopped instance that had run before, which has not run since.
     home: str = ""  #: The instance that it was detached from as a system disk: to it alone it goes back as one.
     asked: DiskAsked = DiskAsked()
+    snapshot_policy: str = ""  #: The policy by which automatic snapshots are taken of it.
+    #: The full hour up to which automatic snapshots were taken of it, or it was given its policy.
+    snapshots_until: float = 0.0
+    ignores_policy: bool = False  #: Whether no automatic snapshots are taken of it, whatever its policy says.
+    drops_auto_snapshots: bool = False  #: Whether its automatic snapshots go with it.
 
     @property
     def lane(self) -> str:
@@ -71,6 +76,7 @@ disks: Rows[Disk] = Rows(
         Index("disks_instance", "instance"),
         Index("disks_volume", "volume"),
         Index("disks_snapshot", "source_snapshot"),
+        Index("disks_snapshot_policy", "snapshot_policy"),
     ],
 )
 

@@ -34,6 +34,8 @@ from kiln.store.launch_templates import launch_template_versions, launch_templat
 from kiln.store.rows import Rows
 from kiln.store.security_groups import security_group_rules, security_groups
 from kiln.store.shares import image_shares
+from kiln.store.snapshot_groups import snapshot_groups
+from kiln.store.snapshot_policies import snapshot_policies
 from kiln.store.snapshots import snapshots
 from kiln.store.tags import tags
 from kiln.store.tasks import tasks
@@ -88,6 +90,8 @@ KINDS: Mapping[str, Kind] = {
     "keypair": Kind(rows=key_pairs, parts={"tags": _tags("keypair")}),
     "task": Kind(rows=tasks),
     "volume": Kind(rows=volumes),
+    "snapshotgroup": Kind(rows=snapshot_groups, parts={"tags": _tags("snapshotgroup")}),
+    "snapshotpolicy": Kind(rows=snapshot_policies, parts={"tags": _tags("snapshotpolicy")}),
     "snapshot": Kind(rows=snapshots, parts={"tags": _tags("snapshot")}, names=("volume",)),
     "image": Kind(
         rows=images,

@@ -19,6 +19,7 @@ from kiln.store.key_pairs import key_pairs
 from kiln.store.launch_templates import launch_templates
 from kiln.store.rows import Rows
 from kiln.store.security_groups import security_groups
+from kiln.store.snapshot_policies import snapshot_policies
 from kiln.store.snapshots import snapshots
 from kiln.store.tags import Tag, tags
 from kiln.store.vpcs import vpcs
@@ -32,6 +33,7 @@ KINDS: dict[str, Rows[Any]] = {
     "keypair": key_pairs,
     "securitygroup": security_groups,
     "launchtemplate": launch_templates,
+    "snapshotpolicy": snapshot_policies,
 }
 
 #: Those that can be in a resource group: what JoinResourceGroup moves, and what comes with a network besides.

@@ -26,6 +26,8 @@ from kiln.store import (
     launch_templates,
     security_groups,
     shares,
+    snapshot_groups,
+    snapshot_policies,
     snapshots,
     tags,
     tasks,
@@ -42,10 +44,11 @@ from kiln.store.rows import metadata
 NOUNS = (
     *(accounts, buckets, commands, deployment, disks, images, instances, invocations, key_pairs, shares, snapshots),
     *(tags, tasks, tokens, trash, volumes, vpcs, vswitches, security_groups, interfaces, eips, launch_templates),
+    *(snapshot_groups, snapshot_policies),
 )
 
 #: The newest migration; a test holds it to the files in ``migrations/versions``.
-NEWEST = "0018"
+NEWEST = "0019"
 
 
 #: As Alembic makes it, with the version of tables that no migration has made.

@@ -48,6 +48,8 @@ class Snapshot:
     source_snapshot: str = ""  #: Of a copy: what it was copied from, where that was the account's own.
     source_region: str = ""  #: Of a copy: where that was.
     modified_at: float | None = None  #: When its caller changed it last; None: never.
+    snapshot_group: str = ""  #: The group that it was taken with.
+    snapshot_policy: str = ""  #: The policy by which it was taken, of an automatic one; the policy may be gone.
 
 
 snapshots: Rows[Snapshot] = Rows(
@@ -59,6 +61,7 @@ snapshots: Rows[Snapshot] = Rows(
         Index("snapshots_list", "account", "region", "created_at", "id"),
         Index("snapshots_volume", "volume"),
         Index("snapshots_source", "source_disk"),
+        Index("snapshots_group", "snapshot_group"),
     ],
 )
 

@@ -20,6 +20,7 @@ from kiln.upkeep.adoption import adopt
 from kiln.upkeep.networks import mend_networks
 from kiln.upkeep.opening import open_ahead
 from kiln.upkeep.release import release_instances
+from kiln.upkeep.scheduled import Scheduler
 from kiln.upkeep.sweep import sweep
 from kiln.upkeep.unhurried import Unhurried
 from kiln.upkeep.watch import Waker, watch
@@ -89,6 +90,7 @@ CHORES = (
     Chore("prepare", 0.5, prepare),
     Chore("sweep", 2.0, sweep),
     Chore("networks", 5.0, mend_networks),
+    Chore("take_snapshots", 10.0, Scheduler()),
     _unhurried("release_snapshots", 60.0, release_snapshots),
     _unhurried("release_instances", 5.0, release_instances),
     _unhurried("forget_tokens", 3600.0, forget_tokens),

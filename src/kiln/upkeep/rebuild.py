@@ -37,6 +37,8 @@ WORDS = {
     "keypair": ("key pair", "key pairs", ""),
     "task": ("task", "tasks", ", half way"),
     "volume": ("volume", "volumes", ""),
+    "snapshotgroup": ("snapshot group", "snapshot groups", ""),
+    "snapshotpolicy": ("snapshot policy", "snapshot policies", ""),
     "snapshot": ("snapshot", "snapshots", ""),
     "image": ("image", "images", ", with disks and tags"),
     "vpc": ("VPC", "VPCs", ""),

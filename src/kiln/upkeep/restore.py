@@ -26,7 +26,8 @@ from kiln.store.database import Transaction
 from kiln.store.disks import disks
 from kiln.store.instances import instances
 from kiln.store.resources import KINDS
-from kiln.store.snapshots import snapshots
+from kiln.store.snapshot_groups import snapshot_groups
+from kiln.store.snapshots import Snapshot, snapshots
 from kiln.store.tags import tags
 from kiln.store.tasks import new_task, tasks
 from kiln.store.tokens import tokens
@@ -302,11 +303,17 @@ def _write(tx: Transaction, stone: Tombstone, now: float) -> None:
     for values in stone.of("image_disks"):
         images.image_disks.insert(tx, images.image_disks.of_values(values))
     for values in stone.of("snapshots"):
-        snapshots.insert(tx, snapshots.of_values(values))
+        snapshots.insert(tx, _ungrouped(tx, snapshots.of_values(values)))
     for values in stone.of("disks"):
         _write_disk(tx, values, now)
     for values in stone.of("tags"):
         tags.insert(tx, tags.of_values(values))
+
+
+def _ungrouped(tx: Transaction, snapshot: Snapshot) -> Snapshot:
+    """The snapshot, in its group only if that is there still."""
+    is_there = bool(snapshot.snapshot_group) and snapshot_groups.count(tx, id=snapshot.snapshot_group) > 0
+    return snapshot if is_there else replace(snapshot, snapshot_group="")
 
 
 def _write_disk(tx: Transaction, values: dict[str, Any], now: float) -> None:

@@ -173,7 +173,10 @@ def _end_capture(tx: Transaction, task: Task, seen: _Seen) -> None:
 
 def _of_capture(tx: Transaction, task: Task) -> dict[str, str]:
     """What the rows of the snapshots say that the task takes."""
-    return {"id": task.resource} if snapshots.find(tx, id=task.resource) else {"made_for": task.resource}
+    for column in ("id", "snapshot_group"):
+        if snapshots.count(tx, **{column: task.resource}):
+            return {column: task.resource}
+    return {"made_for": task.resource}
 
 
 def _end_image(tx: Transaction, task: Task, error: ApiError, seen: _Seen) -> None:

@@ -41,7 +41,7 @@ class TestTheAnswer:
             "MountInstances": {"MountInstance": attachment}, "MountInstanceNum": 1,
             "CreationTime": one["CreationTime"], "AttachedTime": "2026-11-18T11:06:40Z", "DetachedTime": "",
             "ImageId": "m-one", "SourceSnapshotId": "s-one", "SourceDiskId": "", "DeleteWithInstance": True,
-            "Portable": True, "DeleteAutoSnapshot": False, "EnableAutoSnapshot": False,
+            "Portable": True, "DeleteAutoSnapshot": False, "EnableAutoSnapshot": True,
             "EnableAutomatedSnapshotPolicy": False, "AutoSnapshotPolicyId": "", "Encrypted": False, "KMSKeyId": "",
             "DiskChargeType": "PostPaid", "ExpiredTime": "2999-09-08T16:00Z", "MultiAttach": "Disabled",
             "BurstingEnabled": False, "ProvisionedIops": 0, "IOPS": 0, "IOPSRead": 0, "IOPSWrite": 0,
@@ -100,6 +100,10 @@ class TestFilters:
             ({"DeleteWithInstance": False}, {"delete_with_instance": False}),
             ({"PerformanceLevel": "PL2"}, {"performance_level": "PL2"}),
             ({"ResourceGroupId": "rg-tests"}, {"resource_group": "rg-tests"}),
+            ({"AutoSnapshotPolicyId": "sp-1"}, {"snapshot_policy": "sp-1"}),
+            ({"EnableAutomatedSnapshotPolicy": True}, {"snapshot_policy": "sp-1"}),
+            ({"EnableAutoSnapshot": False}, {"ignores_policy": True}),
+            ({"DeleteAutoSnapshot": True}, {"drops_auto_snapshots": True}),
         ],
     )
     def test_keeps_what_matches(self, cloud, filters, fields):
@@ -115,7 +119,8 @@ class TestFilters:
             {"ZoneId": REGION + "-a"},
             {"DiskChargeType": "PostPaid"},
             {"MultiAttach": "Disabled"},
-            {"Encrypted": False, "EnableShared": False, "EnableAutoSnapshot": False, "DeleteAutoSnapshot": False},
+            {"Encrypted": False, "EnableShared": False, "EnableAutoSnapshot": True, "DeleteAutoSnapshot": False},
+            {"EnableAutomatedSnapshotPolicy": False},
             {"AdditionalAttributes.1": "IOPS"},
         ],
     )
@@ -134,7 +139,7 @@ class TestFilters:
             {"MultiAttach": "Enabled"},
             {"EnableShared": True},
             {"AutoSnapshotPolicyId": "sp-1"},
-            {"EnableAutoSnapshot": True},
+            {"EnableAutoSnapshot": False},
             {"EnableAutomatedSnapshotPolicy": True},
             {"DeleteAutoSnapshot": True},
             {"Category": "local_ssd_pro"},

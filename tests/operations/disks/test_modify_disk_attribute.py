@@ -26,7 +26,9 @@ class TestChanges:
         assert changed(cloud, disk, Description="new one") == {"description": "new one"}
         assert changed(cloud, disk, Description="") == {"description": ""}
         assert changed(cloud, disk, DeleteWithInstance=False) == {"delete_with_instance": False}
-        assert changed(cloud, disk, EnableAutoSnapshot=True, DeleteAutoSnapshot=True) == {}
+        assert changed(cloud, disk, DeleteAutoSnapshot=True) == {"drops_auto_snapshots": True}
+        assert changed(cloud, disk, EnableAutoSnapshot=False) == {"ignores_policy": True}
+        assert changed(cloud, disk, EnableAutoSnapshot=True) == {"ignores_policy": False}
         assert changed(cloud, disk, BurstingEnabled=True)["asked"].bursting_enabled
         (shown,) = cloud.call("DescribeDisks")["Disks"]["Disk"]
         assert (shown["DiskName"], shown["DeleteWithInstance"], shown["BurstingEnabled"]) == ("new", False, True)

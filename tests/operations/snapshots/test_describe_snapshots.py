@@ -23,7 +23,8 @@ def tag(cloud, snapshot, **pairs):
 
 class TestTheAnswer:
     def test_tells_all_of_a_snapshot(self, cloud):
-        snapshot = a_snapshot(cloud, name="one", description="first", retention_days=7, resource_group="rg-tests")
+        labels = {"name": "one", "description": "first", "resource_group": "rg-tests", "snapshot_group": "ssg-one"}
+        snapshot = a_snapshot(cloud, retention_days=7, **labels)
         tag(cloud, snapshot, team="web")
 
         answer = cloud.call("DescribeSnapshots")
@@ -36,6 +37,7 @@ class TestTheAnswer:
             "SourceDiskId": snapshot.source_disk, "SourceDiskType": "system", "SourceDiskSize": "20",
             "SourceStorageType": "disk", "SourceSnapshotId": "", "SourceRegionId": "",
             "SnapshotLinkId": snapshot.source_disk.replace("d-", "sl-"), "SnapshotType": "user", "SnapshotSN": "",
+            "SnapshotGroupId": "ssg-one",
             "Category": "standard", "Usage": "none", "FullSnapshotSizeInBytes": 20 * 2**30, "RetentionDays": 7,
             "Encrypted": False, "KMSKeyId": "", "InstantAccess": False, "InstantAccessRetentionDays": 0,
             "ProductCode": "", "ResourceGroupId": "rg-tests",
@@ -94,6 +96,7 @@ class TestFilters:
             ({"SourceDiskType": "DATA"}, {"source_disk_type": "data"}),
             ({"ResourceGroupId": "rg-tests"}, {"resource_group": "rg-tests"}),
             ({"SnapshotLinkId": "sl-one"}, {"source_disk": "d-one"}),
+            ({"SnapshotType": "auto"}, {"snapshot_policy": "sp-one"}),
         ],
     )
     def test_keeps_what_matches(self, cloud, filters, fields):
@@ -109,9 +112,7 @@ class TestFilters:
 
         assert answer == [wanted.id]
 
-    @pytest.mark.parametrize(
-        "filters", [{"SnapshotType": "auto"}, {"Encrypted": True}, {"KMSKeyId": "k"}, {"Category": "flash"}]
-    )
+    @pytest.mark.parametrize("filters", [{"Encrypted": True}, {"KMSKeyId": "k"}, {"Category": "flash"}])
     def test_finds_nothing_of_what_there_is_none_of(self, cloud, filters):
         a_snapshot(cloud)
 

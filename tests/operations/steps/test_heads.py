@@ -17,7 +17,16 @@ from tests.reading import every
 from tests.tools import needs
 
 PLANNING = (
-    *("CreateImage", "CreateSnapshot", "ImportImage", "RunInstances", "CreateInstance", "CreateDisk", "ResetDisk"),
+    *(
+        "CreateImage",
+        "CreateSnapshot",
+        "CreateSnapshotGroup",
+        "ImportImage",
+        "RunInstances",
+        "CreateInstance",
+        "CreateDisk",
+        "ResetDisk",
+    ),
     *("ReInitDisk", "ReplaceSystemDisk", "RestoreTrash"),
 )
 

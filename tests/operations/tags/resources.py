@@ -7,7 +7,7 @@ from kiln.store.resources import owned
 from tests.clouds import REGION, Cloud
 from tests.nets import a_group, a_vpc
 from tests.operations.launch_templates.shelf import a_template
-from tests.stock import a_disk, a_key_pair, a_snapshot, an_instance
+from tests.stock import a_disk, a_key_pair, a_policy, a_snapshot, an_instance
 
 
 def of_each_kind(cloud: Cloud) -> dict[str, str]:
@@ -23,6 +23,7 @@ def of_each_kind(cloud: Cloud) -> dict[str, str]:
         "keypair": a_key_pair(cloud).name,
         "securitygroup": a_group(cloud, a_vpc(cloud)).id,
         "launchtemplate": a_template(cloud),
+        "snapshotpolicy": a_policy(cloud).id,
     }
 
 

@@ -31,6 +31,7 @@ class TestShows:
         put(cloud, "disk", a_disk(cloud).id, team="web", use="test")
 
         every_sort = ("Image", "Snapshot", "Disk", "Instance", "KeyPair", "Securitygroup", "LaunchTemplate")
+        every_sort += ("SnapshotPolicy",)
         assert described(cloud) == [
             ("team", "web", dict.fromkeys(every_sort, 1) | {"Disk": 2}),
             ("use", "test", {"Disk": 1}),

@@ -21,7 +21,7 @@ COLUMNS = (
     Column("VALUE", "TagValue", is_prose=True),
 )
 
-TYPES = ("image", "snapshot", "disk", "instance", "keypair", "securitygroup", "launchtemplate")
+TYPES = ("image", "snapshot", "disk", "instance", "keypair", "securitygroup", "launchtemplate", "snapshotpolicy")
 
 ADD = Takes("TagResources", arguments=("ResourceId",), names={"ResourceType": "type"}, found=("ResourceType",))
 REMOVE = Takes(

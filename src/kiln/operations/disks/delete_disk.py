@@ -1,7 +1,8 @@
 """Delete a disk that is attached to nothing.
 
 The disk and its tags are gone at once, its space shortly after. Snapshots of it
-stay, and what was made of them too.
+stay, and what was made of them too; of a disk with DeleteAutoSnapshot the
+automatic ones go with it, except for those that images or disks were made of.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from kiln.declare.states import DiskStatus
 from kiln.operations.disks.parts.errors import InvalidDiskIdNotFound
 from kiln.operations.errors.disks import DiskCreatingSnapshot, IncorrectDiskStatus
 from kiln.operations.params import DiskId, NothingMore, OwnRegionId
-from kiln.operations.steps import capture, tombs
+from kiln.operations.steps import capture, deleting, tombs
 from kiln.store import tags
 from kiln.store.disks import Disk, disks
 from kiln.store.volumes import volumes
@@ -65,6 +66,7 @@ def check(call: Call, p: Input) -> Disk:
 
 def commit(call: Call, plan: Disk) -> NothingMore:
     tombs.keep_disk(call.tx, call.ports, plan)
+    deleting.delete_automatic(call.tx, call.ports, plan)
     disks.delete(call.tx, id=plan.id)
     tags.drop(call.tx, "disk", plan.id)
     # The row's task stays: while a merge works on the bytes, they are not dropped.

@@ -44,6 +44,7 @@ from kiln.operations.params import (
     RegionId,
     ResourceGroupId,
     SnapshotId,
+    SnapshotPolicyId,
 )
 from kiln.store import disks as disk_rows
 from kiln.store import tags
@@ -168,16 +169,16 @@ class Input:
     portable: Annotated[bool | None, Doc("Only disks that can be detached, or cannot.")] = None
     delete_with_instance: Annotated[bool | None, Doc("Only disks that go with their instance, or do not.")] = None
     delete_auto_snapshot: Annotated[
-        bool | None, Doc("Only disks whose automatic snapshots go with them. There are none.")
+        bool | None, Doc("Only disks whose automatic snapshots go with them, or do not.")
     ] = None
     enable_auto_snapshot: Annotated[
-        bool | None, Doc("Only disks that automatic snapshots may be taken of. There are none.")
+        bool | None, Doc("Only disks that automatic snapshots may be taken of, or may not.")
     ] = None
     enable_automated_snapshot_policy: Annotated[
-        bool | None, Doc("Only disks with a policy for automatic snapshots. There are none.")
+        bool | None, Doc("Only disks with a policy for automatic snapshots, or without.")
     ] = None
     auto_snapshot_policy_id: Annotated[
-        str | None, Doc("Only disks with this policy for automatic snapshots. There are none.")
+        SnapshotPolicyId | None, Doc("Only disks with this policy for automatic snapshots.")
     ] = None
     encrypted: Annotated[bool, Doc("true: only encrypted disks, of which there are none here.")] = False
     kms_key_id: Annotated[
@@ -263,12 +264,18 @@ def _conditions(p: Input) -> list[Condition]:
         (columns.status, {s.lower(): s.value for s in DiskStatus}.get(p.status.lower())),
         (columns.portable, p.portable),
         (columns.delete_with_instance, p.delete_with_instance),
+        (columns.drops_auto_snapshots, p.delete_auto_snapshot),
+        (columns.ignores_policy, None if p.enable_auto_snapshot is None else not p.enable_auto_snapshot),
+        (columns.snapshot_policy, p.auto_snapshot_policy_id),
         (columns.performance_level, p.performance_level),
         (columns.resource_group, p.resource_group_id),
     )
     conditions = [column == value for column, value in exact if value is not None]
     if p.disk_ids is not None:
         conditions.append(columns.id.in_(p.disk_ids))
+    if p.enable_automated_snapshot_policy is not None:
+        has_none = columns.snapshot_policy == ""
+        conditions.append(~has_none if p.enable_automated_snapshot_policy else has_none)
     if _asks_for_what_is_not_here(p):
         conditions.append(NOTHING)
     conditions += by_creation(disks, p.filter, InvalidFilterKeyNotFoundOfDisks, InvalidFilterValueOfDisks)
@@ -277,11 +284,10 @@ def _conditions(p: Input) -> list[Condition]:
 
 def _asks_for_what_is_not_here(p: Input) -> bool:
     """Whether a filter names something that no disk of ours is or has."""
-    flags = (p.delete_auto_snapshot, p.enable_auto_snapshot, p.enable_automated_snapshot_policy, p.enable_shared)
-    names = (p.auto_snapshot_policy_id, p.kms_key_id, p.lock_reason)
+    names = (p.kms_key_id, p.lock_reason)
     is_prepaid = p.disk_charge_type is not None and p.disk_charge_type.lower() == "prepaid"
     is_shared = p.multi_attach is not None and p.multi_attach.lower() != "disabled"
-    return p.encrypted or any(flags) or any(name is not None for name in names) or is_prepaid or is_shared
+    return p.encrypted or bool(p.enable_shared) or any(name is not None for name in names) or is_prepaid or is_shared
 
 
 describe_disks = Operation(

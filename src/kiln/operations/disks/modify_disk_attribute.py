@@ -1,4 +1,4 @@
-"""Change what a disk is called, or whether it goes when its instance is released.
+"""Change what a disk is called, what goes with it or with its instance, or whether its snapshot policy is heeded.
 
 One disk, or up to 100 by DiskIds.N, which all get the same: either all of them
 or none. What is not sent stays as it is; an empty description takes it away.
@@ -12,7 +12,7 @@ from typing import Annotated, Any
 from kiln.calls.call import Call
 from kiln.declare.errors import ApiError
 from kiln.declare.operation import Operation
-from kiln.declare.rules import Accepted, Clearable, Count, Doc, Example, Name, Text, Unordered
+from kiln.declare.rules import Clearable, Count, Doc, Example, Name, Text, Unordered
 from kiln.declare.shapes import shape
 from kiln.ground.values import dataclass
 from kiln.operations import accepted
@@ -20,8 +20,6 @@ from kiln.operations.disks.parts.errors import DiskNotPortable, InvalidDiskIdNot
 from kiln.operations.errors.requests import NoAttributeToModify
 from kiln.operations.params import DiskId, NothingMore, OwnRegionId
 from kiln.store.disks import Disk, disks
-
-_SNAPSHOTS = Accepted("There are no automatic snapshots.")
 
 
 class InvalidDiskNameMalformedOfModify(ApiError):
@@ -76,8 +74,10 @@ class Input:
     delete_with_instance: Annotated[
         bool | None, Doc("Whether it goes when its instance is released; a disk that cannot be detached always does.")
     ] = None
-    delete_auto_snapshot: Annotated[bool | None, _SNAPSHOTS, Doc("Whether its automatic snapshots go with it.")] = None
-    enable_auto_snapshot: Annotated[bool | None, _SNAPSHOTS, Doc("Whether it has automatic snapshots.")] = None
+    delete_auto_snapshot: Annotated[bool | None, Doc("Whether its automatic snapshots go with it.")] = None
+    enable_auto_snapshot: Annotated[
+        bool | None, Doc("Whether its policy for automatic snapshots is heeded, if it has one.")
+    ] = None
     bursting_enabled: Annotated[
         bool | None, accepted.CATEGORIES, Doc("Performance bursts. DescribeDisks shows it.")
     ] = None
@@ -102,7 +102,13 @@ def check(call: Call, p: Input) -> Plan:
     found = [call.the(disks, one, p.region_id, InvalidDiskIdNotFound) for one in dict.fromkeys(named)]
     if p.delete_with_instance is False and not all(disk.portable for disk in found):
         raise DiskNotPortable(disk_ids=[disk.id for disk in found if not disk.portable])
-    wanted = {"name": p.disk_name, "description": p.description, "delete_with_instance": p.delete_with_instance}
+    wanted = {
+        "name": p.disk_name,
+        "description": p.description,
+        "delete_with_instance": p.delete_with_instance,
+        "drops_auto_snapshots": p.delete_auto_snapshot,
+        "ignores_policy": None if p.enable_auto_snapshot is None else not p.enable_auto_snapshot,
+    }
     changes = {column: value for column, value in wanted.items() if value is not None}
     return Plan(disks=found, changes=changes, bursting=p.bursting_enabled)
 

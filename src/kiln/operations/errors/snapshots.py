@@ -19,3 +19,11 @@ class InvalidSnapshotIdNotReady(ApiError):
     code = "InvalidSnapshotId.NotReady"
     status = 403
     message = "The specified snapshot has not completed yet."
+
+
+class ParameterInvalidSnapshotPolicy(ApiError):
+    """No policy of that ID can be seen by this account in the region."""
+
+    code = "ParameterInvalid"
+    status = 404
+    message = "The specified automatic snapshot policy does not exist."

@@ -20,7 +20,7 @@ from kiln.ground.killpoints import reach
 from kiln.operations.instances.parts import power, release
 from kiln.operations.instances.parts.orders import ForceFacts, Order
 from kiln.operations.params import InstanceId, NothingMore, OwnRegionId
-from kiln.operations.steps import heads, tombs
+from kiln.operations.steps import deleting, heads, tombs
 from kiln.store import interfaces, tags
 from kiln.store.database import Transaction
 from kiln.store.disks import Disk, disks
@@ -92,6 +92,7 @@ def _remove(tx: Transaction, job: Job[ForceFacts]) -> None:
 
 def _release(tx: Transaction, job: Job[ForceFacts], disk: Disk) -> None:
     tombs.keep_disk(tx, job.ports, disk)
+    deleting.delete_automatic(tx, job.ports, disk)
     if disk.volume is not None:
         heads.doom(tx, [disk.volume])
     tags.drop(tx, "disk", disk.id)

@@ -44,7 +44,7 @@ from kiln.operations.errors.launches import (
 from kiln.operations.instances.parts import boot_image, power
 from kiln.operations.instances.parts.boot_image import BootImage
 from kiln.operations.params import ArnInput, DiskId, ImageId, InstanceId, OwnRegionId
-from kiln.operations.steps import heads, key_pairs, tombs
+from kiln.operations.steps import deleting, heads, key_pairs, tombs
 from kiln.operations.steps.capture import is_capturing
 from kiln.operations.steps.guest_input import (
     TOLD,
@@ -268,6 +268,9 @@ def _draft(call: Call, old: Disk, boot: BootImage, size_gib: int) -> Disk:
         attached_at=None,
         detached_at=None,
         system=image.system,
+        snapshot_policy="",  # As documented: a new system disk is given its policy anew.
+        drops_auto_snapshots=False,
+        ignores_policy=False,
     )
 
 
@@ -281,6 +284,7 @@ def _swap(tx: Transaction, job: Job[Facts]) -> None:
     if old.volume is not None:
         heads.doom(tx, [old.volume])
     tombs.keep_disk(tx, job.ports, old)
+    deleting.delete_automatic(tx, job.ports, old)
     tags.drop(tx, "disk", old.id)
     disks.delete(tx, id=old.id)
     changes = {"volume": volume, "instance": old.instance, "attached_at": job.ports.clock()}

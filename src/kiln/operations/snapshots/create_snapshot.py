@@ -28,7 +28,12 @@ from kiln.operations.errors.tags import DuplicateTagKey, InvalidTagKeyMalformed,
 from kiln.operations.params import DiskId, OwnRegionId, ResourceGroupId, SnapshotId, TagInput, to_pairs
 from kiln.operations.resource_groups import InvalidResourceGroupNotFound
 from kiln.operations.snapshots.parts.errors import (
+    IdempotentParameterMismatchOfSnapshot,
+    IncorrectDiskStatusNeverAttached,
+    InstanceLockedForSecurityOfSnapshot,
+    InvalidClientTokenMalformedOfSnapshot,
     InvalidDescriptionMalformedOfSnapshot,
+    InvalidDiskIdNotFoundOfSnapshot,
     InvalidRetentionDaysMalformed,
     InvalidSnapshotNameMalformed,
 )
@@ -41,49 +46,6 @@ from kiln.store.disks import Disk, disks
 from kiln.store.instances import instances
 
 _OBSOLETE = Accepted("Obsolete: every snapshot here can be used the instant it is accomplished.")
-
-
-class InvalidDiskIdNotFoundOfSnapshot(ApiError):
-    """No disk of that ID can be seen by this account."""
-
-    code = "InvalidDiskId.NotFound"
-    status = 404
-    message = "The specified DiskId does not exist."
-
-
-class IncorrectDiskStatusNeverAttached(ApiError):
-    """The disk has never been attached, so there is nothing on it."""
-
-    code = "IncorrectDiskStatus.NeverAttached"
-    status = 403
-    message = "The specified disk has never been attached to any instance."
-
-
-class InstanceLockedForSecurityOfSnapshot(ApiError):
-    """The disk's instance is locked for security reasons."""
-
-    code = "InstanceLockedForSecurity"
-    status = 403
-    message = "The disk attached instance is locked due to security."
-
-
-class IdempotentParameterMismatchOfSnapshot(ApiError):
-    """The ClientToken was used before with other parameters."""
-
-    code = "IdempotentParameterMismatch"
-    status = 403
-    message = "The specified clientToken is used."
-
-
-class InvalidClientTokenMalformedOfSnapshot(ApiError):
-    """The ClientToken is longer than 64 characters or not ASCII."""
-
-    code = "InvalidClientToken.Malformed"
-    status = 403
-    message = (
-        "The specified clientToken is improperly formatted. It must contain only ASCII characters and must not exceed "
-        "64 characters in length."
-    )
 
 
 @shape

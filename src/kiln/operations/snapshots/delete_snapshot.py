@@ -16,9 +16,9 @@ from kiln.declare.operation import Operation
 from kiln.declare.rules import Accepted, Doc, Example, Missing
 from kiln.declare.shapes import shape
 from kiln.operations.params import NothingMore, SnapshotId
-from kiln.operations.steps import tombs
-from kiln.store import tags
-from kiln.store.snapshots import Snapshot, made, snapshots, stood_on
+from kiln.operations.steps import deleting
+from kiln.operations.steps.deleting import SnapshotCreatedDisk, SnapshotCreatedImage
+from kiln.store.snapshots import Snapshot, snapshots
 
 
 class MissingParameterSnapshotId(ApiError):
@@ -36,24 +36,6 @@ class InvalidSnapshotIdNotFoundOfDelete(ApiError):
     message = "The specified snapshot is not found."
 
 
-class SnapshotCreatedImage(ApiError):
-    """An image stands on the snapshot."""
-
-    code = "SnapshotCreatedImage"
-    status = 403
-    message = "The snapshot has been used to create user defined image(s)."
-    hint = "Delete the image first. DescribeImages with SnapshotId lists the images."
-
-
-class SnapshotCreatedDisk(ApiError):
-    """A disk was made of the snapshot, and Force is not set."""
-
-    code = "SnapshotCreatedDisk"
-    status = 403
-    message = "The snapshot has been used to create disk(s)."
-    hint = "Force=true deletes it all the same; the disk keeps its bytes."
-
-
 @shape
 class Input:
     region_id: Annotated[
@@ -68,20 +50,14 @@ class Input:
 
 def check(call: Call, p: Input) -> Snapshot:
     snapshot = call.the(snapshots, p.snapshot_id, None, InvalidSnapshotIdNotFoundOfDelete)
-    _, made_disks = made(call.tx, [snapshot.id])[snapshot.id]
-    if stood_on(call.tx, [snapshot.id]):
-        raise SnapshotCreatedImage(snapshot_id=snapshot.id)
-    if made_disks and not p.force:
-        raise SnapshotCreatedDisk(snapshot_id=snapshot.id)
+    refusal = deleting.refusals(call.tx, [snapshot.id], force=p.force).get(snapshot.id)
+    if refusal is not None:
+        raise refusal
     return snapshot
 
 
 def commit(call: Call, plan: Snapshot) -> NothingMore:
-    # A capture that is under way completes without its snapshot: cutting it short would have to be
-    # made safe at every line, and it lasts milliseconds. What it captured has no name then.
-    tombs.keep_snapshot(call.tx, call.ports, plan)
-    snapshots.delete(call.tx, id=plan.id)
-    tags.drop(call.tx, "snapshot", plan.id)
+    deleting.delete(call.tx, call.ports, plan)
     return NothingMore()
 
 

@@ -137,7 +137,7 @@ class Input:
     snapshot_type: Annotated[
         str,
         OneOf(("auto", "user", "all"), InvalidSnapshotTypeNotFound, any_case=True),
-        Doc("Only automatic snapshots, or those that users took. There are no automatic ones here."),
+        Doc("Only automatic snapshots, which a policy has taken, or those that users took."),
     ] = "all"
     usage: Annotated[
         str | None,
@@ -222,7 +222,10 @@ def _conditions(call: Call, p: Input) -> list[Condition]:
         conditions.append(columns.source_disk == _disk_of_link(call, p, p.snapshot_link_id))
     if p.usage is not None:
         conditions.append(_USAGES[p.usage.lower()])
-    is_none_here = p.encrypted or p.kms_key_id is not None or p.snapshot_type.lower() == "auto"
+    if p.snapshot_type.lower() != "all":
+        is_of_user = columns.snapshot_policy == ""
+        conditions.append(is_of_user if p.snapshot_type.lower() == "user" else ~is_of_user)
+    is_none_here = p.encrypted or p.kms_key_id is not None
     if is_none_here or (p.category is not None and p.category.lower() != "standard"):
         conditions.append(NOTHING)
     conditions += by_creation(snapshots, p.filter, InvalidFilterKeyNotFoundOfSnapshots, InvalidFilterValueOfSnapshots)

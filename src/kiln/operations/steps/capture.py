@@ -1,4 +1,4 @@
-"""Capturing disks at one instant: what CreateImage from an instance and CreateSnapshot share.
+"""Capturing disks at one instant: what CreateImage from an instance, CreateSnapshot and CreateSnapshotGroup share.
 
 The names of the snapshots and of the fresh heads (the *heirs*) are written down
 before anything is made. Then the pool freezes, and one last transaction says
@@ -78,7 +78,7 @@ def _named(raw: Raw) -> Raw:
 
 @facts(version=2, older={1: _named})
 class CaptureFacts:
-    """What CreateImage and CreateSnapshot remember."""
+    """What CreateImage, CreateSnapshot and CreateSnapshotGroup remember."""
 
     instance: str  #: Whose disks they are; "" for a free one.
     disks: tuple[Captured, ...]
@@ -118,7 +118,15 @@ def is_capturing(tx: Transaction, wanted: Sequence[Disk]) -> bool:
 
 
 def plan_capture(
-    call: Call, disk: Disk, *, name: str, description: str, made_for: str, resource_group: str, retention_days: int = 0
+    call: Call,
+    disk: Disk,
+    *,
+    name: str,
+    description: str,
+    made_for: str,
+    resource_group: str,
+    retention_days: int = 0,
+    snapshot_group: str = "",
 ) -> Capture:
     """Decide on the names of what capturing *disk* will make."""
     draft = new_snapshot(
@@ -141,6 +149,7 @@ def plan_capture(
         instance=disk.instance or "",
         retention_days=retention_days,
         from_released_system=disk.was_system,
+        snapshot_group=snapshot_group,
     )
     return Capture(disk=disk, snapshot=snapshot, heir=_name_heir(call, disk))
 

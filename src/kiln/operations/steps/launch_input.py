@@ -84,6 +84,11 @@ class SystemDisk:
         """Whether it goes when the instance is released."""
         return True
 
+    @property
+    def snapshot_policy(self) -> str:
+        """The policy for automatic snapshots, where the operation takes one; empty for none."""
+        return ""
+
 
 @shape
 class DataDisk:
@@ -126,6 +131,11 @@ class DataDisk:
     def asked(self) -> DiskAsked:
         """What is asked for that changes nothing here."""
         return DiskAsked(storage_cluster_id=self.storage_cluster_id or "")
+
+    @property
+    def snapshot_policy(self) -> str:
+        """The policy for automatic snapshots, where the operation takes one; empty for none."""
+        return ""
 
 
 @shape

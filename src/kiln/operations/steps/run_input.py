@@ -13,7 +13,7 @@ from kiln.declare.rules import Accepted, Between, Count, Declined, Doc, Example,
 from kiln.declare.shapes import shape
 from kiln.networks.values import MOST_GROUPS
 from kiln.operations import accepted
-from kiln.operations.params import LaunchTemplateId, LaunchTemplateName, ProvisionedIops
+from kiln.operations.params import LaunchTemplateId, LaunchTemplateName, ProvisionedIops, SnapshotPolicyId
 from kiln.operations.steps.guest_input import TOLD
 from kiln.operations.steps.launch_input import DataDisk, LaunchInput, PrivateDnsNameOptions, SystemDisk
 from kiln.store.disks import DiskAsked
@@ -50,7 +50,9 @@ class SystemDiskInput(SystemDisk):
         Example("40"),
         Doc("GiB, at least the image's size, which is the default, and at most what the category allows."),
     ] = None
-    auto_snapshot_policy_id: Annotated[str | None, Accepted("There are no snapshot policies."), Doc("A policy.")] = None
+    auto_snapshot_policy_id: Annotated[
+        SnapshotPolicyId | None, Doc("The policy by which automatic snapshots are taken of it.")
+    ] = None
     bursting_enabled: Annotated[
         bool | None, accepted.CATEGORIES, Doc("Performance bursts. DescribeDisks shows it.")
     ] = None
@@ -67,6 +69,10 @@ class SystemDiskInput(SystemDisk):
         return _with_performance(super().asked, self.bursting_enabled, self.provisioned_iops)
 
     @property
+    def snapshot_policy(self) -> str:
+        return self.auto_snapshot_policy_id or ""
+
+    @property
     def goes(self) -> bool:
         return self.delete_with_instance
 
@@ -75,7 +81,9 @@ class SystemDiskInput(SystemDisk):
 class DataDiskInput(DataDisk):
     """One data disk."""
 
-    auto_snapshot_policy_id: Annotated[str | None, Accepted("There are no snapshot policies."), Doc("A policy.")] = None
+    auto_snapshot_policy_id: Annotated[
+        SnapshotPolicyId | None, Doc("The policy by which automatic snapshots are taken of it.")
+    ] = None
     bursting_enabled: Annotated[
         bool | None, accepted.CATEGORIES, Doc("Performance bursts. DescribeDisks shows it.")
     ] = None
@@ -85,6 +93,10 @@ class DataDiskInput(DataDisk):
     @property
     def asked(self) -> DiskAsked:
         return _with_performance(super().asked, self.bursting_enabled, self.provisioned_iops)
+
+    @property
+    def snapshot_policy(self) -> str:
+        return self.auto_snapshot_policy_id or ""
 
 
 @shape

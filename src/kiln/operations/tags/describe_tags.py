@@ -35,6 +35,7 @@ _FIELDS = {
     "securitygroup": "securitygroup",
     "eni": "eni",
     "launchtemplate": "launch_template",
+    "snapshotpolicy": "snapshot_policy",
 }
 
 
@@ -83,7 +84,7 @@ class CountOutput:
     ddh: Annotated[int, Doc("Always 0.")] = 0
     launch_template: Annotated[int, Doc("Launch templates.")] = 0
     reserved_instance: Annotated[int, Doc("Always 0.")] = 0
-    snapshot_policy: Annotated[int, Doc("Always 0.")] = 0
+    snapshot_policy: Annotated[int, Doc("Policies for automatic snapshots.")] = 0
 
 
 @shape

@@ -89,10 +89,10 @@ class DiskOutput:
     source_disk_id: Annotated[str, Doc("Always empty.")]
     delete_with_instance: Annotated[bool, Doc("Whether it goes when its instance is released.")]
     portable: Annotated[bool, Doc("Whether it can be detached.")]
-    delete_auto_snapshot: Annotated[bool, Doc("Always false.")]
-    enable_auto_snapshot: Annotated[bool, Doc("Always false.")]
-    enable_automated_snapshot_policy: Annotated[bool, Doc("Always false.")]
-    auto_snapshot_policy_id: Annotated[str, Doc("Always empty.")]
+    delete_auto_snapshot: Annotated[bool, Doc("Whether its automatic snapshots go with it.")]
+    enable_auto_snapshot: Annotated[bool, Doc("Whether automatic snapshots may be taken of it.")]
+    enable_automated_snapshot_policy: Annotated[bool, Doc("Whether it has a policy for automatic snapshots.")]
+    auto_snapshot_policy_id: Annotated[str, Doc("That policy, or empty.")]
     encrypted: Annotated[bool, Doc("Always false.")]
     kms_key_id: Annotated[str, Wire("KMSKeyId"), Doc("Always empty.")]
     disk_charge_type: Annotated[str, Doc("Always PostPaid.")]
@@ -152,10 +152,10 @@ def draw(disk: Disk, tagged: Sequence[Tag]) -> DiskOutput:
         source_disk_id="",
         delete_with_instance=disk.delete_with_instance,
         portable=disk.portable,
-        delete_auto_snapshot=False,
-        enable_auto_snapshot=False,
-        enable_automated_snapshot_policy=False,
-        auto_snapshot_policy_id="",
+        delete_auto_snapshot=disk.drops_auto_snapshots,
+        enable_auto_snapshot=not disk.ignores_policy,
+        enable_automated_snapshot_policy=bool(disk.snapshot_policy),
+        auto_snapshot_policy_id=disk.snapshot_policy,
         encrypted=False,
         kms_key_id="",
         disk_charge_type="PostPaid",

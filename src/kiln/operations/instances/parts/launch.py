@@ -297,6 +297,8 @@ def _disk(call: Call, p: LaunchInput, instance: Instance, spec: DiskSpec, boot: 
         image=image.id if is_system else "",
         delete_with_instance=spec.delete_with_instance,
         ever_attached=True,
+        snapshot_policy=spec.policy,
+        snapshots_until=call.now,
     )
     return NewDisk(row=row, head=Head(new_id("volume"), spec.layer, spec.size_gib * GiB))
 

@@ -21,7 +21,7 @@ from kiln.operations.errors.launches import (
     InvalidSystemDiskSizeLessThanImageSize,
     InvalidSystemDiskSizeMoreThanMaxSize,
 )
-from kiln.operations.errors.snapshots import InvalidSnapshotIdNotReady
+from kiln.operations.errors.snapshots import InvalidSnapshotIdNotReady, ParameterInvalidSnapshotPolicy
 from kiln.operations.instances.parts.boot_image import BootImage
 from kiln.operations.params import given
 from kiln.operations.steps import source_snapshots
@@ -29,6 +29,7 @@ from kiln.operations.steps.drives import InstanceDiskLimitExceeded, InvalidDevic
 from kiln.operations.steps.launch_input import DataDisk, SystemDisk
 from kiln.store.disks import DiskAsked
 from kiln.store.images import ImageDisk
+from kiln.store.snapshot_policies import snapshot_policies
 from kiln.store.snapshots import Snapshot
 
 ERRORS = (
@@ -41,6 +42,7 @@ ERRORS = (
     InvalidDataDiskSnapshotIdNotFound,
     InvalidSnapshotIdNotReady,
     InvalidSnapshotIdBasedSnapshotTooOld,
+    ParameterInvalidSnapshotPolicy,
     InstanceDiskLimitExceeded,
 )
 
@@ -60,6 +62,7 @@ class DiskSpec:
     delete_with_instance: bool
     performance_level: str
     asked: DiskAsked
+    policy: str  #: For automatic snapshots, or "".
 
 
 def decide(
@@ -72,6 +75,8 @@ def decide(
     specs += [_added(call, boot.image.region, wish, device) for device, wish in named.items()]
     for wish in loose:
         specs.append(_added(call, boot.image.region, wish, choose_device([spec.device for spec in specs])))
+    for policy in {spec.policy for spec in specs if spec.policy}:
+        call.the(snapshot_policies, policy, boot.image.region, ParameterInvalidSnapshotPolicy)
     limit = call.deployment.quotas.disks_per_instance
     if len(specs) > limit:
         raise InstanceDiskLimitExceeded(limit=limit)
@@ -115,6 +120,7 @@ def _system(boot: BootImage, wish: SystemDisk, size_gib: int | None) -> DiskSpec
         delete_with_instance=wish.goes,
         performance_level=level_of(category, wish.performance_level),
         asked=wish.asked,
+        policy=wish.snapshot_policy,
     )
 
 
@@ -160,6 +166,7 @@ def _data(wish: DataDisk, device: str, size_gib: int, category: str, origin: tup
         delete_with_instance=wish.delete_with_instance,
         performance_level=level_of(category, wish.performance_level),
         asked=wish.asked,
+        policy=wish.snapshot_policy,
     )
 
 

@@ -37,7 +37,8 @@ class SnapshotOutput:
     ]
     source_region_id: Annotated[str, Doc("The region that it was copied from, or empty.")]
     snapshot_link_id: Annotated[str, Doc("The chain that it is part of: all snapshots of one disk. Empty of a copy.")]
-    snapshot_type: Annotated[str, Doc("Always user.")]
+    snapshot_group_id: Annotated[str, Doc("The snapshot group that it was taken with, or empty.")]
+    snapshot_type: Annotated[str, Doc("auto where a policy has taken it, else user.")]
     snapshot_sn: Annotated[str, Wire("SnapshotSN"), Doc("The serial number; always empty.")]
     category: Annotated[str, Doc("Always standard.")]
     usage: Annotated[str, Doc("What was made of it and is still there: image, disk, image_disk or none.")]
@@ -86,7 +87,8 @@ def draw(snapshot: Snapshot, used: Mapping[str, tuple[bool, bool]], tagged: Sequ
         source_snapshot_id=snapshot.source_snapshot,
         source_region_id=snapshot.source_region,
         snapshot_link_id=link_of(snapshot.source_disk),
-        snapshot_type="user",
+        snapshot_group_id=snapshot.snapshot_group,
+        snapshot_type="auto" if snapshot.snapshot_policy else "user",
         snapshot_sn="",
         category="standard",
         usage="_".join(made_of_it) or "none",
