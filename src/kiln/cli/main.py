@@ -56,9 +56,7 @@ WORDS: Mapping[str, Word] = {
     "security-group": Word(
         "kiln.cli.words.security_groups", "Make, list, open, close, join and delete security groups."
     ),
-    "resource-group": Word(
-        "kiln.cli.words.resource_groups", "Make, list, rename and delete resource groups, and fill them."
-    ),
+    "resource-group": Word("kiln.cli.words.resource_groups", "Make, list, fill and delete resource groups."),
     "guest": Word("kiln.cli.words.guests", "Make guests to start from, and bring them in as images."),
     "task": Word("kiln.cli.words.tasks", "List and cancel imports and exports."),
     "tag": Word("kiln.cli.words.tags", "Put tags on resources, take them off, and list them."),
