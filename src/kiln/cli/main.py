@@ -43,12 +43,12 @@ WORDS: Mapping[str, Word] = {
     "launch-template": Word("kiln.cli.words.launch_templates", "Keep under a name what instances are to be run with."),
     "snapshot": Word("kiln.cli.words.snapshots", "Create, list, copy and delete snapshots."),
     "snapshot-group": Word(
-        "kiln.cli.words.snapshot_groups", "Capture disks of an instance at one instant; list and delete."
+        "kiln.cli.words.snapshot_groups", "Capture an instance's disks at one instant; list, delete."
     ),
     "snapshot-policy": Word(
-        "kiln.cli.words.snapshot_policies", "Have snapshots taken by themselves; list and delete policies."
+        "kiln.cli.words.snapshot_policies", "Have snapshots taken on time; list and delete policies."
     ),
-    "disk": Word("kiln.cli.words.disks", "Create, list, attach, detach, resize, put back and delete disks."),
+    "disk": Word("kiln.cli.words.disks", "Create, list, attach, detach, resize and delete disks."),
     "key-pair": Word("kiln.cli.words.key_pairs", "Make, bring in, list, attach and delete key pairs for ssh."),
     "vpc": Word("kiln.cli.words.vpcs", "Create, list, show, change and delete VPCs."),
     "vswitch": Word("kiln.cli.words.vswitches", "Create, list, show, change and delete VSwitches."),
