@@ -6,12 +6,12 @@ import oss2
 import pytest
 from oss2.http import Request
 
-from kiln.wire.doors.door import RawRequest
 from kiln.wire.key import Key
 from kiln.wire.oss.errors import OssError, SignatureDoesNotMatch
 from kiln.wire.oss.proof import prove
 from kiln.wire.oss.request import to_oss
 from kiln.wire.signatures import oss
+from tests.wire.raw import raw_request
 
 #: Of Alibaba Cloud's descriptions of version 1, in the header and in the URL.
 KEY_1, SECRET_1 = "44CF9590006BF252F707", "OtxrzxIsfpFjA7SwPzILwy8Bw21TLhquhboDYROV"
@@ -40,7 +40,7 @@ class Only:
 
 def a_request(method, target, host, headers):
     fields = [("host", host), *headers.items()]
-    return to_oss(RawRequest.from_target(method, target, fields, b""), ())
+    return to_oss(raw_request(method, target, fields, b""), ())
 
 
 def test_version_1_of_a_header():

@@ -13,7 +13,7 @@ from tests.nets import a_group, an_eip, the_default_vpc
 from tests.operations.images.gallery import a_disk_of, an_image
 from tests.operations.launch_templates.shelf import a_template
 from tests.operations.tasks.agenda import a_task
-from tests.stock import a_disk, a_key_pair, a_snapshot, an_instance
+from tests.stock import a_disk, a_key_pair, a_policy, a_snapshot, a_snapshot_group, an_instance
 
 #: A list that narrows what comes, and the operation that takes it.
 FILTERS = [
@@ -52,8 +52,10 @@ def test_nothing_passes_a_filter_by_an_empty_list(cloud: Cloud, operation, name)
     a_group(cloud, the_default_vpc(cloud))
     cloud.call("TagResources", {"Tag.1.Key": "a", "ResourceId.1": instance.id}, ResourceType="instance")
     things_of_assistant(cloud)
-    beside = {}
     a_template(cloud)
+    a_snapshot_group(cloud)
+    a_policy(cloud)
+    beside = {}
     if operation.name == "DescribeLaunchTemplateVersions":
         beside = {"LaunchTemplateName": "web"}
     if operation.name == "ListTagResources":

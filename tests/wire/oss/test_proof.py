@@ -7,12 +7,12 @@ from email.utils import formatdate
 import pytest
 
 from kiln.calls.sessions import Session
-from kiln.wire.doors.door import RawRequest
 from kiln.wire.key import Key
 from kiln.wire.oss.errors import OssError
 from kiln.wire.oss.proof import prove
 from kiln.wire.oss.request import to_oss
 from kiln.wire.signatures import oss
+from tests.wire.raw import raw_request
 
 NOW = 1_795_000_000.0
 TIME = "20261118T110640Z"
@@ -50,7 +50,7 @@ def version_4(key="AK", time=TIME, day=TIME[:8], product="oss", **more):
 
 def proved(headers, now=NOW, target="/b/o"):
     fields = [("host", "127.0.0.1"), *headers.items()]
-    return prove(to_oss(RawRequest.from_target("GET", target, fields, b""), ()), Keys(), now)
+    return prove(to_oss(raw_request("GET", target, fields, b""), ()), Keys(), now)
 
 
 @pytest.mark.parametrize(

@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import pytest
 
-from kiln.wire.doors.door import RawRequest
 from kiln.wire.oss.errors import InvalidArgument, OssError
 from kiln.wire.oss.operations import OPERATIONS, choose
 from kiln.wire.oss.request import is_for_oss, to_oss
+from tests.wire.raw import raw_request
 
 OWN = ("localhost", "kiln.example")
 
 
 def a_request(method, target, host="127.0.0.1:8787", **headers):
     fields = [("host", host), *((name.replace("_", "-"), value) for name, value in headers.items())]
-    return to_oss(RawRequest.from_target(method, target, fields, b""), OWN)
+    return to_oss(raw_request(method, target, fields, b""), OWN)
 
 
 @pytest.mark.parametrize(

@@ -52,12 +52,12 @@ class Input:
     region_id: RegionId
     zone_id: Annotated[str | None, Doc("Instance types are told with this zone; it changes nothing else.")] = None
     attribute_name: Annotated[
-        tuple[str, ...],
+        tuple[str, ...] | None,
         OneOf((*_TOLD, *_NOT_HERE)),
         Count(15),
         Example("max-security-groups"),
         Doc("Only these attributes; all that there are when none is given."),
-    ] = ()
+    ] = None
 
 
 @shape
@@ -101,7 +101,7 @@ class Output:
 
 
 def check(call: Call, p: Input) -> Output:
-    asked = dict.fromkeys(p.attribute_name or _TOLD)
+    asked = dict.fromkeys(_TOLD if p.attribute_name is None else p.attribute_name)
     items = (_item(call, p, name) for name in asked if name in _TOLD)
     return Output(account_attribute_items=AccountAttributeItemsOutput(account_attribute_item=tuple(items)))
 
