@@ -13,6 +13,7 @@ from tests.catalogue import BY_NAME
 from tests.clouds import OTHER, REGION
 from tests.nets import a_group, a_vpc, a_vswitch, an_eip, the_default_vpc
 from tests.operations.images.gallery import an_image
+from tests.operations.launch_templates.shelf import a_template, a_version
 from tests.operations.tasks.agenda import a_task
 from tests.reading import every
 from tests.samples import least
@@ -21,9 +22,9 @@ from tests.stock import ED25519, a_disk, a_key_pair, a_snapshot, a_snapshot_grou
 _COMMAND = {"Type": "RunShellScript", "CommandContent": "dHJ1ZQ=="}
 RULE = {"IpProtocol": "tcp", "PortRange": "80/80"}
 
-#: What each is asked for so that all is well, but for DryRun.
 _POLICY = {"timePoints": '["0"]', "repeatWeekdays": '["1"]', "retentionDays": 30}
 
+#: What each is asked for so that all is well, but for DryRun.
 _ASKED = {
     "AddTags": lambda it: {"ResourceType": "disk", "ResourceId": it.disk, "Tag.1.Key": "a", "Tag.1.Value": "b"},
     "AllocateEipAddress": lambda _: {},
@@ -45,6 +46,9 @@ _ASKED = {
     "CreateImage": lambda it: {"InstanceId": it.instance},
     "CreateInstance": lambda it: {"ImageId": it.image, "InstanceType": "ecs.t5-lc2m1.nano"},
     "CreateKeyPair": lambda _: {"KeyPairName": "new"},
+    "CreateLaunchTemplate": lambda _: {"LaunchTemplateName": "new"},
+    "CreateLaunchTemplateVersion": lambda it: {"LaunchTemplateId": it.template},
+    "CreateResourceGroup": lambda _: {"Name": "new", "DisplayName": "new"},
     "CreateSecurityGroup": lambda _: {"SecurityGroupName": "web"},
     "CreateSnapshot": lambda it: {"DiskId": it.attached},
     "CreateSnapshotGroup": lambda it: {"InstanceId": it.instance},
@@ -57,6 +61,9 @@ _ASKED = {
     "DeleteInstance": lambda it: {"InstanceId": it.instance},
     "DeleteInstances": lambda it: {"InstanceId.1": it.instance},
     "DeleteKeyPairs": lambda it: {"KeyPairNames": f'["{it.key_pair}"]'},
+    "DeleteLaunchTemplate": lambda it: {"LaunchTemplateId": it.template},
+    "DeleteLaunchTemplateVersion": lambda it: {"LaunchTemplateId": it.template, "DeleteVersion.1": 2},
+    "DeleteResourceGroup": lambda it: {"ResourceGroupId": it.resource_group},
     "DeleteSecurityGroup": lambda it: {"SecurityGroupId": it.group},
     "DeleteSnapshot": lambda it: {"SnapshotId": it.snapshot},
     "DeleteSnapshotGroup": lambda it: {"SnapshotGroupId": it.snapshot_group},
@@ -70,12 +77,19 @@ _ASKED = {
     "InvokeCommand": lambda it: {"CommandId": it.command, "InstanceId.1": it.running},
     "ModifyAutoSnapshotPolicyEx": lambda it: {"autoSnapshotPolicyId": it.policy, "retentionDays": 7},
     "ModifyCommand": lambda it: {"CommandId": it.command, "Name": "other"},
+    "JoinResourceGroup": lambda it: {
+        "ResourceType": "disk",
+        "ResourceId": it.disk,
+        "ResourceGroupId": it.resource_group,
+    },
     "JoinSecurityGroup": lambda it: {"SecurityGroupId": it.group, "InstanceId": it.instance},
     "LeaveSecurityGroup": lambda it: {"SecurityGroupId": it.left, "InstanceId": it.instance},
     "ModifyDiskAttribute": lambda it: {"DiskId": it.disk, "DiskName": "other"},
     "ModifyImageAttribute": lambda it: {"ImageId": it.image, "ImageName": "other"},
     "ModifyImageSharePermission": lambda it: {"ImageId": it.image, "AddAccount.1": OTHER},
     "ModifyInstanceAttribute": lambda it: {"InstanceId": it.instance, "InstanceName": "other"},
+    "ModifyInstanceSpec": lambda it: {"InstanceId": it.instance, "InstanceType": "ecs.t5-lc2m1.nano"},
+    "ModifyLaunchTemplateDefaultVersion": lambda it: {"LaunchTemplateId": it.template, "DefaultVersionNumber": 2},
     "ModifySecurityGroupAttribute": lambda it: {"SecurityGroupId": it.group, "SecurityGroupName": "web"},
     "ModifySecurityGroupPolicy": lambda it: {"SecurityGroupId": it.group, "InnerAccessPolicy": "Drop"},
     "ModifySnapshotAttribute": lambda it: {"SnapshotId": it.snapshot, "SnapshotName": "other"},
@@ -103,6 +117,7 @@ _ASKED = {
     "TagResources": lambda it: {"ResourceType": "disk", "ResourceId.1": it.disk, "Tag.1.Key": "a"},
     "UnassociateEipAddress": lambda it: {"AllocationId": it.used_eip},
     "UntagResources": lambda it: {"ResourceType": "disk", "ResourceId.1": it.disk, "All": True},
+    "UpdateResourceGroup": lambda it: {"ResourceGroupId": it.resource_group, "NewDisplayName": "other"},
 }
 
 WRITING = sorted(name for name, operation in BY_NAME.items() if not operation.is_read)
@@ -128,7 +143,12 @@ def it(cloud):
     command = cloud.call("CreateCommand", _COMMAND, Name="a")["CommandId"]
     invocation = cloud.call("RunCommand", _COMMAND | {"InstanceId.1": running.id})["InvokeId"]
     policy = cloud.call("CreateAutoSnapshotPolicy", _POLICY)["AutoSnapshotPolicyId"]
+    template = a_template(cloud)
+    a_version(cloud)
+    resource_group = cloud.call("CreateResourceGroup", Name="web", DisplayName="web")["ResourceGroup"]["Id"]
     return SimpleNamespace(
+        template=template,
+        resource_group=resource_group,
         policy=policy,
         snapshot_group=a_snapshot_group(cloud).id,
         vpc=vpc.id,
