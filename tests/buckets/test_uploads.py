@@ -309,6 +309,17 @@ def test_sweeps_what_was_abandoned_and_nothing_else(uploads, root):
     assert [one.id for one in uploads.all("images")] == [young]
 
 
+def test_a_start_ends_no_upload_for_its_age(uploads, root):
+    """Its clock may be wrong, and what had come would be gone for good."""
+    old = begun(uploads)
+    send(uploads, old, 1, PARTS[0])
+    for path in [root / "images" / ".tmp-uploads" / old, *(root / "images" / ".tmp-uploads" / old).iterdir()]:
+        os.utime(path, (NOW - ABANDONED_S - 1,) * 2)
+
+    assert uploads.clear() == []
+    assert [one.id for one in uploads.all("images")] == [old]
+
+
 def whole(uploads):
     """An upload from its beginning to its end, with a part that has no slot."""
     upload = begun(uploads)
@@ -327,7 +338,7 @@ def test_killed_at_any_point_the_object_is_whole_or_not_there_and_nothing_is_lef
         assert not path.exists() or path.read_bytes() == b"".join(PARTS)
         afterwards = Uploads(buckets)
         buckets.sweep()
-        afterwards.sweep(NOW, is_start=True)
+        afterwards.clear()
         for one in afterwards.all("images"):
             for n, content in enumerate(PARTS, 1):
                 send(afterwards, one.id, n, content)

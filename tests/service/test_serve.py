@@ -5,6 +5,13 @@ from __future__ import annotations
 import subprocess
 import sys
 
+from kiln.service import serve
+from kiln.service.assemble import assemble
+from kiln.service.claim import hold_data_folder
+from kiln.service.settings import read_settings
+from kiln.upkeep.recorder import Recorder
+from kiln.upkeep.unhurried import Unhurried
+
 # It is stopped as soon as it greets, and says then how long a thread may keep the others waiting.
 _SERVE = """
 import os, signal, sys
@@ -24,3 +31,10 @@ def test_lets_no_thread_wait_for_another_as_long_as_python_does(tmp_path):
     )
 
     assert float(ended.stdout.split()[-1]) <= 0.001
+
+
+def test_a_clock_that_is_set_forward_ends_no_upload(tmp_path):
+    with hold_data_folder(tmp_path / "data"), assemble(read_settings({}, data=tmp_path / "data", machines="none")) as it:
+        chores = {one.name: one.do for one in serve._chores(it, Recorder(it.database, it.pool.records, ""))}
+
+    assert isinstance(chores["sweep_uploads"], Unhurried)

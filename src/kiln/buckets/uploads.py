@@ -152,31 +152,40 @@ class Uploads:
         with self._state(upload_id).closed():
             self._end(self._folder(bucket, upload_id))
 
-    def sweep(self, now: float, *, is_start: bool = False) -> list[str]:
-        """Remove what was abandoned or is over; *is_start*: also what cannot be anybody's any more.
+    def clear(self) -> list[str]:
+        """Remove what a crash left of uploads that had not begun, or were over; before anybody writes.
 
         Returns their names, for the log.
         """
-        swept = []
+        return [self._swept(one) for one in self._folders() if not _is_open(one)]
+
+    def sweep(self, now: float) -> list[str]:
+        """Remove what was abandoned; returns the names, for the log."""
+        return [self._swept(one) for one in self._folders() if self._is_abandoned(one, now)]
+
+    def _folders(self) -> list[Path]:
+        """Those of all uploads, in order."""
+        found: list[Path] = []
         for bucket in self._buckets.names():
             with suppress(OSError):  # Of a bucket that is closed to Kiln, or has no uploads.
                 above = self._buckets.path_of(bucket) / _FOLDER
-                for one in sorted(above.iterdir()):
-                    if _id(one.name) and self._is_over(one, now, is_start=is_start):
-                        self._end(one)
-                        swept.append(f"{bucket}/{one.name}")
-        return swept
+                found += (one for one in sorted(above.iterdir()) if _id(one.name))
+        return found
 
-    def _is_over(self, folder: Path, now: float, *, is_start: bool) -> bool:
-        is_whole = (folder / "data").exists() and (folder / "upload").exists()
-        if is_start and not is_whole:
-            return True
-        newest = max(one.stat().st_mtime for one in (folder, *folder.iterdir()))
+    def _is_abandoned(self, folder: Path, now: float) -> bool:
+        try:
+            newest = max(one.stat().st_mtime for one in (folder, *folder.iterdir()))
+        except OSError:
+            return False  # Somebody has ended it, or a part of it, just now.
         if newest > now - ABANDONED_S:
             return False
         with self._lock:
             state = self._states.get(folder.name)
         return state is None or not (state.busy or state.writing)
+
+    def _swept(self, folder: Path) -> str:
+        self._end(folder)
+        return f"{folder.parent.parent.name}/{folder.name}"
 
     def _end(self, folder: Path) -> None:
         """Remove an upload's folder: first what says that it is one."""
@@ -196,6 +205,10 @@ class Uploads:
     def _state(self, upload_id: str) -> State:
         with self._lock:
             return self._states.setdefault(upload_id, State())
+
+
+def _is_open(folder: Path) -> bool:
+    return (folder / "data").exists() and (folder / "upload").exists()
 
 
 def _read(folder: Path) -> Upload:

@@ -41,7 +41,7 @@ from kiln.tasks.worker import Worker
 from kiln.upkeep import unfinished
 from kiln.upkeep.adoption import adopt
 from kiln.upkeep.duties import DUTIES
-from kiln.upkeep.keeper import CHORES, Chore, Keeper
+from kiln.upkeep.keeper import CHORES, Chore, Keeper, unhurried
 from kiln.upkeep.opening import want_again
 from kiln.upkeep.placing import place_all
 from kiln.upkeep.recorder import Recorder
@@ -154,7 +154,7 @@ def _recover(assembly: Assembly) -> None:
     """Take up what a stop or a crash left: nobody else can hold a lease, or a machine, of a database that is held."""
     assembly.pool.sweep()
     assembly.buckets.sweep()
-    assembly.uploads.sweep(assembly.ports.clock(), is_start=True)
+    assembly.uploads.clear()
     database = assembly.database
     with database.read() as tx:
         go_on_after(tasks.latest_seq(tx))
@@ -190,7 +190,7 @@ def _chores(assembly: Assembly, recorder: Recorder) -> tuple[Chore, ...]:
         *CHORES,
         Chore("record_accounts", 60.0, lambda _: recorder.compare(("account",))),
         Chore("watch_keys", KEPT_S, lambda _: watch.look()),
-        Chore("sweep_uploads", 3600.0, lambda ports: assembly.uploads.sweep(ports.clock())),
+        unhurried("sweep_uploads", 3600.0, lambda ports: assembly.uploads.sweep(ports.clock())),
     )
     if not assembly.database.is_sqlite:
         return chores

@@ -78,7 +78,7 @@ def prepare(ports: Ports) -> int:
     return made
 
 
-def _unhurried(name: str, every_seconds: float, do: Callable[[Ports], object]) -> Chore:
+def unhurried(name: str, every_seconds: float, do: Callable[[Ports], object]) -> Chore:
     """A chore that deletes by the time of day."""
     return Chore(name, every_seconds, Unhurried(name, do))
 
@@ -91,10 +91,10 @@ CHORES = (
     Chore("sweep", 2.0, sweep),
     Chore("networks", 5.0, mend_networks),
     Chore("take_snapshots", 10.0, Scheduler()),
-    _unhurried("release_snapshots", 60.0, release_snapshots),
-    _unhurried("release_instances", 5.0, release_instances),
-    _unhurried("forget_tokens", 3600.0, forget_tokens),
-    _unhurried("forget_invocations", 3600.0, forget_invocations),
+    unhurried("release_snapshots", 60.0, release_snapshots),
+    unhurried("release_instances", 5.0, release_instances),
+    unhurried("forget_tokens", 3600.0, forget_tokens),
+    unhurried("forget_invocations", 3600.0, forget_invocations),
 )
 
 
