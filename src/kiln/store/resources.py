@@ -19,6 +19,7 @@ from kiln.store.key_pairs import key_pairs
 from kiln.store.launch_templates import launch_templates
 from kiln.store.rows import Rows
 from kiln.store.security_groups import security_groups
+from kiln.store.snapshot_groups import snapshot_groups
 from kiln.store.snapshot_policies import snapshot_policies
 from kiln.store.snapshots import snapshots
 from kiln.store.tags import Tag, tags
@@ -36,9 +37,14 @@ KINDS: dict[str, Rows[Any]] = {
     "snapshotpolicy": snapshot_policies,
 }
 
-#: Those that can be in a resource group: what JoinResourceGroup moves, and what comes with a network besides.
+#: Those that can be in a resource group: what JoinResourceGroup moves, and what stays where it was made.
 MOVED: dict[str, Rows[Any]] = KINDS | {"command": commands}
-GROUPED: dict[str, Rows[Any]] = MOVED | {"vpc": vpcs, "vswitch": vswitches, "eip": eips}
+GROUPED: dict[str, Rows[Any]] = MOVED | {
+    "vpc": vpcs,
+    "vswitch": vswitches,
+    "eip": eips,
+    "snapshotgroup": snapshot_groups,
+}
 
 _CALLED_BY = {"keypair": "name"}  #: The column that callers say and see in place of the ID, which they may say, too.
 
