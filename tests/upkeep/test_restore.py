@@ -19,9 +19,10 @@ from kiln.upkeep.sweep import sweep
 from kiln.upkeep.trash import relieve
 from kiln.upkeep.waiting import list_waiting
 from tests.clouds import ACCOUNT, Cloud
+from tests.operations.resource_manager.groups import a_resource_group, default_group
 from tests.pools.patterns import holds, put
 from tests.reading import every, find, the
-from tests.stock import a_disk, a_snapshot, an_instance
+from tests.stock import a_disk, a_policy, a_snapshot, an_instance
 from tests.upkeep.test_trash import HOUR, PoolOfRoom, Watch, look, serve, trashed
 
 
@@ -152,6 +153,28 @@ def test_brings_a_disk_back_attached_to_nothing(kept):
     assert the(kept, disks, id=disk.id) == disk
     assert holds(kept.ports.pool, disk.volume, {3: 3})
     assert look(kept) == []
+
+
+def test_brings_back_without_what_it_named_and_is_gone(kept):
+    """A disk would seem to be backed up by a policy, and to be in a group that no list has."""
+    group, policy = a_resource_group(kept), a_policy(kept)
+    named = {"resource_group": group, "snapshot_policy": policy.id}
+    lost, held = (a_disk(kept, **one) for one in (named, {"resource_group": default_group(kept)}))
+    snapshot = a_snapshot(kept, resource_group=group)
+    for disk in (lost, held):
+        kept.call("DeleteDisk", DiskId=disk.id)
+    kept.call("DeleteSnapshot", SnapshotId=snapshot.id)
+    kept.call("DeleteResourceGroup", ResourceGroupId=group)
+    kept.call("DeleteAutoSnapshotPolicy", {"autoSnapshotPolicyId": policy.id, "regionId": policy.region})
+    keep(kept)
+
+    for one in (lost, held, snapshot):
+        ask(kept, one.id)
+
+    back = the(kept, disks, id=lost.id)
+    assert (back.resource_group, back.snapshot_policy) == ("", "")
+    assert the(kept, snapshots, id=snapshot.id).resource_group == ""
+    assert the(kept, disks, id=held.id) == held
 
 
 def test_brings_back_the_disks_of_an_instance_as_those_that_outlived_it(kept):

@@ -7,6 +7,7 @@ and those that the account made or the operator made for it.
 from __future__ import annotations
 
 from kiln.calls.call import Call
+from kiln.declare.deployment import Deployment
 from kiln.declare.errors import ApiError
 from kiln.declare.ids import derived_id
 from kiln.ground.values import dataclass
@@ -38,9 +39,14 @@ def default_of(account: str) -> str:
     return derived_id("resource_group", account)
 
 
+def known_to_all(deployment: Deployment, account: str) -> tuple[str, ...]:
+    """The IDs of the groups that an account has though nobody made them for it."""
+    return (*deployment.resource_groups, default_of(account))
+
+
 def check_there(call: Call, group: str | None) -> None:
     """Raise InvalidResourceGroupNotFound unless the account has the group; None, for no group, is always right."""
-    if group is None or group in (*call.deployment.resource_groups, default_of(call.account)):
+    if group is None or group in known_to_all(call.deployment, call.account):
         return
     if accounts.resource_groups.find(call.tx, account=call.account, id=group) is None:
         raise InvalidResourceGroupNotFound(resource_group_id=group)

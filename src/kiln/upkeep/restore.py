@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import field, replace
-from typing import Any
+from typing import TypeVar
 
 from kiln.calls.call import Job, Ports
 from kiln.declare.errors import ApiError, InternalError
@@ -21,12 +21,16 @@ from kiln.ground.journal import Journal
 from kiln.ground.killpoints import reach
 from kiln.ground.values import dataclass
 from kiln.operations.images.delete_image import delete_image
+from kiln.operations.resource_groups import known_to_all
 from kiln.store import images
+from kiln.store.accounts import resource_groups
 from kiln.store.database import Transaction
-from kiln.store.disks import disks
+from kiln.store.disks import Disk, disks
+from kiln.store.images import Image
 from kiln.store.instances import instances
 from kiln.store.resources import KINDS
 from kiln.store.snapshot_groups import snapshot_groups
+from kiln.store.snapshot_policies import snapshot_policies
 from kiln.store.snapshots import Snapshot, snapshots
 from kiln.store.tags import tags
 from kiln.store.tasks import new_task, tasks
@@ -47,6 +51,8 @@ from kiln.upkeep.trash import give_back
 EMPTY = "EmptyTrash"  #: The task that gives back what waits.
 
 _AGAIN = "Try again in some seconds."
+
+_Row = TypeVar("_Row", Image, Snapshot, Disk)
 
 log = Journal("kiln.upkeep")
 
@@ -290,24 +296,33 @@ def _settle(tx: Transaction, job: Job[RestoreFacts], lost: Sequence[Volume]) -> 
     volumes.update(tx, ready, volumes.c.id.in_([*job.facts.volumes, *job.facts.living]))
     volumes.insert(tx, *lost)
     for stone in stones:
-        _write(tx, stone, job.ports.clock())
+        _write(tx, job.ports, stone)
         tombstones.delete(tx, id=stone.id)
     job.finish(tx)
 
 
-def _write(tx: Transaction, stone: Tombstone, now: float) -> None:
+def _write(tx: Transaction, ports: Ports, stone: Tombstone) -> None:
     for values in stone.of("images"):
-        images.images.insert(tx, images.images.of_values(values))
+        images.images.insert(tx, _grouped(tx, ports, images.images.of_values(values)))
         # That it was deleted is not true any more: whoever deletes it again shall be heard.
         tokens.delete(tx, account=stone.account, action=delete_image.name, token=stone.id)
     for values in stone.of("image_disks"):
         images.image_disks.insert(tx, images.image_disks.of_values(values))
     for values in stone.of("snapshots"):
-        snapshots.insert(tx, _ungrouped(tx, snapshots.of_values(values)))
+        snapshots.insert(tx, _ungrouped(tx, _grouped(tx, ports, snapshots.of_values(values))))
     for values in stone.of("disks"):
-        _write_disk(tx, values, now)
+        _write_disk(tx, _grouped(tx, ports, disks.of_values(values)), ports.clock())
     for values in stone.of("tags"):
         tags.insert(tx, tags.of_values(values))
+
+
+def _grouped(tx: Transaction, ports: Ports, row: _Row) -> _Row:
+    """The row, in its resource group only if its account has that still."""
+    group = row.resource_group
+    is_there = group in known_to_all(ports.deployment, row.account) or (
+        resource_groups.count(tx, account=row.account, id=group) > 0
+    )
+    return row if is_there else replace(row, resource_group="")
 
 
 def _ungrouped(tx: Transaction, snapshot: Snapshot) -> Snapshot:
@@ -316,9 +331,12 @@ def _ungrouped(tx: Transaction, snapshot: Snapshot) -> Snapshot:
     return snapshot if is_there else replace(snapshot, snapshot_group="")
 
 
-def _write_disk(tx: Transaction, values: dict[str, Any], now: float) -> None:
-    """A disk comes back attached to nothing; one that was a system disk as one that outlived its instance."""
-    disk = disks.of_values(values)
+def _write_disk(tx: Transaction, disk: Disk, now: float) -> None:
+    """A disk comes back attached to nothing; one that was a system disk as one that outlived its instance.
+
+    With its policy for automatic snapshots only if that is there still: else it would seem to be backed up.
+    """
+    has_policy = bool(disk.snapshot_policy) and snapshot_policies.count(tx, id=disk.snapshot_policy) > 0
     has_home = bool(disk.home) and instances.find(tx, id=disk.home) is not None
     if disk.type == "system" and not has_home:
         disk = replace(disk, type="data", was_system=True)
@@ -332,5 +350,6 @@ def _write_disk(tx: Transaction, values: dict[str, Any], now: float) -> None:
             detached_at=disk.detached_at if disk.instance is None else now,
             home=disk.home if has_home else "",
             awaits_restart=False,
+            snapshot_policy=disk.snapshot_policy if has_policy else "",
         ),
     )
