@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from kiln.store import documents
+from kiln.store.instances import instances
 from kiln.store.key_pairs import key_pairs
 from tests.clouds import OTHER
 from tests.operations.images.gallery import an_image, share
@@ -48,6 +49,25 @@ def test_an_image_of_before_there_were_shares_has_none(cloud):
     cloud.ports.database.write(lambda tx: documents.restore(tx, "image", image.id, old))
 
     assert said(cloud) == before
+
+
+@pytest.mark.parametrize(
+    ("password", "ever_started", "due", "inherits"),
+    [("", True, False, True), ("sealed", False, True, False), ("sealed", True, False, False)],
+)
+def test_an_instance_of_before_guests_were_given_passwords_keeps_what_it_has(
+    cloud, password, ever_started, due, inherits
+):
+    """Else its next new system would have a password that nobody knows."""
+    instance = an_instance(cloud, password=password, ever_started=ever_started)
+    with cloud.ports.database.read() as tx:
+        said = documents.document(tx, "instance", instance.id)
+    old = {name: value for name, value in said.items() if name not in ("password_due", "password_inherit")}
+
+    cloud.ports.database.write(lambda tx: documents.restore(tx, "instance", instance.id, old))
+
+    (row,) = every(cloud, instances)
+    assert (row.password_due, row.password_inherit) == (due, inherits)
 
 
 def test_several_are_what_each_is_alone(cloud):

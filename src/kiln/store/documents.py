@@ -81,6 +81,15 @@ def _with_interface(said: Mapping[str, Any]) -> Mapping[str, Any]:
     return {**said, "interfaces": [card]}
 
 
+def _of_today(said: Mapping[str, Any]) -> Mapping[str, Any]:
+    """An instance's. Before guests were given passwords, one without any kept its image's, as migration 0017 has it."""
+    said = _with_interface(said)
+    if "password_inherit" in said:
+        return said
+    password = bool(said.get("password"))
+    return {**said, "password_inherit": not password, "password_due": password and not said.get("ever_started")}
+
+
 #: In the order in which they are written again: what is named comes before what names it.
 KINDS: Mapping[str, Kind] = {
     "account": Kind(
@@ -114,7 +123,7 @@ KINDS: Mapping[str, Kind] = {
             "groups": (memberships, {"instance": ""}),
             "tags": _tags("instance"),
         },
-        renewed=_with_interface,
+        renewed=_of_today,
     ),
     "eip": Kind(rows=eips),
     "launchtemplate": Kind(
