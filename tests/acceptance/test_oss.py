@@ -12,6 +12,8 @@ import pytest
 import requests
 
 from kiln.client.client import ApiFailure, Client
+from kiln.client.objects import Objects
+from kiln.client.transport import Transport, Unreachable
 from tests.tools import needs
 
 pytestmark = [pytest.mark.sdk, pytest.mark.timeout(120)]
@@ -174,3 +176,29 @@ def test_what_breaks_off_on_its_way_is_given_up(kiln, tmp_path):
     with (tmp_path / "back.raw").open("wb") as file, pytest.raises(ApiFailure, match="NoSuchKey"):
         client.objects.fetch("broken-off", "disk.raw", file, lambda *_: None)
     client.close()
+
+
+def test_an_object_is_there_though_the_last_answer_was_lost(kiln, tmp_path):
+    """It was given up as a failure, and the object stayed: a service that is killed just then answers nobody."""
+    lost = []
+
+    class Lossy(Transport):
+        def send(self, method, target, headers, body=b"", **more):
+            reply = super().send(method, target, headers, body, **more)
+            if "x-oss-complete-all" in headers and not lost:
+                lost.append(target)
+                raise Unreachable("the answer was lost", was_sent=True)
+            return reply
+
+    transport = Lossy(kiln.endpoint)
+    objects = Objects(transport, kiln.access_key_id, kiln.secret)
+    objects.make_bucket("answer-lost")
+    content = os.urandom(9_000_000)
+    (tmp_path / "disk.raw").write_bytes(content)
+
+    with (tmp_path / "disk.raw").open("rb") as file:
+        objects.put("answer-lost", "disk.raw", file, len(content), lambda *_: None)
+
+    assert len(lost) == 1
+    assert (kiln.buckets / "answer-lost" / "disk.raw").read_bytes() == content
+    transport.close()
