@@ -27,10 +27,11 @@ from kiln.upkeep.fsck import fsck
 from kiln.upkeep.rebuild import WORDS as REBUILD_WORDS
 from kiln.upkeep.sweep import sweep
 from tests.operations.images.gallery import FAR
+from tests.operations.resource_manager.groups import a_resource_group
 from tests.pools.kills import killed_at, points_of
 from tests.pools.patterns import holds, put
 from tests.service.pairs import Home, as_cloud
-from tests.stock import an_instance
+from tests.stock import a_policy, an_instance
 from tests.tools import needs
 
 RECEIVER = "2000000000000002"
@@ -339,6 +340,54 @@ def test_a_copy_that_nobody_makes_any_more_lets_go_of_its_layer(tmp_path):
     with home.started() as it, it.database.read() as tx:
         failed = snapshots.find(tx, id=copy)
         assert (failed.status, failed.volume) == ("failed", None)
+
+
+def test_owners_and_plans_whose_records_are_lost_are_there_again_or_told(tmp_path):
+    """Else resources are in no list, and disks seem to be backed up by a policy that nobody has."""
+    home = Home(tmp_path / "home")
+    with home.started() as it:
+        cloud = as_cloud(it)
+        group = a_resource_group(cloud)
+        instance = an_instance(cloud, account=cloud.account, resource_group=group)
+        captured = cloud.call("CreateSnapshotGroup", InstanceId=instance.id, Name="nightly")["SnapshotGroupId"]
+        cloud.settle()
+        policy = a_policy(cloud, account=cloud.account).id
+        cloud.ports.database.write(lambda tx: disks.update(tx, {"snapshot_policy": policy}, instance=instance.id))
+        with it.database.read() as tx:
+            (disk,) = disks.all(tx)
+        said = cloud.call("DescribeSnapshotGroups")["SnapshotGroups"]
+        account = cloud.account
+    _damage(home, "account", "snapshotgroup", "snapshotpolicy")
+    home.forget_database()
+
+    found, outcome = rebuild(home)
+
+    told = {one.subject: one for one in found}
+    assert {name: told[name].sort for name in (account, group, captured, policy)} == {
+        account: "repaired",
+        group: "repaired",
+        captured: "repaired",
+        policy: "broken",
+    }
+    assert disk.id in told[policy].text
+    assert [keys.account for keys in outcome.keys] == [account]
+    with home.started() as it:
+        cloud = as_cloud(it)
+        assert cloud.account == account
+        assert cloud.call("DescribeSnapshotGroups")["SnapshotGroups"] == said
+        (shown,) = cloud.call("DescribeInstances", ResourceGroupId=group)["Instances"]["Instance"]
+        assert shown["InstanceId"] == instance.id
+        (shown,) = cloud.call("DescribeDisks")["Disks"]["Disk"]
+        assert (shown["AutoSnapshotPolicyId"], shown["EnableAutomatedSnapshotPolicy"]) == ("", False)
+        assert cloud.call("GetResourceGroup", ResourceGroupId=group)["ResourceGroup"]["Name"] == group
+
+
+def _damage(home, *kinds):
+    """Have the records of these kinds be such as nobody can read."""
+    file = home.pool / ".kiln" / NAME
+    marks = [f'"kind":"{kind}"'.encode() for kind in kinds]
+    lines = file.read_bytes().splitlines(keepends=True)
+    file.write_bytes(b"".join(line.replace(b"{", b"(", 1) if any(m in line for m in marks) else line for line in lines))
 
 
 def test_a_network_whose_records_are_lost_is_there_again(tmp_path):

@@ -34,7 +34,10 @@ def test_lets_no_thread_wait_for_another_as_long_as_python_does(tmp_path):
 
 
 def test_a_clock_that_is_set_forward_ends_no_upload(tmp_path):
-    with hold_data_folder(tmp_path / "data"), assemble(read_settings({}, data=tmp_path / "data", machines="none")) as it:
+    with (
+        hold_data_folder(tmp_path / "data"),
+        assemble(read_settings({}, data=tmp_path / "data", machines="none")) as it,
+    ):
         chores = {one.name: one.do for one in serve._chores(it, Recorder(it.database, it.pool.records, ""))}
 
     assert isinstance(chores["sweep_uploads"], Unhurried)

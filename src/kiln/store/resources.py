@@ -56,6 +56,27 @@ def is_group_used(tx: Transaction, account: str, group: str) -> bool:
     return any(rows.count(tx, account=account, resource_group=group) for rows in GROUPED.values())
 
 
+def accounts_named(tx: Transaction) -> dict[str, float]:
+    """Every account that has something, and when the oldest of it was made, in seconds since the epoch."""
+    began: dict[str, float] = {}
+    for rows in GROUPED.values():
+        statement = select(rows.c.account, func.min(rows.c.created_at)).where(rows.c.account != "")
+        oldest: Any = tx.execute(statement.group_by(rows.c.account))
+        for account, first in oldest:
+            began[account] = min(first, began.get(account, first))
+    return began
+
+
+def groups_named(tx: Transaction) -> set[tuple[str, str]]:
+    """Every resource group in which something is, behind its account."""
+    found: set[tuple[str, str]] = set()
+    for rows in GROUPED.values():
+        statement = select(rows.c.account, rows.c.resource_group).where(rows.c.resource_group != "").distinct()
+        named: Any = tx.execute(statement)
+        found |= {(account, group) for account, group in named}
+    return found
+
+
 def owned(tx: Transaction, kind: str, account: str, region: str, called: Sequence[str]) -> dict[str, str]:
     """The IDs of the account's resources of that kind in the region, by what they are called by; unknown ones not."""
     rows, name = MOVED[kind], _CALLED_BY.get(kind)

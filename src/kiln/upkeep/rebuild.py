@@ -29,6 +29,7 @@ from kiln.store.volumes import is_at_work, planned, reinstated, volumes
 from kiln.upkeep.abandoned import abandoned
 from kiln.upkeep.findings import Finding
 from kiln.upkeep.lost_networks import lost_networks
+from kiln.upkeep.lost_owners import lost_owners
 
 #: One, several, and what comes with them, by kind.
 WORDS = {
@@ -81,6 +82,7 @@ def rebuild(tx: Transaction, ports: Ports, *, is_database_older: bool) -> Rebuil
     _move_to_heirs(tx, ports, headers, done)
     if is_database_older and ports.pool.records.damaged:
         _forget_what_nobody_names(tx, headers)
+    done.findings += lost_owners(tx, ports)
     done.findings += abandoned(tx, ports.clock(), repair=True)
     done.findings += lost_networks(tx, ports.clock(), repair=True)
     return done
