@@ -30,7 +30,6 @@ def cloud(tmp_path, sqlite):
         ("CreateSnapshot", "InvalidDiskId.NotFound", ("DiskId",)),
         ("ModifySnapshotGroup", "InvalidSnapshotGroup.NotFound", ("SnapshotGroupId", "Name")),
         ("DeleteSnapshotGroup", "InvalidSnapshotGroup.NotFound", ("SnapshotGroupId",)),
-        ("DeleteSnapshot", "InvalidSnapshotId.NotFound", ("SnapshotId",)),
         ("StartInstance", "InvalidInstanceId.NotFound", ("InstanceId",)),
         ("StopInstance", "InvalidInstanceId.NotFound", ("InstanceId",)),
         ("RebootInstance", "InvalidInstanceId.NotFound", ("InstanceId",)),

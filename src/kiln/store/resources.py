@@ -38,13 +38,8 @@ KINDS: dict[str, Rows[Any]] = {
 }
 
 #: Those that can be in a resource group: what JoinResourceGroup moves, and what stays where it was made.
-MOVED: dict[str, Rows[Any]] = KINDS | {"command": commands}
-GROUPED: dict[str, Rows[Any]] = MOVED | {
-    "vpc": vpcs,
-    "vswitch": vswitches,
-    "eip": eips,
-    "snapshotgroup": snapshot_groups,
-}
+MOVED: dict[str, Rows[Any]] = KINDS | {"command": commands, "snapshotgroup": snapshot_groups}
+GROUPED: dict[str, Rows[Any]] = MOVED | {"vpc": vpcs, "vswitch": vswitches, "eip": eips}
 
 _CALLED_BY = {"keypair": "name"}  #: The column that callers say and see in place of the ID, which they may say, too.
 

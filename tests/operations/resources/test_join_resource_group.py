@@ -8,7 +8,7 @@ from kiln.store.resources import MOVED, owned
 from tests.clouds import OTHER, REGION
 from tests.operations.resource_manager.groups import a_resource_group, default_group
 from tests.operations.tags.resources import of_each_kind
-from tests.stock import a_disk, a_key_pair
+from tests.stock import a_disk, a_key_pair, a_snapshot_group
 
 ACTION = "JoinResourceGroup"
 
@@ -19,7 +19,7 @@ def a_command(cloud):
 
 def test_moves_whatever_can_be_in_a_group(cloud):
     group = a_resource_group(cloud)
-    things = of_each_kind(cloud) | {"command": a_command(cloud)}
+    things = of_each_kind(cloud) | {"command": a_command(cloud), "snapshotgroup": a_snapshot_group(cloud).id}
 
     for kind, resource in things.items():
         assert cloud.call(ACTION, ResourceType=kind, ResourceId=resource, ResourceGroupId=group) == {}
