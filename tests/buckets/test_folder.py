@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from kiln.buckets.folder import FolderBuckets, _opened
-from kiln.buckets.port import BucketClosed, BucketMissing, ObjectMissing, ObjectRefused
+from kiln.buckets.port import BucketClosed, BucketMissing, ObjectMissing, ObjectRefused, is_object_name
 from tests.pools.kills import killed_at, points_of
 
 
@@ -151,6 +151,11 @@ def test_refuses_what_is_no_file(buckets, root):
     for name in ("folder", "pipe"):
         with pytest.raises(ObjectRefused):
             buckets.size("images", name)
+
+
+@pytest.mark.parametrize("name", ["\0", "a\nb", "\x7f", "\ufffe", "a/\uffff", "\ud800"])
+def test_no_object_has_a_name_that_no_xml_can_hold(name):
+    assert not is_object_name(name)
 
 
 @pytest.mark.parametrize("name", ["link", "folder/secret", "pipe", "file/secret"])

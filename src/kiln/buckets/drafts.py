@@ -64,6 +64,7 @@ class Draft:
         """
         self.sums = Checksums()
         self._buckets = buckets
+        self._is_over = False
         with full_said():
             require_room(buckets.path_of(bucket), length or 0)
             self._file = self._open(bucket, name)
@@ -94,7 +95,10 @@ class Draft:
         if self._file >= 0:
             os.close(self._file)
             self._file = -1
-        self._path.unlink(missing_ok=True)
+        if not self._is_over:
+            self._is_over = True
+            self._path.unlink(missing_ok=True)
+            self._buckets.clear_way(self._target)
 
     def _open(self, bucket: str, name: str) -> int:
         flags = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC

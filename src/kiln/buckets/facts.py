@@ -48,8 +48,7 @@ def keep(descriptor: int, facts: ObjectFacts) -> None:
     FactsRefused where the writer would lose what only it knows.
     """
     raw = dump(facts, os.fstat(descriptor))
-    if len(raw) > MOST_BYTES:
-        raise FactsRefused(f"headers of an object may take {MOST_BYTES} bytes together")
+    _check_length(raw)
     try:
         os.setxattr(descriptor, _ATTRIBUTE, raw)
     except OSError as error:
@@ -59,9 +58,24 @@ def keep(descriptor: int, facts: ObjectFacts) -> None:
             raise FactsRefused("the file system of this bucket keeps no headers of objects") from None
 
 
+def require_short(headers: Mapping[str, str]) -> None:
+    """Raise FactsRefused for headers that no object of an upload can keep, whatever its bytes will be."""
+    longest = ObjectFacts(etag=f"{'F' * 32}-10000", crc64=2**64 - 1, headers=headers)
+    _check_length(_spell(longest, 2**63 - 1, 2**63 - 1))
+
+
+def _check_length(raw: bytes) -> None:
+    if len(raw) > MOST_BYTES:
+        raise FactsRefused(f"headers of an object may take {MOST_BYTES} bytes together")
+
+
 def dump(facts: ObjectFacts, found: os.stat_result) -> bytes:
     """What is written for a file of which *found* is so."""
-    of_file = {"version": 1, "size": found.st_size, "mtime_ns": found.st_mtime_ns}
+    return _spell(facts, found.st_size, found.st_mtime_ns)
+
+
+def _spell(facts: ObjectFacts, size_bytes: int, mtime_ns: int) -> bytes:
+    of_file = {"version": 1, "size": size_bytes, "mtime_ns": mtime_ns}
     return json.dumps(of_file | {"etag": facts.etag, "crc64": facts.crc64, "headers": dict(facts.headers)}).encode()
 
 

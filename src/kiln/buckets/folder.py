@@ -21,6 +21,7 @@ from kiln.buckets.port import (
     BucketMissing,
     BucketNotEmpty,
     ObjectExists,
+    ObjectIsFolder,
     ObjectMissing,
     ObjectRefused,
     is_object_name,
@@ -101,6 +102,20 @@ class FolderBuckets:
         self.check_writable(bucket)
         return target
 
+    def clear_way(self, target: Path) -> Path:
+        """Remove the folders that led to *target*, a path that ``way`` gave, as far as they hold nothing.
+
+        An empty one would be in the way of an object of its name. Returns the first that stays.
+        """
+        folder = target.parent
+        while folder.parent != self._root:
+            try:
+                folder.rmdir()
+            except OSError:
+                break  # Something else is in it, or somebody was quicker.
+            folder = folder.parent
+        return folder
+
     def place(self, file: Path, target: Path, *, is_new_only: bool = False) -> None:
         """Give a file that is whole and on the disk the name of an object, and make that durable.
 
@@ -177,13 +192,7 @@ class FolderBuckets:
             except (ObjectMissing, FileNotFoundError):
                 return
             reach("buckets.deleted")
-            folder = path.parent
-            while folder != self._root / bucket:
-                try:
-                    folder.rmdir()
-                except OSError:
-                    break  # Something else is in it, or somebody was quicker.
-                folder = folder.parent
+            folder = self.clear_way(path)
             with suppress(FileNotFoundError):
                 sync_folders(folder, folder)
 
@@ -219,6 +228,8 @@ class FolderBuckets:
         found = _found(path)
         if found is None:
             raise ObjectMissing(f"{bucket}/{name}")
+        if stat.S_ISDIR(found.st_mode):
+            raise ObjectIsFolder(f"{bucket}/{name} is a folder")
         if not stat.S_ISREG(found.st_mode):
             raise ObjectRefused(f"{bucket}/{name} is not a regular file")
         return path

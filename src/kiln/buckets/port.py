@@ -15,17 +15,23 @@ PARTIAL = ".tmp-"
 
 #: OSS's rule for the names of objects: so many bytes of UTF-8, and neither slash nor backslash first.
 NAME_MOST_BYTES = 1023
-_control = re.compile(r"[\x00-\x1f\x7f]").search
+_bucket_name = re.compile(BUCKET_NAME).fullmatch
+_unspoken = re.compile(r"[\x00-\x1f\x7f\ufffe\uffff]").search
+
+
+def is_bucket_name(name: str) -> bool:
+    """Whether a bucket may have the name."""
+    return _bucket_name(name) is not None
 
 
 def is_object_name(name: str) -> bool:
     """Whether an object may have the name here: by OSS's rule, and by what a path of folders can be.
 
     So it has no empty part, which would be another name of the same file, and
-    none that leads up; nor control characters, which no answer in XML can hold.
+    none that leads up; nor control characters and the like, which no answer in XML can hold.
     """
     parts = name.split("/")
-    if _control(name) or name.startswith(("/", "\\")) or any(part in ("", ".", "..") for part in parts):
+    if _unspoken(name) or name.startswith(("/", "\\")) or any(part in ("", ".", "..") for part in parts):
         return False
     try:
         encoded = name.encode()
@@ -52,6 +58,10 @@ class ObjectMissing(BucketError):
 
 class ObjectRefused(BucketError):
     """The name, or what lies under it, is not an object (a way out of the bucket, a link, a folder)."""
+
+
+class ObjectIsFolder(ObjectRefused):
+    """Objects may lie below the name, but none under it."""
 
 
 class FactsRefused(BucketError):

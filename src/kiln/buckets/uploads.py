@@ -24,7 +24,7 @@ from itertools import pairwise
 from pathlib import Path
 
 from kiln.buckets.drafts import PIECE, full_said, require_room, write_at
-from kiln.buckets.facts import ObjectFacts, keep
+from kiln.buckets.facts import ObjectFacts, keep, require_short
 from kiln.buckets.folder import FolderBuckets, sync_folders
 from kiln.buckets.parts import Part, PartDraft, State, known_parts, put_whole
 from kiln.buckets.port import PARTIAL, PartRefused, UploadMissing
@@ -68,7 +68,14 @@ class Uploads:
         self._lock = threading.Lock()
 
     def begin(self, bucket: str, name: str, headers: Mapping[str, str], now: float) -> Upload:
-        """Begin one. Raises BucketMissing, BucketClosed, BucketFull, PartRefused where too many are open."""
+        """Begin one, of an object that can be made.
+
+        Raises BucketMissing, BucketClosed, BucketFull, FactsRefused, ObjectRefused; PartRefused where too many are open
+        already.
+        """
+        require_short(headers)
+        with full_said():
+            self._buckets.clear_way(self._buckets.way(bucket, name))
         above = self._buckets.path_of(bucket) / _FOLDER
         with full_said():
             require_room(above.parent, 0)

@@ -21,7 +21,7 @@ from kiln.service.http import make_server
 from kiln.wire.app import Site, make_app
 from kiln.wire.dispatch import Dispatcher
 from kiln.wire.gateway import Gateway
-from kiln.wire.http.bounds import Room
+from kiln.wire.http.bounds import GATHERINGS, Room
 from kiln.wire.http.crowd import Crowd
 from kiln.wire.http.tls import Certificates
 from kiln.wire.key import Key
@@ -172,7 +172,7 @@ def start_site(
 ) -> Iterator[Served]:
     """The server on a free port, until the context ends."""
     keys, crowd, ready = Keys(), Crowd(room), threading.Event()
-    with socket.socket() as listener, ThreadPoolExecutor(2) as executor, ThreadPoolExecutor(2) as movers:
+    with socket.socket() as listener, ThreadPoolExecutor(2) as executor, ThreadPoolExecutor(GATHERINGS + 1) as movers:
         listener.bind(("127.0.0.1", 0))
         listener.listen(1024)
         gateway = Gateway(Dispatcher(CATALOGUE, cloud.ports), keys, MemoryNonces(), cloud.clock)

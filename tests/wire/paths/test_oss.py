@@ -115,7 +115,8 @@ def test_gives_what_somebody_has_put_into_the_folder(site, folder):
         ("bytes=2-4", "", 206, slice(2, 5)),
         ("bytes=7-", "", 206, slice(7, 10)),
         ("bytes=-3", "", 206, slice(7, 10)),
-        ("bytes=0-9", "", 200, slice(0, 10)),
+        ("bytes=0-9", "", 206, slice(0, 10)),
+        ("bytes=0-", "", 206, slice(0, 10)),
         ("bytes=5-2", "", 200, slice(0, 10)),
         ("bytes=5-10", "", 200, slice(0, 10)),
         ("bytes=10-", "", 200, slice(0, 10)),
@@ -124,7 +125,7 @@ def test_gives_what_somebody_has_put_into_the_folder(site, folder):
         ("bytes=0-1,3-4", "", 200, slice(0, 10)),
         ("lines=1-2", "", 200, slice(0, 10)),
         ("bytes=5-10", "standard", 206, slice(5, 10)),
-        ("bytes=-11", "standard", 200, slice(0, 10)),
+        ("bytes=-11", "standard", 206, slice(0, 10)),
         ("bytes=10-", "standard", 416, None),
         ("bytes=-0", "standard", 416, None),
     ],
@@ -206,6 +207,7 @@ def signed_as(site, value):
         ("/images/a//b", {}, 400, "InvalidObjectName"),
         ("/images/../other/a", {}, 400, "InvalidObjectName"),
         ("/images/.tmp-1", {}, 400, "InvalidObjectName"),
+        ("/images/there/below", {}, 400, "InvalidObjectName"),
         ("/images/folder", {}, 400, "InvalidObjectName"),
         (f"/images/{'x' * 300}", {}, 400, "InvalidObjectName"),
         ("/images/a", {"content-md5": "x"}, 400, "InvalidDigest"),
@@ -256,6 +258,22 @@ def test_leaves_nothing_of_what_breaks_off(site, folder):
 
     until(lambda: files(folder) == [])
     assert refused(ask(site, "GET", "/images/a")) == (404, "NoSuchKey")
+
+
+def test_folders_of_what_breaks_off_are_in_nobody_s_way(site, folder):
+    with sending(site, "/images/a/b/c", 3_000_000) as connection:
+        connection.sendall(bytes(1_000_000))
+        until(lambda: files(folder) != [])
+
+    until(lambda: files(folder) == [])
+    assert ask(site, "PUT", "/images/a", body=b"x").status == 200
+
+
+def test_a_folder_is_no_object(site, folder):
+    assert ask(site, "PUT", "/images/a/b", body=b"x").status == 200
+
+    assert refused(ask(site, "GET", "/images/a")) == (404, "NoSuchKey")
+    assert ask(site, "HEAD", "/images/a").status == 404
 
 
 def test_who_leaves_while_it_is_given_an_object_is_given_no_more_of_it(site, folder):
@@ -366,6 +384,57 @@ def test_an_upload_in_parts(site, folder):
     assert ask(site, "GET", "/images/deep/a").headers["x-oss-object-type"] == "Multipart"
 
 
+@pytest.mark.parametrize(
+    ("name", "headers", "code"),
+    [
+        ("folder", {}, "InvalidObjectName"),
+        ("there/below", {}, "InvalidObjectName"),
+        ("x" * 300, {}, "InvalidObjectName"),
+        ("a", {"x-oss-meta-long": "x" * 4000}, "MetadataTooLarge"),
+    ],
+)
+def test_no_upload_begins_that_could_not_be_completed(site, folder, name, headers, code):
+    (folder / "folder").mkdir()
+    (folder / "there").write_bytes(b"there")
+
+    assert refused(ask(site, "POST", f"/images/{name}?uploads", headers)) == (400, code)
+
+    assert files(folder) == ["folder", "there"]
+
+
+def test_objects_that_are_made_of_parts_leave_threads_to_others(site, folder, monkeypatch):
+    begun = [ET.fromstring(ask(site, "POST", f"/images/{n}?uploads").body).findtext("UploadId") for n in range(9)]
+    for n, upload in enumerate(begun):
+        assert ask(site, "PUT", f"/images/{n}?partNumber=1&uploadId={upload}", body=b"x").status == 200
+    at_once, most, goes_on = [], [], threading.Event()
+    place = site.cloud.ports.buckets.place
+
+    def slow(*given, **named):
+        at_once.append(1)
+        most.append(len(at_once))
+        goes_on.wait(20)
+        at_once.pop()
+        place(*given, **named)
+
+    monkeypatch.setattr(site.cloud.ports.buckets, "place", slow)
+    headers, answers = {"x-oss-complete-all": "yes"}, []
+
+    def complete(n, upload):
+        answers.append(ask(site, "POST", f"/images/{n}?uploadId={upload}", headers).status)
+
+    threads = [threading.Thread(target=complete, args=one) for one in enumerate(begun)]
+    for thread in threads:
+        thread.start()
+    until(lambda: len(at_once) == bounds.GATHERINGS)
+    assert ask(site, "GET", "/images").status == 200
+    goes_on.set()
+    for thread in threads:
+        thread.join()
+
+    assert answers == [200] * 9
+    assert max(most) == bounds.GATHERINGS
+
+
 def test_uploads_are_listed_in_pages(site, folder):
     begun = [ask(site, "POST", f"/images/{name}?uploads") for name in ("a", "b", "b", "c")]
     ids = [ET.fromstring(one.body).findtext("UploadId") for one in begun]
@@ -390,6 +459,12 @@ def test_uploads_are_listed_in_pages(site, folder):
         b"<CompleteMultipartUpload/>",
         b"<CompleteMultipartUpload><Part><PartNumber>x</PartNumber><ETag>e</ETag></Part></CompleteMultipartUpload>",
         b'<!DOCTYPE a [<!ENTITY b "c">]><CompleteMultipartUpload>&b;</CompleteMultipartUpload>',
+        b'<?xml version="1.0" encoding="hex"?><CompleteMultipartUpload/>',
+        b'<?xml version="1.0" encoding="unheard-of"?><CompleteMultipartUpload/>',
+        (
+            '<!DOCTYPE a [<!ENTITY b "1">]><CompleteMultipartUpload><Part><PartNumber>&b;</PartNumber><ETag>e</ETag>'
+            "</Part></CompleteMultipartUpload>"
+        ).encode("utf-16"),
         b"<CompleteMultipartUpload>" + b" " * bounds.LISTED + b"</CompleteMultipartUpload>",
     ],
 )
@@ -452,6 +527,8 @@ def test_buckets_are_made_listed_and_removed(site):
         assert ask(site, "PUT", f"/{name}").status == 200
     assert refused(ask(site, "PUT", "/ab")) == (400, "InvalidBucketName")
     assert refused(ask(site, "PUT", "/Bad_Name")) == (400, "InvalidBucketName")
+    with site.cloud.ports.database.read() as tx:
+        assert buckets.buckets.find(tx, name="Bad_Name") is None
     assert refused(ask(site, "PUT", "/x-y", {"x-oss-acl": "public-read"})) == (400, "NotImplemented")
     (site.cloud.ports.buckets.path_of("two") / "a").write_bytes(b"x")
 

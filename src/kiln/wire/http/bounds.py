@@ -66,6 +66,10 @@ STREAM_LEAST = 64 * KiB
 TRANSFERS_OF_ACCOUNT = 32
 TRANSFERS = 128
 
+#: Objects that are made of their parts at a time, in all. Each may copy as many bytes as it has, on a thread of those
+#: that all transfers share, and must leave some to them.
+GATHERINGS = 4
+
 #: The body of a request for OSS that is no object: a list of 10,000 parts, or of a thousand names.
 LISTED = 2 * MiB
 

@@ -91,6 +91,7 @@ _OF_BUCKETS: dict[type[Exception], Callable[[Any], OssError]] = {
     port.BucketNotEmpty: lambda _: errors.BucketNotEmpty(),
     port.FactsRefused: lambda error: errors.MetadataTooLarge(reason=str(error)),
     port.ObjectExists: lambda _: errors.FileAlreadyExists(),
+    port.ObjectIsFolder: lambda _: errors.NoSuchKey(),
     port.ObjectMissing: lambda _: errors.NoSuchKey(),
     port.ObjectRefused: lambda error: errors.InvalidObjectName(reason=str(error)),
     port.PartRefused: lambda error: errors.PartsRefused(error.code, str(error)),

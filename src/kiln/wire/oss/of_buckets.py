@@ -6,7 +6,7 @@ from base64 import urlsafe_b64decode, urlsafe_b64encode
 from xml.etree import ElementTree as ET
 
 from kiln.buckets.listing import Listed, Page
-from kiln.buckets.port import BucketMissing
+from kiln.buckets.port import is_bucket_name
 from kiln.store import buckets
 from kiln.store.buckets import Bucket
 from kiln.store.database import Transaction
@@ -58,7 +58,7 @@ def list_buckets(call: OssCall) -> Answer:
 def put_bucket(call: OssCall) -> Answer:
     """Make a bucket the account's; one that it has already stays."""
     name = call.bucket
-    if len(name) < _LEAST_LETTERS:
+    if len(name) < _LEAST_LETTERS or not is_bucket_name(name):  # Before it is the account's: a refusal takes nothing.
         raise InvalidBucketName
     if call.body:
         configuration = xml.read(call.body, "CreateBucketConfiguration")
@@ -76,10 +76,7 @@ def put_bucket(call: OssCall) -> Answer:
 
     call.site.database.write(work)
     # Whose it is comes first: a folder that is nobody's would be the first's who uses it.
-    try:
-        call.site.buckets.make(name)
-    except BucketMissing:
-        raise InvalidBucketName from None
+    call.site.buckets.make(name)
     return Answer(200, (("location", f"/{name}"),), b"")
 
 

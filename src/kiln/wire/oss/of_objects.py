@@ -74,8 +74,9 @@ def get_object(call: OssCall) -> Outgoing | Answer:
         headers = _headers_of(found, facts)
         if _is_known_already(call.request.fields, facts, found):
             return Answer(304, to_headers(headers), b"")
-        start, length = _part_of(call.request.fields, found.st_size)
-        if length != found.st_size:
+        part = _part_of(call.request.fields, found.st_size)
+        start, length = part or (0, found.st_size)
+        if part is not None:
             headers["content-range"] = f"bytes {start}-{start + length - 1}/{found.st_size}"
         headers |= _overridden(call)
         headers["content-length"] = str(length)
@@ -227,8 +228,8 @@ def _to_time(text: str | None) -> float | None:
     return (found if found.tzinfo is not None else found.replace(tzinfo=UTC)).timestamp()
 
 
-def _part_of(fields: Mapping[str, str], size: int) -> tuple[int, int]:
-    """Where to begin, and how many bytes to give.
+def _part_of(fields: Mapping[str, str], size: int) -> tuple[int, int] | None:
+    """Where to begin, and how many bytes to give; None where no part is asked for. All of them can be a part too.
 
     A range that does not lie within the object is as none, unless the caller
     asks for what HTTP has in place of that. Raises InvalidRange, InvalidArgument.
@@ -238,18 +239,18 @@ def _part_of(fields: Mapping[str, str], size: int) -> tuple[int, int]:
         raise InvalidArgument(name="x-oss-range-behavior", reason="it is standard or nothing")
     asked = _range(fields.get("range", "").strip())
     if asked is None or asked[1] == asked[2] == "":
-        return 0, size
+        return None
     if asked[1]:
         first = int(asked[1])
         last = int(asked[2]) if asked[2] else size - 1
         if asked[2] and last < first:
-            return 0, size
+            return None
     else:
         first, last = size - int(asked[2]), size - 1
         if first < 0 and behavior:
             first = 0
     if not behavior:
-        return (first, last - first + 1) if 0 <= first <= last < size else (0, size)
+        return (first, last - first + 1) if 0 <= first <= last < size else None
     if first >= size or (not asked[1] and int(asked[2]) == 0):
         raise InvalidRange
     return first, min(last, size - 1) - first + 1

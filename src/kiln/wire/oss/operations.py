@@ -50,6 +50,7 @@ class OssOperation:
     headers: tuple[str, ...] = ()  #: ``x-oss-`` headers that it takes.
     is_read: bool = False  #: Whether it leaves everything as it is: who may read the bucket may ask it.
     needs_bucket: bool = True
+    is_long: bool = False  #: Whether its answer may wait for as many bytes as an object has.
     answer: Callable[[OssCall], Answer] | None = None  #: What is known at once; its body is short.
     take: Callable[[OssCall, int | None], Incoming] | None = None  #: Bytes, as many as the request tells.
     give: Callable[[OssCall], Outgoing | Answer] | None = None
@@ -171,6 +172,7 @@ OPERATIONS: tuple[OssOperation, ...] = (
         by=("uploadId",),
         params=("encoding-type",),
         headers=("x-oss-complete-all", "x-oss-forbid-overwrite"),
+        is_long=True,
         answer=of_uploads.complete,
     ),
     OssOperation(name="AbortMultipartUpload", method="DELETE", on="object", by=("uploadId",), answer=of_uploads.abort),

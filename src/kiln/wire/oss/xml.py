@@ -47,11 +47,18 @@ def spell_flag(value: bool) -> str:
 
 
 def read(body: bytes, root: str) -> ET.Element:
-    """The root element of a document; it must be named *root*. Raises MalformedXML."""
-    if b"<!" in body:  # Neither a type of document nor an entity is in any that a client sends.
+    """The root element of a document in UTF-8, whatever it says of that; it must be named *root*.
+
+    Raises MalformedXML.
+    """
+    # Neither a type of document nor an entity is in any that a client sends. With a zero it would be UTF-16, which the
+    # parser knows whatever it is told, and in which they are spelled otherwise.
+    if b"<!" in body or b"\0" in body:
         raise MalformedXML
+    # A name of an encoding that Python has and XML has not would be another error than that of parsing.
+    parser = ET.XMLParser(encoding="utf-8")  # noqa: S314 - what could do harm has just been refused.
     try:
-        found = ET.fromstring(body)  # noqa: S314 - what could do harm has just been refused.
+        found: ET.Element = ET.fromstring(body, parser)  # noqa: S314 - likewise.
     except (ET.ParseError, ValueError):
         raise MalformedXML from None
     for element in found.iter():

@@ -12,14 +12,14 @@ import time
 from collections import Counter
 from collections.abc import AsyncIterator, Callable, Iterator
 from concurrent.futures import Executor
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import replace
 from typing import TypeVar
 
 from kiln.buckets.drafts import PIECE
 from kiln.ground.journal import Journal
 from kiln.wire.doors.door import Answer, RawRequest
-from kiln.wire.http.bounds import LISTED, TRANSFERS, TRANSFERS_OF_ACCOUNT
+from kiln.wire.http.bounds import GATHERINGS, LISTED, TRANSFERS, TRANSFERS_OF_ACCOUNT
 from kiln.wire.http.crowd import name_of
 from kiln.wire.oss.call import Incoming, OssCall, Outgoing
 from kiln.wire.oss.errors import EntityTooLarge, MalformedXML, MissingContentLength, SlowDown
@@ -48,6 +48,7 @@ class OssPath:
         self._threads = threads
         self._movers = movers
         self._transfers: Counter[str] = Counter()
+        self._gathering = asyncio.Semaphore(GATHERINGS)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         told = _Told(to_request(scope, b""), send)
@@ -74,7 +75,9 @@ class OssPath:
                 await self._give_out(operation.give, call, receive, told)
         elif operation.answer is not None:
             body = await _read_short(receive, told.raw.fields.get("content-length", ""))
-            await told.answer(await self._move(operation.answer, replace(call, body=body)))
+            async with self._gathering if operation.is_long else nullcontext():
+                answer = await self._move(operation.answer, replace(call, body=body))
+            await told.answer(answer)
 
     async def _take_in(
         self, take: Callable[[OssCall, int | None], Incoming], call: OssCall, receive: Receive
