@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
@@ -71,6 +72,22 @@ def test_shows_no_link_no_half_object_nothing_that_no_object_can_be_named_and_no
     os.mkfifo(folder / "pipe")
 
     assert listed(buckets, delimiter="/") == (["a", "a-b", "b0", "名"], ["a.d/", "b/", "ü/"])
+
+
+def test_shows_what_stays_while_others_are_deleted(buckets, tmp_path):
+    folder = tmp_path / "buckets" / "images"
+    passing = [folder / above / f"z{n:04}" for above in ("", "b") for n in range(1000)]
+    for path in passing:
+        path.touch()
+    seen = []
+
+    with ThreadPoolExecutor(1) as deleting:
+        done = deleting.submit(lambda: [path.unlink() for path in passing])
+        while not done.done():
+            seen.append([name for name in listed(buckets, most=3000)[0] if name in NAMES])
+    done.result()
+
+    assert seen == [sorted(NAMES, key=str.encode)] * len(seen)
 
 
 def test_lists_no_bucket_that_is_not_there(buckets):

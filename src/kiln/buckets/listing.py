@@ -8,7 +8,6 @@ not on how many objects lie before or behind it.
 from __future__ import annotations
 
 import os
-import stat
 from collections.abc import Generator, Iterator
 from contextlib import closing, contextmanager, suppress
 
@@ -111,7 +110,7 @@ def _entries(folder: int, above: str) -> Iterator[tuple[str, str, bool]]:
                 continue
             if entry.is_dir(follow_symlinks=False):
                 yield f"{name}/", entry.name, True
-            elif stat.S_ISREG(entry.stat(follow_symlinks=False).st_mode):
+            elif entry.is_file(follow_symlinks=False):  # No, where it went meanwhile.
                 yield name, entry.name, False
 
 

@@ -33,6 +33,7 @@ def a_request(method, target, host="127.0.0.1:8787", **headers):
         ("images.oss-cn-hangzhou-internal.aliyuncs.com:443", "/a/b", "images", "a/b", "cn-hangzhou"),
         ("IMAGES.OSS-cn-hangzhou.aliyuncs.com", "/", "images", "", "cn-hangzhou"),
         ("images.oss-accelerate.aliyuncs.com", "/a//b", "images", "a//b", "accelerate"),
+        ("images.oss.aliyuncs.com", "//a", "images", "/a", ""),
         ("oss-cn-hangzhou.aliyuncs.com", "/", "", "", "cn-hangzhou"),
         ("oss.aliyuncs.com", "/", "", "", ""),
     ],

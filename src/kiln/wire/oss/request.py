@@ -66,9 +66,7 @@ def to_oss(raw: RawRequest, own: Iterable[str]) -> OssRequest:
     """Take *raw* apart; *own* are names of this Kiln, below which a bucket may be named. Raises InvalidArgument."""
     whole = raw.host.lower()
     found = _of_cloud(_name_of(whole))
-    path = _decoded(raw.path.lstrip("/") if raw.path.startswith("/") else raw.path, "the path")
-    if raw.path.startswith("//"):
-        path = _decoded(raw.path[1:], "the path")
+    path = _decoded(raw.path.removeprefix("/"), "the path")
     bucket, region, host = "", "", whole
     if found is not None:
         bucket, region = found[1] or "", found[2] or ""
