@@ -200,7 +200,7 @@ class Peer:
             while self._storms:
                 for one in packed:
                     self._cable.sendto(one, self._switch)
-                self.sent += len(packed)
+                    self.sent += 1
 
         if begin:
             threading.Thread(target=send, daemon=True).start()

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import pytest
 
-from kiln.declare.states import DiskStatus, InstanceStatus
+from kiln.declare.states import DiskStatus, ImageStatus, InstanceStatus, SnapshotStatus
 from kiln.store.disks import disks
 from kiln.store.instances import instances
 from kiln.store.invocations import invocations, results
+from kiln.store.snapshots import snapshots
 from kiln.store.tasks import tasks
 from kiln.upkeep.findings import is_well
 from kiln.upkeep.fsck import fsck
+from tests.operations.images.gallery import an_image
 from tests.reading import every, the
 from tests.stock import a_disk, a_snapshot, an_instance
 
@@ -80,13 +82,24 @@ def test_a_disk_is_where_its_machine_has_it(cloud, before, after):
 
 
 def test_an_image_fails(cloud):
-    image = cloud.call("CreateImage", SnapshotId=a_snapshot(cloud).id, ImageName="half")["ImageId"]
-    lose_tasks(cloud)
-    cloud.call("DescribeImages", ImageId=image, Status="Creating,Available")
+    image = an_image(cloud, status=ImageStatus.CREATING).id
 
-    assert is_well(look(cloud))
+    assert [(one.sort, one.subject) for one in look(cloud, repair=False)] == [("repairable", image)]
+    assert [(one.sort, one.subject) for one in look(cloud)] == [("repaired", image)]
 
-    assert cloud.call("DescribeImages", ImageId=image, Status="Creating")["TotalCount"] == 0
+    (shown,) = cloud.call("DescribeImages", ImageId=image, Status="CreateFailed")["Images"]["Image"]
+    assert shown["ImageId"] == image
+    assert look(cloud) == []
+
+
+def test_a_snapshot_fails(cloud):
+    snapshot = a_snapshot(cloud, volume=None, status=SnapshotStatus.PROGRESSING).id
+
+    assert [(one.sort, one.subject) for one in look(cloud, repair=False)] == [("repairable", snapshot)]
+    assert [(one.sort, one.subject) for one in look(cloud)] == [("repaired", snapshot)]
+
+    assert the(cloud, snapshots, id=snapshot).status == SnapshotStatus.FAILED
+    assert look(cloud) == []
 
 
 def test_what_is_worked_on_is_left_alone(cloud):

@@ -236,7 +236,7 @@ class Worker:
         """Carry out one task whose lease is this worker's, and record how it ended."""
         said = {"task": task.id, "action": task.action, "resource": task.resource}
         try:
-            duty, job = self._understand(task)
+            duty, job = self.understand(task)
         except UnreadableFacts as error:
             log.warning("task_unreadable", **said, reason=str(error))
             self._end(task, TaskUnreadable(reason=str(error)), TRIES_TO_GIVE_UP)
@@ -275,7 +275,7 @@ class Worker:
         else:
             self._postpone(task, min(30.0, 0.2 * 4.0**task.attempts), failed=True, message=fault.message)
 
-    def _understand(self, task: Task) -> tuple[Duty, Job[Any]]:
+    def understand(self, task: Task) -> tuple[Duty, Job[Any]]:
         """Who carries the task out, and with what. Raises UnreadableFacts."""
         duty = self._duties.get(task.action)
         if duty is None:

@@ -87,7 +87,7 @@ class Killed(BaseException):
 def test_runs_once_and_tells_how_it_ended_over_a_kill(cloud, attended, tmp_path, point):
     invoke = run(cloud, attended, f"echo once >>{tmp_path}/count; sleep 1; echo done")
     (task,) = cloud.worker.claim(cloud.clock())
-    _, job = cloud.worker._understand(task)
+    _, job = cloud.worker.understand(task)
 
     def die(passed):
         if passed == f"errand.{point}":
@@ -110,7 +110,7 @@ def test_runs_once_and_tells_how_it_ended_over_a_kill(cloud, attended, tmp_path,
 def test_is_interrupted_by_a_boot_of_the_guest(cloud, attended):
     invoke = run(cloud, attended, "sleep 3000")
     (task,) = cloud.worker.claim(cloud.clock())
-    _, job = cloud.worker._understand(task)
+    _, job = cloud.worker.understand(task)
     job.note(replace(job.facts, boot="of another day"))
     cloud.clock.now += 100
 

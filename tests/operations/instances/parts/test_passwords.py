@@ -14,6 +14,7 @@ from kiln.store.instances import instances
 from kiln.store.tasks import tasks
 from tests.attended import Attended
 from tests.machines.agents import open_agent, open_place, passwords_in
+from tests.operations.instances.things import Killed
 from tests.reading import every, the
 from tests.stock import an_instance
 
@@ -48,10 +49,6 @@ def start(cloud, instance):
 def later(cloud, seconds=100.0):
     cloud.clock.now += seconds
     cloud.settle()
-
-
-class Killed(BaseException):
-    """Ends what passes a kill point."""
 
 
 @contextmanager
@@ -129,7 +126,7 @@ class TestGives:
         (task,) = cloud.worker.claim(cloud.clock())
         cloud.worker.attempt(task)
         (task,) = cloud.worker.claim(cloud.clock())
-        _, job = cloud.worker._understand(task)
+        _, job = cloud.worker.understand(task)
         with open_agent(place):
             for point in ("machines.before_password", "machines.password_given"):
                 with killed_at(point):
@@ -147,7 +144,7 @@ class TestGives:
         (task,) = cloud.worker.claim(cloud.clock())
         cloud.worker.attempt(task)
         (task,) = cloud.worker.claim(cloud.clock())
-        _, job = cloud.worker._understand(task)
+        _, job = cloud.worker.understand(task)
         with open_agent(place):
             with killed_at("passwords.recorded"):
                 passwords.carry_out(job)
