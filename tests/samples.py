@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from kiln.declare.operation import ClientTokenInput, DryRunInput, Operation
-from kiln.declare.rules import Between, CommaList, JsonList, OneOf
+from kiln.declare.rules import Between, CommaList, Declined, JsonList, OneOf
 from kiln.declare.shapes import Field, fields_of
 from tests.clouds import REGION
 
@@ -71,12 +71,16 @@ def around(place: Place) -> dict[str, str]:
 
 
 def siblings(place: Place) -> dict[str, str]:
-    """Something beside *place* in the part that it belongs to; nothing when the part has no other field."""
+    """Something beside *place* in the part that it belongs to; nothing when the part takes no other field."""
     shape = place.shape
     for head in place.under.split("."):
         if head and not head.isdigit():
             shape = next(f for f in fields_of(shape) if f.wire == head).kind
-    others = (f for f in fields_of(shape) if f.name != place.field.name and not f.is_shape)
+    others = (
+        f
+        for f in fields_of(shape)
+        if f.name != place.field.name and not f.is_shape and not any(isinstance(rule, Declined) for rule in f.rules)
+    )
     return next((_given(field, place.under) for field in others), {})
 
 

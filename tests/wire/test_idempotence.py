@@ -37,11 +37,15 @@ LISTS = [
 PARTS = {
     "Permissions": "IpProtocol",
     "DataDisk": "Size",
+    "Disk": "DiskId",
     "DiskDeviceMapping": "Device",
     "Arn": "Rolearn",
     "NetworkInterface": "VSwitchId",
 }
-SETS = {"Tag", "Arn", "SecurityGroupIds", "Ipv6Address", "InstanceId", "ResourceTag"}
+SETS = {
+    *("Tag", "Arn", "SecurityGroupIds", "Ipv6Address", "InstanceId", "ResourceTag"),
+    *("Disk", "DiskId", "ExcludeDiskId"),
+}
 
 
 def given(action: str, params: dict[str, str]) -> object:
