@@ -25,6 +25,14 @@ def test_cancels_what_has_not_begun(cloud, running):
     assert result["StopTime"] != ""
 
 
+def test_stops_nothing_by_an_empty_list(cloud, running):
+    invoke = run(cloud, running, "true")
+
+    cloud.call("StopInvocation", {"InstanceId": "[]"}, InvokeId=invoke)
+
+    assert the(cloud, results, invocation=invoke).status == "Pending"
+
+
 @pytest.mark.slow
 def test_ends_what_runs(cloud, attended):
     invoke = run(cloud, attended, "echo begun; sleep 3000")

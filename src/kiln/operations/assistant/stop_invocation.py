@@ -29,11 +29,11 @@ class Input:
     region_id: RegionId
     invoke_id: InvokeId
     instance_id: Annotated[
-        tuple[InstanceId, ...],
+        tuple[InstanceId, ...] | None,
         Unordered(),
         Count(MOST_INSTANCES, InstanceIdsExceedLimit),
-        Doc("On which instances; on all when none is named."),
-    ] = ()
+        Doc("On which instances; on all when it is not given."),
+    ] = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -46,10 +46,12 @@ def check(call: Call, p: Input) -> Plan:
     if invocation.kind != COMMAND:
         raise InvalidInvokeIdNotFound(id=p.invoke_id)
     rows = {row.instance: row for row in results.all(call.tx, invocation=invocation.id)}
-    for instance in p.instance_id:
+    # An empty list names none: whoever computed it does not want all to be stopped.
+    named = rows if p.instance_id is None else dict.fromkeys(p.instance_id)
+    for instance in named:
         if instance not in rows:
             raise InvalidInstanceIdNotFound(instance_id=instance)
-    return Plan(rows=[rows[instance] for instance in dict.fromkeys(p.instance_id or rows)])
+    return Plan(rows=[rows[instance] for instance in named])
 
 
 def commit(call: Call, plan: Plan) -> NothingMore:
