@@ -50,6 +50,28 @@ def test_does_not_use_a_connection_that_the_other_side_closed(stage):
     transport.close()
 
 
+def test_tells_why_no_more_was_taken():
+    """It was told that the connection broke, by a service that had said that its disk is full."""
+    said = b"HTTP/1.1 507 Insufficient Storage\r\ncontent-length: 4\r\n\r\nfull"
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+
+        def refuse():
+            connection, _ = listener.accept()
+            connection.recv(1000)
+            connection.sendall(said)
+            connection.close()  # With bytes unread, which is a reset.
+
+        refusing = Thread(target=refuse)
+        refusing.start()
+        transport = Transport(f"http://127.0.0.1:{listener.getsockname()[1]}")
+
+        reply = transport.send("PUT", "/b/o", {}, bytes(40_000_000))
+
+        refusing.join()
+    assert (reply.status, reply.body) == (507, b"full")
+    assert not transport._idle
+
+
 def test_raises_the_services_error_with_advice(stage):
     stage.script = [(404, {"Code": "InvalidRegionId.NotFound", "Message": "No.", "RequestId": "R-1"})]
     client = stage.client()

@@ -80,8 +80,12 @@ class Transport:
             "latin-1"
         )
         connection = self._connect()
+        is_cut = False
         try:
-            connection.sendall(head + body)
+            try:
+                connection.sendall(head + body)
+            except (BrokenPipeError, ConnectionResetError):
+                is_cut = True  # Whoever takes no more of it may have said why.
             answer = Answer()
             while not answer.is_whole:
                 answer.take(connection.recv(_READ_BYTES))
@@ -89,7 +93,7 @@ class Transport:
             connection.close()
             message = f"the connection to {self.endpoint} broke: {error or type(error).__name__}"
             raise Unreachable(message, was_sent=True) from error
-        if answer.is_last:
+        if is_cut or answer.is_last:
             connection.close()
         else:
             self._idle.append(connection)
