@@ -68,6 +68,17 @@ def test_help_is_neither_cut_nor_too_wide_on_a_terminal_of_80_columns(words):
     assert [line for line in printed if line.endswith("...") and not line.startswith("Usage:")] == []
 
 
+def test_the_list_of_words_is_whole_in_a_process_of_its_own():
+    # A runner of typer's gives help two columns more than a process on such a terminal has.
+    command = [sys.executable, "-P", "-m", "kiln.cli.main", "--help"]
+    environment = {**os.environ, **NOWHERE, "COLUMNS": "80"}
+    printed = subprocess.run(command, stdout=subprocess.PIPE, text=True, env=environment, check=True).stdout
+
+    flowing = " ".join(printed.split())
+    assert [word for word, known in WORDS.items() if f" {word} {known.about}" not in flowing] == []
+    assert max(map(len, printed.splitlines())) <= 80
+
+
 @pytest.mark.timeout(60)
 @pytest.mark.parametrize("words", [("image",), ("account", "keys")], ids=" ".join)
 def test_a_word_with_words_below_it_prints_its_help_line_by_line_on_a_terminal_too(words):

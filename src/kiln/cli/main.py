@@ -17,12 +17,12 @@ from types import ModuleType
 from typing import Annotated, Any
 
 import typer
-from typer.core import TyperCommand, TyperGroup
+from typer.core import TyperGroup
 from typer.main import get_command
 
 import kiln
 from kiln.cli import ending, exits
-from kiln.cli.grammar import COMPLETE_VARIABLE
+from kiln.cli.grammar import COMPLETE_VARIABLE, Said
 from kiln.cli.later import Later, command_of
 from kiln.ground.prose import fold
 from kiln.ground.values import dataclass
@@ -150,7 +150,7 @@ def _below(said: str, command: Any) -> Iterator[tuple[str, Any]]:
 
 def _stand_in(word: str) -> Any:
     """What is listed for a word that was not said."""
-    return TyperCommand(word, help=WORDS[word].about, rich_markup_mode=None)
+    return Said(word, help=WORDS[word].about, rich_markup_mode=None)
 
 
 app = typer.Typer(
