@@ -793,6 +793,7 @@ def test_lays_a_network_and_takes_it_away(shell, image):
     assert json.loads(shell.run("security-group", "show", "walls", "--json"))["SecurityGroupId"] == group
     assert shell.run("security-group", "list", "--group", group[:9], "-q") == group
     shell.run("tag", "add", "walls", "--type", "securitygroup", "--tag", "use=test")
+    shell.run("resource-group", "add", "default", group)
     assert [row["ResourceId"] for row in shell.rows("tag", "list", "--resource", group)] == [group]
     assert "`kiln security-group list`" in shell.refuses("security-group", "delete", "nothing")
     shell.run("eip", "attach", "door", "in-a")
@@ -817,15 +818,17 @@ def test_takes_snapshots_of_one_instant_and_by_themselves(shell, image):
     group = shell.run("snapshot-group", "create", "kept", "--name", "nightly")
     (row,) = shell.rows("snapshot-group", "list", "--instance", "kept")
     assert (row["SnapshotGroupId"], row["Status"], len(row["Snapshots"]["Snapshot"])) == (group, "accomplished", 2)
-    shell.run("snapshot-group", "modify", group, "--description", "As it was")
-    shell.run("snapshot-group", "delete", group)
+    shell.run("snapshot-group", "modify", "nightly", "--description", "As it was")
+    shell.run("snapshot-group", "delete", "nightly")
     assert shell.rows("snapshot-group", "list") == []
 
-    policy = shell.run("snapshot-policy", "create", "--at", "0", "--at", "12", "--on", "1", "--keep", "-1")
-    shell.run("snapshot-policy", "apply", policy, *disks)
+    times = ("--at", "0", "--at", "12", "--on", "1", "--keep", "-1")
+    policy = shell.run("snapshot-policy", "create", "--name", "half-days", *times)
+    assert " 0,12 " in shell.run("snapshot-policy", "list")
+    shell.run("snapshot-policy", "apply", "half-days", *disks)
     (row,) = shell.rows("snapshot-policy", "list")
     assert (row["TimePoints"], row["RetentionDays"], row["DiskNums"]) == ('["0", "12"]', -1, 2)
-    shell.run("snapshot-policy", "modify", policy, "--keep", "7")
+    shell.run("snapshot-policy", "modify", "half-days", "--keep", "7")
     shell.run("snapshot-policy", "cancel", disks[0])
     assert [row["AutoSnapshotPolicyId"] for row in shell.rows("disk", "list", "--instance", "kept")] == ["", policy]
     shell.run("snapshot-policy", "delete", policy)
@@ -844,6 +847,8 @@ def test_runs_what_a_template_says(shell, image):
     (row,) = shell.rows("instance", "list", "--name", "of-it")
     assert (row["InstanceId"], row["ImageId"], row["InternetMaxBandwidthOut"]) == (instance, image, 0)
     assert row["Tags"]["Tag"] == [{"TagKey": "use", "TagValue": "test"}]
+    shell.run("tag", "add", "web", "--type", "launchtemplate", "--tag", "team=web")
+    assert [row["ResourceId"] for row in shell.rows("tag", "list", "--resource", template)] == [template]
     told = shell.refuses("instance", "run", "--template", "web", "--template-version", "3")
     assert "InvalidLaunchTemplateVersion.NotFound" in told
 
@@ -862,9 +867,9 @@ def test_puts_things_into_a_resource_group(shell, image):
     assert shell.rows("resource-group", "list", "--name", "web")[0]["DisplayName"] == "web"
     shell.run("resource-group", "rename", group, "Web servers")
 
-    shell.run("resource-group", "add", group, image)
+    shell.run("resource-group", "add", "web", image)
 
-    assert [row["ImageId"] for row in shell.rows("image", "list", "--resource-group", group)] == [image]
+    assert [row["ImageId"] for row in shell.rows("image", "list", "--resource-group", "web")] == [image]
     assert "DeleteConflict.ResourceGroup.Resource" in shell.refuses("resource-group", "delete", group)
     (default,) = shell.rows("resource-group", "list", "--name", "default")
     shell.run("resource-group", "add", default["Id"], "base", "--type", "image")

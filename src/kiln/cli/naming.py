@@ -41,6 +41,12 @@ NAMED: Mapping[str, Named] = {
     "vswitch": Named("DescribeVSwitches", "VSwitchId", "VSwitchName", {}),
     "eip": Named("DescribeEipAddresses", "AllocationId", "Name", {}, asked="EipName"),
     "security_group": Named("DescribeSecurityGroups", "SecurityGroupId", "SecurityGroupName", {}),
+    "snapshot_group": Named("DescribeSnapshotGroups", "SnapshotGroupId", "Name", {}),
+    "snapshot_policy": Named("DescribeAutoSnapshotPolicyEx", "AutoSnapshotPolicyId", "AutoSnapshotPolicyName", {}),
+    "launch_template": Named(
+        "DescribeLaunchTemplates", "LaunchTemplateId", "LaunchTemplateName", {}, asked="LaunchTemplateName.1"
+    ),
+    "resource_group": Named("ListResourceGroups", "Id", "Name", {}),
     "task": Named("DescribeTasks", "TaskId", "", {}),
 }
 
@@ -85,6 +91,16 @@ def ambiguous(text: str, found: Sequence[tuple[str, str]], nouns: str, any_of_th
     rest = f"\n  and {len(found) - _SHOWN} more" if len(found) > _SHOWN else ""
     message = f"{text!r} is the name, or the beginning of the ID, of {len(found)} {nouns}:{shown}{rest}"
     return Refusal(message, exits.REFUSED, f"Give more of the ID: nothing was done with {any_of_them}.")
+
+
+def type_of(noun: str) -> str:
+    """The ResourceType of a noun."""
+    return noun.replace("_", "")
+
+
+def noun_of_type(told: str) -> str:
+    """The noun of a ResourceType; empty for what has no names to look up."""
+    return next((noun for noun in NAMED if type_of(noun) == told), "")
 
 
 def is_id(noun: str, text: str) -> bool:

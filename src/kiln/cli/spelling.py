@@ -43,6 +43,10 @@ _NOUNS = {
     "SecurityGroupIds": "security_group",
     "SourceGroupId": "security_group",
     "DestGroupId": "security_group",
+    "SnapshotGroupId": "snapshot_group",
+    "AutoSnapshotPolicyId": "snapshot_policy",
+    "autoSnapshotPolicyId": "snapshot_policy",
+    "ResourceGroupId": "resource_group",
     "TaskId": "task",
     "TaskIds": "task",
     "ResourceIds": "image",  # Of tasks; they work on images alone.

@@ -7,6 +7,13 @@ from kiln.cli import exits
 from kiln.cli.main import app
 
 
+def test_refuses_the_id_of_what_has_no_states():
+    result = CliRunner().invoke(app, ["wait", "vpc-bp131n0q38u3a4zi9p2k"])
+
+    assert result.exit_code == exits.USAGE.number
+    assert "give --noun" in " ".join(result.stderr.split())
+
+
 @pytest.mark.parametrize(
     ("words", "states"),
     [

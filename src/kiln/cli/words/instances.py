@@ -67,7 +67,7 @@ PublicIp = Annotated[
     bool | None,
     typer.Option(
         "--public-ip/--no-public-ip",
-        help="Whether it gets an address to reach it at; it does, unless a template says otherwise.",
+        help="Whether it gets an address to reach it at. It does, but with --template only where that says so.",
     ),
 ]
 Template = Annotated[
@@ -76,6 +76,7 @@ Template = Annotated[
         "--template",
         metavar="TEMPLATE",
         help="A launch template, by its ID or name: it says what is not said here.",
+        autocompletion=of_noun("launch_template"),
     ),
 ]
 Type = Annotated[

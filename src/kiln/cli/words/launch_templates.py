@@ -8,6 +8,7 @@ from typing import Annotated, Any
 import typer
 
 from kiln.cli import output, user_data
+from kiln.cli.completing import of_noun
 from kiln.cli.declared import Given, Takes, declared
 from kiln.cli.grammar import Columns, Json, JsonOfAll, Quiet, Region, example, group
 from kiln.cli.listings import listing
@@ -40,7 +41,10 @@ VERSION_COLUMNS = (
     Column("CREATED", "CreateTime"),
 )
 
-Template = Annotated[str, typer.Argument(help="The template's ID or name.", metavar="TEMPLATE")]
+Template = Annotated[
+    str,
+    typer.Argument(help="The template's ID or name.", metavar="TEMPLATE", autocompletion=of_noun("launch_template")),
+]
 Version = Annotated[int | None, typer.Option("--version", metavar="N", help="Delete this version alone.")]
 Number = Annotated[int, typer.Argument(help="The number of the version.", metavar="N")]
 

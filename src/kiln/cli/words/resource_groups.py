@@ -9,7 +9,7 @@ from kiln.cli.calling import call, call_each
 from kiln.cli.declared import Given, Takes, declared
 from kiln.cli.grammar import Json, Region, example, group
 from kiln.cli.listings import listing
-from kiln.cli.naming import NAMED, noun_by_id, to_id
+from kiln.cli.naming import noun_by_id, noun_of_type, to_id, type_of
 from kiln.cli.output import Column
 from kiln.cli.session import open_client
 
@@ -75,10 +75,11 @@ def delete_resource_groups(given: Given, *, region: Region = None, as_json: Json
 def join_resource_group(given: Given, *, region: Region = None, as_json: Json = False) -> None:
     """Move a resource into a resource group."""
     resource = str(given.params["ResourceId"])
-    noun = given.params.get("ResourceType") or noun_by_id(resource)
-    if not noun:
+    told = given.params.get("ResourceType") or type_of(noun_by_id(resource))
+    if not told:
         raise typer.BadParameter("give --type: what the resource is cannot be told from its ID")
     with open_client(region) as client:
-        known = to_id(client, noun, resource) if noun in NAMED else resource
-        params = {**given.params, "ResourceType": noun, "ResourceId": known}
+        noun = noun_of_type(told)
+        known = to_id(client, noun, resource) if noun else resource
+        params = {**given.resolved(client), "ResourceType": told, "ResourceId": known}
         output.show_made(client.call("JoinResourceGroup", params), as_json=as_json)

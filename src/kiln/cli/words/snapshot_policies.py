@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 from kiln.cli.calling import call, call_each
 from kiln.cli.declared import Given, Takes, declared
 from kiln.cli.grammar import Json, Region, example, group
@@ -13,8 +15,8 @@ app = group()
 COLUMNS = (
     Column("POLICY", "AutoSnapshotPolicyId"),
     Column("NAME", "AutoSnapshotPolicyName", is_prose=True),
-    Column("HOURS", "TimePoints"),
-    Column("DAYS", "RepeatWeekdays"),
+    Column("HOURS", lambda row: json.loads(row["TimePoints"])),
+    Column("DAYS", lambda row: json.loads(row["RepeatWeekdays"])),
     Column("KEPT", "RetentionDays"),
     Column("DISKS", "DiskNums"),
     Column("CREATED", "CreationTime"),

@@ -7,7 +7,7 @@ import typer
 from kiln.cli import output
 from kiln.cli.declared import Given, Takes, declared
 from kiln.cli.grammar import Columns, Json, Quiet, Region, example, group
-from kiln.cli.naming import NAMED, noun_by_id, to_id
+from kiln.cli.naming import noun_by_id, noun_of_type, to_id, type_of
 from kiln.cli.output import Column, View
 from kiln.cli.session import open_client
 from kiln.client.client import Client
@@ -86,22 +86,17 @@ def _ids(client: Client, given: Given, noun: str) -> list[str]:
 
     What has no ID that callers see is called by its name.
     """
-    named = next((one for one in NAMED if _type_of(one) == noun), "")
+    named = noun_of_type(noun)
     if not named:
         return list(given.params["ResourceId"])
     is_told = bool(given.params.get("ResourceType"))
     return [to_id(client, named, one, by_name=is_told) for one in given.params["ResourceId"]]
 
 
-def _type_of(noun: str) -> str:
-    """The ResourceType of a noun."""
-    return noun.replace("_", "")
-
-
 def _noun_of(given: Given) -> str:
     """What the resources are: what --type says, or else their IDs. Raises typer.BadParameter where neither does."""
     told = given.params.get("ResourceType")
-    found = {told} if told else {_type_of(noun_by_id(one)) for one in given.params.get("ResourceId", ())}
+    found = {told} if told else {type_of(noun_by_id(one)) for one in given.params.get("ResourceId", ())}
     unknown = [] if told else [one for one in given.params.get("ResourceId", ()) if not noun_by_id(one)]
     if unknown:
         raise typer.BadParameter(

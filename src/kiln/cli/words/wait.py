@@ -97,7 +97,7 @@ def _require_state(noun: str, until: str | None) -> None:
 
 def _noun_of(text: str) -> str:
     noun = noun_by_id(text)
-    if not noun:
+    if noun not in NOUNS:
         message = f"{text!r} is no ID that says what it is of: give --noun with one of {', '.join(NOUNS)}"
         raise typer.BadParameter(message)
     return noun

@@ -163,7 +163,7 @@ class Essentials:
 
     region_id: RegionId
     instance_type: Annotated[str, Example("ecs.t5-lc1m1.small"), Doc("The size. DescribeInstanceTypes lists them.")]
-    image_id: Annotated[ImageId | None, Doc("The image; needed, unless ImageFamily is given.")] = None
+    image_id: Annotated[ImageId | None, Doc("The image; ImageFamily can say it instead.")] = None
     image_family: ImageFamily | None = None
     security_group_id: Annotated[
         str | None,
@@ -211,7 +211,9 @@ class Essentials:
         str, OneOf(("PayByTraffic", "PayByBandwidth")), Doc("PayByTraffic or PayByBandwidth. Remembered.")
     ] = "PayByTraffic"
     internet_max_bandwidth_in: Annotated[int | None, Between(0, 1_000_000), Doc("Mbit/s. Remembered.")] = None
-    internet_max_bandwidth_out: Annotated[int, Between(0, 100), Doc("Mbit/s, 0 to 100. Remembered.")] = 0
+    internet_max_bandwidth_out: Annotated[
+        int, Between(0, 100), Doc("Mbit/s, 0 to 100. Remembered. RunInstances gives a public address above 0.")
+    ] = 0
     deletion_protection: Annotated[bool, Doc("Whether DeleteInstance refuses the instance.")] = False
     http_endpoint: Annotated[
         str,
