@@ -115,7 +115,12 @@ def _single(field: Field) -> SearchStrategy[str]:
     strategy = _BY_TYPE[field.kind]
     if field.rules:
         own = _BY_RULE.get(type(field.rules[0]))
-        strategy = own(field.rules[0]) if own else st.sampled_from([field.example, *_WORDS])
+        if own is not None:
+            strategy = own(field.rules[0])
+        elif field.kind is str:
+            strategy = st.sampled_from([field.example, *_WORDS])
+        elif field.example:
+            strategy = st.just(field.kind(field.example))
         strategy = strategy.filter(lambda value: all(rule.allows(value) for rule in field.rules))
     if field.packed is CommaList:
         strategy = strategy.map(str).filter(lambda text: "," not in text and text == text.strip())

@@ -15,6 +15,7 @@ import pytest
 from kiln.declare.errors import ApiError
 from kiln.declare.operation import Operation
 from kiln.declare.rules import Declined
+from kiln.declare.shapes import fields_of
 from kiln.operations import ALL
 from kiln.wire.decode import decode
 from kiln.wire.doors import choose, parameters
@@ -76,7 +77,7 @@ def by_acs3_json(action: str, params: Mapping[str, Any]) -> RawRequest:
 
 
 def by_apsara_form(action: str, params: Mapping[str, Any]) -> RawRequest:
-    flat = {"RegionId": "r"} | rpc.flatten(params)
+    flat = ({} if "regionId" in params else {"RegionId": "r"}) | rpc.flatten(params)
     path = f"/apsara/route/Ecs/{action}"
     headers = xca.sign(path=path, params=flat, app_key="APPKEYTEST", secret="APPSECRETTEST",
                        timestamp_ms=int(NOW * 1000), nonce=a_nonce())  # fmt: skip
@@ -84,7 +85,8 @@ def by_apsara_form(action: str, params: Mapping[str, Any]) -> RawRequest:
 
 
 def by_apsara_json(action: str, params: Mapping[str, Any]) -> RawRequest:
-    query, body = {"regionId": str(params.get("RegionId", "r"))}, json.dumps(params).encode()
+    region = params.get("regionId") or params.get("RegionId", "r")
+    query, body = {"regionId": str(region)}, json.dumps(params).encode()
     path = f"/apsara/route/Ecs/{action}"
     covered = {"content-type": JSON, "content-md5": b64encode(md5(body).digest()).decode()}
     headers = xca.sign(path=path, params=query, app_key="APPKEYTEST", secret="APPSECRETTEST",
@@ -162,7 +164,9 @@ def with_unsigned(request: RawRequest, name: str, text: str) -> Iterator[RawRequ
 
 def meaning(place: Place, admitted: Admitted) -> object:
     """All that becomes of a request: who asks for what, where, and what the operation is given."""
-    given = decode(place.shape, {"RegionId": "r"} | admitted.params)
+    # One that has its own spelling says it itself, and would be refused beside another.
+    beside = {"RegionId": "r"} if any(field.wire == "RegionId" for field in fields_of(place.shape)) else {}
+    given = decode(place.shape, beside | admitted.params)
     return admitted.account_id, admitted.key, admitted.format, admitted.user_email, given
 
 
