@@ -163,7 +163,7 @@ def test_chooses_no_tests_so_that_the_run_is_judged_as_a_whole(
 
     said = checkout.run("test", *words).stdout.splitlines()[-1]
 
-    assert json.loads(said) == ["-n", "4", "--dist", "loadfile", "--no-loadscope-reorder", *told]
+    assert json.loads(said) == ["-n", "3", "--dist", "loadfile", "--no-loadscope-reorder", *told]
 
 
 @pytest.mark.timeout(120)
