@@ -30,6 +30,7 @@ from kiln.ground.units import DAY_S
 from kiln.ground.values import dataclass
 from kiln.operations.errors.launch_templates import InvalidLaunchTemplateVersionNotFound
 from kiln.operations.errors.launches import IDEMPOTENT, OperationDeniedNoStock
+from kiln.operations.errors.snapshots import ParameterInvalidSnapshotPolicy
 from kiln.operations.instances.parts import launch, power
 from kiln.operations.instances.parts.launch import Launches, LaunchFacts, Wish
 from kiln.operations.instances.parts.placement import Wanted
@@ -199,6 +200,7 @@ run_instances = Operation(
         InvalidMinAmountMalformed,
         InvalidParameter,
         *launch.ERRORS,
+        ParameterInvalidSnapshotPolicy,
         OperationDeniedNoStock,
     ),
 )

@@ -42,7 +42,6 @@ ERRORS = (
     InvalidDataDiskSnapshotIdNotFound,
     InvalidSnapshotIdNotReady,
     InvalidSnapshotIdBasedSnapshotTooOld,
-    ParameterInvalidSnapshotPolicy,
     InstanceDiskLimitExceeded,
 )
 
