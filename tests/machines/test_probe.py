@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 import platform
+import subprocess
 import time
 from pathlib import Path
 
@@ -9,7 +10,7 @@ import pytest
 
 from kiln.guest.image import pieces
 from kiln.guest.trial import probe_guest
-from kiln.machines.probe import Verdict, _processor, kvm_works
+from kiln.machines.probe import Verdict, _processor, _watch, kvm_works
 from kiln.machines.process import find
 from kiln.machines.qemu import QemuMachines
 from kiln.machines.runfolder import RunFolder
@@ -39,6 +40,16 @@ def test_does_not_believe_other_verdicts(tmp_path, kept):
     record.write_text(kept)
 
     assert not kvm_works(record, None)
+
+
+def test_tells_in_one_line_what_qemu_said_last(tmp_path):
+    """Found where KVM's MSRs are refused: the first of two lines was cut within a word, and its end was shown."""
+    said = f"Probing\nqemu: error: failed to set MSR 0x10a{' to 0x69' * 20}\nqemu: Assertion `ret == 1' failed.\n"
+
+    with subprocess.Popen(["printf", "%s", said], stdout=subprocess.PIPE) as ended:
+        reason = _watch(ended, b"READY", 60)
+
+    assert reason == "QEMU ended: " + "; ".join(said.split("\n")[1:3])
 
 
 @pytest.mark.vm

@@ -20,10 +20,12 @@ from pathlib import Path
 from kiln.ground.short_files import read_short
 from kiln.ground.values import dataclass
 from kiln.machines.errors import MachineRefused
+from kiln.machines.hearing import words
 from kiln.machines.platforms import platform_of
 
 LIMIT_S = 20.0
 _DEVICE = Path("/dev/kvm")
+_LAST_LINES = 2  #: Of what QEMU printed before it ended.
 
 
 @dataclass(frozen=True)
@@ -140,8 +142,13 @@ def _watch(qemu: subprocess.Popen[bytes], ready: bytes, limit_s: float) -> str:
             break
         received = os.read(qemu.stdout.fileno(), 65536)
         if not received:
-            return f"QEMU ended: {printed[-200:].decode(errors='replace').strip()}"
+            return f"QEMU ended: {_last_lines(printed)}"
         printed += received
         if ready in printed:
             return ""
     return f"No guest came up under KVM within {limit_s:.0f} s."
+
+
+def _last_lines(printed: bytes) -> str:
+    """Whole lines, in one: what QEMU says last is often what it asserts, and the line before says why."""
+    return words("; ".join(printed.decode(errors="replace").strip().splitlines()[-_LAST_LINES:]))
