@@ -8,6 +8,8 @@ import signal
 import socket
 import subprocess
 import sys
+import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -58,6 +60,26 @@ def test_a_killed_keeper_is_started_anew_under_its_guests(host):
     assert host.reaches("vpc-1", "eni-1", TWO.address, 80, expected=True)
     assert host.networks.listening("vpc-1") == before
     assert host.comes_in(public(3), before[public(3)][2290], 2290) == "eni-2"
+
+
+def test_who_finds_it_revived_by_then_does_not_say_that_it_did(host):
+    host.networks.hold(place(ONE))
+    kill_keeper(host)
+    lock = (host.folder / "vpc-1" / "lock").stat().st_ino
+
+    def wait_for_it():
+        deadline = time.monotonic() + 60.0
+        while (
+            len([one for one in Path("/proc/locks").read_text().splitlines() if "->" in one and f":{lock} " in one]) < 2
+        ):
+            assert time.monotonic() < deadline
+            time.sleep(0.01)
+
+    with ThreadPoolExecutor(2) as threads:
+        with PlaceFolder(host.folder / "vpc-1").held():
+            said = [threads.submit(KeptNetworks(host.folder).revive) for _ in range(2)]
+            wait_for_it()
+        assert sorted(one.result(60.0) for one in said) == [[], ["vpc-1"]]
 
 
 def test_a_change_finds_a_killed_keeper_too(host):
@@ -188,6 +210,8 @@ def test_who_is_not_root_carries_networks_too_by_the_ports_that_can_be_had(host)
     needs("unshare")
     said = """
 import sys
+import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from kiln.networks.keepers import KeptNetworks
 from tests.networks.places import *

@@ -183,6 +183,38 @@ def test_what_an_egress_runs_as_has_no_rights_and_is_closed_to_the_keeper():
             networks.let_go("vpc-1")
 
 
+ASKED = """
+import sys
+from pathlib import Path
+from kiln.networks import egress, line
+from kiln.networks.polling import Poll
+from kiln.networks.wayout import WayOut
+
+poll, (own, far), said = Poll(), line.pair(), []
+one = egress.Egress(poll, far, WayOut(to="public", resolver=Path(sys.argv[1])))
+keeper = line.Line(poll, own, lambda word, *_: said.append(word), lambda _: None)
+sys.path.clear()
+sys.path_importer_cache.clear()
+keeper.say(line.SEND, 1, line.WHOM.pack(bytes([100, 100, 2, 136]), 53) + b"?")
+keeper.say(line.BEGIN, 2, line.WHOM.pack(bytes([127, 0, 0, 1]), 80))
+while line.FORBIDDEN not in said:
+    poll.turn(60)
+"""
+
+
+@pytest.mark.parametrize("resolver", ["127.0.0.1", "::1", "fe80::1%lo", "ns.example.com", "ä", ""])
+@pytest.mark.timeout(60)
+def test_needs_nothing_from_pythons_folders_while_it_serves(tmp_path, resolver):
+    """Where only root may read those, every name that a guest asked for ended the egress and all that went by it."""
+    (tmp_path / "resolv.conf").write_text(f"nameserver {resolver}\n")
+
+    done = subprocess.run(
+        [sys.executable, "-c", ASKED, tmp_path / "resolv.conf"], capture_output=True, text=True, check=False
+    )
+
+    assert done.returncode == 0, done.stderr
+
+
 OLDER = """
 import fcntl, os, socket, sys
 from kiln.networks import spoken

@@ -102,9 +102,9 @@ class Egress:
             resolver = self._resolvers.behind(str(address))
             if resolver is None:
                 return None
-            (found, *_) = socket.getaddrinfo(
-                resolver, port, type=socket.SOCK_STREAM, flags=socket.AI_NUMERICHOST | socket.AI_NUMERICSERV
-            )
+            numeric = socket.AI_NUMERICHOST | socket.AI_NUMERICSERV
+            # As bytes: of text Python would load a codec, from folders that may be closed to who this is by now.
+            (found, *_) = socket.getaddrinfo(resolver.encode(), port, type=socket.SOCK_STREAM, flags=numeric)
             return found[0], found[4]
         if self._way_out.lets(address, port) and self._routes.leads_away(address):
             return socket.AF_INET, (str(address), port)

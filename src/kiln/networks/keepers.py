@@ -118,8 +118,10 @@ class KeptNetworks:
                 uid = self._uid(folder)
                 with _usable(folder), folder.held():
                     place = folder.place()
-                    if place is not None and not self._is_whole(folder, place):
-                        self._carry(folder, place, uid)
+                    # Meanwhile whoever held it may have done that, as when it is held for the first time.
+                    if place is None or self._is_whole(folder, place):
+                        continue
+                    self._carry(folder, place, uid)
             except (NetworkUnusable, NetworkSilent) as error:
                 failed = error
                 continue
