@@ -83,33 +83,6 @@ def test_keys_of_a_role_come_in_with_their_token(kiln, bucket):
     assert bucket.get_object("a").read() == b"bytes"
 
 
-def test_img_utils_upload_by_the_proxy(kiln, tmp_path):
-    (tmp_path / "disk.raw").write_bytes(os.urandom(300_000))
-    kept = {name: value for name, value in os.environ.items() if not name.startswith("KILN_")}
-    led = subprocess.run(
-        [*KILN, "env", "python", "--data", kiln.data], capture_output=True, text=True, check=True, env=kept
-    )
-    variables = dict(line.removeprefix("export ").split("=", 1) for line in led.stdout.splitlines())
-    bucket = kiln.buckets / "by-img-utils"
-    bucket.mkdir()
-    script = (
-        "import sys; from aliyun_img_utils.aliyun_image import AliyunImage\n"
-        "image = AliyunImage(*sys.argv[1:3], 'cn-hangzhou', 'by-img-utils', log_level=40)\n"
-        "print(image.upload_image_tarball(sys.argv[3], page_size=200_000))"
-    )
-
-    done = subprocess.run(
-        [sys.executable, "-c", script, kiln.access_key_id, kiln.secret, tmp_path / "disk.raw"],
-        capture_output=True,
-        text=True,
-        check=False,
-        env=kept | {name: value.strip("'") for name, value in variables.items()},
-    )
-
-    assert (done.returncode, done.stdout) == (0, "disk.raw\n"), done.stderr
-    assert (bucket / "disk.raw").read_bytes() == (tmp_path / "disk.raw").read_bytes()
-
-
 @pytest.fixture
 def elsewhere(kiln, tmp_path):
     """Runs ``kiln`` as on another machine: its data folder is named, as `kiln env` does, and is not there."""
