@@ -112,6 +112,11 @@ def _parameters(address: Address) -> None:
     )
 
 
+def _escapes(address: Address) -> None:
+    """Forms that are nothing but escapes."""
+    _send_whole(address, b"application/x-www-form-urlencoded", b"A=" + b"%E4%BD%A0" * 100_000)
+
+
 def _brackets(address: Address) -> None:
     """JSON that is nothing but lists, within each other and one after the other."""
     _send_whole(address, b"application/json", b"[" * 400_000)
@@ -134,5 +139,6 @@ ATTACKS: Mapping[str, Callable[[Address], None]] = {
     "bodies in pieces of a byte": _chunks,
     "trailers without end": _trailers,
     "forms of 100,000 parameters": _parameters,
+    "forms of nothing but escapes": _escapes,
     "JSON that is nothing but lists": _brackets,
 }

@@ -70,3 +70,9 @@ def test_refuses_a_member_that_is_named_twice(numbers):
 def test_a_text_may_hold_many_marks_but_not_without_end():
     assert strict_json.read('{"a": "' + "," * 9_000 + '"}') == {"a": "," * 9_000}
     assert strict_json.has_too_many_parts("," * 20_000)
+
+
+@pytest.mark.parametrize("text", ["[" + "x" * 200_000 + ",", "x" * 65_535 + ",{", "[,"])
+def test_marks_are_counted_wherever_they_are(text):
+    assert strict_json.has_more_than(1, (",", "[", "{"), text)
+    assert not strict_json.has_more_than(2, (",", "[", "{"), text)

@@ -67,6 +67,13 @@ def test_requests_sent_ahead_are_answered_in_their_order(site):
     assert [answer[2][:1] for answer in answers] == ["{", "<", "{"]
 
 
+def test_what_comes_in_one_piece_with_a_long_body_is_answered_after_it(site):
+    long = a_request("Content-Length: 300000\r\n", close=False, method="POST") + "A=" + "x" * 299_998
+    answers = say(site, long + a_request(close=False, query="Format=XML") + long + a_request(query=QUERY))
+
+    assert [answer[2][:1] for answer in answers] == ["{", "<", "{", "{"]
+
+
 def test_the_go_ahead_is_given_to_who_waits_for_it(site):
     pieces = a_request("Content-Length: 3\r\nExpect: 100-continue\r\n", method="POST"), "a=1"
     answers = say(site, *pieces)

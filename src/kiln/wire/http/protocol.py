@@ -29,7 +29,7 @@ from kiln.wire.http.crowd import Crowd, name_of
 from kiln.wire.http.direct import Paths, may_be_direct
 from kiln.wire.http.names import OwnNames
 from kiln.wire.http.refusals import fault_of, refusal
-from kiln.wire.http.streams import Stream
+from kiln.wire.http.streams import Stream, slice_bytes, told_length
 from kiln.wire.http.tls import HANDSHAKE_BYTE, Certificates, TlsBroken, TlsTransport
 
 if TYPE_CHECKING:
@@ -59,20 +59,20 @@ class BoundedProtocol(HttpToolsProtocol):
         self._now = self.loop.time
         self._running: RequestResponseCycle | None = None
         self._due: tuple[RequestResponseCycle, ASGI3Application] | None = None
-        self._is_at_head = False
+        self._is_at_head = self._has_begun = False
         self._in_head = True
         self._head_bytes = 0
         self._head_since: float | None = self._now()
         self._body_since = self._last_byte = self._now()
-        self._body_bytes = self._pieces = self._trailers = 0
+        self._body_bytes = self._pieces = self._trailers = self._discarded = 0
+        self._left: int | None = None
         self._unread_of_chunk: int | None = None
         self._unread_since: float | None = None
         self._fault = ""
-        self._piece = self._head_again = b""
-        self._held = b""
+        self._head_again = b""
+        self._piece: bytes | memoryview = b""
+        self._held: bytes | memoryview = b""
         self._discarding_since: float | None = None
-        self._discarded = 0
-        self._has_begun = False
         self._tls: TlsTransport | None = None
         self._tunnel: ssl.SSLContext | None = None
         self._stream: Stream | None = None
@@ -185,7 +185,7 @@ class BoundedProtocol(HttpToolsProtocol):
 
     def _take(self, data: bytes) -> None:
         self._last_byte = self._now()
-        self._held = self._held + data if self._held else data
+        self._held = memoryview(b"".join((self._held, data)) if self._held else data)
         self.go_on()
 
     def _begin(self, first: int) -> bool:
@@ -229,8 +229,8 @@ class BoundedProtocol(HttpToolsProtocol):
     def go_on(self) -> None:
         """Parse what has come, until there is something to answer."""
         while self._held and not self._is_busy and not self.transport.is_closing():
-            slice_bytes = bounds.SLICE if self._stream is None else self._stream.slice_bytes(self._body_bytes)
-            piece, self._held = self._held[:slice_bytes], self._held[slice_bytes:]
+            many = bounds.SLICE if self._in_head else slice_bytes(self._left)
+            piece, self._held = self._held[:many], self._held[many:]
             self._feed(piece)
         if self._held:
             self.flow.pause_reading()
@@ -264,12 +264,12 @@ class BoundedProtocol(HttpToolsProtocol):
         """Whether a request has come whole, and its answer has not gone."""
         return self.cycle is not None and not self.cycle.response_complete and not self.cycle.more_body
 
-    def _feed(self, piece: bytes) -> None:
+    def _feed(self, piece: bytes | memoryview) -> None:
         began_in_head = self._in_head
         if began_in_head and self._head_since is None:
             self._head_since = self._now()
         self._piece = piece
-        super().data_received(piece)
+        super().data_received(piece)  # type: ignore[arg-type]  # Its parser takes whatever holds bytes.
         if self.transport.is_closing() or self._discarding_since is not None:
             return
         if self._in_head:
@@ -317,7 +317,7 @@ class BoundedProtocol(HttpToolsProtocol):
     def on_headers_complete(self) -> None:
         self._in_head, self._head_since = False, None
         self._body_since, self._body_bytes, self._pieces, self._trailers = self._now(), 0, 0, 0
-        self._unread_of_chunk = None
+        self._left, self._unread_of_chunk = told_length(self.headers), None
         self._fault = self._fault or fault_of(self.headers)
         if self._fault:
             return
@@ -342,7 +342,7 @@ class BoundedProtocol(HttpToolsProtocol):
         self.scope["raw_path"], self.scope["query_string"] = path or b"/", query
         self.scope["path"] = path.decode("latin-1") or "/"
         if self.table.is_streamed(self.scope):
-            self._stream = Stream(self.headers, self._now())
+            self._stream = Stream(self._now())
             self.crowd.ask(self)
         if self._due is not None:
             self._begin_due()
@@ -357,6 +357,7 @@ class BoundedProtocol(HttpToolsProtocol):
         if self._unread_of_chunk is not None:
             self._unread_of_chunk = 0
         self._pieces += 1
+        self._left = None if self._left is None else self._left - len(body)
         if self._pieces > bounds.FEW_PIECES + self._body_bytes // bounds.LEAST_OF_PIECE:
             self._fault = self._fault or "body_in_crumbs"
         if not self._fault:
@@ -412,7 +413,7 @@ class BoundedProtocol(HttpToolsProtocol):
         assert isinstance(upgrade, httptools.HttpParserUpgrade)  # It is what uvicorn calls this for.
         if self._fault:
             return
-        rest = self._piece[upgrade.args[0] :] + self._held
+        rest = b"".join((self._piece[upgrade.args[0] :], self._held))
         self.parser = httptools.HttpRequestParser(self)
         if self._tunnel is not None:
             # A client that did not wait for the answer has sent its first words of TLS already.
@@ -421,7 +422,7 @@ class BoundedProtocol(HttpToolsProtocol):
             self._speak_tls(self._tunnel)
             self._tunnel = None
             return
-        self._head_again, self._held = b"", rest
+        self._head_again, self._held = b"", memoryview(rest)
         # As uvicorn's own: what comes after "Connection: close" is not looked at.
         self.parser.set_dangerous_leniencies(lenient_data_after_close=True)
         self.parser.feed_data(head)

@@ -1,4 +1,4 @@
-"""A body that its application takes as it comes: how much of it is parsed at once, and when it is too slow."""
+"""Bodies: how much of one is parsed at once, and when one that its application takes as it comes is too slow."""
 
 from __future__ import annotations
 
@@ -6,21 +6,31 @@ from collections.abc import Iterable
 
 from kiln.wire.http import bounds
 
+_DIGITS = 20  # No parser of HTTP takes more, and Python takes no thousands of them.
+
+
+def told_length(headers: Iterable[tuple[bytes, bytes]]) -> int | None:
+    """How long the body is by its Content-Length; None where it comes in chunks, or there is no such header."""
+    told = dict(headers).get(b"content-length", b"")
+    return int(told[:_DIGITS]) if told.isdigit() else None
+
+
+def slice_bytes(left: int | None) -> int:
+    """How much may be given to the parser within a body of which so many bytes have not come: nothing of what follows.
+
+    None: its length was not told, and each of its chunks is a piece. Else it is
+    one piece whatever is given, and in slices of a few kilobytes a megabyte of
+    it would keep everybody waiting for milliseconds.
+    """
+    return bounds.SLICE if left is None else max(1, min(bounds.STREAM_SLICE, left))
+
 
 class Stream:
-    """What is known of one such body. *headers* are its request's."""
+    """What is known of a body that its application takes as it comes, since *now*."""
 
-    def __init__(self, headers: Iterable[tuple[bytes, bytes]], now: float) -> None:
-        told = dict(headers).get(b"content-length", b"")
-        self._length = int(told) if told.isdigit() else None
+    def __init__(self, now: float) -> None:
         self._since = now
         self._bytes_then = 0
-
-    def slice_bytes(self, came: int) -> int:
-        """How much may be given to the parser, which has seen *came* of the body: little of a next request."""
-        if self._length is None:
-            return bounds.SLICE
-        return max(1, min(bounds.STREAM_SLICE, self._length - came))
 
     def is_late(self, now: float, last_byte: float, came: int, *, is_ours: bool) -> bool:
         """Whether too little has come; *is_ours*: it is not the client who is slow."""
