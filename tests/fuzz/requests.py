@@ -101,11 +101,13 @@ def by_rpc_form(action: str | ActionKey, params: Mapping[str, str], now: float, 
     return raw_request("POST", "/", [("host", HOST), ("content-type", FORM)], body)
 
 
-def by_acs3(action: str | ActionKey, params: Mapping[str, str], now: float, format_: str = "") -> RawRequest:
+def by_acs3(
+    action: str | ActionKey, params: Mapping[str, str], now: float, format_: str = "", host: str = HOST
+) -> RawRequest:
     """As the current SDK sends it; it has no Format."""
     asked = key_of(action)
     headers = acs3.sign(
-        method="POST", host=HOST, action=asked.action, version=asked.product.version, query=params, key_id=KEY_ID,
+        method="POST", host=host, action=asked.action, version=asked.product.version, query=params, key_id=KEY_ID,
         secret=SECRET, date=_utc(now), nonce=a_nonce(),
     )  # fmt: skip
     return raw_request("POST", "/?" + canonical_query(params), list(headers.items()), b"")

@@ -18,6 +18,7 @@ class Origin:
 
     access_key_id: str = ""  #: Which signed it; of the Apsara route the app's.
     session: Session | None = None  #: Of a key that AssumeRole gave.
+    region: str = ""  #: That the host names, where it is signed for: ``ecs.cn-hangzhou.aliyuncs.com``.
     host: str = ""  #: What the client called this server, as HTTP's Host says it; nobody has signed for it.
 
     def reached_at(self, otherwise: str) -> str:

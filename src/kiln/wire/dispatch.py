@@ -132,6 +132,7 @@ class Dispatcher:
         operation = self._catalogue.get(key)
         if operation is None:
             raise InvalidActionNotFound(action=key.action)
+        params = self._placed(operation, params, origin)
         given = decode(operation.input, params)
         self._check_region(operation, given)
         token = _client_token(operation, params)
@@ -270,6 +271,21 @@ class Dispatcher:
             origin=request.origin,
             prepared=request.prepared,
         )
+
+    def _placed(
+        self, operation: Operation[Any, Any, Any], params: Mapping[str, str], origin: Origin
+    ) -> Mapping[str, str]:
+        """The parameters, of a read that names no region with that of the endpoint.
+
+        Prowler lists VPCs and VSwitches so, of each region. What writes says where, or is refused: the
+        SDKs send a region that they do not know to the endpoint of another.
+        """
+        if not operation.is_read or origin.region not in self._ports.deployment.regions:
+            return params
+        taken = next((f for f in fields_of(operation.input) if f.name == "region_id"), None)
+        if taken is None or any(params.get(name) for name in (taken.wire, *taken.aliases)):
+            return params
+        return {**params, taken.wire: origin.region}
 
     def _check_region(self, operation: Operation[Any, Any, Any], given: Any) -> None:
         region = getattr(given, "region_id", None)

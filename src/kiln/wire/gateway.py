@@ -97,7 +97,12 @@ class Gateway:
 
         try:
             admitted = door.admit(request, self._credentials, self._nonces, self._clock())
-            origin = Origin(access_key_id=admitted.access_key_id, session=admitted.session, host=request.host)
+            origin = Origin(
+                access_key_id=admitted.access_key_id,
+                session=admitted.session,
+                region=admitted.region,
+                host=request.host,
+            )
             self._dispatcher.hand_in(admitted.account_id, admitted.key, admitted.params, tell, hands, origin=origin)
         except Exception as error:  # noqa: BLE001 - as above.
             tell(partial(_again, error))

@@ -13,6 +13,7 @@ import hmac
 from collections.abc import Mapping
 from typing import Any
 
+from kiln.declare.cloud import region_in
 from kiln.declare.errors import ApiError
 from kiln.declare.products import PRODUCTS, ActionKey, Product
 from kiln.wire.doors import checks, freshness, parameters, spelling
@@ -112,6 +113,7 @@ class Acs3Door:
             format="JSON",
             access_key_id=key.id,
             session=key.session,
+            region=region_in(request.host),
         )
 
     def answer(

@@ -93,6 +93,7 @@ class Admitted:
     access_key_id: str
     session: Session | None = None
     user_email: str | None = None
+    region: str = ""  #: That the host which the sender signed for is named for, if it is.
 
 
 class Answer(NamedTuple):
