@@ -106,7 +106,7 @@ def test_cp_puts_a_file_there(served, web, tmp_path):
 
     say(served, "instance", "cp", str(tmp_path / "it"), "web:/run/app/it")
 
-    assert say(served, "instance", "exec", "web", "--", "cat", "/run/app/it").stdout == "hello\n"
+    assert say(served, "instance", "exec", "web", "cat", "-u", "/run/app/it").stdout == "hello\n"
 
 
 def test_ctrl_c_stops_the_command_in_the_guest(served, web):

@@ -2,12 +2,28 @@
 
 from __future__ import annotations
 
+import itertools
+import re
+from collections.abc import Iterator
+
 import pytest
 
+from kiln.cli import spelling
 from kiln.cli.declared import NOWHERE, Word
 from kiln.cli.main import every_command, load
 from kiln.client import catalogue
-from tests.cli.test_main import said
+from tests.cli.test_main import command_of, said
+
+
+def every_parameter() -> Iterator[str]:
+    """The name of each parameter of each action, and of their parts."""
+    known = catalogue.load()
+    parts = [part for name in known.names for part in known.action(name).request.parts]
+    while parts:
+        part = parts.pop()
+        yield part.name
+        parts += part.parts
+
 
 #: Words that ask the service and are not made of a declaration, and why.
 BY_HAND = {
@@ -24,6 +40,22 @@ BY_HAND = {
     "instance cp": "likewise, of a file",
     "security-group show": "it shows a row of the list",
     "instance console": "it asks again and again, or asks a socket and no action",
+}
+MANY = 30
+LISTS = ("region types", *(f"{noun} list" for noun in ("image", "instance", "snapshot", "disk")))
+#: Headings are shared by what runs an instance and by what says how one is to be run; not all of these know all.
+ABSENT = {told: ["password"] for told in ("launch-template create", "launch-template add-version")}
+
+#: Names that only the API has: actions, and parameters that are written as no word is.
+OF_THE_API = {*catalogue.load().names} | {
+    name for name in every_parameter() if re.search("[a-z0-9][A-Z]|[A-Z]{2}", name) and name != "ISP"
+}
+#: Values of an option, or a header, that are such names, too.
+VALUES = {
+    "image list": {"NetworkType"},
+    "eip list": {"NetworkInterface", "IpAddress"},
+    "task list": {"ImportImage", "ExportImage"},
+    "account add-user": {"UserEmail"},
 }
 GROUPS = (
     *("image", "instance", "launch-template", "snapshot", "disk", "task", "tag", "region", "key-pair"),
@@ -92,6 +124,43 @@ def test_help_has_the_values_that_are_declared(told):
     ]
 
     assert untold == []
+
+
+@pytest.mark.parametrize("action", spelling.SAID)
+def test_an_action_is_said_by_the_word_that_calls_it(action):
+    assert WORDS[spelling.SAID[action]].takes.action == action
+
+
+@pytest.mark.parametrize("told", [told for told, _ in every_command() if told != "call"])
+def test_help_speaks_the_command_line_s_own_words(told):
+    """`kiln launch-template create --help` said SecurityGroupId, and that DescribeInstanceTypes lists types."""
+    command = command_of(tuple(told.split()))
+    texts = [command.help, *(option.help for option in command.params)]
+
+    found = re.findall(r"[A-Za-z]\w+", re.sub("`kiln call [^`]*`", "", " ".join(texts)))
+
+    assert OF_THE_API & set(found) - VALUES.get(told, set()) == set()
+
+
+@pytest.mark.parametrize("told", [told for told, word in WORDS.items() if word.takes.panels])
+def test_a_heading_stands_over_options_that_there_are(told):
+    titles = WORDS[told].takes.panels
+    lines = said(*told.split(), "--help").stdout.splitlines()
+    below = {title: lines[lines.index(f"{title}:") + 1 :] for title in titles}
+
+    first = {title: below[title][0].split()[0] for title in titles}
+
+    assert first == {title: f"--{options[0]}" for title, options in titles.items()}
+    assert [f"--{it}" for it in itertools.chain(*titles.values()) if f"  --{it} " not in "\n".join(lines)] == [
+        f"--{it}" for it in ABSENT.get(told, ())
+    ]
+
+
+def test_what_has_many_options_has_headings():
+    """The image, without which nothing runs, stood after what is only remembered; in a list all are filters."""
+    long = [told for told, word in WORDS.items() if len(options_of(told)) > MANY and not told.startswith(LISTS)]
+
+    assert [told for told in long if not WORDS[told].takes.panels] == []
 
 
 def test_what_no_word_has_is_a_parameter_of_some_action():

@@ -100,12 +100,30 @@ def test_a_word_with_words_below_it_prints_its_help_line_by_line_on_a_terminal_t
     [
         (("wait",), "[OPTIONS] ID..."),
         (("instance", "shell"), "[OPTIONS] INSTANCE [COMMAND...]"),
+        (("instance", "exec"), "[OPTIONS] INSTANCE COMMAND..."),
         (("account", "keys", "list"), "[OPTIONS] [ACCOUNT]"),
         (("image", "import"), "[OPTIONS] [FILE]"),
     ],
 )
 def test_usage_shows_what_has_to_be_given_as_manuals_do(words, usage):
     assert said(*words, "--help").stdout.splitlines()[0].endswith(f" {' '.join(words)} {usage}")
+
+
+@pytest.mark.parametrize(
+    ("words", "given"),
+    [
+        ("web uname -r", ["uname", "-r"]),
+        ("web -- uname -r", ["uname", "-r"]),
+        ("web --user app ls --user", ["ls", "--user"]),
+        ("--timeout=20 web sh -c id", ["sh", "-c", "id"]),
+        ("web ls -- -r", ["ls", "--", "-r"]),
+    ],
+)
+def test_what_follows_a_command_is_the_command_s_own(words, given):
+    """`kiln instance exec web uname -r` was refused: there is no option -r."""
+    context = command_of(("instance", "exec")).make_context("exec", words.split())
+
+    assert (context.params["instance"], [*context.params["command"]]) == ("web", given)
 
 
 @pytest.mark.parametrize("words", leaves(), ids=" ".join)

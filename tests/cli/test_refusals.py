@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 
 from kiln.cli import exits
 from kiln.cli.refusals import explain
 from kiln.client import catalogue
 from kiln.client.client import ApiFailure
+from kiln.service.errors import DatabaseNewer, DatabaseOlder
+from tests.cli.test_declared import OF_THE_API
 
 
 def failure(action: str, code: str, status: int = 400) -> ApiFailure:
@@ -19,9 +23,10 @@ def failure(action: str, code: str, status: int = 400) -> ApiFailure:
 @pytest.mark.parametrize(
     ("action", "code", "told"),
     [
-        ("ExportImage", "InvalidImageFormat.Malformed", "ImageFormat is one of raw, vhd, qcow2, vmdk, vdi."),
-        ("ImportImage", "InvalidImageFormat.Malformed", "Format is one of RAW, VHD, QCOW2, VMDK."),
-        ("CreateImage", "InvalidArchitecture.Malformed", "Architecture is one of i386, x86_64, arm64."),
+        ("ExportImage", "InvalidImageFormat.Malformed", "It has to be one of raw, vhd, qcow2, vmdk, vdi."),
+        ("ImportImage", "InvalidImageFormat.Malformed", "It has to be one of RAW, VHD, QCOW2, VMDK."),
+        ("CreateImage", "InvalidArchitecture.Malformed", "It has to be one of i386, x86_64, arm64."),
+        ("RunInstances", "InvalidPassword.Malformed", "It has to be 8 to 30 characters, of at least 3 sorts: capital"),
         ("StartInstance", "InvalidInstanceId.NotFound", "`kiln instance list` shows those that there are"),
         ("ReleaseEipAddress", "InvalidAllocationId.NotFound", "`kiln eip list` shows those that there are"),
         ("DeleteSecurityGroup", "InvalidSecurityGroupId.NotFound", "`kiln security-group list` shows those that there"),
@@ -46,3 +51,30 @@ def test_says_nothing_where_nothing_is_known(capsys, code):
     explain(failure("CreateImage", code))
 
     assert capsys.readouterr().err == f"kiln: {code}: no\nRequestId 1\n"
+
+
+@pytest.mark.parametrize(
+    ("error", "told"),
+    [
+        (DatabaseOlder("kiln.sqlite: its tables are of version 0001"), "stop it, and start it again"),
+        (DatabaseNewer("kiln.sqlite: its tables are of version 9999"), "use that version"),
+    ],
+    ids=["older", "newer"],
+)
+def test_of_tables_of_another_version_it_is_said_which_is_to_serve(capsys, error, told):
+    """Who asked `kiln env` after an upgrade, the service of before still running, was told to make room on the disk."""
+    explain(error)
+
+    said = capsys.readouterr().err
+    assert told in said
+    assert "make room" not in said
+
+
+def test_hints_speak_the_command_line_s_words():
+    """Who had said `kiln vpc delete` was told of DescribeSecurityGroups."""
+    known = catalogue.load()
+    gateway = {fault.code for fault in known.gateway}
+    hints = {fault.hint for name in known.names for fault in known.action(name).faults if fault.code not in gateway}
+    said = {hint: re.findall(r"[A-Za-z]\w+", re.sub("`kiln call [^`]*`", "", hint)) for hint in hints}
+
+    assert {hint: wrong for hint, words in said.items() if (wrong := OF_THE_API.intersection(words))} == {}

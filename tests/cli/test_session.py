@@ -841,7 +841,10 @@ def test_takes_snapshots_of_one_instant_and_by_themselves(shell, image):
 def test_runs_what_a_template_says(shell, image):
     template = shell.run("launch-template", "create", "web", "--image", image, "--tag", "use=test")
     assert "LaunchTemplateName.Duplicated" in shell.refuses("launch-template", "create", "web")
-    assert shell.run("launch-template", "add-version", template, "--family", "web", "--type", "ecs.none") == "2"
+    assert (
+        shell.run("launch-template", "add-version", template, "--family", "web", "--type", "ecs.none", "--public-ip")
+        == "2"
+    )
 
     instance = shell.run("instance", "run", "--template", "web", "--type", "ecs.t5-lc1m1.small", "--name", "of-it")
     (row,) = shell.rows("instance", "list", "--name", "of-it")
@@ -853,7 +856,9 @@ def test_runs_what_a_template_says(shell, image):
     assert "InvalidLaunchTemplateVersion.NotFound" in told
 
     shell.run("launch-template", "set-default", "web", "2")
-    assert [one["VersionNumber"] for one in shell.rows("launch-template", "show", template)] == [2, 1]
+    versions = shell.rows("launch-template", "show", template)
+    assert [one["VersionNumber"] for one in versions] == [2, 1]
+    assert [one["LaunchTemplateData"].get("InternetMaxBandwidthOut") for one in versions] == [100, None]
     assert "ecs.none" in shell.run("launch-template", "show", "web")
     shell.run("launch-template", "delete", "web", "--version", "1")
     assert shell.run("launch-template", "list", "--name", "web", "-q") == template

@@ -69,6 +69,24 @@ def test_help_calls_other_parameters_as_the_command_line_does():
     assert told == "Not with --family or --platform. Platform is a word too."
 
 
+def test_help_says_actions_as_words():
+    part = Part("Size", "string", doc="The size. DescribeInstanceTypes lists them.")
+
+    assert spelling.help_of(part, {}, {}) == "The size. `kiln region types` lists them."
+
+
+@pytest.mark.parametrize(
+    ("doc", "told"),
+    [
+        ("The groups; not together with GroupId.", "The groups."),
+        ("Keep it. Not together with Password. Else it is new.", "Keep it. Else it is new."),
+        ("The groups; not together with ImageFamily.", "The groups; not together with --family."),
+    ],
+)
+def test_help_says_nothing_of_a_parameter_that_is_no_option_of_the_word(doc, told):
+    assert spelling.help_of(Part("Force", "string", doc=doc), {"ImageFamily": "--family"}, {}) == told
+
+
 def test_help_tells_no_default_of_the_service_where_the_word_has_one():
     status = catalogue.load().action("DescribeImages").parameter("Status")
 

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import pytest
 
-from kiln.declare.rules import Between, Count, Doc, Example, OneOf
+from kiln.declare.rules import Between, Count, Doc, Example, More, OneOf
 from kiln.declare.shapes import borrows, essence, fields_of, keep, of_essence, params_of, shape, spell
 
 
@@ -59,6 +59,30 @@ def test_the_essence_leaves_out_what_is_as_it_would_be_anyway():
 
 def test_a_shape_that_says_nothing_of_itself_documents_no_field():
     assert [field.doc for field in fields_of(Disk)] == ["", ""]
+
+
+_Name = Annotated[str, Doc("A name.")]
+
+
+@shape
+class Told:
+    """Fields of a type that has words of its own."""
+
+    plain: _Name
+    own: Annotated[_Name, Doc("The name of the copy.")]
+    own_or_none: Annotated[_Name | None, Doc("The name of the copy, or none.")] = None
+    more: Annotated[_Name | None, More("Empty: it has none any more.")] = None
+    each: Annotated[tuple[_Name, ...], Doc("Names.")] = ()
+
+
+def test_what_a_field_says_of_itself_is_said_in_place_of_what_its_type_says():
+    assert [field.doc for field in fields_of(Told)] == [
+        "A name.",
+        "The name of the copy.",
+        "The name of the copy, or none.",
+        "A name. Empty: it has none any more.",
+        "Names.",
+    ]
 
 
 @shape

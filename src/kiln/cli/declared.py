@@ -13,8 +13,9 @@ called and how its value is written.
 
 from __future__ import annotations
 
+import copy
 import inspect
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import field
 from functools import cached_property
 from typing import Annotated, Any
@@ -71,6 +72,8 @@ class Takes:
     )  #: Parameters for which an option written by hand speaks, and which.
     left_out: Mapping[str, str] = field(default_factory=dict)  #: Parameters that are no option of this word, and why.
     found: tuple[str, ...] = ()  #: Required parameters that the word finds itself where they are not given.
+    panels: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    """Headings of its help, and which options stand under each, in this order; those of none stand behind them."""
     first: str = ""  #: A list whose first element has options of its own beside the list's.
 
     @cached_property
@@ -160,7 +163,7 @@ class Word:
     @property
     def __signature__(self) -> inspect.Signature:
         _, *own = inspect.signature(self._run, eval_str=True).parameters.values()
-        return inspect.Signature([*_parameters(self.takes), *own])
+        return inspect.Signature(_in_panels([*_parameters(self.takes), *own], self.takes.panels))
 
     def __call__(self, **said: Any) -> None:
         """Do the word with what was said."""
@@ -180,6 +183,31 @@ class Word:
                 else:
                     params[outer] = value
         self._run(Given(self.takes, params, several, first), **said)
+
+
+def _in_panels(
+    parameters: list[inspect.Parameter], panels: Mapping[str, tuple[str, ...]]
+) -> Sequence[inspect.Parameter]:
+    """The parameters, those under headings first and in their order; each of these options knows its heading."""
+    titles = {option: title for title, options in panels.items() for option in options}
+    order = {option: n for n, option in enumerate(titles)}
+    found = sorted(parameters, key=lambda it: order.get(_flag(it), len(order)))
+    return [_under(it, titles[_flag(it)]) if _flag(it) in titles else it for it in found]
+
+
+def _flag(parameter: inspect.Parameter) -> str:
+    """What an option is called, without hyphens before it; what an argument is called in the program."""
+    (info,) = parameter.annotation.__metadata__
+    # In an annotation what would be the default is the first of the names.
+    named = info.default if isinstance(info.default, str) else parameter.name
+    return named.partition("/")[0].lstrip("-")
+
+
+def _under(parameter: inspect.Parameter, title: str) -> inspect.Parameter:
+    """The same option under a heading; others that have it may have no headings."""
+    info = copy.copy(parameter.annotation.__metadata__[0])
+    info.rich_help_panel = title
+    return parameter.replace(annotation=Annotated[parameter.annotation.__origin__, info])
 
 
 def _parameters(takes: Takes) -> Iterator[inspect.Parameter]:

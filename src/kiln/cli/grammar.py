@@ -37,6 +37,9 @@ COMPLETE_VARIABLE = "_KILN_COMPLETE"
 DEFAULT_TIMEOUT_S = 3600.0
 
 
+_REST = {"argument": "Arguments", "option": "Options"}  #: The headings of what has none of its own.
+
+
 class Said(TyperCommand):
     """A word with its options and arguments, which its usage shows as manuals do: ``kiln wait [OPTIONS] ID...``."""
 
@@ -45,10 +48,49 @@ class Said(TyperCommand):
         del limit
         return " ".join((self.help or "").partition("\n\n")[0].split())
 
+    def format_options(self, ctx: Any, formatter: Any) -> None:
+        """As typer's where no option has a heading; else these options below theirs, before those that have none."""
+        parts: dict[str, list[tuple[str, str]]] = {"Arguments": []}
+        for one in self.get_params(ctx):
+            title = getattr(one, "rich_help_panel", None) or _REST[one.param_type_name]
+            record = one.get_help_record(ctx)
+            if record is not None:
+                parts.setdefault(title, []).append(record)
+        rest = parts.pop(_REST["option"], [])
+        for title, records in {**parts, "Options" if len(parts) == 1 else "Other options": rest}.items():
+            if records:
+                with formatter.section(title):
+                    formatter.write_dl(records)
+
     def collect_usage_pieces(self, ctx: Any) -> list[str]:
         """What follows the word in its usage."""
         del ctx
         return ["[OPTIONS]", *(_piece(one) for one in self.params if one.param_type_name == "argument")]
+
+
+class Bidding(Said):
+    """A word that ends in a command for somebody else: what stands behind the command's name is the command's own.
+
+    The word's options stand before that, as those of ssh do; ``--`` may part the two.
+    """
+
+    def parse_args(self, ctx: Any, args: list[str]) -> Any:
+        """As typer's."""
+        return super().parse_args(ctx, self._parted(args))
+
+    def _parted(self, args: list[str]) -> list[str]:
+        """*args* with ``--`` before the command, where it is not there."""
+        params: list[Any] = self.params
+        arguments = [one for one in params if one.param_type_name == "argument"]
+        options = (one for one in params if one.param_type_name == "option")
+        with_value = {name for one in options if not one.is_flag for name in one.opts}
+        missing, n = len(arguments), 0
+        while n < len(args) and args[n] != "--":
+            missing -= not args[n].startswith("-")
+            if missing == 0:
+                return [*args[:n], "--", *args[n:]]
+            n += 2 if args[n] in with_value else 1
+        return args
 
 
 def _piece(argument: Any) -> str:

@@ -19,6 +19,8 @@ from kiln.service.errors import (
     DatabaseAbsent,
     DatabaseDamaged,
     DatabaseHeld,
+    DatabaseNewer,
+    DatabaseOlder,
     DatabaseUnusable,
     DataFolderBusy,
     DataFolderRefused,
@@ -54,6 +56,16 @@ _NO_DATABASE = (
     "--database (KILN_DATABASE) the right one?"
 )
 
+_OLDER = (
+    "`kiln serve` of this version upgrades it, and keeps a copy first. A service that still runs is of the version "
+    "before: stop it, and start it again."
+)
+
+_NEWER = (
+    "A newer Kiln has upgraded it: use that version, or put back the copy that it kept before, a file that ends in .of-"
+    " and a number."
+)
+
 #: What the client and the service raise, the exit code that it ends with, and advice.
 _KNOWN: tuple[tuple[type[Exception], Exit, str], ...] = (
     (SettingRefused, exits.SETTINGS, ""),
@@ -68,6 +80,8 @@ _KNOWN: tuple[tuple[type[Exception], Exit, str], ...] = (
     (DatabaseHeld, exits.SETTINGS, "One database has one service: stop it first, or name another with --database."),
     (DatabaseDamaged, exits.UNSOUND, _WAYS_OUT),
     (DatabaseAbsent, exits.FILE, "`kiln serve` makes it, and its keys; or name the folder of one with --data."),
+    (DatabaseOlder, exits.FILE, _OLDER),
+    (DatabaseNewer, exits.FILE, _NEWER),
     (DatabaseUnusable, exits.FILE, _NO_DATABASE),
     (EndpointRefused, exits.SETTINGS, "KILN_ENDPOINT must be of the form http://HOST:PORT."),
     (ParameterRefused, exits.USAGE, "`kiln call ACTION --help` lists what an action takes."),
@@ -151,7 +165,7 @@ def _explain_failure(failure: ApiFailure, said: str) -> Exit:
 
 
 def _right(failure: ApiFailure) -> str:
-    """What would be right, where the code names a parameter: its allowed values, or where its IDs are listed."""
+    """What would be right, where the code names a parameter: its values or its rule, or where its IDs are listed."""
     known = catalogue.load()
     named, _, kind = failure.code.removeprefix("Invalid").partition(".")
     if failure.action not in known or named == failure.code:
@@ -160,8 +174,9 @@ def _right(failure: ApiFailure) -> str:
         return f"`kiln {word_of(noun)} list` shows those that there are; a name can be given for an ID."
     request = known.action(failure.action).request
     for part in (*request.parts, *(inner for outer in request.parts for inner in outer.parts)):
-        if part.choices and named.endswith(part.name):
-            return f"{part.name} is one of {', '.join(part.choices)}."
+        if named.endswith(part.name) and (part.choices or part.rules):
+            right = f"one of {', '.join(part.choices)}" if part.choices else "; ".join(part.rules)
+            return f"It has to be {right}."
     return ""
 
 

@@ -22,7 +22,9 @@ from kiln.ground.values import dataclass
 _WORDS = re.compile(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])")
 #: A parameter's name in a doc: with a capital inside, or, since Size is a word too, after a small letter.
 _NAME = re.compile(r"\b[A-Z][A-Za-z]*[a-z0-9][A-Z][A-Za-z]*\b(?:\.N)?|(?<=[a-z,] )[A-Z][a-z]+\b(?:\.N)?")
-_AN_ID = re.compile(r"(?:Up to 100 )?(?:IDs, separated by commas\. |IDs\. )?The ID of the \w+\.?")
+_AN_ID = re.compile(r"The ID of the \w+(?: \w+)?\.")
+#: That a parameter goes with another, which may be no option of the word.
+_NOT_WITH = re.compile(r"; not together with ([A-Za-z]+)(?:\.N)?| ?Not together with ([A-Za-z]+)(?:\.N)?\.")
 _UNLESS_GIVEN = re.compile(r"\b[^.;]*when not given[.;]? ?")
 
 #: What parameters are named for; their values are IDs, for which a name may stand.
@@ -50,6 +52,14 @@ _NOUNS = {
     "TaskId": "task",
     "TaskIds": "task",
     "ResourceIds": "image",  # Of tasks; they work on images alone.
+}
+
+#: How the command line says the actions that docs name.
+SAID: Mapping[str, str] = {
+    "DeleteInstance": "instance delete",
+    "DescribeInstanceTypes": "region types",
+    "DescribeZones": "region zones",
+    "RunInstances": "instance run",
 }
 
 #: What the command line says of itself: there a dry run that passes is no error.
@@ -139,7 +149,7 @@ def help_of(
     part: Part, options: Mapping[str, str], names: Mapping[str, str], *, default: str | None = None, noun: str = ""
 ) -> str:
     """What help says: the doc, with what *options* calls a parameter, and the rules that it does not tell itself."""
-    doc = _DOCS.get(part.name) or _NAME.sub(lambda it: options.get(it[0].removesuffix(".N"), it[0]), part.doc)
+    doc = _DOCS.get(part.name) or _in_options(part.doc, options)
     if default is not None:
         doc = ". ".join(text[:1].upper() + text[1:] for text in _UNLESS_GIVEN.sub("", doc).split(". "))
     if noun:
@@ -157,6 +167,16 @@ def help_of(
     if default:
         said.append(f"Default: {'yes' if default == 'true' else default}")
     return ". ".join(text for text in said if text) + "."
+
+
+def _in_options(doc: str, options: Mapping[str, str]) -> str:
+    """*doc* with options and words in place of parameters and actions, and nothing of those that cannot be said."""
+
+    def said(found: re.Match[str]) -> str:
+        name = found[0].removesuffix(".N")
+        return f"`kiln {SAID[name]}`" if name in SAID else options.get(name, found[0])
+
+    return _NAME.sub(said, _NOT_WITH.sub(lambda it: it[0] if (it[1] or it[2]) in options else "", doc))
 
 
 def _ways(noun: str) -> str:

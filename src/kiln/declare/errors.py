@@ -69,7 +69,7 @@ class InvalidRegionIdNotFound(ApiError):
     code = "InvalidRegionId.NotFound"
     status = 404
     message = "The RegionId provided does not exist in our records."
-    hint = "DescribeRegions lists the regions; the setting `regions` (KILN_REGIONS) adds more."
+    hint = "`kiln region list` lists the regions; the setting `regions` (KILN_REGIONS) adds more."
 
 
 class InternalError(ApiError):

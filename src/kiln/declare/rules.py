@@ -229,6 +229,13 @@ class Doc(Note):
 
 
 @dataclass(frozen=True)
+class More(Note):
+    """A sentence of a field that the reference page adds to its Doc, or to the Doc of its type."""
+
+    text: str
+
+
+@dataclass(frozen=True)
 class Example(Note):
     """A sample value for the reference page."""
 

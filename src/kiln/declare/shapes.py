@@ -34,6 +34,7 @@ from kiln.declare.rules import (
     JsonList,
     KeepEmpty,
     Missing,
+    More,
     Name,
     Note,
     Rule,
@@ -170,11 +171,12 @@ _read: dict[type, tuple[Field, ...]] = {}
 
 def _field(f: dataclasses.Field[Any], hint: Any) -> Field:
     may_be_none = _may_be_none(hint)
-    hint, notes = _strip(hint)
+    hint, levels = _strip(hint)
     repeated = typing.get_origin(hint) is tuple
     if repeated:
         hint, inner = _strip(typing.get_args(hint)[0])
-        notes += inner
+        levels += inner
+    notes = [note for level in levels for note in level]
     wire = next((n.name for n in notes if isinstance(n, Wire)), None) or wire_name(f.name)
     return Field(
         name=f.name,
@@ -194,7 +196,7 @@ def _field(f: dataclasses.Field[Any], hint: Any) -> Field:
         is_clearable=any(isinstance(n, Clearable) for n in notes),
         may_be_none=may_be_none,
         missing=next((n.error for n in notes if isinstance(n, Missing)), MissingParameter),
-        doc=" ".join(n.text for n in notes if isinstance(n, Doc)) or _own_doc(hint),
+        doc=_doc(levels) or _own_doc(hint),
         example=next((n.value for n in notes if isinstance(n, Example)), ""),
         accepted=next((n.why for n in notes if isinstance(n, Accepted)), ""),
     )
@@ -205,17 +207,25 @@ def _own_doc(kind: type) -> str:
     return (kind.__doc__ or "").strip() if dataclasses.is_dataclass(kind) else ""
 
 
-def _strip(hint: Any) -> tuple[Any, list[Any]]:
-    """Take ``Annotated`` and ``| None`` off a hint, keeping what they said."""
-    notes: list[Any] = []
+def _doc(levels: list[tuple[Any, ...]]) -> str:
+    """The Doc nearest to the field, which says what its type's would, and what is said beside either."""
+    docs = [[n.text for n in level if isinstance(n, Doc)] for level in levels]
+    # Within a level the last is the outermost: Annotated of an Annotated is one, its own notes behind.
+    nearest = next((texts[-1:] for texts in docs if texts), [])
+    return " ".join([*nearest, *(n.text for level in levels for n in level if isinstance(n, More))])
+
+
+def _strip(hint: Any) -> tuple[Any, list[tuple[Any, ...]]]:
+    """Take ``Annotated`` and ``| None`` off a hint, keeping what each level of them said, the outermost first."""
+    levels: list[tuple[Any, ...]] = []
     while True:
         if hasattr(hint, "__metadata__"):
-            notes += hint.__metadata__
+            levels.append(hint.__metadata__)
             hint = hint.__origin__
         elif typing.get_origin(hint) in (types.UnionType, typing.Union):
             (hint,) = (a for a in typing.get_args(hint) if a is not type(None))
         else:
-            return hint, notes
+            return hint, levels
 
 
 def _may_be_none(hint: Any) -> bool:

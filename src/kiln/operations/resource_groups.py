@@ -20,7 +20,10 @@ class InvalidResourceGroupNotFound(ApiError):
     code = "InvalidResourceGroup.NotFound"
     status = 404
     message = "The ResourceGroup provided does not exist in our records."
-    hint = "CreateResourceGroup makes one, and `kiln account add-resource-group ACCOUNT ID` one with an ID of your own."
+    hint = (
+        "`kiln resource-group create NAME` makes one, and `kiln account add-resource-group ACCOUNT ID` one with an "
+        "ID of your own."
+    )
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -6,7 +6,14 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from kiln.service.errors import DatabaseAbsent, DatabaseDamaged, DatabaseHeld, DatabaseUnusable
+from kiln.service.errors import (
+    DatabaseAbsent,
+    DatabaseDamaged,
+    DatabaseHeld,
+    DatabaseNewer,
+    DatabaseOlder,
+    DatabaseUnusable,
+)
 from kiln.service.settings import Settings
 from kiln.service.upgrading import Say, upgrade
 from kiln.store import schema
@@ -20,8 +27,8 @@ def open_database(settings: Settings, say: Say | None) -> Database:
     """The database, with its tables; nobody else may read the files that are made for it.
 
     With *say*, which is told of it, tables are made and upgraded; None: the
-    database is one that has them in their newest form. Raises DatabaseUnusable,
-    and DatabaseAbsent where without *say* there is none.
+    database is one that has them in their newest form. Raises DatabaseUnusable:
+    DatabaseAbsent where without *say* there is none, DatabaseOlder, DatabaseNewer.
     """
     if say is None:
         require_there(settings)
@@ -38,13 +45,12 @@ def open_database(settings: Settings, say: Say | None) -> Database:
         database.close()
         if isinstance(error, schema.SchemaAbsent):
             raise DatabaseAbsent(f"no Kiln has run in {settings.data} yet") from error
+        where = settings.folder.database if database.is_sqlite else "the database"
         if isinstance(error, schema.SchemaOld):
-            where = settings.folder.database if database.is_sqlite else "the database"
-            raise DatabaseUnusable(
-                f"{where}: {error}. `kiln serve` of this version upgrades it, and keeps a copy first."
-            ) from error
-        if isinstance(error, DatabaseDown | DatabaseFull | schema.SchemaTooNew):
-            where = settings.folder.database if database.is_sqlite else "the database"
+            raise DatabaseOlder(f"{where}: {error}") from error
+        if isinstance(error, schema.SchemaTooNew):
+            raise DatabaseNewer(f"{where}: {error}") from error
+        if isinstance(error, DatabaseDown | DatabaseFull):
             raise DatabaseUnusable(f"{where}: {error}") from error
         raise
     finally:

@@ -55,6 +55,14 @@ class DatabaseAbsent(DatabaseUnusable):
     """No Kiln has made the database yet."""
 
 
+class DatabaseOlder(DatabaseUnusable):
+    """The database's tables are of an older Kiln, and only a service changes that; the message has the versions."""
+
+
+class DatabaseNewer(DatabaseUnusable):
+    """The database's tables are of a newer Kiln, which this one does not understand; the message has the version."""
+
+
 class DatabaseDamaged(DatabaseUnusable):
     """The database's file is damaged, or an index of it disagrees with its table; the message says what was found."""
 

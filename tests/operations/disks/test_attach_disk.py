@@ -261,3 +261,10 @@ class TestRefusals:
         instance = an_instance(cloud, data_disks=16)
 
         cloud.refuses("AttachDisk", "InstanceDiskLimitExceeded", 403, InstanceId=instance.id, DiskId=disk.id)
+
+    @pytest.mark.parametrize("login", [{"Password": "An0ther-one"}, {"KeyPairName": "mine"}], ids=list)
+    def test_refuses_a_login_that_it_would_not_set(self, cloud, instance, disk, login):
+        """It was taken and dropped: who attached a system disk with a password could not log in with it."""
+        given = {"InstanceId": instance.id, "DiskId": disk.id, **login}
+
+        cloud.refuses("AttachDisk", "InvalidParameter", 400, given)

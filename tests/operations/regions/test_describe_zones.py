@@ -31,7 +31,7 @@ def test_tells_what_is_to_be_had_in_a_zone(cloud):
     assert info["InstanceGenerations"]["supportedInstanceGeneration"][0] == "ecs-1"
     assert info["SystemDiskCategories"] == {"supportedSystemDiskCategory": list(DISK_CATEGORIES)}
     assert info["DataDiskCategories"] == {"supportedDataDiskCategory": list(DISK_CATEGORIES)}
-    assert info["NetworkTypes"] == {"supportedNetworkCategory": ["vpc", "classic"]}
+    assert info["NetworkTypes"] == {"supportedNetworkCategory": ["vpc"]}
 
 
 def test_tells_the_zones_alone_when_not_verbose(cloud):

@@ -49,7 +49,7 @@ def run(
     A Kiln of its own is started in a temporary folder. A small Debian guest is
     made, imported and booted; it writes a file; the running machine becomes an
     image; a second one boots from it and reads the file; and the first reads it
-    again after ReplaceSystemDisk. Each step is shown with its time. What the guest
+    again with another system disk. Each step is shown with its time. What the guest
     is made of is kept in the cache folder [KILN_CACHE].
 
     With packer a larger Debian guest is made, with systemd, sshd and cloud-init, and

@@ -15,6 +15,7 @@ from kiln.cli.completing import of_noun
 from kiln.cli.declared import Given, Takes, declared
 from kiln.cli.grammar import (
     DEFAULT_TIMEOUT_S,
+    Bidding,
     Data,
     Json,
     Region,
@@ -26,6 +27,7 @@ from kiln.cli.grammar import (
 from kiln.cli.listings import listing
 from kiln.cli.naming import is_id, to_id
 from kiln.cli.output import Column
+from kiln.cli.public_ip import PublicIp, bandwidth
 from kiln.cli.session import find_data_folder, open_client
 from kiln.cli.several import end, try_each
 from kiln.cli.showing import showing
@@ -37,7 +39,6 @@ app = group()
 
 #: Small enough for a laptop, large enough for any distribution: 1 CPU, 1 GiB.
 DEFAULT_TYPE = "ecs.t5-lc1m1.small"
-_PUBLIC_MBITS = 100
 
 
 def _addresses(row: Mapping[str, Any]) -> list[str]:
@@ -61,13 +62,6 @@ Instance = Annotated[
         help="The instance's ID, the beginning of one, or a name.",
         metavar="INSTANCE",
         autocompletion=of_noun("instance"),
-    ),
-]
-PublicIp = Annotated[
-    bool | None,
-    typer.Option(
-        "--public-ip/--no-public-ip",
-        help="Whether it gets an address to reach it at. It does, but with --template only where that says so.",
     ),
 ]
 Template = Annotated[
@@ -112,6 +106,10 @@ RUN = Takes(
         "SecurityGroupId": "--security-group is SecurityGroupIds, which takes one as well",
         "NetworkInterface": "--vswitch, --security-group and --private-ip-address say it",
     },
+    panels={
+        "Image and size": ("image", "family", "type", "count", "name", "template", "template-version"),
+        **launch_templates.PANELS,
+    },
 )
 
 
@@ -143,8 +141,7 @@ def run_instances(
     own: dict[str, Any] = {} if template is None else launch_templates.called(template)
     if type is not None or template is None:
         own["InstanceType"] = type or DEFAULT_TYPE
-    if public_ip is not None or template is None:
-        own["InternetMaxBandwidthOut"] = 0 if public_ip is False else _PUBLIC_MBITS
+    own |= bandwidth(True if public_ip is None and template is None else public_ip)
     with open_client(region) as client:
         answer = client.call("RunInstances", {**own, **read_user_data(to_tell), **given.resolved(client)})
         made = answer["InstanceIdSets"]["InstanceIdSet"]
@@ -297,6 +294,7 @@ def show_console(
 
 @app.command(
     "shell",
+    cls=Bidding,
     epilog=example(
         "kiln instance shell sample",
         "kiln instance shell sample write /data0/hello hi",
@@ -324,11 +322,13 @@ def converse(
 
 
 @app.command(
-    "exec", epilog=example("kiln instance exec web -- df -h", "kiln instance exec web --user app -- sh -c 'ls | wc -l'")
+    "exec",
+    cls=Bidding,
+    epilog=example("kiln instance exec web df -h", "kiln instance exec web --user app -- sh -c 'ls | wc -l'"),
 )
 def execute(
     instance: Instance,
-    command: Annotated[list[str], typer.Argument(help="The program and its arguments.", metavar="-- COMMAND...")],
+    command: Annotated[list[str], typer.Argument(help="The program and its arguments.", metavar="COMMAND...")],
     *,
     timeout: Annotated[
         int,
@@ -346,6 +346,7 @@ def execute(
 ) -> None:
     """Run a command in a running instance, by QEMU's guest agent there: no network and no login is needed.
 
+    Options of `exec` stand before COMMAND; what follows it is COMMAND's own.
     Prints what it printed when it has ended, and ends with its exit code. Its
     standard input is empty; pipes and the like are a shell's: `sh -c '...'`.
     Ctrl-C stops it in the guest. Of output beyond 24 KB the middle is not kept.

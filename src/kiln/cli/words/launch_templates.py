@@ -14,6 +14,7 @@ from kiln.cli.grammar import Columns, Json, JsonOfAll, Quiet, Region, example, g
 from kiln.cli.listings import listing
 from kiln.cli.naming import is_id
 from kiln.cli.output import Column, View
+from kiln.cli.public_ip import PublicIp, bandwidth
 from kiln.cli.session import open_client
 from kiln.cli.user_data import UserData, read_user_data
 
@@ -53,18 +54,27 @@ _LEFT_OUT = {
     "SecurityGroupId": "--security-group is SecurityGroupIds, which takes one as well",
     "NetworkInterface": "--vswitch, --security-group and --private-ip-address say it",
 }
+#: Of what an instance is run with, here and where it is run.
+PANELS = {
+    "Login": ("key-pair-name", "password", "password-inherit", "user-data"),
+    "Network": ("public-ip", "security-group", "vswitch", "zone", "private-ip-address"),
+    "Disks": ("size", "system-disk-category", "data-disk"),
+}
+_PANELS = {"Image and size": ("image", "family", "type", "instance-name"), **PANELS}
 CREATE = Takes(
     "CreateLaunchTemplate",
     arguments=("LaunchTemplateName",),
     names=_NAMES | {"LaunchTemplateName": "name"},
     own=user_data.OWN,
     left_out=_LEFT_OUT,
+    panels=_PANELS,
 )
 ADD = Takes(
     "CreateLaunchTemplateVersion",
     names=_NAMES,
     own=user_data.OWN | dict.fromkeys(("LaunchTemplateId", "LaunchTemplateName"), "TEMPLATE"),
     left_out=_LEFT_OUT,
+    panels=_PANELS,
 )
 
 
@@ -75,21 +85,33 @@ def called(template: str) -> dict[str, str]:
 
 @declared(app, "create", CREATE, example("kiln launch-template create web --family web --type ecs.t5-lc1m1.small"))
 def create_launch_template(
-    given: Given, *, to_tell: UserData = None, region: Region = None, as_json: Json = False
+    given: Given,
+    *,
+    public_ip: PublicIp = None,
+    to_tell: UserData = None,
+    region: Region = None,
+    as_json: Json = False,
 ) -> None:
     """Keep what instances are to be run with under a name, and print the template's ID."""
     with open_client(region) as client:
-        answer = client.call("CreateLaunchTemplate", {**read_user_data(to_tell), **given.resolved(client)})
+        params = {**bandwidth(public_ip), **read_user_data(to_tell), **given.resolved(client)}
+        answer = client.call("CreateLaunchTemplate", params)
     output.show_made(answer, answer["LaunchTemplateId"], as_json=as_json)
 
 
 @declared(app, "add-version", ADD, example("kiln launch-template add-version web --image m-bp146shijn7hujku8a5c"))
 def create_launch_template_version(
-    given: Given, *, template: Template, to_tell: UserData = None, region: Region = None, as_json: Json = False
+    given: Given,
+    *,
+    template: Template,
+    public_ip: PublicIp = None,
+    to_tell: UserData = None,
+    region: Region = None,
+    as_json: Json = False,
 ) -> None:
     """Add a version, which says what is said here and nothing of the versions before, and print its number."""
     with open_client(region) as client:
-        params = {**called(template), **read_user_data(to_tell), **given.resolved(client)}
+        params = {**called(template), **bandwidth(public_ip), **read_user_data(to_tell), **given.resolved(client)}
         answer = client.call("CreateLaunchTemplateVersion", params)
     output.show_made(answer, str(answer["LaunchTemplateVersionNumber"]), as_json=as_json)
 

@@ -62,8 +62,13 @@ class Input:
         Doc("In place of InstanceId: all instances that have all of these tags."),
     ] = ()
     parameters: Parameters | None = None
-    working_dir: Annotated[WorkingDir | None, Doc("In place of the command's.")] = None
-    timeout: Annotated[Timeout | None, Doc("In place of the command's.")] = None
+    working_dir: Annotated[
+        WorkingDir | None, Doc("Where in the guest it begins; where the command says when not given.")
+    ] = None
+    timeout: Annotated[
+        Timeout | None,
+        Doc("Seconds after which it is killed; the command's when not given."),
+    ] = None
     username: Username | None = None
     repeat_mode: RepeatMode | None = None
     frequency: Frequency | None = None

@@ -16,7 +16,7 @@ from kiln.calls.call import Call, Job, NotYet
 from kiln.declare.errors import ApiError
 from kiln.declare.facts import facts
 from kiln.declare.operation import Operation
-from kiln.declare.rules import Accepted, Doc, Example
+from kiln.declare.rules import Accepted, Declined, Doc, Example
 from kiln.declare.shapes import shape
 from kiln.declare.states import DiskStatus, InstanceStatus, TaskStatus
 from kiln.ground.killpoints import reach
@@ -71,6 +71,12 @@ class InvalidInstanceNotOriginInstance(ApiError):
     message = "The specified disk can not attached to other instance as system disk."
 
 
+#: Who believed that a login was set would be locked out.
+_KEPT = Declined(
+    "the system on the disk keeps its login: ModifyInstanceAttribute and AttachKeyPair change an instance's"
+)
+
+
 @shape
 class Input:
     region_id: OwnRegionId = None
@@ -83,12 +89,8 @@ class Input:
     ] = None
     delete_with_instance: Annotated[bool, Doc("Whether the disk is deleted when the instance is released.")] = False
     bootable: Annotated[bool, Doc("Attach it as the system disk.")] = False
-    password: Annotated[
-        str | None, Accepted("The system on the disk keeps what was set in it."), Doc("A password for the system.")
-    ] = None
-    key_pair_name: Annotated[
-        str | None, Accepted("The system on the disk keeps what was set in it."), Doc("A key pair for the system.")
-    ] = None
+    password: Annotated[str | None, _KEPT, Doc("A password for the system.")] = None
+    key_pair_name: Annotated[str | None, _KEPT, Doc("A key pair for the system.")] = None
     force: Annotated[
         bool | None, Accepted("It is for regional disks, of which there are none."), Doc("Take it from elsewhere.")
     ] = None

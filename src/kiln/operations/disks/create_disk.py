@@ -111,7 +111,10 @@ class InvalidSnapshotIdNotDataDiskSnapshot(ApiError):
     code = "InvalidSnapshotId.NotDataDiskSnapshot"
     status = 403
     message = "The specified snapshot is system disk snapshot."
-    hint = "CreateImage makes an image of it, and RunInstances takes it as DataDisk.N.SnapshotId."
+    hint = (
+        "`kiln image create --snapshot SNAPSHOT` makes an image of it, and `kiln instance run --image IMAGE "
+        "--data-disk snapshot=SNAPSHOT` a data disk."
+    )
 
 
 @shape

@@ -134,7 +134,7 @@ class Input:
         JsonList(InvalidParameterDiskIds),
         Count(100, InvalidDiskIdsMalformed),
         Example('["d-bp131n0q38u3a4zi9p2k"]'),
-        Doc("Only these disks; a JSON array of up to 100 IDs. An empty array matches nothing."),
+        Doc("Only these disks, up to 100. An empty list matches nothing."),
     ] = None
     instance_id: Annotated[InstanceId | None, Doc("Only disks of this instance.")] = None
     zone_id: Annotated[str | None, Doc("Only disks in this zone.")] = None

@@ -19,7 +19,7 @@ from kiln.declare.errors import ApiError
 from kiln.declare.facts import facts
 from kiln.declare.ids import new_id
 from kiln.declare.operation import Idempotence, Operation
-from kiln.declare.rules import Composed, Doc
+from kiln.declare.rules import Composed, Doc, More
 from kiln.declare.shapes import shape
 from kiln.declare.states import USABLE, DiskStatus, InstanceStatus
 from kiln.ground.killpoints import reach
@@ -57,7 +57,7 @@ class OperationDeniedSourceImage(ApiError):
     code = "OperationDenied"
     status = 403
     message = "The snapshot which is used to create the specified disk has been deleted."
-    hint = "ReplaceSystemDisk gives the instance a system disk of another image."
+    hint = "`kiln instance replace-system-disk INSTANCE --image IMAGE` gives the instance one of another image."
 
 
 class InvalidSourceSnapshot(ApiError):
@@ -73,7 +73,7 @@ class Input:
     region_id: OwnRegionId = None
     disk_id: DiskId
     password: Annotated[
-        Password | None, Doc("With a system disk. Stays as it was when not given; of no effect with a data disk.")
+        Password | None, More("With a system disk. Stays as it was when not given; of no effect with a data disk.")
     ] = None
     key_pair_name: Annotated[
         str | None,

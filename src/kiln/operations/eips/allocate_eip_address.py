@@ -33,7 +33,7 @@ class QuotaExceededEip(ApiError):
 
     code = "QuotaExceeded.Eip"
     message = "Elastic IP address quota exceeded."
-    hint = "ReleaseEipAddress gives one back that is not needed."
+    hint = "`kiln eip delete EIP` gives one back that is not needed."
 
 
 @shape

@@ -46,7 +46,7 @@ class InvalidAssociationDuplicated(ApiError):
 
     code = "InvalidAssociation.Duplicated"
     message = "Specified instance already is associated."
-    hint = "DescribeInstances tells it: EipAddress and PublicIpAddress."
+    hint = "`kiln instance show INSTANCE` tells its addresses."
 
 
 @shape

@@ -11,7 +11,7 @@ class InvalidLaunchTemplateNotFound(ApiError):
     code = "InvalidLaunchTemplate.NotFound"
     status = 404
     message = "The specified launch template does not exist."
-    hint = "DescribeLaunchTemplates lists them."
+    hint = "`kiln launch-template list` lists them."
 
 
 class InvalidLaunchTemplateVersionNotFound(ApiError):
@@ -20,4 +20,4 @@ class InvalidLaunchTemplateVersionNotFound(ApiError):
     code = "InvalidLaunchTemplateVersion.NotFound"
     status = 404
     message = "The specified version of the launch template does not exist: {version}."
-    hint = "DescribeLaunchTemplateVersions lists them."
+    hint = "`kiln launch-template show TEMPLATE` lists them."

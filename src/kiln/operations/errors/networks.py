@@ -37,7 +37,7 @@ class InvalidParameterMismatchOfGroup(ApiError):
 
     code = "InvalidParameter.Mismatch"
     message = "Specified security group and virtual switch are not in the same VPC."
-    hint = "DescribeSecurityGroups tells the VPC of each group, DescribeVSwitches that of each VSwitch."
+    hint = "`kiln security-group list` tells the VPC of each group, `kiln vswitch list` that of each VSwitch."
 
 
 class InvalidVSwitchIdIpNotEnough(ApiError):
@@ -100,4 +100,4 @@ class IncorrectEipStatus(ApiError):
 
     code = "IncorrectEipStatus"
     message = "Current elastic IP status does not support this operation."
-    hint = "DescribeEipAddresses tells the status, and the instance."
+    hint = "`kiln eip list` tells the status, and the instance."

@@ -21,7 +21,7 @@ from kiln.calls.errors import ServiceUnavailablePoolDamaged
 from kiln.declare.errors import ApiError
 from kiln.declare.ids import new_id
 from kiln.declare.operation import Idempotence, Operation
-from kiln.declare.rules import Count, Doc, Example, OneOf, Text, Unordered
+from kiln.declare.rules import Count, Doc, Example, More, OneOf, Text, Unordered
 from kiln.declare.shapes import shape
 from kiln.declare.states import InstanceStatus
 from kiln.declare.system import System
@@ -151,6 +151,9 @@ class SecureBootOptions:
     ] = None
 
 
+_INHERITED = More("Needed where the system disk is made of a data disk's snapshot; inherited otherwise.")
+
+
 @shape
 class Input:
     region_id: RegionId
@@ -167,13 +170,9 @@ class Input:
         str | None, Text(1, 128, InvalidImageVersionMalformed), Example("2017011017"), Doc("A version, free text.")
     ] = None
     description: Description | None = None
-    platform: Annotated[
-        Platform | None, Doc("Needed where the system disk is made of a data disk's snapshot; inherited otherwise.")
-    ] = None
-    architecture: Annotated[
-        Architecture | None, Doc("Needed where the system disk is made of a data disk's snapshot; inherited otherwise.")
-    ] = None
-    boot_mode: Annotated[BootMode | None, Doc("Inherited from the source when it is not given.")] = None
+    platform: Annotated[Platform | None, _INHERITED] = None
+    architecture: Annotated[Architecture | None, _INHERITED] = None
+    boot_mode: Annotated[BootMode | None, More("Inherited from the source when it is not given.")] = None
     features: FeaturesInput | None = None
     secure_boot_options: SecureBootOptions | None = None
     detection_strategy: DetectionStrategy | None = None

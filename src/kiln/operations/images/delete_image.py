@@ -54,7 +54,7 @@ class ImageIsImporting(ApiError):
     code = "ImageIsImporting"
     status = 403
     message = "The specified Image is importing."
-    hint = "CancelTask stops the import and removes the image."
+    hint = "`kiln task cancel TASK` stops the import and removes the image."
 
 
 class ImageIsExporting(ApiError):

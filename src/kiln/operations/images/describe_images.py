@@ -121,7 +121,7 @@ class Input:
         Example("Creating,Available"),
         Doc("Statuses, separated by commas, or ALL by itself. Available when not given; needed with Usable."),
     ] = None
-    image_id: Annotated[tuple[ImageId, ...] | None, CommaList(), Doc("IDs, separated by commas.")] = None
+    image_id: Annotated[tuple[ImageId, ...] | None, CommaList(), Doc("Only these images.")] = None
     image_name: Annotated[
         str | None,
         Composed(),

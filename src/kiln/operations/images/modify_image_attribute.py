@@ -12,7 +12,7 @@ from typing import Annotated, Any
 from kiln.calls.call import Call
 from kiln.declare.errors import ApiError
 from kiln.declare.operation import Operation
-from kiln.declare.rules import Clearable, Doc, Example, Name, OneOf
+from kiln.declare.rules import Clearable, Doc, Example, More, Name, OneOf
 from kiln.declare.shapes import shape
 from kiln.declare.states import ImageStatus
 from kiln.ground.values import dataclass
@@ -120,7 +120,7 @@ class Input:
         Example("hangzhou-daily-update"),
         Doc("The family. An image can move to another, but not out of all."),
     ] = None
-    description: Annotated[Description | None, Clearable(), Doc("Empty: the image has none any more.")] = None
+    description: Annotated[Description | None, Clearable(), More("Empty: the image has none any more.")] = None
     status: Annotated[
         str | None,
         OneOf((ImageStatus.DEPRECATED, ImageStatus.AVAILABLE)),

@@ -47,7 +47,7 @@ class ForbiddenParameterLaunchPermission(ApiError):
 
     code = "ForbiddenParameter.LaunchPermission"
     message = 'The specified parameter "LaunchPermission" is forbidden for current account.'
-    hint = "Share the image with accounts, by AddAccount.N or `kiln image share IMAGE ACCOUNT`."
+    hint = "Share the image with accounts: `kiln image share IMAGE ACCOUNT`."
 
 
 class CurrentRegionNotSupportPublicImage(ApiError):

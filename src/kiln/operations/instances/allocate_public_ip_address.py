@@ -40,7 +40,7 @@ class OperationDeniedEip(ApiError):
 
     code = "OperationDenied"
     message = "Specified operation is denied as your instance is in VPC."
-    hint = "An elastic address leads to it: UnassociateEipAddress takes that away."
+    hint = "An elastic address leads to it: `kiln eip detach EIP` takes that away."
 
 
 class InsufficientPublicIp(ApiError):

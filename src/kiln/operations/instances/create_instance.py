@@ -31,7 +31,7 @@ class InvalidInstanceTypeValueNotSupportedOfCreate(ApiError):
 
     code = "InvalidInstanceType.ValueNotSupported"
     message = "The specified InstanceType does not exist or beyond the permitted range."
-    hint = "DescribeInstanceTypes lists the types."
+    hint = "`kiln region types` lists the types."
 
 
 @shape

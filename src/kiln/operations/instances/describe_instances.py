@@ -93,7 +93,11 @@ _Addresses = Annotated[tuple[str, ...] | None, JsonList(), Count(100), Example('
 class Input:
     region_id: RegionId
     instance_ids: Annotated[
-        tuple[InstanceId, ...] | None, JsonList(), Count(100), Example('["i-bp1g6zv0ce8oghu7k2d3"]'), Doc("IDs.")
+        tuple[InstanceId, ...] | None,
+        JsonList(),
+        Count(100),
+        Example('["i-bp1g6zv0ce8oghu7k2d3"]'),
+        Doc("Only these instances."),
     ] = None
     instance_name: Annotated[
         str | None,

@@ -82,7 +82,9 @@ class Input:
     region_id: OwnRegionId = None
     instance_id: InstanceId
     instance_name: InstanceName | None = None
-    description: Annotated[Description | None, Clearable(), Doc("Of the instance. Empty: it has none any more.")] = None
+    description: Annotated[
+        Description | None, Clearable(), Doc("A description of the instance. Empty: it has none any more.")
+    ] = None
     host_name: HostName | None = None
     password: Password | None = None
     user_data: Annotated[

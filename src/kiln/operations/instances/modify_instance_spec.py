@@ -31,7 +31,7 @@ class InvalidInstanceTypeValueNotSupportedOfSpec(ApiError):
 
     code = "InvalidInstanceType.ValueNotSupported"
     message = "The specified InstanceType does not exist or beyond the permitted range."
-    hint = "DescribeInstanceTypes lists the types."
+    hint = "`kiln region types` lists the types."
 
 
 class InvalidInstanceStatusNotStopped(ApiError):

@@ -18,7 +18,7 @@ from kiln.declare.errors import ApiError
 from kiln.declare.facts import Raw, facts
 from kiln.declare.ids import new_id
 from kiln.declare.operation import Operation
-from kiln.declare.rules import Accepted, Composed, Doc, Example, Unordered, Wire
+from kiln.declare.rules import Accepted, Composed, Doc, Example, More, Unordered, Wire
 from kiln.declare.shapes import shape
 from kiln.declare.states import DiskStatus, InstanceStatus
 from kiln.ground.killpoints import reach
@@ -124,7 +124,7 @@ class Input:
     instance_id: InstanceId
     image_id: ImageId
     system_disk: Annotated[SystemDiskInput | None, Doc("The new system disk.")] = None
-    password: Annotated[Password | None, Doc("The one that the instance had when not given.")] = None
+    password: Annotated[Password | None, More("The one that the instance had when not given.")] = None
     password_inherit: PasswordInherit | None = None
     key_pair_name: Annotated[str | None, Composed(), Doc("The SSH key pair. Stays as it was when not given."), TOLD] = (
         None

@@ -53,7 +53,7 @@ class InvalidInstanceTypeValueNotSupportedOfRun(ApiError):
 
     code = "InvalidInstanceType.ValueNotSupported"
     message = "The specified InstanceType beyond the permitted range."
-    hint = "DescribeInstanceTypes lists the types."
+    hint = "`kiln region types` lists the types."
 
 
 class InvalidAutoReleaseTimeMalformed(ApiError):

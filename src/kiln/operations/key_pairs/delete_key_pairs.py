@@ -29,7 +29,10 @@ class InvalidParameterKeypairAlreadyAttachedInstance(ApiError):
 
     code = "InvalidParameter.KeypairAlreadyAttachedInstance"
     message = 'The specified parameter "KeyPairNames" attached to instances can not be deleted.'
-    hint = "DescribeInstances with KeyPairName lists the instances, and DetachKeyPair takes it from them."
+    hint = (
+        "`kiln instance list --key-pair-name NAME` lists the instances, and `kiln key-pair detach NAME INSTANCE` takes "
+        "it from them."
+    )
 
 
 class InstanceKeyPairLimitExceededOfDelete(ApiError):
@@ -50,7 +53,7 @@ class Input:
         Unordered(),
         Count(100, InstanceKeyPairLimitExceededOfDelete),
         Example('["testKeyPairName"]'),
-        Doc("The names, a JSON array of up to 100."),
+        Doc("The names, up to 100."),
     ]
 
 

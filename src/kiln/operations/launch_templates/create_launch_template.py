@@ -55,7 +55,9 @@ class NewTemplate:
     region_id: RegionId
     launch_template_name: NewName
     version_description: VersionDescription | None = None
-    template_resource_group_id: Annotated[ResourceGroupId | None, Doc("Of the template.")] = None
+    template_resource_group_id: Annotated[
+        ResourceGroupId | None, Doc("The resource group of the template. Without it, it is in none.")
+    ] = None
     template_tag: Annotated[
         tuple[TagInput, ...], Unordered(), Count(20, QuotaExceedTags), Doc("Tags of the template, up to 20.")
     ] = ()

@@ -25,7 +25,7 @@ class LaunchTemplateVersionLimitExceed(ApiError):
     code = "LaunchTemplateVersionLimitExceed"
     status = 403
     message = "The maximum number of template's versions is exceeded."
-    hint = "DeleteLaunchTemplateVersion makes room."
+    hint = "`kiln launch-template delete TEMPLATE --version 1` makes room for one."
 
 
 @shape

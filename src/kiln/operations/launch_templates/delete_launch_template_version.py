@@ -25,7 +25,10 @@ class InvalidOperationDeleteDefaultVersion(ApiError):
     code = "InvalidOperation.DeleteDefaultVersion"
     status = 403
     message = "Delete default version from template is not allowed."
-    hint = "ModifyLaunchTemplateDefaultVersion makes another the default; DeleteLaunchTemplate deletes them all."
+    hint = (
+        "`kiln launch-template set-default TEMPLATE 2` makes another the default; `kiln launch-template delete "
+        "TEMPLATE` deletes them all."
+    )
 
 
 @shape

@@ -19,7 +19,7 @@ _ALL_THE_SAME = Accepted("Nothing is billed, and every zone has everything.")
 
 _RESOURCES = ("VSwitch", "IoOptimized", "Instance", "Disk")  #: Packer looks for the first (clients.md 3, row 8).
 _GENERATIONS = ("ecs-1", "ecs-2", "ecs-3", "ecs-4", "ecs-5", "ecs-6")
-_NETWORKS = ("vpc", "classic")
+_NETWORKS = ("vpc",)  #: As DescribeInstances has it: no instance is outside of a VPC.
 
 
 class InvalidInstanceChargeTypeNotFound(ApiError):
@@ -137,7 +137,7 @@ class SupportedTypesOutput:
 class SupportedNetworksOutput:
     """Network types."""
 
-    network: Annotated[tuple[str, ...], Wire("supportedNetworkCategory"), Doc("vpc and classic.")]
+    network: Annotated[tuple[str, ...], Wire("supportedNetworkCategory"), Doc("vpc: every instance is in one.")]
 
 
 @shape

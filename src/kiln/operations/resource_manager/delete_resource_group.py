@@ -27,7 +27,7 @@ class DeleteConflictResourceGroupResource(ApiError):
         "Failed to delete the resource group because one or more cloud resources exist in the resource group. "
         "Try again later after you release the cloud resources."
     )
-    hint = "JoinResourceGroup moves resources into another group."
+    hint = "`kiln resource-group add GROUP RESOURCE` moves resources into another group."
 
 
 @shape

@@ -20,7 +20,7 @@ class DependencyViolationMembers(ApiError):
     code = "DependencyViolation"
     status = 403
     message = "There is still instance(s) in the specified security group."
-    hint = "DescribeInstances with SecurityGroupId lists them."
+    hint = "`kiln instance list --security-group GROUP` lists them."
 
 
 class DependencyViolationRules(ApiError):

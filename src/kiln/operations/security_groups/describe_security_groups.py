@@ -41,7 +41,7 @@ class Input:
         JsonList(),
         Count(100),
         Example('["sg-bp67acfmxazb4ph3j2k8"]'),
-        Doc("Only these groups, a JSON array of up to 100 IDs."),
+        Doc("Only these groups, up to 100."),
     ] = None
     security_group_id: Annotated[SecurityGroupId | None, Doc("Only this group.")] = None
     security_group_name: Annotated[str | None, Composed(), Doc("Only groups of exactly this name.")] = None

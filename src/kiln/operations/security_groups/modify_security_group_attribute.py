@@ -6,7 +6,7 @@ from typing import Annotated
 
 from kiln.calls.call import Call
 from kiln.declare.operation import Operation
-from kiln.declare.rules import Clearable, Doc
+from kiln.declare.rules import Clearable, More
 from kiln.declare.shapes import shape
 from kiln.ground.values import dataclass
 from kiln.operations.errors.networks import InvalidSecurityGroupIdNotFound
@@ -20,7 +20,7 @@ class Input:
     region_id: RegionId
     security_group_id: SecurityGroupId
     security_group_name: GroupName | None = None
-    description: Annotated[GroupDescription | None, Clearable(), Doc("Empty: the group has none any more.")] = None
+    description: Annotated[GroupDescription | None, Clearable(), More("Empty: the group has none any more.")] = None
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -20,7 +20,7 @@ from kiln.calls.call import Call, Job
 from kiln.declare.errors import ApiError
 from kiln.declare.ids import new_id
 from kiln.declare.operation import Idempotence, Operation
-from kiln.declare.rules import Accepted, Count, Doc, Unordered
+from kiln.declare.rules import Accepted, Count, Doc, More, Unordered
 from kiln.declare.shapes import shape
 from kiln.declare.states import DiskStatus, InstanceStatus
 from kiln.ground.killpoints import reach
@@ -112,8 +112,8 @@ class Input:
         Count(_MOST, NumberExceedTooManyDisks),
         Doc("All of its disks but these; not together with DiskId."),
     ] = None
-    name: Annotated[GroupName | None, Doc("Its snapshots have it, too.")] = None
-    description: Annotated[GroupDescription | None, Doc("Its snapshots have it, too.")] = None
+    name: Annotated[GroupName | None, More("Its snapshots have it, too.")] = None
+    description: Annotated[GroupDescription | None, More("Its snapshots have it, too.")] = None
     resource_group_id: ResourceGroupId | None = None
     instant_access: Annotated[bool | None, _OBSOLETE, Doc("Whether they can be used before they are accomplished.")] = (
         None

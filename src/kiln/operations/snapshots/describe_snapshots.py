@@ -119,7 +119,7 @@ class Input:
         JsonList(),
         Count(100, InvalidSnapshotIdsMalformed),
         Example('["s-bp17441ohwkdca0fg1tq"]'),
-        Doc("Only these snapshots; a JSON array of up to 100 IDs. An empty array matches nothing."),
+        Doc("Only these snapshots, up to 100. An empty list matches nothing."),
     ] = None
     disk_id: Annotated[DiskId | None, Doc("Only snapshots of this disk.")] = None
     instance_id: Annotated[InstanceId | None, Doc("Only snapshots taken of this instance's disks.")] = None

@@ -19,7 +19,7 @@ class SnapshotCreatedImage(ApiError):
     code = "SnapshotCreatedImage"
     status = 403
     message = "The snapshot has been used to create user defined image(s)."
-    hint = "Delete the image first. DescribeImages with SnapshotId lists the images."
+    hint = "Delete the image first. `kiln image list --snapshot SNAPSHOT` lists the images."
 
 
 class SnapshotCreatedDisk(ApiError):
@@ -28,7 +28,7 @@ class SnapshotCreatedDisk(ApiError):
     code = "SnapshotCreatedDisk"
     status = 403
     message = "The snapshot has been used to create disk(s)."
-    hint = "Force=true deletes it all the same; the disk keeps its bytes."
+    hint = "`kiln snapshot delete SNAPSHOT --force` deletes it all the same; the disk keeps its bytes."
 
 
 def refusals(tx: Transaction, ids: Sequence[str], *, force: bool = False) -> dict[str, ApiError]:

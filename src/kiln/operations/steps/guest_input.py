@@ -11,7 +11,7 @@ import re
 from typing import Annotated, Any
 
 from kiln.declare.errors import ApiError
-from kiln.declare.rules import Doc, Example, Name
+from kiln.declare.rules import Doc, Example, More, Name
 from kiln.ground import base64_text
 from kiln.ground.units import KiB
 from kiln.ground.values import dataclass
@@ -87,8 +87,8 @@ class Strong:
 
     def in_words(self) -> str:
         return (
-            f"{self.least} to {self.most} characters, of {self.sorts} of: capital letters, small letters, digits, "
-            + _SPECIAL
+            f"{self.least} to {self.most} characters, of at least {self.sorts} sorts: capital letters, small letters, "
+            f"digits, {_SPECIAL}"
         )
 
     def counterexample(self) -> str:
@@ -135,8 +135,8 @@ class Raw:
 INSTANCE_NAME = Name(2, 128, InvalidInstanceNameMalformed, any_script=True)
 
 #: Of what is for the system inside: docs/decisions.md, Disks and instances.
-_GIVEN = Doc("The guest agent sets it, for root or Administrator, when it first answers after the next start.")
-TOLD = Doc("The guest finds it at the metadata service, as cloud-init does.")
+_GIVEN = More("The guest agent sets it, for root or Administrator, when it first answers after the next start.")
+TOLD = More("The guest finds it at the metadata service, as cloud-init does.")
 
 InstanceName = Annotated[str, INSTANCE_NAME, Example("web-1"), Doc("The name of the instance.")]
 HostName = Annotated[

@@ -10,7 +10,7 @@ from __future__ import annotations
 from typing import Annotated
 
 from kiln.declare.deployment import DISK_CATEGORIES, PERFORMANCE_LEVELS
-from kiln.declare.rules import Accepted, Between, Composed, Count, Doc, Example, Name, OneOf, Unordered, Wire
+from kiln.declare.rules import Accepted, Between, Composed, Count, Doc, Example, More, Name, OneOf, Unordered, Wire
 from kiln.declare.shapes import shape
 from kiln.operations import accepted
 from kiln.operations.errors.launches import (
@@ -32,7 +32,7 @@ from kiln.operations.params import (
 from kiln.operations.steps.guest_input import TOLD, HostName, Password, PasswordInherit, UserData
 from kiln.store.disks import DiskAsked
 
-_METADATA = Doc("It counts from the guest's next question on.")
+_METADATA = More("It counts from the guest's next question on.")
 
 _CATEGORIES = tuple(DISK_CATEGORIES)
 
@@ -70,7 +70,7 @@ class SystemDisk:
     disk_name: Annotated[
         str | None, Name(2, 128, InvalidDiskNameMalformed, any_script=True), Doc("The name of the disk.")
     ] = None
-    description: Annotated[Description | None, Doc("Of the disk.")] = None
+    description: Annotated[Description | None, Doc("A description of the disk.")] = None
     performance_level: PerformanceLevel | None = None
     storage_cluster_id: StorageClusterId | None = None
 
@@ -109,7 +109,7 @@ class DataDisk:
     disk_name: Annotated[
         str | None, Name(2, 128, InvalidDiskNameMalformed, any_script=True), Doc("The name of the disk.")
     ] = None
-    description: Annotated[Description | None, Doc("Of the disk.")] = None
+    description: Annotated[Description | None, Doc("A description of the disk.")] = None
     device: Annotated[
         str | None,
         Example("/dev/xvdb"),
@@ -195,9 +195,9 @@ class Essentials:
     ] = None
     host_name: Annotated[
         HostName | None,
-        Doc("The instance's ID when not given. Numbered as InstanceName is; ${instance_id} stands for the ID."),
+        More("The instance's ID when not given. Numbered as InstanceName is; ${instance_id} stands for the ID."),
     ] = None
-    description: Annotated[Description | None, Doc("Of the instance.")] = None
+    description: Annotated[Description | None, Doc("A description of the instance.")] = None
     password: Password | None = None
     password_inherit: PasswordInherit | None = None
     key_pair_name: Annotated[

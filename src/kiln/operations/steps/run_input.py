@@ -223,9 +223,12 @@ class RunInput(LaunchInput):
     ipv6_address_count: Annotated[int | None, accepted.NETWORK, Doc("How many IPv6 addresses.")] = None
     isp: Annotated[str | None, accepted.NETWORK, Doc("The provider. DescribeInstances shows it.")] = None
     launch_template_id: Annotated[
-        LaunchTemplateId | None, Doc("It says what the request does not; what the request says wins.")
+        LaunchTemplateId | None,
+        Doc("A launch template by its ID: it says what the request does not, and what the request says wins."),
     ] = None
-    launch_template_name: Annotated[LaunchTemplateName | None, Doc("In place of LaunchTemplateId.")] = None
+    launch_template_name: Annotated[
+        LaunchTemplateName | None, Doc("A launch template by its name, in place of LaunchTemplateId.")
+    ] = None
     launch_template_version: Annotated[
         int | None, Example("3"), Doc("The template's version; its default version when not given.")
     ] = None

@@ -66,7 +66,7 @@ class Input:
         Doc("Only tags that users made, or those of the system, of which there are none."),
     ] = "all"
     page_number: PageNumber | None = None
-    page_size: Annotated[PageSize100 | None, Doc("50 when not given.")] = None
+    page_size: Annotated[PageSize100 | None, Doc("Rows a page; 50 when not given.")] = None
 
 
 @shape

@@ -27,9 +27,7 @@ from kiln.store.tasks import NEWEST, Task, tasks
 @shape
 class Input:
     region_id: Annotated[RegionId, Missing(MissingParameterOfTasks)]
-    task_ids: Annotated[
-        tuple[TaskId, ...] | None, CommaList(), Count(100), Doc("Up to 100 IDs, separated by commas.")
-    ] = None
+    task_ids: Annotated[tuple[TaskId, ...] | None, CommaList(), Count(100), Doc("Only these tasks.")] = None
     task_action: Annotated[
         str | None, Example("ImportImage"), Doc("ImportImage or ExportImage; there are no tasks of other actions.")
     ] = None

@@ -37,7 +37,7 @@ class QuotaExceededVpc(ApiError):
 
     code = "QuotaExceeded.Vpc"
     message = "VPC quota exceeded."
-    hint = "DeleteVpc takes away one that is not needed."
+    hint = "`kiln vpc delete VPC` takes away one that is not needed."
 
 
 @shape

@@ -36,7 +36,7 @@ class DependencyViolationSecurityGroup(ApiError):
 
     code = "DependencyViolation.SecurityGroup"
     message = "Specified object has dependent resources SecurityGroup."
-    hint = "Delete its security groups first: DescribeSecurityGroups tells them."
+    hint = "Delete its security groups first: `kiln security-group list --vpc VPC` tells them."
 
 
 @shape

@@ -37,7 +37,7 @@ class InvalidCidrBlockOverlapped(ApiError):
 
     code = "InvalidCidrBlock.Overlapped"
     message = "Specified CIDR block overlapped with other subnets."
-    hint = "DescribeVSwitches tells the addresses of each."
+    hint = "`kiln vswitch list --vpc VPC` tells the addresses of each."
 
 
 class QuotaExceededVSwitch(ApiError):
@@ -45,7 +45,7 @@ class QuotaExceededVSwitch(ApiError):
 
     code = "QuotaExceeded.VSwitch"
     message = "VSwitch quota exceeded in the specified VPC."
-    hint = "DeleteVSwitch takes away one that is not needed."
+    hint = "`kiln vswitch delete VSWITCH` takes away one that is not needed."
 
 
 @shape

@@ -20,7 +20,7 @@ class DependencyViolationOfVSwitch(ApiError):
 
     code = "DependencyViolation"
     message = "Specified object has dependent resources."
-    hint = "DescribeInstances with VSwitchId tells them; they have to be released first."
+    hint = "`kiln instance list --vswitch VSWITCH` tells them; they have to be deleted first."
 
 
 @shape

@@ -158,7 +158,7 @@ class DiskDeviceMapping:
         Example("40"),
         Doc(
             "GiB of the disk, 1 to 2048. The disk is at least as large as the file says it is, which is the default; "
-            "this can make it larger. DiskImSize is the deprecated spelling."
+            "this can make it larger."
         ),
     ] = None
     device: Annotated[

@@ -46,7 +46,7 @@ class InvalidSecurityGroupNotInDefaultVpc(ApiError):
 
     code = "InvalidSecurityGroup.NotInDefaultVpc"
     message = "The specified security group is not in the default VPC."
-    hint = "Name a VSwitch of the group's VPC (VSwitchId)."
+    hint = "Name a VSwitch of the group's VPC: `kiln vswitch list --vpc VPC` lists them."
 
 
 class InvalidPrivateIpAddressMalformed(ApiError):

@@ -38,7 +38,7 @@ class InvalidOperationDeletionProtection(ApiError):
     code = "InvalidOperation.DeletionProtection"
     status = 403
     message = "The operation is not allowed due to deletion protection."
-    hint = "ModifyInstanceAttribute with DeletionProtection=false lifts it."
+    hint = "`kiln instance modify INSTANCE --no-deletion-protection` lifts it."
 
 
 #: All that check raises.

@@ -55,7 +55,7 @@ InstanceIds = Annotated[
     Unordered(),
     Count(50, InstanceKeyPairLimitExceeded),
     Example('["i-bp1g6zv0ce8oghu7k2d3"]'),
-    Doc("The instances, a JSON array of up to 50 IDs. One that is named twice counts once."),
+    Doc("The instances, up to 50. One that is named twice counts once."),
 ]
 
 

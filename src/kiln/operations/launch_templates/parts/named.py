@@ -38,7 +38,9 @@ class Named:
     """Which template."""
 
     region_id: RegionId
-    launch_template_id: Annotated[LaunchTemplateId | None, Doc("This or LaunchTemplateName is needed.")] = None
+    launch_template_id: Annotated[
+        LaunchTemplateId | None, Doc("The ID of the launch template. This or LaunchTemplateName is needed.")
+    ] = None
     launch_template_name: LaunchTemplateName | None = None
 
 

@@ -17,4 +17,6 @@ class InvalidAcceptLanguageNotFound(ApiError):
     message = "Only Chinese (zh-CN), English (en-US), and Japanese (ja) are allowed."
 
 
-AcceptLanguage = Annotated[str, OneOf(LANGUAGES, InvalidAcceptLanguageNotFound), Doc("The language of LocalName.")]
+AcceptLanguage = Annotated[
+    str, OneOf(LANGUAGES, InvalidAcceptLanguageNotFound), Doc("The language that names are told in.")
+]

@@ -18,7 +18,7 @@ class EntityNotExistsResourceGroup(ApiError):
     code = "EntityNotExists.ResourceGroup"
     status = 404
     message = "The specified resource group does not exist. You must first create a resource group."
-    hint = "ListResourceGroups lists them."
+    hint = "`kiln resource-group list` lists them."
 
 
 class InvalidParameterDisplayNameLength(ApiError):

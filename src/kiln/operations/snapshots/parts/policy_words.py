@@ -116,7 +116,7 @@ TimePoints = Annotated[
     OneOf(HOURS, ParameterInvalidTimePoints),
     Count(24, ParameterInvalidTimePoints),
     Example('["0","12"]'),
-    Doc("The full hours at which snapshots are taken, in UTC+8: a JSON array."),
+    Doc("The full hours at which snapshots are taken, in UTC+8."),
 ]
 RepeatWeekdays = Annotated[
     tuple[str, ...],
@@ -126,7 +126,7 @@ RepeatWeekdays = Annotated[
     OneOf(WEEKDAYS, ParameterInvalidRepeatWeekdays),
     Count(7, ParameterInvalidRepeatWeekdays),
     Example('["1","7"]'),
-    Doc("The days on which snapshots are taken, 1 for Monday to 7 for Sunday, in UTC+8: a JSON array."),
+    Doc("The days on which snapshots are taken, 1 for Monday to 7 for Sunday, in UTC+8."),
 ]
 RetentionDays = Annotated[
     int,
@@ -142,7 +142,7 @@ DiskIds = Annotated[
     Unordered(),
     Count(100, ParameterInvalidDiskIds),
     Example('["d-bp131n0q38u3a4zi9p2k"]'),
-    Doc("The disks: a JSON array of up to 100 IDs. Either all of them or none."),
+    Doc("The disks, up to 100. Either all of them or none."),
 ]
 EnableCrossRegionCopy = Annotated[bool | None, _NO_COPIES, Doc("Whether to copy the snapshots to another region.")]
 TargetCopyRegions = Annotated[str | None, _NO_COPIES, Doc("The region to copy them to.")]
