@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import os
 import shutil
+import socket
 import subprocess
 import tempfile
+import threading
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
@@ -189,6 +192,74 @@ def test_stores_an_object_whole(buckets, root):
     assert (root / "images" / "new" / "disk.raw").read_bytes() == b"bytes"
 
 
+def test_the_folder_of_what_is_being_stored_stays(buckets, root):
+    (root / "images" / "new").mkdir()
+    (root / "images" / "new" / "other").touch()
+
+    with buckets.stored("images", "new/disk.raw") as path:
+        buckets.delete("images", "new/other")  # It was the last object there.
+        path.write_bytes(b"bytes")
+
+    assert (root / "images" / "new" / "disk.raw").read_bytes() == b"bytes"
+
+
+def test_objects_come_and_go_at_once_and_nobody_fails(buckets):
+    def work():
+        for _ in range(100):
+            with buckets.stored("images", "a/b/c") as path:
+                path.write_bytes(b"bytes")
+            buckets.delete("images", "a/b/c")
+        done.append(True)
+
+    done = []
+    threads = [threading.Thread(target=work) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+
+    assert done == [True] * 4
+
+
+@pytest.mark.parametrize("name", ["folder", "pipe", "socket", "a/pipe"])
+def test_writes_over_nothing_that_is_no_object(buckets, root, name):
+    path = root / "images" / name
+    path.parent.mkdir(exist_ok=True)
+    with ExitStack() as opened:
+        if name == "folder":
+            path.mkdir()
+        elif name == "socket":
+            opened.enter_context(socket.socket(socket.AF_UNIX)).bind(str(path))
+        else:
+            os.mkfifo(path)
+        before = path.lstat()
+
+        with pytest.raises(ObjectRefused), buckets.stored("images", name):
+            pytest.fail("there is nothing to write to")
+
+        assert path.lstat() == before
+
+
+@pytest.mark.parametrize("make", [os.mkfifo, os.mkdir])
+def test_nor_over_what_has_become_so_meanwhile(buckets, root, make):
+    def store():
+        with buckets.stored("images", "disk.raw") as path:
+            path.write_bytes(b"bytes")
+            make(root / "images" / "disk.raw")
+
+    with pytest.raises(ObjectRefused):
+        store()
+
+    assert [path.name for path in (root / "images").iterdir()] == ["disk.raw"]
+
+
+def test_leaves_no_folders_of_what_it_refuses(buckets, root):
+    with pytest.raises(ObjectRefused), buckets.stored("images", "new/deep/" + "x" * 300):
+        pytest.fail("no file can have that name")
+
+    assert list((root / "images").iterdir()) == []
+
+
 def test_stores_nothing_when_writing_fails(buckets, root):
     def write():
         with buckets.stored("images", "disk.raw") as path:
@@ -208,6 +279,23 @@ def test_sweeps_what_a_crash_left(buckets, root):
 
     assert sorted(buckets.sweep()) == ["images/.tmp-1", "images/deep/.tmp-2"]
     assert buckets.sweep() == []
+
+
+def test_sweeps_on_where_somebody_else_removes_what_it_found(buckets, root, monkeypatch):
+    (root / "images" / "deep").mkdir()
+    for left in (".tmp-1", ".tmp-2", "deep/.tmp-3"):
+        (root / "images" / left).write_text("half")
+    unlink, times = os.unlink, []
+
+    def late(name, **where):
+        if not times:
+            times.append(unlink(name, **where))
+        unlink(name, **where)
+
+    monkeypatch.setattr(os, "unlink", late)
+    buckets.sweep()
+
+    assert [path.name for path in (root / "images").rglob("*")] == ["deep"]
 
 
 def test_sweeps_on_after_a_kill_at_any_point(buckets, root):

@@ -5,12 +5,21 @@ from __future__ import annotations
 import hashlib
 import os
 import threading
+from pathlib import Path
 
 import pytest
 
+from kiln.buckets.drafts import PIECE
 from kiln.buckets.facts import known
 from kiln.buckets.folder import FolderBuckets
-from kiln.buckets.port import BucketFull, BucketNotEmpty, ObjectExists, PartRefused, UploadMissing
+from kiln.buckets.port import (
+    BucketFull,
+    BucketNotEmpty,
+    ObjectExists,
+    ObjectRefused,
+    PartRefused,
+    UploadMissing,
+)
 from kiln.buckets.uploads import ABANDONED_S, LEAST_PART, Uploads
 from kiln.ground.crc64 import crc64
 from tests.pools.kills import killed_at, points_of
@@ -212,6 +221,133 @@ def test_nobody_writes_into_what_is_an_object_by_now(uploads, root):
         late.keep(NOW)
 
     assert (root / "images" / NAME).read_bytes() == PARTS[0]
+
+
+@pytest.mark.parametrize(
+    ("name", "wanted", "how", "error"),
+    [
+        (NAME, (1, 2), {}, PartRefused),
+        (NAME, (1, 3), {"is_new_only": True}, ObjectExists),
+        ("deep/disk.raw/below", (1, 3), {}, ObjectRefused),
+    ],
+)
+def test_a_refused_call_changes_nothing_of_what_came_and_what_comes(uploads, root, name, wanted, how, error):  # noqa: PLR0917
+    upload = begun(uploads, name)
+    etags = {n: send(uploads, upload, n, PARTS[n - 1], name=name).etag for n in (1, 2, 3)}
+    etags[2] = "0" * 32
+    (root / "images" / "deep").mkdir()
+    (root / "images" / NAME).write_bytes(b"old")
+    arriving = uploads.draft("images", name, upload, 4, LEAST_PART)
+    arriving.write(b"ab")
+    before = uploads.parts("images", name, upload)
+
+    with pytest.raises(error):
+        uploads.complete("images", name, upload, [(n, etags[n]) for n in wanted], **how)
+
+    assert uploads.parts("images", name, upload) == before
+    arriving.write(b"cd")
+    assert arriving.keep(NOW).size_bytes == 4
+    (root / "images" / NAME).unlink()
+    uploads.complete("images", name, upload, [(1, etags[1])])
+    assert (root / "images" / name).read_bytes() == PARTS[0]
+
+
+@pytest.mark.parametrize("listed", [(1, 2), (1, 3), (2, 3)])
+def test_parts_that_are_not_listed_are_there_though_the_object_could_not_get_its_name(
+    uploads, buckets, root, monkeypatch, listed
+):
+    upload = begun(uploads)
+    for number, content in enumerate(PARTS, 1):
+        send(uploads, upload, number, content)
+    taken = root / "images" / NAME
+    place = buckets.place
+
+    def late(*given, **named):
+        taken.mkdir(parents=True)  # Just before the object would have the name.
+        place(*given, **named)
+
+    monkeypatch.setattr(buckets, "place", late)
+    with pytest.raises(ObjectRefused):
+        complete(uploads, upload, listed)
+    monkeypatch.undo()
+    taken.rmdir()
+
+    complete(uploads, upload)
+
+    assert taken.read_bytes() == b"".join(PARTS)
+
+
+def test_a_part_may_come_while_the_object_is_made_and_does_not_get_into_it(uploads, buckets, root, monkeypatch):
+    upload = begun(uploads)
+    for number, content in enumerate(PARTS, 1):
+        send(uploads, upload, number, content)
+    place = buckets.place
+
+    def late(*given, **named):
+        send(uploads, upload, 2, b"x" * LEAST_PART)
+        send(uploads, upload, 4, b"y" * LEAST_PART)
+        place(*given, **named)
+
+    monkeypatch.setattr(buckets, "place", late)
+    complete(uploads, upload)
+
+    assert (root / "images" / NAME).read_bytes() == b"".join(PARTS)
+    assert hidden(root) == []
+
+
+def test_what_is_copied_takes_no_room_for_its_zeros(uploads, root):
+    upload = begun(uploads)
+    send(uploads, upload, 1, bytes(40 * PIECE))
+    send(uploads, upload, 3, bytes(40 * PIECE - 3) + b"end")
+
+    complete(uploads, upload, (1, 3))
+
+    found = (root / "images" / NAME).stat()
+    assert (found.st_size, found.st_blocks * 512 <= 2 * PIECE) == (80 * PIECE, True)
+
+
+def test_nothing_is_left_of_a_copy_that_broke_off(uploads, root):
+    upload = begun(uploads)
+    for number in (1, 3):
+        send(uploads, upload, number, PARTS[number - 1])
+    folder = root / "images" / ".tmp-uploads" / upload
+    os.truncate(folder / "data", LEAST_PART)
+    before = sorted(folder.iterdir())
+
+    with pytest.raises(PartRefused):
+        complete(uploads, upload, (1, 3))
+
+    assert sorted(folder.iterdir()) == before
+
+
+def test_folders_that_go_just_then_are_made_again(uploads, buckets, root, monkeypatch):
+    upload = begun(uploads)
+    send(uploads, upload, 1, PARTS[0])
+    place, times = buckets.place, []
+
+    def late(file, target, **named):
+        if not times:
+            times.append(target.parent.rmdir())  # As whoever deletes the last object there.
+        place(file, target, **named)
+
+    monkeypatch.setattr(buckets, "place", late)
+    complete(uploads, upload, (1,))
+
+    assert (root / "images" / NAME).read_bytes() == PARTS[0]
+
+
+def test_an_upload_begins_though_somebody_tries_to_remove_the_bucket_just_then(uploads, root, monkeypatch):
+    mkdir, times = Path.mkdir, []
+
+    def late(path, *given, **named):
+        if path.parent.name == ".tmp-uploads" and not times:
+            times.append(path.parent.rmdir())  # It held nothing, so it went first.
+        mkdir(path, *given, **named)
+
+    monkeypatch.setattr(Path, "mkdir", late)
+    upload = begun(uploads)
+
+    assert (times, [one.id for one in uploads.all("images")]) == ([None], [upload])
 
 
 def test_parts_may_come_from_many_threads(uploads, root):

@@ -6,7 +6,7 @@ import errno
 import hashlib
 import os
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 
 from kiln.buckets import facts as facts_of
@@ -24,9 +24,6 @@ PIECE = 256 * KiB
 KEPT_FREE = 64 * MiB
 
 _ZEROS = bytes(PIECE)
-
-#: A folder that is empty goes with the last object in it, also where another is just on its way there.
-_TRIES = 3
 
 
 class Checksums:
@@ -67,7 +64,7 @@ class Draft:
         self._is_over = False
         with full_said():
             require_room(buckets.path_of(bucket), length or 0)
-            self._file = self._open(bucket, name)
+            self._target, self._path, self._file = buckets.on_way(bucket, name, _opened)
 
     def write(self, piece: bytes) -> None:
         """The next bytes. Raises BucketFull."""
@@ -100,18 +97,11 @@ class Draft:
             self._path.unlink(missing_ok=True)
             self._buckets.clear_way(self._target)
 
-    def _open(self, bucket: str, name: str) -> int:
-        flags = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
-        for _ in range(_TRIES - 1):
-            with suppress(FileNotFoundError):
-                self._find(bucket, name)
-                return os.open(self._path, flags, 0o600)
-        self._find(bucket, name)
-        return os.open(self._path, flags, 0o600)
 
-    def _find(self, bucket: str, name: str) -> None:
-        self._target = self._buckets.way(bucket, name)
-        self._path = beside(self._target)
+def _opened(target: Path) -> tuple[Path, Path, int]:
+    """*target*, and a new file beside it: its path, and its descriptor."""
+    path = beside(target)
+    return target, path, os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
 
 
 def write_at(file: int, piece: bytes, offset: int, *, is_fresh: bool) -> None:

@@ -8,10 +8,10 @@ import os
 import re
 import stat
 import uuid
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path, PurePosixPath
-from typing import BinaryIO
+from typing import BinaryIO, TypeVar
 
 from kiln.buckets.listing import Page, page
 from kiln.buckets.port import (
@@ -35,6 +35,11 @@ _NO_OBJECT = (errno.ELOOP, errno.ENOTDIR, errno.ENXIO, errno.ENODEV)
 _AT_FDCWD = -100  #: Of linux/fcntl.h: a path is one of the working folder.
 _RENAME_NOREPLACE = 1  #: Of linux/fs.h.
 _NOT_ALLOWED = (errno.EACCES, errno.EPERM, errno.EROFS)
+#: A folder that is empty goes with the last object in it, also where another is just on its way there. Whoever comes
+#: makes it again, so often at the most: somebody would have to be quicker each time.
+_TRIES = 16
+
+Result = TypeVar("Result")
 
 
 class FolderBuckets:
@@ -77,9 +82,8 @@ class FolderBuckets:
 
     @contextmanager
     def stored(self, bucket: str, name: str) -> Iterator[Path]:
-        """A hidden file beside the object, renamed on success and removed on failure."""
-        target = self.way(bucket, name)
-        partial = beside(target)
+        """A hidden file beside the object, empty at first, renamed on success and removed on failure."""
+        target, partial = self.on_way(bucket, name, _begun)
         try:
             yield partial
             with partial.open("rb") as file:
@@ -88,22 +92,52 @@ class FolderBuckets:
             self.place(partial, target)
             reach("buckets.stored.renamed")
         finally:
-            with suppress(FileNotFoundError):
-                partial.unlink()
+            partial.unlink(missing_ok=True)
+            self.clear_way(target)
 
-    def way(self, bucket: str, name: str) -> Path:
-        """The path of a new object, after the folders that lead there were made.
+    def on_way(self, bucket: str, name: str, act: Callable[[Path], Result]) -> Result:
+        """What *act* gives of the path of a new object, to which folders lead by then; again where one goes just then.
 
-        Raises BucketMissing, BucketClosed, ObjectRefused.
+        Where *act* fails, the folders that hold nothing go again. Raises BucketMissing, BucketClosed, ObjectRefused,
+        and what *act* raises.
         """
+        for n in range(_TRIES):
+            target = self._way(bucket, name)
+            try:
+                return act(target)
+            except FileNotFoundError:
+                self.clear_way(target)
+                if n == _TRIES - 1:
+                    raise
+            except BaseException:
+                self.clear_way(target)
+                raise
+        raise AssertionError("it has returned or raised")
+
+    def check_way(self, bucket: str, name: str, *, is_new_only: bool = False) -> None:
+        """Raise what would hinder an object from coming to be. Nothing is changed.
+
+        Raises BucketMissing, BucketClosed, ObjectRefused; ObjectExists where *is_new_only* and there is something.
+        """
+        target = self._way(bucket, name)
+        self.clear_way(target)
+        if is_new_only and os.path.lexists(target):
+            raise ObjectExists(target.name)
+
+    def _way(self, bucket: str, name: str) -> Path:
+        """The path of a new object, after the folders that lead there were made."""
         with _closed_said(bucket):
             target = self._path(bucket, name)
-            _make_way(target, f"{bucket}/{name}")
-        self.check_writable(bucket)
+            try:
+                _make_way(target, f"{bucket}/{name}")
+                self.check_writable(bucket)
+            except BaseException:
+                self.clear_way(target)
+                raise
         return target
 
     def clear_way(self, target: Path) -> Path:
-        """Remove the folders that led to *target*, a path that ``way`` gave, as far as they hold nothing.
+        """Remove the folders that led to *target*, a path that ``on_way`` gave, as far as they hold nothing.
 
         An empty one would be in the way of an object of its name. Returns the first that stays.
         """
@@ -111,20 +145,28 @@ class FolderBuckets:
         while folder.parent != self._root:
             try:
                 folder.rmdir()
+            except FileNotFoundError:
+                pass  # Somebody was quicker, or it was never made.
             except OSError:
-                break  # Something else is in it, or somebody was quicker.
+                break  # Something else is in it.
             folder = folder.parent
         return folder
 
     def place(self, file: Path, target: Path, *, is_new_only: bool = False) -> None:
         """Give a file that is whole and on the disk the name of an object, and make that durable.
 
-        Raises ObjectExists where *is_new_only* and there is something; OSError.
+        Raises ObjectExists where *is_new_only* and there is something, ObjectRefused where what is there is no object;
+        FileNotFoundError where a folder that led there is gone; OSError.
         """
-        if is_new_only:
-            _rename_to_new(file, target)
-        else:
-            file.replace(target)
+        spoken = target.relative_to(self._root).as_posix()
+        _require_object(target, spoken)
+        try:
+            if is_new_only:
+                _rename_to_new(file, target)
+            else:
+                file.replace(target)
+        except (IsADirectoryError, NotADirectoryError) as error:  # It has become so just now.
+            raise ObjectRefused(f"no file can be written to {spoken}: {error.strerror}") from None
         sync_folders(target.parent, self._root)
 
     def names(self) -> list[str]:
@@ -155,6 +197,8 @@ class FolderBuckets:
                 try:
                     Path(folder).rmdir()
                 except OSError as error:
+                    if error.errno == errno.ENOENT:
+                        continue  # Somebody else removes it, too.
                     if error.errno not in (errno.ENOTEMPTY, errno.EEXIST, errno.EBUSY):
                         raise
                     raise BucketNotEmpty(bucket) from None
@@ -193,8 +237,7 @@ class FolderBuckets:
                 return
             reach("buckets.deleted")
             folder = self.clear_way(path)
-            with suppress(FileNotFoundError):
-                sync_folders(folder, folder)
+            sync_folders(folder, folder)
 
     def delete_any(self, bucket: str, name: str) -> None:
         """As ``delete``, where it is no error either that no object can have the name."""
@@ -218,9 +261,7 @@ class FolderBuckets:
                     if entry.is_dir(follow_symlinks=False):
                         folders.append((*parts, entry.name))
                     elif parts and entry.name.startswith(PARTIAL) and entry.is_file(follow_symlinks=False):
-                        os.unlink(entry.name, dir_fd=fd)
-                        reach("buckets.sweep.unlinked")
-                        swept.append("/".join((*parts, entry.name)))
+                        swept += _unlinked(fd, parts, entry.name)
         return swept
 
     def _object(self, bucket: str, name: str) -> Path:
@@ -297,15 +338,43 @@ def _make_way(target: Path, spoken: str) -> None:
     """Make the folders of a new object. Raises ObjectRefused for a name that no file can have here."""
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
-        is_folder = stat.S_ISDIR(target.lstat().st_mode)
+        _require_object(target, spoken)
     except FileNotFoundError:
-        return
+        return  # A folder that was there has just gone: whoever writes there next finds out.
     except OSError as error:
         if error.errno not in (errno.EEXIST, errno.ENOTDIR, errno.ENAMETOOLONG):
             raise
+        if error.errno == errno.EEXIST and _found(Path(error.filename)) is None:
+            return  # Likewise: it was in the way of being made, and is not there to be looked at.
         raise ObjectRefused(f"no file can be written to {spoken}: {os.strerror(error.errno)}") from None
-    if is_folder:
-        raise ObjectRefused(f"{spoken} is a folder")
+
+
+def _require_object(target: Path, spoken: str) -> None:
+    """Raise ObjectRefused where something lies at *target* that is no object: it is somebody's, and stays."""
+    try:
+        mode = target.lstat().st_mode
+    except FileNotFoundError:
+        return
+    if not stat.S_ISREG(mode):
+        kind = "a folder" if stat.S_ISDIR(mode) else "there, and not a regular file"
+        raise ObjectRefused(f"{spoken} is {kind}")
+
+
+def _begun(target: Path) -> tuple[Path, Path]:
+    """*target*, and a file beside it, for which its folder stays."""
+    partial = beside(target)
+    os.close(os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600))
+    return target, partial
+
+
+def _unlinked(folder: int, parts: tuple[str, ...], name: str) -> list[str]:
+    """Unlink one file of an open folder; what it is called, or nothing where somebody was quicker."""
+    try:
+        os.unlink(name, dir_fd=folder)
+    except FileNotFoundError:
+        return []
+    reach("buckets.sweep.unlinked")
+    return ["/".join((*parts, name))]
 
 
 @contextmanager
@@ -347,13 +416,17 @@ def _opened(root: Path, parts: Sequence[str]) -> Iterator[BinaryIO]:
 
 
 def sync_folders(folder: Path, root: Path) -> None:
-    """Make what was renamed in *folder* durable, and the folders themselves that lead to it from *root*."""
+    """Make what was renamed in *folder* durable, and the folders themselves that lead to it from *root*.
+
+    One that is gone by now has nothing that could be lost; that it is gone is for the next to say.
+    """
     while True:
-        descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-        try:
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)
+        with suppress(FileNotFoundError):
+            descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+            try:
+                os.fsync(descriptor)
+            finally:
+                os.close(descriptor)
         if folder == root:
             break
         folder = folder.parent

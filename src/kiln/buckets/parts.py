@@ -47,44 +47,56 @@ class Part:
 
 @dataclass
 class State:
-    """What this process knows of an upload that somebody writes to: who, and whether anybody may."""
+    """What this process knows of an upload: who writes to it, and whether anybody may.
+
+    While the object is made, parts may still come: it may be that none is made. So whoever makes it waits for nobody
+    and stops nobody, and nobody takes a slot then (``take_slot``) or removes what may be read (``is_taken``).
+    """
 
     busy: set[int] = field(default_factory=set)  #: Parts that are on their way into their slots.
-    writing: int = 0
-    is_closed: bool = False
-    closings: int = 0  #: Who began to write before one of them writes no more: its place may be another's by now.
+    recording: int = 0  #: How many just begin a part, or record it.
+    is_taken: bool = False  #: Somebody makes the object, or gives it up.
+    is_over: bool = False
     changed: threading.Condition = field(default_factory=threading.Condition)
 
     @contextmanager
-    def open_for(self, closings: int) -> Iterator[None]:
-        """Write something while nobody makes the object. Raises UploadMissing where somebody does, or has tried."""
+    def going_on(self) -> Iterator[None]:
+        """Have the upload's folder not go meanwhile. Raises UploadMissing."""
         with self.changed:
-            if self.is_closed or self.closings != closings:
-                raise UploadMissing("it is being completed")
-            self.writing += 1
+            self.check()
+            self.recording += 1
         try:
             yield
         finally:
             with self.changed:
-                self.writing -= 1
+                self.recording -= 1
                 self.changed.notify_all()
 
+    def check(self) -> None:
+        """Raise UploadMissing where it is over."""
+        if self.is_over:
+            raise UploadMissing("it is over")
+
     @contextmanager
-    def closed(self) -> Iterator[None]:
-        """Have nobody write any more; again where this fails. Raises UploadMissing where somebody else has it so."""
+    def taken(self) -> Iterator[None]:
+        """Have nobody else make the object, or give it up. Raises UploadMissing where somebody does."""
         with self.changed:
-            if self.is_closed:
+            self.check()
+            if self.is_taken:
                 raise UploadMissing("it is being completed")
-            self.is_closed = True
-            self.closings += 1
-            while self.writing:
-                self.changed.wait()
+            self.is_taken = True
         try:
             yield
-        except BaseException:
+        finally:
             with self.changed:
-                self.is_closed = False
-            raise
+                self.is_taken = False
+
+    def end(self) -> None:
+        """Have nobody write any more, and wait for who is about to."""
+        with self.changed:
+            self.is_over = True
+            while self.recording:
+                self.changed.wait()
 
 
 def known_parts(folder: Path) -> dict[int, Part]:
@@ -119,11 +131,10 @@ class PartDraft:
         self._length = length
         self._file = -1
         self._is_fresh = True
-        self._closings = state.closings
         try:
             with full_said():
                 require_room(folder, length or 0)
-                with state.open_for(self._closings):
+                with state.going_on():
                     self._slot = self._take_slot(length)
                     self._begin()
         except FileNotFoundError:
@@ -137,7 +148,8 @@ class PartDraft:
         """The next bytes. Raises BucketFull, UploadMissing."""
         if self._slot is not None and self.sums.size_bytes + len(piece) > (self._length or 0):
             raise ValueError("more came than was told")  # It would be the next part's.
-        with full_said(), self._state.open_for(self._closings):
+        self._state.check()
+        with full_said():
             write_at(self._file, piece, (self._slot or 0) + self.sums.size_bytes, is_fresh=self._is_fresh)
         self.sums.add(piece)
 
@@ -153,7 +165,7 @@ class PartDraft:
             file=self._name,
         )
         try:
-            with full_said(), self._state.open_for(self._closings):
+            with full_said(), self._state.going_on():
                 if self._slot is None:
                     os.truncate(self._file, part.size_bytes)
                 os.fdatasync(self._file)
@@ -161,9 +173,10 @@ class PartDraft:
                 before = _known_part(self._folder, self._number)
                 _record_part(self._folder, part)
                 reach("buckets.part.recorded")
-                if before is not None and before.file:
-                    (self._folder / before.file).unlink(missing_ok=True)
                 self._name = ""
+                # Who makes the object now may have read that the part is in the old file, which goes with the upload.
+                if before is not None and before.file and not self._state.is_taken:
+                    (self._folder / before.file).unlink(missing_ok=True)
         finally:
             self.drop()
         return part
@@ -188,7 +201,8 @@ class PartDraft:
                 put_whole(self._folder / "slots", {"version": 1, "bytes": length})
                 slots = length
             is_known = (self._folder / f"{self._number:05}").exists()
-            if not slots or length is None or length > slots or is_known or self._number in self._state.busy:
+            is_in_use = is_known or self._number in self._state.busy or self._state.is_taken
+            if not slots or length is None or length > slots or is_in_use:
                 return None
             self._state.busy.add(self._number)
             return (self._number - 1) * slots

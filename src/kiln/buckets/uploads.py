@@ -18,9 +18,9 @@ import re
 import shutil
 import threading
 import uuid
-from collections.abc import Mapping, Sequence
-from contextlib import suppress
-from itertools import pairwise
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from itertools import accumulate, pairwise
 from pathlib import Path
 
 from kiln.buckets.drafts import PIECE, full_said, require_room, write_at
@@ -42,6 +42,9 @@ MOST_OPEN = 1000
 
 #: An upload to which nothing has come for so long is given up.
 ABANDONED_S = 7 * DAY_S
+
+#: A folder that holds nothing goes with its bucket, also where somebody is just about to begin something there.
+_TRIES = 16
 
 _FOLDER = f"{PARTIAL}uploads"
 _id = re.compile(r"[0-9A-F]{32}").fullmatch
@@ -75,22 +78,30 @@ class Uploads:
         """
         require_short(headers)
         with full_said():
-            self._buckets.clear_way(self._buckets.way(bucket, name))
-        above = self._buckets.path_of(bucket) / _FOLDER
-        with full_said():
-            require_room(above.parent, 0)
-            above.mkdir(mode=0o700, exist_ok=True)
-            if sum(1 for _ in above.iterdir()) >= self._most_open:
-                raise PartRefused("TooManyUploads", f"{self._most_open} uploads of this bucket are open; abort some")
+            self._buckets.check_way(bucket, name)
             upload = Upload(id=uuid.uuid4().hex.upper(), name=name, begun_at=now, headers=headers)
-            folder = above / upload.id
-            folder.mkdir(mode=0o700)
-            (folder / "data").touch(mode=0o600)
-            reach("buckets.upload.made")
-            told = {"version": 1, "name": name, "begun_at": now, "headers": dict(headers)}
-            put_whole(folder / "upload", told)
-            sync_folders(above, above.parent)
+            for n in range(_TRIES):
+                try:
+                    self._make(bucket, upload)
+                    break
+                except FileNotFoundError:  # Somebody removes the bucket, which may be gone then, or is not.
+                    if n == _TRIES - 1:
+                        raise
         return upload
+
+    def _make(self, bucket: str, upload: Upload) -> None:
+        above = self._buckets.path_of(bucket) / _FOLDER
+        require_room(above.parent, 0)
+        above.mkdir(mode=0o700, exist_ok=True)
+        if sum(1 for _ in above.iterdir()) >= self._most_open:
+            raise PartRefused("TooManyUploads", f"{self._most_open} uploads of this bucket are open; abort some")
+        folder = above / upload.id
+        folder.mkdir(mode=0o700)
+        (folder / "data").touch(mode=0o600)
+        reach("buckets.upload.made")
+        told = {"version": 1, "name": upload.name, "begun_at": upload.begun_at, "headers": dict(upload.headers)}
+        put_whole(folder / "upload", told)
+        sync_folders(above, above.parent)
 
     def all(self, bucket: str) -> list[Upload]:
         """Those that are open, by name and ID. Raises BucketMissing, BucketClosed."""
@@ -138,25 +149,26 @@ class Uploads:
         """
         upload = self.find(bucket, name, upload_id)
         folder = self._folder(bucket, upload_id)
-        with full_said(), self._state(upload_id).closed():
+        state = self._state(upload_id)
+        with full_said(), state.taken():
+            is_quiet = not state.busy  # Before the look at what has come: nobody takes a slot from now on.
             known = known_parts(folder)
             parts = _chosen(known, wanted)
+            self._buckets.check_way(bucket, name, is_new_only=is_new_only)
             facts = _facts_of(parts, upload.headers)
-            for number in set(known) - {part.number for part in parts}:
-                # Its place may be another's in a moment; whoever tries again must not find it whole.
-                (folder / f"{number:05}").unlink(missing_ok=True)
-            path = _arranged(folder, parts, facts)
-            target = self._buckets.way(bucket, name)
-            reach("buckets.upload.arranged")
-            self._buckets.place(path, target, is_new_only=is_new_only)
+            others = set(known) - {part.number for part in parts}
+            is_alone = is_quiet and all(known[number].offset is None for number in others)
+            with _arranged(folder, parts, facts, is_alone=is_alone) as path:
+                reach("buckets.upload.arranged")
+                self._buckets.on_way(bucket, name, lambda at: self._buckets.place(path, at, is_new_only=is_new_only))
             reach("buckets.upload.placed")
-        self._end(folder)
+            self._end(folder)
         return facts
 
     def abort(self, bucket: str, name: str, upload_id: str) -> None:
         """Give one up. Raises BucketMissing, BucketClosed, UploadMissing."""
         self.find(bucket, name, upload_id)
-        with self._state(upload_id).closed():
+        with self._state(upload_id).taken():
             self._end(self._folder(bucket, upload_id))
 
     def clear(self) -> list[str]:
@@ -168,7 +180,12 @@ class Uploads:
 
     def sweep(self, now: float) -> list[str]:
         """Remove what was abandoned; returns the names, for the log."""
-        return [self._swept(one) for one in self._folders() if self._is_abandoned(one, now)]
+        swept = []
+        for one in self._folders():
+            if self._is_abandoned(one, now):
+                with suppress(UploadMissing), self._state(one.name).taken():
+                    swept.append(self._swept(one))
+        return swept
 
     def _folders(self) -> list[Path]:
         """Those of all uploads, in order."""
@@ -188,7 +205,7 @@ class Uploads:
             return False
         with self._lock:
             state = self._states.get(folder.name)
-        return state is None or not (state.busy or state.writing)
+        return state is None or not (state.busy or state.recording)
 
     def _swept(self, folder: Path) -> str:
         self._end(folder)
@@ -196,6 +213,7 @@ class Uploads:
 
     def _end(self, folder: Path) -> None:
         """Remove an upload's folder: first what says that it is one."""
+        self._state(folder.name).end()
         with suppress(FileNotFoundError):
             (folder / "upload").unlink()
             reach("buckets.upload.ended")
@@ -259,35 +277,51 @@ def _facts_of(parts: Sequence[Part], headers: Mapping[str, str]) -> ObjectFacts:
     return ObjectFacts(etag=f"{digest.hexdigest().upper()}-{len(parts)}", crc64=crc, headers=headers)
 
 
-def _arranged(folder: Path, parts: Sequence[Part], facts: ObjectFacts) -> Path:
+@contextmanager
+def _arranged(folder: Path, parts: Sequence[Part], facts: ObjectFacts, *, is_alone: bool) -> Iterator[Path]:
     """The file in which all *parts* lie one behind the other and nothing else, on the disk, with *facts* beside it.
 
-    That is ``data`` where each has its slot there; else a new one is written. Killed here, it can be done again.
+    That is ``data`` where each has its slot there, and nothing else is or comes there (*is_alone*). Else a new one is
+    written, which goes again where the context ends with an error. Killed here, it can be done again.
     """
-    offsets, size_bytes = [], 0
-    for part in parts:
-        offsets.append(size_bytes)
-        size_bytes += part.size_bytes
-    is_in_place = all(part.offset in (None, offset) for part, offset in zip(parts, offsets, strict=True))
-    path = folder / "data"
-    if not is_in_place:
-        require_room(folder, size_bytes)
-        path = folder / "assembled"
-        path.unlink(missing_ok=True)
-    target = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    offsets = [0, *accumulate(part.size_bytes for part in parts)]
+    placed = list(zip(parts, offsets, strict=False))
+    is_in_place = is_alone and all(part.offset in (None, offset) for part, offset in placed)
+    if is_in_place:
+        placed = [(part, offset) for part, offset in placed if part.offset is None]
+    path = folder / ("data" if is_in_place else "assembled")
     try:
-        for part, offset in zip(parts, offsets, strict=True):
-            if part.offset is None or not is_in_place:
-                _copy(folder / (part.file or "data"), part.offset or 0, part.size_bytes, target, offset)
+        _assemble(path, folder, placed, offsets[-1], facts, is_fresh=not is_in_place)
+        yield path
+    except BaseException:
+        if not is_in_place:
+            path.unlink(missing_ok=True)
+        raise
+
+
+def _assemble(
+    path: Path,
+    folder: Path,
+    placed: Sequence[tuple[Part, int]],
+    size_bytes: int,
+    facts: ObjectFacts,
+    *,
+    is_fresh: bool,
+) -> None:
+    """Copy parts of an upload to where they are *placed* in a file, a new one where it *is_fresh*, and finish it."""
+    require_room(folder, sum(part.size_bytes for part, _ in placed))
+    target = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | (os.O_TRUNC if is_fresh else 0), 0o600)
+    try:
+        for part, offset in placed:
+            _copy(folder / (part.file or "data"), part.offset or 0, part.size_bytes, target, offset, is_fresh=is_fresh)
         os.truncate(target, size_bytes)
         keep(target, facts)
         os.fsync(target)
     finally:
         os.close(target)
-    return path
 
 
-def _copy(path: Path, start: int, length: int, target: int, offset: int) -> None:
+def _copy(path: Path, start: int, length: int, target: int, offset: int, *, is_fresh: bool) -> None:
     """Copy bytes of one file into another."""
     source = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
     try:
@@ -296,7 +330,7 @@ def _copy(path: Path, start: int, length: int, target: int, offset: int) -> None
             piece = os.pread(source, min(PIECE, length - done), start + done)
             if not piece:
                 raise PartRefused("InvalidPart", "a part is shorter than when it came")
-            write_at(target, piece, offset + done, is_fresh=False)
+            write_at(target, piece, offset + done, is_fresh=is_fresh)
             done += len(piece)
     finally:
         os.close(source)
