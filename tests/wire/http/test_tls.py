@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import socket
 import ssl
@@ -16,6 +17,7 @@ from kiln.service.certificates import KnownCertificates
 from kiln.service.datafolder import DataFolder
 from kiln.wire.http.bounds import Room
 from kiln.wire.http.names import OwnNames
+from kiln.wire.http.tls import TlsTransport
 from kiln.wire.paths.events import Limits
 from tests.clouds import make_cloud
 from tests.wire.paths.site import start_site
@@ -114,6 +116,35 @@ def hello(trusting, name=ECS):
     with suppress(ssl.SSLWantReadError):
         tls.do_handshake()
     return tls, incoming, outgoing.read()
+
+
+class Written(asyncio.Transport):
+    """What would have been sent."""
+
+    def __init__(self):
+        super().__init__()
+        self.data = b""
+
+    def write(self, data):
+        self.data += data
+
+    def is_closing(self):
+        return False
+
+
+def test_much_may_come_together_with_the_end_of_the_handshake(authority, trusting):
+    written = Written()
+    transport = TlsTransport(written, KnownCertificates(authority).of_address("127.0.0.1"))
+    incoming, outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
+    tls = trusting.wrap_bio(incoming, outgoing, server_hostname=ECS)
+    with pytest.raises(ssl.SSLWantReadError):
+        tls.do_handshake()
+    assert transport.receive(outgoing.read()) == b""
+    incoming.write(written.data)
+    tls.do_handshake()
+    tls.write(b"x" * 200_000)
+
+    assert transport.receive(outgoing.read()) == b"x" * 200_000
 
 
 @pytest.mark.parametrize("name", [ECS, "my-bucket.oss-cn-beijing.aliyuncs.com", "localhost", "127.0.0.1"])

@@ -80,9 +80,13 @@ class TlsTransport(asyncio.Transport):
 
     def _shake_hands(self, more: int) -> None:
         self._handshake_bytes += more
-        if self._handshake_bytes > _HANDSHAKE:
-            raise TlsBroken("the handshake does not end")
-        self._tls.do_handshake()
+        try:
+            self._tls.do_handshake()
+        except ssl.SSLWantReadError:
+            # Only now: with its last bytes the beginning of a large body may have come.
+            if self._handshake_bytes > _HANDSHAKE:
+                raise TlsBroken("the handshake does not end") from None
+            raise
         self.is_established = True
 
     def _flush(self) -> None:
