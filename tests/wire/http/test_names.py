@@ -21,7 +21,7 @@ NAMES = OwnNames(("kiln.lab:80", "build-host", "192.0.2.7:8787"), ("ecs.apsara.l
         "http://ECS.aliyuncs.com:80/?Action=DescribeRegions",
         "HTTPS://bucket.oss-cn-hangzhou.aliyuncs.com/object",
         "http://ecs.apsara.lab/asapi/v3?a=b",
-        "http://ecs.inter.stack.lab:8080?a=http://example.com/",
+        "http://ecs.inter.stack.lab:80?a=http://example.com/",
         "http://127.0.0.1:8787/healthz",
         "http://localhost:8787",
         "http://[::1]:8787/",
@@ -51,6 +51,10 @@ def test_is_its_own(url):
         "http://127.0.0.1:22/",
         "http://192.0.2.7:22/",
         "http://kiln.lab:22/",
+        "http://ecs.aliyuncs.com:8080/",
+        "http://ecs.aliyuncs.com:443/",
+        "https://ecs.aliyuncs.com:80/",
+        "http://ecs.apsara.lab:8080/",
         "http://[fe80::1]/",
         "http://",
         "http:///path",
@@ -59,6 +63,18 @@ def test_is_its_own(url):
 )
 def test_is_others(url):
     assert not NAMES.is_proxied(url, SERVER)
+
+
+@pytest.mark.parametrize("target", ["ecs.aliyuncs.com", "ecs.apsara.lab:443", "ECS.inter.stack.lab:443", "kiln.lab:80"])
+def test_a_tunnel_leads_where_a_request_with_that_target_does(target):
+    assert NAMES.tunnelled(target, SERVER) is not None
+    assert NAMES.is_proxied(f"https://{target}/", SERVER)
+
+
+@pytest.mark.parametrize("target", ["ecs.aliyuncs.com:80", "ecs.apsara.lab:8443", "example.com:443", "kiln.lab:443"])
+def test_a_tunnel_leads_nowhere_where_a_request_with_that_target_does_not(target):
+    assert NAMES.tunnelled(target, SERVER) is None
+    assert not NAMES.is_proxied(f"https://{target}/", SERVER)
 
 
 @pytest.mark.parametrize("text", ["ecs.example.com", "*.example.com", "ecs", "a_b.lab"])

@@ -55,13 +55,20 @@ class OwnNames:
         host, port = _split(target, "https")
         if self.is_here(host, port, server):
             return ""
-        return host if self.is_clouds(host) and port == _PORTS["https"] else None
+        return host if self._is_served("https", host, port) else None
 
     def is_proxied(self, url: str, server: Address) -> bool:
         """Whether a request for an absolute *url* is for this Kiln."""
         scheme, _, rest = url.partition("://")
         host, port = _split(re.split("[/?#]", rest, maxsplit=1)[0], scheme.lower())
-        return self.is_clouds(host) or self.is_here(host, port, server)
+        return self.is_here(host, port, server) or self._is_served(scheme.lower(), host, port)
+
+    def _is_served(self, scheme: str, host: str, port: int) -> bool:
+        """Whether clients that ask for that by a proxy mean this Kiln: a name of the cloud, at its scheme's own port.
+
+        What a host has at another port is another service, whose place nobody takes here.
+        """
+        return self.is_clouds(host) and port == _PORTS[scheme]
 
 
 def _split(address: str, scheme: str) -> Address:

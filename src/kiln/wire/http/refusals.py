@@ -12,8 +12,8 @@ _LARGE = (
 )
 
 _ELSEWHERE = (
-    "Kiln answers for names of the cloud (*.aliyuncs.com), for those of its setting KILN_NAMES and for its own "
-    "addresses, and passes nothing on to others."
+    "Kiln answers for names of the cloud (*.aliyuncs.com) and of its setting KILN_NAMES, at port 80 for http and 443 "
+    "for https, and for its own addresses, and passes nothing on to others."
 )
 
 _SAYS: dict[str, tuple[int, str]] = {
@@ -27,10 +27,7 @@ _SAYS: dict[str, tuple[int, str]] = {
     "two_hosts": (400, "There is more than one Host."),
     "coding_unknown": (501, "The body may be chunked, and be coded in no other way."),
     "proxy_elsewhere": (403, _ELSEWHERE),
-    "connect_elsewhere": (
-        403,
-        "Kiln connects to names of the cloud, and of KILN_NAMES, alone, at port 443, and is what answers.",
-    ),
+    "connect_elsewhere": (403, _ELSEWHERE),
     "connect_within": (403, "A connection that CONNECT made, or TLS, leads nowhere else."),
     "connect_closed": (502, "This Kiln has no certificates: its log says why."),
     "plain_text": (400, "This port speaks TLS alone: https:// and not http://."),
