@@ -16,6 +16,7 @@ from xml.etree import ElementTree as ET
 
 import pytest
 
+from kiln.buckets.drafts import Draft
 from kiln.store import buckets
 from kiln.wire.http import bounds
 from kiln.wire.http.bounds import Room
@@ -243,6 +244,90 @@ def test_says_why_before_all_has_come_and_takes_no_more(site, folder):
             answer += connection.recv(10_000)
         assert answer.startswith(b"HTTP/1.1 400")
         assert connection.recv(10_000).strip() == b""
+
+
+@pytest.mark.parametrize("chunked", [False, True], ids=["told", "chunked"])
+@pytest.mark.parametrize("connection", ["keep-alive", "close"])
+@pytest.mark.parametrize(
+    ("target", "code"), [("/images/a?partNumber=1&uploadId=none", "NoSuchUpload"), ("/none/a", "NoSuchBucket")]
+)
+def test_who_sends_all_before_it_reads_is_told_why_it_was_refused(  # noqa: PLR0917 - a table.
+    site, folder, target, code, connection, chunked
+):
+    sent = [bytes(1_000_000)] * 40
+    headers = {"connection": connection} | ({} if chunked else {"content-length": str(40_000_000)})
+    client = HTTPConnection(*site.address, timeout=20)
+    client.request("PUT", target, iter(sent), signed(site, "PUT", target, headers), encode_chunked=chunked)
+
+    response = client.getresponse()
+
+    assert (response.status, ET.fromstring(response.read()).findtext("Code")) == (404, code)
+    assert response.headers["connection"] == "close"
+    client.close()
+
+
+def test_who_is_refused_and_stands_still_is_not_waited_for(site, folder, monkeypatch):
+    monkeypatch.setattr(bounds, "LINGER_PAUSE_S", 0.3)
+    with sending(site, "/none/a", 50_000_000) as connection:
+        while connection.recv(10_000):
+            pass
+        until(lambda: site.crowd.counts["connections"] == 0)
+
+
+@pytest.mark.parametrize("bound", ["LINGER", "LINGER_LEAST"])
+def test_who_is_refused_and_sends_on_without_end_is_not_read_without_end(site, folder, monkeypatch, bound):
+    monkeypatch.setattr(bounds, "LINGER_S", 0.1)
+    monkeypatch.setattr(bounds, bound, {"LINGER": 1_000_000, "LINGER_LEAST": 1 << 50}[bound])
+    with sending(site, "/none/a", 1 << 40) as connection, pytest.raises(ConnectionError):
+        send_on(connection)
+
+
+def send_on(connection) -> None:
+    while True:
+        connection.sendall(bytes(100_000))
+
+
+def test_who_waits_to_be_told_to_go_on_is_told_or_refused(site, folder):
+    with sending(site, "/none/a", 50_000_000, {"expect": "100-continue"}) as refused_one:
+        answer = b""
+        while more := refused_one.recv(10_000):
+            answer += more
+    with sending(site, "/images/a", 5, {"expect": "100-continue"}) as taken:
+        told = taken.recv(10_000)
+        taken.sendall(b"bytes")
+        stored = taken.recv(10_000)
+
+    assert answer.startswith(b"HTTP/1.1 404")
+    assert told == b"HTTP/1.1 100 Continue\r\n\r\n"
+    assert stored.startswith(b"HTTP/1.1 200")
+
+
+def test_a_disk_that_takes_long_to_forget_holds_up_nobody_else(site, folder, monkeypatch):
+    drop, goes_on, dropped = Draft.drop, threading.Event(), []
+
+    def slow(draft):
+        goes_on.wait(20)
+        drop(draft)
+        dropped.append(1)
+
+    monkeypatch.setattr(Draft, "drop", slow)
+    with sending(site, "/images/a", 3_000_000) as connection:
+        connection.sendall(bytes(1_000_000))
+        until(lambda: files(folder) != [])
+    try:
+        assert ask(site, "GET", "/images").status == 200
+        assert dropped == []
+    finally:
+        goes_on.set()
+    until(lambda: files(folder) == [])
+
+
+@pytest.mark.parametrize("kind", [os.mkfifo, os.mkdir])
+def test_writes_over_nothing_that_is_no_object(site, folder, kind):
+    kind(folder / "a")
+
+    assert refused(ask(site, "PUT", "/images/a", body=b"bytes")) == (400, "InvalidObjectName")
+    assert files(folder) == ["a"]
 
 
 def test_a_head_that_fails_tells_why_in_a_header(site, folder):

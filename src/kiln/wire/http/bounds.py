@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import resource
 
-from kiln.ground.units import KiB, MiB
+from kiln.ground.units import GiB, KiB, MiB
 from kiln.ground.values import dataclass
 
 #: The classic SDK sends everything in the query: RunInstances with 32 KiB of UserData is some 60 KiB there.
@@ -73,9 +73,17 @@ GATHERINGS = 4
 #: The body of a request for OSS that is no object: a list of 10,000 parts, or of a thousand names.
 LISTED = 2 * MiB
 
-#: After a refusal the rest of a request is thrown away unread, so that the refusal arrives: so long, and so much.
-DISCARD_S = 2.0
-DISCARD = 1 * MiB
+#: After an answer that came before all of its request, the rest is read unseen, so that the answer is heard: while
+#: bytes come (nginx has the same pause), as long as nginx does, and longer where as much comes as on a line that
+#: objects are sent by. Twice what one request may bring is the end.
+LINGER_PAUSE_S = 5.0
+LINGER_S = 30.0
+LINGER_LEAST = 1 * MiB  #: In each second beyond those.
+LINGER = 10 * GiB
+
+#: It takes the time of those who are answered, so after so much of it comes a rest: 160 MiB in a second at most.
+LINGER_PIECE = 8 * MiB
+LINGER_REST_S = 0.05
 
 #: Of one peer at least so many, whatever the limit: a browser or an SDK with threads opens a dozen.
 LEAST_OF_PEER = 16

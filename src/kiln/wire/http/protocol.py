@@ -27,10 +27,12 @@ from kiln.wire.doors.door import Answer
 from kiln.wire.http import bounds
 from kiln.wire.http.crowd import Crowd, name_of
 from kiln.wire.http.direct import Paths, may_be_direct
+from kiln.wire.http.lingering import AnswerTransport, Linger, telling
 from kiln.wire.http.names import OwnNames
 from kiln.wire.http.refusals import fault_of, refusal
 from kiln.wire.http.streams import Stream, slice_bytes, told_length
 from kiln.wire.http.tls import HANDSHAKE_BYTE, Certificates, TlsBroken, TlsTransport
+from kiln.wire.http.upgrade import without_upgrade
 
 if TYPE_CHECKING:
     import asyncio
@@ -64,7 +66,7 @@ class BoundedProtocol(HttpToolsProtocol):
         self._head_bytes = 0
         self._head_since: float | None = self._now()
         self._body_since = self._last_byte = self._now()
-        self._body_bytes = self._pieces = self._trailers = self._discarded = 0
+        self._body_bytes = self._pieces = self._trailers = 0
         self._left: int | None = None
         self._unread_of_chunk: int | None = None
         self._unread_since: float | None = None
@@ -72,7 +74,7 @@ class BoundedProtocol(HttpToolsProtocol):
         self._head_again = b""
         self._piece: bytes | memoryview = b""
         self._held: bytes | memoryview = b""
-        self._discarding_since: float | None = None
+        self._linger: Linger | None = None
         self._tls: TlsTransport | None = None
         self._tunnel: ssl.SSLContext | None = None
         self._stream: Stream | None = None
@@ -113,7 +115,8 @@ class BoundedProtocol(HttpToolsProtocol):
         direct = None if self.flow.write_paused or not may_be_direct(cycle) else self.table.direct(cycle.scope)
         if direct is None:
             self._due = None
-            super()._start_asgi_task(cycle, app)
+            cycle.transport = AnswerTransport(lambda: self.transport, partial(self._end_after, cycle))
+            super()._start_asgi_task(cycle, telling(app, cycle))
         elif not cycle.more_body:
             self._due = None
             direct.begin(cycle.scope, bytes(cycle.body), partial(self._answer, cycle))
@@ -139,8 +142,8 @@ class BoundedProtocol(HttpToolsProtocol):
 
     def check_time(self, now: float) -> None:
         """End if something has taken too long."""
-        if self._discarding_since is not None:
-            if now - self._discarding_since > bounds.DISCARD_S:
+        if self._linger is not None:
+            if self._linger.is_over(now):
                 self.give_way()
         elif self._unread_since is not None and now - self._unread_since > bounds.UNREAD_S:
             self.crowd.count("answer_unread")
@@ -169,10 +172,10 @@ class BoundedProtocol(HttpToolsProtocol):
                 self.transport.close()
 
     def data_received(self, data: bytes) -> None:
-        if self._discarding_since is not None:
-            self._discarded += len(data)
-            if self._discarded > bounds.DISCARD:
-                self.give_way()
+        if self._linger is not None:
+            if self._linger.take(len(data), self._now()):
+                self.flow.pause_reading()
+                self.loop.call_later(bounds.LINGER_REST_S, self._read_on)
             return
         if not self._has_begun:
             self._has_begun = True
@@ -257,7 +260,7 @@ class BoundedProtocol(HttpToolsProtocol):
     @property
     def _is_busy(self) -> bool:
         """Whether there is a request to answer, and another behind it."""
-        return bool(self.pipeline) or (self._is_answering and self._in_head) or self._discarding_since is not None
+        return bool(self.pipeline) or (self._is_answering and self._in_head) or self._linger is not None
 
     @property
     def _is_answering(self) -> bool:
@@ -270,7 +273,7 @@ class BoundedProtocol(HttpToolsProtocol):
             self._head_since = self._now()
         self._piece = piece
         super().data_received(piece)  # type: ignore[arg-type]  # Its parser takes whatever holds bytes.
-        if self.transport.is_closing() or self._discarding_since is not None:
+        if self.transport.is_closing() or self._linger is not None:
             return
         if self._in_head:
             self._head_bytes += len(piece) if began_in_head else 0
@@ -329,7 +332,8 @@ class BoundedProtocol(HttpToolsProtocol):
             return
         if self.parser.should_upgrade():
             # The parser takes a body for the other protocol's: it reads the head again, without the wish.
-            self._head_again = self._without_upgrade()
+            version = self.parser.get_http_version().encode()
+            self._head_again = without_upgrade(self.parser.get_method(), self.url, version, self.headers)
             return
         # uvicorn would take the target apart by the rules of addresses, which some clients' do not keep.
         target, self.url = self.url, b"/"
@@ -376,25 +380,33 @@ class BoundedProtocol(HttpToolsProtocol):
                 self.crowd.ask(self)
 
     def on_response_complete(self) -> None:
-        # Behind an earlier request, it is that one's answer which is complete.
-        if self._stream is not None and self.cycle.response_complete and self.cycle.more_body:
-            self._throw_rest_away()
+        if self._linger is not None:
             return
         super().on_response_complete()
         if self._in_head and not self.pipeline and not self._is_answering:
             self.crowd.wait(self)
         self.go_on()
 
-    def _throw_rest_away(self) -> None:
-        """End after an answer that came before all of its request: what still comes is read for a while, unseen.
+    def _end_after(self, cycle: RequestResponseCycle) -> None:
+        """Close behind an answer, which may have come before all of its request."""
+        # Behind an earlier request, it is that one's answer which is complete.
+        if cycle.more_body and cycle is self.cycle:
+            self._throw_rest_away()
+        else:
+            self.transport.close()
 
-        Else the client would be told that the connection broke, and not why.
-        """
+    def _throw_rest_away(self) -> None:
+        """Send nothing more, and read what still comes, unseen; who has to wait for this place has it."""
         self._held = b""
-        self._discarding_since = self._now()
+        self._linger = Linger(self._now())
+        self.crowd.wait(self)
         self.flow.resume_reading()
         if not self.transport.is_closing():
             self.transport.write_eof()
+
+    def _read_on(self) -> None:
+        if not self.transport.is_closing():
+            self.flow.resume_reading()
 
     def pause_writing(self) -> None:
         self._unread_since = self._now()
@@ -446,19 +458,9 @@ class BoundedProtocol(HttpToolsProtocol):
             self._tunnel = self.certificates.of_tunnel(self.url.decode("latin-1"), (host, port or 0))
             self._fault = "" if self._tunnel is not None else "connect_elsewhere"
 
-    def _without_upgrade(self) -> bytes:
-        """The head that has just been read, as that of a request that asks for no other protocol."""
-        version = self.parser.get_http_version().encode()
-        lines = [b"%b %b HTTP/%b" % (self.parser.get_method(), self.url, version)]
-        for name, value in self.headers:
-            if name == b"connection":
-                value = b",".join(one for one in value.split(b",") if one.strip().lower() != b"upgrade")  # noqa: PLW2901
-            lines.append(b"%b: %b" % (name, value))
-        return b"\r\n".join([*lines, b"", b""])
-
     def _refuse(self, reason: str) -> None:
-        """Say why, once, and end; the rest of what comes is thrown away for a while so that it is heard."""
-        if self._discarding_since is not None or self.transport.is_closing():
+        """Say why, once, and end."""
+        if self._linger is not None or self.transport.is_closing():
             return
         self._held = b""
         self.crowd.count(reason)
@@ -468,13 +470,11 @@ class BoundedProtocol(HttpToolsProtocol):
         if not is_first or self.pipeline:
             self.give_way()  # An answer is on its way: whatever came now would be taken for a part of it.
             return
-        self._discarding_since = self._now()
         self._tell(reason)
         if cycle is not None and not cycle.response_complete:
             cycle.disconnected = True
             cycle.message_event.set()
-        self.flow.resume_reading()
-        self.transport.write_eof()
+        self._throw_rest_away()
 
     def _tell(self, reason: str) -> None:
         self.transport.write(refusal(reason))

@@ -93,8 +93,7 @@ class OssPath:
                 await self._move(incoming.write, piece)
             return await self._move(incoming.keep)
         finally:
-            # Also where the server stops and its threads take nothing more: it is no more than a name that goes.
-            incoming.drop()
+            await self._put_away(incoming.drop)
 
     async def _give_out(
         self, give: Callable[[OssCall], Outgoing | Answer], call: OssCall, receive: Receive, told: _Told
@@ -113,7 +112,7 @@ class OssPath:
                 await told.go_on(piece, more=at < end)
         finally:
             leaving.cancel()
-            outgoing.held.close()
+            await self._put_away(outgoing.held.close)
 
     @contextmanager
     def _transfer(self, account: str) -> Iterator[None]:
@@ -139,6 +138,13 @@ class OssPath:
             # What it works on is put away next, and must not be while a thread writes to it.
             await asyncio.wait((moving,))
             raise
+
+    async def _put_away(self, work: Callable[[], None]) -> None:
+        """Have *work* done, which leaves nothing behind: a disk takes seconds to forget a file of gigabytes."""
+        try:
+            await self._move(work)
+        except RuntimeError:  # Of a server that stops, whose threads take nothing more.
+            work()
 
 
 class _Told:
