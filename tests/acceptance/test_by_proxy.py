@@ -12,6 +12,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import oss2
 import pytest
 
 from kiln.service.clients import CLIENTS
@@ -198,6 +199,24 @@ def test_a_python_sdk_finds_kiln_under_the_names_of_an_apsara_stack(served, prot
 
     assert done.returncode == 0, done.stderr
     assert "cn-hangzhou" in done.stdout
+
+
+def test_an_oss_client_names_its_bucket_below_a_name_of_an_apsara_stack(served):
+    given = subprocess.run(
+        [*KILN, "env", "python", "--data", str(served.data)], capture_output=True, text=True, check=True
+    )
+    led = dict(line.removeprefix("export ").split("=", 1) for line in given.stdout.splitlines())
+    proxies = {"http": led["HTTP_PROXY"].strip("'")}
+    auth = oss2.Auth(served.access_key_id, served.secret)
+    bucket = oss2.Bucket(auth, "http://oss-cn-qingdao.inter.stack.example", "by-name", proxies=proxies)
+
+    bucket.create_bucket()
+    bucket.put_object("deep/a", b"bytes")
+
+    assert (served.buckets / "by-name" / "deep" / "a").read_bytes() == b"bytes"
+    assert [one.name for one in oss2.BucketIterator(oss2.Service(auth, bucket.endpoint, proxies=proxies))] == [
+        "by-name"
+    ]
 
 
 @pytest.mark.parametrize("protocol", ["http", "https"])

@@ -233,7 +233,11 @@ def _site(assembly: Assembly, at_work: tuple[Worker, Keeper], threads: Threads, 
                 uploads=assembly.uploads,
                 clock=ports.clock,
                 region=assembly.settings.region_ids[0],
-                own_names=("localhost", to_address(assembly.ports.deployment.endpoint)[0]),
+                own_names=(
+                    "localhost",
+                    to_address(assembly.ports.deployment.endpoint)[0],
+                    *assembly.settings.own_names,
+                ),
             )
         ),
         movers=movers,

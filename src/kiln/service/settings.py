@@ -71,7 +71,7 @@ class Settings:
         Doc(
             "Names beside those of the cloud (`*.aliyuncs.com`) by which clients that come by a proxy mean this Kiln, "
             "separated by commas, such as an Apsara Stack's: `ecs.example.com`, or `*.example.com` for all below. "
-            "Requests for other names are refused."
+            "Requests for other names, or other ports than 80 and 443, are refused. OSS's buckets are named below them."
         ),
     ] = ""
     machines: Annotated[

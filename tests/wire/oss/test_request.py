@@ -9,7 +9,7 @@ from kiln.wire.oss.operations import OPERATIONS, choose
 from kiln.wire.oss.request import is_for_oss, to_oss
 from tests.wire.raw import raw_request
 
-OWN = ("localhost", "kiln.example")
+OWN = ("localhost", "kiln.example", "oss.kiln.example", "*.stack.lab", "*.oss-b.lab")
 
 
 def a_request(method, target, host="127.0.0.1:8787", **headers):
@@ -29,6 +29,18 @@ def a_request(method, target, host="127.0.0.1:8787", **headers):
         ("images.localhost:8787", "/a", "images", "a", ""),
         ("images.kiln.example", "/a", "images", "a", ""),
         ("kiln.example", "/images/a", "images", "a", ""),
+        ("images.oss.kiln.example", "/a", "images", "a", ""),
+        ("oss.kiln.example", "/images/a", "images", "a", ""),
+        ("a.b.kiln.example", "/images/a", "images", "a", ""),
+        ("no_bucket.kiln.example", "/images/a", "images", "a", ""),
+        ("images.oss-cn-x.env17.stack.lab:8787", "/a", "images", "a", ""),
+        ("images.oss.stack.lab", "/a", "images", "a", ""),
+        ("oss.stack.lab", "/images/a", "images", "a", ""),
+        ("oss-cn-x.env17.stack.lab", "/images/a", "images", "a", ""),
+        ("images.stack.lab", "/images/a", "images", "a", ""),
+        ("images.ossuary.stack.lab", "/images/a", "images", "a", ""),
+        ("images.oss-b.lab", "/a", "images", "a", ""),
+        ("images.oss.elsewhere.lab", "/images/a", "images", "a", ""),
         ("images.oss-cn-hangzhou.aliyuncs.com", "/a/b", "images", "a/b", "cn-hangzhou"),
         ("images.oss-cn-hangzhou-internal.aliyuncs.com:443", "/a/b", "images", "a/b", "cn-hangzhou"),
         ("IMAGES.OSS-cn-hangzhou.aliyuncs.com", "/", "images", "", "cn-hangzhou"),
@@ -102,6 +114,11 @@ def test_every_operation_is_found_by_what_it_is_known_by(operation):
         ("PUT", "/images/a", {"x_oss_server_side_encryption": "KMS"}, "NotImplemented"),
         ("GET", "/images/a", {"x_oss_meta_a": "b"}, "NotImplemented"),
         ("GET", "/images?unheard=1", {}, "InvalidArgument"),
+        ("PUT", "/images/a?uploadId=1", {}, "InvalidArgument"),
+        ("PUT", "/images/a?partNumber=1", {}, "InvalidArgument"),
+        ("POST", "/images/a?uploads&uploadId=1", {}, "InvalidArgument"),
+        ("GET", "/images?continuation-token=x", {}, "InvalidArgument"),
+        ("GET", "/images/a?partNumber=1", {}, "NotImplemented"),
         ("POST", "/images", {}, "MethodNotAllowed"),
         ("OPTIONS", "/images/a", {}, "MethodNotAllowed"),
         ("DELETE", "/", {}, "MethodNotAllowed"),

@@ -31,7 +31,7 @@ class OssSite:
     uploads: Uploads
     clock: Clock
     region: str  #: Of a request whose host names none.
-    own_names: tuple[str, ...] = ("localhost",)  #: Names of hosts below which buckets may be named.
+    own_names: tuple[str, ...] = ("localhost",)  #: Names below which buckets may be named: see ``to_oss``.
 
 
 @dataclass(frozen=True, kw_only=True)

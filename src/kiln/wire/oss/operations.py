@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import KW_ONLY
 from typing import Literal
 
 from kiln.ground.values import dataclass
@@ -38,151 +39,110 @@ _IN_PLACE = tuple(
 )
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True)
 class OssOperation:
     """One of them. It has one of *answer*, *take* and *give*."""
 
     name: str
     method: str
     on: Level
+    _: KW_ONLY
     by: tuple[str, ...] = ()  #: Parameters by which it is known.
     params: tuple[str, ...] = ()  #: Others that it takes.
     headers: tuple[str, ...] = ()  #: ``x-oss-`` headers that it takes.
-    is_read: bool = False  #: Whether it leaves everything as it is: who may read the bucket may ask it.
     needs_bucket: bool = True
     is_long: bool = False  #: Whether its answer may wait for as many bytes as an object has.
     answer: Callable[[OssCall], Answer] | None = None  #: What is known at once; its body is short.
     take: Callable[[OssCall, int | None], Incoming] | None = None  #: Bytes, as many as the request tells.
     give: Callable[[OssCall], Outgoing | Answer] | None = None
 
+    @property
+    def is_read(self) -> bool:
+        """Whether it leaves everything as it is: who may read the bucket may ask it."""
+        return self.method in ("GET", "HEAD")
+
 
 OPERATIONS: tuple[OssOperation, ...] = (
     OssOperation(
-        name="ListBuckets",
-        method="GET",
-        on="service",
+        "ListBuckets",
+        "GET",
+        "service",
         params=("marker", "max-keys", "prefix"),
-        is_read=True,
         needs_bucket=False,
         answer=of_buckets.list_buckets,
     ),
     OssOperation(
-        name="PutBucket",
-        method="PUT",
-        on="bucket",
+        "PutBucket",
+        "PUT",
+        "bucket",
         headers=("x-oss-acl", "x-oss-storage-class"),
         needs_bucket=False,
         answer=of_buckets.put_bucket,
     ),
-    OssOperation(name="DeleteBucket", method="DELETE", on="bucket", answer=of_buckets.delete_bucket),
+    OssOperation("DeleteBucket", "DELETE", "bucket", answer=of_buckets.delete_bucket),
+    OssOperation("GetBucketInfo", "GET", "bucket", by=("bucketInfo",), answer=of_buckets.get_bucket_info),
+    OssOperation("GetBucketLocation", "GET", "bucket", by=("location",), answer=of_buckets.get_bucket_location),
+    OssOperation("GetBucketAcl", "GET", "bucket", by=("acl",), answer=of_buckets.get_acl),
+    OssOperation("ListObjects", "GET", "bucket", params=(*_LISTING, "marker"), answer=of_buckets.list_objects),
     OssOperation(
-        name="GetBucketInfo",
-        method="GET",
-        on="bucket",
-        by=("bucketInfo",),
-        is_read=True,
-        answer=of_buckets.get_bucket_info,
-    ),
-    OssOperation(
-        name="GetBucketLocation",
-        method="GET",
-        on="bucket",
-        by=("location",),
-        is_read=True,
-        answer=of_buckets.get_bucket_location,
-    ),
-    OssOperation(name="GetBucketAcl", method="GET", on="bucket", by=("acl",), is_read=True, answer=of_buckets.get_acl),
-    OssOperation(
-        name="ListObjects",
-        method="GET",
-        on="bucket",
-        params=(*_LISTING, "marker"),
-        is_read=True,
-        answer=of_buckets.list_objects,
-    ),
-    OssOperation(
-        name="ListObjectsV2",
-        method="GET",
-        on="bucket",
+        "ListObjectsV2",
+        "GET",
+        "bucket",
         by=("list-type",),
         params=(*_LISTING, "continuation-token", "fetch-owner", "start-after"),
-        is_read=True,
         answer=of_buckets.list_objects_v2,
     ),
     OssOperation(
-        name="DeleteMultipleObjects",
-        method="POST",
-        on="bucket",
+        "DeleteMultipleObjects",
+        "POST",
+        "bucket",
         by=("delete",),
         params=("encoding-type",),
         answer=of_buckets.delete_multiple_objects,
     ),
     OssOperation(
-        name="ListMultipartUploads",
-        method="GET",
-        on="bucket",
+        "ListMultipartUploads",
+        "GET",
+        "bucket",
         by=("uploads",),
         params=("delimiter", "encoding-type", "key-marker", "max-uploads", "prefix", "upload-id-marker"),
-        is_read=True,
         answer=of_uploads.list_uploads,
     ),
-    OssOperation(name="PutObject", method="PUT", on="object", headers=_AS_WRITTEN, take=of_objects.IncomingObject),
+    OssOperation("PutObject", "PUT", "object", headers=_AS_WRITTEN, take=of_objects.IncomingObject),
     OssOperation(
-        name="GetObject",
-        method="GET",
-        on="object",
-        params=_IN_PLACE,
-        headers=("x-oss-range-behavior",),
-        is_read=True,
-        give=of_objects.get_object,
+        "GetObject", "GET", "object", params=_IN_PLACE, headers=("x-oss-range-behavior",), give=of_objects.get_object
     ),
-    OssOperation(name="HeadObject", method="HEAD", on="object", is_read=True, answer=of_objects.head_object),
+    OssOperation("HeadObject", "HEAD", "object", answer=of_objects.head_object),
+    OssOperation("GetObjectMeta", "HEAD", "object", by=("objectMeta",), answer=of_objects.get_object_meta),
+    OssOperation("GetObjectAcl", "GET", "object", by=("acl",), answer=of_buckets.get_object_acl),
+    OssOperation("DeleteObject", "DELETE", "object", answer=of_objects.delete_object),
     OssOperation(
-        name="GetObjectMeta",
-        method="HEAD",
-        on="object",
-        by=("objectMeta",),
-        is_read=True,
-        answer=of_objects.get_object_meta,
-    ),
-    OssOperation(
-        name="GetObjectAcl", method="GET", on="object", by=("acl",), is_read=True, answer=of_buckets.get_object_acl
-    ),
-    OssOperation(name="DeleteObject", method="DELETE", on="object", answer=of_objects.delete_object),
-    OssOperation(
-        name="InitiateMultipartUpload",
-        method="POST",
-        on="object",
+        "InitiateMultipartUpload",
+        "POST",
+        "object",
         by=("uploads",),
         params=("encoding-type",),
         headers=_AS_WRITTEN,
         answer=of_uploads.initiate,
     ),
+    OssOperation("UploadPart", "PUT", "object", by=("partNumber", "uploadId"), take=of_uploads.IncomingPart),
     OssOperation(
-        name="UploadPart",
-        method="PUT",
-        on="object",
-        by=("partNumber", "uploadId"),
-        take=of_uploads.IncomingPart,
-    ),
-    OssOperation(
-        name="CompleteMultipartUpload",
-        method="POST",
-        on="object",
+        "CompleteMultipartUpload",
+        "POST",
+        "object",
         by=("uploadId",),
         params=("encoding-type",),
         headers=("x-oss-complete-all", "x-oss-forbid-overwrite"),
         is_long=True,
         answer=of_uploads.complete,
     ),
-    OssOperation(name="AbortMultipartUpload", method="DELETE", on="object", by=("uploadId",), answer=of_uploads.abort),
+    OssOperation("AbortMultipartUpload", "DELETE", "object", by=("uploadId",), answer=of_uploads.abort),
     OssOperation(
-        name="ListParts",
-        method="GET",
-        on="object",
+        "ListParts",
+        "GET",
+        "object",
         by=("uploadId",),
         params=("encoding-type", "max-parts", "part-number-marker"),
-        is_read=True,
         answer=of_uploads.list_parts,
     ),
 )
@@ -204,9 +164,15 @@ def choose(request: OssRequest) -> OssOperation:
 
 def _check_params(operation: OssOperation, asked: frozenset[str] | set[str]) -> None:
     for name in sorted(asked - {*operation.by, *operation.params}):
-        if name in SUBRESOURCES or name.startswith("x-oss-"):
+        reason = f"{operation.name} has no such parameter"
+        # Of another that would be asked for so it says something here, if not with what else was sent.
+        kin = [one for one in OPERATIONS if (one.method, one.on) == (operation.method, operation.on)]
+        meant = next((one for one in kin if name in {*one.by, *one.params}), None)
+        if meant is not None:
+            reason += f", and {meant.name} is known by {' and '.join(meant.by)}"
+        elif name in SUBRESOURCES or name.startswith("x-oss-"):
             raise NotServed(name=f"{operation.method} ?{name[:100]}")
-        raise InvalidArgument(name=name[:100], reason=f"{operation.name} has no such parameter")
+        raise InvalidArgument(name=name[:100], reason=reason)
 
 
 def _check_headers(operation: OssOperation, fields: Mapping[str, str]) -> None:

@@ -1,8 +1,9 @@
 """A request for OSS, taken apart: which bucket and object it is for, and how it says so.
 
-A bucket is named by the host (``BUCKET.oss-REGION.aliyuncs.com``) or, where the
-client was told an address, by the first part of the path. At an address of
-Kiln's own such a request is known from those for the API by its signature.
+A bucket is named by the host (``BUCKET.oss-REGION.aliyuncs.com``, or below a
+name of this Kiln's own) or, where the client was told an address, by the first
+part of the path. At an address of Kiln's own such a request is known from those
+for the API by its signature.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ import re
 from collections.abc import Iterable, Mapping
 from urllib.parse import unquote_to_bytes
 
+from kiln.buckets.port import is_bucket_name
 from kiln.declare.cloud import DOMAIN
 from kiln.ground.values import dataclass
 from kiln.wire.doors.door import RawRequest
@@ -19,6 +21,8 @@ from kiln.wire.oss.errors import InvalidArgument
 _of_cloud = re.compile(
     rf"(?:([a-z0-9](?:[a-z0-9-]*[a-z0-9])?)\.)?oss(?:-([a-z0-9][a-z0-9-]*?))??(?:-internal)?\.{re.escape(DOMAIN)}"
 ).fullmatch
+
+_begins_with_oss = re.compile(r"oss(-[a-z0-9-]+)?\.").match
 
 _SCHEMES = (b"OSS ", b"OSS2 ", b"OSS4-")
 _IN_QUERY = (b"&OSSAccessKeyId=", b"&x-oss-signature=", b"&x-oss-signature-version=")
@@ -63,7 +67,11 @@ def is_for_oss(headers: Iterable[tuple[bytes, bytes]], query: bytes) -> bool:
 
 
 def to_oss(raw: RawRequest, own: Iterable[str]) -> OssRequest:
-    """Take *raw* apart; *own* are names of this Kiln, below which a bucket may be named. Raises InvalidArgument."""
+    """Take *raw* apart. Raises InvalidArgument.
+
+    *own* are names of this Kiln, below which a bucket may be named: ``NAME``, or ``*.NAME`` for any below, of which
+    those are OSS's that begin with it (``oss.NAME``, ``oss-REGION.env.NAME``).
+    """
     whole = raw.host.lower()
     found = _of_cloud(_name_of(whole))
     path = _decoded(raw.path.removeprefix("/"), "the path")
@@ -71,8 +79,7 @@ def to_oss(raw: RawRequest, own: Iterable[str]) -> OssRequest:
     if found is not None:
         bucket, region = found[1] or "", found[2] or ""
     else:
-        name = _name_of(whole)
-        bucket = next((name.removesuffix(f".{one}") for one in own if name.endswith(f".{one}")), "")
+        bucket = _bucket_below(_name_of(whole), tuple(own))
     by_host = found is not None or bool(bucket)
     if bucket:
         host = whole.removeprefix(f"{bucket}.")
@@ -81,6 +88,15 @@ def to_oss(raw: RawRequest, own: Iterable[str]) -> OssRequest:
     return OssRequest(
         raw=raw, bucket=bucket, name=path, query=_to_query(raw.query_string), region=region, host=host, by_host=by_host
     )
+
+
+def _bucket_below(host: str, own: tuple[str, ...]) -> str:
+    """The bucket that *host* names below one of those names; "" where it names none."""
+    bucket, _, service = host.partition(".")
+    if host in own or not is_bucket_name(bucket):
+        return ""
+    is_below = _begins_with_oss(service) and f".{service}".endswith(tuple(one[1:] for one in own if one[:2] == "*."))
+    return bucket if service in own or is_below else ""
 
 
 def _to_query(text: bytes) -> dict[str, str]:
