@@ -34,6 +34,7 @@ from kiln.upkeep import duties, unfinished
 from kiln.wire.dispatch import Dispatcher
 from tests.catalogue import BY_NAME, key_of
 from tests.promises import check_answer, met
+from tests.ring import passphrase
 
 REGION = "cn-qingdao-env17-d01"
 ACCOUNT = "1000000000000001"
@@ -158,6 +159,7 @@ def cloud_in(
     clock = Clock()
     pool = Qcow2Pool(folder / "pool")
     pool.lineage = lineage_in(database)
+    pool.keys = passphrase
     ports = Ports(
         database=database,
         pool=pool,

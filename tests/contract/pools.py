@@ -9,6 +9,7 @@ from pathlib import Path
 from kiln.pools.port import Pool, Succession
 from kiln.pools.qcow2 import Qcow2Pool
 from tests.pools.patterns import BLOCK, SIZE, put
+from tests.ring import KEY, passphrase
 
 
 @dataclass(frozen=True)
@@ -20,7 +21,24 @@ class Kind:
     open: Callable[[Path], Pool]
 
 
-KINDS = [Kind("qcow2", ("qemu-img", "qemu-io", "prlimit", "setpriv"), lambda folder: Qcow2Pool(folder / "pool"))]
+class _Encrypting(Qcow2Pool):
+    """Encrypts all that it makes of nothing, so that whatever is asked of a pool is asked of encrypted volumes."""
+
+    def create(self, volume, size_bytes, key=KEY):
+        super().create(volume, size_bytes, key)
+
+
+def _opened(kind):
+    def opened(folder):
+        pool = kind(folder / "pool")
+        pool.keys = passphrase
+        return pool
+
+    return opened
+
+
+_TOOLS = ("qemu-img", "qemu-io", "prlimit", "setpriv")
+KINDS = [Kind("qcow2", _TOOLS, _opened(Qcow2Pool)), Kind("encrypted", _TOOLS, _opened(_Encrypting))]
 
 
 def no_progress(percent):

@@ -13,10 +13,18 @@ import pytest
 
 from kiln.ground.units import GiB, MiB
 from kiln.pools import locks
-from kiln.pools.errors import Cancelled, SourceRefused, SourceTouched, VolumeBusy, VolumeMissing
+from kiln.pools.errors import (
+    Cancelled,
+    SourceRefused,
+    SourceTouched,
+    VolumeBusy,
+    VolumeLocked,
+    VolumeMissing,
+)
 from kiln.pools.port import Succession
 from tests.contract.pools import TREE, allocated, make_tree, never, no_progress, raw_file
 from tests.pools.patterns import BLOCK, SIZE, bring_in, holds, inspected, node, put, talk
+from tests.ring import KEY, another
 
 # Heads and layers.
 
@@ -311,6 +319,94 @@ def test_takes_in_a_smaller_parent_on_a_larger_grandparent(pool):
 
 
 @pytest.mark.slow
+# Encryption.
+
+
+def test_encrypts_a_copy_of_a_layer_that_reads_as_it_and_stands_alone(pool):
+    make_tree(pool)
+    heard = []
+
+    for _ in range(2):
+        pool.encrypt("v-middle", "v-copy", KEY, heard.append, never)
+
+    assert holds(pool, "v-copy", TREE["v-middle"])
+    assert pool.parent("v-copy") is None
+    assert pool.verify("v-copy") == []
+    assert heard[-1] == 100
+    assert not _is_plain(pool, "v-copy", 1)
+    assert not _is_plain(pool, "v-copy", 2)
+
+
+def test_writes_nothing_plain_above_an_encrypted_layer_whatever_is_merged(pool):
+    pool.create("v-base", SIZE, KEY)
+    put(pool, "v-base", {0: 0x51, 1: 0x51})
+    pool.freeze([Succession("v-base", "v-middle")], None)
+    put(pool, "v-middle", {1: 0x52, 2: 0x52})
+    pool.freeze([Succession("v-middle", "v-head")], None)
+    put(pool, "v-head", {2: 0x53})
+    pool.clone("v-middle", "v-clone", SIZE)
+    put(pool, "v-clone", {3: 0x54})
+    wanted = {"v-head": {0: 0x51, 1: 0x52, 2: 0x53}, "v-clone": {0: 0x51, 1: 0x52, 2: 0x52, 3: 0x54}}
+
+    for volume in ("v-head", "v-middle", "v-clone", "v-head"):
+        pool.absorb(volume, None)
+
+    assert all(holds(pool, volume, blocks) for volume, blocks in wanted.items())
+    for volume in ("v-base", "v-middle", "v-head", "v-clone"):
+        assert pool.verify(volume) == []
+        assert not any(_is_plain(pool, volume, byte) for byte in (0x51, 0x52, 0x53, 0x54))
+
+
+def test_keeps_the_bytes_of_what_it_has_no_key_of_and_says_so(pool):
+    pool.create("v-one", SIZE, KEY)
+    put(pool, "v-one", {0: 5})
+    pool.freeze([Succession("v-one", "v-two")], None)
+    right, pool.keys = pool.keys, another
+
+    asked = {
+        "clone": lambda: pool.blockdevs("v-one"),
+        "absorb": lambda: pool.absorb("v-two", None),
+        "resize": lambda: pool.resize("v-two", 2 * SIZE),
+        "encrypt": lambda: pool.encrypt("v-one", "v-copy", KEY, no_progress, never),
+    }
+    for ask in asked.values():
+        with pytest.raises(VolumeLocked, match=KEY):
+            ask()
+    (complaint,) = pool.verify("v-one")
+    assert KEY in complaint
+    assert (pool.parent("v-two"), pool.size("v-two"), pool.exists("v-copy")) == ("v-one", SIZE, False)
+    pool.keys = right
+    assert holds(pool, "v-two", {0: 5})
+
+
+def test_makes_nothing_with_a_key_that_is_not_there(pool):
+    pool.create("v-layer", SIZE)
+
+    with pytest.raises(VolumeLocked, match="no-key"):
+        pool.create("v-one", SIZE, "no-key")
+    with pytest.raises(VolumeLocked, match="no-key"):
+        pool.encrypt("v-layer", "v-one", "no-key", no_progress, never)
+
+    assert list(pool.volumes()) == ["v-layer"]
+    assert pool.leftovers() == []
+
+
+def test_stops_encrypting_when_asked_and_leaves_nothing(pool):
+    make_tree(pool)
+
+    with pytest.raises(Cancelled):
+        pool.encrypt("v-middle", "v-copy", KEY, no_progress, lambda: True)
+
+    assert not pool.exists("v-copy")
+    assert pool.leftovers() == []
+
+
+def _is_plain(pool, volume, byte):
+    """Whether a sector of that byte can be read in the volume's own file."""
+    (own,) = (path for path in pool.files(volume) if path.stem == volume)
+    return bytes([byte]) * 512 in own.read_bytes()
+
+
 def test_gives_the_space_back_in_any_order_of_deletion(pool):
     """Names go one by one; what nothing names is dropped, or taken in by its only child first."""
     for order in itertools.permutations(TREE):
@@ -456,7 +552,7 @@ def test_says_what_its_trash_takes(pool):
 def opened(pool, volume):
     """Have a program hold the volume's file open."""
     path = Path(pool.blockdevs(volume)[-1]["file"]["filename"])
-    with subprocess.Popen(["qemu-io", "-f", "qcow2", path], stdin=subprocess.PIPE, stdout=subprocess.DEVNULL) as it:
+    with subprocess.Popen(["qemu-io", "-f", "raw", path], stdin=subprocess.PIPE, stdout=subprocess.DEVNULL) as it:
         deadline = time.monotonic() + 20
         while not locks.is_open(path):
             assert time.monotonic() < deadline

@@ -20,6 +20,7 @@ from tests.contract.pools import TREE, make_tree, never, no_progress, raw_file
 from tests.copies import copied
 from tests.pools.kills import in_child, killed_at, points_of
 from tests.pools.patterns import BLOCK, BLOCKS, SIZE, all_hold, believed, bring_in, holds, inspected
+from tests.ring import KEY
 
 # Kills. Each scenario is prepared, killed at every one of its points in turn, and done again by a new process.
 
@@ -51,10 +52,19 @@ def send(pool, folder):
         left_over.unlink()
 
 
+def encrypt(pool, folder):
+    pool.encrypt("v-middle", "v-copy", KEY, no_progress, never)
+
+
 def absorb_and_drop(pool, folder):
     if pool.exists("v-base") and pool.parent("v-middle") == "v-base":
         pool.absorb("v-middle", None)
     pool.drop("v-base")
+
+
+def absorb_in_the_midst(pool, folder):
+    if pool.parent("v-left") == "v-middle":
+        pool.absorb("v-left", None)
 
 
 def discard(pool, folder):
@@ -116,12 +126,14 @@ SCENARIOS = {
     ),
     "resize": Scenario(of_tree, lambda pool, _: pool.resize("v-left", SIZE + BLOCK), TREE, ("v-left",)),
     "absorb and drop": Scenario(of_tree, absorb_and_drop, LATER, ("v-middle", "v-left")),
+    "absorb in the midst": Scenario(of_tree, absorb_in_the_midst, TREE, ("v-left",)),
     "discard": Scenario(of_tree, discard, {"v-base": TREE["v-base"]}, ()),
     "retrieve": Scenario(of_trash, retrieve, TREE, ()),
     "purge": Scenario(of_trash, purge, {"v-base": TREE["v-base"]}, ()),
     "bring in": Scenario(with_source, bring, {"v-image": {0: 1, 9: 2}}, ("v-image",)),
     "bring in what is packed": Scenario(with_packed, bring_packed, {"v-image": {0: 1, 9: 2}}, ("v-image",)),
     "send out": Scenario(of_tree, send, TREE, ()),
+    "encrypt": Scenario(of_tree, encrypt, {**TREE, "v-copy": TREE["v-middle"]}, ("v-copy",)),
 }
 
 

@@ -66,6 +66,11 @@ def _seen(cloud: Cloud, volume: str, blocks: Bytes, digest: Callable[[Path], str
     return (nodes, *map(digest, pool.files(volume)), repr(blocks))
 
 
+def is_encrypted(cloud: Cloud, volume: str) -> bool:
+    """Whether the bytes of a volume's own file are."""
+    return "encrypt" in cloud.ports.pool.blockdevs(volume)[-1]
+
+
 def nothing_is_halfway(cloud: Cloud) -> None:
     """Every resource has come to rest, and nothing that was planned has stayed planned."""
     for rows, ends in _ENDS.items():

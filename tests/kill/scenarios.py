@@ -31,7 +31,7 @@ from kiln.upkeep.restore import NotRestorable, prepare, prepare_to_empty
 from kiln.upkeep.scheduled import Scheduler
 from kiln.upkeep.sweep import DEEPEST
 from tests.clouds import Cloud
-from tests.kill.checks import Bytes, disk_holds, image_holds, snapshot_holds
+from tests.kill.checks import Bytes, disk_holds, image_holds, is_encrypted, snapshot_holds
 from tests.kill.kilns import Script, keep, settle
 from tests.pools.patterns import BLOCK, put, reads_as
 from tests.reading import every, find, the
@@ -215,6 +215,25 @@ def check_copy(cloud: Cloud, facts: Facts, answers: Answers) -> None:
     for snapshot, blocks in zip(facts["snapshots"], (SYSTEM, DATA), strict=True):
         if find(cloud, snapshots, id=snapshot) is not None:
             snapshot_holds(cloud, snapshot, blocks)
+
+
+def copy_image_encrypted(script: Script, facts: Facts) -> None:
+    """Within the region; the source is to go before the copy is made."""
+    script.ask("copy", "CopyImage", ImageId=facts["image"], Encrypted="true")
+    script.ask("delete", "DeleteImage", ImageId=facts["image"])
+    for n, snapshot in enumerate(facts["snapshots"]):
+        script.ask(f"snapshot-{n}", "DeleteSnapshot", SnapshotId=snapshot, over="InvalidSnapshotId.NotFound")
+    script.keep()
+
+
+def check_copy_encrypted(cloud: Cloud, facts: Facts, answers: Answers) -> None:
+    for image in every(cloud, images):
+        image_holds(cloud, image.id, [SYSTEM, DATA])
+    ids = {image.id for image in every(cloud, images)}
+    if "copy" in answers:
+        assert answers["copy"]["ImageId"] in ids
+    layers = {row.volume: row.kms_key for row in every(cloud, snapshots)}
+    assert all(bool(key) == is_encrypted(cloud, layer or "") for layer, key in layers.items())
 
 
 def copy_and_cancel(script: Script, facts: Facts) -> None:
@@ -713,6 +732,7 @@ SCENARIOS = {
     "create_image_of_snapshot": Scenario(arrange_snapshot, create_image_of_snapshot, check_image_of_snapshot),
     "create_image_of_mappings": Scenario(arrange_snapshots, create_image_of_mappings, check_image_of_mappings),
     "copy_image": Scenario(arrange_copy, copy_image, check_copy),
+    "copy_image_encrypted": Scenario(arrange_image_to_delete, copy_image_encrypted, check_copy_encrypted),
     "copy_and_cancel": Scenario(arrange_image_to_delete, copy_and_cancel, check_copy_cancelled),
     "create_snapshots": Scenario(lambda cloud: an_instance_with(cloud, SYSTEM), create_snapshots, check_snapshots),
     "reset_disk": Scenario(arrange_written_disk, reset_disk, check_reset),

@@ -36,7 +36,7 @@ ELSEWHERE = {
     "buckets/test_uploads.py": "buckets.upload.made buckets.part.written buckets.part.recorded buckets.upload.arranged "
     "buckets.upload.placed buckets.upload.ended",
     "contract/test_pool_failures.py": "pool.remove.before pool.remove.unlinked pool.remove.folder_synced "
-    "pool.unpack.before pool.unpacked",
+    "pool.unpack.before pool.unpacked pool.absorb.committed",
     "networks/test_keepers.py": "networks.before_keep networks.kept networks.carried networks.before_start "
     "networks.started networks.before_egress networks.egress_started networks.before_let_go networks.keeper_ended "
     "networks.let_go",

@@ -36,7 +36,7 @@ class Booted:
 
 @pytest.fixture(scope="module")
 def booted(guest_image):  # noqa: F811 - the fixture.
-    """A machine with a system disk and a data disk, up and running, for a module's tests together.
+    """A machine with an encrypted system disk and a data disk, up and running, for a module's tests together.
 
     They leave it running and its disks ``/dev/xvda`` and ``/dev/xvdb`` in place.
     """
@@ -44,7 +44,7 @@ def booted(guest_image):  # noqa: F811 - the fixture.
         machines, disks = QemuMachines(folder / DEEP / "run", accel="tcg"), Disks(folder / DEEP / "disks")
         uid = machines.uid("i-1")
         disks.bring_in("system", guest_image)
-        disks.above("s0", "system", uid)
+        disks.encrypted("s0", "sealed", disks.encrypted_copy("system", "sealed"), uid)
         disks.blank("d0", uid=uid)
         drives = [disks.drive("s0", "a", "0"), disks.drive("d0", "b", "1")]
         machines.start(a_machine(drives=drives, public_ip="127.64.77.77", ports=(2277,)))

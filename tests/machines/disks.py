@@ -10,7 +10,11 @@ import shutil
 import subprocess
 from pathlib import Path
 
+from kiln.ground.passphrases import Passphrase
 from kiln.machines.port import Drive, Machine
+from kiln.pools import luks, overlay
+from kiln.pools.qcow2 import Qcow2Pool
+from tests.ring import KEY, passphrase
 
 MIB = 1024 * 1024
 AS_KILN_DOES = ("-f", "qcow2", "-o", "cluster_size=128k,extended_l2=on")
@@ -27,6 +31,7 @@ class Disks:
                     each.chmod(0o711)
         self.folder = folder
         self.below: dict[str, str | None] = {}
+        self.passphrases: dict[str, Passphrase] = {}  #: Of the encrypted ones.
 
     def path(self, name):
         return self.folder / f"{name}.qcow2"
@@ -41,6 +46,25 @@ class Disks:
         self._own(name, None, uid)
         return name
 
+    def encrypted(self, name, below=None, size_bytes=64 * MIB, uid=None):
+        """An empty encrypted head, above a layer or blank."""
+        self.path(name).touch()
+        overlay.write(self.path(name), size_bytes, below and f"{below}.qcow2", luks.forge(KEY, passphrase))
+        self.passphrases[name] = luks.open_lock(overlay.read(self.path(name)).lock, name, passphrase)
+        self._own(name, below, uid)
+        return name
+
+    def encrypted_copy(self, layer, name):
+        """A layer that reads as another and is encrypted; returns its size in bytes."""
+        pool = Qcow2Pool(self.folder)
+        pool.keys = passphrase
+        pool.encrypt(layer, name, KEY, lambda _: None, lambda: False)
+        self.path(name).chmod(0o444)
+        header = overlay.read(self.path(name))
+        self.passphrases[name] = luks.open_lock(header.lock, name, passphrase)
+        self.below[name] = None
+        return header.size_bytes
+
     def above(self, name, below, uid=None):
         """An empty head above a layer."""
         qemu_img("create", *AS_KILN_DOES, "-b", f"{below}.qcow2", "-F", "qcow2", self.path(name))
@@ -49,12 +73,16 @@ class Disks:
 
     def node(self, name, *, is_head=True):
         file = {"driver": "file", "filename": str(self.path(name))}
+        sealed = {}
+        if name in self.passphrases:
+            sealed["encrypt"] = {"format": "luks", "key-secret": self.passphrases[name]}
         return {
             "driver": "qcow2",
             "node-name": name,
             "read-only": not is_head,
             "backing": self.below[name],
             "file": file,
+            **sealed,
         }
 
     def chain(self, name):

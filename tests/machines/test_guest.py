@@ -80,6 +80,20 @@ def test_knows_nothing_of_kilns_environment(booted):
     assert names == {b"PATH", b"LC_ALL"}
 
 
+def test_boots_from_an_encrypted_disk_and_is_told_its_passphrases_by_descriptors_once(booted):
+    pid = find(RunFolder(booted.machines._run / "i-1"))
+    arguments = Path(f"/proc/{pid}/cmdline").read_bytes()
+
+    assert b"secret,id=key-" in arguments
+    assert not [one for one in booted.disks.passphrases.values() if one.text.encode() in arguments]
+    assert secrets_of(booted) == []
+
+
+def secrets_of(booted):
+    with open_session(RunFolder(booted.machines._run / "i-1").qmp) as qmp:
+        return [one["name"] for one in qmp.execute("qom-list", {"path": "/objects"}) if one["type"] == "child<secret>"]
+
+
 def test_is_not_forgotten_while_it_runs(booted):
     with pytest.raises(MachineRefused, match="runs"):
         booted.machines.forget("i-1")
@@ -279,6 +293,31 @@ def test_merges_layers_upwards_while_the_guest_writes(booted):
     ask(f"unmount {file.removesuffix('/file')}")
     booted.machines.detach("i-1", "merge2")
     subprocess.run(["qemu-img", "check", "-q", disks.path("merge2")], check=True)
+
+
+def test_freezes_and_merges_encrypted_disks_and_writes_nothing_plain(booted):
+    disks, guest, ask = booted.disks, booted.guest, booted.session.ask
+    disks.encrypted("seal0", uid=booted.uid)
+    booted.machines.attach("i-1", disks.drive("seal0", "j", "seal"))
+    wait_for(lambda: "seal=" in ask("disks"))
+    folder = ask("mount").split()[-1]
+    ask(f"write {folder}/file {'a-word-that-nobody-may-read-' * 20}")
+    for number in (1, 2):
+        ask(f"run for i in 1 9 33 70; do {write_page(folder + '/pages')} seek=$((i+{number})); done; sync")
+        disks.encrypted(f"seal{number}", f"seal{number - 1}", uid=booted.uid)
+        guest.switch([(f"seal{number - 1}", disks.node(f"seal{number}"))], settle)
+    before = ask(f"sum {folder}/pages")
+
+    guest.stream("seal2", "seal0", "seal0.qcow2", disks.passphrases)
+    guest.stream("seal2", None, None, disks.passphrases)
+
+    ask("run sync; echo 3 >/proc/sys/vm/drop_caches")
+    assert ask(f"sum {folder}/pages") == before
+    assert not {"seal0", "seal1"} & nodes_of(booted)
+    ask(f"unmount {folder}")
+    booted.machines.detach("i-1", "seal2")
+    assert secrets_of(booted) == []
+    assert not [n for n in range(3) if b"nobody-may-read" in disks.path(f"seal{n}").read_bytes()]
 
 
 def write_page(file):

@@ -9,22 +9,25 @@ from __future__ import annotations
 import json
 import subprocess
 
+from kiln.ground.passphrases import within
 from kiln.ground.units import KiB
 from kiln.pools import stamps
+from kiln.pools.nodes import stacked
 from kiln.pools.port import Source
 
 BLOCK = 64 * KiB
 BLOCKS = 16
 SIZE = BLOCK * BLOCKS  # 1 MiB
 
+SECRETS: dict[str, str] = {}  #: The passphrases of all encrypted volumes that were looked at, by their IDs.
+
 
 def node(pool, volume, *, writable):
     """The volume's whole chain as one block node, as a file name for QEMU's tools."""
-    below = None
-    for blockdev in pool.blockdevs(volume):
-        below = blockdev | {"backing": below}
+    below = stacked(pool.blockdevs(volume)) | {"read-only": not writable}
+    SECRETS.update({str(one): one.text for one in within([below])})
     # No spaces: they part the words of a command.
-    return "json:" + json.dumps(below | {"read-only": not writable}, separators=(",", ":"))
+    return "json:" + json.dumps(below, separators=(",", ":"))
 
 
 def put(pool, volume, blocks):
@@ -79,7 +82,9 @@ def talk(name, commands, arguments=()):
 
 def _talk(commands, arguments, names=()):
     spoken = [word for command in commands for word in ("-c", command)]
-    command = ["qemu-io", *arguments, *spoken, *names]
+    words = " ".join([*commands, *names])
+    secrets = [f"--object=secret,id={each},data={SECRETS[each]}" for each in SECRETS if each in words]
+    command = ["qemu-io", *secrets, *arguments, *spoken, *names]
     # One that is told nothing asks for commands.
     done = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False)
     said = done.stdout + done.stderr

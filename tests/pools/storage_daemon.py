@@ -10,6 +10,7 @@ import time
 
 from qemu.qmp import ExecuteError, QMPClient
 
+from kiln.ground.passphrases import within
 from tests.pools import patterns
 
 
@@ -41,6 +42,9 @@ class Daemon:
             self.qmp = None
 
     def execute(self, command, **arguments):
+        for one in within([arguments]) if command == "blockdev-add" else ():
+            with contextlib.suppress(ExecuteError):  # It may have been told before.
+                self.execute("object-add", qom_type="secret", id=one, data=one.text)
         spelled = {name.replace("_", "-"): value for name, value in arguments.items()}
         return self.loop.run_until_complete(self.qmp.execute(command, spelled))
 
@@ -83,7 +87,7 @@ class Daemon:
             self.execute("transaction", actions=actions)
         return False  # There is no agent in it.
 
-    def stream(self, node, base, backing_file):
+    def stream(self, node, base, backing_file, passphrases=None):
         with self.qmp.listener(("JOB_STATUS_CHANGE",)) as events:
             below = {} if base is None else {"base_node": base, "backing_file": backing_file}
             self.execute("block-stream", job_id="stream", device=node, auto_finalize=False, auto_dismiss=False, **below)

@@ -75,7 +75,7 @@ class Liar:
     def follow(self, chains):
         return True
 
-    def stream(self, node, base, backing_file):
+    def stream(self, node, base, backing_file, passphrases=None):
         return None
 
 

@@ -118,7 +118,7 @@ def test_names_a_file_in_use(tmp_path, image):
         while not locks.is_written(tmp_path / "out"):
             assert time.monotonic() < deadline
         with pytest.raises(VolumeBusy):
-            qemu_img.resize(tmp_path / "out", 1 * GiB)
+            qemu_img.resize({"driver": "qcow2", "file": {"driver": "file", "filename": str(tmp_path / "out")}}, 1 * GiB)
         other.kill()
 
 

@@ -161,7 +161,7 @@ def test_knows_what_qemu_leaves_behind(tmp_path, form):
         work(file, command)
         assert complaints(file) == []
         assert is_plainly_sound(file), command
-    qemu_img.resize(file, 64 * SIZE)
+    qemu_img.resize({"driver": "qcow2", "file": {"driver": "file", "filename": str(file)}}, 64 * SIZE)
     assert is_plainly_sound(file)
 
 

@@ -17,8 +17,10 @@ from kiln.tasks.worker import TRIES
 from kiln.upkeep.findings import is_well
 from kiln.upkeep.fsck import fsck
 from kiln.upkeep.sweep import sweep
-from tests.clouds import Cloud
+from tests.clouds import REGION, Cloud
 from tests.pools.patterns import put
+from tests.reading import every
+from tests.ring import another
 from tests.stock import a_disk, a_snapshot, an_instance
 
 
@@ -290,3 +292,17 @@ def test_counts_the_volumes_that_it_has_looked_at(cloud):
     total = len(set(cloud.ports.pool.volumes()))
     assert total > 0
     assert counted == [(done, total) for done in range(total + 1)]
+
+
+def test_says_what_cannot_be_read_without_its_key_and_leaves_it(cloud):
+    cloud.call("CreateDisk", ZoneId=f"{REGION}-a", Size=20, Encrypted=True)
+    cloud.settle()
+    (volume,) = every(cloud, volumes)
+    right, cloud.ports.pool.keys = cloud.ports.pool.keys, another
+
+    found = look(cloud)
+
+    assert {subject for sort, subject in found if sort == "broken"} == {volume.id}
+    sweep(cloud.ports)
+    cloud.ports.pool.keys = right
+    assert look(cloud) == []

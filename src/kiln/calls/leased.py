@@ -85,6 +85,10 @@ class _Pool(_Leased):
         self._require()
         cast("Pool", self._behind).bring_in(file, source, volume, progress, self._unless_lost(cancelled))
 
+    def encrypt(self, layer: str, volume: str, key: str, progress: Progress, cancelled: Cancel) -> None:
+        self._require()
+        cast("Pool", self._behind).encrypt(layer, volume, key, progress, self._unless_lost(cancelled))
+
     def send_out(self, layer: str, path: Path, target: TargetFormat, progress: Progress, cancelled: Cancel) -> None:
         self._require()
         cast("Pool", self._behind).send_out(layer, path, target, progress, self._unless_lost(cancelled))

@@ -10,9 +10,11 @@ closed when nothing stands on it any more.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from pathlib import PurePath
 from typing import Any
 
+from kiln.ground.passphrases import within
 from kiln.ground.values import dataclass
 from kiln.machines.command import DISK_DRIVER
 from kiln.machines.errors import MachineBusy, MachineRefused
@@ -174,7 +176,36 @@ def open_chain(qmp: Session, nodes: Iterable[dict[str, Any]]) -> None:
 
 def open_all(qmp: Session, nodes: Sequence[dict[str, Any]]) -> None:
     """Open nodes of which none is open yet. Raises as ``open_chain`` does."""
-    qmp.execute_each("blockdev-add", nodes)
+    finish_opening(qmp, begin_opening(qmp, nodes))
+
+
+def begin_opening(qmp: Session, nodes: Sequence[dict[str, Any]]) -> tuple[range, range, range]:
+    """Have nodes opened of which none is open yet; ``finish_opening`` waits for it.
+
+    QEMU needs a passphrase for as long as it opens a file, and is told to forget it then.
+    """
+    passphrases = within(nodes)
+    told = qmp.begin("object-add", [{"qom-type": "secret", "id": one, "data": one.text} for one in passphrases])
+    opened = qmp.begin("blockdev-add", nodes)
+    return told, opened, forget(qmp, passphrases)
+
+
+def finish_opening(qmp: Session, begun: tuple[range, range, range]) -> None:
+    """Wait for what ``begin_opening`` began. Raises as ``open_chain`` does."""
+    told, opened, forgotten = begun
+    # A Kiln that was killed may have told it that passphrase before.
+    with suppress(MachineRefused):
+        qmp.finish("object-add", told)
+    try:
+        qmp.finish("blockdev-add", opened)
+    finally:
+        with suppress(MachineRefused):
+            qmp.finish("object-del", forgotten)
+
+
+def forget(qmp: Session, passphrases: Sequence[str]) -> range:
+    """Tell it to forget passphrases, by their IDs."""
+    return qmp.begin("object-del", [{"id": one} for one in passphrases])
 
 
 def close(qmp: Session, nodes: Sequence[str]) -> None:

@@ -41,6 +41,7 @@ class Surroundings:
     agent: int
     is_open: bool  #: Whether the guest may begin connections.
     log: int  #: Of the pipe to which goes what the console prints.
+    objects: Sequence[str] = ()  #: Arguments that tell the passphrases of its disks.
     cable: tuple[int, int] | None = None  #: Descriptors of its folder and of QEMU's own in it.
 
 
@@ -57,6 +58,7 @@ def command_line(machine: Machine, about: Surroundings) -> list[str]:
         *_network(machine, about),
         *["-device", "virtio-rng-pci,bus=pcie.0"],
         *_slots(),
+        *about.objects,
         *_drives(machine.drives),
     ]
 

@@ -6,12 +6,13 @@ is found out from QEMU, never remembered.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
 from kiln.ground.killpoints import reach
+from kiln.ground.passphrases import Passphrase
 from kiln.machines import agent, blocks, process
 from kiln.machines.command import AGENT
 from kiln.machines.errors import MachineAstray, MachineGarbled, MachineRefused, MachineSilent, MachineUntold
@@ -20,6 +21,7 @@ from kiln.machines.hearing import mappings
 from kiln.machines.merging import FILLER, merge
 from kiln.machines.qmp import Session, hail, open_session
 from kiln.machines.runfolder import RunFolder
+from kiln.pools.guests import NO_KEYS
 
 QUIESCE_LIMIT_S = 2.0
 #: What the guest has written but not flushed goes to the disks first, which may take longer; QEMU goes on with it when
@@ -81,7 +83,9 @@ class QemuGuest:
             blocks.open_all(qmp, [overlay | _ALONE for overlay in overlays])
             reach("machines.opened_ahead")
 
-    def stream(self, node: str, base: str | None, backing_file: str | None) -> None:
+    def stream(
+        self, node: str, base: str | None, backing_file: str | None, passphrases: Mapping[str, Passphrase] = NO_KEYS
+    ) -> None:
         """See ``pools.guests.Guest``. Waits as long as it takes.
 
         Raises MachineRefused when QEMU cannot, for example on a full file
@@ -89,7 +93,7 @@ class QemuGuest:
         """
         if (base is None) != (backing_file is None):
             raise ValueError("a base has a file, and no base has none")
-        merge(self._folder, node, base, backing_file)
+        merge(self._folder, node, base, backing_file, passphrases)
 
     def follow(self, chains: Sequence[Sequence[dict[str, Any]]]) -> bool:
         """See ``pools.guests.Guest``.
@@ -200,7 +204,7 @@ def _open(
     and MachineRefused or MachineAstray, and then none is open that was not in use.
     """
     missing = [overlay | _ALONE for _, overlay in nodes if overlay["node-name"] not in opened]
-    additions = qmp.begin("blockdev-add", missing)
+    additions = blocks.begin_opening(qmp, missing)
     channels = qmp.begin("query-chardev", [{}])
     asked = None if leads_home is None else blocks.ask_places(qmp)
     unsettled: Exception | None = None
@@ -211,7 +215,7 @@ def _open(
     qmp.negotiate()
     refused: MachineRefused | None = None
     try:
-        qmp.finish("blockdev-add", additions)
+        blocks.finish_opening(qmp, additions)
     except MachineRefused as error:
         refused = error
     is_heard = has_agent(qmp.finish("query-chardev", channels)[0])

@@ -16,11 +16,12 @@ import json
 import os
 import subprocess
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from itertools import islice
 from typing import Any
 
 from kiln.ground.killpoints import reach
+from kiln.ground.passphrases import Passphrase, handed_over, within
 from kiln.ground.short_files import read_short
 from kiln.ground.units import KiB
 from kiln.ground.values import dataclass
@@ -42,7 +43,9 @@ _STANDSTILL_S = 600.0  #: A job that has not moved for so long will not end.
 FILLER = "fill-"  #: How the names of the nodes begin through which clusters are copied up.
 
 
-def merge(folder: RunFolder, node: str, base: str | None, backing_file: str | None) -> None:
+def merge(
+    folder: RunFolder, node: str, base: str | None, backing_file: str | None, passphrases: Mapping[str, Passphrase]
+) -> None:
     """What ``pools.guests.Guest.stream`` promises. May be made again after a crash at any line.
 
     Raises MachineRefused, MachineMissing, MachineSilent.
@@ -51,7 +54,7 @@ def merge(folder: RunFolder, node: str, base: str | None, backing_file: str | No
     with open_session(folder.qmp) as qmp:
         has_begun = _find_job(qmp, job) is not None
     if not has_begun:
-        _fill(folder, node, base)
+        _fill(folder, node, base, passphrases)
         with open_session(folder.qmp) as qmp:
             below = {} if base is None else {"base-node": _below(qmp, node, base), "backing-file": backing_file}
             reach("machines.before_stream")
@@ -116,18 +119,18 @@ def _find_job(qmp: Session, job: str) -> dict[str, Any] | None:
 class _Chain:
     """A head, and the files of the layers between it and its base, the uppermost first."""
 
-    layers: list[str]
+    layers: list[tuple[str, str]]  #: Each with the volume that it is.
     cluster_bytes: int
     size_bytes: int
 
 
-def _fill(folder: RunFolder, node: str, base: str | None) -> None:
+def _fill(folder: RunFolder, node: str, base: str | None, passphrases: Mapping[str, Passphrase]) -> None:
     """Copy up all that the stream would copy, whole clusters at a time, where QEMU's stream needs that."""
     with open_session(folder.qmp) as qmp:
         chain = _chain_to_fill(qmp, node, base)
     if chain is None or not chain.layers:
         return
-    pieces = _pieces(_written(chain.layers, _prefix(folder)), chain)
+    pieces = _pieces(_written(chain.layers, _prefix(folder), passphrases), chain)
     # A node's name has 31 characters at most, which the head's own may use up.
     reader = f"{FILLER}{hashlib.sha256(node.encode()).hexdigest()[:16]}"
     reach("machines.before_fill")
@@ -174,7 +177,7 @@ def _chain_to_fill(qmp: Session, node: str, base: str | None) -> _Chain | None:
     for name in blocks.chain_below(stand, node)[1:]:
         if name == base:
             break
-        layers.append(text(stand[name].path if name in stand else None))
+        layers.append((text(stand[name].path if name in stand else None), blocks.volume_of(name)))
     return _Chain(layers, number(head, "cluster-size"), number(head, "virtual-size"))
 
 
@@ -196,16 +199,25 @@ def _prefix(folder: RunFolder) -> list[str]:
         return []  # The machine runs as Kiln does.
 
 
-def _written(layers: list[str], prefix: list[str]) -> Iterator[tuple[int, int]]:
+def _written(
+    layers: list[tuple[str, str]], prefix: list[str], passphrases: Mapping[str, Passphrase]
+) -> Iterator[tuple[int, int]]:
     """Where, from and to, any of the layers has something; they are never written again, so it stays true."""
-    # What is below a file is named relative to the folder that it is in, and QEMU may have it open by a link elsewhere.
-    uppermost = os.path.realpath(layers[0])
-    command = [*prefix, "qemu-img", "map", "-U", "-f", "qcow2", "--output=json", uppermost]
-    try:
-        done = subprocess.run(command, capture_output=True, text=True, timeout=_MAP_TIMEOUT_S, check=True)
-    except (OSError, subprocess.SubprocessError) as error:
-        said = error.stderr.strip() if isinstance(error, subprocess.CalledProcessError) else error
-        raise MachineRefused(f"What is in {layers[0]} cannot be listed: {said}") from error
+    node: dict[str, Any] | None = None
+    for path, volume in reversed(layers):
+        node = {"driver": "qcow2", "file": {"driver": "file", "filename": path}, "backing": node}
+        if volume in passphrases:
+            node["encrypt"] = {"format": "luks", "key-secret": passphrases[volume]}
+    assert node is not None  # Whoever asks has layers.
+    with handed_over(within([node]), "--object") as (objects, descriptors):
+        command = [*prefix, "qemu-img", "map", *objects, "-U", "--output=json", f"json:{json.dumps(node)}"]
+        try:
+            done = subprocess.run(
+                command, capture_output=True, text=True, timeout=_MAP_TIMEOUT_S, check=True, pass_fds=descriptors
+            )
+        except (OSError, subprocess.SubprocessError) as error:
+            said = error.stderr.strip() if isinstance(error, subprocess.CalledProcessError) else error
+            raise MachineRefused(f"What is in {layers[0][0]} cannot be listed: {said}") from error
     for extent in json.loads(done.stdout):
         if extent["present"] and extent["depth"] < len(layers):
             yield extent["start"], extent["start"] + extent["length"]

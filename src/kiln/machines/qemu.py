@@ -12,12 +12,13 @@ import os
 import shutil
 import socket
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import BinaryIO
 
 from kiln.ground.journal import Journal
 from kiln.ground.killpoints import reach
+from kiln.ground.passphrases import Passphrase, handed_over, within
 from kiln.ground.short_files import read_short_text
 from kiln.ground.turns import Turns
 from kiln.machines import agent, blocks, logs, process, sockets
@@ -90,7 +91,8 @@ class QemuMachines:
     def start(self, machine: Machine) -> None:
         """See ``port.Machines``. Raises MachineSilent when QEMU does not come to answer."""
         folder = self._folder(machine.instance)
-        volumes = [node["node-name"] for drive in machine.drives for node in drive.blockdevs]
+        nodes = [node for drive in machine.drives for node in drive.blockdevs]
+        passphrases = within(nodes)
         uid = self.uid(machine.instance)
         if uid is not None:
             require_reachable(machine.drives, uid)
@@ -101,11 +103,12 @@ class QemuMachines:
             if not is_there:
                 reach("machines.before_start")
                 ended, writer = logs.pipe(open_for_now)
+                told = open_for_now.enter_context(handed_over(passphrases, "-object"))
                 with writer:
-                    self._spawn(machine, folder, uid, writer)
+                    self._spawn(machine, folder, uid, writer, told)
                 reach("machines.spawned")
             try:
-                _await_ready(folder, volumes, ended)
+                _await_ready(folder, [node["node-name"] for node in nodes], ended, passphrases)
             except MachineError as error:
                 if not is_there or isinstance(error, MachineBusy):
                     _kill(folder)
@@ -293,7 +296,10 @@ class QemuMachines:
         with self._folder(instance).held(), self._session(instance, timeout_s) as qmp:
             yield qmp
 
-    def _spawn(self, machine: Machine, folder: RunFolder, uid: int | None, writer: BinaryIO) -> None:
+    def _spawn(
+        self, machine: Machine, folder: RunFolder, uid: int | None, writer: BinaryIO, told: tuple[list[str], list[int]]
+    ) -> None:
+        """*told* are arguments and descriptors by which it is told passphrases."""
         platform = platform_of(machine.architecture)
         firmware = platform.require_firmware() if machine.boot_mode == "UEFI" or not platform.has_bios else None
         for old in (
@@ -322,14 +328,14 @@ class QemuMachines:
             cable = _open_cable(machine.cable, held)
             about = Surroundings(
                 folder=folder, platform=platform, firmware=firmware, kvm=kvm, ports=ports, qmp=qmp, console=console,
-                agent=agent, is_open=self._is_open, log=said.console, cable=cable,
+                agent=agent, is_open=self._is_open, log=said.console, cable=cable, objects=told[0],
             )  # fmt: skip
             confinement = None
             if uid is not None:
                 may_bind = any(host < int(_FIRST_UNPRIVILEGED_PORT.read_text()) for host, _ in ports)
                 confinement = Confinement(uid, groups=groups or [], may_bind=may_bind)
             command = command_line(machine, about)
-            kept = [qmp, console, agent, said.console, *(cable or ())]
+            kept = [qmp, console, agent, said.console, *told[1], *(cable or ())]
             # What the network sends to is made by QEMU, in a folder that nobody else comes to.
             process.start(command, confinement, kept, said.complaints, umask=0 if cable else -1)
 
@@ -381,14 +387,18 @@ def _kill(folder: RunFolder) -> None:
             qemu.is_gone(END_TIMEOUT_S)
 
 
-def _await_ready(folder: RunFolder, volumes: list[str], ended: BinaryIO | None) -> None:
+def _await_ready(
+    folder: RunFolder, volumes: list[str], ended: BinaryIO | None, passphrases: Sequence[Passphrase]
+) -> None:
     """Return when QEMU answers, which it does once all its files are open. Raises MachineRefused with its words.
 
-    Raises MachineBusy when one of the *volumes* was merged meanwhile.
+    It forgets their *passphrases* then. Raises MachineBusy when one of the *volumes* was merged meanwhile.
     """
     try:
         with open_session(folder.qmp, _START_TIMEOUT_S) as qmp:
             name = mapping(qmp.execute("query-name")).get("name")
+            with contextlib.suppress(MachineRefused):
+                qmp.finish("object-del", blocks.forget(qmp, passphrases))
             blocks.require_own_backing(qmp, volumes)
     except MachineMissing as error:
         logs.settle(ended)

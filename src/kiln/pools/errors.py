@@ -4,6 +4,7 @@ PoolError
 VolumeMissing        the pool has no such volume
 VolumeBusy           a child, a guest or a tool still needs it
 VolumeBroken         the bytes are not those of a volume of ours
+  VolumeLocked       ... or are encrypted with a key that is not here
 PoolFull             the file system or the pool has no room left
 PoolClosed           nothing can be written to the pool, until somebody changes that
 SourceRefused        bytes from outside that we will not read
@@ -32,6 +33,10 @@ class VolumeBusy(PoolError):
 
 class VolumeBroken(PoolError):
     """What lies under the name is not a whole volume of ours."""
+
+
+class VolumeLocked(VolumeBroken):
+    """The volume is encrypted, and what is needed to read it is not here; its bytes are whole, and are left alone."""
 
 
 class PoolFull(PoolError):

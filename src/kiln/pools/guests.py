@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
+from types import MappingProxyType
 from typing import Any, Protocol
+
+from kiln.ground.passphrases import Passphrase
+
+NO_KEYS: Mapping[str, Passphrase] = MappingProxyType({})
 
 
 class GuestError(Exception):
@@ -70,7 +75,9 @@ class Guest(Protocol):
         Raises GuestBusy while somebody else changes the machine; then nothing was opened.
         """
 
-    def stream(self, node: str, base: str | None, backing_file: str | None) -> None:
+    def stream(
+        self, node: str, base: str | None, backing_file: str | None, passphrases: Mapping[str, Passphrase] = NO_KEYS
+    ) -> None:
         """Copy all between *node* and *base* up into *node* while the guest runs; returns when done.
 
         Afterwards *node* stands on *base* (on nothing when None) and its
@@ -80,7 +87,8 @@ class Guest(Protocol):
         in its memory, and a kill then loses them. So the job is started with
         ``auto-finalize`` false, *node* is flushed once the job is pending
         (``human-monitor-command`` with ``qemu-io NODE flush``, or a pause),
-        and only then is the job finalized.
+        and only then is the job finalized. *passphrases* are those of the
+        encrypted volumes in the chain, for tools that look where these hold something.
         """
 
     def follow(self, chains: Sequence[Sequence[dict[str, Any]]]) -> bool:

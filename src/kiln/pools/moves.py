@@ -20,7 +20,8 @@ from typing import Any, BinaryIO
 
 from kiln.ground.killpoints import reach
 from kiln.ground.units import GiB, MiB
-from kiln.pools import chains, overlay, qemu_img, readers, stamps
+from kiln.ground.values import dataclass
+from kiln.pools import absorb, chains, luks, overlay, qemu_img, readers, stamps
 from kiln.pools.errors import Cancelled, PoolFull, SourceRefused, ToolFailed
 from kiln.pools.folder import Folder, sync
 from kiln.pools.limits import Limits
@@ -86,19 +87,49 @@ def bring_in(
         folder.publish([(draft, name)], synced=[draft])
 
 
-def send_out(
-    layer: Path,
-    path: Path,
-    target: TargetFormat,
-    kin: chains.Kin,
-    *,
-    direct: bool,
-    progress: Progress,
-    cancelled: Cancel,
-) -> None:
+@dataclass(frozen=True, kw_only=True)
+class Copying:
+    """How what a layer reads as is copied: what else must be so of its chain, and whom it is told."""
+
+    kin: chains.Kin
+    keys: luks.Keys
+    direct: bool  #: Whether the pool's file system can be read past the page cache.
+    progress: Progress
+    cancelled: Cancel
+
+
+def encrypt(folder: Folder, name: str, layer: Path, key: str, how: Copying) -> None:
+    """Make the layer file *name* of what *layer* reads as, encrypted with *key*. Whole or not at all.
+
+    Raises PoolFull (before anything is written, where that is known), Cancelled, and what ``chains.held`` raises.
+    """
+    with folder.draft() as draft:
+        with chains.held(layer, how.kin, how.keys) as chain:
+            _require_room(folder, qemu_img.measure(chain.node(), options=overlay.OPTIONS, fds=chain.fds))
+            reach("pool.encrypt.before_copy")
+            absorb.lay_encrypted(
+                chain,
+                draft,
+                key,
+                how.keys,
+                size_bytes=overlay.read(layer).size_bytes,
+                direct=how.direct,
+                from_disk=how.direct and not _is_cached(layer),
+                progress=how.progress,
+                cancelled=how.cancelled,
+            )
+            reach("pool.encrypt.copied")
+        draft.chmod(readers.LAYER_MODE)
+        sync(draft)  # As of what is brought in: there is no way back after the next line.
+        if how.cancelled():
+            raise Cancelled("before it was published")
+        folder.publish([(draft, name)], synced=[draft])
+
+
+def send_out(layer: Path, path: Path, target: TargetFormat, how: Copying) -> None:
     """Write what *layer* reads as to the file *path*. Whole or not at all; a crash leaves a ``.tmp-`` file beside it.
 
-    *direct* allows to read past the page cache, which takes half the time for
+    ``direct`` allows to read past the page cache, which takes half the time for
     layers that are not in it, and pushes nothing of guests' out of it; one that
     is in it is read from there. The target is written through it: past it, files
     grow by whole blocks of the disk below, and a VHD's footer must be the very
@@ -107,15 +138,15 @@ def send_out(
     folder = Folder(path.parent)
     with folder.draft() as draft:
         reach("pool.send_out.before_copy")
-        with chains.held(layer, kin) as chain:
+        with chains.held(layer, how.kin, how.keys) as chain:
             qemu_img.convert(
-                chain.node(direct=direct and not _is_cached(layer)),
+                chain.node(direct=how.direct and not _is_cached(layer)),
                 draft,
                 target,
                 options=TARGET_OPTIONS[target],
                 fds=chain.fds,
-                progress=progress,
-                cancelled=cancelled,
+                progress=how.progress,
+                cancelled=how.cancelled,
             )
         reach("pool.send_out.copied")
         folder.publish([(draft, path.name)])
@@ -173,7 +204,10 @@ def _can_be_read(fd: int) -> bool:
 
 def _look(folder: Folder, node: qemu_img.Node, fd: int) -> None:
     """Refuse what would not fit: a small file may unpack to any amount of data, so room is asked for first."""
-    needed = qemu_img.measure(node, options=overlay.OPTIONS, limits=_LOOK, fds=(fd,))
+    _require_room(folder, qemu_img.measure(node, options=overlay.OPTIONS, limits=_LOOK, fds=(fd,)))
+
+
+def _require_room(folder: Folder, needed: int) -> None:
     room = os.statvfs(folder.path)
     free = room.f_bavail * room.f_frsize
     if needed > free:

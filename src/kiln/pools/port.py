@@ -184,13 +184,17 @@ class Pool(Protocol):
     def identify(self, identity: Identity) -> None:
         """Say whose pool it is; on the disk when this returns. Raises PoolFull, OSError."""
 
-    def create(self, volume: str, size_bytes: int) -> None:
-        """Make a blank head that reads as zeros. Idempotent."""
+    def create(self, volume: str, size_bytes: int, key: str = "") -> None:
+        """Make a blank head that reads as zeros, encrypted with the key of that ID if there is one. Idempotent.
+
+        So is then whatever comes to stand on it. Raises PoolFull, VolumeLocked when there is no such key.
+        """
 
     def clone(self, layer: str, volume: str, size_bytes: int) -> None:
         """Make a head that reads as *layer*, then zeros up to *size_bytes*. Copies nothing. Idempotent.
 
-        Raises VolumeMissing, PoolFull. *size_bytes* is at least the layer's.
+        It is encrypted with the key of *layer*, if that is. Raises VolumeMissing, VolumeLocked, PoolFull.
+        *size_bytes* is at least the layer's.
         """
 
     def freeze(self, disks: Sequence[Succession], guest: Guest | None) -> bool:
@@ -374,6 +378,12 @@ class Pool(Protocol):
         Raises SourceRefused, also when it is not what was inspected any more,
         SourceTouched when it may be and both may be tried again, PoolFull,
         Cancelled.
+        """
+
+    def encrypt(self, layer: str, volume: str, key: str, progress: Progress, cancelled: Cancel) -> None:
+        """Make a layer that reads as *layer*, stands on nothing and is encrypted with the key of that ID.
+
+        Whole or not at all; idempotent. Raises VolumeMissing, VolumeLocked, PoolFull, Cancelled.
         """
 
     def send_out(self, layer: str, path: Path, target: TargetFormat, progress: Progress, cancelled: Cancel) -> None:

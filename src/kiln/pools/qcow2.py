@@ -26,8 +26,9 @@ from kiln.pools import (
     inspection,
     lineage,
     locks,
+    luks,
     moves,
-    overlay,
+    nodes,
     qemu_img,
     readers,
     soundness,
@@ -40,8 +41,8 @@ from kiln.pools.errors import PoolFull, ToolFailed, VolumeBroken, VolumeBusy, Vo
 from kiln.pools.family import NAME, SUFFIX, Family, parent_of
 from kiln.pools.folder import Folder, is_direct, sync
 from kiln.pools.guests import Guest, GuestBusy, GuestUntold
+from kiln.pools.headers import Headers, key_of
 from kiln.pools.identity import HIDDEN, IdentityFile
-from kiln.pools.nodes import node
 from kiln.pools.port import (
     Cancel,
     Discarded,
@@ -80,7 +81,10 @@ class Qcow2Pool:
         self._folder = Folder(path)
         self._family = Family(path)
         self._trash = trash.Trash(path)
-        self.overlays, self._ahead = Ready(self._folder), Ahead(path)
+        #: Tells the passphrase of an encrypted volume.
+        self.keys: luks.Keys = luks.no_keys
+        self._headers = Headers(self._path, self._ask_keys)
+        self.overlays, self._ahead = Ready(self._folder, self._ask_keys), Ahead(path)
         #: Gives back what waits in the trash, so that there are so many bytes more (None: some), and tells whether
         #: it did; for what found no room.
         self.make_room: Callable[[int | None], bool] = lambda _: False
@@ -99,10 +103,10 @@ class Qcow2Pool:
         """See ``port.Pool``."""
         self._identity.write(identity)
 
-    def create(self, volume: str, size_bytes: int) -> None:
-        """See ``port.Pool``. Raises PoolFull."""
+    def create(self, volume: str, size_bytes: int, key: str = "") -> None:
+        """See ``port.Pool``."""
         if not self.exists(volume):
-            self._make([Birth(volume, size_bytes)])
+            self._make([Birth(volume, size_bytes, key=key)])
 
     def clone(self, layer: str, volume: str, size_bytes: int) -> None:
         """See ``port.Pool``."""
@@ -110,9 +114,10 @@ class Qcow2Pool:
             return
         with self._family.expecting(layer):
             self._chain(layer)
-            if size_bytes < self.size(layer):
+            header = self._headers.read(layer)
+            if size_bytes < header.size_bytes:
                 raise ValueError(f"a clone of {layer} cannot be smaller than it")
-            self._make([Birth(volume, size_bytes, layer)])
+            self._make([Birth(volume, size_bytes, layer, key=key_of(header))])
 
     def freeze(self, disks: Sequence[Succession], guest: Guest | None) -> bool:
         """See ``port.Pool``. Raises VolumeMissing, VolumeBusy when there is no *guest* but a head is written, PoolFull.
@@ -126,11 +131,7 @@ class Qcow2Pool:
                 lineage.require_files(disk.head, self.lineage, self.length)
                 if guest is None and locks.is_written(self._path(disk.head)):
                     raise VolumeBusy(f"{disk.head} is being written")
-            heirs = [
-                Birth(disk.heir, self.size(disk.head), disk.head, self._path(disk.head).stat().st_uid)
-                for disk in disks
-                if not self._has_heir(disk)
-            ]
+            heirs = [self._headers.heir(disk) for disk in disks if not self._has_heir(disk)]
             opened: set[str] = set()
             self._with_room(lambda: opened.update(self._give_birth(heirs)))
             reach("pool.freeze.heirs_made")
@@ -139,11 +140,11 @@ class Qcow2Pool:
                 self._folder.settle()
             else:
                 # A machine may open what has its name in memory alone; nobody writes to it until that is on the disk.
-                nodes = [(disk.head, node(self._path(disk.heir), None, is_head=True)) for disk in disks]
+                above = [(disk.head, self._headers.node(disk.heir, None, is_head=True)) for disk in disks]
                 asks = not all(self._ahead.is_known_to_lead_home(disk.head, self._path(disk.head)) for disk in disks)
                 leads_home = partial(self._leads_home, {disk.head for disk in disks}) if asks else None
                 try:
-                    is_quiesced = guest.switch(nodes, self._folder.settle, opened, leads_home)
+                    is_quiesced = guest.switch(above, self._folder.settle, opened, leads_home)
                 except GuestUntold:
                     with self._family.departing([one.volume for one in heirs]) as free:
                         self.overlays.take_back(free)
@@ -161,7 +162,7 @@ class Qcow2Pool:
 
     def prepare(self) -> int:
         """See ``port.Pool``. A head that was granted, or that a freeze has made, is one in use."""
-        return self.overlays.make(lambda head: (self.size(head), self._path(head).stat().st_uid))
+        return self.overlays.make(self._headers.about)
 
     def put_away(self) -> None:
         """See ``port.Pool``."""
@@ -186,7 +187,7 @@ class Qcow2Pool:
         self._family.require_childless(volume)
         self._path(volume).chmod(_HEAD_MODE)  # It may have been taken back while something stood on it.
         reach("pool.resize.before")
-        qemu_img.resize(self._path(volume), size_bytes)
+        qemu_img.resize(nodes.stacked(self.blockdevs(volume)), size_bytes)
         reach("pool.resize.done")
         sync(self._path(volume))
 
@@ -277,10 +278,10 @@ class Qcow2Pool:
                 # errs.
                 with contextlib.suppress(GuestBusy):
                     self._follow([child, *beside], guest)
-                absorb.under_guest(guest, self._path(child), base)
+                absorb.under_guest(guest, self._path(child), base, self._headers.passphrases_under(child))
             else:
                 path, kin = self._path(child), self._require_whole
-                self._with_room(lambda: absorb.in_copy(self._folder, path, base, kin, direct=self._direct))
+                self._with_room(lambda: absorb.in_copy(self._folder, path, base, kin, self.keys, direct=self._direct))
             self._family.note(child)
 
     def exists(self, volume: str) -> bool:
@@ -293,7 +294,7 @@ class Qcow2Pool:
 
     def size(self, volume: str) -> int:
         """See ``port.Pool``."""
-        return overlay.read(self._path(volume)).size_bytes
+        return self._headers.read(volume).size_bytes
 
     def length(self, volume: str) -> int:
         """See ``port.Pool``."""
@@ -346,10 +347,10 @@ class Qcow2Pool:
         guest writes only that, since its structure changes under the reader.
         """
         try:
-            lineage.require_kin(volume, self._headers(volume)[1:], self.lineage)
+            lineage.require_kin(volume, self._headers.chain(volume)[1:], self.lineage)
             if locks.is_written(self._path(volume)) or soundness.is_plainly_sound(self._path(volume)):
                 return []
-            return qemu_img.check(node(self._path(volume), None, is_head=False))
+            return qemu_img.check(self._headers.node(volume, None, is_head=False))
         except VolumeMissing as error:
             if str(error) == volume:
                 raise
@@ -361,7 +362,9 @@ class Qcow2Pool:
         """See ``port.Pool``. Raises VolumeMissing, VolumeBroken."""
         chain = self._chain(volume)
         below = [None, *chain[:-1]]
-        return [node(self._path(name), under, is_head=name == volume) for name, under in zip(chain, below, strict=True)]
+        return [
+            self._headers.node(name, under, is_head=name == volume) for name, under in zip(chain, below, strict=True)
+        ]
 
     def node(self, volume: str) -> str:
         """See ``port.Pool``."""
@@ -387,7 +390,7 @@ class Qcow2Pool:
         readers.own(path, ours if uid is None else uid)
         path.chmod(_HEAD_MODE)
         self.overlays.want([volume])
-        if uid is None and before != ours and not self._owns_a_volume(before):
+        if uid is None and before != ours and not any(self._path(v).lstat().st_uid == before for v in self.volumes()):
             for layer in layers:
                 readers.forbid(self._path(layer), before)
 
@@ -420,11 +423,23 @@ class Qcow2Pool:
             )
             self._family.note(volume)
 
+    def encrypt(self, layer: str, volume: str, key: str, progress: Progress, cancelled: Cancel) -> None:
+        """See ``port.Pool``. Raises VolumeMissing, VolumeBroken too."""
+        if self.exists(volume):
+            return
+        name, source, how = self._path(volume).name, self._path(layer), self._copying(progress, cancelled)
+        with self._family.expecting(layer):
+            self._with_room(lambda: moves.encrypt(self._folder, name, source, key, how))
+            self._family.note(volume)
+
     def send_out(self, layer: str, path: Path, target: TargetFormat, progress: Progress, cancelled: Cancel) -> None:
         """See ``port.Pool``. Raises VolumeMissing too."""
         with self._family.expecting(layer):
-            source, kin = self._path(layer), self._require_whole
-            moves.send_out(source, path, target, kin, direct=self._direct, progress=progress, cancelled=cancelled)
+            moves.send_out(self._path(layer), path, target, self._copying(progress, cancelled))
+
+    def _copying(self, progress: Progress, cancelled: Cancel) -> moves.Copying:
+        kin, keys, direct = self._require_whole, self.keys, self._direct
+        return moves.Copying(kin=kin, keys=keys, direct=direct, progress=progress, cancelled=cancelled)
 
     def _follow(self, heads: Sequence[str], guest: Guest) -> bool:
         there = [head for head in heads if self.exists(head)]
@@ -452,6 +467,9 @@ class Qcow2Pool:
     def _leads_home(self, heads: Collection[str], volume: str, name: str) -> bool:
         return self._ahead.leads_home(volume, self._path(volume), name, is_head=volume in heads)
 
+    def _ask_keys(self, key: str, nonce: bytes) -> str | None:
+        return self.keys(key, nonce)
+
     def _path(self, volume: str) -> Path:
         return Path(self._text_of(volume))
 
@@ -474,23 +492,9 @@ class Qcow2Pool:
 
     def _chain(self, volume: str) -> list[str]:
         """The volumes from the lowest layer to *volume*, all whole. Raises VolumeMissing, VolumeBroken."""
-        chain = self._headers(volume)
+        chain = self._headers.chain(volume)
         self._require_whole(volume, chain[1:])
         return chain[::-1]
 
-    def _headers(self, volume: str) -> list[str]:
-        """*volume* and what the headers say that it stands on, the lowest last. Raises VolumeMissing, VolumeBroken."""
-        chain: list[str] = []
-        name: str | None = volume
-        while name is not None:
-            if name in chain:
-                raise VolumeBroken(f"{name} stands on itself")
-            chain.append(name)
-            name = parent_of(self._path(name))
-        return chain
-
     def _require_whole(self, volume: str, below: Sequence[str]) -> None:
         lineage.require_whole(volume, below, self.lineage, self.length)
-
-    def _owns_a_volume(self, uid: int) -> bool:
-        return any(self._path(volume).lstat().st_uid == uid for volume in self.volumes())

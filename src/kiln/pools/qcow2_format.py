@@ -33,6 +33,8 @@ EXTENSION_FEATURE_NAMES = 0x6803F857
 EXTENSION_DATA_FILE = 0x44415441
 EXTENSION_ENCRYPTION = 0x0537BE77
 
+ENCRYPTED_BY_LUKS = 2  #: The header's word on encryption; 0 is none, 1 a way of old.
+
 #: Of an entry in a table of clusters: where it leads to, and what the other bits say.
 OFFSET = 0x00FFFFFFFFFFFE00
 COPIED, COMPRESSED, ZERO = 1 << 63, 1 << 62, 1

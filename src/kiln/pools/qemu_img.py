@@ -20,6 +20,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+from kiln.ground.passphrases import Passphrase, handed_over, within
 from kiln.pools.errors import Cancelled, PoolFull, ToolFailed, VolumeBusy
 from kiln.pools.limits import ENVIRONMENT, Limits, walled
 from kiln.pools.port import Cancel, Progress
@@ -73,7 +74,47 @@ def convert(
     command = ["convert", "-p", "-t", "none" if direct else "unsafe", "-O", target_format]
     if options:
         command += ["-o", options]
-    _run([*command, named(source), str(target.absolute())], limits, fds, progress, cancelled)
+    command += [named(source), str(target.absolute())]
+    _run(command, limits, fds, progress, cancelled, passphrases=within([source]))
+
+
+def convert_into(
+    source: Node,
+    target: Node,
+    *,
+    direct: bool = False,
+    limits: Limits = _TRUSTED,
+    fds: Sequence[int] = (),
+    progress: Progress | None = None,
+    cancelled: Cancel | None = None,
+) -> None:
+    """Write what *source* reads as, flattened, into *target*, which is there, blank and as large.
+
+    Else as ``convert``.
+    """
+    command = ["convert", "-p", "-n", "--target-is-zero", "-t", "none" if direct else "unsafe"]
+    command += ["--target-image-opts", named(source), _dotted(target)]
+    _run(command, limits, fds, progress, cancelled, passphrases=within([source, target]))
+
+
+def commit(node: Node, *, fds: Sequence[int] = ()) -> None:
+    """Write what the file of *node* holds of its own into that of the node below, which then reads as *node* did.
+
+    Both are opened to be written: they must be such as may be lost. Raises PoolFull, VolumeBusy, ToolFailed.
+    """
+    _run(["commit", "-q", "-d", "-t", "writeback", named(node)], _TRUSTED, fds, passphrases=within([node]))
+
+
+def _dotted(node: Node, prefix: str = "") -> str:
+    """A block node as qemu-img takes it where a name of the form ``json:`` will not do."""
+    words = []
+    for name, value in node.items():
+        if isinstance(value, dict):
+            words.append(_dotted(value, f"{prefix}{name}."))
+        else:
+            text = ("on" if value else "off") if isinstance(value, bool) else str(value)
+            words.append(f"{prefix}{name}={text.replace(',', ',,')}")
+    return ",".join(words)
 
 
 def rebase(path: Path, backing: str | None, *, direct: bool = False) -> None:
@@ -87,9 +128,9 @@ def rebase(path: Path, backing: str | None, *, direct: bool = False) -> None:
     _run([*command, str(path.absolute())], _TRUSTED)
 
 
-def resize(path: Path, size_bytes: int) -> None:
-    """Grow the qcow2 file in place. Raises PoolFull, VolumeBusy, ToolFailed."""
-    _run(["resize", "-q", "-f", "qcow2", str(path.absolute()), str(size_bytes)], _TRUSTED)
+def resize(node: Node, size_bytes: int) -> None:
+    """Grow the qcow2 file of *node* in place. Raises PoolFull, VolumeBusy, ToolFailed."""
+    _run(["resize", "-q", named(node), str(size_bytes)], _TRUSTED, passphrases=within([node]))
 
 
 def check(node: Node, *, limits: Limits = _TRUSTED, fds: Sequence[int] = ()) -> list[str]:
@@ -98,7 +139,7 @@ def check(node: Node, *, limits: Limits = _TRUSTED, fds: Sequence[int] = ()) -> 
     Raises VolumeBusy when somebody writes it, ToolFailed.
     """
     command = ["check", "--output=json", named(node)]
-    done = _result(command, limits, fds)
+    done = _result(command, limits, fds, passphrases=within([node]))
     if done.status in (0, _CHECK_LEAKS):
         return []
     if done.status != _CHECK_UNSOUND:
@@ -119,7 +160,8 @@ def measure(source: Node, *, options: str = "", limits: Limits = _TRUSTED, fds: 
     command = ["measure", "--output=json", "-O", "qcow2"]
     if options:
         command += ["-o", options]
-    return int(json.loads(_run([*command, named(source)], limits, fds))["required"])
+    done = _run([*command, named(source)], limits, fds, passphrases=within([source]))
+    return int(json.loads(done)["required"])
 
 
 class _Done:
@@ -144,8 +186,10 @@ def _run(
     fds: Sequence[int] = (),
     progress: Progress | None = None,
     cancelled: Cancel | None = None,
+    *,
+    passphrases: Sequence[Passphrase] = (),
 ) -> bytes:
-    done = _result(arguments, limits, fds, progress, cancelled)
+    done = _result(arguments, limits, fds, progress, cancelled, passphrases=passphrases)
     if done.status != 0:
         raise done.failure()
     if progress is not None:
@@ -159,10 +203,15 @@ def _result(
     fds: Sequence[int] = (),
     progress: Progress | None = None,
     cancelled: Cancel | None = None,
+    *,
+    passphrases: Sequence[Passphrase] = (),
 ) -> _Done:
-    with _start(walled(["qemu-img", *arguments], limits), fds) as process:
-        output, words = _listen(process, progress, cancelled)
-        return _Done(arguments[0], process.wait(), output, words)
+    verb, *rest = arguments
+    with handed_over(passphrases, "--object") as (objects, given):
+        command = walled(["qemu-img", verb, *objects, *rest], limits)
+        with _start(command, [*fds, *given]) as process:
+            output, words = _listen(process, progress, cancelled)
+            return _Done(verb, process.wait(), output, words)
 
 
 @contextlib.contextmanager

@@ -16,11 +16,12 @@ import time
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import Any
 
 from kiln.ground.journal import Journal
 from kiln.ground.killpoints import reach
 from kiln.ground.values import dataclass
-from kiln.pools import overlay, readers
+from kiln.pools import luks, overlay, readers
 from kiln.pools.ahead import Ahead
 from kiln.pools.errors import PoolClosed, ToolFailed, VolumeBroken, VolumeMissing
 from kiln.pools.family import SUFFIX
@@ -42,13 +43,22 @@ class Birth:
     size_bytes: int
     parent: str | None = None
     uid: int | None = None
+    key: str = ""  #: The ID of the key that it is encrypted with; "": not at all.
+
+
+@dataclass(frozen=True)
+class About:
+    """What a head is now, as far as an overlay above it must be so too."""
+
+    size_bytes: int
+    uid: int
+    key: str = ""
 
 
 @dataclass(eq=False)
 class _Overlay:
     path: Path
-    size_bytes: int
-    uid: int
+    about: About
     volume: str | None = None  #: As which a machine was told to open it, and then nothing else can be made of it.
     is_open: bool = False  #: Whether it is known to have it open.
     asked: int = 0  #: How often a machine was looked for that could open it.
@@ -57,12 +67,14 @@ class _Overlay:
     def is_fit_for(self, birth: Birth) -> bool:
         """Whether it is what is to be born, and can be opened as that."""
         is_free = self.volume is None or (self.is_open and self.volume == birth.volume)
-        return is_free and (self.size_bytes, self.uid) == (birth.size_bytes, birth.uid)
+        now = self.about
+        return is_free and (now.size_bytes, now.uid, now.key) == (birth.size_bytes, birth.uid, birth.key)
 
 
-def write(draft: Path, birth: Birth) -> None:
-    """Make an empty draft what is to be born; nothing is synced. Raises ToolFailed, OSError."""
-    overlay.write(draft, birth.size_bytes, None if birth.parent is None else birth.parent + SUFFIX)
+def write(draft: Path, birth: Birth, keys: luks.Keys = luks.no_keys) -> None:
+    """Make an empty draft what is to be born; nothing is synced. Raises ToolFailed, VolumeLocked, OSError."""
+    lock = luks.forge(birth.key, keys) if birth.key else b""
+    overlay.write(draft, birth.size_bytes, None if birth.parent is None else birth.parent + SUFFIX, lock)
     if birth.uid is not None:
         readers.own(draft, birth.uid)
 
@@ -70,8 +82,8 @@ def write(draft: Path, birth: Birth) -> None:
 class Ready:
     """The overlays that were written ahead in one folder. Safe to use from many threads."""
 
-    def __init__(self, folder: Folder) -> None:
-        self._folder = folder
+    def __init__(self, folder: Folder, keys: luks.Keys = luks.no_keys) -> None:
+        self._folder, self._keys = folder, keys
         self._ahead = Ahead(folder.path)
         self._lock = threading.Lock()
         self._made: dict[str, _Overlay | None] = {}  #: By head, the oldest wish first; None: not made yet.
@@ -86,10 +98,10 @@ class Ready:
             surplus += [self._made.pop(head) for head in list(self._made)[: max(0, len(self._made) - MOST)]]
         self._give_back(surplus)
 
-    def make(self, about: Callable[[str], tuple[int, int]]) -> int:
+    def make(self, about: Callable[[str], About]) -> int:
         """Write what is wanted and not made yet; returns how many that were.
 
-        *about* tells the size and the owner that a head has now, and raises
+        *about* tells the size, the owner and the key that a head has now, and raises
         VolumeMissing, VolumeBroken or FileNotFoundError when there is no such head
         any more. A head of which they cannot be told, or whose overlay cannot be
         written, stays wanted and keeps none of the others from theirs; why is
@@ -111,16 +123,16 @@ class Ready:
             self._tell(faults, left_out=wanted)
         return made
 
-    def _make_one(self, head: str, about: Callable[[str], tuple[int, int]]) -> bool:
-        size_bytes, uid = about(head)
+    def _make_one(self, head: str, about: Callable[[str], About]) -> bool:
+        now = about(head)
         with self._folder.drafts(1, stay=True) as (path,):
-            write(path, Birth("", size_bytes, head, uid))
+            write(path, Birth("", now.size_bytes, head, now.uid, now.key), self._keys)
             sync(path)
             reach("pool.ready.synced")
         with self._lock:
             is_wanted = head in self._made
             if is_wanted:
-                self._made[head] = _Overlay(path, size_bytes, uid)
+                self._made[head] = _Overlay(path, now)
         if not is_wanted:  # A freeze has come meanwhile, and did not wait.
             self._folder.give_back(path)
         return is_wanted
@@ -162,7 +174,7 @@ class Ready:
         try:
             for head, one in found.items():
                 self._ahead.put(volumes[head], one.path)
-            guest.open_ahead([node(self._ahead.path(volumes[head]), None, is_head=True) for head in found], kept)
+            guest.open_ahead([self._node(volumes[head], one) for head, one in found.items()], kept)
             reach("pool.ready.opened")
         except GuestBusy:
             self._ahead.remove(volumes[head] for head in found)
@@ -176,6 +188,11 @@ class Ready:
         with self._lock:
             for one in found.values():
                 one.is_open = True
+
+    def _node(self, volume: str, one: _Overlay) -> dict[str, Any]:
+        lock = overlay.read(one.path).lock
+        passphrase = None if lock is None else luks.open_lock(lock, volume, self._keys)
+        return node(self._ahead.path(volume), None, is_head=True, passphrase=passphrase)
 
     def name_of(self, head: str) -> str | None:
         """As what a machine has the overlay above *head* open; None where none has."""
@@ -193,7 +210,7 @@ class Ready:
             files = {birth: made[birth].path if birth in made else next(rest) for birth in births}
             for birth, file in files.items():
                 if birth not in made:
-                    write(file, birth)
+                    write(file, birth, self._keys)
                     reach("pool.birth.written")
             moves = [(file, birth.volume + SUFFIX) for birth, file in files.items()]
             self._folder.name(moves, synced=[one.path for one in made.values()])

@@ -24,6 +24,7 @@ from kiln.machines.qemu import QemuMachines
 from kiln.networks import trying
 from kiln.networks.keepers import KeptNetworks
 from kiln.pools.qcow2 import Qcow2Pool
+from kiln.service import volume_keys
 from kiln.service.accounts import has_secrets
 from kiln.service.ballast import Ballast
 from kiln.service.databases import damage_told, open_database, require_there, require_whole
@@ -105,6 +106,9 @@ def _assembled(settings: Settings, say: Say | None) -> Iterator[Assembly]:
             sealer.make_key()
         with pool_told(settings):
             pool = Qcow2Pool(settings.folder.pool)
+        pool.keys = volume_keys.passphrases(settings.data)
+        if say is not None:
+            volume_keys.ensure(settings.data, database)
         buckets = FolderBuckets(settings.folder.buckets)
         machines = _machines(settings)
         plane = _plane(settings, database, machines)
@@ -164,6 +168,7 @@ def look(settings: Settings) -> Iterator[Ports]:
         database = open_database(copied, None if settings.database else lambda _: None)
         stack.callback(database.close)
         pool.lineage = lineage_in(database)
+        pool.keys = volume_keys.passphrases(settings.data)
         yield Ports(
             database=database,
             pool=pool,

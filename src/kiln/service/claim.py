@@ -22,7 +22,7 @@ _MODE = 0o711  # A confined QEMU runs as a user of its own and passes through to
 _SAID_MOST = 3
 
 #: A first start that was killed leaves drafts of them.
-_DRAFTED = frozenset({"ca.key", "ca.pem", "master.key"})
+_DRAFTED = frozenset({"ca.key", "ca.pem", "master.key", "volumes.key"})
 
 #: What may lie in a folder in which no Kiln has run: what one keeps there, and what a new file system brings.
 _MAY_BE_THERE = frozenset(

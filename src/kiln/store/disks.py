@@ -59,6 +59,7 @@ class Disk:
     snapshots_until: float = 0.0
     ignores_policy: bool = False  #: Whether no automatic snapshots are taken of it, whatever its policy says.
     drops_auto_snapshots: bool = False  #: Whether its automatic snapshots go with it.
+    kms_key: str = ""  #: The ID of the key that it is encrypted with, or "".
 
     @property
     def lane(self) -> str:

@@ -72,6 +72,7 @@ class ImageDisk:
     format: str  #: Of the object that it was imported from, as answers spell it (``QCOW2``), or "".
     bucket: str  #: Of that object.
     object: str
+    kms_key: str = ""  #: The ID of the key that it is encrypted with, or "".
 
 
 @dataclass(frozen=True, kw_only=True)

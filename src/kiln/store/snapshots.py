@@ -50,6 +50,7 @@ class Snapshot:
     modified_at: float | None = None  #: When its caller changed it last; None: never.
     snapshot_group: str = ""  #: The group that it was taken with.
     snapshot_policy: str = ""  #: The policy by which it was taken, of an automatic one; the policy may be gone.
+    kms_key: str = ""  #: The ID of the key that it is encrypted with, or "".
 
 
 snapshots: Rows[Snapshot] = Rows(

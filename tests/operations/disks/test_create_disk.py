@@ -275,7 +275,7 @@ class FullPool:
     def __getattr__(self, name):
         return getattr(self._pool, name)
 
-    def create(self, volume, size_bytes):
+    def create(self, volume, size_bytes, key=""):
         raise PoolFull("no room")
 
 

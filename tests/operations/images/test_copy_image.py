@@ -281,11 +281,14 @@ class TestRefuses:
     def test_what_belongs_to_encryption(self, cloud):
         source = an_image(cloud)
 
-        cloud.refuses("CopyImage", "InvalidParameter.KmsNotEnabled", 400, ImageId=source.id, Encrypted=True)
+        unknown = {"Encrypted": True, "KMSKeyId": "k"}
+        cloud.refuses("CopyImage", "InvalidParameter.KMSKeyId.NotFound", 404, unknown, ImageId=source.id)
         cloud.refuses("CopyImage", "InvalidParameter.EncryptedIllegal", 400, ImageId=source.id, KMSKeyId="k")
         code = "InvalidEncrypted.NotMatchEncryptAlgorithm"
         cloud.refuses("CopyImage", code, 400, ImageId=source.id, EncryptAlgorithm="AES-256")
         cloud.refuses("CopyImage", "InvalidEncryptAlgorithm", 400, ImageId=source.id, EncryptAlgorithm="rot13")
+        code = "InvalidRegionId.NotSupportEncryptAlgorithm"
+        cloud.refuses("CopyImage", code, 403, ImageId=source.id, Encrypted=True, EncryptAlgorithm="SM4-128")
         copied(cloud, source.id, Encrypted=False)
 
     def test_a_source_whose_snapshot_is_gone_or_too_old(self, cloud):

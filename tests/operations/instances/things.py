@@ -65,7 +65,7 @@ class FullPool:
     def __getattr__(self, name: str) -> Any:
         return getattr(self._pool, name)
 
-    def create(self, volume: str, size_bytes: int) -> None:
+    def create(self, volume: str, size_bytes: int, key: str = "") -> None:
         self._take()
         self._pool.create(volume, size_bytes)
 

@@ -140,7 +140,8 @@ class TestRefuses:
     def test_what_belongs_to_encryption(self, cloud):
         source = a_snapshot(cloud)
 
-        cloud.refuses("CopySnapshot", "InvalidParameter.KmsNotEnabled", 400, SnapshotId=source.id, Encrypted=True)
+        unknown = {"Encrypted": True, "KMSKeyId": "k"}
+        cloud.refuses("CopySnapshot", "InvalidParameter.KMSKeyId.NotFound", 404, unknown, SnapshotId=source.id)
         cloud.refuses("CopySnapshot", "InvalidParameter.EncryptedIllegal", 400, SnapshotId=source.id, KMSKeyId="k")
 
     def test_tags_that_make_no_sense(self, cloud):

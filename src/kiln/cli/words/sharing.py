@@ -20,8 +20,8 @@ COPY = Takes(
         "DestinationDescription": "description",
     },
     left_out={
-        "KMSKeyId": "volumes are not encrypted, and the service refuses it",
-        "EncryptAlgorithm": "volumes are not encrypted, and the service refuses it",
+        "KMSKeyId": "an account has one key in a region",
+        "EncryptAlgorithm": "there is one algorithm",
     },
 )
 CANCEL_COPY = Takes("CancelCopyImage", arguments=("ImageId",), is_of_several=True)
@@ -74,7 +74,7 @@ def _copy(
     timeout: Timeout = DEFAULT_TIMEOUT_S,
     as_json: Json = False,
 ) -> None:
-    """Copy an image to a region, and print the copy's ID. No bytes are copied.
+    """Copy an image to a region, and print the copy's ID. No bytes are copied, unless it is to be encrypted.
 
     --region is where the image is. One that is shared with you can be copied within its region.
     """

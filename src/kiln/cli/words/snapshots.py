@@ -82,7 +82,7 @@ COPY = Takes(
         "DestinationSnapshotDescription": "description",
     },
     left_out={
-        "KMSKeyId": "volumes are not encrypted, and the service refuses it",
+        "KMSKeyId": "an account has one key in a region",
         "Arn": "there are no roles",
     },
 )
@@ -97,7 +97,7 @@ def copy_snapshot(
     timeout: Timeout = DEFAULT_TIMEOUT_S,
     as_json: Json = False,
 ) -> None:
-    """Copy a snapshot to a region, and print the copy's ID. No bytes are copied."""
+    """Copy a snapshot to a region, and print the copy's ID. No bytes are copied, unless it is to be encrypted."""
     copy(given, "snapshot", "delete", region=region, timeout_s=timeout if wait_for_it else None, as_json=as_json)
 
 

@@ -16,7 +16,7 @@ from kiln.declare.errors import ApiError, MissingParameter
 from kiln.declare.facts import facts
 from kiln.declare.ids import new_id
 from kiln.declare.operation import Operation
-from kiln.declare.rules import Count, Doc, Example, Name, OneOf, Unordered, Wire
+from kiln.declare.rules import Count, Doc, Example, Name, OneOf, Unordered
 from kiln.declare.shapes import shape
 from kiln.declare.states import DiskStatus, InstanceStatus
 from kiln.declare.system import NO_SYSTEM
@@ -25,6 +25,11 @@ from kiln.ground.units import GiB
 from kiln.ground.values import dataclass
 from kiln.operations import accepted, resource_groups
 from kiln.operations.disks.parts.errors import InstanceLockedForSecurityOfDisk, InvalidParameterMultiAttach
+from kiln.operations.errors.encryption import (
+    InvalidEncryptedNotMatchEncryptAlgorithm,
+    InvalidEncryptedNotMatchKmsKeyId,
+    InvalidEncryptedNotMatchSnapshot,
+)
 from kiln.operations.errors.instances import IncorrectInstanceStatus, InvalidInstanceIdNotFound
 from kiln.operations.errors.regions import InvalidRegionIdNotFoundSpecified
 from kiln.operations.errors.requests import IDEMPOTENT
@@ -44,7 +49,8 @@ from kiln.operations.params import (
     to_pairs,
 )
 from kiln.operations.resource_groups import InvalidResourceGroupNotFound
-from kiln.operations.steps import drafts, drives, heads, source_snapshots
+from kiln.operations.steps import drafts, drives, encryption, heads, source_snapshots
+from kiln.operations.steps.encryption import EncryptAlgorithm, KmsKeyId
 from kiln.operations.steps.heads import Head
 from kiln.operations.steps.locks import check_unlocked
 from kiln.store import tags
@@ -155,9 +161,12 @@ class Input:
     ] = None
     description: Description | None = None
     resource_group_id: ResourceGroupId | None = None
-    encrypted: Annotated[bool | None, accepted.ENCRYPTION, Doc("Whether the disk is encrypted.")] = None
-    kms_key_id: Annotated[str | None, Wire("KMSKeyId"), accepted.ENCRYPTION, Doc("The key.")] = None
-    encrypt_algorithm: Annotated[str | None, accepted.ENCRYPTION, Doc("The algorithm.")] = None
+    encrypted: Annotated[
+        bool | None,
+        Doc("Whether the disk is encrypted. One of a snapshot is as the snapshot is, which nothing here changes."),
+    ] = None
+    kms_key_id: KmsKeyId = None
+    encrypt_algorithm: EncryptAlgorithm = None
     arn: Annotated[tuple[ArnInput, ...], Unordered(), Doc("Roles to be assumed.")] = ()
     advanced_features: Annotated[str | None, accepted.CATEGORIES, Doc("Advanced features.")] = None
     bursting_enabled: Annotated[
@@ -193,11 +202,12 @@ class Facts:
     volume: str
     layer: str | None
     size_bytes: int
+    key: str = ""  #: That it is encrypted with.
 
     @property
     def head(self) -> Head:
         """The head to be made."""
-        return Head(self.volume, self.layer, self.size_bytes)
+        return Head(self.volume, self.layer, self.size_bytes, self.key)
 
 
 def check(call: Call, p: Input) -> Plan:
@@ -212,11 +222,11 @@ def check(call: Call, p: Input) -> Plan:
 def commit(call: Call, plan: Plan) -> Output:
     disk = plan.disk
     task = new_id("task")
-    head = Head(volume=new_id("volume"), layer=plan.layer, size_bytes=disk.size_gib * GiB)
+    head = Head(volume=new_id("volume"), layer=plan.layer, size_bytes=disk.size_gib * GiB, key=disk.kms_key)
     heads.record(call, task, [head])
     disks.insert(call.tx, disk)
     tags.put(call.tx, call.account, "disk", disk.id, plan.tags)
-    remembered = Facts(volume=head.volume, layer=head.layer, size_bytes=head.size_bytes)
+    remembered = Facts(volume=head.volume, layer=head.layer, size_bytes=head.size_bytes, key=head.key)
     call.enqueue(disk.id, remembered, region=disk.region, lane=disk.lane, task_id=task)
     return Output(disk_id=disk.id, order_id="")
 
@@ -302,6 +312,22 @@ def _size(p: Input, level: str, snapshot: Snapshot | None) -> int:
     return size_gib
 
 
+def _key(call: Call, p: Input, snapshot: Snapshot | None) -> str:
+    """With which key it is encrypted; "" where it is not."""
+    if not p.encrypted:
+        if p.kms_key_id:
+            raise InvalidEncryptedNotMatchKmsKeyId(kms_key_id=p.kms_key_id)
+        if p.encrypt_algorithm:
+            raise InvalidEncryptedNotMatchEncryptAlgorithm(parameter="EncryptAlgorithm")
+        if p.encrypted is False and snapshot is not None and snapshot.kms_key:
+            raise InvalidEncryptedNotMatchSnapshot(snapshot_id=snapshot.id)
+        return snapshot.kms_key if snapshot else ""
+    key = encryption.choose_key(call, p.region_id, p.kms_key_id, p.encrypt_algorithm)
+    if snapshot is not None and snapshot.kms_key != key:
+        raise InvalidEncryptedNotMatchSnapshot(snapshot_id=snapshot.id)
+    return key
+
+
 def _describe(call: Call, p: Input, snapshot: Snapshot | None) -> Disk:
     """The disk's row, but for its place."""
     level = level_of(p.disk_category, p.performance_level)
@@ -325,6 +351,7 @@ def _describe(call: Call, p: Input, snapshot: Snapshot | None) -> Disk:
             storage_set_id=p.storage_set_id or "",
             storage_set_partition_number=p.storage_set_partition_number or 0,
         ),
+        kms_key=_key(call, p, snapshot),
     )
 
 
@@ -353,6 +380,10 @@ create_disk = Operation(
         InvalidSnapshotIdNotDataDiskSnapshot,
         MissingParameterSize,
         InvalidSizeValueNotSupportedOfDisk,
+        InvalidEncryptedNotMatchKmsKeyId,
+        InvalidEncryptedNotMatchEncryptAlgorithm,
+        InvalidEncryptedNotMatchSnapshot,
+        *encryption.ERRORS,
         InvalidTagKeyMalformed,
         DuplicateTagKey,
     ),

@@ -180,10 +180,8 @@ class Input:
     auto_snapshot_policy_id: Annotated[
         SnapshotPolicyId | None, Doc("Only disks with this policy for automatic snapshots.")
     ] = None
-    encrypted: Annotated[bool, Doc("true: only encrypted disks, of which there are none here.")] = False
-    kms_key_id: Annotated[
-        str | None, Wire("KMSKeyId"), Doc("Only disks encrypted with this key; there are none here.")
-    ] = None
+    encrypted: Annotated[bool, Doc("true: only encrypted disks.")] = False
+    kms_key_id: Annotated[str | None, Wire("KMSKeyId"), Doc("Only disks encrypted with this key.")] = None
     performance_level: Annotated[
         str | None, OneOf(tuple(PERFORMANCE_LEVELS)), Doc("Only cloud_essd disks of this level.")
     ] = None
@@ -269,6 +267,7 @@ def _conditions(p: Input) -> list[Condition]:
         (columns.snapshot_policy, p.auto_snapshot_policy_id),
         (columns.performance_level, p.performance_level),
         (columns.resource_group, p.resource_group_id),
+        (columns.kms_key, p.kms_key_id),
     )
     conditions = [column == value for column, value in exact if value is not None]
     if p.disk_ids is not None:
@@ -276,6 +275,8 @@ def _conditions(p: Input) -> list[Condition]:
     if p.enable_automated_snapshot_policy is not None:
         has_none = columns.snapshot_policy == ""
         conditions.append(~has_none if p.enable_automated_snapshot_policy else has_none)
+    if p.encrypted:
+        conditions.append(columns.kms_key != "")
     if _asks_for_what_is_not_here(p):
         conditions.append(NOTHING)
     conditions += by_creation(disks, p.filter, InvalidFilterKeyNotFoundOfDisks, InvalidFilterValueOfDisks)
@@ -284,10 +285,9 @@ def _conditions(p: Input) -> list[Condition]:
 
 def _asks_for_what_is_not_here(p: Input) -> bool:
     """Whether a filter names something that no disk of ours is or has."""
-    names = (p.kms_key_id, p.lock_reason)
     is_prepaid = p.disk_charge_type is not None and p.disk_charge_type.lower() == "prepaid"
     is_shared = p.multi_attach is not None and p.multi_attach.lower() != "disabled"
-    return p.encrypted or bool(p.enable_shared) or any(name is not None for name in names) or is_prepaid or is_shared
+    return bool(p.enable_shared) or p.lock_reason is not None or is_prepaid or is_shared
 
 
 describe_disks = Operation(

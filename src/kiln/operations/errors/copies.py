@@ -21,14 +21,6 @@ class DestinationRegionNotFound(ApiError):
     hint = InvalidRegionIdNotFound.hint
 
 
-class InvalidParameterKmsNotEnabled(ApiError):
-    """An encrypted copy is asked for, and there are no keys here."""
-
-    code = "InvalidParameter.KmsNotEnabled"
-    message = "The specified operation need enable KMS."
-    hint = "Kiln does not encrypt volumes; the file system that holds the pool may be encrypted."
-
-
 class InvalidParameterEncryptedIllegal(ApiError):
     """A key was named, and Encrypted is not true."""
 

@@ -3,10 +3,12 @@
 The copy has an ID, a name and snapshots of its own in the destination region,
 and is listed there alone. No bytes are copied: both images stand on the same
 layers, which never change, and each of the two may be deleted while the other
-is used. Its description, name, tags and resource group are those that are
+is used. With Encrypted, and of an encrypted image in another region, they are written
+anew, encrypted with the key that the caller has there, which takes its time; the
+copy is Creating meanwhile, within a region too. Its description, name, tags and resource group are those that are
 given; the system and the disks are the source's.
 
-Within a region the copy is Available with the answer. In another it is Creating
+Else within a region the copy is Available with the answer. In another it is Creating
 until all its disks are there, which CancelCopyImage may end and DeleteImage may
 not; up to five copies to a region are made at once. The source may be deleted
 as soon as this answers.
@@ -25,7 +27,7 @@ from kiln.calls.errors import ServiceUnavailablePoolDamaged
 from kiln.declare.errors import ApiError
 from kiln.declare.ids import new_id
 from kiln.declare.operation import Operation
-from kiln.declare.rules import Doc, Example, OneOf, Text
+from kiln.declare.rules import Doc, Example, Text
 from kiln.declare.shapes import shape
 from kiln.declare.states import ImageStatus
 from kiln.ground.killpoints import reach
@@ -37,23 +39,31 @@ from kiln.operations.errors.copies import (
     InvalidSnapshotTooOldOfCopy,
     SourceRegionNotFound,
 )
+from kiln.operations.errors.encryption import InvalidEncryptedNotMatchEncryptAlgorithm
 from kiln.operations.errors.images import InvalidImageIdNotFound
 from kiln.operations.errors.requests import IDEMPOTENT
 from kiln.operations.errors.tags import DuplicateTagKey, InvalidTagKeyMalformed
 from kiln.operations.images.parts import drafts
 from kiln.operations.params import ImageId, ImageName, RegionId, to_pairs
 from kiln.operations.resource_groups import InvalidResourceGroupNotFound
-from kiln.operations.steps import capture, copying, source_snapshots
+from kiln.operations.steps import capture, copying, encryption, source_snapshots
 from kiln.operations.steps.capture import QuotaExceedSnapshot
-from kiln.operations.steps.copying import CopyFacts, Encrypted, GroupOfCopy, KmsKeyId, TagsOfCopy
+from kiln.operations.steps.copying import (
+    Ciphers,
+    Copy,
+    CopyFacts,
+    Encrypted,
+    GroupOfCopy,
+    OperationDeinedEncryptedSnapshot,
+    TagsOfCopy,
+)
+from kiln.operations.steps.encryption import EncryptAlgorithm, KmsKeyId
 from kiln.operations.steps.usable_images import find_usable
 from kiln.operations.steps.whole_layers import check_whole
 from kiln.store import images, tags
 from kiln.store.database import Transaction
 from kiln.store.images import Image, ImageDisk
-from kiln.store.snapshots import Snapshot, snapshots
-
-_ALGORITHMS = ("AES-256", "SM4-128")
+from kiln.store.snapshots import snapshots
 
 
 class IncorrectImageStatusOfCopy(ApiError):
@@ -92,20 +102,6 @@ class InvalidDescriptionMalformedOfCopy(ApiError):
     message = "The specified destination description is wrongly formed."
 
 
-class InvalidEncryptedNotMatchEncryptAlgorithm(ApiError):
-    """EncryptAlgorithm was sent, and Encrypted is not true."""
-
-    code = "InvalidEncrypted.NotMatchEncryptAlgorithm"
-    message = "The specified parameter Encrypted must be true when EncryptAlgorithm is not empty."
-
-
-class InvalidEncryptAlgorithm(ApiError):
-    """EncryptAlgorithm is none of the documented ones."""
-
-    code = "InvalidEncryptAlgorithm"
-    message = "The specified parameter EncryptAlgorithm is not valid."
-
-
 class OperationDeniedSameRegionOnly(ApiError):
     """The source is shared by another account, and the destination is another region."""
 
@@ -141,9 +137,7 @@ class Input:
     ] = None
     encrypted: Encrypted = None
     kms_key_id: KmsKeyId = None
-    encrypt_algorithm: Annotated[
-        str | None, OneOf(_ALGORITHMS, InvalidEncryptAlgorithm), Doc("The algorithm, with Encrypted alone.")
-    ] = None
+    encrypt_algorithm: EncryptAlgorithm = None
     resource_group_id: GroupOfCopy = None
     tag: TagsOfCopy = ()
 
@@ -157,9 +151,9 @@ class Output:
 class Plan:
     image: Image
     disks: tuple[ImageDisk, ...]
-    snapshots: tuple[Snapshot, ...]
+    copies: tuple[Copy, ...]
     tags: dict[str, str]
-    is_far: bool  #: Whether it is in another region than the source.
+    is_made_later: bool  #: Whether a task finishes it.
 
 
 def check(call: Call, p: Input) -> Plan:
@@ -174,24 +168,26 @@ def check(call: Call, p: Input) -> Plan:
     if p.destination_image_name and images.is_name_taken(call.tx, call.account, region, p.destination_image_name):
         raise InvalidImageNameDuplicatedOfCopy(image_name=p.destination_image_name, region_id=region)
     image = _describe(call, p, source, region)
-    disks, copies = _copy_disks(call, source, image)
+    ciphers = Ciphers(call, region, encrypted=p.encrypted, key=p.kms_key_id, algorithm=p.encrypt_algorithm)
+    disks, copies = _copy_disks(call, source, image, ciphers)
     _check_quotas(call, region, len(copies))
     if region == source.region:
-        check_whole(call, copies)
-    return Plan(image=image, disks=disks, snapshots=copies, tags=pairs, is_far=region != source.region)
+        check_whole(call, [copy.told for copy in copies])
+    is_made_later = region != source.region or any(copy.is_rewritten for copy in copies)
+    return Plan(image=image, disks=disks, copies=copies, tags=pairs, is_made_later=is_made_later)
 
 
 def commit(call: Call, plan: Plan) -> Output:
-    # Within a region there is nothing left to do.
-    image = plan.image if plan.is_far else images.published(plan.image)
-    copies = plan.snapshots if plan.is_far else copying.finished(plan.snapshots)
-    snapshots.insert(call.tx, *copies)
+    image = plan.image if plan.is_made_later else images.published(plan.image)
     images.images.insert(call.tx, image)
     images.image_disks.insert(call.tx, *plan.disks)
     tags.add(call.tx, call.account, "image", image.id, plan.tags)
-    if plan.is_far:
+    if plan.is_made_later:
         lane = copying.pick_lane(call, image.region)
-        call.enqueue(image.id, copying.remembered(copies), region=image.region, lane=lane, task_id=image.task)
+        remembered = copying.record(call, image.task, plan.copies)
+        call.enqueue(image.id, remembered, region=image.region, lane=lane, task_id=image.task)
+    else:
+        copying.record_finished(call, plan.copies)
     return Output(image_id=image.id)
 
 
@@ -199,7 +195,7 @@ def carry_out(job: Job[CopyFacts]) -> None:
     def tell(tx: Transaction, percent: int) -> None:
         images.images.update(tx, {"progress": percent}, id=job.task.resource, status=ImageStatus.CREATING)
 
-    copying.carry(job, tell)
+    copying.carry(job, tell, image=True)
 
     def publish(tx: Transaction) -> None:
         images.publish(tx, job.task.resource)
@@ -218,7 +214,9 @@ def give_up(job: Job[CopyFacts], error: ApiError) -> None:
 
 
 def _check_encryption(p: Input) -> None:
-    """Whatever belongs to an encrypted copy is for one alone; that one is declined before."""
+    """Whatever belongs to an encrypted copy is for one alone."""
+    if p.encrypted:
+        return
     if p.kms_key_id:
         raise InvalidParameterEncryptedIllegal(parameter="KMSKeyId")
     if p.encrypt_algorithm:
@@ -250,11 +248,13 @@ def _describe(call: Call, p: Input, source: Image, region: str) -> Image:
     return replace(draft, consistency=source.consistency)
 
 
-def _copy_disks(call: Call, source: Image, image: Image) -> tuple[tuple[ImageDisk, ...], tuple[Snapshot, ...]]:
+def _copy_disks(
+    call: Call, source: Image, image: Image, ciphers: Ciphers
+) -> tuple[tuple[ImageDisk, ...], tuple[Copy, ...]]:
     """The disks of the copy, and the snapshots that those are made of which are not blank."""
     disks, copies = [], []
     for disk in images.disks_of(call.tx, [source.id])[source.id]:
-        own = ""
+        own, key = "", ciphers.of(disk.kms_key)
         if disk.snapshot:
             found = snapshots.find(call.tx, id=disk.snapshot)
             if found is None or found.volume is None:
@@ -262,11 +262,13 @@ def _copy_disks(call: Call, source: Image, image: Image) -> tuple[tuple[ImageDis
             if source_snapshots.is_too_old(found):
                 raise InvalidSnapshotTooOldOfCopy(snapshot_id=disk.snapshot)
             labels = drafts.labels(image.id, disk.device)
-            copy = copying.draft(call, found, region=image.region, resource_group=image.resource_group, **labels)
+            copy = copying.draft(
+                call, found, kms_key=key, region=image.region, resource_group=image.resource_group, **labels
+            )
             copies.append(copy)
-            own = copy.id
+            own = copy.snapshot.id
         # Which object it was imported from is the source's to say.
-        disks.append(replace(disk, image=image.id, snapshot=own, format="", bucket="", object=""))
+        disks.append(replace(disk, image=image.id, snapshot=own, kms_key=key, format="", bucket="", object=""))
     return tuple(disks), tuple(copies)
 
 
@@ -293,6 +295,8 @@ copy_image = Operation(
     errors=(
         InvalidParameterEncryptedIllegal,
         InvalidEncryptedNotMatchEncryptAlgorithm,
+        OperationDeinedEncryptedSnapshot,
+        *encryption.ERRORS,
         DestinationRegionNotFound,
         InvalidResourceGroupNotFound,
         InvalidImageIdNotFound,

@@ -377,6 +377,7 @@ def _to_row(image: Image, position: int, disk: SourceDisk) -> ImageDisk:
         size_gib=disk.size_gib,
         category=disk.category,
         snapshot=disk.snapshot.id if disk.snapshot else "",
+        kms_key=disk.snapshot.kms_key if disk.snapshot else "",
     )
 
 

@@ -88,6 +88,13 @@ class ImageIsExportingAlready(ApiError):
     )
 
 
+class ImageNotSupportedEncrypted(ApiError):
+    """A disk of the image is encrypted, and the file would not be."""
+
+    code = "ImageNotSupported"
+    message = "The specified Image contains encrypted snapshots, do not support export."
+
+
 class ExportImageFailed(ApiError):
     """The bucket has no room for the files, is gone or has folders in their place; found in carrying out."""
 
@@ -164,6 +171,8 @@ def check(call: Call, p: Input) -> Plan:
     _check_bucket(call, p.oss_bucket)
     disks = [disk for disk in images.disks_of(call.tx, [image.id])[image.id] if disk.snapshot]
     _check_disks([disk for disk in disks if disk.type == "data"])
+    if any(disk.kms_key for disk in disks):
+        raise ImageNotSupportedEncrypted(image_id=image.id)
     layers = tuple(_layer(call, disk) for disk in disks)
     most = _FORMATS_MOST.get(p.image_format.lower())
     if most is not None and any(size_bytes > most for _, size_bytes in layers):
@@ -271,6 +280,7 @@ export_image = Operation(
     errors=(
         InvalidImageIdNotFound,
         IncorrectImageStatus,
+        ImageNotSupportedEncrypted,
         ImageIsExportingAlready,
         InvalidOSSBucketNotFound,
         InvalidOSSNotAuthorized,

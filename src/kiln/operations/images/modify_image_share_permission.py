@@ -66,6 +66,15 @@ class OperationDeniedInvalidImageStatus(ApiError):
     message = "The specified image cannot be shared when it is deprecated."
 
 
+class AssumeRoleError(ApiError):
+    """A disk of the image is encrypted with its owner's key, which nobody else has."""
+
+    code = "AssumeRoleError"
+    status = 403
+    message = "Requires a RAM role of AliyunECSShareEncryptImageDefaultRole before sharing encrypted image."
+    hint = "There are no RAM roles here: share the image that the encrypted one was copied from."
+
+
 class InvalidAccountNotFound(ApiError):
     """There is no account of that ID."""
 
@@ -126,6 +135,8 @@ def check(call: Call, p: Input) -> Plan:
     add, remove = (_read(call, given) for given in (p.add_account, p.remove_account))
     if add and image.status == ImageStatus.DEPRECATED:
         raise OperationDeniedInvalidImageStatus(image_id=image.id)
+    if add and any(disk.kms_key for disk in images.disks_of(call.tx, [image.id])[image.id]):
+        raise AssumeRoleError(image_id=image.id)
     before = {share.account for share in image_shares.all(call.tx, image=image.id)}
     after = (before | set(add)) - set(remove)
     if len(after) > max(_ACCOUNTS_MOST, len(before)):
@@ -168,6 +179,7 @@ modify_image_share_permission = Operation(
         InvalidAccountForbbiden,
         InvalidAccountNotFound,
         OperationDeniedInvalidImageStatus,
+        AssumeRoleError,
         QuotaExceedShareImageUser,
     ),
 )

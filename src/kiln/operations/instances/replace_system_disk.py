@@ -271,6 +271,7 @@ def _draft(call: Call, old: Disk, boot: BootImage, size_gib: int) -> Disk:
         snapshot_policy="",  # As documented: a new system disk is given its policy anew.
         drops_auto_snapshots=False,
         ignores_policy=False,
+        kms_key=boot.system.kms_key,
     )
 
 

@@ -2,10 +2,12 @@
 
 The copy has an ID of its own in the destination region and is listed there
 alone. No bytes are copied: both snapshots are names of the same layer, which
-never changes, and each may be deleted while the other is used. A copy cannot be
-what a disk is reset to, since it is of no disk.
+never changes, and each may be deleted while the other is used. With Encrypted, and
+of an encrypted snapshot in another region, they are written anew, encrypted with
+the key that the caller has there, which takes its time. A copy cannot be what a
+disk is reset to, since it is of no disk.
 
-Within a region the copy is accomplished with the answer; in another it is
+Else within a region the copy is accomplished with the answer; in another it is
 progressing until it is there. DeleteSnapshot cancels it. The source may be
 deleted as soon as this answers.
 """
@@ -17,6 +19,7 @@ from typing import Annotated
 from kiln.calls.call import Call, Job
 from kiln.calls.errors import ServiceUnavailablePoolDamaged
 from kiln.declare.errors import ApiError
+from kiln.declare.ids import new_id
 from kiln.declare.operation import Operation
 from kiln.declare.rules import Accepted, Between, Doc, Example, Name, Text, Unordered
 from kiln.declare.shapes import shape
@@ -40,12 +43,21 @@ from kiln.operations.snapshots.parts.errors import (
     InvalidRetentionDaysMalformed,
     InvalidSnapshotNameMalformed,
 )
-from kiln.operations.steps import capture, copying, source_snapshots
+from kiln.operations.steps import capture, copying, encryption, source_snapshots
 from kiln.operations.steps.capture import QuotaExceedSnapshot
-from kiln.operations.steps.copying import CopyFacts, Encrypted, GroupOfCopy, KmsKeyId, TagsOfCopy
+from kiln.operations.steps.copying import (
+    Ciphers,
+    Copy,
+    CopyFacts,
+    Encrypted,
+    GroupOfCopy,
+    OperationDeinedEncryptedSnapshot,
+    TagsOfCopy,
+)
+from kiln.operations.steps.encryption import KmsKeyId
 from kiln.operations.steps.whole_layers import check_whole
 from kiln.store import tags
-from kiln.store.snapshots import Snapshot, snapshots
+from kiln.store.snapshots import snapshots
 
 
 @shape
@@ -90,14 +102,14 @@ class Output:
 
 @dataclass(frozen=True, kw_only=True)
 class Plan:
-    copy: Snapshot
+    copy: Copy
     tags: dict[str, str]
-    is_far: bool  #: Whether it is in another region than the source.
+    is_made_later: bool  #: Whether a task finishes it.
 
 
 def check(call: Call, p: Input) -> Plan:
     pairs = to_pairs(p.tag)
-    if p.kms_key_id:  # One that goes with Encrypted=true is declined with that.
+    if p.kms_key_id and not p.encrypted:
         raise InvalidParameterEncryptedIllegal(parameter="KMSKeyId")
     region = p.destination_region_id or p.region_id
     if region not in call.deployment.regions:
@@ -109,9 +121,11 @@ def check(call: Call, p: Input) -> Plan:
     if source_snapshots.is_too_old(source):
         raise InvalidSnapshotTooOldOfCopy(snapshot_id=source.id)
     capture.check_quota(call, region, 1)
+    ciphers = Ciphers(call, region, encrypted=p.encrypted, key=p.kms_key_id, algorithm=None)
     copy = copying.draft(
         call,
         source,
+        kms_key=ciphers.of(source.kms_key),
         region=region,
         name=p.destination_snapshot_name or "",
         description=p.destination_snapshot_description or "",
@@ -119,20 +133,21 @@ def check(call: Call, p: Input) -> Plan:
         resource_group=p.resource_group_id or "",
         retention_days=p.retention_days or 0,
     )
-    is_far = region != source.region
-    if not is_far:
-        check_whole(call, [copy])
-    return Plan(copy=copy, tags=pairs, is_far=is_far)
+    if region == source.region:
+        check_whole(call, [copy.told])
+    return Plan(copy=copy, tags=pairs, is_made_later=region != source.region or copy.is_rewritten)
 
 
 def commit(call: Call, plan: Plan) -> Output:
-    # Within a region there is nothing left to do.
-    (copy,) = (plan.copy,) if plan.is_far else copying.finished([plan.copy])
-    snapshots.insert(call.tx, copy)
+    copy = plan.copy.snapshot
     tags.put(call.tx, call.account, "snapshot", copy.id, plan.tags)
-    if plan.is_far:
+    if plan.is_made_later:
+        task = new_id("task")
         lane = copying.pick_lane(call, copy.region)
-        call.enqueue(copy.id, copying.remembered([copy]), region=copy.region, lane=lane)
+        remembered = copying.record(call, task, [plan.copy])
+        call.enqueue(copy.id, remembered, region=copy.region, lane=lane, task_id=task)
+    else:
+        copying.record_finished(call, [plan.copy])
     return Output(snapshot_id=copy.id)
 
 
@@ -159,6 +174,8 @@ copy_snapshot = Operation(
     leads_to=("progressing", "accomplished"),
     errors=(
         InvalidParameterEncryptedIllegal,
+        OperationDeinedEncryptedSnapshot,
+        *encryption.ERRORS,
         DestinationRegionNotFound,
         InvalidResourceGroupNotFound,
         InvalidSnapshotIdNotFound,

@@ -154,10 +154,8 @@ class Input:
         OneOf(("standard", "flash", "archive"), InvalidSnapshotCategoryMalformed, any_case=True),
         Doc("Only snapshots of this category. All here are standard ones."),
     ] = None
-    encrypted: Annotated[bool, Doc("true: only encrypted snapshots, of which there are none here.")] = False
-    kms_key_id: Annotated[
-        str | None, Wire("KMSKeyId"), Doc("Only snapshots encrypted with this key; there are none here.")
-    ] = None
+    encrypted: Annotated[bool, Doc("true: only encrypted snapshots.")] = False
+    kms_key_id: Annotated[str | None, Wire("KMSKeyId"), Doc("Only snapshots encrypted with this key.")] = None
     resource_group_id: Annotated[ResourceGroupId | None, Doc("Only snapshots of this resource group.")] = None
     filter: Annotated[
         tuple[FilterInput, ...] | None,
@@ -213,6 +211,7 @@ def _conditions(call: Call, p: Input) -> list[Condition]:
         (columns.name, p.snapshot_name),
         (columns.source_disk_type, p.source_disk_type and p.source_disk_type.lower()),
         (columns.resource_group, p.resource_group_id),
+        (columns.kms_key, p.kms_key_id),
         (columns.status, None if p.status.lower() == "all" else p.status.lower()),
     )
     conditions = [column == value for column, value in exact if value is not None]
@@ -225,8 +224,9 @@ def _conditions(call: Call, p: Input) -> list[Condition]:
     if p.snapshot_type.lower() != "all":
         is_of_user = columns.snapshot_policy == ""
         conditions.append(is_of_user if p.snapshot_type.lower() == "user" else ~is_of_user)
-    is_none_here = p.encrypted or p.kms_key_id is not None
-    if is_none_here or (p.category is not None and p.category.lower() != "standard"):
+    if p.encrypted:
+        conditions.append(columns.kms_key != "")
+    if p.category is not None and p.category.lower() != "standard":
         conditions.append(NOTHING)
     conditions += by_creation(snapshots, p.filter, InvalidFilterKeyNotFoundOfSnapshots, InvalidFilterValueOfSnapshots)
     return conditions + by_tags("snapshot", snapshots, p.tag)

@@ -142,6 +142,7 @@ def plan_capture(
         device=disk.device,
         resource_group=resource_group,
         system=disk.system,
+        kms_key=disk.kms_key,
     )
     snapshot = replace(
         draft,

@@ -5,8 +5,12 @@ layer that the source names: within a pool no byte is copied. It names it from
 its first row on, so that the source may be deleted the moment it is there, and
 whichever goes first, the layer stays as long as one of them is there.
 
-Between regions a copy is finished by a task, disk after disk; within one there
-is nothing left to do.
+A copy that is to be encrypted with another key than its source, or with one at
+all, has bytes of its own. The layer that they will be is planned above the one
+that they are read from, which stays for as long.
+
+Between regions a copy is finished by a task, disk after disk, and so is one whose
+bytes are written anew; else there is nothing left to do.
 """
 
 from __future__ import annotations
@@ -18,18 +22,22 @@ from typing import Annotated
 from kiln.calls.call import Call, Job
 from kiln.declare.errors import ApiError
 from kiln.declare.facts import facts
-from kiln.declare.rules import Count, Declined, Doc, Unordered, Wire
+from kiln.declare.ids import new_id
+from kiln.declare.rules import Count, Doc, Unordered
 from kiln.declare.states import SnapshotStatus, TaskStatus
 from kiln.ground.killpoints import reach
-from kiln.operations.errors.copies import InvalidParameterKmsNotEnabled
+from kiln.ground.values import dataclass
 from kiln.operations.errors.tags import QuotaExceedTags
 from kiln.operations.params import ResourceGroupId, TagInput
+from kiln.operations.steps import encryption
 from kiln.operations.steps.drafts import new_snapshot
-from kiln.pools.errors import VolumeBroken, VolumeMissing
+from kiln.operations.steps.transfer import TaskCancelled, Watch
+from kiln.pools.errors import Cancelled, VolumeBroken, VolumeMissing
 from kiln.store import tags
 from kiln.store.database import Transaction
 from kiln.store.snapshots import Snapshot, snapshots
 from kiln.store.tasks import tasks
+from kiln.store.volumes import make_ready, planned, reinstated, volumes
 
 #: How many copies to a region are made at once; further ones wait. Source: ecs-api.md 6, CopyImage.
 _AT_ONCE = 5
@@ -37,13 +45,11 @@ _AT_ONCE = 5
 #: What whoever copies may say of an image and of a snapshot alike.
 Encrypted = Annotated[
     bool | None,
-    Declined(
-        "Kiln does not encrypt volumes; the file system that holds the pool may be encrypted",
-        InvalidParameterKmsNotEnabled,
+    Doc(
+        "true: the copy is encrypted, and has bytes of its own. Without it, it is so where the source is, and false is "
+        "refused then."
     ),
-    Doc("Whether the copy is encrypted."),
 ]
-KmsKeyId = Annotated[str | None, Wire("KMSKeyId"), Doc("The key, with Encrypted alone.")]
 GroupOfCopy = Annotated[ResourceGroupId | None, Doc("The resource group of the copy.")]
 TagsOfCopy = Annotated[
     tuple[TagInput, ...],
@@ -55,12 +61,23 @@ TagsOfCopy = Annotated[
 _DONE = 100  #: Per cent.
 
 
+class OperationDeinedEncryptedSnapshot(ApiError):
+    """Encrypted is false, and the source is encrypted. The code is spelled as it is documented."""
+
+    code = "OperationDeined.EncryptedSnapshot"
+    status = 403
+    message = "The image contains encrypted snapshots, which do not support copying to non-encrypted ones."
+
+
 @facts()
 class Copied:
     """One snapshot that is a copy, and the layer that it names."""
 
     snapshot: str
     layer: str
+    source: str = ""  #: The layer that it is written anew from, with *key*; "": it is the source's.
+    key: str = ""
+    size_bytes: int = 0  #: Of what is written anew.
 
 
 @facts()
@@ -70,18 +87,59 @@ class CopyFacts:
     snapshots: tuple[Copied, ...]
 
 
+@dataclass(frozen=True, kw_only=True)
+class Copy:
+    """One copy that is to be made, decided."""
+
+    snapshot: Snapshot  #: Progressing still.
+    source: Snapshot
+
+    @property
+    def is_rewritten(self) -> bool:
+        """Whether it has bytes of its own."""
+        return self.snapshot.kms_key != self.source.kms_key
+
+    @property
+    def told(self) -> Snapshot:
+        """The copy, with the layer that its bytes are read from."""
+        return replace(self.snapshot, volume=self.source.volume)
+
+
+class Ciphers:
+    """With which key each disk of what is copied is encrypted."""
+
+    def __init__(
+        self, call: Call, region: str, *, encrypted: bool | None, key: str | None, algorithm: str | None
+    ) -> None:
+        self._own = encryption.choose_key(call, region, key, algorithm) if encrypted else ""
+        self._encrypted = encrypted
+        self._default = encryption.key_of(call.account, region)
+
+    def of(self, source_key: str) -> str:
+        """The key for the copy of what is encrypted with *source_key*, or is not.
+
+        Raises OperationDeinedEncryptedSnapshot. A key is a region's own, so that of the source's goes no further.
+        """
+        if self._own or not source_key:
+            return self._own
+        if self._encrypted is False:
+            raise OperationDeinedEncryptedSnapshot
+        return self._default
+
+
 def draft(
     call: Call,
     source: Snapshot,
     *,
+    kms_key: str,
     region: str,
     name: str,
     description: str,
     made_for: str,
     resource_group: str,
     retention_days: int = 0,
-) -> Snapshot:
-    """A snapshot in *region* that is a copy of *source*, which is accomplished, and is progressing still."""
+) -> Copy:
+    """A snapshot in *region* that is a copy of *source*, which is accomplished, and is encrypted with *kms_key*."""
     made = new_snapshot(
         account=call.account,
         region=region,
@@ -95,10 +153,11 @@ def draft(
         device=source.device,
         resource_group=resource_group,
         system=source.system,
+        kms_key=kms_key,
     )
-    return replace(
+    snapshot = replace(
         made,
-        volume=source.volume,
+        volume=source.volume if kms_key == source.kms_key else None,
         size_bytes=source.size_bytes,
         consistency=source.consistency,
         from_released_system=source.from_released_system,
@@ -107,16 +166,37 @@ def draft(
         source_snapshot=source.id if source.account == call.account else "",
         source_region=source.region,
     )
+    return Copy(snapshot=snapshot, source=source)
 
 
-def finished(copies: Sequence[Snapshot]) -> tuple[Snapshot, ...]:
-    """The rows of copies that are accomplished when they are first written."""
-    return tuple(replace(copy, status=SnapshotStatus.ACCOMPLISHED, progress=_DONE) for copy in copies)
+def record_finished(call: Call, copies: Sequence[Copy]) -> None:
+    """Write copies that are accomplished with this transaction: none of them has bytes of its own."""
+    done = {"status": SnapshotStatus.ACCOMPLISHED, "progress": _DONE}
+    snapshots.insert(call.tx, *(replace(copy.snapshot, **done) for copy in copies))  # type: ignore[arg-type]
 
 
-def remembered(copies: Sequence[Snapshot]) -> CopyFacts:
-    """The facts that the task needs."""
-    return CopyFacts(snapshots=tuple(Copied(snapshot=copy.id, layer=copy.volume or "") for copy in copies))
+def record(call: Call, task: str, copies: Sequence[Copy]) -> CopyFacts:
+    """Write copies that *task* will finish, and the layers that it will make; returns the facts that it needs."""
+    snapshots.insert(call.tx, *(copy.snapshot for copy in copies))
+    made = tuple(_to_facts(copy) for copy in copies)
+    rows = (
+        planned(one.layer, "layer", one.source, one.size_bytes, task=task, now=call.now) for one in made if one.source
+    )
+    volumes.insert(call.tx, *rows)
+    return CopyFacts(snapshots=made)
+
+
+def _to_facts(copy: Copy) -> Copied:
+    layer = copy.source.volume or ""
+    if not copy.is_rewritten:
+        return Copied(snapshot=copy.snapshot.id, layer=layer)
+    return Copied(
+        snapshot=copy.snapshot.id,
+        layer=new_id("volume"),
+        source=layer,
+        key=copy.snapshot.kms_key,
+        size_bytes=copy.source.size_bytes,
+    )
 
 
 def pick_lane(call: Call, region: str) -> str:
@@ -125,23 +205,50 @@ def pick_lane(call: Call, region: str) -> str:
     return min(lanes, key=lambda lane: tasks.count(call.tx, lane=lane, status=TaskStatus.PROCESSING))
 
 
-def carry(job: Job[CopyFacts], tell: Callable[[Transaction, int], None]) -> None:
+def carry(job: Job[CopyFacts], tell: Callable[[Transaction, int], None], *, image: bool = False) -> None:
     """Finish the copies one by one; *tell* records how many per cent of them are done.
 
-    Raises PoolError where a layer is not whole in the pool: nobody is told then that the copy holds it.
+    With *image* the task's resource is one, whose row tells meanwhile how far what is written anew is. Raises PoolError
+    where a layer is not whole in the pool: nobody is told then that the copy holds it; TaskCancelled.
     """
     copies = job.facts.snapshots
-    for n, one in enumerate(copies, 1):
+    weights = [one.size_bytes for one in copies]
+    if not any(weights):
+        weights = [1] * len(copies)
+    watch = Watch(job, [one.size_bytes for one in copies], image=image)
+    for n, one in enumerate(copies):
         reach("copying.before")
+        if one.source:
+            _rewrite(job, one, n, watch)
         size_bytes = _look(job, one.layer)
+        percent = _DONE * sum(weights[: n + 1]) // sum(weights)
 
-        def accomplish(tx: Transaction, one: Copied = one, n: int = n, size_bytes: int = size_bytes) -> None:
-            changes = {"progress": _DONE, "size_bytes": size_bytes}
+        def accomplish(
+            tx: Transaction, one: Copied = one, size_bytes: int = size_bytes, percent: int = percent
+        ) -> None:
+            changes = {"progress": _DONE, "size_bytes": size_bytes, "volume": one.layer}
+            if one.source:
+                _settle(tx, job, one, size_bytes)
             snapshots.move(tx, SnapshotStatus.PROGRESSING, SnapshotStatus.ACCOMPLISHED, changes, id=one.snapshot)
-            tell(tx, _DONE * n // len(copies))
+            tell(tx, percent)
 
         job.write(accomplish)
         reach("copying.accomplished")
+
+
+def _rewrite(job: Job[CopyFacts], one: Copied, n: int, watch: Watch) -> None:
+    try:
+        job.ports.pool.encrypt(one.source, one.layer, one.key, watch.of(n), watch.is_cancelled)
+    except Cancelled as error:
+        raise TaskCancelled from error
+    reach("copying.rewritten")
+
+
+def _settle(tx: Transaction, job: Job[CopyFacts], one: Copied, size_bytes: int) -> None:
+    """Record that the layer is there, and stands on nothing."""
+    layer = reinstated(one.layer, "layer", None, size_bytes, now=job.ports.clock())
+    file_bytes = job.ports.pool.length(one.layer)
+    make_ready(tx, lambda: layer, id=one.layer, parent=None, size_bytes=size_bytes, file_bytes=file_bytes)
 
 
 def _look(job: Job[CopyFacts], layer: str) -> int:
@@ -160,6 +267,8 @@ def abandon(tx: Transaction, job: Job[CopyFacts], error: ApiError) -> None:
     """Record in *tx* that there is no copy, and the task's end. What is not accomplished lets go of its layer."""
     job.fail(tx, error)
     for one in job.facts.snapshots:
+        if one.source:
+            volumes.update(tx, {"state": "doomed", "task": None}, id=one.layer, state="planned")
         snapshots.move(tx, SnapshotStatus.PROGRESSING, SnapshotStatus.FAILED, {"volume": None}, id=one.snapshot)
 
 

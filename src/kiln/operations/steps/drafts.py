@@ -29,6 +29,7 @@ def new_disk(
     resource_group: str,
     system: System,
     asked: DiskAsked,
+    kms_key: str,
 ) -> Disk:
     """A disk that is being created, and is nobody's yet."""
     return Disk(
@@ -58,6 +59,7 @@ def new_disk(
         system=system,
         performance_level=performance_level,
         asked=asked,
+        kms_key=kms_key,
     )
 
 
@@ -74,6 +76,7 @@ def new_snapshot(
     device: str,
     resource_group: str,
     system: System,
+    kms_key: str = "",
     made_for: str = "",
 ) -> Snapshot:
     """A snapshot that is Progressing, of a disk that is not a row: it may have come with an imported image."""
@@ -100,4 +103,5 @@ def new_snapshot(
         from_released_system=False,
         made_for=made_for,
         system=system,
+        kms_key=kms_key,
     )

@@ -25,6 +25,7 @@ class Head:
     volume: str
     layer: str | None  #: None for a blank one.
     size_bytes: int
+    key: str = ""  #: With which a blank one is encrypted; any other is as its layer is.
 
 
 def record(call: Call, task: str, wanted: Iterable[Head]) -> None:
@@ -38,7 +39,7 @@ def make(job: Job[Any], wanted: Iterable[Head]) -> None:
     for head in wanted:
         reach("heads.begun")
         if head.layer is None:
-            job.ports.pool.create(head.volume, head.size_bytes)
+            job.ports.pool.create(head.volume, head.size_bytes, head.key)
         else:
             job.ports.pool.clone(head.layer, head.volume, head.size_bytes)
         reach("heads.made")

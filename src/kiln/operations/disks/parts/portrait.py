@@ -93,8 +93,8 @@ class DiskOutput:
     enable_auto_snapshot: Annotated[bool, Doc("Whether automatic snapshots may be taken of it.")]
     enable_automated_snapshot_policy: Annotated[bool, Doc("Whether it has a policy for automatic snapshots.")]
     auto_snapshot_policy_id: Annotated[str, Doc("That policy, or empty.")]
-    encrypted: Annotated[bool, Doc("Always false.")]
-    kms_key_id: Annotated[str, Wire("KMSKeyId"), Doc("Always empty.")]
+    encrypted: Annotated[bool, Doc("Whether it is encrypted.")]
+    kms_key_id: Annotated[str, Wire("KMSKeyId"), Doc("The key that it is encrypted with, or empty.")]
     disk_charge_type: Annotated[str, Doc("Always PostPaid.")]
     expired_time: Annotated[str, Doc("Never.")]
     multi_attach: Annotated[str, Doc("Always Disabled.")]
@@ -156,8 +156,8 @@ def draw(disk: Disk, tagged: Sequence[Tag]) -> DiskOutput:
         enable_auto_snapshot=not disk.ignores_policy,
         enable_automated_snapshot_policy=bool(disk.snapshot_policy),
         auto_snapshot_policy_id=disk.snapshot_policy,
-        encrypted=False,
-        kms_key_id="",
+        encrypted=bool(disk.kms_key),
+        kms_key_id=disk.kms_key,
         disk_charge_type="PostPaid",
         expired_time=_NEVER,
         multi_attach="Disabled",

@@ -29,17 +29,25 @@ class Fresh:
     size_bytes: int
     before: str | None  #: The head that the disk has had.
     status: str  #: The disk's, to which it comes back.
+    key: str = ""  #: That the disk is encrypted with.
 
     @property
     def head(self) -> Head:
         """The head to be made."""
-        return Head(self.volume, self.layer, self.size_bytes)
+        return Head(self.volume, self.layer, self.size_bytes, self.key)
 
 
 def begin(call: Call, task: str, disk: Disk, layer: str | None, layer_bytes: int = 0) -> Fresh:
     """Record that the disk is ReIniting, and the head that *task* will make. It is as big as the disk, at least."""
     size_bytes = max(disk.size_gib * GiB, layer_bytes)
-    fresh = Fresh(volume=new_id("volume"), layer=layer, size_bytes=size_bytes, before=disk.volume, status=disk.status)
+    fresh = Fresh(
+        volume=new_id("volume"),
+        layer=layer,
+        size_bytes=size_bytes,
+        before=disk.volume,
+        status=disk.status,
+        key=disk.kms_key,
+    )
     heads.record(call, task, [fresh.head])
     disks.move(call.tx, DiskStatus(disk.status), DiskStatus.REINITING, {}, id=disk.id)
     return fresh

@@ -66,6 +66,7 @@ def new_image_disk(
     size_gib: int,
     category: str,
     snapshot: str = "",
+    kms_key: str = "",
 ) -> ImageDisk:
     """One disk of an image, of a snapshot, or blank."""
     return ImageDisk(
@@ -79,6 +80,7 @@ def new_image_disk(
         format="",
         bucket="",
         object="",
+        kms_key=kms_key,
     )
 
 

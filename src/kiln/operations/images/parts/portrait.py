@@ -25,7 +25,7 @@ class DiskDeviceMappingOutput:
     """One disk of an image."""
 
     device: Annotated[str, Example("/dev/xvda"), Doc("The device name, as /dev/xvdX.")]
-    encrypted: Annotated[bool, Doc("Always false: there is no encryption.")]
+    encrypted: Annotated[bool, Doc("Whether it is encrypted.")]
     format: Annotated[str, Example("QCOW2"), Doc("The format of the file that it was imported from, or empty.")]
     import_oss_bucket: Annotated[str, Wire("ImportOSSBucket"), Doc("The bucket it was imported from, or empty.")]
     import_oss_object: Annotated[str, Wire("ImportOSSObject"), Doc("The object it was imported from, or empty.")]
@@ -177,7 +177,7 @@ def _tell_copy(image: Image) -> tuple[str, int]:
 def _draw_disk(disk: ImageDisk, told: tuple[str, int]) -> DiskDeviceMappingOutput:
     return DiskDeviceMappingOutput(
         device=disk.device,
-        encrypted=False,
+        encrypted=bool(disk.kms_key),
         format=disk.format,
         import_oss_bucket=disk.bucket,
         import_oss_object=disk.object,

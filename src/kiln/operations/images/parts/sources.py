@@ -92,6 +92,13 @@ class OperationDeniedSnapshotNotAllowed(ApiError):
     message = "The specified snapshot is not allowed to create image."
 
 
+class InvalidParameterDiskType(ApiError):
+    """An encrypted snapshot of a data disk is to be the image's system disk."""
+
+    code = "InvalidParameter.DiskType"
+    message = "The specified disk type which has kms key can't convert to system disk."
+
+
 class InvalidSnapshotTooOld(ApiError):
     """The snapshot was created on or before 2013-07-15."""
 
@@ -110,6 +117,7 @@ ERRORS: tuple[type[ApiError], ...] = (
     InvalidDeviceMalformed,
     InvalidDeviceInUse,
     InvalidSizeValueNotSupported,
+    InvalidParameterDiskType,
     OperationDeniedNoSystemDisk,
     OperationDeniedTwoSystemDisks,
     OperationDeniedNotSystemSnapshot,
@@ -206,6 +214,8 @@ def usable_snapshot(call: Call, region: str, snapshot_id: str) -> Snapshot:
 def _from_mapping(call: Call, region: str, mapping: DiskDeviceMapping) -> SourceDisk:
     snapshot = None if mapping.snapshot_id is None else usable_snapshot(call, region, mapping.snapshot_id)
     kind = mapping.disk_type or ("data" if snapshot is None else snapshot.source_disk_type)
+    if snapshot is not None and snapshot.kms_key and (kind, snapshot.source_disk_type) == ("system", "data"):
+        raise InvalidParameterDiskType(snapshot_id=snapshot.id)
     # Of a blank disk the spelling of the name tells the category.
     blank = _CLOUD.id if mapping.device in DEVICES else DEFAULT_CATEGORY
     category = blank if snapshot is None else snapshot.category

@@ -123,16 +123,18 @@ class Made:
     volume: str
     layer: str | None
     size_bytes: int
+    key: str = ""  #: That it is encrypted with.
 
     @classmethod
     def of(cls, new: NewDisk) -> Made:
         """What has to be remembered of a new disk."""
-        return cls(disk=new.row.id, volume=new.head.volume, layer=new.head.layer, size_bytes=new.head.size_bytes)
+        head = new.head
+        return cls(disk=new.row.id, volume=head.volume, layer=head.layer, size_bytes=head.size_bytes, key=head.key)
 
     @property
     def head(self) -> Head:
         """The head to be made."""
-        return Head(self.volume, self.layer, self.size_bytes)
+        return Head(self.volume, self.layer, self.size_bytes, self.key)
 
 
 def _named(raw: Raw) -> Raw:
@@ -289,6 +291,7 @@ def _disk(call: Call, p: LaunchInput, instance: Instance, spec: DiskSpec, boot: 
             storage_set_id=p.storage_set_id or "",
             storage_set_partition_number=p.storage_set_partition_number or 0,
         ),
+        kms_key=spec.kms_key,
     )
     row = replace(
         draft,
@@ -300,7 +303,7 @@ def _disk(call: Call, p: LaunchInput, instance: Instance, spec: DiskSpec, boot: 
         snapshot_policy=spec.policy,
         snapshots_until=call.now,
     )
-    return NewDisk(row=row, head=Head(new_id("volume"), spec.layer, spec.size_gib * GiB))
+    return NewDisk(row=row, head=Head(new_id("volume"), spec.layer, spec.size_gib * GiB, spec.kms_key))
 
 
 def record(call: Call, launches: Launches, labels: Mapping[str, str]) -> None:

@@ -7,6 +7,7 @@ SDK's descriptions of them. Decides; makes nothing.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 from kiln.calls.call import Call
 from kiln.declare.deployment import DEFAULT_CATEGORY, DISK_CATEGORIES, level_of
@@ -62,6 +63,7 @@ class DiskSpec:
     performance_level: str
     asked: DiskAsked
     policy: str  #: For automatic snapshots, or "".
+    kms_key: str = ""  #: That it is encrypted with.
 
 
 def decide(
@@ -120,6 +122,7 @@ def _system(boot: BootImage, wish: SystemDisk, size_gib: int | None) -> DiskSpec
         performance_level=level_of(category, wish.performance_level),
         asked=wish.asked,
         policy=wish.snapshot_policy,
+        kms_key=boot.system.kms_key,
     )
 
 
@@ -134,7 +137,8 @@ def _of_image(call: Call, boot: BootImage, disk: ImageDisk, wish: DataDisk | Non
         raise InvalidDiskSizeTooSmall(size=size_gib, least=disk.size_gib)
     if size_gib > DISK_CATEGORIES[category].most_gib:
         raise InvalidDataDiskSizeValueNotSupported(size=size_gib)
-    return _data(wish, disk.device, size_gib, category, (boot.layer_of(disk), boot.told_snapshot(disk)))
+    spec = _data(wish, disk.device, size_gib, category, (boot.layer_of(disk), boot.told_snapshot(disk)))
+    return replace(spec, kms_key=disk.kms_key)
 
 
 def _added(call: Call, region: str, wish: DataDisk, device: str) -> DiskSpec:
@@ -148,7 +152,8 @@ def _added(call: Call, region: str, wish: DataDisk, device: str) -> DiskSpec:
     snapshot = _usable(call, region, wish.snapshot_id)
     if snapshot.source_disk_size_gib > limits.most_gib:
         raise InvalidDataDiskSizeValueNotSupported(size=snapshot.source_disk_size_gib)
-    return _data(wish, device, snapshot.source_disk_size_gib, category, (snapshot.volume, snapshot.id))
+    spec = _data(wish, device, snapshot.source_disk_size_gib, category, (snapshot.volume, snapshot.id))
+    return replace(spec, kms_key=snapshot.kms_key)
 
 
 def _data(wish: DataDisk, device: str, size_gib: int, category: str, origin: tuple[str | None, str]) -> DiskSpec:

@@ -44,8 +44,8 @@ class SnapshotOutput:
     usage: Annotated[str, Doc("What was made of it and is still there: image, disk, image_disk or none.")]
     full_snapshot_size_in_bytes: Annotated[int, Doc("Bytes that it reads as.")]
     retention_days: Annotated[int, Doc("Days after which it is deleted by itself; 0 when it is kept for good.")]
-    encrypted: Annotated[bool, Doc("Always false.")]
-    kms_key_id: Annotated[str, Wire("KMSKeyId"), Doc("Always empty.")]
+    encrypted: Annotated[bool, Doc("Whether it is encrypted.")]
+    kms_key_id: Annotated[str, Wire("KMSKeyId"), Doc("The key that it is encrypted with, or empty.")]
     instant_access: Annotated[bool, Doc("Always false: it is accomplished at once anyway.")]
     instant_access_retention_days: Annotated[int, Doc("Always 0.")]
     product_code: Annotated[str, Doc("Always empty.")]
@@ -94,8 +94,8 @@ def draw(snapshot: Snapshot, used: Mapping[str, tuple[bool, bool]], tagged: Sequ
         usage="_".join(made_of_it) or "none",
         full_snapshot_size_in_bytes=snapshot.size_bytes,
         retention_days=snapshot.retention_days,
-        encrypted=False,
-        kms_key_id="",
+        encrypted=bool(snapshot.kms_key),
+        kms_key_id=snapshot.kms_key,
         instant_access=False,
         instant_access_retention_days=0,
         product_code="",

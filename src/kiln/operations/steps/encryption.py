@@ -1,0 +1,58 @@
+"""With which key something is encrypted: what all who make disks, or copies of them, ask.
+
+An account has one key in each region, as the cloud has a service key there; its
+ID follows from the two, and its bytes from that and the secret of the data folder,
+so that nothing of it is kept. There are no other keys.
+"""
+
+from __future__ import annotations
+
+import uuid
+from typing import Annotated
+
+from kiln.calls.call import Call
+from kiln.declare.errors import ApiError
+from kiln.declare.rules import Doc, OneOf, Wire
+from kiln.operations.errors.encryption import (
+    InvalidEncryptAlgorithm,
+    InvalidParameterKmsKeyIdNotFound,
+    InvalidRegionIdNotSupportEncryptAlgorithm,
+)
+
+_KEYS = uuid.UUID("4c4d3b9e-0f0a-5c56-9d5e-6b1d0a2f7c31")  # A name space of ours, made once.
+_ALGORITHM = "AES-256"
+
+KmsKeyId = Annotated[
+    str | None,
+    Wire("KMSKeyId"),
+    Doc(
+        "The key, with Encrypted alone: the one that the account has in the region, which is the default. Answers "
+        "of encrypted disks and snapshots tell its ID."
+    ),
+]
+EncryptAlgorithm = Annotated[
+    str | None,
+    OneOf((_ALGORITHM, "SM4-128"), InvalidEncryptAlgorithm),
+    Doc("The algorithm, with Encrypted alone: AES-256, which is the default."),
+]
+
+
+def key_of(account: str, region: str) -> str:
+    """The ID of the key that the account has in the region."""
+    return str(uuid.uuid5(_KEYS, f"{account}/{region}"))
+
+
+def choose_key(call: Call, region: str, named: str | None, algorithm: str | None = None) -> str:
+    """The key for what is to be encrypted in the region.
+
+    Raises InvalidParameterKmsKeyIdNotFound, InvalidRegionIdNotSupportEncryptAlgorithm.
+    """
+    own = key_of(call.account, region)
+    if named and named != own:
+        raise InvalidParameterKmsKeyIdNotFound(kms_key_id=named)
+    if algorithm and algorithm != _ALGORITHM:
+        raise InvalidRegionIdNotSupportEncryptAlgorithm(encrypt_algorithm=algorithm)
+    return own
+
+
+ERRORS: tuple[type[ApiError], ...] = (InvalidParameterKmsKeyIdNotFound, InvalidRegionIdNotSupportEncryptAlgorithm)

@@ -1,0 +1,61 @@
+"""The key of encrypted volumes: 32 bytes beside the database, readable by their owner alone.
+
+Which key of an account a volume is encrypted with stands in the volume's header, and
+the passphrase is made of that, of random bytes there, and of this one secret. So a
+volume that is deleted takes the half of its passphrase along, no row keeps any, and
+a database that is lost, or written again from the pool's records, needs none.
+
+It is not the master key: that may be lost, or be replaced, and only secrets go with it.
+"""
+
+from __future__ import annotations
+
+import hmac
+from pathlib import Path
+
+from kiln.ground.journal import Journal
+from kiln.pools.luks import Keys
+from kiln.service.errors import SecretBroken
+from kiln.service.secrets import Sealer
+from kiln.store.database import Database
+from kiln.store.disks import disks
+from kiln.store.images import image_disks
+from kiln.store.snapshots import snapshots
+
+NAME = "volumes.key"
+
+log = Journal("kiln.service")
+
+
+def passphrases(folder: Path) -> Keys:
+    """What tells the passphrases of the volumes of a data folder; None of any while their key is not there."""
+    sealer = _in_folder(folder)
+
+    def tell(key: str, nonce: bytes) -> str | None:
+        try:
+            return hmac.digest(sealer.derived("volumes"), key.encode() + b"\0" + nonce, "sha256").hex()
+        except SecretBroken:
+            return None
+
+    return tell
+
+
+def ensure(folder: Path, database: Database) -> None:
+    """Make the key where nothing was encrypted with one yet; where it is lost, say so and change nothing."""
+    sealer = _in_folder(folder)
+    if sealer.path.exists():
+        return
+    with database.read() as tx:
+        is_needed = any(rows.count(tx, rows.c.kms_key != "") for rows in (disks, snapshots, image_disks))
+    if not is_needed:
+        sealer.make_key()
+    else:
+        log.error(
+            "volumes_key_missing",
+            path=str(sealer.path),
+            reason="encrypted disks and images cannot be read until it is put back, from a copy of it",
+        )
+
+
+def _in_folder(folder: Path) -> Sealer:
+    return Sealer(folder / NAME)

@@ -1,0 +1,72 @@
+"""The key of encrypted volumes: made once, never a second time beside what it has encrypted."""
+
+from __future__ import annotations
+
+import pytest
+
+from kiln.service import volume_keys
+from tests.service.pairs import Home, as_cloud
+from tests.stock import a_disk
+
+KEY = "0d4e1c2b-7f6a-5b3c-8d9e-0a1b2c3d4e5f"
+
+
+@pytest.fixture
+def home(tmp_path):
+    """A data folder in which there is an encrypted disk."""
+    home = Home(tmp_path / "home")
+    with home.started() as it:
+        disk = a_disk(as_cloud(it), account=as_cloud(it).account, kms_key=KEY)
+        it.pool.create("v-sealed", 2**20, KEY)
+        assert disk.kms_key == KEY
+    return home
+
+
+def test_is_made_at_the_first_start_for_its_owner_alone_and_stays(home):
+    path = home.data / "volumes.key"
+    made = path.read_bytes()
+
+    with home.started() as it:
+        nodes = it.pool.blockdevs("v-sealed")
+
+    assert (len(made), path.stat().st_mode & 0o777) == (32, 0o600)
+    assert path.read_bytes() == made
+    assert nodes[-1]["encrypt"]["key-secret"].text == it.pool.keys(KEY, _nonce(nodes))
+
+
+def test_is_another_for_each_key_and_each_volume(home):
+    tell = volume_keys.passphrases(home.data)
+
+    told = {tell(key, nonce) for key in (KEY, "another") for nonce in (b"n" * 16, b"m" * 16)}
+
+    assert len(told) == 4
+    assert all(len(one) == 64 for one in told)
+
+
+def test_a_start_says_that_it_is_lost_and_makes_no_second_one(home, caplog):
+    path = home.data / "volumes.key"
+    kept = path.read_bytes()
+    path.unlink()
+
+    with home.started() as it:
+        complaints = it.pool.verify("v-sealed")
+
+    assert "volumes_key_missing" in caplog.messages
+    assert KEY in complaints[0]
+    assert not path.exists()
+    path.write_bytes(kept)
+    with home.started() as it:
+        assert it.pool.verify("v-sealed") == []
+
+
+def test_says_of_another_key_that_it_is_not_the_one(home):
+    (home.data / "volumes.key").write_bytes(b"k" * 32)
+
+    with home.started() as it:
+        complaints = it.pool.verify("v-sealed")
+
+    assert KEY in complaints[0]
+
+
+def _nonce(nodes):
+    return bytes.fromhex(nodes[-1]["encrypt"]["key-secret"].removeprefix("key-"))
