@@ -35,8 +35,10 @@ READS_CLOCK = {
 LOADS_BY_NAME = {
     "kiln/cli/main.py": "each word is loaded when it is said, and what explains an error when there is one",
     "kiln/cli/imports.py": "the sample and the download bring what other imports never need",
+    "kiln/cli/words/account.py": "to reset keys a whole Kiln is put together, and the other words there need none",
     "kiln/cli/words/instances.py": "the sample brings the settings, which only the words of this machine need",
     "kiln/client/client.py": "who calls actions alone does not wait for the reader of OSS's XML",
+    "kiln/service/authority.py": "X.509 takes as long to load as a fifteenth of a start, and few are asked for TLS",
     "kiln/testing/official.py": "the official client is no requirement of Kiln's",
 }
 

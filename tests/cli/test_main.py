@@ -206,7 +206,7 @@ def test_every_word_lies_among_the_words():
     assert {word.module.rpartition(".")[0] for word in WORDS.values()} == {"kiln.cli.words"}
 
 
-@pytest.mark.parametrize("module", ["buckets", "env", "keys"])
+@pytest.mark.parametrize("module", ["account", "buckets", "env", "keys"])
 def test_a_word_beside_a_database_loads_neither_operations_nor_machines(module):
     program = f"import sys, kiln.cli.words.{module}; print(*sys.modules)"
 
@@ -214,6 +214,17 @@ def test_a_word_beside_a_database_loads_neither_operations_nor_machines(module):
 
     assert "kiln.store.database" in loaded.split()
     assert {"kiln.operations", "kiln.pools.qcow2", "kiln.machines.qemu"} & set(loaded.split()) == set()
+
+
+def test_a_service_loads_nothing_that_few_requests_need():
+    program = "import sys, kiln.cli.words.serve; print(*sys.modules)"
+    rare = {"cryptography.x509", "cryptography.hazmat.primitives.serialization", "http.client", "tarfile"}
+    rare |= {"backports.zstd", "compression.zstd", "alembic", "sqlalchemy.orm", "rich", "kiln.pools.unpacking_child"}
+
+    loaded = subprocess.run([sys.executable, "-P", "-c", program], check=True, capture_output=True, text=True).stdout
+
+    assert "kiln.operations" in loaded.split()
+    assert rare & set(loaded.split()) == set()
 
 
 def test_what_a_word_has_loaded_is_not_looked_through_for_garbage():

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import dataclasses
 import pickle
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import FrozenInstanceError, asdict, field, fields, replace
 from functools import cached_property
+from typing import ClassVar
 
 import pytest
 
@@ -189,3 +192,57 @@ def test_shares_no_text_that_was_written_out():
     assert values.dataclass(type("Some", (), {"__annotations__": {"n": int}})).__init__.__code__.co_filename == (
         values.__file__
     )
+
+
+def a_shape():
+    class Shape:
+        plain: str
+        of_all: ClassVar[int] = 3
+        many: list[str] = field(default_factory=list)
+
+    values.share(Shape, kw_only=True)
+    return Shape
+
+
+def test_what_is_shared_is_made_when_it_is_first_wanted():
+    made, asked = a_shape(), a_shape()
+    assert "__match_args__" not in vars(made)
+
+    assert vars(made(plain="a")) == {"plain": "a", "many": []}
+    assert [one.name for one in fields(asked)] == ["plain", "many"]
+    assert "__match_args__" in vars(made)
+    assert "__match_args__" in vars(asked)
+
+
+def test_what_is_shared_is_inherited_before_it_is_made():
+    class Inner(a_shape()):
+        more: int = 1
+
+    values.share(Inner, kw_only=True)
+
+    assert [(one.name, one.type) for one in fields(Inner)] == [("plain", "str"), ("many", "list[str]"), ("more", "int")]
+    assert vars(Inner(plain="a")) == {"plain": "a", "many": [], "more": 1}
+    with pytest.raises(TypeError, match="missing a required argument: 'plain'"):
+        Inner()
+
+
+def test_threads_that_want_it_first_get_the_same():
+    shapes = [a_shape() for _ in range(50)]
+    together = threading.Barrier(4)
+
+    def make() -> list[object]:
+        together.wait()
+        return [shape(plain="a").many for shape in shapes]
+
+    with ThreadPoolExecutor(4) as executor:
+        made = [future.result() for future in [executor.submit(make) for _ in range(4)]]
+
+    assert made == [[[]] * 50] * 4
+
+
+@both
+def test_annotations_are_kept_as_they_were_written(dataclass):
+    point = a_point(dataclass)
+
+    assert [one.type for one in fields(point)] == ["int", "int", "list[str]", "str"]
+    assert point.__annotations__ == {"x": "int", "y": "int", "seen": "list[str]", "secret": "str"}

@@ -4,8 +4,12 @@ from __future__ import annotations
 
 import os
 import stat
+import subprocess
+import sys
 
 import pytest
+from cryptography.hazmat.primitives.asymmetric import ec, rsa
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
 from kiln.service.authority import Authority
 from kiln.service.claim import hold_data_folder
@@ -98,6 +102,38 @@ def test_a_key_and_a_certificate_of_two_authorities_are_told(tmp_path):
 
     with pytest.raises(AuthorityBroken, match="is not the certificate of"):
         authority_in(tmp_path / "other").check()
+
+
+def pem_of(key) -> bytes:
+    return key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
+
+
+def test_a_key_of_another_kind_is_told(tmp_path):
+    made_in(tmp_path)
+    (tmp_path / "ca.key").write_bytes(pem_of(rsa.generate_private_key(65537, 2048)))
+
+    with pytest.raises(AuthorityBroken, match="a key of another kind"):
+        authority_in(tmp_path).check()
+
+
+def test_a_key_of_another_curve_will_do(tmp_path):
+    (tmp_path / "ca.key").write_bytes(pem_of(ec.generate_private_key(ec.SECP384R1())))
+
+    made_in(tmp_path)
+
+
+def test_is_looked_at_without_what_makes_certificates(tmp_path):
+    """That takes as long to load as a fifteenth of a start, and most Kilns are asked for no TLS."""
+    made_in(tmp_path)
+    program = (
+        "import sys; from pathlib import Path; from kiln.service.authority import Authority; "
+        "from kiln.service.datafolder import DataFolder; it = Authority(DataFolder(Path(sys.argv[1]))); "
+        "it.make(); it.check(); print(*sys.modules)"
+    )
+
+    done = subprocess.run([sys.executable, "-P", "-c", program, tmp_path], check=True, capture_output=True, text=True)
+
+    assert {"cryptography.x509", "kiln.service.signing"} & set(done.stdout.split()) == set()
 
 
 def test_leaves_what_somebody_copied(tmp_path):

@@ -88,6 +88,16 @@ def test_goes_on_when_a_chore_fails(cloud):
         keeper.stop()
 
 
+def test_begins_nothing_before_its_time_and_can_be_stopped_meanwhile(cloud):
+    begun = threading.Event()
+    keeper = Keeper(cloud.ports, (Chore("one", 60.0, lambda ports: begun.set()),), first_after_s=3600)
+    keeper.start()
+    keeper.stop()
+
+    assert not begun.is_set()
+    assert keeper.dead() == []
+
+
 def test_does_a_chore_while_another_does_not_end(cloud):
     done, is_over = threading.Event(), threading.Event()
     slow = Chore("slow", 60.0, lambda ports: is_over.wait(60))

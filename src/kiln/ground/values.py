@@ -11,9 +11,13 @@ that was asked for) is given to the standard library whole.
 from __future__ import annotations
 
 import dataclasses
+import re
+import threading
 from collections.abc import Callable
 from operator import attrgetter
 from typing import TYPE_CHECKING, Any
+
+_is_special = re.compile("ClassVar|InitVar|KW_ONLY").search
 
 if TYPE_CHECKING:
     from dataclasses import dataclass as dataclass  # noqa: PLC0414 - this is how a name is given on.
@@ -31,7 +35,9 @@ else:
 
 
 def _make(cls: type, *, frozen: bool, kw_only: bool) -> type:
-    fields = share(cls, kw_only=kw_only)
+    fields = _make_fields_unread(cls, kw_only=kw_only)
+    if "__init__" not in vars(cls):
+        cls.__init__ = _initialising(cls, fields)  # type: ignore[misc]
     compared = tuple(f.name for f in fields if f.compare)
     methods: dict[str, Any] = {"__repr__": _represent, "__eq__": _comparing(compared)}
     if frozen:
@@ -45,15 +51,67 @@ def _make(cls: type, *, frozen: bool, kw_only: bool) -> type:
     return cls
 
 
-def share(cls: type, *, kw_only: bool) -> tuple[dataclasses.Field[Any], ...]:
-    """Make a dataclass of *cls* that has nothing but ``__init__``; returns its fields."""
+def share(cls: type, *, kw_only: bool) -> None:
+    """Make a dataclass of *cls* that has nothing but ``__init__``, once somebody asks for its fields or makes one.
+
+    Of 460 classes of parameters and answers a start needs thirty. What is wrong with a declaration is said then, too.
+    """
+
+    def initialise(self: Any, /, *placed: Any, **given: Any) -> None:
+        dataclasses.fields(cls)
+        cls.__init__(self, *placed, **given)  # type: ignore[misc]
+
+    has_own = "__init__" in vars(cls)
+    if not has_own:
+        cls.__init__ = initialise  # type: ignore[misc]
+    cls.__dataclass_fields__ = _Unmade(cls, kw_only=kw_only, has_own=has_own)  # type: ignore[attr-defined]
+
+
+class _Unmade:
+    """Stands for the fields of a class until somebody asks for them."""
+
+    def __init__(self, cls: type, *, kw_only: bool, has_own: bool) -> None:
+        self._cls = cls
+        self._kw_only = kw_only
+        self._has_own = has_own
+
+    def __get__(self, _: object, __: type) -> Any:
+        cls: Any = self._cls
+        with _making:
+            if vars(cls)["__dataclass_fields__"] is self:
+                fields = _make_fields(cls, kw_only=self._kw_only)
+                if not self._has_own:
+                    cls.__init__ = _initialising(cls, fields)
+        return cls.__dataclass_fields__
+
+
+#: Fields are made by one thread at a time: one that is half made has lost its default. Bases are made within.
+_making = threading.RLock()
+
+
+def _make_fields(cls: type, *, kw_only: bool) -> tuple[dataclasses.Field[Any], ...]:
     doc = cls.__doc__
     cls.__doc__ = doc or " "  # Without any text the signature would be written out for one.
     dataclasses.dataclass(cls, init=False, repr=False, eq=False, kw_only=kw_only)
     cls.__doc__ = doc
-    fields = dataclasses.fields(cls)
-    if "__init__" not in vars(cls):
-        cls.__init__ = _initialising(cls, fields)  # type: ignore[misc]
+    return dataclasses.fields(cls)
+
+
+def _make_fields_unread(cls: type, *, kw_only: bool) -> tuple[dataclasses.Field[Any], ...]:
+    """The same of a class that nobody else knows yet, with its types hidden meanwhile.
+
+    Each text would be taken apart three times, to see that it is none that means something to dataclasses.
+    """
+    hints: dict[str, Any] = vars(cls).get("__annotations__", {})
+    if not hints or any(isinstance(hint, str) and _is_special(hint) for hint in hints.values()):
+        return _make_fields(cls, kw_only=kw_only)
+    cls.__annotations__ = dict.fromkeys(hints, object)
+    try:
+        fields = _make_fields(cls, kw_only=kw_only)
+    finally:
+        cls.__annotations__ = hints
+    for field in fields:
+        field.type = hints.get(field.name, field.type)
     return fields
 
 

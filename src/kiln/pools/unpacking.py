@@ -22,7 +22,7 @@ from kiln.pools.errors import Cancelled, PoolFull, SourceRefused, ToolFailed
 from kiln.pools.folder import Folder
 from kiln.pools.limits import ENVIRONMENT, Limits, walled
 from kiln.pools.port import Cancel
-from kiln.pools.unpacking_child import FULL, REFUSED
+from kiln.pools.unpacking_ends import FULL, REFUSED
 
 _MAGICS = (
     (0, b"\x1f\x8b\x08", "gzip"),

@@ -28,8 +28,8 @@ else:
 from kiln.ground.units import KiB, MiB
 from kiln.pools import ova
 from kiln.pools.foreign import Refused
+from kiln.pools.unpacking_ends import FULL, REFUSED
 
-REFUSED, FULL = 3, 4
 _PIECE = 1 * MiB
 _BLOCK = 64 * KiB
 _BLANK = bytes(_BLOCK)

@@ -13,35 +13,33 @@ wrong when it was made must not decide when it ends.
 from __future__ import annotations
 
 import contextlib
-import ipaddress
+import importlib
 import os
 import re
+import ssl
 import uuid
 from collections.abc import Iterable
-from datetime import UTC, datetime, timedelta
+from datetime import datetime
 from functools import cached_property
 from pathlib import Path
-
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
+from typing import TYPE_CHECKING, Any
 
 from kiln.ground.killpoints import reach
 from kiln.ground.short_files import NotShort, read_short
 from kiln.service.datafolder import DataFolder
 from kiln.service.errors import AuthorityBroken
 
-_SINCE = datetime(2020, 1, 1, tzinfo=UTC)
-_UNTIL = datetime(2049, 12, 31, tzinfo=UTC)
+if TYPE_CHECKING:
+    from cryptography import x509
+    from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePrivateKey
 
-#: A leaf is good for so long, and a client's clock may be so far behind.
+#: A leaf is good for so long.
 LEAF_S = 90 * 86_400
-_BEHIND = timedelta(days=1)
 
 _DRAFT = re.compile(r"\.[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 
-_CURVE = ec.SECP256R1()
+#: How a key begins that ``new_key`` made: PKCS#8, of an elliptic curve, and of which.
+_OWN_KEY = b"-----BEGIN PRIVATE KEY-----\nMIGHAgEAMBMGByqGSM49AgEGCCqGSM49AwEHBG0w"
 
 
 class Authority:
@@ -59,56 +57,53 @@ class Authority:
         if not os.path.lexists(self.key_path):
             if os.path.lexists(self.path):
                 raise AuthorityBroken(f"{self.path} is there, and its key {self.key_path.name} is not")
-            self._publish(self.key_path, pem_of(ec.generate_private_key(_CURVE)), 0o600)
+            self._publish(self.key_path, pem_of(new_key()), 0o600)
         if not os.path.lexists(self.path):
-            self._publish(self.path, self._own_certificate().public_bytes(serialization.Encoding.PEM), 0o644)
+            self._publish(self.path, _signing().own_certificate(self._key), 0o644)
         for draft in self.path.parent.glob("ca.*"):
             if _DRAFT.fullmatch(draft.suffix) and draft.stem in (self.key_path.name, self.path.name):
                 draft.unlink(missing_ok=True)
 
     def check(self) -> None:
         """Raise AuthorityBroken unless key and certificate can be used, and belong together."""
+        # OpenSSL says so of most at once; who is to be told what is wrong waits for what can tell it.
+        if self._is_surely_whole():
+            return
         if self._certificate.public_key() != self._key.public_key():
             raise AuthorityBroken(f"{self.path} is not the certificate of {self.key_path.name}")
 
-    def certify(self, names: Iterable[str], public_key: ec.EllipticCurvePublicKey, now: datetime) -> bytes:
-        """A certificate for a server that is called so: names of hosts, and addresses. PEM, Kiln's own behind it."""
-        leaf = (
-            _begun("Kiln", self._certificate.subject, public_key, now - _BEHIND, now + timedelta(seconds=LEAF_S))
-            .add_extension(x509.SubjectAlternativeName([_general(name) for name in names]), critical=False)
-            .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
-            .add_extension(_usage(signs_certificates=False), critical=True)
-            .add_extension(x509.ExtendedKeyUsage([ExtendedKeyUsageOID.SERVER_AUTH]), critical=False)
-            .add_extension(x509.AuthorityKeyIdentifier.from_issuer_public_key(self._key.public_key()), critical=False)
-            .sign(self._key, hashes.SHA256())
+    def certify(self, names: Iterable[str], key: EllipticCurvePrivateKey, now: datetime) -> bytes:
+        """A certificate for a server that is called so: names of hosts, and addresses. PEM."""
+        made: bytes = _signing().certificate(
+            self._key, self._certificate, names=names, key=key, now=now, seconds=LEAF_S
         )
-        return leaf.public_bytes(serialization.Encoding.PEM)
+        return made
 
-    def _own_certificate(self) -> x509.Certificate:
-        named = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, f"Kiln {uuid.uuid4()}")])
-        return (
-            _begun(named, named, self._key.public_key(), _SINCE, _UNTIL)
-            .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
-            .add_extension(_usage(signs_certificates=True), critical=True)
-            .sign(self._key, hashes.SHA256())
-        )
+    def _is_surely_whole(self) -> bool:
+        key, certificate = _read(self.key_path), _read(self.path)
+        if not key.startswith(_OWN_KEY):
+            return False
+        try:
+            load(ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER), key + certificate)
+        except ssl.SSLError:
+            return False
+        return True
 
     @cached_property
-    def _key(self) -> ec.EllipticCurvePrivateKey:
+    def _key(self) -> EllipticCurvePrivateKey:
         try:
-            key = serialization.load_pem_private_key(_read(self.key_path), None)
-        except (ValueError, TypeError):
-            raise AuthorityBroken(f"{self.key_path} holds no key") from None
-        if not isinstance(key, ec.EllipticCurvePrivateKey):
-            raise AuthorityBroken(f"{self.key_path} holds a key of another kind")
+            key: EllipticCurvePrivateKey = _signing().read_key(_read(self.key_path))
+        except ValueError as error:
+            raise AuthorityBroken(f"{self.key_path} holds {error}") from None
         return key
 
     @cached_property
     def _certificate(self) -> x509.Certificate:
         try:
-            return x509.load_pem_x509_certificate(_read(self.path))
-        except ValueError:
-            raise AuthorityBroken(f"{self.path} holds no certificate") from None
+            certificate: x509.Certificate = _signing().read_certificate(_read(self.path))
+        except ValueError as error:
+            raise AuthorityBroken(f"{self.path} holds {error}") from None
+        return certificate
 
     def _publish(self, path: Path, content: bytes, mode: int) -> None:
         """Put a file in its place in one step, whole and on the disk; one that is there by then stays."""
@@ -131,16 +126,32 @@ class Authority:
         draft.unlink(missing_ok=True)
 
 
-def new_leaf_key() -> ec.EllipticCurvePrivateKey:
-    """A key for a server, which nobody keeps."""
-    return ec.generate_private_key(_CURVE)
+def new_key() -> EllipticCurvePrivateKey:
+    """A key of the curve that all of ours are of."""
+    made: EllipticCurvePrivateKey = _signing().new_key()
+    return made
 
 
-def pem_of(key: ec.EllipticCurvePrivateKey) -> bytes:
+def pem_of(key: EllipticCurvePrivateKey) -> bytes:
     """The key as OpenSSL reads it."""
-    return key.private_bytes(
-        serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
-    )
+    pem: bytes = _signing().pem_of(key)
+    return pem
+
+
+def load(context: ssl.SSLContext, pem: bytes) -> None:
+    """Give *context* a chain and its key. OpenSSL reads them from a file alone, and this one is never on a disk.
+
+    Raises SSLError where they do not belong together.
+    """
+    descriptor = os.memfd_create("kiln-tls")
+    with os.fdopen(descriptor, "wb") as file:
+        file.write(pem)
+        file.flush()
+        context.load_cert_chain(f"/proc/self/fd/{descriptor}")
+
+
+def _signing() -> Any:
+    return importlib.import_module("kiln.service.signing")
 
 
 def _read(path: Path) -> bytes:
@@ -152,46 +163,3 @@ def _read(path: Path) -> bytes:
         raise AuthorityBroken(f"{path}: {error.strerror}") from error
     except NotShort as error:
         raise AuthorityBroken(str(error)) from error
-
-
-def _begun(
-    subject: str | x509.Name,
-    issuer: x509.Name,
-    public_key: ec.EllipticCurvePublicKey,
-    since: datetime,
-    until: datetime,
-) -> x509.CertificateBuilder:
-    """What all certificates say. Who is certified says its key, too: strict clients look for it."""
-    if isinstance(subject, str):
-        subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, subject)])
-    return (
-        x509.CertificateBuilder()
-        .subject_name(subject)
-        .issuer_name(issuer)
-        .public_key(public_key)
-        .serial_number(x509.random_serial_number())
-        .not_valid_before(since)
-        .not_valid_after(until)
-        .add_extension(x509.SubjectKeyIdentifier.from_public_key(public_key), critical=False)
-    )
-
-
-def _usage(*, signs_certificates: bool) -> x509.KeyUsage:
-    return x509.KeyUsage(
-        digital_signature=not signs_certificates,
-        key_cert_sign=signs_certificates,
-        crl_sign=signs_certificates,
-        content_commitment=False,
-        key_encipherment=False,
-        data_encipherment=False,
-        key_agreement=False,
-        encipher_only=False,
-        decipher_only=False,
-    )
-
-
-def _general(name: str) -> x509.GeneralName:
-    try:
-        return x509.IPAddress(ipaddress.ip_address(name))
-    except ValueError:
-        return x509.DNSName(name)

@@ -12,19 +12,20 @@ bounded, as names of buckets are anybody's to make up.
 
 from __future__ import annotations
 
-import os
 import ssl
 import time
 from collections import OrderedDict
 from collections.abc import Callable, Iterable
 from datetime import UTC, datetime
 from functools import cached_property
-
-from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePrivateKey
+from typing import TYPE_CHECKING
 
 from kiln.ground.clock import system_clock
-from kiln.service.authority import LEAF_S, Authority, new_leaf_key, pem_of
+from kiln.service.authority import LEAF_S, Authority, load, new_key, pem_of
 from kiln.wire.http.names import LOOPBACK, OwnNames
+
+if TYPE_CHECKING:
+    from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePrivateKey
 
 #: So many are kept, some ten KiB each.
 _KEPT = 256
@@ -101,19 +102,11 @@ class KnownCertificates:
         # packets kept its request back until this host acknowledged that word: for 40 ms.
         context.num_tickets = 1
         context.set_alpn_protocols(["http/1.1"])
-        leaf = self._authority.certify(names, self._key.public_key(), datetime.fromtimestamp(system_clock(), UTC))
-        _load(context, pem_of(self._key) + leaf)
+        leaf = self._authority.certify(names, self._key, datetime.fromtimestamp(system_clock(), UTC))
+        load(context, pem_of(self._key) + leaf)
         return context
 
     @cached_property
     def _key(self) -> EllipticCurvePrivateKey:
-        return new_leaf_key()
-
-
-def _load(context: ssl.SSLContext, pem: bytes) -> None:
-    """Give *context* a chain and its key. OpenSSL reads them from a file alone, and this one is never on a disk."""
-    descriptor = os.memfd_create("kiln-tls")
-    with os.fdopen(descriptor, "wb") as file:
-        file.write(pem)
-        file.flush()
-        context.load_cert_chain(f"/proc/self/fd/{descriptor}")
+        """It lives as long as the process, and nobody keeps it."""
+        return new_key()

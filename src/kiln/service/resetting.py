@@ -17,10 +17,13 @@ from kiln.declare.states import TaskStatus
 from kiln.ground.killpoints import reach
 from kiln.ground.values import dataclass
 from kiln.operations.instances.replace_system_disk import replace_system_disk
-from kiln.service.assemble import Assembly
+from kiln.service.assemble import Assembly, assemble
+from kiln.service.claim import hold_data_folder
+from kiln.service.databases import hold_database
 from kiln.service.errors import SecretBroken
 from kiln.service.keys import KINDS, Pair, insert_new, new_secret
 from kiln.service.secrets import Sealer
+from kiln.service.settings import Settings
 from kiln.store import accounts
 from kiln.store.database import Transaction
 from kiln.store.instances import instances
@@ -34,6 +37,12 @@ class Reset:
     pairs: list[Pair] = field(default_factory=list)
     forgotten: list[str] = field(default_factory=list)  #: Instances whose password could not be opened.
     kept: Path | None = None  #: Where the master key of before is, if there was one.
+
+
+def reset_keys_of(settings: Settings) -> Reset:
+    """As ``reset_keys``, of a Kiln that is stopped. Raises as ``hold_data_folder`` and ``assemble`` do."""
+    with hold_data_folder(settings.data), hold_database(settings), assemble(settings, say=None) as it:
+        return reset_keys(it, it.ports.clock())
 
 
 def reset_keys(it: Assembly, now: float) -> Reset:

@@ -72,6 +72,9 @@ _LEADERS = 4
 #: Threads that read and write objects of buckets: so many wait for disks at a time.
 _MOVERS = 8
 
+#: So long after a start the upkeep begins: what cannot wait for it is done before anything is answered.
+_SETTLED_S = 0.5
+
 _POINT_MOST = 200  # Letters in the name of a kill point.
 
 
@@ -103,7 +106,7 @@ def serve(settings: Settings, say: Callable[[str], None], room: int = 0) -> None
         tell(settings.folder.endpoint, Address(f"http://{http.reach(sockets[0])}", settings.region_ids))
         _recover(assembly)
         worker = Worker(assembly.ports, DUTIES, unfinished, threads=settings.workers)
-        keeper = Keeper(assembly.ports, _chores(assembly, recorder))
+        keeper = Keeper(assembly.ports, _chores(assembly, recorder), first_after_s=_SETTLED_S)
         recorder.start()
         worker.start()
         keeper.start()

@@ -13,6 +13,7 @@ compiling them anew took two thirds of a request's time.
 from __future__ import annotations
 
 import dataclasses
+import sys
 import types
 import typing
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -54,6 +55,13 @@ metadata = MetaData()
 Row = TypeVar("Row")
 
 _TYPES: dict[type, Any] = {str: Text, int: BigInteger, float: Float, bool: Boolean}
+
+#: Types as modules of rows write them.
+_SPELLED = {
+    spelled: hint
+    for kind in _TYPES
+    for spelled, hint in ((kind.__name__, kind), (f"{kind.__name__} | None", kind | None))
+}
 
 _AMONG = "among_"  #: Before a number: one of the values that a column may have.
 _WHERE = "w_"  #: Before a column's name: the value that it is compared with. A value that is set has the bare name.
@@ -116,14 +124,14 @@ class Rows(Generic[Row]):
         *,
         told: Told | None = None,
     ) -> None:
-        hints = typing.get_type_hints(row)
+        hints = _hints(row)
         columns: list[Column[Any]] = []
         self._parts: dict[str, _Part] = {}
         for f in dataclasses.fields(row):  # type: ignore[arg-type]
             if not dataclasses.is_dataclass(hints[f.name]):
                 columns.append(_column(f.name, hints[f.name], f.name in key))
                 continue
-            own = [_column(name, hint, is_key=False) for name, hint in typing.get_type_hints(hints[f.name]).items()]
+            own = [_column(name, hint, is_key=False) for name, hint in _hints(hints[f.name]).items()]
             self._parts[f.name] = _Part(hints[f.name], slice(len(columns), len(columns) + len(own)))
             columns += own
         self.row = row
@@ -420,6 +428,16 @@ def _compile(statement: Executable, dialect: Dialect) -> _Compiled:
         assert not fixed, fixed  # A constant of the statement would have to be bound at every run.
         return _Compiled(compiled.string, tuple(compiled.positiontup))
     return _Compiled(compiled.string, None)
+
+
+def _hints(row: type) -> dict[str, Any]:
+    """``typing.get_type_hints``, which compiles each text: of 600 columns all but 70 have one of a few types."""
+    texts: dict[str, str] = row.__annotations__
+    if len(row.__mro__) > len((row, object)):
+        return typing.get_type_hints(row)
+    others = types.SimpleNamespace(__annotations__={name: text for name, text in texts.items() if text not in _SPELLED})
+    found = typing.get_type_hints(others, vars(sys.modules[row.__module__]))
+    return {name: _SPELLED.get(text) or found[name] for name, text in texts.items()}
 
 
 def _column(name: str, hint: Any, is_key: bool) -> Column[Any]:

@@ -49,6 +49,11 @@ def to_xml(root: str, result: Mapping[str, Any]) -> bytes:
     return "".join(parts).encode()
 
 
+def escape(text: str) -> str:
+    """*text* as it stands in XML; what XML cannot hold becomes U+FFFD."""
+    return _each_to_escape.sub(_escaped, text) if _to_escape(text) else text
+
+
 def _escaped(match: re.Match[str]) -> str:
     return _ESCAPES.get(match[0], "\ufffd")
 

@@ -6,10 +6,7 @@ pair. It is an RSA key of 2048 bits in PEM, as `ssh -i` takes it.
 
 from __future__ import annotations
 
-from typing import Annotated
-
-from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey, generate_private_key
-from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
+from typing import TYPE_CHECKING, Annotated
 
 from kiln.calls.call import Call
 from kiln.declare.operation import Operation
@@ -20,7 +17,8 @@ from kiln.operations.key_pairs.parts import named, public_keys
 from kiln.operations.key_pairs.parts.named import NewName, NewTags
 from kiln.operations.params import RegionId, ResourceGroupId, to_pairs
 
-_BITS, _EXPONENT = 2048, 65537
+if TYPE_CHECKING:
+    from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
 
 
 @shape
@@ -50,9 +48,9 @@ class Plan:
 
 
 def prepare(p: Input) -> RSAPrivateKey:
-    """A new key. It takes a fifth of a second, in which nobody could write."""
+    """A new key: it takes a fifth of a second, in which nobody could write."""
     del p
-    return generate_private_key(public_exponent=_EXPONENT, key_size=_BITS)
+    return public_keys.new_key()
 
 
 def check(call: Call, p: Input) -> Plan:
@@ -73,13 +71,11 @@ def commit(call: Call, plan: Plan) -> Output:
         resource_group=plan.resource_group,
     )
     named.record(call, row, plan.tags)
-    # The API's page says PKCS#8 and shows PKCS#1, which every client reads: older ones take no other.
-    private = key.private_bytes(Encoding.PEM, PrivateFormat.TraditionalOpenSSL, NoEncryption())
     return Output(
         key_pair_id=row.id,
         key_pair_name=row.name,
         key_pair_finger_print=row.fingerprint,
-        private_key_body=private.decode("ascii"),
+        private_key_body=public_keys.private_text_of(key),
     )
 
 

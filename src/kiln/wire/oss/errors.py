@@ -9,7 +9,8 @@ They are OSS's own and not the ECS API's, which has a table of its own.
 from __future__ import annotations
 
 from typing import Any, ClassVar
-from xml.sax.saxutils import escape
+
+from kiln.wire.encode import escape
 
 
 class OssError(Exception):

@@ -6,9 +6,9 @@ from collections.abc import Iterable
 from datetime import UTC, datetime
 from urllib.parse import quote
 from xml.etree import ElementTree as ET
-from xml.sax.saxutils import escape
 
 from kiln.wire.doors.door import Answer
+from kiln.wire.encode import escape
 from kiln.wire.oss.errors import MalformedXML
 
 #: A tag, and its text or what is in it; None is left out.
