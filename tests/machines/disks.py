@@ -148,7 +148,7 @@ def qemu_img(*arguments):
 def a_machine(instance="i-1", **changes):
     given = {
         "instance": instance,
-        "cpus": 2,
+        "cpus": 1,
         "memory_mib": 256,
         "architecture": "x86_64",
         "boot_mode": "BIOS",

@@ -74,4 +74,12 @@ def test_emulates_as_long_as_nothing_has_booted_under_kvm(machines):
     automatic.start(a_machine())
 
     pid = find(RunFolder(machines._run / "i-1"))
+    assert "tcg,thread=single" in Path(f"/proc/{pid}/cmdline").read_text()
+
+
+@pytest.mark.vm
+def test_emulates_several_processors_by_a_thread_each(machines):
+    machines.start(a_machine(cpus=2))
+
+    pid = find(RunFolder(machines._run / "i-1"))
     assert "tcg,thread=multi" in Path(f"/proc/{pid}/cmdline").read_text()

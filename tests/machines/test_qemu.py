@@ -792,7 +792,7 @@ def test_boots_by_uefi_and_ends_when_the_guest_powers_off(reachable, disks, gues
     disks.bring_in("system", guest_image)
     system = disks.drive(disks.above("s0", "system", machines.uid("i-1")), "a")
     try:
-        machines.start(a_machine(boot_mode="UEFI", drives=[system]))
+        machines.start(a_machine(boot_mode="UEFI", cpus=2, drives=[system]))
         with process.open_process(folder_of(machines)) as qemu:
             with open_session(folder_of(machines).console) as guest:
                 firmware = guest.ask("run ls /sys/firmware")
