@@ -167,6 +167,12 @@ def test_copies_an_image_and_a_snapshot_to_another_region(shell, instance):
 
     (row,) = shell.rows("image", "list", "--region", "cn-hangzhou")
     assert (row["ImageId"], row["ImageName"], row["Status"]) == (copy, "web-far", "Available")
+    far = "is in cn-hangzhou: `--region cn-hangzhou` looks there."
+    # By the error of an action, of several one by one, by a name, and by what a list does not show.
+    assert f"({copy} {far})" in shell.refuses("instance", "run", "--image", copy)
+    assert f"({copy} {far})" in shell.refuses("image", "delete", copy)
+    assert f"(web-far {far})" in shell.refuses("instance", "run", "--image", "web-far")
+    assert f"({copy} {far})" in shell.refuses("image", "show", copy)
     said = shell.refuses("image", "cancel-copy", copy, "--region", "cn-hangzhou")
     assert "The image copy has completed." in said
     shell.run("image", "delete", image, "--with-snapshots")

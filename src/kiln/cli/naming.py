@@ -11,6 +11,8 @@ from typing import Any
 from kiln.cli import exits
 from kiln.cli.exits import Refusal
 from kiln.cli.session import said_in
+from kiln.client import catalogue
+from kiln.client.catalogue import Part
 from kiln.client.client import Client
 from kiln.declare.ids import PREFIXES, pattern
 from kiln.declare.letters import compose
@@ -67,12 +69,46 @@ def to_id(client: Client, noun: str, text: str, *, by_name: bool = True) -> str:
         return found[0][0]
     if found:
         raise ambiguous(text, found, f"{said_of(noun)}s", f"any {said_of(noun)}")
+    if region := region_of(client, noun, text):
+        raise Refusal(
+            f"there is no {said_of(noun)} {text!r} in {client.region}", exits.REFUSED, in_region(text, region)
+        )
     like = ", ".join(f"{row[how.name]} ({row[how.id]})" for row in _alike(client, how, text))
     hint = (
         f"Alike: {like}." if like else f"`{said_in(client, f'kiln {word_of(noun)} list')}` shows those that there are."
     )
     message = f"there is no {said_of(noun)} {text!r}, by its ID, its name or the beginning of its ID"
     raise Refusal(message, exits.REFUSED, hint)
+
+
+def region_of(client: Client, noun: str, text: str) -> str:
+    """The other region of the service in which a *noun* has this ID or name; empty where none has.
+
+    Raises what ``Client.call`` raises. It asks each region: for who would say else that there is nothing.
+    """
+    how, known = NAMED[noun], catalogue.load()
+    listing = known.action(how.action)
+    if is_id(noun, text):
+        asked = listing.parameter(how.id) or listing.parameter(f"{how.id}s")
+        given: dict[str, Any] = {} if asked is None else {asked.name: [text] if _is_list(asked) else text}
+    else:
+        given = {how.asked or how.name: text} if how.name and text and "*" not in text else {}
+    if not given or not client.region or listing.parameter("RegionId") is None:
+        return ""
+    others = [str(row["RegionId"]) for row in client.rows("DescribeRegions") if row["RegionId"] != client.region]
+    for region in others:
+        if next(client.rows(how.action, {**how.more, **given, "RegionId": region}), None) is not None:
+            return region
+    return ""
+
+
+def in_region(text: str, region: str) -> str:
+    """The advice to who looked for *text* in another region than it is in."""
+    return f"{text} is in {region}: `--region {region}` looks there."
+
+
+def _is_list(part: Part) -> bool:
+    return bool(part.packed) or part.is_repeated
 
 
 def said_of(noun: str) -> str:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import errno
+import re
 
 from kiln.cli import exits, output
 from kiln.cli.exits import Exit, OutputLost, Refusal
-from kiln.cli.naming import word_of
+from kiln.cli.naming import in_region, noun_by_id, region_of, word_of
+from kiln.cli.session import open_client
 from kiln.cli.spelling import noun_of
 from kiln.client import catalogue
 from kiln.client.client import SERVER_ERROR, AnswerBroken, ApiFailure
@@ -104,6 +106,8 @@ _OF_HOST: dict[int, str] = {
     errno.EADDRNOTAVAIL: "No interface of this machine has that address: `ip address` shows those that there are.",
 }
 
+_AN_ID = re.compile(r"\b[a-z]+-[a-z0-9]{20}\b")
+
 #: Said of a wrong secret; its message holds what was signed, and is for who writes a signer.
 _UNPROVEN = "SignatureDoesNotMatch"
 
@@ -159,9 +163,24 @@ def _explain_failure(failure: ApiFailure, said: str) -> Exit:
             '`eval "$(kiln env)"` sets both where the service runs.',
         )
     else:
-        _say(f"{said}{failure.code}: {failure.message}", failure.hint or _right(failure))
+        _say(f"{said}{failure.code}: {failure.message}", _elsewhere(failure) or failure.hint or _right(failure))
     output.note(f"RequestId {failure.request_id}")
     return exits.SERVICE_FAILED if failure.status >= SERVER_ERROR else exits.REFUSED
+
+
+def _elsewhere(failure: ApiFailure) -> str:
+    """Where it is in another region what an ID asked for, and was not found."""
+    if "NotFound" not in failure.code:
+        return ""
+    ids = {
+        text: noun for value in failure.asked.values() for text in _AN_ID.findall(value) if (noun := noun_by_id(text))
+    }
+    try:
+        with open_client(failure.asked.get("RegionId")) as client:
+            found = {text: region_of(client, noun, text) for text, noun in ids.items()}
+    except (Refusal, ApiFailure, AnswerBroken, Unreachable):
+        return ""  # What could not be looked for is not what is to be said.
+    return " ".join(in_region(text, region) for text, region in found.items() if region)
 
 
 def _right(failure: ApiFailure) -> str:

@@ -11,7 +11,7 @@ from kiln.cli import exits, output
 from kiln.cli.completing import of_noun
 from kiln.cli.exits import Refusal
 from kiln.cli.grammar import Json, Region, example
-from kiln.cli.naming import NAMED, rows, said_of, to_id
+from kiln.cli.naming import NAMED, in_region, region_of, rows, said_of, to_id
 from kiln.cli.session import open_client
 from kiln.client import waiters
 from kiln.client.client import ApiFailure, Client
@@ -31,7 +31,7 @@ def showing(app: typer.Typer, noun: str, about: str, sample: str) -> None:
             found = _find(client, noun, wanted)
             told = reasons(client, wanted)
             if found is None and not told["Reasons"]["Reason"]:
-                raise Refusal(f"there is no {noun} {resource}", exits.REFUSED)
+                raise _absent(client, noun, resource)
             shown: dict[str, Any] = {**(found or {}), **({"SSH": told["Ssh"]} if told.get("Ssh") else {})}
             if told.get("Network"):
                 shown |= {"Network": told["Network"], "ReachedAt": told["ReachedAt"]}
@@ -54,13 +54,19 @@ def showing_rows(app: typer.Typer, noun: str, about: str, sample: str) -> None:
     def show(resource: str, *, region: Region = None, as_json: Json = False) -> None:
         with open_client(region) as client:
             found = next(rows(client, noun, **{how.id: to_id(client, noun, resource)}), None)
-        if found is None:
-            raise Refusal(f"there is no {said} {resource}", exits.REFUSED)
+            if found is None:
+                raise _absent(client, noun, resource)
         output.show_found(found, f"{said} {resource}", as_json=as_json)
 
     show.__doc__ = about
     show.__annotations__["resource"] = Annotated[str, given]
     app.command("show", epilog=example(sample))(show)
+
+
+def _absent(client: Client, noun: str, resource: str) -> Refusal:
+    region = region_of(client, noun, resource)
+    hint = in_region(resource, region) if region else ""
+    return Refusal(f"there is no {said_of(noun)} {resource}", exits.REFUSED, hint)
 
 
 def _find(client: Client, noun: str, resource: str) -> Mapping[str, Any] | None:

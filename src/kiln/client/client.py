@@ -33,9 +33,19 @@ CLIENT_ERROR = 400
 
 
 class ApiFailure(Exception):
-    """The service answered with an error. ``hint`` is the catalogue's advice, or empty."""
+    """The service answered with an error. ``hint`` is the catalogue's advice or empty, ``asked`` what was sent."""
 
-    def __init__(self, *, action: str, code: str, message: str, status: int, request_id: str, hint: str = "") -> None:
+    def __init__(
+        self,
+        *,
+        action: str,
+        code: str,
+        message: str,
+        status: int,
+        request_id: str,
+        hint: str = "",
+        asked: Mapping[str, str] | None = None,
+    ) -> None:
         super().__init__(f"{code}: {message}")
         self.action = action
         self.code = code
@@ -43,6 +53,7 @@ class ApiFailure(Exception):
         self.status = status
         self.request_id = request_id
         self.hint = hint
+        self.asked: Mapping[str, str] = asked or {}
 
     @property
     def may_pass(self) -> bool:
@@ -179,9 +190,9 @@ class Client:
             "x-acs-version": action.version,
         }
         proof = signature.authorization(self._key_id, self._key_secret, "POST", headers, body_hash)
-        return self._read(action.name, self._transport.post({**headers, "authorization": proof}, body))
+        return self._read(action.name, flat, self._transport.post({**headers, "authorization": proof}, body))
 
-    def _read(self, action: str, reply: HttpReply) -> dict[str, Any]:
+    def _read(self, action: str, asked: Mapping[str, str], reply: HttpReply) -> dict[str, Any]:
         try:
             answer = json.loads(reply.body)
         except ValueError:
@@ -198,4 +209,5 @@ class Client:
             status=reply.status,
             request_id=str(answer.get("RequestId", "")),
             hint=self.catalogue.hint(action, code, reply.status),
+            asked=asked,
         )
