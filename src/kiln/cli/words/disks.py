@@ -9,20 +9,13 @@ import typer
 from kiln.cli import output
 from kiln.cli.calling import call_each
 from kiln.cli.declared import Given, Takes, declared
-from kiln.cli.grammar import (
-    DEFAULT_TIMEOUT_S,
-    Json,
-    Region,
-    Timeout,
-    Wait,
-    example,
-    group,
-)
+from kiln.cli.doing import doing
+from kiln.cli.grammar import DEFAULT_TIMEOUT_S, Json, Region, Timeout, Wait, example, group
 from kiln.cli.listings import listing
 from kiln.cli.output import Column
 from kiln.cli.session import open_client
 from kiln.cli.showing import showing
-from kiln.cli.waiting import Begun, wait, wait_for_outcome
+from kiln.cli.waiting import Begun, wait
 from kiln.client.client import Client
 
 app = group()
@@ -88,30 +81,21 @@ REINIT = Takes("ReInitDisk", arguments=("DiskId",))
 DELETE = Takes("DeleteDisk", arguments=("DiskId",), is_of_several=True)
 
 
-@declared(app, "attach", ATTACH, example("kiln disk attach d-bp131n0q38u3a4zi9p2k i-bp1g6zv0ce8oghu7k2d3"))
-def attach_disk(
-    given: Given,
-    *,
-    region: Region = None,
-    wait_for_it: Wait = True,
-    timeout: Timeout = DEFAULT_TIMEOUT_S,
-    as_json: Json = False,
-) -> None:
-    """Plug a disk into an instance, running or stopped."""
-    _move(given, timeout, waits=wait_for_it, region=region, as_json=as_json)
+doing(
+    app,
+    "attach",
+    ATTACH,
+    "Plug a disk into an instance, running or stopped.",
+    "kiln disk attach d-bp131n0q38u3a4zi9p2k i-bp1g6zv0ce8oghu7k2d3",
+)
 
-
-@declared(app, "detach", DETACH, example("kiln disk detach d-bp131n0q38u3a4zi9p2k i-bp1g6zv0ce8oghu7k2d3"))
-def detach_disk(
-    given: Given,
-    *,
-    region: Region = None,
-    wait_for_it: Wait = True,
-    timeout: Timeout = DEFAULT_TIMEOUT_S,
-    as_json: Json = False,
-) -> None:
-    """Unplug a disk from its instance."""
-    _move(given, timeout, waits=wait_for_it, region=region, as_json=as_json)
+doing(
+    app,
+    "detach",
+    DETACH,
+    "Unplug a disk from its instance.",
+    "kiln disk detach d-bp131n0q38u3a4zi9p2k i-bp1g6zv0ce8oghu7k2d3",
+)
 
 
 @declared(app, "resize", RESIZE, example("kiln disk resize d-bp131n0q38u3a4zi9p2k 80 --online"))
@@ -123,33 +107,19 @@ def resize_disk(given: Given, *, online: Online = False, region: Region = None, 
     output.show_made(answer, as_json=as_json)
 
 
-@declared(app, "reinit", REINIT, example("kiln disk reinit d-bp131n0q38u3a4zi9p2k --auto-start-instance"))
-def reinit_disk(
-    given: Given,
-    *,
-    region: Region = None,
-    wait_for_it: Wait = True,
-    timeout: Timeout = DEFAULT_TIMEOUT_S,
-    as_json: Json = False,
-) -> None:
-    """Put a disk back to what it was made of: its image, its snapshot, or nothing. All that was written is gone."""
-    _move(given, timeout, waits=wait_for_it, region=region, as_json=as_json)
+doing(
+    app,
+    "reinit",
+    REINIT,
+    "Put a disk back to what it was made of: its image, its snapshot, or nothing. All that was written is gone.",
+    "kiln disk reinit d-bp131n0q38u3a4zi9p2k --auto-start-instance",
+)
 
 
 @declared(app, "delete", DELETE, example("kiln disk delete d-bp131n0q38u3a4zi9p2k"))
 def delete_disks(given: Given, *, region: Region = None, as_json: Json = False) -> None:
     """Delete disks that are attached to nothing. Their snapshots stay."""
     call_each(given, region, as_json=as_json)
-
-
-def _move(given: Given, timeout_s: float, *, waits: bool, region: str | None, as_json: bool) -> None:
-    """Call the word's action for its disk; then, where it *waits*, wait for what that becomes."""
-    with open_client(region) as client:
-        params = given.resolved(client)
-        answer = client.call(given.takes.action, params)
-        output.show_made(answer, as_json=as_json)
-        if waits:
-            wait_for_outcome(client, given.takes.action, Begun("disk", params["DiskId"], None), timeout_s)
 
 
 def _first_zone(client: Client) -> str:

@@ -10,22 +10,14 @@ import typer
 from kiln.cli import imports, output, remote, uploads
 from kiln.cli.declared import Given, Takes, declared
 from kiln.cli.ending import orderly
-from kiln.cli.grammar import (
-    DEFAULT_TIMEOUT_S,
-    Data,
-    Json,
-    Region,
-    Timeout,
-    Wait,
-    example,
-    group,
-)
+from kiln.cli.grammar import DEFAULT_TIMEOUT_S, Data, Json, Region, Timeout, Wait, example, group
 from kiln.cli.listings import listing
+from kiln.cli.making import make
 from kiln.cli.output import Column
 from kiln.cli.session import find_buckets, open_client
 from kiln.cli.several import end, try_each
 from kiln.cli.showing import showing
-from kiln.cli.waiting import Begun, wait, wait_for_outcome
+from kiln.cli.waiting import Begun, wait
 from kiln.cli.words import sharing
 from kiln.client import waiters
 from kiln.client.client import Client
@@ -109,13 +101,7 @@ def create_image(
     """
     if not given.params.keys() & {"InstanceId", "SnapshotId", "DiskDeviceMapping"}:
         raise typer.BadParameter("give --instance, --snapshot or --disk")
-    with open_client(region) as client:
-        answer = client.call("CreateImage", given.resolved(client))
-        image = answer["ImageId"]
-        output.show_made(answer, image, as_json=as_json)
-        if wait_for_it:
-            begun = Begun("image", image, None, f"kiln image delete {image}")
-            wait_for_outcome(client, "CreateImage", begun, timeout)
+    make(given, "image", region=region, timeout_s=timeout if wait_for_it else None, as_json=as_json)
 
 
 _IMPORT_EXAMPLE = example(

@@ -13,23 +13,13 @@ from kiln.cli import console, inside, output, user_data
 from kiln.cli.calling import call
 from kiln.cli.completing import of_noun
 from kiln.cli.declared import Given, Takes, declared
-from kiln.cli.grammar import (
-    DEFAULT_TIMEOUT_S,
-    Bidding,
-    Data,
-    Json,
-    Region,
-    Timeout,
-    Wait,
-    example,
-    group,
-)
+from kiln.cli.doing import doing
+from kiln.cli.grammar import DEFAULT_TIMEOUT_S, Bidding, Data, Json, Region, Timeout, Wait, example, group
 from kiln.cli.listings import listing
 from kiln.cli.naming import is_id, to_id
 from kiln.cli.output import Column
 from kiln.cli.public_ip import PublicIp, bandwidth
 from kiln.cli.session import find_data_folder, open_client
-from kiln.cli.several import end, try_each
 from kiln.cli.showing import showing
 from kiln.cli.user_data import UserData, read_user_data
 from kiln.cli.waiting import Begun, wait, wait_for_outcome
@@ -180,43 +170,17 @@ DELETE = Takes("DeleteInstance", arguments=("InstanceId",), is_of_several=True)
 REPLACE = Takes("ReplaceSystemDisk", arguments=("InstanceId",), names={"SystemDisk.Size": "size"})
 
 
-@declared(app, "start", START, example("kiln instance start i-bp1g6zv0ce8oghu7k2d3"))
-def start_instances(
-    given: Given,
-    *,
-    region: Region = None,
-    wait_for_it: Wait = True,
-    timeout: Timeout = DEFAULT_TIMEOUT_S,
-    as_json: Json = False,
-) -> None:
-    """Start stopped instances."""
-    _each(given, timeout, waits=wait_for_it, region=region, as_json=as_json)
+doing(app, "start", START, "Start stopped instances.", "kiln instance start i-bp1g6zv0ce8oghu7k2d3")
 
+doing(
+    app,
+    "stop",
+    STOP,
+    "Stop running instances: the guest is asked to power off, and cut off if it does not.",
+    "kiln instance stop i-bp1g6zv0ce8oghu7k2d3",
+)
 
-@declared(app, "stop", STOP, example("kiln instance stop i-bp1g6zv0ce8oghu7k2d3"))
-def stop_instances(
-    given: Given,
-    *,
-    region: Region = None,
-    wait_for_it: Wait = True,
-    timeout: Timeout = DEFAULT_TIMEOUT_S,
-    as_json: Json = False,
-) -> None:
-    """Stop running instances: the guest is asked to power off, and cut off if it does not."""
-    _each(given, timeout, waits=wait_for_it, region=region, as_json=as_json)
-
-
-@declared(app, "reboot", REBOOT, example("kiln instance reboot i-bp1g6zv0ce8oghu7k2d3"))
-def reboot_instances(
-    given: Given,
-    *,
-    region: Region = None,
-    wait_for_it: Wait = True,
-    timeout: Timeout = DEFAULT_TIMEOUT_S,
-    as_json: Json = False,
-) -> None:
-    """Restart the guests of running instances."""
-    _each(given, timeout, waits=wait_for_it, region=region, as_json=as_json)
+doing(app, "reboot", REBOOT, "Restart the guests of running instances.", "kiln instance reboot i-bp1g6zv0ce8oghu7k2d3")
 
 
 @declared(
@@ -238,17 +202,13 @@ def resize_instance(given: Given, *, region: Region = None, as_json: Json = Fals
     call(given, region, as_json=as_json)
 
 
-@declared(app, "delete", DELETE, example("kiln instance delete i-bp1g6zv0ce8oghu7k2d3 --force"))
-def delete_instances(
-    given: Given,
-    *,
-    region: Region = None,
-    wait_for_it: Wait = True,
-    timeout: Timeout = DEFAULT_TIMEOUT_S,
-    as_json: Json = False,
-) -> None:
-    """Delete instances, with the disks that were made to go with them."""
-    _each(given, timeout, waits=wait_for_it, region=region, as_json=as_json)
+doing(
+    app,
+    "delete",
+    DELETE,
+    "Delete instances, with the disks that were made to go with them.",
+    "kiln instance delete i-bp1g6zv0ce8oghu7k2d3 --force",
+)
 
 
 @declared(
@@ -382,15 +342,3 @@ def _id_of(named: str, region: str | None) -> str:
         return named
     with open_client(region) as client:
         return to_id(client, "instance", named)
-
-
-def _each(given: Given, timeout_s: float, *, waits: bool, region: str | None, as_json: bool) -> None:
-    """Call the word's action for each instance; then, where it *waits*, wait for what each becomes."""
-    action = given.takes.action
-    with open_client(region) as client:
-        ids, unknown = try_each(given.several, lambda it: given.id_of(client, it))
-        answers, refused = try_each(dict.fromkeys(ids.values()), lambda it: given.call(client, it))
-        begun = answers if waits else ()
-        _, failed = try_each(begun, lambda it: wait_for_outcome(client, action, Begun("instance", it, None), timeout_s))
-    output.show_made(list(answers.values()), as_json=as_json)
-    end(unknown, refused, failed)

@@ -5,10 +5,10 @@ from __future__ import annotations
 import typer
 
 from kiln.cli.calling import call, call_each
-from kiln.cli.copies import copy
 from kiln.cli.declared import Given, Takes, declared
 from kiln.cli.grammar import DEFAULT_TIMEOUT_S, Json, Region, Timeout, Wait, example
 from kiln.cli.listings import listing
+from kiln.cli.making import make
 from kiln.cli.output import Column
 
 COPY = Takes(
@@ -78,7 +78,8 @@ def _copy(
 
     --region is where the image is. One that is shared with you can be copied within its region.
     """
-    copy(given, "image", "cancel-copy", region=region, timeout_s=timeout if wait_for_it else None, as_json=as_json)
+    timeout_s = timeout if wait_for_it else None
+    make(given, "image", region=region, timeout_s=timeout_s, as_json=as_json, undo="cancel-copy")
 
 
 def _cancel_copies(given: Given, *, region: Region = None, as_json: Json = False) -> None:

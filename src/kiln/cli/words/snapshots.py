@@ -2,24 +2,13 @@
 
 from __future__ import annotations
 
-from kiln.cli import output
 from kiln.cli.calling import call_each
-from kiln.cli.copies import copy
 from kiln.cli.declared import Given, Takes, declared
-from kiln.cli.grammar import (
-    DEFAULT_TIMEOUT_S,
-    Json,
-    Region,
-    Timeout,
-    Wait,
-    example,
-    group,
-)
+from kiln.cli.grammar import DEFAULT_TIMEOUT_S, Json, Region, Timeout, Wait, example, group
 from kiln.cli.listings import listing
+from kiln.cli.making import make
 from kiln.cli.output import Column
-from kiln.cli.session import open_client
 from kiln.cli.showing import showing
-from kiln.cli.waiting import Begun, wait_for_outcome
 
 app = group()
 
@@ -64,13 +53,7 @@ def create_snapshot(
     as_json: Json = False,
 ) -> None:
     """Keep what a disk holds now, and print the snapshot's ID. No bytes are copied."""
-    with open_client(region) as client:
-        answer = client.call("CreateSnapshot", given.resolved(client))
-        snapshot = answer["SnapshotId"]
-        output.show_made(answer, snapshot, as_json=as_json)
-        if wait_for_it:
-            begun = Begun("snapshot", snapshot, None, f"kiln snapshot delete {snapshot}")
-            wait_for_outcome(client, "CreateSnapshot", begun, timeout)
+    make(given, "snapshot", region=region, timeout_s=timeout if wait_for_it else None, as_json=as_json)
 
 
 COPY = Takes(
@@ -98,7 +81,7 @@ def copy_snapshot(
     as_json: Json = False,
 ) -> None:
     """Copy a snapshot to a region, and print the copy's ID. No bytes are copied, unless it is to be encrypted."""
-    copy(given, "snapshot", "delete", region=region, timeout_s=timeout if wait_for_it else None, as_json=as_json)
+    make(given, "snapshot", region=region, timeout_s=timeout if wait_for_it else None, as_json=as_json)
 
 
 @declared(app, "delete", DELETE, example("kiln snapshot delete s-bp17441ohwkdca0fg1tq"))

@@ -1,4 +1,4 @@
-"""The word ``copy``, which is the same for everything that has copies in other regions."""
+"""What the words do that make one resource: call the action, print the ID of what it makes, and wait for that."""
 
 from __future__ import annotations
 
@@ -9,10 +9,12 @@ from kiln.cli.session import open_client
 from kiln.cli.waiting import Begun, wait_for_outcome
 
 
-def copy(given: Given, noun: str, undo: str, *, region: str | None, timeout_s: float | None, as_json: bool) -> None:
-    """Copy a *noun*, print the copy's ID, and wait for it in its own region unless *timeout_s* is None.
+def make(
+    given: Given, noun: str, *, region: str | None, timeout_s: float | None, as_json: bool, undo: str = "delete"
+) -> None:
+    """Make a *noun*, and wait for it unless *timeout_s* is None: in the region of the copy, where it is one.
 
-    *undo* is the word that takes back a copy that is still being made.
+    *undo* is the word that takes back what is still being made.
     """
     action = given.takes.action
     with open_client(region) as client:
