@@ -13,7 +13,6 @@ import signal
 import socket
 import subprocess
 import sys
-import time
 import zipfile
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -22,6 +21,7 @@ from pathlib import Path
 import pytest
 
 from tests.tools import needs
+from tests.waiting import wait_for
 
 ROOT = Path(__file__).resolve().parent.parent
 #: What the launcher calls besides the shell; python3 is ours, apt-get and sudo are played.
@@ -413,20 +413,13 @@ def said_of_ended(checkout: Checkout, number: signal.Signals, has_come: Callable
     """What a set-up said that got the signal when it *has_come* so far; nothing that it started may be left."""
     mark = f"KILN_TEST_MARK={checkout.folder}"
     ended = checkout.start("any", **dict([mark.split("=")]))
-    wait_for(has_come)
+    wait_for(has_come, within_s=60)
     ended.send_signal(number)
     _, said = ended.communicate(timeout=60)
 
     assert ended.returncode == 128 + number
     assert running_with(mark) == []
     return said
-
-
-def wait_for(is_so: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + 60
-    while not is_so():
-        assert time.monotonic() < deadline
-        time.sleep(0.02)
 
 
 def running_with(variable: str) -> list[str]:

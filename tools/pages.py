@@ -46,7 +46,7 @@ GROUPS = {
     "endpoints": "Endpoints",
     "identities": "Who calls",
     "resources": "Resources of any sort",
-    "resource_manager": "Resource groups",
+    "resource_groups": "Resource groups",
 }
 
 

@@ -11,7 +11,7 @@ import pytest
 from aliyunsdkcore.acs_exception.exceptions import ServerException
 from aliyunsdkcore.client import AcsClient
 
-from tests.acceptance.waiting import wait_for
+from tests.waiting import wait_for
 
 pytestmark = [pytest.mark.sdk, pytest.mark.timeout(120)]
 

@@ -19,6 +19,7 @@ from alibabacloud_tea_openapi.models import Config
 from kiln.cli import exits
 from kiln.testing.served import start_kiln
 from tests.guests import CACHE, build_guest, open_reachable
+from tests.waiting import wait_for
 
 pytestmark = [pytest.mark.vm, pytest.mark.sdk, pytest.mark.timeout(900)]
 
@@ -111,15 +112,13 @@ def test_cp_puts_a_file_there(served, web, tmp_path):
 
 def test_ctrl_c_stops_the_command_in_the_guest(served, web):
     with begin(served, "instance", "exec", "web", "--", "sleep", "600") as exec_:
-        invoke = wait_for(lambda: open_invocation(served, "Running"))
+        invoke = wait_for(lambda: open_invocation(served, "Running"), within_s=_LIMIT_S, pause_s=0.5)
         exec_.send_signal(signal.SIGINT)
         _, told = exec_.communicate(timeout=_LIMIT_S)
 
     assert exec_.returncode == exits.INTERRUPTED.number
     assert f"the command is stopped in the guest ({invoke})" in told
-    wait_for(lambda: json.loads(say(served, "call", "DescribeInvocations", f"InvokeId={invoke}").stdout)["Invocations"][
-        "Invocation"
-    ][0]["InvocationStatus"] == "Stopped")  # fmt: skip
+    wait_for(lambda: status_of(served, invoke) == "Stopped", within_s=_LIMIT_S, pause_s=0.5)
 
 
 def open_invocation(served, status):
@@ -128,13 +127,9 @@ def open_invocation(served, status):
     return "".join(one["InvokeId"] for one in told["Invocations"]["Invocation"][:1])
 
 
-def wait_for(look):
-    """What is looked for, once it is there."""
-    deadline = time.monotonic() + _LIMIT_S
-    while not (found := look()):
-        assert time.monotonic() < deadline
-        time.sleep(0.5)
-    return found
+def status_of(served, invoke):
+    told = json.loads(say(served, "call", "DescribeInvocations", f"InvokeId={invoke}").stdout)
+    return told["Invocations"]["Invocation"][0]["InvocationStatus"]
 
 
 def test_the_sdk_runs_a_command_that_goes_on_over_a_restart_of_kiln(served, web):

@@ -12,7 +12,7 @@ from alibabacloud_ecs20140526.client import Client
 from alibabacloud_tea_openapi.exceptions import ClientException
 
 from kiln.testing import connect
-from tests.acceptance.waiting import wait_for
+from tests.waiting import wait_for
 
 pytestmark = [pytest.mark.sdk, pytest.mark.timeout(120)]
 

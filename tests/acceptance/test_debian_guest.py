@@ -19,6 +19,7 @@ from kiln.service.datafolder import DataFolder
 from kiln.testing.served import start_kiln
 from tests.guests import CACHE, open_reachable
 from tests.tools import lacks, needs
+from tests.waiting import wait_for
 
 pytestmark = [pytest.mark.debian, pytest.mark.vm, pytest.mark.timeout(3600)]
 
@@ -123,13 +124,6 @@ class Door:
         return self._known.read_text().split()[-1]
 
 
-def wait_until(holds):
-    deadline = time.monotonic() + _BOOTS_WITHIN_S
-    while not holds():
-        assert time.monotonic() < deadline
-        time.sleep(2)
-
-
 def test_what_a_caller_says_of_the_system_reaches_it(kiln_says, tmp_path):
     """Key, host name and user data; and an instance of its image is another one."""
     needs("ssh", "ssh-keygen")
@@ -149,16 +143,16 @@ def test_what_a_caller_says_of_the_system_reaches_it(kiln_says, tmp_path):
     first = run("web-1", "debian-12", UserData=script)
     door = Door(kiln_says, tmp_path, first)
     assert door.run("hostname") == "web-1"
-    wait_until(lambda: door.run("cat /root/by-user-data || true") == "carried-out")
+    wait_for(lambda: door.run("cat /root/by-user-data || true") == "carried-out", within_s=_BOOTS_WITHIN_S, pause_s=2)
     assert door.run(f'python3 -c "{_ASKS}"') == first
     machine, key = door.run("cat /etc/machine-id"), door.host_key
 
     kiln_says("image", "create", "--instance", first, "--name", "baked-with-keys", "--timeout", "600")
     kiln_says("instance", "stop", first, "--force")
     second = Door(kiln_says, tmp_path, run("web-2", "baked-with-keys"))
-    wait_until(lambda: second.run("hostname") == "web-2")
+    wait_for(lambda: second.run("hostname") == "web-2", within_s=_BOOTS_WITHIN_S, pause_s=2)
 
-    wait_until(lambda: second.run("cat /etc/machine-id") not in (machine, ""))
+    wait_for(lambda: second.run("cat /etc/machine-id") not in (machine, ""), within_s=_BOOTS_WITHIN_S, pause_s=2)
     assert second.host_key != key
     assert second.run("cat /root/by-user-data") == "carried-out"
 

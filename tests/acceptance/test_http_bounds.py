@@ -15,8 +15,8 @@ import pytest
 
 from kiln.ground.clock import to_seconds_text
 from kiln.wire.signatures import rpc
-from tests.acceptance.waiting import wait_for
 from tests.acceptance.wire import connect, encode, signed
+from tests.waiting import wait_for
 
 pytestmark = [pytest.mark.sdk, pytest.mark.timeout(120)]
 

@@ -11,7 +11,7 @@ from alibabacloud_tea_openapi.client import Client as CoreClient
 from alibabacloud_tea_openapi.exceptions import ClientException
 from darabonba.runtime import RuntimeOptions
 
-from tests.acceptance.waiting import wait_for
+from tests.waiting import wait_for
 
 pytestmark = [pytest.mark.sdk, pytest.mark.timeout(120)]
 

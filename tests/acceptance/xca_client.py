@@ -20,7 +20,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from tests.acceptance.waiting import wait_for
+from tests.waiting import wait_for
 
 
 class Refused(Exception):

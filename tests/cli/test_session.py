@@ -17,8 +17,7 @@ import subprocess
 import sys
 import termios
 import threading
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -28,17 +27,11 @@ from kiln.cli import exits
 from kiln.cli.main import app
 from tests.stock import ED25519
 from tests.tools import needs
+from tests.waiting import wait_for
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(120)]
 
 SIZE = 64 * 1024 * 1024
-
-
-def wait_until(holds: Callable[[], bool], within_s: float = 30.0) -> None:
-    deadline = time.monotonic() + within_s
-    while not holds():
-        assert time.monotonic() < deadline
-        time.sleep(0.05)
 
 
 class Shell:
@@ -123,7 +116,7 @@ def test_shows_why_an_import_failed(shell, data):
     mapping = ("DiskDeviceMapping.1.OSSBucket=b", "DiskDeviceMapping.1.OSSObject=bad.qcow2")
     made = json.loads(shell.run("call", "ImportImage", "ImageName=bad", *mapping))
     image, task = made["ImageId"], made["TaskId"]
-    wait_until(lambda: json.loads(shell.run("image", "show", image, "--json"))["Status"] == "CreateFailed")
+    wait_for(lambda: json.loads(shell.run("image", "show", image, "--json"))["Status"] == "CreateFailed")
 
     (reason,) = json.loads(shell.run("image", "show", image, "--json"))["Reasons"]["Reason"]
 

@@ -9,6 +9,7 @@ import pytest
 from kiln.guest.session import Session, open_session
 from kiln.machines.qemu import QemuMachines
 from tests.guests import guest_image, open_reachable, reachable  # noqa: F401 - fixtures
+from tests.machines.addresses import an_address
 from tests.machines.disks import Disks, a_machine
 from tests.tools import needs
 
@@ -24,6 +25,7 @@ class Booted:
     instance: str
     disks: Disks
     session: Session
+    address: str  #: Its port 2277 leads to the guest's.
 
     @property
     def guest(self):
@@ -47,10 +49,11 @@ def booted(guest_image):  # noqa: F811 - the fixture.
         disks.encrypted("s0", "sealed", disks.encrypted_copy("system", "sealed"), uid)
         disks.blank("d0", uid=uid)
         drives = [disks.drive("s0", "a", "0"), disks.drive("d0", "b", "1")]
-        machines.start(a_machine(drives=drives, public_ip="127.64.77.77", ports=(2277,)))
+        address = an_address()
+        machines.start(a_machine(drives=drives, public_ip=address, ports=(2277,)))
         try:
             with open_session(folder / DEEP / "run" / "i-1" / "console") as session:
-                yield Booted(machines, "i-1", disks, session)
+                yield Booted(machines, "i-1", disks, session, address)
         finally:
             machines.stop("i-1", force=True)
 

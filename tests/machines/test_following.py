@@ -13,7 +13,6 @@ from kiln.ground import killpoints
 from kiln.machines import process
 from kiln.machines.errors import MachineBusy
 from kiln.machines.qmp import open_session
-from kiln.machines.runfolder import RunFolder
 from tests.machines.disks import MIB, a_machine, files_open, qemu_img
 from tests.pools.kills import in_child
 from tests.tools import needs
@@ -62,13 +61,13 @@ def follow(machines, disks):
 
 def has_open(machines):
     """The files that the machine has open, those that have no name any more among them."""
-    return files_open(process.find(RunFolder(machines._run / "i-1")))
+    return files_open(process.find(machines.folder("i-1")))
 
 
 def reads_right(machines, head):
     """Whether the machine finds in a disk what was written."""
     expected = {at: byte for name, (byte, at) in WRITTEN.items() if name not in "hk"} | {8: 0, 4: WRITTEN[head][0]}
-    with open_session(RunFolder(machines._run / "i-1").qmp) as qmp:
+    with open_session(machines.folder("i-1").qmp) as qmp:
         said = [
             qmp.execute("human-monitor-command", {"command-line": f'qemu-io {head} "read -q -P {byte} {at}M {MIB}"'})
             for at, byte in expected.items()
@@ -167,7 +166,7 @@ def test_does_not_put_a_file_on_what_it_does_not_stand_on(layered, disks):
 def test_waits_for_a_merge_that_is_at_work(layered, disks):
     merge(disks, "p2")
     below = {"base-node": "p2", "backing-file": "p2.qcow2"}
-    with open_session(RunFolder(layered._run / "i-1").qmp) as qmp:
+    with open_session(layered.folder("i-1").qmp) as qmp:
         qmp.execute("block-stream", {"device": "h", "job-id": "stream-h", "auto-finalize": False} | below)
 
     with pytest.raises(MachineBusy):
@@ -175,7 +174,7 @@ def test_waits_for_a_merge_that_is_at_work(layered, disks):
 
 
 def test_waits_for_whoever_changes_the_machine(layered, disks):
-    with RunFolder(layered._run / "i-1").held(), pytest.raises(MachineBusy):
+    with layered.folder("i-1").held(), pytest.raises(MachineBusy):
         follow(layered, disks)
 
 

@@ -19,15 +19,15 @@ from kiln.machines.guest import QUIESCE_LIMIT_S
 from kiln.machines.process import find
 from kiln.machines.qemu import QemuMachines
 from kiln.machines.qmp import open_session
-from kiln.machines.runfolder import RunFolder
 from tests.machines.disks import MIB, a_machine, settle
 from tests.pools.kills import in_child, killed_at, points_of
+from tests.waiting import wait_for
 
 pytestmark = [pytest.mark.vm, pytest.mark.timeout(180)]  # The first of the module's tests waits for the boot.
 
 
 def nodes_of(booted):
-    with open_session(RunFolder(booted.machines._run / "i-1").qmp) as qmp:
+    with open_session(booted.machines.folder("i-1").qmp) as qmp:
         return nodes_of_session(qmp)
 
 
@@ -36,7 +36,7 @@ def nodes_of_session(qmp):
 
 
 def status_of(booted, field):
-    pid = find(RunFolder(booted.machines._run / "i-1"))
+    pid = find(booted.machines.folder("i-1"))
     return re.search(rf"^{field}:[ \t]*(.*)$", Path(f"/proc/{pid}/status").read_text(), re.MULTILINE)[1].split()
 
 
@@ -44,15 +44,15 @@ def status_of(booted, field):
 
 
 def test_starting_what_runs_changes_nothing(booted):
-    before = find(RunFolder(booted.machines._run / "i-1"))
+    before = find(booted.machines.folder("i-1"))
 
     booted.machines.start(a_machine())
 
-    assert find(RunFolder(booted.machines._run / "i-1")) == before
+    assert find(booted.machines.folder("i-1")) == before
 
 
 def test_is_found_again_by_a_restarted_kiln(booted):
-    again = QemuMachines(booted.machines._run, accel="tcg")
+    again = QemuMachines(booted.machines.run, accel="tcg")
 
     assert again.is_running("i-1")
     assert list(again.running()) == ["i-1"]
@@ -73,7 +73,7 @@ def test_runs_as_a_user_of_its_own_without_rights(booted):
 
 
 def test_knows_nothing_of_kilns_environment(booted):
-    pid = find(RunFolder(booted.machines._run / "i-1"))
+    pid = find(booted.machines.folder("i-1"))
 
     names = {pair.split(b"=")[0] for pair in Path(f"/proc/{pid}/environ").read_bytes().split(b"\0") if pair}
 
@@ -81,7 +81,7 @@ def test_knows_nothing_of_kilns_environment(booted):
 
 
 def test_boots_from_an_encrypted_disk_and_is_told_its_passphrases_by_descriptors_once(booted):
-    pid = find(RunFolder(booted.machines._run / "i-1"))
+    pid = find(booted.machines.folder("i-1"))
     arguments = Path(f"/proc/{pid}/cmdline").read_bytes()
 
     assert b"secret,id=key-" in arguments
@@ -90,7 +90,7 @@ def test_boots_from_an_encrypted_disk_and_is_told_its_passphrases_by_descriptors
 
 
 def secrets_of(booted):
-    with open_session(RunFolder(booted.machines._run / "i-1").qmp) as qmp:
+    with open_session(booted.machines.folder("i-1").qmp) as qmp:
         return [one["name"] for one in qmp.execute("qom-list", {"path": "/objects"}) if one["type"] == "child<secret>"]
 
 
@@ -117,7 +117,7 @@ def test_forwards_ports_to_the_guest(booted):
 
     while not heard and time.monotonic() < deadline:
         # QEMU takes the connection at once; only what arrives shows that the guest listens already.
-        with socket.create_connection(("127.64.77.77", 2277), timeout=10) as connection:
+        with socket.create_connection((booted.address, 2277), timeout=10) as connection:
             heard = connection.recv(100)
 
     assert heard == b"hello\n"
@@ -189,7 +189,7 @@ def test_opens_several_nodes_at_once_and_says_which_was_refused(booted):
     first, last = (booted.disks.node(name, is_head=False) for name in ("batch0", "batch2"))
     missing = first | {"node-name": "batch1", "file": {"driver": "file", "filename": "/none"}}
 
-    with open_session(RunFolder(booted.machines._run / "i-1").qmp) as qmp:
+    with open_session(booted.machines.folder("i-1").qmp) as qmp:
         with pytest.raises(MachineRefused, match=r"blockdev-add.*/none"):
             qmp.execute_each("blockdev-add", [first, missing, last])
         assert {"batch0", "batch2"} <= nodes_of_session(qmp)
@@ -326,17 +326,10 @@ def write_page(file):
 
 def held_still(booted):
     """As a switch holds the guest still, for as long as what stands in its place takes."""
-    folder = RunFolder(booted.machines._run / "i-1")
+    folder = booted.machines.folder("i-1")
     return agent.frozen(folder.agent, QUIESCE_LIMIT_S, folder.owe_thaw, folder.pay_thaw)
 
 
 def quiesces(booted):
     with held_still(booted) as freeze:
         return freeze.is_held
-
-
-def wait_for(holds, timeout_s=30):
-    deadline = time.monotonic() + timeout_s
-    while not holds():
-        assert time.monotonic() < deadline
-        time.sleep(0.05)

@@ -133,7 +133,7 @@ def test_a_file_that_qemu_names_is_read_as_the_machine_s_user(machines, disks):
     if os.geteuid() != 0:
         lacks("root")
     machines.uid("i-1")
-    prefix = _prefix(machines._folder("i-1"))
+    prefix = _prefix(machines.folder("i-1"))
     disks.blank("closed")
     disks.path("closed").chmod(0o600)
 

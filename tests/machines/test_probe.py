@@ -13,7 +13,6 @@ from kiln.guest.trial import probe_guest
 from kiln.machines.probe import Verdict, _processor, _watch, kvm_works
 from kiln.machines.process import find
 from kiln.machines.qemu import QemuMachines
-from kiln.machines.runfolder import RunFolder
 from tests.guests import CACHE
 from tests.machines.disks import a_machine
 
@@ -69,11 +68,11 @@ def test_tries_a_guest_once(tmp_path, guest_image):
 
 @pytest.mark.vm
 def test_emulates_as_long_as_nothing_has_booted_under_kvm(machines):
-    automatic = QemuMachines(machines._run)
+    automatic = QemuMachines(machines.run)
 
     automatic.start(a_machine())
 
-    pid = find(RunFolder(machines._run / "i-1"))
+    pid = find(machines.folder("i-1"))
     assert "tcg,thread=single" in Path(f"/proc/{pid}/cmdline").read_text()
 
 
@@ -81,5 +80,5 @@ def test_emulates_as_long_as_nothing_has_booted_under_kvm(machines):
 def test_emulates_several_processors_by_a_thread_each(machines):
     machines.start(a_machine(cpus=2))
 
-    pid = find(RunFolder(machines._run / "i-1"))
+    pid = find(machines.folder("i-1"))
     assert "tcg,thread=multi" in Path(f"/proc/{pid}/cmdline").read_text()

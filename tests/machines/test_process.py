@@ -14,7 +14,6 @@ import pytest
 from kiln.machines import process
 from kiln.machines.errors import MachineRefused
 from kiln.machines.qemu import QemuMachines
-from kiln.machines.runfolder import RunFolder
 from tests.machines.disks import Disks, a_machine
 from tests.tools import needs
 
@@ -22,7 +21,7 @@ pytestmark = [pytest.mark.vm, pytest.mark.timeout(240)]
 
 
 def folder_of(machines, instance="i-1"):
-    return RunFolder(machines._run / instance, machines._disks)
+    return machines.folder(instance)
 
 
 def at(home):

@@ -10,7 +10,6 @@ import signal
 import socket
 import subprocess
 import threading
-import time
 from pathlib import Path
 
 import pytest
@@ -22,12 +21,13 @@ from kiln.machines import logkeeper, process, qmp
 from kiln.machines.errors import MachineAstray, MachineMissing, MachineRefused, MachineSilent, MachineUntold
 from kiln.machines.port import Drive
 from kiln.machines.qemu import QemuMachines
-from kiln.machines.runfolder import RunFolder
 from kiln.pools.port import Succession
 from kiln.pools.qcow2 import Qcow2Pool
+from tests.machines.addresses import an_address
 from tests.machines.disks import MIB, a_machine, files_open, qemu_img, settle
 from tests.pools.kills import in_child, killed_at, points_of
 from tests.tools import needs
+from tests.waiting import wait_for
 
 pytestmark = [pytest.mark.vm, pytest.mark.timeout(240)]
 
@@ -35,14 +35,7 @@ as_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root can give machi
 
 
 def folder_of(machines, instance="i-1"):
-    return RunFolder(machines._run / instance)
-
-
-def wait_for(holds, timeout_s=30):
-    deadline = time.monotonic() + timeout_s
-    while not holds():
-        assert time.monotonic() < deadline
-        time.sleep(0.05)
+    return machines.folder(instance)
 
 
 # Starting.
@@ -50,7 +43,7 @@ def wait_for(holds, timeout_s=30):
 
 def test_two_who_start_a_machine_at_once_get_one(machines, disks):
     machine = a_machine(drives=[disks.drive(disks.blank("a0", uid=machines.uid("i-1")), "a")])
-    threads = [threading.Thread(target=QemuMachines(machines._run, accel="tcg").start, args=[machine]) for _ in "12"]
+    threads = [threading.Thread(target=QemuMachines(machines.run, accel="tcg").start, args=[machine]) for _ in "12"]
 
     for thread in threads:
         thread.start()
@@ -134,7 +127,7 @@ def test_starts_without_the_ports_that_cannot_be_had_and_says_so(machines, caplo
 
 @as_root
 def test_forwards_low_ports_for_a_machine_without_rights(machines):
-    machines.start(a_machine(public_ip="127.64.88.88", ports=(22,)))
+    machines.start(a_machine(public_ip=an_address(), ports=(22,)))
 
     assert b"not forwarded" not in machines.console("i-1")
     status = Path(f"/proc/{process.find(folder_of(machines))}/status").read_text()
@@ -142,15 +135,16 @@ def test_forwards_low_ports_for_a_machine_without_rights(machines):
 
 
 def test_forwards_another_port_where_one_cannot_be_had(machines):
+    address = an_address()
     with socket.socket() as other:
-        other.bind(("127.64.88.89", 22 if os.geteuid() == 0 else 0))
+        other.bind((address, 22 if os.geteuid() == 0 else 0))
         other.listen()
 
-        machines.start(a_machine(public_ip="127.64.88.89", ports=(22,)))
+        machines.start(a_machine(public_ip=address, ports=(22,)))
 
-    assert machines.reach("i-1") == "127.64.88.89:10022"
-    assert b"Port 22 is forwarded from 127.64.88.89:10022, since 22 there: " in machines.console("i-1")
-    with socket.create_connection(("127.64.88.89", 10022), timeout=10):
+    assert machines.reach("i-1") == f"{address}:10022"
+    assert f"Port 22 is forwarded from {address}:10022, since 22 there: ".encode() in machines.console("i-1")
+    with socket.create_connection((address, 10022), timeout=10):
         pass
     machines.stop("i-1", force=True)
     assert machines.reach("i-1") == ""
@@ -161,7 +155,7 @@ def test_forwards_another_port_where_one_cannot_be_had(machines):
 
 def moved(machines, place):
     """The same machines, under another name of their folder."""
-    machines._run.rename(place)
+    machines.run.rename(place)
     return QemuMachines(place, accel="tcg", patience_s=0.5)
 
 
@@ -169,7 +163,7 @@ def test_finds_a_machine_whose_folder_was_moved(machines, tmp_path_factory):
     machines.start(a_machine())
     number = process.find(folder_of(machines))
 
-    there = moved(machines, machines._run.with_name("elsewhere"))
+    there = moved(machines, machines.run.with_name("elsewhere"))
 
     try:
         assert process.find(folder_of(there)) == number
@@ -184,8 +178,8 @@ def test_finds_a_machine_whose_folder_was_moved(machines, tmp_path_factory):
 
 def test_takes_the_machine_of_a_copied_folder_for_nobody(machines):
     machines.start(a_machine())
-    copied = machines._run.with_name("copy")
-    subprocess.run(["cp", "-a", str(machines._run), str(copied)], check=True)
+    copied = machines.run.with_name("copy")
+    subprocess.run(["cp", "-a", str(machines.run), str(copied)], check=True)
 
     copy = QemuMachines(copied, accel="tcg")
 
@@ -197,7 +191,7 @@ def test_takes_the_machine_of_a_copied_folder_for_nobody(machines):
 def test_takes_up_a_machine_whose_folder_was_lost_and_can_end_it(machines):
     machines.start(a_machine())
     number = process.find(folder_of(machines))
-    shutil.rmtree(machines._run)
+    shutil.rmtree(machines.run)
     machines._end_timeout_s = 10.0
 
     assert not machines.is_running("i-1")
@@ -212,7 +206,7 @@ def test_takes_up_a_machine_whose_folder_was_lost_and_can_end_it(machines):
 def test_starts_no_second_machine_beside_one_whose_folder_was_lost(machines):
     machines.start(a_machine())
     number = process.find(folder_of(machines))
-    shutil.rmtree(machines._run)
+    shutil.rmtree(machines.run)
 
     with pytest.raises(MachineRefused):
         machines.start(a_machine())
@@ -287,7 +281,7 @@ def test_ends_a_machine_whose_qemu_hangs(bare):
     with process.open_process(folder_of(bare)) as qemu:
         os.kill(qemu.pid, signal.SIGSTOP)
 
-    QemuMachines(bare._run, end_timeout_s=0.2).stop("i-1", force=True)
+    QemuMachines(bare.run, end_timeout_s=0.2).stop("i-1", force=True)
 
     assert not bare.is_running("i-1")
 

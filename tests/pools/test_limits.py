@@ -1,10 +1,8 @@
 from __future__ import annotations
 
-import os
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
@@ -12,6 +10,7 @@ import pytest
 from kiln.ground.units import MiB
 from kiln.pools.limits import ENVIRONMENT, Limits, walled
 from tests.tools import needs
+from tests.waiting import wait_for
 
 
 @pytest.fixture(autouse=True)
@@ -76,12 +75,3 @@ def is_gone(pid):
         return ") Z " in Path(f"/proc/{pid}/stat").read_text()
     except FileNotFoundError:
         return True
-
-
-def wait_for(condition):
-    deadline = time.monotonic() + 10
-    while not (found := condition()):
-        assert time.monotonic() < deadline
-        os.sched_yield()
-        time.sleep(0.005)
-    return found

@@ -27,7 +27,7 @@ from kiln.upkeep.fsck import fsck
 from kiln.upkeep.rebuild import WORDS as REBUILD_WORDS
 from kiln.upkeep.sweep import sweep
 from tests.operations.images.gallery import FAR
-from tests.operations.resource_manager.groups import a_resource_group
+from tests.operations.resource_groups.groups import a_resource_group
 from tests.pools.kills import killed_at, points_of
 from tests.pools.patterns import holds, put
 from tests.service.pairs import Home, as_cloud

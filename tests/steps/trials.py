@@ -42,6 +42,7 @@ from kiln.upkeep.keeper import CHORES, Chore
 from kiln.upkeep.unhurried import Unhurried
 from tests.beginnings import BEGINNINGS, CHORE_BEGINNINGS
 from tests.clouds import Cloud
+from tests.dying import Killed
 from tests.kill import checks
 from tests.kill.kilns import keep, open_kiln
 from tests.reading import every
@@ -70,10 +71,6 @@ NAMES = tuple(sorted([*DUTIES, *_CHORES]))
 
 #: All that may have to be ended without its facts.
 TASKS = tuple(sorted(DUTIES))
-
-
-class Killed(BaseException):
-    """The program ended here."""
 
 
 class Broke(Exception):

@@ -106,7 +106,7 @@ def test_the_moment_is_one_for_all_who_look(clockwork):
     assert not settling.when_at_rest({("1", INSTANCE)}, clockwork.hands, pytest.fail)
     assert settling.named_in("1", [INSTANCE]) == set()
     settling.put([began(IMAGE)])
-    assert list(settling._changing) == [("1", IMAGE)]  # What began before is forgotten, or they would pile up.
+    assert settling.remembered == 1  # What began before is forgotten, or they would pile up.
 
 
 def test_nobody_is_kept_who_cannot_come_back(settling):

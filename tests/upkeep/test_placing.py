@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import pytest
 
-from kiln.ground import killpoints
 from kiln.store import documents
 from kiln.store.instances import instances
 from kiln.store.interfaces import interface_id, interfaces, memberships
@@ -13,8 +12,8 @@ from kiln.store.vpcs import vpcs
 from kiln.store.vswitches import vswitches
 from kiln.upkeep.placing import place_all
 from tests.clouds import OTHER
+from tests.dying import Killed, dying
 from tests.nets import the_default_vpc, unplug
-from tests.operations.instances.things import Killed
 from tests.reading import every, the
 from tests.stock import an_instance
 
@@ -81,16 +80,8 @@ def test_goes_on_where_it_was_killed(cloud):
     ids = [an_old_one(cloud, mac=f"00:16:3e:00:00:0{n}") for n in range(3)]
     left = iter(range(2))
 
-    def kill(point):
-        if point.startswith("database.") and next(left, None) is None:
-            raise Killed
-
-    killpoints.listen(kill)
-    try:
-        with pytest.raises(Killed):
-            place_all(cloud.ports)
-    finally:
-        killpoints.listen(None)
+    with dying(lambda point: point.startswith("database.") and next(left, None) is None), pytest.raises(Killed):
+        place_all(cloud.ports)
 
     place_all(cloud.ports)
 

@@ -19,7 +19,7 @@ from kiln.upkeep.sweep import sweep
 from kiln.upkeep.trash import relieve
 from kiln.upkeep.waiting import list_waiting
 from tests.clouds import ACCOUNT, Cloud
-from tests.operations.resource_manager.groups import a_resource_group, default_group
+from tests.operations.resource_groups.groups import a_resource_group, default_group
 from tests.pools.patterns import holds, put
 from tests.reading import every, find, the
 from tests.stock import a_disk, a_policy, a_snapshot, an_instance

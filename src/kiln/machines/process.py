@@ -19,8 +19,6 @@ _PROC = Path("/proc")
 _UNLINKED = " (deleted)"  #: What Linux adds to the name of an open file that has none any more.
 _LONGEST_NUMBER = 20
 _MOST_TOLD = 4096
-#: By a folder's pid file, the open file by which its process was told last. A hint: it is looked at anew each time.
-_told_by: dict[Path, Path] = {}
 #: Nothing of Kiln's own environment, in which there may be secrets.
 _ENVIRONMENT = {"PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", "LC_ALL": "C"}
 _NET_BIND_SERVICE = "net_bind_service"
@@ -173,16 +171,16 @@ def _is_of(folder: RunFolder, pid: int) -> bool:
 
 def _is_still_by(folder: RunFolder, pid: int) -> bool:
     """Whether what told it the last time does so still: one look instead of one at each file that it has open."""
-    entry = _told_by.get(folder.pid_file)
+    entry = folder.told_by.get(folder.pid_file)
     if entry is None or entry.parent != _descriptors(pid):
         return False
     return any(_is_same(entry, path) for entry, paths in _told([entry], folder) for path in paths)
 
 
 def _remember(folder: RunFolder, entry: Path) -> None:
-    if len(_told_by) >= _MOST_TOLD:
-        _told_by.clear()
-    _told_by[folder.pid_file] = entry
+    if len(folder.told_by) >= _MOST_TOLD:
+        folder.told_by.clear()
+    folder.told_by[folder.pid_file] = entry
 
 
 def _is_a_disk(path: Path) -> bool:

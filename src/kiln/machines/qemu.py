@@ -79,7 +79,8 @@ class QemuMachines:
         confined: bool = True,
         is_open: bool = False,
     ) -> None:
-        self._run, self._disks = folder.absolute(), disks and disks.absolute()
+        self.run, self._disks = folder.absolute(), disks and disks.absolute()
+        self._told_by: dict[Path, Path] = {}
         self._accel = accel
         self._probe = probe
         self._patience_s = patience_s
@@ -88,9 +89,13 @@ class QemuMachines:
         self._is_open = is_open
         self._starts = Turns(_STARTS, _LONGEST_TURN_S)
 
+    def folder(self, instance: str) -> RunFolder:
+        """The run folder of an instance; it need not exist."""
+        return RunFolder(self.run / instance, self._disks, self._told_by)
+
     def start(self, machine: Machine) -> None:
         """See ``port.Machines``. Raises MachineSilent when QEMU does not come to answer."""
-        folder = self._folder(machine.instance)
+        folder = self.folder(machine.instance)
         nodes = [node for drive in machine.drives for node in drive.blockdevs]
         passphrases = within(nodes)
         uid = self.uid(machine.instance)
@@ -119,7 +124,7 @@ class QemuMachines:
 
     def stop(self, instance: str, force: bool) -> None:
         """See ``port.Machines``. Raises MachineSilent when the process does not even end by being killed."""
-        folder = self._folder(instance)
+        folder = self.folder(instance)
         with process.open_process(folder) as qemu:
             if qemu is None:
                 return
@@ -146,7 +151,7 @@ class QemuMachines:
             qmp.execute("set-action", {"shutdown": "pause"})
         reach("machines.reboot_prepared")
         if not force:
-            self._press(self._folder(instance), lambda: self._status(instance) == "shutdown")
+            self._press(self.folder(instance), lambda: self._status(instance) == "shutdown")
         with self._session(instance) as qmp:
             qmp.execute("system_reset")
             reach("machines.reset")
@@ -155,12 +160,12 @@ class QemuMachines:
 
     def is_running(self, instance: str) -> bool:
         """See ``port.Machines``."""
-        return process.find(self._folder(instance)) is not None
+        return process.find(self.folder(instance)) is not None
 
     def is_cabled(self, instance: str) -> bool:
         """See ``port.Machines``. A machine of an older Kiln has no word of it, and user networking."""
         try:
-            return self.is_running(instance) and read_short_text(self._folder(instance).network_file) == CABLE
+            return self.is_running(instance) and read_short_text(self.folder(instance).network_file) == CABLE
         except (OSError, ValueError):
             return False
 
@@ -173,7 +178,7 @@ class QemuMachines:
 
     def adopt(self) -> list[str]:
         """See ``port.Machines``."""
-        found = [folder.instance for folder in process.find_lost(self._run, self._disks)]
+        found = [folder.instance for folder in process.find_lost(self.run, self._disks)]
         for instance in found:
             log.warning("machine_found_without_its_folder", instance=instance)
         return found
@@ -181,14 +186,14 @@ class QemuMachines:
     def reach(self, instance: str) -> str:
         """See ``port.Machines``."""
         try:
-            return read_short_text(self._folder(instance).ssh_file).strip() if self.is_running(instance) else ""
+            return read_short_text(self.folder(instance).ssh_file).strip() if self.is_running(instance) else ""
         except (OSError, ValueError):
             return ""
 
     def running(self) -> Iterator[str]:
         """See ``port.Machines``."""
-        for path in sorted(self._run.glob("*/pid")):
-            folder = self._folder(path.parent.name)
+        for path in sorted(self.run.glob("*/pid")):
+            folder = self.folder(path.parent.name)
             if process.find(folder) is not None:
                 yield folder.instance
 
@@ -197,7 +202,7 @@ class QemuMachines:
 
         Raises MachineMissing, MachineSilent.
         """
-        folder = self._folder(instance)
+        folder = self.folder(instance)
         folder.tidy()
         self._pay_thaw(folder)
         with self._session(instance, _WAKE_TIMEOUT_S) as qmp:
@@ -208,11 +213,11 @@ class QemuMachines:
 
     def guest(self, instance: str) -> QemuGuest | None:
         """See ``port.Machines``."""
-        return QemuGuest(self._folder(instance)) if self.is_running(instance) else None
+        return QemuGuest(self.folder(instance)) if self.is_running(instance) else None
 
     def inside(self, instance: str) -> QemuInside | None:
         """See ``port.Machines``."""
-        return QemuInside(self._folder(instance)) if self.is_running(instance) else None
+        return QemuInside(self.folder(instance)) if self.is_running(instance) else None
 
     def attach(self, instance: str, drive: Drive) -> None:
         """See ``port.Machines``. Raises MachineMissing, MachineSilent too."""
@@ -249,28 +254,25 @@ class QemuMachines:
         """See ``port.Machines``. It is chosen the first time and stays until the machine is forgotten."""
         if not self._confined:
             return None
-        return uid_of(self._folder(instance), runs=self.is_running(instance))
+        return uid_of(self.folder(instance), runs=self.is_running(instance))
 
     def console(self, instance: str) -> bytes:
         """See ``port.Machines``. Before the guest speaks it says what of the machine is not as it was asked for."""
-        return self._folder(instance).console_tail()
+        return self.folder(instance).console_tail()
 
     def last_words(self, instance: str) -> str:
         """See ``port.Machines``."""
-        return self._folder(instance).last_words()
+        return self.folder(instance).last_words()
 
     def forget(self, instance: str) -> None:
         """See ``port.Machines``. Raises MachineRefused while it runs."""
-        folder = self._folder(instance)
+        folder = self.folder(instance)
         if not folder.path.exists():
             return
         with folder.held():
             if process.search(folder) is not None:
                 raise MachineRefused(f"The machine of {instance} runs.")
             folder.remove()
-
-    def _folder(self, instance: str) -> RunFolder:
-        return RunFolder(self._run / instance, self._disks)
 
     def _pay_thaw(self, folder: RunFolder) -> None:
         """Have the guest thawed whose agent did not say that it had thawed it."""
@@ -285,7 +287,7 @@ class QemuMachines:
     def _session(self, instance: str, timeout_s: float = TIMEOUT_S) -> Iterator[Session]:
         if not self.is_running(instance):
             raise MachineMissing(f"No machine runs for {instance}.")
-        with open_session(self._folder(instance).qmp, timeout_s) as qmp:
+        with open_session(self.folder(instance).qmp, timeout_s) as qmp:
             yield qmp
 
     @contextlib.contextmanager
@@ -293,7 +295,7 @@ class QemuMachines:
         """A session while nobody else, in whatever process, changes the machine."""
         if not self.is_running(instance):
             raise MachineMissing(f"No machine runs for {instance}.")
-        with self._folder(instance).held(), self._session(instance, timeout_s) as qmp:
+        with self.folder(instance).held(), self._session(instance, timeout_s) as qmp:
             yield qmp
 
     def _spawn(
@@ -341,7 +343,7 @@ class QemuMachines:
 
     def _may_use_kvm(self) -> bool:
         if self._accel == "auto":
-            return kvm_works(self._run / "kvm-probe.json", self._probe)
+            return kvm_works(self.run / "kvm-probe.json", self._probe)
         return self._accel == "kvm"
 
     def _status(self, instance: str) -> str:

@@ -12,6 +12,7 @@ import os
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import field
 from pathlib import Path
 
 from kiln.ground.units import KiB, MiB
@@ -30,6 +31,8 @@ class RunFolder(RunFiles):
     """The run folder of one instance; it need not exist."""
 
     disks: Path | None = None  #: The folder in which its machine's disks lie, by which one is known whose own was lost.
+    told_by: dict[Path, Path] = field(default_factory=dict, compare=False, repr=False)
+    """By a pid file, the open file by which its process was told last: a hint, which all folders of one host share."""
 
     def owe_thaw(self) -> None:
         """Remember, past the end of this process, that the guest's agent is to thaw it.

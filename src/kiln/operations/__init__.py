@@ -19,7 +19,7 @@ from kiln.operations import (
     launch_templates,
     reasons,
     regions,
-    resource_manager,
+    resource_groups,
     resources,
     security_groups,
     snapshots,
@@ -33,7 +33,7 @@ GROUPS = (
     *(images, tasks, snapshots, disks, instances, launch_templates, key_pairs, assistant),
     *(vpcs, vswitches, security_groups, eips),
     *(regions, tags, resources),
-    *(endpoints, identities, resource_manager, reasons),
+    *(endpoints, identities, resource_groups, reasons),
 )
 
 ALL: tuple[Operation[Any, Any, Any], ...] = tuple(operation for group in GROUPS for operation in group.OPERATIONS)

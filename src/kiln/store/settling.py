@@ -54,6 +54,11 @@ class Settling:
         self._lock = threading.Lock()
         self._changing: dict[Key, _Change] = {}  #: Those that began first come first.
 
+    @property
+    def remembered(self) -> int:
+        """How many are remembered; those that had their moment are forgotten when another begins."""
+        return len(self._changing)
+
     def put(self, changes: Sequence[Change]) -> None:
         """Hear *changes* that were committed."""
         over: list[_Waiter] = []

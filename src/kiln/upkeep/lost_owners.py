@@ -12,7 +12,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator
 
 from kiln.calls.call import Ports
-from kiln.operations.resource_groups import known_to_all
+from kiln.operations.steps.resource_groups import known_to_all
 from kiln.store.accounts import Account, ResourceGroup, accounts, resource_groups
 from kiln.store.database import Transaction
 from kiln.store.disks import disks

@@ -21,7 +21,7 @@ from kiln.ground.journal import Journal
 from kiln.ground.killpoints import reach
 from kiln.ground.values import dataclass
 from kiln.operations.images.delete_image import delete_image
-from kiln.operations.resource_groups import known_to_all
+from kiln.operations.steps.resource_groups import known_to_all
 from kiln.store import images
 from kiln.store.accounts import resource_groups
 from kiln.store.database import Transaction

@@ -2,7 +2,6 @@ from __future__ import annotations
 
 import contextlib
 import json
-import time
 
 import pytest
 from typer.testing import CliRunner
@@ -12,6 +11,7 @@ from kiln.cli.main import app
 from kiln.client.client import Client
 from kiln.testing import start_kiln
 from tests.tools import needs
+from tests.waiting import wait_for
 
 
 @pytest.fixture
@@ -31,19 +31,12 @@ def import_one(client: Client, data) -> str:
     (bucket / "disk.raw").write_bytes(b"\1" * 1024 * 1024)
     mapping = {"DiskDeviceMapping.1.OSSBucket": "images", "DiskDeviceMapping.1.OSSObject": "disk.raw"}
     image = str(client.call("ImportImage", mapping, ImageName="web")["ImageId"])
-    wait(lambda: images(client) == [image])
+    wait_for(lambda: images(client) == [image])
     return image
 
 
 def images(client: Client) -> list[str]:
     return [str(row["ImageId"]) for row in client.rows("DescribeImages", Status="Available")]
-
-
-def wait(is_so) -> None:
-    deadline = time.monotonic() + 30
-    while not is_so():
-        assert time.monotonic() < deadline
-        time.sleep(0.05)
 
 
 def delete(client: Client, image: str) -> None:
@@ -67,7 +60,7 @@ def test_brings_an_image_back_beside_a_service_and_without_one(words, tmp_path):
         assert "its bytes are still those of something else" in table  # The snapshot's.
         assert words("restore", image).exit_code == 0
         delete(client, image)
-        wait(lambda: any((data / "pool" / "trash").glob("*.qcow2")))
+        wait_for(lambda: any((data / "pool" / "trash").glob("*.qcow2")))
         assert images(client) == []
         listed = json.loads(words("list", "--json").stdout)
         assert [row["Noun"] for row in listed if row["Id"] == image] == ["image"]
@@ -78,7 +71,7 @@ def test_brings_an_image_back_beside_a_service_and_without_one(words, tmp_path):
         assert (restored.exit_code, restored.stdout) == (0, f"{image} is back\n"), restored.stderr
         assert images(client) == [image]
         delete(client, image)
-        wait(lambda: any((data / "pool" / "trash").glob("*.qcow2")))
+        wait_for(lambda: any((data / "pool" / "trash").glob("*.qcow2")))
         kiln.stop()
 
         assert words("restore", image).exit_code == 0
@@ -88,7 +81,7 @@ def test_brings_an_image_back_beside_a_service_and_without_one(words, tmp_path):
         kiln.start()
         assert images(client) == [image]
         delete(client, image)
-        wait(lambda: any((data / "pool" / "trash").glob("*.qcow2")))
+        wait_for(lambda: any((data / "pool" / "trash").glob("*.qcow2")))
 
         emptied = words("empty")
 
@@ -118,7 +111,7 @@ def test_takes_names_and_beginnings_of_ids_and_of_several_says_which(words, tmp_
         first, second, other = (
             str(client.call("CreateDisk", place, DiskName=name)["DiskId"]) for name in ("data", "data", "logs")
         )
-        wait(lambda: {row["Status"] for row in client.rows("DescribeDisks")} == {"Available"})
+        wait_for(lambda: {row["Status"] for row in client.rows("DescribeDisks")} == {"Available"})
         for disk in (first, second, other):
             client.call("DeleteDisk", DiskId=disk)
 

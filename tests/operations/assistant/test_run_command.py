@@ -9,13 +9,13 @@ from dataclasses import replace
 import pytest
 
 from kiln.declare.states import InstanceStatus, InvocationStatus
-from kiln.ground import killpoints
 from kiln.operations.assistant.parts import running as steps
 from kiln.store.commands import commands
 from kiln.store.instances import instances
 from kiln.store.invocations import results
 from tests.attended import outcome
 from tests.clouds import OTHER
+from tests.dying import killed_at
 from tests.reading import every, the
 from tests.stock import an_instance
 
@@ -78,10 +78,6 @@ def test_is_invalid_where_the_guest_lacks_what_is_named(cloud, attended):
     assert "ExitCode" not in user
 
 
-class Killed(BaseException):
-    """Ends what passes a kill point."""
-
-
 @pytest.mark.slow
 @pytest.mark.parametrize("point", ["noted", "begun", "recorded"])
 def test_runs_once_and_tells_how_it_ended_over_a_kill(cloud, attended, tmp_path, point):
@@ -89,16 +85,8 @@ def test_runs_once_and_tells_how_it_ended_over_a_kill(cloud, attended, tmp_path,
     (task,) = cloud.worker.claim(cloud.clock())
     _, job = cloud.worker.understand(task)
 
-    def die(passed):
-        if passed == f"errand.{point}":
-            raise Killed
-
-    killpoints.listen(die)
-    try:
-        with pytest.raises(Killed):
-            steps.carry_out(job)
-    finally:
-        killpoints.listen(None)
+    with killed_at(f"errand.{point}"):
+        steps.carry_out(job)
     cloud.clock.now += 100
     result = outcome(cloud, invoke)
 

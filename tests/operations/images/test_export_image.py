@@ -20,6 +20,7 @@ from kiln.upkeep import unfinished
 from kiln.upkeep.duties import DUTIES
 from kiln.upkeep.sweep import sweep
 from tests.clouds import OTHER, REGION
+from tests.dying import settle_killing
 from tests.operations.disks.watched import exhaust
 from tests.operations.images.gallery import (
     BUCKET,
@@ -231,28 +232,12 @@ def test_writes_no_file_of_a_layer_that_lost_its_bytes(cloud, bucket, cut):
     assert {one["ImageId"]: one["Status"] for one in shown_} == {image: "Available", second: "CreateFailed"}
 
 
-class Killed(BaseException):
-    """What ends the worker as a kill would: no handler of ours catches it."""
-
-
 @pytest.mark.slow
 def test_is_made_good_by_the_next_worker_wherever_it_is_killed(cloud, bucket, image):
     """Each export is killed one point later than the one before, until one gets through."""
     for n in range(1000):
         task_id = export(cloud, image)
-        left = iter(range(n))
-
-        def kill(_, left=left):
-            if next(left, None) is None:
-                raise Killed
-
-        killpoints.listen(kill)
-        try:
-            cloud.settle()
-            was_killed = False
-        except Killed:
-            was_killed = True
-        killpoints.listen(None)
+        was_killed = settle_killing(cloud, after=n)
 
         cloud.clock.now += 120
         cloud.settle()

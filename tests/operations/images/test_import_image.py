@@ -23,6 +23,7 @@ from kiln.upkeep import unfinished
 from kiln.upkeep.duties import DUTIES
 from kiln.upkeep.sweep import sweep
 from tests.clouds import OTHER, REGION, make_cloud
+from tests.dying import settle_killing
 from tests.operations.images.gallery import BUCKET, a_bucket, an_image, an_object, shown
 from tests.pools.test_unpacking import an_ova
 from tests.tools import needs
@@ -396,10 +397,6 @@ class TestCancellation:
         assert shown(cloud, answer["ImageId"])["Status"] == "Available"
 
 
-class Killed(BaseException):
-    """What ends the worker as a kill would: no handler of ours catches it."""
-
-
 @pytest.mark.slow
 class TestKills:
     @pytest.mark.timeout(90)
@@ -408,7 +405,7 @@ class TestKills:
         an_object(cloud)
         for n in range(1000):
             answer = cloud.call("ImportImage", mapping())
-            was_killed = self.settle_killing(cloud, after=n)
+            was_killed = settle_killing(cloud, after=n)
 
             cloud.clock.now += 120
             cloud.settle()
@@ -426,7 +423,7 @@ class TestKills:
         an_object(cloud)
         for n in range(1000):
             answer = cloud.call("ImportImage", mapping(Format="VHD"))
-            was_killed = self.settle_killing(cloud, after=n)
+            was_killed = settle_killing(cloud, after=n)
 
             cloud.clock.now += 120
             cloud.settle()
@@ -437,23 +434,6 @@ class TestKills:
                 break
         assert n > 1
         assert is_nothing_left(cloud)
-
-    def settle_killing(self, cloud, after):
-        """Carry out tasks, but end at the point after so many; whether that point was reached."""
-        left = iter(range(after))
-
-        def kill(_):
-            if next(left, None) is None:
-                raise Killed
-
-        killpoints.listen(kill)
-        try:
-            cloud.settle()
-        except Killed:
-            return True
-        finally:
-            killpoints.listen(None)
-        return False
 
 
 class TestRefuses:

@@ -6,7 +6,6 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
-from kiln.ground import killpoints
 from kiln.machines.errors import MachineRefused
 from kiln.machines.none import NoMachines
 from kiln.machines.port import Machine
@@ -16,6 +15,7 @@ from kiln.tasks.worker import Worker
 from kiln.upkeep import unfinished
 from kiln.upkeep.duties import DUTIES
 from tests.clouds import Cloud
+from tests.dying import settle_killing
 from tests.operations.images.gallery import a_disk_of, an_image
 from tests.stock import a_snapshot
 
@@ -107,28 +107,6 @@ def status_of(cloud: Cloud, instance: str) -> str | None:
     """The instance's status, or None when there is no such instance."""
     found = shown(cloud, instance)
     return found["Status"] if found else None
-
-
-class Killed(BaseException):
-    """What ends the worker as a kill would: no handler of ours catches it."""
-
-
-def settle_killing(cloud: Cloud, after: int) -> bool:
-    """Carry out tasks, but end at the point after so many; whether that point was reached."""
-    left = iter(range(after))
-
-    def kill(_: str) -> None:
-        if next(left, None) is None:
-            raise Killed
-
-    killpoints.listen(kill)
-    try:
-        cloud.settle()
-    except Killed:
-        return True
-    finally:
-        killpoints.listen(None)
-    return False
 
 
 def outlive_kills(cloud: Cloud, begin: Callable[[], Any], judge: Callable[[Any], None], least: int) -> None:

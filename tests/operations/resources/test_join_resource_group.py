@@ -6,7 +6,7 @@ import pytest
 
 from kiln.store.resources import MOVED, owned
 from tests.clouds import OTHER, REGION
-from tests.operations.resource_manager.groups import a_resource_group, default_group
+from tests.operations.resource_groups.groups import a_resource_group, default_group
 from tests.operations.tags.resources import of_each_kind
 from tests.stock import a_disk, a_key_pair, a_snapshot_group
 

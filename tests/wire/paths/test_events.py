@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import socket
 import threading
-import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import replace
@@ -20,6 +19,7 @@ from kiln.wire.http.bounds import BODY, Room
 from kiln.wire.paths.events import Limits
 from kiln.wire.signatures import acs3
 from tests.clouds import ACCOUNT, OTHER, make_cloud
+from tests.waiting import wait_for
 from tests.wire.paths.site import Served, start_site
 
 QUICK = Limits(beat_s=0.05)
@@ -47,13 +47,6 @@ def add_image(site: Served, account: str = ACCOUNT, status: str = "Creating") ->
 
 def listeners(site: Served) -> int:
     return len(site.cloud.ports.database.hub._ears)
-
-
-def until(holds) -> None:
-    deadline = time.monotonic() + 20
-    while not holds():
-        assert time.monotonic() < deadline
-        time.sleep(0.01)
 
 
 def test_tells_what_changes_in_the_order_in_which_it_did(site):
@@ -112,7 +105,7 @@ def test_a_hundred_streams_are_told_and_leave_nothing_behind(site):
         assert listeners(site) == 1
         assert site.ask("GET", "/healthz").status == 200
     site.until(connections=0)
-    until(lambda: listeners(site) == 0)
+    wait_for(lambda: listeners(site) == 0)
     with site.stream() as again:
         image = add_image(site)
         assert again.change()[1] == image
@@ -135,7 +128,7 @@ def test_refuses_more_streams_than_may_be_until_one_has_gone(tmp_path, sqlite, l
         assert (refused.status, refused.headers["retry-after"]) == (429, "5")
         assert says in refused.body
         first.close()
-        until(lambda: site.ask("GET", "/events", site.signed()).status == 200)
+        wait_for(lambda: site.ask("GET", "/events", site.signed()).status == 200)
 
 
 @pytest.mark.parametrize(
@@ -199,9 +192,9 @@ def test_ends_when_its_key_is_switched_off(quick):
 
 def test_a_reader_that_leaves_is_noticed_while_nothing_happens(site):
     with site.stream():
-        until(lambda: listeners(site) == 1)
+        wait_for(lambda: listeners(site) == 1)
     site.until(connections=0)
-    until(lambda: listeners(site) == 0)
+    wait_for(lambda: listeners(site) == 0)
 
 
 @contextmanager

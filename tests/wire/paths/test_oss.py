@@ -6,7 +6,6 @@ import hashlib
 import os
 import socket
 import threading
-import time
 from base64 import b64decode, b64encode
 from contextlib import contextmanager, suppress
 from email.utils import formatdate
@@ -23,6 +22,7 @@ from kiln.wire.http.bounds import Room
 from kiln.wire.paths.events import Limits
 from kiln.wire.signatures import oss
 from tests.clouds import ACCOUNT, OTHER, make_cloud
+from tests.waiting import wait_for
 from tests.wire.paths.site import Answered, start_site
 
 CONTENT = os.urandom(1_000_003)
@@ -74,13 +74,6 @@ def files(folder) -> list[str]:
     """What is below a folder. What goes meanwhile is not there, where a glob would raise."""
     found = [Path(at, name) for at, folders, names in os.walk(folder) for name in [*folders, *names]]
     return sorted(path.relative_to(folder).as_posix() for path in found)
-
-
-def until(holds) -> None:
-    deadline = time.monotonic() + 20
-    while not holds():
-        assert time.monotonic() < deadline
-        time.sleep(0.01)
 
 
 def test_stores_what_comes_and_gives_it_back(site, folder):
@@ -271,7 +264,7 @@ def test_who_is_refused_and_stands_still_is_not_waited_for(site, folder, monkeyp
     with sending(site, "/none/a", 50_000_000) as connection:
         while connection.recv(10_000):
             pass
-        until(lambda: site.crowd.counts["connections"] == 0)
+        wait_for(lambda: site.crowd.counts["connections"] == 0)
 
 
 @pytest.mark.parametrize("bound", ["LINGER", "LINGER_LEAST"])
@@ -313,13 +306,13 @@ def test_a_disk_that_takes_long_to_forget_holds_up_nobody_else(site, folder, mon
     monkeypatch.setattr(Draft, "drop", slow)
     with sending(site, "/images/a", 3_000_000) as connection:
         connection.sendall(bytes(1_000_000))
-        until(lambda: files(folder) != [])
+        wait_for(lambda: files(folder) != [])
     try:
         assert ask(site, "GET", "/images").status == 200
         assert dropped == []
     finally:
         goes_on.set()
-    until(lambda: files(folder) == [])
+    wait_for(lambda: files(folder) == [])
 
 
 @pytest.mark.parametrize("kind", [os.mkfifo, os.mkdir])
@@ -341,18 +334,18 @@ def test_a_head_that_fails_tells_why_in_a_header(site, folder):
 def test_leaves_nothing_of_what_breaks_off(site, folder):
     with sending(site, "/images/a", 3_000_000) as connection:
         connection.sendall(bytes(1_000_000))
-        until(lambda: files(folder) != [])
+        wait_for(lambda: files(folder) != [])
 
-    until(lambda: files(folder) == [])
+    wait_for(lambda: files(folder) == [])
     assert refused(ask(site, "GET", "/images/a")) == (404, "NoSuchKey")
 
 
 def test_folders_of_what_breaks_off_are_in_nobody_s_way(site, folder):
     with sending(site, "/images/a/b/c", 3_000_000) as connection:
         connection.sendall(bytes(1_000_000))
-        until(lambda: files(folder) != [])
+        wait_for(lambda: files(folder) != [])
 
-    until(lambda: files(folder) == [])
+    wait_for(lambda: files(folder) == [])
     assert ask(site, "PUT", "/images/a", body=b"x").status == 200
 
 
@@ -375,7 +368,7 @@ def test_who_leaves_while_it_is_given_an_object_is_given_no_more_of_it(site, fol
     response.close()
     connection.close()
 
-    until(lambda: open_files(folder / "large") == 0)
+    wait_for(lambda: open_files(folder / "large") == 0)
 
 
 def open_files(path) -> int:
@@ -409,21 +402,21 @@ def test_a_client_that_stands_still_is_sent_away_and_holds_up_nobody(site, folde
         monkeypatch.setattr(bounds, "PAUSE_S", 0.3)
         assert slow.recv(1000).startswith(b"HTTP/1.1 408")
 
-    until(lambda: files(folder) == ["b"])
+    wait_for(lambda: files(folder) == ["b"])
 
 
 def test_bounds_how_many_transfers_go_on_at_a_time(site, folder):
     begun = [sending(site, f"/images/{n}", 10) for n in range(bounds.TRANSFERS_OF_ACCOUNT)]
     for one in begun:
         one.__enter__()
-    until(lambda: len(files(folder)) == bounds.TRANSFERS_OF_ACCOUNT)
+    wait_for(lambda: len(files(folder)) == bounds.TRANSFERS_OF_ACCOUNT)
 
     assert refused(ask(site, "PUT", "/images/more", body=b"bytes")) == (503, "SlowDown")
     assert ask(site, "HEAD", "/images/none").status == 404
 
     for one in begun:
         one.__exit__(None, None, None)
-    until(lambda: files(folder) == [])
+    wait_for(lambda: files(folder) == [])
     assert ask(site, "PUT", "/images/more", body=b"bytes").status == 200
 
 
@@ -513,7 +506,7 @@ def test_objects_that_are_made_of_parts_leave_threads_to_others(site, folder, mo
     threads = [threading.Thread(target=complete, args=one) for one in enumerate(begun)]
     for thread in threads:
         thread.start()
-    until(lambda: len(at_once) == bounds.GATHERINGS)
+    wait_for(lambda: len(at_once) == bounds.GATHERINGS)
     assert ask(site, "GET", "/images").status == 200
     goes_on.set()
     for thread in threads:

@@ -15,7 +15,6 @@ from kiln.declare.operation import Operation
 from kiln.declare.rules import Count, Doc, Example, Unordered
 from kiln.declare.shapes import shape
 from kiln.ground.values import dataclass
-from kiln.operations import resource_groups
 from kiln.operations.assistant.parts import contents, errors
 from kiln.operations.assistant.parts.keeping import KEEP_ERRORS, check_room, new_command
 from kiln.operations.assistant.parts.words import (
@@ -34,7 +33,8 @@ from kiln.operations.assistant.parts.words import (
 )
 from kiln.operations.errors.tags import DuplicateTagKey, InvalidTagKeyMalformed, QuotaExceedTags
 from kiln.operations.params import RegionId, ResourceGroupId, TagInput, to_pairs
-from kiln.operations.resource_groups import InvalidResourceGroupNotFound
+from kiln.operations.steps import resource_groups
+from kiln.operations.steps.resource_groups import InvalidResourceGroupNotFound
 from kiln.store import tags
 from kiln.store.commands import Command, commands
 

@@ -20,7 +20,6 @@ from kiln.declare.operation import Operation
 from kiln.declare.rules import Count, Doc, Example, Unordered
 from kiln.declare.shapes import shape
 from kiln.ground.values import dataclass
-from kiln.operations import resource_groups
 from kiln.operations.assistant.parts import contents, errand, errors, running, targets
 from kiln.operations.assistant.parts.errand import ErrandFacts
 from kiln.operations.assistant.parts.keeping import KEEP_ERRORS, check_room, new_command
@@ -52,7 +51,8 @@ from kiln.operations.assistant.parts.words import (
 from kiln.operations.errors.tags import DuplicateTagKey, InvalidTagKeyMalformed, QuotaExceedTags
 from kiln.operations.filters import InvalidTagMismatch, TagFilter
 from kiln.operations.params import InstanceId, RegionId, ResourceGroupId, TagInput, to_pairs
-from kiln.operations.resource_groups import InvalidResourceGroupNotFound
+from kiln.operations.steps import resource_groups
+from kiln.operations.steps.resource_groups import InvalidResourceGroupNotFound
 from kiln.store.commands import Command, commands
 from kiln.store.instances import Instance
 from kiln.store.invocations import Invocation

@@ -16,13 +16,13 @@ from kiln.declare.shapes import shape
 from kiln.ground.units import KiB
 from kiln.ground.values import dataclass
 from kiln.machines.port import Begun, Inside, SentFile
-from kiln.operations import resource_groups
 from kiln.operations.assistant.parts import contents, errand, errors, targets
 from kiln.operations.assistant.parts.errand import Errand, ErrandFacts
 from kiln.operations.assistant.parts.words import BASE64, IDEMPOTENT, PLAIN, InvokeId, decoded
 from kiln.operations.errors.tags import DuplicateTagKey, InvalidTagKeyMalformed, QuotaExceedTags
 from kiln.operations.params import InstanceId, RegionId, ResourceGroupId, TagInput, to_pairs
-from kiln.operations.resource_groups import InvalidResourceGroupNotFound
+from kiln.operations.steps import resource_groups
+from kiln.operations.steps.resource_groups import InvalidResourceGroupNotFound
 from kiln.store.instances import Instance
 from kiln.store.invocations import FILE, Invocation
 

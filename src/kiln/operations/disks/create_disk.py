@@ -23,7 +23,7 @@ from kiln.declare.system import NO_SYSTEM
 from kiln.ground.killpoints import reach
 from kiln.ground.units import GiB
 from kiln.ground.values import dataclass
-from kiln.operations import accepted, resource_groups
+from kiln.operations import accepted
 from kiln.operations.disks.parts.errors import InstanceLockedForSecurityOfDisk, InvalidParameterMultiAttach
 from kiln.operations.errors.encryption import (
     InvalidEncryptedNotMatchEncryptAlgorithm,
@@ -48,11 +48,11 @@ from kiln.operations.params import (
     given,
     to_pairs,
 )
-from kiln.operations.resource_groups import InvalidResourceGroupNotFound
-from kiln.operations.steps import drafts, drives, encryption, heads, source_snapshots
+from kiln.operations.steps import drafts, drives, encryption, heads, resource_groups, source_snapshots
 from kiln.operations.steps.encryption import EncryptAlgorithm, KmsKeyId
 from kiln.operations.steps.heads import Head
 from kiln.operations.steps.locks import check_unlocked
+from kiln.operations.steps.resource_groups import InvalidResourceGroupNotFound
 from kiln.store import tags
 from kiln.store.database import Transaction
 from kiln.store.disks import Disk, DiskAsked, disks

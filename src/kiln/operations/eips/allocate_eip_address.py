@@ -17,11 +17,12 @@ from kiln.declare.products import ECS
 from kiln.declare.rules import Composed, Declined, Doc, Example, OneOf, Pattern, Text, Wire
 from kiln.declare.shapes import shape
 from kiln.declare.states import EipStatus
-from kiln.operations import accepted, resource_groups
+from kiln.operations import accepted
 from kiln.operations.errors.requests import IDEMPOTENT
 from kiln.operations.network_words import AllocationId, NoTags, network_description, network_name
 from kiln.operations.params import RegionId, ResourceGroupId
-from kiln.operations.resource_groups import InvalidResourceGroupNotFound
+from kiln.operations.steps import resource_groups
+from kiln.operations.steps.resource_groups import InvalidResourceGroupNotFound
 from kiln.store.addresses import NoAddressLeft, free_public
 from kiln.store.eips import Eip, eips
 

@@ -32,7 +32,6 @@ from kiln.declare.shapes import shape
 from kiln.declare.states import ImageStatus
 from kiln.ground.killpoints import reach
 from kiln.ground.values import dataclass
-from kiln.operations import resource_groups
 from kiln.operations.errors.copies import (
     DestinationRegionNotFound,
     InvalidParameterEncryptedIllegal,
@@ -45,8 +44,7 @@ from kiln.operations.errors.requests import IDEMPOTENT
 from kiln.operations.errors.tags import DuplicateTagKey, InvalidTagKeyMalformed
 from kiln.operations.images.parts import drafts
 from kiln.operations.params import ImageId, ImageName, RegionId, to_pairs
-from kiln.operations.resource_groups import InvalidResourceGroupNotFound
-from kiln.operations.steps import capture, copying, encryption, source_snapshots
+from kiln.operations.steps import capture, copying, encryption, resource_groups, source_snapshots
 from kiln.operations.steps.capture import QuotaExceedSnapshot
 from kiln.operations.steps.copying import (
     Ciphers,
@@ -58,6 +56,7 @@ from kiln.operations.steps.copying import (
     TagsOfCopy,
 )
 from kiln.operations.steps.encryption import EncryptAlgorithm, KmsKeyId
+from kiln.operations.steps.resource_groups import InvalidResourceGroupNotFound
 from kiln.operations.steps.usable_images import find_usable
 from kiln.operations.steps.whole_layers import check_whole
 from kiln.store import images, tags

@@ -27,7 +27,6 @@ from kiln.declare.states import InstanceStatus
 from kiln.declare.system import System
 from kiln.ground.killpoints import reach
 from kiln.ground.values import dataclass
-from kiln.operations import resource_groups
 from kiln.operations.errors.images import InvalidBootModeNotSupport
 from kiln.operations.errors.instances import InvalidInstanceIdNotFound, InvalidInstanceNotFoundSystemDisk
 from kiln.operations.errors.requests import InvalidClientTokenMalformed
@@ -54,10 +53,10 @@ from kiln.operations.params import (
     TagInput,
     to_pairs,
 )
-from kiln.operations.resource_groups import InvalidResourceGroupNotFound
-from kiln.operations.steps import capture, platforms
+from kiln.operations.steps import capture, platforms, resource_groups
 from kiln.operations.steps.capture import Capture, CaptureFacts
 from kiln.operations.steps.locks import check_unlocked
+from kiln.operations.steps.resource_groups import InvalidResourceGroupNotFound
 from kiln.operations.steps.whole_layers import check_whole
 from kiln.store import images, tags
 from kiln.store.database import Transaction

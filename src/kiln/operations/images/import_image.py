@@ -24,7 +24,6 @@ from kiln.declare.rules import Count, Doc, Missing, OneOf, Unordered, Wire
 from kiln.declare.shapes import shape
 from kiln.declare.system import System
 from kiln.ground.values import dataclass
-from kiln.operations import resource_groups
 from kiln.operations.errors.images import InvalidBootModeNotSupport
 from kiln.operations.errors.regions import InvalidRegionIdNotFoundOfTasks
 from kiln.operations.errors.requests import IDEMPOTENT, DryRunSuccess
@@ -50,8 +49,8 @@ from kiln.operations.params import (
     TaskId,
     to_pairs,
 )
-from kiln.operations.resource_groups import InvalidResourceGroupNotFound
-from kiln.operations.steps import platforms, transfer
+from kiln.operations.steps import platforms, resource_groups, transfer
+from kiln.operations.steps.resource_groups import InvalidResourceGroupNotFound
 from kiln.store import images, tags
 from kiln.store.images import Image
 

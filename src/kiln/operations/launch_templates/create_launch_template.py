@@ -16,13 +16,13 @@ from kiln.declare.operation import Operation
 from kiln.declare.rules import Count, Doc, Unordered
 from kiln.declare.shapes import shape
 from kiln.ground.values import dataclass
-from kiln.operations import resource_groups
 from kiln.operations.errors.tags import DuplicateTagKey, InvalidTagKeyMalformed, QuotaExceedTags
 from kiln.operations.launch_templates.parts import versions
 from kiln.operations.launch_templates.parts.data import TemplateInput
 from kiln.operations.launch_templates.parts.named import NewName, VersionDescription, VersionMade
 from kiln.operations.params import RegionId, ResourceGroupId, TagInput, to_pairs
-from kiln.operations.resource_groups import InvalidResourceGroupNotFound
+from kiln.operations.steps import resource_groups
+from kiln.operations.steps.resource_groups import InvalidResourceGroupNotFound
 from kiln.store import tags
 from kiln.store.launch_templates import (
     LaunchTemplate,

@@ -9,10 +9,10 @@ from kiln.declare.operation import Operation
 from kiln.declare.rules import Doc, Example, OneOf
 from kiln.declare.shapes import shape
 from kiln.ground.values import dataclass
-from kiln.operations import resource_groups
 from kiln.operations.errors.tags import InvalidResourceIdNotFoundOfOne, InvalidResourceTypeNotFound
 from kiln.operations.params import NothingMore, RegionId, ResourceGroupId
-from kiln.operations.resource_groups import InvalidResourceGroupNotFound
+from kiln.operations.steps import resource_groups
+from kiln.operations.steps.resource_groups import InvalidResourceGroupNotFound
 from kiln.store.resources import MOVED, owned
 
 

@@ -15,15 +15,15 @@ from kiln.declare.operation import Operation
 from kiln.declare.rules import Accepted, Count, Doc, Example, OneOf, Unordered
 from kiln.declare.shapes import shape
 from kiln.ground.values import dataclass
-from kiln.operations import resource_groups
 from kiln.operations.errors.networks import InvalidVpcIdNotFound
 from kiln.operations.errors.requests import IDEMPOTENT
 from kiln.operations.errors.tags import DuplicateTagKey, InvalidTagKeyMalformed, QuotaExceedTags
 from kiln.operations.params import RegionId, ResourceGroupId, SecurityGroupId, TagInput, to_pairs
-from kiln.operations.resource_groups import InvalidResourceGroupNotFound
 from kiln.operations.security_groups.parts.wording import GroupDescription, GroupName
+from kiln.operations.steps import resource_groups
 from kiln.operations.steps.default_network import DefaultNetwork
 from kiln.operations.steps.network_drafts import new_group
+from kiln.operations.steps.resource_groups import InvalidResourceGroupNotFound
 from kiln.store import tags
 from kiln.store.security_groups import SecurityGroup, security_groups
 from kiln.store.vpcs import mark_changed, vpcs

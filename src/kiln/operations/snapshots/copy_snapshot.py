@@ -26,7 +26,6 @@ from kiln.declare.shapes import shape
 from kiln.declare.states import SnapshotStatus
 from kiln.ground.killpoints import reach
 from kiln.ground.values import dataclass
-from kiln.operations import resource_groups
 from kiln.operations.errors.copies import (
     DestinationRegionNotFound,
     InvalidParameterEncryptedIllegal,
@@ -37,13 +36,12 @@ from kiln.operations.errors.requests import IDEMPOTENT
 from kiln.operations.errors.snapshots import InvalidSnapshotIdNotFound, InvalidSnapshotIdNotReady
 from kiln.operations.errors.tags import DuplicateTagKey, InvalidTagKeyMalformed
 from kiln.operations.params import ArnInput, RegionId, SnapshotId, to_pairs
-from kiln.operations.resource_groups import InvalidResourceGroupNotFound
 from kiln.operations.snapshots.parts.errors import (
     InvalidDescriptionMalformedOfSnapshot,
     InvalidRetentionDaysMalformed,
     InvalidSnapshotNameMalformed,
 )
-from kiln.operations.steps import capture, copying, encryption, source_snapshots
+from kiln.operations.steps import capture, copying, encryption, resource_groups, source_snapshots
 from kiln.operations.steps.capture import QuotaExceedSnapshot
 from kiln.operations.steps.copying import (
     Ciphers,
@@ -55,6 +53,7 @@ from kiln.operations.steps.copying import (
     TagsOfCopy,
 )
 from kiln.operations.steps.encryption import KmsKeyId
+from kiln.operations.steps.resource_groups import InvalidResourceGroupNotFound
 from kiln.operations.steps.whole_layers import check_whole
 from kiln.store import tags
 from kiln.store.snapshots import snapshots

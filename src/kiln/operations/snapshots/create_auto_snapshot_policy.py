@@ -18,10 +18,8 @@ from kiln.declare.operation import Operation
 from kiln.declare.rules import Accepted, Count, Doc, OneOf, Unordered
 from kiln.declare.shapes import shape
 from kiln.ground.values import dataclass
-from kiln.operations import resource_groups
 from kiln.operations.errors.tags import DuplicateTagKey, InvalidTagKeyMalformed, QuotaExceedTags
 from kiln.operations.params import ResourceGroupId, SnapshotPolicyId, TagInput, to_pairs
-from kiln.operations.resource_groups import InvalidResourceGroupNotFound
 from kiln.operations.snapshots.parts.policy_words import (
     CopiedSnapshotsRetentionDays,
     CopyEncryption,
@@ -37,6 +35,8 @@ from kiln.operations.snapshots.parts.policy_words import (
     TimePoints,
     joined,
 )
+from kiln.operations.steps import resource_groups
+from kiln.operations.steps.resource_groups import InvalidResourceGroupNotFound
 from kiln.store import tags
 from kiln.store.snapshot_policies import SnapshotPolicy, snapshot_policies
 

@@ -19,13 +19,12 @@ from typing import Annotated
 from kiln.calls.call import Call, Job
 from kiln.declare.errors import ApiError
 from kiln.declare.ids import new_id
-from kiln.declare.operation import Idempotence, Operation
-from kiln.declare.rules import Accepted, Count, Doc, More, Unordered
+from kiln.declare.operation import Operation
+from kiln.declare.rules import Count, Doc, More, Unordered
 from kiln.declare.shapes import shape
 from kiln.declare.states import DiskStatus, InstanceStatus
 from kiln.ground.killpoints import reach
 from kiln.ground.values import dataclass
-from kiln.operations import resource_groups
 from kiln.operations.errors.instances import IncorrectInstanceStatus, InvalidInstanceIdNotFound
 from kiln.operations.errors.tags import DuplicateTagKey, InvalidTagKeyMalformed, QuotaExceedTags
 from kiln.operations.params import (
@@ -37,25 +36,23 @@ from kiln.operations.params import (
     TagInput,
     to_pairs,
 )
-from kiln.operations.resource_groups import InvalidResourceGroupNotFound
+from kiln.operations.snapshots.parts import taking
 from kiln.operations.snapshots.parts.errors import (
-    IdempotentParameterMismatchOfSnapshot,
     InstanceLockedForSecurityOfSnapshot,
-    InvalidClientTokenMalformedOfSnapshot,
     InvalidDiskIdNotFoundOfSnapshot,
 )
 from kiln.operations.snapshots.parts.group_words import GroupDescription, GroupName
-from kiln.operations.steps import capture
+from kiln.operations.snapshots.parts.taking import InstantAccess, InstantAccessRetentionDays, StorageLocationArn
+from kiln.operations.steps import capture, resource_groups
 from kiln.operations.steps.capture import Capture, CaptureFacts
 from kiln.operations.steps.locks import check_unlocked
+from kiln.operations.steps.resource_groups import InvalidResourceGroupNotFound
 from kiln.store import tags
-from kiln.store.database import Transaction
 from kiln.store.disks import OF_INSTANCE, Disk, disks
 from kiln.store.instances import Instance, instances
 from kiln.store.snapshot_groups import SnapshotGroup, snapshot_groups
 
 _MOST = 128
-_OBSOLETE = Accepted("Obsolete: every snapshot here can be used the instant it is accomplished.")
 
 
 class MissingParamterInstanceId(ApiError):
@@ -115,13 +112,9 @@ class Input:
     name: Annotated[GroupName | None, More("Its snapshots have it, too.")] = None
     description: Annotated[GroupDescription | None, More("Its snapshots have it, too.")] = None
     resource_group_id: ResourceGroupId | None = None
-    instant_access: Annotated[bool | None, _OBSOLETE, Doc("Whether they can be used before they are accomplished.")] = (
-        None
-    )
-    instant_access_retention_days: Annotated[int | None, _OBSOLETE, Doc("Days of that.")] = None
-    storage_location_arn: Annotated[
-        str | None, Accepted("Snapshots lie in the same pool as the disks."), Doc("Where the snapshots are kept.")
-    ] = None
+    instant_access: InstantAccess = None
+    instant_access_retention_days: InstantAccessRetentionDays = None
+    storage_location_arn: StorageLocationArn = None
     tag: Annotated[tuple[TagInput, ...], Unordered(), Count(20, QuotaExceedTags), Doc("Tags of the group.")] = ()
 
 
@@ -174,21 +167,12 @@ def commit(call: Call, plan: Plan) -> Output:
 
 
 def carry_out(job: Job[CaptureFacts]) -> None:
-    consistency = capture.freeze(job)
-
-    def settle(tx: Transaction) -> None:
-        capture.settle(tx, job, consistency)
-        job.finish(tx)
-
-    job.write(settle)
+    taking.take(job)
     reach("create_snapshot_group.settled")
 
 
 def give_up(job: Job[CaptureFacts], error: ApiError) -> None:
-    if capture.must_complete(job, lambda _: None):
-        carry_out(job)
-        return
-    job.write(lambda tx: capture.abandon(tx, job, error))
+    taking.give_up(job, error, carry_out)
 
 
 def _named(p: Input) -> list[str]:
@@ -242,9 +226,7 @@ create_snapshot_group = Operation(
     carry_out=carry_out,
     facts=CaptureFacts,
     give_up=give_up,
-    idempotent=Idempotence(
-        mismatch=IdempotentParameterMismatchOfSnapshot, malformed=InvalidClientTokenMalformedOfSnapshot
-    ),
+    idempotent=taking.IDEMPOTENCE,
     leads_to=("progressing", "accomplished"),
     errors=(
         MissingParamterInstanceId,

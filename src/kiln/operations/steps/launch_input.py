@@ -41,6 +41,13 @@ PerformanceLevel = Annotated[
     OneOf(tuple(PERFORMANCE_LEVELS)),
     Doc("Of a cloud_essd disk: PL0 to PL3, PL1 when not given. Remembered."),
 ]
+DiskName = Annotated[str, Name(2, 128, InvalidDiskNameMalformed, any_script=True), Doc("The name of the disk.")]
+DiskDescription = Annotated[Description, Doc("A description of the disk.")]
+DeleteWithInstance = Annotated[
+    bool, Doc("Whether the disk goes when the instance is released; otherwise it stays, detached.")
+]
+KmsKeyId = Annotated[str | None, Wire("KMSKeyId"), accepted.ENCRYPTION, Doc("The key.")]
+EncryptAlgorithm = Annotated[str | None, accepted.ENCRYPTION, Doc("The algorithm.")]
 StorageClusterId = Annotated[str, accepted.CATEGORIES, Doc("A dedicated block storage cluster.")]
 
 
@@ -67,10 +74,8 @@ class SystemDisk:
         Example("cloud_efficiency"),
         Doc("The category; the one that the image was made with when not given."),
     ] = None
-    disk_name: Annotated[
-        str | None, Name(2, 128, InvalidDiskNameMalformed, any_script=True), Doc("The name of the disk.")
-    ] = None
-    description: Annotated[Description | None, Doc("A description of the disk.")] = None
+    disk_name: DiskName | None = None
+    description: DiskDescription | None = None
     performance_level: PerformanceLevel | None = None
     storage_cluster_id: StorageClusterId | None = None
 
@@ -106,10 +111,8 @@ class DataDisk:
         Example("cloud_efficiency"),
         Doc("The category. cloud_efficiency when not given, or that of the image's disk that is replaced."),
     ] = None
-    disk_name: Annotated[
-        str | None, Name(2, 128, InvalidDiskNameMalformed, any_script=True), Doc("The name of the disk.")
-    ] = None
-    description: Annotated[Description | None, Doc("A description of the disk.")] = None
+    disk_name: DiskName | None = None
+    description: DiskDescription | None = None
     device: Annotated[
         str | None,
         Example("/dev/xvdb"),
@@ -119,11 +122,9 @@ class DataDisk:
             "contents, and may be bigger."
         ),
     ] = None
-    delete_with_instance: Annotated[
-        bool, Doc("Whether the disk goes when the instance is released; otherwise it stays, detached.")
-    ] = True
-    kms_key_id: Annotated[str | None, Wire("KMSKeyId"), accepted.ENCRYPTION, Doc("The key.")] = None
-    encrypt_algorithm: Annotated[str | None, accepted.ENCRYPTION, Doc("The algorithm.")] = None
+    delete_with_instance: DeleteWithInstance = True
+    kms_key_id: KmsKeyId = None
+    encrypt_algorithm: EncryptAlgorithm = None
     performance_level: PerformanceLevel | None = None
     storage_cluster_id: StorageClusterId | None = None
 

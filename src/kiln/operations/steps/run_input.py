@@ -15,7 +15,15 @@ from kiln.networks.values import MOST_GROUPS
 from kiln.operations import accepted
 from kiln.operations.params import LaunchTemplateId, LaunchTemplateName, ProvisionedIops, SnapshotPolicyId
 from kiln.operations.steps.guest_input import TOLD
-from kiln.operations.steps.launch_input import DataDisk, LaunchInput, PrivateDnsNameOptions, SystemDisk
+from kiln.operations.steps.launch_input import (
+    DataDisk,
+    DeleteWithInstance,
+    EncryptAlgorithm,
+    KmsKeyId,
+    LaunchInput,
+    PrivateDnsNameOptions,
+    SystemDisk,
+)
 from kiln.store.disks import DiskAsked
 
 _SECURITY = Accepted("Guests have no trusted modules.")
@@ -40,6 +48,11 @@ def _with_performance(asked: DiskAsked, bursting_enabled: bool | None, provision
     return replace(asked, bursting_enabled=bool(bursting_enabled), provisioned_iops=provisioned_iops or 0)
 
 
+_SnapshotPolicy = Annotated[SnapshotPolicyId | None, Doc("The policy by which automatic snapshots are taken of it.")]
+_Bursting = Annotated[bool | None, accepted.CATEGORIES, Doc("Performance bursts. DescribeDisks shows it.")]
+_Encrypted = Annotated[str | None, accepted.ENCRYPTION, Doc("Whether the disk is encrypted.")]
+
+
 @shape
 class SystemDiskInput(SystemDisk):
     """The system disk."""
@@ -50,19 +63,13 @@ class SystemDiskInput(SystemDisk):
         Example("40"),
         Doc("GiB, at least the image's size, which is the default, and at most what the category allows."),
     ] = None
-    auto_snapshot_policy_id: Annotated[
-        SnapshotPolicyId | None, Doc("The policy by which automatic snapshots are taken of it.")
-    ] = None
-    bursting_enabled: Annotated[
-        bool | None, accepted.CATEGORIES, Doc("Performance bursts. DescribeDisks shows it.")
-    ] = None
-    encrypt_algorithm: Annotated[str | None, accepted.ENCRYPTION, Doc("The algorithm.")] = None
-    encrypted: Annotated[str | None, accepted.ENCRYPTION, Doc("Whether the disk is encrypted.")] = None
-    kms_key_id: Annotated[str | None, Wire("KMSKeyId"), accepted.ENCRYPTION, Doc("The key.")] = None
+    auto_snapshot_policy_id: _SnapshotPolicy = None
+    bursting_enabled: _Bursting = None
+    encrypt_algorithm: EncryptAlgorithm = None
+    encrypted: _Encrypted = None
+    kms_key_id: KmsKeyId = None
     provisioned_iops: ProvisionedIops | None = None
-    delete_with_instance: Annotated[
-        bool, Doc("Whether the disk goes when the instance is released; otherwise it stays, detached.")
-    ] = True
+    delete_with_instance: DeleteWithInstance = True
 
     @property
     def asked(self) -> DiskAsked:
@@ -81,13 +88,9 @@ class SystemDiskInput(SystemDisk):
 class DataDiskInput(DataDisk):
     """One data disk."""
 
-    auto_snapshot_policy_id: Annotated[
-        SnapshotPolicyId | None, Doc("The policy by which automatic snapshots are taken of it.")
-    ] = None
-    bursting_enabled: Annotated[
-        bool | None, accepted.CATEGORIES, Doc("Performance bursts. DescribeDisks shows it.")
-    ] = None
-    encrypted: Annotated[str | None, accepted.ENCRYPTION, Doc("Whether the disk is encrypted.")] = None
+    auto_snapshot_policy_id: _SnapshotPolicy = None
+    bursting_enabled: _Bursting = None
+    encrypted: _Encrypted = None
     provisioned_iops: ProvisionedIops | None = None
 
     @property

@@ -17,7 +17,7 @@ from kiln.declare.rules import Composed, Declined, Doc, Example, Wire
 from kiln.declare.shapes import shape
 from kiln.networks import values
 from kiln.networks.errors import NetworkInvalid
-from kiln.operations import accepted, resource_groups
+from kiln.operations import accepted
 from kiln.operations.errors.networks import (
     InvalidCidrBlockMalformed,
     InvalidVpcDiscriptionMalformed,
@@ -26,8 +26,9 @@ from kiln.operations.errors.networks import (
 from kiln.operations.errors.requests import IDEMPOTENT
 from kiln.operations.network_words import Cidr, NoTags, VpcId, network_description, network_name
 from kiln.operations.params import RegionId, ResourceGroupId
-from kiln.operations.resource_groups import InvalidResourceGroupNotFound
+from kiln.operations.steps import resource_groups
 from kiln.operations.steps.network_drafts import new_vpc
+from kiln.operations.steps.resource_groups import InvalidResourceGroupNotFound
 from kiln.operations.vpcs.parts.portrait import route_table_of, router_of
 from kiln.store.vpcs import Vpc, vpcs
 

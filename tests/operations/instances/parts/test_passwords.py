@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-from contextlib import contextmanager
 
 import pytest
 
@@ -13,8 +12,8 @@ from kiln.operations.instances.parts.passwords import GIVE_PASSWORD
 from kiln.store.instances import instances
 from kiln.store.tasks import tasks
 from tests.attended import Attended
+from tests.dying import killed_at
 from tests.machines.agents import open_agent, open_place, passwords_in
-from tests.operations.instances.things import Killed
 from tests.reading import every, the
 from tests.stock import an_instance
 
@@ -49,20 +48,6 @@ def start(cloud, instance):
 def later(cloud, seconds=100.0):
     cloud.clock.now += seconds
     cloud.settle()
-
-
-@contextmanager
-def killed_at(point):
-    def die(passed):
-        if passed == point:
-            raise Killed
-
-    killpoints.listen(die)
-    try:
-        with pytest.raises(Killed):
-            yield
-    finally:
-        killpoints.listen(None)
 
 
 @pytest.mark.slow

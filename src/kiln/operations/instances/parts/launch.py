@@ -21,7 +21,6 @@ from kiln.declare.system import NO_SYSTEM
 from kiln.ground.killpoints import reach
 from kiln.ground.units import GiB
 from kiln.ground.values import dataclass
-from kiln.operations import resource_groups
 from kiln.operations.errors.key_pairs import DependencyViolationWindowsInstance, InvalidKeyPairNameNotFound
 from kiln.operations.errors.launches import InvalidParameterConflictArchitecture, OperationDeniedNoStock
 from kiln.operations.errors.tags import DuplicateTagKey, InvalidTagKeyMalformed
@@ -30,8 +29,7 @@ from kiln.operations.instances.parts.boot_image import BootImage
 from kiln.operations.instances.parts.launch_disks import DiskSpec
 from kiln.operations.instances.parts.naming import InvalidInstanceNameCustomMalformed
 from kiln.operations.instances.parts.placement import Placement, Wanted
-from kiln.operations.resource_groups import InvalidResourceGroupNotFound
-from kiln.operations.steps import drafts, heads, key_pairs
+from kiln.operations.steps import drafts, heads, key_pairs, resource_groups
 from kiln.operations.steps.guest_input import (
     INSTANCE_NAME,
     InvalidHostNameMalformed,
@@ -44,6 +42,7 @@ from kiln.operations.steps.guest_input import (
 )
 from kiln.operations.steps.heads import Head
 from kiln.operations.steps.launch_input import DataDisk, LaunchInput, SystemDisk
+from kiln.operations.steps.resource_groups import InvalidResourceGroupNotFound
 from kiln.store import interfaces, tags
 from kiln.store.addresses import NoAddressLeft, free_public
 from kiln.store.database import Transaction

@@ -9,10 +9,10 @@ from kiln.calls.call import Call
 from kiln.declare.errors import ApiError
 from kiln.declare.ids import new_id
 from kiln.declare.rules import Composed, Count, Doc, Example, Name, Unordered
-from kiln.operations import resource_groups
 from kiln.operations.errors.tags import DuplicateTagKey, InvalidTagKeyMalformed, QuotaExceedTags
 from kiln.operations.params import TagInput
-from kiln.operations.resource_groups import InvalidResourceGroupNotFound
+from kiln.operations.steps import resource_groups
+from kiln.operations.steps.resource_groups import InvalidResourceGroupNotFound
 from kiln.store import tags
 from kiln.store.key_pairs import KeyPair, key_pairs
 

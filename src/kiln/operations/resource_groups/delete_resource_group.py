@@ -6,14 +6,14 @@ from kiln.calls.call import Call
 from kiln.declare.errors import ApiError
 from kiln.declare.operation import Operation
 from kiln.declare.shapes import shape
-from kiln.operations.resource_groups import Group
-from kiln.operations.resource_manager.parts import groups
-from kiln.operations.resource_manager.parts.groups import (
+from kiln.operations.resource_groups.parts import groups
+from kiln.operations.resource_groups.parts.groups import (
     EntityNotExistsResourceGroup,
     GroupId,
     InvalidStatusResourceGroup,
     OneGroup,
 )
+from kiln.operations.steps.resource_groups import Group
 from kiln.store.accounts import resource_groups
 from kiln.store.resources import is_group_used
 

@@ -6,7 +6,7 @@ import pytest
 
 from kiln.declare.deployment import Deployment
 from tests.clouds import ACCOUNT, OTHER
-from tests.operations.resource_manager.groups import a_resource_group, default_group, names
+from tests.operations.resource_groups.groups import a_resource_group, default_group, names
 
 
 def test_shows_the_default_group_those_of_the_deployment_and_its_own(cloud):

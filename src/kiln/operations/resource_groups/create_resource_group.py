@@ -10,9 +10,9 @@ from kiln.declare.ids import new_id
 from kiln.declare.operation import Operation
 from kiln.declare.rules import Declined, Doc, Example, Pattern
 from kiln.declare.shapes import shape
-from kiln.operations.resource_groups import Group, of_account
-from kiln.operations.resource_manager.parts import groups
-from kiln.operations.resource_manager.parts.groups import DisplayName, OneGroup
+from kiln.operations.resource_groups.parts import groups
+from kiln.operations.resource_groups.parts.groups import DisplayName, OneGroup
+from kiln.operations.steps.resource_groups import Group, of_account
 from kiln.store.accounts import ResourceGroup, resource_groups
 
 _TAGS = Declined("resource groups have no tags here")

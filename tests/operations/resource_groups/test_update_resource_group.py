@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tests.operations.resource_manager.groups import NOT_THERE, a_resource_group, default_group
+from tests.operations.resource_groups.groups import NOT_THERE, a_resource_group, default_group
 
 ACTION = "UpdateResourceGroup"
 

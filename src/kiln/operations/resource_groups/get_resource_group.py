@@ -5,8 +5,8 @@ from __future__ import annotations
 from kiln.calls.call import Call
 from kiln.declare.operation import Operation
 from kiln.declare.shapes import shape
-from kiln.operations.resource_manager.parts import groups
-from kiln.operations.resource_manager.parts.groups import EntityNotExistsResourceGroup, GroupId, IncludeTags, OneGroup
+from kiln.operations.resource_groups.parts import groups
+from kiln.operations.resource_groups.parts.groups import EntityNotExistsResourceGroup, GroupId, IncludeTags, OneGroup
 
 
 @shape

@@ -9,7 +9,7 @@ from kiln.declare.errors import ApiError
 from kiln.declare.rules import Accepted, Doc, Example, Text
 from kiln.declare.shapes import shape
 from kiln.ground.clock import to_seconds_text
-from kiln.operations.resource_groups import Group, of_account
+from kiln.operations.steps.resource_groups import Group, of_account
 
 
 class EntityNotExistsResourceGroup(ApiError):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from tests.clouds import OTHER, REGION
-from tests.operations.resource_manager.groups import NOT_THERE, a_resource_group, default_group
+from tests.operations.resource_groups.groups import NOT_THERE, a_resource_group, default_group
 
 
 def test_tells_of_one(cloud):

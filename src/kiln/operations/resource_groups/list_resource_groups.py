@@ -13,8 +13,8 @@ from kiln.declare.rules import Count, Doc, OneOf
 from kiln.declare.shapes import shape
 from kiln.operations.paging import DEFAULT_SIZE
 from kiln.operations.params import PageNumber, PageSize100
-from kiln.operations.resource_groups import Group, of_account
-from kiln.operations.resource_manager.parts.groups import GroupId, GroupOutput, IncludeTags, in_list
+from kiln.operations.resource_groups.parts.groups import GroupId, GroupOutput, IncludeTags, in_list
+from kiln.operations.steps.resource_groups import Group, of_account
 
 _STATUSES = ("Creating", "OK", "PendingDelete", "Deleting")
 

@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 
 from kiln.declare.deployment import Deployment
-from kiln.operations.resource_groups import InvalidResourceGroupNotFound, check_there
+from kiln.operations.steps.resource_groups import InvalidResourceGroupNotFound, check_there
 from tests.clouds import ACCOUNT, OTHER, make_cloud
 
 

@@ -6,11 +6,11 @@ from typing import Any
 
 from kiln.declare.operation import Operation
 from kiln.declare.products import RESOURCE_MANAGER
-from kiln.operations.resource_manager.create_resource_group import create_resource_group
-from kiln.operations.resource_manager.delete_resource_group import delete_resource_group
-from kiln.operations.resource_manager.get_resource_group import get_resource_group
-from kiln.operations.resource_manager.list_resource_groups import list_resource_groups
-from kiln.operations.resource_manager.update_resource_group import update_resource_group
+from kiln.operations.resource_groups.create_resource_group import create_resource_group
+from kiln.operations.resource_groups.delete_resource_group import delete_resource_group
+from kiln.operations.resource_groups.get_resource_group import get_resource_group
+from kiln.operations.resource_groups.list_resource_groups import list_resource_groups
+from kiln.operations.resource_groups.update_resource_group import update_resource_group
 
 PRODUCT = RESOURCE_MANAGER
 

@@ -9,15 +9,15 @@ from kiln.calls.call import Call
 from kiln.declare.operation import Operation
 from kiln.declare.rules import Doc
 from kiln.declare.shapes import shape
-from kiln.operations.resource_groups import Group
-from kiln.operations.resource_manager.parts import groups
-from kiln.operations.resource_manager.parts.groups import (
+from kiln.operations.resource_groups.parts import groups
+from kiln.operations.resource_groups.parts.groups import (
     DisplayName,
     EntityNotExistsResourceGroup,
     GroupId,
     GroupOutput,
     InvalidStatusResourceGroup,
 )
+from kiln.operations.steps.resource_groups import Group
 from kiln.store.accounts import resource_groups
 
 

@@ -8,7 +8,7 @@ import pytest
 
 from kiln.declare.deployment import Deployment, Quotas
 from tests.clouds import ACCOUNT, OTHER, REGION
-from tests.operations.resource_manager.groups import a_resource_group, names
+from tests.operations.resource_groups.groups import a_resource_group, names
 
 
 def test_makes_one_that_can_be_used_at_once(cloud):

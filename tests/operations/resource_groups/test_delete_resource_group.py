@@ -5,7 +5,7 @@ from __future__ import annotations
 from kiln.store.resources import GROUPED
 from kiln.store.rows import metadata
 from tests.clouds import OTHER, REGION
-from tests.operations.resource_manager.groups import NOT_THERE, a_resource_group, default_group, names
+from tests.operations.resource_groups.groups import NOT_THERE, a_resource_group, default_group, names
 
 ACTION = "DeleteResourceGroup"
 
