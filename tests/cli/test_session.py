@@ -690,7 +690,7 @@ def test_makes_attaches_and_deletes_a_key_pair(shell, instance, tmp_path):
     assert printed.startswith("-----BEGIN RSA PRIVATE KEY-----\n")
     shell.run("key-pair", "attach", "ops", "web")
     assert [row["KeyPairName"] for row in shell.rows("instance", "list", "--name", "web")] == ["ops"]
-    assert "DetachKeyPair" in shell.refuses("key-pair", "delete", "ops", "second")
+    assert "kiln key-pair detach" in shell.refuses("key-pair", "delete", "ops", "second")
     shell.run("tag", "add", "ops", "--type", "keypair", "--tag", "team=web")
     assert shell.run("tag", "list", "--type", "keypair", "--tag", "team", "-q") == "ops"
     shell.run("key-pair", "detach", "ops", instance)
