@@ -36,6 +36,7 @@ GROUPS = {
     "instances": "Instances",
     "launch_templates": "Launch templates",
     "assistant": "Cloud Assistant",
+    "terminals": "Terminal sessions",
     "key_pairs": "Key pairs",
     "vpcs": "VPCs",
     "vswitches": "VSwitches",

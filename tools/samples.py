@@ -50,11 +50,12 @@ _FINGERPRINT = re.compile(r"\b[0-9a-f]{2}(:[0-9a-f]{2}){15}\b")
 _PUBLIC = re.compile(r"\b127\.[0-9]+\.[0-9]+\.[0-9]+\b")
 
 
-#: What AssumeRole gives, and whoever has it could sign: random, and told by the members' names.
+#: What AssumeRole and StartTerminalSession give, and whoever has it could use: random, and told by the members' names.
 _GIVEN = {
     "AccessKeyId": "STS.NUgYrLnoC37mZZCNnAbez4Kj",
     "AccessKeySecret": "CVwjCkNzTMupZ8NbTCxCBRq3K16jtcWF",
     "SecurityToken": "v1:zwEh6TJn0aGVsbG8gYWdhaW4sIGFuZCBnb29kIGJ5ZQ==",
+    "WebSocketUrl": "ws://127.0.0.1:8787/session?sessionid=ts-bp1c2f7y3ouxkz9w5h0q&token=u7Yt0S4vQm1rJc9LwX2eZp8nBa5k",
 }
 
 
@@ -104,6 +105,7 @@ def tell(story: Story) -> None:
     _keep_a_template(story)
     _put_into_a_group(story)
     _ask_who_and_where(story)
+    _join_a_console(story)
 
 
 def _look_around(story: Story) -> None:
@@ -118,6 +120,16 @@ def _ask_who_and_where(story: Story) -> None:
     story.ask("DescribeEndpoints", Id=REGION, ServiceCode="ecs")
     story.ask("GetCallerIdentity")
     story.ask("AssumeRole", RoleArn=f"acs:ram::{ACCOUNT}:role/packer", RoleSessionName="alice")
+
+
+def _join_a_console(story: Story) -> None:
+    made = story.ask("RunInstances", ImageId=_an_image(story), InstanceType=TYPE, Amount=1)
+    story.settle()
+    (instance,) = made["InstanceIdSets"]["InstanceIdSet"]
+    story.ask("DescribeUserBusinessBehavior", statusKey="sessionManagerStatus")
+    session = story.ask("StartTerminalSession", InstanceId__1=instance)["SessionId"]
+    story.ask("DescribeTerminalSessions", InstanceId=instance)
+    story.ask("EndTerminalSession", SessionId=session)
 
 
 def _bring_in(story: Story) -> str:

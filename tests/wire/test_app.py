@@ -7,10 +7,12 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
+from kiln.calls.terminals import Terminals
 from kiln.store.changes import Hub
 from kiln.wire.app import Site, make_app
 from kiln.wire.doors.door import Answer
 from kiln.wire.http.bounds import BODY
+from kiln.wire.paths.terminal import TerminalSite
 from kiln.wire.paths.threads import Threads
 
 SCOPE = {"type": "http", "method": "POST", "path": "/", "query_string": b"", "headers": [], "client": ("::1", 1)}
@@ -33,7 +35,15 @@ class Recorder:
 
 def a_site(gateway, executor):
     threads = Threads(executor, at_once=1)
-    site = Site(gateway=gateway, threads=threads, health=lambda: (True, {}), hub=Hub(), oss=None, movers=executor)
+    site = Site(
+        gateway=gateway,
+        threads=threads,
+        health=lambda: (True, {}),
+        hub=Hub(),
+        oss=None,
+        movers=executor,
+        terminal=TerminalSite(terminals=Terminals(), machines=None, clock=None),
+    )
     return make_app(site)
 
 

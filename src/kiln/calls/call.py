@@ -13,6 +13,7 @@ from kiln.calls.lengths import LengthWatch
 from kiln.calls.origin import Origin
 from kiln.calls.plane import Plane
 from kiln.calls.quotas import QuotaWatch
+from kiln.calls.terminals import Terminals
 from kiln.declare.deployment import Deployment
 from kiln.declare.errors import ApiError
 from kiln.declare.facts import NoFacts, Raw, dump
@@ -50,6 +51,7 @@ class Ports:
     quota_watch: QuotaWatch = field(default_factory=QuotaWatch)
     length_watch: LengthWatch = field(default_factory=LengthWatch)
     agents: Agents = field(default_factory=Agents)
+    terminals: Terminals = field(default_factory=Terminals)
     plane: Plane | None = None  #: None where machines have user networking, or are only states.
 
 

@@ -29,7 +29,19 @@ from kiln.store.tasks import Task
 #: A guest that is asked for is handed to the pool, and does nothing but through that. What is begun within one is begun
 #: once, whoever asks how often.
 MACHINES_LOOK = frozenset(
-    {"kind", "is_running", "is_cabled", "why_no_cable", "reach", "running", "guest", "inside", "console", "last_words"}
+    {
+        "kind",
+        "is_running",
+        "is_cabled",
+        "why_no_cable",
+        "reach",
+        "running",
+        "guest",
+        "inside",
+        "console",
+        "terminal",
+        "last_words",
+    }
 )
 POOL_LOOKS = frozenset(
     {

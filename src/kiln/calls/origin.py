@@ -20,6 +20,8 @@ class Origin:
     session: Session | None = None  #: Of a key that AssumeRole gave.
     region: str = ""  #: That the host names, where it is signed for: ``ecs.cn-hangzhou.aliyuncs.com``.
     host: str = ""  #: What the client called this server, as HTTP's Host says it; nobody has signed for it.
+    peer: str = ""  #: The address that it came from.
+    is_tls: bool = False  #: Whether it came over TLS to this server itself.
 
     def reached_at(self, otherwise: str) -> str:
         """The address that the client found this service at; *otherwise* where it said none, or a name of the cloud.

@@ -86,6 +86,10 @@ class NoMachines:
     def console(self, instance: str) -> bytes:
         return _CONSOLE if self._marker(instance).parent.exists() else b""
 
+    def terminal(self, instance: str) -> None:
+        """No guest runs that could be typed to."""
+        self._require(instance)
+
     def last_words(self, instance: str) -> str:  # noqa: ARG002 - the port's; a state says nothing.
         return ""
 

@@ -7,6 +7,7 @@ idempotent, so a task may call it again after a crash.
 
 from __future__ import annotations
 
+import socket
 from collections.abc import Iterator, Sequence
 from enum import IntEnum
 from pathlib import Path
@@ -211,6 +212,13 @@ class Machines(Protocol):
 
     def console(self, instance: str) -> bytes:
         """What the serial console has printed, the last 64 KiB of it at most; empty before the first start."""
+
+    def terminal(self, instance: str) -> socket.socket | None:
+        """A connection to the serial port of a running machine, which has one at a time; None where no guest runs.
+
+        What the guest prints while nobody reads it holds the guest up. Raises MachineMissing, and MachineBusy where
+        somebody else on this host is connected.
+        """
 
     def last_words(self, instance: str) -> str:
         """What a machine's program complained about last, for a person; empty when it said nothing."""

@@ -27,7 +27,7 @@ from kiln.machines.confinement import kvm_groups, require_reachable, uid_of
 from kiln.machines.errands import QemuInside
 from kiln.machines.errors import MachineBusy, MachineError, MachineMissing, MachineRefused, MachineSilent
 from kiln.machines.guest import QUIESCE_LIMIT_S, QemuGuest
-from kiln.machines.hearing import mapping, text, words
+from kiln.machines.hearing import mapping, mappings, text, words
 from kiln.machines.platforms import Firmware, platform_of, why_no_cable
 from kiln.machines.port import Drive, Machine
 from kiln.machines.probe import ProbeGuest, kvm_works
@@ -260,6 +260,16 @@ class QemuMachines:
         """See ``port.Machines``. Before the guest speaks it says what of the machine is not as it was asked for."""
         return self.folder(instance).console_tail()
 
+    def terminal(self, instance: str) -> socket.socket:
+        """See ``port.Machines``. QEMU would take another connection only when the first has ended."""
+        with self._session(instance) as qmp:
+            if not _is_console_free(qmp):
+                raise MachineBusy(f"Another program on this host is connected to the console of {instance}.")
+            try:
+                return sockets.connect(self.folder(instance).console, TIMEOUT_S)
+            except OSError as error:
+                raise MachineMissing(f"The console of {instance} cannot be connected to: {error}.") from error
+
     def last_words(self, instance: str) -> str:
         """See ``port.Machines``."""
         return self.folder(instance).last_words()
@@ -473,3 +483,9 @@ def _try_port(address: str, port: int) -> str:
         except OSError as error:
             return error.strerror or str(error)
     return ""
+
+
+def _is_console_free(qmp: Session) -> bool:
+    """Whether nobody is connected to the serial port. QEMU says it in the name of its end, as people read it."""
+    ends = mappings(qmp.execute("query-chardev"))
+    return any(text(end, "label") == "console" and text(end, "filename").startswith("disconnected:") for end in ends)

@@ -25,12 +25,13 @@ from kiln.operations import (
     snapshots,
     tags,
     tasks,
+    terminals,
     vpcs,
     vswitches,
 )
 
 GROUPS = (
-    *(images, tasks, snapshots, disks, instances, launch_templates, key_pairs, assistant),
+    *(images, tasks, snapshots, disks, instances, launch_templates, key_pairs, assistant, terminals),
     *(vpcs, vswitches, security_groups, eips),
     *(regions, tags, resources),
     *(endpoints, identities, resource_groups, reasons),

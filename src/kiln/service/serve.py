@@ -48,12 +48,13 @@ from kiln.upkeep.recorder import Recorder
 from kiln.wire.app import Site, make_app
 from kiln.wire.dispatch import Dispatcher
 from kiln.wire.gateway import Gateway
-from kiln.wire.http.bounds import STREAMS, STREAMS_SHARE, make_room
+from kiln.wire.http.bounds import STREAMS, STREAMS_SHARE, TERMINALS, TERMINALS_SHARE, make_room
 from kiln.wire.http.crowd import Crowd
 from kiln.wire.noncelog import open_nonces
 from kiln.wire.oss.call import OssSite
 from kiln.wire.oss.gate import OssGate
 from kiln.wire.paths.events import Limits
+from kiln.wire.paths.terminal import TerminalLimits, TerminalSite
 from kiln.wire.paths.threads import Threads
 
 log = Journal("kiln.service")
@@ -244,6 +245,12 @@ def _site(assembly: Assembly, at_work: tuple[Worker, Keeper], threads: Threads, 
             )
         ),
         movers=movers,
+        terminal=TerminalSite(
+            terminals=ports.terminals,
+            machines=ports.machines,
+            clock=ports.clock,
+            limits=TerminalLimits(in_all=min(TERMINALS, int(crowd.room.in_all * TERMINALS_SHARE))),
+        ),
         limits=Limits(in_all=min(STREAMS, int(crowd.room.in_all * STREAMS_SHARE))),
     )
 

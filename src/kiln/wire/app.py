@@ -9,10 +9,12 @@ from __future__ import annotations
 from concurrent.futures import Executor
 from dataclasses import field
 
+from kiln.calls.terminals import MOST_CONNECTED
+from kiln.ground.units import KiB
 from kiln.ground.values import dataclass
 from kiln.store.changes import Hub
 from kiln.wire.gateway import Gateway
-from kiln.wire.http.bounds import STREAMS, STREAMS_OF_ACCOUNT
+from kiln.wire.http.bounds import SOCKET_MESSAGE, STREAMS, STREAMS_OF_ACCOUNT, TERMINALS
 from kiln.wire.oss.gate import OssGate
 from kiln.wire.paths import oss
 from kiln.wire.paths.doors import Doors
@@ -20,6 +22,7 @@ from kiln.wire.paths.events import Events, Limits
 from kiln.wire.paths.health import Health, HealthPath
 from kiln.wire.paths.oss import OssPath
 from kiln.wire.paths.table import Path, Table
+from kiln.wire.paths.terminal import TerminalPath, TerminalSite
 from kiln.wire.paths.threads import Threads
 
 
@@ -33,6 +36,7 @@ class Site:
     hub: Hub
     oss: OssGate
     movers: Executor  #: Threads that read and write objects, and may wait for a disk.
+    terminal: TerminalSite
     limits: Limits = field(default_factory=Limits)
 
 
@@ -99,6 +103,23 @@ breaks, it looks about once a second.
 Of one account {STREAMS_OF_ACCOUNT} streams may be open, {STREAMS} in all, and no more than a quarter of the
 connections that there may be; then the answer is 429 `Throttling.Events`. A stream whose key was switched off or
 deleted ends at its next beat.""",
+    ),
+    Path(
+        at="/session",
+        make=lambda site: TerminalPath(site.gateway, site.threads, site.terminal),
+        methods=("GET",),
+        is_socket=True,
+        about=f"""\
+A terminal on the serial console of an instance: the WebSocket of the URL that
+[StartTerminalSession](operations/StartTerminalSession.md) gives, by Session Manager's protocol, which
+[a page of its own](../howto/terminal.md) describes. The token in the URL, or in the header `X-Acs-Session-Token`, does
+for one time; a wrong one is answered with 403 and no more words than that. Who asks from a browser has to do so from a
+page of this server. A message may have {SOCKET_MESSAGE // KiB} KiB.
+
+To one instance {MOST_CONNECTED} sessions may be joined, {TERMINALS} in all, and no more than a quarter of the
+connections that there may be. All who are joined to an instance see the same, and each may type. Who reads more slowly
+than the guest prints loses the oldest of it, and is told how much. A session ends when nothing comes from its client
+for three minutes, an empty message included, and when its key was switched off or deleted.""",
     ),
 )
 

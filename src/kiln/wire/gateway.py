@@ -102,6 +102,8 @@ class Gateway:
                 session=admitted.session,
                 region=admitted.region,
                 host=request.host,
+                peer=request.client_host,
+                is_tls=request.is_tls,
             )
             self._dispatcher.hand_in(admitted.account_id, admitted.key, admitted.params, tell, hands, origin=origin)
         except Exception as error:  # noqa: BLE001 - as above.
@@ -122,14 +124,14 @@ class Gateway:
             raise _met(error, new_request_id(), door) from error
 
     def is_in_use(self, key: Key) -> bool:
-        """Whether *key*, which signed something before, could still sign."""
+        """Whether *key*, an app's too, which signed something before, could still sign."""
         session = key.session
         if session is not None and session.expires_at <= self._clock():
             return False
         try:
             signer = key.id if session is None else session.parent
             now = self._credentials.access_key(signer)
-            if now is None and session is not None:
+            if now is None:
                 now = self._credentials.app(signer)
         except Exception as error:  # noqa: BLE001 - as above; who cannot be asked has no say.
             _met(error, new_request_id(), None)

@@ -29,9 +29,12 @@ from kiln.wire.nonces import MemoryNonces
 from kiln.wire.oss.call import OssSite
 from kiln.wire.oss.gate import OssGate
 from kiln.wire.paths.events import Limits
+from kiln.wire.paths.terminal import TerminalLimits, TerminalSite
 from kiln.wire.paths.threads import Threads
 from kiln.wire.signatures import acs3
 from tests.clouds import ACCOUNT, OTHER, REGION, Cloud
+
+TERMINAL_LIMITS = TerminalLimits()
 
 
 class Keys:
@@ -169,6 +172,8 @@ def start_site(
     room: Room,
     health: Callable[[], tuple[bool, dict]] = lambda: (True, {"status": "ok"}),
     certify: Callable[[int], Certificates | None] = lambda _: None,
+    *,
+    terminals: TerminalLimits = TERMINAL_LIMITS,
 ) -> Iterator[Served]:
     """The server on a free port, until the context ends."""
     keys, crowd, ready = Keys(), Crowd(room), threading.Event()
@@ -192,6 +197,12 @@ def start_site(
                 )
             ),
             movers=movers,
+            terminal=TerminalSite(
+                terminals=cloud.ports.terminals,
+                machines=cloud.ports.machines,
+                clock=cloud.clock,
+                limits=terminals,
+            ),
             limits=limits,
         )
         certificates = certify(listener.getsockname()[1])

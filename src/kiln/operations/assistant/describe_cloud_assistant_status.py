@@ -18,7 +18,7 @@ from kiln.declare.operation import Operation
 from kiln.declare.rules import Count, Doc, Example, OneOf, Unordered, Wire
 from kiln.declare.shapes import shape
 from kiln.ground.clock import to_seconds_text
-from kiln.operations.assistant.parts.errors import InstanceIdsExceedLimit
+from kiln.operations.errors.instances import InstanceIdsExceedLimit
 from kiln.operations.filters import by_nothing
 from kiln.operations.paging import Page, page
 from kiln.operations.params import InstanceId, NextToken, PageNumber, PageSize50, RegionId

@@ -48,6 +48,7 @@ from kiln.operations.assistant.parts.words import (
     WindowsPassword,
     WorkingDir,
 )
+from kiln.operations.errors.instances import InstanceIdsExceedLimit
 from kiln.operations.errors.tags import DuplicateTagKey, InvalidTagKeyMalformed, QuotaExceedTags
 from kiln.operations.filters import InvalidTagMismatch, TagFilter
 from kiln.operations.params import InstanceId, RegionId, ResourceGroupId, TagInput, to_pairs
@@ -68,7 +69,7 @@ class Input:
     instance_id: Annotated[
         tuple[InstanceId, ...],
         Unordered(),
-        Count(MOST_INSTANCES, errors.InstanceIdsExceedLimit),
+        Count(MOST_INSTANCES, InstanceIdsExceedLimit),
         Doc("The instances: up to 100, all of them Running."),
     ] = ()
     resource_tag: Annotated[

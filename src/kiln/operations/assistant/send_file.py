@@ -16,9 +16,10 @@ from kiln.declare.shapes import shape
 from kiln.ground.units import KiB
 from kiln.ground.values import dataclass
 from kiln.machines.port import Begun, Inside, SentFile
-from kiln.operations.assistant.parts import contents, errand, errors, targets
+from kiln.operations.assistant.parts import contents, errand, targets
 from kiln.operations.assistant.parts.errand import Errand, ErrandFacts
 from kiln.operations.assistant.parts.words import BASE64, IDEMPOTENT, PLAIN, InvokeId, decoded
+from kiln.operations.errors.instances import InstanceIdsExceedLimit
 from kiln.operations.errors.tags import DuplicateTagKey, InvalidTagKeyMalformed, QuotaExceedTags
 from kiln.operations.params import InstanceId, RegionId, ResourceGroupId, TagInput, to_pairs
 from kiln.operations.steps import resource_groups
@@ -72,7 +73,7 @@ class Input:
     instance_id: Annotated[
         tuple[InstanceId, ...],
         Unordered(),
-        Count(_MOST_INSTANCES, errors.InstanceIdsExceedLimit),
+        Count(_MOST_INSTANCES, InstanceIdsExceedLimit),
         Doc("The instances: up to 50, all of them Running."),
     ] = ()
     content_type: Annotated[

@@ -15,9 +15,9 @@ from kiln.declare.rules import Count, Doc, Unordered
 from kiln.declare.shapes import shape
 from kiln.declare.states import InvocationStatus
 from kiln.ground.values import dataclass
-from kiln.operations.assistant.parts.errors import InstanceIdsExceedLimit, InvalidInvokeIdNotFound
+from kiln.operations.assistant.parts.errors import InvalidInvokeIdNotFound
 from kiln.operations.assistant.parts.words import MOST_INSTANCES, InvokeId
-from kiln.operations.errors.instances import InvalidInstanceIdNotFound
+from kiln.operations.errors.instances import InstanceIdsExceedLimit, InvalidInstanceIdNotFound
 from kiln.operations.params import InstanceId, NothingMore, RegionId
 from kiln.store import invocations
 from kiln.store.invocations import COMMAND, InvocationResult, results

@@ -42,3 +42,18 @@ class InvalidParameterTooManyInstanceIds(ApiError):
     code = "InvalidParameter.TooManyInstanceIds"
     status = 403
     message = "Instance ids cannot be more than 100."
+
+
+class MissingParamInstanceId(ApiError):
+    """No instance is named."""
+
+    code = "MissingParam.InstanceId"
+    message = "The parameter instanceId is missing or empty."
+
+
+class InstanceIdsExceedLimit(ApiError):
+    """More instances are named than may be."""
+
+    code = "InstanceIds.ExceedLimit"
+    status = 403
+    message = "The number of instance IDs exceeds the upper limit."

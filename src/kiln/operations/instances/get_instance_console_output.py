@@ -8,7 +8,6 @@ machine is not as it was asked for, such as a port that could not be forwarded.
 from __future__ import annotations
 
 import base64
-import re
 from typing import Annotated
 
 from kiln.calls.call import Call
@@ -16,17 +15,10 @@ from kiln.declare.operation import Operation
 from kiln.declare.rules import Doc, Example
 from kiln.declare.shapes import shape
 from kiln.ground.clock import to_seconds_text
+from kiln.ground.control_symbols import text_alone
 from kiln.operations.errors.instances import InvalidInstanceIdNotFound
 from kiln.operations.params import InstanceId, RegionId
 from kiln.store.instances import instances
-
-#: What a terminal takes as orders, not as text: ECMA-48 control sequences and strings, and single control characters.
-_SYMBOLS = re.compile(
-    rb"\x1b\[[0-?]*[ -/]*[@-~]"
-    rb"|\x1b[\]PX^_][^\x07\x1b]*(?:\x07|\x1b\\)"
-    rb"|\x1b[ -/]*[0-~]"
-    rb"|[\x00-\x08\x0b-\x1f\x7f]"
-)
 
 
 @shape
@@ -47,7 +39,7 @@ def check(call: Call, p: Input) -> Output:
     instance = call.the(instances, p.instance_id, p.region_id, InvalidInstanceIdNotFound)
     printed = call.ports.machines.console(instance.id)
     if p.remove_symbols:
-        printed = _SYMBOLS.sub(b"", printed)
+        printed = text_alone(printed)
     return Output(
         instance_id=instance.id,
         console_output=base64.b64encode(printed).decode(),

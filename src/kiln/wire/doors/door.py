@@ -37,6 +37,7 @@ class RawRequest:
     headers: list[tuple[str, str]]
     body: bytes
     client_host: str = ""
+    is_tls: bool = False
 
     @cached_property
     def fields(self) -> Mapping[str, str]:

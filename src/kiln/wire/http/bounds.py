@@ -73,6 +73,23 @@ GATHERINGS = 4
 #: The body of a request for OSS that is no object: a list of 10,000 parts, or of a thousand names.
 LISTED = 2 * MiB
 
+#: A message of a WebSocket, and how many may wait for their application: what is typed is a few bytes each.
+SOCKET_MESSAGE = 64 * KiB
+SOCKET_MESSAGES = 64
+
+#: Terminals that may be joined at a time, and their share of the connections that there may be.
+TERMINALS = 256
+TERMINALS_SHARE = 0.25
+
+#: A terminal at which nothing is typed, and whose client does not say that it is there. Source: StartTerminalSession.
+TERMINAL_IDLE_S = 180.0
+
+#: What waits for who looks at a terminal; the oldest of it is lost to who is slower than the guest prints.
+TERMINAL_WAITING = 256 * KiB
+
+#: A WebSocket that is over, and whose client does not close it.
+SOCKET_CLOSE_S = 2.0
+
 #: After an answer that came before all of its request, the rest is read unseen, so that the answer is heard: while
 #: bytes come (nginx has the same pause), as long as nginx does, and longer where as much comes as on a line that
 #: objects are sent by. Twice what one request may bring is the end.

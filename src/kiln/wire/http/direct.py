@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import http
+from collections.abc import Callable, Iterable
 from typing import Any, Protocol, runtime_checkable
 
 from uvicorn.protocols.http.flow_control import HIGH_WATER_LIMIT
 from uvicorn.protocols.http.httptools_impl import RequestResponseCycle
 
 from kiln.wire.doors.door import Answer
+
+_PHRASES = {status.value: status.phrase for status in http.HTTPStatus}
 
 AnyScope = Any  #: ASGI's; uvicorn and ``wire.paths`` have types of their own for the same dictionary.
 
@@ -30,6 +33,9 @@ class Paths(Protocol):
     def direct(self, scope: AnyScope) -> Direct | None:
         """What answers such a request without a task."""
 
+    def socket(self, scope: AnyScope) -> Any:
+        """The ASGI application that answers a request for a WebSocket; None where there is none."""
+
     def is_streamed(self, scope: AnyScope) -> bool:
         """Whether its application takes the body as it comes."""
 
@@ -42,3 +48,14 @@ def may_be_direct(cycle: RequestResponseCycle) -> bool:
         if name == b"transfer-encoding" or (name == b"content-length" and int(value) > HIGH_WATER_LIMIT):
             return False
     return True
+
+
+def spelled(answer: Answer, more: Iterable[tuple[bytes, bytes]], *, keep_alive: bool) -> bytes:
+    """A whole answer as it is sent; *more* are headers of every answer's."""
+    head = [f"HTTP/1.1 {answer.status} {_PHRASES.get(answer.status, '')}\r\n"]
+    head += [f"{name}: {value}\r\n" for name, value in answer.headers]
+    if not keep_alive:
+        head.append("connection: close\r\n")
+    head.append(f"content-length: {len(answer.body)}\r\n")
+    common = b"".join([b"%b: %b\r\n" % one for one in more])
+    return b"%b%b\r\n%b" % ("".join(head).encode("latin-1"), common, answer.body)

@@ -19,20 +19,22 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import httptools
-from uvicorn.protocols.http.flow_control import HIGH_WATER_LIMIT, FlowControl
+from uvicorn.protocols.http.flow_control import HIGH_WATER_LIMIT
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
 from kiln.ground.journal import Journal
 from kiln.wire.doors.door import Answer
 from kiln.wire.http import bounds
 from kiln.wire.http.crowd import Crowd, name_of
-from kiln.wire.http.direct import Paths, may_be_direct
+from kiln.wire.http.direct import Paths, may_be_direct, spelled
+from kiln.wire.http.flow import Flow
 from kiln.wire.http.lingering import AnswerTransport, Linger, telling
 from kiln.wire.http.names import OwnNames
 from kiln.wire.http.refusals import fault_of, refusal
 from kiln.wire.http.streams import Stream, slice_bytes, told_length
 from kiln.wire.http.tls import HANDSHAKE_BYTE, Certificates, TlsBroken, TlsTransport
-from kiln.wire.http.upgrade import without_upgrade
+from kiln.wire.http.upgrade import is_absolute, path_of, socket_scope, without_upgrade
+from kiln.wire.http.websocket import WebSocket
 
 if TYPE_CHECKING:
     import asyncio
@@ -41,10 +43,6 @@ if TYPE_CHECKING:
     from uvicorn._types import ASGI3Application
 
 log = Journal("kiln.wire")
-
-_PHRASES = {status.value: status.phrase for status in http.HTTPStatus}
-
-_SCHEMES = (b"http://", b"https://")
 
 
 class BoundedProtocol(HttpToolsProtocol):
@@ -57,7 +55,7 @@ class BoundedProtocol(HttpToolsProtocol):
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
-        self.flow = _Flow(transport, self)
+        self.flow = Flow(transport, self)
         self._now = self.loop.time
         self._running: RequestResponseCycle | None = None
         self._due: tuple[RequestResponseCycle, ASGI3Application] | None = None
@@ -78,6 +76,8 @@ class BoundedProtocol(HttpToolsProtocol):
         self._tls: TlsTransport | None = None
         self._tunnel: ssl.SSLContext | None = None
         self._stream: Stream | None = None
+        self._socket: WebSocket | None = None
+        self._socket_due: tuple[WebSocket, Any] | None = None
         self._sealed = b""
         status = self.crowd.come(self, name_of(self.client[0] if self.client else ""))
         if status:
@@ -88,6 +88,8 @@ class BoundedProtocol(HttpToolsProtocol):
         self.crowd.leave(self)
         self._held = b""
         self._leave_cycles()
+        if self._socket is not None:
+            self._socket.lose()
         super().connection_lost(exc)
 
     def give_way(self) -> None:
@@ -128,14 +130,8 @@ class BoundedProtocol(HttpToolsProtocol):
         if answer is None:
             log.error("answer_failed", reason=repr(error))
             answer = Answer(500, (), b"")
-        head = [f"HTTP/1.1 {answer.status} {_PHRASES.get(answer.status, '')}\r\n"]
-        head += [f"{name}: {value}\r\n" for name, value in answer.headers]
-        if not cycle.keep_alive:
-            head.append("connection: close\r\n")
-        head.append(f"content-length: {len(answer.body)}\r\n")
-        dated = b"".join([b"%b: %b\r\n" % one for one in self.server_state.default_headers])
         cycle.response_started = cycle.response_complete = True
-        self.transport.write(b"%b%b\r\n%b" % ("".join(head).encode("latin-1"), dated, answer.body))
+        self.transport.write(spelled(answer, self.server_state.default_headers, keep_alive=cycle.keep_alive))
         if not cycle.keep_alive:
             self.transport.close()
         self.on_response_complete()
@@ -148,7 +144,7 @@ class BoundedProtocol(HttpToolsProtocol):
         elif self._unread_since is not None and now - self._unread_since > bounds.UNREAD_S:
             self.crowd.count("answer_unread")
             self.give_way()
-        elif not self._is_answering:
+        elif not self._is_answering and self._socket is None:
             self._check_asking(now)
 
     def _check_asking(self, now: float) -> None:
@@ -187,6 +183,9 @@ class BoundedProtocol(HttpToolsProtocol):
             self._take_sealed(self._tls, data)
 
     def _take(self, data: bytes) -> None:
+        if self._socket is not None:
+            self._socket.take(data)
+            return
         self._last_byte = self._now()
         self._held = memoryview(b"".join((self._held, data)) if self._held else data)
         self.go_on()
@@ -249,7 +248,7 @@ class BoundedProtocol(HttpToolsProtocol):
             self.give_way()  # A stream that nobody reads does not end.
         elif self._is_answering:
             super().shutdown()
-        else:
+        elif self._socket is None:  # Whose application ends it.
             self.transport.close()
 
     @property
@@ -292,6 +291,9 @@ class BoundedProtocol(HttpToolsProtocol):
             self._refuse(self._fault)
 
     def eof_received(self) -> bool:  # type: ignore[override]
+        if self._socket is not None:
+            self._socket.take_end()
+            return False
         if self._is_answering and not self.cycle.chunked_encoding:
             self.cycle.keep_alive = False  # Who sends nothing more may listen all the same, but to no stream.
             return True
@@ -331,20 +333,15 @@ class BoundedProtocol(HttpToolsProtocol):
             self._fault = "proxy_elsewhere"
             return
         if self.parser.should_upgrade():
-            # The parser takes a body for the other protocol's: it reads the head again, without the wish.
-            version = self.parser.get_http_version().encode()
-            self._head_again = without_upgrade(self.parser.get_method(), self.url, version, self.headers)
+            self._find_socket()
             return
         # uvicorn would take the target apart by the rules of addresses, which some clients' do not keep.
         target, self.url = self.url, b"/"
         self._is_at_head = True
         super().on_headers_complete()
         self._is_at_head = False
-        path, _, query = target.partition(b"?")
-        if path[:8].lower().startswith(_SCHEMES):
-            path = b"/" + path.split(b"://", 1)[1].partition(b"/")[2]
-        self.scope["raw_path"], self.scope["query_string"] = path or b"/", query
-        self.scope["path"] = path.decode("latin-1") or "/"
+        path, self.scope["query_string"] = path_of(target)
+        self.scope["raw_path"], self.scope["path"] = path, path.decode("latin-1")
         if self.table.is_streamed(self.scope):
             self._stream = Stream(self._now())
             self.crowd.ask(self)
@@ -370,7 +367,7 @@ class BoundedProtocol(HttpToolsProtocol):
     def on_message_complete(self) -> None:
         self._in_head, self._head_bytes = True, 0
         self._stream = None
-        if not self._fault and not self._head_again and self._tunnel is None:
+        if not self._fault and not self._head_again and self._tunnel is None and self._socket_due is None:
             super().on_message_complete()
             if self._due is not None:
                 self._begin_due()
@@ -415,6 +412,8 @@ class BoundedProtocol(HttpToolsProtocol):
     def resume_writing(self) -> None:
         self._unread_since = None
         super().resume_writing()
+        if self._socket is not None:
+            self._socket.go_on_writing()
 
     def send_400_response(self, msg: str) -> None:  # noqa: ARG002 - what the parser did not like is not told.
         self._refuse(self._fault or "bad_request")
@@ -426,6 +425,11 @@ class BoundedProtocol(HttpToolsProtocol):
         if self._fault:
             return
         rest = b"".join((self._piece[upgrade.args[0] :], self._held))
+        if self._socket_due is not None:
+            self._held, (self._socket, app) = b"", self._socket_due
+            self.crowd.ask(self)
+            self._socket.begin(app, rest, self.tasks)
+            return
         self.parser = httptools.HttpRequestParser(self)
         if self._tunnel is not None:
             # A client that did not wait for the answer has sent its first words of TLS already.
@@ -439,17 +443,25 @@ class BoundedProtocol(HttpToolsProtocol):
         self.parser.set_dangerous_leniencies(lenient_data_after_close=True)
         self.parser.feed_data(head)
 
+    def _find_socket(self) -> None:
+        """Look whether a WebSocket is asked for where there is one; else the request is read as one for HTTP."""
+        method = self.parser.get_method()
+        scope = None if self._is_busy or self._is_answering else socket_scope(self.scope, method, self.url)
+        app = None if scope is None else self.table.socket(scope)
+        if scope is None or app is None:
+            # The parser takes a body for the other protocol's: it reads the head again, without the wish.
+            self._head_again = without_upgrade(method, self.url, self.parser.get_http_version(), self.headers)
+        else:
+            self._socket_due = WebSocket(self.transport, self.flow, scope), app
+
     def _is_for_others(self) -> bool:
         """Whether a client takes this server for its proxy, and asks for what is not here."""
-        if not self.url[:8].lower().startswith(_SCHEMES):
-            return False
         host, port = self.server or ("", None)
-        return not self.names.is_proxied(self.url.decode("latin-1"), (host, port or 0))
+        return is_absolute(self.url) and not self.names.is_proxied(self.url.decode("latin-1"), (host, port or 0))
 
     def _find_tunnel(self) -> None:
         """Look where CONNECT leads: to ourselves, or nowhere."""
-        is_behind = bool(self.pipeline) or (self.cycle is not None and not self.cycle.response_complete)
-        if self._tls is not None or is_behind:
+        if self._tls is not None or self.pipeline or (self.cycle is not None and not self.cycle.response_complete):
             self._fault = "connect_within"
         elif self.certificates is None:
             self._fault = "connect_closed"
@@ -471,25 +483,11 @@ class BoundedProtocol(HttpToolsProtocol):
             self.give_way()  # An answer is on its way: whatever came now would be taken for a part of it.
             return
         self._tell(reason)
-        if cycle is not None and not cycle.response_complete:
-            cycle.disconnected = True
-            cycle.message_event.set()
+        self._leave_cycles()
         self._throw_rest_away()
 
     def _tell(self, reason: str) -> None:
         self.transport.write(refusal(reason))
-
-
-class _Flow(FlowControl):
-    """Reads no more while there is something that nobody has parsed."""
-
-    def __init__(self, transport: asyncio.Transport, protocol: BoundedProtocol) -> None:
-        super().__init__(transport)
-        self._protocol = protocol
-
-    def resume_reading(self) -> None:
-        if not self._protocol.has_held:
-            super().resume_reading()
 
 
 def bounded_by(

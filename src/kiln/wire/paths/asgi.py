@@ -31,6 +31,7 @@ def to_request(scope: Scope, body: bytes) -> RawRequest:
         headers=[(name.decode("latin-1"), value.decode("latin-1")) for name, value in scope["headers"]],
         body=body,
         client_host=client_of(scope),
+        is_tls=scope.get("scheme") in ("https", "wss"),
     )
 
 

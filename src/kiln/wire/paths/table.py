@@ -33,6 +33,7 @@ class Path(Generic[Site]):
     )
     claims: Callable[[Scope], bool] | None = None  #: Of one whose requests are known by something else than the path.
     is_streamed: bool = False  #: Whether its application takes the body as it comes, and bounds it itself.
+    is_socket: bool = False  #: Whether it is a WebSocket's, and takes no other request.
     about: str  #: For the reference: what it answers, and to whom. Paragraphs of Markdown.
 
 
@@ -81,10 +82,15 @@ class Table(Generic[Site]):
         if path.methods and scope["method"] not in path.methods:
             words = f"{path.at} takes {' and '.join(path.methods)}, and no {scope['method']}."
             await send_words(send, 405, words, ("allow", ", ".join(path.methods)))
-            return
-        if path.is_streamed:
+        elif path.is_socket:
+            words = f"{path.at} is a WebSocket's: it takes GET with Upgrade: websocket alone."
+            await send_words(send, 426, words, ("upgrade", "websocket"), ("connection", "upgrade"))
+        elif path.is_streamed:
             await application(scope, receive, send)
-            return
+        else:
+            await self._answer_whole(application, scope, receive, send)
+
+    async def _answer_whole(self, application: Application, scope: Scope, receive: Receive, send: Send) -> None:
         try:
             body = await _read(scope, receive)
         except _CallerLeft:
@@ -101,11 +107,16 @@ class Table(Generic[Site]):
     def direct(self, scope: Scope) -> Direct | None:
         """What answers a request that is whole without a task, where its path's application can do that."""
         found = self._find(scope)
-        if found is None or found[0].is_streamed:
+        if found is None or found[0].is_streamed or found[0].is_socket:
             return None
         path, application = found
         is_taken = not path.methods or scope["method"] in path.methods
         return application if is_taken and isinstance(application, Direct) else None
+
+    def socket(self, scope: Scope) -> Application | None:
+        """What answers a request for a WebSocket, at a path that has one."""
+        found = self._find(scope)
+        return found[1] if found is not None and found[0].is_socket else None
 
     def is_streamed(self, scope: Scope) -> bool:
         """Whether the application of a request takes its body as it comes."""

@@ -132,21 +132,6 @@ class InvalidInstanceNotMatch(ApiError):
     hint = "The instance must be Running, and not run Windows."
 
 
-class MissingParamInstanceId(ApiError):
-    """No instance is named."""
-
-    code = "MissingParam.InstanceId"
-    message = "The parameter instanceId is missing or empty."
-
-
-class InstanceIdsExceedLimit(ApiError):
-    """More instances are named than may be."""
-
-    code = "InstanceIds.ExceedLimit"
-    status = 403
-    message = "The number of instance IDs exceeds the upper limit."
-
-
 class UsernameExceedLimit(ApiError):
     """The user's name has more than 255 characters, or is none that a user can have."""
 

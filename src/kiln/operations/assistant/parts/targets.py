@@ -10,6 +10,7 @@ from kiln.calls.call import Call
 from kiln.declare.ids import new_id
 from kiln.declare.states import InstanceStatus, InvocationStatus
 from kiln.operations.assistant.parts import errand, errors
+from kiln.operations.errors.instances import InstanceIdsExceedLimit, MissingParamInstanceId
 from kiln.operations.filters import TagFilter, by_tags
 from kiln.store import invocations, tags
 from kiln.store.instances import Instance, instances
@@ -17,8 +18,8 @@ from kiln.store.invocations import Invocation, InvocationResult
 from kiln.store.tasks import errand_lane
 
 TARGET_ERRORS = (
-    errors.MissingParamInstanceId,
-    errors.InstanceIdsExceedLimit,
+    MissingParamInstanceId,
+    InstanceIdsExceedLimit,
     errors.InvalidInstanceNotFound,
     errors.InvalidInstanceNotMatch,
 )
@@ -37,12 +38,12 @@ def find_targets(
     else:
         ids = list(dict.fromkeys(named))
         if not ids:
-            raise errors.MissingParamInstanceId
+            raise MissingParamInstanceId
         if len(ids) > most:
-            raise errors.InstanceIdsExceedLimit
+            raise InstanceIdsExceedLimit
         found = [call.the(instances, one, region, errors.InvalidInstanceNotFound) for one in ids]
     if len(found) > most:
-        raise errors.InstanceIdsExceedLimit
+        raise InstanceIdsExceedLimit
     for one in found:
         if one.status != InstanceStatus.RUNNING or one.system.os_type == "windows":
             raise errors.InvalidInstanceNotMatch(instance_id=one.id, status=one.status)

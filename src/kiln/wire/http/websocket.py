@@ -1,0 +1,199 @@
+"""One WebSocket: what comes is parsed and bounded, and given to an ASGI application; what that says goes out.
+
+The protocol itself is the library's (``websockets``, which knows no connection);
+here are bytes, and how much of them. What is parsed at a time is bounded, and
+nothing is read while the application has messages to take, or the client takes
+no answers. Extensions are not offered: what is compressed cannot be bounded by
+its length.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections import deque
+from http import HTTPStatus
+from typing import TYPE_CHECKING, Any
+
+from kiln.ground.journal import Journal
+from kiln.wire.http import bounds
+
+if TYPE_CHECKING:
+    from uvicorn.protocols.http.flow_control import FlowControl
+    from websockets.frames import Frame
+    from websockets.server import ServerProtocol
+
+log = Journal("kiln.wire")
+
+#: The library tells of each connection; so do the applications here, and they say whose it was.
+_quiet = logging.getLogger("kiln.wire.websocket")
+_quiet.setLevel(logging.WARNING)
+
+_SUPPORTED = 101
+_GONE = {"type": "websocket.disconnect", "code": 1006}
+
+
+class WebSocket:
+    """See the module. All is on the event loop's thread."""
+
+    def __init__(self, transport: asyncio.Transport, flow: FlowControl, scope: dict[str, Any]) -> None:
+        # Most Kilns serve none, and it takes as long to load as half a start may.
+        from websockets.datastructures import Headers  # noqa: PLC0415
+        from websockets.http11 import Request, Response  # noqa: PLC0415
+        from websockets.protocol import State  # noqa: PLC0415
+        from websockets.server import ServerProtocol  # noqa: PLC0415
+
+        self._headers, self._response, self._open = Headers, Response, State.OPEN
+        self._transport, self._flow, self._scope = transport, flow, scope
+        self._loop = asyncio.get_running_loop()
+        self._wire: ServerProtocol = ServerProtocol(logger=_quiet)
+        fields = [(name.decode("latin-1"), value.decode("latin-1")) for name, value in scope["headers"]]
+        # The path is kept from the library, since it may hold a secret.
+        self._greeting = self._wire.accept(Request("/", Headers(fields)))
+        self._refusal: Any = None
+        self._is_accepted = self._is_over = False
+        self._held = b""
+        self._heard: deque[dict[str, Any]] = deque()
+        self._bell = asyncio.Event()
+        self._message = bytearray()
+        self._is_text = False
+        self._end: asyncio.TimerHandle | None = None
+
+    def begin(self, app: Any, rest: bytes, tasks: set[asyncio.Task[None]]) -> None:
+        """Have *app* answer; *rest* came behind the head. One whose head is not sound is refused."""
+        if self._greeting.status_code != _SUPPORTED:
+            self._wire.send_response(self._greeting)
+            self._flush()
+            return
+        self._heard.append({"type": "websocket.connect"})
+        self.take(rest)
+        task = self._loop.create_task(self._run(app))
+        tasks.add(task)
+        task.add_done_callback(tasks.discard)
+
+    def take(self, data: bytes) -> None:
+        """What has come next."""
+        is_first = not self._held
+        self._held += data
+        if is_first:
+            self._go_on()
+
+    def take_end(self) -> None:
+        """Nothing more comes."""
+        if self._is_accepted:
+            self._wire.receive_eof()
+            self._flush()
+        self.lose()
+
+    def lose(self) -> None:
+        """There is no connection any more."""
+        self._is_over = True
+        self._held = b""
+        self._bell.set()
+        if self._end is not None:
+            self._end.cancel()
+
+    def go_on_writing(self) -> None:
+        """The client has taken what was written."""
+        self._go_on()
+
+    async def _run(self, app: Any) -> None:
+        try:
+            await app(self._scope, self._receive, self._send)
+        except Exception:
+            log.exception("socket_crashed", path=self._scope["path"])
+        finally:
+            if not self._is_over:
+                if not self._is_accepted:
+                    self._wire.send_response(self._refused(HTTPStatus.INTERNAL_SERVER_ERROR, [], b""))
+                else:
+                    self._wire.fail(1011)
+                self._flush()
+
+    async def _receive(self) -> dict[str, Any]:
+        while not self._heard:
+            if self._is_over:
+                return _GONE
+            self._bell.clear()
+            await self._bell.wait()
+        message = self._heard.popleft()
+        self._go_on()
+        return message
+
+    async def _send(self, message: dict[str, Any]) -> None:
+        if self._is_over:
+            return
+        kind = message["type"]
+        if kind == "websocket.accept":
+            self._transport.write(self._greeting.serialize())
+            # The first one would read the request by itself, which others have read.
+            self._wire = type(self._wire)(state=self._open, max_size=bounds.SOCKET_MESSAGE, logger=_quiet)
+            self._is_accepted = True
+        elif kind == "websocket.send":
+            self._wire.send_binary(message["bytes"])
+        elif kind == "websocket.close":
+            self._wire.send_close(message["code"], message["reason"])
+        elif kind == "websocket.http.response.start":
+            self._refusal = message
+            return
+        else:
+            start = self._refusal
+            self._wire.send_response(self._refused(HTTPStatus(start["status"]), start["headers"], message["body"]))
+        self._flush()
+        self._go_on()
+        await self._flow.drain()
+
+    def _refused(self, status: HTTPStatus, headers: list[tuple[bytes, bytes]], body: bytes) -> Any:
+        named = self._headers([(name.decode("latin-1"), value.decode("latin-1")) for name, value in headers])
+        named.setdefault("content-length", str(len(body)))
+        named["connection"] = "close"
+        return self._response(status, status.phrase, named, body)
+
+    def _go_on(self) -> None:
+        """Parse a little of what has come, and the rest when others have had their turn."""
+        if not self._is_accepted:
+            if len(self._held) > bounds.SOCKET_MESSAGE:
+                self._flow.pause_reading()
+            return
+        if self._is_over:
+            return
+        may_read = len(self._heard) < bounds.SOCKET_MESSAGES and not self._flow.write_paused
+        if self._held and may_read:
+            piece, self._held = self._held[: bounds.SLICE], self._held[bounds.SLICE :]
+            self._wire.receive_data(piece)
+            for frame in self._wire.events_received():
+                self._hear(frame)  # type: ignore[arg-type]
+            self._flush()
+            if self._held:
+                self._loop.call_soon(self._go_on)
+        if self._held or not may_read:
+            self._flow.pause_reading()
+        else:
+            self._flow.resume_reading()
+
+    def _hear(self, frame: Frame) -> None:
+        name = frame.opcode.name
+        if name in ("TEXT", "BINARY"):
+            self._is_text = name == "TEXT"
+        if name in ("TEXT", "BINARY", "CONT"):
+            self._message += frame.data
+            if frame.fin:
+                whole, self._message = bytes(self._message), bytearray()
+                said = {"text": whole.decode(errors="replace")} if self._is_text else {"bytes": whole}
+                self._heard.append({"type": "websocket.receive", **said})
+                self._bell.set()
+
+    def _flush(self) -> None:
+        for piece in self._wire.data_to_send():
+            if self._transport.is_closing():
+                break
+            if piece:
+                self._transport.write(piece)
+            else:
+                self._transport.write_eof()
+        if self._wire.close_expected():
+            # The client has been told, or has said it: it may take its time to hear, but not for ever.
+            self._is_over = True
+            self._bell.set()
+            if self._end is None:
+                self._end = self._loop.call_later(bounds.SOCKET_CLOSE_S, self._transport.abort)

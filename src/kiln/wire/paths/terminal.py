@@ -1,0 +1,222 @@
+"""A terminal on an instance's serial console, by a WebSocket that speaks Session Manager's protocol.
+
+    GET /session?sessionid=ts-...&token=...     Upgrade: websocket
+      <- OUTPUT                what the console shows; at first what it has shown last
+      -> INPUT                 what is typed; an empty one says that the client is there
+      -> SIZE, CLOSE           heeded are those who leave: a serial port has no size
+      <- STATUS 5, reason      the session is over; then the WebSocket is closed
+
+StartTerminalSession gives the token, which does for one time. A session ends with
+its client, its machine, its key, EndTerminalSession, this server, or for silence.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from contextlib import suppress
+from typing import NamedTuple
+from urllib.parse import parse_qsl, urlsplit
+
+from kiln.calls.terminals import Terminal as Session
+from kiln.calls.terminals import TerminalRefused, Terminals
+from kiln.ground.clock import Clock
+from kiln.ground.journal import Journal
+from kiln.ground.terminal_messages import CLOSED, Malformed, Type, pack, unpack
+from kiln.ground.values import dataclass
+from kiln.machines.errors import MachineError
+from kiln.machines.port import Machines
+from kiln.wire.gateway import Gateway
+from kiln.wire.http.bounds import BEAT_S, TERMINAL_IDLE_S, TERMINAL_WAITING, TERMINALS
+from kiln.wire.http.crowd import name_of
+from kiln.wire.key import Key
+from kiln.wire.paths.asgi import Receive, Scope, Send, client_of
+from kiln.wire.paths.consoles import Console, Consoles, Viewer
+from kiln.wire.paths.threads import Threads
+
+log = Journal("kiln.wire")
+
+_PIECE = 16 * 1024  #: Of what the console shows, in one message.
+_NORMAL, _GOING_AWAY = 1000, 1001
+_STOPS = "this Kiln stops"
+_IDLE = "nothing came from its client for too long"
+_LONGEST_REASON = 120  #: Bytes that a closing frame has room for.
+
+
+class TerminalLimits(NamedTuple):
+    """How many may be joined at a time, and for how long."""
+
+    in_all: int = TERMINALS
+    idle_s: float = TERMINAL_IDLE_S
+    beat_s: float = BEAT_S  #: So often its key is looked at.
+    waiting: int = TERMINAL_WAITING
+
+
+@dataclass(frozen=True, kw_only=True)
+class TerminalSite:
+    """What terminals are made of."""
+
+    terminals: Terminals
+    machines: Machines
+    clock: Clock
+    limits: TerminalLimits = TerminalLimits()
+
+
+class TerminalPath:
+    """See the module. All is on the event loop's thread."""
+
+    def __init__(self, gateway: Gateway, threads: Threads, site: TerminalSite) -> None:
+        self._gateway = gateway
+        self._threads = threads
+        self._terminals = site.terminals
+        self._consoles = Consoles(site.machines)
+        self._clock = site.clock
+        self._limits = site.limits
+        self._viewers: set[Viewer] = set()
+        self._has_ended = False
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        await receive()
+        viewer = Viewer(self._limits.waiting)
+        loop = asyncio.get_running_loop()
+
+        def end(reason: str) -> None:
+            with suppress(RuntimeError):  # The loop is closed, and with it the connection.
+                loop.call_soon_threadsafe(viewer.end, reason)
+
+        try:
+            session = self._admit(scope, end)
+        except TerminalRefused as refused:
+            log.info("terminal_refused", peer=client_of(scope), reason=str(refused))
+            await _refuse(send, 429 if isinstance(refused, _TooMany) else 403, str(refused))
+            return
+        log.info("terminal_opened", session=session.id, account=session.account, instance=session.instance)
+        self._viewers.add(viewer)
+        try:
+            await send({"type": "websocket.accept"})
+            await self._serve(session, viewer, name_of(client_of(scope)), receive, send)
+        finally:
+            self._viewers.discard(viewer)
+            self._terminals.end(session.id, viewer.reason, self._clock(), has_failed=viewer.has_failed)
+            log.info("terminal_closed", session=session.id, account=session.account, reason=viewer.reason)
+
+    def end(self) -> None:
+        """End every session."""
+        self._has_ended = True
+        for viewer in self._viewers:
+            viewer.end(_STOPS)
+        self._consoles.end()
+
+    def _admit(self, scope: Scope, end: Callable[[str], None]) -> Session:
+        """Whose token it is. Raises TerminalRefused."""
+        headers = {name: value.decode("latin-1") for name, value in scope["headers"]}
+        if not _is_own(headers.get(b"origin"), headers.get(b"host", "")):
+            raise TerminalRefused("A page of another origin may not open terminals here.")
+        if self._has_ended or len(self._viewers) >= self._limits.in_all:
+            raise _TooMany("There are as many terminals as there may be.")
+        given = {name.lower(): value for name, value in parse_qsl(scope["query_string"].decode("latin-1"))}
+        token = given.get("token") or headers.get(b"x-acs-session-token", "")
+        return self._terminals.join(given.get("sessionid", ""), token, self._clock(), end)
+
+    async def _serve(self, session: Session, viewer: Viewer, peer: str, receive: Receive, send: Send) -> None:
+        """Show and type until it ends; then say why."""
+        out = _Out(send, self._clock)
+        try:
+            console = await self._consoles.join(session.instance, viewer)
+        except MachineError as error:
+            viewer.end(str(error), has_failed=True)
+            await out.say_goodbye(viewer.reason)
+            return
+        tasks = [
+            asyncio.ensure_future(work)
+            for work in (
+                self._show(viewer, out),
+                self._type(console, viewer, receive),
+                self._watch(session, viewer, peer),
+                viewer.ended.wait(),
+            )
+        ]
+        try:
+            await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+            viewer.end(viewer.reason)
+            # What the guest printed last is shown before it is said why nothing more comes.
+            await asyncio.wait(tasks[:1], timeout=1.0)
+        finally:
+            console.leave(viewer)
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
+        await out.say_goodbye(viewer.reason)
+
+    async def _show(self, viewer: Viewer, out: _Out) -> None:
+        # Official clients type nothing before they have been shown something.
+        await out.say(Type.OUTPUT, b"")
+        while piece := await viewer.take(_PIECE):
+            await out.say(Type.OUTPUT, piece)
+
+    async def _type(self, console: Console, viewer: Viewer, receive: Receive) -> None:
+        while True:
+            try:
+                async with asyncio.timeout(self._limits.idle_s):
+                    message = await receive()
+                    if message["type"] == "websocket.disconnect":
+                        return
+                    kind, typed = unpack(message.get("bytes") or b"")
+                    if kind == Type.CLOSE or (kind == Type.STATUS and typed[:1] == bytes([CLOSED])):
+                        return
+                    if kind == Type.INPUT and typed:
+                        await console.type(typed)
+                    elif kind not in (Type.INPUT, Type.SIZE, Type.STATUS):
+                        viewer.end(f"its client sent a message of type {kind}, which is none of a terminal's")
+                        return
+            except TimeoutError:
+                viewer.end(_IDLE)
+                return
+            except Malformed as error:
+                viewer.end(f"its client does not speak Session Manager's protocol: {error}")
+                return
+
+    async def _watch(self, session: Session, viewer: Viewer, peer: str) -> None:
+        key = Key(id=session.access_key_id, secret="", account_id=session.account, session=session.role)
+        while True:
+            await asyncio.sleep(self._limits.beat_s)
+            if not await self._threads.run(peer, self._gateway.is_in_use, key):
+                viewer.end("its key is no more in use")
+                return
+
+
+class _TooMany(TerminalRefused):
+    """There are as many as there may be; another may come later."""
+
+
+class _Out:
+    """What goes to one client, numbered."""
+
+    def __init__(self, send: Send, clock: Clock) -> None:
+        self._send = send
+        self._clock = clock
+        self._number = 0
+
+    async def say(self, kind: Type, payload: bytes) -> None:
+        message = pack(kind, payload, self._number, int(self._clock() * 1000))
+        self._number += 1
+        await self._send({"type": "websocket.send", "bytes": message})
+
+    async def say_goodbye(self, reason: str) -> None:
+        """Say why it is over, to the program and to the library that it uses."""
+        words = f"Exit: {reason}".encode()
+        await self.say(Type.STATUS, bytes([CLOSED]) + words)
+        code = _GOING_AWAY if reason == _STOPS else _NORMAL
+        short = words[:_LONGEST_REASON].decode(errors="ignore")
+        await self._send({"type": "websocket.close", "code": code, "reason": short})
+
+
+def _is_own(origin: str | None, host: str) -> bool:
+    """Whether a page of this server asks, or a program that is no browser."""
+    return origin is None or urlsplit(origin).netloc.lower() == host.lower()
+
+
+async def _refuse(send: Send, status: int, words: str) -> None:
+    headers = [(b"content-type", b"text/plain; charset=utf-8")]
+    await send({"type": "websocket.http.response.start", "status": status, "headers": headers})
+    await send({"type": "websocket.http.response.body", "body": f"{words}\n".encode()})
