@@ -20,7 +20,7 @@ from kiln.client.client import Client
 from kiln.service.datafolder import DataFolder
 
 LOOK_AGAIN_S = 0.5
-_LEAVE = b"\x1d"  #: Ctrl-], which telnet and virsh use too.
+LEAVE = b"\x1d"  #: Ctrl-], which telnet and virsh use too.
 _READ_BYTES = 65536
 
 
@@ -58,10 +58,8 @@ def write(printed: bytes, *, raw: bool) -> None:
     sys.stdout.flush()
 
 
-def attach(data: Path | None, instance: str) -> None:
-    """Join this terminal to the machine's serial port until Ctrl-] is typed. Raises Refusal."""
-    if data is None:
-        raise Refusal("--attach needs the data folder of a Kiln on this machine: KILN_DATA or --data", exits.SETTINGS)
+def attach(data: Path, instance: str) -> None:
+    """Join this terminal to the serial port of a machine on this host until Ctrl-] is typed. Raises Refusal."""
     path = DataFolder(data).console(instance)
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as port:
         try:
@@ -70,7 +68,7 @@ def attach(data: Path | None, instance: str) -> None:
             hint = "Does the instance run, and on this machine?"
             raise Refusal(f"{path}: {error.strerror}", exits.FILE, hint) from error
         output.note(f"joined to the console of {instance}; Ctrl-] leaves")
-        with _raw_terminal():
+        with raw_terminal():
             _bridge(port)
     output.note("\nleft the console")
 
@@ -87,13 +85,13 @@ def _bridge(port: socket.socket) -> None:
             sys.stdout.flush()
         if keyboard in ready:
             typed = os.read(keyboard, _READ_BYTES)
-            if not typed or _LEAVE in typed:
+            if not typed or LEAVE in typed:
                 return
             port.sendall(typed)
 
 
 @contextmanager
-def _raw_terminal() -> Iterator[None]:
+def raw_terminal() -> Iterator[None]:
     """Hand every key over as it is typed, where standard input is a terminal."""
     if not sys.stdin.isatty():
         yield

@@ -74,7 +74,7 @@ Type = Annotated[
 Follow = Annotated[bool, typer.Option("--follow", "-f", help="Go on showing what comes, until Ctrl-C.")]
 Raw = Annotated[bool, typer.Option("--raw", help="Show terminal control sequences as they are; they command yours.")]
 Attach = Annotated[
-    bool, typer.Option("--attach", help="Type into it as well, on the service's machine. Ctrl-] leaves.")
+    bool, typer.Option("--attach", help="Join this terminal to it, and type into it as well. Ctrl-] leaves.")
 ]
 
 
@@ -243,12 +243,20 @@ def show_console(
     data: Data = None,
     region: Region = None,
 ) -> None:
-    """Show what an instance has printed on its serial console: the last 64 KiB of it."""
-    if attach:
-        folder = find_data_folder(data)
-        console.attach(folder, _id_of(instance, region))
+    """Show what an instance has printed on its serial console: the last 64 KiB of it.
+
+    With --attach, from anywhere; all who are joined see the same, and each may
+    type. With --data too, by the machine's own socket there, which one can be
+    connected to: no service is needed, and others wait.
+    """
+    if attach and data is not None:
+        console.attach(data, _id_of(instance, region))
         return
     with open_client(region) as client:
+        if attach:
+            # What speaks WebSocket takes as long to load as a word may take.
+            importlib.import_module("kiln.cli.terminal").join(client, to_id(client, "instance", instance))
+            return
         console.show(client, to_id(client, "instance", instance), follow=follow, raw=raw)
 
 

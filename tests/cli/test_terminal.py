@@ -1,0 +1,67 @@
+"""Joining a terminal to an instance's console by the API: a served Kiln, whose guest is the test."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import time
+
+import pytest
+
+from kiln.cli import exits
+from kiln.wire.http.bounds import Room
+from kiln.wire.paths.events import Limits
+from tests.clouds import ACCOUNT, REGION, make_cloud
+from tests.consoled import Consoled, a_running_instance
+from tests.wire.paths.site import start_site
+
+
+@pytest.fixture
+def site(tmp_path, sqlite):
+    machines = Consoled(tmp_path / "run")
+    cloud = make_cloud(tmp_path, sqlite, machines=machines)
+    cloud.clock.now = time.time()  # The command line signs by this host's clock.
+    with start_site(cloud, Limits(), Room(64, 64)) as served:
+        served.instance = a_running_instance(cloud)
+        yield served
+        machines.close()
+
+
+def attach(site, **streams):
+    host, port = site.address
+    settings = {
+        "KILN_ENDPOINT": f"http://{host}:{port}",
+        "KILN_ACCESS_KEY_ID": ACCOUNT,
+        "KILN_ACCESS_KEY_SECRET": f"secret-{ACCOUNT}",
+        "KILN_REGION": REGION,
+    }
+    words = ["instance", "console", site.instance, "--attach"]
+    command = [sys.executable, "-m", "kiln.cli.main", *words]
+    return subprocess.Popen(command, env=os.environ | settings, stderr=subprocess.PIPE, **streams)
+
+
+def test_types_into_a_machine_from_anywhere_and_shows_what_it_says(site):
+    with attach(site, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
+        guest = site.cloud.ports.machines.guests.get(timeout=60)
+        guest.sendall(b"login: ")
+        shown = os.read(process.stdout.fileno(), 100)
+        process.stdin.write(b"root\n")
+        process.stdin.flush()
+        typed = guest.recv(100)
+        process.stdin.write(b"\x1d")
+        process.stdin.flush()
+        _, said = process.communicate(timeout=60)
+
+    assert (shown, typed, process.returncode) == (b"login: ", b"root\n", exits.DONE.number)
+    assert b"left the console" in said
+
+
+def test_ends_with_the_machine_and_says_so(site):
+    with attach(site, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
+        site.cloud.ports.machines.guests.get(timeout=60).close()
+        ended = process.wait(60)
+        said = process.stderr.read()
+
+    assert ended == exits.DONE.number
+    assert b"the session is over: the machine has stopped" in said
