@@ -17,7 +17,8 @@ import pytest
 
 from kiln.service.clients import CLIENTS
 from kiln.testing import start_kiln
-from tests.tools import needs
+from tests.docs.pages import examples
+from tests.tools import needs, wants
 
 pytestmark = [pytest.mark.sdk, pytest.mark.timeout(240)]
 
@@ -110,6 +111,20 @@ except ServerException as error:
 """
 
 
+OF_ONE_REGION = """
+import os
+from alibabacloud_ecs20140526 import models
+from alibabacloud_ecs20140526.client import Client
+from alibabacloud_tea_openapi.models import Config
+client = Client(Config(
+    access_key_id=os.environ["ALIBABA_CLOUD_ACCESS_KEY_ID"],
+    access_key_secret=os.environ["ALIBABA_CLOUD_ACCESS_KEY_SECRET"],
+    endpoint="vpc.cn-hangzhou.aliyuncs.com", ca=os.environ["SSL_CERT_FILE"],
+))
+print(client.describe_vpcs(models.DescribeVpcsRequest()).body.total_count)
+"""
+
+
 @pytest.fixture(scope="module")
 def served(tmp_path_factory):
     """A Kiln that says in its log what is asked of it."""
@@ -163,6 +178,12 @@ def test_a_role_that_was_taken_signs_with_both_python_sdks(served):
     assert (regions, code) == ("2", "InvalidSecurityToken.Malformed")
 
 
+def test_a_python_sdk_need_not_say_the_region_of_the_endpoint_that_it_asks(served):
+    done = run(served, sys.executable, "-c", OF_ONE_REGION)
+
+    assert done.stdout == "0\n", done.stderr
+
+
 def test_packer_asks_once_where_kiln_is_and_is_never_refused(served, tmp_path):
     """It asked four times before every call, 152 times for the 39 calls of a build."""
     needs("packer")
@@ -187,6 +208,20 @@ def test_packer_asks_once_where_kiln_is_and_is_never_refused(served, tmp_path):
     assert calls.count("DescribeEndpoints") == 1
     assert calls.count("DescribeImages") == 3
     assert "connection_refused" not in served.log.read_text()[since:]
+
+
+def test_terraform_plans_under_it(served, tmp_path):
+    """Without its provider, for which it would have to reach a registry: so far its page can be tried here."""
+    wants("terraform")
+    (tmp_path / "main.tf").write_text('output "web" { value = "web" }\n')
+    (command,) = [
+        line for one in examples("sh") if one.page == "docs/howto/terraform.md" for line in one.text.splitlines()
+    ]
+    assert command.startswith("kiln run -- terraform ")
+
+    done = run(served, "sh", "-c", f"cd {tmp_path} && {command.removeprefix('kiln run -- ')} -no-color")
+
+    assert "Changes to Outputs" in done.stdout, done.stderr
 
 
 @pytest.mark.parametrize("protocol", ["http", "https"])
