@@ -8,7 +8,6 @@ import signal
 import socket
 import subprocess
 import sys
-import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -24,6 +23,7 @@ from tests.networks.places import group, interface, opened, place, public
 from tests.networks.test_frames import packet
 from tests.pools.kills import killed_at
 from tests.tools import needs
+from tests.waiting import wait_for
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
 
@@ -67,18 +67,13 @@ def test_who_finds_it_revived_by_then_does_not_say_that_it_did(host):
     kill_keeper(host)
     lock = (host.folder / "vpc-1" / "lock").stat().st_ino
 
-    def wait_for_it():
-        deadline = time.monotonic() + 60.0
-        while (
-            len([one for one in Path("/proc/locks").read_text().splitlines() if "->" in one and f":{lock} " in one]) < 2
-        ):
-            assert time.monotonic() < deadline
-            time.sleep(0.01)
+    def are_waiting():
+        return sum("->" in one and f":{lock} " in one for one in Path("/proc/locks").read_text().splitlines()) == 2
 
     with ThreadPoolExecutor(2) as threads:
         with PlaceFolder(host.folder / "vpc-1").held():
             said = [threads.submit(KeptNetworks(host.folder).revive) for _ in range(2)]
-            wait_for_it()
+            wait_for(are_waiting, within_s=60.0)
         assert sorted(one.result(60.0) for one in said) == [[], ["vpc-1"]]
 
 
