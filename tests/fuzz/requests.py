@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import itertools
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
+from functools import cache
 from typing import Any
 
 from hypothesis import strategies as st
@@ -33,7 +34,7 @@ def parameters(draw: Any, operation: Operation, known: Mapping[str, list[str]], 
     """What somebody might send for *operation*: what it needs, some of what it takes, and now and then neither."""
     found: dict[str, str] = {"RegionId": region}
     fields = [f for f in operation.parameters if f.name != "region_id"]
-    optional = [f for f in fields if not f.required]
+    optional = tuple(f for f in fields if not f.required)
     chosen = [f for f in fields if f.required] + draw(_some(optional, 6))
     naming = [f for f in optional if values.names_something(f, known) and f not in chosen]
     if naming and draw(st.integers(0, 3)):
@@ -61,7 +62,8 @@ _NAMES = st.one_of(
 )  # fmt: skip
 
 
-def _some(fields: Sequence[Field], most: int) -> st.SearchStrategy[list[Field]]:
+@cache
+def _some(fields: tuple[Field, ...], most: int) -> st.SearchStrategy[list[Field]]:
     if not fields:
         return st.just([])
     return st.lists(st.sampled_from(fields), unique_by=lambda f: f.name, max_size=most)
@@ -70,24 +72,28 @@ def _some(fields: Sequence[Field], most: int) -> st.SearchStrategy[list[Field]]:
 @st.composite
 def _sent(draw: Any, field: Field, known: Mapping[str, list[str]], *, odd: bool, under: str = "") -> dict[str, str]:
     """One declared parameter with its parts, under one or, oddly, several of its spellings."""
-    spellings = [f"{under}{name}" for name in (field.wire, *field.aliases)]
-    if field.repeated and not field.packed:
-        numbers = (".1", ".2", ".3", ".17", ".1000", ".0", ".01", "") if odd else (".1", ".2", ".3")
-        names = st.builds(str.__add__, st.sampled_from(spellings), st.sampled_from(numbers))
-    else:
-        names = st.sampled_from(spellings)
-    chosen = draw(st.lists(names, min_size=1, max_size=3, unique=True)) if odd or field.repeated else [draw(names)]
     found: dict[str, str] = {}
-    for name in chosen:
+    for name in draw(_called(field, odd=odd, under=under)):
         if not field.is_shape:
             found[name] = draw(values.anything(field) if odd else values.sound(field, known))
             continue
         inner = fields_of(field.kind)
         needed = [f for f in inner if f.required]
-        parts = needed + draw(_some([f for f in inner if not f.required], 4))
+        parts = needed + draw(_some(tuple(f for f in inner if not f.required), 4))
         for n, part in enumerate(parts):
             found |= draw(_sent(part, known, odd=odd and n == 0, under=f"{name}."))
     return found
+
+
+@cache
+def _called(field: Field, *, odd: bool, under: str) -> st.SearchStrategy[list[str]]:
+    """What a parameter is called, once or, oddly, several times."""
+    spellings = [f"{under}{name}" for name in (field.wire, *field.aliases)]
+    if field.repeated and not field.packed:
+        numbers = (".1", ".2", ".3", ".17", ".1000", ".0", ".01", "") if odd else (".1", ".2", ".3")
+        spellings = [f"{name}{number}" for name in spellings for number in numbers]
+    names = st.sampled_from(spellings)
+    return st.lists(names, min_size=1, max_size=3, unique=True) if odd or field.repeated else names.map(lambda n: [n])
 
 
 def by_rpc(action: str | ActionKey, params: Mapping[str, str], now: float, format_: str = "JSON") -> RawRequest:

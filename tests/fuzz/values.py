@@ -1,9 +1,13 @@
-"""Values for declared parameters, made from what is declared: allowed ones, forbidden ones and wild ones."""
+"""Values for declared parameters, made from what is declared: allowed ones, forbidden ones and wild ones.
+
+A strategy is kept once it is made: Hypothesis looks through each anew, which takes longer than to draw from it.
+"""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping
+from functools import cache
 from typing import Any
 
 from hypothesis import strategies as st
@@ -68,6 +72,7 @@ _WILD = st.one_of(
 _WORDS = ("a-1", "web-1", "a.b", "Kiln-2026", "aGVsbG8=", "2026-11-23T06:42Z")
 
 
+@cache
 def allowed(field: Field) -> SearchStrategy[str]:
     """Texts that a field of a declared Input takes; of a repeated one, for one of its elements."""
     if field.packed is not None:
@@ -75,7 +80,8 @@ def allowed(field: Field) -> SearchStrategy[str]:
     return _single(field)
 
 
-def forbidden(field: Field) -> list[tuple[str, Rule]]:
+@cache
+def forbidden(field: Field) -> tuple[tuple[str, Rule], ...]:
     """Values that break a rule of *field*, with the rule that is the first to be broken."""
     found = []
     for rule in field.rules:
@@ -84,7 +90,7 @@ def forbidden(field: Field) -> list[tuple[str, Rule]]:
         broken = next(r for r in field.rules if not r.allows(value))
         packed = text if field.packed is None else _packers[field.packed]([text])
         found.append((packed, broken))
-    return found
+    return tuple(found)
 
 
 def names_something(field: Field, known: Mapping[str, list[str]]) -> bool:
@@ -99,10 +105,16 @@ def sound(field: Field, known: Mapping[str, list[str]]) -> SearchStrategy[str]:
     if not names_something(field, known):
         return allowed(field)
     stem = field.wire.removesuffix("s")
-    real = st.sampled_from(next(ids for name, ids in known.items() if stem.endswith(name)))
+    return _real(field, tuple(next(ids for name, ids in known.items() if stem.endswith(name))))
+
+
+@cache
+def _real(field: Field, ids: tuple[str, ...]) -> SearchStrategy[str]:
+    real = st.sampled_from(ids)
     return real if field.packed is None else st.lists(real, min_size=1, max_size=3).map(_packers[field.packed])
 
 
+@cache
 def anything(field: Field) -> SearchStrategy[str]:
     """Whatever might be sent for *field*, by mistake or on purpose."""
     choices = [allowed(field), _WILD]
