@@ -8,7 +8,6 @@ import re
 import signal
 import socket
 import ssl
-import subprocess
 import sys
 from pathlib import Path
 
@@ -16,13 +15,12 @@ import oss2
 import pytest
 
 from kiln.service.clients import CLIENTS
-from kiln.testing import start_kiln
+from tests import warm
 from tests.docs.pages import examples
 from tests.tools import needs, wants
 
 pytestmark = [pytest.mark.sdk, pytest.mark.timeout(240)]
 
-KILN = [sys.executable, "-P", "-m", "kiln.cli.main"]
 REGIONS = "cn-qingdao-env17-d01,cn-hangzhou"
 
 CLASSIC = """
@@ -130,15 +128,14 @@ def served(tmp_path_factory):
     """A Kiln that says in its log what is asked of it."""
     needs("qemu-img")
     data = tmp_path_factory.mktemp("proxy") / "data"
-    with start_kiln(data, regions=REGIONS, log="info", tls="127.0.0.1:0", names="*.stack.example") as kiln:
+    with warm.start_kiln(data, regions=REGIONS, log="info", tls="127.0.0.1:0", names="*.stack.example") as kiln:
         yield kiln
 
 
 def run(served, *command, whose=()):
     """What the command did under ``kiln run``, with nothing set of clients' beforehand."""
     kept = {name: value for name, value in os.environ.items() if "PROXY" not in name.upper()}
-    words = [*KILN, "run", "--data", str(served.data), *whose, "--", *command]
-    return subprocess.run(words, env=kept, capture_output=True, text=True, check=False, timeout=200)
+    return warm.kiln("run", "--data", served.data, *whose, "--", *command, env=kept, timeout=200)
 
 
 def asked(served, since):
@@ -237,9 +234,7 @@ def test_a_python_sdk_finds_kiln_under_the_names_of_an_apsara_stack(served, prot
 
 
 def test_an_oss_client_names_its_bucket_below_a_name_of_an_apsara_stack(served):
-    given = subprocess.run(
-        [*KILN, "env", "python", "--data", str(served.data)], capture_output=True, text=True, check=True
-    )
+    given = warm.kiln("env", "python", "--data", served.data)
     led = dict(line.removeprefix("export ").split("=", 1) for line in given.stdout.splitlines())
     proxies = {"http": led["HTTP_PROXY"].strip("'")}
     auth = oss2.Auth(served.access_key_id, served.secret)
@@ -265,7 +260,7 @@ def test_a_name_that_is_not_the_cloud_s_is_refused(served, protocol):
 
 
 def test_a_port_of_its_own_speaks_tls_to_who_trusts_what_kiln_ca_says(served):
-    said = subprocess.run([*KILN, "ca", "--data", str(served.data)], capture_output=True, text=True, check=True)
+    said = warm.kiln("ca", "--data", served.data)
     port = int(re.search(r"listening on https://127\.0\.0\.1:(\d+)", served.log.read_text())[1])
     context = ssl.create_default_context(cafile=said.stdout.strip())
 
@@ -295,9 +290,7 @@ def test_a_command_that_cannot_be_run_is_told(served, command, code):
 
 @pytest.mark.parametrize("client", CLIENTS)
 def test_env_prints_what_a_client_reads(served, client):
-    said = subprocess.run(
-        [*KILN, "env", client, "--data", str(served.data)], capture_output=True, text=True, check=True
-    )
+    said = warm.kiln("env", client, "--data", served.data)
     variables = dict(line.removeprefix("export ").split("=", 1) for line in said.stdout.splitlines())
 
     assert variables["KILN_ENDPOINT"] == served.endpoint
@@ -306,12 +299,12 @@ def test_env_prints_what_a_client_reads(served, client):
 
 
 def test_survives_an_authority_that_is_damaged(tmp_path):
-    with start_kiln(tmp_path / "data") as kiln:
+    with warm.start_kiln(tmp_path / "data") as kiln:
         kiln.stop()
         (kiln.data / "ca.key").write_text("damaged")
         kiln.start()
         assert "there is no TLS, nor CONNECT" in kiln.log.read_text()
         kiln.stop()
-        asking = [*KILN, "serve", "--data", str(kiln.data), "--listen", "127.0.0.1:0", "--machines", "none", "--tls"]
-        done = subprocess.run([*asking, "127.0.0.1:0"], capture_output=True, text=True, check=False, timeout=100)
+        asking = ["serve", "--data", kiln.data, "--listen", "127.0.0.1:0", "--machines", "none", "--tls"]
+        done = warm.kiln(*asking, "127.0.0.1:0", timeout=100)
         assert (done.returncode, "ca.key holds no key" in done.stderr) == (9, True)

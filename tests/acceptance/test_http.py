@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from kiln.testing import DidNotStart, start_kiln
+from kiln.testing import DidNotStart
 from tests.acceptance.wire import connect, encode, signed
+from tests.warm import start_kiln
 
 pytestmark = [pytest.mark.sdk, pytest.mark.timeout(120)]
 

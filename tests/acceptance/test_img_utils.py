@@ -14,8 +14,8 @@ from pathlib import Path
 import pytest
 
 from kiln.client.client import Client
-from kiln.testing import start_kiln
 from tests.tools import needs
+from tests.warm import start_kiln
 
 pytestmark = [pytest.mark.sdk, pytest.mark.timeout(240)]
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import subprocess
-import sys
 from contextlib import closing
 
 import oss2
@@ -14,11 +13,10 @@ import requests
 from kiln.client.client import ApiFailure, Client
 from kiln.client.objects import Objects
 from kiln.client.transport import Transport, Unreachable
+from tests import warm
 from tests.tools import needs
 
 pytestmark = [pytest.mark.sdk, pytest.mark.timeout(120)]
-
-KILN = [sys.executable, "-P", "-m", "kiln.cli.main"]
 
 
 @pytest.fixture(params=["1", "4"])
@@ -95,9 +93,7 @@ def elsewhere(kiln, tmp_path):
     }
 
     def run(*words):
-        return subprocess.run(
-            [*KILN, *words], capture_output=True, text=True, check=False, env=environment, cwd=tmp_path
-        )
+        return warm.kiln(*words, env=environment, cwd=tmp_path)
 
     return run
 

@@ -16,9 +16,9 @@ import pytest
 from kiln.client import waiters
 from kiln.client.client import Client
 from kiln.ground.units import GiB
-from kiln.testing import start_kiln
 from tests.acceptance.packer import FAR, REGION, Packer
 from tests.tools import needs
+from tests.warm import start_kiln
 
 pytestmark = [pytest.mark.sdk, pytest.mark.timeout(240)]
 

@@ -11,7 +11,7 @@ import pytest
 
 from kiln.cli import exits
 from kiln.client.client import Client
-from kiln.testing import start_kiln
+from tests.warm import start_kiln
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(120)]
 

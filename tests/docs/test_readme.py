@@ -9,10 +9,10 @@ import sys
 
 import pytest
 
-from kiln.testing import start_kiln
 from tests.docs.pages import ROOT, examples
 from tests.guests import build_guest, reachable  # noqa: F401 - a fixture
 from tests.tools import needs
+from tests.warm import start_kiln
 
 #: How the README installs the SDK, and what it runs the script with.
 INSTALL = re.compile(r"`python3 -m venv (\w+) && (\S+) install (\S+)`")

@@ -14,13 +14,14 @@ from kiln.store.disks import disks
 from kiln.store.images import images
 from kiln.store.instances import instances
 from kiln.store.snapshots import snapshots
-from kiln.testing import DidNotStart, Served, start_kiln
+from kiln.testing import DidNotStart, Served
 from tests.kill import checks
 from tests.kill.callers import BUCKET, Caller, Load, Truth
 from tests.kill.verdicts import at_rest, crashes
 from tests.pools.patterns import BLOCK
 from tests.reading import every
 from tests.tools import needs
+from tests.warm import start_kiln
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(240)]
 

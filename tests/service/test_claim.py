@@ -5,14 +5,13 @@ from __future__ import annotations
 import os
 import re
 import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
 from kiln.service.claim import hold_as_it_is, hold_data_folder, is_held
 from kiln.service.errors import DataFolderBusy, DataFolderRefused
-from kiln.testing import start_kiln
+from tests import warm
 
 
 def content(folder: Path) -> dict[str, tuple[int, int, int]]:
@@ -26,8 +25,7 @@ def content(folder: Path) -> dict[str, tuple[int, int, int]]:
 
 def kiln(*words: str, **environment: str) -> subprocess.CompletedProcess[str]:
     kept = {name: value for name, value in os.environ.items() if not name.startswith("KILN_")}
-    command = [sys.executable, "-P", "-m", "kiln.cli.main", *words]
-    return subprocess.run(command, env=kept | environment, capture_output=True, text=True, timeout=60, check=False)
+    return warm.kiln(*words, env=kept | environment)
 
 
 @pytest.mark.parametrize("before", ["nothing", "an empty folder", "buckets", "a new file system"])
@@ -149,13 +147,13 @@ def test_env_waits_for_a_kiln_that_is_starting(tmp_path):
     """Both are called at once, as a script does it; neither fails, and both know the same keys."""
     for n in range(4):
         folder = tmp_path / f"data-{n}"
-        asked = subprocess.Popen(
-            [sys.executable, "-P", "-m", "kiln.cli.main", "env", "--data", str(folder)],
-            stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
-        )  # fmt: skip
-        with start_kiln(folder) as served:
-            told, said = asked.communicate(timeout=60)
+        out, err = tmp_path / f"out-{n}", tmp_path / f"err-{n}"
+        with out.open("wb") as told, err.open("wb") as said:
+            asked = warm.begin("env", "--data", folder, stdout=told.fileno(), stderr=said.fileno())
+        with warm.start_kiln(folder) as served:
+            asked.wait(60)
+        told = out.read_text()
 
-        assert (asked.returncode, said) == (0, "")
+        assert (asked.returncode, err.read_text()) == (0, "")
         assert f"export KILN_ENDPOINT={served.endpoint}\n" in told
         assert f"export KILN_ACCESS_KEY_ID={served.access_key_id}\n" in told

@@ -16,9 +16,9 @@ from kiln.cli import exits
 from kiln.cli.main import app
 from kiln.service.doctor import examine, glance, kvm_advice, lines
 from kiln.service.settings import read_settings
-from kiln.testing import start_kiln
 from tests.guests import open_reachable
 from tests.tools import lacks
+from tests.warm import start_kiln
 
 
 @pytest.fixture

@@ -7,8 +7,8 @@ import pytest
 from kiln.service.address import Address, tell, told
 from kiln.service.environment import environment
 from kiln.service.settings import read_settings
-from kiln.testing import start_kiln
 from tests.rested import a_rested_kiln
+from tests.warm import start_kiln
 
 _OWN = {"KILN_REGIONS": "cn-own", "KILN_LISTEN": "127.0.0.1:1"}
 _REGIONS = ("KILN_REGION", "ALIBABA_CLOUD_REGION_ID", "ALICLOUD_REGION")

@@ -17,13 +17,13 @@ from kiln.service.health import LEAST_FREE, health
 from kiln.service.writing import closed
 from kiln.store import schema
 from kiln.store.database import open_postgresql, open_sqlite
-from kiln.testing import start_kiln
 from kiln.upkeep.keeper import Chore, Keeper
 from kiln.wire.paths.health import HealthPath
 from kiln.wire.paths.threads import Threads
 from tests.clouds import make_cloud
 from tests.postgresql import start_postgresql
 from tests.tools import lacks, needs
+from tests.warm import start_kiln
 
 
 def ask(ports) -> tuple[int, dict]:

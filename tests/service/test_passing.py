@@ -11,7 +11,7 @@ import pytest
 
 import kiln
 from kiln.client.client import Client
-from kiln.testing import start_kiln
+from tests.warm import start_kiln
 
 pytestmark = pytest.mark.slow
 

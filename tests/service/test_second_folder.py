@@ -15,8 +15,8 @@ from kiln.service.environment import environment
 from kiln.service.secrets import Sealer
 from kiln.service.settings import read_settings
 from kiln.store import accounts as rows
-from kiln.testing import start_kiln
 from tests.rested import a_rested_kiln
+from tests.warm import start_kiln
 
 _CLIENTS = ("KILN_ACCESS_KEY_ID", "KILN_ACCESS_KEY_SECRET", "KILN_APP_KEY", "KILN_APP_SECRET")
 

@@ -7,7 +7,7 @@ import uuid
 
 import pytest
 
-from kiln.testing import start_kiln
+from tests.warm import start_kiln
 
 
 @pytest.mark.slow

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import shutil
-import subprocess
-import sys
 
 import pytest
 from sqlalchemy import text
@@ -14,7 +12,7 @@ from kiln.service.errors import DatabaseHeld, DeploymentRefused
 from kiln.store import deployment, tokens
 from kiln.store.database import open_postgresql
 from kiln.store.hold import HoldLost
-from kiln.testing import start_kiln
+from tests import warm
 from tests.service.pairs import Home, as_cloud
 from tests.stock import an_instance
 
@@ -36,10 +34,9 @@ def run(address, *statements):
 
 
 def test_a_second_is_refused_while_the_first_serves(address, tmp_path):
-    with start_kiln(tmp_path / "one", database=address) as kiln:
-        command = [sys.executable, "-m", "kiln.cli.main", "serve", "--data", tmp_path / "two", "--database", address]
-        command += ["--listen", "127.0.0.1:0"]
-        second = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+    with warm.start_kiln(tmp_path / "one", database=address) as kiln:
+        words = ["serve", "--data", tmp_path / "two", "--database", address, "--listen", "127.0.0.1:0"]
+        second = warm.kiln(*words)
         assert second.returncode == 3
         assert "another Kiln works with the database" in second.stderr
         assert not (tmp_path / "two" / "pool").exists()
@@ -81,7 +78,7 @@ def test_an_empty_database_beside_a_full_pool_is_refused(address, tmp_path):
 
 
 def test_one_that_loses_its_lock_ends_with_words(address, tmp_path):
-    with start_kiln(tmp_path / "one", database=address) as kiln:
+    with warm.start_kiln(tmp_path / "one", database=address) as kiln:
         run(
             address,
             "SELECT pg_terminate_backend(pid) FROM pg_locks WHERE locktype = 'advisory' AND pid <> pg_backend_pid()"

@@ -10,11 +10,11 @@ import pytest
 from kiln.service.claim import hold_data_folder
 from kiln.service.upgrading import keep_copy
 from kiln.store import schema
-from kiln.testing import start_kiln
 from tests.pools.kills import killed_at, points_of
 from tests.service.test_claim import content, kiln
 from tests.tools import needs
 from tests.upgrade.folders import unpack
+from tests.warm import start_kiln
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(120)]
 

@@ -26,7 +26,6 @@ from kiln.store.instances import instances
 from kiln.store.rows import metadata
 from kiln.store.snapshots import snapshots
 from kiln.store.tasks import tasks
-from kiln.testing import start_kiln
 from kiln.upkeep.duties import DUTIES
 from kiln.upkeep.restore import prepare
 from kiln.upkeep.watch import watch
@@ -36,6 +35,7 @@ from tests.kill.kilns import keep, open_kiln, settle
 from tests.reading import every, find, the
 from tests.tools import needs
 from tests.upgrade.folders import VERSIONS, unpack
+from tests.warm import kiln, start_kiln
 from tools.keep_data_folder import digest
 
 pytestmark = pytest.mark.slow
@@ -189,8 +189,7 @@ def test_refuses_a_newer_one_and_changes_nothing(word, left_by, tmp_path):
     before = contents(data)
 
     environment = {name: value for name, value in os.environ.items() if not name.startswith("KILN_")}
-    command_line = [sys.executable, "-P", "-m", "kiln.cli.main", word, "--data", data]
-    ended = subprocess.run(command_line, env=environment, capture_output=True, text=True, timeout=60, check=False)
+    ended = kiln(word, "--data", data, env=environment)
 
     assert ended.returncode > 0
     assert "9999" in ended.stderr

@@ -12,11 +12,11 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import field
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO, Self
 from urllib.parse import urlsplit
 
 from kiln.ground.values import dataclass
@@ -53,6 +53,13 @@ class Served:
     region: str = DEFAULT_REGION  #: The first of those that are served.
     endpoint: str = ""  #: ``http://127.0.0.1:PORT``.
     process: subprocess.Popen[bytes] | None = field(default=None, repr=False)
+
+    @classmethod
+    def of(cls, data: Path, machines: str, settings: Mapping[str, Any]) -> Self:
+        """One that is not started yet."""
+        given = {"machines": machines, **{name: str(value) for name, value in settings.items()}}
+        regions = Settings(data=data, cache=data, regions=given.get("regions", Settings.regions)).region_ids
+        return cls(data=data, settings=given, region=next(iter(regions), ""))
 
     @property
     def host(self) -> str:
@@ -94,9 +101,13 @@ class Served:
         )
         with self.log.open("ab") as log:
             said = log.tell()
-            command = [sys.executable, "-P", "-m", "kiln.cli.main", "serve"]
-            self.process = subprocess.Popen(command, env=environment, stdout=log, stderr=log)
+            self.process = self.begin(environment, log)
         self.endpoint = self._wait_for_endpoint(said)
+
+    def begin(self, environment: dict[str, str], log: BinaryIO) -> subprocess.Popen[bytes]:
+        """Begin the program with that environment; what it says goes to *log*."""
+        command = [sys.executable, "-P", "-m", "kiln.cli.main", "serve"]
+        return subprocess.Popen(command, env=environment, stdout=log, stderr=log)
 
     def stop(self) -> int:
         """Ask it to end, and end it when it does not; returns its exit code. Raises DidNotStop."""
@@ -141,9 +152,13 @@ def start_kiln(data: Path, machines: str = "none", **settings: Any) -> Iterator[
 
     What it says and logs goes to *data* with ``.log`` behind its name. Raises DidNotStart, DidNotStop.
     """
-    given = {"machines": machines, **{name: str(value) for name, value in settings.items()}}
-    regions = Settings(data=data, cache=data, regions=given.get("regions", Settings.regions)).region_ids
-    kiln = Served(data=data, settings=given, region=next(iter(regions), ""))
+    with serving(Served.of(data, machines, settings)) as kiln:
+        yield kiln
+
+
+@contextmanager
+def serving(kiln: Served) -> Iterator[Served]:
+    """Start *kiln*, and stop it at the end. Raises DidNotStart, DidNotStop."""
     kiln.start()
     try:
         yield kiln

@@ -10,8 +10,8 @@ from typer.testing import CliRunner
 from kiln.cli import exits
 from kiln.cli.main import app
 from kiln.client.client import ApiFailure, Client
-from kiln.testing import start_kiln
 from tests.rested import a_rested_kiln
+from tests.warm import start_kiln
 
 
 @pytest.fixture

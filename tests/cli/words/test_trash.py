@@ -9,9 +9,9 @@ from typer.testing import CliRunner
 from kiln.cli import exits
 from kiln.cli.main import app
 from kiln.client.client import Client
-from kiln.testing import start_kiln
 from tests.tools import needs
 from tests.waiting import wait_for
+from tests.warm import start_kiln
 
 
 @pytest.fixture
