@@ -12,16 +12,23 @@ from pathlib import Path
 
 import pytest
 
-from kiln.machines import agent
+from kiln.declare.states import InstanceStatus
+from kiln.machines import agent, sockets
 from kiln.machines import guest as guests
-from kiln.machines.errors import MachineRefused
+from kiln.machines.errors import MachineBusy, MachineRefused
 from kiln.machines.guest import QUIESCE_LIMIT_S
 from kiln.machines.process import find
 from kiln.machines.qemu import QemuMachines
 from kiln.machines.qmp import open_session
+from kiln.wire.http.bounds import Room
+from kiln.wire.paths.events import Limits
+from tests.clouds import make_cloud
 from tests.machines.disks import MIB, a_machine, settle
 from tests.pools.kills import in_child, killed_at, points_of
+from tests.stock import an_instance
 from tests.waiting import wait_for
+from tests.wire.paths.site import start_site
+from tests.wire.paths.test_terminal import joined
 
 pytestmark = [pytest.mark.vm, pytest.mark.timeout(180)]  # The first of the module's tests waits for the boot.
 
@@ -92,6 +99,24 @@ def test_boots_from_an_encrypted_disk_and_is_told_its_passphrases_by_descriptors
 def secrets_of(booted):
     with open_session(booted.machines.folder("i-1").qmp) as qmp:
         return [one["name"] for one in qmp.execute("qom-list", {"path": "/objects"}) if one["type"] == "child<secret>"]
+
+
+def test_is_typed_to_over_a_websocket_while_nobody_else_has_its_console(booted, tmp_path, sqlite):
+    with pytest.raises(MachineBusy, match="Another program"):
+        booted.machines.terminal("i-1")
+    booted.session._console.close()
+    try:
+        cloud = make_cloud(tmp_path, sqlite, machines=booted.machines)
+        with start_site(cloud, Limits(), Room(64, 64)) as site:
+            site.instance = an_instance(cloud, id="i-1", status=InstanceStatus.RUNNING).id
+            with joined(site) as one, joined(site) as other:
+                one.until(b"KILN-GUEST READY")
+                one.type(b"run echo forty-$((40 + 2))\n")
+                one.until(b">> ok forty-42")
+                other.until(b">> ok forty-42")
+    finally:
+        booted.session._console = sockets.connect(booted.machines.folder("i-1").console, 20)
+    assert "up" in booted.session.ask("run echo up")
 
 
 def test_is_not_forgotten_while_it_runs(booted):

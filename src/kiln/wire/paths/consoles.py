@@ -164,7 +164,11 @@ class Consoles:
         console = Console(lambda: self._drop(instance, this))
         if port is None:
             raise MachineMissing(NO_GUEST)
-        await console.open(port, printed)
+        try:
+            await console.open(port, printed)
+        except OSError as error:
+            port.close()
+            raise MachineMissing(f"The console of {instance} cannot be read: {error}.") from error
         return console
 
     def _ask(self, instance: str) -> tuple[socket.socket | None, bytes]:
