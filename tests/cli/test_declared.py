@@ -208,3 +208,13 @@ def test_says_what_would_be_right_before_anything_is_asked(words, told):
 
     assert result.exit_code == 2
     assert told in " ".join(result.stderr.split())
+
+
+def test_hints_speak_the_command_line_s_words():
+    """Who had said `kiln vpc delete` was told of DescribeSecurityGroups."""
+    known = catalogue.load()
+    gateway = {fault.code for fault in known.gateway}
+    hints = {fault.hint for name in known.names for fault in known.action(name).faults if fault.code not in gateway}
+    said = {hint: re.findall(r"[A-Za-z]\w+", re.sub("`kiln call [^`]*`", "", hint)) for hint in hints}
+
+    assert {hint: wrong for hint, words in said.items() if (wrong := OF_THE_API.intersection(words))} == {}

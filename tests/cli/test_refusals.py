@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import re
-
 import pytest
 
 from kiln.cli import exits
@@ -11,7 +9,6 @@ from kiln.cli.refusals import explain
 from kiln.client import catalogue
 from kiln.client.client import ApiFailure
 from kiln.service.errors import DatabaseNewer, DatabaseOlder
-from tests.cli.test_declared import OF_THE_API
 
 
 def failure(action: str, code: str, status: int = 400) -> ApiFailure:
@@ -68,13 +65,3 @@ def test_of_tables_of_another_version_it_is_said_which_is_to_serve(capsys, error
     said = capsys.readouterr().err
     assert told in said
     assert "make room" not in said
-
-
-def test_hints_speak_the_command_line_s_words():
-    """Who had said `kiln vpc delete` was told of DescribeSecurityGroups."""
-    known = catalogue.load()
-    gateway = {fault.code for fault in known.gateway}
-    hints = {fault.hint for name in known.names for fault in known.action(name).faults if fault.code not in gateway}
-    said = {hint: re.findall(r"[A-Za-z]\w+", re.sub("`kiln call [^`]*`", "", hint)) for hint in hints}
-
-    assert {hint: wrong for hint, words in said.items() if (wrong := OF_THE_API.intersection(words))} == {}

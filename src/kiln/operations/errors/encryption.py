@@ -25,7 +25,7 @@ class InvalidEncryptedNotMatchSnapshot(ApiError):
 
     code = "InvalidEncrypted.NotMatchSnapshot"
     message = "The specified parameter Encrypted is different from the Encrypted of the snapshot."
-    hint = "CopySnapshot with Encrypted makes a snapshot that is encrypted of one that is not."
+    hint = "`kiln snapshot copy SNAPSHOT --encrypted` makes a snapshot that is encrypted of one that is not."
 
 
 class InvalidEncryptAlgorithm(ApiError):
