@@ -19,6 +19,7 @@ from kiln.ground.terminal_messages import CLOSED, Type, pack, unpack
 from kiln.service.authority import Authority
 from kiln.service.certificates import KnownCertificates
 from kiln.service.datafolder import DataFolder
+from kiln.wire.http import bounds
 from kiln.wire.http.bounds import SOCKET_MESSAGE, Room
 from kiln.wire.paths.events import Limits
 from kiln.wire.paths.terminal import TerminalLimits
@@ -370,6 +371,18 @@ def raw_client(site: Served):
         )
         assert sent.recv(12) == b"HTTP/1.1 101"
         yield sent
+
+
+def test_a_client_that_answers_the_closing_is_let_go_at_once(site, monkeypatch):
+    monkeypatch.setattr(bounds, "SOCKET_CLOSE_S", 60.0)
+    with raw_client(site) as client, guest(site) as far:
+        far.close()
+        said = b""
+        while b"the machine has stopped" not in said[said.find(b"\x88") :] or b"\x88" not in said:
+            said += client.recv(65536)
+        client.sendall(b"\x88\x82\0\0\0\0" + (1000).to_bytes(2, "big"))
+
+        assert client.recv(10) == b""
 
 
 def test_no_more_are_joined_than_may_be(tmp_path, sqlite):

@@ -51,7 +51,7 @@ class WebSocket:
         # The path is kept from the library, since it may hold a secret.
         self._greeting = self._wire.accept(Request("/", Headers(fields)))
         self._refusal: Any = None
-        self._is_accepted = self._is_over = False
+        self._is_accepted = self._is_over = self._is_lost = False
         self._held = b""
         self._heard: deque[dict[str, Any]] = deque()
         self._bell = asyncio.Event()
@@ -87,7 +87,7 @@ class WebSocket:
 
     def lose(self) -> None:
         """There is no connection any more."""
-        self._is_over = True
+        self._is_over = self._is_lost = True
         self._held = b""
         self._bell.set()
         if self._end is not None:
@@ -155,9 +155,10 @@ class WebSocket:
             if len(self._held) > bounds.SOCKET_MESSAGE:
                 self._flow.pause_reading()
             return
-        if self._is_over:
+        if self._is_lost:
             return
-        may_read = len(self._heard) < bounds.SOCKET_MESSAGES and not self._flow.write_paused
+        # One that is over is read all the same: its client's own last word ends the connection.
+        may_read = self._is_over or (len(self._heard) < bounds.SOCKET_MESSAGES and not self._flow.write_paused)
         if self._held and may_read:
             piece, self._held = self._held[: bounds.SLICE], self._held[bounds.SLICE :]
             self._wire.receive_data(piece)
@@ -177,7 +178,9 @@ class WebSocket:
             self._is_text = name == "TEXT"
         if name in ("TEXT", "BINARY", "CONT"):
             self._message += frame.data
-            if frame.fin:
+            if self._is_over:
+                self._message.clear()
+            elif frame.fin:
                 whole, self._message = bytes(self._message), bytearray()
                 said = {"text": whole.decode(errors="replace")} if self._is_text else {"bytes": whole}
                 self._heard.append({"type": "websocket.receive", **said})
