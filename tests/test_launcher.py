@@ -150,20 +150,16 @@ def test_explains_its_words_and_installs_nothing(checkout: Checkout, words: tupl
 
 
 @pytest.mark.timeout(120)
-@pytest.mark.parametrize(
-    ("words", "told"),
-    [((), []), (("all",), ["--repeats", "all"]), (("tests/pools", "-k", "merge"), ["tests/pools", "-k", "merge"])],
-)
-def test_chooses_no_tests_so_that_the_run_is_judged_as_a_whole(
-    checkout: Checkout, words: tuple[str, ...], told: list[str]
-) -> None:
+def test_chooses_no_tests_so_that_the_run_is_judged_as_a_whole(checkout: Checkout) -> None:
     """What tests/judge.py takes for a choice, such as a mark, would have it judge nothing."""
     checkout.command("nproc", "echo 3")
     (checkout.folder / "pytest.py").write_text("import json, sys\nprint(json.dumps(sys.argv[1:]))\n")
+    told = {"": [], "all": ["--repeats", "all"], "tests/pools -k merge": ["tests/pools", "-k", "merge"]}
 
-    said = checkout.run("test", *words).stdout.splitlines()[-1]
+    said = {words: checkout.run("test", *words.split()).stdout.splitlines()[-1] for words in told}
 
-    assert json.loads(said) == ["-n", "3", "--dist", "loadfile", "--no-loadscope-reorder", *told]
+    always = ["-n", "3", "--dist", "loadfile", "--no-loadscope-reorder"]
+    assert {words: json.loads(line) for words, line in said.items()} == {w: [*always, *told[w]] for w in told}
 
 
 @pytest.mark.timeout(120)
