@@ -127,6 +127,21 @@ def test_passes_over_damage_and_keeps_it_aside(tmp_path, at):
     assert (again.damaged, sorted(everything(again)), again.batch) == (0, ["s-0", "s-1", "s-2"], 9)
 
 
+@pytest.mark.parametrize("number", [0, 1, 2])
+def test_tells_what_a_damaged_record_was_about_unless_a_later_one_does(tmp_path, number):
+    written(tmp_path)
+    records = opened(tmp_path)
+    records.put("snapshot", "s-0", {"name": "later"})
+    records.flush(4, DEPLOYMENT)
+    rewrite(tmp_path, [line.replace(b'"name":"n%d' % number, b'"name":"x') for line in lines(tmp_path)])
+
+    records = opened(tmp_path)
+
+    assert (records.damaged, records.doubtful) == (1, [] if number == 0 else [("snapshot", f"s-{number}")])
+    records.flush(5, DEPLOYMENT)
+    assert (records.doubtful, opened(tmp_path).doubtful) == ([], [])
+
+
 def test_refuses_what_a_newer_kiln_wrote(tmp_path):
     written(tmp_path)
     records = opened(tmp_path)

@@ -382,6 +382,37 @@ def test_owners_and_plans_whose_records_are_lost_are_there_again_or_told(tmp_pat
         assert cloud.call("GetResourceGroup", ResourceGroupId=group)["ResourceGroup"]["Name"] == group
 
 
+def test_says_what_is_lost_with_a_record_that_nothing_else_tells_of(tmp_path):
+    """Only the number of such records was told."""
+    home = Home(tmp_path / "home")
+    with home.started() as it:
+        cloud = as_cloud(it)
+        lost = cloud.call("CreateLaunchTemplate", LaunchTemplateName="lost")["LaunchTemplateId"]
+        changed = cloud.call("CreateLaunchTemplate", LaunchTemplateName="changed")["LaunchTemplateId"]
+    with home.started() as it:
+        as_cloud(it).call("CreateLaunchTemplateVersion", LaunchTemplateId=changed, VersionDescription="later")
+    with home.started() as it:
+        as_cloud(it).call("CreateLaunchTemplate", LaunchTemplateName="last")  # Else the one before may be cut short.
+    file = home.pool / ".kiln" / NAME
+    lines = file.read_bytes().splitlines(keepends=True)
+    damaged = {lost: None, changed: None}
+    for n, line in enumerate(lines):
+        damaged |= {name: n for name in damaged if f'"id":"{name}","kind"'.encode() in line}
+    for n in damaged.values():
+        lines[n] = lines[n].replace(b"{", b"(", 1)
+    file.write_bytes(b"".join(lines))
+    home.forget_database()
+
+    found, _ = rebuild(home)
+
+    told = {one.subject: (one.sort, one.text) for one in found}
+    assert told[lost] == ("broken", "its newest record cannot be read, and the launch template is not there")
+    assert told[changed] == (
+        "broken",
+        "its newest record cannot be read: the launch template is as it was before that",
+    )
+
+
 def _damage(home, *kinds):
     """Have the records of these kinds be such as nobody can read."""
     file = home.pool / ".kiln" / NAME

@@ -172,6 +172,8 @@ def test_finds_the_machine_dead_that_ran(version, tmp_path):
         while _status(data, kept.id) != InstanceStatus.STOPPED:
             assert time.monotonic() < deadline
             time.sleep(0.1)
+        # Nor does anything wait for it that was to be done in its guest, such as to give a password.
+        _wait_for_tasks(data)
 
     with open_kiln(data) as cloud:
         for image, status in expected["images"].items():

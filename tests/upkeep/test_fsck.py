@@ -9,7 +9,10 @@ import pytest
 from kiln.declare.ids import new_id
 from kiln.ground import killpoints
 from kiln.ground.units import KiB
+from kiln.store.accounts import accounts, resource_groups
 from kiln.store.disks import disks
+from kiln.store.snapshot_groups import snapshot_groups
+from kiln.store.snapshot_policies import snapshot_policies
 from kiln.store.snapshots import snapshots
 from kiln.store.tasks import tasks
 from kiln.store.volumes import Volume, volumes
@@ -17,11 +20,12 @@ from kiln.tasks.worker import TRIES
 from kiln.upkeep.findings import is_well
 from kiln.upkeep.fsck import fsck
 from kiln.upkeep.sweep import sweep
-from tests.clouds import REGION, Cloud
+from tests.clouds import ACCOUNT, REGION, Cloud
+from tests.operations.resource_groups.groups import a_resource_group
 from tests.pools.patterns import put
 from tests.reading import every
 from tests.ring import another
-from tests.stock import a_disk, a_snapshot, an_instance
+from tests.stock import a_disk, a_policy, a_snapshot, an_instance
 
 
 def look(cloud: Cloud, *, repair: bool = True) -> list[tuple[str, str]]:
@@ -281,6 +285,31 @@ def test_forgets_the_length_of_a_layer_whose_merge_it_records(cloud):
         (finding.sort, finding.text) for finding in found
     ]
     assert look(cloud) == []
+
+
+def test_makes_owners_again_whose_records_are_lost_and_has_nobody_name_a_plan_that_is(cloud):
+    """Only a rebuild did: all was well, and the resources were in no list."""
+    group = a_resource_group(cloud)
+    policy = a_policy(cloud).id
+    instance = an_instance(cloud, resource_group=group)
+    captured = cloud.call("CreateSnapshotGroup", InstanceId=instance.id, Name="nightly")["SnapshotGroupId"]
+    cloud.settle()
+    database = cloud.ports.database
+    database.write(lambda tx: disks.update(tx, {"snapshot_policy": policy}, instance=instance.id))
+    database.write(lambda tx: resource_groups.delete(tx, id=group))
+    database.write(lambda tx: snapshot_groups.delete(tx, id=captured))
+    database.write(lambda tx: snapshot_policies.delete(tx, id=policy))
+    database.write(lambda tx: accounts.delete(tx, id=ACCOUNT))
+    lost = [ACCOUNT, captured, group]
+
+    assert look(cloud, repair=False) == [*(("repairable", one) for one in lost), ("broken", policy)]
+    assert look(cloud, repair=False) != []
+    assert look(cloud) == [*(("repaired", one) for one in lost), ("broken", policy)]
+    assert look(cloud) == []
+    with database.read() as tx:
+        assert accounts.find(tx, id=ACCOUNT) is not None
+        assert {disk.snapshot_policy for disk in disks.all(tx, instance=instance.id)} == {""}
+        assert snapshot_groups.find(tx, id=captured).instance == instance.id
 
 
 def test_counts_the_volumes_that_it_has_looked_at(cloud):

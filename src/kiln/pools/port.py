@@ -115,6 +115,10 @@ class Records(Protocol):
         """How many records cannot be read any more."""
 
     @property
+    def doubtful(self) -> list[tuple[str, str]]:
+        """Kind and ID of what such records were about and no later one tells of, where they still tell that much."""
+
+    @property
     def deployment(self) -> str:
         """Whose records they are, or "" while that is not written."""
 

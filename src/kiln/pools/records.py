@@ -13,6 +13,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import re
 import threading
 from collections import defaultdict
 from collections.abc import Collection, Iterator, Mapping
@@ -36,6 +37,8 @@ _TAIL = 1 * MiB  #: In which the last whole line is looked for; the longest of o
 _CHECKSUM = 16  #: Hexadecimal digits.
 
 Name = tuple[str, str]  #: Kind and ID of what a document is about.
+
+_of_line = re.compile(rb'"id":"([a-z0-9-]{1,64})","kind":"([a-z]{1,32})"').findall
 
 log = Journal("kiln.pools")
 
@@ -68,6 +71,7 @@ class Records:
         self._needed = 0
         self._batch = 0
         self._damaged = 0
+        self._doubtful: dict[Name, None] = {}
         self._deployment = ""
 
     @property
@@ -81,6 +85,12 @@ class Records:
         """How many lines cannot be read, of those that were no write cut short."""
         with self._loaded():
             return self._damaged
+
+    @property
+    def doubtful(self) -> list[Name]:
+        """What such lines were about and no later one tells of, in order; without those that do not even tell that."""
+        with self._loaded():
+            return sorted(self._doubtful)
 
     @property
     def deployment(self) -> str:
@@ -168,7 +178,7 @@ class Records:
 
     def _load(self) -> None:
         """Read all lines. Raises RecordsTooNew, OSError."""
-        bad = 0
+        bad: list[bytes] = []
         try:
             file = self._path.open("rb")
         except FileNotFoundError:
@@ -179,11 +189,12 @@ class Records:
                 offset, at = at, at + len(raw)
                 line = _parse(raw)
                 if line is None:
-                    bad += 1
+                    bad.append(raw)
                     continue
                 # What follows a bad line shows that this one was no write cut short.
-                self._damaged, self._end = self._damaged + bad, at
-                bad = 0
+                self._damaged, self._end = self._damaged + len(bad), at
+                self._doubtful |= dict.fromkeys(filter(None, map(_name_told, bad)))
+                bad.clear()
                 self._take(line, offset, len(raw))
         if self._damaged:
             log.error("records_damaged", file=str(self._path), lines=self._damaged)
@@ -199,7 +210,9 @@ class Records:
             return
         volumes = tuple(map(str, line.get("volumes", ())))
         place = None if line.get("document") is None else _Place(offset, length, str(line.get("digest", "")), volumes)
-        self._set((str(line["kind"]), str(line["id"])), place)
+        key = (str(line["kind"]), str(line["id"]))
+        self._doubtful.pop(key, None)
+        self._set(key, place)
 
     def _set(self, key: Name, place: _Place | None) -> None:
         before = self._places.pop(key, None)
@@ -279,6 +292,7 @@ class Records:
         for key, place in kept.items():
             self._set(key, place)
         self._end, self._damaged = end, 0
+        self._doubtful.clear()
 
     def _write(
         self,
@@ -369,3 +383,9 @@ def _parse(raw: bytes) -> dict[str, Any] | None:
     except ValueError:
         return None
     return value if isinstance(value, dict) else None
+
+
+def _name_told(raw: bytes) -> Name | None:
+    """What a damaged line was about, where that much of it can be read: behind the document come ID and kind."""
+    found = _of_line(raw)
+    return None if not found else (found[-1][1].decode(), found[-1][0].decode())

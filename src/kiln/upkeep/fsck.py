@@ -27,6 +27,7 @@ from kiln.upkeep.abandoned import abandoned
 from kiln.upkeep.aside import disagreements, trash_findings, trash_total
 from kiln.upkeep.findings import Finding, mended
 from kiln.upkeep.lost_networks import lost_networks
+from kiln.upkeep.lost_owners import lost_owners
 from kiln.upkeep.strays import strays, take_stock
 
 Say = Callable[[str], None]
@@ -36,7 +37,7 @@ Count = Callable[[int, int], None]
 class Look(Protocol):
     """Looks for one kind of fault in the rows, and with *repair* mends it."""
 
-    def __call__(self, tx: Transaction, now: float, *, repair: bool) -> list[Finding]: ...
+    def __call__(self, tx: Transaction, now: float, /, *, repair: bool) -> list[Finding]: ...
 
 
 def fsck(ports: Ports, *, repair: bool, say: Say, count: Count = lambda _done, _total: None) -> list[Finding]:
@@ -76,6 +77,7 @@ def fsck(ports: Ports, *, repair: bool, say: Say, count: Count = lambda _done, _
     say(trash_total(ports))
     say("what names them")
     findings += _names(ports, stock.present)
+    findings += _mended(ports, lambda tx, _, *, repair: lost_owners(tx, ports, repair=repair), repair=repair)
     findings += _mended(ports, abandoned, repair=repair)
     findings += _mended(ports, lost_networks, repair=repair)
     return findings

@@ -20,25 +20,32 @@ from kiln.store.resources import accounts_named, groups_named
 from kiln.store.snapshot_groups import SnapshotGroup, snapshot_groups
 from kiln.store.snapshot_policies import snapshot_policies
 from kiln.store.snapshots import Snapshot, snapshots
-from kiln.upkeep.findings import Finding
+from kiln.upkeep.findings import Finding, mended
 
 _LOST = "is named, and its record is lost"
 
 
-def lost_owners(tx: Transaction, ports: Ports) -> list[Finding]:
-    """Make again what is named and is not there, or have nobody name it any more."""
-    return [*_accounts(tx), *_snapshot_groups(tx), *_resource_groups(tx, ports), *_policies(tx)]
+def lost_owners(tx: Transaction, ports: Ports, *, repair: bool) -> list[Finding]:
+    """Look for what is named and is not there, and with *repair* make it again, or have nobody name it any more."""
+    return [
+        *_accounts(tx, repair=repair),
+        *_snapshot_groups(tx, repair=repair),
+        *_resource_groups(tx, ports, repair=repair),
+        *_policies(tx, repair=repair),
+    ]
 
 
-def _accounts(tx: Transaction) -> Iterator[Finding]:
+def _accounts(tx: Transaction, *, repair: bool) -> Iterator[Finding]:
     known = {one.id for one in accounts.all(tx)}
     began = {account: first for account, first in accounts_named(tx).items() if account not in known}
     for account, first in sorted(began.items()):
-        accounts.insert(tx, Account(id=account, name=account, created_at=first))
-        yield _again(account, f"it is an account named {account} again, without its users, and gets new keys")
+        if repair:
+            accounts.insert(tx, Account(id=account, name=account, created_at=first))
+        what = f"without its users; where no new keys of it are shown, `kiln account keys add {account}` makes some"
+        yield _again(account, f"an account named {account} again, {what}", repair=repair)
 
 
-def _snapshot_groups(tx: Transaction) -> Iterator[Finding]:
+def _snapshot_groups(tx: Transaction, *, repair: bool) -> Iterator[Finding]:
     known = {one.id for one in snapshot_groups.all(tx)}
     members: dict[str, Snapshot] = {}
     for row in snapshots.all(tx, snapshots.c.snapshot_group != ""):
@@ -55,31 +62,34 @@ def _snapshot_groups(tx: Transaction) -> Iterator[Finding]:
             resource_group=one.resource_group,
             created_at=one.created_at,
         )
-        snapshot_groups.insert(tx, again)
-        yield _again(group, "it is a snapshot group again, by its snapshots, without tags")
+        if repair:
+            snapshot_groups.insert(tx, again)
+        yield _again(group, "a snapshot group again, by its snapshots, without tags", repair=repair)
 
 
-def _resource_groups(tx: Transaction, ports: Ports) -> Iterator[Finding]:
+def _resource_groups(tx: Transaction, ports: Ports, *, repair: bool) -> Iterator[Finding]:
     known = {(one.account, one.id) for one in resource_groups.all(tx)}
     for account, group in sorted(groups_named(tx) - known):
         if group not in known_to_all(ports.deployment, account):
-            resource_groups.insert(tx, ResourceGroup(id=group, account=account, name=group))
-            yield _again(group, f"it is a resource group of {account} again, named by its ID")
+            if repair:
+                resource_groups.insert(tx, ResourceGroup(id=group, account=account, name=group))
+            yield _again(group, f"a resource group of {account} again, named by its ID", repair=repair)
 
 
-def _policies(tx: Transaction) -> Iterator[Finding]:
+def _policies(tx: Transaction, *, repair: bool) -> Iterator[Finding]:
     known = [one.id for one in snapshot_policies.all(tx)]
     without: dict[str, list[str]] = {}
     for disk in disks.all(tx, disks.c.snapshot_policy != "", disks.c.snapshot_policy.not_in(known)):
         without.setdefault(disk.snapshot_policy, []).append(disk.id)
     for policy, ids in sorted(without.items()):
-        disks.update(tx, {"snapshot_policy": ""}, snapshot_policy=policy)
+        if repair:
+            disks.update(tx, {"snapshot_policy": ""}, snapshot_policy=policy)
         text = f"no snapshots are taken any more of {_listed(ids)}, until they are given another policy"
         yield Finding("broken", policy, f"{_LOST}: {text}")
 
 
-def _again(name: str, what: str) -> Finding:
-    return Finding("repaired", name, f"{_LOST}; {what}")
+def _again(name: str, what: str, *, repair: bool) -> Finding:
+    return mended(name, _LOST, done=f"it is {what}", would=f"it would be {what}", repair=repair)
 
 
 def _listed(ids: Collection[str]) -> str:

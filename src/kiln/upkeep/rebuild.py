@@ -82,10 +82,25 @@ def rebuild(tx: Transaction, ports: Ports, *, is_database_older: bool) -> Rebuil
     _move_to_heirs(tx, ports, headers, done)
     if is_database_older and ports.pool.records.damaged:
         _forget_what_nobody_names(tx, headers)
-    done.findings += lost_owners(tx, ports)
+    done.findings += lost_owners(tx, ports, repair=True)
     done.findings += abandoned(tx, ports.clock(), repair=True)
     done.findings += lost_networks(tx, ports.clock(), repair=True)
+    done.findings += _doubtful(tx, ports.pool.records, {one.subject for one in done.findings})
     return done
+
+
+def _doubtful(tx: Transaction, records: Records, told: set[str]) -> Iterator[Finding]:
+    """What damaged records were about, but for what was *told* already: what nothing else names nobody would miss."""
+    for kind, name in records.doubtful:
+        if kind not in documents.KINDS or name in told:
+            continue
+        what = WORDS[kind][0]
+        if documents.document(tx, kind, name) is None:
+            if kind == "task":
+                continue  # Most have ended; of the others what they are about is told.
+            yield Finding("broken", name, f"its newest record cannot be read, and the {what} is not there")
+        else:
+            yield Finding("broken", name, f"its newest record cannot be read: the {what} is as it was before that")
 
 
 def _headers(ports: Ports) -> dict[str, str | None]:
