@@ -123,10 +123,11 @@ def test_a_layer_is_found_by_the_link_by_which_it_is_open(disks):
     link = links / "p1.qcow2"
     link.symlink_to("../p1.qcow2")
 
-    by_name = list(_written([str(disks.path("p1")), str(disks.path("base"))], []))
+    base = (str(disks.path("base")), "base")
+    by_name = list(_written([(str(disks.path("p1")), "p1"), base], [], {}))
 
     assert by_name
-    assert list(_written([str(link), str(disks.path("base"))], [])) == by_name
+    assert list(_written([(str(link), "p1"), base], [], {})) == by_name
 
 
 def test_a_file_that_qemu_names_is_read_as_the_machine_s_user(machines, disks):
@@ -138,7 +139,7 @@ def test_a_file_that_qemu_names_is_read_as_the_machine_s_user(machines, disks):
     disks.path("closed").chmod(0o600)
 
     with pytest.raises(MachineRefused, match="Permission denied"):
-        list(_written([str(disks.path("closed"))], prefix))
+        list(_written([(str(disks.path("closed")), "closed")], prefix, {}))
 
     disks.path("closed").chmod(0o604)
-    assert list(_written([str(disks.path("closed"))], prefix)) == []
+    assert list(_written([(str(disks.path("closed")), "closed")], prefix, {})) == []

@@ -107,7 +107,7 @@ def test_refuses_more_than_there_may_be(cloud):
         ({"VersionDescription": "http://a"}, "InvalidDescription.Malformed", 400),
         ({"UserData": "a"}, "InvalidUserData.Base64FormatInvalid", 400),
         ({"SystemDisk.Category": "cloud_none"}, "InvalidSystemDiskCategory.ValueNotSupported", 400),
-        ({"SystemDisk.Encrypted": "true"}, "InvalidParameter", 400),
+        ({"SystemDisk.Encrypted": "yes"}, "InvalidParameter", 400),
         ({"SystemDisk.NoSuchPart": "1"}, "InvalidParameter", 400),
         ({"NetworkInterface.1.QueueNumber": 2}, "InvalidParameter", 400),
         ({f"Tag.{n}.Key": f"k{n}" for n in range(1, 22)}, "QuotaExceed.Tags", 403),

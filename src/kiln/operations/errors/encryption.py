@@ -51,3 +51,16 @@ class InvalidRegionIdNotSupportEncryptAlgorithm(ApiError):
     status = 403
     message = "The current region does not support creating encrypted disks with EncryptAlgorithm."
     hint = "Disks are encrypted with AES-256."
+
+
+class NotSupportSnapshotEncryptedDiskCategory(ApiError):
+    """An encrypted disk is asked for of an image or a snapshot that is not encrypted."""
+
+    code = "NotSupportSnapshotEncrypted.DiskCategory"
+    status = 403
+    message = (
+        "The specified disk category does not support creating encrypted system disks or creating encrypted data disks "
+        "from snapshots. Check the DiskCategory or Encrypted parameter, or check your account for default encryption "
+        "settings."
+    )
+    hint = "`kiln image copy IMAGE --encrypted` makes an image whose disks are encrypted."

@@ -8,6 +8,7 @@ again.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Annotated
 
 from kiln.calls.call import Call, Job
@@ -23,6 +24,7 @@ from kiln.operations.instances.parts import launch
 from kiln.operations.instances.parts.launch import Launches, LaunchFacts, Wish
 from kiln.operations.instances.parts.placement import Wanted
 from kiln.operations.params import InstanceId, to_pairs
+from kiln.operations.steps.encryption import Encrypted, EncryptionWish
 from kiln.operations.steps.launch_input import DataDisk, LaunchInput, SystemDisk
 
 
@@ -49,7 +51,11 @@ class SystemDiskInput(SystemDisk):
 class DataDiskInput(DataDisk):
     """One data disk."""
 
-    encrypted: Annotated[bool | None, accepted.ENCRYPTION, Doc("Whether the disk is encrypted.")] = None
+    encrypted: Encrypted = None
+
+    @property
+    def encryption(self) -> EncryptionWish:
+        return replace(super().encryption, encrypted=bool(self.encrypted))
 
 
 @shape

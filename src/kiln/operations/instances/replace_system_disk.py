@@ -18,7 +18,7 @@ from kiln.declare.errors import ApiError
 from kiln.declare.facts import Raw, facts
 from kiln.declare.ids import new_id
 from kiln.declare.operation import Operation
-from kiln.declare.rules import Accepted, Composed, Doc, Example, More, Unordered, Wire
+from kiln.declare.rules import Accepted, Composed, Doc, Example, More, Unordered
 from kiln.declare.shapes import shape
 from kiln.declare.states import DiskStatus, InstanceStatus
 from kiln.ground.killpoints import reach
@@ -44,8 +44,9 @@ from kiln.operations.errors.launches import (
 from kiln.operations.instances.parts import boot_image, power
 from kiln.operations.instances.parts.boot_image import BootImage
 from kiln.operations.params import ArnInput, DiskId, ImageId, InstanceId, OwnRegionId
-from kiln.operations.steps import deleting, heads, key_pairs, tombs
+from kiln.operations.steps import deleting, encryption, heads, key_pairs, tombs
 from kiln.operations.steps.capture import is_capturing
+from kiln.operations.steps.encryption import EncryptAlgorithm, Encrypted, EncryptionWish, KmsKeyId
 from kiln.operations.steps.guest_input import (
     TOLD,
     InvalidPasswordMalformed,
@@ -129,9 +130,9 @@ class Input:
     key_pair_name: Annotated[str | None, Composed(), Doc("The SSH key pair. Stays as it was when not given."), TOLD] = (
         None
     )
-    encrypted: Annotated[bool | None, accepted.ENCRYPTION, Doc("Whether the disk is encrypted.")] = None
-    kms_key_id: Annotated[str | None, Wire("KMSKeyId"), accepted.ENCRYPTION, Doc("The key.")] = None
-    encrypt_algorithm: Annotated[str | None, accepted.ENCRYPTION, Doc("The algorithm.")] = None
+    encrypted: Encrypted = None
+    kms_key_id: KmsKeyId = None
+    encrypt_algorithm: EncryptAlgorithm = None
     platform: Annotated[str | None, Accepted("The image says it."), Doc("Deprecated.")] = None
     architecture: Annotated[str | None, Accepted("The image says it."), Doc("Deprecated.")] = None
     disk_id: Annotated[str | None, Accepted("The disk is made of the image."), Doc("Deprecated.")] = None
@@ -187,6 +188,8 @@ def check(call: Call, p: Input) -> Plan:
         call, instance.region, p.key_pair_name, boot.image.system.os_type, InvalidKeyPairNameNotFoundOfReplace
     )
     size_gib = _size(p.system_disk.size if p.system_disk else None, old, boot)
+    wish = EncryptionWish(encrypted=bool(p.encrypted), key=p.kms_key_id, algorithm=p.encrypt_algorithm)
+    encryption.key_for(call, instance.region, wish, boot.system.kms_key)
     secrets = {} if p.key_pair_name is None else {"key_pair": p.key_pair_name}
     if p.password or p.password_inherit:
         secrets["password"] = call.ports.seal(p.password) if p.password else ""
@@ -333,5 +336,6 @@ replace_system_disk = Operation(
         InvalidSystemDiskSizeLessThanImageSize,
         InvalidSystemDiskSizeLessThanMinSize,
         InvalidSystemDiskSizeMoreThanMaxSizeOfReplace,
+        *encryption.ERRORS_OF_DISKS,
     ),
 )

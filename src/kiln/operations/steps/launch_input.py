@@ -29,6 +29,7 @@ from kiln.operations.params import (
     SnapshotId,
     TagInput,
 )
+from kiln.operations.steps.encryption import EncryptAlgorithm, EncryptionWish, KmsKeyId
 from kiln.operations.steps.guest_input import TOLD, HostName, Password, PasswordInherit, UserData
 from kiln.store.disks import DiskAsked
 
@@ -46,8 +47,6 @@ DiskDescription = Annotated[Description, Doc("A description of the disk.")]
 DeleteWithInstance = Annotated[
     bool, Doc("Whether the disk goes when the instance is released; otherwise it stays, detached.")
 ]
-KmsKeyId = Annotated[str | None, Wire("KMSKeyId"), accepted.ENCRYPTION, Doc("The key.")]
-EncryptAlgorithm = Annotated[str | None, accepted.ENCRYPTION, Doc("The algorithm.")]
 StorageClusterId = Annotated[str, accepted.CATEGORIES, Doc("A dedicated block storage cluster.")]
 
 
@@ -94,6 +93,11 @@ class SystemDisk:
         """The policy for automatic snapshots, where the operation takes one; empty for none."""
         return ""
 
+    @property
+    def encryption(self) -> EncryptionWish:
+        """How it is to be encrypted."""
+        return EncryptionWish(encrypted=False)
+
 
 @shape
 class DataDisk:
@@ -137,6 +141,11 @@ class DataDisk:
     def snapshot_policy(self) -> str:
         """The policy for automatic snapshots, where the operation takes one; empty for none."""
         return ""
+
+    @property
+    def encryption(self) -> EncryptionWish:
+        """How it is to be encrypted."""
+        return EncryptionWish(encrypted=False, key=self.kms_key_id, algorithm=self.encrypt_algorithm)
 
 
 @shape

@@ -14,12 +14,11 @@ from kiln.declare.shapes import shape
 from kiln.networks.values import MOST_GROUPS
 from kiln.operations import accepted
 from kiln.operations.params import LaunchTemplateId, LaunchTemplateName, ProvisionedIops, SnapshotPolicyId
+from kiln.operations.steps.encryption import EncryptAlgorithm, EncryptedText, EncryptionWish, KmsKeyId, is_true
 from kiln.operations.steps.guest_input import TOLD
 from kiln.operations.steps.launch_input import (
     DataDisk,
     DeleteWithInstance,
-    EncryptAlgorithm,
-    KmsKeyId,
     LaunchInput,
     PrivateDnsNameOptions,
     SystemDisk,
@@ -50,7 +49,6 @@ def _with_performance(asked: DiskAsked, bursting_enabled: bool | None, provision
 
 _SnapshotPolicy = Annotated[SnapshotPolicyId | None, Doc("The policy by which automatic snapshots are taken of it.")]
 _Bursting = Annotated[bool | None, accepted.CATEGORIES, Doc("Performance bursts. DescribeDisks shows it.")]
-_Encrypted = Annotated[str | None, accepted.ENCRYPTION, Doc("Whether the disk is encrypted.")]
 
 
 @shape
@@ -66,7 +64,7 @@ class SystemDiskInput(SystemDisk):
     auto_snapshot_policy_id: _SnapshotPolicy = None
     bursting_enabled: _Bursting = None
     encrypt_algorithm: EncryptAlgorithm = None
-    encrypted: _Encrypted = None
+    encrypted: EncryptedText = None
     kms_key_id: KmsKeyId = None
     provisioned_iops: ProvisionedIops | None = None
     delete_with_instance: DeleteWithInstance = True
@@ -83,6 +81,10 @@ class SystemDiskInput(SystemDisk):
     def goes(self) -> bool:
         return self.delete_with_instance
 
+    @property
+    def encryption(self) -> EncryptionWish:
+        return EncryptionWish(encrypted=is_true(self.encrypted), key=self.kms_key_id, algorithm=self.encrypt_algorithm)
+
 
 @shape
 class DataDiskInput(DataDisk):
@@ -90,7 +92,7 @@ class DataDiskInput(DataDisk):
 
     auto_snapshot_policy_id: _SnapshotPolicy = None
     bursting_enabled: _Bursting = None
-    encrypted: _Encrypted = None
+    encrypted: EncryptedText = None
     provisioned_iops: ProvisionedIops | None = None
 
     @property
@@ -100,6 +102,10 @@ class DataDiskInput(DataDisk):
     @property
     def snapshot_policy(self) -> str:
         return self.auto_snapshot_policy_id or ""
+
+    @property
+    def encryption(self) -> EncryptionWish:
+        return replace(super().encryption, encrypted=is_true(self.encrypted))
 
 
 @shape

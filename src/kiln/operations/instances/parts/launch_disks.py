@@ -12,6 +12,7 @@ from dataclasses import replace
 from kiln.calls.call import Call
 from kiln.declare.deployment import DEFAULT_CATEGORY, DISK_CATEGORIES, level_of
 from kiln.declare.devices import DATA_DEVICES, SYSTEM_DEVICE, find_device
+from kiln.declare.errors import ApiError
 from kiln.ground.values import dataclass
 from kiln.operations.errors.launches import (
     InvalidDataDeviceMalformed,
@@ -25,7 +26,7 @@ from kiln.operations.errors.launches import (
 from kiln.operations.errors.snapshots import InvalidSnapshotIdNotReady, ParameterInvalidSnapshotPolicy
 from kiln.operations.instances.parts.boot_image import BootImage
 from kiln.operations.params import given
-from kiln.operations.steps import source_snapshots
+from kiln.operations.steps import encryption, source_snapshots
 from kiln.operations.steps.drives import InstanceDiskLimitExceeded, InvalidDeviceInUseOfDisk, choose_device
 from kiln.operations.steps.launch_input import DataDisk, SystemDisk
 from kiln.store.disks import DiskAsked
@@ -33,7 +34,7 @@ from kiln.store.images import ImageDisk
 from kiln.store.snapshot_policies import snapshot_policies
 from kiln.store.snapshots import Snapshot
 
-ERRORS = (
+ERRORS: tuple[type[ApiError], ...] = (
     InvalidSystemDiskSizeLessThanImageSize,
     InvalidSystemDiskSizeMoreThanMaxSize,
     InvalidDataDeviceMalformed,
@@ -44,6 +45,7 @@ ERRORS = (
     InvalidSnapshotIdNotReady,
     InvalidSnapshotIdBasedSnapshotTooOld,
     InstanceDiskLimitExceeded,
+    *encryption.ERRORS_OF_DISKS,
 )
 
 
@@ -71,7 +73,7 @@ def decide(
 ) -> list[DiskSpec]:
     """The disks of each new instance, the system disk first. Raises what ERRORS lists."""
     named, loose = _by_device(data)
-    specs = [_system(boot, system, size_gib)]
+    specs = [_system(call, boot, system, size_gib)]
     specs += [_of_image(call, boot, disk, named.pop(disk.device, None)) for disk in boot.data]
     specs += [_added(call, boot.image.region, wish, device) for device, wish in named.items()]
     for wish in loose:
@@ -101,7 +103,7 @@ def _by_device(data: Sequence[DataDisk]) -> tuple[dict[str, DataDisk], list[Data
     return named, loose
 
 
-def _system(boot: BootImage, wish: SystemDisk, size_gib: int | None) -> DiskSpec:
+def _system(call: Call, boot: BootImage, wish: SystemDisk, size_gib: int | None) -> DiskSpec:
     category = wish.category or _known(boot.system.category)
     least, most = boot.system.size_gib, DISK_CATEGORIES[category].most_gib
     size_gib = given(size_gib) or least
@@ -122,7 +124,7 @@ def _system(boot: BootImage, wish: SystemDisk, size_gib: int | None) -> DiskSpec
         performance_level=level_of(category, wish.performance_level),
         asked=wish.asked,
         policy=wish.snapshot_policy,
-        kms_key=boot.system.kms_key,
+        kms_key=encryption.key_for(call, boot.image.region, wish.encryption, boot.system.kms_key),
     )
 
 
@@ -138,7 +140,8 @@ def _of_image(call: Call, boot: BootImage, disk: ImageDisk, wish: DataDisk | Non
     if size_gib > DISK_CATEGORIES[category].most_gib:
         raise InvalidDataDiskSizeValueNotSupported(size=size_gib)
     spec = _data(wish, disk.device, size_gib, category, (boot.layer_of(disk), boot.told_snapshot(disk)))
-    return replace(spec, kms_key=disk.kms_key)
+    source_key = disk.kms_key if disk.snapshot else (disk.kms_key or None)
+    return replace(spec, kms_key=encryption.key_for(call, boot.image.region, wish.encryption, source_key))
 
 
 def _added(call: Call, region: str, wish: DataDisk, device: str) -> DiskSpec:
@@ -148,12 +151,13 @@ def _added(call: Call, region: str, wish: DataDisk, device: str) -> DiskSpec:
     if wish.snapshot_id is None:
         if wish.size is None or not limits.least_gib <= wish.size <= limits.most_gib:
             raise InvalidDataDiskSizeValueNotSupported(size=wish.size)
-        return _data(wish, device, wish.size, category, (None, ""))
+        key = encryption.key_for(call, region, wish.encryption, None)
+        return replace(_data(wish, device, wish.size, category, (None, "")), kms_key=key)
     snapshot = _usable(call, region, wish.snapshot_id)
     if snapshot.source_disk_size_gib > limits.most_gib:
         raise InvalidDataDiskSizeValueNotSupported(size=snapshot.source_disk_size_gib)
     spec = _data(wish, device, snapshot.source_disk_size_gib, category, (snapshot.volume, snapshot.id))
-    return replace(spec, kms_key=snapshot.kms_key)
+    return replace(spec, kms_key=encryption.key_for(call, region, wish.encryption, snapshot.kms_key))
 
 
 def _data(wish: DataDisk, device: str, size_gib: int, category: str, origin: tuple[str | None, str]) -> DiskSpec:
