@@ -73,7 +73,15 @@ def test_a_region_that_is_named_counts(cloud, ask):
 
 
 @pytest.mark.parametrize(
-    "host", ["127.0.0.1:8787", "vpc.aliyuncs.com", "vpc.cn-nowhere.aliyuncs.com", "location-readonly.aliyuncs.com"]
+    "host",
+    [
+        "127.0.0.1:8787",
+        "vpc.aliyuncs.com",
+        "vpc.cn-nowhere.aliyuncs.com",
+        "location-readonly.aliyuncs.com",
+        # To which the SDKs send a score of other regions as well.
+        f"ecs-{ELSEWHERE}.aliyuncs.com",
+    ],
 )
 def test_an_endpoint_of_no_region_that_is_served_says_none(cloud, ask, host):
     status, told = ask(by_acs3("DescribeVpcs", {}, cloud.clock(), host=host))

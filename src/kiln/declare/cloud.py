@@ -17,7 +17,7 @@ _below_domain = re.compile(rf"(?:[a-z0-9](?:[a-z0-9-]{{0,61}}[a-z0-9])?\.){{1,8}
 
 
 _of_region = re.compile(
-    rf"[a-z0-9]+(?:-|\.|-[a-z0-9]+\.)([a-z][a-z0-9]*(?:-[a-z0-9]+)+)\.{re.escape(DOMAIN)}(?::[0-9]{{1,5}})?"
+    rf"[a-z0-9]+(?:-[a-z0-9]+)?\.([a-z][a-z0-9]*(?:-[a-z0-9]+)+)\.{re.escape(DOMAIN)}(?::[0-9]{{1,5}})?"
 ).fullmatch
 
 
@@ -25,7 +25,8 @@ def region_in(host: str) -> str:
     """The region that a host of the cloud, perhaps with a port, may be named for; empty of one that names none.
 
     What it reads as a region may be another word (``location-readonly.aliyuncs.com``): only a region that is served is
-    one. Both forms are those of the SDKs' tables of endpoints: ``ecs-cn-hangzhou`` and ``vpc.cn-hangzhou``.
+    one. ``ecs-cn-hangzhou.aliyuncs.com`` names none: by the SDKs' tables of endpoints it serves a score of regions,
+    and only what has the region as a word of its own, ``vpc.cn-hangzhou``, for one.
     """
     found = _of_region(host.lower()) if len(host) <= _MOST_LETTERS else None
     return found[1] if found else ""
