@@ -5,6 +5,9 @@ from __future__ import annotations
 import pytest
 
 from kiln.service import volume_keys
+from kiln.service.claim import hold_data_folder
+from kiln.service.rebuilding import rebuilt
+from kiln.store.disks import disks
 from tests.service.pairs import Home, as_cloud
 from tests.stock import a_disk
 
@@ -57,6 +60,29 @@ def test_a_start_says_that_it_is_lost_and_makes_no_second_one(home, caplog):
     path.write_bytes(kept)
     with home.started() as it:
         assert it.pool.verify("v-sealed") == []
+
+
+def test_makes_no_second_one_where_the_database_is_lost_too(home, caplog):
+    (home.data / "volumes.key").unlink()
+    for file in home.data.glob("kiln.sqlite*"):
+        file.unlink()
+
+    with hold_data_folder(home.data), rebuilt(home.settings):
+        pass
+
+    assert "volumes_key_missing" in caplog.messages
+    assert not (home.data / "volumes.key").exists()
+
+
+def test_makes_no_second_one_where_all_that_it_encrypted_is_in_the_trash(home):
+    with home.started() as it:
+        it.ports.database.write(disks.delete)
+        assert it.pool.discard(["v-sealed"]) == ["v-sealed"]
+    (home.data / "volumes.key").unlink()
+
+    home.start()
+
+    assert not (home.data / "volumes.key").exists()
 
 
 def test_says_of_another_key_that_it_is_not_the_one(home):

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 from kiln.ground.passphrases import Passphrase
-from kiln.pools import luks, nodes, overlay
-from kiln.pools.errors import VolumeBroken
+from kiln.pools import entries, luks, nodes, overlay, trash
+from kiln.pools.errors import PoolError, VolumeBroken
 from kiln.pools.family import parent_of
 from kiln.pools.port import Succession
 from kiln.pools.ready import About, Birth
@@ -60,3 +61,13 @@ class Headers:
 def key_of(header: overlay.Header) -> str:
     """The key of what a volume holds, which whatever stands on it has too."""
     return "" if header.lock is None else header.lock.key
+
+
+def is_any_encrypted(pool: Path) -> bool:
+    """Whether a volume in the folder *pool*, or in its trash, is encrypted, as far as the headers can be read."""
+    for folder in (pool, pool / trash.NAME):
+        for name in (name for name, is_ours in entries.of(folder) if is_ours) if folder.is_dir() else ():
+            with suppress(PoolError, OSError):
+                if overlay.read(folder / name).lock is not None:
+                    return True
+    return False

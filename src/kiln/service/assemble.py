@@ -108,7 +108,7 @@ def _assembled(settings: Settings, say: Say | None) -> Iterator[Assembly]:
             pool = Qcow2Pool(settings.folder.pool)
         pool.keys = volume_keys.passphrases(settings.data)
         if say is not None:
-            volume_keys.ensure(settings.data, database)
+            volume_keys.ensure(settings.data, database, settings.folder.pool)
         buckets = FolderBuckets(settings.folder.buckets)
         machines = _machines(settings)
         plane = _plane(settings, database, machines)

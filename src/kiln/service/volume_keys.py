@@ -14,6 +14,7 @@ import hmac
 from pathlib import Path
 
 from kiln.ground.journal import Journal
+from kiln.pools.headers import is_any_encrypted
 from kiln.pools.luks import Keys
 from kiln.service.errors import SecretBroken
 from kiln.service.secrets import Sealer
@@ -40,14 +41,17 @@ def passphrases(folder: Path) -> Keys:
     return tell
 
 
-def ensure(folder: Path, database: Database) -> None:
-    """Make the key where nothing was encrypted with one yet; where it is lost, say so and change nothing."""
+def ensure(folder: Path, database: Database, pool: Path) -> None:
+    """Make the key where nothing was encrypted with one yet; where it is lost, say so and change nothing.
+
+    The database may be lost with it, or an older copy, and what was deleted has no row: the pool is asked, too.
+    """
     sealer = _in_folder(folder)
     if sealer.path.exists():
         return
     with database.read() as tx:
         is_needed = any(rows.count(tx, rows.c.kms_key != "") for rows in (disks, snapshots, image_disks))
-    if not is_needed:
+    if not is_needed and not is_any_encrypted(pool):
         sealer.make_key()
     else:
         log.error(
