@@ -62,7 +62,13 @@ def test_refuses_what_cannot_be_the_id_of_a_key(key):
 
 
 @pytest.mark.parametrize(
-    ("at", "byte"), [(0, b"X"), (7, b"\2"), (8, b"s"), (40, b"c"), (111, b"\x20"), (168, b"\xff")], ids=str
+    ("at", "byte"),
+    [
+        *((0, b"X"), (7, b"\2"), (8, b"s"), (40, b"c"), (111, b"\x20"), (168, b"\xff")),
+        # Where the data begin, and of the volume's key and the first places the rounds, the state and the stripes.
+        *((104, b"\1"), (164, b"\xff"), (212, b"\xff"), (252, b"\xff"), (256, b"\1"), (260, b"\xff")),
+    ],
+    ids=str,
 )
 def test_says_that_what_no_kiln_wrote_is_broken(at, byte):
     header = bytearray(luks.forge(KEY, passphrase))

@@ -80,10 +80,7 @@ def forge(key: str, keys: Keys) -> bytes:
     digest = hashlib.pbkdf2_hmac(_HASH, own, salt, _ROUNDS, _DIGEST_BYTES)
     fields = (_PAYLOAD_SECTOR, _KEY_BYTES, digest, salt, _ROUNDS, key.encode())
     header = _HEADER.pack(_MAGIC, _VERSION, *_CIPHER, *fields)
-    for number in range(_SLOTS):
-        sector = _FIRST_SLOT // _SECTOR + number * _SLOT_SECTORS
-        state = (_USED, _ROUNDS, slot_salt) if number == 0 else (_UNUSED, 0, b"")
-        header += _SLOT.pack(*state, sector, _STRIPES)
+    header += _slots(slot_salt)
     unlocking = hashlib.pbkdf2_hmac(_HASH, text.encode(), slot_salt, _ROUNDS, _KEY_BYTES)
     return header.ljust(_FIRST_SLOT, b"\0") + _enciphered(unlocking, _split(own))
 
@@ -92,9 +89,14 @@ def read(header: bytes, volume: str) -> Lock:
     """What the first ``HEADER_BYTES`` say. Raises VolumeBroken when no Kiln wrote them."""
     if len(header) < HEADER_BYTES:
         raise VolumeBroken(f"{volume} is encrypted, and its key is cut off")
-    magic, version, *cipher, _, key_bytes, _, salt, _, key = _HEADER.unpack_from(header)
+    magic, version, *cipher, payload_sector, key_bytes, _, salt, rounds, key = _HEADER.unpack_from(header)
     if (magic, version) != (_MAGIC, _VERSION) or tuple(word.rstrip(b"\0") for word in cipher) != _CIPHER:
         raise VolumeBroken(f"{volume} is encrypted in a way that no volume is")
+    _, _, slot_salt, *_ = _SLOT.unpack_from(header, _HEADER.size)
+    slots = header[_HEADER.size : HEADER_BYTES]
+    if (payload_sector, rounds) != (_PAYLOAD_SECTOR, _ROUNDS) or slots != _slots(slot_salt):
+        # A machine that took part in a broken QEMU may write as many rounds as keep a processor busy for days.
+        raise VolumeBroken(f"{volume} is encrypted, and what says how was changed")
     name = key.rstrip(b"\0")
     if key_bytes != _KEY_BYTES or not name.isascii() or not name.decode("ascii").isprintable():
         raise VolumeBroken(f"{volume} is encrypted with something that is no key")
@@ -115,6 +117,16 @@ def open_lock(lock: Lock, volume: str, keys: Keys) -> Passphrase:
         raise VolumeLocked(f"{volume} is encrypted, and the key {lock.key} is missing, or is not the one of then")
     # No node has its name for long: the file of a volume may be replaced by one that has another key.
     return Passphrase(f"key-{lock.nonce.hex()}", text)
+
+
+def _slots(salt: bytes) -> bytes:
+    """What a header says of its eight places; *salt* is that of the one that is used."""
+    table = b""
+    for number in range(_SLOTS):
+        sector = _FIRST_SLOT // _SECTOR + number * _SLOT_SECTORS
+        state = (_USED, _ROUNDS, salt) if number == 0 else (_UNUSED, 0, b"")
+        table += _SLOT.pack(*state, sector, _STRIPES)
+    return table
 
 
 def _proof(text: str, nonce: bytes) -> bytes:
