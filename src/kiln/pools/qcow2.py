@@ -33,10 +33,10 @@ from kiln.pools import (
     readers,
     soundness,
     switched,
-    trash,
     unpacking,
 )
 from kiln.pools.ahead import Ahead
+from kiln.pools.departures import Departures
 from kiln.pools.errors import PoolFull, ToolFailed, VolumeBroken, VolumeBusy, VolumeMissing
 from kiln.pools.family import NAME, SUFFIX, Family, parent_of
 from kiln.pools.folder import Folder, is_direct, sync
@@ -57,9 +57,9 @@ from kiln.pools.port import (
 )
 from kiln.pools.ready import Birth, Ready
 from kiln.pools.records import Records
+from kiln.pools.trash import Trash
 
 _FOLDER_MODE, _FOLDER_MODE_OF_ONE_USER = 0o711, 0o700
-_HEAD_MODE = 0o600
 
 
 class Qcow2Pool:
@@ -80,11 +80,18 @@ class Qcow2Pool:
         self._identity = IdentityFile(self._hidden)
         self._folder = Folder(path)
         self._family = Family(path)
-        self._trash = trash.Trash(path)
         #: Tells the passphrase of an encrypted volume.
         self.keys: luks.Keys = luks.no_keys
         self._headers = Headers(self._path, self._ask_keys)
         self.overlays, self._ahead = Ready(self._folder, self._ask_keys), Ahead(path)
+        self._departures = Departures(
+            path_of=self._path,
+            folder=self._folder,
+            family=self._family,
+            trash=Trash(path),
+            overlays=self.overlays,
+            ahead=self._ahead,
+        )
         #: Gives back what waits in the trash, so that there are so many bytes more (None: some), and tells whether
         #: it did; for what found no room.
         self.make_room: Callable[[int | None], bool] = lambda _: False
@@ -185,7 +192,7 @@ class Qcow2Pool:
         if size_bytes < size_now or size_bytes % 512:
             raise ValueError(f"{volume} has {size_now} bytes and cannot have {size_bytes}")
         self._family.require_childless(volume)
-        self._path(volume).chmod(_HEAD_MODE)  # It may have been taken back while something stood on it.
+        self._path(volume).chmod(readers.HEAD_MODE)  # It may have been taken back while something stood on it.
         reach("pool.resize.before")
         qemu_img.resize(nodes.stacked(self.blockdevs(volume)), size_bytes)
         reach("pool.resize.done")
@@ -193,52 +200,23 @@ class Qcow2Pool:
 
     def drop(self, volume: str) -> None:
         """See ``port.Pool``."""
-        if not self.exists(volume):
-            return
-        if volume in self._trash.parents():
-            raise VolumeBusy(f"something in the trash stands on {volume}")
-        with self._family.leaving(volume):
-            if locks.is_open(self._path(volume)):
-                raise VolumeBusy(f"{volume} is open")
-            self.overlays.forget([volume])
-            self._ahead.remove([volume])
-            self._folder.remove(volume + SUFFIX)
+        self._departures.drop(volume)
 
     def discard(self, volumes: Sequence[str]) -> list[str]:
         """See ``port.Pool``."""
-        there = [volume for volume in volumes if self.exists(volume)]
-        aside = [volume for volume in volumes if volume not in there and self._trash.has(volume)]
-        with self._family.departing(there) as free:
-            closed = [volume for volume in free if not locks.is_open(self._path(volume))]
-            if closed:
-                self.overlays.forget(closed)
-                self._ahead.remove(closed)
-                self._trash.put(closed)
-        return aside + closed
+        return self._departures.discard(volumes)
 
     def retrieve(self, volume: str) -> None:
         """See ``port.Pool``."""
-        path = self._path(volume)
-        if not self._trash.has(volume):
-            if not path.is_file():
-                raise VolumeMissing(volume)
-            return
-        parent = parent_of(path.parent / trash.NAME / path.name)
-        with contextlib.ExitStack() as held:
-            if parent is not None:
-                held.enter_context(self._family.expecting(parent))
-            self._trash.take_back(volume)
-            self._family.note(volume)
+        self._departures.retrieve(volume)
 
     def purge(self, volumes: Sequence[str]) -> list[str]:
         """See ``port.Pool``."""
-        # What lies there has no children in the pool, unless somebody else has put things back there.
-        stood_on = self._family.stood_on()
-        return self._trash.remove([volume for volume in volumes if volume not in stood_on])
+        return self._departures.purge(volumes)
 
     def discarded(self) -> Iterator[Discarded]:
         """See ``port.Pool``."""
-        return self._trash.contents()
+        return self._departures.trash.contents()
 
     def room(self) -> Room:
         """See ``port.Pool``."""
@@ -379,20 +357,10 @@ class Qcow2Pool:
 
         Whoever asks, and whatever the database says: what stands on a file would be changed with it.
         """
-        *layers, head = self._chain(volume)
+        *layers, head = (self._path(name) for name in self._chain(volume))
         self._family.require_childless(volume)
-        path, ours = self._path(head), os.geteuid()
-        before = path.stat().st_uid
-        for layer in layers:
-            readers.seal(self._path(layer))
-            if uid is not None and uid != ours:
-                readers.allow(self._path(layer), uid)
-        readers.own(path, ours if uid is None else uid)
-        path.chmod(_HEAD_MODE)
+        readers.grant(head, layers, uid, lambda: (self._path(each).lstat().st_uid for each in self.volumes()))
         self.overlays.want([volume])
-        if uid is None and before != ours and not any(self._path(v).lstat().st_uid == before for v in self.volumes()):
-            for layer in layers:
-                readers.forbid(self._path(layer), before)
 
     def take_back(self, volume: str) -> None:
         """See ``port.Pool``."""
@@ -401,8 +369,7 @@ class Qcow2Pool:
         except VolumeBusy:
             readers.seal(self._path(volume))
         else:
-            readers.own(self._path(volume), os.geteuid())
-            self._path(volume).chmod(_HEAD_MODE)
+            readers.hand_over(self._path(volume), os.geteuid())
 
     def unpacked(self, file: BinaryIO, cancelled: Cancel) -> AbstractContextManager[BinaryIO]:
         """See ``port.Pool``."""

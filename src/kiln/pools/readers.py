@@ -1,6 +1,6 @@
-"""Who may read a layer beside Kiln: the users of the machines that stand on it, by the file's access list.
+"""Whose a head is, and who may read a layer beside Kiln: the users of the machines that stand on it.
 
-A layer is 0400 and Kiln's. Machines that run as users of their own must open it,
+A head is 0600, and its machine's. A layer is 0400 and Kiln's. Machines that run as users of their own must open it,
 others must not, also when they know its name; and one layer has many machines.
 The list is the kernel's own (``acl(5)``), in the form of its extended attribute.
 """
@@ -12,12 +12,12 @@ import errno
 import os
 import stat
 import struct
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 
 from kiln.pools.errors import ToolFailed, VolumeBroken, VolumeMissing
 
-LAYER_MODE = 0o400
+LAYER_MODE, HEAD_MODE = 0o400, 0o600
 _NAME = "system.posix_acl_access"
 _VERSION = struct.Struct("<I")
 _ENTRY = struct.Struct("<HHI")  # tag, permissions, user
@@ -110,6 +110,29 @@ def own(path: Path, uid: int) -> None:
         os.chown(path, uid, -1)
     except PermissionError as error:
         raise ToolFailed(f"only root may give {path.stem} to user {uid}") from error
+
+
+def hand_over(head: Path, uid: int) -> None:
+    """Have the user write the file, and nobody else. Raises ToolFailed."""
+    own(head, uid)
+    head.chmod(HEAD_MODE)
+
+
+def grant(head: Path, layers: Sequence[Path], uid: int | None, owners: Callable[[], Iterable[int]]) -> None:
+    """Have a user write *head* and read the *layers* that it stands on; None: Kiln alone.
+
+    With None whoever wrote the head before reads them no more, unless something of theirs is left: *owners* are the
+    users that all files of the pool belong to afterwards. Raises ToolFailed.
+    """
+    ours, before = os.geteuid(), head.stat().st_uid
+    for layer in layers:
+        seal(layer)
+        if uid is not None and uid != ours:
+            allow(layer, uid)
+    hand_over(head, ours if uid is None else uid)
+    if uid is None and before != ours and before not in owners():
+        for layer in layers:
+            forbid(layer, before)
 
 
 def close_to_all(folder: Path, files: Mapping[str, Path], chain_of: Callable[[str], Sequence[str]]) -> None:
