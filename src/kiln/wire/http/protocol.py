@@ -25,13 +25,14 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResp
 from kiln.ground.journal import Journal
 from kiln.wire.doors.door import Answer
 from kiln.wire.http import bounds
+from kiln.wire.http.arriving import Arriving
 from kiln.wire.http.crowd import Crowd, name_of
 from kiln.wire.http.direct import Paths, may_be_direct, spelled
 from kiln.wire.http.flow import Flow
 from kiln.wire.http.lingering import AnswerTransport, Linger, telling
 from kiln.wire.http.names import OwnNames
-from kiln.wire.http.refusals import fault_of, refusal
-from kiln.wire.http.streams import Stream, slice_bytes, told_length
+from kiln.wire.http.refusals import refusal
+from kiln.wire.http.streams import Stream
 from kiln.wire.http.tls import HANDSHAKE_BYTE, Certificates, TlsBroken, TlsTransport
 from kiln.wire.http.upgrade import is_absolute, path_of, socket_scope, without_upgrade
 from kiln.wire.http.websocket import WebSocket
@@ -60,22 +61,14 @@ class BoundedProtocol(HttpToolsProtocol):
         self._running: RequestResponseCycle | None = None
         self._due: tuple[RequestResponseCycle, ASGI3Application] | None = None
         self._is_at_head = self._has_begun = False
-        self._in_head = True
-        self._head_bytes = 0
-        self._head_since: float | None = self._now()
-        self._body_since = self._last_byte = self._now()
-        self._body_bytes = self._pieces = self._trailers = 0
-        self._left: int | None = None
-        self._unread_of_chunk: int | None = None
+        self._arriving = Arriving(self._now())
         self._unread_since: float | None = None
-        self._fault = ""
         self._head_again = b""
         self._piece: bytes | memoryview = b""
         self._held: bytes | memoryview = b""
         self._linger: Linger | None = None
         self._tls: TlsTransport | None = None
         self._tunnel: ssl.SSLContext | None = None
-        self._stream: Stream | None = None
         self._socket: WebSocket | None = None
         self._socket_due: tuple[WebSocket, Any] | None = None
         self._sealed = b""
@@ -150,18 +143,14 @@ class BoundedProtocol(HttpToolsProtocol):
     def _check_asking(self, now: float) -> None:
         """The same where no whole request has come."""
         if self._tls is not None and not self._tls.is_established:
-            if self._head_since is not None and now - self._head_since > bounds.HEAD_S:
+            if self._arriving.is_head_late(now):
                 self.crowd.count("handshake_late")
                 self.give_way()
-        elif not self._in_head and self._stream is not None:
-            is_ours = self.flow.read_paused or self.has_held or self.cycle.waiting_for_100_continue
-            if self._stream.is_late(now, self._last_byte, self._body_bytes, is_ours=is_ours):
+        elif not self._arriving.is_in_head:
+            if self._arriving.is_body_late(now, is_ours=self._keeps_waiting):
                 self._refuse("body_late")
-        elif not self._in_head:
-            if now - self._last_byte > bounds.PAUSE_S or now - self._body_since > bounds.BODY_S:
-                self._refuse("body_late")
-        elif self._head_since is not None and now - self._head_since > bounds.HEAD_S:
-            if self._head_bytes:
+        elif self._arriving.is_head_late(now):
+            if self._arriving.head_bytes:
                 self._refuse("head_late")
             else:
                 self.crowd.count("silent")
@@ -186,7 +175,7 @@ class BoundedProtocol(HttpToolsProtocol):
         if self._socket is not None:
             self._socket.take(data)
             return
-        self._last_byte = self._now()
+        self._arriving.came(self._now())
         self._held = memoryview(b"".join((self._held, data)) if self._held else data)
         self.go_on()
 
@@ -209,7 +198,7 @@ class BoundedProtocol(HttpToolsProtocol):
         """From here on what comes is TLS, and what goes."""
         self._tls = self.transport = TlsTransport(self.transport, context)
         self.scheme = "https"
-        self._head_since = self._now()
+        self._arriving.time_head_anew(self._now())
 
     def _take_sealed(self, tls: TlsTransport, data: bytes) -> None:
         was_established = tls.is_established
@@ -222,7 +211,7 @@ class BoundedProtocol(HttpToolsProtocol):
             self.transport.close()
             return
         if tls.is_established and not was_established:
-            self._head_since = self._now()
+            self._arriving.time_head_anew(self._now())
         if plain:
             self._take(plain)
         if tls.has_ended and not self.eof_received():
@@ -231,7 +220,7 @@ class BoundedProtocol(HttpToolsProtocol):
     def go_on(self) -> None:
         """Parse what has come, until there is something to answer."""
         while self._held and not self._is_busy and not self.transport.is_closing():
-            many = bounds.SLICE if self._in_head else slice_bytes(self._left)
+            many = self._arriving.next_slice
             piece, self._held = self._held[:many], self._held[many:]
             self._feed(piece)
         if self._held:
@@ -257,9 +246,15 @@ class BoundedProtocol(HttpToolsProtocol):
         return bool(self._held)
 
     @property
+    def _keeps_waiting(self) -> bool:
+        """Whether it is not the client that is slow."""
+        is_asked = self.cycle is None or not self.cycle.waiting_for_100_continue
+        return self.flow.read_paused or self.has_held or not is_asked
+
+    @property
     def _is_busy(self) -> bool:
         """Whether there is a request to answer, and another behind it."""
-        return bool(self.pipeline) or (self._is_answering and self._in_head) or self._linger is not None
+        return bool(self.pipeline) or (self._is_answering and self._arriving.is_in_head) or self._linger is not None
 
     @property
     def _is_answering(self) -> bool:
@@ -267,28 +262,15 @@ class BoundedProtocol(HttpToolsProtocol):
         return self.cycle is not None and not self.cycle.response_complete and not self.cycle.more_body
 
     def _feed(self, piece: bytes | memoryview) -> None:
-        began_in_head = self._in_head
-        if began_in_head and self._head_since is None:
-            self._head_since = self._now()
+        began_in_head = self._arriving.is_in_head
+        self._arriving.time_head(self._now())
         self._piece = piece
         super().data_received(piece)  # type: ignore[arg-type]  # Its parser takes whatever holds bytes.
         if self.transport.is_closing() or self._linger is not None:
             return
-        if self._in_head:
-            self._head_bytes += len(piece) if began_in_head else 0
-            if self._head_bytes > bounds.REQUEST_LINE + bounds.HEADERS:
-                self._fault = self._fault or "headers_too_large"
-        elif not began_in_head:
-            self._body_bytes += len(piece)
-            if self._body_bytes > bounds.BODY_ON_THE_WIRE and self._stream is None:
-                self._fault = self._fault or "body_too_large"
-            if self._unread_of_chunk is not None:
-                # A chunk that gives no body is the last, and this a trailer, which the parser copies with each piece.
-                self._unread_of_chunk += len(piece)
-                if self._unread_of_chunk > bounds.HEADERS:
-                    self._fault = self._fault or "headers_too_large"
-        if self._fault:
-            self._refuse(self._fault)
+        self._arriving.take_parsed(len(piece), began_in_head=began_in_head)
+        if self._arriving.fault:
+            self._refuse(self._arriving.fault)
 
     def eof_received(self) -> bool:  # type: ignore[override]
         if self._socket is not None:
@@ -301,36 +283,29 @@ class BoundedProtocol(HttpToolsProtocol):
 
     def on_message_begin(self) -> None:
         super().on_message_begin()
-        self._in_head, self._head_bytes = True, 0
+        self._arriving.begin()
 
     def on_url(self, url: bytes) -> None:
         super().on_url(url)
-        if len(self.url) > bounds.REQUEST_LINE:
-            self._fault = "line_too_long"
+        self._arriving.take_target(len(self.url))
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        if not self._in_head:
+        if not self._arriving.is_in_head:
             # A trailer comes after the body. Nobody signs it, so it is no header.
-            self._trailers += 1
-            if self._trailers > bounds.HEADER_COUNT:
-                self._fault = self._fault or "headers_too_large"
+            self._arriving.take_trailer()
             return
         super().on_header(name, value)
-        if len(name) + len(value) > bounds.ONE_HEADER or len(self.headers) > bounds.HEADER_COUNT:
-            self._fault = "headers_too_large"
+        self._arriving.take_header(len(name) + len(value), len(self.headers))
 
     def on_headers_complete(self) -> None:
-        self._in_head, self._head_since = False, None
-        self._body_since, self._body_bytes, self._pieces, self._trailers = self._now(), 0, 0, 0
-        self._left, self._unread_of_chunk = told_length(self.headers), None
-        self._fault = self._fault or fault_of(self.headers)
-        if self._fault:
+        self._arriving.end_head(self.headers, self._now())
+        if self._arriving.fault:
             return
         if self.parser.get_method() == b"CONNECT":
             self._find_tunnel()
             return
         if self._is_for_others():
-            self._fault = "proxy_elsewhere"
+            self._arriving.fault = "proxy_elsewhere"
             return
         if self.parser.should_upgrade():
             self._find_socket()
@@ -343,31 +318,25 @@ class BoundedProtocol(HttpToolsProtocol):
         path, self.scope["query_string"] = path_of(target)
         self.scope["raw_path"], self.scope["path"] = path, path.decode("latin-1")
         if self.table.is_streamed(self.scope):
-            self._stream = Stream(self._now())
+            self._arriving.stream = Stream(self._now())
             self.crowd.ask(self)
         if self._due is not None:
             self._begin_due()
 
     def on_chunk_header(self) -> None:
-        self._unread_of_chunk = 0
+        self._arriving.begin_chunk()
 
     def on_chunk_complete(self) -> None:
-        self._unread_of_chunk = None
+        self._arriving.end_chunk()
 
     def on_body(self, body: bytes) -> None:
-        if self._unread_of_chunk is not None:
-            self._unread_of_chunk = 0
-        self._pieces += 1
-        self._left = None if self._left is None else self._left - len(body)
-        if self._pieces > bounds.FEW_PIECES + self._body_bytes // bounds.LEAST_OF_PIECE:
-            self._fault = self._fault or "body_in_crumbs"
-        if not self._fault:
+        self._arriving.take_body(len(body))
+        if not self._arriving.fault:
             super().on_body(body)
 
     def on_message_complete(self) -> None:
-        self._in_head, self._head_bytes = True, 0
-        self._stream = None
-        if not self._fault and not self._head_again and self._tunnel is None and self._socket_due is None:
+        self._arriving.end()
+        if not self._arriving.fault and not self._head_again and self._tunnel is None and self._socket_due is None:
             super().on_message_complete()
             if self._due is not None:
                 self._begin_due()
@@ -380,7 +349,7 @@ class BoundedProtocol(HttpToolsProtocol):
         if self._linger is not None:
             return
         super().on_response_complete()
-        if self._in_head and not self.pipeline and not self._is_answering:
+        if self._arriving.is_in_head and not self.pipeline and not self._is_answering:
             self.crowd.wait(self)
         self.go_on()
 
@@ -416,13 +385,13 @@ class BoundedProtocol(HttpToolsProtocol):
             self._socket.go_on_writing()
 
     def send_400_response(self, msg: str) -> None:  # noqa: ARG002 - what the parser did not like is not told.
-        self._refuse(self._fault or "bad_request")
+        self._refuse(self._arriving.fault or "bad_request")
 
     def _unsupported_upgrade_warning(self) -> None:
         """Such a request is answered as if nobody had asked for another protocol, and what follows its head is HTTP."""
         upgrade, head = sys.exc_info()[1], self._head_again
         assert isinstance(upgrade, httptools.HttpParserUpgrade)  # It is what uvicorn calls this for.
-        if self._fault:
+        if self._arriving.fault:
             return
         rest = b"".join((self._piece[upgrade.args[0] :], self._held))
         if self._socket_due is not None:
@@ -462,13 +431,13 @@ class BoundedProtocol(HttpToolsProtocol):
     def _find_tunnel(self) -> None:
         """Look where CONNECT leads: to ourselves, or nowhere."""
         if self._tls is not None or self.pipeline or (self.cycle is not None and not self.cycle.response_complete):
-            self._fault = "connect_within"
+            self._arriving.fault = "connect_within"
         elif self.certificates is None:
-            self._fault = "connect_closed"
+            self._arriving.fault = "connect_closed"
         else:
             host, port = self.server or ("", None)
             self._tunnel = self.certificates.of_tunnel(self.url.decode("latin-1"), (host, port or 0))
-            self._fault = "" if self._tunnel is not None else "connect_elsewhere"
+            self._arriving.fault = "" if self._tunnel is not None else "connect_elsewhere"
 
     def _refuse(self, reason: str) -> None:
         """Say why, once, and end."""
