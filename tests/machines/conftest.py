@@ -54,7 +54,7 @@ def booted(guest_image):  # noqa: F811 - the fixture.
         try:
             with open_session(folder / DEEP / "run" / "i-1" / "console") as session:
                 yield Booted(machines, "i-1", disks, session, address)
-                session._console.close()  # Another one, where a test has let go of the first.
+                session.console.close()  # Another one, where a test has let go of the first.
         finally:
             machines.stop("i-1", force=True)
 

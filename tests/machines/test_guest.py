@@ -104,7 +104,7 @@ def secrets_of(booted):
 def test_is_typed_to_over_a_websocket_while_nobody_else_has_its_console(booted, tmp_path, sqlite):
     with pytest.raises(MachineBusy, match="Another program"):
         booted.machines.terminal("i-1")
-    booted.session._console.close()
+    booted.session.console.close()
     try:
         cloud = make_cloud(tmp_path, sqlite, machines=booted.machines)
         with start_site(cloud, Limits(), Room(64, 64)) as site:
@@ -115,7 +115,7 @@ def test_is_typed_to_over_a_websocket_while_nobody_else_has_its_console(booted, 
                 one.until(b">> ok forty-42")
                 other.until(b">> ok forty-42")
     finally:
-        booted.session._console = sockets.connect(booted.machines.folder("i-1").console, 20)
+        booted.session.console = sockets.connect(booted.machines.folder("i-1").console, 20)
     assert "up" in booted.session.ask("run echo up")
 
 

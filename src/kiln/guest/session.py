@@ -28,7 +28,7 @@ class Session:
     """An open console of a guest that has come up."""
 
     def __init__(self, console: socket.socket) -> None:
-        self._console = console
+        self.console = console  #: Another one may take its place, where somebody else was let to the guest meanwhile.
         self._received = b""
 
     def wait_ready(self, timeout_s: float = READY_TIMEOUT_S) -> None:
@@ -64,8 +64,8 @@ class Session:
 
     def _send(self, line: str) -> None:
         try:
-            self._console.settimeout(ANSWER_TIMEOUT_S)
-            self._console.sendall(line.encode() + b"\n")
+            self.console.settimeout(ANSWER_TIMEOUT_S)
+            self.console.sendall(line.encode() + b"\n")
         except OSError as error:
             raise GuestSilent("The guest's console is closed.") from error
 
@@ -75,9 +75,9 @@ class Session:
             left = deadline - time.monotonic()
             if left <= 0:
                 return None
-            self._console.settimeout(left)
+            self.console.settimeout(left)
             try:
-                received = self._console.recv(4096)
+                received = self.console.recv(4096)
             except TimeoutError:
                 return None
             except OSError as error:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import socket
 import ssl
-import time
 from collections.abc import Iterator
 from contextlib import ExitStack, closing, contextmanager
 
@@ -26,6 +25,7 @@ from kiln.wire.paths.terminal import TerminalLimits
 from tests.catalogue import key_of
 from tests.clouds import ACCOUNT, REGION, make_cloud
 from tests.consoled import Consoled, a_running_instance
+from tests.waiting import wait_for
 from tests.wire.paths.site import Served, start_site
 
 ROOM = Room(400, 400)
@@ -104,13 +104,6 @@ def status_of(site: Served, session: str) -> tuple[str, str]:
     (one,) = answer["Sessions"]["Session"]
     (connection,) = one["Connections"]["Connection"]
     return connection["Status"], connection["ClosedReason"]
-
-
-def until(holds) -> None:
-    deadline = time.monotonic() + 20
-    while not holds():
-        assert time.monotonic() < deadline
-        time.sleep(0.01)
 
 
 def test_shows_what_the_guest_prints_and_types_what_is_typed(site):
@@ -260,7 +253,7 @@ def test_ends_with_a_client_that_says_nothing(site):
         terminal.socket.socket.close()
 
         assert far.recv(10) == b""
-        until(lambda: status_of(site, answer["SessionId"]) == ("Terminated", "its client left"))
+        wait_for(lambda: status_of(site, answer["SessionId"]) == ("Terminated", "its client left"))
     site.until(connections=0)
 
 
@@ -390,7 +383,7 @@ def test_no_more_are_joined_than_may_be(tmp_path, sqlite):
         with joined(site):
             status, words = refused(site, start(site)["WebSocketUrl"])
             assert (status, words) == (429, "There are as many terminals as there may be.\n")
-        until(lambda: not site.crowd.counts["connections"])
+        wait_for(lambda: not site.crowd.counts["connections"])
         with joined(site) as terminal:
             terminal.type(b"a")
 
