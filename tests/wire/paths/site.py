@@ -9,7 +9,7 @@ import time
 import uuid
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from http.client import HTTPConnection, HTTPResponse
 from typing import NamedTuple
@@ -95,15 +95,11 @@ class Served:
 
     def ask(self, method: str, path: str, headers: dict[str, str] | None = None, body: bytes = b"") -> Answered:
         """The answer to a request; of a stream its head alone."""
-        connection = HTTPConnection(*self.address, timeout=20)
-        try:
+        with closing(HTTPConnection(*self.address, timeout=20)) as connection:
             connection.request(method, path, body or None, headers or {})
-            response = connection.getresponse()
-            is_whole = response.headers["content-length"] is not None
-            return Answered(response.status, dict(response.headers), response.read() if is_whole else b"")
-        finally:
-            connection.close()
-            response.close()
+            with closing(connection.getresponse()) as response:
+                is_whole = response.headers["content-length"] is not None
+                return Answered(response.status, dict(response.headers), response.read() if is_whole else b"")
 
     @contextmanager
     def stream(self, account: str = ACCOUNT) -> Iterator[Stream]:
