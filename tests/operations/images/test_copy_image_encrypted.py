@@ -9,6 +9,7 @@ from kiln.operations.steps.encryption import key_of
 from kiln.pools import overlay
 from kiln.store.disks import disks
 from kiln.store.snapshots import snapshots
+from kiln.store.tasks import tasks, transfer_lanes
 from kiln.store.volumes import volumes
 from kiln.upkeep.sweep import sweep
 from tests.clouds import ACCOUNT, OTHER, REGION
@@ -226,3 +227,16 @@ class TestWhatIsMadeOfIt:
         mapping = {"DiskDeviceMapping.1.SnapshotId": copy, "DiskDeviceMapping.1.DiskType": "system"}
         cloud.refuses("CreateImage", "InvalidParameter.DiskType", 400, mapping)
         assert cloud.call("DescribeSnapshots", Encrypted=True)["TotalCount"] == 1
+
+
+def test_keeps_nobody_elses_lane_while_its_bytes_are_written(cloud):
+    image, snapshot = an_image_with(cloud, SYSTEM), a_snapshot(cloud)
+    for place in (None, FAR):
+        copied(cloud, image, place, Encrypted=True)
+    cloud.call("CopySnapshot", SnapshotId=snapshot.id, Encrypted=True)
+
+    lanes = [task.lane for task in every(cloud, tasks) if task.action.startswith("Copy")]
+
+    assert set(lanes) == set(transfer_lanes(ACCOUNT))
+    assert len(lanes) == 3
+    cloud.settle()

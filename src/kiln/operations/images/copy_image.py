@@ -182,7 +182,7 @@ def commit(call: Call, plan: Plan) -> Output:
     images.image_disks.insert(call.tx, *plan.disks)
     tags.add(call.tx, call.account, "image", image.id, plan.tags)
     if plan.is_made_later:
-        lane = copying.pick_lane(call, image.region)
+        lane = copying.pick_lane(call, image.region, plan.copies)
         remembered = copying.record(call, image.task, plan.copies)
         call.enqueue(image.id, remembered, region=image.region, lane=lane, task_id=image.task)
     else:

@@ -142,7 +142,7 @@ def commit(call: Call, plan: Plan) -> Output:
     tags.put(call.tx, call.account, "snapshot", copy.id, plan.tags)
     if plan.is_made_later:
         task = new_id("task")
-        lane = copying.pick_lane(call, copy.region)
+        lane = copying.pick_lane(call, copy.region, [plan.copy])
         remembered = copying.record(call, task, [plan.copy])
         call.enqueue(copy.id, remembered, region=copy.region, lane=lane, task_id=task)
     else:

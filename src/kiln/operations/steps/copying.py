@@ -29,7 +29,7 @@ from kiln.ground.killpoints import reach
 from kiln.ground.values import dataclass
 from kiln.operations.errors.tags import QuotaExceedTags
 from kiln.operations.params import ResourceGroupId, TagInput
-from kiln.operations.steps import encryption
+from kiln.operations.steps import encryption, transfer
 from kiln.operations.steps.drafts import new_snapshot
 from kiln.operations.steps.transfer import TaskCancelled, Watch
 from kiln.pools.errors import Cancelled, VolumeBroken, VolumeMissing
@@ -199,8 +199,13 @@ def _to_facts(copy: Copy) -> Copied:
     )
 
 
-def pick_lane(call: Call, region: str) -> str:
-    """Of the lanes of the region's copies the one with the least to do."""
+def pick_lane(call: Call, region: str, copies: Sequence[Copy]) -> str:
+    """Of the lanes of the region's copies the one with the least to do; of the account's where bytes are written anew.
+
+    All accounts share the former, and nobody keeps one for longer than a look.
+    """
+    if any(copy.is_rewritten for copy in copies):
+        return transfer.pick_lane(call)
     lanes = [f"copy:{region}:{n}" for n in range(_AT_ONCE)]
     return min(lanes, key=lambda lane: tasks.count(call.tx, lane=lane, status=TaskStatus.PROCESSING))
 

@@ -2,7 +2,8 @@
 
 Their tasks are the ones that DescribeTasks lists and CancelTask cancels. A
 task's facts hold under ``disks``, in each of their versions, one entry for each
-disk with at least ``object``, its name in the bucket. Knows nothing of what is moved, or where to.
+disk with at least ``object``, its name in the bucket. Copies that are encrypted
+anew have their lanes and their progress too. Knows nothing of what is moved, or where to.
 """
 
 from __future__ import annotations
