@@ -14,6 +14,8 @@ from typer.testing import CliRunner
 
 from kiln.cli import exits
 from kiln.cli.main import app
+from kiln.ground.units import GiB
+from kiln.pools.qcow2 import Qcow2Pool
 from kiln.service.doctor import examine, glance, kvm_advice, lines
 from kiln.service.settings import read_settings
 from tests.guests import open_reachable
@@ -170,6 +172,20 @@ def test_advises_nobody_to_join_the_group_of_root_and_none_that_may_not_use_kvm(
         f"Join the group that may use it: usermod --append --groups {name} USER, and log in anew." for name in names
     ]
     assert "modprobe" in kvm_advice(tmp_path / "none", 1000)
+
+
+def test_says_that_the_key_of_encrypted_volumes_is_gone(settings, tmp_path):
+    """It was a line in the log of the last start, and then nowhere."""
+    service = settings(machines="none")
+    pool = Qcow2Pool(service.folder.pool)
+    pool.keys = lambda key, nonce: key + nonce.hex()
+    pool.create("d-1", GiB, key="a-key")
+    missed = of(examine(service), "key of volumes")
+
+    (tmp_path / "data" / "volumes.key").write_bytes(bytes(32))
+
+    assert (missed.state, "volumes.key" in missed.advice) == ("warns", True)
+    assert "key of volumes" not in [one.subject for one in examine(service)]
 
 
 def test_says_where_instances_come_to_beyond_their_vpc(settings):

@@ -38,6 +38,7 @@ from kiln.networks.values import DNS_ADDRESSES
 from kiln.networks.wayout import OFF, Resolvers, may_ping
 from kiln.service.claim import is_held
 from kiln.service.settings import OF_ROOT, Settings
+from kiln.service.volume_keys import NAME, is_missed
 from kiln.wire.nonces import WINDOW_S
 
 State = Literal["ok", "warns", "cannot"]
@@ -76,7 +77,7 @@ class Finding:
 def examine(settings: Settings) -> list[Finding]:
     """All findings. Takes up to 20 s where KVM has to be tried."""
     found = [*_tools(_version), *_machines(settings, _version), *_kvm(settings, tries=True), *_port(settings)]
-    return [*found, *_user(settings), *_networks(settings), *_rooms(settings), _clock(), _files()]
+    return [*found, *_user(settings), *_networks(settings), *_rooms(settings), *_key(settings), _clock(), _files()]
 
 
 def glance(settings: Settings) -> list[Finding]:
@@ -337,6 +338,13 @@ def _file_system(place: Path) -> str:
 def _existing(path: Path) -> Path:
     """The path, or the nearest folder above it that is there and can be seen."""
     return next(place for place in (path, *path.parents) if os.path.isdir(place))  # noqa: PTH112 - denied is not there.
+
+
+def _key(settings: Settings) -> Iterator[Finding]:
+    """Nothing where all is well: most have nothing encrypted."""
+    if is_missed(settings.data, settings.folder.pool):
+        text = f"{NAME} is not in {settings.data}: what is encrypted in its pool cannot be read, and is left as it is."
+        yield Finding("key of volumes", "warns", text, f"Put {NAME} back, from a copy of the data folder.")
 
 
 def _clock() -> Finding:

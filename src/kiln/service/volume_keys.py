@@ -61,5 +61,10 @@ def ensure(folder: Path, database: Database, pool: Path) -> None:
         )
 
 
+def is_missed(folder: Path, pool: Path) -> bool:
+    """Whether volumes in the pool are encrypted, and the key is not there."""
+    return not (folder / NAME).exists() and is_any_encrypted(pool)
+
+
 def _in_folder(folder: Path) -> Sealer:
     return Sealer(folder / NAME)
