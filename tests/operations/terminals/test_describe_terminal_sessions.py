@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from kiln.calls.origin import Origin
 from kiln.calls.sessions import Session
 from kiln.calls.terminals import URL_S
@@ -77,17 +79,29 @@ def test_tells_an_account_of_its_own_by_instance_and_by_session(cloud):
     assert listed(cloud, account=OTHER) == []
 
 
-def test_tells_them_page_by_page(cloud):
-    instance = a_running_instance(cloud)
-    made = [start(cloud, instance)["SessionId"] for _ in range(5)]
+def paged(cloud):
     found, token = [], ""
     while True:
         answer = cloud.call("DescribeTerminalSessions", MaxResults=2, NextToken=token)
         found += [row["SessionId"] for row in answer["Sessions"]["Session"]]
         token = answer["NextToken"]
         if not token:
-            break
+            return found
 
-    assert found == made[::-1]
+
+def test_tells_each_once_of_those_that_were_begun_at_once(cloud):
+    instance, terminals = a_running_instance(cloud), cloud.ports.terminals
+    made = [start(cloud, instance)["SessionId"] for _ in range(9)]
+    for session in made:
+        terminals.add(replace(terminals.find(session, cloud.clock()), created_at=cloud.clock.now))
+
+    assert sorted(paged(cloud)) == sorted(made)
+
+
+def test_tells_them_page_by_page(cloud):
+    instance = a_running_instance(cloud)
+    made = [start(cloud, instance)["SessionId"] for _ in range(5)]
+
+    assert paged(cloud) == made[::-1]
     assert len(listed(cloud, MaxResults=0)) == 1
     cloud.refuses("DescribeTerminalSessions", "InvalidParameter", 400, NextToken="none")

@@ -85,18 +85,23 @@ class Output:
 
 def check(call: Call, p: Input) -> Output:
     found = [one for one in call.ports.terminals.of_account(call.account, p.region_id, call.now) if _is_asked(p, one)]
+    found.sort(key=_position, reverse=True)  # Two that were begun at once may have been kept in any order.
     if p.next_token:
         position = open_position(call, p, p.next_token, (float, str))
         if position is None:
             rule = "must be the NextToken of the answer before, to the same query"
             raise InvalidParameter(parameter="NextToken", rule=rule)
-        found = [one for one in found if (one.created_at, one.id) < position]
+        found = [one for one in found if _position(one) < position]
     size = min(max(DEFAULT_SIZE if p.max_results is None else p.max_results, 1), _MOST)
     shown = found[:size]
     return Output(
         sessions=SessionsOutput(session=tuple(map(_draw, shown))),
-        next_token=seal_position(call, p, (shown[-1].created_at, shown[-1].id)) if len(found) > size else "",
+        next_token=seal_position(call, p, _position(shown[-1])) if len(found) > size else "",
     )
+
+
+def _position(one: Terminal) -> tuple[float, str]:
+    return one.created_at, one.id
 
 
 def _is_asked(p: Input, one: Terminal) -> bool:
