@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import socket
 from pathlib import Path
 from queue import SimpleQueue
@@ -18,6 +19,7 @@ class Consoled(NoMachines):
         super().__init__(folder)
         self.guests: SimpleQueue[socket.socket] = SimpleQueue()
         self.is_busy = False
+        self.is_unreadable = False
         self._printed = printed
         self._ends: list[socket.socket] = []
 
@@ -37,6 +39,8 @@ class Consoled(NoMachines):
             end.close()
 
     def console(self, instance: str) -> bytes:
+        if self.is_unreadable:
+            raise OSError(errno.EMFILE, "Too many open files")
         return self._printed
 
 

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import select
 import socket
 import ssl
 from collections.abc import Iterator
-from contextlib import ExitStack, closing, contextmanager
+from contextlib import ExitStack, closing, contextmanager, suppress
 
 import pytest
 from websockets.exceptions import ConnectionClosed, InvalidStatus
@@ -15,6 +16,7 @@ from websockets.sync.client import ClientConnection, connect
 from kiln.calls.origin import Origin
 from kiln.calls.terminals import MOST_CONNECTED, URL_S
 from kiln.ground.terminal_messages import CLOSED, Type, pack, unpack
+from kiln.ground.units import MiB
 from kiln.service.authority import Authority
 from kiln.service.certificates import KnownCertificates
 from kiln.service.datafolder import DataFolder
@@ -29,6 +31,15 @@ from tests.waiting import wait_for
 from tests.wire.paths.site import Served, start_site
 
 ROOM = Room(400, 400)
+
+#: The rest of a request for a WebSocket.
+HEAD = (
+    b"Host: h\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n"
+    b"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\n\r\n"
+)
+
+#: Frames without a payload.
+PING, PONG = b"\x89\x80\0\0\0\0", b"\x8a\0"
 
 
 class Terminal:
@@ -62,10 +73,10 @@ class Terminal:
 @contextmanager
 def serve(tmp_path, sqlite, printed: bytes = b"", **more) -> Iterator[Served]:
     cloud = make_cloud(tmp_path, sqlite, machines=Consoled(tmp_path / "run", printed))
-    with start_site(cloud, Limits(), more.pop("room", ROOM), **more) as served:
+    # A console may be connected to until the server has stopped.
+    with closing(cloud.ports.machines), start_site(cloud, Limits(), more.pop("room", ROOM), **more) as served:
         served.instance = a_running_instance(cloud)
-        with closing(cloud.ports.machines):
-            yield served
+        yield served
 
 
 @pytest.fixture
@@ -152,6 +163,20 @@ def test_leaves_the_console_with_the_last_who_looks(site):
         again.until(b"again")
 
 
+def test_a_guest_that_reads_nothing_keeps_no_console(tmp_path, sqlite):
+    limits = TerminalLimits(idle_s=1)
+    with serve(tmp_path, sqlite, terminals=limits) as site, joined(site) as terminal, guest(site) as far:
+        terminal.socket.socket.settimeout(1)
+        with suppress(TimeoutError, ConnectionClosed):
+            for _ in range(200):
+                terminal.type(b"x" * 60_000)
+        terminal.socket.socket.close()
+        ended = select.poll()
+        ended.register(far, select.POLLHUP)
+
+        assert ended.poll(20_000), "though what was typed is not read"
+
+
 def test_sends_an_empty_message_first_since_clients_wait_for_one(site):
     with joined(site) as terminal:
         assert unpack(terminal.socket.recv(20)) == (Type.OUTPUT, b"")
@@ -190,6 +215,14 @@ def test_a_token_opens_its_own_session_and_no_other(site):
         assert status_of(site, one["SessionId"])[0] == "Connected"
 
 
+def test_reads_no_long_query_for_who_is_not_known(site):
+    url = start(site)["WebSocketUrl"]
+
+    assert refused(site, url + "&a=b" * 1000) == (403, "The query is longer than 2 KiB.\n")
+    with joined(site, url) as terminal:
+        terminal.type(b"a")
+
+
 def test_takes_the_token_as_a_header_and_the_id_as_the_official_client_spells_it(site):
     answer = start(site)
     url = answer["WebSocketUrl"].partition("&")[0].replace("sessionid", "sessionId")
@@ -202,6 +235,8 @@ def test_a_page_of_another_origin_is_refused_and_one_of_the_server_is_not(site):
     url = start(site)["WebSocketUrl"]
 
     assert refused(site, url, origin="https://evil.example")[0] == 403
+    assert refused(site, url, origin="http://[")[0] == 403
+    assert refused(site, url, origin="null")[0] == 403
     with joined(site, url, origin=f"http://{site.address[0]}:{site.address[1]}") as terminal:
         terminal.type(b"a")
 
@@ -270,6 +305,31 @@ def test_ends_where_no_console_can_be_had(site):
         terminal.until(b"here")
 
 
+def test_ends_where_the_console_cannot_be_read_and_the_next_one_is_joined(site):
+    answer = start(site)
+    site.cloud.ports.machines.is_unreadable = True
+
+    with joined(site, answer["WebSocketUrl"]) as terminal, guest(site) as far:
+        assert terminal.goodbye().endswith("Too many open files.")
+        assert far.recv(10) == b"", "nobody holds the console"
+    assert status_of(site, answer["SessionId"])[0] == "Failed"
+    site.cloud.ports.machines.is_unreadable = False
+    with joined(site) as terminal, guest(site) as far:
+        far.sendall(b"here")
+        terminal.until(b"here")
+
+
+def test_a_key_that_has_gone_since_is_shown_nothing(tmp_path, sqlite):
+    with serve(tmp_path, sqlite, b"a secret") as site:
+        url = start(site)["WebSocketUrl"]
+        site.keys.off.add(ACCOUNT)
+
+        with joined(site, url) as terminal:
+            assert terminal.goodbye() == "its key is no more in use"
+        assert terminal.shown == b""
+        assert site.cloud.ports.machines.guests.empty()
+
+
 def test_ends_with_its_key(tmp_path, sqlite):
     with serve(tmp_path, sqlite, terminals=TerminalLimits(beat_s=0.05)) as site, joined(site) as terminal:
         site.keys.off.add(ACCOUNT)
@@ -324,7 +384,7 @@ def test_a_message_that_is_too_long_is_refused_as_it_comes(site):
 def test_a_crowd_of_frames_holds_nobody_up(site):
     with joined(site) as terminal, guest(site) as far:
         with terminal.socket.protocol_mutex:
-            for _ in range(20_000):
+            for _ in range(2_000):
                 terminal.socket.protocol.send_frame(Frame(Opcode.PING, b""))
             flood = b"".join(terminal.socket.protocol.data_to_send())
         terminal.socket.socket.sendall(flood)
@@ -332,6 +392,43 @@ def test_a_crowd_of_frames_holds_nobody_up(site):
 
         assert site.ask("GET", "/healthz").status == 200
         assert far.recv(10) == b"after"
+
+
+def test_a_flood_of_frames_takes_a_little_of_the_time_of_others(site, monkeypatch):
+    monkeypatch.setattr(bounds, "SOCKET_FRAME_S", 3600)
+    with raw_client(site) as flooding, guest(site) as far, joined(site) as other:
+        flooding.sendall(PING * 50_000)
+        other.type(b"x")
+        assert far.recv(10) == b"x"
+        assert site.ask("GET", "/healthz").status == 200
+
+        pongs = b""
+        while len(pongs) < 100 * len(PONG):
+            pongs += flooding.recv(65536)
+        assert pongs.count(PONG) <= bounds.SLICE // len(PING) + 1, "the rest waits for the end of a rest"
+
+
+def test_what_comes_after_a_refusal_is_read_for_a_while_and_not_kept(site):
+    with socket.socket() as flooding:
+        flooding.settimeout(20)
+        flooding.connect(site.address)
+        flooding.sendall(b"GET /session?token=x HTTP/1.1\r\n" + HEAD)
+        assert flooding.recv(12) == b"HTTP/1.1 403"
+        sent = flooding.send(b"x")
+        with suppress(BrokenPipeError, ConnectionResetError):
+            while True:
+                sent += flooding.send(b"x" * MiB)
+
+    assert sent < bounds.LINGER_PIECE + 24 * MiB, "what is more was read by the server"
+    site.until(connections=0)
+
+
+def test_who_reads_nothing_does_not_hold_up_the_end(site):
+    with raw_client(site), guest(site) as far:
+        for _ in range(600):
+            far.sendall(b"x" * 16 * 1024)
+
+        site.stop()
 
 
 def test_who_reads_slowly_holds_up_neither_the_guest_nor_others(tmp_path, sqlite):
@@ -358,10 +455,7 @@ def raw_client(site: Served):
         sent.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
         sent.settimeout(20)
         sent.connect(site.address)
-        sent.sendall(
-            f"GET /session{path} HTTP/1.1\r\nHost: h\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n"
-            "Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\n\r\n".encode()
-        )
+        sent.sendall(f"GET /session{path} HTTP/1.1\r\n".encode() + HEAD)
         assert sent.recv(12) == b"HTTP/1.1 101"
         yield sent
 

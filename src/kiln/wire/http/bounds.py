@@ -77,6 +77,11 @@ LISTED = 2 * MiB
 SOCKET_MESSAGE = 64 * KiB
 SOCKET_MESSAGES = 64
 
+#: Frames are parsed in Python, which takes others' time: where more than a few come at once, each costs its connection
+#: so long a rest. Who pastes has a thousand keys in a second all the same.
+SOCKET_FRAMES = 16
+SOCKET_FRAME_S = 0.001
+
 #: Terminals that may be joined at a time, and their share of the connections that there may be.
 TERMINALS = 256
 TERMINALS_SHARE = 0.25
@@ -86,6 +91,12 @@ TERMINAL_IDLE_S = 180.0
 
 #: What waits for who looks at a terminal; the oldest of it is lost to who is slower than the guest prints.
 TERMINAL_WAITING = 256 * KiB
+
+#: The query of a request for a terminal: it has two parameters, and is read before anybody is known.
+TERMINAL_QUERY = 2 * KiB
+
+#: How long who is joined may take to hear why it is over, and a guest to take what was typed at last.
+TERMINAL_GOODBYE_S = 1.0
 
 #: A WebSocket that is over, and whose client does not close it.
 SOCKET_CLOSE_S = 2.0

@@ -53,10 +53,12 @@ class WebSocket:
         self._refusal: Any = None
         self._is_accepted = self._is_over = self._is_lost = False
         self._held = b""
+        self._thrown = 0
         self._heard: deque[dict[str, Any]] = deque()
         self._bell = asyncio.Event()
         self._message = bytearray()
         self._is_text = False
+        self._rest: asyncio.TimerHandle | None = None  #: Until when nothing is parsed.
         self._end: asyncio.TimerHandle | None = None
 
     def begin(self, app: Any, rest: bytes, tasks: set[asyncio.Task[None]]) -> None:
@@ -73,9 +75,17 @@ class WebSocket:
 
     def take(self, data: bytes) -> None:
         """What has come next."""
+        if self._is_over:
+            # Read on, so that the client hears why; what nobody looks at is thrown away.
+            self._thrown += len(data)
+            is_enough = self._thrown > bounds.LINGER_PIECE
+            if is_enough:
+                self._flow.pause_reading()
+            if is_enough or not self._is_accepted:
+                return
         is_first = not self._held
         self._held += data
-        if is_first:
+        if is_first or not self._is_accepted:
             self._go_on()
 
     def take_end(self) -> None:
@@ -83,7 +93,8 @@ class WebSocket:
         if self._is_accepted:
             self._wire.receive_eof()
             self._flush()
-        self.lose()
+        self._held = b""
+        self._end_soon()
 
     def lose(self) -> None:
         """There is no connection any more."""
@@ -141,7 +152,8 @@ class WebSocket:
             self._wire.send_response(self._refused(HTTPStatus(start["status"]), start["headers"], message["body"]))
         self._flush()
         self._go_on()
-        await self._flow.drain()
+        if not self._is_over:  # Else it does not wait for who may hear nothing.
+            await self._flow.drain()
 
     def _refused(self, status: HTTPStatus, headers: list[tuple[bytes, bytes]], body: bytes) -> Any:
         named = self._headers([(name.decode("latin-1"), value.decode("latin-1")) for name, value in headers])
@@ -157,20 +169,30 @@ class WebSocket:
             return
         if self._is_lost:
             return
+        if self._rest is not None:
+            self._flow.pause_reading()
+            return
         # One that is over is read all the same: its client's own last word ends the connection.
         may_read = self._is_over or (len(self._heard) < bounds.SOCKET_MESSAGES and not self._flow.write_paused)
         if self._held and may_read:
             piece, self._held = self._held[: bounds.SLICE], self._held[bounds.SLICE :]
             self._wire.receive_data(piece)
-            for frame in self._wire.events_received():
+            frames = self._wire.events_received()
+            for frame in frames:
                 self._hear(frame)  # type: ignore[arg-type]
             self._flush()
-            if self._held:
+            if len(frames) > bounds.SOCKET_FRAMES:
+                self._rest = self._loop.call_later(len(frames) * bounds.SOCKET_FRAME_S, self._end_rest)
+            elif self._held:
                 self._loop.call_soon(self._go_on)
-        if self._held or not may_read:
+        if self._held or not may_read or self._rest is not None:
             self._flow.pause_reading()
         else:
             self._flow.resume_reading()
+
+    def _end_rest(self) -> None:
+        self._rest = None
+        self._go_on()
 
     def _hear(self, frame: Frame) -> None:
         name = frame.opcode.name
@@ -196,7 +218,13 @@ class WebSocket:
                 self._transport.write_eof()
         if self._wire.close_expected():
             # The client has been told, or has said it: it may take its time to hear, but not for ever.
-            self._is_over = True
-            self._bell.set()
-            if self._end is None:
-                self._end = self._loop.call_later(bounds.SOCKET_CLOSE_S, self._transport.abort)
+            self._end_soon()
+
+    def _end_soon(self) -> None:
+        """Hear nothing more, and end the connection if it does not end by itself."""
+        self._is_over = True
+        if not self._is_accepted:
+            self._held = b""
+        self._bell.set()
+        if self._end is None:
+            self._end = self._loop.call_later(bounds.SOCKET_CLOSE_S, self._transport.abort)

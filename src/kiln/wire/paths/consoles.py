@@ -14,9 +14,9 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 
 from kiln.ground.control_symbols import text_alone
-from kiln.machines.errors import MachineError, MachineMissing
+from kiln.machines.errors import MachineMissing
 from kiln.machines.port import Machines
-from kiln.wire.http.bounds import TERMINAL_WAITING
+from kiln.wire.http.bounds import TERMINAL_GOODBYE_S, TERMINAL_WAITING
 
 #: What was printed last, for who joins: a screen or two.
 _RECENT = 4096
@@ -93,11 +93,20 @@ class Console:
         if self.has_ended:
             viewer.end(ENDED)
 
-    def leave(self, viewer: Viewer) -> None:
-        """Show it nothing more; with the last who looks the connection ends."""
+    async def leave(self, viewer: Viewer) -> None:
+        """Show it nothing more; with the last who looks the connection ends, and what the guest does not take is lost.
+
+        Returns when it has ended, so that it is free for who comes next.
+        """
         self.viewers.discard(viewer)
-        if not self.viewers:
-            self.close()
+        if self.viewers:
+            return
+        self.close()
+        if self._writer is not None:
+            with suppress(ConnectionError, TimeoutError):
+                async with asyncio.timeout(TERMINAL_GOODBYE_S):
+                    await self._writer.wait_closed()
+            self._writer.transport.abort()
 
     async def type(self, typed: bytes) -> None:
         """Give the guest what was typed; waits while it takes nothing."""
@@ -144,8 +153,9 @@ class Consoles:
                 opening = self._open[instance] = asyncio.ensure_future(self._connect(instance))
             try:
                 console = await asyncio.shield(opening)
-            except MachineError:
-                self._drop(instance, opening)
+            except BaseException:
+                if opening.done():  # Else who waits has been sent away, and others may wait on.
+                    self._drop(instance, opening)
                 raise
             if console.is_open or console.has_ended:  # Else the last who looked has left just now.
                 console.join(viewer)
@@ -159,21 +169,27 @@ class Consoles:
     async def _connect(self, instance: str) -> Console:
         if self._threads is None:
             self._threads = ThreadPoolExecutor(_AT_ONCE, thread_name_prefix="console")
-        port, printed = await asyncio.get_running_loop().run_in_executor(self._threads, self._ask, instance)
-        this = asyncio.current_task()
+        this, port = asyncio.current_task(), None
         console = Console(lambda: self._drop(instance, this))
-        if port is None:
-            raise MachineMissing(NO_GUEST)
         try:
+            port, printed = await asyncio.get_running_loop().run_in_executor(self._threads, self._ask, instance)
+            if port is None:
+                raise MachineMissing(NO_GUEST)
             await console.open(port, printed)
         except OSError as error:
-            port.close()
+            if port is not None:
+                port.close()
             raise MachineMissing(f"The console of {instance} cannot be read: {error}.") from error
         return console
 
     def _ask(self, instance: str) -> tuple[socket.socket | None, bytes]:
         port = self._machines.terminal(instance)
-        return port, self._machines.console(instance)
+        try:
+            return port, self._machines.console(instance)
+        except BaseException:
+            if port is not None:
+                port.close()
+            raise
 
     def _drop(self, instance: str, opened: object) -> None:
         if self._open.get(instance) is opened:

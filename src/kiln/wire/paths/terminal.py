@@ -13,10 +13,11 @@ its client, its machine, its key, EndTerminalSession, this server, or for silenc
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from contextlib import suppress
+from functools import partial
 from typing import NamedTuple
-from urllib.parse import parse_qsl, urlsplit
+from urllib.parse import parse_qsl
 
 from kiln.calls.terminals import Terminal as Session
 from kiln.calls.terminals import TerminalRefused, Terminals
@@ -27,7 +28,14 @@ from kiln.ground.values import dataclass
 from kiln.machines.errors import MachineError
 from kiln.machines.port import Machines
 from kiln.wire.gateway import Gateway
-from kiln.wire.http.bounds import BEAT_S, TERMINAL_IDLE_S, TERMINAL_WAITING, TERMINALS
+from kiln.wire.http.bounds import (
+    BEAT_S,
+    TERMINAL_GOODBYE_S,
+    TERMINAL_IDLE_S,
+    TERMINAL_QUERY,
+    TERMINAL_WAITING,
+    TERMINALS,
+)
 from kiln.wire.http.crowd import name_of
 from kiln.wire.key import Key
 from kiln.wire.paths.asgi import Receive, Scope, Send, client_of
@@ -40,6 +48,7 @@ _PIECE = 16 * 1024  #: Of what the console shows, in one message.
 _NORMAL, _GOING_AWAY = 1000, 1001
 _STOPS = "this Kiln stops"
 _IDLE = "nothing came from its client for too long"
+_KEY_GONE = "its key is no more in use"
 _LONGEST_REASON = 120  #: Bytes that a closing frame has room for.
 
 
@@ -114,13 +123,22 @@ class TerminalPath:
             raise TerminalRefused("A page of another origin may not open terminals here.")
         if self._has_ended or len(self._viewers) >= self._limits.in_all:
             raise _TooMany("There are as many terminals as there may be.")
-        given = {name.lower(): value for name, value in parse_qsl(scope["query_string"].decode("latin-1"))}
+        query: bytes = scope["query_string"]
+        if len(query) > TERMINAL_QUERY:
+            raise TerminalRefused(f"The query is longer than {TERMINAL_QUERY // 1024} KiB.")
+        given = {name.lower(): value for name, value in parse_qsl(query.decode("latin-1"))}
         token = given.get("token") or headers.get(b"x-acs-session-token", "")
         return self._terminals.join(given.get("sessionid", ""), token, self._clock(), end)
 
     async def _serve(self, session: Session, viewer: Viewer, peer: str, receive: Receive, send: Send) -> None:
         """Show and type until it ends; then say why."""
         out = _Out(send, self._clock)
+        key = Key(id=session.access_key_id, secret="", account_id=session.account, session=session.role)
+        is_allowed = partial(self._threads.run, peer, self._gateway.is_in_use, key)
+        if not await is_allowed():  # The URL is good for ten minutes, its key perhaps not so long.
+            viewer.end(_KEY_GONE)
+            await out.say_goodbye(viewer.reason)
+            return
         try:
             console = await self._consoles.join(session.instance, viewer)
         except MachineError as error:
@@ -132,7 +150,7 @@ class TerminalPath:
             for work in (
                 self._show(viewer, out),
                 self._type(console, viewer, receive),
-                self._watch(session, viewer, peer),
+                self._watch(viewer, is_allowed),
                 viewer.ended.wait(),
             )
         ]
@@ -140,12 +158,12 @@ class TerminalPath:
             await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
             viewer.end(viewer.reason)
             # What the guest printed last is shown before it is said why nothing more comes.
-            await asyncio.wait(tasks[:1], timeout=1.0)
+            await asyncio.wait(tasks[:1], timeout=TERMINAL_GOODBYE_S)
         finally:
-            console.leave(viewer)
             for task in tasks:
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
+            await console.leave(viewer)
         await out.say_goodbye(viewer.reason)
 
     async def _show(self, viewer: Viewer, out: _Out) -> None:
@@ -176,12 +194,11 @@ class TerminalPath:
                 viewer.end(f"its client does not speak Session Manager's protocol: {error}")
                 return
 
-    async def _watch(self, session: Session, viewer: Viewer, peer: str) -> None:
-        key = Key(id=session.access_key_id, secret="", account_id=session.account, session=session.role)
+    async def _watch(self, viewer: Viewer, is_allowed: Callable[[], Awaitable[bool]]) -> None:
         while True:
             await asyncio.sleep(self._limits.beat_s)
-            if not await self._threads.run(peer, self._gateway.is_in_use, key):
-                viewer.end("its key is no more in use")
+            if not await is_allowed():
+                viewer.end(_KEY_GONE)
                 return
 
 
@@ -205,7 +222,9 @@ class _Out:
     async def say_goodbye(self, reason: str) -> None:
         """Say why it is over, to the program and to the library that it uses."""
         words = f"Exit: {reason}".encode()
-        await self.say(Type.STATUS, bytes([CLOSED]) + words)
+        with suppress(TimeoutError):  # Who reads nothing is not waited for, and the server may be about to stop.
+            async with asyncio.timeout(TERMINAL_GOODBYE_S):
+                await self.say(Type.STATUS, bytes([CLOSED]) + words)
         code = _GOING_AWAY if reason == _STOPS else _NORMAL
         short = words[:_LONGEST_REASON].decode(errors="ignore")
         await self._send({"type": "websocket.close", "code": code, "reason": short})
@@ -213,7 +232,7 @@ class _Out:
 
 def _is_own(origin: str | None, host: str) -> bool:
     """Whether a page of this server asks, or a program that is no browser."""
-    return origin is None or urlsplit(origin).netloc.lower() == host.lower()
+    return origin is None or origin.partition("://")[2].lower() == host.lower()
 
 
 async def _refuse(send: Send, status: int, words: str) -> None:
