@@ -48,6 +48,8 @@ class Outcome:
     @property
     def cost(self) -> str:
         """The server's processor time, for people. On a busy machine it says more than the rate."""
+        if not self.cpu_seconds:  # A short load may fall between two ticks of the kernel's clock.
+            return "less processor time than the kernel counts"
         return f"{self.cpu_ms:.2f} ms of processor time each, which is {1000 / self.cpu_ms:,.0f}/s of a core"
 
     def percentile(self, p: float) -> float:

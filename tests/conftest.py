@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 import re
 import shutil
+import signal
 from collections import Counter
 from pathlib import Path
 
@@ -28,6 +29,11 @@ _FILLED = " UNION ALL ".join(
 
 #: How many folders there were for tests of each name.
 _NUMBERS: Counter[str] = Counter()
+
+
+def pytest_configure() -> None:
+    """Let a signal that ends a terminal end what tests start: who runs them by ``nohup`` has it ignored by all."""
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)
 
 
 def pytest_collection_finish() -> None:

@@ -177,11 +177,20 @@ def test_makes_no_image_of_data_disks_where_they_are_ignored(packer, name, clien
     assert build.snapshots == snapshots_of(image)
 
 
+def test_an_image_that_is_to_be_encrypted_is_the_only_one_that_stays(packer, name):
+    """Packer makes a plain one, has it copied, and deletes it."""
+    build = packer.build(name, image_encrypted=True)
+
+    assert (build.code, build.refused, build.passing) == (0, [], set()), build.said
+    (image,) = build.images.values()
+    assert [one["Encrypted"] for one in image["DiskDeviceMappings"]["DiskDeviceMapping"]] == [True]
+    assert build.snapshots == snapshots_of(image)
+
+
 @pytest.mark.parametrize(
     ("refused", "builder"),
     [
         ([("CreateInstance", "InvalidInstanceType.ValueNotSupported")], {"instance_type": "ecs.none"}),
-        ([("CopyImage", "InvalidParameter.KmsNotEnabled")], {"image_encrypted": True}),
         (
             [("ModifyImageSharePermission", "InvalidAccount.NotFound")] * 2,
             {"image_share_account": ["1234567890123456"]},
@@ -190,7 +199,7 @@ def test_makes_no_image_of_data_disks_where_they_are_ignored(packer, name, clien
         ([], {"provision": ["exit 3"]}),
         ([], {"communicator": "ssh", "ssh_username": "root", "ssh_timeout": "1s"}),
     ],
-    ids=["type", "encrypted", "share", "vpc", "provisioner", "ssh"],
+    ids=["type", "share", "vpc", "provisioner", "ssh"],
 )
 def test_what_fails_leaves_nothing(packer, name, refused, builder):
     build = packer.build(name, **builder)

@@ -152,3 +152,7 @@ def test_a_short_run_ends_well_prints_figures_and_leaves_nothing(tmp_path):
     assert len(figures) >= 20
     assert not [figure["what"] for figure in figures if "/s" in figure["unit"] and not figure["against"]]
     assert list(tmp_path.iterdir()) == [output]
+
+
+def test_says_so_where_a_load_took_no_time_that_the_kernel_counts():
+    assert "less" in Outcome(requests=4, failed=0, seconds=0.1, cpu_seconds=0.0, latencies_ms=(1.0,)).cost

@@ -29,7 +29,7 @@ def test_finds_a_part_by_a_deprecated_spelling():
 def test_knows_what_to_do_about_an_error():
     hint = catalogue.load().hint("CreateImage", "InvalidRegionId.NotFound", 404)
 
-    assert "DescribeRegions" in hint
+    assert "`kiln region list`" in hint
 
 
 def test_knows_what_to_do_about_an_error_of_the_gateway():

@@ -82,7 +82,7 @@ def test_raises_the_services_error_with_advice(stage):
     failure = raised.value
     assert (failure.code, failure.message, failure.status) == ("InvalidRegionId.NotFound", "No.", 404)
     assert failure.request_id == "R-1"
-    assert "DescribeRegions" in failure.hint
+    assert "`kiln region list`" in failure.hint
 
 
 def test_tries_a_failure_of_the_service_again_under_one_token(stage):
