@@ -23,6 +23,7 @@ def failure(action: str, code: str, status: int = 400) -> ApiFailure:
         ("ExportImage", "InvalidImageFormat.Malformed", "It has to be one of raw, vhd, qcow2, vmdk, vdi."),
         ("ImportImage", "InvalidImageFormat.Malformed", "It has to be one of RAW, VHD, QCOW2, VMDK."),
         ("CreateImage", "InvalidArchitecture.Malformed", "It has to be one of i386, x86_64, arm64."),
+        ("RunInstances", "InvalidInstanceName.Malformed", "It has to be 2 to 128 characters, a letter"),
         ("RunInstances", "InvalidPassword.Malformed", "It has to be 8 to 30 characters, of at least 3 sorts: capital"),
         ("StartInstance", "InvalidInstanceId.NotFound", "`kiln instance list` shows those that there are"),
         ("ReleaseEipAddress", "InvalidAllocationId.NotFound", "`kiln eip list` shows those that there are"),
@@ -35,12 +36,38 @@ def test_says_what_would_be_right(capsys, action, code, told):
     assert told in capsys.readouterr().err
 
 
+@pytest.mark.parametrize(
+    ("given", "is_told"), [("web", True), ("i-bp1g6zv0ce8oghu7k2d3", False)], ids=["a-name", "an-ID"]
+)
+def test_says_that_a_call_takes_no_names_where_one_was_given(capsys, given, is_told):
+    known = failure("StartInstance", "InvalidInstanceId.NotFound", 404)
+    known.asked = {"InstanceId": given}
+
+    explain(known)
+
+    assert ("`kiln call` takes IDs alone, and no names." in capsys.readouterr().err) is is_told
+
+
 def test_says_to_stop_what_is_to_be_deleted(capsys):
     explain(failure("DeleteInstance", "IncorrectInstanceStatus", 403))
 
     told = capsys.readouterr().err
     assert "`kiln instance stop INSTANCE`" in told
     assert "--force" in told
+
+
+@pytest.mark.parametrize(
+    ("action", "code", "told"),
+    [
+        ("StartTerminalSession", "IncorrectInstanceStatus", "`kiln instance start INSTANCE` starts it"),
+        ("DeleteDisk", "IncorrectDiskStatus", "`kiln disk detach DISK INSTANCE`"),
+        ("DeleteLaunchTemplateVersion", "InvalidOperation.DeleteDefaultVersion", "Make another the default first"),
+    ],
+)
+def test_says_what_has_to_be_done_before(capsys, action, code, told):
+    explain(failure(action, code, 403))
+
+    assert told in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("code", ["Throttling", "Invalid", "InvalidNothing.Malformed", ""])

@@ -166,6 +166,9 @@ def test_copies_an_image_and_a_snapshot_to_another_region(shell, instance):
     assert f"({copy} {far})" in shell.refuses("image", "delete", copy)
     assert f"(web-far {far})" in shell.refuses("instance", "run", "--image", "web-far")
     assert f"({copy} {far})" in shell.refuses("image", "show", copy)
+    shell.run("launch-template", "create", "far", "--image", copy, "--region", "cn-hangzhou")
+    assert f"(far {far})" in shell.refuses("instance", "run", "--template", "far")
+    shell.run("launch-template", "delete", "far", "--region", "cn-hangzhou")
     said = shell.refuses("image", "cancel-copy", copy, "--region", "cn-hangzhou")
     assert "The image copy has completed." in said
     shell.run("image", "delete", image, "--with-snapshots")

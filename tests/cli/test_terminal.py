@@ -65,3 +65,24 @@ def test_ends_with_the_machine_and_says_so(site):
 
     assert ended == exits.DONE.number
     assert b"the session is over: the machine has stopped" in said
+
+
+@pytest.mark.parametrize(
+    ("opened", "code", "told"),
+    [("/dev/full", exits.FILE, b"standard output cannot be written: No space left on device"), ("", exits.UNREAD, b"")],
+    ids=["full", "closed"],
+)
+def test_ends_without_a_traceback_where_nothing_can_be_shown(site, opened, code, told):
+    if opened:
+        lost = os.open(opened, os.O_WRONLY)
+    else:
+        reading, lost = os.pipe()
+        os.close(reading)
+    with attach(site, stdin=subprocess.PIPE, stdout=lost) as process:
+        os.close(lost)
+        site.cloud.ports.machines.guests.get(timeout=60).sendall(b"login: ")
+        ended = process.wait(60)
+        said = process.stderr.read()
+
+    assert (ended, b"Traceback" in said, b"session is over" in said) == (code.number, False, False)
+    assert told in said

@@ -32,6 +32,12 @@ def test_leaves_whole_a_word_that_is_wider_than_the_room():
     assert fold("see https://kiln.example.com/docs/operate", 20) == ["see", "https://kiln.example.com/docs/operate"]
 
 
+def test_counts_letters_that_are_two_columns_wide():
+    assert fold("there is no image '我的 网站 备份'", 22) == ["there is no image", "'我的 网站 备份'"]
+    assert fold("一二 三四", 9) == ["一二 三四"]
+    assert fold("一二 三四", 8) == ["一二", "三四"]
+
+
 @given(st.lists(st.text("ab`-", min_size=1, max_size=12), min_size=1), st.integers(1, 60), st.integers(0, 20))
 def test_loses_no_word(words, room, indent):
     text = " ".join(words)

@@ -7,12 +7,19 @@ from typing import Annotated
 import typer
 
 _MBITS = 100
+_WORDS = "--public-ip/--no-public-ip"
 
 PublicIp = Annotated[
     bool | None,
     typer.Option(
-        "--public-ip/--no-public-ip",
-        help="Whether it gets an address to reach it at. It does, but with a template only where that says so.",
+        _WORDS, help="Whether it gets an address to reach it at. It does, but with a template only where that says so."
+    ),
+]
+PublicIpOfTemplate = Annotated[
+    bool | None,
+    typer.Option(
+        _WORDS,
+        help="Whether instances of it get an address to reach them at. None do, unless this or the call says so.",
     ),
 ]
 

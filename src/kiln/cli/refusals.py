@@ -108,6 +108,8 @@ _OF_HOST: dict[int, str] = {
 
 _AN_ID = re.compile(r"\b[a-z]+-[a-z0-9]{20}\b")
 
+_TEMPLATE = "LaunchTemplateName"  #: What names a launch template by itself, with no ID; the service looks it up.
+
 #: Said of a wrong secret; its message holds what was signed, and is for who writes a signer.
 _UNPROVEN = "SignatureDoesNotMatch"
 
@@ -175,6 +177,8 @@ def _elsewhere(failure: ApiFailure) -> str:
     ids = {
         text: noun for value in failure.asked.values() for text in _AN_ID.findall(value) if (noun := noun_by_id(text))
     }
+    if name := failure.asked.get(_TEMPLATE, ""):
+        ids[name] = "launch_template"
     try:
         with open_client(failure.asked.get("RegionId")) as client:
             found = {text: region_of(client, noun, text) for text, noun in ids.items()}
@@ -190,7 +194,9 @@ def _right(failure: ApiFailure) -> str:
     if failure.action not in known or named == failure.code:
         return ""
     if kind == "NotFound" and (noun := noun_of(named)):
-        return f"`kiln {word_of(noun)} list` shows those that there are; a name can be given for an ID."
+        values = [value for name, value in failure.asked.items() if name.startswith(named)]
+        other = "" if all(map(_AN_ID.search, values)) else " `kiln call` takes IDs alone, and no names."
+        return f"`kiln {word_of(noun)} list` shows those that there are.{other}"
     request = known.action(failure.action).request
     for part in (*request.parts, *(inner for outer in request.parts for inner in outer.parts)):
         if named.endswith(part.name) and (part.choices or part.rules):

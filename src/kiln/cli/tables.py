@@ -10,11 +10,10 @@ from __future__ import annotations
 
 import os
 import sys
-import unicodedata
 from collections.abc import Sequence
 
 from kiln.declare.states import BROKEN, MOVES, RESTING, WELL
-from kiln.ground.prose import fold
+from kiln.ground.prose import fold, width
 from kiln.service.terminal import terminal_room
 
 _GREEN, _RED, _YELLOW, _BOLD, _PLAIN = "\x1b[32m", "\x1b[31m", "\x1b[33m", "\x1b[1m", "\x1b[0m"
@@ -73,13 +72,6 @@ def fit(widths: Sequence[int], shortens: Sequence[bool], room: int) -> list[int]
     for n, wanted in enumerate(widths[:count]):
         shown[n] += min(max(room - _total(shown), 0), wanted - shown[n])
     return shown
-
-
-def width(text: str) -> int:
-    """How many columns of a terminal a text takes: those of Chinese letters are two wide."""
-    if text.isascii():
-        return len(text)
-    return sum(0 if unicodedata.combining(c) else 2 if unicodedata.east_asian_width(c) in "WF" else 1 for c in text)
 
 
 def _total(widths: Sequence[int]) -> int:

@@ -17,7 +17,7 @@ from kiln.ground.clock import system_clock
 from kiln.ground.terminal_messages import CLOSED, Malformed, Type, pack, unpack
 
 _OPEN_TIMEOUT_S = 60.0
-_BROKEN = "the connection broke"
+BROKEN = "the connection broke"  #: The reason of a session that ended without one.
 
 
 class SessionRefused(Exception):
@@ -43,7 +43,7 @@ class Terminal:
             raise AnswerBroken(f"{client.endpoint} answered with no WebSocket: {error}") from error
         except OSError as error:
             raise Unreachable(f"the connection to {client.endpoint} broke: {error}", was_sent=True) from error
-        self.reason = _BROKEN  #: Why it ended.
+        self.reason = BROKEN  #: Why it ended.
         self._number = 0
 
     def read(self) -> bytes | None:

@@ -37,6 +37,7 @@ def test_is_false_where_no_agent_is(cloud, running):
     assert {one["CloudAssistantStatus"] for one in told.values()} == {"false"}
     assert told.keys() == {running, stopped}
     assert told[running]["CloudAssistantVersion"] == ""
+    assert told[running]["SupportSessionManager"] is True
 
 
 @pytest.fixture

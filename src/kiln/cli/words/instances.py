@@ -77,7 +77,6 @@ Attach = Annotated[
     bool, typer.Option("--attach", help="Join this terminal to it, and type into it as well. Ctrl-] leaves.")
 ]
 
-
 Command = Annotated[
     list[str] | None, typer.Argument(help="What it is to do; without it, what is typed.", metavar="[COMMAND...]")
 ]
@@ -246,8 +245,9 @@ def show_console(
     """Show what an instance has printed on its serial console: the last 64 KiB of it.
 
     With --attach, from anywhere; all who are joined see the same, and each may
-    type. With --data too, by the machine's own socket there, which one can be
-    connected to: no service is needed, and others wait.
+    type. With --data too (KILN_DATA does not stand for it), by the machine's own
+    socket there, which one can be connected to: no service is needed, and others
+    wait.
     """
     if attach and data is not None:
         console.attach(data, _id_of(instance, region))

@@ -14,7 +14,7 @@ from kiln.cli.grammar import Columns, Json, JsonOfAll, Quiet, Region, example, g
 from kiln.cli.listings import listing
 from kiln.cli.naming import is_id
 from kiln.cli.output import Column, View
-from kiln.cli.public_ip import PublicIp, bandwidth
+from kiln.cli.public_ip import PublicIpOfTemplate, bandwidth
 from kiln.cli.session import open_client
 from kiln.cli.user_data import UserData, read_user_data
 
@@ -87,7 +87,7 @@ def called(template: str) -> dict[str, str]:
 def create_launch_template(
     given: Given,
     *,
-    public_ip: PublicIp = None,
+    public_ip: PublicIpOfTemplate = None,
     to_tell: UserData = None,
     region: Region = None,
     as_json: Json = False,
@@ -104,7 +104,7 @@ def create_launch_template_version(
     given: Given,
     *,
     template: Template,
-    public_ip: PublicIp = None,
+    public_ip: PublicIpOfTemplate = None,
     to_tell: UserData = None,
     region: Region = None,
     as_json: Json = False,

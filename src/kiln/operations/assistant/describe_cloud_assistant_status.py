@@ -60,7 +60,7 @@ class StatusOutput:
     invocation_count: Annotated[int, Example("0"), Doc("How much was asked of it, as far as it is told of.")]
     active_task_count: Annotated[int, Example("0"), Doc("How much of that is still to be done.")]
     os_type: Annotated[str, Wire("OSType"), Example("Linux"), Doc("Linux or Windows.")]
-    support_session_manager: Annotated[bool, Doc("Always false.")]
+    support_session_manager: Annotated[bool, Doc("Always true: a terminal session takes no agent.")]
 
 
 @shape
@@ -121,7 +121,7 @@ def _draw(call: Call, row: Instance, told: Told | None) -> StatusOutput:
         invocation_count=counts.total,
         active_task_count=counts.open,
         os_type="Windows" if row.system.os_type == "windows" else "Linux",
-        support_session_manager=False,
+        support_session_manager=True,
     )
 
 

@@ -127,7 +127,7 @@ class InvalidSnapshotIdNotDataDiskSnapshot(ApiError):
 class Input:
     region_id: RegionId
     zone_id: Annotated[
-        str | None, Example("cn-qingdao-env17-d01-a"), Doc("The zone; needed, unless InstanceId is given.")
+        str | None, Example("cn-qingdao-env17-d01-a"), Doc("The zone; InstanceId can say it instead.")
     ] = None
     instance_id: Annotated[
         InstanceId | None, Doc("Attach the disk to this instance, in whose zone it is, as soon as it is there.")

@@ -29,6 +29,12 @@ class IncorrectDiskStatusInitializing(ApiError):
     message = "The current disk status does not support this operation."
 
 
+class IncorrectDiskStatusOfDelete(IncorrectDiskStatus):
+    """The disk is attached to an instance, or on its way to another state."""
+
+    hint = "Detach it first: `kiln disk detach DISK INSTANCE`."
+
+
 class DiskTypeViolation(ApiError):
     """The disk is the system disk of an instance."""
 
@@ -58,7 +64,7 @@ def check(call: Call, p: Input) -> Disk:
     if disk.type == "system" and disk.instance is not None:
         raise DiskTypeViolation(disk_id=disk.id)
     if disk.status != DiskStatus.AVAILABLE:
-        raise IncorrectDiskStatus(disk_id=disk.id, status=disk.status)
+        raise IncorrectDiskStatusOfDelete(disk_id=disk.id, status=disk.status)
     if capture.is_capturing(call.tx, [disk]):
         raise DiskCreatingSnapshot(disk_id=disk.id)
     return disk
@@ -85,7 +91,7 @@ delete_disk = Operation(
         InvalidDiskIdNotFound,
         IncorrectDiskStatusInitializing,
         DiskTypeViolation,
-        IncorrectDiskStatus,
+        IncorrectDiskStatusOfDelete,
         DiskCreatingSnapshot,
     ),
 )

@@ -81,7 +81,7 @@ class InvalidAccountNotFound(ApiError):
     code = "InvalidAccount.NotFound"
     status = 404
     message = 'The specified account {account} in parameter "AddAccount.n" or "RemoveAccount.n" does not exist.'
-    hint = "`kiln account list` lists the accounts of this Kiln."
+    hint = "An account is named by its ID: `kiln account list`, on the machine of the service, has it beside its name."
 
 
 class InvalidAccountForbbiden(ApiError):

@@ -26,8 +26,8 @@ class InvalidOperationDeleteDefaultVersion(ApiError):
     status = 403
     message = "Delete default version from template is not allowed."
     hint = (
-        "`kiln launch-template set-default TEMPLATE 2` makes another the default; `kiln launch-template delete "
-        "TEMPLATE` deletes them all."
+        "Make another the default first, such as version 2: `kiln launch-template set-default TEMPLATE 2`. "
+        "`kiln launch-template delete TEMPLATE` deletes them all."
     )
 
 

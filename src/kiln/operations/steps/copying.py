@@ -46,8 +46,8 @@ _AT_ONCE = 5
 Encrypted = Annotated[
     bool | None,
     Doc(
-        "true: the copy is encrypted, and has bytes of its own. Without it, it is so where the source is, and false is "
-        "refused then."
+        "Whether the copy is encrypted, and has bytes of its own. Without it, it is as the source is; of an encrypted "
+        "one nothing else is made."
     ),
 ]
 GroupOfCopy = Annotated[ResourceGroupId | None, Doc("The resource group of the copy.")]

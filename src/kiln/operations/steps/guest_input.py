@@ -29,6 +29,10 @@ class InvalidInstanceNameMalformed(ApiError):
 
     code = "InvalidInstanceName.Malformed"
     message = 'The specified parameter "InstanceName" is not valid.'
+    hint = (
+        "It has to be 2 to 128 characters, a letter of any script first, then letters, digits, colons, underscores, "
+        "dots and hyphens; not starting with http:// or https://."
+    )
 
 
 class InvalidHostNameMalformed(ApiError):

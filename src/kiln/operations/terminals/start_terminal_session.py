@@ -37,6 +37,12 @@ from kiln.store.instances import Instance, instances
 _TOKEN_BYTES = 32
 
 
+class IncorrectInstanceStatusOfSession(IncorrectInstanceStatus):
+    """The instance does not run: only a machine that is on has a console."""
+
+    hint = "`kiln instance start INSTANCE` starts it; without --attach is shown what it has printed."
+
+
 class SessionCountExceedQuota(ApiError):
     """The account has 100 sessions in the region that are joined, or can be."""
 
@@ -126,7 +132,7 @@ def check(call: Call, p: Input) -> Instance:
         raise InstanceIdsExceedLimit
     instance = call.the(instances, named, p.region_id, InvalidInstanceIdNotFound)
     if instance.status != InstanceStatus.RUNNING:
-        raise IncorrectInstanceStatus(instance_id=instance.id, status=instance.status)
+        raise IncorrectInstanceStatusOfSession(instance_id=instance.id, status=instance.status)
     own = call.ports.terminals.of_account(call.account, p.region_id, call.now)
     if sum(one.is_open for one in own) >= MOST_OPEN:
         raise SessionCountExceedQuota(most=MOST_OPEN)
@@ -160,5 +166,10 @@ start_terminal_session = Operation(
     check=check,
     commit=commit,
     idempotent=Idempotence(mismatch=IdempotentParameterMismatch, malformed=InvalidClientTokenMalformed),
-    errors=(MissingParamInstanceId, InvalidInstanceIdNotFound, IncorrectInstanceStatus, SessionCountExceedQuota),
+    errors=(
+        MissingParamInstanceId,
+        InvalidInstanceIdNotFound,
+        IncorrectInstanceStatusOfSession,
+        SessionCountExceedQuota,
+    ),
 )
