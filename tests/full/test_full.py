@@ -63,6 +63,7 @@ def test_a_disk_that_fails_loses_nothing(tmp_path):
 
 
 @pytest.mark.vm
+@pytest.mark.slow_vm
 @pytest.mark.timeout(300)
 def test_a_full_disk_makes_a_guest_wait(guest_image, reachable):  # noqa: F811 - the fixtures.
     needs("unshare", "mount", "qemu-img")

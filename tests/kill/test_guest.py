@@ -13,7 +13,7 @@ import pytest
 
 from tests.kill.verdicts import is_of_one_instant
 
-pytestmark = [pytest.mark.vm, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.vm, pytest.mark.slow_vm, pytest.mark.timeout(300)]
 
 CAPTURE = [
     "capture.begun",

@@ -154,6 +154,7 @@ def test_serves_it(version, tmp_path):
 
 
 @pytest.mark.vm
+@pytest.mark.slow_vm
 @each_version
 def test_finds_the_machine_dead_that_ran(version, tmp_path):
     """Its pid file, its locks and its logs are there, and perhaps another process under its number."""
