@@ -28,6 +28,15 @@ def sealed(cloud, plain):
     return image
 
 
+def a_stopped_instance(cloud, image):
+    run = cloud.call("RunInstances", ImageId=image, InstanceType=TYPE)
+    (instance,) = run["InstanceIdSets"]["InstanceIdSet"]
+    cloud.settle()
+    cloud.call("StopInstance", InstanceId=instance)
+    cloud.settle()
+    return instance
+
+
 def keys_of(cloud):
     """By device, the key that is told of each disk, which is that in its header."""
     told = {}
@@ -68,7 +77,7 @@ def test_a_plain_image_and_a_plain_snapshot_make_no_encrypted_disks(cloud, plain
     cloud.refuses("CreateInstance", NO, 403, wanted, **run)
 
 
-@pytest.mark.parametrize(
+refused = pytest.mark.parametrize(
     ("wanted", "code", "status"),
     [
         ({"KMSKeyId": HERE}, "InvalidEncrypted.NotMatchKmsKeyId", 403),
@@ -78,18 +87,25 @@ def test_a_plain_image_and_a_plain_snapshot_make_no_encrypted_disks(cloud, plain
         ({"Encrypted": "yes"}, "InvalidParameter", 400),
     ],
 )
+
+
+@refused
 def test_refuses_keys_and_algorithms_that_are_not_there_or_for_nothing(cloud, plain, wanted, code, status):
     disk = {"DataDisk.1.Size": 20} | {f"DataDisk.1.{name}": value for name, value in wanted.items()}
 
-    cloud.refuses("RunInstances", code, status, disk, ImageId=plain, InstanceType=TYPE)
+    for action in ("RunInstances", "CreateInstance"):
+        cloud.refuses(action, code, status, disk, ImageId=plain, InstanceType=TYPE)
+
+
+@refused
+def test_refuses_them_of_a_disk_that_replaces_another(cloud, sealed, wanted, code, status):
+    instance = a_stopped_instance(cloud, sealed)
+
+    cloud.refuses("ReplaceSystemDisk", code, status, wanted, InstanceId=instance, ImageId=sealed)
 
 
 def test_a_system_disk_is_replaced_by_an_encrypted_one_of_such_an_image_alone(cloud, plain, sealed):
-    run = cloud.call("RunInstances", ImageId=plain, InstanceType=TYPE)
-    (instance,) = run["InstanceIdSets"]["InstanceIdSet"]
-    cloud.settle()
-    cloud.call("StopInstance", InstanceId=instance)
-    cloud.settle()
+    instance = a_stopped_instance(cloud, plain)
 
     cloud.refuses("ReplaceSystemDisk", NO, 403, InstanceId=instance, ImageId=plain, Encrypted=True)
     cloud.call("ReplaceSystemDisk", InstanceId=instance, ImageId=sealed, Encrypted=True, KMSKeyId=HERE)

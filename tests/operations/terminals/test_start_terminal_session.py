@@ -51,6 +51,15 @@ def test_gives_each_its_own(cloud):
     assert len({answer["SecurityToken"] for answer in answers}) == 3
 
 
+def test_a_token_that_stands_for_another_question_is_refused(cloud):
+    instance = a_running_instance(cloud)
+    first = start(cloud, instance, ClientToken="t-1")
+
+    assert start(cloud, instance, ClientToken="t-1") == first
+    other = {"InstanceId.1": instance, "ConnectionType": "Intranet"}
+    cloud.refuses("StartTerminalSession", "IdempotentParameterMismatch", 400, other, ClientToken="t-1")
+
+
 def test_needs_one_running_instance_of_the_caller(cloud):
     instance = a_running_instance(cloud)
     stopped = an_instance(cloud).id
