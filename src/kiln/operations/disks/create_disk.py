@@ -314,17 +314,13 @@ def _size(p: Input, level: str, snapshot: Snapshot | None) -> int:
 
 def _key(call: Call, p: Input, snapshot: Snapshot | None) -> str:
     """With which key it is encrypted; "" where it is not."""
-    if not p.encrypted:
-        if p.kms_key_id:
-            raise InvalidEncryptedNotMatchKmsKeyId(kms_key_id=p.kms_key_id)
-        if p.encrypt_algorithm:
-            raise InvalidEncryptedNotMatchEncryptAlgorithm(parameter="EncryptAlgorithm")
-        if p.encrypted is False and snapshot is not None and snapshot.kms_key:
-            raise InvalidEncryptedNotMatchSnapshot(snapshot_id=snapshot.id)
-        return snapshot.kms_key if snapshot else ""
-    key = encryption.choose_key(call, p.region_id, p.kms_key_id, p.encrypt_algorithm)
-    if snapshot is not None and snapshot.kms_key != key:
-        raise InvalidEncryptedNotMatchSnapshot(snapshot_id=snapshot.id)
+    wish = encryption.EncryptionWish(encrypted=bool(p.encrypted), key=p.kms_key_id, algorithm=p.encrypt_algorithm)
+    if snapshot is None:
+        return encryption.key_for(call, p.region_id, wish, None)
+    mismatch = InvalidEncryptedNotMatchSnapshot(snapshot_id=snapshot.id)
+    key = encryption.key_for(call, p.region_id, wish, snapshot.kms_key, mismatch)
+    if key and p.encrypted is False:
+        raise mismatch
     return key
 
 

@@ -62,10 +62,12 @@ def is_true(text: str | None) -> bool:
     return (text or "").lower() == "true"
 
 
-def key_for(call: Call, region: str, wish: EncryptionWish, source_key: str | None) -> str:
+def key_for(
+    call: Call, region: str, wish: EncryptionWish, source_key: str | None, mismatch: ApiError | None = None
+) -> str:
     """The key of a disk that is made of what is encrypted with *source_key* ("": not at all), or blank (None).
 
-    Raises what ERRORS_OF_DISKS lists.
+    Raises what ERRORS_OF_DISKS lists; *mismatch*, where it is given, of a source that has not the key that is wished.
     """
     if not wish.encrypted:
         if wish.key:
@@ -75,7 +77,7 @@ def key_for(call: Call, region: str, wish: EncryptionWish, source_key: str | Non
         return source_key or ""
     key = choose_key(call, region, wish.key, wish.algorithm)
     if source_key not in (None, key):
-        raise NotSupportSnapshotEncryptedDiskCategory
+        raise mismatch or NotSupportSnapshotEncryptedDiskCategory
     return key
 
 
