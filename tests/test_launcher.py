@@ -255,6 +255,18 @@ def test_explains_serve_without_installing_tools(checkout: Checkout) -> None:
     assert "another" in with_machines.stderr
 
 
+@pytest.mark.parametrize(("is_ubuntu", "is_asked_for"), [(True, False), (False, True)])
+def test_a_browser_is_asked_for_where_it_is_a_package(
+    checkout: Checkout, *, is_ubuntu: bool, is_asked_for: bool
+) -> None:
+    checkout.needs("browser no-such-browser a-package shows pages")
+    checkout.command("grep", f"exit {0 if is_ubuntu else 1}")  # It is asked for one line of /etc/os-release.
+
+    refused = checkout.run("setup", KILN_INSTALL="no")
+
+    assert ("a-package" in refused.stderr) is is_asked_for
+
+
 @pytest.mark.slow
 @pytest.mark.timeout(120)
 def test_sets_itself_up_anywhere_and_hands_the_words_on(whole_checkout: Checkout, tmp_path: Path) -> None:
@@ -510,6 +522,7 @@ def test_every_package_that_is_installed_has_a_reason() -> None:
     assert [row for row in table if len(row) < 4] == []
     assert {row[0] for row in table} == {
         "python", "python3.11", "disks", "machines", "guest", "debian", "packer", "postgresql", "slowdisk",
+        "browser",
     }  # fmt: skip
 
 

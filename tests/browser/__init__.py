@@ -1,0 +1,1 @@
+"""What is seen in a browser: Debian's Chromium, driven by Playwright, before a served Kiln."""
