@@ -20,13 +20,14 @@ from typing import Any
 
 from kiln.client import catalogue, signature
 from kiln.client.catalogue import Action, Catalogue
+from kiln.client.feed import Feed
 from kiln.client.news import News
 from kiln.client.parameters import ParameterRefused, flatten
 from kiln.client.transport import HttpReply, Transport, Unreachable
 from kiln.ground.clock import Clock, system_clock, to_seconds_text
 
 TRIES = 4
-_EVENTS = "/events"
+_EVENTS, _CLOUD_EVENTS = "/events", "application/cloudevents+json"
 FIRST_PAUSE_S = 0.1
 SERVER_ERROR = 500
 CLIENT_ERROR = 400
@@ -158,12 +159,16 @@ class Client:
 
     def news(self, resource: str) -> News:
         """What is told of a resource while it changes, to be closed by the caller."""
-        return News(self._open_stream, resource)
+        return News(lambda: self._open_stream("text/event-stream"), resource)
 
-    def _open_stream(self) -> socket.socket:
+    def feed(self) -> Feed:
+        """All that is told of the account, as CloudEvents, for as long as somebody reads."""
+        return Feed(lambda: self._open_stream(_CLOUD_EVENTS), lambda reply: self._read(_EVENTS, {}, reply))
+
+    def _open_stream(self, accept: str) -> socket.socket:
         headers = {
             "host": self._transport.host,
-            "accept": "text/event-stream",
+            "accept": accept,
             "x-acs-content-sha256": signature.hash_body(b""),
             "x-acs-date": to_seconds_text(self._clock()),
             "x-acs-signature-nonce": uuid.uuid4().hex,

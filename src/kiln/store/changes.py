@@ -45,6 +45,13 @@ class Change(NamedTuple):
     )  #: Its status now, the old one where something else is to be seen, as its progress; None: it is gone.
     account: str  #: Whose it is.
     is_shown: bool = True  #: Whether some answer shows it to its account; most tasks are Kiln's own business.
+    region: str = ""  #: Empty for what is in none.
+    name: str = ""  #: What its account calls it; empty for what has no name.
+
+    @property
+    def is_of_state(self) -> bool:
+        """Whether its state is another one now, or it came, or it went; else its progress can be seen."""
+        return self.old != self.new
 
 
 @dataclass(frozen=True)

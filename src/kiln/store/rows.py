@@ -154,9 +154,8 @@ class Rows(Generic[Row]):
             tx.driver(statement.sql, statement.bind(values))
             if self.told is not None:
                 is_shown = bool(values[self.told.shown]) if self.told.shown else self.told.is_shown
-                tx.changes.append(
-                    Change(self.told.noun, values["id"], None, values["status"], values["account"], is_shown)
-                )
+                whose = values["account"], is_shown, values["region"], values.get("name", "")
+                tx.changes.append(Change(self.told.noun, values["id"], None, values["status"], *whose))
 
     def find(self, tx: Transaction, **equal: Any) -> Row | None:
         """The one row whose columns equal these, or None. Raises DatabaseMalformed."""
@@ -269,9 +268,10 @@ class Rows(Generic[Row]):
             rows = self._run(
                 tx, key, lambda where: build(where).returning(*self._whose(told)), equal, changes
             ).fetchall()
-        for id_, status, account, is_shown in rows:
+        for id_, status, account, is_shown, region, name in rows:
+            whose = account, bool(is_shown), region, changes.get("name", name)
             old = equal.get("status", status)
-            tx.changes.append(Change(told.noun, id_, old, changes.get("status", status), account, bool(is_shown)))
+            tx.changes.append(Change(told.noun, id_, old, changes.get("status", status), *whose))
         return len(rows)
 
     def move(self, tx: Transaction, before: StrEnum, after: StrEnum, changes: dict[str, Any], **equal: Any) -> bool:
@@ -298,7 +298,7 @@ class Rows(Generic[Row]):
         id_ = equal.get("id")
         for change in reversed(tx.changes):
             if change.id == id_ and change.noun == told.noun:
-                return id_, change.new, change.account, change.is_shown
+                return id_, change.new, change.account, change.is_shown, change.region, change.name
         return None
 
     def _delete_told(
@@ -312,14 +312,15 @@ class Rows(Generic[Row]):
             rows = tx.execute(build(self._equals(equal))).fetchall()
         else:
             rows = self._run(tx, "delete told", build, equal).fetchall()
-        for id_, status, account, is_shown in rows:
-            tx.changes.append(Change(told.noun, id_, status, None, account, bool(is_shown)))
+        for id_, status, account, is_shown, region, name in rows:
+            tx.changes.append(Change(told.noun, id_, status, None, account, bool(is_shown), region, name))
         return len(rows)
 
     def _whose(self, told: Told) -> tuple[ColumnElement[Any], ...]:
         """What a change tells of a row, and its status."""
         shown = self.c[told.shown] if told.shown else literal_column("1" if told.is_shown else "0")
-        return self.c.id, self.c.status, self.c.account, shown
+        name = self.c.name if "name" in self.c else literal_column("''")
+        return self.c.id, self.c.status, self.c.account, shown, self.c.region, name
 
     def _tell(self, tx: Transaction, conditions: Sequence[ColumnElement[bool]], equal: Mapping[str, Any]) -> None:
         """Note of which resources something changes, so that their records follow once it is committed."""

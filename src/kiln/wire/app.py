@@ -93,6 +93,8 @@ the server stops. It is Kiln's own; the real service has none. The request is si
   its progress. Only the account that owns the resource is told.
 - `: beat` comes when nothing was told for some seconds. A client that hears nothing for much longer has lost the
   connection.
+- With `Accept: application/cloudevents+json` each change is told as a [CloudEvent](../howto/events.md) instead:
+  `event: cloudevent`, whose data is the event on one line. All else of the stream is the same.
 - `missed` comes when the reader was too slow: changes were lost, and all that is of interest has to be looked at again.
 
 An event is news, and the Describe actions tell what is so: look once after `: listening`, and again at each event.

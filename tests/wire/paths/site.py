@@ -102,10 +102,10 @@ class Served:
                 return Answered(response.status, dict(response.headers), response.read() if is_whole else b"")
 
     @contextmanager
-    def stream(self, account: str = ACCOUNT) -> Iterator[Stream]:
+    def stream(self, account: str = ACCOUNT, accept: str = "text/event-stream") -> Iterator[Stream]:
         """A stream of what changes in the account; closed at the end by its reader."""
         connection = HTTPConnection(*self.address, timeout=20)
-        connection.request("GET", "/events", headers=self.signed(account))
+        connection.request("GET", "/events", headers={**self.signed(account), "accept": accept})
         response = connection.getresponse()
         try:
             yield Stream(response)

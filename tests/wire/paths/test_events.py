@@ -73,6 +73,21 @@ def test_tells_an_account_of_its_own_and_of_nothing_else(site):
         assert [others.change()[1] for _ in range(4)] == [*theirs, last]
 
 
+@pytest.mark.parametrize(
+    "accept", ["application/cloudevents+json", "text/event-stream, Application/CloudEvents+JSON;q=0.5"]
+)
+def test_tells_who_accepts_cloud_events_the_same_as_such(site, accept):
+    with site.stream(accept=accept) as one, site.stream(accept=accept) as other, site.stream() as plain:
+        first, second = add_image(site), add_image(site)
+        told = [[stream.next() for _ in range(2)] for stream in (one, other)]
+
+        assert told[0] == told[1]
+        assert [name for name, _ in told[0]] == ["cloudevent"] * 2
+        assert [event["data"]["resourceId"] for _, event in told[0]] == [first, second]
+        assert len({event["id"] for _, event in told[0]}) == 2
+        assert plain.change() == ("image", first, None, "Creating")
+
+
 def test_tells_nothing_of_tasks_that_no_answer_shows(site):
     rows = [
         tasks.tasks.of_values({"id": new_id("task"), "account": ACCOUNT, "status": "Processing", "listed": listed})

@@ -18,12 +18,15 @@ from __future__ import annotations
 import asyncio
 import json
 import threading
+import uuid
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from contextlib import suppress
 from typing import NamedTuple
 
+from kiln.declare.cloud_events import MEDIA_TYPE, cloud_event, written
 from kiln.declare.errors import ApiError, InvalidParameter
+from kiln.ground.clock import Clock, system_clock
 from kiln.ground.journal import Journal
 from kiln.store.changes import Change, Hub, Listener, News
 from kiln.wire.doors.door import Answer, RawRequest
@@ -62,11 +65,27 @@ class Limits(NamedTuple):
     beat_s: float = BEAT_S
 
 
+class _Told(NamedTuple):
+    """A change, and what every reader is told of it alike: the ID of the event, and when it was heard."""
+
+    change: Change
+    id: str
+    when: float
+
+
+_Spelling = Callable[[_Told], bytes]
+
+
 class Events:
     """See the module. All but ``_Ear`` is on the event loop's thread."""
 
-    def __init__(self, gateway: Gateway, hub: Hub, threads: Threads, limits: Limits) -> None:
+    def __init__(
+        self, gateway: Gateway, hub: Hub, threads: Threads, limits: Limits, clock: Clock = system_clock
+    ) -> None:
         self._gateway = gateway
+        self._clock = clock
+        #: Beginning of the IDs of events that this server tells, and how many it has told.
+        self._run, self._told = uuid.uuid4().hex[:12], 0
         self._hub = hub
         self._threads = threads
         self._limits = limits
@@ -80,7 +99,7 @@ class Events:
         peer = name_of(request.client_host)
         try:
             key = await self._threads.run(peer, self._whose, request)
-            stream = self._open(key)
+            stream = self._open(key, _as_cloud_event if _wants_cloud_events(request) else _as_change)
         except ApiError as error:
             answer = self.refuse(scope, error)
             await send_whole(send, answer.status, answer.headers, answer.body)
@@ -107,10 +126,13 @@ class Events:
         if news.has_missed:
             for stream in self._all():
                 stream.miss()
+        when = self._clock()
         for change in news.changes:
-            if change.is_shown:
-                for stream in self._streams.get(change.account, ()):
-                    stream.put(change)
+            if change.is_shown and (streams := self._streams.get(change.account)):
+                self._told += 1
+                told = _Told(change, f"{self._run}-{self._told}", when)
+                for stream in streams:
+                    stream.put(told)
 
     def _whose(self, request: RawRequest) -> Key:
         key = self._gateway.whose(request)
@@ -118,13 +140,13 @@ class Events:
             raise InvalidParameter(parameter="*", rule=f"{request.path} takes no parameters")
         return key
 
-    def _open(self, key: Key) -> _Stream:
+    def _open(self, key: Key, spell: _Spelling) -> _Stream:
         of_account = self._streams.get(key.account_id, ())
         if len(of_account) >= self._limits.of_account:
             raise ThrottlingEvents(most=self._limits.of_account, whose="of an account")
         if self._count >= self._limits.in_all:
             raise ThrottlingEvents(most=self._limits.in_all, whose="in all")
-        stream = _Stream(key)
+        stream = _Stream(key, spell)
         self._streams.setdefault(key.account_id, set()).add(stream)
         self._count += 1
         if self._ear is None:
@@ -182,16 +204,17 @@ async def _left(receive: Receive) -> None:
 class _Stream:
     """One reader's: what waits to be told to it."""
 
-    def __init__(self, key: Key) -> None:
+    def __init__(self, key: Key, spell: _Spelling) -> None:
         self.key = key
+        self._spell = spell
         self.told = 0  #: Changes so far.
         self.reason = "its reader left"  #: Why it ended.
         self.ended = asyncio.Event()
         self._bell = asyncio.Event()
-        self._waiting: deque[Change] = deque()
+        self._waiting: deque[_Told] = deque()
         self._has_missed = False
 
-    def put(self, change: Change) -> None:
+    def put(self, change: _Told) -> None:
         """Add a change, or lose all that waits with it."""
         if len(self._waiting) >= _WAITING:
             self.miss()
@@ -219,21 +242,31 @@ class _Stream:
         except TimeoutError:
             return _BEAT
         self._bell.clear()
-        text = (_MISSED if self._has_missed else b"") + b"".join(_spell(change) for change in self._waiting)
+        text = (_MISSED if self._has_missed else b"") + b"".join(map(self._spell, self._waiting))
         self.told += len(self._waiting)
         self._waiting.clear()
         self._has_missed = False
         return text
 
 
-def _spell(change: Change) -> bytes:
+def _as_change(told: _Told) -> bytes:
     fields = {
-        "ResourceType": change.noun,
-        "ResourceId": change.id,
-        "OldStatus": change.old,
-        "NewStatus": change.new,
+        "ResourceType": told.change.noun,
+        "ResourceId": told.change.id,
+        "OldStatus": told.change.old,
+        "NewStatus": told.change.new,
     }
     return b"event: change\ndata: " + json.dumps(fields).encode() + b"\n\n"
+
+
+def _as_cloud_event(told: _Told) -> bytes:
+    return b"event: cloudevent\ndata: " + written(cloud_event(told.change, told.id, told.when)) + b"\n\n"
+
+
+def _wants_cloud_events(request: RawRequest) -> bool:
+    """Whether CloudEvents are among what the reader accepts; who names nothing knows of none."""
+    accepted = ",".join(value for name, value in request.headers if name == "accept").split(",")
+    return any(one.partition(";")[0].strip().lower() == MEDIA_TYPE for one in accepted)
 
 
 class _Ear:
