@@ -26,9 +26,10 @@ from kiln.machines.none import NoMachines
 from kiln.machines.port import Machines
 from kiln.operations import CATALOGUE
 from kiln.pools.qcow2 import Qcow2Pool
+from kiln.service.volume_keys import of_own
 from kiln.store import accounts, tasks
 from kiln.store.database import Database
-from kiln.store.volumes import lineage_in
+from kiln.store.volumes import keys_in, lineage_in
 from kiln.tasks.worker import Worker
 from kiln.upkeep import duties, unfinished
 from kiln.wire.dispatch import Dispatcher
@@ -159,7 +160,7 @@ def cloud_in(
     clock = Clock()
     pool = Qcow2Pool(folder / "pool")
     pool.lineage = lineage_in(database)
-    pool.keys = passphrase
+    pool.keys = of_own(passphrase, keys_in(database))
     ports = Ports(
         database=database,
         pool=pool,

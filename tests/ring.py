@@ -7,11 +7,11 @@ import hmac
 KEY = "0d4e1c2b-7f6a-5b3c-8d9e-0a1b2c3d4e5f"
 
 
-def passphrase(key, nonce):
+def passphrase(key, nonce, _=""):
     """The passphrase of a volume that is encrypted with the key."""
     return None if key.startswith("no-") else hmac.digest(b"secret", key.encode() + nonce, "sha256").hex()
 
 
-def another(key, nonce):
+def another(key, nonce, _=""):
     """What another ring tells, such as that of a data folder whose own was lost."""
     return hmac.digest(b"another", key.encode() + nonce, "sha256").hex()

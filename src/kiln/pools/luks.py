@@ -31,8 +31,9 @@ from kiln.ground.units import KiB
 from kiln.ground.values import dataclass
 from kiln.pools.errors import VolumeBroken, VolumeLocked
 
-#: Of the ID of a key and a volume's random half, the passphrase; None where there is no such key any more.
-Keys = Callable[[str, bytes], str | None]
+#: Of the ID of a key, a volume's random half and the volume's name, the passphrase. None where there is no such key any
+#: more, or where the volume is known to have another. One that is just being made has no name yet: it is empty.
+Keys = Callable[[str, bytes, str], str | None]
 
 _SECTOR = 512
 _MAGIC, _VERSION = b"LUKS\xba\xbe", 1
@@ -62,7 +63,7 @@ class Lock:
     proof: bytes  #: Right for one passphrase alone.
 
 
-def no_keys(_: str, __: bytes) -> str | None:
+def no_keys(_: str, __: bytes, ___: str) -> str | None:
     """The keys of who has none."""
     return None
 
@@ -72,7 +73,7 @@ def forge(key: str, keys: Keys) -> bytes:
     if not 0 < len(key) <= KEY_ID_MOST or not key.isascii():
         raise ValueError(f"{key!r} cannot be the ID of a key")
     nonce = os.urandom(_SALT_BYTES // 2)
-    text = keys(key, nonce)
+    text = keys(key, nonce, "")
     if text is None:
         raise VolumeLocked(f"there is no key {key}")
     own, slot_salt = os.urandom(_KEY_BYTES), os.urandom(_SALT_BYTES)
@@ -111,8 +112,11 @@ def require_lock(lock: Lock | None) -> Lock:
 
 
 def open_lock(lock: Lock, volume: str, keys: Keys) -> Passphrase:
-    """The passphrase of a volume. Raises VolumeLocked when the key is not there, or is another than it was."""
-    text = keys(lock.key, lock.nonce)
+    """The passphrase of a volume.
+
+    Raises VolumeLocked when the key is not there, is another than it was, or is not the one that the volume has.
+    """
+    text = keys(lock.key, lock.nonce, volume)
     if text is None or not hmac.compare_digest(_proof(text, lock.nonce), lock.proof):
         raise VolumeLocked(f"{volume} is encrypted, and the key {lock.key} is missing, or is not the one of then")
     # No node has its name for long: the file of a volume may be replaced by one that has another key.

@@ -434,8 +434,8 @@ class Qcow2Pool:
     def _leads_home(self, heads: Collection[str], volume: str, name: str) -> bool:
         return self._ahead.leads_home(volume, self._path(volume), name, is_head=volume in heads)
 
-    def _ask_keys(self, key: str, nonce: bytes) -> str | None:
-        return self.keys(key, nonce)
+    def _ask_keys(self, key: str, nonce: bytes, volume: str) -> str | None:
+        return self.keys(key, nonce, volume)
 
     def _path(self, volume: str) -> Path:
         return Path(self._text_of(volume))

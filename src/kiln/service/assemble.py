@@ -35,7 +35,7 @@ from kiln.service.settings import Settings
 from kiln.service.upgrading import Say
 from kiln.store.database import Database
 from kiln.store.glance import copy_of_sqlite
-from kiln.store.volumes import lineage_in
+from kiln.store.volumes import keys_in, lineage_in
 from kiln.upkeep.trash import relieve
 
 log = Journal("kiln.service")
@@ -106,7 +106,7 @@ def _assembled(settings: Settings, say: Say | None) -> Iterator[Assembly]:
             sealer.make_key()
         with pool_told(settings):
             pool = Qcow2Pool(settings.folder.pool)
-        pool.keys = volume_keys.passphrases(settings.data)
+        pool.keys = volume_keys.passphrases(settings.data, keys_in(database))
         if say is not None:
             volume_keys.ensure(settings.data, database, settings.folder.pool)
         buckets = FolderBuckets(settings.folder.buckets)
@@ -168,7 +168,7 @@ def look(settings: Settings) -> Iterator[Ports]:
         database = open_database(copied, None if settings.database else lambda _: None)
         stack.callback(database.close)
         pool.lineage = lineage_in(database)
-        pool.keys = volume_keys.passphrases(settings.data)
+        pool.keys = volume_keys.passphrases(settings.data, keys_in(database))
         yield Ports(
             database=database,
             pool=pool,

@@ -5,12 +5,17 @@ the passphrase is made of that, of random bytes there, and of this one secret. S
 volume that is deleted takes the half of its passphrase along, no row keeps any, and
 a database that is lost, or written again from the pool's records, needs none.
 
+A machine whose QEMU was taken over may write into the header of its own volume that it
+has somebody else's key. So the rows are asked, too: which key a volume has is the same
+for all that stands on it, and where a disk or a snapshot says another, none is told.
+
 It is not the master key: that may be lost, or be replaced, and only secrets go with it.
 """
 
 from __future__ import annotations
 
 import hmac
+from collections.abc import Callable, Collection
 from pathlib import Path
 
 from kiln.ground.journal import Journal
@@ -28,15 +33,30 @@ NAME = "volumes.key"
 log = Journal("kiln.service")
 
 
-def passphrases(folder: Path) -> Keys:
-    """What tells the passphrases of the volumes of a data folder; None of any while their key is not there."""
+def passphrases(folder: Path, said_of: Callable[[str], Collection[str]]) -> Keys:
+    """What tells the passphrases of the volumes of a data folder; None of any while their key is not there.
+
+    *said_of* tells which keys the rows say that a volume has, as ``keys_in`` of ``kiln.store.volumes``.
+    """
     sealer = _in_folder(folder)
 
-    def tell(key: str, nonce: bytes) -> str | None:
+    def of_all(key: str, nonce: bytes, _: str) -> str | None:
         try:
             return hmac.digest(sealer.derived("volumes"), key.encode() + b"\0" + nonce, "sha256").hex()
         except SecretBroken:
             return None
+
+    return of_own(of_all, said_of)
+
+
+def of_own(keys: Keys, said_of: Callable[[str], Collection[str]]) -> Keys:
+    """What tells as *keys* does, but of no volume of which the rows say that it has another key."""
+
+    def tell(key: str, nonce: bytes, volume: str) -> str | None:
+        if volume and any(said != key for said in said_of(volume)):
+            log.error("volume_of_another_key", volume=volume, key=key, reason="its header was changed")
+            return None
+        return keys(key, nonce, volume)
 
     return tell
 

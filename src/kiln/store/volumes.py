@@ -12,7 +12,20 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-from sqlalchemy import ColumnElement, Index, Select, and_, exists, func, literal, or_, select
+from sqlalchemy import (
+    ColumnElement,
+    CompoundSelect,
+    Index,
+    Select,
+    and_,
+    bindparam,
+    exists,
+    func,
+    literal,
+    or_,
+    select,
+    union,
+)
 
 from kiln.declare.states import TaskStatus
 from kiln.ground.values import dataclass
@@ -69,6 +82,7 @@ volumes: Rows[Volume] = Rows(
 )
 
 _children = volumes.table.alias("children")
+_LOOKED_AT = 100  #: Volumes above one that nothing names: one that is named is near.
 
 
 def make_ready(tx: Transaction, lost: Callable[[], Volume], *, id: str, **changes: Any) -> None:  # noqa: A002
@@ -237,6 +251,41 @@ def lineage_in(database: Database) -> Callable[[str], dict[str, int | None] | No
             return lineage(tx, volume)
 
     return ask
+
+
+def keys_in(database: Database) -> Callable[[str], set[str]]:
+    """What tells with which keys a volume is encrypted by the rows of disks and snapshots; an empty ID is none at all.
+
+    What is encrypted is so with all that stands on it: of one that nothing names the next that is named above it says
+    the key. No answer: the rows know of none, as while it is being made.
+    """
+
+    def ask(volume: str) -> set[str]:
+        with database.read() as tx:
+            return set(tx.execute(_keys_of(), {"volume": volume}).scalars()) or set(
+                tx.execute(_keys_above(), {"volume": volume}).scalars()
+            )
+
+    return ask
+
+
+@functools.cache
+def _keys_of() -> CompoundSelect[Any]:
+    return union(
+        select(disks.c.kms_key).where(disks.c.volume == bindparam("volume")),
+        select(snapshots.c.kms_key).where(snapshots.c.volume == bindparam("volume")),
+    )
+
+
+@functools.cache
+def _keys_above() -> CompoundSelect[Any]:
+    above = select(volumes.c.id).where(volumes.c.parent == bindparam("volume")).cte("above", recursive=True)
+    above = above.union_all(select(_children.c.id).join(above, _children.c.parent == above.c.id))
+    there = select(above.c.id).limit(_LOOKED_AT)
+    return union(
+        select(disks.c.kms_key).where(disks.c.volume.in_(there)),
+        select(snapshots.c.kms_key).where(snapshots.c.volume.in_(there)),
+    )
 
 
 def heads_deeper_than(tx: Transaction, depth: int) -> list[str]:
