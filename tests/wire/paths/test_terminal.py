@@ -7,6 +7,7 @@ import socket
 import ssl
 from collections.abc import Iterator
 from contextlib import ExitStack, closing, contextmanager, suppress
+from http.client import HTTPResponse
 
 import pytest
 from websockets.exceptions import ConnectionClosed, InvalidStatus
@@ -249,6 +250,33 @@ def test_says_in_words_what_asks_for_no_websocket(site):
     keyless = {"Connection": "Upgrade", "Upgrade": "websocket", "Sec-WebSocket-Version": "13"}
     assert site.ask("GET", "/session", keyless).status == 400
     assert site.ask("GET", "/healthz", keyless).status == 200, "an upgrade elsewhere is not heeded"
+
+
+def answer_to(site, head: bytes) -> tuple[int, dict[str, str]]:
+    """Status and headers of the answer to a request for a session whose head, but for its first line, is *head*."""
+    with socket.create_connection(site.address, 20) as connection:
+        connection.sendall(head)
+        answer = HTTPResponse(connection)
+        answer.begin()
+        return answer.status, {name.lower(): value for name, value in answer.getheaders()}
+
+
+def test_another_version_is_told_which_one_is_spoken(site):
+    status, headers = answer_to(site, b"GET /session HTTP/1.1\r\n" + HEAD.replace(b"Version: 13", b"Version: 8"))
+
+    assert (status, headers["sec-websocket-version"], headers["upgrade"]) == (426, "13", "websocket")
+
+
+def test_what_http_does_not_let_upgrade_is_refused(site):
+    first = b"GET /session HTTP/1.1\r\n"
+
+    assert answer_to(site, first + HEAD)[0] == 403, "it lacks a token alone"
+    assert answer_to(site, first.replace(b"1.1", b"1.0") + HEAD)[0] == 426
+    assert answer_to(site, first + HEAD.replace(b"Host: h\r\n", b""))[0] == 400
+    assert answer_to(site, first + HEAD.replace(b"Host: h", b"Host: h\r\nContent-Length: 2") + b"ab")[0] == 400
+    chunked = HEAD.replace(b"Host: h", b"Host: h\r\nTransfer-Encoding: chunked")
+    assert answer_to(site, first + chunked + b"0\r\n\r\n")[0] == 400
+    assert answer_to(site, first + HEAD.replace(b"Host: h", b"Host: h\r\nContent-Length: 0"))[0] == 403
 
 
 def test_ends_with_the_machine_and_shows_its_last_words(site):

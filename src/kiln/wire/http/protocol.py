@@ -415,11 +415,12 @@ class BoundedProtocol(HttpToolsProtocol):
     def _find_socket(self) -> None:
         """Look whether a WebSocket is asked for where there is one; else the request is read as one for HTTP."""
         method = self.parser.get_method()
-        scope = None if self._is_busy or self._is_answering else socket_scope(self.scope, method, self.url)
+        version = self.parser.get_http_version()
+        scope = None if self._is_busy or self._is_answering else socket_scope(self.scope, method, self.url, version)
         app = None if scope is None else self.table.socket(scope)
         if scope is None or app is None:
             # The parser takes a body for the other protocol's: it reads the head again, without the wish.
-            self._head_again = without_upgrade(method, self.url, self.parser.get_http_version(), self.headers)
+            self._head_again = without_upgrade(method, self.url, version, self.headers)
         else:
             self._socket_due = WebSocket(self.transport, self.flow, scope), app
 

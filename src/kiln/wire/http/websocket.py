@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 from kiln.ground.journal import Journal
 from kiln.wire.http import bounds
+from kiln.wire.http.upgrade import fault_of
 
 if TYPE_CHECKING:
     from uvicorn.protocols.http.flow_control import FlowControl
@@ -63,6 +64,12 @@ class WebSocket:
 
     def begin(self, app: Any, rest: bytes, tasks: set[asyncio.Task[None]]) -> None:
         """Have *app* answer; *rest* came behind the head. One whose head is not sound is refused."""
+        if (fault := fault_of(self._scope["headers"])) is not None:
+            status, words, more = fault
+            named = [(b"content-type", b"text/plain; charset=utf-8"), *((n.encode(), v.encode()) for n, v in more)]
+            self._wire.send_response(self._refused(status, named, f"{words}\n".encode()))
+            self._flush()
+            return
         if self._greeting.status_code != _SUPPORTED:
             self._wire.send_response(self._greeting)
             self._flush()
