@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 
 from bench.sections import (
+    console,
     creating,
     crowded,
     describing,
@@ -24,6 +25,7 @@ from bench.sections.section import Bench
 SECTIONS: Mapping[str, Callable[[Bench], None]] = {
     "start": starting.run,
     "words": words.run,
+    "console": console.run,
     "describe": describing.run,
     "create": creating.run,
     "slow": creating.run_slowly,
