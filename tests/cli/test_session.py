@@ -751,6 +751,23 @@ def test_a_list_of_images_shows_whose_they_are_where_some_are_anothers(shell, da
     shell.run("image", "unshare", image, keys["Account"])
 
 
+def test_lists_mark_what_is_encrypted_where_something_is(shell, image):
+    def marked(noun):
+        titles, *lines = shell.run(noun, "list").splitlines()
+        assert ("ENCRYPTED" in titles) == any(line.endswith(" yes") for line in lines)
+        return sum(line.endswith(" yes") for line in lines)
+
+    nouns = ("image", "snapshot", "disk")
+    assert [marked(noun) for noun in nouns] == [0, 0, 0]
+
+    copy = shell.run("image", "copy", image, "--to", shell.runner.env["KILN_REGION"], "--encrypted", "--name", "sealed")
+    disk = shell.run("disk", "create", "--size", "20", "--encrypted")
+
+    assert [marked(noun) for noun in nouns] == [1, 1, 1]
+    shell.run("disk", "delete", disk)
+    shell.run("image", "delete", copy, "--with-snapshots")
+
+
 def test_status_says_of_which_region_it_speaks(shell, data):
     assert shell.run("status").startswith(f"In the region {shell.runner.env['KILN_REGION']};")
     assert shell.run("status", "--region", "cn-hangzhou").startswith("In the region cn-hangzhou;")

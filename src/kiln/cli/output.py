@@ -40,6 +40,11 @@ class Column:
         return clean(_plain(value))
 
 
+def mark(title: str, holds: Callable[[Mapping[str, Any]], bool]) -> Column:
+    """A column that says yes of the rows of which something holds; shown if there is one."""
+    return Column(title, lambda row: "yes" if holds(row) else "", when=holds)
+
+
 def show_json(answer: Any) -> None:
     """An answer as it came."""
     is_plain = not (sys.stdout.encoding or "").lower().startswith("utf")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from operator import itemgetter
 from typing import Annotated
 
 import typer
@@ -12,7 +13,7 @@ from kiln.cli.declared import Given, Takes, declared
 from kiln.cli.doing import doing
 from kiln.cli.grammar import DEFAULT_TIMEOUT_S, Json, Region, Timeout, Wait, example, group
 from kiln.cli.listings import listing
-from kiln.cli.output import Column
+from kiln.cli.output import Column, mark
 from kiln.cli.session import open_client
 from kiln.cli.showing import showing
 from kiln.cli.waiting import Begun, wait
@@ -30,6 +31,7 @@ COLUMNS = (
     Column("DEVICE", "Device"),
     Column("CATEGORY", "Category"),
     Column("CREATED", "CreationTime"),
+    mark("ENCRYPTED", itemgetter("Encrypted")),
 )
 
 

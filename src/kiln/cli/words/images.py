@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -13,7 +14,7 @@ from kiln.cli.ending import orderly
 from kiln.cli.grammar import DEFAULT_TIMEOUT_S, Data, Json, Region, Timeout, Wait, example, group
 from kiln.cli.listings import listing
 from kiln.cli.making import make
-from kiln.cli.output import Column
+from kiln.cli.output import Column, mark
 from kiln.cli.session import find_buckets, open_client
 from kiln.cli.several import end, try_each
 from kiln.cli.showing import showing
@@ -24,6 +25,11 @@ from kiln.client.client import Client
 
 app = group()
 
+
+def _is_encrypted(image: Mapping[str, Any]) -> bool:
+    return any(disk["Encrypted"] for disk in image["DiskDeviceMappings"]["DiskDeviceMapping"])
+
+
 COLUMNS = (
     Column("IMAGE", "ImageId"),
     Column("NAME", "ImageName", is_prose=True),
@@ -33,6 +39,7 @@ COLUMNS = (
     Column("CREATED", "CreationTime"),
     Column("PLATFORM", "Platform"),
     Column("ARCH", "Architecture"),
+    mark("ENCRYPTED", _is_encrypted),
     Column("OWNER", "ImageOwnerId", when=lambda row: row["ImageOwnerAlias"] != "self"),
 )
 

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from operator import itemgetter
+
 from kiln.cli.calling import call_each
 from kiln.cli.declared import Given, Takes, declared
 from kiln.cli.grammar import DEFAULT_TIMEOUT_S, Json, Region, Timeout, Wait, example, group
 from kiln.cli.listings import listing
 from kiln.cli.making import make
-from kiln.cli.output import Column
+from kiln.cli.output import Column, mark
 from kiln.cli.showing import showing
 
 app = group()
@@ -22,6 +24,7 @@ COLUMNS = (
     Column("DISK", "SourceDiskId"),
     Column("TYPE", "SourceDiskType"),
     Column("USAGE", "Usage"),
+    mark("ENCRYPTED", itemgetter("Encrypted")),
 )
 
 CREATE = Takes("CreateSnapshot", arguments=("DiskId",))

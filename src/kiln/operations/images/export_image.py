@@ -93,6 +93,7 @@ class ImageNotSupportedEncrypted(ApiError):
 
     code = "ImageNotSupported"
     message = "The specified Image contains encrypted snapshots, do not support export."
+    hint = "Export the image that the encrypted one was copied from."
 
 
 class ExportImageFailed(ApiError):
