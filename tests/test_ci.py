@@ -51,14 +51,17 @@ def played(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("name", "tests", "campaign"),
-    [("run", "test", "torment --short --seed 20261128"), ("nightly", "test all", "torment")],
+    ("name", "words"),
+    [
+        ("run", ("test", "torment --short --seed 20261128")),
+        ("nightly", ("test all", "torment", "docs")),
+    ],
 )
-def test_does_all_that_there_is_and_misses_no_tool_in_silence(played, name, tests, campaign):
+def test_does_all_that_there_is_and_misses_no_tool_in_silence(played, name, words):
     code, said = played.run(name)
 
     assert code == 0
-    assert played.asked == {f"CI=true {word}" for word in ("setup", "check", tests, campaign)}
+    assert played.asked == {f"CI=true {word}" for word in ("setup", "check", *words)}
     assert all(f"said by {word}\n" in said for word in ("check", "test", "torment"))
 
 
@@ -70,6 +73,13 @@ def test_fails_when_one_of_them_does(played, name, fails):
     assert code == 1
     assert f"said by {fails}\n" in said
     assert fails == "setup" or said.endswith(f"failed: {fails}\n")
+
+
+def test_a_site_that_cannot_be_built_fails_the_night(played):
+    code, said = played.run("nightly", fails="docs")
+
+    assert code == 1
+    assert said.endswith("failed: docs\n")
 
 
 def test_leaves_nothing_at_work_when_it_is_stopped(played):

@@ -26,7 +26,7 @@ from tests.waiting import wait_for
 ROOT = Path(__file__).resolve().parent.parent
 #: What the launcher calls besides the shell; python3 is ours, apt-get and sudo are played.
 COMMANDS = ("cat", "cksum", "dirname", "env", "flock", "grep", "id", "mkdir", "readlink", "rm", "sh", "tail")
-LOCKS = tuple(f"requirements{of}.lock" for of in ("", "-dev", "-asapi", "-peers"))
+LOCKS = tuple(f"requirements{of}.lock" for of in ("", "-dev", "-asapi", "-docs", "-peers"))
 PROGRAM = """
 import os, sys
 import tiny
@@ -338,6 +338,18 @@ def test_peers_are_installed_for_who_measures_them_and_for_nobody_else(checkout:
 
 @pytest.mark.slow
 @pytest.mark.timeout(120)
+def test_docs_have_an_environment_of_their_own(checkout: Checkout) -> None:
+    (checkout.folder / "tools/site.py").write_text(PROGRAM)
+
+    done = checkout.run("docs", "a folder", cwd=checkout.commands)
+
+    assert done.stdout == f"{checkout.commands}|a folder\n"
+    assert (checkout.folder / ".venv-docs").exists()
+    assert not (checkout.folder / ".venv").exists()
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(120)
 def test_does_nothing_and_changes_nothing_the_second_time(ready: Checkout) -> None:
     before = files(ready.folder)
 
@@ -522,7 +534,7 @@ def test_every_package_that_is_installed_has_a_reason() -> None:
     assert [row for row in table if len(row) < 4] == []
     assert {row[0] for row in table} == {
         "python", "python3.11", "disks", "machines", "guest", "debian", "packer", "postgresql", "slowdisk",
-        "browser",
+        "browser", "manuals",
     }  # fmt: skip
 
 
