@@ -116,6 +116,19 @@ def test_an_empty_environment_makes_an_image_with_the_wheel(wheel, tmp_path, rea
     assert "from the first machine\n" in done.stdout
 
 
+@pytest.mark.parametrize(("kind", "make"), [("wheel", make_wheel), ("sdist", make_sdist)])
+def test_what_is_made_elsewhere_at_another_time_is_the_same_bytes(request, kind, make, tmp_path):
+    """So that anybody can see that what is published was made of the source that is published."""
+    first = request.getfixturevalue(kind)
+    was = os.umask(0o077)
+    try:
+        again = make(tmp_path)
+    finally:
+        os.umask(was)
+
+    assert (again.name, again.read_bytes()) == (first.name, first.read_bytes())
+
+
 def metadata(distribution: Path) -> bytes:
     """The metadata file of a wheel or a source distribution."""
     if distribution.suffix == ".whl":

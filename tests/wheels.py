@@ -21,15 +21,20 @@ def make_sdist(target: Path) -> Path:
 
 
 def _make(what: str, target: Path) -> Path:
-    """Ask the build backend as pip does, with the setuptools that the lock file pins; nothing is fetched."""
+    """Ask the build backend as pip does, in the version that the lock file pins; nothing is fetched.
+
+    The files are as those of a fresh checkout: they were changed when they were copied, and not when ours were.
+    """
     source = target / "source"
     source.mkdir()
-    for name in ("pyproject.toml", "MANIFEST.in", "README.md", "CHANGELOG.md", "LICENSE"):
+    for name in ("pyproject.toml", "README.md", "CHANGELOG.md", "LICENSE"):
         if (ROOT / name).is_file():
             shutil.copy(ROOT / name, source)
-    for name in ("src", "tests", "docs", "deploy"):
-        shutil.copytree(ROOT / name, source / name, ignore=shutil.ignore_patterns("__pycache__"))
-    call = f"import sys; from setuptools import build_meta; print(build_meta.{what}(sys.argv[1]))"
+    for name in ("src", "tests", "docs", "deploy", "examples"):
+        shutil.copytree(
+            ROOT / name, source / name, ignore=shutil.ignore_patterns("__pycache__"), copy_function=shutil.copy
+        )
+    call = f"import sys; from hatchling import build; print(build.{what}(sys.argv[1]))"
     done = subprocess.run([sys.executable, "-c", call, target], cwd=source, check=True, capture_output=True, text=True)
     shutil.rmtree(source)
     return target / done.stdout.splitlines()[-1]
