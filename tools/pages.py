@@ -13,7 +13,7 @@ from collections import Counter
 from collections.abc import Container, Iterable, Iterator, Mapping
 from enum import StrEnum
 from types import ModuleType
-from typing import Any
+from typing import Any, NamedTuple
 
 from kiln.cli.exits import Exit
 from kiln.client.catalogue import Action, Catalogue, Fault, Part
@@ -216,15 +216,22 @@ def settings(known: Iterable[Described], flags: Container[str]) -> str:
     )
 
 
+#: What is true of the words of the command line, in the reference and in manual pages.
+ANSWERS = "Answers go to standard output, all else to standard error. `kiln WORD --help` shows what stands here."
+WHO_ASKS = (
+    "`KILN_ENDPOINT`, `KILN_ACCESS_KEY_ID`, `KILN_ACCESS_KEY_SECRET` and `KILN_REGION` say where it is and who "
+    "asks; `ALIBABA_CLOUD_ACCESS_KEY_ID`, `ALIBABA_CLOUD_ACCESS_KEY_SECRET` and `ALIBABA_CLOUD_REGION_ID` serve "
+    'where those are not set. `eval "$(kiln env)"` sets all of them.'
+)
+
+
 def cli(words: Mapping[str, Any], exits: Iterable[Exit]) -> str:
     """The command line: *words* are commands by the words that lead to them."""
     return _page(
         "Command line",
-        "Answers go to standard output, all else to standard error. `kiln WORD --help` shows what stands here.",
+        ANSWERS,
         "## Settings of the words that ask a service",
-        "`KILN_ENDPOINT`, `KILN_ACCESS_KEY_ID`, `KILN_ACCESS_KEY_SECRET` and `KILN_REGION` say where it is and who "
-        "asks; `ALIBABA_CLOUD_ACCESS_KEY_ID`, `ALIBABA_CLOUD_ACCESS_KEY_SECRET` and `ALIBABA_CLOUD_REGION_ID` serve "
-        'where those are not set. `eval "$(kiln env)"` sets all of them.',
+        WHO_ASKS,
         "## Exit codes",
         _table(("Code", "Meaning"), ((str(code.number), code.meaning) for code in exits)),
         *(block for name, command in words.items() for block in _word(name, command)),
@@ -330,33 +337,55 @@ def _links(names: Iterable[str]) -> str:
     return ", ".join(f"[{name}](operations/{file_of(name)})" for name in names)
 
 
+class Flag(NamedTuple):
+    """An option or an argument of a command, as it is explained."""
+
+    spellings: tuple[str, ...]  #: Of an option: ``--wait`` and ``--no-wait``. None of an argument.
+    value: str  #: The name of what it takes, or nothing.
+    meaning: str
+
+
+def flags(command: Any) -> list[Flag]:
+    """What may be said after the words of a command, in its order."""
+    return [_flag(parameter) for parameter in command.params if not getattr(parameter, "hidden", False)]
+
+
+def prose(command: Any) -> str:
+    """What a command says of itself, in paragraphs."""
+    return inspect.cleandoc(command.help or "").replace("\b\n", "")
+
+
+def shown(command: Any) -> str:
+    """The lines of a shell that a command shows, or nothing."""
+    return inspect.cleandoc((command.epilog or "").partition("Example:\n")[2])
+
+
 def _word(name: str, command: Any) -> Iterator[str]:
     yield f"## kiln {name}"
-    yield _paragraphs(command.help)
+    yield prose(command)
     if command.epilog:
-        yield _fenced(inspect.cleandoc(command.epilog.partition("Example:\n")[2]), "sh")
-    rows = [_flag(parameter) for parameter in command.params if not getattr(parameter, "hidden", False)]
+        yield _fenced(shown(command), "sh")
+    rows = []
+    for flag in flags(command):
+        spelled = f"`{', '.join(flag.spellings)}` " if flag.spellings else ""
+        rows.append((f"{spelled}{flag.value and f'`{flag.value}`'}".strip(), flag.meaning))
     if rows:
         yield _table(("Option", "Meaning"), rows)
 
 
-def _flag(parameter: Any) -> tuple[str, str]:
+def _flag(parameter: Any) -> Flag:
     metavar = parameter.metavar or parameter.name.upper()
     if parameter.param_type_name == "argument":
-        return f"`{metavar}`", parameter.help
-    spelled = ", ".join([*parameter.opts, *parameter.secondary_opts])
+        return Flag((), metavar, parameter.help)
     default = "" if parameter.default in (None, False, True, "") else f" Default: `{_number(parameter.default)}`."
     if parameter.secondary_opts and parameter.default is not None:
         default = f" Default: `{(parameter.opts if parameter.default else parameter.secondary_opts)[0]}`."
-    return f"`{spelled}`" + ("" if parameter.is_flag else f" `{metavar}`"), parameter.help + default
+    value = "" if parameter.is_flag else metavar
+    return Flag((*parameter.opts, *parameter.secondary_opts), value, parameter.help + default)
 
 
 def _number(value: Any) -> str:
     return f"{value:g}" if isinstance(value, float) else str(value)
-
-
-def _paragraphs(text: str) -> str:
-    return inspect.cleandoc(text or "").replace("\b\n", "")
 
 
 def _member_comments(module: ModuleType) -> dict[str, str]:
