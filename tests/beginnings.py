@@ -24,6 +24,7 @@ from kiln.store.instances import instances
 from kiln.store.invocations import invocations
 from kiln.store.snapshots import snapshots
 from kiln.store.tokens import tokens
+from kiln.upkeep.moment import ask_for
 from kiln.upkeep.restore import prepare, prepare_to_empty
 from kiln.upkeep.sweep import sweep
 from tests.clouds import Cloud
@@ -64,6 +65,17 @@ def create_snapshot(cloud: Cloud) -> Facts:
 def create_snapshot_group(cloud: Cloud) -> Facts:
     facts = an_instance_with(cloud, SYSTEM, DATA)
     return facts | cloud.call("CreateSnapshotGroup", InstanceId=facts["instance"])
+
+
+def keep_moment(cloud: Cloud) -> Facts:
+    facts = an_instance_with(cloud, SYSTEM, DATA)
+
+    def ask(tx: Transaction) -> str:
+        row = instances.find(tx, id=facts["instance"])
+        assert row is not None
+        return ask_for(tx, row, cloud.clock())
+
+    return facts | {"task": cloud.ports.database.write(ask)}
 
 
 def _serve_far(cloud: Cloud) -> None:
@@ -313,6 +325,7 @@ BEGINNINGS: dict[str, Beginning] = {
     "ExportImage": export_image,
     "CreateSnapshot": create_snapshot,
     "CreateSnapshotGroup": create_snapshot_group,
+    "KeepMoment": keep_moment,
     "CreateDisk": create_disk,
     "AttachDisk": attach_disk,
     "DetachDisk": detach_disk,

@@ -11,6 +11,7 @@ from collections.abc import Iterator
 import pytest
 
 from bench import __main__ as bench
+from kiln.cli.grammar import Leading
 from kiln.cli.main import WORDS, load
 from kiln.client import catalogue
 from kiln.client.parameters import flatten
@@ -64,6 +65,8 @@ def understand(words: list[str], *, is_whole: bool = False) -> None:
     assert name in WORDS
     command, context = load(name), None
     while hasattr(command, "commands") and rest:
+        if isinstance(command, Leading) and rest[0] not in command.commands:
+            rest = [next(iter(command.commands)), *rest]
         context = command.make_context(name, list(rest), parent=context)
         name, *rest = rest
         command = command.commands[name]

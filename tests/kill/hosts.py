@@ -33,12 +33,33 @@ _DATA_DISK = {"Size": 1, "Category": "cloud_essd"}
 class Host:
     """See the module's docstring."""
 
-    def __init__(self, kiln: Served, caller: Caller, instance: str, stack: ExitStack) -> None:
+    def __init__(self, kiln: Served, caller: Caller, instance: str, stack: ExitStack, *, is_on: bool = True) -> None:
         self.kiln = kiln
         self.caller = caller
         self.instance = instance
         self._stack = stack
-        self.connect()
+        if is_on:
+            self.connect()
+
+    @contextmanager
+    def restored(self, data: Path) -> Iterator[Host]:
+        """The same host once more, in a data folder that was put back: nothing of it runs."""
+        with (
+            start_kiln(data, machines="qemu", accel="tcg") as kiln,
+            Caller(kiln, Truth()) as caller,
+            ExitStack() as stack,
+        ):
+            stack.callback(_cut_power, kiln, self.instance)
+            caller.instance_is(self.instance, "Stopped")
+            yield Host(kiln, caller, self.instance, stack, is_on=False)
+
+    @contextmanager
+    def booted(self) -> Iterator[Session]:
+        """What the guest answers once its instance was started."""
+        self.caller.ask("StartInstance", InstanceId=self.instance)
+        self.caller.instance_is(self.instance, "Running")
+        with open_session(self._folder.console) as session:
+            yield session
 
     def connect(self) -> None:
         """Speak to the guest, and have it count."""
@@ -122,6 +143,11 @@ class Host:
             "WHERE image_disks.image = ? ORDER BY snapshots.source_disk"
         )
         return [self.number(volume) for (volume,) in self._rows(query, image)]
+
+    def heads(self) -> list[str]:
+        """The volumes of its disks, in the order in which the guest writes them."""
+        query = "SELECT volume FROM disks WHERE instance = ? ORDER BY id"
+        return [volume for (volume,) in self._rows(query, self.instance)]
 
     def number(self, volume: str) -> int:
         """The number on one volume."""

@@ -11,6 +11,8 @@ import random
 
 import pytest
 
+from tests import warm
+from tests.guests import open_reachable
 from tests.kill.verdicts import is_of_one_instant
 
 pytestmark = [pytest.mark.vm, pytest.mark.slow_vm, pytest.mark.timeout(300)]
@@ -79,6 +81,28 @@ def test_keeps_disks_and_image_when_the_whole_host_dies(host):
     assert host.session.ask("sum /data1/kept") == kept
     assert host.lives(host.pid)
     assert host.numbers(image) == numbers
+
+
+def test_a_backup_is_of_one_instant_and_boots_with_what_the_guest_had_written(host):
+    pid = host.pid
+    with host.counting_paused():
+        host.session.ask("fill /data1/backed-up 2")
+        host.session.ask("sync")
+        said = host.session.ask("sum /data1/backed-up")
+
+    with open_reachable() as folder:
+        made = warm.kiln("backup", "create", folder / "backups", "--data", host.kiln.data)
+        assert made.returncode == 0, made.stderr
+        assert f"{host.instance}  " in made.stdout
+        assert host.lives(pid)
+        put_back = warm.kiln("restore", folder / "backups", "--data", folder / "data")
+        assert put_back.returncode == 0, put_back.stdout + put_back.stderr
+
+        with host.restored(folder / "data") as other:
+            assert is_of_one_instant([other.number(volume) for volume in other.heads()])
+            with other.booted() as session:
+                assert session.ask("sum /data1/backed-up") == said
+    assert host.lives(pid)
 
 
 @pytest.mark.parametrize("point", MERGE)

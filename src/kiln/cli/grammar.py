@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-from typer.core import TyperCommand
+from typer.core import TyperCommand, TyperGroup
 
 Json = Annotated[bool, typer.Option("--json", help="Print the answer as JSON.")]
 JsonOfAll = Annotated[bool, typer.Option("--json", help="Print all that there is as one JSON array.")]
@@ -107,9 +107,19 @@ class _Words(typer.Typer):
         return super().command(name, **{"cls": Said, **settings})
 
 
-def group() -> typer.Typer:
+class Leading(TyperGroup):
+    """A word whose first word below it may be left out: ``kiln backup TO`` is ``kiln backup create TO``."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> Any:
+        """As typer's."""
+        is_left_out = bool(args) and args[0] not in self.commands and args[0] not in ctx.help_option_names
+        return super().parse_args(ctx, [next(iter(self.commands)), *args] if is_left_out else args)
+
+
+def group(cls: type[TyperGroup] = TyperGroup) -> typer.Typer:
     """A word, or one that has words below it; what it is about stands in ``kiln.cli.main``."""
     return _Words(
+        cls=cls,
         no_args_is_help=True,
         add_completion=False,
         rich_markup_mode=None,

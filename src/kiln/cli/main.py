@@ -69,6 +69,8 @@ WORDS: Mapping[str, Word] = {
     "demo": Word("kiln.cli.words.demo", "Watch a running machine become an image that another boots."),
     "doctor": Word("kiln.cli.words.doctor", "Say what this machine lacks for serving, and what to do."),
     "fsck": Word("kiln.cli.words.fsck", "Compare the pool with the database, the server stopped."),
+    "backup": Word("kiln.cli.words.backup", "Keep copies of all that there is, while it runs, and check them."),
+    "restore": Word("kiln.cli.words.restore", "Make a data folder out of a backup, and examine it."),
     "trash": Word("kiln.cli.words.trash", "List, restore and give up what was deleted."),
     "account": Word("kiln.cli.words.account", "Add and list accounts, keys, users and resource groups."),
     "bucket": Word("kiln.cli.words.buckets", "Make, list, give and share buckets."),

@@ -205,3 +205,18 @@ def _facts(row: Mapping[str, Any], depth: int) -> Iterable[str]:
                 yield from (f"{space}    {line}" for line in rest)
         else:
             yield f"{space}{name.ljust(width)}  {clean(_plain(inner))}"
+
+
+def progress_shown() -> Callable[[int, int], None]:
+    """Show on a terminal how far a copy is; the line is taken away at its end."""
+    shown = -1
+
+    def show_percent(done: int, total: int) -> None:
+        nonlocal shown
+        percent = min(100, 100 * done // total) if total else 100
+        if percent != shown and sys.stderr.isatty():
+            shown = percent
+            sys.stderr.write(f"\r\x1b[K{f'{percent} %' if percent < 100 else ''}")  # noqa: PLR2004 - all.
+            sys.stderr.flush()
+
+    return show_percent

@@ -15,6 +15,7 @@ from kiln.client.client import SERVER_ERROR, AnswerBroken, ApiFailure
 from kiln.client.parameters import ParameterRefused
 from kiln.client.transport import EndpointRefused, Unreachable
 from kiln.client.waiters import WaitFailed, WaitTooLong
+from kiln.service.backups.errors import BackupBroken, BackupRefused
 from kiln.service.errors import (
     AuthorityBroken,
     CertificateAbsent,
@@ -77,6 +78,7 @@ _KNOWN: tuple[tuple[type[Exception], Exit, str], ...] = (
     (AuthorityBroken, exits.FILE, _AUTHORITY_LOST),
     (CertificateAbsent, exits.FILE, "`kiln serve` makes it at its first start."),
     (KeyAbsent, exits.SETTINGS, "`kiln account keys add ACCOUNT` makes another, `kiln account keys list` shows them."),
+    (BackupBroken, exits.UNSOUND, "Nothing was made of it. An older backup may be whole."),
     (DeploymentRefused, exits.FILE, "docs/howto/back-up-and-put-back.md says more. Nothing was changed."),
     (PoolUnusable, exits.FILE, _POOL_CLOSED),
     (DatabaseHeld, exits.SETTINGS, "One database has one service: stop it first, or name another with --database."),
@@ -122,9 +124,9 @@ def explain(error: Exception, about: str = "") -> Exit | None:
     said = f"{about}: " if about else ""
     if isinstance(error, ApiFailure):
         return _explain_failure(error, said)
-    if isinstance(error, Refusal):
+    if isinstance(error, Refusal | BackupRefused):
         _say(said + str(error), error.hint)
-        return error.code
+        return error.code if isinstance(error, Refusal) else exits.FILE
     if isinstance(error, OutputLost):
         return explain_lost(error)
     if isinstance(error, OSError):

@@ -1,0 +1,99 @@
+"""``kiln backup``: copies of a whole Kiln, made while it runs, on the machine where its data lies."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from kiln.cli import exits
+from kiln.cli.beside import settings_there
+from kiln.cli.ending import orderly
+from kiln.cli.flags import Data, DatabaseAddress
+from kiln.cli.grammar import Json, Leading, Timeout, example, group
+from kiln.cli.output import note, progress_shown, show_json, show_line
+from kiln.ground.units import counted
+from kiln.service.backups import finding, manifest
+from kiln.service.backups.examining import examine
+from kiln.service.backups.taking import Taken, Wish, take
+
+app = group(Leading)
+
+Source = Annotated[Path, typer.Argument(help="A backup, or the folder of several: then the newest.", metavar="FROM")]
+
+
+@app.command("create", epilog=example("kiln backup create /backup/kiln", "kiln backup /backup/kiln --buckets"))
+def create(
+    to: Annotated[Path, typer.Argument(help="The folder in which backups lie beside each other.", metavar="TO")],
+    *,
+    secrets: Annotated[
+        bool,
+        typer.Option("--secrets/--without-secrets", help="Whether the keys are kept: who has them has everything."),
+    ] = True,
+    buckets: Annotated[bool, typer.Option("--buckets", help="Keep the objects of buckets, too.")] = False,
+    data: Data = None,
+    database: DatabaseAddress = None,
+    timeout: Timeout = 600.0,
+    as_json: Json = False,
+) -> None:
+    """Keep a consistent copy of database and pool, while everything runs.
+
+    The disks of instances that run are captured as for an image of them:
+    each instance at one instant, quiesced where QEMU's guest agent answers. All
+    else is copied as it lies, and nobody waits for that. A backup is a folder of
+    its own in TO; what has not changed since the one before it takes no space
+    again, and any of them may be removed.
+
+    What fails leaves nothing behind. What waits in the trash is not kept. The word
+    `create` may be left out.
+    """
+    settings = settings_there(data, database)
+    wish = Wish(with_secrets=secrets, with_buckets=buckets, timeout_s=timeout)
+    with orderly():
+        taken = take(settings, to, wish, note, progress_shown())
+    if as_json:
+        show_json(_told(taken))
+        return
+    for instance, how in sorted(taken.manifest.moments.items()):
+        show_line(f"{instance}  {how}")
+    for what in taken.manifest.left_out:
+        show_line(f"not kept: {what}")
+    files = counted(len(taken.manifest.files), "file")
+    show_line(f"{taken.path}  {files}, {taken.manifest.bytes} bytes, {taken.copied_bytes} of them copied now")
+
+
+@app.command("list", epilog=example("kiln backup list /backup/kiln"))
+def show(
+    folder: Annotated[Path, typer.Argument(help="The folder in which backups lie.", metavar="FOLDER")],
+) -> None:
+    """List the backups in a folder, the oldest first."""
+    for name in finding.names(folder):
+        said = manifest.read(folder / name)
+        show_line(f"{folder / name}  Kiln {said.kiln}, {counted(len(said.files), 'file')}, {said.bytes} bytes")
+
+
+@app.command("check", epilog=example("kiln backup check /backup/kiln"))
+def check(source: Source) -> None:
+    """Read all of a backup, and say whether it is what was written."""
+    chosen = finding.chosen(source)
+    said = manifest.read(chosen)
+    faults = list(examine(chosen, said, progress_shown()))
+    for fault in faults:
+        show_line(f"broken  {fault}")
+    show_line(f"{chosen}: {'not all is well' if faults else 'all is well'}")
+    if faults:
+        raise typer.Exit(exits.UNSOUND.number)
+
+
+def _told(taken: Taken) -> dict[str, Any]:
+    said = taken.manifest
+    return {
+        "Path": str(taken.path),
+        "MadeAt": said.made_at,
+        "Files": len(said.files),
+        "Bytes": said.bytes,
+        "CopiedBytes": taken.copied_bytes,
+        "Moments": dict(said.moments),
+        "LeftOut": list(said.left_out),
+    }

@@ -1,0 +1,70 @@
+"""The folder in which backups lie beside each other, each named for its moment."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+from kiln.ground.clock import to_seconds_text
+from kiln.service.backups import manifest
+from kiln.service.backups.errors import BackupBroken, BackupRefused
+from kiln.service.backups.manifest import Manifest
+
+DRAFT = ".tmp-backup"  #: What a killed one leaves; the next takes it away.
+
+_NAME = re.compile(r"\d{8}T\d{6}Z(-\d+)?")
+
+
+def moment_text(when: float) -> str:
+    """A moment as backups are named: ``20261129T123456Z``."""
+    return to_seconds_text(when).replace("-", "").replace(":", "")
+
+
+def name_for(folder: Path, moment: str) -> str:
+    """A name that is free in the folder, later than all of the same second."""
+    number, name = 1, moment
+    while (folder / name).exists():
+        number += 1
+        name = f"{moment}-{number}"
+    return name
+
+
+def names(folder: Path) -> list[str]:
+    """The backups in the folder, the oldest first."""
+    found = [path.name for path in folder.iterdir() if _NAME.fullmatch(path.name) and path.is_dir()]
+    return sorted(found, key=lambda name: (name[:16], int(name[17:] or 1)))
+
+
+def require_home(folder: Path) -> None:
+    """Raise BackupRefused where the folder holds what is no backup."""
+    others = sorted(
+        path.name
+        for path in folder.iterdir()
+        if not _NAME.fullmatch(path.name) and path.name not in (DRAFT, "lost+found")
+    )
+    if others:
+        raise BackupRefused(
+            f"{folder} holds other things ({', '.join(others[:3])})", "Name a folder for backups alone."
+        )
+
+
+def latest(folder: Path) -> tuple[Path, Manifest] | None:
+    """The newest backup in the folder that can be read; None where there is none."""
+    for name in reversed(names(folder)):
+        try:
+            return folder / name, manifest.read(folder / name)
+        except (BackupBroken, BackupRefused, OSError):
+            continue  # Nothing is shared with what cannot be read.
+    return None
+
+
+def chosen(path: Path) -> Path:
+    """The backup that *path* names: one, or of a folder of them the newest. Raises BackupBroken."""
+    if not path.is_dir():
+        raise BackupBroken(f"{path} is no folder")
+    if (path / manifest.FILE).exists():
+        return path
+    found = names(path)
+    if not found:
+        raise BackupBroken(f"{path} is no backup, and there is none in it")
+    return path / found[-1]

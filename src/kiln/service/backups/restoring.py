@@ -1,0 +1,199 @@
+"""``kiln restore``: a data folder made of a backup, where there is none yet.
+
+Everything is copied into a hidden folder of the new one first, each file
+compared with its digest while it is copied; then it is moved to its place, the
+database last, without which no Kiln begins there. A kill leaves the hidden
+folder, by which the next try knows that the rest is its own and begins anew.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import shutil
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from kiln.ground.killpoints import reach
+from kiln.pools.identity import HIDDEN
+from kiln.pools.records import FOLDER_MODE
+from kiln.pools.records import NAME as RECORDS_FILE
+from kiln.service.backups import finding, manifest
+from kiln.service.backups.copying import copy, opened_below, sync_below
+from kiln.service.backups.errors import BackupBroken, BackupRefused
+from kiln.service.backups.examining import differs
+from kiln.service.backups.manifest import Entry, Manifest
+from kiln.service.claim import hold_as_it_is
+from kiln.service.databases import hold_database
+from kiln.service.datafolder import DataFolder
+from kiln.service.settings import Settings
+from kiln.store import schema
+from kiln.store.copies import NotEmpty, copy_rows
+from kiln.store.database import open_postgresql, open_sqlite
+from kiln.store.glance import refuse_newer_sqlite
+from kiln.store.schema import SchemaTooNew
+
+_DRAFT = ".tmp-restore"
+_MAY_BE_THERE = frozenset({"lost+found", "lock"})
+_POOL_MODE = 0o711
+_TIME = 2  # In a stamp.
+
+Progress = Callable[[int, int], None]
+
+
+def restore(settings: Settings, source: Path, progress: Progress) -> Manifest:
+    """Make the data folder of the settings out of a backup. Where it fails the folder is as empty as it was.
+
+    Raises BackupRefused, BackupBroken, DataFolderBusy, DatabaseHeld, OSError.
+    """
+    chosen = finding.chosen(source)
+    said = manifest.read(chosen)
+    _refuse_newer(chosen)
+    data = settings.data
+    _require_empty(data)
+    data.mkdir(mode=0o711, parents=True, exist_ok=True)
+    with hold_as_it_is(data), hold_database(settings):
+        draft = data / _DRAFT
+        _clear(data)
+        draft.mkdir(mode=0o700)
+        try:
+            with _room_told(data):
+                _fetch(chosen, said, draft, progress)
+            reach("restore_backup.fetched")
+            _place(settings, draft, data)
+        except BaseException:
+            _clear(data)
+            raise
+    return said
+
+
+def _refuse_newer(folder: Path) -> None:
+    try:
+        with opened_below(folder, manifest.DATABASE):
+            refuse_newer_sqlite(folder / manifest.DATABASE)
+    except SchemaTooNew as error:
+        raise BackupRefused(f"the backup is of a newer Kiln: {error}") from error
+    except FileNotFoundError:
+        raise BackupBroken(f"{manifest.DATABASE} is missing") from None
+    except OSError as error:
+        if error.errno != errno.ELOOP:
+            raise
+        raise BackupBroken(f"{manifest.DATABASE} is a link") from error
+
+
+def _require_empty(data: Path) -> None:
+    if not data.exists():
+        return
+    others = sorted(path.name for path in data.iterdir() if path.name not in (*_MAY_BE_THERE, _DRAFT))
+    # What lies beside a draft that holds something is an earlier try's; the draft of one that came to its end is empty.
+    is_unfinished = (data / _DRAFT).is_dir() and any((data / _DRAFT).iterdir())
+    if others and not is_unfinished:
+        hint = "Name a folder that is empty or not there yet, or move what is there aside."
+        raise BackupRefused(f"{data} is not empty: it holds {', '.join(others[:3])}", hint)
+
+
+def _clear(data: Path) -> None:
+    """Take away what an earlier try, or this one, has made. The draft, by which that is known, goes last."""
+    if not (data / _DRAFT).is_dir():
+        return
+    for path in data.iterdir():
+        if path.name in (*manifest.SECRETS, "kiln.sqlite"):
+            path.unlink()
+        elif path.name in ("pool", "buckets"):
+            shutil.rmtree(path)
+    shutil.rmtree(data / _DRAFT)
+
+
+def _fetch(source: Path, said: Manifest, draft: Path, progress: Progress) -> None:
+    """Copy each file to where it is called for in a data folder. Raises BackupBroken, OSError."""
+    done = 0
+
+    def count(length: int) -> None:
+        nonlocal done
+        done += length
+        progress(done, said.bytes)
+
+    pool = draft / "pool"
+    pool.mkdir(mode=_POOL_MODE if os.geteuid() == 0 else 0o700)
+    (pool / HIDDEN).mkdir(mode=FOLDER_MODE)
+    for name, entry in sorted(said.files.items()):
+        to = _place_of(draft, name)
+        to.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        try:
+            with opened_below(source, name) as file:
+                fault = differs(entry, *copy(file, to, entry.mode, count))
+        except FileNotFoundError:
+            raise BackupBroken(f"{name} is missing") from None
+        except OSError as error:
+            if error.errno not in (errno.ELOOP, errno.ENOTDIR, errno.ENXIO, errno.EISDIR):
+                raise
+            raise BackupBroken(f"{name} is not a regular file, or a link leads to it") from error
+        if fault:
+            raise BackupBroken(f"{name} {fault}")
+        _describe(to, name, entry)
+    sync_below(draft)
+
+
+def _place_of(draft: Path, name: str) -> Path:
+    folder, _, rest = name.partition("/")
+    at = DataFolder(draft)
+    if folder == manifest.VOLUMES:
+        return at.pool / rest
+    if folder == manifest.KEYS:
+        return draft / rest
+    if folder == manifest.BUCKETS:
+        return at.buckets / rest
+    hidden = at.pool / HIDDEN
+    places = {manifest.DATABASE: at.database, manifest.IDENTITY: hidden / "identity"}
+    return places.get(name, hidden / RECORDS_FILE)
+
+
+def _describe(to: Path, name: str, entry: Entry) -> None:
+    """Give an object back its time, and what is known of it."""
+    if not name.startswith(f"{manifest.BUCKETS}/") or len(entry.source) <= _TIME:
+        return
+    os.utime(to, ns=(entry.source[_TIME], entry.source[_TIME]))
+    if entry.attribute:
+        try:
+            os.setxattr(to, "user.kiln.object", bytes.fromhex(entry.attribute))
+        except OSError as error:
+            if error.errno not in (errno.EOPNOTSUPP, errno.E2BIG, errno.ERANGE):
+                raise
+
+
+def _place(settings: Settings, draft: Path, data: Path) -> None:
+    """Move everything to its place, the database last; with PostgreSQL its rows are written there first."""
+    database = DataFolder(draft).database
+    if settings.database:
+        _fill(settings.database, database)
+        for path in draft.glob(database.name + "*"):
+            path.unlink()
+    for path in sorted(draft.iterdir(), key=lambda path: (path == database, path.name)):
+        path.rename(data / path.name)
+        reach("restore_backup.placed")
+    sync_below(data)
+    draft.rmdir()
+    reach("restore_backup.done")
+
+
+def _fill(url: str, rows: Path) -> None:
+    source, target = open_sqlite(rows), open_postgresql(url)
+    try:
+        schema.create(source)
+        copy_rows(source, target)
+    except NotEmpty as error:
+        raise BackupRefused(f"the database of --database is not empty: {error}", "Make a new one for it.") from error
+    finally:
+        source.close()
+        target.close()
+
+
+@contextmanager
+def _room_told(data: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        if error.errno not in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
+            raise
+        raise BackupRefused(f"{data}: {error.strerror}", "Make room there; nothing is left of the try.") from error

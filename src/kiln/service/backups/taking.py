@@ -1,0 +1,360 @@
+"""``kiln backup create``: one moment of database and pool as a folder, while everything runs.
+
+In turns, until one fits: have the service keep a moment of each instance that
+runs, note the stamps of heads at rest, copy the database, hold open every volume
+that the copy names, and make the rows of the copy agree with what is held
+(``fitting``). Then the bytes are copied, while nobody waits: a layer cannot
+change, and where a head at rest was written meanwhile there is another turn.
+
+The folder is drafted under a hidden name beside the backups before it, whose
+files it shares where nothing changed, synced, and renamed last.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import fcntl
+import os
+import shutil
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import kiln
+from kiln.ground.killpoints import reach
+from kiln.ground.units import counted
+from kiln.ground.values import dataclass
+from kiln.pools.errors import PoolError
+from kiln.pools.family import SUFFIX
+from kiln.pools.identity import HIDDEN, look
+from kiln.pools.records import NAME as RECORDS_FILE
+from kiln.service.backups import finding, manifest
+from kiln.service.backups.copying import copy, digest_of, opened_below, sync_below
+from kiln.service.backups.errors import BackupBroken, BackupRefused, NotKept
+from kiln.service.backups.fitting import Fit, Seen, fit, heads_at_rest
+from kiln.service.backups.holding import Held, Holder, make_room_for, stamp, stamp_of
+from kiln.service.backups.manifest import Entry, Manifest
+from kiln.service.backups.moments import Moments
+from kiln.service.errors import DatabaseUnusable
+from kiln.service.records import Records, open_records
+from kiln.service.settings import Settings
+from kiln.store import deployment, schema
+from kiln.store.copies import copy_rows
+from kiln.store.database import open_sqlite
+from kiln.store.errors import DatabaseDown
+from kiln.store.glance import copy_of_sqlite, damage_of_sqlite
+from kiln.store.volumes import volumes
+
+_TURNS = 10
+_ATTRIBUTE = "user.kiln.object"
+_UNSHARED = (errno.EXDEV, errno.EPERM, errno.EMLINK, errno.ENOENT, errno.EOPNOTSUPP, errno.EACCES)
+
+Say = Callable[[str], None]
+Progress = Callable[[int, int], None]  #: Bytes that were done, and of how many.
+
+
+@dataclass(frozen=True, kw_only=True)
+class Wish:
+    """What is wanted of a backup."""
+
+    with_secrets: bool = True
+    with_buckets: bool = False
+    timeout_s: float = 600.0  #: To wait for the moments of instances.
+
+
+@dataclass(frozen=True, kw_only=True)
+class Taken:
+    """A backup that was made."""
+
+    path: Path
+    manifest: Manifest
+    copied_bytes: int  #: Read and written now; the rest is shared with an earlier backup.
+
+
+def take(settings: Settings, to: Path, wish: Wish, say: Say, progress: Progress) -> Taken:
+    """Make a backup in the folder *to*, beside the earlier ones. Where it fails nothing is left of it.
+
+    Raises BackupRefused, NotKept, DatabaseUnusable, OSError.
+    """
+    with open_records(settings) as records, _home(settings, to) as draft:
+        with records.database.read() as tx:
+            make_room_for(volumes.count(tx))
+        earlier = finding.latest(to)
+        taking = _Taking(settings, records, wish, say, progress)
+        with Holder(settings.folder.pool) as holder:
+            try:
+                made = taking.make(holder, draft, earlier)
+            except PoolError as error:
+                raise NotKept(str(error), "`kiln fsck --no-repair` says more.") from error
+            except DatabaseDown as error:
+                raise DatabaseUnusable(f"the database cannot be copied: {error}") from error
+        manifest.write(draft, made)
+        with opened_below(draft, manifest.FILE) as file:
+            os.fsync(file)
+        sync_below(draft)
+        reach("backup.made")
+        path = to / finding.name_for(to, made.made_at)
+        draft.rename(path)
+        reach("backup.named")
+        sync_below(to)
+    return Taken(path=path, manifest=made, copied_bytes=taking.copied_bytes)
+
+
+@contextlib.contextmanager
+def _home(settings: Settings, to: Path) -> Iterator[Path]:
+    """An empty draft in the folder of the backups, which is held; it is gone afterwards, unless it was renamed."""
+    inside = settings.data.resolve()
+    if to.resolve() == inside or inside in to.resolve().parents:
+        raise BackupRefused(f"{to} lies in the data folder itself", "Name a folder of another disk.")
+    to.mkdir(mode=0o700, parents=True, exist_ok=True)
+    finding.require_home(to)
+    descriptor = os.open(to, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise BackupRefused(f"another backup is being made in {to}") from None
+        draft = to / finding.DRAFT
+        shutil.rmtree(draft, ignore_errors=True)
+        draft.mkdir(mode=0o700)
+        try:
+            yield draft
+        finally:
+            shutil.rmtree(draft, ignore_errors=True)
+    finally:
+        os.close(descriptor)
+
+
+class _Taking:
+    """The making of one backup."""
+
+    def __init__(self, settings: Settings, records: Records, wish: Wish, say: Say, progress: Progress) -> None:
+        self._settings, self._database, self._clock = settings, records.database, records.clock
+        self._wish, self._say, self._progress = wish, say, progress
+        self._pool = settings.folder.pool
+        self._done: dict[str, tuple[tuple[int, ...], Entry]] = {}  # Volumes that are in the draft, by their stamps.
+        self._moved = self._total = 0
+        self.copied_bytes = 0
+
+    def make(self, holder: Holder, draft: Path, earlier: tuple[Path, Manifest] | None) -> Manifest:
+        """Fill the draft. Raises NotKept, BackupRefused."""
+        (draft / manifest.VOLUMES).mkdir(mode=0o700)
+        moments = Moments(self._settings, self._database, self._clock, self._wish.timeout_s)
+        reasons: list[str] = []
+        for _ in range(_TURNS):
+            silent = moments.silent()
+            wanted = set(moments.running()) - silent - moments.kept.keys()
+            if wanted:
+                self._say(f"keeping a moment of {counted(len(wanted), 'instance')} that run")
+                moments.keep(sorted(wanted), holder)
+            found, made = self._look(holder, draft, moments, silent)
+            for instance in found.again:
+                moments.kept.pop(instance, None)
+            reasons = found.unsettled or sorted(found.again)
+            if reasons or made is None:
+                continue
+            files = self._copy_volumes(holder, found, draft, earlier)
+            if files is None:
+                reasons = ["a disk was written while it was copied"]
+                continue
+            files |= self._rest(draft, earlier)
+            told = {instance: facts.consistency or "at rest" for instance, facts in moments.kept.items()}
+            return replace(made, files=files, moments=told)
+        raise NotKept(f"something always changed meanwhile: {', '.join(reasons[:3])}", "Try again when less is done.")
+
+    def _look(self, holder: Holder, draft: Path, moments: Moments, silent: set[str]) -> tuple[Fit, Manifest | None]:
+        """One look at everything: the copy of the database, made to fit what is held. No manifest: look again."""
+        with self._database.read() as tx:
+            at_rest = heads_at_rest(tx, silent)
+        holder.forget_each(at_rest)
+        stamps = {head: stamp_of(self._pool, head) for head in at_rest}
+        seen = Seen(moments=moments.kept, stamps=stamps, silent=silent)
+        self._take_down(draft)
+        database = draft / manifest.DATABASE
+        self._copy_database(database)
+        reach("backup.database.copied")
+        identity = look(self._pool).identity
+        copied = open_sqlite(database)
+        try:
+            schema.require_present(copied)
+            with copied.read() as tx:
+                known = deployment.find(tx)
+            borne = None if identity is None else (identity.deployment, identity.generation.number)
+            if identity is not None and (identity.next or known is None or borne != (known.id, known.generation)):
+                return Fit(unsettled=["Kiln was being started"]), None
+            found = copied.write(lambda tx: fit(tx, holder, seen))
+        finally:
+            copied.close()
+        made = Manifest(
+            made_at=finding.moment_text(self._clock()),
+            kiln=kiln.__version__,
+            schema=schema.NEWEST,
+            deployment=known.id if known else "",
+            generation=known.generation if known else 0,
+            files={},
+            left_out=tuple(self._left_out()),
+        )
+        return found, made
+
+    def _take_down(self, draft: Path) -> None:
+        """Copy what the pool says of itself; the database, which is to know at least as much, comes after it."""
+        for path in draft.glob(manifest.DATABASE + "*"):
+            path.unlink()
+        hidden = self._pool / HIDDEN
+        for name, source in ((manifest.IDENTITY, "identity"), (manifest.RECORDS, RECORDS_FILE)):
+            (draft / name).unlink(missing_ok=True)
+            with contextlib.suppress(FileNotFoundError), opened_below(hidden, source) as file:
+                copy(file, draft / name, 0o600, lambda _: None)
+
+    def _copy_database(self, to: Path) -> None:
+        before = os.umask(0o077)
+        try:
+            if not self._settings.database:
+                copy_of_sqlite(self._settings.folder.database, to)
+                damage = damage_of_sqlite(to)
+                if damage is not None:
+                    raise BackupBroken(f"the copy of the database is damaged: {damage}")
+                return
+            target = open_sqlite(to)
+            try:
+                copy_rows(self._database, target)
+            finally:
+                target.close()
+        finally:
+            os.umask(before)
+
+    def _copy_volumes(
+        self, holder: Holder, found: Fit, draft: Path, earlier: tuple[Path, Manifest] | None
+    ) -> dict[str, Entry] | None:
+        """Have each volume in the draft; None where one of the heads was written meanwhile."""
+        folder = draft / manifest.VOLUMES
+        for volume in self._done.keys() - found.kept.keys():
+            (folder / (volume + SUFFIX)).unlink(missing_ok=True)
+            del self._done[volume]
+        held = [one for volume in sorted(found.kept) if (one := holder.get(volume)) is not None]
+        new = [one for one in held if not self._is_there(one, draft, earlier)]
+        self._require_room(draft, new, len(held))
+        for one in new:
+            path = folder / (one.volume + SUFFIX)
+            length, digest = copy(one.descriptor, path, 0o400, self._count)
+            self._note(one, Entry(bytes=length, sha256=digest, source=one.source))
+            self.copied_bytes += one.allocated_bytes
+        if any(head.has_changed() for name in found.heads if (head := holder.get(name)) is not None):
+            return None
+        modes = {"head": 0o600, "layer": 0o400}
+        return {
+            f"{manifest.VOLUMES}/{volume}{SUFFIX}": replace(self._done[volume][1], mode=modes[kind])
+            for volume, kind in found.kept.items()
+        }
+
+    def _is_there(self, held: Held, draft: Path, earlier: tuple[Path, Manifest] | None) -> bool:
+        """Whether the draft has it already, or takes it over from the earlier backup."""
+        name = f"{manifest.VOLUMES}/{held.volume}{SUFFIX}"
+        known = self._done.pop(held.volume, None)
+        if known is not None and known[0] == held.source:
+            self._done[held.volume] = known
+            return True
+        if known is not None:
+            (draft / name).unlink(missing_ok=True)
+        before = None if earlier is None else earlier[1].files.get(name)
+        if before is None or before.source != held.source or not _link(earlier, name, draft, before):
+            return False
+        self._note(held, before)
+        return True
+
+    def _note(self, held: Held, entry: Entry) -> None:
+        self._done[held.volume] = (held.source, entry)
+
+    def _require_room(self, draft: Path, new: list[Held], count: int) -> None:
+        needed = sum(one.allocated_bytes for one in new)
+        self._moved, self._total = 0, sum(one.source[1] for one in new)
+        about = os.statvfs(draft)
+        free = about.f_frsize * about.f_bavail
+        shared = counted(count - len(new), "volume")
+        self._say(f"{counted(len(new), 'volume')} to copy, {needed} bytes; {shared} as in the backup before")
+        if needed > free and draft.stat().st_dev != self._pool.stat().st_dev:
+            raise BackupRefused(
+                f"{draft.parent} has {free} bytes free, and {needed} are to be copied", "Make room there."
+            )
+
+    def _count(self, length: int) -> None:
+        self._moved += length
+        self._progress(self._moved, self._total)
+
+    def _rest(self, draft: Path, earlier: tuple[Path, Manifest] | None) -> dict[str, Entry]:
+        """What is no volume: the database with what the pool says of itself, keys, and buckets."""
+        files = {}
+        for name in (manifest.DATABASE, manifest.IDENTITY, manifest.RECORDS):
+            with contextlib.suppress(FileNotFoundError), opened_below(draft, name) as file:
+                files[name] = _entry_of(file)
+        if self._wish.with_secrets:
+            (draft / manifest.KEYS).mkdir(mode=0o700)
+            for name in manifest.SECRETS:
+                # By a link, where the operator has put a key on another file system.
+                with contextlib.suppress(FileNotFoundError), (self._settings.data / name).open("rb") as file:
+                    mode = 0o644 if name == "ca.pem" else 0o600
+                    length, digest = copy(file.fileno(), draft / manifest.KEYS / name, mode, self._count)
+                    files[f"{manifest.KEYS}/{name}"] = Entry(bytes=length, sha256=digest, mode=mode)
+        if self._wish.with_buckets:
+            files |= self._objects(draft, earlier)
+        return files
+
+    def _objects(self, draft: Path, earlier: tuple[Path, Manifest] | None) -> dict[str, Entry]:
+        files = {}
+        root = self._settings.folder.buckets
+        for path in sorted(root.rglob("*")):
+            name = f"{manifest.BUCKETS}/{path.relative_to(root)}"
+            if "/.tmp-" in name or not manifest.is_known(name):
+                continue
+            with contextlib.suppress(OSError), opened_below(root, str(path.relative_to(root))) as file:
+                source, attribute = stamp(os.fstat(file)), _attribute(file)
+                (draft / name).parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+                before = None if earlier is None else earlier[1].files.get(name)
+                if before is not None and before.source == source and _link(earlier, name, draft, before):
+                    files[name] = replace(before, attribute=attribute)
+                    continue
+                length, digest = copy(file, draft / name, 0o600, self._count)
+                self.copied_bytes += length
+                files[name] = Entry(bytes=length, sha256=digest, source=source, attribute=attribute)
+        return files
+
+    def _left_out(self) -> Iterator[str]:
+        if not self._wish.with_secrets:
+            yield "the keys: without master.key and volumes.key nothing sealed or encrypted can be read"
+        else:
+            for name in manifest.SECRETS:
+                if not (self._settings.data / name).is_file():
+                    yield f"{name}, which is not there"
+        if not self._wish.with_buckets:
+            yield "the objects of buckets"
+        yield "what waits in the trash"
+
+
+def _link(earlier: tuple[Path, Manifest] | None, name: str, draft: Path, entry: Entry) -> bool:
+    """Share a file with the earlier backup; False where that cannot be."""
+    if earlier is None:
+        return False
+    path = earlier[0] / name
+    try:
+        if path.lstat().st_size != entry.bytes:
+            return False
+        os.link(path, draft / name, follow_symlinks=False)
+    except OSError as error:
+        if error.errno not in _UNSHARED:
+            raise
+        return False
+    return True
+
+
+def _entry_of(file: int) -> Entry:
+    os.fsync(file)
+    length, digest = digest_of(file, lambda _: None)
+    return Entry(bytes=length, sha256=digest)
+
+
+def _attribute(file: int) -> str:
+    try:
+        return os.getxattr(file, _ATTRIBUTE).hex()
+    except OSError:
+        return ""

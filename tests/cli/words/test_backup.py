@@ -1,0 +1,58 @@
+from __future__ import annotations
+
+import json
+
+from typer.testing import CliRunner
+
+from kiln.cli import exits
+from kiln.cli.main import app
+from tests.service.pairs import Home
+
+
+def words(*said):
+    return CliRunner(env={"KILN_DATABASE": "", "KILN_DATA": ""}).invoke(app, [str(one) for one in said])
+
+
+def test_keeps_checks_lists_and_puts_back(tmp_path):
+    home, to = Home(tmp_path / "home"), tmp_path / "backups"
+    home.start()
+
+    made = words("backup", to, "--data", home.data)
+    assert made.exit_code == 0, made.output
+    assert "not kept: the objects of buckets" in made.stdout
+    again = json.loads(words("backup", "create", to, "--data", home.data, "--json").stdout)
+    assert (again["CopiedBytes"], again["Moments"]) == (0, {})
+    assert len(words("backup", "list", to).stdout.splitlines()) == 2
+    assert "all is well" in words("backup", "check", to).stdout
+
+    put_back = words("restore", to, "--data", tmp_path / "again")
+    assert put_back.exit_code == 0, put_back.output
+    assert put_back.stdout.endswith("all is well\n")
+    assert Home(tmp_path / "again").start() == home.start()
+
+
+def test_says_what_is_broken_and_makes_nothing_of_it(tmp_path):
+    home, to = Home(tmp_path / "home"), tmp_path / "backups"
+    home.start()
+    words("backup", to, "--data", home.data)
+    (one,) = to.iterdir()
+    (one / "keys" / "master.key").write_bytes(b"another")
+
+    checked = words("backup", "check", to)
+    assert checked.exit_code == exits.UNSOUND.number
+    assert "broken  keys/master.key has 7 bytes, not 32" in checked.stdout
+    refused = words("restore", to, "--data", tmp_path / "again")
+    assert refused.exit_code == exits.UNSOUND.number
+    assert "keys/master.key has 7 bytes" in refused.stderr
+    assert words("backup", "check", tmp_path / "nothing").exit_code == exits.UNSOUND.number
+
+
+def test_refuses_what_cannot_be_put_back(tmp_path):
+    home = Home(tmp_path / "home")
+    home.start()
+    refused = words("backup", home.data / "backups", "--data", home.data)
+    assert refused.exit_code == exits.FILE.number
+    assert "lies in the data folder itself" in refused.stderr
+    assert words("backup", tmp_path / "b", "--data", tmp_path / "nothing").exit_code == exits.FILE.number
+    words("backup", tmp_path / "b", "--data", home.data)
+    assert "is not empty" in words("restore", tmp_path / "b", "--data", home.data).stderr

@@ -1,0 +1,443 @@
+"""A backup is one moment of a whole Kiln, whatever goes on meanwhile; what fails leaves the last good one whole."""
+
+from __future__ import annotations
+
+import errno
+import json
+import os
+import shutil
+import subprocess
+import threading
+from contextlib import contextmanager
+from functools import partial
+
+import pytest
+from sqlalchemy import text
+
+from kiln.declare.states import InstanceStatus
+from kiln.ground import killpoints
+from kiln.service.backups import finding, manifest
+from kiln.service.backups.errors import BackupBroken, BackupRefused, NotKept
+from kiln.service.backups.examining import examine
+from kiln.service.backups.restoring import restore
+from kiln.service.backups.taking import Wish, take
+from kiln.store.database import open_postgresql
+from kiln.store.disks import disks
+from kiln.store.instances import instances
+from kiln.store.snapshots import snapshots
+from kiln.store.volumes import volumes
+from kiln.upkeep.findings import is_well
+from kiln.upkeep.fsck import fsck
+from kiln.upkeep.sweep import sweep
+from tests.pools.kills import killed_at, points_of
+from tests.pools.patterns import holds, put
+from tests.service.pairs import Home, as_cloud
+from tests.service.test_rebuilding import answers, fill
+from tests.stock import an_instance
+from tests.tools import needs
+
+
+def silent(*_):
+    pass
+
+
+def back_up(home, to, **wish):
+    return take(home.settings, to, Wish(**wish), silent, silent)
+
+
+def put_back(path, data):
+    home = Home(data)
+    restore(home.settings, path, silent)
+    with home.started() as it:
+        found = fsck(it.ports, repair=True, say=silent)
+        assert is_well(found), found
+    return home
+
+
+def hold_their_bytes(home):
+    """Whether each head of an instance still reads as what ``fill`` put there."""
+    with home.started() as it:
+        with it.database.read() as tx:
+            heads = [disk.volume for disk in disks.all(tx) if disk.instance]
+        return sorted(n for head in heads for n in (1, 2, 3) if holds(it.pool, head, {0: n})) == [1, 2, 3]
+
+
+@pytest.fixture(scope="module")
+def filled(tmp_path_factory):
+    """A Kiln with images, snapshots and an instance; to be copied and not changed."""
+    home = Home(tmp_path_factory.mktemp("filled") / "home")
+    with home.started() as it:
+        fill(as_cloud(it))
+    return home
+
+
+@pytest.fixture
+def home(filled, tmp_path):
+    return filled.copy(tmp_path / "home")
+
+
+@contextmanager
+def served(home):
+    """The Kiln as a service has it: held, and carrying out what it is asked for."""
+    over = threading.Event()
+    with home.started() as it:
+        cloud = as_cloud(it)
+
+        def work():
+            while not over.wait(0.02):
+                cloud.settle()
+
+        worker = threading.Thread(target=work)
+        worker.start()
+        try:
+            yield cloud
+        finally:
+            over.set()
+            worker.join()
+
+
+def run_all(cloud):
+    """Have the rows say that every instance runs."""
+    cloud.ports.database.write(lambda tx: instances.update(tx, {"status": InstanceStatus.RUNNING}))
+
+
+def test_what_is_put_back_answers_as_before(home, tmp_path):
+    with home.started() as it:
+        said = answers(as_cloud(it))
+
+    taken = back_up(home, tmp_path / "backups")
+
+    assert list(examine(taken.path, taken.manifest, silent)) == []
+    again = put_back(taken.path, tmp_path / "again")
+    with again.started() as it:
+        assert answers(as_cloud(it)) == said
+    assert hold_their_bytes(again)
+
+
+def test_what_an_instance_writes_after_its_moment_is_not_in_it(home, tmp_path):
+    with served(home) as cloud:
+        run_all(cloud)
+        taken = back_up(home, tmp_path / "backups")
+        with cloud.ports.database.read() as tx:
+            heads = [disk.volume for disk in disks.all(tx) if disk.instance]
+        for head in heads:
+            put(cloud.ports.pool, head, {0: 9})
+
+    assert list(taken.manifest.moments) == [row.id for row in _instances(home)]
+    assert hold_their_bytes(put_back(taken.path, tmp_path / "again"))
+
+
+def _instances(home):
+    with home.started() as it, it.database.read() as tx:
+        return instances.all(tx)
+
+
+def test_a_moment_leaves_no_snapshot_and_chains_that_the_sweeper_shortens(home, tmp_path):
+    with served(home) as cloud:
+        run_all(cloud)
+        with cloud.ports.database.read() as tx:
+            before = snapshots.count(tx), volumes.count(tx)
+        back_up(home, tmp_path / "backups")
+        back_up(home, tmp_path / "backups")
+    with home.started() as it:
+        cloud = as_cloud(it)
+        for _ in range(5):
+            sweep(it.ports)
+            cloud.settle()
+        sweep(it.ports)
+        with it.database.read() as tx:
+            assert (snapshots.count(tx), volumes.count(tx)) == before
+
+
+def test_merges_that_go_on_meanwhile_take_nothing_away(home, tmp_path):
+    """The sweeper merges what was captured and drops it, right after the backup has it open."""
+    with served(home) as cloud:
+        run_all(cloud)
+
+        def merge(point):
+            if point == "backup.database.copied":
+                for _ in range(4):
+                    sweep(cloud.ports)
+                    cloud.settle()
+
+        killpoints.listen(merge)
+        try:
+            taken = back_up(home, tmp_path / "backups")
+        finally:
+            killpoints.listen(None)
+    assert hold_their_bytes(put_back(taken.path, tmp_path / "again"))
+
+
+def test_the_second_copies_only_what_is_new(home, tmp_path):
+    one = back_up(home, tmp_path / "backups")
+    two = back_up(home, tmp_path / "backups")
+
+    assert one.copied_bytes > 0
+    assert two.copied_bytes == 0
+    shared = [name for name in two.manifest.files if name.startswith(manifest.VOLUMES)]
+    assert all((one.path / name).samefile(two.path / name) for name in shared)
+    shutil.rmtree(one.path)
+    assert hold_their_bytes(put_back(two.path, tmp_path / "again"))
+
+
+def test_a_disk_that_is_written_while_it_is_copied_is_copied_again(home, tmp_path):
+    is_first = True
+
+    def write(point):
+        nonlocal is_first
+        if point == "backup.file.copied" and is_first and (tmp_path / "backups" / ".tmp-backup" / "volumes").is_dir():
+            is_first = False
+            os.utime(next(iter(_heads(home))))
+
+    killpoints.listen(write)
+    try:
+        taken = back_up(home, tmp_path / "backups")
+    finally:
+        killpoints.listen(None)
+    assert not is_first
+    assert hold_their_bytes(put_back(taken.path, tmp_path / "again"))
+
+
+def _heads(home):
+    return [path for path in sorted(home.pool.glob("*.qcow2")) if path.stat().st_mode & 0o200]
+
+
+def test_a_machine_that_runs_while_kiln_does_not_is_named(home, tmp_path):
+    needs("qemu-io")
+    with home.started() as it:
+        run_all(as_cloud(it))
+        with it.database.read() as tx:
+            disk = next(disk for disk in disks.all(tx) if disk.instance)
+    path = home.pool / f"{disk.volume}.qcow2"
+    with subprocess.Popen(["qemu-io", "-f", "qcow2", path], stdin=subprocess.PIPE, stdout=subprocess.PIPE) as machine:
+        assert machine.stdout.read(8) == b"qemu-io>"
+        with pytest.raises(NotKept, match=disk.instance):
+            back_up(home, tmp_path / "backups")
+        machine.stdin.close()
+    assert finding.names(tmp_path / "backups") == []
+    back_up(home, tmp_path / "backups")  # A row that says so without a machine is what a power cut leaves.
+
+
+def test_secrets_are_left_out_where_that_is_wanted_and_it_is_said(home, tmp_path):
+    with_them = back_up(home, tmp_path / "one")
+    without = back_up(home, tmp_path / "two", with_secrets=False)
+
+    assert "keys/master.key" in with_them.manifest.files
+    assert not any(name.startswith(manifest.KEYS) for name in without.manifest.files)
+    assert any("master.key" in what for what in without.manifest.left_out)
+    secrets = [(home.data / name).read_bytes() for name in ("master.key", "volumes.key")]
+    for path in without.path.rglob("*"):
+        if path.is_file():
+            assert not any(secret in path.read_bytes() for secret in secrets)
+
+
+def test_buckets_are_kept_with_what_is_known_of_their_objects(home, tmp_path):
+    folder = home.data / "buckets" / "b"
+    os.setxattr(folder / "o", "user.kiln.object", b"{}")
+    (folder / ".tmp-half").write_bytes(b"half")
+
+    taken = back_up(home, tmp_path / "backups", with_buckets=True)
+    again = put_back(taken.path, tmp_path / "again")
+
+    there = again.data / "buckets" / "b"
+    assert [path.name for path in there.iterdir()] == ["o"]
+    assert (there / "o").read_bytes() == (folder / "o").read_bytes()
+    assert (there / "o").stat().st_mtime_ns == (folder / "o").stat().st_mtime_ns
+    assert os.getxattr(there / "o", "user.kiln.object") == b"{}"
+
+
+def test_the_folder_of_backups_is_for_backups_alone(home, tmp_path):
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "letter").write_text("dear")
+    for place in (tmp_path / "mine", home.data / "backups", home.data):
+        with pytest.raises(BackupRefused):
+            back_up(home, place)
+    assert not (home.data / "backups").exists()
+
+
+def test_a_full_disk_leaves_nothing_of_the_try(home, tmp_path):
+    good = back_up(home, tmp_path / "backups")
+    head = _heads(home)[0]
+    os.utime(head)
+
+    def fill_up(point):
+        if point == "backup.file.copied":
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    killpoints.listen(fill_up)
+    try:
+        with pytest.raises(OSError, match="No space left"):
+            back_up(home, tmp_path / "backups")
+    finally:
+        killpoints.listen(None)
+    assert [path.name for path in (tmp_path / "backups").iterdir()] == [good.path.name]
+    assert list(examine(good.path, good.manifest, silent)) == []
+
+
+def first_and_last(points):
+    """The places in *points* at which each of them is passed first and last."""
+    return sorted({n for point in points for n in (points.index(point), len(points) - 1 - points[::-1].index(point))})
+
+
+@pytest.mark.slow
+def test_a_kill_at_any_point_leaves_the_last_good_one_whole(home, tmp_path):
+    to, other = tmp_path / "backups", tmp_path / "other"
+    good = back_up(home, to)
+    back_up(home, other)
+
+    def again(where):
+        for head in _heads(home):
+            os.utime(head)
+        return lambda: back_up(home, where)
+
+    points = points_of(again(other))
+    for number in first_and_last(points):
+        assert killed_at(number, again(to)), points[number]
+        assert good.path.name in finding.names(to)
+        for name in finding.names(to):
+            assert list(examine(to / name, manifest.read(to / name), silent)) == [], points[number]
+            if name != good.path.name:
+                shutil.rmtree(to / name)
+    assert hold_their_bytes(put_back(again(to)().path, tmp_path / "again"))
+
+
+@pytest.mark.slow
+def test_a_restore_that_is_killed_at_any_point_can_be_made_again(home, tmp_path):
+    taken = back_up(home, tmp_path / "backups")
+    points = points_of(lambda: restore(Home(tmp_path / "whole").settings, taken.path, silent))
+    for number in first_and_last(points):
+        there = Home(tmp_path / f"at-{number}")
+        assert killed_at(number, partial(restore, there.settings, taken.path, silent)), points[number]
+        if not (there.data / "kiln.sqlite").exists():
+            restore(there.settings, taken.path, silent)
+        with there.started() as it:
+            assert is_well(fsck(it.ports, repair=True, say=silent))
+
+
+def hostile(path, change):
+    """A backup in which somebody has changed something."""
+    copy = path.with_name("hostile")
+    shutil.copytree(path, copy, symlinks=True)
+    change(copy)
+    return copy
+
+
+def a_volume(folder):
+    return min((folder / manifest.VOLUMES).iterdir())
+
+
+def flip(folder):
+    a_volume(folder).chmod(0o600)
+    raw = bytearray(a_volume(folder).read_bytes())
+    raw[len(raw) // 2] ^= 1
+    a_volume(folder).write_bytes(raw)
+
+
+def cut(folder):
+    os.truncate(a_volume(folder), 4096)
+
+
+def remove(folder):
+    a_volume(folder).unlink()
+
+
+def link(folder):
+    target = a_volume(folder)
+    target.rename(folder.parent / "elsewhere")
+    target.symlink_to(folder.parent / "elsewhere")
+
+
+def link_folder(folder):
+    (folder / manifest.VOLUMES).rename(folder.parent / "volumes-elsewhere")
+    (folder / manifest.VOLUMES).symlink_to(folder.parent / "volumes-elsewhere")
+
+
+def change_manifest(folder):
+    said = (folder / manifest.FILE).read_text()
+    (folder / manifest.FILE).write_text(said.replace('"generation": 1', '"generation": 7'))
+
+
+def cut_manifest(folder):
+    os.truncate(folder / manifest.FILE, 100)
+
+
+@pytest.mark.parametrize("change", [flip, cut, remove, link, link_folder, change_manifest, cut_manifest])
+def test_what_is_not_what_was_written_is_refused(home, tmp_path, change):
+    path = hostile(back_up(home, tmp_path / "backups").path, change)
+
+    with pytest.raises(BackupBroken):
+        restore(Home(tmp_path / "again").settings, path, silent)
+    assert list((tmp_path / "again").iterdir() if (tmp_path / "again").exists() else []) == []
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "../escaped",
+        "/etc/escaped",
+        "volumes/../../escaped.qcow2",
+        "buckets/../escaped",
+        "buckets/b/../../e",
+        "kiln.env",
+    ],
+)
+def test_names_that_lead_elsewhere_are_none(home, tmp_path, name):
+    taken = back_up(home, tmp_path / "backups")
+    files = dict(taken.manifest.files) | {name: taken.manifest.files[manifest.DATABASE]}
+    said = {"format": manifest.FORMAT, **vars(taken.manifest) | {"files": {n: vars(e) for n, e in files.items()}}}
+    (taken.path / manifest.FILE).write_text(json.dumps({**said, "checksum": manifest.checksum_of(said)}))
+    with pytest.raises(BackupBroken, match="no file of a backup"):
+        restore(Home(tmp_path / "again").settings, taken.path, silent)
+
+
+def test_a_reader_passes_over_what_it_does_not_know_and_refuses_a_newer_format(home, tmp_path):
+    taken = back_up(home, tmp_path / "backups")
+    path = taken.path / manifest.FILE
+
+    def say(**more):
+        said = json.loads(path.read_text()) | more
+        said.pop("checksum")
+        path.write_text(json.dumps({**said, "checksum": manifest.checksum_of(said)}))
+
+    say(colour="green")
+    assert manifest.read(taken.path) == taken.manifest
+    say(format=manifest.FORMAT + 1)
+    with pytest.raises(BackupRefused, match="is of format 2"):
+        manifest.read(taken.path)
+
+
+def test_puts_nothing_into_a_folder_that_is_not_empty(home, tmp_path):
+    taken = back_up(home, tmp_path / "backups")
+    before = home.content()
+    with pytest.raises(BackupRefused, match="not empty"):
+        restore(home.settings, taken.path, silent)
+    assert home.content() == before
+
+
+@pytest.mark.postgresql
+@pytest.mark.timeout(180)
+def test_a_database_of_postgresql_is_kept_as_rows_and_put_back_into_an_empty_one(postgresql_address, tmp_path):
+    needs("qemu-img")
+    home = Home(tmp_path / "home", postgresql_address)
+    with home.started() as it:
+        cloud = as_cloud(it)
+        an_instance(cloud, data_disks=1, account=cloud.account)
+        said = answers(cloud)
+    taken = back_up(home, tmp_path / "backups")
+
+    with pytest.raises(BackupRefused, match="not empty"):
+        restore(Home(tmp_path / "again", postgresql_address).settings, taken.path, silent)
+    assert list((tmp_path / "again").iterdir()) == []
+    in_sqlite = put_back(taken.path, tmp_path / "sqlite")
+    with in_sqlite.started() as it:
+        assert answers(as_cloud(it)) == said
+
+    database = open_postgresql(postgresql_address)
+    with database.engine.begin() as connection:
+        connection.execute(text("DROP SCHEMA public CASCADE"))
+        connection.execute(text("CREATE SCHEMA public"))
+    database.close()
+    again = Home(tmp_path / "again", postgresql_address)
+    restore(again.settings, taken.path, silent)
+    with again.started() as it:
+        assert answers(as_cloud(it)) == said
