@@ -29,6 +29,7 @@ from kiln.pools.qcow2 import Qcow2Pool
 from kiln.service.volume_keys import of_own
 from kiln.store import accounts, tasks
 from kiln.store.database import Database
+from kiln.store.outbox import Outbox
 from kiln.store.volumes import keys_in, lineage_in
 from kiln.tasks.worker import Worker
 from kiln.upkeep import duties, unfinished
@@ -170,7 +171,9 @@ def cloud_in(
         clock=clock,
         seal=lambda secret: "sealed:" + secret,
         unseal=lambda sealed: sealed.removeprefix("sealed:"),
+        outbox=Outbox(clock),
     )
+    ports.outbox.attach(database)
     return Cloud(
         ports=ports,
         dispatcher=Dispatcher(CATALOGUE, ports),

@@ -48,6 +48,7 @@ GROUPS = {
     "identities": "Who calls",
     "resources": "Resources of any sort",
     "resource_groups": "Resource groups",
+    "webhooks": "Webhooks",
 }
 
 

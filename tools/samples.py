@@ -50,11 +50,13 @@ _FINGERPRINT = re.compile(r"\b[0-9a-f]{2}(:[0-9a-f]{2}){15}\b")
 _PUBLIC = re.compile(r"\b127\.[0-9]+\.[0-9]+\.[0-9]+\b")
 
 
-#: What AssumeRole and StartTerminalSession give, and whoever has it could use: random, and told by the members' names.
+#: What AssumeRole, StartTerminalSession and CreateWebhook give, and whoever has it could use: random, and told by the
+#: members' names.
 _GIVEN = {
     "AccessKeyId": "STS.NUgYrLnoC37mZZCNnAbez4Kj",
     "AccessKeySecret": "CVwjCkNzTMupZ8NbTCxCBRq3K16jtcWF",
     "SecurityToken": "v1:zwEh6TJn0aGVsbG8gYWdhaW4sIGFuZCBnb29kIGJ5ZQ==",
+    "Secret": "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSwqLGwpUZnEhQ=",
     "WebSocketUrl": "ws://127.0.0.1:8787/session?sessionid=ts-bp1c2f7y3ouxkz9w5h0q&token=u7Yt0S4vQm1rJc9LwX2eZp8nBa5k",
 }
 
@@ -106,6 +108,7 @@ def tell(story: Story) -> None:
     _put_into_a_group(story)
     _ask_who_and_where(story)
     _join_a_console(story)
+    _have_somebody_told(story)
 
 
 def _look_around(story: Story) -> None:
@@ -130,6 +133,14 @@ def _join_a_console(story: Story) -> None:
     session = story.ask("StartTerminalSession", InstanceId__1=instance)["SessionId"]
     story.ask("DescribeTerminalSessions", InstanceId=instance)
     story.ask("EndTerminalSession", SessionId=session)
+
+
+def _have_somebody_told(story: Story) -> None:
+    url = "https://events.example.com/kiln"
+    webhook = story.ask("CreateWebhook", Url=url, Type__1="kiln:Image:StateChange")["WebhookId"]
+    story.ask("TestWebhook", WebhookId=webhook)
+    story.ask("DescribeWebhooks")
+    story.ask("DeleteWebhook", WebhookId=webhook)
 
 
 def _bring_in(story: Story) -> str:

@@ -54,9 +54,12 @@ _ASKED = {
     "CreateSnapshotGroup": lambda it: {"InstanceId": it.instance},
     "CreateVSwitch": lambda it: {"VpcId": it.vpc, "ZoneId": REGION + "-a", "CidrBlock": "10.0.1.0/24"},
     "CreateVpc": lambda _: {},
+    "CreateWebhook": lambda _: {"Url": "https://events.example.com/"},
     "DeleteAutoSnapshotPolicy": lambda it: {"autoSnapshotPolicyId": it.policy},
     "DeleteCommand": lambda it: {"CommandId": it.command},
     "DeleteDisk": lambda it: {"DiskId": it.disk},
+    "DeleteWebhook": lambda it: {"WebhookId": it.webhook},
+    "TestWebhook": lambda it: {"WebhookId": it.webhook},
     "DeleteImage": lambda it: {"ImageId": it.image},
     "DeleteInstance": lambda it: {"InstanceId": it.instance},
     "DeleteInstances": lambda it: {"InstanceId.1": it.instance},
@@ -147,10 +150,12 @@ def it(cloud):
     policy = cloud.call("CreateAutoSnapshotPolicy", _POLICY)["AutoSnapshotPolicyId"]
     template = a_template(cloud)
     a_version(cloud)
+    webhook = cloud.call("CreateWebhook", Url="https://events.example.com/")["WebhookId"]
     resource_group = cloud.call("CreateResourceGroup", Name="web", DisplayName="web")["ResourceGroup"]["Id"]
     return SimpleNamespace(
         template=template,
         resource_group=resource_group,
+        webhook=webhook,
         policy=policy,
         session=cloud.call("StartTerminalSession", {"InstanceId.1": running.id})["SessionId"],
         snapshot_group=a_snapshot_group(cloud).id,

@@ -19,6 +19,7 @@ from kiln.service.secrets import Sealer
 from kiln.store.accounts import credentials
 from kiln.store.instances import instances
 from kiln.store.tasks import tasks
+from kiln.store.webhooks import webhooks
 from tests.pools.kills import killed_at, points_of
 from tests.service.pairs import Home, as_cloud
 from tests.stock import an_instance
@@ -110,6 +111,17 @@ def test_keeps_passwords_and_the_old_master_key_where_that_opens_them(home):
     assert done.forgotten == again.forgotten == []
     assert passwords_of(home) == ["Pass-word-1"]
     assert (home.data / "master.key").stat().st_mode & 0o777 == 0o600
+
+
+def test_webhooks_keep_their_secrets_where_the_old_master_key_opens_them(home):
+    with home.started() as it:
+        secret = as_cloud(it).call("CreateWebhook", Url="https://events.example.com/")["Secret"]
+
+    reset(home)
+
+    with hold_data_folder(home.data), assemble(home.settings, say=None) as it, it.database.read() as tx:
+        (row,) = webhooks.all(tx)
+        assert it.sealer.open(row.sealed_secret) == secret
 
 
 def test_a_password_that_a_task_still_has_to_give_is_sealed_anew(tmp_path):

@@ -20,10 +20,12 @@ from kiln.declare.facts import NoFacts, Raw, dump
 from kiln.ground.clock import Clock
 from kiln.ground.values import dataclass
 from kiln.machines.port import Machines
+from kiln.networks.callout import CallsOut
 from kiln.pools.port import Pool
 from kiln.store import tasks
 from kiln.store.database import Database, Result, Transaction
 from kiln.store.instances import host_of
+from kiln.store.outbox import Outbox
 from kiln.store.rows import Row, Rows
 from kiln.store.tasks import Task, may_begin
 
@@ -52,6 +54,8 @@ class Ports:
     length_watch: LengthWatch = field(default_factory=LengthWatch)
     agents: Agents = field(default_factory=Agents)
     terminals: Terminals = field(default_factory=Terminals)
+    outbox: Outbox = field(default_factory=Outbox)
+    may_call: CallsOut = field(default_factory=CallsOut)  #: Whom webhooks may reach.
     plane: Plane | None = None  #: None where machines have user networking, or are only states.
 
 

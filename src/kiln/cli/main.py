@@ -64,6 +64,7 @@ WORDS: Mapping[str, Word] = {
     "status": Word("kiln.cli.words.status", "Show what runs, waits or has failed, and what takes space."),
     "wait": Word("kiln.cli.words.wait", "Wait until something is in a state, or gone."),
     "events": Word("kiln.cli.words.events", "Follow what changes in the account, while it happens."),
+    "webhook": Word("kiln.cli.words.webhooks", "Have URLs be told of what changes; list, test, delete."),
     "call": Word("kiln.cli.words.call", "Call any action of the API, and print its answer as JSON."),
     "serve": Word("kiln.cli.words.serve", "Serve the API on this machine."),
     "demo": Word("kiln.cli.words.demo", "Watch a running machine become an image that another boots."),

@@ -103,6 +103,7 @@ class Quotas:
     eips: int = 200
     resource_groups: int = 30  #: Of an account, in all regions; CreateResourceGroup: "a maximum of 30".
     launch_templates: int = 30  #: CreateLaunchTemplate: "up to 30 launch templates in each region" (docs/sources.md).
+    webhooks: int = 5  #: Of an account, in all regions.
     versions_per_template: int = 30  #: CreateLaunchTemplate: "up to 30 versions".
 
 

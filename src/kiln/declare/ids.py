@@ -11,8 +11,8 @@ _ALPHABET = "0123456789abcdefghijklmnopqrstuvwxyz"
 #: Two letters at a time take half the divisions.
 _PAIRS = [first + second for first in _ALPHABET for second in _ALPHABET]
 
-#: What each prefix stands for. Source: ecs-api.md 1, "ID shapes", and the page of each action; ``v-`` and ``ts-`` are
-#: ours: the service's sessions begin as snapshots do.
+#: What each prefix stands for. Source: ecs-api.md 1, "ID shapes", and the page of each action; ``v-``, ``ts-`` and
+#: ``wh-`` are ours: the service's sessions begin as snapshots do.
 PREFIXES = {
     "image": "m",
     "snapshot": "s",
@@ -33,6 +33,7 @@ PREFIXES = {
     "command": "c",
     "launch_template": "lt",
     "terminal_session": "ts",
+    "webhook": "wh",
 }
 
 LETTERS = 20  #: Of an identifier, after its prefix and a hyphen.

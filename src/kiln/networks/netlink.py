@@ -74,6 +74,10 @@ class Netlink:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Ask no more."""
         self._socket.close()
 
     def ask(self, *messages: Message) -> None:

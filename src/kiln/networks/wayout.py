@@ -125,6 +125,10 @@ class Routes:
     def __init__(self) -> None:
         self._route = Netlink(ROUTE)
 
+    def close(self) -> None:
+        """Ask no more."""
+        self._route.close()
+
     def leads_away(self, address: IPv4Address) -> bool:
         """Whether there is a route to it, and it is none of this host's own addresses."""
         about = bytes([2, 32]) + bytes(10)

@@ -28,13 +28,14 @@ from kiln.operations import (
     terminals,
     vpcs,
     vswitches,
+    webhooks,
 )
 
 GROUPS = (
     *(images, tasks, snapshots, disks, instances, launch_templates, key_pairs, assistant, terminals),
     *(vpcs, vswitches, security_groups, eips),
     *(regions, tags, resources),
-    *(endpoints, identities, resource_groups, reasons),
+    *(endpoints, identities, resource_groups, reasons, webhooks),
 )
 
 ALL: tuple[Operation[Any, Any, Any], ...] = tuple(operation for group in GROUPS for operation in group.OPERATIONS)

@@ -35,6 +35,7 @@ from kiln.service.settings import Settings
 from kiln.service.upgrading import Say
 from kiln.store.database import Database
 from kiln.store.glance import copy_of_sqlite
+from kiln.store.outbox import Outbox
 from kiln.store.volumes import keys_in, lineage_in
 from kiln.upkeep.trash import relieve
 
@@ -128,8 +129,11 @@ def _assembled(settings: Settings, say: Say | None) -> Iterator[Assembly]:
             unseal=sealer.open,
             grace=Grace(settings.grace_seconds),
             host=settings.host,
+            outbox=Outbox(system_clock),
+            may_call=settings.may_call,
             plane=plane,
         )
+        ports.outbox.attach(database)
         pool.lineage = lineage_in(database)
         pool.make_room = lambda missing_bytes: bool(relieve(ports, missing_bytes))
         try:

@@ -28,6 +28,7 @@ from kiln.store import accounts
 from kiln.store.database import Transaction
 from kiln.store.instances import instances
 from kiln.store.tasks import tasks
+from kiln.store.webhooks import webhooks
 
 
 @dataclass
@@ -82,6 +83,10 @@ def _seal_anew(tx: Transaction, before: Sealer, fresh: Sealer, now: float) -> Re
             if not password:
                 reset.forgotten.append(instance.id)
     reset.forgotten.extend(_seal_tasks(tx, before, fresh))
+    for webhook in webhooks.all(tx):
+        # Of one that is lost the postman says so, and switches the webhook off.
+        sealed = _anew(webhook.sealed_secret, before, fresh) or webhook.sealed_secret
+        webhooks.update(tx, {"sealed_secret": sealed}, id=webhook.id)
     return reset
 
 

@@ -34,7 +34,7 @@ from kiln.service.pairing import advance, refuse_newer
 from kiln.service.passing import started, stopping
 from kiln.service.settings import Settings, to_address
 from kiln.service.supervisor import READY, tell_supervisor
-from kiln.store import tasks
+from kiln.store import tasks, webhooks
 from kiln.store.errors import DatabaseFull
 from kiln.store.settling import Settling
 from kiln.tasks.worker import Worker
@@ -44,6 +44,7 @@ from kiln.upkeep.duties import DUTIES
 from kiln.upkeep.keeper import CHORES, Chore, Keeper, unhurried
 from kiln.upkeep.opening import want_again
 from kiln.upkeep.placing import place_all
+from kiln.upkeep.postman import Postman
 from kiln.upkeep.recorder import Recorder
 from kiln.wire.app import Site, make_app
 from kiln.wire.dispatch import Dispatcher
@@ -84,8 +85,7 @@ def serve(settings: Settings, say: Callable[[str], None], room: int = 0) -> None
     logs.configure(settings.log)
     sys.setswitchinterval(_TURN_S)
     memory.share_heaps()
-    if settings.kill_at:
-        killpoints.listen(_killer(settings.kill_at))
+    killpoints.listen(_killer(settings.kill_at) if settings.kill_at else None)
     refuse_newer(settings)
     with (
         hold_data_folder(settings.data),
@@ -114,6 +114,7 @@ def serve(settings: Settings, say: Callable[[str], None], room: int = 0) -> None
         try:
             with (
                 networks_carried(assembly),
+                Postman(assembly.ports),
                 ThreadPoolExecutor(settings.threads + _LEADERS, thread_name_prefix="request") as executor,
                 ThreadPoolExecutor(_MOVERS, thread_name_prefix="object") as movers,
             ):
@@ -161,7 +162,7 @@ def _recover(assembly: Assembly) -> None:
     assembly.uploads.clear()
     database = assembly.database
     with database.read() as tx:
-        go_on_after(tasks.latest_seq(tx))
+        go_on_after(max(tasks.latest_seq(tx), webhooks.latest_seq(tx)))
         is_any_unknown = tasks.is_any_unknown(tx)
     if is_any_unknown:
         log.warning("tasks_of_unknown_status", count=database.write(tasks.open_unknown, gives_back=True))

@@ -21,6 +21,7 @@ from kiln.declare.regions import USUAL_REGIONS, is_region_id
 from kiln.declare.rules import Doc
 from kiln.ground.units import DAY_S
 from kiln.ground.values import dataclass
+from kiln.networks.callout import CallsOut
 from kiln.networks.errors import NetworkInvalid
 from kiln.networks.wayout import WayOut
 from kiln.service.datafolder import DataFolder
@@ -119,6 +120,13 @@ class Settings:
             "address. `all`: every one."
         ),
     ] = "addressed"
+    webhooks_to: Annotated[
+        str,
+        Doc(
+            "Whom webhooks of accounts may reach, as `way_out` has it of instances: `public`, CIDR blocks, or `off`. "
+            "A network that is named is reached by `http://` too, and may be this host's own, such as `127.0.0.1/32`."
+        ),
+    ] = "public"
     public_network: Annotated[
         str,
         Doc(
@@ -171,6 +179,11 @@ class Settings:
     def guests_way_out(self) -> WayOut:
         """``way_out`` and ``way_out_for``, read."""
         return WayOut(to=self.way_out, is_for_all=self.way_out_for == "all")
+
+    @property
+    def may_call(self) -> CallsOut:
+        """``webhooks_to``, read."""
+        return CallsOut(self.webhooks_to)
 
     @property
     def grace_seconds(self) -> float:
@@ -316,7 +329,7 @@ def _check(settings: Settings) -> None:
     _one_of("accel", settings.accel, ("auto", "kvm", "tcg"))
     _one_of("guest_network", settings.guest_network, ("closed", "open"))
     _one_of("way_out_for", settings.way_out_for, ("addressed", "all"))
-    _check_way_out(settings)
+    _check_ways(settings)
     _check_network(settings.public_network)
     _one_of("log", settings.log, ("debug", "info", "warning", "error"))
     if to_seconds(settings.grace) is None:
@@ -364,14 +377,17 @@ def _check_network(text: str) -> None:
         raise SettingRefused(f"public_network must have at least {_FEWEST_ADDRESSES} addresses, which {text} has not")
 
 
-def _check_way_out(settings: Settings) -> None:
-    try:
-        settings.guests_way_out  # noqa: B018 - reading it checks it.
-    except NetworkInvalid as error:
-        raise SettingRefused(
-            f"way_out must be off, or public and CIDR blocks with commas between them, not {settings.way_out!r}: "
-            f"{error.reason}"
-        ) from None
+def _check_ways(settings: Settings) -> None:
+    for name, given, read in (
+        ("way_out", settings.way_out, WayOut),
+        ("webhooks_to", settings.webhooks_to, CallsOut),
+    ):
+        try:
+            read(given)
+        except NetworkInvalid as error:
+            raise SettingRefused(
+                f"{name} must be off, or public and CIDR blocks with commas between them, not {given!r}: {error.reason}"
+            ) from None
 
 
 def _one_of(name: str, value: str, choices: tuple[str, ...]) -> None:

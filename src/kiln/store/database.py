@@ -193,6 +193,8 @@ class Database:
         self.hub = Hub()
         #: Called at the start of every write; what it raises is raised instead. For who may lose the right to write.
         self.fence: Callable[[Transaction], None] | None = None
+        #: Called at the end of every write, before its commit: what it writes is part of it. For the outbox.
+        self.enclose: Callable[[Transaction], None] = lambda _: None
         #: What was found of damage since it was opened; then nothing is written any more. Reads go on where they can.
         self.damage: str | None = None
         self._making_room, self._rooms_made = threading.Lock(), 0
@@ -374,6 +376,7 @@ class Database:
         if self.fence is not None:
             self.fence(tx)
         result = work(tx)
+        self.enclose(tx)
         if self.is_sqlite and not tx.is_open:
             # SQLite rolled back by itself, and somebody made light of the error that said so. A savepoint would begin
             # another transaction now.

@@ -36,6 +36,7 @@ from kiln.store import (
     volumes,
     vpcs,
     vswitches,
+    webhooks,
 )
 from kiln.store.database import Database, full_said
 from kiln.store.rows import metadata
@@ -44,11 +45,11 @@ from kiln.store.rows import metadata
 NOUNS = (
     *(accounts, buckets, commands, deployment, disks, images, instances, invocations, key_pairs, shares, snapshots),
     *(tags, tasks, tokens, trash, volumes, vpcs, vswitches, security_groups, interfaces, eips, launch_templates),
-    *(snapshot_groups, snapshot_policies),
+    *(snapshot_groups, snapshot_policies, webhooks),
 )
 
 #: The newest migration; a test holds it to the files in ``migrations/versions``.
-NEWEST = "0020"
+NEWEST = "0021"
 
 
 #: As Alembic makes it, with the version of tables that no migration has made.

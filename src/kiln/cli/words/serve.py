@@ -31,6 +31,7 @@ FLAGS = (
     "guest_network",
     "way_out",
     "way_out_for",
+    "webhooks_to",
     "cache",
     "threads",
     "workers",

@@ -1,0 +1,1 @@
+"""What the operations on webhooks are built of."""
