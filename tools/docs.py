@@ -17,6 +17,7 @@ from kiln.cli.main import every_command  # noqa: E402
 from kiln.cli.words import env, serve  # noqa: E402
 from kiln.client.catalogue import Catalogue  # noqa: E402
 from kiln.declare import states  # noqa: E402
+from kiln.declare.metrics import METRICS  # noqa: E402
 from kiln.service.settings import described  # noqa: E402
 from kiln.wire.app import PATHS  # noqa: E402
 from kiln.wire.oss.errors import OssError  # noqa: E402
@@ -42,6 +43,7 @@ def build() -> dict[Path, str]:
         Path("reference/settings.md"): pages.settings(described().values(), {*serve.FLAGS, *env.FLAGS}),
         Path("reference/cli.md"): pages.cli(dict(every_command()), exits.ALL),
         Path("reference/paths.md"): pages.paths(PATHS),
+        Path("reference/metrics.md"): pages.metrics(METRICS),
         Path("reference/oss.md"): pages.oss(OPERATIONS, OssError.__subclasses__()),
         Path("internals/states.md"): pages.states(states),
     }

@@ -17,6 +17,7 @@ from typing import Any, NamedTuple
 
 from kiln.cli.exits import Exit
 from kiln.client.catalogue import Action, Catalogue, Fault, Part
+from kiln.ground.meters import MOST_SERIES, OTHER, Metric
 from kiln.service.settings import Described
 from kiln.wire.oss.errors import OssError
 from kiln.wire.oss.operations import OssOperation
@@ -164,6 +165,23 @@ def paths(declared: Iterable[ServedPath[Any]]) -> str:
         "What a server answers, and where. A request is bounded in the same way on each of these paths: "
         "see [what is refused before anybody is known](../internals/http.md).",
         *filter(None, parts),
+    )
+
+
+def metrics(declared: Iterable[Metric]) -> str:
+    """Every metric."""
+    rows = []
+    for metric in declared:
+        labels = ". ".join(f"`{name}`: {about}" for name, about in metric.labels.items())
+        rows.append((f"`{metric.name}`", metric.kind, metric.about, labels))
+    return _page(
+        "Metrics",
+        "What `GET /metrics` tells. [Watch a Kiln](../howto/watch.md) says how it is read, and by whom; the setting "
+        "`KILN_METRICS` who may. Beside these there is what Prometheus's client tells of every process on Linux: "
+        "`process_cpu_seconds_total`, `process_resident_memory_bytes`, `process_virtual_memory_bytes`, "
+        "`process_start_time_seconds`, `process_open_fds` and `process_max_fds`.",
+        _table(("Name", "Kind", "Tells", "Labels"), rows),
+        f"A metric has at most {MOST_SERIES:,} combinations of labels, and counts whatever is more under `{OTHER}`.",
     )
 
 

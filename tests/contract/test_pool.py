@@ -46,6 +46,17 @@ def test_creates_a_disk_of_32_tib_in_next_to_no_space(pool):
     assert allocated(pool, "v-one") <= 1 * MiB
 
 
+def test_tells_what_its_files_take_and_whose_they_are(pool):
+    pool.create("v-one", SIZE)
+    put(pool, "v-one", {0: 7})
+
+    taken = list(pool.taken())
+
+    assert dict(taken)["v-one"] == allocated(pool, "v-one") >= BLOCK
+    pool.drop("v-one")
+    assert "v-one" not in dict(pool.taken())
+
+
 def test_clones_read_as_their_layer_and_then_zeros(pool):
     pool.create("v-layer", SIZE)
     put(pool, "v-layer", {0: 7, 15: 8})

@@ -128,7 +128,7 @@ def _tag(client: Client, image: str, n: int) -> str:
 
 def _health(kiln: Served) -> tuple[int, dict[str, Any]]:
     try:
-        with urllib.request.urlopen(f"{kiln.endpoint}/healthz", timeout=10) as reply:
+        with urllib.request.urlopen(f"{kiln.endpoint}/readyz", timeout=10) as reply:
             return reply.status, json.load(reply)
     except urllib.error.HTTPError as error:
         return error.code, json.load(error)

@@ -10,6 +10,7 @@ import time
 
 import pytest
 
+from kiln.declare.metrics import FREEZES, THAWS_UNANSWERED
 from kiln.machines import sockets
 from kiln.machines.agent import frozen, thaw
 from kiln.machines.errands import QemuInside
@@ -50,6 +51,7 @@ def obedient(command):
 
 def test_freezes_and_thaws(channel):
     path, heard = channel(obedient)
+    told = sum(FREEZES.value().counts), THAWS_UNANSWERED.value()
 
     with frozen(path, 2) as freeze:
         was_held, before = freeze.is_held, list(heard)
@@ -57,6 +59,9 @@ def test_freezes_and_thaws(channel):
     assert was_held
     assert before == ["guest-sync-delimited", "guest-fsfreeze-freeze"]
     assert heard[2] == "guest-fsfreeze-thaw"
+    assert (sum(FREEZES.value().counts), THAWS_UNANSWERED.value()) == (told[0] + 1, told[1]), (
+        "kiln_freeze_duration_seconds"
+    )
 
 
 def test_takes_back_a_freeze_that_comes_too_late(channel):
@@ -163,7 +168,7 @@ def test_does_not_listen_to_noise_until_the_deadline(channel, noise):
 
 def test_owes_the_thaw_that_the_agent_did_not_say_it_did(channel):
     path, _ = channel(lambda command: b"" if heard_thaw(command) else obedient(command))
-    said = []
+    said, unanswered = [], THAWS_UNANSWERED.value()
 
     def heard_thaw(command):
         seen.append(command["execute"])
@@ -175,6 +180,7 @@ def test_owes_the_thaw_that_the_agent_did_not_say_it_did(channel):
 
     assert was_held
     assert said == ["owed"]
+    assert THAWS_UNANSWERED.value() == unanswered + 1, "kiln_thaws_unanswered_total"
 
 
 def test_owes_the_thaw_before_it_freezes_until_the_agent_says_that_it_did(channel):

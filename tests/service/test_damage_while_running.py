@@ -121,14 +121,15 @@ def test_an_error_of_something_else_stops_nothing(cloud):
 
 
 def test_health_says_it_in_words(cloud):
-    assert health(cloud.ports)[0]
+    assert health(cloud.ports).is_ready
     spoil(cloud)
     with pytest.raises(DatabaseMalformed):
         read_tags(cloud)
 
-    is_well, facts = health(cloud.ports)
+    found = health(cloud.ports)
 
-    assert not is_well
+    facts = found.told
+    assert (found.is_ready, found.is_alive) == (False, True)
     assert facts["status"] == "failing"
     for words in ("the database is damaged", "malformed", "Nothing is written or deleted", "kiln fsck"):
         assert words in facts["reason"]

@@ -178,7 +178,7 @@ def test_says_that_the_key_of_encrypted_volumes_is_gone(settings, tmp_path):
     """It was a line in the log of the last start, and then nowhere."""
     service = settings(machines="none")
     pool = Qcow2Pool(service.folder.pool)
-    pool.keys = lambda key, nonce: key + nonce.hex()
+    pool.keys = lambda key, nonce, volume: key + nonce.hex() + volume
     pool.create("d-1", GiB, key="a-key")
     missed = of(examine(service), "key of volumes")
 

@@ -27,7 +27,7 @@ from tests.warm import start_kiln
 
 
 def ask(ports) -> tuple[int, dict]:
-    """The status and the facts that ``GET /healthz`` is answered with."""
+    """The status and the facts that ``GET /readyz`` is answered with."""
     sent = []
 
     async def receive():
@@ -37,8 +37,8 @@ def ask(ports) -> tuple[int, dict]:
         sent.append(message)
 
     with ThreadPoolExecutor(1) as executor:
-        app = HealthPath(lambda: health(ports), Threads(executor, at_once=1))
-        asyncio.run(app({"type": "http", "method": "GET", "path": "/healthz", "headers": []}, receive, send))
+        app = HealthPath(lambda: ((found := health(ports)).is_ready, found.told), Threads(executor, at_once=1))
+        asyncio.run(app({"type": "http", "method": "GET", "path": "/readyz", "headers": []}, receive, send))
     return sent[0]["status"], json.loads(sent[1]["body"])
 
 
@@ -59,10 +59,12 @@ def test_says_what_has_ended_though_nobody_stopped_it(cloud):
     while not keeper.dead():
         assert time.monotonic() < deadline
         time.sleep(0.01)
-    is_well, facts = health(cloud.ports, dead=keeper.dead())
+    found = health(cloud.ports, dead=keeper.dead())
     keeper.stop()
 
-    assert (is_well, facts["status"]) == (False, "failing")
+    facts = found.told
+    assert (found.is_alive, found.is_ready, facts["status"]) == (False, False, "failing")
+    assert found.checks["parts"] == facts["reason"]
     assert "keeper-ends" in facts["reason"]
     assert "keeper-goes_on" not in facts["reason"]
     assert keeper.dead() == []
@@ -72,7 +74,7 @@ def test_is_well_while_its_disk_has_room(cloud, tmp_path):
     ballast = Ballast(tmp_path / "ballast")
 
     assert ballast.free_bytes() > LEAST_FREE
-    assert health(cloud.ports, ballast)[0]
+    assert health(cloud.ports, ballast).is_ready
 
 
 def test_says_why_it_cannot_read_its_database(tmp_path):
@@ -118,6 +120,7 @@ def read_only(folder):
         subprocess.run(["umount", "--lazy", folder], check=True)
 
 
+WELL = dict.fromkeys(("database", "room", "data", "pool", "machines", "buckets", "parts"), "ok")
 SAID = {
     "": "the data folder cannot be written (Read-only file system): nothing can be made, changed or deleted.",
     "pool": "the pool cannot be written (Read-only file system): no disk can be made, captured or deleted",
@@ -130,32 +133,36 @@ SAID = {
 def test_says_what_cannot_be_done_in_a_folder_that_became_read_only(tmp_path, closed):
     with start_kiln(tmp_path / "data") as kiln:
         (tmp_path / "data" / closed).mkdir(exist_ok=True)
-        assert asked(kiln) == (200, None)
+        assert asked(kiln)[::2] == (200, WELL)
 
         with read_only(tmp_path / "data" / closed):
-            status, reason = asked(kiln)
+            status, reason, checks = asked(kiln)
+            assert asked(kiln, "healthz")[0] == 200, "to start it anew would not help"
 
         assert (status, reason[: len(SAID[closed])]) == (503, SAID[closed])
         assert reason.endswith("reading goes on.")
         assert str(tmp_path) not in reason
-        assert asked(kiln) == (200, None)
+        name = {"": "data", "run": "machines"}.get(closed, closed)
+        assert checks == WELL | {name: reason}
+        assert asked(kiln)[::2] == (200, WELL)
 
 
-def asked(kiln) -> tuple[int, str | None]:
-    """What a served Kiln says of itself: the status, and the reason where it is failing."""
+def asked(kiln, path="readyz") -> tuple[int, str | None, dict[str, str]]:
+    """What a served Kiln says of itself: the status, the reason where it is failing, and the checks."""
     try:
-        with urllib.request.urlopen(f"{kiln.endpoint}/healthz", timeout=60) as answer:
+        with urllib.request.urlopen(f"{kiln.endpoint}/{path}", timeout=60) as answer:
             status, body = answer.status, answer.read()
     except urllib.error.HTTPError as answer:
         status, body = answer.code, answer.read()
-    return status, json.loads(body).get("reason")
+    said = json.loads(body)
+    return status, said.get("reason"), said.get("checks", {})
 
 
 def test_makes_nothing_where_it_looks(cloud, tmp_path):
     folder = DataFolder(cloud.folder)
     before = sorted(cloud.folder.rglob("*"))
 
-    assert health(cloud.ports, folder=folder)[0]
+    assert health(cloud.ports, folder=folder).is_ready
 
     assert sorted(cloud.folder.rglob("*")) == before
     assert list(closed(DataFolder(tmp_path / "nowhere"), has_database=True)) == []

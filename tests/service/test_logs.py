@@ -52,3 +52,22 @@ def test_is_one_object_a_line_where_no_terminal_is(environment):
 
     (line,) = done.stderr.splitlines()
     assert json.loads(line)["event"] == "task_failed"
+
+
+def test_is_as_the_setting_has_it_and_no_fact_makes_a_line_of_its_own(environment):
+    says = """
+import sys
+from kiln.ground.journal import Journal
+from kiln.service import logs
+
+logs.configure("debug", sys.argv[1])
+Journal("kiln.tasks").debug("task_begun", name="a\\n2026 error forged\\x1b[2J\\u202e")
+"""
+    lines = {}
+    for form in ("text", "json"):
+        command = [sys.executable, "-P", "-c", says, form]
+        done = subprocess.run(command, stderr=subprocess.PIPE, env=environment, text=True, check=True)
+        (lines[form],) = done.stderr.splitlines()
+
+    assert lines["text"].endswith(r" DEBUG   task_begun name=a\n2026 error forged\x1b[2J\u202e")
+    assert json.loads(lines["json"])["name"] == "a\n2026 error forged\x1b[2J\u202e"

@@ -14,6 +14,7 @@ from kiln.declare.errors import ServiceUnavailable
 from kiln.declare.facts import facts
 from kiln.declare.states import InstanceStatus
 from kiln.ground.journal import FACTS
+from kiln.ground.killpoints import reach
 from kiln.machines.errors import (
     MachineAstray,
     MachineGarbled,
@@ -30,6 +31,7 @@ from kiln.tasks.worker import TRIES, Duty, Worker
 from kiln.upkeep import unfinished
 from tests.clouds import Cloud
 from tests.operations.disks.watched import run
+from tests.service.measured import measured
 from tests.stock import an_instance
 
 
@@ -523,3 +525,26 @@ def test_starts_no_machine_for_a_task_that_another_has_by_now(cloud):
         cloud.worker.attempt(mine)
 
     assert not cloud.ports.machines.is_running(instance.id)
+
+
+def test_counts_the_leases_that_it_has_lost(cloud):
+    with_duty(cloud, lambda job: (another_claims(cloud, job.task.id), job.write(lambda _: None)))
+    enqueue(cloud)
+    (mine,) = cloud.worker.claim(cloud.clock())
+    before = measured(cloud)
+
+    cloud.worker._attempt_next(mine)
+
+    assert measured(cloud).since(before, "kiln_task_leases_lost_total", action="Test") == 1
+
+
+def test_says_in_each_event_which_task_it_is_about_and_how_far(cloud, caplog):
+    caplog.set_level("DEBUG")
+    with_duty(cloud, lambda job: (reach("capture.begun"), 1 / 0))
+    task = enqueue(cloud)
+
+    cloud.settle()
+
+    said = {record.getMessage(): getattr(record, FACTS) for record in caplog.records if hasattr(record, FACTS)}
+    assert said["task_begun"]["step"] == "worker.Test.claimed"
+    assert said["task_crashed"].items() >= {"task": task, "action": "Test", "step": "capture.begun"}.items()

@@ -38,7 +38,8 @@ def a_site(gateway, executor):
     site = Site(
         gateway=gateway,
         threads=threads,
-        health=lambda: (True, {}),
+        alive=lambda: (True, {}),
+        ready=lambda: (True, {}),
         hub=Hub(),
         oss=None,
         movers=executor,

@@ -16,6 +16,7 @@ _address = re.compile(r"([A-Za-z0-9._-]{1,253}|\[[0-9A-Fa-f:.]{2,45}\])(:[0-9]{1
 class Origin:
     """See the module."""
 
+    request_id: str = ""
     access_key_id: str = ""  #: Which signed it; of the Apsara route the app's.
     session: Session | None = None  #: Of a key that AssumeRole gave.
     region: str = ""  #: That the host names, where it is signed for: ``ecs.cn-hangzhou.aliyuncs.com``.

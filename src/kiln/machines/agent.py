@@ -14,6 +14,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from kiln.declare.metrics import FREEZES, THAWS_UNANSWERED
 from kiln.ground.units import KiB
 from kiln.machines import sockets
 from kiln.machines.errors import AgentForbidden, AgentRefused, AgentSilent, MachineGarbled
@@ -136,7 +137,7 @@ def frozen(
     without that ``thaw`` is to be tried again, by whoever finds that it is owed.
     """
     with contextlib.ExitStack() as held:
-        freeze = Freeze(None, None, is_held=False)
+        freeze, asked_at = Freeze(None, None, is_held=False), None
         with contextlib.suppress(*_FAILURES):
             deadline = time.monotonic() + within_s
             hearing = Hearing(held.enter_context(sockets.connect(path, within_s)), deadline)
@@ -145,12 +146,18 @@ def frozen(
             freeze = Freeze(conversation, hearing, is_held=False)
             # Before, because whoever is killed from here on can say nothing any more.
             owe()
+            asked_at = time.monotonic()
             freeze.is_held = _freeze(conversation)
         try:
             yield freeze
         finally:
-            if freeze.take_back():
+            is_thawed = freeze.take_back()
+            if asked_at is not None:
+                FREEZES.observe(time.monotonic() - asked_at)
+            if is_thawed:
                 paid()
+            elif asked_at is not None:
+                THAWS_UNANSWERED.add()
 
 
 def thaw(path: Path, within_s: float) -> bool:

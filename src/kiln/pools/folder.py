@@ -11,11 +11,13 @@ from __future__ import annotations
 import contextlib
 import errno
 import os
+import time
 import uuid
 from collections.abc import Collection, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+from kiln.declare.metrics import FSYNCS
 from kiln.ground.killpoints import reach
 from kiln.pools.errors import PoolClosed, PoolFull
 
@@ -43,7 +45,9 @@ def sync(path: Path) -> None:
     """Have what was written to a file, or a folder's list of names, on the disk before this returns."""
     fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
     try:
+        began = time.perf_counter()
         os.fsync(fd)
+        FSYNCS.observe(time.perf_counter() - began, "pool")
     finally:
         os.close(fd)
 

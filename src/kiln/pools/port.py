@@ -326,6 +326,12 @@ class Pool(Protocol):
     def volumes(self) -> Iterator[str]:
         """Every volume there is, finished ones only."""
 
+    def taken(self) -> Iterator[tuple[str | None, int]]:
+        """What each file of the pool takes on the disk, in bytes, with the name of its volume, if it is one's.
+
+        What was discarded is told by ``discarded``, and not here.
+        """
+
     def strangers(self) -> list[Stranger]:
         """What lies in the pool and is neither a volume, nor a half-made one, nor was set aside."""
 

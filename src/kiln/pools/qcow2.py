@@ -294,6 +294,11 @@ class Qcow2Pool:
         """See ``port.Pool``."""
         return (name.removesuffix(SUFFIX) for name, is_ours in entries.of(self._folder.path) if is_ours)
 
+    def taken(self) -> Iterator[tuple[str | None, int]]:
+        """See ``port.Pool``."""
+        yield from entries.taken(self._folder.path)
+        yield from entries.taken(self._hidden.path)
+
     def strangers(self) -> list[Stranger]:
         """See ``port.Pool``. Hidden entries are none: drafts are, and what a network file system keeps for itself."""
         return entries.strangers(self._folder.path)

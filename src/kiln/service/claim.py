@@ -26,7 +26,18 @@ _DRAFTED = frozenset({"ca.key", "ca.pem", "master.key", "volumes.key"})
 
 #: What may lie in a folder in which no Kiln has run: what one keeps there, and what a new file system brings.
 _MAY_BE_THERE = frozenset(
-    {"ballast", "buckets", "endpoint", "kiln.sqlite-shm", "kiln.sqlite-wal", "lock", "lost+found", "nonces", "pool"}
+    {
+        "ballast",
+        "buckets",
+        "endpoint",
+        "fsck.json",
+        "kiln.sqlite-shm",
+        "kiln.sqlite-wal",
+        "lock",
+        "lost+found",
+        "nonces",
+        "pool",
+    }
     | {"run", *_DRAFTED}
 )
 

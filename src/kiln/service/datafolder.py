@@ -35,6 +35,11 @@ class DataFolder:
         return self.path / "nonces"
 
     @property
+    def verdict(self) -> Path:
+        """What the last fsck found."""
+        return self.path / "fsck.json"
+
+    @property
     def endpoint(self) -> Path:
         """Holds the address that the service said it listens on."""
         return self.path / "endpoint"

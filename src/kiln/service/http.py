@@ -34,13 +34,15 @@ def run(
     certificates: Certificates | None = None,
     begins: Callable[[], None] = lambda: None,
     ends: Callable[[], None] = lambda: None,
+    ticks: Callable[[], None] = lambda: None,
 ) -> None:
     """Answer what comes to *listeners* until SIGTERM or SIGINT.
 
     *begins* is called once requests are answered and those signals end it in
-    order, *ends* when one has come. Without *certificates* there is no TLS.
+    order, *ends* when one has come, *ticks* some times a second on the event
+    loop. Without *certificates* there is no TLS.
     """
-    server = make_server(app, crowd, names=names, certificates=certificates, begins=begins, ends=ends)
+    server = make_server(app, crowd, names=names, certificates=certificates, begins=begins, ends=ends, ticks=ticks)
     server.run(sockets=list(listeners))
 
 
@@ -52,6 +54,7 @@ def make_server(
     certificates: Certificates | None = None,
     begins: Callable[[], None] = lambda: None,
     ends: Callable[[], None] = lambda: None,
+    ticks: Callable[[], None] = lambda: None,
 ) -> Server:
     """What ``run`` runs. Off the main thread, which alone hears signals, it ends when its ``should_exit`` is set."""
     config = Config(
@@ -68,7 +71,7 @@ def make_server(
         timeout_graceful_shutdown=10,
         backlog=1024,
     )
-    return _Server(config, app, crowd, begins, ends)
+    return _Server(config, app, crowd, begins=begins, ends=ends, ticks=ticks)
 
 
 def bound(listener: socket.socket) -> str:
@@ -103,13 +106,21 @@ class _Server(Server):
     """A server whose end is ours: uvicorn would raise the signal again, and the worker would not be stopped."""
 
     def __init__(
-        self, config: Config, app: Table[Site], crowd: Crowd, begins: Callable[[], None], ends: Callable[[], None]
+        self,
+        config: Config,
+        app: Table[Site],
+        crowd: Crowd,
+        *,
+        begins: Callable[[], None],
+        ends: Callable[[], None],
+        ticks: Callable[[], None],
     ) -> None:
         super().__init__(config)
         self._app = app
         self._crowd = crowd
         self._begins = begins
         self._ends = ends
+        self._ticks = ticks
 
     @contextmanager
     def capture_signals(self) -> Iterator[None]:
@@ -139,6 +150,7 @@ class _Server(Server):
 
     async def on_tick(self, counter: int) -> bool:
         """Look at every connection's time once a second."""
+        self._ticks()
         if counter % _TICKS_A_SECOND == 0:
             self._crowd.check_times(asyncio.get_running_loop().time())
         return await super().on_tick(counter)

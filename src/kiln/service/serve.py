@@ -26,14 +26,16 @@ from kiln.service.checking import EVERY_S, DailyCheck
 from kiln.service.claim import hold_data_folder
 from kiln.service.databases import hold_database
 from kiln.service.errors import DatabaseUnusable
-from kiln.service.health import health
+from kiln.service.exposition import Exposition
+from kiln.service.health import Health, health
 from kiln.service.keywatch import KeyWatch
 from kiln.service.listening import known_certificates, listeners
 from kiln.service.networking import networks_carried
 from kiln.service.pairing import advance, refuse_newer
 from kiln.service.passing import started, stopping
+from kiln.service.readings import Readings
 from kiln.service.settings import Settings, to_address
-from kiln.service.supervisor import READY, tell_supervisor
+from kiln.service.supervisor import READY, Watchdog, tell_supervisor
 from kiln.store import tasks, webhooks
 from kiln.store.errors import DatabaseFull
 from kiln.store.settling import Settling
@@ -55,6 +57,7 @@ from kiln.wire.noncelog import open_nonces
 from kiln.wire.oss.call import OssSite
 from kiln.wire.oss.gate import OssGate
 from kiln.wire.paths.events import Limits
+from kiln.wire.paths.metrics import Metrics
 from kiln.wire.paths.terminal import TerminalLimits, TerminalSite
 from kiln.wire.paths.threads import Threads
 
@@ -82,7 +85,7 @@ _POINT_MOST = 200  # Letters in the name of a kill point.
 
 def serve(settings: Settings, say: Callable[[str], None], room: int = 0) -> None:
     """Serve until SIGTERM or SIGINT. *say* prints what the operator should read, on a terminal of *room* columns."""
-    logs.configure(settings.log)
+    logs.configure(settings.log, settings.log_format)
     sys.setswitchinterval(_TURN_S)
     memory.share_heaps()
     killpoints.listen(_killer(settings.kill_at) if settings.kill_at else None)
@@ -95,7 +98,6 @@ def serve(settings: Settings, say: Callable[[str], None], room: int = 0) -> None
             replace(settings, public_endpoint=settings.public_endpoint or http.reach(sockets[0])), strays=True, say=say
         ) as assembly,
     ):
-        address = f"http://{http.bound(sockets[0])}"
         names, certificates = known_certificates(settings, sockets, say)
         if assembly.database.is_sqlite:
             assembly.ballast.fill()
@@ -123,23 +125,35 @@ def serve(settings: Settings, say: Callable[[str], None], room: int = 0) -> None
                 app = make_app(_site(assembly, (worker, keeper), threads, movers, crowd))
                 for one in switched_off(assembly.database, settings):
                     say(f"{one}, which the settings name, is switched off: `kiln account keys enable {one}`")
-
-                def begin() -> None:
-                    for words in doctor.lines(doctor.glance(settings), room):
-                        say(words)
-                    _greet(settings, keys, address, say)
-                    _tell_of_tls(sockets[1:], say)
-                    started(assembly, address)
-                    tell_supervisor(READY, f"listening on {address}")
-
-                ends = partial(stopping, assembly, worker, say)
-                http.run(app, sockets, crowd, names=names, certificates=certificates, begins=begin, ends=ends)
+                http.run(
+                    app,
+                    sockets,
+                    crowd,
+                    names=names,
+                    certificates=certificates,
+                    begins=partial(_begin, assembly, keys, sockets, say, room),
+                    ends=partial(stopping, assembly, worker, say),
+                    ticks=Watchdog(lambda: [*worker.dead(), *keeper.dead()]).look,
+                )
                 threads.give_up()
         finally:
             keeper.stop()
             worker.stop()
             recorder.stop()
             log.info("stopped")
+
+
+def _begin(
+    assembly: Assembly, keys: Keys, sockets: Sequence[socket.socket], say: Callable[[str], None], room: int
+) -> None:
+    """Say that requests are answered, to whoever waits for that."""
+    address = f"http://{http.bound(sockets[0])}"
+    for words in doctor.lines(doctor.glance(assembly.settings), room):
+        say(words)
+    _greet(assembly.settings, keys, address, say)
+    _tell_of_tls(sockets[1:], say)
+    started(assembly, address)
+    tell_supervisor(READY, f"listening on {address}")
 
 
 def _keys(assembly: Assembly) -> Keys:
@@ -221,14 +235,25 @@ def _site(assembly: Assembly, at_work: tuple[Worker, Keeper], threads: Threads, 
 
     ballast = assembly.ballast if assembly.database.is_sqlite else None
 
-    def tell_health() -> tuple[bool, dict[str, Any]]:
-        is_well, facts = health(ports, ballast, [*worker.dead(), *keeper.dead()], assembly.settings.folder)
-        return is_well, facts | {"http": crowd.counts}
+    def look() -> Health:
+        return health(ports, ballast, [*worker.dead(), *keeper.dead()], assembly.settings.folder)
 
+    def tell_alive() -> tuple[bool, dict[str, Any]]:
+        found = look()
+        return found.is_alive, found.told | {"http": crowd.counts}
+
+    def tell_ready() -> tuple[bool, dict[str, Any]]:
+        found = look()
+        return found.is_ready, found.told | {"checks": found.checks}
+
+    exposition = Exposition(Readings(ports, assembly.settings.folder, look, lambda: crowd.counts["connections"]))
+    metrics = Metrics(tell=exposition.tell, is_for_everybody=assembly.settings.metrics == "everybody")
     return Site(
         gateway=gateway,
         threads=threads,
-        health=tell_health,
+        alive=tell_alive,
+        ready=tell_ready,
+        metrics=None if assembly.settings.metrics == "off" else metrics,
         hub=assembly.database.hub,
         oss=OssGate(
             OssSite(

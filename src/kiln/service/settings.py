@@ -152,6 +152,17 @@ class Settings:
     ] = 4
     workers: Annotated[int, Doc("Threads that carry out tasks; three of them at most import and export.")] = 5
     log: Annotated[str, Doc("The least level that is logged: debug, info, warning or error.")] = "warning"
+    log_format: Annotated[
+        str,
+        Doc("`json`: an object a line. `text`: for people. `auto`: that on a terminal, and json anywhere else."),
+    ] = "auto"
+    metrics: Annotated[
+        str,
+        Doc(
+            "Who is told what is measured at /metrics. `loopback`: who asks from this host, and not by a proxy. "
+            "`everybody`: everybody who reaches this Kiln. `off`: nobody."
+        ),
+    ] = "loopback"
     resource_groups: Annotated[
         str, Doc("IDs of resource groups, separated by commas, that every account has beside its own.")
     ] = ""
@@ -332,6 +343,8 @@ def _check(settings: Settings) -> None:
     _check_ways(settings)
     _check_network(settings.public_network)
     _one_of("log", settings.log, ("debug", "info", "warning", "error"))
+    _one_of("log_format", settings.log_format, ("auto", "json", "text"))
+    _one_of("metrics", settings.metrics, ("loopback", "everybody", "off"))
     if to_seconds(settings.grace) is None:
         raise SettingRefused(f"grace must be a duration such as 90s, 15m, 72h, 7d or 0, not {settings.grace!r}")
     if settings.database and not settings.database.startswith("postgres"):

@@ -20,23 +20,23 @@ _NOT_KNOWN = frozenset({errno.EOPNOTSUPP, errno.EISDIR, errno.EINVAL, errno.ENOS
 _FULL = frozenset({errno.ENOSPC, errno.EDQUOT})
 
 
-def closed(folder: DataFolder, *, has_database: bool) -> Iterator[str]:
-    """Of each folder that lets nothing be written: which it is, why, and what cannot be done.
+def closed(folder: DataFolder, *, has_database: bool) -> Iterator[tuple[str, str]]:
+    """Of each folder that lets nothing be written: its name, and which it is, why, and what cannot be done.
 
     *has_database* says that the database lies in the data folder, so that there is no more to be said.
     """
     if (reason := _why_closed(folder.path)) is not None:
         what = "nothing can be made, changed or deleted" if has_database else "no new key can be kept"
-        yield f"the data folder cannot be written ({reason}): {what}"
+        yield "data", f"the data folder cannot be written ({reason}): {what}"
         if has_database:
             return
-    for path, name, what in (
-        (folder.pool, "pool", "no disk can be made, captured or deleted, and no image imported"),
-        (folder.run, "folder of the machines", "no machine can be started"),
-        (folder.buckets, "folder of the buckets", "nothing can be exported or uploaded"),
+    for path, place, name, what in (
+        (folder.pool, "pool", "pool", "no disk can be made, captured or deleted, and no image imported"),
+        (folder.run, "machines", "folder of the machines", "no machine can be started"),
+        (folder.buckets, "buckets", "folder of the buckets", "nothing can be exported or uploaded"),
     ):
         if (reason := _why_closed(path)) is not None:
-            yield f"the {name} cannot be written ({reason}): {what}"
+            yield place, f"the {name} cannot be written ({reason}): {what}"
 
 
 def _why_closed(path: Path) -> str | None:

@@ -27,6 +27,7 @@ from typing import Any, Protocol, TypeVar
 from sqlalchemy import Connection, CursorResult, Engine, NullPool, create_engine, event
 from sqlalchemy.exc import DBAPIError, OperationalError, SQLAlchemyError
 
+from kiln.declare.metrics import FSYNCS
 from kiln.ground.journal import Journal
 from kiln.ground.killpoints import reach
 from kiln.store.changes import Change, Hub
@@ -47,6 +48,8 @@ _STOPPED = "nothing is written, given back or deleted any more; what can be read
 _TO_DO = (
     "stop the service and keep a copy of the whole data folder; `kiln fsck` then says what is damaged, and the ways out"
 )
+
+_WRITES = "BEGIN IMMEDIATE"
 
 _IDLE_MOST = 8  #: Kept connections that wait for work; each costs some 100 KiB.
 
@@ -138,7 +141,10 @@ class _KeptConnections:
         try:
             raw.execute(begin)
             yield Transaction(connection)
+            began = time.perf_counter()
             raw.commit()
+            if begin is _WRITES:
+                FSYNCS.observe(time.perf_counter() - began, "database")
         except BaseException as error:
             try:
                 raw.rollback()
@@ -387,7 +393,7 @@ class Database:
         if self.damage is not None:
             raise DatabaseMalformed(self.damage)
         if self._kept is not None:
-            return self._kept.transaction("BEGIN IMMEDIATE")
+            return self._kept.transaction(_WRITES)
         return _pooled(self.engine, isolation_level="SERIALIZABLE")
 
     def _insist(self, work: Callable[[Transaction], Any]) -> _Written:

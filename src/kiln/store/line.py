@@ -18,7 +18,7 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from typing import Generic, TypeVar
 
-from kiln.ground.journal import Journal
+from kiln.ground.journal import Journal, carrying
 from kiln.ground.values import dataclass
 
 log = Journal("kiln.store")
@@ -46,7 +46,7 @@ class Member(ABC, Generic[Done]):
     """Who wants something done, with what came of it."""
 
     def __init__(self, want: Callable[..., Done]) -> None:
-        self.want = want
+        self.want = carrying(want)  # Whoever leads does it, and may be somebody else.
         self.done: Done | None = None  #: What came of it, unless it failed.
         self.error: BaseException | None = None  #: What it failed with.
 

@@ -38,9 +38,10 @@ from kiln.calls.errors import TaskUnreadable
 from kiln.calls.leased import leased
 from kiln.declare.errors import ApiError, InternalError
 from kiln.declare.facts import NoFacts, UnreadableFacts, read
+from kiln.declare.metrics import LEASES_LOST, TASK_SECONDS
 from kiln.declare.states import TaskStatus
 from kiln.ground.clock import StepWatch
-from kiln.ground.journal import Journal
+from kiln.ground.journal import Journal, about
 from kiln.ground.killpoints import reach
 from kiln.ground.values import dataclass
 from kiln.store import tasks
@@ -179,6 +180,7 @@ class Worker:
             self.attempt(task)
         except LeaseLost:
             log.warning("lease_lost", task=task.id, action=task.action, generation=task.generation)
+            LEASES_LOST.add(self._label(task))
         except BaseException:
             log.exception("task_broke_out", task=task.id, action=task.action, attempt=task.attempts + 1)
             self._take_back(task)
@@ -234,46 +236,63 @@ class Worker:
 
     def attempt(self, task: Task) -> None:
         """Carry out one task whose lease is this worker's, and record how it ended."""
-        said = {"task": task.id, "action": task.action, "resource": task.resource}
+        began = time.monotonic()
+        with about(task=task.id, action=task.action, resource=task.resource, account=task.account):
+            outcome = self._try(task, began)
+        TASK_SECONDS.observe(time.monotonic() - began, self._label(task), outcome)
+
+    def _label(self, task: Task) -> str:
+        """What a task does, as metrics tell it: only what there is."""
+        return task.action if task.action in self._duties else "unknown"
+
+    def _try(self, task: Task, began: float) -> str:
+        """As ``attempt``; returns how it ended, as ``TASK_SECONDS`` has it."""
         try:
             duty, job = self.understand(task)
         except UnreadableFacts as error:
-            log.warning("task_unreadable", **said, reason=str(error))
+            log.warning("task_unreadable", reason=str(error))
             self._end(task, TaskUnreadable(reason=str(error)), TRIES_TO_GIVE_UP)
-            return
+            return "unreadable"
+        outcome = "done"
         reach(f"worker.{task.action}.claimed")
-        began = time.monotonic()
+        log.debug("task_begun", attempt=task.attempts + 1)
         try:
             duty.carry_out(job)
             self._conclude(job)
             took_ms = round((time.monotonic() - began) * 1000, 2)
-            log.info("task_done", **said, ms=took_ms, **({"bytes": job.moved_bytes} if job.moved_bytes else {}))
+            log.info("task_done", ms=took_ms, **({"bytes": job.moved_bytes} if job.moved_bytes else {}))
         except NotYet as wait:
+            log.debug("task_postponed", seconds=wait.seconds, reason=wait.reason)
             self._postpone(task, wait.seconds, failed=False, message=wait.reason)
+            outcome = "postponed"
         except DatabaseMalformed as error:
             # It is neither tried again nor given up, which would be decided by a damaged database: its row stays.
-            log.warning("task_stopped", **said, reason=str(error))
+            log.warning("task_stopped", reason=str(error))
+            outcome = "stopped"
         except ApiError as error:
             if job.was_left_off and not job.is_cancelled():
-                log.info("task_left_off", **said)
+                log.info("task_left_off")
                 self._postpone(task, 0.0, failed=False, message=_LEFT_OFF)
-                return
-            log.warning("task_failed", **said, code=error.code, message=str(error), **_untold(error))
+                return "left_off"
+            log.warning("task_failed", code=error.code, message=str(error), **_untold(error))
             self._give_up(duty, job, error)
+            outcome = "failed"
         except LeaseLost:
             raise
         except Exception as error:  # noqa: BLE001 - it is logged as what it is.
-            self._meet(duty, job, error, said)
+            outcome = self._meet(duty, job, error)
+        return outcome
 
-    def _meet(self, duty: Duty, job: Job[Any], error: Exception, said: Mapping[str, str]) -> None:
-        """Try a task again that an exception has ended, or give it up with what that was."""
-        task, fault = job.task, _met("task_crashed", "task_hindered", error, **said, attempt=job.task.attempts + 1)
+    def _meet(self, duty: Duty, job: Job[Any], error: Exception) -> str:
+        """Try a task again that an exception has ended, or give it up with what that was; returns as ``_try``."""
+        task, fault = job.task, _met("task_crashed", "task_hindered", error, attempt=job.task.attempts + 1)
         if fault.is_waited_for:
             self._postpone(task, _BUSY_S, failed=False, message=fault.message)
         elif fault.lasts or task.attempts + 1 >= duty.tries:
             self._give_up(duty, job, fault.error)
         else:
             self._postpone(task, min(30.0, 0.2 * 4.0**task.attempts), failed=True, message=fault.message)
+        return "hindered" if fault.is_foreseen else "crashed"
 
     def understand(self, task: Task) -> tuple[Duty, Job[Any]]:
         """Who carries the task out, and with what. Raises UnreadableFacts."""

@@ -6,12 +6,14 @@ from collections.abc import Iterable
 
 from kiln.ground.values import dataclass
 
+SORTS = ("repaired", "repairable", "pending", "broken")
+
 
 @dataclass(frozen=True)
 class Finding:
     """One difference, and what became of it."""
 
-    sort: str  #: ``repaired``, ``repairable``, ``pending`` or ``broken``.
+    sort: str  #: One of ``SORTS``.
     subject: str
     text: str
 

@@ -20,6 +20,7 @@ from kiln.wire.paths import oss
 from kiln.wire.paths.doors import Doors
 from kiln.wire.paths.events import Events, Limits
 from kiln.wire.paths.health import Health, HealthPath
+from kiln.wire.paths.metrics import Metrics, MetricsPath
 from kiln.wire.paths.oss import OssPath
 from kiln.wire.paths.table import Path, Table
 from kiln.wire.paths.terminal import TerminalPath, TerminalSite
@@ -32,12 +33,14 @@ class Site:
 
     gateway: Gateway
     threads: Threads
-    health: Health
+    alive: Health
+    ready: Health
     hub: Hub
     oss: OssGate
     movers: Executor  #: Threads that read and write objects, and may wait for a disk.
     terminal: TerminalSite
     limits: Limits = field(default_factory=Limits)
+    metrics: Metrics | None = None  #: None: they are told to nobody.
 
 
 PATHS: tuple[Path[Site], ...] = (
@@ -62,10 +65,31 @@ has led it here.""",
     ),
     Path(
         at="/healthz",
-        make=lambda site: HealthPath(site.health, site.threads),
+        make=lambda site: HealthPath(site.alive, site.threads),
         methods=("GET", "HEAD"),
         about="""\
-Whether all is well, as JSON, for whoever watches a Kiln: 200, or 503 and the `reason`. Nobody has to sign for it.""",
+Whether Kiln is alive, for whoever restarts what is not: 200, or 503 where a part of it has ended, or no answer at all.
+The facts that it answers with, as JSON, say more: `status` is `failing` where all is not well, and `reason` says why.
+Nobody has to sign for it.""",
+    ),
+    Path(
+        at="/readyz",
+        make=lambda site: HealthPath(site.ready, site.threads),
+        methods=("GET", "HEAD"),
+        about="""\
+Whether all is well: 200, or 503, with the same facts and `checks`: each thing that was looked at, by its name, with
+`ok` or what is amiss. [What it looks at](../howto/watch.md#alive-and-ready) has a page of its own. Nobody has to sign
+for it.""",
+    ),
+    Path(
+        at="/metrics",
+        make=lambda site: MetricsPath(site.metrics, site.threads),
+        methods=("GET",),
+        about="""\
+[What is measured](metrics.md), in the text format of Prometheus, or as OpenMetrics for who accepts that. By the setting
+`KILN_METRICS` it is told to who asks from this host under one of its own addresses, and to nobody whom a proxy speaks
+for (`loopback`, the default); to everybody who asks; or to nobody (`off`). Others are answered with 403. Nobody has to
+sign for it, and it says nothing of any account.""",
     ),
     Path(
         at="/events",

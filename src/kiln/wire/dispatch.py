@@ -75,6 +75,10 @@ class Dispatcher:
         self._hand_over = hand_over or (lambda _: None)
         self._settling = settling or Settling()
 
+    def knows(self, key: ActionKey) -> bool:
+        """Whether there is such an operation."""
+        return key in self._catalogue
+
     def dispatch(
         self, account: str, key: ActionKey, params: Mapping[str, str], origin: Origin = NOWHERE
     ) -> dict[str, Any]:

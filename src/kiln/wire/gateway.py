@@ -15,8 +15,9 @@ from typing import Any, NoReturn, Protocol
 from kiln.calls.origin import Origin
 from kiln.declare.errors import ApiError, InternalError, ServiceUnavailable
 from kiln.declare.ids import new_request_id
+from kiln.declare.metrics import REQUESTS
 from kiln.ground.clock import Clock
-from kiln.ground.journal import Journal
+from kiln.ground.journal import Journal, about
 from kiln.store.errors import DatabaseBusy, DatabaseDown, DatabaseFull, DatabaseMalformed
 from kiln.store.line import Hands
 from kiln.wire.dispatch import Dispatcher
@@ -90,6 +91,7 @@ class Gateway:
                 except Exception as error:  # noqa: BLE001 - it is met, and logged, in one place.
                     outcome = _met(error, request_id, door)
                 answer = _tell(door, request, outcome=outcome, request_id=request_id, admitted=admitted, began=began)
+                REQUESTS.observe(time.perf_counter() - began, self._action(admitted), door.name, str(answer.status))
             except BaseException as error:  # noqa: BLE001 - whoever waits hears of it.
                 asker.fail(error)
             else:
@@ -98,6 +100,7 @@ class Gateway:
         try:
             admitted = door.admit(request, self._credentials, self._nonces, self._clock())
             origin = Origin(
+                request_id=request_id,
                 access_key_id=admitted.access_key_id,
                 session=admitted.session,
                 region=admitted.region,
@@ -105,7 +108,8 @@ class Gateway:
                 peer=request.client_host,
                 is_tls=request.is_tls,
             )
-            self._dispatcher.hand_in(admitted.account_id, admitted.key, admitted.params, tell, hands, origin=origin)
+            with about(request_id=request_id, account=admitted.account_id, action=admitted.key.action):
+                self._dispatcher.hand_in(admitted.account_id, admitted.key, admitted.params, tell, hands, origin=origin)
         except Exception as error:  # noqa: BLE001 - as above.
             tell(partial(_again, error))
 
@@ -141,7 +145,15 @@ class Gateway:
     def refuse(self, request: RawRequest, error: ApiError) -> Answer:
         """The answer to a request that was not read to its end."""
         door, request_id, began = choose(request, self._doors), new_request_id(), time.perf_counter()
-        return _tell(door, request, outcome=error, request_id=request_id, admitted=None, began=began)
+        answer = _tell(door, request, outcome=error, request_id=request_id, admitted=None, began=began)
+        REQUESTS.observe(time.perf_counter() - began, self._action(None), door.name, str(answer.status))
+        return answer
+
+    def _action(self, admitted: Admitted | None) -> str:
+        """What was asked for, as metrics tell it: only what there is, or who asks could make labels."""
+        if admitted is None:
+            return "none"
+        return admitted.key.action if self._dispatcher.knows(admitted.key) else "unknown"
 
 
 class _Waited:

@@ -12,6 +12,7 @@ from typer.testing import CliRunner
 from kiln.cli import exits
 from kiln.cli.main import app
 from kiln.pools import overlay
+from kiln.service.verdict import kept
 from kiln.store.volumes import Volume, volumes
 from tests.rested import a_rested_kiln
 from tests.service.pairs import Home
@@ -43,8 +44,12 @@ def test_changes_nothing_when_it_may_not_and_says_so(data):
     assert looked.exit_code == exits.UNSOUND.number
     assert [finding["sort"] for finding in json.loads(looked.stdout)] == ["repairable"]
     assert draft.exists()
+    assert not (data / "fsck.json").exists()
     assert said("fsck", "--data", str(data)).exit_code == exits.DONE.number
     assert not draft.exists()
+    verdict = kept(data / "fsck.json")
+    assert verdict is not None
+    assert verdict.findings == {"repaired": 1, "repairable": 0, "pending": 0, "broken": 0}
 
 
 @pytest.mark.parametrize("word", ["fsck", "serve"])

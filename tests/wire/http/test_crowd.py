@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import pytest
 
+from kiln.declare.metrics import REFUSED
 from kiln.wire.http.bounds import Room
 from kiln.wire.http.crowd import Crowd, name_of
 
@@ -46,13 +47,14 @@ def test_a_peer_with_few_takes_the_place_of_one_with_many():
 
 
 def test_refuses_when_all_of_a_peer_are_being_answered():
-    crowd = Crowd(Room(10, 2))
+    crowd, before = Crowd(Room(10, 2)), REFUSED.value("too_many_of_peer")
     for one in come(crowd, "a", 2):
         crowd.ask(one)
 
     assert crowd.come(One(), "a") == 429
     assert crowd.come(One(), "b") == 0
     assert crowd.counts == {"connections": 3, "too_many_of_peer": 1}
+    assert REFUSED.value("too_many_of_peer") == before + 1, "kiln_http_refused_total"
 
 
 def test_refuses_when_all_are_being_answered():

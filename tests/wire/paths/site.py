@@ -180,7 +180,8 @@ def start_site(
         site = Site(
             gateway=gateway,
             threads=Threads(executor, at_once=2),
-            health=health,
+            alive=health,
+            ready=health,
             hub=cloud.ports.database.hub,
             oss=OssGate(
                 OssSite(

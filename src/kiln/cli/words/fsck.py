@@ -14,6 +14,7 @@ from kiln.cli.exits import Refusal
 from kiln.cli.flags import Data, DatabaseAddress
 from kiln.cli.grammar import Json, example, group
 from kiln.cli.output import note, show_json, show_line
+from kiln.ground.clock import system_clock
 from kiln.service.accounts import Keys
 from kiln.service.assemble import assemble, look
 from kiln.service.claim import hold_as_it_is, hold_data_folder
@@ -21,6 +22,7 @@ from kiln.service.databases import hold_database
 from kiln.service.pairing import refuse_newer
 from kiln.service.rebuilding import rebuilt
 from kiln.service.settings import Settings
+from kiln.service.verdict import keep
 from kiln.upkeep.findings import Finding, is_well
 from kiln.upkeep.fsck import fsck
 
@@ -70,6 +72,7 @@ def run(
             else:
                 with assemble(settings, say=None) as assembly:
                     findings = fsck(assembly.ports, repair=repair, say=say, count=_count)
+            keep(settings.folder.verdict, findings, system_clock())
     if as_json:
         show_json([vars(finding) for finding in findings])
     else:

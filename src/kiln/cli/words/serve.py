@@ -36,6 +36,8 @@ FLAGS = (
     "threads",
     "workers",
     "log",
+    "log_format",
+    "metrics",
     "resource_groups",
 )
 

@@ -16,6 +16,7 @@ from kiln.calls.call import MACHINE_SILENT, SILENCE_S, Call, Job, NotYet
 from kiln.declare.errors import ApiError
 from kiln.declare.facts import Raw, facts
 from kiln.declare.ids import new_id
+from kiln.declare.metrics import CAPTURES
 from kiln.declare.states import DiskStatus, SnapshotStatus
 from kiln.ground.killpoints import reach
 from kiln.ground.values import dataclass
@@ -185,9 +186,9 @@ def freeze(job: Job[CaptureFacts]) -> str:
     reach("capture.begun")
     is_quiesced = job.ports.pool.freeze(_successions(job), guest)
     reach("capture.frozen")
-    if guest is None:
-        return ""
-    return "quiesced" if is_quiesced else "crash-consistent"
+    consistency = "" if guest is None else "quiesced" if is_quiesced else "crash-consistent"
+    CAPTURES.add(consistency or "stopped")
+    return consistency
 
 
 def settle(tx: Transaction, job: Job[CaptureFacts], consistency: str) -> None:

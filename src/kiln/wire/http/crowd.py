@@ -14,6 +14,7 @@ from collections import Counter
 from functools import lru_cache
 from typing import Protocol
 
+from kiln.declare.metrics import REFUSED
 from kiln.ground.journal import Journal
 from kiln.wire.http.bounds import Room
 
@@ -54,6 +55,7 @@ class Crowd:
     def count(self, reason: str) -> None:
         """Remember a refusal."""
         self._refused[reason] += 1
+        REFUSED.add(reason)
 
     def come(self, connection: Connection, peer: str) -> int:
         """Take *connection* in, in another's place if need be. The status to refuse it with, or 0."""

@@ -1,4 +1,4 @@
-"""Whether all is well, for whoever watches a Kiln; nobody has to sign for it."""
+"""Whether a Kiln is alive, and whether all is well, for whoever watches it; nobody has to sign for that."""
 
 from __future__ import annotations
 
@@ -9,11 +9,14 @@ from typing import Any
 from kiln.wire.paths.asgi import Receive, Scope, Send, send_whole
 from kiln.wire.paths.threads import Threads
 
-Health = Callable[[], tuple[bool, dict[str, Any]]]  #: Whether all is well, and the facts.
+Health = Callable[[], tuple[bool, dict[str, Any]]]  #: Whether the answer is yes, and the facts.
 
 
 class HealthPath:
-    """See the module. It has a turn of its own, so that no crowd keeps the one who watches from knowing."""
+    """See the module; *health* answers the one question or the other.
+
+    It has a turn of its own, so that no crowd keeps the one who watches from knowing.
+    """
 
     def __init__(self, health: Health, threads: Threads) -> None:
         self._health = health

@@ -17,6 +17,7 @@ from dataclasses import replace
 from typing import TypeVar
 
 from kiln.buckets.drafts import PIECE
+from kiln.declare.metrics import REQUESTS
 from kiln.ground.journal import Journal
 from kiln.wire.doors.door import Answer, RawRequest
 from kiln.wire.http.bounds import GATHERINGS, LISTED, TRANSFERS, TRANSFERS_OF_ACCOUNT
@@ -181,13 +182,15 @@ class _Told:
         await self._send({"type": "http.response.body", "body": piece, "more_body": more})
 
     def log(self, status: int, code: str) -> None:
-        """A line in the log; status 0 is that of whoever left."""
+        """A line in the log, and one more request counted; status 0 is that of whoever left."""
+        action = self.operation.name if self.operation else ""
+        REQUESTS.observe(time.perf_counter() - self._began, action or "none", "oss", str(status))
         log.info(
             "request",
             request_id=self.request_id,
             peer=self.raw.client_host,
             door="oss",
-            action=self.operation.name if self.operation else "",
+            action=action,
             key=self.call.key.id if self.call else "",
             account=self.call.key.account_id if self.call else "",
             bucket=self.call.bucket if self.call else "",
