@@ -38,6 +38,7 @@ LOADS_BY_NAME = {
     "kiln/cli/words/account.py": "to reset keys a whole Kiln is put together, and the other words there need none",
     "kiln/cli/words/instances.py": "the sample brings the settings, which only the words of this machine need",
     "kiln/client/client.py": "who calls actions alone does not wait for the reader of OSS's XML",
+    "kiln/service/consoles.py": "what makes pages takes a quarter of a start, and most Kilns are never looked at",
     "kiln/service/authority.py": "X.509 takes as long to load as a fifteenth of a start, and few are asked for TLS",
     "kiln/testing/official.py": "the official client is no requirement of Kiln's",
 }
@@ -46,6 +47,7 @@ LOADS_BY_NAME = {
 READS_WHOLE_FILES = {
     "kiln/cli/user_data.py": "the caller's own file, on the caller's machine",
     "kiln/client/catalogue.py": "a part of the program",
+    "kiln/console/": "parts of the program",
     "kiln/guest/": "parts of the program, and packages that were checked by their digests",
     "kiln/machines/probe.py": "the kernel's /proc/cpuinfo",
     "kiln/machines/process.py": "the kernel's /proc",

@@ -44,6 +44,7 @@ def a_site(gateway, executor):
         oss=None,
         movers=executor,
         terminal=TerminalSite(terminals=Terminals(), machines=None, clock=None),
+        console=None,
     )
     return make_app(site)
 

@@ -67,6 +67,7 @@ WORDS: Mapping[str, Word] = {
     "webhook": Word("kiln.cli.words.webhooks", "Have URLs be told of what changes; list, test, delete."),
     "call": Word("kiln.cli.words.call", "Call any action of the API, and print its answer as JSON."),
     "serve": Word("kiln.cli.words.serve", "Serve the API on this machine."),
+    "console": Word("kiln.cli.words.console", "Open the console: pages for a browser."),
     "demo": Word("kiln.cli.words.demo", "Watch a running machine become an image that another boots."),
     "doctor": Word("kiln.cli.words.doctor", "Say what this machine lacks for serving, and what to do."),
     "fsck": Word("kiln.cli.words.fsck", "Compare the pool with the database, the server stopped."),

@@ -26,9 +26,12 @@ ADVICE = (
 
 
 @contextmanager
-def open_client(region: str | None = None) -> Iterator[Client]:
-    """The client that the environment describes; closed at the end. Raises Refusal, EndpointRefused."""
-    endpoint, key_id, key_secret = _find(ENDPOINT), _find(KEY_ID), _find(KEY_SECRET)
+def open_client(region: str | None = None, endpoint: str | None = None) -> Iterator[Client]:
+    """The client that the environment describes, or one at *endpoint*; closed at the end.
+
+    Raises Refusal, EndpointRefused.
+    """
+    endpoint, key_id, key_secret = endpoint or _find(ENDPOINT), _find(KEY_ID), _find(KEY_SECRET)
     given = ((ENDPOINT, endpoint), (KEY_ID, key_id), (KEY_SECRET, key_secret))
     missing = [names[0] for names, value in given if not value]
     if missing:

@@ -92,6 +92,11 @@ class Client:
         return self._transport.endpoint
 
     @property
+    def keys(self) -> tuple[str, str]:
+        """The AccessKey ID and its secret, for another client of the same account."""
+        return self._key_id, self._key_secret
+
+    @property
     def pseudonym(self) -> str:
         """Names whoever calls, the same each time, and cannot be guessed without the secret. 16 letters and digits."""
         return hmac.new(self._key_secret.encode(), self._key_id.encode(), hashlib.sha256).hexdigest()[:16]

@@ -1,1 +1,1 @@
-"""The console: pages of a Kiln for people. It is a client, and can do nothing that a customer cannot."""
+"""The console: pages for a browser, made on the server by a client of the API that can do nothing more than another."""

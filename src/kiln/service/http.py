@@ -9,11 +9,11 @@ import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from ipaddress import ip_address
+from typing import Any
 
 from uvicorn.config import Config
 from uvicorn.server import Server
 
-from kiln.wire.app import Site
 from kiln.wire.http.bounds import IDLE_S
 from kiln.wire.http.crowd import Crowd
 from kiln.wire.http.names import OwnNames
@@ -26,7 +26,7 @@ _TICKS_A_SECOND = 10
 
 
 def run(
-    app: Table[Site],
+    app: Table[Any],
     listeners: Sequence[socket.socket],
     crowd: Crowd,
     *,
@@ -47,7 +47,7 @@ def run(
 
 
 def make_server(
-    app: Table[Site],
+    app: Table[Any],
     crowd: Crowd,
     *,
     names: OwnNames | None = None,
@@ -108,7 +108,7 @@ class _Server(Server):
     def __init__(
         self,
         config: Config,
-        app: Table[Site],
+        app: Table[Any],
         crowd: Crowd,
         *,
         begins: Callable[[], None],

@@ -24,6 +24,7 @@ from kiln.service.address import Address, tell
 from kiln.service.assemble import Assembly, assemble
 from kiln.service.checking import EVERY_S, DailyCheck
 from kiln.service.claim import hold_data_folder
+from kiln.service.consoles import LaterConsole, own_console
 from kiln.service.databases import hold_database
 from kiln.service.errors import DatabaseUnusable
 from kiln.service.exposition import Exposition
@@ -122,7 +123,8 @@ def serve(settings: Settings, say: Callable[[str], None], room: int = 0) -> None
             ):
                 crowd = Crowd(make_room())
                 threads = Threads(executor, settings.threads, _PATIENCE_S if assembly.database.is_sqlite else 0.0)
-                app = make_app(_site(assembly, (worker, keeper), threads, movers, crowd))
+                console = own_console(settings, sockets[0])
+                app = make_app(_site(assembly, (worker, keeper), threads, movers, crowd, console=console))
                 for one in switched_off(assembly.database, settings):
                     say(f"{one}, which the settings name, is switched off: `kiln account keys enable {one}`")
                 http.run(
@@ -131,7 +133,7 @@ def serve(settings: Settings, say: Callable[[str], None], room: int = 0) -> None
                     crowd,
                     names=names,
                     certificates=certificates,
-                    begins=partial(_begin, assembly, keys, sockets, say, room),
+                    begins=partial(_begin, assembly, keys, sockets, say, room, link=partial(console.link, keys)),
                     ends=partial(stopping, assembly, worker, say),
                     ticks=Watchdog(lambda: [*worker.dead(), *keeper.dead()]).look,
                 )
@@ -144,13 +146,22 @@ def serve(settings: Settings, say: Callable[[str], None], room: int = 0) -> None
 
 
 def _begin(
-    assembly: Assembly, keys: Keys, sockets: Sequence[socket.socket], say: Callable[[str], None], room: int
+    assembly: Assembly,
+    keys: Keys,
+    sockets: Sequence[socket.socket],
+    say: Callable[[str], None],
+    room: int,
+    *,
+    link: Callable[[], str],
 ) -> None:
-    """Say that requests are answered, to whoever waits for that."""
+    """Say that requests are answered, to whoever waits for that, and where the console is."""
     address = f"http://{http.bound(sockets[0])}"
     for words in doctor.lines(doctor.glance(assembly.settings), room):
         say(words)
-    _greet(assembly.settings, keys, address, say)
+    _greet(assembly.settings, keys, say)
+    if path := link():
+        say(f"console {address}{path}")
+    say(f"listening on {address}")
     _tell_of_tls(sockets[1:], say)
     started(assembly, address)
     tell_supervisor(READY, f"listening on {address}")
@@ -221,7 +232,15 @@ def _chores(assembly: Assembly, recorder: Recorder) -> tuple[Chore, ...]:
     )
 
 
-def _site(assembly: Assembly, at_work: tuple[Worker, Keeper], threads: Threads, movers: Executor, crowd: Crowd) -> Site:
+def _site(
+    assembly: Assembly,
+    at_work: tuple[Worker, Keeper],
+    threads: Threads,
+    movers: Executor,
+    crowd: Crowd,
+    *,
+    console: LaterConsole,
+) -> Site:
     ports, (worker, keeper) = assembly.ports, at_work
     settling = Settling()
     ports.database.hub.attach(settling)
@@ -255,22 +274,9 @@ def _site(assembly: Assembly, at_work: tuple[Worker, Keeper], threads: Threads, 
         ready=tell_ready,
         metrics=None if assembly.settings.metrics == "off" else metrics,
         hub=assembly.database.hub,
-        oss=OssGate(
-            OssSite(
-                credentials=credentials,
-                database=assembly.database,
-                buckets=assembly.buckets,
-                uploads=assembly.uploads,
-                clock=ports.clock,
-                region=assembly.settings.region_ids[0],
-                own_names=(
-                    "localhost",
-                    to_address(assembly.ports.deployment.endpoint)[0],
-                    *assembly.settings.own_names,
-                ),
-            )
-        ),
+        oss=_oss(assembly, credentials),
         movers=movers,
+        console=console,
         terminal=TerminalSite(
             terminals=ports.terminals,
             machines=ports.machines,
@@ -278,6 +284,25 @@ def _site(assembly: Assembly, at_work: tuple[Worker, Keeper], threads: Threads, 
             limits=TerminalLimits(in_all=min(TERMINALS, int(crowd.room.in_all * TERMINALS_SHARE))),
         ),
         limits=Limits(in_all=min(STREAMS, int(crowd.room.in_all * STREAMS_SHARE))),
+    )
+
+
+def _oss(assembly: Assembly, credentials: StoredCredentials) -> OssGate:
+    ports = assembly.ports
+    return OssGate(
+        OssSite(
+            credentials=credentials,
+            database=assembly.database,
+            buckets=assembly.buckets,
+            uploads=assembly.uploads,
+            clock=ports.clock,
+            region=assembly.settings.region_ids[0],
+            own_names=(
+                "localhost",
+                to_address(assembly.ports.deployment.endpoint)[0],
+                *assembly.settings.own_names,
+            ),
+        )
     )
 
 
@@ -291,7 +316,7 @@ def _tell_of_tls(sockets: Sequence[socket.socket], say: Callable[[str], None]) -
         say(f"listening on https://{http.bound(one)}")
 
 
-def _greet(settings: Settings, keys: Keys, address: str, say: Callable[[str], None]) -> None:
+def _greet(settings: Settings, keys: Keys, say: Callable[[str], None]) -> None:
     if keys.are_new:
         log.info("keys_made", account=keys.account, access_key_id=keys.access_key_id, app_key=keys.app_key)
         say(f"first start in {settings.data}: account {keys.account}")
@@ -300,7 +325,6 @@ def _greet(settings: Settings, keys: Keys, address: str, say: Callable[[str], No
         say(f"  AppKey            {keys.app_key}")
         say(f"  AppSecret         {keys.app_secret}")
         say("  These are shown once. `kiln env` prints them as settings for clients.")
-    say(f"listening on {address}")
 
 
 def _killer(point: str) -> Callable[[str], None]:

@@ -17,6 +17,7 @@ from kiln.wire.gateway import Gateway
 from kiln.wire.http.bounds import SOCKET_MESSAGE, STREAMS, STREAMS_OF_ACCOUNT, TERMINALS
 from kiln.wire.oss.gate import OssGate
 from kiln.wire.paths import oss
+from kiln.wire.paths.asgi import Application
 from kiln.wire.paths.doors import Doors
 from kiln.wire.paths.events import Events, Limits
 from kiln.wire.paths.health import Health, HealthPath
@@ -39,6 +40,7 @@ class Site:
     oss: OssGate
     movers: Executor  #: Threads that read and write objects, and may wait for a disk.
     terminal: TerminalSite
+    console: Application
     limits: Limits = field(default_factory=Limits)
     metrics: Metrics | None = None  #: None: they are told to nobody.
 
@@ -129,6 +131,16 @@ breaks, it looks about once a second.
 Of one account {STREAMS_OF_ACCOUNT} streams may be open, {STREAMS} in all, and no more than a quarter of the
 connections that there may be; then the answer is 429 `Throttling.Events`. A stream whose key was switched off or
 deleted ends at its next beat.""",
+    ),
+    Path(
+        at="/console",
+        make=lambda site: site.console,
+        methods=("GET", "HEAD", "POST"),
+        has_below=True,
+        about="""\
+[The console](../howto/console.md): pages for a browser, made by a client of the API. Who comes signs in, by a link that
+`kiln serve` and `kiln console` print or by an AccessKey. It answers to the loopback's names, to the address that Kiln
+listens on, and to those of the setting `names`; a request by another name is answered with 421.""",
     ),
     Path(
         at="/session",

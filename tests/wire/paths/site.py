@@ -17,7 +17,9 @@ from typing import NamedTuple
 from kiln.buckets.uploads import Uploads
 from kiln.ground.clock import to_seconds_text
 from kiln.operations import CATALOGUE
+from kiln.service.consoles import own_console
 from kiln.service.http import make_server
+from kiln.service.settings import Settings
 from kiln.wire.app import Site, make_app
 from kiln.wire.dispatch import Dispatcher
 from kiln.wire.gateway import Gateway
@@ -201,6 +203,7 @@ def start_site(
                 limits=terminals,
             ),
             limits=limits,
+            console=own_console(Settings(data=cloud.folder, cache=cloud.folder), listener),
         )
         certificates = certify(listener.getsockname()[1])
         server = make_server(make_app(site), crowd, begins=ready.set, certificates=certificates)

@@ -1,0 +1,157 @@
+"""The console as an ASGI application: guards first, then the page, on a thread of the console's own.
+
+Pages ask the API and wait for it. Were that done on the threads of the service
+whose API it is, all of these could wait for each other.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, MutableMapping
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+from kiln.client.client import AnswerBroken, ApiFailure
+from kiln.client.parameters import ParameterRefused
+from kiln.client.transport import Unreachable
+from kiln.console.asking import ROOT, Answer, Asked, Malformed, cookie, go_to, pairs, read_cookies, words
+from kiln.console.hosts import is_loopback
+from kiln.console.pages import MENU, PAGES
+from kiln.console.pages.entrance import LANGUAGE_COOKIE, SESSION_COOKIE
+from kiln.console.rendering import WARM, Renderer
+from kiln.console.routing import Routes
+from kiln.console.sessions import Session
+from kiln.console.static import Static
+from kiln.console.texts import Texts, preferred
+from kiln.console.visit import NotFound, Page, Place, Visit
+from kiln.ground.journal import Journal
+
+log = Journal("kiln.console")
+
+Scope = MutableMapping[str, Any]
+Message = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[Message]]
+Send = Callable[[Message], Awaitable[None]]
+
+_AT_ONCE = 4  #: Pages that are made at a time.
+_FORM = "application/x-www-form-urlencoded"
+
+#: Codes that say that the keys of a session will not do any more.
+_KEYS_GONE = ("InvalidAccessKeyId.NotFound", "InvalidAccessKeyId.Inactive", "SignatureDoesNotMatch")
+
+
+class Console:
+    """See the module. ``answer`` may be called from any thread."""
+
+    def __init__(self, place: Place) -> None:
+        self._place = place
+        self._static = Static()
+        self._renderer = Renderer(self._static, MENU)
+        self._routes = Routes(PAGES)
+        self._executor = ThreadPoolExecutor(_AT_ONCE, thread_name_prefix="console")
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one request, whose whole body is the first message."""
+        body: bytes = (await receive()).get("body", b"")
+        try:
+            asked = of_scope(scope, body)
+        except Malformed as error:
+            asked, answer = Asked(method=scope["method"], path="/"), words(400, str(error))
+        else:
+            answer = await asyncio.get_running_loop().run_in_executor(self._executor, self.answer, asked)
+        status, headers, sent = answer.spelled(asked)
+        await send({"type": "http.response.start", "status": status, "headers": headers})
+        await send({"type": "http.response.body", "body": sent})
+
+    def end(self) -> None:
+        """End all sessions, and begin no page any more."""
+        self._executor.shutdown(wait=False, cancel_futures=True)
+        self._place.sessions.end_all()
+
+    def answer(self, asked: Asked) -> Answer:
+        """The answer to a request; never raises."""
+        try:
+            return self._answer(asked)
+        except Exception:
+            log.exception("console_crashed", path=asked.path)
+            return words(500, "The console has failed here, and its log says how.")
+
+    def _answer(self, asked: Asked) -> Answer:
+        if not self._place.hosts.knows(asked.host):
+            return words(421, "This console is not called that. KILN_NAMES adds names that lead to it.")
+        if asked.path.startswith("/static/"):
+            return self._static.find(asked.path.removeprefix("/static/")) or words(404, "There is no such file.")
+        texts = Texts(asked.cookie(LANGUAGE_COOKIE) or preferred(asked.headers.get("accept-language", "")))
+        session = self._place.sessions.find(asked.cookie(SESSION_COOKIE))
+        methods, args = self._routes.find(asked.path)
+        visit = Visit(asked=asked, place=self._place, texts=texts, args=args, session=session)
+        page = methods.get("GET" if asked.method == "HEAD" else asked.method)
+        if page is None:
+            if methods:
+                return words(405, f"{ROOT}{asked.path} takes {' and '.join(methods)}, and no {asked.method}.")
+            return self._shown("missing.html", visit, {}, 404)
+        return self._refused(page, asked, session) or self._run(page, visit)
+
+    def _refused(self, page: Page, asked: Asked, session: Session | None) -> Answer | None:
+        """The answer to what a page must not see: a change from elsewhere, and who has not signed in."""
+        if page.method != "GET" and not asked.is_from_here:
+            return words(403, "This was sent by a page of another site.")
+        if page.is_open:
+            return None
+        if session is None:
+            return go_to("/sign-in")
+        if page.method != "GET" and not session.is_own(asked.given("form_token")):
+            return words(
+                403, "This was not sent by a form of this console, or by one of another session. Load it again."
+            )
+        return None
+
+    def _run(self, page: Page, visit: Visit) -> Answer:
+        try:
+            shown = page.run(visit)
+            return shown if isinstance(shown, Answer) else self._shown(page.template, visit, shown)
+        except NotFound:
+            return self._shown("missing.html", visit, {}, 404)
+        except ApiFailure as failure:
+            return self._failed(visit, failure)
+        except ParameterRefused as refused:
+            return self._shown("broken.html", visit, {"what": str(refused)}, 400)
+        except (Unreachable, AnswerBroken) as error:
+            log.warning("console_unanswered", path=visit.asked.path, reason=str(error))
+            return self._shown("broken.html", visit, {"what": str(error)}, 502)
+
+    def _failed(self, visit: Visit, failure: ApiFailure) -> Answer:
+        if failure.code in _KEYS_GONE and visit.session is not None:
+            self._place.sessions.end(visit.asked.cookie(SESSION_COOKIE))
+            return go_to("/sign-in")
+        return self._shown("refused.html", visit, {"failure": failure}, failure.status)
+
+    def _shown(self, template: str, visit: Visit, shown: Any, status: int = 200) -> Answer:
+        body = self._renderer.render(template, visit, shown)
+        warm = () if visit.asked.cookie(WARM) else (cookie(WARM, "1", visit.asked),)
+        return Answer(status=status, body=body, headers=(*visit.headers, *warm))
+
+
+def of_scope(scope: Scope, body: bytes) -> Asked:
+    """The request of an ASGI scope. Raises Malformed."""
+    headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in reversed(scope["headers"])}
+    raw: bytes = scope.get("raw_path") or scope["path"].encode()
+    path = raw.partition(b"?")[0].decode("latin-1").removeprefix(ROOT)
+    kind = headers.get("content-type", _FORM).partition(";")[0].strip().lower()
+    if body and kind != _FORM:
+        raise Malformed(f"a form is sent as {_FORM}")
+    try:
+        form = pairs(body.decode())
+    except UnicodeDecodeError:
+        raise Malformed("the form is no text") from None
+    peer, server = ((scope.get(end) or ("",))[0] for end in ("client", "server"))
+    return Asked(
+        method=scope["method"],
+        path=path or "/",
+        query=pairs(scope["query_string"].decode("latin-1")),
+        form=form,
+        headers=headers,
+        cookies=read_cookies(headers.get("cookie", "")),
+        is_tls=scope.get("scheme") in ("https", "wss"),
+        is_local=is_loopback(peer) or (peer != "" and peer == server),
+    )

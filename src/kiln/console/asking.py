@@ -1,0 +1,159 @@
+"""What a browser asked for, and what it is answered: the words of HTTP that pages need, and those that guard them."""
+
+from __future__ import annotations
+
+import gzip
+from collections.abc import Iterable, Mapping
+from dataclasses import field
+from http.cookies import CookieError, SimpleCookie
+from urllib.parse import parse_qsl, quote, urlsplit
+
+from kiln.ground.values import dataclass
+
+#: Where the console lies on its server.
+ROOT = "/console"
+
+_MOST_FIELDS = 2000
+_WORTH_PACKING = 1024  #: Bytes; less fits into one packet as it is.
+
+#: What a browser may do with an answer of ours. Nothing is inline and nothing comes from elsewhere, so that a name with
+#: a script in it is a name.
+CONTENT_POLICY = (
+    "default-src 'none'; style-src 'self'; script-src 'self'; img-src 'self' data:; connect-src 'self'; "
+    "form-action 'self'; frame-ancestors 'none'; base-uri 'none'"
+)
+GUARDS: tuple[tuple[str, str], ...] = (
+    ("content-security-policy", CONTENT_POLICY),
+    ("x-content-type-options", "nosniff"),
+    ("x-frame-options", "DENY"),
+    ("referrer-policy", "no-referrer"),
+    ("cross-origin-opener-policy", "same-origin"),
+    ("cross-origin-resource-policy", "same-origin"),
+    ("permissions-policy", "camera=(), geolocation=(), microphone=(), payment=(), usb=()"),
+)
+
+Pairs = tuple[tuple[str, str], ...]
+
+
+class Malformed(ValueError):
+    """A request that no browser makes from a page of ours."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Asked:
+    """A request. Raises nothing; ``of_scope`` does."""
+
+    method: str
+    path: str  #: Below ``/console``, with a slash first.
+    query: Pairs = ()
+    form: Pairs = ()
+    headers: Mapping[str, str] = field(default_factory=dict)
+    cookies: Mapping[str, str] = field(default_factory=dict)  #: By their whole names; ``cookie`` knows ours.
+    is_tls: bool = False
+    is_local: bool = False  #: Whether it came from this very machine.
+
+    def asked(self, name: str) -> str:
+        """A parameter of the URL; empty where there is none."""
+        return next((value for key, value in self.query if key == name), "")
+
+    def cookie(self, name: str) -> str:
+        """A cookie of this console's; empty where there is none."""
+        return self.cookies.get(self.cookie_name(name), "")
+
+    def given(self, name: str) -> str:
+        """A field of the form; empty where there is none."""
+        return next((value for key, value in self.form if key == name), "")
+
+    @property
+    def host(self) -> str:
+        """The name that the browser asked for, in lower case and without a port; an address of IPv6 in brackets."""
+        try:
+            return (urlsplit(f"//{self.headers.get('host', '')}").hostname or "").strip("[]")
+        except ValueError:
+            return ""
+
+    @property
+    def is_safe(self) -> bool:
+        """Whether a secret can travel on this connection without being seen."""
+        return self.is_tls or self.is_local
+
+    def cookie_name(self, name: str) -> str:
+        """A cookie's name at this server: a host's cookies are those of all its ports."""
+        try:
+            port = urlsplit(f"//{self.headers.get('host', '')}").port
+        except ValueError:
+            port = None
+        return f"{name}_{port}" if port else name
+
+    @property
+    def is_from_here(self) -> bool:
+        """Whether the browser, as far as it says, sends it from a page of this console, or by a person's own hand."""
+        # A page without referrers sends the Origin "null", so that alone says nothing; the newer header does.
+        if self.headers.get("sec-fetch-site", "none") not in ("same-origin", "none"):
+            return False
+        origin = self.headers.get("origin", "null")
+        return origin == "null" or urlsplit(origin).netloc == self.headers.get("host", "")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Answer:
+    """What is sent back."""
+
+    status: int = 200
+    body: bytes = b""
+    kind: str = "text/html; charset=utf-8"
+    headers: Pairs = ()
+    is_kept: bool = False  #: Whether a browser may keep it: its name changes with its content.
+
+    def spelled(self, asked: Asked) -> tuple[int, list[tuple[bytes, bytes]], bytes]:
+        """Status, headers and body as ASGI has them, with the guards that every answer has."""
+        body = self.body
+        headers = [("content-type", self.kind), *GUARDS, *self.headers]
+        headers.append(("cache-control", "public, max-age=31536000, immutable" if self.is_kept else "no-store"))
+        headers.append(("vary", "accept-encoding, accept-language, cookie"))
+        if len(body) > _WORTH_PACKING and "gzip" in asked.headers.get("accept-encoding", ""):
+            body = gzip.compress(body, compresslevel=6, mtime=0)
+            headers.append(("content-encoding", "gzip"))
+        headers.append(("content-length", str(len(body))))
+        sent = b"" if asked.method == "HEAD" else body
+        return self.status, [(name.encode("latin-1"), value.encode("latin-1")) for name, value in headers], sent
+
+
+def go_to(path: str, *headers: tuple[str, str]) -> Answer:
+    """Have the browser go on to a page: after a change, so that to load it again changes nothing again."""
+    return Answer(status=303, headers=(("location", ROOT + path), *headers))
+
+
+def words(status: int, text: str) -> Answer:
+    """An answer that is no page."""
+    return Answer(status=status, body=f"{text}\n".encode(), kind="text/plain; charset=utf-8")
+
+
+def cookie(name: str, value: str, asked: Asked, *, seconds: int | None = None) -> tuple[str, str]:
+    """The header that has a browser keep a cookie that no script reads and no other site's page sends."""
+    parts = [f"{asked.cookie_name(name)}={value}", f"Path={ROOT}", "HttpOnly", "SameSite=Strict"]
+    parts += ["Secure"] if asked.is_tls else []
+    parts += [] if seconds is None else [f"Max-Age={seconds}"]
+    return "set-cookie", "; ".join(parts)
+
+
+def pairs(text: str) -> Pairs:
+    """The pairs of a query or a form. Raises Malformed."""
+    try:
+        return tuple(parse_qsl(text, keep_blank_values=True, errors="strict", max_num_fields=_MOST_FIELDS))
+    except ValueError as error:
+        raise Malformed(str(error)) from None
+
+
+def query(given: Iterable[tuple[str, str]]) -> str:
+    """``?a=b`` of pairs, or nothing of none; what is empty is left out."""
+    spelled = "&".join(f"{quote(name)}={quote(value)}" for name, value in given if value)
+    return f"?{spelled}" if spelled else ""
+
+
+def read_cookies(header: str) -> dict[str, str]:
+    """The cookies of a request; none of what is no list of them."""
+    try:
+        return {name: one.value for name, one in SimpleCookie(header).items()}
+    except CookieError:
+        return {}

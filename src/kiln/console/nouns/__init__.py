@@ -1,0 +1,1 @@
+"""What the pages of every noun have in common: a listing, one row's facts, and forms for what can be done with it."""

@@ -1,0 +1,52 @@
+"""One row of a noun: all that the API says of it, why it is as it is, and what can be done with it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from kiln.client.reasons import reasons
+from kiln.console.nouns.cells import cell, facts, is_moving
+from kiln.console.nouns.noun import Does, Noun
+from kiln.console.visit import NotFound, Shown, Visit
+
+
+def find(noun: Noun, visit: Visit, id: str) -> Mapping[str, Any]:  # noqa: A002 - it is what the API calls it.
+    """The row of that ID. Raises NotFound, and what ``Client.call`` raises."""
+    action = visit.catalogue.action(noun.action)
+    assert action.listing is not None
+    outer, inner = action.listing
+    asks = action.parameter(noun.asks)
+    wants_list = asks is not None and (asks.is_repeated or asks.packed != "")
+    answer = visit.call(noun.action, {**noun.fixed, noun.asks: [id] if wants_list else id})
+    for row in answer[outer.name][inner.name]:
+        if str(row.get(noun.id)) == id:
+            found: Mapping[str, Any] = row
+            return found
+    raise NotFound
+
+
+def show(noun: Noun, visit: Visit) -> Shown:
+    """The page of one row."""
+    row = find(noun, visit, visit.args["id"])
+    action = visit.catalogue.action(noun.action)
+    assert action.listing is not None
+    state = str(row.get(noun.state, ""))
+    all_facts = list(facts(action.listing[1].parts, row, noun))
+    said = [one for one in all_facts if one.cell.text or one.rows]
+    return {
+        "noun": noun,
+        "id": str(row[noun.id]),
+        "name": str(row.get(noun.called, "")),
+        "state": cell(noun.state, state, noun, row) if state else None,
+        "facts": [one for one in said if not one.titles],
+        "tables": [one for one in said if one.titles],
+        "does": [one for one in noun.does if is_offered(one, state)],
+        "reasons": reasons(visit.signed.client, str(row[noun.id]))["Reasons"]["Reason"] if noun.state else [],
+        "is_moving": is_moving(noun, row),
+    }
+
+
+def is_offered(does: Does, state: str) -> bool:
+    """Whether something can be done in that state."""
+    return not does.states or state in does.states

@@ -1,0 +1,139 @@
+"""Forms made of the declaration of an action: a parameter that is added to it is in the form.
+
+The fields of a form are called as the wire calls the parameters (``Tag.1.Key``),
+so that what is sent is what was filled in, and the client checks the names.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import field
+from typing import Any
+
+from kiln.client.catalogue import Action, Part
+from kiln.console.nouns.noun import Does
+from kiln.ground.values import dataclass
+
+#: What no form asks for: the session has a region, the form its own token, and whether it is dry the buttons say.
+_NEVER = ("RegionId", "regionId", "ClientToken", "DryRun", "PageNumber", "PageSize", "MaxResults", "NextToken")
+_ONLY_FALSE = "only absent, empty or false"
+_BLANKS = 3  #: Empty rows for the things of a list.
+_LONG = ("UserData", "CommandContent", "PublicKeyBody")
+SECRET = ("Password",)  #: What is typed there is on no page afterwards.
+
+
+@dataclass(frozen=True)
+class Field:
+    """One field: *kind* is text, secret, number, choice, switch, lines, long, or a group or thing (of *inner*)."""
+
+    name: str  #: As the wire calls it.
+    kind: str
+    part: Part
+    value: str = ""
+    inner: tuple[Field, ...] = field(default=())
+
+    @property
+    def label(self) -> str:
+        """The last of its name that is no number."""
+        return next((word for word in reversed(self.name.split(".")) if not word.isdecimal()), self.name)
+
+
+@dataclass(frozen=True)
+class Fields:
+    """Those that stand first, those that are folded away, and those that are fixed."""
+
+    first: tuple[Field, ...]
+    more: tuple[Field, ...]
+    fixed: Mapping[str, str]
+
+
+def of_action(action: Action, does: Does, fixed: Mapping[str, str], values: Mapping[str, str]) -> Fields:
+    """The fields of a form for *action*; *fixed* parameters are not asked for, *values* were filled in before."""
+    taken = {name.partition(".")[0] for name in fixed}
+    parts = [part for part in action.request.parts if is_asked(part) and part.name not in taken]
+    if does.asked is not None:
+        parts = [part for part in parts if part.name in does.asked]
+    order = {name: n for n, name in enumerate(does.first)}
+    shown = sorted((p for p in parts if p.name in order), key=lambda p: order[p.name])
+    shown += [p for p in parts if p.is_required and p.name not in order]
+    rest = [part for part in parts if part not in shown]
+    if not does.first:
+        shown, rest = [*shown, *rest], []
+    return Fields(tuple(_fields(shown, "", values)), tuple(_fields(rest, "", values)), fixed)
+
+
+def is_asked(part: Part) -> bool:
+    """Whether a form has the parameter: not what has no effect, and not what the console says itself."""
+    if part.name in _NEVER or part.no_effect or any(rule.startswith(_ONLY_FALSE) for rule in part.rules):
+        return False
+    return not part.parts or any(is_asked(one) for one in part.parts)
+
+
+def to_params(action: Action, form: Iterable[tuple[str, str]]) -> dict[str, Any]:
+    """The parameters that a form says: what is left empty is not sent, lines are a list."""
+    found: dict[str, Any] = {}
+    for name, text in form:
+        part = _part(action, name)
+        if part is None or text == "":
+            continue
+        is_list = (part.is_repeated or part.packed) and not part.parts
+        found[name] = text.split() if is_list and name.rpartition(".")[2] == part.name else text
+    return _numbered(found)
+
+
+def _numbered(found: dict[str, Any]) -> dict[str, Any]:
+    """The same with no gaps in lists of things: a row that was left empty is none."""
+    order: dict[str, dict[str, int]] = {}
+    counted: dict[str, Any] = {}
+    for name, value in found.items():
+        words = name.split(".")
+        if len(words) > 2 and words[1].isdecimal():  # noqa: PLR2004 - a list, a number, and a part.
+            numbers = order.setdefault(words[0], {})
+            words[1] = str(numbers.setdefault(words[1], len(numbers) + 1))
+        counted[".".join(words)] = value
+    return counted
+
+
+def _part(action: Action, name: str) -> Part | None:
+    part: Part | None = action.request
+    for word in name.split("."):
+        if part is None:
+            return None
+        if not (word.isdecimal() and part.is_repeated):
+            part = part.part(word)
+    return part
+
+
+def _fields(parts: Iterable[Part], above: str, values: Mapping[str, str]) -> Iterator[Field]:
+    for part in parts:
+        name = f"{above}{part.name}"
+        if part.parts and part.is_repeated:
+            yield Field(name, "group", part, inner=tuple(_things(part, name, values)))
+        elif part.parts:
+            inner = tuple(_fields([one for one in part.parts if is_asked(one)], f"{name}.", values))
+            yield Field(name, "group", part, inner=inner)
+        else:
+            yield Field(name, _kind(part), part, "" if part.name in SECRET else values.get(name, ""))
+
+
+def _things(part: Part, name: str, values: Mapping[str, str]) -> Iterator[Field]:
+    """As many groups as were filled in, and some empty ones, as far as there may be more."""
+    numbers = [int(key.split(".")[1]) for key in values if key.startswith(f"{name}.") and key.split(".")[1].isdecimal()]
+    count = max([*numbers, 0]) + _BLANKS
+    inner = [one for one in part.parts if is_asked(one)]
+    for n in range(1, min(count, part.count or count) + 1):
+        yield Field(f"{name}.{n}", "thing", part, inner=tuple(_fields(inner, f"{name}.{n}.", values)))
+
+
+def _kind(part: Part) -> str:
+    if part.is_repeated or part.packed:
+        return "lines"
+    if part.choices:
+        return "choice"
+    if part.type == "boolean":
+        return "switch"
+    if part.type in ("integer", "number"):
+        return "number"
+    if part.name in SECRET:
+        return "secret"
+    return "long" if part.name in _LONG else "text"

@@ -1,0 +1,81 @@
+"""A noun of the API, as its pages need it: which action lists it, what of a row is shown, and what can be done.
+
+All else is read in the catalogue: what a parameter is for, which values it takes,
+what a field of an answer means. A new noun is one declaration.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import field
+
+from kiln.ground.values import dataclass
+
+#: Where the pages of a noun lie, by the fields of answers that hold its ID.
+PLACES: Mapping[str, str] = {
+    "ImageId": "images",
+    "InstanceId": "instances",
+    "DiskId": "disks",
+    "SourceDiskId": "disks",
+    "SnapshotId": "snapshots",
+    "SourceSnapshotId": "snapshots",
+    "VpcId": "vpcs",
+    "VSwitchId": "vswitches",
+    "SecurityGroupId": "security-groups",
+    "KeyPairName": "key-pairs",
+}
+
+
+@dataclass(frozen=True)
+class Tab:
+    """A part of a listing, by a filter that it fixes."""
+
+    name: str  #: Its text is ``tab.NAME``.
+    value: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Does:
+    """Something that can be done with a row, by an action that takes its ID."""
+
+    action: str
+    given_by: Mapping[str, str] = field(default_factory=dict)
+    """Parameters that the row gives, and by which of its fields; where empty, the noun's ID of the same name."""
+    fixed: Mapping[str, str] = field(default_factory=dict)  #: What is always sent: ``Status=Deprecated``.
+    name: str = ""  #: Of its text ``do.NAME`` and its path, where two are done by one action.
+    first: tuple[str, ...] = ()  #: Parameters that stand first in its form; the others are folded away below.
+    asked: tuple[str, ...] | None = None  #: The only parameters of its form, where all would confuse.
+    is_grave: bool = False  #: Whether something is lost by it.
+    is_plain: bool = False  #: Whether one press does it: it asks for nothing, and can be undone by another.
+    states: tuple[str, ...] = ()  #: In these alone it is offered; empty: in all.
+    leaves: bool = False  #: Whether the row is gone afterwards.
+
+    @property
+    def called(self) -> str:
+        """Its name."""
+        return self.name or self.action
+
+
+@dataclass(frozen=True, kw_only=True)
+class Noun:
+    """See the module."""
+
+    name: str  #: ``images``: of its path, and of its texts ``noun.images``.
+    action: str  #: Lists it.
+    id: str  #: The field of a row that holds its ID.
+    asks: str  #: The parameter by which one row is asked for.
+    called: str = ""  #: The field with the name that people gave it.
+    state: str = ""  #: The field with its state.
+    progress: str = ""  #: The field that says how much of it is done.
+    columns: tuple[str, ...]  #: Fields of a row, in their order; the first is the link to it.
+    filters: tuple[str, ...] = ()  #: Parameters of *action*.
+    fixed: Mapping[str, str] = field(default_factory=dict)  #: What is always asked with.
+    tabs: tuple[Tab, ...] = ()
+    tab_by: str = ""  #: The parameter that tabs fix.
+    makes: tuple[Does, ...] = ()  #: What makes one.
+    does: tuple[Does, ...] = ()
+
+    @property
+    def at(self) -> str:
+        """Where its pages lie."""
+        return f"/{self.name}"

@@ -1,0 +1,44 @@
+"""The table of pages: a family in each module, and the menu."""
+
+from __future__ import annotations
+
+from kiln.console.pages import (
+    disks,
+    entrance,
+    images,
+    instances,
+    key_pairs,
+    networks,
+    overview,
+    security_groups,
+    snapshots,
+    tasks,
+)
+from kiln.console.visit import Page, Way
+
+PAGES: tuple[Page, ...] = (
+    *entrance.PAGES,
+    *overview.PAGES,
+    *images.PAGES,
+    *instances.PAGES,
+    *disks.PAGES,
+    *snapshots.PAGES,
+    *networks.PAGES,
+    *security_groups.PAGES,
+    *key_pairs.PAGES,
+    *tasks.PAGES,
+)
+
+#: What stands at the head of every page.
+MENU: tuple[Way, ...] = (
+    Way("/", "overview.title"),
+    Way("/images", "noun.images"),
+    Way("/instances", "noun.instances"),
+    Way("/disks", "noun.disks"),
+    Way("/snapshots", "noun.snapshots"),
+    Way("/vpcs", "noun.vpcs"),
+    Way("/vswitches", "noun.vswitches"),
+    Way("/security-groups", "noun.security-groups"),
+    Way("/key-pairs", "noun.key-pairs"),
+    Way("/tasks", "noun.tasks"),
+)

@@ -1,0 +1,111 @@
+"""The ways in and out: the link that does once, the AccessKey, the language, the region, and leaving."""
+
+from __future__ import annotations
+
+from kiln.client.client import ApiFailure
+from kiln.console.asking import Answer, cookie, go_to, words
+from kiln.console.sessions import LONGEST_S, Keys
+from kiln.console.texts import LANGUAGES
+from kiln.console.visit import NotFound, Page, Shown, Visit
+
+SESSION_COOKIE = "kiln_session"
+LANGUAGE_COOKIE = "kiln_language"
+
+_A_YEAR_S = 365 * 24 * 3600
+
+
+def enter(visit: Visit) -> Shown | Answer:
+    """Sign in by a link. What comes of it is a page that goes on by itself, not a redirection.
+
+    A browser that follows a redirection from a page elsewhere, as a terminal in a
+    browser is, would keep the session's cookie back, which is for our pages alone.
+    """
+    if not visit.asked.is_safe:
+        return {"way": "form", "is_safe": False, "key_id": "", "failure": None}
+    keys = visit.place.sessions.redeem(visit.asked.asked("token"))
+    if keys is None:
+        return {"way": "used"}
+    return _entered(visit, keys)
+
+
+def _entered(visit: Visit, keys: Keys) -> Shown:
+    name = visit.place.sign_in(keys)
+    visit.headers.append(cookie(SESSION_COOKIE, name, visit.asked, seconds=LONGEST_S))
+    return {"way": "entered"}
+
+
+def show_sign_in(visit: Visit) -> Shown | Answer:
+    """The form for an AccessKey."""
+    if visit.session is not None:
+        return go_to("/")
+    return {"way": "form", "is_safe": visit.asked.is_safe, "key_id": "", "failure": None}
+
+
+def sign_in(visit: Visit) -> Shown | Answer:
+    """Sign in with an AccessKey."""
+    if not visit.asked.is_safe:
+        return words(403, "An AccessKey does not travel in the clear: come by https:// or from this host.")
+    keys = Keys(visit.asked.given("key_id").strip(), visit.asked.given("key_secret").strip())
+    if not all(keys) or not all(" " < one <= "~" for one in keys.id):
+        return go_to("/sign-in")
+    try:
+        return _entered(visit, keys)
+    except ApiFailure as failure:
+        return {"way": "form", "is_safe": True, "key_id": keys.id, "failure": failure}
+
+
+def make_link(visit: Visit) -> Answer:
+    """A link for who has the keys: ``kiln console`` asks for it. The answer is its path."""
+    if not visit.asked.is_safe:
+        return words(403, "An AccessKey does not travel in the clear: come by https:// or from this host.")
+    keys = Keys(visit.asked.given("key_id"), visit.asked.given("key_secret"))
+    try:
+        visit.place.sessions.end(visit.place.sign_in(keys))  # Whose keys they are is asked before a link is made.
+    except ApiFailure as failure:
+        return words(403, str(failure))
+    return words(201, link_path(visit.place.sessions.make_link(keys)))
+
+
+def link_path(token: str) -> str:
+    """Where a link leads to, on its server."""
+    return f"/console/enter?token={token}"
+
+
+def sign_out(visit: Visit) -> Answer:
+    """End the session."""
+    visit.place.sessions.end(visit.asked.cookie(SESSION_COOKIE))
+    return go_to("/sign-in", cookie(SESSION_COOKIE, "", visit.asked, seconds=0))
+
+
+def choose_language(visit: Visit) -> Answer:
+    """Remember a language, and go back."""
+    wanted = visit.asked.asked("to")
+    if wanted not in LANGUAGES:
+        raise NotFound
+    return go_to(_back(visit.asked.asked("back")), cookie(LANGUAGE_COOKIE, wanted, visit.asked, seconds=_A_YEAR_S))
+
+
+def choose_region(visit: Visit) -> Answer:
+    """Look at another region from here on."""
+    wanted = visit.asked.given("region")
+    if wanted not in visit.signed.regions:
+        raise NotFound
+    visit.signed.region = wanted
+    return go_to("/")
+
+
+def _back(path: str) -> str:
+    """A path of our own to go back to: nobody has us send a browser elsewhere."""
+    is_own = path.startswith("/") and not path.startswith("//") and path.isprintable() and "\\" not in path
+    return path if is_own and path.isascii() else "/"
+
+
+PAGES = (
+    Page(at="/enter", run=enter, template="entrance.html", is_open=True),
+    Page(at="/sign-in", run=show_sign_in, template="entrance.html", is_open=True),
+    Page(at="/sign-in", run=sign_in, method="POST", template="entrance.html", is_open=True),
+    Page(at="/links", run=make_link, method="POST", is_open=True),
+    Page(at="/sign-out", run=sign_out, method="POST"),
+    Page(at="/language", run=choose_language, is_open=True),
+    Page(at="/region", run=choose_region, method="POST"),
+)

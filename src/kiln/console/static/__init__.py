@@ -1,0 +1,58 @@
+"""What pages bring with them: the style, and what others made, each under a name that changes with its content."""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+
+from kiln.console.asking import ROOT, Answer
+from kiln.ground.values import dataclass
+
+FOLDER = Path(__file__).parent
+_KINDS = {
+    ".css": "text/css; charset=utf-8",
+    ".js": "text/javascript; charset=utf-8",
+    ".svg": "image/svg+xml",
+}
+
+
+@dataclass(frozen=True)
+class Vendored:
+    """A file that others made: where it comes from, under which licence, and the SHA-256 of what they published."""
+
+    name: str
+    source: str
+    licence: str
+    sha256: str
+
+
+VENDORED: tuple[Vendored, ...] = (
+    Vendored(
+        "htmx-2.0.11.min.js",
+        "npm: htmx.org 2.0.11, dist/htmx.min.js",
+        "0BSD",
+        "d6fdc75f204e6bdefa99b69bf1e6d4ac69b8a364f77929f45c13476b4000f717",
+    ),
+)
+
+
+class Static:
+    """The files, read once."""
+
+    def __init__(self) -> None:
+        files = sorted(path for path in FOLDER.iterdir() if path.suffix in _KINDS)
+        self._answers: dict[str, Answer] = {}
+        self._urls: dict[str, str] = {}
+        for path in files:
+            content = path.read_bytes()
+            named = f"{hashlib.sha256(content).hexdigest()[:12]}/{path.name}"
+            self._answers[named] = Answer(body=content, kind=_KINDS[path.suffix], is_kept=True)
+            self._urls[path.name] = f"{ROOT}/static/{named}"
+
+    def url(self, name: str) -> str:
+        """Where a browser finds *name*. Raises KeyError."""
+        return self._urls[name]
+
+    def find(self, named: str) -> Answer | None:
+        """The file of that name, hash first."""
+        return self._answers.get(named)

@@ -1,0 +1,105 @@
+"""What a page's function is given: who asks, for what, in which language, and the API to ask on."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import field
+from typing import Any
+
+from kiln.client.catalogue import Catalogue
+from kiln.client.client import Client
+from kiln.console.asking import Answer, Asked
+from kiln.console.hosts import Hosts
+from kiln.console.sessions import Keys, Session, Sessions, Who
+from kiln.console.texts import Texts
+from kiln.ground.clock import Clock, system_clock
+from kiln.ground.values import dataclass
+
+#: What the templates of pages see.
+Shown = Mapping[str, Any]
+
+
+class NotFound(Exception):
+    """There is no such page, or nothing of that ID that the caller may see."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Place:
+    """A console: which API it is a client of, in which region it begins, and the names that lead to it."""
+
+    endpoint: str
+    region: str
+    hosts: Hosts
+    sessions: Sessions
+    clock: Clock = system_clock
+
+    def sign_in(self, keys: Keys) -> str:
+        """Begin a session with *keys*, once the API has said whose they are; returns its name.
+
+        Raises what ``Client.call`` raises.
+        """
+        client = Client(self.endpoint, *keys, self.region, clock=self.clock)
+        try:
+            told = client.call("GetCallerIdentity")
+            regions = tuple(str(one["RegionId"]) for one in client.rows("DescribeRegions"))
+        except BaseException:
+            client.close()
+            raise
+        who = Who(str(told["AccountId"]), str(told.get("Arn", "")))
+        return self.sessions.begin(client, keys, who, regions)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Visit:
+    """One request for a page."""
+
+    asked: Asked
+    place: Place
+    texts: Texts
+    args: Mapping[str, str] = field(default_factory=dict)  #: What the path has where the page's has a name in braces.
+    session: Session | None = None
+    headers: list[tuple[str, str]] = field(default_factory=list)  #: Sent with the page beside its own.
+
+    @property
+    def signed(self) -> Session:
+        """The session. Of a page that is open to all there may be none, and nobody may ask there."""
+        assert self.session is not None
+        return self.session
+
+    @property
+    def catalogue(self) -> Catalogue:
+        """What the API declares."""
+        return self.signed.client.catalogue
+
+    def call(self, action: str, params: Mapping[str, Any] | None = None, /, **more: Any) -> dict[str, Any]:
+        """The answer of an action in the session's region. Raises what ``Client.call`` raises."""
+        given = {**(params or {}), **more}
+        if self.catalogue.action(action).parameter("RegionId") is not None:
+            given.setdefault("RegionId", self.signed.region)
+        return self.signed.client.call(action, given)
+
+    def say(self, notice: str) -> None:
+        """Have the next page begin with a notice."""
+        self.signed.notices.append(notice)
+
+
+@dataclass(frozen=True)
+class Way:
+    """An entry of the menu that every page has."""
+
+    at: str
+    text: str  #: The name of its text.
+
+
+Run = Callable[[Visit], "Shown | Answer"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Page:
+    """A page, as it is declared. Each change is a page of its own with the method POST, whose form proves itself."""
+
+    at: str  #: Below ``/console``: ``/images/{id}``; what stands in braces is whatever has no slash.
+    run: Run
+    method: str = "GET"
+    template: str = ""  #: Of what *run* shows; none where it always answers itself.
+    is_open: bool = False  #: Whether it is for those who have not signed in as well.

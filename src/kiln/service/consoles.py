@@ -1,0 +1,84 @@
+"""The console where it is served: beside the API on its own server, or alone, as a client of one elsewhere.
+
+It is loaded with the first request for a page. What makes pages takes a quarter
+of the time of a start, and most Kilns are never looked at.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import importlib
+import socket
+from collections.abc import Callable
+from contextlib import closing
+from functools import partial
+
+from kiln.console.hosts import Hosts, is_loopback
+from kiln.console.sessions import Keys as Pair
+from kiln.console.sessions import Sessions
+from kiln.console.visit import Place
+from kiln.ground.clock import system_clock
+from kiln.service import http
+from kiln.service.accounts import Keys
+from kiln.service.settings import Settings, to_address
+from kiln.wire.http.bounds import make_room
+from kiln.wire.http.crowd import Crowd
+from kiln.wire.paths.asgi import Application, Receive, Scope, Send
+from kiln.wire.paths.table import Path, Table
+
+_LINK = "/console/enter?token="
+
+
+class LaterConsole:
+    """The ASGI application of a console at *place*."""
+
+    def __init__(self, place: Place, address: str = "") -> None:
+        self._place = place
+        self._address = address
+        self._loading: asyncio.Future[Application] | None = None
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if self._loading is None:
+            self._loading = asyncio.get_running_loop().run_in_executor(None, partial(_load, self._place))
+        await (await asyncio.shield(self._loading))(scope, receive, send)
+
+    def link(self, keys: Keys) -> str:
+        """The path that signs in with *keys*, once; nothing where this is not on the loopback, or there are none."""
+        if not is_loopback(self._address) or not keys.access_key_id:
+            return ""
+        return _LINK + self._place.sessions.make_link(Pair(keys.access_key_id, keys.access_key_secret))
+
+    def end(self) -> None:
+        """End all sessions."""
+        if self._loading is not None and self._loading.done() and self._loading.exception() is None:
+            application = self._loading.result()
+            application.end()  # type: ignore[attr-defined]
+
+
+def own_console(settings: Settings, listener: socket.socket) -> LaterConsole:
+    """The console of a Kiln that listens there, where it asks its own API."""
+    endpoint = f"http://{http.bound(listener)}"
+    host = listener.getsockname()[0]
+    addresses = [host, to_address(http.reach(listener))[0], *_address_of(settings.public_endpoint)]
+    hosts = Hosts(settings.own_names, addresses)
+    place = Place(endpoint=endpoint, region=settings.region_ids[0], hosts=hosts, sessions=Sessions(system_clock))
+    return LaterConsole(place, host)
+
+
+def serve_console(endpoint: str, keys: Pair, region: str, say: Callable[[str], None]) -> None:
+    """Serve a console of the API at *endpoint*, on the loopback, until SIGTERM or SIGINT; *say* is told its link."""
+    place = Place(endpoint=endpoint, region=region, hosts=Hosts(), sessions=Sessions(system_clock))
+    with closing(socket.create_server(("127.0.0.1", 0))) as listener:
+        console = LaterConsole(place, "127.0.0.1")
+        paths = (Path[None](at="/console", make=lambda _: console, has_below=True, about="The console."),)
+        link = f"http://{http.bound(listener)}{_LINK}{place.sessions.make_link(keys)}"
+        http.run(Table(paths, None), [listener], Crowd(make_room()), begins=partial(say, link))
+
+
+def _address_of(public_endpoint: str) -> list[str]:
+    return [public_endpoint.rpartition(":")[0].strip("[]") or public_endpoint] if public_endpoint else []
+
+
+def _load(place: Place) -> Application:
+    application: Application = importlib.import_module("kiln.console.app").Console(place)
+    return application

@@ -1,0 +1,178 @@
+"""Forms: made of what is declared, tried dry before anything is done, and what is done is done once."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from kiln.client import catalogue
+from kiln.client.catalogue import Part
+from kiln.console.nouns.fields import is_asked, of_action, to_params
+from kiln.console.nouns.noun import Does
+from kiln.console.pages.images import IMAGES
+from kiln.store.images import images
+from tests.stock import a_snapshot, an_instance
+
+CREATE = catalogue.load().action("CreateImage")
+(CREATE_FORM,) = (does for does in IMAGES.makes if does.action == "CreateImage")
+
+
+def names(fields) -> set[str]:
+    """Every field, those within others as well, by what the wire calls it."""
+    return {name for one in fields for name in ({one.name} | names(one.inner))}
+
+
+def count_images(window) -> int:
+    with window.cloud.ports.database.read() as tx:
+        return len(images.all(tx))
+
+
+def test_every_parameter_of_an_action_is_in_its_form_but_those_of_no_effect():
+    found = of_action(CREATE, CREATE_FORM, {}, {})
+
+    asked = {part.name for part in CREATE.request.parts if is_asked(part)}
+    assert {name.partition(".")[0] for name in names((*found.first, *found.more))} == asked
+    assert {"ImageName", "DiskDeviceMapping", "Tag", "Platform"} <= asked
+    assert not {"RegionId", "ClientToken", "DryRun", "OwnerId"} & asked
+
+
+def test_a_parameter_that_is_added_to_the_action_is_added_to_its_form():
+    more = Part("Colour", "string", choices=("red", "blue"), doc="What it is painted with.")
+    action = replace(CREATE, request=replace(CREATE.request, parts=(*CREATE.request.parts, more)))
+
+    before, after = (of_action(one, CREATE_FORM, {}, {}) for one in (CREATE, action))
+
+    assert names(after.more) - names(before.more) == {"Colour"}
+    (field,) = (one for one in after.more if one.name == "Colour")
+    assert (field.kind, field.part.doc) == ("choice", "What it is painted with.")
+
+
+def test_the_form_on_the_page_has_every_field_with_its_help(window):
+    page = window.get("/images/CreateImage")
+
+    written = {given["name"] for tag, given in page.tags if tag in ("input", "select", "textarea") and "name" in given}
+    found = of_action(CREATE, CREATE_FORM, {}, {})
+    assert {name for name in names((*found.first, *found.more)) if f'name="{name}"' in page.text} <= written
+    assert CREATE.parameter("ImageFamily").doc.split(".")[0] in page.words
+    assert set(CREATE.parameter("BootMode").choices) <= set(page.words.split())
+
+
+def test_says_what_would_happen_before_it_does_it(window):
+    snapshot = a_snapshot(window.cloud, source_disk_type="system")
+    fields = {"SnapshotId": snapshot.id, "ImageName": "web", "Tag.2.Key": "a", "Tag.2.Value": "b"}
+
+    checked = window.submit("/images/CreateImage", fields)
+
+    assert (checked.status, count_images(window)) == (200, 0)
+    assert "Creating → Available" in checked.words
+    assert checked.value("ImageName") == "web"
+
+    done = window.submit("/images/CreateImage", {**fields, "is_sure": "1"})
+
+    assert done.status == 303
+    image = window.get(done.place)
+    assert "web" in image.words
+    assert "Create image: done. RequestId" in image.words
+    assert "Create image: done." not in window.get(done.place).words
+    (row,) = window.cloud.call("DescribeImages", Status="ALL")["Images"]["Image"]
+    assert row["Tags"]["Tag"] == [{"TagKey": "a", "TagValue": "b"}]
+
+
+def test_the_same_form_that_is_sent_twice_does_it_once(window):
+    snapshot = a_snapshot(window.cloud, source_disk_type="system")
+    page = window.get("/images/CreateImage")
+    fields = {
+        "form_token": page.form_token,
+        "client_token": page.value("client_token"),
+        "SnapshotId": snapshot.id,
+        "ImageName": "web",
+        "is_sure": "1",
+    }
+
+    places = {window.post("/images/CreateImage", fields).place for _ in range(2)}
+
+    assert len(places) == count_images(window) == 1
+
+
+def test_a_refusal_stands_above_the_form_as_it_was_filled_in(window):
+    page = window.submit("/images/CreateImage", {"InstanceId": "i-nothing", "ImageName": "web", "Description": "<b>"})
+
+    assert page.status == 200
+    assert "InvalidInstanceId.NotFound" in page.words
+    assert "RequestId" in page.words
+    assert (page.value("ImageName"), page.value("Description")) == ("web", "&lt;b&gt;")
+
+
+def test_fields_that_no_form_has_are_not_sent(window):
+    page = window.submit("/images/CreateImage", {"Nonsense": "x", "ImageName": "a name that is refused"})
+
+    assert "InvalidImageName" in page.words
+
+
+def test_a_password_is_typed_once_and_on_no_page(window):
+    an_instance(window.cloud)
+    secret = "Correct-Horse-7"
+    page = window.get("/images/CreateImage")
+    del page
+    fields = {"ImageId": "m-nothing", "InstanceType": "ecs.t5-lc2m1.nano", "Password": secret}
+
+    page = window.submit("/instances/RunInstances", fields)
+
+    assert "InvalidImageId.NotFound" in page.words
+    assert secret not in page.text
+
+
+def test_what_is_plain_is_done_at_one_press(window):
+    instance = an_instance(window.cloud)
+    page = window.get(f"/instances/{instance.id}")
+
+    done = window.post(f"/instances/{instance.id}/StartInstance", {"form_token": page.form_token, "is_sure": "1"})
+
+    assert done.place == f"/instances/{instance.id}"
+    assert "Starting" in window.get(done.place).words
+
+
+def test_only_what_its_state_allows_is_offered(window):
+    instance = an_instance(window.cloud)
+
+    page = window.get(f"/instances/{instance.id}")
+
+    assert f"/console/instances/{instance.id}/StopInstance" not in page.text
+    assert f"/console/instances/{instance.id}/ReplaceSystemDisk" in page.text
+
+
+def test_goes_back_to_the_list_when_what_it_was_about_is_gone(window):
+    snapshot = a_snapshot(window.cloud)
+
+    done = window.submit(f"/snapshots/{snapshot.id}/DeleteSnapshot", {"is_sure": "1"})
+
+    assert done.place == "/snapshots"
+
+
+@pytest.mark.parametrize(
+    ("form", "params"),
+    [
+        ({"ImageName": "web", "Description": ""}, {"ImageName": "web"}),
+        ({"Tag.1.Key": "", "Tag.3.Key": "a", "Tag.3.Value": "b"}, {"Tag.1.Key": "a", "Tag.1.Value": "b"}),
+        ({"Tag.9.Key": "a", "Tag.4.Key": "b"}, {"Tag.1.Key": "a", "Tag.2.Key": "b"}),
+        ({"Features.ImdsSupport": "v2"}, {"Features.ImdsSupport": "v2"}),
+        ({"form_token": "x", "is_sure": "1", "Nonsense.1": "y", "Tag.x.Key": "a"}, {}),
+    ],
+    ids=str,
+)
+def test_a_form_is_read_as_parameters(form, params):
+    assert to_params(CREATE, form.items()) == params
+
+
+def test_lines_are_a_list():
+    action = catalogue.load().action("ModifyImageSharePermission")
+
+    assert to_params(action, [("AddAccount", "1\r\n2\n\n3 ")]) == {"AddAccount": ["1", "2", "3"]}
+
+
+def test_what_the_row_says_is_not_asked_for():
+    found = of_action(CREATE, Does(action="CreateImage"), {"InstanceId": "i-1"}, {})
+
+    assert "InstanceId" not in names((*found.first, *found.more))
+    assert found.fixed == {"InstanceId": "i-1"}

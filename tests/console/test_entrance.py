@@ -1,0 +1,235 @@
+"""Who comes in, how often by one link, from where, and for how long."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from urllib.parse import quote
+
+import pytest
+
+from kiln.client.client import Client
+from kiln.console.sessions import IDLE_S, LINK_S, LONGEST_S, MOST, Keys, Sessions, Who
+from tests.clouds import ACCOUNT
+from tests.console.window import Browser
+
+KEYS = Keys(ACCOUNT, f"secret-{ACCOUNT}")
+
+
+@pytest.fixture
+def visitor(shared) -> Browser:
+    """A browser that has not signed in."""
+    return shared.other()
+
+
+def test_a_link_signs_in_once(visitor):
+    link = f"/enter?token={visitor.sessions.make_link(KEYS)}"
+
+    first = visitor.get(link)
+    again = visitor.other().get(link)
+
+    assert [given["content"] for tag, given in first.tags if "http-equiv" in given] == ["0; url=/console/"]
+    assert visitor.get("/").status == 200
+    assert again.header("set-cookie").startswith("kiln_warm")
+    assert "kiln console" in again.words
+
+
+def test_a_link_that_nobody_made_signs_nobody_in(visitor):
+    for token in ("", "x", "龘"):
+        visitor.get(f"/enter?token={token and token.encode().hex()}")
+
+    assert visitor.get("/").place == "/sign-in"
+
+
+def test_the_cookie_of_a_session_is_for_our_pages_alone_and_no_script_reads_it(visitor):
+    link = f"/enter?token={visitor.sessions.make_link(KEYS)}"
+    kept = visitor.get(link).header("set-cookie").split("; ")
+
+    assert kept[0].startswith("kiln_session_8787=")
+    assert {"HttpOnly", "SameSite=Strict", "Path=/console"} <= set(kept)
+    assert "Secure" not in kept
+    secure = replace(visitor, scheme="https", cookies={})
+    assert "Secure" in secure.get(f"/enter?token={visitor.sessions.make_link(KEYS)}").header("set-cookie").split("; ")
+
+
+def test_an_access_key_signs_in_and_is_on_no_page(visitor):
+    page = visitor.post("/sign-in", {"key_id": KEYS.id, "key_secret": KEYS.secret})
+
+    assert page.status == 200
+    assert visitor.get("/").status == 200
+    assert KEYS.secret not in page.text + visitor.get("/").text
+
+
+def test_wrong_keys_are_refused_in_the_services_words(visitor):
+    page = visitor.post("/sign-in", {"key_id": KEYS.id, "key_secret": "mistaken"})
+
+    assert "SignatureDoesNotMatch" in page.words
+    assert "mistaken" not in page.text
+    assert visitor.get("/").place == "/sign-in"
+
+
+@pytest.mark.parametrize("path", ["/sign-in", "/links"])
+def test_keys_are_not_taken_in_the_clear_from_another_machine(visitor, path):
+    far = replace(visitor, peer="192.0.2.7")
+    fields = {"key_id": KEYS.id, "key_secret": KEYS.secret}
+
+    assert far.post(path, fields).status == 403
+    assert replace(far, scheme="https").post(path, fields).status in (200, 201)
+    assert "https://" in replace(far, cookies={}).get("/sign-in").words
+
+
+def test_a_link_is_not_used_up_by_who_comes_in_the_clear_from_another_machine(visitor):
+    link = f"/enter?token={visitor.sessions.make_link(KEYS)}"
+
+    assert "https://" in replace(visitor, peer="192.0.2.7", cookies={}).get(link).words
+    visitor.get(link)
+    assert visitor.get("/").status == 200
+
+
+def test_signs_nobody_in_by_a_form_on_another_sites_page(visitor):
+    fields = {"key_id": KEYS.id, "key_secret": KEYS.secret}
+
+    assert visitor.post("/sign-in", fields, sec_fetch_site="cross-site").status == 403
+
+
+def test_gives_a_link_to_who_has_the_keys(visitor):
+    made = visitor.post("/links", {"key_id": KEYS.id, "key_secret": KEYS.secret})
+    refused = visitor.post("/links", {"key_id": KEYS.id, "key_secret": "wrong"})
+
+    assert (made.status, refused.status) == (201, 403)
+    assert visitor.get(made.text.strip().removeprefix("/console")).status == 200
+    assert visitor.get("/").status == 200
+
+
+def test_a_session_ends_when_one_signs_out(visitor):
+    visitor.sign_in()
+    kept = dict(visitor.cookies)
+    visitor.post("/sign-out", {"form_token": visitor.get("/").form_token})
+
+    visitor.cookies = kept
+    assert visitor.get("/").place == "/sign-in"
+
+
+def test_a_session_ends_when_its_key_is_switched_off(window):
+    window.keys.off.add(ACCOUNT)
+
+    assert window.get("/").place == "/sign-in"
+    window.keys.off.clear()
+    assert window.get("/").place == "/sign-in"
+
+
+@pytest.mark.parametrize(
+    ("host", "is_known"),
+    [
+        ("127.0.0.1:8787", True),
+        ("localhost:1", True),
+        ("LOCALHOST", True),
+        ("[::1]:8787", True),
+        ("kiln.example.com", True),
+        ("a.lan", True),
+        ("evil.example", False),
+        ("127.0.0.1.evil.example", False),
+        ("lan", False),
+        ("192.0.2.7", False),
+        ("", False),
+        ("[", False),
+    ],
+)
+def test_answers_by_its_own_names_alone(visitor, host, is_known):
+    answer = visitor.get("/sign-in", host=host)
+
+    assert (answer.status == 200) is is_known
+    assert is_known or answer.status == 421
+
+
+@pytest.mark.parametrize("path", ["//evil.example", "https://evil.example", "/\\evil.example", "/a\r\nb: c", "/龘"])
+def test_goes_back_to_our_own_pages_alone(visitor, path):
+    answer = visitor.get(f"/language?to=zh&back={quote(path)}")
+
+    assert answer.header("location") == "/console/"
+    assert visitor.get("/sign-in").tags[0] == ("html", {"lang": "zh"})
+
+
+def test_looks_at_another_region_that_there_is(visitor):
+    visitor.sign_in()
+    token = visitor.get("/").form_token
+
+    assert visitor.post("/region", {"form_token": token, "region": "nowhere"}).status == 404
+
+
+@pytest.mark.parametrize(
+    ("kind", "body"), [("text/plain", b"a=b"), ("multipart/form-data; boundary=x", b"--x"), ("application/json", b"{}")]
+)
+def test_takes_forms_as_forms_alone(visitor, kind, body):
+    assert visitor.ask("POST", "/sign-in", body, content_type=kind).status == 400
+
+
+@pytest.mark.parametrize("body", [b"\xff", b"a=%ff", b"&".join([b"a=1"] * 3000)])
+def test_refuses_forms_that_no_browser_sends(visitor, body):
+    kind = "application/x-www-form-urlencoded"
+
+    assert visitor.ask("POST", "/sign-in", body, content_type=kind).status == 400
+
+
+def test_takes_the_methods_of_a_page_and_no_other(visitor):
+    assert visitor.ask("PUT", "/sign-in", b"").status == 405
+    assert visitor.ask("HEAD", "/sign-in", b"").text == ""
+    assert visitor.get("/nowhere").status == 404
+    assert visitor.get("/static/console.css").status == 404
+
+
+class Now:
+    def __init__(self) -> None:
+        self.now = 1000.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+def begun(sessions: Sessions, key: str = "k") -> str:
+    return sessions.begin(Client("http://127.0.0.1:9", key, "s", "r"), Keys(key, "s"), Who("1", ""))
+
+
+def test_a_link_is_of_no_use_after_an_hour():
+    clock = Now()
+    sessions = Sessions(clock)
+    token = sessions.make_link(KEYS)
+    clock.now += LINK_S
+
+    assert sessions.redeem(token) is None
+
+
+@pytest.mark.parametrize(("step_s", "steps"), [(IDLE_S, 1), (IDLE_S - 1, LONGEST_S // (IDLE_S - 1) + 1)])
+def test_a_session_ends_of_silence_and_of_age(step_s, steps):
+    clock = Now()
+    sessions = Sessions(clock)
+    name = begun(sessions)
+    assert sessions.find(name)
+    for _ in range(steps):
+        clock.now += step_s
+        found = sessions.find(name)
+
+    assert found is None
+
+
+def test_of_too_many_sessions_the_most_silent_one_ends():
+    clock = Now()
+    sessions = Sessions(clock)
+    first, *others = [begun(sessions) for _ in range(MOST)]
+    clock.now += 1
+    assert sessions.find(first)
+
+    begun(sessions)
+
+    assert sessions.find(first)
+    assert [name for name in others if sessions.find(name) is None] == others[:1]
+
+
+def test_secrets_that_were_typed_are_kept_of_a_few_forms_only():
+    sessions = Sessions(Now())
+    session = sessions.find(begun(sessions))
+    for n in range(20):
+        session.hold(f"form-{n}", {"Password": str(n)})
+
+    assert session.hold("form-0", {}) == {}
+    assert session.hold("form-19", {}) == {"Password": "19"}
+    assert len(session.held) < 10

@@ -1,0 +1,69 @@
+"""Listings: tabs, filters and pages, all of them in the URL."""
+
+from __future__ import annotations
+
+from kiln.console.nouns.listing import ROWS
+from kiln.console.texts import Texts
+from tests.stock import a_disk, a_key_pair, a_snapshot
+
+
+def of(first: int, last: int, total: int) -> str:
+    return Texts("en")("listing.of", first=first, last=last, total=total)
+
+
+def test_filters_by_what_the_url_says(window):
+    for name in ("web", "db"):
+        a_snapshot(window.cloud, name=name)
+
+    page = window.get("/snapshots?SnapshotName=web")
+
+    assert of(1, 1, 1) in page.words
+    assert page.value("SnapshotName") == "web"
+    assert "Nothing is like this" in window.get("/snapshots?SnapshotName=other").words
+
+
+def test_pages_lead_to_each_other_and_keep_the_filter(window):
+    for n in range(ROWS + 1):
+        a_key_pair(window.cloud, name=f"key-{n}")
+
+    first = window.get("/key-pairs?KeyPairName=key-*")
+    (after,) = (given["href"] for tag, given in first.tags if given.get("rel") == "next")
+    second = window.get(after.removeprefix("/console"))
+
+    assert of(1, ROWS, ROWS + 1) in first.words
+    assert of(ROWS + 1, ROWS + 1, ROWS + 1) in second.words
+    assert [given["href"] for tag, given in second.tags if given.get("rel") == "prev"] == [
+        "/console/key-pairs?KeyPairName=key-%2A&page=1"
+    ]
+
+
+def test_a_page_that_is_no_number_is_the_first(window):
+    a_disk(window.cloud)
+
+    for page in ("x", "-1", "0", "٣", "9" * 20):
+        assert of(1, 1, 1) in window.get(f"/disks?page={page.encode().hex() if not page.isascii() else page}").words
+
+
+def test_shows_what_a_filter_is_refused_for(window):
+    page = window.get("/images?Status=Nonsense")
+
+    assert page.status == 400
+    assert "RequestId" in page.words
+
+
+def test_an_empty_list_says_how_to_begin(window):
+    assert "Import a disk file" in window.get("/images").words
+    assert "Begin here" in window.get("/").words
+
+
+def test_a_list_in_which_something_moves_loads_itself_again(window):
+    a_snapshot(window.cloud, status="progressing")
+    cold = window.other()
+    cold.sign_in()
+    cold.cookies = {name: value for name, value in cold.cookies.items() if "warm" not in name}
+
+    warm = window.get("/snapshots")
+
+    assert ("meta", {"http-equiv": "refresh", "content": "5"}) in cold.get("/snapshots").tags
+    assert [given["hx-trigger"] for tag, given in warm.tags if "hx-get" in given] == ["every 2s"]
+    assert "hx-get" not in window.get("/disks").text

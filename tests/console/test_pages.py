@@ -1,0 +1,180 @@
+"""What every page of the table holds to, whatever the names of what it shows."""
+
+from __future__ import annotations
+
+from html.parser import HTMLParser
+from urllib.parse import quote
+
+import pytest
+
+from kiln.console.app import PAGES
+from kiln.console.asking import CONTENT_POLICY, GUARDS
+from kiln.console.pages import MENU
+from kiln.console.visit import Page
+from kiln.ground.units import KiB
+from tests.console.hostile import NAME
+from tests.console.window import Browser
+
+GETS = [page for page in PAGES if page.method == "GET" and not page.is_open]
+CHANGES = [page for page in PAGES if page.method != "GET" and not page.is_open]
+OF_ONE = [page for page in GETS if "{" in page.at]
+
+_VOID = {"input", "img", "link", "meta", "br", "hr"}
+_PLAIN = {"bdi", "option", "title", "textarea"}  #: In these, what turns the direction turns nothing outside.
+
+
+def titled(page: Page) -> str:
+    return f"{page.method} {page.at}"
+
+
+def path_of(page: Page, browser: Browser) -> str:
+    noun = page.at.split("/")[1]
+    return page.at.replace("{id}", quote(browser.ids.get(noun, ""), safe=""))
+
+
+class Reader(HTMLParser):
+    """Notes what no page may have."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.open: list[str] = []
+        self.faults: list[str] = []
+        self.labelled: set[str | None] = set()
+        self.fields: list[str | None] = []
+        self.headings = 0
+
+    def handle_starttag(self, tag, attrs):
+        given = dict(attrs)
+        if tag not in _VOID:
+            self.open.append(tag)
+        self.faults += [f"{tag} {name}" for name in given if name == "style" or name.startswith("on")]
+        for name in ("src", "href", "action"):
+            if not (given.get(name) or "/console").startswith(("/console", "#", "data:,")):
+                self.faults.append(f"{tag} {name}={given[name]}")
+        if tag in ("script", "style") and "src" not in given:
+            self.faults.append(f"inline {tag}")
+        if tag == "label":
+            self.labelled.add(given.get("for"))
+        if tag in ("select", "textarea") or (tag == "input" and given.get("type") != "hidden"):
+            self.fields.append(None if "label" in self.open else given.get("id"))
+        self.headings += tag == "h1"
+
+    def handle_endtag(self, tag):
+        assert self.open, tag
+        assert self.open.pop() == tag
+
+    def handle_data(self, data):
+        if "\u202e" in data and not _PLAIN & set(self.open):
+            self.faults.append(f"a mark that turns the direction, in {self.open}")
+
+
+@pytest.mark.parametrize("page", GETS, ids=titled)
+def test_shows_hostile_names_as_names(looker, page):
+    answer = looker.get(path_of(page, looker))
+
+    assert answer.status == 200, answer.words
+    assert [answer.header(name) for name, _ in GUARDS] == [value for _, value in GUARDS]
+    reader = Reader()
+    reader.feed(answer.text)
+    reader.close()
+    assert (reader.faults, reader.open) == ([], [])
+    assert [one for one in reader.fields if one not in reader.labelled and one is not None] == []
+    assert reader.headings == 1
+
+
+def test_the_hostile_names_are_on_the_pages(looker):
+    pages = [looker.get(path_of(page, looker)) for page in GETS if page.at.count("/") == 2 and "{" in page.at]
+
+    assert [NAME[-128:] in page.text for page in pages] == [True] * len(looker.ids)
+
+
+@pytest.mark.parametrize("page", GETS, ids=titled)
+def test_is_small_and_asks_for_one_file_beside_itself(shared, page):
+    cold = shared.other()
+    cold.sign_in()
+    cold.cookies = {name: value for name, value in cold.cookies.items() if "warm" not in name}
+
+    first = cold.get(path_of(page, cold))
+    second = cold.get(path_of(page, cold))
+
+    files = [[given for tag, given in answer.tags if tag in ("script", "link")] for answer in (first, second)]
+    brought = [[one.get("src") or one.get("href") for one in found] for found in files]
+    assert [one for one in brought[0] if one != "data:,"] == [one for one in brought[1] if one.endswith(".css")]
+    # The style is there from the first page on: the second asks for the script alone.
+    assert len(brought[1]) == 3
+    assert (
+        first.sent + sum(cold.get(one.removeprefix("/console")).sent for one in brought[0] if one != "data:,")
+        < 30 * KiB
+    )
+    assert second.sent + cold.get(brought[1][2].removeprefix("/console")).sent < 30 * KiB
+
+
+@pytest.mark.parametrize("page", [*GETS, *CHANGES], ids=titled)
+def test_has_every_guard_and_sends_who_has_not_signed_in_to_where_one_signs_in(shared, page):
+    answer = shared.other().ask(page.method, path_of(page, shared), b"")
+
+    assert (answer.status, answer.place) == (303, "/sign-in")
+    assert [answer.header(name) for name, _ in GUARDS] == [value for _, value in GUARDS]
+    assert answer.header("cache-control") == "no-store"
+
+
+def test_the_policy_lets_nothing_run_that_is_not_a_file_of_ours():
+    policy = dict(one.strip().split(" ", 1) for one in CONTENT_POLICY.split(";"))
+
+    assert policy["default-src"] == "'none'"
+    assert {policy[name] for name in ("script-src", "style-src", "connect-src", "form-action")} == {"'self'"}
+    assert {policy[name] for name in ("frame-ancestors", "base-uri")} == {"'none'"}
+
+
+@pytest.mark.parametrize("page", CHANGES, ids=titled)
+def test_a_change_needs_a_form_of_this_session_on_a_page_of_this_console(shared, looker, page):
+    other = shared.other()
+    other.sign_in()
+    own = looker.get("/missing").form_token
+    path = path_of(page, looker)
+    foreign = [{"sec_fetch_site": "cross-site"}, {"sec_fetch_site": "same-site"}, {"origin": "http://evil.example"}]
+
+    refused = [
+        looker.post(path, {"form_token": token, "is_sure": "1"})
+        for token in ("", "made.up", other.get("/missing").form_token)
+    ]
+    refused += [looker.post(path, {"form_token": own, "is_sure": "1"}, **headers) for headers in foreign]
+
+    assert [answer.status for answer in refused] == [403] * 6
+
+
+@pytest.mark.parametrize("page", OF_ONE, ids=titled)
+def test_shows_nothing_of_another_account_by_its_url(stranger, page):
+    answer = stranger.get(path_of(page, stranger))
+
+    assert answer.status == 404
+    assert "龘" not in answer.text
+
+
+@pytest.mark.parametrize("page", [page for page in CHANGES if "{" in page.at], ids=titled)
+def test_changes_nothing_of_another_account_by_its_url(stranger, page):
+    fields = {"form_token": stranger.get("/").form_token, "is_sure": "1"}
+
+    assert stranger.post(path_of(page, stranger), fields).status == 404
+
+
+@pytest.mark.parametrize("page", [page for page in GETS if "{" not in page.at], ids=titled)
+def test_lists_nothing_of_another_account(stranger, page):
+    answer = stranger.get(path_of(page, stranger))
+
+    assert answer.status == 200
+    assert "龘" not in answer.text
+
+
+def test_the_menu_leads_to_pages_and_says_where_one_is(looker):
+    for way in MENU:
+        here = [given["href"] for tag, given in looker.get(way.at).tags if given.get("aria-current") == "page"]
+        assert f"/console{way.at}" in here
+
+
+@pytest.mark.parametrize("language", ["en", "zh"])
+def test_is_in_the_language_that_the_browser_asks_for(looker, language):
+    page = looker.get("/images", accept_language=f"{language},en;q=0.5")
+
+    assert ("html", {"lang": language}) in page.tags
+    assert {"en": "Images", "zh": "镜像"}[language] in page.words

@@ -1,0 +1,92 @@
+"""What is said: in each language, and nothing that nobody says."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from pathlib import Path
+from string import Formatter
+
+import pytest
+
+from kiln.client import catalogue
+from kiln.console import static, texts
+from kiln.console.app import PAGES
+from kiln.console.rendering import TEMPLATES
+from kiln.console.texts import LANGUAGES, Texts, preferred
+
+SOURCE = Path(texts.__file__).parents[1]
+
+
+def nouns():
+    """Every noun that has pages."""
+    found = [page.run.args[0] for page in PAGES if hasattr(page.run, "args")]
+    return {noun.name: noun for noun in found}.values()
+
+
+def places(text: str) -> set[str]:
+    return {name for _, name, _, _ in Formatter().parse(text) if name}
+
+
+def test_everything_is_said_in_every_language_with_the_same_places():
+    wrong = {
+        name: said
+        for name, said in texts.load().items()
+        if set(said) != set(LANGUAGES)
+        or not all(said.values())
+        or len({frozenset(places(one)) for one in said.values()}) > 1
+    }
+
+    assert wrong == {}
+
+
+def test_what_is_said_somewhere_is_there_and_nothing_else():
+    written = "\n".join(path.read_text() for path in (*TEMPLATES.glob("*.html"), *SOURCE.rglob("*.py")))
+    said = set(re.findall(r'\b(?:t|texts)\(\s*"([\w.-]+)"', written)) | set(
+        re.findall(r'Way\("[^"]+", "([\w.-]+)"', written)
+    )
+    for noun in nouns():
+        assert noun.columns
+        said |= {f"noun.{noun.name}", f"empty.{noun.name}", *(f"column.{name}" for name in noun.columns)}
+        said |= {f"do.{does.called}" for does in (*noun.makes, *noun.does)} | {f"tab.{tab.name}" for tab in noun.tabs}
+
+    assert {name for name in said if not name.endswith(".")} == set(texts.load())
+
+
+def test_nouns_name_what_the_api_has():
+    known = catalogue.load()
+    for noun in nouns():
+        action = known.action(noun.action)
+        row = action.listing[1]
+        fields = (noun.id, *noun.columns, *filter(None, (noun.called, noun.state, noun.progress)))
+        assert [name for name in fields if row.part(name) is None] == []
+        asked = (noun.asks, *noun.filters, *noun.fixed, *filter(None, (noun.tab_by,)))
+        assert [name for name in asked if action.parameter(name) is None] == []
+        for does in (*noun.makes, *noun.does):
+            taken = (*does.given_by, *does.fixed, *does.first, *(does.asked or ()))
+            assert [name for name in taken if known.action(does.action).parameter(name) is None] == [], does
+
+
+@pytest.mark.parametrize(
+    ("accepted", "language"),
+    [
+        ("", "en"),
+        ("zh-CN,zh;q=0.9,en;q=0.8", "zh"),
+        ("fr, de;q=0.5", "en"),
+        ("en;q=0.2, zh;q=0.9", "zh"),
+        ("zh;q=x,en", "en"),
+        (";;;,,", "en"),
+    ],
+)
+def test_speaks_the_language_that_is_liked_best_of_those_it_has(accepted, language):
+    assert preferred(accepted) == language
+
+
+def test_an_unknown_language_is_the_default_one():
+    assert Texts("xx").language == "en"
+
+
+@pytest.mark.parametrize("file", static.VENDORED, ids=lambda file: file.name)
+def test_what_others_made_is_what_they_published_with_its_licence(file):
+    assert hashlib.sha256((static.FOLDER / file.name).read_bytes()).hexdigest() == file.sha256
+    assert list(static.FOLDER.glob(f"{file.name.rpartition('.min')[0]}*LICENSE"))
