@@ -22,6 +22,8 @@ import uuid
 from collections import deque
 from collections.abc import Callable, Iterable
 from contextlib import suppress
+from functools import cached_property
+from operator import attrgetter
 from typing import NamedTuple
 
 from kiln.declare.cloud_events import MEDIA_TYPE, cloud_event, written
@@ -65,15 +67,32 @@ class Limits(NamedTuple):
     beat_s: float = BEAT_S
 
 
-class _Told(NamedTuple):
-    """A change, and what every reader is told of it alike: the ID of the event, and when it was heard."""
+class _Told:
+    """A change, and what every reader is told of it alike, put into words once for all of them."""
 
-    change: Change
-    id: str
-    when: float
+    def __init__(self, change: Change, event_id: str, when: float) -> None:
+        self.change = change
+        self._id = event_id
+        self._when = when
+
+    @cached_property
+    def as_change(self) -> bytes:
+        fields = {
+            "ResourceType": self.change.noun,
+            "ResourceId": self.change.id,
+            "OldStatus": self.change.old,
+            "NewStatus": self.change.new,
+        }
+        return b"event: change\ndata: " + json.dumps(fields).encode() + b"\n\n"
+
+    @cached_property
+    def as_cloud_event(self) -> bytes:
+        return b"event: cloudevent\ndata: " + written(cloud_event(self.change, self._id, self._when)) + b"\n\n"
 
 
 _Spelling = Callable[[_Told], bytes]
+_AS_CHANGE: _Spelling = attrgetter("as_change")
+_AS_CLOUD_EVENT: _Spelling = attrgetter("as_cloud_event")
 
 
 class Events:
@@ -99,7 +118,7 @@ class Events:
         peer = name_of(request.client_host)
         try:
             key = await self._threads.run(peer, self._whose, request)
-            stream = self._open(key, _as_cloud_event if _wants_cloud_events(request) else _as_change)
+            stream = self._open(key, _AS_CLOUD_EVENT if _wants_cloud_events(request) else _AS_CHANGE)
         except ApiError as error:
             answer = self.refuse(scope, error)
             await send_whole(send, answer.status, answer.headers, answer.body)
@@ -247,20 +266,6 @@ class _Stream:
         self._waiting.clear()
         self._has_missed = False
         return text
-
-
-def _as_change(told: _Told) -> bytes:
-    fields = {
-        "ResourceType": told.change.noun,
-        "ResourceId": told.change.id,
-        "OldStatus": told.change.old,
-        "NewStatus": told.change.new,
-    }
-    return b"event: change\ndata: " + json.dumps(fields).encode() + b"\n\n"
-
-
-def _as_cloud_event(told: _Told) -> bytes:
-    return b"event: cloudevent\ndata: " + written(cloud_event(told.change, told.id, told.when)) + b"\n\n"
 
 
 def _wants_cloud_events(request: RawRequest) -> bool:
