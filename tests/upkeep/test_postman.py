@@ -143,11 +143,28 @@ class TestGivesUp:
         told.refit(outbox=Outbox(told.clock, most_waiting=3))
         told.ports.outbox.attach(told.ports.database)
         made = make_images(told, 5)
+        Postman(told.ports)._look_around()
         go(told)
 
         first, *others = [came.event["data"] for came in receiver.came]
         assert first["missed"] == 2
         assert [data["resourceId"] for data in others] == made[:3]
+
+    def test_what_was_lost_uncounted_by_a_run_that_was_killed(self, told, receiver):
+        told.refit(outbox=Outbox(told.clock, most_waiting=3))
+        make_images(told, 3)
+        postman = Postman(told.ports)
+        postman._suspect()
+        postman._look_around()
+
+        assert the(told, webhooks).missed == 1
+
+    def test_what_is_of_a_webhook_that_is_gone(self, told):
+        make_images(told, 1)
+        told.ports.database.write(webhooks.delete)
+        Postman(told.ports)._look_around()
+
+        assert every(told, parcels) == []
 
     def test_each_loss_is_told_once_and_under_an_id_of_its_own(self, told, receiver):
         for _ in range(2):

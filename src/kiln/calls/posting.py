@@ -58,7 +58,7 @@ def read_url(url: str, may: CallsOut) -> SplitResult:
         except ValueError:
             raise UrlRefused("with a host that is a name or an address of IPv4") from None
         if why := _why_not(may, address, parts):
-            raise UrlRefused(f"such that {why}")
+            raise UrlRefused(f"of somebody whom webhooks may reach: {why}")
     return parts
 
 
@@ -92,6 +92,7 @@ def _connected(parts: SplitResult, may: CallsOut, until: float) -> socket.socket
     addresses = [IPv4Address(one[4][0]) for one in found]
     allowed = [address for address in addresses if not _why_not(may, address, parts)]
     if not allowed:
+        # Not which address: that of an inner name is nobody's business who cannot look it up.
         raise UrlRefused(_why_not(may, addresses[0], parts) if addresses else f"{host} has no address of IPv4")
     plain = socket.create_connection((str(allowed[0]), port), _left(until))
     if parts.scheme == "http":
@@ -107,9 +108,9 @@ def _connected(parts: SplitResult, may: CallsOut, until: float) -> socket.socket
 def _why_not(may: CallsOut, address: IPv4Address, parts: SplitResult) -> str:
     """Why it is not to be reached so; empty where it is."""
     if not may.lets(address, parts.port or _PORTS[parts.scheme]):
-        return f"{address} may be reached by webhooks, which the setting webhooks_to does not allow"
+        return "the setting webhooks_to does not let them reach this address"
     if parts.scheme == "http" and not may.names(address):
-        return f"{address} is in a network that the setting webhooks_to names, or the URL begins with https"
+        return "without TLS they reach only networks that the setting webhooks_to names"
     return ""
 
 

@@ -70,12 +70,6 @@ parcels: Rows[Parcel] = Rows(
 NEWEST: Order = newest_first(webhooks.c)
 
 
-def accounts_told(tx: Transaction) -> frozenset[str]:
-    """The accounts that have a webhook which is on."""
-    statement = select(webhooks.c.account).where(webhooks.c.is_on).distinct()
-    return frozenset(row[0] for row in tx.execute(statement))
-
-
 def waiting(tx: Transaction, ids: Sequence[str]) -> dict[str, int]:
     """How many events wait for each of these webhooks."""
     c = parcels.c
@@ -85,9 +79,15 @@ def waiting(tx: Transaction, ids: Sequence[str]) -> dict[str, int]:
 
 def owed(tx: Transaction) -> list[Webhook]:
     """The webhooks that have something to be told."""
-    something = webhooks.c.id.in_(select(parcels.c.webhook).distinct())
+    something = select(parcels.c.seq).where(parcels.c.webhook == webhooks.c.id).exists()
     may_be_told = webhooks.c.is_on | webhooks.c.pending_test
     return webhooks.all(tx, may_be_told, something | (webhooks.c.missed > 0))
+
+
+def forgotten(tx: Transaction) -> list[str]:
+    """The webhooks that are gone and for which something waits, from transactions that ran while they were deleted."""
+    statement = select(parcels.c.webhook).distinct().where(parcels.c.webhook.not_in(select(webhooks.c.id)))
+    return [row[0] for row in tx.execute(statement)]
 
 
 def first_parcels(tx: Transaction, webhook: str, most: int) -> list[Parcel]:

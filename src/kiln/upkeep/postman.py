@@ -17,6 +17,7 @@ import base64
 import hmac
 import random
 import threading
+import time
 from collections.abc import Sequence
 from dataclasses import field
 from typing import Any, Self
@@ -29,7 +30,18 @@ from kiln.ground.killpoints import reach
 from kiln.ground.units import DAY_S
 from kiln.ground.values import dataclass
 from kiln.store.database import Transaction
-from kiln.store.webhooks import OWN, SECRET_PREFIX, Parcel, Webhook, first_parcels, owed, parcels, webhooks
+from kiln.store.webhooks import (
+    OWN,
+    SECRET_PREFIX,
+    Parcel,
+    Webhook,
+    first_parcels,
+    forgotten,
+    owed,
+    parcels,
+    waiting,
+    webhooks,
+)
 
 TEST, MISSED = "kiln:Webhook:Test", "kiln:Webhook:Missed"
 
@@ -50,7 +62,7 @@ class Patience:
     attempts: int = 12  #: Of one event; some seven hours.
     oldest_s: float = DAY_S  #: What is older is news no more.
     off_after_s: float = 3 * DAY_S  #: A webhook that has failed for so long, and that often, is switched off.
-    at_once: int = 64  #: Webhooks that are told at a time.
+    at_once: int = 256  #: Webhooks that are told at a time.
 
 
 @dataclass
@@ -74,6 +86,8 @@ class Postman:
         self._busy: set[str] = set()
         self._bell = threading.Condition()
         self._is_rung = False
+        self._look_again_at = 0.0
+        self._has_begun = False
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._work, name="postman", daemon=True)
 
@@ -104,10 +118,46 @@ class Postman:
                     self._bell.wait(wait_s)
                 self._is_rung = False
             try:
+                if not self._has_begun:
+                    self._suspect()
+                    self._has_begun = True
+                self._look_around()
                 wait_s = self._send_out()
             except Exception:
                 log.exception("postman_failed")
                 wait_s = _LOOK_ANYWAY_S
+
+    def _suspect(self) -> None:
+        """Take it that a webhook for which as much waits as may has lost something: the last run counted in memory."""
+        outbox = self._ports.outbox
+        with self._ports.database.read() as tx:
+            ids = [webhook.id for webhook in webhooks.all(tx, is_on=True)]
+            counts = waiting(tx, ids) if ids else {}
+        outbox.lose({webhook: 1 for webhook, count in counts.items() if count >= outbox.most_waiting})
+
+    def _look_around(self) -> None:
+        """Write down what there was no room for; and, now and then, clear up."""
+        lost = self._ports.outbox.take_lost()
+        gone: list[str] = []
+        if time.monotonic() > self._look_again_at:
+            self._look_again_at = time.monotonic() + _LOOK_ANYWAY_S
+            # What was counted in memory differs by some from what waits, after a while.
+            self._ports.outbox.look_again()
+            with self._ports.database.read() as tx:
+                gone = forgotten(tx)
+
+        def work(tx: Transaction) -> None:
+            for webhook, count in lost.items():
+                webhooks.update(tx, {"missed": webhooks.c.missed + count}, id=webhook)
+            for webhook in gone:
+                parcels.delete(tx, webhook=webhook)
+
+        if lost or gone:
+            try:
+                self._ports.database.write(work, gives_back=True)
+            except BaseException:
+                self._ports.outbox.lose(lost)
+                raise
 
     def _send_out(self) -> float:
         """Have everybody told who may be tried now; returns the seconds until the next may be."""
@@ -216,6 +266,7 @@ class Postman:
             return
         for seq in went.taken:
             parcels.delete(tx, seq=seq)
+        tx.after_commit(lambda: self._ports.outbox.took(id_, len(went.taken)))
         changes: dict[str, Any] = {
             "missed": webhook.missed - went.told_missed + went.given_up,
             "missed_before": webhook.missed_before + went.told_missed,

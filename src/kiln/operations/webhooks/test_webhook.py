@@ -43,7 +43,7 @@ def check(call: Call, p: Input) -> Webhook:
 
 def commit(call: Call, webhook: Webhook) -> Output:
     webhooks.update(call.tx, {"pending_test": not webhook.is_on, "not_before": 0.0}, id=webhook.id)
-    return Output(event_id=call.ports.outbox.add_test(call.tx, webhook))
+    return Output(event_id=call.ports.outbox.add_test(call.tx, webhook.id, webhook.account))
 
 
 test_webhook = Operation(
