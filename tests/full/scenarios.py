@@ -15,8 +15,15 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+import pytest
+
 from kiln.ground.clock import to_seconds_text
 from kiln.ground.units import MiB
+from kiln.service.backups.errors import BackupRefused
+from kiln.service.backups.examining import examine
+from kiln.service.backups.restoring import restore
+from kiln.service.backups.taking import Wish, take
+from kiln.service.errors import DatabaseUnusable
 from kiln.store import images, schema, tasks
 from kiln.store.database import open_sqlite
 from kiln.store.disks import disks
@@ -31,6 +38,7 @@ from kiln.wire.nonces import MemoryNonces
 from kiln.wire.signatures import rpc
 from tests.clouds import ACCOUNT, REGION, Cloud, make_cloud
 from tests.forks import fork_for_each_line
+from tests.service.pairs import Home, as_cloud
 from tests.stock import a_snapshot, an_instance
 from tests.wire.raw import raw_request
 
@@ -307,6 +315,41 @@ def send_out(folder: Path) -> None:
     expect_sound(cloud)
 
 
+def backup(folder: Path) -> None:
+    """A backup, and what is made of one, where there is no room for it: the one before stays whole."""
+    mount(folder / "small", 8)
+    home = Home(folder / "home")
+    with home.started() as it:
+        cloud = as_cloud(it)
+        instance = an_instance(cloud, account=cloud.account).id
+        (head,) = heads(cloud, instance)
+        write(cloud, head, 5)
+    to = folder / "small" / "backups"
+    good = take(home.settings, to, Wish(), _silent, _silent)
+    with home.started() as it:
+        write(as_cloud(it), head, 6, 12)
+
+    filler = fill(folder / "small")
+    for refusal in ((BackupRefused, DatabaseUnusable, OSError), BackupRefused):
+        with pytest.raises(refusal):
+            take(home.settings, to, Wish(), _silent, _silent)
+        assert [path.name for path in to.iterdir()] == [good.path.name]
+        assert list(examine(good.path, good.manifest, _silent)) == []
+        filler.unlink(missing_ok=True)
+    whole = take(home.settings, folder / "backups", Wish(), _silent, _silent)
+    with pytest.raises(BackupRefused, match="No space left"):
+        restore(Home(folder / "small" / "again").settings, whole.path, _silent)
+    assert list((folder / "small" / "again").iterdir()) == []
+    restore(Home(folder / "again").settings, whole.path, _silent)
+    with Home(folder / "again").started() as it:
+        assert reads(as_cloud(it), head, 6, 12)
+        expect_sound(as_cloud(it))
+
+
+def _silent(*_: object) -> None:
+    """Nobody listens."""
+
+
 def _create(cloud: Cloud, gateway: Gateway, snapshot: str, n: int) -> int:
     params = {"Action": "CreateImage", "Version": "2014-05-26", "Format": "JSON", "RegionId": REGION}
     params |= {"SnapshotId": snapshot, "ImageName": f"web-{n}", "Description": "x" * 250}
@@ -324,6 +367,7 @@ def _create(cloud: Cloud, gateway: Gateway, snapshot: str, n: int) -> int:
 
 
 SCENARIOS: dict[str, Callable[[Path], None]] = {
+    "backup": backup,
     "freeze": freeze,
     "bring_in": bring_in,
     "merge": merge,

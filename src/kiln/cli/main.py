@@ -73,6 +73,7 @@ WORDS: Mapping[str, Word] = {
     "fsck": Word("kiln.cli.words.fsck", "Compare the pool with the database, the server stopped."),
     "backup": Word("kiln.cli.words.backup", "Keep copies of all that there is, while it runs, and check them."),
     "restore": Word("kiln.cli.words.restore", "Make a data folder out of a backup, and examine it."),
+    "support": Word("kiln.cli.words.support", "Collect what a report of a fault needs, without secrets."),
     "trash": Word("kiln.cli.words.trash", "List, restore and give up what was deleted."),
     "account": Word("kiln.cli.words.account", "Add and list accounts, keys, users and resource groups."),
     "bucket": Word("kiln.cli.words.buckets", "Make, list, give and share buckets."),

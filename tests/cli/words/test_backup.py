@@ -56,3 +56,14 @@ def test_refuses_what_cannot_be_put_back(tmp_path):
     assert words("backup", tmp_path / "b", "--data", tmp_path / "nothing").exit_code == exits.FILE.number
     words("backup", tmp_path / "b", "--data", home.data)
     assert "is not empty" in words("restore", tmp_path / "b", "--data", home.data).stderr
+
+
+def test_a_bundle_for_a_report_is_made_beside_it(tmp_path):
+    home = Home(tmp_path / "home")
+    home.start()
+    made = words("support", "-o", tmp_path / "b.tar.gz", "--log", "/dev/null", "--data", home.data)
+    assert made.exit_code == 0, made.output
+    assert "counts.json" in made.stdout
+    again = words("support", "-o", tmp_path / "b.tar.gz", "--data", home.data)
+    assert again.exit_code == exits.FILE.number
+    assert "there already" in again.stderr
