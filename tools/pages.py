@@ -50,7 +50,6 @@ GROUPS = {
     "resources": "Resources of any sort",
     "resource_groups": "Resource groups",
     "webhooks": "Webhooks",
-    "audit": "Who changed what",
 }
 
 

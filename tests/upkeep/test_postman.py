@@ -18,6 +18,7 @@ from tests.clouds import ACCOUNT
 from tests.dying import killed_at
 from tests.reading import every, the
 from tests.receivers import HERE, receiving
+from tests.service.measured import measured
 from tests.waiting import wait_for
 
 POINTS = ["postman.before_send", "postman.sent", "postman.recorded"]
@@ -84,10 +85,16 @@ class TestTells:
     def test_again_what_failed_before_what_follows(self, told, receiver):
         one, two = make_images(told, 2)
         receiver.answers = [500, 204]
+        before = measured(told)
 
         assert not go(told)
         failed = shown(told)
+        assert measured(told)("kiln_webhook_events_waiting") == 2
         go(told)
+
+        found = measured(told)
+        tries = [found.since(before, "kiln_webhook_tries_total", outcome=how) for how in ("failed", "taken")]
+        assert tries == [1, 2]
 
         assert [came.event["data"]["resourceId"] for came in receiver.came] == [one, one, two]
         assert receiver.came[0].id == receiver.came[1].id
@@ -247,3 +254,15 @@ def test_tells_as_soon_as_something_happens_and_lets_nobody_wait_for_others(told
             made = make_images(told, 3)
             wait_for(lambda: len(other.came) == len(receiver.came) == 3)
             assert [came.event["data"]["resourceId"] for came in other.came] == made
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
+def test_says_that_it_has_ended_though_nobody_stopped_it(cloud):
+    def end() -> float:
+        raise SystemExit
+
+    postman = Postman(replace(cloud.ports, may_call=HERE, clock=end))
+    with postman:
+        wait_for(lambda: postman.dead() == ["postman"])
+
+    assert postman.dead() == []

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 import threading
+import time
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from typing import Any
@@ -11,6 +12,7 @@ from typing import Any
 import pytest
 from sqlalchemy import event
 
+from kiln.declare.metrics import REQUESTS
 from kiln.ground.journal import FACTS
 from kiln.operations import CATALOGUE
 from kiln.store.line import Hands
@@ -180,3 +182,16 @@ class Unspeakable:
 
     def hand_in(self, account, key, params, then, hands, *, origin):
         then(lambda: {"Images": object()})
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_counts_the_time_that_a_request_waited_for_its_turn(broken, logged, way):
+    clock, gateway = broken
+    came_at = time.perf_counter() - 7
+
+    answer = gateway.answer(replace(way("ImportImage", IMPORT, clock()), came_at=came_at))
+
+    assert answer.status == 500
+    assert logged("request")[-1]["ms"] >= 7000
+    told = [spread for labels, spread in REQUESTS.series().items() if labels[::2] == ("ImportImage", "500")]
+    assert max(spread.total for spread in told) >= 7, "http_server_request_duration_seconds"

@@ -79,7 +79,7 @@ def _image_comes(it: Neighbourhood) -> Outcome:
 def _is_well(it: Neighbourhood) -> Outcome:
     subject = "the service's health"
     try:
-        with urllib.request.urlopen(it.server.endpoint + "/healthz", timeout=_HEALTHY_S) as answer:
+        with urllib.request.urlopen(it.server.endpoint + "/readyz", timeout=_HEALTHY_S) as answer:
             json.load(answer)
     except (urllib.error.HTTPError, OSError, ValueError) as error:
         return Outcome(subject, Verdict.FAILED, repr(error))

@@ -17,7 +17,7 @@ _OF_TASK = "what the task does: mostly the operation that left it, as `CreateIma
 
 REQUESTS = Histogram(
     "http_server_request_duration_seconds",
-    "How long requests took, from their last byte to their answer's first.",
+    "How long requests for operations took, from when they were there to their answer, or its first byte.",
     {
         "action": f"{_ACTION}; `unknown` where there is no such, `none` where it was refused before that was read",
         "door": "the protocol: `rpc`, `acs3`, `apsara`, `asapi`, `oss`",
@@ -103,6 +103,13 @@ RESOURCES = Gauge(
 )
 MACHINES = Gauge("kiln_machines_running", "Machines that run on this host.")
 
+WEBHOOK_TRIES = Counter(
+    "kiln_webhook_tries_total",
+    "Events that were sent to webhooks.",
+    {"outcome": "`taken`, or `failed`: then it is tried again, ever less often"},
+)
+WEBHOOK_WAITING = Gauge("kiln_webhook_events_waiting", "Events that webhooks have not taken yet.")
+
 READY = Gauge(
     "kiln_ready",
     "1 where a part of Kiln is as it should be, and 0 where `/readyz` says why it is not.",
@@ -116,7 +123,7 @@ FSCK_FINDINGS = Gauge(
 FSCK_TIME = Gauge("kiln_fsck_timestamp_seconds", "When that was, in seconds since 1970.")
 LOGGED = Counter(
     "kiln_log_events_total",
-    "Lines of the log, written or not.",
+    "Warnings and errors that the log was given; with KILN_LOG=error errors alone.",
     {"level": "`warning`: something did not go as somebody wanted; `error`: something is wrong with Kiln"},
 )
 BUILD = Gauge("kiln_build_info", "Always 1.", {"version": "of Kiln", "machines": "as in the setting"})

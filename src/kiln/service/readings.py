@@ -20,7 +20,7 @@ from kiln.service.datafolder import DataFolder
 from kiln.service.exposition import Reading
 from kiln.service.health import Health
 from kiln.service.verdict import kept
-from kiln.store import census
+from kiln.store import census, webhooks
 from kiln.store.errors import DatabaseDown
 
 log = Journal("kiln.service")
@@ -79,7 +79,7 @@ class Readings:
         yield m.MACHINES, (), sum(1 for _ in self._ports.machines.running())
         yield from self._verdict()
         try:
-            yield from self._tasks()
+            yield from self._waiting()
             yield from self._stand()
         except DatabaseDown as error:
             log.warning("database_not_measured", reason=str(error))
@@ -96,6 +96,10 @@ class Readings:
             yield m.FSCK_TIME, (), verdict.at
             for sort, count in verdict.findings.items():
                 yield m.FSCK_FINDINGS, (sort,), count
+
+    def _waiting(self) -> Iterator[Reading]:
+        yield m.WEBHOOK_WAITING, (), self._ports.database.probe(webhooks.parcels.count)
+        yield from self._tasks()
 
     def _tasks(self) -> Iterator[Reading]:
         now = self._ports.clock()

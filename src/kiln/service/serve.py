@@ -12,7 +12,7 @@ from contextlib import suppress
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from kiln.ground import killpoints
 from kiln.ground.clock import go_on_after
@@ -43,7 +43,6 @@ from kiln.store.settling import Settling
 from kiln.tasks.worker import Worker
 from kiln.upkeep import unfinished
 from kiln.upkeep.adoption import adopt
-from kiln.upkeep.audit import forget_most, forget_old
 from kiln.upkeep.duties import DUTIES
 from kiln.upkeep.keeper import CHORES, Chore, Keeper, unhurried
 from kiln.upkeep.opening import want_again
@@ -51,7 +50,6 @@ from kiln.upkeep.placing import place_all
 from kiln.upkeep.postman import Postman
 from kiln.upkeep.recorder import Recorder
 from kiln.wire.app import Site, make_app
-from kiln.wire.audit import Audit
 from kiln.wire.dispatch import Dispatcher
 from kiln.wire.gateway import Gateway
 from kiln.wire.http.bounds import STREAMS, STREAMS_SHARE, TERMINALS, TERMINALS_SHARE, make_room
@@ -63,7 +61,6 @@ from kiln.wire.paths.events import Limits
 from kiln.wire.paths.metrics import Metrics
 from kiln.wire.paths.terminal import TerminalLimits, TerminalSite
 from kiln.wire.paths.threads import Threads
-from kiln.wire.refusals import WINDOW_S
 
 log = Journal("kiln.service")
 
@@ -113,23 +110,23 @@ def serve(settings: Settings, say: Callable[[str], None], room: int = 0) -> None
         tell(settings.folder.endpoint, Address(f"http://{http.reach(sockets[0])}", settings.region_ids))
         _recover(assembly)
         worker = Worker(assembly.ports, DUTIES, unfinished, threads=settings.workers)
-        audit = Audit(assembly.ports, is_on=settings.audit_days > 0)
-        keeper = Keeper(assembly.ports, _chores(assembly, recorder, audit), first_after_s=_SETTLED_S)
-        for one in (recorder, worker, keeper):
-            one.start()
+        keeper = Keeper(assembly.ports, _chores(assembly, recorder), first_after_s=_SETTLED_S)
+        recorder.start()
+        worker.start()
+        keeper.start()
         try:
             with (
                 networks_carried(assembly),
-                Postman(assembly.ports),
+                Postman(assembly.ports) as postman,
                 ThreadPoolExecutor(settings.threads + _LEADERS, thread_name_prefix="request") as executor,
                 ThreadPoolExecutor(_MOVERS, thread_name_prefix="object") as movers,
             ):
                 crowd = Crowd(make_room())
                 threads = Threads(executor, settings.threads, _PATIENCE_S if assembly.database.is_sqlite else 0.0)
-                console = own_console(settings, sockets[0])
-                site = _site(assembly, (worker, keeper), audit, threads, movers, crowd=crowd, console=console)
-                app = make_app(site)
-                _tell_of_keys(assembly, say)
+                console, parts = own_console(settings, sockets[0]), Parts(worker, keeper, postman)
+                app = make_app(_site(assembly, parts, threads, movers, crowd, console=console))
+                for one in switched_off(assembly.database, settings):
+                    say(f"{one}, which the settings name, is switched off: `kiln account keys enable {one}`")
                 http.run(
                     app,
                     sockets,
@@ -138,13 +135,12 @@ def serve(settings: Settings, say: Callable[[str], None], room: int = 0) -> None
                     certificates=certificates,
                     begins=partial(_begin, assembly, keys, sockets, say, room, link=partial(console.link, keys)),
                     ends=partial(stopping, assembly, worker, say),
-                    ticks=Watchdog(lambda: [*worker.dead(), *keeper.dead()]).look,
+                    ticks=Watchdog(parts.dead).look,
                 )
                 threads.give_up()
         finally:
             keeper.stop()
             worker.stop()
-            _write_last(audit)
             recorder.stop()
             log.info("stopped")
 
@@ -216,17 +212,14 @@ def _recover(assembly: Assembly) -> None:
     want_again(assembly.ports)
 
 
-def _chores(assembly: Assembly, recorder: Recorder, audit: Audit) -> tuple[Chore, ...]:
+def _chores(assembly: Assembly, recorder: Recorder) -> tuple[Chore, ...]:
     """What the keeper does here: the upkeep, and what keeps a database that lies in the data folder."""
     # `kiln account` changes the database beside us.
-    watch, settings = KeyWatch(assembly.database), assembly.settings
+    watch = KeyWatch(assembly.database)
     chores = (
         *CHORES,
         Chore("record_accounts", 60.0, lambda _: recorder.compare(("account",))),
         Chore("watch_keys", KEPT_S, lambda _: watch.look()),
-        Chore("write_refused", WINDOW_S, lambda _: audit.write_refused()),
-        Chore("bound_audit", 30.0, lambda ports: forget_most(ports, settings.audit_events)),
-        unhurried("forget_audit", 600.0, lambda ports: forget_old(ports, settings.audit_days)),
         unhurried("sweep_uploads", 3600.0, lambda ports: assembly.uploads.sweep(ports.clock())),
     )
     if not assembly.database.is_sqlite:
@@ -239,30 +232,27 @@ def _chores(assembly: Assembly, recorder: Recorder, audit: Audit) -> tuple[Chore
     )
 
 
-def _write_last(audit: Audit) -> None:
-    """Have the calls written down that were refused in the last seconds, or not: the end waits for nothing."""
-    try:
-        audit.write_refused()
-    except Exception:
-        log.exception("refused_calls_lost")
+class Parts(NamedTuple):
+    """What is at work beside those who answer requests."""
+
+    worker: Worker
+    keeper: Keeper
+    postman: Postman
+
+    def dead(self) -> list[str]:
+        """The names of the threads that have ended although nobody stopped them."""
+        return [name for part in self for name in part.dead()]
 
 
 def _site(
-    assembly: Assembly,
-    at_work: tuple[Worker, Keeper],
-    audit: Audit,
-    threads: Threads,
-    movers: Executor,
-    *,
-    crowd: Crowd,
-    console: LaterConsole,
+    assembly: Assembly, parts: Parts, threads: Threads, movers: Executor, crowd: Crowd, *, console: LaterConsole
 ) -> Site:
-    ports, (worker, keeper) = assembly.ports, at_work
+    ports = assembly.ports
     settling = Settling()
     ports.database.hub.attach(settling)
     credentials = StoredCredentials(assembly.database, assembly.sealer)
     gateway = Gateway(
-        Dispatcher(CATALOGUE, ports, worker.id, worker.hand_over, settling, audit=audit),
+        Dispatcher(CATALOGUE, ports, parts.worker.id, parts.worker.hand_over, settling),
         credentials,
         open_nonces(assembly.settings.folder.nonces, ports.clock()),
         ports.clock,
@@ -271,7 +261,7 @@ def _site(
     ballast = assembly.ballast if assembly.database.is_sqlite else None
 
     def look() -> Health:
-        return health(ports, ballast, [*worker.dead(), *keeper.dead()], assembly.settings.folder)
+        return health(ports, ballast, parts.dead(), assembly.settings.folder)
 
     def tell_alive() -> tuple[bool, dict[str, Any]]:
         found = look()
@@ -330,11 +320,6 @@ def _end() -> None:
 def _tell_of_tls(sockets: Sequence[socket.socket], say: Callable[[str], None]) -> None:
     for one in sockets:
         say(f"listening on https://{http.bound(one)}")
-
-
-def _tell_of_keys(assembly: Assembly, say: Callable[[str], None]) -> None:
-    for one in switched_off(assembly.database, assembly.settings):
-        say(f"{one}, which the settings name, is switched off: `kiln account keys enable {one}`")
 
 
 def _greet(settings: Settings, keys: Keys, say: Callable[[str], None]) -> None:

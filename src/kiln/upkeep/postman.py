@@ -25,6 +25,7 @@ from typing import Any, Self
 from kiln.calls.call import Ports
 from kiln.calls.posting import Outcome, post
 from kiln.declare.cloud_events import MEDIA_TYPE, cloud_event, own_event, written
+from kiln.declare.metrics import WEBHOOK_TRIES
 from kiln.ground.journal import Journal
 from kiln.ground.killpoints import reach
 from kiln.ground.units import DAY_S
@@ -103,6 +104,11 @@ class Postman:
         self._thread.join()
         with self._bell:
             self._bell.wait_for(lambda: not self._busy, _FAREWELL_S)
+
+    def dead(self) -> list[str]:
+        """The name of its thread, if that has ended although nobody stopped it."""
+        has_ended = self._thread.ident is not None and not self._thread.is_alive() and not self._stopping.is_set()
+        return [self._thread.name] if has_ended else []
 
     def ring(self) -> None:
         """Have it look who is owed something."""
@@ -256,6 +262,7 @@ class Postman:
         reach("postman.before_send")
         outcome = post(webhook.url, headers, body, self._ports.may_call, self._patience.within_s)
         reach("postman.sent")
+        WEBHOOK_TRIES.add("failed" if outcome.error else "taken")
         log.info("webhook_told", webhook=webhook.id, told=event_id, status=outcome.status, reason=outcome.error)
         return outcome
 

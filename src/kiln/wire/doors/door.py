@@ -9,7 +9,9 @@ storage only through ``Credentials`` and ``Nonces``.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Mapping
+from dataclasses import field
 from functools import cached_property
 from typing import Any, Literal, NamedTuple, Protocol
 
@@ -38,6 +40,7 @@ class RawRequest:
     body: bytes
     client_host: str = ""
     is_tls: bool = False
+    came_at: float = field(default_factory=time.perf_counter, compare=False)  #: When all of it was there.
 
     @cached_property
     def fields(self) -> Mapping[str, str]:

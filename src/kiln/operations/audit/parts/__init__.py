@@ -1,1 +1,0 @@
-"""What the operations on the audit are built of."""
