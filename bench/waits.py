@@ -6,11 +6,15 @@ import time
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
+from bench.server import Server
 from kiln.client.client import Client
 
 _PATIENCE_S = 120.0
 IDLE_S = 0.8  #: So long a pause, Kiln has made ready what the next capture needs.
 GENTLE_S = 0.002  #: A pause between two looks that leaves the server its core.
+
+
+_RESTING = 0.02  #: Of a core, at the most.
 
 
 class Wait(NamedTuple):
@@ -23,6 +27,19 @@ class Wait(NamedTuple):
 def rest() -> None:
     """Leave Kiln alone for a moment, as a customer does between two images of one instance."""
     time.sleep(IDLE_S)
+
+
+def settle(server: Server) -> None:
+    """Wait until the server has done what a start leaves to do beside requests, and rests. Raises TimeoutError."""
+    before = server.cpu_s
+
+    def rests() -> bool:
+        nonlocal before
+        time.sleep(IDLE_S)
+        used, before = server.cpu_s - before, server.cpu_s
+        return used < _RESTING * IDLE_S
+
+    _until(rests)
 
 
 def create_image(client: Client, instance: str, pause_s: float = 0.0) -> Wait:

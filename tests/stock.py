@@ -5,10 +5,11 @@ from __future__ import annotations
 from dataclasses import fields, replace
 from typing import Any, TypeVar
 
-from kiln.declare.ids import new_id
+from kiln.declare.ids import new_id, new_request_id
 from kiln.declare.states import DiskStatus, InstanceStatus, SnapshotStatus
 from kiln.declare.system import NO_SYSTEM, System
 from kiln.ground.units import GiB
+from kiln.store.audit import AuditEvent, audit
 from kiln.store.database import Transaction
 from kiln.store.disks import Disk, disks
 from kiln.store.images import Image
@@ -221,4 +222,23 @@ def a_policy(cloud: Cloud, **changes: Any) -> SnapshotPolicy:
     )
     row = replace(row, **changes)
     cloud.ports.database.write(lambda tx: snapshot_policies.insert(tx, row))
+    return row
+
+
+def an_event(cloud: Cloud, **changes: Any) -> AuditEvent:
+    """A line of the audit: that a disk was made."""
+    row = AuditEvent(
+        account=ACCOUNT,
+        at=cloud.clock(),
+        id=new_request_id(),
+        service="Ecs",
+        name="CreateDisk",
+        caller="root",
+        access_key="",
+        error="",
+        resources="",
+        detail="{}",
+    )
+    row = replace(row, **changes)
+    cloud.ports.database.write(lambda tx: audit.insert(tx, row))
     return row

@@ -20,7 +20,7 @@ from kiln.declare.errors import ApiError, DryRunOperation
 from kiln.declare.operation import Operation
 from kiln.declare.products import PRODUCTS, Product
 from kiln.declare.rules import Between, JsonList, OneOf
-from kiln.declare.shapes import Field, fields_of
+from kiln.declare.shapes import Field, JsonObject, fields_of
 from kiln.operations import ALL
 from kiln.wire import errors as gateway_errors
 from kiln.wire.dispatch import errors_of
@@ -29,7 +29,7 @@ ROOT = Path(__file__).resolve().parent.parent
 PATH = ROOT / "src/kiln/client/catalogue.json"
 
 LINE = 120
-TYPES = {str: "string", int: "integer", float: "number", bool: "boolean"}
+TYPES = {str: "string", int: "integer", float: "number", bool: "boolean", JsonObject: "object"}
 
 
 def build(
@@ -130,6 +130,7 @@ def _parameter(field: Field) -> dict[str, Any]:
             "aliases": list(field.aliases),
             "example": field.example,
             "no_effect": field.accepted,
+            "is_secret": field.is_secret,
             "doc": field.doc,
             "parts": [_parameter(part) for part in fields_of(field.kind)] if field.is_shape else [],
         }
@@ -142,6 +143,7 @@ def _answer(field: Field) -> dict[str, Any]:
             "name": field.wire,
             "type": _type(field),
             "is_repeated": field.repeated,
+            "is_secret": field.is_secret,
             "example": field.example,
             "doc": field.doc,
             "parts": [_answer(part) for part in fields_of(field.kind)] if field.is_shape else [],

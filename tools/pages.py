@@ -50,6 +50,7 @@ GROUPS = {
     "resources": "Resources of any sort",
     "resource_groups": "Resource groups",
     "webhooks": "Webhooks",
+    "audit": "Who changed what",
 }
 
 

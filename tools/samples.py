@@ -41,6 +41,7 @@ _ALPHABET = "0123456789abcdefghijklmnopqrstuvwxyz"
 _ID = re.compile(rf"\b({'|'.join(PREFIXES.values())}|sl)-([0-9a-z]{{{LETTERS}}})\b")
 _SERIAL = re.compile(rf"\b[0-9a-z]{{{LETTERS}}}\b")
 _UUID = re.compile(r"\b[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}\b")
+_EVENT = re.compile(r'("(?:event|request)Id": )"[0-9A-F-]{36}"')
 _MAC = re.compile(r"00:16:3e(:[0-9a-f]{2}){3}")
 _PRIVATE = re.compile(r"\b172\.(1[6-9]|2[0-9]|3[01])\.[0-9]+\.[0-9]+\b")
 #: A key pair of the story's, its body between the lines of PEM and as OpenSSH writes it, and what it is known by.
@@ -109,6 +110,7 @@ def tell(story: Story) -> None:
     _ask_who_and_where(story)
     _join_a_console(story)
     _have_somebody_told(story)
+    _look_back(story)
 
 
 def _look_around(story: Story) -> None:
@@ -123,6 +125,11 @@ def _ask_who_and_where(story: Story) -> None:
     story.ask("DescribeEndpoints", Id=REGION, ServiceCode="ecs")
     story.ask("GetCallerIdentity")
     story.ask("AssumeRole", RoleArn=f"acs:ram::{ACCOUNT}:role/packer", RoleSessionName="alice")
+
+
+def _look_back(story: Story) -> None:
+    asked = {"LookupAttribute__1__Key": "EventName", "LookupAttribute__1__Value": "CreateImage"}
+    story.ask("LookupEvents", **asked, Direction="FORWARD", MaxResults=1)
 
 
 def _join_a_console(story: Story) -> None:
@@ -420,6 +427,7 @@ def _plain(text: str) -> str:
         (_PRIVATE, "172.31.0.{}"),
         (_PUBLIC, "127.64.0.{}"),
     )
+    text = _EVENT.sub(rf'\g<1>"{REQUEST_ID}"', text)
     for pattern, example in examples:
         found = dict.fromkeys(one.group() for one in pattern.finditer(text))
         told = {name: example.format(n + 10) for n, name in enumerate(found)}

@@ -98,10 +98,12 @@ def open_window(browser: Any, origin: str, **context: Any) -> Iterator[Window]:
         opened.close()
 
 
-def violations(page: Any) -> list[str]:
-    """What axe finds on *page* as it is now: a line for each element, with the rule and what to do."""
-    page.evaluate(AXE.read_text())
-    found = page.evaluate("axe.run(document, {resultTypes: ['violations']})")["violations"]
+def violations(page: Any, *rules: str) -> list[str]:
+    """What axe finds on *page* as it is now, by all rules or by these: a line for each element, and what to do."""
+    if not page.evaluate("'axe' in window"):
+        page.evaluate(AXE.read_text())
+    options = {"resultTypes": ["violations"], **({"runOnly": rules} if rules else {})}
+    found = page.evaluate("options => axe.run(document, options)", options)["violations"]
     return [
         f"{rule['id']}: {' '.join(map(str, node['target']))}: {node['failureSummary']}"
         for rule in found

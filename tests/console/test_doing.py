@@ -176,3 +176,22 @@ def test_what_the_row_says_is_not_asked_for():
 
     assert "InstanceId" not in names((*found.first, *found.more))
     assert found.fixed == {"InstanceId": "i-1"}
+
+
+def test_what_is_asked_for_by_its_id_is_offered_by_its_name(window):
+    instance = an_instance(window.cloud, name="web server")
+
+    page = window.get("/images/CreateImage")
+
+    (listed,) = (given["list"] for tag, given in page.tags if tag == "input" and given.get("name") == "InstanceId")
+    assert f'<datalist id="{listed}"><option value="{instance.id}">web server, Stopped</option></datalist>' in page.text
+    assert '<option value="ecs.t5-lc2m1.nano">1 vCPU, 0.5 GiB</option>' in window.get("/instances/RunInstances").text
+
+
+def test_what_was_made_is_looked_at_next(window):
+    instance = an_instance(window.cloud)
+
+    done = window.submit(f"/instances/{instance.id}/CreateImage", {"ImageName": "web", "is_sure": "1"})
+
+    (row,) = window.cloud.call("DescribeImages", Status="ALL")["Images"]["Image"]
+    assert done.place == f"/images/{row['ImageId']}"

@@ -10,7 +10,7 @@ from tests.nets import an_eip
 from tests.operations.images.gallery import an_image
 from tests.operations.tasks.agenda import a_task
 from tests.operations.test_lists import rows
-from tests.stock import a_disk, a_snapshot, an_instance
+from tests.stock import a_disk, a_snapshot, an_event, an_instance
 
 MINUTE = 1_795_414_020.0  #: 2026-11-23T06:07Z
 
@@ -21,7 +21,9 @@ MADE = {
     "DescribeInstances": lambda cloud, when: an_instance(cloud, created_at=when, system_disk=False),
     "DescribeEipAddresses": lambda cloud, when: an_eip(cloud, created_at=when),
     "DescribeTasks": lambda cloud, when: a_task(cloud, created_at=when),
+    "LookupEvents": lambda cloud, when: an_event(cloud, at=when),
 }
+_BY_PARAMETERS = {"DescribeTasks", "LookupEvents"}  #: Whose times are parameters of their own, and no filters.
 _BY_TYPE = {"DescribeImageSupportInstanceTypes"}  #: Whose filter knows types of instances alone.
 by_action = pytest.mark.parametrize("action", MADE)
 
@@ -34,7 +36,7 @@ def test_every_list_with_a_filter_by_time_is_tested_here():
 
 def count(cloud: Cloud, action: str, start: str = "", end: str = "") -> int:
     params = {"StartTime": start, "EndTime": end}
-    if action != "DescribeTasks":
+    if action not in _BY_PARAMETERS:
         given = [(key, when) for key, when in (("CreationStartTime", start), ("CreationEndTime", end)) if when]
         params = {f"Filter.{n}.Key": key for n, (key, _) in enumerate(given, 1)}
         params |= {f"Filter.{n}.Value": when for n, (_, when) in enumerate(given, 1)}
@@ -66,8 +68,8 @@ def test_nothing_is_in_a_span_that_ends_before_it_starts(cloud: Cloud, action):
 def test_what_is_no_time_is_refused(cloud: Cloud, action, text):
     MADE[action](cloud, MINUTE)
     at = {"StartTime": text}
-    if action != "DescribeTasks":
+    if action not in _BY_PARAMETERS:
         at = {"Filter.1.Key": "CreationEndTime", "Filter.1.Value": text}
-    status = 400 if action == "DescribeTasks" else 404
+    code, status = ("InvalidParameter", 400) if action in _BY_PARAMETERS else ("InvalidFilterValue", 404)
 
-    cloud.refuses(action, "InvalidParameter" if action == "DescribeTasks" else "InvalidFilterValue", status, at)
+    cloud.refuses(action, code, status, at)

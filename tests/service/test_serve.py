@@ -11,6 +11,7 @@ from kiln.service.claim import hold_data_folder
 from kiln.service.settings import read_settings
 from kiln.upkeep.recorder import Recorder
 from kiln.upkeep.unhurried import Unhurried
+from kiln.wire.audit import Audit
 
 # It is stopped as soon as it greets, and says then how long a thread may keep the others waiting.
 _SERVE = """
@@ -38,6 +39,8 @@ def test_a_clock_that_is_set_forward_ends_no_upload(tmp_path):
         hold_data_folder(tmp_path / "data"),
         assemble(read_settings({}, data=tmp_path / "data", machines="none")) as it,
     ):
-        chores = {one.name: one.do for one in serve._chores(it, Recorder(it.database, it.pool.records, ""))}
+        chores = {
+            one.name: one.do for one in serve._chores(it, Recorder(it.database, it.pool.records, ""), Audit(it.ports))
+        }
 
     assert isinstance(chores["sweep_uploads"], Unhurried)

@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from kiln.declare.shapes import JsonObject
 from kiln.wire import encode
 
 HEAD = b'<?xml version="1.0" encoding="UTF-8"?>'
@@ -29,6 +30,14 @@ def test_xml_repeats_the_members_of_a_list():
         b"<Image><Size>5</Size><IsCopied>false</IsCopied></Image>"
         b"</Images></DescribeImagesResponse>"
     )
+
+
+def test_xml_holds_an_object_with_names_of_others_as_a_text():
+    result = {"requestParameters": JsonObject({"Tag.1.Key": "<b>", "ACS::ECS::Image": ["m-1"]})}
+
+    (told,) = ET.fromstring(encode.to_xml("LookupEventsResponse", result))
+
+    assert json.loads(told.text or "") == result["requestParameters"] == json.loads(encode.to_json(result))[told.tag]
 
 
 def test_xml_repeats_plain_members_and_keeps_empty_containers():

@@ -22,6 +22,8 @@ class Origin:
     region: str = ""  #: That the host names, where it is signed for: ``ecs.cn-hangzhou.aliyuncs.com``.
     host: str = ""  #: What the client called this server, as HTTP's Host says it; nobody has signed for it.
     peer: str = ""  #: The address that it came from.
+    user_agent: str = ""  #: What the client calls itself.
+    person: str = ""  #: Who uses the app of the Apsara route, where that is told.
     is_tls: bool = False  #: Whether it came over TLS to this server itself.
 
     def reached_at(self, otherwise: str) -> str:

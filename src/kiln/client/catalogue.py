@@ -33,6 +33,7 @@ class Part:
     aliases: tuple[str, ...] = ()
     example: str = ""
     no_effect: str = ""  #: Why it is read and has no effect.
+    is_secret: bool = False  #: It is to be shown to nobody but who asks, and kept nowhere.
     doc: str = ""
     parts: tuple[Part, ...] = ()
 

@@ -43,8 +43,11 @@ STS = Product("Sts", "2015-04-01", mark="Sts:")
 #: Resource groups, which resources of all products are in.
 RESOURCE_MANAGER = Product("ResourceManager", "2020-03-31", mark="ResourceManager:")
 
+#: Who changed what.
+ACTIONTRAIL = Product("Actiontrail", "2020-07-06", mark="Actiontrail:")
+
 #: What no cloud tells: kept apart from ECS, whose clients never meet it.
 KILN = Product("Kiln", "2026-11-28", mark="Kiln:")
 
 #: All that are served. A request that names none is of the first whose version it has.
-PRODUCTS = (ECS, VPC, LOCATION, STS, RESOURCE_MANAGER, KILN)
+PRODUCTS = (ECS, VPC, LOCATION, STS, RESOURCE_MANAGER, ACTIONTRAIL, KILN)

@@ -301,6 +301,11 @@ class Missing(Note):
 
 
 @dataclass(frozen=True)
+class Secret(Note):
+    """Whoever reads the value could do what only its owner may: it is written down nowhere, the audit least of all."""
+
+
+@dataclass(frozen=True)
 class Clearable(Note):
     """An empty value takes away what is there, and breaks no rule."""
 

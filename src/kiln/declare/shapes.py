@@ -7,7 +7,8 @@ A shape is a class whose annotations carry type, rules and prose:
         image_name: Annotated[str | None, Name(error=InvalidImageNameMalformed), Doc("...")] = None
 
 Types: ``str``, ``int``, ``float``, ``bool``, another shape, and ``tuple`` of
-one of these for a repeated parameter (``Tag.1.Key``). Read once and kept.
+one of these for a repeated parameter (``Tag.1.Key``). An answer may have a
+``JsonObject`` as well, whose members nobody declares. Read once and kept.
 """
 
 from __future__ import annotations
@@ -38,12 +39,20 @@ from kiln.declare.rules import (
     Name,
     Note,
     Rule,
+    Secret,
     Unordered,
     Wire,
 )
 from kiln.ground.values import dataclass, share
 
 _Class = TypeVar("_Class")
+
+
+class JsonObject(dict[str, Any]):
+    """A field of an answer whose members are named by others than us, such as the parameters that somebody sent.
+
+    In JSON it is an object. Its names may be none of XML's, where it is a text that holds the JSON.
+    """
 
 
 @typing.dataclass_transform(kw_only_default=True, frozen_default=True)
@@ -142,6 +151,7 @@ class Field:
     is_composed: bool  #: A name, or what names are compared with.
     keeps_empty: bool  #: An empty value is a value.
     is_clearable: bool  #: That value is allowed, whatever the rules say.
+    is_secret: bool  #: Nobody but the caller may read it.
     may_be_none: bool
     missing: type[ApiError]  #: Raised when the field is required and absent.
     doc: str
@@ -194,6 +204,7 @@ def _field(f: dataclasses.Field[Any], hint: Any) -> Field:
         is_composed=any(isinstance(n, Name | Composed) for n in notes),
         keeps_empty=any(isinstance(n, KeepEmpty | Clearable) for n in notes),
         is_clearable=any(isinstance(n, Clearable) for n in notes),
+        is_secret=any(isinstance(n, Secret) for n in notes),
         may_be_none=may_be_none,
         missing=next((n.error for n in notes if isinstance(n, Missing)), MissingParameter),
         doc=_doc(levels) or _own_doc(hint),

@@ -9,6 +9,7 @@ from kiln.declare.operation import Operation
 from kiln.declare.products import PRODUCTS, Product
 from kiln.operations import (
     assistant,
+    audit,
     disks,
     eips,
     endpoints,
@@ -35,7 +36,7 @@ GROUPS = (
     *(images, tasks, snapshots, disks, instances, launch_templates, key_pairs, assistant, terminals),
     *(vpcs, vswitches, security_groups, eips),
     *(regions, tags, resources),
-    *(endpoints, identities, resource_groups, reasons, webhooks),
+    *(endpoints, identities, resource_groups, audit, reasons, webhooks),
 )
 
 ALL: tuple[Operation[Any, Any, Any], ...] = tuple(operation for group in GROUPS for operation in group.OPERATIONS)

@@ -43,6 +43,7 @@ from kiln.store.settling import Settling
 from kiln.tasks.worker import Worker
 from kiln.upkeep import unfinished
 from kiln.upkeep.adoption import adopt
+from kiln.upkeep.audit import forget_most, forget_old
 from kiln.upkeep.duties import DUTIES
 from kiln.upkeep.keeper import CHORES, Chore, Keeper, unhurried
 from kiln.upkeep.opening import want_again
@@ -50,6 +51,7 @@ from kiln.upkeep.placing import place_all
 from kiln.upkeep.postman import Postman
 from kiln.upkeep.recorder import Recorder
 from kiln.wire.app import Site, make_app
+from kiln.wire.audit import Audit
 from kiln.wire.dispatch import Dispatcher
 from kiln.wire.gateway import Gateway
 from kiln.wire.http.bounds import STREAMS, STREAMS_SHARE, TERMINALS, TERMINALS_SHARE, make_room
@@ -61,6 +63,7 @@ from kiln.wire.paths.events import Limits
 from kiln.wire.paths.metrics import Metrics
 from kiln.wire.paths.terminal import TerminalLimits, TerminalSite
 from kiln.wire.paths.threads import Threads
+from kiln.wire.refusals import WINDOW_S
 
 log = Journal("kiln.service")
 
@@ -110,10 +113,10 @@ def serve(settings: Settings, say: Callable[[str], None], room: int = 0) -> None
         tell(settings.folder.endpoint, Address(f"http://{http.reach(sockets[0])}", settings.region_ids))
         _recover(assembly)
         worker = Worker(assembly.ports, DUTIES, unfinished, threads=settings.workers)
-        keeper = Keeper(assembly.ports, _chores(assembly, recorder), first_after_s=_SETTLED_S)
-        recorder.start()
-        worker.start()
-        keeper.start()
+        audit = Audit(assembly.ports, is_on=settings.audit_days > 0)
+        keeper = Keeper(assembly.ports, _chores(assembly, recorder, audit), first_after_s=_SETTLED_S)
+        for one in (recorder, worker, keeper):
+            one.start()
         try:
             with (
                 networks_carried(assembly),
@@ -124,9 +127,9 @@ def serve(settings: Settings, say: Callable[[str], None], room: int = 0) -> None
                 crowd = Crowd(make_room())
                 threads = Threads(executor, settings.threads, _PATIENCE_S if assembly.database.is_sqlite else 0.0)
                 console, parts = own_console(settings, sockets[0]), Parts(worker, keeper, postman)
-                app = make_app(_site(assembly, parts, threads, movers, crowd, console=console))
-                for one in switched_off(assembly.database, settings):
-                    say(f"{one}, which the settings name, is switched off: `kiln account keys enable {one}`")
+                site = _site(assembly, parts, audit, threads, movers, crowd=crowd, console=console)
+                app = make_app(site)
+                _tell_of_keys(assembly, say)
                 http.run(
                     app,
                     sockets,
@@ -141,6 +144,7 @@ def serve(settings: Settings, say: Callable[[str], None], room: int = 0) -> None
         finally:
             keeper.stop()
             worker.stop()
+            _write_last(audit)
             recorder.stop()
             log.info("stopped")
 
@@ -212,14 +216,17 @@ def _recover(assembly: Assembly) -> None:
     want_again(assembly.ports)
 
 
-def _chores(assembly: Assembly, recorder: Recorder) -> tuple[Chore, ...]:
+def _chores(assembly: Assembly, recorder: Recorder, audit: Audit) -> tuple[Chore, ...]:
     """What the keeper does here: the upkeep, and what keeps a database that lies in the data folder."""
     # `kiln account` changes the database beside us.
-    watch = KeyWatch(assembly.database)
+    watch, settings = KeyWatch(assembly.database), assembly.settings
     chores = (
         *CHORES,
         Chore("record_accounts", 60.0, lambda _: recorder.compare(("account",))),
         Chore("watch_keys", KEPT_S, lambda _: watch.look()),
+        Chore("write_refused", WINDOW_S, lambda _: audit.write_refused()),
+        Chore("bound_audit", 30.0, lambda ports: forget_most(ports, settings.audit_events)),
+        unhurried("forget_audit", 600.0, lambda ports: forget_old(ports, settings.audit_days)),
         unhurried("sweep_uploads", 3600.0, lambda ports: assembly.uploads.sweep(ports.clock())),
     )
     if not assembly.database.is_sqlite:
@@ -230,6 +237,14 @@ def _chores(assembly: Assembly, recorder: Recorder) -> tuple[Chore, ...]:
         Chore("ballast", 30.0, lambda _: assembly.ballast.fill()),
         Chore("check_database", EVERY_S, check),
     )
+
+
+def _write_last(audit: Audit) -> None:
+    """Have the calls written down that were refused in the last seconds, or not: the end waits for nothing."""
+    try:
+        audit.write_refused()
+    except Exception:
+        log.exception("refused_calls_lost")
 
 
 class Parts(NamedTuple):
@@ -245,14 +260,21 @@ class Parts(NamedTuple):
 
 
 def _site(
-    assembly: Assembly, parts: Parts, threads: Threads, movers: Executor, crowd: Crowd, *, console: LaterConsole
+    assembly: Assembly,
+    parts: Parts,
+    audit: Audit,
+    threads: Threads,
+    movers: Executor,
+    *,
+    crowd: Crowd,
+    console: LaterConsole,
 ) -> Site:
     ports = assembly.ports
     settling = Settling()
     ports.database.hub.attach(settling)
     credentials = StoredCredentials(assembly.database, assembly.sealer)
     gateway = Gateway(
-        Dispatcher(CATALOGUE, ports, parts.worker.id, parts.worker.hand_over, settling),
+        Dispatcher(CATALOGUE, ports, parts.worker.id, parts.worker.hand_over, settling, audit=audit),
         credentials,
         open_nonces(assembly.settings.folder.nonces, ports.clock()),
         ports.clock,
@@ -320,6 +342,11 @@ def _end() -> None:
 def _tell_of_tls(sockets: Sequence[socket.socket], say: Callable[[str], None]) -> None:
     for one in sockets:
         say(f"listening on https://{http.bound(one)}")
+
+
+def _tell_of_keys(assembly: Assembly, say: Callable[[str], None]) -> None:
+    for one in switched_off(assembly.database, assembly.settings):
+        say(f"{one}, which the settings name, is switched off: `kiln account keys enable {one}`")
 
 
 def _greet(settings: Settings, keys: Keys, say: Callable[[str], None]) -> None:

@@ -32,6 +32,7 @@ DEFAULT_LISTEN = "127.0.0.1:8787"
 DEFAULT_TLS = "127.0.0.1:443"  #: Where clients look for a name of the cloud that leads to this host.
 DEFAULT_REGION = "cn-qingdao-env17-d01"
 _FEWEST_ADDRESSES = 4  #: The first and the last are given to nobody.
+_FEWEST_EVENTS = 1000  #: Of the audit.
 OF_ROOT = Path("/var/lib/kiln")  #: The systemd unit's as well.
 
 
@@ -147,6 +148,20 @@ class Settings:
             "sooner when less than a twentieth of its disk, or less than 20 GiB, is free."
         ),
     ] = "72h"
+    audit_days: Annotated[
+        int,
+        Doc(
+            "How many days the audit is kept, in which every call that changes something has a line: "
+            "LookupEvents tells them. 0: nothing is written down, and what was goes."
+        ),
+    ] = 90
+    audit_events: Annotated[
+        int,
+        Doc(
+            "How many lines the audit has at most, about 1 KiB each; beyond that the oldest go, of the account that "
+            "has most. Calls that were refused have a tenth of that."
+        ),
+    ] = 1_000_000
     threads: Annotated[
         int, Doc("Requests that are worked on at a time; those that wait for the disk are not counted.")
     ] = 4
@@ -356,8 +371,16 @@ def _check(settings: Settings) -> None:
     ):
         if bool(getattr(settings, one)) != bool(getattr(settings, other)):
             raise SettingRefused(f"{one} and {other} must be set together")
+    _check_numbers(settings)
+
+
+def _check_numbers(settings: Settings) -> None:
     if settings.threads < 1 or settings.workers < 1:
         raise SettingRefused("threads and workers must be at least 1")
+    if settings.audit_days < 0:
+        raise SettingRefused("audit_days must be at least 0")
+    if settings.audit_events < _FEWEST_EVENTS:
+        raise SettingRefused(f"audit_events must be at least {_FEWEST_EVENTS}")
 
 
 def _check_names(names: tuple[str, ...]) -> None:

@@ -13,6 +13,7 @@ from sqlalchemy import Connection, inspect, text
 from kiln.ground.killpoints import reach
 from kiln.store import (
     accounts,
+    audit,
     buckets,
     commands,
     deployment,
@@ -43,13 +44,13 @@ from kiln.store.rows import metadata
 
 #: Named so that every table is known to the metadata by the time somebody asks.
 NOUNS = (
-    *(accounts, buckets, commands, deployment, disks, images, instances, invocations, key_pairs, shares, snapshots),
-    *(tags, tasks, tokens, trash, volumes, vpcs, vswitches, security_groups, interfaces, eips, launch_templates),
-    *(snapshot_groups, snapshot_policies, webhooks),
+    *(accounts, audit, buckets, commands, deployment, disks, images, instances, invocations, key_pairs, shares),
+    *(snapshots, tags, tasks, tokens, trash, volumes, vpcs, vswitches, security_groups, interfaces, eips),
+    *(launch_templates, snapshot_groups, snapshot_policies, webhooks),
 )
 
 #: The newest migration; a test holds it to the files in ``migrations/versions``.
-NEWEST = "0021"
+NEWEST = "0022"
 
 
 #: As Alembic makes it, with the version of tables that no migration has made.

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import Future
 from concurrent.futures import wait as wait_for
 from dataclasses import replace
-from typing import Any
+from typing import Any, NamedTuple
 
 from kiln.calls.call import NOWHERE, Call, Ports
 from kiln.calls.origin import Origin
@@ -30,6 +30,7 @@ from kiln.store.settling import Key, Settling
 from kiln.store.tasks import Task
 from kiln.store.tokens import Token, tokens
 from kiln.wire import idempotence
+from kiln.wire.audit import Audit
 from kiln.wire.decode import decode
 from kiln.wire.errors import InvalidActionNotFound
 
@@ -43,6 +44,7 @@ INQUIRY_S = 3.5  #: So long an answer waits for others than the database: a litt
 class _Request:
     """A decoded request, on its way through one or more tries of a transaction."""
 
+    key: ActionKey
     operation: Operation[Any, Any, Any]
     given: Any
     params: Mapping[str, str]
@@ -54,11 +56,22 @@ class _Request:
     prepared: Any = None  #: What the operation makes before the transaction.
 
 
+class _Refused(NamedTuple):
+    """A request that came to nothing, as the audit tells of it."""
+
+    account: str
+    key: ActionKey
+    operation: Operation[Any, Any, Any]
+    params: Mapping[str, str]
+    origin: Origin
+
+
 class Dispatcher:
     """Runs operations of a catalogue against the ports.
 
     *worker* and *hand_over* are of the worker in this process, if there is one;
-    *settling*, which hears of changes, of a server whose clients look at what they have just begun.
+    *settling*, which hears of changes, of a server whose clients look at what they have just begun; *audit*, which
+    writes down what changes something, of one that is told how.
     """
 
     def __init__(
@@ -68,12 +81,15 @@ class Dispatcher:
         worker: str = "",
         hand_over: Callable[[Task], None] | None = None,
         settling: Settling | None = None,
+        *,
+        audit: Audit | None = None,
     ) -> None:
         self._catalogue = catalogue
         self._ports = ports
         self._worker = worker
         self._hand_over = hand_over or (lambda _: None)
         self._settling = settling or Settling()
+        self._audit = audit or Audit(ports)
 
     def knows(self, key: ActionKey) -> bool:
         """Whether there is such an operation."""
@@ -131,6 +147,16 @@ class Dispatcher:
                 gives_back=gives_back,
             )
 
+    def note_refusal(
+        self, account: str, key: ActionKey, params: Mapping[str, str], origin: Origin, error: ApiError
+    ) -> None:
+        """Have the audit know that the call was answered with *error*, where it was one that changes something."""
+        operation = self._catalogue.get(key)
+        if operation is None or operation.is_read or _is_dry(params):
+            return
+        asked = _Refused(account, key, operation, params, origin)
+        self._audit.refused(asked, self._ports.clock(), error)
+
     def _read(self, account: str, key: ActionKey, params: Mapping[str, str], origin: Origin) -> _Request:
         """What is asked for. Raises ApiError, DryRunOperation among them."""
         operation = self._catalogue.get(key)
@@ -141,6 +167,7 @@ class Dispatcher:
         self._check_region(operation, given)
         token = _client_token(operation, params)
         request = _Request(
+            key=key,
             operation=operation,
             given=given,
             params=params,
@@ -202,12 +229,15 @@ class Dispatcher:
         call = self._call(tx, request)
         before = _use_before(tx, request)
         if before is not None:
-            return _replay(before)
+            answer = _replay(before)
+            self._audit.record(tx, request, call.now, answer)
+            return answer
         plan = _check(call, request)
         if not operation.gives_back and self._ports.database.is_room_given_up():
             raise DatabaseFull("what room there is was kept for what gives room back")
         assert operation.commit is not None  # Reads do not come here.
-        answer: dict[str, Any] = spell(operation.commit(call, plan))
+        answer = spell(operation.commit(call, plan))
+        self._audit.record(tx, request, call.now, answer)
         if token is not None:
             row = Token(
                 account=call.account,
@@ -307,6 +337,11 @@ def _check(call: Call, request: _Request) -> Any:
 
 def _wants_dry_run(operation: Operation[Any, Any, Any], params: Mapping[str, str]) -> bool:
     return operation.dry_run is not None and bool(decode(DryRunInput, params).dry_run)
+
+
+def _is_dry(params: Mapping[str, str]) -> bool:
+    """Whether nothing was to be changed, as far as that can be read of what may have been refused for anything."""
+    return params.get("DryRun", "").lower() == "true"
 
 
 def _client_token(operation: Operation[Any, Any, Any], params: Mapping[str, str]) -> str | None:

@@ -12,6 +12,8 @@ from collections.abc import Callable, Mapping
 from json import JSONEncoder
 from typing import Any
 
+from kiln.declare.shapes import JsonObject
+
 try:
     from orjson import dumps as _quickly
 except ImportError:  # No wheel of it fits this Python.
@@ -78,6 +80,8 @@ def _write(fields: Mapping[str, Any], parts: list[str]) -> None:
         opening, closing, empty = tags[name]
         if isinstance(value, str):
             put(f"{opening}{_each_to_escape.sub(_escaped, value) if to_escape(value) else value}{closing}")
+        elif isinstance(value, JsonObject):
+            put(f"{opening}{escape(to_json(value).decode())}{closing}")
         elif isinstance(value, dict):
             put(opening)
             _write(value, parts)

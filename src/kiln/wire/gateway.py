@@ -12,6 +12,7 @@ from functools import partial
 from queue import SimpleQueue
 from typing import Any, NoReturn, Protocol
 
+from kiln.calls.call import NOWHERE
 from kiln.calls.origin import Origin
 from kiln.declare.errors import ApiError, InternalError, ServiceUnavailable
 from kiln.declare.ids import new_request_id
@@ -82,6 +83,7 @@ class Gateway:
         request_id = new_request_id()
         door = choose(request, self._doors)
         admitted: Admitted | None = None
+        origin = NOWHERE
 
         def tell(outcome_of: Callable[[], dict[str, Any]]) -> None:
             try:
@@ -90,6 +92,10 @@ class Gateway:
                     outcome = outcome_of()
                 except Exception as error:  # noqa: BLE001 - it is met, and logged, in one place.
                     outcome = _met(error, request_id, door)
+                    if admitted is not None:
+                        self._dispatcher.note_refusal(
+                            admitted.account_id, admitted.key, admitted.params, origin, outcome
+                        )
                 answer = _tell(door, request, outcome=outcome, request_id=request_id, admitted=admitted, began=began)
                 REQUESTS.observe(time.perf_counter() - began, self._action(admitted), door.name, str(answer.status))
             except BaseException as error:  # noqa: BLE001 - whoever waits hears of it.
@@ -107,6 +113,8 @@ class Gateway:
                 host=request.host,
                 peer=request.client_host,
                 is_tls=request.is_tls,
+                user_agent=request.fields.get("user-agent", ""),
+                person=admitted.user_email or "",
             )
             with about(request_id=request_id, account=admitted.account_id, action=admitted.key.action):
                 self._dispatcher.hand_in(admitted.account_id, admitted.key, admitted.params, tell, hands, origin=origin)

@@ -39,12 +39,18 @@ def show(noun: Noun, visit: Visit) -> Shown:
         "id": str(row[noun.id]),
         "name": str(row.get(noun.called, "")),
         "state": cell(noun.state, state, noun, row) if state else None,
+        "chief": [one for one in said if one.name in noun.columns and one.name not in _above(noun)],
         "facts": [one for one in said if not one.titles],
         "tables": [one for one in said if one.titles],
         "does": [one for one in noun.does if is_offered(one, state)],
         "reasons": reasons(visit.signed.client, str(row[noun.id]))["Reasons"]["Reason"] if noun.state else [],
         "is_moving": is_moving(noun, row),
     }
+
+
+def _above(noun: Noun) -> tuple[str, ...]:
+    """What stands at the head of the page already."""
+    return noun.id, noun.called, noun.state
 
 
 def is_offered(does: Does, state: str) -> bool:

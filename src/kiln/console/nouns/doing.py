@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 from urllib.parse import quote
 
@@ -12,8 +12,9 @@ from kiln.client.client import ApiFailure
 from kiln.client.parameters import ParameterRefused
 from kiln.console.asking import Answer, go_to
 from kiln.console.nouns.detail import find
-from kiln.console.nouns.fields import SECRET, of_action, to_params
-from kiln.console.nouns.noun import Does, Noun
+from kiln.console.nouns.fields import SECRET, Fields, of_action, to_params
+from kiln.console.nouns.noun import PLACES, Does, Noun
+from kiln.console.nouns.offers import of_fields
 from kiln.console.visit import Shown, Visit
 
 _TOKEN = "client_token"  # noqa: S105 - the field's name.
@@ -69,7 +70,7 @@ def _about(noun: Noun, does: Does, visit: Visit) -> tuple[Action, dict[str, str]
     return action, {**does.fixed, **{name: str(row.get(by, "")) for name, by in given_by.items()}}, row
 
 
-def _shown(noun: Noun, does: Does, visit: Visit, row: Mapping[str, Any], **more: Any) -> Shown:
+def _shown(noun: Noun, does: Does, visit: Visit, row: Mapping[str, Any], *, fields: Fields, **more: Any) -> Shown:
     action = visit.catalogue.action(does.action)
     id = visit.args.get("id", "")  # noqa: A001 - as above.
     at = f"{noun.at}/{quote(id, safe='')}/{does.called}" if id else f"{noun.at}/{does.called}"
@@ -80,6 +81,8 @@ def _shown(noun: Noun, does: Does, visit: Visit, row: Mapping[str, Any], **more:
         "id": id,
         "name": str(row.get(noun.called, "")),
         "at": at,
+        "fields": fields,
+        "offers": of_fields(visit, fields.first),
         "client_token": visit.asked.given(_TOKEN) or uuid.uuid4().hex,
         "failure": None,
         "refused": "",
@@ -90,10 +93,19 @@ def _shown(noun: Noun, does: Does, visit: Visit, row: Mapping[str, Any], **more:
 
 def _after(noun: Noun, does: Does, visit: Visit, answer: Mapping[str, Any]) -> str:
     """Where to look next: at what was made, at what was changed, or at the list."""
+    if does.made:
+        return _made(does.made.split("."), answer)
     made = answer.get(noun.id) if "id" not in visit.args else visit.args["id"]
     if does.leaves or not isinstance(made, str):
         return noun.at
     return f"{noun.at}/{quote(made, safe='')}"
+
+
+def _made(words: Sequence[str], answer: Any) -> str:
+    for word in words:
+        answer = answer[word]
+    first = answer[0] if isinstance(answer, list) else answer
+    return f"/{PLACES[words[-1]]}/{quote(str(first), safe='')}"
 
 
 def _without_secrets(params: Mapping[str, Any]) -> dict[str, Any]:

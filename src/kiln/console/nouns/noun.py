@@ -23,6 +23,7 @@ PLACES: Mapping[str, str] = {
     "VSwitchId": "vswitches",
     "SecurityGroupId": "security-groups",
     "KeyPairName": "key-pairs",
+    "InstanceIdSet": "instances",
 }
 
 
@@ -49,6 +50,7 @@ class Does:
     is_plain: bool = False  #: Whether one press does it: it asks for nothing, and can be undone by another.
     states: tuple[str, ...] = ()  #: In these alone it is offered; empty: in all.
     leaves: bool = False  #: Whether the row is gone afterwards.
+    made: str = ""  #: Of the answer, the field with what was made, to be looked at next; of a list of IDs the first.
 
     @property
     def called(self) -> str:

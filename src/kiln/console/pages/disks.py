@@ -17,7 +17,12 @@ DISKS = Noun(
     filters=("DiskName", "DiskIds", "Status", "DiskType", "InstanceId", "SnapshotId"),
     makes=(Does(action="CreateDisk", first=("ZoneId", "Size", "DiskName", "SnapshotId")),),
     does=(
-        Does(action="CreateSnapshot", first=("SnapshotName", "Description"), states=("In_use", "Available")),
+        Does(
+            action="CreateSnapshot",
+            first=("SnapshotName", "Description"),
+            states=("In_use", "Available"),
+            made="SnapshotId",
+        ),
         Does(action="AttachDisk", first=("InstanceId", "DeleteWithInstance"), states=("Available",)),
         Does(
             action="DetachDisk",

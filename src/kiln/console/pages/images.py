@@ -37,6 +37,7 @@ IMAGES = Noun(
             given_by={"ImageId": "ImageId"},
             first=("InstanceType", "InstanceName", "Amount", "KeyPairName", "Password", "InternetMaxBandwidthOut"),
             states=_READY,
+            made="InstanceIdSets.InstanceIdSet",
         ),
         Does(action="CopyImage", first=("DestinationRegionId", "DestinationImageName"), states=_READY),
         Does(action="ExportImage", first=("OSSBucket", "OSSPrefix", "ImageFormat"), states=_READY),

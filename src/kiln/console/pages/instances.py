@@ -21,13 +21,19 @@ INSTANCES = Noun(
         Does(
             action="RunInstances",
             first=("ImageId", "InstanceType", "InstanceName", "Amount", "KeyPairName", "Password"),
+            made="InstanceIdSets.InstanceIdSet",
         ),
     ),
     does=(
         Does(action="StartInstance", states=("Stopped",), is_plain=True),
         Does(action="StopInstance", states=("Running",), first=("ForceStop",)),
         Does(action="RebootInstance", states=("Running",), first=("ForceStop",)),
-        Does(action="CreateImage", first=("ImageName", "ImageFamily", "Description"), states=("Running", "Stopped")),
+        Does(
+            action="CreateImage",
+            first=("ImageName", "ImageFamily", "Description"),
+            states=("Running", "Stopped"),
+            made="ImageId",
+        ),
         Does(action="ReplaceSystemDisk", first=("ImageId", "KeyPairName", "Password"), states=("Stopped",)),
         Does(
             action="ModifyInstanceAttribute",

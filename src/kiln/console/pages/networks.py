@@ -17,8 +17,8 @@ VPCS = Noun(
     filters=("VpcName", "VpcId"),
     makes=(Does(action="CreateVpc", first=("VpcName", "CidrBlock", "Description")),),
     does=(
-        Does(action="CreateVSwitch", first=("ZoneId", "CidrBlock", "VSwitchName")),
-        Does(action="CreateSecurityGroup", first=("SecurityGroupName", "Description")),
+        Does(action="CreateVSwitch", first=("ZoneId", "CidrBlock", "VSwitchName"), made="VSwitchId"),
+        Does(action="CreateSecurityGroup", first=("SecurityGroupName", "Description"), made="SecurityGroupId"),
         Does(action="ModifyVpcAttribute", asked=("VpcName", "Description")),
         Does(action="DeleteVpc", is_grave=True, leaves=True),
     ),

@@ -25,8 +25,13 @@ SNAPSHOTS = Noun(
     ),
     filters=("SnapshotName", "SnapshotIds", "Status", "DiskId", "InstanceId", "SnapshotType", "SourceDiskType"),
     does=(
-        Does(action="CreateImage", first=("ImageName", "ImageFamily", "Description"), states=("accomplished",)),
-        Does(action="CreateDisk", first=("ZoneId", "DiskName", "Size"), states=("accomplished",)),
+        Does(
+            action="CreateImage",
+            first=("ImageName", "ImageFamily", "Description"),
+            states=("accomplished",),
+            made="ImageId",
+        ),
+        Does(action="CreateDisk", first=("ZoneId", "DiskName", "Size"), states=("accomplished",), made="DiskId"),
         Does(action="CopySnapshot", first=("DestinationRegionId", "DestinationSnapshotName"), states=("accomplished",)),
         Does(action="ModifySnapshotAttribute", asked=("SnapshotName", "Description")),
         Does(action="DeleteSnapshot", first=("Force",), is_grave=True, leaves=True),

@@ -12,7 +12,7 @@ from typing import Annotated
 
 from kiln.calls.call import Call
 from kiln.declare.operation import Operation
-from kiln.declare.rules import Count, Doc, Example, Unordered
+from kiln.declare.rules import Count, Doc, Example, Secret, Unordered
 from kiln.declare.shapes import shape
 from kiln.ground.values import dataclass
 from kiln.operations.assistant.parts import contents, errors
@@ -45,7 +45,10 @@ class Input:
     name: CommandName
     type: CommandType
     command_content: Annotated[
-        str, Example("ZWNobyAxMjM="), Doc("The content, of at most 24 KB in Base64. In Base64 without ContentEncoding.")
+        str,
+        Secret(),
+        Example("ZWNobyAxMjM="),
+        Doc("The content, of at most 24 KB in Base64. In Base64 without ContentEncoding."),
     ]
     content_encoding: Encoding = BASE64
     description: CommandDescription | None = None

@@ -9,7 +9,7 @@ from typing import Annotated, Any
 
 from kiln.calls.call import Call
 from kiln.declare.operation import Operation
-from kiln.declare.rules import Clearable, Declined, Doc
+from kiln.declare.rules import Clearable, Declined, Doc, Secret
 from kiln.declare.shapes import shape
 from kiln.ground.values import dataclass
 from kiln.operations.assistant.parts.errors import InvalidCmdIdNotFound
@@ -34,7 +34,10 @@ class Input:
     working_dir: Annotated[WorkingDir | None, Clearable()] = None
     timeout: Timeout | None = None
     command_content: Annotated[
-        str | None, Declined("a command's content cannot be changed; make another command"), Doc("The content.")
+        str | None,
+        Secret(),
+        Declined("a command's content cannot be changed; make another command"),
+        Doc("The content."),
     ] = None
     launcher: Launcher | None = None
 

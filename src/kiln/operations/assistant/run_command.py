@@ -17,7 +17,7 @@ from typing import Annotated
 
 from kiln.calls.call import Call
 from kiln.declare.operation import Operation
-from kiln.declare.rules import Count, Doc, Example, Unordered
+from kiln.declare.rules import Count, Doc, Example, Secret, Unordered
 from kiln.declare.shapes import shape
 from kiln.ground.values import dataclass
 from kiln.operations.assistant.parts import contents, errand, errors, running, targets
@@ -64,7 +64,10 @@ class Input:
     region_id: RegionId
     type: CommandType
     command_content: Annotated[
-        str, Example("df -h"), Doc("The content, of at most 24 KB in Base64. As it is without ContentEncoding.")
+        str,
+        Secret(),
+        Example("df -h"),
+        Doc("The content, of at most 24 KB in Base64. As it is without ContentEncoding."),
     ]
     instance_id: Annotated[
         tuple[InstanceId, ...],

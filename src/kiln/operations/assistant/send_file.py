@@ -11,7 +11,7 @@ from typing import Annotated
 from kiln.calls.call import Call, Job
 from kiln.declare.errors import ApiError
 from kiln.declare.operation import Operation
-from kiln.declare.rules import Count, Doc, Example, OneOf, Pattern, Text, Unordered
+from kiln.declare.rules import Count, Doc, Example, OneOf, Pattern, Secret, Text, Unordered
 from kiln.declare.shapes import shape
 from kiln.ground.units import KiB
 from kiln.ground.values import dataclass
@@ -69,7 +69,7 @@ class Input:
         Example("/etc/app"),
         Doc("The folder in the guest. It is made where it is not there."),
     ]
-    content: Annotated[str, Example("answer = 42"), Doc("The content, of at most 32 KB in Base64.")]
+    content: Annotated[str, Secret(), Example("answer = 42"), Doc("The content, of at most 32 KB in Base64.")]
     instance_id: Annotated[
         tuple[InstanceId, ...],
         Unordered(),

@@ -16,7 +16,7 @@ from kiln.calls.call import Call, Job, NotYet
 from kiln.declare.errors import ApiError
 from kiln.declare.facts import facts
 from kiln.declare.operation import Operation
-from kiln.declare.rules import Accepted, Declined, Doc, Example
+from kiln.declare.rules import Accepted, Declined, Doc, Example, Secret
 from kiln.declare.shapes import shape
 from kiln.declare.states import DiskStatus, InstanceStatus, TaskStatus
 from kiln.ground.killpoints import reach
@@ -89,7 +89,7 @@ class Input:
     ] = None
     delete_with_instance: Annotated[bool, Doc("Whether the disk is deleted when the instance is released.")] = False
     bootable: Annotated[bool, Doc("Attach it as the system disk.")] = False
-    password: Annotated[str | None, _KEPT, Doc("A password for the system.")] = None
+    password: Annotated[str | None, Secret(), _KEPT, Doc("A password for the system.")] = None
     key_pair_name: Annotated[str | None, _KEPT, Doc("A key pair for the system.")] = None
     force: Annotated[
         bool | None, Accepted("It is for regional disks, of which there are none."), Doc("Take it from elsewhere.")

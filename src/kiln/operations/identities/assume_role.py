@@ -17,7 +17,7 @@ from kiln.calls.call import Call
 from kiln.calls.sessions import PREFIX, Session, SessionKey, to_text
 from kiln.declare.errors import ApiError
 from kiln.declare.operation import Operation
-from kiln.declare.rules import Accepted, Between, Declined, Doc, Example, Pattern
+from kiln.declare.rules import Accepted, Between, Declined, Doc, Example, Pattern, Secret
 from kiln.declare.shapes import shape
 from kiln.ground.clock import to_seconds_text
 
@@ -93,8 +93,8 @@ class CredentialsOutput:
     """The key."""
 
     access_key_id: Annotated[str, Example("STS.NUgYrLnoC37mZZCNnAbez4Kj"), Doc("Its ID.")]
-    access_key_secret: Annotated[str, Example("CVwjCkNzTMupZ8NbTCxCBRq3K16jtcWF"), Doc("Its secret.")]
-    security_token: Annotated[str, Example("v1:aGVsbG8="), Doc("The token, which is sent with each request.")]
+    access_key_secret: Annotated[str, Secret(), Example("CVwjCkNzTMupZ8NbTCxCBRq3K16jtcWF"), Doc("Its secret.")]
+    security_token: Annotated[str, Secret(), Example("v1:aGVsbG8="), Doc("The token, which is sent with each request.")]
     expiration: Annotated[str, Example("2026-11-23T07:07:05Z"), Doc("Until when it is good.")]
 
 

@@ -13,7 +13,7 @@ from typing import Annotated, Any
 from kiln.calls.call import Call
 from kiln.declare.errors import ApiError
 from kiln.declare.operation import Operation
-from kiln.declare.rules import Accepted, Clearable, Count, Doc, Unordered, Wire
+from kiln.declare.rules import Accepted, Clearable, Count, Doc, Secret, Unordered, Wire
 from kiln.declare.shapes import shape
 from kiln.declare.states import InstanceStatus
 from kiln.ground.units import KiB
@@ -73,7 +73,7 @@ class CpuOptions:
 class RemoteConnectionOptions:
     """The remote console."""
 
-    password: Annotated[str | None, _VNC, Doc("Its password.")] = None
+    password: Annotated[str | None, Secret(), _VNC, Doc("Its password.")] = None
     type: Annotated[str | None, _VNC, Doc("Its type.")] = None
 
 
@@ -89,6 +89,7 @@ class Input:
     password: Password | None = None
     user_data: Annotated[
         str | None,
+        Secret(),
         Base64(InvalidUserDataBase64FormatInvalidOfModify),
         Raw(32 * KiB),
         Clearable(),

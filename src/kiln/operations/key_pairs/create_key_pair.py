@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 
 from kiln.calls.call import Call
 from kiln.declare.operation import Operation
-from kiln.declare.rules import Doc, Example
+from kiln.declare.rules import Doc, Example, Secret
 from kiln.declare.shapes import shape
 from kiln.ground.values import dataclass
 from kiln.operations.key_pairs.parts import named, public_keys
@@ -36,7 +36,9 @@ class Output:
     key_pair_finger_print: Annotated[
         str, Example("89:f0:ba:62:ac:b8:aa:e1:61:5e:fd:81:69:86:6d:6b"), Doc("The MD5 of the public key.")
     ]
-    private_key_body: Annotated[str, Doc("The private key, unencrypted, in PEM. It is told here and nowhere else.")]
+    private_key_body: Annotated[
+        str, Secret(), Doc("The private key, unencrypted, in PEM. It is told here and nowhere else.")
+    ]
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -11,7 +11,7 @@ import re
 from typing import Annotated, Any
 
 from kiln.declare.errors import ApiError
-from kiln.declare.rules import Doc, Example, More, Name
+from kiln.declare.rules import Doc, Example, More, Name, Secret
 from kiln.ground import base64_text
 from kiln.ground.units import KiB
 from kiln.ground.values import dataclass
@@ -152,7 +152,7 @@ HostName = Annotated[
     ),
     TOLD,
 ]
-Password = Annotated[str, Strong(), Example("EcsV587!"), Doc("The password of the administrator."), _GIVEN]
+Password = Annotated[str, Secret(), Strong(), Example("EcsV587!"), Doc("The password of the administrator."), _GIVEN]
 PasswordInherit = Annotated[
     bool,
     Doc(
@@ -162,6 +162,7 @@ PasswordInherit = Annotated[
 ]
 UserData = Annotated[
     str,
+    Secret(),
     Base64(),
     Raw(32 * KiB),
     Example("ZWNobyBoZWxsbyBlY3Mh"),

@@ -21,7 +21,7 @@ from kiln.calls.terminals import MOST_OPEN, Terminal, hash_of
 from kiln.declare.errors import ApiError, InvalidParameter
 from kiln.declare.ids import new_id
 from kiln.declare.operation import Idempotence, Operation
-from kiln.declare.rules import Accepted, Count, Declined, Doc, Example, Missing, OneOf, Unordered, Wire
+from kiln.declare.rules import Accepted, Count, Declined, Doc, Example, Missing, OneOf, Secret, Unordered, Wire
 from kiln.declare.shapes import shape
 from kiln.declare.states import InstanceStatus
 from kiln.operations.errors.instances import (
@@ -111,11 +111,13 @@ class Output:
     session_id: Annotated[str, Example("ts-bp1c2f7y3ouxkz9w5h0q"), Doc("The ID of the session.")]
     security_token: Annotated[
         str,
+        Secret(),
         Example("u7Yt0S4vQm1rJc9LwX2eZp8nBa5kFh3dGi6oTqRsUxE"),
         Doc("The token in the URL; it may be sent as the header X-Acs-Session-Token instead. Whoever has it can join."),
     ]
     web_socket_url: Annotated[
         str,
+        Secret(),
         Example("ws://127.0.0.1:8787/session?sessionid=ts-bp1c2f7y3ouxkz9w5h0q&token=u7Yt0S4vQm1rJc9LwX2eZp8nBa5kFh3d"),
         Doc("Where to connect, at the address at which the request came: wss:// where that was by TLS."),
     ]

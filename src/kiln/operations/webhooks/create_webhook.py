@@ -17,7 +17,7 @@ from kiln.declare.cloud_events import STATE_TYPES
 from kiln.declare.errors import ApiError, InvalidParameter
 from kiln.declare.ids import new_id
 from kiln.declare.operation import Operation
-from kiln.declare.rules import Ascii, Count, Doc, Example, OneOf, Unordered
+from kiln.declare.rules import Ascii, Count, Doc, Example, OneOf, Secret, Unordered
 from kiln.declare.shapes import shape
 from kiln.operations.webhooks.parts.named import NoRegionId, OperationDeniedWebhooksOff
 from kiln.store.webhooks import SECRET_PREFIX, Webhook, webhooks
@@ -58,6 +58,7 @@ class Output:
     webhook_id: Annotated[str, Example("wh-bp67acfmxazb4p8xk3ie"), Doc("The ID of the webhook.")]
     secret: Annotated[
         str,
+        Secret(),
         Example("whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSwqLGwpUZnEhQ="),
         Doc("What signatures are made with: `whsec_` and the key in Base64. It is told here and nowhere else."),
     ]

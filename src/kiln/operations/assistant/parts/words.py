@@ -6,7 +6,7 @@ import base64
 from typing import Annotated
 
 from kiln.declare.operation import Idempotence
-from kiln.declare.rules import Accepted, Between, Composed, Declined, Doc, Example, OneOf, Pattern, Text
+from kiln.declare.rules import Accepted, Between, Composed, Declined, Doc, Example, OneOf, Pattern, Secret, Text
 from kiln.declare.states import InvocationStatus
 from kiln.ground.units import DAY_S
 from kiln.operations.assistant.parts import errors
@@ -68,6 +68,7 @@ Username = Annotated[
 EnableParameter = Annotated[bool, Doc("Whether {{name}} in the content stands for a parameter.")]
 Parameters = Annotated[
     str,
+    Secret(),
     Example('{"name":"Jack"}'),
     Doc("A JSON object: what stands for {{name}} in the content, for each name."),
 ]

@@ -1,0 +1,153 @@
+"""The audit: writes down each call that changes something, in the transaction of the change.
+
+So there is no change without its line, and no line of what was rolled back. Calls
+that were refused change nothing, and are written some seconds later, those that
+are alike as one (``refusals``). Reads and dry runs are not written down.
+
+How a row is told: ``kiln.operations.audit.parts.events``.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Any, Protocol
+
+from kiln.calls.call import Ports
+from kiln.calls.origin import Origin
+from kiln.declare.errors import ApiError
+from kiln.declare.ids import LETTERS, PREFIXES, new_request_id
+from kiln.declare.operation import Operation
+from kiln.declare.products import ActionKey
+from kiln.operations.audit.parts.events import TYPES
+from kiln.store import audit
+from kiln.store.database import Transaction
+from kiln.wire.encode import to_json
+from kiln.wire.refusals import Refusals
+from kiln.wire.telling import CUT, Telling
+
+_LONGEST_AGENT = 256
+_LONGEST_REGION = 64
+_LONGEST_DETAIL = 16384  #: Bytes; of a longer one the answer is left out.
+_MOST_RESOURCES = 200
+
+_PREFIXES = "|".join(PREFIXES[noun] for noun in TYPES)
+_ids = re.compile(rf"(?<![0-9A-Za-z-])(?:{_PREFIXES})-[0-9a-z]{{{LETTERS}}}(?![0-9A-Za-z-])").findall
+
+#: Parameters that name a resource without an identifier, and the prefix of those that it has.
+_NAMING = {"KeyPairName": PREFIXES["key_pair"]}
+
+
+class Asked(Protocol):
+    """A call."""
+
+    @property
+    def account(self) -> str: ...
+    @property
+    def key(self) -> ActionKey: ...
+    @property
+    def operation(self) -> Operation[Any, Any, Any]: ...
+    @property
+    def params(self) -> Mapping[str, str]: ...
+    @property
+    def origin(self) -> Origin: ...
+
+
+class Audit:
+    """See the module. Safe to use from any thread. With *is_on* false nothing is written down."""
+
+    def __init__(self, ports: Ports, *, is_on: bool = True) -> None:
+        self._ports = ports
+        self._is_on = is_on
+        self._tellings: dict[type, Telling] = {}
+        self._refusals = Refusals()
+
+    def record(self, tx: Transaction, asked: Asked, at: float, answer: dict[str, Any]) -> None:
+        """Write down in *tx* that the call was answered with *answer*."""
+        if self._is_on:
+            told = self._telling(asked.operation).answer(answer)
+            audit.write(tx, self._row(asked, at, {"a": told}, ""))
+
+    def refused(self, asked: Asked, at: float, error: ApiError) -> None:
+        """Remember that the call was refused with *error*; ``write_refused`` writes it down."""
+        if not self._is_on:
+            return
+
+        def tell() -> dict[str, Any]:
+            words = self._telling(asked.operation).without_secrets(str(error), asked.params)
+            return self._row(asked, at, {"m": words}, error.code)
+
+        origin = asked.origin
+        self._refusals.note(asked.account, (origin.access_key_id, origin.peer, asked.key, error.code), tell)
+
+    def write_refused(self) -> int:
+        """Write down the calls that were refused since the last time; returns how many rows that were."""
+        rows = self._refusals.take()
+
+        def write(tx: Transaction) -> None:
+            for row in rows:
+                audit.write(tx, row)
+
+        if rows:
+            try:
+                self._ports.database.write(write)
+            except BaseException:
+                self._refusals.put_back(rows)
+                raise
+        return len(rows)
+
+    def _telling(self, operation: Operation[Any, Any, Any]) -> Telling:
+        found = self._tellings.get(operation.input)
+        if found is None:
+            found = self._tellings[operation.input] = Telling(operation)
+        return found
+
+    def _row(self, asked: Asked, at: float, detail: dict[str, Any], code: str) -> dict[str, Any]:
+        """The columns of the row; *detail* is what is told of the outcome."""
+        origin, params = asked.origin, self._telling(asked.operation).request(asked.params)
+        detail["p"] = params
+        named = asked.params.get("RegionId") or origin.region
+        detail["r"] = named[:_LONGEST_REGION] if named else self._ports.deployment.regions[0]
+        detail["s"] = origin.reached_at(self._ports.deployment.endpoint)
+        detail["i"] = origin.peer
+        detail["u"] = origin.user_agent[:_LONGEST_AGENT]
+        caller = "root"
+        if origin.is_tls:
+            detail["t"] = True
+        if origin.session is not None or origin.person:
+            caller = _identify(asked.account, origin, detail)
+        told = to_json(detail)
+        if len(told) > _LONGEST_DETAIL:
+            told = to_json(detail | {"a": {CUT: CUT}})
+        text = told.decode()
+        return {
+            "account": asked.account,
+            "at": at,
+            "id": origin.request_id or new_request_id(),
+            "service": asked.key.product.name,
+            "name": asked.key.action,
+            "caller": caller,
+            "access_key": origin.access_key_id,
+            "error": code,
+            "resources": _resources(text, params),
+            "detail": text,
+        }
+
+
+def _identify(account: str, origin: Origin, detail: dict[str, Any]) -> str:
+    """The name of who called without being the account itself: a person with its app, or who has taken a role of it."""
+    session = origin.session
+    if session is None:
+        detail |= {"k": "ram-user", "q": origin.person}
+        return origin.person
+    detail |= {"k": "assumed-role", "q": f"{session.role_id(account)}:{session.name}", "f": session.parent}
+    return f"{session.role}:{session.name}"
+
+
+def _resources(text: str, params: Mapping[str, str]) -> str:
+    """What the call was about: all that is named in what was sent and answered."""
+    words = _ids(text)
+    for parameter, prefix in _NAMING.items():
+        if parameter in params:
+            words.append(f"{prefix}={params[parameter]}")
+    return f" {' '.join(dict.fromkeys(words[-_MOST_RESOURCES:]))} "
