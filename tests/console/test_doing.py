@@ -150,6 +150,49 @@ def test_goes_back_to_the_list_when_what_it_was_about_is_gone(window):
     assert done.place == "/snapshots"
 
 
+def test_goes_to_what_was_made_of_what_it_was_about(window):
+    snapshot = a_snapshot(window.cloud, source_disk_type="system")
+
+    done = window.submit(f"/snapshots/{snapshot.id}/CreateImage", {"ImageName": "web", "is_sure": "1"})
+
+    (image,) = window.cloud.call("DescribeImages", Status="ALL")["Images"]["Image"]
+    assert done.place == f"/images/{image['ImageId']}"
+
+
+def test_says_which_disks_an_image_will_have_and_how_consistent_they_are_to_be_expected(window):
+    stopped, running = an_instance(window.cloud, data_disks=1), an_instance(window.cloud, status="Running")
+
+    told = window.get(f"/instances/{stopped.id}/CreateImage").words
+    assert "/dev/xvda, system, 20 GiB" in told
+    assert "/dev/xvdb, data, 20 GiB" in told
+    assert "It is stopped" in told
+    assert "crash-consistent" in window.get(f"/instances/{running.id}/CreateImage").words
+
+
+def test_offers_what_there_is(window):
+    instance = an_instance(window.cloud, name="web-1")
+
+    page = window.get("/images/CreateImage")
+
+    offered = [given["value"] for tag, given in page.tags if tag == "option" and given.get("value")]
+    assert instance.id in offered
+    assert "web-1, Stopped" in page.words
+    assert "1 vCPU, 0.5 GiB" in window.get("/instances/RunInstances").words
+
+
+def test_says_nothing_of_what_is_still_missing_while_a_form_is_being_filled_in(window):
+    page = window.get("/instances/RunInstances")
+    fields = {"form_token": page.form_token, "client_token": page.value("client_token"), "InstanceName": "web"}
+
+    early = window.post("/instances/RunInstances", fields, hx_request="true")
+    sent = window.post("/instances/RunInstances", fields)
+    wrong = window.post("/instances/RunInstances", {**fields, "ImageId": "m-1", "InstanceType": "t"}, hx_request="true")
+
+    assert "RequestId" not in early.words
+    assert "MissingParameter" in sent.words
+    assert "RequestId" in wrong.words
+
+
 @pytest.mark.parametrize(
     ("form", "params"),
     [

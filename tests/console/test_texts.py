@@ -12,6 +12,7 @@ import pytest
 from kiln.client import catalogue
 from kiln.console import static, texts
 from kiln.console.app import PAGES
+from kiln.console.nouns.noun import PLACES
 from kiln.console.rendering import TEMPLATES
 from kiln.console.texts import LANGUAGES, Texts, preferred
 
@@ -42,9 +43,8 @@ def test_everything_is_said_in_every_language_with_the_same_places():
 
 def test_what_is_said_somewhere_is_there_and_nothing_else():
     written = "\n".join(path.read_text() for path in (*TEMPLATES.glob("*.html"), *SOURCE.rglob("*.py")))
-    said = set(re.findall(r'\b(?:t|texts)\(\s*"([\w.-]+)"', written)) | set(
-        re.findall(r'Way\("[^"]+", "([\w.-]+)"', written)
-    )
+    called = set(re.findall(r'\b(?:t|texts)\(\s*"([\w.-]+)"', written))
+    said = {name for name in texts.load() if f'"{name}"' in written} | called
     for noun in nouns():
         assert noun.columns
         said |= {f"noun.{noun.name}", f"empty.{noun.name}", *(f"column.{name}" for name in noun.columns)}
@@ -65,6 +65,8 @@ def test_nouns_name_what_the_api_has():
         for does in (*noun.makes, *noun.does):
             taken = (*does.given_by, *does.fixed, *does.first, *(does.asked or ()))
             assert [name for name in taken if known.action(does.action).parameter(name) is None] == [], does
+            assert not does.made or does.made.split(".")[-1] in PLACES, does
+            assert not does.made or known.action(does.action).answer.part(does.made.split(".")[0]), does
 
 
 @pytest.mark.parametrize(

@@ -21,6 +21,7 @@ from tests.clouds import ACCOUNT, REGION, Cloud
 from tests.wire.paths.site import Keys as MemoryKeys
 from tests.wire.paths.site import start_site
 
+HEALTH = {"checks": {"database": "ok", "pool": "it can only be read"}}
 HOST = "127.0.0.1:8787"
 
 
@@ -81,6 +82,7 @@ class Browser:
     console: Console
     sessions: Sessions
     cloud: Cloud
+    endpoint: str
     keys: MemoryKeys  #: What the service knows; each can be switched off.
     ids: dict[str, str] = field(default_factory=dict)  #: Of what there is, by the name of its pages.
     cookies: dict[str, str] = field(default_factory=dict)
@@ -107,7 +109,7 @@ class Browser:
 
     def other(self) -> Browser:
         """Another browser before the same console."""
-        return Browser(self.console, self.sessions, self.cloud, self.keys, self.ids)
+        return Browser(self.console, self.sessions, self.cloud, self.endpoint, self.keys, self.ids)
 
     def sign_in(self, account: str = ACCOUNT) -> None:
         token = self.sessions.make_link(Keys(account, f"secret-{account}"))
@@ -151,13 +153,13 @@ class Browser:
 @contextmanager
 def open_window(cloud: Cloud) -> Iterator[Browser]:
     """A browser that has not signed in, before a console of *cloud*."""
-    with start_site(cloud, Limits(), Room(200, 200)) as served:
+    with start_site(cloud, Limits(), Room(200, 200), lambda: (True, HEALTH)) as served:
         sessions = Sessions(cloud.clock)
         endpoint = "http://{}:{}".format(*served.address)
         hosts = Hosts(["kiln.example.com", "*.lan"])
         place = Place(endpoint=endpoint, region=REGION, hosts=hosts, sessions=sessions, clock=cloud.clock)
         console = Console(place)
         try:
-            yield Browser(console, sessions, cloud, served.keys)
+            yield Browser(console, sessions, cloud, endpoint, served.keys)
         finally:
             console.end()

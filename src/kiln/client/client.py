@@ -162,6 +162,14 @@ class Client:
             if not found or (given["NextToken"] is None if by_token else seen >= answer.get("TotalCount", 0)):
                 return
 
+    def readiness(self) -> Mapping[str, str]:
+        """What a Kiln says of each of its parts, ``ok`` or what is wrong; nothing where nobody says that."""
+        try:
+            told = json.loads(self._transport.send("GET", "/readyz", {}).body)
+            return {str(name): str(state) for name, state in told["checks"].items()}
+        except (Unreachable, ValueError, TypeError, KeyError, AttributeError):
+            return {}
+
     def news(self, resource: str) -> News:
         """What is told of a resource while it changes, to be closed by the caller."""
         return News(lambda: self._open_stream("text/event-stream"), resource)

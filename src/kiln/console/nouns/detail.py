@@ -10,6 +10,8 @@ from kiln.console.nouns.cells import cell, facts, is_moving
 from kiln.console.nouns.noun import Does, Noun
 from kiln.console.visit import NotFound, Shown, Visit
 
+_SAME = "Always "  #: How the help of a field begins that is the same in every answer.
+
 
 def find(noun: Noun, visit: Visit, id: str) -> Mapping[str, Any]:  # noqa: A002 - it is what the API calls it.
     """The row of that ID. Raises NotFound, and what ``Client.call`` raises."""
@@ -33,7 +35,8 @@ def show(noun: Noun, visit: Visit) -> Shown:
     assert action.listing is not None
     state = str(row.get(noun.state, ""))
     all_facts = list(facts(action.listing[1].parts, row, noun))
-    said = [one for one in all_facts if one.cell.text or one.rows]
+    # What is so of all rows says nothing of this one.
+    said = [one for one in all_facts if (one.cell.text or one.rows) and not one.doc.startswith(_SAME)]
     return {
         "noun": noun,
         "id": str(row[noun.id]),

@@ -15,6 +15,7 @@ from kiln.console.nouns.detail import find
 from kiln.console.nouns.fields import SECRET, Fields, of_action, to_params
 from kiln.console.nouns.noun import PLACES, Does, Noun
 from kiln.console.nouns.offers import of_fields
+from kiln.console.recipes import of_request
 from kiln.console.visit import Shown, Visit
 
 _TOKEN = "client_token"  # noqa: S105 - the field's name.
@@ -37,12 +38,16 @@ def do(noun: Noun, does: Does, visit: Visit) -> Shown | Answer:
     try:
         if not is_sure and action.dry_run and action.parameter("DryRun") is not None:
             _passes(visit, action, params)
-            return _shown(noun, does, visit, row, fields=filled, would=_without_secrets(params))
+            would = _without_secrets(params)
+            recipes = of_request(action, would, visit.signed.region)
+            return _shown(noun, does, visit, row, fields=filled, would=would, recipes=recipes)
         if action.is_idempotent:
             params["ClientToken"] = visit.asked.given(_TOKEN) or uuid.uuid4().hex
         answer = visit.call(does.action, params)
     except ApiFailure as failure:
-        return _shown(noun, does, visit, row, fields=filled, failure=failure)
+        # While a form is being filled in, what is missing is still to come.
+        is_early = _is_live(visit) and failure.code.startswith("Missing")
+        return _shown(noun, does, visit, row, fields=filled, failure=None if is_early else failure)
     except ParameterRefused as refused:
         return _shown(noun, does, visit, row, fields=filled, refused=str(refused))
     visit.signed.held.pop(visit.asked.given(_TOKEN), None)
@@ -87,6 +92,9 @@ def _shown(noun: Noun, does: Does, visit: Visit, row: Mapping[str, Any], *, fiel
         "failure": None,
         "refused": "",
         "would": None,
+        "is_live": _is_live(visit),
+        "recipes": [],
+        "told": does.tells(visit, row) if does.tells is not None else [],
         **more,
     }
 
@@ -106,6 +114,11 @@ def _made(words: Sequence[str], answer: Any) -> str:
         answer = answer[word]
     first = answer[0] if isinstance(answer, list) else answer
     return f"/{PLACES[words[-1]]}/{quote(str(first), safe='')}"
+
+
+def _is_live(visit: Visit) -> bool:
+    """Whether a script asks while the form is being filled in."""
+    return "hx-request" in visit.asked.headers
 
 
 def _without_secrets(params: Mapping[str, Any]) -> dict[str, Any]:

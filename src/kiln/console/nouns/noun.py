@@ -6,9 +6,11 @@ what a field of an answer means. A new noun is one declaration.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import field
+from typing import Any
 
+from kiln.console.visit import Visit
 from kiln.ground.values import dataclass
 
 #: Where the pages of a noun lie, by the fields of answers that hold its ID.
@@ -24,6 +26,7 @@ PLACES: Mapping[str, str] = {
     "SecurityGroupId": "security-groups",
     "KeyPairName": "key-pairs",
     "InstanceIdSet": "instances",
+    "TaskId": "tasks",
 }
 
 
@@ -51,6 +54,8 @@ class Does:
     states: tuple[str, ...] = ()  #: In these alone it is offered; empty: in all.
     leaves: bool = False  #: Whether the row is gone afterwards.
     made: str = ""  #: Of the answer, the field with what was made, to be looked at next; of a list of IDs the first.
+    tells: Callable[[Visit, Mapping[str, Any]], list[str]] | None = None
+    """What is to be known of the row before, in sentences of the visitor's language."""
 
     @property
     def called(self) -> str:

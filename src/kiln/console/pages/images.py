@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from kiln.console.nouns import family
+from kiln.console.nouns import detail, family
 from kiln.console.nouns.noun import Does, Noun, Tab
-from kiln.console.visit import Page
+from kiln.console.recipes import Recipe, by_packer, of_request
+from kiln.console.visit import Page, Shown, Visit
 
 _READY = ("Available", "Deprecated")
 
@@ -40,7 +41,7 @@ IMAGES = Noun(
             made="InstanceIdSets.InstanceIdSet",
         ),
         Does(action="CopyImage", first=("DestinationRegionId", "DestinationImageName"), states=_READY),
-        Does(action="ExportImage", first=("OSSBucket", "OSSPrefix", "ImageFormat"), states=_READY),
+        Does(action="ExportImage", made="TaskId", first=("OSSBucket", "OSSPrefix", "ImageFormat"), states=_READY),
         Does(action="ModifyImageAttribute", asked=("ImageName", "ImageFamily", "Description", "BootMode")),
         Does(action="ModifyImageSharePermission", asked=("AddAccount", "RemoveAccount"), states=_READY),
         Does(
@@ -62,4 +63,24 @@ IMAGES = Noun(
     ),
 )
 
-PAGES: tuple[Page, ...] = tuple(family.pages(IMAGES))
+_USERS = 20
+
+
+def show(noun: Noun, visit: Visit) -> Shown:
+    """An image, who runs on it, and whom it is shared with."""
+    shown = detail.show(noun, visit)
+    running = visit.call("DescribeInstances", ImageId=shown["id"], PageSize=_USERS)
+    is_own = next(fact.cell.text for fact in shown["facts"] if fact.name == "ImageOwnerAlias") == "self"
+    shares = visit.call("DescribeImageSharePermission", ImageId=shown["id"])["Accounts"]["Account"] if is_own else []
+    asked = {"ImageId": shown["id"], "Status": "ALL"}
+    recipes = of_request(visit.catalogue.action(noun.action), asked, visit.signed.region)
+    return {
+        **shown,
+        "users": running["Instances"]["Instance"],
+        "users_total": running["TotalCount"],
+        "shares": [one["AliyunId"] for one in shares],
+        "recipes": [*recipes, Recipe("Packer", by_packer(shown["id"], visit.signed.region))],
+    }
+
+
+PAGES: tuple[Page, ...] = tuple(family.pages(IMAGES, show=show, one="image.html"))

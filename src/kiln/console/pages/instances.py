@@ -3,10 +3,28 @@
 from __future__ import annotations
 
 import base64
+from collections.abc import Mapping
+from typing import Any
 
 from kiln.console.nouns import detail, family
 from kiln.console.nouns.noun import Does, Noun
 from kiln.console.visit import Page, Shown, Visit
+
+_DISKS = 100  #: An instance has 17 at most.
+
+
+def tell_of_capture(visit: Visit, row: Mapping[str, Any]) -> list[str]:
+    """Which disks an image of the instance will have, and how consistent they are to be expected."""
+    id = row["InstanceId"]  # noqa: A001 - it is what the API calls it.
+    disks = visit.call("DescribeDisks", InstanceId=id, PageSize=_DISKS)["Disks"]["Disk"]
+    told = [visit.texts("capture.disk", device=one["Device"], size=one["Size"], type=one["Type"]) for one in disks]
+    if row["Status"] == "Stopped":
+        return [*told, visit.texts("capture.stopped")]
+    agents = visit.call("DescribeCloudAssistantStatus", {"InstanceId.1": id})
+    (agent,) = agents["InstanceCloudAssistantStatusSet"]["InstanceCloudAssistantStatus"]
+    has_agent = agent["CloudAssistantStatus"] == "true"
+    return [*told, visit.texts("capture.quiesced" if has_agent else "capture.crash_consistent")]
+
 
 INSTANCES = Noun(
     name="instances",
@@ -33,6 +51,7 @@ INSTANCES = Noun(
             first=("ImageName", "ImageFamily", "Description"),
             states=("Running", "Stopped"),
             made="ImageId",
+            tells=tell_of_capture,
         ),
         Does(action="ReplaceSystemDisk", first=("ImageId", "KeyPairName", "Password"), states=("Stopped",)),
         Does(
@@ -42,6 +61,12 @@ INSTANCES = Noun(
         Does(action="DeleteInstance", first=("Force",), is_grave=True, leaves=True),
     ),
 )
+
+
+def show(noun: Noun, visit: Visit) -> Shown:
+    """An instance and its disks."""
+    shown = detail.show(noun, visit)
+    return {**shown, "disks": visit.call("DescribeDisks", InstanceId=shown["id"], PageSize=_DISKS)["Disks"]["Disk"]}
 
 
 def show_output(visit: Visit) -> Shown:
@@ -57,6 +82,6 @@ def show_output(visit: Visit) -> Shown:
 
 
 PAGES: tuple[Page, ...] = (
-    *family.pages(INSTANCES),
+    *family.pages(INSTANCES, show=show, one="instance.html"),
     Page(at="/instances/{id}/output", run=show_output, template="output.html"),
 )

@@ -22,6 +22,7 @@ def show(visit: Visit) -> Shown:
         counts.append((noun, int(visit.call(noun.action, given).get("TotalCount", 0))))
     failed = visit.call(TASKS.action, TaskStatus="Failed", PageSize=_LATELY)["TaskSet"]["Task"]
     return {
+        "health": visit.signed.client.readiness(),
         "counts": counts,
         "failed": [(one, _why(visit, one["TaskId"])) for one in failed],
         "is_empty": not any(count for _, count in counts),

@@ -32,7 +32,11 @@ SNAPSHOTS = Noun(
             made="ImageId",
         ),
         Does(action="CreateDisk", first=("ZoneId", "DiskName", "Size"), states=("accomplished",), made="DiskId"),
-        Does(action="CopySnapshot", first=("DestinationRegionId", "DestinationSnapshotName"), states=("accomplished",)),
+        Does(
+            action="CopySnapshot",
+            first=("DestinationRegionId", "DestinationSnapshotName"),
+            states=("accomplished",),
+        ),
         Does(action="ModifySnapshotAttribute", asked=("SnapshotName", "Description")),
         Does(action="DeleteSnapshot", first=("Force",), is_grave=True, leaves=True),
     ),

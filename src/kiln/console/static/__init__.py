@@ -36,18 +36,22 @@ VENDORED: tuple[Vendored, ...] = (
 )
 
 
+#: Scripts that a page asks for as one.
+_BUNDLES = {"console.js": ("htmx-2.0.11.min.js", "copy.js")}
+
+
 class Static:
     """The files, read once."""
 
     def __init__(self) -> None:
-        files = sorted(path for path in FOLDER.iterdir() if path.suffix in _KINDS)
         self._answers: dict[str, Answer] = {}
         self._urls: dict[str, str] = {}
-        for path in files:
-            content = path.read_bytes()
-            named = f"{hashlib.sha256(content).hexdigest()[:12]}/{path.name}"
-            self._answers[named] = Answer(body=content, kind=_KINDS[path.suffix], is_kept=True)
-            self._urls[path.name] = f"{ROOT}/static/{named}"
+        found = {path.name: path.read_bytes() for path in sorted(FOLDER.iterdir()) if path.suffix in _KINDS}
+        found |= {name: b"\n".join(found[part] for part in parts) for name, parts in _BUNDLES.items()}
+        for name, content in found.items():
+            named = f"{hashlib.sha256(content).hexdigest()[:12]}/{name}"
+            self._answers[named] = Answer(body=content, kind=_KINDS[Path(name).suffix], is_kept=True)
+            self._urls[name] = f"{ROOT}/static/{named}"
 
     def url(self, name: str) -> str:
         """Where a browser finds *name*. Raises KeyError."""

@@ -1,0 +1,66 @@
+"""The pages of one thing, and the first page: what they say beside the facts."""
+
+from __future__ import annotations
+
+from kiln.console.nouns.cells import cell, mood
+from kiln.console.pages.images import IMAGES
+from kiln.store.images import images
+from tests.clouds import OTHER
+from tests.operations.images.gallery import an_image, share
+from tests.stock import an_instance
+
+
+def test_an_image_says_who_runs_on_it_and_whom_it_is_shared_with(window):
+    image = an_image(window.cloud)
+    instance = an_instance(window.cloud, image=image.id, name="web-1")
+    share(window.cloud, image.id)
+
+    page = window.get(f"/images/{image.id}")
+
+    assert f"web-1 {instance.id} Stopped" in page.words
+    assert f"Shared with: {OTHER}" in page.words
+    assert '"source_image": "' + image.id in page.words
+
+
+def test_what_is_so_of_all_images_is_not_said_of_one(window):
+    page = window.get(f"/images/{an_image(window.cloud).id}")
+
+    assert "IsPublic" not in page.words
+    assert "BootMode" in page.words
+
+
+def test_an_instance_shows_its_disks_and_what_its_console_has_printed(window):
+    instance = an_instance(window.cloud)
+
+    page = window.get(f"/instances/{instance.id}")
+
+    assert "/dev/xvda, system, 20 GiB" in page.words
+    assert f"/console/instances/{instance.id}/output" in page.text
+    assert "printed nothing" in window.get(f"/instances/{instance.id}/output").words
+
+
+def test_a_failed_image_says_why(window):
+    image = an_image(window.cloud)
+    failed = {"status": "CreateFailed", "error_code": "InvalidImageFormat", "error_message": "it is a poem"}
+    window.cloud.ports.database.write(lambda tx: images.update(tx, failed, id=image.id))
+
+    assert "InvalidImageFormat it is a poem" in window.get(f"/images/{image.id}").words
+
+
+def test_the_first_page_counts_and_says_how_the_parts_are(window):
+    an_image(window.cloud)
+
+    page = window.get("/")
+
+    assert "1 Images 0 Instances" in page.words
+    assert "Health of the parts database pool it can only be read" in page.words
+
+
+def test_a_state_on_its_way_shows_how_far_it_is():
+    row = {"Status": "Creating", "Progress": "37%"}
+
+    shown = cell("Status", "Creating", IMAGES, row)
+
+    assert (shown.mood, shown.percent) == ("moving", 37)
+    assert cell("Status", "Available", IMAGES, {"Progress": "100%"}).percent is None
+    assert mood("") == ""
