@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from contextlib import ExitStack, closing
 from dataclasses import replace
 
@@ -15,6 +16,7 @@ from kiln.wire.http.bounds import Room
 from kiln.wire.paths.events import Limits
 from tests.client.relay import relayed
 from tests.clouds import ACCOUNT, REGION, make_cloud
+from tests.waiting import wait_for
 from tests.wire.paths.site import start_site
 
 ROOM = Room(100, 100)
@@ -46,6 +48,21 @@ def test_goes_on_after_the_stream_broke_and_says_that_it_did(tmp_path, sqlite):
             second = add_image(sqlite)
             assert next(feed).event["data"]["resourceId"] == second
             feed.close()
+
+
+def test_ends_when_another_thread_closes_it(tmp_path, sqlite):
+    cloud = make_cloud(tmp_path, sqlite)
+    with start_site(cloud, Limits(), ROOM) as site, client_of(cloud, "http://{}:{}".format(*site.address)) as client:
+        feed = client.feed()
+        heard = []
+        reading = threading.Thread(target=lambda: heard.extend(feed))
+        reading.start()
+        wait_for(lambda: feed._connection is not None)
+        feed.close()
+        reading.join(20)
+
+        assert not reading.is_alive()
+        assert [one.word for one in heard] in ([], ["listening"])
 
 
 def test_says_so_where_the_service_tells_that_something_was_missed(tmp_path, sqlite):

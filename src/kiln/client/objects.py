@@ -26,6 +26,7 @@ from kiln.ground.values import dataclass
 PART = 8 * MiB
 _MOST_PARTS = 10_000
 _ALGORITHM = "OSS4-HMAC-SHA256"
+_UNSIGNED = "UNSIGNED-PAYLOAD"
 _PRODUCT = "oss"
 _NOTHING_THERE, _CLIENT_ERROR = 404, 400
 
@@ -58,10 +59,46 @@ class Objects:
         """Have a bucket be there, and be the caller's."""
         self._ask("PutBucket", "PUT", bucket)
 
+    def begin(self, bucket: str, name: str) -> str:
+        """Begin an object that comes in parts; returns the ID of the upload."""
+        return self._read("InitiateMultipartUpload", "POST", bucket, name, {"uploads": ""}).findtext("UploadId") or ""
+
+    def parts(self, bucket: str, name: str, upload: str) -> dict[int, int]:
+        """What has come of an upload: the bytes of each part, by its number."""
+        found: dict[int, int] = {}
+        after = "0"
+        while True:
+            query = {"uploadId": upload, "part-number-marker": after}
+            told = self._read("ListParts", "GET", bucket, name, query)
+            for one in told.iter("Part"):
+                found[int(one.findtext("PartNumber") or 0)] = int(one.findtext("Size") or 0)
+            after = told.findtext("NextPartNumberMarker") or "0"
+            if told.findtext("IsTruncated") != "true":
+                return found
+
+    def complete(self, bucket: str, name: str, upload: str) -> None:
+        """Have all parts that have come be the object."""
+        query, all_parts = {"uploadId": upload}, {"x-oss-complete-all": "yes"}
+        self._ask("CompleteMultipartUpload", "POST", bucket, name, query=query, headers=all_parts)
+
+    def presign(self, method: str, bucket: str, name: str, query: Mapping[str, str], seconds: int) -> str:
+        """Path and query of a request that anybody may make within *seconds*, at any name of the service."""
+        now = datetime.fromtimestamp(self._clock(), UTC).strftime("%Y%m%dT%H%M%SZ")
+        path, scope = quote(f"/{bucket}/{name}", safe="/~"), self._scope(now)
+        told = {
+            **query,
+            "x-oss-signature-version": _ALGORITHM,
+            "x-oss-credential": f"{self._key_id}/{scope}",
+            "x-oss-date": now,
+            "x-oss-expires": str(seconds),
+        }
+        asked = _spell(told)
+        proof = self._prove(now, f"{method}\n{path}\n{asked}\n\n\n{_UNSIGNED}")
+        return f"{path}?{asked}&x-oss-signature={proof}"
+
     def put(self, bucket: str, name: str, file: BinaryIO, size_bytes: int, show: Show) -> None:
         """Bring all of an open file; nothing of it stays where that fails or is broken off."""
-        begun = self._read("InitiateMultipartUpload", "POST", bucket, name, {"uploads": ""})
-        upload = {"uploadId": begun.findtext("UploadId") or ""}
+        upload = {"uploadId": self.begin(bucket, name)}
         digests: list[bytes] = []
         try:
             part_bytes = max(PART, -(-size_bytes // _MOST_PARTS))
@@ -116,8 +153,7 @@ class Objects:
     def _complete(self, bucket: str, name: str, upload: Mapping[str, str], digests: Sequence[bytes]) -> None:
         """Have the parts of these MD5s be the object."""
         try:
-            done = {"x-oss-complete-all": "yes"}
-            self._ask("CompleteMultipartUpload", "POST", bucket, name, query=upload, headers=done)
+            self.complete(bucket, name, upload["uploadId"])
         except ApiFailure as failure:
             # Whoever asks again, since the answer was lost, finds an upload that is over.
             whole = hashlib.md5(b"".join(digests), usedforsecurity=False).hexdigest().upper()
@@ -169,18 +205,23 @@ class Objects:
         self, method: str, resource: str, query: Mapping[str, str], headers: Mapping[str, str], body: bytes
     ) -> HttpReply:
         now = datetime.fromtimestamp(self._clock(), UTC).strftime("%Y%m%dT%H%M%SZ")
-        told = {"x-oss-content-sha256": "UNSIGNED-PAYLOAD", "x-oss-date": now, **headers}
-        pairs = sorted((quote(key, safe="~"), quote(value, safe="~")) for key, value in query.items())
-        asked = "&".join(f"{key}={value}" if value else key for key, value in pairs)
+        told = {"x-oss-content-sha256": _UNSIGNED, "x-oss-date": now, **headers}
+        asked = _spell(query)
         path = quote(resource, safe="/~")
         signed = {key: value for key, value in told.items() if key.startswith("x-oss-") or key == "content-md5"}
-        scope = f"{now[:8]}/{self._region}/{_PRODUCT}/aliyun_v4_request"
         lines = "".join(f"{key}:{signed[key]}\n" for key in sorted(signed))
-        canonical = f"{method}\n{path}\n{asked}\n{lines}\n\nUNSIGNED-PAYLOAD"
-        string_to_sign = f"{_ALGORITHM}\n{now}\n{scope}\n{hashlib.sha256(canonical.encode()).hexdigest()}"
-        signature = _sign(self._key_secret, scope, string_to_sign)
-        told["authorization"] = f"{_ALGORITHM} Credential={self._key_id}/{scope},Signature={signature}"
+        proof = self._prove(now, f"{method}\n{path}\n{asked}\n{lines}\n\n{_UNSIGNED}")
+        told["authorization"] = f"{_ALGORITHM} Credential={self._key_id}/{self._scope(now)},Signature={proof}"
         return self._transport.send(method, f"{path}?{asked}" if asked else path, told, body)
+
+    def _scope(self, now: str) -> str:
+        return f"{now[:8]}/{self._region}/{_PRODUCT}/aliyun_v4_request"
+
+    def _prove(self, now: str, canonical: str) -> str:
+        """The signature of a canonical request, by version 4."""
+        scope = self._scope(now)
+        hashed = hashlib.sha256(canonical.encode()).hexdigest()
+        return _sign(self._key_secret, scope, f"{_ALGORITHM}\n{now}\n{scope}\n{hashed}")
 
     def _failure(self, action: str, reply: HttpReply) -> ApiFailure:
         try:
@@ -194,6 +235,12 @@ class Objects:
             status=reply.status,
             request_id=told.findtext("RequestId") or "",
         )
+
+
+def _spell(query: Mapping[str, str]) -> str:
+    """A query as it is signed and sent."""
+    pairs = sorted((quote(key, safe="~"), quote(value, safe="~")) for key, value in query.items())
+    return "&".join(f"{key}={value}" if value else key for key, value in pairs)
 
 
 def _sign(secret: str, scope: str, string_to_sign: str) -> str:

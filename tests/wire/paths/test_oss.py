@@ -141,6 +141,16 @@ def test_gives_ranges(site, folder, asked, behavior, status, given):  # noqa: PL
     assert answer.headers.get("content-range") == told
 
 
+def test_an_object_that_says_it_is_a_page_is_one_without_scripts_and_without_cookies(site, folder):
+    page = [("content-type", "text/html")]
+    assert ask(site, "PUT", "/images/page", page, b"<script>fetch('/console/')</script>").status == 200
+
+    for method in ("GET", "HEAD"):
+        answer = ask(site, method, "/images/page")
+        assert answer.headers["content-security-policy"] == "sandbox"
+        assert answer.headers["x-content-type-options"] == "nosniff"
+
+
 def test_gives_an_empty_object(site, folder):
     assert ask(site, "PUT", "/images/empty", {"content-length": "0"}).status == 200
 

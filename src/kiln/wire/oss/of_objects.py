@@ -36,6 +36,10 @@ _OF_USER = "x-oss-meta-"
 _range = re.compile(r"bytes=([0-9]{0,18})-([0-9]{0,18})").fullmatch
 _OCTETS = "application/octet-stream"
 
+#: An object may say that it is a page, and its address is that of the console: in a browser it is a page without
+#: scripts that is nobody's. OSS has such objects saved instead of shown, at its own names.
+_GUARDS = {"content-security-policy": "sandbox", "x-content-type-options": "nosniff"}
+
 
 class IncomingObject:
     """PutObject: see ``call.Incoming``."""
@@ -184,6 +188,7 @@ def _headers_of(found: os.stat_result, facts: ObjectFacts) -> dict[str, str]:
     return {
         "content-type": _OCTETS,
         **facts.headers,
+        **_GUARDS,
         "accept-ranges": "bytes",
         "etag": f'"{facts.etag}"',
         "last-modified": formatdate(int(found.st_mtime), usegmt=True),
