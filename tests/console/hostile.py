@@ -46,6 +46,7 @@ def fill(cloud: Cloud) -> dict[str, str]:
         "images": image.id,
         "instances": instance.id,
         "disks": disk.id,
+        "lineage": image.id,
         "snapshots": snapshot.id,
         "key-pairs": key_pair.name,
         "tasks": task,

@@ -65,5 +65,5 @@ def test_a_list_in_which_something_moves_loads_itself_again(window):
     warm = window.get("/snapshots")
 
     assert ("meta", {"http-equiv": "refresh", "content": "5"}) in cold.get("/snapshots").tags
-    assert [given["hx-trigger"] for tag, given in warm.tags if "hx-get" in given] == ["every 2s"]
-    assert "hx-get" not in window.get("/disks").text
+    assert [given["hx-trigger"] for tag, given in warm.tags if "hx-get" in given] == ["kiln:changed, every 2s"]
+    assert "every 2s" not in window.get("/disks").text

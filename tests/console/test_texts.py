@@ -12,6 +12,7 @@ import pytest
 from kiln.client import catalogue
 from kiln.console import static, texts
 from kiln.console.app import PAGES
+from kiln.console.lineage.graph import Kind
 from kiln.console.nouns.noun import PLACES
 from kiln.console.rendering import TEMPLATES
 from kiln.console.texts import LANGUAGES, Texts, preferred
@@ -49,6 +50,8 @@ def test_what_is_said_somewhere_is_there_and_nothing_else():
         assert noun.columns
         said |= {f"noun.{noun.name}", f"empty.{noun.name}", *(f"column.{name}" for name in noun.columns)}
         said |= {f"do.{does.called}" for does in (*noun.makes, *noun.does)} | {f"tab.{tab.name}" for tab in noun.tabs}
+
+    said |= {f"kind.{kind}" for kind in Kind}
 
     assert {name for name in said if not name.endswith(".")} == set(texts.load())
 

@@ -9,18 +9,20 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable, MutableMapping
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from typing import Any
 
-from kiln.client.client import AnswerBroken, ApiFailure
+from kiln.client.client import AnswerBroken, ApiFailure, Client
 from kiln.client.parameters import ParameterRefused
 from kiln.client.transport import Unreachable
 from kiln.console.asking import ROOT, Answer, Asked, Malformed, cookie, go_to, pairs, read_cookies, words
+from kiln.console.changes import Changes
 from kiln.console.hosts import is_loopback
 from kiln.console.pages import MENU, PAGES
 from kiln.console.pages.entrance import LANGUAGE_COOKIE, SESSION_COOKIE
 from kiln.console.rendering import WARM, Renderer
 from kiln.console.routing import Routes
-from kiln.console.sessions import Session
+from kiln.console.sessions import Keys, Session
 from kiln.console.static import Static
 from kiln.console.texts import Texts, preferred
 from kiln.console.visit import NotFound, Page, Place, Visit
@@ -32,6 +34,9 @@ Scope = MutableMapping[str, Any]
 Message = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
+
+#: Where a browser is told what changes, for as long as it looks.
+CHANGES = "/changes"
 
 _AT_ONCE = 4  #: Pages that are made at a time.
 _FORM = "application/x-www-form-urlencoded"
@@ -48,6 +53,7 @@ class Console:
         self._static = Static()
         self._renderer = Renderer(self._static, MENU)
         self._routes = Routes(PAGES)
+        self._changes = Changes()
         self._executor = ThreadPoolExecutor(_AT_ONCE, thread_name_prefix="console")
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -58,6 +64,10 @@ class Console:
         except Malformed as error:
             asked, answer = Asked(method=scope["method"], path="/"), words(400, str(error))
         else:
+            session = self._looking(asked)
+            if session is not None and not self._changes.is_full:
+                await self._tell(asked, session, receive, send)
+                return
             answer = await asyncio.get_running_loop().run_in_executor(self._executor, self.answer, asked)
         status, headers, sent = answer.spelled(asked)
         await send({"type": "http.response.start", "status": status, "headers": headers})
@@ -65,8 +75,27 @@ class Console:
 
     def end(self) -> None:
         """End all sessions, and begin no page any more."""
+        self._changes.end()
         self._executor.shutdown(wait=False, cancel_futures=True)
         self._place.sessions.end_all()
+
+    def _looking(self, asked: Asked) -> Session | None:
+        """Whose browser wants to be told of changes; None of any other request."""
+        is_meant = (asked.method, asked.path) == ("GET", CHANGES) and self._place.hosts.knows(asked.host)
+        return self._place.sessions.find(asked.cookie(SESSION_COOKIE)) if is_meant else None
+
+    async def _tell(self, asked: Asked, session: Session, receive: Receive, send: Send) -> None:
+        keys, place = Keys(*session.client.keys), self._place
+        status, headers, _ = Answer(kind="text/event-stream").spelled(asked)
+        endless = [one for one in headers if one[0] != b"content-length"]
+        await send({"type": "http.response.start", "status": status, "headers": endless})
+        await self._changes.serve(
+            partial(Client, place.endpoint, *keys, session.region, clock=place.clock),
+            keys,
+            partial(place.sessions.lives, asked.cookie(SESSION_COOKIE)),
+            receive,
+            send,
+        )
 
     def answer(self, asked: Asked) -> Answer:
         """The answer to a request; never raises."""

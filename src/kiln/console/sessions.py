@@ -124,6 +124,12 @@ class Sessions:
             found.seen_at = now
             return found
 
+    def lives(self, name: str) -> bool:
+        """Whether the session of that name lives; it is not seen by this."""
+        with self._lock:
+            found = self._sessions.get(_hash(name))
+        return found is not None and _lives(found, self._clock())
+
     def end(self, name: str) -> None:
         """End a session, if there is one of that name."""
         with self._lock:

@@ -31,6 +31,8 @@ class Place:
     region: str
     hosts: Hosts
     sessions: Sessions
+    is_beside: bool = True
+    """Whether the API's own server has the console, so that a browser reaches its objects and terminals, too."""
     clock: Clock = system_clock
 
     def sign_in(self, keys: Keys) -> str:
@@ -102,4 +104,5 @@ class Page:
     run: Run
     method: str = "GET"
     template: str = ""  #: Of what *run* shows; none where it always answers itself.
+    is_heavy: bool = False  #: Whether it brings files of its own, beside what every page has.
     is_open: bool = False  #: Whether it is for those who have not signed in as well.

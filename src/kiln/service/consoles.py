@@ -67,7 +67,7 @@ def own_console(settings: Settings, listener: socket.socket) -> LaterConsole:
 
 def serve_console(endpoint: str, keys: Pair, region: str, say: Callable[[str], None]) -> None:
     """Serve a console of the API at *endpoint*, on the loopback, until SIGTERM or SIGINT; *say* is told its link."""
-    place = Place(endpoint=endpoint, region=region, hosts=Hosts(), sessions=Sessions(system_clock))
+    place = Place(endpoint=endpoint, region=region, hosts=Hosts(), sessions=Sessions(system_clock), is_beside=False)
     with closing(socket.create_server(("127.0.0.1", 0))) as listener:
         console = LaterConsole(place, "127.0.0.1")
         paths = (Path[None](at="/console", make=lambda _: console, has_below=True, about="The console."),)

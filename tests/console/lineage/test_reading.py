@@ -63,3 +63,9 @@ def test_sizes_are_those_of_the_disks():
         images=[image("m-1", "s-1", "s-2")], disks=[disk("d-1", "i-1"), disk("d-2", "i-1")], instances=[instance("i-1")]
     )
     assert lineage.nodes["m-1"].size_bytes == lineage.nodes["i-1"].size_bytes == 4 << 30
+
+
+def test_a_disk_of_an_instance_that_was_not_read_is_that_instance_s():
+    lineage = read(snapshots=[snapshot("s-1", "d-1")], disks=[disk("d-1", "i-unread")])
+    assert edges(lineage) == {("i-unread", "s-1")}
+    assert lineage.nodes["i-unread"].is_missing

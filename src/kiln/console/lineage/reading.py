@@ -7,7 +7,7 @@ disks: the graph has a cycle then, which is the truth.
 
 from __future__ import annotations
 
-from collections.abc import Container, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from kiln.console.lineage.graph import Edge, Kind, Lineage, Node
@@ -27,11 +27,9 @@ def read(
 ) -> Lineage:
     """The lineage of these elements of the API's listings. What they name and is not among them is missing."""
     reading = _Reading()
-    machines = list(instances)
-    owners = {_text(row, "InstanceId") for row in machines}
     for row in disks:
-        reading.take_disk(row, owners)
-    for row in machines:
+        reading.take_disk(row)
+    for row in instances:
         reading.take_instance(row)
     for row in images:
         reading.take_image(row)
@@ -94,10 +92,10 @@ class _Reading:
         elif disk := _text(row, "SourceDiskId"):
             self._taken_of.append((one, disk))
 
-    def take_disk(self, row: Row, owners: Container[str]) -> None:
+    def take_disk(self, row: Row) -> None:
         one, owner = _text(row, "DiskId"), _text(row, "InstanceId")
         size_bytes = _number(row, "Size") * GiB
-        if owner in owners:
+        if owner:
             self._owner[one] = owner
             self._bytes[owner] = self._bytes.get(owner, 0) + size_bytes
         else:

@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import field
 from typing import Any
 
-from kiln.console.visit import Visit
+from kiln.console.visit import Visit, Way
 from kiln.ground.values import dataclass
 
 #: Where the pages of a noun lie, by the fields of answers that hold its ID.
@@ -81,6 +81,7 @@ class Noun:
     tab_by: str = ""  #: The parameter that tabs fix.
     makes: tuple[Does, ...] = ()  #: What makes one.
     does: tuple[Does, ...] = ()
+    views: tuple[Way, ...] = ()  #: More pages of a row, by their paths with ``{id}`` in it.
 
     @property
     def at(self) -> str:

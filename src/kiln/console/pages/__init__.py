@@ -5,14 +5,17 @@ from __future__ import annotations
 from kiln.console.pages import (
     disks,
     entrance,
+    files,
     images,
     instances,
     key_pairs,
+    lineage,
     networks,
     overview,
     security_groups,
     snapshots,
     tasks,
+    terminals,
 )
 from kiln.console.visit import Page, Way
 
@@ -21,8 +24,11 @@ PAGES: tuple[Page, ...] = (
     *overview.PAGES,
     *images.PAGES,
     *instances.PAGES,
+    *terminals.PAGES,
     *disks.PAGES,
     *snapshots.PAGES,
+    *lineage.PAGES,
+    *files.PAGES,
     *networks.PAGES,
     *security_groups.PAGES,
     *key_pairs.PAGES,
@@ -36,6 +42,8 @@ MENU: tuple[Way, ...] = (
     Way("/instances", "noun.instances"),
     Way("/disks", "noun.disks"),
     Way("/snapshots", "noun.snapshots"),
+    Way("/lineage", "lineage.title"),
+    Way("/files", "files.title"),
     Way("/vpcs", "noun.vpcs"),
     Way("/vswitches", "noun.vswitches"),
     Way("/security-groups", "noun.security-groups"),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from kiln.console.nouns import family
 from kiln.console.nouns.noun import Does, Noun
-from kiln.console.visit import Page
+from kiln.console.visit import Page, Way
 
 DISKS = Noun(
     name="disks",
@@ -15,6 +15,7 @@ DISKS = Noun(
     state="Status",
     columns=("DiskId", "DiskName", "Status", "Type", "Size", "Category", "InstanceId", "Device", "CreationTime"),
     filters=("DiskName", "DiskIds", "Status", "DiskType", "InstanceId", "SnapshotId"),
+    views=(Way("/lineage/{id}", "lineage.title"),),
     makes=(Does(action="CreateDisk", first=("ZoneId", "Size", "DiskName", "SnapshotId")),),
     does=(
         Does(

@@ -5,7 +5,7 @@ from __future__ import annotations
 from kiln.console.nouns import detail, family
 from kiln.console.nouns.noun import Does, Noun, Tab
 from kiln.console.recipes import Recipe, by_packer, of_request
-from kiln.console.visit import Page, Shown, Visit
+from kiln.console.visit import Page, Shown, Visit, Way
 
 _READY = ("Available", "Deprecated")
 
@@ -22,6 +22,7 @@ IMAGES = Noun(
     fixed={"Status": "ALL"},
     tab_by="ImageOwnerAlias",
     tabs=(Tab("self", "self"), Tab("others", "others"), Tab("system", "system")),
+    views=(Way("/lineage/{id}", "lineage.title"),),
     makes=(
         Does(
             action="CreateImage",

@@ -8,7 +8,7 @@ from typing import Any
 
 from kiln.console.nouns import detail, family
 from kiln.console.nouns.noun import Does, Noun
-from kiln.console.visit import Page, Shown, Visit
+from kiln.console.visit import Page, Shown, Visit, Way
 
 _DISKS = 100  #: An instance has 17 at most.
 
@@ -35,6 +35,11 @@ INSTANCES = Noun(
     state="Status",
     columns=("InstanceId", "InstanceName", "Status", "InstanceType", "ImageId", "PublicIpAddress", "CreationTime"),
     filters=("InstanceName", "InstanceIds", "Status", "ImageId", "VpcId", "InstanceType"),
+    views=(
+        Way("/instances/{id}/terminal", "terminal.title"),
+        Way("/instances/{id}/output", "output.title"),
+        Way("/lineage/{id}", "lineage.title"),
+    ),
     makes=(
         Does(
             action="RunInstances",

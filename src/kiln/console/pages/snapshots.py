@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from kiln.console.nouns import family
 from kiln.console.nouns.noun import Does, Noun
-from kiln.console.visit import Page
+from kiln.console.visit import Page, Way
 
 SNAPSHOTS = Noun(
     name="snapshots",
@@ -24,6 +24,7 @@ SNAPSHOTS = Noun(
         "CreationTime",
     ),
     filters=("SnapshotName", "SnapshotIds", "Status", "DiskId", "InstanceId", "SnapshotType", "SourceDiskType"),
+    views=(Way("/lineage/{id}", "lineage.title"),),
     does=(
         Does(
             action="CreateImage",

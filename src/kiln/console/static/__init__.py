@@ -33,11 +33,28 @@ VENDORED: tuple[Vendored, ...] = (
         "0BSD",
         "d6fdc75f204e6bdefa99b69bf1e6d4ac69b8a364f77929f45c13476b4000f717",
     ),
+    Vendored(
+        "xterm-5.5.0.min.js",
+        "npm: @xterm/xterm 5.5.0, lib/xterm.js",
+        "MIT",
+        "1f991ac3b4b283ebf96e60ae23a00a52765dd3a2e46fa6fdda9f1aab032f7495",
+    ),
+    Vendored(
+        "xterm-5.5.0.css",
+        "npm: @xterm/xterm 5.5.0, css/xterm.css",
+        "MIT",
+        "ba8e6985669488981ccf40c0cefe3aba80722cb6c92de7ad628b0bd717faf2b6",
+    ),
+    Vendored(
+        "xterm-addon-fit-0.10.0.min.js",
+        "npm: @xterm/addon-fit 0.10.0, lib/addon-fit.js",
+        "MIT",
+        "bdaefa370b1bfc42ee88d46fe6072400902a4d4b2d45cd93438dda9b23c97089",
+    ),
 )
 
-
 #: Scripts that a page asks for as one.
-_BUNDLES = {"console.js": ("htmx-2.0.11.min.js", "copy.js")}
+_BUNDLES = {"console.js": ("htmx-2.0.11.min.js", "copy.js", "changes.js", "files.js")}
 
 
 class Static:

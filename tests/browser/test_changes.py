@@ -1,0 +1,42 @@
+"""What changes is in every browser that looks, soon and without a hand."""
+
+from __future__ import annotations
+
+import pytest
+
+from kiln.ground.clock import system_clock
+from kiln.wire.http.bounds import Room
+from kiln.wire.paths.events import Limits
+from tests.browser.windows import open_window, violations
+from tests.clouds import ACCOUNT, make_cloud
+from tests.stock import an_instance
+from tests.wire.paths.site import start_site
+
+pytestmark = [pytest.mark.browser, pytest.mark.timeout(120)]
+
+
+def enter(window, path):
+    keys = {"key_id": ACCOUNT, "key_secret": f"secret-{ACCOUNT}"}
+    window.page.goto(window.page.request.post("/console/links", form=keys).text().strip())
+    with window.page.expect_response("**/console/changes"):
+        window.page.goto(path)
+
+
+def test_an_image_that_is_made_stands_in_a_second_browser_and_the_focus_stays(browser, tmp_path, sqlite):
+    cloud = make_cloud(tmp_path, sqlite)
+    cloud.clock.now = system_clock()  # The console signs with the time of day.
+    first = cloud.call("CreateImage", InstanceId=an_instance(cloud).id, ImageName="first")["ImageId"]
+    cloud.settle()
+    with start_site(cloud, Limits(), Room(200, 200)) as served:
+        origin = "http://{}:{}".format(*served.address)
+        with open_window(browser, origin) as one, open_window(browser, origin) as two:
+            enter(one, "/console/images")
+            enter(two, "/console/lineage")
+            one.page.get_by_role("link", name=first).focus()
+            cloud.call("CreateImage", InstanceId=an_instance(cloud).id, ImageName="second")
+            cloud.settle()
+
+            for window in (one, two):
+                window.page.get_by_text("second").first.wait_for()
+            one.page.wait_for_function(f"document.activeElement.href?.endsWith('/{first}')")
+            assert violations(two.page) == []

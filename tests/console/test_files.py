@@ -1,0 +1,59 @@
+"""What the page of files gives a browser: for its own two buckets alone."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+
+import pytest
+
+from tests.clouds import OTHER
+
+
+def ask(browser, what, **given):
+    answer = browser.post(f"/files/{what}", {"form_token": browser.get("/missing").form_token, **given})
+    return answer.status, json.loads(answer.text)
+
+
+@pytest.fixture
+def brought(window):
+    """An upload of one part that was begun, and nothing of it has come."""
+    return ask(window, "begin", name="../a disk.qcow2", size="1000")[1]
+
+
+def test_an_upload_is_begun_signed_and_found_again(window, brought):
+    assert brought["object"].endswith("-.._a_disk.qcow2")
+    whose = {"object": brought["object"], "upload": brought["upload"]}
+
+    _, signed = ask(window, "sign", first="1", **whose)
+
+    assert len(signed["paths"]) == 50
+    assert signed["paths"]["1"].startswith("/uploads-")
+    assert ask(window, "find", **whose) == (200, {"parts": {}})
+
+
+def test_nobody_goes_on_with_the_upload_of_another(window, brought):
+    other = window.other()
+    other.sign_in(OTHER)
+
+    status, told = ask(other, "find", object=brought["object"], upload=brought["upload"])
+
+    assert status == 404
+    assert told["why"].startswith("NoSuch")
+
+
+def test_no_bucket_but_the_own_ones_is_read_or_deleted_from(window):
+    assert window.get("/files/somebodys/disk.raw").status == 404
+    token = {"form_token": window.get("/missing").form_token}
+    assert window.post("/files/delete", {**token, "bucket": "somebodys", "name": "disk.raw"}).status == 404
+
+
+def test_what_is_no_number_is_said_to_be_none(window):
+    assert ask(window, "begin", name="a", size="much")[0] == 400
+
+
+def test_a_console_of_a_kiln_elsewhere_names_the_command_line_instead(window):
+    window.console._place = replace(window.console._place, is_beside=False)
+
+    assert "kiln image import" in window.get("/files").words
+    assert 'id="files-drop"' not in window.get("/files").text
