@@ -77,6 +77,32 @@ def test_keys_are_not_taken_in_the_clear_from_another_machine(visitor, path):
     assert "https://" in replace(far, cookies={}).get("/sign-in").words
 
 
+@pytest.mark.parametrize(
+    ("said", "is_taken"),
+    [
+        ({}, True),
+        ({"x_forwarded_proto": "https"}, True),
+        ({"x_forwarded_proto": "http"}, False),
+        ({"x_forwarded_for": "192.0.2.7"}, False),
+        ({"forwarded": "for=192.0.2.7;proto=http"}, False),
+        ({"x_forwarded_for": "192.0.2.7", "x_forwarded_proto": "https"}, True),
+    ],
+    ids=str,
+)
+def test_takes_keys_from_a_proxy_of_this_machine_where_it_says_that_it_has_them_by_tls(visitor, said, is_taken):
+    answer = visitor.post("/sign-in", {"key_id": KEYS.id, "key_secret": KEYS.secret}, **said)
+
+    assert (answer.status == 200) is is_taken
+    assert ("Secure" in answer.header("set-cookie")) is ("https" in said.values())
+
+
+def test_a_header_of_proxies_makes_nothing_safe_that_comes_from_elsewhere(visitor):
+    far = replace(visitor, peer="192.0.2.7")
+    fields = {"key_id": KEYS.id, "key_secret": KEYS.secret}
+
+    assert far.post("/sign-in", fields, x_forwarded_proto="https").status == 403
+
+
 def test_a_link_is_not_used_up_by_who_comes_in_the_clear_from_another_machine(visitor):
     link = f"/enter?token={visitor.sessions.make_link(KEYS)}"
 

@@ -32,6 +32,9 @@ GUARDS: tuple[tuple[str, str], ...] = (
     ("permissions-policy", "camera=(), geolocation=(), microphone=(), payment=(), usb=()"),
 )
 
+#: Headers by which a proxy says that a request comes from elsewhere.
+_OF_PROXIES = ("forwarded", "x-forwarded-for", "x-forwarded-proto", "x-real-ip")
+
 Pairs = tuple[tuple[str, str], ...]
 
 
@@ -74,8 +77,16 @@ class Asked:
 
     @property
     def is_safe(self) -> bool:
-        """Whether a secret can travel on this connection without being seen."""
+        """Whether a secret comes here without being seen: by TLS, from this machine, or as a proxy on it says."""
+        if self.is_local and any(name in self.headers for name in _OF_PROXIES):
+            return self.is_secure
         return self.is_tls or self.is_local
+
+    @property
+    def is_secure(self) -> bool:
+        """Whether the browser speaks TLS, to us or to a proxy."""
+        # Whoever makes the header up has cookies sent by TLS alone, and gains nothing.
+        return self.is_tls or self.headers.get("x-forwarded-proto", "") == "https"
 
     def cookie_name(self, name: str) -> str:
         """A cookie's name at this server: a host's cookies are those of all its ports."""
@@ -132,7 +143,7 @@ def words(status: int, text: str) -> Answer:
 def cookie(name: str, value: str, asked: Asked, *, seconds: int | None = None) -> tuple[str, str]:
     """The header that has a browser keep a cookie that no script reads and no other site's page sends."""
     parts = [f"{asked.cookie_name(name)}={value}", f"Path={ROOT}", "HttpOnly", "SameSite=Strict"]
-    parts += ["Secure"] if asked.is_tls else []
+    parts += ["Secure"] if asked.is_secure else []
     parts += [] if seconds is None else [f"Max-Age={seconds}"]
     return "set-cookie", "; ".join(parts)
 

@@ -14,7 +14,10 @@ LOOPBACK = ("localhost", "127.0.0.1", "::1")
 
 
 class Hosts:
-    """The loopback's names, the *addresses* at which the server listens, and *names*: exact ones, and ``*.below``."""
+    """The loopback's names, the *addresses* at which the server listens, and *names*: exact ones, and ``*.below``.
+
+    Of *addresses* what is none is not heeded: nobody knows who else may have the name.
+    """
 
     def __init__(self, names: Iterable[str] = (), addresses: Iterable[str] = ()) -> None:
         given = [one.lower() for one in names if one]

@@ -12,6 +12,7 @@ import socket
 from collections.abc import Callable
 from contextlib import closing
 from functools import partial
+from urllib.parse import urlsplit
 
 from kiln.console.hosts import Hosts, is_loopback
 from kiln.console.sessions import Keys as Pair
@@ -59,8 +60,8 @@ def own_console(settings: Settings, listener: socket.socket) -> LaterConsole:
     """The console of a Kiln that listens there, where it asks its own API."""
     endpoint = f"http://{http.bound(listener)}"
     host = listener.getsockname()[0]
-    addresses = [host, to_address(http.reach(listener))[0], *_address_of(settings.public_endpoint)]
-    hosts = Hosts(settings.own_names, addresses)
+    public = urlsplit(f"//{settings.public_endpoint}").hostname or ""
+    hosts = Hosts([*settings.own_names, public], [host, to_address(http.reach(listener))[0]])
     place = Place(endpoint=endpoint, region=settings.region_ids[0], hosts=hosts, sessions=Sessions(system_clock))
     return LaterConsole(place, host)
 
@@ -73,10 +74,6 @@ def serve_console(endpoint: str, keys: Pair, region: str, say: Callable[[str], N
         paths = (Path[None](at="/console", make=lambda _: console, has_below=True, about="The console."),)
         link = f"http://{http.bound(listener)}{_LINK}{place.sessions.make_link(keys)}"
         http.run(Table(paths, None), [listener], Crowd(make_room()), begins=partial(say, link))
-
-
-def _address_of(public_endpoint: str) -> list[str]:
-    return [public_endpoint.rpartition(":")[0].strip("[]") or public_endpoint] if public_endpoint else []
 
 
 def _load(place: Place) -> Application:

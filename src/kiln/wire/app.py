@@ -140,7 +140,7 @@ deleted ends at its next beat.""",
         about="""\
 [The console](../howto/console.md): pages for a browser, made by a client of the API. Who comes signs in, by a link that
 `kiln serve` and `kiln console` print or by an AccessKey. It answers to the loopback's names, to the address that Kiln
-listens on, and to those of the setting `names`; a request by another name is answered with 421.""",
+listens on, and to those of the settings `names` and `public_endpoint`; a request by another name gets 421.""",
     ),
     Path(
         at="/session",

@@ -7,6 +7,9 @@ from kiln.console.asking import Answer, cookie, go_to, words
 from kiln.console.sessions import LONGEST_S, Keys
 from kiln.console.texts import LANGUAGES
 from kiln.console.visit import NotFound, Page, Shown, Visit
+from kiln.ground.journal import Journal
+
+log = Journal("kiln.console")
 
 SESSION_COOKIE = "kiln_session"
 LANGUAGE_COOKIE = "kiln_language"
@@ -30,6 +33,7 @@ def enter(visit: Visit) -> Shown | Answer:
 
 def _entered(visit: Visit, keys: Keys) -> Shown:
     name = visit.place.sign_in(keys)
+    log.info("console_entered", key=keys.id, language=visit.texts.language)
     visit.headers.append(cookie(SESSION_COOKIE, name, visit.asked, seconds=LONGEST_S))
     return {"way": "entered"}
 
@@ -73,6 +77,7 @@ def link_path(token: str) -> str:
 
 def sign_out(visit: Visit) -> Answer:
     """End the session."""
+    log.info("console_left", key=visit.signed.key_id)
     visit.place.sessions.end(visit.asked.cookie(SESSION_COOKIE))
     return go_to("/sign-in", cookie(SESSION_COOKIE, "", visit.asked, seconds=0))
 
