@@ -148,6 +148,14 @@ def test_goes_back_to_the_list_when_what_it_was_about_is_gone(window):
     done = window.submit(f"/snapshots/{snapshot.id}/DeleteSnapshot", {"is_sure": "1"})
 
     assert done.place == "/snapshots"
+    assert f"kiln trash restore {snapshot.id}" in window.get("/snapshots").words
+
+
+def test_says_before_a_deletion_how_it_can_be_taken_back(window):
+    snapshot, instance = a_snapshot(window.cloud), an_instance(window.cloud)
+
+    assert f"kiln trash restore {snapshot.id}" in window.get(f"/snapshots/{snapshot.id}/DeleteSnapshot").words
+    assert "kiln trash list" in window.get(f"/instances/{instance.id}/DeleteInstance").words
 
 
 def test_goes_to_what_was_made_of_what_it_was_about(window):

@@ -5,8 +5,9 @@ from __future__ import annotations
 from kiln.console.nouns.cells import cell, mood
 from kiln.console.pages.images import IMAGES
 from kiln.store.images import images
-from tests.clouds import OTHER
-from tests.operations.images.gallery import an_image, share
+from tests.clouds import OTHER, make_cloud
+from tests.console.window import open_window
+from tests.operations.images.gallery import FAR, an_image, share, with_two_regions
 from tests.stock import an_instance
 
 
@@ -45,6 +46,7 @@ def test_a_failed_image_says_why(window):
     window.cloud.ports.database.write(lambda tx: images.update(tx, failed, id=image.id))
 
     assert "InvalidImageFormat it is a poem" in window.get(f"/images/{image.id}").words
+    assert "InvalidImageFormat it is a poem" in window.get("/").words
 
 
 def test_the_first_page_counts_and_says_how_the_parts_are(window):
@@ -64,3 +66,18 @@ def test_a_state_on_its_way_shows_how_far_it_is():
     assert (shown.mood, shown.percent) == ("moving", 37)
     assert cell("Status", "Available", IMAGES, {"Progress": "100%"}).percent is None
     assert mood("") == ""
+
+
+def test_says_why_in_the_region_that_is_looked_at(tmp_path, sqlite):
+    cloud = with_two_regions(make_cloud(tmp_path, sqlite))
+    failed = {"status": "CreateFailed", "error_code": "InvalidImageFormat", "error_message": "it is a poem"}
+    image = an_image(cloud, region=FAR)
+    cloud.ports.database.write(lambda tx: images.update(tx, failed, id=image.id))
+    with open_window(cloud) as window:
+        window.sign_in()
+        assert window.get(f"/images/{image.id}").status == 404
+
+        window.post("/region", {"form_token": window.get("/").form_token, "region": FAR})
+
+        assert "it is a poem" in window.get(f"/images/{image.id}").words
+        assert "it is a poem" in window.get("/").words

@@ -11,10 +11,13 @@ from kiln.client.client import ApiFailure, Client
 _NO_SUCH_ACTION = ("InvalidAction.NotFound", "InvalidVersion", "InvalidProduct.NotFound")
 
 
-def reasons(client: Client, resource: str) -> Mapping[str, Any]:
-    """The answer of DescribeReasons; one without a reason where the service cannot tell. Raises ApiFailure."""
+def reasons(client: Client, resource: str, region: str | None = None) -> Mapping[str, Any]:
+    """The answer of DescribeReasons, in the client's region if in no other; without a reason where nobody can tell.
+
+    Raises ApiFailure.
+    """
     try:
-        return client.call("DescribeReasons", ResourceId=resource)
+        return client.call("DescribeReasons", ResourceId=resource, RegionId=region)
     except ApiFailure as failure:
         if failure.code in (*_NO_SUCH_ACTION, "InvalidResourceId.NotFound"):
             return {"Reasons": {"Reason": []}}

@@ -8,6 +8,7 @@ from typing import Any
 
 from kiln.client.catalogue import Catalogue
 from kiln.client.client import Client
+from kiln.client.reasons import reasons
 from kiln.console.asking import Answer, Asked
 from kiln.console.hosts import Hosts
 from kiln.console.sessions import Keys, Session, Sessions, Who
@@ -79,6 +80,11 @@ class Visit:
         if self.catalogue.action(action).parameter("RegionId") is not None:
             given.setdefault("RegionId", self.signed.region)
         return self.signed.client.call(action, given)
+
+    def reasons(self, resource: str) -> list[Mapping[str, str]]:
+        """Why a resource is as it is, the newest first, where that can be told. Raises what ``Client.call`` raises."""
+        found: list[Mapping[str, str]] = reasons(self.signed.client, resource, self.signed.region)["Reasons"]["Reason"]
+        return found
 
     def say(self, notice: str) -> None:
         """Have the next page begin with a notice."""

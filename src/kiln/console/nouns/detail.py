@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from kiln.client.reasons import reasons
 from kiln.console.nouns.cells import cell, facts, is_moving
 from kiln.console.nouns.noun import Does, Noun
 from kiln.console.visit import NotFound, Shown, Visit
@@ -46,7 +45,7 @@ def show(noun: Noun, visit: Visit) -> Shown:
         "facts": [one for one in said if not one.titles],
         "tables": [one for one in said if one.titles],
         "does": [one for one in noun.does if is_offered(one, state)],
-        "reasons": reasons(visit.signed.client, str(row[noun.id]))["Reasons"]["Reason"] if noun.state else [],
+        "reasons": visit.reasons(str(row[noun.id])) if noun.state else [],
         "is_moving": is_moving(noun, row),
     }
 

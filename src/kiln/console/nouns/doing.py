@@ -51,6 +51,8 @@ def do(noun: Noun, does: Does, visit: Visit) -> Shown | Answer:
     except ParameterRefused as refused:
         return _shown(noun, does, visit, row, fields=filled, refused=str(refused))
     visit.signed.held.pop(visit.asked.given(_TOKEN), None)
+    for sentence in does.tells(visit, row) if does.leaves and does.tells is not None else ():
+        visit.say(sentence)
     visit.say(visit.texts("do.done", what=visit.texts(f"do.{does.called}"), request=str(answer.get("RequestId", ""))))
     return go_to(_after(noun, does, visit, answer))
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from kiln.console.nouns import family
 from kiln.console.nouns.noun import Does, Noun
+from kiln.console.nouns.trash import tell_of_trash
 from kiln.console.visit import Page, Way
 
 DISKS = Noun(
@@ -37,7 +38,7 @@ DISKS = Noun(
         ),
         Does(action="ReInitDisk", states=("In_use", "Available"), first=("AutoStartInstance",), is_grave=True),
         Does(action="ResetDisk", first=("SnapshotId",), is_grave=True),
-        Does(action="DeleteDisk", states=("Available",), is_grave=True, leaves=True),
+        Does(action="DeleteDisk", states=("Available",), is_grave=True, leaves=True, tells=tell_of_trash),
     ),
 )
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from kiln.console.nouns import detail, family
 from kiln.console.nouns.noun import Does, Noun, Tab
+from kiln.console.nouns.trash import tell_of_trash
 from kiln.console.recipes import Recipe, by_packer, of_request
 from kiln.console.visit import Page, Shown, Visit, Way
 
@@ -60,7 +61,7 @@ IMAGES = Noun(
             states=("Deprecated",),
         ),
         Does(action="CancelCopyImage", states=("Creating",), is_grave=True),
-        Does(action="DeleteImage", first=("Force",), is_grave=True, leaves=True),
+        Does(action="DeleteImage", first=("Force",), is_grave=True, leaves=True, tells=tell_of_trash),
     ),
 )
 

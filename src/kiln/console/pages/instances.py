@@ -8,6 +8,7 @@ from typing import Any
 
 from kiln.console.nouns import detail, family
 from kiln.console.nouns.noun import Does, Noun
+from kiln.console.nouns.trash import tell_of_trash
 from kiln.console.visit import Page, Shown, Visit, Way
 
 _DISKS = 100  #: An instance has 17 at most.
@@ -63,7 +64,7 @@ INSTANCES = Noun(
             action="ModifyInstanceAttribute",
             asked=("InstanceName", "Description", "HostName", "DeletionProtection", "SecurityGroupIds"),
         ),
-        Does(action="DeleteInstance", first=("Force",), is_grave=True, leaves=True),
+        Does(action="DeleteInstance", first=("Force",), is_grave=True, leaves=True, tells=tell_of_trash),
     ),
 )
 

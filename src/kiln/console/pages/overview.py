@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping
+from typing import NamedTuple
+
 from kiln.console.pages.disks import DISKS
 from kiln.console.pages.images import IMAGES
 from kiln.console.pages.instances import INSTANCES
@@ -14,24 +17,52 @@ _OWN = {"images": {"ImageOwnerAlias": "self"}}
 _LATELY = 5
 
 
+class Failed(NamedTuple):
+    """Something that failed, with what may be done about it where the catalogue knows."""
+
+    at: str
+    name: str
+    action: str
+    code: str
+    message: str
+    hint: str
+    when: str
+
+
 def show(visit: Visit) -> Shown:
     """Counts and failures."""
     counts = []
     for noun in _COUNTED:
         given = {**noun.fixed, **_OWN.get(noun.name, {}), "PageSize": 1}
         counts.append((noun, int(visit.call(noun.action, given).get("TotalCount", 0))))
-    failed = visit.call(TASKS.action, TaskStatus="Failed", PageSize=_LATELY)["TaskSet"]["Task"]
     return {
         "health": visit.signed.client.readiness(),
         "counts": counts,
-        "failed": [(one, _why(visit, one["TaskId"])) for one in failed],
+        "failed": [*_failed_images(visit), *_failed_exports(visit)],
         "is_empty": not any(count for _, count in counts),
     }
 
 
-def _why(visit: Visit, task: str) -> str:
-    told = visit.call("DescribeTaskAttribute", TaskId=task).get("OperationProgressSet", {}).get("OperationProgress", [])
-    return next((f"{one.get('ErrorCode', '')}: {one['ErrorMsg']}" for one in told if one.get("ErrorMsg")), "")
+def _failed_images(visit: Visit) -> Iterator[Failed]:
+    asked = {"Status": "CreateFailed", "ImageOwnerAlias": "self", "PageSize": _LATELY}
+    for image in visit.call(IMAGES.action, asked)["Images"]["Image"]:
+        told = next(iter(visit.reasons(image["ImageId"])), {"Action": "CreateImage", "Code": "", "Message": ""})
+        yield _failed(visit, f"{IMAGES.at}/{image['ImageId']}", image["ImageName"], told, image["CreationTime"])
+
+
+def _failed_exports(visit: Visit) -> Iterator[Failed]:
+    asked = {"TaskStatus": "Failed", "TaskAction": "ExportImage", "PageSize": _LATELY}
+    for task in visit.call(TASKS.action, asked)["TaskSet"]["Task"]:
+        steps = visit.call("DescribeTaskAttribute", TaskId=task["TaskId"])["OperationProgressSet"]["OperationProgress"]
+        told = next((one for one in steps if one["ErrorMsg"]), {"ErrorCode": "", "ErrorMsg": ""})
+        why = {"Action": "ExportImage", "Code": told["ErrorCode"], "Message": told["ErrorMsg"]}
+        yield _failed(visit, f"{TASKS.at}/{task['TaskId']}", task["ResourceId"], why, task["FinishedTime"])
+
+
+def _failed(visit: Visit, at: str, name: str, why: Mapping[str, str], when: str) -> Failed:
+    return Failed(
+        at, name, why["Action"], why["Code"], why["Message"], visit.catalogue.hint(why["Action"], why["Code"], 0), when
+    )
 
 
 PAGES = (Page(at="/", run=show, template="overview.html"),)

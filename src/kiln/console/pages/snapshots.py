@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from kiln.console.nouns import family
 from kiln.console.nouns.noun import Does, Noun
+from kiln.console.nouns.trash import tell_of_trash
 from kiln.console.visit import Page, Way
 
 SNAPSHOTS = Noun(
@@ -39,7 +40,7 @@ SNAPSHOTS = Noun(
             states=("accomplished",),
         ),
         Does(action="ModifySnapshotAttribute", asked=("SnapshotName", "Description")),
-        Does(action="DeleteSnapshot", first=("Force",), is_grave=True, leaves=True),
+        Does(action="DeleteSnapshot", first=("Force",), is_grave=True, leaves=True, tells=tell_of_trash),
     ),
 )
 
