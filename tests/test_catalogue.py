@@ -173,8 +173,10 @@ def test_another_region_is_refused_as_documented(operation):
     met(title_of(operation), refused.value)
 
 
-@pytest.mark.parametrize("operation", [o for o in ALL if o.name.startswith(("Delete", "Cancel"))], ids=lambda o: o.name)
-def test_what_deletes_may_use_the_room_that_is_kept_for_it(operation):
+@pytest.mark.parametrize(
+    "operation", [o for o in ALL if o.name.startswith(("Delete", "Cancel", "Stop"))], ids=lambda o: o.name
+)
+def test_what_deletes_or_stops_may_use_the_room_that_is_kept_for_it(operation):
     assert operation.gives_back
     assert operation.carry_out is None or DUTIES[operation.name].gives_back
 

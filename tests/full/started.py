@@ -37,6 +37,9 @@ def main(folder: Path) -> None:
     ):
         kept, gone = (_import(client) for _ in range(2))
         assert _ballast(data) == 1 * MiB
+        run = client.call("RunInstances", ImageId=gone, InstanceType="ecs.t5-lc1m1.small")
+        (instance,) = run["InstanceIdSets"]["InstanceIdSet"]
+        _wait(lambda: _status(client, instance) == "Running")
         _leave_a_lease(kiln, client)
 
         # After a kill there is nothing that must be written for a start.
@@ -52,7 +55,7 @@ def main(folder: Path) -> None:
         # What takes room is refused, and leaves the ballast for what gives room back.
         assert "ServiceUnavailable" in [_tag(client, kept, n) for n in range(64)]
         assert _ballast(data) == 1 * MiB
-        client.call("DeleteImage", ImageId=gone)
+        client.call("DeleteImage", ImageId=gone, Force="true")
         assert _ballast(data) == 0
         assert _images(client) == {kept}
 
@@ -62,6 +65,9 @@ def main(folder: Path) -> None:
         kiln.start()
         assert _ballast(data) == 0
         assert _tag(client, kept, 0) == "ServiceUnavailable"
+        client.call("StopInstance", InstanceId=instance)
+        _wait(lambda: _status(client, instance) == "Stopped")
+        client.call("DeleteInstance", InstanceId=instance)
         assert [_tag(client, gone, 0), _tag(client, "m-none", 0)] == ["InvalidResourceId.NotFound"] * 2
         client.call("DeleteImage", ImageId=kept)
         assert _images(client) == set()
@@ -114,6 +120,10 @@ def _leave_a_lease(kiln: Served, client: Client) -> None:
 
 def _images(client: Client) -> set[str]:
     return {str(row["ImageId"]) for row in client.rows("DescribeImages", Status="Available")}
+
+
+def _status(client: Client, instance: str) -> str:
+    return str(next(client.rows("DescribeInstances", InstanceIds=json.dumps([instance])), {}).get("Status"))
 
 
 def _tag(client: Client, image: str, n: int) -> str:

@@ -92,7 +92,8 @@ class Operation(Generic[Input, Plan, Output]):
     #: rehearsal must not get the deed. Of reads those that the API documents it for.
     dry_run: type[ApiError] | None = None
     awaited: bool = False  #: Its answer waits a moment for what it has begun, which others are refused for.
-    gives_back: bool = False  #: Gives space back: it may use the room that is kept for that when the disk is full.
+    #: Gives space back, or ends what takes it: it may use the room that is kept for that when the disk is full.
+    gives_back: bool = False
     unknown_region: type[ApiError] = InvalidRegionIdNotFound  #: The error for a RegionId that is not here.
     leads_to: tuple[str, ...] = ()  #: State at once, then each state that it may end in; for waiters and the reference.
     #: Products beside its group's whose version has it, too: it is one operation, whichever it is called by.

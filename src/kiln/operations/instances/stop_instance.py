@@ -70,6 +70,7 @@ stop_instance = Operation(
     carry_out=carry_out,
     facts=ForceFacts,
     give_up=give_up,
+    gives_back=True,
     leads_to=("Stopping", "Stopped"),
     errors=orders.ERRORS,
 )

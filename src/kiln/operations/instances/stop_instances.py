@@ -49,6 +49,7 @@ stop_instances = Operation(
     check=check,
     commit=commit,
     dry_run=DryRunSuccess,
+    gives_back=True,
     leads_to=("Stopping", "Stopped"),
     errors=orders.ERRORS,
 )
