@@ -12,8 +12,11 @@ import socket
 from collections.abc import Callable
 from contextlib import closing
 from functools import partial
+from http import HTTPStatus
 from urllib.parse import urlsplit
 
+from kiln.client.signature import encode
+from kiln.client.transport import Transport
 from kiln.console.hosts import Hosts, is_loopback
 from kiln.console.sessions import Keys as Pair
 from kiln.console.sessions import Sessions
@@ -74,6 +77,25 @@ def serve_console(endpoint: str, keys: Pair, region: str, say: Callable[[str], N
         paths = (Path[None](at="/console", make=lambda _: console, has_below=True, about="The console."),)
         link = f"http://{http.bound(listener)}{_LINK}{place.sessions.make_link(keys)}"
         http.run(Table(paths, None), [listener], Crowd(make_room()), begins=partial(say, link))
+
+
+class NoLink(Exception):
+    """Whoever was asked gives no link to a console."""
+
+
+def ask_for_link(endpoint: str, key_id: str, key_secret: str) -> str:
+    """A link that signs in once at the console of the Kiln at *endpoint*. Raises NoLink, Unreachable."""
+    transport = Transport(endpoint)
+    try:
+        body = encode({"key_id": key_id, "key_secret": key_secret}).encode()
+        kind = {"content-type": "application/x-www-form-urlencoded"}
+        reply = transport.send("POST", "/console/links", kind, body)
+    finally:
+        transport.close()
+    text = reply.body.decode(errors="replace").strip()
+    if reply.status != HTTPStatus.CREATED or not text.isprintable():
+        raise NoLink(f"{endpoint} gives no link: {text[:200]!r}")
+    return transport.endpoint + text
 
 
 def _load(place: Place) -> Application:

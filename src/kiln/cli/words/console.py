@@ -15,16 +15,12 @@ from kiln.cli.grammar import Region, example, group
 from kiln.cli.output import say
 from kiln.cli.session import open_client
 from kiln.cli.words.env import of_files
-from kiln.client.signature import encode
-from kiln.client.transport import Transport
 from kiln.console.sessions import Keys
-from kiln.service.consoles import serve_console
+from kiln.service.consoles import NoLink, ask_for_link, serve_console
 from kiln.service.environment import environment
 from kiln.service.settings import read_settings
 
 app = group()
-
-_CREATED = 201
 
 Endpoint = Annotated[
     str | None,
@@ -76,14 +72,7 @@ def run(
 
 def _linked(endpoint: str, keys: Keys) -> str:
     """A link of the console that is served there. Raises Refusal, Unreachable."""
-    transport = Transport(endpoint)
     try:
-        body = encode({"key_id": keys.id, "key_secret": keys.secret}).encode()
-        kind = {"content-type": "application/x-www-form-urlencoded"}
-        reply = transport.send("POST", "/console/links", kind, body)
-    finally:
-        transport.close()
-    text = reply.body.decode(errors="replace").strip()
-    if reply.status != _CREATED or not text.isprintable():
-        raise Refusal(f"{endpoint} gives no link: {text[:200]!r}", exits.REFUSED, "Does `kiln serve` run there?")
-    return transport.endpoint + text
+        return ask_for_link(endpoint, *keys)
+    except NoLink as error:
+        raise Refusal(str(error), exits.REFUSED, "Does `kiln serve` run there?") from None

@@ -32,7 +32,9 @@ class Story(StrEnum):
 _DEMOS = {Story.IMAGE: image.demo, Story.PACKER: packer.demo}
 
 
-@app.command("demo", epilog=example("kiln demo", "kiln demo packer", "kiln demo --keep /tmp/kiln-demo"))
+@app.command(
+    "demo", epilog=example("kiln demo", "kiln demo --stay", "kiln demo packer", "kiln demo --keep /tmp/kiln-demo")
+)
 def run(
     story: Annotated[
         Story,
@@ -43,6 +45,9 @@ def run(
         Path | None,
         typer.Option(metavar="DIR", help="Work in this folder and leave it there, instead of a temporary one."),
     ] = None,
+    stay: Annotated[
+        bool, typer.Option("--stay", help="Leave it there for a look, with a link to its console, until Ctrl-C.")
+    ] = False,
 ) -> None:
     """Watch a running machine become an image that another boots.
 
@@ -60,6 +65,6 @@ def run(
     cache = read_settings(os.environ).cache
     try:
         with orderly():
-            _DEMOS[story](say, cache, keep=keep.absolute() if keep else None)
+            _DEMOS[story](say, cache, keep=keep.absolute() if keep else None, stays=stay)
     except (DemoFailed, GuestError) as error:
         raise Refusal(str(error), exits.UNSOUND) from error

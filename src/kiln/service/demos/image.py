@@ -19,9 +19,12 @@ PATH = "/data0/demo"
 _TYPE = "ecs.t5-lc2m1.nano"
 
 
-def demo(say: Say, cache: Path, *, keep: Path | None = None) -> None:
-    """Run it; *cache* is the setting, *keep* the data folder if it is to stay. Raises DemoFailed, GuestError."""
-    perform("Kiln's main job, with real disks and real virtual machines", _tell, say, cache, keep=keep)
+def demo(say: Say, cache: Path, *, keep: Path | None = None, stays: bool = False) -> None:
+    """Run it; *cache* is the setting, *keep* the data folder if it is to stay, *stays* as ``Demo`` has it.
+
+    Raises DemoFailed, GuestError.
+    """
+    perform("Kiln's main job, with real disks and real virtual machines", _tell, say, cache, keep=keep, stays=stays)
 
 
 def _tell(it: Demo) -> None:
@@ -54,7 +57,7 @@ def _tell(it: Demo) -> None:
     again = it.step(f"VM 1 boots and reads {PATH}", lambda: _ask(it, first, f"read {PATH}"))
     it.say(f"    VM 1 reads: {again}")
     it.expect("VM 1 reads the image's file after ReplaceSystemDisk", again, TEXT)
-    it.step("both are stopped and deleted", lambda: it.delete(first, second))
+    it.leave("both are stopped and deleted", first, second)
 
 
 def _ask(it: Demo, instance: str, *commands: str) -> str:

@@ -45,15 +45,18 @@ _LEAVINGS: Mapping[str, tuple[str, str]] = {
 }
 
 
-def demo(say: Say, cache: Path, *, keep: Path | None = None) -> None:
-    """Run it; *cache* is the setting, *keep* the data folder if it is to stay. Raises DemoFailed, GuestError."""
+def demo(say: Say, cache: Path, *, keep: Path | None = None, stays: bool = False) -> None:
+    """Run it; *cache* is the setting, *keep* the data folder if it is to stay, *stays* as ``Demo`` has it.
+
+    Raises DemoFailed, GuestError.
+    """
     if not TEMPLATE.exists():
         raise DemoFailed(
             f"The template of this demo is in Kiln's source, as {TEMPLATE.name}, and not in what was installed."
         )
     if shutil.which("packer") is None:
         raise DemoFailed("There is no packer here: on Debian and Ubuntu, apt install packer.")
-    perform("Packer bakes an image on Kiln", _tell, say, cache, keep=keep, regions=f"{REGION},{COPY}")
+    perform("Packer bakes an image on Kiln", _tell, say, cache, keep=keep, regions=f"{REGION},{COPY}", stays=stays)
 
 
 def _tell(it: Demo) -> None:
@@ -74,7 +77,7 @@ def _tell(it: Demo) -> None:
     made = it.step("RunInstances: a VM is started from the image", lambda: it.run_instance(image["ImageId"], _TYPE))
     line = it.step("it boots and shows what Packer did", lambda: _greeting(it, made))
     it.say(f"    its console: {line}")
-    it.step("it is stopped and deleted", lambda: it.delete(made))
+    it.leave("it is stopped and deleted", made)
 
 
 def _guest(it: Demo) -> Path:

@@ -9,12 +9,13 @@ from __future__ import annotations
 import base64
 import os
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from dataclasses import field
 from pathlib import Path
 from typing import TypeVar
@@ -25,6 +26,7 @@ from kiln.ground.values import dataclass
 from kiln.service.accounts import Keys, ensure_first_account
 from kiln.service.assemble import assemble
 from kiln.service.claim import hold_data_folder, make_data_folder
+from kiln.service.consoles import ask_for_link
 from kiln.service.ending import end
 from kiln.service.settings import Settings, read_settings
 from kiln.upkeep.findings import is_well
@@ -51,6 +53,7 @@ class Demo:
     client: Client
     keys: Keys
     settings: Settings
+    stays: bool = False  #: Whether what was made shall be there to be looked at when the story is told.
     steps: list[tuple[str, float]] = field(default_factory=list)
 
     def step(self, what: str, do: Callable[[], Result]) -> Result:
@@ -61,6 +64,18 @@ class Demo:
         self.steps.append((what, took))
         self.say(f"{len(self.steps):2}. {what:<66} {shown(took):>9}")
         return result
+
+    def leave(self, what: str, *instances: str) -> None:
+        """The last step: delete instances, unless all shall stay to be looked at."""
+        if not self.stays:
+            self.step(what, lambda: self.delete(*instances))
+
+    def show(self) -> None:
+        """Say where all that was made can be seen."""
+        self.say("")
+        self.say("What was made, in a browser (the link signs in once, within an hour):")
+        self.say(ask_for_link(self.client.endpoint, *self.client.keys))
+        self.say("Ctrl-C ends it, and takes all of it away.")
 
     def bucket(self) -> Path:
         """The folder of the bucket that images come from."""
@@ -106,10 +121,17 @@ class Demo:
 
 
 def perform(
-    title: str, story: Callable[[Demo], None], say: Say, cache: Path, *, keep: Path | None, regions: str | None = None
+    title: str,
+    story: Callable[[Demo], None],
+    say: Say,
+    cache: Path,
+    *,
+    keep: Path | None,
+    regions: str | None = None,
+    stays: bool = False,
 ) -> None:
-    """Tell *story* on a Kiln of its own; *cache* is the setting, *keep* the data folder if it is to stay, and
-    *regions* what is served instead of the usual ones.
+    """Tell *story* on a Kiln of its own; *cache* is the setting, *keep* the data folder if it is to stay,
+    *regions* what is served instead of the usual ones; *stays* as ``Demo`` has it.
 
     Raises DemoFailed, and what the story raises; then no machine is left either.
     """
@@ -123,14 +145,32 @@ def perform(
         with _served(settings) as endpoint, assemble(settings) as assembly:
             keys = ensure_first_account(assembly.database, assembly.sealer, settings, assembly.ports.clock())
             with closing(_client(endpoint, keys, settings)) as client:
-                story(Demo(say, client, keys, settings))
-        _inspect(settings, say)
+                demo = Demo(say, client, keys, settings, stays)
+                story(demo)
+                if stays:
+                    _say_end(say, began)
+                    demo.show()
+                    with suppress(KeyboardInterrupt):
+                        wait_for_interrupt()
+        if not stays:  # Else there is more in the pool than the story has put there.
+            _inspect(settings, say)
     finally:
         _switch_off(settings)
         if keep is None:
             shutil.rmtree(folder, ignore_errors=True)
+    if not stays:
+        _say_end(say, began, " With --stay all of it is there for a look, with a link to its console.")
+
+
+def wait_for_interrupt() -> None:
+    """Until Ctrl-C, which raises KeyboardInterrupt; a terminal has sent it to the Kiln of the demo as well."""
+    while True:
+        signal.pause()
+
+
+def _say_end(say: Say, began: float, more: str = "") -> None:
     say("")
-    say(f"All of it held. {time.monotonic() - began:.1f} s in all.")
+    say(f"All of it held. {time.monotonic() - began:.1f} s in all.{more}")
 
 
 def shown(seconds: float) -> str:
