@@ -19,7 +19,7 @@ from kiln.ground import killpoints
 from kiln.service.backups import finding, manifest
 from kiln.service.backups.errors import BackupBroken, BackupRefused, NotKept
 from kiln.service.backups.examining import examine
-from kiln.service.backups.restoring import restore
+from kiln.service.backups.restoring import examine_restored, restore
 from kiln.service.backups.taking import Wish, take
 from kiln.store.database import open_postgresql
 from kiln.store.disks import disks
@@ -280,6 +280,7 @@ def first_and_last(points):
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(180)
 def test_a_kill_at_any_point_leaves_the_last_good_one_whole(home, tmp_path):
     to, other = tmp_path / "backups", tmp_path / "other"
     good = back_up(home, to)
@@ -302,6 +303,7 @@ def test_a_kill_at_any_point_leaves_the_last_good_one_whole(home, tmp_path):
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(180)
 def test_a_restore_that_is_killed_at_any_point_can_be_made_again(home, tmp_path):
     taken = back_up(home, tmp_path / "backups")
     points = points_of(lambda: restore(Home(tmp_path / "whole").settings, taken.path, silent))
@@ -412,6 +414,21 @@ def test_puts_nothing_into_a_folder_that_is_not_empty(home, tmp_path):
     with pytest.raises(BackupRefused, match="not empty"):
         restore(home.settings, taken.path, silent)
     assert home.content() == before
+
+
+def test_what_was_deleted_a_moment_before_is_not_named_by_records_of_before(home, tmp_path):
+    with home.started(records=False) as it:
+        cloud = as_cloud(it)
+        (image,) = cloud.call("DescribeImages", ImageName="imported")["Images"]["Image"]
+        (snapshot,) = image["DiskDeviceMappings"]["DiskDeviceMapping"]
+        cloud.call("DeleteImage", ImageId=image["ImageId"])
+        cloud.call("DeleteSnapshot", SnapshotId=snapshot["SnapshotId"])
+        cloud.settle()
+
+    again = Home(tmp_path / "again")
+    restore(again.settings, back_up(home, tmp_path / "backups").path, silent)
+    found = examine_restored(again.settings, silent)
+    assert is_well(found), found
 
 
 @pytest.mark.postgresql

@@ -14,13 +14,9 @@ from kiln.cli.flags import Data, DatabaseAddress
 from kiln.cli.grammar import example, group
 from kiln.cli.output import note, progress_shown, show_line
 from kiln.ground.units import counted
-from kiln.service.assemble import assemble
-from kiln.service.backups.restoring import restore
-from kiln.service.claim import hold_data_folder
-from kiln.service.databases import hold_database
+from kiln.service.backups.restoring import examine_restored, restore
 from kiln.service.settings import read_settings
 from kiln.upkeep.findings import is_well
-from kiln.upkeep.fsck import fsck
 
 app = group()
 
@@ -50,8 +46,7 @@ def run(
         show_line(f"restored {counted(len(said.files), 'file')}, {said.bytes} bytes, of {said.made_at}")
         for what in said.left_out:
             show_line(f"not in the backup: {what}")
-        with hold_data_folder(settings.data), hold_database(settings), assemble(settings, say=note) as assembly:
-            findings = fsck(assembly.ports, repair=True, say=lambda _: None)
+        findings = examine_restored(settings, note)
     for finding in findings:
         show_line(f"{finding.sort:10}  {finding.subject}  {finding.text}")
     show_line("all is well" if is_well(findings) else "not all is well")

@@ -12,6 +12,7 @@ import fcntl
 import hashlib
 import os
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from kiln.ground.killpoints import reach
@@ -19,13 +20,14 @@ from kiln.ground.units import MiB
 
 _FICLONE = 0x40049409  #: ``ioctl``: have a file share all of another's blocks, until one of the two is written.
 _PIECE = 4 * MiB
+_SYNCED_AT_ONCE = 8
 _ZEROS = bytes(MiB)
 
 Count = Callable[[int], None]  #: Told of bytes that were done.
 
 
 def copy(source: int, to: Path, mode: int, count: Count) -> tuple[int, str]:
-    """Make *to* of what is open as *source*, on the disk when this returns; returns its length and SHA-256.
+    """Make *to* of what is open as *source*; returns its length and SHA-256. Nothing is synced: see ``sync_below``.
 
     Raises OSError, FileExistsError.
     """
@@ -35,7 +37,6 @@ def copy(source: int, to: Path, mode: int, count: Count) -> tuple[int, str]:
         is_shared = _share(source, target)
         length, digest = _pour(source, None if is_shared else target, count)
         os.fchmod(target, mode)
-        os.fsync(target)
     finally:
         os.close(target)
     reach("backup.file.copied")
@@ -66,13 +67,36 @@ def opened_below(folder: Path, name: str) -> Iterator[int]:
 
 
 def sync_below(folder: Path) -> None:
-    """Have the names in the folder, and in those below it, on the disk. Raises OSError."""
-    for path, _, _ in os.walk(folder):
-        descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-        try:
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)
+    """Have all that is in the folder, and below it, on the disk: the files first. Raises OSError.
+
+    Several at once, which go to the disk together: one by one each has a journal's commit for itself. What has another
+    name was there before, and is on the disk.
+    """
+    walked = list(os.walk(folder))
+    files = (os.path.join(path, name) for path, _, names in walked for name in names)  # noqa: PTH118 - there are many.
+    with ThreadPoolExecutor(_SYNCED_AT_ONCE, thread_name_prefix="sync") as threads:
+        for _ in threads.map(_sync_file, files):
+            pass
+        for _ in threads.map(_sync, [path for path, _, _ in walked]):
+            pass
+
+
+def sync_folder(folder: Path) -> None:
+    """Have the names in the folder on the disk. Raises OSError."""
+    _sync(str(folder))
+
+
+def _sync_file(path: str) -> None:
+    if os.stat(path, follow_symlinks=False).st_nlink == 1:  # noqa: PTH116 - as above.
+        _sync(path)
+
+
+def _sync(path: str) -> None:
+    descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
 
 
 def _share(source: int, target: int) -> bool:

@@ -33,6 +33,10 @@ class Moments:
         self._until = time.monotonic() + timeout_s
         self.kept: dict[str, MomentFacts] = {}
 
+    def has_time(self) -> bool:
+        """Whether there is some left to have moments kept in."""
+        return time.monotonic() <= self._until
+
     def running(self) -> list[str]:
         """Instances that the rows call running, or on their way."""
         with self._database.read() as tx:
@@ -97,7 +101,7 @@ class Moments:
     def _require_time(self, waiting: list[str]) -> None:
         if not is_held(self._settings.data):
             raise NotKept(f"Kiln was stopped before it had captured {', '.join(waiting)}")
-        if time.monotonic() > self._until:
+        if not self.has_time():
             raise NotKept(f"{', '.join(waiting)} could not be captured in time", "--timeout sets how long to wait.")
 
     def _is_open(self, volume: str) -> bool:

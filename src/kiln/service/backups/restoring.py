@@ -19,20 +19,25 @@ from kiln.ground.killpoints import reach
 from kiln.pools.identity import HIDDEN
 from kiln.pools.records import FOLDER_MODE
 from kiln.pools.records import NAME as RECORDS_FILE
+from kiln.service.assemble import assemble
 from kiln.service.backups import finding, manifest
-from kiln.service.backups.copying import copy, opened_below, sync_below
+from kiln.service.backups.copying import copy, opened_below, sync_below, sync_folder
 from kiln.service.backups.errors import BackupBroken, BackupRefused
 from kiln.service.backups.examining import differs
 from kiln.service.backups.manifest import Entry, Manifest
-from kiln.service.claim import hold_as_it_is
+from kiln.service.claim import hold_as_it_is, hold_data_folder
 from kiln.service.databases import hold_database
 from kiln.service.datafolder import DataFolder
 from kiln.service.settings import Settings
-from kiln.store import schema
+from kiln.service.upgrading import Say
+from kiln.store import deployment, schema
 from kiln.store.copies import NotEmpty, copy_rows
 from kiln.store.database import open_postgresql, open_sqlite
 from kiln.store.glance import refuse_newer_sqlite
 from kiln.store.schema import SchemaTooNew
+from kiln.upkeep.findings import Finding
+from kiln.upkeep.fsck import fsck
+from kiln.upkeep.recorder import Recorder
 
 _DRAFT = ".tmp-restore"
 _MAY_BE_THERE = frozenset({"lost+found", "lock"})
@@ -66,6 +71,22 @@ def restore(settings: Settings, source: Path, progress: Progress) -> Manifest:
             _clear(data)
             raise
     return said
+
+
+def examine_restored(settings: Settings, say: Say) -> list[Finding]:
+    """What fsck finds in the data folder, and mends; *say* is told of an upgrade. Raises as ``assemble`` does.
+
+    The pool's records are as old as the backup, and some moments older than its database: they are brought up to date
+    first, as a start does, or what was deleted in these moments would seem to be named still.
+    """
+    with hold_data_folder(settings.data), hold_database(settings), assemble(settings, say=say) as assembly:
+        with assembly.database.read() as tx:
+            known = deployment.find(tx)
+        if known is not None:
+            recorder = Recorder(assembly.database, assembly.pool.records, known.id)
+            recorder.compare()
+            recorder.flush()
+        return fsck(assembly.ports, repair=True, say=lambda _: None)
 
 
 def _refuse_newer(folder: Path) -> None:
@@ -107,12 +128,12 @@ def _clear(data: Path) -> None:
 
 def _fetch(source: Path, said: Manifest, draft: Path, progress: Progress) -> None:
     """Copy each file to where it is called for in a data folder. Raises BackupBroken, OSError."""
-    done = 0
+    done, total = 0, said.bytes
 
     def count(length: int) -> None:
         nonlocal done
         done += length
-        progress(done, said.bytes)
+        progress(done, total)
 
     pool = draft / "pool"
     pool.mkdir(mode=_POOL_MODE if os.geteuid() == 0 else 0o700)
@@ -172,7 +193,7 @@ def _place(settings: Settings, draft: Path, data: Path) -> None:
     for path in sorted(draft.iterdir(), key=lambda path: (path == database, path.name)):
         path.rename(data / path.name)
         reach("restore_backup.placed")
-    sync_below(data)
+    sync_folder(data)
     draft.rmdir()
     reach("restore_backup.done")
 

@@ -30,7 +30,7 @@ from kiln.pools.family import SUFFIX
 from kiln.pools.identity import HIDDEN, look
 from kiln.pools.records import NAME as RECORDS_FILE
 from kiln.service.backups import finding, manifest
-from kiln.service.backups.copying import copy, digest_of, opened_below, sync_below
+from kiln.service.backups.copying import copy, digest_of, opened_below, sync_below, sync_folder
 from kiln.service.backups.errors import BackupBroken, BackupRefused, NotKept
 from kiln.service.backups.fitting import Fit, Seen, fit, heads_at_rest
 from kiln.service.backups.holding import Held, Holder, make_room_for, stamp, stamp_of
@@ -46,7 +46,6 @@ from kiln.store.errors import DatabaseDown
 from kiln.store.glance import copy_of_sqlite, damage_of_sqlite
 from kiln.store.volumes import volumes
 
-_TURNS = 10
 _ATTRIBUTE = "user.kiln.object"
 _UNSHARED = (errno.EXDEV, errno.EPERM, errno.EMLINK, errno.ENOENT, errno.EOPNOTSUPP, errno.EACCES)
 
@@ -60,7 +59,7 @@ class Wish:
 
     with_secrets: bool = True
     with_buckets: bool = False
-    timeout_s: float = 600.0  #: To wait for the moments of instances.
+    timeout_s: float = 600.0  #: For how long moments of instances are waited for, and asked for again.
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -90,14 +89,12 @@ def take(settings: Settings, to: Path, wish: Wish, say: Say, progress: Progress)
             except DatabaseDown as error:
                 raise DatabaseUnusable(f"the database cannot be copied: {error}") from error
         manifest.write(draft, made)
-        with opened_below(draft, manifest.FILE) as file:
-            os.fsync(file)
         sync_below(draft)
         reach("backup.made")
         path = to / finding.name_for(to, made.made_at)
         draft.rename(path)
         reach("backup.named")
-        sync_below(to)
+        sync_folder(to)
     return Taken(path=path, manifest=made, copied_bytes=taking.copied_bytes)
 
 
@@ -142,7 +139,7 @@ class _Taking:
         (draft / manifest.VOLUMES).mkdir(mode=0o700)
         moments = Moments(self._settings, self._database, self._clock, self._wish.timeout_s)
         reasons: list[str] = []
-        for _ in range(_TURNS):
+        while moments.has_time() or not reasons:
             silent = moments.silent()
             wanted = set(moments.running()) - silent - moments.kept.keys()
             if wanted:
@@ -161,7 +158,8 @@ class _Taking:
             files |= self._rest(draft, earlier)
             told = {instance: facts.consistency or "at rest" for instance, facts in moments.kept.items()}
             return replace(made, files=files, moments=told)
-        raise NotKept(f"something always changed meanwhile: {', '.join(reasons[:3])}", "Try again when less is done.")
+        hint = "--timeout sets for how long it is tried."
+        raise NotKept(f"something always changed meanwhile: {', '.join(reasons[:3])}", hint)
 
     def _look(self, holder: Holder, draft: Path, moments: Moments, silent: set[str]) -> tuple[Fit, Manifest | None]:
         """One look at everything: the copy of the database, made to fit what is held. No manifest: look again."""
@@ -348,7 +346,6 @@ def _link(earlier: tuple[Path, Manifest] | None, name: str, draft: Path, entry: 
 
 
 def _entry_of(file: int) -> Entry:
-    os.fsync(file)
     length, digest = digest_of(file, lambda _: None)
     return Entry(bytes=length, sha256=digest)
 
