@@ -1,8 +1,8 @@
-"""The console: how long a lineage of a thousand things takes from the API's answers to its drawing, and then its pages.
+"""The console: how long a lineage of a thousand things takes from the API's answers to its drawing.
 
-The drawing is held against the least that shows as much: the names of the same things,
-escaped and put into a table, without any order or rail. All of
-that is processor time: nothing there waits.
+It is held against the least that shows as much: the names of the same things,
+escaped and put into a table, without any order or rail. All is processor time:
+nothing here waits. The pages themselves follow, and what they are told.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from statistics import median
 from typing import Any, TypeVar
 
 from bench.report import at_most, median_of
-from bench.sections import pages
+from bench.sections import pages, telling
 from bench.sections.section import Bench
 from kiln.console.lineage import cutting, drawing, rails
 from kiln.console.lineage.graph import Lineage
@@ -42,6 +42,7 @@ def run(it: Bench) -> None:
         it.report.add(median_of(f"{words}: read, laid and drawn", "ms", drawn, against=floor, aim=aim))
         it.report.add(median_of(f"{words}: folded by family", "ms", folded))
     pages.run(it)
+    telling.run(it)
 
 
 def _draw(answers: Mapping[str, Any]) -> str:
