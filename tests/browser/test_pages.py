@@ -21,6 +21,7 @@ pytestmark = [pytest.mark.browser, pytest.mark.timeout(120)]
 #: What is no page to be looked at, and why.
 NO_PAGES = {
     "/language": "sends back to where one was",
+    "/files/{bucket}/{name}": "is a file, which the browser saves",
 }
 #: Which no link leads to, and why.
 APART = {
@@ -29,7 +30,6 @@ APART = {
 }
 #: What one sees of one thing without a link to it, and why.
 BY_HAND = {
-    "/instances/{id}/output": "the page of an instance has no link to it yet",
     "/images/{id}/CancelCopyImage": "there is a link for a moment, and nothing that is stocked moves",
     "/tasks/{id}/CancelTask": "likewise",
     "/instances/{id}/StartInstance": "a button does it at once, without a form to be filled in",
