@@ -8,12 +8,13 @@ import urllib.error
 import urllib.request
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from pathlib import Path
 
 import pytest
 
 from kiln.service.ballast import Ballast
 from kiln.service.datafolder import DataFolder
-from kiln.service.health import LEAST_FREE, health
+from kiln.service.health import CHECKS, LEAST_FREE, health
 from kiln.service.writing import closed
 from kiln.store import schema
 from kiln.store.database import open_postgresql, open_sqlite
@@ -156,6 +157,13 @@ def asked(kiln, path="readyz") -> tuple[int, str | None, dict[str, str]]:
         status, body = answer.code, answer.read()
     said = json.loads(body)
     return status, said.get("reason"), said.get("checks", {})
+
+
+def test_each_check_is_explained_to_who_watches():
+    page = (Path(__file__).resolve().parents[2] / "docs" / "howto" / "watch.md").read_text()
+
+    assert [name for name in CHECKS if f"`{name}`" not in page] == []
+    assert list(WELL) == list(CHECKS)
 
 
 def test_makes_nothing_where_it_looks(cloud, tmp_path):

@@ -13,6 +13,7 @@ from kiln.store.snapshots import snapshots
 from kiln.upkeep.recorder import Recorder, naming
 from tests.pools.kills import killed_at, points_of
 from tests.stock import an_instance
+from tests.waiting import wait_for
 
 
 @pytest.fixture
@@ -194,3 +195,22 @@ def test_a_resource_group_comes_back_with_its_account(cloud, recorder):
 
     said = kept(cloud)["account", cloud.account]["resource_groups"]
     assert {"id": group, "name": "web", "display_name": "Web servers"}.items() <= said[-1].items() | said[0].items()
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
+def test_says_that_its_thread_has_ended_though_nobody_stopped_it(cloud):
+    class Ends:
+        """Records that end whoever asks them."""
+
+        def __getattr__(self, name: str):
+            raise SystemExit
+
+    an_instance(cloud)
+    recorder = Recorder(cloud.ports.database, Ends(), "dp-1")
+    assert recorder.dead() == []
+
+    recorder.start()
+
+    wait_for(lambda: recorder.dead() == ["recorder"])
+    recorder.stop()
+    assert recorder.dead() == []

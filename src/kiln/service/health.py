@@ -38,7 +38,7 @@ CHECKS = {
     POOL: "the pool can be written",
     RUN: "the folder of the machines can be written",
     BUCKETS: "the folder of the buckets can be written",
-    PARTS: "no thread of the worker, of the upkeep or of who tells webhooks has ended though nobody stopped it",
+    PARTS: "no thread has ended though nobody stopped it: of tasks, upkeep, records and webhooks",
 }
 
 

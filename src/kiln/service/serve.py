@@ -126,7 +126,7 @@ def serve(settings: Settings, say: Callable[[str], None], room: int = 0) -> None
             ):
                 crowd = Crowd(make_room())
                 threads = Threads(executor, settings.threads, _PATIENCE_S if assembly.database.is_sqlite else 0.0)
-                console, parts = own_console(settings, sockets[0]), Parts(worker, keeper, postman)
+                console, parts = own_console(settings, sockets[0]), Parts(worker, keeper, postman, recorder)
                 site = _site(assembly, parts, audit, threads, movers, crowd=crowd, console=console)
                 app = make_app(site)
                 _tell_of_keys(assembly, say)
@@ -253,6 +253,7 @@ class Parts(NamedTuple):
     worker: Worker
     keeper: Keeper
     postman: Postman
+    recorder: Recorder
 
     def dead(self) -> list[str]:
         """The names of the threads that have ended although nobody stopped them."""

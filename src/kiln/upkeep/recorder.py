@@ -81,6 +81,11 @@ class Recorder:
         self._wake.set()
         self._thread.join()
 
+    def dead(self) -> list[str]:
+        """The name of its thread, if that has ended although nobody stopped it."""
+        has_ended = self._thread.ident is not None and not self._thread.is_alive() and not self._stopping.is_set()
+        return [self._thread.name] if has_ended else []
+
     def note(self, changed: Collection[tuple[str, str]]) -> None:
         """Take in that something of these changed."""
         with self._lock:
