@@ -10,6 +10,7 @@ import pytest
 
 from kiln.client.client import Client
 from kiln.console import changes
+from kiln.console.asking import GUARDS
 from kiln.console.changes import Changes
 from kiln.console.sessions import Keys
 from kiln.declare.ids import new_id
@@ -17,6 +18,7 @@ from kiln.store.images import images
 from kiln.wire.http.bounds import Room
 from kiln.wire.paths.events import Limits
 from tests.clouds import ACCOUNT, OTHER, REGION, make_cloud
+from tests.console.window import HOST
 from tests.waiting import wait_for
 from tests.wire.paths.site import start_site
 
@@ -108,6 +110,49 @@ def test_a_hundred_browsers_are_told_within_the_bounds_and_no_more_join(site):
         await asyncio.gather(*(one.over for one in browsers))
 
     asyncio.run(look())
+
+
+def test_tells_nobody_who_has_not_signed_in_or_asks_by_another_name(window):
+    stranger = window.other()
+
+    assert stranger.get("/changes").status == 404
+    assert window.get("/changes", host="evil.example").status == 421
+
+
+def test_a_proxy_keeps_nothing_back_and_what_is_told_has_every_guard(window):
+    """One event of a stream that its reader leaves then."""
+    told = []
+
+    async def look():
+        left = asyncio.Event()
+        cookies = "; ".join(f"{name}={value}" for name, value in window.cookies.items())
+        scope = {
+            "type": "http",
+            "method": "GET",
+            "path": "/console/changes",
+            "query_string": b"",
+            "headers": [(b"host", HOST.encode()), (b"cookie", cookies.encode())],
+        }
+        asked = iter([{"type": "http.request", "body": b""}])
+
+        async def receive():
+            for message in asked:
+                return message
+            await left.wait()
+            return {"type": "http.disconnect"}
+
+        async def send(message):
+            told.append(message)
+            left.set()
+
+        await window.console(scope, receive, send)
+
+    asyncio.run(look())
+    headers = {name.decode(): value.decode() for name, value in told[0]["headers"]}
+    assert headers["x-accel-buffering"] == "no"
+    assert "content-length" not in headers
+    assert [headers[name] for name, _ in GUARDS] == [value for _, value in GUARDS]
+    assert told[1]["body"].startswith(b"event: listening")
 
 
 def test_ends_with_its_session(site):

@@ -86,7 +86,9 @@ class Console:
 
     async def _tell(self, asked: Asked, session: Session, receive: Receive, send: Send) -> None:
         keys, place = Keys(*session.client.keys), self._place
-        status, headers, _ = Answer(kind="text/event-stream").spelled(asked)
+        # Else nginx keeps what is told back until there is a page of it.
+        unkept = (("x-accel-buffering", "no"),)
+        status, headers, _ = Answer(kind="text/event-stream", headers=unkept).spelled(asked)
         endless = [one for one in headers if one[0] != b"content-length"]
         await send({"type": "http.response.start", "status": status, "headers": endless})
         await self._changes.serve(
