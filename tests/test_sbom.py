@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import tomllib
+from hashlib import sha256
 from importlib import metadata
 
 import pytest
@@ -27,21 +28,34 @@ def test_names_all_that_is_locked_but_for_other_systems(bill):
     assert locked - {one["name"] for one in bill["components"]} <= {"colorama", "tzdata", "backports-zstd"}
 
 
+def libraries(bill: dict) -> list[dict]:
+    """Those of Python, which the lock file has."""
+    return [one for one in bill["components"] if one["purl"].startswith("pkg:pypi/")]
+
+
+def test_has_what_the_console_brings_for_browsers_by_its_bytes(bill):
+    told = {one["hashes"][0]["content"] for one in bill["components"] if one["purl"].startswith("pkg:npm/")}
+
+    # What has a version in its name was made by others.
+    there = {sha256(file.read_bytes()).hexdigest() for file in sbom.STATIC.glob("*-[0-9]*.js")}
+    assert told == there != set()
+
+
 def test_says_of_each_where_it_is_from_its_hashes_and_its_licence(bill):
-    for one in bill["components"]:
+    for one in libraries(bill):
         (source,) = one["externalReferences"]
         assert one["purl"] == f"pkg:pypi/{one['name']}@{metadata.version(one['name'])}"
         assert source["hashes"], one["name"]
         assert all(f"--hash=sha256:{it['content']}" in LOCK for it in source["hashes"])
         assert one["licenses"], one["name"]
-    assert sum(len(one["externalReferences"][0]["hashes"]) for one in bill["components"]) > len(bill["components"])
+    assert sum(len(one["externalReferences"][0]["hashes"]) for one in libraries(bill)) > len(libraries(bill))
 
 
 def test_says_who_asked_for_what(bill):
     asks = {one["ref"]: set(one["dependsOn"]) for one in bill["dependencies"]}
     known = {one["bom-ref"] for one in bill["components"]} | {bill["metadata"]["component"]["bom-ref"]}
     root = bill["metadata"]["component"]["bom-ref"]
-    names = {re.match(r"[\w.]+", one)[0].replace(".", "-") for one in PROJECT["dependencies"]}
+    names = {re.match(r"[\w.-]+", one)[0].replace(".", "-") for one in PROJECT["dependencies"]}
 
     assert asks.keys() == known
     assert {one.partition("/")[2].partition("@")[0] for one in asks[root]} >= names - {"backports-zstd"}

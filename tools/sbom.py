@@ -6,6 +6,8 @@ It is made of requirements.lock, which knows each version, its hashes and who as
 beside the interpreter that runs this, which knows the licences. What the lock has for other systems alone is left out.
 Its time is that of SOURCE_DATE_EPOCH, by which what is made twice is the same, or else now.
 
+What the console has of others, for browsers, is in it by the bytes that are packed.
+
 Exits with 1 when something of the lock is not installed, or is so in another version.
 """
 
@@ -20,6 +22,7 @@ import tomllib
 import uuid
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from hashlib import sha256
 from importlib import metadata
 from pathlib import Path
 from typing import Any
@@ -30,6 +33,15 @@ from packaging.utils import canonicalize_name
 ROOT = Path(__file__).resolve().parent.parent
 LOCK = ROOT / "requirements.lock"
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+
+STATIC = ROOT / "src" / "kiln" / "console" / "static"
+
+#: What npm calls the files there, which are named for what is in them and its version; and its licence.
+VENDORED = {
+    "htmx": ("htmx.org", "0BSD"),
+    "xterm": ("%40xterm/xterm", "MIT"),
+    "xterm-addon-fit": ("%40xterm/addon-fit", "MIT"),
+}
 
 _LONGEST_NAME = 80  #: Of a licence; where there is more, it is the licence's text.
 
@@ -75,8 +87,8 @@ def build(lock: str, moment: int) -> dict[str, Any]:
             "lifecycles": [{"phase": "build"}],
             "component": root,
         },
-        "components": [_component(one) for one in ours],
-        "dependencies": list(_dependencies(root["bom-ref"], ours)),
+        "components": [*map(_component, ours), *(vendored := list(_vendored()))],
+        "dependencies": list(_dependencies(root["bom-ref"], ours, [one["bom-ref"] for one in vendored])),
     }
     serial = uuid.uuid5(uuid.NAMESPACE_URL, json.dumps(bill, sort_keys=True))
     return {"$schema": "http://cyclonedx.org/schema/bom-1.6.schema.json", "serialNumber": f"urn:uuid:{serial}", **bill}
@@ -121,6 +133,24 @@ def _component(one: Locked) -> dict[str, Any]:
     }
 
 
+def _vendored() -> Iterator[dict[str, Any]]:
+    for file in sorted(STATIC.glob("*-[0-9]*.js")):
+        named = re.match(r"(.*?)-(\d[\d.]*\d)", file.name)
+        if named is None or named[1] not in VENDORED:
+            raise Strays(f"{file.name} is nothing that tools/sbom.py knows")
+        name, licence = VENDORED[named[1]]
+        purl = f"pkg:npm/{name}@{named[2]}"
+        yield {
+            "type": "library",
+            "bom-ref": purl,
+            "name": name.replace("%40", "@"),
+            "version": named[2],
+            "hashes": [{"alg": "SHA-256", "content": sha256(file.read_bytes()).hexdigest()}],
+            "licenses": [{"expression": licence}],
+            "purl": purl,
+        }
+
+
 def _licences(told: Mapping[str, Any]) -> list[dict[str, Any]]:
     """By the expression that there is in newer packages; else by their words."""
     if expression := told.get("license_expression"):
@@ -132,10 +162,10 @@ def _licences(told: Mapping[str, Any]) -> list[dict[str, Any]]:
     return [{"license": {"name": name}} for name in declared]
 
 
-def _dependencies(root: str, ours: Iterable[Locked]) -> Iterator[dict[str, Any]]:
+def _dependencies(root: str, ours: Iterable[Locked], vendored: list[str]) -> Iterator[dict[str, Any]]:
     """Who depends on whom, the whole program first."""
     refs = {one.name: one.purl for one in ours}
-    asks: dict[str, list[str]] = {root: [], **{purl: [] for purl in refs.values()}}
+    asks: dict[str, list[str]] = {root: [*vendored], **{purl: [] for purl in (*refs.values(), *vendored)}}
     for one in ours:
         for asker in one.asked_by:
             # The program itself is named with its file: "kiln (pyproject.toml)".
