@@ -26,7 +26,7 @@ from tests.waiting import wait_for
 ROOT = Path(__file__).resolve().parent.parent
 #: What the launcher calls besides the shell; python3 is ours, apt-get and sudo are played.
 COMMANDS = ("cat", "cksum", "dirname", "env", "flock", "grep", "id", "mkdir", "readlink", "rm", "sh", "tail")
-LOCKS = tuple(f"requirements{of}.lock" for of in ("", "-dev", "-asapi", "-docs", "-peers"))
+LOCKS = tuple(f"requirements{of}.lock" for of in ("", "-dev", "-asapi", "-build", "-docs", "-peers"))
 PROGRAM = """
 import os, sys
 import tiny
@@ -534,7 +534,7 @@ def test_every_package_that_is_installed_has_a_reason() -> None:
     assert [row for row in table if len(row) < 4] == []
     assert {row[0] for row in table} == {
         "python", "python3.11", "disks", "machines", "guest", "debian", "packer", "postgresql", "slowdisk",
-        "browser", "manuals",
+        "browser", "packing",
     }  # fmt: skip
 
 

@@ -10,6 +10,8 @@
 #   --mirror URL        where its packages are; default: where this system gets its own from
 #   --components LIST   what of the mirror to use, such as main,universe for Ubuntu; default: main
 #   --user              call ./kiln as an ordinary user who may use sudo, not as root
+#   --commands          WORDS are command lines of their own, for a shell in the checkout, not of ./kiln
+#   --bring FILE        put a copy of it into /home/visitor first
 #   --keep              leave the used system in FOLDER/used to look around in; else it is removed
 #
 # Needs root, debootstrap, git and unshare. It promises: everything is mounted, and every process runs, in
@@ -33,7 +35,7 @@ network='http_proxy https_proxy ftp_proxy no_proxy HTTP_PROXY HTTPS_PROXY FTP_PR
 # Runs a phase of this script (a function below) in namespaces of its own. The kernel unmounts and kills at the end.
 alone() {
     unshare --mount --pid --fork --kill-child --mount-proc env suite="$suite" mirror="$mirror" \
-        components="$components" user="$user" sh "$self" --phase "$@"
+        components="$components" user="$user" commands="$commands" sh "$self" --phase "$@"
 }
 
 # Makes the bare system in $1.
@@ -95,15 +97,16 @@ run_words() {
     code=0
     summary=''
     for words; do
-        say "./kiln $words"
+        [ "$commands" = yes ] || words="./kiln $words"
+        say "$words"
         start=$(date +%s)
-        # Words are a command line, so they are split.
+        # The name is that of a command and its words, or nothing.
         # shellcheck disable=SC2086
-        if inside $as /home/checkout/kiln $words; then result=ok; else
+        if inside $as sh -c "cd /home/checkout && $words"; then result=ok; else
             result="FAILED ($?)"
             code=1
         fi
-        summary="$summary$(printf '%-12s %5s s  ./kiln %s' "$result" "$(($(date +%s) - start))" "$words")
+        summary="$summary$(printf '%-12s %5s s  %s' "$result" "$(($(date +%s) - start))" "$words")
 "
     done
     say "results on $suite${as:+, as an ordinary user}, at $(git -C "$system/home/checkout" -c safe.directory='*' log -1 --format='%h %s')"
@@ -145,7 +148,7 @@ if [ "${1:-}" = --phase ]; then
     exit
 fi
 
-suite=$(codename) mirror='' components=main user=no keep=no
+suite=$(codename) mirror='' components=main user=no keep=no commands=no brought=''
 while [ $# -gt 0 ]; do
     case $1 in
         --suite) suite=$2 && shift ;;
@@ -153,6 +156,8 @@ while [ $# -gt 0 ]; do
         --components) components=$2 && shift ;;
         --user) user=yes ;;
         --keep) keep=yes ;;
+        --commands) commands=yes ;;
+        --bring) brought=$2 && shift ;;
         -h | --help) sed -n '2,/^set /s/^# \{0,1\}//p' "$self" && exit ;;
         -*) die "no such option: $1 (see --help)" ;;
         *) break ;;
@@ -186,5 +191,6 @@ rm -rf --one-file-system "$folder/used"
 cp -a --reflink=auto "$base" "$folder/used"
 carry_network_over "$folder/used"
 mkdir -p "$folder/used/home/visitor"
+[ -z "$brought" ] || cp -- "$brought" "$folder/used/home/visitor/"
 git clone --quiet --no-local -- "$checkout" "$folder/used/home/checkout"
 alone run_words "$folder/used" "$@"

@@ -1,5 +1,5 @@
 #!/bin/sh
-# Makes the five lock files again from pyproject.toml: exact versions, with the hash of every file pip may take.
+# Makes the six lock files again from pyproject.toml: exact versions, with the hash of every file pip may take.
 #
 #   tools/lock.sh            keeps every version that still fits
 #   tools/lock.sh --upgrade  takes the newest versions (or --upgrade-package NAME; the arguments go to uv)
@@ -8,6 +8,7 @@
 # requirements-asapi.lock stands alone: the Apsara Stack SDK overwrites files of the classic one. It is for tests only.
 # requirements-peers.lock has what "./kiln bench --peers" measures beside Kiln. The README names these versions, so they
 # are changed here, by hand. Of moto, moto[server] would bring 35 packages more for services that nobody asks here.
+# requirements-build.lock has what makes the wheel, for tools/deb.sh.
 # requirements-docs.lock has what builds docs/ as a site. Sphinx is the last that Python 3.11 has, so that all get the
 # same one: what it warns of fails the build, and another warns of other things.
 set -eu
@@ -27,3 +28,4 @@ compile "$@" --extra postgresql -c requirements-dev.lock -o requirements.lock py
 echo 'aliyun-python-sdk-asapi>=2.4.7' | compile "$@" -o requirements-asapi.lock -
 printf '%s\n' 'moto[ec2]==5.2.5' flask flask-cors 'ministack==1.5.33' | compile "$@" -o requirements-peers.lock -
 printf '%s\n' furo myst-parser 'sphinx<9.1' | compile "$@" -o requirements-docs.lock -
+echo hatchling | compile "$@" -c requirements-dev.lock -o requirements-build.lock -
