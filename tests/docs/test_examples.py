@@ -59,6 +59,8 @@ def understand(words: list[str], *, is_whole: bool = False) -> None:
     Raises click's errors, KeyError.
     """
     name, *rest = words
+    if words == ["--version"]:
+        return  # It is said instead of a word.
     if name in _CHECKOUTS:
         _CHECKOUTS[name]().parse_args(rest)
         return

@@ -36,4 +36,4 @@ def test_a_design_says_its_state_and_its_shortcomings_first(page):
 
 
 def test_the_readme_is_short():
-    assert len((ROOT / "README.md").read_text().splitlines()) <= 72  # Of which two are a picture.
+    assert len((ROOT / "README.md").read_text().splitlines()) <= 77  # Of which two are a picture.
