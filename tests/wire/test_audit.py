@@ -134,6 +134,18 @@ def test_keeps_who_called_by_every_door(cloud, kept, refused, way):
     assert event.response_elements["DiskId"] == answer["DiskId"]
 
 
+def test_keeps_little_of_what_is_sent_in_letters_of_many_bytes(kept, refused):
+    log, ask = refused
+    wide = {f"Tag.{n}.{part}": "\U0001f600" * 128 for n in range(1, 21) for part in ("Key", "Value")}
+
+    ask("RunInstances", wide | {"RegionId": REGION})
+
+    assert log.write_refused() == 1
+    (row,) = kept()
+    assert len(row.detail.encode()) <= 16384
+    assert draw(row).request_parameters == {CUT: CUT}
+
+
 def test_keeps_no_line_of_a_change_that_was_rolled_back(cloud, kept):
     class Broken(Exception):
         pass

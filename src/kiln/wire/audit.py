@@ -28,7 +28,7 @@ from kiln.wire.telling import CUT, Telling
 
 _LONGEST_AGENT = 256
 _LONGEST_REGION = 64
-_LONGEST_DETAIL = 16384  #: Bytes; of a longer one the answer is left out.
+_LONGEST_DETAIL = 16384  #: Bytes; of a longer one the answer is left out, then what was sent.
 _MOST_RESOURCES = 200
 
 _PREFIXES = "|".join(PREFIXES[noun] for noun in TYPES)
@@ -117,8 +117,10 @@ class Audit:
         if origin.session is not None or origin.person:
             caller = _identify(asked.account, origin, detail)
         told = to_json(detail)
-        if len(told) > _LONGEST_DETAIL:
-            told = to_json(detail | {"a": {CUT: CUT}})
+        for part in ("a", "p"):
+            if len(told) > _LONGEST_DETAIL:
+                detail[part] = {CUT: CUT}
+                told = to_json(detail)
         text = told.decode()
         return {
             "account": asked.account,
