@@ -24,6 +24,10 @@ def test_keeps_checks_lists_and_puts_back(tmp_path):
     assert (again["CopiedBytes"], again["Moments"]) == (0, {})
     assert len(words("backup", "list", to).stdout.splitlines()) == 2
     assert "all is well" in words("backup", "check", to).stdout
+    (to / "20010101T000000Z").mkdir()
+    listed = words("backup", "list", to)
+    assert (listed.exit_code, len(listed.stdout.splitlines())) == (0, 3)
+    assert "20010101T000000Z is no backup" in listed.stdout
 
     put_back = words("restore", to, "--data", tmp_path / "again")
     assert put_back.exit_code == 0, put_back.output

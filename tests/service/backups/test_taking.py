@@ -180,13 +180,13 @@ def test_the_second_copies_only_what_is_new(home, tmp_path):
     assert hold_their_bytes(put_back(two.path, tmp_path / "again"))
 
 
-def test_a_disk_that_is_written_while_it_is_copied_is_copied_again(home, tmp_path):
-    is_first = True
+def test_a_disk_that_is_written_while_it_is_copied_is_copied_again_as_often_as_it_takes(home, tmp_path):
+    left = 12
 
     def write(point):
-        nonlocal is_first
-        if point == "backup.file.copied" and is_first and (tmp_path / "backups" / ".tmp-backup" / "volumes").is_dir():
-            is_first = False
+        nonlocal left
+        if point == "backup.database.copied" and left:
+            left -= 1
             os.utime(next(iter(_heads(home))))
 
     killpoints.listen(write)
@@ -194,7 +194,7 @@ def test_a_disk_that_is_written_while_it_is_copied_is_copied_again(home, tmp_pat
         taken = back_up(home, tmp_path / "backups")
     finally:
         killpoints.listen(None)
-    assert not is_first
+    assert not left
     assert hold_their_bytes(put_back(taken.path, tmp_path / "again"))
 
 
@@ -244,6 +244,66 @@ def test_buckets_are_kept_with_what_is_known_of_their_objects(home, tmp_path):
     assert (there / "o").read_bytes() == (folder / "o").read_bytes()
     assert (there / "o").stat().st_mtime_ns == (folder / "o").stat().st_mtime_ns
     assert os.getxattr(there / "o", "user.kiln.object") == b"{}"
+
+
+def test_objects_in_folders_are_kept_and_links_are_not(home, tmp_path):
+    folder = home.data / "buckets" / "b"
+    (folder / "deep" / "deeper").mkdir(parents=True)
+    (folder / "deep" / "one").write_bytes(b"one")
+    (folder / "deep" / "deeper" / "two").write_bytes(b"two")
+    (folder / "elsewhere").symlink_to("/etc")
+
+    taken = back_up(home, tmp_path / "backups", with_buckets=True)
+
+    assert list(examine(taken.path, taken.manifest, silent)) == []
+    there = put_back(taken.path, tmp_path / "again").data / "buckets" / "b"
+    found = {str(path.relative_to(there)): path.read_bytes() for path in there.rglob("*") if path.is_file()}
+    assert found == {"o": (folder / "o").read_bytes(), "deep/one": b"one", "deep/deeper/two": b"two"}
+
+
+def test_an_object_for_which_there_is_no_room_is_not_passed_over(home, tmp_path):
+    def fill_up(point):
+        if point == "backup.file.before" and (tmp_path / "backups" / ".tmp-backup" / "buckets").is_dir():
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    killpoints.listen(fill_up)
+    try:
+        with pytest.raises(OSError, match="No space left"):
+            back_up(home, tmp_path / "backups", with_buckets=True)
+    finally:
+        killpoints.listen(None)
+    assert list((tmp_path / "backups").iterdir()) == []
+
+
+def test_what_was_found_broken_or_written_since_is_copied_anew(home, tmp_path):
+    def spoil(taken, nth, *, when=None):
+        path = sorted((taken.path / manifest.VOLUMES).iterdir())[nth]
+        before = path.stat()
+        flip_in(path)
+        if when is not None:
+            os.utime(path, ns=(before.st_atime_ns, before.st_mtime_ns))
+        return f"{manifest.VOLUMES}/{path.name}"
+
+    one = back_up(home, tmp_path / "backups")
+    names = {spoil(one, 0, when="unseen"), spoil(one, 1)}
+    assert {fault.split()[0] for fault in examine(one.path, one.manifest, silent)} == names
+    two = back_up(home, tmp_path / "backups")
+
+    assert list(examine(two.path, two.manifest, silent)) == []
+    assert {name for name in two.manifest.files if not (one.path / name).samefile(two.path / name)} >= names
+    spoil(two, 1)
+    three = back_up(home, tmp_path / "backups")
+    assert list(examine(three.path, three.manifest, silent)) == []
+
+
+def test_the_newest_is_the_last_that_was_made_though_the_clock_was_set_back(home, tmp_path):
+    one = back_up(home, tmp_path / "backups")
+    one.path.rename(one.path.with_name("20991231T235959Z"))
+    two = back_up(home, tmp_path / "backups")
+    three = back_up(home, tmp_path / "backups")
+    assert finding.names(tmp_path / "backups") == ["20991231T235959Z", two.path.name, three.path.name]
+    assert finding.chosen(tmp_path / "backups") == three.path
+    assert three.manifest.made_at < "2099"
 
 
 def test_the_folder_of_backups_is_for_backups_alone(home, tmp_path):
@@ -329,10 +389,18 @@ def a_volume(folder):
 
 
 def flip(folder):
-    a_volume(folder).chmod(0o600)
-    raw = bytearray(a_volume(folder).read_bytes())
+    flip_in(a_volume(folder))
+
+
+def flip_in(path):
+    path.chmod(0o600)
+    raw = bytearray(path.read_bytes())
     raw[len(raw) // 2] ^= 1
-    a_volume(folder).write_bytes(raw)
+    path.write_bytes(raw)
+
+
+def garble_database(folder):
+    (folder / manifest.DATABASE).write_bytes(b"none" * 4096)
 
 
 def cut(folder):
@@ -363,7 +431,9 @@ def cut_manifest(folder):
     os.truncate(folder / manifest.FILE, 100)
 
 
-@pytest.mark.parametrize("change", [flip, cut, remove, link, link_folder, change_manifest, cut_manifest])
+@pytest.mark.parametrize(
+    "change", [flip, cut, remove, link, link_folder, garble_database, change_manifest, cut_manifest]
+)
 def test_what_is_not_what_was_written_is_refused(home, tmp_path, change):
     path = hostile(back_up(home, tmp_path / "backups").path, change)
 
@@ -401,6 +471,12 @@ def test_a_reader_passes_over_what_it_does_not_know_and_refuses_a_newer_format(h
         said.pop("checksum")
         path.write_text(json.dumps({**said, "checksum": manifest.checksum_of(said)}))
 
+    files = json.loads(path.read_text())["files"]
+    for stamp in ([1, 2, 10**30], [1, 2, -1]):
+        say(files={**files, manifest.DATABASE: {**files[manifest.DATABASE], "source": stamp}})
+        with pytest.raises(BackupBroken, match="a stamp is none"):
+            manifest.read(taken.path)
+    say(files=files)
     say(colour="green")
     assert manifest.read(taken.path) == taken.manifest
     say(format=manifest.FORMAT + 1)
@@ -429,6 +505,22 @@ def test_what_was_deleted_a_moment_before_is_not_named_by_records_of_before(home
     restore(again.settings, back_up(home, tmp_path / "backups").path, silent)
     found = examine_restored(again.settings, silent)
     assert is_well(found), found
+
+
+def test_a_kiln_that_was_made_of_half_a_restore_is_not_taken_away(home, tmp_path):
+    """``kiln fsck --rebuild`` makes a database where the one of the backup was not placed yet."""
+    taken = back_up(home, tmp_path / "backups")
+    there = Home(tmp_path / "again")
+    points = points_of(lambda: restore(Home(tmp_path / "whole").settings, taken.path, silent))
+    last = len(points) - 1 - points[::-1].index("restore_backup.placed")
+    assert killed_at(last - 1, partial(restore, there.settings, taken.path, silent))
+    assert not (there.data / "kiln.sqlite").exists()
+    shutil.copy(home.data / "kiln.sqlite", there.data)
+    before = there.content()
+
+    with pytest.raises(BackupRefused, match="not empty"):
+        restore(there.settings, taken.path, silent)
+    assert there.content() == before
 
 
 @pytest.mark.postgresql

@@ -15,6 +15,7 @@ from kiln.cli.grammar import Json, Leading, Timeout, example, group
 from kiln.cli.output import note, progress_shown, show_json, show_line
 from kiln.ground.units import counted
 from kiln.service.backups import finding, manifest
+from kiln.service.backups.errors import BackupBroken, BackupRefused
 from kiln.service.backups.examining import examine
 from kiln.service.backups.taking import Taken, Wish, take
 
@@ -67,9 +68,13 @@ def create(
 def show(
     folder: Annotated[Path, typer.Argument(help="The folder in which backups lie.", metavar="FOLDER")],
 ) -> None:
-    """List the backups in a folder, the oldest first."""
+    """List the backups in a folder, the oldest first. Of one that is damaged it says so."""
     for name in finding.names(folder):
-        said = manifest.read(folder / name)
+        try:
+            said = manifest.read(folder / name)
+        except (BackupBroken, BackupRefused) as error:
+            show_line(f"{folder / name}  {error}")
+            continue
         show_line(f"{folder / name}  Kiln {said.kiln}, {counted(len(said.files), 'file')}, {said.bytes} bytes")
 
 

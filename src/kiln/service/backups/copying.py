@@ -26,8 +26,10 @@ _ZEROS = bytes(MiB)
 Count = Callable[[int], None]  #: Told of bytes that were done.
 
 
-def copy(source: int, to: Path, mode: int, count: Count) -> tuple[int, str]:
+def copy(source: int, to: Path, mode: int, count: Count, time_ns: int | None = None) -> tuple[int, str]:
     """Make *to* of what is open as *source*; returns its length and SHA-256. Nothing is synced: see ``sync_below``.
+
+    *time_ns*: of change, as it is to have it; else that of now.
 
     Raises OSError, FileExistsError.
     """
@@ -37,6 +39,8 @@ def copy(source: int, to: Path, mode: int, count: Count) -> tuple[int, str]:
         is_shared = _share(source, target)
         length, digest = _pour(source, None if is_shared else target, count)
         os.fchmod(target, mode)
+        if time_ns is not None:
+            os.utime(target, ns=(time_ns, time_ns))
     finally:
         os.close(target)
     reach("backup.file.copied")

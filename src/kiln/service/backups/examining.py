@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import os
 import stat
@@ -16,7 +17,10 @@ _IN_THE_WAY = (errno.ELOOP, errno.ENOTDIR, errno.ENXIO)
 
 
 def examine(folder: Path, said: Manifest, progress: Callable[[int, int], None]) -> Iterator[str]:
-    """What is wrong, in sentences. Raises OSError where the disk fails."""
+    """What is wrong, in sentences. Raises OSError where the disk fails.
+
+    What differs loses its time, by which the next backup knows that it is not to be shared.
+    """
     done, total = 0, said.bytes
 
     def count(length: int) -> None:
@@ -27,6 +31,8 @@ def examine(folder: Path, said: Manifest, progress: Callable[[int, int], None]) 
     for name, entry in sorted(said.files.items()):
         fault = fault_of(folder, name, entry, count)
         if fault:
+            with contextlib.suppress(OSError), opened_below(folder, name) as file:
+                os.utime(file, (0, 0))
             yield f"{name} {fault}"
     for path in sorted(folder.rglob("*")):
         name = str(path.relative_to(folder))
@@ -47,6 +53,12 @@ def fault_of(folder: Path, name: str, entry: Entry, count: Callable[[int], None]
         if error.errno in _IN_THE_WAY:
             return "is not a regular file, or a link leads to it"
         raise
+
+
+def is_of_time(about: os.stat_result, entry: Entry) -> bool:
+    """Whether a file was last written when its source was: by whole seconds, which every file system keeps."""
+    second = 1_000_000_000
+    return about.st_mtime_ns // second == entry.source[manifest.TIME] // second
 
 
 def differs(entry: Entry, length: int, digest: str) -> str:

@@ -12,6 +12,7 @@ from kiln.service.backups.manifest import Manifest
 
 DRAFT = ".tmp-backup"  #: What a killed one leaves; the next takes it away.
 
+_MOMENT = len("20261129T123456Z")
 _NAME = re.compile(r"\d{8}T\d{6}Z(-\d+)?")
 
 
@@ -21,7 +22,8 @@ def moment_text(when: float) -> str:
 
 
 def name_for(folder: Path, moment: str) -> str:
-    """A name that is free in the folder, later than all of the same second."""
+    """A name that is free in the folder, and later than all that are there, though the clock was set back since."""
+    moment = max([moment, *(name[:_MOMENT] for name in names(folder))])
     number, name = 1, moment
     while (folder / name).exists():
         number += 1
@@ -32,7 +34,7 @@ def name_for(folder: Path, moment: str) -> str:
 def names(folder: Path) -> list[str]:
     """The backups in the folder, the oldest first."""
     found = [path.name for path in folder.iterdir() if _NAME.fullmatch(path.name) and path.is_dir()]
-    return sorted(found, key=lambda name: (name[:16], int(name[17:] or 1)))
+    return sorted(found, key=lambda name: (name[:_MOMENT], int(name[_MOMENT + 1 :] or 1)))
 
 
 def require_home(folder: Path) -> None:

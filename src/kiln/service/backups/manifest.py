@@ -31,9 +31,12 @@ VOLUMES = "volumes"  #: The folder of ``v-….qcow2``.
 KEYS = "keys"  #: The folder of those below.
 BUCKETS = "buckets"
 
+TIME = 2  #: Where in a stamp the time of change is.
+
 #: What is secret, by its name in ``keys`` and in a data folder. Without it nothing sealed or encrypted can be read.
 SECRETS = ("master.key", "volumes.key", "ca.key", "ca.pem")
 
+_MOST = 2**63 - 1  #: Of each number of a stamp.
 _MOST_BYTES = 512 * 1024 * 1024
 _MODES = (0o400, 0o600, 0o644)
 _DIGEST = re.compile("[0-9a-f]{64}")
@@ -125,7 +128,7 @@ def _entry(said: dict[str, Any]) -> Entry:
     entry = Entry(**{name: value for name, value in said.items() if name in known})
     if not isinstance(entry.bytes, int) or entry.bytes < 0 or not _DIGEST.fullmatch(entry.sha256):
         raise ValueError("a length or a digest is none")
-    if entry.mode not in _MODES or not all(isinstance(number, int) for number in entry.source):
+    if entry.mode not in _MODES or not all(isinstance(one, int) and 0 <= one <= _MOST for one in entry.source):
         raise ValueError("a mode or a stamp is none")
     unhexlify(entry.attribute)
     return replace(entry, source=tuple(entry.source))

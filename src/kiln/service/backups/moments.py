@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Collection
+from collections.abc import Collection, Iterator, Sequence
+from contextlib import contextmanager
 
 from kiln.declare.states import TaskStatus
 from kiln.ground.clock import Clock
@@ -63,7 +64,8 @@ class Moments:
         open_tasks = {instance: task for instance in wanted if (task := self._ask(instance))}
         for instance in set(wanted) - open_tasks.keys():
             self.kept.pop(instance, None)
-        while open_tasks:
+        again: dict[str, float] = {}  # Those of which nothing came, and when they are asked for anew.
+        while open_tasks or again:
             for instance, task in list(open_tasks.items()):
                 facts = self._ended(instance, task)
                 if facts is None:
@@ -71,12 +73,14 @@ class Moments:
                 del open_tasks[instance]
                 if facts.disks and all(holder.take(one.head) for one in facts.disks):
                     self.kept[instance] = facts
-                    continue
-                time.sleep(_AGAIN_S)
-                if again := self._ask(instance):
-                    open_tasks[instance] = again
-            if open_tasks:
-                self._require_time(sorted(open_tasks))
+                else:
+                    again[instance] = time.monotonic() + _AGAIN_S
+            for instance in [one for one, when in again.items() if when <= time.monotonic()]:
+                del again[instance]
+                if asked := self._ask(instance):
+                    open_tasks[instance] = asked
+            if open_tasks or again:
+                self._require_time(sorted({*open_tasks, *again}))
                 time.sleep(_POLL_S)
 
     def _ask(self, instance: str) -> str | None:
@@ -97,6 +101,22 @@ class Moments:
         if row.status != TaskStatus.FINISHED:
             raise NotKept(f"{instance} could not be captured: {row.error_message}")
         return told_by(row)
+
+    def require_time_beside(self, reasons: Sequence[str]) -> None:
+        """Wait a moment before all is looked at again for *reasons*. Raises NotKept where no time is left."""
+        if not self.has_time():
+            hint = "Try again when less is done, or for longer: --timeout."
+            raise NotKept(f"something always changed meanwhile: {', '.join(reasons[:3])}", hint)
+        time.sleep(_POLL_S)
+
+    @contextmanager
+    def uncounted(self) -> Iterator[None]:
+        """What is done within takes none of the time that there is for waiting."""
+        began = time.monotonic()
+        try:
+            yield
+        finally:
+            self._until += time.monotonic() - began
 
     def _require_time(self, waiting: list[str]) -> None:
         if not is_held(self._settings.data):

@@ -33,6 +33,7 @@ from kiln.service.upgrading import Say
 from kiln.store import deployment, schema
 from kiln.store.copies import NotEmpty, copy_rows
 from kiln.store.database import open_postgresql, open_sqlite
+from kiln.store.errors import DatabaseDown
 from kiln.store.glance import refuse_newer_sqlite
 from kiln.store.schema import SchemaTooNew
 from kiln.upkeep.findings import Finding
@@ -42,7 +43,6 @@ from kiln.upkeep.recorder import Recorder
 _DRAFT = ".tmp-restore"
 _MAY_BE_THERE = frozenset({"lost+found", "lock"})
 _POOL_MODE = 0o711
-_TIME = 2  # In a stamp.
 
 Progress = Callable[[int, int], None]
 
@@ -97,6 +97,8 @@ def _refuse_newer(folder: Path) -> None:
         raise BackupRefused(f"the backup is of a newer Kiln: {error}") from error
     except FileNotFoundError:
         raise BackupBroken(f"{manifest.DATABASE} is missing") from None
+    except DatabaseDown as error:
+        raise BackupBroken(f"{manifest.DATABASE} cannot be read: {error}") from error
     except OSError as error:
         if error.errno != errno.ELOOP:
             raise
@@ -108,7 +110,8 @@ def _require_empty(data: Path) -> None:
         return
     others = sorted(path.name for path in data.iterdir() if path.name not in (*_MAY_BE_THERE, _DRAFT))
     # What lies beside a draft that holds something is an earlier try's; the draft of one that came to its end is empty.
-    is_unfinished = (data / _DRAFT).is_dir() and any((data / _DRAFT).iterdir())
+    # A database is placed last: where there is one beside a draft, somebody has made another Kiln of the rest since.
+    is_unfinished = (data / _DRAFT).is_dir() and any((data / _DRAFT).iterdir()) and "kiln.sqlite" not in others
     if others and not is_unfinished:
         hint = "Name a folder that is empty or not there yet, or move what is there aside."
         raise BackupRefused(f"{data} is not empty: it holds {', '.join(others[:3])}", hint)
@@ -172,9 +175,9 @@ def _place_of(draft: Path, name: str) -> Path:
 
 def _describe(to: Path, name: str, entry: Entry) -> None:
     """Give an object back its time, and what is known of it."""
-    if not name.startswith(f"{manifest.BUCKETS}/") or len(entry.source) <= _TIME:
+    if not name.startswith(f"{manifest.BUCKETS}/") or len(entry.source) <= manifest.TIME:
         return
-    os.utime(to, ns=(entry.source[_TIME], entry.source[_TIME]))
+    os.utime(to, ns=(entry.source[manifest.TIME], entry.source[manifest.TIME]))
     if entry.attribute:
         try:
             os.setxattr(to, "user.kiln.object", bytes.fromhex(entry.attribute))

@@ -17,6 +17,7 @@ import errno
 import fcntl
 import os
 import shutil
+import stat
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -32,9 +33,10 @@ from kiln.pools.records import NAME as RECORDS_FILE
 from kiln.service.backups import finding, manifest
 from kiln.service.backups.copying import copy, digest_of, opened_below, sync_below, sync_folder
 from kiln.service.backups.errors import BackupBroken, BackupRefused, NotKept
+from kiln.service.backups.examining import is_of_time
 from kiln.service.backups.fitting import Fit, Seen, fit, heads_at_rest
 from kiln.service.backups.holding import Held, Holder, make_room_for, stamp, stamp_of
-from kiln.service.backups.manifest import Entry, Manifest
+from kiln.service.backups.manifest import TIME, Entry, Manifest
 from kiln.service.backups.moments import Moments
 from kiln.service.errors import DatabaseUnusable
 from kiln.service.records import Records, open_records
@@ -47,6 +49,7 @@ from kiln.store.glance import copy_of_sqlite, damage_of_sqlite
 from kiln.store.volumes import volumes
 
 _ATTRIBUTE = "user.kiln.object"
+_NO_OBJECT = (errno.ENOENT, errno.ENOTDIR, errno.ELOOP, errno.ENXIO)
 _UNSHARED = (errno.EXDEV, errno.EPERM, errno.EMLINK, errno.ENOENT, errno.EOPNOTSUPP, errno.EACCES)
 
 Say = Callable[[str], None]
@@ -59,7 +62,7 @@ class Wish:
 
     with_secrets: bool = True
     with_buckets: bool = False
-    timeout_s: float = 600.0  #: For how long moments of instances are waited for, and asked for again.
+    timeout_s: float = 600.0  #: To wait for a moment of everything; what is copied meanwhile takes none of it.
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -139,7 +142,9 @@ class _Taking:
         (draft / manifest.VOLUMES).mkdir(mode=0o700)
         moments = Moments(self._settings, self._database, self._clock, self._wish.timeout_s)
         reasons: list[str] = []
-        while moments.has_time() or not reasons:
+        while True:
+            if reasons:
+                moments.require_time_beside(reasons)
             silent = moments.silent()
             wanted = set(moments.running()) - silent - moments.kept.keys()
             if wanted:
@@ -151,15 +156,15 @@ class _Taking:
             reasons = found.unsettled or sorted(found.again)
             if reasons or made is None:
                 continue
-            files = self._copy_volumes(holder, found, draft, earlier)
+            with moments.uncounted():
+                files = self._copy_volumes(holder, found, draft, earlier)
             if files is None:
                 reasons = ["a disk was written while it was copied"]
                 continue
+            self._require_sound(draft / manifest.DATABASE)
             files |= self._rest(draft, earlier)
             told = {instance: facts.consistency or "at rest" for instance, facts in moments.kept.items()}
             return replace(made, files=files, moments=told)
-        hint = "--timeout sets for how long it is tried."
-        raise NotKept(f"something always changed meanwhile: {', '.join(reasons[:3])}", hint)
 
     def _look(self, holder: Holder, draft: Path, moments: Moments, silent: set[str]) -> tuple[Fit, Manifest | None]:
         """One look at everything: the copy of the database, made to fit what is held. No manifest: look again."""
@@ -210,9 +215,6 @@ class _Taking:
         try:
             if not self._settings.database:
                 copy_of_sqlite(self._settings.folder.database, to)
-                damage = damage_of_sqlite(to)
-                if damage is not None:
-                    raise BackupBroken(f"the copy of the database is damaged: {damage}")
                 return
             target = open_sqlite(to)
             try:
@@ -221,6 +223,12 @@ class _Taking:
                 target.close()
         finally:
             os.umask(before)
+
+    def _require_sound(self, copied: Path) -> None:
+        """Raise BackupBroken where the copy of the database is damaged. Not before it fits: meanwhile much changes."""
+        damage = damage_of_sqlite(copied)
+        if damage is not None:
+            raise BackupBroken(f"the copy of the database is damaged: {damage}")
 
     def _copy_volumes(
         self, holder: Holder, found: Fit, draft: Path, earlier: tuple[Path, Manifest] | None
@@ -235,7 +243,7 @@ class _Taking:
         self._require_room(draft, new, len(held))
         for one in new:
             path = folder / (one.volume + SUFFIX)
-            length, digest = copy(one.descriptor, path, 0o400, self._count)
+            length, digest = copy(one.descriptor, path, 0o400, self._count, one.source[TIME])
             self._note(one, Entry(bytes=length, sha256=digest, source=one.source))
             self.copied_bytes += one.allocated_bytes
         if any(head.has_changed() for name in found.heads if (head := holder.get(name)) is not None):
@@ -305,14 +313,16 @@ class _Taking:
             name = f"{manifest.BUCKETS}/{path.relative_to(root)}"
             if "/.tmp-" in name or not manifest.is_known(name):
                 continue
-            with contextlib.suppress(OSError), opened_below(root, str(path.relative_to(root))) as file:
+            with _object_at(root, str(path.relative_to(root))) as file:
+                if file is None:
+                    continue
                 source, attribute = stamp(os.fstat(file)), _attribute(file)
                 (draft / name).parent.mkdir(mode=0o700, parents=True, exist_ok=True)
                 before = None if earlier is None else earlier[1].files.get(name)
                 if before is not None and before.source == source and _link(earlier, name, draft, before):
                     files[name] = replace(before, attribute=attribute)
                     continue
-                length, digest = copy(file, draft / name, 0o600, self._count)
+                length, digest = copy(file, draft / name, 0o600, self._count, source[TIME])
                 self.copied_bytes += length
                 files[name] = Entry(bytes=length, sha256=digest, source=source, attribute=attribute)
         return files
@@ -329,14 +339,29 @@ class _Taking:
         yield "what waits in the trash"
 
 
+@contextlib.contextmanager
+def _object_at(root: Path, name: str) -> Iterator[int | None]:
+    """The object, open; None of a folder or a link, and of what was deleted meanwhile. Raises OSError."""
+    with contextlib.ExitStack() as stack:
+        try:
+            file = stack.enter_context(opened_below(root, name))
+        except OSError as error:
+            if error.errno not in _NO_OBJECT:
+                raise
+            yield None
+            return
+        yield file if stat.S_ISREG(os.fstat(file).st_mode) else None
+
+
 def _link(earlier: tuple[Path, Manifest] | None, name: str, draft: Path, entry: Entry) -> bool:
     """Share a file with the earlier backup; False where that cannot be."""
     if earlier is None:
         return False
     path = earlier[0] / name
     try:
-        if path.lstat().st_size != entry.bytes:
-            return False
+        about = path.lstat()
+        if about.st_size != entry.bytes or not is_of_time(about, entry):
+            return False  # Somebody has written it since, or found it broken.
         os.link(path, draft / name, follow_symlinks=False)
     except OSError as error:
         if error.errno not in _UNSHARED:
