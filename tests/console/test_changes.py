@@ -101,7 +101,7 @@ def test_a_hundred_browsers_are_told_within_the_bounds_and_no_more_join(site):
         browsers = [Browser(told, site, ACCOUNT) for _ in range(100)]
         for one in browsers:
             await one.until("event: missed")
-        assert told.is_full
+        assert not told.has_room(Keys(ACCOUNT, f"secret-{ACCOUNT}"))
         image = add_image(site.cloud)
         for one in browsers:
             await one.until(image)
@@ -153,6 +153,25 @@ def test_a_proxy_keeps_nothing_back_and_what_is_told_has_every_guard(window):
     assert "content-length" not in headers
     assert [headers[name] for name, _ in GUARDS] == [value for _, value in GUARDS]
     assert told[1]["body"].startswith(b"event: listening")
+
+
+def test_one_account_with_all_the_browsers_keeps_no_other_out(site):
+    async def look():
+        told = Changes(most=4)
+        crowd = [Browser(told, site, ACCOUNT) for _ in range(4)]
+        for one in crowd:
+            await one.until("event: listening")
+        for _ in range(2):
+            assert told.has_room(Keys(OTHER, f"secret-{OTHER}"))
+            await Browser(told, site, OTHER).until("event: listening")
+        await asyncio.gather(*(one.over for one in crowd[:2]))
+        assert not any(one.over.done() for one in crowd[2:])
+        assert not told.has_room(Keys(OTHER, f"secret-{OTHER}"))
+        assert not told.has_room(Keys(ACCOUNT, f"secret-{ACCOUNT}"))
+        told.end()
+        await asyncio.gather(*(one.over for one in crowd))
+
+    asyncio.run(look())
 
 
 def test_ends_with_its_session(site):

@@ -6,9 +6,7 @@ whose API it is, all of these could wait for each other.
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Awaitable, Callable, MutableMapping
-from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from typing import Any
 
@@ -25,6 +23,7 @@ from kiln.console.routing import Routes
 from kiln.console.sessions import Keys, Session
 from kiln.console.static import Static
 from kiln.console.texts import Texts, preferred
+from kiln.console.turns import Turns
 from kiln.console.visit import NotFound, Page, Place, Visit
 from kiln.ground.journal import Journal
 
@@ -39,6 +38,7 @@ Send = Callable[[Message], Awaitable[None]]
 CHANGES = "/changes"
 
 _AT_ONCE = 4  #: Pages that are made at a time.
+_OF_ONE = 2  #: Likewise of one account, whose slowest pages others are not to wait for.
 _FORM = "application/x-www-form-urlencoded"
 
 #: Codes that say that the keys of a session will not do any more.
@@ -54,7 +54,7 @@ class Console:
         self._renderer = Renderer(self._static, MENU)
         self._routes = Routes(PAGES)
         self._changes = Changes()
-        self._executor = ThreadPoolExecutor(_AT_ONCE, thread_name_prefix="console")
+        self._turns = Turns(_AT_ONCE, _OF_ONE)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request, whose whole body is the first message."""
@@ -64,11 +64,13 @@ class Console:
         except Malformed as error:
             asked, answer = Asked(method=scope["method"], path="/"), words(400, str(error))
         else:
-            session = self._looking(asked)
-            if session is not None and not self._changes.is_full:
+            session = self._place.sessions.find(asked.cookie(SESSION_COOKIE))
+            if session is not None and self._looks(asked) and self._changes.has_room(Keys(*session.client.keys)):
                 await self._tell(asked, session, receive, send)
                 return
-            answer = await asyncio.get_running_loop().run_in_executor(self._executor, self.answer, asked)
+            # Whoever has not signed in is known by an address, which no account is called.
+            who = session.who.account if session is not None else (scope.get("client") or ("",))[0]
+            answer = await self._turns.run(who, partial(self.answer, asked))
         status, headers, sent = answer.spelled(asked)
         await send({"type": "http.response.start", "status": status, "headers": headers})
         await send({"type": "http.response.body", "body": sent})
@@ -76,13 +78,12 @@ class Console:
     def end(self) -> None:
         """End all sessions, and begin no page any more."""
         self._changes.end()
-        self._executor.shutdown(wait=False, cancel_futures=True)
+        self._turns.end()
         self._place.sessions.end_all()
 
-    def _looking(self, asked: Asked) -> Session | None:
-        """Whose browser wants to be told of changes; None of any other request."""
-        is_meant = (asked.method, asked.path) == ("GET", CHANGES) and self._place.hosts.knows(asked.host)
-        return self._place.sessions.find(asked.cookie(SESSION_COOKIE)) if is_meant else None
+    def _looks(self, asked: Asked) -> bool:
+        """Whether a browser wants to be told of changes."""
+        return (asked.method, asked.path) == ("GET", CHANGES) and self._place.hosts.knows(asked.host)
 
     async def _tell(self, asked: Asked, session: Session, receive: Receive, send: Send) -> None:
         keys, place = Keys(*session.client.keys), self._place

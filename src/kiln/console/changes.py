@@ -31,7 +31,7 @@ Message = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
 
-MOST = 128  #: Browsers that are told at a time.
+MOST = 128  #: Browsers that are told at a time; of these any account may have all that no other wants.
 BEAT_S = 10.0  #: So often something is sent in any case, and it is asked whether the session lives.
 _WAITING = 200  #: Things that wait to be told to one browser.
 _NOUNS: Mapping[str, str] = {"m": "images", "s": "snapshots", "d": "disks", "i": "instances", "t": "tasks"}
@@ -74,7 +74,7 @@ class Account:
     """Those who look at one account, and the thread that reads its changes."""
 
     def __init__(self, client: Client, loop: asyncio.AbstractEventLoop) -> None:
-        self.viewers: set[Viewer] = set()
+        self.viewers: dict[Viewer, None] = {}  #: In the order in which they came.
         self.has_ended = False
         self._client = client
         self._feed: Feed = client.feed()
@@ -119,10 +119,20 @@ class Changes:
         self._beat_s = beat_s
         self._has_ended = False
 
+    def has_room(self, keys: Keys) -> bool:
+        """Whether one more browser of *keys* is told, be it in the place of one of who has most."""
+        return not self._has_ended and (self._count < self._most or self._loudest(keys) is not None)
+
     @property
-    def is_full(self) -> bool:
-        """Whether nobody more is told."""
-        return self._has_ended or sum(len(one.viewers) for one in self._accounts.values()) >= self._most
+    def _count(self) -> int:
+        return sum(len(one.viewers) for one in self._accounts.values())
+
+    def _loudest(self, keys: Keys) -> Account | None:
+        """Who has most browsers; None where *keys* would have as many with one more."""
+        own = self._accounts.get(keys)
+        most = max(self._accounts.values(), key=lambda one: len(one.viewers), default=None)
+        wanted = 1 + (0 if own is None else len(own.viewers))
+        return most if most is not None and len(most.viewers) > wanted else None
 
     async def serve(
         self, client: Callable[[], Client], keys: Keys, lives: Callable[[], bool], receive: Receive, send: Send
@@ -131,8 +141,12 @@ class Changes:
         account = self._accounts.get(keys)
         if account is None or account.has_ended:
             account = self._accounts[keys] = Account(client(), asyncio.get_running_loop())
+        if self._count >= self._most and (loudest := self._loudest(keys)) is not None:
+            first = next(iter(loudest.viewers))
+            del loudest.viewers[first]
+            first.end()
         viewer = Viewer()
-        account.viewers.add(viewer)
+        account.viewers[viewer] = None
         gone = asyncio.ensure_future(_left(receive, viewer))
         try:
             while not viewer.has_ended and lives():
@@ -140,7 +154,7 @@ class Changes:
             await send({"type": "http.response.body", "body": b""})
         finally:
             gone.cancel()
-            account.viewers.discard(viewer)
+            account.viewers.pop(viewer, None)
             if not account.viewers and self._accounts.get(keys) is account:
                 del self._accounts[keys]
                 account.end()

@@ -11,7 +11,8 @@ import hashlib
 import hmac
 import secrets
 import threading
-from collections import deque
+from collections import Counter, deque
+from collections.abc import Mapping
 from dataclasses import field
 from typing import NamedTuple
 
@@ -22,7 +23,7 @@ from kiln.ground.values import dataclass
 LINK_S = 3600  #: So long a link can be used, once.
 IDLE_S = 2 * 3600  #: So long a session lives that asks for nothing.
 LONGEST_S = 12 * 3600
-MOST = 64  #: Sessions; another one takes the place of the one that has asked for nothing longest.
+MOST = 64  #: Sessions; another one takes the place of one of the account that has most: of what was idle longest.
 _MOST_NOTICES = 5
 _MOST_HELD = 8
 
@@ -93,8 +94,11 @@ class Sessions:
         """A token that signs in with *keys*, once, within ``LINK_S``."""
         token, now = secrets.token_urlsafe(24), self._clock()
         with self._lock:
-            fresh = [one for one in self._links.items() if one[1][1] > now][-(MOST - 1) :]
-            self._links = {**dict(fresh), _hash(token): (keys, now + LINK_S)}
+            links = {name: one for name, one in self._links.items() if one[1] > now}
+            if len(links) >= MOST:
+                # They are in the order in which they were made.
+                del links[_of_most({name: one[0].id for name, one in links.items()})]
+            self._links = {**links, _hash(token): (keys, now + LINK_S)}
         return token
 
     def redeem(self, token: str) -> Keys | None:
@@ -147,12 +151,19 @@ class Sessions:
             one.client.close()
 
     def _over(self, now: float) -> list[bytes]:
-        """Those that have ended, and of too many the one that was seen first."""
+        """Those that have ended; and where there are too many, one of who has most, the one that was seen first."""
         over = [name for name, one in self._sessions.items() if not _lives(one, now)]
         if len(self._sessions) - len(over) >= MOST:
-            living = [name for name in self._sessions if name not in over]
-            over.append(min(living, key=lambda name: self._sessions[name].seen_at))
+            living = {name: one for name, one in self._sessions.items() if name not in over}
+            by_age = sorted(living, key=lambda name: living[name].seen_at)
+            over.append(_of_most({name: living[name].who.account for name in by_age}))
         return over
+
+
+def _of_most(owners: Mapping[bytes, str]) -> bytes:
+    """The first of whoever owns most, so that one account's crowd sends nobody else away."""
+    loudest, _ = Counter(owners.values()).most_common(1)[0]
+    return next(name for name, owner in owners.items() if owner == loudest)
 
 
 def _lives(session: Session, now: float) -> bool:
