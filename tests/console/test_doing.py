@@ -110,6 +110,15 @@ def test_fields_that_no_form_has_are_not_sent(window):
     assert "InvalidImageName" in page.words
 
 
+@pytest.mark.parametrize("row", ["201", "99999999999", "9" * 5000], ids=len)
+def test_a_form_has_no_more_rows_than_somebody_fills_in(window, row):
+    name = f"DiskDeviceMapping.{row}.OSSBucket"
+
+    assert window.get(f"/images/ImportImage?{name}=b").status == 400
+    token = window.get("/").form_token
+    assert window.post("/images/ImportImage", {"form_token": token, name: "b"}).status == 400
+
+
 def test_a_password_is_typed_once_and_on_no_page(window):
     an_instance(window.cloud)
     secret = "Correct-Horse-7"

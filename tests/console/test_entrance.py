@@ -8,6 +8,7 @@ from urllib.parse import quote
 import pytest
 
 from kiln.client.client import Client
+from kiln.console.asking import read_cookies
 from kiln.console.sessions import IDLE_S, LINK_S, LONGEST_S, MOST, Keys, Sessions, Who
 from tests.clouds import ACCOUNT
 from tests.console.window import Browser
@@ -31,6 +32,14 @@ def test_a_link_signs_in_once(visitor):
     assert visitor.get("/").status == 200
     assert again.header("set-cookie").startswith("kiln_warm")
     assert "kiln console" in again.words
+
+
+def test_a_link_that_is_only_looked_at_is_not_used_up(visitor):
+    link = f"/enter?token={visitor.sessions.make_link(KEYS)}"
+
+    visitor.ask("HEAD", link, b"")
+    visitor.get(link)
+    assert visitor.get("/").status == 200
 
 
 def test_a_link_that_nobody_made_signs_nobody_in(visitor):
@@ -115,6 +124,14 @@ def test_signs_nobody_in_by_a_form_on_another_sites_page(visitor):
     fields = {"key_id": KEYS.id, "key_secret": KEYS.secret}
 
     assert visitor.post("/sign-in", fields, sec_fetch_site="cross-site").status == 403
+
+
+def test_reads_cookies_as_they_stand_there_and_unquotes_none():
+    assert read_cookies('a=1; b="\\101\\\\" ;c; =;d=e=f') == {"a": "1", "b": '"\\101\\\\"', "": "", "d": "e=f"}
+
+
+def test_an_origin_that_is_no_url_is_elsewhere(visitor):
+    assert visitor.post("/sign-in", {"key_id": "a", "key_secret": "b"}, origin="http://[").status == 403
 
 
 def test_gives_a_link_to_who_has_the_keys(visitor):
@@ -212,7 +229,7 @@ class Now:
 
 
 def begun(sessions: Sessions, key: str = "k") -> str:
-    return sessions.begin(Client("http://127.0.0.1:9", key, "s", "r"), Keys(key, "s"), Who("1", ""))
+    return sessions.begin(Client("http://127.0.0.1:9", key, "s", "r"), Keys(key, "s"), Who(key, ""))
 
 
 def test_a_link_is_of_no_use_after_an_hour():
@@ -248,6 +265,20 @@ def test_of_too_many_sessions_the_most_silent_one_ends():
 
     assert sessions.find(first)
     assert [name for name in others if sessions.find(name) is None] == others[:1]
+
+
+def test_one_account_that_signs_in_again_and_again_sends_nobody_else_away():
+    clock = Now()
+    sessions = Sessions(clock)
+    mine = begun(sessions)
+    link = sessions.make_link(KEYS)
+    for _ in range(2 * MOST):
+        clock.now += 1
+        begun(sessions, "mallory")
+        sessions.make_link(Keys("mallory", "secret"))
+
+    assert sessions.find(mine)
+    assert sessions.redeem(link) == KEYS
 
 
 def test_secrets_that_were_typed_are_kept_of_a_few_forms_only():

@@ -11,6 +11,7 @@ from dataclasses import field
 from typing import Any
 
 from kiln.client.catalogue import Action, Part
+from kiln.client.parameters import ParameterRefused
 from kiln.console.nouns.noun import Does
 from kiln.ground.values import dataclass
 
@@ -18,6 +19,8 @@ from kiln.ground.values import dataclass
 _NEVER = ("RegionId", "regionId", "ClientToken", "DryRun", "PageNumber", "PageSize", "MaxResults", "NextToken")
 _ONLY_FALSE = "only absent, empty or false"
 _BLANKS = 3  #: Empty rows for the things of a list.
+_MOST_ROWS = 200  #: Of one list: each is made whether anything stands in it or not.
+_MOST_DIGITS = 9
 _LONG = ("UserData", "CommandContent", "PublicKeyBody")
 SECRET = ("Password",)  #: What is typed there is on no page afterwards.
 
@@ -48,7 +51,10 @@ class Fields:
 
 
 def of_action(action: Action, does: Does, fixed: Mapping[str, str], values: Mapping[str, str]) -> Fields:
-    """The fields of a form for *action*; *fixed* parameters are not asked for, *values* were filled in before."""
+    """The fields of a form for *action*; *fixed* parameters are not asked for, *values* were filled in before.
+
+    Raises ParameterRefused for rows that no form of ours has.
+    """
     taken = {name.partition(".")[0] for name in fixed}
     parts = [part for part in action.request.parts if is_asked(part) and part.name not in taken]
     if does.asked is not None:
@@ -118,7 +124,11 @@ def _fields(parts: Iterable[Part], above: str, values: Mapping[str, str]) -> Ite
 
 def _things(part: Part, name: str, values: Mapping[str, str]) -> Iterator[Field]:
     """As many groups as were filled in, and some empty ones, as far as there may be more."""
-    numbers = [int(key.split(".")[1]) for key in values if key.startswith(f"{name}.") and key.split(".")[1].isdecimal()]
+    above = f"{name}."
+    words = {key.removeprefix(above).partition(".")[0] for key in values if key.startswith(above)}
+    numbers = [int(word) if len(word) <= _MOST_DIGITS else _MOST_ROWS + 1 for word in words if word.isdecimal()]
+    if max([*numbers, 0]) > _MOST_ROWS:
+        raise ParameterRefused(f"a form has {_MOST_ROWS} rows of {name} at most")
     count = max([*numbers, 0]) + _BLANKS
     inner = [one for one in part.parts if is_asked(one)]
     for n in range(1, min(count, part.count or count) + 1):

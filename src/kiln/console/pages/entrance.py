@@ -23,7 +23,8 @@ def enter(visit: Visit) -> Shown | Answer:
     A browser that follows a redirection from a page elsewhere, as a terminal in a
     browser is, would keep the session's cookie back, which is for our pages alone.
     """
-    if not visit.asked.is_safe:
+    # Who asks for the head alone looks where the link leads, and is no browser that keeps a session.
+    if not visit.asked.is_safe or visit.asked.method == "HEAD":
         return {"way": "form", "is_safe": False, "key_id": "", "failure": None}
     keys = visit.place.sessions.redeem(visit.asked.asked("token"))
     if keys is None:
