@@ -28,9 +28,8 @@ _BOOTS_WITHIN_S = 150.0  #: Under TCG on a busy machine.
 _KNOCK_EVERY_S = 1.0
 _PATIENCE_MS = 60_000
 
-#: The small guest is one for programs: it is told to show what is typed, and to begin on an empty screen, with a line
-#: that is not in the command itself.
-_FOR_PEOPLE = r"run stty echo onlcr </dev/ttyS0; printf '\033[2J\033[H%s {}\n' Terminal >/dev/ttyS0"
+#: The small guest is told to begin on an empty screen, with a line that is not in the command itself.
+_FOR_PEOPLE = r"run printf '\033[2J\033[H%s {}\n' Terminal >/dev/ttyS0"
 _ROWS = """[...document.querySelectorAll(".xterm-rows > div")].map(row => row.textContent.replaceAll("\\xa0", " "))"""
 #: Whether the screen has a line, and below it an answer that begins so; a refusal counts as one.
 _ANSWERED = f"""([line, answer]) => {{

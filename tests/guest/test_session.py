@@ -25,6 +25,14 @@ def test_hears_the_answer_between_what_the_kernel_prints(wire):
     assert guest.recv(100) == b"disks\n"
 
 
+def test_takes_no_echo_for_an_answer(wire):
+    session, guest = wire
+    guest.sendall(b"write /a >> error 7\r\n>> ok\r\n" + b"[  3.0] x: write /a >> ok\r\n>> ok 2\r\n")
+
+    assert session.ask("write /a >> error 7") == ""
+    assert session.ask("write /a >> ok") == "2"
+
+
 def test_refuses_as_the_guest_does(wire):
     session, guest = wire
     guest.sendall(b">> error no file /a\n")

@@ -8,6 +8,7 @@
 export PATH=/bin
 READY='KILN-GUEST READY'
 CONSOLE=/dev/ttyS0
+COMMANDS='run COMMAND, read PATH, write PATH TEXT, sum PATH, remove PATH, disks, network, fetch URL, uptime, sync, reboot, poweroff'
 
 ok() { echo ">> ok $*"; }
 error() { echo ">> error $*"; }
@@ -123,7 +124,8 @@ obey() {
     cmdline) ok "$(cat /proc/cmdline)" ;;
     poweroff) ok; let_go; poweroff -f ;;
     reboot) ok; let_go; reboot -f ;;
-    *) error "no command $verb" ;;
+    help) ok "$COMMANDS" ;;
+    *) error "no command $verb; there are: $COMMANDS" ;;
     esac 2>/run/error
 }
 
@@ -138,7 +140,8 @@ mount -t sysfs sys /sys
 mount -t devtmpfs dev /dev
 exec <$CONSOLE
 exec >$CONSOLE 2>&1
-stty -echo -onlcr
+# With echo and carriage returns, as whoever types at a terminal expects; who sends commands skips both.
+stty echo onlcr
 for module in virtio_ring virtio virtio_pci_modern_dev virtio_pci_legacy_dev virtio_pci virtio_blk virtio_console \
     evdev button; do
     insmod "/modules/$module.ko"

@@ -4,7 +4,9 @@ Commands are those of ``init.sh``: ``write PATH TEXT``, ``read PATH``, ``sum
 PATH``, ``remove PATH``, ``fill PATH MIB``, ``sync``, ``mount``, ``unmount
 PATH``, ``disks``, ``seq start``, ``seq stop``, ``agent start``, ``agent stop``,
 ``network``, ``fetch URL``, ``serve PORT TEXT``, ``run COMMAND``, ``uptime``,
-``cmdline``, ``reboot``, ``poweroff``.
+``cmdline``, ``reboot``, ``poweroff``, ``help``.
+
+The guest echoes what is typed, for people at a terminal; an answer is a line that has ``>> `` in it.
 """
 
 from __future__ import annotations
@@ -49,6 +51,9 @@ class Session:
         self._send(command)
         deadline = time.monotonic() + timeout_s
         while (line := self._line(deadline)) is not None:
+            # What was sent comes back first, and may have in it what an answer begins with.
+            if line.endswith(command) and not line.startswith(">> "):
+                continue
             # The kernel may print to the console too.
             _, found, answer = line.partition(">> ")
             verdict, _, text = answer.partition(" ")
