@@ -20,8 +20,8 @@ from dataclasses import field
 from kiln.buckets.port import FactsRefused
 from kiln.ground.values import dataclass
 
-#: Version 1 of it: see docs/internals/bytes-on-disk.md.
-_ATTRIBUTE = "user.kiln.object"
+#: The extended attribute that holds them, version 1 of it: see docs/internals/bytes-on-disk.md.
+ATTRIBUTE = "user.kiln.object"
 
 #: ext4 gives all attributes of a file one block of 4 KiB, less what its own take.
 MOST_BYTES = 3072
@@ -50,7 +50,7 @@ def keep(descriptor: int, facts: ObjectFacts) -> None:
     raw = dump(facts, os.fstat(descriptor))
     _check_length(raw)
     try:
-        os.setxattr(descriptor, _ATTRIBUTE, raw)
+        os.setxattr(descriptor, ATTRIBUTE, raw)
     except OSError as error:
         if error.errno not in (errno.EOPNOTSUPP, errno.E2BIG, errno.ERANGE):
             raise
@@ -82,7 +82,7 @@ def _spell(facts: ObjectFacts, size_bytes: int, mtime_ns: int) -> bytes:
 def known(file: int | str, found: os.stat_result) -> ObjectFacts:
     """The facts of a file, by its descriptor or its path, of which *found* is so."""
     with suppress(OSError, ValueError, KeyError, TypeError):
-        told = json.loads(os.getxattr(file, _ATTRIBUTE, follow_symlinks=isinstance(file, int)))
+        told = json.loads(os.getxattr(file, ATTRIBUTE, follow_symlinks=isinstance(file, int)))
         if (told["version"], told["size"], told["mtime_ns"]) == (1, found.st_size, found.st_mtime_ns):
             return ObjectFacts(etag=told["etag"], crc64=told["crc64"], headers=told["headers"])
     of_file = f"{found.st_dev} {found.st_ino} {found.st_size} {found.st_mtime_ns}"

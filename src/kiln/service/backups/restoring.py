@@ -15,6 +15,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from kiln.buckets.facts import ATTRIBUTE
 from kiln.ground.killpoints import reach
 from kiln.pools.identity import HIDDEN
 from kiln.pools.records import FOLDER_MODE
@@ -180,7 +181,7 @@ def _describe(to: Path, name: str, entry: Entry) -> None:
     os.utime(to, ns=(entry.source[manifest.TIME], entry.source[manifest.TIME]))
     if entry.attribute:
         try:
-            os.setxattr(to, "user.kiln.object", bytes.fromhex(entry.attribute))
+            os.setxattr(to, ATTRIBUTE, bytes.fromhex(entry.attribute))
         except OSError as error:
             if error.errno not in (errno.EOPNOTSUPP, errno.E2BIG, errno.ERANGE):
                 raise

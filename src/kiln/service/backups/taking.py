@@ -23,6 +23,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import kiln
+from kiln.buckets.facts import ATTRIBUTE
 from kiln.ground.killpoints import reach
 from kiln.ground.units import counted
 from kiln.ground.values import dataclass
@@ -48,7 +49,6 @@ from kiln.store.errors import DatabaseDown
 from kiln.store.glance import copy_of_sqlite, damage_of_sqlite
 from kiln.store.volumes import volumes
 
-_ATTRIBUTE = "user.kiln.object"
 _NO_OBJECT = (errno.ENOENT, errno.ENOTDIR, errno.ELOOP, errno.ENXIO)
 _UNSHARED = (errno.EXDEV, errno.EPERM, errno.EMLINK, errno.ENOENT, errno.EOPNOTSUPP, errno.EACCES)
 
@@ -377,6 +377,6 @@ def _entry_of(file: int) -> Entry:
 
 def _attribute(file: int) -> str:
     try:
-        return os.getxattr(file, _ATTRIBUTE).hex()
+        return os.getxattr(file, ATTRIBUTE).hex()
     except OSError:
         return ""
