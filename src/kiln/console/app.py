@@ -13,7 +13,7 @@ from typing import Any
 from kiln.client.client import AnswerBroken, ApiFailure, Client
 from kiln.client.parameters import ParameterRefused
 from kiln.client.transport import Unreachable
-from kiln.console.asking import ROOT, Answer, Asked, Malformed, cookie, go_to, pairs, read_cookies, words
+from kiln.console.asking import FORM, ROOT, Answer, Asked, Malformed, cookie, go_to, pairs, read_cookies, words
 from kiln.console.changes import Changes
 from kiln.console.hosts import is_loopback
 from kiln.console.pages import MENU, PAGES
@@ -39,7 +39,6 @@ CHANGES = "/changes"
 
 _AT_ONCE = 4  #: Pages that are made at a time.
 _OF_ONE = 2  #: Likewise of one account, whose slowest pages others are not to wait for.
-_FORM = "application/x-www-form-urlencoded"
 
 #: Codes that say that the keys of a session will not do any more.
 _KEYS_GONE = ("InvalidAccessKeyId.NotFound", "InvalidAccessKeyId.Inactive", "SignatureDoesNotMatch")
@@ -169,9 +168,9 @@ def of_scope(scope: Scope, body: bytes) -> Asked:
     headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in reversed(scope["headers"])}
     raw: bytes = scope.get("raw_path") or scope["path"].encode()
     path = raw.partition(b"?")[0].decode("latin-1").removeprefix(ROOT)
-    kind = headers.get("content-type", _FORM).partition(";")[0].strip().lower()
-    if body and kind != _FORM:
-        raise Malformed(f"a form is sent as {_FORM}")
+    kind = headers.get("content-type", FORM).partition(";")[0].strip().lower()
+    if body and kind != FORM:
+        raise Malformed(f"a form is sent as {FORM}")
     try:
         form = pairs(body.decode())
     except UnicodeDecodeError:

@@ -11,6 +11,9 @@ from kiln.ground.values import dataclass
 
 #: Where the console lies on its server.
 ROOT = "/console"
+ENTER = "/enter"  #: Below it: where a link leads to.
+LINKS = "/links"  #: Below it: where whoever has keys asks for a link.
+FORM = "application/x-www-form-urlencoded"  #: The type of what a browser's form sends.
 
 _MOST_FIELDS = 2000
 _WORTH_PACKING = 1024  #: Bytes; less fits into one packet as it is.
@@ -130,6 +133,11 @@ class Answer:
         headers.append(("content-length", str(len(body))))
         sent = b"" if asked.method == "HEAD" else body
         return self.status, [(name.encode("latin-1"), value.encode("latin-1")) for name, value in headers], sent
+
+
+def link_path(token: str) -> str:
+    """Where the link that *token* is of leads to, on its server."""
+    return f"{ROOT}{ENTER}?token={token}"
 
 
 def go_to(path: str, *headers: tuple[str, str]) -> Answer:

@@ -17,6 +17,7 @@ from urllib.parse import urlsplit
 
 from kiln.client.signature import encode
 from kiln.client.transport import Transport
+from kiln.console.asking import FORM, LINKS, ROOT, link_path
 from kiln.console.hosts import Hosts, is_loopback
 from kiln.console.sessions import Keys as Pair
 from kiln.console.sessions import Sessions
@@ -29,8 +30,6 @@ from kiln.wire.http.bounds import make_room
 from kiln.wire.http.crowd import Crowd
 from kiln.wire.paths.asgi import Application, Receive, Scope, Send
 from kiln.wire.paths.table import Path, Table
-
-_LINK = "/console/enter?token="
 
 
 class LaterConsole:
@@ -50,7 +49,7 @@ class LaterConsole:
         """The path that signs in with *keys*, once; nothing where this is not on the loopback, or there are none."""
         if not is_loopback(self._address) or not keys.access_key_id:
             return ""
-        return _LINK + self._place.sessions.make_link(Pair(keys.access_key_id, keys.access_key_secret))
+        return link_path(self._place.sessions.make_link(Pair(keys.access_key_id, keys.access_key_secret)))
 
     def end(self) -> None:
         """End all sessions."""
@@ -74,8 +73,8 @@ def serve_console(endpoint: str, keys: Pair, region: str, say: Callable[[str], N
     place = Place(endpoint=endpoint, region=region, hosts=Hosts(), sessions=Sessions(system_clock), is_beside=False)
     with closing(socket.create_server(("127.0.0.1", 0))) as listener:
         console = LaterConsole(place, "127.0.0.1")
-        paths = (Path[None](at="/console", make=lambda _: console, has_below=True, about="The console."),)
-        link = f"http://{http.bound(listener)}{_LINK}{place.sessions.make_link(keys)}"
+        paths = (Path[None](at=ROOT, make=lambda _: console, has_below=True, about="The console."),)
+        link = f"http://{http.bound(listener)}{link_path(place.sessions.make_link(keys))}"
         http.run(Table(paths, None), [listener], Crowd(make_room()), begins=partial(say, link))
 
 
@@ -88,8 +87,8 @@ def ask_for_link(endpoint: str, key_id: str, key_secret: str) -> str:
     transport = Transport(endpoint)
     try:
         body = encode({"key_id": key_id, "key_secret": key_secret}).encode()
-        kind = {"content-type": "application/x-www-form-urlencoded"}
-        reply = transport.send("POST", "/console/links", kind, body)
+        kind = {"content-type": FORM}
+        reply = transport.send("POST", ROOT + LINKS, kind, body)
     finally:
         transport.close()
     text = reply.body.decode(errors="replace").strip()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from kiln.client.client import ApiFailure
-from kiln.console.asking import Answer, cookie, go_to, words
+from kiln.console.asking import ENTER, LINKS, Answer, cookie, go_to, link_path, words
 from kiln.console.sessions import LONGEST_S, Keys
 from kiln.console.texts import LANGUAGES
 from kiln.console.visit import NotFound, Page, Shown, Visit
@@ -71,11 +71,6 @@ def make_link(visit: Visit) -> Answer:
     return words(201, link_path(visit.place.sessions.make_link(keys)))
 
 
-def link_path(token: str) -> str:
-    """Where a link leads to, on its server."""
-    return f"/console/enter?token={token}"
-
-
 def sign_out(visit: Visit) -> Answer:
     """End the session."""
     log.info("console_left", key=visit.signed.key_id)
@@ -107,10 +102,10 @@ def _back(path: str) -> str:
 
 
 PAGES = (
-    Page(at="/enter", run=enter, template="entrance.html", is_open=True),
+    Page(at=ENTER, run=enter, template="entrance.html", is_open=True),
     Page(at="/sign-in", run=show_sign_in, template="entrance.html", is_open=True),
     Page(at="/sign-in", run=sign_in, method="POST", template="entrance.html", is_open=True),
-    Page(at="/links", run=make_link, method="POST", is_open=True),
+    Page(at=LINKS, run=make_link, method="POST", is_open=True),
     Page(at="/sign-out", run=sign_out, method="POST"),
     Page(at="/language", run=choose_language, is_open=True),
     Page(at="/region", run=choose_region, method="POST"),
