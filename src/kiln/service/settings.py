@@ -18,7 +18,7 @@ from typing import Annotated, Any
 
 from kiln.declare.deployment import PUBLIC_NETWORK
 from kiln.declare.regions import USUAL_REGIONS, is_region_id
-from kiln.declare.rules import Doc
+from kiln.declare.rules import Doc, Secret
 from kiln.ground.units import DAY_S
 from kiln.ground.values import dataclass
 from kiln.networks.callout import CallsOut
@@ -188,9 +188,9 @@ class Settings:
             "like, which `kiln env` sets, are for clients: no service heeds them."
         ),
     ] = ""
-    server_access_key_secret: Annotated[str, Doc("The AccessKey secret that goes with it.")] = ""
+    server_access_key_secret: Annotated[str, Secret(), Doc("The AccessKey secret that goes with it.")] = ""
     server_app_key: Annotated[str, Doc("An AppKey of the first account, instead of one made at first start.")] = ""
-    server_app_secret: Annotated[str, Doc("The AppSecret that goes with it.")] = ""
+    server_app_secret: Annotated[str, Secret(), Doc("The AppSecret that goes with it.")] = ""
     kill_at: Annotated[
         str,
         Doc("For kill tests: end the program, as kill -9 does, at this named point, or the one that `@FILE` names."),
@@ -252,6 +252,7 @@ class Described:
     kind: type
     doc: str
     default: str  #: Empty where there is none to be told.
+    is_secret: bool = False  #: It is in no bundle for support.
 
 
 def described() -> dict[str, Described]:
@@ -260,10 +261,14 @@ def described() -> dict[str, Described]:
     found = {}
     for field in dataclasses.fields(Settings):
         hint = hints[field.name]
-        notes = {type(note): note.text for note in hint.__metadata__}
+        notes = {type(note): note for note in hint.__metadata__}
         default = "" if field.default is dataclasses.MISSING else str(field.default)
         found[field.name] = Described(
-            name=field.name, kind=hint.__origin__, doc=notes[Doc], default=notes.get(Default, default)
+            name=field.name,
+            kind=hint.__origin__,
+            doc=notes[Doc].text,
+            default=notes[Default].text if Default in notes else default,
+            is_secret=Secret in notes,
         )
     return found
 

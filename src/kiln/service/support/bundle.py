@@ -34,7 +34,7 @@ from kiln.service.claim import hold_as_it_is, is_held
 from kiln.service.databases import hold_database
 from kiln.service.pairing import see
 from kiln.service.records import Records, open_records
-from kiln.service.settings import Settings
+from kiln.service.settings import Settings, described
 from kiln.service.support.masking import MASK, Mask, of_files, of_rows, of_settings
 from kiln.store import outline
 from kiln.store.tasks import tasks
@@ -47,7 +47,6 @@ _MACHINE_LOG_BYTES = 16 * 1024
 _MACHINE_LOGS = 32
 _FAILED_TASKS = 200
 _JOURNAL_S = 20.0
-_SECRET_SETTINGS = ("server_access_key_secret", "server_app_secret")
 
 _README = """What `kiln support` has collected, for a report of a fault.
 
@@ -162,7 +161,7 @@ def _release() -> str:
 
 def _settings(settings: Settings) -> dict[str, str]:
     told = {one.name: str(getattr(settings, one.name)) for one in fields(settings)}
-    return told | {name: MASK for name in _SECRET_SETTINGS if told[name]}
+    return told | {one.name: MASK for one in described().values() if one.is_secret and told[one.name]}
 
 
 def _pair(settings: Settings) -> dict[str, Any]:

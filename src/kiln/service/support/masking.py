@@ -14,7 +14,7 @@ from kiln.ground.short_files import NotShort, read_short
 from kiln.service.backups.manifest import SECRETS
 from kiln.service.errors import SecretBroken
 from kiln.service.secrets import Sealer
-from kiln.service.settings import Settings
+from kiln.service.settings import Settings, described
 from kiln.store import outline
 from kiln.store.database import Transaction
 
@@ -68,7 +68,7 @@ class Mask:
 
 def of_settings(settings: Settings) -> set[str]:
     """What is secret among the settings."""
-    found = {settings.server_access_key_secret, settings.server_app_secret}
+    found = {getattr(settings, one.name) for one in described().values() if one.is_secret}
     found.add(urlsplit(settings.database).password or "")
     return _spelled(found)
 
