@@ -90,6 +90,19 @@ def test_a_name_that_means_this_host_leads_nowhere(host):
         assert receiver.came == []
 
 
+def test_connects_to_the_address_that_was_asked_about(monkeypatch):
+    """A name that means another address a moment later, as whoever owns it may have it."""
+    asked = socket.getaddrinfo
+    means = iter(["127.0.0.1", "127.0.0.2"])
+
+    def resolve(host, *more, **named):
+        return asked(next(means) if host == "turns.example" else host, *more, **named)
+
+    monkeypatch.setattr(socket, "getaddrinfo", resolve)
+    with receiving() as receiver:
+        assert send(receiver.url.replace("127.0.0.1", "turns.example"), CallsOut("127.0.0.1/32")) == (204, "")
+
+
 def test_sends_what_it_is_given_and_tells_the_status():
     with receiving() as receiver:
         assert send(receiver.url) == (204, "")

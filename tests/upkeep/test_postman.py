@@ -198,6 +198,16 @@ class TestSwitchesOff:
         make_images(told, 1)
         assert every(told, parcels) == []
 
+    def test_nobody_who_was_seldom_tried_in_these_days(self, told, receiver):
+        receiver.answers = [500]
+        patience = Patience(attempts=3, oldest_s=9 * DAY_S)
+        make_images(told, 1)
+        go(told, patience)
+        told.clock.now += 3 * DAY_S + 60
+        go(told, patience)
+
+        assert shown(told)["Status"] == "On"
+
     def test_who_says_that_it_is_gone(self, told, receiver):
         make_images(told, 1)
         receiver.answers = [410]
@@ -254,6 +264,15 @@ def test_tells_as_soon_as_something_happens_and_lets_nobody_wait_for_others(told
             made = make_images(told, 3)
             wait_for(lambda: len(other.came) == len(receiver.came) == 3)
             assert [came.event["data"]["resourceId"] for came in other.came] == made
+
+
+def test_a_clock_that_was_set_back_makes_nobody_wait(told, receiver):
+    make_images(told, 1)
+    ahead = told.clock.now + DAY_S
+    told.ports.database.write(lambda tx: webhooks.update(tx, {"not_before": ahead}, id=told.hook["WebhookId"]))
+
+    with Postman(told.ports):
+        wait_for(lambda: receiver.came)
 
 
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
