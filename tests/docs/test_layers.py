@@ -86,5 +86,5 @@ def test_names_the_words_that_ask_the_service():
         if {said.module.removeprefix("kiln.cli."), *below[said.module.removeprefix("kiln.cli.")]} & asking
     }
 
-    told = row("cli")[0].partition("ask the service: ")[2].partition(". ")[0]
+    told = PAGE.partition("## Words on the machine of the service\n")[2].partition("Uploads, ")[0]
     assert set(re.findall(r"`(\w+)`", told)) == words
