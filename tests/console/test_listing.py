@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+import re
+import shlex
+
+from kiln.cli.main import every_command
 from kiln.console.nouns.listing import ROWS
 from kiln.console.texts import Texts
+from tests.operations.images.gallery import an_image
 from tests.stock import a_disk, a_key_pair, a_snapshot
 
 
@@ -53,7 +58,40 @@ def test_shows_what_a_filter_is_refused_for(window):
 
 def test_an_empty_list_says_how_to_begin(window):
     assert "Import a disk file" in window.get("/images").words
-    assert "Begin here" in window.get("/").words
+    assert "brought in by Files" in window.get("/images").words
+
+
+def test_an_empty_console_says_lines_that_are_right_and_where_to_bring_a_disk(window):
+    page = window.get("/")
+    commands = dict(every_command())
+    (lines,) = re.findall(r"<pre><code>(.*?)</code></pre>", page.text, re.DOTALL)
+
+    assert "Begin here" in page.words
+    assert ("a", {"class": "button main", "href": "/console/files"}) in page.tags
+    for line in lines.splitlines():
+        _, noun, verb, *given = shlex.split(line)
+        commands[f"{noun} {verb}"].make_context(verb, given)
+
+
+def test_the_first_page_leads_to_the_newest_image_and_what_to_do_with_it(window):
+    an_image(window.cloud, id="m-older0000000000000", created_at=1_000.0)
+    newest = an_image(window.cloud, id="m-newer0000000000000", created_at=2_000.0, name="newest-one")
+
+    page = window.get("/")
+    hrefs = [given["href"] for tag, given in page.tags if tag == "a"]
+
+    assert "newest-one" in page.words
+    assert f"/console/images/{newest.id}/RunInstances" in hrefs
+    assert f"/console/lineage/{newest.id}" in hrefs
+    assert all(window.get(href.removeprefix("/console")).status == 200 for href in hrefs if newest.id in href)
+    assert "Begin here" not in page.words
+
+
+def test_the_form_of_imports_says_where_files_are_brought_in_until_one_is(window):
+    hint = Texts("en")("files.first")
+
+    assert hint in window.get("/images/ImportImage").words
+    assert hint not in window.get("/images/ImportImage?DiskDeviceMapping.1.OSSBucket=imports").words
 
 
 def test_a_list_in_which_something_moves_loads_itself_again(window):

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 from kiln.console.nouns import detail, family
 from kiln.console.nouns.noun import Does, Noun, Tab
 from kiln.console.nouns.trash import tell_of_trash
@@ -9,6 +12,14 @@ from kiln.console.recipes import Recipe, by_packer, of_request
 from kiln.console.visit import Page, Shown, Visit, Way
 
 _READY = ("Available", "Deprecated")
+
+
+def _tell_of_files(visit: Visit, _row: Mapping[str, Any]) -> list[str]:
+    """Where a file of the visitor's own is brought in; whom that page has sent here needs no such word."""
+    if any(name.endswith("OSSBucket") and value for name, value in (*visit.asked.query, *visit.asked.form)):
+        return []
+    return [visit.texts("files.first")]
+
 
 IMAGES = Noun(
     name="images",
@@ -32,6 +43,7 @@ IMAGES = Noun(
         Does(
             action="ImportImage",
             first=("ImageName", "DiskDeviceMapping", "OSType", "Architecture", "Platform"),
+            tells=_tell_of_files,
         ),
     ),
     does=(

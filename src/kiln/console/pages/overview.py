@@ -1,4 +1,4 @@
-"""The first page: how much there is of everything, what has failed of late, and what to do next."""
+"""The first page: how much there is of everything, the newest image, what has failed of late, and what to do next."""
 
 from __future__ import annotations
 
@@ -30,14 +30,17 @@ class Failed(NamedTuple):
 
 
 def show(visit: Visit) -> Shown:
-    """Counts and failures."""
-    counts = []
-    for noun in _COUNTED:
-        given = {**noun.fixed, **_OWN.get(noun.name, {}), "PageSize": 1}
-        counts.append((noun, int(visit.call(noun.action, given).get("TotalCount", 0))))
+    """Counts, the newest image, and failures."""
+    answers = [
+        (noun, visit.call(noun.action, {**noun.fixed, **_OWN.get(noun.name, {}), "PageSize": 1})) for noun in _COUNTED
+    ]
+    counts = [(noun, int(answer.get("TotalCount", 0))) for noun, answer in answers]
+    # The list that the images are counted by begins with the newest, and is cut after it.
+    newest = next((image for noun, answer in answers if noun is IMAGES for image in answer["Images"]["Image"]), None)
     return {
         "health": visit.signed.client.readiness(),
         "counts": counts,
+        "newest": newest,
         "failed": [*_failed_images(visit), *_failed_exports(visit)],
         "is_empty": not any(count for _, count in counts),
     }
