@@ -157,6 +157,23 @@ class TestGivesUp:
         assert first["missed"] == 2
         assert [data["resourceId"] for data in others] == made[:3]
 
+    def test_what_was_too_much_once_the_database_takes_the_number(self, told):
+        told.refit(outbox=Outbox(told.clock, most_waiting=3))
+        told.ports.outbox.attach(told.ports.database)
+        make_images(told, 5)
+        database, postman = told.ports.database, Postman(told.ports)
+
+        def refuse(_: object) -> None:
+            raise OSError("no more")
+
+        database.fence = refuse
+        with pytest.raises(OSError, match="no more"):
+            postman._look_around()
+        database.fence = None
+        postman._look_around()
+
+        assert the(told, webhooks).missed == 2
+
     def test_what_was_lost_uncounted_by_a_run_that_was_killed(self, told, receiver):
         told.refit(outbox=Outbox(told.clock, most_waiting=3))
         make_images(told, 3)

@@ -111,6 +111,12 @@ def test_masks_every_secret_of_an_answer(operation: Operation):
     assert Telling(operation).answer(secrets) == dict.fromkeys(secrets, MASK)
 
 
+def test_tells_what_was_spelled_in_an_older_way():
+    spelled = {"regionId": "cn-x", "RegionId": "cn-x"}
+
+    assert Telling(BY_NAME["DeleteAutoSnapshotPolicy"]).request(spelled) == spelled
+
+
 def test_tells_what_is_declared_and_cuts_what_is_long():
     telling = Telling(BY_NAME["CreateDisk"])
 
