@@ -213,6 +213,14 @@ def test_refuses_forms_that_no_browser_sends(visitor, body):
     assert visitor.ask("POST", "/sign-in", body, content_type=kind).status == 400
 
 
+def test_reads_no_large_form_of_who_has_not_signed_in(visitor):
+    kind, body = "application/x-www-form-urlencoded", b"key_id=" + b"a" * 20_000
+
+    assert visitor.ask("POST", "/sign-in", body, content_type=kind).status == 413
+    visitor.sign_in()
+    assert visitor.ask("POST", "/sign-in", body, content_type=kind).place == "/sign-in"
+
+
 def test_takes_the_methods_of_a_page_and_no_other(visitor):
     assert visitor.ask("PUT", "/sign-in", b"").status == 405
     assert visitor.ask("HEAD", "/sign-in", b"").text == ""

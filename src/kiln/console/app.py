@@ -7,13 +7,26 @@ whose API it is, all of these could wait for each other.
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, MutableMapping
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
 from kiln.client.client import AnswerBroken, ApiFailure, Client
 from kiln.client.parameters import ParameterRefused
 from kiln.client.transport import Unreachable
-from kiln.console.asking import FORM, ROOT, Answer, Asked, Malformed, cookie, go_to, pairs, read_cookies, words
+from kiln.console.asking import (
+    FORM,
+    ROOT,
+    Answer,
+    Asked,
+    Malformed,
+    Pairs,
+    cookie,
+    go_to,
+    pairs,
+    read_cookies,
+    words,
+)
 from kiln.console.changes import Changes
 from kiln.console.hosts import is_loopback
 from kiln.console.pages import MENU, PAGES
@@ -26,6 +39,7 @@ from kiln.console.texts import Texts, preferred
 from kiln.console.turns import Turns
 from kiln.console.visit import NotFound, Page, Place, Visit
 from kiln.ground.journal import Journal
+from kiln.ground.units import KiB
 
 log = Journal("kiln.console")
 
@@ -39,6 +53,7 @@ CHANGES = "/changes"
 
 _AT_ONCE = 4  #: Pages that are made at a time.
 _OF_ONE = 2  #: Likewise of one account, whose slowest pages others are not to wait for.
+_LONGEST_OF_STRANGERS = 16 * KiB  #: Of a form: an AccessKey is short.
 
 #: Codes that say that the keys of a session will not do any more.
 _KEYS_GONE = ("InvalidAccessKeyId.NotFound", "InvalidAccessKeyId.Inactive", "SignatureDoesNotMatch")
@@ -59,7 +74,7 @@ class Console:
         """Answer one request, whose whole body is the first message."""
         body: bytes = (await receive()).get("body", b"")
         try:
-            asked = of_scope(scope, body)
+            asked = of_scope(scope)
         except Malformed as error:
             asked, answer = Asked(method=scope["method"], path="/"), words(400, str(error))
         else:
@@ -69,7 +84,10 @@ class Console:
                 return
             # Whoever has not signed in is known by an address, which no account is called.
             who = session.who.account if session is not None else (scope.get("client") or ("",))[0]
-            answer = await self._turns.run(who, partial(self.answer, asked))
+            if session is None and len(body) > _LONGEST_OF_STRANGERS:
+                answer = words(413, "Who has not signed in sends no such form.")
+            else:
+                answer = await self._turns.run(who, partial(self.answer, asked, body))
         status, headers, sent = answer.spelled(asked)
         await send({"type": "http.response.start", "status": status, "headers": headers})
         await send({"type": "http.response.body", "body": sent})
@@ -99,10 +117,12 @@ class Console:
             send,
         )
 
-    def answer(self, asked: Asked) -> Answer:
-        """The answer to a request; never raises."""
+    def answer(self, asked: Asked, body: bytes = b"") -> Answer:
+        """The answer to a request; never raises. To read a large form takes a while, in which others are answered."""
         try:
-            return self._answer(asked)
+            return self._answer(replace(asked, form=read_form(asked, body)) if body else asked)
+        except Malformed as error:
+            return words(400, str(error))
         except Exception:
             log.exception("console_crashed", path=asked.path)
             return words(500, "The console has failed here, and its log says how.")
@@ -163,26 +183,28 @@ class Console:
         return Answer(status=status, body=body, headers=(*visit.headers, *warm))
 
 
-def of_scope(scope: Scope, body: bytes) -> Asked:
-    """The request of an ASGI scope. Raises Malformed."""
+def of_scope(scope: Scope) -> Asked:
+    """The request of an ASGI scope, but for its form. Raises Malformed."""
     headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in reversed(scope["headers"])}
     raw: bytes = scope.get("raw_path") or scope["path"].encode()
     path = raw.partition(b"?")[0].decode("latin-1").removeprefix(ROOT)
-    kind = headers.get("content-type", FORM).partition(";")[0].strip().lower()
-    if body and kind != FORM:
-        raise Malformed(f"a form is sent as {FORM}")
-    try:
-        form = pairs(body.decode())
-    except UnicodeDecodeError:
-        raise Malformed("the form is no text") from None
     peer, server = ((scope.get(end) or ("",))[0] for end in ("client", "server"))
     return Asked(
         method=scope["method"],
         path=path or "/",
         query=pairs(scope["query_string"].decode("latin-1")),
-        form=form,
         headers=headers,
         cookies=read_cookies(headers.get("cookie", "")),
         is_tls=scope.get("scheme") in ("https", "wss"),
         is_local=is_loopback(peer) or (peer != "" and peer == server),
     )
+
+
+def read_form(asked: Asked, body: bytes) -> Pairs:
+    """The fields of the form that was sent. Raises Malformed."""
+    if asked.headers.get("content-type", FORM).partition(";")[0].strip().lower() != FORM:
+        raise Malformed(f"a form is sent as {FORM}")
+    try:
+        return pairs(body.decode())
+    except UnicodeDecodeError:
+        raise Malformed("the form is no text") from None

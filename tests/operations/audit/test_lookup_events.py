@@ -157,6 +157,7 @@ def test_gives_those_of_a_time_the_whole_second(cloud):
 
     assert names == [["CreateDisk"], ["CreateVpc", "CreateDisk"]]
     assert [event["eventName"] for event in events(cloud, StartTime=then, EndTime=then)] == ["CreateDisk"]
+    assert events(cloud, EndTime="0001-01-02T00:00:00Z") == []
     cloud.clock.now += 8 * 86400
     assert events(cloud) == []
 

@@ -106,7 +106,8 @@ def check(call: Call, p: Input) -> Output:
 def _span(call: Call, p: Input) -> tuple[float, float]:
     """From when to when is looked, the end excluded."""
     end = _second("EndTime", p.end_time)[1] if p.end_time else call.now + 1
-    start = _second("StartTime", p.start_time)[0] if p.start_time else end - _DEFAULT_SPAN_S
+    # Nothing was before the epoch, and there are times after which seven days before is no year.
+    start = _second("StartTime", p.start_time)[0] if p.start_time else max(0.0, end - _DEFAULT_SPAN_S)
     return start, end
 
 
