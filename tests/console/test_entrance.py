@@ -8,6 +8,7 @@ from urllib.parse import quote
 import pytest
 
 from kiln.client.client import Client
+from kiln.console.app import Console
 from kiln.console.asking import read_cookies
 from kiln.console.sessions import IDLE_S, LINK_S, LONGEST_S, MOST, Keys, Sessions, Who
 from tests.clouds import ACCOUNT
@@ -190,6 +191,15 @@ def test_goes_back_to_our_own_pages_alone(visitor, path):
 
     assert answer.header("location") == "/console/"
     assert visitor.get("/sign-in").tags[0] == ("html", {"lang": "zh"})
+
+
+def test_a_console_that_was_told_no_region_begins_in_the_first(window):
+    elsewhere = window.other()
+    elsewhere.console = Console(replace(window.console._place, region=""))
+
+    elsewhere.sign_in()
+    assert elsewhere.get("/images").status == 200
+    elsewhere.console.end()
 
 
 def test_looks_at_another_region_that_there_is(visitor):

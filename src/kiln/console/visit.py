@@ -48,6 +48,8 @@ class Place:
         except BaseException:
             client.close()
             raise
+        # A console that was told no region, as one of a Kiln elsewhere may be, begins in the first that there is.
+        client.region = client.region or next(iter(regions), "")
         who = Who(str(told["AccountId"]), str(told.get("Arn", "")))
         return self.sessions.begin(client, keys, who, regions)
 
