@@ -10,6 +10,9 @@ import pytest
 from alibabacloud_ecs20140526 import models
 from alibabacloud_ecs20140526.client import Client
 from alibabacloud_tea_openapi.exceptions import ClientException
+from alibabacloud_tea_openapi.utils import Utils
+from alibabacloud_tea_openapi.utils_models import OpenApiRequest, Params
+from darabonba.runtime import RuntimeOptions
 
 from kiln.testing import connect
 from tests.waiting import wait_for
@@ -336,3 +339,33 @@ def check_types(model: Any) -> None:
 
 
 _SCALARS = {"str": (str,), "int": (int,), "bool": (bool,), "float": (float, int)}
+
+
+def test_tells_who_changed_what_as_the_sdk_of_actiontrail_asks(kiln, client, name):
+    """That SDK hands the same to the same ``call_api`` of the core that both stand on."""
+    region = kiln.region
+    disk = client.create_disk(
+        models.CreateDiskRequest(region_id=region, zone_id=f"{region}-a", size=20, disk_name=name)
+    ).body.disk_id
+    asked = {"LookupAttribute": [{"Key": "ResourceName", "Value": disk}], "MaxResults": "1"}
+
+    answer = client.call_api(
+        Params(
+            action="LookupEvents",
+            version="2020-07-06",
+            protocol="HTTPS",
+            pathname="/",
+            method="POST",
+            auth_type="AK",
+            style="RPC",
+            req_body_type="formData",
+            body_type="json",
+        ),
+        OpenApiRequest(query=Utils.query(asked)),
+        RuntimeOptions(),
+    )
+
+    (event,) = answer["body"]["Events"]
+    assert (event["eventName"], event["userIdentity"]["accessKeyId"]) == ("CreateDisk", kiln.access_key_id)
+    assert event["requestParameters"]["DiskName"] == name
+    assert event["userAgent"].startswith("AlibabaCloud")

@@ -63,6 +63,7 @@ WORDS: Mapping[str, Word] = {
     "region": Word("kiln.cli.words.regions", "List regions, their zones, and the types of instances."),
     "status": Word("kiln.cli.words.status", "Show what runs, waits or has failed, and what takes space."),
     "wait": Word("kiln.cli.words.wait", "Wait until something is in a state, or gone."),
+    "audit": Word("kiln.cli.words.audit", "Show who changed what, and follow it."),
     "events": Word("kiln.cli.words.events", "Follow what changes in the account, while it happens."),
     "webhook": Word("kiln.cli.words.webhooks", "Have URLs be told of what changes; list, test, delete."),
     "call": Word("kiln.cli.words.call", "Call any action of the API, and print its answer as JSON."),

@@ -152,7 +152,7 @@ class Settings:
         int,
         Doc(
             "How many days the audit is kept, in which every call that changes something has a line: "
-            "LookupEvents tells them. 0: nothing is written down, and what was goes."
+            "`kiln audit` shows them. 0: nothing is written down, and what was goes."
         ),
     ] = 90
     audit_events: Annotated[

@@ -19,20 +19,20 @@ from kiln.declare.errors import ApiError
 from kiln.declare.ids import LETTERS, PREFIXES, new_request_id
 from kiln.declare.operation import Operation
 from kiln.declare.products import ActionKey
-from kiln.operations.audit.parts.events import TYPES
 from kiln.store import audit
 from kiln.store.database import Transaction
 from kiln.wire.encode import to_json
 from kiln.wire.refusals import Refusals
 from kiln.wire.telling import CUT, Telling
 
-_LONGEST_AGENT = 256
+_LONGEST_NAME = 256  #: Letters of what a client calls itself, or this server.
 _LONGEST_REGION = 64
 _LONGEST_DETAIL = 16384  #: Bytes; of a longer one the answer is left out, then what was sent.
 _MOST_RESOURCES = 200
 
-_PREFIXES = "|".join(PREFIXES[noun] for noun in TYPES)
-_ids = re.compile(rf"(?<![0-9A-Za-z-])(?:{_PREFIXES})-[0-9a-z]{{{LETTERS}}}(?![0-9A-Za-z-])").findall
+#: In JSON, in which they are texts of their own, or in a list that is packed into one. Of which sort each is,
+#: whoever draws the event knows.
+_ids = re.compile(rf'[",]([a-z]{{1,3}}-[0-9a-z]{{{LETTERS}}})(?=[",\\])').findall
 
 #: Parameters that name a resource without an identifier, and the prefix of those that it has.
 _NAMING = {"KeyPairName": PREFIXES["key_pair"]}
@@ -108,9 +108,9 @@ class Audit:
         detail["p"] = params
         named = asked.params.get("RegionId") or origin.region
         detail["r"] = named[:_LONGEST_REGION] if named else self._ports.deployment.regions[0]
-        detail["s"] = origin.reached_at(self._ports.deployment.endpoint)
+        detail["s"] = origin.host[:_LONGEST_NAME]
         detail["i"] = origin.peer
-        detail["u"] = origin.user_agent[:_LONGEST_AGENT]
+        detail["u"] = origin.user_agent[:_LONGEST_NAME]
         caller = "root"
         if origin.is_tls:
             detail["t"] = True

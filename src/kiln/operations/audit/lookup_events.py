@@ -20,20 +20,16 @@ from kiln.declare.rules import Between, Count, Doc, Example, OneOf
 from kiln.declare.shapes import shape
 from kiln.ground.clock import span_of, to_seconds_text
 from kiln.ground.units import DAY_S
-from kiln.operations.audit.parts.events import EventOutput, draw, of_name, of_type
+from kiln.operations.audit.parts.events import KEYS, EventOutput, condition, draw
 from kiln.operations.filters import by_nothing
 from kiln.operations.paging import open_position, seal_position
 from kiln.operations.params import NextToken
 from kiln.store.audit import audit, order
-from kiln.store.conditions import NOTHING, Condition
+from kiln.store.conditions import Condition
 from kiln.store.order import is_below, position_of
 
 _DEFAULT_SPAN_S = 7 * DAY_S
 _DEFAULT_RESULTS = 20
-_KEYS = (
-    *("ServiceName", "EventName", "User", "EventId"),
-    *("ResourceType", "ResourceName", "EventRW", "EventAccessKeyId"),
-)
 
 
 @shape
@@ -41,7 +37,7 @@ class LookupAttributeInput:
     """A condition."""
 
     key: Annotated[
-        str, OneOf(_KEYS), Example("ResourceName"), Doc("What is compared: ResourceType is such as ACS::ECS::Image.")
+        str, OneOf(KEYS), Example("ResourceName"), Doc("What is compared: ResourceType is such as ACS::ECS::Image.")
     ]
     value: Annotated[str, Example("m-bp146shijn7hujku8a5c"), Doc("What it has to be, letter by letter.")]
 
@@ -50,7 +46,7 @@ class LookupAttributeInput:
 class Input:
     lookup_attribute: Annotated[
         tuple[LookupAttributeInput, ...] | None,
-        Count(len(_KEYS)),
+        Count(len(KEYS)),
         Doc("Only events of which all of these hold. The public service takes two at most."),
     ] = None
     start_time: Annotated[
@@ -119,22 +115,7 @@ def _second(parameter: str, text: str) -> tuple[float, float]:
 
 
 def _conditions(given: tuple[LookupAttributeInput, ...] | None) -> list[Condition]:
-    return by_nothing(given) + [_condition(one) for one in given or ()]
-
-
-def _condition(given: LookupAttributeInput) -> Condition:
-    columns = {
-        "ServiceName": audit.c.service,
-        "EventName": audit.c.name,
-        "User": audit.c.caller,
-        "EventId": audit.c.id,
-        "EventAccessKeyId": audit.c.access_key,
-    }
-    if given.key == "EventRW":
-        return audit.c.name != "" if given.value == "Write" else NOTHING
-    if given.key in columns:
-        return columns[given.key] == given.value
-    return of_type(given.value) if given.key == "ResourceType" else of_name(given.value)
+    return by_nothing(given) + [condition(one.key, one.value) for one in given or ()]
 
 
 lookup_events = Operation(input=Input, output=Output, check=check)

@@ -155,13 +155,36 @@ def _by_type(resources: str) -> dict[str, list[str]]:
     return found
 
 
-def of_type(kind: str) -> Condition:
+#: By which events are looked for.
+KEYS = (
+    *("ServiceName", "EventName", "User", "EventId"),
+    *("ResourceType", "ResourceName", "EventRW", "EventAccessKeyId"),
+)
+
+
+def condition(key: str, value: str) -> Condition:
+    """That what the *key* of ``KEYS`` is of is *value*."""
+    columns = {
+        "ServiceName": audit.c.service,
+        "EventName": audit.c.name,
+        "User": audit.c.caller,
+        "EventId": audit.c.id,
+        "EventAccessKeyId": audit.c.access_key,
+    }
+    if key == "EventRW":
+        return audit.c.name != "" if value == "Write" else NOTHING
+    if key in columns:
+        return columns[key] == value
+    return _of_type(value) if key == "ResourceType" else _of_name(value)
+
+
+def _of_type(kind: str) -> Condition:
     """That an event is about a resource of the type."""
     prefix = _PREFIX_OF.get(kind)
     return NOTHING if prefix is None else any_of(_has(f" {prefix}{sign}") for sign in "-=")
 
 
-def of_name(name: str) -> Condition:
+def _of_name(name: str) -> Condition:
     """That an event is about the resource of that ID or name."""
     return NOTHING if " " in name else any_of(_has(f"{before}{name} ") for before in " =")
 

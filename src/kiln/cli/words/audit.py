@@ -1,0 +1,122 @@
+"""``kiln audit``: who changed what, a line each; of the caller's account, or of all in a data folder."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack
+from typing import Annotated, Any
+
+import typer
+
+from kiln.cli import exits, output
+from kiln.cli.beside import beside
+from kiln.cli.exits import Refusal
+from kiln.cli.flags import Data, DatabaseAddress
+from kiln.cli.grammar import example, group
+from kiln.cli.session import open_client
+from kiln.client.client import Client
+from kiln.declare.cloud_events import written
+from kiln.ground.clock import from_text, system_clock, to_seconds_text
+from kiln.service import trail
+from kiln.service.settings import to_seconds
+
+app = group()
+
+_EVERY_S = 2.0  #: So often is asked for more.
+#: So far back, since events come late: a call is told with its time when it was begun, one that was refused 10 s later.
+_LATE_S = 30.0
+
+#: Tells the events from a time on, the oldest first.
+_Source = Callable[[float], Iterator[dict[str, Any]]]
+
+
+@app.command("audit", epilog=example("kiln audit --since 7d --resource m-bp146shijn7hujku8a5c", "kiln audit --follow"))
+def run(
+    *,
+    follow: Annotated[bool, typer.Option("--follow", "-f", help="Go on with what is changed from here on.")] = False,
+    user: Annotated[
+        str | None,
+        typer.Option("--user", help="Only calls of root, of this person, or of this ROLE:SESSION.", metavar="USER"),
+    ] = None,
+    name: Annotated[str | None, typer.Option("--name", help="Only calls of this action.", metavar="ACTION")] = None,
+    resource: Annotated[
+        str | None, typer.Option("--resource", help="Only calls that name this ID.", metavar="ID")
+    ] = None,
+    key: Annotated[str | None, typer.Option("--key", help="Only calls that this key signed.", metavar="KEY")] = None,
+    since: Annotated[
+        str, typer.Option("--since", help="From when on: 15m, 24h or 7d ago, or a time in UTC.", metavar="TIME")
+    ] = "24h",
+    data: Data = None,
+    database: DatabaseAddress = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print each event in JSON, one a line.")] = False,
+) -> None:
+    """Show who changed what, and follow it.
+
+    These are calls that changed something or were refused, the oldest first.
+    It tells of the caller's account; with --data or --database of all accounts of
+    the Kiln whose those are. Secrets are not in it. Calls that were refused come within ten seconds, those
+    that are alike as one that counts them.
+    """
+    start = _start(since)
+    keys = (("User", user), ("EventName", name), ("ResourceName", resource), ("EventAccessKeyId", key))
+    wanted = [(one, value) for one, value in keys if value is not None]
+    with ExitStack() as stack:
+        if data is not None or database is not None:
+            records = stack.enter_context(beside(data, database))
+            source: _Source = lambda since: trail.told(records.database, since, wanted)  # noqa: E731 - see its type.
+        else:
+            client = stack.enter_context(open_client())
+            source = lambda since: _told(client, since, wanted)  # noqa: E731 - see its type.
+        try:
+            _show(source, start, follow=follow, as_json=as_json)
+        except KeyboardInterrupt:
+            # Without a word: to be interrupted is how it ends.
+            raise SystemExit(exits.INTERRUPTED.number) from None
+
+
+def _start(text: str) -> float:
+    ago = to_seconds(text)
+    start = from_text(text) if ago is None else system_clock() - ago
+    if start is None:
+        raise Refusal(f"--since must be 15m, 24h, 7d or a time such as 2026-11-23T06:07:05Z, not {text!r}", exits.USAGE)
+    return start
+
+
+def _told(client: Client, since: float, wanted: Sequence[tuple[str, str]]) -> Iterator[dict[str, Any]]:
+    given: dict[str, Any] = {"Direction": "FORWARD", "StartTime": to_seconds_text(since), "MaxResults": 50}
+    if wanted:
+        given["LookupAttribute"] = [{"Key": key, "Value": value} for key, value in wanted]
+    while True:
+        answer = client.call("LookupEvents", given)
+        yield from answer["Events"]
+        if not answer["NextToken"]:
+            return
+        given["NextToken"] = answer["NextToken"]
+
+
+def _show(source: _Source, start: float, *, follow: bool, as_json: bool) -> None:
+    shown: dict[str, float] = {}
+    while True:
+        for event in source(start):
+            if event["eventId"] in shown:
+                continue
+            if follow:
+                shown[event["eventId"]] = from_text(event["eventTime"]) or start
+            sys.stdout.write(written(event).decode() + "\n") if as_json else output.show_line(_line(event))
+        sys.stdout.flush()
+        if not follow:
+            return
+        start = max(start, max(shown.values(), default=start) - _LATE_S)
+        shown = {event: when for event, when in shown.items() if when >= start - 1}
+        time.sleep(_EVERY_S)
+
+
+def _line(event: dict[str, Any]) -> str:
+    who = event["userIdentity"]
+    about = ",".join(name for names in event["referencedResources"].values() for name in names)
+    count = event["additionalEventData"].get("Count", 1)
+    refused = f"  {event['errorCode']}" + (f" ({count} times)" if count > 1 else "") if event["errorCode"] else ""
+    caller = who["accessKeyId"] if who["userName"] == "root" else who["userName"]
+    return f"{event['eventTime']}  {who['accountId']}  {caller}  {event['eventName']}  {about or '-'}{refused}"
