@@ -12,6 +12,7 @@ from kiln.console.nouns.fields import is_asked, of_action, to_params
 from kiln.console.nouns.noun import Does
 from kiln.console.pages.images import IMAGES
 from kiln.store.images import images
+from tests.operations.images.gallery import an_image
 from tests.stock import a_snapshot, an_instance
 
 CREATE = catalogue.load().action("CreateImage")
@@ -119,17 +120,27 @@ def test_a_form_has_no_more_rows_than_somebody_fills_in(window, row):
     assert window.post("/images/ImportImage", {"form_token": token, name: "b"}).status == 400
 
 
-def test_a_password_is_typed_once_and_on_no_page(window):
-    an_instance(window.cloud)
-    secret = "Correct-Horse-7"
-    page = window.get("/images/CreateImage")
-    del page
-    fields = {"ImageId": "m-nothing", "InstanceType": "ecs.t5-lc2m1.nano", "Password": secret}
+@pytest.mark.parametrize("image", ["m-nothing", ""], ids=["refused", "passes"])
+@pytest.mark.parametrize(("field", "secret"), [("Password", "Correct-Horse-7"), ("UserData", "IyEvYmluL3NoCg==")])
+def test_a_secret_is_typed_once_and_on_no_page(window, field, secret, image):
+    there = an_image(window.cloud)
+    fields = {"ImageId": image or there.id, "InstanceType": "ecs.t5-lc2m1.nano", field: secret}
 
     page = window.submit("/instances/RunInstances", fields)
 
-    assert "InvalidImageId.NotFound" in page.words
+    assert ("InvalidImageId.NotFound" in page.words) == bool(image)
     assert secret not in page.text
+
+
+def test_an_image_is_run_without_a_word_typed(window):
+    """Who has read nothing knows no type of instances."""
+    at = f"/images/{an_image(window.cloud).id}/RunInstances"
+    suggested = window.get(at).value("InstanceType")
+
+    would = window.submit(at, {"InstanceType": suggested})
+
+    assert (would.status, suggested) == (200, "ecs.t5-lc1m1.small")
+    assert "RequestId" not in would.words
 
 
 def test_what_is_plain_is_done_at_one_press(window):

@@ -14,6 +14,9 @@ from typing import Any, Literal
 
 from kiln.ground.values import dataclass
 
+#: What an instance has for whom no other type was named, by words and by forms.
+DEFAULT_INSTANCE_TYPE = "ecs.t5-lc1m1.small"
+
 
 @dataclass(frozen=True)
 class Part:

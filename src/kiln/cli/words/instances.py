@@ -24,11 +24,11 @@ from kiln.cli.showing import showing
 from kiln.cli.user_data import UserData, read_user_data
 from kiln.cli.waiting import Begun, wait, wait_for_outcome
 from kiln.cli.words import launch_templates
+from kiln.client.catalogue import DEFAULT_INSTANCE_TYPE
 
 app = group()
 
 #: Small enough for a laptop, large enough for any distribution: 1 CPU, 1 GiB.
-DEFAULT_TYPE = "ecs.t5-lc1m1.small"
 
 
 def _addresses(row: Mapping[str, Any]) -> list[str]:
@@ -68,7 +68,7 @@ Type = Annotated[
     typer.Option(
         "--type",
         metavar="TYPE",
-        help=f"The size; {DEFAULT_TYPE} when no template says one either. `kiln region types` lists them.",
+        help=f"The size; {DEFAULT_INSTANCE_TYPE} when no template says one either. `kiln region types` lists them.",
     ),
 ]
 Follow = Annotated[bool, typer.Option("--follow", "-f", help="Go on showing what comes, until Ctrl-C.")]
@@ -129,7 +129,7 @@ def run_instances(
         raise typer.BadParameter("give either --image or --family, or a --template")
     own: dict[str, Any] = {} if template is None else launch_templates.called(template)
     if type is not None or template is None:
-        own["InstanceType"] = type or DEFAULT_TYPE
+        own["InstanceType"] = type or DEFAULT_INSTANCE_TYPE
     own |= bandwidth(True if public_ip is None and template is None else public_ip)
     with open_client(region) as client:
         answer = client.call("RunInstances", {**own, **read_user_data(to_tell), **given.resolved(client)})

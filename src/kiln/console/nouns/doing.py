@@ -12,7 +12,7 @@ from kiln.client.client import ApiFailure
 from kiln.client.parameters import ParameterRefused
 from kiln.console.asking import Answer, go_to
 from kiln.console.nouns.detail import find
-from kiln.console.nouns.fields import SECRET, Fields, of_action, to_params
+from kiln.console.nouns.fields import Fields, is_secret, of_action, to_params
 from kiln.console.nouns.noun import PLACES, Does, Noun
 from kiln.console.nouns.offers import of_fields
 from kiln.console.recipes import of_request
@@ -22,15 +22,16 @@ _TOKEN = "client_token"  # noqa: S105 - the field's name.
 
 
 def ask(noun: Noun, does: Does, visit: Visit) -> Shown:
-    """The empty form; what stands in the URL is filled in, so that a link can say what it is about."""
+    """The form with what is suggested; what stands in the URL is filled in, so that a link can say what it is about."""
     action, fixed, row = _about(noun, does, visit)
-    return _shown(noun, does, visit, row, fields=of_action(action, does, fixed, dict(visit.asked.query)))
+    filled = {**does.suggested, **dict(visit.asked.query)}
+    return _shown(noun, does, visit, row, fields=of_action(action, does, fixed, filled))
 
 
 def do(noun: Noun, does: Does, visit: Visit) -> Shown | Answer:
     """The form that was filled in: first as a dry run where the action has one, then, once more pressed, in earnest."""
     action, fixed, row = _about(noun, does, visit)
-    typed = {name: text for name, text in visit.asked.form if name.rpartition(".")[2] in SECRET and text}
+    typed = {name: text for name, text in visit.asked.form if text and is_secret(action, name)}
     held = visit.signed.hold(visit.asked.given(_TOKEN), typed)
     params = {**to_params(action, visit.asked.form), **held, **fixed}
     filled = of_action(action, does, fixed, dict(visit.asked.form))
@@ -38,7 +39,7 @@ def do(noun: Noun, does: Does, visit: Visit) -> Shown | Answer:
     try:
         if not is_sure and action.dry_run and action.parameter("DryRun") is not None:
             _passes(visit, action, params)
-            would = _without_secrets(params)
+            would = _without_secrets(action, params)
             recipes = of_request(action, would, visit.signed.region)
             return _shown(noun, does, visit, row, fields=filled, would=would, recipes=recipes)
         if action.is_idempotent:
@@ -123,5 +124,5 @@ def _is_live(visit: Visit) -> bool:
     return "hx-request" in visit.asked.headers
 
 
-def _without_secrets(params: Mapping[str, Any]) -> dict[str, Any]:
-    return {name: value for name, value in params.items() if name.rpartition(".")[2] not in SECRET}
+def _without_secrets(action: Action, params: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in params.items() if not is_secret(action, name)}

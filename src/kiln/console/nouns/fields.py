@@ -22,7 +22,6 @@ _BLANKS = 3  #: Empty rows for the things of a list.
 _MOST_ROWS = 200  #: Of one list: each is made whether anything stands in it or not.
 _MOST_DIGITS = 9
 _LONG = ("UserData", "CommandContent", "PublicKeyBody")
-SECRET = ("Password",)  #: What is typed there is on no page afterwards.
 
 
 @dataclass(frozen=True)
@@ -75,6 +74,12 @@ def is_asked(part: Part) -> bool:
     return not part.parts or any(is_asked(one) for one in part.parts)
 
 
+def is_secret(action: Action, name: str) -> bool:
+    """Whether what is typed into the field *name* is on no page afterwards."""
+    part = _part(action, name)
+    return part is not None and part.is_secret
+
+
 def to_params(action: Action, form: Iterable[tuple[str, str]]) -> dict[str, Any]:
     """The parameters that a form says: what is left empty is not sent, lines are a list."""
     found: dict[str, Any] = {}
@@ -119,7 +124,7 @@ def _fields(parts: Iterable[Part], above: str, values: Mapping[str, str]) -> Ite
             inner = tuple(_fields([one for one in part.parts if is_asked(one)], f"{name}.", values))
             yield Field(name, "group", part, inner=inner)
         else:
-            yield Field(name, _kind(part), part, "" if part.name in SECRET else values.get(name, ""))
+            yield Field(name, _kind(part), part, "" if part.is_secret else values.get(name, ""))
 
 
 def _things(part: Part, name: str, values: Mapping[str, str]) -> Iterator[Field]:
@@ -144,6 +149,6 @@ def _kind(part: Part) -> str:
         return "switch"
     if part.type in ("integer", "number"):
         return "number"
-    if part.name in SECRET:
-        return "secret"
-    return "long" if part.name in _LONG else "text"
+    if part.name in _LONG:
+        return "long"
+    return "secret" if part.is_secret else "text"

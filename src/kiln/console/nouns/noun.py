@@ -46,6 +46,7 @@ class Does:
     given_by: Mapping[str, str] = field(default_factory=dict)
     """Parameters that the row gives, and by which of its fields; where empty, the noun's ID of the same name."""
     fixed: Mapping[str, str] = field(default_factory=dict)  #: What is always sent: ``Status=Deprecated``.
+    suggested: Mapping[str, str] = field(default_factory=dict)  #: What its empty form has, to be changed.
     name: str = ""  #: Of its text ``do.NAME`` and its path, where two are done by one action.
     first: tuple[str, ...] = ()  #: Parameters that stand first in its form; the others are folded away below.
     asked: tuple[str, ...] | None = None  #: The only parameters of its form, where all would confuse.

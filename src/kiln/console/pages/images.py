@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from kiln.client.catalogue import DEFAULT_INSTANCE_TYPE
 from kiln.console.nouns import detail, family
 from kiln.console.nouns.noun import Does, Noun, Tab
 from kiln.console.nouns.trash import tell_of_trash
@@ -50,6 +51,7 @@ IMAGES = Noun(
         Does(
             action="RunInstances",
             given_by={"ImageId": "ImageId"},
+            suggested={"InstanceType": DEFAULT_INSTANCE_TYPE},
             first=("InstanceType", "InstanceName", "Amount", "KeyPairName", "Password", "InternetMaxBandwidthOut"),
             states=_READY,
             made="InstanceIdSets.InstanceIdSet",

@@ -6,6 +6,7 @@ import base64
 from collections.abc import Mapping
 from typing import Any
 
+from kiln.client.catalogue import DEFAULT_INSTANCE_TYPE
 from kiln.console.nouns import detail, family
 from kiln.console.nouns.noun import Does, Noun
 from kiln.console.nouns.trash import tell_of_trash
@@ -44,6 +45,7 @@ INSTANCES = Noun(
     makes=(
         Does(
             action="RunInstances",
+            suggested={"InstanceType": DEFAULT_INSTANCE_TYPE},
             first=("ImageId", "InstanceType", "InstanceName", "Amount", "KeyPairName", "Password"),
             made="InstanceIdSets.InstanceIdSet",
         ),
