@@ -98,7 +98,7 @@ class Cloud:
         return refused.value
 
     def contents(self) -> dict[str, list]:
-        """All that the database holds."""
+        """All that the database holds but the audit: a call that changes nothing is told there as well."""
         from kiln.store.rows import metadata  # noqa: PLC0415 - tests alone look at everything at once.
 
         # In the driver's own words: compiling a statement for each table took a quarter of the time of all tests.
@@ -106,6 +106,7 @@ class Cloud:
             return {
                 t.name: sorted(map(repr, tx.driver(f'SELECT * FROM "{t.name}"', ()).fetchall()))
                 for t in metadata.sorted_tables
+                if t.name != "audit"
             }
 
     def settle(self) -> None:

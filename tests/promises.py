@@ -60,6 +60,8 @@ def _check_one(field: Field, value: Any, place: str) -> None:
     if field.is_shape:
         check_answer(field.kind, value, place)
     else:
-        assert isinstance(value, field.kind), f"{place} is declared as {field.kind.__name__}, and {value!r}"
+        # What has come over the wire is a plain dict.
+        kind = dict if issubclass(field.kind, dict) else field.kind
+        assert isinstance(value, kind), f"{place} is declared as {field.kind.__name__}, and {value!r}"
         # To Python, a truth value is a number; to a client it is none.
         assert field.kind is bool or not isinstance(value, bool), f"{place} is {value!r}"
