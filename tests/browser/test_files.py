@@ -44,6 +44,7 @@ def test_a_file_that_is_dropped_goes_on_where_it_broke_off_and_leads_to_the_impo
         page = window.page
         keys = {"key_id": ACCOUNT, "key_secret": f"secret-{ACCOUNT}"}
         page.goto(page.request.post("/console/links", form=keys).text().strip())
+        page.wait_for_url("**/console/")
         page.goto("/console/files")
         assert violations(page) == []
 

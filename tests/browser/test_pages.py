@@ -78,6 +78,8 @@ def opened(browser, stocked, visitor):
                 made[kind] = stack.enter_context(open_window(browser, stocked.endpoint, viewport=_SCREEN, **context))
                 if signs_in:
                     made[kind].page.goto(visitor.link(stocked.access_key_id, stocked.secret))
+                    # The link leads on by itself, which would interrupt the way to the next page.
+                    made[kind].page.wait_for_url("**/console/")
             return made[kind]
 
         yield signed

@@ -30,6 +30,7 @@ def test_shows_what_the_guest_prints_and_types_what_is_typed(browser, tmp_path, 
         page = window.page
         keys = {"key_id": ACCOUNT, "key_secret": f"secret-{ACCOUNT}"}
         page.goto(page.request.post("/console/links", form=keys).text().strip())
+        page.wait_for_url("**/console/")
         page.goto(f"/console/instances/{instance}/terminal")
         far = machines.guests.get(timeout=20)
         page.get_by_text("Joined.").wait_for()
