@@ -18,7 +18,6 @@ pytestmark = [pytest.mark.browser, pytest.mark.timeout(120)]
 def enter(window, path):
     keys = {"key_id": ACCOUNT, "key_secret": f"secret-{ACCOUNT}"}
     window.page.goto(window.page.request.post("/console/links", form=keys).text().strip())
-    window.page.wait_for_url("**/console/")
     with window.page.expect_response("**/console/changes"):
         window.page.goto(path)
 

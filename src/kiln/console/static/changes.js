@@ -32,11 +32,7 @@
       source = null;
     } else if (!source && shown().length) {
       source = new EventSource("/console/changes");
-      let isFirst = true;
-      source.addEventListener("listening", (event) => {
-        if (!isFirst) tell(event);
-        isFirst = false;
-      });
+      source.addEventListener("listening", tell); // What changed since the page was made was told to nobody.
       source.addEventListener("changed", tell);
       source.addEventListener("missed", tell);
     }
