@@ -68,3 +68,56 @@ def test_an_instance_is_run_and_stopped_and_released_by_the_keyboard(browser, st
         press(page, t("do.DeleteInstance"))
 
         assert client.call("DescribeInstances", InstanceName="by-keyboard")["TotalCount"] == 0
+
+
+@pytest.mark.parametrize("has_script", [True, False])
+def test_the_menu_leaves_a_telephones_screen_to_the_page(browser, stocked, has_script):
+    served, _ = stocked
+    phone = {"width": 400, "height": 740}
+    with open_window(browser, served.endpoint, viewport=phone, java_script_enabled=has_script) as window:
+        page = window.page
+        sign_in(page, served)
+        menu = page.get_by_role("navigation", name=t("layout.menu"), exact=True)
+
+        assert page.locator("main").bounding_box()["y"] < phone["height"] / 6
+        assert not menu.is_visible()
+        page.locator(".fold summary").press("Enter")
+        menu.get_by_role("link", name=t("noun.images")).click()
+        page.get_by_role("heading", level=1, name=t("noun.images")).wait_for()
+        assert not menu.is_visible()
+        page.set_viewport_size({"width": 1280, "height": 800})
+        assert menu.is_visible()
+        assert not page.locator(".fold").is_visible()
+
+
+def test_enter_checks_a_form_and_adds_no_row(browser, stocked):
+    served, client = stocked
+    with open_window(browser, served.endpoint) as window:
+        page = window.page
+        sign_in(page, served)
+        page.goto("/console/images/ImportImage")
+        rows = page.locator("fieldset.thing[id^='DiskDeviceMapping']")
+        assert rows.count() == 1
+        page.get_by_role("button", name=t("form.another", what="DiskDeviceMapping")).press("Enter")
+        page.wait_for_url("**/ImportImage#DiskDeviceMapping")
+        assert rows.count() == 2
+        page.get_by_label("OSSBucket").first.fill("disks")
+        page.get_by_label("OSSObject").first.fill("debian-12.raw")
+        page.get_by_label("ImageName").fill("entered")
+        page.get_by_label("ImageName").press("Enter")
+        page.get_by_text(t("form.would")).wait_for()
+        page.get_by_label("ImageName").press("Enter")
+        page.wait_for_load_state()
+        page.get_by_text(t("form.would")).wait_for()
+
+        assert rows.count() == 2
+        assert client.call("DescribeImages", ImageName="entered", Status="ALL")["TotalCount"] == 0
+
+
+def sign_in(page, served):
+    """By the keys, which does without script as well."""
+    page.goto("/console/sign-in")
+    page.get_by_label("AccessKey ID").fill(served.access_key_id)
+    page.get_by_label("AccessKey secret").fill(served.secret)
+    page.get_by_role("button", name=t("entrance.sign_in")).click()
+    page.goto("/console/")

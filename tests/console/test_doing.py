@@ -266,3 +266,66 @@ def test_what_was_made_is_looked_at_next(window):
 
     (row,) = window.cloud.call("DescribeImages", Status="ALL")["Images"]["Image"]
     assert done.place == f"/images/{row['ImageId']}"
+
+
+def rows_of(page, name: str) -> set[str]:
+    """The numbers of the rows that a list has in a form."""
+    named = [given.get("name") or "" for _, given in page.tags]
+    return {one.split(".")[1] for one in named if one.startswith(f"{name}.")}
+
+
+def test_a_list_has_one_row_and_another_for_each_press(window):
+    page = window.get("/images/ImportImage")
+    assert rows_of(page, "DiskDeviceMapping") == {"1"}
+    adds = {given["value"]: given for tag, given in page.tags if tag == "button" and given.get("name") == "more_of"}
+    assert adds["DiskDeviceMapping"]["formaction"] == "/console/images/ImportImage#DiskDeviceMapping"
+    assert "formnovalidate" in adds["DiskDeviceMapping"]
+
+    typed = {"ImageName": "web", "DiskDeviceMapping.1.OSSBucket": "b", "more_of": "DiskDeviceMapping"}
+    more = window.submit("/images/ImportImage", typed)
+
+    assert rows_of(more, "DiskDeviceMapping") == {"1", "2"}
+    assert (more.value("ImageName"), more.value("DiskDeviceMapping.1.OSSBucket")) == ("web", "b")
+    assert "RequestId" not in more.words
+    again = window.submit("/images/ImportImage", {**typed, "DiskDeviceMapping.2.OSSBucket": ""})
+    assert rows_of(again, "DiskDeviceMapping") == {"1", "2", "3"}
+
+
+def test_a_list_grows_as_far_as_the_action_takes_it(window):
+    most = CREATE.parameter("Tag").count
+    full = {f"Tag.{most}.Key": "last", "more_of": "Tag"}
+
+    page = window.submit("/images/CreateImage", full)
+
+    assert rows_of(page, "Tag") == {str(number) for number in range(1, most + 1)}
+    assert "Tag" not in [given["value"] for tag, given in page.tags if given.get("name") == "more_of"]
+
+
+def test_a_secret_outlives_the_press_that_adds_a_row(window):
+    at, image = "/instances/RunInstances", an_image(window.cloud)
+    fields = {"ImageId": image.id, "InstanceType": "ecs.t5-lc2m1.nano"}
+    page = window.get(at)
+    whose = {"form_token": page.form_token, "client_token": page.value("client_token")}
+
+    window.post(at, {**whose, **fields, "Password": "weak", "more_of": "Tag"})
+    checked = window.post(at, {**whose, **fields})
+
+    assert "InvalidPassword" in checked.words
+
+
+def test_the_first_button_of_a_form_adds_no_row_and_does_nothing_unchecked(window):
+    """It is the one that Enter in a field presses."""
+    snapshot = a_snapshot(window.cloud, source_disk_type="system")
+    would = window.submit("/images/CreateImage", {"SnapshotId": snapshot.id, "ImageName": "web"})
+
+    for page in (window.get("/images/ImportImage"), would):
+        form = page.text.partition('id="doing"')[2]
+        assert form.index("<button hidden>") == form.index("<button")
+
+
+def test_what_the_catalogue_sets_as_code_is_code(window):
+    image = an_image(window.cloud)
+
+    page = window.submit("/instances/RunInstances", {"ImageId": image.id, "InstanceType": "ecs.none"})
+
+    assert "<code>kiln region types</code> lists the types." in page.text

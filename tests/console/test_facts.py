@@ -81,3 +81,25 @@ def test_says_why_in_the_region_that_is_looked_at(tmp_path, sqlite):
 
         assert "it is a poem" in window.get(f"/images/{image.id}").words
         assert "it is a poem" in window.get("/").words
+
+
+def test_tags_are_shown_as_they_are_given(window):
+    image = an_image(window.cloud)
+    window.cloud.call(
+        "TagResources",
+        {"ResourceId.1": image.id, "Tag.1.Key": "role", "Tag.1.Value": "web", "Tag.2.Key": "bare"},
+        ResourceType="image",
+    )
+
+    assert "bare, role=web" in window.get("/images").words
+    assert "Tags Key Value bare role web" in window.get(f"/images/{image.id}").words
+
+
+def test_tables_are_headed_in_the_visitors_language(window):
+    image = an_image(window.cloud)
+
+    assert "Disks of the image" in window.get(f"/images/{image.id}").words
+    page = window.get(f"/images/{image.id}", accept_language="zh")
+    assert "镜像中的磁盘" in page.words
+    assert "可用" in page.words
+    assert ("h2", {"title": "The disks."}) in page.tags

@@ -48,8 +48,21 @@ def test_no_bucket_but_the_own_ones_is_read_or_deleted_from(window):
     assert window.post("/files/delete", {**token, "bucket": "somebodys", "name": "disk.raw"}).status == 404
 
 
-def test_what_is_no_number_is_said_to_be_none(window):
-    assert ask(window, "begin", name="a", size="much")[0] == 400
+@pytest.mark.parametrize("size", ["much", "-1", "0", "", "1.5", "٣", "9" * 5000, str(2**50 + 1)], ids=lambda s: s[:9])
+def test_a_size_that_no_file_has_is_refused_and_nothing_is_begun(window, size):
+    status, told = ask(window, "begin", name="a", size=size)
+
+    assert status == 400
+    assert told["why"].startswith("size is a whole number from 1 to ")
+    assert len(told["why"]) < 200
+
+
+@pytest.mark.parametrize("first", ["x", "-1", "0", "", "10001", "9" * 5000], ids=lambda s: s[:9])
+def test_a_part_that_there_cannot_be_is_refused(window, brought, first):
+    whose = {"object": brought["object"], "upload": brought["upload"]}
+
+    assert ask(window, "sign", first=first, **whose)[0] == 400
+    assert len(ask(window, "sign", first="10000", **whose)[1]["paths"]) == 1
 
 
 def test_a_console_of_a_kiln_elsewhere_names_the_command_line_instead(window):

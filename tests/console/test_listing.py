@@ -105,3 +105,28 @@ def test_a_list_in_which_something_moves_loads_itself_again(window):
     assert ("meta", {"http-equiv": "refresh", "content": "5"}) in cold.get("/snapshots").tags
     assert [given["hx-trigger"] for tag, given in warm.tags if "hx-get" in given] == ["kiln:changed, every 2s"]
     assert "every 2s" not in window.get("/disks").text
+
+
+def chief_buttons(page):
+    return [given["href"] for tag, given in page.tags if "main" in (given.get("class") or "").split()]
+
+
+def test_who_has_no_image_yet_is_led_to_the_import_first(window):
+    empty = window.get("/images")
+    assert chief_buttons(empty) == ["/console/images/ImportImage"]
+    assert ("a", {"class": "button", "href": "/console/files"}) in empty.tags
+    assert chief_buttons(window.get("/images?ImageName=x")) == ["/console/images/CreateImage"]
+
+    an_image(window.cloud)
+
+    assert chief_buttons(window.get("/images")) == ["/console/images/CreateImage"]
+
+
+def test_states_and_filters_are_in_the_visitors_language_and_asked_for_as_the_api_has_them(window):
+    a_snapshot(window.cloud)
+
+    page = window.get("/snapshots", accept_language="zh")
+
+    assert ("span", {"class": "state well", "title": "accomplished"}) in page.tags
+    assert "快照类型" in page.words
+    assert '<option value="accomplished">已完成</option>' in page.text

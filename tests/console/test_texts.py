@@ -14,16 +14,40 @@ from kiln.console import static, texts
 from kiln.console.app import PAGES
 from kiln.console.lineage.graph import Kind
 from kiln.console.nouns.noun import PLACES
+from kiln.console.pages import security_groups
 from kiln.console.rendering import TEMPLATES
 from kiln.console.texts import LANGUAGES, Texts, preferred
+from kiln.declare import states
 
 SOURCE = Path(texts.__file__).parents[1]
+STATES = (
+    states.ImageStatus,
+    states.SnapshotStatus,
+    states.DiskStatus,
+    states.InstanceStatus,
+    states.VpcStatus,
+    states.VSwitchStatus,
+    states.TaskStatus,
+)
 
 
 def nouns():
     """Every noun that has pages."""
     found = [page.run.args[0] for page in PAGES if hasattr(page.run, "args")]
     return {noun.name: noun for noun in found}.values()
+
+
+def headings():
+    """What stands above the columns of any table of a page, above that table, and beside a filter."""
+    found = set(security_groups._RULE_TITLES)
+    for noun in nouns():
+        row = catalogue.load().action(noun.action).listing[1]
+        found |= {*noun.columns, *noun.filters}
+        for part in row.parts:
+            inner = part.parts[0] if len(part.parts) == 1 else None
+            if inner is not None and inner.is_repeated and inner.parts:
+                found |= {part.name, *(one.name for one in inner.parts if not one.parts)}
+    return found
 
 
 def places(text: str) -> set[str]:
@@ -51,7 +75,8 @@ def test_what_is_said_somewhere_is_there_and_nothing_else():
         said |= {f"noun.{noun.name}", f"empty.{noun.name}", *(f"column.{name}" for name in noun.columns)}
         said |= {f"do.{does.called}" for does in (*noun.makes, *noun.does)} | {f"tab.{tab.name}" for tab in noun.tabs}
 
-    said |= {f"kind.{kind}" for kind in Kind}
+    said |= {f"kind.{kind}" for kind in Kind} | {f"column.{name}" for name in headings()}
+    said |= {f"state.{one}" for states in STATES for one in states}
 
     assert {name for name in said if not name.endswith(".")} == set(texts.load())
 

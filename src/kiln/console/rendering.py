@@ -12,6 +12,7 @@ from kiln.console.asking import ROOT, query
 from kiln.console.static import Static
 from kiln.console.texts import LANGUAGES
 from kiln.console.visit import Visit, Way
+from kiln.console.wording import bare, label, prose, status
 
 TEMPLATES = Path(__file__).parent / "templates"
 
@@ -34,6 +35,8 @@ class Renderer:
         self._environment.globals.update(
             {"root": ROOT, "static": static.url, "menu": menu, "languages": LANGUAGES, "query": query}
         )
+        self._environment.globals.update({"label": label, "status": status})
+        self._environment.filters.update({"prose": prose, "bare": bare})
 
     def render(self, template: str, visit: Visit, shown: Mapping[str, Any]) -> bytes:
         """The page of *template*."""

@@ -100,7 +100,17 @@ def _text(value: Any) -> str:
     if isinstance(value, bool):
         return "true" if value else "false"
     if isinstance(value, Mapping):
+        if (pair := _as_tag(value)) is not None:
+            return pair
         return ", ".join(filter(None, (_text(one) for one in value.values())))
     if isinstance(value, list | tuple):
         return ", ".join(filter(None, map(_text, value)))
     return str(value)
+
+
+def _as_tag(value: Mapping[str, Any]) -> str | None:
+    """``role=web`` of a tag, in either of the spellings that the API has of its parts; None of anything else."""
+    for key in ("TagKey", "Key"):
+        if value.keys() == {key, key.replace("Key", "Value")}:
+            return "=".join(filter(None, map(str, value.values())))
+    return None

@@ -12,7 +12,7 @@ from kiln.client.client import ApiFailure
 from kiln.client.parameters import ParameterRefused
 from kiln.console.asking import Answer, go_to
 from kiln.console.nouns.detail import find
-from kiln.console.nouns.fields import Fields, is_secret, of_action, to_params
+from kiln.console.nouns.fields import MORE_OF, Fields, is_secret, of_action, to_params
 from kiln.console.nouns.noun import PLACES, Does, Noun
 from kiln.console.nouns.offers import of_fields
 from kiln.console.recipes import of_request
@@ -35,6 +35,8 @@ def do(noun: Noun, does: Does, visit: Visit) -> Shown | Answer:
     held = visit.signed.hold(visit.asked.given(_TOKEN), typed)
     params = {**to_params(action, visit.asked.form), **held, **fixed}
     filled = of_action(action, does, fixed, dict(visit.asked.form))
+    if visit.asked.given(MORE_OF):
+        return _shown(noun, does, visit, row, fields=filled, grown=True)
     is_sure = bool(visit.asked.given("is_sure"))
     try:
         if not is_sure and action.dry_run and action.parameter("DryRun") is not None:
@@ -95,6 +97,7 @@ def _shown(noun: Noun, does: Does, visit: Visit, row: Mapping[str, Any], *, fiel
         "failure": None,
         "refused": "",
         "would": None,
+        "grown": False,
         "is_live": _is_live(visit),
         "recipes": [],
         "told": does.tells(visit, row) if does.tells is not None else [],

@@ -18,7 +18,7 @@ from kiln.ground.values import dataclass
 #: What no form asks for: the session has a region, the form its own token, and whether it is dry the buttons say.
 _NEVER = ("RegionId", "regionId", "ClientToken", "DryRun", "PageNumber", "PageSize", "MaxResults", "NextToken")
 _ONLY_FALSE = "only absent, empty or false"
-_BLANKS = 3  #: Empty rows for the things of a list.
+MORE_OF = "more_of"  #: The button that asks for one more row; its value is the name of the list.
 _MOST_ROWS = 200  #: Of one list: each is made whether anything stands in it or not.
 _MOST_DIGITS = 9
 _LONG = ("UserData", "CommandContent", "PublicKeyBody")
@@ -33,6 +33,7 @@ class Field:
     part: Part
     value: str = ""
     inner: tuple[Field, ...] = field(default=())
+    may_grow: bool = False  #: Of a group: whether there may be one row more.
 
     @property
     def label(self) -> str:
@@ -52,6 +53,7 @@ class Fields:
 def of_action(action: Action, does: Does, fixed: Mapping[str, str], values: Mapping[str, str]) -> Fields:
     """The fields of a form for *action*; *fixed* parameters are not asked for, *values* were filled in before.
 
+    A list of things has a row for each that *values* name, be it empty, and one more where they ask for it.
     Raises ParameterRefused for rows that no form of ours has.
     """
     taken = {name.partition(".")[0] for name in fixed}
@@ -119,7 +121,8 @@ def _fields(parts: Iterable[Part], above: str, values: Mapping[str, str]) -> Ite
     for part in parts:
         name = f"{above}{part.name}"
         if part.parts and part.is_repeated:
-            yield Field(name, "group", part, inner=tuple(_things(part, name, values)))
+            things, most = tuple(_things(part, name, values)), min(part.count or _MOST_ROWS, _MOST_ROWS)
+            yield Field(name, "group", part, inner=things, may_grow=len(things) < most)
         elif part.parts:
             inner = tuple(_fields([one for one in part.parts if is_asked(one)], f"{name}.", values))
             yield Field(name, "group", part, inner=inner)
@@ -128,15 +131,15 @@ def _fields(parts: Iterable[Part], above: str, values: Mapping[str, str]) -> Ite
 
 
 def _things(part: Part, name: str, values: Mapping[str, str]) -> Iterator[Field]:
-    """As many groups as were filled in, and some empty ones, as far as there may be more."""
+    """As many groups as there were, one at least, and one more where that was asked for and may be."""
     above = f"{name}."
     words = {key.removeprefix(above).partition(".")[0] for key in values if key.startswith(above)}
     numbers = [int(word) if len(word) <= _MOST_DIGITS else _MOST_ROWS + 1 for word in words if word.isdecimal()]
     if max([*numbers, 0]) > _MOST_ROWS:
         raise ParameterRefused(f"a form has {_MOST_ROWS} rows of {name} at most")
-    count = max([*numbers, 0]) + _BLANKS
+    count = max([*numbers, 1]) + (values.get(MORE_OF) == name)
     inner = [one for one in part.parts if is_asked(one)]
-    for n in range(1, min(count, part.count or count) + 1):
+    for n in range(1, min(count, part.count or _MOST_ROWS, _MOST_ROWS) + 1):
         yield Field(f"{name}.{n}", "thing", part, inner=tuple(_fields(inner, f"{name}.{n}.", values)))
 
 

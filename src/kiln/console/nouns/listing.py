@@ -43,12 +43,17 @@ def show(noun: Noun, visit: Visit) -> Shown:
     answer = visit.call(noun.action, {**_unpacked(given, action.request.parts), "PageNumber": page, "PageSize": ROWS})
     rows: list[Mapping[str, Any]] = answer[outer.name][inner.name]
     total = int(answer.get("TotalCount", len(rows)))
+    is_filtered = any(one.value for one in filters)
+    is_empty = not rows and not is_filtered and page == 1
+    makes = [one.called for one in noun.makes]
     columns = [part for name in noun.columns if (part := inner.part(name))]
     return {
         "noun": noun,
         "tab": tab.get(noun.tab_by, ""),
         "filters": filters,
-        "is_filtered": any(one.value for one in filters),
+        "is_filtered": is_filtered,
+        "is_empty": is_empty,
+        "chief": noun.begins if is_empty and noun.begins else next(iter(makes), ""),
         "columns": columns,
         "rows": [_row(noun, columns, row) for row in rows],
         "total": total,

@@ -83,6 +83,8 @@ class Noun:
     makes: tuple[Does, ...] = ()  #: What makes one.
     does: tuple[Does, ...] = ()
     views: tuple[Way, ...] = ()  #: More pages of a row, by their paths with ``{id}`` in it.
+    begins: str = ""  #: Which of *makes* is the chief one for who has nothing yet; empty: the first, as for others.
+    teaches: Way | None = None  #: Where to go from an empty list.
 
     @property
     def at(self) -> str:

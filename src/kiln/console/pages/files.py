@@ -26,6 +26,7 @@ _MOST_PARTS = 10_000
 _AT_ONCE = 50  #: URLs that are made at a time.
 _URL_S = 3600
 _NOT_THERE = 404
+_LARGEST = 1 << 50  #: Bytes of a file; what is said to be longer is a mistake.
 _FORMATS = {"qcow2": "QCOW2", "img": "RAW", "raw": "RAW", "vhd": "VHD", "vpc": "VHD", "vmdk": "VMDK", "vdi": "VDI"}
 
 
@@ -55,7 +56,7 @@ def show(visit: Visit) -> Shown:
 def begin(visit: Visit) -> Mapping[str, object]:
     """Begin to bring a file of that name and size."""
     bucket, _ = _buckets(visit)
-    size_bytes = int(visit.asked.given("size"))
+    size_bytes = _number(visit, "size", _LARGEST)
     name = f"{uuid.uuid4().hex[:12]}-{_plain(visit.asked.given('name'))}"
     objects = visit.signed.client.objects
     objects.make_bucket(bucket)
@@ -75,8 +76,9 @@ def find(visit: Visit) -> Mapping[str, object]:
 def sign(visit: Visit) -> Mapping[str, object]:
     """Paths at which the next parts are to be put, for a while."""
     bucket, _ = _buckets(visit)
-    name, upload, first = (visit.asked.given(field) for field in ("object", "upload", "first"))
-    numbers = range(int(first), min(int(first) + _AT_ONCE, _MOST_PARTS + 1))
+    name, upload = visit.asked.given("object"), visit.asked.given("upload")
+    first = _number(visit, "first", _MOST_PARTS)
+    numbers = range(first, min(first + _AT_ONCE, _MOST_PARTS + 1))
     objects = visit.signed.client.objects
     return {
         "paths": {
@@ -113,6 +115,15 @@ def delete(visit: Visit) -> Answer:
     visit.signed.client.objects.delete(bucket, name)
     visit.say(visit.texts("files.deleted", file=name))
     return go_to(AT)
+
+
+def _number(visit: Visit, field: str, most: int) -> int:
+    """A whole number that a script sends, from 1 to *most*. Raises ValueError with what is wrong, for its page."""
+    text = visit.asked.given(field)
+    is_number = text.isascii() and text.isdecimal() and len(text) <= len(str(most))
+    if not is_number or not 1 <= int(text) <= most:
+        raise ValueError(f"{field} is a whole number from 1 to {most}, and not {text[:40]!r}")
+    return int(text)
 
 
 def _buckets(visit: Visit) -> tuple[str, str]:
