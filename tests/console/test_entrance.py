@@ -10,8 +10,10 @@ import pytest
 from kiln.client.client import Client
 from kiln.console.app import Console
 from kiln.console.asking import read_cookies
+from kiln.console.attempts import MOST as MOST_TRIES
+from kiln.console.attempts import WINDOW_S, Attempts, TooMany
 from kiln.console.sessions import IDLE_S, LINK_S, LONGEST_S, MOST, Keys, Sessions, Who
-from tests.clouds import ACCOUNT
+from tests.clouds import ACCOUNT, OTHER
 from tests.console.window import Browser
 
 KEYS = Keys(ACCOUNT, f"secret-{ACCOUNT}")
@@ -308,3 +310,70 @@ def test_secrets_that_were_typed_are_kept_of_a_few_forms_only():
     assert session.hold("form-0", {}) == {}
     assert session.hold("form-19", {}) == {"Password": "19"}
     assert len(session.held) < 10
+
+
+def try_key(browser, secret: str, key_id: str = KEYS.id, **headers: str):
+    return browser.post("/sign-in", {"key_id": key_id, "key_secret": secret}, **headers)
+
+
+def test_who_tries_a_key_in_vain_waits_and_nobody_else_does(window):
+    far = replace(window.other(), peer="192.0.2.7", scheme="https")
+    elsewhere = replace(window.other(), peer="192.0.2.8", scheme="https")
+    for _ in range(MOST_TRIES):
+        assert "SignatureDoesNotMatch" in try_key(far, "mistaken").words
+
+    refused = try_key(far, KEYS.secret)
+
+    assert (refused.status, refused.header("retry-after")) == (429, "60")
+    assert "Try again in 60 seconds" in refused.words
+    link = far.post("/links", {"key_id": KEYS.id, "key_secret": KEYS.secret})
+    assert (link.status, link.text) == (
+        429,
+        "Too many wrong tries with this AccessKey. Try again in 60 seconds.\n",
+    )
+    assert try_key(replace(far, cookies={}), f"secret-{OTHER}", OTHER).status == 200
+    assert try_key(elsewhere, KEYS.secret).status == 200
+
+    window.cloud.clock.now += WINDOW_S
+    assert try_key(far, KEYS.secret).status == 200
+
+
+def test_a_right_key_forgets_the_wrong_tries_before_it(window):
+    for _ in range(2):
+        for _ in range(MOST_TRIES - 1):
+            try_key(window.other(), "mistaken")
+        assert try_key(window.other(), KEYS.secret).status == 200
+
+
+def test_those_whom_one_proxy_brings_are_held_up_each_alone(window):
+    brought = {"x_forwarded_proto": "https", "x_forwarded_for": "10.9.9.9, 192.0.2.7"}
+    for _ in range(MOST_TRIES):
+        try_key(window.other(), "mistaken", **brought)
+
+    assert try_key(window.other(), KEYS.secret, **{**brought, "x_forwarded_for": "10.8.8.8, 192.0.2.7"}).status == 429
+    assert try_key(window.other(), KEYS.secret, **{**brought, "x_forwarded_for": "192.0.2.8"}).status == 200
+
+
+def test_what_is_refused_for_another_reason_is_no_wrong_try(window):
+    attempts = window.sessions.attempts
+    gone = replace(window.console._place, endpoint="http://127.0.0.1:9")
+    elsewhere = window.other()
+    elsewhere.console = Console(gone)
+    for _ in range(MOST_TRIES + 1):
+        assert try_key(elsewhere, "any").status == 502
+    elsewhere.console.end()
+
+    attempts.take("127.0.0.1", KEYS.id)
+
+
+def test_wrong_tries_are_remembered_of_so_many_pairs_and_one_peer_crowds_out_itself():
+    clock = Now()
+    attempts = Attempts(clock)
+    for _ in range(MOST_TRIES):
+        attempts.take("mine", "k")
+    for number in range(4200):
+        attempts.take("mallory", f"k-{number}")
+
+    assert len(attempts._tries) <= 4096
+    with pytest.raises(TooMany):
+        attempts.take("mine", "k")

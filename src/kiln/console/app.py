@@ -27,13 +27,14 @@ from kiln.console.asking import (
     read_cookies,
     words,
 )
+from kiln.console.attempts import TooMany
 from kiln.console.changes import Changes
 from kiln.console.hosts import is_loopback
 from kiln.console.pages import MENU, PAGES
 from kiln.console.pages.entrance import LANGUAGE_COOKIE, SESSION_COOKIE
 from kiln.console.rendering import WARM, Renderer
 from kiln.console.routing import Routes
-from kiln.console.sessions import Keys, Session
+from kiln.console.sessions import KEYS_GONE, Keys, Session
 from kiln.console.static import Static
 from kiln.console.texts import Texts, preferred
 from kiln.console.turns import Turns
@@ -54,9 +55,6 @@ CHANGES = "/changes"
 _AT_ONCE = 4  #: Pages that are made at a time.
 _OF_ONE = 2  #: Likewise of one account, whose slowest pages others are not to wait for.
 _LONGEST_OF_STRANGERS = 16 * KiB  #: Of a form: an AccessKey is short.
-
-#: Codes that say that the keys of a session will not do any more.
-_KEYS_GONE = ("InvalidAccessKeyId.NotFound", "InvalidAccessKeyId.Inactive", "SignatureDoesNotMatch")
 
 
 class Console:
@@ -163,6 +161,9 @@ class Console:
             return shown if isinstance(shown, Answer) else self._shown(page.template, visit, shown)
         except NotFound:
             return self._shown("missing.html", visit, {}, 404)
+        except TooMany as refused:
+            visit.headers.append(("retry-after", str(refused.wait_s)))
+            return self._shown("waiting.html", visit, {"wait_s": refused.wait_s}, 429)
         except ApiFailure as failure:
             return self._failed(visit, failure)
         except ParameterRefused as refused:
@@ -172,7 +173,7 @@ class Console:
             return self._shown("broken.html", visit, {"what": str(error)}, 502)
 
     def _failed(self, visit: Visit, failure: ApiFailure) -> Answer:
-        if failure.code in _KEYS_GONE and visit.session is not None:
+        if failure.code in KEYS_GONE and visit.session is not None:
             self._place.sessions.end(visit.asked.cookie(SESSION_COOKIE))
             return go_to("/sign-in")
         return self._shown("refused.html", visit, {"failure": failure}, failure.status)
@@ -189,6 +190,9 @@ def of_scope(scope: Scope) -> Asked:
     raw: bytes = scope.get("raw_path") or scope["path"].encode()
     path = raw.partition(b"?")[0].decode("latin-1").removeprefix(ROOT)
     peer, server = ((scope.get(end) or ("",))[0] for end in ("client", "server"))
+    is_local = is_loopback(peer) or (peer != "" and peer == server)
+    # A proxy adds whom it speaks for behind what that one has said itself.
+    told = headers.get("x-forwarded-for", "").rpartition(",")[2].strip() if is_local else ""
     return Asked(
         method=scope["method"],
         path=path or "/",
@@ -196,7 +200,8 @@ def of_scope(scope: Scope) -> Asked:
         headers=headers,
         cookies=read_cookies(headers.get("cookie", "")),
         is_tls=scope.get("scheme") in ("https", "wss"),
-        is_local=is_loopback(peer) or (peer != "" and peer == server),
+        is_local=is_local,
+        peer=told or peer,
     )
 
 

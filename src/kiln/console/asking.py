@@ -56,6 +56,7 @@ class Asked:
     cookies: Mapping[str, str] = field(default_factory=dict)  #: By their whole names; ``cookie`` knows ours.
     is_tls: bool = False
     is_local: bool = False  #: Whether it came from this very machine.
+    peer: str = ""  #: The address that it came from; of what a proxy of this machine brings, as that says.
 
     def asked(self, name: str) -> str:
         """A parameter of the URL; empty where there is none."""

@@ -17,6 +17,7 @@ from dataclasses import field
 from typing import NamedTuple
 
 from kiln.client.client import Client
+from kiln.console.attempts import Attempts
 from kiln.ground.clock import Clock
 from kiln.ground.values import dataclass
 
@@ -26,6 +27,10 @@ LONGEST_S = 12 * 3600
 MOST = 64  #: Sessions; another one takes the place of one of the account that has most: of what was idle longest.
 _MOST_NOTICES = 5
 _MOST_HELD = 8
+
+
+#: Codes that say that a pair of keys is wrong, or will not do any more.
+KEYS_GONE = ("InvalidAccessKeyId.NotFound", "InvalidAccessKeyId.Inactive", "SignatureDoesNotMatch")
 
 
 class Keys(NamedTuple):
@@ -86,6 +91,7 @@ class Sessions:
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
+        self.attempts = Attempts(clock)  #: To sign in with a pair of keys.
         self._lock = threading.Lock()
         self._links: dict[bytes, tuple[Keys, float]] = {}
         self._sessions: dict[bytes, Session] = {}

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from kiln.client.client import ApiFailure
 from kiln.console.asking import ENTER, LINKS, Answer, cookie, go_to, link_path, words
-from kiln.console.sessions import LONGEST_S, Keys
+from kiln.console.attempts import TooMany
+from kiln.console.sessions import KEYS_GONE, LONGEST_S, Keys
 from kiln.console.texts import LANGUAGES
 from kiln.console.visit import NotFound, Page, Shown, Visit
 from kiln.ground.journal import Journal
@@ -14,6 +15,7 @@ log = Journal("kiln.console")
 SESSION_COOKIE = "kiln_session"
 LANGUAGE_COOKIE = "kiln_language"
 
+_LONGEST_ID = 128  #: Of a key; what is longer is none, and is not kept.
 _A_YEAR_S = 365 * 24 * 3600
 
 
@@ -29,11 +31,24 @@ def enter(visit: Visit) -> Shown | Answer:
     keys = visit.place.sessions.redeem(visit.asked.asked("token"))
     if keys is None:
         return {"way": "used"}
-    return _entered(visit, keys)
+    return _entered(visit, keys, visit.place.sign_in(keys))
 
 
-def _entered(visit: Visit, keys: Keys) -> Shown:
-    name = visit.place.sign_in(keys)
+def _tried(visit: Visit, keys: Keys) -> str:
+    """A session of keys that somebody typed. Raises TooMany, and what ``Place.sign_in`` raises."""
+    attempts, pair = visit.place.sessions.attempts, (visit.asked.peer, keys.id[:_LONGEST_ID])
+    attempts.take(*pair)
+    try:
+        name = visit.place.sign_in(keys)
+    except BaseException as error:
+        if not isinstance(error, ApiFailure) or error.code not in KEYS_GONE:
+            attempts.give_back(*pair)
+        raise
+    attempts.forget(*pair)
+    return name
+
+
+def _entered(visit: Visit, keys: Keys, name: str) -> Shown:
     log.info("console_entered", key=keys.id, language=visit.texts.language)
     visit.headers.append(cookie(SESSION_COOKIE, name, visit.asked, seconds=LONGEST_S))
     return {"way": "entered"}
@@ -54,7 +69,7 @@ def sign_in(visit: Visit) -> Shown | Answer:
     if not all(keys) or not all(" " < one <= "~" for one in keys.id):
         return go_to("/sign-in")
     try:
-        return _entered(visit, keys)
+        return _entered(visit, keys, _tried(visit, keys))
     except ApiFailure as failure:
         return {"way": "form", "is_safe": True, "key_id": keys.id, "failure": failure}
 
@@ -65,7 +80,9 @@ def make_link(visit: Visit) -> Answer:
         return words(403, "An AccessKey does not travel in the clear: come by https:// or from this host.")
     keys = Keys(visit.asked.given("key_id"), visit.asked.given("key_secret"))
     try:
-        visit.place.sessions.end(visit.place.sign_in(keys))  # Whose keys they are is asked before a link is made.
+        visit.place.sessions.end(_tried(visit, keys))  # Whose keys they are is asked before a link is made.
+    except TooMany as refused:
+        return words(429, str(refused))
     except ApiFailure as failure:
         return words(403, str(failure))
     return words(201, link_path(visit.place.sessions.make_link(keys)))
