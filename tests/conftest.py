@@ -16,6 +16,7 @@ from kiln.store import schema
 from kiln.store.database import open_postgresql, open_sqlite
 from kiln.store.rows import metadata
 from tests import statements
+from tests.ceph import start_ceph
 from tests.clouds import make_cloud
 from tests.postgresql import make_database, start_postgresql
 
@@ -68,6 +69,13 @@ def postgresql_address(postgresql_server):
     """The address of an empty PostgreSQL database that nobody else has."""
     with make_database(postgresql_server) as address:
         yield address
+
+
+@pytest.fixture(scope="session")
+def ceph():
+    """One Ceph of one node for the whole run."""
+    with start_ceph() as cluster:
+        yield cluster
 
 
 @pytest.fixture(scope="session")

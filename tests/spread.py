@@ -13,7 +13,7 @@ from collections import Counter
 import pytest
 
 #: What a test of each kind takes, beside one without a mark, about.
-_WEIGHTS = {"vm": 100, "slow": 100, "sdk": 20, "browser": 20, "postgresql": 3}
+_WEIGHTS = {"vm": 100, "slow": 100, "sdk": 20, "browser": 20, "postgresql": 3, "ceph": 10}
 
 
 @pytest.hookimpl(trylast=True)

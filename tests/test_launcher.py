@@ -533,8 +533,8 @@ def test_every_package_that_is_installed_has_a_reason() -> None:
 
     assert [row for row in table if len(row) < 4] == []
     assert {row[0] for row in table} == {
-        "python", "python3.11", "disks", "machines", "guest", "debian", "packer", "postgresql", "slowdisk",
-        "browser", "packing",
+        "python", "python3.11", "disks", "machines", "guest", "debian", "packer", "postgresql", "ceph",
+        "slowdisk", "browser", "packing",
     }  # fmt: skip
 
 

@@ -12,16 +12,17 @@ pytest_plugins = ("pytester",)
     [
         ("owners", "", ["test_one"]),
         ("owners", "true", ["test_one", "test_five"]),
-        ("all", "", ["test_one", "test_two", "test_three", "test_four", "test_five"]),
+        ("all", "", ["test_one", "test_two", "test_three", "test_four", "test_five", "test_six"]),
     ],
 )
 def test_leaves_out_what_a_run_is_not_for_and_says_so(pytester, monkeypatch, repeats, ci, left):
     monkeypatch.setenv("CI", ci)
-    pytester.makeini("[pytest]\nmarkers =\n debian: x\n nightly: x\n peers: x\n slow_vm: x\n")
+    pytester.makeini("[pytest]\nmarkers =\n ceph: x\n debian: x\n nightly: x\n peers: x\n slow_vm: x\n")
     pytester.makepyfile(
         "import pytest\n"
         "def test_one(): pass\n@pytest.mark.debian\ndef test_two(): pass\n@pytest.mark.peers\ndef test_three(): pass\n"
         "@pytest.mark.nightly\ndef test_four(): pass\n@pytest.mark.slow_vm\ndef test_five(): pass\n"
+        "@pytest.mark.ceph\ndef test_six(): pass\n"
     )
 
     plugins = ("-p", "tests.repeats", "-p", "tests.tiers", "-p", "no:randomly")

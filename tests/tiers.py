@@ -13,7 +13,7 @@ import os
 
 import pytest
 
-_NIGHTLY = frozenset({"debian", "nightly", "peers"})
+_NIGHTLY = frozenset({"ceph", "debian", "nightly", "peers"})
 _BEFORE_LANDING = frozenset({"slow_vm"})
 
 

@@ -1,0 +1,1 @@
+"""A pool on Ceph RBD."""
