@@ -45,6 +45,11 @@ def test_read_an_address_of_the_sixth_version():
         ("listen", "127.0.0.1:70000"),
         ("machines", "vmware"),
         ("database", "mysql://x"),
+        ("database", "postgresql://kiln@db/kiln?sslmod=require"),
+        ("database_connections", "0"),
+        ("database_connect_timeout", "soon"),
+        ("database_statement_timeout", "-1"),
+        ("database_lock_timeout", "1"),
         ("accel", "xen"),
         ("guest_network", "ajar"),
         ("way_out", "everywhere"),
@@ -77,6 +82,23 @@ def test_read_an_address_of_the_sixth_version():
 def test_refuse_what_they_cannot_be_and_name_it(name, value):
     with pytest.raises(SettingRefused, match=name):
         read_settings({"KILN_DATA": "/a", f"KILN_{name.upper()}": value})
+
+
+def test_refuse_a_password_that_everybody_sees():
+    address = "postgresql://kiln:s3cret@db/kiln"
+    with pytest.raises(SettingRefused, match="KILN_DATABASE_PASSWORD_FILE") as refused:
+        read_settings({}, data="/a", database=address)
+    assert "s3cret" not in str(refused.value)
+    assert read_settings({"KILN_DATABASE": address}, data="/a").server.parameters()["password"] == "s3cret"
+
+
+def test_refuse_two_passwords_of_one_database():
+    named = {"KILN_DATABASE": "postgresql://kiln@db/kiln", "KILN_DATABASE_PASSWORD": "s3cret"}
+    assert read_settings(named, data="/a").server.parameters()["password"] == "s3cret"
+    with pytest.raises(SettingRefused, match="named twice"):
+        read_settings(named | {"KILN_DATABASE_PASSWORD_FILE": "/a/password"}, data="/a")
+    with pytest.raises(SettingRefused, match="named twice"):
+        read_settings(named | {"KILN_DATABASE": "postgresql://kiln:other@db/kiln"}, data="/a")
 
 
 @pytest.mark.parametrize("environment", [{"XDG_DATA_HOME": "/srv", "XDG_CACHE_HOME": "/srv"}, {}])

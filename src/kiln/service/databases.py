@@ -18,9 +18,11 @@ from kiln.service.settings import Settings
 from kiln.service.upgrading import Say, upgrade
 from kiln.store import schema
 from kiln.store.database import Database, open_postgresql, open_sqlite
-from kiln.store.errors import DatabaseDown, DatabaseFull, DatabaseMalformed
+from kiln.store.errors import DatabaseBusy, DatabaseDown, DatabaseFull, DatabaseMalformed
+from kiln.store.faults import outage_said
 from kiln.store.glance import damage_of_sqlite
 from kiln.store.hold import Hold, HoldRefused
+from kiln.store.standing import first_fault
 
 
 def open_database(settings: Settings, say: Say | None) -> Database:
@@ -32,15 +34,18 @@ def open_database(settings: Settings, say: Say | None) -> Database:
     """
     if say is None:
         require_there(settings)
-    database = open_postgresql(settings.database) if settings.database else open_sqlite(settings.folder.database)
+    database = open_postgresql(settings.server) if settings.database else open_sqlite(settings.folder.database)
     before = os.umask(0o077)  # For the files that SQLite makes.
     try:
-        if database.is_sqlite:
-            database.probe(lambda _: None)
-        if say is None:
-            schema.require_present(database)
-        else:
-            upgrade(database, settings.folder.database, say)
+        with outage_said():
+            if database.is_sqlite:
+                database.probe(lambda _: None)
+            else:
+                _require_fit(database)
+            if say is None:
+                schema.require_present(database)
+            else:
+                upgrade(database, settings.folder.database, say)
     except BaseException as error:
         database.close()
         if isinstance(error, schema.SchemaAbsent):
@@ -50,12 +55,19 @@ def open_database(settings: Settings, say: Say | None) -> Database:
             raise DatabaseOlder(f"{where}: {error}") from error
         if isinstance(error, schema.SchemaTooNew):
             raise DatabaseNewer(f"{where}: {error}") from error
-        if isinstance(error, DatabaseDown | DatabaseFull):
+        if isinstance(error, DatabaseDown | DatabaseFull | DatabaseBusy):
             raise DatabaseUnusable(f"{where}: {error}") from error
         raise
     finally:
         os.umask(before)
     return database
+
+
+def _require_fit(database: Database) -> None:
+    """Raise DatabaseDown where the server, or what its user may do there, is not what Kiln needs."""
+    fault = first_fault(database, makes_tables=schema.version(database) != schema.NEWEST)
+    if fault is not None:
+        raise DatabaseDown(fault)
 
 
 def require_there(settings: Settings) -> None:
@@ -104,7 +116,7 @@ def hold_database(settings: Settings) -> Iterator[Hold | None]:
         yield None
         return
     try:
-        hold = Hold(settings.database)
+        hold = Hold(settings.server)
     except HoldRefused:
         raise DatabaseHeld("another Kiln works with the database") from None
     except DatabaseDown as error:

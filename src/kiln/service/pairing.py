@@ -88,7 +88,7 @@ def see_database(settings: Settings) -> Glance | None:
     """Look at the database alone; None when there is none. Raises DatabaseUnusable."""
     with _where_it_is(settings):
         if settings.database:
-            return glance_at_postgresql(settings.database)
+            return glance_at_postgresql(settings.server)
         return glance_at_sqlite(settings.folder.database)
 
 
@@ -99,7 +99,7 @@ def refuse_newer(settings: Settings) -> None:
     """
     with _where_it_is(settings), suppress(DatabaseDown):
         if settings.database:
-            refuse_newer_postgresql(settings.database)
+            refuse_newer_postgresql(settings.server)
         else:
             refuse_newer_sqlite(settings.folder.database)
 

@@ -12,26 +12,32 @@ import os
 import re
 import typing
 from collections.abc import Mapping
-from ipaddress import IPv4Network
 from pathlib import Path
 from typing import Annotated, Any
 
 from kiln.declare.deployment import PUBLIC_NETWORK
-from kiln.declare.regions import USUAL_REGIONS, is_region_id
+from kiln.declare.regions import USUAL_REGIONS
 from kiln.declare.rules import Doc, Secret
 from kiln.ground.units import DAY_S
 from kiln.ground.values import dataclass
 from kiln.networks.callout import CallsOut
-from kiln.networks.errors import NetworkInvalid
 from kiln.networks.wayout import WayOut
 from kiln.service.datafolder import DataFolder
 from kiln.service.errors import SettingRefused
-from kiln.wire.http.names import is_name
+from kiln.service.rules import (
+    PASSWORDS,
+    require_database,
+    require_names,
+    require_network,
+    require_one_of,
+    require_regions,
+    require_ways,
+)
+from kiln.store.conninfo import Server, has_password
 
 DEFAULT_LISTEN = "127.0.0.1:8787"
 DEFAULT_TLS = "127.0.0.1:443"  #: Where clients look for a name of the cloud that leads to this host.
 DEFAULT_REGION = "cn-qingdao-env17-d01"
-_FEWEST_ADDRESSES = 4  #: The first and the last are given to nobody.
 _FEWEST_EVENTS = 1000  #: Of the audit.
 OF_ROOT = Path("/var/lib/kiln")  #: The systemd unit's as well.
 
@@ -80,8 +86,33 @@ class Settings:
         str, Doc("`qemu`: instances are virtual machines. `none`: they have real disks and states, but nothing runs.")
     ] = "qemu"
     database: Annotated[
-        str, Doc("Empty: SQLite in the data folder. Or postgresql://user@host/name (needs the postgresql extra).")
+        str,
+        Doc(
+            "Empty: SQLite in the data folder. Or postgresql://user@host/name (needs the postgresql extra), an address "
+            "of libpq: several hosts, `sslmode`, `sslrootcert` and all that it knows may stand in it, but as a flag no "
+            "password."
+        ),
     ] = ""
+    database_password: Annotated[str, Secret(), Doc("The password of that user.")] = ""
+    database_password_file: Annotated[
+        str,
+        Doc(
+            "The file whose first line is that password. It is read at each new connection, so that the password may "
+            "be changed while Kiln serves."
+        ),
+    ] = ""
+    database_connections: Annotated[
+        int, Doc("Connections to PostgreSQL that a process has at most, beside one for the lock; 8 of them are kept.")
+    ] = Server.connections
+    database_connect_timeout: Annotated[
+        str, Doc("How long a PostgreSQL server, each of several, has to take a connection; `0`: as long as it likes.")
+    ] = "10s"
+    database_statement_timeout: Annotated[
+        str, Doc("How long it has for one statement, then the call is answered with ServiceUnavailable; `0`: no bound.")
+    ] = "30s"
+    database_lock_timeout: Annotated[
+        str, Doc("How long a statement waits there for what another has locked; `0`: as long as for the statement.")
+    ] = "10s"
     regions: Annotated[
         str,
         Doc("The region IDs served, separated by commas; the first is the default."),
@@ -214,9 +245,20 @@ class Settings:
     @property
     def grace_seconds(self) -> float:
         """``grace``, read."""
-        seconds = to_seconds(self.grace)
-        assert seconds is not None  # It was checked.
-        return seconds
+        return _seconds(self.grace)
+
+    @property
+    def server(self) -> Server:
+        """``database``, with what goes with it; only where that is set."""
+        return Server(
+            address=self.database,
+            password=self.database_password,
+            password_file=self.database_password_file,
+            connections=self.database_connections,
+            connect_s=_seconds(self.database_connect_timeout),
+            statement_s=_seconds(self.database_statement_timeout),
+            lock_s=_seconds(self.database_lock_timeout),
+        )
 
     @property
     def folder(self) -> DataFolder:
@@ -286,6 +328,8 @@ def read_settings(environment: Mapping[str, str], **flags: Any) -> Settings:
     values.setdefault("data", _data_folder(environment))
     values.setdefault("cache", _home_folder(environment, "XDG_CACHE_HOME", ".cache"))
     settings = Settings(**values)
+    if has_password(flags.get("database") or ""):
+        raise SettingRefused(f"--database has a password in it, which whoever lists processes reads. {PASSWORDS}")
     _check(settings)
     return settings
 
@@ -302,6 +346,13 @@ def to_seconds(text: str) -> float | None:
     if found is None or (found[2] == "" and int(found[1])):
         return None
     return float(int(found[1]) * {"": 1, "s": 1, "m": 60, "h": 3600, "d": DAY_S}[found[2]])
+
+
+def _seconds(checked: str) -> float:
+    """As ``to_seconds``, of what was checked."""
+    seconds = to_seconds(checked)
+    assert seconds is not None
+    return seconds
 
 
 def _data_folder(environment: Mapping[str, str]) -> Path:
@@ -352,24 +403,25 @@ def _check(settings: Settings) -> None:
         r"[^/\s:]+(:[0-9]+)?|\[[0-9a-fA-F:]+\](:[0-9]+)?", settings.public_endpoint
     ):
         raise SettingRefused(f"public_endpoint must be HOST:PORT, without http://, not {settings.public_endpoint!r}")
-    _check_names(settings.own_names)
-    _one_of("machines", settings.machines, ("qemu", "none"))
+    require_names(settings.own_names)
+    require_one_of("machines", settings.machines, ("qemu", "none"))
     if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]{0,62}", settings.host):
         rule = "up to 63 letters, digits, dots, hyphens and underscores"
         raise SettingRefused(f"host must be {rule}, not {settings.host!r}")
-    _one_of("accel", settings.accel, ("auto", "kvm", "tcg"))
-    _one_of("guest_network", settings.guest_network, ("closed", "open"))
-    _one_of("way_out_for", settings.way_out_for, ("addressed", "all"))
-    _check_ways(settings)
-    _check_network(settings.public_network)
-    _one_of("log", settings.log, ("debug", "info", "warning", "error"))
-    _one_of("log_format", settings.log_format, ("auto", "json", "text"))
-    _one_of("metrics", settings.metrics, ("loopback", "everybody", "off"))
-    if to_seconds(settings.grace) is None:
-        raise SettingRefused(f"grace must be a duration such as 90s, 15m, 72h, 7d or 0, not {settings.grace!r}")
-    if settings.database and not settings.database.startswith("postgres"):
-        raise SettingRefused(f"database must be empty or postgresql://user@host/name, not {settings.database!r}")
-    _check_regions(settings.region_ids)
+    require_one_of("accel", settings.accel, ("auto", "kvm", "tcg"))
+    require_one_of("guest_network", settings.guest_network, ("closed", "open"))
+    require_one_of("way_out_for", settings.way_out_for, ("addressed", "all"))
+    require_ways(settings.way_out, settings.webhooks_to)
+    require_network(settings.public_network)
+    require_one_of("log", settings.log, ("debug", "info", "warning", "error"))
+    require_one_of("log_format", settings.log_format, ("auto", "json", "text"))
+    require_one_of("metrics", settings.metrics, ("loopback", "everybody", "off"))
+    for name in ("grace", "database_connect_timeout", "database_statement_timeout", "database_lock_timeout"):
+        if to_seconds(getattr(settings, name)) is None:
+            rule = "a duration such as 90s, 15m, 72h, 7d or 0"
+            raise SettingRefused(f"{name} must be {rule}, not {getattr(settings, name)!r}")
+    require_database(settings.database, settings.database_password, settings.database_password_file)
+    require_regions(settings.region_ids, DEFAULT_REGION)
     for one, other in (
         ("server_access_key_id", "server_access_key_secret"),
         ("server_app_key", "server_app_secret"),
@@ -382,55 +434,9 @@ def _check(settings: Settings) -> None:
 def _check_numbers(settings: Settings) -> None:
     if settings.threads < 1 or settings.workers < 1:
         raise SettingRefused("threads and workers must be at least 1")
+    if settings.database_connections < 1:
+        raise SettingRefused("database_connections must be at least 1")
     if settings.audit_days < 0:
         raise SettingRefused("audit_days must be at least 0")
     if settings.audit_events < _FEWEST_EVENTS:
         raise SettingRefused(f"audit_events must be at least {_FEWEST_EVENTS}")
-
-
-def _check_names(names: tuple[str, ...]) -> None:
-    for name in names:
-        if not is_name(name):
-            raise SettingRefused(f"names must be names such as ecs.example.com or *.example.com, not {name!r}")
-
-
-def _check_regions(regions: tuple[str, ...]) -> None:
-    if not regions:
-        raise SettingRefused("regions must name at least one region")
-    for region in regions:
-        if not is_region_id(region):
-            raise SettingRefused(
-                f"regions: {region!r} cannot be a region's ID, which is lower-case letters, digits and single hyphens "
-                f"between them, such as {DEFAULT_REGION} or cn-hangzhou"
-            )
-        if regions.count(region) > 1:
-            raise SettingRefused(f"regions names {region} twice")
-
-
-def _check_network(text: str) -> None:
-    try:
-        size = IPv4Network(text).num_addresses
-    except ValueError as error:
-        raise SettingRefused(
-            f"public_network must be a CIDR block of IPv4, such as {PUBLIC_NETWORK}: {error}"
-        ) from None
-    if size < _FEWEST_ADDRESSES:
-        raise SettingRefused(f"public_network must have at least {_FEWEST_ADDRESSES} addresses, which {text} has not")
-
-
-def _check_ways(settings: Settings) -> None:
-    for name, given, read in (
-        ("way_out", settings.way_out, WayOut),
-        ("webhooks_to", settings.webhooks_to, CallsOut),
-    ):
-        try:
-            read(given)
-        except NetworkInvalid as error:
-            raise SettingRefused(
-                f"{name} must be off, or public and CIDR blocks with commas between them, not {given!r}: {error.reason}"
-            ) from None
-
-
-def _one_of(name: str, value: str, choices: tuple[str, ...]) -> None:
-    if value not in choices:
-        raise SettingRefused(f"{name} must be one of {', '.join(choices)}, not {value!r}")

@@ -15,8 +15,9 @@ from pathlib import Path
 from kiln.ground.journal import Journal
 from kiln.ground.killpoints import reach
 from kiln.store import schema
-from kiln.store.database import Database, full_said
+from kiln.store.database import Database
 from kiln.store.errors import DatabaseFull
+from kiln.store.faults import full_said
 
 Say = Callable[[str], None]
 

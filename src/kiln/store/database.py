@@ -25,14 +25,25 @@ from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
 from sqlalchemy import Connection, CursorResult, Engine, NullPool, create_engine, event
-from sqlalchemy.exc import DBAPIError, OperationalError, SQLAlchemyError
+from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
 from kiln.declare.metrics import FSYNCS
 from kiln.ground.journal import Journal
 from kiln.ground.killpoints import reach
 from kiln.store.changes import Change, Hub
+from kiln.store.conninfo import Server, connect, parsed, server_of
 from kiln.store.errors import DatabaseBusy, DatabaseDown, DatabaseFull, DatabaseMalformed
-from kiln.store.faults import is_busy, is_closed, is_worth_another_try, let_go, of_driver, words_of
+from kiln.store.faults import (
+    damage_in,
+    full_said,
+    given_up,
+    is_busy,
+    is_of_database,
+    is_worth_another_try,
+    let_go,
+    outage_said,
+    words_of,
+)
 from kiln.store.line import Errand, Hands, Line, Member, Sleeper
 
 log = Journal("kiln.store")
@@ -52,6 +63,7 @@ _TO_DO = (
 _WRITES = "BEGIN IMMEDIATE"
 
 _IDLE_MOST = 8  #: Kept connections that wait for work; each costs some 100 KiB.
+_KEPT_MOST = 8  #: Of PostgreSQL, where each is a process of the server's; what is more is closed after use.
 
 
 class Cursor(Protocol):
@@ -156,7 +168,7 @@ class _KeptConnections:
 
     def _judge(self, error: BaseException) -> None:
         """Raise DatabaseMalformed where that is what *error* means."""
-        damage = _damage_in(error)
+        damage = damage_in(error)
         if damage is not None:
             self._found(damage)
             raise DatabaseMalformed(damage) from error
@@ -226,7 +238,7 @@ class Database:
         try:
             with self.read() as tx:
                 return work(tx)
-        except (SQLAlchemyError, sqlite3.Error, DatabaseMalformed) as error:
+        except (SQLAlchemyError, sqlite3.Error, DatabaseMalformed, DatabaseBusy, DatabaseFull) as error:
             raise DatabaseDown(words_of(error)) from error
 
     def write(self, work: Callable[[Transaction], Result], *, gives_back: bool = False) -> Result:
@@ -348,7 +360,7 @@ class Database:
         try:
             member.succeed((tx, self._do(tx, member.want)))
         except BaseException as error:
-            if not tx.is_open or _is_of_database(error):
+            if not tx.is_open or is_of_database(error):
                 raise
             let_go(error)
             tx.driver("ROLLBACK TO caller", ())
@@ -401,8 +413,10 @@ class Database:
             try:
                 return self._attempt(work)
             except DBAPIError as e:
-                if not is_worth_another_try(e) or attempt == _TRIES - 1:
+                if not is_worth_another_try(e):
                     raise
+                if attempt == _TRIES - 1:
+                    raise given_up(e) from e
                 # Waiting a little, and not in step with the others, lets one of the rivals finish.
                 time.sleep(random.uniform(0, 0.001 * 2**attempt))  # noqa: S311 - no secret depends on it.
         raise AssertionError("unreachable")
@@ -415,40 +429,9 @@ class Database:
 
 
 @contextmanager
-def full_said() -> Iterator[None]:
-    """Turn SQLite's word for a disk that is full, or takes nothing, into ours, with a statement or with the commit."""
-    try:
-        yield
-    except (OperationalError, sqlite3.OperationalError) as error:
-        if "disk is full" in str(error):
-            raise DatabaseFull(str(error)) from error
-        if is_closed(error):
-            raise DatabaseDown(words_of(error)) from error
-        raise
-
-
-def _is_of_database(error: BaseException) -> bool:
-    """Whether *error* may have left a SQLite transaction other than its statements tell: not one that they foresee."""
-    is_sqlites = isinstance(said := of_driver(error), sqlite3.Error) and not isinstance(said, sqlite3.IntegrityError)
-    return is_sqlites or isinstance(error, MemoryError | DatabaseDown | DatabaseFull | DatabaseMalformed)
-
-
-def _damage_in(error: BaseException) -> str | None:
-    """What SQLite says in *error* of pages that make no sense; None when it is about something else."""
-    if isinstance(error, DatabaseMalformed):
-        return str(error)
-    said = of_driver(error)
-    if not isinstance(said, sqlite3.Error):
-        return None
-    is_malformed = getattr(said, "sqlite_errorcode", 0) & 0xFF in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
-    # What we write is text, so what is none was not written by us.
-    return str(said) if is_malformed or "Could not decode to UTF-8" in str(said) else None
-
-
-@contextmanager
 def _pooled(engine: Engine, **options: Any) -> Iterator[Transaction]:
-    """A transaction on a connection of the engine's pool."""
-    with engine.connect().execution_options(**options) as connection, connection.begin():
+    """A transaction on a connection of the engine's pool. Raises DatabaseDown, DatabaseBusy, DatabaseFull."""
+    with outage_said(), engine.connect().execution_options(**options) as connection, connection.begin():
         yield Transaction(connection)
 
 
@@ -487,9 +470,18 @@ def open_sqlite(path: Path) -> Database:
     return Database(engine)
 
 
-def open_postgresql(url: str) -> Database:
-    """Open the PostgreSQL database at *url* (``postgresql://user@host/name``)."""
-    scheme, _, rest = url.partition("://")
-    if scheme not in ("postgresql", "postgres", "postgresql+psycopg"):
-        raise ValueError(f"not a PostgreSQL address: {url}")
-    return Database(create_engine(f"postgresql+psycopg://{rest}", pool_size=8, max_overflow=24, pool_pre_ping=True))
+def open_postgresql(address: Server | str) -> Database:
+    """Open the PostgreSQL database at *address*; nothing is connected to yet. Raises AddressRefused."""
+    server = server_of(address)
+    parsed(server.address)
+    kept = min(_KEPT_MOST, server.connections)
+    return Database(
+        create_engine(
+            "postgresql+psycopg://",
+            creator=lambda: connect(server),
+            pool_size=kept,
+            max_overflow=server.connections - kept,
+            pool_timeout=server.connect_s or None,
+            pool_pre_ping=True,
+        )
+    )

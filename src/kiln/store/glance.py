@@ -17,6 +17,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from kiln.ground.values import dataclass
 from kiln.store import schema
+from kiln.store.conninfo import Server
 from kiln.store.database import open_postgresql
 from kiln.store.deployment import Deployment
 from kiln.store.errors import DatabaseDown
@@ -109,14 +110,14 @@ def refuse_newer_sqlite(path: Path) -> None:
         _look(engine, schema.refuse_newer)
 
 
-def refuse_newer_postgresql(url: str) -> None:
+def refuse_newer_postgresql(server: Server) -> None:
     """As ``refuse_newer_sqlite``."""
-    _look(open_postgresql(url).engine, schema.refuse_newer)
+    _look(open_postgresql(server).engine, schema.refuse_newer)
 
 
-def glance_at_postgresql(url: str) -> Glance:
-    """See what the database at *url* has. Raises DatabaseDown, SchemaTooNew."""
-    return _look(open_postgresql(url).engine, _see)
+def glance_at_postgresql(server: Server) -> Glance:
+    """See what the database of *server* has. Raises DatabaseDown, SchemaTooNew."""
+    return _look(open_postgresql(server).engine, _see)
 
 
 def _look(engine: Engine, see: Callable[[Connection], Seen]) -> Seen:

@@ -15,6 +15,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from kiln.ground.journal import Journal
 from kiln.store import deployment
+from kiln.store.conninfo import Server, connect
 from kiln.store.database import Database, Transaction
 from kiln.store.deployment import Deployment
 from kiln.store.errors import DatabaseDown
@@ -22,8 +23,6 @@ from kiln.store.faults import words_of
 
 _LOCK = "SELECT pg_try_advisory_lock(8787, 1)"  # Migrations use another, of one number.
 _LOOK_S = 1.0
-#: A host that is gone answers nothing, and TCP alone would wait for a quarter of an hour.
-_SIGNS_OF_LIFE = {"keepalives_idle": 5, "keepalives_interval": 2, "keepalives_count": 3, "tcp_user_timeout": 10_000}
 
 log = Journal("kiln.store")
 
@@ -37,12 +36,11 @@ class HoldLost(Exception):
 
 
 class Hold:
-    """The lock on the database at *url*. Raises HoldRefused, DatabaseDown."""
+    """The lock on the database of *server*. Raises HoldRefused, DatabaseDown."""
 
-    def __init__(self, url: str) -> None:
-        rest = url.partition("://")[2]
+    def __init__(self, server: Server) -> None:
         self._engine = create_engine(
-            f"postgresql+psycopg://{rest}", poolclass=NullPool, connect_args={"connect_timeout": 10, **_SIGNS_OF_LIFE}
+            "postgresql+psycopg://", creator=lambda: connect(server), poolclass=NullPool
         ).execution_options(isolation_level="AUTOCOMMIT")
         self._lost = threading.Event()
         self._stopping = threading.Event()

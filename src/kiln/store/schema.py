@@ -39,7 +39,8 @@ from kiln.store import (
     vswitches,
     webhooks,
 )
-from kiln.store.database import Database, full_said
+from kiln.store.database import Database
+from kiln.store.faults import full_said
 from kiln.store.rows import metadata
 
 #: Named so that every table is known to the metadata by the time somebody asks.
@@ -102,6 +103,8 @@ def create(database: Database) -> None:
     # Migrations run one process at a time: on SQLite the data folder is held, on PostgreSQL a lock is taken here.
     with full_said(), database.engine.connect() as connection:
         if not database.is_sqlite:
+            # A table of a million rows takes as long as it takes; whoever uses it is waited for no longer than usual.
+            connection.execute(text("SET LOCAL statement_timeout = 0"))
             connection.execute(text("SELECT pg_advisory_lock(8787)"))
         if inspect(connection).get_table_names():
             _upgrade(connection)

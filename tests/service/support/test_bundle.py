@@ -151,6 +151,10 @@ def test_comes_of_a_running_and_of_a_broken_kiln(planted, tmp_path):
 def test_a_secret_of_the_database_s_address_is_masked(tmp_path):
     settings = replace(Home(tmp_path).settings, database="postgresql://kiln:word-of-the-database@db/kiln")
     assert "word-of-the-database" in of_settings(settings)
+    (file := tmp_path / "password").write_text("word-of-a-file\n")
+    named = replace(settings, database="postgresql://db/kiln", database_password_file=str(file))
+    assert "word-of-a-file" in of_settings(named)
+    assert "word-of-a-setting" in of_settings(replace(settings, database_password="word-of-a-setting"))
     assert Mask(())("at postgresql://kiln:word@db/kiln") == f"at postgresql://kiln:{MASK}@db/kiln"
     assert Mask(["short"])("a short one") == "a short one"
 

@@ -26,6 +26,7 @@ FLAGS = (
     "tls",
     "machines",
     "database",
+    "database_password_file",
     "regions",
     "accel",
     "guest_network",

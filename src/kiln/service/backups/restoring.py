@@ -32,6 +32,7 @@ from kiln.service.datafolder import DataFolder
 from kiln.service.settings import Settings
 from kiln.service.upgrading import Say
 from kiln.store import deployment, schema
+from kiln.store.conninfo import Server
 from kiln.store.copies import NotEmpty, copy_rows
 from kiln.store.database import open_postgresql, open_sqlite
 from kiln.store.errors import DatabaseDown
@@ -191,7 +192,7 @@ def _place(settings: Settings, draft: Path, data: Path) -> None:
     """Move everything to its place, the database last; with PostgreSQL its rows are written there first."""
     database = DataFolder(draft).database
     if settings.database:
-        _fill(settings.database, database)
+        _fill(settings.server, database)
         for path in draft.glob(database.name + "*"):
             path.unlink()
     for path in sorted(draft.iterdir(), key=lambda path: (path == database, path.name)):
@@ -202,8 +203,8 @@ def _place(settings: Settings, draft: Path, data: Path) -> None:
     reach("restore_backup.done")
 
 
-def _fill(url: str, rows: Path) -> None:
-    source, target = open_sqlite(rows), open_postgresql(url)
+def _fill(server: Server, rows: Path) -> None:
+    source, target = open_sqlite(rows), open_postgresql(server)
     try:
         schema.create(source)
         copy_rows(source, target)

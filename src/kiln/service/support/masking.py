@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import base64
 import binascii
+import contextlib
 import json
 import re
 from collections.abc import Iterable
 from pathlib import Path
-from urllib.parse import quote, urlsplit
+from urllib.parse import quote
 
 from kiln.ground.short_files import NotShort, read_short
 from kiln.service.backups.manifest import SECRETS
@@ -16,6 +17,7 @@ from kiln.service.errors import SecretBroken
 from kiln.service.secrets import Sealer
 from kiln.service.settings import Settings, described
 from kiln.store import outline
+from kiln.store.conninfo import secrets_in
 from kiln.store.database import Transaction
 
 MASK = "[masked]"
@@ -69,7 +71,10 @@ class Mask:
 def of_settings(settings: Settings) -> set[str]:
     """What is secret among the settings."""
     found = {getattr(settings, one.name) for one in described().values() if one.is_secret}
-    found.add(urlsplit(settings.database).password or "")
+    found |= secrets_in(settings.database)
+    if settings.database_password_file:
+        with contextlib.suppress(OSError, NotShort):
+            found |= set(read_short(Path(settings.database_password_file)).decode(errors="replace").splitlines())
     return _spelled(found)
 
 

@@ -1,0 +1,79 @@
+"""What a setting may be. Each raises SettingRefused, with the setting's name, and what was given if it is no secret."""
+
+from __future__ import annotations
+
+from ipaddress import IPv4Network
+
+from kiln.declare.deployment import PUBLIC_NETWORK
+from kiln.declare.regions import is_region_id
+from kiln.networks.callout import CallsOut
+from kiln.networks.errors import NetworkInvalid
+from kiln.networks.wayout import WayOut
+from kiln.service.errors import SettingRefused
+from kiln.store.conninfo import AddressRefused, parsed
+from kiln.wire.http.names import is_name
+
+PASSWORDS = "KILN_DATABASE_PASSWORD has it, or a file that KILN_DATABASE_PASSWORD_FILE names."
+_FEWEST_ADDRESSES = 4  #: The first and the last are given to nobody.
+
+
+def require_one_of(name: str, value: str, choices: tuple[str, ...]) -> None:
+    """One of the *choices*."""
+    if value not in choices:
+        raise SettingRefused(f"{name} must be one of {', '.join(choices)}, not {value!r}")
+
+
+def require_names(names: tuple[str, ...]) -> None:
+    """Names of hosts, with or without ``*.`` before them."""
+    for name in names:
+        if not is_name(name):
+            raise SettingRefused(f"names must be names such as ecs.example.com or *.example.com, not {name!r}")
+
+
+def require_regions(regions: tuple[str, ...], example: str) -> None:
+    """IDs of regions, each once; *example* is one."""
+    if not regions:
+        raise SettingRefused("regions must name at least one region")
+    for region in regions:
+        if not is_region_id(region):
+            raise SettingRefused(
+                f"regions: {region!r} cannot be a region's ID, which is lower-case letters, digits and single hyphens "
+                f"between them, such as {example} or cn-hangzhou"
+            )
+        if regions.count(region) > 1:
+            raise SettingRefused(f"regions names {region} twice")
+
+
+def require_network(text: str) -> None:
+    """A CIDR block from which addresses can be given."""
+    try:
+        size = IPv4Network(text).num_addresses
+    except ValueError as error:
+        raise SettingRefused(
+            f"public_network must be a CIDR block of IPv4, such as {PUBLIC_NETWORK}: {error}"
+        ) from None
+    if size < _FEWEST_ADDRESSES:
+        raise SettingRefused(f"public_network must have at least {_FEWEST_ADDRESSES} addresses, which {text} has not")
+
+
+def require_ways(way_out: str, webhooks_to: str) -> None:
+    """Whom instances and webhooks may reach."""
+    for name, given, read in (("way_out", way_out, WayOut), ("webhooks_to", webhooks_to, CallsOut)):
+        try:
+            read(given)
+        except NetworkInvalid as error:
+            raise SettingRefused(
+                f"{name} must be off, or public and CIDR blocks with commas between them, not {given!r}: {error.reason}"
+            ) from None
+
+
+def require_database(given: str, *others: str) -> None:
+    """An address of a PostgreSQL server, or none; of its password, with the *others*, there is one at most."""
+    if not given:
+        return
+    try:
+        address = parsed(given)
+    except AddressRefused as error:
+        raise SettingRefused(f"database must be empty or postgresql://user@host/name: {error}") from None
+    if len(list(filter(None, (address.get("password"), *others)))) > 1:
+        raise SettingRefused(f"the password of the database is named twice. {PASSWORDS}")
