@@ -55,6 +55,13 @@ class Receiver:
     came: list[Came] = field(default_factory=list)
     answers: list[int] = field(default_factory=lambda: [204])
     more: dict[str, str] = field(default_factory=dict)  #: Headers of its answers.
+    refused: set[str] = field(default_factory=set)  #: Resources, and types, of whose events it takes none.
+
+    def answer(self, came: Came) -> int:
+        """The status that it answers with."""
+        if self.refused and not self.refused.isdisjoint((came.event["type"], came.event["data"].get("resourceId"))):
+            return 422
+        return self.answers.pop(0) if len(self.answers) > 1 else self.answers[0]
 
 
 @contextmanager
@@ -66,7 +73,7 @@ def receiving(context: ssl.SSLContext | None = None) -> Iterator[Receiver]:
             body = self.rfile.read(int(self.headers["content-length"]))
             came = Came(self.path, {name.lower(): value for name, value in self.headers.items()}, body)
             receiver.came.append(came)
-            self.send_response(receiver.answers.pop(0) if len(receiver.answers) > 1 else receiver.answers[0])
+            self.send_response(receiver.answer(came))
             for name, value in receiver.more.items():
                 self.send_header(name, value)
             self.send_header("content-length", "0")

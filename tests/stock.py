@@ -12,7 +12,7 @@ from kiln.ground.units import GiB
 from kiln.store.audit import AuditEvent, audit
 from kiln.store.database import Transaction
 from kiln.store.disks import Disk, disks
-from kiln.store.images import Image
+from kiln.store.images import Image, images
 from kiln.store.instances import Instance, instances
 from kiln.store.key_pairs import KeyPair, key_pairs
 from kiln.store.snapshot_groups import SnapshotGroup, snapshot_groups
@@ -242,3 +242,11 @@ def an_event(cloud: Cloud, **changes: Any) -> AuditEvent:
     row = replace(row, **changes)
     cloud.ports.database.write(lambda tx: audit.insert(tx, row))
     return row
+
+
+def make_images(cloud: Cloud, count: int) -> list[str]:
+    """Have so many images come into being at once; their IDs."""
+    rows = [images.of_values({"id": new_id("image"), "account": ACCOUNT, "status": "Available"}) for _ in range(count)]
+    rows = [replace(row, name=row.id) for row in rows]
+    cloud.ports.database.write(lambda tx: images.insert(tx, *rows))
+    return [row.id for row in rows]

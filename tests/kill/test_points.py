@@ -57,7 +57,7 @@ ELSEWHERE = {
     "rebuild.recorded",
     "service/test_resetting.py": "resetting.committed secrets.set_aside secrets.replaced",
     "service/test_upgrading.py": "upgrading.copied upgrading.kept",
-    "upkeep/test_postman.py": "postman.before_send postman.sent postman.recorded",
+    "upkeep/test_delivery.py": "postman.before_send postman.sent postman.recorded",
     "upkeep/test_recorder.py": "recorder.numbered recorder.flushed",
 }
 

@@ -71,6 +71,13 @@ def test_says_what_has_ended_though_nobody_stopped_it(cloud):
     assert keeper.dead() == []
 
 
+def test_says_why_webhooks_are_not_told_and_lives(cloud):
+    found = health(cloud.ports, untold="nobody looks")
+
+    assert (found.is_alive, found.is_ready) == (True, False)
+    assert "nobody looks" in found.checks["webhooks"]
+
+
 def test_is_well_while_its_disk_has_room(cloud, tmp_path):
     ballast = Ballast(tmp_path / "ballast")
 
@@ -121,7 +128,7 @@ def read_only(folder):
         subprocess.run(["umount", "--lazy", folder], check=True)
 
 
-WELL = dict.fromkeys(("database", "room", "data", "pool", "machines", "buckets", "parts"), "ok")
+WELL = dict.fromkeys(("database", "room", "data", "pool", "machines", "buckets", "webhooks", "parts"), "ok")
 SAID = {
     "": "the data folder cannot be written (Read-only file system): nothing can be made, changed or deleted.",
     "pool": "the pool cannot be written (Read-only file system): no disk can be made, captured or deleted",

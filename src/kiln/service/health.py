@@ -28,7 +28,8 @@ log = Journal("kiln.service")
 #: Some 50 images more. A pool on the same disk has no room by then either.
 LEAST_FREE = 2 * MiB
 
-DATABASE, ROOM, DATA, POOL, RUN, BUCKETS, PARTS = "database", "room", "data", "pool", "machines", "buckets", "parts"
+DATABASE, ROOM, DATA, POOL, RUN, BUCKETS = "database", "room", "data", "pool", "machines", "buckets"
+WEBHOOKS, PARTS = "webhooks", "parts"
 
 #: What is looked at, and when that is well.
 CHECKS = {
@@ -38,6 +39,7 @@ CHECKS = {
     POOL: "the pool can be written",
     RUN: "the folder of the machines can be written",
     BUCKETS: "the folder of the buckets can be written",
+    WEBHOOKS: "it is looked up what they are to be told, and the database takes the record of what they were told",
     PARTS: "no thread has ended though nobody stopped it: of tasks, upkeep, records and webhooks",
 }
 
@@ -75,13 +77,18 @@ class Health:
 
 
 def health(
-    ports: Ports, ballast: Ballast | None = None, dead: Sequence[str] = (), folder: DataFolder | None = None
+    ports: Ports,
+    ballast: Ballast | None = None,
+    dead: Sequence[str] = (),
+    folder: DataFolder | None = None,
+    *,
+    untold: str = "",
 ) -> Health:
     """Look at everything. The facts are ``version``, ``machines``, and where the database answers ``tasks`` to do, and
     ``trash``: how many volumes wait in the pool's trash.
 
     *ballast* tells what the database's disk has free; None: another machine's business. *dead* are threads that ended.
-    *folder* is the data folder, where it is to be looked at.
+    *folder* is the data folder, where it is to be looked at. *untold* says why webhooks are not told, if they are not.
     """
     facts: dict[str, Any] = {"version": kiln.__version__, "machines": ports.machines.kind}
     faults: dict[str, str] = {}
@@ -100,6 +107,8 @@ def health(
     if folder is not None:
         for place, reason in closed(folder, has_database=ballast is not None):
             faults[place] = f"{reason}. That lasts until it is put right; reading goes on."
+    if untold:
+        faults[WEBHOOKS] = f"webhooks are not told of changes: {untold}. What they are to be told waits."
     if dead:
         faults[PARTS] = (
             f"a part of Kiln has ended: {', '.join(dead)}. What it did is done by nobody until the service is started "

@@ -284,7 +284,7 @@ def _site(
     ballast = assembly.ballast if assembly.database.is_sqlite else None
 
     def look() -> Health:
-        return health(ports, ballast, parts.dead(), assembly.settings.folder)
+        return health(ports, ballast, parts.dead(), assembly.settings.folder, untold=parts.postman.trouble)
 
     def tell_alive() -> tuple[bool, dict[str, Any]]:
         found = look()

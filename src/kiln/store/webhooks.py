@@ -6,7 +6,7 @@ that it tells of, and goes when it was delivered, or given up.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 from sqlalchemy import Index, func, select
 
@@ -90,10 +90,31 @@ def forgotten(tx: Transaction) -> list[str]:
     return [row[0] for row in tx.execute(statement)]
 
 
-def first_parcels(tx: Transaction, webhook: str, most: int) -> list[Parcel]:
-    """The next that it is told, in their order."""
+def next_parcels(tx: Transaction, webhook: str, most: int, held: Collection[str] = ()) -> list[Parcel]:
+    """The next that it is told, but for those of resources that are *held*.
+
+    Those of each resource are in their order, and those of which none failed yet come first.
+    """
     c = parcels.c
-    return parcels.rows(tx, select(parcels.table).where(c.webhook == webhook).order_by(c.seq).limit(most))
+    of_webhook = select(parcels.table).where(c.webhook == webhook).order_by(c.seq).limit(most)
+    failed = {row[0] for row in tx.execute(select(c.id).where(c.webhook == webhook, c.attempts > 0).distinct())}
+    found = parcels.rows(
+        tx, of_webhook.where(c.id.not_in(sorted(failed.union(held)))) if failed or held else of_webhook
+    )
+    again = failed.difference(held)
+    if again and len(found) < most:
+        found += parcels.rows(tx, of_webhook.where(c.id.in_(sorted(again))).limit(most - len(found)))
+    return found
+
+
+def held_up(tx: Transaction, ids: Sequence[str]) -> dict[str, int]:
+    """How many events of each of these webhooks wait since one of their resource failed, with that one."""
+    c = parcels.c
+    of_each = select(c.webhook, func.count().label("many")).where(c.webhook.in_(ids)).group_by(c.webhook, c.id)
+    found = dict.fromkeys(ids, 0)
+    for row in tx.execute(of_each.having(func.max(c.attempts) > 0)):
+        found[row.webhook] += row.many
+    return found
 
 
 def latest_seq(tx: Transaction) -> int:

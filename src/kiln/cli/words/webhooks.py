@@ -67,7 +67,7 @@ def try_webhook(given: Given, *, timeout: Timeout = 60.0, region: Region = None,
         before = _shown(client, given)
         answer = client.call("TestWebhook", given.resolved(client))
         until = time.monotonic() + timeout
-        while (now := _shown(client, given))["WaitingCount"] and not _has_failed(before, now):
+        while _waits(now := _shown(client, given)) and not _has_failed(before, now):
             if time.monotonic() > until:
                 raise Refusal(f"it is not told after {timeout:g} s; the service goes on with it", exits.TOO_LONG)
             time.sleep(_LOOK_S)
@@ -83,6 +83,11 @@ def _shown(client: Client, given: Given) -> dict[str, Any]:
     if found is None:
         raise Refusal(f"there is no webhook {id_}", exits.REFUSED, "`kiln webhook list` lists those that there are.")
     return found
+
+
+def _waits(now: dict[str, Any]) -> bool:
+    """Whether it is to be told something at once: what failed before may go on failing for hours."""
+    return bool(now["WaitingCount"] > now.get("HeldCount", 0))
 
 
 def _has_failed(before: dict[str, Any], now: dict[str, Any]) -> bool:

@@ -15,7 +15,7 @@ from kiln.ground.clock import to_milliseconds_text, to_seconds_text
 from kiln.operations.paging import page
 from kiln.operations.params import PageNumber, PageSize50
 from kiln.operations.webhooks.parts.named import NoRegionId, WebhookId
-from kiln.store.webhooks import NEWEST, Webhook, waiting, webhooks
+from kiln.store.webhooks import NEWEST, Webhook, held_up, waiting, webhooks
 
 
 @shape
@@ -44,6 +44,9 @@ class WebhookOutput:
     reason: Annotated[str, Doc("Why it is off; empty where it is on.")]
     creation_time: Annotated[str, Example("2026-11-23T06:07:05Z"), Doc("When it was made, UTC.")]
     waiting_count: Annotated[int, Doc("Events that are still to be told.")]
+    held_count: Annotated[
+        int, Doc("Those of them that wait since one of their resource failed, which is tried again, and that one.")
+    ]
     delivered_count: Annotated[int, Doc("Events that were told.")]
     missed_count: Annotated[int, Doc("Events that were given up: they were too many, too old, or refused too often.")]
     last_try_time: Annotated[
@@ -72,16 +75,17 @@ class Output:
 def check(call: Call, p: Input) -> Output:
     wanted = [] if p.webhook_id is None else [webhooks.c.id == p.webhook_id]
     found = page(call, p, webhooks, NEWEST, wanted, account=call.account)
-    counts = waiting(call.tx, [row.id for row in found.rows])
+    ids = [row.id for row in found.rows]
+    counts, held = waiting(call.tx, ids), held_up(call.tx, ids)
     return Output(
-        webhooks=WebhooksOutput(webhook=tuple(_draw(row, counts[row.id]) for row in found.rows)),
+        webhooks=WebhooksOutput(webhook=tuple(_draw(row, counts[row.id], held[row.id]) for row in found.rows)),
         total_count=found.total,
         page_number=found.number,
         page_size=found.size,
     )
 
 
-def _draw(row: Webhook, count: int) -> WebhookOutput:
+def _draw(row: Webhook, count: int, held: int) -> WebhookOutput:
     return WebhookOutput(
         webhook_id=row.id,
         url=row.url,
@@ -90,6 +94,7 @@ def _draw(row: Webhook, count: int) -> WebhookOutput:
         reason=row.why_off,
         creation_time=to_seconds_text(row.created_at),
         waiting_count=count,
+        held_count=held,
         delivered_count=row.delivered,
         missed_count=row.missed + row.missed_before,
         last_try_time=to_milliseconds_text(row.tried_at) if row.tried_at else "",
