@@ -11,6 +11,7 @@ import base64
 import hashlib
 import hmac
 import json
+import socket
 import ssl
 import threading
 from collections.abc import Iterator
@@ -21,7 +22,7 @@ from typing import Any
 
 from kiln.networks.callout import CallsOut
 
-HERE = CallsOut("127.0.0.1/32")
+HERE = CallsOut("127.0.0.1/32,::1/128")
 
 
 @dataclass
@@ -65,8 +66,8 @@ class Receiver:
 
 
 @contextmanager
-def receiving(context: ssl.SSLContext | None = None) -> Iterator[Receiver]:
-    """A receiver on a free port, until the context ends."""
+def receiving(context: ssl.SSLContext | None = None, host: str = "127.0.0.1") -> Iterator[Receiver]:
+    """A receiver on a free port of that address, until the context ends."""
 
     class Handler(BaseHTTPRequestHandler):
         def do_POST(self) -> None:
@@ -82,12 +83,16 @@ def receiving(context: ssl.SSLContext | None = None) -> Iterator[Receiver]:
         def log_message(self, *_: object) -> None:
             pass
 
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    class Server(ThreadingHTTPServer):
+        address_family = socket.AF_INET6 if ":" in host else socket.AF_INET
+
+    server = Server((host, 0), Handler)
     server.handle_error = lambda *_: None  # type: ignore[method-assign] - of a client that leaves.
     if context is not None:
         server.socket = context.wrap_socket(server.socket, server_side=True)
     scheme = "http" if context is None else "https"
-    receiver = Receiver(f"{scheme}://127.0.0.1:{server.server_address[1]}/hook?a=b")
+    named = f"[{host}]" if ":" in host else host
+    receiver = Receiver(f"{scheme}://{named}:{server.server_address[1]}/hook?a=b")
     thread = threading.Thread(target=server.serve_forever, args=(0.01,))
     thread.start()
     try:

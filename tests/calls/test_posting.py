@@ -35,7 +35,10 @@ def send(url, may=HERE, within_s=10.0):
         "https://events.example.com/#there",
         "https://events.example.com:0/",
         "https://events.example.com:99999/",
-        "https://[::1]/",
+        "https://[::1/",
+        "https://[fe80::1%25eth0]/",
+        "https://[1:2:3]/",
+        "https://[example.com]/",
         "https://events.example.com/ and more",
         "https://events.example.com/\r\nx: y",
         "https://events.example.com/é",
@@ -59,6 +62,17 @@ def test_refuses_what_is_no_url_of_a_receiver(url):
         "172.16.0.1",
         "0.0.0.0",
         "224.0.0.1",
+        "[::1]",
+        "[::]",
+        "[fe80::1]",
+        "[fd00:ec2::254]",
+        "[ff02::1]",
+        "[64:ff9b::7f00:1]",
+        "[2001::1]",
+        "[2001:db8::1]",
+        "[2002:7f00:1::1]",
+        "[::ffff:127.0.0.1]",
+        "[::ffff:a9fe:a9fe]",
     ],
 )
 def test_refuses_addresses_that_are_not_public(host):
@@ -77,6 +91,8 @@ def test_a_network_that_the_operator_names_is_reached_without_tls_too():
         read_url("https://10.2.0.1/", named)
     with pytest.raises(UrlRefused):
         read_url("https://8.8.8.8/", CallsOut("off"))
+    assert read_url("https://[2606:4700::1111]:8443/", named).port == 8443
+    assert read_url("http://[fd00::7]/", CallsOut("fd00::/64")).hostname == "fd00::7"
 
 
 @pytest.mark.parametrize("host", ["localhost", "2130706433", "0x7f000001", "127.1"])
@@ -111,6 +127,32 @@ def test_sends_what_it_is_given_and_tells_the_status():
     assert (came.path, came.body, came.id) == ("/hook?a=b", b"{}", "e-1")
 
 
+def test_reaches_who_has_an_address_of_ipv6():
+    with receiving(host="::1") as receiver:
+        assert send(receiver.url) == (204, "")
+        (came,) = receiver.came
+
+    assert came.headers["host"] == receiver.url.split("/")[2]
+
+
+@pytest.mark.parametrize("there", ["127.0.0.1", "::1"])
+def test_reaches_who_is_there_by_one_version_of_ip_and_not_by_the_other(monkeypatch, there):
+    """As many a name leads to an address of IPv6 at which nobody is."""
+    asked = socket.getaddrinfo
+
+    def resolve(host, port, *more, **named):
+        if host != "both.example":
+            return asked(host, port, *more, **named)
+        found = [asked(one, port, *more, **named)[0] for one in ("::1", "127.0.0.1")]
+        return found if there == "127.0.0.1" else list(reversed(found))
+
+    monkeypatch.setattr(socket, "getaddrinfo", resolve)
+    with receiving(host=there) as receiver:
+        port = receiver.url.split("/")[2].rpartition(":")[2]
+        assert send(f"http://both.example:{port}/") == (204, "")
+        assert len(receiver.came) == 1
+
+
 def test_follows_no_redirect():
     with receiving() as receiver, receiving() as other:
         receiver.answers, receiver.more = [302], {"location": other.url}
@@ -128,6 +170,15 @@ def test_speaks_tls_with_whoever_has_a_certificate_that_somebody_vouches_for(own
     assert refused.status == 0
     assert "certificate" in refused.error.lower()
     assert len(receiver.came) == 1
+
+
+def test_speaks_tls_with_nobody_whose_certificate_is_of_another_name(own_authority):  # noqa: F811
+    """Such as of the address that the name means now."""
+    with receiving(own_authority) as receiver:
+        outcome = send(receiver.url.replace("127.0.0.1", "localhost"))
+
+        assert "certificate" in outcome.error.lower()
+        assert receiver.came == []
 
 
 def test_tells_that_nobody_listens():

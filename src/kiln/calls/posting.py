@@ -1,8 +1,8 @@
 """One HTTP request to whoever an account names, which may be anybody: a POST, of whose answer only the status is read.
 
-The address is chosen among those that the name has, asked whether it may be
-reached, and then connected to itself, so that a name which means another address
-a moment later leads nowhere else. Redirects are not followed. All of it, the
+The address is chosen among those that the name has, of IPv6 and IPv4, asked
+whether it may be reached, and then connected to itself, so that a name which means
+another address a moment later leads nowhere else. Redirects are not followed. All of it, the
 answer too, is over within a time, however slowly the other side speaks.
 """
 
@@ -12,12 +12,12 @@ import re
 import socket
 import ssl
 import time
-from collections.abc import Mapping
-from ipaddress import IPv4Address
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 from urllib.parse import SplitResult, urlsplit
 
-from kiln.networks.callout import CallsOut
+from kiln.networks.callout import CallsOut, read_address
+from kiln.networks.own_addresses import Address
 
 LONGEST_URL = 2048
 _LONGEST_HEAD = 8192
@@ -50,13 +50,13 @@ def read_url(url: str, may: CallsOut) -> SplitResult:
         raise UrlRefused("of the form https://HOST[:PORT]/PATH")
     if "@" in parts.netloc or "#" in url:
         raise UrlRefused("without a user, a password and a fragment")
-    if not re.fullmatch(r"[A-Za-z0-9._-]{1,253}", host):
-        raise UrlRefused("with a host that is a name or an address of IPv4")
-    if re.fullmatch(r"[0-9.]+", host):
+    if not re.fullmatch(r"[A-Za-z0-9._-]{1,253}|[0-9a-f:.]{2,45}", host):
+        raise UrlRefused("with a host that is a name or an address")
+    if ":" in host or re.fullmatch(r"[0-9.]+", host):
         try:
-            address = IPv4Address(host)
+            address = read_address(host)
         except ValueError:
-            raise UrlRefused("with a host that is a name or an address of IPv4") from None
+            raise UrlRefused("with a host that is a name or an address") from None
         if why := _why_not(may, address, parts):
             raise UrlRefused(f"of somebody whom webhooks may reach: {why}")
     return parts
@@ -86,15 +86,15 @@ def post(url: str, headers: Mapping[str, str], body: bytes, may: CallsOut, withi
 
 
 def _connected(parts: SplitResult, may: CallsOut, until: float) -> socket.socket:
-    """A connection to the first address of the host that may be reached. Raises OSError, UrlRefused."""
+    """A connection to an address of the host that may be reached. Raises OSError, UrlRefused."""
     host, port = parts.hostname or "", parts.port or _PORTS[parts.scheme]
-    found = socket.getaddrinfo(host, port, socket.AF_INET, socket.SOCK_STREAM)
-    addresses = [IPv4Address(one[4][0]) for one in found]
+    found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+    addresses = [read_address(str(one[4][0])) for one in found]
     allowed = [address for address in addresses if not _why_not(may, address, parts)]
     if not allowed:
         # Not which address: that of an inner name is nobody's business who cannot look it up.
-        raise UrlRefused(_why_not(may, addresses[0], parts) if addresses else f"{host} has no address of IPv4")
-    plain = socket.create_connection((str(allowed[0]), port), _left(until))
+        raise UrlRefused(_why_not(may, addresses[0], parts) if addresses else f"{host} has no address")
+    plain = _connected_to(allowed, port, until)
     if parts.scheme == "http":
         return plain
     try:
@@ -105,7 +105,22 @@ def _connected(parts: SplitResult, may: CallsOut, until: float) -> socket.socket
         raise
 
 
-def _why_not(may: CallsOut, address: IPv4Address, parts: SplitResult) -> str:
+def _connected_to(addresses: Sequence[Address], port: int, until: float) -> socket.socket:
+    """A connection to the first of these, or where that is in vain to the first of the other version of IP.
+
+    A host that has an address of IPv6 is often not to be reached there by all.
+    """
+    tried = list({address.version: address for address in reversed(addresses)}.values())
+    tried.sort(key=addresses.index)
+    for address in tried[:-1]:
+        try:
+            return socket.create_connection((str(address), port), _left(until) / len(tried))
+        except OSError:
+            continue
+    return socket.create_connection((str(tried[-1]), port), _left(until))
+
+
+def _why_not(may: CallsOut, address: Address, parts: SplitResult) -> str:
     """Why it is not to be reached so; empty where it is."""
     if not may.lets(address, parts.port or _PORTS[parts.scheme]):
         return "the setting webhooks_to does not let them reach this address"

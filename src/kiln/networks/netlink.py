@@ -15,12 +15,14 @@ from types import TracebackType
 from typing import Self
 
 ROUTE, NETFILTER = 0, 12
-REQUEST, ACK, EXCL, CREATE, APPEND = 0x1, 0x4, 0x200, 0x400, 0x800
+REQUEST, ACK, EXCL, CREATE, APPEND, DUMP = 0x1, 0x4, 0x200, 0x400, 0x800, 0x300
+_INTERRUPTED = 0x10  #: What is told changed meanwhile.
 _NESTED = 0x8000
-_ERROR = 2
+_ERROR, _DONE = 2, 3
 _HEADER = struct.Struct("=IHHII")
 _READ_AT_ONCE = 256 * 1024
 _TIMEOUT_S = 30.0
+_LISTINGS = 8  #: Of which one has to be whole.
 
 
 def attribute(kind: int, value: bytes) -> bytes:
@@ -105,6 +107,36 @@ class Netlink:
                 failed = -struct.unpack_from("=i", said, _HEADER.size)[0]
                 raise OSError(failed, os.strerror(failed))
             return said
+
+    def ask_for_all(self, message: Message) -> list[bytes]:
+        """Send a message that is answered by a list: its members, each with its header.
+
+        Raises the OSError that it is, and one where the list has changed meanwhile, time and again.
+        """
+        for _ in range(_LISTINGS):
+            found, is_whole = self._list(message)
+            if is_whole:
+                return found
+        raise OSError(errno.EAGAIN, "what netlink lists changes without end")
+
+    def _list(self, message: Message) -> tuple[list[bytes], bool]:
+        self._sequence += 1
+        self._socket.send(Message(message.kind, message.flags | DUMP, message.body).packed(self._sequence))
+        found: list[bytes] = []
+        is_whole = True
+        while True:
+            said = self._socket.recv(_READ_AT_ONCE)
+            while len(said) >= _HEADER.size:
+                length, kind, flags, sequence, _ = _HEADER.unpack_from(said)
+                if sequence == self._sequence:
+                    is_whole = is_whole and not flags & _INTERRUPTED
+                    if kind == _DONE:
+                        return found, is_whole
+                    if kind == _ERROR:
+                        failed = -struct.unpack_from("=i", said, _HEADER.size)[0]
+                        raise OSError(failed, os.strerror(failed))
+                    found.append(said[:length])
+                said = said[max(length + -length % 4, _HEADER.size) :]
 
     def _answers(self, awaited: set[int], ours: Sequence[int]) -> int:
         """The first error of those that are answered, or 0; a message without ACK is answered only when it fails."""

@@ -9,7 +9,7 @@ Sources: https://www.iana.org/assignments/iana-ipv4-special-registry, RFC 6890.
 from __future__ import annotations
 
 import os
-from ipaddress import IPv4Address, IPv4Network
+from ipaddress import IPv4Address, IPv4Network, IPv6Address
 from pathlib import Path
 
 from kiln.ground.short_files import NotShort, read_short
@@ -21,8 +21,8 @@ from kiln.networks.values import DNS_ADDRESSES, Place, network_of
 OFF, PUBLIC = "off", "public"
 NAMES_PORT = 53
 #: Closed as in the cloud, whose rule it is: https://www.alibabacloud.com/help/en/ecs/user-guide/security-group-rules
-_MAIL_PORT = 25
-_MOST_NETWORKS = 100
+MAIL_PORT = 25
+MOST_NETWORKS = 100
 #: This host, its links, its cloud's services for it (Azure's has an address that looks public), groups, and no address.
 _NEVER = tuple(
     map(
@@ -72,8 +72,8 @@ class WayOut:
 
     def __post_init__(self) -> None:
         words = self.to.split(",")
-        if len(words) > _MOST_NETWORKS:
-            raise NetworkInvalid("way_out", f"{_MOST_NETWORKS} networks at most")
+        if len(words) > MOST_NETWORKS:
+            raise NetworkInvalid("way_out", f"{MOST_NETWORKS} networks at most")
         if self.to != OFF:
             for word in words:
                 if word != PUBLIC:
@@ -92,7 +92,7 @@ class WayOut:
 
     def lets(self, address: IPv4Address, port: int) -> bool:
         """Whether guests may speak to the address; *port* is 0 where the protocol has none."""
-        if self.to == OFF or port == _MAIL_PORT or any(address in one for one in _NEVER):
+        if self.to == OFF or port == MAIL_PORT or any(address in one for one in _NEVER):
             return False
         words = self.to.split(",")
         if any(address in IPv4Network(one) for one in words if one != PUBLIC):
@@ -131,12 +131,20 @@ class Routes:
 
     def leads_away(self, address: IPv4Address) -> bool:
         """Whether there is a route to it, and it is none of this host's own addresses."""
-        about = bytes([2, 32]) + bytes(10)
+        return self._kind_of(address) == _UNICAST
+
+    def leads_here(self, address: IPv4Address | IPv6Address) -> bool:
+        """Whether there is a route to it, which ends at this host or at all that are on a link of its."""
+        return self._kind_of(address) not in (None, _UNICAST)
+
+    def _kind_of(self, address: IPv4Address | IPv6Address) -> int | None:
+        """Of the route to it; None where there is none."""
+        about = bytes([2 if address.version == 4 else 10, address.max_prefixlen]) + bytes(10)  # noqa: PLR2004 - its name.
         try:
             said = self._route.ask_for_one(Message(_GET_ROUTE, 0, about, attribute(1, address.packed)))
         except OSError:
-            return False
-        return len(said) > _TYPE_AT and said[_TYPE_AT] == _UNICAST
+            return None
+        return said[_TYPE_AT] if len(said) > _TYPE_AT else None
 
 
 def may_ping() -> bool:

@@ -156,7 +156,8 @@ class Settings:
         str,
         Doc(
             "Whom webhooks of accounts may reach, as `way_out` has it of instances: `public`, CIDR blocks, or `off`. "
-            "A network that is named is reached by `http://` too, and may be this host's own, such as `127.0.0.1/32`."
+            "A network that is named, also of IPv6, is reached by `http://` too, and may be this host's own, such as "
+            "`127.0.0.1/32`."
         ),
     ] = "public"
     public_network: Annotated[
