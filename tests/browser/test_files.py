@@ -13,7 +13,8 @@ from kiln.ground.clock import system_clock
 from kiln.wire.http.bounds import Room
 from kiln.wire.paths.events import Limits
 from tests.browser.windows import open_window, violations
-from tests.clouds import ACCOUNT, make_cloud
+from tests.clouds import make_cloud
+from tests.console.elsewhere import WAYS, console_of
 from tests.wire.paths.site import start_site
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(120)]
@@ -30,8 +31,9 @@ DROP = """([name, content]) => {
 }"""
 
 
+@pytest.mark.parametrize("way", WAYS)
 def test_a_file_that_is_dropped_goes_on_where_it_broke_off_and_leads_to_the_import(
-    browser, tmp_path, sqlite, monkeypatch
+    browser, tmp_path, sqlite, monkeypatch, way
 ):
     monkeypatch.setattr(files, "_PART", PART)
     cloud = make_cloud(tmp_path, sqlite)
@@ -39,11 +41,11 @@ def test_a_file_that_is_dropped_goes_on_where_it_broke_off_and_leads_to_the_impo
     content = os.urandom(PART + 1000)
     with (
         start_site(cloud, Limits(), Room(200, 200)) as served,
-        open_window(browser, "http://{}:{}".format(*served.address)) as window,
+        console_of(served, way) as link,
+        open_window(browser, link.partition("/console")[0]) as window,
     ):
         page = window.page
-        keys = {"key_id": ACCOUNT, "key_secret": f"secret-{ACCOUNT}"}
-        page.goto(page.request.post("/console/links", form=keys).text().strip())
+        page.goto(link)
         page.wait_for_url("**/console/")
         page.goto("/console/files")
         assert violations(page) == []

@@ -10,14 +10,16 @@ from kiln.ground.clock import system_clock
 from kiln.wire.http.bounds import Room
 from kiln.wire.paths.events import Limits
 from tests.browser.windows import open_window, violations
-from tests.clouds import ACCOUNT, make_cloud
+from tests.clouds import make_cloud
+from tests.console.elsewhere import WAYS, console_of
 from tests.consoled import Consoled, a_running_instance
 from tests.wire.paths.site import start_site
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(120)]
 
 
-def test_shows_what_the_guest_prints_and_types_what_is_typed(browser, tmp_path, sqlite):
+@pytest.mark.parametrize("way", WAYS)
+def test_shows_what_the_guest_prints_and_types_what_is_typed(browser, tmp_path, sqlite, way):
     machines = Consoled(tmp_path / "run", b"Debian GNU/Linux 12\r\n")
     cloud = make_cloud(tmp_path, sqlite, machines=machines)
     cloud.clock.now = system_clock()  # The console signs with the time of day.
@@ -25,11 +27,11 @@ def test_shows_what_the_guest_prints_and_types_what_is_typed(browser, tmp_path, 
     with (
         closing(machines),
         start_site(cloud, Limits(), Room(200, 200)) as served,
-        open_window(browser, "http://{}:{}".format(*served.address)) as window,
+        console_of(served, way) as link,
+        open_window(browser, link.partition("/console")[0]) as window,
     ):
         page = window.page
-        keys = {"key_id": ACCOUNT, "key_secret": f"secret-{ACCOUNT}"}
-        page.goto(page.request.post("/console/links", form=keys).text().strip())
+        page.goto(link)
         page.wait_for_url("**/console/")
         page.goto(f"/console/instances/{instance}/terminal")
         far = machines.guests.get(timeout=20)

@@ -65,8 +65,10 @@ def test_a_part_that_there_cannot_be_is_refused(window, brought, first):
     assert len(ask(window, "sign", first="10000", **whose)[1]["paths"]) == 1
 
 
-def test_a_console_of_a_kiln_elsewhere_names_the_command_line_instead(window):
+def test_a_console_of_a_kiln_elsewhere_has_files_pass_through_itself(window, brought):
     window.console._place = replace(window.console._place, is_beside=False)
 
-    assert "kiln image import" in window.get("/files").words
-    assert 'id="files-drop"' not in window.get("/files").text
+    _, signed = ask(window, "sign", first="1", object=brought["object"], upload=brought["upload"])
+
+    assert {path.partition("/uploads-")[0] for path in signed["paths"].values()} == {"/console/through"}
+    assert 'id="files-drop"' in window.get("/files").text

@@ -23,18 +23,17 @@ from kiln.console.asking import (
     Pairs,
     cookie,
     go_to,
+    of_scope,
     pairs,
-    read_cookies,
     words,
 )
 from kiln.console.attempts import TooMany
 from kiln.console.changes import Changes
-from kiln.console.hosts import is_loopback
 from kiln.console.pages import MENU, PAGES
-from kiln.console.pages.entrance import LANGUAGE_COOKIE, SESSION_COOKIE
+from kiln.console.pages.entrance import LANGUAGE_COOKIE
 from kiln.console.rendering import WARM, Renderer
 from kiln.console.routing import Routes
-from kiln.console.sessions import KEYS_GONE, Keys, Session
+from kiln.console.sessions import COOKIE, KEYS_GONE, Keys, Session
 from kiln.console.static import Static
 from kiln.console.texts import Texts, preferred
 from kiln.console.turns import Turns
@@ -76,7 +75,7 @@ class Console:
         except Malformed as error:
             asked, answer = Asked(method=scope["method"], path="/"), words(400, str(error))
         else:
-            session = self._place.sessions.find(asked.cookie(SESSION_COOKIE))
+            session = self._place.sessions.find(asked.cookie(COOKIE))
             if session is not None and self._looks(asked) and self._changes.has_room(Keys(*session.client.keys)):
                 await self._tell(asked, session, receive, send)
                 return
@@ -110,7 +109,7 @@ class Console:
         await self._changes.serve(
             partial(Client, place.endpoint, *keys, session.region, clock=place.clock),
             keys,
-            partial(place.sessions.lives, asked.cookie(SESSION_COOKIE)),
+            partial(place.sessions.lives, asked.cookie(COOKIE)),
             receive,
             send,
         )
@@ -131,7 +130,7 @@ class Console:
         if asked.path.startswith("/static/"):
             return self._static.find(asked.path.removeprefix("/static/")) or words(404, "There is no such file.")
         texts = Texts(asked.cookie(LANGUAGE_COOKIE) or preferred(asked.headers.get("accept-language", "")))
-        session = self._place.sessions.find(asked.cookie(SESSION_COOKIE))
+        session = self._place.sessions.find(asked.cookie(COOKIE))
         methods, args = self._routes.find(asked.path)
         visit = Visit(asked=asked, place=self._place, texts=texts, args=args, session=session)
         page = methods.get("GET" if asked.method == "HEAD" else asked.method)
@@ -174,7 +173,7 @@ class Console:
 
     def _failed(self, visit: Visit, failure: ApiFailure) -> Answer:
         if failure.code in KEYS_GONE and visit.session is not None:
-            self._place.sessions.end(visit.asked.cookie(SESSION_COOKIE))
+            self._place.sessions.end(visit.asked.cookie(COOKIE))
             return go_to("/sign-in")
         return self._shown("refused.html", visit, {"failure": failure}, failure.status)
 
@@ -182,27 +181,6 @@ class Console:
         body = self._renderer.render(template, visit, shown)
         warm = () if visit.asked.cookie(WARM) else (cookie(WARM, "1", visit.asked),)
         return Answer(status=status, body=body, headers=(*visit.headers, *warm))
-
-
-def of_scope(scope: Scope) -> Asked:
-    """The request of an ASGI scope, but for its form. Raises Malformed."""
-    headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in reversed(scope["headers"])}
-    raw: bytes = scope.get("raw_path") or scope["path"].encode()
-    path = raw.partition(b"?")[0].decode("latin-1").removeprefix(ROOT)
-    peer, server = ((scope.get(end) or ("",))[0] for end in ("client", "server"))
-    is_local = is_loopback(peer) or (peer != "" and peer == server)
-    # A proxy adds whom it speaks for behind what that one has said itself.
-    told = headers.get("x-forwarded-for", "").rpartition(",")[2].strip() if is_local else ""
-    return Asked(
-        method=scope["method"],
-        path=path or "/",
-        query=pairs(scope["query_string"].decode("latin-1")),
-        headers=headers,
-        cookies=read_cookies(headers.get("cookie", "")),
-        is_tls=scope.get("scheme") in ("https", "wss"),
-        is_local=is_local,
-        peer=told or peer,
-    )
 
 
 def read_form(asked: Asked, body: bytes) -> Pairs:

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import gzip
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, MutableMapping
 from dataclasses import field
+from typing import Any
 from urllib.parse import parse_qsl, quote, urlsplit
 
+from kiln.console.hosts import is_loopback
 from kiln.ground.values import dataclass
 
 #: Where the console lies on its server.
 ROOT = "/console"
 ENTER = "/enter"  #: Below it: where a link leads to.
 LINKS = "/links"  #: Below it: where whoever has keys asks for a link.
+THROUGH = "/through"  #: Likewise: where a browser reaches a service elsewhere.
 FORM = "application/x-www-form-urlencoded"  #: The type of what a browser's form sends.
 
 _MOST_FIELDS = 2000
@@ -110,6 +113,27 @@ class Asked:
             return origin == "null" or urlsplit(origin).netloc == self.headers.get("host", "")
         except ValueError:
             return False
+
+
+def of_scope(scope: MutableMapping[str, Any]) -> Asked:
+    """The request of an ASGI scope, but for its form. Raises Malformed."""
+    headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in reversed(scope["headers"])}
+    raw: bytes = scope.get("raw_path") or scope["path"].encode()
+    path = raw.partition(b"?")[0].decode("latin-1").removeprefix(ROOT)
+    peer, server = ((scope.get(end) or ("",))[0] for end in ("client", "server"))
+    is_local = is_loopback(peer) or (peer != "" and peer == server)
+    # A proxy adds whom it speaks for behind what that one has said itself.
+    told = headers.get("x-forwarded-for", "").rpartition(",")[2].strip() if is_local else ""
+    return Asked(
+        method=scope["method"],
+        path=path or "/",
+        query=pairs(scope["query_string"].decode("latin-1")),
+        headers=headers,
+        cookies=read_cookies(headers.get("cookie", "")),
+        is_tls=scope.get("scheme") in ("https", "wss"),
+        is_local=is_local,
+        peer=told or peer,
+    )
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -21,6 +21,7 @@ from kiln.console.attempts import Attempts
 from kiln.ground.clock import Clock
 from kiln.ground.values import dataclass
 
+COOKIE = "kiln_session"  #: By which a browser is known.
 LINK_S = 3600  #: So long a link can be used, once.
 IDLE_S = 2 * 3600  #: So long a session lives that asks for nothing.
 LONGEST_S = 12 * 3600

@@ -9,7 +9,7 @@ from typing import Any
 from kiln.client.catalogue import Catalogue
 from kiln.client.client import Client
 from kiln.client.reasons import reasons
-from kiln.console.asking import Answer, Asked
+from kiln.console.asking import ROOT, THROUGH, Answer, Asked
 from kiln.console.hosts import Hosts
 from kiln.console.sessions import Keys, Session, Sessions, Who
 from kiln.console.texts import Texts
@@ -33,8 +33,12 @@ class Place:
     hosts: Hosts
     sessions: Sessions
     is_beside: bool = True
-    """Whether the API's own server has the console, so that a browser reaches its objects and terminals, too."""
+    """Whether the API's own server has the console; else what a page needs of it passes through the console."""
     clock: Clock = system_clock
+
+    def reached(self, path: str) -> str:
+        """Where a browser that is at a page reaches what lies at *path* of the service: objects and terminals."""
+        return path if self.is_beside else f"{ROOT}{THROUGH}{path}"
 
     def sign_in(self, keys: Keys) -> str:
         """Begin a session with *keys*, once the API has said whose they are; returns its name.

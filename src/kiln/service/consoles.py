@@ -17,6 +17,7 @@ from urllib.parse import urlsplit
 
 from kiln.client.signature import encode
 from kiln.client.transport import Transport
+from kiln.console import through
 from kiln.console.asking import FORM, LINKS, ROOT, link_path
 from kiln.console.hosts import Hosts, is_loopback
 from kiln.console.sessions import Keys as Pair
@@ -68,14 +69,36 @@ def own_console(settings: Settings, listener: socket.socket) -> LaterConsole:
     return LaterConsole(place, host)
 
 
+def elsewhere(place: Place, console: LaterConsole, *, beat_s: float = through.BEAT_S) -> Table[None]:
+    """What is served of the console of a Kiln elsewhere: its pages, and what browsers reach of that Kiln through it."""
+    paths: tuple[Path[None], ...] = (
+        Path(at=ROOT, make=lambda _: console, has_below=True, about="The console."),
+        Path(
+            at=through.BELOW,
+            make=lambda _: through.ObjectsThrough(place),
+            methods=("GET", "PUT"),
+            claims=through.claims,
+            is_streamed=True,
+            about="Parts of files on their way to the Kiln, and files on their way from there.",
+        ),
+        Path(
+            at=through.BELOW + through.SESSION,
+            make=lambda _: through.TerminalsThrough(place, beat_s),
+            methods=("GET",),
+            is_socket=True,
+            about="Terminals of that Kiln's instances.",
+        ),
+    )
+    return Table(paths, None)
+
+
 def serve_console(endpoint: str, keys: Pair, region: str, say: Callable[[str], None]) -> None:
     """Serve a console of the API at *endpoint*, on the loopback, until SIGTERM or SIGINT; *say* is told its link."""
     place = Place(endpoint=endpoint, region=region, hosts=Hosts(), sessions=Sessions(system_clock), is_beside=False)
     with closing(socket.create_server(("127.0.0.1", 0))) as listener:
         console = LaterConsole(place, "127.0.0.1")
-        paths = (Path[None](at=ROOT, make=lambda _: console, has_below=True, about="The console."),)
         link = f"http://{http.bound(listener)}{link_path(place.sessions.make_link(keys))}"
-        http.run(Table(paths, None), [listener], Crowd(make_room()), begins=partial(say, link))
+        http.run(elsewhere(place, console), [listener], Crowd(make_room()), begins=partial(say, link))
 
 
 class NoLink(Exception):

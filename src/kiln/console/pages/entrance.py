@@ -5,14 +5,13 @@ from __future__ import annotations
 from kiln.client.client import ApiFailure
 from kiln.console.asking import ENTER, LINKS, Answer, cookie, go_to, link_path, words
 from kiln.console.attempts import TooMany
-from kiln.console.sessions import KEYS_GONE, LONGEST_S, Keys
+from kiln.console.sessions import COOKIE, KEYS_GONE, LONGEST_S, Keys
 from kiln.console.texts import LANGUAGES
 from kiln.console.visit import NotFound, Page, Shown, Visit
 from kiln.ground.journal import Journal
 
 log = Journal("kiln.console")
 
-SESSION_COOKIE = "kiln_session"
 LANGUAGE_COOKIE = "kiln_language"
 
 _LONGEST_ID = 128  #: Of a key; what is longer is none, and is not kept.
@@ -50,7 +49,7 @@ def _tried(visit: Visit, keys: Keys) -> str:
 
 def _entered(visit: Visit, keys: Keys, name: str) -> Shown:
     log.info("console_entered", key=keys.id, language=visit.texts.language)
-    visit.headers.append(cookie(SESSION_COOKIE, name, visit.asked, seconds=LONGEST_S))
+    visit.headers.append(cookie(COOKIE, name, visit.asked, seconds=LONGEST_S))
     return {"way": "entered"}
 
 
@@ -91,8 +90,8 @@ def make_link(visit: Visit) -> Answer:
 def sign_out(visit: Visit) -> Answer:
     """End the session."""
     log.info("console_left", key=visit.signed.key_id)
-    visit.place.sessions.end(visit.asked.cookie(SESSION_COOKIE))
-    return go_to("/sign-in", cookie(SESSION_COOKIE, "", visit.asked, seconds=0))
+    visit.place.sessions.end(visit.asked.cookie(COOKIE))
+    return go_to("/sign-in", cookie(COOKIE, "", visit.asked, seconds=0))
 
 
 def choose_language(visit: Visit) -> Answer:

@@ -1,8 +1,9 @@
 """Disk files on their way in and out: brought by drag and drop, imported, exported, downloaded.
 
-The bytes do not pass through the console. The browser sends parts of a file to
-the service's own bucket, by URLs that are good for one part and an hour; what
-breaks is sent again, and what was broken off goes on where it stopped.
+The browser sends parts of a file to the service's own bucket, by URLs that are
+good for one part and an hour; what breaks is sent again, and what was broken off
+goes on where it stopped. The bytes pass through no page, and through a console
+only where the service is elsewhere.
 """
 
 from __future__ import annotations
@@ -46,7 +47,6 @@ def show(visit: Visit) -> Shown:
     uploads, exports = _buckets(visit)
     return {
         "at": AT,
-        "is_beside": visit.place.is_beside,
         "exports": exports,
         "files": [*_files(visit, uploads), *_files(visit, exports)],
     }
@@ -80,12 +80,12 @@ def sign(visit: Visit) -> Mapping[str, object]:
     first = _number(visit, "first", _MOST_PARTS)
     numbers = range(first, min(first + _AT_ONCE, _MOST_PARTS + 1))
     objects = visit.signed.client.objects
-    return {
-        "paths": {
-            number: objects.presign("PUT", bucket, name, {"uploadId": upload, "partNumber": str(number)}, _URL_S)
-            for number in numbers
-        }
-    }
+
+    def path(number: int) -> str:
+        of_part = {"uploadId": upload, "partNumber": str(number)}
+        return visit.place.reached(objects.presign("PUT", bucket, name, of_part, _URL_S))
+
+    return {"paths": {number: path(number) for number in numbers}}
 
 
 @told
@@ -100,11 +100,11 @@ def complete(visit: Visit) -> Mapping[str, object]:
 def fetch(visit: Visit) -> Answer:
     """Lead the browser to a file, which it saves."""
     bucket, name = visit.args["bucket"], visit.args["name"]
-    if bucket not in _buckets(visit) or not visit.place.is_beside:
+    if bucket not in _buckets(visit):
         raise NotFound
     saved = {"response-content-disposition": f'attachment; filename="{_plain(name)}"'}
     path = visit.signed.client.objects.presign("GET", bucket, name, saved, _URL_S)
-    return Answer(status=303, headers=(("location", path),))
+    return Answer(status=303, headers=(("location", visit.place.reached(path)),))
 
 
 def delete(visit: Visit) -> Answer:

@@ -16,7 +16,7 @@ _AT = "/instances/{id}/terminal"
 def show(visit: Visit) -> Shown:
     """The page, which starts a session by itself when it is there."""
     row = detail.find(INSTANCES, visit, visit.args["id"])
-    return {"id": row["InstanceId"], "name": row["InstanceName"], "is_beside": visit.place.is_beside}
+    return {"id": row["InstanceId"], "name": row["InstanceName"]}
 
 
 @told
@@ -27,7 +27,7 @@ def start(visit: Visit) -> Mapping[str, object]:
     """
     row = detail.find(INSTANCES, visit, visit.args["id"])
     url = urlsplit(visit.call("StartTerminalSession", InstanceId=[row["InstanceId"]])["WebSocketUrl"])
-    return {"path": f"{url.path}?{url.query}"}
+    return {"path": visit.place.reached(f"{url.path}?{url.query}")}
 
 
 PAGES: tuple[Page, ...] = (
