@@ -9,6 +9,7 @@ from kiln.wire.http.bounds import Room
 from kiln.wire.paths.events import Limits
 from tests.browser.windows import open_window, violations
 from tests.clouds import ACCOUNT, make_cloud
+from tests.console.hostile import an_import
 from tests.stock import an_instance
 from tests.wire.paths.site import start_site
 
@@ -40,3 +41,19 @@ def test_an_image_that_is_made_stands_in_a_second_browser_and_the_focus_stays(br
                 window.page.get_by_text("second").first.wait_for()
             one.page.wait_for_function(f"document.activeElement.href?.endsWith('/{first}')")
             assert violations(two.page) == []
+
+
+def test_how_far_a_task_is_is_shown_as_it_goes_on(browser, tmp_path, sqlite):
+    cloud = make_cloud(tmp_path, sqlite)
+    cloud.clock.now = system_clock()
+    task = an_import(cloud)
+    with (
+        start_site(cloud, Limits(), Room(200, 200)) as served,
+        open_window(browser, "http://{}:{}".format(*served.address)) as window,
+    ):
+        enter(window, f"/console/tasks/{task}")
+        now = window.page.locator("#now")
+        now.get_by_text("0%").first.wait_for()
+        cloud.settle()
+
+        now.get_by_text("100%").first.wait_for()

@@ -114,10 +114,50 @@ def test_enter_checks_a_form_and_adds_no_row(browser, stocked):
         assert client.call("DescribeImages", ImageName="entered", Status="ALL")["TotalCount"] == 0
 
 
+def test_a_name_is_checked_while_it_is_typed(browser, stocked):
+    served, client = stocked
+    (instance,) = client.call("DescribeInstances", InstanceName="web")["Instances"]["Instance"]
+    with open_window(browser, served.endpoint) as window:
+        page = window.page
+        sign_in(page, served)
+        page.goto(f"/console/instances/{instance['InstanceId']}/CreateImage")
+        page.get_by_label("ImageName").press_sequentially("1st")
+        verdict = page.locator("#verdict")
+        verdict.get_by_text("InvalidImageName.Malformed").wait_for()
+        page.get_by_label("ImageName").press("ControlOrMeta+a")
+        page.keyboard.type("first-of-all")
+        verdict.get_by_text(t("form.passes")).wait_for()
+
+        assert page.get_by_label("ImageName").evaluate("field => field === document.activeElement")
+        assert client.call("DescribeImages", ImageName="first-of-all", Status="ALL")["TotalCount"] == 0
+
+
+@pytest.mark.parametrize("may_copy", [True, False])
+def test_a_request_is_copied_or_marked_at_a_press(browser, stocked, may_copy):
+    """A browser lets no page that came in the clear from another machine write what others paste."""
+    served, client = stocked
+    (image,) = client.call("DescribeImages", ImageName="web-1")["Images"]["Image"]
+    rights = {"permissions": ["clipboard-read", "clipboard-write"]} if may_copy else {}
+    with open_window(browser, served.endpoint, **rights) as window:
+        page = window.page
+        if not may_copy:
+            page.add_init_script("Object.defineProperty(Navigator.prototype, 'clipboard', { value: undefined })")
+        sign_in(page, served)
+        page.goto(f"/console/images/{image['ImageId']}")
+        page.get_by_text(t("recipes.title")).click()
+        page.get_by_role("button", name=t("recipes.copy")).first.click()
+        page.get_by_role("button", name=t("recipes.copied" if may_copy else "recipes.marked")).wait_for()
+        said = page.evaluate("navigator.clipboard.readText()" if may_copy else "getSelection().toString()")
+
+        assert (
+            said.strip() == f"kiln call DescribeImages ImageId={image['ImageId']} Status=ALL --region {served.region}"
+        )
+
+
 def sign_in(page, served):
     """By the keys, which does without script as well."""
     page.goto("/console/sign-in")
     page.get_by_label("AccessKey ID").fill(served.access_key_id)
     page.get_by_label("AccessKey secret").fill(served.secret)
     page.get_by_role("button", name=t("entrance.sign_in")).click()
-    page.goto("/console/")
+    page.wait_for_url("**/console/")  # The page that says so goes on by itself.

@@ -58,10 +58,12 @@ class Visitor:
         headers = {"Accept-Encoding": "gzip", "Cookie": "; ".join(f"{k}={v}" for k, v in self.cookies.items())}
         if form is not None:
             headers["Content-Type"] = "application/x-www-form-urlencoded"
-        if self._connection is None:
-            self._connection = http.client.HTTPConnection(self.host, timeout=_TIMEOUT_S)
-        self._connection.request(method, path, form, headers)
-        answer = self._connection.getresponse()
+        try:
+            answer = self._send(method, path, form, headers)
+        except (BrokenPipeError, ConnectionResetError, http.client.RemoteDisconnected):
+            # The server has ended a connection on which nothing was asked for half a minute.
+            self.close()
+            answer = self._send(method, path, form, headers)
         sent = answer.read()
         for said in answer.msg.get_all("set-cookie", []):
             name, _, value = said.partition(";")[0].partition("=")
@@ -69,6 +71,12 @@ class Visitor:
         is_packed = answer.msg.get("content-encoding") == "gzip"
         text = (gzip.decompress(sent) if is_packed else sent).decode(errors="replace")
         return Answer(answer.status, dict(answer.msg.items()), sent, text)
+
+    def _send(self, method: str, path: str, form: str | None, headers: Mapping[str, str]) -> http.client.HTTPResponse:
+        if self._connection is None:
+            self._connection = http.client.HTTPConnection(self.host, timeout=_TIMEOUT_S)
+        self._connection.request(method, path, form, dict(headers))
+        return self._connection.getresponse()
 
     def forget_files(self) -> None:
         """Have no file any more that a page brought: pages may go by a cookie that says so."""

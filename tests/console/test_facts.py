@@ -49,6 +49,14 @@ def test_a_failed_image_says_why(window):
     assert "InvalidImageFormat it is a poem" in window.get("/").words
 
 
+def test_a_failed_image_says_what_to_do_where_that_is_known(window):
+    image = an_image(window.cloud)
+    failed = {"status": "CreateFailed", "error_code": "InvalidRegionId.NotFound", "error_message": "no such region"}
+    window.cloud.ports.database.write(lambda tx: images.update(tx, failed, id=image.id))
+
+    assert "What to do: <code>kiln region list</code> lists the regions" in window.get(f"/images/{image.id}").text
+
+
 def test_the_first_page_counts_and_says_how_the_parts_are(window):
     an_image(window.cloud)
 

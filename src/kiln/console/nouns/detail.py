@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from kiln.console.nouns.cells import cell, facts, is_moving
@@ -45,9 +45,15 @@ def show(noun: Noun, visit: Visit) -> Shown:
         "facts": [one for one in said if not one.titles],
         "tables": [one for one in said if one.titles],
         "does": [one for one in noun.does if is_offered(one, state)],
-        "reasons": visit.reasons(str(row[noun.id])) if noun.state else [],
+        "reasons": [*_reasons(visit, str(row[noun.id]))] if noun.state else [],
         "is_moving": is_moving(noun, row),
     }
+
+
+def _reasons(visit: Visit, id: str) -> Iterator[Mapping[str, str]]:  # noqa: A002 - as above.
+    """Why it is as it is, each with what may be done about it where the catalogue knows."""
+    for one in visit.reasons(id):
+        yield {**one, "hint": visit.catalogue.hint(one["Action"], one["Code"], 0) if one["Code"] else ""}
 
 
 def _above(noun: Noun) -> tuple[str, ...]:

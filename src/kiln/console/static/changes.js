@@ -50,7 +50,8 @@
   let stood = null;
   addEventListener("htmx:beforeSwap", ({ detail }) => {
     const active = document.activeElement;
-    stood = detail.target.contains(active) ? active.getAttribute("href") : null;
+    const isShownAgain = [detail.target, document.getElementById("now")].some((one) => one?.contains(active));
+    stood = isShownAgain ? active.getAttribute("href") : null;
   });
   addEventListener("htmx:afterSettle", () => {
     if (stood) document.querySelector(`a[href="${CSS.escape(stood)}"]`)?.focus();

@@ -8,8 +8,14 @@
       button.className = "copy quiet";
       button.textContent = box.dataset.copy;
       button.addEventListener("click", async () => {
-        await navigator.clipboard.writeText(text);
-        button.textContent = box.dataset.copied;
+        try {
+          await navigator.clipboard.writeText(text);
+          button.textContent = box.dataset.copied;
+        } catch {
+          // A page that came in the clear from another machine may not: then it is marked, and a key copies it.
+          getSelection().selectAllChildren(box.querySelector("code"));
+          button.textContent = box.dataset.marked;
+        }
         setTimeout(() => { button.textContent = box.dataset.copy; }, 2000);
       });
       box.append(button);
