@@ -25,18 +25,20 @@ from tests.clouds import Clock, Cloud
 
 @dataclass(frozen=True)
 class Home:
-    """A data folder."""
+    """A data folder, and the folder that others share if there is one."""
 
     data: Path
     database: str = ""
+    shared: Path | None = None
 
     @property
     def settings(self) -> Settings:
-        return read_settings({}, data=self.data, machines="none", database=self.database or None)
+        database = self.database or None
+        return read_settings({}, data=self.data, machines="none", database=database, shared=self.shared)
 
     @property
     def pool(self) -> Path:
-        return self.data / "pool"
+        return self.settings.folder.pool
 
     @property
     def sqlite(self) -> Path:
@@ -99,6 +101,6 @@ def as_cloud(it: Assembly) -> Cloud:
         dispatcher=Dispatcher(CATALOGUE, it.ports),
         worker=Worker(it.ports, duties.DUTIES, unfinished),
         clock=Clock(),
-        folder=it.settings.data,
+        folder=it.settings.folder.shared,
         account=account.id,
     )

@@ -116,7 +116,14 @@ def test_are_described_with_the_defaults_that_they_have(environment, monkeypatch
             lambda m: _either(environment, *m.groups()),
             setting.default,
         )
-        assert shown == str(getattr(settings, name))
+        value = getattr(settings, name)
+        assert shown == ("" if value is None else str(value))
+
+
+def test_take_an_empty_shared_folder_for_none():
+    assert read_settings({"KILN_SHARED": ""}, data="/a").folder.pool == Path("/a/pool")
+    assert read_settings({}, data="/a", shared="").folder.pool == Path("/a/pool")
+    assert read_settings({"KILN_SHARED": "/s"}, data="/a").folder.pool == Path("/s/pool")
 
 
 def test_keep_the_data_of_root_where_the_users_of_machines_can_pass(tmp_path, monkeypatch):

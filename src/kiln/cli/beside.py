@@ -16,22 +16,22 @@ from kiln.service.records import Records, open_records
 from kiln.service.settings import Settings, read_settings
 
 
-def settings_there(data: Path | None, database: str | None = None) -> Settings:
+def settings_there(data: Path | None, database: str | None = None, shared: Path | None = None) -> Settings:
     """The settings of a Kiln that has run. Raises Refusal where none has."""
-    settings = read_settings(os.environ, data=data, database=database, machines="none")
-    if not is_kilns(settings.data):
+    settings = read_settings(os.environ, data=data, database=database, shared=shared, machines="none")
+    if not is_kilns(settings.folder):
         message = f"{settings.data} is not the data folder of a Kiln that has run"
         raise Refusal(message, exits.FILE, "--data, or KILN_DATA, names another.")
     return settings
 
 
 @contextmanager
-def beside(data: Path | None, database: str | None = None) -> Iterator[Records]:
+def beside(data: Path | None, database: str | None = None, shared: Path | None = None) -> Iterator[Records]:
     """That Kiln's records: single rows are written, nothing else is touched. Raises Refusal.
 
     The database's pages alone are looked at; who deletes or puts back wants its indexes compared, too.
     """
-    with open_records(settings_there(data, database), is_quick=True) as it:
+    with open_records(settings_there(data, database, shared), is_quick=True) as it:
         try:
             yield it
         except AccountUnknown as error:

@@ -32,6 +32,7 @@ from kiln.service.errors import (
     PoolUnusable,
     SecretBroken,
     SettingRefused,
+    SharedFolderRefused,
 )
 
 _WAYS_OUT = (
@@ -54,6 +55,10 @@ _POOL_CLOSED = (
     "`kiln fsck --no-repair` looks at one that can only be read. Nothing was changed in it."
 )
 
+_NOT_SHARED = (
+    "It is never made: is it mounted? docs/howto/shared-folder.md says with which options. Nothing was changed."
+)
+
 _NO_DATABASE = (
     "Where its disk is full make room: even reading needs 32 KiB. With PostgreSQL: does the server run, and is "
     "--database (KILN_DATABASE) the right one?"
@@ -74,6 +79,7 @@ _KNOWN: tuple[tuple[type[Exception], Exit, str], ...] = (
     (SettingRefused, exits.SETTINGS, ""),
     (DataFolderBusy, exits.SETTINGS, "One data folder has one service: stop it first, or name another with --data."),
     (DataFolderRefused, exits.SETTINGS, "Nothing was touched. Name one that is empty, or not there yet, with --data."),
+    (SharedFolderRefused, exits.FILE, _NOT_SHARED),
     (SecretBroken, exits.FILE, _KEY_LOST),
     (AuthorityBroken, exits.FILE, _AUTHORITY_LOST),
     (CertificateAbsent, exits.FILE, "`kiln serve` makes it at its first start."),

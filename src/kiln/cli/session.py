@@ -18,6 +18,7 @@ KEY_ID = ("KILN_ACCESS_KEY_ID", "ALIBABA_CLOUD_ACCESS_KEY_ID")
 KEY_SECRET = ("KILN_ACCESS_KEY_SECRET", "ALIBABA_CLOUD_ACCESS_KEY_SECRET")
 REGION = ("KILN_REGION", "ALIBABA_CLOUD_REGION_ID")
 DATA = ("KILN_DATA",)
+SHARED = ("KILN_SHARED",)
 
 ADVICE = (
     'Where the service runs, `eval "$(kiln env)"` sets all of them for this shell (add `--data DIR` if it was started '
@@ -54,9 +55,15 @@ def find_data_folder(given: Path | None) -> Path | None:
     return given or (Path(named) if named else None)
 
 
+def find_shared_folder(given: Path | None) -> Path | None:
+    """Where pool and buckets of the Kiln on this machine lie: what it shares with others, else its data folder."""
+    folder, shared = find_data_folder(given), _find(SHARED)
+    return folder if folder is None or not shared else Path(shared)
+
+
 def find_buckets(given: Path | None) -> Path | None:
-    """The data folder in which the service's buckets are folders; None where it is elsewhere, and *given* is none."""
-    folder = find_data_folder(given)
+    """The folder in which the service's buckets are folders; None where it is elsewhere, and *given* is none."""
+    folder = find_shared_folder(given)
     is_elsewhere = given is None and (folder is None or not DataFolder(folder).buckets.is_dir())
     return None if is_elsewhere else folder
 

@@ -32,6 +32,7 @@ from kiln.service.pairing import require_pair
 from kiln.service.records import open_with_room, pool_told
 from kiln.service.secrets import Sealer
 from kiln.service.settings import Settings
+from kiln.service.sharing import require_fit
 from kiln.service.upgrading import Say
 from kiln.store.database import Database
 from kiln.store.glance import copy_of_sqlite
@@ -99,7 +100,8 @@ def assemble_unpaired(settings: Settings, *, say: Say | None = log_upgrade) -> I
 def _assembled(settings: Settings, say: Say | None) -> Iterator[Assembly]:
     if say is None:
         require_there(settings)
-    sealer = Sealer.in_folder(settings.data)
+    require_fit(settings.folder)
+    sealer = Sealer.in_folder(settings.folder.shared)
     ballast = Ballast(settings.folder.ballast)
     database = open_with_room(settings, ballast, say)
     try:
@@ -107,9 +109,9 @@ def _assembled(settings: Settings, say: Say | None) -> Iterator[Assembly]:
             sealer.make_key()
         with pool_told(settings):
             pool = Qcow2Pool(settings.folder.pool)
-        pool.keys = volume_keys.passphrases(settings.data, keys_in(database))
+        pool.keys = volume_keys.passphrases(settings.folder.shared, keys_in(database))
         if say is not None:
-            volume_keys.ensure(settings.data, database, settings.folder.pool)
+            volume_keys.ensure(settings.folder.shared, database, settings.folder.pool)
         buckets = FolderBuckets(settings.folder.buckets)
         machines = _machines(settings)
         plane = _plane(settings, database, machines)
@@ -172,7 +174,7 @@ def look(settings: Settings) -> Iterator[Ports]:
         database = open_database(copied, None if settings.database else lambda _: None)
         stack.callback(database.close)
         pool.lineage = lineage_in(database)
-        pool.keys = volume_keys.passphrases(settings.data, keys_in(database))
+        pool.keys = volume_keys.passphrases(settings.folder.shared, keys_in(database))
         yield Ports(
             database=database,
             pool=pool,

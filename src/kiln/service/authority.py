@@ -1,4 +1,4 @@
-"""Kiln's own authority for TLS: a key and a certificate in the data folder, and what is certified with them.
+"""Kiln's own authority for TLS: a key and a certificate beside the master key, and what is certified with them.
 
 The key is readable by Kiln's user alone, and is made once: clients are told the
 certificate, and would have to be told another. So a certificate whose key is
@@ -115,7 +115,8 @@ class Authority:
             file.flush()
             os.fsync(descriptor)
         reach("authority.drafted")
-        with contextlib.suppress(FileExistsError):
+        # Whoever was quicker may also have taken our draft away.
+        with contextlib.suppress(FileExistsError, FileNotFoundError):
             os.link(draft, path)
         reach("authority.published")
         folder = os.open(path.parent, os.O_RDONLY)

@@ -2,7 +2,9 @@
 
 A folder is a Kiln's when one has run in it, or when it holds nothing but what a
 Kiln keeps there, such as buckets that were filled beforehand. Only whoever
-serves or repairs holds it, and only whoever serves makes it.
+serves or repairs holds it, and only whoever serves makes it. A folder that
+processes share is held by none of them, and made by nobody: where it is missing
+it may only not be mounted.
 """
 
 from __future__ import annotations
@@ -16,7 +18,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from kiln.service.datafolder import DataFolder
-from kiln.service.errors import DataFolderBusy, DataFolderRefused
+from kiln.service.errors import DataFolderBusy, DataFolderRefused, SharedFolderRefused
 
 _MODE = 0o711  # A confined QEMU runs as a user of its own and passes through to its volumes; nobody lists what is here.
 _SAID_MOST = 3
@@ -35,6 +37,7 @@ _MAY_BE_THERE = frozenset(
         "kiln.sqlite-wal",
         "lock",
         "lost+found",
+        "networks",
         "nonces",
         "pool",
     }
@@ -42,9 +45,8 @@ _MAY_BE_THERE = frozenset(
 )
 
 
-def is_kilns(folder: Path) -> bool:
+def is_kilns(at: DataFolder) -> bool:
     """Whether a Kiln has run there."""
-    at = DataFolder(folder)
     return at.database.is_file() or (at.pool / ".kiln").is_dir() or (at.lock.is_file() and at.pool.is_dir())
 
 
@@ -118,12 +120,32 @@ def make_data_folder(folder: Path) -> None:
     folder.chmod(_MODE)
 
 
+def require_shared(at: DataFolder) -> None:
+    """See that the folder that processes share is there, and a Kiln's or to become one; nothing is changed.
+
+    Raises SharedFolderRefused, DataFolderRefused.
+    """
+    require_mounted(at)
+    if at.elsewhere is not None:
+        _require_kilns(at.elsewhere)
+
+
+def require_mounted(at: DataFolder) -> None:
+    """See that the folder that processes share is there. Raises SharedFolderRefused."""
+    if at.elsewhere is not None and not at.elsewhere.is_dir():
+        raise SharedFolderRefused(f"{at.elsewhere} is no folder that is there")
+
+
 def _require_ours(folder: Path) -> None:
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except (FileExistsError, NotADirectoryError):
         raise DataFolderRefused(f"{folder} is no folder, or lies below what is none") from None
-    if is_kilns(folder):
+    _require_kilns(folder)
+
+
+def _require_kilns(folder: Path) -> None:
+    if is_kilns(DataFolder(folder)):
         return
     entries = list(folder.iterdir())
     others = sorted(entry.name for entry in entries if _is_other(entry))

@@ -1,4 +1,8 @@
-"""Where things are in a data folder; docs/internals/bytes-on-disk.md says what they are."""
+"""Where the things of a Kiln are; docs/internals/bytes-on-disk.md says what they are.
+
+Each process that serves has a data folder of its own. What all processes of a
+deployment see lies there too while there is one, or in a folder that they share.
+"""
 
 from __future__ import annotations
 
@@ -10,9 +14,15 @@ from kiln.machines.runfiles import RunFiles
 
 @dataclass(frozen=True)
 class DataFolder:
-    """The data folder of one Kiln; neither it nor anything in it need exist. The master key is the Sealer's."""
+    """The data folder of one Kiln, and the shared folder if there is one; nothing of it need exist."""
 
     path: Path
+    elsewhere: Path | None = None  #: The folder that the deployment shares; None: the data folder.
+
+    @property
+    def shared(self) -> Path:
+        """What all processes of the deployment see: pool, buckets, and the keys of ``secrets`` and ``volume_keys``."""
+        return self.path if self.elsewhere is None else self.elsewhere
 
     @property
     def database(self) -> Path:
@@ -47,22 +57,22 @@ class DataFolder:
     @property
     def ca(self) -> Path:
         """The certificate of Kiln's own authority for TLS."""
-        return self.path / "ca.pem"
+        return self.shared / "ca.pem"
 
     @property
     def ca_key(self) -> Path:
         """The authority's key."""
-        return self.path / "ca.key"
+        return self.shared / "ca.key"
 
     @property
     def pool(self) -> Path:
         """The volumes."""
-        return self.path / "pool"
+        return self.shared / "pool"
 
     @property
     def buckets(self) -> Path:
         """A folder for each bucket."""
-        return self.path / "buckets"
+        return self.shared / "buckets"
 
     @property
     def run(self) -> Path:

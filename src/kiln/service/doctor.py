@@ -36,8 +36,11 @@ from kiln.machines.qemu import QemuMachines
 from kiln.networks import trying
 from kiln.networks.values import DNS_ADDRESSES
 from kiln.networks.wayout import OFF, Resolvers, may_ping
-from kiln.service.claim import is_held
+from kiln.service.claim import is_held, require_shared
+from kiln.service.errors import DataFolderRefused, SharedFolderRefused
+from kiln.service.mounts import mount_of
 from kiln.service.settings import OF_ROOT, Settings
+from kiln.service.sharing import require_fit
 from kiln.service.volume_keys import NAME, is_missed
 from kiln.wire.nonces import WINDOW_S
 
@@ -241,6 +244,18 @@ def _user(settings: Settings) -> Iterator[Finding]:
         yield Finding(
             "data folder", "cannot", f"{place} cannot be written by this user.", "Choose another with --data."
         )
+    if settings.shared is not None:
+        yield _shared(settings)
+
+
+def _shared(settings: Settings) -> Finding:
+    try:
+        require_shared(settings.folder)
+        require_fit(settings.folder)
+    except (SharedFolderRefused, DataFolderRefused) as error:
+        return Finding("shared folder", "cannot", f"{error}.", "docs/howto/shared-folder.md says how to mount one.")
+    text = f"{settings.shared} can be written, and has locks. That other hosts see them only another host can tell."
+    return Finding("shared folder", "ok", text)
 
 
 def _networks(settings: Settings) -> Iterator[Finding]:
@@ -315,24 +330,12 @@ def _rooms(settings: Settings) -> Iterator[Finding]:
         elif usage.free < _ENOUGH_BYTES or usage.free < usage.total / 20:
             text += ": what was deleted is given up early, and machines stand still when a disk finds no room."
             yield Finding("room", "warns", text, "Make room, or choose another --data.")
-        elif _file_system(place) == _TMPFS:
+        elif (mount := mount_of(place)) is not None and mount.kind == _TMPFS:
             yield Finding(
                 "room", "warns", f"{text}, in memory: all of it is gone when the host is off.", "Choose another --data."
             )
         else:
             yield Finding("room", "ok", f"{text}.")
-
-
-def _file_system(place: Path) -> str:
-    """The kind of file system that a place is on."""
-    device = place.stat().st_dev
-    wanted = f"{os.major(device)}:{os.minor(device)}"
-    with Path("/proc/self/mountinfo").open() as mounts:
-        for line in mounts:
-            before, _, after = line.partition(" - ")
-            if before.split()[2] == wanted:
-                return after.split()[0]
-    return ""
 
 
 def _existing(path: Path) -> Path:
@@ -342,8 +345,9 @@ def _existing(path: Path) -> Path:
 
 def _key(settings: Settings) -> Iterator[Finding]:
     """Nothing where all is well: most have nothing encrypted."""
-    if is_missed(settings.data, settings.folder.pool):
-        text = f"{NAME} is not in {settings.data}: what is encrypted in its pool cannot be read, and is left as it is."
+    at = settings.folder
+    if is_missed(at.shared, at.pool):
+        text = f"{NAME} is not in {at.shared}: what is encrypted in its pool cannot be read, and is left as it is."
         yield Finding("key of volumes", "warns", text, f"Put {NAME} back, from a copy of the data folder.")
 
 

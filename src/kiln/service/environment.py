@@ -61,7 +61,7 @@ def _keys(settings: Settings) -> Keys:
     """The first account's, as they are: the shell may hold another Kiln's. Raises DatabaseAbsent before a start."""
     database = open_database(settings, None)
     try:
-        keys = known_keys(database, Sealer.in_folder(settings.data), settings)
+        keys = known_keys(database, Sealer.in_folder(settings.folder.shared), settings)
     finally:
         database.close()
     if keys is None:
@@ -78,7 +78,8 @@ def to_shell(variables: dict[str, str]) -> str:
 
 def _variables(settings: Settings, keys: Keys, address: Address) -> dict[str, str]:
     region = address.regions[0]
-    return {
+    shared = {} if settings.shared is None else {"KILN_SHARED": str(settings.shared)}
+    return shared | {
         "KILN_ENDPOINT": address.endpoint,
         "KILN_REGION": region,
         "KILN_DATA": str(settings.data),

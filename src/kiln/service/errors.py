@@ -27,6 +27,10 @@ class DataFolderRefused(Exception):
     """The folder is not a Kiln's, and cannot become one; nothing in it was touched. The message says why."""
 
 
+class SharedFolderRefused(Exception):
+    """What --shared names cannot be shared: it is not there, or its locks hold nobody off; the message says which."""
+
+
 class SecretBroken(Exception):
     """A sealed secret was changed, or sealed with another master key, or the key is none; the message says which."""
 

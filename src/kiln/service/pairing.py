@@ -24,6 +24,7 @@ from kiln.ground.values import dataclass
 from kiln.pools.errors import IdentityBroken, PoolError, PoolFull
 from kiln.pools.identity import Sight, look
 from kiln.pools.port import Generation, Identity, Pool
+from kiln.service.claim import require_shared
 from kiln.service.errors import DatabaseUnusable, DeploymentRefused
 from kiln.service.settings import Settings
 from kiln.store import deployment
@@ -75,7 +76,11 @@ def see(settings: Settings) -> Pair:
 
 
 def see_pool(settings: Settings) -> Sight:
-    """Look at the pool alone. Raises IdentityBroken, and DeploymentRefused when a newer Kiln wrote what it has."""
+    """Look at the pool alone. Raises IdentityBroken, and DeploymentRefused when a newer Kiln wrote what it has.
+
+    Raises SharedFolderRefused, DataFolderRefused where the folder that it is shared by is missing, or no Kiln's.
+    """
+    require_shared(settings.folder)
     try:
         return look(settings.folder.pool)
     except IdentityBroken:
@@ -183,7 +188,7 @@ def _refuse_generation(known: Deployment, borne: Identity) -> str | None:
     if borne.deployment != known.id:
         return (
             f"the database is of deployment {known.id}, the pool of deployment {borne.deployment}: "
-            f"they do not belong together. Name the right --data and --database, or put the right copy back."
+            f"they do not belong together. Name the right --data, --shared and --database, or put the right copy back."
         )
     mine = Generation(known.generation, known.mark)
     if mine in (borne.generation, borne.next):

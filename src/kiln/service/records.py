@@ -39,7 +39,7 @@ def open_records(settings: Settings, *, is_quick: bool = False) -> Iterator[Reco
         require_there(settings)
         database = open_with_room(settings, Ballast(settings.folder.ballast), None)
         try:
-            yield Records(database=database, sealer=Sealer.in_folder(settings.data), clock=system_clock)
+            yield Records(database=database, sealer=Sealer.in_folder(settings.folder.shared), clock=system_clock)
         finally:
             database.close()
 

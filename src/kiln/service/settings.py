@@ -10,6 +10,7 @@ from __future__ import annotations
 import dataclasses
 import os
 import re
+import types
 import typing
 from collections.abc import Mapping
 from pathlib import Path
@@ -58,6 +59,14 @@ class Settings:
         Doc("The data folder: database, pool, buckets, run folders and the master key."),
         Default("$XDG_DATA_HOME/kiln, else ~/.local/share/kiln; for root /var/lib/kiln where there is neither"),
     ]
+    shared: Annotated[
+        Path | None,
+        Doc(
+            "The folder that all processes of a deployment see, such as one of NFS: pool, buckets and keys lie there "
+            "instead of in the data folder. It must be there, on a file system whose locks all of their hosts see. "
+            "Empty: the data folder."
+        ),
+    ] = None
     listen: Annotated[str, Doc("HOST:PORT to listen on; port 0 takes a free one.")] = DEFAULT_LISTEN
     tls: Annotated[
         str,
@@ -263,8 +272,8 @@ class Settings:
 
     @property
     def folder(self) -> DataFolder:
-        """``data``, with what is in it."""
-        return DataFolder(self.data)
+        """``data`` and ``shared``, with what is in them."""
+        return DataFolder(self.data, self.shared)
 
     @property
     def guest_cache(self) -> Path:
@@ -305,10 +314,10 @@ def described() -> dict[str, Described]:
     for field in dataclasses.fields(Settings):
         hint = hints[field.name]
         notes = {type(note): note for note in hint.__metadata__}
-        default = "" if field.default is dataclasses.MISSING else str(field.default)
+        default = "" if field.default in (dataclasses.MISSING, None) else str(field.default)
         found[field.name] = Described(
             name=field.name,
-            kind=hint.__origin__,
+            kind=_kind(hint.__origin__),
             doc=notes[Doc].text,
             default=notes[Default].text if Default in notes else default,
             is_secret=Secret in notes,
@@ -324,8 +333,8 @@ def read_settings(environment: Mapping[str, str], **flags: Any) -> Settings:
         given = flags.get(field.name)
         if given is None:
             given = environment.get("KILN_" + field.name.upper()) or None
-        if given is not None:
-            values[field.name] = _convert(field.name, hints[field.name], given)
+        if given is not None and (given != "" or field.default is not None):
+            values[field.name] = _convert(field.name, _kind(hints[field.name]), given)
     values.setdefault("data", _data_folder(environment))
     values.setdefault("cache", _home_folder(environment, "XDG_CACHE_HOME", ".cache"))
     settings = Settings(**values)
@@ -384,6 +393,12 @@ def _home() -> Path:
 def _listed(text: str) -> tuple[str, ...]:
     """What stands between the commas."""
     return tuple(part.strip() for part in text.split(",") if part.strip())
+
+
+def _kind(hint: Any) -> type:
+    """The type of a setting that is given; one that may be none has two."""
+    kind: type = next(one for one in (*typing.get_args(hint), hint) if one is not types.NoneType)
+    return kind
 
 
 def _convert(name: str, kind: type, given: Any) -> Any:

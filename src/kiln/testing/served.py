@@ -82,7 +82,8 @@ class Served:
     @property
     def buckets(self) -> Path:
         """Where its buckets are: a file in a folder of this one is an object, to be imported."""
-        return DataFolder(self.data).buckets
+        shared = self.settings.get("shared")
+        return DataFolder(self.data, Path(shared) if shared else None).buckets
 
     def start(self) -> None:
         """Start it and wait until it listens. Raises DidNotStart."""

@@ -10,7 +10,7 @@ import typer
 from kiln.cli import exits
 from kiln.cli.beside import beside, settings_there
 from kiln.cli.exits import Refusal
-from kiln.cli.flags import Data, DatabaseAddress
+from kiln.cli.flags import Data, DatabaseAddress, Shared
 from kiln.cli.grammar import Columns, Json, Quiet, example, group
 from kiln.cli.output import Column, View, note, show_facts, show_json, show_rows
 from kiln.cli.words import keys
@@ -26,12 +26,13 @@ def show(
     *,
     data: Data = None,
     database: DatabaseAddress = None,
+    shared: Shared = None,
     quiet: Quiet = False,
     wanted: Columns = None,
     as_json: Json = False,
 ) -> None:
     """List the accounts."""
-    with beside(data, database) as it:
+    with beside(data, database, shared) as it:
         rows = [{"Account": account, "Name": name} for account, name in accounts.names(it.database).items()]
     show_rows(
         rows,
@@ -46,10 +47,11 @@ def add(
     *,
     data: Data = None,
     database: DatabaseAddress = None,
+    shared: Shared = None,
     as_json: Json = False,
 ) -> None:
     """Make another account, and show its keys, this once."""
-    with beside(data, database) as it:
+    with beside(data, database, shared) as it:
         made = accounts.add_account(it.database, it.sealer, name, it.clock())
     facts = {
         "Account": made.account,
@@ -71,9 +73,10 @@ def add_user(
     *,
     data: Data = None,
     database: DatabaseAddress = None,
+    shared: Shared = None,
 ) -> None:
     """Name a user of an account; from then on the Apsara route wants a UserEmail that is known."""
-    with beside(data, database) as it:
+    with beside(data, database, shared) as it:
         accounts.add_user(it.database, account, email)
 
 
@@ -84,14 +87,15 @@ def add_resource_group(
     *,
     data: Data = None,
     database: DatabaseAddress = None,
+    shared: Shared = None,
 ) -> None:
     """Make a resource group."""
-    with beside(data, database) as it:
+    with beside(data, database, shared) as it:
         accounts.add_resource_group(it.database, account, group_id)
 
 
 @app.command("reset-keys", epilog=example("kiln account reset-keys --data ~/kiln"))
-def reset(*, data: Data = None, database: DatabaseAddress = None, as_json: Json = False) -> None:
+def reset(*, data: Data = None, database: DatabaseAddress = None, shared: Shared = None, as_json: Json = False) -> None:
     """Give every key of every account a new secret, under a new master key, with the server stopped.
 
     This is for a master key that is lost, or that somebody has seen. First look
@@ -102,7 +106,7 @@ def reset(*, data: Data = None, database: DatabaseAddress = None, as_json: Json 
     is one, does not open them. Nothing else is lost. A master key that is there is
     kept beside the new one. It may be killed at any moment; then run it again.
     """
-    settings = settings_there(data, database)
+    settings = settings_there(data, database, shared)
     refuse_newer(settings)
     try:
         # It puts a whole Kiln together, which no other word here has to wait for.

@@ -13,7 +13,7 @@ import typer
 from kiln.cli import exits, output
 from kiln.cli.beside import beside
 from kiln.cli.exits import Refusal
-from kiln.cli.flags import Data, DatabaseAddress
+from kiln.cli.flags import Data, DatabaseAddress, Shared
 from kiln.cli.grammar import example, group
 from kiln.cli.session import open_client
 from kiln.client.client import Client
@@ -50,12 +50,13 @@ def run(
     ] = "24h",
     data: Data = None,
     database: DatabaseAddress = None,
+    shared: Shared = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print each event in JSON, one a line.")] = False,
 ) -> None:
     """Show who changed what, and follow it.
 
     These are calls that changed something or were refused, the oldest first.
-    It tells of the caller's account; with --data or --database of all accounts of
+    It tells of the caller's account; with --data, --database or --shared of all accounts of
     the Kiln whose those are. Secrets are not in it. Calls that were refused come within ten seconds, those
     that are alike as one that counts them.
     """
@@ -63,8 +64,8 @@ def run(
     keys = (("User", user), ("EventName", name), ("ResourceName", resource), ("EventAccessKeyId", key))
     wanted = [(one, value) for one, value in keys if value is not None]
     with ExitStack() as stack:
-        if data is not None or database is not None:
-            records = stack.enter_context(beside(data, database))
+        if (data, database, shared) != (None, None, None):
+            records = stack.enter_context(beside(data, database, shared))
             source: _Source = lambda since: trail.told(records.database, since, wanted)  # noqa: E731 - see its type.
         else:
             client = stack.enter_context(open_client())

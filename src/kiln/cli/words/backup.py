@@ -10,7 +10,7 @@ import typer
 from kiln.cli import exits
 from kiln.cli.beside import settings_there
 from kiln.cli.ending import orderly
-from kiln.cli.flags import Data, DatabaseAddress
+from kiln.cli.flags import Data, DatabaseAddress, Shared
 from kiln.cli.grammar import Json, Leading, Timeout, example, group
 from kiln.cli.output import note, progress_shown, show_json, show_line
 from kiln.ground.units import counted
@@ -35,6 +35,7 @@ def create(
     buckets: Annotated[bool, typer.Option("--buckets", help="Keep the objects of buckets, too.")] = False,
     data: Data = None,
     database: DatabaseAddress = None,
+    shared: Shared = None,
     timeout: Timeout = 600.0,
     as_json: Json = False,
 ) -> None:
@@ -49,7 +50,7 @@ def create(
     What fails leaves nothing behind. What waits in the trash is not kept. The word
     `create` may be left out.
     """
-    settings = settings_there(data, database)
+    settings = settings_there(data, database, shared)
     wish = Wish(with_secrets=secrets, with_buckets=buckets, timeout_s=timeout)
     with orderly():
         taken = take(settings, to, wish, note, progress_shown())

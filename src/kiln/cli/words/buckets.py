@@ -12,7 +12,7 @@ from kiln.buckets.port import BUCKET_NAME
 from kiln.cli import exits
 from kiln.cli.beside import beside, settings_there
 from kiln.cli.exits import Refusal
-from kiln.cli.flags import Data, DatabaseAddress
+from kiln.cli.flags import Data, DatabaseAddress, Shared
 from kiln.cli.grammar import Columns, Json, Quiet, example, group
 from kiln.cli.output import Column, View, show_line, show_rows
 from kiln.cli.uploads import bucket_folder
@@ -28,14 +28,15 @@ def show(
     *,
     data: Data = None,
     database: DatabaseAddress = None,
+    shared: Shared = None,
     quiet: Quiet = False,
     wanted: Columns = None,
     as_json: Json = False,
 ) -> None:
     """List the buckets. One without an account becomes that of the first who uses it."""
-    with beside(data, database) as it:
+    with beside(data, database, shared) as it:
         found = buckets.known(it.database)
-        folders = _folders(settings_there(data, database).folder.buckets)
+        folders = _folders(settings_there(data, database, shared).folder.buckets)
     rows = [{"Bucket": one.name, "Account": one.account, "Shared": "yes" if one.is_shared else "no"} for one in found]
     owned = {one.name for one in found}
     rows += [{"Bucket": name, "Account": "", "Shared": "no"} for name in folders if name not in owned]
@@ -53,11 +54,12 @@ def create(
     *,
     data: Data = None,
     database: DatabaseAddress = None,
+    shared: Shared = None,
 ) -> None:
     """Make a bucket, and print its folder, into which files can be put."""
-    with beside(data, database) as it:
+    with beside(data, database, shared) as it:
         there = {one.name for one in buckets.known(it.database)}
-        folder = settings_there(data, database).folder.buckets
+        folder = settings_there(data, database, shared).folder.buckets
         if _checked(name) in {*there, *_folders(folder)}:
             raise Refusal(f"there is a bucket {name} already", exits.REFUSED, "`kiln bucket list` shows whose it is.")
         if account is not None:
@@ -72,9 +74,10 @@ def give(
     *,
     data: Data = None,
     database: DatabaseAddress = None,
+    shared: Shared = None,
 ) -> None:
     """Make a bucket an account's, whoever had it. Nobody else can use it any more, unless it is shared."""
-    with beside(data, database) as it:
+    with beside(data, database, shared) as it:
         buckets.give(it.database, _checked(name), account, it.clock())
 
 
@@ -85,9 +88,10 @@ def share(
     off: Annotated[bool, typer.Option("--off", help="Let its own account alone read it again.")] = False,
     data: Data = None,
     database: DatabaseAddress = None,
+    shared: Shared = None,
 ) -> None:
     """Let every account import from a bucket. Only its own account, if it has one, can export to it."""
-    with beside(data, database) as it:
+    with beside(data, database, shared) as it:
         buckets.share(it.database, _checked(name), it.clock(), is_shared=not off)
 
 

@@ -9,7 +9,7 @@ import typer
 
 from kiln.cli import exits
 from kiln.cli.exits import Refusal
-from kiln.cli.flags import Data
+from kiln.cli.flags import Data, Shared
 from kiln.cli.grammar import example, group
 from kiln.cli.output import show_text
 from kiln.ground.short_files import NotShort, read_short_text
@@ -21,7 +21,7 @@ Pem = Annotated[bool, typer.Option("--pem", help="Print the certificate itself, 
 
 
 @app.command("ca", epilog=example('export SSL_CERT_FILE="$(kiln ca)"', "kiln ca --pem"))
-def run(*, data: Data = None, pem: Pem = False) -> None:
+def run(*, data: Data = None, shared: Shared = None, pem: Pem = False) -> None:
     """Print where the certificate is that clients have to trust.
 
     This machine's Kiln answers by the names of the cloud, with certificates that
@@ -34,9 +34,9 @@ def run(*, data: Data = None, pem: Pem = False) -> None:
 
     `kiln env CLIENT` prints what a client needs, and `kiln run -- CMD` runs it
     so. Do not add the certificate to those that a whole machine trusts: whoever reads
-    ca.key in the data folder can then be any name to it.
+    ca.key can then be any name to it.
     """
-    path = read_settings(os.environ, data=data).folder.ca
+    path = read_settings(os.environ, data=data, shared=shared).folder.ca
     try:
         text = read_short_text(path)
     except FileNotFoundError:

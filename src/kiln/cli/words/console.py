@@ -10,7 +10,7 @@ import typer
 
 from kiln.cli import exits
 from kiln.cli.exits import Refusal
-from kiln.cli.flags import Data, DatabaseAddress
+from kiln.cli.flags import Data, DatabaseAddress, Shared
 from kiln.cli.grammar import Region, example, group
 from kiln.cli.output import say
 from kiln.cli.session import open_client
@@ -46,6 +46,7 @@ def run(
     open_it: Open = True,
     data: Data = None,
     database: DatabaseAddress = None,
+    shared: Shared = None,
 ) -> None:
     """Open the console: pages for a browser.
 
@@ -61,7 +62,7 @@ def run(
             webbrowser.open(link)
 
     if endpoint is None:
-        settings = read_settings(os.environ, data=data, database=database)
+        settings = read_settings(os.environ, data=data, database=database, shared=shared)
         told = of_files(settings, environment)
         show(_linked(told["KILN_ENDPOINT"], Keys(told["KILN_ACCESS_KEY_ID"], told["KILN_ACCESS_KEY_SECRET"])))
         return

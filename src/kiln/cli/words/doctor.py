@@ -11,7 +11,7 @@ from typing import Annotated
 import typer
 
 from kiln.cli import exits, output
-from kiln.cli.flags import Data
+from kiln.cli.flags import Data, Shared
 from kiln.cli.grammar import Json, example, group
 from kiln.service.doctor import examine, lines
 from kiln.service.settings import read_settings
@@ -29,6 +29,7 @@ Cache = Annotated[Path | None, typer.Option("--cache", help="Where the small gue
 def doctor(
     *,
     data: Data = None,
+    shared: Shared = None,
     listen: Listen = None,
     machines: MachinesOf = None,
     accel: Accel = None,
@@ -41,7 +42,9 @@ def doctor(
     exit code is 10. KVM is tried by a guest that boots, for 20 seconds at most. The
     settings are those of `kiln serve`, also from the environment. Nothing is changed.
     """
-    settings = read_settings(os.environ, data=data, listen=listen, machines=machines, accel=accel, cache=cache)
+    settings = read_settings(
+        os.environ, data=data, shared=shared, listen=listen, machines=machines, accel=accel, cache=cache
+    )
     findings = examine(settings)
     if as_json:
         output.show_json([asdict(one) for one in findings])

@@ -11,7 +11,7 @@ import typer
 
 from kiln.cli import exits
 from kiln.cli.exits import Refusal
-from kiln.cli.flags import Data, DatabaseAddress, Listen, Regions
+from kiln.cli.flags import Data, DatabaseAddress, Listen, Regions, Shared
 from kiln.cli.grammar import example, group
 from kiln.cli.output import show_text
 from kiln.service.clients import CLIENTS
@@ -42,6 +42,7 @@ def run(
     data: Data = None,
     listen: Listen = None,
     database: DatabaseAddress = None,
+    shared: Shared = None,
     regions: Regions = None,
 ) -> None:
     """Print the settings that clients of this Kiln need, as lines for a shell.
@@ -55,7 +56,7 @@ def run(
     in the variable that it reads. Through that proxy only names of the cloud are
     reached: `kiln run -- CMD` sets all that for one command.
     """
-    settings = read_settings(os.environ, data=data, listen=listen, database=database, regions=regions)
+    settings = read_settings(os.environ, data=data, listen=listen, database=database, shared=shared, regions=regions)
     read = environment if client is None else partial(environment_of, known(client))
     show_text(to_shell(of_files(settings, read)))
 

@@ -11,7 +11,7 @@ import typer
 from kiln.cli import exits
 from kiln.cli.beside import settings_there
 from kiln.cli.exits import Refusal
-from kiln.cli.flags import Data, DatabaseAddress
+from kiln.cli.flags import Data, DatabaseAddress, Shared
 from kiln.cli.grammar import Json, example, group
 from kiln.cli.output import note, show_json, show_line
 from kiln.ground.clock import system_clock
@@ -36,6 +36,7 @@ def run(
     *,
     data: Data = None,
     database: DatabaseAddress = None,
+    shared: Shared = None,
     repair: Annotated[bool, typer.Option(help="Mend what can be mended, or only say what would be.")] = True,
     rebuild: Annotated[
         bool, typer.Option("--rebuild", help="Write the rows again that the pool has records of, and then look.")
@@ -57,7 +58,7 @@ def run(
     come back: accounts keep their IDs and get new keys, which are shown once, the
     first account those that KILN_SERVER_ACCESS_KEY_ID and its like name, if any.
     """
-    settings = settings_there(data, database)
+    settings = settings_there(data, database, shared)
     refuse_newer(settings)
     if rebuild and not repair:
         raise Refusal("--rebuild writes, and --no-repair writes nothing: name one of them", exits.USAGE)

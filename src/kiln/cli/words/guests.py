@@ -15,7 +15,7 @@ from kiln.cli import exits, imports, output, uploads
 from kiln.cli.ending import orderly
 from kiln.cli.exits import Refusal
 from kiln.cli.grammar import DEFAULT_TIMEOUT_S, Data, Json, Region, Timeout, Wait, example, group
-from kiln.cli.session import find_data_folder, open_client
+from kiln.cli.session import find_shared_folder, open_client
 from kiln.guest.cache import whole
 from kiln.guest.debian import image as debian
 from kiln.guest.errors import GuestUnbuildable
@@ -68,7 +68,7 @@ def build(
         output.show_line(str(_write(_built(guest), to_file)))
         return
     with orderly(), open_client(region) as client:
-        bucket, folder = uploads.uploads_of(client.pseudonym), find_data_folder(data)
+        bucket, folder = uploads.uploads_of(client.pseudonym), find_shared_folder(data)
         # Looked at before minutes are spent on what could then not be brought in.
         params = {"ImageName": name, "Platform": "Debian"}
         imports.require_free_name(client, name)

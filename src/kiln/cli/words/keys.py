@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from kiln.cli.beside import beside
-from kiln.cli.flags import Data, DatabaseAddress
+from kiln.cli.flags import Data, DatabaseAddress, Shared
 from kiln.cli.grammar import Columns, Json, Quiet, example, group
 from kiln.cli.output import Column, View, note, show_facts, show_json, show_line, show_rows
 from kiln.ground.clock import to_seconds_text
@@ -29,12 +29,13 @@ def show(
     *,
     data: Data = None,
     database: DatabaseAddress = None,
+    shared: Shared = None,
     quiet: Quiet = False,
     wanted: Columns = None,
     as_json: Json = False,
 ) -> None:
     """List the keys, without their secrets."""
-    with beside(data, database) as it:
+    with beside(data, database, shared) as it:
         rows = [
             {
                 "Account": row.account,
@@ -58,10 +59,11 @@ def add(
     is_app: Annotated[bool, typer.Option("--app", help="A pair for the Apsara route, not an AccessKey.")] = False,
     data: Data = None,
     database: DatabaseAddress = None,
+    shared: Shared = None,
     as_json: Json = False,
 ) -> None:
     """Make another pair for an account, and show it, this once. It lets in at once."""
-    with beside(data, database) as it:
+    with beside(data, database, shared) as it:
         pair = keys.add(it.database, it.sealer, account, APP if is_app else ACCESS_KEY, it.clock())
     _show(pair, as_json=as_json)
 
@@ -81,6 +83,7 @@ def rotate(
     ] = False,
     data: Data = None,
     database: DatabaseAddress = None,
+    shared: Shared = None,
     as_json: Json = False,
 ) -> None:
     """Make a new pair beside one, for the same account, and show it, this once.
@@ -88,7 +91,7 @@ def rotate(
     Both let in, so that clients can move one after the other; when the last has,
     `kiln account keys disable KEY` ends the old one.
     """
-    with beside(data, database) as it:
+    with beside(data, database, shared) as it:
         pair = keys.rotate(it.database, it.sealer, key, it.clock(), is_old_disabled=is_old_disabled)
     _show(pair, as_json=as_json)
     if is_old_disabled:
@@ -98,9 +101,9 @@ def rotate(
 
 
 @app.command("disable", epilog=example("kiln account keys disable LTAIKilnx0c4d5e6f7a8b9c0"))
-def disable(keys_named: Keys, *, data: Data = None, database: DatabaseAddress = None) -> None:
+def disable(keys_named: Keys, *, data: Data = None, database: DatabaseAddress = None, shared: Shared = None) -> None:
     """Let keys in no more, without removing them: requests get InvalidAccessKeyId.Inactive."""
-    with beside(data, database) as it:
+    with beside(data, database, shared) as it:
         for key in keys_named:
             row = keys.disable(it.database, key)
             show_line(_disabled(key))
@@ -109,18 +112,18 @@ def disable(keys_named: Keys, *, data: Data = None, database: DatabaseAddress = 
 
 
 @app.command("enable", epilog=example("kiln account keys enable LTAIKilnx0c4d5e6f7a8b9c0"))
-def enable(keys_named: Keys, *, data: Data = None, database: DatabaseAddress = None) -> None:
+def enable(keys_named: Keys, *, data: Data = None, database: DatabaseAddress = None, shared: Shared = None) -> None:
     """Let keys in again."""
-    with beside(data, database) as it:
+    with beside(data, database, shared) as it:
         for key in keys_named:
             keys.enable(it.database, it.sealer, key)
             show_line(f"{key} is active, within {KEPT_S:g} seconds")
 
 
 @app.command("delete", epilog=example("kiln account keys delete LTAIKilnx0c4d5e6f7a8b9c0"))
-def delete(keys_named: Keys, *, data: Data = None, database: DatabaseAddress = None) -> None:
+def delete(keys_named: Keys, *, data: Data = None, database: DatabaseAddress = None, shared: Shared = None) -> None:
     """Remove keys that are disabled. A key that is named by the service's settings comes back at its next start."""
-    with beside(data, database) as it:
+    with beside(data, database, shared) as it:
         for key in keys_named:
             keys.delete(it.database, key)
             show_line(f"{key} is gone")

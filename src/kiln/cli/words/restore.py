@@ -10,7 +10,7 @@ import typer
 
 from kiln.cli import exits
 from kiln.cli.ending import orderly
-from kiln.cli.flags import Data, DatabaseAddress
+from kiln.cli.flags import Data, DatabaseAddress, Shared
 from kiln.cli.grammar import example, group
 from kiln.cli.output import note, progress_shown, show_line
 from kiln.ground.units import counted
@@ -29,6 +29,7 @@ def run(
     *,
     data: Data = None,
     database: DatabaseAddress = None,
+    shared: Shared = None,
 ) -> None:
     """Make a data folder out of a backup, and examine it as `kiln fsck` does.
 
@@ -40,7 +41,7 @@ def run(
     While the Kiln that it is a copy of still runs elsewhere there are two with the
     same keys: start one of them.
     """
-    settings = read_settings(os.environ, data=data, database=database, machines="none")
+    settings = read_settings(os.environ, data=data, database=database, shared=shared, machines="none")
     with orderly():
         said = restore(settings, source, progress_shown())
         show_line(f"restored {counted(len(said.files), 'file')}, {said.bytes} bytes, of {said.made_at}")

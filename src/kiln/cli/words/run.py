@@ -11,7 +11,7 @@ import typer
 
 from kiln.cli import exits
 from kiln.cli.exits import Refusal
-from kiln.cli.flags import Data, DatabaseAddress
+from kiln.cli.flags import Data, DatabaseAddress, Shared
 from kiln.cli.grammar import example, group
 from kiln.cli.words.env import known, of_files
 from kiln.service.clients import CLIENTS, client_of
@@ -37,14 +37,16 @@ As = Annotated[
     context_settings={"allow_interspersed_args": False},
     epilog=example("kiln run -- packer build web.json", "kiln run --as python -- ./publish.sh"),
 )
-def run(command: Command, *, client: As = None, data: Data = None, database: DatabaseAddress = None) -> None:
+def run(
+    command: Command, *, client: As = None, data: Data = None, database: DatabaseAddress = None, shared: Shared = None
+) -> None:
     """Run a command as a client of this machine's Kiln.
 
     It gets what `kiln env CLIENT` prints, and takes the place of `kiln`: signals
     reach it, and its exit code is the one that is seen. What it and its children
     ask of names of the cloud comes here, and their proxy leads them nowhere else.
     """
-    settings = read_settings(os.environ, data=data, database=database)
+    settings = read_settings(os.environ, data=data, database=database, shared=shared)
     whose = client_of(command[0]) if client is None else known(client)
     variables = of_files(settings, partial(environment_of, whose))
     sys.stdout.flush()

@@ -22,6 +22,7 @@ app = group()
 
 FLAGS = (
     "data",
+    "shared",
     "listen",
     "tls",
     "machines",

@@ -14,7 +14,7 @@ from kiln.cli import output
 from kiln.cli.grammar import Data, Json, Region, example, group
 from kiln.cli.naming import NAMED, rows
 from kiln.cli.output import Column
-from kiln.cli.session import find_data_folder, open_client
+from kiln.cli.session import find_data_folder, find_shared_folder, open_client
 from kiln.client.client import Client
 from kiln.client.waiters import NOUNS
 from kiln.declare.states import BROKEN, RESTING
@@ -45,7 +45,7 @@ def run(*, data: Data = None, region: Region = None, as_json: Json = False) -> N
     """
     with open_client(region) as client:
         found = {"Region": client.region, **_found(client)}
-    found["Space"] = list(_space(find_data_folder(data)))
+    found["Space"] = list(_space(find_data_folder(data), find_shared_folder(data)))
     if as_json:
         output.show_json(found)
         return
@@ -87,11 +87,11 @@ def _waits(noun: str, row: dict[str, Any], name: str, done: str) -> dict[str, An
     return {"What": noun, "Id": row[NAMED[noun].id], "Name": name, "Status": row[NOUNS[noun].state], "Done": done}
 
 
-def _space(data: Path | None) -> Iterator[dict[str, Any]]:
+def _space(data: Path | None, shared: Path | None) -> Iterator[dict[str, Any]]:
     """The bytes that the folders of a Kiln on this machine take, and are free beside them."""
-    if data is None or not DataFolder(data).pool.is_dir():
+    if data is None or not DataFolder(data, shared).pool.is_dir():
         return
-    folder = DataFolder(data)
+    folder = DataFolder(data, shared)
     for path in (folder.pool, folder.buckets, folder.path):
         yield {"Where": str(path), "Taken": _taken(path), "Free": shutil.disk_usage(path).free}
 

@@ -9,7 +9,7 @@ import typer
 
 from kiln.cli.beside import settings_there
 from kiln.cli.ending import orderly
-from kiln.cli.flags import Data, DatabaseAddress
+from kiln.cli.flags import Data, DatabaseAddress, Shared
 from kiln.cli.grammar import example, group
 from kiln.cli.output import note, show_line
 from kiln.ground.clock import system_clock
@@ -35,6 +35,7 @@ def run(
     ] = None,
     data: Data = None,
     database: DatabaseAddress = None,
+    shared: Shared = None,
 ) -> None:
     """Collect what a report of a fault needs, without secrets.
 
@@ -44,7 +45,7 @@ def run(
     are masked. Nothing is changed, and it works on what is broken, too. Look
     through the file before you give it away.
     """
-    settings = settings_there(data, database)
+    settings = settings_there(data, database, shared)
     path = to_file or Path(f"kiln-support-{moment_text(system_clock())}.tar.gz")
     with orderly():
         parts = collect(settings, path, Wanted(is_anonymous=anonymous, log=log), note)

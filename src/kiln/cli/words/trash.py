@@ -9,7 +9,6 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from pathlib import Path
 from typing import Annotated, Any
 
 import typer
@@ -17,7 +16,7 @@ import typer
 from kiln.cli import exits
 from kiln.cli.beside import settings_there
 from kiln.cli.exits import Refusal
-from kiln.cli.flags import Data, DatabaseAddress
+from kiln.cli.flags import Data, DatabaseAddress, Shared
 from kiln.cli.grammar import Columns, Json, Quiet, Timeout, example, group
 from kiln.cli.naming import ambiguous, is_id
 from kiln.cli.output import Column, View, say, show_line, show_rows
@@ -28,7 +27,7 @@ from kiln.ground.units import counted
 from kiln.service import trash
 from kiln.service.assemble import Assembly, assemble
 from kiln.service.errors import SettingRefused
-from kiln.service.settings import to_seconds
+from kiln.service.settings import Settings, to_seconds
 from kiln.upkeep.restore import NotRestorable
 from kiln.upkeep.waiting import Entry
 
@@ -54,6 +53,7 @@ def show(
     *,
     data: Data = None,
     database: DatabaseAddress = None,
+    shared: Shared = None,
     quiet: Quiet = False,
     wanted: Columns = None,
     as_json: Json = False,
@@ -64,7 +64,7 @@ def show(
     that is short of room takes it sooner. Volumes are what nothing that was
     deleted names, such as layers that were merged.
     """
-    with _assembly(data, database, is_quick=True) as assembly:
+    with _assembly(settings_there(data, database, shared), is_quick=True) as assembly:
         found = trash.waiting(assembly)
     rows: list[dict[str, Any]] = [
         {
@@ -97,6 +97,7 @@ def restore(
     *,
     data: Data = None,
     database: DatabaseAddress = None,
+    shared: Shared = None,
     timeout: Timeout = 60.0,
 ) -> None:
     """Put back what was deleted, under its own ID and name.
@@ -104,7 +105,7 @@ def restore(
     An image comes back with the snapshots that it was made of. A disk comes back
     attached to nothing; one that was a system disk is a data disk then.
     """
-    with _assembly(data, database, timeout) as assembly:
+    with _assembly(settings_there(data, database, shared), timeout) as assembly:
         entries = trash.waiting(assembly).entries
         for one in [_to_id(entries, text) for text in given]:
             trash.restore(assembly, one, timeout)
@@ -123,6 +124,7 @@ def empty(
     ] = None,
     data: Data = None,
     database: DatabaseAddress = None,
+    shared: Shared = None,
     timeout: Timeout = 60.0,
 ) -> None:
     """Give the space of what was deleted back now. It cannot be had back afterwards.
@@ -132,7 +134,7 @@ def empty(
     seconds = None if older_than is None else to_seconds(older_than)
     if older_than is not None and seconds is None:
         raise SettingRefused(f"--older-than must be a duration such as 90s, 15m or 1h, not {older_than!r}")
-    with _assembly(data, database, timeout) as assembly:
+    with _assembly(settings_there(data, database, shared), timeout) as assembly:
         entries = trash.waiting(assembly).entries if given else ()
         ids = [_to_id(entries, text) for text in given or ()]
         gained, left = trash.empty(assembly, ids, seconds, timeout)
@@ -159,11 +161,9 @@ def _to_id(entries: Sequence[Entry], text: str) -> str:
 
 
 @contextmanager
-def _assembly(
-    data: Path | None, database: str | None, timeout_s: float = 0.0, *, is_quick: bool = False
-) -> Iterator[Assembly]:
+def _assembly(settings: Settings, timeout_s: float = 0.0, *, is_quick: bool = False) -> Iterator[Assembly]:
     """The database and the pool beside a server that may be running; *is_quick* for who only looks."""
-    with assemble(settings_there(data, database), say=None, is_quick=is_quick) as assembly:
+    with assemble(settings, say=None, is_quick=is_quick) as assembly:
         try:
             yield assembly
         except NotRestorable as error:

@@ -3,7 +3,8 @@
 Everything is copied into a hidden folder of the new one first, each file
 compared with its digest while it is copied; then it is moved to its place, the
 database last, without which no Kiln begins there. A kill leaves the hidden
-folder, by which the next try knows that the rest is its own and begins anew.
+folder, by which the next try knows that the rest is its own and begins anew. Where
+the deployment shares a folder that has one too, for what goes there.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ import os
 import shutil
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from hashlib import blake2b
 from pathlib import Path
 
 from kiln.buckets.facts import ATTRIBUTE
@@ -26,7 +28,7 @@ from kiln.service.backups.copying import copy, opened_below, sync_below, sync_fo
 from kiln.service.backups.errors import BackupBroken, BackupRefused
 from kiln.service.backups.examining import differs
 from kiln.service.backups.manifest import Entry, Manifest
-from kiln.service.claim import hold_as_it_is, hold_data_folder
+from kiln.service.claim import hold_as_it_is, hold_data_folder, require_mounted
 from kiln.service.databases import hold_database
 from kiln.service.datafolder import DataFolder
 from kiln.service.settings import Settings
@@ -57,22 +59,39 @@ def restore(settings: Settings, source: Path, progress: Progress) -> Manifest:
     chosen = finding.chosen(source)
     said = manifest.read(chosen)
     _refuse_newer(chosen)
-    data = settings.data
-    _require_empty(data)
+    data, at = settings.data, settings.folder
+    require_mounted(at)
+    _require_empty(at)
     data.mkdir(mode=0o711, parents=True, exist_ok=True)
     with hold_as_it_is(data), hold_database(settings):
-        draft = data / _DRAFT
-        _clear(data)
-        draft.mkdir(mode=0o700)
+        _clear(at)
+        for draft in _homes(_drafts(at)):
+            draft.mkdir(mode=0o700)
         try:
-            with _room_told(data):
-                _fetch(chosen, said, draft, progress)
+            with _room_told(at.shared):
+                _fetch(chosen, said, _drafts(at), progress)
             reach("restore_backup.fetched")
-            _place(settings, draft, data)
+            _place(settings)
         except BaseException:
-            _clear(data)
+            _clear(at)
             raise
     return said
+
+
+def _homes(at: DataFolder) -> list[Path]:
+    """The folders that are filled, the one of the database last."""
+    return list(dict.fromkeys((at.shared, at.path)))
+
+
+def _drafts(at: DataFolder) -> DataFolder:
+    """Where in them everything is fetched to first.
+
+    In a shared folder the name tells of which data folder that is: what lies beside one of another is not this try's.
+    """
+    if at.elsewhere is None:
+        return DataFolder(at.path / _DRAFT)
+    digest = blake2b(os.fsencode(at.path.resolve()), digest_size=8).hexdigest()
+    return DataFolder(at.path / _DRAFT, at.elsewhere / f"{_DRAFT}-{digest}")
 
 
 def examine_restored(settings: Settings, say: Say) -> list[Finding]:
@@ -107,31 +126,33 @@ def _refuse_newer(folder: Path) -> None:
         raise BackupBroken(f"{manifest.DATABASE} is a link") from error
 
 
-def _require_empty(data: Path) -> None:
-    if not data.exists():
-        return
-    others = sorted(path.name for path in data.iterdir() if path.name not in (*_MAY_BE_THERE, _DRAFT))
+def _require_empty(at: DataFolder) -> None:
     # What lies beside a draft that holds something is an earlier try's; the draft of one that came to its end is empty.
     # A database is placed last: where there is one beside a draft, somebody has made another Kiln of the rest since.
-    is_unfinished = (data / _DRAFT).is_dir() and any((data / _DRAFT).iterdir()) and "kiln.sqlite" not in others
-    if others and not is_unfinished:
-        hint = "Name a folder that is empty or not there yet, or move what is there aside."
-        raise BackupRefused(f"{data} is not empty: it holds {', '.join(others[:3])}", hint)
+    drafts = _homes(_drafts(at))
+    is_unfinished = any(draft.is_dir() and any(draft.iterdir()) for draft in drafts) and not at.database.exists()
+    for draft in drafts:
+        home = draft.parent
+        there = home.iterdir() if home.exists() else ()
+        others = sorted(path.name for path in there if path.name not in (*_MAY_BE_THERE, draft.name))
+        if others and not (is_unfinished and draft.is_dir()):
+            hint = "Name a folder that is empty or not there yet, or move what is there aside."
+            raise BackupRefused(f"{home} is not empty: it holds {', '.join(others[:3])}", hint)
 
 
-def _clear(data: Path) -> None:
-    """Take away what an earlier try, or this one, has made. The draft, by which that is known, goes last."""
-    if not (data / _DRAFT).is_dir():
-        return
-    for path in data.iterdir():
+def _clear(at: DataFolder) -> None:
+    """Take away what an earlier try, or this one, has made. The drafts, by which that is known, go last."""
+    drafts = [draft for draft in _homes(_drafts(at)) if draft.is_dir()]
+    for path in (path for draft in drafts for path in draft.parent.iterdir()):
         if path.name in (*manifest.SECRETS, "kiln.sqlite"):
             path.unlink()
         elif path.name in ("pool", "buckets"):
             shutil.rmtree(path)
-    shutil.rmtree(data / _DRAFT)
+    for draft in drafts:
+        shutil.rmtree(draft)
 
 
-def _fetch(source: Path, said: Manifest, draft: Path, progress: Progress) -> None:
+def _fetch(source: Path, said: Manifest, drafts: DataFolder, progress: Progress) -> None:
     """Copy each file to where it is called for in a data folder. Raises BackupBroken, OSError."""
     done, total = 0, said.bytes
 
@@ -140,11 +161,11 @@ def _fetch(source: Path, said: Manifest, draft: Path, progress: Progress) -> Non
         done += length
         progress(done, total)
 
-    pool = draft / "pool"
+    pool = drafts.pool
     pool.mkdir(mode=_POOL_MODE if os.geteuid() == 0 else 0o700)
     (pool / HIDDEN).mkdir(mode=FOLDER_MODE)
     for name, entry in sorted(said.files.items()):
-        to = _place_of(draft, name)
+        to = _place_of(drafts, name)
         to.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         try:
             with opened_below(source, name) as file:
@@ -158,16 +179,16 @@ def _fetch(source: Path, said: Manifest, draft: Path, progress: Progress) -> Non
         if fault:
             raise BackupBroken(f"{name} {fault}")
         _describe(to, name, entry)
-    sync_below(draft)
+    for draft in _homes(drafts):
+        sync_below(draft)
 
 
-def _place_of(draft: Path, name: str) -> Path:
+def _place_of(at: DataFolder, name: str) -> Path:
     folder, _, rest = name.partition("/")
-    at = DataFolder(draft)
     if folder == manifest.VOLUMES:
         return at.pool / rest
     if folder == manifest.KEYS:
-        return draft / rest
+        return at.shared / rest
     if folder == manifest.BUCKETS:
         return at.buckets / rest
     hidden = at.pool / HIDDEN
@@ -188,18 +209,21 @@ def _describe(to: Path, name: str, entry: Entry) -> None:
                 raise
 
 
-def _place(settings: Settings, draft: Path, data: Path) -> None:
+def _place(settings: Settings) -> None:
     """Move everything to its place, the database last; with PostgreSQL its rows are written there first."""
-    database = DataFolder(draft).database
+    database = _drafts(settings.folder).database
     if settings.database:
         _fill(settings.server, database)
-        for path in draft.glob(database.name + "*"):
+        for path in database.parent.glob(database.name + "*"):
             path.unlink()
-    for path in sorted(draft.iterdir(), key=lambda path: (path == database, path.name)):
-        path.rename(data / path.name)
-        reach("restore_backup.placed")
-    sync_folder(data)
-    draft.rmdir()
+    drafts = _homes(_drafts(settings.folder))
+    for draft in drafts:
+        for path in sorted(draft.iterdir(), key=lambda path: (path == database, path.name)):
+            path.rename(draft.parent / path.name)
+            reach("restore_backup.placed")
+        sync_folder(draft.parent)
+    for draft in drafts:
+        draft.rmdir()
     reach("restore_backup.done")
 
 

@@ -104,9 +104,9 @@ def take(settings: Settings, to: Path, wish: Wish, say: Say, progress: Progress)
 @contextlib.contextmanager
 def _home(settings: Settings, to: Path) -> Iterator[Path]:
     """An empty draft in the folder of the backups, which is held; it is gone afterwards, unless it was renamed."""
-    inside = settings.data.resolve()
-    if to.resolve() == inside or inside in to.resolve().parents:
-        raise BackupRefused(f"{to} lies in the data folder itself", "Name a folder of another disk.")
+    for inside, what in ((settings.data, "data folder"), (settings.folder.shared, "shared folder")):
+        if to.resolve() == inside.resolve() or inside.resolve() in to.resolve().parents:
+            raise BackupRefused(f"{to} lies in the {what} itself", "Name a folder of another disk.")
     to.mkdir(mode=0o700, parents=True, exist_ok=True)
     finding.require_home(to)
     descriptor = os.open(to, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
@@ -298,7 +298,7 @@ class _Taking:
             (draft / manifest.KEYS).mkdir(mode=0o700)
             for name in manifest.SECRETS:
                 # By a link, where the operator has put a key on another file system.
-                with contextlib.suppress(FileNotFoundError), (self._settings.data / name).open("rb") as file:
+                with contextlib.suppress(FileNotFoundError), (self._settings.folder.shared / name).open("rb") as file:
                     mode = 0o644 if name == "ca.pem" else 0o600
                     length, digest = copy(file.fileno(), draft / manifest.KEYS / name, mode, self._count)
                     files[f"{manifest.KEYS}/{name}"] = Entry(bytes=length, sha256=digest, mode=mode)
@@ -332,7 +332,7 @@ class _Taking:
             yield "the keys: without master.key and volumes.key nothing sealed or encrypted can be read"
         else:
             for name in manifest.SECRETS:
-                if not (self._settings.data / name).is_file():
+                if not (self._settings.folder.shared / name).is_file():
                     yield f"{name}, which is not there"
         if not self._wish.with_buckets:
             yield "the objects of buckets"

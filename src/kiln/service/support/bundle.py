@@ -97,7 +97,7 @@ def collect(settings: Settings, to: Path, wanted: Wanted, say: Callable[[str], N
 
 
 def _mask(settings: Settings, wanted: Wanted, records: Records | str) -> Mask:
-    secrets, names = of_settings(settings) | of_files(settings.data), {socket.gethostname(), settings.host}
+    secrets, names = of_settings(settings) | of_files(settings.folder.shared), {socket.gethostname(), settings.host}
     if not isinstance(records, str):
         with records.database.read() as tx:
             secrets |= of_rows(tx, records.sealer)
@@ -160,7 +160,8 @@ def _release() -> str:
 
 
 def _settings(settings: Settings) -> dict[str, str]:
-    told = {one.name: str(getattr(settings, one.name)) for one in fields(settings)}
+    given = {one.name: getattr(settings, one.name) for one in fields(settings)}
+    told = {name: "" if value is None else str(value) for name, value in given.items()}
     return told | {one.name: MASK for one in described().values() if one.is_secret and told[one.name]}
 
 
