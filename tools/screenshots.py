@@ -15,6 +15,7 @@ ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
 from kiln.client.client import Client  # noqa: E402 - the checkout is to be found first.
+from tests.browser.hands import Mouse  # noqa: E402
 from tests.browser.story import Story  # noqa: E402
 from tests.browser.windows import open_browser, open_window  # noqa: E402
 from tests.guests import build_guest, open_reachable  # noqa: E402
@@ -42,7 +43,7 @@ def main() -> None:
                 window.page.screenshot(path=PICTURES / f"{name}.png")
                 print(f"docs/pictures/{name}.png")
 
-            Story(window.page, client, shoot).tell(build_guest(folder / "guest.qcow2"))
+            Story(Mouse(window.page), client, shoot).tell(build_guest(folder / "guest.qcow2"))
 
 
 if __name__ == "__main__":

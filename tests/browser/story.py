@@ -16,6 +16,7 @@ from kiln.client import waiters
 from kiln.client.client import Client
 from kiln.console.texts import Texts
 from kiln.guest.image import READY
+from tests.browser.hands import Keyboard, Mouse
 
 TYPE = "ecs.t5-lc2m1.nano"
 PATH = "/data0/demo"
@@ -37,30 +38,22 @@ _ANSWERED = f"""([line, answer]) => {{
   return below.length > 0 && [answer, ">> error"].some(one => below.at(-1).includes(one))
 }}"""
 
-#: A hand that holds a file, and lets it go over the place for files.
-_HOLD = """() => {
-  const held = document.createElement("input")
-  held.type = "file"
-  held.id = "held"
-  document.body.append(held)
-}"""
-_DROP = """() => {
-  const moved = new DataTransfer()
-  moved.items.add(document.getElementById("held").files[0])
-  document.getElementById("files-drop").dispatchEvent(new DragEvent("drop", {dataTransfer: moved, cancelable: true}))
-}"""
-
 t = Texts("en")
 
 
 @dataclass
 class Story:
-    """Who tells it: a *page* of who has signed in, a *client* to wait with, and who takes a picture of that name."""
+    """Who tells it: *hands* on a page of who has signed in, a *client* to wait with, and who takes pictures."""
 
-    page: Any
+    hands: Mouse | Keyboard
     client: Client
     shoot: Callable[[str], None]
     terminals: int = 0  #: That were joined.
+
+    @property
+    def page(self) -> Any:
+        """What the hands are on."""
+        return self.hands.page
 
     def tell(self, disk: Path) -> None:
         """All of it, with the small guest's disk. Raises AssertionError."""
@@ -86,14 +79,12 @@ class Story:
         self.delete("images", image, "DeleteImage")
 
     def bring_in(self, disk: Path) -> str:
-        """Drop a disk's file on the page and import it; returns the image, when it can be run."""
+        """Hand a disk's file over to the page and import it; returns the image, when it can be run."""
         page = self.page
         page.goto("/console/files")
-        page.evaluate(_HOLD)
-        page.set_input_files("#held", disk)
-        page.evaluate(_DROP)
+        self.hands.hand_over(disk)
         page.wait_for_url("**/console/images/ImportImage?*", timeout=_PATIENCE_MS)
-        page.get_by_label("ImageName").fill("golden")
+        self.hands.fill("ImageName", "golden")
         self.shoot("import")
         self.check_and("do.ImportImage")
         return self.made("image", "Available")
@@ -104,9 +95,9 @@ class Story:
         page.goto(f"/console/images/{image}")
         if name == "web":
             self.shoot("image")
-        page.get_by_role("link", name=t("do.RunInstances")).click()
-        page.get_by_label("InstanceType").first.fill(TYPE)
-        page.get_by_label("InstanceName").first.fill(name)
+        self.hands.press(t("do.RunInstances"))
+        self.hands.fill("InstanceType", TYPE)
+        self.hands.fill("InstanceName", name)
         if name == "web":
             self.shoot("run")
         self.check_and("do.RunInstances")
@@ -116,12 +107,12 @@ class Story:
         """Make an image of a running instance; returns it, when it is there."""
         page = self.page
         page.goto(f"/console/instances/{instance}")
-        page.get_by_role("link", name=t("do.CreateImage")).click()
-        page.get_by_label("ImageName").fill(name)
-        page.get_by_role("button", name=t("form.check")).click()
+        self.hands.press(t("do.CreateImage"))
+        self.hands.fill("ImageName", name)
+        self.hands.press(t("form.check"))
         page.get_by_text(t("form.would")).wait_for()
         self.shoot("create-image")
-        page.get_by_role("button", name=t("do.CreateImage")).click()
+        self.hands.press(t("do.CreateImage"))
         image = self.made("image", "Available")
         page.goto("/console/images")
         self.shoot("images")
@@ -131,22 +122,22 @@ class Story:
         """Stop an instance, give it a new system disk of an image, and start it."""
         page = self.page
         page.goto(f"/console/instances/{instance}")
-        page.get_by_role("link", name=t("do.StopInstance")).click()
+        self.hands.press(t("do.StopInstance"))
         self.check_and("do.StopInstance")
         self.seen("Stopped")
-        page.get_by_role("link", name=t("do.ReplaceSystemDisk")).click()
-        page.get_by_label("ImageId").first.fill(image)
+        self.hands.press(t("do.ReplaceSystemDisk"))
+        self.hands.fill("ImageId", image)
         self.check_and("do.ReplaceSystemDisk")
         page.goto(f"/console/instances/{instance}")
-        page.get_by_role("button", name=t("do.StartInstance")).click()
+        self.hands.press(t("do.StartInstance"))
         self.seen("Running")
 
     def delete(self, noun: str, which: str, action: str) -> None:
         """Delete an instance or an image, although it is in use."""
         page = self.page
         page.goto(f"/console/{noun}/{which}")
-        page.get_by_role("link", name=t(f"do.{action}")).click()
-        page.get_by_label("Force").first.select_option("true")
+        self.hands.press(t(f"do.{action}"))
+        self.hands.choose("Force", "true")
         self.check_and(f"do.{action}")
         page.wait_for_url(f"**/console/{noun}*")
         assert page.request.get(f"/console/{noun}/{which}").status == http.client.NOT_FOUND
@@ -182,9 +173,9 @@ class Story:
         """Have the form say what it would do, where it can, and then do it."""
         check = self.page.get_by_role("button", name=t("form.check"), exact=True)
         if check.count():
-            check.click()
+            self.hands.press(t("form.check"))
             self.page.get_by_text(t("form.would")).wait_for()
-        self.page.get_by_role("button", name=t(text), exact=True).click()
+        self.hands.press(t(text))
 
     def made(self, noun: str, state: str) -> str:
         """The ID of the thing whose page is shown now, when it has that state."""

@@ -1,4 +1,7 @@
-"""The main job from the link that a start prints to the last deletion, with real machines, by what one sees alone."""
+"""The main job from the link that a start prints to the last deletion, with real machines, by what one sees alone.
+
+Once with a mouse, and once with the keyboard alone: terminals, the file that is brought, and all.
+"""
 
 from __future__ import annotations
 
@@ -7,6 +10,7 @@ from contextlib import closing
 import pytest
 
 from kiln.client.client import Client
+from tests.browser.hands import Keyboard, Mouse
 from tests.browser.story import PICTURES, Story
 from tests.browser.windows import open_window
 from tests.guests import build_guest, reachable  # noqa: F401 - a fixture.
@@ -15,7 +19,8 @@ from tests.warm import start_kiln
 pytestmark = [pytest.mark.browser, pytest.mark.vm, pytest.mark.slow_vm, pytest.mark.timeout(900)]
 
 
-def test_the_main_job_is_done_in_a_browser(browser, reachable):  # noqa: F811 - the fixture.
+@pytest.mark.parametrize("hands", [Mouse, Keyboard])
+def test_the_main_job_is_done_in_a_browser(browser, reachable, hands):  # noqa: F811 - the fixture.
     seen = []
     with start_kiln(reachable / "data", machines="qemu", accel="tcg") as served:
         link = next(line.split()[-1] for line in served.log.read_text().splitlines() if line.startswith("console "))
@@ -23,6 +28,6 @@ def test_the_main_job_is_done_in_a_browser(browser, reachable):  # noqa: F811 - 
         with closing(client), open_window(browser, served.endpoint) as window:
             window.page.goto(link)
             window.page.wait_for_url("**/console/")
-            Story(window.page, client, seen.append).tell(build_guest(reachable / "guest.qcow2"))
+            Story(hands(window.page), client, seen.append).tell(build_guest(reachable / "guest.qcow2"))
 
     assert sorted(seen) == sorted(PICTURES)
