@@ -6,6 +6,7 @@ from kiln.console.nouns.cells import cell, mood
 from kiln.console.pages.images import IMAGES
 from kiln.store.images import images
 from tests.clouds import OTHER, make_cloud
+from tests.console.hostile import an_import
 from tests.console.window import open_window
 from tests.operations.images.gallery import FAR, an_image, share, with_two_regions
 from tests.stock import an_instance
@@ -111,3 +112,11 @@ def test_tables_are_headed_in_the_visitors_language(window):
     assert "镜像中的磁盘" in page.words
     assert "可用" in page.words
     assert ("h2", {"title": "The disks."}) in page.tags
+
+
+def test_what_a_task_is_about_is_a_link(window):
+    task = an_import(window.cloud)
+    (image,) = window.cloud.call("DescribeImages", Status="ALL")["Images"]["Image"]
+
+    for page in (window.get("/tasks"), window.get(f"/tasks/{task}")):
+        assert ("a", {"href": f"/console/images/{image['ImageId']}"}) in page.tags

@@ -15,13 +15,14 @@ from __future__ import annotations
 import asyncio
 import json
 import threading
-from collections.abc import Awaitable, Callable, Mapping, MutableMapping
+from collections.abc import Awaitable, Callable, MutableMapping
 from contextlib import suppress
 from typing import Any
 
 from kiln.client.client import AnswerBroken, ApiFailure, Client
 from kiln.client.feed import Feed, Heard
 from kiln.client.transport import Unreachable
+from kiln.console.nouns.noun import noun_of
 from kiln.console.sessions import Keys
 from kiln.ground.journal import Journal
 
@@ -34,7 +35,6 @@ Send = Callable[[Message], Awaitable[None]]
 MOST = 128  #: Browsers that are told at a time; of these any account may have all that no other wants.
 BEAT_S = 10.0  #: So often something is sent in any case, and it is asked whether the session lives.
 _WAITING = 200  #: Things that wait to be told to one browser.
-_NOUNS: Mapping[str, str] = {"m": "images", "s": "snapshots", "d": "disks", "i": "instances", "t": "tasks"}
 _BREAKS = (ApiFailure, AnswerBroken, Unreachable, OSError, EOFError)
 
 
@@ -178,6 +178,6 @@ def _resource_of(heard: Heard) -> str:
 
 
 def _spell(resource: str, word: str) -> bytes:
-    noun = _NOUNS.get(resource.partition("-")[0], "")
+    noun = noun_of(resource)
     data = json.dumps({"noun": noun, "id": resource})
     return f"event: {word}\ndata: {data}\n\n".encode()

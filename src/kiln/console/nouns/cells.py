@@ -7,7 +7,7 @@ from typing import Any
 from urllib.parse import quote
 
 from kiln.client.catalogue import Part
-from kiln.console.nouns.noun import PLACES, Noun
+from kiln.console.nouns.noun import PLACES, Noun, noun_of
 from kiln.declare.states import BROKEN, IDLE, WELL
 from kiln.ground.values import dataclass
 
@@ -59,8 +59,9 @@ def cell(name: str, value: Any, noun: Noun | None = None, row: Mapping[str, Any]
         return Cell(text, mood=mood(text), percent=min(100, int(progress)) if is_under_way else None)
     if noun is not None and name == noun.id and text:
         return Cell(text, f"/{noun.name}/{quote(text, safe='')}")
-    if name in PLACES and text:
-        return Cell(text, f"/{PLACES[name]}/{quote(text, safe='')}")
+    place = PLACES.get(name) or (noun_of(text) if name == "ResourceId" else "")
+    if place and text:
+        return Cell(text, f"/{place}/{quote(text, safe='')}")
     return Cell(text)
 
 

@@ -30,6 +30,15 @@ PLACES: Mapping[str, str] = {
 }
 
 
+#: The same by the beginning of an ID, where what it is of is not said.
+_BY_PREFIX: Mapping[str, str] = {"m": "images", "s": "snapshots", "d": "disks", "i": "instances", "t": "tasks"}
+
+
+def noun_of(resource: str) -> str:
+    """Where the page of a resource lies, by its ID; empty of what has none."""
+    return _BY_PREFIX.get(resource.partition("-")[0], "")
+
+
 @dataclass(frozen=True)
 class Tab:
     """A part of a listing, by a filter that it fixes."""
