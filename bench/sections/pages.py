@@ -66,7 +66,6 @@ def _cold(it: Bench, visitor: Visitor, found: dict[str, str]) -> None:
     for at, path in found.items():
         if at.endswith(_TERMINAL):
             continue
-        visitor.forget_files()
         page = visitor.get(path)
         files = brought(page.text)
         requests[at] = float(1 + len(files))

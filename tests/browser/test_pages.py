@@ -10,8 +10,10 @@ import contextlib
 
 import pytest
 
+from kiln.console.app import CHANGES
 from kiln.console.asking import ROOT
 from kiln.console.pages import PAGES
+from kiln.ground.units import KiB
 from tests.browser.stocked import open_stocked
 from tests.browser.visiting import Visitor, ways
 from tests.browser.windows import open_window, violations
@@ -35,6 +37,7 @@ BY_HAND = {
     "/instances/{id}/StartInstance": "a button does it at once, without a form to be filled in",
 }
 SHOWN = [page.at for page in PAGES if page.method == "GET" and page.at not in NO_PAGES]
+LIGHT = [page.at for page in PAGES if page.method == "GET" and page.at in SHOWN and not page.is_heavy]
 #: A page for each template: without script, pages of one template differ by their words alone.
 BY_TEMPLATE = {page.template: page.at for page in PAGES if page.at in SHOWN and page.method == "GET"}
 _PHONE = {"width": 360, "height": 740}
@@ -103,6 +106,24 @@ def test_keeps_nobody_out_in_light_or_dark_or_on_a_telephone(opened, found, at):
 
     assert (in_light, in_dark, wider) == ([], [], 0)
     opened(at).check()
+
+
+@pytest.mark.parametrize("at", LIGHT)
+def test_asks_for_two_things_and_little_in_a_browser_that_has_never_been_here(opened, browser, stocked, found, at):
+    session = opened(at).page.context.storage_state()
+    with open_window(browser, stocked.endpoint, storage_state=session) as window:
+        seen = []
+        window.page.on("request", lambda request: seen.append(request))  # noqa: PLW0108 - it takes no builtin.
+        window.page.goto(found[at])
+        # What tells of changes is no part of the page: it goes on for as long as the page is seen.
+        asked = [one for one in seen if one.url != f"{stocked.endpoint}{ROOT}{CHANGES}"]
+        sizes = [one.sizes()["responseBodySize"] for one in asked]
+
+    names = [one.url.rpartition("/")[2] for one in asked[1:]]
+    assert asked[0].url == f"{stocked.endpoint}{found[at]}"
+    assert names == ([] if at in APART else ["console.js"])
+    assert min(sizes) > 0
+    assert sum(sizes) < 30 * KiB
 
 
 @pytest.mark.parametrize("at", BY_TEMPLATE.values(), ids=BY_TEMPLATE)

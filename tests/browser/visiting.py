@@ -12,7 +12,6 @@ from typing import NamedTuple
 from urllib.parse import urlencode, urljoin, urlsplit
 
 from kiln.console.asking import ROOT
-from kiln.console.rendering import WARM
 from kiln.console.routing import Routes
 from kiln.console.visit import Page
 
@@ -77,10 +76,6 @@ class Visitor:
             self._connection = http.client.HTTPConnection(self.host, timeout=_TIMEOUT_S)
         self._connection.request(method, path, form, dict(headers))
         return self._connection.getresponse()
-
-    def forget_files(self) -> None:
-        """Have no file any more that a page brought: pages may go by a cookie that says so."""
-        self.cookies = {name: value for name, value in self.cookies.items() if not name.startswith(WARM)}
 
     def close(self) -> None:
         if self._connection is not None:

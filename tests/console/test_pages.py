@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+from base64 import b64encode
 from html.parser import HTMLParser
 from urllib.parse import quote
 
@@ -10,6 +12,7 @@ import pytest
 from kiln.console.app import PAGES
 from kiln.console.asking import CONTENT_POLICY, GUARDS
 from kiln.console.pages import MENU
+from kiln.console.style import STYLE
 from kiln.console.visit import Page
 from kiln.ground.units import KiB
 from tests.console.hostile import NAME
@@ -51,8 +54,8 @@ class Reader(HTMLParser):
         for name in ("src", "href", "action"):
             if not (given.get(name) or "/console").startswith(("/console", "#", "data:,")):
                 self.faults.append(f"{tag} {name}={given[name]}")
-        if tag in ("script", "style") and "src" not in given:
-            self.faults.append(f"inline {tag}")
+        if tag == "script" and "src" not in given:
+            self.faults.append("inline script")
         if tag == "label":
             self.labelled.add(given.get("for"))
         if tag in ("select", "textarea") or (tag == "input" and given.get("type") != "hidden"):
@@ -64,6 +67,8 @@ class Reader(HTMLParser):
         assert self.open.pop() == tag
 
     def handle_data(self, data):
+        if "style" in self.open and data != STYLE:
+            self.faults.append("a style that is not ours")
         if "\u202e" in data and not _PLAIN & set(self.open):
             self.faults.append(f"a mark that turns the direction, in {self.open}")
 
@@ -89,24 +94,13 @@ def test_the_hostile_names_are_on_the_pages(looker):
 
 
 @pytest.mark.parametrize("page", [page for page in GETS if not page.is_heavy], ids=titled)
-def test_is_small_and_asks_for_one_file_beside_itself(shared, page):
-    cold = shared.other()
-    cold.sign_in()
-    cold.cookies = {name: value for name, value in cold.cookies.items() if "warm" not in name}
+def test_is_small_and_asks_for_one_file_beside_itself(looker, page):
+    answer = looker.get(path_of(page, looker))
 
-    first = cold.get(path_of(page, cold))
-    second = cold.get(path_of(page, cold))
-
-    files = [[given for tag, given in answer.tags if tag in ("script", "link")] for answer in (first, second)]
-    brought = [[one.get("src") or one.get("href") for one in found] for found in files]
-    assert [one for one in brought[0] if one != "data:,"] == [one for one in brought[1] if one.endswith(".css")]
-    # The style is there from the first page on: the second asks for the script alone.
-    assert len(brought[1]) == 3
-    assert (
-        first.sent + sum(cold.get(one.removeprefix("/console")).sent for one in brought[0] if one != "data:,")
-        < 30 * KiB
-    )
-    assert second.sent + cold.get(brought[1][2].removeprefix("/console")).sent < 30 * KiB
+    files = [given.get("src") or given.get("href") for tag, given in answer.tags if tag in ("script", "link")]
+    icon, script = files
+    assert (icon, script.rpartition("/")[2]) == ("data:,", "console.js")
+    assert answer.sent + looker.get(script.removeprefix("/console")).sent < 30 * KiB
 
 
 @pytest.mark.parametrize("page", [*GETS, *CHANGES], ids=titled)
@@ -120,9 +114,11 @@ def test_has_every_guard_and_sends_who_has_not_signed_in_to_where_one_signs_in(s
 
 def test_the_policy_lets_nothing_run_that_is_not_a_file_of_ours():
     policy = dict(one.strip().split(" ", 1) for one in CONTENT_POLICY.split(";"))
+    style = b64encode(hashlib.sha256(STYLE.encode()).digest()).decode()
 
     assert policy["default-src"] == "'none'"
-    assert {policy[name] for name in ("script-src", "style-src", "connect-src", "form-action")} == {"'self'"}
+    assert {policy[name] for name in ("script-src", "connect-src", "form-action")} == {"'self'"}
+    assert policy["style-src"] == f"'self' 'sha256-{style}'"
     assert {policy[name] for name in ("frame-ancestors", "base-uri")} == {"'none'"}
 
 

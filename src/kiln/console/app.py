@@ -21,7 +21,6 @@ from kiln.console.asking import (
     Asked,
     Malformed,
     Pairs,
-    cookie,
     go_to,
     of_scope,
     pairs,
@@ -31,7 +30,7 @@ from kiln.console.attempts import TooMany
 from kiln.console.changes import Changes
 from kiln.console.pages import MENU, PAGES
 from kiln.console.pages.entrance import LANGUAGE_COOKIE
-from kiln.console.rendering import WARM, Renderer
+from kiln.console.rendering import Renderer
 from kiln.console.routing import Routes
 from kiln.console.sessions import COOKIE, KEYS_GONE, Keys, Session
 from kiln.console.static import Static
@@ -179,8 +178,7 @@ class Console:
 
     def _shown(self, template: str, visit: Visit, shown: Any, status: int = 200) -> Answer:
         body = self._renderer.render(template, visit, shown)
-        warm = () if visit.asked.cookie(WARM) else (cookie(WARM, "1", visit.asked),)
-        return Answer(status=status, body=body, headers=(*visit.headers, *warm))
+        return Answer(status=status, body=body, headers=tuple(visit.headers))
 
 
 def read_form(asked: Asked, body: bytes) -> Pairs:

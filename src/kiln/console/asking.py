@@ -8,6 +8,7 @@ from dataclasses import field
 from typing import Any
 from urllib.parse import parse_qsl, quote, urlsplit
 
+from kiln.console import style
 from kiln.console.hosts import is_loopback
 from kiln.ground.values import dataclass
 
@@ -21,10 +22,11 @@ FORM = "application/x-www-form-urlencoded"  #: The type of what a browser's form
 _MOST_FIELDS = 2000
 _WORTH_PACKING = 1024  #: Bytes; less fits into one packet as it is.
 
-#: What a browser may do with an answer of ours. Nothing is inline and nothing comes from elsewhere, so that a name with
-#: a script in it is a name.
+#: What a browser may do with an answer of ours. Nothing is inline but the style that we know by its hash, and nothing
+#: comes from elsewhere, so that a name with a script in it is a name.
 CONTENT_POLICY = (
-    "default-src 'none'; style-src 'self'; script-src 'self'; img-src 'self' data:; connect-src 'self'; "
+    f"default-src 'none'; style-src 'self' {style.SOURCE}; "
+    "script-src 'self'; img-src 'self' data:; connect-src 'self'; "
     "form-action 'self'; frame-ancestors 'none'; base-uri 'none'"
 )
 GUARDS: tuple[tuple[str, str], ...] = (

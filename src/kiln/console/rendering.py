@@ -10,14 +10,12 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from kiln.console.asking import ROOT, query
 from kiln.console.static import Static
+from kiln.console.style import STYLE
 from kiln.console.texts import LANGUAGES
 from kiln.console.visit import Visit, Way
 from kiln.console.wording import bare, label, prose, status
 
 TEMPLATES = Path(__file__).parent / "templates"
-
-#: Says that a browser has been here, and so has the style: a page asks it for one file beside itself, never for two.
-WARM = "kiln_warm"
 
 
 class Renderer:
@@ -33,7 +31,7 @@ class Renderer:
             lstrip_blocks=True,
         )
         self._environment.globals.update(
-            {"root": ROOT, "static": static.url, "menu": menu, "languages": LANGUAGES, "query": query}
+            {"root": ROOT, "style": STYLE, "static": static.url, "menu": menu, "languages": LANGUAGES, "query": query}
         )
         self._environment.globals.update({"label": label, "status": status})
         self._environment.filters.update({"prose": prose, "bare": bare})
@@ -52,6 +50,5 @@ class Renderer:
             "here": visit.asked.path,
             "here_whole": visit.asked.path + query(visit.asked.query),
             "notices": notices,
-            "is_warm": bool(visit.asked.cookie(WARM)),
         }
         return self._environment.get_template(template).render({**around, **shown}).encode()

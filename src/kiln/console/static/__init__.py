@@ -1,4 +1,4 @@
-"""What pages bring with them: the style, and what others made, each under a name that changes with its content."""
+"""What pages bring with them: scripts, and the style of what others made, each named by its content too."""
 
 from __future__ import annotations
 
