@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 
 import pytest
 
 from kiln.console.pages import lineage
+from kiln.declare.metrics import REQUESTS
 from tests.clouds import OTHER
 from tests.stock import an_instance
 
@@ -34,6 +36,14 @@ def rows(page):
         re.sub(r"<[^>]+>", " ", cell).split()[1]
         for cell in re.findall(r"<th scope=\"row\">(.*?)</th>", page.text, re.DOTALL)
     ]
+
+
+def calls():
+    """How often each action was called so far."""
+    found = Counter()
+    for (action, *_), spread in REQUESTS.series().items():
+        found[action] += sum(spread.counts)
+    return found
 
 
 def test_shows_what_was_made_of_what_in_order_with_rails(window, line):
@@ -86,6 +96,37 @@ def test_a_long_lineage_has_pages_and_its_rails_go_on(window, line, monkeypatch)
     assert len(rows(page)) == 2
     assert after
     assert rows(window.get(after[1])) != rows(page)
+
+
+def test_every_node_and_every_source_is_a_link_however_long_its_name(window, line):
+    page = window.get("/lineage")
+
+    links = [given for tag, given in page.tags if tag == "a"]
+    named = {given["href"]: given.get("title", "") for given in links}
+    snapshot = window.cloud.call("DescribeSnapshots")["Snapshots"]["Snapshot"][0]
+    # As the first cell of its own row, and as what the image was made of.
+    assert named["/console/snapshots/{SnapshotId}".format(**snapshot)] == snapshot["SnapshotName"]
+    assert "/console/lineage/{SnapshotId}".format(**snapshot) in named
+    assert "/console/lineage/{base}".format(**line) in named
+
+
+def test_reads_the_newest_of_each_and_what_they_were_made_of_and_asks_for_nothing_twice(window, line, monkeypatch):
+    cloud = window.cloud
+    (gone,) = cloud.call("DescribeDisks", InstanceId=line["runner"])["Disks"]["Disk"]
+    cloud.call("DeleteInstance", InstanceId=line["runner"], Force=True)
+    cloud.settle()
+    an_instance(cloud, name="newest")
+    monkeypatch.setattr(lineage, "_MOST", 1)
+    before = calls()
+
+    page = window.get("/lineage/{base}".format(**line))
+
+    asked = calls() - before
+    assert "base" in rows(page)
+    assert "Only the newest 1 of each kind" in page.words
+    assert gone["DiskId"] in window.get("/lineage").text
+    # The newest disk, the one that is gone, and that of which the image was made.
+    assert asked["DescribeDisks"] == 3
 
 
 def test_what_there_is_not_has_no_lineage(window, line):

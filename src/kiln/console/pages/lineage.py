@@ -19,8 +19,7 @@ from kiln.ground.values import dataclass
 
 AT = "/lineage"
 ROWS = 60  #: On a page, which is to stay small.
-_PAGES = 2  #: Of each listing that are read: a page has to be there soon, however many things there are.
-_PAGE = 100
+_MOST = 100  #: Of each kind that are read at a time: a page has to be there soon, however many things there are.
 _ROUNDS = 3  #: In which things are asked for by their IDs, since something on the page was made of them.
 _MOST_DEPTH = 99
 
@@ -54,7 +53,7 @@ class Row:
     href: str  #: The page of the thing itself; empty of what is missing.
     from_here: str  #: The lineage around it; empty of what has no more of it to show.
     state: Cell | None
-    made_of: tuple[str, ...]  #: Names, for who does not see rails.
+    made_of: tuple[Node, ...]  #: For who does not see rails.
     left: int  #: Neighbours that are not shown.
     images: int  #: Of a fold: how many it stands for.
 
@@ -144,7 +143,7 @@ def _shown(visit: Visit, cut: cutting.Around, *, is_part: bool) -> dict[str, Any
         "ways": {name: here + query([*kept, ("from", str(number))]) for name, number in pages.items()},
         "is_folded": _is_folded(visit),
         "is_part": is_part,
-        "read": _PAGES * _PAGE,
+        "read": _MOST,
     }
 
 
@@ -158,7 +157,7 @@ def _rows(cut: cutting.Around, rows: Sequence[rails.Row]) -> Iterator[Row]:
             "" if node.is_missing else _href(node),
             "" if node.is_missing or node.kind is Kind.FOLD else f"{AT}/{quote(row.id, safe='')}",
             Cell(node.status, mood=mood_of(node.status)) if node.status else None,
-            tuple(nodes[source].name or source for source in cut.lineage.above[row.id]),
+            tuple(nodes[source] for source in cut.lineage.above[row.id]),
             cut.left_above.get(row.id, 0) + cut.left_below.get(row.id, 0),
             sum(held.startswith("m-") for held in node.holds),
         )
@@ -189,36 +188,34 @@ def _deletion(lineage: Lineage, one: str) -> Mapping[str, Any]:
 def _gather(visit: Visit, wanted: Iterable[str]) -> tuple[Lineage, bool]:
     """The newest of everything, *wanted* things and what those were made of; and whether there is more than that."""
     found: dict[str, list[Mapping[str, Any]]] = {}
-    is_part = False
+    is_part: dict[str, bool] = {}
     for name, source in _SOURCES.items():
-        found[name] = []
-        for page in range(1, _PAGES + 1):
-            given = {**source.fixed, "PageNumber": page, "PageSize": _PAGE}
-            answer = visit.call(source.action, given)
-            found[name] += answer[source.outer][source.inner]
-            if len(found[name]) >= answer["TotalCount"]:
-                break
-        else:
-            is_part = True
+        answer = visit.call(source.action, {**source.fixed, "PageSize": _MOST})
+        found[name] = answer[source.outer][source.inner]
+        is_part[name] = len(found[name]) < answer["TotalCount"]
     lineage = read(**found)
+    asked: set[str] = set()
     missing = [one for one in wanted if one not in lineage.nodes]
-    for _ in range(_ROUNDS if is_part or missing else 0):
-        missing += [one for one, node in lineage.nodes.items() if node.is_missing]
-        answered = [_ask_for(visit, name, missing, found) for name in _SOURCES]
+    for _ in range(_ROUNDS):
+        missing += [one for one, node in lineage.nodes.items() if node.is_missing and is_part[_NOUNS[node.kind]]]
+        answered = [_ask_for(visit, name, missing, asked, found) for name in _SOURCES]
         if not any(answered):
             break
         lineage, missing = read(**found), []
-    return lineage, is_part
+    return lineage, any(is_part.values())
 
 
-def _ask_for(visit: Visit, name: str, ids: Iterable[str], found: dict[str, list[Mapping[str, Any]]]) -> bool:
-    """Ask for things by their IDs; whether any is there."""
-    wanted = [one for one in ids if _PREFIXES.get(one.partition("-")[0]) == name][:_PAGE]
+def _ask_for(
+    visit: Visit, name: str, ids: Iterable[str], asked: set[str], found: dict[str, list[Mapping[str, Any]]]
+) -> bool:
+    """Ask for things by their IDs, of which none is *asked* for twice; whether any is there."""
+    wanted = [one for one in ids if _PREFIXES.get(one.partition("-")[0]) == name and one not in asked][:_MOST]
     if not wanted:
         return False
+    asked.update(wanted)
     source = _SOURCES[name]
     by_ids = ",".join(wanted) if name == "images" else wanted
-    answer = visit.call(source.action, {**source.fixed, source.by_ids: by_ids, "PageSize": _PAGE})
+    answer = visit.call(source.action, {**source.fixed, source.by_ids: by_ids, "PageSize": _MOST})
     rows = answer[source.outer][source.inner]
     found[name] += rows
     return bool(rows)
