@@ -48,6 +48,8 @@ _PRIVATE = re.compile(r"\b172\.(1[6-9]|2[0-9]|3[01])\.[0-9]+\.[0-9]+\b")
 _PRIVATE_KEY = re.compile(r"(-----BEGIN RSA PRIVATE KEY-----\\n).*?(\\n-----END RSA PRIVATE KEY-----\\n)")
 _RSA = re.compile(r"\bssh-rsa AAAAB3Nza[0-9A-Za-z+/=]+")
 _FINGERPRINT = re.compile(r"\b[0-9a-f]{2}(:[0-9a-f]{2}){15}\b")
+#: What files take is the file system's to say.
+_TAKEN = re.compile(r'("Bytes": )[1-9][0-9]*')
 _PUBLIC = re.compile(r"\b127\.[0-9]+\.[0-9]+\.[0-9]+\b")
 
 
@@ -130,6 +132,7 @@ def _ask_who_and_where(story: Story) -> None:
 def _look_back(story: Story) -> None:
     asked = {"LookupAttribute__1__Key": "EventName", "LookupAttribute__1__Value": "CreateImage"}
     story.ask("LookupEvents", **asked, Direction="FORWARD", MaxResults=1)
+    story.ask("DescribeStorage")
 
 
 def _join_a_console(story: Story) -> None:
@@ -427,6 +430,7 @@ def _plain(text: str) -> str:
         (_PRIVATE, "172.31.0.{}"),
         (_PUBLIC, "127.64.0.{}"),
     )
+    text = _TAKEN.sub(r"\g<1>196608", text)
     text = _EVENT.sub(rf'\g<1>"{REQUEST_ID}"', text)
     for pattern, example in examples:
         found = dict.fromkeys(one.group() for one in pattern.finditer(text))

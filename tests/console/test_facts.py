@@ -2,14 +2,40 @@
 
 from __future__ import annotations
 
+import re
+
 from kiln.console.nouns.cells import cell, mood
 from kiln.console.pages.images import IMAGES
+from kiln.ground.units import KiB
 from kiln.store.images import images
 from tests.clouds import OTHER, make_cloud
 from tests.console.hostile import an_import
 from tests.console.window import open_window
 from tests.operations.images.gallery import FAR, an_image, share, with_two_regions
 from tests.stock import an_instance
+
+
+def test_the_first_page_says_what_the_account_takes_in_the_pool_and_goes_with_what_changes(window):
+    instance = an_instance(window.cloud)
+    window.cloud.call("CreateImage", InstanceId=instance.id)
+    window.cloud.settle()
+
+    page = window.get("/")
+
+    cells = re.findall(r"<td>(.*?)</td><td>(\d+)</td><td>([\d.]+)</td>", page.text)
+    assert [(name, count) for name, count, _ in cells] == [
+        ("Disks, what they write to", "1"),
+        ("Snapshots and images", "1"),
+        ("No snapshot&#39;s any more, but a disk stands on it", "0"),
+        ("Waiting to be swept", "0"),
+        ("In the trash, until its grace is over", "0"),
+    ]
+    taken = [one["Bytes"] for one in window.cloud.call("DescribeStorage")["Uses"]["Use"]]
+    assert min(taken[:2]) > 0
+    assert [float(kib) for _, _, kib in cells] == [size / KiB for size in taken]
+    assert "How many volumes a disk is made of: 2 (1 disks)" in page.words
+    (live,) = (given for tag, given in page.tags if given.get("id") == "all")
+    assert (live["data-follows"], live["hx-get"], live["hx-select"]) == ("*", "/console/", "#all")
 
 
 def test_an_image_says_who_runs_on_it_and_whom_it_is_shared_with(window):

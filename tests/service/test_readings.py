@@ -50,7 +50,7 @@ def test_tell_of_a_capture_and_its_chain(cloud):
     assert found.since(before, "kiln_task_duration_seconds_count", action="CreateImage", outcome="done") == 1
     assert found("kiln_volumes", kind="layer", state="ready") == 1
     assert (found("kiln_chain_depth_max"), found("kiln_chain_depth_mean")) == (2, 2)
-    assert found("kiln_pool_bytes", kind="layer") > 0
+    assert found("kiln_pool_bytes", kind="named") > 0
     assert found("kiln_pool_bytes", kind="head") > 0
     assert found("kiln_pool_bytes", kind="trash") == 0
     assert found.since(before, "kiln_fsync_duration_seconds_count", of="pool") > 0

@@ -9,6 +9,7 @@ from typing import Any, Generic, TypeVar
 from kiln.buckets.port import Buckets
 from kiln.calls.agents import Agents
 from kiln.calls.grace import Grace
+from kiln.calls.holdings import HoldingsWatch
 from kiln.calls.lengths import LengthWatch
 from kiln.calls.origin import Origin
 from kiln.calls.plane import Plane
@@ -53,6 +54,7 @@ class Ports:
     quota_watch: QuotaWatch = field(default_factory=QuotaWatch)
     length_watch: LengthWatch = field(default_factory=LengthWatch)
     agents: Agents = field(default_factory=Agents)
+    holdings: HoldingsWatch = field(default_factory=HoldingsWatch)
     terminals: Terminals = field(default_factory=Terminals)
     outbox: Outbox = field(default_factory=Outbox)
     may_call: CallsOut = field(default_factory=CallsOut)  #: Whom webhooks may reach.

@@ -81,7 +81,10 @@ FSYNCS = Histogram(
 POOL_BYTES = Gauge(
     "kiln_pool_bytes",
     "What the pool's files take on the disk.",
-    {"kind": "`head`, which is written; `layer`; `doomed`, to be swept; `trash`, until its grace is over; `other`"},
+    {
+        "kind": "`head`, which is written; `named` by a snapshot; `unnamed`, on which something stands; `doomed`, to "
+        "be swept; `trash`, until its grace is over; `other`"
+    },
 )
 POOL_SIZE = Gauge("kiln_pool_size_bytes", "The size of the pool's file system.")
 POOL_FREE = Gauge("kiln_pool_free_bytes", "What is free in the pool's file system.")

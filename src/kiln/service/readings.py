@@ -9,12 +9,13 @@ from __future__ import annotations
 import os
 import threading
 import time
-from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 
 import kiln
 from kiln.calls.call import Ports
+from kiln.calls.holdings import look
 from kiln.declare import metrics as m
+from kiln.declare.holdings import Use
 from kiln.ground.journal import Journal
 from kiln.service.datafolder import DataFolder
 from kiln.service.exposition import Reading
@@ -110,16 +111,14 @@ class Readings:
             yield m.TASK_AGE, (one.action,), one.oldest_s
 
     def _look_at_all(self) -> Iterator[Reading]:
-        statuses, stand = self._ports.database.probe(lambda tx: (list(census.statuses(tx)), census.stand(tx)))
-        for noun, status, count in statuses:
+        ports = self._ports
+        for noun, status, count in ports.database.probe(lambda tx: list(census.statuses(tx))):
             yield m.RESOURCES, (noun, status), count
-        for (kind, state), count in stand.counts.items():
+        found = look(ports.database, ports.pool, ports.clock)
+        for (kind, state), count in found.counts.items():
             yield m.VOLUMES, (kind, state), count
-        yield m.CHAIN_DEPTH_MAX, (), stand.depth_max
-        yield m.CHAIN_DEPTH_MEAN, (), stand.depth_mean
-        taken = Counter(dict.fromkeys(("head", "layer", "doomed", "trash", "other"), 0))
-        for volume, size in self._ports.pool.taken():
-            taken[stand.kinds.get(volume or "", "other")] += size
-        taken["trash"] = sum(one.allocated_bytes for one in self._ports.pool.discarded())
-        for kind, size in taken.items():
-            yield m.POOL_BYTES, (kind,), size
+        depths = found.all.depths
+        yield m.CHAIN_DEPTH_MAX, (), max(depths, default=0)
+        yield m.CHAIN_DEPTH_MEAN, (), sum(d * n for d, n in depths.items()) / max(1, sum(depths.values()))
+        for use in Use:
+            yield m.POOL_BYTES, (use,), found.all.taken.get(use, 0)

@@ -6,11 +6,14 @@ asks seldom.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import suppress
 from typing import Any
 
 from sqlalchemy import Integer, case, cast, func, select
 
+from kiln.declare.holdings import Use
 from kiln.declare.states import TaskStatus
 from kiln.ground.values import dataclass
 from kiln.store.database import Transaction
@@ -20,6 +23,7 @@ from kiln.store.instances import instances
 from kiln.store.rows import Rows
 from kiln.store.snapshots import snapshots
 from kiln.store.tasks import tasks
+from kiln.store.trash import UnknownTombstone, tombstones
 from kiln.store.volumes import volumes
 
 #: Their tables, whatever their rows are.
@@ -78,26 +82,101 @@ class Stand:
     """What there is of volumes."""
 
     counts: Mapping[tuple[str, str], int]  #: By kind and state.
-    kinds: Mapping[str, str]  #: Of each volume: ``head``, ``layer``, or ``doomed``, whatever it was.
-    depth_max: int  #: Of the head that stands on most, itself included; 0 where there are no heads.
-    depth_mean: float
+    uses: Mapping[str, Use]  #: Of each volume.
+    accounts: Mapping[str, frozenset[str]]  #: Of each volume: whose it is, as far as somebody's disk or snapshot says.
+    depths: Mapping[str, int]  #: Of each disk's volume: how many volumes it stands on, itself included.
 
 
 def stand(tx: Transaction) -> Stand:
-    """All volumes that have a row."""
-    statement = select(volumes.c.id, volumes.c.kind, volumes.c.state, volumes.c.parent)
-    counts: dict[tuple[str, str], int] = {}
-    kinds: dict[str, str] = {}
+    """All volumes that have a row, and those in the trash.
+
+    Whose a volume is, is said by who names it. One that nothing names is of the
+    account whose disks and snapshots stand on it, and of nobody where two
+    accounts' do: what it takes would tell each something of the other. One that
+    was deleted is of whom the trash has it for.
+    """
+    named = _named(tx)
+    statement = select(volumes.c.id, volumes.c.kind, volumes.c.state, volumes.c.parent, volumes.c.task)
+    counts: Counter[tuple[str, str]] = Counter()
     parents: dict[str, str | None] = {}
+    made: dict[str, tuple[str, str]] = {}
+    at_stake: set[str] = set()  # What a task needs that is still to be done.
+    at_work = set(tx.execute(select(tasks.c.id).where(tasks.c.status == TaskStatus.PROCESSING)).scalars())
     found: Any = tx.execute(statement)
-    for volume, kind, state, parent in found:
-        counts[kind, state] = counts.get((kind, state), 0) + 1
-        kinds[volume] = "doomed" if state == "doomed" else kind
+    for volume, kind, state, parent, task in found:
+        counts[kind, state] += 1
         parents[volume] = parent
+        made[volume] = kind, state
+        if task in at_work:
+            at_stake.add(volume)
+    needed = at_stake | _below({*named, *at_stake}, parents)
+    uses = {
+        volume: _use(kind, state, is_named=volume in named, is_needed=volume in needed)
+        for volume, (kind, state) in made.items()
+    }
+    # What is needed still is not told to whoever has deleted it: it would say that somebody needs it.
+    buried = {volume: whose for volume, whose in _buried(tx).items() if uses.get(volume, Use.DOOMED) == Use.DOOMED}
     depths = _depths(parents)
-    of_heads = [depths[volume] for volume, kind in kinds.items() if kind == "head"]
-    mean = sum(of_heads) / len(of_heads) if of_heads else 0.0
-    return Stand(counts=counts, kinds=kinds, depth_max=max(of_heads, default=0), depth_mean=mean)
+    return Stand(
+        counts=counts,
+        uses=uses,
+        accounts={**buried, **named, **_above(named, parents)},
+        depths={
+            volume: depths[volume] for volume, (kind, state) in made.items() if kind == "head" and state != "doomed"
+        },
+    )
+
+
+def _use(kind: str, state: str, *, is_named: bool, is_needed: bool) -> Use:
+    if state == "doomed" or not (is_named or is_needed):
+        return Use.DOOMED
+    if kind == "head":
+        return Use.HEAD
+    return Use.NAMED if is_named else Use.UNNAMED
+
+
+def _named(tx: Transaction) -> dict[str, frozenset[str]]:
+    """The volumes that a disk or a snapshot names, and whose these are."""
+    found: dict[str, frozenset[str]] = {}
+    alone: dict[str, frozenset[str]] = {}  # One set for each account, however many volumes it has.
+    for rows in (disks, snapshots):
+        told: Any = tx.execute(select(rows.c.volume, rows.c.account).where(rows.c.volume.is_not(None)))
+        for volume, account in told:
+            own = alone.setdefault(account, frozenset([account]))
+            found[volume] = found[volume] | own if volume in found else own
+    return found
+
+
+def _below(volumes_above: Iterable[str], parents: Mapping[str, str | None]) -> set[str]:
+    """All that these volumes stand on."""
+    found: set[str] = set()
+    for volume in volumes_above:
+        parent = parents.get(volume)
+        while parent is not None and parent not in found:
+            found.add(parent)
+            parent = parents.get(parent)
+    return found
+
+
+def _above(named: Mapping[str, frozenset[str]], parents: Mapping[str, str | None]) -> dict[str, frozenset[str]]:
+    """Whose the volumes are that nothing names, by the nearest named ones that stand on them."""
+    nearest: dict[str, frozenset[str]] = {}
+    for volume, accounts in named.items():
+        parent = parents.get(volume)
+        while parent is not None and parent not in named and not accounts <= nearest.get(parent, frozenset()):
+            nearest[parent] = nearest.get(parent, frozenset()) | accounts
+            parent = parents.get(parent)
+    return {volume: accounts for volume, accounts in nearest.items() if len(accounts) == 1}
+
+
+def _buried(tx: Transaction) -> dict[str, frozenset[str]]:
+    """The volumes of what was deleted and can be had back, and whose that was."""
+    found: dict[str, frozenset[str]] = {}
+    for stone in tombstones.all(tx):
+        with suppress(UnknownTombstone):
+            for rows in ("disks", "snapshots"):
+                found.update((row["volume"], frozenset([stone.account])) for row in stone.of(rows) if row["volume"])
+    return found
 
 
 def _depths(parents: Mapping[str, str | None]) -> dict[str, int]:
