@@ -28,7 +28,6 @@ READS_ENVIRONMENT = ("kiln/service/", "kiln/cli/", "kiln/testing/")
 #: Modules that may ask the system what time it is, and why; everything else is handed a clock.
 READS_CLOCK = {
     "kiln/ground/clock.py": "it is the clock that is handed round",
-    "kiln/pools/family.py": "how long ago a folder changed is told by the kernel's clock, which dated the change",
 }
 
 #: Modules that may load others by their name, and why: no linter sees what these depend on.

@@ -35,7 +35,7 @@ def test_replaces_a_file_whole(tmp_path):
 
     with folder.draft() as draft:
         draft.write_text("new")
-        folder.publish([(draft, "a")])
+        folder.replace(draft, "a")
 
     assert (tmp_path / "a").read_text() == "new"
     assert os.read(reader, 10) == b"old"
@@ -46,7 +46,7 @@ def test_takes_names_back_when_one_of_them_fails(tmp_path):
     folder = Folder(tmp_path)
     (tmp_path / "taken").mkdir()
 
-    with pytest.raises(IsADirectoryError), folder.drafts(2) as (one, two):
+    with pytest.raises(FileExistsError), folder.drafts(2) as (one, two):
         folder.publish([(one, "a"), (two, "taken")])
 
     assert [path.name for path in tmp_path.iterdir()] == ["taken"]

@@ -279,7 +279,7 @@ def test_rolls_a_freeze_forward_after_a_kill_under_a_running_guest(tmp_path):
         points = points_of(lambda: act(tmp_path / "all", guest))
         guest.connect()
     # Kills before anything is published are the contract suite's; each point from there on is tried here.
-    for number in range(points.index("pool.publish.renamed"), len(points)):
+    for number in range(points.index("pool.publish.linked"), len(points)):
         folder = tmp_path / str(number)
         folder.mkdir()
         with start_daemon(folder) as guest:

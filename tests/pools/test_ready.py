@@ -376,7 +376,7 @@ def test_an_heirs_name_is_on_the_disk_before_its_head_is_closed(pool):
 
     points = points_of(lambda: pool.freeze([Succession(head, "v-a1")], None))
 
-    assert points.index("pool.publish.renamed") < points.index("pool.publish.folder_synced")
+    assert points.index("pool.publish.named") < points.index("pool.publish.folder_synced")
     assert points.index("pool.publish.folder_synced") < points.index("pool.freeze.sealed")
 
 

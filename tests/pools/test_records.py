@@ -181,7 +181,7 @@ def test_a_kill_at_any_line_leaves_what_was_or_what_is_to_be(tmp_path, rewritten
         records = opened(folder)
         if rewritten:
             records.put("snapshot", "s-1", {"changed": "x" * 2_000_000})
-            records.flush(8, DEPLOYMENT)
+            records.flush(max(8, records.batch), DEPLOYMENT)
         records.put("snapshot", "s-1", {"changed": 1})
         records.put("snapshot", "s-2", None)
         records.flush(9, DEPLOYMENT)

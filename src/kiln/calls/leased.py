@@ -12,7 +12,7 @@ read from its rows each time, whoever has it carried.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import replace
 from functools import wraps
@@ -22,7 +22,8 @@ from typing import Any, BinaryIO, cast
 from kiln.buckets.port import Buckets
 from kiln.calls.call import Ports
 from kiln.machines.port import Machines
-from kiln.pools.port import Cancel, Pool, Progress, Source, TargetFormat
+from kiln.pools.guests import Guest
+from kiln.pools.port import Cancel, Pool, Progress, Source, TargetFormat, never_cancelled
 from kiln.store import tasks
 from kiln.store.tasks import Task
 
@@ -96,6 +97,12 @@ class _Pool(_Leased):
     def bring_in(self, file: BinaryIO, source: Source, volume: str, progress: Progress, cancelled: Cancel) -> None:
         self._require()
         cast("Pool", self._behind).bring_in(file, source, volume, progress, self._unless_lost(cancelled))
+
+    def absorb(
+        self, child: str, guest: Guest | None, beside: Sequence[str] = (), cancelled: Cancel = never_cancelled
+    ) -> None:
+        self._require()
+        cast("Pool", self._behind).absorb(child, guest, beside, self._unless_lost(cancelled))
 
     def encrypt(self, layer: str, volume: str, key: str, progress: Progress, cancelled: Cancel) -> None:
         self._require()

@@ -17,10 +17,10 @@ from kiln.ground.killpoints import reach
 from kiln.ground.passphrases import Passphrase
 from kiln.ground.units import MiB
 from kiln.pools import chains, family, locks, luks, nodes, overlay, qemu_img, readers
-from kiln.pools.errors import ToolFailed, VolumeBroken, VolumeBusy
+from kiln.pools.errors import Cancelled, ToolFailed, VolumeBroken, VolumeBusy
 from kiln.pools.folder import Folder, sync
 from kiln.pools.guests import NO_KEYS, Guest
-from kiln.pools.port import Cancel, Progress
+from kiln.pools.port import Cancel, Progress, never_cancelled
 
 _FICLONE = 0x40049409  # <linux/fs.h>; Python's fcntl has it from 3.12 on.
 _PIECE = 16 * MiB
@@ -34,10 +34,11 @@ def in_copy(
     keys: luks.Keys = luks.no_keys,
     *,
     direct: bool,
+    cancelled: Cancel = never_cancelled,
 ) -> None:
     """Let *child*, which nobody writes, stand on the volume *base* (or on nothing). Whole or not at all.
 
-    Raises VolumeBusy while somebody writes it, PoolFull, ToolFailed, and what ``chains.held`` raises.
+    Raises VolumeBusy while somebody writes it, PoolFull, ToolFailed, Cancelled, and what ``chains.held`` raises.
     """
     began_with = child.stat().st_ino
     with locks.hold_still(child), folder.draft() as draft:
@@ -66,7 +67,10 @@ def in_copy(
         readers.copy(child, draft)
         if draft.stat().st_uid != before.st_uid:
             os.chown(draft, before.st_uid, -1)
-        folder.publish([(draft, child.name)])
+        sync(draft)  # Which may take long, and there is no way back after the next line.
+        if cancelled():
+            raise Cancelled("before it was published")
+        folder.replace(draft, child.name, is_synced=True)
 
 
 def _flatten(chain: chains.Chain, child: Path, draft: Path, keys: luks.Keys, *, direct: bool) -> None:

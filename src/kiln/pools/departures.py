@@ -1,7 +1,8 @@
 """How volumes leave a pool: for good, or for the trash, where they wait and whence they come back.
 
 None leaves that something stands on, here or in the trash, and none that
-somebody has open. What was made ready above one that leaves goes with it.
+somebody has open; while one leaves, nobody comes to open it, on whatever host.
+What was made ready above one that leaves goes with it.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from pathlib import Path
 from kiln.ground.values import dataclass
 from kiln.pools import locks
 from kiln.pools.ahead import Ahead
+from kiln.pools.claims import Claims
 from kiln.pools.errors import VolumeBusy, VolumeMissing
 from kiln.pools.family import SUFFIX, Family, parent_of
 from kiln.pools.folder import Folder
@@ -26,6 +28,7 @@ class Departures:
 
     path_of: Callable[[str], Path]  #: The file of a volume in the pool, whether it is there or not.
     folder: Folder
+    claims: Claims
     family: Family
     trash: Trash
     overlays: Ready
@@ -38,9 +41,11 @@ class Departures:
             return
         if volume in self.trash.parents():
             raise VolumeBusy(f"something in the trash stands on {volume}")
-        with self.family.leaving(volume):
-            if locks.is_open(path):
-                raise VolumeBusy(f"{volume} is open")
+        with self.family.leaving(volume), contextlib.ExitStack() as held:
+            try:
+                held.enter_context(locks.keep_closed(path))
+            except VolumeMissing:
+                return  # Another process has dropped it.
             self._forget([volume])
             self.folder.remove(volume + SUFFIX)
 
@@ -48,8 +53,12 @@ class Departures:
         """See ``port.Pool``."""
         there = [volume for volume in volumes if self.path_of(volume).is_file()]
         aside = [volume for volume in volumes if volume not in there and self.trash.has(volume)]
-        with self.family.departing(there) as free:
-            closed = [volume for volume in free if not locks.is_open(self.path_of(volume))]
+        with self.family.departing(there) as free, contextlib.ExitStack() as held:
+            closed = []
+            for volume in free:
+                with contextlib.suppress(VolumeBusy, VolumeMissing):
+                    held.enter_context(locks.keep_closed(self.path_of(volume)))
+                    closed.append(volume)
             if closed:
                 self._forget(closed)
                 self.trash.put(closed)
@@ -62,8 +71,8 @@ class Departures:
             if not path.is_file():
                 raise VolumeMissing(volume)
             return
-        parent = parent_of(path.parent / NAME / path.name)
-        with contextlib.ExitStack() as held:
+        with self.claims.alone(volume, f"{volume} is being taken away, or put back"), contextlib.ExitStack() as held:
+            parent = parent_of(path.parent / NAME / path.name)
             if parent is not None:
                 held.enter_context(self.family.expecting(parent))
             self.trash.take_back(volume)

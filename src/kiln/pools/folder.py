@@ -1,9 +1,10 @@
 """A folder in which files appear whole or not at all.
 
-A file is drafted under a name of its own (``.tmp-`` and a UUID) beside its
-final place, synced, renamed, and its folder synced. That order survived every
-kill and power cut that was tried on it; what a crash leaves are drafts, which
-``sweep`` removes. Knows nothing about what is in the files.
+A file is drafted under a name of its own (``.tmp-``, who drafts it, and a UUID)
+beside its final place, synced, given its name, and its folder synced. That order
+survived every kill and power cut that was tried on it; what a crash leaves are
+drafts of nobody who lives, which ``sweep`` removes. Knows nothing about what is in
+the files.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ from pathlib import Path
 
 from kiln.declare.metrics import FSYNCS
 from kiln.ground.killpoints import reach
+from kiln.pools.claims import Claims
 from kiln.pools.errors import PoolClosed, PoolFull
 
 _DRAFT = ".tmp-"
@@ -62,10 +64,11 @@ def is_direct(folder: Path) -> bool:
 
 
 class Folder:
-    """One folder, and the drafts that this process has in it."""
+    """One folder, and the drafts that this process has in it. Without *claims* no other process has any there."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, claims: Claims | None = None) -> None:
         self.path = path
+        self.claims = claims
         self._drafts: set[str] = set()
         # What is synced at one time goes to the disk together: 17 new files take 4 ms, and one by one they take 42.
         self._syncing = ThreadPoolExecutor(_SYNCED_AT_ONCE, thread_name_prefix="sync")
@@ -78,10 +81,12 @@ class Folder:
 
         Raises PoolFull, also for what the body finds out.
         """
-        paths = [self.path / f"{_DRAFT}{uuid.uuid4()}" for _ in range(count)]
-        self._drafts.update(path.name for path in paths)
         made: list[Path] = []
         is_done = False
+        with minding_room():
+            prefix = _DRAFT if self.claims is None else f"{_DRAFT}{self.claims.tell()}-"
+        paths = [self.path / f"{prefix}{uuid.uuid4()}" for _ in range(count)]
+        self._drafts.update(path.name for path in paths)
         try:
             with minding_room():
                 for path in paths:
@@ -108,21 +113,31 @@ class Folder:
         with self.drafts(1) as (path,):
             yield path
 
-    def publish(self, moves: Sequence[tuple[Path, str]], synced: Collection[Path] = ()) -> None:
-        """Give each draft its name; a file of that name is replaced. All of it is on the disk when this returns.
+    def replace(self, draft: Path, name: str, *, is_synced: bool = False) -> None:
+        """Give a draft its name; a file of that name is replaced. It is on the disk when this returns.
 
-        See ``name``.
+        With *is_synced* what the draft holds is there already.
         """
+        if not is_synced:
+            sync(draft)
+        reach("pool.publish.synced")
+        draft.replace(self.path / name)
+        reach("pool.publish.renamed")
+        self.settle()
+
+    def publish(self, moves: Sequence[tuple[Path, str]], synced: Collection[Path] = ()) -> None:
+        """Give each draft its name, on the disk when this returns; see ``name``."""
         self.name(moves, synced)
         self.settle()
 
-    def name(self, moves: Sequence[tuple[Path, str]], synced: Collection[Path] = ()) -> None:
+    def name(self, moves: Sequence[tuple[Path, str]], synced: Collection[Path] = ()) -> set[str]:
         """Give each draft its name; what it holds is on the disk then, and the name after the next ``settle``.
 
-        What the drafts in *synced* hold is there already.
-
-        When one of several finds no room, those named before it are taken away
-        again, so nothing that is needed may be replaced by more than one draft.
+        What the drafts in *synced* hold is there already. A file that has the name by
+        then is whole and stays: somebody was quicker, who may have been asked for the
+        same after this one was taken for dead, and what it has made may be written to.
+        Returns the names of those. When one of several finds no room, those named
+        before it are taken away again.
         """
         drafts = [draft for draft, _ in moves if draft not in synced]
         # One alone is synced here, since handing it to a thread takes time too.
@@ -131,13 +146,16 @@ class Folder:
         named: list[Path] = []
         try:
             for draft, name in moves:
-                draft.rename(self.path / name)
-                named.append(self.path / name)
-                reach("pool.publish.renamed")
+                if _link(draft, self.path / name):
+                    named.append(self.path / name)
+                reach("pool.publish.linked")
+                draft.unlink()
+                reach("pool.publish.named")
         except OSError:
             for path in named:
                 path.unlink(missing_ok=True)
             raise
+        return {name for _, name in moves} - {path.name for path in named}
 
     def settle(self) -> None:
         """Have the names of everything in the folder on the disk. Raises PoolFull."""
@@ -154,7 +172,7 @@ class Folder:
         reach("pool.remove.folder_synced")
 
     def sweep(self) -> list[str]:
-        """Remove the drafts that are not this process's; returns their names."""
+        """Remove the drafts of nobody who lives; returns their names. Any process may, at any time."""
         stale = self.leftovers()
         for name in stale:
             reach("pool.sweep.before")
@@ -163,13 +181,29 @@ class Folder:
         return stale
 
     def leftovers(self) -> list[str]:
-        """The names of the drafts that are not this process's; only a regular file can be one."""
+        """The names of the drafts of nobody who lives; only a regular file can be one."""
         try:
             with os.scandir(self.path) as entries:
                 drafts = [entry.name for entry in entries if _is_draft(entry)]
         except FileNotFoundError:
             return []
-        return sorted(name for name in drafts if name not in self._drafts)
+        return sorted(name for name in drafts if name not in self._drafts and not self._is_anybodys(name))
+
+    def _is_anybodys(self, draft: str) -> bool:
+        owner, is_borne, _ = draft.removeprefix(_DRAFT).partition("-")
+        return bool(is_borne) and self.claims is not None and self.claims.is_alive(owner)
+
+
+def _link(draft: Path, target: Path) -> bool:
+    """Give a draft another name; False where a file has that. Raises FileExistsError where something else has."""
+    try:
+        # A rename would replace what is there, and not every file system has one that does not.
+        os.link(draft, target)
+    except FileExistsError:
+        if not target.is_file():
+            raise
+        return False
+    return True
 
 
 def _is_draft(entry: os.DirEntry[str]) -> bool:

@@ -56,7 +56,7 @@ class IdentityFile:
         with self._folder.draft() as draft:
             draft.write_text(json.dumps({**said, "checksum": _checksum(said)}) + "\n")
             reach("identity.drafted")
-            self._folder.publish([(draft, _NAME)])
+            self._folder.replace(draft, _NAME)
         reach("identity.written")
 
 

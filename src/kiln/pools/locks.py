@@ -18,6 +18,7 @@ from kiln.pools.errors import VolumeBusy, VolumeMissing
 
 _READS = 100
 _WRITES = 101
+_FORBIDS_READING = 200
 _FORBIDS_WRITING = 201
 
 
@@ -39,6 +40,20 @@ def hold_still(path: Path) -> Iterator[None]:
     with _open(path) as fd:
         if not take(fd, _FORBIDS_WRITING, shared=True) or is_taken(fd, _WRITES):
             raise VolumeBusy(f"{path.stem} is being written")
+        yield
+
+
+@contextlib.contextmanager
+def keep_closed(path: Path) -> Iterator[None]:
+    """Keep everybody from opening the file at all, as while it is taken away. Raises VolumeBusy, VolumeMissing.
+
+    Whoever tries meanwhile is told by QEMU that the file is locked.
+    """
+    with _open(path) as fd:
+        if not (take(fd, _FORBIDS_READING, shared=True) and take(fd, _FORBIDS_WRITING, shared=True)):
+            raise VolumeBusy(f"{path.stem} is held still")
+        if is_taken(fd, _READS) or is_taken(fd, _WRITES):
+            raise VolumeBusy(f"{path.stem} is open")
         yield
 
 

@@ -149,7 +149,7 @@ def send_out(layer: Path, path: Path, target: TargetFormat, how: Copying) -> Non
                 cancelled=how.cancelled,
             )
         reach("pool.send_out.copied")
-        folder.publish([(draft, path.name)])
+        folder.replace(draft, path.name)
 
 
 def _is_cached(layer: Path) -> bool:

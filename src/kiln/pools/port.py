@@ -6,6 +6,11 @@ which: whoever has children is never written again. Names are chosen by the
 caller before anything exists, so that after a crash every call can simply be
 made again: each is idempotent, and a volume is there whole or not at all.
 
+Any number of processes may have a pool open, on any number of hosts that see it.
+Each may do everything at any time but these, which one may do at a time, and the
+caller sees to that: ``identify``, and ``Records.flush``. Two that would do what
+cannot both be done are told VolumeBusy, and nobody's bytes are lost by it.
+
 Sizes are virtual sizes in bytes, multiples of 512.
 """
 
@@ -24,6 +29,11 @@ TargetFormat = Literal["raw", "qcow2", "vpc", "vmdk", "vdi"]
 
 Progress = Callable[[float], None]  #: Called with 0.0 ... 100.0, at most a few times a second.
 Cancel = Callable[[], bool]  #: Asked a few times a second; True ends the work with ``Cancelled``.
+
+
+def never_cancelled() -> bool:
+    """A ``Cancel`` of what nobody takes back."""
+    return False
 
 
 @dataclass(frozen=True)
@@ -143,7 +153,8 @@ class Records(Protocol):
     def flush(self, batch: int, deployment: str) -> int:
         """Have everything that was put on the disk, under a number that grows; returns how many records that were.
 
-        Raises PoolFull, OSError; then nothing was kept, and it may be tried again.
+        Raises PoolFull, OSError, and VolumeBusy where another process writes, or has written a later batch; then
+        nothing was kept, and it may be tried again. Which one process writes is the caller's affair.
         """
 
 
@@ -295,13 +306,16 @@ class Pool(Protocol):
     def room(self) -> Room:
         """What the pool has free."""
 
-    def absorb(self, child: str, guest: Guest | None, beside: Sequence[str] = ()) -> None:
+    def absorb(
+        self, child: str, guest: Guest | None, beside: Sequence[str] = (), cancelled: Cancel = never_cancelled
+    ) -> None:
         """Copy the parent's bytes up into *child*, which then stands on its grandparent (or on nothing).
 
         What *child* reads as does not change. The parent stays; dropping it is
         the caller's business. *guest* is the machine that may have *child* open
         as a writable head, if any, and *beside* are the heads of its other disks.
-        Raises GuestError.
+        *cancelled* is asked last before another file takes the place of *child*.
+        Raises GuestError, Cancelled, VolumeBusy while another process merges *child*.
         """
 
     def exists(self, volume: str) -> bool:
@@ -343,10 +357,10 @@ class Pool(Protocol):
         """
 
     def leftovers(self) -> list[str]:
-        """Names of the half-made volumes that a crash left; what is being made in this process is none."""
+        """Names of the half-made volumes that a crash left; what a process makes that lives is none, wherever."""
 
     def sweep(self) -> list[str]:
-        """Remove ``leftovers``; returns what was removed, for the log."""
+        """Remove ``leftovers``; returns what was removed, for the log. Any process may, at any time."""
 
     def verify(self, volume: str) -> list[str]:
         """Complaints about one volume's own structure, as sentences; empty when it is sound."""

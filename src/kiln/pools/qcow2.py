@@ -36,6 +36,7 @@ from kiln.pools import (
     unpacking,
 )
 from kiln.pools.ahead import Ahead
+from kiln.pools.claims import Claims
 from kiln.pools.departures import Departures
 from kiln.pools.errors import PoolFull, ToolFailed, VolumeBroken, VolumeBusy, VolumeMissing
 from kiln.pools.family import NAME, SUFFIX, Family, parent_of
@@ -54,6 +55,7 @@ from kiln.pools.port import (
     Stranger,
     Succession,
     TargetFormat,
+    never_cancelled,
 )
 from kiln.pools.ready import Birth, Ready
 from kiln.pools.records import Records
@@ -75,11 +77,12 @@ class Qcow2Pool:
         if not is_kept_as_it_is:
             path.mkdir(parents=True, exist_ok=True)
             path.chmod(_FOLDER_MODE if os.geteuid() == 0 else _FOLDER_MODE_OF_ONE_USER)
-        self._hidden = Folder(path / HIDDEN)
+        claims = Claims(path / HIDDEN)
+        self._hidden = Folder(path / HIDDEN, claims)
         self.records = Records(self._hidden)
         self._identity = IdentityFile(self._hidden)
-        self._folder = Folder(path)
-        self._family = Family(path)
+        self._folder = Folder(path, claims)
+        self._family = Family(path, claims)
         #: Tells the passphrase of an encrypted volume.
         self.keys: luks.Keys = luks.no_keys
         self._headers = Headers(self._path, self._ask_keys)
@@ -87,8 +90,9 @@ class Qcow2Pool:
         self._departures = Departures(
             path_of=self._path,
             folder=self._folder,
+            claims=claims,
             family=self._family,
-            trash=Trash(path),
+            trash=Trash(path, claims),
             overlays=self.overlays,
             ahead=self._ahead,
         )
@@ -138,7 +142,8 @@ class Qcow2Pool:
                 lineage.require_files(disk.head, self.lineage, self.length)
                 if guest is None and locks.is_written(self._path(disk.head)):
                     raise VolumeBusy(f"{disk.head} is being written")
-            heirs = [self._headers.heir(disk) for disk in disks if not self._has_heir(disk)]
+                self._clear_heir(disk)
+            heirs = [self._headers.heir(disk) for disk in disks if not self.exists(disk.heir)]
             opened: set[str] = set()
             self._with_room(lambda: opened.update(self._give_birth(heirs)))
             reach("pool.freeze.heirs_made")
@@ -174,6 +179,7 @@ class Qcow2Pool:
     def put_away(self) -> None:
         """See ``port.Pool``."""
         self.overlays.clear()
+        self._departures.claims.close()
 
     def has_frozen(self, disks: Sequence[Succession], guest: Guest | None) -> bool:
         """See ``port.Pool``."""
@@ -237,7 +243,9 @@ class Qcow2Pool:
         """See ``port.Pool``. Raises VolumeBroken too."""
         return any(guest.has_node(volume) for volume in held) and self._follow(heads, guest)
 
-    def absorb(self, child: str, guest: Guest | None, beside: Sequence[str] = ()) -> None:
+    def absorb(
+        self, child: str, guest: Guest | None, beside: Sequence[str] = (), cancelled: Cancel = never_cancelled
+    ) -> None:
         """See ``port.Pool``. Nothing happens when *child* stands on nothing.
 
         Raises VolumeMissing, VolumeBusy when there is no *guest* but somebody writes *child*, PoolFull.
@@ -246,6 +254,8 @@ class Qcow2Pool:
         if parent is None:
             return
         with contextlib.ExitStack() as held:
+            held.enter_context(self._departures.claims.alone(f"merge {child}", f"{child} is being merged"))
+            held.enter_context(self._family.staying(child))
             held.enter_context(self._family.expecting(parent))
             base = self.parent(parent)
             if base is not None:
@@ -258,8 +268,10 @@ class Qcow2Pool:
                     self._follow([child, *beside], guest)
                 absorb.under_guest(guest, self._path(child), base, self._headers.passphrases_under(child))
             else:
-                path, kin = self._path(child), self._require_whole
-                self._with_room(lambda: absorb.in_copy(self._folder, path, base, kin, self.keys, direct=self._direct))
+                path, kin, direct = self._path(child), self._require_whole, self._direct
+                self._with_room(
+                    lambda: absorb.in_copy(self._folder, path, base, kin, self.keys, direct=direct, cancelled=cancelled)
+                )
             self._family.note(child)
 
     def exists(self, volume: str) -> bool:
@@ -457,10 +469,16 @@ class Qcow2Pool:
             self._family.note(birth.volume)
         return opened
 
-    def _has_heir(self, disk: Succession) -> bool:
-        # A head grows no more once it has been frozen. An heir smaller than it comes from an attempt that the guest
-        # refused, was never used, and would cut the disk's end off.
-        return self.exists(disk.heir) and self.size(disk.heir) >= self.size(disk.head)
+    def _clear_heir(self, disk: Succession) -> None:
+        """Take away an heir that cannot be one any more.
+
+        A head grows no more once it has been frozen. An heir smaller than it comes from an attempt that the guest
+        refused, was never used, and would cut the disk's end off.
+        """
+        if self.exists(disk.heir) and self.size(disk.heir) < self.size(disk.head):
+            if locks.is_written(self._path(disk.heir)):
+                raise VolumeBusy(f"{disk.heir} is being written, and smaller than {disk.head}")
+            self._folder.remove(disk.heir + SUFFIX)
 
     def _chain(self, volume: str) -> list[str]:
         """The volumes from the lowest layer to *volume*, all whole. Raises VolumeMissing, VolumeBroken."""

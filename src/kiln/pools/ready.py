@@ -108,7 +108,9 @@ class Ready:
         logged once, and again when that changes. Raises PoolFull.
         """
         with self._lock:
+            gone = [head for head, one in self._made.items() if one is not None and not self._is_there(head)]
             wanted = iter([head for head, one in self._made.items() if one is None])
+        self.forget(gone)  # By another process, or this one would have forgotten it.
         made, faults = 0, dict[str, str]()
         try:
             for head in wanted:
@@ -122,6 +124,9 @@ class Ready:
         finally:
             self._tell(faults, left_out=wanted)
         return made
+
+    def _is_there(self, head: str) -> bool:
+        return (self._folder.path / (head + SUFFIX)).is_file()
 
     def _make_one(self, head: str, about: Callable[[str], About]) -> bool:
         now = about(head)
@@ -213,8 +218,9 @@ class Ready:
                     write(file, birth, self._keys)
                     reach("pool.birth.written")
             moves = [(file, birth.volume + SUFFIX) for birth, file in files.items()]
-            self._folder.name(moves, synced=[one.path for one in made.values()])
-            return self._follow(made)
+            lost = self._folder.name(moves, synced=[one.path for one in made.values()])
+            # What somebody else has named so is another file than what a machine may have open.
+            return self._follow({birth: one for birth, one in made.items() if birth.volume + SUFFIX not in lost})
 
     def take_back(self, volumes: Collection[str]) -> None:
         """Remove heads that were born for a guest which was not told of it, and so never writes there.

@@ -6,6 +6,9 @@ each: a checksum, a space, JSON. A line is never changed; the last one of a name
 counts, and one without a document says that the thing is gone. What is no whole
 line at the end is a write that was cut short; elsewhere it is damage, which is
 passed over, counted and kept aside. Knows nothing about what the documents say.
+
+One process writes at a time, which is its caller's affair. All others see what it
+wrote; and of two that take themselves for the one, the older batch is refused.
 """
 
 from __future__ import annotations
@@ -25,7 +28,7 @@ from kiln.ground.journal import Journal
 from kiln.ground.killpoints import reach
 from kiln.ground.units import MiB
 from kiln.ground.values import dataclass
-from kiln.pools.errors import RecordsTooNew, VolumeBroken
+from kiln.pools.errors import RecordsTooNew, VolumeBroken, VolumeBusy
 from kiln.pools.folder import Folder, minding_room
 
 FORMAT = 1
@@ -34,6 +37,7 @@ _DAMAGED = "records.damaged"
 FOLDER_MODE = 0o700  #: Of the folder that they lie in.
 _SPARE = 1 * MiB  #: Lines that nobody needs any more may take so much more than those that are needed.
 _TAIL = 1 * MiB  #: In which the last whole line is looked for; the longest of ours has some 40 KiB.
+_CLAIM = "records"  #: Of who writes them.
 _CHECKSUM = 16  #: Hexadecimal digits.
 
 Name = tuple[str, str]  #: Kind and ID of what a document is about.
@@ -63,6 +67,7 @@ class Records:
         self._folder = folder
         self._path = folder.path / NAME
         self._lock = threading.RLock()
+        self._sign: tuple[int, ...] | None = None  #: Of the file that was read: what it was, to where, and when.
         self._is_loaded = False
         self._places: dict[Name, _Place] = {}
         self._naming: dict[str, set[Name]] = defaultdict(set)
@@ -141,7 +146,7 @@ class Records:
 
     def naming(self, volume: str) -> list[Name]:
         """Kind and ID of everything whose document names *volume*."""
-        with self._loaded():
+        with self._loaded(is_fresh=True):
             found = {key for key in self._naming.get(volume, ()) if key not in self._fresh}
             found |= {key for key, (document, volumes) in self._fresh.items() if document and volume in volumes}
             return sorted(found)
@@ -149,12 +154,15 @@ class Records:
     def flush(self, batch: int, deployment: str) -> int:
         """Have everything that was put on the disk, under a number that grows; returns how many lines it took.
 
-        Raises PoolFull and OSError; then nothing was kept, and it may be tried again.
+        Raises PoolFull and OSError, and VolumeBusy where another process writes, or has written a later batch; then
+        nothing was kept, and it may be tried again.
         """
-        with self._loaded(), minding_room():
+        with self._written_alone(), self._loaded(is_fresh=True), minding_room():
             fresh = dict(self._fresh)
             if not fresh and batch == self._batch:
                 return 0
+            if batch < self._batch:
+                raise VolumeBusy(f"another process has written batch {self._batch} of the records, after {batch}")
             self._batch, before = batch, self._batch
             try:
                 if self._damaged or not self._end or self._deployment != deployment or self._is_bloated():
@@ -166,25 +174,52 @@ class Records:
                 self._batch = before
                 raise
             self._fresh.clear()
+            self._sign = _sign_of(self._path.stat())
             return len(fresh)
 
     @contextlib.contextmanager
-    def _loaded(self) -> Iterator[None]:
-        with self._lock:
-            if not self._is_loaded:
-                self._load()
-                self._is_loaded = True
+    def _written_alone(self) -> Iterator[None]:
+        if self._folder.claims is None:
+            yield
+            return
+        with self._folder.claims.alone(_CLAIM, "another process writes the records"):
             yield
 
-    def _load(self) -> None:
-        """Read all lines. Raises RecordsTooNew, OSError."""
+    @contextlib.contextmanager
+    def _loaded(self, *, is_fresh: bool = False) -> Iterator[None]:
+        """As the file is now; *is_fresh* sees at once what another host wrote, which else may take some seconds."""
+        with self._lock:
+            try:
+                with self._path.open("rb") if is_fresh or not self._is_loaded else contextlib.nullcontext() as file:
+                    found = os.stat(self._path) if file is None else os.fstat(file.fileno())  # noqa: PTH116 - often.
+            except FileNotFoundError:
+                found = None
+            sign = None if found is None else _sign_of(found)
+            if not self._is_loaded or sign != self._sign:
+                self._catch_up(sign)
+            yield
+
+    def _catch_up(self, sign: tuple[int, ...] | None) -> None:
+        """Read what another process has appended, or all where the file is another."""
+        is_longer = self._sign is not None and sign is not None and sign[:2] == self._sign[:2] and sign[2] >= self._end
+        if not is_longer or self._damaged:
+            for key in list(self._places):
+                self._set(key, None)
+            self._end = self._batch = self._damaged = 0
+            self._doubtful.clear()
+            self._deployment = ""
+        self._load(self._end)
+        self._sign, self._is_loaded = sign, True
+
+    def _load(self, begin: int) -> None:
+        """Read all lines from there on. Raises RecordsTooNew, OSError."""
         bad: list[bytes] = []
         try:
             file = self._path.open("rb")
         except FileNotFoundError:
             return
         with file:
-            at = 0
+            at = file.seek(begin)
             for raw in file:
                 offset, at = at, at + len(raw)
                 line = _parse(raw)
@@ -285,7 +320,7 @@ class Records:
             if self._damaged:
                 self._keep_damaged()
             reach("records.rewrite.before")
-            self._folder.publish([(draft, NAME)])
+            self._folder.replace(draft, NAME)
             reach("records.rewrite.done")
         for key in list(self._places):
             self._set(key, None)
@@ -348,6 +383,10 @@ def summarise(path: Path) -> Summary | None:
     if first.get("format", 0) > FORMAT:
         raise RecordsTooNew(f"the pool's records are of format {first['format']}; this Kiln knows {FORMAT}")
     return Summary(str(first.get("deployment", "")), max((int(line.get("batch", 0)) for line in lines), default=0))
+
+
+def _sign_of(found: os.stat_result) -> tuple[int, ...]:
+    return found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns
 
 
 _spell = json.JSONEncoder(sort_keys=True, separators=(",", ":")).encode

@@ -16,7 +16,8 @@ from pathlib import Path
 
 from kiln.ground.killpoints import reach
 from kiln.pools import locks
-from kiln.pools.errors import ToolFailed
+from kiln.pools.claims import Claims
+from kiln.pools.errors import ToolFailed, VolumeBusy, VolumeMissing
 from kiln.pools.family import SUFFIX, Family, is_volume
 from kiln.pools.folder import minding_room, sync
 from kiln.pools.port import Discarded
@@ -28,8 +29,9 @@ _MODE = 0o700
 class Trash:
     """The folder ``trash`` of the pool in the folder *pool*; it is made when something goes there first."""
 
-    def __init__(self, pool: Path) -> None:
+    def __init__(self, pool: Path, claims: Claims) -> None:
         self._pool = pool
+        self._claims = claims
         self._path = pool / NAME
         self._family: Family | None = None
         if self._is_there():
@@ -108,16 +110,20 @@ class Trash:
 
     def _unlink(self, volume: str) -> bool:
         path = self._path / (volume + SUFFIX)
-        if path.is_file() and locks.is_open(path):
+        try:
+            with locks.keep_closed(path):
+                reach("pool.purge.before")
+                path.unlink(missing_ok=True)
+                reach("pool.purge.unlinked")
+        except VolumeBusy:
             return False
-        reach("pool.purge.before")
-        path.unlink(missing_ok=True)
-        reach("pool.purge.unlinked")
+        except VolumeMissing:
+            pass  # Another process has unlinked it, or somebody else.
         return True
 
     def _known(self) -> Family | None:
         if self._family is None and self._is_there():
-            self._family = Family(self._path)
+            self._family = Family(self._path, self._claims)
         return self._family if self._is_there() else None
 
     def _is_there(self) -> bool:
