@@ -127,6 +127,7 @@ def test_tags_are_shown_as_they_are_given(window):
     )
 
     assert "bare, role=web" in window.get("/images").words
+    assert window.get(f"/images/{image.id}").words.count("Tags") == 1
     assert "Tags Key Value bare role web" in window.get(f"/images/{image.id}").words
 
 

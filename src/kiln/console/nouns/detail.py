@@ -41,7 +41,7 @@ def show(noun: Noun, visit: Visit) -> Shown:
         "id": str(row[noun.id]),
         "name": str(row.get(noun.called, "")),
         "state": cell(noun.state, state, noun, row) if state else None,
-        "chief": [one for one in said if one.name in noun.columns and one.name not in _above(noun)],
+        "chief": [one for one in said if one.cell.text and one.name in noun.columns and one.name not in _above(noun)],
         "facts": [one for one in said if not one.titles],
         "tables": [one for one in said if one.titles],
         "does": [one for one in noun.does if is_offered(one, state)],
