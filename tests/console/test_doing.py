@@ -171,6 +171,16 @@ def test_goes_back_to_the_list_when_what_it_was_about_is_gone(window):
     assert f"kiln trash restore {snapshot.id}" in window.get("/snapshots").words
 
 
+def test_what_is_done_is_told_in_the_audit_with_the_address_of_the_browser(window):
+    snapshot = a_snapshot(window.cloud)
+    window.peer = "127.0.0.9"
+
+    window.submit(f"/snapshots/{snapshot.id}/DeleteSnapshot", {"is_sure": "1"})
+
+    told = [event for event in window.cloud.call("LookupEvents")["Events"] if event["eventName"] == "DeleteSnapshot"]
+    assert [event["sourceIpAddress"] for event in told] == ["127.0.0.9"]
+
+
 def test_says_before_a_deletion_how_it_can_be_taken_back(window):
     snapshot, instance = a_snapshot(window.cloud), an_instance(window.cloud)
 

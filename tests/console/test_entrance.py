@@ -197,7 +197,7 @@ def test_goes_back_to_our_own_pages_alone(visitor, path):
 
 def test_a_console_that_was_told_no_region_begins_in_the_first(window):
     elsewhere = window.other()
-    elsewhere.console = Console(replace(window.console._place, region=""))
+    elsewhere.console = Console(replace(window.console.place, region=""))
 
     elsewhere.sign_in()
     assert elsewhere.get("/images").status == 200
@@ -356,7 +356,7 @@ def test_those_whom_one_proxy_brings_are_held_up_each_alone(window):
 
 def test_what_is_refused_for_another_reason_is_no_wrong_try(window):
     attempts = window.sessions.attempts
-    gone = replace(window.console._place, endpoint="http://127.0.0.1:9")
+    gone = replace(window.console.place, endpoint="http://127.0.0.1:9")
     elsewhere = window.other()
     elsewhere.console = Console(gone)
     for _ in range(MOST_TRIES + 1):

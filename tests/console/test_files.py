@@ -7,6 +7,7 @@ from dataclasses import replace
 
 import pytest
 
+from kiln.console.app import Console
 from tests.clouds import OTHER
 
 
@@ -66,9 +67,12 @@ def test_a_part_that_there_cannot_be_is_refused(window, brought, first):
 
 
 def test_a_console_of_a_kiln_elsewhere_has_files_pass_through_itself(window, brought):
-    window.console._place = replace(window.console._place, is_beside=False)
+    elsewhere = window.other()
+    elsewhere.console = Console(replace(window.console.place, is_beside=False))
+    elsewhere.sign_in()
 
-    _, signed = ask(window, "sign", first="1", object=brought["object"], upload=brought["upload"])
+    _, signed = ask(elsewhere, "sign", first="1", object=brought["object"], upload=brought["upload"])
 
     assert {path.partition("/uploads-")[0] for path in signed["paths"].values()} == {"/console/through"}
-    assert 'id="files-drop"' in window.get("/files").text
+    assert 'id="files-drop"' in elsewhere.get("/files").text
+    elsewhere.console.end()

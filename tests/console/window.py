@@ -157,7 +157,14 @@ def open_window(cloud: Cloud) -> Iterator[Browser]:
         sessions = Sessions(cloud.clock)
         endpoint = "http://{}:{}".format(*served.address)
         hosts = Hosts(["kiln.example.com", "*.lan"])
-        place = Place(endpoint=endpoint, region=REGION, hosts=hosts, sessions=sessions, clock=cloud.clock)
+        place = Place(
+            endpoint=endpoint,
+            region=REGION,
+            hosts=hosts,
+            sessions=sessions,
+            clock=cloud.clock,
+            voucher=served.voucher,
+        )
         console = Console(place)
         try:
             yield Browser(console, sessions, cloud, endpoint, served.keys)

@@ -38,7 +38,7 @@ def listening(tmp_path):
 def test_answers_by_the_names_that_the_operator_gave(listening, host, is_known):
     console = listening("127.0.0.1", names="kiln.lan,*.example.com", public_endpoint="ecs.example.net:443")
 
-    assert console._place.hosts.knows(host) is is_known
+    assert console.place.hosts.knows(host) is is_known
 
 
 def test_gives_a_link_on_the_loopback_alone_and_to_keys_alone(listening):

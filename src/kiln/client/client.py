@@ -15,7 +15,7 @@ import json
 import socket
 import time
 import uuid
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from kiln.client import catalogue, signature
@@ -78,6 +78,7 @@ class Client:
         *,
         timeout_s: float = 60.0,
         clock: Clock = system_clock,
+        beside: Callable[[], Mapping[str, str]] = dict,
     ) -> None:
         self.region = region  #: Fills RegionId where an action takes one and none is given.
         self.catalogue: Catalogue = catalogue.load()
@@ -85,6 +86,7 @@ class Client:
         self._key_id = key_id
         self._key_secret = key_secret
         self._clock = clock
+        self._beside = beside  # Headers that are not signed, of each call anew.
 
     @property
     def endpoint(self) -> str:
@@ -208,7 +210,9 @@ class Client:
             "x-acs-version": action.version,
         }
         proof = signature.authorization(self._key_id, self._key_secret, "POST", headers, body_hash)
-        return self._read(action.name, flat, self._transport.post({**headers, "authorization": proof}, body))
+        return self._read(
+            action.name, flat, self._transport.post({**self._beside(), **headers, "authorization": proof}, body)
+        )
 
     def _read(self, action: str, asked: Mapping[str, str], reply: HttpReply) -> dict[str, Any]:
         try:

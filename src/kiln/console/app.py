@@ -36,7 +36,7 @@ from kiln.console.sessions import COOKIE, KEYS_GONE, Keys, Session
 from kiln.console.static import Static
 from kiln.console.texts import Texts, preferred
 from kiln.console.turns import Turns
-from kiln.console.visit import NotFound, Page, Place, Visit
+from kiln.console.visit import NotFound, Page, Place, Visit, asked_from
 from kiln.ground.journal import Journal
 from kiln.ground.units import KiB
 
@@ -65,6 +65,11 @@ class Console:
         self._routes = Routes(PAGES)
         self._changes = Changes()
         self._turns = Turns(_AT_ONCE, _OF_ONE)
+
+    @property
+    def place(self) -> Place:
+        """Which console it is."""
+        return self._place
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request, whose whole body is the first message."""
@@ -115,6 +120,7 @@ class Console:
 
     def answer(self, asked: Asked, body: bytes = b"") -> Answer:
         """The answer to a request; never raises. To read a large form takes a while, in which others are answered."""
+        before = asked_from.set(asked.peer)
         try:
             return self._answer(replace(asked, form=read_form(asked, body)) if body else asked)
         except Malformed as error:
@@ -122,6 +128,8 @@ class Console:
         except Exception:
             log.exception("console_crashed", path=asked.path)
             return words(500, "The console has failed here, and its log says how.")
+        finally:
+            asked_from.reset(before)
 
     def _answer(self, asked: Asked) -> Answer:
         if not self._place.hosts.knows(asked.host):

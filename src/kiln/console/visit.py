@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from contextvars import ContextVar
 from dataclasses import field
 from typing import Any
 
@@ -15,6 +16,10 @@ from kiln.console.sessions import Keys, Session, Sessions, Who
 from kiln.console.texts import Texts
 from kiln.ground.clock import Clock, system_clock
 from kiln.ground.values import dataclass
+from kiln.ground.vouching import Voucher
+
+#: The address of the browser that is answered on this thread.
+asked_from: ContextVar[str] = ContextVar("asked_from", default="")
 
 #: What the templates of pages see.
 Shown = Mapping[str, Any]
@@ -35,6 +40,11 @@ class Place:
     is_beside: bool = True
     """Whether the API's own server has the console; else what a page needs of it passes through the console."""
     clock: Clock = system_clock
+    voucher: Voucher | None = None  #: Of a console beside the API, which believes it from where a browser has asked.
+
+    def introduce(self) -> Mapping[str, str]:
+        """The headers by which the API is told for whom it is asked, while a browser is answered."""
+        return {} if self.voucher is None else self.voucher.say(asked_from.get())
 
     def reached(self, path: str) -> str:
         """Where a browser that is at a page reaches what lies at *path* of the service: objects and terminals."""
@@ -45,7 +55,7 @@ class Place:
 
         Raises what ``Client.call`` raises.
         """
-        client = Client(self.endpoint, *keys, self.region, clock=self.clock)
+        client = Client(self.endpoint, *keys, self.region, clock=self.clock, beside=self.introduce)
         try:
             told = client.call("GetCallerIdentity")
             regions = tuple(str(one["RegionId"]) for one in client.rows("DescribeRegions"))

@@ -24,6 +24,7 @@ from kiln.console.sessions import Keys as Pair
 from kiln.console.sessions import Sessions
 from kiln.console.visit import Place
 from kiln.ground.clock import system_clock
+from kiln.ground.vouching import Voucher
 from kiln.service import http
 from kiln.service.accounts import Keys
 from kiln.service.settings import Settings, to_address
@@ -37,20 +38,20 @@ class LaterConsole:
     """The ASGI application of a console at *place*."""
 
     def __init__(self, place: Place, address: str = "") -> None:
-        self._place = place
+        self.place = place
         self._address = address
         self._loading: asyncio.Future[Application] | None = None
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if self._loading is None:
-            self._loading = asyncio.get_running_loop().run_in_executor(None, partial(_load, self._place))
+            self._loading = asyncio.get_running_loop().run_in_executor(None, partial(_load, self.place))
         await (await asyncio.shield(self._loading))(scope, receive, send)
 
     def link(self, keys: Keys) -> str:
         """The path that signs in with *keys*, once; nothing where this is not on the loopback, or there are none."""
         if not is_loopback(self._address) or not keys.access_key_id:
             return ""
-        return link_path(self._place.sessions.make_link(Pair(keys.access_key_id, keys.access_key_secret)))
+        return link_path(self.place.sessions.make_link(Pair(keys.access_key_id, keys.access_key_secret)))
 
     def end(self) -> None:
         """End all sessions."""
@@ -65,7 +66,13 @@ def own_console(settings: Settings, listener: socket.socket) -> LaterConsole:
     host = listener.getsockname()[0]
     public = urlsplit(f"//{settings.public_endpoint}").hostname or ""
     hosts = Hosts([*settings.own_names, public], [host, to_address(http.reach(listener))[0]])
-    place = Place(endpoint=endpoint, region=settings.region_ids[0], hosts=hosts, sessions=Sessions(system_clock))
+    place = Place(
+        endpoint=endpoint,
+        region=settings.region_ids[0],
+        hosts=hosts,
+        sessions=Sessions(system_clock),
+        voucher=Voucher(),
+    )
     return LaterConsole(place, host)
 
 

@@ -19,6 +19,7 @@ from kiln.declare.ids import new_request_id
 from kiln.declare.metrics import REQUESTS
 from kiln.ground.clock import Clock
 from kiln.ground.journal import Journal, about
+from kiln.ground.vouching import Voucher
 from kiln.store.errors import DatabaseBusy, DatabaseDown, DatabaseFull, DatabaseMalformed
 from kiln.store.line import Hands
 from kiln.wire.dispatch import Dispatcher
@@ -61,12 +62,15 @@ class Gateway:
         nonces: Nonces,
         clock: Clock,
         doors: tuple[Door, ...] = DOORS,
+        *,
+        voucher: Voucher | None = None,
     ) -> None:
         self._dispatcher = dispatcher
         self._credentials = credentials
         self._nonces = nonces
         self._clock = clock
         self._doors = doors
+        self._voucher = voucher
 
     def answer(self, request: RawRequest) -> Answer:
         """The answer to *request*; never raises."""
@@ -111,7 +115,7 @@ class Gateway:
                 session=admitted.session,
                 region=admitted.region,
                 host=request.host,
-                peer=request.client_host,
+                peer=self._peer_of(request),
                 is_tls=request.is_tls,
                 user_agent=request.fields.get("user-agent", ""),
                 person=admitted.user_email or "",
@@ -120,6 +124,11 @@ class Gateway:
                 self._dispatcher.hand_in(admitted.account_id, admitted.key, admitted.params, tell, hands, origin=origin)
         except Exception as error:  # noqa: BLE001 - as above.
             tell(partial(_again, error))
+
+    def _peer_of(self, request: RawRequest) -> str:
+        """From where a request comes: of one that this process's own console makes, from where a browser asked that."""
+        asked_from = "" if self._voucher is None else self._voucher.heard(request.fields)
+        return asked_from or request.client_host
 
     def whose(self, request: RawRequest) -> Key:
         """The key that signed a request for a path that is no operation's. Raises ApiError.

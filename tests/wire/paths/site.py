@@ -16,6 +16,7 @@ from typing import NamedTuple
 
 from kiln.buckets.uploads import Uploads
 from kiln.ground.clock import to_seconds_text
+from kiln.ground.vouching import Voucher
 from kiln.operations import CATALOGUE
 from kiln.service.consoles import own_console
 from kiln.service.http import make_server
@@ -75,6 +76,7 @@ class Served:
     cloud: Cloud
     address: tuple[str, int]
     keys: Keys
+    voucher: Voucher | None  #: Of its console.
     crowd: Crowd
     server: object = field(repr=False)
     thread: threading.Thread
@@ -178,7 +180,9 @@ def start_site(
     with socket.socket() as listener, ThreadPoolExecutor(2) as executor, ThreadPoolExecutor(GATHERINGS + 1) as movers:
         listener.bind(("127.0.0.1", 0))
         listener.listen(1024)
-        gateway = Gateway(Dispatcher(CATALOGUE, cloud.ports), keys, MemoryNonces(), cloud.clock)
+        console = own_console(Settings(data=cloud.folder, cache=cloud.folder), listener)
+        voucher = console.place.voucher
+        gateway = Gateway(Dispatcher(CATALOGUE, cloud.ports), keys, MemoryNonces(), cloud.clock, voucher=voucher)
         site = Site(
             gateway=gateway,
             threads=Threads(executor, at_once=2),
@@ -203,7 +207,7 @@ def start_site(
                 limits=terminals,
             ),
             limits=limits,
-            console=own_console(Settings(data=cloud.folder, cache=cloud.folder), listener),
+            console=console,
         )
         certificates = certify(listener.getsockname()[1])
         server = make_server(make_app(site), crowd, begins=ready.set, certificates=certificates)
@@ -211,7 +215,13 @@ def start_site(
         thread.start()
         assert ready.wait(20)
         served = Served(
-            cloud=cloud, address=listener.getsockname(), keys=keys, crowd=crowd, server=server, thread=thread
+            cloud=cloud,
+            address=listener.getsockname(),
+            keys=keys,
+            voucher=voucher,
+            crowd=crowd,
+            server=server,
+            thread=thread,
         )
         try:
             yield served
