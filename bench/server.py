@@ -7,7 +7,7 @@ import subprocess
 import sys
 import time
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -61,12 +61,18 @@ def a_core() -> int | None:
 
 @contextmanager
 def start_server(
-    data: Path, machines: str = "none", *, one_core: bool = True, log: Path | None = None, is_slow: bool = False
+    data: Path,
+    machines: str = "none",
+    *,
+    one_core: bool = True,
+    log: Path | None = None,
+    is_slow: bool = False,
+    settings: Mapping[str, str] | None = None,
 ) -> Iterator[Server]:
     """Serve *data* until the context ends; with *one_core* the server has one core and no other.
 
     Where *is_slow* its syncs take longer (``bench.slowdisk``). What it logs goes to *log*, or where this process's
-    errors go.
+    errors go. *settings* are those that it has beside, by the names of the environment.
     """
     core = a_core() if one_core else None
     began = time.monotonic()
@@ -83,7 +89,9 @@ def start_server(
         stdout=subprocess.PIPE,
         stderr=logged,
         text=True,
-        env=environment | {"KILN_SERVER_ACCESS_KEY_ID": KEY_ID, "KILN_SERVER_ACCESS_KEY_SECRET": SECRET},
+        env=environment
+        | {"KILN_SERVER_ACCESS_KEY_ID": KEY_ID, "KILN_SERVER_ACCESS_KEY_SECRET": SECRET}
+        | dict(settings or {}),
         preexec_fn=None if core is None else lambda: os.sched_setaffinity(0, {core}),  # noqa: PLW1509 - no threads yet.
     )
     if logged is not None:

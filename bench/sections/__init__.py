@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 
 from bench.sections import (
+    auditing,
     console,
     creating,
     crowded,
@@ -29,6 +30,7 @@ SECTIONS: Mapping[str, Callable[[Bench], None]] = {
     "describe": describing.run,
     "create": creating.run,
     "slow": creating.run_slowly,
+    "audit": auditing.run,
     "crowded": crowded.run,
     "neighbours": neighbours.run,
     "launch": launching.run,

@@ -16,6 +16,7 @@ from kiln.service.datafolder import DataFolder
 from kiln.service.exposition import Exposition
 from kiln.service.health import health
 from kiln.service.readings import Readings
+from kiln.upkeep.audit import Room
 from tests.clouds import Cloud
 
 
@@ -44,13 +45,13 @@ def read(text: str) -> Measured:
     return Measured({(s.name, frozenset(s.labels.items())): s.value for family in families for s in family.samples})
 
 
-def scrape(cloud: Cloud, accepted: str = "") -> tuple[str, bytes]:
-    """All that a Kiln without HTTP measures just now, as it is told."""
-    return Exposition(Readings(cloud.ports, DataFolder(cloud.folder), lambda: health(cloud.ports), lambda: 3)).tell(
-        accepted
-    )
+def scrape(cloud: Cloud, accepted: str = "", room: Room | None = None) -> tuple[str, bytes]:
+    """All that a Kiln without HTTP measures just now, as it is told; *room* is its audit's."""
+    audit = room or Room(cloud.ports, 1000)
+    readings = Readings(cloud.ports, DataFolder(cloud.folder), lambda: health(cloud.ports), lambda: 3, audit)
+    return Exposition(readings).tell(accepted)
 
 
-def measured(cloud: Cloud) -> Measured:
+def measured(cloud: Cloud, room: Room | None = None) -> Measured:
     """The same, read."""
-    return read(scrape(cloud)[1].decode())
+    return read(scrape(cloud, room=room)[1].decode())

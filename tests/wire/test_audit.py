@@ -5,14 +5,21 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator
+from dataclasses import replace
+from typing import NamedTuple
 from urllib.parse import urlencode
 
 import pytest
 
+from kiln.calls.call import NOWHERE
+from kiln.calls.origin import Origin
 from kiln.declare.errors import ApiError
+from kiln.declare.ids import new_id
 from kiln.declare.operation import Operation
-from kiln.declare.products import ECS
+from kiln.declare.products import ECS, ActionKey
+from kiln.declare.rules import CommaList
 from kiln.declare.shapes import Field, fields_of
+from kiln.ground.vouching import HEADER, Voucher
 from kiln.operations import ALL, CATALOGUE
 from kiln.operations.audit.parts.events import draw
 from kiln.store.audit import AuditEvent, audit
@@ -21,12 +28,15 @@ from kiln.wire.dispatch import Dispatcher
 from kiln.wire.doors.door import RawRequest
 from kiln.wire.gateway import Gateway
 from kiln.wire.nonces import MemoryNonces
-from kiln.wire.refusals import MOST
+from kiln.wire.refusals import MOST, Refusals
 from kiln.wire.telling import CUT, MASK, Telling
 from tests.catalogue import BY_NAME, key_of, title_of
 from tests.clouds import ACCOUNT, REGION, make_cloud
 from tests.fuzz.requests import KEY_ID, WAYS
 from tests.fuzz.target import OneAccount, read
+from tests.service.measured import measured
+
+CALLS = "kiln_audit_calls_total"
 
 A_DISK = {"RegionId": REGION, "ZoneId": f"{REGION}-a", "Size": "20"}
 
@@ -36,6 +46,16 @@ _SECRET = re.compile(r"(Password|Secret|UserData|PrivateKeyBody|SecurityToken|We
 _NONE = {"RamRoleName"}
 
 CHANGES = pytest.mark.parametrize("operation", [one for one in ALL if not one.is_read], ids=title_of)
+
+
+class Called(NamedTuple):
+    """A call that came to something."""
+
+    operation: Operation
+    key: ActionKey
+    params: dict[str, str]
+    account: str = ACCOUNT
+    origin: Origin = NOWHERE
 
 
 def walk(kind: type, under: str = "") -> Iterator[tuple[str, Field]]:
@@ -152,6 +172,83 @@ def test_keeps_little_of_what_is_sent_in_letters_of_many_bytes(kept, refused):
     assert draw(row).request_parameters == {CUT: CUT}
 
 
+def test_leaves_out_a_long_answer_before_what_was_sent(kept, cloud, log):
+    asked = Called(BY_NAME["CreateDisk"], key_of("CreateDisk"), A_DISK)
+
+    cloud.ports.database.write(lambda tx: log.record(tx, asked, 1.0, {"DiskId": "x" * 20_000}))
+
+    (row,) = kept()
+    assert draw(row).response_elements == {CUT: CUT}
+    assert draw(row).request_parameters == A_DISK
+
+
+def test_no_change_takes_a_list_with_commas_in_which_nobody_would_find_an_id():
+    taken = {(title_of(one), field.wire) for one in ALL if not one.is_read for field in one.parameters}
+    packed = {(title_of(one), field.wire) for one in ALL for field in one.parameters if field.packed is CommaList}
+
+    assert not taken & packed
+    assert packed
+
+
+def test_finds_what_is_named_in_a_list_that_is_packed_as_json(kept, cloud, log):
+    one, other = (new_id("instance") for _ in range(2))
+    asked = Called(BY_NAME["RebootInstance"], key_of("RebootInstance"), {"InstanceId": json.dumps([one, other])})
+
+    cloud.ports.database.write(lambda tx: log.record(tx, asked, 1.0, {}))
+
+    assert kept()[0].resources == f" {one} {other} "
+
+
+def test_masks_what_is_spelled_below_something_that_has_no_parts():
+    telling = Telling(BY_NAME["ModifyInstanceAttribute"])
+
+    told = telling.request({f"RemoteConnectionOptions.{name}": "x" for name in ("Type", "Type.More", "Shoe", "")})
+
+    assert told == {f"RemoteConnectionOptions.{name}": MASK for name in ("Type.More", "Shoe", "")} | {
+        "RemoteConnectionOptions.Type": "x"
+    }
+
+
+def test_remembers_no_more_names_than_a_few_whatever_is_sent():
+    telling = Telling(BY_NAME["CreateDisk"])
+    for n in range(5):
+        telling.request({f"Shoe.{n}.{m}": "x" for m in range(500)})
+
+    assert telling.request({"Shoe.1.1": "x", "Shoe.4.499": "x", "DiskName": "y"}) == {"DiskName": "y"}
+
+
+def test_counts_what_was_written_and_what_was_refused_alike(cloud, kept, refused):
+    log, ask = refused
+    before = measured(cloud)
+    ask("CreateDisk", A_DISK)
+    for _ in range(3):
+        ask("DeleteDisk", {"DiskId": "d-none"})
+    log.write_refused()
+
+    found = measured(cloud)
+    counts = {how: found.since(before, CALLS, outcome=how) for how in ("written", "refused", "counted", "lost")}
+    assert counts == {"written": 1, "refused": 1, "counted": 2, "lost": 0}
+
+
+def test_counts_refused_calls_that_no_database_takes_in_the_end(cloud, log, refused):
+    before = measured(cloud)
+    rows = Refusals()
+    rows.put_back([{}] * 250)
+
+    assert measured(cloud).since(before, CALLS, outcome="lost") == 50
+
+
+def test_keeps_from_where_a_browser_asked_of_calls_of_its_own_console_alone(cloud, kept):
+    voucher = Voucher()
+    gateway = Gateway(Dispatcher(CATALOGUE, cloud.ports), OneAccount(), MemoryNonces(), cloud.clock, voucher=voucher)
+    said = [voucher.say("192.0.2.9"), Voucher().say("192.0.2.10"), {HEADER: "192.0.2.11"}, {HEADER: " 192.0.2.12"}, {}]
+    for headers in said:
+        request = WAYS[0]("CreateDisk", A_DISK, cloud.clock())
+        gateway.answer(replace(request, headers=[*request.headers, *headers.items()], client_host="127.0.0.1"))
+
+    assert [draw(row).source_ip_address for row in kept()] == ["192.0.2.9", *["127.0.0.1"] * 4]
+
+
 def test_keeps_no_line_of_a_change_that_was_rolled_back(cloud, kept):
     class Broken(Exception):
         pass
@@ -161,11 +258,10 @@ def test_keeps_no_line_of_a_change_that_was_rolled_back(cloud, kept):
 
     # After all that a request does, and before its commit.
     database = cloud.ports.database
-    whole = database._do
-    database._do = lambda tx, work: fail(whole(tx, work))
+    before, database.enclose = database.enclose, fail
     with pytest.raises(Broken):
         cloud.call("CreateDisk", A_DISK)
-    database._do = whole
+    database.enclose = before
 
     assert kept() == []
     assert cloud.call("DescribeDisks")["TotalCount"] == 0

@@ -113,6 +113,23 @@ WEBHOOK_TRIES = Counter(
 )
 WEBHOOK_WAITING = Gauge("kiln_webhook_events_waiting", "Events that webhooks have not taken yet.")
 
+AUDIT_CALLS = Counter(
+    "kiln_audit_calls_total",
+    "Calls that the audit was told of.",
+    {
+        "outcome": "`written`, with its change; `refused`: it has an event some seconds later; `counted`: it was "
+        "refused as others were, and is counted in an event of theirs; `lost`: it was refused, and no database took "
+        "its event"
+    },
+)
+AUDIT_REMOVED = Counter(
+    "kiln_audit_removed_total",
+    "Events that have left the audit.",
+    {"reason": "`old`: older than KILN_AUDIT_DAYS; `many`: there was no room for them by KILN_AUDIT_EVENTS"},
+)
+AUDIT_EVENTS = Gauge("kiln_audit_events", "Events of the audit, as they were last weighed: every half a minute.")
+AUDIT_BYTES = Gauge("kiln_audit_bytes", "What they take in the database, about.")
+
 READY = Gauge(
     "kiln_ready",
     "1 where a part of Kiln is as it should be, and 0 where `/readyz` says why it is not.",

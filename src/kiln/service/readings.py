@@ -23,6 +23,7 @@ from kiln.service.health import Health
 from kiln.service.verdict import kept
 from kiln.store import census, webhooks
 from kiln.store.errors import DatabaseDown
+from kiln.upkeep.audit import Room
 
 log = Journal("kiln.service")
 
@@ -58,12 +59,18 @@ class Readings:
     """All of it, of one served Kiln. *connections* tells how many are open, and *health* how all is."""
 
     def __init__(
-        self, ports: Ports, folder: DataFolder, health: Callable[[], Health], connections: Callable[[], int]
+        self,
+        ports: Ports,
+        folder: DataFolder,
+        health: Callable[[], Health],
+        connections: Callable[[], int],
+        audit: Room,
     ) -> None:
         self._ports = ports
         self._folder = folder
         self._health = health
         self._connections = connections
+        self._audit = audit
         self._stand = Seldom(lambda: list(self._look_at_all()))
 
     def __call__(self) -> Iterator[Reading]:
@@ -77,6 +84,8 @@ class Readings:
         yield m.POOL_SIZE, (), room.total_bytes
         yield m.POOL_FREE, (), room.free_bytes
         yield from self._database_room()
+        yield m.AUDIT_EVENTS, (), self._audit.taken.events
+        yield m.AUDIT_BYTES, (), self._audit.taken.bytes
         yield m.MACHINES, (), sum(1 for _ in self._ports.machines.running())
         yield from self._verdict()
         try:

@@ -43,7 +43,7 @@ from kiln.store.settling import Settling
 from kiln.tasks.worker import Worker
 from kiln.upkeep import unfinished
 from kiln.upkeep.adoption import adopt
-from kiln.upkeep.audit import forget_most, forget_old
+from kiln.upkeep.audit import Room
 from kiln.upkeep.duties import DUTIES
 from kiln.upkeep.keeper import CHORES, Chore, Keeper, unhurried
 from kiln.upkeep.opening import want_again
@@ -113,7 +113,7 @@ def serve(settings: Settings, say: Callable[[str], None], room: int = 0) -> None
         tell(settings.folder.endpoint, Address(f"http://{http.reach(sockets[0])}", settings.region_ids))
         _recover(assembly)
         worker = Worker(assembly.ports, DUTIES, unfinished, threads=settings.workers)
-        audit = Audit(assembly.ports, is_on=settings.audit_days > 0)
+        audit = Auditing.of(assembly)
         keeper = Keeper(assembly.ports, _chores(assembly, recorder, audit), first_after_s=_SETTLED_S)
         for one in (recorder, worker, keeper):
             one.start()
@@ -144,7 +144,7 @@ def serve(settings: Settings, say: Callable[[str], None], room: int = 0) -> None
         finally:
             keeper.stop()
             worker.stop()
-            _write_last(audit)
+            _write_last(audit.log)
             recorder.stop()
             log.info("stopped")
 
@@ -216,7 +216,7 @@ def _recover(assembly: Assembly) -> None:
     want_again(assembly.ports)
 
 
-def _chores(assembly: Assembly, recorder: Recorder, audit: Audit) -> tuple[Chore, ...]:
+def _chores(assembly: Assembly, recorder: Recorder, audit: Auditing) -> tuple[Chore, ...]:
     """What the keeper does here: the upkeep, and what keeps a database that lies in the data folder."""
     # `kiln account` changes the database beside us.
     watch, settings = KeyWatch(assembly.database), assembly.settings
@@ -224,9 +224,9 @@ def _chores(assembly: Assembly, recorder: Recorder, audit: Audit) -> tuple[Chore
         *CHORES,
         Chore("record_accounts", 60.0, lambda _: recorder.compare(("account",))),
         Chore("watch_keys", KEPT_S, lambda _: watch.look()),
-        Chore("write_refused", WINDOW_S, lambda _: audit.write_refused()),
-        Chore("bound_audit", 30.0, lambda ports: forget_most(ports, settings.audit_events)),
-        unhurried("forget_audit", 600.0, lambda ports: forget_old(ports, settings.audit_days)),
+        Chore("write_refused", WINDOW_S, lambda _: audit.log.write_refused()),
+        Chore("bound_audit", 30.0, lambda _: audit.room.forget_most()),
+        unhurried("forget_audit", 600.0, lambda _: audit.room.forget_old(settings.audit_days)),
         unhurried("sweep_uploads", 3600.0, lambda ports: assembly.uploads.sweep(ports.clock())),
     )
     if not assembly.database.is_sqlite:
@@ -247,6 +247,19 @@ def _write_last(audit: Audit) -> None:
         log.exception("refused_calls_lost")
 
 
+class Auditing(NamedTuple):
+    """What writes calls down, and what keeps that small."""
+
+    log: Audit
+    room: Room
+
+    @classmethod
+    def of(cls, assembly: Assembly) -> Auditing:
+        """As the settings have it."""
+        ports, settings = assembly.ports, assembly.settings
+        return cls(Audit(ports, is_on=settings.audit_days > 0), Room(ports, settings.audit_events))
+
+
 class Parts(NamedTuple):
     """What is at work beside those who answer requests."""
 
@@ -263,7 +276,7 @@ class Parts(NamedTuple):
 def _site(
     assembly: Assembly,
     parts: Parts,
-    audit: Audit,
+    audit: Auditing,
     threads: Threads,
     movers: Executor,
     *,
@@ -275,10 +288,11 @@ def _site(
     ports.database.hub.attach(settling)
     credentials = StoredCredentials(assembly.database, assembly.sealer)
     gateway = Gateway(
-        Dispatcher(CATALOGUE, ports, parts.worker.id, parts.worker.hand_over, settling, audit=audit),
+        Dispatcher(CATALOGUE, ports, parts.worker.id, parts.worker.hand_over, settling, audit=audit.log),
         credentials,
         open_nonces(assembly.settings.folder.nonces, ports.clock()),
         ports.clock,
+        voucher=console.place.voucher,
     )
 
     ballast = assembly.ballast if assembly.database.is_sqlite else None
@@ -294,7 +308,8 @@ def _site(
         found = look()
         return found.is_ready, found.told | {"checks": found.checks}
 
-    exposition = Exposition(Readings(ports, assembly.settings.folder, look, lambda: crowd.counts["connections"]))
+    readings = Readings(ports, assembly.settings.folder, look, lambda: crowd.counts["connections"], audit.room)
+    exposition = Exposition(readings)
     metrics = Metrics(tell=exposition.tell, is_for_everybody=assembly.settings.metrics == "everybody")
     return Site(
         gateway=gateway,

@@ -199,8 +199,8 @@ class Settings:
     audit_events: Annotated[
         int,
         Doc(
-            "How many lines the audit has at most, about 1 KiB each; beyond that the oldest go, of the account that "
-            "has most. Calls that were refused have a tenth of that."
+            "How many lines the audit has at most, and how many KiB they take; beyond that the oldest go, of the "
+            "account that has most. Calls that were refused have a tenth of that."
         ),
     ] = 1_000_000
     threads: Annotated[

@@ -13,6 +13,7 @@ import threading
 from collections.abc import Callable, Hashable, Sequence
 from typing import Any
 
+from kiln.declare.metrics import AUDIT_CALLS
 from kiln.ground.values import dataclass
 
 WINDOW_S = 10.0  #: So often they are written down.
@@ -43,12 +44,14 @@ class Refusals:
         with self._lock:
             found = self._found.setdefault(account, {})
             alike = found.get(likeness)
+            is_counted = alike is not None or len(found) >= MOST
             if alike is not None:
                 alike.count += 1
-            elif len(found) < MOST:
-                found[likeness] = _Alike(tell())
-            else:
+            elif is_counted:
                 self._beyond[account] = self._beyond.get(account, 0) + 1
+            else:
+                found[likeness] = _Alike(tell())
+        AUDIT_CALLS.add("counted" if is_counted else "refused")
 
     def take(self) -> list[Row]:
         """The rows, which are here no more."""
@@ -64,7 +67,10 @@ class Refusals:
     def put_back(self, rows: Sequence[Row]) -> None:
         """Have rows taken again the next time; of very many the last."""
         with self._lock:
-            self._put_back = [*rows, *self._put_back][-_MOST_PUT_BACK:]
+            kept = [*rows, *self._put_back]
+            self._put_back = kept[-_MOST_PUT_BACK:]
+        if (lost := len(kept) - _MOST_PUT_BACK) > 0:
+            AUDIT_CALLS.add("lost", by=lost)
 
 
 def _counted(alike: _Alike, beyond: int) -> Row:

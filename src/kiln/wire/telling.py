@@ -17,6 +17,7 @@ CUT = "…"  #: Ends what was cut off.
 
 _LONGEST = 1024  #: Letters of a value.
 _MOST = 8192  #: Letters of all names and values.
+_MOST_KNOWN = 1000  #: Names of which it is kept what may be told; who calls can make up others without end.
 _LEAST_FOUND = 4  #: Letters of a secret that is looked for in a text: fewer are in any.
 
 
@@ -26,20 +27,21 @@ class Telling:
     def __init__(self, operation: Operation[Any, Any, Any]) -> None:
         self._heads = {name: field for field in operation.parameters for name in (field.wire, *field.aliases)}
         self._secret_heads = frozenset(name for name, field in self._heads.items() if _holds_secret(field))
+        self._known: dict[str, bool | None] = {}
         self._output = operation.output if any(map(_holds_secret, fields_of(operation.output))) else None
 
     def request(self, params: Mapping[str, str]) -> dict[str, str]:
         """The declared ones of *params*, secrets masked; values, and all together, are cut off where they are long."""
         told: dict[str, str] = {}
         room = _MOST
+        known = self._known
         for name, value in params.items():
-            head, _, rest = name.partition(".")
-            if head not in self._heads:
+            is_secret = known[name] if name in known else self._is_secret(name)
+            if is_secret is None:
                 continue
-            if head in self._secret_heads and value and _is_secret(self._heads[head], rest):
+            shown = value if len(value) <= _LONGEST else value[:_LONGEST] + CUT
+            if is_secret and value:
                 shown = MASK
-            else:
-                shown = value if len(value) <= _LONGEST else value[:_LONGEST] + CUT
             room -= len(name) + len(shown)
             if room < 0:
                 told[CUT] = CUT
@@ -54,10 +56,19 @@ class Telling:
     def without_secrets(self, text: str, params: Mapping[str, str]) -> str:
         """*text*, which may repeat what was sent, with the secrets in *params* masked; cut off where it is long."""
         for name, value in params.items():
-            head, _, rest = name.partition(".")
-            if head in self._secret_heads and len(value) >= _LEAST_FOUND and _is_secret(self._heads[head], rest):
+            if len(value) >= _LEAST_FOUND and self._is_secret(name):
                 text = text.replace(value, MASK)
         return text if len(text) <= _LONGEST else text[:_LONGEST] + CUT
+
+    def _is_secret(self, name: str) -> bool | None:
+        """Whether what a parameter of that name has is to be masked; None where nothing may be told of it."""
+        head, _, rest = name.partition(".")
+        found = None
+        if head in self._heads:
+            found = head in self._secret_heads and _is_secret(self._heads[head], rest)
+        if len(self._known) < _MOST_KNOWN:
+            self._known[name] = found
+        return found
 
 
 def _holds_secret(field: Field) -> bool:

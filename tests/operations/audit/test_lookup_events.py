@@ -6,7 +6,9 @@ import pytest
 
 from kiln.calls.origin import Origin
 from kiln.calls.sessions import Session
+from kiln.declare.ids import PREFIXES
 from kiln.ground.clock import to_seconds_text
+from kiln.operations.audit.parts.events import TYPES
 from kiln.store.audit import audit
 from kiln.wire.telling import MASK
 from tests.catalogue import key_of
@@ -90,6 +92,19 @@ def test_tells_persons_and_roles_apart(cloud, origin, kind, name):
     (event,) = events(cloud, LookupAttribute=(("User", name),))
 
     assert (event["userIdentity"]["type"], event["userIdentity"]["userName"]) == (kind, name)
+
+
+def test_tells_every_resource_that_has_an_identifier_by_its_type():
+    assert set(PREFIXES) - set(TYPES) == {"volume", "terminal_session"}
+
+
+def test_tells_what_became_of_a_webhook(cloud):
+    made = cloud.call("CreateWebhook", Url="https://events.example.com/")["WebhookId"]
+    cloud.call("DeleteWebhook", WebhookId=made)
+
+    found = events(cloud, LookupAttribute=(("ResourceType", "ACS::Kiln::Webhook"),))
+    assert [event["eventName"] for event in found] == ["DeleteWebhook", "CreateWebhook"]
+    assert [event["referencedResources"] for event in found] == [{"ACS::Kiln::Webhook": [made]}] * 2
 
 
 def test_tells_nothing_of_another_account(cloud):

@@ -23,7 +23,8 @@ from kiln.store.conditions import NOTHING, Condition, any_of
 
 ROOT = "root-account"
 
-#: What ActionTrail calls the resources that identifiers are of. Volumes and sessions are nobody's resources there.
+#: What ActionTrail calls the resources that identifiers are of; a webhook, which only Kiln has, likewise.
+#: Volumes and sessions are nobody's resources there.
 TYPES = {
     "image": "ACS::ECS::Image",
     "snapshot": "ACS::ECS::Snapshot",
@@ -42,6 +43,7 @@ TYPES = {
     "eip": "ACS::EIP::EipAddress",
     "command": "ACS::ECS::Command",
     "launch_template": "ACS::ECS::LaunchTemplate",
+    "webhook": "ACS::Kiln::Webhook",
 }
 _BY_PREFIX = {PREFIXES[noun]: kind for noun, kind in TYPES.items()}
 _PREFIX_OF = {kind: prefix for prefix, kind in _BY_PREFIX.items()}
