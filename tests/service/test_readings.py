@@ -159,23 +159,42 @@ def test_looks_seldom_at_what_takes_long():
     assert len(looks) == 1
 
 
+@pytest.mark.parametrize(("takes_s", "rests_s"), [(0.1, 60), (0.7, 70), (20, 2000)])
+def test_looks_for_a_hundredth_of_the_time_at_most(takes_s, rests_s):
+    now, looks = [1000.0], []
+
+    def look():
+        now[0] += takes_s
+        looks.append(now[0])
+        return [("found", (), 1.0)]
+
+    seldom = Seldom(look, lambda: now[0])
+    seldom()
+    now[0] += rests_s - 1
+    seldom()
+    assert len(looks) == 1
+    now[0] += 2
+    seldom()
+    assert len(looks) == 2
+
+
 def test_waits_for_nobody_elses_look_but_the_first():
-    begun, goes_on = threading.Event(), threading.Event()
+    begun, is_waiting, goes_on, now = threading.Event(), threading.Event(), threading.Event(), [0.0]
     found = iter([["first"], ["second"]])
 
     def look():
         if begun.is_set():
+            is_waiting.set()
             goes_on.wait(30)
         begun.set()
         return next(found)
 
-    seldom = Seldom(look)
+    seldom = Seldom(look, lambda: now[0])
     assert seldom() == ["first"]
-    seldom._due = float("-inf")
+    now[0] += 3600
     slow = threading.Thread(target=seldom)
     slow.start()
-    while not seldom._looking.locked():
-        pass
+    assert is_waiting.wait(30)
 
     assert seldom() == ["first"]
     goes_on.set()

@@ -22,6 +22,7 @@ from kiln.store.snapshots import snapshots
 from kiln.store.tasks import fail, tasks
 from kiln.store.volumes import volumes
 from kiln.store.vswitches import vswitches
+from kiln.store.webhooks import webhooks
 from kiln.upkeep.findings import is_well
 from kiln.upkeep.fsck import fsck
 from kiln.upkeep.rebuild import WORDS as REBUILD_WORDS
@@ -30,6 +31,7 @@ from tests.operations.images.gallery import FAR
 from tests.operations.resource_groups.groups import a_resource_group
 from tests.pools.kills import killed_at, points_of
 from tests.pools.patterns import holds, put
+from tests.reading import the
 from tests.service.pairs import Home, as_cloud
 from tests.stock import a_policy, an_instance
 from tests.tools import needs
@@ -139,6 +141,22 @@ def test_every_image_is_back_when_the_database_is_lost(filled):
     assert outcome.rebuilt.written["image"] == 4
     assert {keys.account for keys in outcome.keys} == {all_of_it[1], RECEIVER}
     is_whole(home, *all_of_it)
+
+
+def test_a_webhook_is_back_with_its_secret_and_told_that_it_has_missed_something(tmp_path):
+    home = Home(tmp_path / "home")
+    with home.started() as it:
+        cloud = as_cloud(it)
+        made = cloud.call("CreateWebhook", Url="https://events.example.com/")
+        it.database.write(lambda tx: webhooks.update(tx, {"delivered": 7, "missed_before": 2}))
+    home.forget_database()
+
+    assert is_well(rebuild(home)[0])
+
+    with home.started() as it:
+        row = the(as_cloud(it), webhooks)
+        assert (row.id, it.ports.unseal(row.sealed_secret)) == (made["WebhookId"], made["Secret"])
+        assert (row.missed, row.missed_before, row.delivered) == (1, 2, 0)
 
 
 def test_says_of_every_kind_what_it_is():

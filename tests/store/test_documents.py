@@ -28,8 +28,9 @@ def test_bring_back_every_row_that_was_removed(cloud):
     a_snapshot(cloud)
     image = an_image(cloud, tagged={"k": "v"})
     share(cloud, image.id)
+    cloud.call("CreateWebhook", Url="https://events.example.com/")
     before = said(cloud)
-    assert {"account", "volume", "instance", "disk", "snapshot", "image"} <= {kind for kind, _ in before}
+    assert {"account", "volume", "instance", "disk", "snapshot", "image", "webhook"} <= {kind for kind, _ in before}
     assert [one["account"] for one in before["image", image.id]["shares"]] == [OTHER]
     for kind, name in before:
         cloud.ports.database.write(lambda tx, kind=kind, name=name: documents.remove(tx, kind, name))

@@ -60,6 +60,17 @@ class TestTells:
         assert shown(told)["DeliveredCount"] == 2
         assert every(told, parcels) == []
 
+    def test_what_changes_no_record_of_the_pool(self, told, receiver):
+        touched = []
+        told.ports.database.tell = touched.extend
+        make_images(told, 1)
+        go(told)
+
+        assert shown(told)["DeliveredCount"] == 1
+        assert "webhook" not in {kind for kind, _ in touched}
+        told.call("DeleteWebhook", WebhookId=told.hook["WebhookId"])
+        assert ("webhook", told.hook["WebhookId"]) in touched
+
     def test_more_than_go_together_one_after_the_other(self, told, receiver):
         made = make_images(told, 20)
 

@@ -32,10 +32,14 @@ _SHARE = 100  #: Of the time that goes by, one part is spent on looking.
 
 
 class Seldom:
-    """What *look* finds, which is called no more often than the module says. Safe to use from any thread."""
+    """What *look* finds, which is called no more often than the module says. Safe to use from any thread.
 
-    def __init__(self, look: Callable[[], list[Reading]]) -> None:
+    *clock* tells seconds that only grow.
+    """
+
+    def __init__(self, look: Callable[[], list[Reading]], clock: Callable[[], float] = time.monotonic) -> None:
         self._look = look
+        self._clock = clock
         self._looking = threading.Lock()
         self._due = float("-inf")
         self._found: list[Reading] = []
@@ -43,12 +47,12 @@ class Seldom:
     def __call__(self) -> Sequence[Reading]:
         """What was found last; only who comes first waits for a look. Raises what *look* raises."""
         is_first = not self._found
-        if time.monotonic() >= self._due and self._looking.acquire(blocking=is_first):
+        if self._clock() >= self._due and self._looking.acquire(blocking=is_first):
             try:
-                if time.monotonic() >= self._due:
-                    began = time.monotonic()
+                if self._clock() >= self._due:
+                    began = self._clock()
                     self._found = self._look()
-                    now = time.monotonic()
+                    now = self._clock()
                     self._due = now + max(_SELDOM_S, (now - began) * _SHARE)
             finally:
                 self._looking.release()

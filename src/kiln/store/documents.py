@@ -42,6 +42,7 @@ from kiln.store.tasks import tasks
 from kiln.store.volumes import volumes
 from kiln.store.vpcs import vpcs
 from kiln.store.vswitches import vswitches
+from kiln.store.webhooks import FARING, webhooks
 
 _EMPTY: dict[type, Any] = {str: "", int: 0, float: 0.0, bool: False}
 
@@ -57,6 +58,9 @@ class Kind:
     parts: Mapping[str, tuple[Rows[Any], Mapping[str, str]]] = dataclasses.field(default_factory=dict)
     names: Sequence[str] = ()  #: Columns that name volumes.
     key: str = "id"  #: The column that the document is called by.
+    passing: Mapping[str, Any] = dataclasses.field(
+        default_factory=dict
+    )  #: What documents have in place of what passes.
     renewed: Callable[[Mapping[str, Any]], Mapping[str, Any]] = lambda said: said  #: An older document as it is now.
 
 
@@ -96,8 +100,9 @@ KINDS: Mapping[str, Kind] = {
         rows=accounts, parts={"users": (users, {"account": ""}), "resource_groups": (resource_groups, {"account": ""})}
     ),
     "bucket": Kind(rows=buckets, key="name"),
+    "webhook": Kind(rows=webhooks, passing=FARING),
     "keypair": Kind(rows=key_pairs, parts={"tags": _tags("keypair")}),
-    "task": Kind(rows=tasks),
+    "task": Kind(rows=tasks, passing=_LEASE),
     "volume": Kind(rows=volumes),
     "snapshotgroup": Kind(rows=snapshot_groups, parts={"tags": _tags("snapshotgroup")}),
     "snapshotpolicy": Kind(rows=snapshot_policies, parts={"tags": _tags("snapshotpolicy")}),
@@ -148,7 +153,7 @@ def some(tx: Transaction, kind: str, names: Sequence[str]) -> dict[str, dict[str
     for row in _verified(shape.rows, tx, shape.key, names):
         if kind != "task" or row.status == TaskStatus.PROCESSING:
             said = found[getattr(row, shape.key)] = _said(row)
-            said |= _LEASE if kind == "task" else {part: [] for part in shape.parts}
+            said |= {**shape.passing, **{part: [] for part in shape.parts}}
     for part, (rows, equal) in shape.parts.items():
         (column,) = (column for column, value in equal.items() if not value)
         for one in _verified(rows, tx, column, names, **{name: value for name, value in equal.items() if value}):

@@ -83,12 +83,14 @@ class _Compiled:
 class Recorded:
     """Which record of the pool holds a table's rows: of which kind, and the column with the ID.
 
-    Where the kind is in a column too, ``kind_column`` names that.
+    Where the kind is in a column too, ``kind_column`` names that. What changes in columns of ``passing`` alone
+    concerns no record.
     """
 
     kind: str = ""
     id: str = "id"
     kind_column: str = ""
+    passing: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True)
@@ -225,7 +227,8 @@ class Rows(Generic[Row]):
 
     def update(self, tx: Transaction, changes: dict[str, Any], *conditions: ColumnElement[bool], **equal: Any) -> int:
         """Change rows; returns how many."""
-        self._tell(tx, conditions, equal)
+        if self._recorded is None or not self._recorded.passing.issuperset(changes):
+            self._tell(tx, conditions, equal)
         changes = self._spread(changes)
         if self.told is not None and ("status" in changes or not self.told.seen.isdisjoint(changes)):
             return self._update_told(tx, self.told, changes, conditions, equal)

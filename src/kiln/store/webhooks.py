@@ -6,14 +6,15 @@ that it tells of, and goes when it was delivered, or given up.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
+from typing import Any
 
 from sqlalchemy import Index, func, select
 
 from kiln.ground.values import dataclass
 from kiln.store.database import Transaction
 from kiln.store.order import Order, newest_first
-from kiln.store.rows import Rows
+from kiln.store.rows import Recorded, Rows
 
 OWN = "webhook"  #: The noun of what is told of the webhook itself: a test.
 
@@ -62,7 +63,26 @@ class Parcel:
     attempts: int = 0  #: Tries that failed.
 
 
-webhooks: Rows[Webhook] = Rows("webhooks", Webhook, indexes=[Index("webhooks_account", "account")])
+#: How it fares changes with each event, and means nothing to another run: what its record has in place of that. Of one
+#: that comes back it is not known what waited, so it is told that it has missed something.
+FARING: Mapping[str, Any] = {
+    "pending_test": False,
+    "failures": 0,
+    "failing_since": 0.0,
+    "not_before": 0.0,
+    "tried_at": 0.0,
+    "last_status": 0,
+    "last_error": "",
+    "delivered": 0,
+    "missed": 1,
+}
+
+webhooks: Rows[Webhook] = Rows(
+    "webhooks",
+    Webhook,
+    indexes=[Index("webhooks_account", "account")],
+    recorded=Recorded("webhook", passing=frozenset(FARING)),
+)
 parcels: Rows[Parcel] = Rows(
     "webhook_parcels", Parcel, key=("seq",), indexes=[Index("webhook_parcels_webhook", "webhook", "seq")]
 )

@@ -29,7 +29,7 @@ from kiln.ground.killpoints import reach
 from kiln.ground.units import DAY_S
 from kiln.ground.values import dataclass
 from kiln.store.database import Transaction
-from kiln.store.webhooks import OWN, SECRET_PREFIX, Parcel, Webhook, next_parcels, parcels, webhooks
+from kiln.store.webhooks import FARING, OWN, SECRET_PREFIX, Parcel, Webhook, next_parcels, parcels, webhooks
 from kiln.upkeep.held import Held
 
 TEST, MISSED = "kiln:Webhook:Test", "kiln:Webhook:Missed"
@@ -245,6 +245,8 @@ class Delivery:
             changes |= {"tried_at": self._now, "last_status": told.status, "last_error": told.error}
         if went.has_succeeded:
             changes |= self._succeeded(tx, webhook)
+        # What the pool has a record of is written where it has changed: each time would be a record.
+        changes = {name: one for name, one in changes.items() if name in FARING or one != getattr(webhook, name)}
         webhooks.update(tx, changes, id=id_)
         for parcel in went.failed:
             parcels.update(tx, {"attempts": parcel.attempts + 1}, seq=parcel.seq)

@@ -35,6 +35,7 @@ from kiln.upkeep.lost_owners import lost_owners
 WORDS = {
     "account": ("account", "accounts", ", with users and resource groups"),
     "bucket": ("bucket's owner", "buckets' owners", ""),
+    "webhook": ("webhook", "webhooks", ""),
     "keypair": ("key pair", "key pairs", ""),
     "task": ("task", "tasks", ", half way"),
     "volume": ("volume", "volumes", ""),
