@@ -24,6 +24,7 @@ FAILED_LATER = Exit(7, "The request was accepted, but what it started failed, or
 TOO_LONG = Exit(8, "Waiting took longer than --timeout; the work goes on.")
 FILE = Exit(9, "A file or folder of this machine, or standard output, cannot be read, written or used.")
 UNSOUND = Exit(10, "What was examined is not sound.")
+PARTLY = Exit(11, "Done but for a part, which is named.")
 NOT_RUN = Exit(126, "The command that `run` was given cannot be run; else `run` ends as the command does.")
 NOT_FOUND = Exit(127, "There is no such command as `run` was given.")
 HUNG_UP = Exit(129, "Ended by SIGHUP, as when the terminal went; what was begun here was taken away.")
@@ -33,7 +34,7 @@ TERMINATED = Exit(143, "Ended by SIGTERM; what was begun here was taken away.")
 
 ALL = (
     DONE, OUR_FAULT, USAGE, SETTINGS, REFUSED, SERVICE_FAILED, UNREACHABLE, FAILED_LATER, TOO_LONG, FILE, UNSOUND,
-    NOT_RUN, NOT_FOUND, HUNG_UP, INTERRUPTED, UNREAD, TERMINATED,
+    PARTLY, NOT_RUN, NOT_FOUND, HUNG_UP, INTERRUPTED, UNREAD, TERMINATED,
 )  # fmt: skip
 
 

@@ -6,7 +6,10 @@ from typer.testing import CliRunner
 
 from kiln.cli import exits
 from kiln.cli.main import app
-from tests.service.pairs import Home
+from kiln.declare.states import InstanceStatus
+from tests.service.pairs import Home, as_cloud
+from tests.stock import an_instance
+from tests.tools import needs
 
 
 def words(*said):
@@ -60,6 +63,24 @@ def test_refuses_what_cannot_be_put_back(tmp_path):
     assert words("backup", tmp_path / "b", "--data", tmp_path / "nothing").exit_code == exits.FILE.number
     words("backup", tmp_path / "b", "--data", home.data)
     assert "is not empty" in words("restore", tmp_path / "b", "--data", home.data).stderr
+
+
+def test_names_what_it_could_not_capture_and_ends_with_another_code(tmp_path):
+    needs("qemu-img")
+    home, to = Home(tmp_path / "home"), tmp_path / "backups"
+    with home.started() as it:
+        cloud = as_cloud(it)
+        row = an_instance(cloud, account=cloud.account, status=InstanceStatus.RUNNING)
+        made = words("backup", to, "--data", home.data, "--timeout", 0.1)
+        assert made.exit_code == exits.PARTLY.number, made.output
+        named = f"what was written to {row.id} since it was last captured, or made: it could not be captured in time"
+        assert f"not kept: {named}" in made.stdout
+        left_out = words("backup", to, "--data", home.data, "--without", row.id, "--json")
+        assert left_out.exit_code == 0, left_out.output
+        assert json.loads(left_out.stdout)["Missed"] == {row.id: "it was to be left out"}
+        assert words("backup", to, "--data", home.data, "--without", "i-none").exit_code == exits.FILE.number
+    (first, _) = sorted(to.iterdir())
+    assert f"not in the backup: {named}" in words("restore", first, "--data", tmp_path / "again").stdout
 
 
 def test_a_bundle_for_a_report_is_made_beside_it(tmp_path):

@@ -7,20 +7,16 @@ import json
 import os
 import shutil
 import subprocess
-import threading
-from contextlib import contextmanager
 from functools import partial
 
 import pytest
 from sqlalchemy import text
 
-from kiln.declare.states import InstanceStatus
 from kiln.ground import killpoints
 from kiln.service.backups import finding, manifest
 from kiln.service.backups.errors import BackupBroken, BackupRefused, NotKept
 from kiln.service.backups.examining import examine
 from kiln.service.backups.restoring import examine_restored, restore
-from kiln.service.backups.taking import Wish, take
 from kiln.store.database import open_postgresql
 from kiln.store.disks import disks
 from kiln.store.instances import instances
@@ -30,75 +26,12 @@ from kiln.upkeep.findings import is_well
 from kiln.upkeep.fsck import fsck
 from kiln.upkeep.sweep import sweep
 from tests.pools.kills import killed_at, points_of
-from tests.pools.patterns import holds, put
+from tests.pools.patterns import put
+from tests.service.backups.kept import back_up, hold_their_bytes, put_back, run_all, served, silent
 from tests.service.pairs import Home, as_cloud
-from tests.service.test_rebuilding import answers, fill
+from tests.service.test_rebuilding import answers
 from tests.stock import an_instance
 from tests.tools import needs
-
-
-def silent(*_):
-    pass
-
-
-def back_up(home, to, **wish):
-    return take(home.settings, to, Wish(**wish), silent, silent)
-
-
-def put_back(path, data):
-    home = Home(data)
-    restore(home.settings, path, silent)
-    with home.started() as it:
-        found = fsck(it.ports, repair=True, say=silent)
-        assert is_well(found), found
-    return home
-
-
-def hold_their_bytes(home):
-    """Whether each head of an instance still reads as what ``fill`` put there."""
-    with home.started() as it:
-        with it.database.read() as tx:
-            heads = [disk.volume for disk in disks.all(tx) if disk.instance]
-        return sorted(n for head in heads for n in (1, 2, 3) if holds(it.pool, head, {0: n})) == [1, 2, 3]
-
-
-@pytest.fixture(scope="module")
-def filled(tmp_path_factory):
-    """A Kiln with images, snapshots and an instance; to be copied and not changed."""
-    home = Home(tmp_path_factory.mktemp("filled") / "home")
-    with home.started() as it:
-        fill(as_cloud(it))
-    return home
-
-
-@pytest.fixture
-def home(filled, tmp_path):
-    return filled.copy(tmp_path / "home")
-
-
-@contextmanager
-def served(home):
-    """The Kiln as a service has it: held, and carrying out what it is asked for."""
-    over = threading.Event()
-    with home.started() as it:
-        cloud = as_cloud(it)
-
-        def work():
-            while not over.wait(0.02):
-                cloud.settle()
-
-        worker = threading.Thread(target=work)
-        worker.start()
-        try:
-            yield cloud
-        finally:
-            over.set()
-            worker.join()
-
-
-def run_all(cloud):
-    """Have the rows say that every instance runs."""
-    cloud.ports.database.write(lambda tx: instances.update(tx, {"status": InstanceStatus.RUNNING}))
 
 
 def test_what_is_put_back_answers_as_before(home, tmp_path):

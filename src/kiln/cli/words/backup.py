@@ -33,6 +33,14 @@ def create(
         typer.Option("--secrets/--without-secrets", help="Whether the keys are kept: who has them has everything."),
     ] = True,
     buckets: Annotated[bool, typer.Option("--buckets", help="Keep the objects of buckets, too.")] = False,
+    without: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--without",
+            help="An instance that is not waited for: its disks are kept as of their last capture. Several times.",
+            metavar="INSTANCE",
+        ),
+    ] = None,
     data: Data = None,
     database: DatabaseAddress = None,
     shared: Shared = None,
@@ -47,19 +55,29 @@ def create(
     its own in TO; what has not changed since the one before it takes no space
     again, and any of them may be removed.
 
+    An instance that cannot be captured within --timeout, as where its machine does
+    not answer, keeps no other from being kept: its disks are there as of their
+    last capture, or as they were made. It is named, and the exit code is 11.
+
     What fails leaves nothing behind. What waits in the trash is not kept. The word
     `create` may be left out.
     """
     settings = settings_there(data, database, shared)
-    wish = Wish(with_secrets=secrets, with_buckets=buckets, timeout_s=timeout)
+    wish = Wish(with_secrets=secrets, with_buckets=buckets, timeout_s=timeout, without=tuple(without or ()))
     with orderly():
         taken = take(settings, to, wish, note, progress_shown())
     if as_json:
         show_json(_told(taken))
-        return
+    else:
+        _show(taken)
+    if set(taken.manifest.missed) - set(wish.without):
+        raise typer.Exit(exits.PARTLY.number)
+
+
+def _show(taken: Taken) -> None:
     for instance, how in sorted(taken.manifest.moments.items()):
         show_line(f"{instance}  {how}")
-    for what in taken.manifest.left_out:
+    for what in taken.manifest.lacks:
         show_line(f"not kept: {what}")
     files = counted(len(taken.manifest.files), "file")
     show_line(f"{taken.path}  {files}, {taken.manifest.bytes} bytes, {taken.copied_bytes} of them copied now")
@@ -102,4 +120,5 @@ def _told(taken: Taken) -> dict[str, Any]:
         "CopiedBytes": taken.copied_bytes,
         "Moments": dict(said.moments),
         "LeftOut": list(said.left_out),
+        "Missed": dict(said.missed),
     }

@@ -45,7 +45,7 @@ def run(
     with orderly():
         said = restore(settings, source, progress_shown())
         show_line(f"restored {counted(len(said.files), 'file')}, {said.bytes} bytes, of {said.made_at}")
-        for what in said.left_out:
+        for what in said.lacks:
             show_line(f"not in the backup: {what}")
         findings = examine_restored(settings, note)
     for finding in findings:

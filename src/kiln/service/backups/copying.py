@@ -17,6 +17,7 @@ from pathlib import Path
 
 from kiln.ground.killpoints import reach
 from kiln.ground.units import MiB
+from kiln.pools import overlay
 
 _FICLONE = 0x40049409  #: ``ioctl``: have a file share all of another's blocks, until one of the two is written.
 _PIECE = 4 * MiB
@@ -45,6 +46,15 @@ def copy(source: int, to: Path, mode: int, count: Count, time_ns: int | None = N
         os.close(target)
     reach("backup.file.copied")
     return length, digest
+
+
+def make_empty(to: Path, size_bytes: int, backing: str | None, lock: bytes) -> None:
+    """Make of *to* a volume that holds nothing itself: see ``overlay.write``. Raises OSError, FileExistsError."""
+    reach("backup.file.before")
+    os.close(os.open(to, os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_CLOEXEC, 0o600))
+    overlay.write(to, size_bytes, backing, lock)
+    to.chmod(0o400)
+    reach("backup.file.copied")
 
 
 def digest_of(source: int, count: Count) -> tuple[int, str]:

@@ -5,11 +5,19 @@ than others: a moment of a running instance was kept before, and merges went on
 meanwhile. No byte that anybody reads differs by a merge, so the rows follow the
 headers, as they do after a power cut; and a disk whose moment was kept stands on
 what was its head at that moment.
+
+Where others have captured the disk since, so that their snapshots stand on that,
+its present head is kept as a fresh one above it: what QEMU writes is not read,
+and what the rows say of the head, of snapshots and of captures that are under way
+stays as it is. So one moment of an instance is enough, whatever its owner does.
+
+What cannot be caught in time is *missed*: its heads are fresh ones, too, above
+what each stood on, as if it had not been written since its last capture.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import field
 
 from kiln.declare.states import InstanceStatus
@@ -32,6 +40,17 @@ class Seen:
     moments: Mapping[str, MomentFacts]  #: By instance.
     stamps: Mapping[str, tuple[int, ...]]  #: Of heads at rest.
     silent: set[str]  #: Instances that the rows call running and that have no machine.
+    missed: Collection[str] = ()  #: Instances that are not waited for.
+    is_last: bool = False  #: There is no time for another look: what has changed meanwhile is missed.
+
+
+@dataclass(frozen=True, kw_only=True)
+class Fresh:
+    """A head that is not copied: one is made that reads as what it stands on."""
+
+    base: str | None
+    size_bytes: int
+    key: str  #: The ID of that with which it is encrypted; empty: it is not.
 
 
 @dataclass
@@ -40,8 +59,13 @@ class Fit:
 
     again: set[str] = field(default_factory=set)  #: Instances of which another moment has to be kept.
     unsettled: list[str] = field(default_factory=list)  #: What changed meanwhile, in words.
-    heads: set[str] = field(default_factory=set)  #: Volumes that somebody may come to write before they are copied.
+    stirred: set[str] = field(default_factory=set)  #: Instances at rest whose disks were written.
+    heads: dict[str, Disk] = field(default_factory=dict)  #: What somebody may come to write before it is copied.
     kept: dict[str, str] = field(default_factory=dict)  #: By volume, ``head`` or ``layer``: what is to be copied.
+    fresh: dict[str, Fresh] = field(default_factory=dict)  #: By volume.
+    missed: set[str] = field(
+        default_factory=set
+    )  #: Instances, and disks of none, of which the last writes are not kept.
 
 
 def is_at_rest(instance: Instance) -> bool:
@@ -78,29 +102,56 @@ def _move_back(tx: Transaction, holder: Holder, moments: Mapping[str, MomentFact
     for instance, facts in moments.items():
         for one in facts.disks:
             disk = disks.find(tx, id=one.disk)
-            if disk is None:
+            row = volumes.find(tx, id=disk.volume) if disk is not None and disk.volume is not None else None
+            if disk is None or row is None or row.state == "planned" or disk.instance not in (instance, None):
                 continue
             held = holder.get(one.head)
-            if disk.volume != one.heir or held is None or volumes.count(tx, parent=one.heir):
-                done.again.add(instance)  # It was captured once more by somebody else, or put on something else.
+            if held is None:
+                done.again.add(instance)
                 continue
-            volumes.delete(tx, id=one.heir)
-            _be_there(tx, held, "head", disk.created_at)
-            disks.update(tx, {"volume": one.head}, id=one.disk)
             moved.add(one.disk)
+            is_as_it_was = disk.volume == one.heir and row.size_bytes == held.size_bytes
+            if is_as_it_was and not volumes.count(tx, parent=one.heir):
+                volumes.delete(tx, id=one.heir)
+                _be_there(tx, held, "head", disk.created_at)
+                disks.update(tx, {"volume": one.head}, id=one.disk)
+            else:  # It was captured once more by somebody else, or has grown, or been put on something else.
+                size_bytes = max(row.size_bytes, held.size_bytes)
+                _freshen(tx, row, Fresh(base=one.head, size_bytes=size_bytes, key=disk.kms_key), done)
     return moved
 
 
 def _hold_heads(tx: Transaction, holder: Holder, moved: set[str], seen: Seen, done: Fit) -> None:
-    """Hold the heads of all other disks, which are at rest, or have to be captured."""
+    """Hold the heads of all other disks, which are at rest, have to be captured, or are missed."""
     running = {one.id for one in instances.all(tx) if not is_at_rest(one)} - seen.silent
     for disk, row in _standing(tx, moved):
         if disk.instance in running:
-            done.again.add(disk.instance)
-        elif not holder.take(row.id) or _stamp(holder, row.id) != seen.stamps.get(row.id, ()):
-            done.unsettled.append(f"{disk.id} was written")
+            if seen.is_last or disk.instance in seen.missed:
+                _miss(tx, holder, disk, row, done)
+            else:
+                done.again.add(disk.instance)
+        elif holder.take(row.id) and _stamp(holder, row.id) == seen.stamps.get(row.id, ()):
+            done.heads[row.id] = disk
+        elif seen.is_last:
+            _miss(tx, holder, disk, row, done)
         else:
-            done.heads.add(row.id)
+            done.unsettled.append(f"{disk.id} was written")
+            done.stirred |= {disk.instance} if disk.instance is not None else set()
+
+
+def _miss(tx: Transaction, holder: Holder, disk: Disk, row: Volume, done: Fit) -> None:
+    """Keep what the head of a disk stands on, and nothing of what was written into it."""
+    if row.parent is not None and not holder.take(row.parent):
+        done.unsettled.append(f"{disk.id} was merged")
+        return
+    _freshen(tx, row, Fresh(base=row.parent, size_bytes=row.size_bytes, key=disk.kms_key), done)
+    done.missed.add(disk.instance or disk.id)
+
+
+def _freshen(tx: Transaction, row: Volume, how: Fresh, done: Fit) -> None:
+    """Have a head be a fresh one."""
+    volumes.update(tx, {"parent": how.base, "size_bytes": how.size_bytes, "file_bytes": None}, id=row.id)
+    done.fresh[row.id] = how
 
 
 def _standing(tx: Transaction, moved: set[str]) -> Iterator[tuple[Disk, Volume]]:
@@ -119,7 +170,7 @@ def _stamp(holder: Holder, volume: str) -> tuple[int, ...]:
 def _hold_all(tx: Transaction, holder: Holder, done: Fit) -> None:
     """Hold every volume that has a row, and forget those that nobody needs and that are gone by now."""
     for row in volumes.all(tx):
-        if row.state == "planned":
+        if row.state == "planned" or row.id in done.fresh:
             continue
         is_needed = row.state == "ready" and holder.take(row.id)
         if not is_needed and (holder.get(row.id) is not None or is_named(tx, row.id)):
@@ -130,6 +181,8 @@ def _hold_all(tx: Transaction, holder: Holder, done: Fit) -> None:
             done.kept[row.id] = row.kind
         else:
             volumes.delete(tx, id=row.id)
+    # One that was merged away meanwhile has no row, and is given it back.
+    done.kept |= {one.base: "layer" for one in done.fresh.values() if one.base is not None}
 
 
 def _follow_headers(tx: Transaction, holder: Holder, done: Fit) -> None:

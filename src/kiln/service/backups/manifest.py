@@ -65,6 +65,16 @@ class Manifest:
     files: Mapping[str, Entry]
     moments: Mapping[str, str] = field(default_factory=dict)  #: By instance, how its disks were caught.
     left_out: tuple[str, ...] = ()  #: What is not in it, in words.
+    missed: Mapping[str, str] = field(default_factory=dict)  #: Instances and disks as of their last capture, and why.
+
+    @property
+    def lacks(self) -> tuple[str, ...]:
+        """What is not in it, in words, with what could not be caught."""
+        missed = (
+            f"what was written to {one} since it was last captured, or made: {why}"
+            for one, why in sorted(self.missed.items())
+        )
+        return (*missed, *self.left_out)
 
     @property
     def bytes(self) -> int:
@@ -120,7 +130,9 @@ def _manifest(said: dict[str, Any]) -> Manifest:
             raise ValueError(f"{path!r} is no file of a backup")
     if DATABASE not in files:
         raise ValueError(f"{DATABASE} is not in it")
-    return Manifest(**{**given, "files": files, "left_out": tuple(map(str, said.get("left_out", ())))})
+    missed = {str(one): str(why) for one, why in said.get("missed", {}).items()}
+    left_out = tuple(map(str, said.get("left_out", ())))
+    return Manifest(**{**given, "files": files, "left_out": left_out, "missed": missed})
 
 
 def _entry(said: dict[str, Any]) -> Entry:

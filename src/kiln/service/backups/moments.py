@@ -1,10 +1,17 @@
-"""Having the service keep a moment of each instance that runs: asked for by rows, as ``kiln trash`` asks."""
+"""Having the service keep a moment of each instance that runs: asked for by rows, as ``kiln trash`` asks.
+
+An instance of which none can be kept, because its machine does not answer or for
+any other reason, is missed, and keeps nobody else's from being kept.
+"""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Collection, Iterator, Sequence
-from contextlib import contextmanager
+from collections import Counter
+from collections.abc import Collection, Iterable, Iterator, Sequence
+from contextlib import contextmanager, suppress
+from types import TracebackType
+from typing import Self
 
 from kiln.declare.states import TaskStatus
 from kiln.ground.clock import Clock
@@ -18,21 +25,51 @@ from kiln.service.claim import is_held
 from kiln.service.settings import Settings
 from kiln.store.database import Database
 from kiln.store.disks import disks
+from kiln.store.errors import DatabaseBusy, DatabaseDown, DatabaseFull, DatabaseMalformed
 from kiln.store.instances import instances
 from kiln.store.tasks import tasks
-from kiln.upkeep.moment import MomentFacts, ask_for, told_by
+from kiln.upkeep.moment import WANTED_S, MomentFacts, ask_for, say_wanted, told_by
 
 _POLL_S = 0.05
 _AGAIN_S = 0.5  #: After a turn that came to nothing, because somebody waited behind it.
+_POLITE_TURNS = 2  #: That may come to nothing before it is asked for firmly.
+_LAST_LOOKS = 20  #: When the time is over; of them each comes to its end unless a layer is merged just then.
+_TAKEN_BACK = 1.0  #: A time that has passed.
 
 
 class Moments:
-    """The moments that were kept so far, by instance."""
+    """The moments that were kept so far, by instance. To be closed: then nothing is asked for any more.
 
-    def __init__(self, settings: Settings, database: Database, clock: Clock, timeout_s: float) -> None:
+    *without*: instances that are not asked for.
+    """
+
+    def __init__(
+        self,
+        settings: Settings,
+        database: Database,
+        clock: Clock,
+        timeout_s: float,
+        *,
+        without: Collection[str] = (),
+    ) -> None:
         self._settings, self._database, self._clock = settings, database, clock
         self._until = time.monotonic() + timeout_s
+        self._asked: dict[str, str] = {}  # Tasks that are open, by instance.
+        self._said_at = 0.0
+        self._looks_left = _LAST_LOOKS
+        self._vain: Counter[str] = Counter()
+        self._stirred: Counter[str] = Counter()
         self.kept: dict[str, MomentFacts] = {}
+        self.missed = dict.fromkeys(without, "it was to be left out")  #: Why, by instance.
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        with suppress(DatabaseDown, DatabaseBusy, DatabaseFull, DatabaseMalformed):
+            self._say_until(_TAKEN_BACK)
 
     def has_time(self) -> bool:
         """Whether there is some left to have moments kept in."""
@@ -42,6 +79,17 @@ class Moments:
         """Instances that the rows call running, or on their way."""
         with self._database.read() as tx:
             return [one.id for one in instances.all(tx) if not is_at_rest(one)]
+
+    def wanted(self, silent: set[str]) -> list[str]:
+        """Instances of which a moment is to be kept still: those that run, and those whose disks are written often."""
+        stirred = {one for one, times in self._stirred.items() if times > 1}
+        if stirred and not is_held(self._settings.data):
+            stirred.clear()
+        return sorted((set(self.running()) | stirred) - silent - self.kept.keys() - self.missed.keys())
+
+    def note_stirred(self, found: Iterable[str]) -> None:
+        """Take in that instances at rest were begun, or their disks written, while they were looked at."""
+        self._stirred.update(found)
 
     def silent(self) -> set[str]:
         """Those that have no machine although the rows call them running, when no service is there to say so.
@@ -53,60 +101,64 @@ class Moments:
         running = set(self.running())
         with self._database.read() as tx:
             heads = [(disk.volume, disk.instance) for disk in disks.all(tx) if disk.instance in running]
-        living = sorted({instance for volume, instance in heads if instance and volume and self._is_open(volume)})
-        if living:
+        living = {instance for volume, instance in heads if instance and volume and self._is_open(volume)}
+        if unwilling := sorted(living - self.missed.keys()):
             hint = "Start Kiln, which captures them, or stop them: while it is stopped nobody can ask their machines."
-            raise NotKept(f"{', '.join(living)} run, and Kiln does not", hint)
-        return running
+            raise NotKept(f"{', '.join(unwilling)} run, and Kiln does not", hint)
+        return running - living
 
     def keep(self, wanted: Collection[str], holder: Holder) -> None:
-        """Have a moment of each kept, and hold what was its heads. Raises NotKept."""
-        open_tasks = {instance: task for instance in wanted if (task := self._ask(instance))}
-        for instance in set(wanted) - open_tasks.keys():
-            self.kept.pop(instance, None)
+        """Have a moment of each kept, and hold what was its heads, or miss it. Raises NotKept."""
+        for instance in wanted:
+            self._ask(instance)
         again: dict[str, float] = {}  # Those of which nothing came, and when they are asked for anew.
-        while open_tasks or again:
-            for instance, task in list(open_tasks.items()):
+        while self._asked or again:
+            for instance, task in list(self._asked.items()):
                 facts = self._ended(instance, task)
                 if facts is None:
                     continue
-                del open_tasks[instance]
+                del self._asked[instance]
                 if facts.disks and all(holder.take(one.head) for one in facts.disks):
                     self.kept[instance] = facts
-                else:
+                elif instance not in self.missed:
+                    self._vain[instance] += 1
                     again[instance] = time.monotonic() + _AGAIN_S
             for instance in [one for one, when in again.items() if when <= time.monotonic()]:
                 del again[instance]
-                if asked := self._ask(instance):
-                    open_tasks[instance] = asked
-            if open_tasks or again:
-                self._require_time(sorted({*open_tasks, *again}))
+                self._ask(instance)
+            if self._asked or again:
+                if not self._is_time_for(sorted({*self._asked, *again})):
+                    return
                 time.sleep(_POLL_S)
 
-    def _ask(self, instance: str) -> str | None:
-        """The task that was asked for; None where the instance does not run any more."""
+    def _ask(self, instance: str) -> None:
+        """Have it asked for, unless the instance is gone, or at rest and not stirred."""
         with self._database.read() as tx:
             row = instances.find(tx, id=instance)
-        if row is None or is_at_rest(row):
+        if row is None or (is_at_rest(row) and self._stirred[instance] <= 1):
             self.kept.pop(instance, None)
-            return None
-        found = row
-        return self._database.write(lambda tx: ask_for(tx, found, self._clock()))
+            return
+        found, firmly = row, self._vain[instance] >= _POLITE_TURNS
+        self._asked[instance] = self._database.write(lambda tx: ask_for(tx, found, self._clock(), firmly=firmly))
 
     def _ended(self, instance: str, task: str) -> MomentFacts | None:
+        """What a task that has ended kept; None while it has not."""
         with self._database.read() as tx:
             row = tasks.find(tx, id=task)
         if row is None or row.status == TaskStatus.PROCESSING:
             return None
         if row.status != TaskStatus.FINISHED:
-            raise NotKept(f"{instance} could not be captured: {row.error_message}")
+            self.missed[instance] = f"it could not be captured: {row.error_message}"
+            return MomentFacts(instance=instance)
         return told_by(row)
 
-    def require_time_beside(self, reasons: Sequence[str]) -> None:
-        """Wait a moment before all is looked at again for *reasons*. Raises NotKept where no time is left."""
+    def pause(self, reasons: Sequence[str]) -> None:
+        """Wait a moment before all is looked at again for *reasons*. Raises NotKept where that comes to nothing."""
         if not self.has_time():
-            hint = "Try again when less is done, or for longer: --timeout."
-            raise NotKept(f"something always changed meanwhile: {', '.join(reasons[:3])}", hint)
+            self._looks_left -= 1
+            if self._looks_left < 0:
+                hint = "Try again when less is done, or for longer: --timeout."
+                raise NotKept(f"something always changed meanwhile: {', '.join(reasons[:3])}", hint)
         time.sleep(_POLL_S)
 
     @contextmanager
@@ -118,11 +170,24 @@ class Moments:
         finally:
             self._until += time.monotonic() - began
 
-    def _require_time(self, waiting: list[str]) -> None:
+    def _is_time_for(self, waiting: list[str]) -> bool:
+        """Whether there is time to wait; else what is waited for is missed. Raises NotKept where Kiln has ended."""
         if not is_held(self._settings.data):
             raise NotKept(f"Kiln was stopped before it had captured {', '.join(waiting)}")
         if not self.has_time():
-            raise NotKept(f"{', '.join(waiting)} could not be captured in time", "--timeout sets how long to wait.")
+            self.missed |= dict.fromkeys(waiting, "it could not be captured in time")
+            self._say_until(_TAKEN_BACK)
+            self._asked.clear()
+            return False
+        if time.monotonic() - self._said_at > WANTED_S / 3:
+            self._said_at = time.monotonic()
+            self._say_until(self._clock() + WANTED_S)
+        return True
+
+    def _say_until(self, until: float) -> None:
+        """Say of all that was asked for until when it is wanted."""
+        for task in self._asked.values():
+            self._database.write(lambda tx, task=task: say_wanted(tx, task, until))  # type: ignore[misc]
 
     def _is_open(self, volume: str) -> bool:
         try:

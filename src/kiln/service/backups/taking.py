@@ -4,7 +4,8 @@ In turns, until one fits: have the service keep a moment of each instance that
 runs, note the stamps of heads at rest, copy the database, hold open every volume
 that the copy names, and make the rows of the copy agree with what is held
 (``fitting``). Then the bytes are copied, while nobody waits: a layer cannot
-change, and where a head at rest was written meanwhile there is another turn.
+change, and where a head at rest was written meanwhile there is another turn. When
+the time for that is over the last turn takes what there is, and says what it missed.
 
 The folder is drafted under a hidden name beside the backups before it, whose
 files it shares where nothing changed, synced, and renamed last.
@@ -18,7 +19,7 @@ import fcntl
 import os
 import shutil
 import stat
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -27,26 +28,29 @@ from kiln.buckets.facts import ATTRIBUTE
 from kiln.ground.killpoints import reach
 from kiln.ground.units import counted
 from kiln.ground.values import dataclass
+from kiln.pools import luks
 from kiln.pools.errors import PoolError
 from kiln.pools.family import SUFFIX
 from kiln.pools.identity import HIDDEN, look
 from kiln.pools.records import NAME as RECORDS_FILE
 from kiln.service.backups import finding, manifest
-from kiln.service.backups.copying import copy, digest_of, opened_below, sync_below, sync_folder
+from kiln.service.backups.copying import copy, digest_of, make_empty, opened_below, sync_below, sync_folder
 from kiln.service.backups.errors import BackupBroken, BackupRefused, NotKept
 from kiln.service.backups.examining import is_of_time
-from kiln.service.backups.fitting import Fit, Seen, fit, heads_at_rest
+from kiln.service.backups.fitting import Fit, Fresh, Seen, fit, heads_at_rest
 from kiln.service.backups.holding import Held, Holder, make_room_for, stamp, stamp_of
 from kiln.service.backups.manifest import TIME, Entry, Manifest
 from kiln.service.backups.moments import Moments
 from kiln.service.errors import DatabaseUnusable
 from kiln.service.records import Records, open_records
 from kiln.service.settings import Settings
+from kiln.service.volume_keys import passphrases
 from kiln.store import deployment, schema
 from kiln.store.copies import copy_rows
 from kiln.store.database import open_sqlite
 from kiln.store.errors import DatabaseDown
 from kiln.store.glance import copy_of_sqlite, damage_of_sqlite
+from kiln.store.instances import instances
 from kiln.store.volumes import volumes
 
 _NO_OBJECT = (errno.ENOENT, errno.ENOTDIR, errno.ELOOP, errno.ENXIO)
@@ -63,6 +67,7 @@ class Wish:
     with_secrets: bool = True
     with_buckets: bool = False
     timeout_s: float = 600.0  #: To wait for a moment of everything; what is copied meanwhile takes none of it.
+    without: tuple[str, ...] = ()  #: Instances that are not captured.
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -134,45 +139,57 @@ class _Taking:
         self._wish, self._say, self._progress = wish, say, progress
         self._pool = settings.folder.pool
         self._done: dict[str, tuple[tuple[int, ...], Entry]] = {}  # Volumes that are in the draft, by their stamps.
+        self._fresh: set[str] = set()  # Heads in the draft that were made for it.
         self._moved = self._total = 0
         self.copied_bytes = 0
 
     def make(self, holder: Holder, draft: Path, earlier: tuple[Path, Manifest] | None) -> Manifest:
         """Fill the draft. Raises NotKept, BackupRefused."""
         (draft / manifest.VOLUMES).mkdir(mode=0o700)
-        moments = Moments(self._settings, self._database, self._clock, self._wish.timeout_s)
-        reasons: list[str] = []
-        while True:
-            if reasons:
-                moments.require_time_beside(reasons)
-            silent = moments.silent()
-            wanted = set(moments.running()) - silent - moments.kept.keys()
-            if wanted:
-                self._say(f"keeping a moment of {counted(len(wanted), 'instance')} that run")
-                moments.keep(sorted(wanted), holder)
-            found, made = self._look(holder, draft, moments, silent)
-            for instance in found.again:
-                moments.kept.pop(instance, None)
-            reasons = found.unsettled or sorted(found.again)
-            if reasons or made is None:
-                continue
-            with moments.uncounted():
-                files = self._copy_volumes(holder, found, draft, earlier)
-            if files is None:
-                reasons = ["a disk was written while it was copied"]
-                continue
-            self._require_sound(draft / manifest.DATABASE)
-            files |= self._rest(draft, earlier)
-            told = {instance: facts.consistency or "at rest" for instance, facts in moments.kept.items()}
-            return replace(made, files=files, moments=told)
+        self._require_known(self._wish.without)
+        asking = Moments(self._settings, self._database, self._clock, self._wish.timeout_s, without=self._wish.without)
+        with asking as moments:
+            while True:
+                is_last = not moments.has_time()
+                silent = moments.silent()
+                wanted = moments.wanted(silent)
+                if wanted and not is_last:
+                    self._say(f"keeping a moment of {counted(len(wanted), 'instance')} that run")
+                    moments.keep(wanted, holder)
+                found, made = self._look(holder, draft, moments, silent, is_last=is_last)
+                for instance in found.again:
+                    moments.kept.pop(instance, None)
+                moments.note_stirred(found.stirred)
+                if found.again or found.unsettled or made is None:
+                    moments.pause(found.unsettled or sorted(found.again))
+                    continue
+                with moments.uncounted():
+                    files = self._copy_volumes(holder, found, draft, earlier, is_last=is_last)
+                if files is None:
+                    moments.note_stirred(found.stirred)
+                    moments.pause(["a disk was written while it was copied"])
+                    continue
+                self._require_sound(draft / manifest.DATABASE)
+                files |= self._rest(draft, earlier)
+                missed = {one: moments.missed.get(one, "it was written all the time") for one in sorted(found.missed)}
+                told = {one: facts.consistency or "at rest" for one, facts in moments.kept.items() if one not in missed}
+                return replace(made, files=files, moments=told, missed=missed)
 
-    def _look(self, holder: Holder, draft: Path, moments: Moments, silent: set[str]) -> tuple[Fit, Manifest | None]:
+    def _require_known(self, wanted: Collection[str]) -> None:
+        with self._database.read() as tx:
+            unknown = [one for one in wanted if instances.find(tx, id=one) is None]
+        if unknown:
+            raise BackupRefused(f"there is no instance {', '.join(unknown)}")
+
+    def _look(
+        self, holder: Holder, draft: Path, moments: Moments, silent: set[str], *, is_last: bool
+    ) -> tuple[Fit, Manifest | None]:
         """One look at everything: the copy of the database, made to fit what is held. No manifest: look again."""
         with self._database.read() as tx:
             at_rest = heads_at_rest(tx, silent)
         holder.forget_each(at_rest)
         stamps = {head: stamp_of(self._pool, head) for head in at_rest}
-        seen = Seen(moments=moments.kept, stamps=stamps, silent=silent)
+        seen = Seen(moments=moments.kept, stamps=stamps, silent=silent, missed=moments.missed.keys(), is_last=is_last)
         self._take_down(draft)
         database = draft / manifest.DATABASE
         self._copy_database(database)
@@ -231,13 +248,14 @@ class _Taking:
             raise BackupBroken(f"the copy of the database is damaged: {damage}")
 
     def _copy_volumes(
-        self, holder: Holder, found: Fit, draft: Path, earlier: tuple[Path, Manifest] | None
+        self, holder: Holder, found: Fit, draft: Path, earlier: tuple[Path, Manifest] | None, *, is_last: bool
     ) -> dict[str, Entry] | None:
-        """Have each volume in the draft; None where one of the heads was written meanwhile."""
+        """Have each volume in the draft; None where a head was written meanwhile, and this is not the last turn."""
         folder = draft / manifest.VOLUMES
-        for volume in self._done.keys() - found.kept.keys():
+        for volume in (self._done.keys() - found.kept.keys()) | self._fresh:
             (folder / (volume + SUFFIX)).unlink(missing_ok=True)
-            del self._done[volume]
+            self._done.pop(volume, None)
+        self._fresh.clear()
         held = [one for volume in sorted(found.kept) if (one := holder.get(volume)) is not None]
         new = [one for one in held if not self._is_there(one, draft, earlier)]
         self._require_room(draft, new, len(held))
@@ -246,13 +264,33 @@ class _Taking:
             length, digest = copy(one.descriptor, path, 0o400, self._count, one.source[TIME])
             self._note(one, Entry(bytes=length, sha256=digest, source=one.source))
             self.copied_bytes += one.allocated_bytes
-        if any(head.has_changed() for name in found.heads if (head := holder.get(name)) is not None):
+        changed = [head for name in found.heads if (head := holder.get(name)) is not None and head.has_changed()]
+        if changed and not is_last:
+            found.stirred |= {disk.instance for one in changed if (disk := found.heads[one.volume]).instance}
             return None
+        for head in changed:
+            self._pass_over(head, found, folder)
         modes = {"head": 0o600, "layer": 0o400}
-        return {
-            f"{manifest.VOLUMES}/{volume}{SUFFIX}": replace(self._done[volume][1], mode=modes[kind])
-            for volume, kind in found.kept.items()
-        }
+        copied = {volume: replace(self._done[volume][1], mode=modes[kind]) for volume, kind in found.kept.items()}
+        made = {volume: self._make_fresh(folder, volume, how) for volume, how in found.fresh.items()}
+        return {f"{manifest.VOLUMES}/{volume}{SUFFIX}": entry for volume, entry in (copied | made).items()}
+
+    def _pass_over(self, head: Held, found: Fit, folder: Path) -> None:
+        """Keep of a head that was written while it was copied what it stands on, as the copy of its row says."""
+        disk = found.heads[head.volume]
+        (folder / (head.volume + SUFFIX)).unlink()
+        del self._done[head.volume], found.kept[head.volume]
+        found.fresh[head.volume] = Fresh(base=head.parent, size_bytes=head.size_bytes, key=disk.kms_key)
+        found.missed.add(disk.instance or disk.id)
+
+    def _make_fresh(self, folder: Path, volume: str, how: Fresh) -> Entry:
+        """Make a head that reads as what it stands on. Raises VolumeLocked where its key is missing, OSError."""
+        path = folder / (volume + SUFFIX)
+        self._fresh.add(volume)
+        lock = luks.forge(how.key, passphrases(self._settings.data, lambda _: ())) if how.key else b""
+        make_empty(path, how.size_bytes, None if how.base is None else how.base + SUFFIX, lock)
+        with opened_below(folder, path.name) as file:
+            return _entry_of(file)
 
     def _is_there(self, held: Held, draft: Path, earlier: tuple[Path, Manifest] | None) -> bool:
         """Whether the draft has it already, or takes it over from the earlier backup."""
