@@ -15,6 +15,7 @@ from kiln.calls.call import Job, NotYet
 from kiln.declare.facts import read
 from kiln.declare.ids import new_id
 from kiln.declare.states import InstanceStatus
+from kiln.ground import killpoints
 from kiln.ground.units import GiB
 from kiln.machines.errors import MachineMissing
 from kiln.machines.none import NoMachines
@@ -207,8 +208,13 @@ def test_shortens_a_chain_that_has_grown_too_deep(cloud):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("too_deep", "left"), [(2 * DEEPEST, DEEPEST), (DEEPEST - 1, DEEPEST - 1)])
-def test_gives_way_between_two_layers_unless_the_chain_is_far_too_deep(cloud, monkeypatch, too_deep, left):
+@pytest.mark.parametrize(
+    ("too_deep", "left", "behind"),
+    [(2 * DEEPEST, DEEPEST, []), (DEEPEST - 1, DEEPEST - 1, []), (DEEPEST - 6, DEEPEST - 3, ["Merge"])],
+)
+def test_gives_way_between_two_layers_or_some_where_the_chain_is_far_too_deep(
+    cloud, monkeypatch, too_deep, left, behind
+):
     monkeypatch.setattr("kiln.upkeep.sweep._TOO_DEEP", too_deep)
     instance = an_instance(cloud)
     with cloud.ports.database.read() as tx:
@@ -226,12 +232,48 @@ def test_gives_way_between_two_layers_unless_the_chain_is_far_too_deep(cloud, mo
     with cloud.ports.database.read() as tx:
         assert task.action == "Merge"
         assert len(chain(tx, head)) == left
-    assert [waiting.action for waiting in cloud.open_tasks()] == ["CreateImage"]
+    assert [waiting.action for waiting in cloud.open_tasks()] == ["CreateImage", *behind]
     keep(cloud)
     assert cloud.call("DescribeImages", ImageId=image)["Images"]["Image"][0]["Status"] == "Available"
     assert reads_as(cloud, head_of(cloud, disk.id), *range(1, DEEPEST + 1))
     with cloud.ports.database.read() as tx:
         assert len(chain(tx, head_of(cloud, disk.id))) <= DEEPEST
+
+
+@pytest.mark.slow
+def test_a_chain_that_is_captured_without_a_pause_grows_no_longer_and_nobody_waits_long(cloud, monkeypatch):
+    monkeypatch.setattr("kiln.upkeep.sweep._TOO_DEEP", DEEPEST // 2)
+    instance = an_instance(cloud)
+    with cloud.ports.database.read() as tx:
+        disk = disks.all(tx)[0]
+    for n in range(DEEPEST):
+        write(cloud, head_of(cloud, disk.id), n + 1, n)
+        snapshot_now(cloud, instance.id)
+    sweep(cloud.ports)  # And no other time.
+
+    done: list[str] = []
+    cloud.call("CreateImage", InstanceId=instance.id)
+    while done.count("Merge") < 3:
+        (task,) = cloud.worker.claim(cloud.clock())
+        assert merges_in(lambda task=task: cloud.worker.attempt(task)) <= 4
+        done.append(task.action)
+        if task.action == "CreateImage":
+            cloud.call("CreateImage", InstanceId=instance.id)
+    assert done == ["Merge", "CreateImage", "Merge", "CreateImage", "Merge"]
+    with cloud.ports.database.read() as tx:
+        assert len(chain(tx, head_of(cloud, disk.id))) <= DEEPEST // 2
+    assert reads_as(cloud, head_of(cloud, disk.id), *range(1, DEEPEST + 1))
+
+
+def merges_in(act):
+    """How many layers are merged by it."""
+    passed: list[str] = []
+    killpoints.listen(passed.append)
+    try:
+        act()
+    finally:
+        killpoints.listen(None)
+    return passed.count("merge.absorbed")
 
 
 def test_waits_for_a_volume_that_something_stands_on(cloud):

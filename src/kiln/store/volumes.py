@@ -232,6 +232,14 @@ def _chain_rows(tx: Transaction, volume: str) -> dict[str, Volume | None]:
     return found
 
 
+def last_planned(tx: Transaction, head: str) -> Volume | None:
+    """What will be the head of a disk that stands on *head* now, when all captures that are planned have been made."""
+    row = volumes.find(tx, id=head)
+    while row is not None and (heir := volumes.find(tx, parent=row.id, state="planned")) is not None:
+        row = heir
+    return row
+
+
 def lineage(tx: Transaction, volume: str) -> dict[str, int | None] | None:
     """A volume and all that it stands on, the lowest last, each with the bytes that its file has.
 

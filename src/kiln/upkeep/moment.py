@@ -32,7 +32,7 @@ from kiln.store.database import Transaction
 from kiln.store.disks import Disk, disks
 from kiln.store.instances import Instance, host_of
 from kiln.store.tasks import Task, is_waited_for, new_task, note, tasks
-from kiln.store.volumes import Volume, planned, volumes
+from kiln.store.volumes import Volume, last_planned, planned, volumes
 
 MOMENT = "KeepMoment"  #: The action of the task.
 
@@ -73,7 +73,8 @@ def ask_for(tx: Transaction, instance: Instance, now: float, *, firmly: bool = F
     tasks.insert(tx, task)
     if firmly:
         for disk in attached:
-            if disk.status == DiskStatus.IN_USE and (last := _last_planned(tx, disk)) is not None:
+            last = last_planned(tx, disk.volume) if disk.volume is not None else None
+            if disk.status == DiskStatus.IN_USE and last is not None:
                 heir = planned(heirs[disk.id], "head", last.id, last.size_bytes, task=task.id, now=now)
                 volumes.insert(tx, heir)
     return task.id
@@ -91,14 +92,6 @@ def say_wanted(tx: Transaction, task: str, until: float) -> None:
     if not known.disks:
         payload = dump(replace(known, until=until), unknown)
         tasks.update(tx, {"payload": payload}, id=task, status=TaskStatus.PROCESSING, owner="")
-
-
-def _last_planned(tx: Transaction, disk: Disk) -> Volume | None:
-    """What the disk's head will be when all captures of it that are planned have been made."""
-    head = volumes.find(tx, id=disk.volume) if disk.volume is not None else None
-    while head is not None and (heir := volumes.find(tx, parent=head.id, state="planned")) is not None:
-        head = heir
-    return head
 
 
 def told_by(task: Task) -> MomentFacts:

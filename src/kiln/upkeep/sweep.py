@@ -31,6 +31,7 @@ from kiln.store.volumes import (
     is_any_unwanted,
     is_at_work,
     is_named,
+    last_planned,
     unwanted,
     volumes,
 )
@@ -44,7 +45,8 @@ DEEPEST = 16
 #: To this depth a chain is brought back, so that it is not at the limit again after the next snapshot.
 SHALLOW = 4
 
-_TOO_DEEP = 2 * DEEPEST  #: Nobody is given way on a chain like that.
+_TOO_DEEP = 2 * DEEPEST  #: Of a chain like that, so many layers are merged before anybody is given way, and the rest
+_AT_ONCE = 4  #: behind him. Who waits adds two at most: a capture of his own, and one for a backup.
 
 _BATCH = 64
 _WAIT_S = 0.5  #: For the other merge to be done with the parent.
@@ -170,11 +172,12 @@ def merge(job: Job[MergeFacts]) -> None:
 
     A CreateImage of the same instance would wait for all of a deep chain's
     layers; this way it waits for one. What is left the next sweep asks for
-    anew, behind whoever waited. Likewise one that fails is not tried again in
+    anew, behind whoever waited; or this one does, where the chain is so deep
+    that it may grow faster than sweeps come. Likewise one that fails is not tried again in
     its lane, where its pauses would be everybody's: it ends, and the sweeper
     asks for another after a rest. Raises ApiError then, NotYet.
     """
-    child = job.task.resource
+    child, merged = job.task.resource, 0
     while (parent := _next_parent(job)) is not None:
         if not job.write(lambda tx, parent=parent: _claim(tx, job, parent)):  # type: ignore[misc]
             if _is_waited_for(job):
@@ -196,9 +199,10 @@ def merge(job: Job[MergeFacts]) -> None:
         reach("merge.absorbed")
         job.write(lambda tx, parent=parent: _bypass(tx, job, parent))  # type: ignore[misc]
         reach("merge.recorded")
-        if _gives_way(job):
+        merged += 1
+        if _gives_way(job, merged):
             break
-    job.write(lambda tx: volumes.update(tx, {"task": None}, task=job.task.id))
+    job.write(lambda tx: _leave(tx, job))
 
 
 def give_up_merge(job: Job[MergeFacts], error: ApiError) -> None:  # noqa: ARG001 - the task says why.
@@ -222,10 +226,29 @@ def _is_waited_for(job: Job[MergeFacts]) -> bool:
         return is_waited_for(tx, job.task)
 
 
-def _gives_way(job: Job[MergeFacts]) -> bool:
+def _gives_way(job: Job[MergeFacts], merged: int) -> bool:
     """Whether the rest can wait for whoever waits. On a chain that grows faster than it is shortened it cannot."""
     with job.ports.database.read() as tx:
-        return is_waited_for(tx, job.task) and len(chain(tx, job.task.resource)) <= _TOO_DEEP
+        return is_waited_for(tx, job.task) and (merged >= _AT_ONCE or not _is_too_deep(tx, job))
+
+
+def _is_too_deep(tx: Transaction, job: Job[MergeFacts]) -> bool:
+    return len(chain(tx, job.task.resource)) > _TOO_DEEP
+
+
+def _leave(tx: Transaction, job: Job[MergeFacts]) -> None:
+    """End, and let go of the volumes; what is left of a chain that is far too deep has its turn behind whoever waits.
+
+    It is of the head that the disk will have then, so that what is captured meanwhile is merged with the rest.
+    """
+    volumes.update(tx, {"task": None}, task=job.task.id)
+    is_of_disk = disks.find(tx, volume=job.task.resource) is not None
+    if is_of_disk and is_waited_for(tx, job.task) and _is_too_deep(tx, job):
+        last = last_planned(tx, job.task.resource)
+        assert last is not None  # A disk names it, so it has a row.
+        rest = new_task(MERGE, last.id, job.facts, job.ports.clock(), lane=job.task.lane, host=job.task.host)
+        tasks.insert(tx, rest)
+    job.finish(tx)
 
 
 def _claim(tx: Transaction, job: Job[MergeFacts], parent: str) -> bool:
