@@ -48,6 +48,7 @@ ELSEWHERE = {
     "pool.ahead.followed",
     "pools/test_records.py": "records.append.before records.append.written records.append.synced "
     "records.rewrite.before records.rewrite.done",
+    "service/backups/test_thinning.py": "backup.thin.before backup.thin.unnamed backup.thin.removed",
     "service/backups/test_taking.py": "backup.file.before backup.file.copied backup.database.copied backup.made "
     "backup.named restore_backup.fetched restore_backup.placed restore_backup.done",
     "service/test_authority.py": "authority.drafted authority.published",

@@ -38,6 +38,18 @@ def test_keeps_checks_lists_and_puts_back(tmp_path):
     assert Home(tmp_path / "again").start() == home.start()
 
 
+def test_removes_older_ones_and_names_them(tmp_path):
+    home, to = Home(tmp_path / "home"), tmp_path / "backups"
+    home.start()
+    words("backup", to, "--data", home.data)
+    (old,) = to.iterdir()
+    assert words("backup", to, "--data", home.data, "--keep", 0).exit_code == exits.USAGE.number
+    made = words("backup", to, "--data", home.data, "--keep", 1)
+    assert f"removed: {old}\n" in made.stdout
+    assert old not in to.iterdir()
+    assert len(list(to.iterdir())) == 1
+
+
 def test_says_what_is_broken_and_makes_nothing_of_it(tmp_path):
     home, to = Home(tmp_path / "home"), tmp_path / "backups"
     home.start()

@@ -24,7 +24,7 @@ app = group(Leading)
 Source = Annotated[Path, typer.Argument(help="A backup, or the folder of several: then the newest.", metavar="FROM")]
 
 
-@app.command("create", epilog=example("kiln backup create /backup/kiln", "kiln backup /backup/kiln --buckets"))
+@app.command("create", epilog=example("kiln backup create /backup/kiln", "kiln backup /backup/kiln --buckets --keep 7"))
 def create(
     to: Annotated[Path, typer.Argument(help="The folder in which backups lie beside each other.", metavar="TO")],
     *,
@@ -39,6 +39,12 @@ def create(
             "--without",
             help="An instance that is not waited for: its disks are kept as of their last capture. Several times.",
             metavar="INSTANCE",
+        ),
+    ] = None,
+    keep: Annotated[
+        int | None,
+        typer.Option(
+            "--keep", min=1, help="Keep the newest so many of this Kiln in TO, and remove the others.", metavar="N"
         ),
     ] = None,
     data: Data = None,
@@ -57,20 +63,21 @@ def create(
 
     An instance that cannot be captured within --timeout, as where its machine does
     not answer, keeps no other from being kept: its disks are there as of their
-    last capture, or as they were made. It is named, and the exit code is 11.
+    last capture, or as they were made. It is named, and the exit code is 11; then
+    --keep removes nothing.
 
     What fails leaves nothing behind. What waits in the trash is not kept. The word
     `create` may be left out.
     """
     settings = settings_there(data, database, shared)
-    wish = Wish(with_secrets=secrets, with_buckets=buckets, timeout_s=timeout, without=tuple(without or ()))
+    wish = Wish(with_secrets=secrets, with_buckets=buckets, timeout_s=timeout, without=tuple(without or ()), keep=keep)
     with orderly():
         taken = take(settings, to, wish, note, progress_shown())
     if as_json:
         show_json(_told(taken))
     else:
         _show(taken)
-    if set(taken.manifest.missed) - set(wish.without):
+    if not taken.is_whole:
         raise typer.Exit(exits.PARTLY.number)
 
 
@@ -79,6 +86,8 @@ def _show(taken: Taken) -> None:
         show_line(f"{instance}  {how}")
     for what in taken.manifest.lacks:
         show_line(f"not kept: {what}")
+    for name in taken.removed:
+        show_line(f"removed: {taken.path.with_name(name)}")
     files = counted(len(taken.manifest.files), "file")
     show_line(f"{taken.path}  {files}, {taken.manifest.bytes} bytes, {taken.copied_bytes} of them copied now")
 
@@ -121,4 +130,5 @@ def _told(taken: Taken) -> dict[str, Any]:
         "Moments": dict(said.moments),
         "LeftOut": list(said.left_out),
         "Missed": dict(said.missed),
+        "Removed": list(taken.removed),
     }

@@ -41,6 +41,7 @@ from kiln.service.backups.fitting import Fit, Fresh, Seen, fit, heads_at_rest
 from kiln.service.backups.holding import Held, Holder, make_room_for, stamp, stamp_of
 from kiln.service.backups.manifest import TIME, Entry, Manifest
 from kiln.service.backups.moments import Moments
+from kiln.service.backups.thinning import thin
 from kiln.service.errors import DatabaseUnusable
 from kiln.service.records import Records, open_records
 from kiln.service.settings import Settings
@@ -68,6 +69,7 @@ class Wish:
     with_buckets: bool = False
     timeout_s: float = 600.0  #: To wait for a moment of everything; what is copied meanwhile takes none of it.
     without: tuple[str, ...] = ()  #: Instances that are not captured.
+    keep: int | None = None  #: Of the backups in the folder the newest so many are kept; None: all.
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -77,6 +79,8 @@ class Taken:
     path: Path
     manifest: Manifest
     copied_bytes: int  #: Read and written now; the rest is shared with an earlier backup.
+    is_whole: bool  #: Nothing was missed but what was to be left out.
+    removed: tuple[str, ...]  #: Names of older ones.
 
 
 def take(settings: Settings, to: Path, wish: Wish, say: Say, progress: Progress) -> Taken:
@@ -103,7 +107,10 @@ def take(settings: Settings, to: Path, wish: Wish, say: Say, progress: Progress)
         draft.rename(path)
         reach("backup.named")
         sync_folder(to)
-    return Taken(path=path, manifest=made, copied_bytes=taking.copied_bytes)
+        # One that missed something takes no place of one that did not.
+        is_whole = made.missed.keys() <= set(wish.without)
+        removed = thin(to, wish.keep, made.deployment) if wish.keep is not None and is_whole else []
+    return Taken(path=path, manifest=made, copied_bytes=taking.copied_bytes, is_whole=is_whole, removed=tuple(removed))
 
 
 @contextlib.contextmanager
@@ -287,7 +294,7 @@ class _Taking:
         """Make a head that reads as what it stands on. Raises VolumeLocked where its key is missing, OSError."""
         path = folder / (volume + SUFFIX)
         self._fresh.add(volume)
-        lock = luks.forge(how.key, passphrases(self._settings.data, lambda _: ())) if how.key else b""
+        lock = luks.forge(how.key, passphrases(self._settings.folder.shared, lambda _: ())) if how.key else b""
         make_empty(path, how.size_bytes, None if how.base is None else how.base + SUFFIX, lock)
         with opened_below(folder, path.name) as file:
             return _entry_of(file)
