@@ -21,6 +21,7 @@ from pathlib import Path
 
 from kiln.store.database import open_postgresql
 from tests.tools import lacks
+from tests.waiting import wait_for
 
 _NUMBERS = count(1)
 
@@ -82,12 +83,18 @@ class OwnServer:
         self._control("reload")
 
     def kill9(self) -> None:
-        """End it as the death of its host would: the postmaster, and with it all of its processes."""
-        os.kill(self.process, signal.SIGKILL)
+        """End it as the death of its host would."""
+        processes = self.processes
+        for process in processes:
+            os.kill(process, signal.SIGKILL)
+        wait_for(lambda: not any(Path(f"/proc/{process}").exists() for process in processes))
+        (self.data / "postmaster.pid").unlink()
 
     @property
-    def process(self) -> int:
-        return int((self.data / "postmaster.pid").read_text().partition("\n")[0])
+    def processes(self) -> list[int]:
+        """All of it; the first is the one that begins the others."""
+        first = int((self.data / "postmaster.pid").read_text().partition("\n")[0])
+        return [first, *map(int, Path(f"/proc/{first}/task/{first}/children").read_text().split())]
 
     def say(self, *statements: str, address: str = "") -> None:
         """Have statements carried out, each by itself."""

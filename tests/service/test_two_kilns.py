@@ -77,18 +77,6 @@ def test_an_empty_database_beside_a_full_pool_is_refused(address, tmp_path):
         home.start()
 
 
-def test_one_that_loses_its_lock_ends_with_words(address, tmp_path):
-    with warm.start_kiln(tmp_path / "one", database=address) as kiln:
-        run(
-            address,
-            "SELECT pg_terminate_backend(pid) FROM pg_locks WHERE locktype = 'advisory' AND pid <> pg_backend_pid()"
-            " AND database = (SELECT oid FROM pg_database WHERE datname = current_database())",
-        )
-        assert kiln.process.wait(30) == 3
-        assert "was lost" in kiln.log.read_text()
-        kiln.start()
-
-
 def test_nothing_is_written_once_another_has_begun_its_generation(address, tmp_path):
     home = Home(tmp_path / "one", address)
     with home.started() as it, it.database.read() as tx:

@@ -10,8 +10,10 @@ Nothing here loads SQLAlchemy, and the driver only for who has an address.
 from __future__ import annotations
 
 import re
+import time
 from collections.abc import Mapping
 from dataclasses import field
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +30,9 @@ _SIGNS_OF_LIFE = {"keepalives_idle": 5, "keepalives_interval": 2, "keepalives_co
 
 #: The same for the server, which keeps our locks until it notices that we are gone.
 _SERVERS_SIGNS = "-c tcp_keepalives_idle=5 -c tcp_keepalives_interval=2 -c tcp_keepalives_count=3"
+
+
+_ON_THE_WAY_S = 5.0  #: A server that keeps its bounds has answered by then.
 
 
 class AddressRefused(ValueError):
@@ -140,8 +145,38 @@ def _driver() -> Any:
 
 
 def connect(server: Server) -> Any:
-    """A new connection of the driver's. Raises the driver's errors, AddressRefused, DatabaseDown."""
-    return _driver().connect(**server.parameters())
+    """A new connection of the driver's. Raises the driver's errors, AddressRefused, DatabaseDown.
+
+    It waits for no answer longer than the server has for a statement, and some seconds for the way.
+    """
+    connection = _patient(_driver()).connect(**server.parameters())
+    connection.patience_s = server.statement_s + _ON_THE_WAY_S if server.statement_s else None
+    return connection
+
+
+@cache
+def _patient(driver: Any) -> Any:
+    """Connections that wait for an answer no longer than ``patience_s``; None: as long as it takes.
+
+    A server that is frozen keeps its own bounds no more, and its host answers for it on the wire.
+    """
+
+    class Patient(driver.Connection):  # type: ignore[misc]
+        patience_s: float | None = None
+
+        def wait(self, *said: Any, **more: Any) -> Any:
+            if self.patience_s is None or "timeout" in more:
+                return super().wait(*said, **more)
+            deadline = time.monotonic() + self.patience_s
+            try:
+                return super().wait(*said, timeout=self.patience_s, **more)
+            except driver.OperationalError as error:
+                if time.monotonic() < deadline:
+                    raise
+                self.pgconn.finish()  # What comes later is the answer to nothing.
+                raise driver.OperationalError(f"the server has not answered for {self.patience_s:g} s") from error
+
+    return Patient
 
 
 def secrets_in(address: str) -> set[str]:

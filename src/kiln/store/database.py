@@ -24,7 +24,7 @@ from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
-from sqlalchemy import Connection, CursorResult, Engine, NullPool, create_engine, event
+from sqlalchemy import Connection, CursorResult, Engine, NullPool, create_engine, event, text
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
 from kiln.declare.metrics import FSYNCS
@@ -234,9 +234,14 @@ class Database:
         log.error("database_damaged", reason=damage, now=_STOPPED, todo=_TO_DO)
 
     def probe(self, work: Callable[[Transaction], Result]) -> Result:
-        """What *work* reads. Raises DatabaseDown, with the reason, for whatever the database fails with."""
+        """What *work* reads. Raises DatabaseDown, with the reason, for whatever the database fails with.
+
+        So it does where the right to write is lost, or not had just now.
+        """
         try:
             with self.read() as tx:
+                if self.fence is not None:
+                    self.fence(tx)
                 return work(tx)
         except (SQLAlchemyError, sqlite3.Error, DatabaseMalformed, DatabaseBusy, DatabaseFull) as error:
             raise DatabaseDown(words_of(error)) from error
@@ -426,6 +431,24 @@ class Database:
         if self._kept is not None:
             self._kept.close()
         self.engine.dispose()
+
+
+@contextmanager
+def unhurried(connection: Connection) -> Iterator[None]:
+    """Let the statements of this connection's transaction take as long as they take; what they wait for stays bounded.
+
+    A table of a million rows is copied or made anew in one of them. SQLite has no such bound.
+    """
+    if connection.dialect.name == "sqlite":
+        yield
+        return
+    raw: Any = connection.connection.driver_connection
+    before, raw.patience_s = raw.patience_s, None
+    try:
+        connection.execute(text("SET LOCAL statement_timeout = 0"))
+        yield
+    finally:
+        raw.patience_s = before
 
 
 @contextmanager

@@ -19,6 +19,7 @@ _RETRIED_STATES = ("40001", "40P01")  #: serialization_failure and deadlock_dete
 #: is not there.
 _OUTAGES: dict[str, type[Exception]] = {
     "08": DatabaseDown,  # The connection broke.
+    "0A000": DatabaseDown,  # A standby cannot do what a write begins with; of a primary we ask nothing that it cannot.
     "25006": DatabaseDown,  # It can be read only: a primary that has become a standby.
     "28": DatabaseDown,  # It lets us in no more.
     "3D000": DatabaseDown,  # There is no such database any more.

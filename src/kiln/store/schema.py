@@ -39,7 +39,7 @@ from kiln.store import (
     vswitches,
     webhooks,
 )
-from kiln.store.database import Database
+from kiln.store.database import Database, unhurried
 from kiln.store.faults import full_said
 from kiln.store.rows import metadata
 
@@ -101,10 +101,8 @@ def create(database: Database) -> None:
     if found == NEWEST:
         return
     # Migrations run one process at a time: on SQLite the data folder is held, on PostgreSQL a lock is taken here.
-    with full_said(), database.engine.connect() as connection:
+    with full_said(), database.engine.connect() as connection, unhurried(connection):
         if not database.is_sqlite:
-            # A table of a million rows takes as long as it takes; whoever uses it is waited for no longer than usual.
-            connection.execute(text("SET LOCAL statement_timeout = 0"))
             connection.execute(text("SELECT pg_advisory_lock(8787)"))
         if inspect(connection).get_table_names():
             _upgrade(connection)

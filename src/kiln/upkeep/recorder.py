@@ -20,7 +20,7 @@ from kiln.pools.errors import PoolError
 from kiln.pools.port import Pool, Records
 from kiln.store import deployment, documents
 from kiln.store.database import Database, Transaction
-from kiln.store.errors import DatabaseFull
+from kiln.store.errors import DatabaseBusy, DatabaseDown, DatabaseFull, DatabaseMalformed
 
 GATHER_S = 0.5  #: Between a change and its record; what changes several times meanwhile is written once.
 _REST_S = 5.0  #: After a batch that could not be written.
@@ -65,6 +65,7 @@ class Recorder:
         self._records = records
         self._deployment = deployment_id
         self._changed: set[tuple[str, str]] = set()
+        self._batch = 0  # The last one that this process knows the database to have.
         self._lock = threading.Lock()
         self._wake = threading.Event()
         self._stopping = threading.Event()
@@ -100,13 +101,14 @@ class Recorder:
                     return
 
     def flush(self) -> None:
-        """Write down what was noted up to now. Raises DatabaseFull, PoolError, OSError; then it is noted still."""
+        """Write down what was noted up to now; it stays noted where this raises PoolError, OSError, or as ``write``."""
         with self._lock:
             changed, self._changed = self._changed, set()
         if not changed:
             return
         try:
             batch = self._database.write(deployment.next_batch)
+            self._require_onward(batch)
             reach("recorder.numbered")
             with self._database.read() as tx:
                 gone = []
@@ -124,6 +126,17 @@ class Recorder:
         except BaseException:
             self.note(changed)
             raise
+
+    def _require_onward(self, batch: int) -> None:
+        """Stop every write where the database has forgotten batches. Raises DatabaseMalformed.
+
+        A standby that lacks the last commits may have taken the server's place. What they were about is in the pool.
+        """
+        if batch <= self._batch:
+            said = f"it knew of {self._batch} batches of records and now of {batch - 1}: an older server has taken over"
+            self._database.found_damaged(said)
+            raise DatabaseMalformed(said)
+        self._batch = batch
 
     def _put(self, kind: str, name: str, said: dict[str, object] | None) -> None:
         self._records.put(kind, name, said, () if said is None else documents.volumes_of(kind, said))
@@ -150,24 +163,33 @@ class Recorder:
             self.note({(kind, name) for name in unseen})
 
     def _work(self) -> None:
-        try:
-            self.compare()
-        except Exception:
-            log.exception("records_not_compared")
+        is_compared = self._try_compare()
         while not self._stopping.is_set():
             self._wake.wait()
+            # One that a lost server cut short is made good with the next change, which is told when that is back.
+            is_compared = is_compared or self._try_compare()
             self._wake.clear()
             self._stopping.wait(GATHER_S)
             if not self._try_flush():
                 self._stopping.wait(_REST_S)
         self._try_flush()
 
+    def _try_compare(self) -> bool:
+        try:
+            self.compare()
+        except (DatabaseDown, DatabaseBusy) as error:
+            log.warning("records_not_compared", reason=str(error))
+            return False
+        except Exception:
+            log.exception("records_not_compared")
+        return True
+
     def _try_flush(self) -> bool:
         if self._database.damage is not None:
             return False  # What it says must not be taken over into the records, which are what it is mended from.
         try:
             self.flush()
-        except (DatabaseFull, PoolError, OSError) as error:
+        except (DatabaseFull, DatabaseDown, DatabaseBusy, DatabaseMalformed, PoolError, OSError) as error:
             log.warning("records_behind", reason=str(error))
             return False
         except Exception:
