@@ -44,6 +44,7 @@ class OwnServer:
     folder: Path
     port: int = 0
     settings: dict[str, str] = field(default_factory=dict)
+    superuser: str = "kiln"
 
     @property
     def data(self) -> Path:
@@ -53,7 +54,7 @@ class OwnServer:
     def address(self) -> str:
         """The address of its ``postgres`` database, by the socket."""
         port = f"&port={self.port}" if self.port else ""
-        return f"postgresql://kiln@/postgres?host={self.folder}{port}"
+        return f"postgresql://{self.superuser}@/postgres?host={self.folder}{port}"
 
     @property
     def log(self) -> Path:
@@ -96,6 +97,19 @@ class OwnServer:
         first = int((self.data / "postmaster.pid").read_text().partition("\n")[0])
         return [first, *map(int, Path(f"/proc/{first}/task/{first}/children").read_text().split())]
 
+    def certify(self) -> Path:
+        """Have it speak TLS from its next start on, as ``localhost``; returns the certificate that clients trust."""
+        made = "req -x509 -newkey rsa:2048 -nodes -days 2 -subj /CN=localhost -addext subjectAltName=DNS:localhost"
+        key, certificate = self.data / "server.key", self.data / "server.crt"
+        words = ["openssl", *made.split(), "-keyout", key, "-out", certificate]
+        subprocess.run(words, check=True, capture_output=True)
+        key.chmod(0o600)
+        if os.geteuid() == 0:
+            for path in (key, certificate):
+                shutil.chown(path, "postgres", "postgres")
+        self.settings["ssl"] = "on"
+        return certificate
+
     def say(self, *statements: str, address: str = "") -> None:
         """Have statements carried out, each by itself."""
         for statement in statements:
@@ -107,19 +121,23 @@ class OwnServer:
 
 @contextmanager
 def server_made(
-    settings: Mapping[str, str] = _HASTY, *, listens: bool = False, of: OwnServer | None = None
+    settings: Mapping[str, str] = _HASTY,
+    *,
+    listens: bool = False,
+    of: OwnServer | None = None,
+    superuser: str = "kiln",
 ) -> Iterator[OwnServer]:
     """A server that is not started; it is stopped, where it runs, at the end. With *of* it is a standby of that."""
     folder = Path(tempfile.mkdtemp(prefix="kiln-pg-", dir="/tmp"))
-    server = OwnServer(folder, _free_port() if listens else 0, dict(settings))
+    server = OwnServer(folder, _free_port() if listens else 0, dict(settings), superuser)
     try:
         if os.geteuid() == 0:
             binary("postgres")
             shutil.chown(folder, "postgres", "postgres")
         if of is None:
-            server.run("initdb", "-D", server.data, *["-A", "trust", "-U", "kiln", "-E", "UTF8", "--no-sync"])
+            server.run("initdb", "-D", server.data, *["-A", "trust", "-U", superuser, "-E", "UTF8", "--no-sync"])
         else:
-            source = ["-h", of.folder, "-p", str(of.port or 5432), "-U", "kiln"]
+            source = ["-h", of.folder, "-p", str(of.port or 5432), "-U", of.superuser]
             server.run("pg_basebackup", *source, "-D", server.data, "--no-sync", "-R", "-c", "fast")
         yield server
     finally:

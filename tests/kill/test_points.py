@@ -35,6 +35,7 @@ ELSEWHERE = {
     "buckets/test_folder.py": "buckets.sweep.unlinked",
     "buckets/test_uploads.py": "buckets.upload.made buckets.part.written buckets.part.recorded buckets.upload.arranged "
     "buckets.upload.placed buckets.upload.ended",
+    "cli/words/test_db.py": "copies.tables_made copies.before_commit copies.committed",
     "contract/test_pool_failures.py": "pool.remove.before pool.remove.unlinked pool.remove.folder_synced "
     "pool.unpack.before pool.unpacked pool.absorb.committed",
     "networks/test_keepers.py": "networks.before_keep networks.kept networks.carried networks.before_start "

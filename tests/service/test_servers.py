@@ -29,15 +29,8 @@ def guarded():
     """A server that listens, wants a password of whoever comes by TCP, and TLS but for one database."""
     needs("openssl")
     with server_made(listens=True) as server:
-        made = "req -x509 -newkey rsa:2048 -nodes -days 2 -subj /CN=localhost -addext subjectAltName=DNS:localhost"
-        key, certificate = server.data / "server.key", server.data / "server.crt"
-        subprocess.run(["openssl", *made.split(), "-keyout", key, "-out", certificate], check=True, capture_output=True)
-        key.chmod(0o600)
-        if os.geteuid() == 0:
-            for path in (key, certificate):
-                shutil.chown(path, "postgres", "postgres")
+        server.certify()
         (server.data / "pg_hba.conf").write_text(_RULES)
-        server.settings |= {"ssl": "on"}
         server.start()
         server.say(
             f"CREATE ROLE app LOGIN PASSWORD '{PASSWORD}'",

@@ -72,6 +72,7 @@ WORDS: Mapping[str, Word] = {
     "demo": Word("kiln.cli.words.demo", "Watch a running machine become an image that another boots."),
     "doctor": Word("kiln.cli.words.doctor", "Say what this machine lacks for serving, and what to do."),
     "fsck": Word("kiln.cli.words.fsck", "Compare the pool with the database, the server stopped."),
+    "db": Word("kiln.cli.words.db", "Make, upgrade, check and copy the database."),
     "backup": Word("kiln.cli.words.backup", "Keep copies of all that there is, while it runs, and check them."),
     "restore": Word("kiln.cli.words.restore", "Make a data folder out of a backup, and examine it."),
     "support": Word("kiln.cli.words.support", "Collect what a report of a fault needs, without secrets."),

@@ -37,6 +37,8 @@ from kiln.store.glance import (
     glance_at_sqlite,
     refuse_newer_postgresql,
     refuse_newer_sqlite,
+    version_of_postgresql,
+    version_of_sqlite,
 )
 from kiln.store.schema import SchemaTooNew
 
@@ -95,6 +97,17 @@ def see_database(settings: Settings) -> Glance | None:
         if settings.database:
             return glance_at_postgresql(settings.server)
         return glance_at_sqlite(settings.folder.database)
+
+
+def version_there(settings: Settings) -> str | None:
+    """The version of the database's tables, of which nothing is changed; None where there are none.
+
+    Raises DatabaseUnusable.
+    """
+    with _where_it_is(settings):
+        if settings.database:
+            return version_of_postgresql(settings.server)
+        return version_of_sqlite(settings.folder.database)
 
 
 def refuse_newer(settings: Settings) -> None:

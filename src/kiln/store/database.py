@@ -24,7 +24,7 @@ from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
-from sqlalchemy import Connection, CursorResult, Engine, NullPool, create_engine, event, text
+from sqlalchemy import Connection, CursorResult, Engine, NullPool, create_engine, event
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
 from kiln.declare.metrics import FSYNCS
@@ -45,6 +45,7 @@ from kiln.store.faults import (
     words_of,
 )
 from kiln.store.line import Errand, Hands, Line, Member, Sleeper
+from kiln.store.patience import unhurried
 
 log = Journal("kiln.store")
 
@@ -117,6 +118,10 @@ class Transaction:
     def another(self) -> Transaction:
         """Another's part of the same transaction; for Database alone."""
         return Transaction(self._connection)
+
+    def unhurried(self) -> AbstractContextManager[None]:
+        """Let its statements take as long as they take, within the context."""
+        return unhurried(self._connection)
 
     def settle(self) -> None:
         """Run what ``after_commit`` was told; for Database alone."""
@@ -431,24 +436,6 @@ class Database:
         if self._kept is not None:
             self._kept.close()
         self.engine.dispose()
-
-
-@contextmanager
-def unhurried(connection: Connection) -> Iterator[None]:
-    """Let the statements of this connection's transaction take as long as they take; what they wait for stays bounded.
-
-    A table of a million rows is copied or made anew in one of them. SQLite has no such bound.
-    """
-    if connection.dialect.name == "sqlite":
-        yield
-        return
-    raw: Any = connection.connection.driver_connection
-    before, raw.patience_s = raw.patience_s, None
-    try:
-        connection.execute(text("SET LOCAL statement_timeout = 0"))
-        yield
-    finally:
-        raw.patience_s = before
 
 
 @contextmanager

@@ -103,6 +103,22 @@ def _engine_of(path: Path, *, is_open: bool = False) -> Engine | None:
     return create_engine("sqlite://", creator=connect, poolclass=NullPool)
 
 
+def version_of_sqlite(path: Path) -> str | None:
+    """The version of the tables; None where there are none. Raises DatabaseDown, SchemaTooNew."""
+    engine = _engine_of(path)
+    return None if engine is None else _look(engine, _version_of)
+
+
+def version_of_postgresql(server: Server) -> str | None:
+    """As ``version_of_sqlite``."""
+    return _look(open_postgresql(server).engine, _version_of)
+
+
+def _version_of(connection: Connection) -> str | None:
+    schema.refuse_newer(connection)
+    return schema.version_in(connection)
+
+
 def refuse_newer_sqlite(path: Path) -> None:
     """Look at the version of the tables alone. Raises SchemaTooNew; DatabaseDown where they cannot be read."""
     engine = _engine_of(path)

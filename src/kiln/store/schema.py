@@ -39,8 +39,9 @@ from kiln.store import (
     vswitches,
     webhooks,
 )
-from kiln.store.database import Database, unhurried
+from kiln.store.database import Database
 from kiln.store.faults import full_said
+from kiln.store.patience import unhurried
 from kiln.store.rows import metadata
 
 #: Named so that every table is known to the metadata by the time somebody asks.
@@ -76,13 +77,13 @@ class SchemaAbsent(Exception):
 def version(database: Database) -> str | None:
     """The version of the tables; None where there are none."""
     with database.engine.connect() as connection:
-        return _version(connection)
+        return version_in(connection)
 
 
 def require_present(database: Database) -> None:
     """Raise SchemaAbsent, SchemaOld or SchemaTooNew unless the tables are of this Kiln's version."""
     with database.engine.connect() as connection:
-        found = _version(connection)
+        found = version_in(connection)
         refuse_newer(connection)
     if found is None:
         raise SchemaAbsent("it has no tables yet")
@@ -96,7 +97,7 @@ def create(database: Database) -> None:
     Raises SchemaTooNew, DatabaseFull.
     """
     with database.engine.connect() as connection:
-        found = _version(connection)
+        found = version_in(connection)
         refuse_newer(connection)
     if found == NEWEST:
         return
@@ -115,7 +116,7 @@ def create(database: Database) -> None:
 
 def refuse_newer(connection: Connection) -> None:
     """Raise SchemaTooNew when a newer Kiln has migrated the database; nothing else of it is looked at."""
-    found = _version(connection)
+    found = version_in(connection)
     if found is not None and found > NEWEST:
         raise SchemaTooNew(
             f"a newer Kiln has been here: its tables are of version {found}, and this Kiln knows those up to {NEWEST}. "
@@ -123,7 +124,8 @@ def refuse_newer(connection: Connection) -> None:
         )
 
 
-def _version(connection: Connection) -> str | None:
+def version_in(connection: Connection) -> str | None:
+    """The same, on a connection."""
     if not inspect(connection).has_table("alembic_version"):
         return None
     version: str | None = connection.execute(text("SELECT version_num FROM alembic_version")).scalar()

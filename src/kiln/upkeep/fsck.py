@@ -83,6 +83,18 @@ def fsck(ports: Ports, *, repair: bool, say: Say, count: Count = lambda _done, _
     return findings
 
 
+def row_findings(ports: Ports) -> list[Finding]:
+    """What rows say of each other that cannot be; the pool is not looked at, and nothing is changed."""
+    with ports.database.read() as tx:
+        there = {volume.id for volume in volumes.all(tx)}
+        return [
+            *(*_disks(tx, there), *_snapshots(tx, there), *_images(tx)),
+            *lost_owners(tx, ports, repair=False),
+            *abandoned(tx, ports.clock(), repair=False),
+            *lost_networks(tx, ports.clock(), repair=False),
+        ]
+
+
 def _leftovers(ports: Ports, repair: bool) -> Iterator[Finding]:
     for name in ports.pool.sweep() if repair else ports.pool.leftovers():
         fault = "half made when Kiln was stopped"

@@ -1,0 +1,102 @@
+"""Each new migration only adds, so that the program of the version before works on while the next begins."""
+
+from __future__ import annotations
+
+from importlib.resources import files
+
+import pytest
+from alembic import command
+from alembic.config import Config
+from sqlalchemy import MetaData, create_engine, text
+
+from kiln.store.database import open_postgresql, open_sqlite
+from kiln.store.migrating import steps_after
+from tests.store.compatible import broken_by, shape_of, speak
+
+#: The newest migration of before the rule.
+_BEFORE_THE_RULE = "0022"
+
+STEPS = [step.number for step in steps_after(_BEFORE_THE_RULE)]
+
+
+@pytest.fixture(params=["sqlite", pytest.param("postgresql", marks=pytest.mark.postgresql)])
+def engine(request, tmp_path):
+    if request.param == "sqlite":
+        opened = open_sqlite(tmp_path / "migrated.sqlite")
+    else:
+        opened = open_postgresql(request.getfixturevalue("postgresql_address"))
+    yield opened.engine
+    opened.close()
+
+
+def migrate(engine, number):
+    config = Config()
+    config.set_main_option("script_location", str(files("kiln.store") / "migrations"))
+    with engine.begin() as connection:
+        config.attributes["connection"] = connection
+        command.upgrade(config, number)
+
+
+def known_tables(engine):
+    tables = MetaData()
+    tables.reflect(engine)
+    return tables
+
+
+def test_the_statements_of_the_version_before_still_run(engine):
+    """One test for all steps: each of them begins where the one before has ended."""
+    migrate(engine, _BEFORE_THE_RULE)
+    for number in STEPS:
+        before, tables = shape_of(engine), known_tables(engine)
+        migrate(engine, number)
+        assert (number, list(broken_by(before, shape_of(engine)))) == (number, [])
+        with engine.begin() as connection:
+            speak(connection, tables)
+    with engine.begin() as connection:
+        speak(connection, known_tables(engine))
+
+
+@pytest.mark.parametrize(
+    ("statement", "said"),
+    [
+        ("DROP TABLE one", "the table one is gone"),
+        ("ALTER TABLE one DROP COLUMN b", "the column one.b is gone"),
+        ("ALTER TABLE one RENAME COLUMN b TO c", "the column one.b is gone"),
+        ("ALTER TABLE one ADD COLUMN c TEXT NOT NULL", "the new column one.c has neither a default nor NULL"),
+        ("ALTER TABLE one ALTER COLUMN b SET NOT NULL", "the column one.b refuses NULL now"),
+        ("ALTER TABLE one ALTER COLUMN b TYPE VARCHAR(3)", "the column one.b is of another type"),
+        ("CREATE UNIQUE INDEX two ON one (b)", "one refuses what it took: the unique index two"),
+        ("ALTER TABLE one ADD CHECK (b <> '')", "one refuses what it took: check_constraints"),
+    ],
+)
+@pytest.mark.postgresql
+def test_what_the_version_before_cannot_work_with_is_named(statement, said, postgresql_address):
+    engine = open_postgresql(postgresql_address).engine
+    with engine.begin() as connection:
+        connection.execute(text("CREATE TABLE one (a TEXT PRIMARY KEY, b TEXT)"))
+    before = shape_of(engine)
+    with engine.begin() as connection:
+        connection.execute(text(statement))
+    assert list(broken_by(before, shape_of(engine))) == [said]
+    engine.dispose()
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "CREATE TABLE two (a TEXT)",
+        "ALTER TABLE one ADD COLUMN c TEXT",
+        "ALTER TABLE one ADD COLUMN c TEXT NOT NULL DEFAULT ''",
+        "CREATE INDEX two ON one (b)",
+    ],
+)
+def test_what_is_added_breaks_nothing(statement):
+    engine = create_engine("sqlite://")
+    with engine.begin() as connection:
+        connection.execute(text("CREATE TABLE one (a TEXT PRIMARY KEY, b TEXT)"))
+        before, tables = shape_of(connection), MetaData()
+        tables.reflect(connection)
+        connection.execute(text(statement))
+        assert list(broken_by(before, shape_of(connection))) == []
+        speak(connection, tables)
+    engine.dispose()
