@@ -98,7 +98,10 @@ class Postman:
                 wait_s = self.send_out()
             except Exception as error:
                 self._failure = f"they could not be looked up: {error}"
-                log.exception("postman_failed")
+                if isinstance(error, _OF_DATABASE):
+                    log.warning("postman_put_off", reason=str(error))
+                else:
+                    log.exception("postman_failed")
                 wait_s = _LOOK_ANYWAY_S
             else:
                 self._failure = ""

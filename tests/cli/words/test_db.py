@@ -92,6 +92,8 @@ def test_refuses_a_database_that_has_rows_itself_and_one_that_is_served(home, po
     assert db("copy", "--to", postgresql_address, "--data", home.data).returncode == 0
     again = db("copy", "--to", postgresql_address, "--data", home.data)
     assert (again.returncode, "it has rows already" in again.stderr) == (9, True)
+    told = db("copy", "--to", "postgresql://kiln:s3cret@db/kiln", "--data", home.data)
+    assert (told.returncode, "s3cret" in told.stderr, "KILN_DATABASE_PASSWORD" in told.stderr) == (3, False, True)
     itself = db("copy", "--to", "sqlite", "--data", home.data)
     assert (itself.returncode, "is the database that is to be copied" in itself.stderr) == (9, True)
     with warm.start_kiln(home.data):
