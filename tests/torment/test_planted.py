@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import random
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -15,7 +16,8 @@ from kiln.wire.nonces import MemoryNonces
 from tests.tools import needs
 from tests.wire.raw import target_of
 from torment.campaign import Place, Verdict
-from torment.sections import clocks, files, forged, http, pages, spelling, steps
+from torment.sections import clocks, files, forged, hosts, http, pages, spelling, steps
+from torment.simulated.life import Life, Stock
 
 
 @pytest.fixture
@@ -102,6 +104,38 @@ def test_steps_notice_an_end_that_is_another(place, monkeypatch):
     monkeypatch.setattr(steps.Trial, "expect_well", differs)
 
     assert verdicts(steps.run(place)) == {Verdict.LOST}
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(240)
+def test_hosts_notice_a_hand_that_comes_too_late(place, monkeypatch):
+    """A host that stood still gives its draft the name of what another has made meanwhile, and a guest has written."""
+    monkeypatch.setattr("kiln.pools.folder._link", lambda draft, path: bool(draft.rename(path)))
+
+    lives = hosts.run(replace(place, tries=200))
+
+    assert any(life.verdict is Verdict.LOST for life in lives)
+
+
+@pytest.mark.slow
+def test_hosts_notice_a_task_without_end(place, monkeypatch):
+    monkeypatch.setattr("torment.simulated.hosts.Host.work", lambda _: False)
+
+    assert verdicts(hosts.run(replace(place, tries=2))) == {Verdict.LOST}
+
+
+@pytest.mark.slow
+def test_a_life_is_the_same_again(place):
+    stock = Stock.lay_out(place.folder)
+    lives = []
+    for folder in ("one", "two"):
+        life = Life(stock, place.folder.with_name(folder), random.Random(3))
+        life.run()
+        life.close()
+        lives.append((life.told, life.time.now))
+
+    assert lives[0] == lives[1]
+    assert lives[0][0]
 
 
 @pytest.mark.slow

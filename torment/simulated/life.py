@@ -1,0 +1,341 @@
+"""One life of some hosts, all of it drawn from a seed, and what has to hold when it is over.
+
+Callers ask for images, snapshots and their deletion, each at any host, and ask again with
+the same ClientToken where they were not answered. Meanwhile hosts die, stand still for longer
+than a lease lasts, lose the way to the database while the pool stays within reach, and have
+their clocks set. Then all of it is over, and everything comes to rest.
+"""
+
+from __future__ import annotations
+
+import random
+import shutil
+import subprocess
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, cast
+
+from kiln.declare.errors import ApiError
+from kiln.declare.states import DiskStatus
+from kiln.ground import killpoints
+from kiln.pools.qcow2 import Qcow2Pool
+from kiln.store import schema
+from kiln.store.database import open_sqlite
+from kiln.store.disks import disks
+from kiln.store.errors import DatabaseDown
+from kiln.store.tasks import is_lane_busy
+from kiln.upkeep.sweep import sweep
+from tests.clouds import Cloud, make_cloud
+from tests.kill import checks
+from tests.kill.kilns import keep
+from tests.kill.scenarios import an_instance_with, fill
+from tests.reading import every
+from torment.simulated.actors import Actor, rest_at
+from torment.simulated.hosts import Host, Time
+
+NAMES = ("a", "b", "c")  #: Of the hosts.
+CALLERS = 3
+ASKED = 5  #: Calls of each caller.
+
+_BYTES = ([[11, 12, 0, 13], [21, 0, 22, 23]], [[51, 52, 53, 54]])  #: Of the disks of the two instances there are.
+_WRITES = 1 / 25  #: How often a guest writes at a step, if it can.
+_FAULT = 1 / 12  #: How often something goes wrong at a step.
+_MOST_STEPS = 20_000
+_MINUTE = 60.0
+
+
+@dataclass
+class Stock:
+    """Where a life begins: a folder with two instances, which is copied for each."""
+
+    folder: Path
+    instances: list[dict[str, Any]] = field(default_factory=list)
+
+    @classmethod
+    def lay_out(cls, folder: Path) -> Stock:
+        """Make it in *folder*."""
+        database = open_sqlite(folder / "kiln.sqlite")
+        try:
+            schema.create(database)
+            cloud = make_cloud(folder, database)
+            made = [an_instance_with(cloud, *blocks) for blocks in _BYTES]
+            cast("Qcow2Pool", cloud.ports.pool).put_away()
+        finally:
+            database.close()
+        return cls(folder, made)
+
+
+@dataclass
+class Guest:
+    """What writes on an instance's disks: a number that grows, on each of them the same."""
+
+    facts: dict[str, Any]
+    number: int = 0
+
+    def blocks(self, number: int) -> list[checks.Bytes]:
+        """What the disks hold when *number* was written last."""
+        return [[*blocks, number] if number else blocks for blocks in self.facts["bytes"]]
+
+
+@dataclass(frozen=True)
+class Made:
+    """An image that somebody asked for: of whom, and the numbers that it may hold, by when it was asked for."""
+
+    guest: Guest
+    first: int
+    last: int
+
+
+class Lost(Exception):
+    """Something that was promised is not there, or is something else."""
+
+
+class Caller:
+    """Asks for one thing after the other; an answer that did not come is asked for again."""
+
+    def __init__(self, life: Life, number: int) -> None:
+        self.number = number
+        self._life = life
+        self._asked = 0
+        self._open: tuple[str, dict[str, Any], Callable[[dict[str, Any]], None]] | None = None
+        self.waits_for: Actor | None = None
+
+    @property
+    def is_done(self) -> bool:
+        """Whether it has been answered all that it wanted to ask."""
+        return self._open is None and self._asked == ASKED
+
+    def turn(self, host: Host) -> None:
+        """Ask *host*, which has nothing to do, for what is to be asked next."""
+        if self._open is None:
+            self._asked += 1
+            self._open = self._life.draw(f"{self.number}-{self._asked}")
+        action, params, _ = self._open
+        self.waits_for = host.begin(f"answers {action}", lambda: host.cloud.call(action, **params))
+
+    def hear(self) -> None:
+        """Take the answer, or that there is none."""
+        actor, self.waits_for = self.waits_for, None
+        assert actor is not None
+        assert self._open is not None
+        if actor.error is None:
+            self._open[2](actor.result)
+        elif isinstance(actor.error, ApiError) and actor.error.status < 500:  # It is refused.
+            pass
+        else:
+            return  # Nobody knows what became of it.
+        self._open = None
+
+
+class Life:
+    """See the module's docstring."""
+
+    def __init__(self, stock: Stock, folder: Path, chance: random.Random) -> None:
+        subprocess.run(["cp", "-a", stock.folder, folder], check=True)
+        self._stock, self._folder, self._chance = stock, folder, chance
+        self.time = Time()
+        self.hosts = [Host(name, folder, self.time) for name in NAMES]
+        self._sweeper = self.hosts[0]
+        self._callers = [Caller(self, number) for number in range(CALLERS)]
+        self.told: list[str] = []  #: What happened, for whoever has to see why.
+        self._guests = [Guest(facts) for facts in stock.instances]
+        self._images: dict[str, Made] = {}  #: That somebody was told of.
+        self._deleted: set[str] = set()  #: Images whose deletion somebody began.
+        self._available: set[str] = set()  #: That somebody was told to be.
+
+    def run(self) -> None:
+        """Live, and come to rest. Raises Lost, AssertionError, or what nobody foresaw."""
+        killpoints.listen(rest_at)
+        try:
+            for _ in range(_MOST_STEPS):
+                if all(caller.is_done for caller in self._callers):
+                    break
+                self._step()
+            else:
+                raise Lost("callers are not answered")
+            self._heal()
+            self._come_to_rest()
+        finally:
+            for host in self.hosts:
+                if host.actor is not None:
+                    host.actor.die()
+            killpoints.listen(None)
+        self._judge()
+
+    def close(self) -> None:
+        """Let go of everything, and remove the folder."""
+        for host in self.hosts:
+            host.close()
+        shutil.rmtree(self._folder, ignore_errors=True)
+
+    # ---- one step
+
+    def _step(self) -> None:
+        if self._chance.random() < _FAULT:
+            self._go_wrong()
+        if self._chance.random() < _WRITES:
+            self._write(self._chance.choice(self._guests))
+        awake = [host for host in self.hosts if host.is_awake]
+        if not awake:
+            self.time.now = min(host.held_until for host in self.hosts)
+            return
+        host = self._chance.choice(awake)
+        if host.actor is not None:
+            host.actor.go_on()
+            self._hear()
+        elif not self._begin(host):
+            self.time.now += self._chance.choice((0.01, 0.5, 5.0, 15.0))
+
+    def _begin(self, host: Host) -> bool:
+        """Have a host that has nothing to do begin something; whether it does."""
+        kind = self._chance.choice(("task", "task", "call", "sweep"))
+        if kind == "sweep" and host is self._sweeper:
+            host.begin("sweeps", lambda: sweep(host.cloud.ports))
+            return True
+        waiting = [caller for caller in self._callers if caller.waits_for is None and not caller.is_done]
+        if kind == "call" and waiting:
+            self._chance.choice(waiting).turn(host)
+            return True
+        try:
+            return host.work()
+        except DatabaseDown:
+            return False
+
+    def _hear(self) -> None:
+        for host in self.hosts:
+            if host.actor is not None and host.actor.is_over:
+                actor, host.actor = host.actor, None
+                actor.join()
+                for caller in self._callers:
+                    if caller.waits_for is actor:
+                        caller.hear()
+                        break
+                else:
+                    self._look_at(actor)
+
+    def _look_at(self, actor: Actor) -> None:
+        """What ended without an answer to anybody may have failed for the network alone."""
+        if actor.error is not None and not isinstance(actor.error, DatabaseDown):
+            raise actor.error
+
+    # ---- what goes wrong
+
+    def _go_wrong(self) -> None:
+        host = self._chance.choice(self.hosts)
+        kind = self._chance.choice(("dies", "is held", "is held", "is cut off", "has its clock set"))
+        lasts = self._chance.choice((1.0, 1.5 * _MINUTE, 5 * _MINUTE))
+        self.told.append(f"{host.name} {kind}{f' at {host.actor.point}' if host.actor else ''}, {lasts:g} s")
+        if kind == "dies":
+            self._die(host)
+        elif kind == "is held":
+            host.held_until = self.time.now + lasts
+        elif kind == "is cut off":
+            host.cut_until = self.time.now + lasts
+            self._pass_on(host)
+        else:
+            host.offset_s += self._chance.choice((-1, 1)) * lasts
+
+    def _die(self, host: Host) -> None:
+        actor = host.actor
+        host.die()
+        self._pass_on(host)
+        for caller in self._callers:
+            if caller.waits_for is actor and actor is not None:
+                caller.hear()
+
+    def _pass_on(self, host: Host) -> None:
+        """The sweeper's duty goes to another when the database does not hear of its host any more."""
+        if host is self._sweeper:
+            self._sweeper = self._chance.choice([other for other in self.hosts if other is not host])
+
+    # ---- what guests write
+
+    def _write(self, guest: Guest) -> None:
+        """Have a guest write, if nothing is asked of its instance: a capture would stop it for as long as it takes."""
+        cloud = next((host.cloud for host in self.hosts if not host.is_cut), None)
+        if cloud is None:
+            return
+        with cloud.ports.database.read() as tx:
+            if is_lane_busy(tx, guest.facts["instance"]):
+                return
+            of = {row.id: row.volume for row in disks.all(tx, instance=guest.facts["instance"])}
+        guest.number += 1
+        self.told.append(f"guest {self._guests.index(guest)} writes {guest.number}")
+        for disk, blocks in zip(guest.facts["disks"], guest.facts["bytes"], strict=True):
+            fill(cloud, str(of[disk]), [*(0 for _ in blocks), guest.number])
+
+    # ---- what is asked
+
+    def draw(self, token: str) -> tuple[str, dict[str, Any], Callable[[dict[str, Any]], None]]:
+        """What a caller asks for next: an action, its parameters, and what is to become of the answer."""
+        kind = self._chance.choice(("image", "image", "image of snapshot", "look", "delete", "snapshot"))
+        if kind == "look" and self._images:
+            image = self._chance.choice(list(self._images))
+            return "DescribeImages", {"ImageId": image}, self._note_available
+        if kind == "delete" and (left := [image for image in self._images if image not in self._deleted]):
+            image = self._chance.choice(left)
+            self._deleted.add(image)
+            return "DeleteImage", {"ImageId": image, "Force": True}, lambda _: None
+        guest = self._chance.choice(self._guests)
+        if kind == "snapshot":
+            disk = self._chance.choice(guest.facts["disks"])
+            return "CreateSnapshot", {"DiskId": disk, "ClientToken": token}, lambda _: None
+        params, first = {"InstanceId": guest.facts["instance"], "ClientToken": token}, guest.number
+        return "CreateImage", params, lambda answer: self._note(answer, guest, first)
+
+    def _note(self, answer: dict[str, Any], guest: Guest, first: int) -> None:
+        self._images[answer["ImageId"]] = Made(guest, first, guest.number)
+
+    def _note_available(self, answer: dict[str, Any]) -> None:
+        self._available |= {row["ImageId"] for row in answer["Images"]["Image"] if row["Status"] == "Available"}
+
+    # ---- the end
+
+    def _heal(self) -> None:
+        for host in self.hosts:
+            host.held_until = host.cut_until = host.offset_s = 0.0
+
+    def _come_to_rest(self) -> None:
+        for _ in range(_MOST_STEPS):
+            actors = [host.actor for host in self.hosts if host.actor is not None]
+            for actor in actors:
+                actor.go_on()
+            self._hear()
+            begun = [host.work() for host in self.hosts if host.actor is None]
+            if actors or any(begun):
+                continue
+            if not self.hosts[0].cloud.open_tasks():
+                return
+            self.time.now += 5.0
+        raise Lost(f"tasks without end: {self.hosts[0].cloud.open_tasks()}")
+
+    def _judge(self) -> None:
+        cloud = self.hosts[0].cloud
+        keep(cloud)
+        for host in self.hosts:
+            host.put_away()
+        for image in self._images.keys() - self._deleted:
+            self._judge_image(cloud, image)
+        for guest in self._guests:
+            for disk, blocks in zip(guest.facts["disks"], guest.blocks(guest.number), strict=True):
+                checks.disk_holds(cloud, disk, blocks)
+        checks.nothing_is_halfway(cloud)
+        checks.every_name_is_kept(cloud)
+        checks.nothing_is_astray(cloud)
+        assert all(disk.status == DiskStatus.IN_USE for disk in every(cloud, disks))
+
+    def _judge_image(self, cloud: Cloud, image: str) -> None:
+        """It holds what its instance held at some time since it was asked for, all disks of the same time."""
+        rows = cloud.call("DescribeImages", ImageId=image, Status="ALL")["Images"]["Image"]
+        if image not in self._available and [row["Status"] for row in rows] == ["CreateFailed"]:
+            return
+        made = self._images[image]
+        for number in range(made.first, made.last + 1):
+            try:
+                checks.image_holds(cloud, image, made.guest.blocks(number))
+            except AssertionError:
+                if number == made.last:
+                    raise
+            else:
+                return
