@@ -7,6 +7,8 @@ from typer.testing import CliRunner
 from kiln.cli import exits
 from kiln.cli.main import app
 from kiln.declare.states import InstanceStatus
+from kiln.service.datafolder import DataFolder
+from kiln.service.verdict import kept
 from tests.service.pairs import Home, as_cloud
 from tests.stock import an_instance
 from tests.tools import needs
@@ -35,6 +37,8 @@ def test_keeps_checks_lists_and_puts_back(tmp_path):
     put_back = words("restore", to, "--data", tmp_path / "again")
     assert put_back.exit_code == 0, put_back.output
     assert put_back.stdout.endswith("all is well\n")
+    verdict = kept(DataFolder(tmp_path / "again").verdict)
+    assert not any(verdict.findings.values())
     assert Home(tmp_path / "again").start() == home.start()
 
 

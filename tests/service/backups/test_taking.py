@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import json
 import os
 import shutil
+import sqlite3
 import subprocess
 from functools import partial
 
@@ -415,6 +417,48 @@ def test_a_reader_passes_over_what_it_does_not_know_and_refuses_a_newer_format(h
     say(format=manifest.FORMAT + 1)
     with pytest.raises(BackupRefused, match="is of format 2"):
         manifest.read(taken.path)
+
+
+def test_a_backup_of_a_newer_kiln_is_refused_as_that_and_not_as_damaged(home, tmp_path):
+    taken = back_up(home, tmp_path / "backups")
+    with contextlib.closing(sqlite3.connect(taken.path / manifest.DATABASE)) as database, database:
+        database.execute("UPDATE alembic_version SET version_num = '9999'")
+    with pytest.raises(BackupRefused, match="of a newer Kiln"):
+        restore(Home(tmp_path / "again").settings, taken.path, silent)
+    assert not (tmp_path / "again").exists()
+
+
+def test_files_have_the_modes_that_they_are_to_have_and_a_manifest_can_give_no_others(home, tmp_path):
+    taken = back_up(home, tmp_path / "backups")
+    with home.started() as it, it.database.read() as tx:
+        heads = {f"{disk.volume}.qcow2" for disk in disks.all(tx)}
+    again = Home(tmp_path / "again")
+    restore(again.settings, taken.path, silent)
+
+    modes = {path.name: path.stat().st_mode & 0o777 for path in again.data.rglob("*") if path.is_file()}
+    volumes_there = {name for name in modes if name.endswith(".qcow2")}
+    assert {name for name in volumes_there if modes[name] == 0o600} == heads
+    assert {modes[name] for name in volumes_there - heads} == {0o400}
+    assert {modes[name] for name in ("master.key", "volumes.key", "kiln.sqlite", "identity")} == {0o600}
+
+    said = json.loads((taken.path / manifest.FILE).read_text())
+    for mode in (0o777, 0o4755, 0):
+        said["files"][f"{manifest.KEYS}/master.key"]["mode"] = mode
+        said.pop("checksum", None)
+        (taken.path / manifest.FILE).write_text(json.dumps({**said, "checksum": manifest.checksum_of(said)}))
+        with pytest.raises(BackupBroken, match="a mode or a stamp is none"):
+            manifest.read(taken.path)
+
+
+def test_what_lies_in_a_backup_and_is_none_of_it_is_named(home, tmp_path):
+    taken = back_up(home, tmp_path / "backups")
+    (taken.path / manifest.VOLUMES / "v-stray.qcow2").write_bytes(b"")
+    (taken.path / "deeper").mkdir()
+    (taken.path / "deeper" / "letter").write_text("dear")
+    (taken.path / "elsewhere").symlink_to("/etc")
+    found = list(examine(taken.path, taken.manifest, silent))
+    strays = ("deeper/letter", "elsewhere", f"{manifest.VOLUMES}/v-stray.qcow2")
+    assert found == [f"{name} is none of the backup's files" for name in strays]
 
 
 def test_puts_nothing_into_a_folder_that_is_not_empty(home, tmp_path):

@@ -18,6 +18,7 @@ from hashlib import blake2b
 from pathlib import Path
 
 from kiln.buckets.facts import ATTRIBUTE
+from kiln.ground.clock import system_clock
 from kiln.ground.killpoints import reach
 from kiln.pools.identity import HIDDEN
 from kiln.pools.records import FOLDER_MODE
@@ -33,6 +34,7 @@ from kiln.service.databases import hold_database
 from kiln.service.datafolder import DataFolder
 from kiln.service.settings import Settings
 from kiln.service.upgrading import Say
+from kiln.service.verdict import keep
 from kiln.store import deployment, schema
 from kiln.store.conninfo import Server
 from kiln.store.copies import NotEmpty, copy_rows
@@ -107,7 +109,9 @@ def examine_restored(settings: Settings, say: Say) -> list[Finding]:
             recorder = Recorder(assembly.database, assembly.pool.records, known.id)
             recorder.compare()
             recorder.flush()
-        return fsck(assembly.ports, repair=True, say=lambda _: None)
+        findings = fsck(assembly.ports, repair=True, say=lambda _: None)
+        keep(settings.folder.verdict, findings, system_clock())
+        return findings
 
 
 def _refuse_newer(folder: Path) -> None:
