@@ -13,7 +13,10 @@ from tests.tools import lacks, needs
 @pytest.fixture(params=KINDS, ids=lambda kind: kind.name)
 def kind(request):
     needs(*request.param.tools)
-    return request.param
+    if request.param.name == "rbd":
+        request.param.ceph = request.getfixturevalue("ceph")
+    yield request.param
+    request.param.close()
 
 
 @pytest.fixture

@@ -2,23 +2,73 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import contextlib
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+import pytest
+
+from kiln.pools import locks
 from kiln.pools.port import Pool, Succession
 from kiln.pools.qcow2 import Qcow2Pool
-from tests.pools.patterns import BLOCK, SIZE, put
+from tests.contract.rbd import RbdKind
+from tests.copies import copied
+from tests.pools.patterns import BLOCK, SIZE, node, opened, put
 from tests.ring import KEY, passphrase
 
 
 @dataclass(frozen=True)
-class Kind:
-    """One kind of pool: how to open one in a folder, again after a crash too, and what it needs."""
+class FolderKind:
+    """A pool of files in a folder, and what can be done to it behind its back. Each kind can do as much."""
 
     name: str
-    tools: tuple[str, ...]
-    open: Callable[[Path], Pool]
+    opens: Callable[[Path], Pool]
+    tools: tuple[str, ...] = ("qemu-img", "qemu-io", "prlimit", "setpriv")
+    #: Whether it takes its room from the file system of the folder that it is opened in.
+    is_in_folder: bool = True
+
+    def open(self, folder: Path) -> Pool:
+        """The pool that belongs to a folder; again after a crash too."""
+        return self.opens(folder)
+
+    def again(self, prepared: Path, folder: Path, prepare: Callable[[Pool, Path], None]) -> Path:
+        """Make *folder* one that *prepare* has prepared, as it has *prepared*."""
+        return copied(prepared, folder)
+
+    def allocated(self, pool: Pool, volume: str) -> int:
+        """Bytes that the volume's own file takes."""
+        return _own(pool, volume).stat().st_blocks * 512
+
+    def lose(self, pool: Pool, volume: str) -> None:
+        """Take a volume's bytes away behind the pool's back."""
+        _own(pool, volume).unlink()
+
+    def aside(self, pool: Pool, where: str) -> str:
+        """The name, for QEMU's tools, of what was set aside."""
+        back = Path(where).rename(Path(where).parents[1] / "v-back.qcow2")
+        return node(pool, back.stem, writable=False)
+
+    @contextlib.contextmanager
+    def opened_in_trash(self, pool: Pool, volume: str) -> Iterator[None]:
+        """Have a volume lie in the trash while a program has it open."""
+        path = _own(pool, volume)
+        with opened(node(pool, volume, writable=True), lambda: locks.is_open(path)):
+            pool.create("v-more", SIZE)
+            pool.discard(["v-more"])  # There is a trash then.
+            path.rename(path.parent / "trash" / path.name)
+            yield
+
+    def close(self) -> None:
+        """Give back what opened pools hold."""
+
+    def tell_room(self) -> None:
+        """Have the pool know how much room it has."""
+
+
+def _own(pool: Pool, volume: str) -> Path:
+    (own,) = (path for path in pool.files(volume) if path.stem == volume)
+    return own
 
 
 class _Encrypting(Qcow2Pool):
@@ -37,8 +87,10 @@ def _opened(kind):
     return opened
 
 
-_TOOLS = ("qemu-img", "qemu-io", "prlimit", "setpriv")
-KINDS = [Kind("qcow2", _TOOLS, _opened(Qcow2Pool)), Kind("encrypted", _TOOLS, _opened(_Encrypting))]
+#: Those that can keep volumes encrypted, in files of a folder, and those that say that they can't.
+ENCRYPTING = [FolderKind("qcow2", _opened(Qcow2Pool)), FolderKind("encrypted", _opened(_Encrypting))]
+PLAIN = [pytest.param(RbdKind(), marks=[pytest.mark.ceph, pytest.mark.timeout(400)])]
+KINDS = ENCRYPTING + PLAIN
 
 
 def no_progress(percent):
@@ -76,9 +128,3 @@ TREE = {
     "v-left": {0: 1, 1: 2, 2: 3, 3: 2, 4: 3},
     "v-right": {0: 4, 1: 2, 2: 1, 3: 2, 5: 4},
 }
-
-
-def allocated(pool: Pool, volume: str) -> int:
-    """Bytes that the volume's own file takes."""
-    (own,) = (path for path in pool.files(volume) if path.stem == volume)
-    return own.stat().st_blocks * 512

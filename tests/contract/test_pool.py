@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-import contextlib
 import itertools
 import os
 import subprocess
-import time
-from pathlib import Path
 
 import pytest
 
 from kiln.ground.units import GiB, MiB
-from kiln.pools import locks
 from kiln.pools.errors import (
     Cancelled,
+    EncryptionUnsupported,
     SourceRefused,
     SourceTouched,
     VolumeBusy,
@@ -22,8 +19,8 @@ from kiln.pools.errors import (
     VolumeMissing,
 )
 from kiln.pools.port import Succession
-from tests.contract.pools import TREE, allocated, make_tree, never, no_progress, raw_file
-from tests.pools.patterns import BLOCK, SIZE, bring_in, holds, inspected, node, put, talk
+from tests.contract.pools import ENCRYPTING, PLAIN, TREE, make_tree, never, no_progress, raw_file
+from tests.pools.patterns import BLOCK, SIZE, bring_in, holds, inspected, node, opened, put, reads_as, talk
 from tests.ring import KEY, another
 
 # Heads and layers.
@@ -39,20 +36,20 @@ def test_creates_heads_that_read_as_zeros(pool):
     assert pool.verify("v-one") == []
 
 
-def test_creates_a_disk_of_32_tib_in_next_to_no_space(pool):
+def test_creates_a_disk_of_32_tib_in_next_to_no_space(kind, pool):
     pool.create("v-one", 32 * 1024 * GiB)
 
     assert pool.size("v-one") == 32 * 1024 * GiB
-    assert allocated(pool, "v-one") <= 1 * MiB
+    assert kind.allocated(pool, "v-one") <= 1 * MiB
 
 
-def test_tells_what_its_files_take_and_whose_they_are(pool):
+def test_tells_what_its_files_take_and_whose_they_are(kind, pool):
     pool.create("v-one", SIZE)
     put(pool, "v-one", {0: 7})
 
     taken = list(pool.taken())
 
-    assert dict(taken)["v-one"] == allocated(pool, "v-one") >= BLOCK
+    assert dict(taken)["v-one"] == kind.allocated(pool, "v-one") >= BLOCK
     pool.drop("v-one")
     assert "v-one" not in dict(pool.taken())
 
@@ -105,6 +102,9 @@ def test_freezes_several_disks_without_a_guest(pool):
 def test_makes_an_heir_anew_when_its_disk_grew_after_a_freeze_that_was_refused(pool):
     class Refusing:
         def switch(self, nodes, settle, opened, leads_home):
+            raise RuntimeError
+
+        def hold(self, act):
             raise RuntimeError
 
     pool.create("v-a0", SIZE)
@@ -186,19 +186,18 @@ def test_lists_finished_volumes(pool):
     assert sorted(pool.volumes()) == sorted(TREE)
 
 
-def test_sets_volumes_aside_with_all_their_bytes(pool):
+def test_sets_volumes_aside_with_all_their_bytes(kind, pool):
     make_tree(pool)
     pool.create("v-stray", SIZE)
     put(pool, "v-stray", {0: 9})
 
-    where = Path(pool.set_aside("v-stray"))
+    where = pool.set_aside("v-stray")
     pool.create("v-stray", SIZE)
 
-    assert Path(pool.set_aside("v-stray")) != where
+    assert pool.set_aside("v-stray") != where
     assert sorted(pool.volumes()) == sorted(TREE)
     assert pool.strangers() == []
-    where.rename(where.parents[1] / "v-back.qcow2")
-    assert holds(pool, "v-back", {0: 9})
+    assert reads_as(kind.aside(pool, where), {0: 9})
 
 
 def test_gives_qemu_nodes_of_which_the_last_is_the_head(pool):
@@ -329,10 +328,25 @@ def test_takes_in_a_smaller_parent_on_a_larger_grandparent(pool):
     assert holds(pool, "v-head", {3: 1, 17: 2}, count=20)
 
 
-@pytest.mark.slow
 # Encryption.
 
 
+@pytest.mark.parametrize("kind", PLAIN, indirect=True)
+def test_says_that_it_encrypts_nothing_and_makes_nothing_plain_instead(pool):
+    make_tree(pool)
+    assert not pool.encrypts
+
+    with pytest.raises(EncryptionUnsupported, match="v-one"):
+        pool.create("v-one", SIZE, KEY)
+    with pytest.raises(EncryptionUnsupported, match="v-one"):
+        pool.encrypt("v-middle", "v-one", KEY, no_progress, never)
+
+    assert sorted(pool.volumes()) == sorted(TREE)
+    assert pool.leftovers() == []
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", ENCRYPTING, indirect=True)
 def test_encrypts_a_copy_of_a_layer_that_reads_as_it_and_stands_alone(pool):
     make_tree(pool)
     heard = []
@@ -348,6 +362,7 @@ def test_encrypts_a_copy_of_a_layer_that_reads_as_it_and_stands_alone(pool):
     assert not _is_plain(pool, "v-copy", 2)
 
 
+@pytest.mark.parametrize("kind", ENCRYPTING, indirect=True)
 def test_writes_nothing_plain_above_an_encrypted_layer_whatever_is_merged(pool):
     pool.create("v-base", SIZE, KEY)
     put(pool, "v-base", {0: 0x51, 1: 0x51})
@@ -368,6 +383,7 @@ def test_writes_nothing_plain_above_an_encrypted_layer_whatever_is_merged(pool):
         assert not any(_is_plain(pool, volume, byte) for byte in (0x51, 0x52, 0x53, 0x54))
 
 
+@pytest.mark.parametrize("kind", ENCRYPTING, indirect=True)
 def test_keeps_the_bytes_of_what_it_has_no_key_of_and_says_so(pool):
     pool.create("v-one", SIZE, KEY)
     put(pool, "v-one", {0: 5})
@@ -390,6 +406,7 @@ def test_keeps_the_bytes_of_what_it_has_no_key_of_and_says_so(pool):
     assert holds(pool, "v-two", {0: 5})
 
 
+@pytest.mark.parametrize("kind", ENCRYPTING, indirect=True)
 def test_makes_nothing_with_a_key_that_is_not_there(pool):
     pool.create("v-layer", SIZE)
 
@@ -402,6 +419,7 @@ def test_makes_nothing_with_a_key_that_is_not_there(pool):
     assert pool.leftovers() == []
 
 
+@pytest.mark.parametrize("kind", ENCRYPTING, indirect=True)
 def test_stops_encrypting_when_asked_and_leaves_nothing(pool):
     make_tree(pool)
 
@@ -517,7 +535,7 @@ def test_discards_nothing_that_is_stood_on_or_open(pool):
     make_tree(pool)
 
     assert pool.discard(["v-base", "v-middle"]) == []
-    with opened(pool, "v-left"):
+    with opened(node(pool, "v-left", writable=True), lambda: pool.is_open("v-left")):
         assert pool.discard(["v-left", "v-right"]) == ["v-right"]
 
     assert sorted(pool.volumes()) == ["v-base", "v-left", "v-middle"]
@@ -537,39 +555,27 @@ def test_removes_nothing_for_good_that_something_in_the_trash_stands_on(pool):
     assert holds(pool, "v-base", TREE["v-base"])
 
 
-def test_purges_nothing_that_somebody_has_open(pool):
+def test_purges_nothing_that_somebody_has_open(kind, pool):
     pool.create("v-one", SIZE)
-    pool.discard(["v-one"])
-    pool.retrieve("v-one")
-    with opened(pool, "v-one") as path:
-        trash = path.parent / "trash" / path.name
-        path.rename(trash)
+    with kind.opened_in_trash(pool, "v-one"):
         assert pool.purge(["v-one"]) == []
 
     assert pool.purge(["v-one"]) == ["v-one"]
 
 
-def test_says_what_its_trash_takes(pool):
+def test_says_what_its_trash_takes(kind, pool):
     make_tree(pool)
-    taken = allocated(pool, "v-left")
+    taken = kind.allocated(pool, "v-left")
 
     pool.discard(["v-left"])
 
     assert [one.allocated_bytes for one in pool.discarded()] == [taken]
+
+
+def test_tells_how_much_room_it_has(kind, pool):
+    kind.tell_room()
+
     assert 0 < pool.room().free_bytes <= pool.room().total_bytes
-
-
-@contextlib.contextmanager
-def opened(pool, volume):
-    """Have a program hold the volume's file open."""
-    path = Path(pool.blockdevs(volume)[-1]["file"]["filename"])
-    with subprocess.Popen(["qemu-io", "-f", "raw", path], stdin=subprocess.PIPE, stdout=subprocess.DEVNULL) as it:
-        deadline = time.monotonic() + 20
-        while not locks.is_open(path):
-            assert time.monotonic() < deadline
-            time.sleep(0.01)
-        yield path
-        it.communicate(b"quit\n")
 
 
 # In and out.
@@ -726,15 +732,10 @@ def test_stops_when_asked_and_leaves_nothing(pool, tmp_path):
 # Damage.
 
 
-def test_finds_a_volume_without_its_layer(pool):
+def test_finds_a_volume_without_its_layer(kind, pool):
     make_tree(pool)
     assert pool.verify("v-left") == []
 
-    lose(pool, "v-base")
+    kind.lose(pool, "v-base")
 
     assert pool.verify("v-left") == ["The layer v-base below it is missing."]
-
-
-def lose(pool, volume):
-    """Take a volume's bytes away behind the pool's back."""
-    Path(pool.blockdevs(volume)[-1]["file"]["filename"]).unlink()

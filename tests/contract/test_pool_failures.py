@@ -16,8 +16,7 @@ import pytest
 from kiln.ground.units import KiB, MiB
 from kiln.pools.errors import PoolFull
 from kiln.pools.port import Pool, Succession
-from tests.contract.pools import TREE, make_tree, never, no_progress, raw_file
-from tests.copies import copied
+from tests.contract.pools import ENCRYPTING, TREE, make_tree, never, no_progress, raw_file
 from tests.pools.kills import in_child, killed_at, points_of
 from tests.pools.patterns import BLOCK, BLOCKS, SIZE, all_hold, believed, bring_in, holds, inspected
 from tests.ring import KEY
@@ -133,19 +132,29 @@ SCENARIOS = {
     "bring in": Scenario(with_source, bring, {"v-image": {0: 1, 9: 2}}, ("v-image",)),
     "bring in what is packed": Scenario(with_packed, bring_packed, {"v-image": {0: 1, 9: 2}}, ("v-image",)),
     "send out": Scenario(of_tree, send, TREE, ()),
-    "encrypt": Scenario(of_tree, encrypt, {**TREE, "v-copy": TREE["v-middle"]}, ("v-copy",)),
 }
+ENCRYPTION = Scenario(of_tree, encrypt, {**TREE, "v-copy": TREE["v-middle"]}, ("v-copy",))
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("scenario", SCENARIOS.values(), ids=SCENARIOS)
 def test_is_whole_after_a_kill_at_any_point(kind, tmp_path, scenario):
+    survive_kills(kind, tmp_path, scenario)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", ENCRYPTING, indirect=True)
+def test_is_whole_after_a_kill_at_any_point_of_an_encryption(kind, tmp_path):
+    survive_kills(kind, tmp_path, ENCRYPTION)
+
+
+def survive_kills(kind, tmp_path, scenario):
     prepared = tmp_path / "prepared"
     prepared.mkdir()
     scenario.prepare(kind.open(prepared), prepared)
 
     def start(name):
-        return copied(prepared, tmp_path / name)
+        return kind.again(prepared, tmp_path / name, scenario.prepare)
 
     folder = start("unharmed")
     points = points_of(lambda: scenario.act(kind.open(folder), folder))
@@ -180,6 +189,9 @@ def test_keeps_volumes_that_it_is_still_making_from_the_sweep(pool, tmp_path):
 
 # No room.
 
+#: A cluster has no file system that could be filled; tests/pools/rbd/test_pool.py says what it does when it is full.
+IN_A_FOLDER = pytest.mark.parametrize("kind", ENCRYPTING, indirect=True)
+
 NO_ROOM = {
     "create": lambda pool, _: pool.create("v-one", SIZE),
     "clone": lambda pool, _: pool.clone("v-middle", "v-more", SIZE),
@@ -190,6 +202,7 @@ NO_ROOM = {
 }
 
 
+@IN_A_FOLDER
 @pytest.mark.parametrize("left_bytes", [0, 12 * KiB], ids=lambda count: f"{count // KiB}KiB left")
 @pytest.mark.parametrize("act", NO_ROOM.values(), ids=NO_ROOM)
 def test_says_that_the_disk_is_full_and_leaves_nothing(kind, small_folder, act, left_bytes):
@@ -226,6 +239,7 @@ def fill(path, left_bytes):
         file.truncate(file.tell() - left_bytes)
 
 
+@IN_A_FOLDER
 @pytest.mark.parametrize("act", NO_ROOM.values(), ids=NO_ROOM)
 def test_says_that_files_may_grow_no_more_and_leaves_nothing(kind, tmp_path, act):
     """The same by a limit on the size of files, which needs no rights."""
@@ -247,6 +261,7 @@ def test_says_that_files_may_grow_no_more_and_leaves_nothing(kind, tmp_path, act
     assert list(tmp_path.glob(".tmp-*")) == []
 
 
+@IN_A_FOLDER
 def test_refuses_an_image_that_would_not_fit_before_it_writes(kind, small_folder, tmp_path):
     pool = kind.open(small_folder)
     path = tmp_path / "image"

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import pytest
+
 from kiln.pools.guests import GuestError
 from kiln.pools.port import Succession
+from tests.contract.pools import ENCRYPTING, PLAIN
 from tests.pools.patterns import BLOCK, SIZE, holds, put
 from tests.pools.storage_daemon import start_daemon
 from tests.tools import needs
@@ -75,6 +78,7 @@ class Mute:
         raise GuestError
 
 
+@pytest.mark.parametrize("kind", ENCRYPTING, indirect=True)
 def test_sees_to_it_that_a_mute_guest_is_never_switched_to_what_it_has_not_opened(pool):
     disks = [Succession("v-a0", "v-a1")]
     pool.create("v-a0", SIZE)
@@ -82,6 +86,17 @@ def test_sees_to_it_that_a_mute_guest_is_never_switched_to_what_it_has_not_opene
 
     assert not pool.has_frozen(disks, Mute(is_alive=True))
     assert not pool.exists("v-a1")
+
+
+@pytest.mark.parametrize("kind", PLAIN, indirect=True)
+def test_needs_no_guest_to_tell_where_heirs_have_names_only_once_it_has_happened(pool):
+    disks = [Succession("v-a0", "v-a1")]
+    pool.create("v-a0", SIZE)
+    assert not pool.has_frozen(disks, Mute(is_alive=True))
+    pool.freeze(disks, None)
+
+    assert pool.has_frozen(disks, Mute(is_alive=True))
+    assert pool.exists("v-a1")
 
 
 def test_keeps_what_a_guest_that_died_may_have_written(pool):

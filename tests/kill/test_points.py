@@ -24,7 +24,8 @@ ELSEWHERE = {
     "passwords.recorded",
     "operations/assistant/test_run_command.py": "errand.noted errand.begun errand.recorded",
     "machines/test_following.py": "machines.before_follow machines.fresh_opened machines.followed",
-    "machines/test_guest.py": "machines.before_detach machines.detached",
+    "machines/test_guest.py": "machines.before_detach machines.detached machines.before_hold machines.held "
+    "machines.acted machines.resumed",
     "machines/test_merging.py": "machines.before_fill machines.filling machines.filled machines.before_stream "
     "machines.stream_begun machines.stream_flushed machines.streamed",
     "machines/test_qemu.py": "machines.spawned machines.before_attach machines.chain_opened machines.attached "
@@ -41,6 +42,10 @@ ELSEWHERE = {
     "networks/test_keepers.py": "networks.before_keep networks.kept networks.carried networks.before_start "
     "networks.started networks.before_egress networks.egress_started networks.before_let_go networks.keeper_ended "
     "networks.let_go",
+    "pools/rbd/test_pool.py": "rbd.image.made rbd.image.grown rbd.image.cut rbd.image.removed rbd.snapshot.made "
+    "rbd.snapshot.removed rbd.remove.before rbd.left rbd.directory.before rbd.directory.changed "
+    "rbd.bring_in.before_copy rbd.bring_in.copied rbd.send_out.before_copy rbd.send_out.copied rbd.image.renamed",
+    "pools/rbd/test_records.py": "rbd.records.before rbd.records.written rbd.identity.before rbd.identity.written",
     "pools/test_folder.py": "pool.sweep.before pool.sweep.unlinked",
     "pools/test_identity.py": "identity.drafted identity.written",
     "pools/test_qcow2.py": "pool.set_aside.before pool.set_aside.renamed pool.freeze.switched "

@@ -280,6 +280,46 @@ def test_goes_on_where_a_kiln_left_off_that_was_killed_while_all_was_frozen(boot
     assert booted.session.ask("write /data1/after thaw") == ""
 
 
+def test_stands_still_and_quiesced_while_something_is_done_and_then_goes_on(booted):
+    owed, seen = booted.machines.folder("i-1").resumption_owed, []
+    wait_for(lambda: quiesces(booted))
+
+    is_quiesced = booted.guest.hold(lambda: seen.append(owed.exists()))
+
+    assert is_quiesced is True
+    assert (seen, owed.exists(), run_state(booted)) == ([True], False, "running")
+    assert booted.session.ask("write /data1/after hold") == ""
+
+
+def test_goes_on_also_when_what_was_to_be_done_fails(booted):
+    with pytest.raises(ZeroDivisionError):
+        booted.guest.hold(lambda: 1 // 0)
+
+    assert run_state(booted) == "running"
+    assert not booted.machines.folder("i-1").resumption_owed.exists()
+
+
+def test_is_woken_where_a_kiln_was_killed_while_it_stood_still(booted):
+    def hold():
+        booted.guest.hold(lambda: None)
+
+    points, found = points_of(hold), []
+    for number, point in enumerate(points):
+        assert killed_at(number, hold), point
+        found.append(run_state(booted))
+
+        booted.machines.wake("i-1")
+
+        assert run_state(booted) == "running", point
+        assert booted.session.ask("write /data1/after hold") == "", point
+    assert found == ["running", "paused", "paused", "running"]
+
+
+def run_state(booted):
+    with open_session(booted.machines.folder("i-1").qmp) as qmp:
+        return qmp.execute("query-status")["status"]
+
+
 def test_waits_for_no_agent_where_there_is_none(booted, monkeypatch):
     monkeypatch.setattr(guests, "QUIESCE_LIMIT_S", 3600.0)
     booted.session.ask("agent stop")

@@ -6,6 +6,7 @@ qemu-io, so that the same tests serve every kind of pool.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import subprocess
 
@@ -14,6 +15,7 @@ from kiln.ground.units import KiB
 from kiln.pools import stamps
 from kiln.pools.nodes import stacked
 from kiln.pools.port import Source
+from tests.waiting import wait_for
 
 BLOCK = 64 * KiB
 BLOCKS = 16
@@ -80,10 +82,23 @@ def talk(name, commands, arguments=()):
     return _talk(commands, arguments, (name,))
 
 
+@contextlib.contextmanager
+def opened(name, is_open):
+    """Have a program hold open what has that name, which *is_open* tells."""
+    command = ["qemu-io", *_secrets(name), name]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL) as it:
+        wait_for(is_open)
+        yield
+        it.communicate(b"quit\n")
+
+
+def _secrets(words):
+    return [f"--object=secret,id={each},data={SECRETS[each]}" for each in SECRETS if each in words]
+
+
 def _talk(commands, arguments, names=()):
     spoken = [word for command in commands for word in ("-c", command)]
-    words = " ".join([*commands, *names])
-    secrets = [f"--object=secret,id={each},data={SECRETS[each]}" for each in SECRETS if each in words]
+    secrets = _secrets(" ".join([*commands, *names]))
     command = ["qemu-io", *secrets, *arguments, *spoken, *names]
     # One that is told nothing asks for commands.
     done = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False)

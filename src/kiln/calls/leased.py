@@ -46,8 +46,9 @@ MACHINES_LOOK = frozenset(
 )
 POOL_LOOKS = frozenset(
     {
-        "kind", "records", "overlays", "identity", "is_used", "discarded", "room", "exists", "is_open", "size",
-        "length", "parent", "volumes", "strangers", "leftovers", "verify", "blockdevs", "node", "files", "inspect",
+        "kind", "encrypts", "records", "overlays", "identity", "is_used", "discarded", "room", "exists", "is_open",
+        "size", "length", "parent", "volumes", "strangers", "leftovers", "verify", "blockdevs", "node", "files",
+        "inspect",
     }
 )  # fmt: skip
 BUCKETS_LOOK = frozenset({"has", "check_writable", "size", "fetched"})

@@ -7,7 +7,7 @@ is found out from QEMU, never remembered.
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -15,9 +15,16 @@ from kiln.ground.killpoints import reach
 from kiln.ground.passphrases import Passphrase
 from kiln.machines import agent, blocks, process
 from kiln.machines.command import AGENT
-from kiln.machines.errors import MachineAstray, MachineGarbled, MachineRefused, MachineSilent, MachineUntold
+from kiln.machines.errors import (
+    MachineAstray,
+    MachineBusy,
+    MachineGarbled,
+    MachineRefused,
+    MachineSilent,
+    MachineUntold,
+)
 from kiln.machines.following import follow, require_no_merge
-from kiln.machines.hearing import mappings
+from kiln.machines.hearing import flag, mapping, mappings
 from kiln.machines.merging import FILLER, merge
 from kiln.machines.qmp import Session, hail, open_session
 from kiln.machines.runfolder import RunFolder
@@ -73,6 +80,29 @@ class QemuGuest:
             except MachineRefused:
                 _close(qmp, due)
                 raise
+
+    def hold(self, act: Callable[[], None]) -> bool:
+        """See ``pools.guests.Guest``. Raises MachineRefused, MachineMissing, MachineSilent, and what *act* raises."""
+        folder = self._folder
+        with folder.held(), open_session(folder.qmp, _SWITCH_TIMEOUT_S) as qmp:
+            goes_on = flag(mapping(qmp.execute("query-status")), "running") or folder.resumption_owed.exists()
+            is_heard = goes_on and has_agent(qmp.execute("query-chardev"))
+            with self._quiesced_by(is_there=is_heard) as freeze:
+                if goes_on:
+                    # Before, because whoever is killed from here on can have nothing go on any more.
+                    folder.owe_resumption()
+                reach("machines.before_hold")
+                try:
+                    qmp.execute("stop")  # QEMU flushes all disks for it, and ends what was under way.
+                    reach("machines.held")
+                    act()
+                    reach("machines.acted")
+                finally:
+                    if goes_on:
+                        qmp.execute("cont")
+                        folder.pay_resumption()
+                reach("machines.resumed")
+                return freeze.is_held
 
     def open_ahead(self, overlays: Sequence[dict[str, Any]], kept: Collection[str]) -> None:
         """See ``pools.guests.Guest``. Raises MachineBusy, MachineRefused, MachineMissing, MachineSilent."""
@@ -151,6 +181,20 @@ class QemuGuest:
         folder = self._folder
         with agent.frozen(folder.agent, QUIESCE_LIMIT_S, folder.owe_thaw, folder.pay_thaw) as freeze:
             yield freeze
+
+
+def resume(folder: RunFolder) -> None:
+    """Have a machine go on that a killed process had stand still, unless somebody does so just now.
+
+    Raises MachineRefused, MachineMissing, MachineSilent.
+    """
+    if not folder.resumption_owed.exists():
+        return
+    with suppress(MachineBusy), folder.held(waits=False):
+        if folder.resumption_owed.exists():
+            with open_session(folder.qmp, _HAS_NODE_TIMEOUT_S) as qmp:
+                qmp.execute("cont")
+            folder.pay_resumption()
 
 
 @contextmanager

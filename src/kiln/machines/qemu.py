@@ -26,7 +26,7 @@ from kiln.machines.command import Surroundings, command_line, device_arguments
 from kiln.machines.confinement import kvm_groups, require_reachable, uid_of
 from kiln.machines.errands import QemuInside
 from kiln.machines.errors import MachineBusy, MachineError, MachineMissing, MachineRefused, MachineSilent
-from kiln.machines.guest import QUIESCE_LIMIT_S, QemuGuest
+from kiln.machines.guest import QUIESCE_LIMIT_S, QemuGuest, resume
 from kiln.machines.hearing import mapping, mappings, text, words
 from kiln.machines.platforms import Firmware, platform_of, why_no_cable
 from kiln.machines.port import Drive, Machine
@@ -204,6 +204,7 @@ class QemuMachines:
         """
         folder = self.folder(instance)
         folder.tidy()
+        resume(folder)  # First: an agent answers only where its machine runs.
         self._pay_thaw(folder)
         with self._session(instance, _WAKE_TIMEOUT_S) as qmp:
             if text(qmp.execute("query-status"), "status") != "io-error":
@@ -314,9 +315,8 @@ class QemuMachines:
         """*told* are arguments and descriptors by which it is told passphrases."""
         platform = platform_of(machine.architecture)
         firmware = platform.require_firmware() if machine.boot_mode == "UEFI" or not platform.has_bios else None
-        for old in (
-            folder.console_log.with_suffix(".earlier"), folder.qemu_log.with_suffix(".earlier"), folder.thaw_owed
-        ):  # fmt: skip
+        earlier = [log.with_suffix(".earlier") for log in (folder.console_log, folder.qemu_log)]
+        for old in (*earlier, folder.thaw_owed, folder.resumption_owed):
             old.unlink(missing_ok=True)
         folder.make_file(folder.pid_file, uid)
         for file in (folder.console_log, folder.qemu_log):

@@ -66,3 +66,7 @@ class RunFiles:
     @property
     def thaw_owed(self) -> Path:
         return self.path / "thaw-owed"  #: There while the guest may be frozen: until its agent says that it thawed.
+
+    @property
+    def resumption_owed(self) -> Path:
+        return self.path / "resumption-owed"  #: There while its processors may stand still for a freeze.

@@ -45,6 +45,14 @@ class RunFolder(RunFiles):
         """The guest's agent has said that it thawed."""
         self.thaw_owed.unlink(missing_ok=True)
 
+    def owe_resumption(self) -> None:
+        """Remember, past the end of this process, that the machine is to go on."""
+        self.resumption_owed.touch()
+
+    def pay_resumption(self) -> None:
+        """The machine goes on."""
+        self.resumption_owed.unlink(missing_ok=True)
+
     @contextmanager
     def held(self, *, waits: bool = True) -> Iterator[None]:
         """Make the folder if need be, and keep everybody else from changing the machine, in any process.

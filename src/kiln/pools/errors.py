@@ -5,6 +5,7 @@ VolumeMissing        the pool has no such volume
 VolumeBusy           a child, a guest or a tool still needs it
 VolumeBroken         the bytes are not those of a volume of ours
   VolumeLocked       ... or are encrypted with a key that is not here
+EncryptionUnsupported  the pool keeps nothing encrypted
 PoolFull             the file system or the pool has no room left
 PoolClosed           nothing can be written to the pool, until somebody changes that
 SourceRefused        bytes from outside that we will not read
@@ -37,6 +38,10 @@ class VolumeBroken(PoolError):
 
 class VolumeLocked(VolumeBroken):
     """The volume is encrypted, and what is needed to read it is not here; its bytes are whole, and are left alone."""
+
+
+class EncryptionUnsupported(PoolError):
+    """The pool is of a kind that keeps nothing encrypted."""
 
 
 class PoolFull(PoolError):

@@ -67,6 +67,15 @@ class Guest(Protocol):
         that it does. Where it does not, nothing is switched, and GuestAstray is raised.
         """
 
+    def hold(self, act: Callable[[], None]) -> bool:
+        """Have the guest stand still, with all that it wrote flushed, while *act* is done; whether it was quiesced.
+
+        For a pool whose volumes change under what the machine has open. Its
+        file systems are held still where its agent answers within two seconds; its
+        processors always. It goes on on every way out; where this process is killed
+        in between, whoever finds the machine has it go on. What *act* raises is raised.
+        """
+
     def open_ahead(self, overlays: Sequence[dict[str, Any]], kept: Collection[str]) -> None:
         """Open overlays for a later ``switch``; nothing is put on them, or written to them, before.
 

@@ -46,15 +46,15 @@ class IdentityFile:
                 raw = file.read(_MOST_BYTES)
         except FileNotFoundError:
             return None
-        return _parse(raw)
+        return parsed(raw)
 
     def write(self, identity: Identity) -> None:
         """Say who it is; on the disk when this returns. Raises PoolFull, OSError."""
-        said = {"format": FORMAT, **asdict(identity)}
+        line = spelled(identity)
         with minding_room():
             self._folder.path.mkdir(mode=FOLDER_MODE, exist_ok=True)
         with self._folder.draft() as draft:
-            draft.write_text(json.dumps({**said, "checksum": _checksum(said)}) + "\n")
+            draft.write_bytes(line)
             reach("identity.drafted")
             self._folder.replace(draft, _NAME)
         reach("identity.written")
@@ -74,7 +74,14 @@ def look(folder: Path) -> Sight:
     return Sight(identity=IdentityFile(Folder(hidden)).read(), volumes=volumes, records=summarise(hidden))
 
 
-def _parse(raw: bytes) -> Identity:
+def spelled(identity: Identity) -> bytes:
+    """An identity as it is kept: a line of JSON with a checksum."""
+    said = {"format": FORMAT, **asdict(identity)}
+    return json.dumps({**said, "checksum": _checksum(said)}).encode() + b"\n"
+
+
+def parsed(raw: bytes) -> Identity:
+    """What such a line says. Raises IdentityBroken, IdentityTooNew."""
     try:
         said: dict[str, Any] = json.loads(raw)
         checksum = said.pop("checksum", "")

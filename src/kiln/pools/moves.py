@@ -60,11 +60,10 @@ def bring_in(
     is written, if the file says how much it will take), Cancelled.
     """
     fd = file.fileno()
-    node = _foreign(fd, source)
-    copying = Limits(_COPY_MEMORY, _COPY_CPU_S + _COPY_CPU_S_FOR_GIB * (source.virtual_size // GiB))
+    node = foreign(fd, source)
     with folder.draft() as draft:
-        with _reading(fd, source):
-            _look(folder, node, fd)
+        with reading(fd, source):
+            _require_room(folder, measured(node, fd))
             reach("pool.bring_in.before_copy")
             qemu_img.convert(
                 node,
@@ -72,7 +71,7 @@ def bring_in(
                 "qcow2",
                 options=overlay.OPTIONS,
                 direct=direct,
-                limits=copying,
+                limits=copying_limits(source),
                 fds=(fd,),
                 progress=progress,
                 cancelled=cancelled,
@@ -174,7 +173,7 @@ def _is_cached(layer: Path) -> bool:
 
 
 @contextlib.contextmanager
-def _reading(fd: int, source: Source) -> Iterator[None]:
+def reading(fd: int, source: Source) -> Iterator[None]:
     """Say of a body that reads the file what it means for the file when a tool fails or the file changes."""
     with stamps.held(fd, source.stamp):
         try:
@@ -202,9 +201,15 @@ def _can_be_read(fd: int) -> bool:
     return True
 
 
-def _look(folder: Folder, node: qemu_img.Node, fd: int) -> None:
-    """Refuse what would not fit: a small file may unpack to any amount of data, so room is asked for first."""
-    _require_room(folder, qemu_img.measure(node, options=overlay.OPTIONS, limits=_LOOK, fds=(fd,)))
+def copying_limits(source: Source, *, addresses: bool = True) -> Limits:
+    """What it may take to copy an inspected file; *addresses* says whether its memory is bounded by them."""
+    seconds = _COPY_CPU_S + _COPY_CPU_S_FOR_GIB * (source.virtual_size // GiB)
+    return Limits(_COPY_MEMORY if addresses else None, seconds)
+
+
+def measured(node: qemu_img.Node, fd: int) -> int:
+    """How many bytes the file may take in a pool: a small one may unpack to any amount of data."""
+    return qemu_img.measure(node, options=overlay.OPTIONS, limits=_LOOK, fds=(fd,))
 
 
 def _require_room(folder: Folder, needed: int) -> None:
@@ -214,7 +219,8 @@ def _require_room(folder: Folder, needed: int) -> None:
         raise PoolFull(f"the image may take {needed} bytes, but {free} are free", needed - free)
 
 
-def _foreign(fd: int, source: Source) -> qemu_img.Node:
+def foreign(fd: int, source: Source) -> qemu_img.Node:
+    """The block node of an inspected file, by the format that was found, with every way to other files closed."""
     node: dict[str, Any] = {"driver": source.format, "read-only": True, "file": qemu_img.held_open(fd)}
     if source.format in ("qcow2", "vmdk"):
         node["backing"] = None

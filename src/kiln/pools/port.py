@@ -184,6 +184,7 @@ class Pool(Protocol):
     """See the module's docstring; one contract suite holds every pool to it."""
 
     kind: str  #: ``qcow2`` or ``rbd``.
+    encrypts: bool  #: Whether it can keep volumes encrypted; else what has a key raises EncryptionUnsupported.
 
     @property
     def records(self) -> Records:

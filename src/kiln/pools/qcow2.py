@@ -71,6 +71,7 @@ class Qcow2Pool:
     """
 
     kind = "qcow2"
+    encrypts = True
 
     def __init__(self, path: Path, *, is_kept_as_it_is: bool = False) -> None:
         path = path.absolute()  # QEMU's working folder is another.

@@ -26,7 +26,9 @@ def load() -> tuple[ModuleType, ModuleType]:
 def _load(name: str) -> ModuleType:
     if name in sys.modules:
         return sys.modules[name]
-    spec = PathFinder.find_spec(name) or PathFinder.find_spec(name, [DISTRIBUTION])
+    found = PathFinder.find_spec(name), PathFinder.find_spec(name, [DISTRIBUTION])
+    # A folder of that name, in which somebody keeps other things, is a module too, of which there is no file.
+    spec = next((one for one in found if one is not None and one.has_location), None)
     if spec is None or spec.loader is None:
         ours = ".".join(map(str, sys.version_info[:2]))
         raise ToolFailed(

@@ -1,0 +1,144 @@
+"""The way to a pool of a Ceph: one connection for a process, and what its errors mean to us."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import os
+import threading
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+from kiln.ground.values import dataclass
+from kiln.pools.errors import PoolClosed, PoolFull, ToolFailed
+from kiln.pools.rbd import binding
+
+EXCLUSIVELY = 1  #: LIBRADOS_CREATE_EXCLUSIVE, which the binding has no name for.
+_CONNECTING_S = 15
+_MAX_ERRNO = 4095  #: What a comparison that fails answers, and the place of the first byte that differs.
+_NO_ROOM = (errno.ENOSPC, errno.EDQUOT)
+#: What Ceph answers a client that was fenced off, and one that its key does not allow to write.
+_CLOSED = (errno.ESHUTDOWN, errno.EROFS, errno.EACCES, errno.EPERM)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Address:
+    """A pool of a Ceph, or one of its namespaces, and as whom we come to it."""
+
+    pool: str
+    namespace: str = ""
+    configuration: Path | None = None  #: Ceph's own file; None: where Ceph looks for it.
+    user: str = "admin"
+
+    def __str__(self) -> str:
+        """As the setting has it."""
+        return f"rbd:{self.pool}" + (f"/{self.namespace}" if self.namespace else "")
+
+
+class Cluster:
+    """The connection, made when it is first used. Safe to use from many threads."""
+
+    def __init__(self, address: Address) -> None:
+        self.address = address
+        self.rados, self.rbd = binding.load()
+        self._lock = threading.Lock()
+        self._cluster: Any = None
+        self._ioctx: Any = None
+        self._of_process = 0
+
+    @property
+    def ioctx(self) -> Any:
+        """Where all objects and images are. Raises ToolFailed when there is no way there, PoolClosed."""
+        with self._lock:
+            # What a process inherits of a connection has none of the threads that serve it.
+            if self._ioctx is None or self._of_process != os.getpid():
+                # Ceph draws the number that tells a client from another at its address by a generator of the thread: in
+                # two processes that were forked from one it would be the same, and who fences off one fences off both.
+                with self.telling(), ThreadPoolExecutor(1, thread_name_prefix="connect") as fresh:
+                    fresh.submit(self._connect).result()
+            return self._ioctx
+
+    @property
+    def images(self) -> Any:
+        """What librbd does with images by name."""
+        return self.rbd.RBD()
+
+    @contextlib.contextmanager
+    def image(self, name: str, *, snapshot: str | None = None, is_looked_at: bool = False) -> Iterator[Any]:
+        """Open an image, to change it unless it *is_looked_at* only: then nobody hears of it.
+
+        Raises what ``telling`` does, and the binding's ImageNotFound.
+        """
+        with self.telling():
+            opened = self.rbd.Image(self.ioctx, name, snapshot=snapshot, read_only=is_looked_at)
+            try:
+                yield opened
+            finally:
+                opened.close()
+
+    @contextlib.contextmanager
+    def telling(self) -> Iterator[None]:
+        """Turn Ceph's errors into ours, but for ImageNotFound, which means something else to everybody.
+
+        Raises PoolFull, PoolClosed, ToolFailed.
+        """
+        try:
+            yield
+        except self.rbd.ImageNotFound:
+            raise
+        except (self.rados.Error, self.rbd.Error) as error:
+            number = abs(getattr(error, "errno", 0) or 0)
+            if number in _NO_ROOM:
+                raise PoolFull(f"{self.address} has no room left") from error
+            if number in _CLOSED:
+                raise PoolClosed(f"{self.address}: {error}") from error
+            raise ToolFailed(f"{self.address}: {error}", number) from error
+
+    def close(self) -> None:
+        """Give the connection back; the next use makes another."""
+        with self._lock:
+            if self._ioctx is not None and self._of_process == os.getpid():
+                self._ioctx.close()
+                self._cluster.shutdown()
+            self._cluster = self._ioctx = None
+
+    def _connect(self) -> None:
+        file = self.address.configuration
+        cluster = self.rados.Rados(
+            conffile=self.rados.Rados.DEFAULT_CONF_FILES if file is None else str(file), rados_id=self.address.user
+        )
+        try:
+            # Clones of this kind need no protected snapshots, and their parents may be deleted before them.
+            cluster.conf_set("rbd_default_clone_format", "2")
+            cluster.connect(timeout=_CONNECTING_S)
+            ioctx = cluster.open_ioctx(self.address.pool)
+            # A full cluster else keeps whoever writes waiting, and so also whoever deletes.
+            ioctx.set_osdmap_full_try()
+            if self.address.namespace:
+                self._require_namespace(ioctx)
+                ioctx.set_namespace(self.address.namespace)
+        except BaseException:
+            cluster.shutdown()
+            raise
+        self._cluster, self._ioctx, self._of_process = cluster, ioctx, os.getpid()
+
+    def _require_namespace(self, ioctx: Any) -> None:
+        if not self.images.namespace_exists(ioctx, self.address.namespace):
+            with contextlib.suppress(self.rbd.ImageExists):
+                self.images.namespace_create(ioctx, self.address.namespace)
+
+    def stats(self) -> tuple[int, int]:
+        """Bytes that the cluster has free, and in all. Raises ToolFailed while its manager does not tell."""
+        self.ioctx  # noqa: B018 - connects.
+        with self.telling():
+            told = self._cluster.get_cluster_stats()
+        if not told["kb"]:
+            raise ToolFailed("Ceph does not tell how full it is; its manager (ceph-mgr) does not run")
+        return told["kb_avail"] * 1024, told["kb"] * 1024
+
+
+def is_overtaken(rados: Any, error: Exception) -> bool:
+    """Whether a write failed because the object is not what it was compared with, or is there already."""
+    return isinstance(error, rados.ObjectExists) or abs(getattr(error, "errno", 0) or 0) >= _MAX_ERRNO
