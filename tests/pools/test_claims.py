@@ -85,6 +85,22 @@ def test_nothing_is_left_of_a_process_that_was_killed(tmp_path, one):
     os.close(write)
 
 
+def test_who_replaces_a_file_is_told_also_of_one_that_died_at_it(tmp_path, one, other):
+    assert other.mark() == (b"", True)
+    with one.replacing():
+        mark, is_whole = other.mark()
+        assert (len(mark), is_whole, one.mark()[1]) == (16, False, False)
+    assert other.mark() == (mark, True)
+
+    def die():
+        with Claims(tmp_path / ".kiln").replacing():
+            os._exit(0)
+
+    assert in_child(die) == 0
+    assert one.mark()[0] != mark
+    assert one.mark()[1]
+
+
 def test_looking_makes_nothing(tmp_path, one):
     assert not one.is_alive("0" * 14)
     assert not one.is_claimed_elsewhere("v-a")

@@ -74,8 +74,10 @@ def test_sees_a_child_whose_file_got_the_inode_of_one_that_went_before(tmp_path)
     family = Family(folder, Claims(folder / ".kiln"))
     path = folder / "v-child.qcow2"
     pool.clone("v-q", "v-new", SIZE)
+    with family.departing(["v-p"]) as free:
+        assert free == []
     # As a file system gives a new file the number that has just become free.
-    with path.open("r+b") as child:
+    with Claims(folder / ".kiln").replacing(), path.open("r+b") as child:
         child.write((folder / "v-new.qcow2").read_bytes())
     os.utime(folder)
     (folder / "v-new.qcow2").unlink()
@@ -174,7 +176,7 @@ def test_what_was_made_by_who_was_quicker_stays(one, other):
 
 def test_one_volume_is_merged_by_one(one, other):
     make_tree(one)
-    tried = []
+    tried, told = [], []
 
     def merge(point):
         if point == "pool.absorb.copied" and not tried:
@@ -183,7 +185,10 @@ def test_one_volume_is_merged_by_one(one, other):
                 other.absorb("v-left", None)
             with pytest.raises(VolumeBusy):
                 other.drop("v-left")
+        if point == "pool.publish.synced":
+            told.append(other._departures.claims.mark())
 
+    before = other._departures.claims.mark()
     killpoints.listen(merge)
     try:
         one.absorb("v-left", None)
@@ -191,6 +196,8 @@ def test_one_volume_is_merged_by_one(one, other):
         killpoints.listen(None)
 
     assert tried
+    assert [is_whole for _, is_whole in told] == [False]
+    assert other._departures.claims.mark() == (told[0][0], True) != before
     assert holds(one, "v-left", TREE["v-left"])
 
 

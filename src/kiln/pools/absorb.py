@@ -7,6 +7,7 @@ whoever reads the child goes on reading the old file, which is equal.
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import fcntl
 import os
@@ -70,7 +71,8 @@ def in_copy(
         sync(draft)  # Which may take long, and there is no way back after the next line.
         if cancelled():
             raise Cancelled("before it was published")
-        folder.replace(draft, child.name, is_synced=True)
+        with contextlib.nullcontext() if folder.claims is None else folder.claims.replacing():
+            folder.replace(draft, child.name, is_synced=True)
 
 
 def _flatten(chain: chains.Chain, child: Path, draft: Path, keys: luks.Keys, *, direct: bool) -> None:

@@ -1,9 +1,10 @@
 """What the processes that have one pool open tell each other: who lives, and what each is just at.
 
-Each is a lock on a byte of one empty file, found by the digest of its name: so
+Each is a lock on a byte of one file, found by the digest of its name: so
 there is nothing to be made, swept or lost, a process that dies on whatever host
 has told the truth at once, and a file system that hosts share tells it to all.
-Nobody waits for a lock here; whoever finds one does without, or says so.
+Nobody waits for a lock here; whoever finds one does without, or says so. All that
+is in the file is a mark, another one whenever a volume's file was replaced.
 """
 
 from __future__ import annotations
@@ -24,6 +25,8 @@ from kiln.pools.errors import VolumeBusy
 
 NAME = "claims"
 _FOLDER_MODE = 0o700
+_MARK_BYTES = 16
+_REPLACING = "replacing"  #: A name that no volume has, since it is shared by all that replace one's file.
 _OWNER_BYTES = 7  #: Of the file's 2^63 bytes, that a lock may be on, names fall on 2^56.
 _OWNER = re.compile(f"[0-9a-f]{{{2 * _OWNER_BYTES}}}")
 
@@ -93,6 +96,26 @@ class Claims:
         with self._lock:
             fd = self._look()
             return fd >= 0 and is_taken(fd, _byte_of(name))
+
+    @contextmanager
+    def replacing(self) -> Iterator[None]:
+        """Have all others know that the file of a volume is replaced now, also where this process dies at it."""
+        self.share(_REPLACING)
+        try:
+            with self._lock:
+                os.pwrite(self._opened(), secrets.token_bytes(_MARK_BYTES), 0)
+            yield
+        finally:
+            self.release(_REPLACING)
+
+    def mark(self) -> tuple[bytes, bool]:
+        """What is another one once a file was replaced, and whether nobody is just at it: then it tells of all."""
+        with self._lock:
+            fd = self._look()
+            if fd < 0:
+                return b"", True
+            mark = os.pread(fd, _MARK_BYTES, 0)  # Before the look at who is at it, who has changed it already.
+            return mark, not self._shared[_REPLACING] and not is_taken(fd, _byte_of(_REPLACING))
 
     @contextmanager
     def alone(self, name: str, why_not: str) -> Iterator[None]:

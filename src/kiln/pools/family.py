@@ -60,7 +60,7 @@ class Family:
         self._leaving: set[str] = set()
         self._odd: set[str] = set()
         self._settled_ns = -1  #: The folder's time when all that had that time was taken in.
-        self._is_strict = False
+        self._mark: bytes | None = None  #: Of the claims, up to which replaced files were looked for.
         self._seen_ns, self._seen_s = -1, 0.0  #: The folder's last time, and since when it has been seen.
         with self._lock:
             self._refresh()
@@ -111,7 +111,7 @@ class Family:
             claimed = [volume for volume in volumes if self._claims is None or self._claims.hold(volume)]
             try:
                 # Nobody puts anything on these any more, so what is there now is all that there will be.
-                self._refresh(is_strict=self._claims is not None)
+                self._refresh_surely()
                 stood_on = self._expected.keys() | set(self._parents.values())
                 free = [volume for volume in claimed if volume not in stood_on]
             except BaseException:
@@ -175,6 +175,16 @@ class Family:
         self._parents[volume] = parent
         self._signs[volume] = sign
 
+    def _refresh_surely(self) -> None:
+        """As ``_refresh``, strictly where some process has replaced a file since that was done last."""
+        if self._claims is None:
+            self._refresh()
+            return
+        mark, is_whole = self._claims.mark()
+        self._refresh(is_strict=mark != self._mark)
+        if is_whole:
+            self._mark = mark
+
     def _refresh(self, *, is_strict: bool = False) -> None:
         """Take in what was changed in the folder.
 
@@ -184,7 +194,7 @@ class Family:
         # On a network a folder is looked at anew when it is opened, and only some seconds later when it is not.
         with _opened(self._folder) as folder:
             changed_ns = os.fstat(folder).st_mtime_ns
-            if changed_ns == self._settled_ns and (self._is_strict or not is_strict):
+            if changed_ns == self._settled_ns and not is_strict:
                 return
             now_s = time.monotonic()
             if changed_ns != self._seen_ns:
@@ -205,7 +215,7 @@ class Family:
         # A change within one tick of the last would leave the time as it is. The folder's clock may be another host's,
         # so it counts how long the time has been seen here.
         tick_s = _CLOCK_TICK_S if changed_ns % _SECOND_NS else _CLOCK_TICK_OF_SECONDS_S
-        self._settled_ns, self._is_strict = (changed_ns, is_strict) if now_s - self._seen_s > tick_s else (-1, False)
+        self._settled_ns = changed_ns if now_s - self._seen_s > tick_s else -1
 
 
 @contextlib.contextmanager
