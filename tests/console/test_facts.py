@@ -50,6 +50,15 @@ def test_an_image_says_who_runs_on_it_and_whom_it_is_shared_with(window):
     assert '"source_image": "' + image.id in page.words
 
 
+def test_an_image_of_a_running_instance_says_how_it_was_captured(window):
+    quiesced, crashed = (an_image(window.cloud, consistency=one).id for one in ("quiesced", "crash-consistent"))
+    stopped = an_image(window.cloud).id
+
+    assert "Consistency quiesced: the guest" in window.get(f"/images/{quiesced}").words
+    assert "Consistency crash-consistent: as if the power had failed" in window.get(f"/images/{crashed}").words
+    assert "Consistency" not in window.get(f"/images/{stopped}").words
+
+
 def test_what_is_so_of_all_images_is_not_said_of_one(window):
     page = window.get(f"/images/{an_image(window.cloud).id}")
 

@@ -35,6 +35,8 @@ def showing(app: typer.Typer, noun: str, about: str, sample: str) -> None:
             shown: dict[str, Any] = {**(found or {}), **({"SSH": told["Ssh"]} if told.get("Ssh") else {})}
             if told.get("Network"):
                 shown |= {"Network": told["Network"], "ReachedAt": told["ReachedAt"]}
+            if told.get("Consistency"):
+                shown["Consistency"] = told["Consistency"]
             shown["Reasons"] = told["Reasons"]
             output.show_found(shown, f"{noun} {resource}", as_json=as_json)
 

@@ -99,8 +99,12 @@ class Visit:
 
     def reasons(self, resource: str) -> list[Mapping[str, str]]:
         """Why a resource is as it is, the newest first, where that can be told. Raises what ``Client.call`` raises."""
-        found: list[Mapping[str, str]] = reasons(self.signed.client, resource, self.signed.region)["Reasons"]["Reason"]
+        found: list[Mapping[str, str]] = self.told(resource)["Reasons"]["Reason"]
         return found
+
+    def told(self, resource: str) -> Mapping[str, Any]:
+        """All that DescribeReasons tells of a resource; its ``reasons`` are among it, and may be all there is."""
+        return reasons(self.signed.client, resource, self.signed.region)
 
     def say(self, notice: str) -> None:
         """Have the next page begin with a notice."""

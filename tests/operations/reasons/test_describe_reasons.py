@@ -87,6 +87,14 @@ def test_tells_why_an_image_is_create_failed_whose_task_nobody_has_any_more(clou
     assert (reason["TaskId"], reason["State"], reason["Code"], reason["Message"]) == ("", "Failed", "Gone", "It is.")
 
 
+@pytest.mark.parametrize("consistency", ["quiesced", "crash-consistent", ""])
+def test_tells_how_what_an_image_and_a_snapshot_hold_was_captured(cloud, consistency):
+    image, snapshot = an_image(cloud, consistency=consistency), a_snapshot(cloud, consistency=consistency)
+
+    for row in (image, snapshot):
+        assert cloud.call("DescribeReasons", ResourceId=row.id)["Consistency"] == consistency
+
+
 def test_tells_what_comes_first(cloud):
     instance = an_instance(cloud)
     first = a_task(cloud, action="StopInstance", resource=instance.id, lane=instance.id, listed=False)

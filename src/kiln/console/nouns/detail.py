@@ -33,6 +33,7 @@ def show(noun: Noun, visit: Visit) -> Shown:
     action = visit.catalogue.action(noun.action)
     assert action.listing is not None
     state = str(row.get(noun.state, ""))
+    told = visit.told(str(row[noun.id])) if noun.state else {}
     all_facts = list(facts(action.listing[1].parts, row, noun))
     # What is so of all rows says nothing of this one.
     said = [one for one in all_facts if (one.cell.text or one.rows) and not one.doc.startswith(_SAME)]
@@ -45,14 +46,15 @@ def show(noun: Noun, visit: Visit) -> Shown:
         "facts": [one for one in said if not one.titles],
         "tables": [one for one in said if one.titles],
         "does": [one for one in noun.does if is_offered(one, state)],
-        "reasons": [*_reasons(visit, str(row[noun.id]))] if noun.state else [],
+        "reasons": [*_reasons(visit, told)],
+        "consistency": told.get("Consistency", ""),
         "is_moving": is_moving(noun, row),
     }
 
 
-def _reasons(visit: Visit, id: str) -> Iterator[Mapping[str, str]]:  # noqa: A002 - as above.
+def _reasons(visit: Visit, told: Mapping[str, Any]) -> Iterator[Mapping[str, str]]:
     """Why it is as it is, each with what may be done about it where the catalogue knows."""
-    for one in visit.reasons(id):
+    for one in told["Reasons"]["Reason"] if told else ():
         yield {**one, "hint": visit.catalogue.hint(one["Action"], one["Code"], 0) if one["Code"] else ""}
 
 

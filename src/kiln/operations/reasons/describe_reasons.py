@@ -105,6 +105,15 @@ class Output:
         ),
     ]
     reached_at: Annotated[ReachedAtOutput, Doc("The ports of the guest that its public addresses lead to.")]
+    consistency: Annotated[
+        str,
+        Example("quiesced"),
+        Doc(
+            "How what an image or a snapshot holds was captured from a running instance: `quiesced`, its file systems "
+            "frozen by the guest's agent, or `crash-consistent`, as a power cut would leave them. Empty where no "
+            "machine ran, and of everything else."
+        ),
+    ]
 
 
 def check(call: Call, p: Input) -> Output:
@@ -124,7 +133,15 @@ def check(call: Call, p: Input) -> Output:
         ssh=ssh,
         network=network,
         reached_at=ReachedAtOutput(reached=reached),
+        consistency=_consistency(call, p),
     )
+
+
+def _consistency(call: Call, p: Input) -> str:
+    own = call.own(p.region_id)
+    image = images.find(call.tx, id=p.resource_id, **own)
+    captured = image or snapshots.find(call.tx, id=p.resource_id, **own)
+    return "" if captured is None else captured.consistency
 
 
 def _reach(call: Call, instance: str) -> tuple[str, tuple[ReachedOutput, ...], str]:
