@@ -10,7 +10,7 @@ import contextlib
 import json
 import subprocess
 
-from kiln.ground.passphrases import within
+from kiln.ground.passphrases import Passphrase, within
 from kiln.ground.units import KiB
 from kiln.pools import stamps
 from kiln.pools.nodes import stacked
@@ -21,13 +21,13 @@ BLOCK = 64 * KiB
 BLOCKS = 16
 SIZE = BLOCK * BLOCKS  # 1 MiB
 
-SECRETS: dict[str, str] = {}  #: The passphrases of all encrypted volumes that were looked at, by their IDs.
+SECRETS: dict[str, Passphrase] = {}  #: The passphrases of all encrypted volumes that were looked at, by their IDs.
 
 
 def node(pool, volume, *, writable):
     """The volume's whole chain as one block node, as a file name for QEMU's tools."""
     below = stacked(pool.blockdevs(volume)) | {"read-only": not writable}
-    SECRETS.update({str(one): one.text for one in within([below])})
+    SECRETS.update({str(one): one for one in within([below])})
     # No spaces: they part the words of a command.
     return "json:" + json.dumps(below, separators=(",", ":"))
 
@@ -93,7 +93,7 @@ def opened(name, is_open):
 
 
 def _secrets(words):
-    return [f"--object=secret,id={each},data={SECRETS[each]}" for each in SECRETS if each in words]
+    return [f"--object=secret,id={one},format={one.form},data={one.text}" for one in SECRETS.values() if one in words]
 
 
 def _talk(commands, arguments, names=()):

@@ -44,7 +44,7 @@ class Daemon:
     def execute(self, command, **arguments):
         for one in within([arguments]) if command == "blockdev-add" else ():
             with contextlib.suppress(ExecuteError):  # It may have been told before.
-                self.execute("object-add", qom_type="secret", id=one, data=one.text)
+                self.execute("object-add", qom_type="secret", id=one, format=one.form, data=one.text)
         spelled = {name.replace("_", "-"): value for name, value in arguments.items()}
         return self.loop.run_until_complete(self.qmp.execute(command, spelled))
 

@@ -17,6 +17,7 @@ class Passphrase(str):
 
     __slots__ = ("text",)
     text: str
+    form = "raw"  #: How ``text`` spells it, in QEMU's words.
 
     def __new__(cls, name: str, text: str) -> Self:
         """An ID that knows its passphrase: equal to the plain text of the ID."""
@@ -27,6 +28,13 @@ class Passphrase(str):
     def __getnewargs__(self) -> tuple[str, str]:  # type: ignore[override]
         """What a copy is made of."""
         return str(self), self.text
+
+
+class Key(Passphrase):
+    """As a passphrase; ``text`` is Base64 of the key's bytes."""
+
+    __slots__ = ()
+    form = "base64"
 
 
 def within(nodes: Iterable[Mapping[str, Any]]) -> list[Passphrase]:
@@ -57,5 +65,5 @@ def handed_over(passphrases: Iterable[Passphrase], option: str) -> Iterator[tupl
             held.callback(os.ftruncate, descriptor, 0)
             os.write(descriptor, one.text.encode())
             descriptors.append(descriptor)
-            arguments += [option, f"secret,id={one},file=/proc/self/fd/{descriptor}"]
+            arguments += [option, f"secret,id={one},format={one.form},file=/proc/self/fd/{descriptor}"]
         yield arguments, descriptors

@@ -185,7 +185,8 @@ def begin_opening(qmp: Session, nodes: Sequence[dict[str, Any]]) -> tuple[range,
     QEMU needs a passphrase for as long as it opens a file, and is told to forget it then.
     """
     passphrases = within(nodes)
-    told = qmp.begin("object-add", [{"qom-type": "secret", "id": one, "data": one.text} for one in passphrases])
+    secrets = [{"qom-type": "secret", "id": one, "format": one.form, "data": one.text} for one in passphrases]
+    told = qmp.begin("object-add", secrets)
     opened = qmp.begin("blockdev-add", nodes)
     return told, opened, forget(qmp, passphrases)
 

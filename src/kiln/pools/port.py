@@ -304,8 +304,8 @@ class Pool(Protocol):
     def discarded(self) -> Iterator[Discarded]:
         """What lies in the trash."""
 
-    def room(self) -> Room:
-        """What the pool has free."""
+    def room(self) -> Room | None:
+        """What the pool has free; None while nobody can tell."""
 
     def absorb(
         self, child: str, guest: Guest | None, beside: Sequence[str] = (), cancelled: Cancel = never_cancelled

@@ -16,7 +16,7 @@ import selectors
 import signal
 import subprocess
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -105,10 +105,11 @@ def commit(node: Node, *, fds: Sequence[int] = ()) -> None:
     _run(["commit", "-q", "-d", "-t", "writeback", named(node)], _TRUSTED, fds, passphrases=within([node]))
 
 
-def _dotted(node: Node, prefix: str = "") -> str:
+def _dotted(node: Mapping[Any, Any], prefix: str = "") -> str:
     """A block node as qemu-img takes it where a name of the form ``json:`` will not do."""
     words = []
-    for name, value in node.items():
+    for name, given in node.items():
+        value = dict(enumerate(given)) if isinstance(given, list) else given
         if isinstance(value, dict):
             words.append(_dotted(value, f"{prefix}{name}."))
         else:

@@ -23,12 +23,12 @@ from kiln.machines.port import Machines
 from kiln.machines.qemu import QemuMachines
 from kiln.networks import trying
 from kiln.networks.keepers import KeptNetworks
-from kiln.pools.qcow2 import Qcow2Pool
 from kiln.service import volume_keys
 from kiln.service.accounts import has_secrets
 from kiln.service.ballast import Ballast
 from kiln.service.databases import damage_told, open_database, require_there, require_whole
 from kiln.service.pairing import require_pair
+from kiln.service.pools import KilnsPool, open_pool
 from kiln.service.records import open_with_room, pool_told
 from kiln.service.secrets import Sealer
 from kiln.service.settings import Settings
@@ -59,7 +59,7 @@ class Assembly:
     ports: Ports
     sealer: Sealer
     ballast: Ballast
-    pool: Qcow2Pool
+    pool: KilnsPool
     buckets: FolderBuckets
     uploads: Uploads
 
@@ -108,7 +108,7 @@ def _assembled(settings: Settings, say: Say | None) -> Iterator[Assembly]:
         if say is not None and not has_secrets(database):
             sealer.make_key()
         with pool_told(settings):
-            pool = Qcow2Pool(settings.folder.pool)
+            pool = open_pool(settings)
         pool.keys = volume_keys.passphrases(settings.folder.shared, keys_in(database))
         if say is not None:
             volume_keys.ensure(settings.folder.shared, database, settings.folder.pool)
@@ -165,7 +165,7 @@ def look(settings: Settings) -> Iterator[Ports]:
     require_whole(settings)
     with pool_told(settings):
         require_pair(settings, strays=False)
-        pool = Qcow2Pool(settings.folder.pool, is_kept_as_it_is=True)
+        pool = open_pool(settings, is_kept_as_it_is=True)
     with damage_told(settings), tempfile.TemporaryDirectory(prefix="kiln-fsck-") as beside, ExitStack() as stack:
         copied = settings
         if not settings.database:

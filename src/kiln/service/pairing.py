@@ -22,10 +22,11 @@ from kiln.ground.killpoints import reach
 from kiln.ground.units import counted
 from kiln.ground.values import dataclass
 from kiln.pools.errors import IdentityBroken, PoolError, PoolFull
-from kiln.pools.identity import Sight, look
+from kiln.pools.identity import Sight
 from kiln.pools.port import Generation, Identity, Pool
 from kiln.service.claim import require_shared
 from kiln.service.errors import DatabaseUnusable, DeploymentRefused
+from kiln.service.pools import look_at_pool, where
 from kiln.service.settings import Settings
 from kiln.store import deployment
 from kiln.store.database import Database
@@ -73,7 +74,7 @@ def see(settings: Settings) -> Pair:
     try:
         pool = see_pool(settings)
     except IdentityBroken as error:
-        raise DeploymentRefused(f"{settings.folder.pool}: {error}. {_REBUILD}, and its identity.") from error
+        raise DeploymentRefused(f"{where(settings)}: {error}. {_REBUILD}, and its identity.") from error
     return Pair(database=see_database(settings), pool=pool)
 
 
@@ -84,11 +85,11 @@ def see_pool(settings: Settings) -> Sight:
     """
     require_shared(settings.folder)
     try:
-        return look(settings.folder.pool)
+        return look_at_pool(settings)
     except IdentityBroken:
         raise
     except PoolError as error:
-        raise DeploymentRefused(f"{settings.folder.pool}: {error}. Use that Kiln, or a newer one.") from error
+        raise DeploymentRefused(f"{where(settings)}: {error}. Use that Kiln, or a newer one.") from error
 
 
 def see_database(settings: Settings) -> Glance | None:

@@ -85,8 +85,9 @@ class Readings:
         for check in health.checks:
             yield m.READY, (check,), 0 if check in health.faults else 1
         room = self._ports.pool.room()
-        yield m.POOL_SIZE, (), room.total_bytes
-        yield m.POOL_FREE, (), room.free_bytes
+        if room is not None:
+            yield m.POOL_SIZE, (), room.total_bytes
+            yield m.POOL_FREE, (), room.free_bytes
         yield from self._database_room()
         yield m.AUDIT_EVENTS, (), self._audit.taken.events
         yield m.AUDIT_BYTES, (), self._audit.taken.bytes

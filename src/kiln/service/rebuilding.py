@@ -71,7 +71,9 @@ def _see_pool(settings: Settings) -> tuple[Sight, Identity | None]:
     """The pool, also where nobody can read any more whose it is. Raises DeploymentRefused."""
     try:
         seen = see_pool(settings)
-    except IdentityBroken:
+    except IdentityBroken as error:
+        if settings.pool:
+            raise DeploymentRefused(f"{settings.pool}: {error}") from error
         folder = settings.folder.pool
         names = (path.stem for path in folder.glob("*.qcow2") if not path.name.startswith("."))
         seen = Sight(identity=None, volumes=frozenset(names), records=summarise(folder / HIDDEN))

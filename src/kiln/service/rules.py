@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from ipaddress import IPv4Network
 
 from kiln.declare.deployment import PUBLIC_NETWORK
@@ -15,6 +16,12 @@ from kiln.wire.http.names import is_name
 
 PASSWORDS = "KILN_DATABASE_PASSWORD has it, or a file that KILN_DATABASE_PASSWORD_FILE names."
 _FEWEST_ADDRESSES = 4  #: The first and the last are given to nobody.
+
+
+def require_pool(pool: str) -> None:
+    """Raise SettingRefused for a pool that is neither a folder nor on Ceph."""
+    if pool and not re.fullmatch(r"rbd:[A-Za-z0-9_.-]+(/[A-Za-z0-9_.-]+)?", pool):
+        raise SettingRefused(f"pool must be empty, rbd:POOL or rbd:POOL/NAMESPACE, not {pool!r}")
 
 
 def require_one_of(name: str, value: str, choices: tuple[str, ...]) -> None:

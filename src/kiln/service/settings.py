@@ -31,6 +31,7 @@ from kiln.service.rules import (
     require_names,
     require_network,
     require_one_of,
+    require_pool,
     require_regions,
     require_ways,
 )
@@ -122,6 +123,17 @@ class Settings:
     database_lock_timeout: Annotated[
         str, Doc("How long a statement waits there for what another has locked; `0`: as long as for the statement.")
     ] = "10s"
+    pool: Annotated[
+        str,
+        Doc(
+            "Empty: a folder of qcow2 files in the data folder. Or rbd:POOL, or rbd:POOL/NAMESPACE: a pool of a Ceph "
+            "(needs the packages python3-rbd and qemu-block-extra, and the distribution's Python)."
+        ),
+    ] = ""
+    ceph_conf: Annotated[
+        str, Doc("Ceph's configuration file, which names the keyring too. Empty: where Ceph looks for it.")
+    ] = ""
+    ceph_user: Annotated[str, Doc("Whose key is used for Ceph, without `client.` before it.")] = "admin"
     regions: Annotated[
         str,
         Doc("The region IDs served, separated by commas; the first is the default."),
@@ -437,6 +449,7 @@ def _check(settings: Settings) -> None:
             rule = "a duration such as 90s, 15m, 72h, 7d or 0"
             raise SettingRefused(f"{name} must be {rule}, not {getattr(settings, name)!r}")
     require_database(settings.database, settings.database_password, settings.database_password_file)
+    require_pool(settings.pool)
     require_regions(settings.region_ids, DEFAULT_REGION)
     for one, other in (
         ("server_access_key_id", "server_access_key_secret"),

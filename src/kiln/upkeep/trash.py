@@ -139,6 +139,8 @@ def relieve(ports: Ports, missing_bytes: int | None = None) -> list[str]:
     Where all of the trash would not be enough for *missing_bytes*, nothing is given back for them.
     """
     room = ports.pool.room()
+    if room is None:
+        return []
     target = _short_of(room.total_bytes) if missing_bytes is None else room.free_bytes + missing_bytes
     if room.free_bytes >= target:
         return []
@@ -148,13 +150,13 @@ def relieve(ports: Ports, missing_bytes: int | None = None) -> list[str]:
         left = [discard.id for discard in oldest(tx, 1_000_000)]
     gone: list[str] = []
     has_changed = True
-    while left and has_changed and ports.pool.room().free_bytes < target:
+    while left and has_changed and not _has_free(ports, target):
         has_changed = False
         for start in range(0, len(left), _FEW):
             given = give_back(ports, left[start : start + _FEW])
             has_changed |= bool(given)
             gone += given
-            if ports.pool.room().free_bytes >= target:
+            if _has_free(ports, target):
                 break
         left = [volume for volume in left if volume not in gone]
     if gone:
@@ -181,7 +183,12 @@ def give_back(ports: Ports, ids: Sequence[str]) -> list[str]:
 def is_short(ports: Ports) -> bool:
     """Whether the pool has less free than it should."""
     room = ports.pool.room()
-    return room.free_bytes < _short_of(room.total_bytes)
+    return room is not None and room.free_bytes < _short_of(room.total_bytes)
+
+
+def _has_free(ports: Ports, target: int) -> bool:
+    room = ports.pool.room()
+    return room is not None and room.free_bytes >= target
 
 
 def _short_of(total_bytes: int) -> int:

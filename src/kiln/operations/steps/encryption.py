@@ -87,10 +87,12 @@ def key_of(account: str, region: str) -> str:
 
 
 def choose_key(call: Call, region: str, named: str | None, algorithm: str | None = None) -> str:
-    """The key for what is to be encrypted in the region.
+    """The key for what is to be encrypted in the region; there is none where its pool keeps nothing encrypted.
 
     Raises InvalidParameterKmsKeyIdNotFound, InvalidRegionIdNotSupportEncryptAlgorithm.
     """
+    if not call.ports.pool.encrypts:
+        raise InvalidRegionIdNotSupportEncryptAlgorithm(encrypt_algorithm=algorithm or _ALGORITHM)
     own = key_of(call.account, region)
     if named and named != own:
         raise InvalidParameterKmsKeyIdNotFound(kms_key_id=named)

@@ -8,12 +8,11 @@ import os
 import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 from typing import Any
 
-from kiln.ground.values import dataclass
 from kiln.pools.errors import PoolClosed, PoolFull, ToolFailed
-from kiln.pools.rbd import binding
+from kiln.pools.rbd import binding, entrances
+from kiln.pools.rbd.entrances import Address
 
 EXCLUSIVELY = 1  #: LIBRADOS_CREATE_EXCLUSIVE, which the binding has no name for.
 _CONNECTING_S = 15
@@ -21,20 +20,6 @@ _MAX_ERRNO = 4095  #: What a comparison that fails answers, and the place of the
 _NO_ROOM = (errno.ENOSPC, errno.EDQUOT)
 #: What Ceph answers a client that was fenced off, and one that its key does not allow to write.
 _CLOSED = (errno.ESHUTDOWN, errno.EROFS, errno.EACCES, errno.EPERM)
-
-
-@dataclass(frozen=True, kw_only=True)
-class Address:
-    """A pool of a Ceph, or one of its namespaces, and as whom we come to it."""
-
-    pool: str
-    namespace: str = ""
-    configuration: Path | None = None  #: Ceph's own file; None: where Ceph looks for it.
-    user: str = "admin"
-
-    def __str__(self) -> str:
-        """As the setting has it."""
-        return f"rbd:{self.pool}" + (f"/{self.namespace}" if self.namespace else "")
 
 
 class Cluster:
@@ -47,6 +32,7 @@ class Cluster:
         self._cluster: Any = None
         self._ioctx: Any = None
         self._of_process = 0
+        self._entrance: dict[str, Any] | None = None
 
     @property
     def ioctx(self) -> Any:
@@ -129,13 +115,23 @@ class Cluster:
             with contextlib.suppress(self.rbd.ImageExists):
                 self.images.namespace_create(ioctx, self.address.namespace)
 
+    def entrance(self) -> dict[str, Any]:
+        """What a block node says of the way to the cluster: its monitors, and the key, which QEMU is told as a secret.
+
+        So a machine's user need not read Ceph's files. Where the monitors are named in no way that QEMU takes, it is
+        the configuration's file. Raises ToolFailed.
+        """
+        self.ioctx  # noqa: B018 - connects.
+        with self._lock:
+            if self._entrance is None:
+                self._entrance = entrances.found(self._cluster, self.address)
+            return self._entrance
+
     def stats(self) -> tuple[int, int]:
-        """Bytes that the cluster has free, and in all. Raises ToolFailed while its manager does not tell."""
+        """Bytes that the cluster has free, and in all; zeros while its manager does not tell. Raises ToolFailed."""
         self.ioctx  # noqa: B018 - connects.
         with self.telling():
             told = self._cluster.get_cluster_stats()
-        if not told["kb"]:
-            raise ToolFailed("Ceph does not tell how full it is; its manager (ceph-mgr) does not run")
         return told["kb_avail"] * 1024, told["kb"] * 1024
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from kiln.pools.rbd.cluster import Address
+from kiln.pools.rbd.cluster import Cluster
 from kiln.pools.rbd.directory import Entry
 
 
@@ -13,14 +13,16 @@ def name(entry: Entry) -> str:
     return "rbd-" + entry.image.rpartition(".")[2]
 
 
-def node(address: Address, entry: Entry) -> dict[str, Any]:
-    """``blockdev-add`` arguments for an image, to be written, or for a snapshot of it."""
+def node(cluster: Cluster, entry: Entry) -> dict[str, Any]:
+    """``blockdev-add`` arguments for an image, to be written, or for a snapshot of it. Raises ToolFailed."""
+    address = cluster.address
     found: dict[str, Any] = {
         "driver": "rbd",
         "node-name": name(entry),
         "pool": address.pool,
         "image": entry.image,
         "user": address.user,
+        **cluster.entrance(),
         "read-only": not entry.is_head,
         # What is flushed is on the disks of the cluster, and what the guest trims goes back to it.
         "cache": {"direct": False, "no-flush": False},
@@ -31,6 +33,4 @@ def node(address: Address, entry: Entry) -> dict[str, Any]:
         found["snapshot"] = entry.snapshot
     if address.namespace:
         found["namespace"] = address.namespace
-    if address.configuration is not None:
-        found["conf"] = str(address.configuration)
     return found

@@ -166,10 +166,10 @@ class RbdPool:
         """See ``port.Pool``."""
         return self._departures.discarded()
 
-    def room(self) -> Room:
-        """See ``port.Pool``. Raises ToolFailed while Ceph's manager does not tell."""
+    def room(self) -> Room | None:
+        """See ``port.Pool``. Ceph's manager tells it, and nobody else."""
         free, total = self._cluster.stats()
-        return Room(free_bytes=free, total_bytes=total)
+        return Room(free_bytes=free, total_bytes=total) if total else None
 
     def is_used(self, volume: str, guest: Guest) -> bool:
         """See ``port.Pool``. Of what a machine has open only the end is a volume that it needs under its name."""
@@ -277,7 +277,7 @@ class RbdPool:
         entry = self._entry(volume)
         if entry.parent is not None:
             lineage.require_kin(volume, [entry.parent], self.lineage)
-        return [nodes.node(self._cluster.address, entry)]
+        return [nodes.node(self._cluster, entry)]
 
     def node(self, volume: str) -> str:
         """See ``port.Pool``. It is that of the image, and stays what it is when a freeze names its end anew."""
@@ -313,7 +313,7 @@ class RbdPool:
             with self._images.draft(volume) as image:
                 self._images.create(image, source.virtual_size)
                 try:
-                    target = nodes.node(self._cluster.address, Entry(image, "", None, source.virtual_size))
+                    target = nodes.node(self._cluster, Entry(image, "", None, source.virtual_size))
                     transfers.bring_in(
                         file,
                         source,
@@ -337,7 +337,7 @@ class RbdPool:
     def send_out(self, layer: str, path: Path, target: TargetFormat, progress: Progress, cancelled: Cancel) -> None:
         """See ``port.Pool``. Raises VolumeMissing too."""
         with self._departures.reading(layer):
-            node = nodes.node(self._cluster.address, self._entry(layer)) | {"read-only": True}
+            node = nodes.node(self._cluster, self._entry(layer)) | {"read-only": True}
             transfers.send_out(node, path, target, progress, cancelled)
 
     def _entry(self, volume: str) -> Entry:
@@ -464,12 +464,10 @@ class RbdPool:
             time.sleep(_LOOK_S)
 
     def _require_room(self, needed: int) -> None:
-        try:
-            free = self.room().free_bytes
-        except ToolFailed:
-            return  # Ceph refuses what does not fit, when it is written.
-        if needed > free:
-            raise PoolFull(f"the image may take {needed} bytes, but {free} are free", needed - free)
+        room = self.room()  # Where nobody can tell, Ceph refuses what does not fit, when it is written.
+        if room is not None and needed > room.free_bytes:
+            missing = needed - room.free_bytes
+            raise PoolFull(f"the image may take {needed} bytes, but {room.free_bytes} are free", missing)
 
     def _with_room(self, work: Callable[[], None]) -> None:
         """Do it, and when there is no room do it once more with what the trash gave back. Raises PoolFull."""

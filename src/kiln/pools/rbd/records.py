@@ -19,6 +19,9 @@ from kiln.pools import identity
 from kiln.pools.errors import RecordsTooNew, VolumeBroken, VolumeBusy
 from kiln.pools.port import Identity
 from kiln.pools.rbd.cluster import EXCLUSIVELY, Cluster, is_overtaken
+from kiln.pools.rbd.directory import Directory
+from kiln.pools.rbd.entrances import Address
+from kiln.pools.records import Summary
 
 RECORDS = "kiln.records"
 IDENTITY = "kiln.identity"
@@ -52,6 +55,24 @@ def write_identity(cluster: Cluster, said: Identity) -> None:
     with cluster.telling():
         cluster.ioctx.write_full(IDENTITY, identity.spelled(said))
     reach("rbd.identity.written")
+
+
+def look_at(address: Address) -> identity.Sight:
+    """See whose the pool at *address* is and what it holds. Changes nothing.
+
+    Raises IdentityBroken, IdentityTooNew, RecordsTooNew, VolumeBroken, ToolFailed.
+    """
+    cluster = Cluster(address)
+    try:
+        entries = Directory(cluster).read().entries
+        told = summarised(cluster)
+        return identity.Sight(
+            identity=read_identity(cluster),
+            volumes=frozenset(name for name, one in entries.items() if one.where == "pool"),
+            records=None if told is None else Summary(*told),
+        )
+    finally:
+        cluster.close()
 
 
 class RbdRecords:

@@ -28,6 +28,7 @@ from kiln.service.backups import finding, manifest
 from kiln.service.backups.copying import copy, opened_below, sync_below, sync_folder
 from kiln.service.backups.errors import BackupBroken, BackupRefused
 from kiln.service.backups.examining import differs
+from kiln.service.backups.kinds import require_folder
 from kiln.service.backups.manifest import Entry, Manifest
 from kiln.service.claim import hold_as_it_is, hold_data_folder, require_mounted
 from kiln.service.databases import hold_database
@@ -58,6 +59,7 @@ def restore(settings: Settings, source: Path, progress: Progress) -> Manifest:
 
     Raises BackupRefused, BackupBroken, DataFolderBusy, DatabaseHeld, OSError.
     """
+    require_folder(settings)
     chosen = finding.chosen(source)
     said = manifest.read(chosen)
     _refuse_newer(chosen)

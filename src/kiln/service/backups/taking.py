@@ -39,6 +39,7 @@ from kiln.service.backups.errors import BackupBroken, BackupRefused, NotKept
 from kiln.service.backups.examining import is_of_time
 from kiln.service.backups.fitting import Fit, Fresh, Seen, fit, heads_at_rest
 from kiln.service.backups.holding import Held, Holder, make_room_for, stamp, stamp_of
+from kiln.service.backups.kinds import require_folder
 from kiln.service.backups.manifest import TIME, Entry, Manifest
 from kiln.service.backups.moments import Moments
 from kiln.service.backups.thinning import thin
@@ -88,6 +89,7 @@ def take(settings: Settings, to: Path, wish: Wish, say: Say, progress: Progress)
 
     Raises BackupRefused, NotKept, DatabaseUnusable, OSError.
     """
+    require_folder(settings)
     with open_records(settings) as records, _home(settings, to) as draft:
         with records.database.read() as tx:
             make_room_for(volumes.count(tx))

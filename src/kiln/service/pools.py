@@ -1,0 +1,64 @@
+"""Which pool a Kiln has, by its settings: a folder of its data, or one on Ceph. Nobody else asks which it is."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+from kiln.pools.errors import PoolError
+from kiln.pools.identity import Sight, look
+from kiln.pools.qcow2 import Qcow2Pool
+from kiln.pools.rbd.cluster import Address
+from kiln.pools.rbd.pool import RbdPool
+from kiln.pools.rbd.records import look_at
+from kiln.service.errors import PoolUnusable
+from kiln.service.settings import Settings
+
+KilnsPool = Qcow2Pool | RbdPool
+
+_RBD = re.compile(r"rbd:([^/@]+)(?:/([^/@]+))?")
+
+
+def where(settings: Settings) -> str:
+    """The pool, in words for the operator."""
+    return settings.pool or str(settings.folder.pool)
+
+
+def open_pool(settings: Settings, *, is_kept_as_it_is: bool = False) -> KilnsPool:
+    """The pool of a Kiln, which is made when it is not there, unless it is only to be looked at.
+
+    Raises PoolUnusable, OSError.
+    """
+    address = _address(settings)
+    if address is None:
+        return Qcow2Pool(settings.folder.pool, is_kept_as_it_is=is_kept_as_it_is)
+    scratch = settings.folder.pool
+    if not is_kept_as_it_is:
+        scratch.mkdir(mode=0o700, parents=True, exist_ok=True)
+    try:
+        pool = RbdPool(address, scratch)
+        pool.identity()  # Whether there is a way to it is known now, and not by the first task.
+    except PoolError as error:
+        raise PoolUnusable(str(error)) from error
+    return pool
+
+
+def look_at_pool(settings: Settings) -> Sight:
+    """See whose the pool is and what it holds, without changing anything.
+
+    Raises IdentityBroken, IdentityTooNew, RecordsTooNew, PoolUnusable, OSError.
+    """
+    address = _address(settings)
+    return look(settings.folder.pool) if address is None else look_at(address)
+
+
+def _address(settings: Settings) -> Address | None:
+    found = _RBD.fullmatch(settings.pool)
+    if found is None:
+        return None
+    return Address(
+        pool=found[1],
+        namespace=found[2] or "",
+        configuration=Path(settings.ceph_conf).absolute() if settings.ceph_conf else None,
+        user=settings.ceph_user,
+    )

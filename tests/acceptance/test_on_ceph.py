@@ -1,0 +1,105 @@
+"""A Kiln whose disks are on Ceph, from an imported image to an image of a machine that runs, and nothing left."""
+
+from __future__ import annotations
+
+import shutil
+from contextlib import closing, contextmanager
+
+import pytest
+
+from kiln.client.client import ApiFailure, Client
+from kiln.client.waiters import wait
+from tests.ceph import POOL
+from tests.guests import guest_image, reachable  # noqa: F401 - fixtures
+from tests.tools import needs
+from tests.waiting import wait_for
+from tests.warm import kiln, start_kiln
+
+pytestmark = [pytest.mark.ceph, pytest.mark.timeout(300)]
+
+
+@pytest.fixture
+def settings(ceph, request):
+    namespace = request.node.name.partition("[")[0]
+    return {"pool": f"rbd:{POOL}/{namespace}", "ceph_conf": ceph.configuration, "accel": "tcg", "grace": "0"}
+
+
+def images(ceph, settings):
+    """What Ceph has of it."""
+    return ceph.run("rbd", "ls", settings["pool"].removeprefix("rbd:")).split()
+
+
+@contextmanager
+def started(data, machines, settings):
+    """A served Kiln, and a client of it."""
+    with start_kiln(data, machines=machines, **settings) as served:
+        with closing(Client(served.endpoint, served.access_key_id, served.secret, served.region)) as client:
+            yield served, client
+
+
+def import_image(client, served, disk):
+    bucket = served.buckets / "images"
+    bucket.mkdir(parents=True, exist_ok=True)
+    shutil.copyfile(disk, bucket / "guest.qcow2")
+    mapping = {"OSSBucket": "images", "OSSObject": "guest.qcow2", "Format": "QCOW2"}
+    image = client.call("ImportImage", ImageName="guest", Platform="Debian", DiskDeviceMapping=[mapping])["ImageId"]
+    wait(client, "image", image, "Available")
+    return image
+
+
+def run_instance(client, image):
+    answer = client.call("RunInstances", ImageId=image, InstanceType="ecs.t5-lc2m1.nano", Amount=1)
+    (instance,) = answer["InstanceIdSets"]["InstanceIdSet"]
+    wait(client, "instance", instance, "Running")
+    return instance
+
+
+def create_image(client, name, instance):
+    image = client.call("CreateImage", ImageName=name, InstanceId=instance)["ImageId"]
+    wait(client, "image", image, "Available")
+    return image
+
+
+def delete(client, instances, of_images):
+    for instance in instances:
+        client.call("DeleteInstance", InstanceId=instance, Force=True)
+    for instance in instances:
+        wait(client, "instance", instance, None)
+    for image in of_images:
+        client.call("DeleteImage", ImageId=image, Force=True)
+    for snapshot in client.call("DescribeSnapshots")["Snapshots"]["Snapshot"]:
+        client.call("DeleteSnapshot", SnapshotId=snapshot["SnapshotId"], Force=True)
+
+
+@pytest.mark.vm
+def test_makes_images_of_a_running_machine_and_machines_of_these(reachable, ceph, settings, guest_image):  # noqa: F811
+    needs("qemu-system-x86_64")
+    with started(reachable / "data", "qemu", settings) as (served, client):
+        first = import_image(client, served, guest_image)
+        parent = run_instance(client, first)
+
+        image = create_image(client, "made", parent)
+        child = run_instance(client, image)
+
+        for instance in (parent, child):
+            assert client.call("DescribeInstances", InstanceIds=[instance])
+        assert images(ceph, settings)
+        delete(client, [parent, child], [image, first])
+        wait_for(lambda: not images(ceph, settings), within_s=120)
+
+
+def test_refuses_what_it_cannot_keep_encrypted(tmp_path, settings):
+    with started(tmp_path / "data", "none", settings) as (served, client), pytest.raises(ApiFailure) as refused:
+        client.call("CreateDisk", Size=20, Encrypted=True, ZoneId=f"{served.region}-a")
+
+    assert refused.value.code == "InvalidRegionId.NotSupportEncryptAlgorithm"
+
+
+def test_says_what_keeps_it_from_its_pool(tmp_path, settings):
+    nowhere = settings | {"ceph_conf": tmp_path / "nowhere"}
+    words = [f"--{name.replace('_', '-')}={value}" for name, value in nowhere.items() if name != "grace"]
+
+    done = kiln("serve", "--data", tmp_path / "data", "--machines", "none", *words)
+
+    assert done.returncode != 0
+    assert settings["pool"] in done.stderr
