@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import os
 import shutil
+import signal
 from contextlib import closing, contextmanager
 
 import pytest
 
 from kiln.client.client import ApiFailure, Client
 from kiln.client.waiters import wait
+from kiln.guest.session import open_session
 from tests.ceph import POOL
 from tests.guests import guest_image, reachable  # noqa: F401 - fixtures
 from tests.tools import needs
@@ -32,9 +35,11 @@ def images(ceph, settings):
 @contextmanager
 def started(data, machines, settings):
     """A served Kiln, and a client of it."""
-    with start_kiln(data, machines=machines, **settings) as served:
-        with closing(Client(served.endpoint, served.access_key_id, served.secret, served.region)) as client:
-            yield served, client
+    with (
+        start_kiln(data, machines=machines, **settings) as served,
+        closing(Client(served.endpoint, served.access_key_id, served.secret, served.region)) as client,
+    ):
+        yield served, client
 
 
 def import_image(client, served, disk):
@@ -78,14 +83,41 @@ def test_makes_images_of_a_running_machine_and_machines_of_these(reachable, ceph
         first = import_image(client, served, guest_image)
         parent = run_instance(client, first)
 
+        ask(served, parent, "write /data0/note before", "sync")
         image = create_image(client, "made", parent)
+        ask(served, parent, "write /data0/note after", "sync")
         child = run_instance(client, image)
 
-        for instance in (parent, child):
-            assert client.call("DescribeInstances", InstanceIds=[instance])
+        assert ask(served, child, "read /data0/note") == "before"
+        assert ask(served, parent, "read /data0/note") == "after"
         assert images(ceph, settings)
         delete(client, [parent, child], [image, first])
         wait_for(lambda: not images(ceph, settings), within_s=120)
+
+
+@pytest.mark.vm
+def test_starts_machines_again_after_all_but_the_cluster_was_killed(reachable, settings, guest_image):  # noqa: F811
+    """Ceph believes in the dead for a while, and in the locks that they held."""
+    needs("qemu-system-x86_64")
+    with started(reachable / "data", "qemu", settings) as (served, client):
+        instance = run_instance(client, import_image(client, served, guest_image))
+        ask(served, instance, "write /data0/note kept", "sync")
+
+        served.kill9()
+        os.kill(int((served.data / "run" / instance / "pid").read_text()), signal.SIGKILL)
+        served.start()
+        wait(client, "instance", instance, "Stopped")
+        client.call("StartInstance", InstanceId=instance)
+        wait(client, "instance", instance, "Running")
+
+        assert ask(served, instance, "read /data0/note") == "kept"
+        assert create_image(client, "made", instance)
+
+
+def ask(served, instance, *commands):
+    """Have a guest carry out commands; the last one's answer."""
+    with open_session(served.data / "run" / instance / "console") as session:
+        return [session.ask(command) for command in commands][-1]
 
 
 def test_refuses_what_it_cannot_keep_encrypted(tmp_path, settings):
