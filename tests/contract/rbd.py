@@ -9,7 +9,7 @@ from hashlib import blake2b
 from pathlib import Path
 
 from kiln.pools.port import Pool
-from kiln.pools.rbd.cluster import Address
+from kiln.pools.rbd.entrances import Address
 from kiln.pools.rbd.pool import RbdPool
 from tests.ceph import POOL, Ceph
 from tests.pools.patterns import node, opened

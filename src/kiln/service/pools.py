@@ -8,7 +8,7 @@ from pathlib import Path
 from kiln.pools.errors import PoolError
 from kiln.pools.identity import Sight, look
 from kiln.pools.qcow2 import Qcow2Pool
-from kiln.pools.rbd.cluster import Address
+from kiln.pools.rbd.entrances import Address
 from kiln.pools.rbd.pool import RbdPool
 from kiln.pools.rbd.records import look_at
 from kiln.service.errors import PoolUnusable

@@ -10,7 +10,7 @@ import pytest
 from kiln.pools.errors import PoolFull, RecordsTooNew, ToolFailed, VolumeBroken, VolumeBusy, VolumeMissing
 from kiln.pools.port import Succession
 from kiln.pools.rbd import directory
-from kiln.pools.rbd.cluster import Address
+from kiln.pools.rbd.entrances import Address
 from kiln.pools.rbd.pool import RbdPool
 from tests.ceph import POOL
 from tests.contract.pools import TREE, make_tree

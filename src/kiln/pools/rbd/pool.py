@@ -36,9 +36,10 @@ from kiln.pools.port import (
     never_cancelled,
 )
 from kiln.pools.rbd import nodes, transfers
-from kiln.pools.rbd.cluster import Address, Cluster
+from kiln.pools.rbd.cluster import Cluster
 from kiln.pools.rbd.departures import Departures
 from kiln.pools.rbd.directory import Change, Directory, Entry, Page
+from kiln.pools.rbd.entrances import Address
 from kiln.pools.rbd.images import LOST, PREFIX, Images
 from kiln.pools.rbd.overlays import NoOverlays
 from kiln.pools.rbd.records import RbdRecords, read_identity, write_identity
