@@ -85,11 +85,15 @@ def talk(name, commands, arguments=()):
 @contextlib.contextmanager
 def opened(name, is_open):
     """Have a program hold open what has that name, which *is_open* tells."""
-    command = ["qemu-io", *_secrets(name), name]
-    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL) as it:
+    with subprocess.Popen(command_for(name), stdin=subprocess.PIPE, stdout=subprocess.DEVNULL) as it:
         wait_for(is_open)
         yield
         it.communicate(b"quit\n")
+
+
+def command_for(name):
+    """Have qemu-io open what has that name, and wait for words."""
+    return ["qemu-io", *_secrets(name), name]
 
 
 def _secrets(words):

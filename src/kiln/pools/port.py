@@ -381,6 +381,13 @@ class Pool(Protocol):
         Raises VolumeBusy when something stands on *volume*: nobody writes that any more. Then nothing changes.
         """
 
+    def cut_off(self, volumes: Collection[str]) -> None:
+        """Let nobody write *volumes* who has them open now, before a machine is started on them that did not run.
+
+        That may be one on another host which does not know yet that it is over, or of which a pool does not know
+        yet that it is dead. A pool whose files a machine locks, for as long as it lives and no longer, need do nothing.
+        """
+
     def take_back(self, volume: str) -> None:
         """Take *volume* back from the user that it was granted to; what something stands on nobody writes after it.
 

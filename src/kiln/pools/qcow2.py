@@ -380,6 +380,9 @@ class Qcow2Pool:
         readers.grant(head, layers, uid, lambda: (self._path(each).lstat().st_uid for each in self.volumes()))
         self.overlays.want([volume])
 
+    def cut_off(self, volumes: Collection[str]) -> None:
+        """See ``port.Pool``. QEMU locks what it writes, and the kernel lets go of it when it dies."""
+
     def take_back(self, volume: str) -> None:
         """See ``port.Pool``."""
         try:

@@ -127,6 +127,17 @@ class Cluster:
                 self._entrance = entrances.found(self._cluster, self.address)
             return self._entrance
 
+    @property
+    def client(self) -> int:
+        """Ceph's number of this connection."""
+        self.ioctx  # noqa: B018 - connects.
+        return int(self._cluster.get_instance_id())
+
+    def cut_off(self, address: str, seconds: int) -> None:
+        """Have Ceph refuse everything of the client at *address* for so long. Raises ToolFailed."""
+        with self.telling():
+            self._cluster.blocklist_add(address, seconds)
+
     def stats(self) -> tuple[int, int]:
         """Bytes that the cluster has free, and in all; zeros while its manager does not tell. Raises ToolFailed."""
         self.ioctx  # noqa: B018 - connects.

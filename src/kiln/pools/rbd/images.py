@@ -10,13 +10,16 @@ import contextlib
 import itertools
 import secrets
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 
+from kiln.ground.journal import Journal
 from kiln.ground.killpoints import reach
 from kiln.ground.values import dataclass
 from kiln.pools.errors import VolumeBusy, VolumeMissing
 from kiln.pools.rbd.cluster import Cluster
+
+log = Journal("kiln.pools")
 
 PREFIX = "kiln."
 LOST = "lost+found."  #: Before the name of what was set aside.
@@ -26,6 +29,7 @@ _ORDER = 22  #: Objects of 4 MiB.
 _FEATURES = 1 | 4 | 8 | 16 | 32
 _NONCE_BYTES = 8
 _LOOKS_AT_ONCE = 17
+_CUT_OFF_S = 3600
 _USER_SNAPSHOT = 0
 
 
@@ -129,6 +133,23 @@ class Images:
                 return any(True for _ in opened.watchers_list())
         except self._cluster.rbd.ImageNotFound:
             return False
+
+    def cut_off(self, images: Collection[str]) -> None:
+        """Have Ceph refuse everything of the other clients that have an image open so that they may write.
+
+        For an hour: by then even a host that stood still has heard that it is over. Raises VolumeMissing, ToolFailed.
+        """
+        for image in images:
+            try:
+                with self._cluster.image(image, is_looked_at=True) as opened:
+                    writers = [one["addr"] for one in opened.watchers_list() if one["id"] != self._cluster.client]
+            except self._cluster.rbd.ImageNotFound:
+                raise VolumeMissing(image) from None
+            for writer in writers:
+                reach("rbd.cut_off.before")
+                log.warning("writer_cut_off", image=image, client=writer)
+                self._cluster.cut_off(writer, _CUT_OFF_S)
+                reach("rbd.cut_off.done")
 
     def written(self, images: Sequence[str]) -> set[str]:
         """Those of *images* of which ``is_written`` is true."""

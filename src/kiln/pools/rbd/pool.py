@@ -292,6 +292,11 @@ class RbdPool:
         """See ``port.Pool``. QEMU comes to Ceph by a key that it is told, so there is nothing to give to a user."""
         self._writable(volume)
 
+    def cut_off(self, volumes: Collection[str]) -> None:
+        """See ``port.Pool``. What the others have not flushed is lost with them, as in a power cut."""
+        ends = [entry.image for volume in volumes if (entry := self._entry(volume)).is_head]
+        self._images.cut_off(ends)
+
     def take_back(self, volume: str) -> None:
         """See ``port.Pool``."""
         self._entry(volume)

@@ -55,6 +55,8 @@ def start(job: Job[Any]) -> None:
     machine = _machine(job.ports, instance, attached, card)
     if instance.host != job.ports.host:
         job.write(lambda tx: place(tx, instance.id, job.ports.host))
+    if not job.ports.machines.is_running(instance.id):
+        job.ports.pool.cut_off([disk.volume for disk in attached if disk.volume is not None])
     reach("power.granted")
     try:
         job.ports.machines.start(_joined(job.ports, machine, instance, card))

@@ -1,0 +1,66 @@
+"""Who still writes a disk on Ceph when a machine is started on it elsewhere."""
+
+from __future__ import annotations
+
+import subprocess
+from contextlib import contextmanager
+
+import pytest
+
+from tests.pools.kills import killed_at
+from tests.pools.patterns import SIZE, command_for, holds, node, put
+from tests.waiting import wait_for
+
+pytestmark = [pytest.mark.ceph, pytest.mark.timeout(120)]
+
+
+@contextmanager
+def writer(pool, volume):
+    """A client that has the volume open, and what it is told to do with it."""
+    command = command_for(node(pool, volume, writable=True))
+    with subprocess.Popen(
+        command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+    ) as it:
+        wait_for(lambda: pool.is_open(volume))
+        yield lambda words: it.communicate(f"{words}\nquit\n")[0]
+
+
+def test_writes_no_more_once_it_is_cut_off(pool):
+    pool.create("v-one", SIZE)
+    put(pool, "v-one", {0: 5})
+    with writer(pool, "v-one") as told:
+        pool.cut_off(["v-one"])
+        wait_for(lambda: not pool.is_open("v-one"))
+
+        assert "write failed" in told("write -q -P 9 0 64k")
+
+    assert holds(pool, "v-one", {0: 5})
+
+
+def test_leaves_alone_who_writes_other_volumes_and_itself(pool):
+    for volume in ("v-one", "v-two"):
+        pool.create(volume, SIZE)
+    with writer(pool, "v-two") as told:
+        (image,) = (one.image for name, one in pool._directory.read().entries.items() if name == "v-one")
+        with pool._cluster.image(image):
+            pool.cut_off(["v-one"])
+
+        assert "failed" not in told("write -q -P 9 0 64k")
+
+    pool.create("v-three", SIZE)
+    assert holds(pool, "v-two", {0: 9})
+
+
+def test_cuts_off_again_what_a_kill_left(kind, pool, tmp_path):
+    pool.create("v-one", SIZE)
+    for number in range(2):
+        with writer(pool, "v-one") as told:
+            kind.close()
+            assert killed_at(number, lambda: kind.open(tmp_path).cut_off(["v-one"]))
+
+            again = kind.open(tmp_path)
+            again.cut_off(["v-one"])
+
+            assert "write failed" in told("write -q -P 9 0 64k")
+        pool = again
+        assert holds(pool, "v-one", {})
