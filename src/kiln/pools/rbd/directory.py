@@ -195,6 +195,13 @@ def _changed(page: Page, wanted: Change) -> Page:
     return Page(number=page.number + 1, entries=entries, condemned=condemned)
 
 
+def if_spared(page: Page, put: Mapping[str, Entry]) -> Change:
+    """Give names, unless a sweep took what they are for something that a crash left. Raises ToolFailed."""
+    if {(one.image, one.snapshot) for one in put.values()} & page.condemned:
+        raise ToolFailed("what was made was swept away by another process before it had its name")
+    return Change(put=put)
+
+
 def _mark(image: str, snapshot: str) -> str:
     return f"~{image}@{snapshot}"
 

@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from kiln.pools import inspection, lineage, luks, unpacking
-from kiln.pools.errors import Cancelled, EncryptionUnsupported, PoolFull, ToolFailed, VolumeBusy, VolumeMissing
+from kiln.pools.errors import Cancelled, EncryptionUnsupported, PoolFull, VolumeBusy, VolumeMissing
 from kiln.pools.family import NAME
 from kiln.pools.folder import Folder
 from kiln.pools.guests import Guest
@@ -38,7 +38,7 @@ from kiln.pools.port import (
 from kiln.pools.rbd import nodes, transfers
 from kiln.pools.rbd.cluster import Cluster
 from kiln.pools.rbd.departures import Departures
-from kiln.pools.rbd.directory import Change, Directory, Entry, Page
+from kiln.pools.rbd.directory import Change, Directory, Entry, Page, if_spared
 from kiln.pools.rbd.entrances import Address
 from kiln.pools.rbd.images import LOST, PREFIX, Images
 from kiln.pools.rbd.overlays import NoOverlays
@@ -108,7 +108,7 @@ class RbdPool:
     def freeze(self, disks: Sequence[Succession], guest: Guest | None) -> bool:
         """See ``port.Pool``. Raises VolumeMissing, PoolFull, and VolumeBusy where a head is written by no *guest*."""
         entries = {disk.head: self._entry(disk.head) for disk in disks}
-        due = [disk for disk in disks if not self._has_heir(disk)]
+        due = [disk for disk in disks if not self.exists(disk.heir)]
         with ExitStack() as held:
             for disk in due:
                 _require_name(disk.heir)
@@ -349,9 +349,6 @@ class RbdPool:
     def _entry(self, volume: str) -> Entry:
         return _in_pool(self._directory.read(), volume)
 
-    def _has_heir(self, disk: Succession) -> bool:
-        return self.exists(disk.heir)
-
     def _is_whole(self, entry: Entry) -> bool:
         try:
             self._images.size(entry.image, entry.snapshot)
@@ -404,7 +401,7 @@ class RbdPool:
                     raise VolumeBusy(f"{disk.head} was frozen by somebody else meanwhile")
                 put[disk.head] = replace(entry, snapshot=made[disk], size_bytes=sizes[image])
                 put[disk.heir] = Entry(image, "", disk.head, sizes[image])
-            return _if_spared(page, put)
+            return if_spared(page, put)
 
         self._directory.change(decide)
 
@@ -417,7 +414,7 @@ class RbdPool:
             for entry in put.values():
                 if entry.parent is not None:
                     _in_pool(page, entry.parent)
-            return _if_spared(page, put)
+            return if_spared(page, put)
 
         self._directory.change(decide)
 
@@ -458,7 +455,7 @@ class RbdPool:
                 raise VolumeBusy(f"somebody else changed {volume} meanwhile")
             if after.is_head and (children := page.children(volume)):
                 raise VolumeBusy(f"{min(children)} stands on {volume}")
-            return _if_spared(page, {volume: after})
+            return if_spared(page, {volume: after})
 
         self._directory.change(decide)
 
@@ -495,10 +492,3 @@ def _in_pool(page: Page, volume: str) -> Entry:
     if entry is None or entry.where != "pool":
         raise VolumeMissing(volume)
     return entry
-
-
-def _if_spared(page: Page, put: Mapping[str, Entry]) -> Change:
-    """Give names, unless a sweep took what they are for something that a crash left."""
-    if {(one.image, one.snapshot) for one in put.values()} & page.condemned:
-        raise ToolFailed("what was made was swept away by another process before it had its name")
-    return Change(put=put)
