@@ -354,6 +354,7 @@ CHORE_BEGINNINGS: dict[str, Callable[[Cloud], object]] = {
     "watch": a_dead_machine,
     "wake": _running,
     "prepare": _running,
+    "help_along": _running,
     "sweep": things_to_sweep,
     "release_snapshots": a_snapshot_past_its_days,
     "release_instances": an_instance_past_its_release,

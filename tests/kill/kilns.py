@@ -20,8 +20,8 @@ from typing import Any
 
 from kiln.declare.errors import ApiError
 from kiln.operations import CATALOGUE
-from kiln.service import serve
 from kiln.service.assemble import assemble
+from kiln.service.recovery import recover
 from kiln.service.settings import read_settings
 from kiln.store.accounts import Account, accounts
 from kiln.store.volumes import volumes
@@ -50,7 +50,7 @@ def open_kiln(folder: Path) -> Iterator[Cloud]:
             is_new = accounts.find(tx, id=ACCOUNT) is None
         if is_new:
             ports.database.write(lambda tx: accounts.insert(tx, first))
-        serve._recover(assembly)
+        recover(assembly)
         worker = Worker(ports, DUTIES, unfinished)
         yield Cloud(
             ports=ports,

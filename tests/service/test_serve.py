@@ -5,13 +5,12 @@ from __future__ import annotations
 import subprocess
 import sys
 
-from kiln.service import serve
 from kiln.service.assemble import assemble
 from kiln.service.claim import hold_data_folder
+from kiln.service.parts import Auditing, chores_of_all
 from kiln.service.settings import read_settings
 from kiln.upkeep.recorder import Recorder
 from kiln.upkeep.unhurried import Unhurried
-from kiln.wire.audit import Audit
 
 # It is stopped as soon as it greets, and says then how long a thread may keep the others waiting.
 _SERVE = """
@@ -40,7 +39,7 @@ def test_a_clock_that_is_set_forward_ends_no_upload(tmp_path):
         assemble(read_settings({}, data=tmp_path / "data", machines="none")) as it,
     ):
         chores = {
-            one.name: one.do for one in serve._chores(it, Recorder(it.database, it.pool.records, ""), Audit(it.ports))
+            one.name: one.do for one in chores_of_all(it, Recorder(it.database, it.pool.records, ""), Auditing.of(it))
         }
 
     assert isinstance(chores["sweep_uploads"], Unhurried)

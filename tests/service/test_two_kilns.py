@@ -1,4 +1,4 @@
-"""Two Kilns on one PostgreSQL: the second is refused, and the first writes nothing once it may be the second's."""
+"""Two Kilns on one PostgreSQL that are not meant to share it: the second is refused, or the first writes no more."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def test_a_second_is_refused_while_the_first_serves(address, tmp_path):
         words = ["serve", "--data", tmp_path / "two", "--database", address, "--listen", "127.0.0.1:0"]
         second = warm.kiln(*words)
         assert second.returncode == 3
-        assert "another Kiln works with the database" in second.stderr
+        assert "another Kiln works with the database as host local" in second.stderr
         assert not (tmp_path / "two" / "pool").exists()
         kiln.stop()
         kiln.start()

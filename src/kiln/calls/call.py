@@ -50,6 +50,7 @@ class Ports:
     seal: Callable[[str], str]  #: Encrypts a secret that is to be kept.
     unseal: Callable[[str], str]  #: What was given to ``seal``; raises where that was done with another key.
     host: str = "local"  #: What this host is called in the rows of what runs on it.
+    is_alone: bool = True  #: Whether no other host can have machines of this database's.
     grace: Grace = field(default_factory=Grace)
     quota_watch: QuotaWatch = field(default_factory=QuotaWatch)
     length_watch: LengthWatch = field(default_factory=LengthWatch)

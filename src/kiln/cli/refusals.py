@@ -87,7 +87,7 @@ _KNOWN: tuple[tuple[type[Exception], Exit, str], ...] = (
     (BackupBroken, exits.UNSOUND, "Nothing was made of it. An older backup may be whole."),
     (DeploymentRefused, exits.FILE, "docs/howto/back-up-and-put-back.md says more. Nothing was changed."),
     (PoolUnusable, exits.FILE, _POOL_CLOSED),
-    (DatabaseHeld, exits.SETTINGS, "One database has one service: stop it first, or name another with --database."),
+    (DatabaseHeld, exits.SETTINGS, "Who needs a database alone waits until nobody serves it: stop who does first."),
     (DatabaseDamaged, exits.UNSOUND, _WAYS_OUT),
     (DatabaseAbsent, exits.FILE, "`kiln serve` makes it, and its keys; or name the folder of one with --data."),
     (DatabaseOlder, exits.FILE, _OLDER),

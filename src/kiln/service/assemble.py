@@ -14,6 +14,7 @@ from kiln.calls.call import Ports
 from kiln.calls.grace import Grace
 from kiln.calls.plane import Plane
 from kiln.declare.deployment import Deployment
+from kiln.declare.roles import Role
 from kiln.ground.clock import system_clock
 from kiln.ground.journal import Journal
 from kiln.ground.values import dataclass
@@ -131,6 +132,7 @@ def _assembled(settings: Settings, say: Say | None) -> Iterator[Assembly]:
             unseal=sealer.open,
             grace=Grace(settings.grace_seconds),
             host=settings.host,
+            is_alone=database.is_sqlite or (settings.shared is None and not settings.pool),
             outbox=Outbox(system_clock),
             may_call=settings.may_call,
             plane=plane,
@@ -190,7 +192,7 @@ def look(settings: Settings) -> Iterator[Ports]:
 
 def _machines(settings: Settings) -> Machines:
     run = settings.folder.run
-    if settings.machines == "none":
+    if settings.machines == "none" or not Role(settings.role).works:
         return NoMachines(run)
     return QemuMachines(
         run,
@@ -202,7 +204,7 @@ def _machines(settings: Settings) -> Machines:
 
 
 def _plane(settings: Settings, database: Database, machines: Machines) -> Plane | None:
-    if settings.machines == "none":
+    if settings.machines == "none" or not Role(settings.role).works:
         return None
     why_not = (lambda: OPENED) if settings.guest_network == "open" else trying.why_not
     networks = KeptNetworks(settings.folder.networks, way_out=settings.guests_way_out)

@@ -6,6 +6,7 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from kiln.declare.roles import Role
 from kiln.service.errors import (
     DatabaseAbsent,
     DatabaseDamaged,
@@ -112,11 +113,41 @@ def hold_database(settings: Settings) -> Iterator[Hold | None]:
 
     Raises DatabaseHeld, DatabaseUnusable; and DatabaseHeld at the end when it was lost meanwhile.
     """
+    with _held(settings, is_beside=False) as hold:
+        yield hold
+
+
+@contextmanager
+def join_database(settings: Settings) -> Iterator[Hold | None]:
+    """Work with the database beside others who serve, and keep out who needs it alone; else as ``hold_database``.
+
+    Others who begin wait until ``Hold.open_door``. Who carries out tasks is the only one of its host's name.
+    """
+    with _held(settings, is_beside=True) as hold:
+        if hold is not None and Role(settings.role).works:
+            _take_host(settings, hold)
+        yield hold
+
+
+def _take_host(settings: Settings, hold: Hold) -> None:
+    try:
+        is_free = hold.take_host(settings.host)
+    except DatabaseDown as error:
+        raise DatabaseUnusable(f"the database: {error}") from error
+    if not is_free:
+        raise DatabaseHeld(
+            f"another Kiln works with the database as host {settings.host}: stop it, or give this one another name "
+            "by --host, where both are to serve"
+        )
+
+
+@contextmanager
+def _held(settings: Settings, *, is_beside: bool) -> Iterator[Hold | None]:
     if not settings.database:
         yield None
         return
     try:
-        hold = Hold(settings.server)
+        hold = Hold(settings.server, is_beside=is_beside)
     except HoldRefused:
         raise DatabaseHeld("another Kiln works with the database") from None
     except DatabaseDown as error:

@@ -273,3 +273,12 @@ def advance(database: Database, pool: Pool, now: float) -> Deployment:
         log.exception("database_full", left="the next generation; the present one goes on")
         return reached
     return after
+
+
+def join(database: Database) -> Deployment:
+    """The generation that others have begun, who are at work in it. Raises DeploymentRefused where there is none."""
+    with database.read() as tx:
+        known = deployment.find(tx)
+    if known is None:
+        raise DeploymentRefused("others work with the database, and it bears no identity yet. Try again in a moment.")
+    return known

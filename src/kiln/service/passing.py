@@ -27,6 +27,7 @@ def started(assembly: Assembly, address: str) -> None:
         version=kiln.__version__,
         data=str(settings.data),
         database="postgresql" if settings.database else "sqlite",
+        role=settings.role,
         address=address,
         machines=settings.machines,
         acceleration=_acceleration(settings),
@@ -36,9 +37,9 @@ def started(assembly: Assembly, address: str) -> None:
     )
 
 
-def stopping(assembly: Assembly, worker: Worker, say: Callable[[str], None]) -> None:
+def stopping(assembly: Assembly, worker: Worker | None, say: Callable[[str], None]) -> None:
     """Say what is waited for, what is left off, and what goes on without the service."""
-    doing = worker.doing()
+    doing = [] if worker is None else worker.doing()
     waits = [f"{task.action} of {task.resource}" for task in doing if not task.listed]
     leaves = [f"{task.action} of {task.resource}" for task in doing if task.listed]
     machines = list(assembly.ports.machines.running())

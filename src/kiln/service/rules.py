@@ -7,6 +7,7 @@ from ipaddress import IPv4Network
 
 from kiln.declare.deployment import PUBLIC_NETWORK
 from kiln.declare.regions import is_region_id
+from kiln.declare.roles import Role
 from kiln.networks.callout import CallsOut
 from kiln.networks.errors import NetworkInvalid
 from kiln.networks.wayout import WayOut
@@ -28,6 +29,16 @@ def require_one_of(name: str, value: str, choices: tuple[str, ...]) -> None:
     """One of the *choices*."""
     if value not in choices:
         raise SettingRefused(f"{name} must be one of {', '.join(choices)}, not {value!r}")
+
+
+def require_role(role: str, database: str) -> None:
+    """One that there is, and beside SQLite the one that does everything."""
+    require_one_of("role", role, tuple(Role))
+    if role != Role.ALL and not database:
+        raise SettingRefused(
+            f"role must be all where SQLite is the database, which one process alone can serve, not {role!r}: database "
+            "names one of PostgreSQL"
+        )
 
 
 def require_names(names: tuple[str, ...]) -> None:

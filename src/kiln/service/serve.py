@@ -8,48 +8,42 @@ import socket
 import sys
 from collections.abc import Callable, Sequence
 from concurrent.futures import Executor, ThreadPoolExecutor
-from contextlib import suppress
+from contextlib import AbstractContextManager, suppress
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
+from kiln.calls.call import Ports
+from kiln.declare.roles import Role
 from kiln.ground import killpoints
-from kiln.ground.clock import go_on_after
 from kiln.ground.journal import Journal
 from kiln.operations import CATALOGUE
 from kiln.service import doctor, http, logs, memory
-from kiln.service.accounts import KEPT_S, Keys, StoredCredentials, ensure_first_account, known_keys, switched_off
+from kiln.service.accounts import Keys, StoredCredentials, ensure_first_account, known_keys, switched_off
 from kiln.service.address import Address, tell
 from kiln.service.assemble import Assembly, assemble
-from kiln.service.checking import EVERY_S, DailyCheck
 from kiln.service.claim import hold_data_folder
 from kiln.service.consoles import LaterConsole, own_console
-from kiln.service.databases import hold_database
+from kiln.service.databases import join_database
 from kiln.service.errors import DatabaseUnusable
 from kiln.service.exposition import Exposition
 from kiln.service.health import Health, health
-from kiln.service.keywatch import KeyWatch
 from kiln.service.listening import known_certificates, listeners
+from kiln.service.membership import Membership
 from kiln.service.networking import networks_carried
-from kiln.service.pairing import advance, refuse_newer
+from kiln.service.pairing import advance, join, refuse_newer
+from kiln.service.parts import Auditing, Parts
 from kiln.service.passing import started, stopping
 from kiln.service.readings import Readings
+from kiln.service.recovery import recover
 from kiln.service.settings import Settings, to_address
 from kiln.service.supervisor import READY, Watchdog, tell_supervisor
-from kiln.store import tasks, webhooks
+from kiln.store.deployment import Deployment
 from kiln.store.errors import DatabaseFull
+from kiln.store.hold import Hold
 from kiln.store.settling import Settling
 from kiln.tasks.worker import Worker
-from kiln.upkeep import unfinished
-from kiln.upkeep.adoption import adopt
-from kiln.upkeep.audit import Room
-from kiln.upkeep.duties import DUTIES
-from kiln.upkeep.keeper import CHORES, Chore, Keeper, unhurried
-from kiln.upkeep.opening import want_again
-from kiln.upkeep.placing import place_all
-from kiln.upkeep.postman import Postman
-from kiln.upkeep.recorder import Recorder
 from kiln.wire.app import Site, make_app
 from kiln.wire.audit import Audit
 from kiln.wire.dispatch import Dispatcher
@@ -63,7 +57,6 @@ from kiln.wire.paths.events import Limits
 from kiln.wire.paths.metrics import Metrics
 from kiln.wire.paths.terminal import TerminalLimits, TerminalSite
 from kiln.wire.paths.threads import Threads
-from kiln.wire.refusals import WINDOW_S
 
 log = Journal("kiln.service")
 
@@ -81,9 +74,6 @@ _LEADERS = 4
 #: Threads that read and write objects of buckets: so many wait for disks at a time.
 _MOVERS = 8
 
-#: So long after a start the upkeep begins: what cannot wait for it is done before anything is answered.
-_SETTLED_S = 0.5
-
 _POINT_MOST = 200  # Letters in the name of a kill point.
 
 
@@ -97,38 +87,36 @@ def serve(settings: Settings, say: Callable[[str], None], room: int = 0) -> None
     with (
         hold_data_folder(settings.data),
         listeners(settings) as sockets,
-        hold_database(settings) as hold,
-        assemble(
-            replace(settings, public_endpoint=settings.public_endpoint or http.reach(sockets[0])), strays=True, say=say
-        ) as assembly,
+        join_database(settings) as hold,
+        _assembled(settings, sockets[0], hold, say) as assembly,
     ):
         names, certificates = known_certificates(settings, sockets, say)
         if assembly.database.is_sqlite:
             assembly.ballast.fill()
-        deployment = advance(assembly.database, assembly.pool, assembly.ports.clock())
+        is_first = hold is None or hold.is_first
+        deployment = _generation(assembly, is_first=is_first)
         if hold is not None:
             hold.guard(assembly.database, deployment, _end)
-        recorder = Recorder(assembly.database, assembly.pool.records, deployment.id)
-        keys = _keys(assembly)
-        tell(settings.folder.endpoint, Address(f"http://{http.reach(sockets[0])}", settings.region_ids))
-        _recover(assembly)
-        worker = Worker(assembly.ports, DUTIES, unfinished, threads=settings.workers)
+        keys = _keys(assembly) if Role(settings.role).answers else None
+        address = http.reach(sockets[0])
+        tell(settings.folder.endpoint, Address(f"http://{address}", settings.region_ids))
+        recover(assembly, is_first=is_first)
         audit = Auditing.of(assembly)
-        keeper = Keeper(assembly.ports, _chores(assembly, recorder, audit), first_after_s=_SETTLED_S)
-        for one in (recorder, worker, keeper):
-            one.start()
+        parts = Parts(assembly, audit, deployment.id)
+        membership = Membership(assembly.database, hold, settings, parts, address)
+        parts.start()
         try:
+            membership.begin()
             with (
                 networks_carried(assembly),
-                Postman(assembly.ports) as postman,
                 ThreadPoolExecutor(settings.threads + _LEADERS, thread_name_prefix="request") as executor,
                 ThreadPoolExecutor(_MOVERS, thread_name_prefix="object") as movers,
             ):
                 crowd = Crowd(make_room())
                 threads = Threads(executor, settings.threads, _PATIENCE_S if assembly.database.is_sqlite else 0.0)
-                console, parts = own_console(settings, sockets[0]), Parts(worker, keeper, postman, recorder)
+                console = own_console(settings, sockets[0])
                 site = _site(assembly, parts, audit, threads, movers, crowd=crowd, console=console)
-                app = make_app(site)
+                app = make_app(site, answers=keys is not None)
                 _tell_of_keys(assembly, say)
                 http.run(
                     app,
@@ -136,35 +124,49 @@ def serve(settings: Settings, say: Callable[[str], None], room: int = 0) -> None
                     crowd,
                     names=names,
                     certificates=certificates,
-                    begins=partial(_begin, assembly, keys, sockets, say, room, link=partial(console.link, keys)),
-                    ends=partial(stopping, assembly, worker, say),
+                    begins=partial(_begin, assembly, keys, sockets, say, room, console=console),
+                    ends=partial(stopping, assembly, parts.worker, say),
                     ticks=Watchdog(parts.dead).look,
                 )
                 threads.give_up()
         finally:
-            keeper.stop()
-            worker.stop()
-            _write_last(audit.log)
-            recorder.stop()
+            parts.stop()
+            membership.end()
             log.info("stopped")
+
+
+def _assembled(
+    settings: Settings, listener: socket.socket, hold: Hold | None, say: Callable[[str], None]
+) -> AbstractContextManager[Assembly]:
+    """A Kiln that says where it is reached. While others are at work there are volumes that have no row any more."""
+    told = replace(settings, public_endpoint=settings.public_endpoint or http.reach(listener))
+    return assemble(told, strays=hold is None or hold.is_first, say=say)
+
+
+def _generation(assembly: Assembly, *, is_first: bool) -> Deployment:
+    """Begin the next generation, or go on in the one that others are at work in."""
+    if is_first:
+        return advance(assembly.database, assembly.pool, assembly.ports.clock())
+    return join(assembly.database)
 
 
 def _begin(
     assembly: Assembly,
-    keys: Keys,
+    keys: Keys | None,
     sockets: Sequence[socket.socket],
     say: Callable[[str], None],
     room: int,
     *,
-    link: Callable[[], str],
+    console: LaterConsole,
 ) -> None:
     """Say that requests are answered, to whoever waits for that, and where the console is."""
     address = f"http://{http.bound(sockets[0])}"
     for words in doctor.lines(doctor.glance(assembly.settings), room):
         say(words)
-    _greet(assembly.settings, keys, say)
-    if path := link():
-        say(f"console {address}{path}")
+    if keys is not None:
+        _greet(assembly.settings, keys, say)
+        if path := console.link(keys):
+            say(f"console {address}{path}")
     say(f"listening on {address}")
     _tell_of_tls(sockets[1:], say)
     started(assembly, address)
@@ -184,95 +186,6 @@ def _keys(assembly: Assembly) -> Keys:
         return keys
 
 
-def _recover(assembly: Assembly) -> None:
-    """Take up what a stop or a crash left: nobody else can hold a lease, or a machine, of a database that is held."""
-    assembly.pool.sweep()
-    assembly.buckets.sweep()
-    assembly.uploads.clear()
-    database = assembly.database
-    with database.read() as tx:
-        go_on_after(max(tasks.latest_seq(tx), webhooks.latest_seq(tx)))
-        is_any_unknown = tasks.is_any_unknown(tx)
-    if is_any_unknown:
-        log.warning("tasks_of_unknown_status", count=database.write(tasks.open_unknown, gives_back=True))
-    with database.read() as tx:
-        is_any_leased = tasks.is_any_leased(tx)
-    try:
-        if is_any_leased:
-            database.write(tasks.release_all)
-    except DatabaseFull:
-        # The room that is kept is not spent on it: leases run out by themselves within a minute.
-        log.exception("database_full", left="leases of the last run")
-    assembly.ports.machines.adopt()
-    try:
-        adopt(assembly.ports)
-    except DatabaseFull:
-        # The keeper tries it again.
-        log.exception("database_full", left="what machines do that live")
-    try:
-        place_all(assembly.ports)
-    except DatabaseFull:
-        log.exception("database_full", left="instances that have no network yet")
-    want_again(assembly.ports)
-
-
-def _chores(assembly: Assembly, recorder: Recorder, audit: Auditing) -> tuple[Chore, ...]:
-    """What the keeper does here: the upkeep, and what keeps a database that lies in the data folder."""
-    # `kiln account` changes the database beside us.
-    watch, settings = KeyWatch(assembly.database), assembly.settings
-    chores = (
-        *CHORES,
-        Chore("record_accounts", 60.0, lambda _: recorder.compare(("account",))),
-        Chore("watch_keys", KEPT_S, lambda _: watch.look()),
-        Chore("write_refused", WINDOW_S, lambda _: audit.log.write_refused()),
-        Chore("bound_audit", 30.0, lambda _: audit.room.forget_most()),
-        unhurried("forget_audit", 600.0, lambda _: audit.room.forget_old(settings.audit_days)),
-        unhurried("sweep_uploads", 3600.0, lambda ports: assembly.uploads.sweep(ports.clock())),
-    )
-    if not assembly.database.is_sqlite:
-        return chores
-    check = DailyCheck(assembly.settings.folder.database)
-    return (
-        *chores,
-        Chore("ballast", 30.0, lambda _: assembly.ballast.fill()),
-        Chore("check_database", EVERY_S, check),
-    )
-
-
-def _write_last(audit: Audit) -> None:
-    """Have the calls written down that were refused in the last seconds, or not: the end waits for nothing."""
-    try:
-        audit.write_refused()
-    except Exception:
-        log.exception("refused_calls_lost")
-
-
-class Auditing(NamedTuple):
-    """What writes calls down, and what keeps that small."""
-
-    log: Audit
-    room: Room
-
-    @classmethod
-    def of(cls, assembly: Assembly) -> Auditing:
-        """As the settings have it."""
-        ports, settings = assembly.ports, assembly.settings
-        return cls(Audit(ports, is_on=settings.audit_days > 0), Room(ports, settings.audit_events))
-
-
-class Parts(NamedTuple):
-    """What is at work beside those who answer requests."""
-
-    worker: Worker
-    keeper: Keeper
-    postman: Postman
-    recorder: Recorder
-
-    def dead(self) -> list[str]:
-        """The names of the threads that have ended although nobody stopped them."""
-        return [name for part in self for name in part.dead()]
-
-
 def _site(
     assembly: Assembly,
     parts: Parts,
@@ -288,7 +201,7 @@ def _site(
     ports.database.hub.attach(settling)
     credentials = StoredCredentials(assembly.database, assembly.sealer)
     gateway = Gateway(
-        Dispatcher(CATALOGUE, ports, parts.worker.id, parts.worker.hand_over, settling, audit=audit.log),
+        _dispatcher(ports, parts.worker, settling, audit.log),
         credentials,
         open_nonces(assembly.settings.folder.nonces, ports.clock()),
         ports.clock,
@@ -329,6 +242,13 @@ def _site(
         ),
         limits=Limits(in_all=min(STREAMS, int(crowd.room.in_all * STREAMS_SHARE))),
     )
+
+
+def _dispatcher(ports: Ports, worker: Worker | None, settling: Settling, audit: Audit) -> Dispatcher:
+    """What runs operations; tasks are handed to the worker of this process, where it has one."""
+    if worker is None:
+        return Dispatcher(CATALOGUE, ports, settling=settling, audit=audit)
+    return Dispatcher(CATALOGUE, ports, worker.id, worker.hand_over, settling, audit=audit)
 
 
 def _oss(assembly: Assembly, credentials: StoredCredentials) -> OssGate:

@@ -33,6 +33,7 @@ from kiln.service.rules import (
     require_one_of,
     require_pool,
     require_regions,
+    require_role,
     require_ways,
 )
 from kiln.store.conninfo import Server, has_password
@@ -142,11 +143,20 @@ class Settings:
     accel: Annotated[
         str, Doc("`auto`: KVM when a probe guest has booted under it on this host, else TCG. Or `kvm`, or `tcg`.")
     ] = "auto"
+    role: Annotated[
+        str,
+        Doc(
+            "What this process does, where several share a PostgreSQL database. `api`: it answers requests. `worker`: "
+            "it carries out tasks and has machines, on a host of its own, and answers /healthz, /readyz and /metrics. "
+            "`all`: both."
+        ),
+    ] = "all"
     host: Annotated[
         str,
         Doc(
-            "What this host is called in the rows of what runs on it. One Kiln at a time serves a database, and a "
-            "start under another name takes over what the rows say of the old one."
+            "What this host is called in the rows of what runs on it: of several that share a database each has a "
+            "name of its own. Where one Kiln alone serves a database, a start under another name takes over what the "
+            "rows say of the old one."
         ),
     ] = "local"
     guest_network: Annotated[
@@ -436,6 +446,7 @@ def _check(settings: Settings) -> None:
     if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]{0,62}", settings.host):
         rule = "up to 63 letters, digits, dots, hyphens and underscores"
         raise SettingRefused(f"host must be {rule}, not {settings.host!r}")
+    require_role(settings.role, settings.database)
     require_one_of("accel", settings.accel, ("auto", "kvm", "tcg"))
     require_one_of("guest_network", settings.guest_network, ("closed", "open"))
     require_one_of("way_out_for", settings.way_out_for, ("addressed", "all"))

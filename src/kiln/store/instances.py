@@ -246,7 +246,10 @@ def count_by_type(tx: Transaction, *conditions: Condition, **equal: str) -> dict
     return {row[0]: row[1] for row in rows}
 
 
-def idle_running(tx: Transaction) -> list[Instance]:
-    """Running instances for which nothing is still to be done."""
+def idle_running(tx: Transaction, host: str) -> list[Instance]:
+    """Running instances whose machines are on *host*, and for which nothing is still to be done.
+
+    Rows that say of no host are of before there were several: those are here.
+    """
     in_lane = exists(select(tasks.c.id).where(tasks.c.lane == instances.c.id, tasks.c.status == TaskStatus.PROCESSING))
-    return instances.all(tx, ~in_lane, status=InstanceStatus.RUNNING)
+    return instances.all(tx, ~in_lane, instances.c.host.in_(("", host)), status=InstanceStatus.RUNNING)

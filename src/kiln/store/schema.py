@@ -38,6 +38,7 @@ from kiln.store import (
     vpcs,
     vswitches,
     webhooks,
+    workers,
 )
 from kiln.store.database import Database
 from kiln.store.faults import full_said
@@ -48,11 +49,11 @@ from kiln.store.rows import metadata
 NOUNS = (
     *(accounts, audit, buckets, commands, deployment, disks, images, instances, invocations, key_pairs, shares),
     *(snapshots, tags, tasks, tokens, trash, volumes, vpcs, vswitches, security_groups, interfaces, eips),
-    *(launch_templates, snapshot_groups, snapshot_policies, webhooks),
+    *(launch_templates, snapshot_groups, snapshot_policies, webhooks, workers),
 )
 
 #: The newest migration; a test holds it to the files in ``migrations/versions``.
-NEWEST = "0022"
+NEWEST = "0023"
 
 
 #: As Alembic makes it, with the version of tables that no migration has made.

@@ -24,7 +24,8 @@ def adopt(ports: Ports) -> list[str]:
 
     Nothing is written where nothing has to change.
     """
-    _take_over(ports)
+    if ports.is_alone:
+        _take_over(ports)
     living = list(ports.machines.running())
     with ports.database.read() as tx:
         said_to_be_off = instances.all(tx, instances.c.id.in_(living), status=InstanceStatus.STOPPED) if living else []
@@ -50,7 +51,7 @@ def _record(tx: Transaction, host: str, instance: str, now: float) -> bool:
 
 
 def _take_over(ports: Ports) -> None:
-    """Bind to this host what an earlier Kiln of another name for it left; only one at a time serves a database.
+    """Bind to this host what an earlier Kiln of another name for it left: no other can be at work.
 
     On a full disk the room that is kept goes to those for whom something is to be done: it may be what gives room back.
     """

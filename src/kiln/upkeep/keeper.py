@@ -21,7 +21,7 @@ from kiln.upkeep.networks import mend_networks
 from kiln.upkeep.opening import open_ahead
 from kiln.upkeep.release import release_instances
 from kiln.upkeep.scheduled import Scheduler
-from kiln.upkeep.sweep import sweep
+from kiln.upkeep.sweep import help_along, sweep
 from kiln.upkeep.unhurried import Unhurried
 from kiln.upkeep.watch import Waker, watch
 
@@ -83,19 +83,27 @@ def unhurried(name: str, every_seconds: float, do: Callable[[Ports], object]) ->
     return Chore(name, every_seconds, Unhurried(name, do))
 
 
-CHORES = (
+#: What concerns a host's own machines.
+OF_HOST = (
     Chore("adopt", 5.0, adopt),
     Chore("watch", 2.0, watch),
     Chore("wake", 5.0, Waker()),
     Chore("prepare", 0.5, prepare),
-    Chore("sweep", 2.0, sweep),
     Chore("networks", 5.0, mend_networks),
+    Chore("help_along", 2.0, help_along),
+)
+
+#: What is done once, by one process at a time.
+OF_ALL = (
+    Chore("sweep", 2.0, sweep),
     Chore("take_snapshots", 10.0, Scheduler()),
     unhurried("release_snapshots", 60.0, release_snapshots),
     unhurried("release_instances", 5.0, release_instances),
     unhurried("forget_tokens", 3600.0, forget_tokens),
     unhurried("forget_invocations", 3600.0, forget_invocations),
 )
+
+CHORES = (*OF_HOST, *OF_ALL)
 
 
 class Keeper:

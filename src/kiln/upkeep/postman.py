@@ -30,7 +30,7 @@ log = Journal("kiln.upkeep")
 
 
 class Postman:
-    """See the module's docstring. It is at work within its context, once."""
+    """See the module's docstring. It is at work from ``start`` to ``stop``, both once, or within its context."""
 
     def __init__(self, ports: Ports, patience: Patience | None = None) -> None:
         self._ports = ports
@@ -46,11 +46,18 @@ class Postman:
         self._thread = threading.Thread(target=self._work, name="postman", daemon=True)
 
     def __enter__(self) -> Self:
-        self._ports.outbox.ring = self.ring
-        self._thread.start()
+        self.start()
         return self
 
     def __exit__(self, *_: object) -> None:
+        self.stop()
+
+    def start(self) -> None:
+        """Begin with what is waiting already."""
+        self._ports.outbox.ring = self.ring
+        self._thread.start()
+
+    def stop(self) -> None:
         """End, and wait for nobody outside for long: what is under way then is tried again by the next start."""
         self._stopping.set()
         self.ring()

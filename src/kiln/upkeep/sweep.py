@@ -22,6 +22,7 @@ from kiln.machines.errors import MachineBusy, MachineError, MachineMissing, Mach
 from kiln.pools.errors import PoolError
 from kiln.store.database import Transaction
 from kiln.store.disks import disks
+from kiln.store.instances import host_of
 from kiln.store.tasks import failed_in_a_row, is_waited_for, new_task, tasks
 from kiln.store.volumes import (
     Volume,
@@ -56,6 +57,7 @@ _FOLLOWING_S = 5.0  #: For the machines that are helped in one round; who is slo
 _MERGES, _LONGEST_TURN_S = 4, 60.0  #: At once: they are heavy. A guest that lets one wait takes no turn for good.
 
 _places: Places[bool] = Places("follow")
+_places_of_host: Places[bool] = Places("help")
 _turns = Turns(_MERGES, _LONGEST_TURN_S)
 
 MERGE = "Merge"  #: The action of the tasks that shorten chains.
@@ -78,7 +80,7 @@ def sweep(ports: Ports) -> list[str]:
     while batch := _doom(ports):
         gone = trash.let_go(ports, batch)
         dropped += gone
-        if not gone and not _have_let_go(ports, batch):
+        if not gone and not _have_let_go(ports, batch, _places):
             break
     if dropped:
         trash.relieve(ports)
@@ -105,14 +107,22 @@ def _doom(ports: Ports) -> list[Volume]:
     return ports.database.write(mark, gives_back=True)
 
 
-def _have_let_go(ports: Ports, held: list[Volume]) -> bool:
+def help_along(ports: Ports) -> None:
+    """Have this host's guests let go of what is being dropped: the process that drops it may be on another host."""
+    with ports.database.read() as tx:
+        held = volumes.all(tx, state="doomed")
+    if held:
+        _have_let_go(ports, held, _places_of_host)
+
+
+def _have_let_go(ports: Ports, held: list[Volume], places: Places[bool]) -> bool:
     """Have the guests that read what was merged away read what it was merged into; whether one closed anything.
 
     What cannot be let go now, because a merge is at work under the same guest,
     the next sweep asks for again.
     """
 
-    def help_along(instance: str) -> bool:
+    def help_one(instance: str) -> bool:
         guest = ports.machines.guest(instance)
         try:
             return guest is not None and ports.pool.let_go(
@@ -124,7 +134,7 @@ def _have_let_go(ports: Ports, held: list[Volume]) -> bool:
             log.warning("layers_kept_open", instance=instance, reason=str(error))
             return False
 
-    return any(_places.ask(ports.machines.running(), help_along, _FOLLOWING_S).values())
+    return any(places.ask(ports.machines.running(), help_one, _FOLLOWING_S).values())
 
 
 def _heads(ports: Ports, instance: str) -> list[str]:
@@ -152,7 +162,9 @@ def _enqueue_merge(tx: Transaction, ports: Ports, child: str) -> None:
     if _rests(tx, child, ports.clock()):
         return
     lane = f"volume:{child}" if disk is None else disk.lane
-    task = new_task(MERGE, child, MergeFacts(instance=disk.instance if disk else None), ports.clock(), lane=lane)
+    instance = disk.instance if disk else None
+    host = host_of(tx, instance) if instance else ""
+    task = new_task(MERGE, child, MergeFacts(instance=instance), ports.clock(), lane=lane, host=host)
     tasks.insert(tx, task)
     # AttachDisk waits while a free disk's head has a task; a disk that is attached is safe by its lane.
     volumes.update(tx, {"task": task.id}, id=child)

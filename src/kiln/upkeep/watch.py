@@ -25,13 +25,13 @@ log = Journal("kiln.upkeep")
 
 
 def watch(ports: Ports) -> list[str]:
-    """Record as Stopped every Running instance whose machine is gone; returns their IDs.
+    """Record as Stopped every Running instance of this host whose machine is gone; returns their IDs.
 
     Done at start and every couple of seconds. Never races with a task: a start
     since the row was read shows in ``started_at``, anything else in the lane.
     """
     with ports.database.read() as tx:
-        said_to_run = idle_running(tx)
+        said_to_run = idle_running(tx, ports.host)
     gone = [instance for instance in said_to_run if not ports.machines.is_running(instance.id)]
     if gone and ports.machines.adopt():
         gone = [instance for instance in gone if not ports.machines.is_running(instance.id)]
@@ -57,7 +57,7 @@ class Waker:
     def __call__(self, ports: Ports) -> list[str]:
         """Returns the instances whose machines go on."""
         with ports.database.read() as tx:
-            said_to_run = idle_running(tx)
+            said_to_run = idle_running(tx, ports.host)
 
         def wake(instance: str) -> bool:
             return ports.machines.is_running(instance) and ports.machines.wake(instance)

@@ -69,6 +69,7 @@ has led it here.""",
         at="/healthz",
         make=lambda site: HealthPath(site.alive, site.threads),
         methods=("GET", "HEAD"),
+        is_of_every_process=True,
         about="""\
 Whether Kiln is alive, for whoever restarts what is not: 200, or 503 where a part of it has ended, or no answer at all.
 The facts that it answers with, as JSON, say more: `status` is `failing` where all is not well, and `reason` says why.
@@ -78,6 +79,7 @@ Nobody has to sign for it.""",
         at="/readyz",
         make=lambda site: HealthPath(site.ready, site.threads),
         methods=("GET", "HEAD"),
+        is_of_every_process=True,
         about="""\
 Whether all is well: 200, or 503, with the same facts and `checks`: each thing that was looked at, by its name, with
 `ok` or what is amiss. [What it looks at](../howto/watch.md#alive-and-ready) has a page of its own. Nobody has to sign
@@ -87,6 +89,7 @@ for it.""",
         at="/metrics",
         make=lambda site: MetricsPath(site.metrics, site.threads),
         methods=("GET",),
+        is_of_every_process=True,
         about="""\
 [What is measured](metrics.md), in the text format of Prometheus, or as OpenMetrics for who accepts that. By the setting
 `KILN_METRICS` it is told to who asks from this host under one of its own addresses, and to nobody whom a proxy speaks
@@ -162,6 +165,6 @@ for three minutes, an empty message included, and when its key was switched off 
 )
 
 
-def make_app(site: Site) -> Table[Site]:
-    """The ASGI application of a server."""
-    return Table(PATHS, site)
+def make_app(site: Site, *, answers: bool = True) -> Table[Site]:
+    """The ASGI application of a server; unless it *answers* the API, of what those are asked who watch it."""
+    return Table([path for path in PATHS if answers or path.is_of_every_process], site)

@@ -31,6 +31,8 @@ FLAGS = (
     "pool",
     "ceph_conf",
     "ceph_user",
+    "role",
+    "host",
     "regions",
     "accel",
     "guest_network",

@@ -34,6 +34,7 @@ class Path(Generic[Site]):
     claims: Callable[[Scope], bool] | None = None  #: Of one whose requests are known by something else than the path.
     is_streamed: bool = False  #: Whether its application takes the body as it comes, and bounds it itself.
     is_socket: bool = False  #: Whether it is a WebSocket's, and takes no other request.
+    is_of_every_process: bool = False  #: Whether one that does not answer the API answers it as well.
     about: str  #: For the reference: what it answers, and to whom. Paragraphs of Markdown.
 
 

@@ -1,0 +1,97 @@
+"""Several processes of Kiln over one PostgreSQL, one pool and one set of keys, as hosts that share them have it."""
+
+from __future__ import annotations
+
+import subprocess
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import text
+
+from kiln.store.database import open_postgresql
+from kiln.testing.served import Served
+from tests.kill.callers import BUCKET, Caller, Truth
+from tests.waiting import wait_for
+from tests.warm import start_kiln
+
+TYPE = "ecs.t5-lc1m1.small"
+
+
+class Deployment:
+    """See the module's docstring. What they share lies in the folder *shared*."""
+
+    def __init__(self, folder: Path, address: str, stack: ExitStack) -> None:
+        self.folder, self.address = folder, address
+        self._stack = stack
+        self.shared = folder / "shared"
+        self.shared.mkdir()
+
+    def start(self, name: str, role: str, **settings: Any) -> Served:
+        """A process of that role, whose host has that name, in a data folder of its own."""
+        told = {"database": self.address, "shared": self.shared, "role": role, "host": name, "log": "info", **settings}
+        return self._stack.enter_context(start_kiln(self.folder / name, **told))
+
+    def caller(self, kiln: Served) -> Caller:
+        """Somebody who asks that process."""
+        return self._stack.enter_context(Caller(kiln, Truth()))
+
+    def ask(self, statement: str, **values: Any) -> list[Any]:
+        """The rows that a statement finds in the database."""
+        opened = open_postgresql(self.address)
+        try:
+            with opened.engine.connect() as connection:
+                found = connection.execute(text(statement), values)
+                rows = list(found) if found.returns_rows else []
+                connection.commit()
+                return rows
+        finally:
+            opened.close()
+
+    def hosts(self) -> dict[str, str]:
+        """Which processes say that they serve: their roles, by their hosts."""
+        return {row.host: row.role for row in self.ask("SELECT host, role FROM workers")}
+
+    def an_image(self, caller: Caller) -> str:
+        """An image that was imported."""
+        image = self.ask_for_image(caller)
+        caller.image_comes(image)
+        return image
+
+    def ask_for_image(self, caller: Caller) -> str:
+        """An image whose import has begun."""
+        bucket = self.shared / "buckets" / BUCKET
+        bucket.mkdir(exist_ok=True)
+        if not (bucket / "base.raw").exists():
+            subprocess.run(["qemu-img", "create", "-q", "-f", "raw", bucket / "base.raw", "8M"], check=True)
+        disk = {"Format": "RAW", "OSSBucket": BUCKET, "OSSObject": "base.raw", "DiskImageSize": 20}
+        return caller.ask("ImportImage", ImageName="base", DiskDeviceMapping=[disk])["ImageId"]
+
+    def an_instance(self, caller: Caller, image: str) -> str:
+        """An instance that runs."""
+        answer = caller.ask("RunInstances", ImageId=image, InstanceType=TYPE, Amount=1)
+        (instance,) = answer["InstanceIdSets"]["InstanceIdSet"]
+        caller.instance_is(instance, "Running")
+        return instance
+
+    def host_of(self, instance: str) -> str:
+        """Where the instance's machine is."""
+        ((host,),) = self.ask("SELECT host FROM instances WHERE id = :id", id=instance)
+        return host
+
+
+@contextmanager
+def deployment(folder: Path, address: str) -> Iterator[Deployment]:
+    """Nothing of it is started yet; what was is stopped at the end."""
+    with ExitStack() as stack:
+        yield Deployment(folder, address, stack)
+
+
+def says(kiln: Served, words: str) -> bool:
+    """Whether a process has logged these words."""
+    return words in kiln.log.read_text()
+
+
+def wait_until_says(kiln: Served, words: str, within_s: float = 60.0) -> None:
+    wait_for(lambda: says(kiln, words), within_s=within_s)
