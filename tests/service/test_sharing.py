@@ -246,6 +246,12 @@ def test_a_restore_into_one_that_is_killed_at_any_point_can_be_made_again(home, 
         at = there(f"at-{number}")
         assert killed_at(number, partial(restore, at.settings, taken.path, silent)), points[number]
         if not (at.data / "kiln.sqlite").exists():
+            beside = Home(at.data.with_name("beside"), shared=at.shared)
+            for one in (at, beside):  # Another one sees what lies in the shared folder alone.
+                if one is at or any(at.shared.glob(".tmp-restore-*/*")):
+                    with pytest.raises(DeploymentRefused, match="`kiln restore FROM`"), one.started():
+                        pass
+            assert [one.state for one in examine(at.settings) if one.subject == "shared folder"] == ["cannot"]
             restore(at.settings, taken.path, silent)
         with at.started() as it:
             assert is_well(fsck(it.ports, repair=True, say=silent)), points[number]

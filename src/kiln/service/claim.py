@@ -14,11 +14,11 @@ import fcntl
 import os
 import pwd
 import stat
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from pathlib import Path
 
-from kiln.service.datafolder import DataFolder
-from kiln.service.errors import DataFolderBusy, DataFolderRefused, SharedFolderRefused
+from kiln.service.datafolder import RESTORING, DataFolder
+from kiln.service.errors import DataFolderBusy, DataFolderRefused, DeploymentRefused, SharedFolderRefused
 
 _MODE = 0o711  # A confined QEMU runs as a user of its own and passes through to its volumes; nobody lists what is here.
 _SAID_MOST = 3
@@ -41,13 +41,38 @@ _MAY_BE_THERE = frozenset(
         "nonces",
         "pool",
     }
-    | {"run", *_DRAFTED}
+    | {"run", RESTORING, *_DRAFTED}
 )
 
 
 def is_kilns(at: DataFolder) -> bool:
     """Whether a Kiln has run there."""
     return at.database.is_file() or (at.pool / ".kiln").is_dir() or (at.lock.is_file() and at.pool.is_dir())
+
+
+def is_half_restored(at: DataFolder, drafts: Collection[Path]) -> bool:
+    """Whether ``kiln restore`` has not come to its end with one of these *drafts*, which need not be there.
+
+    The draft of one that did is empty. The database is placed last: where there is one beside a draft, somebody has
+    made another Kiln of the rest since.
+    """
+    return not at.database.exists() and any(draft.is_dir() and any(draft.iterdir()) for draft in drafts)
+
+
+def _refuse_half_restored(at: DataFolder) -> None:
+    """Raise DeploymentRefused where a restore was cut short, if only before it had anything; nothing is changed.
+
+    In a shared folder that of another data folder counts, too: the pool there is as incomplete for everybody.
+    """
+    drafts = [at.path / RESTORING]
+    if at.elsewhere is not None:
+        drafts += sorted(at.elsewhere.glob(f"{RESTORING}-*"))
+    there = [draft for draft in drafts if draft.is_dir()]
+    if is_half_restored(at, there) or (there and not is_kilns(at)):
+        raise DeploymentRefused(
+            f"a restore into {there[0].parent} was cut short or is under way, and not all of the backup is there. "
+            "`kiln restore FROM` with the same folders makes it anew."
+        )
 
 
 @contextlib.contextmanager
@@ -123,9 +148,10 @@ def make_data_folder(folder: Path) -> None:
 def require_shared(at: DataFolder) -> None:
     """See that the folder that processes share is there, and a Kiln's or to become one; nothing is changed.
 
-    Raises SharedFolderRefused, DataFolderRefused.
+    Raises SharedFolderRefused, DataFolderRefused, DeploymentRefused where a restore was cut short.
     """
     require_mounted(at)
+    _refuse_half_restored(at)
     if at.elsewhere is not None:
         _require_kilns(at.elsewhere)
 

@@ -11,6 +11,9 @@ from pathlib import Path
 from kiln.ground.values import dataclass
 from kiln.machines.runfiles import RunFiles
 
+#: The folder to which ``kiln restore`` fetches everything first; in a shared folder more follows in its name.
+RESTORING = ".tmp-restore"
+
 
 @dataclass(frozen=True)
 class DataFolder:

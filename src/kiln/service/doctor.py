@@ -37,7 +37,7 @@ from kiln.networks import trying
 from kiln.networks.values import DNS_ADDRESSES
 from kiln.networks.wayout import OFF, Resolvers, may_ping
 from kiln.service.claim import is_held, require_shared
-from kiln.service.errors import DataFolderRefused, SharedFolderRefused
+from kiln.service.errors import DataFolderRefused, DeploymentRefused, SharedFolderRefused
 from kiln.service.mounts import mount_of
 from kiln.service.settings import OF_ROOT, Settings
 from kiln.service.sharing import require_fit
@@ -252,6 +252,8 @@ def _shared(settings: Settings) -> Finding:
     try:
         require_shared(settings.folder)
         require_fit(settings.folder)
+    except DeploymentRefused as error:
+        return Finding("shared folder", "cannot", str(error), "docs/howto/back-up-and-put-back.md says more.")
     except (SharedFolderRefused, DataFolderRefused) as error:
         return Finding("shared folder", "cannot", f"{error}.", "docs/howto/shared-folder.md says how to mount one.")
     text = f"{settings.shared} can be written, and has locks. That other hosts see them only another host can tell."

@@ -70,7 +70,7 @@ class Pair:
 
 
 def see(settings: Settings) -> Pair:
-    """Look at both sides. Raises DeploymentRefused when the pool's side cannot be understood, DatabaseUnusable."""
+    """Look at both sides. Raises DeploymentRefused as ``see_pool`` does, and for IdentityBroken; DatabaseUnusable."""
     try:
         pool = see_pool(settings)
     except IdentityBroken as error:
@@ -79,8 +79,9 @@ def see(settings: Settings) -> Pair:
 
 
 def see_pool(settings: Settings) -> Sight:
-    """Look at the pool alone. Raises IdentityBroken, and DeploymentRefused when a newer Kiln wrote what it has.
+    """Look at the pool alone.
 
+    Raises IdentityBroken, and DeploymentRefused when a newer Kiln wrote what it has, or a restore was cut short.
     Raises SharedFolderRefused, DataFolderRefused where the folder that it is shared by is missing, or no Kiln's.
     """
     require_shared(settings.folder)

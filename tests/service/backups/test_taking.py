@@ -19,6 +19,8 @@ from kiln.service.backups import finding, manifest
 from kiln.service.backups.errors import BackupBroken, BackupRefused, NotKept
 from kiln.service.backups.examining import examine
 from kiln.service.backups.restoring import examine_restored, restore
+from kiln.service.errors import DeploymentRefused
+from kiln.service.rebuilding import rebuilt
 from kiln.store.database import open_postgresql
 from kiln.store.disks import disks
 from kiln.store.instances import instances
@@ -306,6 +308,11 @@ def test_a_restore_that_is_killed_at_any_point_can_be_made_again(home, tmp_path)
         there = Home(tmp_path / f"at-{number}")
         assert killed_at(number, partial(restore, there.settings, taken.path, silent)), points[number]
         if not (there.data / "kiln.sqlite").exists():
+            before = there.content()
+            for begin in (there.started, partial(rebuilt, there.settings)):
+                with pytest.raises(DeploymentRefused, match="`kiln restore FROM`"), begin():
+                    pass
+            assert there.content() == before
             restore(there.settings, taken.path, silent)
         with there.started() as it:
             assert is_well(fsck(it.ports, repair=True, say=silent))
@@ -419,6 +426,14 @@ def test_a_reader_passes_over_what_it_does_not_know_and_refuses_a_newer_format(h
         manifest.read(taken.path)
 
 
+def test_a_restore_that_was_killed_before_it_had_anything_is_told_as_that(tmp_path):
+    home = Home(tmp_path / "home")
+    (home.data / ".tmp-restore").mkdir(parents=True)
+    with pytest.raises(DeploymentRefused, match="was cut short"), home.started():
+        pass
+    assert {path.name for path in home.data.iterdir()} == {".tmp-restore", "lock"}
+
+
 def test_a_backup_of_a_newer_kiln_is_refused_as_that_and_not_as_damaged(home, tmp_path):
     taken = back_up(home, tmp_path / "backups")
     with contextlib.closing(sqlite3.connect(taken.path / manifest.DATABASE)) as database, database:
@@ -485,7 +500,7 @@ def test_what_was_deleted_a_moment_before_is_not_named_by_records_of_before(home
 
 
 def test_a_kiln_that_was_made_of_half_a_restore_is_not_taken_away(home, tmp_path):
-    """``kiln fsck --rebuild`` makes a database where the one of the backup was not placed yet."""
+    """Somebody puts a database of his own where the one of the backup was not placed yet."""
     taken = back_up(home, tmp_path / "backups")
     there = Home(tmp_path / "again")
     points = points_of(lambda: restore(Home(tmp_path / "whole").settings, taken.path, silent))

@@ -30,9 +30,9 @@ from kiln.service.backups.errors import BackupBroken, BackupRefused
 from kiln.service.backups.examining import differs
 from kiln.service.backups.kinds import require_folder
 from kiln.service.backups.manifest import Entry, Manifest
-from kiln.service.claim import hold_as_it_is, hold_data_folder, require_mounted
+from kiln.service.claim import hold_as_it_is, hold_data_folder, is_half_restored, require_mounted
 from kiln.service.databases import hold_database
-from kiln.service.datafolder import DataFolder
+from kiln.service.datafolder import RESTORING, DataFolder
 from kiln.service.settings import Settings
 from kiln.service.upgrading import Say
 from kiln.service.verdict import keep
@@ -47,7 +47,6 @@ from kiln.upkeep.findings import Finding
 from kiln.upkeep.fsck import fsck
 from kiln.upkeep.recorder import Recorder
 
-_DRAFT = ".tmp-restore"
 _MAY_BE_THERE = frozenset({"lost+found", "lock"})
 _POOL_MODE = 0o711
 
@@ -93,9 +92,9 @@ def _drafts(at: DataFolder) -> DataFolder:
     In a shared folder the name tells of which data folder that is: what lies beside one of another is not this try's.
     """
     if at.elsewhere is None:
-        return DataFolder(at.path / _DRAFT)
+        return DataFolder(at.path / RESTORING)
     digest = blake2b(os.fsencode(at.path.resolve()), digest_size=8).hexdigest()
-    return DataFolder(at.path / _DRAFT, at.elsewhere / f"{_DRAFT}-{digest}")
+    return DataFolder(at.path / RESTORING, at.elsewhere / f"{RESTORING}-{digest}")
 
 
 def examine_restored(settings: Settings, say: Say) -> list[Finding]:
@@ -133,10 +132,8 @@ def _refuse_newer(folder: Path) -> None:
 
 
 def _require_empty(at: DataFolder) -> None:
-    # What lies beside a draft that holds something is an earlier try's; the draft of one that came to its end is empty.
-    # A database is placed last: where there is one beside a draft, somebody has made another Kiln of the rest since.
     drafts = _homes(_drafts(at))
-    is_unfinished = any(draft.is_dir() and any(draft.iterdir()) for draft in drafts) and not at.database.exists()
+    is_unfinished = is_half_restored(at, drafts)  # What lies beside such a draft is an earlier try's.
     for draft in drafts:
         home = draft.parent
         there = home.iterdir() if home.exists() else ()
