@@ -312,7 +312,20 @@ def test_secrets_that_were_typed_are_kept_of_a_few_forms_only():
     assert len(session.held) < 10
 
 
-def try_key(browser, secret: str, key_id: str = KEYS.id, **headers: str):
+def test_secrets_that_no_action_takes_are_not_kept(window):
+    page = window.get("/instances/RunInstances")
+    given = {"form_token": page.form_token, "client_token": page.value("client_token"), "more_of": "Tag"}
+
+    refused = window.post("/instances/RunInstances", {**given, "Password": "x" * 100_000})
+    kept = window.post("/instances/RunInstances", {**given, "UserData": "x" * 45_000})
+
+    assert (refused.status, kept.status) == (400, 200)
+    assert "the secrets of a form have 65536 letters at most" in refused.words
+    session = window.sessions.find(window.cookies["kiln_session_8787"])
+    assert session.held == {given["client_token"]: {"UserData": "x" * 45_000}}
+
+
+def try_key(browser, secret: str, key_id: str = KEYS.id, **headers: str | list[str]):
     return browser.post("/sign-in", {"key_id": key_id, "key_secret": secret}, **headers)
 
 
@@ -352,6 +365,34 @@ def test_those_whom_one_proxy_brings_are_held_up_each_alone(window):
 
     assert try_key(window.other(), KEYS.secret, **{**brought, "x_forwarded_for": "10.8.8.8, 192.0.2.7"}).status == 429
     assert try_key(window.other(), KEYS.secret, **{**brought, "x_forwarded_for": "192.0.2.8"}).status == 200
+
+
+@pytest.mark.parametrize(
+    "spelled",
+    [
+        pytest.param(lambda n: [f"10.9.9.{n}", "192.0.2.7"], id="on a line of its own, as HAProxy does"),
+        pytest.param(lambda n: f"10.9.9.{n}, 192.0.2.7:{40000 + n}", id="with its port"),
+        pytest.param(lambda n: f"[2001:db8:1:2::{n}]:{40000 + n}", id="IPv6 with its port"),
+        pytest.param(lambda n: f"2001:db8:1:2::{n}", id="of one network of IPv6"),
+        pytest.param(lambda n: f"unknown-{n}", id="no address"),
+    ],
+)
+def test_nobody_makes_up_an_address_of_whom_a_proxy_brings(window, spelled):
+    brought = {"x_forwarded_proto": "https"}
+    for number in range(MOST_TRIES):
+        try_key(window.other(), "mistaken", **brought, x_forwarded_for=spelled(number))
+
+    assert try_key(window.other(), KEYS.secret, **brought, x_forwarded_for=spelled(MOST_TRIES)).status == 429
+    assert try_key(window.other(), KEYS.secret, **brought, x_forwarded_for="192.0.2.8").status == 200
+
+
+def test_one_network_of_ipv6_is_one_who_tries(window):
+    far = replace(window.other(), scheme="https")
+    for number in range(MOST_TRIES):
+        try_key(replace(far, peer=f"2001:db8:1:2::{number + 1}"), "mistaken")
+
+    assert try_key(replace(far, peer="2001:db8:1:2::ffff"), KEYS.secret).status == 429
+    assert try_key(replace(far, peer="2001:db8:1:3::1"), KEYS.secret).status == 200
 
 
 def test_what_is_refused_for_another_reason_is_no_wrong_try(window):

@@ -90,10 +90,10 @@ class Browser:
     peer: str = "127.0.0.1"
     scheme: str = "http"
 
-    def get(self, path: str, **headers: str) -> Answered:
+    def get(self, path: str, **headers: str | list[str]) -> Answered:
         return self.ask("GET", path, b"", **headers)
 
-    def post(self, path: str, fields: dict[str, str], **headers: str) -> Answered:
+    def post(self, path: str, fields: dict[str, str], **headers: str | list[str]) -> Answered:
         """A form that is sent as it is."""
         kind = {"content_type": "application/x-www-form-urlencoded", "sec_fetch_site": "same-origin"}
         return self.ask("POST", path, urlencode(fields).encode(), **{**kind, **headers})
@@ -115,7 +115,8 @@ class Browser:
         token = self.sessions.make_link(Keys(account, f"secret-{account}"))
         assert self.get(f"/enter?token={token}").status == 200
 
-    def ask(self, method: str, path: str, body: bytes, **headers: str) -> Answered:
+    def ask(self, method: str, path: str, body: bytes, **headers: str | list[str]) -> Answered:
+        """The answer to a request; of a header that is a list each is on a line of its own."""
         sent = {**self.headers, **{name.replace("_", "-"): value for name, value in headers.items()}}
         if self.cookies:
             sent["cookie"] = "; ".join(f"{name}={value}" for name, value in self.cookies.items())
@@ -127,7 +128,11 @@ class Browser:
             "path": "/console" + where,
             "raw_path": ("/console" + where).encode(),
             "query_string": query.encode(),
-            "headers": [(name.encode(), value.encode("latin-1")) for name, value in sent.items()],
+            "headers": [
+                (name.encode(), line.encode("latin-1"))
+                for name, value in sent.items()
+                for line in ([value] if isinstance(value, str) else value)
+            ],
             "client": (self.peer, 50000),
             "server": ("127.0.0.1", 8787),
         }

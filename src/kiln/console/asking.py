@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 from collections.abc import Iterable, Mapping, MutableMapping
 from dataclasses import field
+from ipaddress import ip_address
 from typing import Any
 from urllib.parse import parse_qsl, quote, urlsplit
 
@@ -124,8 +125,7 @@ def of_scope(scope: MutableMapping[str, Any]) -> Asked:
     path = raw.partition(b"?")[0].decode("latin-1").removeprefix(ROOT)
     peer, server = ((scope.get(end) or ("",))[0] for end in ("client", "server"))
     is_local = is_loopback(peer) or (peer != "" and peer == server)
-    # A proxy adds whom it speaks for behind what that one has said itself.
-    told = headers.get("x-forwarded-for", "").rpartition(",")[2].strip() if is_local else ""
+    told = _spoken_for(scope["headers"]) if is_local else ""
     return Asked(
         method=scope["method"],
         path=path or "/",
@@ -136,6 +136,21 @@ def of_scope(scope: MutableMapping[str, Any]) -> Asked:
         is_local=is_local,
         peer=told or peer,
     )
+
+
+def _spoken_for(headers: Iterable[tuple[bytes, bytes]]) -> str:
+    """The address that a proxy says it speaks for; empty where it says none.
+
+    It adds that behind what that one has said itself: to the line of that, or as HAProxy does on one of its own. Some
+    say the port as well, which is another one with each connection.
+    """
+    *_, last = [value.decode("latin-1") for name, value in headers if name == b"x-forwarded-for"] or [""]
+    said = last.rpartition(",")[2].strip()
+    try:
+        spelled = said if said.count(":") > 1 and "[" not in said else urlsplit(f"//{said}").hostname or ""
+        return str(ip_address(spelled))
+    except ValueError:
+        return ""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -17,8 +17,10 @@ from dataclasses import field
 from typing import NamedTuple
 
 from kiln.client.client import Client
+from kiln.client.parameters import ParameterRefused
 from kiln.console.attempts import Attempts
 from kiln.ground.clock import Clock
+from kiln.ground.units import KiB
 from kiln.ground.values import dataclass
 
 COOKIE = "kiln_session"  #: By which a browser is known.
@@ -27,7 +29,8 @@ IDLE_S = 2 * 3600  #: So long a session lives that asks for nothing.
 LONGEST_S = 12 * 3600
 MOST = 64  #: Sessions; another one takes the place of one of the account that has most: of what was idle longest.
 _MOST_NOTICES = 5
-_MOST_HELD = 8
+_MOST_HELD = 8  #: Forms whose secrets are kept for one session, and their letters of each:
+_LONGEST_HELD = 64 * KiB  #: The longest that an action takes, UserData, has 44 KiB.
 
 
 #: Codes that say that a pair of keys is wrong, or will not do any more.
@@ -65,8 +68,13 @@ class Session:
     secret: bytes = field(default_factory=lambda: secrets.token_bytes(32), repr=False)  #: Makes the tokens of forms.
 
     def hold(self, form: str, typed: dict[str, str]) -> dict[str, str]:
-        """The secrets of a form: those that are *typed* now, and those that were before; of a few forms."""
+        """The secrets of a form: those that are *typed* now, and those that were before; of a few forms.
+
+        Raises ParameterRefused for longer ones than any action takes: they would lie in memory as long as the session.
+        """
         kept = {**self.held.pop(form, {}), **typed}
+        if sum(map(len, (form, *kept, *kept.values()))) > _LONGEST_HELD:
+            raise ParameterRefused(f"the secrets of a form have {_LONGEST_HELD} letters at most")
         if kept:
             self.held[form] = kept
         while len(self.held) > _MOST_HELD:

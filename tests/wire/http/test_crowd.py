@@ -1,10 +1,8 @@
 from __future__ import annotations
 
-import pytest
-
 from kiln.declare.metrics import REFUSED
 from kiln.wire.http.bounds import Room
-from kiln.wire.http.crowd import Crowd, name_of
+from kiln.wire.http.crowd import Crowd
 
 
 class One:
@@ -96,19 +94,3 @@ def test_tells_the_log_of_refusals_now_and_then(caplog):
         crowd.check_times(now)
 
     assert [record.getMessage() for record in caplog.records] == ["http_refused"]
-
-
-@pytest.mark.parametrize(
-    ("host", "peer"),
-    [
-        ("192.0.2.1", "192.0.2.1"),
-        ("2001:db8:1:2:3:4:5:6", "2001:db8:1:2::/64"),
-        ("2001:db8:1:2::1", "2001:db8:1:2::/64"),
-        ("fe80::1%eth0", "fe80::/64"),
-        ("::ffff:192.0.2.1", "192.0.2.1"),
-        ("", ""),
-        ("somewhere", "somewhere"),
-    ],
-)
-def test_tells_whose_an_address_is(host, peer):
-    assert name_of(host) == peer

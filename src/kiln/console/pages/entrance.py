@@ -9,6 +9,7 @@ from kiln.console.sessions import COOKIE, KEYS_GONE, LONGEST_S, Keys
 from kiln.console.texts import LANGUAGES
 from kiln.console.visit import NotFound, Page, Shown, Visit
 from kiln.ground.journal import Journal
+from kiln.ground.peers import name_of
 
 log = Journal("kiln.console")
 
@@ -35,7 +36,7 @@ def enter(visit: Visit) -> Shown | Answer:
 
 def _tried(visit: Visit, keys: Keys) -> str:
     """A session of keys that somebody typed. Raises TooMany, and what ``Place.sign_in`` raises."""
-    attempts, pair = visit.place.sessions.attempts, (visit.asked.peer, keys.id[:_LONGEST_ID])
+    attempts, pair = visit.place.sessions.attempts, (name_of(visit.asked.peer), keys.id[:_LONGEST_ID])
     attempts.take(*pair)
     try:
         name = visit.place.sign_in(keys)

@@ -23,10 +23,11 @@ from uvicorn.protocols.http.flow_control import HIGH_WATER_LIMIT
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
 from kiln.ground.journal import Journal
+from kiln.ground.peers import name_of
 from kiln.wire.doors.door import Answer
 from kiln.wire.http import bounds
 from kiln.wire.http.arriving import Arriving
-from kiln.wire.http.crowd import Crowd, name_of
+from kiln.wire.http.crowd import Crowd
 from kiln.wire.http.direct import Paths, may_be_direct, spelled
 from kiln.wire.http.flow import Flow
 from kiln.wire.http.lingering import AnswerTransport, Linger, telling

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from kiln.declare.errors import ApiError
+from kiln.ground.peers import name_of
 from kiln.wire.doors.door import Answer
 from kiln.wire.gateway import Gateway
-from kiln.wire.http.crowd import name_of
 from kiln.wire.http.direct import Tell
 from kiln.wire.paths.asgi import Receive, Scope, Send, send_whole, to_request
 from kiln.wire.paths.threads import Threads

@@ -30,12 +30,12 @@ from kiln.declare.cloud_events import MEDIA_TYPE, cloud_event, written
 from kiln.declare.errors import ApiError, InvalidParameter
 from kiln.ground.clock import Clock, system_clock
 from kiln.ground.journal import Journal
+from kiln.ground.peers import name_of
 from kiln.store.changes import Change, Hub, Listener, News
 from kiln.wire.doors.door import Answer, RawRequest
 from kiln.wire.errors import ThrottlingEvents
 from kiln.wire.gateway import Gateway
 from kiln.wire.http.bounds import BEAT_S, STREAMS, STREAMS_OF_ACCOUNT
-from kiln.wire.http.crowd import name_of
 from kiln.wire.key import Key
 from kiln.wire.paths.asgi import Receive, Scope, Send, send_whole, to_request
 from kiln.wire.paths.threads import Threads

@@ -19,9 +19,9 @@ from typing import TypeVar
 from kiln.buckets.drafts import PIECE
 from kiln.declare.metrics import REQUESTS
 from kiln.ground.journal import Journal
+from kiln.ground.peers import name_of
 from kiln.wire.doors.door import Answer, RawRequest
 from kiln.wire.http.bounds import GATHERINGS, LISTED, TRANSFERS, TRANSFERS_OF_ACCOUNT
-from kiln.wire.http.crowd import name_of
 from kiln.wire.oss.call import Incoming, OssCall, Outgoing
 from kiln.wire.oss.errors import EntityTooLarge, MalformedXML, MissingContentLength, SlowDown
 from kiln.wire.oss.gate import OssGate, met, new_request_id, refusal

@@ -23,6 +23,7 @@ from kiln.calls.terminals import Terminal as Session
 from kiln.calls.terminals import TerminalRefused, Terminals
 from kiln.ground.clock import Clock
 from kiln.ground.journal import Journal
+from kiln.ground.peers import name_of
 from kiln.ground.terminal_messages import CLOSED, Malformed, Type, pack, unpack
 from kiln.ground.values import dataclass
 from kiln.machines.errors import MachineError
@@ -36,7 +37,6 @@ from kiln.wire.http.bounds import (
     TERMINAL_WAITING,
     TERMINALS,
 )
-from kiln.wire.http.crowd import name_of
 from kiln.wire.key import Key
 from kiln.wire.paths.asgi import Receive, Scope, Send, client_of
 from kiln.wire.paths.consoles import Console, Consoles, Viewer
