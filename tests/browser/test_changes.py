@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import threading
+
 import pytest
 
+from kiln.calls.holdings import HoldingsWatch, look
 from kiln.ground.clock import system_clock
 from kiln.wire.http.bounds import Room
 from kiln.wire.paths.events import Limits
@@ -57,3 +60,30 @@ def test_how_far_a_task_is_is_shown_as_it_goes_on(browser, tmp_path, sqlite):
         cloud.settle()
 
         now.get_by_text("100%").first.wait_for()
+
+
+def test_what_is_in_the_pool_comes_by_itself_when_it_is_counted(browser, tmp_path, sqlite):
+    cloud, may_end = make_cloud(tmp_path, sqlite), threading.Event()
+    cloud.clock.now = system_clock()
+
+    def look_late(*given):
+        assert may_end.wait(60)
+        return look(*given)
+
+    watch = HoldingsWatch(look_late)
+    cloud.refit(holdings=watch)
+    try:
+        with (
+            start_site(cloud, Limits(), Room(200, 200)) as served,
+            open_window(browser, "http://{}:{}".format(*served.address)) as window,
+        ):
+            enter(window, "/console/")
+            held = window.page.locator("#held")
+            # An answer of the service that it is being counted yet has been shown.
+            window.page.locator("#held[hx-trigger*=delay]").wait_for()
+            held.get_by_text("It is being counted").wait_for()
+            may_end.set()
+
+            held.get_by_text("Waiting to be swept").wait_for()
+    finally:
+        may_end.set()

@@ -1,8 +1,9 @@
 """What the pool holds, in all and of each account: looked at now and then, since it takes longer the more there is.
 
 It takes reading every volume's row and every file's size. Who asks is told what
-was found last, and waits where nothing was found yet or a look takes no time;
-a hundredth of the time at most is spent on looking.
+was found last, and waits where a look takes no time, or where nothing was found
+yet and the first look has just begun; a hundredth of the time at most is spent
+on looking.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ from __future__ import annotations
 import threading
 import time
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import Future
 
 from kiln.declare.holdings import Use
@@ -26,6 +27,7 @@ log = Journal("kiln.calls")
 
 _SHARE = 100  #: Of the time that goes by, one part is spent on looking.
 _SHORT_S = 0.05  #: Who asks waits for a look that takes no longer.
+_FIRST_S = 3.0  #: Who asks later than that in the first look does not wait for it: it may take a minute yet.
 
 
 @dataclass(frozen=True)
@@ -101,9 +103,14 @@ class _Tallies:
 
 
 class HoldingsWatch:
-    """See the module. Safe to use from any thread."""
+    """See the module; *look* is how it is looked, and *ticks* tells seconds that only grow. Safe from any thread."""
 
-    def __init__(self) -> None:
+    def __init__(
+        self, look: Callable[[Database, Pool, Clock], Holdings] = look, ticks: Callable[[], float] = time.monotonic
+    ) -> None:
+        self._find = look
+        self._ticks = ticks
+        self._began = float("-inf")
         self._lock = threading.Lock()
         self._looking: Future[None] | None = None
         self._due = float("-inf")
@@ -113,25 +120,27 @@ class HoldingsWatch:
     def ask(self, database: Database, pool: Pool, clock: Clock) -> Future[None] | None:
         """Have it looked at if that is due; what is given is done afterwards. None where nobody has to wait."""
         with self._lock:
-            if self._looking is None and time.monotonic() >= self._due:
-                self._looking = Future()
+            now = self._ticks()
+            if self._looking is None and now >= self._due:
+                self._looking, self._began = Future(), now
                 looks = threading.Thread(
                     target=self._look, args=(self._looking, database, pool, clock), name="holdings", daemon=True
                 )
                 looks.start()
-            return self._looking if self.found is None or self._took_s <= _SHORT_S else None
+            is_short = self._took_s <= _SHORT_S if self.found is not None else now - self._began <= _FIRST_S
+            return self._looking if is_short else None
 
     def _look(self, done: Future[None], database: Database, pool: Pool, clock: Clock) -> None:
-        began = time.monotonic()
+        began = self._ticks()
         found = None
         try:
-            found = look(database, pool, clock)
+            found = self._find(database, pool, clock)
         except (DatabaseDown, OSError) as error:
             log.warning("holdings_not_known", reason=str(error))
         finally:
             with self._lock:
                 self.found = found or self.found
-                now = time.monotonic()
+                now = self._ticks()
                 self._took_s = now - began
                 self._due = now + self._took_s * _SHARE
                 self._looking = None

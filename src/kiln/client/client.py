@@ -117,14 +117,7 @@ class Client:
 
         Raises ApiFailure, Unreachable, AnswerBroken, and ParameterRefused for what the catalogue does not know.
         """
-        if action not in self.catalogue:
-            raise ParameterRefused(f"there is no action {action}")
-        declared = self.catalogue.action(action)
-        flat = flatten(declared, {**(params or {}), **more})
-        if self.region and declared.parameter("RegionId") is not None:
-            flat.setdefault("RegionId", self.region)
-        if declared.is_idempotent:
-            flat.setdefault("ClientToken", str(uuid.uuid4()))
+        declared, flat = self._prepared(action, {**(params or {}), **more})
         is_repeatable = declared.is_read or "ClientToken" in flat
         pause_s = FIRST_PAUSE_S
         for tries_left in reversed(range(TRIES)):
@@ -139,6 +132,10 @@ class Client:
             time.sleep(pause_s)
             pause_s *= 3
         raise AssertionError("the last try returns or raises")
+
+    def call_once(self, action: str, params: Mapping[str, Any] | None = None, /, **more: Any) -> dict[str, Any]:
+        """The same with one try, for who has something to show meanwhile. Raises what ``call`` raises."""
+        return self._send(*self._prepared(action, {**(params or {}), **more}))
 
     def rows(self, action: str, params: Mapping[str, Any] | None = None, /, **more: Any) -> Iterator[dict[str, Any]]:
         """Every element of a listing, page after page: the images of DescribeImages. Raises what ``call`` raises."""
@@ -195,6 +192,18 @@ class Client:
     def close(self) -> None:
         """Close what is open."""
         self._transport.close()
+
+    def _prepared(self, action: str, given: Mapping[str, Any]) -> tuple[Action, dict[str, str]]:
+        """What is declared of an action, and its parameters as they are sent. Raises ParameterRefused."""
+        if action not in self.catalogue:
+            raise ParameterRefused(f"there is no action {action}")
+        declared = self.catalogue.action(action)
+        flat = flatten(declared, given)
+        if self.region and declared.parameter("RegionId") is not None:
+            flat.setdefault("RegionId", self.region)
+        if declared.is_idempotent:
+            flat.setdefault("ClientToken", str(uuid.uuid4()))
+        return declared, flat
 
     def _send(self, action: Action, flat: Mapping[str, str]) -> dict[str, Any]:
         body = signature.encode(flat).encode()

@@ -92,10 +92,16 @@ class Visit:
 
     def call(self, action: str, params: Mapping[str, Any] | None = None, /, **more: Any) -> dict[str, Any]:
         """The answer of an action in the session's region. Raises what ``Client.call`` raises."""
-        given = {**(params or {}), **more}
+        return self.signed.client.call(action, self._placed(action, {**(params or {}), **more}))
+
+    def call_once(self, action: str) -> dict[str, Any]:
+        """The same with one try, for a page that has something to say meanwhile."""
+        return self.signed.client.call_once(action, self._placed(action, {}))
+
+    def _placed(self, action: str, given: dict[str, Any]) -> dict[str, Any]:
         if self.catalogue.action(action).parameter("RegionId") is not None:
             given.setdefault("RegionId", self.signed.region)
-        return self.signed.client.call(action, given)
+        return given
 
     def reasons(self, resource: str) -> list[Mapping[str, str]]:
         """Why a resource is as it is, the newest first, where that can be told. Raises what ``Client.call`` raises."""

@@ -14,6 +14,7 @@ from kiln.console.pages import (
     overview,
     security_groups,
     snapshots,
+    storage,
     tasks,
     terminals,
 )
@@ -22,6 +23,7 @@ from kiln.console.visit import Page, Way
 PAGES: tuple[Page, ...] = (
     *entrance.PAGES,
     *overview.PAGES,
+    *storage.PAGES,
     *images.PAGES,
     *instances.PAGES,
     *terminals.PAGES,

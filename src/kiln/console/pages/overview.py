@@ -1,31 +1,25 @@
-"""The first page: how much there is of everything, the newest image, what has failed of late, and what to do next."""
+"""The first page: how much there is of everything, the newest image, what has failed of late, and what to do next.
+
+What is in the pool may take a minute to count. So the page comes without that, and has it brought by another
+(``kiln.console.pages.storage``) as soon as it is there.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
-from kiln.client.client import ApiFailure
+from kiln.console.nouns.cells import cell
 from kiln.console.pages.disks import DISKS
 from kiln.console.pages.images import IMAGES
 from kiln.console.pages.instances import INSTANCES
 from kiln.console.pages.snapshots import SNAPSHOTS
 from kiln.console.pages.tasks import TASKS
 from kiln.console.visit import Page, Shown, Visit
-from kiln.ground.units import KiB
 
 _COUNTED = (IMAGES, INSTANCES, DISKS, SNAPSHOTS)
 _OWN = {"images": {"ImageOwnerAlias": "self"}}
 _LATELY = 5
-_NO_STORAGE: Mapping[str, Any] = {"Uses": {"Use": []}, "ChainDepths": {"ChainDepth": []}, "LookedAt": ""}
-
-
-class Held(NamedTuple):
-    """What the account has in the pool of one kind: as DescribeStorage names it, how many volumes, and KiB."""
-
-    use: str
-    volumes: int
-    kib: int
 
 
 class Failed(NamedTuple):
@@ -50,24 +44,13 @@ def show(visit: Visit) -> Shown:
     newest = next((image for noun, answer in answers if noun is IMAGES for image in answer["Images"]["Image"]), None)
     return {
         "health": visit.signed.client.readiness(),
-        **_storage(visit),
         "counts": counts,
         "newest": newest,
+        "state": None if newest is None else cell("Status", newest["Status"], IMAGES, newest),
+        "is_counted": False,
+        "is_told": True,
         "failed": [*_failed_images(visit), *_failed_exports(visit)],
         "is_empty": not any(count for _, count in counts),
-    }
-
-
-def _storage(visit: Visit) -> Mapping[str, Any]:
-    """What the account has in the pool; nothing of a service that does not tell, as one that is older does not."""
-    try:
-        told = visit.call("DescribeStorage")
-    except ApiFailure:
-        told = dict(_NO_STORAGE)
-    return {
-        "held": [Held(one["Use"], one["Volumes"], one["Bytes"] // KiB) for one in told["Uses"]["Use"]],
-        "depths": [(one["Depth"], one["Disks"]) for one in told["ChainDepths"]["ChainDepth"]],
-        "looked_at": told["LookedAt"],
     }
 
 

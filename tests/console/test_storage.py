@@ -1,0 +1,107 @@
+"""What is in the pool, as the first page and the page of its own show it."""
+
+from __future__ import annotations
+
+import re
+import threading
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+
+from kiln.calls.holdings import HoldingsWatch, look
+from kiln.ground.units import KiB
+from tests.clouds import make_cloud
+from tests.console.window import open_window
+from tests.stock import an_instance
+
+
+@dataclass
+class SlowLook:
+    """A look at the pool that is not over before it is let be, by a clock that stands still."""
+
+    now: float = 0.0
+    asked: int = 0
+    begun: threading.Event = field(default_factory=threading.Event)
+    may_end: threading.Event = field(default_factory=threading.Event)
+
+    def __call__(self, *given):
+        self.begun.set()
+        assert self.may_end.wait(20)
+        return look(*given)
+
+    def ticks(self):
+        self.asked += 1
+        return self.now
+
+
+@contextmanager
+def slow_window(tmp_path, sqlite):
+    cloud, slow = make_cloud(tmp_path, sqlite), SlowLook()
+    cloud.refit(holdings=HoldingsWatch(slow, slow.ticks))
+    try:
+        with open_window(cloud) as browser:
+            browser.sign_in()
+            yield browser, slow
+    finally:
+        slow.may_end.set()
+
+
+def live(page):
+    """The part of the page that is shown again."""
+    (found,) = (given for tag, given in page.tags if given.get("id") == "held")
+    return found
+
+
+def test_is_told_by_kind_with_the_depths_of_chains_and_goes_with_what_changes(window):
+    instance = an_instance(window.cloud)
+    window.cloud.call("CreateImage", InstanceId=instance.id)
+    window.cloud.settle()
+
+    page = window.get("/storage")
+
+    cells = re.findall(r"<td>(.*?)</td><td>(\d+)</td><td>([\d.]+)</td>", page.text)
+    assert [(name, count) for name, count, _ in cells] == [
+        ("Disks, what they write to", "1"),
+        ("Snapshots and images", "1"),
+        ("No snapshot&#39;s any more, but a disk stands on it", "0"),
+        ("Waiting to be swept", "0"),
+        ("In the trash, until its grace is over", "0"),
+    ]
+    taken = [one["Bytes"] for one in window.cloud.call("DescribeStorage")["Uses"]["Use"]]
+    assert min(taken[:2]) > 0
+    assert [float(kib) for _, _, kib in cells] == [size / KiB for size in taken]
+    assert "How many volumes a disk is made of: 2 (1 disk)" in page.words
+    assert (live(page)["data-follows"], live(page)["hx-trigger"]) == ("*", "kiln:changed")
+
+
+def test_the_first_page_does_not_wait_for_it_and_has_it_brought(tmp_path, sqlite):
+    with slow_window(tmp_path, sqlite) as (window, slow):
+        page = window.get("/")
+
+        assert page.status == 200
+        assert "It is being counted" in page.words
+        assert not slow.begun.is_set()
+        (whole,) = (given for tag, given in page.tags if given.get("id") == "all")
+        assert (whole["data-follows"], whole["hx-get"], whole["hx-select"]) == ("*", "/console/", "#all")
+        part = live(page)
+        assert (part["hx-get"], part["hx-select"]) == ("/console/storage", "#held")
+        assert part["hx-trigger"] == "kiln:changed, load"
+
+
+def test_what_is_being_counted_is_asked_for_once_by_a_page_that_comes_again(tmp_path, sqlite):
+    with slow_window(tmp_path, sqlite) as (window, slow):
+        ports = window.cloud.ports
+        first = ports.holdings.ask(ports.database, ports.pool, ports.clock)
+        assert slow.begun.wait(20)
+        slow.now, slow.asked = 10.0, 0
+
+        page = window.get("/storage")
+
+        assert (page.status, slow.asked) == (200, 1)
+        assert "It is being counted" in page.words
+        assert live(page)["hx-trigger"] == "kiln:changed, load delay:2s"
+
+        slow.may_end.set()
+        first.result(20)
+        page = window.get("/storage")
+        assert "Waiting to be swept 0 0" in page.words
+        assert live(page)["hx-trigger"] == "kiln:changed"
