@@ -10,6 +10,7 @@ from typing import Any
 
 from sqlalchemy import text
 
+from kiln.client.client import Client
 from kiln.store.database import open_postgresql
 from kiln.testing.served import Served
 from tests.kill.callers import BUCKET, Caller, Truth
@@ -36,6 +37,12 @@ class Deployment:
     def caller(self, kiln: Served) -> Caller:
         """Somebody who asks that process."""
         return self._stack.enter_context(Caller(kiln, Truth()))
+
+    def client(self, kiln: Served) -> Client:
+        """Kiln's own client of that process."""
+        client = Client(kiln.endpoint, kiln.access_key_id, kiln.secret, kiln.region)
+        self._stack.callback(client.close)
+        return client
 
     def ask(self, statement: str, **values: Any) -> list[Any]:
         """The rows that a statement finds in the database."""

@@ -7,7 +7,7 @@ import sqlite3
 import pytest
 from sqlalchemy.exc import DBAPIError, IntegrityError, OperationalError
 
-from kiln.store.faults import is_worth_another_try, of_driver, words_of
+from kiln.store.faults import of_driver, rivalry_in, words_of
 
 
 class Said(Exception):
@@ -26,14 +26,14 @@ def test_words_are_the_drivers_and_have_no_statement_in_them():
 
 
 @pytest.mark.parametrize(
-    ("error", "is_worth"),
+    ("error", "rivalry"),
     [
-        (DBAPIError("", {}, Said("40001")), True),
-        (DBAPIError("", {}, Said("40P01")), True),
-        (IntegrityError("", {}, Said("23505")), True),
-        (DBAPIError("", {}, Said("57014")), False),
-        (OperationalError("", {}, sqlite3.OperationalError("database is locked")), False),
+        (DBAPIError("", {}, Said("40001")), "serialization"),
+        (DBAPIError("", {}, Said("40P01")), "deadlock"),
+        (IntegrityError("", {}, Said("23505")), "unique"),
+        (DBAPIError("", {}, Said("57014")), ""),
+        (OperationalError("", {}, sqlite3.OperationalError("database is locked")), ""),
     ],
 )
-def test_a_rival_is_worth_another_try(error, is_worth):
-    assert is_worth_another_try(error) == is_worth
+def test_tells_which_rival_is_worth_another_try(error, rivalry):
+    assert rivalry_in(error) == rivalry

@@ -146,6 +146,16 @@ LOGGED = Counter(
     "Warnings and errors that the log was given; with KILN_LOG=error errors alone.",
     {"level": "`warning`: something did not go as somebody wanted; `error`: something is wrong with Kiln"},
 )
+DATABASE_RETRIES = Counter(
+    "kiln_database_retries_total",
+    "Transactions that were run again on PostgreSQL, since another was in the way.",
+    {"reason": "`serialization`; `deadlock`; `unique`, since both made the same"},
+)
+PROCESS = Gauge(
+    "kiln_process_info",
+    "Always 1.",
+    {"role": "as in the setting", "host": "as in the setting", "worker": "the process, another one at each start"},
+)
 BUILD = Gauge("kiln_build_info", "Always 1.", {"version": "of Kiln", "machines": "as in the setting"})
 
 #: All of them, in the order in which they are told.

@@ -17,6 +17,7 @@ from kiln.service.accounts import KEPT_S
 from kiln.service.assemble import Assembly
 from kiln.service.checking import EVERY_S, DailyCheck
 from kiln.service.keywatch import KeyWatch
+from kiln.store.herald import Herald
 from kiln.tasks.worker import Worker
 from kiln.upkeep import unfinished
 from kiln.upkeep.audit import Room
@@ -70,6 +71,8 @@ class Parts:
         #: Under which others know this process: another one at each start.
         self.id = uuid.uuid4().hex if self.worker is None else self.worker.id
         self._keeper = Keeper(ports, own_chores(assembly, audit), first_after_s=_SETTLED_S)
+        #: Tells other processes, and hears of them, where there can be any.
+        self._herald = None if assembly.database.is_sqlite else Herald(settings.server, assembly.database, self.id)
         self._recorder = Recorder(assembly.database, assembly.pool.records, deployment_id)
         self.postman = Postman(ports)
         self._duties: tuple[Part, ...] = ()
@@ -83,6 +86,11 @@ class Parts:
 
     def start(self) -> None:
         """Begin what every process of the role has."""
+        if self._herald is not None:
+            outbox = self._assembly.ports.outbox
+            outbox.ring, outbox.spread = self._herald.parcels, self._herald.webhooks
+            self._herald.on_webhooks = outbox.changed_elsewhere
+            self._herald.start()
         if self.worker is not None:
             self.worker.start()
         self._keeper.start()
@@ -98,6 +106,9 @@ class Parts:
             self._duties = (self._recorder, self.postman, keeper)
             for one in self._duties:
                 one.start()
+            if self._herald is not None:
+                self._herald.on_touched = self._recorder.note
+                self._herald.on_parcels = ports.outbox.ring
         log.info("duties_begun")
 
     def stop(self) -> None:
@@ -112,12 +123,13 @@ class Parts:
         self._write_last()
         if self._duties:
             self._recorder.stop()
+        if self._herald is not None:
+            self._herald.stop()
 
     def dead(self) -> list[str]:
         """The names of the threads that have ended although nobody stopped them."""
         every: list[Part] = [self._keeper, *self._duties]
-        if self.worker is not None:
-            every.append(self.worker)
+        every += [one for one in (self.worker, self._herald) if one is not None]
         return [name for part in every for name in part.dead()]
 
     def _write_last(self) -> None:

@@ -60,7 +60,10 @@ class Seldom:
 
 
 class Readings:
-    """All of it, of one served Kiln. *connections* tells how many are open, and *health* how all is."""
+    """All of it, of one served Kiln.
+
+    *connections* tells how many are open, and *health* how all is; *process* is its role, its host and its ID.
+    """
 
     def __init__(
         self,
@@ -69,8 +72,11 @@ class Readings:
         health: Callable[[], Health],
         connections: Callable[[], int],
         audit: Room,
+        *,
+        process: tuple[str, str, str],
     ) -> None:
         self._ports = ports
+        self._process = process
         self._folder = folder
         self._health = health
         self._connections = connections
@@ -80,6 +86,7 @@ class Readings:
     def __call__(self) -> Iterator[Reading]:
         """Every gauge. Of a database that does not answer there is nothing to tell but that."""
         yield m.BUILD, (kiln.__version__, self._ports.machines.kind), 1
+        yield m.PROCESS, self._process, 1
         yield m.CONNECTIONS, (), self._connections()
         health = self._health()
         for check in health.checks:

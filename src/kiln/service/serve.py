@@ -221,7 +221,9 @@ def _site(
         found = look()
         return found.is_ready, found.told | {"checks": found.checks}
 
-    readings = Readings(ports, assembly.settings.folder, look, lambda: crowd.counts["connections"], audit.room)
+    process = (assembly.settings.role, assembly.settings.host, parts.id)
+    connections = lambda: crowd.counts["connections"]  # noqa: E731 - it is looked up each time.
+    readings = Readings(ports, assembly.settings.folder, look, connections, audit.room, process=process)
     exposition = Exposition(readings)
     metrics = Metrics(tell=exposition.tell, is_for_everybody=assembly.settings.metrics == "everybody")
     return Site(

@@ -11,8 +11,9 @@ work, so an ear does next to nothing when it is told. A listener is one: a
 bounded queue, emptied by a thread of its own; one that lags loses what lies in
 it and is told so.
 
-Only this process's changes are told. Another's, and what a lost queue held, are
-found by looking at the rows now and then, as every listener has to.
+Changes of other processes come from a herald (``store/herald.py``), in no order
+between processes. What it lost, and what a lost queue held, is found by looking at
+the rows now and then, as every listener has to.
 """
 
 from __future__ import annotations
@@ -106,6 +107,12 @@ class Listener:
             self._is_woken = True
             self._bell.notify_all()
 
+    def miss(self) -> None:
+        """Have ``take`` say that something was missed; for the hub alone."""
+        with self._bell:
+            self._has_missed = True
+            self._bell.notify_all()
+
     def close(self) -> None:
         """Hear no more; who waits is woken."""
         self._hub.forget(self)
@@ -153,12 +160,23 @@ class Hub:
 
     def tell(self, changes: Sequence[Change]) -> None:
         """Tell what a transaction changed; for the database alone, after the commit and in the order of commits."""
+        self.tell_all_but(None, changes)
+
+    def tell_all_but(self, teller: Ear | None, changes: Sequence[Change]) -> None:
+        """Tell what another process has changed, of which *teller* knows."""
         for ear in self._ears:
             try:
-                ear.put(changes)
+                if ear is not teller:
+                    ear.put(changes)
             except Exception:
                 # The transaction is durable: its writer must not be told anything else.
                 log.exception("listener_failed")
+
+    def miss(self) -> None:
+        """Have every listener look at all again: what another process has told was lost."""
+        for ear in self._ears:
+            if isinstance(ear, Listener):
+                ear.miss()
 
     def telling(self) -> Telling:
         """For one transaction, as long as it is not told."""

@@ -27,7 +27,7 @@ from typing import Any, Protocol, TypeVar
 from sqlalchemy import Connection, CursorResult, Engine, NullPool, create_engine, event
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
-from kiln.declare.metrics import FSYNCS
+from kiln.declare.metrics import DATABASE_RETRIES, FSYNCS
 from kiln.ground.journal import Journal
 from kiln.ground.killpoints import reach
 from kiln.store.changes import Change, Hub
@@ -39,9 +39,9 @@ from kiln.store.faults import (
     given_up,
     is_busy,
     is_of_database,
-    is_worth_another_try,
     let_go,
     outage_said,
+    rivalry_in,
     words_of,
 )
 from kiln.store.line import Errand, Hands, Line, Member, Sleeper
@@ -423,10 +423,12 @@ class Database:
             try:
                 return self._attempt(work)
             except DBAPIError as e:
-                if not is_worth_another_try(e):
+                rivalry = rivalry_in(e)
+                if not rivalry:
                     raise
                 if attempt == _TRIES - 1:
                     raise given_up(e) from e
+                DATABASE_RETRIES.add(rivalry)
                 # Waiting a little, and not in step with the others, lets one of the rivals finish.
                 time.sleep(random.uniform(0, 0.001 * 2**attempt))  # noqa: S311 - no secret depends on it.
         raise AssertionError("unreachable")

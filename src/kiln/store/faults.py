@@ -13,7 +13,8 @@ from sqlalchemy.exc import TimeoutError as NoConnectionFree
 from kiln.store.errors import DatabaseBusy, DatabaseDown, DatabaseFull, DatabaseMalformed
 
 _CLOSED = (sqlite3.SQLITE_READONLY, sqlite3.SQLITE_IOERR, sqlite3.SQLITE_CANTOPEN)
-_RETRIED_STATES = ("40001", "40P01")  #: serialization_failure and deadlock_detected.
+#: serialization_failure and deadlock_detected, as the metric has them.
+_RETRIED_STATES = {"40001": "serialization", "40P01": "deadlock"}
 
 #: What PostgreSQL says of itself and not of a statement, by a state or the beginning of several, where the state itself
 #: is not there.
@@ -67,13 +68,15 @@ def let_go(error: BaseException) -> None:
         seen = seen.__context__
 
 
-def is_worth_another_try(error: DBAPIError) -> bool:
-    """Whether a rival was in the way: then the same work, run again, sees what the rival did.
+def rivalry_in(error: DBAPIError) -> str:
+    """How a rival was in the way, where the same work, run again, sees what the rival did; empty where none was.
 
     A unique violation is such a case too: under SERIALIZABLE it is what a
     transaction gets whose check came before the rival's commit.
     """
-    return isinstance(error, IntegrityError) or getattr(error.orig, "sqlstate", None) in _RETRIED_STATES
+    if isinstance(error, IntegrityError):
+        return "unique"
+    return _RETRIED_STATES.get(getattr(error.orig, "sqlstate", None) or "", "")
 
 
 def given_up(error: DBAPIError) -> Exception:

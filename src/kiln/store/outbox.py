@@ -48,8 +48,10 @@ class Outbox:
         self._version = 0
         self._lost: Counter[str] = Counter()
         self._lock = threading.Lock()
-        #: Called when there may be something to be told. Must be quick and raise nothing.
+        #: Called when there may be something to be told. Must be quick and raise nothing, as the next.
         self.ring: Callable[[], None] = lambda: None
+        #: Called when there are other webhooks than before: other processes remember those that there were.
+        self.spread: Callable[[], None] = lambda: None
 
     def attach(self, database: Database) -> None:
         """Have every transaction of *database* write its events."""
@@ -58,6 +60,11 @@ class Outbox:
 
     def changed(self) -> None:
         """Look again which webhooks there are; called after the commit that changed it."""
+        self.spread()
+        self.changed_elsewhere()
+
+    def changed_elsewhere(self) -> None:
+        """Look again which webhooks there are, which another process has changed."""
         self.look_again()
         self.ring()
 

@@ -73,7 +73,13 @@ class Recorder:
 
     def start(self) -> None:
         """Begin to follow; all that is there already is compared first."""
-        self._database.tell = self.note
+        tell_others = self._database.tell
+
+        def tell(changed: Collection[tuple[str, str]]) -> None:
+            tell_others(changed)
+            self.note(changed)
+
+        self._database.tell = tell
         self._thread.start()
 
     def stop(self) -> None:
