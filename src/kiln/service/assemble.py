@@ -13,6 +13,7 @@ from kiln.buckets.uploads import Uploads
 from kiln.calls.call import Ports
 from kiln.calls.grace import Grace
 from kiln.calls.plane import Plane
+from kiln.calls.quotas import QuotaWatch
 from kiln.declare.deployment import Deployment
 from kiln.declare.roles import Role
 from kiln.ground.clock import system_clock
@@ -131,6 +132,7 @@ def _assembled(settings: Settings, say: Say | None) -> Iterator[Assembly]:
             seal=sealer.seal,
             unseal=sealer.open,
             grace=Grace(settings.grace_seconds),
+            quota_watch=QuotaWatch(is_shared=not database.is_sqlite),
             host=settings.host,
             is_alone=database.is_sqlite or (settings.shared is None and not settings.pool),
             outbox=Outbox(system_clock),

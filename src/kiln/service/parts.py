@@ -11,12 +11,14 @@ import threading
 import uuid
 from typing import NamedTuple, Protocol
 
+from kiln.calls.call import Ports
 from kiln.declare.roles import Role
 from kiln.ground.journal import Journal
 from kiln.service.accounts import KEPT_S
 from kiln.service.assemble import Assembly
 from kiln.service.checking import EVERY_S, DailyCheck
 from kiln.service.keywatch import KeyWatch
+from kiln.store import nonces
 from kiln.store.herald import Herald
 from kiln.tasks.worker import Worker
 from kiln.upkeep import unfinished
@@ -26,6 +28,7 @@ from kiln.upkeep.keeper import OF_ALL, OF_HOST, Chore, Keeper, unhurried
 from kiln.upkeep.postman import Postman
 from kiln.upkeep.recorder import Recorder
 from kiln.wire.audit import Audit
+from kiln.wire.nonces import WINDOW_S as NONCES_S
 from kiln.wire.refusals import WINDOW_S
 
 log = Journal("kiln.service")
@@ -151,7 +154,8 @@ def own_chores(assembly: Assembly, audit: Auditing) -> tuple[Chore, ...]:
     if Role(assembly.settings.role).works:
         chores = (*OF_HOST, *chores)
     if not assembly.database.is_sqlite:
-        return chores
+        # Others change webhooks, and a message that says so may be lost.
+        return (*chores, Chore("look_again", 60.0, lambda ports: ports.outbox.look_again()))
     check = DailyCheck(assembly.settings.folder.database)
     return (
         *chores,
@@ -163,10 +167,19 @@ def own_chores(assembly: Assembly, audit: Auditing) -> tuple[Chore, ...]:
 def chores_of_all(assembly: Assembly, recorder: Recorder, audit: Auditing) -> tuple[Chore, ...]:
     """What one process at a time keeps for all."""
     settings = assembly.settings
+    others: tuple[Chore, ...] = ()
+    if not assembly.database.is_sqlite:
+        others = (unhurried("forget_nonces", 60.0, _forget_nonces),)
     return (
         *OF_ALL,
+        *others,
         Chore("record_accounts", 60.0, lambda _: recorder.compare(("account",))),
         Chore("bound_audit", 30.0, lambda _: audit.room.forget_most()),
         unhurried("forget_audit", 600.0, lambda _: audit.room.forget_old(settings.audit_days)),
         unhurried("sweep_uploads", 3600.0, lambda ports: assembly.uploads.sweep(ports.clock())),
     )
+
+
+def _forget_nonces(ports: Ports) -> int:
+    """Requests of that time every process refuses, whose clocks may differ by as much as a request may be late."""
+    return ports.database.write(lambda tx: nonces.forget(tx, 3 * NONCES_S))

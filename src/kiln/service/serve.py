@@ -42,6 +42,7 @@ from kiln.service.supervisor import READY, Watchdog, tell_supervisor
 from kiln.store.deployment import Deployment
 from kiln.store.errors import DatabaseFull
 from kiln.store.hold import Hold
+from kiln.store.nonces import SharedNonces
 from kiln.store.settling import Settling
 from kiln.tasks.worker import Worker
 from kiln.wire.app import Site, make_app
@@ -51,12 +52,14 @@ from kiln.wire.gateway import Gateway
 from kiln.wire.http.bounds import STREAMS, STREAMS_SHARE, TERMINALS, TERMINALS_SHARE, make_room
 from kiln.wire.http.crowd import Crowd
 from kiln.wire.noncelog import open_nonces
+from kiln.wire.nonces import Nonces
 from kiln.wire.oss.call import OssSite
 from kiln.wire.oss.gate import OssGate
 from kiln.wire.paths.events import Limits
 from kiln.wire.paths.metrics import Metrics
 from kiln.wire.paths.terminal import TerminalLimits, TerminalSite
 from kiln.wire.paths.threads import Threads
+from kiln.wire.sharednonces import NoncesOfAll
 
 log = Journal("kiln.service")
 
@@ -203,7 +206,7 @@ def _site(
     gateway = Gateway(
         _dispatcher(ports, parts.worker, settling, audit.log),
         credentials,
-        open_nonces(assembly.settings.folder.nonces, ports.clock()),
+        _nonces(assembly),
         ports.clock,
         voucher=console.place.voucher,
     )
@@ -244,6 +247,15 @@ def _site(
         ),
         limits=Limits(in_all=min(STREAMS, int(crowd.room.in_all * STREAMS_SHARE))),
     )
+
+
+def _nonces(assembly: Assembly) -> Nonces:
+    """The memory of used requests; where others may answer them too, one that is between all."""
+    settings = assembly.settings
+    own = open_nonces(settings.folder.nonces, assembly.ports.clock())
+    if assembly.database.is_sqlite:
+        return own
+    return NoncesOfAll(own, SharedNonces(settings.server), assembly.sealer.derived("nonces"))
 
 
 def _dispatcher(ports: Ports, worker: Worker | None, settling: Settling, audit: Audit) -> Dispatcher:

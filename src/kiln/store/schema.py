@@ -25,6 +25,7 @@ from kiln.store import (
     invocations,
     key_pairs,
     launch_templates,
+    nonces,
     security_groups,
     shares,
     snapshot_groups,
@@ -49,11 +50,11 @@ from kiln.store.rows import metadata
 NOUNS = (
     *(accounts, audit, buckets, commands, deployment, disks, images, instances, invocations, key_pairs, shares),
     *(snapshots, tags, tasks, tokens, trash, volumes, vpcs, vswitches, security_groups, interfaces, eips),
-    *(launch_templates, snapshot_groups, snapshot_policies, webhooks, workers),
+    *(launch_templates, snapshot_groups, snapshot_policies, webhooks, workers, nonces),
 )
 
 #: The newest migration; a test holds it to the files in ``migrations/versions``.
-NEWEST = "0023"
+NEWEST = "0024"
 
 
 #: As Alembic makes it, with the version of tables that no migration has made.

@@ -37,7 +37,8 @@ workers: Rows[Member] = Rows("workers", Member)
 SEEN = "UPDATE workers SET seen_at = extract(epoch FROM clock_timestamp()) WHERE id = :id"
 
 
-_NOW = select(cast(extract("epoch", func.clock_timestamp()), Float))
+#: The time of the database's server, on PostgreSQL alone.
+NOW = select(cast(extract("epoch", func.clock_timestamp()), Float))
 
 
 def enter(tx: Transaction, member: Member, *, is_first: bool) -> list[str]:
@@ -50,7 +51,7 @@ def enter(tx: Transaction, member: Member, *, is_first: bool) -> list[str]:
     for one in left:
         tasks.give_back(tx, one.id)
         workers.delete(tx, id=one.id)
-    now = tx.execute(_NOW).scalar_one()
+    now = tx.execute(NOW).scalar_one()
     workers.insert(tx, replace(member, started_at=now, seen_at=now))
     return [one.id for one in left]
 

@@ -1,0 +1,99 @@
+"""Used nonces that several processes know between them, by PostgreSQL.
+
+A row is written by a statement of its own, whose commit waits for no disk: what
+waits for it is each request. The server may lose the last second of them when it
+is killed itself, so what was asked before it started is of a time that nothing is
+known of.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from typing import Any
+
+from sqlalchemy import Index
+
+from kiln.ground.values import dataclass
+from kiln.store.conninfo import Server, connect
+from kiln.store.database import Transaction
+from kiln.store.errors import DatabaseDown
+from kiln.store.faults import words_of
+from kiln.store.rows import Rows
+from kiln.store.workers import NOW
+
+_MOST_IDLE = 8  #: Connections; as many as there are threads that answer requests.
+
+_TAKE = """
+WITH quick AS (SELECT set_config('synchronous_commit', 'off', true))
+INSERT INTO nonces (mark, at) SELECT %(mark)s, %(at)s FROM quick
+WHERE %(at)s >= extract(epoch FROM pg_postmaster_start_time())
+ON CONFLICT DO NOTHING RETURNING 1
+"""
+_IS_KNOWN = "SELECT 1 FROM nonces WHERE mark = %(mark)s"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Nonce:
+    """One that was used."""
+
+    mark: str  #: A keyed digest of the key's ID and the nonce, in hexadecimal digits.
+    at: float  #: The time that its request says.
+
+
+nonces: Rows[Nonce] = Rows("nonces", Nonce, key=("mark",), indexes=[Index("nonces_at", "at")])
+
+
+def forget(tx: Transaction, older_than_s: float) -> int:
+    """Remove those of requests that are so much older than the server's time; returns how many."""
+    oldest = tx.execute(NOW).scalar_one() - older_than_s
+    return nonces.delete(tx, nonces.c.at < oldest)
+
+
+class SharedNonces:
+    """The rows, for whoever answers requests; safe to use from any thread."""
+
+    def __init__(self, server: Server) -> None:
+        self._server = server
+        self._idle: deque[Any] = deque()
+        self._is_closed = False
+
+    def take(self, mark: str, at: float) -> bool | None:
+        """Remember one; False when it is known already, None when it is of before the server's start.
+
+        Raises DatabaseDown.
+        """
+        values = {"mark": mark, "at": at}
+        try:
+            connection = self._connection()
+        except Exception as error:
+            raise DatabaseDown(words_of(error)) from error
+        try:
+            is_new = connection.execute(_TAKE, values).fetchone() is not None
+            is_known = is_new or connection.execute(_IS_KNOWN, values).fetchone() is not None
+        except Exception as error:
+            connection.close()
+            while self._idle:  # They may be as dead, and each would fail one request more.
+                self._idle.pop().close()
+            raise DatabaseDown(words_of(error)) from error
+        self._put_back(connection)
+        return True if is_new else False if is_known else None
+
+    def close(self) -> None:
+        """Close every connection, those in use when they are given back."""
+        self._is_closed = True
+        while self._idle:
+            self._idle.pop().close()
+
+    def _connection(self) -> Any:
+        try:
+            return self._idle.pop()
+        except IndexError:
+            connection = connect(self._server)
+            connection.autocommit = True
+            return connection
+
+    def _put_back(self, connection: Any) -> None:
+        if self._is_closed or len(self._idle) >= _MOST_IDLE:
+            connection.close()
+        else:
+            self._idle.append(connection)

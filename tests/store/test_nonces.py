@@ -1,0 +1,76 @@
+"""Used nonces between processes: known to all at once, forgotten by age, and of no time before the server's start."""
+
+from __future__ import annotations
+
+import time
+
+import pytest
+from sqlalchemy import text
+
+from kiln.store import nonces, schema
+from kiln.store.conninfo import Server
+from kiln.store.database import open_postgresql
+from kiln.store.errors import DatabaseDown
+from kiln.store.nonces import SharedNonces
+from kiln.wire.nonces import MemoryNonces, Use
+from kiln.wire.sharednonces import NoncesOfAll
+
+pytestmark = pytest.mark.postgresql
+
+
+@pytest.fixture
+def opened(postgresql_address):
+    database = open_postgresql(postgresql_address)
+    schema.create(database)
+    yield database
+    database.close()
+
+
+@pytest.fixture
+def doors(postgresql_address, opened):
+    shared = [SharedNonces(Server(address=postgresql_address)) for _ in range(2)]
+    yield [NoncesOfAll(MemoryNonces(), one, b"the same key") for one in shared]
+    for one in shared:
+        one.close()
+
+
+def test_one_that_was_used_at_one_door_is_used_at_the_other(doors):
+    one, other = doors
+    now = time.time()
+
+    assert one.use("key", "nonce", at=now, now=now) is Use.NEW
+    assert other.use("key", "nonce", at=now, now=now) is Use.USED
+    assert other.use("another", "nonce", at=now, now=now) is Use.NEW
+    assert one.use("key", "other", at=now, now=now) is Use.NEW
+
+
+def test_of_a_time_before_the_server_began_nothing_is_known(doors):
+    now = time.time()
+
+    assert doors[0].use("key", "nonce", at=now - 40_000_000, now=now - 40_000_000) is Use.FORGOTTEN
+
+
+def test_what_is_too_old_to_be_admitted_is_forgotten(opened, doors):
+    now = time.time()
+    doors[0].use("key", "new", at=now, now=now)
+    opened.write(lambda tx: nonces.nonces.insert(tx, nonces.Nonce(mark="old", at=now - 4000)))
+
+    assert opened.write(lambda tx: nonces.forget(tx, 3000)) == 1
+    assert doors[1].use("key", "new", at=now, now=now) is Use.USED
+
+
+def test_a_server_that_ended_the_connections_fails_one_request_and_no_more(opened, doors):
+    now = time.time()
+    doors[0].use("key", "first", at=now, now=now)
+    with opened.engine.begin() as connection:
+        connection.execute(
+            text(
+                "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
+                " WHERE pid <> pg_backend_pid() AND datname = current_database()"
+            )
+        )
+
+    with pytest.raises(DatabaseDown):
+        doors[0].use("key", "second", at=now, now=now)
+    assert doors[0].use("key", "third", at=now, now=now) is Use.NEW
+    assert doors[1].use("key", "first", at=now, now=now) is Use.USED
