@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import subprocess
+import uuid
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
@@ -73,7 +74,7 @@ class Deployment:
         if not (bucket / "base.raw").exists():
             subprocess.run(["qemu-img", "create", "-q", "-f", "raw", bucket / "base.raw", "8M"], check=True)
         disk = {"Format": "RAW", "OSSBucket": BUCKET, "OSSObject": "base.raw", "DiskImageSize": 20}
-        return caller.ask("ImportImage", ImageName="base", DiskDeviceMapping=[disk])["ImageId"]
+        return caller.ask("ImportImage", ImageName=f"base-{uuid.uuid4().hex}", DiskDeviceMapping=[disk])["ImageId"]
 
     def an_instance(self, caller: Caller, image: str) -> str:
         """An instance that runs."""

@@ -114,7 +114,8 @@ class Call:
         instance = tasks.instance_of(lane)
         host = host_of(self.tx, instance) if instance else ""
         is_for_us = host in ("", self.ports.host)
-        leased = bool(self.worker) and is_for_us and may_begin(self.tx, lane, self.now)
+        now = self.ports.database.time_of_leases(self.tx, self.now)
+        leased = bool(self.worker) and is_for_us and may_begin(self.tx, lane, now)
         task = tasks.new_task(
             self.action,
             resource,
@@ -128,10 +129,10 @@ class Call:
             host=host,
         )
         if leased:
-            task = tasks.leased(task, self.worker, self.now)
-        tasks.tasks.insert(self.tx, task)
+            task = tasks.leased(task, self.worker, now)
+        written = tasks.append(self.tx, task)
         if leased:
-            self.tx.after_commit(lambda: self.hand_over(task))
+            self.tx.after_commit(lambda: self.hand_over(written))
         return task.id
 
 

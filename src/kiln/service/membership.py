@@ -48,6 +48,9 @@ class Membership:
 
     def _look(self) -> None:
         assert self._hold is not None  # Who has none looks at nothing.
-        self._hold.be_seen(self._member.id)
+        if not self._hold.be_seen(self._member.id):
+            # It was silent for so long that others have given it up.
+            self._database.write(lambda tx: workers.enter(tx, self._member, is_first=False))
+            log.warning("joined_again", worker=self._member.id)
         if self._role.works and not self._parts.has_duties and self._hold.take_duties():
             self._parts.begin_duties()

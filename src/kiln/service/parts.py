@@ -18,7 +18,7 @@ from kiln.service.accounts import KEPT_S
 from kiln.service.assemble import Assembly
 from kiln.service.checking import EVERY_S, DailyCheck
 from kiln.service.keywatch import KeyWatch
-from kiln.store import nonces
+from kiln.store import nonces, workers
 from kiln.store.herald import Herald
 from kiln.tasks.worker import Worker
 from kiln.upkeep import unfinished
@@ -153,6 +153,8 @@ def own_chores(assembly: Assembly, audit: Auditing) -> tuple[Chore, ...]:
     )
     if Role(assembly.settings.role).works:
         chores = (*OF_HOST, *chores)
+        if not assembly.database.is_sqlite:
+            chores = (*chores, Chore("give_up_silent", 2.0, _give_up_silent))
     if not assembly.database.is_sqlite:
         # Others change webhooks, and a message that says so may be lost.
         return (*chores, Chore("look_again", 60.0, lambda ports: ports.outbox.look_again()))
@@ -183,3 +185,13 @@ def chores_of_all(assembly: Assembly, recorder: Recorder, audit: Auditing) -> tu
 def _forget_nonces(ports: Ports) -> int:
     """Requests of that time every process refuses, whose clocks may differ by as much as a request may be late."""
     return ports.database.write(lambda tx: nonces.forget(tx, 3 * NONCES_S))
+
+
+def _give_up_silent(ports: Ports) -> None:
+    """Have done by others what processes had begun that are not heard of any more."""
+    with ports.database.read() as tx:
+        if not workers.silent(tx):
+            return
+    gone = ports.database.write(workers.give_up)
+    if gone:
+        log.warning("processes_silent", workers=gone)

@@ -3,6 +3,7 @@
     8787, 1   shared: of every process that serves; exclusive: of whoever needs the database alone
     8787, 2   the door: of who begins, until it has found out whether it is the first
     8787, 3   the duties that one process does for all
+    8787, 4   within a transaction: giving back what silent processes have leased
     8788, h   the host whose name has the hash h: of the one process that carries out tasks there
 
 A lock lasts as long as the connection. When that breaks nobody can say who has
@@ -129,9 +130,12 @@ class Hold:
         """Be the one who does what one does for all; False where another process does. Raises DatabaseDown."""
         return self._take_more(_DUTIES)
 
-    def be_seen(self, member: str) -> None:
-        """Note in the row of that ID that its process is alive, by the database's clock. Raises DatabaseDown."""
-        self._say(SEEN, id=member)
+    def be_seen(self, member: str) -> bool:
+        """Note in the row of that ID that its process is alive, by the database's clock; False where it has none.
+
+        Raises DatabaseDown.
+        """
+        return self._say(SEEN, id=member) is not None
 
     def guard(self, database: Database, mine: Deployment, on_loss: Callable[[], None]) -> None:
         """Let *database* be written only while the locks are held and the generation is *mine*.

@@ -144,6 +144,25 @@ tasks: Rows[Task] = Rows(
 #: The newest first; those of one moment as they were asked for, the last first.
 NEWEST: Order = newest_first(tasks.c, Key(tasks.c.seq, lambda task: task.seq, int, falls=True))
 
+_last_of_lane = select(func.max(tasks.c.seq)).where(
+    tasks.c.lane == bindparam("lane"), tasks.c.status == bindparam("status")
+)
+
+
+def append(tx: Transaction, task: Task) -> Task:
+    """Write a task that nobody has begun; it is the last of its lane, whatever the clock of this host says.
+
+    One process gives out its numbers in order. Those of another, whose clock is ahead, may be greater.
+    """
+    if task.lane and tx.dialect.name != "sqlite":
+        values = {"lane": task.lane, "status": TaskStatus.PROCESSING.value}
+        (last,) = tasks.kept(tx, "last of lane", lambda: _last_of_lane, values).fetchone()
+        if last is not None and last >= task.seq:
+            task = replace(task, seq=last + 1)
+    tasks.insert(tx, task)
+    return task
+
+
 _others = tasks.table.alias("others")
 _running = tasks.table.alias("running")
 

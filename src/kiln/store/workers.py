@@ -34,8 +34,13 @@ class Member:
 workers: Rows[Member] = Rows("workers", Member)
 
 #: That the process of a row is alive; in a transaction of its own, which holds the row for no longer than that.
-SEEN = "UPDATE workers SET seen_at = extract(epoch FROM clock_timestamp()) WHERE id = :id"
+SEEN = "UPDATE workers SET seen_at = extract(epoch FROM clock_timestamp()) WHERE id = :id RETURNING id"
 
+
+SILENT_S = 15.0  #: Each says every second that it is there.
+
+_SERVERS_TIME = "SELECT extract(epoch FROM statement_timestamp())::float8"
+_GIVING_UP = "SELECT pg_try_advisory_xact_lock(8787, 4)"
 
 #: The time of the database's server, on PostgreSQL alone.
 NOW = select(cast(extract("epoch", func.clock_timestamp()), Float))
@@ -63,3 +68,27 @@ def leave(tx: Transaction, member: str) -> None:
 
 def _works(member: Member) -> bool:
     return Role(member.role).works
+
+
+def servers_time(tx: Transaction, _: float) -> float:
+    """The time of the database's server, whatever this host's clock says."""
+    return float(tx.driver(_SERVERS_TIME, ()).fetchone()[0])
+
+
+def silent(tx: Transaction) -> list[str]:
+    """The processes that were not seen for ``SILENT_S``: they have ended, stand still, or cannot reach the server."""
+    return [one.id for one in workers.all(tx, workers.c.seen_at < servers_time(tx, 0.0) - SILENT_S)]
+
+
+def give_up(tx: Transaction) -> list[str]:
+    """Give back what silent processes have leased, and forget these; returns them. None where another does it just now.
+
+    One that comes to itself writes nothing for a task that somebody else has by then, and makes itself known again.
+    """
+    if not tx.driver(_GIVING_UP, ()).fetchone()[0]:
+        return []
+    gone = silent(tx)
+    for one in gone:
+        tasks.give_back(tx, one)
+        workers.delete(tx, id=one)
+    return gone

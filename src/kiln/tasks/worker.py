@@ -90,7 +90,8 @@ class _Postponement:
     """A task that is to be tried again, and has to be given back for that."""
 
     task: Task
-    until: float
+    seconds: float  #: From then on that it is written, or by a clock of our own from *since* on.
+    since: float
     failed: bool
     message: str = ""
 
@@ -214,7 +215,7 @@ class Worker:
                 now = self._ports.clock()
                 if step.has_stepped() or time.monotonic() - renewed_at > tasks.LEASE_S / 3:
                     now, renewed_at = self._ports.clock(), float("-inf")
-                    self._ports.database.write(lambda tx, now=now: tasks.renew(tx, self.id, now))  # type: ignore[misc]
+                    self._ports.database.write(lambda tx, now=now: tasks.renew(tx, self.id, self._time(tx, now)))  # type: ignore[misc]
                     renewed_at = time.monotonic()
                 self._give_back()
                 while claimed := self.claim(now):
@@ -230,9 +231,14 @@ class Worker:
     def claim(self, now: float) -> list[Task]:
         """Take the leases of tasks that are due and that nobody works on."""
         with self._ports.database.read() as tx:
-            if not tasks.is_any_due(tx, self._ports.host, now):
+            if not tasks.is_any_due(tx, self._ports.host, self._time(tx, now)):
                 return []
-        return self._ports.database.write(lambda tx: tasks.claim(tx, self.id, now, _BATCH, self._ports.host))
+        return self._ports.database.write(
+            lambda tx: tasks.claim(tx, self.id, self._time(tx, now), _BATCH, self._ports.host)
+        )
+
+    def _time(self, tx: Transaction, now: float) -> float:
+        return self._ports.database.time_of_leases(tx, now)
 
     def attempt(self, task: Task) -> None:
         """Carry out one task whose lease is this worker's, and record how it ended."""
@@ -318,8 +324,7 @@ class Worker:
             job.write(job.finish)
 
     def _postpone(self, task: Task, seconds: float, *, failed: bool, message: str = UNFORESEEN.message) -> None:
-        until = self._ports.clock() + seconds
-        self._adrift.append(_Postponement(task, until, failed, message))
+        self._adrift.append(_Postponement(task, seconds, self._ports.clock(), failed, message))
         try:
             self._give_back()
             self.look()  # No state has changed, but another may have the place that this one had.
@@ -337,7 +342,7 @@ class Worker:
             try:
                 self._ports.database.write(
                     lambda tx, one=one: tasks.postpone(  # type: ignore[misc]
-                        tx, one.task, one.until, failed=one.failed, message=one.message
+                        tx, one.task, self._time(tx, one.since) + one.seconds, failed=one.failed, message=one.message
                     )
                 )
             except BaseException:

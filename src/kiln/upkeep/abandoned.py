@@ -29,7 +29,7 @@ from kiln.store.disks import disks
 from kiln.store.instances import host_of, instances
 from kiln.store.invocations import results
 from kiln.store.snapshots import snapshots
-from kiln.store.tasks import new_task, tasks
+from kiln.store.tasks import append, new_task, tasks
 from kiln.upkeep.findings import Finding, mended
 
 #: The action of the tasks that are left; nothing is called so.
@@ -121,5 +121,5 @@ def _instances_and_disks(tx: Transaction, work: _Work, now: float, *, repair: bo
 
 def _leave(tx: Transaction, resource: str, lane: str, status: str, now: float, *, repair: bool) -> Finding:
     if repair:
-        tasks.insert(tx, new_task(LEFT, resource, NoFacts(), now, lane=lane, host=host_of(tx, lane)))
+        append(tx, new_task(LEFT, resource, NoFacts(), now, lane=lane, host=host_of(tx, lane)))
     return mended(resource, _fault(status), done=_LATER, would=_LATER.replace("finds", "would find"), repair=repair)

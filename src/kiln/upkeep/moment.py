@@ -31,7 +31,7 @@ from kiln.operations.steps.capture import Captured, CaptureFacts
 from kiln.store.database import Transaction
 from kiln.store.disks import Disk, disks
 from kiln.store.instances import Instance, host_of
-from kiln.store.tasks import Task, is_waited_for, new_task, note, tasks
+from kiln.store.tasks import Task, append, is_waited_for, new_task, note, tasks
 from kiln.store.volumes import Volume, last_planned, planned, volumes
 
 MOMENT = "KeepMoment"  #: The action of the task.
@@ -70,7 +70,7 @@ def ask_for(tx: Transaction, instance: Instance, now: float, *, firmly: bool = F
         lane=instance.id,
         host=host_of(tx, instance.id),
     )
-    tasks.insert(tx, task)
+    append(tx, task)
     if firmly:
         for disk in attached:
             last = last_planned(tx, disk.volume) if disk.volume is not None else None

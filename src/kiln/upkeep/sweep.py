@@ -23,7 +23,7 @@ from kiln.pools.errors import PoolError
 from kiln.store.database import Transaction
 from kiln.store.disks import disks
 from kiln.store.instances import host_of
-from kiln.store.tasks import failed_in_a_row, is_waited_for, new_task, tasks
+from kiln.store.tasks import append, failed_in_a_row, is_waited_for, new_task, tasks
 from kiln.store.volumes import (
     Volume,
     bypassable,
@@ -165,7 +165,7 @@ def _enqueue_merge(tx: Transaction, ports: Ports, child: str) -> None:
     instance = disk.instance if disk else None
     host = host_of(tx, instance) if instance else ""
     task = new_task(MERGE, child, MergeFacts(instance=instance), ports.clock(), lane=lane, host=host)
-    tasks.insert(tx, task)
+    append(tx, task)
     # AttachDisk waits while a free disk's head has a task; a disk that is attached is safe by its lane.
     volumes.update(tx, {"task": task.id}, id=child)
 

@@ -46,7 +46,7 @@ from kiln.store.disks import Disk, disks
 from kiln.store.images import ImageDisk, disks_of
 from kiln.store.instances import Instance, instances
 from kiln.store.snapshots import Snapshot, snapshots
-from kiln.store.tasks import new_task, tasks
+from kiln.store.tasks import append, new_task
 
 _START = "StartInstance"  #: Whose carry_out starts the instance.
 
@@ -227,7 +227,7 @@ def _start(tx: Transaction, job: Job[Facts]) -> None:
     start = new_task(
         _START, instance, NO_FACTS, job.ports.clock(), account=disk.account, region=disk.region, lane=instance
     )
-    tasks.insert(tx, start)
+    append(tx, start)
 
 
 re_init_disk = Operation(

@@ -26,7 +26,7 @@ from kiln.machines.errors import AgentRefused, AgentSilent
 from kiln.machines.port import Inside
 from kiln.store.database import Transaction
 from kiln.store.instances import Instance, instances
-from kiln.store.tasks import hasten, new_task, password_lane, tasks
+from kiln.store.tasks import append, hasten, new_task, password_lane
 
 #: The task that gives it.
 GIVE_PASSWORD = "GivePassword"  # noqa: S105 - it is none, but the name of an action.
@@ -63,7 +63,7 @@ def begin(tx: Transaction, ports: Ports, instance: str) -> None:
         return
     # The task's resource is itself: whoever ends a task unread ends what its resource is on the way to.
     name = new_id("task")
-    tasks.insert(
+    append(
         tx,
         new_task(
             GIVE_PASSWORD,
