@@ -40,7 +40,6 @@ from kiln.store.database import Database
 from kiln.store.glance import copy_of_sqlite
 from kiln.store.outbox import Outbox
 from kiln.store.volumes import keys_in, lineage_in
-from kiln.store.workers import servers_time
 from kiln.upkeep.trash import relieve
 
 log = Journal("kiln.service")
@@ -107,8 +106,6 @@ def _assembled(settings: Settings, say: Say | None) -> Iterator[Assembly]:
     sealer = Sealer.in_folder(settings.folder.shared)
     ballast = Ballast(settings.folder.ballast)
     database = open_with_room(settings, ballast, say)
-    if not database.is_sqlite:
-        database.time_of_leases = servers_time
     try:
         if say is not None and not has_secrets(database):
             sealer.make_key()

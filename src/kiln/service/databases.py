@@ -24,6 +24,7 @@ from kiln.store.faults import outage_said
 from kiln.store.glance import damage_of_sqlite
 from kiln.store.hold import Hold, HoldRefused
 from kiln.store.standing import first_fault
+from kiln.store.workers import servers_time
 
 
 def open_database(settings: Settings, say: Say | None) -> Database:
@@ -36,6 +37,8 @@ def open_database(settings: Settings, say: Say | None) -> Database:
     if say is None:
         require_there(settings)
     database = open_postgresql(settings.server) if settings.database else open_sqlite(settings.folder.database)
+    if not database.is_sqlite:
+        database.time_of_leases = servers_time
     before = os.umask(0o077)  # For the files that SQLite makes.
     try:
         with outage_said():

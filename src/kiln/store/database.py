@@ -218,8 +218,7 @@ class Database:
         self.fence: Callable[[Transaction], None] | None = None
         #: Called at the end of every write, before its commit: what it writes is part of it. For the outbox.
         self.enclose: Callable[[Transaction], None] = lambda _: None
-        #: The time by which leases are told, which all who may take them have to agree on; of a host alone its own.
-        self.time_of_leases: Callable[[Transaction, float], float] = lambda _, now: now
+        self.time_of_leases: Callable[[Transaction, float], float] = lambda _, now: now  #: One for all who lease.
         #: What was found of damage since it was opened; then nothing is written any more. Reads go on where they can.
         self.damage: str | None = None
         self._making_room, self._rooms_made = threading.Lock(), 0
