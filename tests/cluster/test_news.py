@@ -51,10 +51,11 @@ def collect(feed, last):
 def test_records_follow_what_other_processes_change(deployed):
     """One process writes them, whoever it was that changed something."""
     api = deployed.start("api", "api")
-    one, _ = deployed.start("one", "worker"), deployed.start("two", "worker")
+    for host in ("one", "two"):
+        deployed.start(host, "worker")
     disk = deployed.caller(api).ask("CreateDisk", ZoneId=f"{api.region}-a", Size=20, DiskCategory="cloud_essd")[
         "DiskId"
     ]
 
-    records = one.data / "pool" / ".kiln" / "records"
+    records = deployed.shared / "pool" / ".kiln" / "records"
     wait_for(lambda: records.exists() and f'"{disk}"' in records.read_text(errors="replace"))
