@@ -31,6 +31,11 @@ def status(kiln, path):
         return error.code
 
 
+def read(kiln, path):
+    with urllib.request.urlopen(kiln.endpoint + path, timeout=30) as answer:
+        return answer.read().decode()
+
+
 def generation(deployed):
     ((number,),) = deployed.ask("SELECT generation FROM deployment")
     return number
@@ -51,6 +56,7 @@ def test_the_main_job_goes_through_every_door(deployed):
     assert all(deployed.host_of(instance) in ("worker-1", "worker-2") for instance in instances)
     assert [status(worker, "/healthz") for worker in workers] == [200, 200]
     assert [status(worker, "/metrics") for worker in workers] == [200, 200]
+    assert 'kiln_process_info{host="worker-1",role="worker",worker="' in read(workers[0], "/metrics")
     assert [status(worker, "/") for worker in workers] == [404, 404]
     assert sum(says(worker, "duties_begun") for worker in workers) == 1
     assert not any(says(api, "duties_begun") for api in (one, two))

@@ -30,6 +30,7 @@ kiln() {{ {python} -P -m kiln.cli.main "$@"; }}
 sudo() {{ shift 2; "$@"; }}
 systemctl() {{
     if [ "$1" = start ]; then
+        : >{log}  # Else the words of the start before would be taken for this one's.
         {python} -P -m kiln.cli.main serve >{log} 2>&1 &
         echo $! >{pid}
         until grep -q '^listening on' {log}; do kill -0 "$(cat {pid})"; sleep 0.1; done

@@ -8,7 +8,9 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 from sqlalchemy.exc import IntegrityError
 
-from kiln.store.database import Database, Transaction, open_sqlite
+from kiln.declare.metrics import DATABASE_RETRIES
+from kiln.store import schema
+from kiln.store.database import Database, Transaction, open_postgresql, open_sqlite
 from kiln.store.errors import DatabaseFull
 from kiln.store.line import Hands
 from kiln.store.tags import Tag, tags
@@ -113,6 +115,29 @@ def test_many_threads_write_one_after_the_other(database):
         thread.join()
 
     assert sorted(keys(database)) == sorted(f"{n}-{m}" for n in range(6) for m in range(5))
+
+
+@pytest.mark.postgresql
+def test_whoever_is_in_anothers_way_is_asked_again_and_counted(postgresql_address):
+    database = open_postgresql(postgresql_address)
+    schema.create(database)
+    database.write(lambda tx: tags.insert(tx, a_tag("k")))
+    before, asked = DATABASE_RETRIES.value("serialization"), []
+
+    def work(tx):
+        asked.append(tags.all(tx))
+        if len(asked) == 1:
+            database.write(lambda other: tags.update(other, {"value": "theirs"}, key="k"))
+        tags.update(tx, {"value": asked[-1][0].value + "+ours"}, key="k")
+
+    database.write(work)
+
+    with database.read() as tx:
+        assert [tag.value for tag in tags.all(tx)] == ["theirs+ours"]
+    database.close()
+    assert len(asked) == 2
+    # As ``kiln_database_retries_total`` has it.
+    assert DATABASE_RETRIES.value("serialization") - before == 1
 
 
 def test_a_closed_sqlite_holds_no_file_open(tmp_path, sqlite):
