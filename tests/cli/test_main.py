@@ -52,6 +52,12 @@ def test_lists_every_word():
     assert all(f"  {word}" in printed for word in WORDS)
 
 
+def test_what_finds_a_database_is_told_where_its_pool_is_shared():
+    options = {said: {one for param in command.params for one in param.opts} for said, command in every_command()}
+
+    assert [said for said, found in options.items() if "--database" in found and "--shared" not in found] == []
+
+
 @pytest.mark.parametrize("words", leaves(), ids=" ".join)
 def test_explains_every_word_with_an_example(words):
     printed = said(*words, "--help").stdout

@@ -8,7 +8,7 @@ from kiln.cli import exits
 from kiln.cli.refusals import explain
 from kiln.client import catalogue
 from kiln.client.client import ApiFailure
-from kiln.service.errors import DatabaseNewer, DatabaseOlder
+from kiln.service.errors import DatabaseNewer, DatabaseOlder, DataFolderRefused
 
 
 def failure(action: str, code: str, status: int = 400) -> ApiFailure:
@@ -92,3 +92,9 @@ def test_of_tables_of_another_version_it_is_said_which_is_to_serve(capsys, error
     said = capsys.readouterr().err
     assert told in said
     assert "make room" not in said
+
+
+def test_a_folder_of_somebody_elses_may_be_the_shared_one(capsys):
+    assert explain(DataFolderRefused("/srv/kiln holds other things")) == exits.SETTINGS
+
+    assert "--shared" in capsys.readouterr().err

@@ -59,6 +59,11 @@ _NOT_SHARED = (
     "It is never made: is it mounted? docs/howto/shared-folder.md says with which options. Nothing was changed."
 )
 
+_NOT_OURS = (
+    "Nothing was touched. Name one that is empty, with --data, or with --shared where it is that one; what --data "
+    "names need not be there yet."
+)
+
 _NO_DATABASE = (
     "Where its disk is full make room: even reading needs 32 KiB. With PostgreSQL: does the server run, and is "
     "--database (KILN_DATABASE) the right one?"
@@ -78,7 +83,7 @@ _NEWER = (
 _KNOWN: tuple[tuple[type[Exception], Exit, str], ...] = (
     (SettingRefused, exits.SETTINGS, ""),
     (DataFolderBusy, exits.SETTINGS, "One data folder has one service: stop it first, or name another with --data."),
-    (DataFolderRefused, exits.SETTINGS, "Nothing was touched. Name one that is empty, or not there yet, with --data."),
+    (DataFolderRefused, exits.SETTINGS, _NOT_OURS),
     (SharedFolderRefused, exits.FILE, _NOT_SHARED),
     (SecretBroken, exits.FILE, _KEY_LOST),
     (AuthorityBroken, exits.FILE, _AUTHORITY_LOST),

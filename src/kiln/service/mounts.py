@@ -24,6 +24,6 @@ def mount_of(place: Path) -> Mount | None:
         for line in mounts:
             before, _, after = line.partition(" - ")
             if before.split()[2] == wanted:
-                kind, _, options = after.split()
+                kind, _, options = after.rstrip("\n").split(" ", 2)  # What is mounted there may have no name at all.
                 return Mount(kind, tuple(options.split(",")))
     return None

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from pathlib import Path
 
 from kiln.pools.errors import PoolError
@@ -12,11 +11,10 @@ from kiln.pools.rbd.entrances import Address
 from kiln.pools.rbd.pool import RbdPool
 from kiln.pools.rbd.records import look_at
 from kiln.service.errors import PoolUnusable
+from kiln.service.rules import RBD
 from kiln.service.settings import Settings
 
 KilnsPool = Qcow2Pool | RbdPool
-
-_RBD = re.compile(r"rbd:([^/@]+)(?:/([^/@]+))?")
 
 
 def where(settings: Settings) -> str:
@@ -53,7 +51,7 @@ def look_at_pool(settings: Settings) -> Sight:
 
 
 def _address(settings: Settings) -> Address | None:
-    found = _RBD.fullmatch(settings.pool)
+    found = RBD.fullmatch(settings.pool)
     if found is None:
         return None
     return Address(

@@ -16,12 +16,14 @@ from kiln.store.conninfo import AddressRefused, parsed
 from kiln.wire.http.names import is_name
 
 PASSWORDS = "KILN_DATABASE_PASSWORD has it, or a file that KILN_DATABASE_PASSWORD_FILE names."
+#: A pool on Ceph, and where it has one its namespace.
+RBD = re.compile(r"rbd:([A-Za-z0-9_.-]+)(?:/([A-Za-z0-9_.-]+))?")
 _FEWEST_ADDRESSES = 4  #: The first and the last are given to nobody.
 
 
 def require_pool(pool: str) -> None:
-    """Raise SettingRefused for a pool that is neither a folder nor on Ceph."""
-    if pool and not re.fullmatch(r"rbd:[A-Za-z0-9_.-]+(/[A-Za-z0-9_.-]+)?", pool):
+    """Empty, or one on Ceph."""
+    if pool and not RBD.fullmatch(pool):
         raise SettingRefused(f"pool must be empty, rbd:POOL or rbd:POOL/NAMESPACE, not {pool!r}")
 
 

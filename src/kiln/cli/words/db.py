@@ -10,7 +10,7 @@ import typer
 from kiln.cli import exits
 from kiln.cli.beside import settings_there
 from kiln.cli.ending import orderly
-from kiln.cli.flags import Data, DatabaseAddress
+from kiln.cli.flags import Data, DatabaseAddress, Shared
 from kiln.cli.grammar import Json, example, group
 from kiln.cli.output import note, progress_shown, show_json, show_line
 from kiln.ground.units import counted
@@ -28,6 +28,7 @@ def run_migrate(
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would be done, and change nothing.")] = False,
     data: Data = None,
     database: DatabaseAddress = None,
+    shared: Shared = None,
 ) -> None:
     """Make the tables, or bring them to the newest version, before a service does it at its start.
 
@@ -35,7 +36,7 @@ def run_migrate(
     PostgreSQL it may be done while a service of the version before runs: what is
     added it passes over. All of it is one transaction.
     """
-    settings = read_settings(os.environ, data=data, database=database, machines="none")
+    settings = read_settings(os.environ, data=data, database=database, shared=shared, machines="none")
     steps = planned(settings)
     for step in steps:
         show_line(f"{'would ' if dry_run else ''}{step}")
@@ -47,14 +48,16 @@ def run_migrate(
 
 
 @app.command("check", epilog=example("kiln db check", "kiln db check --json"))
-def run_check(*, data: Data = None, database: DatabaseAddress = None, as_json: Json = False) -> None:
+def run_check(
+    *, data: Data = None, database: DatabaseAddress = None, shared: Shared = None, as_json: Json = False
+) -> None:
     """Look at the database alone: server, rights, encoding, clock, tables, and what rows say of each other.
 
     A service may run meanwhile, and nothing is changed. What is not well is said
     with `bad` before it, and makes the exit code 10. `kiln fsck` compares the rows
     with the pool, too.
     """
-    settings = settings_there(data, database)
+    settings = settings_there(data, database, shared)
     looks = []
     for one in survey(settings):
         looks.append(one)
@@ -79,6 +82,7 @@ def run_copy(
     ],
     data: Data = None,
     database: DatabaseAddress = None,
+    shared: Shared = None,
     as_json: Json = False,
 ) -> None:
     """Copy all rows into another database, compare each, and leave the first as it is; the server stopped.
@@ -89,7 +93,7 @@ def run_copy(
     Afterwards serve the same data folder with --database ADDRESS (without it after
     `sqlite`); from that start on the pool refuses the database of before.
     """
-    settings = settings_there(data, database)
+    settings = settings_there(data, database, shared)
     if to != EMBEDDED:
         read_settings(os.environ, data=data, database=to, machines="none")
     target = target_of(settings, to)
@@ -99,5 +103,6 @@ def run_copy(
         show_json({"Rows": rows, "From": place_of(settings), "To": place_of(target)})
         return
     show_line(f"copied {counted(rows, 'row')} from {place_of(settings)} to {place_of(target)}, and compared each")
-    named = f" --database {place_of(target)}" if target.database else ""
+    named = "" if settings.shared is None else f" --shared {settings.shared}"
+    named += f" --database {place_of(target)}" if target.database else ""
     show_line(f"`kiln serve --data {settings.data}{named}` goes on with them")
