@@ -258,3 +258,19 @@ def test_a_terminal_is_joined_by_its_own_page_alone_and_once(alone, visitor, clo
         pass
     with refused(), join(alone, visitor, path):
         pass
+
+
+def test_an_address_that_no_session_has_is_refused_as_the_browser_s_own_fault(alone, visitor):
+    asked = {
+        "Cookie": "; ".join(f"{name}={value}" for name, value in visitor.cookies.items()),
+        "Connection": "Upgrade",
+        "Upgrade": "websocket",
+        "Sec-WebSocket-Version": "13",
+        "Sec-WebSocket-Key": "dGhlIHNhbXBsZSBub25jZQ==",
+    }
+    with closing(HTTPConnection(alone.host, timeout=20)) as connection:
+        connection.request("GET", f"{BELOW}/session?token=a#b", headers=asked)
+        answer = connection.getresponse()
+        said = answer.read()
+
+    assert (answer.status, said) == (400, b"the address of a session has no fragment\n")

@@ -203,6 +203,8 @@ class TerminalsThrough:
 
     async def _join(self, scope: Scope, asked: Asked, ended: asyncio.Event, receive: Receive, send: Send) -> None:
         query = scope["query_string"].decode("latin-1")
+        if "#" in query:
+            raise Malformed("the address of a session has no fragment")
         name = asked.cookie(COOKIE)
         async with _session_at(self._place.endpoint, query) as service:
             await send({"type": "websocket.accept"})
