@@ -32,6 +32,7 @@ def test_several_hosts_are_libpqs():
 
     assert (told["host"], told["port"], told["sslmode"]) == ("one,two", "5432,5433", "verify-full")
     assert server.shown == "postgresql://one:5432,two:5433/kiln"
+    assert server_of("postgresql:///kiln?host=one,two&port=5433").shown == "postgresql://one:5433,two:5433/kiln"
 
 
 def test_the_file_of_the_password_is_read_each_time(tmp_path):
@@ -40,8 +41,9 @@ def test_the_file_of_the_password_is_read_each_time(tmp_path):
     with pytest.raises(DatabaseDown, match="cannot be read"):
         server.parameters()
     for password in ("one", " two "):
-        file.write_text(f"{password}\nmore")
-        assert server.parameters()["password"] == password
+        for end in ("\n", "\r\n"):
+            file.write_bytes(f"{password}{end}more".encode())
+            assert server.parameters()["password"] == password
 
 
 def test_nothing_that_opens_it_is_shown():
