@@ -12,9 +12,11 @@ import pytest
 from alembic import command
 from alembic.config import Config
 
+from kiln.pools.port import Generation, Identity
 from kiln.service.assemble import assemble
 from kiln.service.environment import environment
 from kiln.service.errors import DatabaseUnusable, DeploymentRefused
+from kiln.service.pairing import advance
 from kiln.store.database import open_sqlite
 from kiln.store.volumes import volumes
 from tests.clouds import REGION
@@ -182,6 +184,16 @@ def test_halves_of_two_copies_that_were_both_started_are_refused(home, tmp_path)
 
     refused(home, "two copies that were both started")
     assert other.start() == 4
+
+
+def test_no_generation_is_begun_where_another_kiln_has_begun_one_since_both_were_looked_at(home):
+    with assemble(home.settings, strays=True) as it:
+        mine = it.pool.identity()
+        begun = Identity(mine.deployment, Generation(mine.generation.number + 1, "another's"))
+        it.pool.identify(begun)
+        with pytest.raises(DeploymentRefused, match="older than the pool"):
+            advance(it.database, it.pool, 1.0)
+        assert it.pool.identity() == begun
 
 
 def test_a_database_from_before_the_identity_is_refused(home):

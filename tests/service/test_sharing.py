@@ -6,6 +6,7 @@ import json
 import shutil
 import subprocess
 import sys
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -19,7 +20,8 @@ from kiln.service.backups.taking import Wish, take
 from kiln.service.claim import hold_data_folder
 from kiln.service.doctor import examine
 from kiln.service.environment import environment
-from kiln.service.errors import DataFolderRefused, DeploymentRefused, SharedFolderRefused
+from kiln.service.errors import DataFolderRefused, DeploymentRefused, PoolHeld, SharedFolderRefused
+from kiln.service.pools import hold_pool
 from kiln.service.sharing import refuse_mount, require_fit
 from kiln.upkeep.findings import is_well
 from kiln.upkeep.fsck import fsck
@@ -276,6 +278,60 @@ def test_a_try_that_was_killed_takes_nothing_away_from_the_folder_of_others(home
         restore(Home(half.data, shared=home.shared).settings, taken.path, silent)
 
     assert before == json.dumps(sorted(str(path) for path in home.shared.rglob("*")))
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(180)
+def test_a_copy_of_the_data_folder_is_kept_from_the_pool_that_a_living_one_serves(home, tmp_path):
+    """It would take for nobody's what the living one has made since, and have the pool refuse that one's database."""
+    with warm.start_kiln(home.data, shared=home.shared) as served:
+        shutil.copytree(home.data, tmp_path / "copy")
+        before = (home.pool / ".kiln" / "identity").read_bytes()
+        where = ("--data", tmp_path / "copy", "--shared", home.shared)
+        for words in (
+            ("serve", *where, "--listen", "127.0.0.1:0", "--machines", "none"),
+            ("fsck", *where),
+            ("fsck", "--rebuild", *where),
+            ("account", "reset-keys", *where),
+        ):
+            done = warm.kiln(*words)
+            assert (done.returncode, "another Kiln works with the pool" in done.stderr) == (SETTINGS.number, True)
+        assert (home.pool / ".kiln" / "identity").read_bytes() == before
+        served.stop()
+        served.start()
+    assert home.start() == 3
+    with pytest.raises(DeploymentRefused, match="older than the pool"):
+        Home(tmp_path / "copy", shared=home.shared).start()
+
+
+def test_a_link_to_the_pool_of_another_is_as_good_as_a_shared_folder(tmp_path):
+    one, two = Home(tmp_path / "one"), Home(tmp_path / "two")
+    one.start()
+    two.data.mkdir()
+    two.pool.symlink_to(one.pool)
+
+    with hold_pool(one.settings):
+        with pytest.raises(PoolHeld), hold_pool(two.settings):
+            pass
+        with pytest.raises(PoolHeld), hold_pool(replace(two.settings, database="postgresql://db/kiln")):
+            pass
+    with hold_pool(two.settings):
+        pass
+
+
+def test_those_with_one_database_share_the_pool(home):
+    home.start()
+    settings = replace(home.settings, database="postgresql://db/kiln")
+
+    with hold_pool(settings), hold_pool(settings):
+        pass
+
+
+def test_nothing_is_made_to_hold_a_pool_that_is_not_there(home):
+    with hold_pool(home.settings):
+        pass
+
+    assert names(home.shared) == set()
 
 
 def test_several_data_folders_may_be_held_over_one(home, tmp_path):

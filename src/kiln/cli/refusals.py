@@ -29,6 +29,7 @@ from kiln.service.errors import (
     DataFolderRefused,
     DeploymentRefused,
     KeyAbsent,
+    PoolHeld,
     PoolUnusable,
     SecretBroken,
     SettingRefused,
@@ -64,6 +65,11 @@ _NOT_OURS = (
     "names need not be there yet."
 )
 
+_ONE_POOL = (
+    "One pool has one database: stop the Kiln that works with it, or name its data folder with --data. A copy of a "
+    "data folder takes a copy of the pool. Nothing was changed in it."
+)
+
 _NO_DATABASE = (
     "Where its disk is full make room: even reading needs 32 KiB. With PostgreSQL: does the server run, and is "
     "--database (KILN_DATABASE) the right one?"
@@ -82,6 +88,7 @@ _NEWER = (
 #: What the client and the service raise, the exit code that it ends with, and advice.
 _KNOWN: tuple[tuple[type[Exception], Exit, str], ...] = (
     (SettingRefused, exits.SETTINGS, ""),
+    (PoolHeld, exits.SETTINGS, _ONE_POOL),
     (DataFolderBusy, exits.SETTINGS, "One data folder has one service: stop it first, or name another with --data."),
     (DataFolderRefused, exits.SETTINGS, _NOT_OURS),
     (SharedFolderRefused, exits.FILE, _NOT_SHARED),

@@ -19,6 +19,10 @@ class DataFolderBusy(Exception):
     """Another Kiln works in the data folder."""
 
 
+class PoolHeld(DataFolderBusy):
+    """A Kiln with another database works with the pool."""
+
+
 class DeploymentRefused(Exception):
     """Database and pool do not belong together as they are; the message says what was found and the ways out."""
 

@@ -14,6 +14,7 @@ from kiln.service.claim import hold_data_folder
 from kiln.service.databases import damage_told, hold_database, open_database, require_whole
 from kiln.service.errors import DatabaseUnusable
 from kiln.service.pairing import require_pair
+from kiln.service.pools import hold_pool
 from kiln.service.records import pool_told
 from kiln.service.settings import Settings
 from kiln.service.upgrading import Say
@@ -46,7 +47,12 @@ def copy_database(settings: Settings, target: Settings, say: Say, count: Callabl
 
     Raises NotCopied, DatabaseUnusable, DatabaseHeld, DataFolderBusy, DeploymentRefused: nothing was changed then.
     """
-    with hold_data_folder(settings.data), hold_database(settings), hold_database(target):
+    with (
+        hold_data_folder(settings.data),
+        hold_database(settings),
+        hold_database(target),
+        hold_pool(settings),
+    ):
         require_whole(settings)
         with pool_told(settings):
             require_pair(settings, strays=False)

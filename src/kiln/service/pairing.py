@@ -248,11 +248,13 @@ def advance(database: Database, pool: Pool, now: float) -> Deployment:
     """Begin the next generation of both, which ``require_pair`` has let pass; returns the one that was begun.
 
     May be killed at any line. On a full disk the present one goes on. Raises
-    DatabaseFull where there is none yet.
+    DatabaseFull where there is none yet; DeploymentRefused where another Kiln has begun one of the pool since.
     """
     with database.read() as tx:
         known = deployment.find(tx)
     borne = pool.identity()
+    if (refusal := _refuse_identity(known, borne)) is not None:
+        raise DeploymentRefused(refusal)
     name = known.id if known else borne.deployment if borne else new_request_id().lower()
     present = Generation(known.generation, known.mark) if known else Generation(0, "")
     begun = Generation(present.number + 1, secrets.token_hex(8))

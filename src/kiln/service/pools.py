@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
+from kiln.pools.claims import Claims
 from kiln.pools.errors import PoolError
-from kiln.pools.identity import Sight, look
+from kiln.pools.identity import HIDDEN, Sight, look
 from kiln.pools.qcow2 import Qcow2Pool
 from kiln.pools.rbd.entrances import Address
 from kiln.pools.rbd.pool import RbdPool
 from kiln.pools.rbd.records import look_at
-from kiln.service.errors import PoolUnusable
+from kiln.service.errors import PoolHeld, PoolUnusable
 from kiln.service.rules import RBD
 from kiln.service.settings import Settings
 
 KilnsPool = Qcow2Pool | RbdPool
+
+_SERVED = "served"  #: A claim's name, which no volume has.
 
 
 def where(settings: Settings) -> str:
@@ -39,6 +44,31 @@ def open_pool(settings: Settings, *, is_kept_as_it_is: bool = False) -> KilnsPoo
     except PoolError as error:
         raise PoolUnusable(str(error)) from error
     return pool
+
+
+@contextmanager
+def hold_pool(settings: Settings) -> Iterator[None]:
+    """Keep every Kiln with another database out of a pool in a folder, by whichever data folder it comes.
+
+    A copied data folder, or a link to the pool, leads two Kilns to one pool, and each would take what the other has
+    made for nobody's. SQLite is one process's, who holds the pool alone; those with PostgreSQL, which holds them off
+    itself, share it. Nothing is held where there is no pool yet. Raises PoolHeld, PoolUnusable.
+    """
+    folder = settings.folder.pool
+    if settings.pool or not folder.is_dir():
+        yield
+        return
+    claims = Claims(folder / HIDDEN)
+    try:
+        try:
+            is_ours = claims.share(_SERVED) if settings.database else claims.hold(_SERVED)
+        except OSError as error:
+            raise PoolUnusable(f"{error.filename or folder}: {error.strerror}") from error
+        if not is_ours:
+            raise PoolHeld(f"another Kiln works with the pool in {folder}")
+        yield
+    finally:
+        claims.close()
 
 
 def look_at_pool(settings: Settings) -> Sight:

@@ -22,6 +22,7 @@ from kiln.service.claim import hold_data_folder
 from kiln.service.databases import hold_database
 from kiln.service.errors import SecretBroken
 from kiln.service.keys import KINDS, Pair, insert_new, new_secret
+from kiln.service.pools import hold_pool
 from kiln.service.secrets import Sealer
 from kiln.service.settings import Settings
 from kiln.store import accounts
@@ -42,7 +43,12 @@ class Reset:
 
 def reset_keys_of(settings: Settings) -> Reset:
     """As ``reset_keys``, of a Kiln that is stopped. Raises as ``hold_data_folder`` and ``assemble`` do."""
-    with hold_data_folder(settings.data), hold_database(settings), assemble(settings, say=None) as it:
+    with (
+        hold_data_folder(settings.data),
+        hold_database(settings),
+        hold_pool(settings),
+        assemble(settings, say=None) as it,
+    ):
         return reset_keys(it, it.ports.clock())
 
 

@@ -35,6 +35,7 @@ from kiln.service.networking import networks_carried
 from kiln.service.pairing import advance, join, refuse_newer
 from kiln.service.parts import Auditing, Parts
 from kiln.service.passing import started, stopping
+from kiln.service.pools import hold_pool
 from kiln.service.readings import Readings
 from kiln.service.recovery import recover
 from kiln.service.settings import Settings, to_address
@@ -92,6 +93,7 @@ def serve(settings: Settings, say: Callable[[str], None], room: int = 0) -> None
         listeners(settings) as sockets,
         join_database(settings) as hold,
         _assembled(settings, sockets[0], hold, say) as assembly,
+        hold_pool(settings),
     ):
         names, certificates = known_certificates(settings, sockets, say)
         if assembly.database.is_sqlite:

@@ -14,6 +14,7 @@ from kiln.declare.states import TaskStatus
 from kiln.service.assemble import Assembly
 from kiln.service.claim import hold_data_folder
 from kiln.service.errors import DataFolderBusy
+from kiln.service.pools import hold_pool
 from kiln.store.tasks import Task, tasks
 from kiln.tasks.worker import Worker
 from kiln.upkeep import unfinished
@@ -71,7 +72,7 @@ def _see_done(assembly: Assembly, task: str, timeout_s: float) -> None:
     while (row := _task(assembly.ports, task)).status == TaskStatus.PROCESSING:
         try:
             # Only this one task: what else there may be to do needs the machines, which are the service's.
-            with hold_data_folder(assembly.settings.data):
+            with hold_data_folder(assembly.settings.data), hold_pool(assembly.settings):
                 Worker(assembly.ports, DUTIES, unfinished).attempt(row)
         except DataFolderBusy:
             pass

@@ -20,6 +20,7 @@ from kiln.service.assemble import assemble, look
 from kiln.service.claim import hold_as_it_is, hold_data_folder
 from kiln.service.databases import hold_database
 from kiln.service.pairing import refuse_newer
+from kiln.service.pools import hold_pool
 from kiln.service.rebuilding import rebuilt
 from kiln.service.settings import Settings
 from kiln.service.verdict import keep
@@ -67,7 +68,7 @@ def run(
         with hold_as_it_is(settings.data), hold_database(settings), look(settings) as ports:
             findings = fsck(ports, repair=False, say=say, count=_count)
     else:
-        with hold_data_folder(settings.data), hold_database(settings):
+        with hold_data_folder(settings.data), hold_database(settings), hold_pool(settings):
             if rebuild:
                 findings = _rebuild(settings, say, as_json=as_json)
             else:

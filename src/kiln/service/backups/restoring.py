@@ -33,6 +33,7 @@ from kiln.service.backups.manifest import Entry, Manifest
 from kiln.service.claim import hold_as_it_is, hold_data_folder, is_half_restored, require_mounted
 from kiln.service.databases import hold_database
 from kiln.service.datafolder import RESTORING, DataFolder
+from kiln.service.pools import hold_pool
 from kiln.service.settings import Settings
 from kiln.service.upgrading import Say
 from kiln.service.verdict import keep
@@ -103,7 +104,12 @@ def examine_restored(settings: Settings, say: Say) -> list[Finding]:
     The pool's records are as old as the backup, and some moments older than its database: they are brought up to date
     first, as a start does, or what was deleted in these moments would seem to be named still.
     """
-    with hold_data_folder(settings.data), hold_database(settings), assemble(settings, say=say) as assembly:
+    with (
+        hold_data_folder(settings.data),
+        hold_database(settings),
+        hold_pool(settings),
+        assemble(settings, say=say) as assembly,
+    ):
         with assembly.database.read() as tx:
             known = deployment.find(tx)
         if known is not None:
