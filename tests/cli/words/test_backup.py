@@ -7,8 +7,10 @@ from typer.testing import CliRunner
 from kiln.cli import exits
 from kiln.cli.main import app
 from kiln.declare.states import InstanceStatus
+from kiln.service.backups import manifest
 from kiln.service.datafolder import DataFolder
 from kiln.service.verdict import kept
+from kiln.store.disks import disks
 from tests.service.pairs import Home, as_cloud
 from tests.stock import an_instance
 from tests.tools import needs
@@ -97,6 +99,42 @@ def test_names_what_it_could_not_capture_and_ends_with_another_code(tmp_path):
         assert words("backup", to, "--data", home.data, "--without", "i-none").exit_code == exits.FILE.number
     (first, _) = sorted(to.iterdir())
     assert f"not in the backup: {named}" in words("restore", first, "--data", tmp_path / "again").stdout
+
+
+def test_names_a_disk_whose_header_is_broken_and_prints_nothing_else_of_it(tmp_path):
+    needs("qemu-img")
+    home, to = Home(tmp_path / "home"), tmp_path / "backups"
+    with home.started() as it:
+        cloud = as_cloud(it)
+        row = an_instance(cloud, account=cloud.account)
+        with it.database.read() as tx:
+            (disk,) = disks.all(tx, instance=row.id)
+    (home.pool / f"{disk.volume}.qcow2").write_bytes(b"\x1b[2J" * 200)
+
+    made = words("backup", to, "--data", home.data)
+
+    assert made.exit_code == exits.PARTLY.number, made.output
+    assert f"not kept: what was written to {row.id} since" in made.stdout
+    assert f"its disk {disk.id} cannot be read: {disk.volume} does not begin as a qcow2 file" in made.stdout
+    assert words("restore", to, "--data", tmp_path / "again").exit_code == 0
+
+
+def test_what_a_hostile_manifest_says_was_missed_reaches_no_terminal_as_it_is(tmp_path):
+    home, to = Home(tmp_path / "home"), tmp_path / "backups"
+    home.start()
+    words("backup", to, "--data", home.data)
+    (one,) = to.iterdir()
+    said = json.loads((one / manifest.FILE).read_text()) | {
+        "missed": {"i-\x1b[2J": "\x1b]0;owned\x07\nall is well \ud800"}
+    }
+    said.pop("checksum")
+    (one / manifest.FILE).write_text(json.dumps({**said, "checksum": manifest.checksum_of(said)}))
+
+    put_back = words("restore", to, "--data", tmp_path / "again")
+
+    assert put_back.exit_code == 0, put_back.output
+    assert not {"\x1b", "\x07"} & set(put_back.stdout)
+    assert put_back.stdout.count("\nall is well") == 1
 
 
 def test_a_bundle_for_a_report_is_made_beside_it(tmp_path):

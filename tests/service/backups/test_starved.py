@@ -17,10 +17,16 @@ from kiln.ground.units import GiB
 from kiln.pools import overlay
 from kiln.service.backups.errors import BackupRefused
 from kiln.service.backups.examining import examine
+from kiln.service.backups.holding import Holder
+from kiln.service.backups.moments import Moments
+from kiln.service.backups.restoring import restore
 from kiln.store.disks import disks
 from kiln.store.instances import instances
 from kiln.store.snapshots import snapshots
-from kiln.upkeep.moment import MOMENT, WANTED_S
+from kiln.store.tasks import tasks
+from kiln.store.volumes import volumes
+from kiln.upkeep.fsck import fsck
+from kiln.upkeep.moment import MOMENT, WANTED_S, told_by
 from tests.pools.patterns import holds, put
 from tests.service.backups.kept import back_up, hold_their_bytes, put_back, run_all, served, silent
 from tests.service.pairs import Home, as_cloud
@@ -212,6 +218,90 @@ def test_one_that_cannot_be_captured_keeps_no_other_from_being_kept(home, tmp_pa
     assert taken.manifest.missed[other.id].startswith("it could not be captured: ")
     assert len(taken.manifest.moments) == 1
     put_back(taken.path, tmp_path / "again")
+
+
+def break_header(home, volume):
+    path = home.pool / f"{volume}.qcow2"
+    path.chmod(0o600)
+    with path.open("r+b") as file:
+        file.write(bytes(4))
+    return path.read_bytes()
+
+
+def name_itself(home, volume):
+    overlay.write(home.pool / f"{volume}.qcow2", GiB, f"{volume}.qcow2", b"")
+
+
+@pytest.mark.parametrize(("damage", "words"), [(break_header, "does not begin as"), (name_itself, "stands on itself")])
+def test_a_head_at_rest_with_a_broken_header_is_kept_as_of_its_last_capture(home, tmp_path, damage, words):
+    with home.started() as it:
+        broken = heads_of(as_cloud(it))[0]
+        damage(home, broken)
+        taken = back_up(home, tmp_path / "backups")
+        instance = the_instance(as_cloud(it))
+
+    assert (list(taken.manifest.missed), taken.is_whole) == ([instance], False)
+    assert f"cannot be read: {broken} {words}" in taken.manifest.missed[instance]
+    assert hold_their_bytes(put_back(taken.path, tmp_path / "again"))
+
+
+def test_what_was_captured_and_broken_then_is_missed_and_copied_as_it_lies(home, tmp_path):
+    with served(home) as cloud:
+        run_all(cloud)
+        broken = heads_of(cloud)[0]
+        with once_at("capture.frozen", lambda: break_header(home, broken)):
+            taken = back_up(home, tmp_path / "backups")
+        instance = the_instance(cloud)
+
+    assert f"cannot be read: {broken} does not begin as" in taken.manifest.missed[instance]
+    assert list(taken.manifest.broken) == [broken]
+    assert list(examine(taken.path, taken.manifest, silent)) == []
+
+
+def test_a_layer_with_a_broken_header_is_copied_as_it_lies_and_told_of_as_before(home, tmp_path):
+    def told(where):
+        with where.started() as it:
+            return {(one.sort, one.subject, one.text) for one in fsck(it.ports, repair=False, say=silent)}
+
+    with home.started() as it, it.database.read() as tx:
+        layer = volumes.find(tx, id=heads_of(as_cloud(it))[0]).parent
+    raw = break_header(home, layer)
+    taken = back_up(home, tmp_path / "backups")
+
+    assert (taken.manifest.missed, list(taken.manifest.broken), taken.is_whole) == ({}, [layer], False)
+    assert any(f"a sound {layer}" in what for what in taken.manifest.lacks)
+    again = Home(tmp_path / "again")
+    restore(again.settings, taken.path, silent)
+    assert (again.pool / f"{layer}.qcow2").read_bytes() == raw
+    assert told(again) == told(home)
+    assert any(layer in subject for _, subject, _ in told(again))
+
+
+def test_what_is_waited_for_is_said_to_be_wanted_again_and_again(home):
+    """Else what waits longer than it was wanted at first would end without anything."""
+    with home.started() as it, Holder(home.pool) as holder:
+        cloud, now = as_cloud(it), [time.time()]
+        run_all(cloud)
+        instance = the_instance(cloud)
+        with Moments(home.settings, it.database, lambda: now[0], 60.0, renewed_s=0.0) as moments:
+            asking = threading.Thread(target=moments.keep, args=([instance], holder))
+            asking.start()
+            try:
+                (task,) = wait_for(lambda: open_moments(cloud))
+                for _ in range(3):
+                    now[0] += WANTED_S - 5
+                    wait_for(lambda: told_by(the_task(cloud, task.id)).until == now[0] + WANTED_S)
+                cloud.refit(clock=lambda: now[0])
+                cloud.settle()
+            finally:
+                asking.join()
+        assert moments.kept[instance] == told_by(the_task(cloud, task.id))
+        assert moments.kept[instance].disks
+
+
+def the_task(cloud, task):
+    with cloud.ports.database.read() as tx:
+        return tasks.find(tx, id=task)
 
 
 def test_who_is_to_be_left_out_is_not_asked_for(home, tmp_path):

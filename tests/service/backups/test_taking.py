@@ -419,6 +419,12 @@ def test_a_reader_passes_over_what_it_does_not_know_and_refuses_a_newer_format(h
         with pytest.raises(BackupBroken, match="a stamp is none"):
             manifest.read(taken.path)
     say(files=files)
+    for name in ("missed", "broken", "moments"):
+        for hostile_words in ("all", 7, None, ["i-1"], [["i-1", "why"]], {"i-1": 7}, {"i-1": None}, {"i-1": ["why"]}):
+            say(**{name: hostile_words})
+            with pytest.raises(BackupBroken, match="words by name are none"):
+                manifest.read(taken.path)
+        say(**{name: {}})
     say(colour="green")
     assert manifest.read(taken.path) == taken.manifest
     say(format=manifest.FORMAT + 1)

@@ -64,7 +64,8 @@ def create(
     An instance that cannot be captured within --timeout, as where its machine does
     not answer, keeps no other from being kept: its disks are there as of their
     last capture, or as they were made. It is named, and the exit code is 11; then
-    --keep removes nothing.
+    --keep removes nothing. So it is with one whose disk has a header that cannot
+    be read; a layer like that is copied as it lies, and named.
 
     What fails leaves nothing behind. What waits in the trash is not kept. The word
     `create` may be left out.
@@ -130,5 +131,6 @@ def _told(taken: Taken) -> dict[str, Any]:
         "Moments": dict(said.moments),
         "LeftOut": list(said.left_out),
         "Missed": dict(said.missed),
+        "Broken": dict(said.broken),
         "Removed": list(taken.removed),
     }

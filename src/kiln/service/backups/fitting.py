@@ -12,13 +12,15 @@ and what the rows say of the head, of snapshots and of captures that are under w
 stays as it is. So one moment of an instance is enough, whatever its owner does.
 
 What cannot be caught in time is *missed*: its heads are fresh ones, too, above
-what each stood on, as if it had not been written since its last capture.
+what each stood on, as if it had not been written since its last capture. So is what
+has a header that cannot be read: its owner's machine may have written it. A layer
+like that is copied as it lies, for the rows name it, and is told as *broken*.
 """
 
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping
-from dataclasses import field
+from dataclasses import field, replace
 
 from kiln.declare.states import InstanceStatus
 from kiln.ground.values import dataclass
@@ -63,9 +65,10 @@ class Fit:
     heads: dict[str, Disk] = field(default_factory=dict)  #: What somebody may come to write before it is copied.
     kept: dict[str, str] = field(default_factory=dict)  #: By volume, ``head`` or ``layer``: what is to be copied.
     fresh: dict[str, Fresh] = field(default_factory=dict)  #: By volume.
-    missed: set[str] = field(
-        default_factory=set
-    )  #: Instances, and disks of none, of which the last writes are not kept.
+    missed: dict[str, str] = field(
+        default_factory=dict
+    )  #: Instances, and disks of none, of which the last writes are not kept, and why.
+    broken: dict[str, str] = field(default_factory=dict)  #: Volumes that are copied though their headers tell nothing.
 
 
 def is_at_rest(instance: Instance) -> bool:
@@ -130,6 +133,8 @@ def _hold_heads(tx: Transaction, holder: Holder, moved: set[str], seen: Seen, do
                 _miss(tx, holder, disk, row, done)
             else:
                 done.again.add(disk.instance)
+        elif holder.take(row.id) and (fault := _fault(holder, row.id)):
+            _miss(tx, holder, disk, row, done, why=f"its disk {disk.id} cannot be read: {fault}")
         elif holder.take(row.id) and _stamp(holder, row.id) == seen.stamps.get(row.id, ()):
             done.heads[row.id] = disk
         elif seen.is_last:
@@ -139,13 +144,15 @@ def _hold_heads(tx: Transaction, holder: Holder, moved: set[str], seen: Seen, do
             done.stirred |= {disk.instance} if disk.instance is not None else set()
 
 
-def _miss(tx: Transaction, holder: Holder, disk: Disk, row: Volume, done: Fit) -> None:
+def _miss(
+    tx: Transaction, holder: Holder, disk: Disk, row: Volume, done: Fit, *, why: str = "it was written all the time"
+) -> None:
     """Keep what the head of a disk stands on, and nothing of what was written into it."""
     if row.parent is not None and not holder.take(row.parent):
         done.unsettled.append(f"{disk.id} was merged")
         return
     _freshen(tx, row, Fresh(base=row.parent, size_bytes=row.size_bytes, key=disk.kms_key), done)
-    done.missed.add(disk.instance or disk.id)
+    done.missed[disk.instance or disk.id] = why
 
 
 def _freshen(tx: Transaction, row: Volume, how: Fresh, done: Fit) -> None:
@@ -160,6 +167,11 @@ def _standing(tx: Transaction, moved: set[str]) -> Iterator[tuple[Disk, Volume]]
         row = volumes.find(tx, id=disk.volume) if disk.volume is not None and disk.id not in moved else None
         if row is not None and row.state != "planned":
             yield disk, row
+
+
+def _fault(holder: Holder, volume: str) -> str:
+    held = holder.get(volume)
+    return "" if held is None else held.fault
 
 
 def _stamp(holder: Holder, volume: str) -> tuple[int, ...]:
@@ -186,15 +198,24 @@ def _hold_all(tx: Transaction, holder: Holder, done: Fit) -> None:
 
 
 def _follow_headers(tx: Transaction, holder: Holder, done: Fit) -> None:
-    """Have each row name the parent that the held file has, and each of these have a row."""
+    """Have each row name the parent that the held file has, and each of these have a row.
+
+    Of one with a header that tells nothing the row stays as it is.
+    """
     waiting = list(done.kept)
     while waiting:
         held = holder.get(waiting.pop())
         assert held is not None  # What is kept is held.
         row = volumes.find(tx, id=held.volume)
+        if held.fault:
+            done.broken[held.volume] = held.fault
+            held = replace(held, parent=row.parent if row else None, size_bytes=row.size_bytes if row else 0)
+            if held.parent is not None and not holder.take(held.parent):
+                done.unsettled.append(f"{held.parent} is not there")
+                return
         if row is None or row.state != "ready":
             _be_there(tx, held, "layer", 0.0 if row is None else row.created_at)
-        elif row.parent != held.parent or row.file_bytes not in (None, held.source[1]):
+        elif not held.fault and (row.parent != held.parent or row.file_bytes not in (None, held.source[1])):
             volumes.update(tx, {"parent": held.parent, "file_bytes": None}, id=held.volume)
         if held.parent is not None and held.parent not in done.kept:
             done.kept[held.parent] = "layer"

@@ -13,6 +13,7 @@ import os
 import resource
 import stat
 from collections.abc import Iterable
+from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -29,7 +30,7 @@ _BESIDE = 64  #: Descriptors that are something else.
 
 @dataclass(frozen=True, kw_only=True)
 class Held:
-    """One volume that is open."""
+    """One volume that is open. With a ``fault`` its header tells nothing: it has no parent, and 0 bytes."""
 
     volume: str
     descriptor: int
@@ -37,6 +38,7 @@ class Held:
     size_bytes: int
     allocated_bytes: int
     source: tuple[int, ...]  #: As a manifest has it.
+    fault: str = ""  #: Why its header cannot be read, which whoever writes the volume may have broken.
 
     def has_changed(self) -> bool:
         """Whether it was written since it was opened."""
@@ -65,14 +67,16 @@ class Holder:
     def take(self, volume: str) -> bool:
         """Hold the volume, and what its header says that it stands on. False where one of them is not there.
 
-        Raises VolumeBroken, NotKept where the host does not let so many files be open, OSError.
+        Raises VolumeBroken for what is no regular file, OSError.
         """
         for _ in range(_TRIES):
             taken: list[Held] = []
             name: str | None = volume
             try:
                 while name is not None and name not in self._held:
-                    _require_new(name, taken)
+                    if any(one.volume == name for one in taken):
+                        taken[-1] = replace(taken[-1], parent=None, size_bytes=0, fault=f"{name} stands on itself")
+                        break
                     taken.append(_open(self._pool, name))
                     name = taken[-1].parent
             except FileNotFoundError:
@@ -120,23 +124,28 @@ def _open(pool: Path, volume: str) -> Held:
     try:
         about = os.fstat(descriptor)
         _require_regular(volume, about)
-        same = Path(f"/proc/self/fd/{descriptor}")
+        parent, size_bytes, fault = _header(volume, descriptor)
         return Held(
             volume=volume,
             descriptor=descriptor,
-            parent=parent_of(same),
-            size_bytes=overlay.read(same).size_bytes,
+            parent=parent,
+            size_bytes=size_bytes,
             allocated_bytes=about.st_blocks * 512,
             source=stamp(about),
+            fault=fault,
         )
     except BaseException:
         os.close(descriptor)
         raise
 
 
-def _require_new(volume: str, chain: list[Held]) -> None:
-    if any(one.volume == volume for one in chain):
-        raise VolumeBroken(f"{volume} stands on itself")
+def _header(volume: str, descriptor: int) -> tuple[str | None, int, str]:
+    """The parent and the size that the header says, and why it cannot be read."""
+    same = Path(f"/proc/self/fd/{descriptor}")
+    try:
+        return parent_of(same), overlay.read(same).size_bytes, ""
+    except VolumeBroken as error:
+        return None, 0, f"{volume} {str(error).removeprefix(same.stem).lstrip()}"  # It is named as it was opened.
 
 
 def _require_regular(volume: str, about: os.stat_result) -> None:

@@ -66,6 +66,7 @@ class Manifest:
     moments: Mapping[str, str] = field(default_factory=dict)  #: By instance, how its disks were caught.
     left_out: tuple[str, ...] = ()  #: What is not in it, in words.
     missed: Mapping[str, str] = field(default_factory=dict)  #: Instances and disks as of their last capture, and why.
+    broken: Mapping[str, str] = field(default_factory=dict)  #: Volumes with headers that tell nothing, and why.
 
     @property
     def lacks(self) -> tuple[str, ...]:
@@ -74,7 +75,10 @@ class Manifest:
             f"what was written to {one} since it was last captured, or made: {why}"
             for one, why in sorted(self.missed.items())
         )
-        return (*missed, *self.left_out)
+        broken = (
+            f"a sound {one}, which is there as it lay in the pool: {why}" for one, why in sorted(self.broken.items())
+        )
+        return (*missed, *broken, *self.left_out)
 
     @property
     def bytes(self) -> int:
@@ -130,9 +134,16 @@ def _manifest(said: dict[str, Any]) -> Manifest:
             raise ValueError(f"{path!r} is no file of a backup")
     if DATABASE not in files:
         raise ValueError(f"{DATABASE} is not in it")
-    missed = {str(one): str(why) for one, why in said.get("missed", {}).items()}
+    reasons = {name: _reasons(said.get(name, {})) for name in ("moments", "missed", "broken")}
     left_out = tuple(map(str, said.get("left_out", ())))
-    return Manifest(**{**given, "files": files, "left_out": left_out, "missed": missed})
+    return Manifest(**{**given, "files": files, "left_out": left_out, **reasons})
+
+
+def _reasons(said: Any) -> dict[str, str]:
+    """Words by what they are of."""
+    if not isinstance(said, dict) or not all(isinstance(why, str) for why in said.values()):
+        raise ValueError("words by name are none")
+    return said
 
 
 def _entry(said: dict[str, Any]) -> Entry:

@@ -40,7 +40,7 @@ _TAKEN_BACK = 1.0  #: A time that has passed.
 class Moments:
     """The moments that were kept so far, by instance. To be closed: then nothing is asked for any more.
 
-    *without*: instances that are not asked for.
+    *without*: instances that are not asked for. What waits is said to be wanted still every *renewed_s* seconds.
     """
 
     def __init__(
@@ -51,11 +51,12 @@ class Moments:
         timeout_s: float,
         *,
         without: Collection[str] = (),
+        renewed_s: float = WANTED_S / 3,
     ) -> None:
         self._settings, self._database, self._clock = settings, database, clock
         self._until = time.monotonic() + timeout_s
         self._asked: dict[str, str] = {}  # Tasks that are open, by instance.
-        self._said_at = 0.0
+        self._renewed_s, self._said_at = renewed_s, 0.0
         self._looks_left = _LAST_LOOKS
         self._vain: Counter[str] = Counter()
         self._stirred: Counter[str] = Counter()
@@ -119,7 +120,7 @@ class Moments:
                     continue
                 del self._asked[instance]
                 if facts.disks and all(holder.take(one.head) for one in facts.disks):
-                    self.kept[instance] = facts
+                    self._take_in(facts, holder)
                 elif instance not in self.missed:
                     self._vain[instance] += 1
                     again[instance] = time.monotonic() + _AGAIN_S
@@ -130,6 +131,15 @@ class Moments:
                 if not self._is_time_for(sorted({*self._asked, *again})):
                     return
                 time.sleep(_POLL_S)
+
+    def _take_in(self, facts: MomentFacts, holder: Holder) -> None:
+        """Note that a moment was kept, unless what was captured cannot be read."""
+        for one in facts.disks:
+            held = holder.get(one.head)
+            if held is not None and held.fault:
+                self.missed[facts.instance] = f"its disk {one.disk} cannot be read: {held.fault}"
+                return
+        self.kept[facts.instance] = facts
 
     def _ask(self, instance: str) -> None:
         """Have it asked for, unless the instance is gone, or at rest and not stirred."""
@@ -179,7 +189,7 @@ class Moments:
             self._say_until(_TAKEN_BACK)
             self._asked.clear()
             return False
-        if time.monotonic() - self._said_at > WANTED_S / 3:
+        if time.monotonic() - self._said_at > self._renewed_s:
             self._said_at = time.monotonic()
             self._say_until(self._clock() + WANTED_S)
         return True

@@ -80,7 +80,7 @@ class Taken:
     path: Path
     manifest: Manifest
     copied_bytes: int  #: Read and written now; the rest is shared with an earlier backup.
-    is_whole: bool  #: Nothing was missed but what was to be left out.
+    is_whole: bool  #: Nothing was missed but what was to be left out, and nothing is broken.
     removed: tuple[str, ...]  #: Names of older ones.
 
 
@@ -110,7 +110,7 @@ def take(settings: Settings, to: Path, wish: Wish, say: Say, progress: Progress)
         reach("backup.named")
         sync_folder(to)
         # One that missed something takes no place of one that did not.
-        is_whole = made.missed.keys() <= set(wish.without)
+        is_whole = made.missed.keys() <= set(wish.without) and not made.broken
         removed = thin(to, wish.keep, made.deployment) if wish.keep is not None and is_whole else []
     return Taken(path=path, manifest=made, copied_bytes=taking.copied_bytes, is_whole=is_whole, removed=tuple(removed))
 
@@ -180,9 +180,9 @@ class _Taking:
                     continue
                 self._require_sound(draft / manifest.DATABASE)
                 files |= self._rest(draft, earlier)
-                missed = {one: moments.missed.get(one, "it was written all the time") for one in sorted(found.missed)}
+                missed = {one: moments.missed.get(one, why) for one, why in sorted(found.missed.items())}
                 told = {one: facts.consistency or "at rest" for one, facts in moments.kept.items() if one not in missed}
-                return replace(made, files=files, moments=told, missed=missed)
+                return replace(made, files=files, moments=told, missed=missed, broken=found.broken)
 
     def _require_known(self, wanted: Collection[str]) -> None:
         with self._database.read() as tx:
@@ -290,7 +290,7 @@ class _Taking:
         (folder / (head.volume + SUFFIX)).unlink()
         del self._done[head.volume], found.kept[head.volume]
         found.fresh[head.volume] = Fresh(base=head.parent, size_bytes=head.size_bytes, key=disk.kms_key)
-        found.missed.add(disk.instance or disk.id)
+        found.missed[disk.instance or disk.id] = "it was written all the time"
 
     def _make_fresh(self, folder: Path, volume: str, how: Fresh) -> Entry:
         """Make a head that reads as what it stands on. Raises VolumeLocked where its key is missing, OSError."""
