@@ -78,6 +78,7 @@ def test_what_is_said_somewhere_is_there_and_nothing_else():
 
     said |= {f"use.{use}" for use in Use if use != Use.OTHER}
     said |= {f"kind.{kind}" for kind in Kind} | {f"column.{name}" for name in headings()}
+    said |= {f"consistency.{how}" for how in ("quiesced", "crash-consistent")}
     said |= {f"state.{one}" for states in STATES for one in states}
 
     assert {name for name in said if not name.endswith(".")} == set(texts.load())

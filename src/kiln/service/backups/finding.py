@@ -22,9 +22,12 @@ def moment_text(when: float) -> str:
 
 
 def name_for(folder: Path, moment: str) -> str:
-    """A name that is free in the folder, and later than all that are there, though the clock was set back since."""
-    moment = max([moment, *(name[:_MOMENT] for name in names(folder))])
+    """A name that is later than all that are there, though the clock was set back since, or some were removed."""
+    there = names(folder)
     number, name = 1, moment
+    if there and moment <= there[-1][:_MOMENT]:
+        moment, number = _order(there[-1])
+        name = there[-1]
     while (folder / name).exists():
         number += 1
         name = f"{moment}-{number}"
@@ -34,7 +37,12 @@ def name_for(folder: Path, moment: str) -> str:
 def names(folder: Path) -> list[str]:
     """The backups in the folder, the oldest first."""
     found = [path.name for path in folder.iterdir() if _NAME.fullmatch(path.name) and path.is_dir()]
-    return sorted(found, key=lambda name: (name[:_MOMENT], int(name[_MOMENT + 1 :] or 1)))
+    return sorted(found, key=_order)
+
+
+def _order(name: str) -> tuple[str, int]:
+    """The moment of a backup, and which of that moment's it is."""
+    return name[:_MOMENT], int(name[_MOMENT + 1 :] or 1)
 
 
 def require_home(folder: Path) -> None:
