@@ -54,7 +54,7 @@ def played(tmp_path):
     ("name", "words"),
     [
         ("run", ("test", "torment --short --seed 20261128")),
-        ("nightly", ("test all", "torment", "docs")),
+        ("nightly", ("test all", "torment", "torment --section hosts --tries 10000", "docs")),
     ],
 )
 def test_does_all_that_there_is_and_misses_no_tool_in_silence(played, name, words):

@@ -133,8 +133,16 @@ def files_open(pid):
     found = set()
     for path in Path(f"/proc/{pid}/fd").iterdir():
         with contextlib.suppress(FileNotFoundError):  # It was closed since it was listed.
-            found.add(str(path.readlink()))
+            found.add(_name_of(path))
     return sorted(Path(name).name for name in found if ".qcow2" in name)
+
+
+def _name_of(descriptor):
+    """The path of a file that is open; of one that was opened as a draft the name that it was linked to since."""
+    path, about = descriptor.readlink(), descriptor.stat()
+    if not path.name.endswith(" (deleted)") or not about.st_nlink:
+        return str(path)
+    return next((str(one) for one in path.parent.iterdir() if one.lstat().st_ino == about.st_ino), str(path))
 
 
 def settle():

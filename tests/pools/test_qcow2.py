@@ -110,7 +110,7 @@ def test_passes_over_what_is_no_regular_file(tmp_path, caplog):
     pool.drop("pipe")
     said = [record.kiln_facts["name"] for record in caplog.records if record.message == "pool_entry_passed_over"]
     assert sorted(said) == ["folder.qcow2", "nowhere.qcow2", "pipe.qcow2"]
-    assert sorted(path.name for path in folder.iterdir())[:2] == [".tmp-folder", ".tmp-pipe"]
+    assert {".tmp-folder", ".tmp-pipe"} < {path.name for path in folder.iterdir()}
 
 
 def test_opens_on_a_full_disk(tmp_path):

@@ -14,7 +14,7 @@ from kiln.pools.guests import GuestBusy
 from kiln.pools.port import Succession
 from kiln.pools.qcow2 import Qcow2Pool
 from kiln.pools.ready import MOST
-from tests.pools.kills import killed_at, points_of
+from tests.pools.kills import in_child, killed_at, points_of
 from tests.pools.patterns import BLOCK, SIZE, holds, put
 from tests.pools.storage_daemon import KilledBefore, start_daemon
 from tests.tools import needs
@@ -354,18 +354,22 @@ def test_without_its_link_it_is_opened_anew(pool, tmp_path):
 
 def test_links_go_with_what_they_lead_to(pool, tmp_path):
     needs("qemu-storage-daemon")
-    a_head_in_use(pool)
     with start_daemon(tmp_path) as guest:
-        guest.open(pool.blockdevs("v-a0"))
-        open_ahead(pool, guest, 1)
-        pool.freeze([Succession("v-a0", "v-a1")], guest)
-        open_ahead(pool, guest, 2)
+
+        def run_before():
+            before = Qcow2Pool(tmp_path / "pool")
+            a_head_in_use(before)
+            guest.open(before.blockdevs("v-a0"))
+            open_ahead(before, guest, 1)
+            before.freeze([Succession("v-a0", "v-a1")], guest)
+            open_ahead(before, guest, 2)
+
+        assert in_child(run_before) == 0
     assert set(links(pool, tmp_path)) == {"v-a1", "v-a2"}
 
-    again = Qcow2Pool(tmp_path / "pool")
-    again.sweep()
+    pool.sweep()
     assert set(links(pool, tmp_path)) == {"v-a1"}
-    again.drop("v-a1")
+    pool.drop("v-a1")
 
     assert links(pool, tmp_path) == {}
 
@@ -406,12 +410,15 @@ def test_a_head_in_the_trash_keeps_none(pool, tmp_path):
 
 
 def test_what_nobody_used_is_swept_by_the_next_run(pool, tmp_path):
-    a_head_in_use(pool)
-    pool.prepare()
-    assert pool.leftovers() == []
+    def run_before():
+        before = Qcow2Pool(tmp_path / "pool")
+        a_head_in_use(before)
+        before.prepare()
+        assert before.leftovers() == []
 
-    again = Qcow2Pool(tmp_path / "pool")
-    (name,) = again.sweep()
+    assert in_child(run_before) == 0
+
+    (name,) = pool.sweep()
 
     assert name.startswith(".tmp-")
     assert drafts(pool, tmp_path) == set()

@@ -110,7 +110,13 @@ def test_steps_notice_an_end_that_is_another(place, monkeypatch):
 @pytest.mark.timeout(240)
 def test_hosts_notice_a_hand_that_comes_too_late(place, monkeypatch):
     """A host that stood still gives its draft the name of what another has made meanwhile, and a guest has written."""
-    monkeypatch.setattr("kiln.pools.folder._link", lambda draft, path: bool(draft.rename(path)))
+
+    def take_the_name(draft, path):
+        path.unlink(missing_ok=True)
+        path.hardlink_to(draft)
+        return True
+
+    monkeypatch.setattr("kiln.pools.folder._link", take_the_name)
 
     lives = hosts.run(replace(place, tries=200))
 
