@@ -24,14 +24,18 @@ _RULES = """local   all  postgres               trust
 hostssl kiln kiln     127.0.0.1/32  scram-sha-256
 """
 
-#: A service manager that knows one service, whose settings are those of the shell.
+#: A service manager that knows one service, which sees nothing that the shell exports: it has its settings of its file.
 _PLAYED = """
 kiln() {{ {python} -P -m kiln.cli.main "$@"; }}
 sudo() {{ shift 2; "$@"; }}
 systemctl() {{
     if [ "$1" = start ]; then
         : >{log}  # Else the words of the start before would be taken for this one's.
-        {python} -P -m kiln.cli.main serve >{log} 2>&1 &
+        (
+            unset "${{!KILN_@}}"
+            while IFS= read -r setting; do export "$setting"; done <{settings}
+            exec {python} -P -m kiln.cli.main serve >{log} 2>&1
+        ) &
         echo $! >{pid}
         until grep -q '^listening on' {log}; do kill -0 "$(cat {pid})"; sleep 0.1; done
     elif [ -f {pid} ]; then
@@ -58,6 +62,9 @@ def test_each_command_works(tmp_path):
         (server.data / "pg_hba.conf").write_text(_RULES)
         server.start()
         (tmp_path / "etc/kiln").mkdir()
+        (tmp_path / "etc/kiln/kiln.env").write_text(
+            f"KILN_DATA={home.data}\nKILN_MACHINES=none\nKILN_LISTEN=127.0.0.1:0\n"
+        )
         shutil.copy(authority, tmp_path / "etc/kiln/database-ca.pem")
 
         ended = run(tmp_path, server)
@@ -78,11 +85,12 @@ def run(folder, server):
     text = "\n".join(BLOCKS).replace("db.example", f"localhost:{server.port}")
     for name in _FOLDERS:
         text = re.sub(rf"(?<![\w/.]){name}\b", f"{folder}{name}", text)
-    played = _PLAYED.format(python=sys.executable, log=folder / "log", pid=folder / "pid")
+    played = _PLAYED.format(
+        python=sys.executable, log=folder / "log", pid=folder / "pid", settings=folder / "etc/kiln/kiln.env"
+    )
     kept = {name: value for name, value in os.environ.items() if not name.startswith(("KILN_", "PG"))}
     known = {
         "KILN_MACHINES": "none",
-        "KILN_LISTEN": "127.0.0.1:0",
         "PYTHONPATH": str(ROOT / "src"),
         "PATH": f"{binary('psql').parent}:{kept['PATH']}",
         # How the superuser comes in on the server's own host, who says nothing of that.
