@@ -55,6 +55,16 @@ def test_what_cannot_be_read_or_is_of_another_kiln_is_neither_counted_nor_remove
     assert finding.names(to) == [broken.path.name, others.path.name, new.path.name]
 
 
+def test_one_that_was_moved_to_another_disk_and_linked_stays(home, tmp_path):
+    to = tmp_path / "backups"
+    moved = back_up(home, to).path
+    moved.rename(tmp_path / "elsewhere")
+    moved.symlink_to(tmp_path / "elsewhere")
+    made = [back_up(home, to, keep=1) for _ in range(2)]
+    assert [one.removed for one in made] == [(), (made[0].path.name,)]
+    assert are_whole(to) == [moved.name, made[1].path.name]
+
+
 @pytest.mark.slow
 def test_a_kill_while_one_is_removed_leaves_no_half_of_it(home, tmp_path):
     to = tmp_path / "backups"
