@@ -23,7 +23,7 @@ def test_is_read_by_the_descriptor_alone_and_by_nobody_afterwards():
         (descriptor,) = descriptors
         kept = os.dup(descriptor)
         file = f"/proc/self/fd/{descriptor}"
-        assert arguments == ["--object", f"secret,id=key-1,file={file}"]
+        assert arguments == ["--object", f"secret,id=key-1,format=raw,file={file}"]
         assert subprocess.check_output(["cat", file], pass_fds=descriptors) == b"secret"
     try:
         assert Path(f"/proc/self/fd/{kept}").read_bytes() == b""

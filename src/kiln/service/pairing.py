@@ -26,8 +26,8 @@ from kiln.pools.identity import Sight
 from kiln.pools.port import Generation, Identity, Pool
 from kiln.service.claim import require_shared
 from kiln.service.errors import DatabaseUnusable, DeploymentRefused
-from kiln.service.pools import look_at_pool, where
 from kiln.service.settings import Settings
+from kiln.service.sights import look_at_pool, where
 from kiln.store import deployment
 from kiln.store.database import Database
 from kiln.store.deployment import Deployment

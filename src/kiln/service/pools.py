@@ -1,30 +1,22 @@
-"""Which pool a Kiln has, by its settings: a folder of its data, or one on Ceph. Nobody else asks which it is."""
+"""Which pool a Kiln has, by its settings: a folder of its data, or one on Ceph. Beside ``sights`` nobody asks which."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 
 from kiln.pools.claims import Claims
 from kiln.pools.errors import PoolError
-from kiln.pools.identity import HIDDEN, Sight, look
+from kiln.pools.identity import HIDDEN
 from kiln.pools.qcow2 import Qcow2Pool
-from kiln.pools.rbd.entrances import Address
 from kiln.pools.rbd.pool import RbdPool
-from kiln.pools.rbd.records import look_at
 from kiln.service.errors import PoolHeld, PoolUnusable
-from kiln.service.rules import RBD
 from kiln.service.settings import Settings
+from kiln.service.sights import address_of
 
 KilnsPool = Qcow2Pool | RbdPool
 
 _SERVED = "served"  #: A claim's name, which no volume has.
-
-
-def where(settings: Settings) -> str:
-    """The pool, in words for the operator."""
-    return settings.pool or str(settings.folder.pool)
 
 
 def open_pool(settings: Settings, *, is_kept_as_it_is: bool = False) -> KilnsPool:
@@ -32,7 +24,7 @@ def open_pool(settings: Settings, *, is_kept_as_it_is: bool = False) -> KilnsPoo
 
     Raises PoolUnusable, OSError.
     """
-    address = _address(settings)
+    address = address_of(settings)
     if address is None:
         return Qcow2Pool(settings.folder.pool, is_kept_as_it_is=is_kept_as_it_is)
     scratch = settings.folder.pool
@@ -69,24 +61,3 @@ def hold_pool(settings: Settings) -> Iterator[None]:
         yield
     finally:
         claims.close()
-
-
-def look_at_pool(settings: Settings) -> Sight:
-    """See whose the pool is and what it holds, without changing anything.
-
-    Raises IdentityBroken, IdentityTooNew, RecordsTooNew, PoolUnusable, OSError.
-    """
-    address = _address(settings)
-    return look(settings.folder.pool) if address is None else look_at(address)
-
-
-def _address(settings: Settings) -> Address | None:
-    found = RBD.fullmatch(settings.pool)
-    if found is None:
-        return None
-    return Address(
-        pool=found[1],
-        namespace=found[2] or "",
-        configuration=Path(settings.ceph_conf).absolute() if settings.ceph_conf else None,
-        user=settings.ceph_user,
-    )

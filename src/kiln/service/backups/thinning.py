@@ -15,8 +15,9 @@ def thin(folder: Path, keep: int, deployment: str) -> list[str]:
     """Remove all but the newest *keep* backups of the deployment, the oldest first; returns their names.
 
     *keep* is 1 or more, and nobody else makes a backup there meanwhile. What cannot be read as a backup, or lies
-    elsewhere and is linked, is neither counted nor removed. What the others share with one stays: their names of it are their own. May be killed at any
-    line: one that is removed loses its name first, and the next backup takes away what is left. Raises OSError.
+    elsewhere and is linked, is neither counted nor removed. What the others share with one stays: their names of it
+    are their own. May be killed at any line: one that is removed loses its name first, and the next backup takes away
+    what is left. Raises OSError.
     """
     ours = [name for name in finding.names(folder) if _is_of(folder / name, deployment)]
     older = ours[:-keep]
