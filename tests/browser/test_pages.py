@@ -115,8 +115,8 @@ def test_asks_for_two_things_and_little_in_a_browser_that_has_never_been_here(op
         seen = []
         window.page.on("request", lambda request: seen.append(request))  # noqa: PLW0108 - it takes no builtin.
         window.page.goto(found[at])
-        # What tells of changes is no part of the page: it goes on for as long as the page is seen. Nor is what the first
-        # page asks for when it is there, since that is counted first.
+        # What tells of changes is no part of the page: it goes on for as long as the page is seen. Nor is what the
+        # first page asks for when it is there, since that is counted first.
         later = (f"{stocked.endpoint}{ROOT}{CHANGES}", f"{stocked.endpoint}{ROOT}/storage")
         asked = [one for one in seen if one.url not in later or one.url == f"{stocked.endpoint}{found[at]}"]
         sizes = [one.sizes()["responseBodySize"] for one in asked]
