@@ -14,7 +14,7 @@ import socket
 import subprocess
 import tempfile
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from itertools import count
 from pathlib import Path
@@ -170,7 +170,5 @@ def make_database(server: str) -> Iterator[str]:
 
 
 def _say(server: str, statement: str) -> None:
-    opened = open_postgresql(server)
-    with opened.engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
-        connection.exec_driver_sql(statement)
-    opened.close()
+    with closing(open_postgresql(server)) as opened, opened.engine.connect() as connection:
+        connection.execution_options(isolation_level="AUTOCOMMIT").exec_driver_sql(statement)

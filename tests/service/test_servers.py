@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
+from contextlib import closing
 
 import pytest
 
@@ -101,9 +102,8 @@ def test_tls_is_wanted_by_either_side(guarded, tmp_path):
     assert "certificate verify failed" in refused(tmp_path, address(guarded, more=stranger), **password)
     known = address(guarded, more=f"&sslmode=verify-full&sslrootcert={readable}")
     database = open_postgresql(Server(address=known, password=PASSWORD))
-    with database.read() as tx:
+    with closing(database), database.read() as tx:
         assert tx.driver("SELECT ssl FROM pg_stat_ssl WHERE pid = pg_backend_pid()", {}).fetchone() == (True,)
-    database.close()
 
 
 def test_a_password_in_a_file_opens_it_and_is_in_no_log_and_no_list_of_processes(guarded, tmp_path):
@@ -113,7 +113,8 @@ def test_a_password_in_a_file_opens_it_and_is_in_no_log_and_no_list_of_processes
     with warm.start_kiln(tmp_path / "data", **settings) as kiln:
         kiln.restart()
         assert PASSWORD not in kiln.log.read_text()
-    with open_postgresql(Server(address=address(guarded, "plain"), password_file=str(file))).read() as tx:
+    database = open_postgresql(Server(address=address(guarded, "plain"), password_file=str(file)))
+    with closing(database), database.read() as tx:
         assert tx.driver("SELECT count(*) FROM deployment", {}).fetchone() == (1,)
 
 

@@ -111,7 +111,7 @@ def test_no_more_connections_are_made_than_are_said(opened):
 def test_a_server_that_takes_no_writes_is_told(opened, postgresql_address):
     database = opened()
     name = postgresql_address.partition("@/")[2].partition("?")[0]
-    with database.engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
+    with database.engine.begin() as connection:
         connection.execute(text(f"ALTER DATABASE {name} SET default_transaction_read_only = on"))
     with pytest.raises(DatabaseDown, match="read-only"):
         count(opened())

@@ -444,7 +444,7 @@ class Database:
 @contextmanager
 def _pooled(engine: Engine, **options: Any) -> Iterator[Transaction]:
     """A transaction on a connection of the engine's pool. Raises DatabaseDown, DatabaseBusy, DatabaseFull."""
-    with outage_said(), engine.connect().execution_options(**options) as connection, connection.begin():
+    with outage_said(), engine.connect() as connection, connection.execution_options(**options).begin():
         yield Transaction(connection)
 
 

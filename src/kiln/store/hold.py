@@ -81,12 +81,15 @@ class Hold:
         self._is_beside = is_beside
         self._more: dict[str, Mapping[str, Any]] = {}  # Locks that are held beside the first, with their parameters.
         self._connection: Connection | None = self._connected()
+        is_held = False
         try:
             is_held = self._take()
         except SQLAlchemyError as error:
             raise DatabaseDown(words_of(error)) from error
+        finally:
+            if not is_held:
+                self._let_go()
         if not is_held:
-            self._let_go()
             raise HoldRefused
 
     def _connected(self) -> Connection:
@@ -172,8 +175,7 @@ class Hold:
     def _let_go(self) -> None:
         with self._using:
             if self._connection is not None:
-                with suppress(SQLAlchemyError):  # It is broken.
-                    self._connection.close()
+                _close(self._connection)
             self._connection = None
 
     def _ask(self, statement: str, parameters: Mapping[str, Any] | None = None) -> Any:
@@ -221,14 +223,12 @@ class Hold:
         """Take the locks again, if that can be; and go on, if nobody has served alone meanwhile."""
         try:
             connection = self._connected()
-            with outage_said():
-                is_held = self._take_again(connection)
-                row = connection.execute(select(deployments.table)).first()
+            is_held, row = self._asked_again(connection)
         except DatabaseDown as error:
             self._away = f"the connection that keeps the database for this Kiln is broken: {error}"
             return
         if row is None or deployments.read(row) != mine:
-            connection.close()
+            _close(connection)
             self._lose("another Kiln has begun its generation", on_loss)
         elif is_held:
             with self._using:
@@ -236,10 +236,19 @@ class Hold:
             self._away = ""
             log.warning("database_back")
         else:
-            connection.close()
+            _close(connection)
             self._away = "another session holds the database, since the connection that held it is broken"
             if self._more and time.monotonic() > self._away_since + _GIVE_UP_S:
                 self._lose("another process does what this one did", on_loss)
+
+    def _asked_again(self, connection: Connection) -> tuple[bool, Any]:
+        """Whether the locks are had on *connection*, and the row of the deployment; where that fails it is closed."""
+        try:
+            with outage_said():
+                return self._take_again(connection), connection.execute(select(deployments.table)).first()
+        except BaseException:
+            _close(connection)
+            raise
 
     def _take_again(self, connection: Connection) -> bool:
         first = _BESIDE if self._is_beside else _ALONE
@@ -250,6 +259,11 @@ class Hold:
             self._lost.set()
             log.error("database_lost", reason=reason)
             on_loss()
+
+
+def _close(connection: Connection) -> None:
+    with suppress(SQLAlchemyError):  # It is broken.
+        connection.close()
 
 
 def _scalar(connection: Connection, statement: str, parameters: Mapping[str, Any] | None = None) -> Any:
