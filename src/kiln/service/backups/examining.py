@@ -55,10 +55,17 @@ def fault_of(folder: Path, name: str, entry: Entry, count: Callable[[int], None]
         raise
 
 
+#: In what file systems keep times: nanoseconds, the tenths of microseconds of SMB, micro- and milliseconds, seconds.
+_UNITS_NS = (1, 100, 1000, 1_000_000, 1_000_000_000)
+
+
 def is_of_time(about: os.stat_result, entry: Entry) -> bool:
-    """Whether a file was last written when its source was: by whole seconds, which every file system keeps."""
-    second = 1_000_000_000
-    return about.st_mtime_ns // second == entry.source[manifest.TIME] // second
+    """Whether a file was last written when its source was, as far as its file system keeps times.
+
+    Not by whole seconds everywhere: who writes to a copy in the second of its source's last write is to be seen.
+    """
+    wanted = entry.source[manifest.TIME]
+    return any(about.st_mtime_ns == wanted - wanted % unit_ns for unit_ns in _UNITS_NS)
 
 
 def differs(entry: Entry, length: int, digest: str) -> str:
