@@ -5,18 +5,38 @@
   const shown = () => document.querySelectorAll("[data-follows]");
   let source = null;
 
-  const last = new WeakMap();
+  // By ID, since what is shown again is another element: one that waited for its time, or for an answer that was on its
+  // way, is not there any more when that comes, and what changed meanwhile would be shown to nobody.
+  const states = new Map();
+  const stateOf = ({ id }) => states.get(id) ?? states.set(id, { at: -PAUSE_MS }).get(id);
   const refresh = (element) => {
-    const wait = (last.get(element) ?? -PAUSE_MS) + PAUSE_MS - performance.now();
-    if (wait > 0) {
-      if (!element.dataset.due) setTimeout(() => element.isConnected && refresh(element), wait);
-      element.dataset.due = "1";
-      return;
+    const state = stateOf(element);
+    const wait = state.at + PAUSE_MS - performance.now();
+    if (state.isAsking) {
+      state.isDue = true;
+    } else if (wait > 0) {
+      state.timer ??= setTimeout(() => again(element.id), wait);
+    } else {
+      state.at = performance.now();
+      htmx.trigger(element, "kiln:changed");
     }
-    delete element.dataset.due;
-    last.set(element, performance.now());
-    htmx.trigger(element, "kiln:changed");
   };
+  const again = (id) => {
+    const element = document.getElementById(id);
+    states.get(id).timer = undefined;
+    if (element) refresh(element);
+  };
+  addEventListener("htmx:beforeRequest", ({ detail: { requestConfig } }) => {
+    if (requestConfig.elt.dataset.follows) stateOf(requestConfig.elt).isAsking = true;
+  });
+  addEventListener("htmx:afterRequest", ({ detail: { requestConfig } }) => {
+    const state = states.get(requestConfig.elt.id);
+    if (!state) return;
+    const { isDue } = state;
+    state.isAsking = state.isDue = false;
+    if (isDue) again(requestConfig.elt.id);
+  });
+
   const tell = ({ type, data }) => {
     const { noun, id } = JSON.parse(data);
     for (const element of shown()) {
