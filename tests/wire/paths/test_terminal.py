@@ -397,13 +397,18 @@ def test_ends_with_what_is_no_message(site, said, why):
         assert far.recv(10) == b""
 
 
+def say_too_much(terminal):
+    """Whoever still sends the last piece hears there that it was refused."""
+    terminal.socket.send(iter([b"x" * 1000] * (SOCKET_MESSAGE // 1000 + 1)))
+    terminal.socket.recv(20)
+
+
 def test_a_message_that_is_too_long_is_refused_as_it_comes(site):
     answer = start(site)
     with joined(site, answer["WebSocketUrl"]) as terminal, guest(site) as far:
-        terminal.socket.send(iter([b"x" * 1000] * (SOCKET_MESSAGE // 1000 + 1)))
         assert terminal.socket.recv(20)[:4] == b"\1\0\0\0"
         with pytest.raises(ConnectionClosed) as closed:
-            terminal.socket.recv(20)
+            say_too_much(terminal)
 
         assert closed.value.rcvd.code == 1009
         assert far.recv(10) == b""
