@@ -7,11 +7,14 @@ import threading
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
+import pytest
+
 from kiln.calls.holdings import HoldingsWatch, look
 from kiln.ground.units import KiB
-from tests.clouds import make_cloud
+from tests.clouds import ACCOUNT, OTHER, make_cloud
 from tests.console.window import open_window
-from tests.stock import an_instance
+from tests.service.measured import measured
+from tests.stock import a_disk, an_instance
 
 
 @dataclass
@@ -105,3 +108,71 @@ def test_what_is_being_counted_is_asked_for_once_by_a_page_that_comes_again(tmp_
         page = window.get("/storage")
         assert "Waiting to be swept 0 0" in page.words
         assert live(page)["hx-trigger"] == "kiln:changed"
+
+
+ALL = "What all accounts take in the pool"
+
+
+def test_the_operator_sees_what_all_accounts_take_as_a_scraper_does(window):
+    an_instance(window.cloud)
+    window.sign_in(OTHER, is_operators=True)
+
+    page = window.get("/storage")
+
+    assert ALL in page.words
+    (table,) = re.findall(r'<table id="pool">.*?</table>', page.text, re.DOTALL)
+    found = measured(window.cloud)
+    kinds = ("head", "named", "unnamed", "doomed", "trash", "other")
+    shown = [int(kib) for kib in re.findall(r"<td>(\d+)</td>", table)]
+    assert shown == [found("kiln_pool_bytes", kind=kind) // KiB for kind in kinds]
+    assert shown[0] > 0
+    assert "Volumes that a disk is made of: 1 at most, 1.0 on average." in page.words
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {"x_forwarded_for": "127.0.0.1"},
+        {"x_forwarded_proto": "https"},
+        {"forwarded": "for=127.0.0.1"},
+        {"via": "1.1 proxy"},
+        {"x_real_ip": "127.0.0.1"},
+        {"host": "kiln.example.com:8787"},
+    ],
+)
+def test_what_all_accounts_take_is_told_on_this_host_alone(window, headers):
+    window.sign_in(is_operators=True)
+    assert ALL in window.get("/storage").words
+
+    page = window.get("/storage", **headers)
+
+    assert "What your things take in the pool" in page.words
+    assert ALL not in page.words
+
+
+def test_a_session_that_began_elsewhere_is_nobodys_operator(window):
+    window.peer = "192.0.2.7"
+    window.sign_in(is_operators=True)
+    window.peer = "127.0.0.1"
+
+    page = window.get("/storage")
+
+    assert "What your things take in the pool" in page.words
+    assert ALL not in page.words
+
+
+@pytest.mark.parametrize("way", ["form", "link"])
+def test_an_access_key_tells_nothing_of_what_all_accounts_take(window, way):
+    a_disk(window.cloud)
+    keys = {"key_id": ACCOUNT, "key_secret": f"secret-{ACCOUNT}"}
+    browser = window.other()
+    if way == "form":
+        assert browser.post("/sign-in", keys).status == 200
+    else:
+        link = browser.post("/links", keys).text.strip().removeprefix("/console")
+        assert browser.get(link).status == 200
+
+    page = browser.get("/storage")
+
+    assert "What your things take in the pool" in page.words
+    assert ALL not in page.words

@@ -76,7 +76,7 @@ def test_what_is_said_somewhere_is_there_and_nothing_else():
         said |= {f"noun.{noun.name}", f"empty.{noun.name}", *(f"column.{name}" for name in noun.columns)}
         said |= {f"do.{does.called}" for does in (*noun.makes, *noun.does)} | {f"tab.{tab.name}" for tab in noun.tabs}
 
-    said |= {f"use.{use}" for use in Use if use != Use.OTHER}
+    said |= {f"use.{use}" for use in Use}
     said |= {f"kind.{kind}" for kind in Kind} | {f"column.{name}" for name in headings()}
     said |= {f"consistency.{how}" for how in ("quiesced", "crash-consistent")}
     said |= {f"state.{one}" for states in STATES for one in states}

@@ -8,6 +8,7 @@ import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from html.parser import HTMLParser
 from urllib.parse import urlencode
 
@@ -17,7 +18,9 @@ from kiln.console.sessions import Keys, Sessions
 from kiln.console.visit import Place
 from kiln.wire.http.bounds import Room
 from kiln.wire.paths.events import Limits
+from kiln.wire.paths.metrics import Metrics
 from tests.clouds import ACCOUNT, REGION, Cloud
+from tests.service.measured import scrape
 from tests.wire.paths.site import Keys as MemoryKeys
 from tests.wire.paths.site import start_site
 
@@ -111,8 +114,8 @@ class Browser:
         """Another browser before the same console."""
         return Browser(self.console, self.sessions, self.cloud, self.endpoint, self.keys, self.ids)
 
-    def sign_in(self, account: str = ACCOUNT) -> None:
-        token = self.sessions.make_link(Keys(account, f"secret-{account}"))
+    def sign_in(self, account: str = ACCOUNT, *, is_operators: bool = False) -> None:
+        token = self.sessions.make_link(Keys(account, f"secret-{account}"), is_operators=is_operators)
         assert self.get(f"/enter?token={token}").status == 200
 
     def ask(self, method: str, path: str, body: bytes, **headers: str | list[str]) -> Answered:
@@ -158,7 +161,8 @@ class Browser:
 @contextmanager
 def open_window(cloud: Cloud) -> Iterator[Browser]:
     """A browser that has not signed in, before a console of *cloud*."""
-    with start_site(cloud, Limits(), Room(200, 200), lambda: (True, HEALTH)) as served:
+    metrics = Metrics(tell=partial(scrape, cloud))
+    with start_site(cloud, Limits(), Room(200, 200), lambda: (True, HEALTH), metrics=metrics) as served:
         sessions = Sessions(cloud.clock)
         endpoint = "http://{}:{}".format(*served.address)
         hosts = Hosts(["kiln.example.com", "*.lan"])

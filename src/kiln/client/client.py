@@ -169,6 +169,11 @@ class Client:
         except (Unreachable, ValueError, TypeError, KeyError, AttributeError):
             return {}
 
+    def measured(self) -> str:
+        """What a Kiln tells a scraper, as Prometheus has it; empty where it tells nothing. Raises Unreachable."""
+        reply = self._transport.send("GET", "/metrics", {})
+        return reply.body.decode(errors="replace") if reply.status < CLIENT_ERROR else ""
+
     def news(self, resource: str) -> News:
         """What is told of a resource while it changes, to be closed by the caller."""
         return News(lambda: self._open_stream("text/event-stream"), resource)

@@ -10,7 +10,7 @@ from typing import Any
 from urllib.parse import parse_qsl, quote, urlsplit
 
 from kiln.console import style
-from kiln.console.hosts import is_loopback
+from kiln.console.hosts import LOOPBACK, is_loopback
 from kiln.ground.values import dataclass
 
 #: Where the console lies on its server.
@@ -90,6 +90,12 @@ class Asked:
         if self.is_local and any(name in self.headers for name in _OF_PROXIES):
             return self.is_secure
         return self.is_tls or self.is_local
+
+    @property
+    def is_of_this_host(self) -> bool:
+        """Whether it comes from this host by a name of the loopback, and no proxy says that it brings it."""
+        is_brought = any(name in self.headers for name in (*_OF_PROXIES, "via"))
+        return is_loopback(self.peer) and self.host in LOOPBACK and not is_brought
 
     @property
     def is_secure(self) -> bool:

@@ -44,6 +44,14 @@ class Keys(NamedTuple):
     secret: str
 
 
+class Link(NamedTuple):
+    """What a link signs in with."""
+
+    keys: Keys
+    until: float
+    is_operators: bool  #: Whether the service has made it by itself, for who reads its log: nobody asked with a key.
+
+
 class Who(NamedTuple):
     """Whose keys they are, as GetCallerIdentity says."""
 
@@ -62,6 +70,7 @@ class Session:
     seen_at: float
     key_id: str
     regions: tuple[str, ...] = ()  #: Those that there are.
+    is_operators: bool = False  #: Whether it was signed in by a link that the service made by itself.
     notices: deque[str] = field(default_factory=lambda: deque(maxlen=_MOST_NOTICES))  #: To be said on the next page.
     held: dict[str, dict[str, str]] = field(default_factory=dict, repr=False)
     """Secrets that were typed into a form which is to be sent once more, by the form's own token: no page has them."""
@@ -102,30 +111,32 @@ class Sessions:
         self._clock = clock
         self.attempts = Attempts(clock)  #: To sign in with a pair of keys.
         self._lock = threading.Lock()
-        self._links: dict[bytes, tuple[Keys, float]] = {}
+        self._links: dict[bytes, Link] = {}
         self._sessions: dict[bytes, Session] = {}
 
-    def make_link(self, keys: Keys) -> str:
-        """A token that signs in with *keys*, once, within ``LINK_S``."""
+    def make_link(self, keys: Keys, *, is_operators: bool = False) -> str:
+        """A token that signs in with *keys*, once, within ``LINK_S``; *is_operators* as a ``Link`` has it."""
         token, now = secrets.token_urlsafe(24), self._clock()
         with self._lock:
-            links = {name: one for name, one in self._links.items() if one[1] > now}
+            links = {name: one for name, one in self._links.items() if one.until > now}
             if len(links) >= MOST:
                 # They are in the order in which they were made.
-                del links[_of_most({name: one[0].id for name, one in links.items()})]
-            self._links = {**links, _hash(token): (keys, now + LINK_S)}
+                del links[_of_most({name: one.keys.id for name, one in links.items()})]
+            self._links = {**links, _hash(token): Link(keys, now + LINK_S, is_operators)}
         return token
 
-    def redeem(self, token: str) -> Keys | None:
-        """The keys of a link that was not used yet; it is used now."""
+    def redeem(self, token: str) -> Link | None:
+        """A link that was not used yet; it is used now."""
         with self._lock:
-            keys, until = self._links.pop(_hash(token), (None, 0.0))
-        return keys if until > self._clock() else None
+            link = self._links.pop(_hash(token), None)
+        return link if link is not None and link.until > self._clock() else None
 
-    def begin(self, client: Client, keys: Keys, who: Who, regions: tuple[str, ...] = ()) -> str:
+    def begin(
+        self, client: Client, keys: Keys, who: Who, regions: tuple[str, ...] = (), *, is_operators: bool = False
+    ) -> str:
         """A session; returns the name by which the browser is to be known."""
         name, now = secrets.token_urlsafe(24), self._clock()
-        began = Session(client, who, client.region, now, now, keys.id, regions)
+        began = Session(client, who, client.region, now, now, keys.id, regions, is_operators)
         with self._lock:
             ended = [self._sessions.pop(one) for one in self._over(now)]
             self._sessions[_hash(name)] = began

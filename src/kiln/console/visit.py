@@ -50,7 +50,7 @@ class Place:
         """Where a browser that is at a page reaches what lies at *path* of the service: objects and terminals."""
         return path if self.is_beside else f"{ROOT}{THROUGH}{path}"
 
-    def sign_in(self, keys: Keys) -> str:
+    def sign_in(self, keys: Keys, *, is_operators: bool = False) -> str:
         """Begin a session with *keys*, once the API has said whose they are; returns its name.
 
         Raises what ``Client.call`` raises.
@@ -65,7 +65,7 @@ class Place:
         # A console that was told no region, as one of a Kiln elsewhere may be, begins in the first that there is.
         client.region = client.region or next(iter(regions), "")
         who = Who(str(told["AccountId"]), str(told.get("Arn", "")))
-        return self.sessions.begin(client, keys, who, regions)
+        return self.sessions.begin(client, keys, who, regions, is_operators=is_operators)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -51,7 +51,8 @@ class LaterConsole:
         """The path that signs in with *keys*, once; nothing where this is not on the loopback, or there are none."""
         if not is_loopback(self._address) or not keys.access_key_id:
             return ""
-        return link_path(self.place.sessions.make_link(Pair(keys.access_key_id, keys.access_key_secret)))
+        pair = Pair(keys.access_key_id, keys.access_key_secret)
+        return link_path(self.place.sessions.make_link(pair, is_operators=True))
 
     def end(self) -> None:
         """End all sessions."""

@@ -32,6 +32,7 @@ from kiln.wire.nonces import MemoryNonces
 from kiln.wire.oss.call import OssSite
 from kiln.wire.oss.gate import OssGate
 from kiln.wire.paths.events import Limits
+from kiln.wire.paths.metrics import Metrics
 from kiln.wire.paths.terminal import TerminalLimits, TerminalSite
 from kiln.wire.paths.threads import Threads
 from kiln.wire.signatures import acs3
@@ -174,6 +175,7 @@ def start_site(
     certify: Callable[[int], Certificates | None] = lambda _: None,
     *,
     terminals: TerminalLimits = TERMINAL_LIMITS,
+    metrics: Metrics | None = None,
 ) -> Iterator[Served]:
     """The server on a free port, until the context ends."""
     keys, crowd, ready = Keys(), Crowd(room), threading.Event()
@@ -207,6 +209,7 @@ def start_site(
                 limits=terminals,
             ),
             limits=limits,
+            metrics=metrics,
             console=console,
         )
         certificates = certify(listener.getsockname()[1])

@@ -28,10 +28,11 @@ def enter(visit: Visit) -> Shown | Answer:
     # Who asks for the head alone looks where the link leads, and is no browser that keeps a session.
     if not visit.asked.is_safe or visit.asked.method == "HEAD":
         return {"way": "form", "is_safe": False, "key_id": "", "failure": None}
-    keys = visit.place.sessions.redeem(visit.asked.asked("token"))
-    if keys is None:
+    link = visit.place.sessions.redeem(visit.asked.asked("token"))
+    if link is None:
         return {"way": "used"}
-    return _entered(visit, keys, visit.place.sign_in(keys))
+    is_operators = link.is_operators and visit.asked.is_of_this_host
+    return _entered(visit, link.keys, visit.place.sign_in(link.keys, is_operators=is_operators))
 
 
 def _tried(visit: Visit, keys: Keys) -> str:

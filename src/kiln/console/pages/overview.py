@@ -49,6 +49,7 @@ def show(visit: Visit) -> Shown:
         "state": None if newest is None else cell("Status", newest["Status"], IMAGES, newest),
         "is_counted": False,
         "is_told": True,
+        "pool": None,
         "failed": [*_failed_images(visit), *_failed_exports(visit)],
         "is_empty": not any(count for _, count in counts),
     }
