@@ -10,6 +10,7 @@ import pytest
 
 from kiln.service.accounts import Keys
 from kiln.service.consoles import own_console
+from kiln.service.secrets import Sealer
 from kiln.service.settings import Settings
 
 KEYS = Keys(account="1", access_key_id="k", access_key_secret="s", app_key="", app_secret="", are_new=False)
@@ -19,7 +20,9 @@ KEYS = Keys(account="1", access_key_id="k", access_key_secret="s", app_key="", a
 def listening(tmp_path):
     def at(address: str, **settings: str):
         with closing(socket.create_server((address, 0))) as listener:
-            return own_console(Settings(data=tmp_path, cache=tmp_path, **settings), listener)
+            return own_console(
+                Settings(data=tmp_path, cache=tmp_path, **settings), listener, Sealer.in_folder(tmp_path)
+            )
 
     return at
 

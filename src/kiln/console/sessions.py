@@ -49,7 +49,7 @@ class Link(NamedTuple):
 
     keys: Keys
     until: float
-    is_operators: bool  #: Whether the service has made it by itself, for who reads its log: nobody asked with a key.
+    is_operators: bool  #: Whether it is for who reads the service's log or its files, and not for a key's owner alone.
 
 
 class Who(NamedTuple):
@@ -70,7 +70,7 @@ class Session:
     seen_at: float
     key_id: str
     regions: tuple[str, ...] = ()  #: Those that there are.
-    is_operators: bool = False  #: Whether it was signed in by a link that the service made by itself.
+    is_operators: bool = False  #: Whether it was signed in by such a link.
     notices: deque[str] = field(default_factory=lambda: deque(maxlen=_MOST_NOTICES))  #: To be said on the next page.
     held: dict[str, dict[str, str]] = field(default_factory=dict, repr=False)
     """Secrets that were typed into a form which is to be sent once more, by the form's own token: no page has them."""

@@ -40,6 +40,7 @@ class Place:
     is_beside: bool = True
     """Whether the API's own server has the console; else what a page needs of it passes through the console."""
     clock: Clock = system_clock
+    is_proof: Callable[[str], bool] = lambda _: False  #: Whether a text proves that its sender is the operator.
     voucher: Voucher | None = None  #: Of a console beside the API, which believes it from where a browser has asked.
 
     def introduce(self) -> Mapping[str, str]:

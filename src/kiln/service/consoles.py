@@ -27,6 +27,8 @@ from kiln.ground.clock import system_clock
 from kiln.ground.vouching import Voucher
 from kiln.service import http
 from kiln.service.accounts import Keys
+from kiln.service.operators import is_proved, prove
+from kiln.service.secrets import Sealer
 from kiln.service.settings import Settings, to_address
 from kiln.wire.http.bounds import make_room
 from kiln.wire.http.crowd import Crowd
@@ -61,7 +63,7 @@ class LaterConsole:
             application.end()  # type: ignore[attr-defined]
 
 
-def own_console(settings: Settings, listener: socket.socket) -> LaterConsole:
+def own_console(settings: Settings, listener: socket.socket, sealer: Sealer) -> LaterConsole:
     """The console of a Kiln that listens there, where it asks its own API."""
     endpoint = f"http://{http.bound(listener)}"
     host = listener.getsockname()[0]
@@ -73,6 +75,7 @@ def own_console(settings: Settings, listener: socket.socket) -> LaterConsole:
         hosts=hosts,
         sessions=Sessions(system_clock),
         voucher=Voucher(),
+        is_proof=partial(is_proved, sealer),
     )
     return LaterConsole(place, host)
 
@@ -113,11 +116,14 @@ class NoLink(Exception):
     """Whoever was asked gives no link to a console."""
 
 
-def ask_for_link(endpoint: str, key_id: str, key_secret: str) -> str:
-    """A link that signs in once at the console of the Kiln at *endpoint*. Raises NoLink, Unreachable."""
+def ask_for_link(endpoint: str, key_id: str, key_secret: str, sealer: Sealer) -> str:
+    """A link that signs in the operator, whose *sealer* shows it, once at the console of the Kiln at *endpoint*.
+
+    Raises NoLink, Unreachable, SecretBroken.
+    """
     transport = Transport(endpoint)
     try:
-        body = encode({"key_id": key_id, "key_secret": key_secret}).encode()
+        body = encode({"key_id": key_id, "key_secret": key_secret, "proof": prove(sealer)}).encode()
         kind = {"content-type": FORM}
         reply = transport.send("POST", ROOT + LINKS, kind, body)
     finally:

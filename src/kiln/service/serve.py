@@ -119,7 +119,7 @@ def serve(settings: Settings, say: Callable[[str], None], room: int = 0) -> None
             ):
                 crowd = Crowd(make_room())
                 threads = Threads(executor, settings.threads, _PATIENCE_S if assembly.database.is_sqlite else 0.0)
-                console = own_console(settings, sockets[0])
+                console = own_console(settings, sockets[0], assembly.sealer)
                 site = _site(assembly, parts, audit, threads, movers, crowd=crowd, console=console)
                 app = make_app(site, answers=keys is not None)
                 _tell_of_keys(assembly, say)

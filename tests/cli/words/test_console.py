@@ -7,11 +7,14 @@ import re
 import subprocess
 import sys
 from contextlib import closing
+from functools import partial
 from http.client import HTTPConnection
 from urllib.parse import urlsplit
 
 import pytest
 
+from tests.browser.visiting import Visitor
+from tests.waiting import wait_for
 from tests.warm import kiln, start_kiln
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(60)]
@@ -51,6 +54,18 @@ def test_prints_a_link_to_the_console_of_this_machine(served):
 
     assert done.returncode == 0
     assert signs_in(done.stdout.strip())
+
+
+def test_that_link_is_the_operators_and_one_for_the_same_keys_alone_is_not(served):
+    """What all accounts take in the pool is no key's to know, whosever key it is."""
+    printed = kiln("console", "--no-open", "--data", str(served.data)).stdout.strip()
+    with closing(Visitor(served.host)) as other:
+        asked_for = served.endpoint + other.link(served.access_key_id, served.secret)
+    for link, is_operators in ((printed, True), (asked_for, False)):
+        _, _, cookies = get(link)
+        shown = partial(get, f"{served.endpoint}/console/storage?", cookies)
+        wait_for(lambda shown=shown: "What your things take in the pool" in shown()[1] and "<tbody>" in shown()[1])
+        assert ("What all accounts take in the pool" in shown()[1]) is is_operators
 
 
 def test_says_that_no_kiln_answers(tmp_path):

@@ -18,6 +18,7 @@ from kiln.cli.words.env import of_files
 from kiln.console.sessions import Keys
 from kiln.service.consoles import NoLink, ask_for_link, serve_console
 from kiln.service.environment import environment
+from kiln.service.secrets import Sealer
 from kiln.service.settings import read_settings
 
 app = group()
@@ -64,16 +65,17 @@ def run(
     if endpoint is None:
         settings = read_settings(os.environ, data=data, database=database, shared=shared)
         told = of_files(settings, environment)
-        show(_linked(told["KILN_ENDPOINT"], Keys(told["KILN_ACCESS_KEY_ID"], told["KILN_ACCESS_KEY_SECRET"])))
+        keys = Keys(told["KILN_ACCESS_KEY_ID"], told["KILN_ACCESS_KEY_SECRET"])
+        show(_linked(told["KILN_ENDPOINT"], keys, Sealer.in_folder(settings.folder.shared)))
         return
     with open_client(region, endpoint) as client:
         client.call("GetCallerIdentity")  # Whoever has the wrong keys is told so here, and not by a page.
         serve_console(client.endpoint, Keys(*client.keys), client.region, show)
 
 
-def _linked(endpoint: str, keys: Keys) -> str:
+def _linked(endpoint: str, keys: Keys, sealer: Sealer) -> str:
     """A link of the console that is served there. Raises Refusal, Unreachable."""
     try:
-        return ask_for_link(endpoint, *keys)
+        return ask_for_link(endpoint, *keys, sealer)
     except NoLink as error:
         raise Refusal(str(error), exits.REFUSED, "Does `kiln serve` run there?") from None

@@ -76,7 +76,7 @@ def sign_in(visit: Visit) -> Shown | Answer:
 
 
 def make_link(visit: Visit) -> Answer:
-    """A link for who has the keys: ``kiln console`` asks for it. The answer is its path."""
+    """A link for who has the keys: ``kiln console`` asks for it, and proves whose it is. The answer is its path."""
     if not visit.asked.is_safe:
         return words(403, "An AccessKey does not travel in the clear: come by https:// or from this host.")
     keys = Keys(visit.asked.given("key_id"), visit.asked.given("key_secret"))
@@ -86,7 +86,8 @@ def make_link(visit: Visit) -> Answer:
         return words(429, str(refused))
     except ApiFailure as failure:
         return words(403, str(failure))
-    return words(201, link_path(visit.place.sessions.make_link(keys)))
+    is_operators = visit.asked.is_of_this_host and visit.place.is_proof(visit.asked.given("proof"))
+    return words(201, link_path(visit.place.sessions.make_link(keys, is_operators=is_operators)))
 
 
 def sign_out(visit: Visit) -> Answer:

@@ -1,7 +1,8 @@
 """What is in the pool: a page of its own, which the first page shows a part of when it is there.
 
 What all accounts have there is told to the operator alone: to who has signed in, on this host, by the link that the
-service itself has made. A link that somebody got for a key says no more than the key does.
+service itself has made, or by one for which ``kiln console`` has proved that the service's files are its caller's to
+read. A link that somebody got for a key says no more than the key does.
 """
 
 from __future__ import annotations
@@ -51,7 +52,7 @@ def _account(told: dict[str, Any]) -> Shown:
 class InPool(NamedTuple):
     """What all accounts have in the pool: KiB by kind, and how long the chains of disks are."""
 
-    kib: Mapping[str, int]
+    kib: Mapping[Use, int]
     deepest: int
     mean: str
 

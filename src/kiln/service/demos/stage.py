@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import base64
 import os
+import shlex
 import shutil
 import signal
 import subprocess
@@ -28,6 +29,7 @@ from kiln.service.assemble import assemble
 from kiln.service.claim import hold_data_folder, make_data_folder
 from kiln.service.consoles import ask_for_link
 from kiln.service.ending import end
+from kiln.service.secrets import Sealer
 from kiln.service.settings import Settings, read_settings
 from kiln.upkeep.findings import is_well
 from kiln.upkeep.fsck import fsck
@@ -74,7 +76,8 @@ class Demo:
         """Say where all that was made can be seen."""
         self.say("")
         self.say("What was made, in a browser (the link signs in once, within an hour):")
-        self.say(ask_for_link(self.client.endpoint, *self.client.keys))
+        self.say(ask_for_link(self.client.endpoint, *self.client.keys, Sealer.in_folder(self.settings.folder.shared)))
+        self.say(f"Another link, in another shell: kiln console --data {shlex.quote(str(self.settings.data))}")
         self.say("Ctrl-C ends it, and takes all of it away.")
 
     def bucket(self) -> Path:
