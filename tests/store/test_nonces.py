@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import time
 
 import pytest
@@ -14,8 +15,14 @@ from kiln.store.errors import DatabaseDown
 from kiln.store.nonces import SharedNonces
 from kiln.wire.nonces import MemoryNonces, Use
 from kiln.wire.sharednonces import NoncesOfAll
+from tests.waiting import wait_for
 
 pytestmark = pytest.mark.postgresql
+
+_OTHERS = """
+SELECT count(*) FROM pg_stat_activity
+WHERE datname = current_database() AND backend_type = 'client backend' AND pid <> pg_backend_pid()
+"""
 
 
 @pytest.fixture
@@ -77,3 +84,44 @@ def test_a_server_that_ended_the_connections_fails_one_request_and_no_more(opene
         doors[0].use("key", "second", at=now, now=now)
     assert doors[0].use("key", "third", at=now, now=now) is Use.NEW
     assert doors[1].use("key", "first", at=now, now=now) is Use.USED
+
+
+def test_one_that_is_closed_at_any_line_of_a_request_keeps_no_connection(opened, postgresql_address):
+    """Each round closes it one line later in the course of a request; the last ends before that line comes."""
+    line, was_closed = 0, True
+    while was_closed:
+        shared = SharedNonces(Server(address=postgresql_address))
+        was_closed = closed_at(shared, line)
+        if not was_closed:
+            shared.close()
+        wait_for(lambda: others(opened) == 0)
+        line += 1
+    assert line > 10
+
+
+def closed_at(shared, line):
+    """Take a nonce and close *shared* before the *line*-th line of its module in that; returns whether it came."""
+    left, before = line, sys.gettrace()
+
+    def trace(frame, event, _):
+        nonlocal left
+        if frame.f_code.co_filename != nonces.__file__:
+            return None
+        if event == "line":
+            left -= 1
+            if left == -1:
+                shared.close()
+        return trace
+
+    sys.settrace(trace)
+    try:
+        shared.take(f"mark-{line}", time.time())
+    finally:
+        sys.settrace(before)
+    return left < 0
+
+
+def others(database):
+    """How many connections there are beside the one that asks."""
+    with database.read() as tx:
+        return tx.execute(text(_OTHERS)).scalar_one()

@@ -61,7 +61,7 @@ class Server:
             # Whoever lists a primary and its standbys means the one that can be written; a lone standby is told so.
             "target_session_attrs": "read-write",
         }
-        if (password := self._password()) and "password" not in given:
+        if password := self._password():
             added["password"] = password
         bounds = f"-c statement_timeout={_ms(self.statement_s)} -c lock_timeout={_ms(self.lock_s)}"
         options = " ".join(filter(None, (_SERVERS_SIGNS, bounds, given.pop("options", ""))))

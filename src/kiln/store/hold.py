@@ -29,7 +29,7 @@ from kiln.store import deployment
 from kiln.store.conninfo import Server, connect
 from kiln.store.database import Database, Transaction
 from kiln.store.deployment import Deployment, deployments
-from kiln.store.errors import DatabaseDown
+from kiln.store.errors import DatabaseBusy, DatabaseDown, DatabaseFull
 from kiln.store.faults import outage_said, words_of
 from kiln.store.workers import SEEN
 
@@ -224,8 +224,11 @@ class Hold:
         try:
             connection = self._connected()
             is_held, row = self._asked_again(connection)
-        except DatabaseDown as error:
-            self._away = f"the connection that keeps the database for this Kiln is broken: {error}"
+        except Exception as error:
+            # Whatever it is, the next look may find the server better; without looks nothing was written any more.
+            self._away = f"the connection that keeps the database for this Kiln is broken: {words_of(error)}"
+            if not isinstance(error, DatabaseDown | DatabaseBusy | DatabaseFull):
+                log.exception("database_not_back")
             return
         if row is None or deployments.read(row) != mine:
             _close(connection)

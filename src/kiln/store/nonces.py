@@ -72,8 +72,7 @@ class SharedNonces:
             is_known = is_new or connection.execute(_IS_KNOWN, values).fetchone() is not None
         except Exception as error:
             connection.close()
-            while self._idle:  # They may be as dead, and each would fail one request more.
-                self._idle.pop().close()
+            self._close_all_but(0)  # They may be as dead, and each would fail one request more.
             raise DatabaseDown(words_of(error)) from error
         self._put_back(connection)
         return True if is_new else False if is_known else None
@@ -81,8 +80,7 @@ class SharedNonces:
     def close(self) -> None:
         """Close every connection, those in use when they are given back."""
         self._is_closed = True
-        while self._idle:
-            self._idle.pop().close()
+        self._close_all_but(0)
 
     def _connection(self) -> Any:
         try:
@@ -93,7 +91,14 @@ class SharedNonces:
             return connection
 
     def _put_back(self, connection: Any) -> None:
-        if self._is_closed or len(self._idle) >= _MOST_IDLE:
-            connection.close()
-        else:
-            self._idle.append(connection)
+        self._idle.append(connection)
+        # Only now is it asked whether this was closed: before, all could be closed between the question and the append.
+        self._close_all_but(0 if self._is_closed else _MOST_IDLE)
+
+    def _close_all_but(self, many: int) -> None:
+        while len(self._idle) > many:
+            try:
+                idle = self._idle.pop()
+            except IndexError:  # Another thread was quicker.
+                return
+            idle.close()
