@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 
+import pytest
 from typer.testing import CliRunner
 
 from kiln.cli import exits
@@ -69,7 +70,37 @@ def test_says_what_is_broken_and_makes_nothing_of_it(tmp_path):
     refused = words("restore", to, "--data", tmp_path / "again")
     assert refused.exit_code == exits.UNSOUND.number
     assert "keys/master.key has 7 bytes" in refused.stderr
-    assert words("backup", "check", tmp_path / "nothing").exit_code == exits.UNSOUND.number
+
+
+@pytest.mark.parametrize("word", [("backup", "check"), ("backup", "list"), ("restore",)])
+@pytest.mark.parametrize(
+    ("lies", "said"), [("nothing", "is not there"), ("file", "is no folder"), ("etc", "is no backup")]
+)
+def test_says_of_what_is_no_backup_what_to_name(tmp_path, word, lies, said):
+    (tmp_path / "file").touch()
+    (tmp_path / "etc" / "init.d").mkdir(parents=True)
+
+    refused = words(*word, tmp_path / lies, *(("--data", tmp_path / "again") if word == ("restore",) else ()))
+
+    assert refused.exit_code == exits.FILE.number
+    assert f"{tmp_path / lies} {said}" in refused.stderr
+    assert "Name a backup, or the folder TO in which `kiln backup create TO` puts them." in refused.stderr
+    assert "older backup" not in refused.stderr
+    assert not (tmp_path / "again").exists()
+
+
+def test_lists_a_backup_that_is_named_itself_and_says_that_a_folder_has_none_yet(tmp_path):
+    home, to = Home(tmp_path / "home"), tmp_path / "backups"
+    home.start()
+    to.mkdir()
+    empty = words("backup", "list", to)
+    assert (empty.exit_code, empty.stdout) == (0, "")
+    assert f"There is no backup in {to} yet." in empty.stderr
+    assert f"there is no backup in {to}" in words("backup", "check", to).stderr
+
+    words("backup", to, "--data", home.data)
+    (one,) = to.iterdir()
+    assert words("backup", "list", one).stdout == words("backup", "list", to).stdout != ""
 
 
 def test_refuses_what_cannot_be_put_back(tmp_path):
@@ -93,6 +124,7 @@ def test_names_what_it_could_not_capture_and_ends_with_another_code(tmp_path):
         assert made.exit_code == exits.PARTLY.number, made.output
         named = f"what was written to {row.id} since it was last captured, or made: it could not be captured in time"
         assert f"not kept: {named}" in made.stdout
+        assert words("backup", "list", to).stdout.endswith(" bytes, not whole\n")
         left_out = words("backup", to, "--data", home.data, "--without", row.id, "--json")
         assert left_out.exit_code == 0, left_out.output
         assert json.loads(left_out.stdout)["Missed"] == {row.id: "it was to be left out"}

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import pytest
+
 from kiln.service.backups import finding
+from kiln.service.backups.errors import BackupRefused
 
 NOW, EARLIER, LATER = "20261129T123456Z", "20261129T123455Z", "20261129T123457Z"
 
@@ -27,3 +30,22 @@ def test_has_no_name_of_one_that_was_removed_in_the_same_second(tmp_path):
 
     assert name == f"{NOW}-11"
     assert finding.names(made(tmp_path, name))[-1] == name
+
+
+@pytest.mark.parametrize("lies", ["link", "dangling link", "file"])
+def test_a_draft_that_no_backup_has_left_is_refused_and_stays(tmp_path, lies):
+    """What it leads to is somebody else's, and the next backup takes drafts away."""
+    elsewhere = made(tmp_path, "elsewhere") / "elsewhere"
+    draft = made(tmp_path, "backups") / "backups" / finding.DRAFT
+    if lies == "file":
+        draft.write_text("mine")
+    else:
+        draft.symlink_to(elsewhere if lies == "link" else tmp_path / "nowhere")
+
+    with pytest.raises(BackupRefused, match="no folder that a backup was drafted in"):
+        finding.require_home(draft.parent)
+
+    assert draft.is_symlink() is (lies != "file")
+    draft.unlink()
+    draft.mkdir()
+    finding.require_home(draft.parent)

@@ -7,9 +7,11 @@ import os
 
 import pytest
 
+from kiln.declare.states import InstanceStatus
 from kiln.service.backups import finding, manifest
 from kiln.service.backups.examining import examine
 from kiln.service.backups.thinning import thin
+from kiln.store.instances import instances
 from tests.pools.kills import killed_at, points_of
 from tests.service.backups.kept import back_up, put_back, run_all, silent
 from tests.service.pairs import as_cloud
@@ -39,8 +41,36 @@ def test_none_is_removed_for_one_that_missed_something(home, tmp_path):
     with home.started() as it:
         run_all(as_cloud(it))
         partial = back_up(home, to, keep=1, timeout_s=0.1)
-    assert (partial.is_whole, partial.removed) == (False, ())
+    assert (partial.manifest.is_whole, partial.removed) == (False, ())
     assert finding.names(to) == [whole.path.name, partial.path.name]
+
+
+def test_one_that_missed_something_counts_for_none_that_is_whole_and_goes_with_what_is_older(home, tmp_path):
+    to = tmp_path / "backups"
+    whole = [back_up(home, to).path.name for _ in range(2)]
+    with home.started() as it:
+        run_all(as_cloud(it))
+        partial = [back_up(home, to, timeout_s=0.1).path.name for _ in range(3)]
+        it.database.write(lambda tx: instances.update(tx, {"status": InstanceStatus.STOPPED}))
+
+    third = back_up(home, to, keep=2)
+    assert third.removed == (whole[0],)
+    assert are_whole(to) == [whole[1], *partial, third.path.name]
+    fourth = back_up(home, to, keep=2)
+    assert fourth.removed == (whole[1], *partial)
+    assert are_whole(to) == [third.path.name, fourth.path.name]
+
+
+def test_one_of_which_an_instance_was_to_be_left_out_counts(home, tmp_path):
+    to = tmp_path / "backups"
+    with home.started() as it:
+        cloud = as_cloud(it)
+        run_all(cloud)
+        with it.database.read() as tx:
+            running = tuple(one.id for one in instances.all(tx))
+        made = [back_up(home, to, keep=1, without=running, timeout_s=0.1) for _ in range(2)]
+    assert [one.removed for one in made] == [(), (made[0].path.name,)]
+    assert are_whole(to) == [made[1].path.name]
 
 
 def test_what_cannot_be_read_or_is_of_another_kiln_is_neither_counted_nor_removed(home, tmp_path):
@@ -80,4 +110,4 @@ def test_a_kill_while_one_is_removed_leaves_no_half_of_it(home, tmp_path):
     again = back_up(home, to, keep=2)
     assert len(are_whole(to)) == 2
     assert [path.name for path in sorted(to.iterdir())] == finding.names(to)
-    assert again.is_whole
+    assert again.manifest.is_whole

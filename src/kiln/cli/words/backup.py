@@ -44,7 +44,10 @@ def create(
     keep: Annotated[
         int | None,
         typer.Option(
-            "--keep", min=1, help="Keep the newest so many of this Kiln in TO, and remove the others.", metavar="N"
+            "--keep",
+            min=1,
+            help="Keep the newest so many whole ones of this Kiln in TO, and remove what is older.",
+            metavar="N",
         ),
     ] = None,
     data: Data = None,
@@ -78,7 +81,7 @@ def create(
         show_json(_told(taken))
     else:
         _show(taken)
-    if not taken.is_whole:
+    if not taken.manifest.is_whole:
         raise typer.Exit(exits.PARTLY.number)
 
 
@@ -97,14 +100,18 @@ def _show(taken: Taken) -> None:
 def show(
     folder: Annotated[Path, typer.Argument(help="The folder in which backups lie.", metavar="FOLDER")],
 ) -> None:
-    """List the backups in a folder, the oldest first. Of one that is damaged it says so."""
-    for name in finding.names(folder):
+    """List the backups in a folder, the oldest first. Of one that is damaged, or missed something, it says so."""
+    found = finding.listed(folder)
+    if not found:
+        note(f"There is no backup in {folder} yet.")
+    for path in found:
         try:
-            said = manifest.read(folder / name)
+            said = manifest.read(path)
         except (BackupBroken, BackupRefused) as error:
-            show_line(f"{folder / name}  {error}")
+            show_line(f"{path}  {error}")
             continue
-        show_line(f"{folder / name}  Kiln {said.kiln}, {counted(len(said.files), 'file')}, {said.bytes} bytes")
+        missed = "" if said.is_whole else ", not whole"
+        show_line(f"{path}  Kiln {said.kiln}, {counted(len(said.files), 'file')}, {said.bytes} bytes{missed}")
 
 
 @app.command("check", epilog=example("kiln backup check /backup/kiln"))

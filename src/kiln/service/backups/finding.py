@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import re
+import stat
 from pathlib import Path
 
 from kiln.ground.clock import to_seconds_text
 from kiln.service.backups import manifest
-from kiln.service.backups.errors import BackupBroken, BackupRefused
+from kiln.service.backups.errors import BackupBroken, BackupRefused, NoBackup
 from kiln.service.backups.manifest import Manifest
 
 DRAFT = ".tmp-backup"  #: What a killed one leaves; the next takes it away.
 
+_BESIDE = (DRAFT, "lost+found")  #: What may lie beside backups.
 _MOMENT = len("20261129T123456Z")
 _NAME = re.compile(r"\d{8}T\d{6}Z(-\d+)?")
 
@@ -46,11 +48,13 @@ def _order(name: str) -> tuple[str, int]:
 
 
 def require_home(folder: Path) -> None:
-    """Raise BackupRefused where the folder holds what is no backup."""
+    """Raise BackupRefused where the folder holds what is no backup, or a draft that no backup has left."""
+    draft = folder / DRAFT
+    # What it leads to is somebody else's, and as a backup it would be a link to what the next one takes away.
+    if draft.is_symlink() or (draft.exists() and not stat.S_ISDIR(draft.lstat().st_mode)):
+        raise BackupRefused(f"{draft} is no folder that a backup was drafted in", "Move it elsewhere.")
     others = sorted(
-        path.name
-        for path in folder.iterdir()
-        if not _NAME.fullmatch(path.name) and path.name not in (DRAFT, "lost+found")
+        path.name for path in folder.iterdir() if not _NAME.fullmatch(path.name) and path.name not in _BESIDE
     )
     if others:
         raise BackupRefused(
@@ -68,13 +72,24 @@ def latest(folder: Path) -> tuple[Path, Manifest] | None:
     return None
 
 
-def chosen(path: Path) -> Path:
-    """The backup that *path* names: one, or of a folder of them the newest. Raises BackupBroken."""
+def listed(path: Path) -> list[Path]:
+    """The backups that *path* names: one, or all in a folder of them, the oldest first; none in an empty folder.
+
+    Raises NoBackup.
+    """
     if not path.is_dir():
-        raise BackupBroken(f"{path} is no folder")
+        raise NoBackup(f"{path} is {'no folder' if path.exists() else 'not there'}")
     if (path / manifest.FILE).exists():
-        return path
-    found = names(path)
+        return [path]
+    found = [path / name for name in names(path)]
+    if not found and any(one.name not in _BESIDE for one in path.iterdir()):
+        raise NoBackup(f"{path} is no backup, and there is none in it")
+    return found
+
+
+def chosen(path: Path) -> Path:
+    """The backup that *path* names: one, or of a folder of them the newest. Raises NoBackup."""
+    found = listed(path)
     if not found:
-        raise BackupBroken(f"{path} is no backup, and there is none in it")
-    return path / found[-1]
+        raise NoBackup(f"there is no backup in {path}")
+    return found[-1]

@@ -67,6 +67,7 @@ class Manifest:
     left_out: tuple[str, ...] = ()  #: What is not in it, in words.
     missed: Mapping[str, str] = field(default_factory=dict)  #: Instances and disks as of their last capture, and why.
     broken: Mapping[str, str] = field(default_factory=dict)  #: Volumes with headers that tell nothing, and why.
+    without: tuple[str, ...] = ()  #: Instances that were to be missed.
 
     @property
     def lacks(self) -> tuple[str, ...]:
@@ -79,6 +80,11 @@ class Manifest:
             f"a sound {one}, which is there as it lay in the pool: {why}" for one, why in sorted(self.broken.items())
         )
         return (*missed, *broken, *self.left_out)
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether nothing was missed but what was to be, and nothing is broken."""
+        return self.missed.keys() <= set(self.without) and not self.broken
 
     @property
     def bytes(self) -> int:
@@ -135,8 +141,8 @@ def _manifest(said: dict[str, Any]) -> Manifest:
     if DATABASE not in files:
         raise ValueError(f"{DATABASE} is not in it")
     reasons = {name: _reasons(said.get(name, {})) for name in ("moments", "missed", "broken")}
-    left_out = tuple(map(str, said.get("left_out", ())))
-    return Manifest(**{**given, "files": files, "left_out": left_out, **reasons})
+    words = {name: tuple(map(str, said.get(name, ()))) for name in ("left_out", "without")}
+    return Manifest(**{**given, "files": files, **words, **reasons})
 
 
 def _reasons(said: Any) -> dict[str, str]:

@@ -80,7 +80,6 @@ class Taken:
     path: Path
     manifest: Manifest
     copied_bytes: int  #: Read and written now; the rest is shared with an earlier backup.
-    is_whole: bool  #: Nothing was missed but what was to be left out, and nothing is broken.
     removed: tuple[str, ...]  #: Names of older ones.
 
 
@@ -110,9 +109,8 @@ def take(settings: Settings, to: Path, wish: Wish, say: Say, progress: Progress)
         reach("backup.named")
         sync_folder(to)
         # One that missed something takes no place of one that did not.
-        is_whole = made.missed.keys() <= set(wish.without) and not made.broken
-        removed = thin(to, wish.keep, made.deployment) if wish.keep is not None and is_whole else []
-    return Taken(path=path, manifest=made, copied_bytes=taking.copied_bytes, is_whole=is_whole, removed=tuple(removed))
+        removed = thin(to, wish.keep, made.deployment) if wish.keep is not None and made.is_whole else []
+    return Taken(path=path, manifest=made, copied_bytes=taking.copied_bytes, removed=tuple(removed))
 
 
 @contextlib.contextmanager
@@ -223,6 +221,7 @@ class _Taking:
             generation=known.generation if known else 0,
             files={},
             left_out=tuple(self._left_out()),
+            without=tuple(sorted(self._wish.without)),
         )
         return found, made
 

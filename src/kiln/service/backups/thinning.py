@@ -9,18 +9,21 @@ from kiln.ground.killpoints import reach
 from kiln.service.backups import finding, manifest
 from kiln.service.backups.copying import sync_folder
 from kiln.service.backups.errors import BackupBroken, BackupRefused
+from kiln.service.backups.manifest import Manifest
 
 
 def thin(folder: Path, keep: int, deployment: str) -> list[str]:
-    """Remove all but the newest *keep* backups of the deployment, the oldest first; returns their names.
+    """Remove the deployment's backups that are older than its *keep* newest whole ones; returns their names.
 
-    *keep* is 1 or more, and nobody else makes a backup there meanwhile. What cannot be read as a backup, or lies
-    elsewhere and is linked, is neither counted nor removed. What the others share with one stays: their names of it
-    are their own. May be killed at any line: one that is removed loses its name first, and the next backup takes away
-    what is left. Raises OSError.
+    *keep* is 1 or more, and nobody else makes a backup there meanwhile. One that missed something is not counted, or a
+    machine that does not answer for a week would cost all that is whole; it goes when it is older than all that are
+    kept. What cannot be read as a backup, or lies elsewhere and is linked, is neither counted nor removed. What the
+    others share with one stays: their names of it are their own. May be killed at any line: one that is removed loses
+    its name first, and the next backup takes away what is left. Raises OSError.
     """
-    ours = [name for name in finding.names(folder) if _is_of(folder / name, deployment)]
-    older = ours[:-keep]
+    ours = {name: said for name in finding.names(folder) if (said := _of(folder / name, deployment)) is not None}
+    whole = [name for name, said in ours.items() if said.is_whole]
+    older = list(ours)[: list(ours).index(whole[-keep])] if len(whole) >= keep else []
     for name in older:
         reach("backup.thin.before")
         (folder / name).rename(folder / finding.DRAFT)
@@ -31,10 +34,12 @@ def thin(folder: Path, keep: int, deployment: str) -> list[str]:
     return older
 
 
-def _is_of(path: Path, deployment: str) -> bool:
+def _of(path: Path, deployment: str) -> Manifest | None:
+    """What a backup of the deployment says of itself; None of any other, and of none."""
     if path.is_symlink():
-        return False  # Somebody has moved it to another disk, and means to keep it.
+        return None  # Somebody has moved it to another disk, and means to keep it.
     try:
-        return manifest.read(path).deployment == deployment
+        said = manifest.read(path)
     except (BackupBroken, BackupRefused):
-        return False
+        return None
+    return said if said.deployment == deployment else None
