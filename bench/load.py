@@ -81,34 +81,58 @@ def to_bytes(server: Server, params: Mapping[str, str]) -> bytes:
     return f"GET /?{query(params)} HTTP/1.1\r\nHost: {host}\r\n\r\n".encode()
 
 
+def spread(servers: Sequence[Server], requests: Sequence[Mapping[str, str]], clients: int = CLIENTS) -> Outcome:
+    """Send *requests* by so many clients, of whom each server has as many, and as much to do, as the others."""
+    several = len(servers)
+    shares = [
+        (server, [to_bytes(server, params) for params in requests[n::several]]) for n, server in enumerate(servers)
+    ]
+    return _sent(shares, clients // several)
+
+
 def send(server: Server, ready: Sequence[bytes], clients: int = CLIENTS) -> Outcome:
     """Send whole requests, to whomever, by so many clients; who is hung up on after an answer calls again."""
-    with _beside(server), asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        return runner.run(_load(server, ready, clients))
+    return _sent([(server, ready)], clients)
+
+
+_Share = tuple[Server, Sequence[bytes]]  #: What one server is sent.
+
+
+def _sent(shares: Sequence[_Share], clients: int) -> Outcome:
+    """Send each server its share by so many clients of its own."""
+    cores = {server.core for server, _ in shares if server.core is not None}
+    with _beside(cores), asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        return runner.run(_load(shares, clients))
 
 
 @contextmanager
-def _beside(server: Server) -> Iterator[None]:
-    """Keep this process off the server's core."""
+def _beside(cores: set[int]) -> Iterator[None]:
+    """Keep this process off the servers' cores."""
     before = os.sched_getaffinity(0)
-    if server.core is not None:
-        os.sched_setaffinity(0, before - {server.core} or before)
+    os.sched_setaffinity(0, before - cores or before)
     try:
         yield
     finally:
         os.sched_setaffinity(0, before)
 
 
-async def _load(server: Server, ready: Sequence[bytes], clients: int) -> Outcome:
-    host, _, port = server.endpoint.removeprefix("http://").rpartition(":")
-    links = [await _Link.open(host, int(port)) for _ in range(clients)]
-    began, cpu_began = time.perf_counter(), server.cpu_s
-    results = await asyncio.gather(*(_client(link, ready[n::clients]) for n, link in enumerate(links)))
-    seconds, cpu_seconds = time.perf_counter() - began, server.cpu_s - cpu_began
-    for link in links:
+async def _load(shares: Sequence[_Share], clients: int) -> Outcome:
+    links = [
+        (await _Link.open(*_host_of(server)), ready[n::clients]) for server, ready in shares for n in range(clients)
+    ]
+    servers = [server for server, _ in shares]
+    began, cpu_began = time.perf_counter(), sum(server.cpu_s for server in servers)
+    results = await asyncio.gather(*(_client(link, ready) for link, ready in links))
+    seconds, cpu_seconds = time.perf_counter() - began, sum(server.cpu_s for server in servers) - cpu_began
+    for link, _ in links:
         link.writer.close()
     latencies = tuple(ms for times, _ in results for ms in times)
-    return Outcome(len(ready), sum(failed for _, failed in results), seconds, cpu_seconds, latencies)
+    return Outcome(len(latencies), sum(failed for _, failed in results), seconds, cpu_seconds, latencies)
+
+
+def _host_of(server: Server) -> tuple[str, int]:
+    host, _, port = server.endpoint.removeprefix("http://").rpartition(":")
+    return host, int(port)
 
 
 @dataclass

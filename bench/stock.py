@@ -7,7 +7,7 @@ pool itself; going through the API would take minutes and measure nothing.
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -42,9 +42,10 @@ _DEBIAN = System(
 )  # fmt: skip
 
 
-def settings_of(data: Path) -> Settings:
-    """The settings with which *data* is stocked and served."""
-    return read_settings({}, data=data, machines="none", server_access_key_id=KEY_ID, server_access_key_secret=SECRET)
+def settings_of(data: Path, more: Mapping[str, str]) -> Settings:
+    """The settings with which *data* is stocked and served; *more* are those that a cluster's have beside."""
+    keys = {"server_access_key_id": KEY_ID, "server_access_key_secret": SECRET}
+    return read_settings({}, data=data, machines="none", **keys, **more)
 
 
 @dataclass(frozen=True)
@@ -120,11 +121,14 @@ class Stock:
         return row.id
 
     def files(self, instance: str) -> list[Path]:
-        """The files that an instance's disks are now, the system disk's first."""
+        """The files that an instance's disks are now, the system disk's first; of a pool in the data folder."""
+        return [self.assembly.settings.data / "pool" / f"{head}.qcow2" for head in self.heads(instance)]
+
+    def heads(self, instance: str) -> list[str]:
+        """The volumes that an instance's disks are now, the system disk's first."""
         with self.assembly.database.read() as tx:
             attached = disks.all(tx, instance=instance)
-        folder = self.assembly.settings.data / "pool"
-        return [folder / f"{disk.volume}.qcow2" for disk in sorted(attached, key=lambda disk: disk.device)]
+        return [str(disk.volume) for disk in sorted(attached, key=lambda disk: disk.device)]
 
     def _now(self) -> float:
         return self.assembly.ports.clock()
@@ -274,13 +278,13 @@ class Stock:
 
 
 @contextmanager
-def open_stock(data: Path) -> Iterator[Stock]:
+def open_stock(data: Path, **more: str) -> Iterator[Stock]:
     """*data*, made when it is not there, for stocking; nobody can serve it meanwhile.
 
-    In the end the pool's records know all of it, as if a Kiln had made it: the
-    first start would write them while it is measured.
+    *more* are settings by their names, such as the database and the pool of a cluster. In the end the pool's records
+    know all of it, as if a Kiln had made it: the first start would write them while it is measured.
     """
-    settings = settings_of(data)
+    settings = settings_of(data, more)
     with hold_data_folder(data), assemble(settings) as assembly:
         keys = ensure_first_account(assembly.database, assembly.sealer, settings, assembly.ports.clock())
         yield Stock(assembly, keys.account)

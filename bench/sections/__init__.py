@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 
 from bench.sections import (
     auditing,
+    cluster,
     console,
     creating,
     crowded,
@@ -39,6 +40,7 @@ SECTIONS: Mapping[str, Callable[[Bench], None]] = {
     "flat": flat.run,
     "export": exporting.run,
     "network": networking.run,
+    "cluster": cluster.run,
 }
 
 #: Beside others than Kiln, which have to be installed.
