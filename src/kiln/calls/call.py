@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from concurrent.futures import Future
 from dataclasses import field
 from typing import Any, Generic, TypeVar
 
 from kiln.buckets.port import Buckets
 from kiln.calls.agents import Agents
+from kiln.calls.elsewhere import Alone, Elsewhere
 from kiln.calls.grace import Grace
 from kiln.calls.holdings import HoldingsWatch
 from kiln.calls.lengths import LengthWatch
@@ -16,7 +18,7 @@ from kiln.calls.plane import Plane
 from kiln.calls.quotas import QuotaWatch
 from kiln.calls.terminals import Terminals
 from kiln.declare.deployment import Deployment
-from kiln.declare.errors import ApiError
+from kiln.declare.errors import ApiError, ServiceUnavailable
 from kiln.declare.facts import NoFacts, Raw, dump
 from kiln.ground.clock import Clock
 from kiln.ground.values import dataclass
@@ -55,6 +57,7 @@ class Ports:
     quota_watch: QuotaWatch = field(default_factory=QuotaWatch)
     length_watch: LengthWatch = field(default_factory=LengthWatch)
     agents: Agents = field(default_factory=Agents)
+    elsewhere: Elsewhere = field(default_factory=Alone)
     holdings: HoldingsWatch = field(default_factory=HoldingsWatch)
     terminals: Terminals = field(default_factory=Terminals)
     outbox: Outbox = field(default_factory=Outbox)
@@ -75,11 +78,20 @@ class Call:
     worker: str = ""  #: The worker beside us, or "" when there is none in this process.
     origin: Origin = NOWHERE
     prepared: Any = None  #: What the operation's ``prepare`` made. ``commit`` has it, and ``check`` decides without it.
+    asked: Future[Any] | None = None  #: What a read's ``inquire`` gave.
 
     @property
     def deployment(self) -> Deployment:
         """What this deployment offers."""
         return self.ports.deployment
+
+    def heard(self) -> Any:
+        """What came of what ``inquire`` asked; None where it asked nobody. Raises ApiError where others cannot say."""
+        if self.asked is None:
+            return None
+        if not self.asked.done():
+            raise ServiceUnavailable
+        return self.asked.result()
 
     def own(self, region: str | None) -> dict[str, str]:
         """What the row of a resource that the caller may mean says, besides its ID; None is any region."""

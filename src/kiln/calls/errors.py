@@ -53,6 +53,15 @@ class ServiceUnavailableMachineFailed(ApiError):
     message = "The machine did not do what it was told: {reason}"
 
 
+class ServiceUnavailableHostSilent(ApiError):
+    """The host that has the instance could not be asked: it is down, cut off, or too busy. Of several hosts alone."""
+
+    code = "ServiceUnavailable"
+    status = 503
+    retry_after_s = 2
+    message = "The host {host}, which the instance is on, could not be asked: {reason}."
+
+
 class ServiceUnavailableNoRoom(ApiError):
     """The pool has no room for a disk. Seen in the task and in the log, not in an answer."""
 

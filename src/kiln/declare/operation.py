@@ -81,7 +81,8 @@ class Operation(Generic[Input, Plan, Output]):
     beneath: Callable[[Any, Input], Mapping[str, str]] | None = None
     #: Of a read: asks others than the database, such as guests, for what ``check`` tells of them. What is given is done
     #: when they have answered; the request waits for it without a thread, and not for long. None: for nobody.
-    inquire: Callable[[Any, Input], Future[None] | None] | None = None
+    #: ``call.heard()`` is what it came to.
+    inquire: Callable[[Any, Input], Future[Any] | None] | None = None
     commit: Callable[[Any, Plan], Output] | None = None  #: None: a read, whose Plan is its Output.
     carry_out: Callable[[Any], None] | None = None  #: Takes a ``Job``; run by a worker.
     facts: type = NoFacts  #: What its task remembers: see ``kiln.declare.facts``.

@@ -11,6 +11,7 @@ from pathlib import Path
 from kiln.buckets.folder import FolderBuckets
 from kiln.buckets.uploads import Uploads
 from kiln.calls.call import Ports
+from kiln.calls.elsewhere import Alone
 from kiln.calls.grace import Grace
 from kiln.calls.plane import Plane
 from kiln.calls.quotas import QuotaWatch
@@ -40,7 +41,9 @@ from kiln.store.database import Database
 from kiln.store.glance import copy_of_sqlite
 from kiln.store.outbox import Outbox
 from kiln.store.volumes import keys_in, lineage_in
+from kiln.store.workers import serving
 from kiln.upkeep.trash import relieve
+from kiln.wire.peers.asking import Asking
 
 log = Journal("kiln.service")
 
@@ -64,6 +67,7 @@ class Assembly:
     pool: KilnsPool
     buckets: FolderBuckets
     uploads: Uploads
+    asking: Asking | None = None  #: Asks other processes, where there can be any.
 
     @property
     def database(self) -> Database:
@@ -117,17 +121,13 @@ def _assembled(settings: Settings, say: Say | None) -> Iterator[Assembly]:
         buckets = FolderBuckets(settings.folder.buckets)
         machines = _machines(settings)
         plane = _plane(settings, database, machines)
+        asking = None if database.is_sqlite else Asking(serving, settings.host, works=Role(settings.role).works)
         ports = Ports(
             database=database,
             pool=pool,
             machines=machines,
             buckets=buckets,
-            deployment=Deployment(
-                regions=settings.region_ids,
-                endpoint=settings.public_endpoint or settings.listen,
-                resource_groups=settings.resource_group_ids,
-                public_network=settings.public_network,
-            ),
+            deployment=_deployment(settings),
             clock=system_clock,
             seal=sealer.seal,
             unseal=sealer.open,
@@ -138,6 +138,7 @@ def _assembled(settings: Settings, say: Say | None) -> Iterator[Assembly]:
             outbox=Outbox(system_clock),
             may_call=settings.may_call,
             plane=plane,
+            elsewhere=asking or Alone(),
         )
         ports.outbox.attach(database)
         pool.lineage = lineage_in(database)
@@ -151,6 +152,7 @@ def _assembled(settings: Settings, say: Say | None) -> Iterator[Assembly]:
                 pool=pool,
                 buckets=buckets,
                 uploads=Uploads(buckets),
+                asking=asking,
             )
         finally:
             if plane is not None:
@@ -190,6 +192,15 @@ def look(settings: Settings) -> Iterator[Ports]:
             unseal=lambda sealed: sealed,
             grace=Grace(settings.grace_seconds),
         )
+
+
+def _deployment(settings: Settings) -> Deployment:
+    return Deployment(
+        regions=settings.region_ids,
+        endpoint=settings.public_endpoint or settings.listen,
+        resource_groups=settings.resource_group_ids,
+        public_network=settings.public_network,
+    )
 
 
 def _machines(settings: Settings) -> Machines:

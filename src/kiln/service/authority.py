@@ -139,6 +139,17 @@ def pem_of(key: EllipticCurvePrivateKey) -> bytes:
     return pem
 
 
+def peer_identity(secret: bytes, authority_name: str, name: str) -> tuple[bytes, bytes]:
+    """A new key with its certificate for *name*, and that of the authority whose key follows from 64 secret bytes. PEM.
+
+    Whoever has the secret has the same authority, whenever and wherever it is made.
+    """
+    signing, key = _signing(), new_key()
+    authority = signing.key_of(secret)
+    own: bytes = signing.own_certificate(authority, authority_name)
+    return pem_of(key) + signing.peer_certificate(authority, signing.read_certificate(own), name, key), own
+
+
 def load(context: ssl.SSLContext, pem: bytes) -> None:
     """Give *context* a chain and its key. OpenSSL reads them from a file alone, and this one is never on a disk.
 

@@ -26,10 +26,11 @@ log = Journal("kiln.service")
 def listeners(settings: Settings) -> Iterator[list[socket.socket]]:
     """The sockets: that of ``listen``, and behind it that of ``tls`` where it is set. Raises NotListening."""
     with ExitStack() as stack:
-        yield [stack.enter_context(_listen(one)) for one in (settings.listen, settings.tls) if one]
+        yield [stack.enter_context(listen(one)) for one in (settings.listen, settings.tls) if one]
 
 
-def _listen(address: str) -> socket.socket:
+def listen(address: str) -> socket.socket:
+    """A socket that listens at HOST:PORT. Raises NotListening."""
     host, port = to_address(address)
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     listener = socket.socket(family, socket.SOCK_STREAM)

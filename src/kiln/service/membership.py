@@ -17,10 +17,12 @@ log = Journal("kiln.service")
 class Membership:
     """This process among the others; where SQLite is the database it is the only one, and has the duties."""
 
-    def __init__(self, database: Database, hold: Hold | None, settings: Settings, parts: Parts, address: str) -> None:
+    def __init__(
+        self, database: Database, hold: Hold | None, settings: Settings, parts: Parts, *, address: str, peer: str
+    ) -> None:
         self._database, self._hold, self._parts = database, hold, parts
         self._role = Role(settings.role)
-        self._member = Member(id=parts.id, host=settings.host, role=self._role, address=address)
+        self._member = Member(id=parts.id, host=settings.host, role=self._role, address=address, peer=peer)
 
     def begin(self) -> None:
         """Be seen, let others begin, and take the duties now or when they are free. Raises DatabaseDown."""

@@ -35,6 +35,7 @@ from kiln.service.networking import networks_carried
 from kiln.service.pairing import advance, join, refuse_newer
 from kiln.service.parts import Auditing, Parts
 from kiln.service.passing import started, stopping
+from kiln.service.peers import Peers, peer_listener
 from kiln.service.pools import hold_pool
 from kiln.service.readings import Readings
 from kiln.service.recovery import recover
@@ -91,6 +92,7 @@ def serve(settings: Settings, say: Callable[[str], None], room: int = 0) -> None
     with (
         hold_data_folder(settings.data),
         listeners(settings) as sockets,
+        peer_listener(settings) as peer,
         join_database(settings) as hold,
         _assembled(settings, sockets[0], hold, say) as assembly,
         hold_pool(settings),
@@ -108,7 +110,8 @@ def serve(settings: Settings, say: Callable[[str], None], room: int = 0) -> None
         recover(assembly, is_first=is_first)
         audit = Auditing.of(assembly)
         parts = Parts(assembly, audit, deployment.id)
-        membership = Membership(assembly.database, hold, settings, parts, address)
+        peers = Peers(assembly, peer, parts.id)
+        membership = Membership(assembly.database, hold, settings, parts, address=address, peer=peers.address)
         parts.start()
         try:
             membership.begin()
@@ -129,8 +132,8 @@ def serve(settings: Settings, say: Callable[[str], None], room: int = 0) -> None
                     crowd,
                     names=names,
                     certificates=certificates,
-                    begins=partial(_begin, assembly, keys, sockets, say, room, console=console),
-                    ends=partial(stopping, assembly, parts.worker, say),
+                    begins=partial(_begin, assembly, keys, sockets, say, room, console=console, peers=peers),
+                    ends=partial(_stop, assembly, parts.worker, say, peers),
                     ticks=Watchdog(parts.dead).look,
                 )
                 threads.give_up()
@@ -163,8 +166,10 @@ def _begin(
     room: int,
     *,
     console: LaterConsole,
+    peers: Peers,
 ) -> None:
     """Say that requests are answered, to whoever waits for that, and where the console is."""
+    peers.begin()
     address = f"http://{http.bound(sockets[0])}"
     for words in doctor.lines(doctor.glance(assembly.settings), room):
         say(words)
@@ -176,6 +181,11 @@ def _begin(
     _tell_of_tls(sockets[1:], say)
     started(assembly, address)
     tell_supervisor(READY, f"listening on {address}")
+
+
+def _stop(assembly: Assembly, worker: Worker | None, say: Callable[[str], None], peers: Peers) -> None:
+    stopping(assembly, worker, say)
+    peers.end()
 
 
 def _keys(assembly: Assembly) -> Keys:

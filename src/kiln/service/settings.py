@@ -78,6 +78,14 @@ class Settings:
             "clients have to trust."
         ),
     ] = ""
+    peer_listen: Annotated[
+        str,
+        Doc(
+            "HOST:PORT where the other processes of the deployment ask this one for what only its host knows, such as "
+            "a console. Nobody else is answered there. Empty: a free port of the host of `listen`. Not used where "
+            "SQLite is the database, which one process alone serves."
+        ),
+    ] = ""
     public_endpoint: Annotated[
         str,
         Doc(
@@ -433,7 +441,8 @@ def _convert(name: str, kind: type, given: Any) -> Any:
 
 
 def _check(settings: Settings) -> None:
-    for name, text in (("listen", settings.listen), ("tls", settings.tls or settings.listen)):
+    for name in ("listen", "tls", "peer_listen"):
+        text = getattr(settings, name) or settings.listen
         host, _, port = text.rpartition(":")
         if not host or not port.isdigit() or int(port) > 65535:  # noqa: PLR2004 - the largest TCP port.
             raise SettingRefused(f"{name} must be HOST:PORT, not {text!r}")

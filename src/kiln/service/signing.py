@@ -19,6 +19,11 @@ from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 _SINCE = datetime(2020, 1, 1, tzinfo=UTC)
 _UNTIL = datetime(2049, 12, 31, tzinfo=UTC)
 
+#: How many keys there are of that curve, and one more. Source: SEC 2, 2.4.2.
+_ORDER = 0xFFFFFFFF00000000FFFFFFFFFFFFFFFFBCE6FAADA7179E84F3B9CAC2FC632551
+
+_KILN = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "Kiln")])
+
 #: A client's clock may be so far behind.
 _BEHIND = timedelta(days=1)
 
@@ -26,6 +31,11 @@ _BEHIND = timedelta(days=1)
 def new_key() -> ec.EllipticCurvePrivateKey:
     """A key of the curve that all of ours are of."""
     return ec.generate_private_key(ec.SECP256R1())
+
+
+def key_of(secret: bytes) -> ec.EllipticCurvePrivateKey:
+    """The key of that curve that follows from 64 secret bytes, always the same one."""
+    return ec.derive_private_key(int.from_bytes(secret) % (_ORDER - 1) + 1, ec.SECP256R1())
 
 
 def pem_of(key: ec.EllipticCurvePrivateKey) -> bytes:
@@ -54,9 +64,9 @@ def read_certificate(pem: bytes) -> x509.Certificate:
         raise ValueError("no certificate") from None
 
 
-def own_certificate(key: ec.EllipticCurvePrivateKey) -> bytes:
-    """The certificate that an authority gives itself, in PEM."""
-    named = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, f"Kiln {uuid.uuid4()}")])
+def own_certificate(key: ec.EllipticCurvePrivateKey, name: str = "") -> bytes:
+    """The certificate that an authority gives itself, in PEM; without a *name* under one that no other has."""
+    named = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name or f"Kiln {uuid.uuid4()}")])
     made = (
         _begun(named, named, key.public_key(), _SINCE, _UNTIL)
         .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
@@ -76,13 +86,34 @@ def certificate(
     seconds: int,
 ) -> bytes:
     """A certificate for the server that has *key*, good for so many *seconds*, in PEM."""
-    named = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "Kiln")])
+    uses = [ExtendedKeyUsageOID.SERVER_AUTH]
+    begun = _begun(_KILN, issuer.subject, key.public_key(), now - _BEHIND, now + timedelta(seconds=seconds))
+    return _leaf(begun, authority, [_general(name) for name in names], uses)
+
+
+def peer_certificate(
+    authority: ec.EllipticCurvePrivateKey, issuer: x509.Certificate, name: str, key: ec.EllipticCurvePrivateKey
+) -> bytes:
+    """A certificate for a process that has *key*, by which it asks and answers under *name*, in PEM.
+
+    It has no end of its own: its key is gone with the process, and the clocks of hosts need not agree.
+    """
+    uses = [ExtendedKeyUsageOID.SERVER_AUTH, ExtendedKeyUsageOID.CLIENT_AUTH]
+    begun = _begun(_KILN, issuer.subject, key.public_key(), _SINCE, _UNTIL)
+    return _leaf(begun, authority, [x509.DNSName(name)], uses)
+
+
+def _leaf(
+    begun: x509.CertificateBuilder,
+    authority: ec.EllipticCurvePrivateKey,
+    names: Iterable[x509.GeneralName],
+    uses: Iterable[x509.ObjectIdentifier],
+) -> bytes:
     leaf = (
-        _begun(named, issuer.subject, key.public_key(), now - _BEHIND, now + timedelta(seconds=seconds))
-        .add_extension(x509.SubjectAlternativeName([_general(name) for name in names]), critical=False)
+        begun.add_extension(x509.SubjectAlternativeName(names), critical=False)
         .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
         .add_extension(_usage(signs_certificates=False), critical=True)
-        .add_extension(x509.ExtendedKeyUsage([ExtendedKeyUsageOID.SERVER_AUTH]), critical=False)
+        .add_extension(x509.ExtendedKeyUsage(uses), critical=False)
         .add_extension(x509.AuthorityKeyIdentifier.from_issuer_public_key(authority.public_key()), critical=False)
         .sign(authority, hashes.SHA256())
     )

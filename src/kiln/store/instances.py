@@ -78,6 +78,7 @@ class Instance:
     auto_release_at: float | None = None  #: When it is to be released, on a full minute.
     asked: Asked = Asked()
     host: str = ""  #: Where its machine is; empty while it has none.
+    last_host: str = ""  #: Where its machine was last, and so what its console printed; empty before the first start.
     #: Whether the guest is still to be given the password from the next start on; where there is none, one that nobody
     #: knows, in place of the image's.
     password_due: bool = False
@@ -173,7 +174,8 @@ def place(tx: Transaction, instance: str, host: str) -> None:
 
     Its VPC has changed then: a host carries the interfaces of the machines that it has.
     """
-    if host_of(tx, instance) != host and instances.update(tx, {"host": host}, id=instance):
+    changes = {"host": host, "last_host": host} if host else {"host": host}
+    if host_of(tx, instance) != host and instances.update(tx, changes, id=instance):
         lanes.bind(tx, instance, host)
         for one in interfaces.all(tx, instance=instance):
             vpcs.mark_changed(tx, one.vpc)

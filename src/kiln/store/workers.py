@@ -27,6 +27,7 @@ class Member:
     host: str
     role: str
     address: str  #: HOST:PORT where it answers.
+    peer: str = ""  #: HOST:PORT where other processes ask it; empty of one from before there was that.
     started_at: float = 0.0
     seen_at: float = 0.0
 
@@ -64,6 +65,13 @@ def enter(tx: Transaction, member: Member, *, is_first: bool) -> list[str]:
 def leave(tx: Transaction, member: str) -> None:
     """Write down that a process has ended."""
     workers.delete(tx, id=member)
+
+
+def serving(tx: Transaction, host: str) -> Member | None:
+    """The process that has the machines of a host; None where none has been seen for ``SILENT_S``."""
+    awake = workers.c.seen_at >= servers_time(tx, 0.0) - SILENT_S
+    found = [one for one in workers.all(tx, awake, host=host) if _works(one)]
+    return max(found, key=lambda one: one.started_at, default=None)
 
 
 def _works(member: Member) -> bool:

@@ -108,7 +108,7 @@ class Dispatcher:
             asked = self._inquire(request)
             if asked is not None:
                 wait_for([asked], INQUIRY_S)
-            return self._look(request)
+            return self._look(request, asked)
         answer = self._ports.database.write(
             lambda tx: self._perform(tx, request), gives_back=request.operation.gives_back
         )
@@ -202,26 +202,27 @@ class Dispatcher:
             return False
         if hands.later is None:
             wait_for([asked], INQUIRY_S)
-            return False
+            then(lambda: self._look(request, asked))
+            return True
         is_first = threading.Lock()
 
         def look() -> None:
             if is_first.acquire(blocking=False):
-                then(lambda: self._look(request))
+                then(lambda: self._look(request, asked))
 
         asked.add_done_callback(lambda _: hands.start(look))
         hands.later(INQUIRY_S, look)
         return True
 
-    def _inquire(self, request: _Request) -> Future[None] | None:
+    def _inquire(self, request: _Request) -> Future[Any] | None:
         if request.operation.inquire is None:
             return None
         with self._ports.database.read() as tx:
             return request.operation.inquire(self._call(tx, request), request.given)
 
-    def _look(self, request: _Request) -> dict[str, Any]:
+    def _look(self, request: _Request, asked: Future[Any] | None = None) -> dict[str, Any]:
         with self._ports.database.read() as tx:
-            answer: dict[str, Any] = spell(_check(self._call(tx, request), request))
+            answer: dict[str, Any] = spell(_check(self._call(tx, request, asked), request))
             return answer
 
     def _perform(self, tx: Transaction, request: _Request) -> dict[str, Any]:
@@ -293,7 +294,7 @@ class Dispatcher:
             if _use_before(tx, request) is None:
                 _check(self._call(tx, request), request)
 
-    def _call(self, tx: Transaction, request: _Request) -> Call:
+    def _call(self, tx: Transaction, request: _Request, asked: Future[Any] | None = None) -> Call:
         return Call(
             tx=tx,
             ports=self._ports,
@@ -304,6 +305,7 @@ class Dispatcher:
             worker=self._worker,
             origin=request.origin,
             prepared=request.prepared,
+            asked=asked,
         )
 
     def _placed(

@@ -9,11 +9,15 @@ named, the newest come first.
 
 from __future__ import annotations
 
+from collections import defaultdict
+from collections.abc import Sequence
 from concurrent.futures import Future
-from typing import Annotated
+from typing import Annotated, Any
 
 from kiln.calls.agents import Told
 from kiln.calls.call import Call
+from kiln.calls.elsewhere import together
+from kiln.calls.errors import ServiceUnavailableHostSilent
 from kiln.declare.operation import Operation
 from kiln.declare.rules import Count, Doc, Example, OneOf, Unordered, Wire
 from kiln.declare.shapes import shape
@@ -79,14 +83,24 @@ class Output:
     next_token: Annotated[str, Doc("To be sent for the next page; empty on the last one.")]
 
 
-def inquire(call: Call, p: Input) -> Future[None] | None:
-    ports = call.ports
-    return ports.agents.ask(ports.machines, ports.clock, [row.id for row in _found(call, p).rows])
+def inquire(call: Call, p: Input) -> Future[Any] | None:
+    ports, rows = call.ports, _found(call, p).rows
+    here = [row.id for row in rows if ports.elsewhere.is_here(row.host)]
+    asked = ports.agents.ask(ports.machines, ports.clock, here)
+    if len(here) == len(rows):
+        return asked
+    elsewhere: defaultdict[str, list[str]] = defaultdict(list)
+    for row in rows:
+        if not ports.elsewhere.is_here(row.host):
+            elsewhere[row.host].append(row.id)
+    others = [ports.elsewhere.agents(call.tx, host, ids) for host, ids in elsewhere.items()]
+    return together(others if asked is None else [*others, asked])
 
 
 def check(call: Call, p: Input) -> Output:
     found = _found(call, p)
-    drawn = tuple(_draw(call, row, call.ports.agents.known(row.id)) for row in found.rows)
+    told = _told(call, found.rows)
+    drawn = tuple(_draw(call, row, told.get(row.id)) for row in found.rows)
     return Output(
         instance_cloud_assistant_status_set=StatusSetOutput(instance_cloud_assistant_status=drawn),
         total_count=found.total,
@@ -99,6 +113,16 @@ def check(call: Call, p: Input) -> Output:
 def _found(call: Call, p: Input) -> Page[Instance]:
     where = _conditions(p)
     return page(call, p, instances, instance_rows.NEWEST, where, most=50, account=call.account, region=p.region_id)
+
+
+def _told(call: Call, rows: Sequence[Instance]) -> dict[str, Told]:
+    """What the agents of these instances said just now; one of another host that has moved meanwhile said nothing."""
+    ports = call.ports
+    told = {row.id: said for row in rows if (said := ports.agents.known(row.id)) is not None}
+    if any(not ports.elsewhere.is_here(row.host) for row in rows):
+        for part in call.heard() or ():
+            told.update(part or {})
+    return told
 
 
 def _conditions(p: Input) -> list[Condition]:
@@ -130,4 +154,5 @@ describe_cloud_assistant_status = Operation(
     output=Output,
     inquire=inquire,
     check=check,
+    errors=(ServiceUnavailableHostSilent,),
 )

@@ -8,9 +8,11 @@ machine is not as it was asked for, such as a port that could not be forwarded.
 from __future__ import annotations
 
 import base64
+from concurrent.futures import Future
 from typing import Annotated
 
 from kiln.calls.call import Call
+from kiln.calls.errors import ServiceUnavailableHostSilent
 from kiln.declare.operation import Operation
 from kiln.declare.rules import Doc, Example
 from kiln.declare.shapes import shape
@@ -35,9 +37,17 @@ class Output:
     last_update_time: Annotated[str, Example("2026-11-23T06:07:05Z"), Doc("When it was read, in UTC.")]
 
 
+def inquire(call: Call, p: Input) -> Future[bytes] | None:
+    instance = call.the(instances, p.instance_id, p.region_id, InvalidInstanceIdNotFound)
+    host = instance.host or instance.last_host
+    elsewhere = call.ports.elsewhere
+    return None if elsewhere.is_here(host) else elsewhere.console(call.tx, host, instance.id)
+
+
 def check(call: Call, p: Input) -> Output:
     instance = call.the(instances, p.instance_id, p.region_id, InvalidInstanceIdNotFound)
-    printed = call.ports.machines.console(instance.id)
+    told: bytes | None = call.heard()
+    printed = call.ports.machines.console(instance.id) if told is None else told
     if p.remove_symbols:
         printed = text_alone(printed)
     return Output(
@@ -50,6 +60,7 @@ def check(call: Call, p: Input) -> Output:
 get_instance_console_output = Operation(
     input=Input,
     output=Output,
+    inquire=inquire,
     check=check,
-    errors=(InvalidInstanceIdNotFound,),
+    errors=(InvalidInstanceIdNotFound, ServiceUnavailableHostSilent),
 )

@@ -7,9 +7,13 @@ ECS meets. What failed is told until something about the resource succeeds.
 
 from __future__ import annotations
 
+from concurrent.futures import Future
 from typing import Annotated
 
 from kiln.calls.call import Call
+from kiln.calls.elsewhere import Reach
+from kiln.calls.errors import ServiceUnavailableHostSilent
+from kiln.calls.reaching import reach_of
 from kiln.declare.errors import ApiError
 from kiln.declare.operation import Operation
 from kiln.declare.rules import Doc, Example
@@ -21,12 +25,10 @@ from kiln.store import tasks as queue
 from kiln.store.disks import disks
 from kiln.store.images import Image, images
 from kiln.store.instances import instances
-from kiln.store.interfaces import primary_of
 from kiln.store.snapshots import snapshots
 from kiln.store.tasks import Task, tasks
 
 _MOST = 20
-_SSH = 22
 _NOUNS = (images, instances, snapshots, disks, tasks)
 
 
@@ -116,6 +118,14 @@ class Output:
     ]
 
 
+def inquire(call: Call, p: Input) -> Future[Reach] | None:
+    instance = instances.find(call.tx, id=p.resource_id, **call.own(p.region_id))
+    elsewhere = call.ports.elsewhere
+    if instance is None or elsewhere.is_here(instance.host):
+        return None
+    return elsewhere.reach(call.tx, instance.host, instance.id)
+
+
 def check(call: Call, p: Input) -> Output:
     found = queue.unsettled(call.tx, call.account, p.resource_id, _MOST)
     found = [task for task in found if p.region_id is None or task.region in (p.region_id, "")]
@@ -127,12 +137,16 @@ def check(call: Call, p: Input) -> Output:
     if image is not None and not any(task.status == TaskStatus.FAILED for task in found):
         reasons.append(_draw_image(image))
     is_instance = instances.find(call.tx, id=p.resource_id, **call.own(p.region_id)) is not None
-    network, reached, ssh = _reach(call, p.resource_id) if is_instance else ("", (), "")
+    reach = _reach(call, p.resource_id) if is_instance else Reach()
     return Output(
         reasons=ReasonsOutput(reason=tuple(reasons)),
-        ssh=ssh,
-        network=network,
-        reached_at=ReachedAtOutput(reached=reached),
+        ssh=reach.ssh,
+        network=reach.network,
+        reached_at=ReachedAtOutput(
+            reached=tuple(
+                ReachedOutput(address=address, port=port, guest_port=guest) for address, guest, port in reach.ports
+            )
+        ),
         consistency=_consistency(call, p),
     )
 
@@ -144,18 +158,9 @@ def _consistency(call: Call, p: Input) -> str:
     return "" if captured is None else captured.consistency
 
 
-def _reach(call: Call, instance: str) -> tuple[str, tuple[ReachedOutput, ...], str]:
-    """How its card is joined, what its public addresses lead to, and where port 22 is reached."""
-    machines, plane, card = call.ports.machines, call.ports.plane, primary_of(call.tx, instance)
-    if not machines.is_running(instance):
-        return "", (), ""
-    if plane is None or card is None or not machines.is_cabled(instance):
-        return "user", (), machines.reach(instance)
-    reached = tuple(
-        ReachedOutput(address=address, port=port, guest_port=guest_port)
-        for address, guest_port, port in plane.reached(card)
-    )
-    return "cable", reached, next((f"{one.address}:{one.port}" for one in reached if one.guest_port == _SSH), "")
+def _reach(call: Call, instance: str) -> Reach:
+    told: Reach | None = call.heard()
+    return reach_of(call.tx, call.ports.machines, call.ports.plane, instance) if told is None else told
 
 
 def _is_there(call: Call, p: Input) -> bool:
@@ -207,4 +212,10 @@ def _draw_image(image: Image) -> ReasonOutput:
     )
 
 
-describe_reasons = Operation(input=Input, output=Output, check=check, errors=(InvalidResourceIdNotFound,))
+describe_reasons = Operation(
+    input=Input,
+    output=Output,
+    inquire=inquire,
+    check=check,
+    errors=(InvalidResourceIdNotFound, ServiceUnavailableHostSilent),
+)

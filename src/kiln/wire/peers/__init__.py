@@ -1,0 +1,11 @@
+"""Processes of one deployment that ask each other for what only the host of an instance knows.
+
+    api process                                    process of the host
+      Asking  -- TLS, each proves who it is -->      Answering -> machines, agents, plane
+              -- one line of JSON: a question -->
+              <-- one line of JSON: an answer --
+
+A connection is for one question. Nothing is read of who does not prove to be of the
+deployment, and nothing is asked of who does not prove to be the process that the
+database names.
+"""

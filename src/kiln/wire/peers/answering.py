@@ -1,0 +1,166 @@
+"""Answers what other processes of the deployment ask: the far side of ``kiln.wire.peers``.
+
+Who connects has some seconds to prove who it is, and is read only then. A guest, a
+tenant, or a process of another deployment gets no further than that; the log is told
+of them, once in a while.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+import ssl
+import time
+from collections import Counter
+from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from typing import Any
+
+from kiln.calls.call import Ports
+from kiln.calls.reaching import reach_of
+from kiln.ground.journal import Journal
+from kiln.machines.errors import MachineError
+from kiln.store.errors import DatabaseDown
+from kiln.wire.peers import words
+from kiln.wire.peers.proof import Proof
+from kiln.wire.peers.words import NotUnderstood, Question
+
+log = Journal("kiln.wire")
+
+PROOF_S = 5.0  #: So long who connects has to prove who it is, and then to ask.
+AGENTS_S = 3.1  #: Silent guests are waited for so long: a guest's agent is given three seconds.
+_AT_ONCE = 8  #: Questions that are looked up at a time; each reads a file, or some rows.
+_MOST = 256  #: Connections.
+_MOST_STRANGERS = 16  #: Of them those of one address that have proved nothing yet.
+_REST_S = 0.5  #: Where no connection can be taken, as no file can be opened.
+_TOLD_EVERY_S = 10.0  #: A refusal in the log; those between are counted.
+
+
+class Answering:
+    """See the module. All but what looks things up is on the event loop's thread."""
+
+    def __init__(self, ports: Ports, listener: socket.socket) -> None:
+        self._ports, self._listener = ports, listener
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._strangers: Counter[str] = Counter()
+        self._threads = ThreadPoolExecutor(_AT_ONCE, thread_name_prefix="peer")
+        self._refused = 0
+        self._told_at = float("-inf")
+
+    def begin(self, proof: Proof) -> None:
+        """Answer from now on."""
+        self._listener.setblocking(False)
+        self._keep(self._accept(proof))
+
+    def end(self) -> None:
+        """Answer nobody any more."""
+        for task in self._tasks:
+            task.cancel()
+        self._threads.shutdown(wait=False, cancel_futures=True)
+
+    def _keep(self, work: Any) -> None:
+        task = asyncio.ensure_future(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def _accept(self, proof: Proof) -> None:
+        loop = asyncio.get_running_loop()
+        while True:
+            try:
+                connection, address = await loop.sock_accept(self._listener)
+            except OSError as error:
+                log.warning("peers_not_accepted", reason=str(error))
+                await asyncio.sleep(_REST_S)
+                continue
+            peer = address[0]
+            if len(self._tasks) > _MOST or self._strangers[peer] >= _MOST_STRANGERS:
+                connection.close()
+                self._refuse(peer, "too many are connected")
+                continue
+            self._keep(self._attend(connection, peer, proof))
+
+    async def _attend(self, connection: socket.socket, peer: str, proof: Proof) -> None:
+        reader = asyncio.StreamReader(limit=words.MOST_QUESTION)
+        transport = None
+        try:
+            transport = await self._proven(connection, peer, reader, proof)
+            async with asyncio.timeout(PROOF_S):
+                line = await reader.readuntil(b"\n")
+            transport.write(await self._answer(words.question_of(line)))
+            transport.close()
+        except (NotUnderstood, EOFError, asyncio.LimitOverrunError, TimeoutError, OSError) as error:
+            self._refuse(peer, (isinstance(error, ssl.SSLError) and error.reason) or str(error) or type(error).__name__)
+        finally:
+            if transport is None:
+                connection.close()
+            elif not transport.is_closing():
+                transport.abort()
+
+    async def _proven(
+        self, connection: socket.socket, peer: str, reader: asyncio.StreamReader, proof: Proof
+    ) -> asyncio.Transport:
+        """The connection, once who asks is known to be of the deployment. Raises OSError."""
+        self._strangers[peer] += 1
+        try:
+            transport, _ = await asyncio.get_running_loop().connect_accepted_socket(
+                lambda: asyncio.StreamReaderProtocol(reader),
+                connection,
+                ssl=proof.answers,
+                ssl_handshake_timeout=PROOF_S,
+                ssl_shutdown_timeout=PROOF_S,
+            )
+        finally:
+            self._strangers[peer] -= 1
+            self._strangers += Counter()  # Addresses that are known by now are forgotten.
+        return transport
+
+    async def _answer(self, question: Question) -> bytes:
+        try:
+            found = await self._find(question)
+        except MachineError as error:
+            return words.refusal(str(error))
+        except NotUnderstood as error:
+            return words.refusal(f"it does not understand the question: {error}")
+        except DatabaseDown:
+            return words.refusal("it has lost its database")
+        except OSError as error:
+            log.warning("peer_not_answered", about=question.about, reason=str(error))
+            return words.refusal("its disk or a limit of it failed")
+        except Exception:
+            log.exception("peer_not_answered", about=question.about)
+            return words.refusal("it failed")
+        return words.refusal("it does not know that question") if found is None else words.answer(found)
+
+    async def _find(self, question: Question) -> Mapping[str, Any] | None:
+        """What is asked for; None for what this version knows nothing of."""
+        loop = asyncio.get_running_loop()
+        if question.about == words.CONSOLE:
+            console = self._ports.machines.console
+            return words.console_told(await loop.run_in_executor(self._threads, console, question.one))
+        if question.about == words.REACH:
+            return words.reach_told(await loop.run_in_executor(self._threads, self._reach, question.one))
+        if question.about == words.AGENTS:
+            return words.agents_told(await self._agents(question.instances))
+        return None
+
+    async def _agents(self, instances: tuple[str, ...]) -> dict[str, Any]:
+        ports = self._ports
+        asked = ports.agents.ask(ports.machines, ports.clock, instances)
+        if asked is not None:
+            with suppress(TimeoutError):
+                async with asyncio.timeout(AGENTS_S):
+                    await asyncio.shield(asyncio.wrap_future(asked))
+        known = {instance: ports.agents.known(instance) for instance in instances}
+        return {instance: told for instance, told in known.items() if told is not None}
+
+    def _reach(self, instance: str) -> Any:
+        with self._ports.database.read() as tx:
+            return reach_of(tx, self._ports.machines, self._ports.plane, instance)
+
+    def _refuse(self, peer: str, reason: str) -> None:
+        self._refused += 1
+        now = time.monotonic()
+        if now - self._told_at >= _TOLD_EVERY_S:
+            log.warning("peer_refused", peer=peer, reason=reason, others=self._refused - 1)
+            self._refused, self._told_at = 0, now

@@ -1,0 +1,127 @@
+"""Asks the processes of other hosts: the near side of ``kiln.wire.peers``.
+
+All of it is on the event loop, so that a host that stands still costs no thread; of
+each host so many questions are open at a time, and one that has more is asked
+nothing else meanwhile.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import Future
+from typing import Any, TypeVar
+
+from kiln.calls.agents import Told
+from kiln.calls.elsewhere import Reach
+from kiln.calls.errors import ServiceUnavailableHostSilent
+from kiln.ground.journal import Journal
+from kiln.store.database import Transaction
+from kiln.store.workers import Member
+from kiln.wire.peers import words
+from kiln.wire.peers.proof import Proof, name_of
+from kiln.wire.peers.words import NotUnderstood, Question, Refused
+
+log = Journal("kiln.wire")
+
+#: A little less than an answer waits for others than the database, so that who asked is told by whom it waited.
+WITHIN_S = 3.3
+MOST_OPEN = 64  #: Questions to one host.
+
+Found = TypeVar("Found")
+
+#: The process that has the machines of a host, if there is one.
+Find = Callable[[Transaction, str], Member | None]
+
+
+class Asking:
+    """See the module. *find* looks processes up; *works*: whether the machines of *host* are this one's."""
+
+    def __init__(self, find: Find, host: str, *, works: bool, within_s: float = WITHIN_S) -> None:
+        self._find, self._host, self._works, self._within_s = find, host, works, within_s
+        self._proof: Proof | None = None
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._open: Counter[str] = Counter()
+
+    def begin(self, proof: Proof) -> None:
+        """Be able to ask, on the running event loop. Before that there is nobody who could be asked."""
+        self._proof, self._loop = proof, asyncio.get_running_loop()
+
+    def is_here(self, host: str) -> bool:
+        """See ``Elsewhere``."""
+        return not host or (self._works and host == self._host)
+
+    def console(self, tx: Transaction, host: str, instance: str) -> Future[bytes]:
+        """See ``Elsewhere``."""
+        return self._ask(tx, host, Question(about=words.CONSOLE, instances=(instance,)), words.console_of)
+
+    def agents(self, tx: Transaction, host: str, instances: Sequence[str]) -> Future[dict[str, Told]]:
+        """See ``Elsewhere``."""
+        asked = tuple(instances)
+        question = Question(about=words.AGENTS, instances=asked)
+        return self._ask(tx, host, question, lambda found: words.agents_of(found, asked))
+
+    def reach(self, tx: Transaction, host: str, instance: str) -> Future[Reach]:
+        """See ``Elsewhere``."""
+        return self._ask(tx, host, Question(about=words.REACH, instances=(instance,)), words.reach_of)
+
+    def _ask(
+        self, tx: Transaction, host: str, question: Question, read: Callable[[Mapping[str, Any]], Found]
+    ) -> Future[Found]:
+        member = self._find(tx, host)
+        if member is None:
+            return _failed(ServiceUnavailableHostSilent(host=host, reason="no process of Kiln is seen there"))
+        if not member.peer or self._loop is None:
+            return _failed(ServiceUnavailableHostSilent(host=host, reason="its process takes no questions"))
+        asking = self._asked(member, question, read)
+        try:
+            return asyncio.run_coroutine_threadsafe(asking, self._loop)
+        except RuntimeError:  # The loop is closed: this process ends.
+            asking.close()
+            return _failed(ServiceUnavailableHostSilent(host=host, reason="this Kiln stops"))
+
+    async def _asked(self, member: Member, question: Question, read: Callable[[Mapping[str, Any]], Found]) -> Found:
+        """The answer. Raises ServiceUnavailableHostSilent; the log has what a caller need not know."""
+        if self._open[member.host] >= MOST_OPEN:
+            raise ServiceUnavailableHostSilent(host=member.host, reason="too much is asked of it at a time")
+        self._open[member.host] += 1
+        try:
+            async with asyncio.timeout(self._within_s):
+                return read(words.found_in(await self._exchange(member, words.line_of(question))))
+        except Refused as refused:
+            reason, why = str(refused), "refused"
+        except TimeoutError:
+            reason, why = "it did not answer in time", "too late"
+        except (OSError, EOFError, ValueError, asyncio.LimitOverrunError) as error:
+            reason, why = "it can't be reached", f"{type(error).__name__}: {error}"
+        except NotUnderstood as error:
+            reason, why = "its answer makes no sense", str(error)
+        finally:
+            self._open[member.host] -= 1
+            self._open += Counter()  # Hosts of which nothing is asked are forgotten.
+        log.warning("host_silent", host=member.host, worker=member.id, about=question.about, reason=why)
+        raise ServiceUnavailableHostSilent(host=member.host, reason=reason)
+
+    async def _exchange(self, member: Member, line: bytes) -> bytes:
+        assert self._proof is not None  # Nothing is asked before the beginning.
+        host, _, port = member.peer.rpartition(":")
+        reader, writer = await asyncio.open_connection(
+            host.strip("[]"),
+            int(port),
+            limit=words.MOST_ANSWER,
+            ssl=self._proof.asks,
+            server_hostname=name_of(member.id),
+        )
+        try:
+            writer.write(line)
+            await writer.drain()
+            return await reader.readuntil(b"\n")
+        finally:
+            writer.transport.abort()  # Whole or not, nothing more is said, and nobody waits for a goodbye.
+
+
+def _failed(error: ServiceUnavailableHostSilent) -> Future[Any]:
+    failed: Future[Any] = Future()
+    failed.set_exception(error)
+    return failed

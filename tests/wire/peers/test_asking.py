@@ -1,0 +1,277 @@
+"""Processes of a deployment ask each other; strangers are told nothing, and a host that says nothing is given up."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+import socket
+import ssl
+import threading
+import uuid
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future
+from contextlib import closing, contextmanager
+
+import pytest
+
+from kiln.calls.errors import ServiceUnavailableHostSilent
+from kiln.machines.none import NoMachines
+from kiln.service.peers import prove
+from kiln.service.secrets import Sealer
+from kiln.store.workers import Member
+from kiln.wire.peers import answering as far
+from kiln.wire.peers.answering import Answering
+from kiln.wire.peers.asking import MOST_OPEN, Asking
+from kiln.wire.peers.proof import Proof
+from tests.clouds import make_cloud
+from tests.consoled import Consoled, a_running_instance
+from tests.waiting import wait_for
+
+
+class Loop:
+    """An event loop on a thread of its own."""
+
+    def __init__(self) -> None:
+        self.loop = asyncio.new_event_loop()
+        self._thread = threading.Thread(target=self.loop.run_forever)
+        self._thread.start()
+
+    def call(self, work: Callable[[], object]) -> None:
+        async def there() -> None:
+            work()
+
+        asyncio.run_coroutine_threadsafe(there(), self.loop).result(20)
+
+    def close(self) -> None:
+        async def rest() -> None:
+            others = asyncio.all_tasks() - {asyncio.current_task()}
+            for task in others:
+                task.cancel()
+            await asyncio.gather(*others, return_exceptions=True)
+
+        asyncio.run_coroutine_threadsafe(rest(), self.loop).result(20)
+        self.loop.call_soon_threadsafe(self.loop.stop)
+        self._thread.join(20)
+        self.loop.close()
+
+
+@pytest.fixture
+def loop() -> Iterator[Loop]:
+    with closing(Loop()) as it:
+        yield it
+
+
+def a_sealer(folder) -> Sealer:
+    folder.mkdir(exist_ok=True)
+    sealer = Sealer.in_folder(folder)
+    sealer.make_key()
+    return sealer
+
+
+class Deployment:
+    """A process that asks, and one that is asked."""
+
+    def __init__(self, loop: Loop, cloud, folder) -> None:
+        self.loop, self.cloud = loop, cloud
+        self.sealer = a_sealer(folder / "keys")
+        self.member = Member(id=uuid.uuid4().hex, host="far", role="worker", address="", peer="")
+        self.asking = Asking(lambda _, host: self.member if host == "far" else None, "near", works=False, within_s=3.0)
+        loop.call(lambda: self.asking.begin(prove(self.sealer, uuid.uuid4().hex)))
+
+    @contextmanager
+    def answering(self, proof: Proof | None = None) -> Iterator[tuple[str, int]]:
+        """The process that is asked, which shows *proof*; where it listens."""
+        with socket.create_server(("127.0.0.1", 0)) as listener:
+            it = Answering(self.cloud.ports, listener)
+            self.loop.call(lambda: it.begin(proof or prove(self.sealer, self.member.id)))
+            self.lies_at(listener)
+            try:
+                yield listener.getsockname()
+            finally:
+                self.loop.call(it.end)
+
+    def lies_at(self, listener: socket.socket) -> None:
+        host, port = listener.getsockname()
+        about = {**vars(self.member), "peer": f"{host}:{port}"}
+        self.member = Member(**about)
+
+    def console(self, instance: str = "i-1") -> Future[bytes]:
+        return self.asking.console(None, "far", instance)
+
+    def refuses(self, asked: Future[bytes]) -> str:
+        """Why no answer came."""
+        error = asked.exception(20)
+        assert isinstance(error, ServiceUnavailableHostSilent)
+        assert error.facts["host"] == "far"
+        return error.facts["reason"]
+
+
+@pytest.fixture
+def deployed(loop, tmp_path, sqlite):
+    machines = Consoled(tmp_path / "run", b"login: ")
+    with closing(machines):
+        yield Deployment(loop, make_cloud(tmp_path, sqlite, machines=machines), tmp_path)
+
+
+def test_what_a_console_has_printed_is_had_from_its_host(deployed):
+    with deployed.answering():
+        assert deployed.console().result(20) == b"login: "
+
+
+def test_where_a_guest_is_reached_is_had_from_its_host(deployed):
+    instance = a_running_instance(deployed.cloud)
+    with deployed.answering():
+        assert deployed.asking.reach(None, "far", instance).result(20).network == "user"
+        assert deployed.asking.reach(None, "far", "i-other").result(20).network == ""
+
+
+def test_agents_that_say_nothing_are_not_told_of(deployed):
+    with deployed.answering():
+        assert deployed.asking.agents(None, "far", ["i-1", "i-2"]).result(20) == {}
+
+
+def test_a_question_about_what_is_no_instance_is_refused_before_anything_is_looked_for(deployed):
+    with deployed.answering():
+        assert deployed.refuses(deployed.console("../../etc")) == "it can't be reached"
+
+
+def test_a_host_without_a_process_is_told_of_at_once(deployed):
+    error = deployed.asking.console(None, "nowhere", "i-1").exception(0)
+    assert error.facts == {"host": "nowhere", "reason": "no process of Kiln is seen there"}
+
+
+def test_a_process_of_before_takes_no_questions(deployed):
+    assert deployed.refuses(deployed.console()) == "its process takes no questions"
+
+
+def test_a_host_that_has_gone_is_told_of(deployed):
+    with deployed.answering():
+        pass
+    assert deployed.refuses(deployed.console()) == "it can't be reached"
+
+
+def test_one_that_stands_still_is_given_up_and_holds_up_no_more_than_its_own_questions(deployed):
+    deployed.asking._within_s = 1.0
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        deployed.lies_at(listener)
+        asked = [deployed.console() for _ in range(MOST_OPEN + 5)]
+        reasons = [deployed.refuses(one) for one in asked]
+    assert reasons.count("too much is asked of it at a time") == 5
+    assert reasons.count("it did not answer in time") == MOST_OPEN
+
+
+def test_the_process_of_another_deployment_is_told_nothing_and_believed_nothing(deployed, tmp_path):
+    other = prove(a_sealer(tmp_path / "other"), deployed.member.id)
+    with deployed.answering(other):
+        assert deployed.refuses(deployed.console()) == "it can't be reached"
+    with deployed.answering() as address, pytest.raises((ssl.SSLError, ConnectionError)):
+        ask(address, other.asks, deployed.member.id)
+
+
+def test_another_process_of_the_deployment_is_not_taken_for_the_one_that_is_meant(deployed):
+    """As where the port of one that has ended is another's by now."""
+    with deployed.answering(prove(deployed.sealer, uuid.uuid4().hex)):
+        assert deployed.refuses(deployed.console()) == "it can't be reached"
+
+
+def ask(address, context, member):
+    with (
+        socket.create_connection(address, timeout=20) as plain,
+        context.wrap_socket(plain, server_hostname=f"{member}.kiln.internal") as connection,
+    ):
+        connection.sendall(json.dumps({"about": "console", "instances": ["i-1"]}).encode() + b"\n")
+        said = connection.recv(1000)
+        if not said:
+            raise ConnectionResetError
+        return said
+
+
+def test_a_stranger_is_read_no_further_than_its_proof(deployed, caplog):
+    caplog.set_level(logging.WARNING)
+    anybody = ssl.create_default_context()
+    anybody.check_hostname, anybody.verify_mode = False, ssl.CERT_NONE
+    with deployed.answering() as address:
+        with pytest.raises((ssl.SSLError, ConnectionError)):
+            ask(address, anybody, deployed.member.id)
+        for words in (b"GET / HTTP/1.1\r\n\r\n", b'{"about":"console","instances":["i-1"]}\n'):
+            with socket.create_connection(address, timeout=20) as plain:
+                plain.sendall(words)
+                assert b"login" not in until_end(plain)
+        assert deployed.console().result(20) == b"login: "
+
+    told = [record.message for record in caplog.records if "peer_refused" in record.message]
+    assert len(told) == 1
+
+
+def until_end(connection: socket.socket) -> bytes:
+    said = b""
+    try:
+        while piece := connection.recv(1000):
+            said += piece
+    except ConnectionError:
+        pass
+    return said
+
+
+def test_strangers_who_say_nothing_keep_nobody_out_for_long(deployed):
+    with deployed.answering() as address:
+        silent = [socket.create_connection(address, timeout=20) for _ in range(far._MOST_STRANGERS + 4)]
+        try:
+            wait_for(lambda: deployed.console().exception(20) is None, within_s=30)
+        finally:
+            for one in silent:
+                one.close()
+
+
+@pytest.mark.parametrize("said", [b"{}\n", b"[]\n", b"\xff\n", b'{"found":{"printed":"*"}}\n', b'{"found":{}}\n'])
+def test_an_answer_that_makes_no_sense_is_no_answer(deployed, said):
+    proof = prove(deployed.sealer, deployed.member.id)
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        deployed.lies_at(listener)
+        teller = threading.Thread(target=tell_once, args=[listener, proof, said])
+        teller.start()
+        try:
+            assert deployed.refuses(deployed.console()) == "its answer makes no sense"
+        finally:
+            teller.join(20)
+
+
+def tell_once(listener, proof, said):
+    accepted, _ = listener.accept()
+    with accepted, proof.answers.wrap_socket(accepted, server_side=True) as connection:
+        connection.recv(1000)
+        connection.sendall(said)
+        until_end(connection)
+
+
+def test_an_answer_without_end_is_given_up(deployed):
+    proof = prove(deployed.sealer, deployed.member.id)
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        deployed.lies_at(listener)
+        teller = threading.Thread(target=tell_much, args=[listener, proof])
+        teller.start()
+        try:
+            assert deployed.refuses(deployed.console()) == "it can't be reached"
+        finally:
+            teller.join(20)
+
+
+def tell_much(listener, proof):
+    accepted, _ = listener.accept()
+    with accepted, proof.answers.wrap_socket(accepted, server_side=True) as connection:
+        try:
+            while True:
+                connection.sendall(b"x" * 65_536)
+        except OSError:
+            pass
+
+
+def test_what_the_host_cannot_do_it_says(loop, tmp_path, sqlite):
+    class Broken(NoMachines):
+        def console(self, instance: str) -> bytes:
+            raise OSError(24, "Too many open files")
+
+    deployed = Deployment(loop, make_cloud(tmp_path, sqlite, machines=Broken(tmp_path / "run")), tmp_path)
+    with deployed.answering():
+        assert deployed.refuses(deployed.console()) == "its disk or a limit of it failed"
