@@ -17,10 +17,8 @@ import contextlib
 import json
 import os
 import re
-import threading
 from collections import defaultdict
-from collections.abc import Collection, Iterator, Mapping
-from hashlib import blake2b
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -30,6 +28,7 @@ from kiln.ground.units import MiB
 from kiln.ground.values import dataclass
 from kiln.pools.errors import RecordsTooNew, VolumeBroken, VolumeBusy
 from kiln.pools.folder import Folder, minding_room
+from kiln.pools.fresh import FreshRecords, Name, Said, checksum, spelled
 
 FORMAT = 1
 NAME = "records"
@@ -38,9 +37,6 @@ FOLDER_MODE = 0o700  #: Of the folder that they lie in.
 _SPARE = 1 * MiB  #: Lines that nobody needs any more may take so much more than those that are needed.
 _TAIL = 1 * MiB  #: In which the last whole line is looked for; the longest of ours has some 40 KiB.
 _CLAIM = "records"  #: Of who writes them.
-_CHECKSUM = 16  #: Hexadecimal digits.
-
-Name = tuple[str, str]  #: Kind and ID of what a document is about.
 
 _of_line = re.compile(rb'"id":"([a-z0-9-]{1,64})","kind":"([a-z]{1,32})"').findall
 
@@ -57,21 +53,20 @@ class _Place:
     volumes: tuple[str, ...]
 
 
-class Records:
+class Records(FreshRecords):
     """The records in a folder, which need not exist, read when they are first asked for. Safe to use from many threads.
 
     What was ``put`` is seen at once and is on the disk after ``flush``.
     """
 
     def __init__(self, folder: Folder) -> None:
+        super().__init__()
         self._folder = folder
         self._path = folder.path / NAME
-        self._lock = threading.RLock()
         self._sign: tuple[int, ...] | None = None  #: Of the file that was read: what it was, to where, and when.
         self._is_loaded = False
         self._places: dict[Name, _Place] = {}
         self._naming: dict[str, set[Name]] = defaultdict(set)
-        self._fresh: dict[Name, tuple[Mapping[str, Any] | None, tuple[str, ...]]] = {}
         self._end = 0
         self._needed = 0
         self._batch = 0
@@ -102,54 +97,6 @@ class Records:
         """Whose records they are, or "" while that is not written."""
         with self._loaded():
             return self._deployment
-
-    def put(self, kind: str, name: str, document: Mapping[str, Any] | None, volumes: Collection[str] = ()) -> None:
-        """Keep a document, which names *volumes*; None when the thing is gone. What is kept already is not again."""
-        with self._loaded():
-            key = (kind, name)
-            self._fresh.pop(key, None)  # What is put last is written last.
-            if not self._is_kept(key, document, tuple(volumes)):
-                self._fresh[key] = (document, tuple(volumes))
-
-    def differs(self, kind: str, name: str, document: Mapping[str, Any] | None, volumes: Collection[str] = ()) -> bool:
-        """Whether to ``put`` it would change something; quicker than to ``get`` what is kept and compare."""
-        with self._loaded():
-            key = (kind, name)
-            if key in self._fresh:
-                return self._fresh[key] != (document, tuple(volumes))
-            return not self._is_kept(key, document, tuple(volumes))
-
-    def get(self, kind: str, name: str) -> dict[str, Any] | None:
-        """The document of that name, or None."""
-        with self._loaded():
-            if (kind, name) in self._fresh:
-                document, _ = self._fresh[(kind, name)]
-                return None if document is None else dict(document)
-            place = self._places.get((kind, name))
-            return None if place is None else self._read(place)
-
-    def names(self, kind: str) -> list[str]:
-        """The IDs of all documents of that kind, in order."""
-        with self._loaded():
-            found = {name for of, name in self._places if of == kind}
-            for (of, name), (document, _) in self._fresh.items():
-                if of == kind:
-                    (found.discard if document is None else found.add)(name)
-            return sorted(found)
-
-    def all(self, kind: str) -> Iterator[tuple[str, dict[str, Any]]]:
-        """Every document of that kind with its ID."""
-        for name in self.names(kind):
-            document = self.get(kind, name)
-            if document is not None:
-                yield name, document
-
-    def naming(self, volume: str) -> list[Name]:
-        """Kind and ID of everything whose document names *volume*."""
-        with self._loaded(is_fresh=True):
-            found = {key for key in self._naming.get(volume, ()) if key not in self._fresh}
-            found |= {key for key, (document, volumes) in self._fresh.items() if document and volume in volumes}
-            return sorted(found)
 
     def flush(self, batch: int, deployment: str) -> int:
         """Have everything that was put on the disk, under a number that grows; returns how many lines it took.
@@ -269,6 +216,16 @@ class Records:
             return place is None and document is None
         return place.digest == _digest(document) and place.volumes == volumes
 
+    def _kept_names(self) -> Iterable[Name]:
+        return self._places
+
+    def _kept_document(self, key: Name) -> dict[str, Any] | None:
+        place = self._places.get(key)
+        return None if place is None else self._read(place)
+
+    def _kept_naming(self, volume: str) -> Iterable[Name]:
+        return self._naming.get(volume, ())
+
     def _is_bloated(self) -> bool:
         return self._end > 2 * self._needed + _SPARE
 
@@ -281,7 +238,7 @@ class Records:
         document: dict[str, Any] = line["document"]
         return document
 
-    def _append(self, fresh: Mapping[Name, tuple[Mapping[str, Any] | None, tuple[str, ...]]]) -> None:
+    def _append(self, fresh: Mapping[Name, Said]) -> None:
         lines = [(key, *self._line(key, *said), said) for key, said in fresh.items()]
         text = b"".join(line for _, line, _, _ in lines) or _format({"batch": self._batch})
         descriptor = os.open(self._path, os.O_WRONLY | os.O_CLOEXEC)
@@ -302,7 +259,7 @@ class Records:
             at += len(line)
         self._end += len(text)
 
-    def _rewrite(self, fresh: Mapping[Name, tuple[Mapping[str, Any] | None, tuple[str, ...]]]) -> None:
+    def _rewrite(self, fresh: Mapping[Name, Said]) -> None:
         """Write a new file of the lines that are needed. One that was damaged is kept, for whoever can read it."""
         kept: dict[Name, _Place] = {}
         self._folder.path.mkdir(mode=FOLDER_MODE, exist_ok=True)
@@ -352,11 +309,11 @@ class Records:
         said: dict[str, Any] = {"batch": self._batch, "kind": key[0], "id": key[1], "document": None}
         if document is None:
             return _format(said), ""
-        spelled = _canonical(document)
-        digest = _digest_of(spelled)
-        text = _canonical(said | {"volumes": volumes, "digest": digest})
+        text_of = spelled(document)
+        digest = checksum(text_of)
+        text = spelled(said | {"volumes": volumes, "digest": digest})
         # The names stand in order, and before the document there are numbers and hexadecimal digits alone.
-        return _sealed(text.replace(b'"document":null', b'"document":' + spelled, 1)), digest
+        return _sealed(text.replace(b'"document":null', b'"document":' + text_of, 1)), digest
 
 
 @dataclass(frozen=True)
@@ -389,33 +346,22 @@ def _sign_of(found: os.stat_result) -> tuple[int, ...]:
     return found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns
 
 
-_spell = json.JSONEncoder(sort_keys=True, separators=(",", ":")).encode
-
-
-def _canonical(value: Any) -> bytes:
-    return _spell(value).encode()
-
-
 def _digest(document: Mapping[str, Any]) -> str:
-    return _digest_of(_canonical(document))
-
-
-def _digest_of(text: bytes) -> str:
-    return blake2b(text, digest_size=_CHECKSUM // 2).hexdigest()
+    return checksum(spelled(document))
 
 
 def _format(value: Mapping[str, Any]) -> bytes:
-    return _sealed(_canonical(value))
+    return _sealed(spelled(value))
 
 
 def _sealed(text: bytes) -> bytes:
-    return _digest_of(text).encode() + b" " + text + b"\n"
+    return checksum(text).encode() + b" " + text + b"\n"
 
 
 def _parse(raw: bytes) -> dict[str, Any] | None:
     """What a line says; None when it is no whole line of ours."""
-    checksum, _, text = raw.rstrip(b"\n").partition(b" ")
-    if not raw.endswith(b"\n") or blake2b(text, digest_size=_CHECKSUM // 2).hexdigest().encode() != checksum:
+    sealed, _, text = raw.rstrip(b"\n").partition(b" ")
+    if not raw.endswith(b"\n") or checksum(text).encode() != sealed:
         return None
     try:
         value = json.loads(text)

@@ -8,15 +8,15 @@ format, the deployment and the batch. Knows nothing about what documents say.
 from __future__ import annotations
 
 import json
-import threading
-from collections.abc import Collection, Iterator, Mapping
-from hashlib import blake2b
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any
 
 from kiln.ground.killpoints import reach
 from kiln.ground.values import dataclass
 from kiln.pools import identity
 from kiln.pools.errors import RecordsTooNew, VolumeBroken, VolumeBusy
+from kiln.pools.fresh import FreshRecords, Name, checksum, spelled
 from kiln.pools.port import Identity
 from kiln.pools.rbd.cluster import EXCLUSIVELY, Cluster, is_overtaken
 from kiln.pools.rbd.directory import Directory
@@ -28,9 +28,6 @@ IDENTITY = "kiln.identity"
 FORMAT = 1
 _AT_ONCE = 512
 _MOST_BYTES = 4096
-
-Name = tuple[str, str]  #: Kind and ID of what a document is about.
-_Said = tuple[Mapping[str, Any] | None, tuple[str, ...]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,99 +72,45 @@ def look_at(address: Address) -> identity.Sight:
         cluster.close()
 
 
-class RbdRecords:
+class RbdRecords(FreshRecords):
     """Implements ``port.Records``. Read when they are first asked for. Safe to use from many threads."""
 
     def __init__(self, cluster: Cluster) -> None:
+        super().__init__()
         self._cluster = cluster
-        self._lock = threading.RLock()
         self._is_loaded = False
         self._kept: dict[Name, _Kept] = {}
         self._bad: set[str] = set()
-        self._fresh: dict[Name, _Said] = {}
         self._batch = 0
         self._deployment = ""
 
     @property
     def batch(self) -> int:
         """See ``port.Records``."""
-        self._load()
-        return self._batch
+        with self._loaded():
+            return self._batch
 
     @property
     def damaged(self) -> int:
         """See ``port.Records``."""
-        self._load()
-        return len(self._bad)
+        with self._loaded():
+            return len(self._bad)
 
     @property
     def doubtful(self) -> list[Name]:
         """See ``port.Records``."""
-        self._load()
-        return sorted(_name(key) for key in self._bad if "/" in key)
+        with self._loaded():
+            return sorted(_name(key) for key in self._bad if "/" in key)
 
     @property
     def deployment(self) -> str:
         """See ``port.Records``."""
-        self._load()
-        return self._deployment
-
-    def put(self, kind: str, name: str, document: Mapping[str, Any] | None, volumes: Collection[str] = ()) -> None:
-        """See ``port.Records``."""
-        with self._lock:
-            self._load()
-            self._fresh.pop((kind, name), None)
-            if not self._is_kept((kind, name), document, tuple(volumes)):
-                self._fresh[(kind, name)] = (document, tuple(volumes))
-
-    def differs(self, kind: str, name: str, document: Mapping[str, Any] | None, volumes: Collection[str] = ()) -> bool:
-        """See ``port.Records``."""
-        with self._lock:
-            self._load()
-            if (kind, name) in self._fresh:
-                return self._fresh[(kind, name)] != (document, tuple(volumes))
-            return not self._is_kept((kind, name), document, tuple(volumes))
-
-    def get(self, kind: str, name: str) -> dict[str, Any] | None:
-        """See ``port.Records``."""
-        with self._lock:
-            self._load()
-            if (kind, name) in self._fresh:
-                document, _ = self._fresh[(kind, name)]
-                return None if document is None else dict(document)
-            if (kind, name) not in self._kept:
-                return None
-            return self._read((kind, name))
-
-    def names(self, kind: str) -> list[str]:
-        """See ``port.Records``."""
-        with self._lock:
-            self._load()
-            found = {name for of, name in self._kept if of == kind}
-            for (of, name), (document, _) in self._fresh.items():
-                if of == kind:
-                    (found.discard if document is None else found.add)(name)
-            return sorted(found)
-
-    def all(self, kind: str) -> Iterator[tuple[str, dict[str, Any]]]:
-        """See ``port.Records``."""
-        for name in self.names(kind):
-            document = self.get(kind, name)
-            if document is not None:
-                yield name, document
-
-    def naming(self, volume: str) -> list[Name]:
-        """See ``port.Records``."""
-        with self._lock:
-            self._load()
-            found = {key for key, one in self._kept.items() if volume in one.volumes and key not in self._fresh}
-            found |= {key for key, (document, volumes) in self._fresh.items() if document and volume in volumes}
-            return sorted(found)
+        with self._loaded():
+            return self._deployment
 
     def flush(self, batch: int, deployment: str) -> int:
         """See ``port.Records``. Raises PoolFull, ToolFailed, VolumeBusy."""
-        with self._lock:
-            self._load()
+        with self._loaded():
             fresh = dict(self._fresh)
             if not fresh and batch == self._batch:
                 return 0
@@ -205,22 +148,26 @@ class RbdRecords:
                 raise VolumeBusy("another process writes the pool's records") from error
         reach("rbd.records.written")
 
-    def _load(self) -> None:
+    @contextmanager
+    def _loaded(self, *, is_fresh: bool = False) -> Iterator[None]:  # noqa: ARG002 - read once: a writer is told of another.
         with self._lock:
-            if self._is_loaded:
-                return
-            self._kept.clear()
-            self._bad.clear()
-            head = summarised(self._cluster)
-            if head is not None:
-                self._deployment, self._batch = head
-                for key, raw in self._pages():
-                    said = _parsed(raw)
-                    if said is None or "/" not in key:
-                        self._bad.add(key)
-                    else:
-                        self._kept[_name(key)] = _Kept(_digest(said["document"]), tuple(map(str, said["volumes"])))
-            self._is_loaded = True
+            if not self._is_loaded:
+                self._load()
+            yield
+
+    def _load(self) -> None:
+        self._kept.clear()
+        self._bad.clear()
+        head = summarised(self._cluster)
+        if head is not None:
+            self._deployment, self._batch = head
+            for key, raw in self._pages():
+                said = _parsed(raw)
+                if said is None or "/" not in key:
+                    self._bad.add(key)
+                else:
+                    self._kept[_name(key)] = _Kept(_digest(said["document"]), tuple(map(str, said["volumes"])))
+        self._is_loaded = True
 
     def _pages(self) -> Iterator[tuple[str, bytes]]:
         rados, ioctx, after = self._cluster.rados, self._cluster.ioctx, ""
@@ -234,7 +181,15 @@ class RbdRecords:
             yield from batch.items()
             after = max(batch)
 
-    def _read(self, key: Name) -> dict[str, Any]:
+    def _kept_names(self) -> Iterable[Name]:
+        return self._kept
+
+    def _kept_naming(self, volume: str) -> Iterable[Name]:
+        return (key for key, one in self._kept.items() if volume in one.volumes)
+
+    def _kept_document(self, key: Name) -> dict[str, Any] | None:
+        if key not in self._kept:
+            return None
         rados, ioctx = self._cluster.rados, self._cluster.ioctx
         with self._cluster.telling(), rados.ReadOpCtx() as op:
             some, _ = ioctx.get_omap_vals_by_keys(op, (_key(key),))
@@ -282,25 +237,17 @@ def _name(key: str) -> Name:
 
 
 def _line(document: Mapping[str, Any] | None, volumes: tuple[str, ...]) -> bytes:
-    text = _spelled({"document": document, "volumes": volumes})
-    return _sum(text).encode() + b" " + text
+    text = spelled({"document": document, "volumes": volumes})
+    return checksum(text).encode() + b" " + text
 
 
 def _parsed(raw: bytes) -> dict[str, Any] | None:
-    checksum, _, text = raw.partition(b" ")
-    if _sum(text).encode() != checksum:
+    sealed, _, text = raw.partition(b" ")
+    if checksum(text).encode() != sealed:
         return None
     said: dict[str, Any] = json.loads(text)
     return said
 
 
 def _digest(document: Mapping[str, Any] | None) -> str:
-    return _sum(_spelled(document))
-
-
-def _spelled(value: Any) -> bytes:
-    return json.dumps(value, sort_keys=True, separators=(",", ":")).encode()
-
-
-def _sum(text: bytes) -> str:
-    return blake2b(text, digest_size=8).hexdigest()
+    return checksum(spelled(document))
