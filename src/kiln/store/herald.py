@@ -19,6 +19,7 @@ from contextlib import closing
 from typing import Any
 
 from kiln.ground.journal import Journal
+from kiln.ground.threads import ended
 from kiln.ground.values import dataclass
 from kiln.store.changes import Change
 from kiln.store.conninfo import Server, connect
@@ -87,9 +88,7 @@ class Herald:
 
     def dead(self) -> list[str]:
         """The names of the threads that have ended although nobody stopped them."""
-        if self._stopping.is_set():
-            return []
-        return [thread.name for thread in self._threads if thread.ident is not None and not thread.is_alive()]
+        return [] if self._stopping.is_set() else ended(self._threads)
 
     def put(self, changes: Sequence[Change]) -> None:
         """Have *changes* told, which this process has committed; as an ear of the hub's."""

@@ -43,6 +43,7 @@ from kiln.declare.states import TaskStatus
 from kiln.ground.clock import StepWatch
 from kiln.ground.journal import Journal, about
 from kiln.ground.killpoints import reach
+from kiln.ground.threads import ended
 from kiln.ground.values import dataclass
 from kiln.store import tasks
 from kiln.store.changes import Listener
@@ -169,9 +170,7 @@ class Worker:
 
     def dead(self) -> list[str]:
         """The names of the threads that have ended although nobody stopped them."""
-        if self._stopping.is_set():
-            return []
-        return [thread.name for thread in self._threads if thread.ident is not None and not thread.is_alive()]
+        return [] if self._stopping.is_set() else ended(self._threads)
 
     def _attempt_next(self, task: Task) -> None:
         if self._stopping.is_set() or self._ports.database.damage is not None:

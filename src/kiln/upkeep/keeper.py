@@ -9,6 +9,7 @@ from contextlib import suppress
 
 from kiln.calls.call import Ports
 from kiln.ground.journal import Journal
+from kiln.ground.threads import ended
 from kiln.ground.values import dataclass
 from kiln.operations.steps import tombs
 from kiln.pools.errors import PoolFull
@@ -134,9 +135,7 @@ class Keeper:
 
     def dead(self) -> list[str]:
         """The names of the threads that have ended although nobody stopped them."""
-        if self._stopping.is_set():
-            return []
-        return [thread.name for thread in self._threads if thread.ident is not None and not thread.is_alive()]
+        return [] if self._stopping.is_set() else ended(self._threads)
 
     def _keep(self, chore: Chore) -> None:
         self._stopping.wait(self._first_after_s)

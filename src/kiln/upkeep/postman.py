@@ -14,6 +14,7 @@ from typing import Self
 
 from kiln.calls.call import Ports
 from kiln.ground.journal import Journal
+from kiln.ground.threads import ended
 from kiln.store.database import Transaction
 from kiln.store.errors import DatabaseBusy, DatabaseDown, DatabaseFull, DatabaseMalformed
 from kiln.store.webhooks import forgotten, owed, parcels, waiting, webhooks
@@ -67,8 +68,7 @@ class Postman:
 
     def dead(self) -> list[str]:
         """The name of its thread, if that has ended although nobody stopped it."""
-        has_ended = self._thread.ident is not None and not self._thread.is_alive() and not self._stopping.is_set()
-        return [self._thread.name] if has_ended else []
+        return [] if self._stopping.is_set() else ended([self._thread])
 
     @property
     def trouble(self) -> str:

@@ -16,6 +16,7 @@ from collections.abc import Collection, Iterable, Iterator
 
 from kiln.ground.journal import Journal
 from kiln.ground.killpoints import reach
+from kiln.ground.threads import ended
 from kiln.pools.errors import PoolError
 from kiln.pools.port import Pool, Records
 from kiln.store import deployment, documents
@@ -90,8 +91,7 @@ class Recorder:
 
     def dead(self) -> list[str]:
         """The name of its thread, if that has ended although nobody stopped it."""
-        has_ended = self._thread.ident is not None and not self._thread.is_alive() and not self._stopping.is_set()
-        return [self._thread.name] if has_ended else []
+        return [] if self._stopping.is_set() else ended([self._thread])
 
     def note(self, changed: Collection[tuple[str, str]]) -> None:
         """Take in that something of these changed."""
