@@ -71,6 +71,15 @@ def postgresql_address(postgresql_server):
         yield address
 
 
+@pytest.fixture
+def postgresql_opened(postgresql_address):
+    """One with its tables, of a test's own: what is of the whole server's or of a session's is nobody else's there."""
+    opened = open_postgresql(postgresql_address)
+    schema.create(opened)
+    yield opened
+    opened.close()
+
+
 @pytest.fixture(scope="session")
 def ceph():
     """One Ceph of one node for the whole run."""

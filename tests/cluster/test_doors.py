@@ -12,18 +12,8 @@ import pytest
 from kiln.client import signature
 from kiln.client.client import ApiFailure
 from kiln.ground.clock import system_clock, to_seconds_text
-from tests.cluster.deployments import deployment
-from tests.tools import needs
 
 pytestmark = [pytest.mark.postgresql, pytest.mark.slow, pytest.mark.timeout(300)]
-
-needs("qemu-img")
-
-
-@pytest.fixture
-def deployed(postgresql_address, tmp_path):
-    with deployment(tmp_path, postgresql_address) as it:
-        yield it
 
 
 def signed(kiln, **params):

@@ -10,19 +10,10 @@ from itertools import count
 
 import pytest
 
-from tests.cluster.deployments import deployment, says, wait_until_says
-from tests.tools import needs
+from tests.cluster.deployments import says, wait_until_says
 from tests.waiting import wait_for
 
 pytestmark = [pytest.mark.postgresql, pytest.mark.slow, pytest.mark.timeout(400)]
-
-needs("qemu-img")
-
-
-@pytest.fixture
-def deployed(postgresql_address, tmp_path):
-    with deployment(tmp_path, postgresql_address) as it:
-        yield it
 
 
 def test_what_a_worker_was_killed_in_another_ends(deployed):

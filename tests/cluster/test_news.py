@@ -6,19 +6,9 @@ import threading
 
 import pytest
 
-from tests.cluster.deployments import deployment
-from tests.tools import needs
 from tests.waiting import wait_for
 
 pytestmark = [pytest.mark.postgresql, pytest.mark.slow, pytest.mark.timeout(300)]
-
-needs("qemu-img")
-
-
-@pytest.fixture
-def deployed(postgresql_address, tmp_path):
-    with deployment(tmp_path, postgresql_address) as it:
-        yield it
 
 
 def test_who_listens_at_one_door_hears_what_was_asked_at_another_and_done_by_a_third(deployed):

@@ -8,19 +8,10 @@ import urllib.request
 import pytest
 
 from tests import warm
-from tests.cluster.deployments import deployment, says, wait_until_says
-from tests.tools import needs
+from tests.cluster.deployments import says, wait_until_says
 from tests.waiting import wait_for
 
 pytestmark = [pytest.mark.postgresql, pytest.mark.slow, pytest.mark.timeout(300)]
-
-needs("qemu-img")
-
-
-@pytest.fixture
-def deployed(postgresql_address, tmp_path):
-    with deployment(tmp_path, postgresql_address) as it:
-        yield it
 
 
 def status(kiln, path):

@@ -8,9 +8,8 @@ import time
 import pytest
 from sqlalchemy import text
 
-from kiln.store import nonces, schema
+from kiln.store import nonces
 from kiln.store.conninfo import Server
-from kiln.store.database import open_postgresql
 from kiln.store.errors import DatabaseDown
 from kiln.store.nonces import SharedNonces
 from kiln.wire.nonces import MemoryNonces, Use
@@ -26,15 +25,7 @@ WHERE datname = current_database() AND backend_type = 'client backend' AND pid <
 
 
 @pytest.fixture
-def opened(postgresql_address):
-    database = open_postgresql(postgresql_address)
-    schema.create(database)
-    yield database
-    database.close()
-
-
-@pytest.fixture
-def doors(postgresql_address, opened):
+def doors(postgresql_address, postgresql_opened):
     shared = [SharedNonces(Server(address=postgresql_address)) for _ in range(2)]
     yield [NoncesOfAll(MemoryNonces(), one, b"the same key") for one in shared]
     for one in shared:
@@ -60,19 +51,19 @@ def test_of_a_time_before_the_server_began_nothing_is_known(doors):
     assert doors[0].use("key", "another", at=before, now=before + 61) is Use.FORGOTTEN
 
 
-def test_what_is_too_old_to_be_admitted_is_forgotten(opened, doors):
+def test_what_is_too_old_to_be_admitted_is_forgotten(postgresql_opened, doors):
     now = time.time()
     doors[0].use("key", "new", at=now, now=now)
-    opened.write(lambda tx: nonces.nonces.insert(tx, nonces.Nonce(mark="old", at=now - 4000)))
+    postgresql_opened.write(lambda tx: nonces.nonces.insert(tx, nonces.Nonce(mark="old", at=now - 4000)))
 
-    assert opened.write(lambda tx: nonces.forget(tx, 3000)) == 1
+    assert postgresql_opened.write(lambda tx: nonces.forget(tx, 3000)) == 1
     assert doors[1].use("key", "new", at=now, now=now) is Use.USED
 
 
-def test_a_server_that_ended_the_connections_fails_one_request_and_no_more(opened, doors):
+def test_a_server_that_ended_the_connections_fails_one_request_and_no_more(postgresql_opened, doors):
     now = time.time()
     doors[0].use("key", "first", at=now, now=now)
-    with opened.engine.begin() as connection:
+    with postgresql_opened.engine.begin() as connection:
         connection.execute(
             text(
                 "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"

@@ -9,19 +9,10 @@ import pytest
 from sqlalchemy import text
 
 from kiln.declare.facts import NoFacts
-from kiln.store import schema, tasks, workers
-from kiln.store.database import open_postgresql
+from kiln.store import tasks, workers
 from kiln.store.workers import SEEN, SILENT_S, Member
 
 pytestmark = pytest.mark.postgresql
-
-
-@pytest.fixture
-def opened(postgresql_address):
-    database = open_postgresql(postgresql_address)
-    schema.create(database)
-    yield database
-    database.close()
 
 
 def a_member(id_, host="one", role="worker"):
@@ -55,82 +46,82 @@ def be_silent(database, member, seconds):
         )
 
 
-def test_one_under_a_hosts_name_takes_the_place_of_the_last_one_alone(opened):
-    enter(opened, a_member("old"), a_member("other", "two"), a_member("door", role="api"))
-    mine, others = a_leased_task(opened, "old"), a_leased_task(opened, "other")
+def test_one_under_a_hosts_name_takes_the_place_of_the_last_one_alone(postgresql_opened):
+    enter(postgresql_opened, a_member("old"), a_member("other", "two"), a_member("door", role="api"))
+    mine, others = a_leased_task(postgresql_opened, "old"), a_leased_task(postgresql_opened, "other")
 
-    assert enter(opened, a_member("new")) == [["old"]]
+    assert enter(postgresql_opened, a_member("new")) == [["old"]]
 
-    assert ids(opened) == ["door", "new", "other"]
-    assert (owner_of(opened, mine), owner_of(opened, others)) == ("", "other")
-
-
-def test_a_door_takes_nobodys_place_and_the_first_takes_everybodys(opened):
-    enter(opened, a_member("old"), a_member("door", role="api"))
-
-    assert enter(opened, a_member("another", role="api")) == [[]]
-    assert enter(opened, a_member("first", "three"), is_first=True) == [["another", "door", "old"]]
-    assert ids(opened) == ["first"]
+    assert ids(postgresql_opened) == ["door", "new", "other"]
+    assert (owner_of(postgresql_opened, mine), owner_of(postgresql_opened, others)) == ("", "other")
 
 
-def test_one_that_is_silent_is_given_up_and_its_tasks_are_anybodys(opened):
-    enter(opened, a_member("silent"), a_member("alive", "two"))
-    left, kept = a_leased_task(opened, "silent"), a_leased_task(opened, "alive")
-    be_silent(opened, "silent", SILENT_S + 5)
-    be_silent(opened, "alive", SILENT_S - 10)
+def test_a_door_takes_nobodys_place_and_the_first_takes_everybodys(postgresql_opened):
+    enter(postgresql_opened, a_member("old"), a_member("door", role="api"))
 
-    assert opened.write(workers.give_up) == ["silent"]
-
-    assert ids(opened) == ["alive"]
-    assert (owner_of(opened, left), owner_of(opened, kept)) == ("", "alive")
-    assert opened.write(workers.give_up) == []
+    assert enter(postgresql_opened, a_member("another", role="api")) == [[]]
+    assert enter(postgresql_opened, a_member("first", "three"), is_first=True) == [["another", "door", "old"]]
+    assert ids(postgresql_opened) == ["first"]
 
 
-def test_one_at_a_time_gives_up_others(opened):
-    enter(opened, a_member("silent"))
-    be_silent(opened, "silent", SILENT_S + 5)
+def test_one_that_is_silent_is_given_up_and_its_tasks_are_anybodys(postgresql_opened):
+    enter(postgresql_opened, a_member("silent"), a_member("alive", "two"))
+    left, kept = a_leased_task(postgresql_opened, "silent"), a_leased_task(postgresql_opened, "alive")
+    be_silent(postgresql_opened, "silent", SILENT_S + 5)
+    be_silent(postgresql_opened, "alive", SILENT_S - 10)
 
-    with opened.engine.begin() as connection:
+    assert postgresql_opened.write(workers.give_up) == ["silent"]
+
+    assert ids(postgresql_opened) == ["alive"]
+    assert (owner_of(postgresql_opened, left), owner_of(postgresql_opened, kept)) == ("", "alive")
+    assert postgresql_opened.write(workers.give_up) == []
+
+
+def test_one_at_a_time_gives_up_others(postgresql_opened):
+    enter(postgresql_opened, a_member("silent"))
+    be_silent(postgresql_opened, "silent", SILENT_S + 5)
+
+    with postgresql_opened.engine.begin() as connection:
         connection.execute(text("SELECT pg_advisory_xact_lock(8787, 4)"))
-        assert opened.write(workers.give_up) == []
-    assert opened.write(workers.give_up) == ["silent"]
+        assert postgresql_opened.write(workers.give_up) == []
+    assert postgresql_opened.write(workers.give_up) == ["silent"]
 
 
-def test_who_says_that_it_is_there_is_silent_no_more(opened):
-    enter(opened, a_member("one"))
-    be_silent(opened, "one", SILENT_S + 5)
-    with opened.engine.begin() as connection:
+def test_who_says_that_it_is_there_is_silent_no_more(postgresql_opened):
+    enter(postgresql_opened, a_member("one"))
+    be_silent(postgresql_opened, "one", SILENT_S + 5)
+    with postgresql_opened.engine.begin() as connection:
         assert connection.execute(text(SEEN), {"id": "one"}).scalar() == "one"
         assert connection.execute(text(SEEN), {"id": "another"}).scalar() is None
 
-    with opened.read() as tx:
+    with postgresql_opened.read() as tx:
         assert workers.silent(tx) == []
 
 
-def test_leases_are_told_by_the_servers_clock_whatever_a_hosts_says(opened):
+def test_leases_are_told_by_the_servers_clock_whatever_a_hosts_says(postgresql_opened):
     """A host whose clock is an hour ahead takes nobody's lease, and gives itself no longer one."""
-    opened.time_of_leases = workers.servers_time
-    task = a_leased_task(opened, "somebody")
+    postgresql_opened.time_of_leases = workers.servers_time
+    task = a_leased_task(postgresql_opened, "somebody")
     ahead = time.time() + 3600
 
     def claim(tx):
-        return tasks.claim(tx, "other", opened.time_of_leases(tx, ahead))
+        return tasks.claim(tx, "other", postgresql_opened.time_of_leases(tx, ahead))
 
-    assert opened.write(claim) == []
-    opened.write(lambda tx: tasks.give_back(tx, "somebody"))
-    (mine,) = opened.write(claim)
+    assert postgresql_opened.write(claim) == []
+    postgresql_opened.write(lambda tx: tasks.give_back(tx, "somebody"))
+    (mine,) = postgresql_opened.write(claim)
     assert mine.id == task.id
     assert mine.lease_until < time.time() + 2 * tasks.LEASE_S
 
 
-def test_a_task_is_the_last_of_its_lane_though_anothers_clock_is_ahead(opened):
+def test_a_task_is_the_last_of_its_lane_though_anothers_clock_is_ahead(postgresql_opened):
     before = replace(tasks.new_task("StopInstance", "i-1", NoFacts(), 0.0, lane="i-1"), seq=2**62)
-    opened.write(lambda tx: tasks.append(tx, before))
+    postgresql_opened.write(lambda tx: tasks.append(tx, before))
     others = [tasks.new_task("StartInstance", "i-1", NoFacts(), 0.0, lane=lane) for lane in ("i-1", "i-2", "")]
 
-    written = [opened.write(lambda tx, one=one: tasks.append(tx, one)) for one in others]
+    written = [postgresql_opened.write(lambda tx, one=one: tasks.append(tx, one)) for one in others]
 
     assert written[0].seq == before.seq + 1
     assert [one.seq for one in written[1:]] == [one.seq for one in others[1:]]
-    with opened.read() as tx:
+    with postgresql_opened.read() as tx:
         assert tasks.before_in_lane(tx, written[0]).id == before.id
