@@ -20,7 +20,15 @@ from tests.ceph import start_ceph
 from tests.clouds import make_cloud
 from tests.postgresql import make_database, start_postgresql
 
-pytest_plugins = ("tests.judge", "tests.repeats", "tests.tiers", "tests.spread", "tests.loggers", "kiln.testing.plugin")
+pytest_plugins = (
+    "tests.judge",
+    "tests.repeats",
+    "tests.tiers",
+    "tests.spread",
+    "tests.loggers",
+    "tests.mounts",
+    "kiln.testing.plugin",
+)
 
 #: The names of the tables that have rows.
 _FILLED = " UNION ALL ".join(

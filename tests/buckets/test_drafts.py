@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import os
-import subprocess
 
 import pytest
 
@@ -13,6 +12,7 @@ from kiln.buckets.facts import known
 from kiln.buckets.folder import FolderBuckets
 from kiln.buckets.port import BucketFull, BucketNotEmpty, FactsRefused, ObjectExists, ObjectRefused
 from kiln.ground.crc64 import crc64
+from tests.mounts import mounted
 from tests.pools.kills import killed_at, points_of
 
 
@@ -111,17 +111,12 @@ def test_refuses_what_the_disk_has_no_room_for(buckets):
 
 
 def test_says_of_a_disk_that_is_full_meanwhile_that_it_is(buckets, root):
-    mount = ["mount", "-t", "tmpfs", "-o", "size=80m", "tmpfs", root / "images"]
-    if subprocess.run(mount, capture_output=True, check=False).returncode:
-        pytest.skip("needs the right to mount a tmpfs")
-    try:
+    with mounted("-t", "tmpfs", "-o", "size=80m", "tmpfs", root / "images"):
         draft = Draft(buckets, "images", "disk.raw", length=None)
         with pytest.raises(BucketFull):
             any(draft.write(b"x" * PIECE) for _ in range(81 * 4))
         draft.drop()
         assert list((root / "images").iterdir()) == []
-    finally:
-        subprocess.run(["umount", root / "images"], check=True)
 
 
 @pytest.mark.parametrize("name", ["a/b", "folder"])

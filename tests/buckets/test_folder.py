@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import shutil
 import socket
-import subprocess
 import tempfile
 import threading
 from contextlib import ExitStack
@@ -15,6 +14,7 @@ import pytest
 
 from kiln.buckets.folder import FolderBuckets, _opened
 from kiln.buckets.port import BucketClosed, BucketMissing, ObjectMissing, ObjectRefused, is_object_name
+from tests.mounts import mounted
 from tests.pools.kills import killed_at, points_of
 
 
@@ -79,16 +79,11 @@ def test_says_of_a_bucket_that_it_may_not_write_that_it_is_closed(as_nobody):
 
 
 def test_says_of_a_bucket_on_a_medium_that_nobody_can_write_that_it_is_closed(buckets, root):
-    mount = ["mount", "-t", "tmpfs", "-o", "ro", "tmpfs", root / "images"]
-    if subprocess.run(mount, capture_output=True, check=False).returncode:
-        pytest.skip("needs the right to mount a tmpfs")
-    try:
+    with mounted("-t", "tmpfs", "-o", "ro", "tmpfs", root / "images"):
         with pytest.raises(BucketClosed):
             buckets.check_writable("images")
         with pytest.raises(BucketClosed), buckets.stored("images", "new.raw"):
             pass
-    finally:
-        subprocess.run(["umount", root / "images"], check=True)
 
 
 def test_object_o_of_bucket_b_is_the_file_b_o(buckets, root):

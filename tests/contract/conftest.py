@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import subprocess
-
 import pytest
 
 from tests.contract.pools import KINDS
-from tests.tools import lacks, needs
+from tests.mounts import mounted
+from tests.tools import needs
 
 
 @pytest.fixture(params=KINDS, ids=lambda kind: kind.name)
@@ -29,11 +28,5 @@ def small_folder(tmp_path):
     """A folder in a file system of 8 MiB, where mounting is allowed."""
     folder = tmp_path / "small"
     folder.mkdir()
-    mounted = subprocess.run(
-        ["mount", "-t", "tmpfs", "-o", "size=8m", "tmpfs", folder], capture_output=True, check=False
-    )
-    if mounted.returncode:
-        lacks("the right to mount a tmpfs")
-    yield folder
-    # A pool has a file open as long as it is there.
-    subprocess.run(["umount", "--lazy", folder], check=True)
+    with mounted("-t", "tmpfs", "-o", "size=8m", "tmpfs", folder):
+        yield folder

@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 
 from kiln.service.mounts import mount_of
-from tests.service.test_pool_unusable import mounted
+from tests.mounts import mounted
 
 
 @pytest.mark.parametrize("name", ["tmpfs", "", "two words"])

@@ -17,20 +17,9 @@ from kiln.cli.main import app
 from kiln.store.volumes import Volume, volumes
 from kiln.upkeep.sweep import sweep
 from tests.clouds import make_cloud
+from tests.mounts import mounted
 from tests.service.pairs import Home
 from tests.tools import lacks, needs
-
-
-@contextmanager
-def mounted(*command):
-    """Something mounted on a folder, where mounting is allowed; the last word is the folder."""
-    needs("mount", "umount")
-    if subprocess.run(["mount", *command], capture_output=True, check=False).returncode:
-        lacks("the right to mount")
-    try:
-        yield
-    finally:
-        subprocess.run(["umount", command[-1]], check=True)
 
 
 @contextmanager

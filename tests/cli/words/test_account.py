@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import json
-import subprocess
 
 import pytest
 from typer.testing import CliRunner
@@ -10,6 +9,7 @@ from kiln.cli import exits
 from kiln.cli.main import app
 from kiln.store.database import open_sqlite
 from tests.full.scenarios import fill
+from tests.mounts import mounted
 from tests.rested import a_rested_kiln
 
 
@@ -61,10 +61,7 @@ def test_says_that_the_master_key_is_another_ones(account, tmp_path):
 
 
 def test_says_that_the_disk_is_full(tmp_path):
-    mount = ["mount", "-t", "tmpfs", "-o", "size=8m,mode=700", "tmpfs", tmp_path]
-    if subprocess.run(mount, capture_output=True, check=False).returncode:
-        pytest.skip("needs the right to mount a tmpfs")
-    try:
+    with mounted("-t", "tmpfs", "-o", "size=8m,mode=700", "tmpfs", tmp_path):
         a_rested_kiln(tmp_path)
         # As beside a service that runs: its log's index is there, so that reading goes on.
         service = open_sqlite(tmp_path / "kiln.sqlite")
@@ -75,8 +72,6 @@ def test_says_that_the_disk_is_full(tmp_path):
         result = CliRunner(env={"KILN_DATA": str(tmp_path), "KILN_DATABASE": ""}).invoke(app, ["account", "add", "ci"])
 
         service.close()
-    finally:
-        subprocess.run(["umount", tmp_path], check=True)
     assert result.exit_code == exits.FILE.number
     assert "disk is full" in result.stderr
     assert "make room" in result.stderr
