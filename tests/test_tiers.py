@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
+
+from tests import tiers
 
 pytest_plugins = ("pytester",)
 
@@ -17,7 +21,7 @@ pytest_plugins = ("pytester",)
 )
 def test_leaves_out_what_a_run_is_not_for_and_says_so(pytester, monkeypatch, repeats, ci, left):
     monkeypatch.setenv("CI", ci)
-    pytester.makeini("[pytest]\nmarkers =\n ceph: x\n debian: x\n nightly: x\n peers: x\n slow_vm: x\n")
+    pytester.makeini("[pytest]\nmarkers =\n ceph: x\n debian: x\n nightly: x\n peers: x\n slow_vm: x\n exhaustive: x\n")
     pytester.makepyfile(
         "import pytest\n"
         "def test_one(): pass\n@pytest.mark.debian\ndef test_two(): pass\n@pytest.mark.peers\ndef test_three(): pass\n"
@@ -30,3 +34,27 @@ def test_leaves_out_what_a_run_is_not_for_and_says_so(pytester, monkeypatch, rep
 
     assert [line.partition("::")[2] for line in said.outlines if "::" in line] == left
     assert ("`./kiln test all`" in said.stdout.str()) is (repeats == "owners")
+
+
+def test_leaves_out_by_name_what_there_is():
+    """A file that was moved would be done at the desk, and nobody would know why that takes longer."""
+    root = Path(__file__).parent.parent
+    assert [name for name in tiers.EXHAUSTIVE if not (root / name).exists()] == []
+
+
+def test_leaves_what_is_exhaustive_to_who_lands(pytester, monkeypatch):
+    monkeypatch.setenv("CI", "")
+    pytester.makeini("[pytest]\nmarkers =\n exhaustive: x\n")
+    folder = pytester.mkdir("tests").joinpath("fuzz")
+    folder.mkdir()
+    (folder / "test_any.py").write_text("def test_one(): pass\n")
+    (folder.parent / "test_other.py").write_text("def test_two(): pass\n")
+
+    def found(*words):
+        plugins = ("-p", "tests.repeats", "-p", "tests.tiers", "-p", "no:randomly")
+        said = pytester.runpytest(*plugins, "--repeats", "owners", "--collect-only", "-q", *words)
+        return [line.partition("::")[2] for line in said.outlines if "::" in line]
+
+    assert found() == ["test_two"]
+    monkeypatch.setenv("CI", "true")
+    assert found() == ["test_one", "test_two"]

@@ -1,7 +1,9 @@
 """Tests that take minutes, or what few have: done by ``./kiln test all``, and in any run of chosen tests.
 
-The slow ones of machines are done by ``.ci/run`` as well, before a change lands:
-at the desk they would make who waits for ``./kiln test`` wait for a third more.
+Two kinds are done by ``.ci/run`` as well, before a change lands: the slow ones of
+machines, and those that try one thing at each of its points (each line of a kill,
+each schema that was ever kept, each page in each shape). Who waits for
+``./kiln test`` at the desk would wait twice as long for what seldom fails alone.
 
 They are left out here, and not by words of the launcher: a run that is told
 which tests to do is not whole to those who judge it (tests/judge.py).
@@ -14,7 +16,36 @@ import os
 import pytest
 
 _NIGHTLY = frozenset({"ceph", "debian", "nightly", "peers"})
-_BEFORE_LANDING = frozenset({"slow_vm"})
+_BEFORE_LANDING = frozenset({"exhaustive", "slow_vm"})
+
+#: Where tests try one thing at each of its points. They are marked here, so that one sees at once what is left out.
+EXHAUSTIVE = (
+    "tests/acceptance/test_packer_import.py",
+    "tests/bench/",
+    "tests/browser/test_changes.py",
+    "tests/browser/test_files.py",
+    "tests/browser/test_pages.py",
+    "tests/browser/test_terminal.py",
+    "tests/contract/test_pool_failures.py",
+    "tests/docs/test_operate.py",
+    "tests/docs/test_readme.py",
+    "tests/full/",
+    "tests/fuzz/",
+    "tests/kill/test_driver.py",
+    "tests/kill/test_random.py",
+    "tests/kill/test_steps.py",
+    "tests/machines/test_hostile.py",
+    "tests/pools/test_damage.py",
+    "tests/service/test_damage.py",
+    "tests/service/test_pairing.py",
+    "tests/service/test_resetting.py",
+    "tests/service/test_two_kilns.py",
+    "tests/steps/test_steps.py",
+    "tests/test_packaging.py",
+    "tests/torment/",
+    "tests/upgrade/",
+    "tests/upkeep/test_unfinished.py",
+)
 
 
 def left_out(config: pytest.Config) -> frozenset[str]:
@@ -26,6 +57,9 @@ def left_out(config: pytest.Config) -> frozenset[str]:
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Leave them out."""
+    for item in items:
+        if item.nodeid.startswith(EXHAUSTIVE):
+            item.add_marker("exhaustive")
     marks = left_out(config)
     long = {item for item in items if any(mark.name in marks for mark in item.iter_markers())}
     if long:
