@@ -85,3 +85,30 @@ def test_forgets_only_what_does_not_run(machines):
     machines.forget("i-1")
 
     assert machines.console("i-1") == b""
+
+
+def test_a_state_goes_to_another_host_and_runs_in_one_of_the_two(machines, tmp_path):
+    there = NoMachines(tmp_path / "there")
+    machines.start(a_machine("i-1"))
+    there.receive(a_machine("i-1"), machines.make("i-1"))
+
+    machines.migrate("i-1", lambda: there.entrance("i-1"))
+    there.take_over("i-1")
+    machines.stop("i-1", force=True)
+
+    assert [one.is_running("i-1") for one in (machines, there)] == [False, True]
+
+
+def test_a_state_that_ended_before_it_ran_is_told_from_one_that_ran(machines, tmp_path):
+    there = NoMachines(tmp_path / "there")
+    machines.start(a_machine("i-1"))
+    there.receive(a_machine("i-1"), machines.make("i-1"))
+    machines.migrate("i-1", lambda: there.entrance("i-1"))
+    there.stop("i-1", force=True)
+
+    with pytest.raises(MachineRefused):
+        there.take_over("i-1")
+    machines.recall("i-1")
+    assert machines.is_running("i-1")
+    with pytest.raises(MachineMissing):
+        machines.take_over("i-2")

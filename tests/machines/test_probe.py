@@ -10,7 +10,7 @@ import pytest
 
 from kiln.guest.image import pieces
 from kiln.guest.trial import probe_guest
-from kiln.machines.probe import Verdict, _processor, _watch, kvm_works
+from kiln.machines.probe import Verdict, _watch, kvm_works, processor
 from kiln.machines.process import find
 from kiln.machines.qemu import QemuMachines
 from tests.guests import CACHE
@@ -23,9 +23,9 @@ def test_does_not_use_kvm_that_nothing_has_booted_under(tmp_path):
 
 
 @pytest.mark.parametrize("works", [True, False])
-def test_believes_a_verdict_on_this_kernel_and_processor(tmp_path, works):
+def test_believes_a_verdict_on_this_kernel_andprocessor(tmp_path, works):
     record = tmp_path / "probe.json"
-    record.write_text(json.dumps(vars(Verdict(platform.release(), _processor(), works, "Said so."))))
+    record.write_text(json.dumps(vars(Verdict(platform.release(), processor(), works, "Said so."))))
 
     assert kvm_works(record, None) is works
 
@@ -77,7 +77,7 @@ def test_emulates_as_long_as_nothing_has_booted_under_kvm(machines):
 
 
 @pytest.mark.vm
-def test_emulates_several_processors_by_a_thread_each(machines):
+def test_emulates_severalprocessors_by_a_thread_each(machines):
     machines.start(a_machine(cpus=2))
 
     pid = find(machines.folder("i-1"))

@@ -42,6 +42,7 @@ class Surroundings:
     is_open: bool  #: Whether the guest may begin connections.
     log: int  #: Of the pipe to which goes what the console prints.
     objects: Sequence[str] = ()  #: Arguments that tell the passphrases of its disks.
+    waits: bool = False  #: Whether its guest is to come from another machine, and then stands still.
     cable: tuple[int, int] | None = None  #: Descriptors of its folder and of QEMU's own in it.
 
 
@@ -59,6 +60,7 @@ def command_line(machine: Machine, about: Surroundings) -> list[str]:
         *["-device", "virtio-rng-pci,bus=pcie.0"],
         *_slots(),
         *about.objects,
+        *(["-S", "-incoming", "defer"] if about.waits else []),
         *_drives(machine.drives),
     ]
 

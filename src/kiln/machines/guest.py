@@ -188,7 +188,7 @@ def resume(folder: RunFolder) -> None:
 
     Raises MachineRefused, MachineMissing, MachineSilent.
     """
-    if not folder.resumption_owed.exists():
+    if not folder.resumption_owed.exists() or folder.is_between:
         return
     with suppress(MachineBusy), folder.held(waits=False):
         if folder.resumption_owed.exists():

@@ -12,7 +12,7 @@ from __future__ import annotations
 import re
 import socket
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, NoReturn
 
 from kiln.ground import strict_json
@@ -45,10 +45,11 @@ class Hearing:
             raise TimeoutError
         return left
 
-    def send(self, text: bytes) -> None:
-        """Raises TimeoutError, OSError."""
+    def send(self, text: bytes, descriptors: Sequence[int] = ()) -> None:
+        """Send it, and *descriptors* with its first byte, over a Unix socket. Raises TimeoutError, OSError."""
         self._connection.settimeout(self.left())
-        self._connection.sendall(text)
+        sent = socket.send_fds(self._connection, [text], descriptors) if descriptors else 0
+        self._connection.sendall(text[sent:])
 
     def line(self, longest: int, end: bytes = b"\n") -> bytes:
         """What comes before the next *end*.
@@ -76,13 +77,13 @@ class Hearing:
         return line
 
 
-def parse(line: bytes) -> dict[str, Any]:
+def parse(line: bytes, numbers: strict_json.Numbers = strict_json.Numbers.WHOLE) -> dict[str, Any]:
     """An object in JSON, strictly. Raises MachineGarbled."""
     if _is_deep(line):
         raise MachineGarbled("It says something that is too deep.")
     try:
-        # Nothing that is asked here is answered with a number that is not whole.
-        said = strict_json.read(line.decode(), strict_json.Numbers.WHOLE, is_bounded=True)
+        # Hardly anything that is asked here is answered with a number that is not whole.
+        said = strict_json.read(line.decode(), numbers, is_bounded=True)
     except ValueError as error:
         raise MachineGarbled("It says something that is not JSON as it should be.") from error
     return mapping(said)

@@ -7,13 +7,13 @@ restart of Kiln. No guest ever runs.
 from __future__ import annotations
 
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from kiln.ground.killpoints import reach
 from kiln.ground.short_files import read_short_text
 from kiln.machines.errors import MachineMissing, MachineRefused
-from kiln.machines.port import Drive, Machine
+from kiln.machines.port import Drive, Machine, Make
 from kiln.machines.runfiles import CABLE
 
 _CONSOLE = b"No guest runs here: this Kiln keeps its machines as states only (machines: none).\r\n"
@@ -31,6 +31,8 @@ class NoMachines:
         marker = self._marker(machine.instance)
         reach("machines.before_start")
         marker.parent.mkdir(parents=True, exist_ok=True)
+        for mark in ("arriving", "leaving"):
+            self._between(machine.instance, mark).unlink(missing_ok=True)
         if not marker.exists():
             marker.write_text(CABLE if machine.cable is not None else "")
         reach("machines.started")
@@ -42,6 +44,40 @@ class NoMachines:
 
     def reboot(self, instance: str, force: bool) -> None:  # noqa: ARG002 - the port's; nothing runs that could differ.
         self._require(instance)
+
+    def make(self, instance: str) -> Make:
+        self._require(instance)
+        return Make(program="none", board="none", engine="none")
+
+    def receive(self, machine: Machine, make: Make) -> None:  # noqa: ARG002 - the port's; one state is like another.
+        self.start(machine)
+        self._between(machine.instance, "arriving").touch()
+
+    def entrance(self, instance: str) -> None:
+        """A state needs no way to come by."""
+        self._require(instance)
+
+    def migrate(self, instance: str, entrance: Callable[[], object]) -> None:
+        self._require(instance)
+        if not self._between(instance, "leaving").exists():
+            entrance()
+            reach("machines.before_leave")
+            self._between(instance, "leaving").touch()
+        reach("machines.left")
+
+    def recall(self, instance: str) -> None:
+        self._require(instance)
+        reach("machines.before_recall")
+        self._between(instance, "leaving").unlink(missing_ok=True)
+        reach("machines.recalled")
+
+    def take_over(self, instance: str) -> None:
+        if not self.is_running(instance) and self._between(instance, "arriving").exists():
+            raise MachineRefused(f"The machine that had the guest of {instance} ended before that ran.")
+        self._require(instance)
+        reach("machines.before_take_over")
+        self._between(instance, "arriving").unlink(missing_ok=True)
+        reach("machines.taken_over")
 
     def is_running(self, instance: str) -> bool:
         return self._marker(instance).exists()
@@ -100,6 +136,9 @@ class NoMachines:
 
     def _marker(self, instance: str) -> Path:
         return self._folder / instance / "running"
+
+    def _between(self, instance: str, mark: str) -> Path:
+        return self._folder / instance / mark
 
     def _require(self, instance: str) -> None:
         if not self.is_running(instance):

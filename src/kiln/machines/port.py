@@ -8,7 +8,7 @@ idempotent, so a task may call it again after a crash.
 from __future__ import annotations
 
 import socket
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from enum import IntEnum
 from pathlib import Path
 from typing import Any, Protocol
@@ -77,6 +77,18 @@ class SentFile:
     group: str = "root"
     mode: str = "0644"  #: As chmod takes it.
     overwrites: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class Make:
+    """What a machine is made of: a running guest goes from one to another only where all of it is the same."""
+
+    program: str  #: QEMU's version, with its packager's.
+    board: str  #: The machine type, by no alias.
+    engine: str  #: ``TCG``, or KVM and the host's processor, which the guest sees.
+
+    def __str__(self) -> str:
+        return f"{self.program}, {self.board}, {self.engine}"
 
 
 class Begun(IntEnum):
@@ -170,6 +182,43 @@ class Machines(Protocol):
 
     def reboot(self, instance: str, force: bool) -> None:
         """Restart the guest within its machine."""
+
+    def make(self, instance: str) -> Make:
+        """What a running machine is made of. Raises MachineMissing, MachineSilent."""
+
+    def receive(self, machine: Machine, make: Make) -> None:
+        """Start a machine that waits for the guest of another, of that *make*, which goes on to run meanwhile.
+
+        It has the same disks open and writes to none. One that waited already is ended first, and whatever was sent
+        to it is lost. Raises MachineRefused where the two differ, where a disk is encrypted, and as ``start``
+        does, MachineBusy too; then none waits.
+        """
+
+    def entrance(self, instance: str) -> socket.socket | None:
+        """A connection by which a guest comes to a machine that waits, the only one it takes; None where it needs none.
+
+        Raises MachineMissing.
+        """
+
+    def migrate(self, instance: str, entrance: Callable[[], socket.socket | None]) -> None:
+        """Send a running guest to a machine that waits, whose *entrance* it is; returns when it is whole there.
+
+        Then it stands still in both, and nobody writes to its disks, until one of ``take_over`` there and ``recall``
+        here. Never both: once it has run in one, the memory of the other does not fit the disks any more. What was
+        sent before is not sent again, and *entrance* not called. Takes as long as the memory takes. Raises
+        MachineRefused when it could not be sent, MachineBusy while layers are merged under it, and then it runs on
+        here; MachineMissing, MachineSilent.
+        """
+
+    def recall(self, instance: str) -> None:
+        """Have a guest that was sent, or was about to be, run on here. Raises MachineMissing, MachineRefused."""
+
+    def take_over(self, instance: str) -> None:
+        """Have a guest that has come run here; nothing happens when it does.
+
+        Raises MachineRefused where it never ran here and never will, so that it may be recalled where it came from;
+        MachineMissing where it may have run and does not any more; MachineSilent.
+        """
 
     def is_running(self, instance: str) -> bool:
         """Whether a machine runs for the instance. A machine that died is not running."""

@@ -65,7 +65,7 @@ def kvm_works(record: Path, guest: ProbeGuest | None, limit_s: float = LIMIT_S) 
 def find_verdict(record: Path) -> Verdict | None:
     """What an earlier probe found, if kernel and processor are still those."""
     kept = _read(record)
-    if kept is None or (kept.kernel, kept.processor) != (platform.release(), _processor()):
+    if kept is None or (kept.kernel, kept.processor) != (platform.release(), processor()):
         return None
     return kept
 
@@ -83,7 +83,7 @@ def why_not_tried() -> str:
 
 def _keep(record: Path, guest: ProbeGuest, limit_s: float) -> Verdict:
     reason = _try(guest, limit_s)
-    verdict = Verdict(platform.release(), _processor(), reason == "", reason or "A guest booted.")
+    verdict = Verdict(platform.release(), processor(), reason == "", reason or "A guest booted.")
     record.parent.mkdir(parents=True, exist_ok=True)
     draft = record.with_suffix(f".{os.getpid()}")
     draft.write_text(json.dumps(asdict(verdict), indent=1) + "\n")
@@ -98,7 +98,8 @@ def _read(record: Path) -> Verdict | None:
         return None
 
 
-def _processor() -> str:
+def processor() -> str:
+    """What this host's processor calls itself."""
     for line in Path("/proc/cpuinfo").read_text().splitlines():
         name, _, value = line.partition(":")
         if name.strip() == "model name":

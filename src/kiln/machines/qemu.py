@@ -8,8 +8,6 @@ missing; Kiln connects for each request and keeps nothing open.
 from __future__ import annotations
 
 import contextlib
-import os
-import shutil
 import socket
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -21,15 +19,16 @@ from kiln.ground.killpoints import reach
 from kiln.ground.passphrases import Passphrase, handed_over, within
 from kiln.ground.short_files import read_short_text
 from kiln.ground.turns import Turns
-from kiln.machines import agent, blocks, logs, process, sockets
+from kiln.machines import agent, blocks, logs, moving, process, sockets
 from kiln.machines.command import Surroundings, command_line, device_arguments
 from kiln.machines.confinement import kvm_groups, require_reachable, uid_of
 from kiln.machines.errands import QemuInside
 from kiln.machines.errors import MachineBusy, MachineError, MachineMissing, MachineRefused, MachineSilent
+from kiln.machines.fittings import forwardable, keep_variables, note, open_cable, open_door
 from kiln.machines.guest import QUIESCE_LIMIT_S, QemuGuest, resume
 from kiln.machines.hearing import mapping, mappings, text, words
-from kiln.machines.platforms import Firmware, platform_of, why_no_cable
-from kiln.machines.port import Drive, Machine
+from kiln.machines.platforms import platform_of, why_no_cable
+from kiln.machines.port import Drive, Machine, Make
 from kiln.machines.probe import ProbeGuest, kvm_works
 from kiln.machines.process import Confinement, Process
 from kiln.machines.qmp import TIMEOUT_S, Session, execute, open_session
@@ -45,7 +44,6 @@ _WAKE_TIMEOUT_S = 2.0
 #: A host on which all machines are started at once has none up in time. One that hangs keeps nobody from starting.
 _STARTS, _LONGEST_TURN_S = 4, 10.0
 _SSH = 22
-_STEP = 10_000  #: To the port that is forwarded in place of one that cannot be had, which those below 1024 cannot.
 _FIRST_UNPRIVILEGED_PORT = Path("/proc/sys/net/ipv4/ip_unprivileged_port_start")
 
 
@@ -95,6 +93,10 @@ class QemuMachines:
 
     def start(self, machine: Machine) -> None:
         """See ``port.Machines``. Raises MachineSilent when QEMU does not come to answer."""
+        self._start(machine, None)
+
+    def _start(self, machine: Machine, awaited: Make | None) -> None:
+        """Start a machine, or one that waits for a guest from a machine of the make that is *awaited*."""
         folder = self.folder(machine.instance)
         nodes = [node for drive in machine.drives for node in drive.blockdevs]
         passphrases = within(nodes)
@@ -105,15 +107,24 @@ class QemuMachines:
             ended: BinaryIO | None = None
             # A Kiln that was killed at the wrong moment may have left one that has not even written its pid file.
             is_there = process.search(folder) is not None
+            if is_there and folder.is_between:
+                _kill(folder)  # Its guest never ran here, or has gone: whoever starts it anew has decided so.
+                is_there = False
+            if is_there and awaited is not None:
+                raise MachineRefused(f"The machine of {machine.instance} runs here already.")
+            door = -1
             if not is_there:
                 reach("machines.before_start")
                 ended, writer = logs.pipe(open_for_now)
                 told = open_for_now.enter_context(handed_over(passphrases, "-object"))
                 with writer:
-                    self._spawn(machine, folder, uid, writer, told)
+                    door = self._spawn(machine, folder, uid, writer, told, waits=awaited is not None)
                 reach("machines.spawned")
             try:
                 _await_ready(folder, [node["node-name"] for node in nodes], ended, passphrases)
+                if awaited is not None:
+                    with open_session(folder.qmp) as qmp:
+                        moving.await_guest(qmp, door, awaited)
             except MachineError as error:
                 if not is_there or isinstance(error, MachineBusy):
                     _kill(folder)
@@ -157,6 +168,39 @@ class QemuMachines:
             reach("machines.reset")
             qmp.execute("cont")
             qmp.execute("set-action", {"shutdown": "poweroff"})
+
+    def make(self, instance: str) -> Make:
+        """See ``port.Machines``."""
+        with self._session(instance) as qmp:
+            return moving.make_of(qmp)
+
+    def receive(self, machine: Machine, make: Make) -> None:
+        """See ``port.Machines``."""
+        if within(node for drive in machine.drives for node in drive.blockdevs):
+            # QEMU opens them anew for the guest, and is told their passphrases no more than once.
+            raise MachineRefused("A running guest with encrypted disks cannot be moved: stop and start it instead.")
+        self._start(machine, make)
+        reach("machines.waiting")
+
+    def entrance(self, instance: str) -> socket.socket:
+        """See ``port.Machines``."""
+        return moving.enter(self.folder(instance), self.uid(instance), TIMEOUT_S)
+
+    def migrate(self, instance: str, entrance: Callable[[], socket.socket | None]) -> None:
+        """See ``port.Machines``."""
+        with self.folder(instance).held():
+            moving.send(self.folder(instance), entrance)
+
+    def recall(self, instance: str) -> None:
+        """See ``port.Machines``."""
+        with self.folder(instance).held():
+            moving.recall(self.folder(instance))
+
+    def take_over(self, instance: str) -> None:
+        """See ``port.Machines``."""
+        with self.folder(instance).held():
+            moving.take_over(self.folder(instance))
+        log.info("guest_taken_over", instance=instance)
 
     def is_running(self, instance: str) -> bool:
         """See ``port.Machines``."""
@@ -310,26 +354,39 @@ class QemuMachines:
             yield qmp
 
     def _spawn(
-        self, machine: Machine, folder: RunFolder, uid: int | None, writer: BinaryIO, told: tuple[list[str], list[int]]
-    ) -> None:
-        """*told* are arguments and descriptors by which it is told passphrases."""
+        self,
+        machine: Machine,
+        folder: RunFolder,
+        uid: int | None,
+        writer: BinaryIO,
+        told: tuple[list[str], list[int]],
+        *,
+        waits: bool,
+    ) -> int:
+        """*told* are arguments and descriptors by which it is told passphrases.
+
+        Returns the descriptor by which one that *waits* has the folder to which its guest comes.
+        """
         platform = platform_of(machine.architecture)
         firmware = platform.require_firmware() if machine.boot_mode == "UEFI" or not platform.has_bios else None
         earlier = [log.with_suffix(".earlier") for log in (folder.console_log, folder.qemu_log)]
         for old in (*earlier, folder.thaw_owed, folder.resumption_owed):
             old.unlink(missing_ok=True)
+        folder.forget_moves()
+        if waits:
+            folder.mark_waiting(uid)
         folder.make_file(folder.pid_file, uid)
         for file in (folder.console_log, folder.qemu_log):
             folder.make_file(file, None)
         if firmware is not None:
-            _keep_variables(folder, firmware, uid)
-        ports = _forwardable(machine, folder) if machine.cable is None else []
+            keep_variables(folder, firmware, uid)
+        ports = forwardable(machine, folder) if machine.cable is None else []
         folder.keep_ssh("".join(f"{machine.public_ip}:{host}" for host, guest in ports if guest == _SSH))
         folder.keep_network(USER if machine.cable is None else CABLE)
         kvm = platform.is_native and self._may_use_kvm()
         groups = kvm_groups() if kvm and uid is not None else []
         if groups is None:
-            _note(folder, "No hardware acceleration: users other than root may not use /dev/kvm.")
+            note(folder, "No hardware acceleration: users other than root may not use /dev/kvm.")
             kvm = False
         with contextlib.ExitStack() as held:
             listeners = [
@@ -337,19 +394,21 @@ class QemuMachines:
             ]
             qmp, console, agent = (listener.fileno() for listener in listeners)
             said = held.enter_context(logs.kept(folder, uid, writer))
-            cable = _open_cable(machine.cable, held)
+            cable = open_cable(machine.cable, held)
+            door = open_door(folder, held) if waits else []
             about = Surroundings(
                 folder=folder, platform=platform, firmware=firmware, kvm=kvm, ports=ports, qmp=qmp, console=console,
-                agent=agent, is_open=self._is_open, log=said.console, cable=cable, objects=told[0],
+                agent=agent, is_open=self._is_open, log=said.console, cable=cable, objects=told[0], waits=waits,
             )  # fmt: skip
             confinement = None
             if uid is not None:
                 may_bind = any(host < int(_FIRST_UNPRIVILEGED_PORT.read_text()) for host, _ in ports)
                 confinement = Confinement(uid, groups=groups or [], may_bind=may_bind)
             command = command_line(machine, about)
-            kept = [qmp, console, agent, said.console, *told[1], *(cable or ())]
+            kept = [qmp, console, agent, said.console, *told[1], *(cable or ()), *door]
             # What the network sends to is made by QEMU, in a folder that nobody else comes to.
             process.start(command, confinement, kept, said.complaints, umask=0 if cable else -1)
+            return door[0] if door else -1
 
     def _may_use_kvm(self) -> bool:
         if self._accel == "auto":
@@ -362,6 +421,8 @@ class QemuMachines:
 
     def _power_off(self, folder: RunFolder, qemu: Process) -> None:
         """Have the guest shut down, which ends QEMU. A guest that cannot, or does not, is left as it is."""
+        if folder.is_between:
+            return
         with contextlib.suppress(MachineError):
             if self._status(folder.instance) not in ("running", "shutdown"):
                 # Paused by a Kiln that was killed in the middle, or by a full disk: it could not even see the button.
@@ -417,72 +478,6 @@ def _await_ready(
         raise MachineRefused(folder.last_words() or "QEMU ended without a word.") from error
     if name != folder.instance:
         raise MachineRefused(f"The machine in the run folder of {folder.instance} is that of {words(name)}.")
-
-
-def _keep_variables(folder: RunFolder, firmware: Firmware, uid: int | None) -> None:
-    """The machine's own UEFI variables, which outlive a stop."""
-    own = folder.firmware_variables
-    if not own.exists():
-        draft = own.with_suffix(".new")
-        shutil.copyfile(firmware.variables, draft)
-        draft.chmod(0o600)
-        draft.replace(own)
-    if uid is not None:
-        os.chown(own, uid, uid)
-
-
-def _note(folder: RunFolder, sentence: str) -> None:
-    """Tell the operator by the log, and the instance's owner by its console, what is not as it was asked for."""
-    log.warning("machine_not_as_asked", instance=folder.instance, reason=sentence)
-    folder.note(sentence)
-
-
-def _open_cable(folder: Path | None, held: contextlib.ExitStack) -> tuple[int, int] | None:
-    """The folder of a cable and QEMU's own in it, as descriptors to hand on. Raises MachineRefused."""
-    if folder is None:
-        return None
-    opened = []
-    for path in (folder, folder / "qemu"):
-        try:
-            opened.append(os.open(path, os.O_PATH | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC))
-        except OSError as error:
-            raise MachineRefused(f"The machine's network is not there: {error}") from error
-        held.callback(os.close, opened[-1])
-    return opened[0], opened[1]
-
-
-def _forwardable(machine: Machine, folder: RunFolder) -> list[tuple[int, int]]:
-    """Ports of the machine's public address, each with the guest's to which it leads.
-
-    In place of one that cannot be had, such as 22 for who is not root, there is
-    another. What is not as it was asked for is noted.
-    """
-    forwards = []
-    for port in machine.ports if machine.public_ip is not None else ():
-        assert machine.public_ip is not None
-        refusal = _try_port(machine.public_ip, port)
-        other = port + _STEP
-        if not refusal:
-            forwards.append((port, port))
-        elif port < _STEP and not _try_port(machine.public_ip, other):
-            _note(folder, f"Port {port} is forwarded from {machine.public_ip}:{other}, since {port} there: {refusal}.")
-            forwards.append((other, port))
-        else:
-            _note(folder, f"Port {port} is not forwarded from {machine.public_ip}: {refusal}.")
-    return forwards
-
-
-def _try_port(address: str, port: int) -> str:
-    """Why the port cannot be listened on; empty when it can."""
-    with socket.socket() as attempt:
-        attempt.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            attempt.bind((address, port))
-            # With that option two may be bound to one port, and one of them only can listen.
-            attempt.listen(1)
-        except OSError as error:
-            return error.strerror or str(error)
-    return ""
 
 
 def _is_console_free(qmp: Session) -> bool:

@@ -20,6 +20,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from kiln.ground.strict_json import Numbers
 from kiln.ground.units import KiB, MiB
 from kiln.machines import sockets
 from kiln.machines.errors import MachineGarbled, MachineMissing, MachineRefused, MachineSilent
@@ -29,6 +30,7 @@ TIMEOUT_S = 20.0  #: For one conversation. QEMU's slowest commands wait for the 
 _LONGEST_ANSWER = 256 * KiB  #: To what has a short answer.
 _LONGEST_GRAPH = 8 * MiB  #: What is told of all block nodes: 17 chains of 20 layers fill half a MiB.
 _GRAPHS = ("query-named-block-nodes", "x-debug-query-block-graph")
+_MEASURES = ("query-migrate",)  #: Whose answers have numbers in them that are not whole.
 _UNASKED = 1000  #: Events and late answers that are passed over in one conversation.
 
 
@@ -88,6 +90,12 @@ class Session:
         """
         return self.finish(command, self.begin(command, each))
 
+    def hand_over(self, name: str, descriptor: int) -> None:
+        """Give QEMU an open file, which commands name from then on. Raises as ``execute`` does."""
+        with self._during("getfd"):
+            numbers = self._send("getfd", [{"fdname": name}], [descriptor])
+        self.finish("getfd", numbers)
+
     def begin(self, command: str, each: Sequence[Mapping[str, object]]) -> range:
         """Send commands whose answers ``finish`` waits for; returns their numbers. Raises as ``execute`` does."""
         with self._during(command):
@@ -99,12 +107,13 @@ class Session:
         MachineSilent after *within_s* does not end the conversation: it may be called again.
         """
         longest = _LONGEST_GRAPH if command in _GRAPHS else _LONGEST_ANSWER
+        as_numbers = Numbers.AS_THEY_ARE if command in _MEASURES else Numbers.WHOLE
         last = self._hearing.deadline
         if within_s is not None:
             self._hearing.deadline = min(last, time.monotonic() + within_s)
         try:
             with self._during(command):
-                answers = self._answers(numbers, longest)
+                answers = self._answers(numbers, longest, as_numbers)
         finally:
             self._hearing.deadline = last
         for answer in answers:
@@ -121,21 +130,21 @@ class Session:
         except (EOFError, OSError) as error:
             raise MachineMissing(f"QEMU ended during {command}.") from error
 
-    def _send(self, command: str, each: Sequence[Mapping[str, object]]) -> range:
+    def _send(self, command: str, each: Sequence[Mapping[str, object]], descriptors: Sequence[int] = ()) -> range:
         numbers = range(self._sent, self._sent + len(each))
         self._sent = numbers.stop
         lines = [
             json.dumps({"execute": command, "arguments": arguments, "id": number})
             for number, arguments in zip(numbers, each, strict=True)
         ]
-        self._hearing.send("\n".join([*lines, ""]).encode())
+        self._hearing.send("\n".join([*lines, ""]).encode(), descriptors)
         return numbers
 
-    def _answers(self, numbers: range, longest: int) -> list[dict[str, Any]]:
+    def _answers(self, numbers: range, longest: int, as_numbers: Numbers = Numbers.WHOLE) -> list[dict[str, Any]]:
         """The answers to these commands. An earlier one's, which came too late for it, is passed over like an event."""
         answers: dict[int, dict[str, Any]] = {}
         while len(answers) < len(numbers):
-            message = parse(self._hearing.line(longest))
+            message = parse(self._hearing.line(longest), as_numbers)
             number = message.get("id")
             is_answer = "return" in message or isinstance(message.get("error"), dict)
             if is_answer and type(number) is int and number in numbers and number not in answers:

@@ -68,5 +68,17 @@ class RunFiles:
         return self.path / "thaw-owed"  #: There while the guest may be frozen: until its agent says that it thawed.
 
     @property
+    def arrival(self) -> Path:
+        return self.path / "arrival"  #: A folder of QEMU's own, in which it listens for a guest that is to come.
+
+    @property
+    def arriving(self) -> Path:
+        return self.path / "arriving"  #: There while the machine waits for a guest, or has one that never ran in it.
+
+    @property
+    def leaving(self) -> Path:
+        return self.path / "leaving"  #: There while the guest may be on its way to another machine, or be there.
+
+    @property
     def resumption_owed(self) -> Path:
         return self.path / "resumption-owed"  #: There while its processors may stand still for a freeze.

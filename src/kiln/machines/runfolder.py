@@ -53,6 +53,42 @@ class RunFolder(RunFiles):
         """The machine goes on."""
         self.resumption_owed.unlink(missing_ok=True)
 
+    def mark_waiting(self, uid: int | None) -> None:
+        """Remember that the machine that is about to be started waits for a guest, and make the folder for it."""
+        self.mark_arriving()
+        shutil.rmtree(self.arrival, ignore_errors=True)
+        self.arrival.mkdir(mode=0o700)
+        if uid is not None:
+            os.chown(self.arrival, uid, uid)
+
+    def mark_arriving(self) -> None:
+        """Remember that no guest has run in the machine."""
+        self.arriving.touch()
+
+    def mark_leaving(self) -> None:
+        """Remember that the guest may be on its way to another machine."""
+        self.leaving.touch()
+
+    def mark_arrived(self) -> None:
+        """Remember, on the disk, that the guest that came may run here from now on."""
+        self.arriving.unlink(missing_ok=True)
+        folder = os.open(self.path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        try:
+            os.fsync(folder)
+        finally:
+            os.close(folder)
+
+    def forget_moves(self) -> None:
+        """A machine that is about to be started has nothing to do with guests that came or went before."""
+        self.arriving.unlink(missing_ok=True)
+        self.leaving.unlink(missing_ok=True)
+        shutil.rmtree(self.arrival, ignore_errors=True)
+
+    @property
+    def is_between(self) -> bool:
+        """Whether the folder's machine, if there is one, has a guest that must not be let run without a decision."""
+        return self.arriving.exists() or self.leaving.exists()
+
     @contextmanager
     def held(self, *, waits: bool = True) -> Iterator[None]:
         """Make the folder if need be, and keep everybody else from changing the machine, in any process.

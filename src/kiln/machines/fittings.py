@@ -1,0 +1,95 @@
+"""What is made ready for a machine before its QEMU is started: firmware, the ways in, and the ports that lead to it.
+
+What cannot be had as it was asked for is told to both who may ask: the operator and the instance's owner.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shutil
+import socket
+from pathlib import Path
+
+from kiln.ground.journal import Journal
+from kiln.machines.errors import MachineRefused
+from kiln.machines.platforms import Firmware
+from kiln.machines.port import Machine
+from kiln.machines.runfolder import RunFolder
+
+_STEP = 10_000  #: To the port that is forwarded in place of one that cannot be had, which those below 1024 cannot.
+
+log = Journal("kiln.machines")
+
+
+def note(folder: RunFolder, sentence: str) -> None:
+    """Tell the operator by the log, and the instance's owner by its console, what is not as it was asked for."""
+    log.warning("machine_not_as_asked", instance=folder.instance, reason=sentence)
+    folder.note(sentence)
+
+
+def forwardable(machine: Machine, folder: RunFolder) -> list[tuple[int, int]]:
+    """Ports of the machine's public address, each with the guest's to which it leads.
+
+    In place of one that cannot be had, such as 22 for who is not root, there is
+    another. What is not as it was asked for is noted.
+    """
+    forwards = []
+    for port in machine.ports if machine.public_ip is not None else ():
+        assert machine.public_ip is not None
+        refusal = _try_port(machine.public_ip, port)
+        other = port + _STEP
+        if not refusal:
+            forwards.append((port, port))
+        elif port < _STEP and not _try_port(machine.public_ip, other):
+            note(folder, f"Port {port} is forwarded from {machine.public_ip}:{other}, since {port} there: {refusal}.")
+            forwards.append((other, port))
+        else:
+            note(folder, f"Port {port} is not forwarded from {machine.public_ip}: {refusal}.")
+    return forwards
+
+
+def _try_port(address: str, port: int) -> str:
+    """Why the port cannot be listened on; empty when it can."""
+    with socket.socket() as attempt:
+        attempt.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            attempt.bind((address, port))
+            # With that option two may be bound to one port, and one of them only can listen.
+            attempt.listen(1)
+        except OSError as error:
+            return error.strerror or str(error)
+    return ""
+
+
+def keep_variables(folder: RunFolder, firmware: Firmware, uid: int | None) -> None:
+    """The machine's own UEFI variables, which outlive a stop."""
+    own = folder.firmware_variables
+    if not own.exists():
+        draft = own.with_suffix(".new")
+        shutil.copyfile(firmware.variables, draft)
+        draft.chmod(0o600)
+        draft.replace(own)
+    if uid is not None:
+        os.chown(own, uid, uid)
+
+
+def open_cable(folder: Path | None, held: contextlib.ExitStack) -> tuple[int, int] | None:
+    """The folder of a cable and QEMU's own in it, as descriptors to hand on. Raises MachineRefused."""
+    if folder is None:
+        return None
+    opened = []
+    for path in (folder, folder / "qemu"):
+        try:
+            opened.append(os.open(path, os.O_PATH | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC))
+        except OSError as error:
+            raise MachineRefused(f"The machine's network is not there: {error}") from error
+        held.callback(os.close, opened[-1])
+    return opened[0], opened[1]
+
+
+def open_door(folder: RunFolder, held: contextlib.ExitStack) -> list[int]:
+    """The folder in which QEMU is to listen for its guest, as a descriptor to hand on."""
+    opened = os.open(folder.arrival, os.O_PATH | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
+    held.callback(os.close, opened)
+    return [opened]

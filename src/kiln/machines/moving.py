@@ -1,0 +1,226 @@
+"""A guest that goes from one QEMU to another while it runs: QEMU's ``migrate``, and who may write when.
+
+Both have the disks open. The one that waits has them inactive, as QEMU calls
+it: it takes no lock and writes nothing. The one that the guest leaves writes
+out what it has in memory and makes them inactive too before it says that all
+has been sent, and it says so only when the other has said that all has come
+(``return-path``). From then on the guest stands still in both, whole, until it
+is told to run in one of them, which makes the disks that one's
+(``late-block-activate``). Which of the two, and that it is never told to the
+other as well, is for whoever calls to decide, and to keep on a disk that both
+know: of the two memories only one fits the disks once either guest has run.
+
+What a machine is in is kept as a mark in its run folder, which tells a Kiln that
+was killed: ``arriving`` from before QEMU is started until just before the guest
+is let run, ``leaving`` from before the first page is sent until it is certain
+that the guest runs on here.
+
+https://www.qemu.org/docs/master/devel/migration/main.html
+"""
+
+from __future__ import annotations
+
+import os
+import socket
+import stat
+import time
+from collections.abc import Callable
+from typing import Any
+
+from kiln.ground.killpoints import reach
+from kiln.machines import blocks, process
+from kiln.machines.errors import MachineBusy, MachineMissing, MachineRefused, MachineSilent
+from kiln.machines.following import require_no_merge
+from kiln.machines.hearing import flag, mapping, number, text, words
+from kiln.machines.merging import FILLER
+from kiln.machines.port import Make
+from kiln.machines.probe import processor
+from kiln.machines.qmp import Session, open_session
+from kiln.machines.runfolder import RunFolder
+
+ENTRANCE = "guest"  #: The socket to which a guest comes, in the folder ``arrival``.
+_DEPARTURE = "departure"  #: What QEMU knows the connection by.
+_UNDER_WAY = ("setup", "active", "pre-switchover", "device", "wait-unplug", "cancelling")
+#: How long a guest may stand still while the last of its memory is sent, as QEMU estimates it.
+_DOWNTIME_MS = 300
+_BYTES_PER_S = 1 << 30  #: QEMU's own limit is an eighth of it; a network that has less gives less.
+#: A guest that changes its memory faster than it can be sent is slowed down by QEMU, and in the end left where it is.
+_LONGEST_S = 1800.0
+_FIRST_LOOK_S, _LAST_LOOK_S = 0.01, 0.25
+_NEARLY_SENT = 256 << 20  #: Bytes; from there on it is looked often, since the guest may stand still already.
+_SETTLE_S = 20.0  #: For a QEMU that was told to end a migration.
+
+
+def make_of(qmp: Session) -> Make:
+    """What the machine is made of. Raises MachineSilent, MachineMissing."""
+    version = mapping(qmp.execute("query-version"))
+    parts = mapping(version, "qemu")
+    numbers = ".".join(str(number(parts, name)) for name in ("major", "minor", "micro"))
+    board = text(qmp.execute("qom-get", {"path": "/machine", "property": "type"}))
+    has_kvm = flag(mapping(qmp.execute("query-kvm")), "enabled")
+    return Make(
+        program=f"QEMU {numbers} {words(version.get('package', ''))}".strip(),
+        board=words(board),
+        engine=f"KVM on {processor()}" if has_kvm else "TCG",
+    )
+
+
+def await_guest(qmp: Session, door: int, wanted: Make) -> None:
+    """Have a machine that was started for a guest wait for it at ``ENTRANCE`` in the folder that it has as *door*.
+
+    Raises MachineRefused where it differs from *wanted*.
+    """
+    found = make_of(qmp)
+    if found != wanted:
+        raise MachineRefused(
+            f"A running guest cannot come from {wanted} to {found}: the two must be the same. Stop and start it."
+        )
+    states = {"late-block-activate": True, "return-path": True}
+    _set_capabilities(qmp, states)
+    qmp.execute("migrate-incoming", {"uri": f"unix:/proc/self/fd/{door}/{ENTRANCE}"})
+
+
+def enter(folder: RunFolder, uid: int | None, timeout_s: float) -> socket.socket:
+    """A connection to a machine that waits. Raises MachineMissing.
+
+    The folder is QEMU's, and what lies there is believed only to be a socket of QEMU's own user.
+    """
+    path = folder.arrival / ENTRANCE
+    try:
+        found = os.open(path, os.O_PATH | os.O_NOFOLLOW | os.O_CLOEXEC)
+    except OSError as error:
+        raise MachineMissing(f"No machine waits for the guest of {folder.instance}.") from error
+    try:
+        about = os.fstat(found)
+        if not stat.S_ISSOCK(about.st_mode) or about.st_uid != (os.geteuid() if uid is None else uid):
+            raise MachineMissing(f"What waits for the guest of {folder.instance} is not its machine.")
+        connection = socket.socket(socket.AF_UNIX)
+        try:
+            connection.settimeout(timeout_s)
+            connection.connect(f"/proc/self/fd/{found}")
+            connection.setblocking(True)
+        except OSError as error:
+            connection.close()
+            raise MachineMissing(f"No machine waits for the guest of {folder.instance} any more.") from error
+        return connection
+    finally:
+        os.close(found)
+
+
+def send(folder: RunFolder, entrance: Callable[[], socket.socket | None]) -> None:
+    """What ``port.Machines.migrate`` promises. Whoever calls holds the folder."""
+    with open_session(folder.qmp) as qmp:
+        state = _state(qmp)
+        if not (folder.leaving.exists() and state in (*_UNDER_WAY, "completed")):
+            try:
+                _begin(folder, qmp, entrance)
+            except (MachineBusy, MachineRefused):
+                folder.leaving.unlink(missing_ok=True)  # Of an earlier try, in which nothing was sent either.
+                raise
+    reach("machines.leaving")
+    began, pause = time.monotonic(), _FIRST_LOOK_S
+    while True:
+        with open_session(folder.qmp) as qmp:
+            told = mapping(qmp.execute("query-migrate"))
+            state = text(told, "status")
+            if state not in _UNDER_WAY:
+                break
+            if time.monotonic() - began > _LONGEST_S:
+                qmp.execute("migrate_cancel")
+        pause = _FIRST_LOOK_S if _is_nearly_sent(told) else min(2 * pause, _LAST_LOOK_S)
+        time.sleep(pause)
+    if state != "completed":
+        recall(folder)
+        why = (
+            words(told.get("error-desc", "")) or f"it was {state}, as the guest changes its memory faster than it goes"
+        )
+        raise MachineRefused(f"The guest of {folder.instance} could not be sent: {why}.")
+    reach("machines.left")
+
+
+def recall(folder: RunFolder) -> None:
+    """What ``port.Machines.recall`` promises. Whoever calls holds the folder."""
+    reach("machines.before_recall")
+    with open_session(folder.qmp, 2 * _SETTLE_S) as qmp:
+        if _state(qmp) in _UNDER_WAY:
+            qmp.execute("migrate_cancel")
+        _await(lambda: _state(qmp) not in _UNDER_WAY, folder)
+        # QEMU lets it run by itself where it has not sent all; a moment after it has said so.
+        _await(lambda: _status(qmp) != "finish-migrate", folder)
+        if _status(qmp) != "running":
+            qmp.execute("cont")
+    folder.leaving.unlink(missing_ok=True)
+    reach("machines.recalled")
+
+
+def take_over(folder: RunFolder) -> None:
+    """What ``port.Machines.take_over`` promises. Whoever calls holds the folder."""
+    if process.search(folder) is None:
+        if folder.arriving.exists():
+            raise MachineRefused(f"The machine that had the guest of {folder.instance} ended before that ran.")
+        raise MachineMissing(f"No machine runs for {folder.instance}.")
+    with open_session(folder.qmp) as qmp:
+        status = _status(qmp)
+        if status == "inmigrate":
+            raise MachineRefused(f"The guest of {folder.instance} has not come.")
+        reach("machines.before_take_over")
+        # On the disk before it can run: a mark that came back would say that the other memory fits the disks still.
+        folder.mark_arrived()
+        reach("machines.arrived")
+        if status != "running":
+            try:
+                qmp.execute("cont")
+            except MachineRefused:
+                folder.mark_arriving()
+                raise
+    reach("machines.taken_over")
+
+
+def _begin(folder: RunFolder, qmp: Session, entrance: Callable[[], socket.socket | None]) -> None:
+    """Raises MachineRefused where the guest does not run, MachineBusy while layers are merged under it."""
+    if (status := _status(qmp)) != "running":
+        raise MachineRefused(f"The guest of {folder.instance} does not run: it is {words(status)}.")
+    if folder.thaw_owed.exists() or folder.resumption_owed.exists():
+        raise MachineBusy(f"The guest of {folder.instance} is owed what a capture was killed before.")
+    require_no_merge(qmp, folder.instance, FILLER)
+    blocks.close_unused(qmp)  # What was opened ahead of a capture is opened by its next machine.
+    try:
+        connection = entrance()
+    except MachineMissing as error:
+        raise MachineRefused(str(error)) from error
+    if connection is None:
+        raise MachineRefused(f"Nothing leads to the machine that waits for the guest of {folder.instance}.")
+    with connection:
+        _set_capabilities(qmp, {"return-path": True, "auto-converge": True})
+        qmp.execute("migrate-set-parameters", {"max-bandwidth": _BYTES_PER_S, "downtime-limit": _DOWNTIME_MS})
+        reach("machines.before_leave")
+        folder.mark_leaving()
+        qmp.hand_over(_DEPARTURE, connection.fileno())
+        qmp.execute("migrate", {"uri": f"fd:{_DEPARTURE}"})
+
+
+def _set_capabilities(qmp: Session, states: dict[str, bool]) -> None:
+    each = [{"capability": name, "state": state} for name, state in states.items()]
+    qmp.execute("migrate-set-capabilities", {"capabilities": each})
+
+
+def _state(qmp: Session) -> str:
+    """How a migration stands; ``none`` where there was none."""
+    told = mapping(qmp.execute("query-migrate"))
+    return text(told, "status") if "status" in told else "none"
+
+
+def _status(qmp: Session) -> str:
+    return text(qmp.execute("query-status"), "status")
+
+
+def _is_nearly_sent(told: dict[str, Any]) -> bool:
+    return "ram" not in told or number(mapping(told, "ram"), "remaining") < _NEARLY_SENT
+
+
+def _await(is_so: Callable[[], bool], folder: RunFolder) -> None:
+    deadline = time.monotonic() + _SETTLE_S
+    while not is_so():
+        if time.monotonic() > deadline:
+            raise MachineSilent(f"QEMU does not end what it does with the guest of {folder.instance}.")
+        time.sleep(_FIRST_LOOK_S)

@@ -1,0 +1,321 @@
+"""A guest goes from one machine to another while it runs: it runs once, and keeps what it wrote."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+from dataclasses import replace
+
+import pytest
+
+from kiln.guest.session import open_session
+from kiln.machines import process, qmp
+from kiln.machines.errors import MachineMissing, MachineRefused
+from kiln.machines.port import Make
+from kiln.machines.qemu import QemuMachines
+from tests.machines.disks import Disks, a_machine, qemu_img
+from tests.pools.kills import killed_at, points_of
+from tests.tools import needs
+from tests.waiting import wait_for
+
+pytestmark = [pytest.mark.vm, pytest.mark.timeout(240)]
+
+
+class Two:
+    """Machines of two hosts that see one folder of disks."""
+
+    def __init__(self, folder):
+        needs("qemu-system-x86_64", "qemu-img")
+        self.here, self.there = (QemuMachines(folder / name, accel="tcg", patience_s=0.5) for name in ("here", "there"))
+        self.disks = Disks(folder / "disks")
+
+    def machine(self, *heads, **changes):
+        drives = [self.disks.drive(head, letter) for head, letter in zip(heads, "ab", strict=False)]
+        return a_machine(drives=drives, **changes)
+
+    def give(self, machines, *heads):
+        """Hand the disks' files to the machine's user on one of the hosts, as a pool does it."""
+        uid = machines.uid("i-1")
+        for head in heads:
+            if uid is not None:
+                os.chown(self.disks.path(head), uid, uid)
+
+    def send(self):
+        self.here.migrate("i-1", lambda: self.there.entrance("i-1"))
+
+    def end(self):
+        for machines in (self.here, self.there):
+            machines.stop("i-1", force=True)
+
+
+@pytest.fixture
+def two(reachable):
+    made = Two(reachable)
+    yield made
+    made.end()
+
+
+@pytest.fixture
+def bare(two):
+    """A machine without a system runs here, and another waits for its guest there."""
+    two.disks.blank("a0")
+    begin(two)
+    return two
+
+
+def begin(two):
+    two.end()
+    two.give(two.here, "a0")
+    two.here.start(two.machine("a0"))
+    wait_there(two)
+
+
+def wait_there(two):
+    two.give(two.there, "a0")
+    two.there.receive(two.machine("a0"), two.here.make("i-1"))
+
+
+def is_open(machines):
+    try:
+        machines.entrance("i-1").close()
+    except MachineMissing:
+        return False
+    return True
+
+
+def status(machines):
+    return qmp.execute(machines.folder("i-1").qmp, "query-status")["status"]
+
+
+def is_written(two):
+    """Whether a machine has the disk to write: then QEMU's own tool is refused it."""
+    done = subprocess.run(
+        ["qemu-io", "-c", "read -q 0 512", two.disks.path("a0")], capture_output=True, text=True, check=False
+    )
+    assert not done.returncode or "lock" in done.stderr
+    return bool(done.returncode)
+
+
+def kill(machines):
+    with process.open_process(machines.folder("i-1")) as qemu:
+        qemu.kill()
+        assert qemu.is_gone(20)
+
+
+def test_a_guest_that_writes_goes_on_in_another_machine_and_misses_nothing(two, guest_image):
+    two.disks.bring_in("system", guest_image)
+    two.disks.above("a0", "system")
+    two.disks.blank("seed")
+    subprocess.run(["qemu-io", "-c", "write -q -P 1 0 64k", two.disks.path("seed")], check=True)
+    two.disks.above("b0", "seed")
+    two.give(two.here, "a0", "b0")
+    machine = two.machine("a0", "b0")
+    two.here.start(machine)
+    with open_session(two.here.folder("i-1").console) as session:
+        session.ask("write /data0/kept before", 60)
+        session.ask("sync", 60)
+        session.ask("seq start")
+        wait_for(lambda: int(session.ask("seq") or 0) > 3, within_s=60)
+    two.give(two.there, "a0", "b0")
+    two.there.receive(machine, two.here.make("i-1"))
+
+    two.send()
+    sent = int(two.disks.sector("b0", 1))
+    two.there.take_over("i-1")
+    two.here.stop("i-1", force=False)
+
+    assert not two.here.is_running("i-1")
+    with open_session(two.there.folder("i-1").console) as session:
+        wait_for(lambda: int(session.ask("seq")) > sent + 3, within_s=60)
+        last = int(session.ask("seq stop", 60))
+        assert session.ask("read /data0/kept") == "before"
+        assert int(two.disks.sector("b0", 1)) == last
+    two.there.stop("i-1", force=False)
+    for head in ("a0", "b0"):
+        qemu_img("check", two.disks.path(head))
+
+
+def test_what_was_sent_writes_nowhere_until_it_is_let_run(bare):
+    bare.send()
+
+    assert (status(bare.here), status(bare.there)) == ("postmigrate", "paused")
+    assert not is_written(bare)
+    bare.send()  # Again, as after a crash.
+    bare.there.take_over("i-1")
+    bare.there.take_over("i-1")
+    assert status(bare.there) == "running"
+    assert is_written(bare)
+    with pytest.raises(MachineRefused, match="lock"):
+        bare.here.recall("i-1")
+
+
+def test_what_was_sent_can_be_recalled_and_the_other_never_runs(bare):
+    bare.send()
+    bare.give(bare.here, "a0")
+
+    bare.here.recall("i-1")
+
+    assert status(bare.here) == "running"
+    assert is_written(bare)
+    with pytest.raises(MachineRefused, match="lock"):
+        bare.there.take_over("i-1")
+    assert bare.there.folder("i-1").arriving.exists()
+
+
+def test_one_that_is_killed_with_the_guest_in_it_says_that_it_never_ran(bare):
+    bare.send()
+    kill(bare.there)
+
+    with pytest.raises(MachineRefused, match="ended before that ran"):
+        bare.there.take_over("i-1")
+    bare.here.recall("i-1")
+    assert status(bare.here) == "running"
+
+
+def test_one_that_is_killed_after_it_may_have_run_is_gone(bare):
+    bare.send()
+    bare.there.take_over("i-1")
+    kill(bare.there)
+
+    with pytest.raises(MachineMissing):
+        bare.there.take_over("i-1")
+
+
+def test_a_machine_that_ends_while_the_guest_comes_leaves_it_where_it_is(bare):
+    def entrance():
+        found = bare.there.entrance("i-1")
+        kill(bare.there)
+        return found
+
+    with pytest.raises(MachineRefused, match="could not be sent"):
+        bare.here.migrate("i-1", entrance)
+
+    assert status(bare.here) == "running"
+    assert not bare.here.folder("i-1").is_between
+    wait_there(bare)
+    bare.send()
+    bare.there.take_over("i-1")
+
+
+def test_a_source_that_is_killed_takes_the_machine_that_waits_with_it(bare):
+    """What has come in part is nobody's guest: QEMU ends by itself, and nothing ran."""
+    connection = bare.there.entrance("i-1")
+    kill(bare.here)
+    connection.close()
+
+    wait_for(lambda: not bare.there.is_running("i-1"))
+    wait_for(lambda: not is_open(bare.there))
+
+
+def test_nothing_comes_to_a_machine_that_does_not_wait(two):
+    with pytest.raises(MachineMissing):
+        two.there.entrance("i-1")
+    two.disks.blank("a0")
+    two.give(two.here, "a0")
+    two.here.start(two.machine("a0"))
+    with pytest.raises(MachineMissing):
+        two.here.entrance("i-1")
+    with pytest.raises(MachineRefused, match="runs here already"):
+        two.here.receive(two.machine("a0"), two.here.make("i-1"))
+
+
+@pytest.mark.parametrize("part", ["program", "board", "engine"])
+def test_refuses_a_guest_of_another_make(two, part):
+    two.disks.blank("a0")
+    two.give(two.here, "a0")
+    two.here.start(two.machine("a0"))
+    other = replace(two.here.make("i-1"), **{part: "another"})
+    two.give(two.there, "a0")
+
+    with pytest.raises(MachineRefused, match=r"cannot come from .*another.* to QEMU .*pc-q35"):
+        two.there.receive(two.machine("a0"), other)
+
+    assert not two.there.is_running("i-1")
+    assert status(two.here) == "running"
+
+
+def test_refuses_encrypted_disks(two):
+    two.disks.encrypted("a0")
+
+    with pytest.raises(MachineRefused, match="encrypted"):
+        two.there.receive(two.machine("a0"), Make(program="", board="", engine=""))
+
+
+def test_a_machine_that_waits_is_started_anew_by_who_starts_it(bare):
+    bare.here.stop("i-1", force=True)
+
+    bare.there.start(bare.machine("a0"))
+
+    assert status(bare.there) == "running"
+    assert not bare.there.folder("i-1").is_between
+
+
+def test_what_is_not_the_machines_own_socket_is_no_entrance(bare):
+    entrance = bare.there.folder("i-1").arrival / "guest"
+    entrance.unlink()
+    entrance.symlink_to(bare.there.folder("i-1").qmp)
+
+    with pytest.raises(MachineMissing):
+        bare.there.entrance("i-1")
+
+
+STEPS = {
+    "receive": lambda two: two.there.receive(two.machine("a0"), two.here.make("i-1")),
+    "migrate": lambda two: two.send(),
+    "recall": lambda two: two.here.recall("i-1"),
+    "take_over": lambda two: two.there.take_over("i-1"),
+}
+POINTS = {
+    "receive": {"before_start", "spawned", "started", "waiting"},
+    "migrate": {"before_leave", "leaving", "left"},
+    "recall": {"before_recall", "recalled"},
+    "take_over": {"before_take_over", "arrived", "taken_over"},
+}
+
+
+def make_ready(two, step):
+    begin(two)
+    if step in ("recall", "take_over"):
+        two.send()
+
+
+@pytest.mark.parametrize("step", list(STEPS))
+def test_a_kill_at_any_point_of_a_step_is_mended_by_doing_it_again(two, step):
+    two.disks.blank("a0")
+    make_ready(two, step)
+    points = points_of(lambda: STEPS[step](two))
+    assert {point.rpartition(".")[2] for point in points} >= POINTS[step]
+
+    for number in range(len(points)):
+        make_ready(two, step)
+        assert killed_at(number, lambda: STEPS[step](two))
+        assert [status(machines) for machines in (two.here, two.there) if machines.is_running("i-1")].count(
+            "running"
+        ) <= 1
+
+        again(two, step)
+
+        ends_well(two, step), points[number]
+
+
+def again(two, step):
+    try:
+        STEPS[step](two)
+    except MachineRefused:
+        # A machine that waits takes one connection, which may have ended with who was killed: then another waits.
+        assert step == "migrate"
+        assert status(two.here) == "running"
+        assert not two.here.folder("i-1").is_between
+        wait_there(two)
+        two.send()
+
+
+def ends_well(two, step):
+    if step == "receive":
+        two.send()
+    if step in ("receive", "migrate"):
+        two.there.take_over("i-1")
+    runs = two.here if step == "recall" else two.there
+    assert status(runs) == "running"
+    assert is_written(two)
+    assert two.there.folder("i-1").arriving.exists() == (step == "recall")
