@@ -15,7 +15,7 @@ from typing import Any
 
 from kiln.pools.rbd.cluster import Cluster
 from kiln.pools.rbd.entrances import Address
-from tests.ceph import POOL, Ceph
+from kiln.service.engines.ceph import POOL, Ceph
 
 _ORDER, _FEATURES = 22, 61  #: As Kiln makes images.
 _CLONED = "cloned"

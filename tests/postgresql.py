@@ -12,13 +12,14 @@ import shutil
 import signal
 import socket
 import subprocess
-import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import closing, contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from itertools import count
 from pathlib import Path
 
+from kiln.service.engines import postgresql as engine
+from kiln.service.engines.programs import EngineAbsent, of_postgresql
 from kiln.store.database import open_postgresql
 from tests.tools import lacks
 from tests.waiting import wait_for
@@ -30,58 +31,22 @@ _HASTY = {"fsync": "off", "full_page_writes": "off", "wal_level": "minimal", "ma
 
 
 def binary(name: str) -> Path:
-    """Debian keeps the server's programs off the PATH, by version; the newest one is taken."""
-    found = sorted(Path("/usr/lib/postgresql").glob(f"*/bin/{name}"), key=lambda p: int(p.parts[-3]))
-    if not found:
+    """A program of PostgreSQL's server; the newest one is taken."""
+    try:
+        return of_postgresql(name)
+    except EngineAbsent:
         lacks("postgresql")
-    return found[-1]
 
 
 @dataclass
-class OwnServer:
-    """A server of a test's own. It listens on a socket in its folder, and with a *port* on 127.0.0.1, too."""
-
-    folder: Path
-    port: int = 0
-    settings: dict[str, str] = field(default_factory=dict)
-    superuser: str = "kiln"
-
-    @property
-    def data(self) -> Path:
-        return self.folder / "data"
-
-    @property
-    def address(self) -> str:
-        """The address of its ``postgres`` database, by the socket."""
-        port = f"&port={self.port}" if self.port else ""
-        return f"postgresql://{self.superuser}@/postgres?host={self.folder}{port}"
-
-    @property
-    def log(self) -> Path:
-        return self.folder / "log"
-
-    def run(self, program: str, *words: str | Path, **more: object) -> subprocess.CompletedProcess[str]:
-        """Run one of PostgreSQL's programs, as the user that its server runs as."""
-        # PostgreSQL refuses to run as root; Debian's package brings the user that it runs as instead.
-        user = ["setpriv", "--reuid=postgres", "--regid=postgres", "--clear-groups"] if os.geteuid() == 0 else []
-        command = [*user, str(binary(program)), *map(str, words)]
-        return subprocess.run(command, check=True, cwd=self.folder, stdout=subprocess.DEVNULL, **more)  # type: ignore[call-overload,no-any-return]
-
-    def start(self) -> None:
-        hosts = "127.0.0.1" if self.port else ""
-        settings = {"listen_addresses": f"'{hosts}'", "max_connections": "80", **self.settings}
-        options = f"-k {self.folder}" + (f" -p {self.port}" if self.port else "")
-        options += "".join(f" -c {name}={value}" for name, value in settings.items())
-        self._control("-w", "-l", self.log, "-o", options, "start")
-
-    def stop(self, mode: str = "immediate") -> None:
-        self._control("-w", "-m", mode, "stop")
+class OwnServer(engine.Server):
+    """A server of a test's own."""
 
     def promote(self) -> None:
-        self._control("-w", "promote")
+        self.control("-w", "promote")
 
     def reload(self) -> None:
-        self._control("reload")
+        self.control("reload")
 
     def kill9(self) -> None:
         """End it as the death of its host would."""
@@ -115,9 +80,6 @@ class OwnServer:
         for statement in statements:
             _say(address or self.address, statement)
 
-    def _control(self, *words: str | Path) -> None:
-        self.run("pg_ctl", "-D", self.data, *words, stderr=subprocess.DEVNULL)
-
 
 @contextmanager
 def server_made(
@@ -128,22 +90,16 @@ def server_made(
     superuser: str = "kiln",
 ) -> Iterator[OwnServer]:
     """A server that is not started; it is stopped, where it runs, at the end. With *of* it is a standby of that."""
-    folder = Path(tempfile.mkdtemp(prefix="kiln-pg-", dir="/tmp"))
-    server = OwnServer(folder, _free_port() if listens else 0, dict(settings), superuser)
-    try:
-        if os.geteuid() == 0:
-            binary("postgres")
-            shutil.chown(folder, "postgres", "postgres")
+    binary("postgres")
+    with engine.private_folder() as folder:
+        server = OwnServer(folder, _free_port() if listens else 0, dict(settings), superuser)
         if of is None:
-            server.run("initdb", "-D", server.data, *["-A", "trust", "-U", superuser, "-E", "UTF8", "--no-sync"])
+            server.initialise()
         else:
             source = ["-h", of.folder, "-p", str(of.port or 5432), "-U", of.superuser]
             server.run("pg_basebackup", *source, "-D", server.data, "--no-sync", "-R", "-c", "fast")
-        yield server
-    finally:
-        if (server.data / "postmaster.pid").exists():
-            server.stop()
-        shutil.rmtree(folder, ignore_errors=True)
+        with engine.ended_at_last(server):
+            yield server
 
 
 def _free_port() -> int:

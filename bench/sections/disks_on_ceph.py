@@ -18,7 +18,7 @@ from bench.waits import GENTLE_S, create_image, rest, run_instance
 from kiln.client.client import Client
 from kiln.client.waiters import wait
 from kiln.ground.units import GiB, MiB
-from tests.ceph import POOL, Ceph
+from kiln.service.engines.ceph import POOL, Ceph
 
 _NAMESPACE = "bench"
 _BUCKET = "bench"
