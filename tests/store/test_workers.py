@@ -10,9 +10,12 @@ from sqlalchemy import text
 
 from kiln.declare.facts import NoFacts
 from kiln.store import tasks, workers
+from kiln.store.hosts import Room
 from kiln.store.workers import SEEN, SILENT_S, Member
 
 pytestmark = pytest.mark.postgresql
+
+ROOM = Room(cpus=4, memory_mib=8192)
 
 
 def a_member(id_, host="one", role="worker"):
@@ -20,7 +23,7 @@ def a_member(id_, host="one", role="worker"):
 
 
 def enter(database, *members, is_first=False):
-    return [database.write(lambda tx, one=one: workers.enter(tx, one, is_first=is_first)) for one in members]
+    return [database.write(lambda tx, one=one: workers.enter(tx, one, ROOM, is_first=is_first)) for one in members]
 
 
 def ids(database):

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from kiln.declare.roles import Role
 from kiln.ground.journal import Journal
+from kiln.service.assemble import Assembly
+from kiln.service.hosts import room_here
 from kiln.service.parts import Parts
-from kiln.service.settings import Settings
-from kiln.store import workers
-from kiln.store.database import Database
+from kiln.store import hosts, workers
+from kiln.store.database import Transaction
+from kiln.store.errors import DatabaseFull
 from kiln.store.hold import Hold, HoldLost
 from kiln.store.workers import Member
 
@@ -17,25 +19,48 @@ log = Journal("kiln.service")
 class Membership:
     """This process among the others; where SQLite is the database it is the only one, and has the duties."""
 
-    def __init__(
-        self, database: Database, hold: Hold | None, settings: Settings, parts: Parts, *, address: str, peer: str
-    ) -> None:
-        self._database, self._hold, self._parts = database, hold, parts
-        self._role = Role(settings.role)
-        self._member = Member(id=parts.id, host=settings.host, role=self._role, address=address, peer=peer)
+    def __init__(self, assembly: Assembly, hold: Hold | None, parts: Parts, *, address: str, peer: str) -> None:
+        self._ports, self._hold, self._parts = assembly.ports, hold, parts
+        self._database = assembly.database
+        self._role = Role(assembly.settings.role)
+        host = assembly.settings.host
+        self._member = Member(id=parts.id, host=host, role=self._role, address=address, peer=peer)
+        self._room = room_here()
 
     def begin(self) -> None:
         """Be seen, let others begin, and take the duties now or when they are free. Raises DatabaseDown."""
         hold = self._hold
         if hold is None:
+            self._be_the_only_one()
             self._parts.begin_duties()
             return
-        left = self._database.write(lambda tx: workers.enter(tx, self._member, is_first=hold.is_first))
+        left = self._enter(is_first=hold.is_first)
         if left:
             log.info("processes_gone", workers=left)
         hold.attend(self._look)
         hold.open_door()
         log.info("joined", worker=self._member.id, role=self._role, host=self._member.host, is_first=hold.is_first)
+
+    def _be_the_only_one(self) -> None:
+        def come(tx: Transaction) -> None:
+            hosts.come(tx, self._member.host, "", self._room, self._ports.clock())
+            hosts.keep_only(tx, self._member.host)
+
+        try:
+            self._database.write(come)
+        except DatabaseFull:
+            log.exception("database_full", left="what this host has for guests")
+
+    def _enter(self, *, is_first: bool) -> list[str]:
+        """Be one of those that serve; returns the processes whose place this one has taken."""
+
+        def enter(tx: Transaction) -> list[str]:
+            left = workers.enter(tx, self._member, self._room, is_first=is_first)
+            if self._role.works and self._ports.is_alone:
+                hosts.keep_only(tx, self._member.host)
+            return left
+
+        return self._database.write(enter)
 
     def end(self) -> None:
         """Be seen no more; others notice it by themselves where that cannot be written."""
@@ -52,7 +77,7 @@ class Membership:
         assert self._hold is not None  # Who has none looks at nothing.
         if not self._hold.be_seen(self._member.id):
             # It was silent for so long that others have given it up.
-            self._database.write(lambda tx: workers.enter(tx, self._member, is_first=False))
+            self._enter(is_first=False)
             log.warning("joined_again", worker=self._member.id)
         if self._role.works and not self._parts.has_duties and self._hold.take_duties():
             self._parts.begin_duties()

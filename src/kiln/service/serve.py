@@ -111,7 +111,7 @@ def serve(settings: Settings, say: Callable[[str], None], room: int = 0) -> None
         audit = Auditing.of(assembly)
         parts = Parts(assembly, audit, deployment.id)
         peers = Peers(assembly, peer, parts.id)
-        membership = Membership(assembly.database, hold, settings, parts, address=address, peer=peers.address)
+        membership = Membership(assembly, hold, parts, address=address, peer=peers.address)
         parts.start()
         try:
             membership.begin()

@@ -248,6 +248,13 @@ def count_by_type(tx: Transaction, *conditions: Condition, **equal: str) -> dict
     return {row[0]: row[1] for row in rows}
 
 
+def count_by_host(tx: Transaction) -> dict[str, int]:
+    """How many instances have their machines, or start them, on each host that has any."""
+    statement = select(instances.c.host, func.count()).where(instances.c.host != "").group_by(instances.c.host)
+    rows: Any = tx.execute(statement)
+    return {row[0]: row[1] for row in rows}
+
+
 def idle_running(tx: Transaction, host: str) -> list[Instance]:
     """Running instances whose machines are on *host*, and for which nothing is still to be done.
 

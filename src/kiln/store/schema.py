@@ -19,6 +19,7 @@ from kiln.store import (
     deployment,
     disks,
     eips,
+    hosts,
     images,
     instances,
     interfaces,
@@ -50,11 +51,11 @@ from kiln.store.rows import metadata
 NOUNS = (
     *(accounts, audit, buckets, commands, deployment, disks, images, instances, invocations, key_pairs, shares),
     *(snapshots, tags, tasks, tokens, trash, volumes, vpcs, vswitches, security_groups, interfaces, eips),
-    *(launch_templates, snapshot_groups, snapshot_policies, webhooks, workers, nonces),
+    *(launch_templates, snapshot_groups, snapshot_policies, webhooks, workers, nonces, hosts),
 )
 
 #: The newest migration; a test holds it to the files in ``migrations/versions``.
-NEWEST = "0025"
+NEWEST = "0026"
 
 
 #: As Alembic makes it, with the version of tables that no migration has made.

@@ -14,8 +14,9 @@ from sqlalchemy import Float, cast, extract, func, select
 
 from kiln.declare.roles import Role
 from kiln.ground.values import dataclass
-from kiln.store import tasks
+from kiln.store import hosts, tasks
 from kiln.store.database import Transaction
+from kiln.store.hosts import Room
 from kiln.store.rows import Rows
 
 
@@ -30,15 +31,21 @@ class Member:
     peer: str = ""  #: HOST:PORT where other processes ask it; empty of one from before there was that.
     started_at: float = 0.0
     seen_at: float = 0.0
+    steady_since: float = 0.0  #: Since when it was never silent for longer than ``PAUSE_S``.
 
 
 workers: Rows[Member] = Rows("workers", Member)
 
-#: That the process of a row is alive; in a transaction of its own, which holds the row for no longer than that.
-SEEN = "UPDATE workers SET seen_at = extract(epoch FROM clock_timestamp()) WHERE id = :id RETURNING id"
-
-
 SILENT_S = 15.0  #: Each says every second that it is there.
+PAUSE_S = 5.0  #: Who did not say so for longer cannot tell whether it was the others who were away, or it itself.
+
+#: That the process of a row is alive; in a transaction of its own, which holds the row for no longer than that.
+SEEN = f"""
+UPDATE workers SET seen_at = time.now,
+       steady_since = CASE WHEN seen_at < time.now - {PAUSE_S} THEN time.now ELSE steady_since END
+FROM (SELECT CAST(extract(epoch FROM clock_timestamp()) AS float8) AS now) AS time
+WHERE id = :id RETURNING id
+"""  # noqa: S608 - of a number of ours.
 
 _SERVERS_TIME = "SELECT extract(epoch FROM statement_timestamp())::float8"
 _GIVING_UP = "SELECT pg_try_advisory_xact_lock(8787, 4)"
@@ -47,23 +54,29 @@ _GIVING_UP = "SELECT pg_try_advisory_xact_lock(8787, 4)"
 NOW = select(cast(extract("epoch", func.clock_timestamp()), Float))
 
 
-def enter(tx: Transaction, member: Member, *, is_first: bool) -> list[str]:
+def enter(tx: Transaction, member: Member, room: Room, *, is_first: bool) -> list[str]:
     """Write down that a process serves; returns the IDs of those that had rows still, and have ended.
 
     Of *is_first* all others have: nobody else works with the database. Of one that carries out tasks those that did so
     on its host have: it holds that host's lock. Their leases are given back, so that nobody waits for them to run out.
+    *room* is what its host has for guests, where it carries out tasks.
     """
+    now = tx.execute(NOW).scalar_one()
     left = [one for one in workers.all(tx) if is_first or (_works(member) and _works(one) and one.host == member.host)]
     for one in left:
         tasks.give_back(tx, one.id)
         workers.delete(tx, id=one.id)
-    now = tx.execute(NOW).scalar_one()
-    workers.insert(tx, replace(member, started_at=now, seen_at=now))
+        # Where nobody was there nobody was missed: all may have been off together, and come back one after the other.
+        hosts.go(tx, one.id, now if is_first else one.seen_at)
+    workers.insert(tx, replace(member, started_at=now, seen_at=now, steady_since=now))
+    if _works(member):
+        hosts.come(tx, member.host, member.id, room, now)
     return [one.id for one in left]
 
 
 def leave(tx: Transaction, member: str) -> None:
-    """Write down that a process has ended."""
+    """Write down that a process has ended in order."""
+    hosts.go(tx, member, tx.execute(NOW).scalar_one(), has_left=True)
     workers.delete(tx, id=member)
 
 
@@ -85,7 +98,11 @@ def servers_time(tx: Transaction, _: float) -> float:
 
 def silent(tx: Transaction) -> list[str]:
     """The processes that were not seen for ``SILENT_S``: they have ended, stand still, or cannot reach the server."""
-    return [one.id for one in workers.all(tx, workers.c.seen_at < servers_time(tx, 0.0) - SILENT_S)]
+    return [one.id for one in _silent(tx)]
+
+
+def _silent(tx: Transaction) -> list[Member]:
+    return workers.all(tx, workers.c.seen_at < servers_time(tx, 0.0) - SILENT_S)
 
 
 def give_up(tx: Transaction) -> list[str]:
@@ -95,8 +112,9 @@ def give_up(tx: Transaction) -> list[str]:
     """
     if not tx.driver(_GIVING_UP, ()).fetchone()[0]:
         return []
-    gone = silent(tx)
+    gone = _silent(tx)
     for one in gone:
-        tasks.give_back(tx, one)
-        workers.delete(tx, id=one)
-    return gone
+        tasks.give_back(tx, one.id)
+        workers.delete(tx, id=one.id)
+        hosts.go(tx, one.id, one.seen_at)
+    return [one.id for one in gone]

@@ -1,0 +1,56 @@
+"""``kiln host``: the hosts of a database, whether one process works with it or several do."""
+
+from __future__ import annotations
+
+import json
+import os
+
+import pytest
+
+from tests import warm
+from tests.cluster.deployments import deployment
+from tests.warm import start_kiln
+
+
+def host(kiln, *words, **settings):
+    kept = {name: value for name, value in os.environ.items() if not name.startswith("KILN_")}
+    told = {"data": kiln.data} | settings
+    return warm.kiln("host", *words, env=kept | {f"KILN_{name.upper()}": str(it) for name, it in told.items()})
+
+
+def listed(kiln, **settings):
+    told = host(kiln, "list", "--json", **settings)
+    assert told.returncode == 0, told.stderr
+    return {row["Host"]: row for row in json.loads(told.stdout)}
+
+
+@pytest.mark.slow
+def test_one_kiln_is_one_host_under_the_name_that_it_has_now(tmp_path):
+    with start_kiln(tmp_path / "data", host="old") as kiln:
+        (row,) = listed(kiln).values()
+        assert (row["Host"], row["State"], row["Instances"], row["Address"]) == ("old", "in use", 0, "")
+        assert row["Cpus"] >= 1
+        assert row["MemoryMib"] >= 128
+        kiln.settings["host"] = "new"
+        kiln.restart()
+        assert list(listed(kiln)) == ["new"]
+        assert host(kiln, "list", "--quiet").stdout == "new\n"
+
+
+@pytest.mark.slow
+@pytest.mark.postgresql
+def test_lists_each_host_with_its_process_and_its_instances(postgresql_address, tmp_path):
+    with deployment(tmp_path, postgresql_address) as deployed:
+        api, one, two = deployed.start("api", "api"), deployed.start("one", "worker"), deployed.start("two", "worker")
+        settings = {"database": postgresql_address, "shared": deployed.shared}
+        caller = deployed.caller(api)
+        instance = deployed.an_instance(caller, deployed.an_image(caller))
+        there, other = sorted((one, two), key=lambda kiln: kiln.data.name != deployed.host_of(instance))
+        other.stop()
+
+        rows = listed(one, **settings)
+
+        assert list(rows) == ["one", "two"]
+        mine = rows[there.data.name]
+        assert (mine["State"], mine["Instances"], mine["Address"]) == ("in use", 1, there.endpoint.split("//")[1])
+        assert (rows[other.data.name]["Instances"], rows[other.data.name]["Address"]) == (0, "")
