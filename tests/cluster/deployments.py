@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
@@ -12,6 +12,7 @@ from typing import Any
 from sqlalchemy import text
 
 from kiln.client.client import Client
+from kiln.machines.qemu import QemuMachines
 from kiln.store.database import open_postgresql
 from kiln.testing.served import Served
 from tests.kill.callers import BUCKET, Caller, Truth
@@ -22,18 +23,18 @@ TYPE = "ecs.t5-lc1m1.small"
 
 
 class Deployment:
-    """See the module's docstring. What they share lies in the folder *shared*."""
+    """See the module's docstring. What they share lies in the folder *shared*, and in a pool that settings may name."""
 
-    def __init__(self, folder: Path, address: str, stack: ExitStack) -> None:
+    def __init__(self, folder: Path, address: str, stack: ExitStack, settings: Mapping[str, Any]) -> None:
         self.folder, self.address = folder, address
-        self._stack = stack
+        self._stack, self._settings = stack, settings
         self.shared = folder / "shared"
         self.shared.mkdir()
 
     def start(self, name: str, role: str, **settings: Any) -> Served:
         """A process of that role, whose host has that name, in a data folder of its own."""
-        told = {"database": self.address, "shared": self.shared, "role": role, "host": name, "log": "info", **settings}
-        return self._stack.enter_context(start_kiln(self.folder / name, **told))
+        told = {"database": self.address, "shared": self.shared, "role": role, "host": name, "log": "info"}
+        return self._stack.enter_context(start_kiln(self.folder / name, **(told | self._settings | settings)))
 
     def caller(self, kiln: Served) -> Caller:
         """Somebody who asks that process."""
@@ -90,10 +91,19 @@ class Deployment:
 
 
 @contextmanager
-def deployment(folder: Path, address: str) -> Iterator[Deployment]:
-    """Nothing of it is started yet; what was is stopped at the end."""
+def deployment(folder: Path, address: str, **settings: Any) -> Iterator[Deployment]:
+    """Nothing of it is started yet; what was is stopped at the end. All its processes have these *settings*."""
     with ExitStack() as stack:
-        yield Deployment(folder, address, stack)
+        stack.callback(_end_machines, folder)
+        yield Deployment(folder, address, stack, settings)
+
+
+def _end_machines(folder: Path) -> None:
+    """A machine outlives its Kiln."""
+    for run in folder.glob("*/run"):
+        machines = QemuMachines(run)
+        for instance in list(machines.running()):
+            machines.stop(instance, force=True)
 
 
 def says(kiln: Served, words: str) -> bool:

@@ -48,6 +48,7 @@ ELSEWHERE = {
     "rbd.snapshot.removed rbd.remove.before rbd.left rbd.directory.before rbd.directory.changed "
     "rbd.bring_in.before_copy rbd.bring_in.copied rbd.send_out.before_copy rbd.send_out.copied rbd.image.renamed",
     "pools/rbd/test_cut_off.py": "rbd.cut_off.before rbd.cut_off.done",
+    "pools/rbd/test_presence.py": "rbd.presence.made rbd.presence.said rbd.presence.entered",
     "pools/rbd/test_records.py": "rbd.records.before rbd.records.written rbd.identity.before rbd.identity.written",
     "pools/test_folder.py": "pool.sweep.before pool.sweep.unlinked",
     "pools/test_identity.py": "identity.drafted identity.written",

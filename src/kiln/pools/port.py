@@ -388,6 +388,13 @@ class Pool(Protocol):
         yet that it is dead. A pool whose files a machine locks, for as long as it lives and no longer, need do nothing.
         """
 
+    def require_sole(self, volumes: Collection[str]) -> None:
+        """Raise VolumeBusy where another machine has *volumes* open too, beside one that has just opened them.
+
+        That one stands still until this has returned: so of two that are started at one time, by hosts that do not
+        know of each other, no more than one goes on. A pool whose files a machine locks need do nothing.
+        """
+
     def take_back(self, volume: str) -> None:
         """Take *volume* back from the user that it was granted to; what something stands on nobody writes after it.
 

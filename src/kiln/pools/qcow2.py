@@ -383,6 +383,9 @@ class Qcow2Pool:
     def cut_off(self, volumes: Collection[str]) -> None:
         """See ``port.Pool``. QEMU locks what it writes, and the kernel lets go of it when it dies."""
 
+    def require_sole(self, volumes: Collection[str]) -> None:
+        """See ``port.Pool``. Where another had locked them QEMU would not have opened them."""
+
     def take_back(self, volume: str) -> None:
         """See ``port.Pool``."""
         try:

@@ -31,7 +31,7 @@ from kiln.service.accounts import has_secrets
 from kiln.service.ballast import Ballast
 from kiln.service.databases import damage_told, open_database, require_there, require_whole
 from kiln.service.pairing import require_pair
-from kiln.service.pools import KilnsPool, open_pool
+from kiln.service.pools import KilnsPool, in_use, open_pool
 from kiln.service.records import open_with_room, pool_told
 from kiln.service.secrets import Sealer
 from kiln.service.settings import Settings
@@ -144,20 +144,20 @@ def _assembled(settings: Settings, say: Say | None) -> Iterator[Assembly]:
         pool.lineage = lineage_in(database)
         pool.make_room = lambda missing_bytes: bool(relieve(ports, missing_bytes))
         try:
-            yield Assembly(
-                settings=settings,
-                ports=ports,
-                sealer=sealer,
-                ballast=ballast,
-                pool=pool,
-                buckets=buckets,
-                uploads=Uploads(buckets),
-                asking=asking,
-            )
+            with in_use(pool):
+                yield Assembly(
+                    settings=settings,
+                    ports=ports,
+                    sealer=sealer,
+                    ballast=ballast,
+                    pool=pool,
+                    buckets=buckets,
+                    uploads=Uploads(buckets),
+                    asking=asking,
+                )
         finally:
             if plane is not None:
                 plane.close()
-            pool.put_away()
     finally:
         database.close()
 

@@ -78,8 +78,7 @@ def to_shell(variables: dict[str, str]) -> str:
 
 def _variables(settings: Settings, keys: Keys, address: Address) -> dict[str, str]:
     region = address.regions[0]
-    shared = {} if settings.shared is None else {"KILN_SHARED": str(settings.shared)}
-    return shared | {
+    return _where(settings) | {
         "KILN_ENDPOINT": address.endpoint,
         "KILN_REGION": region,
         "KILN_DATA": str(settings.data),
@@ -103,3 +102,14 @@ def _variables(settings: Settings, keys: Keys, address: Address) -> dict[str, st
         "OSS_SESSION_TOKEN": "",
         "OSS_REGION": region,
     }
+
+
+def _where(settings: Settings) -> dict[str, str]:
+    """Where the deployment's things are, as far as they are not in the data folder: for words beside the service."""
+    given = {
+        "KILN_SHARED": "" if settings.shared is None else str(settings.shared),
+        "KILN_POOL": settings.pool,
+        "KILN_CEPH_CONF": settings.ceph_conf if settings.pool else "",
+        "KILN_CEPH_USER": settings.ceph_user if settings.pool else "",
+    }
+    return {name: value for name, value in given.items() if value}

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 
 from kiln.pools.claims import Claims
-from kiln.pools.errors import PoolError
+from kiln.pools.errors import PoolError, PoolFull, VolumeBusy
 from kiln.pools.identity import HIDDEN
 from kiln.pools.qcow2 import Qcow2Pool
+from kiln.pools.rbd.entrances import Address
 from kiln.pools.rbd.pool import RbdPool
+from kiln.pools.rbd.presence import PATIENCE_S, present
 from kiln.service.errors import PoolHeld, PoolUnusable
 from kiln.service.settings import Settings
 from kiln.service.sights import address_of
@@ -39,25 +41,64 @@ def open_pool(settings: Settings, *, is_kept_as_it_is: bool = False) -> KilnsPoo
 
 
 @contextmanager
-def hold_pool(settings: Settings) -> Iterator[None]:
-    """Keep every Kiln with another database out of a pool in a folder, by whichever data folder it comes.
+def in_use(pool: KilnsPool) -> Iterator[None]:
+    """Work with the pool: those who share it know of that, and at the end what was made ready in it is taken away.
 
-    A copied data folder, or a link to the pool, leads two Kilns to one pool, and each would take what the other has
-    made for nobody's. SQLite is one process's, who holds the pool alone; those with PostgreSQL, which holds them off
-    itself, share it. Nothing is held where there is no pool yet. Raises PoolHeld, PoolUnusable.
+    Raises PoolUnusable.
     """
-    folder = settings.folder.pool
-    if settings.pool or not folder.is_dir():
-        yield
-        return
-    claims = Claims(folder / HIDDEN)
     try:
-        try:
-            is_ours = claims.share(_SERVED) if settings.database else claims.hold(_SERVED)
-        except OSError as error:
-            raise PoolUnusable(f"{error.filename or folder}: {error.strerror}") from error
-        if not is_ours:
-            raise PoolHeld(f"another Kiln works with the pool in {folder}")
+        if isinstance(pool, RbdPool):
+            try:
+                pool.make_known()
+            except PoolFull:
+                pass  # Who cannot be known can still delete.
+            except PoolError as error:
+                raise PoolUnusable(str(error)) from error
         yield
     finally:
-        claims.close()
+        pool.put_away()
+
+
+@contextmanager
+def hold_pool(settings: Settings, *, is_beside: bool = False) -> Iterator[None]:
+    """Keep every Kiln with another database out of a pool, by whichever data folder it comes.
+
+    A copied data folder, a copy of a database, or a link to the pool leads two Kilns to one pool, and each would take
+    what the other has made for nobody's. With SQLite one process has the pool alone. Those with PostgreSQL share it:
+    the database holds off who is not *is_beside* others of it, so on Ceph whoever else is there has another one.
+    Nothing is held of a folder in which there is no pool yet. Raises PoolHeld, PoolUnusable.
+    """
+    address = address_of(settings)
+    with ExitStack() as held:
+        if address is not None:
+            _enter(address, held, is_beside=is_beside)
+        else:
+            _claim(settings, held)
+        yield
+
+
+def _enter(address: Address, held: ExitStack, *, is_beside: bool) -> None:
+    try:
+        presence = held.enter_context(present(address))
+        if not is_beside:
+            presence.require_alone(PATIENCE_S)
+    except VolumeBusy as error:
+        raise PoolHeld(f"another Kiln works with the pool {address}: {error}") from error
+    except PoolFull:
+        return  # Who cannot be known can still delete.
+    except PoolError as error:
+        raise PoolUnusable(str(error)) from error
+
+
+def _claim(settings: Settings, held: ExitStack) -> None:
+    folder = settings.folder.pool
+    if not folder.is_dir():
+        return
+    claims = Claims(folder / HIDDEN)
+    held.callback(claims.close)
+    try:
+        is_ours = claims.share(_SERVED) if settings.database else claims.hold(_SERVED)
+    except OSError as error:
+        raise PoolUnusable(f"{error.filename or folder}: {error.strerror}") from error
+    if not is_ours:
+        raise PoolHeld(f"another Kiln works with the pool in {folder}")

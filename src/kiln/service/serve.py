@@ -95,7 +95,7 @@ def serve(settings: Settings, say: Callable[[str], None], room: int = 0) -> None
         peer_listener(settings) as peer,
         join_database(settings) as hold,
         _assembled(settings, sockets[0], hold, say) as assembly,
-        hold_pool(settings),
+        hold_pool(settings, is_beside=hold is not None and not hold.is_first),
     ):
         names, certificates = known_certificates(settings, sockets, say)
         if assembly.database.is_sqlite:

@@ -72,7 +72,8 @@ def _see_done(assembly: Assembly, task: str, timeout_s: float) -> None:
     while (row := _task(assembly.ports, task)).status == TaskStatus.PROCESSING:
         try:
             # Only this one task: what else there may be to do needs the machines, which are the service's.
-            with hold_data_folder(assembly.settings.data), hold_pool(assembly.settings):
+            settings = assembly.settings
+            with hold_data_folder(settings.data), hold_pool(settings, is_beside=bool(settings.database)):
                 Worker(assembly.ports, DUTIES, unfinished).attempt(row)
         except DataFolderBusy:
             pass

@@ -7,8 +7,9 @@ from contextlib import contextmanager
 
 import pytest
 
+from kiln.pools.errors import VolumeBusy
 from tests.pools.kills import killed_at
-from tests.pools.patterns import SIZE, command_for, holds, node, put
+from tests.pools.patterns import SIZE, command_for, holds, node, opened, put
 from tests.waiting import wait_for
 
 pytestmark = [pytest.mark.ceph, pytest.mark.timeout(120)]
@@ -64,3 +65,36 @@ def test_cuts_off_again_what_a_kill_left(kind, pool, tmp_path):
             assert "write failed" in told("write -q -P 9 0 64k")
         pool = again
         assert holds(pool, "v-one", {})
+
+
+def test_leaves_kilns_alone(kind, pool, tmp_path):
+    """One opens an image of another's machine for a moment, such as to remove a snapshot below what it writes."""
+    pool.create("v-one", SIZE)
+    other = kind.open(tmp_path)
+    other.make_known()
+    (image,) = (one.image for one in pool._directory.read().entries.values())
+    with other._cluster.image(image):
+        pool.cut_off(["v-one"])
+        pool.require_sole(["v-one"])
+
+    other.create("v-two", SIZE)
+    assert sorted(pool.volumes()) == ["v-one", "v-two"]
+
+
+def test_tells_that_two_machines_have_a_disk_open(pool):
+    for volume in ("v-one", "v-two"):
+        pool.create(volume, SIZE)
+    with writer(pool, "v-one"):
+        pool.require_sole(["v-one", "v-two"])
+        with opened(node(pool, "v-one", writable=True), lambda: two_are_there(pool, "v-one")):
+            with pytest.raises(VolumeBusy, match="open elsewhere, too"):
+                pool.require_sole(["v-two", "v-one"])
+            pool.require_sole(["v-two"])
+
+    pool.require_sole(["v-one"])
+
+
+def two_are_there(pool, volume):
+    (image,) = (one.image for name, one in pool._directory.read().entries.items() if name == volume)
+    with pool._cluster.image(image, is_looked_at=True) as looked_at:
+        return len(list(looked_at.watchers_list())) == 2

@@ -18,7 +18,7 @@ from kiln.ground.killpoints import reach
 from kiln.pools.errors import PoolError, VolumeBusy, VolumeMissing
 from kiln.pools.port import Discarded
 from kiln.pools.rbd.directory import Change, Condemned, Directory, Entry, Page
-from kiln.pools.rbd.images import PREFIX, Images
+from kiln.pools.rbd.images import PREFIX, PRESENCE, Images
 
 
 class Departures:
@@ -174,7 +174,7 @@ class Departures:
         named = {(one.image, one.snapshot) for one in page.entries.values()}
         used = {image for image, _ in named}
         for image in self._images.names():
-            if not image.startswith(PREFIX) or self._images.is_being_made(image):
+            if image == PRESENCE or not image.startswith(PREFIX) or self._images.is_being_made(image):
                 continue
             snapshots = self._images.snapshots(image)
             if image not in used:

@@ -21,7 +21,7 @@ from typing import Any, Literal
 
 from kiln.ground.killpoints import reach
 from kiln.ground.values import dataclass
-from kiln.pools.errors import RecordsTooNew, ToolFailed, VolumeBroken
+from kiln.pools.errors import RecordsTooNew, ToolFailed, VolumeBroken, VolumeMissing
 from kiln.pools.rbd.cluster import EXCLUSIVELY, Cluster, is_overtaken
 
 NAME = "kiln.directory"
@@ -64,6 +64,13 @@ class Page:
     number: int
     entries: Entries
     condemned: Condemned
+
+    def entry(self, volume: str) -> Entry:
+        """The volume's. Raises VolumeMissing of one that is not in the pool."""
+        found = self.entries.get(volume)
+        if found is None or found.where != "pool":
+            raise VolumeMissing(volume)
+        return found
 
     def children(self, volume: str) -> set[str]:
         """What stands on a volume, in the pool or in the trash."""

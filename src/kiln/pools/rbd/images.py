@@ -10,7 +10,7 @@ import contextlib
 import itertools
 import secrets
 import threading
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 
 from kiln.ground.journal import Journal
@@ -22,6 +22,7 @@ from kiln.pools.rbd.cluster import Cluster
 log = Journal("kiln.pools")
 
 PREFIX = "kiln."
+PRESENCE = "kiln.presence"  #: What every Kiln has open that works with the pool: see ``presence``.
 LOST = "lost+found."  #: Before the name of what was set aside.
 _ORDER = 22  #: Objects of 4 MiB.
 #: Layering, exclusive locks, maps of what objects there are, quick differences, and clones that part from their parents
@@ -46,8 +47,9 @@ class ImageSnapshot:
 class Images:
     """Those of one pool. *making* are the images that this process has made and that have no name yet."""
 
-    def __init__(self, cluster: Cluster) -> None:
+    def __init__(self, cluster: Cluster, kilns: Callable[[], set[int]]) -> None:
         self._cluster = cluster
+        self._kilns = kilns  #: The clients that are Kilns, of which none is a machine.
         self._lock = threading.Lock()
         self._making: set[tuple[str, str]] = set()
 
@@ -135,21 +137,35 @@ class Images:
             return False
 
     def cut_off(self, images: Collection[str]) -> None:
-        """Have Ceph refuse everything of the other clients that have an image open so that they may write.
+        """Have Ceph refuse everything of the machines that have an image open, wherever they are.
 
         For an hour: by then even a host that stood still has heard that it is over. Raises VolumeMissing, ToolFailed.
         """
         for image in images:
-            try:
-                with self._cluster.image(image, is_looked_at=True) as opened:
-                    writers = [one["addr"] for one in opened.watchers_list() if one["id"] != self._cluster.client]
-            except self._cluster.rbd.ImageNotFound:
-                raise VolumeMissing(image) from None
-            for writer in writers:
+            for writer in self._machines_at(image):
                 reach("rbd.cut_off.before")
                 log.warning("writer_cut_off", image=image, client=writer)
                 self._cluster.cut_off(writer, _CUT_OFF_S)
                 reach("rbd.cut_off.done")
+
+    def require_sole(self, images: Collection[str]) -> None:
+        """Raise VolumeBusy where more than one machine has an image open. Raises VolumeMissing, ToolFailed."""
+        for image in images:
+            if len(there := self._machines_at(image)) > 1:
+                raise VolumeBusy(f"{image} is open elsewhere, too: by {' and '.join(sorted(there))}")
+
+    def _machines_at(self, image: str) -> list[str]:
+        """The addresses of the clients that have the image open so that they may write, and are no Kilns.
+
+        A Kiln opens one for a moment, to take a snapshot of what lies below. It is known as one from before that.
+        """
+        try:
+            with self._cluster.image(image, is_looked_at=True) as opened:
+                there = {one["id"]: one["addr"] for one in opened.watchers_list()}
+        except self._cluster.rbd.ImageNotFound:
+            raise VolumeMissing(image) from None
+        kilns = self._kilns() | {self._cluster.client} if there else set()
+        return [address for client, address in there.items() if client not in kilns]
 
     def written(self, images: Sequence[str]) -> set[str]:
         """Those of *images* of which ``is_written`` is true."""

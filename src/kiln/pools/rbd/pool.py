@@ -40,10 +40,12 @@ from kiln.pools.rbd.cluster import Cluster
 from kiln.pools.rbd.departures import Departures
 from kiln.pools.rbd.directory import Change, Directory, Entry, Page, if_spared
 from kiln.pools.rbd.entrances import Address
+from kiln.pools.rbd.freezes import Freezes
 from kiln.pools.rbd.images import LOST, PREFIX, Images
 from kiln.pools.rbd.overlays import NoOverlays
+from kiln.pools.rbd.presence import Presence, entered
 from kiln.pools.rbd.records import RbdRecords, read_identity, write_identity
-from kiln.pools.rbd.shots import aiming, snapped
+from kiln.pools.rbd.shots import snapped
 
 _PATIENCE_S = 35.0  #: Longer than Ceph takes to know that a client is gone.
 _LOOK_S = 0.2
@@ -63,8 +65,11 @@ class RbdPool:
         self._patience_s = patience_s
         self._cluster = Cluster(address)
         self._directory = Directory(self._cluster)
-        self._images = Images(self._cluster)
+        self._presence = Presence(self._cluster)
+        self._images = Images(self._cluster, self._presence.clients)
         self._departures = Departures(self._directory, self._images)
+        self._freezes = Freezes(self._cluster, self._directory, self._images, self._departures)
+        self._open = ExitStack()
         self._scratch = Folder(scratch)
         self.records = RbdRecords(self._cluster)
         self.overlays = NoOverlays()
@@ -74,7 +79,15 @@ class RbdPool:
 
     def close(self) -> None:
         """Give the connection to Ceph back."""
+        self.put_away()
         self._cluster.close()
+
+    def make_known(self) -> None:
+        """Have all who work with the pool know that this is a Kiln, until ``put_away``: see ``presence``.
+
+        Raises PoolFull, PoolClosed, ToolFailed.
+        """
+        self._open.enter_context(entered(self._cluster))
 
     def identity(self) -> Identity | None:
         """See ``port.Pool``."""
@@ -119,14 +132,16 @@ class RbdPool:
             ends = [disk for disk in due if entries[disk.head].is_head]
             if guest is None:
                 self._require_unwritten({disk.head: entries[disk.head] for disk in ends})
-            return bool(ends) and self._snap([(disk, entries[disk.head].image) for disk in ends], guest)
+            images = [(disk, entries[disk.head].image) for disk in ends]
+            return bool(ends) and self._freezes.freeze(images, guest, self._with_room)
 
     def prepare(self) -> int:
         """See ``port.Pool``. A snapshot needs nothing."""
         return 0
 
     def put_away(self) -> None:
-        """See ``port.Pool``."""
+        """See ``port.Pool``. librbd ends a process with an image open that it was not told to close."""
+        self._open.close()
 
     def has_frozen(self, disks: Sequence[Succession], guest: Guest | None) -> bool:  # noqa: ARG002 - the port's.
         """See ``port.Pool``. The heirs of a freeze get their names at once, so these tell, and no guest is asked."""
@@ -191,12 +206,12 @@ class RbdPool:
         del guest, beside  # They go on with what they have open.
 
         def decide(page: Page) -> Change | None:
-            entry = _in_pool(page, child)
+            entry = page.entry(child)
             if entry.parent is None:
                 return None
             if cancelled():
                 raise Cancelled("before it was merged")
-            return Change(put={child: replace(entry, parent=_in_pool(page, entry.parent).parent)})
+            return Change(put={child: replace(entry, parent=page.entry(entry.parent).parent)})
 
         self._directory.change(decide)
 
@@ -262,7 +277,7 @@ class RbdPool:
     def verify(self, volume: str) -> list[str]:
         """See ``port.Pool``. Raises VolumeMissing."""
         page = self._directory.read()
-        entry = _in_pool(page, volume)
+        entry = page.entry(volume)
         if not self._is_whole(entry):
             return ["Its image, or the snapshot that it is, is missing."]
         below = entry.parent
@@ -294,8 +309,11 @@ class RbdPool:
 
     def cut_off(self, volumes: Collection[str]) -> None:
         """See ``port.Pool``. What the others have not flushed is lost with them, as in a power cut."""
-        ends = [entry.image for volume in volumes if (entry := self._entry(volume)).is_head]
-        self._images.cut_off(ends)
+        self._images.cut_off(self._ends(volumes))
+
+    def require_sole(self, volumes: Collection[str]) -> None:
+        """See ``port.Pool``."""
+        self._images.require_sole(self._ends(volumes))
 
     def take_back(self, volume: str) -> None:
         """See ``port.Pool``."""
@@ -346,8 +364,11 @@ class RbdPool:
             node = nodes.node(self._cluster, self._entry(layer)) | {"read-only": True}
             transfers.send_out(node, path, target, progress, cancelled)
 
+    def _ends(self, volumes: Collection[str]) -> list[str]:
+        return [entry.image for volume in volumes if (entry := self._entry(volume)).is_head]
+
     def _entry(self, volume: str) -> Entry:
-        return _in_pool(self._directory.read(), volume)
+        return self._directory.read().entry(volume)
 
     def _is_whole(self, entry: Entry) -> bool:
         try:
@@ -372,39 +393,6 @@ class RbdPool:
             volume, layer, size_bytes, lambda image: self._images.clone(below.image, below.snapshot, image, size_bytes)
         )
 
-    def _snap(self, ends: Sequence[tuple[Succession, str]], guest: Guest | None) -> bool:
-        """Make a snapshot of each image, all at one instant, and give their ends the heirs' names; whether quiesced."""
-        with ExitStack() as held:
-            made = {disk: held.enter_context(self._images.snapshot_draft(image, disk.head)) for disk, image in ends}
-            is_quiesced = False
-            try:
-                with aiming(self._cluster, {image: made[disk] for disk, image in ends}) as shots:
-                    if guest is None:
-                        self._with_room(shots.take)
-                    else:
-                        is_quiesced = guest.hold(shots.take)
-                    sizes = shots.sizes()
-                self._name_heirs(ends, made, sizes)
-            except BaseException:
-                self._departures.forsake([(image, made[disk]) for disk, image in ends])
-                raise
-            return is_quiesced
-
-    def _name_heirs(
-        self, ends: Sequence[tuple[Succession, str]], made: Mapping[Succession, str], sizes: Mapping[str, int]
-    ) -> None:
-        def decide(page: Page) -> Change:
-            put: dict[str, Entry] = {}
-            for disk, image in ends:
-                entry = _in_pool(page, disk.head)
-                if (entry.image, entry.snapshot) != (image, ""):
-                    raise VolumeBusy(f"{disk.head} was frozen by somebody else meanwhile")
-                put[disk.head] = replace(entry, snapshot=made[disk], size_bytes=sizes[image])
-                put[disk.heir] = Entry(image, "", disk.head, sizes[image])
-            return if_spared(page, put)
-
-        self._directory.change(decide)
-
     def _name(self, put: Mapping[str, Entry]) -> None:
         """Give new volumes their names. Raises VolumeBusy where somebody else has given one meanwhile."""
 
@@ -413,7 +401,7 @@ class RbdPool:
                 raise VolumeBusy(f"somebody else made {min(taken)} meanwhile")
             for entry in put.values():
                 if entry.parent is not None:
-                    _in_pool(page, entry.parent)
+                    page.entry(entry.parent)
             return if_spared(page, put)
 
         self._directory.change(decide)
@@ -433,7 +421,7 @@ class RbdPool:
     def _writable(self, volume: str) -> Entry:
         """The volume as a head; a layer on which nothing stands is made one. Raises VolumeMissing, VolumeBusy."""
         page = self._directory.read()
-        entry = _in_pool(page, volume)
+        entry = page.entry(volume)
         if children := page.children(volume):
             raise VolumeBusy(f"{min(children)} stands on {volume}")
         if entry.is_head:
@@ -451,7 +439,7 @@ class RbdPool:
 
     def _replace(self, volume: str, before: Entry, after: Entry) -> None:
         def decide(page: Page) -> Change:
-            if _in_pool(page, volume) != before:
+            if page.entry(volume) != before:
                 raise VolumeBusy(f"somebody else changed {volume} meanwhile")
             if after.is_head and (children := page.children(volume)):
                 raise VolumeBusy(f"{min(children)} stands on {volume}")
@@ -485,10 +473,3 @@ class RbdPool:
 def _require_name(volume: str) -> None:
     if not NAME.fullmatch(volume):
         raise ValueError(f"{volume!r} cannot name a volume")
-
-
-def _in_pool(page: Page, volume: str) -> Entry:
-    entry = page.entries.get(volume)
-    if entry is None or entry.where != "pool":
-        raise VolumeMissing(volume)
-    return entry
