@@ -20,6 +20,7 @@ from kiln.ground.vouching import Voucher
 from kiln.operations import CATALOGUE
 from kiln.service.consoles import own_console
 from kiln.service.http import make_server
+from kiln.service.secrets import Sealer
 from kiln.service.settings import Settings
 from kiln.wire.app import Site, make_app
 from kiln.wire.dispatch import Dispatcher
@@ -182,7 +183,7 @@ def start_site(
     with socket.socket() as listener, ThreadPoolExecutor(2) as executor, ThreadPoolExecutor(GATHERINGS + 1) as movers:
         listener.bind(("127.0.0.1", 0))
         listener.listen(1024)
-        console = own_console(Settings(data=cloud.folder, cache=cloud.folder), listener)
+        console = own_console(Settings(data=cloud.folder, cache=cloud.folder), listener, Sealer.in_folder(cloud.folder))
         voucher = console.place.voucher
         gateway = Gateway(Dispatcher(CATALOGUE, cloud.ports), keys, MemoryNonces(), cloud.clock, voucher=voucher)
         site = Site(
