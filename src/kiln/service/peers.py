@@ -23,7 +23,9 @@ from kiln.service.errors import SecretBroken
 from kiln.service.listening import listen
 from kiln.service.secrets import Sealer
 from kiln.service.settings import Settings
+from kiln.wire.paths.consoles import Consoles
 from kiln.wire.peers.answering import Answering
+from kiln.wire.peers.lines import Lines
 from kiln.wire.peers.proof import Proof, name_of
 
 log = Journal("kiln.service")
@@ -46,8 +48,11 @@ class Peers:
     """This process's part in what processes ask each other; none where it is alone."""
 
     def __init__(self, assembly: Assembly, listener: socket.socket | None, member: str) -> None:
+        ports, asking = assembly.ports, assembly.asking
+        #: Of this process's machines, and by it of others'.
+        self.consoles = Consoles(ports.machines, None if asking is None else Lines(asking, ports.database))
         self.address = ""  #: HOST:PORT where it is asked; empty where it is not.
-        self._asking, self._answering = assembly.asking, None
+        self._asking, self._answering = asking, None
         if listener is None:
             return
         try:
@@ -57,7 +62,7 @@ class Peers:
             log.warning("no_peers", reason=str(error))
             return
         self.address = http.reach(listener)
-        self._answering = Answering(assembly.ports, listener)
+        self._answering = Answering(ports, self.consoles, listener)
 
     def begin(self) -> None:
         """Ask and answer from now on, on the running event loop."""

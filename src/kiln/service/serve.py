@@ -123,7 +123,7 @@ def serve(settings: Settings, say: Callable[[str], None], room: int = 0) -> None
                 crowd = Crowd(make_room())
                 threads = Threads(executor, settings.threads, _PATIENCE_S if assembly.database.is_sqlite else 0.0)
                 console = own_console(settings, sockets[0], assembly.sealer)
-                site = _site(assembly, parts, audit, threads, movers, crowd=crowd, console=console)
+                site = _site(assembly, parts, audit, threads, movers, crowd=crowd, console=console, peers=peers)
                 app = make_app(site, answers=keys is not None)
                 _tell_of_keys(assembly, say)
                 http.run(
@@ -210,6 +210,7 @@ def _site(
     *,
     crowd: Crowd,
     console: LaterConsole,
+    peers: Peers,
 ) -> Site:
     ports = assembly.ports
     settling = Settling()
@@ -253,7 +254,7 @@ def _site(
         console=console,
         terminal=TerminalSite(
             terminals=ports.terminals,
-            machines=ports.machines,
+            consoles=peers.consoles,
             clock=ports.clock,
             limits=TerminalLimits(in_all=min(TERMINALS, int(crowd.room.in_all * TERMINALS_SHARE))),
         ),

@@ -32,6 +32,7 @@ from kiln.wire.key import Key
 from kiln.wire.nonces import MemoryNonces
 from kiln.wire.oss.call import OssSite
 from kiln.wire.oss.gate import OssGate
+from kiln.wire.paths.consoles import Consoles
 from kiln.wire.paths.events import Limits
 from kiln.wire.paths.metrics import Metrics
 from kiln.wire.paths.terminal import TerminalLimits, TerminalSite
@@ -205,7 +206,7 @@ def start_site(
             movers=movers,
             terminal=TerminalSite(
                 terminals=cloud.ports.terminals,
-                machines=cloud.ports.machines,
+                consoles=Consoles(cloud.ports.machines),
                 clock=cloud.clock,
                 limits=terminals,
             ),

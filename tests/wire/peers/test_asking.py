@@ -2,113 +2,28 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 import logging
 import socket
 import ssl
 import threading
 import uuid
-from collections.abc import Callable, Iterator
-from concurrent.futures import Future
-from contextlib import closing, contextmanager
+from contextlib import closing
 
 import pytest
 
-from kiln.calls.errors import ServiceUnavailableHostSilent
 from kiln.machines.none import NoMachines
 from kiln.service.peers import prove
-from kiln.service.secrets import Sealer
-from kiln.store.workers import Member
 from kiln.wire.peers import answering as far
-from kiln.wire.peers.answering import Answering
-from kiln.wire.peers.asking import MOST_OPEN, Asking
-from kiln.wire.peers.proof import Proof
+from kiln.wire.peers.asking import MOST_OPEN
 from tests.clouds import make_cloud
 from tests.consoled import Consoled, a_running_instance
 from tests.waiting import wait_for
-
-
-class Loop:
-    """An event loop on a thread of its own."""
-
-    def __init__(self) -> None:
-        self.loop = asyncio.new_event_loop()
-        self._thread = threading.Thread(target=self.loop.run_forever)
-        self._thread.start()
-
-    def call(self, work: Callable[[], object]) -> None:
-        async def there() -> None:
-            work()
-
-        asyncio.run_coroutine_threadsafe(there(), self.loop).result(20)
-
-    def close(self) -> None:
-        async def rest() -> None:
-            others = asyncio.all_tasks() - {asyncio.current_task()}
-            for task in others:
-                task.cancel()
-            await asyncio.gather(*others, return_exceptions=True)
-
-        asyncio.run_coroutine_threadsafe(rest(), self.loop).result(20)
-        self.loop.call_soon_threadsafe(self.loop.stop)
-        self._thread.join(20)
-        self.loop.close()
+from tests.wire.peers.deployments import Deployment, a_sealer, loop  # noqa: F401 - a fixture.
 
 
 @pytest.fixture
-def loop() -> Iterator[Loop]:
-    with closing(Loop()) as it:
-        yield it
-
-
-def a_sealer(folder) -> Sealer:
-    folder.mkdir(exist_ok=True)
-    sealer = Sealer.in_folder(folder)
-    sealer.make_key()
-    return sealer
-
-
-class Deployment:
-    """A process that asks, and one that is asked."""
-
-    def __init__(self, loop: Loop, cloud, folder) -> None:
-        self.loop, self.cloud = loop, cloud
-        self.sealer = a_sealer(folder / "keys")
-        self.member = Member(id=uuid.uuid4().hex, host="far", role="worker", address="", peer="")
-        self.asking = Asking(lambda _, host: self.member if host == "far" else None, "near", works=False, within_s=3.0)
-        loop.call(lambda: self.asking.begin(prove(self.sealer, uuid.uuid4().hex)))
-
-    @contextmanager
-    def answering(self, proof: Proof | None = None) -> Iterator[tuple[str, int]]:
-        """The process that is asked, which shows *proof*; where it listens."""
-        with socket.create_server(("127.0.0.1", 0)) as listener:
-            it = Answering(self.cloud.ports, listener)
-            self.loop.call(lambda: it.begin(proof or prove(self.sealer, self.member.id)))
-            self.lies_at(listener)
-            try:
-                yield listener.getsockname()
-            finally:
-                self.loop.call(it.end)
-
-    def lies_at(self, listener: socket.socket) -> None:
-        host, port = listener.getsockname()
-        about = {**vars(self.member), "peer": f"{host}:{port}"}
-        self.member = Member(**about)
-
-    def console(self, instance: str = "i-1") -> Future[bytes]:
-        return self.asking.console(None, "far", instance)
-
-    def refuses(self, asked: Future[bytes]) -> str:
-        """Why no answer came."""
-        error = asked.exception(20)
-        assert isinstance(error, ServiceUnavailableHostSilent)
-        assert error.facts["host"] == "far"
-        return error.facts["reason"]
-
-
-@pytest.fixture
-def deployed(loop, tmp_path, sqlite):
+def deployed(loop, tmp_path, sqlite):  # noqa: F811
     machines = Consoled(tmp_path / "run", b"login: ")
     with closing(machines):
         yield Deployment(loop, make_cloud(tmp_path, sqlite, machines=machines), tmp_path)
@@ -267,7 +182,7 @@ def tell_much(listener, proof):
             pass
 
 
-def test_what_the_host_cannot_do_it_says(loop, tmp_path, sqlite):
+def test_what_the_host_cannot_do_it_says(loop, tmp_path, sqlite):  # noqa: F811
     class Broken(NoMachines):
         def console(self, instance: str) -> bytes:
             raise OSError(24, "Too many open files")

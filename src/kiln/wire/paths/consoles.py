@@ -3,6 +3,9 @@
 A machine's serial port takes one connection, and what the guest prints waits for
 it. So it is read as fast as the guest prints, whoever looks; a reader who is
 slower than that loses the oldest of what waits for it, and is told how much.
+
+The console of a machine on another host is that host's to connect to; who looks at
+it here shares one connection to there.
 """
 
 from __future__ import annotations
@@ -12,6 +15,7 @@ import socket
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
+from typing import Any, Protocol
 
 from kiln.ground.control_symbols import text_alone
 from kiln.machines.errors import MachineMissing
@@ -25,6 +29,27 @@ _AT_ONCE = 4  #: Consoles that are connected to at a time; QEMU answers in milli
 
 ENDED = "the machine has stopped"
 NO_GUEST = "no guest runs here: this Kiln keeps its machines as states only"
+
+
+class ConsoleLost(Exception):
+    """Nothing more is known of what the console shows; the message says why."""
+
+
+class Source(Protocol):
+    """What a console shows."""
+
+    async def read(self, most: int, /) -> bytes:
+        """The next of it; empty when the machine has stopped. Raises ConsoleLost, ConnectionError."""
+
+
+class OtherHosts(Protocol):
+    """The consoles of machines that are not this process's."""
+
+    def find(self, instance: str, /) -> Any:
+        """What ``open`` takes of an instance of another host; else None. On any thread. Raises MachineError."""
+
+    async def open(self, found: Any, instance: str, /) -> tuple[Source, asyncio.StreamWriter]:
+        """What the console shows, and where what is typed goes. Raises MachineError."""
 
 
 class Viewer:
@@ -76,22 +101,27 @@ class Console:
         self._forget = forget
         self._recent = bytearray()
         self.is_open = True  #: Whether there is somebody who looks, or somebody who is about to.
-        self.has_ended = False  #: Whether its machine has.
+        self.has_ended = False  #: Whether its machine has, or the host that has it.
+        self.why = ENDED
         self._writer: asyncio.StreamWriter | None = None
         self._reading: asyncio.Task[None] | None = None
 
     async def open(self, port: socket.socket, printed: bytes) -> None:
         """Begin to read; *printed* is what was before."""
         self._recent += printed[-_RECENT:]
-        reader, self._writer = await asyncio.open_unix_connection(sock=port)
-        self._reading = asyncio.ensure_future(self._read(reader))
+        self.read(*await asyncio.open_unix_connection(sock=port))
+
+    def read(self, source: Source, writer: asyncio.StreamWriter) -> None:
+        """Begin to read what is shown from *source*; what is typed goes to *writer*."""
+        self._writer = writer
+        self._reading = asyncio.ensure_future(self._read(source))
 
     def join(self, viewer: Viewer) -> None:
         """Show *viewer* what was printed last, and what will be."""
         viewer.put(_plain(bytes(self._recent)))
         self.viewers.add(viewer)
         if self.has_ended:
-            viewer.end(ENDED)
+            viewer.end(self.why)
 
     async def leave(self, viewer: Viewer) -> None:
         """Show it nothing more; with the last who looks the connection ends, and what the guest does not take is lost.
@@ -124,24 +154,28 @@ class Console:
         if self._writer is not None:
             self._writer.close()
 
-    async def _read(self, reader: asyncio.StreamReader) -> None:
-        with suppress(ConnectionError):
-            while printed := await reader.read(_READ):
+    async def _read(self, source: Source) -> None:
+        try:
+            while printed := await source.read(_READ):
                 self._recent += printed
                 del self._recent[:-_RECENT]
                 for viewer in self.viewers:
                     viewer.put(printed)
+        except ConsoleLost as lost:
+            self.why = str(lost)
+        except ConnectionError:
+            pass
         self.has_ended = True
         for viewer in self.viewers:
-            viewer.end(ENDED)
+            viewer.end(self.why)
         self.close()
 
 
 class Consoles:
     """All that somebody looks at. On the event loop's thread, but for what asks *machines*."""
 
-    def __init__(self, machines: Machines) -> None:
-        self._machines = machines
+    def __init__(self, machines: Machines, others: OtherHosts | None = None) -> None:
+        self._machines, self._others = machines, others
         self._open: dict[str, asyncio.Task[Console]] = {}
         self._threads: ThreadPoolExecutor | None = None
 
@@ -172,7 +206,13 @@ class Consoles:
         this, port = asyncio.current_task(), None
         console = Console(lambda: self._drop(instance, this))
         try:
-            port, printed = await asyncio.get_running_loop().run_in_executor(self._threads, self._ask, instance)
+            loop = asyncio.get_running_loop()
+            if self._others is not None:
+                found = await loop.run_in_executor(self._threads, self._others.find, instance)
+                if found is not None:
+                    console.read(*await self._others.open(found, instance))
+                    return console
+            port, printed = await loop.run_in_executor(self._threads, self._ask, instance)
             if port is None:
                 raise MachineMissing(NO_GUEST)
             await console.open(port, printed)

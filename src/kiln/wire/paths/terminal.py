@@ -27,7 +27,6 @@ from kiln.ground.peers import name_of
 from kiln.ground.terminal_messages import CLOSED, Malformed, Type, pack, unpack
 from kiln.ground.values import dataclass
 from kiln.machines.errors import MachineError
-from kiln.machines.port import Machines
 from kiln.wire.gateway import Gateway
 from kiln.wire.http.bounds import (
     BEAT_S,
@@ -66,7 +65,7 @@ class TerminalSite:
     """What terminals are made of."""
 
     terminals: Terminals
-    machines: Machines
+    consoles: Consoles
     clock: Clock
     limits: TerminalLimits = TerminalLimits()
 
@@ -78,7 +77,7 @@ class TerminalPath:
         self._gateway = gateway
         self._threads = threads
         self._terminals = site.terminals
-        self._consoles = Consoles(site.machines)
+        self._consoles = site.consoles
         self._clock = site.clock
         self._limits = site.limits
         self._viewers: set[Viewer] = set()

@@ -4,8 +4,10 @@
       Asking  -- TLS, each proves who it is -->      Answering -> machines, agents, plane
               -- one line of JSON: a question -->
               <-- one line of JSON: an answer --
+      Lines   <-- what a console shows, piece by piece --
+              -- what is typed -->
 
-A connection is for one question. Nothing is read of who does not prove to be of the
+A connection is for one question, or for one console. Nothing is read of who does not prove to be of the
 deployment, and nothing is asked of who does not prove to be the process that the
 database names.
 """

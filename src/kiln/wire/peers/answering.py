@@ -20,9 +20,11 @@ from typing import Any
 from kiln.calls.call import Ports
 from kiln.calls.reaching import reach_of
 from kiln.ground.journal import Journal
-from kiln.machines.errors import MachineError
-from kiln.store.errors import DatabaseDown
-from kiln.wire.peers import words
+from kiln.machines.errors import MachineError, MachineMissing
+from kiln.store.errors import DatabaseBusy, DatabaseDown
+from kiln.store.instances import host_of
+from kiln.wire.paths.consoles import Console, Consoles, Viewer
+from kiln.wire.peers import frames, words
 from kiln.wire.peers.proof import Proof
 from kiln.wire.peers.words import NotUnderstood, Question
 
@@ -31,7 +33,8 @@ log = Journal("kiln.wire")
 PROOF_S = 5.0  #: So long who connects has to prove who it is, and then to ask.
 AGENTS_S = 3.1  #: Silent guests are waited for so long: a guest's agent is given three seconds.
 _AT_ONCE = 8  #: Questions that are looked up at a time; each reads a file, or some rows.
-_MOST = 256  #: Connections.
+_MOST = 512  #: Connections; of terminals there are half as many at most.
+_TYPED = 4096
 _MOST_STRANGERS = 16  #: Of them those of one address that have proved nothing yet.
 _REST_S = 0.5  #: Where no connection can be taken, as no file can be opened.
 _TOLD_EVERY_S = 10.0  #: A refusal in the log; those between are counted.
@@ -40,8 +43,8 @@ _TOLD_EVERY_S = 10.0  #: A refusal in the log; those between are counted.
 class Answering:
     """See the module. All but what looks things up is on the event loop's thread."""
 
-    def __init__(self, ports: Ports, listener: socket.socket) -> None:
-        self._ports, self._listener = ports, listener
+    def __init__(self, ports: Ports, consoles: Consoles, listener: socket.socket) -> None:
+        self._ports, self._consoles, self._listener = ports, consoles, listener
         self._tasks: set[asyncio.Task[None]] = set()
         self._strangers: Counter[str] = Counter()
         self._threads = ThreadPoolExecutor(_AT_ONCE, thread_name_prefix="peer")
@@ -57,6 +60,7 @@ class Answering:
         """Answer nobody any more."""
         for task in self._tasks:
             task.cancel()
+        self._consoles.end()
         self._threads.shutdown(wait=False, cancel_futures=True)
 
     def _keep(self, work: Any) -> None:
@@ -81,30 +85,37 @@ class Answering:
             self._keep(self._attend(connection, peer, proof))
 
     async def _attend(self, connection: socket.socket, peer: str, proof: Proof) -> None:
-        reader = asyncio.StreamReader(limit=words.MOST_QUESTION)
-        transport = None
+        writer = None
         try:
-            transport = await self._proven(connection, peer, reader, proof)
+            reader, writer = await self._proven(connection, peer, proof)
             async with asyncio.timeout(PROOF_S):
-                line = await reader.readuntil(b"\n")
-            transport.write(await self._answer(words.question_of(line)))
-            transport.close()
+                question = words.question_of(await reader.readuntil(b"\n"))
+            if question.about == words.TERMINAL:
+                await self._show(question, reader, writer)
+            else:
+                writer.write(await self._answer(question))
+            writer.close()
         except (NotUnderstood, EOFError, asyncio.LimitOverrunError, TimeoutError, OSError) as error:
             self._refuse(peer, (isinstance(error, ssl.SSLError) and error.reason) or str(error) or type(error).__name__)
+        except Exception:
+            log.exception("peer_not_answered", peer=peer)
         finally:
-            if transport is None:
+            if writer is None:
                 connection.close()
-            elif not transport.is_closing():
-                transport.abort()
+            elif not writer.is_closing():
+                writer.transport.abort()
 
     async def _proven(
-        self, connection: socket.socket, peer: str, reader: asyncio.StreamReader, proof: Proof
-    ) -> asyncio.Transport:
+        self, connection: socket.socket, peer: str, proof: Proof
+    ) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
         """The connection, once who asks is known to be of the deployment. Raises OSError."""
+        loop, reader = asyncio.get_running_loop(), asyncio.StreamReader(limit=words.MOST_QUESTION)
+        protocol = asyncio.StreamReaderProtocol(reader)
         self._strangers[peer] += 1
         try:
-            transport, _ = await asyncio.get_running_loop().connect_accepted_socket(
-                lambda: asyncio.StreamReaderProtocol(reader),
+            # What uvloop gives beside the transport is no protocol of ours.
+            transport, _ = await loop.connect_accepted_socket(
+                lambda: protocol,
                 connection,
                 ssl=proof.answers,
                 ssl_handshake_timeout=PROOF_S,
@@ -113,7 +124,40 @@ class Answering:
         finally:
             self._strangers[peer] -= 1
             self._strangers += Counter()  # Addresses that are known by now are forgotten.
-        return transport
+        return reader, asyncio.StreamWriter(transport, protocol, reader, loop)
+
+    async def _show(self, question: Question, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        """Show the console of a machine, and type what is typed, until either side ends. Raises OSError."""
+        viewer = Viewer()
+        try:
+            await asyncio.get_running_loop().run_in_executor(self._threads, self._require_here, question.one)
+            console = await self._consoles.join(question.one, viewer)
+        except (MachineError, NotUnderstood) as error:
+            writer.write(words.refusal(str(error)))
+            return
+        writer.write(words.answer({}))
+        work = (_show(viewer, writer), _type(console, viewer, reader), _beat(writer))
+        tasks = [asyncio.ensure_future(one) for one in work]
+        try:
+            ended, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+            for task in ended:
+                task.result()
+        finally:
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
+            await console.leave(viewer)
+        writer.write(frames.frame(frames.END, viewer.reason.encode()))
+
+    def _require_here(self, instance: str) -> None:
+        """Raise MachineMissing for the instance of another host: nobody is led on from here."""
+        try:
+            with self._ports.database.read() as tx:
+                is_here = self._ports.elsewhere.is_here(host_of(tx, instance))
+        except (DatabaseDown, DatabaseBusy) as error:
+            raise MachineMissing("The host has lost its database.") from error
+        if not is_here:
+            raise MachineMissing("The machine is on another host by now.")
 
     async def _answer(self, question: Question) -> bytes:
         try:
@@ -164,3 +208,22 @@ class Answering:
         if now - self._told_at >= _TOLD_EVERY_S:
             log.warning("peer_refused", peer=peer, reason=reason, others=self._refused - 1)
             self._refused, self._told_at = 0, now
+
+
+async def _show(viewer: Viewer, writer: asyncio.StreamWriter) -> None:
+    while piece := await viewer.take(frames.PIECE):
+        writer.write(frames.frame(frames.OUTPUT, piece))
+        await writer.drain()
+
+
+async def _type(console: Console, viewer: Viewer, reader: asyncio.StreamReader) -> None:
+    while typed := await reader.read(_TYPED):
+        await console.type(typed)
+    viewer.end(viewer.reason)
+
+
+async def _beat(writer: asyncio.StreamWriter) -> None:
+    while True:
+        await asyncio.sleep(frames.BEAT_S)
+        writer.write(frames.frame(frames.BEAT))
+        await writer.drain()

@@ -9,8 +9,9 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from concurrent.futures import Future
+from contextlib import asynccontextmanager
 from typing import Any, TypeVar
 
 from kiln.calls.agents import Told
@@ -66,15 +67,39 @@ class Asking:
         """See ``Elsewhere``."""
         return self._ask(tx, host, Question(about=words.REACH, instances=(instance,)), words.reach_of)
 
+    def member(self, tx: Transaction, host: str) -> Member:
+        """The process that has the machines of a host. Raises ServiceUnavailableHostSilent where none can be asked."""
+        member = self._find(tx, host)
+        if member is None:
+            raise ServiceUnavailableHostSilent(host=host, reason="no process of Kiln is seen there")
+        if not member.peer or self._loop is None:
+            raise ServiceUnavailableHostSilent(host=host, reason="its process takes no questions")
+        return member
+
+    async def terminal(self, member: Member, instance: str) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+        """A connection to the console of an instance of that process, on which ``frames`` come from now on.
+
+        Raises ServiceUnavailableHostSilent.
+        """
+        question = Question(about=words.TERMINAL, instances=(instance,))
+        async with self._told(member, question):
+            reader, writer = await self._connect(member)
+            try:
+                writer.write(words.line_of(question))
+                words.found_in(await reader.readuntil(b"\n"))
+            except BaseException:
+                writer.transport.abort()
+                raise
+        return reader, writer
+
     def _ask(
         self, tx: Transaction, host: str, question: Question, read: Callable[[Mapping[str, Any]], Found]
     ) -> Future[Found]:
-        member = self._find(tx, host)
-        if member is None:
-            return _failed(ServiceUnavailableHostSilent(host=host, reason="no process of Kiln is seen there"))
-        if not member.peer or self._loop is None:
-            return _failed(ServiceUnavailableHostSilent(host=host, reason="its process takes no questions"))
-        asking = self._asked(member, question, read)
+        try:
+            asking = self._asked(self.member(tx, host), question, read)
+        except ServiceUnavailableHostSilent as error:
+            return _failed(error)
+        assert self._loop is not None  # Else there would be no member.
         try:
             return asyncio.run_coroutine_threadsafe(asking, self._loop)
         except RuntimeError:  # The loop is closed: this process ends.
@@ -82,13 +107,22 @@ class Asking:
             return _failed(ServiceUnavailableHostSilent(host=host, reason="this Kiln stops"))
 
     async def _asked(self, member: Member, question: Question, read: Callable[[Mapping[str, Any]], Found]) -> Found:
-        """The answer. Raises ServiceUnavailableHostSilent; the log has what a caller need not know."""
+        async with self._told(member, question):
+            return read(words.found_in(await self._exchange(member, words.line_of(question))))
+
+    @asynccontextmanager
+    async def _told(self, member: Member, question: Question) -> AsyncIterator[None]:
+        """Have what goes wrong with a question be told as ServiceUnavailableHostSilent, in bounded time.
+
+        The log has what a caller need not know.
+        """
         if self._open[member.host] >= MOST_OPEN:
             raise ServiceUnavailableHostSilent(host=member.host, reason="too much is asked of it at a time")
         self._open[member.host] += 1
         try:
             async with asyncio.timeout(self._within_s):
-                return read(words.found_in(await self._exchange(member, words.line_of(question))))
+                yield
+                return
         except Refused as refused:
             reason, why = str(refused), "refused"
         except TimeoutError:
@@ -103,16 +137,19 @@ class Asking:
         log.warning("host_silent", host=member.host, worker=member.id, about=question.about, reason=why)
         raise ServiceUnavailableHostSilent(host=member.host, reason=reason)
 
-    async def _exchange(self, member: Member, line: bytes) -> bytes:
+    async def _connect(self, member: Member) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
         assert self._proof is not None  # Nothing is asked before the beginning.
         host, _, port = member.peer.rpartition(":")
-        reader, writer = await asyncio.open_connection(
+        return await asyncio.open_connection(
             host.strip("[]"),
             int(port),
             limit=words.MOST_ANSWER,
             ssl=self._proof.asks,
             server_hostname=name_of(member.id),
         )
+
+    async def _exchange(self, member: Member, line: bytes) -> bytes:
+        reader, writer = await self._connect(member)
         try:
             writer.write(line)
             await writer.drain()

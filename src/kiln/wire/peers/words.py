@@ -21,7 +21,7 @@ from kiln.ground.units import KiB
 from kiln.ground.values import dataclass
 from kiln.machines.port import Agent
 
-CONSOLE, AGENTS, REACH = "console", "agents", "reach"
+CONSOLE, AGENTS, REACH, TERMINAL = "console", "agents", "reach", "terminal"
 
 MOST_QUESTION = 64 * KiB  #: Bytes of a question: a hundred instances are named in 3 KiB.
 MOST_ANSWER = 256 * KiB  #: Bytes of an answer: 64 KiB of a console are 86 KiB in Base64.
@@ -42,7 +42,7 @@ class Refused(Exception):
 class Question:
     """What is asked."""
 
-    about: str  #: CONSOLE, AGENTS, REACH, or what another version knows.
+    about: str  #: CONSOLE, AGENTS, REACH, TERMINAL, or what another version knows.
     instances: tuple[str, ...]
 
     @property
