@@ -12,6 +12,7 @@ import socket
 import subprocess
 import sys
 import sysconfig
+import tempfile
 from pathlib import Path
 
 import pytest
@@ -22,10 +23,12 @@ from tests.wheels import make_wheel
 
 PAGE = "docs/howto/operate.md"
 UNIT = ROOT / "deploy/kiln.service"
+EXAMPLE = ROOT / "deploy/debian/as-a-user.conf"
 BLOCKS = [example.text for example in examples("sh") if example.page == PAGE]
+_NOBODY = 65534
 _FOLDERS = ("/opt/kiln", "/etc/kiln", "/etc/systemd/system", "/var/lib/kiln", "/var/cache/kiln", "/var/backups", "/srv")
 #: What would change the system's users, or asks the system's journal; that it is called is all that is looked at.
-_PLAYED = ("useradd", "usermod", "chown", "journalctl")
+_PLAYED = ("useradd", "usermod", "chown", "chgrp", "journalctl")
 
 
 def test_the_unit_is_one_to_systemd(tmp_path):
@@ -44,6 +47,30 @@ def test_the_unit_leaves_machines_alone_and_waits_for_the_first_answer():
 
     assert (told["Type"], told["KillMode"], told["OOMPolicy"]) == ("notify", "process", "continue")
     assert not {"PrivateTmp", "ProtectSystem", "ProtectHome", "RuntimeDirectory", "DynamicUser"} & set(told)
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="gives files to a group, as root")
+def test_a_kiln_that_is_a_user_reads_what_its_settings_name_and_not_the_settings():
+    """By what the package's example says, with a user and a group that each system has in place of Kiln's own."""
+    said = re.findall(r"^#   (chgrp .*)$", EXAMPLE.read_text(), re.MULTILINE)
+    assert len(said) == 2
+    with tempfile.TemporaryDirectory() as folder:
+        place, etc = Path(folder), Path(folder) / "etc" / "kiln"
+        etc.mkdir(parents=True, mode=0o700)
+        for above in (place, etc.parent):
+            above.chmod(0o711)
+        for name in ("kiln.env", "database-password"):
+            (etc / name).touch(mode=0o600)
+
+        def reads(name: str) -> bool:
+            done = subprocess.run(["cat", etc / name], user=_NOBODY, group=_NOBODY, extra_groups=[], check=False)
+            return done.returncode == 0
+
+        assert not reads("database-password")
+        commands = "\n".join(said).replace("chgrp kiln", f"chgrp {_NOBODY}").replace("/etc/kiln", str(etc))
+        subprocess.run(["sh", "-ec", commands], check=True)
+        assert reads("database-password")
+        assert not reads("kiln.env")
 
 
 @pytest.mark.slow
