@@ -19,7 +19,7 @@ from kiln.ground.values import dataclass
 
 AT = "/lineage"
 ROWS = 60  #: On a page, which is to stay small.
-_MOST = 100  #: Of each kind that are read at a time: a page has to be there soon, however many things there are.
+_MOST = ROWS  #: Of each kind that are read at a time: a page has to be there soon, however many things there are.
 _ROUNDS = 3  #: In which things are asked for by their IDs, since something on the page was made of them.
 _MOST_DEPTH = 99
 
