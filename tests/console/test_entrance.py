@@ -34,7 +34,8 @@ def test_a_link_signs_in_once(visitor):
     assert [given["content"] for tag, given in first.tags if "http-equiv" in given] == ["0; url=/console/"]
     assert visitor.get("/").status == 200
     assert again.header("set-cookie") == ""
-    assert "kiln console" in again.words
+    assert "this makes another: kiln console Where" in again.words
+    assert "kiln console --data FOLDER" in again.words
 
 
 def test_a_link_that_is_only_looked_at_is_not_used_up(visitor):

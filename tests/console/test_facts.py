@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from kiln.console.nouns.cells import cell, mood
 from kiln.console.pages.images import IMAGES
+from kiln.operations.instances.parts import passwords
 from kiln.store.images import images
 from tests.clouds import OTHER, make_cloud
 from tests.console.hostile import an_import
@@ -55,8 +56,24 @@ def test_a_failed_image_says_why(window):
     failed = {"status": "CreateFailed", "error_code": "InvalidImageFormat", "error_message": "it is a poem"}
     window.cloud.ports.database.write(lambda tx: images.update(tx, failed, id=image.id))
 
-    assert "InvalidImageFormat it is a poem" in window.get(f"/images/{image.id}").words
+    page = window.get(f"/images/{image.id}")
+    assert "InvalidImageFormat it is a poem" in page.words
+    assert ("section", {"class": "failure"}) in page.tags
+    assert ("section", {"class": "goes-on"}) not in page.tags
     assert "InvalidImageFormat it is a poem" in window.get("/").words
+
+
+def test_what_is_still_under_way_is_told_as_that_and_not_as_a_failure(window):
+    """A guest without an agent waits for its password as long as it runs."""
+    instance = an_instance(window.cloud, password_due=True)
+    window.cloud.ports.database.write(lambda tx: passwords.begin(tx, window.cloud.ports, instance.id))
+
+    page = window.get(f"/instances/{instance.id}")
+
+    assert "Waiting: Give the guest its password It is about to begin." in page.words
+    assert ("section", {"class": "goes-on"}) in page.tags
+    assert ("section", {"class": "failure"}) not in page.tags
+    assert "等待中: 设置实例密码" in window.get(f"/instances/{instance.id}", accept_language="zh").words
 
 
 def test_a_failed_image_says_what_to_do_where_that_is_known(window):

@@ -19,6 +19,7 @@ from kiln.console.rendering import TEMPLATES
 from kiln.console.texts import LANGUAGES, Texts, preferred
 from kiln.declare import states
 from kiln.declare.holdings import Use
+from kiln.operations.instances.parts import passwords
 
 SOURCE = Path(texts.__file__).parents[1]
 STATES = (
@@ -76,7 +77,7 @@ def test_what_is_said_somewhere_is_there_and_nothing_else():
         said |= {f"noun.{noun.name}", f"empty.{noun.name}", *(f"column.{name}" for name in noun.columns)}
         said |= {f"do.{does.called}" for does in (*noun.makes, *noun.does)} | {f"tab.{tab.name}" for tab in noun.tabs}
 
-    said |= {f"use.{use}" for use in Use}
+    said |= {f"use.{use}" for use in Use} | {f"deed.{passwords.GIVE_PASSWORD}"}
     said |= {f"kind.{kind}" for kind in Kind} | {f"column.{name}" for name in headings()}
     said |= {f"consistency.{how}" for how in ("quiesced", "crash-consistent")}
     said |= {f"state.{one}" for states in STATES for one in states}

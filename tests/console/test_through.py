@@ -56,6 +56,16 @@ def visitor(alone):
         yield one
 
 
+def test_a_link_that_was_used_says_how_another_of_this_console_is_had(alone):
+    link = alone.link().removeprefix(alone.origin)
+    with closing(Visitor(alone.host)) as one:
+        assert "You are signed in" in one.get(link).text
+
+        again = one.get(link).text
+
+    assert f"<pre><code>kiln console --endpoint {alone.place.endpoint}</code></pre>" in again
+
+
 def tell(visitor, path: str, **given: str) -> dict:
     """What the console tells a script."""
     token = visitor.get("/console/files").text.partition('data-token="')[2].partition('"')[0]

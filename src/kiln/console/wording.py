@@ -26,6 +26,11 @@ def label(texts: Texts, name: str) -> str:
     return texts.find(f"column.{name}") or spelled(name)
 
 
+def deed(texts: Texts, name: str) -> str:
+    """What is done by an action, or by a task that no action is called as: its text, or its name in words."""
+    return texts.find(f"do.{name}") or texts.find(f"deed.{name}") or spelled(name)
+
+
 def status(texts: Texts, name: str) -> str:
     """A state in the visitor's language; as the API has it where nobody has said it."""
     return texts.find(f"state.{name}") or name

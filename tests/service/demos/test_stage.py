@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+import shlex
 import signal
 import subprocess
 import sys
@@ -10,6 +12,7 @@ import urllib.request
 import pytest
 
 from tests.tools import needs
+from tests.warm import kiln
 
 STORY = """
 import sys
@@ -40,6 +43,11 @@ def test_one_that_stays_gives_a_link_and_is_gone_after_an_interrupt(tmp_path):
         with urllib.request.urlopen(link, timeout=20) as page:
             assert b"Kiln" in page.read()
         assert list(tmp_path.glob("kiln-demo-*"))
+        (more,) = re.findall(r"Another link, in another shell: kiln (console .*)\n", demo.stdout.readline())
+        again = kiln(*shlex.split(more), "--no-open").stdout.strip()
+        assert again.partition("token=")[0] == link.partition("token=")[0]
+        with urllib.request.urlopen(again, timeout=20) as page:
+            assert b"You are signed in" in page.read()
         demo.send_signal(signal.SIGINT)
         assert demo.wait(60) == 0
     assert list(tmp_path.glob("kiln-demo-*")) == []

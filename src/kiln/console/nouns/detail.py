@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 from kiln.console.nouns.cells import cell, facts, is_moving
 from kiln.console.nouns.noun import Does, Noun
 from kiln.console.visit import NotFound, Shown, Visit
 
+_FAILED = "Failed"  #: The state of a reason; what waits and what is being done has come to no harm.
 _SAME = "Always "  #: How the help of a field begins that is the same in every answer.
 
 
@@ -46,16 +47,23 @@ def show(noun: Noun, visit: Visit) -> Shown:
         "facts": [one for one in said if not one.titles],
         "tables": [one for one in said if one.titles],
         "does": [one for one in noun.does if is_offered(one, state)],
-        "reasons": [*_reasons(visit, told)],
+        **_reasons(visit, told),
         "consistency": told.get("Consistency", ""),
         "is_moving": is_moving(noun, row),
     }
 
 
-def _reasons(visit: Visit, told: Mapping[str, Any]) -> Iterator[Mapping[str, str]]:
-    """Why it is as it is, each with what may be done about it where the catalogue knows."""
-    for one in told["Reasons"]["Reason"] if told else ():
-        yield {**one, "hint": visit.catalogue.hint(one["Action"], one["Code"], 0) if one["Code"] else ""}
+def _reasons(visit: Visit, told: Mapping[str, Any]) -> Mapping[str, list[Mapping[str, str]]]:
+    """Why it is as it is: what has failed, with what to do where the catalogue knows that, and what still goes on."""
+    reasons: list[Mapping[str, str]] = list(told["Reasons"]["Reason"]) if told else []
+    failed = [one for one in reasons if one["State"] == _FAILED]
+    return {
+        "failed": [
+            {**one, "hint": visit.catalogue.hint(one["Action"], one["Code"], 0) if one["Code"] else ""}
+            for one in failed
+        ],
+        "goes_on": [one for one in reasons if one not in failed],
+    }
 
 
 def _above(noun: Noun) -> tuple[str, ...]:

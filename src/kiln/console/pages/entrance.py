@@ -30,7 +30,7 @@ def enter(visit: Visit) -> Shown | Answer:
         return {"way": "form", "is_safe": False, "key_id": "", "failure": None}
     link = visit.place.sessions.redeem(visit.asked.asked("token"))
     if link is None:
-        return {"way": "used"}
+        return {"way": "used", "is_beside": visit.place.is_beside, "endpoint": visit.place.endpoint}
     is_operators = link.is_operators and visit.asked.is_of_this_host
     return _entered(visit, link.keys, visit.place.sign_in(link.keys, is_operators=is_operators))
 

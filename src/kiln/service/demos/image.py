@@ -34,7 +34,7 @@ def _tell(it: Demo) -> None:
         lambda: build(it.settings.guest_cache, it.bucket() / "guest.qcow2"),
     )
     base = it.step("ImportImage: its disk becomes an image", lambda: it.import_image("golden", golden))
-    first = it.step("RunInstances: VM 1 is started from it", lambda: it.run_instance(base, _TYPE))
+    first = it.step("RunInstances: VM 1 is started from it", lambda: it.run_instance(base, _TYPE, "vm-1"))
     it.step("VM 1 boots from its disk, through a boot loader", lambda: _ask(it, first, "uptime"))
     it.step(f"VM 1 writes {PATH} and syncs", lambda: _ask(it, first, f"write {PATH} {TEXT}", "sync"))
     before = it.pool_bytes()
@@ -46,7 +46,7 @@ def _tell(it: Demo) -> None:
     it.step(
         f"VM 1 goes on, and writes something else to {PATH}", lambda: _ask(it, first, f"write {PATH} {LATER}", "sync")
     )
-    second = it.step("RunInstances: VM 2 is started from the new image", lambda: it.run_instance(image, _TYPE))
+    second = it.step("RunInstances: VM 2 is started from the new image", lambda: it.run_instance(image, _TYPE, "vm-2"))
     read = it.step(f"VM 2 boots and reads {PATH}", lambda: _ask(it, second, f"read {PATH}"))
     it.say(f"    VM 2 reads: {read}")
     it.expect("VM 2 reads what VM 1 wrote before the image was made", read, TEXT)

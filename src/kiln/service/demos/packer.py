@@ -74,7 +74,9 @@ def _tell(it: Demo) -> None:
         it.expect(f"the image in {region} is shared", _shared_with(it, region, one["ImageId"]), [other])
     it.expect("what Packer made beside the images is gone", _things(it), before)
     it.say("    no instance, key pair, public address, VPC, VSwitch or security group of the build is left")
-    made = it.step("RunInstances: a VM is started from the image", lambda: it.run_instance(image["ImageId"], _TYPE))
+    made = it.step(
+        "RunInstances: a VM is started from the image", lambda: it.run_instance(image["ImageId"], _TYPE, NAME)
+    )
     line = it.step("it boots and shows what Packer did", lambda: _greeting(it, made))
     it.say(f"    its console: {line}")
     it.leave("it is stopped and deleted", made)

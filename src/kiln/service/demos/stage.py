@@ -103,9 +103,11 @@ class Demo:
         wait(self.client, "image", image, "Available")
         return image
 
-    def run_instance(self, image: str, instance_type: str) -> str:
-        """The ID of a new instance, which is Running."""
-        answer = self.client.call("RunInstances", ImageId=image, InstanceType=instance_type, Amount=1)
+    def run_instance(self, image: str, instance_type: str, name: str) -> str:
+        """The ID of a new instance of that name, which is Running."""
+        answer = self.client.call(
+            "RunInstances", ImageId=image, InstanceType=instance_type, InstanceName=name, Amount=1
+        )
         (instance,) = answer["InstanceIdSets"]["InstanceIdSet"]
         wait(self.client, "instance", instance, "Running")
         return str(instance)

@@ -216,7 +216,10 @@ class TestWaits:
         start(cloud, instance)
 
         (reason,) = cloud.call("DescribeReasons", ResourceId=instance)["Reasons"]["Reason"]
-        assert (reason["Action"], reason["Message"]) == (GIVE_PASSWORD, "The guest's agent does not answer.")
+        assert (reason["Action"], reason["Message"]) == (
+            GIVE_PASSWORD,
+            "The guest's agent has not answered yet. One without an agent goes on as it is, and gets no password.",
+        )
 
     def test_and_lets_commands_pass(self, cloud, instance):
         start(cloud, instance)

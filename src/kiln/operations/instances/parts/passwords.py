@@ -37,6 +37,9 @@ _LOOK_SELDOM_S = 30.0
 _REFUSALS = 10  #: While its file systems are frozen, or while it still boots, an agent may refuse what it does later.
 _UNKNOWN_BYTES = 18
 
+#: It may stay so for ever, and nothing is wrong: whoever reads it is to know that.
+_SILENT = "The guest's agent has not answered yet. One without an agent goes on as it is, and gets no password."
+
 log = Journal("kiln.operations")
 
 
@@ -88,7 +91,7 @@ def carry_out(job: Job[PasswordFacts]) -> None:
         _end_without(job)
         return
     if not inside.is_there():
-        raise _not_yet(job, row, "The guest's agent does not answer.")
+        raise _not_yet(job, row, _SILENT)
     try:
         _give(job, row, inside)
     except AgentSilent as error:
