@@ -44,6 +44,7 @@ ELSEWHERE = {
     "networks/test_keepers.py": "networks.before_keep networks.kept networks.carried networks.before_start "
     "networks.started networks.before_egress networks.egress_started networks.before_let_go networks.keeper_ended "
     "networks.let_go",
+    "networks/test_tunnels.py": "networks.before_tunnel networks.tunnel_made",
     "pools/rbd/test_pool.py": "rbd.image.made rbd.image.grown rbd.image.cut rbd.image.removed rbd.snapshot.made "
     "rbd.snapshot.removed rbd.remove.before rbd.left rbd.directory.before rbd.directory.changed "
     "rbd.bring_in.before_copy rbd.bring_in.copied rbd.send_out.before_copy rbd.send_out.copied rbd.image.renamed",

@@ -88,9 +88,16 @@ def test_it_is_leased_its_address_and_no_other():
     assert told(GATE.judge(dhcp(1)).answer)[:2] == (2, OWN)
     kind, own, options = told(GATE.judge(dhcp(3, bytes([50, 4]) + OWN, bytes([54, 4]) + GATEWAY)).answer)
     assert (kind, own) == (5, OWN)
-    assert (options[1], options[3]) == (IPv4Address("255.255.255.0").packed, GATEWAY)
+    assert (options[1], options[3], options[26]) == (IPv4Address("255.255.255.0").packed, GATEWAY, b"\x05\xdc")
     assert told(GATE.judge(dhcp(3, bytes([50, 4]) + OTHER)).answer)[:2] == (6, bytes(4))
     assert told(GATE.judge(dhcp(8)).answer)[0] == 5
+
+
+def test_it_is_told_what_goes_through_to_other_hosts():
+    gate = Gate(MAC.hex(":"), IPv4Address(OWN), NETWORK, IPv4Address(GATEWAY), VPC)
+    gate.mtu = 1450
+
+    assert told(gate.judge(dhcp(1)).answer)[2][26] == b"\x05\xaa"
 
 
 def test_a_lease_comes_to_all_where_that_was_asked_for():

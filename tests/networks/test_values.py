@@ -9,12 +9,15 @@ import pytest
 
 from kiln.networks import records
 from kiln.networks.errors import NetworkInvalid
-from kiln.networks.values import Interface, PublicAddress, Rule, Vpc, VSwitch, ports_of
+from kiln.networks.values import Far, Interface, PublicAddress, Rule, Tunnel, Vpc, VSwitch, ports_of
 from tests.networks.places import group, interface, opened, place
 
 RULE = Rule(direction="ingress", protocol="tcp", ports=(1, 2))
 CARD = interface(1)
 WHOLE = place(CARD, interface(2), groups=[group("sg-1", *opened(22, 80))], public={"eni-1": "127.64.0.9"})
+FAR = Far(id="eni-9", address="172.16.1.99", groups=("sg-1",), end="10.0.0.2:4789")
+TUNNEL = Tunnel(number=7, end="10.0.0.1:4789", mtu=1450, far=(FAR,))
+JOINED = replace(WHOLE, tunnel=TUNNEL)
 
 
 @pytest.mark.parametrize(
@@ -46,6 +49,10 @@ WHOLE = place(CARD, interface(2), groups=[group("sg-1", *opened(22, 80))], publi
         (WHOLE, "vswitches", (*WHOLE.vswitches, VSwitch(id="vsw-3", cidr="172.16.1.128/25"))),
         (WHOLE, "vswitches", (*WHOLE.vswitches, VSwitch(id="vsw-3", cidr="172.17.1.0/24"))),
         (WHOLE, "addresses", (PublicAddress(address="127.64.0.9", interface="eni-9"),)),
+        *[(FAR, "end", one) for one in ("10.0.0.2", "10.0.0.2:80", "10.0.0.2:4800", "host:4789", ":4789", "::1:4789")],
+        *[(TUNNEL, "number", one) for one in (0, 1 << 24, True, "1")],
+        *[(TUNNEL, "mtu", one) for one in (575, 1501, "1450")],
+        (TUNNEL, "far", (replace(FAR, end=TUNNEL.end),)),
     ],
 )  # fmt: skip
 def test_refuses_what_no_network_can_have(value, field, wrong):
@@ -71,16 +78,33 @@ def test_ports_are_two_numbers():
             ports_of(wrong)
 
 
-def test_a_place_is_read_as_it_was_written():
-    assert records.from_text(records.to_text(WHOLE)) == WHOLE
+@pytest.mark.parametrize(
+    "wrong", [replace(FAR, address=CARD.address), replace(FAR, groups=("sg-9",)), replace(FAR, address="10.0.0.1")]
+)
+def test_what_other_hosts_carry_fits_the_rest(wrong):
+    with pytest.raises(NetworkInvalid, match=r"^far: "):
+        replace(WHOLE, tunnel=replace(TUNNEL, far=(wrong,)))
+
+
+@pytest.mark.parametrize("written", [WHOLE, JOINED], ids=["alone", "joined"])
+def test_a_place_is_read_as_it_was_written(written):
+    assert records.from_text(records.to_text(written)) == written
+
+
+def test_a_place_of_before_there_were_tunnels_is_read():
+    said = json.loads(records.to_text(WHOLE)) | {"version": 1}
+    del said["tunnel"]
+
+    assert records.from_text(json.dumps(said)) == WHOLE
 
 
 @pytest.mark.parametrize(
     "text",
-    [b"", b"[]", b"{}", b"null", b'{"version": 2}', b"\xff", b"[" * 100_000,
+    [b"", b"[]", b"{}", b"null", b'{"version": 3}', b"\xff", b"[" * 100_000,
      json.dumps(json.loads(records.to_text(WHOLE)) | {"interfaces": [{}]}).encode(),
+     json.dumps(json.loads(records.to_text(WHOLE)) | {"tunnel": {"far": 5}}).encode(),
      json.dumps(json.loads(records.to_text(WHOLE)) | {"vpc": 5}).encode()],
-    ids=range(9),
+    ids=range(10),
 )  # fmt: skip
 def test_what_is_no_place_is_refused(text):
     with pytest.raises(NetworkInvalid):

@@ -272,6 +272,9 @@ def test_what_the_host_has_for_itself_is_reached_by_no_setting(to, reached, not_
     assert [one for one in reached if not way_out.lets(IPv4Address(one), 80)] == []
     assert [one for one in not_reached if way_out.lets(IPv4Address(one), 80)] == []
     assert not way_out.lets(IPv4Address("8.8.8.8"), 25)
+    # Where hosts hear each other, and believe what comes from one of them.
+    assert not any(way_out.lets(IPv4Address(one), port, by_udp=True) for one in reached for port in (4789, 4799))
+    assert all(way_out.lets(IPv4Address(one), port, by_udp=True) for one in reached for port in (4788, 4800))
 
 
 def test_names_are_asked_of_the_hosts_resolvers_as_they_are_by_then(tmp_path):

@@ -30,7 +30,7 @@ def in_order(groups: Iterable[Group], direction: Direction) -> list[Rule]:
 def inner_peers(place: Place, groups: Iterable[Group]) -> list[str]:
     """The addresses from which members are let in where no rule decides, in their order."""
     inner = {group.id for group in groups if group.is_inner_accepted}
-    return sorted(one.address for one in place.interfaces if inner.intersection(one.groups))
+    return sorted(one.address for one in place.everyone if inner.intersection(one.groups))
 
 
 def peers(place: Place, rule: Rule) -> list[str]:

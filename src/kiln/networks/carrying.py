@@ -20,9 +20,11 @@ from kiln.networks.chains import Chains
 from kiln.networks.ends import End
 from kiln.networks.frames import LONGEST, Gate
 from kiln.networks.leaving import Leaving
+from kiln.networks.links import MTU
 from kiln.networks.netlink import Netlink
 from kiln.networks.polling import Poll
 from kiln.networks.relays import MOST_AT_ONCE, Relay
+from kiln.networks.tunnelling import Tunnelling
 from kiln.networks.values import METADATA_ADDRESS, Interface, Place
 
 _TURN = 64  #: Frames of one guest before the next guest's.
@@ -59,6 +61,7 @@ class Carrier:
         self._asker: socket.socket | None = None
         self._waiting: collections.deque[tuple[str, socket.socket]] = collections.deque()
         self._leaving = Leaving(poll, self._on, self._tell)
+        self._tunnelling = Tunnelling(self._link)
         self._egress = ""  #: The name of what its line was given for.
         links.open_loopback(self._link, IPv4Address(METADATA_ADDRESS))
         self._metadata = socket.create_server((METADATA_ADDRESS, _HTTP), backlog=128)
@@ -66,7 +69,7 @@ class Carrier:
         poll.register(self._metadata, selectors.EVENT_READ, (self._accept_question, self._metadata))
 
     def give(self, name: str, descriptors: list[int]) -> None:
-        """Take descriptors for what *name* says: an interface's ``socket``, or a listener."""
+        """Take descriptors for what *name* says: an interface's ``socket``, or a listener. A tunnel's has none."""
         for descriptor in self._given.pop(name, []):
             os.close(descriptor)
         self._given[name] = descriptors
@@ -74,7 +77,15 @@ class Carrier:
     def has(self) -> list[str]:
         """What it has descriptors for."""
         egress = [self._egress] if self._leaving.is_joined else []
-        return [*(one.interface.socket for one in self._cables.values()), *self._listeners, *egress, *self._given]
+        tunnel = [self._tunnelling.name] if self._tunnelling.name else []
+        cables = (one.interface.socket for one in self._cables.values())
+        return [*cables, *self._listeners, *egress, *tunnel, *self._given]
+
+    def untie(self) -> None:
+        """Have no tunnel, so that another can be made, and forget one that was."""
+        for name in [one for one in self._given if one.startswith("tunnel:")]:
+            del self._given[name]
+        self._tunnelling.end()
 
     def set(self, place: Place, listeners: Sequence[tuple[str, str, int]], way_out: tuple[str, frozenset[str]]) -> None:
         """Carry the place. Raises OSError, KeyError.
@@ -91,14 +102,22 @@ class Carrier:
         network = IPv4Network(place.vpc.cidr)
         links.route_beyond(self._link, network)
         egress, leaving = way_out
+        made = None if place.tunnel is None else self._given.pop(place.tunnel.name, None)
+        self._tunnelling.set(place.tunnel, is_made=made is not None)
+        # A route to an interface that is here now would stand in its cable's way.
+        self._tunnelling.leave(place.far)
         try:
             for interface in place.interfaces:
                 if interface.id not in self._cables:
                     self._plug(place, interface)
+            self._tunnelling.reach(place.far)
         finally:
             # What could be plugged obeys the groups, whatever else failed.
-            self._chains.set(place, {one: cable.index for one, cable in self._cables.items()}, leaving)
+            indexes = {one: cable.index for one, cable in self._cables.items()}
+            self._chains.set(place, indexes, leaving, self._tunnelling.mouth)
         self._place = place
+        for cable in self._cables.values():
+            cable.gate.mtu = MTU if place.tunnel is None else place.tunnel.mtu
         self._leave_by(egress)
         self._leaving.set(place, leaving)
         self._listen({name: (address, port) for name, address, port in listeners})

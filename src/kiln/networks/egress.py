@@ -78,7 +78,7 @@ class Egress:
             elif word == line.DROP:
                 self._drop(number)
             elif len(said) >= line.WHOM.size and len(self._held) + len(self._relays) < _MOST:
-                target = self._target(*line.WHOM.unpack_from(said))
+                target = self._target(*line.WHOM.unpack_from(said), by_udp=word == line.SEND)
                 if target is None:
                     self._line.say(line.FORBIDDEN, number)
                 elif word == line.BEGIN:
@@ -95,7 +95,7 @@ class Egress:
     def _lost(self, _: Line) -> None:
         self.is_over = True
 
-    def _target(self, packed: bytes, port: int) -> _Target | None:
+    def _target(self, packed: bytes, port: int, *, by_udp: bool) -> _Target | None:
         """Whom a guest reaches by an address, if anybody."""
         address = IPv4Address(packed)
         if str(address) in DNS_ADDRESSES and port == NAMES_PORT:
@@ -106,7 +106,7 @@ class Egress:
             # As bytes: of text Python would load a codec, from folders that may be closed to who this is by now.
             (found, *_) = socket.getaddrinfo(resolver.encode(), port, type=socket.SOCK_STREAM, flags=numeric)
             return found[0], found[4]
-        if self._way_out.lets(address, port) and self._routes.leads_away(address):
+        if self._way_out.lets(address, port, by_udp=by_udp) and self._routes.leads_away(address):
             return socket.AF_INET, (str(address), port)
         return None
 

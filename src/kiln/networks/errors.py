@@ -5,6 +5,7 @@ NetworkInvalid       a value that no network can have; says which field
 NetworkMissing       no such VPC, or no such interface in it
 NetworkUnusable      this host cannot carry it: its keeper does not start, or refuses what the kernel refuses
 NetworkSilent        its keeper runs but does not answer
+NetworkApart         all of it is carried here, but does not reach what other hosts carry of it
 """
 
 from __future__ import annotations
@@ -33,3 +34,7 @@ class NetworkUnusable(NetworkError):
 
 class NetworkSilent(NetworkError):
     """The keeper of a VPC runs but does not answer in time, or says what none says."""
+
+
+class NetworkApart(NetworkError):
+    """The VPC is carried here, but does not reach what other hosts carry of it; the message says why."""

@@ -50,6 +50,7 @@ class Gate:
     def __init__(
         self, mac: str, address: IPv4Address, network: IPv4Network, gateway: IPv4Address, vpc: IPv4Network
     ) -> None:
+        self.mtu = MTU  #: Which guests are told; longer packets than that are taken from them all the same.
         self._mac = bytes.fromhex(mac.replace(":", ""))
         self._vpc, self._vpc_mask = int(vpc.network_address), int(vpc.netmask)
         self._address = address.packed
@@ -115,7 +116,11 @@ class Gate:
     def _lease(self, asked: bytes, kind: int) -> bytes:
         told = [(_KIND, bytes([kind])), (_SERVER, self._gateway)]
         if kind != _NAK:
-            told += [(_MASK, self._network.netmask.packed), (_ROUTER, self._gateway), (_MTU, struct.pack("!H", MTU))]
+            told += [
+                (_MASK, self._network.netmask.packed),
+                (_ROUTER, self._gateway),
+                (_MTU, struct.pack("!H", self.mtu)),
+            ]
             told += [(_NAMES, _DNS), (_LEASE, struct.pack("!I", _LEASE_S))]
         own = self._address if kind != _NAK else bytes(4)
         fixed = b"\x02\x01\x06\x00" + asked[4:8] + bytes(2) + asked[10:12] + asked[12:16] + own + self._gateway

@@ -60,6 +60,8 @@ class Talk:
                 names, counts = _a_list(said["give"]), _a_list(said["counts"])
                 for name, count in zip(names, counts, strict=True):
                     self._carrier.give(name, [descriptors.pop(0) for _ in range(count)])
+            elif "untie" in said:
+                self._carrier.untie()
             elif "place" in said:
                 told = [(name, address, port) for name, address, port in _a_list(said["listeners"])]
                 egress, leaving = str(said["egress"]), frozenset(map(str, _a_list(said["leaving"])))

@@ -10,6 +10,7 @@ import contextlib
 import os
 import select
 import socket
+import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -19,16 +20,17 @@ from kiln.ground.journal import Journal
 from kiln.ground.killpoints import reach
 from kiln.machines import sockets
 from kiln.machines.confinement import uid_of
-from kiln.networks import admission, line, records, spoken
-from kiln.networks.errors import NetworkMissing, NetworkSilent, NetworkUnusable
+from kiln.networks import admission, line, records, spoken, vxlan
+from kiln.networks.errors import NetworkApart, NetworkMissing, NetworkSilent, NetworkUnusable
 from kiln.networks.placefolder import PlaceFolder
 from kiln.networks.port import Cable, Question
 from kiln.networks.starting import start
-from kiln.networks.values import Interface, Place
+from kiln.networks.values import Interface, Place, Tunnel
 from kiln.networks.wayout import WayOut
 
 _TALK_S = 30.0
 _END_TIMEOUT_S = 30.0
+_NUMBER_FREE_S, _LOOK_S = 10.0, 0.05
 _STEP = 10_000  #: To the port that is listened on in place of one that cannot be had.
 _LAST_PORT = 65535
 _BACKLOG = 128
@@ -122,6 +124,8 @@ class KeptNetworks:
                     if place is None or self._is_whole(folder, place):
                         continue
                     self._carry(folder, place, uid)
+            except NetworkApart as error:
+                log.warning("network_apart", vpc=folder.instance, reason=str(error))
             except (NetworkUnusable, NetworkSilent) as error:
                 failed = error
                 continue
@@ -183,6 +187,7 @@ class KeptNetworks:
 
     def _carry(self, folder: PlaceFolder, place: Place, uid: int | None) -> None:
         wanted = {one.id for one in place.interfaces}
+        apart = ""
         if not wanted:
             self._end(folder)
             folder.keep_ports({})
@@ -197,12 +202,15 @@ class KeptNetworks:
                 leaving, egress = self._way_out.leaving(place), self._way_out.name
                 if leaving and egress not in has:
                     self._give_egress(folder, uid, keeper)
+                apart = _tie(folder, keeper, place.tunnel, has)
                 told = [(name, address, port) for name, (address, port, _) in listeners.items()]
                 ways = {"egress": egress if leaving else "", "leaving": sorted(leaving)}
                 _asked(keeper, {"place": records.to_text(place), "listeners": told, **ways})
         for interface in folder.interfaces():
             if interface not in wanted:
                 folder.remove_cable(interface)
+        if apart:
+            raise NetworkApart(f"{place.vpc.id} is apart from what other hosts carry of it: {apart}")
 
     def _give_cables(self, folder: PlaceFolder, keeper: socket.socket, place: Place, has: set[str]) -> None:
         """Make the ends of those cables that the keeper has not."""
@@ -245,6 +253,43 @@ class KeptNetworks:
                 raise NetworkUnusable(f"What leaves {folder.instance} cannot be carried: {why}")
             reach("networks.egress_started")
             _give(keeper, self._way_out.name, [own.fileno()])
+
+
+def _tie(folder: PlaceFolder, keeper: socket.socket, tunnel: Tunnel | None, has: set[str]) -> str:
+    """Make the tunnel where other hosts carry something and the keeper has it not; why that cannot be, or nothing."""
+    if tunnel is None or not tunnel.far or tunnel.name in has:
+        return ""
+    # One before it may have its number, and one that was made by who was killed then is not known.
+    _asked(keeper, {"untie": True})
+    reach("networks.before_tunnel")
+    try:
+        with folder.keeper() as process:
+            if process is None:
+                return "its keeper has ended."
+            namespace = os.open(f"/proc/{process.pid}/ns/net", os.O_RDONLY | os.O_CLOEXEC)
+        try:
+            _make_when_free(tunnel, namespace)
+        finally:
+            os.close(namespace)
+    except OSError as error:
+        return f"no tunnel can be made: {os.strerror(error.errno or 0)}."
+    reach("networks.tunnel_made")
+    _give(keeper, tunnel.name, [])
+    return ""
+
+
+def _make_when_free(tunnel: Tunnel, namespace: int) -> None:
+    """Make the interface; the kernel takes a while to let go of the one that a keeper had which was killed."""
+    deadline = time.monotonic() + _NUMBER_FREE_S
+    while True:
+        try:
+            vxlan.make(tunnel, namespace)
+        except FileExistsError:
+            if time.monotonic() > deadline:
+                raise
+            time.sleep(_LOOK_S)
+        else:
+            return
 
 
 @contextmanager

@@ -53,7 +53,8 @@ class Networks(Protocol):
         """Have the VPC as *place* says, after any restart too; one older than what is held changes nothing.
 
         What goes through it is judged by the old rules or by the new ones, never by none.
-        Raises NetworkUnusable, NetworkSilent; then it is held, and carried by the next call that succeeds.
+        Raises NetworkUnusable, NetworkSilent; then it is held, and carried by the next call that succeeds. Raises
+        NetworkApart when all of it is carried, but does not reach what other hosts carry of it.
         """
 
     def held(self, vpc: str) -> Place | None:

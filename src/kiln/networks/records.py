@@ -9,9 +9,10 @@ from typing import Any
 from kiln.ground import strict_json
 from kiln.ground.strict_json import Numbers
 from kiln.networks.errors import NetworkInvalid
-from kiln.networks.values import Group, Interface, Place, PublicAddress, Rule, Vpc, VSwitch
+from kiln.networks.values import Far, Group, Interface, Place, PublicAddress, Rule, Tunnel, Vpc, VSwitch
 
-_VERSION = 1
+_VERSION = 2
+_WITHOUT_TUNNEL = 1  #: Of before VPCs reached across hosts.
 
 
 def to_text(place: Place) -> str:
@@ -24,7 +25,7 @@ def from_text(text: str | bytes) -> Place:
     try:
         written = text if isinstance(text, str) else text.decode()
         said = strict_json.read(written, Numbers.AS_THEY_ARE, is_bounded=True)
-        if said["version"] != _VERSION:
+        if said["version"] not in (_WITHOUT_TUNNEL, _VERSION):
             raise NetworkInvalid("version", "written by a newer Kiln")
         return Place(
             vpc=Vpc(**said["vpc"]),
@@ -33,11 +34,19 @@ def from_text(text: str | bytes) -> Place:
             groups=tuple(_group(one) for one in said["groups"]),
             interfaces=tuple(Interface(**one | {"groups": tuple(one["groups"])}) for one in said["interfaces"]),
             addresses=tuple(PublicAddress(**one) for one in said["addresses"]),
+            tunnel=_tunnel(said["tunnel"]) if said["version"] == _VERSION else None,
         )
     except (KeyError, TypeError, AttributeError, RecursionError, ValueError) as error:
         if isinstance(error, NetworkInvalid):
             raise
         raise NetworkInvalid("place", f"cannot be read: {error}") from error
+
+
+def _tunnel(said: dict[str, Any] | None) -> Tunnel | None:
+    if said is None:
+        return None
+    far = tuple(Far(**one | {"groups": tuple(one["groups"])}) for one in said["far"])
+    return Tunnel(**said | {"far": far})
 
 
 def _group(said: dict[str, Any]) -> Group:

@@ -17,7 +17,7 @@ from kiln.ground import strict_json
 from kiln.ground.strict_json import Numbers
 from kiln.ground.units import MiB
 
-SPEAKS = 2  #: Which words a keeper knows. One of an older Kiln that knows fewer gives way to one of this.
+SPEAKS = 3  #: Which words a keeper knows. One of an older Kiln that knows fewer gives way to one of this.
 LONGEST_BYTES = 64 * MiB
 MOST_DESCRIPTORS = 200  #: The kernel takes 253 at once.
 _LENGTH = struct.Struct("!I")

@@ -1,4 +1,4 @@
-"""What a network is made of: a VPC, its VSwitches, security groups, interfaces and public addresses.
+"""What a network is made of: a VPC, its VSwitches, security groups, interfaces, public addresses and a tunnel.
 
 Values check themselves, with the bounds that ECS and VPC document; a
 ``Place`` also checks that its parts fit each other. So what is applied never
@@ -28,6 +28,11 @@ LAST_PORT = 65535
 MOST_GROUPS = 16  #: Of one interface.
 MOST_RULES = 1000  #: Of one group.
 MOST_INTERFACES = 1024  #: Of one VPC on one host.
+#: Where hosts hear each other, by UDP; the first is VXLAN's own. No guest's way out leads there. Source: RFC 7348, 8.
+TUNNEL_PORTS = range(4789, 4800)
+#: Of VPCs that hosts carry between them; those above are taken for trials. Source: RFC 7348, 5.
+TUNNEL_NUMBERS, TRIAL_NUMBERS = range(1, 0xFF0000), range(0xFF0000, 1 << 24)
+_LEAST_MTU, _MOST_MTU = 576, 1500
 _VPC_MASKS, _SWITCH_MASKS = range(8, 29), range(16, 30)
 _PRIORITIES = range(1, 101)
 _RESERVED = 3  #: The last addresses of a VSwitch: the gateway, one that is kept free, and the broadcast address.
@@ -170,6 +175,46 @@ class PublicAddress:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Far:
+    """An interface of the VPC that another host carries."""
+
+    id: str
+    address: str
+    groups: Sequence[str]
+    end: str  #: Where that host hears others: ``10.0.0.2:4789``.
+
+    def __post_init__(self) -> None:
+        _check_id("id", self.id)
+        address_of("address", self.address)
+        end_of("end", self.end)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Tunnel:
+    """What joins this host's part of a VPC to the parts that other hosts carry."""
+
+    number: int  #: No other VPC of the deployment has it, and none ever had.
+    end: str  #: Where this host hears others.
+    mtu: int  #: Bytes of the longest packet that goes through.
+    far: Sequence[Far] = ()
+
+    def __post_init__(self) -> None:
+        if type(self.number) is not int or not 0 < self.number <= TRIAL_NUMBERS[-1]:
+            raise NetworkInvalid("number", "1 to 16777215")
+        if type(self.mtu) is not int or not _LEAST_MTU <= self.mtu <= _MOST_MTU:
+            raise NetworkInvalid("mtu", f"{_LEAST_MTU} to {_MOST_MTU}")
+        end_of("end", self.end)
+        for one in self.far:
+            if one.end == self.end:
+                raise NetworkInvalid("far", f"{one.id} is on this host")
+
+    @property
+    def name(self) -> str:
+        """What a keeper's interface is made for: a tunnel that ends elsewhere, or is narrower, has another."""
+        return f"tunnel:{self.number}:{self.end}:{self.mtu}"
+
+
+@dataclass(frozen=True, kw_only=True)
 class Place:
     """All of one VPC that this host has to carry. Interfaces are those of instances that run here, or start."""
 
@@ -179,6 +224,7 @@ class Place:
     groups: Sequence[Group] = ()
     interfaces: Sequence[Interface] = ()
     addresses: Sequence[PublicAddress] = ()
+    tunnel: Tunnel | None = None  #: None: the VPC is of this host alone.
 
     def __post_init__(self) -> None:
         if type(self.revision) is not int or self.revision < 0:
@@ -192,6 +238,7 @@ class Place:
         for one in self.addresses:
             if one.interface not in interfaces:
                 raise NetworkInvalid("addresses", f"{one.address} leads to {one.interface}, which is not here")
+        self._check_far()
 
     def vswitch(self, vswitch: str) -> VSwitch:
         return next(one for one in self.vswitches if one.id == vswitch)
@@ -204,8 +251,18 @@ class Place:
     def groups_of(self, interface: Interface) -> list[Group]:
         return [one for one in self.groups if one.id in interface.groups]
 
-    def members(self, group: str) -> list[Interface]:
-        return [one for one in self.interfaces if group in one.groups]
+    @property
+    def far(self) -> Sequence[Far]:
+        """The interfaces that other hosts carry."""
+        return () if self.tunnel is None else self.tunnel.far
+
+    @property
+    def everyone(self) -> list[Interface | Far]:
+        """The interfaces that can be spoken to, wherever they are."""
+        return [*self.interfaces, *self.far]
+
+    def members(self, group: str) -> list[Interface | Far]:
+        return [one for one in self.everyone if group in one.groups]
 
     def _check_switches(self) -> None:
         _check_once("vswitches", [one.id for one in self.vswitches])
@@ -228,6 +285,15 @@ class Place:
             if not groups.issuperset(one.groups):
                 raise NetworkInvalid("interfaces", f"{one.id} is in a group that is not here")
 
+    def _check_far(self) -> None:
+        network, groups = IPv4Network(self.vpc.cidr), {one.id for one in self.groups}
+        _check_once("far", [one.address for one in self.everyone])
+        for one in self.far:
+            if IPv4Address(one.address) not in network:
+                raise NetworkInvalid("far", f"{one.address} is not within {network}")
+            if not groups.issuperset(one.groups):
+                raise NetworkInvalid("far", f"{one.id} is in a group that is not here")
+
 
 def ports_of(text: str) -> tuple[int, int]:
     """``80/443`` or ``-1/-1`` as two numbers. Raises NetworkInvalid; whether a protocol has them, a rule says."""
@@ -247,6 +313,14 @@ def network_of(field: str, text: str) -> IPv4Network:
     if network is None:
         raise NetworkInvalid(field, f"{text[:50]!r} is no CIDR block of IPv4")
     return network
+
+
+def end_of(field: str, text: str) -> tuple[IPv4Address, int]:
+    """Address and port of ``10.0.0.2:4789``, where a host hears others. Raises NetworkInvalid."""
+    address, _, port = text.rpartition(":")
+    if not re.fullmatch(r"[0-9]{4}", port) or int(port) not in TUNNEL_PORTS:
+        raise NetworkInvalid(field, f"{text[:50]!r} has no port from {TUNNEL_PORTS[0]} to {TUNNEL_PORTS[-1]}")
+    return address_of(field, address), int(port)
 
 
 def address_of(field: str, text: str) -> IPv4Address:

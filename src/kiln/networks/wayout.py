@@ -16,7 +16,7 @@ from kiln.ground.short_files import NotShort, read_short
 from kiln.ground.values import dataclass
 from kiln.networks.errors import NetworkInvalid
 from kiln.networks.netlink import ROUTE, Message, Netlink, attribute
-from kiln.networks.values import DNS_ADDRESSES, Place, network_of
+from kiln.networks.values import DNS_ADDRESSES, TUNNEL_PORTS, Place, network_of
 
 OFF, PUBLIC = "off", "public"
 NAMES_PORT = 53
@@ -90,8 +90,11 @@ class WayOut:
             return frozenset()
         return frozenset(one.id for one in place.interfaces) if self.is_for_all else place.addressed
 
-    def lets(self, address: IPv4Address, port: int) -> bool:
+    def lets(self, address: IPv4Address, port: int, *, by_udp: bool = False) -> bool:
         """Whether guests may speak to the address; *port* is 0 where the protocol has none."""
+        if by_udp and port in TUNNEL_PORTS:
+            # It would come from this host, which others believe.
+            return False
         if self.to == OFF or port == MAIL_PORT or any(address in one for one in _NEVER):
             return False
         words = self.to.split(",")
