@@ -12,7 +12,7 @@ from urllib.parse import urlencode
 from kiln.client.client import Client
 from kiln.console.asking import FORM, LINKS, ROOT, link_path
 from kiln.console.hosts import Hosts
-from kiln.console.sessions import COOKIE, Keys, Sessions, Who
+from kiln.console.sessions import COOKIE, Keys, MemorySessions, Who
 from kiln.console.visit import Place
 from kiln.service.consoles import LaterConsole, elsewhere
 from kiln.service.http import make_server
@@ -52,7 +52,12 @@ def serve_alone(endpoint: str, clock, beat_s: float = 10.0) -> Iterator[Alone]:
     ready = threading.Event()
     with closing(socket.create_server(("127.0.0.1", 0))) as listener:
         place = Place(
-            endpoint=endpoint, region=REGION, hosts=Hosts(), sessions=Sessions(clock), is_beside=False, clock=clock
+            endpoint=endpoint,
+            region=REGION,
+            hosts=Hosts(),
+            sessions=MemorySessions(clock),
+            is_beside=False,
+            clock=clock,
         )
         table = elsewhere(place, LaterConsole(place, "127.0.0.1"), beat_s=beat_s)
         server = make_server(table, Crowd(Room(200, 200)), begins=ready.set)

@@ -51,11 +51,14 @@ class Browser:
             told.serve(
                 lambda: Client("http://{}:{}".format(*site.address), *keys, REGION, clock=site.cloud.clock),
                 keys,
-                lambda: self.lives,
+                self._lives,
                 self._receive,
                 self._send,
             )
         )
+
+    async def _lives(self):
+        return self.lives
 
     async def _receive(self):
         await self._gone.wait()

@@ -11,8 +11,8 @@ from kiln.client.client import Client
 from kiln.console.app import Console
 from kiln.console.asking import read_cookies
 from kiln.console.attempts import MOST as MOST_TRIES
-from kiln.console.attempts import WINDOW_S, Attempts, TooMany
-from kiln.console.sessions import IDLE_S, LINK_S, LONGEST_S, MOST, Keys, Sessions, Who
+from kiln.console.attempts import WINDOW_S, MemoryAttempts, TooMany
+from kiln.console.sessions import MOST, Keys, MemorySessions, Sessions, Who
 from tests.clouds import ACCOUNT, OTHER
 from tests.console.window import Browser
 
@@ -253,31 +253,9 @@ def begun(sessions: Sessions, key: str = "k") -> str:
     return sessions.begin(Client("http://127.0.0.1:9", key, "s", "r"), Keys(key, "s"), Who(key, ""))
 
 
-def test_a_link_is_of_no_use_after_an_hour():
-    clock = Now()
-    sessions = Sessions(clock)
-    token = sessions.make_link(KEYS)
-    clock.now += LINK_S
-
-    assert sessions.redeem(token) is None
-
-
-@pytest.mark.parametrize(("step_s", "steps"), [(IDLE_S, 1), (IDLE_S - 1, LONGEST_S // (IDLE_S - 1) + 1)])
-def test_a_session_ends_of_silence_and_of_age(step_s, steps):
-    clock = Now()
-    sessions = Sessions(clock)
-    name = begun(sessions)
-    assert sessions.find(name)
-    for _ in range(steps):
-        clock.now += step_s
-        found = sessions.find(name)
-
-    assert found is None
-
-
 def test_of_too_many_sessions_the_most_silent_one_ends():
     clock = Now()
-    sessions = Sessions(clock)
+    sessions = MemorySessions(clock)
     first, *others = [begun(sessions) for _ in range(MOST)]
     clock.now += 1
     assert sessions.find(first)
@@ -290,7 +268,7 @@ def test_of_too_many_sessions_the_most_silent_one_ends():
 
 def test_one_account_that_signs_in_again_and_again_sends_nobody_else_away():
     clock = Now()
-    sessions = Sessions(clock)
+    sessions = MemorySessions(clock)
     mine = begun(sessions)
     link = sessions.make_link(KEYS)
     for _ in range(2 * MOST):
@@ -303,7 +281,7 @@ def test_one_account_that_signs_in_again_and_again_sends_nobody_else_away():
 
 
 def test_secrets_that_were_typed_are_kept_of_a_few_forms_only():
-    sessions = Sessions(Now())
+    sessions = MemorySessions(Now())
     session = sessions.find(begun(sessions))
     for n in range(20):
         session.hold(f"form-{n}", {"Password": str(n)})
@@ -410,7 +388,7 @@ def test_what_is_refused_for_another_reason_is_no_wrong_try(window):
 
 def test_wrong_tries_are_remembered_of_so_many_pairs_and_one_peer_crowds_out_itself():
     clock = Now()
-    attempts = Attempts(clock)
+    attempts = MemoryAttempts(clock)
     for _ in range(MOST_TRIES):
         attempts.take("mine", "k")
     for number in range(4200):

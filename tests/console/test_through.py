@@ -247,7 +247,7 @@ def test_a_terminal_is_joined_through_the_console_until_its_session_ends(alone, 
         while b"welcome" not in shown:
             shown += unpack(terminal.recv(20)).payload
         assert b"Debian" in shown
-        alone.place.sessions.end_all()
+        alone.place.sessions.close()
         with pytest.raises(ConnectionClosed):
             deque(iter(partial(terminal.recv, 20), None))
     wait_for(lambda: states_of(cloud) == ["Terminated"])

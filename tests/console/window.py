@@ -14,7 +14,7 @@ from urllib.parse import urlencode
 
 from kiln.console.app import Console
 from kiln.console.hosts import Hosts
-from kiln.console.sessions import Keys, Sessions
+from kiln.console.sessions import Keys, MemorySessions, Sessions
 from kiln.console.visit import Place
 from kiln.wire.http.bounds import Room
 from kiln.wire.paths.events import Limits
@@ -163,7 +163,7 @@ def open_window(cloud: Cloud) -> Iterator[Browser]:
     """A browser that has not signed in, before a console of *cloud*."""
     metrics = Metrics(tell=partial(scrape, cloud))
     with start_site(cloud, Limits(), Room(200, 200), lambda: (True, HEALTH), metrics=metrics) as served:
-        sessions = Sessions(cloud.clock)
+        sessions = MemorySessions(cloud.clock)
         endpoint = "http://{}:{}".format(*served.address)
         hosts = Hosts(["kiln.example.com", "*.lan"])
         place = Place(

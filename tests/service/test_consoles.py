@@ -8,6 +8,8 @@ from dataclasses import replace
 
 import pytest
 
+from kiln.console.sessions import MemorySessions
+from kiln.ground.clock import system_clock
 from kiln.service.accounts import Keys
 from kiln.service.consoles import own_console
 from kiln.service.secrets import Sealer
@@ -20,9 +22,8 @@ KEYS = Keys(account="1", access_key_id="k", access_key_secret="s", app_key="", a
 def listening(tmp_path):
     def at(address: str, **settings: str):
         with closing(socket.create_server((address, 0))) as listener:
-            return own_console(
-                Settings(data=tmp_path, cache=tmp_path, **settings), listener, Sealer.in_folder(tmp_path)
-            )
+            told = Settings(data=tmp_path, cache=tmp_path, **settings)
+            return own_console(told, listener, Sealer.in_folder(tmp_path), MemorySessions(system_clock))
 
     return at
 

@@ -8,6 +8,8 @@ import os
 
 import pytest
 
+from kiln.client.client import Client
+from kiln.console.sessions import Keys, Who
 from kiln.operations.instances.replace_system_disk import Facts
 from kiln.service import keys
 from kiln.service.accounts import ensure_first_account, known_keys
@@ -16,6 +18,8 @@ from kiln.service.claim import hold_data_folder
 from kiln.service.errors import SecretBroken
 from kiln.service.resetting import reset_keys
 from kiln.service.secrets import Sealer
+from kiln.service.signed_in import SharedSessions
+from kiln.store import console_sessions
 from kiln.store.accounts import credentials
 from kiln.store.instances import instances
 from kiln.store.tasks import tasks
@@ -244,3 +248,18 @@ def test_a_first_start_that_was_killed_after_its_key_was_made_goes_on(tmp_path):
         assert not ensure_first_account(it.database, it.sealer, home.settings, 1.0).are_new
 
     assert (home.data / "master.key").read_bytes() == made
+
+
+def test_ends_the_consoles_sessions_and_links(home):
+    """What seals them is gone, and the keys that they have are others."""
+    with hold_data_folder(home.data), assemble(home.settings, say=None) as it:
+        sessions = SharedSessions(it.database, it.sealer, it.ports.clock)
+        pair = Keys("k", "s")
+        sessions.begin(Client("http://127.0.0.1:9", *pair, "r"), pair, Who("1", ""))
+        sessions.make_link(pair)
+        sessions.close()
+
+    reset(home)
+
+    with hold_data_folder(home.data), assemble(home.settings, say=None) as it, it.database.read() as tx:
+        assert (console_sessions.sessions.count(tx), console_sessions.links.count(tx)) == (0, 0)

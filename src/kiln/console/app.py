@@ -27,12 +27,12 @@ from kiln.console.asking import (
     words,
 )
 from kiln.console.attempts import TooMany
-from kiln.console.changes import Changes
+from kiln.console.changes import BEAT_S, Changes, Pace
 from kiln.console.pages import MENU, PAGES
 from kiln.console.pages.entrance import LANGUAGE_COOKIE
 from kiln.console.rendering import Renderer
 from kiln.console.routing import Routes
-from kiln.console.sessions import COOKIE, KEYS_GONE, Keys, Session
+from kiln.console.sessions import COOKIE, KEYS_GONE, Keys, Session, SessionsUnavailable, Who
 from kiln.console.static import Static
 from kiln.console.texts import Texts, preferred
 from kiln.console.turns import Turns
@@ -50,6 +50,8 @@ Send = Callable[[Message], Awaitable[None]]
 #: Where a browser is told what changes, for as long as it looks.
 CHANGES = "/changes"
 
+_STATIC = "/static/"
+
 _AT_ONCE = 4  #: Pages that are made at a time.
 _OF_ONE = 2  #: Likewise of one account, whose slowest pages others are not to wait for.
 _LONGEST_OF_STRANGERS = 16 * KiB  #: Of a form: an AccessKey is short.
@@ -65,6 +67,7 @@ class Console:
         self._routes = Routes(PAGES)
         self._changes = Changes()
         self._turns = Turns(_AT_ONCE, _OF_ONE)
+        self._lookups = Turns(_AT_ONCE, 1)
 
     @property
     def place(self) -> Place:
@@ -79,32 +82,54 @@ class Console:
         except Malformed as error:
             asked, answer = Asked(method=scope["method"], path="/"), words(400, str(error))
         else:
-            session = self._place.sessions.find(asked.cookie(COOKIE))
-            if session is not None and self._looks(asked) and self._changes.has_room(Keys(*session.client.keys)):
-                await self._tell(asked, session, receive, send)
-                return
-            # Whoever has not signed in is known by an address, which no account is called.
-            who = session.who.account if session is not None else (scope.get("client") or ("",))[0]
-            if session is None and len(body) > _LONGEST_OF_STRANGERS:
-                answer = words(413, "Who has not signed in sends no such form.")
-            else:
-                answer = await self._turns.run(who, partial(self.answer, asked, body))
+            try:
+                if self._looks(asked) and await self._told(asked, receive, send):
+                    return
+                answer = await self._made(asked, body)
+            except SessionsUnavailable as error:
+                answer = _unavailable(error)
         status, headers, sent = answer.spelled(asked)
         await send({"type": "http.response.start", "status": status, "headers": headers})
         await send({"type": "http.response.body", "body": sent})
 
     def end(self) -> None:
-        """End all sessions, and begin no page any more."""
+        """Begin no page any more, and end the sessions that are this process's alone."""
         self._changes.end()
         self._turns.end()
-        self._place.sessions.end_all()
+        self._lookups.end()
+        self._place.sessions.close()
 
     def _looks(self, asked: Asked) -> bool:
         """Whether a browser wants to be told of changes."""
         return (asked.method, asked.path) == ("GET", CHANGES) and self._place.hosts.knows(asked.host)
 
-    async def _tell(self, asked: Asked, session: Session, receive: Receive, send: Send) -> None:
-        keys, place = Keys(*session.client.keys), self._place
+    async def _made(self, asked: Asked, body: bytes) -> Answer:
+        """A page, when it is its turn. Raises SessionsUnavailable."""
+        who = await self._whose(asked)
+        if who is None and len(body) > _LONGEST_OF_STRANGERS:
+            return words(413, "Who has not signed in sends no such form.")
+        # Whoever has not signed in is known by an address, which no account is called.
+        return await self._turns.run(asked.peer if who is None else who.account, partial(self.answer, asked, body))
+
+    async def _whose(self, asked: Asked) -> Who | None:
+        """Who has signed in, maybe at another process of the deployment. Raises SessionsUnavailable."""
+        name = asked.cookie(COOKIE)
+        known = self._place.sessions.known(name)
+        if known is not None or not name or asked.path.startswith(_STATIC):
+            return known
+        found = await self._found(asked)
+        return None if found is None else found.who
+
+    async def _found(self, asked: Asked) -> Session | None:
+        """The session of a request. To look for it takes a thread; each address has one. Raises SessionsUnavailable."""
+        return await self._lookups.run(asked.peer, partial(self._place.sessions.find, asked.cookie(COOKIE)))
+
+    async def _told(self, asked: Asked, receive: Receive, send: Send) -> bool:
+        """Tell a browser what changes until it leaves; whether it may be told at all. Raises SessionsUnavailable."""
+        session, place = await self._found(asked), self._place
+        if session is None or not self._changes.has_room(Keys(*session.client.keys)):
+            return False
+        keys = Keys(*session.client.keys)
         # Else nginx keeps what is told back until there is a page of it.
         unkept = (("x-accel-buffering", "no"),)
         status, headers, _ = Answer(kind="text/event-stream", headers=unkept).spelled(asked)
@@ -113,10 +138,23 @@ class Console:
         await self._changes.serve(
             partial(Client, place.endpoint, *keys, session.region, clock=place.clock),
             keys,
-            partial(place.sessions.lives, asked.cookie(COOKIE)),
+            partial(self._lives, asked, Pace(BEAT_S)),
             receive,
             send,
         )
+        return True
+
+    async def _lives(self, asked: Asked, pace: Pace) -> bool:
+        """Whether the session of one who is told changes lives: as far as is known here, and truly now and then."""
+        name = asked.cookie(COOKIE)
+        if self._place.sessions.known(name) is None:
+            return False
+        if not pace.is_due():
+            return True
+        try:
+            return await self._lookups.run(asked.peer, partial(self._place.sessions.lives, name))
+        except SessionsUnavailable:
+            return True  # Nobody can say that it has ended, and it is asked again.
 
     def answer(self, asked: Asked, body: bytes = b"") -> Answer:
         """The answer to a request; never raises. To read a large form takes a while, in which others are answered."""
@@ -125,6 +163,8 @@ class Console:
             return self._answer(replace(asked, form=read_form(asked, body)) if body else asked)
         except Malformed as error:
             return words(400, str(error))
+        except SessionsUnavailable as error:
+            return _unavailable(error)
         except Exception:
             log.exception("console_crashed", path=asked.path)
             return words(500, "The console has failed here, and its log says how.")
@@ -134,8 +174,8 @@ class Console:
     def _answer(self, asked: Asked) -> Answer:
         if not self._place.hosts.knows(asked.host):
             return words(421, "This console is not called that. KILN_NAMES adds names that lead to it.")
-        if asked.path.startswith("/static/"):
-            return self._static.find(asked.path.removeprefix("/static/")) or words(404, "There is no such file.")
+        if asked.path.startswith(_STATIC):
+            return self._static.find(asked.path.removeprefix(_STATIC)) or words(404, "There is no such file.")
         texts = Texts(asked.cookie(LANGUAGE_COOKIE) or preferred(asked.headers.get("accept-language", "")))
         session = self._place.sessions.find(asked.cookie(COOKIE))
         methods, args = self._routes.find(asked.path)
@@ -145,7 +185,10 @@ class Console:
             if methods:
                 return words(405, f"{ROOT}{asked.path} takes {' and '.join(methods)}, and no {asked.method}.")
             return self._shown("missing.html", visit, {}, 404)
-        return self._refused(page, asked, session) or self._run(page, visit)
+        answer = self._refused(page, asked, session) or self._run(page, visit)
+        if session is not None:
+            self._keep(asked, session)
+        return answer
 
     def _refused(self, page: Page, asked: Asked, session: Session | None) -> Answer | None:
         """The answer to what a page must not see: a change from elsewhere, and who has not signed in."""
@@ -160,6 +203,13 @@ class Console:
                 403, "This was not sent by a form of this console, or by one of another session. Load it again."
             )
         return None
+
+    def _keep(self, asked: Asked, session: Session) -> None:
+        try:
+            self._place.sessions.keep(asked.cookie(COOKIE), session)
+        except SessionsUnavailable as error:
+            # What was asked for is done; what is lost is the notice that says so.
+            log.warning("console_session_not_kept", path=asked.path, reason=str(error))
 
     def _run(self, page: Page, visit: Visit) -> Answer:
         try:
@@ -197,3 +247,8 @@ def read_form(asked: Asked, body: bytes) -> Pairs:
         return pairs(body.decode())
     except UnicodeDecodeError:
         raise Malformed("the form is no text") from None
+
+
+def _unavailable(error: SessionsUnavailable) -> Answer:
+    log.warning("console_sessions_unavailable", reason=str(error))
+    return words(503, "Kiln's database does not answer just now. Load this again in a moment.")

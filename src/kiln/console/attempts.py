@@ -11,13 +11,14 @@ import math
 import threading
 from collections import Counter
 from dataclasses import field
+from typing import Protocol
 
 from kiln.ground.clock import Clock
 from kiln.ground.values import dataclass
 
 MOST = 5  #: Wrong tries of one peer at one key, in so many seconds:
 WINDOW_S = 60.0
-_MOST_PAIRS = 4096  #: That are remembered; of more, one of the peer who has most is forgotten.
+MOST_PAIRS = 4096  #: That are remembered; of more, one of the peer who has most is forgotten.
 
 
 class TooMany(Exception):
@@ -28,6 +29,19 @@ class TooMany(Exception):
         self.wait_s = wait_s
 
 
+class Attempts(Protocol):
+    """See the module. Used from any thread."""
+
+    def take(self, peer: str, key_id: str) -> None:
+        """Count a try before it is made, so that many at once are no more than one after the other. Raises TooMany."""
+
+    def give_back(self, peer: str, key_id: str) -> None:
+        """That a try was none of a wrong key."""
+
+    def forget(self, peer: str, key_id: str) -> None:
+        """That the key was right."""
+
+
 @dataclass
 class _Tries:
     count: int
@@ -35,15 +49,14 @@ class _Tries:
 
 
 @dataclass
-class Attempts:
-    """See the module. Used from any thread."""
+class MemoryAttempts:
+    """Those at the doors of one process."""
 
     clock: Clock
     _tries: dict[tuple[str, str], _Tries] = field(default_factory=dict)
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
     def take(self, peer: str, key_id: str) -> None:
-        """Count a try before it is made, so that many at once are no more than one after the other. Raises TooMany."""
         now, pair = self.clock(), (peer, key_id)
         with self._lock:
             tries = self._tries.get(pair)
@@ -55,21 +68,19 @@ class Attempts:
             tries.count += 1
 
     def give_back(self, peer: str, key_id: str) -> None:
-        """That a try was none of a wrong key."""
         with self._lock:
             tries = self._tries.get((peer, key_id))
             if tries is not None:
                 tries.count = max(0, tries.count - 1)
 
     def forget(self, peer: str, key_id: str) -> None:
-        """That the key was right."""
         with self._lock:
             self._tries.pop((peer, key_id), None)
 
     def _make_room(self, now: float) -> None:
-        if len(self._tries) < _MOST_PAIRS:
+        if len(self._tries) < MOST_PAIRS:
             return
         self._tries = {pair: one for pair, one in self._tries.items() if one.until > now}
-        if len(self._tries) >= _MOST_PAIRS:
+        if len(self._tries) >= MOST_PAIRS:
             loudest, _ = Counter(peer for peer, _ in self._tries).most_common(1)[0]
             del self._tries[next(pair for pair in self._tries if pair[0] == loudest)]

@@ -15,6 +15,7 @@ from __future__ import annotations
 import asyncio
 import json
 import threading
+import time
 from collections.abc import Awaitable, Callable, MutableMapping
 from contextlib import suppress
 from typing import Any
@@ -36,6 +37,22 @@ MOST = 128  #: Browsers that are told at a time; of these any account may have a
 BEAT_S = 10.0  #: So often something is sent in any case, and it is asked whether the session lives.
 _WAITING = 200  #: Things that wait to be told to one browser.
 _BREAKS = (ApiFailure, AnswerBroken, Unreachable, OSError, EOFError)
+
+
+class Pace:
+    """That something is done once in so many seconds, however often it is asked for."""
+
+    def __init__(self, every_s: float) -> None:
+        self._every_s = every_s
+        self._next = 0.0
+
+    def is_due(self) -> bool:
+        """Whether it is time."""
+        now = time.monotonic()
+        if now < self._next:
+            return False
+        self._next = now + self._every_s
+        return True
 
 
 class Viewer:
@@ -135,7 +152,12 @@ class Changes:
         return most if most is not None and len(most.viewers) > wanted else None
 
     async def serve(
-        self, client: Callable[[], Client], keys: Keys, lives: Callable[[], bool], receive: Receive, send: Send
+        self,
+        client: Callable[[], Client],
+        keys: Keys,
+        lives: Callable[[], Awaitable[bool]],
+        receive: Receive,
+        send: Send,
     ) -> None:
         """Tell one browser until it leaves, until *lives* says no, or until this ends."""
         account = self._accounts.get(keys)
@@ -149,7 +171,7 @@ class Changes:
         account.viewers[viewer] = None
         gone = asyncio.ensure_future(_left(receive, viewer))
         try:
-            while not viewer.has_ended and lives():
+            while not viewer.has_ended and await lives():
                 await send({"type": "http.response.body", "body": await viewer.next(self._beat_s), "more_body": True})
             await send({"type": "http.response.body", "body": b""})
         finally:

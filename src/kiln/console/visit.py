@@ -51,12 +51,16 @@ class Place:
         """Where a browser that is at a page reaches what lies at *path* of the service: objects and terminals."""
         return path if self.is_beside else f"{ROOT}{THROUGH}{path}"
 
+    def client(self, keys: Keys, region: str) -> Client:
+        """A client of the API for a browser's pages."""
+        return Client(self.endpoint, *keys, region, clock=self.clock, beside=self.introduce)
+
     def sign_in(self, keys: Keys, *, is_operators: bool = False) -> str:
         """Begin a session with *keys*, once the API has said whose they are; returns its name.
 
-        Raises what ``Client.call`` raises.
+        Raises what ``Client.call`` and ``Sessions.begin`` raise.
         """
-        client = Client(self.endpoint, *keys, self.region, clock=self.clock, beside=self.introduce)
+        client = self.client(keys, self.region)
         try:
             told = client.call("GetCallerIdentity")
             regions = tuple(str(one["RegionId"]) for one in client.rows("DescribeRegions"))
@@ -66,7 +70,11 @@ class Place:
         # A console that was told no region, as one of a Kiln elsewhere may be, begins in the first that there is.
         client.region = client.region or next(iter(regions), "")
         who = Who(str(told["AccountId"]), str(told.get("Arn", "")))
-        return self.sessions.begin(client, keys, who, regions, is_operators=is_operators)
+        try:
+            return self.sessions.begin(client, keys, who, regions, is_operators=is_operators)
+        except BaseException:
+            client.close()
+            raise
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -21,19 +21,24 @@ from kiln.console import through
 from kiln.console.asking import FORM, LINKS, ROOT, link_path
 from kiln.console.hosts import Hosts, is_loopback
 from kiln.console.sessions import Keys as Pair
-from kiln.console.sessions import Sessions
+from kiln.console.sessions import MemorySessions, Sessions, SessionsUnavailable
 from kiln.console.visit import Place
 from kiln.ground.clock import system_clock
+from kiln.ground.journal import Journal
 from kiln.ground.vouching import Voucher
 from kiln.service import http
 from kiln.service.accounts import Keys
 from kiln.service.operators import is_proved, prove
 from kiln.service.secrets import Sealer
 from kiln.service.settings import Settings, to_address
+from kiln.service.signed_in import SharedSessions
+from kiln.store.database import Database
 from kiln.wire.http.bounds import make_room
 from kiln.wire.http.crowd import Crowd
 from kiln.wire.paths.asgi import Application, Receive, Scope, Send
 from kiln.wire.paths.table import Path, Table
+
+log = Journal("kiln.service")
 
 
 class LaterConsole:
@@ -54,16 +59,25 @@ class LaterConsole:
         if not is_loopback(self._address) or not keys.access_key_id:
             return ""
         pair = Pair(keys.access_key_id, keys.access_key_secret)
-        return link_path(self.place.sessions.make_link(pair, is_operators=True))
+        try:
+            return link_path(self.place.sessions.make_link(pair, is_operators=True))
+        except SessionsUnavailable as error:
+            log.warning("console_without_link", reason=str(error))
+            return ""
 
     def end(self) -> None:
-        """End all sessions."""
+        """End it, and the sessions that are this process's alone."""
         if self._loading is not None and self._loading.done() and self._loading.exception() is None:
             application = self._loading.result()
             application.end()  # type: ignore[attr-defined]
 
 
-def own_console(settings: Settings, listener: socket.socket, sealer: Sealer) -> LaterConsole:
+def sessions_of(database: Database, sealer: Sealer) -> Sessions:
+    """Who has signed in at the console: at this process, or where others answer too, at any of them."""
+    return MemorySessions(system_clock) if database.is_sqlite else SharedSessions(database, sealer, system_clock)
+
+
+def own_console(settings: Settings, listener: socket.socket, sealer: Sealer, sessions: Sessions) -> LaterConsole:
     """The console of a Kiln that listens there, where it asks its own API."""
     endpoint = f"http://{http.bound(listener)}"
     host = listener.getsockname()[0]
@@ -73,10 +87,11 @@ def own_console(settings: Settings, listener: socket.socket, sealer: Sealer) -> 
         endpoint=endpoint,
         region=settings.region_ids[0],
         hosts=hosts,
-        sessions=Sessions(system_clock),
+        sessions=sessions,
         voucher=Voucher(),
         is_proof=partial(is_proved, sealer),
     )
+    sessions.attach(place.client)
     return LaterConsole(place, host)
 
 
@@ -105,7 +120,9 @@ def elsewhere(place: Place, console: LaterConsole, *, beat_s: float = through.BE
 
 def serve_console(endpoint: str, keys: Pair, region: str, say: Callable[[str], None]) -> None:
     """Serve a console of the API at *endpoint*, on the loopback, until SIGTERM or SIGINT; *say* is told its link."""
-    place = Place(endpoint=endpoint, region=region, hosts=Hosts(), sessions=Sessions(system_clock), is_beside=False)
+    place = Place(
+        endpoint=endpoint, region=region, hosts=Hosts(), sessions=MemorySessions(system_clock), is_beside=False
+    )
     with closing(socket.create_server(("127.0.0.1", 0))) as listener:
         console = LaterConsole(place, "127.0.0.1")
         link = f"http://{http.bound(listener)}{link_path(place.sessions.make_link(keys))}"

@@ -14,6 +14,7 @@ from typing import NamedTuple, Protocol
 from kiln.calls.call import Ports
 from kiln.declare.roles import Role
 from kiln.ground.journal import Journal
+from kiln.service import signed_in
 from kiln.service.accounts import KEPT_S
 from kiln.service.assemble import Assembly
 from kiln.service.checking import EVERY_S, DailyCheck
@@ -171,7 +172,10 @@ def chores_of_all(assembly: Assembly, recorder: Recorder, audit: Auditing) -> tu
     settings = assembly.settings
     others: tuple[Chore, ...] = ()
     if not assembly.database.is_sqlite:
-        others = (unhurried("forget_nonces", 60.0, _forget_nonces),)
+        others = (
+            unhurried("forget_nonces", 60.0, _forget_nonces),
+            unhurried("forget_signed_in", 600.0, lambda ports: signed_in.forget(ports.database, ports.clock)),
+        )
     return (
         *OF_ALL,
         *others,

@@ -25,7 +25,7 @@ from kiln.service.keys import KINDS, Pair, insert_new, new_secret
 from kiln.service.pools import hold_pool
 from kiln.service.secrets import Sealer
 from kiln.service.settings import Settings
-from kiln.store import accounts
+from kiln.store import accounts, console_sessions
 from kiln.store.database import Transaction
 from kiln.store.instances import instances
 from kiln.store.tasks import tasks
@@ -93,6 +93,7 @@ def _seal_anew(tx: Transaction, before: Sealer, fresh: Sealer, now: float) -> Re
         # Of one that is lost the postman says so, and switches the webhook off.
         sealed = _anew(webhook.sealed_secret, before, fresh) or webhook.sealed_secret
         webhooks.update(tx, {"sealed_secret": sealed}, id=webhook.id)
+    console_sessions.end_all(tx)
     return reset
 
 

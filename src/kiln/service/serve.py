@@ -24,7 +24,7 @@ from kiln.service.accounts import Keys, StoredCredentials, ensure_first_account,
 from kiln.service.address import Address, tell
 from kiln.service.assemble import Assembly, assemble
 from kiln.service.claim import hold_data_folder
-from kiln.service.consoles import LaterConsole, own_console
+from kiln.service.consoles import LaterConsole, own_console, sessions_of
 from kiln.service.databases import join_database
 from kiln.service.errors import DatabaseUnusable
 from kiln.service.exposition import Exposition
@@ -122,7 +122,8 @@ def serve(settings: Settings, say: Callable[[str], None], room: int = 0) -> None
             ):
                 crowd = Crowd(make_room())
                 threads = Threads(executor, settings.threads, _PATIENCE_S if assembly.database.is_sqlite else 0.0)
-                console = own_console(settings, sockets[0], assembly.sealer)
+                sessions = sessions_of(assembly.database, assembly.sealer)
+                console = own_console(settings, sockets[0], assembly.sealer, sessions)
                 site = _site(assembly, parts, audit, threads, movers, crowd=crowd, console=console, peers=peers)
                 app = make_app(site, answers=keys is not None)
                 _tell_of_keys(assembly, say)

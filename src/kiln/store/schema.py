@@ -16,6 +16,7 @@ from kiln.store import (
     audit,
     buckets,
     commands,
+    console_sessions,
     deployment,
     disks,
     eips,
@@ -51,11 +52,11 @@ from kiln.store.rows import metadata
 NOUNS = (
     *(accounts, audit, buckets, commands, deployment, disks, images, instances, invocations, key_pairs, shares),
     *(snapshots, tags, tasks, tokens, trash, volumes, vpcs, vswitches, security_groups, interfaces, eips),
-    *(launch_templates, snapshot_groups, snapshot_policies, webhooks, workers, nonces, hosts),
+    *(launch_templates, snapshot_groups, snapshot_policies, webhooks, workers, nonces, hosts, console_sessions),
 )
 
 #: The newest migration; a test holds it to the files in ``migrations/versions``.
-NEWEST = "0026"
+NEWEST = "0027"
 
 
 #: As Alembic makes it, with the version of tables that no migration has made.

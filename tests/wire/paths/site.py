@@ -15,6 +15,7 @@ from http.client import HTTPConnection, HTTPResponse
 from typing import NamedTuple
 
 from kiln.buckets.uploads import Uploads
+from kiln.console.sessions import MemorySessions
 from kiln.ground.clock import to_seconds_text
 from kiln.ground.vouching import Voucher
 from kiln.operations import CATALOGUE
@@ -184,7 +185,8 @@ def start_site(
     with socket.socket() as listener, ThreadPoolExecutor(2) as executor, ThreadPoolExecutor(GATHERINGS + 1) as movers:
         listener.bind(("127.0.0.1", 0))
         listener.listen(1024)
-        console = own_console(Settings(data=cloud.folder, cache=cloud.folder), listener, Sealer.in_folder(cloud.folder))
+        settings, sealer = Settings(data=cloud.folder, cache=cloud.folder), Sealer.in_folder(cloud.folder)
+        console = own_console(settings, listener, sealer, MemorySessions(cloud.clock))
         voucher = console.place.voucher
         gateway = Gateway(Dispatcher(CATALOGUE, cloud.ports), keys, MemoryNonces(), cloud.clock, voucher=voucher)
         site = Site(
