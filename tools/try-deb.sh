@@ -48,7 +48,8 @@ apt-get -qq update
 apt-get -qq install -y --no-install-recommends "$package" curl >/tmp/apt 2>&1 || { tail -n 30 /tmp/apt >&2 && die apt-get; }
 kiln --version
 kiln doctor --machines none || die doctor
-for file in /lib/systemd/system/kiln.service /usr/share/man/man1/kiln.1.gz /usr/share/man/man1/kiln-image.1.gz \
+for file in /lib/systemd/system/kiln.service /lib/systemd/system/kiln@.service /usr/share/man/man1/kiln.1.gz \
+    /usr/share/man/man1/kiln-image.1.gz \
     /usr/share/bash-completion/completions/kiln /usr/share/zsh/vendor-completions/_kiln \
     /usr/share/fish/vendor_completions.d/kiln.fish /usr/share/doc/kiln/kiln.cdx.json.gz; do
     # A minimal system's dpkg may be told to leave documentation out.
