@@ -177,7 +177,7 @@ def test_three_machines_are_installed_over_a_ceph_and_upgraded_one_after_the_oth
             made.run(machine, "\n".join(section(INSTALL, "On every machine")))
         seen = made.run("two", "\n".join(section(INSTALL, "Look")))
         assert "none contradicts another" in seen
-        assert "kiln.directory" in ceph.run("rados", "ls", "--pool", "kiln")
+        assert "kiln.identity" in ceph.run("rados", "ls", "--pool", "kiln")
 
         tables, each = section(UPGRADE)
         assert "nothing is to be done" in made.run("one", tables)
