@@ -51,7 +51,8 @@ def command_line(machine: Machine, about: Surroundings) -> list[str]:
     return [
         about.platform.require_program(),
         *["-name", f"guest={machine.instance}"],
-        *["-nodefaults", "-no-user-config", "-display", "none"],
+        # It stands still until it is told to go on, which it is once its disks are known to be nobody else's.
+        *["-nodefaults", "-no-user-config", "-display", "none", "-S"],
         *["-pidfile", str(about.folder.pid_file)],
         *["-sandbox", _SANDBOX],
         *_board(machine, about),
@@ -60,7 +61,7 @@ def command_line(machine: Machine, about: Surroundings) -> list[str]:
         *["-device", "virtio-rng-pci,bus=pcie.0"],
         *_slots(),
         *about.objects,
-        *(["-S", "-incoming", "defer"] if about.waits else []),
+        *(["-incoming", "defer"] if about.waits else []),
         *_drives(machine.drives),
     ]
 

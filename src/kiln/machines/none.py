@@ -13,7 +13,7 @@ from pathlib import Path
 from kiln.ground.killpoints import reach
 from kiln.ground.short_files import read_short_text
 from kiln.machines.errors import MachineMissing, MachineRefused
-from kiln.machines.port import Drive, Machine, Make
+from kiln.machines.port import Drive, Machine, Make, at_once
 from kiln.machines.runfiles import CABLE
 
 _CONSOLE = b"No guest runs here: this Kiln keeps its machines as states only (machines: none).\r\n"
@@ -27,9 +27,10 @@ class NoMachines:
     def __init__(self, folder: Path) -> None:
         self._folder = folder
 
-    def start(self, machine: Machine) -> None:
+    def start(self, machine: Machine, may_run: Callable[[], None] = at_once) -> None:
         marker = self._marker(machine.instance)
         reach("machines.before_start")
+        may_run()
         marker.parent.mkdir(parents=True, exist_ok=True)
         for mark in ("arriving", "leaving"):
             self._between(machine.instance, mark).unlink(missing_ok=True)
@@ -110,8 +111,9 @@ class NoMachines:
     def inside(self, instance: str) -> None:
         """No machine has a guest that could do anything."""
 
-    def attach(self, instance: str, drive: Drive) -> None:  # noqa: ARG002 - the port's; no disk is ever opened.
+    def attach(self, instance: str, drive: Drive, may_use: Callable[[], None] = at_once) -> None:  # noqa: ARG002 - the port's.
         self._require(instance)
+        may_use()
 
     def detach(self, instance: str, node: str) -> None:  # noqa: ARG002 - see attach.
         self._require(instance)

@@ -165,14 +165,20 @@ class Inside(Protocol):
         """Remove what the guest keeps of a command that has ended, or of a file that was sent."""
 
 
+def at_once() -> None:
+    """Let a machine begin as soon as it can."""
+
+
 class Machines(Protocol):
     """The machines of this host."""
 
     kind: str  #: ``qemu`` or ``none``.
 
-    def start(self, machine: Machine) -> None:
+    def start(self, machine: Machine, may_run: Callable[[], None] = at_once) -> None:
         """Start a machine; nothing happens when it runs.
 
+        It has its disks open and stands still when *may_run* is called, and runs when that returns. What that raises
+        is raised, and then the machine is gone: so who starts it says last of all whether its disks are its own.
         Raises MachineRefused with QEMU's own words, and MachineBusy when a
         volume of it was merged since its chain was read; then it does not run.
         """
@@ -250,8 +256,12 @@ class Machines(Protocol):
     def inside(self, instance: str) -> Inside | None:
         """The inside of a running machine; None when none runs, or when machines are only states."""
 
-    def attach(self, instance: str, drive: Drive) -> None:
-        """Plug a disk into a running machine; nothing happens when it is in already. Raises as ``start`` does."""
+    def attach(self, instance: str, drive: Drive, may_use: Callable[[], None] = at_once) -> None:
+        """Plug a disk into a running machine; nothing happens when it is in already. Raises as ``start`` does.
+
+        The machine has it open, and its guest does not see it yet, when *may_use* is called; what that raises is
+        raised, and then the machine has closed it.
+        """
 
     def detach(self, instance: str, node: str) -> None:
         """Unplug the disk whose top node is *node* and close it; no error when it is out already."""

@@ -10,25 +10,25 @@ from __future__ import annotations
 import contextlib
 import socket
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import BinaryIO
 
 from kiln.ground.journal import Journal
 from kiln.ground.killpoints import reach
-from kiln.ground.passphrases import Passphrase, handed_over, within
+from kiln.ground.passphrases import handed_over, within
 from kiln.ground.short_files import read_short_text
 from kiln.ground.turns import Turns
-from kiln.machines import agent, blocks, logs, moving, process, sockets
+from kiln.machines import agent, blocks, logs, moving, process, readiness, sockets
 from kiln.machines.command import Surroundings, command_line, device_arguments
 from kiln.machines.confinement import kvm_groups, require_reachable, uid_of
 from kiln.machines.errands import QemuInside
 from kiln.machines.errors import MachineBusy, MachineError, MachineMissing, MachineRefused, MachineSilent
 from kiln.machines.fittings import forwardable, keep_variables, note, open_cable, open_door
 from kiln.machines.guest import QUIESCE_LIMIT_S, QemuGuest, resume
-from kiln.machines.hearing import mapping, mappings, text, words
+from kiln.machines.hearing import mappings, text
 from kiln.machines.platforms import platform_of, why_no_cable
-from kiln.machines.port import Drive, Machine, Make
+from kiln.machines.port import Drive, Machine, Make, at_once
 from kiln.machines.probe import ProbeGuest, kvm_works
 from kiln.machines.process import Confinement, Process
 from kiln.machines.qmp import TIMEOUT_S, Session, execute, open_session
@@ -91,11 +91,11 @@ class QemuMachines:
         """The run folder of an instance; it need not exist."""
         return RunFolder(self.run / instance, self._disks, self._told_by)
 
-    def start(self, machine: Machine) -> None:
+    def start(self, machine: Machine, may_run: Callable[[], None] = at_once) -> None:
         """See ``port.Machines``. Raises MachineSilent when QEMU does not come to answer."""
-        self._start(machine, None)
+        self._start(machine, None, may_run)
 
-    def _start(self, machine: Machine, awaited: Make | None) -> None:
+    def _start(self, machine: Machine, awaited: Make | None, may_run: Callable[[], None] = at_once) -> None:
         """Start a machine, or one that waits for a guest from a machine of the make that is *awaited*."""
         folder = self.folder(machine.instance)
         nodes = [node for drive in machine.drives for node in drive.blockdevs]
@@ -121,10 +121,12 @@ class QemuMachines:
                     door = self._spawn(machine, folder, uid, writer, told, waits=awaited is not None)
                 reach("machines.spawned")
             try:
-                _await_ready(folder, [node["node-name"] for node in nodes], ended, passphrases)
+                readiness.await_ready(folder, [node["node-name"] for node in nodes], ended, passphrases)
                 if awaited is not None:
                     with open_session(folder.qmp) as qmp:
                         moving.await_guest(qmp, door, awaited)
+                else:
+                    readiness.let_run(folder, may_run)
             except MachineError as error:
                 if not is_there or isinstance(error, MachineBusy):
                     _kill(folder)
@@ -264,7 +266,7 @@ class QemuMachines:
         """See ``port.Machines``."""
         return QemuInside(self.folder(instance)) if self.is_running(instance) else None
 
-    def attach(self, instance: str, drive: Drive) -> None:
+    def attach(self, instance: str, drive: Drive, may_use: Callable[[], None] = at_once) -> None:
         """See ``port.Machines``. Raises MachineMissing, MachineSilent too."""
         uid = self.uid(instance) if self.is_running(instance) else None
         if uid is not None:
@@ -277,6 +279,7 @@ class QemuMachines:
                 blocks.open_chain(qmp, drive.blockdevs)
                 blocks.require_own_backing(qmp, [node["node-name"] for node in drive.blockdevs])
                 reach("machines.chain_opened")
+                readiness.let_use(qmp, may_use)
                 qmp.execute("device_add", device_arguments(drive))
             except (MachineRefused, MachineBusy):
                 blocks.close_unused(qmp)
@@ -458,26 +461,6 @@ def _kill(folder: RunFolder) -> None:
         if qemu is not None:
             qemu.kill()
             qemu.is_gone(END_TIMEOUT_S)
-
-
-def _await_ready(
-    folder: RunFolder, volumes: list[str], ended: BinaryIO | None, passphrases: Sequence[Passphrase]
-) -> None:
-    """Return when QEMU answers, which it does once all its files are open. Raises MachineRefused with its words.
-
-    It forgets their *passphrases* then. Raises MachineBusy when one of the *volumes* was merged meanwhile.
-    """
-    try:
-        with open_session(folder.qmp, _START_TIMEOUT_S) as qmp:
-            name = mapping(qmp.execute("query-name")).get("name")
-            with contextlib.suppress(MachineRefused):
-                qmp.finish("object-del", blocks.forget(qmp, passphrases))
-            blocks.require_own_backing(qmp, volumes)
-    except MachineMissing as error:
-        logs.settle(ended)
-        raise MachineRefused(folder.last_words() or "QEMU ended without a word.") from error
-    if name != folder.instance:
-        raise MachineRefused(f"The machine in the run folder of {folder.instance} is that of {words(name)}.")
 
 
 def _is_console_free(qmp: Session) -> bool:

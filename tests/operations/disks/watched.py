@@ -22,7 +22,7 @@ class WatchedMachines(NoMachines):
     def is_running(self, instance):
         return not self._is_gone and super().is_running(instance)
 
-    def attach(self, instance, drive):
+    def attach(self, instance, drive, *more):
         self._answer(self.takes)
         self.attached.append((instance, drive))
 

@@ -60,8 +60,8 @@ def test_leaves_an_instance_stopped_whose_machine_is_refused(cloud):
 
 def test_leaves_no_half_alive_machine_behind(cloud):
     class Silent(Machines):
-        def start(self, machine):
-            super().start(machine)
+        def start(self, machine, *more):
+            super().start(machine, *more)
             raise MachineSilent("no answer")
 
     instance = an_instance(cloud)

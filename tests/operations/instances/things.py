@@ -33,11 +33,11 @@ class Machines(NoMachines):
         self.rebooted: list[tuple[str, bool]] = []
         self.refusal = ""
 
-    def start(self, machine: Machine) -> None:
+    def start(self, machine: Machine, *more: Any) -> None:
         if self.refusal:
             raise MachineRefused(self.refusal)
+        super().start(machine, *more)
         self.started.append(machine)
-        super().start(machine)
 
     def stop(self, instance: str, force: bool) -> None:
         self.stopped.append((instance, force))

@@ -13,7 +13,7 @@ from kiln.declare.devices import DATA_DEVICES, HINT, SYSTEM_DEVICE, find_device
 from kiln.declare.errors import ApiError, InternalError
 from kiln.ground.journal import Journal
 from kiln.ground.killpoints import reach
-from kiln.machines.errors import MachineBusy, MachineMissing
+from kiln.machines.errors import MachineBusy, MachineMissing, MachineRefused
 from kiln.machines.port import Drive
 from kiln.pools.errors import VolumeBusy
 from kiln.store.disks import Disk, disks
@@ -137,7 +137,12 @@ def plug_in(ports: Ports, disk: Disk, volume: str) -> None:
         if guest is not None:
             # It may have layers open that the disk stands on, and would put the disk on those.
             ports.pool.require_home(_heads_in(ports, disk.instance), guest)
-        ports.machines.attach(disk.instance, drive)
+            if not ports.pool.is_used(volume, guest):
+                # The machine that it was in before may be on a host of which nobody hears.
+                ports.pool.cut_off([volume])
+        ports.machines.attach(disk.instance, drive, lambda: ports.pool.require_sole([volume]))
+    except VolumeBusy as e:
+        raise MachineRefused(str(e)) from e
     except MachineBusy as e:
         raise NotYet(AFTER_MERGE_S, "A layer of the disk was merged this moment.") from e
     except MachineMissing:

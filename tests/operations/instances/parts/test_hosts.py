@@ -28,7 +28,7 @@ def test_is_written_before_the_machine_starts(cloud):
     machines.refusal = "no"
     instance = an_instance(cloud, status=InstanceStatus.STOPPED)
     seen = []
-    machines.start = lambda machine: (seen.append(host_of(cloud, machine.instance)), _refuse())
+    machines.start = lambda machine, *_: (seen.append(host_of(cloud, machine.instance)), _refuse())
 
     cloud.call("StartInstance", InstanceId=instance.id)
     cloud.settle()

@@ -22,6 +22,7 @@ from kiln.operations.errors.launches import ServiceUnavailableNoMachine
 from kiln.operations.instances.parts import passwords
 from kiln.operations.steps.drives import AFTER_MERGE_S, drive_of
 from kiln.operations.steps.locks import check_unlocked
+from kiln.pools.errors import VolumeBusy
 from kiln.store.database import Transaction
 from kiln.store.disks import Disk, disks
 from kiln.store.instances import Instance, instances, place, serial_number
@@ -55,16 +56,19 @@ def start(job: Job[Any]) -> None:
     machine = _machine(job.ports, instance, attached, card)
     if instance.host != job.ports.host:
         job.write(lambda tx: place(tx, instance.id, job.ports.host))
+    volumes = [disk.volume for disk in attached if disk.volume is not None]
     if not job.ports.machines.is_running(instance.id):
-        job.ports.pool.cut_off([disk.volume for disk in attached if disk.volume is not None])
+        job.ports.pool.cut_off(volumes)
     reach("power.granted")
     try:
-        job.ports.machines.start(_joined(job.ports, machine, instance, card))
+        job.ports.machines.start(
+            _joined(job.ports, machine, instance, card), lambda: job.ports.pool.require_sole(volumes)
+        )
     except NetworkError as e:
         raise ServiceUnavailableNoMachine(reason=str(e)) from e
     except MachineBusy as e:
         raise NotYet(AFTER_MERGE_S, "A layer of its disks was merged this moment.") from e
-    except MachineRefused as e:
+    except (MachineRefused, VolumeBusy) as e:
         raise ServiceUnavailableNoMachine(reason=str(e)) from e
     reach("power.started")
     record_running(job)

@@ -1,0 +1,73 @@
+"""The first words with a QEMU that was started: that it has opened all of its files, and that its guest may begin."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable, Sequence
+from typing import BinaryIO
+
+from kiln.ground.killpoints import reach
+from kiln.ground.passphrases import Passphrase
+from kiln.machines import blocks, logs, process
+from kiln.machines.errors import MachineMissing, MachineRefused
+from kiln.machines.hearing import mapping, text, words
+from kiln.machines.qmp import TIMEOUT_S, Session, open_session
+from kiln.machines.runfolder import RunFolder
+
+_START_TIMEOUT_S = 60.0
+_END_TIMEOUT_S = 20.0
+
+
+def await_ready(
+    folder: RunFolder, volumes: list[str], ended: BinaryIO | None, passphrases: Sequence[Passphrase]
+) -> None:
+    """Return when QEMU answers, which it does once all its files are open. Raises MachineRefused with its words.
+
+    It forgets their *passphrases* then. Raises MachineBusy when one of the *volumes* was merged meanwhile.
+    """
+    try:
+        with open_session(folder.qmp, _START_TIMEOUT_S) as qmp:
+            name = mapping(qmp.execute("query-name")).get("name")
+            with contextlib.suppress(MachineRefused):
+                qmp.finish("object-del", blocks.forget(qmp, passphrases))
+            blocks.require_own_backing(qmp, volumes)
+    except MachineMissing as error:
+        logs.settle(ended)
+        raise MachineRefused(folder.last_words() or "QEMU ended without a word.") from error
+    if name != folder.instance:
+        raise MachineRefused(f"The machine in the run folder of {folder.instance} is that of {words(name)}.")
+
+
+def let_run(folder: RunFolder, may_run: Callable[[], None]) -> None:
+    """Have a guest begin whose machine stands still since it was started; nothing happens where it has begun.
+
+    What *may_run* raises is raised, and then the machine has ended.
+    """
+    with open_session(folder.qmp, TIMEOUT_S) as qmp:
+        if text(qmp.execute("query-status"), "status") != "prelaunch":
+            return
+        reach("machines.opened")
+        try:
+            may_run()
+        except BaseException:
+            _end(folder)
+            raise
+        qmp.execute("cont")
+
+
+def let_use(qmp: Session, may_use: Callable[[], None]) -> None:
+    """Have a disk be used that was just opened. What *may_use* raises is raised, and then the disk is closed."""
+    try:
+        may_use()
+    except BaseException:
+        blocks.close_unused(qmp)
+        raise
+
+
+def _end(folder: RunFolder) -> None:
+    """End a machine so that it closes its disks: one that was killed seems to others to have them still."""
+    with process.open_process(folder) as qemu:
+        if qemu is not None:
+            qemu.terminate()
+            if not qemu.is_gone(_END_TIMEOUT_S):
+                qemu.kill()
