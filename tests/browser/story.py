@@ -73,7 +73,7 @@ class Story:
         self.replace(first, image)
         self.ask(first, f"read {PATH}", says=FIRED)
         self.page.goto("/console/")
-        self.page.locator("#held table").wait_for()  # It comes by itself, after the page.
+        self.page.locator("#held table").first.wait_for()  # They come by themselves, after the page.
         self.shoot("overview")
         for instance in (first, second):
             self.delete("instances", instance, "DeleteInstance")
