@@ -175,6 +175,7 @@ def cloud_in(
         outbox=Outbox(clock),
     )
     ports.outbox.attach(database)
+    database.hub.attach(ports.terminals)
     return Cloud(
         ports=ports,
         dispatcher=Dispatcher(CATALOGUE, ports),

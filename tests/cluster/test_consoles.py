@@ -12,6 +12,8 @@ import time
 from contextlib import contextmanager
 
 import pytest
+from websockets.exceptions import InvalidStatus
+from websockets.sync.client import connect
 
 from kiln.client.client import ApiFailure
 from kiln.client.waiters import wait
@@ -99,8 +101,38 @@ def ran(door, instance, *command):
     return shown
 
 
+def at_two_doors(deployed, client, other, instance):
+    """A session that was asked for at one door, joined at another, and is known and ended at both."""
+
+    def asked():
+        answer = client.call("StartTerminalSession", InstanceId=[instance])
+        path = answer["WebSocketUrl"].partition("/session")[2]
+        return answer["SessionId"], f"ws://{other.host}/session{path}", answer["WebSocketUrl"]
+
+    def told(session):
+        (one,) = client.call("DescribeTerminalSessions", SessionId=session)["Sessions"]["Session"]
+        (connection,) = one["Connections"]["Connection"]
+        return connection["Status"], connection["ClosedReason"]
+
+    session, there, here = asked()
+    with connect(there, proxy=None, compression=None) as joined:
+        wait_for(lambda: told(session)[0] == "Connected")
+        with pytest.raises(InvalidStatus), connect(here, proxy=None, compression=None):
+            pass
+        client.call("EndTerminalSession", SessionId=session)
+        for _ in joined:
+            pass
+    assert told(session) == ("Terminated", "EndTerminalSession ended it")
+
+    session, there, _ = asked()
+    with connect(there, proxy=None, compression=None):
+        wait_for(lambda: told(session)[0] == "Connected")
+        other.kill9()
+        wait_for(lambda: told(session) == ("Terminated", "the Kiln where it was joined has ended"), within_s=120)
+
+
 def test_a_guest_is_worked_with_from_a_door_that_has_no_machines(deployed, guest_image):  # noqa: F811
-    door = deployed.start("api", "api")
+    door, other = deployed.start("api", "api"), deployed.start("other", "api")
     client = deployed.client(door)
     worker = deployed.start("one", "worker", machines="qemu", accel="tcg")
     instance = an_instance(deployed, client, guest_image)
@@ -117,6 +149,8 @@ def test_a_guest_is_worked_with_from_a_door_that_has_no_machines(deployed, guest
             assert client.call("DescribeReasons", ResourceId=instance)["Network"] in ("user", "cable")
             wait_for(lambda: status(client, instance) == "true", within_s=_UP_WITHIN_S)
             assert ran(door, instance, "cat", "/data0/note") == b"typed\n"
+
+            at_two_doors(deployed, client, other, instance)
 
             worker.kill9()
             _, said = terminal.communicate(timeout=_UP_WITHIN_S)

@@ -141,6 +141,7 @@ def _assembled(settings: Settings, say: Say | None) -> Iterator[Assembly]:
             elsewhere=asking or Alone(),
         )
         ports.outbox.attach(database)
+        database.hub.attach(ports.terminals)
         pool.lineage = lineage_in(database)
         pool.make_room = lambda missing_bytes: bool(relieve(ports, missing_bytes))
         try:

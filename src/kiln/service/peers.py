@@ -55,6 +55,7 @@ class Peers:
         self._asking, self._answering = asking, None
         if listener is None:
             return
+        ports.terminals.door = member
         try:
             self._proof = prove(assembly.sealer, member)
         except SecretBroken as error:

@@ -6,7 +6,7 @@ from kiln.declare.roles import Role
 from kiln.ground.clock import go_on_after
 from kiln.ground.journal import Journal
 from kiln.service.assemble import Assembly
-from kiln.store import tasks, webhooks
+from kiln.store import tasks, terminals, webhooks
 from kiln.store.errors import DatabaseFull
 from kiln.upkeep.adoption import adopt
 from kiln.upkeep.opening import want_again
@@ -40,8 +40,12 @@ def _recover_deployment(assembly: Assembly) -> None:
     database = assembly.database
     with database.read() as tx:
         is_any_unknown, is_any_leased = tasks.is_any_unknown(tx), tasks.is_any_leased(tx)
+        is_any_joined = terminals.is_any_joined(tx, "")
     if is_any_unknown:
         log.warning("tasks_of_unknown_status", count=database.write(tasks.open_unknown, gives_back=True))
+    if is_any_joined:
+        # Where one process is all that there is, its sessions are those of no door.
+        database.write(lambda tx: terminals.door_gone(tx, "", assembly.ports.clock()), gives_back=True)
     try:
         if is_any_leased:
             database.write(tasks.release_all)

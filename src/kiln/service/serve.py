@@ -255,6 +255,7 @@ def _site(
         console=console,
         terminal=TerminalSite(
             terminals=ports.terminals,
+            database=ports.database,
             consoles=peers.consoles,
             clock=ports.clock,
             limits=TerminalLimits(in_all=min(TERMINALS, int(crowd.room.in_all * TERMINALS_SHARE))),

@@ -35,6 +35,7 @@ from kiln.store import (
     snapshots,
     tags,
     tasks,
+    terminals,
     tokens,
     trash,
     volumes,
@@ -52,11 +53,12 @@ from kiln.store.rows import metadata
 NOUNS = (
     *(accounts, audit, buckets, commands, deployment, disks, images, instances, invocations, key_pairs, shares),
     *(snapshots, tags, tasks, tokens, trash, volumes, vpcs, vswitches, security_groups, interfaces, eips),
-    *(launch_templates, snapshot_groups, snapshot_policies, webhooks, workers, nonces, hosts, console_sessions),
+    *(launch_templates, snapshot_groups, snapshot_policies, webhooks, workers, nonces, hosts),
+    *(console_sessions, terminals),
 )
 
 #: The newest migration; a test holds it to the files in ``migrations/versions``.
-NEWEST = "0027"
+NEWEST = "0028"
 
 
 #: As Alembic makes it, with the version of tables that no migration has made.

@@ -14,7 +14,7 @@ from sqlalchemy import Float, cast, extract, func, select
 
 from kiln.declare.roles import Role
 from kiln.ground.values import dataclass
-from kiln.store import hosts, tasks
+from kiln.store import hosts, tasks, terminals
 from kiln.store.database import Transaction
 from kiln.store.hosts import Room
 from kiln.store.rows import Rows
@@ -65,6 +65,7 @@ def enter(tx: Transaction, member: Member, room: Room, *, is_first: bool) -> lis
     left = [one for one in workers.all(tx) if is_first or (_works(member) and _works(one) and one.host == member.host)]
     for one in left:
         tasks.give_back(tx, one.id)
+        terminals.door_gone(tx, one.id, now)
         workers.delete(tx, id=one.id)
         # Where nobody was there nobody was missed: all may have been off together, and come back one after the other.
         hosts.go(tx, one.id, now if is_first else one.seen_at)
@@ -76,7 +77,9 @@ def enter(tx: Transaction, member: Member, room: Room, *, is_first: bool) -> lis
 
 def leave(tx: Transaction, member: str) -> None:
     """Write down that a process has ended in order."""
-    hosts.go(tx, member, tx.execute(NOW).scalar_one(), has_left=True)
+    now = tx.execute(NOW).scalar_one()
+    hosts.go(tx, member, now, has_left=True)
+    terminals.door_gone(tx, member, now)
     workers.delete(tx, id=member)
 
 
@@ -115,6 +118,7 @@ def give_up(tx: Transaction) -> list[str]:
     gone = _silent(tx)
     for one in gone:
         tasks.give_back(tx, one.id)
+        terminals.door_gone(tx, one.id, servers_time(tx, 0.0))
         workers.delete(tx, id=one.id)
         hosts.go(tx, one.id, one.seen_at)
     return [one.id for one in gone]

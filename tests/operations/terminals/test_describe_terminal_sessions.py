@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 from kiln.calls.origin import Origin
 from kiln.calls.sessions import Session
-from kiln.calls.terminals import URL_S
+from kiln.store.terminals import URL_S, terminals
 from tests.catalogue import key_of
 from tests.clouds import ACCOUNT, OTHER, REGION
 from tests.consoled import a_running_instance
@@ -26,9 +24,11 @@ def test_tells_how_a_session_went(cloud):
     instance = a_running_instance(cloud)
     answer = start(cloud, instance)
     waiting = connection(cloud, answer["SessionId"])
-    cloud.ports.terminals.join(answer["SessionId"], answer["SecurityToken"], cloud.clock(), lambda _: None)
+    cloud.ports.terminals.join(
+        cloud.ports.database, answer["SessionId"], answer["SecurityToken"], cloud.clock(), lambda _: None
+    )
     joined = connection(cloud, answer["SessionId"])
-    cloud.ports.terminals.end(answer["SessionId"], "its client left", cloud.clock())
+    cloud.ports.terminals.end(cloud.ports.database, answer["SessionId"], "its client left", cloud.clock())
     over = connection(cloud, answer["SessionId"])
 
     assert (waiting["Status"], waiting["StartTime"], waiting["EndTime"]) == ("Connecting", "", "")
@@ -39,8 +39,10 @@ def test_tells_how_a_session_went(cloud):
 
 def test_tells_why_nobody_could_be_joined(cloud):
     answer = start(cloud, a_running_instance(cloud))
-    cloud.ports.terminals.join(answer["SessionId"], answer["SecurityToken"], cloud.clock(), lambda _: None)
-    cloud.ports.terminals.end(answer["SessionId"], "it is in use", cloud.clock(), has_failed=True)
+    cloud.ports.terminals.join(
+        cloud.ports.database, answer["SessionId"], answer["SecurityToken"], cloud.clock(), lambda _: None
+    )
+    cloud.ports.terminals.end(cloud.ports.database, answer["SessionId"], "it is in use", cloud.clock(), has_failed=True)
 
     told = connection(cloud, answer["SessionId"])
 
@@ -90,10 +92,9 @@ def paged(cloud):
 
 
 def test_tells_each_once_of_those_that_were_begun_at_once(cloud):
-    instance, terminals = a_running_instance(cloud), cloud.ports.terminals
+    instance = a_running_instance(cloud)
     made = [start(cloud, instance)["SessionId"] for _ in range(9)]
-    for session in made:
-        terminals.add(replace(terminals.find(session, cloud.clock()), created_at=cloud.clock.now))
+    cloud.ports.database.write(lambda tx: terminals.update(tx, {"created_at": cloud.clock.now}))
 
     assert sorted(paged(cloud)) == sorted(made)
 

@@ -16,12 +16,16 @@ def test_its_url_opens_nothing_any_more(cloud):
     cloud.call("EndTerminalSession", SessionId=answer["SessionId"])
 
     with pytest.raises(TerminalRefused, match="over"):
-        cloud.ports.terminals.join(answer["SessionId"], answer["SecurityToken"], cloud.clock(), lambda _: None)
+        cloud.ports.terminals.join(
+            cloud.ports.database, answer["SessionId"], answer["SecurityToken"], cloud.clock(), lambda _: None
+        )
 
 
 def test_ends_what_is_joined_and_leaves_alone_what_has_ended(cloud):
     answer, told = start(cloud, a_running_instance(cloud)), []
-    cloud.ports.terminals.join(answer["SessionId"], answer["SecurityToken"], cloud.clock(), told.append)
+    cloud.ports.terminals.join(
+        cloud.ports.database, answer["SessionId"], answer["SecurityToken"], cloud.clock(), told.append
+    )
 
     cloud.call("EndTerminalSession", SessionId=answer["SessionId"])
     before = cloud.call("DescribeTerminalSessions")

@@ -208,6 +208,7 @@ def start_site(
             movers=movers,
             terminal=TerminalSite(
                 terminals=cloud.ports.terminals,
+                database=cloud.ports.database,
                 consoles=Consoles(cloud.ports.machines),
                 clock=cloud.clock,
                 limits=terminals,

@@ -15,12 +15,13 @@ from websockets.frames import Frame, Opcode
 from websockets.sync.client import ClientConnection, connect
 
 from kiln.calls.origin import Origin
-from kiln.calls.terminals import MOST_CONNECTED, URL_S
+from kiln.calls.terminals import MOST_CONNECTED
 from kiln.ground.terminal_messages import CLOSED, Type, pack, unpack
 from kiln.ground.units import MiB
 from kiln.service.authority import Authority
 from kiln.service.certificates import KnownCertificates
 from kiln.service.datafolder import DataFolder
+from kiln.store.terminals import URL_S
 from kiln.wire.http import bounds
 from kiln.wire.http.bounds import SOCKET_MESSAGE, Room
 from kiln.wire.paths.events import Limits

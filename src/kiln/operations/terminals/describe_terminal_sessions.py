@@ -1,7 +1,7 @@
 """List the terminal sessions of the account, the newest first: those that are open, and the last that are over.
 
-They are remembered since this Kiln was started, a thousand of an account at most:
-a restart ends all sessions, and forgets them.
+A thousand of an account are remembered. A session that is joined ends with the
+process at which it was.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import Annotated
 
 from kiln.calls.call import Call
-from kiln.calls.terminals import Terminal, TerminalStatus
+from kiln.calls.terminals import as_of, role_of
 from kiln.declare.errors import InvalidParameter
 from kiln.declare.operation import Operation
 from kiln.declare.rules import Doc, Example, Wire
@@ -17,6 +17,7 @@ from kiln.declare.shapes import shape
 from kiln.ground.clock import to_seconds_text
 from kiln.operations.paging import DEFAULT_SIZE, open_position, seal_position
 from kiln.operations.params import InstanceId, NextToken, RegionId
+from kiln.store.terminals import FAILED, Terminal, terminals
 
 _MOST = 100
 
@@ -84,8 +85,10 @@ class Output:
 
 
 def check(call: Call, p: Input) -> Output:
-    found = [one for one in call.ports.terminals.of_account(call.account, p.region_id, call.now) if _is_asked(p, one)]
-    found.sort(key=_position, reverse=True)  # Two that were begun at once may have been kept in any order.
+    named = {"instance": p.instance_id, "id": p.session_id}
+    where = {name: value for name, value in named.items() if value is not None}
+    rows = terminals.all(call.tx, account=call.account, region=p.region_id, **where)
+    found = sorted((as_of(one, call.now) for one in rows), key=_position, reverse=True)
     if p.next_token:
         position = open_position(call, p, p.next_token, (float, str))
         if position is None:
@@ -104,12 +107,8 @@ def _position(one: Terminal) -> tuple[float, str]:
     return one.created_at, one.id
 
 
-def _is_asked(p: Input, one: Terminal) -> bool:
-    return p.instance_id in (None, one.instance) and p.session_id in (None, one.id)
-
-
 def _draw(one: Terminal) -> SessionOutput:
-    has_failed = one.status is TerminalStatus.FAILED
+    has_failed, role = one.status == FAILED, role_of(one)
     connection = ConnectionOutput(
         instance_id=one.instance,
         status=one.status,
@@ -122,8 +121,8 @@ def _draw(one: Terminal) -> SessionOutput:
         session_id=one.id,
         creation_time=to_seconds_text(one.created_at),
         client_ip=one.client_host,
-        identity_type="Account" if one.role is None else "AssumedRoleUser",
-        principal_id=one.account if one.role is None else f"{one.role.role_id(one.account)}:{one.role.name}",
+        identity_type="Account" if role is None else "AssumedRoleUser",
+        principal_id=one.account if role is None else f"{role.role_id(one.account)}:{role.name}",
         connections=ConnectionsOutput(connection=(connection,)),
     )
 

@@ -8,16 +8,17 @@ from __future__ import annotations
 from typing import Annotated
 
 from kiln.calls.call import Call
-from kiln.calls.terminals import Terminal
+from kiln.calls.terminals import ENDED, is_open
 from kiln.declare.errors import ApiError
 from kiln.declare.operation import Operation
 from kiln.declare.rules import Doc, Example
 from kiln.declare.shapes import shape
 from kiln.operations.params import NothingMore, RegionId
+from kiln.store.terminals import Terminal, end, terminals
 
 
 class InvalidSessionIdNotFound(ApiError):
-    """The account has had no session of that ID in the region since this Kiln was started."""
+    """The account has had no session of that ID in the region, or it is forgotten."""
 
     code = "InvalidSessionId.NotFound"
     status = 404
@@ -31,15 +32,15 @@ class Input:
 
 
 def check(call: Call, p: Input) -> Terminal:
-    found = call.ports.terminals.find(p.session_id, call.now)
-    if found is None or (found.account, found.region) != (call.account, p.region_id):
+    found = terminals.find(call.tx, id=p.session_id, **call.own(p.region_id))
+    if found is None:
         raise InvalidSessionIdNotFound(session_id=p.session_id)
     return found
 
 
 def commit(call: Call, session: Terminal) -> NothingMore:
-    end = call.ports.terminals.end
-    call.tx.after_commit(lambda: end(session.id, "EndTerminalSession ended it", call.now))
+    if is_open(session, call.now):
+        end(call.tx, session.id, ENDED, call.now)
     return NothingMore()
 
 

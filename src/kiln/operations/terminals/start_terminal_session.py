@@ -17,7 +17,7 @@ from typing import Annotated
 from urllib.parse import urlencode
 
 from kiln.calls.call import Call
-from kiln.calls.terminals import MOST_OPEN, Terminal, hash_of
+from kiln.calls.terminals import MOST_OPEN, hash_of
 from kiln.declare.errors import ApiError, InvalidParameter
 from kiln.declare.ids import new_id
 from kiln.declare.operation import Idempotence, Operation
@@ -33,6 +33,7 @@ from kiln.operations.errors.instances import (
 from kiln.operations.errors.requests import IdempotentParameterMismatch, InvalidClientTokenMalformed
 from kiln.operations.params import InstanceId, RegionId
 from kiln.store.instances import Instance, instances
+from kiln.store.terminals import CONNECTING, Terminal, add, is_open, terminals
 
 _TOKEN_BYTES = 32
 
@@ -135,26 +136,33 @@ def check(call: Call, p: Input) -> Instance:
     instance = call.the(instances, named, p.region_id, InvalidInstanceIdNotFound)
     if instance.status != InstanceStatus.RUNNING:
         raise IncorrectInstanceStatusOfSession(instance_id=instance.id, status=instance.status)
-    own = call.ports.terminals.of_account(call.account, p.region_id, call.now)
-    if sum(one.is_open for one in own) >= MOST_OPEN:
+    if terminals.count(call.tx, is_open(call.now), **call.own(p.region_id)) >= MOST_OPEN:
         raise SessionCountExceedQuota(most=MOST_OPEN)
     return instance
 
 
 def commit(call: Call, instance: Instance) -> Output:
-    token = secrets.token_urlsafe(_TOKEN_BYTES)
+    token, role = secrets.token_urlsafe(_TOKEN_BYTES), call.origin.session
     session = Terminal(
         id=new_id("terminal_session"),
         account=call.account,
         region=instance.region,
         instance=instance.id,
+        status=CONNECTING,
         token_hash=hash_of(token),
         created_at=call.now,
         access_key_id=call.origin.access_key_id,
-        role=call.origin.session,
+        role="" if role is None else role.role,
+        role_name="" if role is None else role.name,
+        role_parent="" if role is None else role.parent,
+        role_expires_at=0.0 if role is None else role.expires_at,
         client_host=call.origin.peer,
+        started_at=None,
+        ended_at=None,
+        reason="",
+        door="",
     )
-    call.tx.after_commit(lambda: call.ports.terminals.add(session))
+    add(call.tx, session)
     address = call.origin.reached_at(otherwise=call.deployment.endpoint)
     # The official client spells sessionid as the service does, and sends sessionId.
     query = urlencode({"sessionid": session.id, "token": token})

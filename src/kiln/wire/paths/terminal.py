@@ -19,14 +19,16 @@ from functools import partial
 from typing import NamedTuple
 from urllib.parse import parse_qsl
 
-from kiln.calls.terminals import Terminal as Session
-from kiln.calls.terminals import TerminalRefused, Terminals
+from kiln.calls.terminals import ENDED, TerminalRefused, Terminals, find, role_of
 from kiln.ground.clock import Clock
 from kiln.ground.journal import Journal
 from kiln.ground.peers import name_of
 from kiln.ground.terminal_messages import CLOSED, Malformed, Type, pack, unpack
 from kiln.ground.values import dataclass
 from kiln.machines.errors import MachineError
+from kiln.store.database import Database
+from kiln.store.errors import DatabaseBusy, DatabaseDown, DatabaseFull
+from kiln.store.terminals import Terminal as Session
 from kiln.wire.gateway import Gateway
 from kiln.wire.http.bounds import (
     BEAT_S,
@@ -65,6 +67,7 @@ class TerminalSite:
     """What terminals are made of."""
 
     terminals: Terminals
+    database: Database
     consoles: Consoles
     clock: Clock
     limits: TerminalLimits = TerminalLimits()
@@ -77,6 +80,7 @@ class TerminalPath:
         self._gateway = gateway
         self._threads = threads
         self._terminals = site.terminals
+        self._database = site.database
         self._consoles = site.consoles
         self._clock = site.clock
         self._limits = site.limits
@@ -93,20 +97,44 @@ class TerminalPath:
                 loop.call_soon_threadsafe(viewer.end, reason)
 
         try:
-            session = self._admit(scope, end)
+            named, token = self._asked(scope)
         except TerminalRefused as refused:
-            log.info("terminal_refused", peer=client_of(scope), reason=str(refused))
-            await _refuse(send, 429 if isinstance(refused, _TooMany) else 403, str(refused))
+            await _refuse(scope, send, 429 if isinstance(refused, _TooMany) else 403, str(refused))
             return
-        log.info("terminal_opened", session=session.id, account=session.account, instance=session.instance)
         self._viewers.add(viewer)
+        peer = name_of(client_of(scope))
+        try:
+            session = await self._threads.run(
+                peer, self._terminals.join, self._database, named, token, self._clock(), end
+            )
+        except TerminalRefused as refused:
+            self._viewers.discard(viewer)
+            await _refuse(scope, send, 403, str(refused))
+            return
+        except (DatabaseDown, DatabaseBusy, DatabaseFull) as error:
+            self._viewers.discard(viewer)
+            log.warning("terminal_not_joined", reason=str(error))
+            await _refuse(scope, send, 503, "The database takes no session just now.")
+            return
+        except BaseException:
+            self._viewers.discard(viewer)
+            raise
+        log.info("terminal_opened", session=session.id, account=session.account, instance=session.instance)
         try:
             await send({"type": "websocket.accept"})
-            await self._serve(session, viewer, name_of(client_of(scope)), receive, send)
+            await self._serve(session, viewer, peer, receive, send)
         finally:
             self._viewers.discard(viewer)
-            self._terminals.end(session.id, viewer.reason, self._clock(), has_failed=viewer.has_failed)
             log.info("terminal_closed", session=session.id, account=session.account, reason=viewer.reason)
+            await self._threads.run(peer, self._record_end, session, viewer)
+
+    def _record_end(self, session: Session, viewer: Viewer) -> None:
+        end, now = self._terminals.end, self._clock()
+        try:
+            end(self._database, session.id, viewer.reason, now, has_failed=viewer.has_failed)
+        except (DatabaseDown, DatabaseBusy, DatabaseFull) as error:
+            # It is told as one that is joined, until this process has ended.
+            log.warning("terminal_end_not_recorded", session=session.id, reason=str(error))
 
     def end(self) -> None:
         """End every session."""
@@ -115,8 +143,8 @@ class TerminalPath:
             viewer.end(_STOPS)
         self._consoles.end()
 
-    def _admit(self, scope: Scope, end: Callable[[str], None]) -> Session:
-        """Whose token it is. Raises TerminalRefused."""
+    def _asked(self, scope: Scope) -> tuple[str, str]:
+        """Which session is to be joined, and the token for it. Raises TerminalRefused."""
         headers = {name: value.decode("latin-1") for name, value in scope["headers"]}
         if not _is_own(headers.get(b"origin"), headers.get(b"host", "")):
             raise TerminalRefused("A page of another origin may not open terminals here.")
@@ -127,12 +155,12 @@ class TerminalPath:
             raise TerminalRefused(f"The query is longer than {TERMINAL_QUERY // 1024} KiB.")
         given = {name.lower(): value for name, value in parse_qsl(query.decode("latin-1"))}
         token = given.get("token") or headers.get(b"x-acs-session-token", "")
-        return self._terminals.join(given.get("sessionid", ""), token, self._clock(), end)
+        return given.get("sessionid", ""), token
 
     async def _serve(self, session: Session, viewer: Viewer, peer: str, receive: Receive, send: Send) -> None:
         """Show and type until it ends; then say why."""
         out = _Out(send, self._clock)
-        key = Key(id=session.access_key_id, secret="", account_id=session.account, session=session.role)
+        key = Key(id=session.access_key_id, secret="", account_id=session.account, session=role_of(session))
         is_allowed = partial(self._threads.run, peer, self._gateway.is_in_use, key)
         if not await is_allowed():  # The URL is good for ten minutes, its key perhaps not so long.
             viewer.end(_KEY_GONE)
@@ -149,7 +177,7 @@ class TerminalPath:
             for work in (
                 self._show(viewer, out),
                 self._type(console, viewer, receive),
-                self._watch(viewer, is_allowed),
+                self._watch(viewer, is_allowed, partial(self._threads.run, peer, self._is_over, session)),
                 viewer.ended.wait(),
             )
         ]
@@ -193,12 +221,25 @@ class TerminalPath:
                 viewer.end(f"its client does not speak Session Manager's protocol: {error}")
                 return
 
-    async def _watch(self, viewer: Viewer, is_allowed: Callable[[], Awaitable[bool]]) -> None:
+    async def _watch(
+        self, viewer: Viewer, is_allowed: Callable[[], Awaitable[bool]], is_over: Callable[[], Awaitable[bool]]
+    ) -> None:
         while True:
             await asyncio.sleep(self._limits.beat_s)
             if not await is_allowed():
                 viewer.end(_KEY_GONE)
                 return
+            if await is_over():  # The news of it may have been lost on its way from another process.
+                viewer.end(ENDED)
+                return
+
+    def _is_over(self, session: Session) -> bool:
+        try:
+            with self._database.read() as tx:
+                found = find(tx, session.id, self._clock())
+        except (DatabaseDown, DatabaseBusy):
+            return False  # Nobody can say so, and the console is not the database's.
+        return found is None or found.ended_at is not None
 
 
 class _TooMany(TerminalRefused):
@@ -234,7 +275,8 @@ def _is_own(origin: str | None, host: str) -> bool:
     return origin is None or origin.partition("://")[2].lower() == host.lower()
 
 
-async def _refuse(send: Send, status: int, words: str) -> None:
+async def _refuse(scope: Scope, send: Send, status: int, words: str) -> None:
+    log.info("terminal_refused", peer=client_of(scope), reason=words)
     headers = [(b"content-type", b"text/plain; charset=utf-8")]
     await send({"type": "websocket.http.response.start", "status": status, "headers": headers})
     await send({"type": "websocket.http.response.body", "body": f"{words}\n".encode()})
