@@ -1,6 +1,6 @@
 """The paths of the server, each with its application: the one place where they are declared.
 
-Asyncio stays in ``kiln.wire.paths``. A request's work is synchronous and runs on
+Asyncio stays in ``kiln.wire.paths`` and ``kiln.wire.peers``. A request's work is synchronous and runs on
 a small pool of threads: more threads than a few only pass Python's lock around.
 """
 
