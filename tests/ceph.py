@@ -35,6 +35,17 @@ class Ceph(engine.Ceph):
             self._has_manager = True
         wait_for(lambda: re.search(r'"total_bytes":\s*[1-9]', self.run("ceph", "df", "--format=json")), within_s=60)
 
+    def lose_power(self) -> None:
+        """Kill all its daemons at once."""
+        self.stack.close()
+        self._has_manager = False
+
+    def have_power(self) -> None:
+        """Start them again, of a cluster that keeps its bytes, and wait until it answers."""
+        for program, name in (("ceph-mon", "a"), ("ceph-osd", "0")):
+            self.stack.enter_context(daemon(self.configuration.parent, program, name))
+        self.run("rbd", "ls", POOL)
+
     @contextmanager
     def full(self) -> Iterator[None]:
         """Have it be full for so long."""
@@ -58,8 +69,8 @@ class Ceph(engine.Ceph):
 
 
 @contextmanager
-def start_ceph() -> Iterator[Ceph]:
-    """Yields a cluster with one pool, ``POOL``, that is empty."""
+def start_ceph(*, keeps: bool = False) -> Iterator[Ceph]:
+    """Yields a cluster with one pool, ``POOL``, that is empty; with *keeps* one that outlives its daemons."""
     needs(*PROGRAMS)
-    with started_ceph() as it:
+    with started_ceph(keeps=keeps) as it:
         yield Ceph(it.configuration, it.stack)

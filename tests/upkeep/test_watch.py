@@ -17,8 +17,8 @@ from tests.reading import the
 from tests.stock import an_instance
 
 
-def a_running_instance(cloud: Cloud) -> str:
-    instance = an_instance(cloud, status=InstanceStatus.RUNNING, started_at=cloud.clock())
+def a_running_instance(cloud: Cloud, **more: str) -> str:
+    instance = an_instance(cloud, status=InstanceStatus.RUNNING, started_at=cloud.clock(), **more)
     run(cloud, instance.id)
     return instance.id
 
@@ -195,3 +195,27 @@ def test_wakes_the_others_when_one_question_fails_in_a_way_that_nobody_foresaw(c
             return super().wake(instance)
 
     assert Waker()(replace(cloud.ports, machines=Odd(cloud.folder / "run", still, ""))) == [still]
+
+
+class WithHost(NoMachines):
+    """Machines of a host that was switched off."""
+
+    def went_with_host(self, instance):
+        return not self.is_running(instance)
+
+
+def test_starts_again_what_ran_when_the_host_lost_its_power(cloud):
+    cloud.refit(machines=WithHost(cloud.folder / "run"), host="one")
+    ran, locked = a_running_instance(cloud, host="one"), a_running_instance(cloud, host="one", lock_reason="security")
+    off = an_instance(cloud, status=InstanceStatus.STOPPED).id
+    for instance in (ran, locked):
+        cloud.ports.machines.stop(instance, force=True)
+
+    assert set(watch(cloud.ports)) == {ran, locked}
+    assert [status_of(cloud, one) for one in (ran, locked, off)] == ["Starting", "Stopped", "Stopped"]
+    assert watch(cloud.ports) == []
+    (task,) = cloud.open_tasks()
+    assert (task.action, task.resource, task.host) == ("StartInstance", ran, "one")
+    cloud.settle()
+
+    assert [status_of(cloud, one) for one in (ran, locked, off)] == ["Running", "Stopped", "Stopped"]

@@ -83,6 +83,9 @@ class NoMachines:
     def is_running(self, instance: str) -> bool:
         return self._marker(instance).exists()
 
+    def went_with_host(self, instance: str) -> bool:  # noqa: ARG002 - the port's; a state outlives the host.
+        return False
+
     def is_cabled(self, instance: str) -> bool:
         try:
             return read_short_text(self._marker(instance)) == CABLE

@@ -229,6 +229,9 @@ class Machines(Protocol):
     def is_running(self, instance: str) -> bool:
         """Whether a machine runs for the instance. A machine that died is not running."""
 
+    def went_with_host(self, instance: str) -> bool:
+        """Whether a machine that does not run had been started before this host was, and so lost its power with it."""
+
     def is_cabled(self, instance: str) -> bool:
         """Whether a machine runs that a cable joins to its network; False too where it has user networking."""
 

@@ -19,6 +19,7 @@ from kiln.ground.killpoints import reach
 from kiln.ground.passphrases import handed_over, within
 from kiln.ground.short_files import read_short_text
 from kiln.ground.turns import Turns
+from kiln.ground.whereabouts import boot
 from kiln.machines import agent, blocks, logs, moving, process, readiness, sockets
 from kiln.machines.command import Surroundings, command_line, device_arguments
 from kiln.machines.confinement import kvm_groups, require_reachable, uid_of
@@ -208,6 +209,13 @@ class QemuMachines:
         """See ``port.Machines``."""
         return process.find(self.folder(instance)) is not None
 
+    def went_with_host(self, instance: str) -> bool:
+        """See ``port.Machines``. A machine of an older Kiln has no word of the boot that it was started in."""
+        try:
+            return not self.is_running(instance) and read_short_text(self.folder(instance).boot_file) != boot()
+        except (OSError, ValueError):
+            return False
+
     def is_cabled(self, instance: str) -> bool:
         """See ``port.Machines``. A machine of an older Kiln has no word of it, and user networking."""
         try:
@@ -385,6 +393,7 @@ class QemuMachines:
             keep_variables(folder, firmware, uid)
         ports = forwardable(machine, folder) if machine.cable is None else []
         folder.keep_ssh("".join(f"{machine.public_ip}:{host}" for host, guest in ports if guest == _SSH))
+        folder.keep_boot(boot())
         folder.keep_network(USER if machine.cable is None else CABLE)
         kvm = platform.is_native and self._may_use_kvm()
         groups = kvm_groups() if kvm and uid is not None else []

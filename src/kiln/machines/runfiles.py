@@ -64,6 +64,10 @@ class RunFiles:
         return self.path / "network"  #: How its card is joined: CABLE, or anything else for user networking.
 
     @property
+    def boot_file(self) -> Path:
+        return self.path / "boot"  #: In which boot of the host it was started.
+
+    @property
     def thaw_owed(self) -> Path:
         return self.path / "thaw-owed"  #: There while the guest may be frozen: until its agent says that it thawed.
 

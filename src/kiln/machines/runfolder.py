@@ -135,6 +135,10 @@ class RunFolder(RunFiles):
         """Remember how the machine's card is joined."""
         self.network_file.write_text(joined)
 
+    def keep_boot(self, boot: str) -> None:
+        """Remember in which boot of the host the machine was started."""
+        self.boot_file.write_text(boot)
+
     def tidy(self) -> None:
         """Cut logs that have grown long down to their tails: those of machines that an earlier Kiln started.
 

@@ -1,6 +1,8 @@
 """The watch: notices machines that are gone while their instances are said to run, and wakes those that stand still.
 
-A guest that powers itself off, or a host that was switched off, tells nobody.
+A guest that powers itself off, or a host that was switched off, tells nobody. What
+ran when its host lost its power is started again, as a real machine is by whoever
+cares for it; what ended by itself is not, since its guest may have meant it.
 Instances for which a task is still to be done are left to that task.
 """
 
@@ -8,10 +10,12 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from kiln.calls.call import Ports
+from kiln.calls.call import Call, Ports
+from kiln.declare.errors import ApiError
 from kiln.declare.facts import NoFacts
 from kiln.declare.states import InstanceStatus, TaskStatus
 from kiln.ground.journal import Journal
+from kiln.operations.instances.start_instance import Input, start_instance
 from kiln.store.database import Transaction
 from kiln.store.instances import Instance, idle_running, instances, place
 from kiln.store.tasks import is_lane_busy, new_task, tasks
@@ -19,6 +23,7 @@ from kiln.upkeep.places import Places
 
 _PATIENCE_S = 3.0  #: For the answers of one round; who is slower is in the next.
 
+HOST_WAS_OFF = "The host was switched off while the machine ran, and the instance is started again."
 MACHINE_GONE = "MachineGone"  #: What ended, in place of an action, and why.
 
 log = Journal("kiln.upkeep")
@@ -27,8 +32,8 @@ log = Journal("kiln.upkeep")
 def watch(ports: Ports) -> list[str]:
     """Record as Stopped every Running instance of this host whose machine is gone; returns their IDs.
 
-    Done at start and every couple of seconds. Never races with a task: a start
-    since the row was read shows in ``started_at``, anything else in the lane.
+    Those whose host was switched off are Starting then. Done at start and every couple of seconds. Never races with
+    a task: a start since the row was read shows in ``started_at``, anything else in the lane.
     """
     with ports.database.read() as tx:
         said_to_run = idle_running(tx, ports.host)
@@ -37,9 +42,9 @@ def watch(ports: Ports) -> list[str]:
         gone = [instance for instance in gone if not ports.machines.is_running(instance.id)]
     stopped = []
     for instance in gone:
-        reason = _reason(ports.machines.last_words(instance.id))
-        now = ports.clock()
-        if ports.database.write(lambda tx, it=instance, why=reason, now=now: _record(tx, it, why, now)):  # type: ignore[misc]
+        starts = ports.machines.went_with_host(instance.id)
+        reason = HOST_WAS_OFF if starts else _reason(ports.machines.last_words(instance.id))
+        if ports.database.write(lambda tx, it=instance, why=reason, starts=starts: _record(tx, ports, it, why, starts)):  # type: ignore[misc]
             log.warning("machine_gone", instance=instance.id, reason=reason)
             stopped.append(instance.id)
     return stopped
@@ -74,14 +79,29 @@ def _reason(words: str) -> str:
     return f"{told} QEMU's last words: {words}" if words else told
 
 
-def _record(tx: Transaction, instance: Instance, reason: str, now: float) -> bool:
+def _starts_again(tx: Transaction, ports: Ports, instance: Instance, now: float) -> bool:
+    """Begin on this host what StartInstance begins; False where that refuses, as of one that is locked."""
+    call = Call(tx=tx, ports=ports, account=instance.account, action=start_instance.name, now=now)
+    assert start_instance.commit is not None  # It is no read.
+    try:
+        order = start_instance.check(call, Input(instance_id=instance.id))
+    except ApiError as refusal:
+        log.warning("not_started_again", instance=instance.id, code=refusal.code)
+        return False
+    start_instance.commit(call, order)
+    return True
+
+
+def _record(tx: Transaction, ports: Ports, instance: Instance, reason: str, starts: bool) -> bool:
     if is_lane_busy(tx, instance.id):
         return False
+    now = ports.clock()
     has_moved = instances.move(
         tx, InstanceStatus.RUNNING, InstanceStatus.STOPPED, {}, id=instance.id, started_at=instance.started_at
     )
     if has_moved:
-        place(tx, instance.id, "")
+        if not (starts and _starts_again(tx, ports, instance, now)):
+            place(tx, instance.id, "")
         # Nobody asked for it, so there is no task to keep the reason.
         task = new_task(MACHINE_GONE, instance.id, NoFacts(), now, account=instance.account, region=instance.region)
         tasks.insert(

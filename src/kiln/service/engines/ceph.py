@@ -1,7 +1,7 @@
-"""A Ceph of one node, in a private folder, with all that it keeps in memory.
+"""A Ceph of one node, in a private folder, that keeps all in memory, or in a file where it is to outlive a kill.
 
-Starting one takes two seconds. Its daemons are children that the kernel ends with
-the process that began them, also where that is killed.
+Starting one takes two seconds, with a file ten. Its daemons are children that the
+kernel ends with the process that began them, also where that is killed.
 """
 
 from __future__ import annotations
@@ -60,10 +60,22 @@ mgr_data = {folder}/mgr
 mgr_initial_modules =
 [osd]
 osd_data = {folder}/osd
-osd_objectstore = memstore
-memstore_device_bytes = 4294967296
+{store}
 osd_client_watch_timeout = 10
 """
+
+
+_IN_MEMORY = """\
+osd_objectstore = memstore
+memstore_device_bytes = 4294967296"""
+_IN_FILE = """\
+osd_objectstore = bluestore
+osd_memory_target = 939524096
+bluestore_block_size = 4294967296
+bluestore_block_path =
+bluestore_block_create = true
+bluestore_block_db_create = false
+bluestore_block_wal_create = false"""
 
 
 @dataclass
@@ -80,25 +92,29 @@ class Ceph:
 
 
 @contextmanager
-def started_ceph() -> Iterator[Ceph]:
-    """Yields a cluster with one pool, ``POOL``, that is empty. Raises EngineAbsent, CalledProcessError."""
+def started_ceph(*, keeps: bool = False) -> Iterator[Ceph]:
+    """Yields a cluster with one pool, ``POOL``, that is empty. One that *keeps* its bytes outlives its daemons.
+
+    Raises EngineAbsent, CalledProcessError.
+    """
     require(*PROGRAMS)
     # Its sockets have names of 108 characters at most, which a folder of somebody's own may be too long for.
     folder = Path(tempfile.mkdtemp(prefix="kiln-ceph-", dir="/tmp"))
     try:
         with ExitStack() as stack:
-            yield _started(folder, stack)
+            yield _started(folder, stack, _IN_FILE if keeps else _IN_MEMORY)
     finally:
         shutil.rmtree(folder, ignore_errors=True)
 
 
-def _started(folder: Path, stack: ExitStack) -> Ceph:
+def _started(folder: Path, stack: ExitStack, store: str) -> Ceph:
     for name in ("mon", "osd", "run", "log"):
         (folder / name).mkdir()
     port, older_port = _free_ports()
     fsid, osd = str(uuid.uuid4()), str(uuid.uuid4())
     it = Ceph(folder / "ceph.conf", stack)
-    it.configuration.write_text(_CONFIGURATION.format(fsid=fsid, port=port, older_port=older_port, folder=folder))
+    ports = {"port": port, "older_port": older_port}
+    it.configuration.write_text(_CONFIGURATION.format(fsid=fsid, folder=folder, store=store, **ports))
     _make_keys(folder / "keyring")
     addresses = f"[v2:127.0.0.1:{port},v1:127.0.0.1:{older_port}]"
     it.run("monmaptool", "--create", "--clobber", "--fsid", fsid, "--addv", "a", addresses, str(folder / "monmap"))
