@@ -103,6 +103,15 @@ def test_one_of_two_processes_joins_what_both_are_asked_for_at_once(sqlite):
             assert look(sqlite, number).door == door
 
 
+def test_the_statement_that_joins_does_so_once_and_with_the_token_alone(sqlite):
+    add(sqlite, a_session(1))
+
+    def join(token):
+        return sqlite.write(lambda tx: rows.join(tx, "ts-1", hash_of(token), "door", NOW))
+
+    assert [join(token) for token in ("guessed", "token-1", "token-1")] == [False, True, False]
+
+
 def test_one_that_is_ended_elsewhere_is_ended_where_it_is_joined(sqlite):
     one, other = Process(sqlite, "one"), Process(sqlite, "other")
     add(sqlite, a_session(1), a_session(2))
