@@ -27,6 +27,7 @@ from kiln.networks.callout import CallsOut
 from kiln.pools.port import Pool
 from kiln.store import tasks
 from kiln.store.database import Database, Result, Transaction
+from kiln.store.hosts import is_given_up
 from kiln.store.instances import host_of
 from kiln.store.outbox import Outbox
 from kiln.store.rows import Row, Rows
@@ -63,6 +64,10 @@ class Ports:
     outbox: Outbox = field(default_factory=Outbox)
     may_call: CallsOut = field(default_factory=CallsOut)  #: Whom webhooks may reach.
     plane: Plane | None = None  #: None where machines have user networking, or are only states.
+
+    def may_begin(self, tx: Transaction) -> bool:
+        """Whether this host may begin what is to be done: not while it is given up, and may not know that yet."""
+        return self.is_alone or not is_given_up(tx, self.host)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -127,7 +132,7 @@ class Call:
         host = host_of(self.tx, instance) if instance else ""
         is_for_us = host in ("", self.ports.host)
         now = self.ports.database.time_of_leases(self.tx, self.now)
-        leased = bool(self.worker) and is_for_us and may_begin(self.tx, lane, now)
+        leased = bool(self.worker) and is_for_us and self.ports.may_begin(self.tx) and may_begin(self.tx, lane, now)
         task = tasks.new_task(
             self.action,
             resource,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -25,6 +26,8 @@ from kiln.store.glance import damage_of_sqlite
 from kiln.store.hold import Hold, HoldRefused
 from kiln.store.standing import first_fault
 from kiln.store.workers import servers_time
+
+_HOST_WITHIN_S, _LOOK_AGAIN_S = 2.0, 0.1
 
 
 def open_database(settings: Settings, say: Say | None) -> Database:
@@ -133,8 +136,11 @@ def join_database(settings: Settings) -> Iterator[Hold | None]:
 
 
 def _take_host(settings: Settings, hold: Hold) -> None:
+    deadline = time.monotonic() + _HOST_WITHIN_S
     try:
-        is_free = hold.take_host(settings.host)
+        # Who gives the host up has its lock for a moment.
+        while not (is_free := hold.take_host(settings.host)) and time.monotonic() < deadline:
+            time.sleep(_LOOK_AGAIN_S)
     except DatabaseDown as error:
         raise DatabaseUnusable(f"the database: {error}") from error
     if not is_free:

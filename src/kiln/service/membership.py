@@ -12,8 +12,13 @@ from kiln.store.database import Transaction
 from kiln.store.errors import DatabaseFull
 from kiln.store.hold import Hold, HoldLost
 from kiln.store.workers import Member
+from kiln.upkeep.lost_hosts import end_given_up
 
 log = Journal("kiln.service")
+
+
+class GivenUp(Exception):
+    """This host was given up while it came back."""
 
 
 class Membership:
@@ -52,12 +57,23 @@ class Membership:
             log.exception("database_full", left="what this host has for guests")
 
     def _enter(self, *, is_first: bool) -> list[str]:
-        """Be one of those that serve; returns the processes whose place this one has taken."""
+        """Be one of those that serve; returns the processes whose place this one has taken.
+
+        What was given up of this host is ended before that, and for as long as it is not nothing is done here.
+        """
+        name = self._member.host
+        is_one_of_many = self._role.works and not self._ports.is_alone
+        with self._database.read() as tx:
+            was_given_up = is_one_of_many and hosts.is_given_up(tx, name)
+        if was_given_up:
+            end_given_up(self._ports)
 
         def enter(tx: Transaction) -> list[str]:
+            if is_one_of_many and not was_given_up and hosts.is_given_up(tx, name):
+                raise GivenUp(name)  # This very moment: the next look ends what there is.
             left = workers.enter(tx, self._member, self._room, is_first=is_first)
             if self._role.works and self._ports.is_alone:
-                hosts.keep_only(tx, self._member.host)
+                hosts.keep_only(tx, name)
             return left
 
         return self._database.write(enter)

@@ -26,6 +26,7 @@ from kiln.upkeep import unfinished
 from kiln.upkeep.audit import Room
 from kiln.upkeep.duties import DUTIES
 from kiln.upkeep.keeper import OF_ALL, OF_HOST, Chore, Keeper, unhurried
+from kiln.upkeep.lost_hosts import give_up_lost
 from kiln.upkeep.postman import Postman
 from kiln.upkeep.recorder import Recorder
 from kiln.wire.audit import Audit
@@ -74,7 +75,7 @@ class Parts:
         self.worker = Worker(ports, DUTIES, unfinished, threads=settings.workers) if works else None
         #: Under which others know this process: another one at each start.
         self.id = uuid.uuid4().hex if self.worker is None else self.worker.id
-        self._keeper = Keeper(ports, own_chores(assembly, audit), first_after_s=_SETTLED_S)
+        self._keeper = Keeper(ports, own_chores(assembly, audit, self.id), first_after_s=_SETTLED_S)
         #: Tells other processes, and hears of them, where there can be any.
         self._herald = None if assembly.database.is_sqlite else Herald(settings.server, assembly.database, self.id)
         self._recorder = Recorder(assembly.database, assembly.pool.records, deployment_id)
@@ -144,8 +145,11 @@ class Parts:
             log.exception("refused_calls_lost")
 
 
-def own_chores(assembly: Assembly, audit: Auditing) -> tuple[Chore, ...]:
-    """What a process keeps for itself and its host, and where its database lies in the data folder for that."""
+def own_chores(assembly: Assembly, audit: Auditing, worker: str) -> tuple[Chore, ...]:
+    """What the process *worker* keeps for itself and its host, and where its database is a file for that.
+
+    What was left by others that are gone each of them looks for, and not who has the duties: that may be who is gone.
+    """
     # `kiln account` changes the database beside us.
     watch = KeyWatch(assembly.database)
     chores: tuple[Chore, ...] = (
@@ -156,6 +160,9 @@ def own_chores(assembly: Assembly, audit: Auditing) -> tuple[Chore, ...]:
         chores = (*OF_HOST, *chores)
         if not assembly.database.is_sqlite:
             chores = (*chores, Chore("give_up_silent", 2.0, _give_up_silent))
+        if not assembly.ports.is_alone:
+            grace_s = assembly.settings.host_grace_seconds
+            chores = (*chores, Chore("give_up_hosts", 1.0, lambda it: give_up_lost(it.database, worker, grace_s)))
     if not assembly.database.is_sqlite:
         # Others change webhooks, and a message that says so may be lost.
         return (*chores, Chore("look_again", 60.0, lambda ports: ports.outbox.look_again()))

@@ -8,7 +8,9 @@ from kiln.ground.journal import Journal
 from kiln.service.assemble import Assembly
 from kiln.store import tasks, terminals, webhooks
 from kiln.store.errors import DatabaseFull
+from kiln.store.hosts import is_given_up
 from kiln.upkeep.adoption import adopt
+from kiln.upkeep.lost_hosts import end_given_up
 from kiln.upkeep.opening import want_again
 from kiln.upkeep.placing import place_all
 
@@ -56,6 +58,12 @@ def _recover_deployment(assembly: Assembly) -> None:
 
 def _recover_host(assembly: Assembly) -> None:
     assembly.ports.machines.adopt()
+    if not assembly.ports.is_alone:
+        with assembly.database.read() as tx:
+            was_given_up = is_given_up(tx, assembly.ports.host)
+        if was_given_up:
+            # Before anybody takes a machine that lives for one that is to.
+            end_given_up(assembly.ports)
     try:
         adopt(assembly.ports)
     except DatabaseFull:

@@ -18,7 +18,18 @@ from kiln.wire.http.names import is_name
 PASSWORDS = "KILN_DATABASE_PASSWORD has it, or a file that KILN_DATABASE_PASSWORD_FILE names."
 #: A pool on Ceph, and where it has one its namespace.
 RBD = re.compile(r"rbd:([A-Za-z0-9_.-]+)(?:/([A-Za-z0-9_.-]+))?")
+_LEAST_HOST_GRACE_S = 10.0
 _FEWEST_ADDRESSES = 4  #: The first and the last are given to nobody.
+
+
+#: The least that settings may be which are numbers.
+LEAST = {"threads": 1, "workers": 1, "database_connections": 1, "audit_days": 0, "audit_events": 1000}
+
+
+def require_at_least(name: str, value: int, least: int) -> None:
+    """A number that is not less."""
+    if value < least:
+        raise SettingRefused(f"{name} must be at least {least}")
 
 
 def require_pool(pool: str) -> None:
@@ -85,6 +96,12 @@ def require_ways(way_out: str, webhooks_to: str) -> None:
             raise SettingRefused(
                 f"{name} must be off, or public and CIDR blocks with commas between them, not {given!r}: {error.reason}"
             ) from None
+
+
+def require_host_grace(seconds: float) -> None:
+    """Raise SettingRefused for a grace in which a process cannot be known to be silent: it says so each second."""
+    if seconds < _LEAST_HOST_GRACE_S:
+        raise SettingRefused(f"host_grace must be at least {_LEAST_HOST_GRACE_S:.0f}s, not {seconds:g}s")
 
 
 def require_database(given: str, *others: str) -> None:

@@ -26,8 +26,11 @@ from kiln.networks.wayout import WayOut
 from kiln.service.datafolder import DataFolder
 from kiln.service.errors import SettingRefused
 from kiln.service.rules import (
+    LEAST,
     PASSWORDS,
+    require_at_least,
     require_database,
+    require_host_grace,
     require_names,
     require_network,
     require_one_of,
@@ -41,7 +44,6 @@ from kiln.store.conninfo import Server, has_password
 DEFAULT_LISTEN = "127.0.0.1:8787"
 DEFAULT_TLS = "127.0.0.1:443"  #: Where clients look for a name of the cloud that leads to this host.
 DEFAULT_REGION = "cn-qingdao-env17-d01"
-_FEWEST_EVENTS = 1000  #: Of the audit.
 OF_ROOT = Path("/var/lib/kiln")  #: The systemd unit's as well.
 
 
@@ -167,6 +169,13 @@ class Settings:
             "rows say of the old one."
         ),
     ] = "local"
+    host_grace: Annotated[
+        str,
+        Doc(
+            "How long the process of a host may be silent (`60s`, `5m`; at least 10 seconds) until its instances are "
+            "Stopped and can be started elsewhere, where several hosts share a pool. Who ended in order may be away."
+        ),
+    ] = "60s"
     guest_network: Annotated[
         str,
         Doc(
@@ -286,6 +295,11 @@ class Settings:
     def grace_seconds(self) -> float:
         """``grace``, read."""
         return _seconds(self.grace)
+
+    @property
+    def host_grace_seconds(self) -> float:
+        """``host_grace``, read."""
+        return _seconds(self.host_grace)
 
     @property
     def server(self) -> Server:
@@ -464,10 +478,12 @@ def _check(settings: Settings) -> None:
     require_one_of("log", settings.log, ("debug", "info", "warning", "error"))
     require_one_of("log_format", settings.log_format, ("auto", "json", "text"))
     require_one_of("metrics", settings.metrics, ("loopback", "everybody", "off"))
-    for name in ("grace", "database_connect_timeout", "database_statement_timeout", "database_lock_timeout"):
+    timeouts = (f"database_{what}_timeout" for what in ("connect", "statement", "lock"))
+    for name in ("grace", "host_grace", *timeouts):
         if to_seconds(getattr(settings, name)) is None:
             rule = "a duration such as 90s, 15m, 72h, 7d or 0"
             raise SettingRefused(f"{name} must be {rule}, not {getattr(settings, name)!r}")
+    require_host_grace(settings.host_grace_seconds)
     require_database(settings.database, settings.database_password, settings.database_password_file)
     require_pool(settings.pool)
     require_regions(settings.region_ids, DEFAULT_REGION)
@@ -477,15 +493,5 @@ def _check(settings: Settings) -> None:
     ):
         if bool(getattr(settings, one)) != bool(getattr(settings, other)):
             raise SettingRefused(f"{one} and {other} must be set together")
-    _check_numbers(settings)
-
-
-def _check_numbers(settings: Settings) -> None:
-    if settings.threads < 1 or settings.workers < 1:
-        raise SettingRefused("threads and workers must be at least 1")
-    if settings.database_connections < 1:
-        raise SettingRefused("database_connections must be at least 1")
-    if settings.audit_days < 0:
-        raise SettingRefused("audit_days must be at least 0")
-    if settings.audit_events < _FEWEST_EVENTS:
-        raise SettingRefused(f"audit_events must be at least {_FEWEST_EVENTS}")
+    for name, least in LEAST.items():
+        require_at_least(name, getattr(settings, name), least)

@@ -31,6 +31,7 @@ from kiln.store.database import Database, Transaction
 from kiln.store.deployment import Deployment, deployments
 from kiln.store.errors import DatabaseBusy, DatabaseDown, DatabaseFull
 from kiln.store.faults import outage_said, words_of
+from kiln.store.hosts import LOCK
 from kiln.store.workers import SEEN
 
 # Migrations use another, of one number.
@@ -38,7 +39,7 @@ _ALONE, _BESIDE = "SELECT pg_try_advisory_lock(8787, 1)", "SELECT pg_try_advisor
 _ALONE_NO_MORE = "SELECT pg_advisory_unlock(8787, 1)"
 _DOOR, _DOOR_OPEN = "SELECT pg_try_advisory_lock(8787, 2)", "SELECT pg_advisory_unlock(8787, 2)"
 _DUTIES = "SELECT pg_try_advisory_lock(8787, 3)"
-_HOST = "SELECT pg_try_advisory_lock(8788, hashtext(:host))"
+_HOST = f"SELECT pg_try_advisory_lock({LOCK}, hashtext(:host))"
 
 _LOOK_S = 1.0
 

@@ -45,6 +45,10 @@ class Host:
 
 hosts: Rows[Host] = Rows("hosts", Host, key=("name",))
 
+#: Who has a host's lock carries out what is bound to it: a lock of this class, by its name.
+LOCK = 8788
+_IS_FREE = f"SELECT pg_try_advisory_xact_lock({LOCK}, hashtext(%s))"
+
 
 def come(tx: Transaction, name: str, worker: str, room: Room, now: float) -> None:
     """Write down that *worker* serves the host, which has that *room*. Nothing is written where all of it is known."""
@@ -59,6 +63,17 @@ def come(tx: Transaction, name: str, worker: str, room: Room, now: float) -> Non
 def go(tx: Transaction, worker: str, seen_at: float, *, has_left: bool = False) -> None:
     """Write down that *worker*, which was seen last at that time, serves no host any more."""
     hosts.update(tx, {"worker": "", "seen_at": seen_at, "has_left": has_left}, worker=worker)
+
+
+def is_free(tx: Transaction, name: str) -> bool:
+    """Whether no process holds the host's lock; if so, none takes it before the transaction has ended. PostgreSQL's."""
+    return bool(tx.driver(_IS_FREE, (name,)).fetchone()[0])
+
+
+def is_given_up(tx: Transaction, name: str) -> bool:
+    """Whether nothing is to be done for what is on the host: it is lost, or an operator had it forgotten."""
+    row = hosts.find(tx, name=name)
+    return row is None or row.lost_at is not None
 
 
 def keep_only(tx: Transaction, name: str) -> None:

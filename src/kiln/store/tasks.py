@@ -353,9 +353,10 @@ def claim(tx: Transaction, owner: str, now: float, limit: int = 1, host: str = "
     return found
 
 
-def bind(tx: Transaction, lane: str, host: str) -> None:
-    """Have what is still to be done in *lane* carried out by *host* alone; by any, when it is empty."""
-    tasks.update(tx, {"host": host}, lane=lane, status=TaskStatus.PROCESSING)
+def bind(tx: Transaction, instance: str, host: str) -> None:
+    """Have what is still to be done for *instance*, also in its guest, carried out by *host* alone; empty: by any."""
+    lanes = (instance, password_lane(instance), *(f"{_ERRAND}:{instance}:{n}" for n in range(ERRANDS_AT_ONCE)))
+    tasks.update(tx, {"host": host}, tasks.c.lane.in_(lanes), status=TaskStatus.PROCESSING)
 
 
 def renew(tx: Transaction, owner: str, now: float) -> None:
@@ -376,6 +377,15 @@ def is_any_leased(tx: Transaction) -> bool:
 def give_back(tx: Transaction, owner: str) -> int:
     """Give back every lease that *owner* holds, for a worker that ends; returns how many."""
     return tasks.update(tx, {"owner": "", "lease_until": 0.0}, owner=owner, status=TaskStatus.PROCESSING)
+
+
+def take_away(tx: Transaction, **whose: str) -> int:
+    """Have any worker carry out what an *owner* has leased, or is bound to a *host*; returns how many tasks that were.
+
+    Who has them may live: nothing that is written under leases of before is heeded any more.
+    """
+    free = {"host": "", "owner": "", "lease_until": 0.0, "generation": tasks.c.generation + 1}
+    return tasks.update(tx, free, status=TaskStatus.PROCESSING, **whose)
 
 
 def unsettled(tx: Transaction, account: str, resource: str, most: int) -> list[Task]:

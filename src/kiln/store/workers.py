@@ -108,6 +108,28 @@ def _silent(tx: Transaction) -> list[Member]:
     return workers.all(tx, workers.c.seen_at < servers_time(tx, 0.0) - SILENT_S)
 
 
+def unseen_hosts(tx: Transaction, member: str, within_s: float) -> list[str]:
+    """The hosts whose last process was not seen for *within_s*, and did not end in order; not those given up already.
+
+    None for a *member* that was not seen all that time itself: it cannot tell whether the others were away.
+    """
+    now = servers_time(tx, 0.0)
+    mine = workers.find(tx, id=member)
+    if mine is None or mine.steady_since > now - within_s or mine.seen_at < now - PAUSE_S:
+        return []
+    seen = {one.id: one.seen_at for one in workers.all(tx)}
+    known = [one for one in hosts.hosts.all(tx) if one.lost_at is None and not one.has_left]
+    return [one.name for one in known if seen.get(one.worker, one.seen_at) < now - within_s]
+
+
+def take_away(tx: Transaction, host: str) -> None:
+    """Take from the host's process, which may live, all that it has leased, and its row."""
+    for one in workers.all(tx, host=host):
+        if _works(one):
+            tasks.take_away(tx, owner=one.id)
+            workers.delete(tx, id=one.id)
+
+
 def give_up(tx: Transaction) -> list[str]:
     """Give back what silent processes have leased, and forget these; returns them. None where another does it just now.
 

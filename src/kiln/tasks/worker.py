@@ -232,9 +232,13 @@ class Worker:
         with self._ports.database.read() as tx:
             if not tasks.is_any_due(tx, self._ports.host, self._time(tx, now)):
                 return []
-        return self._ports.database.write(
-            lambda tx: tasks.claim(tx, self.id, self._time(tx, now), _BATCH, self._ports.host)
-        )
+
+        def claim(tx: Transaction) -> list[Task]:
+            if not self._ports.may_begin(tx):
+                return []
+            return tasks.claim(tx, self.id, self._time(tx, now), _BATCH, self._ports.host)
+
+        return self._ports.database.write(claim)
 
     def _time(self, tx: Transaction, now: float) -> float:
         return self._ports.database.time_of_leases(tx, now)

@@ -13,6 +13,7 @@ from kiln.declare.states import InstanceStatus
 from kiln.ground.journal import Journal
 from kiln.store.database import Transaction
 from kiln.store.errors import DatabaseFull
+from kiln.store.hosts import is_given_up
 from kiln.store.instances import adopt_all, instances, is_any_elsewhere, place
 from kiln.store.tasks import is_lane_busy
 
@@ -34,19 +35,19 @@ def adopt(ports: Ports) -> list[str]:
         # It may have been stopped since it was seen; whoever is at it says himself how it ends.
         if ports.machines.is_running(instance.id):
             now = ports.clock()
-            if ports.database.write(lambda tx, it=instance.id, now=now: _record(tx, ports.host, it, now)):  # type: ignore[misc]
+            if ports.database.write(lambda tx, it=instance.id, now=now: _record(tx, ports, it, now)):  # type: ignore[misc]
                 log.warning("machine_of_a_stopped_instance_runs", instance=instance.id)
                 found.append(instance.id)
     return found
 
 
-def _record(tx: Transaction, host: str, instance: str, now: float) -> bool:
-    if is_lane_busy(tx, instance):
+def _record(tx: Transaction, ports: Ports, instance: str, now: float) -> bool:
+    if is_lane_busy(tx, instance) or (not ports.is_alone and is_given_up(tx, ports.host)):
         return False
     changes = {"started_at": now, "ever_started": True}
     has_moved = instances.move(tx, InstanceStatus.STOPPED, InstanceStatus.RUNNING, changes, id=instance)
     if has_moved:
-        place(tx, instance, host)
+        place(tx, instance, ports.host)
     return has_moved
 
 

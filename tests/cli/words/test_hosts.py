@@ -11,6 +11,8 @@ from tests import warm
 from tests.cluster.deployments import deployment
 from tests.warm import start_kiln
 
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
+
 
 def host(kiln, *words, **settings):
     kept = {name: value for name, value in os.environ.items() if not name.startswith("KILN_")}
@@ -24,7 +26,6 @@ def listed(kiln, **settings):
     return {row["Host"]: row for row in json.loads(told.stdout)}
 
 
-@pytest.mark.slow
 def test_one_kiln_is_one_host_under_the_name_that_it_has_now(tmp_path):
     with start_kiln(tmp_path / "data", host="old") as kiln:
         (row,) = listed(kiln).values()
@@ -37,7 +38,6 @@ def test_one_kiln_is_one_host_under_the_name_that_it_has_now(tmp_path):
         assert host(kiln, "list", "--quiet").stdout == "new\n"
 
 
-@pytest.mark.slow
 @pytest.mark.postgresql
 def test_lists_each_host_with_its_process_and_its_instances(postgresql_address, tmp_path):
     with deployment(tmp_path, postgresql_address) as deployed:
@@ -54,3 +54,30 @@ def test_lists_each_host_with_its_process_and_its_instances(postgresql_address, 
         mine = rows[there.data.name]
         assert (mine["State"], mine["Instances"], mine["Address"]) == ("in use", 1, there.endpoint.split("//")[1])
         assert (rows[other.data.name]["Instances"], rows[other.data.name]["Address"]) == (0, "")
+
+
+@pytest.mark.postgresql
+def test_forgets_a_host_that_nobody_serves_and_says_what_that_stops(postgresql_address, tmp_path):
+    with deployment(tmp_path, postgresql_address) as deployed:
+        api, one = deployed.start("api", "api"), deployed.start("one", "worker")
+        settings = {"database": postgresql_address, "shared": deployed.shared}
+        caller = deployed.caller(api)
+        instance = deployed.an_instance(caller, deployed.an_image(caller))
+
+        served = host(one, "forget", "one", **settings)
+        assert (served.returncode, "a process serves the host one" in served.stderr) == (4, True)
+        one.stop()
+        would = host(one, "forget", "one", "--dry-run", **settings)
+        assert (would.returncode, would.stdout) == (0, f"1 instance of one would be Stopped\n  {instance}\n")
+        assert deployed.host_of(instance) == "one"
+
+        done = host(one, "forget", "one", **settings)
+
+        assert (done.returncode, done.stdout.splitlines()[-1]) == (0, "one is forgotten")
+        caller.instance_is(instance, "Stopped")
+        assert listed(one, **settings) == {}
+        unknown = host(one, "forget", "one", **settings)
+        assert (unknown.returncode, "there is no host one" in unknown.stderr) == (4, True)
+        one.start()
+        assert list((one.data / "run").glob("*/running")) == []
+        assert list(listed(one, **settings)) == ["one"]

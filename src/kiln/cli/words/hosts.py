@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Annotated, Any
 
+import typer
+
+from kiln.cli import exits
 from kiln.cli.beside import beside
+from kiln.cli.exits import Refusal
 from kiln.cli.flags import Data, DatabaseAddress, Shared
 from kiln.cli.grammar import Columns, Json, Quiet, example, group
-from kiln.cli.output import Column, View, show_rows
+from kiln.cli.output import Column, View, say, show_line, show_rows
 from kiln.ground.clock import to_seconds_text
-from kiln.service.hosts import KnownHost, known_hosts
+from kiln.ground.units import counted
+from kiln.service.hosts import KnownHost, NotForgotten, bound_to, forget, known_hosts
 
 app = group()
 
@@ -23,12 +28,6 @@ _COLUMNS = (
     Column("ADDRESS", "Address"),
     Column("SINCE", "Since"),
 )
-
-
-@app.callback()
-def _words() -> None:
-    # With one word below it, and without this, a word would be taken for that one.
-    """List the hosts that have machines."""
 
 
 @app.command("list", epilog=example("kiln host list"))
@@ -51,6 +50,38 @@ def show(
     with beside(data, database, shared) as it:
         rows = [_row(one) for one in known_hosts(it.database)]
     show_rows(rows, _COLUMNS, View(as_json=as_json, ids_only=quiet, columns=wanted))
+
+
+@app.command("forget", epilog=example("kiln host forget rack-3 --dry-run", "kiln host forget rack-3"))
+def run_forget(
+    name: Annotated[str, typer.Argument(metavar="HOST", help="Its name.")],
+    *,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would be done, and change nothing.")] = False,
+    data: Data = None,
+    database: DatabaseAddress = None,
+    shared: Shared = None,
+) -> None:
+    """Give up a host that does not come back, at once and for good.
+
+    Its instances are Stopped, and can be started elsewhere; what waited for it is
+    done by others. That is done by itself once its process is silent for longer than
+    KILN_HOST_GRACE, but not where that ended in order. Make sure that its machines do
+    not run any more: one that does keeps its disks, and on Ceph it is cut off from
+    them by the next start. It is refused while a process serves the host. One that
+    comes under the name again ends the machines that it had, and is a host as before.
+    """
+    with beside(data, database, shared) as it:
+        try:
+            bound = bound_to(it.database, name)
+            would = "would be" if dry_run else "will be"
+            say(f"{counted(len(bound), 'instance')} of {name} {would} Stopped")
+            for instance in bound:
+                say(f"  {instance}")
+            if not dry_run:
+                forget(it.database, name)
+                show_line(f"{name} is forgotten")
+        except NotForgotten as error:
+            raise Refusal(str(error), exits.REFUSED, "`kiln host list` shows what there is.") from error
 
 
 def _row(host: KnownHost) -> dict[str, Any]:

@@ -33,6 +33,7 @@ FLAGS = (
     "ceph_user",
     "role",
     "host",
+    "host_grace",
     "regions",
     "accel",
     "guest_network",

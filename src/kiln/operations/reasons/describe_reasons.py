@@ -55,7 +55,9 @@ class ReasonOutput:
     """One thing that was to be done, and what became of it."""
 
     action: Annotated[
-        str, Example("StartInstance"), Doc("What was to be done; MachineGone of a machine that ended by itself.")
+        str,
+        Example("StartInstance"),
+        Doc("What was to be done; MachineGone of a machine that ended by itself, HostLost of one whose host is gone."),
     ]
     task_id: Annotated[str, Doc("The task that does it; empty where it is not known any more.")]
     resource_id: Annotated[str, Doc("What it is about.")]

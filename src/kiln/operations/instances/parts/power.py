@@ -69,7 +69,7 @@ def start(job: Job[Any]) -> None:
     except MachineBusy as e:
         raise NotYet(AFTER_MERGE_S, "A layer of its disks was merged this moment.") from e
     except (MachineRefused, VolumeBusy) as e:
-        raise ServiceUnavailableNoMachine(reason=str(e)) from e
+        raise ServiceUnavailableNoMachine(reason=_why_refused(job.ports, attached, e)) from e
     reach("power.started")
     record_running(job)
 
@@ -110,6 +110,17 @@ def fall_back(job: Job[Any], error: ApiError) -> None:
             place(tx, instance_id, "")
 
     job.write(record)
+
+
+def _why_refused(ports: Ports, attached: list[Disk], error: MachineRefused | VolumeBusy) -> str:
+    """QEMU's words; where several hosts share the pool, that another has the disks open is told before them."""
+    open_disks = [disk.id for disk in attached if disk.volume is not None and ports.pool.is_open(disk.volume)]
+    if ports.is_alone or not open_disks:
+        return str(error)
+    return (
+        f"its disks are open: {', '.join(open_disks)}. On a host that was given up its machine may run still. It can "
+        f"be started once that has ended. QEMU said: {error}"
+    )
 
 
 def _joined(ports: Ports, machine: Machine, instance: Instance, card: NetworkInterface) -> Machine:

@@ -1,0 +1,101 @@
+"""Hosts that are lost: what was theirs is given up, so that it can go on elsewhere; and what one does that comes back.
+
+A host is lost when its process was not seen for the grace, did not end in order,
+and holds its lock on the database no more; the database's server tells all of
+that. Whoever decides has been seen himself all that time: after an outage of the
+server, or of the network, each process comes back to find all others silent.
+
+A host that is given up may live, and its machines run until its process finds
+out. That they do no harm meanwhile is the pool's to see to, which lets no second
+machine write what a first one has open.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from kiln.calls.call import Ports
+from kiln.declare.facts import NoFacts
+from kiln.declare.states import InstanceStatus, TaskStatus
+from kiln.ground.journal import Journal
+from kiln.ground.killpoints import reach
+from kiln.store import hosts, tasks, workers
+from kiln.store.database import Database, Transaction
+from kiln.store.instances import Instance, instances, place
+
+HOST_LOST = "HostLost"  #: What ended, in place of an action, and why.
+
+#: From each of these an instance comes to rest when its machine is given up. One in whose lane something is to be done
+#: that ends in another status is left to that: elsewhere there is no machine either.
+_ON = (InstanceStatus.RUNNING, InstanceStatus.STARTING, InstanceStatus.STOPPING)
+
+log = Journal("kiln.upkeep")
+
+
+def give_up_lost(database: Database, worker: str, grace_s: float) -> list[str]:
+    """Give up every host that is lost, as the process *worker* sees it; returns their names."""
+
+    def work(tx: Transaction, name: str) -> list[str] | None:
+        # It may have been seen since. Whoever comes under its name meanwhile waits for the lock.
+        if not hosts.is_free(tx, name) or name not in workers.unseen_hosts(tx, worker, grace_s):
+            return None
+        return give_up(tx, name, f"has not been seen for {grace_s:.0f} s", workers.servers_time(tx, 0.0))
+
+    with database.read() as tx:
+        names = workers.unseen_hosts(tx, worker, grace_s)
+    given_up = []
+    for name in names:
+        reach("lost_hosts.found")
+        stopped = database.write(lambda tx, name=name: work(tx, name))  # type: ignore[misc]
+        reach("lost_hosts.given_up")
+        if stopped is not None:
+            log.warning("host_given_up", host=name, stopped=stopped)
+            given_up.append(name)
+    return given_up
+
+
+def give_up(tx: Transaction, name: str, why: str, now: float) -> list[str]:
+    """Have everything that is on the host be nowhere; returns the instances that are Stopped by that.
+
+    What its process had begun is anybody's, and what that writes of it from now on is not heeded.
+    """
+    workers.take_away(tx, name)
+    hosts.hosts.update(tx, {"worker": "", "lost_at": now}, name=name)
+    # Before the machines: what an instance's lane holds is bound to nowhere with its machine.
+    tasks.take_away(tx, host=name)
+    return [one.id for one in instances.all(tx, host=name) if _give_up_machine(tx, one, name, why, now)]
+
+
+def _give_up_machine(tx: Transaction, instance: Instance, host: str, why: str, now: float) -> bool:
+    status = InstanceStatus(instance.status)
+    is_left = status != InstanceStatus.RUNNING and tasks.is_lane_busy(tx, instance.id)
+    place(tx, instance.id, "")
+    if status not in _ON or is_left:
+        return False
+    instances.move(tx, status, InstanceStatus.STOPPED, {}, id=instance.id)
+    reason = f"Its host {host} {why}, and was given up. What its machine had not written to its disks is lost."
+    # Nobody asked for it, so there is no task to keep the reason.
+    task = tasks.new_task(HOST_LOST, instance.id, NoFacts(), now, account=instance.account, region=instance.region)
+    failed = replace(task, finished_at=now, status=TaskStatus.FAILED, error_code=HOST_LOST, error_message=reason)
+    tasks.tasks.insert(tx, failed)
+    return True
+
+
+def end_given_up(ports: Ports) -> list[str]:
+    """End the machines of this host that are not its own any more, since it was given up; returns their instances.
+
+    Nothing is done for any instance before that, nor does anybody know of it: a kill leaves all as it was.
+    """
+    ports.machines.adopt()
+    ended = []
+    for instance in list(ports.machines.running()):
+        with ports.database.read() as tx:
+            row = instances.find(tx, id=instance)
+        if row is not None and row.host == ports.host:
+            continue
+        reach("lost_hosts.before_end")
+        ports.machines.stop(instance, force=True)
+        reach("lost_hosts.ended")
+        log.warning("machine_given_up_ended", instance=instance)
+        ended.append(instance)
+    return ended

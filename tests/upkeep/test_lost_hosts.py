@@ -1,0 +1,253 @@
+"""Hosts that are lost: what is given up, by whom, and what one does that was given up and lives."""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+
+import pytest
+from sqlalchemy import text
+
+from kiln.declare.facts import NoFacts
+from kiln.declare.states import ImageStatus, InstanceStatus
+from kiln.store import hosts, tasks, workers
+from kiln.store.hosts import LOCK, Room
+from kiln.store.images import images
+from kiln.store.instances import instances
+from kiln.store.tasks import LeaseLost, password_lane
+from kiln.store.workers import Member
+from kiln.upkeep.adoption import adopt
+from kiln.upkeep.lost_hosts import end_given_up, give_up_lost
+from tests.clouds import Cloud, make_cloud
+from tests.dying import killed_at
+from tests.operations.disks.watched import run
+from tests.reading import the
+from tests.stock import an_instance
+from tests.tools import needs
+
+pytestmark = [pytest.mark.postgresql, pytest.mark.timeout(120)]
+
+GRACE_S = 60.0
+ROOM = Room(cpus=2, memory_mib=2048)
+
+
+@pytest.fixture
+def two(postgresql_opened, tmp_path):
+    """A Kiln on the host ``two``, which sees that the process of the host ``one`` is silent."""
+    cloud = make_cloud(tmp_path, postgresql_opened)
+    cloud.refit(host="two", is_alone=False)
+    for host in ("one", "two"):
+        enter(cloud, host)
+    be_away(cloud, "of-one", GRACE_S + 5)
+    shift(cloud, "workers SET steady_since = steady_since - 3600 WHERE id = 'of-two'")
+    return cloud
+
+
+def shift(cloud: Cloud, statement: str) -> None:
+    cloud.ports.database.write(lambda tx: tx.execute(text(f"UPDATE {statement}")))
+
+
+def enter(cloud: Cloud, host: str) -> None:
+    member = Member(id=f"of-{host}", host=host, role="worker", address="127.0.0.1:8787")
+    cloud.ports.database.write(lambda tx: workers.enter(tx, member, ROOM, is_first=False))
+
+
+def be_away(cloud: Cloud, worker: str, seconds: float) -> None:
+    shift(cloud, f"workers SET seen_at = seen_at - {seconds} WHERE id = '{worker}'")
+
+
+def give_up(cloud: Cloud) -> list[str]:
+    return give_up_lost(cloud.ports.database, "of-two", GRACE_S)
+
+
+def a_running_instance(cloud: Cloud, host: str = "one", **changes) -> str:
+    told = {"status": InstanceStatus.RUNNING, "started_at": cloud.clock(), "host": host} | changes
+    return an_instance(cloud, **told).id
+
+
+def row_of(cloud: Cloud, instance: str):
+    return the(cloud, instances, id=instance)
+
+
+def why(cloud: Cloud, resource: str) -> list[tuple[str, str]]:
+    reasons = cloud.call("DescribeReasons", ResourceId=resource)["Reasons"]["Reason"]
+    return [(one["Action"], one["State"]) for one in reasons]
+
+
+@contextmanager
+def as_host(cloud: Cloud, name: str):
+    """What *cloud* is, on another host."""
+    before = cloud.ports.host
+    cloud.refit(host=name)
+    yield cloud
+    cloud.refit(host=before)
+
+
+@contextmanager
+def lock_held(cloud: Cloud, host: str):
+    """As the process of the host does it."""
+    with cloud.ports.database.engine.connect() as connection:
+        connection.execute(text(f"SELECT pg_advisory_lock({LOCK}, hashtext('{host}'))"))
+        yield
+        connection.execute(text(f"SELECT pg_advisory_unlock({LOCK}, hashtext('{host}'))"))
+
+
+def test_what_ran_on_a_lost_host_is_stopped_and_says_why(two):
+    lost, kept = a_running_instance(two), a_running_instance(two, "two")
+
+    assert give_up(two) == ["one"]
+
+    assert (row_of(two, lost).status, row_of(two, lost).host) == (InstanceStatus.STOPPED, "")
+    assert (row_of(two, kept).status, row_of(two, kept).host) == (InstanceStatus.RUNNING, "two")
+    assert why(two, lost) == [("HostLost", "Failed")]
+    (reason,) = two.call("DescribeReasons", ResourceId=lost)["Reasons"]["Reason"]
+    assert "host one has not been seen for 60 s" in reason["Message"]
+    assert the(two, hosts.hosts, name="one").state == "lost"
+    assert give_up(two) == []
+
+
+def test_it_can_be_started_elsewhere(two):
+    lost = a_running_instance(two)
+    give_up(two)
+
+    two.call("StartInstance", InstanceId=lost)
+    two.settle()
+
+    assert (row_of(two, lost).status, row_of(two, lost).host) == (InstanceStatus.RUNNING, "two")
+
+
+def test_nobody_is_given_up_within_the_grace(two):
+    be_away(two, "of-one", -10)
+    lost = a_running_instance(two)
+
+    assert give_up(two) == []
+    assert row_of(two, lost).status == InstanceStatus.RUNNING
+
+
+def test_one_whose_lock_the_server_holds_still_is_not_given_up(two):
+    with lock_held(two, "one"):
+        assert give_up(two) == []
+    assert give_up(two) == ["one"]
+
+
+def test_who_was_away_itself_gives_nobody_up(two):
+    """After an outage of the server each process finds all others silent."""
+    shift(two, "workers SET steady_since = seen_at - 30 WHERE id = 'of-two'")
+
+    assert give_up(two) == []
+
+
+def test_one_that_ended_in_order_is_not_given_up(two):
+    two.ports.database.write(lambda tx: workers.leave(tx, "of-one"))
+    shift(two, "hosts SET seen_at = seen_at - 3600 WHERE name = 'one'")
+
+    assert give_up(two) == []
+
+
+def test_one_of_which_only_the_host_is_known_is_given_up(two):
+    """Others have given up its leases before, after a quarter of a minute."""
+    two.ports.database.write(workers.give_up)
+    lost = a_running_instance(two)
+
+    assert give_up(two) == ["one"]
+    assert row_of(two, lost).status == InstanceStatus.STOPPED
+
+
+@pytest.mark.parametrize(
+    ("action", "before", "after"),
+    [
+        ("StartInstance", InstanceStatus.STOPPED, InstanceStatus.RUNNING),
+        ("StopInstance", InstanceStatus.RUNNING, InstanceStatus.STOPPED),
+        ("RebootInstance", InstanceStatus.RUNNING, InstanceStatus.RUNNING),
+    ],
+)
+def test_what_was_asked_for_is_done_elsewhere(two, action, before, after):
+    lost = a_running_instance(two, status=before)
+    with as_host(two, "one"):
+        two.call(action, InstanceId=lost)
+    assert two.worker.claim(two.clock()) == []
+
+    give_up(two)
+    two.settle()
+
+    assert row_of(two, lost).status == after
+    assert two.open_tasks() == []
+
+
+def test_a_capture_that_was_in_progress_is_finished(two):
+    needs("qemu-img")
+    lost = a_running_instance(two)
+    image = two.call("CreateImage", InstanceId=lost)["ImageId"]
+
+    give_up(two)
+    assert row_of(two, lost).status == InstanceStatus.STOPPED
+    two.settle()
+
+    assert the(two, images, id=image).status == ImageStatus.AVAILABLE
+
+
+def test_nothing_that_a_lost_host_writes_under_its_leases_is_heeded(two):
+    lost = a_running_instance(two)
+    with as_host(two, "one"):
+        two.call("StopInstance", InstanceId=lost)
+        (task,) = two.worker.claim(two.clock())
+    give_up(two)
+
+    with pytest.raises(LeaseLost):
+        two.ports.database.write(lambda tx: tasks.finish(tx, task, 1.0))
+
+
+def test_what_waits_for_a_guest_is_bound_to_no_host(two):
+    lost = a_running_instance(two)
+    waits = tasks.new_task("GivePassword", "task-1", NoFacts(), 1.0, lane=password_lane(lost), host="one")
+    two.ports.database.write(lambda tx: tasks.append(tx, waits))
+
+    give_up(two)
+
+    assert the(two, tasks.tasks, id=waits.id).host == ""
+
+
+@pytest.mark.parametrize("point", ["lost_hosts.found", "lost_hosts.given_up"])
+def test_a_kill_while_a_host_is_given_up_leaves_it_whole_or_given_up(two, point):
+    lost = [a_running_instance(two) for _ in range(2)]
+    with killed_at(point):
+        give_up(two)
+    statuses = {row_of(two, one).status for one in lost}
+    assert statuses == {InstanceStatus.RUNNING if point.endswith("found") else InstanceStatus.STOPPED}
+
+    give_up(two)
+
+    assert [why(two, one) for one in lost] == [[("HostLost", "Failed")]] * 2
+
+
+def test_one_that_comes_to_itself_begins_nothing_until_it_knows_that_it_was_given_up(two):
+    lost = a_running_instance(two)
+    run(two, lost)
+    give_up(two)
+    with as_host(two, "one"):
+        two.call("StartInstance", InstanceId=lost)
+
+        assert two.worker.claim(two.clock()) == []
+        assert adopt(two.ports) == []
+
+        enter(two, "one")
+        assert len(two.worker.claim(two.clock())) == 1
+
+
+def test_one_that_comes_back_ends_the_machines_that_are_not_its_own_any_more(two):
+    """Also those of instances that are gone by now, and not those that came to it since."""
+    with as_host(two, "one"):
+        lost, gone = a_running_instance(two), "i-gone"
+        for machine in (lost, gone):
+            run(two, machine)
+        give_up(two)
+        mine = a_running_instance(two)
+        run(two, mine)
+        with killed_at("lost_hosts.ended"):
+            end_given_up(two.ports)
+        with killed_at("lost_hosts.before_end"):
+            end_given_up(two.ports)
+
+        end_given_up(two.ports)
+
+        assert list(two.ports.machines.running()) == [mine]
+        assert end_given_up(two.ports) == []
