@@ -112,7 +112,7 @@ def name_of(url: str) -> str:
 
 def sweep(client: Client, folder: Path) -> None:
     """Take away what was left in a bucket for uploads, as by --no-wait, unless an import may still read it."""
-    if not remote.is_any_import(client):
+    if not remote.is_any(client, "ImportImage"):
         uploads.remove_left(folder)
 
 

@@ -10,7 +10,7 @@ import io
 import os
 import stat
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, BinaryIO, NamedTuple
@@ -61,7 +61,7 @@ def brought(
     """
     objects = client.objects
     objects.make_bucket(bucket)
-    _remove_left(client, objects, bucket)
+    remove_left(client, bucket, "ImportImage")
     name = fetch.name if fetch is not None else file.name if file is not None else ""
     upload = RemoteUpload(bucket, fresh_name(name), objects)
     with _source(file, fetch, is_dry=is_dry) as (source, size_bytes):
@@ -103,17 +103,25 @@ def _opened(file: Path) -> Iterator[tuple[BinaryIO, int]]:
         yield source, found.st_size
 
 
-def is_any_import(client: Client) -> bool:
-    """Whether an import of the caller's may still read what was brought for it."""
-    return next(client.rows("DescribeTasks", TaskAction="ImportImage", TaskStatus="Processing"), None) is not None
+def is_any(client: Client, action: str) -> bool:
+    """Whether a task of the caller's may still read, or write, what lies in a bucket for it."""
+    return next(client.rows("DescribeTasks", TaskAction=action, TaskStatus="Processing"), None) is not None
 
 
-def _remove_left(client: Client, objects: Any, bucket: str, clock: Clock = system_clock) -> None:
-    """Take away what was left of earlier imports; what is younger than an hour may be somebody's who goes on."""
-    left = [one.name for one in objects.list(bucket) if one.modified_at < clock() - YOUNG_S]
-    if left and not is_any_import(client):
+def remove_left(client: Client, bucket: str, action: str, prefix: str = "", clock: Clock = system_clock) -> None:
+    """Take away what was left of earlier tasks; what is younger than an hour may be somebody's who goes on."""
+    objects = client.objects
+    left = [one.name for one in objects.list(bucket, prefix) if one.modified_at < clock() - YOUNG_S]
+    if left and not is_any(client, action):
         for name in left:
             objects.delete(bucket, name)
+
+
+def objects_of(task: Mapping[str, Any]) -> list[str]:
+    """The names of the objects that an export wrote, the system disk's first."""
+    steps = task.get("OperationProgressSet", {}).get("OperationProgress", [])
+    items = [item for step in steps for item in step.get("RelatedItemSet", {}).get("RelatedItem", [])]
+    return [item["Value"] for item in items if item["Name"] == "OSSObject"]
 
 
 def take(client: Client, bucket: str, name: str, file: Path) -> None:

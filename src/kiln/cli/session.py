@@ -16,6 +16,8 @@ from kiln.service.datafolder import DataFolder
 ENDPOINT = ("KILN_ENDPOINT",)
 KEY_ID = ("KILN_ACCESS_KEY_ID", "ALIBABA_CLOUD_ACCESS_KEY_ID")
 KEY_SECRET = ("KILN_ACCESS_KEY_SECRET", "ALIBABA_CLOUD_ACCESS_KEY_SECRET")
+OTHER_KEY_ID = ("KILN_OTHER_ACCESS_KEY_ID",)
+OTHER_KEY_SECRET = ("KILN_OTHER_ACCESS_KEY_SECRET",)
 REGION = ("KILN_REGION", "ALIBABA_CLOUD_REGION_ID")
 DATA = ("KILN_DATA",)
 SHARED = ("KILN_SHARED",)
@@ -41,6 +43,22 @@ def open_client(region: str | None = None, endpoint: str | None = None) -> Itera
     if not all(" " < c <= "~" for c in key_id):
         raise Refusal(f"{KEY_ID[0]} is {key_id!r}, and an AccessKey ID has no such characters", exits.SETTINGS, ADVICE)
     with closing(Client(endpoint, key_id, key_secret, region or _find(REGION))) as client:
+        yield client
+
+
+@contextmanager
+def open_other(endpoint: str, beside: Client, region: str | None) -> Iterator[Client]:
+    """A client of another Kiln, by its own keys where the environment has them, else by those of *beside*.
+
+    Its region is *region*, else that of *beside* where there is one of that name, else the first. Raises as
+    ``open_client`` does.
+    """
+    keys = (_find(OTHER_KEY_ID), _find(OTHER_KEY_SECRET))
+    if any(keys) and not all(keys):
+        raise Refusal(f"{OTHER_KEY_ID[0]} and {OTHER_KEY_SECRET[0]} are set together", exits.SETTINGS)
+    with closing(Client(endpoint, *(keys if all(keys) else beside.keys))) as client:
+        known = [str(one["RegionId"]) for one in client.rows("DescribeRegions")]
+        client.region = region or (beside.region if beside.region in known else next(iter(known), ""))
         yield client
 
 

@@ -13,7 +13,7 @@ from base64 import b64encode
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from datetime import UTC, datetime
-from typing import BinaryIO
+from typing import BinaryIO, Protocol
 from urllib.parse import quote
 from xml.etree import ElementTree as ET
 
@@ -41,6 +41,28 @@ class Found:
     size_bytes: int
     etag: str  #: As it is to be sent again, in quotes.
     modified_at: float
+
+
+class Readable(Protocol):
+    """What is read from its beginning to its end."""
+
+    def read(self, most: int, /) -> bytes:
+        """The next so many bytes, or what is left."""
+
+
+class Reading:
+    """An object that is read piece by piece: it stays the one that it was, or reading fails."""
+
+    def __init__(self, size_bytes: int, give: Callable[[int, int], bytes]) -> None:
+        self.size_bytes, self.at = size_bytes, 0
+        self._give = give
+
+    def read(self, most: int, /) -> bytes:
+        """The next so many bytes, or what is left. Raises as ``Objects`` does."""
+        end = min(self.at + most, self.size_bytes)
+        piece = self._give(self.at, end) if end > self.at else b""
+        self.at = end
+        return piece
 
 
 class Objects:
@@ -96,8 +118,8 @@ class Objects:
         proof = self._prove(now, f"{method}\n{path}\n{asked}\n\n\n{_UNSIGNED}")
         return f"{path}?{asked}&x-oss-signature={proof}"
 
-    def put(self, bucket: str, name: str, file: BinaryIO, size_bytes: int, show: Show) -> None:
-        """Bring all of an open file; nothing of it stays where that fails or is broken off."""
+    def put(self, bucket: str, name: str, file: Readable, size_bytes: int, show: Show) -> None:
+        """Bring all of what is open to be read; nothing of it stays where that fails or is broken off."""
         upload = {"uploadId": self.begin(bucket, name)}
         digests: list[bytes] = []
         try:
@@ -118,20 +140,26 @@ class Objects:
 
     def fetch(self, bucket: str, name: str, file: BinaryIO, show: Show) -> None:
         """Write all of an object to an open file. Raises OSError, too."""
+        reading = self.open(bucket, name)
+        while reading.at < reading.size_bytes:
+            show(reading.at * 100 // reading.size_bytes, "Downloading")
+            file.write(reading.read(PART))
+        show(100, "Downloading")
+
+    def open(self, bucket: str, name: str) -> Reading:
+        """An object to be read from its beginning."""
         found = next((one for one in self.list(bucket, name) if one.name == name), None)
         if found is None:
             raise ApiFailure(action="GetObject", code="NoSuchKey", message=name, status=_NOTHING_THERE, request_id="")
-        for start in range(0, found.size_bytes, PART):
-            show(start * 100 // found.size_bytes, "Downloading")
-            last = min(start + PART, found.size_bytes) - 1
-            asked = {"range": f"bytes={start}-{last}", "if-match": found.etag}
+
+        def give(start: int, end: int) -> bytes:
+            asked = {"range": f"bytes={start}-{end - 1}", "if-match": found.etag}
             piece = self._ask("GetObject", "GET", bucket, name, headers=asked).body
-            if len(piece) != last - start + 1:
-                raise AnswerBroken(
-                    f"{self._transport.endpoint} gave {len(piece)} bytes of {name} for {last - start + 1}"
-                )
-            file.write(piece)
-        show(100, "Downloading")
+            if len(piece) != end - start:
+                raise AnswerBroken(f"{self._transport.endpoint} gave {len(piece)} bytes of {name} for {end - start}")
+            return piece
+
+        return Reading(found.size_bytes, give)
 
     def delete(self, bucket: str, name: str) -> None:
         """Take an object away; it is no error when it is gone."""

@@ -237,7 +237,7 @@ def export_image(
         if wait_for_it:
             output.note(f"{task} writes it")
             begun = Begun("task", task, "Finished", f"kiln task cancel {task}")
-            names = _objects(wait(client, begun, timeout) or {})
+            names = remote.objects_of(wait(client, begun, timeout) or {})
         if to_file is not None and names:
             _take(client, folder, bucket, names[0], to_file)
             names[0] = str(to_file)
@@ -283,10 +283,3 @@ def _delete(client: Client, given: Given, named: str, *, with_snapshots: bool) -
     disks = found.get("DiskDeviceMappings", {}).get("DiskDeviceMapping", [])
     snapshots = [disk["SnapshotId"] for disk in disks if disk["SnapshotId"]]
     return answers + [client.call("DeleteSnapshot", SnapshotId=snapshot) for snapshot in snapshots]
-
-
-def _objects(task: dict[str, Any]) -> list[str]:
-    """The names of the objects that an export wrote, the system disk's first."""
-    steps = task.get("OperationProgressSet", {}).get("OperationProgress", [])
-    items = [item for step in steps for item in step.get("RelatedItemSet", {}).get("RelatedItem", [])]
-    return [item["Value"] for item in items if item["Name"] == "OSSObject"]
