@@ -155,6 +155,7 @@ def test_chooses_no_tests_so_that_the_run_is_judged_as_a_whole(checkout: Checkou
     checkout.command("nproc", "echo 3")
     (checkout.folder / "pytest.py").write_text("import json, sys\nprint(json.dumps(sys.argv[1:]))\n")
     told = {"": [], "all": ["--repeats", "all"], "tests/pools -k merge": ["tests/pools", "-k", "merge"]}
+    told |= {f"{engine} tests/pools": ["-m", engine, "tests/pools"] for engine in ("ceph", "postgresql")}
 
     said = {words: checkout.run("test", *words.split()).stdout.splitlines()[-1] for words in told}
 
