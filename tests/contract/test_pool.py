@@ -629,6 +629,17 @@ def test_sends_a_layer_out_flattened(pool, tmp_path, target):
     assert (tmp_path / "raw").read_bytes() == raw_file(tmp_path / "expected", TREE["v-middle"]).read_bytes()
 
 
+def test_what_is_sent_out_takes_the_place_of_the_file_that_is_there(pool, tmp_path):
+    """A bucket has an empty one ready for it."""
+    make_tree(pool)
+    path = tmp_path / "sent"
+    path.touch()
+
+    pool.send_out("v-middle", path, "raw", no_progress, never)
+
+    assert path.read_bytes() == raw_file(tmp_path / "expected", TREE["v-middle"]).read_bytes()
+
+
 @pytest.mark.parametrize("target", ["raw", "qcow2", "vpc", "vmdk"])
 def test_brings_in_what_it_sent_out(pool, tmp_path, target):
     make_tree(pool)

@@ -68,4 +68,4 @@ def send_out(source: qemu_img.Node, path: Path, target: TargetFormat, progress: 
             cancelled=cancelled,
         )
         reach("rbd.send_out.copied")
-        folder.publish([(draft, path.name)])
+        folder.replace(draft, path.name)  # The bucket has an empty file of that name ready, which is to go.
