@@ -199,6 +199,9 @@ def test_names_what_is_missing_when_it_may_not_install(checkout: Checkout) -> No
         ("bench --peers", False),
         ("test", False),
         ("test all", True),
+        ("demo", False),
+        ("demo packer", False),
+        ("demo cluster", True),
     ],
 )
 def test_a_ceph_is_for_who_starts_one(checkout: Checkout, words: str, is_wanted: bool) -> None:

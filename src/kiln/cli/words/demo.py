@@ -15,7 +15,7 @@ from kiln.cli.exits import Refusal
 from kiln.cli.grammar import example, group
 from kiln.cli.output import say
 from kiln.guest.errors import GuestError
-from kiln.service.demos import image, packer
+from kiln.service.demos import cluster, image, packer
 from kiln.service.demos.stage import DemoFailed
 from kiln.service.settings import read_settings
 
@@ -27,18 +27,25 @@ class Story(StrEnum):
 
     IMAGE = "image"
     PACKER = "packer"
+    CLUSTER = "cluster"
 
 
-_DEMOS = {Story.IMAGE: image.demo, Story.PACKER: packer.demo}
+_DEMOS = {Story.IMAGE: image.demo, Story.PACKER: packer.demo, Story.CLUSTER: cluster.demo}
 
 
 @app.command(
-    "demo", epilog=example("kiln demo", "kiln demo --stay", "kiln demo packer", "kiln demo --keep /tmp/kiln-demo")
+    "demo",
+    epilog=example(
+        "kiln demo", "kiln demo --stay", "kiln demo packer", "kiln demo cluster", "kiln demo --keep /tmp/kiln-demo"
+    ),
 )
 def run(
     story: Annotated[
         Story,
-        typer.Argument(metavar="STORY", help="image: the main job. packer: Debian's Packer bakes an image on Kiln."),
+        typer.Argument(
+            metavar="STORY",
+            help="image: the main job. packer: Debian's Packer bakes an image on Kiln. cluster: a host dies.",
+        ),
     ] = Story.IMAGE,
     *,
     keep: Annotated[
@@ -61,6 +68,12 @@ def run(
     Debian's own Packer bakes an image of it with its builder for Alibaba Cloud, over
     SSH, with the template examples/packer/web.json. That takes some minutes, the
     first time some more.
+
+    With cluster a PostgreSQL and a Ceph of one node are begun, from Debian's packages
+    and in private folders, and over them two processes that answer requests and two
+    that work, each as a host with machines of its own. The main job goes through both
+    doors. Then a host dies in the middle of CreateImage of a running machine: the
+    image is made by the other host, and boots there.
     """
     cache = read_settings(os.environ).cache
     try:

@@ -17,20 +17,21 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager, suppress
-from dataclasses import field
 from pathlib import Path
-from typing import TypeVar
+from typing import BinaryIO, TypeVar
 
 from kiln.client.client import Client
 from kiln.client.waiters import wait
 from kiln.ground.values import dataclass
+from kiln.machines.qemu import QemuMachines
+from kiln.networks.keepers import KeptNetworks
 from kiln.service.accounts import Keys, ensure_first_account
 from kiln.service.assemble import assemble
 from kiln.service.claim import hold_data_folder, make_data_folder
 from kiln.service.consoles import ask_for_link
 from kiln.service.ending import end
 from kiln.service.secrets import Sealer
-from kiln.service.settings import Settings, read_settings
+from kiln.service.settings import Settings, described, read_settings
 from kiln.upkeep.findings import is_well
 from kiln.upkeep.fsck import fsck
 from kiln.upkeep.sweep import sweep
@@ -48,24 +49,38 @@ class DemoFailed(Exception):
 
 
 @dataclass
-class Demo:
-    """One run of a story. Every step is said with its time when it is done."""
+class Steps:
+    """What has been done of a story; each step is said with its number and its time when it is done."""
 
     say: Say
+    done: int = 0
+
+    def do(self, what: str, do: Callable[[], Result]) -> Result:
+        """Do one step and say how long it took."""
+        began = time.monotonic()
+        result = do()
+        self.done += 1
+        self.say(f"{self.done:2}. {what:<66} {shown(time.monotonic() - began):>9}")
+        return result
+
+
+@dataclass
+class Demo:
+    """One run of a story."""
+
+    steps: Steps
     client: Client
     keys: Keys
     settings: Settings
     stays: bool = False  #: Whether what was made shall be there to be looked at when the story is told.
-    steps: list[tuple[str, float]] = field(default_factory=list)
+
+    def say(self, line: str) -> None:
+        """Say something between the steps."""
+        self.steps.say(line)
 
     def step(self, what: str, do: Callable[[], Result]) -> Result:
         """Do one step and say how long it took."""
-        began = time.monotonic()
-        result = do()
-        took = time.monotonic() - began
-        self.steps.append((what, took))
-        self.say(f"{len(self.steps):2}. {what:<66} {shown(took):>9}")
-        return result
+        return self.steps.do(what, do)
 
     def leave(self, what: str, *instances: str) -> None:
         """The last step: delete instances, unless all shall stay to be looked at."""
@@ -150,10 +165,10 @@ def perform(
         with _served(settings) as endpoint, assemble(settings) as assembly:
             keys = ensure_first_account(assembly.database, assembly.sealer, settings, assembly.ports.clock())
             with closing(_client(endpoint, keys, settings)) as client:
-                demo = Demo(say, client, keys, settings, stays)
+                demo = Demo(Steps(say), client, keys, settings, stays)
                 story(demo)
                 if stays:
-                    _say_end(say, began)
+                    say_end(say, began)
                     demo.show()
                     with suppress(KeyboardInterrupt):
                         wait_for_interrupt()
@@ -164,7 +179,7 @@ def perform(
         if keep is None:
             shutil.rmtree(folder, ignore_errors=True)
     if not stays:
-        _say_end(say, began, " With --stay all of it is there for a look, with a link to its console.")
+        say_end(say, began, " With --stay all of it is there for a look, with a link to its console.")
 
 
 def wait_for_interrupt() -> None:
@@ -173,7 +188,8 @@ def wait_for_interrupt() -> None:
         signal.pause()
 
 
-def _say_end(say: Say, began: float, more: str = "") -> None:
+def say_end(say: Say, began: float, more: str = "") -> None:
+    """Say that the story is told, and how long it took."""
     say("")
     say(f"All of it held. {time.monotonic() - began:.1f} s in all.{more}")
 
@@ -195,33 +211,50 @@ def _inspect(settings: Settings, say: Say) -> None:
 
 def _switch_off(settings: Settings) -> None:
     """A demo that failed or was interrupted leaves machines and their networks, which outlive their Kiln."""
-    if not settings.folder.database.exists():
-        return
-    with hold_data_folder(settings.data), assemble(settings) as assembly:
-        machines = assembly.ports.machines
-        for instance in list(machines.running()):
-            machines.stop(instance, force=True)
-        if (plane := assembly.ports.plane) is not None:
-            for vpc in plane.networks.vpcs():
-                plane.networks.let_go(vpc)
+    if settings.folder.database.exists():
+        with hold_data_folder(settings.data):
+            switch_off(settings)
+
+
+def switch_off(settings: Settings) -> None:
+    """End the machines of a host, and their networks, whose Kiln has ended."""
+    machines = QemuMachines(settings.folder.run)
+    for instance in list(machines.running()):
+        machines.stop(instance, force=True)
+    networks = KeptNetworks(settings.folder.networks)
+    for vpc in networks.vpcs():
+        networks.let_go(vpc)
 
 
 @contextmanager
 def _served(settings: Settings) -> Iterator[str]:
     """A Kiln in a process of its own; its endpoint."""
-    command = [sys.executable, "-P", "-m", "kiln.cli.main", "serve", "--data", str(settings.data)]
-    command += ["--cache", str(settings.cache), "--listen", settings.listen, "--log", settings.log]
-    command += ["--regions", settings.regions]
-    # What is set for another Kiln in this shell is not for this one.
-    environment = {name: value for name, value in os.environ.items() if not name.startswith("KILN_")}
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=environment) as server:
+    with begun(settings) as server:
+        yield address_of(server)
+
+
+@contextmanager
+def begun(settings: Settings, log: BinaryIO | None = None) -> Iterator[subprocess.Popen[str]]:
+    """``kiln serve`` with these settings, which may listen by now; it is ended at last. What it logs goes to *log*."""
+    command = [sys.executable, "-P", "-m", "kiln.cli.main", "serve"]
+    with subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=log, text=True, env=environment_of(settings)
+    ) as server:
         try:
-            yield _address(server)
+            yield server
         finally:
             end(server, _ENDS_WITHIN_S)
 
 
-def _address(server: subprocess.Popen[str]) -> str:
+def environment_of(settings: Settings) -> dict[str, str]:
+    """The environment of a process with these settings; what is set for another Kiln in this shell is not for it."""
+    kept = {name: value for name, value in os.environ.items() if not name.startswith("KILN_")}
+    told = {name: getattr(settings, name) for name in described()}
+    return kept | {f"KILN_{name.upper()}": str(value) for name, value in told.items() if value not in (None, "")}
+
+
+def address_of(server: subprocess.Popen[str]) -> str:
+    """Where it listens, once it does. Raises DemoFailed."""
     assert server.stdout is not None  # It is a pipe.
     for line in server.stdout:
         if line.startswith("listening on "):
