@@ -124,6 +124,15 @@ def test_hosts_notice_a_hand_that_comes_too_late(place, monkeypatch):
 
 
 @pytest.mark.slow
+def test_hosts_notice_a_machine_that_was_given_up_and_runs_on(place, monkeypatch):
+    monkeypatch.setattr("torment.simulated.hosts.end_given_up", lambda _: None)
+
+    lives = hosts.run(replace(place, tries=60))
+
+    assert any(life.verdict is Verdict.LOST for life in lives)
+
+
+@pytest.mark.slow
 def test_hosts_notice_a_task_without_end(place, monkeypatch):
     monkeypatch.setattr("torment.simulated.hosts.Host.work", lambda _: False)
 

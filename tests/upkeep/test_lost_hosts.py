@@ -9,6 +9,8 @@ from sqlalchemy import text
 
 from kiln.declare.facts import NoFacts
 from kiln.declare.states import ImageStatus, InstanceStatus
+from kiln.machines.none import NoMachines
+from kiln.machines.port import at_once
 from kiln.store import hosts, tasks, workers
 from kiln.store.hosts import LOCK, Room
 from kiln.store.images import images
@@ -204,6 +206,27 @@ def test_what_waits_for_a_guest_is_bound_to_no_host(two):
     give_up(two)
 
     assert the(two, tasks.tasks, id=waits.id).host == ""
+
+
+def test_a_start_that_stood_still_until_its_host_was_given_up_starts_nothing(two):
+    """Its last look is when the disks are open: who starts it elsewhere has cut them off before, or comes later."""
+
+    class Slow(NoMachines):
+        def start(self, machine, may_run=at_once):
+            give_up(two)
+            super().start(machine, may_run)
+
+    lost = a_running_instance(two, status=InstanceStatus.STOPPED, host="")
+    with as_host(two, "one"):
+        two.refit(machines=Slow(two.folder / "run"))
+        two.call("StartInstance", InstanceId=lost)
+        (task,) = two.worker.claim(two.clock())
+
+        with pytest.raises(LeaseLost):
+            two.worker.attempt(task)
+
+    assert list(two.ports.machines.running()) == []
+    assert (row_of(two, lost).status, row_of(two, lost).host) == (InstanceStatus.STARTING, "")
 
 
 @pytest.mark.parametrize("point", ["lost_hosts.found", "lost_hosts.given_up"])

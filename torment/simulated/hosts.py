@@ -11,20 +11,22 @@ from typing import Any, TypeVar, cast
 from kiln.buckets.folder import FolderBuckets
 from kiln.calls.call import Ports
 from kiln.declare.deployment import Deployment
-from kiln.machines.none import NoMachines
 from kiln.operations import CATALOGUE
 from kiln.pools.qcow2 import Qcow2Pool
-from kiln.store import tasks
+from kiln.store import hosts, tasks
 from kiln.store.database import Database, Transaction, open_sqlite
 from kiln.store.errors import DatabaseDown
+from kiln.store.hosts import Room
 from kiln.store.outbox import Outbox
 from kiln.store.volumes import lineage_in
 from kiln.tasks.worker import Worker
 from kiln.upkeep import unfinished
 from kiln.upkeep.duties import DUTIES
+from kiln.upkeep.lost_hosts import end_given_up
 from kiln.wire.dispatch import Dispatcher
 from tests.clouds import ACCOUNT, Clock, Cloud
 from torment.simulated.actors import Actor, Writing
+from torment.simulated.machines import LockedMachines, Locks
 
 Result = TypeVar("Result")
 
@@ -66,8 +68,10 @@ class _Line(Database):
 class Host:
     """See the module's docstring. It does one thing at a time, and stands still while it is ``held``."""
 
-    def __init__(self, name: str, folder: Path, time: Time) -> None:
+    def __init__(self, name: str, folder: Path, time: Time, locks: Locks) -> None:
         self.name = name
+        self.seen_at = time.now  #: When the database heard of it last.
+        self.machines = LockedMachines(folder / f"run-{name}", name, locks)
         self.offset_s = 0.0  #: What its clock is ahead.
         self.held_until = 0.0  #: By the true time: stopped with all that it does.
         self.cut_until = 0.0  #: Likewise: the database is out of reach, the pool is not.
@@ -75,6 +79,7 @@ class Host:
         self._folder, self._time = folder, time
         self._renewed_at = float("-inf")
         self.cloud = self._begin()
+        self.come()
 
     @property
     def is_awake(self) -> bool:
@@ -97,7 +102,7 @@ class Host:
         ports = Ports(
             database=database,
             pool=pool,
-            machines=NoMachines(self._folder / f"run-{self.name}"),
+            machines=self.machines,
             buckets=FolderBuckets(self._folder / "buckets"),
             deployment=Deployment(),
             clock=self.clock,
@@ -105,6 +110,7 @@ class Host:
             unseal=lambda sealed: sealed.removeprefix("sealed:"),
             outbox=Outbox(self.clock),
             host=self.name,
+            is_alone=False,
         )
         ports.outbox.attach(database)
         worker = Worker(ports, DUTIES, unfinished)
@@ -116,6 +122,16 @@ class Host:
             folder=self._folder,
             account=ACCOUNT,
         )
+
+    def come(self) -> None:
+        """Say that it is there, once what was given up of it has ended."""
+        ports = self.cloud.ports
+        with ports.database.read() as tx:
+            was_given_up = hosts.is_given_up(tx, self.name)
+        if was_given_up:
+            end_given_up(ports)
+        room = Room(cpus=1, memory_mib=1024)
+        ports.database.write(lambda tx: hosts.come(tx, self.name, "", room, self._time.now))
 
     def begin(self, what: str, work: Callable[[], Any]) -> Actor:
         """Have it do something; it must not be doing anything."""

@@ -1,9 +1,10 @@
 """One life of some hosts, all of it drawn from a seed, and what has to hold when it is over.
 
-Callers ask for images, snapshots and their deletion, each at any host, and ask again with
-the same ClientToken where they were not answered. Meanwhile hosts die, stand still for longer
-than a lease lasts, lose the way to the database while the pool stays within reach, and have
-their clocks set. Then all of it is over, and everything comes to rest.
+Callers ask for images, snapshots, their deletion, starts and stops, each at any host, and ask
+again with the same ClientToken where they were not answered. Meanwhile hosts die, stand still for
+longer than a lease lasts, lose the way to the database while the pool stays within reach, and have
+their clocks set. Who is silent for longer than the grace is given up, and its instances start
+elsewhere. Then all of it is over, and everything comes to rest.
 """
 
 from __future__ import annotations
@@ -17,15 +18,18 @@ from pathlib import Path
 from typing import Any, cast
 
 from kiln.declare.errors import ApiError
-from kiln.declare.states import DiskStatus
+from kiln.declare.states import DiskStatus, InstanceStatus
 from kiln.ground import killpoints
 from kiln.pools.qcow2 import Qcow2Pool
-from kiln.store import schema
+from kiln.store import hosts, schema
 from kiln.store.database import open_sqlite
 from kiln.store.disks import disks
 from kiln.store.errors import DatabaseDown
+from kiln.store.instances import instances
 from kiln.store.tasks import is_lane_busy
+from kiln.upkeep.lost_hosts import give_up
 from kiln.upkeep.sweep import sweep
+from kiln.upkeep.watch import watch
 from tests.clouds import Cloud, make_cloud
 from tests.kill import checks
 from tests.kill.kilns import keep
@@ -42,7 +46,9 @@ _BYTES = ([[11, 12, 0, 13], [21, 0, 22, 23]], [[51, 52, 53, 54]])  #: Of the dis
 _WRITES = 1 / 25  #: How often a guest writes at a step, if it can.
 _FAULT = 1 / 12  #: How often something goes wrong at a step.
 _MOST_STEPS = 20_000
+_HALF = 0.5
 _MINUTE = 60.0
+_GRACE_S = 60.0  #: After which a host that is silent is given up.
 
 
 @dataclass
@@ -135,7 +141,8 @@ class Life:
         subprocess.run(["cp", "-a", stock.folder, folder], check=True)
         self._stock, self._folder, self._chance = stock, folder, chance
         self.time = Time()
-        self.hosts = [Host(name, folder, self.time) for name in NAMES]
+        locks: dict[str, str] = {}
+        self.hosts = [Host(name, folder, self.time, locks) for name in NAMES]
         self._sweeper = self.hosts[0]
         self._callers = [Caller(self, number) for number in range(CALLERS)]
         self.told: list[str] = []  #: What happened, for whoever has to see why.
@@ -176,6 +183,7 @@ class Life:
             self._go_wrong()
         if self._chance.random() < _WRITES:
             self._write(self._chance.choice(self._guests))
+        self._look_for_lost()
         awake = [host for host in self.hosts if host.is_awake]
         if not awake:
             self.time.now = min(host.held_until for host in self.hosts)
@@ -189,7 +197,10 @@ class Life:
 
     def _begin(self, host: Host) -> bool:
         """Have a host that has nothing to do begin something; whether it does."""
-        kind = self._chance.choice(("task", "task", "call", "sweep"))
+        kind = self._chance.choice(("task", "task", "call", "sweep", "watch"))
+        if kind == "watch":
+            host.begin("watches", lambda: watch(host.cloud.ports))
+            return True
         if kind == "sweep" and host is self._sweeper:
             host.begin("sweeps", lambda: sweep(host.cloud.ports))
             return True
@@ -219,6 +230,27 @@ class Life:
         if actor.error is not None and not isinstance(actor.error, DatabaseDown):
             raise actor.error
 
+    def _look_for_lost(self) -> None:
+        """Give up who was silent for the grace; one that is heard of again says so at some moment after that."""
+        heard = [host for host in self.hosts if host.is_awake and not host.is_cut]
+        for host in self.hosts:
+            if host in heard:
+                if self.time.now > host.seen_at + _GRACE_S and self._chance.random() < _FAULT:
+                    host.come()
+                    host.seen_at = self.time.now
+                elif self.time.now <= host.seen_at + _GRACE_S:
+                    host.seen_at = self.time.now
+            elif heard and self.time.now > host.seen_at + _GRACE_S:
+                self._give_up(host, heard[0])
+
+    def _give_up(self, host: Host, by: Host) -> None:
+        database = by.cloud.ports.database
+        with database.read() as tx:
+            if hosts.is_given_up(tx, host.name):
+                return
+        stopped = database.write(lambda tx: give_up(tx, host.name, "was silent", self.time.now))
+        self.told.append(f"{host.name} is given up, with {len(stopped)} that ran")
+
     # ---- what goes wrong
 
     def _go_wrong(self) -> None:
@@ -239,6 +271,11 @@ class Life:
     def _die(self, host: Host) -> None:
         actor = host.actor
         host.die()
+        if self._chance.random() < _HALF:
+            host.machines.lose_power()
+            self.told.append(f"{host.name} had no power")
+        if self._chance.random() < _HALF:
+            host.held_until = self.time.now + 2 * _MINUTE
         self._pass_on(host)
         for caller in self._callers:
             if caller.waits_for is actor and actor is not None:
@@ -269,7 +306,7 @@ class Life:
 
     def draw(self, token: str) -> tuple[str, dict[str, Any], Callable[[dict[str, Any]], None]]:
         """What a caller asks for next: an action, its parameters, and what is to become of the answer."""
-        kind = self._chance.choice(("image", "image", "image of snapshot", "look", "delete", "snapshot"))
+        kind = self._chance.choice(("image", "image", "look", "delete", "snapshot", "start", "start", "stop"))
         if kind == "look" and self._images:
             image = self._chance.choice(list(self._images))
             return "DescribeImages", {"ImageId": image}, self._note_available
@@ -278,6 +315,9 @@ class Life:
             self._deleted.add(image)
             return "DeleteImage", {"ImageId": image, "Force": True}, lambda _: None
         guest = self._chance.choice(self._guests)
+        if kind in ("start", "stop"):
+            action = "StartInstance" if kind == "start" else "StopInstance"
+            return action, {"InstanceId": guest.facts["instance"]}, lambda _: None
         if kind == "snapshot":
             disk = self._chance.choice(guest.facts["disks"])
             return "CreateSnapshot", {"DiskId": disk, "ClientToken": token}, lambda _: None
@@ -295,6 +335,7 @@ class Life:
     def _heal(self) -> None:
         for host in self.hosts:
             host.held_until = host.cut_until = host.offset_s = 0.0
+            host.come()
 
     def _come_to_rest(self) -> None:
         for _ in range(_MOST_STEPS):
@@ -306,6 +347,8 @@ class Life:
             if actors or any(begun):
                 continue
             if not self.hosts[0].cloud.open_tasks():
+                for host in self.hosts:
+                    watch(host.cloud.ports)
                 return
             self.time.now += 5.0
         raise Lost(f"tasks without end: {self.hosts[0].cloud.open_tasks()}")
@@ -318,12 +361,19 @@ class Life:
         for image in self._images.keys() - self._deleted:
             self._judge_image(cloud, image)
         for guest in self._guests:
+            self._judge_machines(cloud, guest.facts["instance"])
             for disk, blocks in zip(guest.facts["disks"], guest.blocks(guest.number), strict=True):
                 checks.disk_holds(cloud, disk, blocks)
         checks.nothing_is_halfway(cloud)
         checks.every_name_is_kept(cloud)
         checks.nothing_is_astray(cloud)
         assert all(disk.status == DiskStatus.IN_USE for disk in every(cloud, disks))
+
+    def _judge_machines(self, cloud: Cloud, instance: str) -> None:
+        """A machine runs where the instance's row says, and no other does."""
+        (row,) = every(cloud, instances, id=instance)
+        runs = [host.name for host in self.hosts if host.machines.is_running(instance)]
+        assert runs == ([row.host] if row.status == InstanceStatus.RUNNING else []), (row.status, row.host, runs)
 
     def _judge_image(self, cloud: Cloud, image: str) -> None:
         """It holds what its instance held at some time since it was asked for, all disks of the same time."""
