@@ -39,7 +39,7 @@ class Membership:
             self._be_the_only_one()
             self._parts.begin_duties()
             return
-        left = self._enter(is_first=hold.is_first)
+        left = self._enter(is_first=hold.is_first, has_ended=True)
         if left:
             log.info("processes_gone", workers=left)
         hold.attend(self._look)
@@ -56,16 +56,17 @@ class Membership:
         except DatabaseFull:
             log.exception("database_full", left="what this host has for guests")
 
-    def _enter(self, *, is_first: bool) -> list[str]:
+    def _enter(self, *, is_first: bool, has_ended: bool = False) -> list[str]:
         """Be one of those that serve; returns the processes whose place this one has taken.
 
-        What was given up of this host is ended before that, and for as long as it is not nothing is done here.
+        What was given up of this host is ended before that, and for as long as it is not nothing is done here. At a
+        start it *has_ended*: that is done before machines are looked for that live (``recovery``).
         """
         name = self._member.host
         is_one_of_many = self._role.works and not self._ports.is_alone
         with self._database.read() as tx:
             was_given_up = is_one_of_many and hosts.is_given_up(tx, name)
-        if was_given_up:
+        if was_given_up and not has_ended:
             end_given_up(self._ports)
 
         def enter(tx: Transaction) -> list[str]:

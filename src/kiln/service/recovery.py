@@ -57,13 +57,13 @@ def _recover_deployment(assembly: Assembly) -> None:
 
 
 def _recover_host(assembly: Assembly) -> None:
-    assembly.ports.machines.adopt()
     if not assembly.ports.is_alone:
         with assembly.database.read() as tx:
             was_given_up = is_given_up(tx, assembly.ports.host)
         if was_given_up:
             # Before anybody takes a machine that lives for one that is to.
             end_given_up(assembly.ports)
+    assembly.ports.machines.adopt()
     try:
         adopt(assembly.ports)
     except DatabaseFull:
