@@ -148,3 +148,22 @@ def test_a_machine_that_was_told_once_is_told_by_one_look(home, monkeypatch):
     shutil.copy(home.with_name("there") / "run" / "i-1" / "pid", folder.pid_file)
     shutil.copytree(home.with_name("there") / "disks", home / "disks")
     assert process.find(folder) is None
+
+
+def test_takes_no_machine_of_another_kiln_whose_disks_are_its_own_too(home, reachable):
+    other = QemuMachines(reachable / "other" / "run", disks=home / "disks", accel="tcg", patience_s=0.5)
+
+    assert not other.is_running("i-1")
+    assert other.adopt() == []
+    assert list(other.running()) == []
+    with pytest.raises(MachineRefused):
+        other.start(a_machine(drives=[disks_of(home).drive("a0", "a")]))
+    other.stop("i-1", force=True)
+
+    assert at(home).is_running("i-1")
+
+
+def test_takes_up_a_machine_whose_run_folder_was_put_aside(home):
+    (home / "run").rename(home / "run.old")
+
+    assert at(home).adopt() == ["i-1"]

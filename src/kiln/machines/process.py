@@ -152,7 +152,8 @@ def _is_of(folder: RunFolder, pid: int) -> bool:
 
     Names tell where nothing is open yet or can be seen: the folder's pid file as an
     argument. They do not where it has disks that are none of these: an old copy of
-    all was put under the name under which the machine was started.
+    all was put under the name under which the machine was started. Nor do disks where
+    its pid file stands in another's data folder: several on one computer share a pool.
     """
     arguments = _arguments(pid)
     is_named = os.fsencode(folder.pid_file) in arguments
@@ -161,12 +162,25 @@ def _is_of(folder: RunFolder, pid: int) -> bool:
     if _is_still_by(folder, pid):
         return True
     has_disks = False
-    for entry, paths in _opened(pid, folder):
+    opened = list(_opened(pid, folder))
+    if any(_is_anothers(entry, folder) for entry, _ in opened):
+        return False
+    for entry, paths in opened:
         if any(_is_same(entry, path) for path in paths):
             _remember(folder, entry)
             return True
         has_disks = has_disks or any(_is_a_disk(path) for path in paths)
     return is_named and not has_disks
+
+
+def _is_anothers(entry: Path, folder: RunFolder) -> bool:
+    """Whether an open file is the pid file of a machine of the instance that another Kiln on this computer started."""
+    with contextlib.suppress(OSError):
+        path = entry.readlink()
+        is_a_pid_file = path.parts[-2:] == folder.pid_file.parts[-2:] and not _is_same(entry, folder.pid_file)
+        # One that was moved aside in the data folder, or has no name any more, may be the folder's of before.
+        return is_a_pid_file and not path.is_relative_to(folder.path.parent.parent) and _is_same(entry, path)
+    return False
 
 
 def _is_still_by(folder: RunFolder, pid: int) -> bool:
