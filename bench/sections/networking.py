@@ -1,4 +1,5 @@
-"""What the networks of instances carry: round trips and throughput, from guest to guest, in and out, and ten at once.
+"""What the networks of instances carry: round trips and throughput, from guest to guest, in and out, ten at once, and
+from host to host.
 
 The guests are programs at the ends of real cables, which the keeper cannot tell
 from machines: so the network is measured, and not an emulated processor. What
@@ -21,6 +22,7 @@ from kiln.ground.units import MiB
 from kiln.networks.trying import why_not
 from tests.networks.beyond import beyond
 from tests.networks.host import FAR
+from tests.networks.lans import lan
 from tests.networks.measures import ECHO, SINK
 from tests.networks.places import group, interface, opened, place, public
 
@@ -59,6 +61,7 @@ def run(it: Bench) -> None:
             aim = at_least(_middle(rates[way]), _LEAST, f"{_LEAST:.0f} MiB/s, as QEMU's user networking has")
             it.report.add(median_of(f"{way}: one connection", "MiB/s", rates[way], against=floors, aim=aim))
         _measure_ten(it, peers, [one.address for one in guests])
+    _measure_two_hosts(it)
 
 
 def _measure(
@@ -98,6 +101,22 @@ def _measure_ten(it: Bench, peers: Sequence[Any], addresses: Sequence[str]) -> N
         for peer, _ in pairs[:3]:
             peer.hear()
     it.report.add(median_of("a round trip beside six of them", "ms", trips))
+
+
+def _measure_two_hosts(it: Bench) -> None:
+    """A guest that speaks to one of its own host, and to one of another, in turns."""
+    here, beside, there = (interface(number) for number in (1, 2, 3))
+    whole = place(here, beside, there, vpc=_VPC, groups=[group("sg-1", *opened(ECHO, SINK))])
+    with lan(it.folder / "lan") as hosts:
+        hosts.spread(whole, {here.id: 1, beside.id: 1, there.id: 2})
+        for host, one in ((1, beside), (2, there)):
+            hosts.guest(host, one).ask("measured")
+        asks = hosts.guest(1, here)
+        within, across = "guest to guest of one host", "guest to guest of another host"
+        trips, rates = _measure(it, {within: (asks, beside.address, int), across: (asks, there.address, int)})
+    it.report.add(median_of(f"{across}: round trip", "ms", trips[across], against={within: _middle(trips[within])}))
+    floors = {within: _middle(rates[within])}
+    it.report.add(median_of(f"{across}: one connection", "MiB/s", rates[across], against=floors))
 
 
 def _pump_rate(size_bytes: int) -> float:

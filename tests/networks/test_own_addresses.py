@@ -14,8 +14,12 @@ SCRIPT = """
 import json, subprocess
 for one in ("link set lo up", "address add 10.9.0.1 peer 10.9.0.2 dev lo", "address add 2606:4700::64/128 dev lo"):
     subprocess.run(["ip", *one.split()], check=True)
-from kiln.networks.own_addresses import own_addresses
-print(json.dumps(sorted(map(str, own_addresses()))))
+from ipaddress import IPv4Address
+from kiln.networks.own_addresses import mtu_of, own_addresses
+subprocess.run("ip link add wide mtu 4000 type veth".split(), check=True)
+subprocess.run("ip address add 10.8.0.1/24 dev wide".split(), check=True)
+sizes = [mtu_of(IPv4Address(one)) for one in ("10.8.0.1", "127.0.0.1", "10.8.0.2")]
+print(json.dumps([sorted(map(str, own_addresses())), sizes]))
 """
 
 
@@ -30,4 +34,6 @@ def test_are_those_of_its_interfaces_and_not_those_at_their_far_ends():
         timeout=60,
     )
 
-    assert json.loads(done.stdout) == ["10.9.0.1", "127.0.0.1", "2606:4700::64", "::1"]
+    told, sizes = json.loads(done.stdout)
+    assert told == ["10.8.0.1", "10.9.0.1", "127.0.0.1", "2606:4700::64", "::1"]
+    assert sizes == [4000, 65536, None]

@@ -15,6 +15,7 @@ from typer.testing import CliRunner
 from kiln.cli import exits
 from kiln.cli.main import app
 from kiln.ground.units import GiB
+from kiln.networks.trying import why_not_joined
 from kiln.pools.qcow2 import Qcow2Pool
 from kiln.service.doctor import examine, glance, kvm_advice, lines
 from kiln.service.settings import read_settings
@@ -196,3 +197,13 @@ def test_says_where_instances_come_to_beyond_their_vpc(settings):
     wide = settings(way_out="10.0.0.0/8", way_out_for="all")
     assert "Every instance has a way out (10.0.0.0/8)" in of(examine(wide), "way out").text
     assert "reach nothing beyond" in of(examine(settings(way_out="off")), "way out").text
+
+
+def test_says_whether_vpcs_reach_other_hosts_where_there_may_be_some(settings):
+    if why_not_joined("127.0.0.1:4798", 1450):
+        lacks("networks of several hosts")
+    shared = {"database": "postgresql://kiln@127.0.0.1/kiln"}
+
+    assert of(examine(settings(**shared)), "other hosts").state == "ok"
+    assert "of this host alone" in of(examine(settings(**shared, tunnel_address="off")), "other hosts").text
+    assert "other hosts" not in [one.subject for one in examine(settings())]

@@ -21,21 +21,21 @@ from dataclasses import replace
 from pathlib import Path
 
 from kiln.calls.places import place_of
+from kiln.calls.tunnels import Tunnels
 from kiln.declare.states import InstanceStatus
 from kiln.ground.journal import Journal
 from kiln.machines.port import Machines
-from kiln.networks.errors import NetworkError
+from kiln.networks.errors import NetworkApart, NetworkError
 from kiln.networks.port import Networks
 from kiln.networks.values import Place
 from kiln.store.database import Database
-from kiln.store.instances import Instance, vpcs_on
+from kiln.store.instances import ON, Instance, vpcs_on
 from kiln.store.interfaces import NetworkInterface, primaries_of
 
 #: So long an answer waits for what it changed to be carried, which mostly takes some hundredths of a second.
 ANSWER_WAITS_S = 3.0
 _AT_ONCE = 16  #: VPCs; a keeper that does not answer keeps nobody's but its own VPC waiting.
 _VERDICT_COUNTS_S = 60.0
-_ON = (InstanceStatus.STARTING, InstanceStatus.RUNNING, InstanceStatus.STOPPING)
 
 VPC = "vpc"  #: The noun of what the store tells when anything of a VPC has changed.
 
@@ -46,9 +46,17 @@ class Plane:
     """See the module's docstring. *why_not* says why this host carries no networks, in a sentence; empty: it does."""
 
     def __init__(
-        self, database: Database, networks: Networks, machines: Machines, host: str, why_not: Callable[[], str]
+        self,
+        database: Database,
+        networks: Networks,
+        machines: Machines,
+        host: str,
+        why_not: Callable[[], str],
+        *,
+        tunnels: Tunnels | None = None,
     ) -> None:
         self.networks = networks
+        self.tunnels = tunnels  #: None where there is no other host.
         self._database, self._machines, self._host = database, machines, host
         self._why_not = why_not
         self._verdict: tuple[float, str] | None = None
@@ -126,7 +134,9 @@ class Plane:
         for vpc in sorted(self._failed | lost):
             self.soon(vpc)
         try:
-            self.networks.revive()
+            for vpc in self.networks.revive():
+                self._carried.pop(vpc, None)
+                self.soon(vpc)
         except NetworkError as error:
             log.warning("network_not_revived", reason=str(error))
 
@@ -153,6 +163,11 @@ class Plane:
             begin()
             try:
                 self._carry(vpc)
+            except NetworkApart as error:
+                # All that is here runs as it should; the rest is tried again.
+                log.warning("network_apart", vpc=vpc, reason=str(error))
+                self._failed.add(vpc)
+                return
             except BaseException:
                 self._failed.add(vpc)
                 raise
@@ -160,15 +175,23 @@ class Plane:
 
     def _is_here(self, instance: Instance) -> bool:
         """Whether the instance's card is to be carried by this host."""
-        if instance.status not in _ON:
+        if instance.status not in ON:
             return False
         if self._machines.is_running(instance.id):
             return self._machines.is_cabled(instance.id)
         return instance.status == InstanceStatus.STARTING and not self.why_no_cable(instance.system.architecture)
 
-    def _carry(self, vpc: str) -> None:
+    def _read(self, vpc: str) -> Place | None:
         with self._database.read() as tx:
             place = place_of(tx, vpc, self._host, self._is_here)
+            if place is None or self.tunnels is None:
+                return place
+            return replace(place, tunnel=self.tunnels.of(tx, vpc))
+
+    def _carry(self, vpc: str) -> None:
+        place = self._read(vpc)
+        if place is not None and place.interfaces and place.tunnel is None and self.tunnels is not None:
+            place = self._read(vpc) if self.tunnels.number(vpc) else place
         if place is None or not place.interfaces:
             self._carried.pop(vpc, None)
             self.networks.let_go(vpc)

@@ -1,10 +1,12 @@
 """Which addresses are this host's own, as the kernel says, in the network namespace of whoever asks.
 
-Sources: https://docs.kernel.org/userspace-api/netlink/intro.html, rtnetlink(7), linux/if_addr.h.
+Sources: https://docs.kernel.org/userspace-api/netlink/intro.html, rtnetlink(7), netdevice(7), linux/if_addr.h.
 """
 
 from __future__ import annotations
 
+import fcntl
+import socket
 import struct
 from collections.abc import Iterator
 from contextlib import closing
@@ -18,6 +20,8 @@ Address = IPv4Address | IPv6Address
 _GET_ADDRESSES = 22
 _FAMILY_AT, _ATTRIBUTES_AT = 16, 24  #: Behind the header of netlink, and that and ``ifaddrmsg``.
 _ATTRIBUTE = struct.Struct("=HH")
+_INDEX, _INDEX_AT = struct.Struct("=I"), 20
+_GET_MTU, _REQUEST = 0x8921, struct.Struct("=16si20x")  #: SIOCGIFMTU, and ``ifreq``.
 _ADDRESS, _LOCAL, _BROADCAST, _ANYCAST = 1, 2, 4, 5
 _FAMILIES: dict[int, type[IPv4Address | IPv6Address]] = {2: IPv4Address, 10: IPv6Address}
 
@@ -38,6 +42,19 @@ def is_own(address: Address) -> bool:
             return routes.leads_here(address)
     except OSError:
         return False
+
+
+def mtu_of(address: Address) -> int | None:
+    """Bytes of the longest packet of the interface that has the address; None where none has. Raises OSError."""
+    with Netlink(ROUTE) as netlink:
+        said = netlink.ask_for_all(Message(_GET_ADDRESSES, 0, bytes(8)))
+    index = next((_INDEX.unpack_from(one, _INDEX_AT)[0] for one in said if address in _read(one)), None)
+    if index is None:
+        return None
+    request = _REQUEST.pack(socket.if_indextoname(index).encode(), 0)
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as any_socket:
+        mtu: int = _REQUEST.unpack(fcntl.ioctl(any_socket, _GET_MTU, request))[1]
+    return mtu
 
 
 def own_addresses() -> frozenset[Address]:

@@ -15,6 +15,7 @@ from kiln.calls.elsewhere import Alone
 from kiln.calls.grace import Grace
 from kiln.calls.plane import Plane
 from kiln.calls.quotas import QuotaWatch
+from kiln.calls.tunnels import Tunnels
 from kiln.declare.deployment import Deployment
 from kiln.declare.roles import Role
 from kiln.ground.clock import system_clock
@@ -36,6 +37,7 @@ from kiln.service.records import open_with_room, pool_told
 from kiln.service.secrets import Sealer
 from kiln.service.settings import Settings
 from kiln.service.sharing import require_fit
+from kiln.service.tunnel_end import own_end
 from kiln.service.upgrading import Say
 from kiln.store.database import Database
 from kiln.store.glance import copy_of_sqlite
@@ -222,4 +224,7 @@ def _plane(settings: Settings, database: Database, machines: Machines) -> Plane 
         return None
     why_not = (lambda: OPENED) if settings.guest_network == "open" else trying.why_not
     networks = KeptNetworks(settings.folder.networks, way_out=settings.guests_way_out)
-    return Plane(database, networks, machines, settings.host, why_not)
+    tunnels = None
+    if not database.is_sqlite:
+        tunnels = Tunnels(database, settings.host, lambda: own_end(settings, database), trying.why_not_joined)
+    return Plane(database, networks, machines, settings.host, why_not, tunnels=tunnels)

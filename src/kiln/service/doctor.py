@@ -34,11 +34,14 @@ from kiln.machines.platforms import platform_of, why_no_cable
 from kiln.machines.probe import find_verdict, kvm_works, why_not_tried
 from kiln.machines.qemu import QemuMachines
 from kiln.networks import trying
-from kiln.networks.values import DNS_ADDRESSES
+from kiln.networks.links import MTU
+from kiln.networks.values import DNS_ADDRESSES, TUNNEL_PORTS
+from kiln.networks.vxlan import inner_mtu
 from kiln.networks.wayout import OFF, Resolvers, may_ping
 from kiln.service.claim import is_held, require_shared
 from kiln.service.errors import DataFolderRefused, DeploymentRefused, SharedFolderRefused
 from kiln.service.mounts import mount_of
+from kiln.service.rules import NO_TUNNEL
 from kiln.service.settings import OF_ROOT, Settings
 from kiln.service.sharing import require_fit
 from kiln.service.volume_keys import NAME, is_missed
@@ -50,6 +53,7 @@ _TOOLS = (("qemu-img", "qemu-utils"), ("setpriv", "util-linux"), ("prlimit", "ut
 _ENOUGH_BYTES, _NEXT_TO_NOTHING = 20 * GiB, 64 * MiB
 _ENOUGH_FILES = 4096
 _TMPFS = "tmpfs"
+_TRIAL_END = f"127.0.0.1:{TUNNEL_PORTS[-1]}"
 _RELEASED = "2026"  #: The year of this program: no clock that goes right says less.
 _TIME_ERROR = 5  #: What adjtimex(2) answers when nothing keeps the clock right.
 _TIMEX_BYTES = 256  #: More than ``struct timex`` has on any 64-bit Linux.
@@ -277,6 +281,8 @@ def _networks(settings: Settings) -> Iterator[Finding]:
     else:
         yield Finding("networks", "ok", f"The networks of instances can be carried here.{_left_out(settings)}")
         yield _way_out(settings)
+        if settings.database:
+            yield _joined(settings)
 
 
 def _way_out(settings: Settings) -> Finding:
@@ -292,6 +298,16 @@ def _way_out(settings: Settings) -> Finding:
         return Finding("way out", "warns", text, "Guests then have addresses and no names.")
     pings = "" if may_ping() else " Nobody answers their pings: net.ipv4.ping_group_range has no place for Kiln."
     return Finding("way out", "ok", f"{whose} has a way out ({way_out.to}).{pings}")
+
+
+def _joined(settings: Settings) -> Finding:
+    """Whether VPCs can be joined to what other hosts carry of them."""
+    if settings.tunnel_address == NO_TUNNEL:
+        return Finding("other hosts", "ok", "VPCs are of this host alone, as the setting tunnel_address has it.")
+    if why := trying.why_not_joined(_TRIAL_END, inner_mtu(MTU)):
+        text = f"VPCs are of this host alone: instances do not reach those of other hosts. {why}"
+        return Finding("other hosts", "warns", text, "Kiln as root, or with CAP_NET_ADMIN; modprobe vxlan.")
+    return Finding("other hosts", "ok", "VPCs can be joined to what other hosts carry of them.")
 
 
 def _left_out(settings: Settings) -> str:

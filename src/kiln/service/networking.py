@@ -6,11 +6,15 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from kiln.calls.tunnels import Tunnels
+from kiln.ground.journal import Journal
 from kiln.networks.answering import Answering
 from kiln.networks.metadata import Tokens
 from kiln.service.assemble import Assembly
 from kiln.upkeep.describing import describe
 from kiln.upkeep.networks import Following
+
+log = Journal("kiln.service")
 
 
 @contextmanager
@@ -25,6 +29,9 @@ def networks_carried(assembly: Assembly) -> Iterator[None]:
     stop = threading.Event()
     answerer = threading.Thread(target=answering.run, args=[stop], name="metadata")
     following = Following(ports.database, plane)
+    if plane.tunnels is not None:
+        # Before anything is carried: without it what is joined would be taken apart.
+        _say(plane.tunnels)
     following.start()
     answerer.start()
     try:
@@ -34,3 +41,10 @@ def networks_carried(assembly: Assembly) -> Iterator[None]:
         following.stop()
         answerer.join()
         plane.networks.close()
+
+
+def _say(tunnels: Tunnels) -> None:
+    try:
+        tunnels.say()
+    except Exception:  # It is said again with the first look, which carries nothing without it.
+        log.exception("tunnels_not_said")

@@ -10,6 +10,7 @@ from kiln.declare.regions import is_region_id
 from kiln.declare.roles import Role
 from kiln.networks.callout import CallsOut
 from kiln.networks.errors import NetworkInvalid
+from kiln.networks.values import TUNNEL_PORTS, end_of
 from kiln.networks.wayout import WayOut
 from kiln.service.errors import SettingRefused
 from kiln.store.conninfo import AddressRefused, parsed
@@ -19,6 +20,7 @@ PASSWORDS = "KILN_DATABASE_PASSWORD has it, or a file that KILN_DATABASE_PASSWOR
 #: A pool on Ceph, and where it has one its namespace.
 RBD = re.compile(r"rbd:([A-Za-z0-9_.-]+)(?:/([A-Za-z0-9_.-]+))?")
 _LEAST_HOST_GRACE_S = 10.0
+NO_TUNNEL = "off"
 _FEWEST_ADDRESSES = 4  #: The first and the last are given to nobody.
 
 
@@ -102,6 +104,19 @@ def require_host_grace(seconds: float) -> None:
     """Raise SettingRefused for a grace in which a process cannot be known to be silent: it says so each second."""
     if seconds < _LEAST_HOST_GRACE_S:
         raise SettingRefused(f"host_grace must be at least {_LEAST_HOST_GRACE_S:.0f}s, not {seconds:g}s")
+
+
+def require_tunnel(given: str) -> None:
+    """Empty, off, or an address of IPv4, with a port of those where hosts hear each other or without one."""
+    if given in ("", NO_TUNNEL):
+        return
+    try:
+        end_of("tunnel_address", given if ":" in given else f"{given}:{TUNNEL_PORTS[0]}")
+    except NetworkInvalid as error:
+        raise SettingRefused(
+            f"tunnel_address must be off, or an IPv4 address of this host, such as 10.0.0.1 or 10.0.0.1:4790, not "
+            f"{given!r}: {error.reason}"
+        ) from None
 
 
 def require_database(given: str, *others: str) -> None:

@@ -19,11 +19,11 @@ from typing import Annotated, Any
 from kiln.declare.deployment import PUBLIC_NETWORK
 from kiln.declare.regions import USUAL_REGIONS
 from kiln.declare.rules import Doc, Secret
-from kiln.ground.units import DAY_S
 from kiln.ground.values import dataclass
 from kiln.networks.callout import CallsOut
 from kiln.networks.wayout import WayOut
 from kiln.service.datafolder import DataFolder
+from kiln.service.durations import seconds_of, to_seconds
 from kiln.service.errors import SettingRefused
 from kiln.service.rules import (
     LEAST,
@@ -37,6 +37,7 @@ from kiln.service.rules import (
     require_pool,
     require_regions,
     require_role,
+    require_tunnel,
     require_ways,
 )
 from kiln.store.conninfo import Server, has_password
@@ -200,6 +201,13 @@ class Settings:
             "address. `all`: every one."
         ),
     ] = "addressed"
+    tunnel_address: Annotated[
+        str,
+        Doc(
+            "The IPv4 address by which other hosts reach this one's part of VPCs, on a network of the operator's own; "
+            "`off`: by none. Empty: the one by which it reaches the PostgreSQL server, unless that is 127.0.0.1."
+        ),
+    ] = ""
     webhooks_to: Annotated[
         str,
         Doc(
@@ -294,12 +302,12 @@ class Settings:
     @property
     def grace_seconds(self) -> float:
         """``grace``, read."""
-        return _seconds(self.grace)
+        return seconds_of(self.grace)
 
     @property
     def host_grace_seconds(self) -> float:
         """``host_grace``, read."""
-        return _seconds(self.host_grace)
+        return seconds_of(self.host_grace)
 
     @property
     def server(self) -> Server:
@@ -309,9 +317,9 @@ class Settings:
             password=self.database_password,
             password_file=self.database_password_file,
             connections=self.database_connections,
-            connect_s=_seconds(self.database_connect_timeout),
-            statement_s=_seconds(self.database_statement_timeout),
-            lock_s=_seconds(self.database_lock_timeout),
+            connect_s=seconds_of(self.database_connect_timeout),
+            statement_s=seconds_of(self.database_statement_timeout),
+            lock_s=seconds_of(self.database_lock_timeout),
         )
 
     @property
@@ -394,21 +402,6 @@ def to_address(text: str) -> tuple[str, int]:
     return host.strip("[]"), int(port)
 
 
-def to_seconds(text: str) -> float | None:
-    """Seconds of a duration such as ``90s``, ``15m``, ``72h``, ``7d`` or ``0``; None when it is none."""
-    found = re.fullmatch(r"([0-9]{1,9})([smhd]?)", text.strip())
-    if found is None or (found[2] == "" and int(found[1])):
-        return None
-    return float(int(found[1]) * {"": 1, "s": 1, "m": 60, "h": 3600, "d": DAY_S}[found[2]])
-
-
-def _seconds(checked: str) -> float:
-    """As ``to_seconds``, of what was checked."""
-    seconds = to_seconds(checked)
-    assert seconds is not None
-    return seconds
-
-
 def _data_folder(environment: Mapping[str, str]) -> Path:
     """Where the data is that no setting names.
 
@@ -475,6 +468,7 @@ def _check(settings: Settings) -> None:
     require_one_of("way_out_for", settings.way_out_for, ("addressed", "all"))
     require_ways(settings.way_out, settings.webhooks_to)
     require_network(settings.public_network)
+    require_tunnel(settings.tunnel_address)
     require_one_of("log", settings.log, ("debug", "info", "warning", "error"))
     require_one_of("log_format", settings.log_format, ("auto", "json", "text"))
     require_one_of("metrics", settings.metrics, ("loopback", "everybody", "off"))

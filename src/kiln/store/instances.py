@@ -98,6 +98,9 @@ instances: Rows[Instance] = Rows(
     ],
 )
 
+#: In which the machine of an instance is somewhere, or begins to be, with its network.
+ON = (InstanceStatus.STARTING, InstanceStatus.RUNNING, InstanceStatus.STOPPING)
+
 #: The newest first; those that were made in one call by their names.
 NEWEST: Order = newest_first(instances.c, Key(instances.c.name, lambda row: row.name))
 
@@ -193,6 +196,11 @@ def on_host(tx: Transaction, vpc: str, host: str) -> list[Instance]:
     return instances.all(tx, is_where(vpc=vpc), host=host)
 
 
+def elsewhere(tx: Transaction, vpc: str, host: str) -> list[Instance]:
+    """The instances of the VPC whose machines run on other hosts than *host*, or start or stop there."""
+    return instances.all(tx, is_where(vpc=vpc), *_is_elsewhere(host))
+
+
 def vpcs_on(tx: Transaction, host: str) -> set[str]:
     """The VPCs of the instances whose machines are on *host*, or start there."""
     joined = select(interfaces.c.vpc).join(instances.table, instances.c.id == interfaces.c.instance)
@@ -205,8 +213,7 @@ def is_any_elsewhere(tx: Transaction, host: str) -> bool:
 
 
 def _is_elsewhere(host: str) -> tuple[Condition, ...]:
-    on = (InstanceStatus.STARTING, InstanceStatus.RUNNING, InstanceStatus.STOPPING)
-    return (instances.c.host != host, instances.c.status.in_(on))
+    return (instances.c.host != host, instances.c.status.in_(ON))
 
 
 def adopt_all(tx: Transaction, host: str, *, only_busy: bool = False) -> int:

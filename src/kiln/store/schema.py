@@ -38,6 +38,7 @@ from kiln.store import (
     terminals,
     tokens,
     trash,
+    tunnels,
     volumes,
     vpcs,
     vswitches,
@@ -54,11 +55,11 @@ NOUNS = (
     *(accounts, audit, buckets, commands, deployment, disks, images, instances, invocations, key_pairs, shares),
     *(snapshots, tags, tasks, tokens, trash, volumes, vpcs, vswitches, security_groups, interfaces, eips),
     *(launch_templates, snapshot_groups, snapshot_policies, webhooks, workers, nonces, hosts),
-    *(console_sessions, terminals),
+    *(console_sessions, terminals, tunnels),
 )
 
 #: The newest migration; a test holds it to the files in ``migrations/versions``.
-NEWEST = "0028"
+NEWEST = "0029"
 
 
 #: As Alembic makes it, with the version of tables that no migration has made.

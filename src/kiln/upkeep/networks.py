@@ -50,6 +50,8 @@ class Following:
 
     def _carry(self, news: News) -> None:
         if news.has_missed or not news.changes:
+            if self._plane.tunnels is not None:
+                self._plane.tunnels.say()
             self._plane.carry_all()
             return
         instances = {one.id for one in news.changes if one.noun != VPC}

@@ -20,7 +20,7 @@ from kiln.client.client import Client
 from kiln.declare.cloud_events import written
 from kiln.ground.clock import from_text, system_clock, to_seconds_text
 from kiln.service import trail
-from kiln.service.settings import to_seconds
+from kiln.service.durations import to_seconds
 
 app = group()
 

@@ -26,8 +26,9 @@ from kiln.ground.clock import to_seconds_text
 from kiln.ground.units import counted
 from kiln.service import trash
 from kiln.service.assemble import Assembly, assemble
+from kiln.service.durations import to_seconds
 from kiln.service.errors import SettingRefused
-from kiln.service.settings import Settings, to_seconds
+from kiln.service.settings import Settings
 from kiln.upkeep.restore import NotRestorable
 from kiln.upkeep.waiting import Entry
 

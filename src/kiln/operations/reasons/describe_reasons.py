@@ -14,6 +14,7 @@ from kiln.calls.call import Call
 from kiln.calls.elsewhere import Reach
 from kiln.calls.errors import ServiceUnavailableHostSilent
 from kiln.calls.reaching import reach_of
+from kiln.calls.tunnels import why_apart
 from kiln.declare.errors import ApiError
 from kiln.declare.operation import Operation
 from kiln.declare.rules import Doc, Example
@@ -109,6 +110,14 @@ class Output:
         ),
     ]
     reached_at: Annotated[ReachedAtOutput, Doc("The ports of the guest that its public addresses lead to.")]
+    apart: Annotated[
+        str,
+        Example("worker-2 hears no other host: the setting tunnel_address has it off."),
+        Doc(
+            "Why an instance does not reach all of those of its VPC that run on other hosts, in sentences; empty where "
+            "it does, or none do."
+        ),
+    ]
     consistency: Annotated[
         str,
         Example("quiesced"),
@@ -138,8 +147,8 @@ def check(call: Call, p: Input) -> Output:
     image = images.find(call.tx, id=p.resource_id, status=ImageStatus.CREATE_FAILED, **call.own(p.region_id))
     if image is not None and not any(task.status == TaskStatus.FAILED for task in found):
         reasons.append(_draw_image(image))
-    is_instance = instances.find(call.tx, id=p.resource_id, **call.own(p.region_id)) is not None
-    reach = _reach(call, p.resource_id) if is_instance else Reach()
+    instance = instances.find(call.tx, id=p.resource_id, **call.own(p.region_id))
+    reach = _reach(call, p.resource_id) if instance else Reach()
     return Output(
         reasons=ReasonsOutput(reason=tuple(reasons)),
         ssh=reach.ssh,
@@ -149,6 +158,7 @@ def check(call: Call, p: Input) -> Output:
                 ReachedOutput(address=address, port=port, guest_port=guest) for address, guest, port in reach.ports
             )
         ),
+        apart=why_apart(call.tx, instance) if instance else "",
         consistency=_consistency(call, p),
     )
 
