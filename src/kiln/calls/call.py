@@ -27,7 +27,7 @@ from kiln.networks.callout import CallsOut
 from kiln.pools.port import Pool
 from kiln.store import tasks
 from kiln.store.database import Database, Result, Transaction
-from kiln.store.hosts import is_given_up
+from kiln.store.hosts import NOTHING, Room, is_given_up
 from kiln.store.instances import host_of
 from kiln.store.outbox import Outbox
 from kiln.store.rows import Row, Rows
@@ -119,10 +119,11 @@ class Call:
         task_id: str | None = None,
         listed: bool = False,
         account: str | None = None,
+        room: Room = NOTHING,
     ) -> str:
         """Write a task of this action into this transaction; returns its ID.
 
-        *facts* are of the shape that the action declares.
+        *facts* are of the shape that the action declares. *room* is what a host must have for it, where any may do it.
 
         It is leased to the worker beside us when nothing has to come
         first, so that the work starts the moment the transaction is durable,
@@ -133,6 +134,8 @@ class Call:
         is_for_us = host in ("", self.ports.host)
         now = self.ports.database.time_of_leases(self.tx, self.now)
         leased = bool(self.worker) and is_for_us and self.ports.may_begin(self.tx) and may_begin(self.tx, lane, now)
+        # Where hosts share the work, each counts what it takes in its claims alone.
+        leased = leased and (self.ports.is_alone or room == NOTHING)
         task = tasks.new_task(
             self.action,
             resource,
@@ -144,6 +147,7 @@ class Call:
             task_id=task_id,
             listed=listed,
             host=host,
+            room=room,
         )
         if leased:
             task = tasks.leased(task, self.worker, now)

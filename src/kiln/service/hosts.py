@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import os
 
-from kiln.ground.units import MiB
+from kiln.ground.units import KiB, MiB
 from kiln.ground.values import dataclass
+from kiln.service.settings import Settings
 from kiln.store.database import Database, Transaction
-from kiln.store.hosts import Host, Room, hosts, is_free
+from kiln.store.hosts import Host, Room, hosts, is_free, set_draining
 from kiln.store.instances import count_by_host, instances
 from kiln.store.workers import Member, servers_time, workers
 from kiln.upkeep.lost_hosts import give_up
@@ -15,6 +16,9 @@ from kiln.upkeep.lost_hosts import give_up
 
 class NotForgotten(Exception):
     """A host cannot be forgotten; nothing was changed. The message says why."""
+
+
+GUESTS_A_CPU = 4
 
 
 @dataclass(frozen=True)
@@ -31,10 +35,33 @@ class KnownHost:
         return self.row.seen_at if self.process is None else self.process.seen_at
 
 
-def room_here() -> Room:
-    """What this host has for guests: all processors that this process may use, and all memory."""
-    memory_bytes = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
-    return Room(cpus=len(os.sched_getaffinity(0)), memory_mib=memory_bytes // MiB)
+def room_here(settings: Settings) -> Room:
+    """What this host has for guests: as it is set, or by the processors that this process may use and all memory.
+
+    A guest that has nothing to do takes no processor, so each counts several times. Memory counts once: what a guest
+    has touched it keeps. A share of it is left to the host itself, whose page cache has the guests' layers.
+    """
+    memory_mib = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") // MiB
+    cpus = len(os.sched_getaffinity(0))
+    return Room(
+        cpus=settings.guest_cpus or cpus * GUESTS_A_CPU,
+        memory_mib=settings.guest_memory or memory_mib - max(memory_mib // 8, min(KiB, memory_mib // 2)),
+    )
+
+
+class HostUnknown(Exception):
+    """There is no host of that name."""
+
+
+def drain(database: Database, name: str, *, is_draining: bool) -> int:
+    """Have nothing be started on a host any more, or again; returns how many it has. Raises HostUnknown."""
+
+    def work(tx: Transaction) -> int:
+        if not set_draining(tx, name, is_draining=is_draining):
+            raise HostUnknown(name)
+        return count_by_host(tx).get(name, 0)
+
+    return database.write(work)
 
 
 def known_hosts(database: Database) -> list[KnownHost]:

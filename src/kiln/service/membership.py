@@ -30,7 +30,7 @@ class Membership:
         self._role = Role(assembly.settings.role)
         host = assembly.settings.host
         self._member = Member(id=parts.id, host=host, role=self._role, address=address, peer=peer)
-        self._room = room_here()
+        self._room = room_here(assembly.settings)
 
     def begin(self) -> None:
         """Be seen, let others begin, and take the duties now or when they are free. Raises DatabaseDown."""

@@ -208,6 +208,13 @@ class Settings:
             "`off`: by none. Empty: the one by which it reaches the PostgreSQL server, unless that is 127.0.0.1."
         ),
     ] = ""
+    guest_cpus: Annotated[
+        int, Doc("Processors of guests that may run on this host at once; 0: four for each of its own.")
+    ] = 0
+    guest_memory: Annotated[
+        int,
+        Doc("MiB of memory that guests on this host may have at once; 0: all but an eighth, or but 1 GiB."),
+    ] = 0
     webhooks_to: Annotated[
         str,
         Doc(

@@ -6,7 +6,8 @@ name, until an operator forgets it; processes come and go under the name.
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Sequence
+from typing import Any, Protocol, TypeVar
 
 from kiln.ground.values import dataclass
 from kiln.store.database import Transaction
@@ -19,6 +20,43 @@ class Room:
 
     cpus: int
     memory_mib: int
+
+    def holds(self, other: Room) -> bool:
+        """Whether there is as much in it."""
+        return self.cpus >= other.cpus and self.memory_mib >= other.memory_mib
+
+    def less(self, other: Room) -> Room:
+        """What is left of it without the other."""
+        return Room(cpus=self.cpus - other.cpus, memory_mib=self.memory_mib - other.memory_mib)
+
+
+NOTHING = Room(cpus=0, memory_mib=0)
+ANY_ROOM = Room(cpus=1 << 30, memory_mib=1 << 30)  #: Of a host whose guests nobody counts.
+
+
+class Wanting(Protocol):
+    """What takes room of a host that it is not bound to yet."""
+
+    @property
+    def host(self) -> str: ...
+    @property
+    def cpus(self) -> int: ...
+    @property
+    def memory_mib(self) -> int: ...
+
+
+Wants = TypeVar("Wants", bound=Wanting)
+
+
+def that_fit(found: Sequence[Wants], left: Room) -> list[Wants]:
+    """Those for which there is room besides those before them; what is bound to a host has its part of it already."""
+    fitting = []
+    for one in found:
+        need = NOTHING if one.host else Room(cpus=one.cpus, memory_mib=one.memory_mib)
+        if left.holds(need):
+            left = left.less(need)
+            fitting.append(one)
+    return fitting
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -74,6 +112,11 @@ def is_given_up(tx: Transaction, name: str) -> bool:
     """Whether nothing is to be done for what is on the host: it is lost, or an operator had it forgotten."""
     row = hosts.find(tx, name=name)
     return row is None or row.lost_at is not None
+
+
+def set_draining(tx: Transaction, name: str, *, is_draining: bool) -> bool:
+    """Have nothing be started on the host from now on, or again; False where there is none of that name."""
+    return hosts.update(tx, {"is_draining": is_draining}, name=name) > 0
 
 
 def keep_only(tx: Transaction, name: str) -> None:

@@ -38,6 +38,7 @@ from kiln.ground.clock import next_in_sequence
 from kiln.ground.values import dataclass
 from kiln.store.changes import Told
 from kiln.store.database import Transaction
+from kiln.store.hosts import ANY_ROOM, NOTHING, Room, that_fit
 from kiln.store.order import Key, Order, newest_first
 from kiln.store.rows import Recorded, Rows
 
@@ -77,6 +78,8 @@ class Task:
     error_code: str
     error_message: str  #: Why it was given up; of one that is still to be done, why its last try did not end it.
     host: str = ""  #: The one whose workers alone may carry it out, as what it is about is there; empty: any.
+    cpus: int = 0  #: What a host must have left for whoever is not told yet where to carry it out; 0: nothing.
+    memory_mib: int = 0
     generation: int = 0  #: How many leases there have been. What is written under an older one is not heeded.
 
 
@@ -96,8 +99,9 @@ def new_task(
     task_id: str | None = None,
     listed: bool = False,
     host: str = "",
+    room: Room = NOTHING,
 ) -> Task:
-    """A task that nobody has begun, the last of its lane. *facts* are declared ones."""
+    """A task that nobody has begun, the last of its lane. *facts* are declared ones; *room* is what it takes."""
     return Task(
         id=task_id or new_id("task"),
         seq=next_in_sequence(),
@@ -120,6 +124,8 @@ def new_task(
         error_code="",
         error_message="",
         host=host,
+        cpus=room.cpus,
+        memory_mib=room.memory_mib,
     )
 
 
@@ -208,7 +214,7 @@ def _is_held(lease_until: ColumnElement[float], now: ColumnElement[float] | floa
 
 @cache
 def _is_due() -> tuple[ColumnElement[bool], ...]:
-    """That a task is due at ``now`` and that ``host`` may carry it out, which the statement is told.
+    """That a task is due at ``now`` and that ``host``, which has so much left, may carry it out.
 
     Workers ask for it again and again, and to write it anew takes longer than to look.
     """
@@ -227,7 +233,14 @@ def _is_due() -> tuple[ColumnElement[bool], ...]:
         or_(tasks.c.owner == "", ~_is_held(tasks.c.lease_until, now)),
         or_(tasks.c.lane == "", ~earlier),
         _is_slot_free(now),
-        tasks.c.host.in_(("", bindparam("host", type_=Text))),
+        or_(
+            tasks.c.host == bindparam("host", type_=Text),
+            and_(
+                tasks.c.host == "",
+                tasks.c.cpus <= bindparam("cpus", type_=Integer),
+                tasks.c.memory_mib <= bindparam("memory_mib", type_=Integer),
+            ),
+        ),
     )
 
 
@@ -340,13 +353,19 @@ def _last_ended(tx: Transaction, accounts: set[str]) -> dict[str, float]:
 
 def is_any_due(tx: Transaction, host: str, now: float) -> bool:
     """Whether ``claim`` would find something; asked first, because a read does not wait for the writer."""
-    return tx.execute(_first_due(), {"now": now, "host": host}).first() is not None
+    return tx.execute(_first_due(), {"now": now, "host": host, **vars(ANY_ROOM)}).first() is not None
 
 
-def claim(tx: Transaction, owner: str, now: float, limit: int = 1, host: str = "") -> list[Task]:
-    """Take the leases of tasks that are due, that nobody works on and that *host* may carry out; oldest first."""
-    due = [tasks.read(row) for row in tx.execute(_all_due(), {"now": now, "host": host, "most": limit})]
-    found = [leased(task, owner, now) for task in _whose_turn(tx, due, now)]
+def claim(
+    tx: Transaction, owner: str, now: float, limit: int = 1, host: str = "", *, left: Room = ANY_ROOM
+) -> list[Task]:
+    """Take the leases of tasks that are due, that nobody works on and that *host* may carry out; oldest first.
+
+    *left* is the room that the host has for what may be carried out by any.
+    """
+    told = {"now": now, "host": host, "most": limit, **vars(left)}
+    due = [tasks.read(row) for row in tx.execute(_all_due(), told)]
+    found = [leased(task, owner, now) for task in that_fit(_whose_turn(tx, due, now), left)]
     if found:
         lease = {"owner": owner, "lease_until": now + LEASE_S, "generation": tasks.c.generation + 1}
         tasks.update(tx, lease, tasks.c.id.in_([task.id for task in found]))

@@ -31,11 +31,13 @@ from collections import deque
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
+from functools import partial
 from typing import Any, Protocol
 
 from kiln.calls.call import Job, NotYet, Ports
 from kiln.calls.errors import TaskUnreadable
 from kiln.calls.leased import leased
+from kiln.calls.sizes import size_in
 from kiln.declare.errors import ApiError, InternalError
 from kiln.declare.facts import NoFacts, UnreadableFacts, read
 from kiln.declare.metrics import LEASES_LOST, TASK_SECONDS
@@ -49,6 +51,8 @@ from kiln.store import tasks
 from kiln.store.changes import Listener
 from kiln.store.database import Transaction
 from kiln.store.errors import DatabaseMalformed
+from kiln.store.hosts import ANY_ROOM
+from kiln.store.room import left_on
 from kiln.store.tasks import LeaseLost, Task
 from kiln.tasks.faults import UNFORESEEN, Fault, fault_of
 
@@ -236,7 +240,10 @@ class Worker:
         def claim(tx: Transaction) -> list[Task]:
             if not self._ports.may_begin(tx):
                 return []
-            return tasks.claim(tx, self.id, self._time(tx, now), _BATCH, self._ports.host)
+            left = ANY_ROOM
+            if not self._ports.is_alone:
+                left = left_on(tx, self._ports.host, partial(size_in, self._ports.deployment), self.id)
+            return tasks.claim(tx, self.id, self._time(tx, now), _BATCH, self._ports.host, left=left)
 
         return self._ports.database.write(claim)
 

@@ -21,6 +21,7 @@ from kiln.upkeep.adoption import adopt
 from kiln.upkeep.networks import mend_networks
 from kiln.upkeep.opening import open_ahead
 from kiln.upkeep.release import release_instances
+from kiln.upkeep.room import RoomWatch
 from kiln.upkeep.scheduled import Scheduler
 from kiln.upkeep.sweep import help_along, sweep
 from kiln.upkeep.unhurried import Unhurried
@@ -97,6 +98,7 @@ OF_HOST = (
 #: What is done once, by one process at a time.
 OF_ALL = (
     Chore("sweep", 2.0, sweep),
+    Chore("room", 2.0, RoomWatch()),
     Chore("take_snapshots", 10.0, Scheduler()),
     unhurried("release_snapshots", 60.0, release_snapshots),
     unhurried("release_instances", 5.0, release_instances),

@@ -8,7 +8,8 @@ import os
 import pytest
 
 from tests import warm
-from tests.cluster.deployments import deployment
+from tests.cluster.deployments import TYPE, deployment
+from tests.waiting import wait_for
 from tests.warm import start_kiln
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
@@ -81,3 +82,40 @@ def test_forgets_a_host_that_nobody_serves_and_says_what_that_stops(postgresql_a
         one.start()
         assert list((one.data / "run").glob("*/running")) == []
         assert list(listed(one, **settings)) == ["one"]
+
+
+@pytest.mark.slow
+@pytest.mark.postgresql
+def test_what_is_to_start_goes_past_a_drained_host_and_waits_for_room(postgresql_address, tmp_path):
+    with deployment(tmp_path, postgresql_address) as deployed:
+        api = deployed.start("api", "api")
+        one, _ = (deployed.start(name, "worker", guest_memory="1024") for name in ("one", "two"))
+        settings = {"database": postgresql_address, "shared": deployed.shared}
+        caller = deployed.caller(api)
+        image = deployed.an_image(caller)
+        assert host(one, "drain", "one", **settings).stdout == "one starts no instance any more; it has 0 instances\n"
+        assert listed(one, **settings)["one"]["State"] == "draining"
+
+        first = deployed.an_instance(caller, image)
+        answer = caller.ask("RunInstances", ImageId=image, InstanceType=TYPE, Amount=1)
+        (second,) = answer["InstanceIdSets"]["InstanceIdSet"]
+        wait_for(
+            lambda: deployed.ask("SELECT id FROM tasks WHERE error_message LIKE 'No host has room for it, which%'")
+        )
+
+        assert deployed.host_of(first) == "two"
+        assert (
+            host(one, "drain", "one", "--undo", **settings).stdout == "one starts instances again; it has 0 instances\n"
+        )
+        caller.instance_is(second, "Running")
+        assert deployed.host_of(second) == "one"
+        refused = host(one, "drain", "three", **settings)
+        assert (refused.returncode, "there is no host three" in refused.stderr) == (4, True)
+
+
+@pytest.mark.slow
+def test_one_that_is_alone_is_not_drained(tmp_path):
+    with start_kiln(tmp_path / "data") as kiln:
+        refused = host(kiln, "drain", "local")
+
+    assert (refused.returncode, "no other host" in refused.stderr) == (4, True)

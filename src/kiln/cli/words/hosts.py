@@ -14,7 +14,7 @@ from kiln.cli.grammar import Columns, Json, Quiet, example, group
 from kiln.cli.output import Column, View, say, show_line, show_rows
 from kiln.ground.clock import to_seconds_text
 from kiln.ground.units import counted
-from kiln.service.hosts import KnownHost, NotForgotten, bound_to, forget, known_hosts
+from kiln.service.hosts import HostUnknown, KnownHost, NotForgotten, bound_to, drain, forget, known_hosts
 
 app = group()
 
@@ -82,6 +82,32 @@ def run_forget(
                 show_line(f"{name} is forgotten")
         except NotForgotten as error:
             raise Refusal(str(error), exits.REFUSED, "`kiln host list` shows what there is.") from error
+
+
+@app.command("drain", epilog=example("kiln host drain node-3", "kiln host drain node-3 --undo"))
+def run_drain(
+    name: Annotated[str, typer.Argument(help="A host, as `kiln host list` shows it.", metavar="HOST")],
+    *,
+    undo: Annotated[bool, typer.Option("--undo", help="Let instances be started there again.")] = False,
+    data: Data = None,
+    database: DatabaseAddress = None,
+    shared: Shared = None,
+) -> None:
+    """Have no instance be started on a host any more, as before it is switched off.
+
+    What is to start waits for another host that has room. What runs there goes on until
+    it is stopped; started again, it starts elsewhere.
+    """
+    with beside(data, database, shared) as it:
+        if it.database.is_sqlite:
+            message = "one Kiln alone works with this database, and no other host could start anything"
+            raise Refusal(message, exits.REFUSED)
+        try:
+            left = drain(it.database, name, is_draining=not undo)
+        except HostUnknown as error:
+            raise Refusal(f"there is no host {name}", exits.REFUSED, "`kiln host list` shows them.") from error
+    told = "starts instances again" if undo else "starts no instance any more"
+    show_line(f"{name} {told}; it has {counted(left, 'instance')}")
 
 
 def _row(host: KnownHost) -> dict[str, Any]:

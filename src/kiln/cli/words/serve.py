@@ -39,6 +39,8 @@ FLAGS = (
     "guest_network",
     "way_out",
     "way_out_for",
+    "guest_cpus",
+    "guest_memory",
     "webhooks_to",
     "cache",
     "threads",

@@ -127,7 +127,7 @@ class InvalidSnapshotIdBasedSnapshotTooOld(ApiError):
 
 
 class OperationDeniedNoStock(ApiError):
-    """Every public address of the deployment is somebody's."""
+    """Every public address of the deployment is somebody's, or no host has room for the instance."""
 
     code = "OperationDenied.NoStock"
     status = 403

@@ -169,7 +169,7 @@ def _release_time(text: str, now: float) -> float:
 
 
 def commit(call: Call, plan: Plan) -> Output:
-    launch.record(call, plan.launches, plan.tags)
+    launch.record(call, plan.launches, plan.tags, starts=True)
     ids = plan.launches.ids
     return Output(instance_id_sets=InstanceIdSetsOutput(instance_id_set=ids), order_id="", trade_price=0.0)
 

@@ -13,6 +13,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from kiln.calls.call import Call, Job
+from kiln.calls.sizes import size_in
 from kiln.declare.errors import ApiError
 from kiln.declare.facts import Raw, facts
 from kiln.declare.ids import new_id
@@ -47,6 +48,7 @@ from kiln.store import interfaces, tags
 from kiln.store.addresses import NoAddressLeft, free_public
 from kiln.store.database import Transaction
 from kiln.store.disks import Disk, disks
+from kiln.store.hosts import NOTHING
 from kiln.store.instances import Asked, Instance, instances, place
 
 ERRORS: tuple[type[ApiError], ...] = (
@@ -305,8 +307,8 @@ def _disk(call: Call, p: LaunchInput, instance: Instance, spec: DiskSpec, boot: 
     return NewDisk(row=row, head=Head(new_id("volume"), spec.layer, spec.size_gib * GiB, spec.kms_key))
 
 
-def record(call: Call, launches: Launches, labels: Mapping[str, str]) -> None:
-    """Write everything down and enqueue one task of the call's action for each instance."""
+def record(call: Call, launches: Launches, labels: Mapping[str, str], *, starts: bool = False) -> None:
+    """Write everything down and enqueue one task of the call's action for each instance, which *starts* them or not."""
     instances.insert(call.tx, *(launch.instance for launch in launches.ones))
     placement.record(call, launches.placement, [launch.instance for launch in launches.ones])
     disks.insert(call.tx, *(disk.row for launch in launches.ones for disk in launch.disks))
@@ -315,7 +317,8 @@ def record(call: Call, launches: Launches, labels: Mapping[str, str]) -> None:
         heads.record(call, task, [disk.head for disk in launch.disks])
         tags.put(call.tx, call.account, "instance", instance.id, labels)
         remembered = LaunchFacts(disks=tuple(Made.of(disk) for disk in launch.disks))
-        call.enqueue(instance.id, remembered, region=instance.region, lane=instance.id, task_id=task)
+        room = size_in(call.deployment, instance.instance_type) if starts else NOTHING
+        call.enqueue(instance.id, remembered, region=instance.region, lane=instance.id, task_id=task, room=room)
 
 
 def make(job: Job[LaunchFacts], then: InstanceStatus) -> None:
@@ -324,6 +327,8 @@ def make(job: Job[LaunchFacts], then: InstanceStatus) -> None:
         instance = instances.find(tx, id=job.task.resource)
     if instance is None or instance.status != InstanceStatus.PENDING:
         return
+    if then == InstanceStatus.STARTING:
+        power.require_room(job, instance)
     heads.make(job, [made.head for made in job.facts.disks])
 
     def settle(tx: Transaction) -> None:

@@ -11,6 +11,7 @@ from dataclasses import field, replace
 from typing import Any
 
 from kiln.calls.call import NO_FACTS, Call
+from kiln.calls.sizes import size_in
 from kiln.declare.errors import ApiError
 from kiln.declare.facts import facts
 from kiln.declare.states import InstanceStatus
@@ -23,6 +24,7 @@ from kiln.operations.errors.instances import (
 )
 from kiln.operations.instances.parts import power
 from kiln.store.disks import disks
+from kiln.store.hosts import NOTHING, Room
 from kiln.store.instances import Instance, instances
 
 #: What a stop and a restart are refused with; a start also without a system disk.
@@ -46,6 +48,7 @@ class Order:
     at_once: InstanceStatus
     changes: Mapping[str, Any] = field(default_factory=dict)
     facts: object = NO_FACTS
+    room: Room = NOTHING  #: What a host must have for it that has no machine of it yet.
 
 
 def check_start(call: Call, region: str | None, instance_id: str) -> Order:
@@ -53,7 +56,12 @@ def check_start(call: Call, region: str | None, instance_id: str) -> Order:
     instance = _in_status(call, region, instance_id, InstanceStatus.STOPPED)
     if disks.count(call.tx, instance=instance.id, type="system") == 0:
         raise InvalidInstanceNotFoundSystemDisk(instance_id=instance.id)
-    return Order(action="StartInstance", instance=instance, at_once=InstanceStatus.STARTING)
+    return Order(
+        action="StartInstance",
+        instance=instance,
+        at_once=InstanceStatus.STARTING,
+        room=size_in(call.deployment, instance.instance_type),
+    )
 
 
 def check_stop(call: Call, region: str | None, instance_id: str, *, force: bool, stopped_mode: str) -> Order:
@@ -82,7 +90,7 @@ def begin(call: Call, order: Order) -> None:
     instance = order.instance
     instances.move(call.tx, InstanceStatus(instance.status), order.at_once, dict(order.changes), id=instance.id)
     one = replace(call, action=order.action)
-    one.enqueue(instance.id, order.facts, region=instance.region, lane=instance.id)
+    one.enqueue(instance.id, order.facts, region=instance.region, lane=instance.id, room=order.room)
 
 
 def _in_status(call: Call, region: str | None, instance_id: str, status: InstanceStatus) -> Instance:

@@ -8,9 +8,11 @@ lane, so none of them meets another.
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 from kiln.calls.call import Call, Job, NotYet, Ports
+from kiln.calls.sizes import size_in
 from kiln.declare.errors import ApiError
 from kiln.declare.states import DiskStatus, InstanceStatus
 from kiln.ground.killpoints import reach
@@ -18,7 +20,7 @@ from kiln.machines.errors import MachineBusy, MachineRefused
 from kiln.machines.port import Machine
 from kiln.networks.errors import NetworkError
 from kiln.operations.errors.instances import InvalidInstanceIdNotFound
-from kiln.operations.errors.launches import ServiceUnavailableNoMachine
+from kiln.operations.errors.launches import OperationDeniedNoStock, ServiceUnavailableNoMachine
 from kiln.operations.instances.parts import passwords
 from kiln.operations.steps.drives import AFTER_MERGE_S, drive_of
 from kiln.operations.steps.locks import check_unlocked
@@ -27,6 +29,9 @@ from kiln.store.database import Transaction
 from kiln.store.disks import Disk, disks
 from kiln.store.instances import Instance, instances, place, serial_number
 from kiln.store.interfaces import NetworkInterface, primary_of
+from kiln.store.room import left_on
+
+_ROOM_AGAIN_S = 1.0
 
 
 def find_unlocked(call: Call, region: str | None, instance_id: str) -> Instance:
@@ -55,6 +60,7 @@ def start(job: Job[Any]) -> None:
         raise ServiceUnavailableNoMachine(reason="it has no network interface: it is given one when Kiln starts")
     machine = _machine(job.ports, instance, attached, card)
     if instance.host != job.ports.host:
+        require_room(job, instance)
         job.write(lambda tx: place(tx, instance.id, job.ports.host))
     volumes = [disk.volume for disk in attached if disk.volume is not None]
     if not job.ports.machines.is_running(instance.id):
@@ -72,6 +78,23 @@ def start(job: Job[Any]) -> None:
         raise ServiceUnavailableNoMachine(reason=_why_refused(job.ports, attached, e)) from e
     reach("power.started")
     record_running(job)
+
+
+def require_room(job: Job[Any], instance: Instance) -> None:
+    """See that this host has room for an instance that is to start here, where several hosts share the work.
+
+    Raises OperationDeniedNoStock for one that has waited for that long enough, and NotYet for another: then the host
+    was drained since it was claimed.
+    """
+    if job.ports.is_alone:
+        return
+    sizes = partial(size_in, job.ports.deployment)
+    with job.ports.database.read() as tx:
+        left = left_on(tx, job.ports.host, sizes, job.task.owner, but=job.task.id)
+    if not left.holds(sizes(instance.instance_type)):
+        if job.task.memory_mib:
+            raise NotYet(_ROOM_AGAIN_S, "The host that was to start it has no room for it any more.")
+        raise OperationDeniedNoStock(hosts="none has room for it")
 
 
 def record_running(job: Job[Any]) -> None:

@@ -1,0 +1,57 @@
+"""Room: what a host has left for guests. A start takes its part of it in the moment in which it is claimed.
+
+The queue is the scheduler: a host claims what it has room for, and nobody hands
+anything out. What runs or starts on a host is counted by the rows of instances,
+and what it has claimed and not yet placed by the tasks, in the transaction of
+the claim. One process claims for a host, one claim after the other.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from kiln.declare.states import InstanceStatus, TaskStatus
+from kiln.store.database import Transaction
+from kiln.store.hosts import NOTHING, Room, hosts
+from kiln.store.instances import count_by_type, instances
+from kiln.store.tasks import tasks
+
+Sizes = Callable[[str], Room]  #: What an instance of a type takes.
+
+_ON = (InstanceStatus.STARTING, InstanceStatus.RUNNING, InstanceStatus.STOPPING)
+
+
+def left_on(tx: Transaction, host: str, size_of: Sizes, owner: str = "", but: str = "") -> Room:
+    """What the host has left; nothing where it is drained, lost or unknown.
+
+    What *owner*, its process, has claimed and not yet placed counts, the task *but* left out.
+    """
+    row = hosts.find(tx, name=host)
+    if row is None or row.state != "in use":
+        return NOTHING
+    cpus, memory_mib = row.cpus, row.memory_mib
+    for kind, count in count_by_type(tx, instances.c.status.in_(_ON), host=host).items():
+        size = size_of(kind)
+        cpus, memory_mib = cpus - count * size.cpus, memory_mib - count * size.memory_mib
+    unplaced = tasks.all(
+        tx, tasks.c.memory_mib > 0, tasks.c.id != but, status=TaskStatus.PROCESSING, host="", owner=owner
+    )
+    for task in unplaced if owner else ():
+        cpus, memory_mib = cpus - task.cpus, memory_mib - task.memory_mib
+    return Room(cpus=max(0, cpus), memory_mib=max(0, memory_mib))
+
+
+def waiting(tx: Transaction) -> dict[str, Room]:
+    """The starts that nobody has claimed, by their tasks, with what they take."""
+    found = tasks.all(tx, tasks.c.memory_mib > 0, status=TaskStatus.PROCESSING, host="", owner="")
+    return {task.id: Room(cpus=task.cpus, memory_mib=task.memory_mib) for task in found}
+
+
+def explain(tx: Transaction, task: str, reason: str) -> None:
+    """Say of a start that nobody has claimed why that is so, to whoever asks."""
+    tasks.update(tx, {"error_message": reason}, id=task, owner="", status=TaskStatus.PROCESSING)
+
+
+def wait_no_more(tx: Transaction, task: str) -> None:
+    """Have a start that nobody has claimed be claimed by whoever comes first, who gives it up where he has no room."""
+    tasks.update(tx, {"cpus": 0, "memory_mib": 0}, id=task, owner="", status=TaskStatus.PROCESSING)

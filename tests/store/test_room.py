@@ -1,0 +1,103 @@
+"""Room: what a host has left, and who claims a start."""
+
+from __future__ import annotations
+
+import pytest
+
+from kiln.declare.states import InstanceStatus
+from kiln.store import hosts, room, tasks
+from kiln.store.hosts import ANY_ROOM, NOTHING, Room
+from tests.stock import an_instance
+from tests.store.test_hosts import come
+from tests.store.test_tasks import a_task
+
+SMALL = Room(cpus=1, memory_mib=1024)
+
+
+def size_of(_):
+    return SMALL
+
+
+def left(database, host="one", owner="w-1", but=""):
+    with database.read() as tx:
+        return room.left_on(tx, host, size_of, owner, but)
+
+
+def claim(database, left, host="one", owner="w-1"):
+    return [one.id for one in database.write(lambda tx: tasks.claim(tx, owner, 100.0, 10, host, left=left))]
+
+
+def a_start(database, **changes):
+    return a_task(database, **({"cpus": 1, "memory_mib": 1024} | changes))
+
+
+def test_what_runs_starts_and_stops_on_a_host_takes_its_part(cloud):
+    database = cloud.ports.database
+    come(database, "one", room=Room(cpus=8, memory_mib=8192))
+    for status in InstanceStatus:
+        an_instance(cloud, status=status, host="one")
+        an_instance(cloud, status=status, host="two")
+
+    assert left(database) == Room(cpus=5, memory_mib=8192 - 3 * 1024)
+
+
+def test_what_a_host_has_claimed_and_not_placed_takes_its_part(database):
+    come(database, "one", room=Room(cpus=4, memory_mib=4096))
+    mine = a_start(database, owner="w-1")
+    a_start(database, owner="w-1", host="one")  # Its instance is on the host, and counts there.
+    a_start(database, owner="w-2")
+    a_start(database)
+    a_start(database, owner="w-1", status="Finished")
+
+    assert left(database) == Room(cpus=3, memory_mib=3072)
+    assert left(database, but=mine) == Room(cpus=4, memory_mib=4096)
+
+
+@pytest.mark.parametrize("changes", [{"is_draining": True}, {"lost_at": 1.0}])
+def test_a_host_that_takes_nothing_more_has_no_room(database, changes):
+    come(database, "one")
+    database.write(lambda tx: hosts.hosts.update(tx, changes, name="one"))
+
+    assert left(database) == left(database, "unknown") == Room(cpus=0, memory_mib=0)
+
+
+def test_more_runs_than_there_is_room_for_leaves_none(cloud):
+    come(cloud.ports.database, "one", room=Room(cpus=1, memory_mib=512))
+    an_instance(cloud, status=InstanceStatus.RUNNING, host="one")
+
+    assert left(cloud.ports.database) == Room(cpus=0, memory_mib=0)
+
+
+def test_starts_are_claimed_as_far_as_there_is_room_and_smaller_ones_are_not_held_up(database):
+    first, second, large, small = (
+        a_start(database),
+        a_start(database),
+        a_start(database, memory_mib=8192),
+        a_start(database, memory_mib=512),
+    )
+
+    assert claim(database, Room(cpus=8, memory_mib=2048 + 256)) == [first, second]
+    assert claim(database, Room(cpus=8, memory_mib=1024)) == [small]
+    assert claim(database, Room(cpus=0, memory_mib=1 << 20)) == []
+    assert claim(database, Room(cpus=1, memory_mib=8192)) == [large]
+
+
+def test_what_is_bound_to_the_host_and_what_takes_nothing_needs_no_room(database):
+    bound, free = a_start(database, host="one"), a_task(database)
+    a_start(database, host="two")
+
+    assert claim(database, NOTHING) == [bound, free]
+
+
+def test_where_nobody_counts_a_start_is_anybodys(database):
+    start = a_start(database, cpus=1000, memory_mib=1 << 24)
+
+    assert claim(database, ANY_ROOM) == [start]
+
+
+def test_many_that_wait_keep_nobody_from_what_takes_nothing(database):
+    for _ in range(30):
+        a_start(database)
+    other = a_task(database)
+
+    assert claim(database, NOTHING) == [other]
