@@ -65,7 +65,7 @@ _ROUNDS = 60
 #: What carries networks has none here: tests/calls/test_plane.py has it killed and refused where keepers are. Neither
 #: has what helps machines to let go of volumes, which tests/machines and tests/kill do to real ones; nor
 #: has what begins snapshots, whose IDs are others each time: tests/kill kills it, and tests/upkeep has it refused. Who
-#: looks for room has nothing to do where one Kiln is alone, and is one transaction elsewhere: tests/upkeep/test_room.py.
+#: looks for room has nothing to do where one Kiln is alone, and one transaction elsewhere: tests/upkeep/test_room.py.
 _ELSEWHERE = ("networks", "take_snapshots", "help_along", "room")
 _CHORES = {chore.name: chore for chore in CHORES if chore.name not in _ELSEWHERE}
 

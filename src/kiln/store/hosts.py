@@ -9,6 +9,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, Protocol, TypeVar
 
+from sqlalchemy import ColumnElement, Integer, and_, bindparam
+
 from kiln.ground.values import dataclass
 from kiln.store.database import Transaction
 from kiln.store.rows import Rows
@@ -46,6 +48,11 @@ class Wanting(Protocol):
 
 
 Wants = TypeVar("Wants", bound=Wanting)
+
+
+def fits(cpus: ColumnElement[int], memory_mib: ColumnElement[int]) -> ColumnElement[bool]:
+    """That a row takes no more than the room, of which the statement is told ``cpus`` and ``memory_mib``."""
+    return and_(cpus <= bindparam("cpus", type_=Integer), memory_mib <= bindparam("memory_mib", type_=Integer))
 
 
 def that_fit(found: Sequence[Wants], left: Room) -> list[Wants]:

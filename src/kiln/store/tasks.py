@@ -38,7 +38,7 @@ from kiln.ground.clock import next_in_sequence
 from kiln.ground.values import dataclass
 from kiln.store.changes import Told
 from kiln.store.database import Transaction
-from kiln.store.hosts import ANY_ROOM, NOTHING, Room, that_fit
+from kiln.store.hosts import ANY_ROOM, NOTHING, Room, fits, that_fit
 from kiln.store.order import Key, Order, newest_first
 from kiln.store.rows import Recorded, Rows
 
@@ -235,11 +235,7 @@ def _is_due() -> tuple[ColumnElement[bool], ...]:
         _is_slot_free(now),
         or_(
             tasks.c.host == bindparam("host", type_=Text),
-            and_(
-                tasks.c.host == "",
-                tasks.c.cpus <= bindparam("cpus", type_=Integer),
-                tasks.c.memory_mib <= bindparam("memory_mib", type_=Integer),
-            ),
+            and_(tasks.c.host == "", fits(tasks.c.cpus, tasks.c.memory_mib)),
         ),
     )
 
