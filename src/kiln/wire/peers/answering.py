@@ -2,7 +2,9 @@
 
 Who connects has some seconds to prove who it is, and is read only then. A guest, a
 tenant, or a process of another deployment gets no further than that; the log is told
-of them, once in a while.
+of them, once in a while. Where too many of them say nothing, who has said nothing for
+longest makes room: who is of the deployment may come from the same address, as what
+a guest sends by its host's network does, and proves it within milliseconds.
 """
 
 from __future__ import annotations
@@ -11,7 +13,6 @@ import asyncio
 import socket
 import ssl
 import time
-from collections import Counter
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
@@ -33,9 +34,10 @@ log = Journal("kiln.wire")
 PROOF_S = 5.0  #: So long who connects has to prove who it is, and then to ask.
 AGENTS_S = 3.1  #: Silent guests are waited for so long: a guest's agent is given three seconds.
 _AT_ONCE = 8  #: Questions that are looked up at a time; each reads a file, or some rows.
-_MOST = 512  #: Connections; of terminals there are half as many at most.
+_MOST = 512  #: Connections of who has proved it; of terminals there are half as many at most.
 _TYPED = 4096
-_MOST_STRANGERS = 16  #: Of them those of one address that have proved nothing yet.
+_MOST_STRANGERS = 16  #: Connections of one address that have proved nothing yet,
+_MOST_STRANGERS_IN_ALL = 256  #: and of all.
 _REST_S = 0.5  #: Where no connection can be taken, as no file can be opened.
 _TOLD_EVERY_S = 10.0  #: A refusal in the log; those between are counted.
 
@@ -46,7 +48,9 @@ class Answering:
     def __init__(self, ports: Ports, consoles: Consoles, listener: socket.socket) -> None:
         self._ports, self._consoles, self._listener = ports, consoles, listener
         self._tasks: set[asyncio.Task[None]] = set()
-        self._strangers: Counter[str] = Counter()
+        #: Who has proved nothing yet, and from which address; who came first is the first.
+        self._strangers: dict[socket.socket, str] = {}
+        self._proved = 0
         self._threads = ThreadPoolExecutor(_AT_ONCE, thread_name_prefix="peer")
         self._refused = 0
         self._told_at = float("-inf")
@@ -78,16 +82,28 @@ class Answering:
                 await asyncio.sleep(_REST_S)
                 continue
             peer = address[0]
-            if len(self._tasks) > _MOST or self._strangers[peer] >= _MOST_STRANGERS:
+            if self._proved >= _MOST:
                 connection.close()
                 self._refuse(peer, "too many are connected")
                 continue
+            self._make_room(peer)
+            self._strangers[connection] = peer
             self._keep(self._attend(connection, peer, proof))
+
+    def _make_room(self, peer: str) -> None:
+        """Send away who has proved nothing for longest, where there would be too many of one address, or in all."""
+        own = [one for one, address in self._strangers.items() if address == peer]
+        longest = own if len(own) >= _MOST_STRANGERS else list(self._strangers)
+        if longest is own or len(longest) >= _MOST_STRANGERS_IN_ALL:
+            self._strangers.pop(longest[0])
+            with suppress(OSError):  # It has left by itself.
+                longest[0].shutdown(socket.SHUT_RDWR)  # Who attends to it is told, and closes it.
 
     async def _attend(self, connection: socket.socket, peer: str, proof: Proof) -> None:
         writer = None
         try:
-            reader, writer = await self._proven(connection, peer, proof)
+            reader, writer = await self._proven(connection, proof)
+            self._proved += 1
             async with asyncio.timeout(PROOF_S):
                 question = words.question_of(await reader.readuntil(b"\n"))
             if question.about == words.TERMINAL:
@@ -102,16 +118,17 @@ class Answering:
         finally:
             if writer is None:
                 connection.close()
-            elif not writer.is_closing():
-                writer.transport.abort()
+            else:
+                self._proved -= 1
+                if not writer.is_closing():
+                    writer.transport.abort()
 
     async def _proven(
-        self, connection: socket.socket, peer: str, proof: Proof
+        self, connection: socket.socket, proof: Proof
     ) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
         """The connection, once who asks is known to be of the deployment. Raises OSError."""
         loop, reader = asyncio.get_running_loop(), asyncio.StreamReader(limit=words.MOST_QUESTION)
         protocol = asyncio.StreamReaderProtocol(reader)
-        self._strangers[peer] += 1
         try:
             # What uvloop gives beside the transport is no protocol of ours.
             transport, _ = await loop.connect_accepted_socket(
@@ -122,8 +139,7 @@ class Answering:
                 ssl_shutdown_timeout=PROOF_S,
             )
         finally:
-            self._strangers[peer] -= 1
-            self._strangers += Counter()  # Addresses that are known by now are forgotten.
+            self._strangers.pop(connection, None)
         return reader, asyncio.StreamWriter(transport, protocol, reader, loop)
 
     async def _show(self, question: Question, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
