@@ -84,6 +84,13 @@ def test_a_token_is_compared_as_bytes_whatever_it_is(process, sqlite):
     assert process.join(1, now=NOW + 2).started_at == NOW + 2
 
 
+@pytest.mark.postgresql
+def test_an_id_that_no_database_takes_is_told_as_one_that_there_is_not(postgresql_opened):
+    joining = Process(postgresql_opened)
+    with pytest.raises(TerminalRefused, match="no such session"):
+        joining.it.join(postgresql_opened, "ts-\0", "token", NOW, joining.told.append)
+
+
 def test_one_of_two_processes_joins_what_both_are_asked_for_at_once(sqlite):
     one, other = Process(sqlite, "one"), Process(sqlite, "other")
     add(sqlite, *map(a_session, range(20)))

@@ -23,6 +23,7 @@ MOST_CONNECTED = 20  #: Of an instance. Source: StartTerminalSession.
 
 ENDED = "EndTerminalSession ended it"
 _UNUSED = "its URL was not used in time"
+_UNKNOWN = "There is no such session, or this is not its token."
 
 
 class TerminalRefused(Exception):
@@ -81,6 +82,8 @@ class Terminals:
 
         Raises TerminalRefused, for an ID that there is not with the same words as for a wrong token; DatabaseDown.
         """
+        if not session.isprintable():  # PostgreSQL takes no NUL, and no ID has one.
+            raise TerminalRefused(_UNKNOWN)
         with self._lock:
             self._enders.setdefault(session, []).append(end)  # First: who ends it once it is joined has to find it.
         try:
@@ -94,7 +97,7 @@ class Terminals:
         # What is compared takes as long whether there is such a session or not.
         is_right = hmac.compare_digest(hashed, hash_of("") if known is None else known.token_hash)
         if known is None or not is_right:
-            raise TerminalRefused("There is no such session, or this is not its token.")
+            raise TerminalRefused(_UNKNOWN)
         if known.started_at is not None:
             raise TerminalRefused("The session was joined before: its URL is good for one time.")
         if not is_open(known, now):
