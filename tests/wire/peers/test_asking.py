@@ -151,15 +151,31 @@ def test_who_has_said_nothing_for_longest_makes_room(deployed):
             last.recv(1)
 
 
-@pytest.mark.parametrize("said", [b"{}\n", b"[]\n", b"\xff\n", b'{"found":{"printed":"*"}}\n', b'{"found":{}}\n'])
-def test_an_answer_that_makes_no_sense_is_no_answer(deployed, said):
+CONSOLE, REACH, AGENTS = (
+    lambda asking: asking.console(None, "far", "i-1"),
+    lambda asking: asking.reach(None, "far", "i-1"),
+    lambda asking: asking.agents(None, "far", ["i-1"]),
+)
+
+
+@pytest.mark.parametrize(
+    ("ask", "said"),
+    [
+        *((CONSOLE, said) for said in (b"{}", b"[]", b"\xff", b'{"found":{"printed":"*"}}', b'{"found":{}}')),
+        (CONSOLE, '{"found":{"printed":"ä"}}'.encode()),
+        (REACH, b'{"found":{"network":"","ssh":"","ports":[["127.0.0.2",Infinity,22]]}}'),
+        (AGENTS, b'{"found":{"agents":[["i-1","1",true,NaN]]}}'),
+        (AGENTS, b'{"found":{"agents":[["i-1","1",true,1' + b"0" * 400 + b"]]}}"),
+    ],
+)
+def test_an_answer_that_makes_no_sense_is_no_answer(deployed, ask, said):
     proof = prove(deployed.sealer, deployed.member.id)
     with socket.create_server(("127.0.0.1", 0)) as listener:
         deployed.lies_at(listener)
-        teller = threading.Thread(target=tell_once, args=[listener, proof, said])
+        teller = threading.Thread(target=tell_once, args=[listener, proof, said + b"\n"])
         teller.start()
         try:
-            assert deployed.refuses(deployed.console()) == "its answer makes no sense"
+            assert deployed.refuses(ask(deployed.asking)) == "its answer makes no sense"
         finally:
             teller.join(20)
 

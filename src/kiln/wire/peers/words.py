@@ -8,7 +8,6 @@ deployment, and still no more than bytes from outside.
 from __future__ import annotations
 
 import base64
-import binascii
 import json
 import math
 import re
@@ -100,7 +99,7 @@ def console_of(found: Mapping[str, Any]) -> bytes:
     """As ``console_told`` had it. Raises NotUnderstood."""
     try:
         return base64.b64decode(_text(found.get("printed")), validate=True)
-    except binascii.Error:
+    except ValueError:
         raise NotUnderstood("what was printed is no Base64") from None
 
 
@@ -119,7 +118,7 @@ def agents_of(found: Mapping[str, Any], asked: Sequence[str]) -> dict[str, Told]
             if not math.isfinite(at):
                 raise NotUnderstood("it tells of no time")
             known[_text(name)] = Told(said, float(at))
-        except (TypeError, ValueError):
+        except (TypeError, ValueError, OverflowError):
             raise NotUnderstood("it tells of agents in another way") from None
     return {name: known[name] for name in asked if name in known}
 
@@ -133,7 +132,7 @@ def reach_of(found: Mapping[str, Any]) -> Reach:
     """As ``reach_told`` had it. Raises NotUnderstood."""
     try:
         ports = tuple((_text(address), int(guest), int(port)) for address, guest, port in _list(found.get("ports")))
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         raise NotUnderstood("it tells of ports in another way") from None
     return Reach(network=_text(found.get("network")), ssh=_text(found.get("ssh")), ports=ports)
 
