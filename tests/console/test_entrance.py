@@ -147,6 +147,11 @@ def test_gives_a_link_to_who_has_the_keys(visitor):
     assert visitor.get("/").status == 200
 
 
+@pytest.mark.parametrize("key", [{"key_id": "a\0b"}, {"key_id": "é"}, {"key_id": ""}, {"key_secret": ""}])
+def test_gives_no_link_for_what_is_no_key(visitor, key):
+    assert visitor.post("/links", {"key_id": KEYS.id, "key_secret": KEYS.secret} | key).status == 400
+
+
 def test_a_session_ends_when_one_signs_out(visitor):
     visitor.sign_in()
     kept = dict(visitor.cookies)

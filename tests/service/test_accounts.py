@@ -131,6 +131,14 @@ def test_unknown_keys_do_not_come_in(database, sealer, tmp_path):
     assert credentials.app("nobody") is None
 
 
+@pytest.mark.postgresql
+def test_an_id_that_no_database_takes_is_no_key(postgresql_opened, sealer):
+    credentials = StoredCredentials(postgresql_opened, sealer, lambda: 1.0)
+
+    assert credentials.access_key("a\0") is None
+    assert credentials.app("a\0") is None
+
+
 def test_an_app_key_is_no_access_key(database, sealer, tmp_path):
     keys = ensure_first_account(database, sealer, settings(tmp_path), 1.0)
     credentials = StoredCredentials(database, sealer, lambda: 1.0)

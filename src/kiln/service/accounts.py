@@ -271,6 +271,8 @@ class StoredCredentials:
         kept = self._keys.get((kind, key_id))
         if kept is not None and kept[0] > now:
             return kept[1]
+        if not key_id.isprintable():  # PostgreSQL takes no NUL, and no ID has one.
+            return None
         with self._database.read() as tx:
             row = accounts.credentials.find(tx, id=key_id, kind=kind)
         if row is None:

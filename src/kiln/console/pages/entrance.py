@@ -35,6 +35,11 @@ def enter(visit: Visit) -> Shown | Answer:
     return _entered(visit, link.keys, visit.place.sign_in(link.keys, is_operators=is_operators))
 
 
+def _can_be_keys(keys: Keys) -> bool:
+    """Whether a request can be signed with them: the ID travels in a header."""
+    return all(keys) and all(" " < one <= "~" for one in keys.id)
+
+
 def _tried(visit: Visit, keys: Keys) -> str:
     """A session of keys that somebody typed. Raises TooMany, and what ``Place.sign_in`` raises."""
     attempts, pair = visit.place.sessions.attempts, (name_of(visit.asked.peer), keys.id[:_LONGEST_ID])
@@ -67,7 +72,7 @@ def sign_in(visit: Visit) -> Shown | Answer:
     if not visit.asked.is_safe:
         return words(403, "An AccessKey does not travel in the clear: come by https:// or from this host.")
     keys = Keys(visit.asked.given("key_id").strip(), visit.asked.given("key_secret").strip())
-    if not all(keys) or not all(" " < one <= "~" for one in keys.id):
+    if not _can_be_keys(keys):
         return go_to("/sign-in")
     try:
         return _entered(visit, keys, _tried(visit, keys))
@@ -80,6 +85,8 @@ def make_link(visit: Visit) -> Answer:
     if not visit.asked.is_safe:
         return words(403, "An AccessKey does not travel in the clear: come by https:// or from this host.")
     keys = Keys(visit.asked.given("key_id"), visit.asked.given("key_secret"))
+    if not _can_be_keys(keys):
+        return words(400, "Neither key_id nor key_secret may be empty, and a key's ID has no such characters.")
     try:
         visit.place.sessions.end(_tried(visit, keys))  # Whose keys they are is asked before a link is made.
     except TooMany as refused:
