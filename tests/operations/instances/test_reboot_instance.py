@@ -117,3 +117,23 @@ class TestRefuses:
         instance = an_instance(cloud, lock_reason="security", status=InstanceStatus.RUNNING)
 
         cloud.refuses("RebootInstance", "InstanceLockedForSecurity", 403, InstanceId=instance.id)
+
+
+def test_lets_a_guest_begin_as_a_start_does_before_it_restarts_it(cloud):
+    """A restart that had to start the machine was killed then: nobody has asked yet whether its disks are its own."""
+    asked = []
+
+    class Waiting(Machines):
+        def start(self, machine, may_run=lambda: None):
+            asked.append(len(self.rebooted))
+            super().start(machine, may_run)
+
+    machines = put(cloud, Waiting(cloud.folder / "run"))
+    instance = a_running_instance(cloud)
+    asked.clear()
+
+    cloud.call("RebootInstance", InstanceId=instance)
+    cloud.settle()
+
+    assert asked == [0]
+    assert machines.rebooted == [(instance, False)]

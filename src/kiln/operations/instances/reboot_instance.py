@@ -37,8 +37,12 @@ def commit(call: Call, order: Order) -> NothingMore:
 
 def carry_out(job: Job[ForceFacts]) -> None:
     reach("reboot_instance.begun")
-    if not job.ports.machines.is_running(job.task.resource):
-        power.start(job)
+    was_running = job.ports.machines.is_running(job.task.resource)
+    # One that runs may stand still before its guest has begun: this task was starting it when Kiln was killed.
+    if not power.bring_up(job):
+        return
+    if not was_running:
+        power.record_running(job)
         return
     try:
         job.ports.machines.reboot(job.task.resource, job.facts.force)

@@ -47,15 +47,25 @@ def find_unlocked(call: Call, region: str | None, instance_id: str) -> Instance:
 def start(job: Job[Any]) -> None:
     """Start the machine of a Starting instance, and record that it is Running and the task done. Idempotent.
 
-    Raises ServiceUnavailableNoMachine with QEMU's own words; NotYet when a layer
-    was merged this moment.
+    Raises as ``bring_up`` does.
+    """
+    if bring_up(job):
+        record_running(job)
+
+
+def bring_up(job: Job[Any]) -> bool:
+    """Start the machine of a Starting instance, whose guest begins once its disks are known to be its own.
+
+    Where one runs whose guest did not begin, because Kiln was killed after its start, it does now. Idempotent.
+    False where the instance is Starting no more. Raises ServiceUnavailableNoMachine with QEMU's own words; NotYet when
+    a layer was merged this moment.
     """
     with job.ports.database.read() as tx:
         instance = instances.find(tx, id=job.task.resource, status=InstanceStatus.STARTING)
         attached = [d for d in disks.all(tx, instance=job.task.resource) if d.status != DiskStatus.ATTACHING]
         card = primary_of(tx, job.task.resource)
     if instance is None:
-        return
+        return False
     if card is None:
         raise ServiceUnavailableNoMachine(reason="it has no network interface: it is given one when Kiln starts")
     machine = _machine(job.ports, instance, attached, card)
@@ -77,7 +87,7 @@ def start(job: Job[Any]) -> None:
     except (MachineRefused, VolumeBusy) as e:
         raise ServiceUnavailableNoMachine(reason=_why_refused(job.ports, attached, e)) from e
     reach("power.started")
-    record_running(job)
+    return True
 
 
 def require_room(job: Job[Any], instance: Instance) -> None:
