@@ -77,7 +77,7 @@ def test_a_server_that_ended_the_connections_fails_one_request_and_no_more(postg
     assert doors[1].use("key", "first", at=now, now=now) is Use.USED
 
 
-def test_one_that_is_closed_at_any_line_of_a_request_keeps_no_connection(opened, postgresql_address):
+def test_one_that_is_closed_at_any_line_of_a_request_keeps_no_connection(postgresql_opened, postgresql_address):
     """Each round closes it one line later in the course of a request; the last ends before that line comes."""
     line, was_closed = 0, True
     while was_closed:
@@ -85,7 +85,7 @@ def test_one_that_is_closed_at_any_line_of_a_request_keeps_no_connection(opened,
         was_closed = closed_at(shared, line)
         if not was_closed:
             shared.close()
-        wait_for(lambda: others(opened) == 0)
+        wait_for(lambda: others(postgresql_opened) == 0)
         line += 1
     assert line > 10
 

@@ -7,7 +7,6 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from kiln.calls.terminals import Terminals
 from kiln.store.changes import Hub
 from kiln.wire.app import Site, make_app
 from kiln.wire.doors.door import Answer
@@ -43,7 +42,7 @@ def a_site(gateway, executor):
         hub=Hub(),
         oss=None,
         movers=executor,
-        terminal=TerminalSite(terminals=Terminals(), machines=None, clock=None),
+        terminal=TerminalSite(terminals=None, database=None, consoles=None, clock=None),
         console=None,
     )
     return make_app(site)

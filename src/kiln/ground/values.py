@@ -59,6 +59,8 @@ def share(cls: type, *, kw_only: bool) -> None:
 
     def initialise(self: Any, /, *placed: Any, **given: Any) -> None:
         dataclasses.fields(cls)
+        with _making:
+            """Another thread that makes the fields has them before it has ``__init__``."""
         cls.__init__(self, *placed, **given)  # type: ignore[misc]
 
     has_own = "__init__" in vars(cls)

@@ -240,7 +240,7 @@ def test_a_head_at_rest_with_a_broken_header_is_kept_as_of_its_last_capture(home
         taken = back_up(home, tmp_path / "backups")
         instance = the_instance(as_cloud(it))
 
-    assert (list(taken.manifest.missed), taken.is_whole) == ([instance], False)
+    assert (list(taken.manifest.missed), taken.manifest.is_whole) == ([instance], False)
     assert f"cannot be read: {broken} {words}" in taken.manifest.missed[instance]
     assert hold_their_bytes(put_back(taken.path, tmp_path / "again"))
 
@@ -268,7 +268,7 @@ def test_a_layer_with_a_broken_header_is_copied_as_it_lies_and_told_of_as_before
     raw = break_header(home, layer)
     taken = back_up(home, tmp_path / "backups")
 
-    assert (taken.manifest.missed, list(taken.manifest.broken), taken.is_whole) == ({}, [layer], False)
+    assert (taken.manifest.missed, list(taken.manifest.broken), taken.manifest.is_whole) == ({}, [layer], False)
     assert any(f"a sound {layer}" in what for what in taken.manifest.lacks)
     again = Home(tmp_path / "again")
     restore(again.settings, taken.path, silent)

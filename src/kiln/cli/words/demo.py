@@ -72,7 +72,7 @@ def run(
     With cluster a PostgreSQL and a Ceph of one node are begun, from Debian's packages
     and in private folders, and over them two processes that answer requests and two
     that work, each as a host with machines of its own. The main job goes through both
-    doors. Then a host dies in the middle of CreateImage of a running machine: the
+    doors. Then a host dies while an image is made of its running machine: the
     image is made by the other host, and boots there.
     """
     cache = read_settings(os.environ).cache
