@@ -2,10 +2,12 @@ from __future__ import annotations
 
 import socket
 import threading
+from contextlib import suppress
 
 import pytest
 
 from kiln.guest.errors import GuestRefused, GuestSilent
+from kiln.guest.image import READY
 from kiln.guest.session import Session, open_session
 
 
@@ -83,3 +85,18 @@ def test_knocks_until_the_guest_is_up_and_skips_the_answers_to_that(wire):
 def test_says_when_there_is_no_console(tmp_path):
     with pytest.raises(GuestSilent), open_session(tmp_path / "console", 1):
         pass
+
+
+def test_waits_on_for_a_guest_that_takes_nothing_yet(wire):
+    session, guest = wire
+    session.console.setblocking(False)
+    with suppress(BlockingIOError):
+        while True:
+            session.console.sendall(b"\n")
+
+    with pytest.raises(GuestSilent, match="did not come up within 0 s"):
+        session.wait_ready(timeout_s=0.1)
+
+    guest.sendall(f"{READY}\n>> ok 7\n".encode())
+    guest.recv(65536)
+    session.wait_ready()

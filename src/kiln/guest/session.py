@@ -37,9 +37,8 @@ class Session:
         """Return when the guest obeys commands. Raises GuestSilent."""
         deadline = time.monotonic() + timeout_s
         while time.monotonic() < deadline:
-            # An empty line is answered with READY too, for those who were not connected when it was printed.
-            self._send("")
             knocked_at = time.monotonic()
+            self._knock()
             while (line := self._line(min(deadline, knocked_at + _KNOCK_EVERY_S))) is not None:
                 if READY in line:
                     self._settle()
@@ -67,10 +66,26 @@ class Session:
         """Read the answers to all knocks, by a question that only one command answers."""
         self.ask("uptime")
 
+    def _knock(self) -> None:
+        """Send an empty line, which is answered with READY too, for those who were not connected when it was printed.
+
+        Raises GuestSilent.
+        """
+        try:
+            self.console.settimeout(0)
+            self.console.sendall(b"\n")
+        except BlockingIOError:
+            # One that has not come up takes nothing: after some dozens of knocks no more go in, and those will do.
+            return
+        except OSError as error:
+            raise GuestSilent("The guest's console is closed.") from error
+
     def _send(self, line: str) -> None:
         try:
             self.console.settimeout(ANSWER_TIMEOUT_S)
             self.console.sendall(line.encode() + b"\n")
+        except TimeoutError as error:
+            raise GuestSilent(f"The guest took nothing from its console within {ANSWER_TIMEOUT_S:.0f} s.") from error
         except OSError as error:
             raise GuestSilent("The guest's console is closed.") from error
 
