@@ -73,6 +73,8 @@ def test_one_that_stands_still_is_given_up_and_holds_up_no_more_than_its_own_que
         reasons = [deployed.refuses(one) for one in asked]
     assert reasons.count("too much is asked of it at a time") == 5
     assert reasons.count("it did not answer in time") == MOST_OPEN
+    with deployed.answering():
+        assert deployed.console().result(20) == b"login: ", "those that were given up count no more"
 
 
 def test_the_process_of_another_deployment_is_told_nothing_and_believed_nothing(deployed, tmp_path):
