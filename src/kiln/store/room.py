@@ -10,15 +10,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from kiln.declare.states import InstanceStatus, TaskStatus
+from kiln.declare.states import TaskStatus
 from kiln.store.database import Transaction
 from kiln.store.hosts import NOTHING, Room, hosts
-from kiln.store.instances import count_by_type, instances
+from kiln.store.instances import ON, count_by_type, instances
 from kiln.store.tasks import tasks
 
 Sizes = Callable[[str], Room]  #: What an instance of a type takes.
-
-_ON = (InstanceStatus.STARTING, InstanceStatus.RUNNING, InstanceStatus.STOPPING)
 
 
 def left_on(tx: Transaction, host: str, size_of: Sizes, owner: str = "", but: str = "") -> Room:
@@ -30,7 +28,7 @@ def left_on(tx: Transaction, host: str, size_of: Sizes, owner: str = "", but: st
     if row is None or row.state != "in use":
         return NOTHING
     cpus, memory_mib = row.cpus, row.memory_mib
-    for kind, count in count_by_type(tx, instances.c.status.in_(_ON), host=host).items():
+    for kind, count in count_by_type(tx, instances.c.status.in_(ON), host=host).items():
         size = size_of(kind)
         cpus, memory_mib = cpus - count * size.cpus, memory_mib - count * size.memory_mib
     unplaced = tasks.all(

@@ -21,13 +21,9 @@ from kiln.ground.journal import Journal
 from kiln.ground.killpoints import reach
 from kiln.store import hosts, tasks, workers
 from kiln.store.database import Database, Transaction
-from kiln.store.instances import Instance, instances, place
+from kiln.store.instances import ON, Instance, instances, place
 
 HOST_LOST = "HostLost"  #: What ended, in place of an action, and why.
-
-#: From each of these an instance comes to rest when its machine is given up. One in whose lane something is to be done
-#: that ends in another status is left to that: elsewhere there is no machine either.
-_ON = (InstanceStatus.RUNNING, InstanceStatus.STARTING, InstanceStatus.STOPPING)
 
 log = Journal("kiln.upkeep")
 
@@ -70,7 +66,8 @@ def _give_up_machine(tx: Transaction, instance: Instance, host: str, why: str, n
     status = InstanceStatus(instance.status)
     is_left = status != InstanceStatus.RUNNING and tasks.is_lane_busy(tx, instance.id)
     place(tx, instance.id, "")
-    if status not in _ON or is_left:
+    # What is to be done in its lane, and ends in another status, is left to that: elsewhere there is no machine either.
+    if status not in ON or is_left:
         return False
     instances.move(tx, status, InstanceStatus.STOPPED, {}, id=instance.id)
     reason = f"Its host {host} {why}, and was given up. What its machine had not written to its disks is lost."
