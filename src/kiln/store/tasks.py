@@ -371,8 +371,7 @@ def claim(
 def bind(tx: Transaction, instance: str, host: str) -> None:
     """Have what is still to be done for *instance*, also in its guest, carried out by *host* alone; empty: by any."""
     for lane in (instance, password_lane(instance), *(f"{_ERRAND}:{instance}:{n}" for n in range(ERRANDS_AT_ONCE))):
-        if is_lane_busy(tx, lane):
-            tasks.update(tx, {"host": host}, lane=lane, status=TaskStatus.PROCESSING)
+        tasks.update(tx, {"host": host}, lane=lane, status=TaskStatus.PROCESSING)
 
 
 def renew(tx: Transaction, owner: str, now: float) -> None:
