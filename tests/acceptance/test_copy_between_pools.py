@@ -11,6 +11,7 @@ from contextlib import closing, contextmanager
 
 import pytest
 
+from kiln.cli import exits
 from kiln.client.client import Client
 from kiln.client.waiters import find, wait
 from kiln.ground.units import MiB
@@ -139,6 +140,17 @@ def test_a_name_that_is_taken_there_is_refused_before_anything_is_done(two, tmp_
     assert (refused.returncode, "there is an image web-1 already" in refused.stderr) == (4, True), refused.stderr
     assert list(ours.rows("DescribeTasks", TaskAction="ExportImage")) == []
     assert copy(one, other, "web-1", "--name", "web-2").returncode == 0
+
+
+def test_an_address_that_is_none_is_told_of_the_flag_that_named_it(two):
+    (one, _), _ = two
+    words = ["image", "copy", "any", "--pool", "ftp://nowhere"]
+
+    done = warm.kiln(*words, env=environment(one), timeout=60)
+
+    assert done.returncode == exits.SETTINGS.number
+    assert "--pool must be of the form http://HOST:PORT." in done.stderr
+    assert "KILN_ENDPOINT" not in done.stderr
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL])

@@ -49,7 +49,7 @@ def copy_across(
     with (
         orderly(),
         open_client(region) as source,
-        open_other(endpoint, source, given.params.get("DestinationRegionId")) as target,
+        open_other(endpoint, source, given.params.get("DestinationRegionId"), "--pool") as target,
     ):
         image = _found(source, given.resolved(source)["ImageId"])
         _require_whole(image)

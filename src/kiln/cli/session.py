@@ -10,6 +10,7 @@ from pathlib import Path
 from kiln.cli import exits
 from kiln.cli.exits import Refusal
 from kiln.client.client import Client
+from kiln.client.transport import EndpointRefused
 from kiln.service.datafolder import DataFolder
 
 #: Each setting and the variables that may hold it, the first one that is set wins.
@@ -47,16 +48,20 @@ def open_client(region: str | None = None, endpoint: str | None = None) -> Itera
 
 
 @contextmanager
-def open_other(endpoint: str, beside: Client, region: str | None) -> Iterator[Client]:
+def open_other(endpoint: str, beside: Client, region: str | None, flag: str) -> Iterator[Client]:
     """A client of another Kiln, by its own keys where the environment has them, else by those of *beside*.
 
-    Its region is *region*, else that of *beside* where there is one of that name, else the first. Raises as
-    ``open_client`` does.
+    *flag* is what named it. Its region is *region*, else that of *beside* where there is one of that name, else the
+    first. Raises as ``open_client`` does, and Refusal of an *endpoint* that is no address.
     """
     keys = (_find(OTHER_KEY_ID), _find(OTHER_KEY_SECRET))
     if any(keys) and not all(keys):
         raise Refusal(f"{OTHER_KEY_ID[0]} and {OTHER_KEY_SECRET[0]} are set together", exits.SETTINGS)
-    with closing(Client(endpoint, *(keys if all(keys) else beside.keys))) as client:
+    try:
+        other = Client(endpoint, *(keys if all(keys) else beside.keys))
+    except EndpointRefused as error:
+        raise Refusal(str(error), exits.SETTINGS, f"{flag} must be of the form http://HOST:PORT.") from error
+    with closing(other) as client:
         known = [str(one["RegionId"]) for one in client.rows("DescribeRegions")]
         client.region = region or (beside.region if beside.region in known else next(iter(known), ""))
         yield client

@@ -15,7 +15,11 @@ from kiln.upkeep.lost_hosts import give_up
 
 
 class NotForgotten(Exception):
-    """A host cannot be forgotten; nothing was changed. The message says why."""
+    """A host cannot be forgotten; nothing was changed. The message says why, and *hint* what can be done."""
+
+    def __init__(self, message: str, hint: str) -> None:
+        super().__init__(message)
+        self.hint = hint
 
 
 GUESTS_A_CPU = 4
@@ -75,7 +79,8 @@ def known_hosts(database: Database) -> list[KnownHost]:
 def bound_to(database: Database, name: str) -> list[str]:
     """The instances whose machines are on a host that may be forgotten. Raises NotForgotten."""
     if database.is_sqlite:
-        raise NotForgotten("one Kiln alone works with a database of SQLite, and has no other host")
+        why = "one Kiln alone works with a database of SQLite, and has no other host"
+        raise NotForgotten(why, "KILN_DATABASE, or --database, names the PostgreSQL that several hosts share.")
     with database.read() as tx:
         return _bound_to(tx, name)
 
@@ -94,7 +99,8 @@ def forget(database: Database, name: str) -> list[str]:
 
 def _bound_to(tx: Transaction, name: str) -> list[str]:
     if hosts.find(tx, name=name) is None:
-        raise NotForgotten(f"there is no host {name}")
+        raise NotForgotten(f"there is no host {name!r}", "`kiln host list` shows what there is.")
     if not is_free(tx, name):
-        raise NotForgotten(f"a process serves the host {name}: it holds the lock of that name")
+        hint = "Stop its `kiln serve`, or switch the machine off; its guests run on where only Kiln was stopped."
+        raise NotForgotten(f"a process serves the host {name}: it holds the lock of that name", hint)
     return [one.id for one in instances.all(tx, host=name)]

@@ -67,6 +67,7 @@ def test_forgets_a_host_that_nobody_serves_and_says_what_that_stops(postgresql_a
 
         served = host(one, "forget", "one", **settings)
         assert (served.returncode, "a process serves the host one" in served.stderr) == (4, True)
+        assert "Stop its `kiln serve`" in served.stderr
         one.stop()
         would = host(one, "forget", "one", "--dry-run", **settings)
         assert (would.returncode, would.stdout) == (0, f"1 instance of one would be Stopped\n  {instance}\n")
@@ -78,7 +79,7 @@ def test_forgets_a_host_that_nobody_serves_and_says_what_that_stops(postgresql_a
         caller.instance_is(instance, "Stopped")
         assert listed(one, **settings) == {}
         unknown = host(one, "forget", "one", **settings)
-        assert (unknown.returncode, "there is no host one" in unknown.stderr) == (4, True)
+        assert (unknown.returncode, "there is no host 'one'" in unknown.stderr) == (4, True)
         one.start()
         assert list((one.data / "run").glob("*/running")) == []
         assert list(listed(one, **settings)) == ["one"]

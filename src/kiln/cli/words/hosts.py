@@ -81,7 +81,7 @@ def run_forget(
                 forget(it.database, name)
                 show_line(f"{name} is forgotten")
         except NotForgotten as error:
-            raise Refusal(str(error), exits.REFUSED, "`kiln host list` shows what there is.") from error
+            raise Refusal(str(error), exits.REFUSED, error.hint) from error
 
 
 @app.command("drain", epilog=example("kiln host drain node-3", "kiln host drain node-3 --undo"))
