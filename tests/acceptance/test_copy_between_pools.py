@@ -12,6 +12,8 @@ from contextlib import closing, contextmanager
 import pytest
 
 from kiln.cli import exits
+from kiln.cli.remote import RemoteUpload
+from kiln.cli.uploads import fresh_name, uploads_of
 from kiln.client.client import Client
 from kiln.client.waiters import find, wait
 from kiln.ground.units import MiB
@@ -151,6 +153,20 @@ def test_an_address_that_is_none_is_told_of_the_flag_that_named_it(two):
     assert done.returncode == exits.SETTINGS.number
     assert "--pool must be of the form http://HOST:PORT." in done.stderr
     assert "KILN_ENDPOINT" not in done.stderr
+
+
+def test_an_upload_that_was_broken_off_as_it_began_is_taken_away(two):
+    """Its ID never came to whoever had asked for it."""
+    _, (other, theirs) = two
+    bucket = uploads_of(theirs.pseudonym)
+    theirs.objects.make_bucket(bucket)
+    upload = RemoteUpload(bucket, fresh_name("disk"), theirs.objects)
+    theirs.objects.begin(bucket, upload.object)
+    assert left(other) != []
+
+    upload.remove()
+
+    assert left(other) == []
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL])

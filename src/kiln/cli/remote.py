@@ -19,7 +19,7 @@ from kiln.cli import exits, output
 from kiln.cli.exits import Refusal
 from kiln.cli.uploads import YOUNG_S, fresh_name
 from kiln.cli.waiting import shown
-from kiln.client.client import ApiFailure, Client
+from kiln.client.client import AnswerBroken, ApiFailure, Client
 from kiln.client.transport import Unreachable
 from kiln.ground.clock import Clock, system_clock
 from kiln.ground.values import dataclass
@@ -46,8 +46,13 @@ class RemoteUpload:
         return f"{self.object} in the bucket {self.bucket}"
 
     def remove(self) -> None:
-        """Take it away again; what cannot be reached is left to a later import."""
-        with suppress(ApiFailure, Unreachable):
+        """Take it away again, also where it was broken off before anybody was told of its upload's ID.
+
+        Nobody else brings an object of that name. What cannot be reached is left to a later import.
+        """
+        with suppress(ApiFailure, Unreachable, AnswerBroken):
+            for upload in self.objects.begun(self.bucket, self.object):
+                self.objects.abort(self.bucket, self.object, upload)
             self.objects.delete(self.bucket, self.object)
 
 

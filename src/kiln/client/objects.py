@@ -85,6 +85,15 @@ class Objects:
         """Begin an object that comes in parts; returns the ID of the upload."""
         return self._read("InitiateMultipartUpload", "POST", bucket, name, {"uploads": ""}).findtext("UploadId") or ""
 
+    def begun(self, bucket: str, name: str) -> list[str]:
+        """The IDs of uploads of an object that were begun, and neither completed nor given up."""
+        told = self._read("ListMultipartUploads", "GET", bucket, query={"uploads": "", "prefix": name})
+        return [one.findtext("UploadId") or "" for one in told.iter("Upload") if one.findtext("Key") == name]
+
+    def abort(self, bucket: str, name: str, upload: str) -> None:
+        """Give an upload up, with all that has come of it."""
+        self._ask("AbortMultipartUpload", "DELETE", bucket, name, query={"uploadId": upload})
+
     def parts(self, bucket: str, name: str, upload: str) -> dict[int, int]:
         """What has come of an upload: the bytes of each part, by its number."""
         found: dict[int, int] = {}
@@ -134,7 +143,7 @@ class Objects:
             self._complete(bucket, name, upload, digests)
         except BaseException:
             with suppress(ApiFailure, Unreachable, AnswerBroken, OSError):
-                self._ask("AbortMultipartUpload", "DELETE", bucket, name, query=upload)
+                self.abort(bucket, name, upload["uploadId"])
             raise
         show(100, "Uploading")
 
