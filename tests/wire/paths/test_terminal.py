@@ -327,7 +327,7 @@ def test_ends_where_no_console_can_be_had(site):
 
     with joined(site, answer["WebSocketUrl"]) as terminal:
         assert terminal.goodbye() == "Another program is connected."
-    assert status_of(site, answer["SessionId"]) == ("Failed", "Another program is connected.")
+    wait_for(lambda: status_of(site, answer["SessionId"]) == ("Failed", "Another program is connected."))
     site.cloud.ports.machines.is_busy = False
     with joined(site) as terminal, guest(site) as far:
         far.sendall(b"here")
