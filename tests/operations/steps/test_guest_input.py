@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import base64
+import gzip
+from email.mime.application import MIMEApplication
+from email.mime.multipart import MIMEMultipart
+from email.mime.text import MIMEText
 
 import pytest
 
@@ -62,6 +66,24 @@ def test_takes_base64_in_lines():
     assert not Raw(99).allows(lines)
 
 
+def in_parts(*parts):
+    """User data as ``cloud-init devel make-mime`` and Terraform's ``cloudinit_config`` write them: each in Base64."""
+    whole = MIMEMultipart()
+    for part in parts:
+        whole.attach(MIMEApplication(part) if isinstance(part, bytes) else MIMEText(part, "cloud-config", "utf-8"))
+    return whole.as_bytes()
+
+
+QUOTED = b"""MIME-Version: 1.0
+Content-Type: text/cloud-config
+Content-Transfer-Encoding: quoted-printable
+
+pass=
+word: x
+"""
+ENDLESS = b"MIME-Version: 1.0\n" + b"Content-Type: multipart/mixed; boundary=a\n\n--a\n" * 600
+
+
 @pytest.mark.parametrize(
     ("password", "inherit", "user_data", "due"),
     [
@@ -71,6 +93,12 @@ def test_takes_base64_in_lines():
         ("", False, b"#!/bin/sh\necho root:x | chpasswd", False),
         ("", False, b"\x1f\x8b\x08", False),
         ("sealed", False, b"#cloud-config\npassword: x", True),
+        ("", False, in_parts("packages: [git]", "runcmd: [ls]"), True),
+        ("", False, in_parts("packages: [git]", "password: x"), False),
+        ("", False, in_parts("packages: [git]", gzip.compress(b"packages: []")), False),
+        ("", False, QUOTED, False),
+        ("", False, ENDLESS, False),
+        ("", False, b" #include\nhttp://10.0.0.1/user-data", False),
     ],
 )
 def test_a_new_system_is_given_a_password_unless_it_has_one(password, inherit, user_data, due):

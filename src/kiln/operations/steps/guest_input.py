@@ -21,6 +21,9 @@ _WINDOWS_HOST = re.compile(r"[A-Za-z0-9]+(-[A-Za-z0-9]+)*")
 _SHORTEST_HOST = 2
 _LONGEST_HOST = {"windows": 15, "linux": 64}
 _GZIP = b"\x1f\x8b"  #: Which cloud-init unpacks.
+_MIME, _MIME_WITHIN = b"mime-version:", 4096  #: By which cloud-init knows parts: its ``user_data.py``.
+_NESTING = (b"multipart/", b"message/")
+_MOST_NESTED = 20
 _SPECIAL = "()`~!@#$%^&*-_+=|{}[]:;'<>,.?/\\\""
 
 
@@ -204,4 +207,26 @@ def _may_set_passwords(user_data: str) -> bool:
         said = base64_text.read(user_data)
     except base64_text.NotBase64:
         return True  # Of an older Kiln, which took it as it came: nobody knows what the guest makes of it.
-    return said.startswith(_GZIP) or b"passw" in said.lower()
+    parts = _parts_of(said)
+    return parts is None or any(map(_may_set_one, parts))
+
+
+def _may_set_one(part: bytes) -> bool:
+    """Whether what cloud-init finds there sets a password, or is not told here: packed, or at another address."""
+    lowered = part.lower()
+    return part.startswith(_GZIP) or lowered.lstrip().startswith(b"#include") or b"passw" in lowered
+
+
+def _parts_of(said: bytes) -> list[bytes] | None:
+    """The parts that cloud-init makes of user data, none of them encoded; None where there is no end of parts."""
+    lowered = said.lower()
+    if _MIME not in lowered[:_MIME_WITHIN]:
+        return [said]
+    if sum(map(lowered.count, _NESTING)) > _MOST_NESTED:
+        return None  # Each would be read within another.
+    # Most user data has no parts, and what reads them is loaded by nobody else.
+    from email import message_from_bytes  # noqa: PLC0415
+
+    found = message_from_bytes(said).walk()
+    payloads = (one.get_payload(decode=True) for one in found if not one.is_multipart())
+    return [payload for payload in payloads if isinstance(payload, bytes)]
