@@ -159,7 +159,7 @@ def test_chooses_no_tests_so_that_the_run_is_judged_as_a_whole(checkout: Checkou
 
     said = {words: checkout.run("test", *words.split()).stdout.splitlines()[-1] for words in told}
 
-    always = ["-n", "4", "--dist", "loadfile", "--no-loadscope-reorder"]
+    always = ["-n", "5", "--dist", "loadfile", "--no-loadscope-reorder"]
     assert {words: json.loads(line) for words, line in said.items()} == {w: [*always, *told[w]] for w in told}
 
 
