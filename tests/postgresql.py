@@ -10,10 +10,9 @@ from __future__ import annotations
 import os
 import shutil
 import signal
-import socket
 import subprocess
 from collections.abc import Iterator, Mapping
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, nullcontext
 from dataclasses import dataclass
 from itertools import count
 from pathlib import Path
@@ -21,6 +20,7 @@ from pathlib import Path
 from kiln.service.engines import postgresql as engine
 from kiln.service.engines.programs import EngineAbsent, of_postgresql
 from kiln.store.database import open_postgresql
+from tests.ports import reserved_port
 from tests.tools import lacks
 from tests.waiting import wait_for
 
@@ -91,8 +91,8 @@ def server_made(
 ) -> Iterator[OwnServer]:
     """A server that is not started; it is stopped, where it runs, at the end. With *of* it is a standby of that."""
     binary("postgres")
-    with engine.private_folder() as folder:
-        server = OwnServer(folder, _free_port() if listens else 0, dict(settings), superuser)
+    with engine.private_folder() as folder, reserved_port() if listens else nullcontext(0) as port:
+        server = OwnServer(folder, port, dict(settings), superuser)
         if of is None:
             server.initialise()
         else:
@@ -100,12 +100,6 @@ def server_made(
             server.run("pg_basebackup", *source, "-D", server.data, "--no-sync", "-R", "-c", "fast")
         with engine.ended_at_last(server):
             yield server
-
-
-def _free_port() -> int:
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        return int(free.getsockname()[1])
 
 
 @contextmanager

@@ -12,7 +12,7 @@ import pytest
 
 from tests.waiting import wait_for
 
-pytestmark = [pytest.mark.ceph, pytest.mark.timeout(120)]
+pytestmark = pytest.mark.ceph
 
 
 def test_keeps_images_and_clones_that_outlive_their_snapshots_name(ceph):

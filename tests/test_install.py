@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import re
-import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -13,6 +12,7 @@ from urllib.request import urlopen
 import pytest
 
 from tests.docs.pages import ROOT, examples
+from tests.ports import reserved_port
 from tests.tools import lacks, needs, wants
 
 PAGE = "docs/howto/install.md"
@@ -80,16 +80,15 @@ class TestEveryNight:
         tried = subprocess.run(["podman", "run", "--rm", BASE, "true"], capture_output=True, text=True, check=False)
         if tried.returncode:
             pytest.skip(f"needs a podman that runs: {tried.stderr.strip()}")  # In a container it often may not.
-        with socket.socket() as free:
-            free.bind(("127.0.0.1", 0))
-            port = free.getsockname()[1]
-        block = CONTAINER.replace("8787", str(port)).replace("--env ", f"--env KILN_LISTEN=0.0.0.0:{port} --env ", 1)
         end = "podman rm --force --volumes kiln; podman volume rm --force kiln"
-        try:
-            told = said(block, checkout(tmp_path), {})
-            asked = urlopen(f"http://127.0.0.1:{port}/healthz").read()
-        finally:
-            subprocess.run(["sh", "-c", end], check=False)
+        with reserved_port() as port:
+            own = f"--env KILN_LISTEN=0.0.0.0:{port} --env "
+            block = CONTAINER.replace("8787", str(port)).replace("--env ", own, 1)
+            try:
+                told = said(block, checkout(tmp_path), {})
+                asked = urlopen(f"http://127.0.0.1:{port}/healthz").read()
+            finally:
+                subprocess.run(["sh", "-c", end], check=False)
 
         assert "export KILN_ACCESS_KEY_ID=" in told
         assert re.search(r"^m-\w+$", told, re.MULTILINE), "the sample is an image"

@@ -149,7 +149,6 @@ def test_explains_its_words_and_installs_nothing(checkout: Checkout, words: tupl
     assert files(checkout.folder) == before
 
 
-@pytest.mark.timeout(120)
 def test_chooses_no_tests_so_that_the_run_is_judged_as_a_whole(checkout: Checkout) -> None:
     """What tests/judge.py takes for a choice, such as a mark, would have it judge nothing."""
     checkout.command("nproc", "echo 3")
@@ -163,7 +162,6 @@ def test_chooses_no_tests_so_that_the_run_is_judged_as_a_whole(checkout: Checkou
     assert {words: json.loads(line) for words, line in said.items()} == {w: [*always, *told[w]] for w in told}
 
 
-@pytest.mark.timeout(120)
 def test_names_a_check_that_there_is() -> None:
     """In the real checkout, since the small one has no checks."""
     explained = subprocess.run([ROOT / "kiln", "--help"], capture_output=True, text=True, check=True).stdout
@@ -290,7 +288,6 @@ def test_a_browser_is_asked_for_where_it_is_a_package(
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(120)
 def test_sets_itself_up_anywhere_and_hands_the_words_on(whole_checkout: Checkout, tmp_path: Path) -> None:
     link = whole_checkout.commands / "kiln"
     link.symlink_to(whole_checkout.folder / "kiln")
@@ -319,7 +316,6 @@ def test_a_tab_before_set_up_shows_and_installs_nothing(checkout: Checkout) -> N
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(120)
 def test_help_of_a_word_is_what_the_program_says_of_it(ready: Checkout) -> None:
     ready.needs("disks no-such-tool a-package makes disks")
 
@@ -330,7 +326,6 @@ def test_help_of_a_word_is_what_the_program_says_of_it(ready: Checkout) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(120)
 def test_a_tab_is_answered_by_the_program_alone(ready: Checkout) -> None:
     asked = ready.run(_KILN_COMPLETE="complete_bash", COMP_WORDS="kiln im", COMP_CWORD="1")
 
@@ -338,7 +333,6 @@ def test_a_tab_is_answered_by_the_program_alone(ready: Checkout) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(120)
 def test_peers_are_installed_for_who_measures_them_and_for_nobody_else(checkout: Checkout) -> None:
     (checkout.folder / "bench").mkdir()
     (checkout.folder / "bench/__main__.py").write_text(PROGRAM)
@@ -359,7 +353,6 @@ def test_peers_are_installed_for_who_measures_them_and_for_nobody_else(checkout:
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(120)
 def test_docs_have_an_environment_of_their_own(checkout: Checkout) -> None:
     (checkout.folder / "tools/site.py").write_text(PROGRAM)
 
@@ -371,7 +364,6 @@ def test_docs_have_an_environment_of_their_own(checkout: Checkout) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(120)
 def test_does_nothing_and_changes_nothing_the_second_time(ready: Checkout) -> None:
     before = files(ready.folder)
 
@@ -381,7 +373,6 @@ def test_does_nothing_and_changes_nothing_the_second_time(ready: Checkout) -> No
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(120)
 def test_two_at_once_wait_for_each_other(checkout: Checkout) -> None:
     both = [checkout.start("one"), checkout.start("two")]
 
@@ -393,7 +384,6 @@ def test_two_at_once_wait_for_each_other(checkout: Checkout) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(120)
 @pytest.mark.parametrize("moment", ["making .venv", "installing the Python packages"])
 def test_repairs_a_set_up_that_was_killed(checkout: Checkout, moment: str) -> None:
     killed = checkout.start("any")
@@ -412,7 +402,6 @@ def test_repairs_a_set_up_that_was_killed(checkout: Checkout, moment: str) -> No
 SIGNALS = pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP, signal.SIGINT])
 
 
-@pytest.mark.timeout(120)
 @SIGNALS
 def test_a_set_up_that_is_ended_leaves_nothing_of_venv_running(checkout: Checkout, number: signal.Signals) -> None:
     """The signal comes to the launcher alone, as from a supervisor; what venv has started ends with it."""
@@ -429,7 +418,6 @@ def test_a_set_up_that_is_ended_leaves_nothing_of_venv_running(checkout: Checkou
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(120)
 @SIGNALS
 def test_a_set_up_that_is_ended_leaves_no_pip_running(checkout: Checkout, number: signal.Signals) -> None:
     """Pip waits for a server that never answers."""
@@ -475,7 +463,6 @@ def running_with(variable: str) -> list[str]:
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(120)
 def test_installs_again_when_the_lock_file_changes_or_the_checkout_moves(ready: Checkout) -> None:
     with (ready.folder / "requirements.lock").open("a") as lock:
         lock.write("# newer\n")
@@ -489,7 +476,6 @@ def test_installs_again_when_the_lock_file_changes_or_the_checkout_moves(ready: 
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(120)
 def test_refuses_a_package_whose_hash_is_not_the_lock_files(checkout: Checkout) -> None:
     lock = checkout.folder / "requirements.lock"
     right = lock.read_text()
@@ -505,7 +491,6 @@ def test_refuses_a_package_whose_hash_is_not_the_lock_files(checkout: Checkout) 
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(120)
 def test_installs_missing_packages_by_sudo_and_fetches_lists_only_when_it_must(
     checkout: Checkout, tmp_path: Path
 ) -> None:

@@ -19,7 +19,7 @@ from tests.guests import build_guest, reachable  # noqa: F401 - a fixture
 from tests.tools import lacks, needs
 from tests.wheels import make_sdist, make_wheel
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
+pytestmark = pytest.mark.slow
 
 ROOT = Path(__file__).resolve().parent.parent
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
@@ -89,7 +89,6 @@ def test_the_source_has_what_the_wheel_is_made_of_and_no_tests(sdist):
 
 @pytest.mark.vm
 @pytest.mark.slow_vm
-@pytest.mark.timeout(300)
 def test_an_empty_environment_makes_an_image_with_the_wheel(wheel, tmp_path, reachable):  # noqa: F811 - the fixture
     """What the README shows and the demo does: a running machine becomes an image, and another boots from it."""
     needs("bash")

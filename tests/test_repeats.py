@@ -47,7 +47,6 @@ def test_every_test_of_the_store_is_an_owners():
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(120)
 def test_leaves_out_repeats_alone_and_none_of_an_owner():
     files = ["tests/store/test_tasks.py", "tests/operations/disks/test_create_disk.py", "tests/upgrade"]
     asked_for_all, asked_for_owners = collected(*files), collected("--repeats", "owners", *files)
@@ -90,7 +89,6 @@ def test_hears_what_the_store_says_and_on_postgresql_to_owners_alone(request, da
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(120)
 def test_is_known_to_workers():
     command = [sys.executable, "-m", "pytest", "-n", "1", "-q", "tests/test_spread.py"]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)

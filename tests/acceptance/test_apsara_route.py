@@ -9,7 +9,7 @@ import pytest
 
 from tests.acceptance.xca_client import Refused, XCaClient
 
-pytestmark = [pytest.mark.sdk, pytest.mark.timeout(120)]
+pytestmark = pytest.mark.sdk
 
 ID = re.compile(r"m-[0-9a-z]{20}")
 REQUEST_ID = re.compile(r"[0-9A-F]{8}(-[0-9A-F]{4}){3}-[0-9A-F]{12}")

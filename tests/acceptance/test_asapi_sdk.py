@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-pytestmark = [pytest.mark.sdk, pytest.mark.timeout(120)]
+pytestmark = pytest.mark.sdk
 
 SESSION = Path(__file__).with_name("asapi_session.py")
 PYTHON = SESSION.parents[2] / ".venv-asapi" / "bin" / "python"

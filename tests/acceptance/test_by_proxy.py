@@ -19,7 +19,7 @@ from tests import warm
 from tests.docs.pages import examples
 from tests.tools import needs, wants
 
-pytestmark = [pytest.mark.sdk, pytest.mark.timeout(240)]
+pytestmark = pytest.mark.sdk
 
 REGIONS = "cn-qingdao-env17-d01,cn-hangzhou"
 

@@ -13,7 +13,7 @@ from aliyunsdkcore.client import AcsClient
 
 from tests.waiting import wait_for
 
-pytestmark = [pytest.mark.sdk, pytest.mark.timeout(120)]
+pytestmark = pytest.mark.sdk
 
 EVERY_STATUS = "Creating,Waiting,Available,UnAvailable,CreateFailed"
 

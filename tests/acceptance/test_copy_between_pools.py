@@ -23,7 +23,7 @@ from tests.tools import needs
 from tests.waiting import wait_for
 from tests.warm import start_kiln
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
+pytestmark = pytest.mark.slow
 
 needs("qemu-img")
 

@@ -17,7 +17,7 @@ from darabonba.runtime import RuntimeOptions
 from kiln.testing import connect
 from tests.waiting import wait_for
 
-pytestmark = [pytest.mark.sdk, pytest.mark.timeout(120)]
+pytestmark = pytest.mark.sdk
 
 
 @pytest.fixture

@@ -8,7 +8,7 @@ from kiln.testing import DidNotStart
 from tests.acceptance.wire import connect, encode, signed
 from tests.warm import start_kiln
 
-pytestmark = [pytest.mark.sdk, pytest.mark.timeout(120)]
+pytestmark = pytest.mark.sdk
 
 FORM = {"Content-Type": "application/x-www-form-urlencoded"}
 NOBODY = {"Action": "DescribeImages", "ImageId": "m-nobody"}

@@ -18,7 +18,7 @@ from kiln.wire.signatures import rpc
 from tests.acceptance.wire import connect, encode, signed
 from tests.waiting import wait_for
 
-pytestmark = [pytest.mark.sdk, pytest.mark.timeout(120)]
+pytestmark = pytest.mark.sdk
 
 FORM = {"Content-Type": "application/x-www-form-urlencoded"}
 NOBODY = {"Action": "DescribeImages", "ImageId": "m-nobody"}

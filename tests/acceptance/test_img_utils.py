@@ -17,7 +17,7 @@ from kiln.client.client import Client
 from tests.tools import needs
 from tests.warm import start_kiln
 
-pytestmark = [pytest.mark.sdk, pytest.mark.timeout(240)]
+pytestmark = pytest.mark.sdk
 
 REGION, FAR = "cn-hangzhou", "us-west-1"
 KILN = [sys.executable, "-P", "-m", "kiln.cli.main"]

@@ -12,7 +12,7 @@ from alibabacloud_tea_openapi.exceptions import ClientException
 from tests.stock import ED25519
 from tests.tools import wants
 
-pytestmark = [pytest.mark.sdk, pytest.mark.timeout(120)]
+pytestmark = pytest.mark.sdk
 
 
 def test_is_made_attached_shown_detached_and_deleted(kiln, kiln_ecs, instance, name, tmp_path):

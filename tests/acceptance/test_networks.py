@@ -13,7 +13,7 @@ from darabonba.runtime import RuntimeOptions
 
 from tests.waiting import wait_for
 
-pytestmark = [pytest.mark.sdk, pytest.mark.timeout(120)]
+pytestmark = pytest.mark.sdk
 
 
 @pytest.fixture

@@ -18,7 +18,7 @@ from tests.tools import needs
 from tests.waiting import wait_for
 from tests.warm import kiln, start_kiln
 
-pytestmark = [pytest.mark.ceph, pytest.mark.timeout(300)]
+pytestmark = pytest.mark.ceph
 
 
 @pytest.fixture

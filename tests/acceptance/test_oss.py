@@ -16,7 +16,7 @@ from kiln.client.transport import Transport, Unreachable
 from tests import warm
 from tests.tools import needs
 
-pytestmark = [pytest.mark.sdk, pytest.mark.timeout(120)]
+pytestmark = pytest.mark.sdk
 
 
 @pytest.fixture(params=["1", "4"])

@@ -20,7 +20,7 @@ from tests.acceptance.packer import FAR, REGION, Packer
 from tests.tools import needs
 from tests.warm import start_kiln
 
-pytestmark = [pytest.mark.sdk, pytest.mark.timeout(240)]
+pytestmark = pytest.mark.sdk
 
 #: Written with the spelling that Packer has.
 COPYING = "Coping image"

@@ -14,7 +14,7 @@ from tests.acceptance import own_network
 from tests.docs.pages import examples
 from tests.tools import lacks, needs
 
-pytestmark = [pytest.mark.sdk, pytest.mark.timeout(240)]
+pytestmark = pytest.mark.sdk
 
 ROOT = Path(__file__).resolve().parents[2]
 PAGE = "docs/howto/packer.md"

@@ -8,7 +8,7 @@ from __future__ import annotations
 import pytest
 from alibabacloud_ecs20140526 import models
 
-pytestmark = [pytest.mark.sdk, pytest.mark.timeout(120)]
+pytestmark = pytest.mark.sdk
 
 
 @pytest.fixture

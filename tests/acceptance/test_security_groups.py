@@ -6,7 +6,7 @@ import pytest
 from alibabacloud_ecs20140526 import models
 from alibabacloud_tea_openapi.exceptions import ClientException
 
-pytestmark = [pytest.mark.sdk, pytest.mark.timeout(120)]
+pytestmark = pytest.mark.sdk
 
 
 def test_is_made_opened_joined_left_closed_and_deleted(kiln, kiln_ecs, instance, name):

@@ -130,7 +130,6 @@ def test_knows_a_file_system_in_memory():
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(300)
 def test_a_short_run_ends_well_prints_figures_and_leaves_nothing(tmp_path):
     command = [sys.executable, "-m", "bench", "--quick", "--section", "start", "words", "describe"]
     output = tmp_path / "figures.json"

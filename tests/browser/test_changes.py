@@ -16,7 +16,7 @@ from tests.console.hostile import an_import
 from tests.stock import an_instance
 from tests.wire.paths.site import start_site
 
-pytestmark = [pytest.mark.browser, pytest.mark.timeout(120)]
+pytestmark = pytest.mark.browser
 
 
 def enter(window, path):

@@ -17,7 +17,7 @@ from tests.clouds import make_cloud
 from tests.console.elsewhere import WAYS, console_of
 from tests.wire.paths.site import start_site
 
-pytestmark = [pytest.mark.browser, pytest.mark.timeout(120)]
+pytestmark = pytest.mark.browser
 
 PART = 100 << 10  #: The least that a part may have.
 

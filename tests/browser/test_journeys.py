@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 
 from kiln.console.texts import Texts
@@ -10,7 +12,7 @@ from tests.browser.stocked import TYPE, open_stocked
 from tests.browser.windows import open_window
 
 t = Texts("en")
-pytestmark = [pytest.mark.browser, pytest.mark.timeout(120)]
+pytestmark = pytest.mark.browser
 
 
 @pytest.fixture(scope="module")
@@ -25,10 +27,7 @@ def test_an_image_is_made_without_script(browser, stocked):
     (instance,) = client.call("DescribeInstances", InstanceName="web")["Instances"]["Instance"]
     with open_window(browser, served.endpoint, java_script_enabled=False) as window:
         page = window.page
-        page.goto("/console/sign-in")
-        page.get_by_label("AccessKey ID").fill(served.access_key_id)
-        page.get_by_label("AccessKey secret").fill(served.secret)
-        page.get_by_role("button", name=t("entrance.sign_in")).click()
+        sign_in(page, served)
         page.goto("/console/images")
         page.get_by_role("link", name=t("do.CreateImage")).click()
         page.get_by_label("InstanceId").fill(instance["InstanceId"])
@@ -36,6 +35,7 @@ def test_an_image_is_made_without_script(browser, stocked):
         page.get_by_role("button", name=t("form.check")).click()
         before = client.call("DescribeImages", ImageName="without-script", Status="ALL")["TotalCount"]
         page.get_by_role("button", name=t("do.CreateImage")).click()
+        page.wait_for_url(re.compile(r"/console/images/m-\w+$"))
 
         assert page.get_by_role("heading", level=1).inner_text().startswith("without-script")
         (made,) = client.call("DescribeImages", ImageName="without-script", Status="ALL")["Images"]["Image"]
@@ -106,8 +106,8 @@ def test_enter_checks_a_form_and_adds_no_row(browser, stocked):
         page.get_by_label("ImageName").fill("entered")
         page.get_by_label("ImageName").press("Enter")
         page.get_by_text(t("form.would")).wait_for()
-        page.get_by_label("ImageName").press("Enter")
-        page.wait_for_load_state()
+        with page.expect_navigation():
+            page.get_by_label("ImageName").press("Enter")
         page.get_by_text(t("form.would")).wait_for()
 
         assert rows.count() == 2

@@ -18,7 +18,7 @@ from tests.browser.stocked import open_stocked
 from tests.browser.visiting import Visitor, ways
 from tests.browser.windows import open_window, violations
 
-pytestmark = [pytest.mark.browser, pytest.mark.timeout(120)]
+pytestmark = pytest.mark.browser
 
 #: What is no page to be looked at, and why.
 NO_PAGES = {

@@ -239,7 +239,6 @@ def test_what_is_held_and_in_no_row_is_let_go_at_the_start(cloud, plane, network
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(300)
 def test_wherever_it_is_killed_no_interface_is_lost_and_none_is_there_twice(tmp_path, sqlite):
     """On real keepers: a start, and then a stop, killed at every step and taken up by the next Kiln."""
     if reason := why_not():

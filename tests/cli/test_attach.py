@@ -20,7 +20,7 @@ def port(tmp_path):
     with socket.socket(socket.AF_UNIX) as listener:
         listener.bind(str(folder / "console"))
         listener.listen(1)
-        listener.settimeout(20)
+        listener.settimeout(60)
         yield listener
 
 
@@ -43,7 +43,7 @@ def test_types_into_a_machine_and_shows_what_it_says(tmp_path, port):
             typed = guest.recv(100)
             process.stdin.write(b"\x1d")
             process.stdin.flush()
-            ended = process.wait(20)
+            ended = process.wait(60)
 
     assert (shown, typed, ended) == (b"login: ", b"root\n", exits.DONE.number)
 
@@ -53,12 +53,12 @@ def test_ends_with_the_machine(tmp_path, port):
         guest, _ = port.accept()
         guest.close()
 
-        assert process.wait(20) == exits.DONE.number
+        assert process.wait(60) == exits.DONE.number
 
 
 def test_says_when_no_machine_runs(tmp_path):
     with attach(tmp_path, stdin=subprocess.DEVNULL) as process:
-        _, said = process.communicate(timeout=20)
+        _, said = process.communicate(timeout=60)
 
     assert process.returncode == exits.FILE.number
     assert b"Does the instance run" in said

@@ -14,7 +14,7 @@ import pytest
 
 from kiln.cli import exits
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(180)]
+pytestmark = pytest.mark.slow
 
 KILN = [sys.executable, "-P", "-u", "-m", "kiln.cli.main"]
 

@@ -85,7 +85,6 @@ def test_the_list_of_words_is_whole_in_a_process_of_its_own():
     assert max(map(len, printed.splitlines())) <= 80
 
 
-@pytest.mark.timeout(60)
 @pytest.mark.parametrize("words", [("image",), ("account", "keys")], ids=" ".join)
 def test_a_word_with_words_below_it_prints_its_help_line_by_line_on_a_terminal_too(words):
     command = [sys.executable, "-P", "-m", "kiln.cli.main", *words]
@@ -371,7 +370,6 @@ def test_lists_the_actions():
     assert [line.split()[0] for line in lines] == list(catalogue.load().names), "one line each, for other programs"
 
 
-@pytest.mark.timeout(60)
 def test_the_list_of_actions_is_folded_to_its_terminal():
     ours, its = pty.openpty()
     command = [sys.executable, "-P", "-m", "kiln.cli.main", "call"]

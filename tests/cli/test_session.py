@@ -29,7 +29,7 @@ from tests.stock import ED25519
 from tests.tools import needs
 from tests.waiting import wait_for
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(120)]
+pytestmark = pytest.mark.slow
 
 SIZE = 64 * 1024 * 1024
 

@@ -16,7 +16,7 @@ from tests.cli.test_main import said
 from tests.cli.words.test_completion import NOWHERE
 from tests.tools import wants
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(120)]
+pytestmark = pytest.mark.slow
 
 _HOW = {
     "bash": ("bash --norc --noprofile -i", 'eval "$(cat script)"; '),

@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from kiln.cli import tables
@@ -46,6 +46,7 @@ def test_shortens_a_first_column_that_somebody_wrote():
 COLUMNS = st.lists(st.tuples(st.integers(1, 60), st.booleans()), min_size=1, max_size=12)
 
 
+@settings(deadline=None)
 @given(COLUMNS, st.integers(60, 300))
 def test_no_table_is_wider_than_its_terminal_and_nothing_is_cut_but_prose(columns, room):
     fitted = fit(room, *columns)
@@ -54,6 +55,7 @@ def test_no_table_is_wider_than_its_terminal_and_nothing_is_cut_but_prose(column
     assert all(now == wide or (gives and 12 <= now < wide) for now, (wide, gives) in zip(fitted, columns, strict=False))
 
 
+@settings(deadline=None)
 @given(COLUMNS)
 def test_all_room_is_used_before_anything_is_shortened(columns):
     widths = [wide for wide, _ in columns]

@@ -13,7 +13,7 @@ from kiln.cli import exits
 from kiln.client.client import Client
 from tests.warm import start_kiln
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(120)]
+pytestmark = pytest.mark.slow
 
 
 @pytest.mark.parametrize("is_elsewhere", [False, True])

@@ -13,7 +13,7 @@ from tests.cluster.deployments import deployment, says, wait_until_says
 from tests.tools import needs
 from tests.waiting import wait_for
 
-pytestmark = [pytest.mark.postgresql, pytest.mark.slow, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.postgresql, pytest.mark.slow]
 
 needs("qemu-img")
 

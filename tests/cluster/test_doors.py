@@ -16,7 +16,7 @@ from kiln.client import signature
 from kiln.client.client import ApiFailure
 from kiln.ground.clock import system_clock, to_seconds_text
 
-pytestmark = [pytest.mark.postgresql, pytest.mark.slow, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.postgresql, pytest.mark.slow]
 
 
 def signed(kiln, **params):

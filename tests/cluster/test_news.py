@@ -8,7 +8,7 @@ import pytest
 
 from tests.waiting import wait_for
 
-pytestmark = [pytest.mark.postgresql, pytest.mark.slow, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.postgresql, pytest.mark.slow]
 
 
 def test_who_listens_at_one_door_hears_what_was_asked_at_another_and_done_by_a_third(deployed):

@@ -11,7 +11,7 @@ from tests import warm
 from tests.cluster.deployments import says, wait_until_says
 from tests.waiting import wait_for
 
-pytestmark = [pytest.mark.postgresql, pytest.mark.slow, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.postgresql, pytest.mark.slow]
 
 
 def status(kiln, path):

@@ -40,6 +40,12 @@ def readers():
     return sum(thread.name == "console-changes" for thread in threading.enumerate())
 
 
+@pytest.fixture(autouse=True)
+def no_reader_of_before():
+    """Those of the test before may still be ending."""
+    wait_for(lambda: readers() == 0)
+
+
 class Browser:
     """One that is told, within the loop of a test."""
 

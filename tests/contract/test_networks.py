@@ -9,8 +9,6 @@ from tests.contract.networks import KINDS
 from tests.guests import open_reachable
 from tests.networks.places import group, interface, opened, place, public
 
-pytestmark = [pytest.mark.timeout(300)]
-
 ONE, TWO, FAR = interface(1), interface(2), interface(3, vswitch="vsw-2", groups=("sg-2",))
 
 

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import os
 import re
-import socket
 import subprocess
 import sys
 import sysconfig
@@ -18,6 +17,7 @@ from pathlib import Path
 import pytest
 
 from tests.docs.pages import ROOT, examples
+from tests.ports import reserved_port
 from tests.tools import needs
 from tests.wheels import make_wheel
 
@@ -74,15 +74,15 @@ def test_a_kiln_that_is_a_user_reads_what_its_settings_name_and_not_the_settings
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(300)
 def test_each_command_works(tmp_path):
     needs("qemu-img", "curl", "install")
-    host = Host(tmp_path)
-    try:
-        ended = host.run("\n".join(BLOCKS))
-        assert ended.returncode == 0, ended.stdout + ended.stderr + host.said()
-    finally:
-        host.run("systemctl stop kiln")
+    with reserved_port() as port:
+        host = Host(tmp_path, port)
+        try:
+            ended = host.run("\n".join(BLOCKS))
+            assert ended.returncode == 0, ended.stdout + ended.stderr + host.said()
+        finally:
+            host.run("systemctl stop kiln")
 
     assert "export KILN_ACCESS_KEY_ID=" in ended.stdout
     assert '"status": "ok"' in ended.stdout
@@ -99,14 +99,11 @@ def test_each_command_works(tmp_path):
 class Host:
     """Folders in place of the system's, and a systemd that knows one unit."""
 
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
+    def __init__(self, folder: Path, port: int) -> None:
+        self.folder, self.port = folder, port
         self.work = folder / "work"
         for name in ("work/deploy", "opt", "etc/systemd/system", "var/lib", "var/cache", "var/backups", "srv"):
             (folder / name).mkdir(parents=True)
-        with socket.socket() as free:
-            free.bind(("127.0.0.1", 0))
-            self.port = free.getsockname()[1]
         (self.work / "deploy" / UNIT.name).write_text(self.here(UNIT.read_text()))
         make_wheel(self.work)
 

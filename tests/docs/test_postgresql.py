@@ -50,7 +50,6 @@ trap 'systemctl stop' EXIT
 
 @pytest.mark.slow
 @pytest.mark.postgresql
-@pytest.mark.timeout(300)
 def test_each_command_works(tmp_path):
     needs("openssl", "install", "base64")
     for name in ("etc", "var/lib", "var/backups"):

@@ -31,7 +31,6 @@ def test_installs_the_sdk_where_a_system_lets_nobody_install_beside_its_own():
 
 @pytest.mark.slow
 @pytest.mark.vm
-@pytest.mark.timeout(300)
 def test_shows_a_session_that_works(tmp_path, reachable):  # noqa: F811 - the fixture
     needs("bash")
     build_guest(tmp_path / "guest.qcow2")  # So that what it is made of has been fetched, or the test is skipped.

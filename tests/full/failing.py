@@ -11,7 +11,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 
 from kiln.client.client import ApiFailure, Client
@@ -88,8 +88,11 @@ def _failing(kiln: Served, calls: str) -> Iterator[None]:
 
 def _is_traced(pid: int) -> bool:
     """Whether all threads of a process are followed."""
-    tasks = list(Path(f"/proc/{pid}/task").iterdir())
-    return all("TracerPid:\t0\n" not in (task / "status").read_text() for task in tasks)
+    for task in Path(f"/proc/{pid}/task").iterdir():
+        with suppress(FileNotFoundError, ProcessLookupError):  # A thread that has ended meanwhile.
+            if "TracerPid:\t0\n" in (task / "status").read_text():
+                return False
+    return True
 
 
 def _create(client: Client, instance: str, name: str) -> str | None:

@@ -33,14 +33,12 @@ def do(tmp_path_factory):
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(120)
 @pytest.mark.parametrize("scenario", SCENARIOS)
 def test_a_full_disk_loses_nothing(scenario, tmp_path, do):
     assert do(scenario, tmp_path) == ""
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(180)
 def test_a_kiln_on_a_full_disk_starts_reads_and_deletes(tmp_path):
     needs("unshare", "mount", "qemu-img")
 
@@ -50,7 +48,6 @@ def test_a_kiln_on_a_full_disk_starts_reads_and_deletes(tmp_path):
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(300)
 def test_a_disk_that_fails_loses_nothing(tmp_path):
     """EIO from what writes and from what syncs, while images are made of an instance."""
     needs("strace", "qemu-img")
@@ -64,7 +61,6 @@ def test_a_disk_that_fails_loses_nothing(tmp_path):
 
 @pytest.mark.vm
 @pytest.mark.slow_vm
-@pytest.mark.timeout(300)
 def test_a_full_disk_makes_a_guest_wait(guest_image, reachable):  # noqa: F811 - the fixtures.
     needs("unshare", "mount", "qemu-img")
 

@@ -17,7 +17,7 @@ from tests.operations.images.gallery import with_two_regions
 from tests.stock import a_snapshot
 from tests.tools import needs
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(120)]
+pytestmark = pytest.mark.slow
 
 
 @settings(max_examples=6, deadline=None, database=None, suppress_health_check=list(HealthCheck), print_blob=True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime
 
 import pytest
-from hypothesis import example, given
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from kiln.ground.clock import from_text, span_of, to_minutes_text, to_seconds_text
@@ -45,6 +45,7 @@ def test_the_ends_of_time_are_times(text):
     assert span_of(text) is not None
 
 
+@settings(deadline=None)
 @given(st.floats(0, 4e9) | st.integers(0, 4_000_000_000).map(float))
 @example(MINUTE - 4e-7)
 @example(MINUTE - 6e-7)

@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from kiln.ground.prose import fold
@@ -38,6 +38,7 @@ def test_counts_letters_that_are_two_columns_wide():
     assert fold("一二 三四", 8) == ["一二", "三四"]
 
 
+@settings(deadline=None)
 @given(st.lists(st.text("ab`-", min_size=1, max_size=12), min_size=1), st.integers(1, 60), st.integers(0, 20))
 def test_loses_no_word(words, room, indent):
     text = " ".join(words)

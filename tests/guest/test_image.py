@@ -14,7 +14,6 @@ from tests.guests import CACHE, build_guest
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(300)
 def test_builds_a_disk_in_the_format_of_its_name(tmp_path):
     qcow2 = build_guest(tmp_path / "guest.qcow2")
     raw = build(CACHE, tmp_path / "deeper" / "guest.raw")
@@ -26,7 +25,6 @@ def test_builds_a_disk_in_the_format_of_its_name(tmp_path):
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(300)
 def test_leaves_one_partition_to_boot_from_and_one_for_files(tmp_path):
     disk = build_guest(tmp_path / "guest.raw").read_bytes()[:4096]
 
@@ -37,7 +35,6 @@ def test_leaves_one_partition_to_boot_from_and_one_for_files(tmp_path):
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(300)
 def test_is_built_from_the_command_line(tmp_path):
     build_guest(tmp_path / "first.raw")
     target = tmp_path / "guest.qcow2"

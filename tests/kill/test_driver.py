@@ -21,7 +21,7 @@ from tests.pools.patterns import put
 from tests.reading import the
 from tests.tools import needs
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(240)]
+pytestmark = pytest.mark.slow
 
 
 @pytest.fixture(autouse=True)

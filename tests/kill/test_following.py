@@ -10,7 +10,7 @@ import pytest
 
 from tests.kill.verdicts import is_of_one_instant
 
-pytestmark = [pytest.mark.vm, pytest.mark.slow_vm, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.vm, pytest.mark.slow_vm]
 
 FOLLOW = ["machines.before_follow", "machines.fresh_opened", "machines.followed"]
 

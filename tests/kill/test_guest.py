@@ -15,7 +15,7 @@ from tests import warm
 from tests.guests import open_reachable
 from tests.kill.verdicts import is_of_one_instant
 
-pytestmark = [pytest.mark.vm, pytest.mark.slow_vm, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.vm, pytest.mark.slow_vm]
 
 CAPTURE = [
     "capture.begun",

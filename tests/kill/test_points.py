@@ -76,7 +76,6 @@ ELSEWHERE = {
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(240)
 def test_every_point_is_crossed_by_a_kill(quick_folder):  # noqa: F811 - the fixture.
     needs("qemu-img", "qemu-io")
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import random
-import socket
 import threading
 import time
 from contextlib import suppress
@@ -19,11 +18,12 @@ from tests.kill import checks
 from tests.kill.callers import BUCKET, Caller, Load, Truth
 from tests.kill.verdicts import at_rest, crashes
 from tests.pools.patterns import BLOCK
+from tests.ports import reserved_port
 from tests.reading import every
 from tests.tools import needs
 from tests.warm import start_kiln
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(240)]
+pytestmark = pytest.mark.slow
 
 KILLS = 8
 CALLERS = 3
@@ -63,7 +63,7 @@ def live_and_die(data, seed, kills):
     """Have callers work while Kiln is killed again and again: its log, the first image with its bytes, the callers."""
     chance = random.Random(seed)
     (data / "buckets" / BUCKET).mkdir(parents=True)
-    with start_kiln(data, listen=f"127.0.0.1:{quiet_port()}") as kiln:
+    with reserved_port() as port, start_kiln(data, listen=f"127.0.0.1:{port}") as kiln:
         base = import_base(kiln)
         load = [Load(kiln, base, seed + number) for number in range(CALLERS)]
         for one in load:
@@ -84,15 +84,6 @@ def live_and_die(data, seed, kills):
             one.join()
             answer_alike(kiln, one.truth)
     return kiln.log.read_text(), base, load
-
-
-def quiet_port():
-    """A free port that no outgoing connection is given: one to a port where nobody listens might meet itself there."""
-    for port in random.sample(range(20000, 32000), 100):
-        with socket.socket() as listener, suppress(OSError):
-            listener.bind(("127.0.0.1", port))
-            return port
-    raise AssertionError("no free port")
 
 
 def kill(kiln):

@@ -22,7 +22,6 @@ def drive(tmp_path_factory):
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(240)
 @pytest.mark.parametrize("name", SCENARIOS)
 def test_loses_nothing_wherever_it_is_killed(drive, name, quick_folder):
     assert drive(name, quick_folder) == ""

@@ -6,7 +6,6 @@ import contextlib
 import json
 import socket
 import threading
-import time
 
 import pytest
 
@@ -16,6 +15,7 @@ from kiln.machines.agent import frozen, thaw
 from kiln.machines.errands import QemuInside
 from kiln.machines.errors import AgentSilent
 from kiln.machines.runfolder import RunFolder
+from tests.waiting import wait_for
 
 
 @pytest.fixture
@@ -65,15 +65,17 @@ def test_freezes_and_thaws(channel):
 
 
 def test_takes_back_a_freeze_that_comes_too_late(channel):
+    given_up = threading.Event()
+
     def slow(command):
         if command["execute"] == "guest-fsfreeze-freeze":
-            time.sleep(0.5)
+            assert given_up.wait(20)
         return obedient(command)
 
     path, heard = channel(slow)
 
-    with frozen(path, 0.2) as freeze:
-        pass
+    with frozen(path, 2) as freeze:
+        given_up.set()
 
     assert not freeze.is_held
     assert heard[2:] == ["guest-fsfreeze-thaw", "guest-sync-delimited"]
@@ -86,7 +88,8 @@ def test_goes_on_without_an_agent_that_is_silent(channel):
         pass
 
     assert not freeze.is_held
-    assert heard == ["guest-sync-delimited"]
+    # What was said is read from the channel also after who said it has left.
+    wait_for(lambda: heard == ["guest-sync-delimited"])
 
 
 @pytest.mark.parametrize("noise", [b"\xff\xff no JSON \n", b'{"return": 7}\n\xff{"return": 7}\n', b"\xff[]\n\xff\n"])

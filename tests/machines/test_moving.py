@@ -18,7 +18,7 @@ from tests.pools.kills import killed_at, points_of
 from tests.tools import needs
 from tests.waiting import wait_for
 
-pytestmark = [pytest.mark.vm, pytest.mark.timeout(240)]
+pytestmark = pytest.mark.vm
 
 
 class Two:

@@ -17,7 +17,7 @@ from kiln.machines.qemu import QemuMachines
 from tests.machines.disks import Disks, a_machine
 from tests.tools import needs
 
-pytestmark = [pytest.mark.vm, pytest.mark.timeout(240)]
+pytestmark = pytest.mark.vm
 
 
 def folder_of(machines, instance="i-1"):

@@ -29,7 +29,7 @@ from tests.pools.kills import in_child, killed_at, points_of
 from tests.tools import needs
 from tests.waiting import wait_for
 
-pytestmark = [pytest.mark.vm, pytest.mark.timeout(240)]
+pytestmark = pytest.mark.vm
 
 as_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root can give machines users of their own")
 

@@ -21,7 +21,7 @@ from tests.networks.host import FAR, HOST, HOST_AT_HOME, NEIGHBOUR
 from tests.networks.peers import LIMIT_S
 from tests.networks.places import group, interface, opened, place, public
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
+pytestmark = pytest.mark.slow
 
 HOSTILE, VICTIM, FLOODER = interface(1), interface(2, groups=("sg-2",)), interface(3)
 ELSEWHERE = interface(2)

@@ -25,7 +25,7 @@ from tests.pools.kills import killed_at
 from tests.tools import needs
 from tests.waiting import wait_for
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
+pytestmark = pytest.mark.slow
 
 ROOT = Path(__file__).parents[2]
 ONE, TWO = interface(1), interface(2)

@@ -6,7 +6,7 @@ import struct
 from ipaddress import IPv4Address
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from kiln.networks.links import MTU
@@ -43,6 +43,7 @@ def test_what_is_nothing_of_that_is_nothing(frame):
     assert packet_in(frame) is None
 
 
+@settings(deadline=None)
 @given(st.binary(min_size=34, max_size=200))
 def test_any_bytes_are_read(frame):
     packet_in(packet()[:14] + frame)

@@ -21,7 +21,7 @@ from tests.networks.test_hostile import MARK, packet, udp
 from tests.pools.kills import killed_at
 from tests.tools import lacks
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
+pytestmark = pytest.mark.slow
 
 ONE, TWO, THREE = interface(1), interface(2), interface(3, groups=("sg-2",))
 

@@ -25,7 +25,7 @@ class Daemon:
     def connect(self):
         """Speak to the daemon from now on."""
         self.qmp = QMPClient("test")
-        deadline = time.monotonic() + 10
+        deadline = time.monotonic() + 60
         while True:
             try:
                 self.loop.run_until_complete(self.qmp.connect(str(self.folder / "qmp")))

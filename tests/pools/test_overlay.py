@@ -117,7 +117,6 @@ def test_reports_bytes_that_are_no_volume(tmp_path, content):
         overlay.read(path)
 
 
-@pytest.mark.timeout(20)
 @pytest.mark.parametrize("make", [os.mkdir, os.mkfifo, lambda path: os.mknod(path, stat.S_IFSOCK)])
 def test_reports_what_is_no_regular_file(tmp_path, make):
     make(tmp_path / "v-odd.qcow2")

@@ -90,7 +90,6 @@ def test_sweeps_what_a_crash_left(pool, tmp_path):
     assert list(pool.volumes()) == ["v-a0"]
 
 
-@pytest.mark.timeout(20)
 def test_passes_over_what_is_no_regular_file(tmp_path, caplog):
     folder = tmp_path / "pool"
     Qcow2Pool(folder).create("v-a0", SIZE)

@@ -302,7 +302,6 @@ def all_is_whole(pool):
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(180)
 @pytest.mark.parametrize("seed", [1, 2])
 def test_a_hammer_from_two_sides_breaks_nothing(one, tmp_path, seed):
     make_tree(one)
@@ -325,7 +324,6 @@ def test_a_hammer_from_two_sides_breaks_nothing(one, tmp_path, seed):
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(180)
 def test_a_kill_of_one_at_any_point_leaves_the_other_at_work(tmp_path):
     """And what the dead one left is swept, while what the living one is just making is not."""
     needs("qemu-img", "qemu-io")

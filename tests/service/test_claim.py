@@ -142,7 +142,6 @@ def test_readers_make_nothing_where_no_kiln_has_run(tmp_path, words):
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(120)
 def test_env_waits_for_a_kiln_that_is_starting(tmp_path):
     """Both are called at once, as a script does it; neither fails, and both know the same keys."""
     for n in range(4):

@@ -56,7 +56,7 @@ def test_says_what_has_ended_though_nobody_stopped_it(cloud):
 
     keeper = Keeper(cloud.ports, (Chore("ends", 60.0, end), Chore("goes_on", 60.0, lambda _: None)))
     keeper.start()
-    deadline = time.monotonic() + 30
+    deadline = time.monotonic() + 90
     while not keeper.dead():
         assert time.monotonic() < deadline
         time.sleep(0.01)
@@ -100,7 +100,6 @@ def test_says_why_it_cannot_read_its_database(tmp_path):
 
 
 @pytest.mark.postgresql
-@pytest.mark.timeout(60)
 def test_says_that_its_database_is_gone(tmp_path):
     with start_postgresql() as address:
         database = open_postgresql(address)

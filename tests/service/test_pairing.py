@@ -269,7 +269,6 @@ def test_a_database_that_is_no_database_is_unusable(home):
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(180)  # Three starts for each line, each with its fsyncs.
 @pytest.mark.parametrize("first", [True, False])
 def test_a_kill_at_any_line_of_a_start_lets_the_next_pass(tmp_path, home, first):
     def begun(name):

@@ -17,7 +17,7 @@ from tests.postgresql import binary, make_database
 from tests.tools import needs
 from tests.waiting import wait_for
 
-pytestmark = [pytest.mark.ceph, pytest.mark.timeout(240)]
+pytestmark = pytest.mark.ceph
 
 HELD = "another Kiln works with the pool rbd:"
 

@@ -15,7 +15,7 @@ from tests import warm
 from tests.postgresql import server_made
 from tests.tools import needs
 
-pytestmark = [pytest.mark.postgresql, pytest.mark.timeout(240)]
+pytestmark = pytest.mark.postgresql
 
 PASSWORD = "s3cret-of-the-database"
 

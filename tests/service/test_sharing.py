@@ -232,7 +232,6 @@ def test_a_backup_has_what_lies_there_and_is_put_back_there(home, tmp_path):
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(180)
 def test_a_restore_into_one_that_is_killed_at_any_point_can_be_made_again(home, tmp_path):
     with home.started() as it:
         fill(as_cloud(it))
@@ -281,7 +280,6 @@ def test_a_try_that_was_killed_takes_nothing_away_from_the_folder_of_others(home
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(180)
 def test_a_copy_of_the_data_folder_is_kept_from_the_pool_that_a_living_one_serves(home, tmp_path):
     """It would take for nobody's what the living one has made since, and have the pool refuse that one's database."""
     with warm.start_kiln(home.data, shared=home.shared) as served:

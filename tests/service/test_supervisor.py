@@ -8,6 +8,7 @@ import signal
 import socket
 import time
 import uuid
+from pathlib import Path
 
 import pytest
 
@@ -16,6 +17,7 @@ from kiln.service.supervisor import Watchdog
 from kiln.wire.http.bounds import Room
 from kiln.wire.http.crowd import Crowd
 from kiln.wire.paths.table import Table
+from tests.waiting import wait_for
 from tests.warm import start_kiln
 
 
@@ -78,6 +80,7 @@ def test_is_told_again_and_again_that_it_is_at_work(tmp_path, supervisor):
 
         kiln.process.send_signal(signal.SIGSTOP)
         try:
+            wait_for(lambda: stands_still(kiln.process.pid))
             drained(supervisor)
             supervisor.settimeout(0.5)
             with pytest.raises(TimeoutError):
@@ -88,14 +91,20 @@ def test_is_told_again_and_again_that_it_is_at_work(tmp_path, supervisor):
         assert supervisor.recv(4096) == b"WATCHDOG=1"
 
 
-def test_is_told_by_the_event_loop_and_so_of_one_that_stands_still(supervisor):
+def stands_still(pid: int) -> bool:
+    """Whether a process has come to its stop, which it does some time after it was told to."""
+    return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] == "T"
+
+
+def test_is_told_by_the_event_loop_and_so_of_one_that_stands_still(supervisor, monkeypatch):
     """A thread of its own would go on telling."""
+    monkeypatch.setenv("WATCHDOG_USEC", "4000000")
     server = make_server(Table((), None), Crowd(Room(16, 16)), ticks=Watchdog(list).look)
 
     async def serve():
         for tick in range(5):
             await server.on_tick(tick)
-        time.sleep(0.25)  # noqa: ASYNC251 - it stands still.
+        time.sleep(2.1)  # noqa: ASYNC251 - it stands still.
         said = drained(supervisor)
         await server.on_tick(5)
         return said, drained(supervisor)

@@ -16,7 +16,7 @@ from tests import warm
 from tests.service.pairs import Home, as_cloud
 from tests.stock import an_instance
 
-pytestmark = [pytest.mark.postgresql, pytest.mark.timeout(180)]
+pytestmark = pytest.mark.postgresql
 
 
 @pytest.fixture

@@ -16,7 +16,7 @@ from tests.tools import needs
 from tests.upgrade.folders import unpack
 from tests.warm import start_kiln
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(120)]
+pytestmark = pytest.mark.slow
 
 OLD = "0003"
 

@@ -25,14 +25,12 @@ _SEED = 20261128 if os.environ.get("CI") else random.SystemRandom().randrange(10
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(240)
 @pytest.mark.parametrize("name", NAMES)
 def test_ends_well_whatever_goes_wrong_once(name, quick_folder):  # noqa: F811 - the fixture.
     expect_well(name, quick_folder, _SLOW.get(name, MOST))
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(240)
 @pytest.mark.parametrize("name", TASKS)
 def test_ends_well_whatever_goes_wrong_while_it_is_ended_unread(name, quick_folder):  # noqa: F811 - the fixture.
     expect_well(name, quick_folder, FEW, is_unreadable=True)

@@ -439,7 +439,7 @@ def test_who_waits_behind_one_whom_another_process_keeps_out_does_not_wait_as_lo
     opened = open_sqlite(Path(path))
 
     def prepare(connection, _):
-        connection.execute("PRAGMA busy_timeout=2000")
+        connection.execute("PRAGMA busy_timeout=5000")
         connection.set_trace_callback(lambda said: begun.append(said) if said.startswith("BEGIN") else None)
 
     event.listen(opened.engine, "connect", prepare)

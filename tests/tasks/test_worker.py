@@ -342,7 +342,7 @@ def test_starts_at_once_with_what_is_handed_over(cloud, running):
 
     cloud.ports.database.write(work)
 
-    assert done.wait(5)
+    assert done.wait(60)
 
 
 def test_takes_up_what_nobody_handed_over(cloud, running):
@@ -350,7 +350,7 @@ def test_takes_up_what_nobody_handed_over(cloud, running):
 
     enqueue(cloud)
 
-    assert done.wait(10)
+    assert done.wait(60)
 
 
 def test_no_guest_that_is_waited_for_keeps_another_waiting(cloud):

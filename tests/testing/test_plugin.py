@@ -11,7 +11,7 @@ import pytest
 from tests.docs.pages import examples
 from tests.tools import needs
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(120)]
+pytestmark = pytest.mark.slow
 
 _WITHOUT_SDK = 'import sys\n\nsys.modules["alibabacloud_ecs20140526"] = None\n'
 _ASKS_FOR_THE_SDK = "def test_asks(kiln_ecs):\n    assert kiln_ecs\n"

@@ -10,7 +10,7 @@ from kiln.client.client import Client
 from kiln.testing import DidNotStart, DidNotStop, start_kiln
 from tests.tools import needs
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(120)]
+pytestmark = pytest.mark.slow
 
 
 @pytest.fixture(autouse=True)

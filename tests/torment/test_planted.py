@@ -107,7 +107,6 @@ def test_steps_notice_an_end_that_is_another(place, monkeypatch):
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(240)
 def test_hosts_notice_a_hand_that_comes_too_late(place, monkeypatch):
     """A host that stood still gives its draft the name of what another has made meanwhile, and a guest has written."""
 

@@ -26,7 +26,7 @@ from tests.reading import the
 from tests.stock import an_instance
 from tests.tools import needs
 
-pytestmark = [pytest.mark.postgresql, pytest.mark.timeout(120)]
+pytestmark = pytest.mark.postgresql
 
 GRACE_S = 60.0
 ROOM = Room(cpus=2, memory_mib=2048)

@@ -203,7 +203,6 @@ TRIED = first_of_their_kind()
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(300)
 @pytest.mark.parametrize("way", WAYS)
 @pytest.mark.parametrize("operation", [operation for operation in ALL if TRIED[operation.name]], ids=lambda o: o.name)
 def test_a_parameter_beside_a_signed_one_is_refused_or_has_no_effect(operation: Operation, way):

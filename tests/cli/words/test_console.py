@@ -17,7 +17,7 @@ from tests.browser.visiting import Visitor
 from tests.waiting import wait_for
 from tests.warm import kiln, start_kiln
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(60)]
+pytestmark = pytest.mark.slow
 
 
 @pytest.fixture(scope="module")

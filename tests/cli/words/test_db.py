@@ -23,7 +23,7 @@ from tests.service.pairs import Home, as_cloud
 from tests.stock import an_instance
 from tests.upgrade.folders import VERSIONS, unpack
 
-pytestmark = [pytest.mark.postgresql, pytest.mark.timeout(240)]
+pytestmark = pytest.mark.postgresql
 
 
 @pytest.fixture

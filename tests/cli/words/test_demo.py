@@ -15,7 +15,6 @@ from tests.tools import needs
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(60)
 def test_makes_its_guest_of_what_is_in_the_cache_that_the_setting_names(tmp_path):
     """Here packages without a kernel, so that nothing is fetched and no machine is started."""
     (tmp_path / "cache" / "guest" / "root").mkdir(parents=True)
@@ -32,7 +31,6 @@ def heed_interrupts():
 
 
 @pytest.mark.vm
-@pytest.mark.timeout(180)
 @pytest.mark.parametrize(
     ("number", "code"),
     [

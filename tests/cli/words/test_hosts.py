@@ -12,7 +12,7 @@ from tests.cluster.deployments import TYPE, deployment
 from tests.waiting import wait_for
 from tests.warm import start_kiln
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
+pytestmark = pytest.mark.slow
 
 
 def host(kiln, *words, **settings):

@@ -91,7 +91,6 @@ def test_says_to_who_is_not_root_what_is_another_user_s(data, listen, told):
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(120)
 def test_begins_its_last_words_where_the_terminal_showed_ctrl_c(tmp_path):
     ours, its = pty.openpty()
     command = [sys.executable, "-P", "-m", "kiln.cli.main", "serve", "--data", str(tmp_path), "--machines", "none"]

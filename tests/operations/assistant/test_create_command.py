@@ -93,7 +93,6 @@ def test_is_there_again_after_the_database_was_lost(cloud):
     assert told["Tags"]["Tag"] == [{"TagKey": "a", "TagValue": "b"}]
 
 
-@pytest.mark.timeout(60)
 def test_reads_a_content_that_ends_within_a_parameter(cloud):
     """It took hours, in which nobody else was answered."""
     made = create(cloud, CommandContent="{{" + " " * 18_000, ContentEncoding="PlainText", EnableParameter=True)

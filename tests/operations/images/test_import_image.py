@@ -399,7 +399,6 @@ class TestCancellation:
 
 @pytest.mark.slow
 class TestKills:
-    @pytest.mark.timeout(90)
     def test_at_any_point_are_made_good_by_the_next_worker(self, cloud, tmp_path):
         """Each import is killed one point later than the one before, until one gets through."""
         an_object(cloud)

@@ -12,7 +12,7 @@ from tests.pools.kills import killed_at
 from tests.pools.patterns import SIZE, command_for, holds, node, opened, put
 from tests.waiting import wait_for
 
-pytestmark = [pytest.mark.ceph, pytest.mark.timeout(120)]
+pytestmark = pytest.mark.ceph
 
 
 @contextmanager

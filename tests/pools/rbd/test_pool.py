@@ -17,7 +17,7 @@ from tests.contract.pools import TREE, make_tree
 from tests.pools.kills import in_child, killed_at, points_of
 from tests.pools.patterns import SIZE, holds, node, opened, put, reads_as
 
-pytestmark = [pytest.mark.ceph, pytest.mark.timeout(300)]
+pytestmark = pytest.mark.ceph
 
 
 def images(kind, pool):

@@ -16,7 +16,7 @@ from kiln.pools.rbd.presence import NOTES, present
 from tests.pools.kills import killed_at, points_of
 from tests.waiting import wait_for
 
-pytestmark = [pytest.mark.ceph, pytest.mark.timeout(120)]
+pytestmark = pytest.mark.ceph
 
 
 @pytest.fixture

@@ -9,7 +9,7 @@ from kiln.pools.port import Generation, Identity
 from kiln.pools.rbd.records import IDENTITY, RECORDS
 from tests.pools.kills import killed_at
 
-pytestmark = [pytest.mark.ceph, pytest.mark.timeout(120)]
+pytestmark = pytest.mark.ceph
 
 DEPLOYMENT = "one"
 FIRST = Identity("one", Generation(1, "a"))

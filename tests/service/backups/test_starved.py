@@ -88,7 +88,6 @@ def killed_afterwards(act):
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(180)
 def test_an_owner_who_captures_without_a_pause_keeps_no_backup_from_being_made(home, tmp_path):
     over = threading.Event()
 

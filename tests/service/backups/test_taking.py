@@ -277,7 +277,6 @@ def first_and_last(points):
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(180)
 def test_a_kill_at_any_point_leaves_the_last_good_one_whole(home, tmp_path):
     to, other = tmp_path / "backups", tmp_path / "other"
     good = back_up(home, to)
@@ -300,7 +299,6 @@ def test_a_kill_at_any_point_leaves_the_last_good_one_whole(home, tmp_path):
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(180)
 def test_a_restore_that_is_killed_at_any_point_can_be_made_again(home, tmp_path):
     taken = back_up(home, tmp_path / "backups")
     points = points_of(lambda: restore(Home(tmp_path / "whole").settings, taken.path, silent))
@@ -522,7 +520,6 @@ def test_a_kiln_that_was_made_of_half_a_restore_is_not_taken_away(home, tmp_path
 
 
 @pytest.mark.postgresql
-@pytest.mark.timeout(180)
 def test_a_database_of_postgresql_is_kept_as_rows_and_put_back_into_an_empty_one(postgresql_address, tmp_path):
     needs("qemu-img")
     home = Home(tmp_path / "home", postgresql_address)

@@ -28,7 +28,6 @@ def heed_interrupts():
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(120)
 def test_one_that_stays_gives_a_link_and_is_gone_after_an_interrupt(tmp_path):
     needs("qemu-img", "qemu-system-x86_64")
     command = [sys.executable, "-P", "-c", STORY, str(tmp_path / "cache")]

@@ -410,7 +410,6 @@ def test_a_crowd_of_half_handshakes_keeps_nobody_out(site, trusting):
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(180)
 def test_who_does_not_go_on_is_let_go(site, trusting):
     """Each of these may take as long as a head of HTTP, and then it is over."""
     _, _, first = hello(trusting)

@@ -289,7 +289,7 @@ def test_ends_with_the_machine_and_shows_its_last_words(site):
         assert terminal.goodbye() == "the machine has stopped"
         assert terminal.shown == b"Power down"
         assert terminal.socket.close_code == 1000
-    assert status_of(site, answer["SessionId"]) == ("Terminated", "the machine has stopped")
+    wait_for(lambda: status_of(site, answer["SessionId"]) == ("Terminated", "the machine has stopped"))
 
 
 def test_ends_with_end_terminal_session(site):
@@ -341,7 +341,7 @@ def test_ends_where_the_console_cannot_be_read_and_the_next_one_is_joined(site):
     with joined(site, answer["WebSocketUrl"]) as terminal, guest(site) as far:
         assert terminal.goodbye().endswith("Too many open files.")
         assert far.recv(10) == b"", "nobody holds the console"
-    assert status_of(site, answer["SessionId"])[0] == "Failed"
+    wait_for(lambda: status_of(site, answer["SessionId"])[0] == "Failed")
     site.cloud.ports.machines.is_unreadable = False
     with joined(site) as terminal, guest(site) as far:
         far.sendall(b"here")

@@ -40,7 +40,7 @@ class Loop:
 
     def run(self, work: Coroutine[Any, Any, Found]) -> Found:
         """What *work* comes to there."""
-        return asyncio.run_coroutine_threadsafe(work, self.loop).result(20)
+        return asyncio.run_coroutine_threadsafe(work, self.loop).result(60)
 
     def made(self, kind: Callable[[], Found]) -> Found:
         """One that was made there."""
@@ -57,7 +57,7 @@ class Loop:
                 task.cancel()
             await asyncio.gather(*others, return_exceptions=True)
 
-        asyncio.run_coroutine_threadsafe(rest(), self.loop).result(20)
+        asyncio.run_coroutine_threadsafe(rest(), self.loop).result(60)
         self.loop.call_soon_threadsafe(self.loop.stop)
         self._thread.join(20)
         self.loop.close()
@@ -79,12 +79,14 @@ def a_sealer(folder) -> Sealer:
 class Deployment:
     """A process that asks, and one that is asked."""
 
-    def __init__(self, loop: Loop, cloud, folder) -> None:
+    def __init__(self, loop: Loop, cloud, folder, within_s: float = 60.0) -> None:
         self.loop, self.cloud = loop, cloud
         self.is_far = True  #: Whether it has the machines of the host by whose name it is asked.
         self.sealer = a_sealer(folder / "keys")
         self.member = Member(id=uuid.uuid4().hex, host="far", role="worker", address="", peer="")
-        self.asking = Asking(lambda _, host: self.member if host == "far" else None, "near", works=False, within_s=3.0)
+        self.asking = Asking(
+            lambda _, host: self.member if host == "far" else None, "near", works=False, within_s=within_s
+        )
         loop.call(lambda: self.asking.begin(prove(self.sealer, uuid.uuid4().hex)))
 
     @contextmanager

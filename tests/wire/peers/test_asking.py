@@ -12,12 +12,15 @@ from contextlib import ExitStack, closing
 
 import pytest
 
+from kiln.calls.errors import ServiceUnavailableHostSilent
 from kiln.machines.none import NoMachines
 from kiln.service.peers import prove
 from kiln.wire.peers import answering as far
 from kiln.wire.peers.asking import MOST_OPEN
+from kiln.wire.peers.proof import name_of
 from tests.clouds import make_cloud
 from tests.consoled import Consoled, a_running_instance
+from tests.waiting import wait_for
 from tests.wire.peers.deployments import Deployment, a_sealer, loop  # noqa: F401 - a fixture.
 
 
@@ -30,19 +33,19 @@ def deployed(loop, tmp_path, sqlite):  # noqa: F811
 
 def test_what_a_console_has_printed_is_had_from_its_host(deployed):
     with deployed.answering():
-        assert deployed.console().result(20) == b"login: "
+        assert deployed.console().result(60) == b"login: "
 
 
 def test_where_a_guest_is_reached_is_had_from_its_host(deployed):
     instance = a_running_instance(deployed.cloud)
     with deployed.answering():
-        assert deployed.asking.reach(None, "far", instance).result(20).network == "user"
-        assert deployed.asking.reach(None, "far", "i-other").result(20).network == ""
+        assert deployed.asking.reach(None, "far", instance).result(60).network == "user"
+        assert deployed.asking.reach(None, "far", "i-other").result(60).network == ""
 
 
 def test_agents_that_say_nothing_are_not_told_of(deployed):
     with deployed.answering():
-        assert deployed.asking.agents(None, "far", ["i-1", "i-2"]).result(20) == {}
+        assert deployed.asking.agents(None, "far", ["i-1", "i-2"]).result(60) == {}
 
 
 def test_a_question_about_what_is_no_instance_is_refused_before_anything_is_looked_for(deployed):
@@ -65,16 +68,27 @@ def test_a_host_that_has_gone_is_told_of(deployed):
     assert deployed.refuses(deployed.console()) == "it can't be reached"
 
 
-def test_one_that_stands_still_is_given_up_and_holds_up_no_more_than_its_own_questions(deployed):
-    deployed.asking._within_s = 1.0
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        deployed.lies_at(listener)
-        asked = [deployed.console() for _ in range(MOST_OPEN + 5)]
-        reasons = [deployed.refuses(one) for one in asked]
-    assert reasons.count("too much is asked of it at a time") == 5
-    assert reasons.count("it did not answer in time") == MOST_OPEN
-    with deployed.answering():
-        assert deployed.console().result(20) == b"login: ", "those that were given up count no more"
+def test_one_that_stands_still_is_given_up_and_holds_up_no_more_than_its_own_questions(loop, tmp_path, sqlite):  # noqa: F811
+    with closing(Consoled(tmp_path / "run", b"login: ")) as machines:
+        deployed = Deployment(loop, make_cloud(tmp_path, sqlite, machines=machines), tmp_path, within_s=1.0)
+        with socket.create_server(("127.0.0.1", 0)) as listener:
+            deployed.lies_at(listener)
+            all_are_asked = threading.Event()
+            loop.loop.call_soon_threadsafe(all_are_asked.wait)  # Else the first might be given up before the last.
+            asked = [deployed.console() for _ in range(MOST_OPEN + 5)]
+            all_are_asked.set()
+            reasons = [deployed.refuses(one) for one in asked]
+        assert reasons.count("too much is asked of it at a time") == 5
+        assert reasons.count("it did not answer in time") == MOST_OPEN
+        with deployed.answering():
+            assert wait_for(lambda: answered(deployed.console())) == b"login: ", (
+                "those that were given up count no more"
+            )
+
+
+def answered(question):
+    """The answer; None where it did not come in time."""
+    return None if isinstance(question.exception(60), ServiceUnavailableHostSilent) else question.result()
 
 
 def test_the_process_of_another_deployment_is_told_nothing_and_believed_nothing(deployed, tmp_path):
@@ -114,7 +128,7 @@ def test_a_stranger_is_read_no_further_than_its_proof(deployed, caplog):
             with socket.create_connection(address, timeout=20) as plain:
                 plain.sendall(words)
                 assert b"login" not in until_end(plain)
-        assert deployed.console().result(20) == b"login: "
+        assert deployed.console().result(60) == b"login: "
 
     told = [record.message for record in caplog.records if "peer_refused" in record.message]
     assert len(told) == 1
@@ -138,7 +152,7 @@ def test_strangers_who_say_nothing_keep_nobody_out(deployed, addresses, of_each)
                 source = (f"127.0.0.{n + 1}", 0)
                 silent.enter_context(socket.create_connection(address, timeout=20, source_address=source))
         for _ in range(3):
-            assert deployed.console().result(20) == b"login: "
+            assert deployed.console().result(60) == b"login: "
 
 
 def test_who_has_said_nothing_for_longest_makes_room(deployed):
@@ -151,6 +165,23 @@ def test_who_has_said_nothing_for_longest_makes_room(deployed):
         last.settimeout(0)
         with pytest.raises(BlockingIOError):
             last.recv(1)
+
+
+def test_a_stranger_who_says_nothing_is_let_go(deployed, monkeypatch):
+    monkeypatch.setattr(far, "PROOF_S", 0.1)
+    with deployed.answering() as address, socket.create_connection(address, timeout=20) as silent:
+        assert silent.recv(1) == b""
+
+
+def test_who_has_proved_who_it_is_and_asks_nothing_is_let_go(deployed, monkeypatch):
+    proof = prove(deployed.sealer, uuid.uuid4().hex)
+    with (
+        deployed.answering() as address,
+        socket.create_connection(address, timeout=20) as plain,
+        proof.asks.wrap_socket(plain, server_hostname=name_of(deployed.member.id)) as silent,
+    ):
+        monkeypatch.setattr(far, "PROOF_S", 0.1)
+        assert until_end(silent) == b""
 
 
 CONSOLE, REACH, AGENTS = (
