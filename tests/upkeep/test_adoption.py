@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from kiln.declare.states import InstanceStatus
+from kiln.machines.none import NoMachines
 from kiln.store.errors import DatabaseFull
 from kiln.store.instances import instances, is_any_elsewhere
 from kiln.upkeep.adoption import adopt
@@ -30,6 +31,25 @@ def test_a_stopped_instance_whose_machine_lives_runs(cloud, caplog):
     assert row_of(cloud, living.id).host == cloud.ports.host
     assert row_of(cloud, off.id).status == InstanceStatus.STOPPED
     assert caplog.messages.count("machine_of_a_stopped_instance_runs") == 1
+
+
+class NeverBegan(NoMachines):
+    """Machines whose guests never began, so that they are ended."""
+
+    def wake(self, instance):
+        self.stop(instance, force=True)
+        return True
+
+
+def test_a_machine_whose_guest_never_began_is_not_taken_for_one_that_runs(cloud):
+    cloud.refit(machines=NeverBegan(cloud.folder / "run"))
+    living = an_instance(cloud, status=InstanceStatus.STOPPED)
+    run(cloud, living.id)
+
+    assert adopt(cloud.ports) == []
+
+    assert row_of(cloud, living.id).status == InstanceStatus.STOPPED
+    assert not cloud.ports.machines.is_running(living.id)
 
 
 def test_one_that_was_taken_up_can_be_stopped(cloud):

@@ -248,9 +248,11 @@ class Machines(Protocol):
         """The instances for which a machine runs."""
 
     def wake(self, instance: str) -> bool:
-        """Let a running machine go on that QEMU stopped because a disk had no room; whether it had been stopped.
+        """Let a running machine go on that stands still; whether it had stood still.
 
-        If there is still no room, it is stopped again at once: the guest sees no error, it waits.
+        QEMU stopped it because a disk had no room: if there is still none, it is stopped again at once, and the guest
+        sees no error, it waits. Or what holds a guest still for a while (a capture, a restart) was cut short. A machine
+        whose guest never began, because its start was cut short, is ended. Raises MachineMissing, MachineSilent.
         """
 
     def guest(self, instance: str) -> Guest | None:

@@ -20,7 +20,7 @@ from kiln.ground.passphrases import handed_over, within
 from kiln.ground.short_files import read_short_text
 from kiln.ground.turns import Turns
 from kiln.ground.whereabouts import boot
-from kiln.machines import agent, blocks, logs, moving, process, readiness, sockets
+from kiln.machines import agent, blocks, logs, moving, process, readiness, restarting, sockets
 from kiln.machines.command import Surroundings, command_line, device_arguments
 from kiln.machines.confinement import kvm_groups, require_reachable, uid_of
 from kiln.machines.errands import QemuInside
@@ -160,17 +160,14 @@ class QemuMachines:
 
     def reboot(self, instance: str, force: bool) -> None:
         """See ``port.Machines``. Without *force* the guest may shut down first; its power is cut after a while."""
-        with self._session(instance) as qmp:
-            # From here on a guest that shuts down stays, stopped, instead of ending QEMU.
-            qmp.execute("set-action", {"shutdown": "pause"})
-        reach("machines.reboot_prepared")
-        if not force:
-            self._press(self.folder(instance), lambda: self._status(instance) == "shutdown")
-        with self._session(instance) as qmp:
-            qmp.execute("system_reset")
-            reach("machines.reset")
-            qmp.execute("cont")
-            qmp.execute("set-action", {"shutdown": "poweroff"})
+        folder = self.folder(instance)
+        if not self.is_running(instance):
+            raise MachineMissing(f"No machine runs for {instance}.")
+        with folder.held():
+            restarting.begin(folder)
+            if not force:
+                self._press(folder, lambda: self._status(instance) == "shutdown")
+            restarting.complete(folder)
 
     def make(self, instance: str) -> Make:
         """See ``port.Machines``."""
@@ -261,10 +258,13 @@ class QemuMachines:
         resume(folder)  # First: an agent answers only where its machine runs.
         self._pay_thaw(folder)
         with self._session(instance, _WAKE_TIMEOUT_S) as qmp:
-            if text(qmp.execute("query-status"), "status") != "io-error":
-                return False
-            qmp.execute("cont")
-            return True
+            status = text(qmp.execute("query-status"), "status")
+            if status == "io-error":
+                qmp.execute("cont")
+                return True
+        if status in ("prelaunch", "shutdown") or folder.restarting.exists():
+            return restarting.settle(folder)
+        return False
 
     def guest(self, instance: str) -> QemuGuest | None:
         """See ``port.Machines``."""
@@ -381,7 +381,7 @@ class QemuMachines:
         platform = platform_of(machine.architecture)
         firmware = platform.require_firmware() if machine.boot_mode == "UEFI" or not platform.has_bios else None
         earlier = [log.with_suffix(".earlier") for log in (folder.console_log, folder.qemu_log)]
-        for old in (*earlier, folder.thaw_owed, folder.resumption_owed):
+        for old in (*earlier, folder.thaw_owed, folder.resumption_owed, folder.restarting):
             old.unlink(missing_ok=True)
         folder.forget_moves()
         if waits:
@@ -436,7 +436,10 @@ class QemuMachines:
         if folder.is_between:
             return
         with contextlib.suppress(MachineError):
-            if self._status(folder.instance) not in ("running", "shutdown"):
+            status = self._status(folder.instance)
+            if status == "prelaunch":
+                return  # Its guest never began, and must not now: nobody knows whether its disks are its own.
+            if status not in ("running", "shutdown"):
                 # Paused by a Kiln that was killed in the middle, or by a full disk: it could not even see the button.
                 execute(folder.qmp, "cont")
             self._press(folder, lambda: qemu.is_gone() or self._status(folder.instance) == "shutdown")

@@ -50,7 +50,7 @@ def let_run(folder: RunFolder, may_run: Callable[[], None]) -> None:
         try:
             may_run()
         except BaseException:
-            _end(folder)
+            end(folder)
             raise
         qmp.execute("cont")
 
@@ -64,7 +64,7 @@ def let_use(qmp: Session, may_use: Callable[[], None]) -> None:
         raise
 
 
-def _end(folder: RunFolder) -> None:
+def end(folder: RunFolder) -> None:
     """End a machine so that it closes its disks: one that was killed seems to others to have them still."""
     with process.open_process(folder) as qemu:
         if qemu is not None:

@@ -84,5 +84,9 @@ class RunFiles:
         return self.path / "leaving"  #: There while the guest may be on its way to another machine, or be there.
 
     @property
+    def restarting(self) -> Path:
+        return self.path / "restarting"  #: There while the machine may stand still in place of ending with its guest.
+
+    @property
     def resumption_owed(self) -> Path:
         return self.path / "resumption-owed"  #: There while its processors may stand still for a freeze.

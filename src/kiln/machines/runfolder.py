@@ -53,6 +53,14 @@ class RunFolder(RunFiles):
         """The machine goes on."""
         self.resumption_owed.unlink(missing_ok=True)
 
+    def mark_restarting(self) -> None:
+        """Remember, past the end of this process, that a guest that powers off stays in its machine."""
+        self.restarting.touch()
+
+    def forget_restart(self) -> None:
+        """A guest that powers off ends its machine."""
+        self.restarting.unlink(missing_ok=True)
+
     def mark_waiting(self, uid: int | None) -> None:
         """Remember that the machine that is about to be started waits for a guest, and make the folder for it."""
         self.mark_arriving()

@@ -11,6 +11,7 @@ from __future__ import annotations
 from kiln.calls.call import Ports
 from kiln.declare.states import InstanceStatus
 from kiln.ground.journal import Journal
+from kiln.operations.instances.parts.power import goes_on
 from kiln.store.database import Transaction
 from kiln.store.errors import DatabaseFull
 from kiln.store.hosts import is_given_up
@@ -33,7 +34,7 @@ def adopt(ports: Ports) -> list[str]:
     found = []
     for instance in said_to_be_off:
         # It may have been stopped since it was seen; whoever is at it says himself how it ends.
-        if ports.machines.is_running(instance.id):
+        if goes_on(ports, instance.id):
             now = ports.clock()
             if ports.database.write(lambda tx, it=instance.id, now=now: _record(tx, ports, it, now)):  # type: ignore[misc]
                 log.warning("machine_of_a_stopped_instance_runs", instance=instance.id)

@@ -16,6 +16,7 @@ from kiln.ground.killpoints import reach
 from kiln.ground.units import GiB
 from kiln.ground.values import dataclass
 from kiln.machines.errors import MachineError
+from kiln.operations.instances.parts.power import goes_on
 from kiln.operations.steps import heads
 from kiln.operations.steps.heads import Head
 from kiln.pools.errors import VolumeBusy
@@ -101,7 +102,7 @@ def _look(ports: Ports, task: Task, heirs: list[_Heir], on_their_way: list[Disk]
             for disk in on_their_way
             if disk.volume is not None and ports.pool.exists(disk.volume)
         },
-        is_on=ports.machines.is_running(task.resource),
+        is_on=goes_on(ports, task.resource),
         # Nobody remembers whether the guest was quiesced.
         consistency="crash-consistent" if is_live else "",
     )

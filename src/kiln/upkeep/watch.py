@@ -51,7 +51,7 @@ def watch(ports: Ports) -> list[str]:
 
 
 class Waker:
-    """Lets the machines go on that were stopped because the pool was full. Nobody else does once there is room again.
+    """Lets machines go on that stand still: the pool was full, or what had held them was cut short. Nobody else does.
 
     All are asked side by side, each for a few seconds at most.
     """
@@ -70,7 +70,7 @@ class Waker:
         answers = self._places.ask([instance.id for instance in said_to_run], wake, _PATIENCE_S)
         woken = [instance for instance, was_stopped in answers.items() if was_stopped]
         for instance in woken:
-            log.warning("machine_had_no_room", instance=instance)
+            log.warning("machine_stood_still", instance=instance)
         return woken
 
 

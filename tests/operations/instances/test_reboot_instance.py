@@ -82,6 +82,48 @@ def test_goes_on_running_when_it_cannot_be_restarted(cloud):
     assert machines.is_running(instance)
 
 
+class Halted(Machines):
+    """Machines that begin to restart a guest and do not answer any more, and what then becomes of it when they do."""
+
+    def __init__(self, folder, *, began):
+        super().__init__(folder)
+        self._began, self.woken = began, []
+
+    def reboot(self, instance, force):
+        raise MachineSilent("no answer")
+
+    def wake(self, instance):
+        self.woken.append(instance)
+        if not self._began:
+            self.stop(instance, force=True)
+        return True
+
+
+def test_a_guest_that_was_left_standing_still_goes_on_when_it_cannot_be_restarted(cloud):
+    machines = put(cloud, Halted(cloud.folder / "run", began=True))
+    instance = a_running_instance(cloud)
+
+    cloud.call("RebootInstance", InstanceId=instance)
+    exhaust(cloud)
+
+    assert machines.woken == [instance]
+    assert status_of(cloud, instance) == "Running"
+
+
+def test_a_guest_that_never_began_is_ended_with_the_reason(cloud):
+    machines = put(cloud, Halted(cloud.folder / "run", began=False))
+    instance = a_running_instance(cloud)
+
+    cloud.call("RebootInstance", InstanceId=instance)
+    exhaust(cloud)
+
+    assert not machines.is_running(instance)
+    assert status_of(cloud, instance) == "Stopped"
+    assert the(cloud, instances, id=instance).host == ""
+    (reason,) = cloud.call("DescribeReasons", ResourceId=instance)["Reasons"]["Reason"]
+    assert (reason["Action"], reason["State"]) == ("RebootInstance", "Failed")
+
+
 def test_outlives_kills(cloud):
     def begin():
         instance = a_running_instance(cloud)

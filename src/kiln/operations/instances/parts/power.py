@@ -7,6 +7,7 @@ lane, so none of them meets another.
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import replace
 from functools import partial
 from typing import Any
@@ -16,7 +17,7 @@ from kiln.calls.sizes import size_in
 from kiln.declare.errors import ApiError
 from kiln.declare.states import DiskStatus, InstanceStatus
 from kiln.ground.killpoints import reach
-from kiln.machines.errors import MachineBusy, MachineRefused
+from kiln.machines.errors import MachineBusy, MachineError, MachineRefused
 from kiln.machines.port import Machine
 from kiln.networks.errors import NetworkError
 from kiln.operations.errors.instances import InvalidInstanceIdNotFound
@@ -132,7 +133,7 @@ def give_up_start(job: Job[Any], error: ApiError) -> None:
 def fall_back(job: Job[Any], error: ApiError) -> None:
     """After a failed task, let the row say what the machine does."""
     instance_id = job.task.resource
-    is_on = job.ports.machines.is_running(instance_id)
+    is_on = goes_on(job.ports, instance_id)
     after = InstanceStatus.RUNNING if is_on else InstanceStatus.STOPPED
 
     def record(tx: Transaction) -> None:
@@ -143,6 +144,17 @@ def fall_back(job: Job[Any], error: ApiError) -> None:
             place(tx, instance_id, "")
 
     job.write(record)
+
+
+def goes_on(ports: Ports, instance_id: str) -> bool:
+    """Whether the instance's machine runs, and with it its guest, which something cut short may have left standing.
+
+    A machine that does not answer counts as one that runs; the watch wakes it when it does.
+    """
+    if ports.machines.is_running(instance_id):
+        with suppress(MachineError):
+            ports.machines.wake(instance_id)
+    return ports.machines.is_running(instance_id)
 
 
 def _why_refused(ports: Ports, attached: list[Disk], error: MachineRefused | VolumeBusy) -> str:
