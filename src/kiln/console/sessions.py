@@ -69,7 +69,7 @@ class Who(NamedTuple):
     arn: str
 
 
-class Standing(NamedTuple):
+class Tenure(NamedTuple):
     """How long a session was there, and whose it is."""
 
     account: str
@@ -99,9 +99,9 @@ class Session:
     secret: bytes = field(default_factory=lambda: secrets.token_bytes(32), repr=False)  #: Makes the tokens of forms.
 
     @property
-    def standing(self) -> Standing:
+    def tenure(self) -> Tenure:
         """Of which it depends how long it lives."""
-        return Standing(self.who.account, self.began_at, self.seen_at)
+        return Tenure(self.who.account, self.began_at, self.seen_at)
 
     def hold(self, form: str, typed: dict[str, str]) -> dict[str, str]:
         """The secrets of a form: those that are *typed* now, and those that were before; of a few forms.
@@ -209,8 +209,8 @@ class MemorySessions:
         name, now = secrets.token_urlsafe(24), self._clock()
         began = Session(client, who, client.region, now, now, keys.id, regions, is_operators)
         with self._lock:
-            standing = {name: one.standing for name, one in self._sessions.items()}
-            ended = [self._sessions.pop(one) for one in to_be_ended(standing, who.account, now, MOST)]
+            tenures = {name: one.tenure for name, one in self._sessions.items()}
+            ended = [self._sessions.pop(one) for one in to_be_ended(tenures, who.account, now, MOST)]
             self._sessions[hash_of(name)] = began
         for one in ended:
             one.client.close()
@@ -219,13 +219,13 @@ class MemorySessions:
     def known(self, name: str) -> Who | None:
         with self._lock:
             found = self._sessions.get(hash_of(name))
-        return found.who if found is not None and found.standing.lives(self._clock()) else None
+        return found.who if found is not None and found.tenure.lives(self._clock()) else None
 
     def find(self, name: str) -> Session | None:
         now = self._clock()
         with self._lock:
             found = self._sessions.get(hash_of(name))
-            if found is None or not found.standing.lives(now):
+            if found is None or not found.tenure.lives(now):
                 return None
             found.seen_at = now
             return found
@@ -252,15 +252,15 @@ class MemorySessions:
 
 
 def to_be_ended(
-    standing: Mapping[str, Standing], account: str, now: float, most: int, most_of_account: int | None = None
+    tenures: Mapping[str, Tenure], account: str, now: float, most: int, most_of_account: int | None = None
 ) -> list[str]:
     """Which sessions end when *account* begins one: those that are over, and where there are too many one more.
 
     That is the one of the account, or of who has most in all, which was seen first.
     """
-    over = [name for name, one in standing.items() if not one.lives(now)]
-    living = {name: one.account for name, one in standing.items() if one.lives(now)}
-    by_age = {name: living[name] for name in sorted(living, key=lambda name: standing[name].seen_at)}
+    over = [name for name, one in tenures.items() if not one.lives(now)]
+    living = {name: one.account for name, one in tenures.items() if one.lives(now)}
+    by_age = {name: living[name] for name in sorted(living, key=lambda name: tenures[name].seen_at)}
     own = [name for name, owner in by_age.items() if owner == account]
     if most_of_account is not None and len(own) >= most_of_account:
         return [*over, own[0]]

@@ -10,6 +10,7 @@ from kiln.service.settings import Settings
 from kiln.store.database import Database, Transaction
 from kiln.store.hosts import Host, Room, hosts, is_free, set_draining
 from kiln.store.instances import count_by_host, instances
+from kiln.store.tunnels import tunnel_ends
 from kiln.store.workers import Member, servers_time, workers
 from kiln.upkeep.lost_hosts import give_up
 
@@ -92,6 +93,7 @@ def forget(database: Database, name: str) -> list[str]:
         _bound_to(tx, name)
         stopped = give_up(tx, name, "was forgotten by an operator", servers_time(tx, 0.0))
         hosts.delete(tx, name=name)
+        tunnel_ends.delete(tx, host=name)
         return stopped
 
     return database.write(work)

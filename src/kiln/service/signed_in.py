@@ -29,7 +29,7 @@ from kiln.console.sessions import (
     OpenClient,
     Session,
     SessionsUnavailable,
-    Standing,
+    Tenure,
     Who,
     hash_of,
     of_most,
@@ -135,7 +135,7 @@ class SharedSessions:
 
         def work(tx: Transaction) -> float:
             now = self._now(tx)
-            there = {one.name: Standing(*one[1:]) for one in rows.standing(tx)}
+            there = {name: Tenure(*told) for name, told in rows.tenures(tx).items()}
             for one in to_be_ended(there, who.account, now, MOST, MOST_OF_ACCOUNT):
                 rows.sessions.delete(tx, name=one)
             row = ConsoleSession(
@@ -195,7 +195,7 @@ class SharedSessions:
         """The row of the session of that name, if it lives, and the time."""
         with _unavailable_said(), self._database.read() as tx:
             row, now = rows.sessions.find(tx, name=hash_of(name)), self._now(tx)
-        if row is None or not Standing(row.account, row.began_at, row.seen_at).lives(now):
+        if row is None or not Tenure(row.account, row.began_at, row.seen_at).lives(now):
             self._forget(hash_of(name))
             return None, now
         return row, now

@@ -6,8 +6,6 @@ only ``service.secrets`` can open it.
 
 from __future__ import annotations
 
-from typing import NamedTuple
-
 from sqlalchemy import select
 
 from kiln.ground.values import dataclass
@@ -54,20 +52,11 @@ links: Rows[ConsoleLink] = Rows("console_links", ConsoleLink, key=("name",))
 tries: Rows[ConsoleTries] = Rows("console_tries", ConsoleTries, key=("peer", "key"))
 
 
-class Standing(NamedTuple):
-    """How long a session was there, and whose it is."""
-
-    name: str
-    account: str
-    began_at: float
-    seen_at: float
-
-
-def standing(tx: Transaction) -> list[Standing]:
-    """All sessions, without what is sealed in them."""
+def tenures(tx: Transaction) -> dict[str, tuple[str, float, float]]:
+    """Of all sessions by their names: whose they are, when they began, and when they were seen last."""
     c = sessions.c
     found = tx.execute(select(c.name, c.account, c.began_at, c.seen_at))
-    return [Standing(row.name, row.account, row.began_at, row.seen_at) for row in found]
+    return {row.name: (row.account, row.began_at, row.seen_at) for row in found}
 
 
 def end_all(tx: Transaction) -> None:

@@ -12,16 +12,14 @@ machine write what a first one has open.
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 from kiln.calls.call import Ports
-from kiln.declare.facts import NoFacts
-from kiln.declare.states import InstanceStatus, TaskStatus
+from kiln.declare.states import InstanceStatus
 from kiln.ground.journal import Journal
 from kiln.ground.killpoints import reach
 from kiln.store import hosts, tasks, workers
 from kiln.store.database import Database, Transaction
 from kiln.store.instances import ON, Instance, instances, place
+from kiln.upkeep.unasked import keep_reason
 
 HOST_LOST = "HostLost"  #: What ended, in place of an action, and why.
 
@@ -71,10 +69,7 @@ def _give_up_machine(tx: Transaction, instance: Instance, host: str, why: str, n
         return False
     instances.move(tx, status, InstanceStatus.STOPPED, {}, id=instance.id)
     reason = f"Its host {host} {why}, and was given up. What its machine had not written to its disks is lost."
-    # Nobody asked for it, so there is no task to keep the reason.
-    task = tasks.new_task(HOST_LOST, instance.id, NoFacts(), now, account=instance.account, region=instance.region)
-    failed = replace(task, finished_at=now, status=TaskStatus.FAILED, error_code=HOST_LOST, error_message=reason)
-    tasks.tasks.insert(tx, failed)
+    keep_reason(tx, instance, HOST_LOST, reason, now)
     return True
 
 

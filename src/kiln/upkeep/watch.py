@@ -8,18 +8,16 @@ Instances for which a task is still to be done are left to that task.
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 from kiln.calls.call import Call, Ports
 from kiln.declare.errors import ApiError
-from kiln.declare.facts import NoFacts
-from kiln.declare.states import InstanceStatus, TaskStatus
+from kiln.declare.states import InstanceStatus
 from kiln.ground.journal import Journal
 from kiln.operations.instances.start_instance import Input, start_instance
 from kiln.store.database import Transaction
 from kiln.store.instances import Instance, idle_running, instances, place
-from kiln.store.tasks import is_lane_busy, new_task, tasks
+from kiln.store.tasks import is_lane_busy
 from kiln.upkeep.places import Places
+from kiln.upkeep.unasked import keep_reason
 
 _PATIENCE_S = 3.0  #: For the answers of one round; who is slower is in the next.
 
@@ -102,9 +100,5 @@ def _record(tx: Transaction, ports: Ports, instance: Instance, reason: str, star
     if has_moved:
         if not (starts and _starts_again(tx, ports, instance, now)):
             place(tx, instance.id, "")
-        # Nobody asked for it, so there is no task to keep the reason.
-        task = new_task(MACHINE_GONE, instance.id, NoFacts(), now, account=instance.account, region=instance.region)
-        tasks.insert(
-            tx, replace(task, finished_at=now, status=TaskStatus.FAILED, error_code=MACHINE_GONE, error_message=reason)
-        )
+        keep_reason(tx, instance, MACHINE_GONE, reason, now)
     return has_moved

@@ -72,12 +72,15 @@ def test_forgets_a_host_that_nobody_serves_and_says_what_that_stops(postgresql_a
         would = host(one, "forget", "one", "--dry-run", **settings)
         assert (would.returncode, would.stdout) == (0, f"1 instance of one would be Stopped\n  {instance}\n")
         assert deployed.host_of(instance) == "one"
+        # As of one whose networks are joined to those of others.
+        deployed.ask("INSERT INTO tunnel_ends (host, address, reason) VALUES ('one', '10.0.0.1:4789', '')")
 
         done = host(one, "forget", "one", **settings)
 
         assert (done.returncode, done.stdout.splitlines()[-1]) == (0, "one is forgotten")
         caller.instance_is(instance, "Stopped")
         assert listed(one, **settings) == {}
+        assert deployed.ask("SELECT host FROM tunnel_ends WHERE host = 'one'") == []
         unknown = host(one, "forget", "one", **settings)
         assert (unknown.returncode, "there is no host 'one'" in unknown.stderr) == (4, True)
         one.start()
