@@ -20,11 +20,13 @@ from kiln.declare.states import InstanceStatus
 from kiln.operations.instances.parts import passwords
 from kiln.store.database import Transaction
 from kiln.store.disks import disks
+from kiln.store.hosts import Room, come, set_draining
 from kiln.store.instances import instances
 from kiln.store.invocations import invocations
 from kiln.store.snapshots import snapshots
 from kiln.store.tokens import tokens
 from kiln.upkeep.moment import ask_for
+from kiln.upkeep.moving import ask_for as ask_for_move
 from kiln.upkeep.restore import prepare, prepare_to_empty
 from kiln.upkeep.sweep import sweep
 from tests.clouds import Cloud
@@ -182,6 +184,21 @@ def reboot_instance(cloud: Cloud) -> Facts:
     return {"instance": instance} | cloud.call("RebootInstance", InstanceId=instance)
 
 
+def move_instance(cloud: Cloud) -> Facts:
+    """From a host that is drained, while another has room."""
+    instance, room = _running(cloud), Room(cpus=64, memory_mib=1 << 17)
+
+    def ask(tx: Transaction) -> str:
+        for name in (cloud.ports.host, "another"):
+            come(tx, name, f"of-{name}", room, cloud.clock())
+        set_draining(tx, cloud.ports.host, is_draining=True)
+        row = instances.find(tx, id=instance)
+        assert row is not None
+        return ask_for_move(tx, row, cloud.clock()).id
+
+    return {"instance": instance, "task": cloud.ports.database.write(ask)}
+
+
 def delete_instance(cloud: Cloud) -> Facts:
     """One disk goes with it, the other stays."""
     facts = an_instance_with(cloud, SYSTEM, DATA)
@@ -337,6 +354,7 @@ BEGINNINGS: dict[str, Beginning] = {
     "StartInstance": start_instance,
     "StopInstance": stop_instance,
     "RebootInstance": reboot_instance,
+    "MoveInstance": move_instance,
     "DeleteInstance": delete_instance,
     "ReplaceSystemDisk": replace_system_disk,
     "RunCommand": run_command,

@@ -20,6 +20,7 @@ from kiln.console.texts import LANGUAGES, Texts, preferred
 from kiln.declare import states
 from kiln.declare.holdings import Use
 from kiln.operations.instances.parts import passwords
+from kiln.upkeep import moving
 
 SOURCE = Path(texts.__file__).parents[1]
 STATES = (
@@ -77,7 +78,7 @@ def test_what_is_said_somewhere_is_there_and_nothing_else():
         said |= {f"noun.{noun.name}", f"empty.{noun.name}", *(f"column.{name}" for name in noun.columns)}
         said |= {f"do.{does.called}" for does in (*noun.makes, *noun.does)} | {f"tab.{tab.name}" for tab in noun.tabs}
 
-    said |= {f"use.{use}" for use in Use} | {f"deed.{passwords.GIVE_PASSWORD}"}
+    said |= {f"use.{use}" for use in Use} | {f"deed.{deed}" for deed in (passwords.GIVE_PASSWORD, moving.MOVE)}
     said |= {f"kind.{kind}" for kind in Kind} | {f"column.{name}" for name in headings()}
     said |= {f"consistency.{how}" for how in ("quiesced", "crash-consistent")}
     said |= {f"state.{one}" for states in STATES for one in states}

@@ -69,6 +69,12 @@ def drain(database: Database, name: str, *, is_draining: bool) -> int:
     return database.write(work)
 
 
+def count_on(database: Database, name: str) -> int:
+    """How many instances have their machines on the host, or start them there."""
+    with database.read() as tx:
+        return count_by_host(tx).get(name, 0)
+
+
 def known_hosts(database: Database) -> list[KnownHost]:
     """Every host, by its name."""
     with database.read() as tx:

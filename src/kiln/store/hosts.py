@@ -11,6 +11,7 @@ from typing import Any, Protocol, TypeVar
 
 from sqlalchemy import ColumnElement, Integer, and_, bindparam
 
+from kiln.ground.units import KiB
 from kiln.ground.values import dataclass
 from kiln.store.database import Transaction
 from kiln.store.rows import Rows
@@ -22,6 +23,9 @@ class Room:
 
     cpus: int
     memory_mib: int
+
+    def __str__(self) -> str:
+        return f"{self.cpus} processors and {self.memory_mib / KiB:g} GiB of memory"
 
     def holds(self, other: Room) -> bool:
         """Whether there is as much in it."""

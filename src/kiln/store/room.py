@@ -14,7 +14,7 @@ from kiln.declare.states import TaskStatus
 from kiln.store.database import Transaction
 from kiln.store.hosts import NOTHING, Room, hosts
 from kiln.store.instances import ON, count_by_type, instances
-from kiln.store.tasks import tasks
+from kiln.store.tasks import Task, tasks
 
 Sizes = Callable[[str], Room]  #: What an instance of a type takes.
 
@@ -43,6 +43,41 @@ def waiting(tx: Transaction) -> dict[str, Room]:
     """The starts that nobody has claimed, by their tasks, with what they take."""
     found = tasks.all(tx, tasks.c.memory_mib > 0, status=TaskStatus.PROCESSING, host="", owner="")
     return {task.id: Room(cpus=task.cpus, memory_mib=task.memory_mib) for task in found}
+
+
+def find_elsewhere(tx: Transaction, size: Room, size_of: Sizes, host: str) -> str:
+    """Another than *host* that has room for as much besides all that waits for room, or is about to leave *host*.
+
+    Empty where there is none. What waits is put where it fits first, the oldest first; what fits nowhere waits for
+    something else.
+    """
+    here = hosts.find(tx, name=host)
+    others = [one for one in hosts.all(tx) if one.name != host and one.worker]
+    left = {one.name: left_on(tx, one.name, size_of, one.worker) for one in others}
+    waits = tasks.all(
+        tx,
+        tasks.c.memory_mib > 0,
+        tasks.c.host.in_(("", host)),
+        tasks.c.owner.in_(("", "" if here is None else here.worker)),
+        status=TaskStatus.PROCESSING,
+    )
+    for task in sorted(waits, key=lambda one: one.seq):
+        _put(left, Room(cpus=task.cpus, memory_mib=task.memory_mib))
+    return _put(left, size)
+
+
+def _put(left: dict[str, Room], size: Room) -> str:
+    """Take *size* from the first host that has as much left; returns its name, or nothing."""
+    for name, room in left.items():
+        if room.holds(size):
+            left[name] = room.less(size)
+            return name
+    return ""
+
+
+def ask_for_room(tx: Transaction, task: Task, size: Room) -> None:
+    """Have a task be claimed only by a host that has room for as much, once it is bound to none."""
+    tasks.update(tx, {"cpus": size.cpus, "memory_mib": size.memory_mib}, id=task.id, generation=task.generation)
 
 
 def explain(tx: Transaction, task: str, reason: str) -> None:

@@ -6,7 +6,6 @@ import time
 
 from kiln.calls.call import Ports
 from kiln.ground.journal import Journal
-from kiln.ground.units import KiB
 from kiln.store import room
 from kiln.store.database import Transaction
 from kiln.store.hosts import Room
@@ -46,7 +45,6 @@ class RoomWatch:
 
 def _tell(tx: Transaction, waiting: dict[str, Room], over: list[str]) -> None:
     for task, size in waiting.items():
-        needs = f"{size.cpus} processors and {size.memory_mib / KiB:g} GiB of memory"
-        room.explain(tx, task, f"No host has room for it, which needs {needs}.")
+        room.explain(tx, task, f"No host has room for it, which needs {size}.")
     for task in over:
         room.wait_no_more(tx, task)

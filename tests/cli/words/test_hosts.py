@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 
 import pytest
 
@@ -15,10 +16,14 @@ from tests.warm import start_kiln
 pytestmark = pytest.mark.slow
 
 
-def host(kiln, *words, **settings):
+def as_settings(kiln, settings):
+    """The environment of a word that is said where the process's data lies."""
     kept = {name: value for name, value in os.environ.items() if not name.startswith("KILN_")}
-    told = {"data": kiln.data} | settings
-    return warm.kiln("host", *words, env=kept | {f"KILN_{name.upper()}": str(it) for name, it in told.items()})
+    return kept | {f"KILN_{name.upper()}": str(it) for name, it in ({"data": kiln.data} | settings).items()}
+
+
+def host(kiln, *words, **settings):
+    return warm.kiln("host", *words, env=as_settings(kiln, settings))
 
 
 def listed(kiln, **settings):
@@ -123,3 +128,64 @@ def test_one_that_is_alone_is_not_drained(tmp_path):
         refused = host(kiln, "drain", "local")
 
     assert (refused.returncode, "no other host" in refused.stderr) == (4, True)
+
+
+@pytest.mark.slow
+@pytest.mark.postgresql
+def test_a_host_is_emptied_by_stop_and_says_of_each_instance_what_became_of_it(postgresql_address, tmp_path):
+    """Of two there is room for one elsewhere, and a stopped one needs nothing."""
+    with deployment(tmp_path, postgresql_address) as deployed:
+        api, one = deployed.start("api", "api"), deployed.start("one", "worker")
+        settings = {"database": postgresql_address, "shared": deployed.shared}
+        caller = deployed.caller(api)
+        image = deployed.an_image(caller)
+        first, second, stopped = (deployed.an_instance(caller, image) for _ in range(3))
+        caller.ask("StopInstance", InstanceId=stopped)
+        caller.instance_is(stopped, "Stopped")
+        refused = host(one, "drain", "one", "--by-stop", **settings)
+        assert refused.returncode == 11
+        assert refused.stdout.count("is Running: No other host has room for it, which needs ") == 2
+        assert refused.stdout.splitlines()[-1] == "one starts no instance any more; it has 2 instances"
+        deployed.start("two", "worker", guest_memory="1024")
+
+        done = host(one, "drain", "one", "--by-stop", **settings)
+
+        where = {one: deployed.host_of(one) for one in (first, second, stopped)}
+        assert sorted(where.values()) == ["", "one", "two"]
+        assert where[stopped] == ""
+        moved = first if where[first] == "two" else second
+        caller.instance_is(moved, "Running")
+        assert (done.returncode, f"{moved} is Running on two" in done.stdout.splitlines()) == (11, True)
+        assert done.stdout.count("is Running: No other host has room for it") == 1
+        assert done.stdout.splitlines()[-1] == "one starts no instance any more; it has 1 instance"
+        deployed.start("three", "worker")
+        last = host(one, "drain", "one", "--by-stop", **settings)
+        assert (last.returncode, deployed.host_of(first if moved == second else second)) == (0, "three")
+        assert last.stdout.splitlines()[-1] == "one starts no instance any more; it has 0 instances"
+        assert listed(one, **settings)["one"]["Instances"] == 0
+
+
+@pytest.mark.slow
+@pytest.mark.postgresql
+def test_who_stops_watching_leaves_what_was_asked_for_to_be_done(postgresql_address, tmp_path):
+    with deployment(tmp_path, postgresql_address) as deployed:
+        api, one = deployed.start("api", "api"), deployed.start("one", "worker")
+        settings = {"database": postgresql_address, "shared": deployed.shared}
+        caller = deployed.caller(api)
+        instance = deployed.an_instance(caller, deployed.an_image(caller))
+        deployed.start("two", "worker")
+        of_lane = "lane = :id AND action = 'RunInstances'"
+        deployed.ask(f"UPDATE tasks SET status = 'Processing', host = 'nowhere' WHERE {of_lane}", id=instance)
+
+        with (tmp_path / "said").open("wb") as said:
+            words = ("host", "drain", "one", "--by-stop")
+            watching = warm.begin(*words, env=as_settings(one, settings), stdout=said.fileno(), stderr=said.fileno())
+            wait_for(lambda: "waits for what is done with it" in (tmp_path / "said").read_text())
+            watching.send_signal(signal.SIGINT)
+            assert watching.wait(60) == 130
+        assert "What was asked to leave still does" in (tmp_path / "said").read_text()
+        assert deployed.host_of(instance) == "one"
+        deployed.ask(f"UPDATE tasks SET status = 'Finished', host = '' WHERE {of_lane}", id=instance)
+
+        wait_for(lambda: deployed.host_of(instance) == "two", within_s=60)
+        caller.instance_is(instance, "Running")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from typing import Annotated, Any
 
 import typer
@@ -11,10 +12,13 @@ from kiln.cli.beside import beside
 from kiln.cli.exits import Refusal
 from kiln.cli.flags import Data, DatabaseAddress, Shared
 from kiln.cli.grammar import Columns, Json, Quiet, example, group
-from kiln.cli.output import Column, View, say, show_line, show_rows
+from kiln.cli.output import Column, View, note, say, show_line, show_rows
 from kiln.ground.clock import to_seconds_text
 from kiln.ground.units import counted
-from kiln.service.hosts import HostUnknown, KnownHost, NotForgotten, bound_to, drain, forget, known_hosts
+from kiln.service.draining import DrainingEnded, Emptying, Leaving
+from kiln.service.hosts import HostUnknown, KnownHost, NotForgotten, bound_to, count_on, drain, forget, known_hosts
+
+_LOOK_S = 0.5  #: Between two looks at what leaves a host.
 
 app = group()
 
@@ -84,11 +88,14 @@ def run_forget(
             raise Refusal(str(error), exits.REFUSED, error.hint) from error
 
 
-@app.command("drain", epilog=example("kiln host drain node-3", "kiln host drain node-3 --undo"))
+@app.command("drain", epilog=example("kiln host drain node-3", "kiln host drain node-3 --by-stop"))
 def run_drain(
     name: Annotated[str, typer.Argument(help="A host, as `kiln host list` shows it.", metavar="HOST")],
     *,
     undo: Annotated[bool, typer.Option("--undo", help="Let instances be started there again.")] = False,
+    by_stop: Annotated[
+        bool, typer.Option("--by-stop", help="Stop what runs there, start it on other hosts, and wait for that.")
+    ] = False,
     data: Data = None,
     database: DatabaseAddress = None,
     shared: Shared = None,
@@ -96,18 +103,48 @@ def run_drain(
     """Have no instance be started on a host any more, as before it is switched off.
 
     What is to start waits for another host that has room. What runs there goes on until
-    it is stopped; started again, it starts elsewhere.
+    it is stopped; started again, it starts elsewhere. With --by-stop that is done for
+    each: its guest is asked to shut down, its power is cut where it does not, and
+    another host starts it. One that no other host has room for runs on, is named, and
+    makes the exit code 11. Ctrl-C ends the watching alone; --undo keeps where they are
+    those that have not begun to stop.
     """
+    if undo and by_stop:
+        raise Refusal("give one of --undo and --by-stop", exits.USAGE)
     with beside(data, database, shared) as it:
         if it.database.is_sqlite:
             message = "one Kiln alone works with this database, and no other host could start anything"
             raise Refusal(message, exits.REFUSED)
         try:
             left = drain(it.database, name, is_draining=not undo)
+            stay = _empty(Emptying(it.database, name, it.clock)) if by_stop else []
+            left = count_on(it.database, name) if by_stop else left
         except HostUnknown as error:
             raise Refusal(f"there is no host {name}", exits.REFUSED, "`kiln host list` shows them.") from error
+        except DrainingEnded as error:
+            raise Refusal(str(error), exits.PARTLY, error.hint) from error
     told = "starts instances again" if undo else "starts no instance any more"
     show_line(f"{name} {told}; it has {counted(left, 'instance')}")
+    if stay:
+        raise typer.Exit(exits.PARTLY.number)
+
+
+def _empty(emptying: Emptying) -> list[Leaving]:
+    """Say how far each instance is until none is left that could move; returns those that stay."""
+    said: dict[str, str] = {}
+    try:
+        while True:
+            found = emptying.look()
+            for one in found:
+                if said.get(one.instance) != one.text:
+                    said[one.instance] = one.text
+                    say(f"{one.instance} {one.text}")
+            if all(one.is_over for one in found):
+                return [one for one in found if one.stays]
+            time.sleep(_LOOK_S)
+    except (KeyboardInterrupt, SystemExit):
+        note("\nkiln: no longer watching\n(What was asked to leave still does; the same again watches on.)")
+        raise
 
 
 def _row(host: KnownHost) -> dict[str, Any]:

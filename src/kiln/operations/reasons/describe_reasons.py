@@ -58,7 +58,10 @@ class ReasonOutput:
     action: Annotated[
         str,
         Example("StartInstance"),
-        Doc("What was to be done; MachineGone of a machine that ended by itself, HostLost of one whose host is gone."),
+        Doc(
+            "What was to be done; MachineGone of a machine that ended by itself, HostLost of one whose host is gone, "
+            "MoveInstance of one that is to leave its host."
+        ),
     ]
     task_id: Annotated[str, Doc("The task that does it; empty where it is not known any more.")]
     resource_id: Annotated[str, Doc("What it is about.")]

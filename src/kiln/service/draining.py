@@ -1,0 +1,96 @@
+"""How a host is emptied: what ``kiln host drain`` asks for, and how far it is, beside the services that carry it out.
+
+What was asked for are tasks (``kiln.upkeep.moving``), so it goes on whether somebody watches or not.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+
+from kiln.declare.states import InstanceStatus, TaskStatus
+from kiln.ground.clock import Clock
+from kiln.ground.values import dataclass
+from kiln.service.hosts import HostUnknown
+from kiln.store.database import Database, Transaction
+from kiln.store.hosts import hosts
+from kiln.store.instances import instances
+from kiln.store.tasks import tasks
+from kiln.store.workers import serving
+from kiln.upkeep.moving import ASKED, STOPPING, ask_for, stage_of
+
+
+class DrainingEnded(Exception):
+    """The host is not emptied any further; the message says why, and *hint* what can be done."""
+
+    def __init__(self, message: str, hint: str) -> None:
+        super().__init__(message)
+        self.hint = hint
+
+
+@dataclass(frozen=True, kw_only=True)
+class Leaving:
+    """How far one instance is that is to leave the host."""
+
+    instance: str
+    text: str  #: As a sentence goes on that begins with its ID.
+    is_over: bool = True
+    stays: bool = False  #: Whether it could not be moved.
+
+
+class Emptying:
+    """Has every instance that runs on the host *name*, or comes to run there, leave it."""
+
+    def __init__(self, database: Database, name: str, clock: Clock) -> None:
+        self._database, self._name, self._clock = database, name, clock
+        self._asked: dict[str, str] = {}  #: By instance, the task that moves it.
+
+    def look(self) -> list[Leaving]:
+        """Ask for those that run there and were not asked to leave; returns how far each is, by their IDs.
+
+        Raises DrainingEnded, HostUnknown.
+        """
+        with self._database.read() as tx:
+            self._require_draining(tx)
+            there = instances.all(tx, host=self._name)
+        new = [one.id for one in there if one.status == InstanceStatus.RUNNING and one.id not in self._asked]
+        if new:
+            self._asked |= self._database.write(lambda tx: self._ask(tx, new))
+        with self._database.read() as tx:
+            return [self._told(tx, one) for one in sorted({*self._asked, *(one.id for one in there)})]
+
+    def _require_draining(self, tx: Transaction) -> None:
+        row = hosts.find(tx, name=self._name)
+        if row is None:
+            raise HostUnknown(self._name)
+        if not row.is_draining:
+            raise DrainingEnded(f"somebody has {self._name} start instances again", "What had begun to move moves on.")
+        if serving(tx, self._name) is None:
+            hint = "What was asked for is done when one is back. `kiln host forget HOST` gives up one for good."
+            raise DrainingEnded(f"no process of Kiln is seen on {self._name}", hint)
+
+    def _ask(self, tx: Transaction, ids: Collection[str]) -> dict[str, str]:
+        found = instances.all(tx, instances.c.id.in_(ids), status=InstanceStatus.RUNNING, host=self._name)
+        return {one.id: ask_for(tx, one, self._clock()).id for one in found}
+
+    def _told(self, tx: Transaction, instance: str) -> Leaving:
+        row = instances.find(tx, id=instance)
+        if row is None:
+            return Leaving(instance=instance, text="is no more")
+        task = tasks.find(tx, id=self._asked[instance]) if instance in self._asked else None
+        if task is not None and task.status == TaskStatus.PROCESSING:
+            return Leaving(instance=instance, text=_stage(stage_of(task), task.error_message), is_over=False)
+        if task is not None and task.status == TaskStatus.FAILED:
+            return Leaving(instance=instance, text=f"is {row.status}: {task.error_message}", stays=True)
+        if row.host == self._name:
+            # It is on its way into another state, or came to none: then it is asked again.
+            self._asked.pop(instance, None)
+            return Leaving(instance=instance, text=f"is {row.status}", is_over=False)
+        return Leaving(instance=instance, text=f"is {row.status}{f' on {row.host}' if row.host else ''}")
+
+
+def _stage(stage: str, reason: str) -> str:
+    if stage == ASKED:
+        return "waits for what is done with it"
+    if stage == STOPPING:
+        return "is being stopped"
+    return f"is being started elsewhere{f': {reason}' if reason else ''}"
