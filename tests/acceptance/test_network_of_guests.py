@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import contextlib
+import json
 import os
 import shutil
 import signal
@@ -138,7 +139,8 @@ def test_guests_have_networks_metadata_and_public_addresses(cloud):
     caller = cloud.caller
     caller.ask("ImportKeyPair", KeyPairName="mine", PublicKeyBody=KEY)
     script = base64.b64encode(b"#!/bin/sh").decode()
-    first, one, address = cloud.run("web-1", KeyPairName="mine", UserData=script, InternetMaxBandwidthOut=5)
+    more = {"InternetMaxBandwidthOut": 5, "RamRoleName": "build"}
+    first, one, address = cloud.run("web-1", KeyPairName="mine", UserData=script, **more)
     second, two, other = cloud.run("web-2", HttpTokens="required")
 
     # Each is told of itself, in its own words.
@@ -154,7 +156,8 @@ def test_guests_have_networks_metadata_and_public_addresses(cloud):
     assert {name: told_of(one, f"meta-data/{name}") for name in told} == told
     assert told_of(one, "user-data") == "#!/bin/sh"
     assert "403" in two.ask(f"run wget -O - {METADATA}/meta-data/instance-id")
-    assert "404" in one.ask(f"run wget -O - {METADATA}/meta-data/ram/security-credentials/")
+    assert told_of(one, "meta-data/ram/security-credentials/") == "build"
+    assert json.loads(told_of(one, "meta-data/ram/security-credentials/build"))["Code"] == "Success"
 
     # It has a public address, and so a way out; where that leads to, tests of the network itself say.
     assert PlaceFolder(cloud.kiln.data / "networks" / row["VpcAttributes"]["VpcId"]).has_egress()

@@ -230,6 +230,9 @@ class _OneKey:
     def app(self, app_key: str) -> Key | None:
         return None
 
+    def instance(self, instance_id: str) -> Key | None:
+        return None
+
     def users(self, account_id: str) -> frozenset[str]:
         return frozenset()
 

@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from kiln.networks.metadata import TOKEN, TOKEN_TTL, Described, Request, Tokens, answer, tree_of
+from kiln.networks.metadata import TOKEN, TOKEN_TTL, Described, Request, Role, Tokens, answer, tree_of
 from tests.networks.places import interface, place
 
 ONE = interface(1)
@@ -66,7 +66,26 @@ def walk(path, **changes):
             walk(path + name, **changes)
 
 
-@pytest.mark.parametrize("changes", [{}, {"public_keys": None}, {"public_ip": "127.64.0.9", "user_data": b"#!/bin/sh"}])
+ROLE = Role("build", lambda: '{"Code": "Success"}')
+KEYS = "/latest/meta-data/ram/security-credentials/"
+
+
+def test_tells_keys_of_the_instance_s_role_and_of_no_other():
+    assert ask("/latest/meta-data/ram", role=ROLE) == (200, "security-credentials/")
+    assert ask(KEYS, role=ROLE) == (200, "build")
+    assert ask(KEYS + "build", role=ROLE) == (200, '{"Code": "Success"}')
+    assert ask(KEYS + "other", role=ROLE)[0] == ask(KEYS + "build")[0] == 404
+    assert ask(KEYS + "build", role=ROLE, needs_token=True)[0] == 403
+
+
+def test_keys_are_not_among_all_which_guests_keep_in_files():
+    assert "ram" not in json.loads(ask("/latest/meta-data/all", role=ROLE)[1])
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [{}, {"public_keys": None}, {"public_ip": "127.64.0.9", "user_data": b"#!/bin/sh"}, {"role": ROLE}],
+)
 def test_names_nothing_that_it_does_not_tell(changes):
     for version in ("latest", "2016-01-01"):
         walk(f"/{version}/", **changes)

@@ -15,6 +15,8 @@ from kiln.service.accounts import StoredCredentials
 from kiln.service.secrets import Sealer
 from kiln.store import accounts
 from kiln.store.accounts import Account
+from kiln.store.instances import instances
+from kiln.upkeep.describing import key_of_role
 from kiln.wire.gateway import Gateway
 from kiln.wire.nonces import MemoryNonces
 from kiln.wire.signatures import rpc
@@ -22,6 +24,7 @@ from tests.catalogue import key_of
 from tests.clouds import OTHER, make_cloud
 from tests.fuzz.requests import a_nonce
 from tests.fuzz.target import read
+from tests.stock import an_instance
 from tests.wire.raw import raw_request
 
 ROLE = "acs:ram::{}:role/packer"
@@ -164,6 +167,51 @@ def test_ends_with_the_key_that_asked_for_it_and_with_no_other(home):
     home.steady += 60
 
     assert (home.refused(taken), home.refused(again)) == ("InvalidAccessKeyId.Inactive",) * 2
+
+
+def of_guest(home, instance):
+    """What a program in the guest signs with."""
+    told = json.loads(key_of_role(home.cloud.ports, instance))
+    assert told["Code"] == "Success"
+    return {"id": told["AccessKeyId"], "secret": told["AccessKeySecret"], "token": told["SecurityToken"]}
+
+
+def test_a_guest_signs_as_the_role_of_its_instance(home):
+    instance = an_instance(home.cloud, ram_role="build")
+    key = of_guest(home, instance)
+
+    status, told = home.ask("GetCallerIdentity", key)
+    assert (status, told["AccountId"]) == (200, home.cloud.account)
+    assert told["Arn"] == f"acs:ram::{home.cloud.account}:assumed-role/build/{instance.id}"
+
+    home.cloud.clock.now += 6 * 3600
+    assert home.refused(key) == "InvalidSecurityToken.Expired"
+
+
+@pytest.mark.parametrize("end", ["the instance is gone", "it has no role any more"])
+def test_a_guest_s_keys_end_with_the_role_of_its_instance_and_so_do_those_that_were_taken_with_them(home, end):
+    instance = an_instance(home.cloud, ram_role="build")
+    key = of_guest(home, instance)
+    taken = home.take(key)
+    sealed = home.credentials.session(taken["token"])
+    keys.disable(home.database, home.own["id"])
+    home.steady += 60
+    assert (home.refused(key), home.refused(taken), home.gateway.is_in_use(sealed)) == (None, None, True)
+
+    if end == "the instance is gone":
+        home.database.write(lambda tx: instances.delete(tx, id=instance.id))
+    else:
+        home.database.write(lambda tx: instances.update(tx, {"ram_role": ""}, id=instance.id))
+
+    assert (home.refused(key), home.refused(taken)) == ("InvalidAccessKeyId.NotFound",) * 2
+    assert not home.gateway.is_in_use(sealed)
+
+
+def test_nobody_signs_as_an_instance_without_its_token(home):
+    instance = an_instance(home.cloud, ram_role="build")
+
+    for key_id in (instance.id, f"instance/{instance.id}"):
+        assert home.refused({"id": key_id, "secret": "", "token": ""}) == "InvalidAccessKeyId.NotFound"
 
 
 def test_is_known_to_a_kiln_that_was_started_again(home):

@@ -18,7 +18,7 @@ class Origin:
 
     request_id: str = ""
     access_key_id: str = ""  #: Which signed it; of the Apsara route the app's.
-    session: Session | None = None  #: Of a key that AssumeRole gave.
+    session: Session | None = None  #: Of a key of a role.
     region: str = ""  #: That the host names, where it is signed for: ``ecs.cn-hangzhou.aliyuncs.com``.
     host: str = ""  #: What the client called this server, as HTTP's Host says it; nobody has signed for it.
     peer: str = ""  #: The address that it came from.

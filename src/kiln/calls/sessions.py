@@ -1,23 +1,30 @@
-"""Keys for a while: a role of an account, taken by one of its AccessKeys, and the token that says so.
+"""Keys for a while: a role of an account, taken by one of its AccessKeys or instances, and the token that says so.
 
 The token is the session: sealed as secrets are, it holds the key, its secret,
 whose it is and until when. So nothing is kept of it, a restart ends none, and
 whoever has no master key can neither read nor make one. With the AccessKey that
-asked for it, it goes.
+asked for it, or the instance that it was made for, it goes.
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
+import secrets
+import string
 
 from kiln.ground.values import dataclass
 
 #: By which a session's AccessKey ID is told from others.
 PREFIX = "STS."
 
+#: How roles are called. Every one of an account's is there, and may do what the account may.
+ROLE_NAME = "[A-Za-z0-9.-]{1,64}"
+
 _MARK = "session:1:"  #: Before what is sealed: no other secret begins so.
 _LONGEST_TOKEN = 4096
+_INSTANCE = "instance/"
+_LETTERS = string.ascii_letters + string.digits
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -26,8 +33,13 @@ class Session:
 
     role: str
     name: str  #: Who took it, in the words of who did.
-    parent: str  #: The AccessKey that asked for it.
+    parent: str  #: The AccessKey that asked for it, or ``of_instance``.
     expires_at: float
+
+    @property
+    def instance(self) -> str:
+        """The instance whose role it is; empty where an AccessKey has taken it."""
+        return self.parent.removeprefix(_INSTANCE) if self.parent.startswith(_INSTANCE) else ""
 
     def role_id(self, account: str) -> str:
         """What the service would number the role by: the same for the same role."""
@@ -43,6 +55,16 @@ class SessionKey:
     secret: str
     account: str
     session: Session
+
+
+def of_instance(instance: str) -> str:
+    """What the ``parent`` of a session is whose role an instance has."""
+    return _INSTANCE + instance
+
+
+def new_key(account: str, session: Session) -> SessionKey:
+    """A key of its own for a session."""
+    return SessionKey(key_id=PREFIX + _letters(24), secret=_letters(32), account=account, session=session)
 
 
 def to_text(key: SessionKey) -> str:
@@ -67,3 +89,7 @@ def from_text(text: str) -> SessionKey | None:
     key_id, secret, account, role, name, parent, expires_at = json.loads(text.removeprefix(_MARK))
     session = Session(role=role, name=name, parent=parent, expires_at=expires_at)
     return SessionKey(key_id=key_id, secret=secret, account=account, session=session)
+
+
+def _letters(count: int) -> str:
+    return "".join(secrets.choice(_LETTERS) for _ in range(count))

@@ -9,7 +9,7 @@ from __future__ import annotations
 import base64
 import hmac
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 from urllib.parse import unquote_to_bytes
 
@@ -22,6 +22,7 @@ TOKEN_TTL = "x-aliyun-ecs-metadata-token-ttl-seconds"  # noqa: S105 - likewise.
 LONGEST_TOKEN_S = 21600
 _SIGNED_BYTES = 24
 _ASKING = ("GET", "HEAD")
+_ROLES = ["meta-data", "ram", "security-credentials"]
 
 Tree = Mapping[str, "str | Tree"]
 
@@ -32,6 +33,14 @@ class Answer:
 
     status: int
     body: bytes = b""
+
+
+@dataclass(frozen=True)
+class Role:
+    """A role that an instance has."""
+
+    name: str
+    new_key: Callable[[], str]  #: Makes a key of it for a while: what clients read of it, in JSON.
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -50,6 +59,7 @@ class Described:
     public_ip: str = ""
     public_keys: Mapping[str, str] | None = None  #: By name, as ``authorized_keys`` has them.
     user_data: bytes | None = None
+    role: Role | None = None
     needs_token: bool = False  #: ``HttpTokens=required``.
     is_closed: bool = False  #: ``HttpEndpoint=disabled``: nothing is told.
 
@@ -155,6 +165,11 @@ def _below(below: list[str], described: Described, tree: Tree) -> Answer:
         if below == ["user-data"]:
             return Answer(200, described.user_data)
         whole["user-data"] = ""
+    if described.role is not None:
+        if below == [*_ROLES, described.role.name]:
+            return Answer(200, described.role.new_key().encode())
+        # Not among "all", which guests keep in files: there the keys would outlive their time.
+        whole["meta-data"] = {**tree, "ram": {"security-credentials": {described.role.name: ""}}}
     if below == ["meta-data", "all"]:
         return Answer(200, json.dumps(tree).encode())
     node: Any = whole

@@ -17,6 +17,7 @@ from kiln.service.settings import Settings
 from kiln.store import accounts
 from kiln.store.accounts import Account, ResourceGroup, User
 from kiln.store.database import Database, Transaction
+from kiln.store.instances import instances
 from kiln.wire.key import Key
 
 KEPT_S = 5.0  #: For so long a service goes on with what it knows of a key.
@@ -255,6 +256,12 @@ class StoredCredentials:
     def app(self, app_key: str) -> Key | None:
         """The application of that AppKey."""
         return self._key(APP, app_key)
+
+    def instance(self, instance_id: str) -> Key | None:
+        """The instance of that ID, while it is there and has a role."""
+        with self._database.read() as tx:
+            row = instances.find(tx, id=instance_id)
+        return Key(id=row.id, secret="", account_id=row.account) if row is not None and row.ram_role else None
 
     def users(self, account_id: str) -> frozenset[str]:
         """Mail addresses of the users configured for the account."""

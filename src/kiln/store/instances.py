@@ -83,6 +83,7 @@ class Instance:
     #: knows, in place of the image's.
     password_due: bool = False
     password_inherit: bool = False  #: Whether it is to keep its image's password.
+    ram_role: str = ""  #: Of which its guest is given keys; empty: of none.
 
 
 instances: Rows[Instance] = Rows(

@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+import json
+
 from kiln.calls.call import Ports
+from kiln.calls.sessions import Session, new_key, of_instance, to_text
 from kiln.ground import base64_text
-from kiln.networks.metadata import Described, Tree, tree_of
+from kiln.ground.clock import to_seconds_text
+from kiln.networks.metadata import Described, Role, Tree, tree_of
 from kiln.store.database import Transaction
 from kiln.store.instances import Instance, instances, serial_number
 from kiln.store.interfaces import interfaces
 from kiln.store.key_pairs import key_pairs
+
+_KEY_LASTS_S = 6 * 3600.0  #: As the service's do.
 
 
 def describe(ports: Ports, vpc: str, interface: str) -> tuple[Described, Tree] | None:
@@ -24,11 +30,29 @@ def describe(ports: Ports, vpc: str, interface: str) -> tuple[Described, Tree] |
         if instance is None:
             return None
         public = next((one.address for one in place.addresses if one.interface == interface), "")
-        described = _described(tx, instance, public)
+        described = _described(ports, tx, instance, public)
     return described, tree_of(described, place, card)
 
 
-def _described(tx: Transaction, instance: Instance, public_ip: str) -> Described:
+def key_of_role(ports: Ports, instance: Instance) -> str:
+    """A new key of the instance's role, as clients read it at the metadata service: it signs as the account does."""
+    now = ports.clock()
+    session = Session(
+        role=instance.ram_role, name=instance.id, parent=of_instance(instance.id), expires_at=now + _KEY_LASTS_S
+    )
+    key = new_key(instance.account, session)
+    said = {
+        "AccessKeyId": key.key_id,
+        "AccessKeySecret": key.secret,
+        "Expiration": to_seconds_text(session.expires_at),
+        "SecurityToken": ports.seal(to_text(key)),
+        "LastUpdated": to_seconds_text(now),
+        "Code": "Success",
+    }
+    return json.dumps(said)
+
+
+def _described(ports: Ports, tx: Transaction, instance: Instance, public_ip: str) -> Described:
     return Described(
         instance=instance.id,
         name=instance.name,
@@ -42,6 +66,7 @@ def _described(tx: Transaction, instance: Instance, public_ip: str) -> Described
         public_ip=public_ip,
         public_keys=_keys(tx, instance),
         user_data=_user_data(instance.user_data),
+        role=Role(instance.ram_role, lambda: key_of_role(ports, instance)) if instance.ram_role else None,
         needs_token=instance.http_tokens == "required",
         is_closed=instance.http_endpoint == "disabled",
     )

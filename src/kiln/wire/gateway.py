@@ -25,6 +25,7 @@ from kiln.store.line import Hands
 from kiln.wire.dispatch import Dispatcher
 from kiln.wire.doors import DOORS, acs3, choose
 from kiln.wire.doors.acs3 import Acs3Door
+from kiln.wire.doors.checks import holder
 from kiln.wire.doors.door import Admitted, Answer, Credentials, Door, RawRequest
 from kiln.wire.doors.parameters import of_query
 from kiln.wire.errors import IncompleteSignature
@@ -150,10 +151,10 @@ class Gateway:
         if session is not None and session.expires_at <= self._clock():
             return False
         try:
-            signer = key.id if session is None else session.parent
-            now = self._credentials.access_key(signer)
-            if now is None:
-                now = self._credentials.app(signer)
+            if session is not None:
+                now = holder(self._credentials, session)
+            else:
+                now = self._credentials.access_key(key.id) or self._credentials.app(key.id)
         except Exception as error:  # noqa: BLE001 - as above; who cannot be asked has no say.
             _met(error, new_request_id(), None)
             return False

@@ -16,4 +16,4 @@ class Key:
     secret: str = field(repr=False)
     account_id: str
     active: bool = True
-    session: Session | None = None  #: Of a key that AssumeRole gave, which nobody keeps.
+    session: Session | None = None  #: Of a key of a role, which nobody keeps.

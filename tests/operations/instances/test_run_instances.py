@@ -677,3 +677,11 @@ def test_disks_of_cloud_essd_have_a_performance_level(cloud):
     with cloud.ports.database.read() as tx:
         found = [disk.performance_level for disk in disks.all(tx, disks.c.instance == instance)]
     assert sorted(found) == ["", "PL0", "PL1"]
+
+
+def test_an_instance_has_the_role_that_is_named(cloud):
+    for named, role in (("build.1-a", "build.1-a"), ("", "")):
+        (made,) = run(cloud, RamRoleName=named)
+        assert the(cloud, instances, id=made).ram_role == role
+    for wrong in ("a role", "x" * 65, "é"):
+        refuses(cloud, "InvalidRamRole.NotFound", 404, RamRoleName=wrong)

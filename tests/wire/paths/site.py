@@ -61,6 +61,9 @@ class Keys:
     def app(self, app_key: str) -> Key | None:
         return None
 
+    def instance(self, instance_id: str) -> Key | None:
+        return None
+
     def users(self, account_id: str) -> frozenset[str]:
         return frozenset()
 

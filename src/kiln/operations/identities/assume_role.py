@@ -9,20 +9,17 @@ its time is over, or when the AccessKey that asked for it is switched off.
 from __future__ import annotations
 
 import re
-import secrets
-import string
 from typing import Annotated
 
 from kiln.calls.call import Call
-from kiln.calls.sessions import PREFIX, Session, SessionKey, to_text
+from kiln.calls.sessions import ROLE_NAME, Session, new_key, to_text
 from kiln.declare.errors import ApiError
 from kiln.declare.operation import Operation
 from kiln.declare.rules import Accepted, Between, Declined, Doc, Example, Pattern, Secret
 from kiln.declare.shapes import shape
 from kiln.ground.clock import to_seconds_text
 
-_ARN = re.compile(r"acs:ram::([0-9]{1,20}):role/([A-Za-z0-9-]{1,64})")
-_LETTERS = string.ascii_letters + string.digits
+_ARN = re.compile(rf"acs:ram::([0-9]{{1,20}}):role/({ROLE_NAME})")
 _HOUR_S = 3600
 
 
@@ -121,7 +118,7 @@ def check(call: Call, p: Input) -> Output:
     before = call.origin.session
     parent = call.origin.access_key_id if before is None else before.parent
     session = Session(role=role, name=p.role_session_name, parent=parent, expires_at=call.now + p.duration_seconds)
-    key = SessionKey(key_id=PREFIX + _letters(24), secret=_letters(32), account=call.account, session=session)
+    key = new_key(call.account, session)
     return Output(
         credentials=CredentialsOutput(
             access_key_id=key.key_id,
@@ -134,10 +131,6 @@ def check(call: Call, p: Input) -> Output:
             assumed_role_id=f"{session.role_id(call.account)}:{session.name}",
         ),
     )
-
-
-def _letters(count: int) -> str:
-    return "".join(secrets.choice(_LETTERS) for _ in range(count))
 
 
 assume_role = Operation(input=Input, output=Output, check=check, errors=(EntityNotExistRole,))

@@ -10,8 +10,9 @@ import base64
 import re
 from typing import Annotated, Any
 
+from kiln.calls.sessions import ROLE_NAME
 from kiln.declare.errors import ApiError
-from kiln.declare.rules import Doc, Example, More, Name, Secret
+from kiln.declare.rules import Doc, Example, More, Name, Pattern, Secret
 from kiln.ground import base64_text
 from kiln.ground.units import KiB
 from kiln.ground.values import dataclass
@@ -71,6 +72,14 @@ class InvalidUserDataSizeExceeded(ApiError):
 
     code = "InvalidUserData.SizeExceeded"
     message = 'The specified parameter "UserData" exceeds the size.'
+
+
+class InvalidRamRoleNotFound(ApiError):
+    """No role can be called so."""
+
+    code = "InvalidRamRole.NotFound"
+    status = 404
+    message = 'The specified parameter "RAMRoleName" does not exist.'
 
 
 @dataclass(frozen=True)
@@ -172,6 +181,13 @@ UserData = Annotated[
     Doc("What cloud-init is to find in the guest, in Base64."),
     TOLD,
 ]
+
+RamRoleName = Annotated[
+    str,
+    Pattern(ROLE_NAME, "1 to 64 letters, digits, periods and hyphens", "no role", InvalidRamRoleNotFound),
+    Example("build"),
+]
+OF_ROLE = More("The guest finds keys of it at the metadata service, which sign as the account does.")
 
 
 def check_host_name(name: str, os_type: str) -> None:

@@ -30,7 +30,7 @@ from kiln.operations.params import (
     TagInput,
 )
 from kiln.operations.steps.encryption import EncryptAlgorithm, EncryptionWish, KmsKeyId
-from kiln.operations.steps.guest_input import TOLD, HostName, Password, PasswordInherit, UserData
+from kiln.operations.steps.guest_input import OF_ROLE, TOLD, HostName, Password, PasswordInherit, RamRoleName, UserData
 from kiln.store.disks import DiskAsked
 
 _METADATA = More("It counts from the guest's next question on.")
@@ -273,7 +273,7 @@ class LaunchInput(Essentials):
     period: Annotated[int | None, accepted.BILLING, Doc("The length of a subscription.")] = None
     period_unit: Annotated[str | None, accepted.BILLING, Doc("Its unit.")] = None
     private_pool_options: Annotated[PrivatePoolInput | None, Doc("Private pools.")] = None
-    ram_role_name: Annotated[str | None, accepted.ROLES, Doc("The instance's role.")] = None
+    ram_role_name: Annotated[RamRoleName | None, Doc("The instance's role: any of the account's."), OF_ROLE] = None
     security_enhancement_strategy: Annotated[str | None, accepted.SECURITY_AGENT, Doc("Active or Deactive.")] = None
     spot_duration: Annotated[
         int | None, accepted.BILLING, Doc("How long a spot instance is kept. DescribeInstances shows it.")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import cast
 
-from kiln.calls.sessions import PREFIX
+from kiln.calls.sessions import PREFIX, Session
 from kiln.declare.errors import MissingParameter
 from kiln.declare.products import Product
 from kiln.wire.doors.door import Credentials, Format, RawRequest
@@ -78,10 +78,16 @@ def signer(credentials: Credentials, key_id: str, token: str | None, now: float)
         raise InvalidSecurityTokenMismatchWithAccessKey
     if key.session.expires_at <= now:
         raise InvalidSecurityTokenExpired
-    parent = credentials.access_key(key.session.parent) or credentials.app(key.session.parent)
-    if active(parent).account_id != key.account_id:
+    if active(holder(credentials, key.session)).account_id != key.account_id:
         raise InvalidSecurityTokenMalformed
     return key
+
+
+def holder(credentials: Credentials, session: Session) -> Key | None:
+    """Whose the session is: the AccessKey or app that took the role, or the instance that has it; None: it is gone."""
+    if session.instance:
+        return credentials.instance(session.instance)
+    return credentials.access_key(session.parent) or credentials.app(session.parent)
 
 
 def demand(params: Mapping[str, str], name: str) -> str:

@@ -225,6 +225,7 @@ def _model(call: Call, p: LaunchInput, wish: Wish, boot: BootImage, zone: str) -
         bandwidth_in=p.internet_max_bandwidth_in or 0,
         bandwidth_out=p.internet_max_bandwidth_out,
         auto_release_at=wish.auto_release_at,
+        ram_role=p.ram_role_name or "",
         asked=_asked(p, wish),
     )
 
