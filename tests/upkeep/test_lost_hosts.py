@@ -9,6 +9,7 @@ from sqlalchemy import text
 
 from kiln.declare.facts import NoFacts
 from kiln.declare.states import ImageStatus, InstanceStatus
+from kiln.ground import killpoints
 from kiln.machines.none import NoMachines
 from kiln.machines.port import at_once
 from kiln.store import hosts, tasks, workers
@@ -16,7 +17,8 @@ from kiln.store.hosts import LOCK, Room
 from kiln.store.images import images
 from kiln.store.instances import instances
 from kiln.store.tasks import LeaseLost, password_lane
-from kiln.store.workers import Member
+from kiln.store.terminals import CONNECTED, TERMINATED, terminals
+from kiln.store.workers import PAUSE_S, SEEN, Member
 from kiln.upkeep.adoption import adopt
 from kiln.upkeep.lost_hosts import end_given_up, give_up_lost
 from tests.clouds import Cloud, make_cloud
@@ -117,6 +119,49 @@ def test_it_can_be_started_elsewhere(two):
     assert (row_of(two, lost).status, row_of(two, lost).host) == (InstanceStatus.RUNNING, "two")
 
 
+def test_terminals_that_were_joined_at_its_process_are_over(two):
+    """Nobody who looks for silent processes finds its row any more."""
+    asked = {"instance": "i-1", "account": two.account, "token_hash": "t", "status": CONNECTED, "created_at": 1.0}
+    rows = {door: terminals.of_values(asked | {"id": f"ts-{door}", "door": f"of-{door}"}) for door in ("one", "two")}
+    two.ports.database.write(lambda tx: terminals.insert(tx, *rows.values()))
+
+    give_up(two)
+
+    assert [the(two, terminals, id=one.id).status for one in rows.values()] == [TERMINATED, CONNECTED]
+
+
+def test_one_that_was_seen_again_just_before_is_not_given_up(two):
+    lost = a_running_instance(two)
+    killpoints.listen(lambda point: point == "lost_hosts.found" and be_away(two, "of-one", -GRACE_S))
+    try:
+        assert give_up(two) == []
+    finally:
+        killpoints.listen(None)
+    assert row_of(two, lost).status == InstanceStatus.RUNNING
+
+
+def test_what_its_process_has_leased_without_its_host_is_anybodys(two):
+    mine, others = (tasks.new_task("ImportImage", f"m-{owner}", NoFacts(), 1.0) for owner in ("one", "two"))
+    for task, owner in ((mine, "of-one"), (others, "of-two")):
+        leased = tasks.leased(task, owner, two.clock())
+        two.ports.database.write(lambda tx, leased=leased: tasks.tasks.insert(tx, leased))
+
+    give_up(two)
+
+    assert [the(two, tasks.tasks, id=one.id).owner for one in (mine, others)] == ["", "of-two"]
+    assert the(two, tasks.tasks, id=mine.id).generation > mine.generation
+
+
+def test_a_door_on_the_same_machine_stays(two):
+    door = Member(id="door", host="one", role="api", address="127.0.0.1:8788")
+    two.ports.database.write(lambda tx: workers.enter(tx, door, ROOM, is_first=False))
+
+    give_up(two)
+
+    with two.ports.database.read() as tx:
+        assert sorted(one.id for one in workers.workers.all(tx)) == ["door", "of-two"]
+
+
 def test_nobody_is_given_up_within_the_grace(two):
     be_away(two, "of-one", -10)
     lost = a_running_instance(two)
@@ -136,6 +181,23 @@ def test_who_was_away_itself_gives_nobody_up(two):
     shift(two, "workers SET steady_since = seen_at - 30 WHERE id = 'of-two'")
 
     assert give_up(two) == []
+
+
+def test_who_is_away_itself_gives_nobody_up(two):
+    be_away(two, "of-two", PAUSE_S + 1)
+
+    assert give_up(two) == []
+
+
+def test_who_comes_to_itself_gives_nobody_up_for_the_grace(two):
+    """What it says then is that it is there, and since when."""
+    be_away(two, "of-two", PAUSE_S + 1)
+    two.ports.database.write(lambda tx: tx.execute(text(SEEN), {"id": "of-two"}))
+    assert give_up(two) == []
+
+    shift(two, f"workers SET steady_since = steady_since - {GRACE_S + 1} WHERE id = 'of-two'")
+    two.ports.database.write(lambda tx: tx.execute(text(SEEN), {"id": "of-two"}))
+    assert give_up(two) == ["one"]
 
 
 def test_one_that_ended_in_order_is_not_given_up(two):

@@ -123,10 +123,11 @@ def unseen_hosts(tx: Transaction, member: str, within_s: float) -> list[str]:
 
 
 def take_away(tx: Transaction, host: str) -> None:
-    """Take from the host's process, which may live, all that it has leased, and its row."""
+    """Take from the host's process, which may live, all that it has leased, its terminals' sessions, and its row."""
     for one in workers.all(tx, host=host):
         if _works(one):
             tasks.take_away(tx, owner=one.id)
+            terminals.door_gone(tx, one.id, servers_time(tx, 0.0))
             workers.delete(tx, id=one.id)
 
 
