@@ -7,7 +7,9 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from kiln.calls.terminals import ENDED, MOST_CONNECTED, TerminalRefused, Terminals, find, hash_of
+from kiln.ground import killpoints
 from kiln.store import terminals as rows
+from kiln.store.changes import Change
 from kiln.store.terminals import CONNECTED, CONNECTING, FAILED, KEPT_OF_ACCOUNT, TERMINATED, URL_S, Terminal, terminals
 
 NOW = 1_795_000_000.0
@@ -128,6 +130,18 @@ def test_one_that_is_ended_elsewhere_is_ended_where_it_is_joined(sqlite):
     sqlite.write(lambda tx: rows.end(tx, "ts-1", ENDED, NOW + 1))
 
     assert (one.told, other.told) == ([ENDED], [])
+
+
+def test_news_of_its_end_is_heard_also_before_the_join_has_returned(process, sqlite):
+    add(sqlite, a_session(1))
+    over = Change(rows.NOUN, "ts-1", CONNECTED, TERMINATED, "1")
+    killpoints.listen(lambda point: point == "database.committed" and process.it.put([over]))
+    try:
+        process.join(1)
+    finally:
+        killpoints.listen(None)
+
+    assert process.told == [ENDED]
 
 
 def test_who_has_not_the_token_ends_nobody_who_has(process, sqlite):

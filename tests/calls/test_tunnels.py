@@ -144,6 +144,17 @@ def test_hosts_that_hear_nobody_are_told_of_and_left_out(cloud, plane, host, net
     assert cloud.call("DescribeReasons", ResourceId=here)["Apart"] == ""
 
 
+def test_nothing_is_sent_to_ones_own_end(cloud, plane, host, networks, vpc):
+    """As of a host that has got another name: what it said under the one of before has its address still."""
+    host.tunnels.say()
+    start(cloud)
+    on_another(cloud)
+    says(cloud, "other", OWN)
+    plane.carry(vpc)
+
+    assert networks.held(vpc).tunnel.far == []
+
+
 def test_a_host_that_cannot_be_joined_says_why_and_carries_the_rest(cloud, plane, host, networks, vpc):
     host.why = "Operation not permitted."
     for _ in range(2):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
@@ -206,6 +207,15 @@ def test_two_pages_of_one_session_lose_nothing_of_each_other(shared):
     found = one.find(name)
     assert (found.region, list(found.notices)) == ("cn-b", ["first", "second"])
     assert found.held == {"form-1": {"Password": "1"}, "form-2": {"Password": "2"}}
+
+
+def test_what_the_master_key_has_sealed_for_something_else_is_no_session(shared, database, tmp_path):
+    one, other = shared
+    name = begin(one)
+    sealed = Sealer.in_folder(tmp_path).seal(json.dumps([*KEYS, ME.arn, ["cn-a"], False, "00"]))
+    database.write(lambda tx: rows.sessions.update(tx, {"sealed": sealed}, account=ME.account))
+
+    assert other.find(name) is None
 
 
 def test_one_account_that_signs_in_again_and_again_sends_nobody_else_away(doors, clock):
