@@ -58,6 +58,9 @@ def test_nothing_passes_a_filter_by_an_empty_list(cloud: Cloud, operation, name)
     beside = {}
     if operation.name == "DescribeLaunchTemplateVersions":
         beside = {"LaunchTemplateName": "web"}
+    if operation.name == "DescribeInstanceRamRole":
+        cloud.call("AttachInstanceRamRole", InstanceIds=f'["{instance.id}"]', RamRoleName="build")
+        beside = {"RamRoleName": "build"}
     if operation.name == "ListTagResources":
         beside = {"ResourceType": "instance", "ResourceId.1": instance.id}
     assert rows(cloud.call(operation.name, beside))

@@ -7,13 +7,16 @@ from typing import Any
 from kiln.declare.operation import Operation
 from kiln.declare.products import ECS
 from kiln.operations.instances.allocate_public_ip_address import allocate_public_ip_address
+from kiln.operations.instances.attach_instance_ram_role import attach_instance_ram_role
 from kiln.operations.instances.create_instance import create_instance
 from kiln.operations.instances.delete_instance import delete_instance
 from kiln.operations.instances.delete_instances import delete_instances
 from kiln.operations.instances.describe_instance_attribute import describe_instance_attribute
+from kiln.operations.instances.describe_instance_ram_role import describe_instance_ram_role
 from kiln.operations.instances.describe_instance_status import describe_instance_status
 from kiln.operations.instances.describe_instances import describe_instances
 from kiln.operations.instances.describe_user_data import describe_user_data
+from kiln.operations.instances.detach_instance_ram_role import detach_instance_ram_role
 from kiln.operations.instances.get_instance_console_output import get_instance_console_output
 from kiln.operations.instances.modify_instance_attribute import modify_instance_attribute
 from kiln.operations.instances.modify_instance_spec import modify_instance_spec
@@ -49,4 +52,7 @@ OPERATIONS: tuple[Operation[Any, Any, Any], ...] = (
     allocate_public_ip_address,
     get_instance_console_output,
     describe_user_data,
+    attach_instance_ram_role,
+    detach_instance_ram_role,
+    describe_instance_ram_role,
 )
