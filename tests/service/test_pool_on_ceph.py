@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import subprocess
 
@@ -81,3 +82,33 @@ def test_another_database_is_kept_from_the_pool_and_so_is_a_copy(
 
     assert (other.returncode, "the pool is that of" in other.stderr) == (FILE.number, True), other.stderr
     assert (copied.returncode, HELD in copied.stderr) == (SETTINGS.number, True), copied.stderr
+
+
+def told_otherwise(ceph, file, name, value):
+    """Ceph's configuration with one of its lines said otherwise, in a *file*."""
+    said, count = re.subn(rf"^{name} = .*$", f"{name} = {value}", ceph.configuration.read_text(), flags=re.MULTILINE)
+    assert count == 1
+    file.write_text(said)
+    return file
+
+
+def test_a_ceph_that_cannot_be_read_is_told_as_what_it_is(tmp_path, pool, ceph):
+    """Not as the pool of a newer Kiln; each by what it lacks, and where that is said."""
+    (tmp_path / "wrong").write_text(f"[client.admin]\n\tkey = {'AQ' + 'A' * 36}==\n")
+    no = tmp_path / "no"
+    lacking = {
+        f"{tmp_path}/none cannot be read: No such file": {"ceph_conf": tmp_path / "none"},
+        "names no monitors (mon_host)": {"ceph_conf": told_otherwise(ceph, tmp_path / "a", "mon_host", "")},
+        "do not take the key of client.other, or there is none": {"ceph_user": "other"},
+        "do not take the key": {"ceph_conf": told_otherwise(ceph, tmp_path / "b", "keyring", tmp_path / "wrong")},
+        f"is not there ({no})": {"ceph_conf": told_otherwise(ceph, tmp_path / "c", "keyring", no)},
+        "cannot be understood": {"ceph_conf": told_otherwise(ceph, tmp_path / "d", "keyring", tmp_path / "d")},
+        "none of the monitors answers (127.0.0.1:1)": {
+            "ceph_conf": told_otherwise(ceph, tmp_path / "e", "mon_host", "127.0.0.1:1")
+        },
+        "that Ceph has no pool nothing": {"pool": "rbd:nothing"},
+    }
+    for words, settings in lacking.items():
+        ended = serve(tmp_path / "data", **pool | settings)
+        assert (ended.returncode, words in ended.stderr) == (FILE.number, True), (words, ended.stderr)
+        assert ("newer" in ended.stderr, "KILN_CEPH_CONF" in ended.stderr) == (False, True), ended.stderr

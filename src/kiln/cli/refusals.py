@@ -18,6 +18,7 @@ from kiln.client.waiters import WaitFailed, WaitTooLong
 from kiln.service.backups.errors import BackupBroken, BackupRefused
 from kiln.service.errors import (
     AuthorityBroken,
+    CephUnusable,
     CertificateAbsent,
     DatabaseAbsent,
     DatabaseDamaged,
@@ -56,6 +57,11 @@ _POOL_CLOSED = (
     "`kiln fsck --no-repair` looks at one that can only be read. Nothing was changed in it."
 )
 
+_CEPH = (
+    "KILN_CEPH_CONF names Ceph's configuration, which names the monitors and the keyring, and KILN_CEPH_USER whose key "
+    "is used: `ceph -s --conf FILE --id USER` has to answer on this machine. Nothing was changed."
+)
+
 _NOT_SHARED = (
     "It is never made: is it mounted? docs/howto/shared-folder.md says with which options. Nothing was changed."
 )
@@ -71,8 +77,9 @@ _ONE_POOL = (
 )
 
 _NO_DATABASE = (
-    "Where its disk is full make room: even reading needs 32 KiB. With PostgreSQL: does the server run, and is "
-    "--database (KILN_DATABASE) the right one?"
+    "Where its disk is full make room: even reading needs 32 KiB. With PostgreSQL: does the server run, is "
+    "--database (KILN_DATABASE) the right one, and may this user read the file that KILN_DATABASE_PASSWORD_FILE names? "
+    "`kiln doctor` says more."
 )
 
 _OLDER = (
@@ -98,6 +105,7 @@ _KNOWN: tuple[tuple[type[Exception], Exit, str], ...] = (
     (KeyAbsent, exits.SETTINGS, "`kiln account keys add ACCOUNT` makes another, `kiln account keys list` shows them."),
     (BackupBroken, exits.UNSOUND, "Nothing was made of it. An older backup may be whole."),
     (DeploymentRefused, exits.FILE, "docs/howto/back-up-and-put-back.md says more. Nothing was changed."),
+    (CephUnusable, exits.FILE, _CEPH),
     (PoolUnusable, exits.FILE, _POOL_CLOSED),
     (DatabaseHeld, exits.SETTINGS, "Who needs a database alone waits until nobody serves it: stop who does first."),
     (DatabaseDamaged, exits.UNSOUND, _WAYS_OUT),

@@ -12,6 +12,7 @@ SourceRefused        bytes from outside that we will not read
   SourceTouched      ... yet: trying again may help
 Cancelled            the caller asked to stop half-way
 ToolFailed           a tool (qemu-img, ...) failed in another way
+  PoolOutOfReach     ... or there is no way to the pool: nobody answers there, or lets us in
 IdentityBroken       what says whose pool it is cannot be read
 IdentityTooNew       ... or is of a newer Kiln
 RecordsTooNew        what the pool keeps beside its volumes is of a newer Kiln
@@ -83,6 +84,10 @@ class ToolFailed(PoolError):
     def __init__(self, message: str, status: int | None = None) -> None:
         super().__init__(message)
         self.status = status
+
+
+class PoolOutOfReach(ToolFailed):
+    """There is no way to the pool; the message says at which step it ended, and what that step goes by."""
 
 
 class RecordsTooNew(PoolError):

@@ -77,3 +77,7 @@ class DatabaseDamaged(DatabaseUnusable):
 
 class PoolUnusable(Exception):
     """The pool's folder cannot be read, or nothing can be made in it; the message says which file and why."""
+
+
+class CephUnusable(PoolUnusable):
+    """There is no way to the pool on Ceph, or Ceph does not do what it is asked there; the message says which."""

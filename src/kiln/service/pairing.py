@@ -21,11 +21,11 @@ from kiln.ground.journal import Journal
 from kiln.ground.killpoints import reach
 from kiln.ground.units import counted
 from kiln.ground.values import dataclass
-from kiln.pools.errors import IdentityBroken, PoolError, PoolFull
+from kiln.pools.errors import IdentityBroken, IdentityTooNew, PoolError, PoolFull, RecordsTooNew
 from kiln.pools.identity import Sight
 from kiln.pools.port import Generation, Identity, Pool
 from kiln.service.claim import require_shared
-from kiln.service.errors import DatabaseUnusable, DeploymentRefused
+from kiln.service.errors import CephUnusable, DatabaseUnusable, DeploymentRefused, PoolUnusable
 from kiln.service.settings import Settings
 from kiln.service.sights import look_at_pool, where
 from kiln.store import deployment
@@ -82,15 +82,18 @@ def see_pool(settings: Settings) -> Sight:
     """Look at the pool alone.
 
     Raises IdentityBroken, and DeploymentRefused when a newer Kiln wrote what it has, or a restore was cut short.
-    Raises SharedFolderRefused, DataFolderRefused where the folder that it is shared by is missing, or no Kiln's.
+    Raises SharedFolderRefused, DataFolderRefused where the folder that it is shared by is missing, or no Kiln's;
+    PoolUnusable where nobody can look, which says nothing of who wrote what there is.
     """
     require_shared(settings.folder)
     try:
         return look_at_pool(settings)
     except IdentityBroken:
         raise
-    except PoolError as error:
+    except (IdentityTooNew, RecordsTooNew) as error:
         raise DeploymentRefused(f"{where(settings)}: {error}. Use that Kiln, or a newer one.") from error
+    except PoolError as error:
+        raise (CephUnusable if settings.pool else PoolUnusable)(str(error)) from error
 
 
 def see_database(settings: Settings) -> Glance | None:

@@ -12,7 +12,7 @@ from kiln.pools.qcow2 import Qcow2Pool
 from kiln.pools.rbd.entrances import Address
 from kiln.pools.rbd.pool import RbdPool
 from kiln.pools.rbd.presence import PATIENCE_S, present
-from kiln.service.errors import PoolHeld, PoolUnusable
+from kiln.service.errors import CephUnusable, PoolHeld, PoolUnusable
 from kiln.service.settings import Settings
 from kiln.service.sights import address_of
 
@@ -36,7 +36,7 @@ def open_pool(settings: Settings, *, is_kept_as_it_is: bool = False) -> KilnsPoo
         pool = RbdPool(address, scratch)
         pool.identity()  # Whether there is a way to it is known now, and not by the first task.
     except PoolError as error:
-        raise PoolUnusable(str(error)) from error
+        raise CephUnusable(str(error)) from error
     return pool
 
 
@@ -53,7 +53,7 @@ def in_use(pool: KilnsPool) -> Iterator[None]:
             except PoolFull:
                 pass  # Who cannot be known can still delete.
             except PoolError as error:
-                raise PoolUnusable(str(error)) from error
+                raise CephUnusable(str(error)) from error
         yield
     finally:
         pool.put_away()
@@ -87,7 +87,7 @@ def _enter(address: Address, held: ExitStack, *, is_beside: bool) -> None:
     except PoolFull:
         return  # Who cannot be known can still delete.
     except PoolError as error:
-        raise PoolUnusable(str(error)) from error
+        raise CephUnusable(str(error)) from error
 
 
 def _claim(settings: Settings, held: ExitStack) -> None:

@@ -19,7 +19,7 @@ def where(settings: Settings) -> str:
 def look_at_pool(settings: Settings) -> Sight:
     """See whose the pool is and what it holds, without changing anything.
 
-    Raises IdentityBroken, IdentityTooNew, RecordsTooNew, PoolUnusable, OSError.
+    Raises IdentityBroken, IdentityTooNew, RecordsTooNew, OSError; of a pool on Ceph VolumeBroken, ToolFailed too.
     """
     address = address_of(settings)
     return look(settings.folder.pool) if address is None else look_at(address)

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
-from kiln.pools.errors import PoolClosed, PoolFull, ToolFailed
+from kiln.pools.errors import PoolClosed, PoolFull, PoolOutOfReach, ToolFailed
 from kiln.pools.rbd import binding, entrances
 from kiln.pools.rbd.entrances import Address
 
@@ -36,7 +36,7 @@ class Cluster:
 
     @property
     def ioctx(self) -> Any:
-        """Where all objects and images are. Raises ToolFailed when there is no way there, PoolClosed."""
+        """Where all objects and images are. Raises PoolOutOfReach, and what ``telling`` does."""
         with self._lock:
             # What a process inherits of a connection has none of the threads that serve it.
             if self._ioctx is None or self._of_process != os.getpid():
@@ -75,7 +75,7 @@ class Cluster:
         except self.rbd.ImageNotFound:
             raise
         except (self.rados.Error, self.rbd.Error) as error:
-            number = abs(getattr(error, "errno", 0) or 0)
+            number = _number_of(error)
             if number in _NO_ROOM:
                 raise PoolFull(f"{self.address} has no room left") from error
             if number in _CLOSED:
@@ -91,15 +91,18 @@ class Cluster:
             self._cluster = self._ioctx = None
 
     def _connect(self) -> None:
-        file = self.address.configuration
-        cluster = self.rados.Rados(
-            conffile=self.rados.Rados.DEFAULT_CONF_FILES if file is None else str(file), rados_id=self.address.user
-        )
+        cluster = self._told()
         try:
             # Clones of this kind need no protected snapshots, and their parents may be deleted before them.
             cluster.conf_set("rbd_default_clone_format", "2")
-            cluster.connect(timeout=_CONNECTING_S)
-            ioctx = cluster.open_ioctx(self.address.pool)
+            # The time that ``connect`` takes is not heeded, and without this one it is five minutes.
+            cluster.conf_set("client_mount_timeout", str(_CONNECTING_S))
+            self._enter(cluster)
+            try:
+                ioctx = cluster.open_ioctx(self.address.pool)
+            except self.rados.ObjectNotFound as error:
+                why = f"{self.address}: that Ceph has no pool {self.address.pool}"
+                raise PoolOutOfReach(why, errno.ENOENT) from error
             # A full cluster else keeps whoever writes waiting, and so also whoever deletes.
             ioctx.set_osdmap_full_try()
             if self.address.namespace:
@@ -109,6 +112,27 @@ class Cluster:
             cluster.shutdown()
             raise
         self._cluster, self._ioctx, self._of_process = cluster, ioctx, os.getpid()
+
+    def _told(self) -> Any:
+        """A client that knows its configuration. Raises PoolOutOfReach where that cannot be read."""
+        file = self.address.configuration
+        try:
+            return self.rados.Rados(
+                conffile=self.rados.Rados.DEFAULT_CONF_FILES if file is None else str(file), rados_id=self.address.user
+            )
+        except self.rados.Error as error:
+            number = _number_of(error)
+            why = f"{self.address}: {self.address.told_by} cannot be read: {os.strerror(number)}"
+            raise PoolOutOfReach(why, number) from error
+
+    def _enter(self, cluster: Any) -> None:
+        try:
+            cluster.connect()
+        except self.rados.Error as error:
+            why = entrances.why_not_in(cluster, self.address, _number_of(error))
+            if why is None:
+                raise
+            raise PoolOutOfReach(f"{self.address}: {why}", _number_of(error)) from error
 
     def _require_namespace(self, ioctx: Any) -> None:
         if not self.images.namespace_exists(ioctx, self.address.namespace):
@@ -148,4 +172,9 @@ class Cluster:
 
 def is_overtaken(rados: Any, error: Exception) -> bool:
     """Whether a write failed because the object is not what it was compared with, or is there already."""
-    return isinstance(error, rados.ObjectExists) or abs(getattr(error, "errno", 0) or 0) >= _MAX_ERRNO
+    return isinstance(error, rados.ObjectExists) or _number_of(error) >= _MAX_ERRNO
+
+
+def _number_of(error: Exception) -> int:
+    """What Ceph answered, as errno has it; 0 where it said no number."""
+    return abs(int(getattr(error, "errno", 0) or 0))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import configparser
+import errno
 import re
 from pathlib import Path
 from typing import Any
@@ -22,6 +23,11 @@ class Address:
     configuration: Path | None = None  #: Ceph's own file; None: where Ceph looks for it.
     user: str = "admin"
 
+    @property
+    def told_by(self) -> str:
+        """The file that says where the monitors and the keyring are, for people."""
+        return "Ceph's own configuration" if self.configuration is None else str(self.configuration)
+
     def __str__(self) -> str:
         """As the setting has it."""
         return f"rbd:{self.pool}" + (f"/{self.namespace}" if self.namespace else "")
@@ -35,6 +41,24 @@ def found(cluster: Any, address: Address) -> dict[str, Any]:
     if key is None:
         return {"server": servers}
     return {"server": servers, "auth-client-required": ["cephx"], "key-secret": Key(f"ceph-{address.user}", key)}
+
+
+def why_not_in(cluster: Any, address: Address, number: int) -> str | None:
+    """Why a *cluster* that was told its configuration let nobody in, by the number that it gave; None: that is unknown.
+
+    Ceph's client says no more than the number, which is the same for a keyring that is not there and for no monitors.
+    """
+    named = str(cluster.conf_get("mon_host") or "")
+    if number == errno.ENOENT and not named:
+        return f"{address.told_by} names no monitors (mon_host)"
+    if number in (errno.ENOENT, errno.EIO):
+        what = "is not there" if number == errno.ENOENT else "cannot be understood"
+        return f"the keyring with the key of client.{address.user} {what} ({cluster.conf_get('keyring')})"
+    if number in (errno.EACCES, errno.EPERM):
+        return f"the monitors ({named}) do not take the key of client.{address.user}, or there is none of it"
+    if number == errno.ETIMEDOUT:
+        return f"none of the monitors answers ({named})"
+    return None
 
 
 def monitors(text: str) -> list[dict[str, str]]:
