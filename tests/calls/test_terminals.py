@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import threading
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from kiln.calls.terminals import ENDED, MOST_CONNECTED, TerminalRefused, Terminals, find, hash_of
+from kiln.calls.terminals import ENDED, MOST_CONNECTED, OVER, TerminalRefused, Terminals, find, hash_of
 from kiln.ground import killpoints
 from kiln.store import terminals as rows
 from kiln.store.changes import Change
@@ -86,6 +87,26 @@ def test_a_token_is_compared_as_bytes_whatever_it_is(process, sqlite):
     assert process.join(1, now=NOW + 2).started_at == NOW + 2
 
 
+def test_who_has_not_the_token_waits_for_no_writer_of_the_database(process, sqlite):
+    add(sqlite, a_session(1))
+    begun, go_on = threading.Event(), threading.Event()
+
+    def write(_):
+        begun.set()
+        assert go_on.wait(100)
+
+    with ThreadPoolExecutor(2) as threads:
+        writing = threads.submit(sqlite.write, write)
+        assert begun.wait(60)
+        try:
+            guessed = threads.submit(process.join, 1, "guessed").exception(60)
+        finally:
+            go_on.set()
+        writing.result(60)
+
+    assert "not its token" in str(guessed)
+
+
 @pytest.mark.postgresql
 def test_an_id_that_no_database_takes_is_told_as_one_that_there_is_not(postgresql_opened):
     joining = Process(postgresql_opened)
@@ -129,7 +150,7 @@ def test_one_that_is_ended_elsewhere_is_ended_where_it_is_joined(sqlite):
 
     sqlite.write(lambda tx: rows.end(tx, "ts-1", ENDED, NOW + 1))
 
-    assert (one.told, other.told) == ([ENDED], [])
+    assert (one.told, other.told) == ([OVER], [])
 
 
 def test_news_of_its_end_is_heard_also_before_the_join_has_returned(process, sqlite):
@@ -141,7 +162,7 @@ def test_news_of_its_end_is_heard_also_before_the_join_has_returned(process, sql
     finally:
         killpoints.listen(None)
 
-    assert process.told == [ENDED]
+    assert process.told == [OVER]
 
 
 def test_who_has_not_the_token_ends_nobody_who_has(process, sqlite):
@@ -153,7 +174,7 @@ def test_who_has_not_the_token_ends_nobody_who_has(process, sqlite):
 
     sqlite.write(lambda tx: rows.end(tx, "ts-1", ENDED, NOW + 1))
 
-    assert process.told == [ENDED]
+    assert process.told == [OVER]
     assert process.it._enders == {}
 
 
@@ -183,3 +204,5 @@ def test_those_of_a_door_that_has_ended_are_over_and_no_others(sqlite):
 
     assert [look(sqlite, number).status for number in range(3)] == [TERMINATED, CONNECTED, CONNECTING]
     assert look(sqlite, 0).reason == "the Kiln where it was joined has ended"
+    sqlite.write(lambda tx: rows.door_gone(tx, "other", NOW + 5, is_given_up=True))
+    assert "the others gave up" in look(sqlite, 1).reason

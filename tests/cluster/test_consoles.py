@@ -128,7 +128,9 @@ def at_two_doors(deployed, client, other, instance):
     with connect(there, proxy=None, compression=None):
         wait_for(lambda: told(session)[0] == "Connected")
         other.kill9()
-        wait_for(lambda: told(session) == ("Terminated", "the Kiln where it was joined has ended"), within_s=120)
+        wait_for(
+            lambda: told(session) == ("Terminated", "the others gave up the Kiln where it was joined"), within_s=120
+        )
 
 
 def test_a_guest_is_worked_with_from_a_door_that_has_no_machines(deployed, guest_image):  # noqa: F811

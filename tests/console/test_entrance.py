@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
+import threading
 from dataclasses import replace
-from urllib.parse import quote
+from urllib.parse import quote, urlencode
 
 import pytest
 
@@ -145,6 +147,52 @@ def test_gives_a_link_to_who_has_the_keys(visitor):
     assert (made.status, refused.status) == (201, 403)
     assert visitor.get(made.text.strip().removeprefix("/console")).status == 200
     assert visitor.get("/").status == 200
+
+
+def test_a_link_is_given_without_a_session_that_could_end_one_of_those_there_are(window):
+    browsers = [window, *(window.other() for _ in range(MOST - 1))]
+    for browser in browsers:
+        browser.sign_in()
+
+    assert window.other().post("/links", {"key_id": KEYS.id, "key_secret": KEYS.secret}).status == 201
+
+    assert [browser.sessions.known(next(iter(browser.cookies.values()))) for browser in browsers].count(None) == 0
+
+
+class HeldAttempts(MemoryAttempts):
+    """Who tries one of the keys is let go one by one."""
+
+    def __init__(self, clock) -> None:
+        super().__init__(clock)
+        self.gate = threading.Semaphore(0)
+
+    def take(self, peer, key_id):
+        if key_id == "guessed":
+            assert self.gate.acquire(timeout=100)
+        super().take(peer, key_id)
+
+
+def test_who_tries_a_key_again_and_again_costs_another_at_his_address_one_try(window):
+    attempts = window.sessions.attempts = HeldAttempts(window.cloud.clock)
+    kind = {"content_type": "application/x-www-form-urlencoded", "sec_fetch_site": "same-origin"}
+
+    def try_it(key_id):
+        form = urlencode({"key_id": key_id, "key_secret": KEYS.secret}).encode()
+        return asyncio.ensure_future(window.other().asked("POST", "/sign-in", form, **kind))
+
+    async def ask():
+        guessed = [try_it("guessed") for _ in range(20)]
+        await asyncio.sleep(0)
+        other = try_it(KEYS.id)
+        await asyncio.sleep(0)
+        attempts.gate.release(2)  # As many of an address as are tried at a time.
+        try:
+            return await asyncio.wait_for(other, 60)
+        finally:
+            attempts.gate.release(len(guessed))
+            await asyncio.gather(*guessed)
+
+    assert asyncio.run(ask()).status == 200
 
 
 @pytest.mark.parametrize("key", [{"key_id": "a\0b"}, {"key_id": "é"}, {"key_id": ""}, {"key_secret": ""}])

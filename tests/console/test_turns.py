@@ -76,3 +76,26 @@ def test_who_leaves_takes_no_turn_and_gives_back_none_that_is_still_worked_on():
 
     with turns(1, 1) as made:
         asyncio.run(ask(made))
+
+
+def test_behind_one_address_a_crowd_of_one_costs_another_one_turn():
+    order: list[str] = []
+    begun, go_on = threading.Event(), threading.Event()
+
+    def hold():
+        begun.set()
+        assert go_on.wait(20)
+
+    async def ask(made):
+        first = asyncio.ensure_future(made.run("address", hold, "tried"))
+        await asyncio.to_thread(begun.wait, 20)
+        crowd = [asyncio.ensure_future(made.run("address", lambda: order.append("tried"), "tried")) for _ in range(100)]
+        await asyncio.sleep(0)
+        other = asyncio.ensure_future(made.run("address", lambda: order.append("other"), "other"))
+        await asyncio.sleep(0)
+        go_on.set()
+        await asyncio.gather(first, other, *crowd)
+
+    with turns(1, 1) as made:
+        asyncio.run(ask(made))
+    assert order.index("other") <= 1

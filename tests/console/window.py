@@ -120,6 +120,10 @@ class Browser:
 
     def ask(self, method: str, path: str, body: bytes, **headers: str | list[str]) -> Answered:
         """The answer to a request; of a header that is a list each is on a line of its own."""
+        return asyncio.run(self.asked(method, path, body, **headers))
+
+    async def asked(self, method: str, path: str, body: bytes, **headers: str | list[str]) -> Answered:
+        """The same beside other requests."""
         sent = {**self.headers, **{name.replace("_", "-"): value for name, value in headers.items()}}
         if self.cookies:
             sent["cookie"] = "; ".join(f"{name}={value}" for name, value in self.cookies.items())
@@ -147,7 +151,7 @@ class Browser:
         async def send(message):
             told.append(message)
 
-        asyncio.run(self.console(scope, receive, send))
+        await self.console(scope, receive, send)
         answer = [(name.decode(), value.decode()) for name, value in told[0]["headers"]]
         whole = told[1]["body"]
         text = gzip.decompress(whole) if ("content-encoding", "gzip") in answer and whole else whole

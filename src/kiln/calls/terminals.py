@@ -22,6 +22,7 @@ MOST_OPEN = 100  #: Of an account in a region: those that can be joined, or are.
 MOST_CONNECTED = 20  #: Of an instance. Source: StartTerminalSession.
 
 ENDED = "EndTerminalSession ended it"
+OVER = "it was ended elsewhere"  #: Of a session whose row says that it is over: there is why.
 _UNUSED = "its URL was not used in time"
 _UNKNOWN = "There is no such session, or this is not its token."
 
@@ -62,6 +63,20 @@ def find(tx: Transaction, session: str, now: float) -> Terminal | None:
     return None if found is None else as_of(found, now)
 
 
+def _joinable(tx: Transaction, session: str, token: str, now: float) -> Terminal:
+    """The session of that ID, if this is its token and it can be joined still. Raises TerminalRefused."""
+    known = terminals.find(tx, id=session)
+    # What is compared takes as long whether there is such a session or not.
+    is_right = hmac.compare_digest(hash_of(token), hash_of("") if known is None else known.token_hash)
+    if known is None or not is_right:
+        raise TerminalRefused(_UNKNOWN)
+    if known.started_at is not None:
+        raise TerminalRefused("The session was joined before: its URL is good for one time.")
+    if not is_open(known, now):
+        raise TerminalRefused("The session is over: its URL is good for ten minutes, or until it is ended.")
+    return known
+
+
 class Terminals:
     """The connections of this process. Safe to use from any thread."""
 
@@ -75,15 +90,18 @@ class Terminals:
         """End the connections of sessions that are over; as an ear of the hub's."""
         for change in changes:
             if change.noun == rows.NOUN and change.new in (TERMINATED, FAILED):
-                self._drop(change.id, ENDED)
+                self._drop(change.id, OVER)
 
     def join(self, database: Database, session: str, token: str, now: float, end: Callable[[str], None]) -> Terminal:
         """Use the session's token, which does for one time. *end*, called on any thread, is to end the connection.
 
         Raises TerminalRefused, for an ID that there is not with the same words as for a wrong token; DatabaseDown.
+        Nobody is known before that: who has not the right token costs the database a look, and no turn of who writes.
         """
         if not session.isprintable():  # PostgreSQL takes no NUL, and no ID has one.
             raise TerminalRefused(_UNKNOWN)
+        with database.read() as tx:
+            _joinable(tx, session, token, now)
         with self._lock:
             self._enders.setdefault(session, []).append(end)  # First: who ends it once it is joined has to find it.
         try:
@@ -93,18 +111,10 @@ class Terminals:
             raise
 
     def _joined(self, tx: Transaction, session: str, token: str, now: float) -> Terminal:
-        known, hashed = terminals.find(tx, id=session), hash_of(token)
-        # What is compared takes as long whether there is such a session or not.
-        is_right = hmac.compare_digest(hashed, hash_of("") if known is None else known.token_hash)
-        if known is None or not is_right:
-            raise TerminalRefused(_UNKNOWN)
-        if known.started_at is not None:
-            raise TerminalRefused("The session was joined before: its URL is good for one time.")
-        if not is_open(known, now):
-            raise TerminalRefused("The session is over: its URL is good for ten minutes, or until it is ended.")
+        known = _joinable(tx, session, token, now)
         if terminals.count(tx, status=CONNECTED, instance=known.instance) >= MOST_CONNECTED:
             raise TerminalRefused(f"{MOST_CONNECTED} sessions are joined to {known.instance} already.")
-        if not rows.join(tx, session, hashed, self.door, now):
+        if not rows.join(tx, session, hash_of(token), self.door, now):
             raise TerminalRefused("The session was joined before: its URL is good for one time.")
         return replace(known, status=CONNECTED, started_at=now, door=self.door)
 

@@ -108,8 +108,11 @@ class Console:
         who = await self._whose(asked)
         if who is None and len(body) > _LONGEST_OF_STRANGERS:
             return words(413, "Who has not signed in sends no such form.")
-        # Whoever has not signed in is known by an address, which no account is called.
-        return await self._turns.run(asked.peer if who is None else who.account, partial(self.answer, asked, body))
+        making = partial(self.answer, asked, body)
+        if who is not None:
+            return await self._turns.run(who.account, making)
+        # Whoever has not signed in is known by an address, which no account is called, and there by the key he tries.
+        return await self._turns.run(asked.peer, making, _key_tried(asked, body))
 
     async def _whose(self, asked: Asked) -> Who | None:
         """Who has signed in, maybe at another process of the deployment. Raises SessionsUnavailable."""
@@ -247,6 +250,14 @@ def read_form(asked: Asked, body: bytes) -> Pairs:
         return pairs(body.decode())
     except UnicodeDecodeError:
         raise Malformed("the form is no text") from None
+
+
+def _key_tried(asked: Asked, body: bytes) -> str:
+    """The ID of the key that a form of somebody unknown names; empty where it names none."""
+    try:
+        return next((value for name, value in read_form(asked, body) if name == "key_id"), "") if body else ""
+    except Malformed:
+        return ""  # It is told so when its turn comes.
 
 
 def _unavailable(error: SessionsUnavailable) -> Answer:

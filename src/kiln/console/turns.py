@@ -2,6 +2,10 @@
 
 Of one there are fewer at a time than in all: pages that the API answers late
 leave a thread to others, however many of them somebody asks for.
+
+Behind one there may be several who are not known yet, as behind one address.
+These take turns in the same way with what is theirs: whoever tries a thousand
+times with one key costs another one, at his address too, one try.
 """
 
 from __future__ import annotations
@@ -23,14 +27,17 @@ class Turns:
         self._free = at_once
         self._of_one = of_one
         self._running: Counter[str] = Counter()
-        #: By who asks; who was let in last is the last.
-        self._waiting: dict[str, deque[asyncio.Future[None]]] = {}
+        #: By who asks, and by which of those behind him; who was let in last is the last.
+        self._waiting: dict[str, dict[str, deque[asyncio.Future[None]]]] = {}
 
-    async def run(self, who: str, work: Callable[[], Result]) -> Result:
-        """What *work* gives, when it is the turn of *who*. Raises what *work* does, RuntimeError after ``end``."""
+    async def run(self, who: str, work: Callable[[], Result], which: str = "") -> Result:
+        """What *work* gives, when it is the turn of *who*, and of *which* behind him.
+
+        Raises what *work* does, RuntimeError after ``end``.
+        """
         loop = asyncio.get_running_loop()
         turn: asyncio.Future[None] = loop.create_future()
-        self._waiting.setdefault(who, deque()).append(turn)
+        self._waiting.setdefault(who, {}).setdefault(which, deque()).append(turn)
         self._let_in()
         try:
             await turn
@@ -62,10 +69,14 @@ class Turns:
     def _let_in(self) -> None:
         """Let in whoever may come, the one first who was let in longest ago."""
         while self._free and (who := self._next()) is not None:
-            turns = self._waiting.pop(who)
+            behind = self._waiting.pop(who)
+            which, turns = next(iter(behind.items()))
+            del behind[which]
             turn = turns.popleft()
             if turns:
-                self._waiting[who] = turns
+                behind[which] = turns
+            if behind:
+                self._waiting[who] = behind
             if not turn.cancelled():
                 self._free -= 1
                 self._running[who] += 1

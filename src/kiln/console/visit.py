@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from contextlib import closing
 from contextvars import ContextVar
 from dataclasses import field
 from typing import Any
@@ -54,6 +55,11 @@ class Place:
     def client(self, keys: Keys, region: str) -> Client:
         """A client of the API for a browser's pages."""
         return Client(self.endpoint, *keys, region, clock=self.clock, beside=self.introduce)
+
+    def prove(self, keys: Keys) -> None:
+        """Return when the API has said that *keys* are somebody's; no session is begun. Raises what ``call`` raises."""
+        with closing(self.client(keys, self.region)) as client:
+            client.call("GetCallerIdentity")
 
     def sign_in(self, keys: Keys, *, is_operators: bool = False) -> str:
         """Begin a session with *keys*, once the API has said whose they are; returns its name.

@@ -22,6 +22,7 @@ CONNECTING, CONNECTED, TERMINATED, FAILED = "Connecting", "Connected", "Terminat
 URL_S = 600  #: So long after StartTerminalSession its URL can be used, once. Source: StartTerminalSession.
 KEPT_OF_ACCOUNT = 1000  #: Source: DescribeTerminalSessions.
 _DOOR_GONE = "the Kiln where it was joined has ended"
+_DOOR_GIVEN_UP = "the others gave up the Kiln where it was joined"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -98,8 +99,8 @@ def is_any_joined(tx: Transaction, door: str) -> bool:
     return terminals.count(tx, status=CONNECTED, door=door) > 0
 
 
-def door_gone(tx: Transaction, door: str, now: float) -> None:
-    """Record that the sessions are over that were joined at a process which has ended."""
-    changes = {"status": TERMINATED, "ended_at": now, "reason": _DOOR_GONE}
+def door_gone(tx: Transaction, door: str, now: float, *, is_given_up: bool = False) -> None:
+    """Record that the sessions are over that were joined at a process which has ended, or *is_given_up*."""
+    changes = {"status": TERMINATED, "ended_at": now, "reason": _DOOR_GIVEN_UP if is_given_up else _DOOR_GONE}
     for one in terminals.all(tx, status=CONNECTED, door=door):
         terminals.update(tx, changes, id=one.id, status=CONNECTED)

@@ -127,7 +127,7 @@ def take_away(tx: Transaction, host: str) -> None:
     for one in workers.all(tx, host=host):
         if _works(one):
             tasks.take_away(tx, owner=one.id)
-            terminals.door_gone(tx, one.id, servers_time(tx, 0.0))
+            terminals.door_gone(tx, one.id, servers_time(tx, 0.0), is_given_up=True)
             workers.delete(tx, id=one.id)
 
 
@@ -141,7 +141,7 @@ def give_up(tx: Transaction) -> list[str]:
     gone = _silent(tx)
     for one in gone:
         tasks.give_back(tx, one.id)
-        terminals.door_gone(tx, one.id, servers_time(tx, 0.0))
+        terminals.door_gone(tx, one.id, servers_time(tx, 0.0), is_given_up=True)
         workers.delete(tx, id=one.id)
         hosts.go(tx, one.id, one.seen_at)
     return [one.id for one in gone]

@@ -21,6 +21,7 @@ from kiln.ground.units import MiB
 from kiln.service.authority import Authority
 from kiln.service.certificates import KnownCertificates
 from kiln.service.datafolder import DataFolder
+from kiln.store import terminals
 from kiln.store.terminals import URL_S
 from kiln.wire.http import bounds
 from kiln.wire.http.bounds import SOCKET_MESSAGE, Room
@@ -300,6 +301,15 @@ def test_ends_with_end_terminal_session(site):
         assert terminal.goodbye() == "EndTerminalSession ended it"
         assert far.recv(10) == b""
     assert status_of(site, answer["SessionId"])[0] == "Terminated"
+
+
+def test_tells_what_has_ended_it_where_that_was_not_asked_for(site):
+    """As who looks at a process that stood still until others gave it up."""
+    answer = start(site)
+    with joined(site, answer["WebSocketUrl"]) as terminal, guest(site):
+        site.cloud.ports.database.write(lambda tx: terminals.door_gone(tx, "", site.cloud.clock(), is_given_up=True))
+
+        assert terminal.goodbye() == "the others gave up the Kiln where it was joined"
 
 
 def test_ends_with_its_client(site):

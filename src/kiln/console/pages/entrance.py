@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import TypeVar
+
 from kiln.client.client import ApiFailure
 from kiln.console.asking import ENTER, LINKS, Answer, cookie, go_to, link_path, words
 from kiln.console.attempts import TooMany
@@ -12,6 +15,8 @@ from kiln.ground.journal import Journal
 from kiln.ground.peers import name_of
 
 log = Journal("kiln.console")
+
+Result = TypeVar("Result")
 
 LANGUAGE_COOKIE = "kiln_language"
 
@@ -40,18 +45,18 @@ def _can_be_keys(keys: Keys) -> bool:
     return all(keys) and all(" " < one <= "~" for one in keys.id)
 
 
-def _tried(visit: Visit, keys: Keys) -> str:
-    """A session of keys that somebody typed. Raises TooMany, and what ``Place.sign_in`` raises."""
+def _tried(visit: Visit, keys: Keys, attempt: Callable[[Keys], Result]) -> Result:
+    """What *attempt* gives of keys that somebody typed. Raises TooMany, and what *attempt* raises."""
     attempts, pair = visit.place.sessions.attempts, (name_of(visit.asked.peer), keys.id[:_LONGEST_ID])
     attempts.take(*pair)
     try:
-        name = visit.place.sign_in(keys)
+        result = attempt(keys)
     except BaseException as error:
         if not isinstance(error, ApiFailure) or error.code not in KEYS_GONE:
             attempts.give_back(*pair)
         raise
     attempts.forget(*pair)
-    return name
+    return result
 
 
 def _entered(visit: Visit, keys: Keys, name: str) -> Shown:
@@ -75,7 +80,7 @@ def sign_in(visit: Visit) -> Shown | Answer:
     if not _can_be_keys(keys):
         return go_to("/sign-in")
     try:
-        return _entered(visit, keys, _tried(visit, keys))
+        return _entered(visit, keys, _tried(visit, keys, visit.place.sign_in))
     except ApiFailure as failure:
         return {"way": "form", "is_safe": True, "key_id": keys.id, "failure": failure}
 
@@ -88,7 +93,7 @@ def make_link(visit: Visit) -> Answer:
     if not _can_be_keys(keys):
         return words(400, "Neither key_id nor key_secret may be empty, and a key's ID has no such characters.")
     try:
-        visit.place.sessions.end(_tried(visit, keys))  # Whose keys they are is asked before a link is made.
+        _tried(visit, keys, visit.place.prove)  # A session of it would be one of the few that the account may have.
     except TooMany as refused:
         return words(429, str(refused))
     except ApiFailure as failure:

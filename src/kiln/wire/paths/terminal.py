@@ -19,7 +19,7 @@ from functools import partial
 from typing import NamedTuple
 from urllib.parse import parse_qsl
 
-from kiln.calls.terminals import ENDED, TerminalRefused, Terminals, find, role_of
+from kiln.calls.terminals import OVER, TerminalRefused, Terminals, find, role_of
 from kiln.ground.clock import Clock
 from kiln.ground.journal import Journal
 from kiln.ground.peers import name_of
@@ -191,6 +191,8 @@ class TerminalPath:
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
             await console.leave(viewer)
+        if viewer.reason == OVER:
+            viewer.reason = await self._threads.run(peer, self._why_over, session)
         await out.say_goodbye(viewer.reason)
 
     async def _show(self, viewer: Viewer, out: _Out) -> None:
@@ -230,16 +232,27 @@ class TerminalPath:
                 viewer.end(_KEY_GONE)
                 return
             if await is_over():  # The news of it may have been lost on its way from another process.
-                viewer.end(ENDED)
+                viewer.end(OVER)
                 return
 
     def _is_over(self, session: Session) -> bool:
         try:
-            with self._database.read() as tx:
-                found = find(tx, session.id, self._clock())
+            found = self._found(session)
         except (DatabaseDown, DatabaseBusy):
             return False  # Nobody can say so, and the console is not the database's.
         return found is None or found.ended_at is not None
+
+    def _why_over(self, session: Session) -> str:
+        """Why a session is over that others have ended, as its row says: the news of it say only that it is."""
+        try:
+            found = self._found(session)
+        except (DatabaseDown, DatabaseBusy):
+            return OVER
+        return OVER if found is None else found.reason or OVER
+
+    def _found(self, session: Session) -> Session | None:
+        with self._database.read() as tx:
+            return find(tx, session.id, self._clock())
 
 
 class _TooMany(TerminalRefused):
