@@ -78,6 +78,22 @@ def test_what_ran_on_a_host_that_was_killed_goes_on_elsewhere(deployed):
     caller.instance_is(instance, "Stopped")
 
 
+def test_what_was_not_started_elsewhere_starts_again_when_its_host_is_back(deployed):
+    caller = deployed.caller(deployed.start("api", "api"))
+    one, two, instance = an_instance_of_one(deployed, caller)
+    one.kill9()
+    wait_for(lambda: is_given_up(deployed), within_s=60)
+    caller.instance_is(instance, "Stopped")
+
+    one.start()
+
+    caller.instance_is(instance, "Running")
+    assert says(one, "machine_given_up_ended")
+    assert says(one, "started_again_with_its_host")
+    assert sorted(machines_of(one) + machines_of(two)) == [instance]
+    assert why(caller, instance) == set()
+
+
 def test_one_whose_network_is_cut_ends_its_machines_when_it_hears_of_others_again(deployed, short_folder):
     caller = deployed.caller(deployed.start("api", "api"))
     with line(short_folder / "line", deployed.address) as to_server:

@@ -10,6 +10,7 @@ from sqlalchemy import text
 from kiln.declare.facts import NoFacts
 from kiln.declare.states import ImageStatus, InstanceStatus
 from kiln.ground import killpoints
+from kiln.machines.errors import MachineRefused
 from kiln.machines.none import NoMachines
 from kiln.machines.port import at_once
 from kiln.store import hosts, tasks, workers
@@ -20,7 +21,7 @@ from kiln.store.tasks import LeaseLost, password_lane
 from kiln.store.terminals import CONNECTED, TERMINATED, terminals
 from kiln.store.workers import PAUSE_S, SEEN, Member
 from kiln.upkeep.adoption import adopt
-from kiln.upkeep.lost_hosts import end_given_up, give_up_lost
+from kiln.upkeep.lost_hosts import end_given_up, give_up_lost, start_lost
 from tests.clouds import Cloud, make_cloud
 from tests.dying import killed_at
 from tests.operations.disks.watched import run
@@ -289,6 +290,80 @@ def test_a_start_that_stood_still_until_its_host_was_given_up_starts_nothing(two
 
     assert list(two.ports.machines.running()) == []
     assert (row_of(two, lost).status, row_of(two, lost).host) == (InstanceStatus.STARTING, "")
+
+
+def come_back(cloud: Cloud, host: str = "one") -> list[str]:
+    """The host is there again; what is started again with it."""
+
+    def come(tx):
+        member = Member(id=f"again-{host}", host=host, role="worker", address="127.0.0.1:8787")
+        workers.enter(tx, member, ROOM, is_first=False)
+        return start_lost(tx, cloud.ports)
+
+    with as_host(cloud, host):
+        return cloud.ports.database.write(come)
+
+
+def test_what_a_lost_host_had_starts_again_when_it_is_back(two):
+    lost, off = a_running_instance(two), a_running_instance(two, status=InstanceStatus.STOPPED, host="")
+    give_up(two)
+    assert "starts again by itself when one is back" in str(two.call("DescribeReasons", ResourceId=lost))
+
+    assert come_back(two) == [lost]
+    assert row_of(two, lost).status == InstanceStatus.STARTING
+    two.settle()
+
+    assert (row_of(two, lost).status, row_of(two, lost).host) == (InstanceStatus.RUNNING, "two")
+    assert row_of(two, off).status == InstanceStatus.STOPPED
+    assert why(two, lost) == []
+    assert come_back(two) == []
+
+
+def test_one_that_was_started_since_is_left_as_its_owner_has_it(two):
+    started, stopped = a_running_instance(two), a_running_instance(two)
+    give_up(two)
+    for instance in (started, stopped):
+        two.call("StartInstance", InstanceId=instance)
+    two.settle()
+    two.call("StopInstance", InstanceId=stopped)
+    two.settle()
+
+    assert come_back(two) == []
+
+    assert row_of(two, started).host == "two"
+    assert row_of(two, stopped).status == InstanceStatus.STOPPED
+
+
+def test_a_start_elsewhere_that_failed_is_made_up_for(two):
+    """As it does on a pool of files, whose disks the machine of the lost host has open still."""
+
+    class Busy(NoMachines):
+        def start(self, machine, may_run=at_once):
+            raise MachineRefused("Failed to get a write lock")
+
+    lost = a_running_instance(two)
+    give_up(two)
+    machines = two.ports.machines
+    two.refit(machines=Busy(two.folder / "run"))
+    two.call("StartInstance", InstanceId=lost)
+    two.settle()
+    assert (row_of(two, lost).status, ("StartInstance", "Failed") in why(two, lost)) == (InstanceStatus.STOPPED, True)
+    two.refit(machines=machines)
+
+    assert come_back(two) == [lost]
+    two.settle()
+
+    assert row_of(two, lost).status == InstanceStatus.RUNNING
+
+
+def test_only_the_host_that_had_it_brings_it_back_and_none_that_is_locked(two):
+    lost, locked = a_running_instance(two), a_running_instance(two, lock_reason="security")
+    give_up(two)
+
+    assert come_back(two, "three") == []
+    assert come_back(two) == [lost]
+
+    assert row_of(two, locked).status == InstanceStatus.STOPPED
 
 
 @pytest.mark.parametrize("point", ["lost_hosts.found", "lost_hosts.given_up"])

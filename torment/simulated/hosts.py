@@ -22,7 +22,7 @@ from kiln.store.volumes import lineage_in
 from kiln.tasks.worker import Worker
 from kiln.upkeep import unfinished
 from kiln.upkeep.duties import DUTIES
-from kiln.upkeep.lost_hosts import end_given_up
+from kiln.upkeep.lost_hosts import end_given_up, start_lost
 from kiln.wire.dispatch import Dispatcher
 from tests.clouds import ACCOUNT, Clock, Cloud
 from torment.simulated.actors import Actor, Writing
@@ -131,7 +131,13 @@ class Host:
         if was_given_up:
             end_given_up(ports)
         room = Room(cpus=1, memory_mib=1024)
-        ports.database.write(lambda tx: hosts.come(tx, self.name, "", room, self._time.now))
+
+        def come(tx: Transaction) -> None:
+            hosts.come(tx, self.name, "", room, self._time.now)
+            if was_given_up:
+                start_lost(tx, ports)
+
+        ports.database.write(come)
 
     def begin(self, what: str, work: Callable[[], Any]) -> Actor:
         """Have it do something; it must not be doing anything."""

@@ -12,7 +12,7 @@ from kiln.store.database import Transaction
 from kiln.store.errors import DatabaseFull
 from kiln.store.hold import Hold, HoldLost
 from kiln.store.workers import Member
-from kiln.upkeep.lost_hosts import end_given_up
+from kiln.upkeep.lost_hosts import end_given_up, start_lost
 
 log = Journal("kiln.service")
 
@@ -60,7 +60,8 @@ class Membership:
         """Be one of those that serve; returns the processes whose place this one has taken.
 
         What was given up of this host is ended before that, and for as long as it is not nothing is done here. At a
-        start it *has_ended*: that is done before machines are looked for that live (``recovery``).
+        start it *has_ended*: that is done before machines are looked for that live (``recovery``). What it had, and has
+        not run since, is started again.
         """
         name = self._member.host
         is_one_of_many = self._role.works and not self._ports.is_alone
@@ -75,6 +76,8 @@ class Membership:
             left = workers.enter(tx, self._member, self._room, is_first=is_first)
             if self._role.works and self._ports.is_alone:
                 hosts.keep_only(tx, name)
+            if was_given_up:
+                start_lost(tx, self._ports)
             return left
 
         return self._database.write(enter)

@@ -7,7 +7,8 @@ server, or of the network, each process comes back to find all others silent.
 
 A host that is given up may live, and its machines run until its process finds
 out. That they do no harm meanwhile is the pool's to see to, which lets no second
-machine write what a first one has open.
+machine write what a first one has open. What ran there, and did not run since,
+is started again when the host is back.
 """
 
 from __future__ import annotations
@@ -19,9 +20,11 @@ from kiln.ground.killpoints import reach
 from kiln.store import hosts, tasks, workers
 from kiln.store.database import Database, Transaction
 from kiln.store.instances import ON, Instance, instances, place
+from kiln.upkeep.starting import starts_again
 from kiln.upkeep.unasked import keep_reason
 
 HOST_LOST = "HostLost"  #: What ended, in place of an action, and why.
+_MOST = 100  #: Of what has failed since.
 
 log = Journal("kiln.upkeep")
 
@@ -68,9 +71,33 @@ def _give_up_machine(tx: Transaction, instance: Instance, host: str, why: str, n
     if status not in ON or is_left:
         return False
     instances.move(tx, status, InstanceStatus.STOPPED, {}, id=instance.id)
-    reason = f"Its host {host} {why}, and was given up. What its machine had not written to its disks is lost."
-    keep_reason(tx, instance, HOST_LOST, reason, now)
+    reason = (
+        f"Its host {host} {why}, and was given up. What its machine had not written to its disks is lost. It can be "
+        f"started elsewhere, and starts again by itself when {host} is back, if it has not run by then."
+    )
+    keep_reason(tx, instance, HOST_LOST, reason, now, host=host)
     return True
+
+
+def start_lost(tx: Transaction, ports: Ports) -> list[str]:
+    """Begin to start what was Stopped as this host was given up, and has not run since; returns the instances.
+
+    It is done in the transaction by which the host is one of those that serve again, so once. Where each starts is for
+    the hosts that have room.
+    """
+    lost = {one.resource for one in tasks.tasks.all(tx, action=HOST_LOST, host=ports.host)}
+    started = []
+    for instance in instances.all(tx, instances.c.id.in_(sorted(lost)), status=InstanceStatus.STOPPED):
+        if _is_lost_still(tx, instance, ports.host) and starts_again(tx, ports, instance, ports.clock()):
+            log.warning("started_again_with_its_host", instance=instance.id, host=ports.host)
+            started.append(instance.id)
+    return started
+
+
+def _is_lost_still(tx: Transaction, instance: Instance, host: str) -> bool:
+    """Whether nothing that was asked of the instance has succeeded since the host was given up."""
+    unsettled = tasks.unsettled(tx, instance.account, instance.id, _MOST)
+    return any((one.action, one.resource, one.host) == (HOST_LOST, instance.id, host) for one in unsettled)
 
 
 def end_given_up(ports: Ports) -> list[str]:

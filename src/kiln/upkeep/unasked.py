@@ -14,8 +14,11 @@ from kiln.store.instances import Instance
 from kiln.store.tasks import new_task, tasks
 
 
-def keep_reason(tx: Transaction, instance: Instance, happened: str, reason: str, now: float) -> None:
-    """Keep why the instance is as it is; *happened* stands where a task has its action, and its code."""
-    task = new_task(happened, instance.id, NoFacts(), now, account=instance.account, region=instance.region)
+def keep_reason(tx: Transaction, instance: Instance, happened: str, reason: str, now: float, *, host: str = "") -> None:
+    """Keep why the instance is as it is; *happened* stands where a task has its action, and its code.
+
+    *host* is where it happened, if that is to be known.
+    """
+    task = new_task(happened, instance.id, NoFacts(), now, account=instance.account, region=instance.region, host=host)
     failed = replace(task, finished_at=now, status=TaskStatus.FAILED, error_code=happened, error_message=reason)
     tasks.insert(tx, failed)

@@ -8,15 +8,14 @@ Instances for which a task is still to be done are left to that task.
 
 from __future__ import annotations
 
-from kiln.calls.call import Call, Ports
-from kiln.declare.errors import ApiError
+from kiln.calls.call import Ports
 from kiln.declare.states import InstanceStatus
 from kiln.ground.journal import Journal
-from kiln.operations.instances.start_instance import Input, start_instance
 from kiln.store.database import Transaction
 from kiln.store.instances import Instance, idle_running, instances, place
 from kiln.store.tasks import is_lane_busy
 from kiln.upkeep.places import Places
+from kiln.upkeep.starting import starts_again
 from kiln.upkeep.unasked import keep_reason
 
 _PATIENCE_S = 3.0  #: For the answers of one round; who is slower is in the next.
@@ -77,19 +76,6 @@ def _reason(words: str) -> str:
     return f"{told} QEMU's last words: {words}" if words else told
 
 
-def _starts_again(tx: Transaction, ports: Ports, instance: Instance, now: float) -> bool:
-    """Begin on this host what StartInstance begins; False where that refuses, as of one that is locked."""
-    call = Call(tx=tx, ports=ports, account=instance.account, action=start_instance.name, now=now)
-    assert start_instance.commit is not None  # It is no read.
-    try:
-        order = start_instance.check(call, Input(instance_id=instance.id))
-    except ApiError as refusal:
-        log.warning("not_started_again", instance=instance.id, code=refusal.code)
-        return False
-    start_instance.commit(call, order)
-    return True
-
-
 def _record(tx: Transaction, ports: Ports, instance: Instance, reason: str, starts: bool) -> bool:
     if is_lane_busy(tx, instance.id):
         return False
@@ -98,7 +84,7 @@ def _record(tx: Transaction, ports: Ports, instance: Instance, reason: str, star
         tx, InstanceStatus.RUNNING, InstanceStatus.STOPPED, {}, id=instance.id, started_at=instance.started_at
     )
     if has_moved:
-        if not (starts and _starts_again(tx, ports, instance, now)):
+        if not (starts and starts_again(tx, ports, instance, now)):
             place(tx, instance.id, "")
         keep_reason(tx, instance, MACHINE_GONE, reason, now)
     return has_moved
