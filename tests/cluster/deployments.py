@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import subprocess
 import uuid
-from collections.abc import Iterator, Mapping
-from contextlib import ExitStack, contextmanager
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -25,8 +25,15 @@ TYPE = "ecs.t5-lc1m1.small"
 class Deployment:
     """See the module's docstring. What they share lies in the folder *shared*, and in a pool that settings may name."""
 
-    def __init__(self, folder: Path, address: str, stack: ExitStack, settings: Mapping[str, Any]) -> None:
-        self.folder, self.address = folder, address
+    def __init__(
+        self,
+        folder: Path,
+        address: str,
+        stack: ExitStack,
+        settings: Mapping[str, Any],
+        start: Callable[..., AbstractContextManager[Served]],
+    ) -> None:
+        self.folder, self.address, self._start = folder, address, start
         self._stack, self._settings = stack, settings
         self.shared = folder / "shared"
         self.shared.mkdir()
@@ -34,7 +41,7 @@ class Deployment:
     def start(self, name: str, role: str, **settings: Any) -> Served:
         """A process of that role, whose host has that name, in a data folder of its own."""
         told = {"database": self.address, "shared": self.shared, "role": role, "host": name, "log": "info"}
-        return self._stack.enter_context(start_kiln(self.folder / name, **(told | self._settings | settings)))
+        return self._stack.enter_context(self._start(self.folder / name, **(told | self._settings | settings)))
 
     def caller(self, kiln: Served) -> Caller:
         """Somebody who asks that process."""
@@ -91,11 +98,13 @@ class Deployment:
 
 
 @contextmanager
-def deployment(folder: Path, address: str, **settings: Any) -> Iterator[Deployment]:
+def deployment(
+    folder: Path, address: str, *, start: Callable[..., AbstractContextManager[Served]] = start_kiln, **settings: Any
+) -> Iterator[Deployment]:
     """Nothing of it is started yet; what was is stopped at the end. All its processes have these *settings*."""
     with ExitStack() as stack:
         stack.callback(_end_machines, folder)
-        yield Deployment(folder, address, stack, settings)
+        yield Deployment(folder, address, stack, settings, start)
 
 
 def _end_machines(folder: Path) -> None:
