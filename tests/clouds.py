@@ -26,6 +26,7 @@ from kiln.machines.none import NoMachines
 from kiln.machines.port import Machines
 from kiln.operations import CATALOGUE
 from kiln.pools.qcow2 import Qcow2Pool
+from kiln.pools.rbd.pool import RbdPool
 from kiln.service.volume_keys import of_own
 from kiln.store import accounts, tasks
 from kiln.store.database import Database
@@ -141,10 +142,14 @@ def _text(value: Any) -> str:
 
 
 def make_cloud(
-    folder: Path, database: Database, machines: Machines | None = None, deployment: Deployment | None = None
+    folder: Path,
+    database: Database,
+    machines: Machines | None = None,
+    deployment: Deployment | None = None,
+    pool: Qcow2Pool | RbdPool | None = None,
 ) -> Cloud:
-    """A Kiln in *folder*, on an empty database that has its tables."""
-    cloud = cloud_in(folder, database, machines, deployment)
+    """A Kiln in *folder*, on an empty database that has its tables; without a *pool* it has one in the folder."""
+    cloud = cloud_in(folder, database, machines, deployment, pool)
 
     def add_accounts(tx: Any) -> None:
         for account in (ACCOUNT, OTHER):
@@ -156,11 +161,15 @@ def make_cloud(
 
 
 def cloud_in(
-    folder: Path, database: Database, machines: Machines | None = None, deployment: Deployment | None = None
+    folder: Path,
+    database: Database,
+    machines: Machines | None = None,
+    deployment: Deployment | None = None,
+    pool: Qcow2Pool | RbdPool | None = None,
 ) -> Cloud:
     """A Kiln in a *folder* in which one has been, on its database."""
     clock = Clock()
-    pool = Qcow2Pool(folder / "pool")
+    pool = Qcow2Pool(folder / "pool") if pool is None else pool
     pool.lineage = lineage_in(database)
     pool.keys = of_own(passphrase, keys_in(database))
     ports = Ports(

@@ -18,9 +18,11 @@ from kiln.store.rows import metadata
 from tests import statements
 from tests.ceph import start_ceph
 from tests.clouds import make_cloud
+from tests.contract.rbd import RbdKind
 from tests.postgresql import make_database, start_postgresql
 
 pytest_plugins = (
+    "tests.engines",
     "tests.judge",
     "tests.repeats",
     "tests.tiers",
@@ -114,10 +116,16 @@ def sqlite_file(tmp_path_factory):
     return path
 
 
-@pytest.fixture(params=["sqlite", pytest.param("postgresql", marks=pytest.mark.postgresql)])
-def database(request, tmp_path):
+@pytest.fixture(scope="session")
+def engine(request):
+    """What Kiln stands on: see ``tests.engines``, which says on which a test is done."""
+    return request.param
+
+
+@pytest.fixture
+def database(engine, request):
     """An empty database with its tables: once on SQLite, once on PostgreSQL."""
-    if request.param == "sqlite":
+    if engine == "sqlite":
         yield request.getfixturevalue("sqlite")
         return
     opened = request.getfixturevalue("postgresql_database")
@@ -140,6 +148,16 @@ def sqlite(tmp_path, sqlite_file):
 
 
 @pytest.fixture
-def cloud(tmp_path, database):
+def ceph_pool(ceph, tmp_path):
+    """A pool on Ceph that nobody else has."""
+    kind, scratch = RbdKind(), tmp_path / "pool"
+    kind.ceph = ceph
+    scratch.mkdir()
+    yield kind.open(scratch)
+    kind.close()
+
+
+@pytest.fixture
+def cloud(engine, database, tmp_path, request):
     """A whole Kiln without HTTP, with real disks and machines that are only states."""
-    return make_cloud(tmp_path, database)
+    return make_cloud(tmp_path, database, pool=request.getfixturevalue("ceph_pool") if engine == "ceph" else None)

@@ -113,7 +113,7 @@ def start_postgresql() -> Iterator[str]:
 @contextmanager
 def make_database(server: str) -> Iterator[str]:
     """Yields the address of an empty database of its own on the *server* of that address."""
-    name = f"kiln_{next(_NUMBERS)}"
+    name = f"kiln_{os.getpid()}_{next(_NUMBERS)}"  # Several processes may share the server.
     _say(server, f"CREATE DATABASE {name}")
     yield server.replace("/postgres?", f"/{name}?")
     _say(server, f"DROP DATABASE {name} WITH (FORCE)")

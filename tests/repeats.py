@@ -4,8 +4,7 @@ A test that takes ``database`` or ``cloud`` is done on SQLite, and can be done
 again on PostgreSQL. Only the store speaks SQL, so what an operation does beyond
 that is the same on both: a whole run (``./kiln test``) repeats the tests that
 own SQL, which OWNERS names. Tests that are about PostgreSQL itself are marked
-so and always done. ``./kiln test all``, and any run of chosen tests, repeats
-all.
+so and always done. ``suites`` repeats whole SUITES. ``./kiln test all``, and any run of chosen tests, repeats all.
 
 At the end of ``./kiln test all``, every function of the store that any test has
 had speak to SQLite was had speak to PostgreSQL by an owner, or the run fails
@@ -26,6 +25,7 @@ import pytest
 from sqlalchemy import Engine, event
 
 import kiln.store
+from tests.engines import engine_of
 from tests.judge import is_whole
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -53,6 +53,9 @@ OWNERS = {
     "tests/service/": "accounts, keys and health, where they ask the database",
 }
 
+#: What a deployment of several hosts does otherwise than one Kiln, if anything does.
+SUITES = ("tests/acceptance/", "tests/kill/", "tests/operations/")
+
 _STORE = str(Path(kiln.store.__file__).parent) + "/"
 #: ``database`` and ``line`` pass on what others say; the others say each database something else, and have tests of
 #: their own for each: ``tests/service`` and ``tests/upgrade``.
@@ -70,7 +73,7 @@ _NOW: list[pytest.Item] = []
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption(
         "--repeats",
-        choices=("owners", "all"),
+        choices=("owners", "suites", "all"),
         help="which tests of SQLite to do on PostgreSQL, too (a whole run: owners; chosen tests: all)",
     )
 
@@ -87,7 +90,8 @@ def pytest_configure(config: pytest.Config) -> None:
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     if config.option.repeats == "all":
         return
-    needless = {item for item in items if not is_done_for_every_change(item)}
+    suites = SUITES if config.option.repeats == "suites" else ()
+    needless = {item for item in items if not (item.nodeid.startswith(suites) or is_done_for_every_change(item))}
     if needless:
         config.hook.pytest_deselected(items=list(needless))
         items[:] = [item for item in items if item not in needless]
@@ -95,9 +99,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
 def is_done_for_every_change(item: pytest.Item) -> bool:
     """Whether it repeats nothing, or owns SQL."""
-    callspec = getattr(item, "callspec", None)
-    is_repeat = callspec is not None and callspec.params.get("database") == "postgresql"
-    return not is_repeat or is_owner(item.nodeid)
+    return engine_of(item) != "postgresql" or is_owner(item.nodeid)
 
 
 def is_owner(path: str) -> bool:

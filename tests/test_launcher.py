@@ -154,7 +154,8 @@ def test_chooses_no_tests_so_that_the_run_is_judged_as_a_whole(checkout: Checkou
     checkout.command("nproc", "echo 3")
     (checkout.folder / "pytest.py").write_text("import json, sys\nprint(json.dumps(sys.argv[1:]))\n")
     told = {"": [], "all": ["--repeats", "all"], "tests/pools -k merge": ["tests/pools", "-k", "merge"]}
-    told |= {f"{engine} tests/pools": ["-m", engine, "tests/pools"] for engine in ("ceph", "postgresql")}
+    engines = {"ceph": "ceph", "postgresql": "postgresql and not ceph"}
+    told |= {f"{engine} tests/pools": ["-m", mark, "tests/pools"] for engine, mark in engines.items()}
 
     said = {words: checkout.run("test", *words.split()).stdout.splitlines()[-1] for words in told}
 
@@ -197,6 +198,9 @@ def test_names_what_is_missing_when_it_may_not_install(checkout: Checkout) -> No
         ("bench --peers", False),
         ("test", False),
         ("test all", True),
+        ("test ceph", True),
+        ("test postgresql", False),
+        ("setup", False),
         ("demo", False),
         ("demo packer", False),
         ("demo cluster", True),

@@ -12,11 +12,14 @@ which tests to do is not whole to those who judge it (tests/judge.py).
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
 
 import pytest
 
 _NIGHTLY = frozenset({"ceph", "debian", "nightly", "peers"})
 _BEFORE_LANDING = frozenset({"exhaustive", "slow_vm"})
+#: The marks of engines, of which it is said what was done on them and how long that took.
+_ENGINES = ("postgresql", "ceph")
 
 #: Where tests try one thing at each of its points. They are marked here, so that one sees at once what is left out.
 EXHAUSTIVE = (
@@ -72,6 +75,16 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
-    """Say which tests were not done: who reads that all passed is to know what all is."""
+    """Say what was done on each engine, and which tests were not: who reads that all passed is to know what all is."""
+    for mark in _ENGINES:
+        of_mark = [one for one in _reports(terminalreporter) if mark in one.keywords]
+        if done := {one.nodeid for one in of_mark if one.when == "call"}:
+            seconds = sum(one.duration for one in of_mark)
+            terminalreporter.write_line(f"on {mark}: {len(done)} tests, which took {seconds:.0f} s together")
     if marks := left_out(config):
         terminalreporter.write_line(f"not done, but by `./kiln test all`: what is marked {', '.join(sorted(marks))}")
+
+
+def _reports(terminalreporter: pytest.TerminalReporter) -> Iterator[pytest.TestReport]:
+    for found in terminalreporter.stats.values():
+        yield from (one for one in found if isinstance(one, pytest.TestReport))

@@ -1,4 +1,4 @@
-"""One served Kiln for all clients, and a disk to begin with."""
+"""One served Kiln for all clients, and a disk to begin with: on what Kiln brings itself, and on each of the engines."""
 
 from __future__ import annotations
 
@@ -8,16 +8,26 @@ import subprocess
 import pytest
 
 from tests.acceptance.xca_client import XCaClient
+from tests.ceph import POOL
+from tests.postgresql import make_database
 from tests.tools import needs
 
 _numbers = itertools.count(1)
 
 
 @pytest.fixture(scope="session")
-def kiln_settings():
-    """What any Kiln for tests has, where it can have one at all."""
+def kiln_settings(engine, request, tmp_path_factory):
+    """What any Kiln for tests has, where it can have one at all; with PostgreSQL a folder that hosts share, too."""
     needs("qemu-img")
-    return {}
+    if engine == "sqlite":
+        yield {}
+        return
+    with make_database(request.getfixturevalue("postgresql_server")) as address:
+        settings = {"database": address, "shared": tmp_path_factory.mktemp("shared"), "host": "one"}
+        if engine == "ceph":
+            namespace = tmp_path_factory.getbasetemp().name
+            settings |= {"pool": f"rbd:{POOL}/{namespace}", "ceph_conf": request.getfixturevalue("ceph").configuration}
+        yield settings
 
 
 @pytest.fixture(scope="session")

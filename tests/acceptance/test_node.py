@@ -27,6 +27,7 @@ def test_its_script_asks_kiln(kiln, kiln_image, tmp_path):
     # What npm keeps between runs is its own affair; here it finds no other project's.
     subprocess.run(installs, shell=True, cwd=tmp_path, check=True, capture_output=True)
     kept = {key: value for key, value in os.environ.items() if not key.startswith("KILN_")}
+    kept |= {f"KILN_{name.upper()}": value for name, value in kiln.settings.items()}
     (tmp_path / "kiln").write_text(f'#!/bin/sh\nexec {sys.executable} -P -m kiln.cli.main "$@"\n')
     (tmp_path / "kiln").chmod(0o755)
 

@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 import os
+import random
+import re
 import shutil
 import signal
+import subprocess
 from contextlib import closing, contextmanager
 
 import pytest
 
 from kiln.client.client import ApiFailure, Client
 from kiln.client.waiters import wait
+from kiln.ground.units import MiB
 from kiln.guest.session import open_session
 from tests.ceph import POOL
 from tests.guests import guest_image, reachable  # noqa: F401 - fixtures
+from tests.mounts import mounted
 from tests.tools import needs
 from tests.waiting import wait_for
 from tests.warm import kiln, start_kiln
@@ -23,7 +28,7 @@ pytestmark = pytest.mark.ceph
 
 @pytest.fixture
 def settings(ceph, request):
-    namespace = request.node.name.partition("[")[0]
+    namespace = re.sub(r"\W", "_", request.node.name)
     return {"pool": f"rbd:{POOL}/{namespace}", "ceph_conf": ceph.configuration, "accel": "tcg", "grace": "0"}
 
 
@@ -125,6 +130,47 @@ def test_refuses_what_it_cannot_keep_encrypted(tmp_path, settings):
         client.call("CreateDisk", Size=20, Encrypted=True, ZoneId=f"{served.region}-a")
 
     assert refused.value.code == "InvalidRegionId.NotSupportEncryptAlgorithm"
+
+
+@pytest.mark.parametrize("form", ["raw", "vpc", "vmdk"])
+def test_keeps_nothing_of_what_comes_and_goes(tmp_path, settings, monkeypatch, form):
+    """All that the host has of its own is smaller than the image; the bucket is somebody else's."""
+    needs("qemu-img")
+    own, bucket = tmp_path / "own", tmp_path / "bucket"
+    own.mkdir()
+    bucket.mkdir()
+    source = a_disk_of(bucket, form)
+    with mounted("-t", "tmpfs", "-o", f"size={DISK_BYTES // 2}", "tmpfs", own):
+        (own / "tmp").mkdir()
+        monkeypatch.setenv("TMPDIR", str(own / "tmp"))
+        with started(own / "data", "none", settings) as (served, client):
+            within = served.buckets / "images"
+            within.mkdir()
+            with mounted("--bind", bucket, within):
+                mapping = {"OSSBucket": "images", "OSSObject": source.name}
+                image = client.call("ImportImage", ImageName="come", DiskDeviceMapping=[mapping])["ImageId"]
+                wait(client, "image", image, "Available")
+                target = FORMATS[form]
+                task = client.call("ExportImage", ImageId=image, OSSBucket="images", ImageFormat=target)["TaskId"]
+                wait(client, "task", task, "Finished")
+            (gone,) = set(bucket.iterdir()) - {source}
+            compared = ["qemu-img", "compare", "-f", form, "-F", form, source, gone]
+            assert subprocess.run(compared, check=False).returncode == 0
+
+
+FORMATS = {"raw": "raw", "vpc": "vhd", "vmdk": "vmdk"}  #: What QEMU's words are to the API.
+DISK_BYTES = 96 * MiB
+
+
+def a_disk_of(bucket, form):
+    """A disk of that form, full of bytes that nothing makes smaller."""
+    raw, made = bucket / "come.raw", bucket / f"come.{FORMATS[form]}"
+    raw.write_bytes(random.Random(form).randbytes(DISK_BYTES))
+    if form != "raw":
+        options = ["-o", "subformat=dynamic,force_size=on"] if form == "vpc" else []
+        subprocess.run(["qemu-img", "convert", "-f", "raw", "-O", form, *options, raw, made], check=True)
+        raw.unlink()
+    return made
 
 
 def test_says_what_keeps_it_from_its_pool(tmp_path, settings):

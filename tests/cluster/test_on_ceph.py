@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import os
 import shutil
+import signal
 
 import pytest
 
 from kiln.guest.session import open_session
 from tests.ceph import POOL
 from tests.cluster.deployments import deployment
+from tests.cluster.test_lost_hosts import GRACE
 from tests.guests import guest_image, reachable  # noqa: F401 - fixtures
 from tests.kill.callers import BUCKET
 from tests.tools import needs
@@ -111,3 +114,28 @@ def test_what_a_host_was_killed_in_is_ended_when_it_is_back_and_starts_elsewhere
     assert deployed.host_of(child) == "two"
     assert ask(deployed, child, "read /data0/note") == "before"
     assert ask(deployed, parent, "read /data0/note") == "after"
+
+
+def test_what_a_host_died_in_with_its_machine_is_ended_by_another(deployed, guest_image):  # noqa: F811
+    """Both die between the snapshot and the name for it; image and machine go on where there is a host."""
+    caller = deployed.caller(deployed.start("api", "api"))
+    named = deployed.folder / "kill-at"
+    one = a_host(deployed, "one", kill_at=f"@{named}", host_grace=GRACE)
+    parent = an_instance(caller, an_image(deployed, caller, guest_image))
+    ask(deployed, parent, "write /data0/note before", "sync")
+    machine = int((one.data / "run" / parent / "pid").read_text())
+    a_host(deployed, "two", host_grace=GRACE)
+    named.write_text("rbd.snapshot.made")
+
+    image = caller.ask("CreateImage", ImageName="made", InstanceId=parent)["ImageId"]
+    assert one.process.wait(60) == 137
+    os.kill(machine, signal.SIGKILL)
+
+    caller.image_comes(image)
+    caller.instance_is(parent, "Stopped")
+    caller.ask("StartInstance", InstanceId=parent)
+    caller.instance_is(parent, "Running")
+    child = an_instance(caller, image)
+    assert (deployed.host_of(parent), deployed.host_of(child)) == ("two", "two")
+    assert ask(deployed, child, "read /data0/note") == "before"
+    assert ask(deployed, parent, "read /data0/note") == "before"

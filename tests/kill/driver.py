@@ -32,12 +32,13 @@ import time
 import traceback
 import zlib
 from collections.abc import Callable
-from contextlib import ExitStack
+from contextlib import AbstractContextManager, ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from kiln.ground import killpoints
+from tests.clouds import Cloud
 from tests.copies import copied
 from tests.forks import fork_for_each_line
 from tests.kill import checks
@@ -88,6 +89,10 @@ class Driver:
         self._passed_at_start: list[str] = []  #: By the start that was looked at last.
         self._started: dict[State, list[str]] = {}  #: From what starts were looked at, and the points that they passed.
         self._deaths = self._looks = 0
+
+    def opened(self, data: Path) -> AbstractContextManager[Cloud]:
+        """A Kiln in a folder."""
+        return open_kiln(data)
 
     def run(self) -> dict[str, Any]:
         """Every kill there is; what was killed, and what was found wrong."""
@@ -163,7 +168,7 @@ class Driver:
             path.write_bytes(pickle.dumps(self._left(data)))
 
         self._deaths += 1
-        ended = self.in_child(lambda: act(data), _killer(number, look_last))
+        ended = self.in_child(lambda: act(data), killer(number, look_last))
         if ended != KILLED:
             return [f"{place}: did not come there: {self._said()}"]
         left = pickle.loads(path.read_bytes())
@@ -189,7 +194,7 @@ class Driver:
         if self.scenario.arrange is None:
             self.stock.mkdir()
         else:
-            with open_kiln(self.stock) as cloud:
+            with self.opened(self.stock) as cloud:
                 facts = self.scenario.arrange(cloud)
                 settle(cloud)
                 if self.scenario.is_kept:
@@ -200,11 +205,11 @@ class Driver:
         return copied(self.stock, self.folder / name)
 
     def _play(self, data: Path) -> None:
-        with open_kiln(data) as cloud:
+        with self.opened(data) as cloud:
             self.scenario.act(Script(cloud, data / "answers"), _facts(data))
 
     def _restart(self, data: Path) -> None:
-        with open_kiln(data) as cloud:
+        with self.opened(data) as cloud:
             settle(cloud)
             keep(cloud)
 
@@ -213,7 +218,7 @@ class Driver:
         self._looks += 1
         self._passed_at_start = []
         killpoints.listen(self._passed_at_start.append)
-        with ExitStack() as stack, open_kiln(data) as cloud:
+        with ExitStack() as stack, self.opened(data) as cloud:
             stack.callback(killpoints.listen, None)
             settle(cloud)
             keep(cloud)
@@ -299,7 +304,8 @@ def _shares(kills: list[Kill]) -> list[list[Kill]]:
     return shares
 
 
-def _killer(number: int, before: Callable[[], None]) -> Callable[[str], None]:
+def killer(number: int, before: Callable[[], None] = lambda: None) -> Callable[[str], None]:
+    """What dies at the kill point *number* that it hears of, after it has done something *before*."""
     left = number
 
     def hook(_: str) -> None:

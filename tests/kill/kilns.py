@@ -19,12 +19,15 @@ from pathlib import Path
 from typing import Any
 
 from kiln.declare.errors import ApiError
+from kiln.declare.roles import Role
 from kiln.operations import CATALOGUE
 from kiln.service.assemble import assemble
+from kiln.service.hosts import room_here
 from kiln.service.recovery import recover
 from kiln.service.settings import read_settings
 from kiln.store.accounts import Account, accounts
 from kiln.store.volumes import volumes
+from kiln.store.workers import Member, enter
 from kiln.tasks.worker import Worker
 from kiln.upkeep import unfinished
 from kiln.upkeep.duties import DUTIES
@@ -39,11 +42,15 @@ PATIENCE_S = 20.0
 
 
 @contextmanager
-def open_kiln(folder: Path) -> Iterator[Cloud]:
-    """A Kiln that has just been started in *folder*: what a crash left was taken up as ``kiln serve`` does."""
+def open_kiln(folder: Path, **settings: Any) -> Iterator[Cloud]:
+    """A Kiln that has just been started in *folder*: what a crash left was taken up as ``kiln serve`` does.
+
+    *settings* name what it stands on beside the folder; nobody else serves that.
+    """
     folder.mkdir(exist_ok=True)
     statements.share()
-    with assemble(read_settings({}, data=folder, machines="none")) as assembly:
+    told = read_settings({}, data=folder, machines="none", **settings)
+    with assemble(told) as assembly:
         ports = assembly.ports
         first = Account(id=ACCOUNT, name="first", created_at=ports.clock())
         with ports.database.read() as tx:
@@ -52,13 +59,16 @@ def open_kiln(folder: Path) -> Iterator[Cloud]:
             ports.database.write(lambda tx: accounts.insert(tx, first))
         recover(assembly)
         worker = Worker(ports, DUTIES, unfinished)
+        if not ports.is_alone:  # Who is none of the deployment's hosts carries nothing out.
+            member = Member(id=worker.id, host=ports.host, role=Role.ALL, address="", peer="")
+            ports.database.write(lambda tx: enter(tx, member, room_here(told), is_first=True))
         yield Cloud(
             ports=ports,
             # As in service: a task is leased to the worker beside the dispatcher, and found again by its lease alone.
             dispatcher=Dispatcher(CATALOGUE, ports, worker.id, lambda _: None),
             worker=worker,
             clock=ports.clock,
-            folder=folder,
+            folder=told.folder.shared,
         )
 
 

@@ -47,10 +47,11 @@ class TestAttaching:
         cloud.settle()
 
         ((where, drive),) = machines.attached
-        assert (where, drive.node, drive.device) == (instance.id, disk.volume, "/dev/xvdb")
+        node = cloud.ports.pool.node(disk.volume)
+        assert (where, drive.node, drive.device) == (instance.id, node, "/dev/xvdb")
         assert (drive.serial, len(drive.serial)) == (disk.id.removeprefix("d-"), 20)
         assert drive.blockdevs == tuple(cloud.ports.pool.blockdevs(disk.volume))
-        assert drive.blockdevs[-1]["node-name"] == disk.volume
+        assert drive.blockdevs[-1]["node-name"] == node
 
     def test_leaves_it_to_the_next_start_when_no_machine_runs(self, cloud, instance, disk):
         machines = watch(cloud)
@@ -116,7 +117,7 @@ class TestAttaching:
 
         attached = the(cloud, disks, id=disk.id)
         assert attached.status == DiskStatus.IN_USE
-        assert [drive.node for _, drive in machines.attached] == [attached.volume]
+        assert [drive.node for _, drive in machines.attached] == [cloud.ports.pool.node(attached.volume)]
         assert attached.volume != disk.volume
 
     def test_is_available_again_when_the_machine_refuses_it(self, cloud, disk):
@@ -130,7 +131,7 @@ class TestAttaching:
 
         after = the(cloud, disks, id=disk.id)
         assert (after.status, after.instance, after.device) == (DiskStatus.AVAILABLE, None, "")
-        assert machines.detached == [(instance.id, disk.volume)]
+        assert machines.detached == [(instance.id, cloud.ports.pool.node(disk.volume))]
         assert the(cloud, tasks, resource=disk.id).status == "Failed"
 
 

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import pytest
+
 from kiln.operations.steps.encryption import key_of
 from kiln.pools import overlay
 from kiln.store.disks import disks
 from tests.clouds import ACCOUNT, REGION
 from tests.reading import the
 from tests.stock import a_snapshot
+
+pytestmark = pytest.mark.qcow2
 
 ZONE, HERE = REGION + "-a", key_of(ACCOUNT, REGION)
 

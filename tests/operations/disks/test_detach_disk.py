@@ -48,7 +48,7 @@ class TestDetaching:
         detach(cloud, disk)
         cloud.settle()
 
-        assert machines.detached == [(instance.id, disk.volume)]
+        assert machines.detached == [(instance.id, cloud.ports.pool.node(disk.volume))]
 
     def test_is_done_when_the_machine_has_just_died(self, cloud, instance, disk):
         machines = watch(cloud)
@@ -80,7 +80,7 @@ class TestDetaching:
 
         back = the(cloud, disks, id=disk.id)
         assert (back.status, back.instance) == (DiskStatus.IN_USE, instance.id)
-        assert [drive.node for _, drive in machines.attached] == [disk.volume]
+        assert [drive.node for _, drive in machines.attached] == [cloud.ports.pool.node(disk.volume)]
 
     def test_remembers_whose_system_disk_it_was(self, cloud, instance):
         disk = the(cloud, disks, instance=instance.id, type="system")

@@ -56,7 +56,7 @@ class TestGrowing:
         cloud.call("ResizeDisk", DiskId=disk.id, NewSize=30, Type=how)
         cloud.settle()
 
-        assert machines.resized == [(disk.volume, 30 * GiB)]
+        assert machines.resized == [(cloud.ports.pool.node(disk.volume), 30 * GiB)]
         assert cloud.ports.pool.size(disk.volume) == 20 * GiB
 
     def test_grows_twice(self, cloud, disk):

@@ -29,6 +29,8 @@ from tests.reading import every, find, the
 from tests.ring import another
 from tests.stock import a_snapshot
 
+pytestmark = pytest.mark.qcow2
+
 HERE, THERE = key_of(ACCOUNT, REGION), key_of(ACCOUNT, FAR)
 TYPE = "ecs.t5-lc1m1.small"
 

@@ -148,10 +148,10 @@ class TestWrites:
 
 
 class TestLeavesNothing:
-    @pytest.mark.parametrize("point", ["worker.ExportImage.claimed", "pool.send_out.copied", "export_image.sent_out"])
+    @pytest.mark.parametrize("point", ["worker.ExportImage.claimed", ".send_out.copied", "export_image.sent_out"])
     def test_when_it_is_cancelled_at_any_time(self, cloud, bucket, image, point):
         task_id = export(cloud, image)
-        killpoints.listen(lambda at: at == point and cloud.call("CancelTask", TaskId=task_id))
+        killpoints.listen(lambda at: at.endswith(point) and cloud.call("CancelTask", TaskId=task_id))
 
         cloud.settle()
 
@@ -205,6 +205,7 @@ class FullPool:
         raise PoolFull("no space left")
 
 
+@pytest.mark.qcow2
 @pytest.mark.parametrize("cut", ["cut", "gone"])
 def test_writes_no_file_of_a_layer_that_lost_its_bytes(cloud, bucket, cut):
     """QEMU reads what is gone as zeros: the task was Finished. Nor is it called whole what stands on such a layer."""

@@ -12,6 +12,8 @@ from tests.kill.scenarios import SYSTEM, an_image_with
 from tests.reading import every
 from tests.stock import a_snapshot
 
+pytestmark = pytest.mark.qcow2
+
 HERE, TYPE = key_of(ACCOUNT, REGION), "ecs.t5-lc1m1.small"
 NO = "NotSupportSnapshotEncrypted.DiskCategory"
 

@@ -102,7 +102,7 @@ class TestReplaces:
 
         assert status_of(cloud, instance) == "Running"
         (drive,) = machines.started[0].drives
-        assert drive.node == the(cloud, disks, id=disk_id).volume
+        assert drive.node == cloud.ports.pool.node(the(cloud, disks, id=disk_id).volume)
 
     def test_once_more(self, cloud):
         instance = an_instance(cloud).id

@@ -118,7 +118,9 @@ class TestMakes:
         assert (machine.architecture, machine.boot_mode) == ("x86_64", "UEFI")
         assert (machine.mac, machine.public_ip) == (the(cloud, interfaces, instance=instance).mac, row.public_ip)
         attached = disks_of(cloud, instance)
-        assert [(d.device, d.node) for d in machine.drives] == [(d.device, d.volume) for d in attached]
+        assert [(d.device, d.node) for d in machine.drives] == [
+            (d.device, cloud.ports.pool.node(d.volume)) for d in attached
+        ]
 
     def test_up_to_a_hundred(self, cloud):
         ids = run(cloud, Amount=100)

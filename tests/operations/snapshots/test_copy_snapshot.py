@@ -7,6 +7,7 @@ import pytest
 from kiln.declare.deployment import Quotas
 from kiln.declare.states import SnapshotStatus
 from kiln.ground.clock import from_text
+from kiln.pools.qcow2 import Qcow2Pool
 from kiln.store.snapshots import snapshots
 from kiln.store.volumes import volumes
 from kiln.upkeep.sweep import sweep
@@ -16,6 +17,12 @@ from tests.kill.scenarios import SYSTEM, a_snapshot_with
 from tests.operations.images.gallery import FAR, with_two_regions
 from tests.reading import every, find, the
 from tests.stock import a_disk, a_snapshot
+
+
+class Plain(Qcow2Pool):
+    """Keeps nothing encrypted, as a pool on Ceph."""
+
+    encrypts = False
 
 
 @pytest.fixture
@@ -143,6 +150,13 @@ class TestRefuses:
         unknown = {"Encrypted": True, "KMSKeyId": "k"}
         cloud.refuses("CopySnapshot", "InvalidParameter.KMSKeyId.NotFound", 404, unknown, SnapshotId=source.id)
         cloud.refuses("CopySnapshot", "InvalidParameter.EncryptedIllegal", 400, SnapshotId=source.id, KMSKeyId="k")
+
+    def test_encryption_where_the_pool_keeps_nothing_encrypted(self, cloud):
+        source = a_snapshot(cloud)
+        cloud.refit(pool=Plain(cloud.folder / "pool"))
+
+        code = "InvalidRegionId.NotSupportEncryptAlgorithm"
+        cloud.refuses("CopySnapshot", code, 403, SnapshotId=source.id, Encrypted=True)
 
     def test_tags_that_make_no_sense(self, cloud):
         source = a_snapshot(cloud)

@@ -96,6 +96,7 @@ def test_a_snapshot_of_a_machine_that_fell_silent_fails_too(cloud, silent):
     assert len(cloud.open_tasks()) == 1
 
 
+@pytest.mark.qcow2
 @pytest.mark.parametrize("end", ["answers", "dies"])
 def test_what_was_written_meanwhile_is_kept_when_it_answers_or_ends(cloud, silent, end):
     machines, opened = silent

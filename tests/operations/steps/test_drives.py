@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import pytest
+
 from kiln.declare.states import InstanceStatus
 from kiln.pools.port import Succession
 from kiln.store.disks import disks
 from kiln.store.instances import instances
 from kiln.store.volumes import Volume, volumes
 from tests.stock import a_disk, an_instance
+
+pytestmark = pytest.mark.qcow2
 
 
 def file_of(cloud, volume):

@@ -15,6 +15,8 @@ from tests.reading import every, the
 from tests.stock import an_instance
 from tests.tools import needs
 
+pytestmark = pytest.mark.qcow2
+
 WAYS = {
     "CreateImage": lambda of, _: {"SnapshotId": of},
     "CreateImage of mappings": lambda of, _: {"DiskDeviceMapping.1.SnapshotId": of},

@@ -32,7 +32,6 @@ from kiln.operations.errors.copies import (
     InvalidSnapshotTooOldOfCopy,
     SourceRegionNotFound,
 )
-from kiln.operations.errors.encryption import InvalidParameterKmsKeyIdNotFound
 from kiln.operations.errors.requests import IDEMPOTENT
 from kiln.operations.errors.snapshots import InvalidSnapshotIdNotFound, InvalidSnapshotIdNotReady
 from kiln.operations.errors.tags import DuplicateTagKey, InvalidTagKeyMalformed
@@ -42,7 +41,7 @@ from kiln.operations.snapshots.parts.errors import (
     InvalidRetentionDaysMalformed,
     InvalidSnapshotNameMalformed,
 )
-from kiln.operations.steps import capture, copying, resource_groups, source_snapshots
+from kiln.operations.steps import capture, copying, encryption, resource_groups, source_snapshots
 from kiln.operations.steps.capture import QuotaExceedSnapshot
 from kiln.operations.steps.copying import (
     Ciphers,
@@ -175,7 +174,7 @@ copy_snapshot = Operation(
     errors=(
         InvalidParameterEncryptedIllegal,
         OperationDeinedEncryptedSnapshot,
-        InvalidParameterKmsKeyIdNotFound,
+        *encryption.ERRORS,
         DestinationRegionNotFound,
         InvalidResourceGroupNotFound,
         InvalidSnapshotIdNotFound,
