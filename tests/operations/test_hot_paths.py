@@ -11,7 +11,7 @@ from sqlalchemy import event
 from kiln.ground import killpoints
 from tests.clouds import Cloud, make_cloud
 from tests.operations.images.gallery import an_image
-from tests.stock import a_snapshot
+from tests.stock import a_snapshot, an_instance
 
 
 @pytest.fixture
@@ -72,3 +72,25 @@ def test_an_instance_is_three_commits_of_compiled_statements(cloud):
     assert [*statements, *more] == []
     assert (len(committed), len(later)) == (1, 2)
     assert cloud.open_tasks() == []
+
+
+@pytest.mark.parametrize("table", ["disks", "instances", "snapshots"])
+def test_a_page_of_all_that_there_is_is_of_compiled_statements(cloud, table):
+    an_instance(cloud)
+    a_snapshot(cloud)
+
+    with built(cloud) as statements:
+        assert cloud.call(f"Describe{table.title()}", PageSize=1)["TotalCount"] == 1
+
+    assert [one for one in statements if f"FROM {table}" in one] == []
+
+
+def test_who_sees_the_end_of_a_list_does_not_count_it(cloud):
+    a_snapshot(cloud, name="a"), a_snapshot(cloud, name="a"), a_snapshot(cloud)
+
+    for number, size, total, asked in [(1, 2, 2, 1), (1, 1, 2, 2), (2, 1, 2, 1), (3, 1, 2, 2)]:
+        with built(cloud) as statements:
+            answer = cloud.call("DescribeSnapshots", SnapshotName="a", PageNumber=number, PageSize=size)
+
+        assert answer["TotalCount"] == total
+        assert len([one for one in statements if "FROM snapshots" in one]) == asked

@@ -28,6 +28,7 @@ from kiln.declare.errors import InvalidParameter
 from kiln.declare.shapes import essence
 from kiln.ground.values import dataclass
 from kiln.store.conditions import Condition
+from kiln.store.counting import count
 from kiln.store.order import Order, is_below, position_of
 from kiln.store.rows import Rows
 
@@ -74,7 +75,6 @@ def page(
     asked = getattr(p, "page_size", None) or default
     size = asked if max_results is None else min(max(max_results, least), most)
     number = getattr(p, "page_number", None) or 1
-    total = rows.count(call.tx, *conditions, **equal)
     below: tuple[Condition, ...] = ()
     if token:
         if number != 1:
@@ -90,9 +90,11 @@ def page(
     # One row more than asked for tells whether there is a next page.
     found = rows.page(call.tx, *conditions, *below, limit=size + 1, offset=offset, order=order, **equal)
     goes_on = len(found) > size
+    # Who sees the end of a list has counted it.
+    is_counted = not goes_on and not below and (found or not offset)
     return Page(
         rows=tuple(found[:size]),
-        total=total,
+        total=offset + len(found) if is_counted else count(call.tx, rows, *conditions, **equal),
         number=number,
         size=size,
         next_token=seal_position(call, p, position_of(order, found[size - 1])) if goes_on else "",

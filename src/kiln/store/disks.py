@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from sqlalchemy import Index, case, func
+from sqlalchemy import Index, func, literal_column
 
 from kiln.declare.system import System
 from kiln.ground.values import dataclass
 from kiln.store.changes import Told
-from kiln.store.order import Key, Order, newest_first
+from kiln.store.order import Key, Order, first_where, newest_first
 from kiln.store.rows import Recorded, Rows
 
 
@@ -81,7 +81,7 @@ disks: Rows[Disk] = Rows(
     ],
 )
 
-_SYSTEM_FIRST = Key(case((disks.c.type == "system", 0), else_=1), lambda disk: 0 if disk.type == "system" else 1, int)
+_SYSTEM_FIRST = Key(first_where(disks.c.type, "'system'"), lambda disk: 0 if disk.type == "system" else 1, int)
 _BY_DEVICE = Key(disks.c.device, lambda disk: disk.device)
 
 #: Of one instance: the system disk, and then by device.
@@ -90,7 +90,7 @@ OF_INSTANCE: Order = (_SYSTEM_FIRST, _BY_DEVICE, Key(disks.c.id, lambda disk: di
 #: The newest first; of those made in one moment, the disks of an instance stay together, in their order.
 NEWEST: Order = newest_first(
     disks.c,
-    Key(func.coalesce(disks.c.instance, ""), lambda disk: disk.instance or ""),
+    Key(func.coalesce(disks.c.instance, literal_column("''")), lambda disk: disk.instance or ""),
     _SYSTEM_FIRST,
     _BY_DEVICE,
 )

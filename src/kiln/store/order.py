@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from sqlalchemy import ColumnElement, UnaryExpression, and_, or_
+from sqlalchemy import ColumnElement, Integer, UnaryExpression, and_, case, literal_column, or_
 
 from kiln.ground.values import dataclass
 
@@ -46,6 +46,16 @@ def newest_first(c: Any, *among_equals: Key) -> Order:
         *among_equals,
         Key(c.id, lambda row: row.id, falls=True),
     )
+
+
+def first_where(column: ColumnElement[Any], constant: str) -> ColumnElement[int]:
+    """0 where the column is *constant*, as SQL spells it, else 1.
+
+    What an order is made of stands in the statement itself, which is put together once for all values that are asked
+    for.
+    """
+    zero, one = (literal_column(number, Integer) for number in "01")
+    return case((column == literal_column(constant), zero), else_=one)
 
 
 def position_of(order: Order, row: Any) -> tuple[Any, ...]:

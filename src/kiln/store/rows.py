@@ -16,7 +16,7 @@ import dataclasses
 import sys
 import types
 import typing
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from enum import StrEnum
 from functools import lru_cache
 from typing import Any, Generic, TypeVar
@@ -215,8 +215,17 @@ class Rows(Generic[Row]):
         **equal: Any,
     ) -> list[Row]:
         """Some of the rows that meet the conditions, in that order."""
-        statement = self._where(equal).where(*conditions).order_by(*(key.sorted for key in order))
-        return self.rows(tx, statement.limit(limit).offset(offset))
+        ordered = self._select.order_by(*(key.sorted for key in order))
+        if conditions:
+            return self.rows(tx, ordered.where(*self._equals(equal), *conditions).limit(limit).offset(offset))
+
+        def build(where: list[ColumnElement[bool]]) -> Executable:
+            return ordered.where(*where).limit(bindparam("limit")).offset(bindparam("offset"))
+
+        # What rows are sorted by is of the module's own making: there are a few of it, and not one for each request.
+        kind = "page", tuple((key.column, key.falls) for key in order)
+        found = self._run(tx, kind, build, equal, {"limit": limit, "offset": offset})
+        return [self.read(row) for row in found.fetchall()]
 
     def count(self, tx: Transaction, *conditions: ColumnElement[bool], **equal: Any) -> int:
         """How many rows meet the conditions."""
@@ -355,12 +364,12 @@ class Rows(Generic[Row]):
     def _run(
         self,
         tx: Transaction,
-        kind: str,
+        kind: Hashable,
         build: Callable[[list[ColumnElement[bool]]], Executable],
         equal: dict[str, Any],
         changes: dict[str, Any] | None = None,
     ) -> Cursor:
-        """Run a statement whose conditions are all equalities (or, with None, IS NULL)."""
+        """Run a statement whose conditions are all equalities (or, with None, IS NULL); *changes* are more values."""
         key = (kind, tuple((name, value is None) for name, value in equal.items()))
         statement = self._compiled(tx, key, lambda: build(_bound(self.table, equal)))
         values = {_WHERE + name: value for name, value in equal.items() if value is not None}
@@ -370,19 +379,16 @@ class Rows(Generic[Row]):
         """Every row whose *column* is one of *values*, and whose other columns equal these, by *column* and key."""
         if not values:
             return []
-        # One statement for each power of two: the last value is asked for several times.
-        count = 1 << (len(values) - 1).bit_length()
-        names = [f"{_AMONG}{n}" for n in range(count)]
-        key = ("among", column, count, tuple((name, value is None) for name, value in equal.items()))
+        asked = among(values)
+        key = ("among", column, len(asked), tuple((name, value is None) for name, value in equal.items()))
 
         def build() -> Executable:
-            among = self.c[column].in_([bindparam(name) for name in names])
             order = dict.fromkeys((column, *self._key))
-            return self._select.where(among, *_bound(self.table, equal)).order_by(*(self.c[name] for name in order))
+            where = self.c[column].in_(map(bindparam, asked)), *_bound(self.table, equal)
+            return self._select.where(*where).order_by(*(self.c[name] for name in order))
 
         statement = self._compiled(tx, key, build)
-        given = {_WHERE + name: value for name, value in equal.items() if value is not None}
-        given |= dict(zip(names, [*values, *[values[-1]] * (count - len(values))], strict=True))
+        given = asked | {_WHERE + name: value for name, value in equal.items() if value is not None}
         return [self.read(row) for row in tx.driver(statement.sql, statement.bind(given)).fetchall()]
 
     def kept(self, tx: Transaction, kind: str, build: Callable[[], Executable], values: dict[str, Any]) -> Cursor:
@@ -411,6 +417,16 @@ class Rows(Generic[Row]):
 
     def _order(self) -> list[Column[Any]]:
         return [self.c.seq] if "seq" in self.c else [self.c[name] for name in self._key]
+
+
+def among(values: Sequence[Any]) -> dict[str, Any]:
+    """Parameters for a statement that asks for all of *values*, of which there is one at least.
+
+    There are as many as a power of two, so that few statements are put together: the last value is asked for
+    several times.
+    """
+    count = 1 << (len(values) - 1).bit_length()
+    return {f"{_AMONG}{n}": value for n, value in enumerate([*values, *[values[-1]] * (count - len(values))])}
 
 
 def _nothing(column: Column[Any]) -> Any:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from functools import partial
 
-from sqlalchemy import ColumnElement, Index, case, exists, select
+from sqlalchemy import ColumnElement, Executable, Index, bindparam, exists, literal_column, select
 
 from kiln.declare.states import SnapshotStatus
 from kiln.declare.system import System
@@ -14,8 +15,8 @@ from kiln.store.changes import Told
 from kiln.store.database import Transaction
 from kiln.store.disks import disks
 from kiln.store.images import image_disks
-from kiln.store.order import Key, Order, newest_first
-from kiln.store.rows import Recorded, Rows
+from kiln.store.order import Key, Order, first_where, newest_first
+from kiln.store.rows import Recorded, Rows, among
 from kiln.store.witnesses import Reference, testify
 
 
@@ -71,7 +72,7 @@ NEWEST: Order = newest_first(
     snapshots.c,
     Key(snapshots.c.instance, lambda row: row.instance),
     Key(
-        case((snapshots.c.source_disk_type == "system", 0), else_=1),
+        first_where(snapshots.c.source_disk_type, "'system'"),
         lambda row: 0 if row.source_disk_type == "system" else 1,
         int,
     ),
@@ -86,7 +87,9 @@ made_images: ColumnElement[bool] = exists(
 #: Whether a disk was made of the snapshot. One that came with an image was made of the image: clients delete an
 #: image's snapshots right after it, without Force, while instances that were made of it go on (ecs-api.md 14).
 made_disks: ColumnElement[bool] = exists(
-    select(disks.c.id).where(disks.c.source_snapshot == snapshots.c.id, disks.c.image == "").correlate(snapshots.table)
+    select(disks.c.id)
+    .where(disks.c.source_snapshot == snapshots.c.id, disks.c.image == literal_column("''"))
+    .correlate(snapshots.table)
 )
 
 _OF_IMAGES = Reference("image_disks", "snapshot", "image_disks_snapshot")
@@ -94,9 +97,16 @@ _OF_IMAGES = Reference("image_disks", "snapshot", "image_disks_snapshot")
 
 def made(tx: Transaction, ids: Sequence[str]) -> dict[str, tuple[bool, bool]]:
     """Of each snapshot: whether images, and whether disks were made of it."""
-    statement = select(snapshots.c.id, made_images.label("images"), made_disks.label("disks"))
-    found = tx.execute(statement.where(snapshots.c.id.in_(ids)))
-    return {row.id: (bool(row.images), bool(row.disks)) for row in found}
+    if not ids:
+        return {}
+    asked = among(ids)
+    found = snapshots.kept(tx, f"made {len(asked)}", partial(_asking_what_was_made, asked), asked)
+    return {snapshot: (bool(images), bool(disks)) for snapshot, images, disks in found.fetchall()}
+
+
+def _asking_what_was_made(asked: Iterable[str]) -> Executable:
+    """*asked* are the parameters with the IDs."""
+    return select(snapshots.c.id, made_images, made_disks).where(snapshots.c.id.in_(map(bindparam, asked)))
 
 
 def stood_on(tx: Transaction, ids: Sequence[str]) -> frozenset[str]:

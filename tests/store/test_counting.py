@@ -1,0 +1,60 @@
+"""How many rows a list has: the same whoever has the most of the table, and soon where that is one account."""
+
+from __future__ import annotations
+
+import pytest
+
+from kiln.store import counting
+from kiln.store.vpcs import Vpc, vpcs
+
+OWN = {"account": "5", "region": "cn-m"}
+#: Lists on every side of it in the index.
+OTHERS = [("4", "cn-m"), ("6", "cn-m"), ("5", "cn-a"), ("5", "cn-z")]
+
+
+def fill(database, own: int, others: int) -> None:
+    """So many rows of the list, and of each of the four lists around it."""
+    lists = [(*OWN.values(), own), *((account, region, others) for account, region in OTHERS)]
+    rows = [a_vpc(account, region, n) for account, region, count in lists for n in range(count)]
+    database.write(lambda tx: vpcs.insert(tx, *rows))
+
+
+def a_vpc(account: str, region: str, number: int) -> Vpc:
+    return Vpc(
+        id=f"vpc-{account}-{region}-{number}",
+        account=account,
+        region=region,
+        name="",
+        description="",
+        status="Available",
+        cidr="10.0.0.0/16",
+        is_default=False,
+        resource_group="",
+        created_at=float(number),
+    )
+
+
+@pytest.mark.parametrize(
+    ("own", "others"), [(0, 0), (3, 1), (0, 260), (1200, 0), (1200, 1), (1200, 42), (1200, 43), (500, 200)]
+)
+def test_counts_what_is_the_accounts_in_the_region(sqlite, own, others):
+    fill(sqlite, own, others)
+
+    with sqlite.read() as tx:
+        assert counting.count(tx, vpcs, **OWN) == own
+        assert counting.count(tx, vpcs, vpcs.c.created_at < 2, **OWN) == min(own, 2)
+
+
+def test_a_list_that_has_few_others_beside_it_is_not_counted_row_by_row(sqlite):
+    fill(sqlite, 1200, 1)
+    steps = []
+
+    with sqlite.read() as tx:
+        driver = tx._raw
+        driver.set_progress_handler(lambda: steps.append(1), 1)
+        try:
+            assert counting.count(tx, vpcs, **OWN) == 1200
+        finally:
+            driver.set_progress_handler(None, 1)
+
+    assert 0 < len(steps) < 600
