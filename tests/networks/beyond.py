@@ -3,19 +3,15 @@
 from __future__ import annotations
 
 import contextlib
-import subprocess
-import sys
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from kiln.networks import records
 from kiln.networks.keepers import KeptNetworks
-from kiln.networks.trying import why_not
 from kiln.networks.values import Place
 from tests.networks.host import RESOLVER
-from tests.networks.peers import Peer, peer_at
-from tests.tools import lacks, needs
+from tests.networks.peers import Peer, namespace, peer_at
 
 _PROGRAM = Path(__file__).with_name("host.py")
 
@@ -27,8 +23,8 @@ class Beyond:
     folder: Path
     resolver: Path
     host: Peer
+    stack: contextlib.ExitStack  #: Guests are ended by it.
     peers: dict[tuple[str, str], Peer] = field(default_factory=dict)
-    stack: contextlib.ExitStack = field(default_factory=contextlib.ExitStack)
 
     def hold(self, place: Place) -> list[Peer]:
         assert self.host.ask("hold", records.to_text(place)) is None
@@ -42,22 +38,9 @@ class Beyond:
 @contextlib.contextmanager
 def beyond(folder: Path, to: str = "public", *, is_for_all: bool = False) -> Iterator[Beyond]:
     """A host whose guests may go *to* there."""
-    needs("ip", "unshare")
-    if reason := why_not():
-        lacks(reason)
     folder.mkdir(exist_ok=True)
     resolver = folder / "resolv.conf"
     resolver.write_text(f"# as hosts have it\noptions edns0\nnameserver {RESOLVER}\n")
-    command = ["unshare", "--user", "--map-root-user", "--net", sys.executable, str(_PROGRAM)]
-    arguments = [folder / "networks", resolver, to, "all" if is_for_all else ""]
-    with subprocess.Popen(
-        [*command, *map(str, arguments)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, bufsize=1
-    ) as process:
-        made = Beyond(folder / "networks", resolver, Peer(process))
-        try:
-            assert made.host.hear() == "up"
-            yield made
-        finally:
-            made.stack.close()
-            process.stdin.close()
-            process.wait(60)
+    arguments = (folder / "networks", resolver, to, "all" if is_for_all else "")
+    with namespace(_PROGRAM, *arguments) as host, contextlib.ExitStack() as stack:
+        yield Beyond(folder / "networks", resolver, host, stack)

@@ -150,8 +150,11 @@ class Host:
 
     def sockets_of(self, pid):
         """How many sockets a process has."""
-        links = Path(f"/proc/{pid}/fd").iterdir()
-        return sum(str(one.readlink()).startswith("socket:") for one in links)
+        count = 0
+        for one in Path(f"/proc/{pid}/fd").iterdir():
+            with contextlib.suppress(FileNotFoundError):  # One that is closed just now.
+                count += str(one.readlink()).startswith("socket:")
+        return count
 
 
 def main(folder, resolver, to, is_for_all):

@@ -3,20 +3,16 @@
 from __future__ import annotations
 
 import contextlib
-import subprocess
-import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from kiln.networks import records
 from kiln.networks.keepers import KeptNetworks
-from kiln.networks.trying import why_not
 from kiln.networks.values import Far, Interface, Place, Tunnel
 from tests.networks.lan import address_of
-from tests.networks.peers import Peer, peer_at
-from tests.tools import lacks, needs
+from tests.networks.peers import Peer, namespace, peer_at
 
 _PROGRAM = Path(__file__).with_name("lan.py")
 NUMBER, PORT, MTU = 77, 4789, 1450
@@ -32,9 +28,9 @@ class Lan:
 
     folder: Path
     asked: Peer
+    stack: contextlib.ExitStack  #: Guests are ended by it.
     places: dict[int, Place] = field(default_factory=dict)
     peers: dict[tuple[int, str], Peer] = field(default_factory=dict)
-    stack: contextlib.ExitStack = field(default_factory=contextlib.ExitStack)
     _served: set[tuple[int, str, int]] = field(default_factory=set)
 
     def ask(self, host: int, *words: object) -> Any:
@@ -57,6 +53,11 @@ class Lan:
             made = peer_at(networks, self.places[host], interface)
             self.peers[host, interface.id] = self.stack.enter_context(made)
         return self.peers[host, interface.id]
+
+    def leave(self, host: int, interface: Interface) -> None:
+        """Have the guest be there no more, since another is begun when its interface comes back."""
+        self.peers.pop((host, interface.id), None)
+        self._served = {one for one in self._served if one[:2] != (host, interface.id)}
 
     def serve(self, host: int, interface: Interface, *ports: int) -> Peer:
         """The same, and it says its interface at the ports, and who asks."""
@@ -86,20 +87,5 @@ def part_of(whole: Place, where: dict[str, int], host: int, number: int = NUMBER
 @contextlib.contextmanager
 def lan(folder: Path, count: int = 2) -> Iterator[Lan]:
     """So many hosts on one wire."""
-    needs("ip", "unshare")
-    if reason := why_not():
-        lacks(reason)
-    command: Sequence[object] = [
-        *("unshare", "--user", "--map-root-user", "--net", sys.executable, _PROGRAM, folder, count)
-    ]
-    with subprocess.Popen(
-        [str(one) for one in command], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, bufsize=1
-    ) as process:
-        made = Lan(folder, Peer(process))
-        try:
-            assert made.asked.hear() == "up"
-            yield made
-        finally:
-            made.stack.close()
-            process.stdin.close()
-            process.wait(60)
+    with namespace(_PROGRAM, folder, count) as asked, contextlib.ExitStack() as stack:
+        yield Lan(folder, asked, stack)

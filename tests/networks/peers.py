@@ -7,10 +7,13 @@ import json
 import select
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from kiln.networks.trying import why_not
 from kiln.networks.values import Interface, Place
+from tests.tools import lacks, needs
 
 _PROGRAM = Path(__file__).with_name("peer.py")
 LIMIT_S = 60.0  #: For what happens.
@@ -35,6 +38,28 @@ class Peer:
         line = self._process.stdout.readline() if ready else ""
         assert line, "the peer does not answer"
         return json.loads(line)
+
+
+@contextlib.contextmanager
+def namespace(program: Path, *arguments: object) -> Iterator[Peer]:
+    """A program as root of a network of its own, which ends when nobody can ask it any more.
+
+    The test is skipped, or fails in CI, where no such network can be made.
+    """
+    needs("ip", "unshare")
+    if reason := why_not():
+        lacks(reason)
+    command = ["unshare", "--user", "--map-root-user", "--net", sys.executable, program, *arguments]
+    with subprocess.Popen(
+        list(map(str, command)), stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, bufsize=1
+    ) as process:
+        asked = Peer(process)
+        try:
+            assert asked.hear() == "up"
+            yield asked
+        finally:
+            process.stdin.close()
+            process.wait(60)
 
 
 @contextlib.contextmanager

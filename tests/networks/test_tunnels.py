@@ -57,8 +57,7 @@ def test_an_interface_that_moves_is_reached_where_it_is(hosts):
     for host in (3, 1, 2):  # To another, to its peer's own, and back.
         whole = replace(whole, revision=whole.revision + 1)
         assert hosts.spread(whole, {"eni-1": 1, "eni-2": host}) == [""] * len(hosts.places)
-        hosts.peers.pop((host, "eni-2"), None)
-        hosts._served.discard((host, "eni-2", 7000))
+        hosts.leave(host, TWO)
         two = hosts.serve(host, TWO, 7000)
         assert one.ask("tcp", TWO.address, 7000, LIMIT_S) == f"eni-2@{host} {ONE.address}"
         assert two.ask("tcp", ONE.address, 7000, LIMIT_S) == f"eni-1@1 {TWO.address}"

@@ -51,6 +51,7 @@ def test_what_a_host_has_claimed_and_not_placed_takes_its_part(database):
 
     assert left(database) == Room(cpus=3, memory_mib=3072)
     assert left(database, but=mine) == Room(cpus=4, memory_mib=4096)
+    assert left(database, owner="") == Room(cpus=4, memory_mib=4096), "what nobody has claimed is on no host"
 
 
 @pytest.mark.parametrize("changes", [{"is_draining": True}, {"lost_at": 1.0}])

@@ -247,3 +247,14 @@ def test_of_a_host_are_claimed_by_its_workers_alone(database):
         assert not tasks.is_any_due(tx, "a", 100.0)
         assert tasks.is_any_due(tx, "b", 100.0)
         assert row(tx, there).owner == ""
+
+
+def test_what_waits_for_a_guest_is_bound_with_its_machine(database):
+    with database.read() as tx:
+        lanes = ["i-1", tasks.password_lane("i-1"), tasks.errand_lane(tx, "i-1"), "i-2"]
+    bound = [a_task(database, lane=lane) for lane in lanes]
+
+    database.write(lambda tx: tasks.bind(tx, "i-1", "a"))
+
+    with database.read() as tx:
+        assert [row(tx, one).host for one in bound] == ["a", "a", "a", ""]

@@ -34,6 +34,9 @@ class TestCancels:
         source = an_image(cloud)
         copy = copied(cloud, source.id, **{"Tag.1.Key": "k"})
         share(cloud, copy, RegionId=FAR)
+        (snapshot,) = every(cloud, snapshots, region=FAR)
+        tag = {"Tag.1.Key": "k", "Tag.1.Value": "v"}
+        cloud.call("AddTags", tag, RegionId=FAR, ResourceType="snapshot", ResourceId=snapshot.id)
 
         assert cloud.call("CancelCopyImage", RegionId=FAR, ImageId=copy) == {}
 

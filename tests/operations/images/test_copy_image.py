@@ -26,7 +26,7 @@ from tests.operations.images.gallery import (
     with_two_regions,
 )
 from tests.reading import every, find, the
-from tests.stock import a_snapshot
+from tests.stock import a_snapshot, an_instance
 
 
 @pytest.fixture
@@ -155,8 +155,38 @@ class TestToAnotherRegion:
         assert (made.status, made.volume) == (SnapshotStatus.FAILED, None)
         cloud.call("DeleteImage", RegionId=FAR, ImageId=copy)
 
+    def test_fails_when_a_layer_below_is_gone(self, cloud):
+        image = cloud.call("CreateImage", InstanceId=an_instance(cloud).id)["ImageId"]
+        cloud.settle()
+        instance = cloud.call("RunInstances", ImageId=image, InstanceType="ecs.t5-lc1m1.small", Amount=1)
+        cloud.settle()
+        (above,) = instance["InstanceIdSets"]["InstanceIdSet"]
+        second = cloud.call("CreateImage", InstanceId=above)["ImageId"]
+        cloud.settle()
+        below = next(one for one in every(cloud, volumes) if one.kind == "layer" and one.parent is None)
+        (cloud.folder / "pool" / f"{below.id}.qcow2").unlink()
+
+        copy = copied(cloud, second)
+        cloud.settle()
+
+        assert shown(cloud, copy, RegionId=FAR)["Status"] == "CreateFailed"
+
 
 class TestWithinARegion:
+    def test_is_refused_where_a_layer_is_gone(self, cloud):
+        image = cloud.call("CreateImage", InstanceId=an_instance(cloud).id)["ImageId"]
+        cloud.settle()
+        layer = next(one for one in every(cloud, volumes) if one.kind == "layer")
+        (cloud.folder / "pool" / f"{layer.id}.qcow2").unlink()
+
+        cloud.refuses("CopyImage", "ServiceUnavailable", 503, ImageId=image)
+
+    def test_tells_how_its_disks_were_captured(self, cloud):
+        source = an_image(cloud)
+        cloud.ports.database.write(lambda tx: images.update(tx, {"consistency": "crash-consistent"}, id=source.id))
+
+        assert the(cloud, images, id=copied(cloud, source.id, None)).consistency == "crash-consistent"
+
     @pytest.mark.parametrize("region", [None, REGION])
     def test_is_available_with_the_answer(self, cloud, region):
         source = an_image(cloud)
@@ -231,6 +261,19 @@ class TestOfOthers:
         (snapshot,) = cloud.call("DescribeSnapshots", account=OTHER)["Snapshots"]["Snapshot"]
         assert (snapshot["SourceSnapshotId"], snapshot["SourceDiskId"]) == ("", "")
         assert shown(cloud, copy) is None
+
+    def test_it_does_not_tell_its_receiver_which_object_it_came_from(self, cloud):
+        source = an_image(cloud)
+        imported = {"bucket": "owners", "object": "disk.raw", "format": "RAW"}
+        cloud.ports.database.write(lambda tx: image_disks.update(tx, imported, image=source.id))
+        share(cloud, source.id)
+
+        copy = copied(cloud, source.id, None, account=OTHER)
+
+        owners, receivers = shown(cloud, source.id), shown(cloud, copy, account=OTHER)
+        (told,), (hidden,) = (one["DiskDeviceMappings"]["DiskDeviceMapping"] for one in (owners, receivers))
+        assert (told["ImportOSSBucket"], told["ImportOSSObject"]) == ("owners", "disk.raw")
+        assert (hidden["ImportOSSBucket"], hidden["ImportOSSObject"], hidden["Format"]) == ("", "", "")
 
     def test_it_is_refused_to_another_region(self, cloud):
         source = an_image(cloud)

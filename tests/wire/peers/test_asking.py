@@ -184,6 +184,24 @@ def test_who_has_proved_who_it_is_and_asks_nothing_is_let_go(deployed, monkeypat
         assert until_end(silent) == b""
 
 
+def test_who_has_proved_who_it_is_makes_room_for_nobody(deployed, monkeypatch):
+    monkeypatch.setattr(far, "PROOF_S", 60.0)
+    proof = prove(deployed.sealer, uuid.uuid4().hex)
+    with (
+        deployed.answering() as address,
+        socket.create_connection(address, timeout=60) as plain,
+        proof.asks.wrap_socket(plain, server_hostname=name_of(deployed.member.id)) as proved,
+        ExitStack() as silent,
+    ):
+        first, *_ = [
+            silent.enter_context(socket.create_connection(address, timeout=60)) for _ in range(far._MOST_STRANGERS + 1)
+        ]
+        assert first.recv(1) == b"", "all have come"
+
+        proved.sendall(b'{"about":"console","instances":["i-1"]}\n')
+        assert b"found" in proved.recv(1000)
+
+
 CONSOLE, REACH, AGENTS = (
     lambda asking: asking.console(None, "far", "i-1"),
     lambda asking: asking.reach(None, "far", "i-1"),
