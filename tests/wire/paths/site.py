@@ -49,6 +49,7 @@ class Keys:
 
     def __init__(self) -> None:
         self.off: set[str] = set()
+        self.sessions: dict[str, Key] = {}  #: By their tokens.
 
     def access_key(self, key_id: str) -> Key | None:
         if key_id not in {ACCOUNT, OTHER}:
@@ -56,7 +57,7 @@ class Keys:
         return Key(id=key_id, secret=f"secret-{key_id}", account_id=key_id, active=key_id not in self.off)
 
     def session(self, token: str) -> Key | None:
-        return None
+        return self.sessions.get(token)
 
     def app(self, app_key: str) -> Key | None:
         return None

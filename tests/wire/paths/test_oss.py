@@ -16,9 +16,11 @@ from xml.etree import ElementTree as ET
 import pytest
 
 from kiln.buckets.drafts import Draft
+from kiln.calls.sessions import Session
 from kiln.store import buckets
 from kiln.wire.http import bounds
 from kiln.wire.http.bounds import Room
+from kiln.wire.key import Key
 from kiln.wire.paths.events import Limits
 from kiln.wire.signatures import oss
 from tests.clouds import ACCOUNT, OTHER, make_cloud
@@ -61,9 +63,9 @@ def refused(answer) -> tuple[int, str]:
 
 
 @contextmanager
-def sending(site, target, length, headers=()):
+def sending(site, target, length, headers=(), *, account=ACCOUNT):
     """A connection on which a PUT of so many bytes was begun."""
-    head = signed(site, "PUT", target, headers) | {"host": "x", "content-length": str(length)}
+    head = signed(site, "PUT", target, headers, account=account) | {"host": "x", "content-length": str(length)}
     with socket.create_connection(site.address, timeout=20) as connection:
         lines = [f"PUT {target} HTTP/1.1", *(f"{name}: {value}" for name, value in head.items()), "", ""]
         connection.sendall("\r\n".join(lines).encode())
@@ -473,6 +475,38 @@ def test_an_upload_in_parts(site, folder):
     assert ET.fromstring(done.body).findtext("ETag") == done.headers["etag"]
     assert refused(ask(site, "POST", f"/images/deep/a?uploadId={upload}", body=body)) == (404, "NoSuchUpload")
     assert ask(site, "GET", "/images/deep/a").headers["x-oss-object-type"] == "Multipart"
+
+
+def test_a_key_of_a_role_may_end_in_the_middle_of_an_upload_which_another_goes_on_with(site, folder):
+    def take(number):
+        session = Session(role="r", name="n", parent=ACCOUNT, expires_at=site.cloud.clock.now + 60)
+        name = f"STS.{number}"
+        site.keys.sessions[name] = Key(id=name, secret=f"secret-{name}", account_id=ACCOUNT, session=session)
+        return {"account": name, "headers": {"x-oss-security-token": name}}
+
+    first = take(1)
+    begun = ask(site, "POST", "/images/big?uploads", **first)
+    number = ET.fromstring(begun.body).findtext("UploadId")
+    parts = [f"/images/big?partNumber={n}&uploadId={number}" for n in (1, 2)]
+    half = 200_000
+    assert ask(site, "PUT", parts[0], body=CONTENT[:half], **first).status == 200
+
+    # What was begun in its time is taken to its end.
+    before = set(files(folder))
+    with sending(site, "/images/one", len(CONTENT), first["headers"], account=first["account"]) as connection:
+        connection.sendall(CONTENT[:half])
+        wait_for(lambda: bool(set(files(folder)) - before))
+        site.cloud.clock.now += 60
+        connection.sendall(CONTENT[half:])
+        assert connection.recv(12) == b"HTTP/1.1 200"
+    assert (folder / "one").read_bytes() == CONTENT
+
+    assert refused(ask(site, "PUT", parts[1], body=CONTENT[half:], **first)) == (403, "SecurityTokenExpired")
+    second = take(2)
+    assert ask(site, "PUT", parts[1], body=CONTENT[half:], **second).status == 200
+    done = {"x-oss-complete-all": "yes"} | second["headers"]
+    assert ask(site, "POST", f"/images/big?uploadId={number}", done, account=second["account"]).status == 200
+    assert (folder / "big").read_bytes() == CONTENT
 
 
 @pytest.mark.parametrize(
