@@ -5,11 +5,13 @@ from __future__ import annotations
 import pytest
 
 from kiln.declare.states import InstanceStatus
-from kiln.store import hosts, room, tasks
-from kiln.store.hosts import ANY_ROOM, NOTHING, Room
+from kiln.store import hosts, room, tasks, workers
+from kiln.store.hosts import ANY_ROOM, NOTHING, Room, Share
+from kiln.store.workers import SILENT_S, Member
 from tests.stock import an_instance
 from tests.store.test_hosts import come
 from tests.store.test_tasks import a_task
+from tests.store.test_workers import be_silent
 
 SMALL = Room(cpus=1, memory_mib=1024)
 
@@ -23,8 +25,9 @@ def left(database, host="one", owner="w-1", but=""):
         return room.left_on(tx, host, size_of, owner, but)
 
 
-def claim(database, left, host="one", owner="w-1"):
-    return [one.id for one in database.write(lambda tx: tasks.claim(tx, owner, 100.0, 10, host, left=left))]
+def claim(database, left, host="one", owner="w-1", leaves=lambda _, __: False):
+    share = Share(left, leaves)
+    return [one.id for one in database.write(lambda tx: tasks.claim(tx, owner, 100.0, 10, host, share=share))]
 
 
 def a_start(database, **changes):
@@ -102,3 +105,42 @@ def test_many_that_wait_keep_nobody_from_what_takes_nothing(database):
     other = a_task(database)
 
     assert claim(database, NOTHING) == [other]
+
+
+def test_what_is_left_to_others_takes_no_room_and_what_is_bound_or_takes_none_is_not_asked_of(database):
+    first, second, small = a_start(database), a_start(database), a_start(database, memory_mib=512)
+    bound, free = a_start(database, host="one"), a_task(database)
+    asked = []
+
+    def leaves(start, left):
+        asked.append((start.id, left))
+        return start.id == second
+
+    claimed = claim(database, Room(cpus=4, memory_mib=2048), leaves=leaves)
+
+    assert claimed == [first, small, bound, free]
+    after = Room(cpus=3, memory_mib=1024)
+    assert asked == [(first, Room(cpus=4, memory_mib=2048)), (second, after), (small, after)]
+
+
+@pytest.mark.postgresql
+def test_only_another_host_that_is_served_and_in_use_has_more_left(postgresql_opened):
+    """By rows as processes write them; those of the one that asks count for nothing."""
+    database = postgresql_opened
+    for name, memory in (("one", 65536), ("two", 4096), ("three", 8192), ("four", 16384)):
+        member = Member(id=f"w-{name}", host=name, role="worker", address="")
+        size = Room(cpus=4, memory_mib=memory)
+        database.write(lambda tx, member=member, size=size: workers.enter(tx, member, size, is_first=False))
+
+    def most():
+        with database.read() as tx:
+            return room.most_elsewhere(tx, "one", size_of)
+
+    assert most() == Room(cpus=4, memory_mib=16384)
+    be_silent(database, "w-four", SILENT_S + 1)
+    a_start(database, owner="w-three")
+    assert most() == Room(cpus=3, memory_mib=8192 - 1024)
+    database.write(lambda tx: hosts.set_draining(tx, "three", is_draining=True))
+    assert most() == Room(cpus=4, memory_mib=4096)
+    database.write(lambda tx: workers.leave(tx, "w-two"))
+    assert most() == NOTHING

@@ -25,14 +25,17 @@ from kiln.machines.errors import (
 )
 from kiln.operations.errors.launches import ServiceUnavailableNoMachine
 from kiln.pools.errors import PoolClosed, PoolFull, VolumeBroken, VolumeMissing
-from kiln.store import tasks
+from kiln.store import tasks, workers
 from kiln.store.errors import DatabaseBusy, DatabaseDown
+from kiln.store.hosts import Room
+from kiln.store.workers import Member
 from kiln.tasks.worker import TRIES, Duty, Worker
 from kiln.upkeep import unfinished
-from tests.clouds import Cloud
+from tests.clouds import Cloud, make_cloud
 from tests.operations.disks.watched import run
 from tests.service.measured import measured
 from tests.stock import an_instance
+from tests.store.test_tasks import a_task
 
 
 @facts()
@@ -549,3 +552,20 @@ def test_says_in_each_event_which_task_it_is_about_and_how_far(cloud, caplog):
     said = {record.getMessage(): getattr(record, FACTS) for record in caplog.records if hasattr(record, FACTS)}
     assert said["task_begun"]["step"] == "worker.Test.claimed"
     assert said["task_crashed"].items() >= {"task": task, "action": "Test", "step": "capture.begun"}.items()
+
+
+@pytest.mark.postgresql
+def test_a_start_is_left_to_a_host_with_more_room_while_one_serves(tmp_path, postgresql_opened):
+    cloud = make_cloud(tmp_path, postgresql_opened)
+    ports = replace(cloud.ports, is_alone=False)
+    for host, memory in ((ports.host, 4096), ("other", 8192)):
+        member = Member(id=f"w-{host}", host=host, role="worker", address="")
+        size = Room(cpus=4, memory_mib=memory)
+        postgresql_opened.write(lambda tx, one=member, size=size: workers.enter(tx, one, size, is_first=False))
+    start = a_task(postgresql_opened, cpus=1, memory_mib=1024)
+    worker = Worker(ports, {}, unfinished, sweep_seconds=1000.0)
+
+    assert worker.claim(cloud.clock()) == []
+    postgresql_opened.write(lambda tx: workers.leave(tx, "w-other"))
+
+    assert [task.id for task in worker.claim(cloud.clock())] == [start]

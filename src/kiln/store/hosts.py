@@ -6,8 +6,8 @@ name, until an operator forgets it; processes come and go under the name.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any, Protocol, TypeVar
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple, Protocol, TypeVar
 
 from sqlalchemy import ColumnElement, Integer, and_, bindparam
 
@@ -31,6 +31,10 @@ class Room:
         """Whether there is as much in it."""
         return self.cpus >= other.cpus and self.memory_mib >= other.memory_mib
 
+    def is_less_than(self, other: Room) -> bool:
+        """Whether the other has more: of memory, which runs out first, or of processors beside as much of that."""
+        return (self.memory_mib, self.cpus) < (other.memory_mib, other.cpus)
+
     def less(self, other: Room) -> Room:
         """What is left of it without the other."""
         return Room(cpus=self.cpus - other.cpus, memory_mib=self.memory_mib - other.memory_mib)
@@ -44,6 +48,8 @@ class Wanting(Protocol):
     """What takes room of a host that it is not bound to yet."""
 
     @property
+    def id(self) -> str: ...
+    @property
     def host(self) -> str: ...
     @property
     def cpus(self) -> int: ...
@@ -54,17 +60,28 @@ class Wanting(Protocol):
 Wants = TypeVar("Wants", bound=Wanting)
 
 
+class Share(NamedTuple):
+    """What a host takes of what takes room."""
+
+    left: Room  #: What it has left.
+    #: Asked of what there is room for: whether it is left to other hosts, where so much is left before it.
+    leaves: Callable[[Wanting, Room], bool] = lambda _, __: False
+
+
+ANY_SHARE = Share(ANY_ROOM)
+
+
 def fits(cpus: ColumnElement[int], memory_mib: ColumnElement[int]) -> ColumnElement[bool]:
     """That a row takes no more than the room, of which the statement is told ``cpus`` and ``memory_mib``."""
     return and_(cpus <= bindparam("cpus", type_=Integer), memory_mib <= bindparam("memory_mib", type_=Integer))
 
 
-def that_fit(found: Sequence[Wants], left: Room) -> list[Wants]:
+def that_fit(found: Sequence[Wants], share: Share) -> list[Wants]:
     """Those for which there is room besides those before them; what is bound to a host has its part of it already."""
-    fitting = []
+    fitting, left = [], share.left
     for one in found:
         need = NOTHING if one.host else Room(cpus=one.cpus, memory_mib=one.memory_mib)
-        if left.holds(need):
+        if left.holds(need) and (need == NOTHING or not share.leaves(one, left)):
             left = left.less(need)
             fitting.append(one)
     return fitting

@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from kiln.declare.states import TaskStatus
+from kiln.store import workers
 from kiln.store.database import Transaction
 from kiln.store.hosts import NOTHING, Room, hosts
 from kiln.store.instances import ON, count_by_type, instances
@@ -37,6 +38,16 @@ def left_on(tx: Transaction, host: str, size_of: Sizes, owner: str = "", but: st
     for task in unplaced if owner else ():
         cpus, memory_mib = cpus - task.cpus, memory_mib - task.memory_mib
     return Room(cpus=max(0, cpus), memory_mib=max(0, memory_mib))
+
+
+def most_elsewhere(tx: Transaction, host: str, size_of: Sizes) -> Room:
+    """What is left on that of the other hosts on which most is; nothing where nobody serves another one."""
+    most = NOTHING
+    for one in hosts.all(tx, hosts.c.name != host):
+        serving = workers.serving(tx, one.name)
+        left = NOTHING if serving is None else left_on(tx, one.name, size_of, serving.id)
+        most = left if most.is_less_than(left) else most
+    return most
 
 
 def waiting(tx: Transaction) -> dict[str, Room]:

@@ -38,7 +38,7 @@ from kiln.ground.clock import next_in_sequence
 from kiln.ground.values import dataclass
 from kiln.store.changes import Told
 from kiln.store.database import Transaction
-from kiln.store.hosts import ANY_ROOM, NOTHING, Room, fits, that_fit
+from kiln.store.hosts import ANY_ROOM, ANY_SHARE, NOTHING, Room, Share, fits, that_fit
 from kiln.store.order import Key, Order, newest_first
 from kiln.store.rows import Recorded, Rows
 
@@ -353,15 +353,15 @@ def is_any_due(tx: Transaction, host: str, now: float) -> bool:
 
 
 def claim(
-    tx: Transaction, owner: str, now: float, limit: int = 1, host: str = "", *, left: Room = ANY_ROOM
+    tx: Transaction, owner: str, now: float, limit: int = 1, host: str = "", *, share: Share = ANY_SHARE
 ) -> list[Task]:
     """Take the leases of tasks that are due, that nobody works on and that *host* may carry out; oldest first.
 
-    *left* is the room that the host has for what may be carried out by any.
+    *share* is what the host takes of what may be carried out by any.
     """
-    told = {"now": now, "host": host, "most": limit, **vars(left)}
+    told = {"now": now, "host": host, "most": limit, **vars(share.left)}
     due = [tasks.read(row) for row in tx.execute(_all_due(), told)]
-    found = [leased(task, owner, now) for task in that_fit(_whose_turn(tx, due, now), left)]
+    found = [leased(task, owner, now) for task in that_fit(_whose_turn(tx, due, now), share)]
     if found:
         lease = {"owner": owner, "lease_until": now + LEASE_S, "generation": tasks.c.generation + 1}
         tasks.update(tx, lease, tasks.c.id.in_([task.id for task in found]))

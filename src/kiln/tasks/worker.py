@@ -51,9 +51,10 @@ from kiln.store import tasks
 from kiln.store.changes import Listener
 from kiln.store.database import Transaction
 from kiln.store.errors import DatabaseMalformed
-from kiln.store.hosts import ANY_ROOM
-from kiln.store.room import left_on
+from kiln.store.hosts import ANY_SHARE, NOTHING, Share
+from kiln.store.room import left_on, most_elsewhere, waiting
 from kiln.store.tasks import LeaseLost, Task
+from kiln.tasks.courtesy import Courtesy
 from kiln.tasks.faults import UNFORESEEN, Fault, fault_of
 
 TRIES = 6
@@ -121,6 +122,8 @@ class Worker:
         self._places = ThreadPoolExecutor(MOST_PLACES, thread_name_prefix="worker-place")
         self._errands = ThreadPoolExecutor(MOST_ERRANDS, thread_name_prefix="worker-errand")
         self._adrift: deque[_Postponement] = deque()
+        # Another may look while this one has the rows that both see, and then looks at its next turn.
+        self._courtesy = Courtesy(2 * sweep_seconds)
         self._stopping = threading.Event()
         self._doing: dict[str, Task] = {}
         self._threads = [threading.Thread(target=self._work, name=f"worker-{n}") for n in range(threads)]
@@ -233,17 +236,21 @@ class Worker:
 
     def claim(self, now: float) -> list[Task]:
         """Take the leases of tasks that are due and that nobody works on."""
+        sizes = partial(size_in, self._ports.deployment)
         with self._ports.database.read() as tx:
             if not tasks.is_any_due(tx, self._ports.host, self._time(tx, now)):
                 return []
+            if not self._ports.is_alone:
+                # Where nobody waits for room nobody is asked what he has left.
+                self._courtesy.look(most_elsewhere(tx, self._ports.host, sizes) if waiting(tx) else NOTHING)
 
         def claim(tx: Transaction) -> list[Task]:
             if not self._ports.may_begin(tx):
                 return []
-            left = ANY_ROOM
+            share = ANY_SHARE
             if not self._ports.is_alone:
-                left = left_on(tx, self._ports.host, partial(size_in, self._ports.deployment), self.id)
-            return tasks.claim(tx, self.id, self._time(tx, now), _BATCH, self._ports.host, left=left)
+                share = Share(left_on(tx, self._ports.host, sizes, self.id), self._courtesy.leaves)
+            return tasks.claim(tx, self.id, self._time(tx, now), _BATCH, self._ports.host, share=share)
 
         return self._ports.database.write(claim)
 
