@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import socket
 import threading
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 
 import pytest
 
@@ -60,26 +60,45 @@ def test_says_when_the_machine_ends(wire):
         session.ask("sync")
 
 
+@contextmanager
+def obeying(guest, knocks=0):
+    """Have a guest come up after so many *knocks*: it says so to each, and answers what it is asked for."""
+
+    def obey():
+        with guest.makefile("rb") as lines:
+            for count, line in enumerate(lines):
+                verb, _, path = line.decode().strip().partition(" ")
+                if count < knocks:
+                    continue
+                guest.sendall(f">> error no file {path}\n".encode() if verb == "read" else f"{READY}\n".encode())
+
+    thread = threading.Thread(target=obey)
+    thread.start()
+    try:
+        yield
+    finally:
+        guest.shutdown(socket.SHUT_RD)
+        thread.join()
+
+
 def test_knocks_until_the_guest_is_up_and_skips_the_answers_to_that(wire):
     session, guest = wire
+    with obeying(guest, knocks=2):
+        session.wait_ready(60)
 
-    def answer():
-        with guest.makefile("rb") as lines:
-            lines.readline()
-            lines.readline()
-            guest.sendall(b"KILN-GUEST READY\nKILN-GUEST READY\n")
-            lines.readline()
-            guest.sendall(b">> ok 1.5\n")
-            lines.readline()
-            guest.sendall(b">> ok text\n")
+        with pytest.raises(GuestRefused, match="no file /data0/a"):
+            session.ask("read /data0/a")
 
-    thread = threading.Thread(target=answer)
-    thread.start()
-    session.wait_ready(10)
-    text = session.ask("read /data0/a")
-    thread.join()
 
-    assert text == "text"
+def test_takes_what_was_shown_of_long_ago_for_no_answer(wire):
+    """By a door what was printed last is shown first: also of a guest that has begun anew since."""
+    session, guest = wire
+    guest.sendall(f"{READY}\n>> ok of before\n>> error no file /run/before\n".encode())
+    with obeying(guest, knocks=1):
+        session.wait_ready(60)
+
+        with pytest.raises(GuestRefused, match="no file /data0/a"):
+            session.ask("read /data0/a")
 
 
 def test_says_when_there_is_no_console(tmp_path):
@@ -97,6 +116,5 @@ def test_waits_on_for_a_guest_that_takes_nothing_yet(wire):
     with pytest.raises(GuestSilent, match="did not come up within 0 s"):
         session.wait_ready(timeout_s=0.1)
 
-    guest.sendall(f"{READY}\n>> ok 7\n".encode())
-    guest.recv(65536)
-    session.wait_ready()
+    with obeying(guest):
+        session.wait_ready()

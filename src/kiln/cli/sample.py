@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -51,13 +51,16 @@ def sample() -> Iterator[Path]:
         raise Refusal(str(error), exits.UNSOUND) from error
 
 
-def converse(data: Path | None, instance: str, command: str, timeout_s: float) -> None:
+def opened_here(data: Path, instance: str, timeout_s: float) -> AbstractContextManager[Session]:
+    """The guest of an instance of the Kiln whose data folder it is, by its machine's own socket."""
+    return open_session(DataFolder(data).console(instance), timeout_s)
+
+
+def converse(opening: AbstractContextManager[Session], instance: str, command: str) -> None:
     """Have the guest do one command and print its answer; without one, what is typed, a line each. Raises Refusal."""
-    if data is None:
-        raise Refusal("it needs the data folder of a Kiln on this machine: KILN_DATA or --data", exits.SETTINGS)
     output.note(f"waiting for the guest of {instance}")
     try:
-        with open_session(DataFolder(data).console(instance), timeout_s) as session:
+        with opening as session:
             if command:
                 _show(session.ask(command))
             else:

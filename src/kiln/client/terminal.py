@@ -6,6 +6,8 @@ the library to be loaded.
 
 from __future__ import annotations
 
+import threading
+import time
 from urllib.parse import urlsplit, urlunsplit
 
 from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidStatus
@@ -25,7 +27,7 @@ class SessionRefused(Exception):
 
 
 class Terminal:
-    """One session, joined; ``read`` and ``type`` may be called on two threads. To be closed."""
+    """One session, joined; ``read`` may be called on one thread and ``type`` on any. To be closed."""
 
     def __init__(self, client: Client, instance: str) -> None:
         """Start and join a session. Raises what ``Client.call`` raises, and SessionRefused."""
@@ -45,12 +47,14 @@ class Terminal:
             raise Unreachable(f"the connection to {client.endpoint} broke: {error}", was_sent=True) from error
         self.reason = BROKEN  #: Why it ended.
         self._number = 0
+        self._saying = threading.Lock()
 
-    def read(self) -> bytes | None:
-        """What is shown next; None when it has ended, as ``reason`` says."""
+    def read(self, timeout_s: float | None = None) -> bytes | None:
+        """What is shown next; None when it has ended, as ``reason`` says. Raises TimeoutError."""
+        deadline = None if timeout_s is None else time.monotonic() + timeout_s
         while True:
             try:
-                data = self._socket.recv()
+                data = self._socket.recv(None if deadline is None else max(0.0, deadline - time.monotonic()))
                 kind, payload = unpack(data if isinstance(data, bytes) else data.encode())
             except ConnectionClosed:
                 return None
@@ -73,9 +77,10 @@ class Terminal:
         self._socket.close()
 
     def _say(self, kind: Type, payload: bytes) -> bool:
-        try:
-            self._socket.send(pack(kind, payload, self._number, int(system_clock() * 1000)))
-        except ConnectionClosed:
-            return False
-        self._number += 1
+        with self._saying:
+            try:
+                self._socket.send(pack(kind, payload, self._number, int(system_clock() * 1000)))
+            except ConnectionClosed:
+                return False
+            self._number += 1
         return True

@@ -11,11 +11,12 @@ The guest echoes what is typed, for people at a terminal; an answer is a line th
 
 from __future__ import annotations
 
-import socket
+import secrets
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Protocol
 
 from kiln.guest.errors import GuestRefused, GuestSilent
 from kiln.guest.image import READY
@@ -26,23 +27,38 @@ ANSWER_TIMEOUT_S = 30.0
 _KNOCK_EVERY_S = 1.0
 
 
+class Console(Protocol):
+    """The guest's serial console: a socket, or what is read and written like one. Raises as a socket does."""
+
+    def settimeout(self, value: float, /) -> None: ...
+    def sendall(self, data: bytes, /) -> None: ...
+    def recv(self, bufsize: int, /) -> bytes: ...
+
+
 class Session:
     """An open console of a guest that has come up."""
 
-    def __init__(self, console: socket.socket) -> None:
+    def __init__(self, console: Console) -> None:
         self.console = console  #: Another one may take its place, where somebody else was let to the guest meanwhile.
         self._received = b""
 
     def wait_ready(self, timeout_s: float = READY_TIMEOUT_S) -> None:
-        """Return when the guest obeys commands. Raises GuestSilent."""
-        deadline = time.monotonic() + timeout_s
+        """Return when the guest obeys commands, and every answer to what was asked before is read. Raises GuestSilent.
+
+        What is shown first may be of long ago, and of a guest that has begun anew since. So once it has said that it is
+        up it is asked for a file of a name that nobody knew, until it answers that there is none.
+        """
+        deadline, rest_s, mark = time.monotonic() + timeout_s, _KNOCK_EVERY_S, ""
         while time.monotonic() < deadline:
-            knocked_at = time.monotonic()
-            self._knock()
-            while (line := self._line(min(deadline, knocked_at + _KNOCK_EVERY_S))) is not None:
-                if READY in line:
-                    self._settle()
+            until = min(deadline, time.monotonic() + rest_s)
+            mark = self._knock(is_up=bool(mark))
+            while (line := self._line(until)) is not None:
+                if mark and f">> error no file {mark}" in line:
                     return
+                if READY in line and not mark:
+                    mark = self._knock(is_up=True)
+            # A slow one is given longer each time: it answers each, and the last answer counts.
+            rest_s *= 2 if mark else 1
         raise GuestSilent(f"The guest did not come up within {timeout_s:.0f} s.")
 
     def ask(self, command: str, timeout_s: float = ANSWER_TIMEOUT_S) -> str:
@@ -62,23 +78,21 @@ class Session:
                 raise GuestRefused(f"{command}: {text}")
         raise GuestSilent(f"The guest did not answer {command!r} within {timeout_s:.0f} s.")
 
-    def _settle(self) -> None:
-        """Read the answers to all knocks, by a question that only one command answers."""
-        self.ask("uptime")
-
-    def _knock(self) -> None:
+    def _knock(self, *, is_up: bool) -> str:
         """Send an empty line, which is answered with READY too, for those who were not connected when it was printed.
 
-        Raises GuestSilent.
+        Of one that *is_up* a question instead, whose mark is returned. Raises GuestSilent.
         """
+        mark = f"/run/{secrets.token_hex(8)}" if is_up else ""
         try:
             self.console.settimeout(0)
-            self.console.sendall(b"\n")
+            self.console.sendall(f"read {mark}\n".encode() if is_up else b"\n")
         except BlockingIOError:
             # One that has not come up takes nothing: after some dozens of knocks no more go in, and those will do.
-            return
+            pass
         except OSError as error:
             raise GuestSilent("The guest's console is closed.") from error
+        return mark
 
     def _send(self, line: str) -> None:
         try:

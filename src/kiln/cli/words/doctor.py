@@ -11,7 +11,7 @@ from typing import Annotated
 import typer
 
 from kiln.cli import exits, output
-from kiln.cli.flags import Data, Shared
+from kiln.cli.flags import Data, DatabaseAddress, Shared
 from kiln.cli.grammar import Json, example, group
 from kiln.service.doctor import examine, lines
 from kiln.service.settings import read_settings
@@ -29,6 +29,7 @@ Cache = Annotated[Path | None, typer.Option("--cache", help="Where the small gue
 def doctor(
     *,
     data: Data = None,
+    database: DatabaseAddress = None,
     shared: Shared = None,
     listen: Listen = None,
     machines: MachinesOf = None,
@@ -39,11 +40,19 @@ def doctor(
     """Say what this machine lacks for serving, and what to do.
 
     Each line is `ok`, `warns` (it serves, with less) or `cannot`; of the last the
-    exit code is 10. KVM is tried by a guest that boots, for 20 seconds at most. The
-    settings are those of `kiln serve`, also from the environment. Nothing is changed.
+    exit code is 10. KVM is tried by a guest that boots, for 20 seconds at most. Of a
+    deployment of several hosts it looks at PostgreSQL, Ceph and the address at
+    which others reach this one. The settings are those of `kiln serve`, also from the environment. Nothing is changed.
     """
     settings = read_settings(
-        os.environ, data=data, shared=shared, listen=listen, machines=machines, accel=accel, cache=cache
+        os.environ,
+        data=data,
+        database=database,
+        shared=shared,
+        listen=listen,
+        machines=machines,
+        accel=accel,
+        cache=cache,
     )
     findings = examine(settings)
     if as_json:

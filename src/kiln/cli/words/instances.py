@@ -19,7 +19,7 @@ from kiln.cli.listings import listing
 from kiln.cli.naming import is_id, to_id
 from kiln.cli.output import Column
 from kiln.cli.public_ip import PublicIp, bandwidth
-from kiln.cli.session import find_data_folder, open_client
+from kiln.cli.session import open_client
 from kiln.cli.showing import showing
 from kiln.cli.user_data import UserData, read_user_data
 from kiln.cli.waiting import Begun, wait, wait_for_outcome
@@ -277,16 +277,23 @@ def converse(
     data: Data = None,
     region: Region = None,
 ) -> None:
-    """Talk to the guest of `kiln image import --sample` over its console, on the service's machine.
+    """Talk to the guest of `kiln image import --sample` over its console, from anywhere.
 
     Without COMMAND it obeys what is typed, a line each, and `help` says what it
-    knows. One person at a time can be connected. For other guests there is
-    `kiln instance console INSTANCE --attach`.
+    knows. With --data (KILN_DATA does not stand for it), by the machine's own
+    socket there, which one can be connected to: no service is needed, and others
+    wait. For other guests there is `kiln instance console INSTANCE --attach`.
     """
-    folder = find_data_folder(data)
-    found = _id_of(instance, region)
     # What talks to the guest brings the settings; only who asks for it waits for that.
-    importlib.import_module("kiln.cli.sample").converse(folder, found, " ".join(command or ()), timeout)
+    sample, said = importlib.import_module("kiln.cli.sample"), " ".join(command or ())
+    if data is not None:
+        found = _id_of(instance, region)
+        sample.converse(sample.opened_here(data, found, timeout), found, said)
+        return
+    with open_client(region) as client:
+        found = to_id(client, "instance", instance)
+        by_the_api = importlib.import_module("kiln.cli.terminal").opened(client, found, timeout)
+        sample.converse(by_the_api, found, said)
 
 
 @app.command(
