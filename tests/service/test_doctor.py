@@ -18,6 +18,7 @@ from kiln.ground.units import GiB
 from kiln.networks.trying import why_not_joined
 from kiln.pools.qcow2 import Qcow2Pool
 from kiln.service.doctor import examine, glance, kvm_advice, lines
+from kiln.service.reached import reached
 from kiln.service.settings import read_settings
 from tests.guests import open_reachable
 from tests.tools import lacks
@@ -207,3 +208,30 @@ def test_says_whether_vpcs_reach_other_hosts_where_there_may_be_some(settings):
     assert of(examine(settings(**shared)), "other hosts").state == "ok"
     assert "of this host alone" in of(examine(settings(**shared, tunnel_address="off")), "other hosts").text
     assert "other hosts" not in [one.subject for one in examine(settings())]
+
+
+def test_says_that_a_database_cannot_be_reached_and_at_which_address_others_reach_this_one(settings):
+    it = settings(machines="none", database="postgresql://kiln@127.0.0.1:1/kiln", listen="127.0.0.1:0")
+
+    found = list(reached(it))
+
+    assert of(found, "database").state == "cannot"
+    assert "postgresql://127.0.0.1:1/kiln cannot be worked with: " in of(found, "database").text
+    assert "KILN_DATABASE_PASSWORD_FILE" in of(found, "database").advice
+    assert (of(found, "peers").state, "KILN_PEER_LISTEN" in of(found, "peers").advice) == ("warns", True)
+    apart = settings(machines="none", database=it.database, peer_listen="192.0.2.1:8790")
+    assert of(reached(apart), "peers").state == "ok"
+
+
+@pytest.mark.postgresql
+def test_looks_at_the_server_of_a_database(settings, postgresql_server):
+    before = {one.subject: one for one in reached(settings(machines="none", database=postgresql_server))}
+    assert "PostgreSQL" in before["database"].text
+    assert [before[what].state for what in ("database", "its clock", "its tables")] == ["ok"] * 3
+    assert "has no tables yet" in before["its tables"].text
+
+
+def test_says_what_a_ceph_lacks_and_where_that_is_said(settings, tmp_path):
+    found = of(reached(settings(machines="none", pool="rbd:kiln", ceph_conf=str(tmp_path / "none"))), "Ceph")
+
+    assert (found.state, "KILN_CEPH_CONF" in found.advice) == ("cannot", True)

@@ -70,3 +70,18 @@ def test_a_service_that_cannot_write_it_goes_on(tmp_path):
 
     assert told(tmp_path / "endpoint", Address("", ())) == Address("http://a:1", ("cn-a",))
     assert [path.name for path in tmp_path.iterdir()] == ["endpoint"]
+
+
+@pytest.mark.postgresql
+def test_names_the_database_and_the_file_of_its_password_for_words_beside_the_service(tmp_path, postgresql_address):
+    file = tmp_path / "password"
+    file.write_text("not asked for\n")
+    settings = {"database": postgresql_address, "database_password_file": str(file)}
+    with start_kiln(tmp_path / "data", **settings) as kiln:
+        said = environment(read_settings({}, data=kiln.data, **settings))
+
+    assert {name: said[name] for name in ("KILN_DATABASE", "KILN_DATABASE_PASSWORD_FILE")} == {
+        "KILN_DATABASE": postgresql_address,
+        "KILN_DATABASE_PASSWORD_FILE": str(file),
+    }
+    assert "KILN_DATABASE" not in environment(read_settings({}, data=a_rested_kiln(tmp_path / "other")))

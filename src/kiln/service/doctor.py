@@ -21,12 +21,10 @@ from collections.abc import Callable, Iterator
 from dataclasses import replace
 from ipaddress import ip_network
 from pathlib import Path
-from typing import Literal
 
 from kiln.ground.clock import system_clock, to_minutes_text
 from kiln.ground.prose import fold
 from kiln.ground.units import GiB, MiB
-from kiln.ground.values import dataclass
 from kiln.guest.trial import probe_guest
 from kiln.machines.confinement import closed_folder, kvm_groups
 from kiln.machines.errors import MachineRefused
@@ -40,14 +38,14 @@ from kiln.networks.vxlan import inner_mtu
 from kiln.networks.wayout import OFF, Resolvers, may_ping
 from kiln.service.claim import is_held, require_shared
 from kiln.service.errors import DataFolderRefused, DeploymentRefused, SharedFolderRefused
+from kiln.service.findings import Finding
 from kiln.service.mounts import mount_of
+from kiln.service.reached import reached
 from kiln.service.rules import NO_TUNNEL
 from kiln.service.settings import OF_ROOT, Settings
 from kiln.service.sharing import require_fit
 from kiln.service.volume_keys import NAME, is_missed
 from kiln.wire.nonces import WINDOW_S
-
-State = Literal["ok", "warns", "cannot"]
 
 _TOOLS = (("qemu-img", "qemu-utils"), ("setpriv", "util-linux"), ("prlimit", "util-linux"), ("setsid", "util-linux"))
 _ENOUGH_BYTES, _NEXT_TO_NOTHING = 20 * GiB, 64 * MiB
@@ -71,19 +69,10 @@ _GROUP_MAY_USE = stat.S_IRGRP | stat.S_IWGRP
 _SOME_USER = 2**32 - 2  #: Owns nothing, as a machine's user owns no folder above its disks.
 
 
-@dataclass(frozen=True)
-class Finding:
-    """One thing that was looked at."""
-
-    subject: str
-    state: State
-    text: str  #: What is so, and what that means.
-    advice: str = ""  #: What to do; empty where nothing is to be done.
-
-
 def examine(settings: Settings) -> list[Finding]:
-    """All findings. Takes up to 20 s where KVM has to be tried."""
+    """All findings. Takes up to 20 s where KVM has to be tried, and so long for each server that does not answer."""
     found = [*_tools(_version), *_machines(settings, _version), *_kvm(settings, tries=True), *_port(settings)]
+    found += reached(settings)
     return [*found, *_user(settings), *_networks(settings), *_rooms(settings), *_key(settings), _clock(), _files()]
 
 

@@ -14,6 +14,7 @@ from kiln.service.errors import CertificateAbsent, DatabaseAbsent, DatabaseUnusa
 from kiln.service.pairing import require_pair
 from kiln.service.secrets import Sealer
 from kiln.service.settings import Settings
+from kiln.store.conninfo import has_password
 
 _APPEARS_WITHIN_S = 10.0  #: A Kiln that is called in the same moment has its data folder by then.
 _STARTS_WITHIN_S = 30.0
@@ -107,6 +108,9 @@ def _variables(settings: Settings, keys: Keys, address: Address) -> dict[str, st
 def _where(settings: Settings) -> dict[str, str]:
     """Where the deployment's things are, as far as they are not in the data folder: for words beside the service."""
     given = {
+        # A password is no client's: who works beside the service has it where the service has.
+        "KILN_DATABASE": "" if has_password(settings.database) else settings.database,
+        "KILN_DATABASE_PASSWORD_FILE": settings.database_password_file if settings.database else "",
         "KILN_SHARED": "" if settings.shared is None else str(settings.shared),
         "KILN_POOL": settings.pool,
         "KILN_CEPH_CONF": settings.ceph_conf if settings.pool else "",
