@@ -39,7 +39,7 @@ def is_answered(kiln) -> bool:
 
 def refusal_of(kiln, *pieces: bytes) -> bytes:
     """The status line of the answer to *pieces*, after which nothing more comes; empty where none came."""
-    with socket.create_connection(kiln.address, timeout=20) as stream:
+    with socket.create_connection(kiln.address, timeout=60) as stream:
         with suppress(ConnectionError):
             for piece in pieces:
                 stream.sendall(piece)

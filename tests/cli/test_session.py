@@ -85,7 +85,7 @@ def served(data) -> Iterator[str]:
         assert said[-1].startswith("listening on "), said
         yield said[-1].removeprefix("listening on ").strip()
         process.send_signal(signal.SIGTERM)
-        assert process.wait(20) == 0
+        assert process.wait(60) == 0
 
 
 @pytest.fixture(scope="module")
@@ -524,7 +524,7 @@ def test_prints_the_id_before_it_waits(shell, instance):
         assert waits.stderr.readline().startswith(f"{instance}  Running")
         waits.send_signal(signal.SIGINT)
         told = waits.stderr.read()
-        assert waits.wait(20) == exits.INTERRUPTED.number
+        assert waits.wait(60) == exits.INTERRUPTED.number
 
     assert f"no longer waiting for instance {instance}" in told
     assert f"`kiln wait {instance} --until Stopped` waits again" in told

@@ -28,7 +28,7 @@ class SlowLook:
 
     def __call__(self, *given):
         self.begun.set()
-        assert self.may_end.wait(20)
+        assert self.may_end.wait(60)
         return look(*given)
 
     def ticks(self):
@@ -94,7 +94,7 @@ def test_what_is_being_counted_is_asked_for_once_by_a_page_that_comes_again(tmp_
     with slow_window(tmp_path, sqlite) as (window, slow):
         ports = window.cloud.ports
         first = ports.holdings.ask(ports.database, ports.pool, ports.clock)
-        assert slow.begun.wait(20)
+        assert slow.begun.wait(60)
         slow.now, slow.asked = 10.0, 0
 
         page = window.get("/storage")
@@ -104,7 +104,7 @@ def test_what_is_being_counted_is_asked_for_once_by_a_page_that_comes_again(tmp_
         assert live(page)["hx-trigger"] == "kiln:changed, load delay:2s"
 
         slow.may_end.set()
-        first.result(20)
+        first.result(60)
         page = window.get("/storage")
         assert "Waiting to be swept 0 0" in page.words
         assert live(page)["hx-trigger"] == "kiln:changed"

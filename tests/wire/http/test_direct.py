@@ -24,7 +24,7 @@ def site(tmp_path, sqlite):
 
 def say(site: Served, *pieces: str) -> list[tuple[str, list[str], str]]:
     """What comes back until the server closes: status line, names of the headers and body of each answer."""
-    with closing(socket.create_connection(site.address, timeout=20)) as sent:
+    with closing(socket.create_connection(site.address, timeout=60)) as sent:
         sent.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         for piece in pieces:
             sent.sendall(piece.encode())
@@ -92,7 +92,7 @@ def test_who_is_being_answered_gives_no_way_though_something_came_before(tmp_pat
 
     with (
         start_site(make_cloud(tmp_path, sqlite), Limits(), Room(2, 2), health) as site,
-        closing(socket.create_connection(site.address, timeout=20)) as sent,
+        closing(socket.create_connection(site.address, timeout=60)) as sent,
         sent.makefile("rb") as received,
     ):
         last = "GET /healthz HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n"
@@ -101,7 +101,7 @@ def test_who_is_being_answered_gives_no_way_though_something_came_before(tmp_pat
         next(answers)
         assert is_asked.wait(60)
         with closing(socket.create_connection(site.address)) as one, closing(socket.create_connection(site.address)):
-            one.settimeout(20)
+            one.settimeout(60)
             assert one.recv(1) == b"", "the silent one gives way"
         may_answer.set()
 

@@ -218,7 +218,7 @@ def unread_stream(site: Served, account: str) -> Iterator[socket.socket]:
     """A stream whose reader reads no more than its head."""
     with socket.socket() as connection:
         connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
-        connection.settimeout(20)
+        connection.settimeout(60)
         connection.connect(site.address)
         head = "".join(f"{name}: {value}\r\n" for name, value in site.signed(account).items())
         connection.sendall(f"GET /events HTTP/1.1\r\n{head}\r\n".encode())
@@ -268,7 +268,7 @@ def test_the_bounds_of_a_body_hold_on_every_path(site, path):
     method = "POST" if path == "/" else "GET"
     body = b"x" * (BODY + 1)
 
-    with socket.create_connection(site.address, timeout=20) as connection:
+    with socket.create_connection(site.address, timeout=60) as connection:
         connection.sendall(f"{method} {path} HTTP/1.1\r\nhost: k\r\ncontent-length: {len(body)}\r\n\r\n".encode())
 
         assert b" 413 " in connection.recv(200)

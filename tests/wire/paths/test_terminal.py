@@ -58,18 +58,18 @@ class Terminal:
     def until(self, text: bytes) -> None:
         """Read until it has been shown."""
         while text not in self.shown:
-            kind, payload = unpack(self.socket.recv(20))
+            kind, payload = unpack(self.socket.recv(60))
             assert kind == Type.OUTPUT, payload
             self.shown += payload
 
     def goodbye(self) -> str:
         """Why it ended; reads to the end, and waits for that of the connection."""
-        while (message := unpack(self.socket.recv(20))).type == Type.OUTPUT:
+        while (message := unpack(self.socket.recv(60))).type == Type.OUTPUT:
             self.shown += message.payload
         assert message.type == Type.STATUS
         assert message.payload[0] == CLOSED
         with pytest.raises(ConnectionClosed):
-            self.socket.recv(20)
+            self.socket.recv(60)
         return message.payload[1:].decode().removeprefix("Exit: ")
 
 
@@ -104,7 +104,7 @@ def joined(site: Served, url: str | None = None, **more) -> Iterator[Terminal]:
 
 def guest(site: Served):
     """The far end of the console that was connected to last."""
-    return closing(site.cloud.ports.machines.guests.get(timeout=20))
+    return closing(site.cloud.ports.machines.guests.get(timeout=60))
 
 
 def refused(site: Served, url: str, **more) -> tuple[int, str]:
@@ -177,12 +177,12 @@ def test_a_guest_that_reads_nothing_keeps_no_console(tmp_path, sqlite):
         ended = select.poll()
         ended.register(far, select.POLLHUP)
 
-        assert ended.poll(20_000), "though what was typed is not read"
+        assert ended.poll(60_000), "though what was typed is not read"
 
 
 def test_sends_an_empty_message_first_since_clients_wait_for_one(site):
     with joined(site) as terminal:
-        assert unpack(terminal.socket.recv(20)) == (Type.OUTPUT, b"")
+        assert unpack(terminal.socket.recv(60)) == (Type.OUTPUT, b"")
 
 
 def test_a_url_is_good_for_one_time(site):
@@ -411,13 +411,13 @@ def test_ends_with_what_is_no_message(site, said, why):
 def say_too_much(terminal):
     """Whoever still sends the last piece hears there that it was refused."""
     terminal.socket.send(iter([b"x" * 1000] * (SOCKET_MESSAGE // 1000 + 1)))
-    terminal.socket.recv(20)
+    terminal.socket.recv(60)
 
 
 def test_a_message_that_is_too_long_is_refused_as_it_comes(site):
     answer = start(site)
     with joined(site, answer["WebSocketUrl"]) as terminal, guest(site) as far:
-        assert terminal.socket.recv(20)[:4] == b"\1\0\0\0"
+        assert terminal.socket.recv(60)[:4] == b"\1\0\0\0"
         with pytest.raises(ConnectionClosed) as closed:
             say_too_much(terminal)
 
@@ -454,7 +454,7 @@ def test_a_flood_of_frames_takes_a_little_of_the_time_of_others(site, monkeypatc
 
 def test_what_comes_after_a_refusal_is_read_for_a_while_and_not_kept(site):
     with socket.socket() as flooding:
-        flooding.settimeout(20)
+        flooding.settimeout(60)
         flooding.connect(site.address)
         flooding.sendall(b"GET /session?token=x HTTP/1.1\r\n" + HEAD)
         assert flooding.recv(12) == b"HTTP/1.1 403"
@@ -497,7 +497,7 @@ def raw_client(site: Served):
     path = start(site)["WebSocketUrl"].partition(":")[2].partition("/session")[2]
     with socket.socket() as sent:
         sent.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
-        sent.settimeout(20)
+        sent.settimeout(60)
         sent.connect(site.address)
         sent.sendall(f"GET /session{path} HTTP/1.1\r\n".encode() + HEAD)
         assert sent.recv(12) == b"HTTP/1.1 101"

@@ -59,7 +59,7 @@ class Loop:
 
         asyncio.run_coroutine_threadsafe(rest(), self.loop).result(60)
         self.loop.call_soon_threadsafe(self.loop.stop)
-        self._thread.join(20)
+        self._thread.join(60)
         self.loop.close()
 
 
@@ -112,7 +112,7 @@ class Deployment:
 
     def refuses(self, asked: Future[bytes]) -> str:
         """Why no answer came."""
-        error = asked.exception(20)
+        error = asked.exception(60)
         assert isinstance(error, ServiceUnavailableHostSilent)
         assert error.facts["host"] == "far"
         return error.facts["reason"]
