@@ -69,6 +69,16 @@ def test_everything_is_said_in_every_language_with_the_same_places():
     assert wrong == {}
 
 
+def test_chinese_is_punctuated_as_chinese():
+    """A comma of English beside a Han character has no room of its own, and looks like a slip."""
+    han = r"[\u4e00-\u9fff]"
+    slip = re.compile(rf"{han} ?[,:;()?!]|[,:;()?!] ?{han}")
+    # What stands in backticks is typed as it stands there.
+    said = {name: "".join(one["zh"].split("`")[::2]) for name, one in texts.load().items()}
+
+    assert {name: words for name, words in said.items() if slip.search(words)} == {}
+
+
 def test_what_is_said_somewhere_is_there_and_nothing_else():
     written = "\n".join(path.read_text() for path in (*TEMPLATES.glob("*.html"), *SOURCE.rglob("*.py")))
     called = set(re.findall(r'\b(?:t|texts)\(\s*"([\w.-]+)"', written))
