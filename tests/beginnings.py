@@ -371,6 +371,7 @@ CHORE_BEGINNINGS: dict[str, Callable[[Cloud], object]] = {
     "adopt": a_living_machine,
     "watch": a_dead_machine,
     "wake": _running,
+    "variables": _running,
     "prepare": _running,
     "help_along": _running,
     "sweep": things_to_sweep,

@@ -36,8 +36,9 @@ _TRASH = "trash.json"  #: What waits in the trash, until it is in the other.
 
 _BLOCK, _BLOCKS = 65536, 16  #: Of each volume as much is read: all that was written to it.
 
-#: What waits for the agent of a guest, which machines that are only states have none of.
-_ENDLESS = {"GivePassword"}
+#: What waits for the agent of a guest, which machines that are only states have none of; and what leaves a host for
+#: another, of which a Kiln on SQLite has none once it is served.
+_ENDLESS = {"GivePassword", "MoveInstance"}
 
 _LEASE_S = 50.0  #: Less than a lease of any version.
 
@@ -109,7 +110,7 @@ def lay_out(folder: Path) -> None:
 
 
 def _forget_what_has_no_end(folder: Path) -> None:
-    """Take away the tasks that a start has left besides its own, for guests that will never answer."""
+    """Take away the tasks that nobody could carry out: for guests that will never answer, and hosts that are not."""
     with contextlib.closing(sqlite3.connect(folder / "kiln.sqlite")) as database, database:
         for action in _ENDLESS:
             database.execute("DELETE FROM tasks WHERE action = ?", (action,))

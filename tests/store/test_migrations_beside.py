@@ -20,7 +20,8 @@ STEPS = [step.number for step in steps_after(_BEFORE_THE_RULE)]
 
 
 @pytest.fixture(params=["sqlite", pytest.param("postgresql", marks=pytest.mark.postgresql)])
-def engine(request, tmp_path):
+def empty(request, tmp_path):
+    """A database of each kind, without tables."""
     if request.param == "sqlite":
         opened = open_sqlite(tmp_path / "migrated.sqlite")
     else:
@@ -43,17 +44,17 @@ def known_tables(engine):
     return tables
 
 
-def test_the_statements_of_the_version_before_still_run(engine):
+def test_the_statements_of_the_version_before_still_run(empty):
     """One test for all steps: each of them begins where the one before has ended."""
-    migrate(engine, _BEFORE_THE_RULE)
+    migrate(empty, _BEFORE_THE_RULE)
     for number in STEPS:
-        before, tables = shape_of(engine), known_tables(engine)
-        migrate(engine, number)
-        assert (number, list(broken_by(before, shape_of(engine)))) == (number, [])
-        with engine.begin() as connection:
+        before, tables = shape_of(empty), known_tables(empty)
+        migrate(empty, number)
+        assert (number, list(broken_by(before, shape_of(empty)))) == (number, [])
+        with empty.begin() as connection:
             speak(connection, tables)
-    with engine.begin() as connection:
-        speak(connection, known_tables(engine))
+    with empty.begin() as connection:
+        speak(connection, known_tables(empty))
 
 
 @pytest.mark.parametrize(

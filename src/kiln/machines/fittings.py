@@ -7,15 +7,17 @@ from __future__ import annotations
 
 import contextlib
 import os
-import shutil
 import socket
 from pathlib import Path
 
 from kiln.ground.journal import Journal
+from kiln.ground.short_files import NotShort, read_short
 from kiln.machines.errors import MachineRefused
 from kiln.machines.platforms import Firmware
 from kiln.machines.port import Machine
+from kiln.machines.runfiles import RunFiles
 from kiln.machines.runfolder import RunFolder
+from kiln.machines.variables import MOST_BYTES, NotVariables, pack, unpack
 
 _STEP = 10_000  #: To the port that is forwarded in place of one that cannot be had, which those below 1024 cannot.
 
@@ -62,16 +64,49 @@ def _try_port(address: str, port: int) -> str:
     return ""
 
 
-def keep_variables(folder: RunFolder, firmware: Firmware, uid: int | None) -> None:
-    """The machine's own UEFI variables, which outlive a stop."""
-    own = folder.firmware_variables
-    if not own.exists():
+def keep_variables(machine: Machine, folder: RunFolder, firmware: Firmware, uid: int | None) -> None:
+    """The machine's own UEFI variables, which outlive a stop; those that it brings where it ran elsewhere since.
+
+    What no firmware of this kind can have is told to both who may ask, and then the guest finds fresh ones.
+    """
+    own, length = folder.firmware_variables, firmware.variables.stat().st_size
+    fault, content = "", b""
+    if machine.variables:
+        try:
+            content = unpack(machine.variables, length)
+        except NotVariables as error:
+            fault = str(error)
+    elif own.exists() and own.stat().st_size != length:
+        fault = f"their file has not the {length} bytes of its firmware"
+    if fault:
+        note(folder, f"Its UEFI variables are lost, and it begins with fresh ones: {fault}.")
+    if fault or content or not own.exists():
         draft = own.with_suffix(".new")
-        shutil.copyfile(firmware.variables, draft)
+        with draft.open("wb") as file:
+            file.write(content or read_short(firmware.variables, MOST_BYTES))
+            file.flush()
+            os.fsync(file.fileno())
         draft.chmod(0o600)
         draft.replace(own)
     if uid is not None:
         os.chown(own, uid, uid)
+
+
+def variables_at(run: Path) -> dict[str, int]:
+    """When the UEFI variables of each machine's folder below *run* were written last, in nanoseconds of its time."""
+    found = {}
+    for path in sorted(run.glob(f"*/{RunFiles(run).firmware_variables.name}")):
+        with contextlib.suppress(FileNotFoundError):
+            found[path.parent.name] = path.stat().st_mtime_ns
+    return found
+
+
+def packed_variables(folder: RunFolder) -> str:
+    """The UEFI variables of the folder's machine; empty where there are none, or more than are kept."""
+    try:
+        return pack(read_short(folder.firmware_variables, MOST_BYTES))
+    except (OSError, NotShort):
+        return ""
 
 
 def open_cable(folder: Path | None, held: contextlib.ExitStack) -> tuple[int, int] | None:

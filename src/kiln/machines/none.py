@@ -98,6 +98,13 @@ class NoMachines:
     def adopt(self) -> list[str]:
         return []
 
+    def variables_at(self) -> dict[str, int]:
+        """No firmware keeps anything."""
+        return {}
+
+    def variables(self, instance: str) -> str:  # noqa: ARG002 - the port's.
+        return ""
+
     def reach(self, instance: str) -> str:  # noqa: ARG002 - the port's; no guest ever listens.
         return ""
 

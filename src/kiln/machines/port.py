@@ -51,6 +51,8 @@ class Machine:
     #: The folder of a cable to the instance's network, in place of user networking: its card is joined by the sockets
     #: ``qemu/end``, which QEMU makes there, and ``switch``. Nothing is forwarded then: the network does that.
     cable: Path | None = None
+    #: What it is to find in its firmware, as another host's machines gave it; empty: what was there when it ended here.
+    variables: str = ""
     serial: str = ""  #: The instance's serial number, a UUID, as the guest sees it where it has a cable.
 
 
@@ -240,6 +242,18 @@ class Machines(Protocol):
 
     def adopt(self) -> list[str]:
         """Take up living machines whose run folder was lost; returns their instances. They can only be stopped."""
+
+    def variables_at(self) -> dict[str, int]:
+        """The instances whose UEFI variables are here, of machines that run or ran, and when each were written last.
+
+        Times are in nanoseconds of the file system's, to be compared with each other alone.
+        """
+
+    def variables(self, instance: str) -> str:
+        """What a machine's firmware keeps here, as a text that says nothing; empty where it keeps nothing, or too much.
+
+        Of a machine that runs it may be of two moments: then it is written again.
+        """
 
     def reach(self, instance: str) -> str:
         """HOST:PORT on this host that leads to port 22 of the instance's running guest; empty where none does."""

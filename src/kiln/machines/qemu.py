@@ -25,7 +25,15 @@ from kiln.machines.command import Surroundings, command_line, device_arguments
 from kiln.machines.confinement import kvm_groups, require_reachable, uid_of
 from kiln.machines.errands import QemuInside
 from kiln.machines.errors import MachineBusy, MachineError, MachineMissing, MachineRefused, MachineSilent
-from kiln.machines.fittings import forwardable, keep_variables, note, open_cable, open_door
+from kiln.machines.fittings import (
+    forwardable,
+    keep_variables,
+    note,
+    open_cable,
+    open_door,
+    packed_variables,
+    variables_at,
+)
 from kiln.machines.guest import QUIESCE_LIMIT_S, QemuGuest, resume
 from kiln.machines.hearing import mappings, text
 from kiln.machines.platforms import platform_of, why_no_cable
@@ -234,6 +242,14 @@ class QemuMachines:
             log.warning("machine_found_without_its_folder", instance=instance)
         return found
 
+    def variables_at(self) -> dict[str, int]:
+        """See ``port.Machines``."""
+        return variables_at(self.run)
+
+    def variables(self, instance: str) -> str:
+        """See ``port.Machines``."""
+        return packed_variables(self.folder(instance))
+
     def reach(self, instance: str) -> str:
         """See ``port.Machines``."""
         try:
@@ -390,7 +406,7 @@ class QemuMachines:
         for file in (folder.console_log, folder.qemu_log):
             folder.make_file(file, None)
         if firmware is not None:
-            keep_variables(folder, firmware, uid)
+            keep_variables(machine, folder, firmware, uid)
         ports = forwardable(machine, folder) if machine.cable is None else []
         folder.keep_ssh("".join(f"{machine.public_ip}:{host}" for host, guest in ports if guest == _SSH))
         folder.keep_boot(boot())

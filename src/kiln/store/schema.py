@@ -20,6 +20,7 @@ from kiln.store import (
     deployment,
     disks,
     eips,
+    firmware,
     hosts,
     images,
     instances,
@@ -55,11 +56,11 @@ NOUNS = (
     *(accounts, audit, buckets, commands, deployment, disks, images, instances, invocations, key_pairs, shares),
     *(snapshots, tags, tasks, tokens, trash, volumes, vpcs, vswitches, security_groups, interfaces, eips),
     *(launch_templates, snapshot_groups, snapshot_policies, webhooks, workers, nonces, hosts),
-    *(console_sessions, terminals, tunnels),
+    *(console_sessions, terminals, tunnels, firmware),
 )
 
 #: The newest migration; a test holds it to the files in ``migrations/versions``.
-NEWEST = "0031"
+NEWEST = "0032"
 
 
 #: As Alembic makes it, with the version of tables that no migration has made.

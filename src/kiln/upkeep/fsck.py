@@ -28,6 +28,7 @@ from kiln.upkeep.aside import disagreements, trash_findings, trash_total
 from kiln.upkeep.findings import Finding, mended
 from kiln.upkeep.lost_networks import lost_networks
 from kiln.upkeep.lost_owners import lost_owners
+from kiln.upkeep.lost_variables import lost_variables
 from kiln.upkeep.strays import strays, take_stock
 
 Say = Callable[[str], None]
@@ -80,6 +81,7 @@ def fsck(ports: Ports, *, repair: bool, say: Say, count: Count = lambda _done, _
     findings += _mended(ports, lambda tx, _, *, repair: lost_owners(tx, ports, repair=repair), repair=repair)
     findings += _mended(ports, abandoned, repair=repair)
     findings += _mended(ports, lost_networks, repair=repair)
+    findings += _mended(ports, lost_variables, repair=repair)
     return findings
 
 
@@ -92,6 +94,7 @@ def row_findings(ports: Ports) -> list[Finding]:
             *lost_owners(tx, ports, repair=False),
             *abandoned(tx, ports.clock(), repair=False),
             *lost_networks(tx, ports.clock(), repair=False),
+            *lost_variables(tx, ports.clock(), repair=False),
         ]
 
 

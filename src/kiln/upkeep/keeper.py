@@ -25,6 +25,7 @@ from kiln.upkeep.room import RoomWatch
 from kiln.upkeep.scheduled import Scheduler
 from kiln.upkeep.sweep import help_along, sweep
 from kiln.upkeep.unhurried import Unhurried
+from kiln.upkeep.variables import VariablesKeeper
 from kiln.upkeep.watch import Waker, watch
 
 _LEAST_REST_S = 0.5  #: Between two times of a chore that takes longer than it should.
@@ -90,6 +91,7 @@ OF_HOST = (
     Chore("adopt", 5.0, adopt),
     Chore("watch", 2.0, watch),
     Chore("wake", 5.0, Waker()),
+    Chore("variables", 30.0, VariablesKeeper()),
     Chore("prepare", 0.5, prepare),
     Chore("networks", 5.0, mend_networks),
     Chore("help_along", 2.0, help_along),

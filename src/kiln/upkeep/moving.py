@@ -24,6 +24,7 @@ from kiln.declare.facts import UnreadableFacts, dump, facts, read
 from kiln.declare.states import InstanceStatus, TaskStatus
 from kiln.ground.killpoints import reach
 from kiln.operations.instances.parts import power
+from kiln.operations.steps import variables
 from kiln.store.database import Transaction
 from kiln.store.hosts import hosts
 from kiln.store.instances import Instance, instances, place
@@ -140,8 +141,10 @@ def _begin(job: Job[MoveFacts]) -> bool:
 def _let_go(job: Job[MoveFacts]) -> None:
     """Write down that the machine has ended, and that the instance may be started by any host that has room."""
     stopped = replace(job.facts, stage=STARTING)
+    left = job.ports.machines.variables(job.task.resource)
 
     def let_go(tx: Transaction) -> None:
+        variables.keep(tx, job.ports, job.task.resource, left)
         instances.move(tx, InstanceStatus.STOPPING, InstanceStatus.STOPPED, {}, id=job.task.resource)
         instances.move(tx, InstanceStatus.STOPPED, InstanceStatus.STARTING, {}, id=job.task.resource)
         place(tx, job.task.resource, "")

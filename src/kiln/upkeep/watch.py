@@ -11,6 +11,8 @@ from __future__ import annotations
 from kiln.calls.call import Ports
 from kiln.declare.states import InstanceStatus
 from kiln.ground.journal import Journal
+from kiln.ground.values import dataclass
+from kiln.operations.steps import variables
 from kiln.store.database import Transaction
 from kiln.store.instances import Instance, idle_running, instances, place
 from kiln.store.tasks import is_lane_busy
@@ -39,10 +41,9 @@ def watch(ports: Ports) -> list[str]:
         gone = [instance for instance in gone if not ports.machines.is_running(instance.id)]
     stopped = []
     for instance in gone:
-        starts = ports.machines.went_with_host(instance.id)
-        reason = HOST_WAS_OFF if starts else _reason(ports.machines.last_words(instance.id))
-        if ports.database.write(lambda tx, it=instance, why=reason, starts=starts: _record(tx, ports, it, why, starts)):  # type: ignore[misc]
-            log.warning("machine_gone", instance=instance.id, reason=reason)
+        end = _end_of(ports, instance.id)
+        if ports.database.write(lambda tx, it=instance, end=end: _record(tx, ports, it, end)):  # type: ignore[misc]
+            log.warning("machine_gone", instance=instance.id, reason=end.reason)
             stopped.append(instance.id)
     return stopped
 
@@ -71,20 +72,36 @@ class Waker:
         return woken
 
 
+@dataclass(frozen=True, kw_only=True)
+class _End:
+    """What a machine that is gone has left."""
+
+    starts_again: bool
+    reason: str
+    variables: str
+
+
+def _end_of(ports: Ports, instance: str) -> _End:
+    starts = ports.machines.went_with_host(instance)
+    reason = HOST_WAS_OFF if starts else _reason(ports.machines.last_words(instance))
+    return _End(starts_again=starts, reason=reason, variables=ports.machines.variables(instance))
+
+
 def _reason(words: str) -> str:
     told = "The machine ended by itself: its guest powered off, or somebody else ended it, or the host was off."
     return f"{told} QEMU's last words: {words}" if words else told
 
 
-def _record(tx: Transaction, ports: Ports, instance: Instance, reason: str, starts: bool) -> bool:
+def _record(tx: Transaction, ports: Ports, instance: Instance, end: _End) -> bool:
     if is_lane_busy(tx, instance.id):
         return False
     now = ports.clock()
+    variables.keep(tx, ports, instance.id, end.variables)
     has_moved = instances.move(
         tx, InstanceStatus.RUNNING, InstanceStatus.STOPPED, {}, id=instance.id, started_at=instance.started_at
     )
     if has_moved:
-        if not (starts and starts_again(tx, ports, instance, now)):
+        if not (end.starts_again and starts_again(tx, ports, instance, now)):
             place(tx, instance.id, "")
-        keep_reason(tx, instance, MACHINE_GONE, reason, now)
+        keep_reason(tx, instance, MACHINE_GONE, end.reason, now)
     return has_moved

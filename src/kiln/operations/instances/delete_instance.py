@@ -24,6 +24,7 @@ from kiln.operations.steps import deleting, heads, tombs
 from kiln.store import interfaces, tags
 from kiln.store.database import Transaction
 from kiln.store.disks import Disk, disks
+from kiln.store.firmware import firmware_variables
 from kiln.store.instances import instances
 
 
@@ -87,6 +88,7 @@ def _remove(tx: Transaction, job: Job[ForceFacts]) -> None:
     disks.update(tx, {"was_system": True, "type": "data"}, home=instance_id)
     tags.drop(tx, "instance", instance_id)
     interfaces.free(tx, instance_id)
+    firmware_variables.delete(tx, instance=instance_id)
     instances.delete(tx, id=instance_id)
 
 

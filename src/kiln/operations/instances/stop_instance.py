@@ -17,6 +17,7 @@ from kiln.ground.killpoints import reach
 from kiln.operations.instances.parts import orders, power
 from kiln.operations.instances.parts.orders import ForceFacts, Order
 from kiln.operations.params import InstanceId, NothingMore, OwnRegionId
+from kiln.operations.steps import variables
 from kiln.store.database import Transaction
 from kiln.store.instances import instances, place
 
@@ -49,9 +50,11 @@ def commit(call: Call, order: Order) -> NothingMore:
 def carry_out(job: Job[ForceFacts]) -> None:
     reach("stop_instance.begun")
     job.ports.machines.stop(job.task.resource, job.facts.force)
+    left = job.ports.machines.variables(job.task.resource)
     reach("stop_instance.stopped")
 
     def record(tx: Transaction) -> None:
+        variables.keep(tx, job.ports, job.task.resource, left)
         instances.move(tx, InstanceStatus.STOPPING, InstanceStatus.STOPPED, {}, id=job.task.resource)
         place(tx, job.task.resource, "")
         job.finish(tx)

@@ -23,9 +23,11 @@ from kiln.networks.errors import NetworkError
 from kiln.operations.errors.instances import InvalidInstanceIdNotFound
 from kiln.operations.errors.launches import OperationDeniedNoStock, ServiceUnavailableNoMachine
 from kiln.operations.instances.parts import passwords
+from kiln.operations.steps import variables
 from kiln.operations.steps.drives import AFTER_MERGE_S, drive_of
 from kiln.operations.steps.locks import check_unlocked
 from kiln.pools.errors import VolumeBusy
+from kiln.store import firmware
 from kiln.store.database import Transaction
 from kiln.store.disks import Disk, disks
 from kiln.store.instances import Instance, instances, place, serial_number
@@ -76,11 +78,16 @@ def bring_up(job: Job[Any]) -> bool:
     volumes = [disk.volume for disk in attached if disk.volume is not None]
     if not job.ports.machines.is_running(instance.id):
         job.ports.pool.cut_off(volumes)
+    machine = replace(machine, variables=variables.brought(job.ports, instance.id))
+
+    def may_run() -> None:
+        job.ports.pool.require_sole(volumes)
+        if machine.variables:
+            job.write(lambda tx: firmware.take(tx, instance.id, job.ports.host))
+
     reach("power.granted")
     try:
-        job.ports.machines.start(
-            _joined(job.ports, machine, instance, card), lambda: job.ports.pool.require_sole(volumes)
-        )
+        job.ports.machines.start(_joined(job.ports, machine, instance, card), may_run)
     except NetworkError as e:
         raise ServiceUnavailableNoMachine(reason=str(e)) from e
     except MachineBusy as e:
@@ -134,10 +141,12 @@ def fall_back(job: Job[Any], error: ApiError) -> None:
     """After a failed task, let the row say what the machine does."""
     instance_id = job.task.resource
     is_on = goes_on(job.ports, instance_id)
+    left = "" if is_on else job.ports.machines.variables(instance_id)
     after = InstanceStatus.RUNNING if is_on else InstanceStatus.STOPPED
 
     def record(tx: Transaction) -> None:
         job.fail(tx, error)
+        variables.keep(tx, job.ports, instance_id, left)
         for before in (InstanceStatus.STARTING, InstanceStatus.STOPPING):
             instances.move(tx, before, after, {}, id=instance_id)
         if not is_on:

@@ -1,0 +1,139 @@
+"""UEFI variables outside of their machine: what is packed comes back, and nothing else is taken for it."""
+
+from __future__ import annotations
+
+import base64
+import random
+import zlib
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from kiln.machines.qemu import QemuMachines
+from kiln.machines.variables import MOST_BYTES, MOST_PACKED, NotVariables, pack, require_readable, unpack
+from tests.machines.disks import a_machine
+from tests.tools import needs
+from tests.waiting import wait_for
+
+FRESH = Path("/usr/share/OVMF/OVMF_VARS_4M.fd")
+
+
+def packed(content):
+    return base64.b64encode(zlib.compress(content)).decode()
+
+
+def test_what_was_packed_is_unpacked():
+    content = random.Random(1).randbytes(4096) + bytes(500_000)
+
+    assert unpack(pack(content), len(content)) == content
+
+
+def test_what_any_guest_writes_in_the_firmware_of_x86_64_is_packed():
+    """Even what cannot be made shorter."""
+    assert pack(random.Random(1).randbytes(540_672))
+
+
+def test_more_than_is_kept_is_not_packed():
+    assert pack(random.Random(1).randbytes(MOST_PACKED)) == ""
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "no Base64!",
+        "AAAA",
+        packed(bytes(99)),
+        packed(bytes(101)),
+        packed(bytes(100))[:-8],
+        "A" * (MOST_PACKED + 4),
+    ],
+    ids=["empty", "words", "no zlib", "shorter", "longer", "cut short", "too long"],
+)
+def test_what_is_no_firmwares_is_refused(text):
+    with pytest.raises(NotVariables):
+        unpack(text, 100)
+
+
+def test_what_would_fill_the_memory_is_refused_before_it_does():
+    with pytest.raises(NotVariables, match="more than"):
+        require_readable(packed(bytes(MOST_BYTES + 1)))
+
+
+# Real machines.
+
+
+@pytest.fixture
+def flash(machines, disks):
+    """A machine without a system whose firmware has written something by itself."""
+    if not FRESH.exists():
+        needs("ovmf")
+    drive = disks.drive(disks.blank("a0", uid=machines.uid("i-1")), "a")
+    machine = a_machine(boot_mode="UEFI", drives=[drive])
+    machines.start(machine)
+    own = machines.folder("i-1").firmware_variables
+    wait_for(lambda: own.read_bytes() != FRESH.read_bytes())
+    machines.stop("i-1", force=True)
+    return machine, own.read_bytes()
+
+
+def elsewhere_with(reachable, machine, disks):
+    """What the firmware of a machine on another host finds, and its console."""
+    there = QemuMachines(reachable / "elsewhere" / "run", accel="tcg")
+    uid = there.uid("i-1")
+    drive = disks.drive(disks.blank("b0", uid=uid), "a")
+    found = []
+    own = there.folder("i-1").firmware_variables
+    try:
+        there.start(replace(machine, drives=[drive]), lambda: found.append(own.read_bytes()))
+        return found[0], there.console("i-1")
+    finally:
+        there.stop("i-1", force=True)
+
+
+@pytest.mark.vm
+@pytest.mark.timeout(240)
+def test_a_machine_elsewhere_finds_in_its_firmware_what_it_had(machines, reachable, disks, flash):
+    machine, had = flash
+    assert set(machines.variables_at()) == {"i-1"}
+
+    brings = replace(machine, variables=machines.variables("i-1"))
+
+    assert elsewhere_with(reachable, brings, disks) == (had, b"")
+
+
+@pytest.mark.vm
+@pytest.mark.timeout(240)
+def test_one_that_brings_none_of_its_firmware_finds_fresh_ones_and_says_so(reachable, disks):
+    if not FRESH.exists():
+        needs("ovmf")
+    brings = a_machine(boot_mode="UEFI", drives=[], variables=packed(bytes(4096)))
+
+    found, console = elsewhere_with(reachable, brings, disks)
+
+    assert found == FRESH.read_bytes()
+    assert b"begins with fresh ones" in console
+
+
+@pytest.mark.vm
+@pytest.mark.timeout(240)
+def test_a_file_of_another_length_keeps_no_machine_from_starting(machines, disks, flash):
+    machine, had = flash
+    machines.folder("i-1").firmware_variables.write_bytes(had[:-1])
+
+    machines.start(machine)
+
+    assert machines.is_running("i-1")
+    assert b"begins with fresh ones" in machines.console("i-1")
+
+
+def test_a_file_that_is_too_large_is_not_read(tmp_path):
+    machines = QemuMachines(tmp_path, confined=False)
+    own = machines.folder("i-1").firmware_variables
+    own.parent.mkdir()
+    own.touch()
+    with own.open("r+b") as file:
+        file.truncate(1 << 40)
+
+    assert machines.variables("i-1") == ""
