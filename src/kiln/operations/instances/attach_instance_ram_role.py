@@ -28,7 +28,7 @@ class OperationDeniedRamRole(ApiError):
     code = "OperationDenied"
     status = 403
     message = "The specified instance has another instance RAM role."
-    hint = "DetachInstanceRamRole takes it away."
+    hint = "`kiln call DetachInstanceRamRole` takes that away."
 
 
 @shape
