@@ -80,7 +80,8 @@ def test_a_machine_whose_guest_never_began_is_ended(machines, disks):
 def test_a_stop_lets_no_guest_begin_that_never_did(machines, disks, guest_image):
     disks.bring_in("system", guest_image)
     drive = disks.drive(disks.above("s0", "system", machines.uid("i-1")), "a")
-    machines = type(machines)(machines.run, accel="tcg", patience_s=20.0)
+    # As long as a guest takes to come up that was let begin: one that was not is waited for by nobody.
+    machines = type(machines)(machines.run, accel="tcg", patience_s=120.0)
     with killed_at("machines.opened"):
         machines.start(a_machine(drives=[drive]))
 
