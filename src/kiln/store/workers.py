@@ -85,9 +85,9 @@ def leave(tx: Transaction, member: str) -> None:
 
 def serving(tx: Transaction, host: str) -> Member | None:
     """The process that has the machines of a host; None where none has been seen for ``SILENT_S``."""
-    awake = workers.c.seen_at >= servers_time(tx, 0.0) - SILENT_S
-    found = [one for one in workers.all(tx, awake, host=host) if _works(one)]
-    return max(found, key=lambda one: one.started_at, default=None)
+    there = [one for one in workers.all(tx, host=host) if _works(one)]
+    awake_at = servers_time(tx, 0.0) - SILENT_S if there else 0.0
+    return max((one for one in there if one.seen_at >= awake_at), key=lambda one: one.started_at, default=None)
 
 
 def _works(member: Member) -> bool:
