@@ -120,11 +120,12 @@ def test_leases_are_told_by_the_servers_clock_whatever_a_hosts_says(postgresql_o
 def test_a_task_is_the_last_of_its_lane_though_anothers_clock_is_ahead(postgresql_opened):
     before = replace(tasks.new_task("StopInstance", "i-1", NoFacts(), 0.0, lane="i-1"), seq=2**62)
     postgresql_opened.write(lambda tx: tasks.append(tx, before))
-    others = [tasks.new_task("StartInstance", "i-1", NoFacts(), 0.0, lane=lane) for lane in ("i-1", "i-2", "")]
+    about = (("i-9", "i-1"), ("i-1", ""), ("i-2", "i-2"), ("i-2", ""))
+    others = [tasks.new_task("StartInstance", resource, NoFacts(), 0.0, lane=lane) for resource, lane in about]
 
     written = [postgresql_opened.write(lambda tx, one=one: tasks.append(tx, one)) for one in others]
 
-    assert written[0].seq == before.seq + 1
-    assert [one.seq for one in written[1:]] == [one.seq for one in others[1:]]
+    assert [one.seq - before.seq for one in written[:2]] == [1, 1]
+    assert [one.seq for one in written[2:]] == [one.seq for one in others[2:]]
     with postgresql_opened.read() as tx:
         assert tasks.before_in_lane(tx, written[0]).id == before.id

@@ -339,6 +339,32 @@ def test_one_that_was_started_since_is_left_as_its_owner_has_it(two):
     assert row_of(two, stopped).status == InstanceStatus.STOPPED
 
 
+@pytest.mark.parametrize("ahead_s", [3600, -3600])
+def test_one_that_was_stopped_since_stays_so_whatever_the_clock_of_who_gave_its_host_up(two, ahead_s):
+    stopped = a_running_instance(two)
+    give_up(two)
+    shift(two, f"tasks SET seq = seq + {ahead_s} * 1000000000::bigint WHERE action = 'HostLost'")
+    two.call("StartInstance", InstanceId=stopped)
+    two.settle()
+    assert why(two, stopped) == []
+    two.call("StopInstance", InstanceId=stopped)
+    two.settle()
+
+    assert come_back(two) == []
+
+
+def test_one_that_was_started_by_a_clock_that_is_ahead_starts_again_with_its_host(two):
+    lost = a_running_instance(two, status=InstanceStatus.STOPPED, host="")
+    with as_host(two, "one"):
+        two.call("StartInstance", InstanceId=lost)
+        two.settle()
+    shift(two, f"tasks SET seq = seq + 3600 * 1000000000::bigint WHERE resource = '{lost}'")
+    give_up(two)
+
+    assert why(two, lost) == [("HostLost", "Failed")]
+    assert come_back(two) == [lost]
+
+
 def test_a_start_elsewhere_that_failed_is_made_up_for(two):
     """As it does on a pool of files, whose disks the machine of the lost host has open still."""
 

@@ -150,19 +150,19 @@ tasks: Rows[Task] = Rows(
 #: The newest first; those of one moment as they were asked for, the last first.
 NEWEST: Order = newest_first(tasks.c, Key(tasks.c.seq, lambda task: task.seq, int, falls=True))
 
-_last_of_lane = select(func.max(tasks.c.seq)).where(
-    tasks.c.lane == bindparam("lane"), tasks.c.status == bindparam("status")
-)
+_in_lane = and_(tasks.c.lane == bindparam("lane"), tasks.c.status == bindparam("status"))
+_last = select(func.max(tasks.c.seq)).where(or_(tasks.c.resource == bindparam("resource"), _in_lane))
 
 
 def append(tx: Transaction, task: Task) -> Task:
-    """Write a task that nobody has begun; it is the last of its lane, whatever the clock of this host says.
+    """Write a task: the last of its lane, and of those about its resource, whatever the clock of this host says.
 
     One process gives out its numbers in order. Those of another, whose clock is ahead, may be greater.
     """
-    if task.lane and tx.dialect.name != "sqlite":
-        values = {"lane": task.lane, "status": TaskStatus.PROCESSING.value}
-        (last,) = tasks.kept(tx, "last of lane", lambda: _last_of_lane, values).fetchone()
+    if tx.dialect.name != "sqlite":
+        # What has no lane waits for nothing: no lane has a task's ID.
+        values = {"resource": task.resource, "lane": task.lane or task.id, "status": TaskStatus.PROCESSING.value}
+        (last,) = tasks.kept(tx, "last", lambda: _last, values).fetchone()
         if last is not None and last >= task.seq:
             task = replace(task, seq=last + 1)
     tasks.insert(tx, task)

@@ -11,7 +11,7 @@ from kiln.declare.facts import NoFacts
 from kiln.declare.states import TaskStatus
 from kiln.store.database import Transaction
 from kiln.store.instances import Instance
-from kiln.store.tasks import new_task, tasks
+from kiln.store.tasks import append, new_task
 
 
 def keep_reason(tx: Transaction, instance: Instance, happened: str, reason: str, now: float, *, host: str = "") -> None:
@@ -21,4 +21,4 @@ def keep_reason(tx: Transaction, instance: Instance, happened: str, reason: str,
     """
     task = new_task(happened, instance.id, NoFacts(), now, account=instance.account, region=instance.region, host=host)
     failed = replace(task, finished_at=now, status=TaskStatus.FAILED, error_code=happened, error_message=reason)
-    tasks.insert(tx, failed)
+    append(tx, failed)
