@@ -8,6 +8,7 @@ from kiln.declare.states import InstanceStatus
 from kiln.machines.none import NoMachines
 from kiln.machines.port import at_once
 from kiln.machines.variables import pack
+from kiln.store.errors import DatabaseDown
 from kiln.store.firmware import FirmwareVariables, firmware_variables
 from kiln.store.instances import instances, place
 from kiln.upkeep.fsck import fsck
@@ -130,6 +131,23 @@ def test_what_a_running_guest_wrote_survives_its_host(cloud, hosts, instance):
     start(cloud, instance)
 
     assert two.variables(instance) == OTHER
+
+
+def test_what_could_not_be_written_is_kept_once_it_can(cloud, hosts, instance):
+    keeper, one, database = VariablesKeeper(), hosts("one"), cloud.ports.database
+    one.write(instance, OTHER)
+
+    def refuse(_tx):
+        raise DatabaseDown("the server is away")
+
+    database.fence, before = refuse, database.fence
+    for _ in range(3):
+        with pytest.raises(DatabaseDown):
+            keeper(cloud.ports)
+    database.fence = before
+
+    assert keeper(cloud.ports) == [instance]
+    assert kept(cloud, instance) == ("one", OTHER)
 
 
 def give_up(cloud, instance):

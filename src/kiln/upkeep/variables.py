@@ -26,13 +26,15 @@ class VariablesKeeper:
         """Returns the instances of which something else is kept now."""
         found = ports.machines.variables_at()
         self._seen = {instance: seen for instance, seen in self._seen.items() if instance in found}
-        return [instance for instance, at in found.items() if self._is_due(instance, at) and _keep(ports, instance)]
+        return [instance for instance, at in found.items() if self._look(ports, instance, at)]
 
-    def _is_due(self, instance: str, at: int) -> bool:
+    def _look(self, ports: Ports, instance: str, at: int) -> bool:
+        """Whether something else is kept now. A look whose words could not be written is none: the next is in place."""
         before, looks = self._seen.get(instance, (at, 0))
         looks = looks if before == at else 0
+        is_kept = looks < _LOOKS and _keep(ports, instance)
         self._seen[instance] = (at, min(looks + 1, _LOOKS))
-        return looks < _LOOKS
+        return is_kept
 
 
 def _keep(ports: Ports, instance: str) -> bool:
