@@ -230,7 +230,7 @@ class _OneKey:
     def app(self, app_key: str) -> Key | None:
         return None
 
-    def instance(self, instance_id: str) -> Key | None:
+    def instance(self, instance_id: str, role: str) -> Key | None:
         return None
 
     def users(self, account_id: str) -> frozenset[str]:

@@ -27,7 +27,7 @@ class OneAccount:
     def app(self, app_key: str) -> Key | None:
         return Key(id=APP_KEY, secret=APP_SECRET, account_id=ACCOUNT) if app_key == APP_KEY else None
 
-    def instance(self, instance_id: str) -> Key | None:
+    def instance(self, instance_id: str, role: str) -> Key | None:
         return None
 
     def users(self, account_id: str) -> frozenset[str]:

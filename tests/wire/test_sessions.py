@@ -188,7 +188,7 @@ def test_a_guest_signs_as_the_role_of_its_instance(home):
     assert home.refused(key) == "InvalidSecurityToken.Expired"
 
 
-@pytest.mark.parametrize("end", ["the instance is gone", "it has no role any more"])
+@pytest.mark.parametrize("end", ["the instance is gone", "it has no role any more", "it has another role"])
 def test_a_guest_s_keys_end_with_the_role_of_its_instance_and_so_do_those_that_were_taken_with_them(home, end):
     instance = an_instance(home.cloud, ram_role="build")
     key = of_guest(home, instance)
@@ -201,7 +201,8 @@ def test_a_guest_s_keys_end_with_the_role_of_its_instance_and_so_do_those_that_w
     if end == "the instance is gone":
         home.database.write(lambda tx: instances.delete(tx, id=instance.id))
     else:
-        home.database.write(lambda tx: instances.update(tx, {"ram_role": ""}, id=instance.id))
+        role = "test" if end == "it has another role" else ""
+        home.database.write(lambda tx: instances.update(tx, {"ram_role": role}, id=instance.id))
 
     assert (home.refused(key), home.refused(taken)) == ("InvalidAccessKeyId.NotFound",) * 2
     assert not home.gateway.is_in_use(sealed)

@@ -3,7 +3,7 @@
 The token is the session: sealed as secrets are, it holds the key, its secret,
 whose it is and until when. So nothing is kept of it, a restart ends none, and
 whoever has no master key can neither read nor make one. With the AccessKey that
-asked for it, or the instance that it was made for, it goes.
+asked for it, or the role of the instance that it was made for, it goes.
 """
 
 from __future__ import annotations
@@ -39,7 +39,19 @@ class Session:
     @property
     def instance(self) -> str:
         """The instance whose role it is; empty where an AccessKey has taken it."""
-        return self.parent.removeprefix(_INSTANCE) if self.parent.startswith(_INSTANCE) else ""
+        return self._given[0]
+
+    @property
+    def instance_role(self) -> str:
+        """The role that this instance has to have still; its guest may have taken another with it."""
+        return self._given[1]
+
+    @property
+    def _given(self) -> tuple[str, str]:
+        if not self.parent.startswith(_INSTANCE):
+            return "", ""
+        instance, _, role = self.parent.removeprefix(_INSTANCE).partition("/")
+        return instance, role
 
     def role_id(self, account: str) -> str:
         """What the service would number the role by: the same for the same role."""
@@ -57,9 +69,9 @@ class SessionKey:
     session: Session
 
 
-def of_instance(instance: str) -> str:
-    """What the ``parent`` of a session is whose role an instance has."""
-    return _INSTANCE + instance
+def of_instance(instance: str, role: str) -> str:
+    """What the ``parent`` of a session is that an instance with this role began."""
+    return f"{_INSTANCE}{instance}/{role}"
 
 
 def new_key(account: str, session: Session) -> SessionKey:

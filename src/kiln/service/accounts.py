@@ -257,11 +257,13 @@ class StoredCredentials:
         """The application of that AppKey."""
         return self._key(APP, app_key)
 
-    def instance(self, instance_id: str) -> Key | None:
-        """The instance of that ID, while it is there and has a role."""
+    def instance(self, instance_id: str, role: str) -> Key | None:
+        """The instance of that ID, while it is there and has that role."""
         with self._database.read() as tx:
             row = instances.find(tx, id=instance_id)
-        return Key(id=row.id, secret="", account_id=row.account) if row is not None and row.ram_role else None
+        if row is None or not role or row.ram_role != role:
+            return None
+        return Key(id=row.id, secret="", account_id=row.account)
 
     def users(self, account_id: str) -> frozenset[str]:
         """Mail addresses of the users configured for the account."""

@@ -43,7 +43,7 @@ class Known:
     def app(self, app_key: str) -> Key | None:
         return self._app if app_key == "APPKEYTEST" else None
 
-    def instance(self, instance_id: str) -> Key | None:
+    def instance(self, instance_id: str, role: str) -> Key | None:
         return None
 
     def users(self, account_id: str) -> frozenset[str]:

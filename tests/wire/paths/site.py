@@ -62,7 +62,7 @@ class Keys:
     def app(self, app_key: str) -> Key | None:
         return None
 
-    def instance(self, instance_id: str) -> Key | None:
+    def instance(self, instance_id: str, role: str) -> Key | None:
         return None
 
     def users(self, account_id: str) -> frozenset[str]:

@@ -86,7 +86,7 @@ def signer(credentials: Credentials, key_id: str, token: str | None, now: float)
 def holder(credentials: Credentials, session: Session) -> Key | None:
     """Whose the session is: the AccessKey or app that took the role, or the instance that has it; None: it is gone."""
     if session.instance:
-        return credentials.instance(session.instance)
+        return credentials.instance(session.instance, session.instance_role)
     return credentials.access_key(session.parent) or credentials.app(session.parent)
 
 

@@ -78,8 +78,8 @@ class Credentials(Protocol):
     def app(self, app_key: str) -> Key | None:
         """The application of that AppKey."""
 
-    def instance(self, instance_id: str) -> Key | None:
-        """The instance of that ID, while it has a role of which its guest has keys. It has no secret itself."""
+    def instance(self, instance_id: str, role: str) -> Key | None:
+        """The instance of that ID, while it has that role, of which its guest has keys. It has no secret itself."""
 
     def users(self, account_id: str) -> frozenset[str]:
         """Mail addresses of the people who may use the account's apps; empty when none are configured."""
