@@ -18,6 +18,7 @@ from kiln.ground.units import GiB
 from kiln.networks.trying import why_not_joined
 from kiln.pools.qcow2 import Qcow2Pool
 from kiln.service.doctor import examine, glance, kvm_advice, lines
+from kiln.service.own_address import own_address
 from kiln.service.reached import reached
 from kiln.service.settings import read_settings
 from tests.guests import open_reachable
@@ -221,6 +222,23 @@ def test_says_that_a_database_cannot_be_reached_and_at_which_address_others_reac
     assert (of(found, "peers").state, "KILN_PEER_LISTEN" in of(found, "peers").advice) == ("warns", True)
     apart = settings(machines="none", database=it.database, peer_listen="192.0.2.1:8790")
     assert of(reached(apart), "peers").state == "ok"
+
+
+def test_names_the_hosts_own_address_to_others_where_it_listens_on_all(settings):
+    there = {"machines": "none", "database": "postgresql://kiln@127.0.0.1:1/kiln"}
+
+    for everywhere, family in (("0.0.0.0", socket.AF_INET), ("[::]", socket.AF_INET6)):
+        told = of(reached(settings(**there, listen=f"{everywhere}:0")), "peers").text
+        assert told.startswith(f"Other processes ask this one at {own_address(family)}")
+
+
+@pytest.mark.parametrize("host", [f"{'a' * 70}.example", "[no:address]"])
+def test_says_that_no_host_can_be_called_as_others_are_to_reach_it(settings, host):
+    it = settings(machines="none", database="postgresql://kiln@127.0.0.1:1/kiln", listen=f"{host}:0")
+
+    found = of(reached(it), "peers")
+
+    assert (found.state, "none can be called so" in found.text) == ("cannot", True)
 
 
 @pytest.mark.postgresql

@@ -14,6 +14,7 @@ from typing import Any
 from uvicorn.config import Config
 from uvicorn.server import Server
 
+from kiln.service.own_address import own_address
 from kiln.wire.http.bounds import IDLE_S
 from kiln.wire.http.crowd import Crowd
 from kiln.wire.http.names import OwnNames
@@ -83,19 +84,7 @@ def bound(listener: socket.socket) -> str:
 def reach(listener: socket.socket) -> str:
     """HOST:PORT at which clients reach *listener*; where it listens on every address, that of this host."""
     host, port = listener.getsockname()[:2]
-    return _joined(_own_address(listener.family) if ip_address(host).is_unspecified else host, port)
-
-
-def _own_address(family: int) -> str:
-    """The address that this host would send from; the loopback's when it has no way out. Nothing is sent."""
-    documented, loopback = ("2001:db8::1", "::1") if family == socket.AF_INET6 else ("192.0.2.1", "127.0.0.1")
-    with socket.socket(family, socket.SOCK_DGRAM) as probe:
-        try:
-            probe.connect((documented, 9))
-            address: str = probe.getsockname()[0]
-        except OSError:
-            return loopback
-    return address
+    return _joined(own_address(listener.family) if ip_address(host).is_unspecified else host, port)
 
 
 def _joined(host: str, port: int) -> str:

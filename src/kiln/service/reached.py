@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from kiln.pools.errors import PoolError
 from kiln.service.errors import DatabaseUnusable
 from kiln.service.findings import Finding, State
+from kiln.service.own_address import own_address
 from kiln.service.pairing import version_there
 from kiln.service.servers import survey_server
 from kiln.service.settings import Settings, to_address
@@ -61,8 +62,12 @@ def _peers(settings: Settings) -> Finding:
     host, _ = to_address(settings.peer_listen or settings.listen)
     try:
         address = ipaddress.ip_address(socket.gethostbyname(host) if ":" not in host else host)
-    except OSError as error:
-        return Finding("peers", "cannot", f"{host} is no address of this host: {error.strerror}.", _PEERS)
+    except (OSError, ValueError) as error:
+        why = error.strerror if isinstance(error, OSError) else "none can be called so"
+        return Finding("peers", "cannot", f"{host} is no address of this host: {why}.", _PEERS)
+    if address.is_unspecified:
+        host = own_address(socket.AF_INET if address.version == 4 else socket.AF_INET6)  # noqa: PLR2004 - the protocol's.
+        address = ipaddress.ip_address(host)
     if address.is_loopback:
         text = (
             f"Other processes ask this one at {host}, by which those of other hosts reach themselves: consoles and "
