@@ -190,16 +190,24 @@ def test_three_machines_are_installed_over_a_ceph_and_upgraded_one_after_the_oth
 @pytest.mark.slow
 @pytest.mark.timeout(600)
 def test_a_cluster_on_a_shared_folder_is_backed_up_and_put_back(tmp_path):
-    keep, stop, put_back = section(RESTORE)
+    keep, stop, aside, anew, put_back, start = section(RESTORE)
     settings = keep.partition("kiln backup")[0]
     with machines(tmp_path) as made:
-        made.run("one", without_ceph("\n".join(section(INSTALL, "On every machine"))))
+        for machine in MACHINES[:2]:
+            made.run(machine, without_ceph("\n".join(section(INSTALL, "On every machine"))))
         disk = made.run("one", settings + ASK + "kiln disk create --size 20 --wait\n").split()[-1]
         kept = made.run("one", keep)
         assert "all is well" in kept or "whole" in kept, kept
+        later = made.run("one", settings + ASK + "kiln disk create --size 20 --wait\n").split()[-1]
 
-        made.run("one", stop)
-        made.server.say("DROP DATABASE kiln", _DATABASE)
+        for machine in MACHINES[:2]:
+            made.run(machine, stop)
+        made.run("two", aside)
+        made.server.say(*re.findall('-c "(.*?)"', anew))
         made.run("one", settings + put_back)
+        for machine in MACHINES[:2]:
+            made.run(machine, start)
 
-        assert disk in made.run("one", settings + ASK + "kiln disk list\n")
+        told = made.run("two", settings + ASK + "kiln disk list\n")
+        assert (disk in told, later in told) == (True, False)
+        assert sorted(path.name for path in (tmp_path / "srv/kiln/replaced/pool").glob("*.qcow2")) != []

@@ -18,6 +18,7 @@ import socket
 import subprocess
 import sys
 from collections import defaultdict
+from contextlib import suppress
 from pathlib import Path
 
 _READY_WITHIN_S = 60.0
@@ -27,6 +28,8 @@ _ENDS_WITHIN_S = 60.0
 def main(folder: Path, word: str, *rest: str) -> None:
     """Do what ``systemctl WORD`` does."""
     for unit in (one for one in rest if not one.startswith("-")):
+        if word == "kill":
+            _kill(folder, unit)
         if word in ("stop", "restart", "disable"):
             _stop(folder / f"{unit}.pid")
         if word in ("start", "restart") or (word == "enable" and "--now" in rest):
@@ -61,11 +64,25 @@ def _start(folder: Path, unit: str) -> None:
     main_process.returncode = 0  # It lives on, and is not ours to wait for.
 
 
+def _kill(folder: Path, unit: str) -> None:
+    """Send SIGTERM to the unit's main process, and to the machines that it has begun: all are of one control group."""
+    os.kill(int((folder / f"{unit}.pid").read_text()), signal.SIGTERM)
+    begun = str(folder / "var/lib" / f"{unit.replace('@', '-')}" / "run").encode()
+    for process in Path("/proc").glob("[0-9]*"):
+        with suppress(OSError):  # It has ended meanwhile.
+            if begun in (process / "cmdline").read_bytes():
+                os.kill(int(process.name), signal.SIGTERM)
+
+
 def _stop(file: Path) -> None:
     if not file.exists():
         return
-    ended = os.pidfd_open(int(file.read_text()))
+    number = int(file.read_text())
     file.unlink()
+    try:
+        ended = os.pidfd_open(number)
+    except ProcessLookupError:
+        return
     signal.pidfd_send_signal(ended, signal.SIGTERM)
     assert select.select([ended], [], [], _ENDS_WITHIN_S)[0]
 

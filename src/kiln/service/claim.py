@@ -17,7 +17,7 @@ import stat
 from collections.abc import Collection, Iterator
 from pathlib import Path
 
-from kiln.service.datafolder import RESTORING, DataFolder
+from kiln.service.datafolder import REPLACED, RESTORING, DataFolder
 from kiln.service.errors import DataFolderBusy, DataFolderRefused, DeploymentRefused, SharedFolderRefused
 
 _MODE = 0o711  # A confined QEMU runs as a user of its own and passes through to its volumes; nobody lists what is here.
@@ -41,7 +41,7 @@ _MAY_BE_THERE = frozenset(
         "nonces",
         "pool",
     }
-    | {"run", RESTORING, *_DRAFTED}
+    | {"run", REPLACED, RESTORING, *_DRAFTED}
 )
 
 

@@ -13,6 +13,8 @@ from kiln.machines.runfiles import RunFiles
 
 #: The folder to which ``kiln restore`` fetches everything first; in a shared folder more follows in its name.
 RESTORING = ".tmp-restore"
+#: What an operator puts aside before a restore, within a folder that may be a mount: beside it is another file system.
+REPLACED = "replaced"
 
 
 @dataclass(frozen=True)

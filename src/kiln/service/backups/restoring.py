@@ -32,7 +32,7 @@ from kiln.service.backups.kinds import require_folder
 from kiln.service.backups.manifest import Entry, Manifest
 from kiln.service.claim import hold_as_it_is, hold_data_folder, is_half_restored, require_mounted
 from kiln.service.databases import hold_database
-from kiln.service.datafolder import RESTORING, DataFolder
+from kiln.service.datafolder import REPLACED, RESTORING, DataFolder
 from kiln.service.pools import hold_pool
 from kiln.service.settings import Settings
 from kiln.service.upgrading import Say
@@ -48,7 +48,7 @@ from kiln.upkeep.findings import Finding
 from kiln.upkeep.fsck import fsck
 from kiln.upkeep.recorder import Recorder
 
-_MAY_BE_THERE = frozenset({"lost+found", "lock"})
+_MAY_BE_THERE = frozenset({"lost+found", "lock", REPLACED})
 _POOL_MODE = 0o711
 
 Progress = Callable[[int, int], None]
