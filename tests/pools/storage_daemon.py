@@ -23,12 +23,16 @@ class Daemon:
         self.qmp = None
 
     def connect(self):
-        """Speak to the daemon from now on."""
-        self.qmp = QMPClient("test")
+        """Speak to the daemon from now on.
+
+        A daemon that is just giving its socket to the monitor's thread may wait
+        for a second connection before it greets the first one.
+        """
         deadline = time.monotonic() + 60
         while True:
+            self.qmp = QMPClient("test")
             try:
-                self.loop.run_until_complete(self.qmp.connect(str(self.folder / "qmp")))
+                self.loop.run_until_complete(asyncio.wait_for(self.qmp.connect(str(self.folder / "qmp")), 5))
             except Exception:
                 if time.monotonic() > deadline:
                     raise
