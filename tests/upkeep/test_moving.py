@@ -19,7 +19,7 @@ from tests.store.test_hosts import come
 
 PLENTY, LITTLE = Room(cpus=64, memory_mib=1 << 17), Room(cpus=64, memory_mib=256)
 POINTS = (
-    "moving.begun", "machines.before_stop", "machines.stopped", "moving.stopped", "moving.let_go", "power.granted",
+    "moving.begun", "machines.before_stop", "machines.stopped", "moving.stopped", "power.granted",
     "machines.before_start", "machines.started", "power.started", "power.recorded",
 )  # fmt: skip
 

@@ -93,7 +93,6 @@ def move(job: Job[MoveFacts]) -> None:
         job.ports.machines.stop(job.task.resource, force=False)
         reach("moving.stopped")
         _let_go(job)
-        reach("moving.let_go")
         raise NotYet(0.0, "It waits for a host that has room for it.")
     power.start(job)
 

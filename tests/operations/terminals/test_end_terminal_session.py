@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from kiln.calls.terminals import TerminalRefused
+from kiln.calls.terminals import OVER, TerminalRefused
 from tests.clouds import OTHER
 from tests.consoled import a_running_instance
 from tests.operations.terminals.test_start_terminal_session import start
@@ -31,7 +31,7 @@ def test_ends_what_is_joined_and_leaves_alone_what_has_ended(cloud):
     before = cloud.call("DescribeTerminalSessions")
     cloud.call("EndTerminalSession", SessionId=answer["SessionId"])
 
-    assert told == ["EndTerminalSession ended it"]
+    assert told == [OVER]
     assert cloud.call("DescribeTerminalSessions") == before
 
 
