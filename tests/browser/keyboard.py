@@ -32,10 +32,23 @@ def tab_to(page: Any, text: str) -> None:
 
 
 def press(page: Any, text: str) -> None:
-    """Go to a link or a button and press Enter; the page that follows is there when this returns."""
-    tab_to(page, text)
-    with page.expect_navigation():
-        page.keyboard.press("Enter")
+    """Go to a link or a button and press Enter; the page that follows is there when this returns.
+
+    A page that is brought up to date in just that moment has the focus nowhere:
+    who sees that nothing follows goes there once more.
+    """
+    from playwright.sync_api import TimeoutError as NothingFollowed  # noqa: PLC0415 - as in windows.py.
+
+    for tries_left in (1, 0):
+        tab_to(page, text)
+        try:
+            with page.expect_navigation():
+                page.keyboard.press("Enter")
+        except NothingFollowed:
+            if not tries_left:
+                raise
+        else:
+            return
 
 
 def type_into(page: Any, label: str, text: str) -> None:

@@ -242,8 +242,8 @@ def test_says_that_no_host_can_be_called_as_others_are_to_reach_it(settings, hos
 
 
 @pytest.mark.postgresql
-def test_looks_at_the_server_of_a_database(settings, postgresql_server):
-    before = {one.subject: one for one in reached(settings(machines="none", database=postgresql_server))}
+def test_looks_at_the_server_of_a_database(settings, postgresql_address):
+    before = {one.subject: one for one in reached(settings(machines="none", database=postgresql_address))}
     assert "PostgreSQL" in before["database"].text
     assert [before[what].state for what in ("database", "its clock", "its tables")] == ["ok"] * 3
     assert "has no tables yet" in before["its tables"].text
