@@ -13,6 +13,7 @@ from kiln.machines.errors import MachineGarbled, MachineMissing, MachineRefused,
 
 GREETING = b'{"QMP": {"version": {}, "capabilities": []}}\n'
 READY = b'{"return": {}, "id": 0}\n'
+EVENT = b'{"event": "STOP", "timestamp": {"seconds": 1, "microseconds": 2}}\n'
 
 
 @contextmanager
@@ -44,8 +45,31 @@ def answer(number, value):
 
 
 def test_answers_are_told_from_events_and_from_late_ones(tmp_path):
-    event = b'{"event": "STOP", "timestamp": {"seconds": 1, "microseconds": 2}}\n'
-    with talking(tmp_path, GREETING, READY, event, answer(0, "late"), answer(1, "first"), event) as (session, _):
+    with talking(tmp_path, GREETING, READY, EVENT, answer(0, "late"), answer(1, "first"), EVENT) as (session, _):
+        assert session.execute("query-status") == "first"
+
+
+@pytest.mark.parametrize(
+    "late",
+    [
+        answer(0, {}),
+        answer(1, {"mbps": 1.5}),
+        answer(1, "x" * 300_000),
+        b'{"error": {"class": "GenericError", "desc": "no"}, "id": 1}\n',
+        b'{"error": {"class": "GenericError", "desc": "no"}}\n',
+    ],
+    ids=["to the hail", "with a fraction", "long", "refusal", "refusal of no command"],
+)
+def test_what_was_meant_for_the_connection_before_is_passed_over(tmp_path, late):
+    for said in ([EVENT, late, GREETING, READY], [late, EVENT, GREETING, READY], [GREETING, EVENT, late, READY]):
+        with talking(tmp_path, *said, answer(1, "first")) as (session, _):
+            assert session.execute("query-status") == "first"
+
+
+@pytest.mark.parametrize(("before", "is_too_much"), [(1000, False), (1001, True)])
+def test_no_more_is_passed_over_before_the_greeting_than_after_it(tmp_path, before, is_too_much):
+    refused = pytest.raises(MachineGarbled, match="more than it was asked") if is_too_much else contextlib.nullcontext()
+    with refused, talking(tmp_path, *[EVENT * before, GREETING, READY, answer(1, "first")]) as (session, _):
         assert session.execute("query-status") == "first"
 
 
@@ -96,7 +120,15 @@ def test_what_hangs_up_within_its_answer_is_gone(tmp_path, said):
 
 @pytest.mark.parametrize(
     "said",
-    [[b"SSH-2.0\n"], [b'{"hello": 1}\n', READY], [b"[]\n", READY], [b'\xff\xfe"\n'], [b"[" * 200_000 + b"\n"]],
+    [
+        [b"SSH-2.0\n"],
+        [b'{"hello": 1}\n', READY],
+        [EVENT, b'{"hello": 1}\n'],
+        [b'{"error": "no"}\n'],
+        [b"[]\n", READY],
+        [b'\xff\xfe"\n'],
+        [b"[" * 200_000 + b"\n"],
+    ],
 )
 def test_what_does_not_greet_as_qemu_cannot_be_understood(tmp_path, said):
     with pytest.raises(MachineGarbled), talking(tmp_path, *said):

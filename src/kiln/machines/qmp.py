@@ -4,7 +4,8 @@ QEMU serves one connection at a time and lets the next wait, so connections are
 short: open one, send a few commands, close it. Nothing is kept between them, so
 a restarted Kiln simply connects again. Events are passed over, since what an
 event said is gone when the one who must know it was not connected; whoever
-needs a state asks for it.
+needs a state asks for it. So are answers to the connection before, which QEMU
+writes to whoever is connected by then, even before it greets.
 
 Why not QEMU's own ``qemu.qmp``: docs/design/0006-qmp-by-hand.md.
 https://www.qemu.org/docs/master/interop/qmp-spec.html
@@ -56,12 +57,17 @@ class Session:
     def negotiate(self) -> None:
         """Hear the greeting and the answer to ``hail``.
 
+        QEMU takes a connection a moment before it begins the conversation anew: what happens between is told as to the
+        connection before, events and the answer that it did not wait for, which may be to any command.
+
         Raises MachineSilent when QEMU does not greet, MachineGarbled, MachineMissing.
         """
         with self._before_greeting():
-            if "QMP" not in parse(self._hearing.line(_LONGEST_ANSWER)):
-                raise MachineGarbled("What listens is not QEMU.")
-            self._answers(self._hail, _LONGEST_ANSWER)
+            while "QMP" not in (message := parse(self._hearing.line(_LONGEST_GRAPH), Numbers.AS_THEY_ARE)):
+                if "event" not in message and not _is_answer(message):
+                    raise MachineGarbled("What listens is not QEMU.")
+                self._pass_over()
+            self._answers(self._hail, _LONGEST_GRAPH, Numbers.AS_THEY_ARE)
 
     @contextmanager
     def _before_greeting(self) -> Iterator[None]:
@@ -146,14 +152,21 @@ class Session:
         while len(answers) < len(numbers):
             message = parse(self._hearing.line(longest), as_numbers)
             number = message.get("id")
-            is_answer = "return" in message or isinstance(message.get("error"), dict)
-            if is_answer and type(number) is int and number in numbers and number not in answers:
+            if _is_answer(message) and type(number) is int and number in numbers and number not in answers:
                 answers[number] = message
                 continue
-            self._unasked += 1
-            if self._unasked > _UNASKED:
-                raise MachineGarbled("QEMU says more than it was asked for.")
+            self._pass_over()
         return [answers[number] for number in numbers]
+
+    def _pass_over(self) -> None:
+        """Count what nobody asked for. Raises MachineGarbled when that is more than QEMU ever says."""
+        self._unasked += 1
+        if self._unasked > _UNASKED:
+            raise MachineGarbled("QEMU says more than it was asked for.")
+
+
+def _is_answer(message: Mapping[str, object]) -> bool:
+    return "return" in message or isinstance(message.get("error"), dict)
 
 
 @contextmanager
