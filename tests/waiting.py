@@ -9,7 +9,7 @@ from typing import TypeVar
 Found = TypeVar("Found")
 
 
-def wait_for(probe: Callable[[], Found | None], *, within_s: float = 90.0, pause_s: float = 0.05) -> Found:
+def wait_for(probe: Callable[[], Found | None], *, within_s: float = 300.0, pause_s: float = 0.05) -> Found:
     """What *probe* finds, asked until it finds something. Raises AssertionError after *within_s*."""
     deadline = time.monotonic() + within_s
     while not (found := probe()):

@@ -791,7 +791,7 @@ def test_boots_by_uefi_and_ends_when_the_guest_powers_off(reachable, disks, gues
             with open_session(folder_of(machines).console) as guest:
                 firmware = guest.ask("run ls /sys/firmware")
                 guest.ask("poweroff")
-            is_gone = qemu.is_gone(30)
+            is_gone = qemu.is_gone(300)
     finally:
         machines.stop("i-1", force=True)
 

@@ -93,7 +93,6 @@ def elsewhere_with(reachable, machine, disks):
 
 
 @pytest.mark.vm
-@pytest.mark.timeout(240)
 def test_a_machine_elsewhere_finds_in_its_firmware_what_it_had(machines, reachable, disks, flash):
     machine, had = flash
     assert set(machines.variables_at()) == {"i-1"}
@@ -104,7 +103,6 @@ def test_a_machine_elsewhere_finds_in_its_firmware_what_it_had(machines, reachab
 
 
 @pytest.mark.vm
-@pytest.mark.timeout(240)
 def test_one_that_brings_none_of_its_firmware_finds_fresh_ones_and_says_so(reachable, disks):
     if not FRESH.exists():
         needs("ovmf")
@@ -117,7 +115,6 @@ def test_one_that_brings_none_of_its_firmware_finds_fresh_ones_and_says_so(reach
 
 
 @pytest.mark.vm
-@pytest.mark.timeout(240)
 def test_a_file_of_another_length_keeps_no_machine_from_starting(machines, disks, flash):
     machine, had = flash
     machines.folder("i-1").firmware_variables.write_bytes(had[:-1])

@@ -14,7 +14,7 @@ from tests.machines.disks import Disks, a_machine
 from tests.networks.places import group, interface, opened, place, public
 from tests.networks.test_keepers import kill_keeper
 
-pytestmark = [pytest.mark.vm, pytest.mark.timeout(400)]
+pytestmark = pytest.mark.vm
 
 ONE, TWO = interface(1), interface(2)
 SERIAL = "3b9f0f6a-0000-4000-8000-000000000001"

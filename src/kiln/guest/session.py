@@ -22,8 +22,9 @@ from kiln.guest.errors import GuestRefused, GuestSilent
 from kiln.guest.image import READY
 from kiln.machines import sockets
 
-READY_TIMEOUT_S = 120.0  #: TCG on a busy machine is slow; an idle one needs less than 8 s.
-ANSWER_TIMEOUT_S = 30.0
+#: Emulated, an idle one needs less than 8 s, by UEFI and with two processors 30 s; beside others a dozen times that.
+READY_TIMEOUT_S = 600.0
+ANSWER_TIMEOUT_S = 300.0
 _KNOCK_EVERY_S = 1.0
 
 
