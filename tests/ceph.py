@@ -33,7 +33,7 @@ class Ceph(engine.Ceph):
             (folder / "mgr").mkdir()
             self.stack.enter_context(daemon(folder, "ceph-mgr", "x"))
             self._has_manager = True
-        wait_for(lambda: re.search(r'"total_bytes":\s*[1-9]', self.run("ceph", "df", "--format=json")), within_s=60)
+        wait_for(lambda: re.search(r'"total_bytes":\s*[1-9]', self.run("ceph", "df", "--format=json")), within_s=300)
 
     def lose_power(self) -> None:
         """Kill all its daemons at once."""

@@ -25,21 +25,11 @@ SQLITE = pytest.param("sqlite", id="sqlite")
 POSTGRESQL = pytest.param("postgresql", id="postgresql", marks=pytest.mark.postgresql)
 CEPH = pytest.param("ceph", id="ceph", marks=pytest.mark.ceph)
 
-#: A client that was killed is believed to live for ten seconds on Ceph, which whoever comes after it waits for.
-_CEPH_TIMEOUT_S = 120
-
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     """Have each test that stands on an engine be done on all of its own."""
     if "engine" in metafunc.fixturenames:
         metafunc.parametrize("engine", _engines_of(metafunc), indirect=True)
-
-
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Give what is on Ceph the time that it takes there, unless it asks for some itself."""
-    for item in items:
-        if engine_of(item) == "ceph" and item.get_closest_marker("timeout") is None:
-            item.add_marker(pytest.mark.timeout(_CEPH_TIMEOUT_S))
 
 
 def engine_of(item: pytest.Item) -> str | None:

@@ -36,7 +36,7 @@ class Played:
     def run(self, name: str, *words: str, fails: str = "") -> tuple[int, str]:
         """The exit code, and all that was said."""
         process = self.start(name, *words, fails=fails)
-        said, _ = process.communicate(timeout=60)
+        said, _ = process.communicate(timeout=300)
         return process.returncode, said
 
     @property
@@ -85,7 +85,7 @@ def test_a_site_that_cannot_be_built_fails_the_night(played):
 def test_leaves_nothing_at_work_when_it_is_stopped(played):
     process = played.start("run", hangs="torment")
     pid = played.folder / "pid"
-    deadline = time.monotonic() + 60
+    deadline = time.monotonic() + 300
     while not pid.exists() or not pid.read_text().strip():
         assert time.monotonic() < deadline
         time.sleep(0.01)
@@ -93,7 +93,7 @@ def test_leaves_nothing_at_work_when_it_is_stopped(played):
     process.send_signal(signal.SIGTERM)
 
     # The pipe is at its end only when whoever could write to it has ended.
-    process.communicate(timeout=60)
+    process.communicate(timeout=300)
     assert process.returncode == 130
 
 

@@ -57,7 +57,7 @@ class Checkout:
 
     def run(self, *words: str, cwd: Path | None = None, **environment: str) -> subprocess.CompletedProcess[str]:
         process = self.start(*words, cwd=cwd, **environment)
-        out, err = process.communicate(timeout=100)
+        out, err = process.communicate(timeout=300)
         return subprocess.CompletedProcess(words, process.returncode, out, err)
 
     def command(self, name: str, script: str) -> None:
@@ -380,7 +380,7 @@ def test_does_nothing_and_changes_nothing_the_second_time(ready: Checkout) -> No
 def test_two_at_once_wait_for_each_other(checkout: Checkout) -> None:
     both = [checkout.start("one"), checkout.start("two")]
 
-    said = [process.communicate(timeout=100) for process in both]
+    said = [process.communicate(timeout=300) for process in both]
 
     assert [process.returncode for process in both] == [0, 0]
     assert [out.strip().split("|")[1] for out, _ in said] == ["one", "two"]
@@ -447,9 +447,9 @@ def said_of_ended(checkout: Checkout, number: signal.Signals, has_come: Callable
     """What a set-up said that got the signal when it *has_come* so far; nothing that it started may be left."""
     mark = f"KILN_TEST_MARK={checkout.folder}"
     ended = checkout.start("any", **dict([mark.split("=")]))
-    wait_for(has_come, within_s=60)
+    wait_for(has_come, within_s=300)
     ended.send_signal(number)
-    _, said = ended.communicate(timeout=60)
+    _, said = ended.communicate(timeout=300)
 
     assert ended.returncode == 128 + number
     assert running_with(mark) == []

@@ -49,7 +49,7 @@ def test_each_draws_numbers_of_its_own(tmp_path):
 def test_ends_as_it_is_told_and_is_gone(tmp_path, number):
     with warm.start_kiln(tmp_path / "data") as served:
         served.process.send_signal(number)
-        assert served.process.wait(30) == (-number if number == signal.SIGKILL else 0)
+        assert served.process.wait(300) == (-number if number == signal.SIGKILL else 0)
 
         assert not Path(f"/proc/{served.process.pid}").exists()
         served.process.send_signal(number)  # There is nobody left to be told.

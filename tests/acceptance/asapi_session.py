@@ -40,7 +40,7 @@ def ask(
 
 
 def wait_for(image):
-    deadline = time.monotonic() + 90
+    deadline = time.monotonic() + 300
     while time.monotonic() < deadline:
         answer = ask("DescribeImages", {"ImageId": image, "Status": "Creating,Available,CreateFailed"})
         if answer["Images"]["Image"][0]["Status"] != "Creating":

@@ -27,7 +27,7 @@ def told(kiln, instance, snapshot) -> dict[str, Any]:
     arguments = [f"{kiln.endpoint}/asapi/v3", kiln.access_key_id, kiln.secret, kiln.region, instance, snapshot, "asapi"]
     # The SDK's request classes open a socket to find out their own address, and leave it to the collector.
     done = subprocess.run(
-        [PYTHON, "-W", "ignore", SESSION, *arguments], capture_output=True, text=True, timeout=100, check=False
+        [PYTHON, "-W", "ignore", SESSION, *arguments], capture_output=True, text=True, timeout=300, check=False
     )
     assert done.returncode == 0, done.stderr
     return json.loads(done.stdout)

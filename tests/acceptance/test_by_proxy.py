@@ -135,7 +135,7 @@ def served(tmp_path_factory):
 def run(served, *command, whose=()):
     """What the command did under ``kiln run``, with nothing set of clients' beforehand."""
     kept = {name: value for name, value in os.environ.items() if "PROXY" not in name.upper()}
-    return warm.kiln("run", "--data", served.data, *whose, "--", *command, env=kept, timeout=200)
+    return warm.kiln("run", "--data", served.data, *whose, "--", *command, env=kept, timeout=300)
 
 
 def asked(served, since):
@@ -252,7 +252,7 @@ def test_an_oss_client_names_its_bucket_below_a_name_of_an_apsara_stack(served):
 @pytest.mark.parametrize("protocol", ["http", "https"])
 def test_a_name_that_is_not_the_cloud_s_is_refused(served, protocol):
     """Of plain HTTP it was answered, as if Kiln were whoever was asked for."""
-    script = f"import urllib.request; urllib.request.urlopen('{protocol}://example.com/healthz', timeout=60)"
+    script = f"import urllib.request; urllib.request.urlopen('{protocol}://example.com/healthz', timeout=300)"
 
     done = run(served, sys.executable, "-c", script)
 
@@ -265,7 +265,7 @@ def test_a_port_of_its_own_speaks_tls_to_who_trusts_what_kiln_ca_says(served):
     context = ssl.create_default_context(cafile=said.stdout.strip())
 
     with (
-        socket.create_connection(("127.0.0.1", port), timeout=60) as stream,
+        socket.create_connection(("127.0.0.1", port), timeout=300) as stream,
         context.wrap_socket(stream, server_hostname="ecs-cn-hangzhou.aliyuncs.com") as tls,
     ):
         tls.sendall(b"GET /healthz HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n")
@@ -306,5 +306,5 @@ def test_survives_an_authority_that_is_damaged(tmp_path):
         assert "there is no TLS, nor CONNECT" in kiln.log.read_text()
         kiln.stop()
         asking = ["serve", "--data", kiln.data, "--listen", "127.0.0.1:0", "--machines", "none", "--tls"]
-        done = warm.kiln(*asking, "127.0.0.1:0", timeout=100)
+        done = warm.kiln(*asking, "127.0.0.1:0", timeout=300)
         assert (done.returncode, "ca.key holds no key" in done.stderr) == (9, True)

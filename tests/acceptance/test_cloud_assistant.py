@@ -21,7 +21,7 @@ from kiln.testing.served import start_kiln
 from tests.guests import CACHE, build_guest, open_reachable
 from tests.waiting import wait_for
 
-pytestmark = [pytest.mark.vm, pytest.mark.sdk, pytest.mark.timeout(900)]
+pytestmark = [pytest.mark.vm, pytest.mark.sdk]
 
 _LIMIT_S = 300.0
 SECRET = "Pass:word-1"

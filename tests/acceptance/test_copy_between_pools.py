@@ -64,7 +64,7 @@ def import_disks(served, client, *disks, **more):
         subprocess.run(["qemu-img", "convert", "-f", "raw", "-O", "qcow2", disk, bucket / disk.name], check=True)
     mappings = [{"OSSBucket": "images", "OSSObject": disk.name, "Format": "QCOW2"} for disk in disks]
     image = client.call("ImportImage", {"DiskDeviceMapping": mappings, **more})["ImageId"]
-    wait(client, "image", image, "Available", timeout_s=120)
+    wait(client, "image", image, "Available", timeout_s=300)
     return image
 
 
@@ -76,7 +76,7 @@ def environment(served):
 
 def copy(served, other, image, *more):
     words = ["image", "copy", image, "--pool", other.endpoint, *more]
-    return warm.kiln(*words, env=environment(served), timeout=200)
+    return warm.kiln(*words, env=environment(served), timeout=300)
 
 
 def bytes_of(served, client, image):
@@ -84,7 +84,7 @@ def bytes_of(served, client, image):
     bucket = served.buckets / "looked-at"
     bucket.mkdir(parents=True, exist_ok=True)
     task = client.call("ExportImage", ImageId=image, OSSBucket="looked-at", ImageFormat="raw")["TaskId"]
-    wait(client, "task", task, "Finished", timeout_s=120)
+    wait(client, "task", task, "Finished", timeout_s=300)
     return sorted(bucket.iterdir(), key=lambda file: (len(file.name), file.name))
 
 
@@ -148,7 +148,7 @@ def test_an_address_that_is_none_is_told_of_the_flag_that_named_it(two):
     (one, _), _ = two
     words = ["image", "copy", "any", "--pool", "ftp://nowhere"]
 
-    done = warm.kiln(*words, env=environment(one), timeout=60)
+    done = warm.kiln(*words, env=environment(one), timeout=300)
 
     assert done.returncode == exits.SETTINGS.number
     assert "--pool must be of the form http://HOST:PORT." in done.stderr
@@ -176,9 +176,9 @@ def test_one_that_is_ended_in_the_middle_leaves_no_image_and_the_next_one_goes(t
     with tempfile.TemporaryFile() as said:
         words = ["image", "copy", image, "--pool", other.endpoint]
         begun = warm.begin(*words, stdout=said.fileno(), stderr=said.fileno(), env=environment(one))
-        wait_for(lambda: written_out(one), within_s=100)
+        wait_for(lambda: written_out(one), within_s=300)
         os.kill(begun.pid, number)
-        assert begun.wait(60) != 0
+        assert begun.wait(300) != 0
     assert [row["Status"] for row in theirs.rows("DescribeImages", Status="ALL")] == []
     assert number == signal.SIGKILL or left(one) == left(other) == []
     done = copy(one, other, image)

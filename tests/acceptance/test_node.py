@@ -12,7 +12,7 @@ import pytest
 from tests.docs.pages import examples
 from tests.tools import wants
 
-pytestmark = [pytest.mark.nightly, pytest.mark.sdk, pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.nightly, pytest.mark.sdk]
 
 PAGE = "docs/howto/node.md"
 

@@ -97,7 +97,7 @@ def test_makes_images_of_a_running_machine_and_machines_of_these(reachable, ceph
         assert ask(served, parent, "read /data0/note") == "after"
         assert images(ceph, settings)
         delete(client, [parent, child], [image, first])
-        wait_for(lambda: not images(ceph, settings), within_s=120)
+        wait_for(lambda: not images(ceph, settings), within_s=300)
 
 
 @pytest.mark.vm

@@ -50,7 +50,7 @@ def test_the_classic_sdk_brings_lists_takes_and_deletes(kiln, bucket, tmp_path):
     assert [one.key for one in oss2.ObjectIteratorV2(bucket, max_keys=1)] == ["a", "deep/名 a+b.raw"]
     assert bucket.head_object("a").headers["x-oss-meta-who"] == "me"
     assert bucket.get_object("a", byte_range=(1, 2)).read() == b"yt"
-    assert requests.get(bucket.sign_url("GET", "a", 60), timeout=60).content == b"bytes"
+    assert requests.get(bucket.sign_url("GET", "a", 60), timeout=300).content == b"bytes"
     assert bucket.batch_delete_objects(["a"]).deleted_keys == ["a"]
     assert not bucket.object_exists("a")
 

@@ -70,7 +70,7 @@ class Connection:
 @contextmanager
 def connect(kiln: Served) -> Iterator[Connection]:
     """A connection, closed at the end."""
-    with socket.create_connection(kiln.address, timeout=10) as stream, stream.makefile("rb") as file:
+    with socket.create_connection(kiln.address, timeout=300) as stream, stream.makefile("rb") as file:
         yield Connection(stream, file)
 
 

@@ -52,7 +52,7 @@ class XCaClient:
         body = urllib.parse.urlencode(form).encode()
         request = urllib.request.Request(self.endpoint + path, body, headers, method="POST")
         try:
-            with urllib.request.urlopen(request, timeout=60) as answer:
+            with urllib.request.urlopen(request, timeout=300) as answer:
                 return json.load(answer)
         except urllib.error.HTTPError as error:
             with error:

@@ -85,7 +85,6 @@ def test_reads_of_all_processes_how_often_they_ran_something_again(tmp_path):
 @pytest.mark.ceph
 @pytest.mark.postgresql
 @pytest.mark.slow
-@pytest.mark.timeout(600)
 def test_a_short_run_copies_nothing_and_leaves_nothing(tmp_path):
     needs("ceph-mon", "ceph-osd", "rbd", "setpriv", "qemu-img")
     command = [sys.executable, "-m", "bench", "--quick", "--section", "cluster", "--data", tmp_path]

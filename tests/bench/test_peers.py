@@ -109,7 +109,6 @@ def test_kiln_is_asked_for_what_it_is_measured_by(tmp_path):
 
 
 @pytest.mark.peers
-@pytest.mark.timeout(600)
 def test_all_three_are_measured_and_what_is_told_of_them_is_so(tmp_path):
     try:
         peers.check_installed()

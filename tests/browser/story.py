@@ -25,9 +25,9 @@ FIRED, LATER = "Fired once, poured often.", "Written after the image was made."
 #: Names of the pictures, in the order of the story.
 PICTURES = ("import", "image", "run", "terminal", "create-image", "images", "lineage", "copy", "overview")
 
-_BOOTS_WITHIN_S = 150.0  #: Under TCG on a busy machine.
+_BOOTS_WITHIN_S = 300.0  #: Under TCG on a busy machine.
 _KNOCK_EVERY_S = 1.0
-_PATIENCE_MS = 60_000
+_PATIENCE_MS = 300_000
 
 #: The small guest is told to begin on an empty screen, with a line that is not in the command itself.
 _FOR_PEOPLE = r"run printf '\033[2J\033[H%s {}\n' Terminal >/dev/ttyS0"

@@ -67,7 +67,7 @@ def test_what_is_in_the_pool_comes_by_itself_when_it_is_counted(browser, tmp_pat
     cloud.clock.now = system_clock()
 
     def look_late(*given):
-        assert may_end.wait(60)
+        assert may_end.wait(300)
         return look(*given)
 
     watch = HoldingsWatch(look_late)

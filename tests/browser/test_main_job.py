@@ -16,7 +16,7 @@ from tests.browser.windows import open_window
 from tests.guests import build_guest, reachable  # noqa: F401 - a fixture.
 from tests.warm import start_kiln
 
-pytestmark = [pytest.mark.browser, pytest.mark.vm, pytest.mark.slow_vm, pytest.mark.timeout(900)]
+pytestmark = [pytest.mark.browser, pytest.mark.vm, pytest.mark.slow_vm]
 
 
 @pytest.mark.parametrize("hands", [Mouse, Keyboard])

@@ -34,7 +34,7 @@ def test_shows_what_the_guest_prints_and_types_what_is_typed(browser, tmp_path, 
         page.goto(link)
         page.wait_for_url("**/console/")
         page.goto(f"/console/instances/{instance}/terminal")
-        far = machines.guests.get(timeout=60)
+        far = machines.guests.get(timeout=300)
         page.get_by_text("Joined.").wait_for()
         shown = page.locator(".xterm-rows")
         shown.get_by_text("Debian GNU/Linux 12").wait_for()
@@ -50,7 +50,7 @@ def test_shows_what_the_guest_prints_and_types_what_is_typed(browser, tmp_path, 
         page.keyboard.press("Control+]")
         page.get_by_role("button", name="Leave").press("Enter")
         page.get_by_role("button", name="Join again").press("Enter")
-        machines.guests.get(timeout=60).sendall(b"again here")
+        machines.guests.get(timeout=300).sendall(b"again here")
         shown.get_by_text("again here").wait_for()
 
         machines.is_busy = True

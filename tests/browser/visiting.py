@@ -15,7 +15,7 @@ from kiln.console.asking import ROOT
 from kiln.console.routing import Routes
 from kiln.console.visit import Page
 
-_TIMEOUT_S = 20
+_TIMEOUT_S = 300
 _LOOKED_AT = 4  #: Things of a kind: what can be done with one depends on its state.
 
 

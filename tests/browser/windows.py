@@ -24,7 +24,7 @@ from typing import Any
 from tests.tools import needs
 
 AXE = Path(__file__).parent / "axe" / "axe.min.js"
-_PATIENCE_MS = 30_000  #: A page is there in 0.1 s; a machine on which everything else is tested may take its time.
+_PATIENCE_MS = 300_000  #: A page is there in 0.1 s; a machine on which everything else is tested may take its time.
 _COMPLAINTS = frozenset({"error", "warning", "assert"})
 _OWN_SCHEMES = ("about:", "data:", "blob:")
 

@@ -23,7 +23,7 @@ class Looks:
         return self.watch.ask(None, None, None)
 
     def _look(self, *_):
-        assert self.may_end.acquire(timeout=60)
+        assert self.may_end.acquire(timeout=300)
         return NOTHING
 
 

@@ -29,7 +29,7 @@ from tests.reading import the
 from tests.stock import an_instance
 from tests.tools import lacks
 
-LIMIT_S = 120.0
+LIMIT_S = 300.0
 
 
 class Refusing(MemoryNetworks):

@@ -93,11 +93,11 @@ def test_who_has_not_the_token_waits_for_no_writer_of_the_database(process, sqli
 
     def write(_):
         begun.set()
-        assert go_on.wait(100)
+        assert go_on.wait(300)
 
     with ThreadPoolExecutor(2) as threads:
         writing = threads.submit(sqlite.write, write)
-        assert begun.wait(60)
+        assert begun.wait(300)
         try:
             guessed = threads.submit(process.join, 1, "guessed").exception(60)
         finally:

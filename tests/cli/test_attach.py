@@ -43,7 +43,7 @@ def test_types_into_a_machine_and_shows_what_it_says(tmp_path, port):
             typed = guest.recv(100)
             process.stdin.write(b"\x1d")
             process.stdin.flush()
-            ended = process.wait(60)
+            ended = process.wait(300)
 
     assert (shown, typed, ended) == (b"login: ", b"root\n", exits.DONE.number)
 
@@ -53,12 +53,12 @@ def test_ends_with_the_machine(tmp_path, port):
         guest, _ = port.accept()
         guest.close()
 
-        assert process.wait(60) == exits.DONE.number
+        assert process.wait(300) == exits.DONE.number
 
 
 def test_says_when_no_machine_runs(tmp_path):
     with attach(tmp_path, stdin=subprocess.DEVNULL) as process:
-        _, said = process.communicate(timeout=60)
+        _, said = process.communicate(timeout=300)
 
     assert process.returncode == exits.FILE.number
     assert b"Does the instance run" in said

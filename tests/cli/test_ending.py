@@ -20,7 +20,7 @@ KILN = [sys.executable, "-m", "kiln.cli.main"]
 def shell(line: str) -> subprocess.CompletedProcess[str]:
     """What bash makes of a line in which ``kiln`` stands for the program."""
     script = f'set -o pipefail; kiln() {{ {" ".join(KILN)} "$@"; }}; {line}'
-    return subprocess.run(["bash", "-c", script], capture_output=True, text=True, check=False, timeout=60)
+    return subprocess.run(["bash", "-c", script], capture_output=True, text=True, check=False, timeout=300)
 
 
 @pytest.mark.parametrize("words", ["--version", "call --list", "image create --help"])
@@ -46,7 +46,7 @@ def test_of_a_reader_that_went_nothing_is_said(words):
     reading, writing = os.pipe()
     os.close(reading)
 
-    done = subprocess.run([*KILN, *words.split()], stdout=writing, stderr=subprocess.PIPE, check=False, timeout=60)
+    done = subprocess.run([*KILN, *words.split()], stdout=writing, stderr=subprocess.PIPE, check=False, timeout=300)
 
     os.close(writing)
     assert done.returncode == exits.UNREAD.number

@@ -25,7 +25,7 @@ def environment(**more: str) -> dict[str, str]:
 
 def said(*words: str, **more: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        [*KILN, *words], env=environment(**more), capture_output=True, text=True, check=False, timeout=60
+        [*KILN, *words], env=environment(**more), capture_output=True, text=True, check=False, timeout=300
     )
 
 

@@ -85,7 +85,7 @@ def served(data) -> Iterator[str]:
         assert said[-1].startswith("listening on "), said
         yield said[-1].removeprefix("listening on ").strip()
         process.send_signal(signal.SIGTERM)
-        assert process.wait(60) == 0
+        assert process.wait(300) == 0
 
 
 @pytest.fixture(scope="module")
@@ -524,7 +524,7 @@ def test_prints_the_id_before_it_waits(shell, instance):
         assert waits.stderr.readline().startswith(f"{instance}  Running")
         waits.send_signal(signal.SIGINT)
         told = waits.stderr.read()
-        assert waits.wait(60) == exits.INTERRUPTED.number
+        assert waits.wait(300) == exits.INTERRUPTED.number
 
     assert f"no longer waiting for instance {instance}" in told
     assert f"`kiln wait {instance} --until Stopped` waits again" in told
@@ -781,7 +781,7 @@ def test_tab_completes_what_is_in_the_region_that_was_named(shell, image):
         asked = {"_KILN_COMPLETE": "complete_bash", "COMP_WORDS": line, "COMP_CWORD": str(len(line.split()))}
         command = [sys.executable, "-m", "kiln.cli.main"]
         environment = {**os.environ, **shell.runner.env, **asked}
-        done = subprocess.run(command, capture_output=True, text=True, check=True, env=environment, timeout=60)
+        done = subprocess.run(command, capture_output=True, text=True, check=True, env=environment, timeout=300)
         return done.stdout.split()
 
     assert copy not in shown("kiln image show ")

@@ -87,7 +87,7 @@ def path_for(typed: str, folder: Path) -> str:
 
 def until(terminal: int, wanted: bytes) -> None:
     """Read what the terminal shows until it is there."""
-    shown, deadline = b"", time.monotonic() + 60
+    shown, deadline = b"", time.monotonic() + 300
     while wanted not in shown:
         assert time.monotonic() < deadline, shown
         if select.select([terminal], [], [], 1)[0]:

@@ -65,7 +65,7 @@ def obey(guest, answers):
 
 def test_types_into_a_machine_from_anywhere_and_shows_what_it_says(site):
     with attach(site, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
-        guest = site.cloud.ports.machines.guests.get(timeout=60)
+        guest = site.cloud.ports.machines.guests.get(timeout=300)
         guest.sendall(b"login: ")
         shown = os.read(process.stdout.fileno(), 100)
         process.stdin.write(b"root\n")
@@ -73,7 +73,7 @@ def test_types_into_a_machine_from_anywhere_and_shows_what_it_says(site):
         typed = guest.recv(100)
         process.stdin.write(b"\x1d")
         process.stdin.flush()
-        _, said = process.communicate(timeout=60)
+        _, said = process.communicate(timeout=300)
 
     assert (shown, typed, process.returncode) == (b"login: ", b"root\n", exits.DONE.number)
     assert b"left the console" in said
@@ -84,17 +84,17 @@ def test_talks_to_a_samples_guest_from_anywhere_whatever_was_printed_before(tmp_
     """By the endpoint and keys alone, where no data folder of the service is."""
     with site_of(tmp_path, sqlite, printed) as site:
         with attach(site, "instance", "shell", site.instance, "uptime", stdout=subprocess.PIPE) as process:
-            guest = site.cloud.ports.machines.guests.get(timeout=60)
+            guest = site.cloud.ports.machines.guests.get(timeout=300)
             obey(guest, {"uptime": ">> ok 7.5"})
-            shown, said = process.communicate(timeout=60)
+            shown, said = process.communicate(timeout=300)
 
         assert (shown, process.returncode) == (b"7.5\n", exits.DONE.number), said
 
 
 def test_says_why_a_samples_guest_is_heard_of_no_more(site):
     with attach(site, "instance", "shell", site.instance, "uptime", stdout=subprocess.PIPE) as process:
-        site.cloud.ports.machines.guests.get(timeout=60).close()
-        _, said = process.communicate(timeout=60)
+        site.cloud.ports.machines.guests.get(timeout=300).close()
+        _, said = process.communicate(timeout=300)
 
     assert process.returncode == exits.FAILED_LATER.number
     assert b"The session is over: the machine has stopped." in said
@@ -102,8 +102,8 @@ def test_says_why_a_samples_guest_is_heard_of_no_more(site):
 
 def test_ends_with_the_machine_and_says_so(site):
     with attach(site, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
-        site.cloud.ports.machines.guests.get(timeout=60).close()
-        ended = process.wait(60)
+        site.cloud.ports.machines.guests.get(timeout=300).close()
+        ended = process.wait(300)
         said = process.stderr.read()
 
     assert ended == exits.DONE.number
@@ -123,8 +123,8 @@ def test_ends_without_a_traceback_where_nothing_can_be_shown(site, opened, code,
         os.close(reading)
     with attach(site, stdin=subprocess.PIPE, stdout=lost) as process:
         os.close(lost)
-        site.cloud.ports.machines.guests.get(timeout=60).sendall(b"login: ")
-        ended = process.wait(60)
+        site.cloud.ports.machines.guests.get(timeout=300).sendall(b"login: ")
+        ended = process.wait(300)
         said = process.stderr.read()
 
     assert (ended, b"Traceback" in said, b"session is over" in said) == (code.number, False, False)

@@ -59,7 +59,7 @@ def test_ends_when_another_thread_closes_it(tmp_path, sqlite):
         reading.start()
         wait_for(lambda: feed._connection is not None)
         feed.close()
-        reading.join(60)
+        reading.join(300)
 
         assert not reading.is_alive()
         assert [one.word for one in heard] in ([], ["listening"])

@@ -32,7 +32,7 @@ def test_a_wait_ends_with_the_news_and_asks_nothing_between(tmp_path, sqlite):
         has_looked.set()
 
     def finish() -> None:
-        has_looked.wait(60)
+        has_looked.wait(300)
         sqlite.write(lambda tx: disks.move(tx, DiskStatus.CREATING, DiskStatus.AVAILABLE, {}, id=row.id))
 
     with start_site(cloud, Limits(), Room(100, 100)) as site:
@@ -41,7 +41,7 @@ def test_a_wait_ends_with_the_news_and_asks_nothing_between(tmp_path, sqlite):
         thread = threading.Thread(target=finish)
         thread.start()
         with closing(client.news(row.id)) as news:
-            news.wait(60)
+            news.wait(300)
             assert news.is_live
             found = waiters._wait(client, "disk", row.id, "Available", news, seen, 25)
         thread.join()
@@ -72,7 +72,7 @@ def test_a_stream_that_breaks_in_mid_wait_ends_no_wait(disk, sqlite):
     with start_site(cloud, Limits(), Room(100, 100)) as site, relayed(site.address) as relay:
         client = Client(relay.address, ACCOUNT, f"secret-{ACCOUNT}", REGION, clock=cloud.clock)
         with closing(client), closing(client.news(disk_id)) as news:
-            news.wait(60)
+            news.wait(300)
             assert news.is_live
 
             def break_then_finish(_: int, state: str) -> None:
@@ -92,7 +92,7 @@ def test_changes_are_told_over_tls(disk, sqlite, own_authority):
     with start_site(cloud, Limits(), Room(100, 100)) as site, relayed(site.address, own_authority) as relay:
         client = Client(relay.address, ACCOUNT, f"secret-{ACCOUNT}", REGION, clock=cloud.clock)
         with closing(client), closing(client.news(disk_id)) as news:
-            news.wait(60)
+            news.wait(300)
             assert news.is_live
             looks = []
 

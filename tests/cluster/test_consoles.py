@@ -23,11 +23,11 @@ from tests.guests import guest_image, reachable  # noqa: F401 - fixtures
 from tests.tools import needs
 from tests.waiting import wait_for
 
-pytestmark = [pytest.mark.postgresql, pytest.mark.vm, pytest.mark.timeout(400)]
+pytestmark = [pytest.mark.postgresql, pytest.mark.vm]
 
 needs("qemu-system-x86_64", "qemu-img")
 
-_UP_WITHIN_S = 200.0
+_UP_WITHIN_S = 300.0
 
 
 @pytest.fixture
@@ -129,7 +129,7 @@ def at_two_doors(deployed, client, other, instance):
         wait_for(lambda: told(session)[0] == "Connected")
         other.kill9()
         wait_for(
-            lambda: told(session) == ("Terminated", "the others gave up the Kiln where it was joined"), within_s=120
+            lambda: told(session) == ("Terminated", "the others gave up the Kiln where it was joined"), within_s=300
         )
 
 

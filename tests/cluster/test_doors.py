@@ -38,7 +38,7 @@ def signed(kiln, **params):
 def send(kiln, headers, body):
     request = urllib.request.Request(kiln.endpoint + "/", data=body, headers=headers)
     try:
-        with urllib.request.urlopen(request, timeout=30) as answer:
+        with urllib.request.urlopen(request, timeout=300) as answer:
             return answer.status, answer.read()
     except urllib.error.HTTPError as error:
         return error.code, error.read()
@@ -107,7 +107,7 @@ class Browser:
 
     def _ask(self, kiln, path, body):
         address = urllib.parse.urlsplit(kiln.endpoint)
-        connection = HTTPConnection(address.hostname, address.port, timeout=60)
+        connection = HTTPConnection(address.hostname, address.port, timeout=300)
         try:
             headers = {"host": "localhost:8787", "cookie": self.cookie, "sec-fetch-site": "same-origin"}
             kind = {} if body is None else {"content-type": "application/x-www-form-urlencoded"}

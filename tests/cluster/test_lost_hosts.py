@@ -13,7 +13,7 @@ from tests.cluster.deployments import says, wait_until_says
 from tests.cluster.lines import line
 from tests.waiting import wait_for
 
-pytestmark = [pytest.mark.postgresql, pytest.mark.slow, pytest.mark.timeout(400)]
+pytestmark = [pytest.mark.postgresql, pytest.mark.slow]
 
 GRACE = "10s"
 
@@ -62,7 +62,7 @@ def test_what_ran_on_a_host_that_was_killed_goes_on_elsewhere(deployed):
     caller = deployed.caller(deployed.start("api", "api"))
     one, two, instance = an_instance_of_one(deployed, caller)
     one.kill9()
-    wait_for(lambda: is_given_up(deployed), within_s=60)
+    wait_for(lambda: is_given_up(deployed), within_s=300)
     caller.instance_is(instance, "Stopped")
     assert why(caller, instance) == {"HostLost"}
     assert start_again(deployed, caller, instance) == "two"
@@ -82,7 +82,7 @@ def test_what_was_not_started_elsewhere_starts_again_when_its_host_is_back(deplo
     caller = deployed.caller(deployed.start("api", "api"))
     one, two, instance = an_instance_of_one(deployed, caller)
     one.kill9()
-    wait_for(lambda: is_given_up(deployed), within_s=60)
+    wait_for(lambda: is_given_up(deployed), within_s=300)
     caller.instance_is(instance, "Stopped")
 
     one.start()
@@ -99,7 +99,7 @@ def test_one_whose_network_is_cut_ends_its_machines_when_it_hears_of_others_agai
     with line(short_folder / "line", deployed.address) as to_server:
         one, two, instance = an_instance_of_one(deployed, caller, database=to_server.address)
         to_server.cut()
-        wait_for(lambda: is_given_up(deployed), within_s=60)
+        wait_for(lambda: is_given_up(deployed), within_s=300)
         assert start_again(deployed, caller, instance) == "two"
         assert machines_of(one) == [instance]  # It does not know, and no guest dies because a database is away.
 
@@ -123,7 +123,7 @@ def test_one_that_stood_still_does_the_same_when_it_wakes(deployed):
             "SELECT pg_terminate_backend(pid) FROM pg_locks WHERE locktype = 'advisory' AND classid = 8788 "
             "AND objid = hashtext('one')::bigint & 4294967295"
         )
-        wait_for(lambda: is_given_up(deployed), within_s=60)
+        wait_for(lambda: is_given_up(deployed), within_s=300)
         assert start_again(deployed, caller, instance) == "two"
     finally:
         os.kill(one.process.pid, signal.SIGCONT)
@@ -145,7 +145,7 @@ def test_nothing_changes_for_guests_of_one_that_is_started_again_or_ended_in_ord
     # Another host that is given up meanwhile shows that there was time for it.
     three = deployed.start("three", "worker", host_grace=GRACE)
     three.kill9()
-    wait_for(lambda: deployed.ask("SELECT 1 FROM hosts WHERE name = 'three' AND lost_at IS NOT NULL"), within_s=60)
+    wait_for(lambda: deployed.ask("SELECT 1 FROM hosts WHERE name = 'three' AND lost_at IS NOT NULL"), within_s=300)
 
     assert not is_given_up(deployed)
     one.start()
@@ -157,7 +157,7 @@ def test_a_capture_goes_on_elsewhere_when_its_host_is_lost(deployed):
     caller = deployed.caller(deployed.start("api", "api"))
     one, _, instance = an_instance_of_one(deployed, caller, kill_at="capture.frozen")
     image = caller.ask("CreateImage", InstanceId=instance, ImageName="taken")["ImageId"]
-    assert one.process.wait(60) == 137
+    assert one.process.wait(300) == 137
 
     caller.image_comes(image)
     caller.instance_is(instance, "Stopped")

@@ -21,7 +21,7 @@ def test_who_listens_at_one_door_hears_what_was_asked_at_another_and_done_by_a_t
     try:
         asked = deployed.caller(one)
         disk = asked.ask("CreateDisk", ZoneId=f"{one.region}-a", Size=20, DiskCategory="cloud_essd")["DiskId"]
-        listener.join(60)
+        listener.join(300)
         assert not listener.is_alive()
     finally:
         feed.close()

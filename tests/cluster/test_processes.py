@@ -16,14 +16,14 @@ pytestmark = [pytest.mark.postgresql, pytest.mark.slow]
 
 def status(kiln, path):
     try:
-        with urllib.request.urlopen(kiln.endpoint + path, timeout=30) as answer:
+        with urllib.request.urlopen(kiln.endpoint + path, timeout=300) as answer:
             return answer.status
     except urllib.error.HTTPError as error:
         return error.code
 
 
 def read(kiln, path):
-    with urllib.request.urlopen(kiln.endpoint + path, timeout=30) as answer:
+    with urllib.request.urlopen(kiln.endpoint + path, timeout=300) as answer:
         return answer.read().decode()
 
 
@@ -76,7 +76,7 @@ def test_two_that_start_at_once_are_one_generation(deployed):
     finally:
         for process in processes:
             process.terminate()
-            process.wait(60)
+            process.wait(300)
 
 
 def warm_start(deployed, name):
@@ -137,7 +137,7 @@ def test_the_duties_go_to_another_when_who_has_them_is_killed(deployed):
     disk = caller.ask("CreateDisk", ZoneId=f"{api.region}-a", Size=20, DiskCategory="cloud_essd")["DiskId"]
     wait_for(lambda: deployed.ask("SELECT id FROM disks WHERE status = 'Available'"))
     caller.ask("DeleteDisk", DiskId=disk)
-    wait_for(lambda: not deployed.ask("SELECT id FROM volumes"), within_s=60)
+    wait_for(lambda: not deployed.ask("SELECT id FROM volumes"), within_s=300)
 
 
 def test_a_worker_that_comes_back_takes_up_at_once_what_it_was_killed_in(deployed):
@@ -145,7 +145,7 @@ def test_a_worker_that_comes_back_takes_up_at_once_what_it_was_killed_in(deploye
     caller = deployed.caller(deployed.start("api", "api"))
     one = deployed.start("one", "worker", kill_at="worker.ImportImage.claimed")
     image = deployed.ask_for_image(caller)
-    assert one.process.wait(60) == 137
+    assert one.process.wait(300) == 137
     ((owner,),) = deployed.ask("SELECT owner FROM tasks WHERE action = 'ImportImage'")
     assert owner
 

@@ -95,7 +95,7 @@ def _namespace() -> Iterator[int]:
     with subprocess.Popen(command) as holder:
         try:
             there = Path(f"/proc/{holder.pid}")
-            wait_for(lambda: (there / "comm").read_text() == "sleep\n", within_s=60)
+            wait_for(lambda: (there / "comm").read_text() == "sleep\n", within_s=300)
             assert (there / "ns" / "net").readlink() != own
             yield holder.pid
         finally:

@@ -64,11 +64,11 @@ def serve_alone(endpoint: str, clock, beat_s: float = 10.0) -> Iterator[Alone]:
         thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]})
         thread.start()
         try:
-            assert ready.wait(60)
+            assert ready.wait(300)
             yield Alone(f"http://127.0.0.1:{listener.getsockname()[1]}", place)
         finally:
             server.should_exit = True
-            thread.join(60)
+            thread.join(300)
 
 
 @contextmanager

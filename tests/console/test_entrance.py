@@ -168,7 +168,7 @@ class HeldAttempts(MemoryAttempts):
 
     def take(self, peer, key_id):
         if key_id == "guessed":
-            assert self.gate.acquire(timeout=100)
+            assert self.gate.acquire(timeout=300)
         super().take(peer, key_id)
 
 

@@ -87,7 +87,7 @@ def send(at: str, method: str, path: str, cookies=(), body: bytes | None = None,
     """The answer to a request as it is made, with its whole body."""
     told = {name.replace("_", "-"): value for name, value in headers.items()}
     told["cookie"] = "; ".join(f"{name}={value}" for name, value in dict(cookies).items())
-    with closing(HTTPConnection(at, timeout=60)) as connection:
+    with closing(HTTPConnection(at, timeout=300)) as connection:
         connection.request(method, path, body, told)
         answer = connection.getresponse()
         return answer.status, answer.headers, answer.read()
@@ -174,7 +174,7 @@ def answering(words: bytes):
         thread = threading.Thread(target=answer)
         thread.start()
         yield f"http://127.0.0.1:{listener.getsockname()[1]}"
-        thread.join(60)
+        thread.join(300)
 
 
 FETCHED = f"{BELOW}/bucket/name?x-oss-signature=1"
@@ -239,7 +239,7 @@ def test_a_terminal_is_joined_through_the_console_until_its_session_ends(alone, 
     assert path.startswith(f"{BELOW}/session?")
 
     with join(alone, visitor, path) as terminal:
-        guest = cloud.ports.machines.guests.get(timeout=60)
+        guest = cloud.ports.machines.guests.get(timeout=300)
         terminal.send(pack(Type.INPUT, b"root\r", 0, 1))
         assert guest.recv(5, socket.MSG_WAITALL) == b"root\r"
         guest.sendall(b"welcome")
@@ -278,7 +278,7 @@ def test_an_address_that_no_session_has_is_refused_as_the_browser_s_own_fault(al
         "Sec-WebSocket-Version": "13",
         "Sec-WebSocket-Key": "dGhlIHNhbXBsZSBub25jZQ==",
     }
-    with closing(HTTPConnection(alone.host, timeout=60)) as connection:
+    with closing(HTTPConnection(alone.host, timeout=300)) as connection:
         connection.request("GET", f"{BELOW}/session?token=a#b", headers=asked)
         answer = connection.getresponse()
         said = answer.read()

@@ -24,7 +24,7 @@ def test_a_crowd_of_one_costs_another_one_turn():
 
     def hold():
         begun.set()
-        assert go_on.wait(60)
+        assert go_on.wait(300)
 
     async def ask(made):
         first = asyncio.ensure_future(made.run("crowd", hold))
@@ -45,7 +45,7 @@ def test_pages_that_take_long_leave_a_thread_to_others():
     go_on = threading.Event()
 
     async def ask(made):
-        slow = [asyncio.ensure_future(made.run("slow", lambda: go_on.wait(60))) for _ in range(10)]
+        slow = [asyncio.ensure_future(made.run("slow", lambda: go_on.wait(300))) for _ in range(10)]
         await asyncio.sleep(0)
         assert await asyncio.wait_for(made.run("other", lambda: "made"), 10) == "made"
         go_on.set()
@@ -60,7 +60,7 @@ def test_who_leaves_takes_no_turn_and_gives_back_none_that_is_still_worked_on():
 
     def hold():
         begun.set()
-        assert go_on.wait(60)
+        assert go_on.wait(300)
 
     async def ask(made):
         held = asyncio.ensure_future(made.run("a", hold))
@@ -84,7 +84,7 @@ def test_behind_one_address_a_crowd_of_one_costs_another_one_turn():
 
     def hold():
         begun.set()
-        assert go_on.wait(60)
+        assert go_on.wait(300)
 
     async def ask(made):
         first = asyncio.ensure_future(made.run("address", hold, "tried"))

@@ -89,7 +89,7 @@ def _opened(kind):
 
 #: Those that can keep volumes encrypted, in files of a folder, and those that say that they can't.
 ENCRYPTING = [FolderKind("qcow2", _opened(Qcow2Pool)), FolderKind("encrypted", _opened(_Encrypting))]
-PLAIN = [pytest.param(RbdKind(), marks=[pytest.mark.ceph, pytest.mark.timeout(400)])]
+PLAIN = [pytest.param(RbdKind(), marks=pytest.mark.ceph)]
 KINDS = ENCRYPTING + PLAIN
 
 

@@ -165,7 +165,6 @@ def machines(folder: Path, **known: str):
 @pytest.mark.ceph
 @pytest.mark.postgresql
 @pytest.mark.slow
-@pytest.mark.timeout(600)
 def test_three_machines_are_installed_over_a_ceph_and_upgraded_one_after_the_other(ceph, tmp_path):
     (tmp_path / "etc/ceph").mkdir(parents=True)
     file = tmp_path / "etc/ceph/ceph.conf"
@@ -189,7 +188,6 @@ def test_three_machines_are_installed_over_a_ceph_and_upgraded_one_after_the_oth
 
 @pytest.mark.postgresql
 @pytest.mark.slow
-@pytest.mark.timeout(600)
 def test_a_cluster_on_a_shared_folder_is_backed_up_and_put_back(tmp_path):
     keep, stop, aside, anew, put_back, start = section(RESTORE)
     settings = keep.partition("kiln backup")[0]

@@ -21,8 +21,8 @@ from collections import defaultdict
 from contextlib import suppress
 from pathlib import Path
 
-_READY_WITHIN_S = 60.0
-_ENDS_WITHIN_S = 60.0
+_READY_WITHIN_S = 300.0
+_ENDS_WITHIN_S = 300.0
 
 
 def main(folder: Path, word: str, *rest: str) -> None:

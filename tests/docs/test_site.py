@@ -58,7 +58,6 @@ def test_a_link_to_a_source_is_its_name_and_one_that_leads_nowhere_stays():
 
 @pytest.mark.slow
 @pytest.mark.nightly
-@pytest.mark.timeout(600)
 def test_a_heading_that_is_not_there_fails_the_build(tmp_path):
     """Of a checkout with a page that points there; the site itself is built by the launcher."""
     python = ROOT / ".venv-docs" / "bin" / "python"

@@ -21,7 +21,7 @@ from kiln.upkeep.abandoned import ABANDONED
 from kiln.upkeep.fsck import fsck
 from tests.kill.kilns import open_kiln
 
-_PATIENCE_S = 90.0
+_PATIENCE_S = 300.0
 
 #: What may be answered meanwhile. A name is taken by an image of which the answer was not told.
 _TOLD = ("ServiceUnavailable", "InvalidImageName.Duplicated", "IncorrectDiskStatus.CreatingSnapshot")

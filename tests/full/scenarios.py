@@ -277,7 +277,7 @@ def task(folder: Path) -> None:
     assert image_of(cloud, image).status == "Creating"
     filler.unlink()
     cloud.worker.start()
-    deadline = time.monotonic() + 90
+    deadline = time.monotonic() + 300
     while image_of(cloud, image).status == "Creating" and time.monotonic() < deadline:
         cloud.clock.now += tasks.LEASE_S / 2  # The worker, which lives, renews its leases.
         time.sleep(0.2)

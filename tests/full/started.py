@@ -24,7 +24,7 @@ from kiln.upkeep.fsck import fsck
 from tests.full.scenarios import fill, mount
 from tests.kill.kilns import open_kiln
 
-_PATIENCE_S = 90.0
+_PATIENCE_S = 300.0
 
 
 def main(folder: Path) -> None:
@@ -138,7 +138,7 @@ def _tag(client: Client, image: str, n: int) -> str:
 
 def _health(kiln: Served) -> tuple[int, dict[str, Any]]:
     try:
-        with urllib.request.urlopen(f"{kiln.endpoint}/readyz", timeout=60) as reply:
+        with urllib.request.urlopen(f"{kiln.endpoint}/readyz", timeout=300) as reply:
             return reply.status, json.load(reply)
     except urllib.error.HTTPError as error:
         return error.code, json.load(error)

@@ -25,7 +25,7 @@ from kiln.testing import Served
 from tests.kill.checks import Bytes
 from tests.pools.patterns import BLOCK
 
-PATIENCE_S = 90.0
+PATIENCE_S = 300.0
 TYPE = "ecs.t5-lc1m1.small"
 BUCKET = "images"
 _PAUSE_S = 0.05
@@ -260,7 +260,7 @@ class Load:
         self.truth.disks[disk] = blocks
 
     def _head(self, disk: str) -> str:
-        with closing(sqlite3.connect(self._data / "kiln.sqlite", timeout=30)) as database:
+        with closing(sqlite3.connect(self._data / "kiln.sqlite", timeout=300)) as database:
             (volume,) = database.execute("SELECT volume FROM disks WHERE id = ?", (disk,)).fetchone()
         return str(volume)
 

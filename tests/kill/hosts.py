@@ -23,7 +23,7 @@ from tests.kill.callers import BUCKET, Caller, Truth
 from tests.machines.disks import files_open
 
 KILLED = 137
-PATIENCE_S = 60.0
+PATIENCE_S = 300.0
 _DEADLY = "deadly"  #: The file beside the data folder that names the point at which Kiln is to die.
 _NUMBERED_SECTOR = 1
 _COUNTING = "$(cat /run/seq.pid)"  #: The process in the guest that counts.
@@ -185,7 +185,7 @@ class Host:
         return RunFolder(self.kiln.data / "run" / self.instance)
 
     def _rows(self, query: str, value: str) -> list[tuple[Any, ...]]:
-        with closing(sqlite3.connect(self.kiln.data / "kiln.sqlite", timeout=30)) as database:
+        with closing(sqlite3.connect(self.kiln.data / "kiln.sqlite", timeout=300)) as database:
             return database.execute(query, (value,)).fetchall()
 
 

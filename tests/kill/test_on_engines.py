@@ -11,7 +11,7 @@ from tests.forks import open_forks
 from tests.kill.scenarios import SCENARIOS
 from tests.tools import needs
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
+pytestmark = pytest.mark.slow
 
 #: What a pool on Ceph refuses: it keeps nothing encrypted.
 ENCRYPTED = {"copy_image_encrypted"}

@@ -23,7 +23,7 @@ from tests.guests import CACHE
 from tests.tools import lacks
 
 _LOADER = "**/x86_64-linux-gnu/ld-linux-x86-64.so.2"
-_LIMIT_S = 60.0
+_LIMIT_S = 300.0
 
 
 @contextmanager

@@ -69,7 +69,7 @@ def test_takes_back_a_freeze_that_comes_too_late(channel):
 
     def slow(command):
         if command["execute"] == "guest-fsfreeze-freeze":
-            assert given_up.wait(60)
+            assert given_up.wait(300)
         return obedient(command)
 
     path, heard = channel(slow)

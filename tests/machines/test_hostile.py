@@ -174,7 +174,7 @@ def test_overlays_are_opened_while_what_a_switch_needs_is_settled_and_used_after
         return [] if command == "query-chardev" else {}
 
     def settle_late():
-        deadline = time.monotonic() + 60
+        deadline = time.monotonic() + 300
         while "query-chardev" not in heard and time.monotonic() < deadline:
             time.sleep(0.01)
         at_the_end.extend(heard)

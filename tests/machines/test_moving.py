@@ -115,7 +115,7 @@ def test_a_guest_that_writes_goes_on_in_another_machine_and_misses_nothing(two, 
         session.ask("write /data0/kept before", 60)
         session.ask("sync", 60)
         session.ask("seq start")
-        wait_for(lambda: int(session.ask("seq") or 0) > 3, within_s=60)
+        wait_for(lambda: int(session.ask("seq") or 0) > 3, within_s=300)
     two.give(two.there, "a0", "b0")
     two.there.receive(machine, two.here.make("i-1"))
 
@@ -126,7 +126,7 @@ def test_a_guest_that_writes_goes_on_in_another_machine_and_misses_nothing(two, 
 
     assert not two.here.is_running("i-1")
     with open_session(two.there.folder("i-1").console) as session:
-        wait_for(lambda: int(session.ask("seq")) > sent + 3, within_s=60)
+        wait_for(lambda: int(session.ask("seq")) > sent + 3, within_s=300)
         last = int(session.ask("seq stop", 60))
         assert session.ask("read /data0/kept") == "before"
         assert int(two.disks.sector("b0", 1)) == last

@@ -144,7 +144,7 @@ def test_forwards_another_port_where_one_cannot_be_had(machines):
 
     assert machines.reach("i-1") == f"{address}:10022"
     assert f"Port 22 is forwarded from {address}:10022, since 22 there: ".encode() in machines.console("i-1")
-    with socket.create_connection((address, 10022), timeout=10):
+    with socket.create_connection((address, 10022), timeout=300):
         pass
     machines.stop("i-1", force=True)
     assert machines.reach("i-1") == ""

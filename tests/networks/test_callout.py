@@ -30,7 +30,7 @@ SET_UP = [
 
 def say(script: str, *before: str) -> object:
     """What a process of its own says in JSON."""
-    done = subprocess.run([*before, sys.executable, "-c", script], check=True, capture_output=True, timeout=60)
+    done = subprocess.run([*before, sys.executable, "-c", script], check=True, capture_output=True, timeout=300)
     return json.loads(done.stdout)
 
 

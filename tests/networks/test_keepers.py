@@ -73,7 +73,7 @@ def test_who_finds_it_revived_by_then_does_not_say_that_it_did(host):
     with ThreadPoolExecutor(2) as threads:
         with PlaceFolder(host.folder / "vpc-1").held():
             said = [threads.submit(KeptNetworks(host.folder).revive) for _ in range(2)]
-            wait_for(are_waiting, within_s=60.0)
+            wait_for(are_waiting, within_s=300.0)
         assert sorted(one.result(60.0) for one in said) == [[], ["vpc-1"]]
 
 

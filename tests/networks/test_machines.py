@@ -23,7 +23,7 @@ WIDE = "a-folder-with-quite-a-long-name/" * 4
 
 def heard(ask):
     """What is said in the end: the guest serves one client at a time, and none between two."""
-    deadline = time.monotonic() + 120.0
+    deadline = time.monotonic() + 300.0
     while not (said := ask()) and time.monotonic() < deadline:
         time.sleep(0.2)
     return (said or "").strip()

@@ -31,7 +31,7 @@ def test_are_those_of_its_interfaces_and_not_those_at_their_far_ends():
         ["unshare", "--user", "--map-root-user", "--net", sys.executable, "-c", SCRIPT],
         check=True,
         capture_output=True,
-        timeout=60,
+        timeout=300,
     )
 
     told, sizes = json.loads(done.stdout)

@@ -108,7 +108,7 @@ def test_vpcs_with_the_same_addresses_do_not_meet_between_hosts(hosts):
         if vpc == "vpc-1":
             hosts.serve(2, TWO, 7000)
     # Of the second VPC nobody serves.
-    assert hosts.guest(1, ONE).ask("connect", TWO.address, 7000, LIMIT_S) != "connected"
+    assert hosts.guest(1, ONE).ask("connect", TWO.address, 7000, BRIEF_S) != "connected"
 
 
 def wrapped(inner, *, source, number=NUMBER, end=1):

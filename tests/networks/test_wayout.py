@@ -240,7 +240,7 @@ def test_a_keeper_that_an_older_kiln_left_behind_gives_way():
             assert older.stdout.readline() == "up\n"
             networks.hold(place(ONE))
             try:
-                assert older.wait(60) == -9
+                assert older.wait(300) == -9
                 assert PlaceFolder(folder / "networks/vpc-1").is_carried()
             finally:
                 networks.let_go("vpc-1")

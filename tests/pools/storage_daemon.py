@@ -28,7 +28,7 @@ class Daemon:
         A daemon that is just giving its socket to the monitor's thread may wait
         for a second connection before it greets the first one.
         """
-        deadline = time.monotonic() + 60
+        deadline = time.monotonic() + 300
         while True:
             self.qmp = QMPClient("test")
             try:

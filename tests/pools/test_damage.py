@@ -167,7 +167,6 @@ def test_is_refused_or_read_right(pristine, quick_folder, name):  # noqa: F811 -
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(600)
 @pytest.mark.parametrize("name", FORMS)
 def test_is_refused_or_read_right_many_times(pristine, quick_folder, name, pytestconfig):  # noqa: F811
     """With other files each time: some in a whole run, and many in ``./kiln test all`` and when it is chosen."""

@@ -150,7 +150,7 @@ def test_env_waits_for_a_kiln_that_is_starting(tmp_path):
         with out.open("wb") as told, err.open("wb") as said:
             asked = warm.begin("env", "--data", folder, stdout=told.fileno(), stderr=said.fileno())
         with warm.start_kiln(folder) as served:
-            asked.wait(60)
+            asked.wait(300)
         told = out.read_text()
 
         assert (asked.returncode, err.read_text()) == (0, "")

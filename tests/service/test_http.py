@@ -28,7 +28,7 @@ def test_tells_an_address_of_this_host_where_it_listens_on_all(listener):
     assert host != "0.0.0.0"
     assert int(port) == listener.getsockname()[1]
     listener.listen()
-    with socket.create_connection((host, int(port)), timeout=10):
+    with socket.create_connection((host, int(port)), timeout=300):
         pass
 
 

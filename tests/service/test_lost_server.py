@@ -55,7 +55,7 @@ def served(folder, address, **settings):
 def ready(kiln):
     """What ``GET /readyz`` tells."""
     try:
-        with urlopen(f"{kiln.endpoint}/readyz", timeout=60) as answer:
+        with urlopen(f"{kiln.endpoint}/readyz", timeout=300) as answer:
             return json.loads(answer.read())
     except HTTPError as error:
         with error:
@@ -99,7 +99,7 @@ def test_all_goes_on_by_itself_when_a_killed_server_is_back(server, address, tmp
         assert refusal(client, "DescribeDisks") == (503, "ServiceUnavailable")
         assert refusal(client, "DeleteDisk", DiskId=disk) == (503, "ServiceUnavailable")
         assert "does not answer" in wait_for(lambda: ready(kiln).get("reason"))
-        with urlopen(f"{kiln.endpoint}/healthz", timeout=60) as answer:
+        with urlopen(f"{kiln.endpoint}/healthz", timeout=300) as answer:
             assert answer.status == 200
 
         server.start()
@@ -166,7 +166,7 @@ def test_one_whose_generation_another_has_begun_meanwhile_ends(server, address, 
     with start_kiln(tmp_path / "data", database=address) as kiln:
         server.say("UPDATE deployment SET generation = generation + 1", address=address)
         end_lock(server)
-        assert kiln.process.wait(60) == 3
+        assert kiln.process.wait(300) == 3
         assert "another Kiln has begun its generation" in kiln.log.read_text()
 
 

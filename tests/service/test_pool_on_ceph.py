@@ -32,7 +32,7 @@ def pool(ceph, request):
 def kiln(*words, **settings):
     told = {f"KILN_{name.upper()}": str(value) for name, value in settings.items()}
     kept = {name: value for name, value in os.environ.items() if not name.startswith("KILN_")}
-    return warm.kiln(*words, env=kept | told, timeout=120)
+    return warm.kiln(*words, env=kept | told, timeout=300)
 
 
 def serve(data, **settings):

@@ -231,7 +231,6 @@ def test_a_pool_without_records_is_left_alone(filled):
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(600)
 def test_a_kill_at_any_line_loses_nothing(filled, tmp_path):
     home, *all_of_it = filled
     home.forget_database()

@@ -34,18 +34,18 @@ def watched(tmp_path_factory):
                 connection.request(f"GET /?{encode(signed(kiln, 'GET', {'Action': action, **params}))}", {})
             wrong = signed(kiln, "GET", {"Action": "DescribeImages"}) | {"Signature": "x"}
             connection.request(f"GET /?{encode(wrong)}", {})
-        with urllib.request.urlopen(f"{kiln.endpoint}/metrics", timeout=60) as answer:
+        with urllib.request.urlopen(f"{kiln.endpoint}/metrics", timeout=300) as answer:
             kind, text = answer.headers["content-type"], answer.read().decode()
         as_open_metrics = urllib.request.Request(
             f"{kiln.endpoint}/metrics", headers={"Accept": "application/openmetrics-text; version=1.0.0"}
         )
-        with urllib.request.urlopen(as_open_metrics, timeout=60) as answer:
+        with urllib.request.urlopen(as_open_metrics, timeout=300) as answer:
             assert answer.headers["content-type"].startswith("application/openmetrics-text")
             assert answer.read().endswith(b"# EOF\n")
         assert kind.startswith("text/plain")
         proxied = urllib.request.Request(f"{kiln.endpoint}/metrics", headers={"X-Forwarded-For": "192.0.2.1"})
         with pytest.raises(urllib.error.HTTPError, match="403"):
-            urllib.request.urlopen(proxied, timeout=60)
+            urllib.request.urlopen(proxied, timeout=300)
         assert kiln.stop() == 0
         lines = [json.loads(line) for line in kiln.log.read_text().splitlines() if line.startswith("{")]
         yield read(text), lines, {kiln.secret, *SECRETS.values()}

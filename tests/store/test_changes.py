@@ -259,13 +259,13 @@ def test_who_commits_next_is_not_told_before_whom_a_thread_switch_held_up(databa
         if point == "database.committed" and is_of_first:
             is_first_committed.set()
             # On SQLite the second does not even begin.
-            assert database.is_sqlite or is_second_there.wait(60)
+            assert database.is_sqlite or is_second_there.wait(300)
             is_second_committed.wait(0.3)
         elif point == "database.committed":
             is_second_committed.set()
 
     def follow() -> None:
-        is_first_committed.wait(60)
+        is_first_committed.wait(300)
         database.write(lambda tx: disks.move(tx, first, second, {}, id=row.id))
 
     threads = [

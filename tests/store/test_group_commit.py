@@ -24,7 +24,7 @@ from kiln.store.errors import DatabaseBusy, DatabaseFull, DatabaseMalformed
 from kiln.store.line import MOST, Hands
 from kiln.store.tags import Tag, tags
 
-PATIENCE_S = 60
+PATIENCE_S = 300
 KILLED = 137
 
 

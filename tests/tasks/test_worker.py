@@ -345,7 +345,7 @@ def test_starts_at_once_with_what_is_handed_over(cloud, running):
 
     cloud.ports.database.write(work)
 
-    assert done.wait(60)
+    assert done.wait(300)
 
 
 def test_takes_up_what_nobody_handed_over(cloud, running):
@@ -353,7 +353,7 @@ def test_takes_up_what_nobody_handed_over(cloud, running):
 
     enqueue(cloud)
 
-    assert done.wait(60)
+    assert done.wait(300)
 
 
 def test_no_guest_that_is_waited_for_keeps_another_waiting(cloud):
@@ -361,7 +361,7 @@ def test_no_guest_that_is_waited_for_keeps_another_waiting(cloud):
 
     def carry_out(job: Job) -> None:
         if job.task.lane.startswith("i-silent"):
-            is_over.wait(60)
+            is_over.wait(300)
         else:
             done.set()
 
@@ -371,7 +371,7 @@ def test_no_guest_that_is_waited_for_keeps_another_waiting(cloud):
     worker = Worker(cloud.ports, {"Test": Duty(carry_out)}, unfinished, threads=1)
     worker.start()
     try:
-        assert done.wait(60)
+        assert done.wait(300)
     finally:
         is_over.set()
         worker.stop()
@@ -437,7 +437,7 @@ def test_is_told_of_what_comes_and_of_what_may_begin_and_does_not_ask(cloud):
     try:
         for lane in ("", "d-1", "d-1", "d-1"):
             enqueue(cloud, lane=lane)
-        assert all(done.acquire(timeout=60) for _ in range(4))
+        assert all(done.acquire(timeout=300) for _ in range(4))
     finally:
         worker.stop()
     assert cloud.ports.database.hub._ears == others

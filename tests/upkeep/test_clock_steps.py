@@ -81,13 +81,13 @@ def test_what_is_being_carried_out_is_begun_by_nobody_else(cloud, steps):
     def carry_out(job) -> None:
         tried.append(job.task.id)
         begun.set()
-        ended.wait(30)
+        ended.wait(300)
 
     worker = Worker(cloud.ports, {"Test": Duty(carry_out, facts=Facts)}, unfinished)
     task = enqueue(cloud)
     worker.start()
     try:
-        assert begun.wait(30)
+        assert begun.wait(300)
         for step in steps:
             held = row_of(cloud, task).lease_until
             cloud.clock.now += step
@@ -134,8 +134,8 @@ def test_every_chore_goes_on(cloud, steps):
         for step in steps:
             cloud.clock.now += step
             for turn in done.values():
-                assert turn.acquire(timeout=30)
-                assert turn.acquire(timeout=30)
+                assert turn.acquire(timeout=300)
+                assert turn.acquire(timeout=300)
     finally:
         keeper.stop()
 

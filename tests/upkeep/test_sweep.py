@@ -73,7 +73,7 @@ def written_by_another(cloud: Cloud, volume: str) -> Iterator[None]:
     command = ["qemu-io", "-f", "qcow2", path]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL) as process:
         try:
-            deadline = time.monotonic() + 60
+            deadline = time.monotonic() + 300
             while not locks.is_written(path):
                 assert time.monotonic() < deadline
                 time.sleep(0.01)

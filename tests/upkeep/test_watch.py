@@ -167,7 +167,7 @@ class Silent(NoMachines):
         self._lively, self.is_over = lively, threading.Event()
 
     def wake(self, instance):
-        return instance == self._lively or (self.is_over.wait(60) and False)
+        return instance == self._lively or (self.is_over.wait(300) and False)
 
 
 def test_wakes_one_beside_a_hundred_that_are_silent_and_asks_those_once(cloud):

@@ -134,11 +134,11 @@ def test_a_write_that_is_handed_in_is_answered_by_whoever_commits_for_it(tmp_pat
 
     def leads(_):
         has_begun.set()
-        assert goes_on.wait(60)
+        assert goes_on.wait(300)
 
     with ThreadPoolExecutor(1) as other:
         leading = other.submit(sqlite.write, leads)
-        assert has_begun.wait(60)
+        assert has_begun.wait(300)
         gateway.hand_in(WAYS[0]("DescribeImages", {"RegionId": REGION}, cloud.clock()), given, Hands(other.submit))
         gateway.hand_in(WAYS[0]("CreateDisk", {"RegionId": "nowhere"}, cloud.clock()), given, Hands(other.submit))
         gateway.hand_in(WAYS[0]("CreateDisk", A_DISK, cloud.clock()), given, Hands(other.submit))

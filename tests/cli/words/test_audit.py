@@ -49,7 +49,7 @@ def test_shows_and_follows_what_an_account_changed(tmp_path):
                     later = json.loads(told.readline())
                 finally:
                     following.send_signal(signal.SIGINT)
-                    assert following.wait(60) == exits.INTERRUPTED.number
+                    assert following.wait(300) == exits.INTERRUPTED.number
 
         assert [event["responseElements"]["DiskId"] for event in (seen, later)] == [first, second]
         assert [line.split()[2:] for line in audit("--resource", second)] == [

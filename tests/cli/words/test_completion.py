@@ -22,7 +22,7 @@ def next_words(line: str) -> list[str]:
     asked = {"_KILN_COMPLETE": "complete_bash", "COMP_WORDS": line, "COMP_CWORD": str(at)}
     environment = {**os.environ, **NOWHERE, **asked}
     command = [sys.executable, "-m", "kiln.cli.main"]
-    done = subprocess.run(command, capture_output=True, text=True, check=False, env=environment, timeout=60)
+    done = subprocess.run(command, capture_output=True, text=True, check=False, env=environment, timeout=300)
     assert done.stderr == ""
     return done.stdout.split()
 

@@ -28,7 +28,7 @@ def served(tmp_path_factory):
 
 def get(url: str, cookie: str = ""):
     where = urlsplit(url)
-    with closing(HTTPConnection(where.netloc, timeout=60)) as connection:
+    with closing(HTTPConnection(where.netloc, timeout=300)) as connection:
         connection.request("GET", f"{where.path}?{where.query}", headers={"cookie": cookie} if cookie else {})
         answer = connection.getresponse()
         cookies = [one.partition(";")[0] for one in answer.headers.get_all("set-cookie") or []]

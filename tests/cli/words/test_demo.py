@@ -58,7 +58,7 @@ def test_leaves_no_machine_and_no_network_behind_when_it_is_ended(number, code):
                     demo.send_signal(number)
                     was_ended = True
             assert was_ended
-            assert demo.wait(60) == code
+            assert demo.wait(300) == code
 
         assert list(machines.running()) == []
         assert [path for path in (folder / "data" / "networks").glob("*") if path.is_dir()] == []

@@ -64,7 +64,7 @@ def test_follows_what_is_asked_for_and_ends_without_a_word(tmp_path):
         events = [json.loads(of_disks.told.readline()) for _ in range(4)]
         for one in (of_one, of_disks):
             one.begun.send_signal(signal.SIGINT)
-            assert one.begun.wait(60) == exits.INTERRUPTED.number
+            assert one.begun.wait(300) == exits.INTERRUPTED.number
             assert one.said.read() == ""
 
         assert line.split()[1:] == ["disk", made[1], "data-1", "Creating"]

@@ -182,10 +182,10 @@ def test_who_stops_watching_leaves_what_was_asked_for_to_be_done(postgresql_addr
             watching = warm.begin(*words, env=as_settings(one, settings), stdout=said.fileno(), stderr=said.fileno())
             wait_for(lambda: "waits for what is done with it" in (tmp_path / "said").read_text())
             watching.send_signal(signal.SIGINT)
-            assert watching.wait(60) == 130
+            assert watching.wait(300) == 130
         assert "What was asked to leave still does" in (tmp_path / "said").read_text()
         assert deployed.host_of(instance) == "one"
         deployed.ask(f"UPDATE tasks SET status = 'Finished', host = '' WHERE {of_lane}", id=instance)
 
-        wait_for(lambda: deployed.host_of(instance) == "two", within_s=60)
+        wait_for(lambda: deployed.host_of(instance) == "two", within_s=300)
         caller.instance_is(instance, "Running")

@@ -40,7 +40,7 @@ def test_what_a_killed_service_had_to_tell_the_next_one_tells(tmp_path):
         named.write_text("postman.sent")
         with closing(Client(kiln.endpoint, kiln.access_key_id, kiln.secret, kiln.region)) as client:
             made = client.call("CreateDisk", ZoneId=f"{kiln.region}-a", Size=20, DiskCategory="cloud_essd")["DiskId"]
-        kiln.process.wait(60)
+        kiln.process.wait(300)
         named.unlink()
         kiln.start()
         wait_for(lambda: [came.event["data"].get("state") for came in receiver.came][-1] == "Available")

@@ -88,7 +88,7 @@ def test_is_answered_once_the_agent_has(cloud, attended):
     asked = Asked(cloud)
     assert asked.answers == []
 
-    asked.soon.get(timeout=60)()
+    asked.soon.get(timeout=300)()
     for moment in asked.later:
         moment()
 

@@ -19,7 +19,7 @@ from tests.waiting import wait_for
 
 
 def of_a_cluster(test):
-    for mark in (pytest.mark.ceph, pytest.mark.postgresql, pytest.mark.vm, pytest.mark.timeout(900)):
+    for mark in (pytest.mark.ceph, pytest.mark.postgresql, pytest.mark.vm):
         test = mark(test)
     return test
 
@@ -79,6 +79,6 @@ def test_one_that_is_broken_off_takes_all_of_it_away(guest_image, reachable, end
         assert line
         assert running_in(folder)
         demo.send_signal(ends)
-        assert demo.wait(120) == 128 + ends
+        assert demo.wait(300) == 128 + ends
     wait_for(lambda: not running_in(folder))
     assert list(folder.iterdir()) == []

@@ -24,7 +24,7 @@ def site(tmp_path, sqlite):
 
 def say(site: Served, *pieces: str) -> list[tuple[str, list[str], str]]:
     """What comes back until the server closes: status line, names of the headers and body of each answer."""
-    with closing(socket.create_connection(site.address, timeout=60)) as sent:
+    with closing(socket.create_connection(site.address, timeout=300)) as sent:
         sent.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         for piece in pieces:
             sent.sendall(piece.encode())
@@ -87,19 +87,19 @@ def test_who_is_being_answered_gives_no_way_though_something_came_before(tmp_pat
 
     def health():
         is_asked.set()
-        assert may_answer.wait(60)
+        assert may_answer.wait(300)
         return True, {"status": "late"}
 
     with (
         start_site(make_cloud(tmp_path, sqlite), Limits(), Room(2, 2), health) as site,
-        closing(socket.create_connection(site.address, timeout=60)) as sent,
+        closing(socket.create_connection(site.address, timeout=300)) as sent,
         sent.makefile("rb") as received,
     ):
         last = "GET /healthz HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n"
         sent.sendall((a_request(close=False) + last).encode())
         answers = _answers(received)
         next(answers)
-        assert is_asked.wait(60)
+        assert is_asked.wait(300)
         with closing(socket.create_connection(site.address)) as one, closing(socket.create_connection(site.address)):
             one.settimeout(60)
             assert one.recv(1) == b"", "the silent one gives way"

@@ -35,7 +35,7 @@ def site(tmp_path, sqlite):
     ],
 )
 def test_is_told_once_why(site, method, target, status, connection, chunked):  # noqa: PLR0917 - a table.
-    client = HTTPConnection(*site.address, timeout=60)
+    client = HTTPConnection(*site.address, timeout=300)
     body = iter([MUCH[:1_000_000]] * 20) if chunked else MUCH
     client.request(method, target, body, {"Connection": connection}, encode_chunked=chunked)
     with client.sock.dup() as stream:
@@ -51,7 +51,7 @@ def test_is_told_once_why(site, method, target, status, connection, chunked):  #
 def test_gives_its_place_to_whoever_asks(tmp_path, sqlite):
     with start_site(make_cloud(tmp_path, sqlite), Limits(), Room(2, 2)) as site, ExitStack() as opened:
         for _ in range(2):
-            stream = opened.enter_context(socket.create_connection(site.address, timeout=60))
+            stream = opened.enter_context(socket.create_connection(site.address, timeout=300))
             stream.sendall(b"POST /healthz HTTP/1.1\r\nHost: h\r\nContent-Length: 50000000\r\n\r\n")
             assert stream.recv(1000).startswith(b"HTTP/1.1 405 ")
 

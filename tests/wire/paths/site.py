@@ -107,7 +107,7 @@ class Served:
 
     def ask(self, method: str, path: str, headers: dict[str, str] | None = None, body: bytes = b"") -> Answered:
         """The answer to a request; of a stream its head alone."""
-        with closing(HTTPConnection(*self.address, timeout=60)) as connection:
+        with closing(HTTPConnection(*self.address, timeout=300)) as connection:
             connection.request(method, path, body or None, headers or {})
             with closing(connection.getresponse()) as response:
                 is_whole = response.headers["content-length"] is not None
@@ -116,7 +116,7 @@ class Served:
     @contextmanager
     def stream(self, account: str = ACCOUNT, accept: str = "text/event-stream") -> Iterator[Stream]:
         """A stream of what changes in the account; closed at the end by its reader."""
-        connection = HTTPConnection(*self.address, timeout=60)
+        connection = HTTPConnection(*self.address, timeout=300)
         connection.request("GET", "/events", headers={**self.signed(account), "accept": accept})
         response = connection.getresponse()
         try:
@@ -129,7 +129,7 @@ class Served:
 
     def until(self, connections: int) -> None:
         """Wait until the server has so many connections and no more."""
-        deadline = time.monotonic() + 60
+        deadline = time.monotonic() + 300
         while self.crowd.counts["connections"] != connections:
             assert time.monotonic() < deadline, self.crowd.counts
             time.sleep(0.01)
@@ -137,7 +137,7 @@ class Served:
     def stop(self) -> None:
         """Stop it, and wait until it has ended."""
         self.server.should_exit = True
-        self.thread.join(60)
+        self.thread.join(300)
         assert not self.thread.is_alive()
 
 
@@ -225,7 +225,7 @@ def start_site(
         server = make_server(make_app(site), crowd, begins=ready.set, certificates=certificates)
         thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]})
         thread.start()
-        assert ready.wait(60)
+        assert ready.wait(300)
         served = Served(
             cloud=cloud,
             address=listener.getsockname(),

@@ -268,7 +268,7 @@ def test_the_bounds_of_a_body_hold_on_every_path(site, path):
     method = "POST" if path == "/" else "GET"
     body = b"x" * (BODY + 1)
 
-    with socket.create_connection(site.address, timeout=60) as connection:
+    with socket.create_connection(site.address, timeout=300) as connection:
         connection.sendall(f"{method} {path} HTTP/1.1\r\nhost: k\r\ncontent-length: {len(body)}\r\n\r\n".encode())
 
         assert b" 413 " in connection.recv(200)

@@ -66,7 +66,7 @@ def refused(answer) -> tuple[int, str]:
 def sending(site, target, length, headers=(), *, account=ACCOUNT):
     """A connection on which a PUT of so many bytes was begun."""
     head = signed(site, "PUT", target, headers, account=account) | {"host": "x", "content-length": str(length)}
-    with socket.create_connection(site.address, timeout=60) as connection:
+    with socket.create_connection(site.address, timeout=300) as connection:
         lines = [f"PUT {target} HTTP/1.1", *(f"{name}: {value}" for name, value in head.items()), "", ""]
         connection.sendall("\r\n".join(lines).encode())
         yield connection
@@ -261,7 +261,7 @@ def test_who_sends_all_before_it_reads_is_told_why_it_was_refused(  # noqa: PLR0
 ):
     sent = [bytes(1_000_000)] * 40
     headers = {"connection": connection} | ({} if chunked else {"content-length": str(40_000_000)})
-    client = HTTPConnection(*site.address, timeout=60)
+    client = HTTPConnection(*site.address, timeout=300)
     client.request("PUT", target, iter(sent), signed(site, "PUT", target, headers), encode_chunked=chunked)
 
     response = client.getresponse()
@@ -311,7 +311,7 @@ def test_a_disk_that_takes_long_to_forget_holds_up_nobody_else(site, folder, mon
     drop, goes_on, dropped = Draft.drop, threading.Event(), []
 
     def slow(draft):
-        goes_on.wait(60)
+        goes_on.wait(300)
         drop(draft)
         dropped.append(1)
 
@@ -371,7 +371,7 @@ def test_a_folder_is_no_object(site, folder):
 def test_who_leaves_while_it_is_given_an_object_is_given_no_more_of_it(site, folder):
     with (folder / "large").open("wb") as file:
         file.truncate(1 << 40)
-    connection = HTTPConnection(*site.address, timeout=60)
+    connection = HTTPConnection(*site.address, timeout=300)
     connection.request("GET", "/images/large", headers=signed(site, "GET", "/images/large"))
     response = connection.getresponse()
     assert response.read(1000) == bytes(1000)
@@ -433,7 +433,7 @@ def test_bounds_how_many_transfers_go_on_at_a_time(site, folder):
 
 
 def test_takes_an_object_in_chunks_whose_length_nobody_told(site, folder):
-    connection = HTTPConnection(*site.address, timeout=60)
+    connection = HTTPConnection(*site.address, timeout=300)
     headers = signed(site, "PUT", "/images/a")
     connection.request("PUT", "/images/a", iter([b"by", b"tes"]), headers, encode_chunked=True)
 
@@ -443,7 +443,7 @@ def test_takes_an_object_in_chunks_whose_length_nobody_told(site, folder):
 
 
 def test_a_connection_is_good_for_more_than_one_object(site, folder):
-    connection = HTTPConnection(*site.address, timeout=60)
+    connection = HTTPConnection(*site.address, timeout=300)
     for n in range(3):
         connection.request("PUT", f"/images/{n}", CONTENT, signed(site, "PUT", f"/images/{n}"))
         response = connection.getresponse()
@@ -537,7 +537,7 @@ def test_objects_that_are_made_of_parts_leave_threads_to_others(site, folder, mo
     def slow(*given, **named):
         at_once.append(1)
         most.append(len(at_once))
-        goes_on.wait(60)
+        goes_on.wait(300)
         at_once.pop()
         place(*given, **named)
 

@@ -104,7 +104,7 @@ def joined(site: Served, url: str | None = None, **more) -> Iterator[Terminal]:
 
 def guest(site: Served):
     """The far end of the console that was connected to last."""
-    return closing(site.cloud.ports.machines.guests.get(timeout=60))
+    return closing(site.cloud.ports.machines.guests.get(timeout=300))
 
 
 def refused(site: Served, url: str, **more) -> tuple[int, str]:

@@ -10,7 +10,7 @@ import pytest
 
 from kiln.wire.paths.threads import Threads
 
-PATIENCE_S = 60
+PATIENCE_S = 300
 
 
 def ask(work, *, at_once=1, threads=2):

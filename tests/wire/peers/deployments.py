@@ -59,7 +59,7 @@ class Loop:
 
         asyncio.run_coroutine_threadsafe(rest(), self.loop).result(60)
         self.loop.call_soon_threadsafe(self.loop.stop)
-        self._thread.join(60)
+        self._thread.join(300)
         self.loop.close()
 
 

@@ -107,7 +107,7 @@ def test_another_process_of_the_deployment_is_not_taken_for_the_one_that_is_mean
 
 def ask(address, context, member):
     with (
-        socket.create_connection(address, timeout=20) as plain,
+        socket.create_connection(address, timeout=300) as plain,
         context.wrap_socket(plain, server_hostname=f"{member}.kiln.internal") as connection,
     ):
         connection.sendall(json.dumps({"about": "console", "instances": ["i-1"]}).encode() + b"\n")
@@ -125,7 +125,7 @@ def test_a_stranger_is_read_no_further_than_its_proof(deployed, caplog):
         with pytest.raises((ssl.SSLError, ConnectionError)):
             ask(address, anybody, deployed.member.id)
         for words in (b"GET / HTTP/1.1\r\n\r\n", b'{"about":"console","instances":["i-1"]}\n'):
-            with socket.create_connection(address, timeout=20) as plain:
+            with socket.create_connection(address, timeout=300) as plain:
                 plain.sendall(words)
                 assert b"login" not in until_end(plain)
         assert deployed.console().result(60) == b"login: "
@@ -150,16 +150,16 @@ def test_strangers_who_say_nothing_keep_nobody_out(deployed, addresses, of_each)
         for n in range(addresses):
             for _ in range(of_each):
                 source = (f"127.0.0.{n + 1}", 0)
-                silent.enter_context(socket.create_connection(address, timeout=20, source_address=source))
+                silent.enter_context(socket.create_connection(address, timeout=300, source_address=source))
         for _ in range(3):
             assert deployed.console().result(60) == b"login: "
 
 
 def test_who_has_said_nothing_for_longest_makes_room(deployed):
     with deployed.answering() as address, ExitStack() as silent:
-        first = silent.enter_context(socket.create_connection(address, timeout=20))
+        first = silent.enter_context(socket.create_connection(address, timeout=300))
         for _ in range(far._MOST_STRANGERS):
-            last = silent.enter_context(socket.create_connection(address, timeout=20))
+            last = silent.enter_context(socket.create_connection(address, timeout=300))
 
         assert first.recv(1) == b""
         last.settimeout(0)
@@ -169,7 +169,7 @@ def test_who_has_said_nothing_for_longest_makes_room(deployed):
 
 def test_a_stranger_who_says_nothing_is_let_go(deployed, monkeypatch):
     monkeypatch.setattr(far, "PROOF_S", 0.1)
-    with deployed.answering() as address, socket.create_connection(address, timeout=20) as silent:
+    with deployed.answering() as address, socket.create_connection(address, timeout=300) as silent:
         assert silent.recv(1) == b""
 
 
@@ -177,7 +177,7 @@ def test_who_has_proved_who_it_is_and_asks_nothing_is_let_go(deployed, monkeypat
     proof = prove(deployed.sealer, uuid.uuid4().hex)
     with (
         deployed.answering() as address,
-        socket.create_connection(address, timeout=20) as plain,
+        socket.create_connection(address, timeout=300) as plain,
         proof.asks.wrap_socket(plain, server_hostname=name_of(deployed.member.id)) as silent,
     ):
         monkeypatch.setattr(far, "PROOF_S", 0.1)
@@ -189,12 +189,12 @@ def test_who_has_proved_who_it_is_makes_room_for_nobody(deployed, monkeypatch):
     proof = prove(deployed.sealer, uuid.uuid4().hex)
     with (
         deployed.answering() as address,
-        socket.create_connection(address, timeout=60) as plain,
+        socket.create_connection(address, timeout=300) as plain,
         proof.asks.wrap_socket(plain, server_hostname=name_of(deployed.member.id)) as proved,
         ExitStack() as silent,
     ):
         first, *_ = [
-            silent.enter_context(socket.create_connection(address, timeout=60)) for _ in range(far._MOST_STRANGERS + 1)
+            silent.enter_context(socket.create_connection(address, timeout=300)) for _ in range(far._MOST_STRANGERS + 1)
         ]
         assert first.recv(1) == b"", "all have come"
 
@@ -228,7 +228,7 @@ def test_an_answer_that_makes_no_sense_is_no_answer(deployed, ask, said):
         try:
             assert deployed.refuses(ask(deployed.asking)) == "its answer makes no sense"
         finally:
-            teller.join(20)
+            teller.join(300)
 
 
 def tell_once(listener, proof, said):
@@ -248,7 +248,7 @@ def test_an_answer_without_end_is_given_up(deployed):
         try:
             assert deployed.refuses(deployed.console()) == "it can't be reached"
         finally:
-            teller.join(20)
+            teller.join(300)
 
 
 def tell_much(listener, proof):

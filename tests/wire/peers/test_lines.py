@@ -45,7 +45,7 @@ class Looking:
 
     def guest(self):
         """The far end of the console that was connected to last."""
-        return closing(self.deployed.cloud.ports.machines.guests.get(timeout=60))
+        return closing(self.deployed.cloud.ports.machines.guests.get(timeout=300))
 
 
 @pytest.fixture
