@@ -11,6 +11,7 @@ from sqlalchemy import text
 from kiln.declare.facts import NoFacts
 from kiln.store import tasks, workers
 from kiln.store.hosts import Room
+from kiln.store.lanes import before_in_lane
 from kiln.store.workers import SEEN, SILENT_S, Member
 
 pytestmark = pytest.mark.postgresql
@@ -128,4 +129,4 @@ def test_a_task_is_the_last_of_its_lane_though_anothers_clock_is_ahead(postgresq
     assert [one.seq - before.seq for one in written[:2]] == [1, 1]
     assert [one.seq for one in written[2:]] == [one.seq for one in others[2:]]
     with postgresql_opened.read() as tx:
-        assert tasks.before_in_lane(tx, written[0]).id == before.id
+        assert before_in_lane(tx, written[0]).id == before.id

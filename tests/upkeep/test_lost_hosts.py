@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from contextlib import contextmanager
+from functools import partial
 
 import pytest
 from sqlalchemy import text
 
+from kiln.calls.sizes import size_in
 from kiln.declare.facts import NoFacts
 from kiln.declare.states import ImageStatus, InstanceStatus
 from kiln.ground import killpoints
@@ -14,7 +16,7 @@ from kiln.machines.errors import MachineRefused
 from kiln.machines.none import NoMachines
 from kiln.machines.port import at_once
 from kiln.store import hosts, tasks, workers
-from kiln.store.hosts import LOCK, Room
+from kiln.store.hosts import LOCK, Room, come
 from kiln.store.images import images
 from kiln.store.instances import instances
 from kiln.store.tasks import LeaseLost, password_lane
@@ -22,6 +24,7 @@ from kiln.store.terminals import CONNECTED, TERMINATED, terminals
 from kiln.store.workers import PAUSE_S, SEEN, Member
 from kiln.upkeep.adoption import adopt
 from kiln.upkeep.lost_hosts import end_given_up, give_up_lost, start_lost
+from kiln.upkeep.moving import MOVE, ask_for
 from tests.clouds import Cloud, make_cloud
 from tests.dying import killed_at
 from tests.operations.disks.watched import run
@@ -67,7 +70,7 @@ def give_up(cloud: Cloud) -> list[str]:
 
 
 def look_for_lost(cloud: Cloud) -> list[str]:
-    return give_up_lost(cloud.ports.database, "of-two", GRACE_S)
+    return give_up_lost(cloud.ports.database, "of-two", GRACE_S, partial(size_in, cloud.ports.deployment))
 
 
 def a_running_instance(cloud: Cloud, host: str = "one", **changes) -> str:
@@ -241,6 +244,87 @@ def test_what_was_asked_for_is_done_elsewhere(two, action, before, after):
 
     assert row_of(two, lost).status == after
     assert two.open_tasks() == []
+    assert why(two, lost) == []
+
+
+class Busy(NoMachines):
+    """As on a pool of files, whose disks the machine of the lost host has open still."""
+
+    def start(self, machine, may_run=at_once):
+        raise MachineRefused("Failed to get a write lock")
+
+
+def begin(cloud: Cloud, action: str) -> str:
+    """An instance on ``one`` for which *action* was begun there when the host was lost."""
+    before = InstanceStatus.STOPPED if action == "StartInstance" else InstanceStatus.RUNNING
+    lost = a_running_instance(cloud, status=before)
+    with as_host(cloud, "one"):
+        if action != MOVE:
+            cloud.call(action, InstanceId=lost)
+            return lost
+        cloud.ports.database.write(lambda tx: hosts.set_draining(tx, "one", is_draining=True))
+        run(cloud, lost)
+        cloud.ports.database.write(lambda tx: ask_for(tx, instances.find(tx, id=lost), cloud.clock()))
+        with killed_at("moving.begun"):
+            cloud.settle()
+    return lost
+
+
+@pytest.mark.parametrize("action", ["StartInstance", "RebootInstance", MOVE])
+def test_what_was_to_run_and_fails_elsewhere_says_so_and_starts_again_with_its_host(two, action):
+    lost, machines = begin(two, action), two.ports.machines
+    give_up(two)
+    (told,) = [
+        one for one in two.call("DescribeReasons", ResourceId=lost)["Reasons"]["Reason"] if one["Action"] == "HostLost"
+    ]
+    assert "It is being started elsewhere." in told["Message"]
+    two.refit(machines=Busy(two.folder / "run"))
+    two.settle()
+    assert row_of(two, lost).status == InstanceStatus.STOPPED
+    assert why(two, lost) == [(action, "Failed"), ("HostLost", "Failed")]
+    two.refit(machines=machines)
+
+    assert come_back(two) == [lost]
+    two.settle()
+
+    assert row_of(two, lost).status == InstanceStatus.RUNNING
+    assert why(two, lost) == []
+
+
+def test_what_was_to_stop_does_not_start_again_when_its_host_is_back(two):
+    lost = begin(two, "StopInstance")
+    give_up(two)
+    two.settle()
+
+    assert why(two, lost) == []
+    assert come_back(two) == []
+
+
+def test_one_whose_stop_was_asked_for_before_it_left_stays_off(two):
+    """A stop that was asked for while the move waited is the last word, though the move comes first in the lane."""
+    lost = a_running_instance(two)
+    with as_host(two, "one"):
+        two.ports.database.write(lambda tx: ask_for(tx, instances.find(tx, id=lost), two.clock()))
+        two.call("StopInstance", InstanceId=lost)
+
+    give_up(two)
+    two.settle()
+
+    assert row_of(two, lost).status == InstanceStatus.STOPPED
+    assert come_back(two) == []
+
+
+def test_a_restart_waits_elsewhere_for_room(two):
+    lost = begin(two, "RebootInstance")
+    two.ports.database.write(lambda tx: come(tx, "two", "of-two", Room(cpus=2, memory_mib=256), 0.0))
+
+    give_up(two)
+    two.settle()
+    assert (row_of(two, lost).status, row_of(two, lost).host) == (InstanceStatus.STARTING, "")
+
+    two.ports.database.write(lambda tx: come(tx, "two", "of-two", ROOM, 0.0))
+    two.settle()
+    assert (row_of(two, lost).status, row_of(two, lost).host) == (InstanceStatus.RUNNING, "two")
 
 
 def test_a_capture_that_was_in_progress_is_finished(two):
@@ -366,12 +450,6 @@ def test_one_that_was_started_by_a_clock_that_is_ahead_starts_again_with_its_hos
 
 
 def test_a_start_elsewhere_that_failed_is_made_up_for(two):
-    """As it does on a pool of files, whose disks the machine of the lost host has open still."""
-
-    class Busy(NoMachines):
-        def start(self, machine, may_run=at_once):
-            raise MachineRefused("Failed to get a write lock")
-
     lost = a_running_instance(two)
     give_up(two)
     machines = two.ports.machines

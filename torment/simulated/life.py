@@ -14,9 +14,11 @@ import shutil
 import subprocess
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any, cast
 
+from kiln.calls.sizes import size_in
 from kiln.declare.errors import ApiError
 from kiln.declare.states import DiskStatus, InstanceStatus
 from kiln.ground import killpoints
@@ -248,7 +250,8 @@ class Life:
         with database.read() as tx:
             if hosts.is_given_up(tx, host.name):
                 return
-        stopped = database.write(lambda tx: give_up(tx, host.name, "was silent", self.time.now))
+        sizes = partial(size_in, by.cloud.ports.deployment)
+        stopped = database.write(lambda tx: give_up(tx, host.name, "was silent", self.time.now, sizes))
         self.told.append(f"{host.name} is given up, with {len(stopped)} that ran")
 
     # ---- what goes wrong

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import os
+from functools import partial
 
+from kiln.calls.sizes import size_in
+from kiln.declare.deployment import Deployment
 from kiln.ground.units import KiB, MiB
 from kiln.ground.values import dataclass
 from kiln.service.settings import Settings
@@ -97,7 +100,8 @@ def forget(database: Database, name: str) -> list[str]:
 
     def work(tx: Transaction) -> list[str]:
         _bound_to(tx, name)
-        stopped = give_up(tx, name, "was forgotten by an operator", servers_time(tx, 0.0))
+        why, sizes = "was forgotten by an operator", partial(size_in, Deployment())
+        stopped = give_up(tx, name, why, servers_time(tx, 0.0), sizes)
         hosts.delete(tx, name=name)
         tunnel_ends.delete(tx, host=name)
         return stopped

@@ -9,9 +9,11 @@ from __future__ import annotations
 
 import threading
 import uuid
+from functools import partial
 from typing import NamedTuple, Protocol
 
 from kiln.calls.call import Ports
+from kiln.calls.sizes import size_in
 from kiln.declare.roles import Role
 from kiln.ground.journal import Journal
 from kiln.service import signed_in
@@ -162,7 +164,9 @@ def own_chores(assembly: Assembly, audit: Auditing, worker: str) -> tuple[Chore,
             chores = (*chores, Chore("give_up_silent", 2.0, _give_up_silent))
         if not assembly.ports.is_alone:
             grace_s = assembly.settings.host_grace_seconds
-            chores = (*chores, Chore("give_up_hosts", 1.0, lambda it: give_up_lost(it.database, worker, grace_s)))
+            sizes = partial(size_in, assembly.ports.deployment)
+            give_up = Chore("give_up_hosts", 1.0, lambda it: give_up_lost(it.database, worker, grace_s, sizes))
+            chores = (*chores, give_up)
     if not assembly.database.is_sqlite:
         # Others change webhooks, and a message that says so may be lost.
         return (*chores, Chore("look_again", 60.0, lambda ports: ports.outbox.look_again()))

@@ -419,16 +419,6 @@ def unsettled(tx: Transaction, account: str, resource: str, most: int) -> list[T
     return tasks.rows(tx, statement.order_by(tasks.c.seq.desc()).limit(most))
 
 
-def before_in_lane(tx: Transaction, task: Task) -> Task | None:
-    """The task that comes first in the lane of one that is still to be done; None when that is itself."""
-    if not task.lane:
-        return None
-    statement = select(tasks.table).where(
-        tasks.c.lane == task.lane, tasks.c.status == TaskStatus.PROCESSING, tasks.c.seq < task.seq
-    )
-    return next(iter(tasks.rows(tx, statement.order_by(tasks.c.seq).limit(1))), None)
-
-
 def release_all(tx: Transaction) -> int:
     """Take back every lease: for a start when no other worker can be alive (the embedded default)."""
     return tasks.update(tx, {"owner": "", "lease_until": 0.0}, tasks.c.owner != "", status=TaskStatus.PROCESSING)

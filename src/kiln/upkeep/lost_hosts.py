@@ -17,9 +17,14 @@ from kiln.calls.call import Ports
 from kiln.declare.states import InstanceStatus
 from kiln.ground.journal import Journal
 from kiln.ground.killpoints import reach
+from kiln.operations.instances.reboot_instance import reboot_instance
 from kiln.store import hosts, tasks, workers
 from kiln.store.database import Database, Transaction
 from kiln.store.instances import ON, Instance, instances, place
+from kiln.store.lanes import open_in, put_behind
+from kiln.store.room import Sizes, ask_for_room
+from kiln.store.tasks import Task
+from kiln.upkeep.moving import ASKED, MOVE, stage_of
 from kiln.upkeep.starting import starts_again
 from kiln.upkeep.unasked import keep_reason
 
@@ -29,14 +34,14 @@ _MOST = 100  #: Of what has failed since.
 log = Journal("kiln.upkeep")
 
 
-def give_up_lost(database: Database, worker: str, grace_s: float) -> list[str]:
+def give_up_lost(database: Database, worker: str, grace_s: float, size_of: Sizes) -> list[str]:
     """Give up every host that is lost, as the process *worker* sees it; returns their names."""
 
     def work(tx: Transaction, name: str) -> list[str] | None:
         # It may have been seen since. Whoever comes under its name meanwhile waits for the lock.
         if not hosts.is_free(tx, name) or name not in workers.unseen_hosts(tx, worker, grace_s):
             return None
-        return give_up(tx, name, f"has not been seen for {grace_s:.0f} s", workers.servers_time(tx, 0.0))
+        return give_up(tx, name, f"has not been seen for {grace_s:.0f} s", workers.servers_time(tx, 0.0), size_of)
 
     with database.read() as tx:
         names = workers.unseen_hosts(tx, worker, grace_s)
@@ -51,36 +56,50 @@ def give_up_lost(database: Database, worker: str, grace_s: float) -> list[str]:
     return given_up
 
 
-def give_up(tx: Transaction, name: str, why: str, now: float) -> list[str]:
+def give_up(tx: Transaction, name: str, why: str, now: float, size_of: Sizes) -> list[str]:
     """Have everything that is on the host be nowhere; returns the instances that are Stopped by that.
 
-    What its process had begun is anybody's, and what that writes of it from now on is not heeded.
+    What its process had begun is anybody's, and what that writes of it from now on is not heeded. What is to run
+    elsewhere by that takes room there.
     """
     workers.take_away(tx, name)
     hosts.hosts.update(tx, {"worker": "", "lost_at": now}, name=name)
     # Before the machines: what an instance's lane holds is bound to nowhere with its machine.
     tasks.take_away(tx, host=name)
-    return [one.id for one in instances.all(tx, host=name) if _give_up_machine(tx, one, name, why, now)]
+    return [one.id for one in instances.all(tx, host=name) if _give_up_machine(tx, one, why, now, size_of)]
 
 
-def _give_up_machine(tx: Transaction, instance: Instance, host: str, why: str, now: float) -> bool:
-    status = InstanceStatus(instance.status)
-    is_left = status != InstanceStatus.RUNNING and tasks.is_lane_busy(tx, instance.id)
+def _give_up_machine(tx: Transaction, instance: Instance, why: str, now: float, size_of: Sizes) -> bool:
+    status, host = InstanceStatus(instance.status), instance.host
+    under_way = [] if status == InstanceStatus.RUNNING else open_in(tx, instance.id)
     place(tx, instance.id, "")
-    # What is to be done in its lane, and ends in another status, is left to that: elsewhere there is no machine either.
-    if status not in ON or is_left:
+    if status not in ON:
         return False
-    instances.move(tx, status, InstanceStatus.STOPPED, {}, id=instance.id)
-    reason = (
-        f"Its host {host} {why}, and was given up. What its machine had not written to its disks is lost. It can be "
-        f"started elsewhere, and starts again by itself when {host} is back, if it has not run by then."
-    )
-    keep_reason(tx, instance, HOST_LOST, reason, now, host=host)
-    return True
+    back = f"and starts again by itself when {host} is back, if it has not run by then."
+    if not under_way:
+        instances.move(tx, status, InstanceStatus.STOPPED, {}, id=instance.id)
+        after = f"It can be started elsewhere, {back}"
+    # What is to be done in its lane, and ends in another status, is left to that: elsewhere there is no machine either.
+    elif _is_to_run(status, under_way):
+        for task in under_way:
+            if task.action == reboot_instance.name:
+                ask_for_room(tx, task, size_of(instance.instance_type))
+        after = f"It is being started elsewhere. Where that fails it can be started once the reason is gone, {back}"
+    else:
+        return False
+    told = f"Its host {host} {why}, and was given up. What its machine had not written to its disks is lost. {after}"
+    put_behind(tx, instance.id, keep_reason(tx, instance, HOST_LOST, told, now, host=host))
+    return not under_way
+
+
+def _is_to_run(status: InstanceStatus, under_way: list[Task]) -> bool:
+    """Whether an instance for which this is under way is to run in the end: it starts, or leaves its host by a stop."""
+    is_leaving = any(task.action == MOVE and stage_of(task) != ASKED for task in under_way)
+    return status == InstanceStatus.STARTING or is_leaving
 
 
 def start_lost(tx: Transaction, ports: Ports) -> list[str]:
-    """Begin to start what was Stopped as this host was given up, and has not run since; returns the instances.
+    """Begin to start what is Stopped since this host was given up, and has not run since; returns the instances.
 
     It is done in the transaction by which the host is one of those that serve again, so once. Where each starts is for
     the hosts that have room.

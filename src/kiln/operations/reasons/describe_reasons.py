@@ -26,6 +26,7 @@ from kiln.store import tasks as queue
 from kiln.store.disks import disks
 from kiln.store.images import Image, images
 from kiln.store.instances import instances
+from kiln.store.lanes import before_in_lane
 from kiln.store.snapshots import snapshots
 from kiln.store.tasks import Task, tasks
 
@@ -204,7 +205,7 @@ def _say(call: Call, task: Task) -> tuple[str, str]:
     """The state of a task that is still to be done, and what it waits for."""
     if task.owner:
         return "Processing", f"It is being done, and {task.progress}% is." if task.progress else "It is being done."
-    first = queue.before_in_lane(call.tx, task)
+    first = before_in_lane(call.tx, task)
     if first is not None:
         # Transfers of one account share a lane, and nobody sees the tasks of another.
         return "Waiting", f"{first.action} of {first.resource} ({first.id}) comes first."
