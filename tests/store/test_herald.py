@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 
 import pytest
 from sqlalchemy import text
 
 from kiln.declare.facts import NoFacts
 from kiln.declare.metrics import DATABASE_RETRIES
-from kiln.store import schema, tasks
+from kiln.store import tasks
 from kiln.store.changes import Change
-from kiln.store.conninfo import Server
+from kiln.store.conninfo import Server, connect
 from kiln.store.database import Database, open_postgresql
 from kiln.store.herald import CHANGES, TOUCHED, Heard, Herald, messages, understood
 from kiln.store.tokens import Token, tokens
@@ -25,7 +25,6 @@ A_CHANGE = Change("disk", "d-1", "Creating", "Available", "1000", True, "cn-hang
 def process(address: str, name: str) -> Iterator[tuple[Database, Herald]]:
     """A database as one process has it, with its herald at work."""
     database = open_postgresql(address)
-    schema.create(database)
     herald = Herald(Server(address=address), database, name)
     herald.start()
     try:
@@ -36,8 +35,8 @@ def process(address: str, name: str) -> Iterator[tuple[Database, Herald]]:
 
 
 @pytest.fixture
-def two(postgresql_address):
-    with process(postgresql_address, "one") as one, process(postgresql_address, "two") as other:
+def two(postgresql_tables):
+    with process(postgresql_tables, "one") as one, process(postgresql_tables, "two") as other:
         wait_for(lambda: listening(one[0]) == 2)
         yield one, other
 
@@ -96,6 +95,18 @@ def test_of_what_is_rolled_back_nobody_hears(two):
     one.write(lambda tx: tasks.tasks.insert(tx, kept))
 
     assert taken(heard, 1) == [(kept.id, None, "Processing")]
+
+
+@pytest.mark.postgresql
+def test_one_that_ends_wakes_its_own_thread_that_listens_by_what_says_nothing_to_others(postgresql_tables):
+    with closing(connect(Server(address=postgresql_tables))) as listener:
+        listener.autocommit = True
+        listener.execute("LISTEN kiln")
+        with process(postgresql_tables, "one"):
+            pass
+        (told,) = listener.notifies(timeout=60, stop_after=1)
+
+    assert understood(told.payload) == Heard(sender="one")
 
 
 @pytest.mark.postgresql

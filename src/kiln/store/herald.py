@@ -138,7 +138,10 @@ class Herald:
             with self._bell:
                 news, self._waiting = self._waiting, []
             for message in messages(self._sender, news):
-                connection.execute("SELECT pg_notify(%s, %s)", (_CHANNEL, message))
+                _send(connection, message)
+        _send(
+            connection, _spelled(self._sender, {})
+        )  # The thread that listens wakes by it, and sees that it is to end.
 
     def _listen(self, connection: Any) -> None:
         connection.execute(f"LISTEN {_CHANNEL}")
@@ -146,6 +149,8 @@ class Herald:
         while not self._stopping.is_set():
             for told in connection.notifies(timeout=_LOOK_S):
                 self._hear(told.payload)
+                if self._stopping.is_set():
+                    return
 
     def _hear(self, payload: str) -> None:
         heard = understood(payload)
@@ -161,6 +166,10 @@ class Herald:
             self.on_parcels()
         if heard.has_missed:
             self._database.hub.miss()
+
+
+def _send(connection: Any, message: str) -> None:
+    connection.execute("SELECT pg_notify(%s, %s)", (_CHANNEL, message))
 
 
 def messages(sender: str, news: Sequence[tuple[str, Any]]) -> Iterator[str]:
