@@ -19,7 +19,7 @@ from tests import statements
 from tests.ceph import start_ceph
 from tests.clouds import make_cloud
 from tests.contract.rbd import RbdKind
-from tests.postgresql import make_database, start_postgresql
+from tests.postgresql import forget, make_database, name_of, start_postgresql
 
 pytest_plugins = (
     "tests.engines",
@@ -45,6 +45,11 @@ _NUMBERS: Counter[str] = Counter()
 def pytest_configure() -> None:
     """Let a signal that ends a terminal end what tests start: who runs them by ``nohup`` has it ignored by all."""
     signal.signal(signal.SIGHUP, signal.SIG_DFL)
+
+
+def pytest_unconfigure() -> None:
+    """Leave nothing of PostgreSQL behind."""
+    forget()
 
 
 def pytest_collection_finish() -> None:
@@ -81,11 +86,27 @@ def postgresql_address(postgresql_server):
         yield address
 
 
+@pytest.fixture(scope="session")
+def postgresql_template(postgresql_server):
+    """The name of a database with its tables, to be copied: making them takes twice as long as a database."""
+    with make_database(postgresql_server) as address:
+        opened = open_postgresql(address)
+        schema.create(opened)
+        opened.close()
+        yield name_of(address)
+
+
 @pytest.fixture
-def postgresql_opened(postgresql_address):
-    """One with its tables, of a test's own: what is of the whole server's or of a session's is nobody else's there."""
-    opened = open_postgresql(postgresql_address)
-    schema.create(opened)
+def postgresql_tables(postgresql_server, postgresql_template):
+    """The address of a PostgreSQL database with its tables that nobody else has."""
+    with make_database(postgresql_server, postgresql_template) as address:
+        yield address
+
+
+@pytest.fixture
+def postgresql_opened(postgresql_tables):
+    """Such a one opened: what is of the whole server's or of a session's is nobody else's there."""
+    opened = open_postgresql(postgresql_tables)
     yield opened
     opened.close()
 

@@ -19,9 +19,7 @@ from kiln.service import signed_in
 from kiln.service.secrets import Sealer
 from kiln.service.signed_in import SharedSessions
 from kiln.store import console_sessions as rows
-from kiln.store import schema
 from kiln.store.console_sessions import ConsoleTries
-from kiln.store.database import open_postgresql
 from kiln.store.errors import DatabaseDown
 
 KEYS = Keys("LTAI-mine", "secret of mine")
@@ -49,12 +47,7 @@ def two(request, tmp_path, clock):
     with ExitStack() as stack:
 
         def make(kind: str):
-            if kind == "sqlite":
-                opened = request.getfixturevalue("sqlite")
-            else:
-                opened = open_postgresql(request.getfixturevalue("postgresql_address"))
-                stack.callback(opened.close)
-                schema.create(opened)
+            opened = request.getfixturevalue("sqlite" if kind == "sqlite" else "postgresql_opened")
             sealer = Sealer.in_folder(tmp_path)
             sealer.make_key()
             doors = [SharedSessions(opened, sealer, clock) for _ in range(2)]

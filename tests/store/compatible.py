@@ -7,37 +7,55 @@ from typing import Any
 
 from sqlalchemy import (
     Boolean,
+    CheckConstraint,
+    Column,
     Connection,
+    Constraint,
     Engine,
     Float,
+    ForeignKeyConstraint,
     Integer,
     MetaData,
     Table,
+    UniqueConstraint,
     delete,
     insert,
-    inspect,
     select,
     update,
 )
 
-_REFUSING = ("get_unique_constraints", "get_foreign_keys", "get_check_constraints")
+_REFUSING = {
+    "unique_constraints": UniqueConstraint,
+    "foreign_keys": ForeignKeyConstraint,
+    "check_constraints": CheckConstraint,
+}
 
 #: What is known of each table: its columns, how many constraints of each kind it has, its unique indexes.
 Shape = dict[str, dict[str, Any]]
 
 
-def shape_of(bind: Engine | Connection) -> Shape:
-    """The tables as they are now."""
-    seen = inspect(bind)
+def tables_of(bind: Engine | Connection) -> MetaData:
+    """The tables as they are now, as a program would know them."""
+    tables = MetaData()
+    tables.reflect(bind)
+    return tables
+
+
+def shape_of(tables: MetaData) -> Shape:
+    """What there is to compare of *tables*."""
     return {
-        table: {
-            "columns": {column["name"]: column for column in seen.get_columns(table)},
-            "unique": {index["name"] for index in seen.get_indexes(table) if index["unique"]},
-            **{what: len(getattr(seen, what)(table)) for what in _REFUSING},
+        table.name: {
+            "columns": dict(table.columns.items()),
+            "unique": {index.name for index in table.indexes if index.unique},
+            **{what: _count(table, kind) for what, kind in _REFUSING.items()},
         }
-        for table in seen.get_table_names()
-        if table != "alembic_version"
+        for table in tables.sorted_tables
+        if table.name != "alembic_version"
     }
+
+
+def _count(table: Table, kind: type[Constraint]) -> int:
+    return sum(isinstance(one, kind) for one in table.constraints)
 
 
 def broken_by(before: Shape, after: Shape) -> Iterator[str]:
@@ -48,20 +66,20 @@ def broken_by(before: Shape, after: Shape) -> Iterator[str]:
             continue
         now = after[table]
         yield from _columns(table, was["columns"], now["columns"])
-        yield from (f"{table} refuses what it took: {what[4:]}" for what in _REFUSING if now[what] > was[what])
+        yield from (f"{table} refuses what it took: {what}" for what in _REFUSING if now[what] > was[what])
         yield from (f"{table} refuses what it took: the unique index {one}" for one in now["unique"] - was["unique"])
 
 
-def _columns(table: str, old: dict[str, Any], new: dict[str, Any]) -> Iterator[str]:
+def _columns(table: str, old: dict[str, Column[Any]], new: dict[str, Column[Any]]) -> Iterator[str]:
     for name, column in old.items():
         if name not in new:
             yield f"the column {table}.{name} is gone"
-        elif str(new[name]["type"]) != str(column["type"]):
+        elif str(new[name].type) != str(column.type):
             yield f"the column {table}.{name} is of another type"
-        elif column["nullable"] and not new[name]["nullable"]:
+        elif column.nullable and not new[name].nullable:
             yield f"the column {table}.{name} refuses NULL now"
     for name in new.keys() - old.keys():
-        if not new[name]["nullable"] and new[name]["default"] is None:
+        if not new[name].nullable and new[name].server_default is None:
             yield f"the new column {table}.{name} has neither a default nor NULL"
 
 

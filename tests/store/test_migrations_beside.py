@@ -7,11 +7,11 @@ from importlib.resources import files
 import pytest
 from alembic import command
 from alembic.config import Config
-from sqlalchemy import MetaData, create_engine, text
+from sqlalchemy import create_engine, text
 
 from kiln.store.database import open_postgresql, open_sqlite
 from kiln.store.migrating import steps_after
-from tests.store.compatible import broken_by, shape_of, speak
+from tests.store.compatible import broken_by, shape_of, speak, tables_of
 
 #: The newest migration of before the rule.
 _BEFORE_THE_RULE = "0022"
@@ -38,23 +38,19 @@ def migrate(engine, number):
         command.upgrade(config, number)
 
 
-def known_tables(engine):
-    tables = MetaData()
-    tables.reflect(engine)
-    return tables
-
-
 def test_the_statements_of_the_version_before_still_run(empty):
     """One test for all steps: each of them begins where the one before has ended."""
     migrate(empty, _BEFORE_THE_RULE)
+    before = tables_of(empty)
     for number in STEPS:
-        before, tables = shape_of(empty), known_tables(empty)
         migrate(empty, number)
-        assert (number, list(broken_by(before, shape_of(empty)))) == (number, [])
+        after = tables_of(empty)
+        assert (number, list(broken_by(shape_of(before), shape_of(after)))) == (number, [])
         with empty.begin() as connection:
-            speak(connection, tables)
+            speak(connection, before)
+        before = after
     with empty.begin() as connection:
-        speak(connection, known_tables(empty))
+        speak(connection, before)
 
 
 @pytest.mark.parametrize(
@@ -75,10 +71,10 @@ def test_what_the_version_before_cannot_work_with_is_named(statement, said, post
     engine = open_postgresql(postgresql_address).engine
     with engine.begin() as connection:
         connection.execute(text("CREATE TABLE one (a TEXT PRIMARY KEY, b TEXT)"))
-    before = shape_of(engine)
+    before = shape_of(tables_of(engine))
     with engine.begin() as connection:
         connection.execute(text(statement))
-    assert list(broken_by(before, shape_of(engine))) == [said]
+    assert list(broken_by(before, shape_of(tables_of(engine)))) == [said]
     engine.dispose()
 
 
@@ -95,9 +91,8 @@ def test_what_is_added_breaks_nothing(statement):
     engine = create_engine("sqlite://")
     with engine.begin() as connection:
         connection.execute(text("CREATE TABLE one (a TEXT PRIMARY KEY, b TEXT)"))
-        before, tables = shape_of(connection), MetaData()
-        tables.reflect(connection)
+        tables = tables_of(connection)
         connection.execute(text(statement))
-        assert list(broken_by(before, shape_of(connection))) == []
+        assert list(broken_by(shape_of(tables), shape_of(tables_of(connection)))) == []
         speak(connection, tables)
     engine.dispose()

@@ -25,8 +25,8 @@ WHERE datname = current_database() AND backend_type = 'client backend' AND pid <
 
 
 @pytest.fixture
-def doors(postgresql_address, postgresql_opened):
-    shared = [SharedNonces(Server(address=postgresql_address)) for _ in range(2)]
+def doors(postgresql_tables, postgresql_opened):
+    shared = [SharedNonces(Server(address=postgresql_tables)) for _ in range(2)]
     yield [NoncesOfAll(MemoryNonces(), one, b"the same key") for one in shared]
     for one in shared:
         one.close()
@@ -77,11 +77,11 @@ def test_a_server_that_ended_the_connections_fails_one_request_and_no_more(postg
     assert doors[1].use("key", "first", at=now, now=now) is Use.USED
 
 
-def test_one_that_is_closed_at_any_line_of_a_request_keeps_no_connection(postgresql_opened, postgresql_address):
+def test_one_that_is_closed_at_any_line_of_a_request_keeps_no_connection(postgresql_opened, postgresql_tables):
     """Each round closes it one line later in the course of a request; the last ends before that line comes."""
     line, was_closed = 0, True
     while was_closed:
-        shared = SharedNonces(Server(address=postgresql_address))
+        shared = SharedNonces(Server(address=postgresql_tables))
         was_closed = closed_at(shared, line)
         if not was_closed:
             shared.close()

@@ -13,7 +13,7 @@ from kiln.store.database import open_postgresql
 from kiln.store.errors import DatabaseBusy, DatabaseDown
 from kiln.store.standing import OLDEST, Standing, faults_of, first_fault, standing
 from kiln.store.tokens import Token
-from tests.postgresql import server_made
+from tests.postgresql import name_of, server_made
 from tests.waiting import wait_for
 
 pytestmark = pytest.mark.postgresql
@@ -22,15 +22,14 @@ _LOCK = text("LOCK TABLE tokens")
 
 
 @pytest.fixture
-def opened(postgresql_address):
+def opened(postgresql_tables):
     """Opens the test's database with bounds of one's own; it has its tables."""
     found = []
 
     def open_with(**bounds):
-        found.append(open_postgresql(Server(address=postgresql_address, **bounds)))
+        found.append(open_postgresql(Server(address=postgresql_tables, **bounds)))
         return found[-1]
 
-    schema.create(open_with())
     yield open_with
     for one in found:
         one.close()
@@ -117,14 +116,14 @@ def test_no_more_connections_are_made_than_are_said(opened):
     assert count(database) == 0
 
 
-def test_a_server_that_takes_no_writes_is_told(opened, postgresql_address):
+def test_a_server_that_takes_no_writes_is_told(opened, postgresql_tables):
     database = opened()
-    name = postgresql_address.partition("@/")[2].partition("?")[0]
+    name = name_of(postgresql_tables)
     with database.engine.begin() as connection:
         connection.execute(text(f"ALTER DATABASE {name} SET default_transaction_read_only = on"))
     with pytest.raises(DatabaseDown, match="read-only"):
         count(opened())
-    any_server = open_postgresql(postgresql_address + "&target_session_attrs=any")
+    any_server = open_postgresql(postgresql_tables + "&target_session_attrs=any")
     assert "takes no writes" in (first_fault(any_server, makes_tables=False) or "")
     any_server.close()
 
