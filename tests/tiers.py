@@ -2,7 +2,8 @@
 
 Two kinds are done by ``.ci/run`` as well, before a change lands: the slow ones of
 machines, and those that try one thing at each of its points (each line of a kill,
-each schema that was ever kept, each page in each shape). Who waits for
+each schema that was ever kept, each page in each shape, each parameter of each
+operation), or wait for hosts that are given up. Who waits for
 ``./kiln test`` at the desk would wait twice as long for what seldom fails alone.
 
 They are left out here, and not by words of the launcher: a run that is told
@@ -21,14 +22,22 @@ _BEFORE_LANDING = frozenset({"exhaustive", "slow_vm"})
 #: The marks of engines, of which it is said what was done on them and how long that took.
 _ENGINES = ("postgresql", "ceph")
 
-#: Where tests try one thing at each of its points. They are marked here, so that one sees at once what is left out.
+#: Where tests try one thing at each of its points, or wait long for hosts and guests: the beginnings of their names.
+#: They are marked here, so that one sees at once what is left out.
 EXHAUSTIVE = (
+    "tests/acceptance/test_http_bounds.py::test_who_is_too_slow_is_let_go",
+    "tests/acceptance/test_network_of_guests.py",
     "tests/acceptance/test_packer_import.py",
     "tests/bench/",
     "tests/browser/test_changes.py",
     "tests/browser/test_files.py",
+    "tests/browser/test_main_job.py",
     "tests/browser/test_pages.py",
     "tests/browser/test_terminal.py",
+    "tests/calls/test_leased.py::test_changes_nothing_outside_after_the_lease_was_lost",
+    "tests/cluster/test_consoles.py",
+    "tests/cluster/test_faults.py",
+    "tests/cluster/test_lost_hosts.py",
     "tests/contract/test_pool_failures.py",
     "tests/docs/test_formats.py",
     "tests/docs/test_operate.py",
@@ -42,16 +51,37 @@ EXHAUSTIVE = (
     "tests/kill/test_random.py",
     "tests/kill/test_steps.py",
     "tests/machines/test_hostile.py",
+    "tests/machines/test_instant.py",
+    "tests/machines/test_merging.py",
+    "tests/machines/test_network.py",
+    "tests/operations/instances/test_delete_instance.py::test_outlives_kills",
+    "tests/operations/instances/test_delete_instances.py::test_outlives_kills",
+    "tests/operations/instances/test_reboot_instances.py::test_outlives_kills",
+    "tests/operations/instances/test_start_instances.py::test_outlives_kills",
+    "tests/operations/instances/test_stop_instances.py::test_outlives_kills",
+    "tests/operations/steps/test_whole_layers.py::test_is_refused_of_a_layer_that_lost_bytes",
     "tests/pools/test_damage.py",
+    "tests/pools/test_records.py::test_a_kill_at_any_line_leaves_what_was_or_what_is_to_be",
     "tests/service/test_damage.py",
+    "tests/service/test_health.py::test_says_what_cannot_be_done_in_a_folder_that_became_read_only",
+    "tests/service/test_lost_server.py",
     "tests/service/test_pairing.py",
+    "tests/service/test_rebuilding.py::test_a_kill_at_any_line_loses_nothing",
     "tests/service/test_resetting.py",
     "tests/service/test_two_kilns.py",
     "tests/steps/test_steps.py",
+    "tests/store/test_migrations_beside.py::test_the_statements_of_the_version_before_still_run",
     "tests/test_packaging.py",
     "tests/torment/",
     "tests/upgrade/",
+    "tests/upkeep/test_clock_steps.py::test_every_chore_goes_on",
+    "tests/upkeep/test_sweep.py::test_gives_the_space_back_whatever_goes_first",
+    "tests/upkeep/test_sweep.py::test_gives_way_between_two_layers_or_some_where_the_chain_is_far_too_deep",
+    "tests/upkeep/test_sweep.py::test_shortens_a_chain_that_has_grown_too_deep",
     "tests/upkeep/test_unfinished.py",
+    "tests/upkeep/test_watch.py::test_wakes_one_beside_a_hundred_that_are_silent_and_asks_those_once",
+    "tests/wire/http/test_tls.py::test_who_does_not_go_on_is_let_go",
+    "tests/wire/test_unsigned.py::test_a_parameter_beside_a_signed_one_is_refused_or_has_no_effect",
 )
 
 
