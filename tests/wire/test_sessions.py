@@ -24,6 +24,7 @@ from tests.catalogue import key_of
 from tests.clouds import OTHER, make_cloud
 from tests.fuzz.requests import a_nonce
 from tests.fuzz.target import read
+from tests.reading import the
 from tests.stock import an_instance
 from tests.wire.raw import raw_request
 
@@ -206,6 +207,30 @@ def test_a_guest_s_keys_end_with_the_role_of_its_instance_and_so_do_those_that_w
 
     assert (home.refused(key), home.refused(taken)) == ("InvalidAccessKeyId.NotFound",) * 2
     assert not home.gateway.is_in_use(sealed)
+
+
+def test_a_role_that_was_taken_and_is_given_again_revives_no_key(home):
+    instance = an_instance(home.cloud, ram_role="build")
+    named = {"InstanceIds": json.dumps([instance.id]), "RamRoleName": "build"}
+    for _ in range(2):
+        key = of_guest(home, the(home.cloud, instances, id=instance.id))
+        taken = home.take(key)
+        assert (home.refused(key), home.refused(taken)) == (None, None)
+
+        home.cloud.call("DetachInstanceRamRole", **named)
+        home.cloud.call("AttachInstanceRamRole", **named)
+
+        assert (home.refused(key), home.refused(taken)) == ("InvalidAccessKeyId.NotFound",) * 2
+
+
+def test_an_instance_that_has_its_role_still_keeps_its_keys(home):
+    instance = an_instance(home.cloud, ram_role="build")
+    key = of_guest(home, instance)
+
+    home.cloud.call("AttachInstanceRamRole", InstanceIds=json.dumps([instance.id]), RamRoleName="build")
+    home.cloud.call("DetachInstanceRamRole", InstanceIds=json.dumps([instance.id]), RamRoleName="another")
+
+    assert home.refused(key) is None
 
 
 def test_nobody_signs_as_an_instance_without_its_token(home):

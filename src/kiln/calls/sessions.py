@@ -43,7 +43,7 @@ class Session:
 
     @property
     def instance_role(self) -> str:
-        """The role that this instance has to have still; its guest may have taken another with it."""
+        """The role that this instance has to have still, as it was given; its guest may have taken another with it."""
         return self._given[1]
 
     @property
@@ -70,7 +70,7 @@ class SessionKey:
 
 
 def of_instance(instance: str, role: str) -> str:
-    """What the ``parent`` of a session is that an instance with this role began."""
+    """What the ``parent`` of a session is that an instance began; *role* is its role as it was given."""
     return f"{_INSTANCE}{instance}/{role}"
 
 

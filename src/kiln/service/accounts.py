@@ -258,10 +258,10 @@ class StoredCredentials:
         return self._key(APP, app_key)
 
     def instance(self, instance_id: str, role: str) -> Key | None:
-        """The instance of that ID, while it is there and has that role."""
+        """The instance of that ID, while it is there and has that role, as it was given."""
         with self._database.read() as tx:
             row = instances.find(tx, id=instance_id)
-        if row is None or not role or row.ram_role != role:
+        if row is None or not role or row.ram_role_given != role:
             return None
         return Key(id=row.id, secret="", account_id=row.account)
 

@@ -84,6 +84,14 @@ class Instance:
     password_due: bool = False
     password_inherit: bool = False  #: Whether it is to keep its image's password.
     ram_role: str = ""  #: Of which its guest is given keys; empty: of none.
+    ram_roles_taken: int = 0  #: How often one was taken from it.
+
+    @property
+    def ram_role_given(self) -> str:
+        """The role as it was given, by which keys name it: the same role given anew is another. Empty: it has none."""
+        if not self.ram_role or not self.ram_roles_taken:
+            return self.ram_role
+        return f"{self.ram_role}/{self.ram_roles_taken}"
 
 
 instances: Rows[Instance] = Rows(

@@ -37,7 +37,7 @@ def describe(ports: Ports, vpc: str, interface: str) -> tuple[Described, Tree] |
 def key_of_role(ports: Ports, instance: Instance) -> str:
     """A new key of the instance's role, as clients read it at the metadata service: it signs as the account does."""
     now = ports.clock()
-    parent = of_instance(instance.id, instance.ram_role)
+    parent = of_instance(instance.id, instance.ram_role_given)
     session = Session(role=instance.ram_role, name=instance.id, parent=parent, expires_at=now + _KEY_LASTS_S)
     key = new_key(instance.account, session)
     said = {

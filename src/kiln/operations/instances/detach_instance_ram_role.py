@@ -1,7 +1,7 @@
 """Take the role from up to 100 instances.
 
 One that does not have it stays as it is. Keys that programs in the guest have of
-it let nobody in from then on.
+it let nobody in from then on, nor when the instance is given the same role again.
 """
 
 from __future__ import annotations
@@ -73,7 +73,8 @@ def commit(call: Call, plan: Plan) -> Output:
     judged = plan.judged
     for instance in judged.allowed:
         if plan.taken_from(instance):
-            instances.update(call.tx, {"ram_role": ""}, id=instance.id)
+            taken = {"ram_role": "", "ram_roles_taken": instance.ram_roles_taken + 1}
+            instances.update(call.tx, taken, id=instance.id)
     told = (_tell(name, one, plan.taken_from(one)) for name, one in judged.found.items())
     return Output(
         ram_role_name=plan.role,

@@ -79,7 +79,7 @@ class Credentials(Protocol):
         """The application of that AppKey."""
 
     def instance(self, instance_id: str, role: str) -> Key | None:
-        """The instance of that ID, while it has that role, of which its guest has keys. It has no secret itself."""
+        """The instance of that ID, while it has the role that its guest's keys name. It has no secret itself."""
 
     def users(self, account_id: str) -> frozenset[str]:
         """Mail addresses of the people who may use the account's apps; empty when none are configured."""
