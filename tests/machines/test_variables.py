@@ -11,7 +11,16 @@ from pathlib import Path
 import pytest
 
 from kiln.machines.qemu import QemuMachines
-from kiln.machines.variables import MOST_BYTES, MOST_PACKED, NotVariables, pack, require_readable, unpack
+from kiln.machines.variables import (
+    HEAD_BYTES,
+    MOST_BYTES,
+    MOST_PACKED,
+    NotVariables,
+    pack,
+    require_readable,
+    require_whole,
+    unpack,
+)
 from tests.machines.disks import a_machine
 from tests.tools import needs
 from tests.waiting import wait_for
@@ -59,6 +68,50 @@ def test_what_is_no_firmwares_is_refused(text):
 def test_what_would_fill_the_memory_is_refused_before_it_does():
     with pytest.raises(NotVariables, match="more than"):
         require_readable(packed(bytes(MOST_BYTES + 1)))
+
+
+def damaged(content):
+    """What a lost block, a write that was cut short or another program makes of a firmware's variables."""
+    volume, store = 0x20, int.from_bytes(content[48:50], "little")
+    return {
+        "empty": b"",
+        "cut short": content[:40],
+        "zeros": bytes(len(content)),
+        "its first block lost": bytes(512) + content[512:],
+        "another's": b"kiln" * (len(content) // 4),
+        "a bit of its header": content[:60] + bytes([content[60] ^ 1]) + content[61:],
+        "longer than it is": content[:volume] + (1 << 40).to_bytes(8, "little") + content[volume + 8 :],
+        "never formatted": content[: store + 20] + b"\xff" + content[store + 21 :],
+        "a store beyond its end": content[: store + 16] + b"\xff" * 4 + content[store + 20 :],
+        "no header's length": content[:48] + b"\xff\xff" + content[50:],
+    }
+
+
+@pytest.fixture
+def fresh():
+    if not FRESH.exists():
+        needs("ovmf")
+    return FRESH.read_bytes()
+
+
+def test_what_a_firmware_begins_with_is_whole_and_nothing_damaged_is(fresh):
+    require_whole(fresh[:HEAD_BYTES], len(fresh))
+
+    for content in damaged(fresh).values():
+        with pytest.raises(NotVariables):
+            require_whole(content[:HEAD_BYTES], len(fresh))
+
+
+def test_what_is_damaged_is_not_given_out_to_be_kept(tmp_path, fresh):
+    machines = QemuMachines(tmp_path, confined=False)
+    own = machines.folder("i-1").firmware_variables
+    own.parent.mkdir()
+    own.write_bytes(fresh)
+    assert unpack(machines.variables("i-1"), len(fresh)) == fresh
+
+    for how, content in damaged(fresh).items():
+        own.write_bytes(content)
+        assert machines.variables("i-1") == "", how
 
 
 # Real machines.
@@ -123,6 +176,24 @@ def test_a_file_of_another_length_keeps_no_machine_from_starting(machines, disks
 
     assert machines.is_running("i-1")
     assert b"begins with fresh ones" in machines.console("i-1")
+
+
+@pytest.mark.vm
+@pytest.mark.parametrize("how", ["cut short", "zeros"])
+def test_what_is_damaged_gives_way_to_what_was_kept_and_that_is_told(machines, disks, flash, how):
+    machine, had = flash
+    own, found = machines.folder("i-1").firmware_variables, []
+    own.write_bytes(damaged(had)[how])
+
+    kept = replace(machine, variables=pack(had), has_variables=True)
+    machines.start(kept, lambda: found.append(own.read_bytes()))
+
+    assert found == [had]
+    assert b"put back as they were kept last" in machines.console("i-1")
+    machines.stop("i-1", force=True)
+    machines.start(replace(kept, variables=pack(FRESH.read_bytes())), lambda: found.append(own.read_bytes()))
+    assert found[1] != FRESH.read_bytes()
+    assert b"kept last" not in machines.console("i-1")
 
 
 def test_a_file_that_is_too_large_is_not_read(tmp_path):

@@ -20,16 +20,16 @@ from tests.stock import an_instance
 
 FRESH = pack(b"as from the factory")
 OTHER = pack(b"boot from the second disk")
+DAMAGED = "what no firmware takes"
 
 
 class Flash(NoMachines):
     """Machines that are states alone, whose firmware keeps a text."""
 
     def start(self, machine, may_run=at_once):
-        if machine.variables:
-            self.write(machine.instance, machine.variables)
-        elif machine.instance not in self.variables_at():
-            self.write(machine.instance, FRESH)
+        has_newest = machine.has_variables or not machine.variables
+        if not has_newest or self.variables(machine.instance) in ("", DAMAGED):
+            self.write(machine.instance, machine.variables or FRESH)
         super().start(machine, may_run)
 
     def write(self, instance, text):
@@ -103,6 +103,18 @@ def test_where_it_ran_last_it_finds_what_is_there(cloud, hosts, instance):
     start(cloud, instance)
 
     assert one.variables(instance) == OTHER
+
+
+def test_what_is_damaged_where_it_ran_last_gives_way_to_what_was_kept(cloud, hosts, instance):
+    one = hosts("one")
+    one.write(instance, OTHER)
+    stop(cloud, instance)
+    one.write(instance, DAMAGED)
+
+    start(cloud, instance)
+
+    assert one.variables(instance) == OTHER
+    assert kept(cloud, instance) == ("one", OTHER)
 
 
 def test_where_it_ran_before_others_it_finds_theirs(cloud, hosts, instance):

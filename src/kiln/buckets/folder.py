@@ -26,6 +26,7 @@ from kiln.buckets.port import (
     ObjectRefused,
     is_object_name,
 )
+from kiln.ground.durable import sync
 from kiln.ground.killpoints import reach
 
 #: A name that keeps to the rule leaves no way out of the root.
@@ -422,11 +423,7 @@ def sync_folders(folder: Path, root: Path) -> None:
     """
     while True:
         with suppress(FileNotFoundError):
-            descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-            try:
-                os.fsync(descriptor)
-            finally:
-                os.close(descriptor)
+            sync(folder)
         if folder == root:
             break
         folder = folder.parent

@@ -10,6 +10,7 @@ import os
 import socket
 from pathlib import Path
 
+from kiln.ground.durable import sync
 from kiln.ground.journal import Journal
 from kiln.ground.short_files import NotShort, read_short
 from kiln.machines.errors import MachineRefused
@@ -17,7 +18,7 @@ from kiln.machines.platforms import Firmware
 from kiln.machines.port import Machine
 from kiln.machines.runfiles import RunFiles
 from kiln.machines.runfolder import RunFolder
-from kiln.machines.variables import MOST_BYTES, NotVariables, pack, unpack
+from kiln.machines.variables import HEAD_BYTES, MOST_BYTES, NotVariables, pack, require_whole, unpack
 
 _STEP = 10_000  #: To the port that is forwarded in place of one that cannot be had, which those below 1024 cannot.
 
@@ -67,29 +68,60 @@ def _try_port(address: str, port: int) -> str:
 def keep_variables(machine: Machine, folder: RunFolder, firmware: Firmware, uid: int | None) -> None:
     """The machine's own UEFI variables, which outlive a stop; those that it brings where it ran elsewhere since.
 
-    What no firmware of this kind can have is told to both who may ask, and then the guest finds fresh ones.
+    Those of the run folder that its firmware would throw away give way to those that it brings. What no firmware of
+    this kind can have is told to both who may ask, and then the guest finds fresh ones.
     """
-    own, length = folder.firmware_variables, firmware.variables.stat().st_size
-    fault, content = "", b""
-    if machine.variables:
-        try:
-            content = unpack(machine.variables, length)
-        except NotVariables as error:
-            fault = str(error)
-    elif own.exists() and own.stat().st_size != length:
-        fault = f"their file has not the {length} bytes of its firmware"
-    if fault:
-        note(folder, f"Its UEFI variables are lost, and it begins with fresh ones: {fault}.")
-    if fault or content or not own.exists():
-        draft = own.with_suffix(".new")
-        with draft.open("wb") as file:
-            file.write(content or read_short(firmware.variables, MOST_BYTES))
-            file.flush()
-            os.fsync(file.fileno())
-        draft.chmod(0o600)
-        draft.replace(own)
+    own, is_newest = folder.firmware_variables, machine.has_variables or not machine.variables
+    fault = _fault_of(own, firmware) if is_newest and own.exists() else ""
+    if not is_newest or fault or not own.exists():
+        _put_variables(own, _brought(machine, folder, firmware, fault))
+        sync(folder.path)
     if uid is not None:
         os.chown(own, uid, uid)
+
+
+def _fault_of(own: Path, firmware: Firmware) -> str:
+    """Why the firmware would throw away what is in the file; empty where not, or it is what each begins with."""
+    length = firmware.variables.stat().st_size
+    if own.stat().st_size != length:
+        return f"their file has not the {length} bytes of its firmware"
+    head, fresh = _head_of(own), _head_of(firmware.variables)
+    try:
+        require_whole(head, length)
+    except NotVariables as error:
+        return "" if head == fresh else str(error)
+    return ""
+
+
+def _head_of(path: Path) -> bytes:
+    with path.open("rb") as file:
+        return file.read(HEAD_BYTES)
+
+
+def _brought(machine: Machine, folder: RunFolder, firmware: Firmware, fault: str) -> bytes:
+    """What is put in place of variables that are not there, are older, or have a *fault*, which is told."""
+    content = b""
+    if machine.variables:
+        try:
+            content = unpack(machine.variables, firmware.variables.stat().st_size)
+            require_whole(content[:HEAD_BYTES], len(content))
+        except NotVariables as error:
+            content, fault = b"", fault or str(error)
+    if fault and content:
+        note(folder, f"Its UEFI variables were damaged, and are put back as they were kept last: {fault}.")
+    elif fault:
+        note(folder, f"Its UEFI variables are lost, and it begins with fresh ones: {fault}.")
+    return content or read_short(firmware.variables, MOST_BYTES)
+
+
+def _put_variables(own: Path, content: bytes) -> None:
+    draft = own.with_suffix(".new")
+    with draft.open("wb") as file:
+        file.write(content)
+        file.flush()
+        os.fsync(file.fileno())
+    draft.chmod(0o600)
+    draft.replace(own)
 
 
 def variables_at(run: Path) -> dict[str, int]:
@@ -102,11 +134,13 @@ def variables_at(run: Path) -> dict[str, int]:
 
 
 def packed_variables(folder: RunFolder) -> str:
-    """The UEFI variables of the folder's machine; empty where there are none, or more than are kept."""
+    """The UEFI variables of the folder's machine; empty where there are none, more than are kept, or damaged ones."""
     try:
-        return pack(read_short(folder.firmware_variables, MOST_BYTES))
-    except (OSError, NotShort):
+        content = read_short(folder.firmware_variables, MOST_BYTES)
+        require_whole(content[:HEAD_BYTES], len(content))
+    except (OSError, NotShort, NotVariables):
         return ""
+    return pack(content)
 
 
 def open_cable(folder: Path | None, held: contextlib.ExitStack) -> tuple[int, int] | None:

@@ -51,8 +51,10 @@ class Machine:
     #: The folder of a cable to the instance's network, in place of user networking: its card is joined by the sockets
     #: ``qemu/end``, which QEMU makes there, and ``switch``. Nothing is forwarded then: the network does that.
     cable: Path | None = None
-    #: What it is to find in its firmware, as another host's machines gave it; empty: what was there when it ended here.
+    #: What it is to find in its firmware, as a host's machines gave it; empty: what was there when it ended here.
     variables: str = ""
+    #: Whether what was there when it ended here is newer than ``variables``, which are for where that is damaged.
+    has_variables: bool = False
     serial: str = ""  #: The instance's serial number, a UUID, as the guest sees it where it has a cable.
 
 
@@ -250,7 +252,9 @@ class Machines(Protocol):
         """
 
     def variables(self, instance: str) -> str:
-        """What a machine's firmware keeps here, as a text that says nothing; empty where it keeps nothing, or too much.
+        """What a machine's firmware keeps here, as a text that says nothing.
+
+        Empty where it keeps nothing, or too much, or what it would throw away itself: that is damaged.
 
         Of a machine that runs it may be of two moments: then it is written again.
         """

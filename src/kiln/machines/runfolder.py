@@ -15,6 +15,7 @@ from contextlib import contextmanager
 from dataclasses import field
 from pathlib import Path
 
+from kiln.ground.durable import sync
 from kiln.ground.units import KiB, MiB
 from kiln.ground.values import dataclass
 from kiln.machines.errors import MachineBusy
@@ -80,11 +81,7 @@ class RunFolder(RunFiles):
     def mark_arrived(self) -> None:
         """Remember, on the disk, that the guest that came may run here from now on."""
         self.arriving.unlink(missing_ok=True)
-        folder = os.open(self.path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-        try:
-            os.fsync(folder)
-        finally:
-            os.close(folder)
+        sync(self.path)
 
     def forget_moves(self) -> None:
         """A machine that is about to be started has nothing to do with guests that came or went before."""

@@ -1,11 +1,15 @@
 """UEFI variables as they are kept outside of their machine: a text that is packed, bounded, and believed in nothing.
 
-They are the firmware's, and so the guest's, who may write anything there: Kiln looks at how long they are and no more.
+They are the firmware's, and so the guest's, who may write anything there: Kiln looks at how long they are, and at
+whether the firmware would take them for its own. That is a firmware volume (PI specification, volume 3, 3.2.1) with a
+store of variables (edk2, MdeModulePkg/Include/Guid/VariableFormat.h), whose headers it checks before all else. What is
+damaged behind those shows in nothing.
 """
 
 from __future__ import annotations
 
 import base64
+import struct
 import zlib
 
 from kiln.ground.units import KiB, MiB
@@ -16,8 +20,29 @@ MOST_BYTES = 64 * MiB
 MOST_PACKED = 768 * KiB
 
 
+#: Of the beginning, in which both headers are.
+HEAD_BYTES = 4 * KiB
+_VOLUME = struct.Struct("<32xQ4s4xH6x")  #: What goes before; its length, its mark, and how long its header is.
+_STORE = struct.Struct("<16xIBB")  #: Which kind it is; its length, that it is formatted, and that it is healthy.
+_FORMATTED, _HEALTHY = 0x5A, 0xFE
+
+
 class NotVariables(ValueError):
-    """A text that nothing was packed to, or another length than the firmware has."""
+    """A text that nothing was packed to, another length than the firmware has, or what no firmware would take."""
+
+
+def require_whole(head: bytes, length: int) -> None:
+    """Raise NotVariables where a firmware would throw away *length* bytes of which *head* is the beginning."""
+    if len(head) < _VOLUME.size:
+        raise NotVariables("they are cut short")
+    volume, mark, header = _VOLUME.unpack_from(head)
+    if mark != b"_FVH" or header % 2 or not _VOLUME.size <= header <= len(head) - _STORE.size or volume > length:
+        raise NotVariables("they do not begin as a firmware's")
+    if sum(struct.unpack_from(f"<{header // 2}H", head)) % 0x10000:
+        raise NotVariables("the sum of their header is wrong")
+    store, formatted, healthy = _STORE.unpack_from(head, header)
+    if (formatted, healthy) != (_FORMATTED, _HEALTHY) or store > volume - header:
+        raise NotVariables("their store is not formatted")
 
 
 def pack(content: bytes) -> str:

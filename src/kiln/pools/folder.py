@@ -19,6 +19,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from kiln.declare.metrics import FSYNCS
+from kiln.ground import durable
 from kiln.ground.killpoints import reach
 from kiln.pools.claims import Claims
 from kiln.pools.errors import PoolClosed, PoolFull
@@ -44,14 +45,10 @@ def minding_room() -> Iterator[None]:
 
 
 def sync(path: Path) -> None:
-    """Have what was written to a file, or a folder's list of names, on the disk before this returns."""
-    fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
-    try:
-        began = time.perf_counter()
-        os.fsync(fd)
-        FSYNCS.observe(time.perf_counter() - began, "pool")
-    finally:
-        os.close(fd)
+    """As ``durable.sync``, and have ``/metrics`` tell how long it took."""
+    began = time.perf_counter()
+    durable.sync(path)
+    FSYNCS.observe(time.perf_counter() - began, "pool")
 
 
 def is_direct(folder: Path) -> bool:

@@ -24,6 +24,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from kiln.ground.durable import sync
 from kiln.ground.killpoints import reach
 from kiln.ground.short_files import NotShort, read_short
 from kiln.service.datafolder import DataFolder
@@ -119,11 +120,7 @@ class Authority:
         with contextlib.suppress(FileExistsError, FileNotFoundError):
             os.link(draft, path)
         reach("authority.published")
-        folder = os.open(path.parent, os.O_RDONLY)
-        try:
-            os.fsync(folder)
-        finally:
-            os.close(folder)
+        sync(path.parent)
         draft.unlink(missing_ok=True)
 
 

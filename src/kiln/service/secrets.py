@@ -23,6 +23,7 @@ from pathlib import Path
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
+from kiln.ground.durable import sync
 from kiln.ground.killpoints import reach
 from kiln.ground.short_files import NotShort, read_short
 from kiln.service.errors import SecretBroken
@@ -88,7 +89,7 @@ class Sealer:
     def replace(self, draft: Path) -> None:
         """Put a draft in the key's place, in one step."""
         draft.replace(self.path)
-        _sync(self.path.parent)
+        sync(self.path.parent)
         reach("secrets.replaced")
 
     def seal(self, secret: str) -> str:
@@ -134,18 +135,10 @@ class Sealer:
         with contextlib.suppress(FileExistsError, FileNotFoundError):
             os.link(draft, self.path)
         reach("secrets.made")
-        _sync(self.path.parent)
+        sync(self.path.parent)
 
     def _unused(self) -> Path:
         number = 1
         while (path := self.path.with_name(f"{self.path.name}.before-{number}")).exists():
             number += 1
         return path
-
-
-def _sync(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

@@ -6,12 +6,12 @@ Only whoever serves does it, and holds the data folder meanwhile.
 from __future__ import annotations
 
 import contextlib
-import os
 import sqlite3
 from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
 
+from kiln.ground.durable import sync
 from kiln.ground.journal import Journal
 from kiln.ground.killpoints import reach
 from kiln.store import schema
@@ -49,10 +49,10 @@ def keep_copy(file: Path, version: str) -> Path:
         with full_said(), closing(sqlite3.connect(file)) as source, closing(sqlite3.connect(draft)) as target:
             source.backup(target)
         draft.chmod(0o600)
-        _sync(draft)
+        sync(draft)
         reach("upgrading.copied")
         draft.rename(copy)
-        _sync(copy.parent)
+        sync(copy.parent)
         reach("upgrading.kept")
     except DatabaseFull:
         draft.unlink(missing_ok=True)
@@ -64,11 +64,3 @@ def keep_copy(file: Path, version: str) -> Path:
         with contextlib.suppress(OSError):
             old.unlink()
     return copy
-
-
-def _sync(path: Path) -> None:
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

@@ -2,21 +2,24 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from kiln.calls.call import Ports
+from kiln.machines.port import Machine
 from kiln.store import firmware
 from kiln.store.database import Transaction
 
 
-def brought(ports: Ports, instance: str) -> str:
-    """What a machine that is to start here is to find in its firmware; empty where this host has it, or nobody.
+def brought(ports: Ports, machine: Machine) -> Machine:
+    """The machine, which is to start here, with what is kept of its firmware: for where this host has none as good.
 
     Whoever starts it records then that this host has it (``firmware.take``), before the guest runs.
     """
     with ports.database.read() as tx:
-        row = firmware.firmware_variables.find(tx, instance=instance)
-    if row is None or (row.host == ports.host and instance in ports.machines.variables_at()):
-        return ""
-    return row.contents
+        row = firmware.firmware_variables.find(tx, instance=machine.instance)
+    if row is None:
+        return machine
+    return replace(machine, variables=row.contents, has_variables=row.host == ports.host)
 
 
 def keep(tx: Transaction, ports: Ports, instance: str, packed: str) -> bool:

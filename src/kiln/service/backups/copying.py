@@ -15,6 +15,7 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+from kiln.ground.durable import sync
 from kiln.ground.killpoints import reach
 from kiln.ground.units import MiB
 from kiln.pools import overlay
@@ -95,22 +96,13 @@ def sync_below(folder: Path) -> None:
             pass
 
 
-def sync_folder(folder: Path) -> None:
-    """Have the names in the folder on the disk. Raises OSError."""
-    _sync(str(folder))
-
-
 def _sync_file(path: str) -> None:
     if os.stat(path, follow_symlinks=False).st_nlink == 1:  # noqa: PTH116 - as above.
         _sync(path)
 
 
 def _sync(path: str) -> None:
-    descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+    sync(path, follows=False)
 
 
 def _share(source: int, target: int) -> bool:

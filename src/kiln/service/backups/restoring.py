@@ -19,13 +19,14 @@ from pathlib import Path
 
 from kiln.buckets.facts import ATTRIBUTE
 from kiln.ground.clock import system_clock
+from kiln.ground.durable import sync
 from kiln.ground.killpoints import reach
 from kiln.pools.identity import HIDDEN
 from kiln.pools.records import FOLDER_MODE
 from kiln.pools.records import NAME as RECORDS_FILE
 from kiln.service.assemble import assemble
 from kiln.service.backups import finding, manifest
-from kiln.service.backups.copying import copy, opened_below, sync_below, sync_folder
+from kiln.service.backups.copying import copy, opened_below, sync_below
 from kiln.service.backups.errors import BackupBroken, BackupRefused
 from kiln.service.backups.examining import differs
 from kiln.service.backups.kinds import require_folder
@@ -230,7 +231,7 @@ def _place(settings: Settings) -> None:
         for path in sorted(draft.iterdir(), key=lambda path: (path == database, path.name)):
             path.rename(draft.parent / path.name)
             reach("restore_backup.placed")
-        sync_folder(draft.parent)
+        sync(draft.parent)
     for draft in drafts:
         draft.rmdir()
     reach("restore_backup.done")

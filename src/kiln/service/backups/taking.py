@@ -25,6 +25,7 @@ from pathlib import Path
 
 import kiln
 from kiln.buckets.facts import ATTRIBUTE
+from kiln.ground.durable import sync
 from kiln.ground.killpoints import reach
 from kiln.ground.units import counted
 from kiln.ground.values import dataclass
@@ -34,7 +35,7 @@ from kiln.pools.family import SUFFIX
 from kiln.pools.identity import HIDDEN, look
 from kiln.pools.records import NAME as RECORDS_FILE
 from kiln.service.backups import finding, manifest
-from kiln.service.backups.copying import copy, digest_of, make_empty, opened_below, sync_below, sync_folder
+from kiln.service.backups.copying import copy, digest_of, make_empty, opened_below, sync_below
 from kiln.service.backups.errors import BackupBroken, BackupRefused, NotKept
 from kiln.service.backups.examining import is_of_time
 from kiln.service.backups.fitting import Fit, Fresh, Seen, fit, heads_at_rest
@@ -107,7 +108,7 @@ def take(settings: Settings, to: Path, wish: Wish, say: Say, progress: Progress)
         path = to / finding.name_for(to, made.made_at)
         draft.rename(path)
         reach("backup.named")
-        sync_folder(to)
+        sync(to)
         # One that missed something takes no place of one that did not.
         removed = thin(to, wish.keep, made.deployment) if wish.keep is not None and made.is_whole else []
     return Taken(path=path, manifest=made, copied_bytes=taking.copied_bytes, removed=tuple(removed))

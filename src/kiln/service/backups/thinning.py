@@ -5,9 +5,9 @@ from __future__ import annotations
 import shutil
 from pathlib import Path
 
+from kiln.ground.durable import sync
 from kiln.ground.killpoints import reach
 from kiln.service.backups import finding, manifest
-from kiln.service.backups.copying import sync_folder
 from kiln.service.backups.errors import BackupBroken, BackupRefused
 from kiln.service.backups.manifest import Manifest
 
@@ -27,7 +27,7 @@ def thin(folder: Path, keep: int, deployment: str) -> list[str]:
     for name in older:
         reach("backup.thin.before")
         (folder / name).rename(folder / finding.DRAFT)
-        sync_folder(folder)
+        sync(folder)
         reach("backup.thin.unnamed")
         shutil.rmtree(folder / finding.DRAFT)
         reach("backup.thin.removed")

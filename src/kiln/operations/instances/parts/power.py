@@ -78,11 +78,11 @@ def bring_up(job: Job[Any]) -> bool:
     volumes = [disk.volume for disk in attached if disk.volume is not None]
     if not job.ports.machines.is_running(instance.id):
         job.ports.pool.cut_off(volumes)
-    machine = replace(machine, variables=variables.brought(job.ports, instance.id))
+    machine = variables.brought(job.ports, machine)
 
     def may_run() -> None:
         job.ports.pool.require_sole(volumes)
-        if machine.variables:
+        if machine.variables and not machine.has_variables:
             job.write(lambda tx: firmware.take(tx, instance.id, job.ports.host))
 
     reach("power.granted")
