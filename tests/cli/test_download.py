@@ -68,7 +68,7 @@ def says(code: int, **headers: str):
 @pytest.fixture
 def server():
     made = Server()
-    thread = Thread(target=made.http.serve_forever)
+    thread = Thread(target=made.http.serve_forever, args=(0.01,))
     thread.start()
     yield made
     made.http.shutdown()

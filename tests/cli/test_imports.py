@@ -52,7 +52,7 @@ def interrupting():
             pass
 
     server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    thread = Thread(target=server.serve_forever)
+    thread = Thread(target=server.serve_forever, args=(0.01,))
     thread.start()
     # A shell has what it runs in the background ignore interrupts.
     before = signal.signal(signal.SIGINT, signal.default_int_handler)
@@ -90,7 +90,7 @@ def promising():
             pass
 
     server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    thread = Thread(target=server.serve_forever)
+    thread = Thread(target=server.serve_forever, args=(0.01,))
     thread.start()
     # A shell has what it runs in the background ignore interrupts.
     before = signal.signal(signal.SIGINT, signal.default_int_handler)

@@ -28,7 +28,7 @@ class Tell(socketserver.BaseRequestHandler):
 @contextlib.contextmanager
 def service_of_the_host():
     with socketserver.ThreadingTCPServer(("127.0.0.1", 0), Tell) as server:
-        thread = threading.Thread(target=server.serve_forever)
+        thread = threading.Thread(target=server.serve_forever, args=(0.01,))
         thread.start()
         try:
             yield server.server_address[1]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import ExitStack
 from importlib.resources import files
 from pathlib import Path
 
@@ -19,6 +20,7 @@ from kiln.store.disks import disks
 from kiln.store.rows import metadata
 from kiln.store.volumes import volumes
 from tests.clouds import make_cloud
+from tests.postgresql import make_database
 from tests.stock import a_disk
 
 
@@ -30,18 +32,19 @@ def alembic(connection):
     return config
 
 
-@pytest.fixture(params=["sqlite", pytest.param("postgresql", marks=pytest.mark.postgresql)])
-def migrated(request, tmp_path):
+@pytest.fixture(scope="module", params=["sqlite", pytest.param("postgresql", marks=pytest.mark.postgresql)])
+def migrated(request, tmp_path_factory):
     """A database with the tables of all migrations, one after the other."""
-    if request.param == "sqlite":
-        opened = open_sqlite(tmp_path / "migrated.sqlite")
-    else:
-        opened = open_postgresql(request.getfixturevalue("postgresql_address"))
-    with opened.engine.connect() as connection:
-        command.upgrade(alembic(connection), "head")
-        connection.commit()
-    yield opened
-    opened.close()
+    with ExitStack() as stack:
+        if request.param == "sqlite":
+            opened = open_sqlite(tmp_path_factory.mktemp("migrated") / "migrated.sqlite")
+        else:
+            opened = open_postgresql(stack.enter_context(make_database(request.getfixturevalue("postgresql_server"))))
+        stack.callback(opened.close)
+        with opened.engine.connect() as connection:
+            command.upgrade(alembic(connection), "head")
+            connection.commit()
+        yield opened
 
 
 @pytest.fixture
@@ -68,17 +71,26 @@ def shape_of(database):
     Neither is the order of columns, which is another where migrations have added some.
     """
     seen = inspect(database.engine)
+    columns, indexes = of_all(seen.get_multi_columns), of_all(seen.get_multi_indexes)
+    constraints = {
+        "key": of_all(seen.get_multi_pk_constraint),
+        "foreign": of_all(seen.get_multi_foreign_keys),
+        "unique": of_all(seen.get_multi_unique_constraints),
+        "checks": of_all(seen.get_multi_check_constraints),
+    }
     return {
         table: {
-            "columns": {c["name"]: (str(c["type"]), c["nullable"]) for c in seen.get_columns(table)},
-            "key": seen.get_pk_constraint(table),
-            "foreign": seen.get_foreign_keys(table),
-            "unique": seen.get_unique_constraints(table),
-            "checks": seen.get_check_constraints(table),
-            "indexes": {i["name"]: index_of(i) for i in seen.get_indexes(table)},
+            "columns": {c["name"]: (str(c["type"]), c["nullable"]) for c in columns[table]},
+            **{what: found[table] for what, found in constraints.items()},
+            "indexes": {i["name"]: index_of(i) for i in indexes[table]},
         }
         for table in seen.get_table_names()
     }
+
+
+def of_all(ask):
+    """What *ask* tells of every table, by their names; it is asked once, which takes a tenth of the time."""
+    return {table: found for (_, table), found in ask().items()}
 
 
 def test_migrations_make_what_is_declared(migrated):
