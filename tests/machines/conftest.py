@@ -11,6 +11,7 @@ from kiln.machines.qemu import QemuMachines
 from tests.guests import guest_image, open_reachable, reachable  # noqa: F401 - fixtures
 from tests.machines.addresses import an_address
 from tests.machines.disks import Disks, a_machine
+from tests.machines.patience import LIMIT_S, patient  # noqa: F401 - a fixture
 from tests.tools import needs
 
 #: Longer than a socket's name may be, as data folders of people are.
@@ -43,7 +44,8 @@ def booted(guest_image):  # noqa: F811 - the fixture.
     They leave it running and its disks ``/dev/xvda`` and ``/dev/xvdb`` in place.
     """
     with open_reachable() as folder:
-        machines, disks = QemuMachines(folder / DEEP / "run", accel="tcg"), Disks(folder / DEEP / "disks")
+        machines = QemuMachines(folder / DEEP / "run", accel="tcg", patience_s=LIMIT_S, end_timeout_s=LIMIT_S)
+        disks = Disks(folder / DEEP / "disks")
         uid = machines.uid("i-1")
         disks.bring_in("system", guest_image)
         disks.encrypted("s0", "sealed", disks.encrypted_copy("system", "sealed"), uid)
@@ -63,7 +65,7 @@ def booted(guest_image):  # noqa: F811 - the fixture.
 def machines(reachable):  # noqa: F811 - the fixture.
     """Machines of which none is left running."""
     needs("qemu-system-x86_64", "qemu-img")
-    made = QemuMachines(reachable / "run", accel="tcg", patience_s=0.5)
+    made = QemuMachines(reachable / "run", accel="tcg", patience_s=0.5, end_timeout_s=LIMIT_S)
     yield made
     for instance in list(made.running()):
         made.stop(instance, force=True)

@@ -17,7 +17,7 @@ from tests.machines.agents import inside, open_agent, open_place, passwords_in
 from tests.pools.kills import killed_at
 from tests.tools import needs
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("patient")]
 _LIMIT_S = 300.0
 
 
@@ -38,7 +38,7 @@ def guest(place):
 
 
 def run(script: str, name: str = "t-1", **more: object) -> Run:
-    return Run(**{"name": name, "script": script.encode(), "timeout_s": 60, **more})
+    return Run(**{"name": name, "script": script.encode(), "timeout_s": 600, **more})
 
 
 def ended(guest, name="t-1"):
@@ -304,7 +304,7 @@ def test_says_that_an_agent_does_not_answer(place):
 
 
 def test_says_that_an_agent_refuses(guest):
-    with pytest.raises(AgentRefused, match="pid"), conversing(guest.folder / "agent", 60) as agent:
+    with pytest.raises(AgentRefused, match="pid"), conversing(guest.folder / "agent", _LIMIT_S) as agent:
         agent.call("guest-exec-status", pid=999_999_999)
 
 

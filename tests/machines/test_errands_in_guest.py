@@ -8,7 +8,7 @@ import pytest
 
 from kiln.machines.port import Begun, Run, SentFile
 
-pytestmark = pytest.mark.vm
+pytestmark = [pytest.mark.vm, pytest.mark.usefixtures("patient")]
 _LIMIT_S = 300.0
 
 

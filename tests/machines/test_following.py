@@ -17,7 +17,7 @@ from tests.machines.disks import MIB, a_machine, files_open, qemu_img
 from tests.pools.kills import in_child
 from tests.tools import needs
 
-pytestmark = pytest.mark.vm
+pytestmark = [pytest.mark.vm, pytest.mark.usefixtures("patient")]
 
 WRITTEN = {"base": (1, 0), "p1": (2, 1), "p2": (3, 2), "p3": (4, 3), "h": (5, 4), "k": (6, 4)}
 

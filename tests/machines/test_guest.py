@@ -16,7 +16,6 @@ from kiln.declare.states import InstanceStatus
 from kiln.machines import agent, sockets
 from kiln.machines import guest as guests
 from kiln.machines.errors import MachineBusy, MachineRefused
-from kiln.machines.guest import QUIESCE_LIMIT_S
 from kiln.machines.process import find
 from kiln.machines.qemu import QemuMachines
 from kiln.machines.qmp import open_session
@@ -30,7 +29,8 @@ from tests.waiting import wait_for
 from tests.wire.paths.site import start_site
 from tests.wire.paths.test_terminal import joined
 
-pytestmark = [pytest.mark.vm]  # The first of the module's tests waits for the boot.
+# The first of the module's tests waits for the boot.
+pytestmark = [pytest.mark.vm, pytest.mark.usefixtures("patient")]
 
 
 def nodes_of(booted):
@@ -392,7 +392,7 @@ def write_page(file):
 def held_still(booted):
     """As a switch holds the guest still, for as long as what stands in its place takes."""
     folder = booted.machines.folder("i-1")
-    return agent.frozen(folder.agent, QUIESCE_LIMIT_S, folder.owe_thaw, folder.pay_thaw)
+    return agent.frozen(folder.agent, guests.QUIESCE_LIMIT_S, folder.owe_thaw, folder.pay_thaw)
 
 
 def quiesces(booted):

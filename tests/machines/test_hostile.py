@@ -21,6 +21,7 @@ from kiln.machines.runfolder import RunFolder
 from tests.machines.disks import settle
 from tests.machines.hostile import GREETING, MANNERS, posing
 from tests.pools.kills import killed_at, points_of
+from tests.waiting import wait_for
 
 OVERLAY = ("a0", {"driver": "qcow2", "node-name": "a1", "backing": None, "file": {}})
 ODD = [
@@ -109,31 +110,44 @@ def test_an_answer_of_any_shape_raises_nothing_else(machines, answering, odd, mo
 @pytest.mark.parametrize("manner", MANNERS)
 def test_a_conversation_ends(machines, tmp_path, manner):
     with posing(tmp_path / "run", ["i-1"], manner):
-        guest = machines.guest("i-1")
-        try:
-            is_quiesced = guest.switch([OVERLAY], settle)
-        except MachineError:
-            is_quiesced = False
+        if manner == "never thaws":  # It is well until then, but for a host that stands still.
+            wait_for(lambda: quiesces(machines))
+        else:
+            assert not quiesces(machines)
         with contextlib.suppress(MachineError):
             machines.wake("i-1")
 
-    assert is_quiesced == (manner == "never thaws")
+
+def quiesces(machines):
+    """Whether a switch is made with the guest held still."""
+    with contextlib.suppress(MachineError):
+        return machines.guest("i-1").switch([OVERLAY], settle)
+    return False
 
 
 @pytest.mark.slow
 def test_a_thaw_that_was_not_confirmed_is_asked_for_until_it_is(machines, tmp_path):
     folder = RunFolder(tmp_path / "run" / "i-1")
     with posing(tmp_path / "run", ["i-1"], "never thaws"):
-        machines.guest("i-1").switch([OVERLAY], settle)
+        wait_for(lambda: quiesces(machines))
         owed = folder.thaw_owed.exists()
-        machines.wake("i-1")
+        with contextlib.suppress(MachineSilent):
+            machines.wake("i-1")
         still_owed = folder.thaw_owed.exists()
     with posing(tmp_path / "run", ["i-1"], "well"):
+        wait_for(lambda: is_thawed(machines))
+
+    assert (owed, still_owed) == (True, True)
+
+
+def is_thawed(machines):
+    """Whether nothing is owed to the guest any more once it was woken."""
+    with contextlib.suppress(MachineSilent):
         machines.wake("i-1")
+    return not machines.folder("i-1").thaw_owed.exists()
 
-    assert (owed, still_owed, folder.thaw_owed.exists()) == (True, True, False)
 
-
+@pytest.mark.usefixtures("patient")
 def test_a_guest_is_thawed_that_a_kiln_was_killed_over_and_no_other(machines, tmp_path):
     folder = RunFolder(tmp_path / "run" / "i-1")
     with posing(tmp_path / "run", ["i-1"], "well"):
@@ -160,12 +174,14 @@ def test_a_stopped_machine_is_silent(machines, tmp_path):
     assert guests._SWITCH_TIMEOUT_S == 5.0
 
 
+@pytest.mark.usefixtures("patient")
 def test_a_guest_that_is_held_is_let_go_while_a_slow_switch_is_waited_for(machines, tmp_path, monkeypatch):
     monkeypatch.setattr(guests, "QUIESCE_LIMIT_S", 0.5)
     with posing(tmp_path / "run", ["i-1"], "slow switch"):
         assert machines.guest("i-1").switch([OVERLAY], settle) is False
 
 
+@pytest.mark.usefixtures("patient")
 def test_overlays_are_opened_while_what_a_switch_needs_is_settled_and_used_after_that(machines, answering):
     heard, at_the_end = [], []
 

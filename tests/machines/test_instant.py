@@ -12,7 +12,7 @@ from kiln.machines.qemu import QemuMachines
 from tests.guests import open_reachable
 from tests.machines.disks import Disks, a_machine, settle
 
-pytestmark = [pytest.mark.vm, pytest.mark.slow_vm]
+pytestmark = [pytest.mark.vm, pytest.mark.slow_vm, pytest.mark.usefixtures("patient")]
 
 COUNT = 17
 LETTERS = "abcdefghijklmnopq"

@@ -17,7 +17,7 @@ from tests.machines.disks import Disks, a_machine, qemu_img
 from tests.pools.kills import in_child
 from tests.tools import lacks, needs
 
-pytestmark = [pytest.mark.vm, pytest.mark.slow_vm]
+pytestmark = [pytest.mark.vm, pytest.mark.slow_vm, pytest.mark.usefixtures("patient")]
 
 
 @pytest.fixture(scope="module")

@@ -14,11 +14,16 @@ from kiln.machines.errors import MachineMissing, MachineRefused
 from kiln.machines.port import Make
 from kiln.machines.qemu import QemuMachines
 from tests.machines.disks import Disks, a_machine, qemu_img
+from tests.machines.patience import LIMIT_S
 from tests.pools.kills import killed_at, points_of
 from tests.tools import needs
 from tests.waiting import wait_for
 
-pytestmark = pytest.mark.vm
+pytestmark = [pytest.mark.vm, pytest.mark.usefixtures("patient")]
+
+
+def at(run):
+    return QemuMachines(run, accel="tcg", patience_s=0.5, end_timeout_s=LIMIT_S)
 
 
 class Two:
@@ -26,7 +31,7 @@ class Two:
 
     def __init__(self, folder):
         needs("qemu-system-x86_64", "qemu-img")
-        self.here, self.there = (QemuMachines(folder / name, accel="tcg", patience_s=0.5) for name in ("here", "there"))
+        self.here, self.there = (at(folder / name) for name in ("here", "there"))
         self.disks = Disks(folder / "disks")
 
     def machine(self, *heads, **changes):
@@ -99,7 +104,7 @@ def is_written(two):
 def kill(machines):
     with process.open_process(machines.folder("i-1")) as qemu:
         qemu.kill()
-        assert qemu.is_gone(20)
+        assert qemu.is_gone(LIMIT_S)
 
 
 def test_a_guest_that_writes_goes_on_in_another_machine_and_misses_nothing(two, guest_image):
@@ -112,8 +117,8 @@ def test_a_guest_that_writes_goes_on_in_another_machine_and_misses_nothing(two, 
     machine = two.machine("a0", "b0")
     two.here.start(machine)
     with open_session(two.here.folder("i-1").console) as session:
-        session.ask("write /data0/kept before", 60)
-        session.ask("sync", 60)
+        session.ask("write /data0/kept before")
+        session.ask("sync")
         session.ask("seq start")
         wait_for(lambda: int(session.ask("seq") or 0) > 3, within_s=300)
     two.give(two.there, "a0", "b0")
@@ -127,7 +132,7 @@ def test_a_guest_that_writes_goes_on_in_another_machine_and_misses_nothing(two, 
     assert not two.here.is_running("i-1")
     with open_session(two.there.folder("i-1").console) as session:
         wait_for(lambda: int(session.ask("seq")) > sent + 3, within_s=300)
-        last = int(session.ask("seq stop", 60))
+        last = int(session.ask("seq stop"))
         assert session.ask("read /data0/kept") == "before"
         assert int(two.disks.sector("b0", 1)) == last
     two.there.stop("i-1", force=False)

@@ -13,7 +13,7 @@ from kiln.machines.qemu import QemuMachines
 from tests.guests import guest_image, reachable  # noqa: F401 - fixtures
 from tests.machines.disks import Disks, a_machine
 
-pytestmark = pytest.mark.vm
+pytestmark = [pytest.mark.vm, pytest.mark.usefixtures("patient")]
 
 SECRET = "secret-of-the-host"
 

@@ -15,9 +15,10 @@ from kiln.machines import process
 from kiln.machines.errors import MachineRefused
 from kiln.machines.qemu import QemuMachines
 from tests.machines.disks import Disks, a_machine
+from tests.machines.patience import LIMIT_S
 from tests.tools import needs
 
-pytestmark = pytest.mark.vm
+pytestmark = [pytest.mark.vm, pytest.mark.usefixtures("patient")]
 
 
 def folder_of(machines, instance="i-1"):
@@ -26,7 +27,7 @@ def folder_of(machines, instance="i-1"):
 
 def at(home):
     """The machines of the Kiln whose folder that is."""
-    return QemuMachines(home / "run", disks=home / "disks", accel="tcg", patience_s=0.5)
+    return QemuMachines(home / "run", disks=home / "disks", accel="tcg", patience_s=0.5, end_timeout_s=LIMIT_S)
 
 
 def disks_of(home):

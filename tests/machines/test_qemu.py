@@ -17,6 +17,7 @@ import pytest
 from kiln.ground import killpoints
 from kiln.ground.journal import FACTS
 from kiln.guest.session import open_session
+from kiln.machines import guest as guests
 from kiln.machines import logkeeper, process, qmp
 from kiln.machines.errors import MachineAstray, MachineMissing, MachineRefused, MachineSilent, MachineUntold
 from kiln.machines.port import Drive
@@ -25,11 +26,12 @@ from kiln.pools.port import Succession
 from kiln.pools.qcow2 import Qcow2Pool
 from tests.machines.addresses import an_address
 from tests.machines.disks import MIB, a_machine, files_open, qemu_img, settle
+from tests.machines.patience import LIMIT_S
 from tests.pools.kills import in_child, killed_at, points_of
 from tests.tools import needs
 from tests.waiting import wait_for
 
-pytestmark = pytest.mark.vm
+pytestmark = [pytest.mark.vm, pytest.mark.usefixtures("patient")]
 
 as_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root can give machines users of their own")
 
@@ -229,7 +231,7 @@ def test_does_not_believe_the_number_of_another_process(bare):
 def test_a_machine_that_died_does_not_run(bare):
     with process.open_process(folder_of(bare)) as qemu:
         qemu.kill()
-        assert qemu.is_gone(10)
+        assert qemu.is_gone(LIMIT_S)
 
     assert not bare.is_running("i-1")
     assert bare.guest("i-1") is None
@@ -680,7 +682,7 @@ def test_closes_what_a_killed_freeze_left_open(machines, reachable):
     assert files_open(process.find(folder_of(machines))) == ["v-a0.qcow2", "v-a2.qcow2"]
 
 
-def test_a_machine_that_hangs_with_an_overlay_open_ahead_is_known_not_to_write_there(machines, reachable):
+def test_a_machine_that_hangs_with_an_overlay_open_ahead_is_known_not_to_write_there(machines, reachable, monkeypatch):
     """Else nobody could tell for as long as it hangs, and who wants to end it by force would wait for that."""
     pool = Qcow2Pool(reachable / "pool")
     pool.create("v-a0", 64 * MIB)
@@ -690,8 +692,10 @@ def test_a_machine_that_hangs_with_an_overlay_open_ahead_is_known_not_to_write_t
     disk, number = [Succession("v-a0", "v-a1")], process.find(folder_of(machines))
 
     os.kill(number, signal.SIGSTOP)
-    with pytest.raises(MachineUntold):
-        pool.freeze(disk, guest)
+    with monkeypatch.context() as soon:
+        soon.setattr(guests, "_SWITCH_TIMEOUT_S", 2.0)
+        with pytest.raises(MachineUntold):
+            pool.freeze(disk, guest)
     is_there, has_frozen = pool.exists("v-a1"), pool.has_frozen(disk, guest)
     os.kill(number, signal.SIGCONT)
     pool.freeze(disk, guest)
@@ -758,7 +762,7 @@ def test_completes_what_was_killed_at_any_point(bare, step):
 
 
 def test_keeps_what_the_guest_wrote_through_a_reboot_and_a_stop(reachable, disks, guest_image):
-    machines = QemuMachines(reachable / "run", accel="tcg")
+    machines = QemuMachines(reachable / "run", accel="tcg", patience_s=LIMIT_S, end_timeout_s=LIMIT_S)
     disks.bring_in("system", guest_image)
     system = disks.drive(disks.above("s0", "system", machines.uid("i-1")), "a")
     try:
@@ -791,7 +795,7 @@ def test_boots_by_uefi_and_ends_when_the_guest_powers_off(reachable, disks, gues
             with open_session(folder_of(machines).console) as guest:
                 firmware = guest.ask("run ls /sys/firmware")
                 guest.ask("poweroff")
-            is_gone = qemu.is_gone(300)
+            is_gone = qemu.is_gone(LIMIT_S)
     finally:
         machines.stop("i-1", force=True)
 

@@ -9,7 +9,7 @@ from tests.dying import killed_at
 from tests.machines.disks import a_machine
 from tests.waiting import wait_for
 
-pytestmark = pytest.mark.vm
+pytestmark = [pytest.mark.vm, pytest.mark.usefixtures("patient")]
 
 
 def state_of(machines):

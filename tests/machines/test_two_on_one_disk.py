@@ -13,7 +13,7 @@ from tests.machines.disks import a_machine
 from tests.pools.patterns import SIZE
 from tests.tools import needs
 
-pytestmark = [pytest.mark.ceph, pytest.mark.vm]
+pytestmark = [pytest.mark.ceph, pytest.mark.vm, pytest.mark.usefixtures("patient")]
 
 
 @pytest.fixture

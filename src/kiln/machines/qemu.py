@@ -45,7 +45,6 @@ from kiln.machines.runfiles import CABLE, USER
 from kiln.machines.runfolder import RunFolder
 
 PATIENCE_S = 30.0
-_START_TIMEOUT_S = 60.0
 END_TIMEOUT_S = 20.0
 _PRESS_AGAIN_S = 5.0  #: A guest that is still booting misses the power button.
 _LOOK_S = 0.02
@@ -366,14 +365,14 @@ class QemuMachines:
                 folder.pay_thaw()
 
     @contextlib.contextmanager
-    def _session(self, instance: str, timeout_s: float = TIMEOUT_S) -> Iterator[Session]:
+    def _session(self, instance: str, timeout_s: float | None = None) -> Iterator[Session]:
         if not self.is_running(instance):
             raise MachineMissing(f"No machine runs for {instance}.")
         with open_session(self.folder(instance).qmp, timeout_s) as qmp:
             yield qmp
 
     @contextlib.contextmanager
-    def _changing(self, instance: str, timeout_s: float = TIMEOUT_S) -> Iterator[Session]:
+    def _changing(self, instance: str, timeout_s: float | None = None) -> Iterator[Session]:
         """A session while nobody else, in whatever process, changes the machine."""
         if not self.is_running(instance):
             raise MachineMissing(f"No machine runs for {instance}.")

@@ -170,8 +170,8 @@ def _is_answer(message: Mapping[str, object]) -> bool:
 
 
 @contextmanager
-def open_session(path: Path, timeout_s: float = TIMEOUT_S) -> Iterator[Session]:
-    """Connect to the QMP socket at *path*, for a conversation of *timeout_s* in all.
+def open_session(path: Path, timeout_s: float | None = None) -> Iterator[Session]:
+    """Connect to the QMP socket at *path*, for a conversation of *timeout_s* in all, or of TIMEOUT_S.
 
     Raises MachineMissing when no QEMU listens and MachineSilent when it does
     not greet, which is also so while somebody else keeps it busy.
@@ -182,8 +182,9 @@ def open_session(path: Path, timeout_s: float = TIMEOUT_S) -> Iterator[Session]:
 
 
 @contextmanager
-def hail(path: Path, timeout_s: float = TIMEOUT_S) -> Iterator[Session]:
+def hail(path: Path, timeout_s: float | None = None) -> Iterator[Session]:
     """As ``open_session``, but without waiting for the greeting: whoever does, calls ``negotiate``."""
+    timeout_s = TIMEOUT_S if timeout_s is None else timeout_s
     began = time.monotonic()
     try:
         connection = sockets.connect(path, timeout_s)
@@ -197,7 +198,7 @@ def hail(path: Path, timeout_s: float = TIMEOUT_S) -> Iterator[Session]:
         yield session
 
 
-def execute(path: Path, command: str, timeout_s: float = TIMEOUT_S) -> Any:
+def execute(path: Path, command: str, timeout_s: float | None = None) -> Any:
     """One command over a connection of its own; raises as :meth:`Session.execute` and :func:`open_session` do."""
     with open_session(path, timeout_s) as session:
         return session.execute(command)

@@ -11,7 +11,7 @@ from kiln.ground.passphrases import Passphrase
 from kiln.machines import blocks, logs, process
 from kiln.machines.errors import MachineMissing, MachineRefused
 from kiln.machines.hearing import mapping, text, words
-from kiln.machines.qmp import TIMEOUT_S, Session, open_session
+from kiln.machines.qmp import Session, open_session
 from kiln.machines.runfolder import RunFolder
 
 _START_TIMEOUT_S = 60.0
@@ -43,7 +43,7 @@ def let_run(folder: RunFolder, may_run: Callable[[], None]) -> None:
 
     What *may_run* raises is raised, and then the machine has ended.
     """
-    with open_session(folder.qmp, TIMEOUT_S) as qmp:
+    with open_session(folder.qmp) as qmp:
         if text(qmp.execute("query-status"), "status") != "prelaunch":
             return
         reach("machines.opened")
