@@ -332,7 +332,7 @@ def test_waits_for_no_agent_where_there_is_none(booted, monkeypatch):
 def test_merges_layers_upwards_while_the_guest_writes(booted):
     disks, guest, ask = booted.disks, booted.guest, booted.session.ask
     disks.blank("merge0", uid=booted.uid)
-    booted.machines.attach("i-1", disks.drive("merge0", "h", "merge"))
+    booted.machines.attach("i-1", disks.drive("merge0", "k", "merge"))
     wait_for(lambda: "merge=" in ask("disks"))
     file = ask("mount").split()[-1] + "/file"
     ask(f"fill {file} 8")

@@ -13,6 +13,7 @@ from tests.guests import guest_image, reachable  # noqa: F401 - fixtures
 from tests.machines.disks import Disks, a_machine
 from tests.networks.places import group, interface, opened, place, public
 from tests.networks.test_keepers import kill_keeper
+from tests.waiting import wait_for
 
 pytestmark = pytest.mark.vm
 
@@ -27,6 +28,11 @@ def heard(ask):
     while not (said := ask()) and time.monotonic() < deadline:
         time.sleep(0.2)
     return (said or "").strip()
+
+
+def told_by(session, other):
+    """What a guest hears of another one's service."""
+    return session.ask(f"run sleep 5 | nc -w 20 {other.address} 80")
 
 
 def test_a_guest_has_its_network_by_its_cable(reachable, guest_image):  # noqa: F811
@@ -48,7 +54,7 @@ def test_a_guest_has_its_network_by_its_cable(reachable, guest_image):  # noqa: 
             assert machines.is_cabled("i-1")
             assert session.ask("read /sys/class/dmi/id/product_name") == "Alibaba Cloud ECS"
             assert session.ask("read /sys/class/dmi/id/product_serial") == SERIAL
-            assert f"neighbour {ONE.address}" in session.ask(f"run sleep 5 | nc -w 20 {TWO.address} 80")
+            assert heard(lambda: told_by(session, TWO)) == f"neighbour {ONE.address}"
             session.ask("serve 2299 here-is-the-guest")
             assert heard(lambda: neighbour.ask("tcp", ONE.address, 2299, 60.0)) == "here-is-the-guest"
             listening = host.networks.listening("vpc-1")[public(5)][2299]
@@ -56,8 +62,8 @@ def test_a_guest_has_its_network_by_its_cable(reachable, guest_image):  # noqa: 
 
             kill_keeper(host)
             assert host.networks.revive() == ["vpc-1"]
-            assert f"neighbour {ONE.address}" in session.ask(f"run sleep 5 | nc -w 20 {TWO.address} 80")
-            assert "0 packets received" not in session.ask("run ping -c 3 -q 172.16.1.253")
+            assert heard(lambda: told_by(session, TWO)) == f"neighbour {ONE.address}"
+            wait_for(lambda: "0 packets received" not in session.ask("run ping -c 3 -q 172.16.1.253"))
     finally:
         machines.stop("i-1", force=True)
         host.close()

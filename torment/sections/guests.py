@@ -26,9 +26,10 @@ from torment.campaign import Outcome, Place, Skipped, Verdict
 
 _MOST = 100
 _FEW = 40  #: Up to so many tries nobody waits for the hostile ones' ends, which takes longer than a minute.
-#: Within which an image of the healthy one comes, on a busy machine; its usual is a twentieth of a second.
-_HEALTHY_S = 15.0
-_NOTICED_S = 20.0
+#: Within which an image of the healthy one comes, on a busy machine that stands still for half a minute; its usual is a
+#: twentieth of a second. Who waits until one after the other of the others is given up takes longer.
+_HEALTHY_S = 45.0
+_NOTICED_S = 120.0
 _ENDED_S = 240.0
 _PAUSE_S = 0.5
 _TOOLS = ("qemu-img", "qemu-system-x86_64")

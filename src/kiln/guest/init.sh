@@ -87,7 +87,8 @@ network() {
     for module in failover net_failover virtio_net; do insmod "/modules/$module.ko" 2>/dev/null; done
     ip link set lo up
     ip link set eth0 up 2>/dev/null || return 1
-    udhcpc -q -n -f -i eth0 -s /bin/lease >/run/udhcpc.log 2>&1
+    # For minutes: a host that does twenty other things may be slower to answer than three tries of three seconds.
+    udhcpc -q -n -f -t 100 -T 3 -i eth0 -s /bin/lease >/run/udhcpc.log 2>&1
 }
 
 obey() {
@@ -117,7 +118,7 @@ obey() {
     agent) if [ "$first" = stop ]; then stop_agent; else start_agent; fi; ok ;;
     network) if network; then ok "$(ip -4 -o addr show eth0 | sed 's/.*inet \([^/]*\).*/\1/')"; else error 'no network'; fi ;;
     # Not with wget's own -T, at which busybox's wget dies.
-    fetch) if text=$(timeout 10 wget -q -O - "$first"); then ok "$(echo "$text" | tr '\n' ' ')"; else error "cannot fetch $first"; fi ;;
+    fetch) if text=$(timeout 300 wget -q -O - "$first"); then ok "$(echo "$text" | tr '\n' ' ')"; else error "cannot fetch $first"; fi ;;
     serve) while :; do echo "$rest" | nc -l -p "$first"; done >/dev/null 2>&1 & ok ;;
     run) ok "$(eval "$first $rest" 2>&1 | tr '\n' ' ')" ;;
     uptime) ok "$(cut -d ' ' -f 1 /proc/uptime)" ;;
