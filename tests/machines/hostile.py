@@ -30,11 +30,19 @@ MANNERS = (
 READY = "ready"
 _ENDLESS = {"events": b'{"event": "STOP"}\n' * 500, "lines": b"\n" * 8000, "agent lines": b"\xff\n" * 4000}
 
+#: Gone once the first connection was taken.
+_FIRST = [True]
+
+
+def _is_first() -> bool:
+    return bool(_FIRST) and _FIRST.pop()
+
+
 _Talk = Callable[[str, asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
 
 
 async def _qmp(manner: str, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-    if manner == "silent":
+    if manner == "silent" or (manner == "greets the second" and _is_first()):
         await asyncio.sleep(3600)
     writer.write(GREETING)
     async for line in reader:
@@ -61,8 +69,10 @@ def _answer(manner: str, command: str) -> object:
         return [None, {"status": 7, "node-name": [], "label": {}}, [[]]]
     answers = {
         "query-chardev": [{"label": "agent", "frontend-open": True}],
-        "query-status": {"status": "running"},
+        "query-name": {"name": "i-1"},
+        "query-status": {"status": manner.removeprefix("state: ") if manner.startswith("state: ") else "running"},
         "query-named-block-nodes": [],
+        "x-debug-query-block-graph": {"nodes": [], "edges": []},
         "qom-list": [],
     }
     return answers.get(command, {})

@@ -21,12 +21,13 @@ from kiln.store.database import Transaction
 
 @dataclass(frozen=True, kw_only=True)
 class Reach:
-    """Where the guest of an instance is reached, on the host that has its machine."""
+    """Where the guest of an instance is reached, on the host that has its machine, and whether it can answer."""
 
     network: str = ""  #: ``cable`` or ``user``; empty where no machine runs.
     ssh: str = ""  #: HOST:PORT that leads to port 22 of the guest; empty where none does.
     #: Of each forwarded port: the public address, the guest's TCP port, and the address's port for it.
     ports: tuple[tuple[str, int, int], ...] = ()
+    still: str = ""  #: Why the guest does not go on though its machine runs, in sentences; empty where it does.
 
 
 class Elsewhere(Protocol):

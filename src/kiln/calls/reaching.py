@@ -15,9 +15,9 @@ def reach_of(tx: Transaction, machines: Machines, plane: Plane | None, instance:
     """How its card is joined, what its public addresses lead to, and where port 22 is reached."""
     if not machines.is_running(instance):
         return Reach()
-    card = primary_of(tx, instance)
+    card, still = primary_of(tx, instance), machines.why_still(instance)
     if plane is None or card is None or not machines.is_cabled(instance):
-        return Reach(network="user", ssh=machines.reach(instance))
+        return Reach(network="user", ssh=machines.reach(instance), still=still)
     ports = tuple((address, guest, port) for address, guest, port in plane.reached(card))
     ssh = next((f"{address}:{port}" for address, guest, port in ports if guest == _SSH), "")
-    return Reach(network="cable", ssh=ssh, ports=ports)
+    return Reach(network="cable", ssh=ssh, ports=ports, still=still)

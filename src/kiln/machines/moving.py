@@ -37,6 +37,7 @@ from kiln.machines.port import Make
 from kiln.machines.probe import processor
 from kiln.machines.qmp import Session, open_session
 from kiln.machines.runfolder import RunFolder
+from kiln.machines.runstate import status_of
 
 ENTRANCE = "guest"  #: The socket to which a guest comes, in the folder ``arrival``.
 _DEPARTURE = "departure"  #: What QEMU knows the connection by.
@@ -211,7 +212,7 @@ def _state(qmp: Session) -> str:
 
 
 def _status(qmp: Session) -> str:
-    return text(qmp.execute("query-status"), "status")
+    return status_of(qmp)
 
 
 def _is_nearly_sent(told: dict[str, Any]) -> bool:

@@ -115,6 +115,9 @@ class NoMachines:
     def wake(self, instance: str) -> bool:  # noqa: ARG002 - the port's; what does not run does not stop.
         return False
 
+    def why_still(self, instance: str) -> str:  # noqa: ARG002 - the port's; a state stands in nobody's way.
+        return ""
+
     def guest(self, instance: str) -> None:
         """No machine has a guest, so pools work on the files themselves."""
 

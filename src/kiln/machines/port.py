@@ -273,6 +273,12 @@ class Machines(Protocol):
         whose guest never began, because its start was cut short, is ended. Raises MachineMissing, MachineSilent.
         """
 
+    def why_still(self, instance: str) -> str:
+        """Why the guest of a machine that runs does not go on, in sentences; empty where it does.
+
+        It is as the last two that asked the machine to ``wake`` found it, since this asks nobody.
+        """
+
     def guest(self, instance: str) -> Guest | None:
         """The guest of a running machine; None when none runs, or when machines are only states."""
 

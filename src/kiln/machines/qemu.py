@@ -43,6 +43,7 @@ from kiln.machines.process import Confinement, Process
 from kiln.machines.qmp import TIMEOUT_S, Session, execute, open_session
 from kiln.machines.runfiles import CABLE, USER
 from kiln.machines.runfolder import RunFolder
+from kiln.machines.runstate import Standing, status_of
 
 PATIENCE_S = 30.0
 END_TIMEOUT_S = 20.0
@@ -62,9 +63,8 @@ class QemuMachines:
     """See the module's docstring and ``port.Machines``.
 
     *folder* is the data folder's ``run``, *disks* the folder of the machines'
-    disks. *accel* is ``auto``, ``kvm`` or
-    ``tcg``; ``auto`` is KVM only after *probe*, or a probe before it, has
-    booted under it. With *is_open* guests may begin connections, also to what
+    disks. *accel* is ``auto``, ``kvm`` or ``tcg``; ``auto`` is KVM only after
+    *probe*, or a probe before it, has booted under it. With *is_open* guests may begin connections, also to what
     listens on the host's own addresses. With *confined*, and only if Kiln is root, each machine
     runs as a user of its own. A guest may take *patience_s* to power off or to
     let a disk go, and QEMU then *end_timeout_s* to write out what it has in
@@ -87,13 +87,11 @@ class QemuMachines:
     ) -> None:
         self.run, self._disks = folder.absolute(), disks and disks.absolute()
         self._told_by: dict[Path, Path] = {}
-        self._accel = accel
-        self._probe = probe
-        self._patience_s = patience_s
-        self._end_timeout_s = end_timeout_s
+        self._accel, self._probe = accel, probe
+        self._patience_s, self._end_timeout_s = patience_s, end_timeout_s
         self._confined = confined
         self._is_open = is_open
-        self._starts = Turns(_STARTS, _LONGEST_TURN_S)
+        self._starts, self._standing = Turns(_STARTS, _LONGEST_TURN_S), Standing()
 
     def folder(self, instance: str) -> RunFolder:
         """The run folder of an instance; it need not exist."""
@@ -122,6 +120,7 @@ class QemuMachines:
                 raise MachineRefused(f"The machine of {machine.instance} runs here already.")
             door = -1
             if not is_there:
+                self._standing.forget(machine.instance)
                 reach("machines.before_start")
                 ended, writer = logs.pipe(open_for_now)
                 told = open_for_now.enter_context(handed_over(passphrases, "-object"))
@@ -273,13 +272,17 @@ class QemuMachines:
         resume(folder)  # First: an agent answers only where its machine runs.
         self._pay_thaw(folder)
         with self._session(instance, _WAKE_TIMEOUT_S) as qmp:
-            status = text(qmp.execute("query-status"), "status")
+            status = self._standing.look(folder, qmp)
             if status == "io-error":
                 qmp.execute("cont")
                 return True
         if status in ("prelaunch", "shutdown") or folder.restarting.exists():
             return restarting.settle(folder)
         return False
+
+    def why_still(self, instance: str) -> str:
+        """See ``port.Machines``."""
+        return self._standing.why(instance) if self.is_running(instance) else ""
 
     def guest(self, instance: str) -> QemuGuest | None:
         """See ``port.Machines``."""
@@ -444,7 +447,7 @@ class QemuMachines:
 
     def _status(self, instance: str) -> str:
         with self._session(instance) as qmp:
-            return text(qmp.execute("query-status"), "status")
+            return status_of(qmp)
 
     def _power_off(self, folder: RunFolder, qemu: Process) -> None:
         """Have the guest shut down, which ends QEMU. A guest that cannot, or does not, is left as it is."""

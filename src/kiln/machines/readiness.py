@@ -9,12 +9,16 @@ from typing import BinaryIO
 from kiln.ground.killpoints import reach
 from kiln.ground.passphrases import Passphrase
 from kiln.machines import blocks, logs, process
-from kiln.machines.errors import MachineMissing, MachineRefused
-from kiln.machines.hearing import mapping, text, words
+from kiln.machines.errors import MachineGarbled, MachineMissing, MachineRefused, MachineSilent
+from kiln.machines.hearing import mapping, words
 from kiln.machines.qmp import Session, open_session
 from kiln.machines.runfolder import RunFolder
+from kiln.machines.runstate import status_of
 
 _START_TIMEOUT_S = 60.0
+#: For conversations before the one that has all that time: a QEMU that is not through with its start may take a
+#: connection and never come back to it, and answers the next.
+_FIRST_TIMEOUTS_S = (3.0, 7.0, 20.0)
 _END_TIMEOUT_S = 20.0
 
 
@@ -26,16 +30,34 @@ def await_ready(
     It forgets their *passphrases* then. Raises MachineBusy when one of the *volumes* was merged meanwhile.
     """
     try:
-        with open_session(folder.qmp, _START_TIMEOUT_S) as qmp:
-            name = mapping(qmp.execute("query-name")).get("name")
-            with contextlib.suppress(MachineRefused):
-                qmp.finish("object-del", blocks.forget(qmp, passphrases))
-            blocks.require_own_backing(qmp, volumes)
+        name = _first_words(folder, volumes, passphrases)
     except MachineMissing as error:
         logs.settle(ended)
         raise MachineRefused(folder.last_words() or "QEMU ended without a word.") from error
     if name != folder.instance:
         raise MachineRefused(f"The machine in the run folder of {folder.instance} is that of {words(name)}.")
+
+
+def _first_words(folder: RunFolder, volumes: list[str], passphrases: Sequence[Passphrase]) -> object:
+    """Whose machine it says that it is. Raises as ``await_ready``, and MachineMissing, MachineSilent."""
+    for timeout_s in _FIRST_TIMEOUTS_S:
+        try:
+            return _converse(folder, volumes, passphrases, timeout_s)
+        except MachineGarbled:
+            raise
+        except MachineSilent:
+            continue
+    return _converse(folder, volumes, passphrases, _START_TIMEOUT_S)
+
+
+def _converse(folder: RunFolder, volumes: list[str], passphrases: Sequence[Passphrase], timeout_s: float) -> object:
+    """As ``_first_words``, and once. All of it may be said again."""
+    with open_session(folder.qmp, timeout_s) as qmp:
+        name = mapping(qmp.execute("query-name")).get("name")
+        with contextlib.suppress(MachineRefused):
+            qmp.finish("object-del", blocks.forget(qmp, passphrases))
+        blocks.require_own_backing(qmp, volumes)
+        return name
 
 
 def let_run(folder: RunFolder, may_run: Callable[[], None]) -> None:
@@ -44,7 +66,7 @@ def let_run(folder: RunFolder, may_run: Callable[[], None]) -> None:
     What *may_run* raises is raised, and then the machine has ended.
     """
     with open_session(folder.qmp) as qmp:
-        if text(qmp.execute("query-status"), "status") != "prelaunch":
+        if status_of(qmp) != "prelaunch":
             return
         reach("machines.opened")
         try:

@@ -13,9 +13,9 @@ from kiln.ground.journal import Journal
 from kiln.ground.killpoints import reach
 from kiln.machines import readiness
 from kiln.machines.errors import MachineBusy
-from kiln.machines.hearing import text
 from kiln.machines.qmp import Session, open_session
 from kiln.machines.runfolder import RunFolder
+from kiln.machines.runstate import status_of
 
 _ANSWER_TIMEOUT_S = 5.0
 
@@ -50,7 +50,7 @@ def settle(folder: RunFolder) -> bool:
         if folder.is_between:
             return False
         with open_session(folder.qmp, _ANSWER_TIMEOUT_S) as qmp:
-            status = text(qmp.execute("query-status"), "status")
+            status = status_of(qmp)
             if status == "shutdown":
                 qmp.execute("system_reset")
                 qmp.execute("cont")

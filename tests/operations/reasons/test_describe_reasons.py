@@ -6,6 +6,7 @@ import pytest
 
 from kiln.declare.deployment import Deployment
 from kiln.declare.states import ImageStatus, InstanceStatus
+from kiln.machines.none import NoMachines
 from kiln.store import tasks
 from kiln.upkeep.watch import watch
 from tests.clouds import OTHER, REGION, make_cloud
@@ -50,6 +51,22 @@ def test_forgets_what_failed_when_it_succeeds(cloud):
     cloud.settle()
 
     assert why(cloud, instance.id) == []
+
+
+def test_tells_that_a_guest_does_not_go_on_though_its_machine_is_on(cloud):
+    class Still(NoMachines):
+        def why_still(self, instance):
+            return "Its guest stands still for good. QEMU calls it internal-error."
+
+    cloud.refit(machines=Still(cloud.folder / "run"))
+    instance = an_instance(cloud, status=InstanceStatus.RUNNING, started_at=cloud.clock())
+    assert why(cloud, instance.id) == []
+    run(cloud, instance.id)
+
+    (reason,) = why(cloud, instance.id)
+
+    assert (reason["Action"], reason["State"]) == ("GuestStandsStill", "Failed")
+    assert reason["Message"].endswith("QEMU calls it internal-error.")
 
 
 def test_tells_that_a_machine_ended_by_itself(cloud):

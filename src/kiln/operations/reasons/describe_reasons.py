@@ -31,6 +31,7 @@ from kiln.store.snapshots import snapshots
 from kiln.store.tasks import Task, tasks
 
 _MOST = 20
+STANDS_STILL = "GuestStandsStill"  #: What happened, in place of an action, and why.
 _NOUNS = (images, instances, snapshots, disks, tasks)
 
 
@@ -61,7 +62,8 @@ class ReasonOutput:
         Example("StartInstance"),
         Doc(
             "What was to be done; MachineGone of a machine that ended by itself, HostLost of one whose host is gone, "
-            "MoveInstance of one that is to leave its host."
+            "MoveInstance of one that is to leave its host, GuestStandsStill of one whose guest does not go on, "
+            "though its machine is on."
         ),
     ]
     task_id: Annotated[str, Doc("The task that does it; empty where it is not known any more.")]
@@ -153,6 +155,8 @@ def check(call: Call, p: Input) -> Output:
         reasons.append(_draw_image(image))
     instance = instances.find(call.tx, id=p.resource_id, **call.own(p.region_id))
     reach = _reach(call, p.resource_id) if instance else Reach()
+    if reach.still:
+        reasons.insert(0, _draw_still(p.resource_id, reach.still))
     return Output(
         reasons=ReasonsOutput(reason=tuple(reasons)),
         ssh=reach.ssh,
@@ -164,6 +168,20 @@ def check(call: Call, p: Input) -> Output:
         ),
         apart=why_apart(call.tx, instance) if instance else "",
         consistency=_consistency(call, p),
+    )
+
+
+def _draw_still(instance: str, why: str) -> ReasonOutput:
+    return ReasonOutput(
+        action=STANDS_STILL,
+        task_id="",
+        resource_id=instance,
+        state="Failed",
+        code=STANDS_STILL,
+        message=why,
+        since="",
+        attempts=0,
+        next_attempt="",
     )
 
 

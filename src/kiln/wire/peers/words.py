@@ -125,7 +125,7 @@ def agents_of(found: Mapping[str, Any], asked: Sequence[str]) -> dict[str, Told]
 
 def reach_told(reach: Reach) -> Mapping[str, Any]:
     """Where a guest is reached."""
-    return {"network": reach.network, "ssh": reach.ssh, "ports": reach.ports}
+    return {"network": reach.network, "ssh": reach.ssh, "ports": reach.ports, "still": reach.still}
 
 
 def reach_of(found: Mapping[str, Any]) -> Reach:
@@ -134,7 +134,9 @@ def reach_of(found: Mapping[str, Any]) -> Reach:
         ports = tuple((_text(address), int(guest), int(port)) for address, guest, port in _list(found.get("ports")))
     except (TypeError, ValueError, OverflowError):
         raise NotUnderstood("it tells of ports in another way") from None
-    return Reach(network=_text(found.get("network")), ssh=_text(found.get("ssh")), ports=ports)
+    # One of an older version does not tell it.
+    still = _text(found.get("still", ""))[:_MOST_WORDS]
+    return Reach(network=_text(found.get("network")), ssh=_text(found.get("ssh")), ports=ports, still=still)
 
 
 def _line(told: Mapping[str, Any]) -> bytes:
