@@ -51,13 +51,19 @@ def open_agent(folder: Path) -> Iterator[subprocess.Popen[bytes]]:
 
 
 def _programs(folder: Path) -> Path:
-    """A folder with the program by which the agent sets passwords: whoever runs the tests is to keep theirs."""
+    """A folder of programs that the agent's scripts find first.
+
+    The one that sets passwords: whoever runs the tests is to keep theirs. And one with which a guest in whose folder
+    there is ``slow`` takes its time over each piece of an output.
+    """
     programs = folder / "programs"
     programs.mkdir(exist_ok=True)
     (programs / "chpasswd").write_text(
         f'#!/bin/sh\n[ -e "{folder}/no-passwords" ] && {{ cat >&2; exit 1; }}\ncat >>"{folder}/passwords"\n'
     )
-    (programs / "chpasswd").chmod(0o755)
+    (programs / "wc").write_text(f'#!/bin/sh\n[ -e "{folder}/slow" ] && sleep 0.3\nexec {shutil.which("wc")} "$@"\n')
+    for program in programs.iterdir():
+        program.chmod(0o755)
     return programs
 
 

@@ -74,10 +74,14 @@ watch() {
     wait "$command"
     code=$?
     kill "$timer"
-    tries=0
-    until [ -e drained ] || [ "$tries" -ge 10 ]; do
+    # All that it has printed is still to be read, which takes a slow guest its time: it is over when nothing can print
+    # any more, or when nothing has come for some seconds, as where it has left something running.
+    tries=0 seen=
+    until [ -e drained ] || [ "$tries" -ge 30 ]; do
         rest
         tries=$((tries + 1))
+        read -r so_far <total
+        [ "$so_far" = "$seen" ] || seen=$so_far tries=0
     done
     why=ended
     [ -e stopped ] && why=stopped
