@@ -147,16 +147,18 @@ def test_an_option_has_one_name_and_what_it_takes_has_one_too():
     assert [option.name for option in options if not option.is_flag and not option.metavar] == []
 
 
-def test_the_data_folder_is_declared_once_for_clients_and_once_for_the_service():
+def test_the_data_folder_is_declared_once_for_clients_once_for_sockets_and_once_for_the_service():
     """A client takes no folder for granted, since its service may be elsewhere; the service has a default."""
     said_of = {
         words: option.help for words in leaves() for option in command_of(words).params if "--data" in option.opts
     }
     clients = ("image", "instance", "guest", "status")
+    of_sockets = {said_of.pop(words) for words in (("instance", "console"), ("instance", "shell"))}
     of_clients = {text for (word, *_), text in said_of.items() if word in clients}
     of_the_service = {text for (word, *_), text in said_of.items() if word not in clients}
 
-    assert len(of_clients) == len(of_the_service) == 1
+    assert len(of_sockets) == len(of_clients) == len(of_the_service) == 1
+    assert ["KILN_DATA when not given" in text for text in (*of_sockets, *of_clients)] == [False, True]
 
 
 @pytest.mark.parametrize("word", list(WORDS))

@@ -29,6 +29,15 @@ Data = Annotated[
     Path | None,
     typer.Option("--data", help="The data folder of a Kiln on this machine; KILN_DATA when not given.", metavar="DIR"),
 ]
+#: Of what is done by a machine's own socket, and by the API where no folder is given.
+SocketData = Annotated[
+    Path | None,
+    typer.Option(
+        "--data",
+        help="The data folder of a Kiln on this machine, for a machine's own socket; KILN_DATA does not stand for it.",
+        metavar="DIR",
+    ),
+]
 
 #: In which a shell asks what may come next.
 COMPLETE_VARIABLE = "_KILN_COMPLETE"

@@ -25,7 +25,8 @@ SHARED = ("KILN_SHARED",)
 
 ADVICE = (
     'Where the service runs, `eval "$(kiln env)"` sets all of them for this shell (add `--data DIR` if it was started '
-    "with that); elsewhere, copy the lines that `kiln env` prints there."
+    "with that). Elsewhere, copy the lines that `kiln env` prints there, with an address by which the service is "
+    "reached from here: 127.0.0.1 is this machine."
 )
 
 

@@ -27,6 +27,8 @@ class NotForgotten(Exception):
 
 
 GUESTS_A_CPU = 4
+#: What helps whoever is alone and wants several.
+SEVERAL = "KILN_DATABASE, or --database, names the PostgreSQL that several hosts share."
 
 
 @dataclass(frozen=True)
@@ -90,7 +92,7 @@ def bound_to(database: Database, name: str) -> list[str]:
     """The instances whose machines are on a host that may be forgotten. Raises NotForgotten."""
     if database.is_sqlite:
         why = "one Kiln alone works with a database of SQLite, and has no other host"
-        raise NotForgotten(why, "KILN_DATABASE, or --database, names the PostgreSQL that several hosts share.")
+        raise NotForgotten(why, SEVERAL)
     with database.read() as tx:
         return _bound_to(tx, name)
 

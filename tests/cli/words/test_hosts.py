@@ -128,6 +128,7 @@ def test_one_that_is_alone_is_not_drained(tmp_path):
         refused = host(kiln, "drain", "local")
 
     assert (refused.returncode, "no other host" in refused.stderr) == (4, True)
+    assert "names the PostgreSQL that several hosts share" in " ".join(refused.stderr.split())
 
 
 @pytest.mark.slow

@@ -49,7 +49,9 @@ def run(
 
     They name the endpoint, the keys, the region and the data folder, for this
     command line, the official SDKs, the aliyun CLI, Terraform and Packer. A Kiln
-    that is just starting is waited for; where none has run, nothing is made.
+    that is just starting is waited for; where none has run, nothing is made. On
+    another machine KILN_ENDPOINT has to have an address by which this one is reached
+    there; one that begins with 127 leads to that machine itself.
 
     With CLIENT they also have it come here by itself, although nobody tells it an
     endpoint: Kiln is its proxy, and the certificate that it is to trust is named

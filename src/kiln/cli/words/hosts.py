@@ -16,7 +16,17 @@ from kiln.cli.output import Column, View, note, say, show_line, show_rows
 from kiln.ground.clock import to_seconds_text
 from kiln.ground.units import counted
 from kiln.service.draining import DrainingEnded, Emptying, Leaving
-from kiln.service.hosts import HostUnknown, KnownHost, NotForgotten, bound_to, count_on, drain, forget, known_hosts
+from kiln.service.hosts import (
+    SEVERAL,
+    HostUnknown,
+    KnownHost,
+    NotForgotten,
+    bound_to,
+    count_on,
+    drain,
+    forget,
+    known_hosts,
+)
 
 _LOOK_S = 0.5  #: Between two looks at what leaves a host.
 
@@ -47,9 +57,11 @@ def show(
     """List the hosts that have, or had, machines of this database.
 
     INSTANCES counts those whose machines are there. CPUS and MIB of memory are what a
-    host has for guests. SEEN is when its process was seen last, and ADDRESS where
-    that answers; no process serves a host that has none. Where one Kiln alone works
-    with a database, that knows of no processes.
+    host has for guests: as many as KILN_GUEST_CPUS says, or four for each processor
+    of its own, since most guests have nothing to do; and most of its memory. SEEN is
+    when its process was seen last, and ADDRESS where that answers; no process serves
+    a host that has none. Where one Kiln alone works with a database, that knows of no
+    processes.
     """
     with beside(data, database, shared) as it:
         rows = [_row(one) for one in known_hosts(it.database)]
@@ -114,7 +126,7 @@ def run_drain(
     with beside(data, database, shared) as it:
         if it.database.is_sqlite:
             message = "one Kiln alone works with this database, and no other host could start anything"
-            raise Refusal(message, exits.REFUSED)
+            raise Refusal(message, exits.REFUSED, SEVERAL)
         try:
             left = drain(it.database, name, is_draining=not undo)
             stay = _empty(Emptying(it.database, name, it.clock)) if by_stop else []

@@ -14,7 +14,7 @@ from kiln.cli.calling import call
 from kiln.cli.completing import of_noun
 from kiln.cli.declared import Given, Takes, declared
 from kiln.cli.doing import doing
-from kiln.cli.grammar import DEFAULT_TIMEOUT_S, Bidding, Data, Json, Region, Timeout, Wait, example, group
+from kiln.cli.grammar import DEFAULT_TIMEOUT_S, Bidding, Json, Region, SocketData, Timeout, Wait, example, group
 from kiln.cli.listings import listing
 from kiln.cli.naming import is_id, to_id
 from kiln.cli.output import Column
@@ -239,15 +239,14 @@ def show_console(
     follow: Follow = False,
     raw: Raw = False,
     attach: Attach = False,
-    data: Data = None,
+    data: SocketData = None,
     region: Region = None,
 ) -> None:
     """Show what an instance has printed on its serial console: the last 64 KiB of it.
 
     With --attach, from anywhere; all who are joined see the same, and each may
-    type. With --data too (KILN_DATA does not stand for it), by the machine's own
-    socket there, which one can be connected to: no service is needed, and others
-    wait.
+    type. With --data too, by the machine's own socket there, which one can be
+    connected to: no service is needed, and others wait.
     """
     if attach and data is not None:
         console.attach(data, _id_of(instance, region))
@@ -274,15 +273,15 @@ def converse(
     command: Command = None,
     *,
     timeout: Timeout = 120.0,
-    data: Data = None,
+    data: SocketData = None,
     region: Region = None,
 ) -> None:
     """Talk to the guest of `kiln image import --sample` over its console, from anywhere.
 
     Without COMMAND it obeys what is typed, a line each, and `help` says what it
-    knows. With --data (KILN_DATA does not stand for it), by the machine's own
-    socket there, which one can be connected to: no service is needed, and others
-    wait. For other guests there is `kiln instance console INSTANCE --attach`.
+    knows. With --data, by the machine's own socket there, which one can be
+    connected to: no service is needed, and others wait. For other guests there is
+    `kiln instance console INSTANCE --attach`.
     """
     # What talks to the guest brings the settings; only who asks for it waits for that.
     sample, said = importlib.import_module("kiln.cli.sample"), " ".join(command or ())

@@ -158,7 +158,7 @@ def perform(
     began = time.monotonic()
     folder = keep or Path(tempfile.mkdtemp(prefix="kiln-demo-"))
     make_data_folder(folder)
-    settings = read_settings({}, data=folder, cache=cache, listen="127.0.0.1:0", log="warning", regions=regions)
+    settings = read_settings({}, data=folder, cache=cache, listen="127.0.0.1:0", log="error", regions=regions)
     try:
         say(f"{title}, in {folder}")
         say("")
