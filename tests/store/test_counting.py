@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
-from kiln.store import counting
+from kiln.declare.states import ImageStatus
+from kiln.store import counting, images
 from kiln.store.vpcs import Vpc, vpcs
+from tests.clouds import make_cloud
+from tests.operations.images.gallery import an_image
 
 OWN = {"account": "5", "region": "cn-m"}
 #: Lists on every side of it in the index.
@@ -58,3 +63,24 @@ def test_a_list_that_has_few_others_beside_it_is_not_counted_row_by_row(sqlite):
             driver.set_progress_handler(None, 1)
 
     assert 0 < len(steps) < 600
+
+
+def test_images_in_any_status_are_not_counted_row_by_row(tmp_path, sqlite):
+    cloud = make_cloud(tmp_path, sqlite)
+    first = an_image(cloud)
+    rows = [replace(first, id=f"m-{n}", status=status) for status in ImageStatus for n in range(250)]
+    cloud.ports.database.write(
+        lambda tx: images.images.insert(tx, *(replace(row, id=row.id + row.status) for row in rows))
+    )
+    steps = []
+
+    with sqlite.read() as tx:
+        driver = tx._raw
+        driver.set_progress_handler(lambda: steps.append(1), 1)
+        try:
+            counted = images.count_of_statuses(tx, first.account, first.region, tuple(ImageStatus))
+        finally:
+            driver.set_progress_handler(None, 1)
+
+    assert counted == len(rows) + 1
+    assert 0 < len(steps) < len(rows)

@@ -6,8 +6,9 @@ import pytest
 
 from kiln.declare.ids import new_id
 from kiln.store.errors import DatabaseMalformed
-from kiln.store.volumes import Volume, chain, heads_deeper_than, is_at_work, volumes
-from tests.stock import a_disk
+from kiln.store.volumes import Volume, bypassable, chain, heads_deeper_than, is_any_unwanted, is_at_work, volumes
+from tests.clouds import make_cloud
+from tests.stock import a_disk, a_snapshot
 from tests.store.test_tasks import a_task
 
 
@@ -59,3 +60,23 @@ def test_are_at_work_while_the_task_that_they_name_is_to_be_done(cloud, status, 
 
     with cloud.ports.database.read() as tx:
         assert is_at_work(tx, volume) == expected
+
+
+def test_what_nothing_names_is_looked_for_in_few_steps_of_each_that_is_named(tmp_path, sqlite):
+    """The sweeper looks every two seconds, and there are a hundred thousand layers."""
+    cloud = make_cloud(tmp_path, sqlite)
+    made = [volume for _ in range(50) for volume in a_chain(cloud, 4)]
+    for volume in made:
+        a_snapshot(cloud, volume=volume)
+    steps = []
+
+    with sqlite.read() as tx:
+        driver = tx._raw
+        driver.set_progress_handler(lambda: steps.append(1), 1)
+        try:
+            assert not is_any_unwanted(tx)
+            assert bypassable(tx, 64) == []
+        finally:
+            driver.set_progress_handler(None, 1)
+
+    assert 0 < len(steps) < 30 * len(made)

@@ -214,3 +214,21 @@ def test_says_that_its_thread_has_ended_though_nobody_stopped_it(cloud):
     wait_for(lambda: recorder.dead() == ["recorder"])
     recorder.stop()
     assert recorder.dead() == []
+
+
+def test_says_once_that_all_that_was_there_has_been_read(cloud):
+    """The service has what was read looked through for garbage no more: see ``Parts``."""
+    an_image(cloud)
+    said = []
+    recorder = Recorder(
+        cloud.ports.database, cloud.ports.pool.records, "one", when_compared=lambda: said.append(kept(cloud))
+    )
+    recorder.start()
+    try:
+        wait_for(lambda: said, within_s=300)
+        an_instance(cloud)
+    finally:
+        recorder.stop()
+
+    assert len(said) == 1
+    assert kept(cloud) == told(cloud)

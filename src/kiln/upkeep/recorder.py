@@ -12,7 +12,7 @@ a database that knows a smaller one than the pool is an older copy.
 from __future__ import annotations
 
 import threading
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 
 from kiln.ground.journal import Journal
 from kiln.ground.killpoints import reach
@@ -61,8 +61,16 @@ def _in_parts(changed: Iterable[tuple[str, str]]) -> Iterator[tuple[str, list[st
 class Recorder:
     """See the module's docstring. Started by ``start``, ended by ``stop``; both once."""
 
-    def __init__(self, database: Database, records: Records, deployment_id: str) -> None:
+    def __init__(
+        self,
+        database: Database,
+        records: Records,
+        deployment_id: str,
+        *,
+        when_compared: Callable[[], object] = lambda: None,
+    ) -> None:
         self._database = database
+        self._when_compared = when_compared  # Called once, when all that there was at the start has been read.
         self._records = records
         self._deployment = deployment_id
         self._changed: set[tuple[str, str]] = set()
@@ -170,6 +178,7 @@ class Recorder:
 
     def _work(self) -> None:
         is_compared = self._try_compare()
+        self._when_compared()
         while not self._stopping.is_set():
             self._wake.wait()
             # One that a lost server cut short is made good with the next change, which is told when that is back.
