@@ -34,8 +34,8 @@ def tab_to(page: Any, text: str) -> None:
 def press(page: Any, text: str) -> None:
     """Go to a link or a button and press Enter; the page that follows is there when this returns.
 
-    A page that is brought up to date in just that moment has the focus nowhere:
-    who sees that nothing follows goes there once more.
+    What is gone from a page that is brought up to date in just that moment is
+    pressed no more: who sees that nothing follows goes there once more.
     """
     from playwright.sync_api import TimeoutError as NothingFollowed  # noqa: PLC0415 - as in windows.py.
 

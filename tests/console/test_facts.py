@@ -82,7 +82,8 @@ def test_a_failed_image_says_what_to_do_where_that_is_known(window):
     window.cloud.ports.database.write(lambda tx: images.update(tx, failed, id=image.id))
 
     for page in (window.get(f"/images/{image.id}"), window.get("/")):
-        assert "What to do: <code>kiln region list</code> lists the regions" in page.text
+        assert "What to do: kiln region list lists the regions" in page.words
+        assert "<code>kiln region list</code>" in page.text
 
 
 def test_the_first_page_tells_the_newest_images_state_in_the_visitors_language(window):
@@ -99,7 +100,8 @@ def test_the_first_page_counts_and_says_how_the_parts_are(window):
     page = window.get("/")
 
     assert "1 Images 0 Instances" in page.words
-    assert "Health of the parts database pool it can only be read" in page.words
+    assert "Health of the parts Database Pool it can only be read" in page.words
+    assert "各部分状态 数据库 存储池 it can only be read" in window.get("/", accept_language="zh").words
 
 
 def test_a_state_on_its_way_shows_how_far_it_is():

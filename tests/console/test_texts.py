@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import re
+from html.parser import HTMLParser
 from pathlib import Path
 from string import Formatter
 
@@ -20,7 +21,9 @@ from kiln.console.texts import LANGUAGES, Texts, preferred
 from kiln.declare import states
 from kiln.declare.holdings import Use
 from kiln.operations.instances.parts import passwords
+from kiln.service.health import CHECKS
 from kiln.upkeep import moving
+from tests.console.test_pages import GETS, path_of, titled
 
 SOURCE = Path(texts.__file__).parents[1]
 STATES = (
@@ -91,6 +94,8 @@ def test_what_is_said_somewhere_is_there_and_nothing_else():
     said |= {f"use.{use}" for use in Use} | {f"deed.{deed}" for deed in (passwords.GIVE_PASSWORD, moving.MOVE)}
     said |= {f"kind.{kind}" for kind in Kind} | {f"column.{name}" for name in headings()}
     said |= {f"consistency.{how}" for how in ("quiesced", "crash-consistent")}
+    said |= {f"disk_type.{one}" for one in ("system", "data")}
+    said |= {f"part.{check}" for check in CHECKS}
     said |= {f"state.{one}" for states in STATES for one in states}
 
     assert {name for name in said if not name.endswith(".")} == set(texts.load())
@@ -135,3 +140,48 @@ def test_an_unknown_language_is_the_default_one():
 def test_what_others_made_is_what_they_published_with_its_licence(file):
     assert hashlib.sha256((static.FOLDER / file.name).read_bytes()).hexdigest() == file.sha256
     assert list(static.FOLDER.glob(f"{file.name.rpartition('.min')[0]}*LICENSE"))
+
+
+class _Foreign(HTMLParser):
+    """Notes what a page in Chinese says in Latin letters, and neither marks as English nor shows as code or a value."""
+
+    _SKIPPED = frozenset({"style", "code", "pre", "bdi", "option", "title"})
+    #: May be what the API calls something: one word, as DiskName or Features.NvmeSupport.
+    _OF_NAMES = frozenset({"dt", "label", "legend", "p", "button", "span"})
+    #: Those that are called so in Chinese, too.
+    _PRODUCTS = frozenset({"Kiln", "Python", "CLI", "Packer", "curl", "kiln", "KiB"})
+    _ID = re.compile(r"\b[a-z]{1,8}-[0-9a-z]{20}\b")
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._open: list[tuple[str, str | None]] = []
+        self.found: list[str] = []
+
+    def handle_starttag(self, tag, attrs):
+        if tag not in ("input", "img", "link", "meta", "br", "hr"):
+            self._open.append((tag, dict(attrs).get("lang")))
+
+    def handle_endtag(self, tag):
+        self._open.pop()
+
+    def handle_data(self, data):
+        language = next((lang for _, lang in reversed(self._open) if lang), "")
+        if not language.startswith("zh") or self._SKIPPED & {tag for tag, _ in self._open}:
+            return
+        said = self._ID.sub("", data).strip().strip("*").strip()
+        is_name = self._open[-1][0] in self._OF_NAMES and re.fullmatch(r"([A-Z][A-Za-z]*\.?)+( [0-9]+)?", said)
+        is_chinese = re.search(r"[\u4e00-\u9fff]", said)
+        if re.search(r"[A-Za-z]{3}", said) and not (is_name or is_chinese or said in self._PRODUCTS):
+            self.found.append(f"{self._open[-1][0]}: {said}")
+
+
+@pytest.mark.parametrize("page", GETS, ids=titled)
+def test_says_in_chinese_all_but_what_the_api_declares(looker, page):
+    looker.get("/language?to=zh&back=/")
+    reader = _Foreign()
+
+    answer = looker.get(path_of(page, looker))
+    reader.feed(answer.text)
+
+    assert '<html lang="zh' in answer.text
+    assert reader.found == []

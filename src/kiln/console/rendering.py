@@ -13,7 +13,7 @@ from kiln.console.static import Static
 from kiln.console.style import STYLE
 from kiln.console.texts import LANGUAGES
 from kiln.console.visit import Visit, Way
-from kiln.console.wording import bare, deed, label, prose, status
+from kiln.console.wording import bare, deed, disk_type, label, part, prose, status
 
 TEMPLATES = Path(__file__).parent / "templates"
 
@@ -33,7 +33,9 @@ class Renderer:
         self._environment.globals.update(
             {"root": ROOT, "style": STYLE, "static": static.url, "menu": menu, "languages": LANGUAGES, "query": query}
         )
-        self._environment.globals.update({"label": label, "status": status, "deed": deed})
+        self._environment.globals.update(
+            {"label": label, "status": status, "deed": deed, "part": part, "disk_type": disk_type}
+        )
         self._environment.filters.update({"prose": prose, "bare": bare})
 
     def render(self, template: str, visit: Visit, shown: Mapping[str, Any]) -> bytes:

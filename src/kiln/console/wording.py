@@ -36,6 +36,16 @@ def status(texts: Texts, name: str) -> str:
     return texts.find(f"state.{name}") or name
 
 
+def disk_type(texts: Texts, name: str) -> str:
+    """What a disk is to its instance: as the API has it where nobody has said it."""
+    return texts.find(f"disk_type.{name}") or name
+
+
+def part(texts: Texts, name: str) -> str:
+    """A part of the service that its health tells of; as the service calls it where nobody has said it."""
+    return texts.find(f"part.{name}") or name
+
+
 def prose(text: object) -> Markup:
     """A sentence with what stands in backticks as code. All else is escaped, what stands in them too.
 

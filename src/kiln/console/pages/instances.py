@@ -11,6 +11,7 @@ from kiln.console.nouns import detail, family
 from kiln.console.nouns.noun import Does, Noun
 from kiln.console.nouns.trash import tell_of_trash
 from kiln.console.visit import Page, Shown, Visit, Way
+from kiln.console.wording import disk_type
 
 _DISKS = 100  #: An instance has 17 at most.
 
@@ -19,7 +20,10 @@ def tell_of_capture(visit: Visit, row: Mapping[str, Any]) -> list[str]:
     """Which disks an image of the instance will have, and how consistent they are to be expected."""
     id = row["InstanceId"]  # noqa: A001 - it is what the API calls it.
     disks = visit.call("DescribeDisks", InstanceId=id, PageSize=_DISKS)["Disks"]["Disk"]
-    told = [visit.texts("capture.disk", device=one["Device"], size=one["Size"], type=one["Type"]) for one in disks]
+    told = [
+        visit.texts("capture.disk", device=one["Device"], size=one["Size"], type=disk_type(visit.texts, one["Type"]))
+        for one in disks
+    ]
     if row["Status"] == "Stopped":
         return [*told, visit.texts("capture.stopped")]
     agents = visit.call("DescribeCloudAssistantStatus", {"InstanceId.1": id})

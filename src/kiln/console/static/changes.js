@@ -66,15 +66,25 @@
   addEventListener("pagehide", () => source?.close());
   look();
 
-  // Who stands on a link with the keyboard stands on it still when its row is another's text.
+  // Who stands somewhere with the keyboard stands there still when its row is another's text. The two happen in one turn
+  // of the browser's, and no key comes between them. What has an ID htmx goes back to by itself.
+  const KINDS = "a[href], button, summary, [tabindex]";
+  const nameOf = (one) => [
+    one.localName,
+    one.getAttribute("href") ?? one.getAttribute("aria-label") ?? one.textContent,
+    one.form?.getAttribute("action") ?? "",
+  ].join(" ");
   let stood = null;
   addEventListener("htmx:beforeSwap", ({ detail }) => {
     const active = document.activeElement;
     const isShownAgain = [detail.target, document.getElementById("now")].some((one) => one?.contains(active));
-    stood = isShownAgain ? active.getAttribute("href") : null;
+    stood = isShownAgain && active.matches(KINDS) ? nameOf(active) : null;
   });
-  addEventListener("htmx:afterSettle", () => {
-    if (stood) document.querySelector(`a[href="${CSS.escape(stood)}"]`)?.focus();
+  addEventListener("htmx:afterSwap", () => {
+    if (stood && document.activeElement === document.body) {
+      const found = [...document.querySelectorAll(KINDS)].find((one) => nameOf(one) === stood);
+      found?.focus({ preventScroll: true });
+    }
     stood = null;
   });
 })();
