@@ -28,7 +28,7 @@ class Consoled(NoMachines):
         if self.is_busy:
             raise MachineBusy("Another program is connected.")
         ours, guests = socket.socketpair()
-        guests.settimeout(60)
+        guests.settimeout(300)
         self._ends.append(guests)
         self.guests.put(guests)
         return ours

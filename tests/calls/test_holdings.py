@@ -44,7 +44,7 @@ def test_who_comes_as_the_first_look_begins_waits_for_it_and_who_comes_late_does
     assert looks.watch.found is None
 
     looks.may_end.release()
-    first.result(60)
+    first.result(300)
     assert looks.watch.found is NOTHING
 
 
@@ -52,7 +52,7 @@ def test_nobody_waits_for_another_look_where_looks_take_long(looks):
     first = looks.ask()
     looks.now = 1.0
     looks.may_end.release()
-    first.result(60)
+    first.result(300)
 
     assert looks.ask() is None
 
@@ -64,7 +64,7 @@ def test_nobody_waits_for_another_look_where_looks_take_long(looks):
 def test_who_asks_waits_for_a_look_that_takes_no_time(looks):
     first = looks.ask()
     looks.may_end.release()
-    first.result(60)
+    first.result(300)
 
     again = looks.ask()
 

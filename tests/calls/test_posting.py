@@ -194,7 +194,7 @@ def answering(answer: Callable[[socket.socket], None]) -> Iterator[str]:
 
         def serve() -> None:
             with contextlib.suppress(OSError), listening.accept()[0] as connection:
-                connection.settimeout(10)
+                connection.settimeout(300)
                 answer(connection)
 
         thread = threading.Thread(target=serve)

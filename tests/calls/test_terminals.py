@@ -99,10 +99,10 @@ def test_who_has_not_the_token_waits_for_no_writer_of_the_database(process, sqli
         writing = threads.submit(sqlite.write, write)
         assert begun.wait(300)
         try:
-            guessed = threads.submit(process.join, 1, "guessed").exception(60)
+            guessed = threads.submit(process.join, 1, "guessed").exception(300)
         finally:
             go_on.set()
-        writing.result(60)
+        writing.result(300)
 
     assert "not its token" in str(guessed)
 

@@ -20,7 +20,7 @@ def port(tmp_path):
     with socket.socket(socket.AF_UNIX) as listener:
         listener.bind(str(folder / "console"))
         listener.listen(1)
-        listener.settimeout(60)
+        listener.settimeout(300)
         yield listener
 
 

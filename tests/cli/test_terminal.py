@@ -55,7 +55,7 @@ def attach(site, *words, **streams):
 def obey(guest, answers):
     """Be the guest of a sample: it echoes what is typed, and answers each line with one."""
     with guest, guest.makefile("rb") as lines:
-        guest.settimeout(60)
+        guest.settimeout(300)
         while line := lines.readline():
             typed = line.strip().decode()
             path = typed.removeprefix("read ")

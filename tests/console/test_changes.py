@@ -75,7 +75,7 @@ class Browser:
         self._heard.set()
 
     async def until(self, text):
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(300):
             while text not in self.text:
                 self._heard.clear()
                 await self._heard.wait()

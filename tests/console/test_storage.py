@@ -104,7 +104,7 @@ def test_what_is_being_counted_is_asked_for_once_by_a_page_that_comes_again(tmp_
         assert live(page)["hx-trigger"] == "kiln:changed, load delay:2s"
 
         slow.may_end.set()
-        first.result(60)
+        first.result(300)
         page = window.get("/storage")
         assert "Waiting to be swept 0 0" in page.words
         assert live(page)["hx-trigger"] == "kiln:changed"

@@ -141,10 +141,10 @@ def test_who_asks_for_metadata_is_known_by_the_way_it_came(host):
 
     for vpc, name in (("vpc-2", "eni-1"), ("vpc-1", "eni-2")):
         with host.asking(vpc, name) as heard:
-            question = host.networks.question(60.0)
+            question = host.networks.question(300.0)
             assert (question.vpc, question.interface) == (vpc, name)
             with question.connection as connection:
-                connection.settimeout(60.0)
+                connection.settimeout(300)
                 assert connection.recv(100) == b"who am I?"
                 connection.sendall(f"you are {name}".encode())
         assert heard == [f"you are {name}"]
@@ -156,9 +156,9 @@ def test_a_question_waits_for_the_next_kiln(host):
     host.again()
 
     with host.asking("vpc-1", "eni-1") as heard:
-        question = host.networks.question(60.0)
+        question = host.networks.question(300.0)
         with question.connection as connection:
-            connection.settimeout(60.0)
+            connection.settimeout(300)
             connection.recv(100)
             connection.sendall(b"here")
     assert heard == ["here"]

@@ -44,7 +44,7 @@ def round_trips(address, port, count):
     """Seconds of each, of one byte by one connection."""
     taken = []
     with socket.socket() as connection:
-        connection.settimeout(60.0)  # By no name, whose codec would be loaded now.
+        connection.settimeout(300)  # By no name, whose codec would be loaded now.
         connection.connect((address, port))
         connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         for _ in range(count):
@@ -59,7 +59,7 @@ def seconds_to_send(address, port, size_bytes):
     """From the first byte to the answer that all have come; the connection stands by then."""
     block = bytes(_AT_ONCE)
     with socket.socket() as connection:
-        connection.settimeout(60.0)  # By no name, whose codec would be loaded now.
+        connection.settimeout(300)  # By no name, whose codec would be loaded now.
         connection.connect((address, port))
         began = time.perf_counter()
         for _ in range(size_bytes // len(block)):

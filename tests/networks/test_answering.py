@@ -41,7 +41,7 @@ def networks(tmp_path):
 
 def ask(networks, said, name="eni-1"):
     with networks.asks("vpc-1", name) as asker:
-        asker.settimeout(60.0)
+        asker.settimeout(300)
         asker.sendall(said)
         with contextlib.suppress(ConnectionResetError):
             return b"".join(iter(lambda: asker.recv(4096), b""))

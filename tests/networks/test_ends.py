@@ -22,7 +22,7 @@ class Cable:
     def guest(self):
         self.path.unlink(missing_ok=True)
         with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as made:
-            made.settimeout(60)
+            made.settimeout(300)
             made.bind(str(self.path))
             yield made
 

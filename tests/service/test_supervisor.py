@@ -27,7 +27,7 @@ def test_is_told_when_it_serves_and_when_it_ends(tmp_path, monkeypatch, is_abstr
     name = f"@kiln-{uuid.uuid4().hex}" if is_abstract else str(tmp_path / "notify")
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as supervisor:
         supervisor.bind("\0" + name[1:] if is_abstract else name)
-        supervisor.settimeout(60)
+        supervisor.settimeout(300)
         monkeypatch.setenv("NOTIFY_SOCKET", name)
 
         with start_kiln(tmp_path / "data") as kiln:
@@ -54,7 +54,7 @@ def supervisor(tmp_path, monkeypatch):
     """The socket of one that has set a watchdog of a fifth of a second."""
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as listens:
         listens.bind(str(tmp_path / "notify"))
-        listens.settimeout(60)
+        listens.settimeout(300)
         monkeypatch.setenv("NOTIFY_SOCKET", str(tmp_path / "notify"))
         monkeypatch.setenv("WATCHDOG_USEC", "200000")
         yield listens
@@ -68,7 +68,7 @@ def drained(supervisor) -> list[bytes]:
         while True:
             said.append(supervisor.recv(4096))
     except BlockingIOError:
-        supervisor.settimeout(60)
+        supervisor.settimeout(300)
     return said
 
 
@@ -87,7 +87,7 @@ def test_is_told_again_and_again_that_it_is_at_work(tmp_path, supervisor):
                 supervisor.recv(4096)
         finally:
             kiln.process.send_signal(signal.SIGCONT)
-        supervisor.settimeout(60)
+        supervisor.settimeout(300)
         assert supervisor.recv(4096) == b"WATCHDOG=1"
 
 

@@ -104,7 +104,7 @@ def test_one_that_ends_wakes_its_own_thread_that_listens_by_what_says_nothing_to
         listener.execute("LISTEN kiln")
         with process(postgresql_tables, "one"):
             pass
-        (told,) = listener.notifies(timeout=60, stop_after=1)
+        (told,) = listener.notifies(timeout=300, stop_after=1)
 
     assert understood(told.payload) == Heard(sender="one")
 

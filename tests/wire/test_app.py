@@ -112,7 +112,7 @@ def test_who_waits_for_the_disk_lets_the_next_request_begin():
 
     async def both():
         app = a_site(Waiting(), executor)
-        async with asyncio.timeout(60):
+        async with asyncio.timeout(300):
             await asyncio.gather(*(app(SCOPE, receive, ignore) for _ in range(2)))
 
     with ThreadPoolExecutor(1) as executor:

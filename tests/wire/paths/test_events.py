@@ -218,7 +218,7 @@ def unread_stream(site: Served, account: str) -> Iterator[socket.socket]:
     """A stream whose reader reads no more than its head."""
     with socket.socket() as connection:
         connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
-        connection.settimeout(60)
+        connection.settimeout(300)
         connection.connect(site.address)
         head = "".join(f"{name}: {value}\r\n" for name, value in site.signed(account).items())
         connection.sendall(f"GET /events HTTP/1.1\r\n{head}\r\n".encode())

@@ -256,7 +256,7 @@ def test_says_in_words_what_asks_for_no_websocket(site):
 
 def answer_to(site, head: bytes) -> tuple[int, dict[str, str]]:
     """Status and headers of the answer to a request for a session whose head, but for its first line, is *head*."""
-    with socket.create_connection(site.address, 20) as connection:
+    with socket.create_connection(site.address, 300) as connection:
         connection.sendall(head)
         answer = HTTPResponse(connection)
         answer.begin()
@@ -454,7 +454,7 @@ def test_a_flood_of_frames_takes_a_little_of_the_time_of_others(site, monkeypatc
 
 def test_what_comes_after_a_refusal_is_read_for_a_while_and_not_kept(site):
     with socket.socket() as flooding:
-        flooding.settimeout(60)
+        flooding.settimeout(300)
         flooding.connect(site.address)
         flooding.sendall(b"GET /session?token=x HTTP/1.1\r\n" + HEAD)
         assert flooding.recv(12) == b"HTTP/1.1 403"
@@ -497,7 +497,7 @@ def raw_client(site: Served):
     path = start(site)["WebSocketUrl"].partition(":")[2].partition("/session")[2]
     with socket.socket() as sent:
         sent.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
-        sent.settimeout(60)
+        sent.settimeout(300)
         sent.connect(site.address)
         sent.sendall(f"GET /session{path} HTTP/1.1\r\n".encode() + HEAD)
         assert sent.recv(12) == b"HTTP/1.1 101"

@@ -40,7 +40,7 @@ class Loop:
 
     def run(self, work: Coroutine[Any, Any, Found]) -> Found:
         """What *work* comes to there."""
-        return asyncio.run_coroutine_threadsafe(work, self.loop).result(60)
+        return asyncio.run_coroutine_threadsafe(work, self.loop).result(300)
 
     def made(self, kind: Callable[[], Found]) -> Found:
         """One that was made there."""
@@ -57,7 +57,7 @@ class Loop:
                 task.cancel()
             await asyncio.gather(*others, return_exceptions=True)
 
-        asyncio.run_coroutine_threadsafe(rest(), self.loop).result(60)
+        asyncio.run_coroutine_threadsafe(rest(), self.loop).result(300)
         self.loop.call_soon_threadsafe(self.loop.stop)
         self._thread.join(300)
         self.loop.close()
@@ -112,7 +112,7 @@ class Deployment:
 
     def refuses(self, asked: Future[bytes]) -> str:
         """Why no answer came."""
-        error = asked.exception(60)
+        error = asked.exception(300)
         assert isinstance(error, ServiceUnavailableHostSilent)
         assert error.facts["host"] == "far"
         return error.facts["reason"]

@@ -33,19 +33,19 @@ def deployed(loop, tmp_path, sqlite):  # noqa: F811
 
 def test_what_a_console_has_printed_is_had_from_its_host(deployed):
     with deployed.answering():
-        assert deployed.console().result(60) == b"login: "
+        assert deployed.console().result(300) == b"login: "
 
 
 def test_where_a_guest_is_reached_is_had_from_its_host(deployed):
     instance = a_running_instance(deployed.cloud)
     with deployed.answering():
-        assert deployed.asking.reach(None, "far", instance).result(60).network == "user"
-        assert deployed.asking.reach(None, "far", "i-other").result(60).network == ""
+        assert deployed.asking.reach(None, "far", instance).result(300).network == "user"
+        assert deployed.asking.reach(None, "far", "i-other").result(300).network == ""
 
 
 def test_agents_that_say_nothing_are_not_told_of(deployed):
     with deployed.answering():
-        assert deployed.asking.agents(None, "far", ["i-1", "i-2"]).result(60) == {}
+        assert deployed.asking.agents(None, "far", ["i-1", "i-2"]).result(300) == {}
 
 
 def test_a_question_about_what_is_no_instance_is_refused_before_anything_is_looked_for(deployed):
@@ -88,7 +88,7 @@ def test_one_that_stands_still_is_given_up_and_holds_up_no_more_than_its_own_que
 
 def answered(question):
     """The answer; None where it did not come in time."""
-    return None if isinstance(question.exception(60), ServiceUnavailableHostSilent) else question.result()
+    return None if isinstance(question.exception(300), ServiceUnavailableHostSilent) else question.result()
 
 
 def test_the_process_of_another_deployment_is_told_nothing_and_believed_nothing(deployed, tmp_path):
@@ -128,7 +128,7 @@ def test_a_stranger_is_read_no_further_than_its_proof(deployed, caplog):
             with socket.create_connection(address, timeout=300) as plain:
                 plain.sendall(words)
                 assert b"login" not in until_end(plain)
-        assert deployed.console().result(60) == b"login: "
+        assert deployed.console().result(300) == b"login: "
 
     told = [record.message for record in caplog.records if "peer_refused" in record.message]
     assert len(told) == 1
@@ -152,7 +152,7 @@ def test_strangers_who_say_nothing_keep_nobody_out(deployed, addresses, of_each)
                 source = (f"127.0.0.{n + 1}", 0)
                 silent.enter_context(socket.create_connection(address, timeout=300, source_address=source))
         for _ in range(3):
-            assert deployed.console().result(60) == b"login: "
+            assert deployed.console().result(300) == b"login: "
 
 
 def test_who_has_said_nothing_for_longest_makes_room(deployed):
