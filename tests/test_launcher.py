@@ -25,7 +25,9 @@ from tests.waiting import wait_for
 
 ROOT = Path(__file__).resolve().parent.parent
 #: What the launcher calls besides the shell; python3 is ours, apt-get and sudo are played.
-COMMANDS = ("cat", "cksum", "dirname", "env", "flock", "grep", "id", "mkdir", "readlink", "rm", "sh", "tail")
+COMMANDS = (
+    "cat", "cksum", "dirname", "env", "flock", "grep", "id", "mkdir", "readlink", "rm", "sh", "sleep", "tail",
+)  # fmt: skip
 LOCKS = tuple(f"requirements{of}.lock" for of in ("", "-dev", "-asapi", "-build", "-docs", "-peers"))
 PROGRAM = """
 import os, sys
@@ -441,6 +443,24 @@ def test_a_set_up_that_is_ended_leaves_no_pip_running(checkout: Checkout, number
         asked[0].close()
 
     assert "installing the Python packages" in said
+
+
+@pytest.mark.slow
+def test_a_set_up_that_takes_long_says_for_how_long_and_what_it_is_at(checkout: Checkout) -> None:
+    """Pip waits for a server that never answers; the one who tells ends with the rest."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        host, port = server.getsockname()
+        url = f"http://{host}:{port}/tiny-1-py3-none-any.whl"
+        (checkout.folder / "requirements.lock").write_text(f"tiny @ {url} --hash=sha256:{'0' * 64}\n")
+        mark = f"KILN_TEST_MARK={checkout.folder}"
+        begun = checkout.start("any", **dict([mark.split("=")]))
+        assert begun.stderr is not None
+        told = next(line for line in begun.stderr if "still at it" in line)
+        begun.send_signal(signal.SIGTERM)
+        begun.communicate(timeout=300)
+
+    assert re.search(r"still at it after \d+ s: .*tiny", told)
+    assert running_with(mark) == []
 
 
 def said_of_ended(checkout: Checkout, number: signal.Signals, has_come: Callable[[], bool]) -> str:

@@ -32,6 +32,11 @@ def test_refuses_what_never_ends():
         read_short(Path("/dev/zero"))
 
 
+def test_refuses_a_folder(tmp_path):
+    with pytest.raises(NotShort):
+        read_short(tmp_path)
+
+
 def test_waits_for_no_pipe(tmp_path):
     os.mkfifo(tmp_path / "a")
 

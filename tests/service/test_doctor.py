@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import errno
 import grp
 import json
 import os
+import re
 import socket
 import subprocess
 import sys
+import uuid
 
 import pytest
+from sqlalchemy import text
 from typer.testing import CliRunner
 
 from kiln.cli import exits
@@ -18,6 +22,7 @@ from kiln.ground.units import GiB
 from kiln.networks.trying import why_not_joined
 from kiln.pools.qcow2 import Qcow2Pool
 from kiln.service.doctor import examine, glance, kvm_advice, lines
+from kiln.service.findings import Finding, looked_at
 from kiln.service.own_address import own_address
 from kiln.service.reached import reached
 from kiln.service.settings import read_settings
@@ -247,6 +252,55 @@ def test_looks_at_the_server_of_a_database(settings, postgresql_address):
     assert "PostgreSQL" in before["database"].text
     assert [before[what].state for what in ("database", "its clock", "its tables")] == ["ok"] * 3
     assert "has no tables yet" in before["its tables"].text
+
+
+@pytest.mark.postgresql
+def test_says_that_the_tables_of_a_database_cannot_be_read(settings, postgresql_tables, postgresql_opened):
+    user = f"reader_{uuid.uuid4().hex[:8]}"
+    with postgresql_opened.engine.connect() as connection:
+        connection.execute(text(f"CREATE ROLE {user} LOGIN"))
+        connection.commit()
+        try:
+            address = re.sub(r"^postgresql://[^@/]*@?", f"postgresql://{user}@", postgresql_tables)
+            found = {one.subject: one for one in reached(settings(machines="none", database=address))}
+        finally:
+            connection.execute(text(f"DROP ROLE {user}"))
+            connection.commit()
+
+    assert found["database"].state == "cannot"
+    assert "cannot be worked with: permission denied for table alembic_version" in found["database"].text
+    assert "peers" in found
+
+
+def test_what_a_tool_says_that_is_no_text_is_told_all_the_same(settings, monkeypatch, tmp_path):
+    tool = tmp_path / "qemu-img"
+    tool.write_bytes(b"#!/bin/sh\nprintf 'version \\377\\n'\n")
+    tool.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
+
+    assert of(examine(settings(machines="none")), "qemu-img").text.startswith("version")
+
+
+def test_what_breaks_while_it_is_looked_at_keeps_nothing_else_from_being_looked_at():
+    def breaks():
+        yield Finding("disk", "ok", "It turns.")
+        raise OSError(errno.ESTALE, "Stale file handle", "/mnt/pool")
+
+    before, broken = looked_at("disk", breaks)
+
+    assert before.state == "ok"
+    assert (broken.subject, broken.state) == ("disk", "cannot")
+    assert "Stale file handle" in broken.text
+    assert broken.advice
+
+
+@pytest.mark.parametrize("what", ["folder", "noise", "none"])
+def test_says_what_a_ceph_cannot_be_told_by(settings, tmp_path, what):
+    (tmp_path / "folder").mkdir()
+    (tmp_path / "noise").write_bytes(bytes(range(256)))
+    it = settings(machines="none", pool="rbd:kiln", ceph_conf=str(tmp_path / what))
+
+    assert of(reached(it), "Ceph").state == "cannot"
 
 
 def test_says_what_a_ceph_lacks_and_where_that_is_said(settings, tmp_path):

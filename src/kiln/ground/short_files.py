@@ -19,10 +19,14 @@ def read_short(path: Path, most: int = MOST) -> bytes:
     """What is in a regular file of at most *most* bytes. Raises NotShort, OSError; FileNotFoundError where none is."""
     # Without O_NONBLOCK a pipe would be waited for.
     descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
-    with os.fdopen(descriptor, "rb") as file:
+    try:
+        # A folder cannot even be made a file object.
         if not stat.S_ISREG(os.fstat(descriptor).st_mode):
             raise NotShort(f"{path} is no file")
-        content = file.read(most + 1)
+        with os.fdopen(descriptor, "rb", closefd=False) as file:
+            content = file.read(most + 1)
+    finally:
+        os.close(descriptor)
     if len(content) > most:
         raise NotShort(f"{path} has more than {most} bytes")
     return content

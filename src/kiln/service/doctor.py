@@ -17,7 +17,7 @@ import socket
 import stat
 import subprocess
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 from ipaddress import ip_network
 from pathlib import Path
@@ -38,7 +38,7 @@ from kiln.networks.vxlan import inner_mtu
 from kiln.networks.wayout import OFF, Resolvers, may_ping
 from kiln.service.claim import is_held, require_shared
 from kiln.service.errors import DataFolderRefused, DeploymentRefused, SharedFolderRefused
-from kiln.service.findings import Finding
+from kiln.service.findings import Finding, looked_at
 from kiln.service.mounts import mount_of
 from kiln.service.reached import reached
 from kiln.service.rules import NO_TUNNEL
@@ -71,9 +71,20 @@ _SOME_USER = 2**32 - 2  #: Owns nothing, as a machine's user owns no folder abov
 
 def examine(settings: Settings) -> list[Finding]:
     """All findings. Takes up to 20 s where KVM has to be tried, and so long for each server that does not answer."""
-    found = [*_tools(_version), *_machines(settings, _version), *_kvm(settings, tries=True), *_port(settings)]
-    found += reached(settings)
-    return [*found, *_user(settings), *_networks(settings), *_rooms(settings), *_key(settings), _clock(), _files()]
+    looks: tuple[tuple[str, Callable[[], Iterable[Finding]]], ...] = (
+        ("tools", lambda: _tools(_version)),
+        ("machines", lambda: _machines(settings, _version)),
+        ("acceleration", lambda: _kvm(settings, tries=True)),
+        ("address", lambda: _port(settings)),
+        ("other parts", lambda: reached(settings)),
+        ("confinement", lambda: _user(settings)),
+        ("networks", lambda: _networks(settings)),
+        ("room", lambda: _rooms(settings)),
+        ("key of volumes", lambda: _key(settings)),
+        ("clock", lambda: [_clock()]),
+        ("open files", lambda: [_files()]),
+    )
+    return [one for subject, look in looks for one in looked_at(subject, look)]
 
 
 def glance(settings: Settings) -> list[Finding]:
@@ -383,7 +394,12 @@ def _version(program: str) -> str:
     """The first line of ``program --version``, or what came instead of it."""
     try:
         done = subprocess.run(
-            [program, "--version"], capture_output=True, text=True, timeout=_VERSION_TIMEOUT_S, check=False
+            [program, "--version"],
+            capture_output=True,
+            text=True,
+            errors="replace",
+            timeout=_VERSION_TIMEOUT_S,
+            check=False,
         )
     except (OSError, subprocess.SubprocessError) as error:
         return f"{program} does not run: {error}"

@@ -7,8 +7,8 @@ import socket
 from collections.abc import Iterator
 
 from kiln.pools.errors import PoolError
-from kiln.service.errors import DatabaseUnusable
-from kiln.service.findings import Finding, State
+from kiln.service.errors import DatabaseUnusable, PoolUnusable
+from kiln.service.findings import Finding, State, looked_at
 from kiln.service.own_address import own_address
 from kiln.service.pairing import version_there
 from kiln.service.servers import survey_server
@@ -31,10 +31,10 @@ _PEERS = "Set KILN_LISTEN, or KILN_PEER_LISTEN, to an address of this host that 
 def reached(settings: Settings) -> Iterator[Finding]:
     """What is found of them; nothing of what the settings do not name. Nothing is changed."""
     if settings.database:
-        yield from _database(settings)
-        yield _peers(settings)
+        yield from looked_at("database", lambda: _database(settings))
+        yield from looked_at("peers", lambda: [_peers(settings)])
     if settings.pool:
-        yield _ceph(settings)
+        yield from looked_at("Ceph", lambda: [_ceph(settings)])
 
 
 def _database(settings: Settings) -> Iterator[Finding]:
@@ -80,7 +80,7 @@ def _peers(settings: Settings) -> Finding:
 def _ceph(settings: Settings) -> Finding:
     try:
         seen = look_at_pool(settings)
-    except PoolError as error:
+    except (PoolError, PoolUnusable, OSError, ImportError) as error:
         return Finding("Ceph", "cannot", f"{error}.", _CEPH)
     text = f"{settings.pool} can be read; it has {len(seen.volumes)} volumes."
     return Finding("Ceph", "ok", text)

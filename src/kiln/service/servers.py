@@ -26,14 +26,14 @@ class Look:
 
 
 def survey_server(settings: Settings) -> Iterator[Look]:
-    """Look at the server alone. Raises DatabaseDown, SQLAlchemy's errors where the connection breaks meanwhile."""
+    """Look at the server alone. Raises DatabaseDown, also where the user may not read which tables there are."""
     database = open_postgresql(settings.server)
     try:
         database.probe(lambda _: None)  # A connection takes longer than a question, and has been made by then.
         before, began = system_clock(), time.monotonic()
         it = database.probe(standing)
         took_s = time.monotonic() - began
-        makes_tables = schema.version(database) != schema.NEWEST
+        makes_tables = database.probe(lambda _: schema.version(database)) != schema.NEWEST
     finally:
         database.close()
     yield Look("server", f"PostgreSQL {it.version_text}, as {it.user}, {_encrypted(is_so=it.is_encrypted)}")
