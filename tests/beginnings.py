@@ -26,7 +26,7 @@ from kiln.store.invocations import invocations
 from kiln.store.snapshots import snapshots
 from kiln.store.tokens import tokens
 from kiln.upkeep.moment import ask_for
-from kiln.upkeep.moving import ask_for as ask_for_move
+from kiln.upkeep.moves import ask_for as ask_for_move
 from kiln.upkeep.restore import prepare, prepare_to_empty
 from kiln.upkeep.sweep import sweep
 from tests.clouds import Cloud
@@ -245,6 +245,13 @@ def a_dead_machine(cloud: Cloud) -> None:
     (cloud.folder / "run" / _running(cloud) / "running").unlink()
 
 
+def a_machine_that_is_left(cloud: Cloud) -> None:
+    """A machine whose guest has gone to another host, whose the instance is by now."""
+    instance = _running(cloud)
+    (cloud.folder / "run" / instance / "leaving").touch()
+    cloud.ports.database.write(lambda tx: instances.update(tx, {"host": "another"}, id=instance))
+
+
 def things_to_sweep(cloud: Cloud) -> None:
     """A layer that is to be merged away, and a volume that nothing names."""
     _a_layer_to_merge(cloud)
@@ -370,6 +377,7 @@ BEGINNINGS: dict[str, Beginning] = {
 CHORE_BEGINNINGS: dict[str, Callable[[Cloud], object]] = {
     "adopt": a_living_machine,
     "watch": a_dead_machine,
+    "end_left": a_machine_that_is_left,
     "wake": _running,
     "variables": _running,
     "prepare": _running,

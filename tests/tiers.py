@@ -38,6 +38,7 @@ EXHAUSTIVE = (
     "tests/cluster/test_consoles.py",
     "tests/cluster/test_faults.py",
     "tests/cluster/test_lost_hosts.py",
+    "tests/cluster/test_moving.py",
     "tests/contract/test_pool_failures.py",
     "tests/docs/test_formats.py",
     "tests/docs/test_operate.py",

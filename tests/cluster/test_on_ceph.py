@@ -45,8 +45,8 @@ def an_image(deployed, caller, disk):
     return image
 
 
-def an_instance(caller, image):
-    answer = caller.ask("RunInstances", ImageId=image, InstanceType=NANO, Amount=1)
+def an_instance(caller, image, **more):
+    answer = caller.ask("RunInstances", ImageId=image, InstanceType=NANO, Amount=1, **more)
     (instance,) = answer["InstanceIdSets"]["InstanceIdSet"]
     caller.instance_is(instance, "Running")
     return instance

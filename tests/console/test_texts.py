@@ -22,7 +22,7 @@ from kiln.declare import states
 from kiln.declare.holdings import Use
 from kiln.operations.instances.parts import passwords
 from kiln.service.health import CHECKS
-from kiln.upkeep import moving
+from kiln.upkeep import moves
 from tests.console.test_pages import GETS, path_of, titled
 
 SOURCE = Path(texts.__file__).parents[1]
@@ -91,7 +91,7 @@ def test_what_is_said_somewhere_is_there_and_nothing_else():
         said |= {f"noun.{noun.name}", f"empty.{noun.name}", *(f"column.{name}" for name in noun.columns)}
         said |= {f"do.{does.called}" for does in (*noun.makes, *noun.does)} | {f"tab.{tab.name}" for tab in noun.tabs}
 
-    said |= {f"use.{use}" for use in Use} | {f"deed.{deed}" for deed in (passwords.GIVE_PASSWORD, moving.MOVE)}
+    said |= {f"use.{use}" for use in Use} | {f"deed.{deed}" for deed in (passwords.GIVE_PASSWORD, moves.MOVE)}
     said |= {f"kind.{kind}" for kind in Kind} | {f"column.{name}" for name in headings()}
     said |= {f"consistency.{how}" for how in ("quiesced", "crash-consistent")}
     said |= {f"disk_type.{one}" for one in ("system", "data")}

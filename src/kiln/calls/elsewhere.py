@@ -9,6 +9,7 @@ for a host that did not speak.
 
 from __future__ import annotations
 
+import socket
 import threading
 from collections.abc import Iterable, Sequence
 from concurrent.futures import Future
@@ -16,6 +17,7 @@ from typing import Any, Protocol
 
 from kiln.calls.agents import Told
 from kiln.ground.values import dataclass
+from kiln.machines.port import Make
 from kiln.store.database import Transaction
 
 
@@ -50,6 +52,12 @@ class Elsewhere(Protocol):
     def reach(self, tx: Transaction, host: str, instance: str, /) -> Future[Reach]:
         """Where the guest of an instance is reached."""
 
+    def entrance(self, tx: Transaction, host: str, instance: str, make: Make, /) -> Future[socket.socket | None]:
+        """Have a machine of that *make* wait there for the guest of an instance: the way to it, None if it needs none.
+
+        What goes by it is encrypted, and read by no other. That takes as long as a machine takes to start.
+        """
+
 
 class NoOtherHost(Exception):
     """Somebody asks for what is elsewhere where everything is here."""
@@ -68,6 +76,9 @@ class Alone:
         raise NoOtherHost
 
     def reach(self, *_: object) -> Future[Reach]:
+        raise NoOtherHost
+
+    def entrance(self, *_: object) -> Future[socket.socket | None]:
         raise NoOtherHost
 
 

@@ -32,6 +32,7 @@ from kiln.store.tasks import Task
 MACHINES_LOOK = frozenset(
     {
         "kind",
+        "is_between",
         "is_running",
         "went_with_host",
         "is_cabled",

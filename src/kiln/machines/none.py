@@ -28,12 +28,17 @@ class NoMachines:
         self._folder = folder
 
     def start(self, machine: Machine, may_run: Callable[[], None] = at_once) -> None:
+        self._start(machine, may_run)
+
+    def _start(self, machine: Machine, may_run: Callable[[], None], *, waits: bool = False) -> None:
         marker = self._marker(machine.instance)
         reach("machines.before_start")
         may_run()
         marker.parent.mkdir(parents=True, exist_ok=True)
         for mark in ("arriving", "leaving"):
             self._between(machine.instance, mark).unlink(missing_ok=True)
+        if waits:
+            self._between(machine.instance, "arriving").touch()
         if not marker.exists():
             marker.write_text(CABLE if machine.cable is not None else "")
         reach("machines.started")
@@ -51,8 +56,7 @@ class NoMachines:
         return Make(program="none", board="none", engine="none")
 
     def receive(self, machine: Machine, make: Make) -> None:  # noqa: ARG002 - the port's; one state is like another.
-        self.start(machine)
-        self._between(machine.instance, "arriving").touch()
+        self._start(machine, at_once, waits=True)
 
     def entrance(self, instance: str) -> None:
         """A state needs no way to come by."""
@@ -79,6 +83,9 @@ class NoMachines:
         reach("machines.before_take_over")
         self._between(instance, "arriving").unlink(missing_ok=True)
         reach("machines.taken_over")
+
+    def is_between(self, instance: str) -> bool:
+        return any(self._between(instance, mark).exists() for mark in ("arriving", "leaving"))
 
     def is_running(self, instance: str) -> bool:
         return self._marker(instance).exists()

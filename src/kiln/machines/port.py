@@ -230,6 +230,9 @@ class Machines(Protocol):
         MachineMissing where it may have run and does not any more; MachineSilent.
         """
 
+    def is_between(self, instance: str) -> bool:
+        """Whether a guest may be on its way to the instance's machine here, or from it; also where that was killed."""
+
     def is_running(self, instance: str) -> bool:
         """Whether a machine runs for the instance. A machine that died is not running."""
 

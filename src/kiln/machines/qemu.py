@@ -208,6 +208,10 @@ class QemuMachines:
             moving.take_over(self.folder(instance))
         log.info("guest_taken_over", instance=instance)
 
+    def is_between(self, instance: str) -> bool:
+        """See ``port.Machines``."""
+        return self.folder(instance).is_between
+
     def is_running(self, instance: str) -> bool:
         """See ``port.Machines``."""
         return process.find(self.folder(instance)) is not None

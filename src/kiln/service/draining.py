@@ -16,7 +16,7 @@ from kiln.store.hosts import hosts
 from kiln.store.instances import instances
 from kiln.store.tasks import tasks
 from kiln.store.workers import serving
-from kiln.upkeep.moving import ASKED, STOPPING, ask_for, stage_of
+from kiln.upkeep.moves import ASKED, RECALLING, SENDING, SENT, STOPPING, MoveFacts, ask_for, remembered
 
 
 class DrainingEnded(Exception):
@@ -40,8 +40,8 @@ class Leaving:
 class Emptying:
     """Has every instance that runs on the host *name*, or comes to run there, leave it."""
 
-    def __init__(self, database: Database, name: str, clock: Clock) -> None:
-        self._database, self._name, self._clock = database, name, clock
+    def __init__(self, database: Database, name: str, clock: Clock, *, by_stop: bool) -> None:
+        self._database, self._name, self._clock, self._by_stop = database, name, clock, by_stop
         self._asked: dict[str, str] = {}  #: By instance, the task that moves it.
 
     def look(self) -> list[Leaving]:
@@ -56,7 +56,10 @@ class Emptying:
         if new:
             self._asked |= self._database.write(lambda tx: self._ask(tx, new))
         with self._database.read() as tx:
-            return [self._told(tx, one) for one in sorted({*self._asked, *(one.id for one in there)})]
+            told = [self._told(tx, one) for one in sorted({*self._asked, *(one.id for one in there)})]
+            if not all(one.is_over for one in told):
+                self._require_served(tx)
+        return told
 
     def _require_draining(self, tx: Transaction) -> None:
         row = hosts.find(tx, name=self._name)
@@ -64,13 +67,15 @@ class Emptying:
             raise HostUnknown(self._name)
         if not row.is_draining:
             raise DrainingEnded(f"somebody has {self._name} start instances again", "What had begun to move moves on.")
+
+    def _require_served(self, tx: Transaction) -> None:
         if serving(tx, self._name) is None:
             hint = "What was asked for is done when one is back. `kiln host forget HOST` gives up one for good."
             raise DrainingEnded(f"no process of Kiln is seen on {self._name}", hint)
 
     def _ask(self, tx: Transaction, ids: Collection[str]) -> dict[str, str]:
         found = instances.all(tx, instances.c.id.in_(ids), status=InstanceStatus.RUNNING, host=self._name)
-        return {one.id: ask_for(tx, one, self._clock()).id for one in found}
+        return {one.id: ask_for(tx, one, self._clock(), live=not self._by_stop).id for one in found}
 
     def _told(self, tx: Transaction, instance: str) -> Leaving:
         row = instances.find(tx, id=instance)
@@ -78,7 +83,7 @@ class Emptying:
             return Leaving(instance=instance, text="is no more")
         task = tasks.find(tx, id=self._asked[instance]) if instance in self._asked else None
         if task is not None and task.status == TaskStatus.PROCESSING:
-            return Leaving(instance=instance, text=_stage(stage_of(task), task.error_message), is_over=False)
+            return Leaving(instance=instance, text=_stage(remembered(task), task.error_message), is_over=False)
         if task is not None and task.status == TaskStatus.FAILED:
             return Leaving(instance=instance, text=f"is {row.status}: {task.error_message}", stays=True)
         if row.host == self._name:
@@ -88,9 +93,13 @@ class Emptying:
         return Leaving(instance=instance, text=f"is {row.status}{f' on {row.host}' if row.host else ''}")
 
 
-def _stage(stage: str, reason: str) -> str:
-    if stage == ASKED:
+def _stage(known: MoveFacts, reason: str) -> str:
+    if known.stage == ASKED:
         return "waits for what is done with it"
-    if stage == STOPPING:
+    if known.stage == STOPPING:
         return "is being stopped"
+    if known.stage in (SENDING, SENT):
+        return f"goes to {known.target} while it runs"
+    if known.stage == RECALLING:
+        return "goes on where it was"
     return f"is being started elsewhere{f': {reason}' if reason else ''}"

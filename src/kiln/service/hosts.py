@@ -63,15 +63,10 @@ class HostUnknown(Exception):
     """There is no host of that name."""
 
 
-def drain(database: Database, name: str, *, is_draining: bool) -> int:
-    """Have nothing be started on a host any more, or again; returns how many it has. Raises HostUnknown."""
-
-    def work(tx: Transaction) -> int:
-        if not set_draining(tx, name, is_draining=is_draining):
-            raise HostUnknown(name)
-        return count_by_host(tx).get(name, 0)
-
-    return database.write(work)
+def drain(database: Database, name: str, *, is_draining: bool) -> None:
+    """Have nothing be started on a host any more, or again. Raises HostUnknown."""
+    if not database.write(lambda tx: set_draining(tx, name, is_draining=is_draining)):
+        raise HostUnknown(name)
 
 
 def count_on(database: Database, name: str) -> int:

@@ -28,7 +28,8 @@ def adopt(ports: Ports) -> list[str]:
     """
     if ports.is_alone:
         _take_over(ports)
-    living = list(ports.machines.running())
+    # One whose guest has left, or never came, tells nothing of its instance.
+    living = [one for one in ports.machines.running() if not ports.machines.is_between(one)]
     with ports.database.read() as tx:
         said_to_be_off = instances.all(tx, instances.c.id.in_(living), status=InstanceStatus.STOPPED) if living else []
     found = []

@@ -6,7 +6,7 @@ from kiln.operations import ALL
 from kiln.operations.instances.parts import passwords
 from kiln.store.trash import RESTORE
 from kiln.tasks.worker import Duty
-from kiln.upkeep import moment, moving, restore
+from kiln.upkeep import moment, moves, moving, restore
 from kiln.upkeep.sweep import MERGE, MergeFacts, give_up_merge, merge
 
 DUTIES = {
@@ -19,7 +19,7 @@ DUTIES = {
     passwords.GIVE_PASSWORD: Duty(passwords.carry_out, facts=passwords.PasswordFacts),
     MERGE: Duty(merge, give_up_merge, facts=MergeFacts, tries=3),
     moment.MOMENT: Duty(moment.keep_moment, moment.give_up, facts=moment.MomentFacts, tries=3),
-    moving.MOVE: Duty(moving.move, moving.give_up, facts=moving.MoveFacts),
+    moves.MOVE: Duty(moving.move, moving.give_up, facts=moves.MoveFacts),
     RESTORE: Duty(restore.restore, restore.give_up, facts=restore.RestoreFacts, tries=3),
     restore.EMPTY: Duty(restore.empty, gives_back=True, facts=restore.EmptyFacts, tries=3),
 }

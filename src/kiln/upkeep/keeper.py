@@ -18,6 +18,7 @@ from kiln.store.database import Transaction
 from kiln.store.errors import DatabaseBusy, DatabaseDown, DatabaseMalformed
 from kiln.store.tokens import KEPT_S, tokens
 from kiln.upkeep.adoption import adopt
+from kiln.upkeep.live import end_left
 from kiln.upkeep.networks import mend_networks
 from kiln.upkeep.opening import open_ahead
 from kiln.upkeep.release import release_instances
@@ -89,6 +90,7 @@ def unhurried(name: str, every_seconds: float, do: Callable[[Ports], object]) ->
 #: What concerns a host's own machines.
 OF_HOST = (
     Chore("adopt", 5.0, adopt),
+    Chore("end_left", 2.0, end_left),
     Chore("watch", 2.0, watch),
     Chore("wake", 5.0, Waker()),
     Chore("variables", 30.0, VariablesKeeper()),

@@ -106,20 +106,21 @@ def run_drain(
     *,
     undo: Annotated[bool, typer.Option("--undo", help="Let instances be started there again.")] = False,
     by_stop: Annotated[
-        bool, typer.Option("--by-stop", help="Stop what runs there, start it on other hosts, and wait for that.")
+        bool, typer.Option("--by-stop", help="Stop what runs there, and start it on other hosts.")
     ] = False,
     data: Data = None,
     database: DatabaseAddress = None,
     shared: Shared = None,
 ) -> None:
-    """Have no instance be started on a host any more, as before it is switched off.
+    """Empty a host, as before it is switched off: no instance is started there any more, and those that run leave it.
 
-    What is to start waits for another host that has room. What runs there goes on until
-    it is stopped; started again, it starts elsewhere. With --by-stop that is done for
-    each: its guest is asked to shut down, its power is cut where it does not, and
-    another host starts it. One that no other host has room for runs on, is named, and
-    makes the exit code 11. Ctrl-C ends the watching alone; --undo keeps where they are
-    those that have not begun to stop.
+    What is to start waits for another host that has room. What runs there goes to other
+    hosts while it runs, where that can be: from QEMU to the same QEMU, with disks that
+    are files and not encrypted. Connections of guests end by that. With --by-stop each is
+    stopped instead, and started elsewhere: its guest is asked to shut down, and its power
+    is cut where it does not. One that cannot move, or that no other host has room for,
+    runs on, is named with the reason, and makes the exit code 11. Ctrl-C ends the watching
+    alone; --undo keeps where they are those that have not begun to move.
     """
     if undo and by_stop:
         raise Refusal("give one of --undo and --by-stop", exits.USAGE)
@@ -128,9 +129,9 @@ def run_drain(
             message = "one Kiln alone works with this database, and no other host could start anything"
             raise Refusal(message, exits.REFUSED, SEVERAL)
         try:
-            left = drain(it.database, name, is_draining=not undo)
-            stay = _empty(Emptying(it.database, name, it.clock)) if by_stop else []
-            left = count_on(it.database, name) if by_stop else left
+            drain(it.database, name, is_draining=not undo)
+            stay = [] if undo else _empty(Emptying(it.database, name, it.clock, by_stop=by_stop))
+            left = count_on(it.database, name)
         except HostUnknown as error:
             raise Refusal(f"there is no host {name}", exits.REFUSED, "`kiln host list` shows them.") from error
         except DrainingEnded as error:

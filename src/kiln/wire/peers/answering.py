@@ -18,14 +18,19 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from typing import Any
 
-from kiln.calls.call import Ports
+from kiln.calls.call import NotYet, Ports
 from kiln.calls.reaching import reach_of
+from kiln.declare.errors import ApiError
 from kiln.ground.journal import Journal
 from kiln.machines.errors import MachineError, MachineMissing
+from kiln.networks.errors import NetworkError
+from kiln.pools.errors import PoolError
 from kiln.store.errors import DatabaseBusy, DatabaseDown
 from kiln.store.instances import host_of
+from kiln.upkeep.live import NotAwaited, receive
 from kiln.wire.paths.consoles import Console, Consoles, Viewer
 from kiln.wire.peers import frames, words
+from kiln.wire.peers.passage import carry
 from kiln.wire.peers.proof import Proof
 from kiln.wire.peers.words import NotUnderstood, Question
 
@@ -108,6 +113,8 @@ class Answering:
                 question = words.question_of(await reader.readuntil(b"\n"))
             if question.about == words.TERMINAL:
                 await self._show(question, reader, writer)
+            elif question.about == words.ARRIVAL:
+                await self._let_in(question, reader, writer)
             else:
                 writer.write(await self._answer(question))
             writer.close()
@@ -164,6 +171,22 @@ class Answering:
             await asyncio.gather(*tasks, return_exceptions=True)
             await console.leave(viewer)
         writer.write(frames.frame(frames.END, viewer.reason.encode()))
+
+    async def _let_in(self, question: Question, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        """Have a machine wait for the guest of an instance, and carry to it what comes. Raises OSError."""
+        make = question.make
+        if make is None:
+            raise NotUnderstood("a guest comes from a machine of which nothing is told")
+        loop = asyncio.get_running_loop()
+        try:
+            way = await loop.run_in_executor(self._threads, receive, self._ports, question.one, make)
+        except (MachineError, PoolError, NetworkError, NotAwaited, NotYet, ApiError) as error:
+            writer.write(words.refusal(str(error)))
+            return
+        writer.write(words.answer(words.arrival_told(way)))
+        if way is not None:
+            log.info("guest_comes", instance=question.one)
+            await carry(way, reader, writer)
 
     def _require_here(self, instance: str) -> None:
         """Raise MachineMissing for the instance of another host: nobody is led on from here."""

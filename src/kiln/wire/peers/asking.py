@@ -8,8 +8,9 @@ nothing else meanwhile.
 from __future__ import annotations
 
 import asyncio
+import socket
 from collections import Counter
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Coroutine, Mapping, Sequence
 from concurrent.futures import Future
 from contextlib import asynccontextmanager
 from typing import Any, TypeVar
@@ -18,9 +19,11 @@ from kiln.calls.agents import Told
 from kiln.calls.elsewhere import Reach
 from kiln.calls.errors import ServiceUnavailableHostSilent
 from kiln.ground.journal import Journal
+from kiln.machines.port import Make
 from kiln.store.database import Transaction
 from kiln.store.workers import Member
 from kiln.wire.peers import words
+from kiln.wire.peers.passage import carry
 from kiln.wire.peers.proof import Proof, name_of
 from kiln.wire.peers.words import NotUnderstood, Question, Refused
 
@@ -28,6 +31,7 @@ log = Journal("kiln.wire")
 
 #: A little less than an answer waits for others than the database, so that who asked is told by whom it waited.
 WITHIN_S = 3.3
+ARRIVAL_S = 100.0  #: A machine has to be started for an arrival.
 MOST_OPEN = 64  #: Questions to one host.
 
 Found = TypeVar("Found")
@@ -44,6 +48,7 @@ class Asking:
         self._proof: Proof | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
         self._open: Counter[str] = Counter()
+        self._carrying: set[asyncio.Future[None]] = set()  #: Guests that are on their way.
 
     def begin(self, proof: Proof) -> None:
         """Be able to ask, on the running event loop. Before that there is nobody who could be asked."""
@@ -92,11 +97,19 @@ class Asking:
                 raise
         return reader, writer
 
+    def entrance(self, tx: Transaction, host: str, instance: str, make: Make) -> Future[socket.socket | None]:
+        """See ``Elsewhere``."""
+        question = Question(about=words.ARRIVAL, instances=(instance,), make=make)
+        return self._begin(tx, host, lambda member: self._enter(member, question))
+
     def _ask(
         self, tx: Transaction, host: str, question: Question, read: Callable[[Mapping[str, Any]], Found]
     ) -> Future[Found]:
+        return self._begin(tx, host, lambda member: self._asked(member, question, read))
+
+    def _begin(self, tx: Transaction, host: str, ask: Callable[[Member], Coroutine[Any, Any, Found]]) -> Future[Found]:
         try:
-            asking = self._asked(self.member(tx, host), question, read)
+            asking = ask(self.member(tx, host))
         except ServiceUnavailableHostSilent as error:
             return _failed(error)
         assert self._loop is not None  # Else there would be no member.
@@ -110,8 +123,26 @@ class Asking:
         async with self._told(member, question):
             return read(words.found_in(await self._exchange(member, words.line_of(question))))
 
+    async def _enter(self, member: Member, question: Question) -> socket.socket | None:
+        async with self._told(member, question, ARRIVAL_S):
+            reader, writer = await self._connect(member)
+            try:
+                writer.write(words.line_of(question))
+                comes = words.arrival_of(words.found_in(await reader.readuntil(b"\n")))
+            except BaseException:
+                writer.transport.abort()
+                raise
+        if not comes:
+            writer.transport.abort()
+            return None
+        guests, ours = socket.socketpair()
+        carrying = asyncio.ensure_future(carry(ours, reader, writer))
+        self._carrying.add(carrying)
+        carrying.add_done_callback(self._carrying.discard)
+        return guests
+
     @asynccontextmanager
-    async def _told(self, member: Member, question: Question) -> AsyncIterator[None]:
+    async def _told(self, member: Member, question: Question, within_s: float | None = None) -> AsyncIterator[None]:
         """Have what goes wrong with a question be told as ServiceUnavailableHostSilent, in bounded time.
 
         The log has what a caller need not know.
@@ -120,7 +151,7 @@ class Asking:
             raise ServiceUnavailableHostSilent(host=member.host, reason="too much is asked of it at a time")
         self._open[member.host] += 1
         try:
-            async with asyncio.timeout(self._within_s):
+            async with asyncio.timeout(within_s or self._within_s):
                 yield
                 return
         except Refused as refused:

@@ -18,9 +18,9 @@ from kiln.calls.agents import Told
 from kiln.calls.elsewhere import Reach
 from kiln.ground.units import KiB
 from kiln.ground.values import dataclass
-from kiln.machines.port import Agent
+from kiln.machines.port import Agent, Make
 
-CONSOLE, AGENTS, REACH, TERMINAL = "console", "agents", "reach", "terminal"
+CONSOLE, AGENTS, REACH, TERMINAL, ARRIVAL = "console", "agents", "reach", "terminal", "arrival"
 
 MOST_QUESTION = 64 * KiB  #: Bytes of a question: a hundred instances are named in 3 KiB.
 MOST_ANSWER = 256 * KiB  #: Bytes of an answer: 64 KiB of a console are 86 KiB in Base64.
@@ -41,8 +41,9 @@ class Refused(Exception):
 class Question:
     """What is asked."""
 
-    about: str  #: CONSOLE, AGENTS, REACH, TERMINAL, or what another version knows.
+    about: str  #: CONSOLE, AGENTS, REACH, TERMINAL, ARRIVAL, or what another version knows.
     instances: tuple[str, ...]
+    make: Make | None = None  #: Of the machine that a guest leaves; of an ARRIVAL alone.
 
     @property
     def one(self) -> str:
@@ -54,7 +55,8 @@ class Question:
 
 def line_of(question: Question) -> bytes:
     """A question as it is sent."""
-    return _line({"about": question.about, "instances": question.instances})
+    make = {} if question.make is None else {"make": vars(question.make)}
+    return _line({"about": question.about, "instances": question.instances, **make})
 
 
 def question_of(line: bytes) -> Question:
@@ -66,7 +68,7 @@ def question_of(line: bytes) -> Question:
     # They become names of folders.
     if not all(isinstance(one, str) and _ID.fullmatch(one) for one in instances):
         raise NotUnderstood("what it is about has no ID of an instance")
-    return Question(about=about, instances=tuple(instances))
+    return Question(about=about, instances=tuple(instances), make=_make(told.get("make")))
 
 
 def answer(found: Mapping[str, Any]) -> bytes:
@@ -137,6 +139,26 @@ def reach_of(found: Mapping[str, Any]) -> Reach:
     # One of an older version does not tell it.
     still = _text(found.get("still", ""))[:_MOST_WORDS]
     return Reach(network=_text(found.get("network")), ssh=_text(found.get("ssh")), ports=ports, still=still)
+
+
+def arrival_told(way: object | None) -> Mapping[str, Any]:
+    """That a machine waits; where there is a *way* to it, that goes by the connection from now on."""
+    return {"comes": way is not None}
+
+
+def arrival_of(found: Mapping[str, Any]) -> bool:
+    """As ``arrival_told`` had it. Raises NotUnderstood."""
+    if not isinstance(found.get("comes"), bool):
+        raise NotUnderstood("it does not say how the guest comes")
+    return bool(found["comes"])
+
+
+def _make(told: Any) -> Make | None:
+    if told is None:
+        return None
+    if not isinstance(told, dict):
+        raise NotUnderstood("what a machine is made of is told in another way")
+    return Make(**{part: _text(told.get(part))[:_MOST_WORDS] for part in ("program", "board", "engine")})
 
 
 def _line(told: Mapping[str, Any]) -> bytes:

@@ -166,6 +166,28 @@ def goes_on(ports: Ports, instance_id: str) -> bool:
     return ports.machines.is_running(instance_id)
 
 
+def machine_here(ports: Ports, instance: Instance) -> Machine:
+    """The machine of a running instance as it would be started on this host, with its cable; it may open its disks.
+
+    Raises NetworkError, ServiceUnavailableNoMachine, and what the pool says of its disks.
+    """
+    with ports.database.read() as tx:
+        attached = [d for d in disks.all(tx, instance=instance.id) if d.status != DiskStatus.ATTACHING]
+        card = primary_of(tx, instance.id)
+    if card is None:
+        raise ServiceUnavailableNoMachine(reason="it has no network interface")
+    return _joined(ports, _machine(ports, instance, attached, card), instance, card)
+
+
+def grant(ports: Ports, instance: str) -> None:
+    """Have the instance's machine on this host open its disks' files, whomever they were given to meanwhile."""
+    with ports.database.read() as tx:
+        attached = disks.all(tx, instance=instance)
+    for disk in attached:
+        if disk.volume is not None and disk.status != DiskStatus.ATTACHING:
+            drive_of(ports, disk, disk.volume)
+
+
 def _why_refused(ports: Ports, attached: list[Disk], error: MachineRefused | VolumeBusy) -> str:
     """QEMU's words; where several hosts share the pool, that another has the disks open is told before them."""
     open_disks = [disk.id for disk in attached if disk.volume is not None and ports.pool.is_open(disk.volume)]

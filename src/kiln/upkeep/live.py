@@ -1,0 +1,229 @@
+"""A running guest that goes to another host of the same pool: sent there, decided in the database, taken over.
+
+    host that it leaves                 the rows                 host that it comes to
+      asks for a machine that waits ---------------------------->  receive
+      sends the guest, which stands still in both then
+      decides ------------------------> place(target)
+                                                                   take_over: it goes on
+      ends what is left of its machine
+
+Until it is decided the guest is the first host's, and goes on there whatever
+fails; from then on it is the second's. It is decided in one transaction, under
+the number of the task's lease. The second may find that the guest never ran
+there and never will, since its machine has ended: that is written down in the
+same way, and then it goes on where it came from. So it runs in one of the two,
+and at no moment in both.
+
+Whose guest it is, the instance's row says, and that the other host's machine is
+needed still, the task, as long as it is open (``moves.concerns``). A machine
+between two hosts that neither of them speaks for is nobody's, and is ended.
+"""
+
+from __future__ import annotations
+
+import socket
+from concurrent.futures import TimeoutError as TooLong
+from contextlib import suppress
+from dataclasses import replace
+from functools import partial
+
+from kiln.calls.call import Job, NotYet, Ports
+from kiln.calls.errors import ServiceUnavailableHostSilent
+from kiln.calls.sizes import size_in
+from kiln.declare.errors import ApiError
+from kiln.declare.facts import dump
+from kiln.declare.states import InstanceStatus
+from kiln.ground.journal import Journal
+from kiln.ground.killpoints import reach
+from kiln.machines.errors import MachineMissing, MachineRefused
+from kiln.machines.port import Make
+from kiln.operations.instances.parts import power
+from kiln.store import tasks
+from kiln.store.database import Transaction
+from kiln.store.hosts import NOTHING, hosts, is_given_up
+from kiln.store.instances import Instance, instances, place
+from kiln.store.room import ask_for_room, left_on
+from kiln.upkeep.moves import RECALLING, SENDING, SENT, MoveFacts, concerns, hand_on, open_move, remembered
+
+_COMES_WITHIN_S = 120.0  #: For a machine to wait, on a host that has much to do; its process says sooner that it won't.
+
+log = Journal("kiln.upkeep")
+
+
+class ServiceUnavailableNotMoved(ApiError):
+    """A running guest could not go to another host, and goes on where it is. Seen in the task, not in an answer."""
+
+    code = "ServiceUnavailable"
+    status = 503
+    message = "It could not go to {host} while it runs, and goes on where it is: {reason}"
+
+
+class NotAwaited(Exception):
+    """Nobody waits here for the guest that another host wants to send; the message says why."""
+
+
+def send(job: Job[MoveFacts]) -> None:
+    """Send the guest, and write down that it is the other host's. Raises NotYet then, ServiceUnavailableNotMoved."""
+    instance, target = job.task.resource, job.facts.target
+    sent, sizes = replace(job.facts, stage=SENT), partial(size_in, job.ports.deployment)
+    if not _is_here(job) or not job.ports.machines.is_running(instance):
+        return  # It was given up with its host; or its guest powered off, which whoever watches machines says.
+    _require_movable(job)
+    reach("live.before_send")
+    try:
+        make = job.ports.machines.make(instance)
+        job.ports.machines.migrate(instance, lambda: _entrance(job, make))
+    except MachineRefused as error:
+        raise ServiceUnavailableNotMoved(host=target, reason=str(error)) from error
+    reach("live.sent")
+
+    def decide(tx: Transaction) -> bool:
+        row, there = instances.find(tx, id=instance, host=job.ports.host), hosts.find(tx, name=target)
+        if row is None or there is None:
+            return False
+        if not left_on(tx, target, sizes, there.worker).holds(sizes(row.instance_type)):
+            return False
+        place(tx, instance, target)
+        ask_for_room(tx, job.task, NOTHING)  # By the row it has its part of that host's from now on.
+        tasks.note(tx, job.task, dump(sent, job.unknown))
+        hand_on(tx, job.task)
+        return True
+
+    if not job.write(decide):
+        raise ServiceUnavailableNotMoved(host=target, reason="it has no room for it any more.")
+    reach("live.decided")
+    raise NotYet(0.0, f"Its guest has come to {target}, where it is to go on.")
+
+
+def stay(job: Job[MoveFacts], error: ApiError) -> None:
+    """Have a guest that did not go go on here, and fail the task."""
+    instance = job.task.resource
+    if _is_here(job):
+        power.grant(job.ports, instance)  # Its disks' files may have been given to the other host's machine.
+        with suppress(MachineMissing):  # Whoever watches machines says that it is gone.
+            job.ports.machines.recall(instance)
+        reach("live.stays")
+    job.write(lambda tx: job.fail(tx, error))
+
+
+def recall(job: Job[MoveFacts]) -> None:
+    """As ``stay``, of a guest that the other host gave back."""
+    stay(job, ServiceUnavailableNotMoved(host=job.facts.target, reason=job.facts.reason))
+
+
+def take_over(job: Job[MoveFacts]) -> None:
+    """Have the guest that has come go on here, and record that. Raises NotYet where it goes on where it came from."""
+    instance = job.task.resource
+    if not _is_here(job):
+        return  # The host that it had come to was given up, and is not this one.
+    try:
+        job.ports.machines.take_over(instance)
+    except MachineRefused as error:
+        job.ports.machines.stop(instance, force=True)  # It may wait still, and must not when the other goes on.
+        reach("live.refused")
+        reason = str(error)
+        job.write(lambda tx: _give_back(tx, job, reason))
+        raise NotYet(0.0, f"Its guest goes on on {job.facts.source}, where it came from.") from error
+    except MachineMissing:
+        log.warning("guest_ended_as_it_came", instance=instance)  # Whoever watches machines says that it is gone.
+    reach("live.taken_over")
+    job.write(job.finish)
+    reach("live.recorded")
+
+
+def lose(job: Job[MoveFacts], error: ApiError) -> None:
+    """End a guest of which nobody can tell whether it runs where it came to: that it runs twice is worse."""
+    job.ports.machines.stop(job.task.resource, force=True)
+    reach("live.lost")
+
+    def record(tx: Transaction) -> None:
+        if instances.find(tx, id=job.task.resource, host=job.ports.host) is not None:
+            instances.move(tx, InstanceStatus.RUNNING, InstanceStatus.STOPPED, {}, id=job.task.resource)
+            place(tx, job.task.resource, "")
+        job.fail(tx, error)
+
+    job.write(record)
+
+
+def receive(ports: Ports, instance: str, make: Make) -> socket.socket | None:
+    """Have a machine wait here for the guest of an instance; returns where that comes in, if it needs a way.
+
+    Where one waits already that is ended, with whatever had come to it. Raises NotAwaited where the rows do not say
+    that the guest comes here; MachineError, PoolError, NetworkError.
+    """
+    row = _awaited(ports, instance)
+    reach("live.before_receive")
+    ports.machines.receive(power.machine_here(ports, row), make)
+    reach("live.received")
+    _awaited(ports, instance)
+    return ports.machines.entrance(instance)
+
+
+def end_left(ports: Ports) -> list[str]:
+    """End the machines between two hosts that are nobody's any more, or again; returns their instances."""
+    ended = []
+    for instance in [one for one in ports.machines.running() if ports.machines.is_between(one)]:
+        with ports.database.read() as tx:
+            if concerns(tx, instance, ports.host):
+                continue
+        reach("live.before_end")
+        ports.machines.stop(instance, force=True)
+        reach("live.ended")
+        log.info("machine_left_ended", instance=instance)
+        ended.append(instance)
+    return ended
+
+
+def _is_here(job: Job[MoveFacts]) -> bool:
+    """Whether the instance is this host's, as the row says."""
+    with job.ports.database.read() as tx:
+        return instances.find(tx, id=job.task.resource, host=job.ports.host) is not None
+
+
+def _require_movable(job: Job[MoveFacts]) -> None:
+    """Raises ServiceUnavailableNotMoved where a guest of this host, or of this pool, cannot go while it runs."""
+    if job.ports.pool.kind != "qcow2":
+        raise ServiceUnavailableNotMoved(host=job.facts.target, reason="its disks are on Ceph. Stop and start it.")
+    if job.ports.machines.is_cabled(job.task.resource):
+        raise ServiceUnavailableNotMoved(
+            host=job.facts.target, reason="its cable leads to this host's part of its VPC. Stop and start it."
+        )
+
+
+def _awaited(ports: Ports, instance: str) -> Instance:
+    with ports.database.read() as tx:
+        row, task = instances.find(tx, id=instance), open_move(tx, instance)
+        is_drained = not left_on(tx, ports.host, partial(size_in, ports.deployment)).memory_mib
+    known = None if task is None else remembered(task)
+    comes = known is not None and (known.stage, known.target) == (SENDING, ports.host)
+    if row is None or known is None or not comes or is_drained or row.host != known.source:
+        raise NotAwaited(f"the guest of {instance} is not to come here")
+    return row
+
+
+def _entrance(job: Job[MoveFacts], make: Make) -> socket.socket | None:
+    """The way to a machine that waits on the other host. Raises ServiceUnavailableNotMoved."""
+    target = job.facts.target
+    reach("live.before_entrance")
+    try:
+        with job.ports.database.read() as tx:
+            asked = job.ports.elsewhere.entrance(tx, target, job.task.resource, make)
+        return asked.result(_COMES_WITHIN_S)
+    except ServiceUnavailableHostSilent as error:
+        raise ServiceUnavailableNotMoved(host=target, reason=str(error.facts["reason"])) from error
+    except TooLong:
+        raise ServiceUnavailableNotMoved(host=target, reason="no machine came to wait there in time.") from None
+
+
+def _give_back(tx: Transaction, job: Job[MoveFacts], reason: str) -> None:
+    """Write down that a guest that never ran here goes on where it came from, unless that host was given up."""
+    instance, source = job.task.resource, job.facts.source
+    if is_given_up(tx, source):
+        instances.move(tx, InstanceStatus.RUNNING, InstanceStatus.STOPPED, {}, id=instance)
+        place(tx, instance, "")
+        job.fail(tx, ServiceUnavailableNotMoved(host=job.facts.target, reason=reason))
+        return
+    place(tx, instance, source)
+    back = replace(job.facts, stage=RECALLING, reason=reason)
+    tasks.note(tx, job.task, dump(back, job.unknown))
+    hand_on(tx, job.task)

@@ -1,0 +1,88 @@
+"""What is asked of an instance that is to leave its host, and what its task remembers: see ``kiln.upkeep.moving``."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from kiln.declare.facts import UnreadableFacts, facts, read
+from kiln.declare.states import TaskStatus
+from kiln.store.database import Transaction
+from kiln.store.instances import Instance, host_of
+from kiln.store.tasks import Task, append, new_task, tasks
+
+MOVE = "MoveInstance"  #: The action of the task.
+
+Stage = Literal["asked", "stopping", "starting", "sending", "sent", "recalling"]
+
+ASKED: Stage = "asked"
+STOPPING: Stage = "stopping"
+STARTING: Stage = "starting"
+SENDING: Stage = "sending"
+SENT: Stage = "sent"
+RECALLING: Stage = "recalling"
+
+
+@facts()
+class MoveFacts:
+    """What it remembers."""
+
+    stage: Stage = ASKED  #: What is done next, or may have been begun.
+    live: bool = False  #: Whether its guest is to go while it runs; else it is stopped, and started elsewhere.
+    source: str = ""  #: The host that a running guest leaves.
+    target: str = ""  #: And the one that it comes to.
+    reason: str = ""  #: Why it came back.
+
+
+def ask_for(tx: Transaction, instance: Instance, now: float, *, live: bool = False) -> Task:
+    """Write down that a Running instance is to leave its host; returns the task, that of before if it is open still."""
+    waiting = open_move(tx, instance.id)
+    if waiting is not None:
+        return waiting
+    task = new_task(
+        MOVE,
+        instance.id,
+        MoveFacts(live=live),
+        now,
+        account=instance.account,
+        region=instance.region,
+        lane=instance.id,
+        host=instance.host,
+    )
+    return append(tx, task)
+
+
+def open_move(tx: Transaction, instance: str) -> Task | None:
+    """The task by which an instance is to leave its host, while there is one."""
+    return tasks.find(tx, action=MOVE, resource=instance, status=TaskStatus.PROCESSING)
+
+
+def remembered(task: Task) -> MoveFacts:
+    """What a task remembers; as if it were only asked for where that cannot be read."""
+    try:
+        return read(MoveFacts, task.payload)[0]
+    except UnreadableFacts:
+        return MoveFacts()
+
+
+def hand_on(tx: Transaction, task: Task) -> None:
+    """Give the lease back in this transaction, for whoever the task is bound to by then to take it at once.
+
+    Nothing that is written under the old lease counts from then on, a postponement neither.
+    """
+    free = {"owner": "", "lease_until": 0.0, "not_before": 0.0, "generation": tasks.c.generation + 1}
+    tasks.update(tx, free, id=task.id, generation=task.generation)
+
+
+def concerns(tx: Transaction, instance: str, host: str) -> bool:
+    """Whether a machine of the instance on the host may be needed: it is there by the row, or its guest is on its way.
+
+    Whoever ends the task ends that as well.
+    """
+    if host_of(tx, instance) == host:
+        return True
+    task = open_move(tx, instance)
+    if task is None:
+        return False
+    known = remembered(task)
+    is_on_its_way = known.stage in (SENDING, SENT, RECALLING) and host_of(tx, instance) in (known.source, known.target)
+    return is_on_its_way and host in (known.source, known.target)

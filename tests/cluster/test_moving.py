@@ -1,0 +1,127 @@
+"""Guests that go from a host to another while they run, by the processes' own connection, and what cannot go stays."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+
+import pytest
+
+from kiln.machines.qemu import QemuMachines
+from tests import warm
+from tests.cluster.deployments import deployment
+from tests.cluster.test_lost_hosts import machines_of
+from tests.cluster.test_on_ceph import a_host, an_image, an_instance, ask
+from tests.guests import guest_image, open_reachable  # noqa: F401 - a fixture
+from tests.tools import needs
+from tests.waiting import wait_for
+
+pytestmark = [pytest.mark.postgresql, pytest.mark.slow, pytest.mark.timeout(500)]
+
+
+def environment(deployed, kiln):
+    """Of a word that is said beside that process."""
+    kept = {name: value for name, value in os.environ.items() if not name.startswith("KILN_")}
+    told = {"KILN_DATA": kiln.data, "KILN_DATABASE": deployed.address, "KILN_SHARED": deployed.shared}
+    return kept | {name: str(value) for name, value in told.items()}
+
+
+def drain(deployed, kiln, *words):
+    """``kiln host drain`` of the host that a process serves."""
+    return warm.kiln("host", "drain", kiln.data.name, *words, env=environment(deployed, kiln), timeout=300)
+
+
+@pytest.mark.vm
+@pytest.mark.slow_vm
+def test_a_host_is_emptied_while_its_guests_run(postgresql_address, guest_image):  # noqa: F811 - the fixture.
+    """One that writes misses nothing, an encrypted one stays until it is stopped, a stopped one needs nothing."""
+    needs("qemu-system-x86_64", "qemu-img")
+    settings = {"guest_network": "open", "grace": "0"}
+    with open_reachable() as folder, deployment(folder, postgresql_address, **settings) as deployed:
+        caller, one = deployed.caller(deployed.start("api", "api")), a_host(deployed, "one")
+        image = an_image(deployed, caller, guest_image)
+        goes, off = an_instance(caller, image), an_instance(caller, image)
+        caller.ask("StopInstance", InstanceId=off, ForceStop=True)
+        caller.instance_is(off, "Stopped")
+        secret = an_instance(caller, image, DataDisk=[{"Size": 20, "Encrypted": True}])
+        a_host(deployed, "two")
+        ask(deployed, goes, "write /data0/note kept", "sync", "seq start")
+        wait_for(lambda: int(ask(deployed, goes, "seq") or 0) > 3, within_s=60)
+
+        drained = drain(deployed, one)
+
+        told = drained.stdout.splitlines()
+        assert drained.returncode == 11, drained.stderr
+        assert f"{goes} is Running on two" in told
+        assert any(line.startswith(f"{secret} is Running: It could not go to two while it runs") for line in told)
+        assert any("encrypted" in line for line in told)
+        assert told[-1] == "one starts no instance any more; it has 1 instance"
+        assert [deployed.host_of(instance) for instance in (goes, secret, off)] == ["two", "one", ""]
+        sent = int(ask(deployed, goes, "seq"))
+        wait_for(lambda: int(ask(deployed, goes, "seq")) > sent + 3, within_s=60)
+        last = ask(deployed, goes, "seq stop", "seq")
+        assert ask(deployed, goes, "read /data0/note") == "kept"
+        wait_for(lambda: not QemuMachines(one.data / "run").is_running(goes), within_s=60)
+
+        assert drain(deployed, one, "--by-stop").returncode == 0
+        assert deployed.host_of(secret) == "two"
+        caller.ask("StopInstance", InstanceId=goes)
+        caller.instance_is(goes, "Stopped")
+        caller.ask("StartInstance", InstanceId=goes)
+        caller.instance_is(goes, "Running")
+        assert ask(deployed, goes, "run dd if=/dev/vda bs=512 skip=1 count=1 2>/dev/null").strip() == last
+        caller.ask("StopInstance", InstanceId=goes)
+        caller.instance_is(goes, "Stopped")
+        for (volume,) in deployed.ask("SELECT volume FROM disks WHERE instance = :id", id=goes):
+            subprocess.run(["qemu-img", "check", "-q", deployed.shared / "pool" / f"{volume}.qcow2"], check=True)
+
+
+@pytest.mark.parametrize(
+    ("name", "point"),
+    [
+        ("one", "live.before_entrance"),
+        ("one", "live.sent"),
+        ("one", "live.decided"),
+        ("two", "live.received"),
+        ("two", "machines.before_take_over"),
+        ("two", "live.taken_over"),
+    ],
+)
+def test_a_process_that_is_killed_on_the_way_leaves_the_instance_running_once(
+    postgresql_address, tmp_path, name, point
+):
+    with deployment(tmp_path, postgresql_address) as deployed:
+        caller = deployed.caller(deployed.start("api", "api"))
+        kilns = {"one": deployed.start("one", "worker")}
+        instance = deployed.an_instance(caller, deployed.an_image(caller))
+        kilns["two"] = deployed.start("two", "worker")
+        dies = kilns[name]
+        dies.stop()
+        dies.settings["kill_at"] = point
+        dies.start()
+
+        with (tmp_path / "said").open("wb") as said:
+            watching = warm.begin(
+                "host",
+                "drain",
+                "one",
+                stdout=said.fileno(),
+                stderr=said.fileno(),
+                env=environment(deployed, kilns["one"]),
+            )
+            assert dies.process.wait(60) == 137
+            del dies.settings["kill_at"]
+            dies.start()
+            watching.wait(120)
+
+        wait_for(lambda: len(machines_of(kilns["one"]) + machines_of(kilns["two"])) == 1, within_s=60)
+        host = deployed.host_of(instance)
+        assert machines_of(kilns[host]) == [instance]
+        caller.instance_is(instance, "Running")
+        assert marks(kilns[host], instance) == {"running"}
+
+
+def marks(kiln, instance):
+    """What the run folder says of a machine that is only a state."""
+    names = {path.name for path in (kiln.data / "run" / instance).iterdir()}
+    return names & {"running", "arriving", "leaving"}

@@ -1,0 +1,157 @@
+"""Guests that go to another host while they run: in one of the two they go on, whatever is killed or fails."""
+
+from __future__ import annotations
+
+import pytest
+
+from kiln.declare.states import InstanceStatus, TaskStatus
+from kiln.store import hosts, tasks
+from kiln.store.database import Transaction
+from kiln.store.instances import instances, place
+from kiln.upkeep.live import end_left
+from kiln.upkeep.moves import MOVE
+from tests.dying import killed_at
+from tests.reading import the
+from tests.store.test_hosts import come
+from tests.upkeep.hosts import LITTLE, Two
+
+POINTS = (
+    "live.before_send", "live.before_entrance", "live.before_receive", "machines.before_start", "machines.started",
+    "live.received", "machines.before_leave", "machines.left", "live.sent", "live.decided", "machines.before_take_over",
+    "machines.taken_over", "live.taken_over", "live.recorded", "live.before_end", "machines.before_stop",
+    "machines.stopped", "live.ended",
+)  # fmt: skip
+
+
+@pytest.fixture
+def two(cloud):
+    return Two(cloud)
+
+
+def going(two):
+    """An instance that was asked to go while it runs."""
+    instance = two.running()
+    two.ask(instance, live=True)
+    return instance
+
+
+def runs_in(two, instance):
+    """Where its guest goes on: in a machine that is between two hosts it stands still."""
+    return [name for name in two.where(instance)[2] if not two.machines[name].is_between(instance)]
+
+
+def test_it_goes_on_elsewhere_and_is_running_all_the_time(two):
+    instance = going(two)
+    before = the(two.cloud, instances, id=instance)
+
+    two.settle()
+
+    assert two.where(instance) == ("Running", "two", ["two"])
+    assert runs_in(two, instance) == ["two"]
+    after = the(two.cloud, instances, id=instance)
+    assert (after.started_at, after.last_host) == (before.started_at, "two")
+    assert two.task(instance).status == TaskStatus.FINISHED
+
+
+def test_what_waits_in_its_lane_is_done_where_it_has_come_to(two):
+    instance = going(two)
+    two.cloud.call("StopInstance", InstanceId=instance)
+
+    two.settle()
+
+    assert two.where(instance) == ("Stopped", "", [])
+    assert two.task(instance).status == TaskStatus.FINISHED
+
+
+@pytest.mark.parametrize("point", POINTS)
+def test_a_kill_at_any_point_leaves_it_running_once_in_the_end(two, point):
+    instance = going(two)
+    with killed_at(point):
+        two.settle()
+    assert len(runs_in(two, instance)) <= 1
+
+    two.settle()
+
+    assert (two.where(instance), runs_in(two, instance)) == (("Running", "two", ["two"]), ["two"])
+    assert two.task(instance).status == TaskStatus.FINISHED
+
+
+def test_it_goes_on_where_it_was_when_the_room_is_gone_meanwhile(two):
+    instance = going(two)
+    with killed_at("live.sent"):
+        two.settle()
+    come(two.cloud.ports.database, "two", "of-two", LITTLE)
+
+    two.settle()
+
+    stays(two, instance, "it has no room for it any more")
+
+
+def test_it_goes_on_where_it_was_when_nobody_waits_for_it(two):
+    instance = going(two)
+    with killed_at("live.before_entrance"):
+        two.settle()
+    two.write(lambda tx: hosts.set_draining(tx, "two", is_draining=True))
+
+    two.settle()
+
+    stays(two, instance, "is not to come here")
+
+
+@pytest.mark.parametrize("point", ["live.decided", "machines.before_take_over", "live.refused"])
+def test_one_whose_machine_ended_before_it_ran_there_goes_on_where_it_came_from(two, point):
+    instance = going(two)
+    with killed_at("live.decided"):
+        two.settle()
+    two.machines["two"].stop(instance, force=True)
+    assert (two.machines["two"].is_between(instance), the(two.cloud, instances, id=instance).host) == (True, "two")
+    if point == "live.refused":
+        with killed_at(point):
+            two.settle()
+
+    two.settle()
+
+    stays(two, instance, "ended before that ran")
+
+
+def stays(two, instance, why):
+    assert (two.where(instance), runs_in(two, instance)) == (("Running", "one", ["one"]), ["one"])
+    task = two.task(instance)
+    assert (task.status, task.error_code) == (TaskStatus.FAILED, "ServiceUnavailable")
+    assert task.error_message.startswith("It could not go to two while it runs, and goes on where it is: ")
+    assert why in task.error_message
+
+
+def lose(tx: Transaction, instance: str, host: str) -> None:
+    """As it is when that host is given up."""
+    tasks.take_away(tx, host=host)
+    hosts.hosts.update(tx, {"lost_at": 1.0}, name=host)
+    place(tx, instance, "")
+    instances.move(tx, InstanceStatus.RUNNING, InstanceStatus.STOPPED, {}, id=instance)
+
+
+@pytest.mark.parametrize(("point", "lost"), [("live.sent", "one"), ("live.received", "one"), ("live.decided", "two")])
+def test_where_the_host_that_has_it_is_given_up_it_is_stopped_and_nothing_of_it_is_left(two, point, lost):
+    instance = going(two)
+    with killed_at(point):
+        two.settle()
+    two.write(lambda tx: lose(tx, instance, lost))
+    assert runs_in(two, instance) == (["one"] if point == "live.received" else [])
+
+    two.settle()
+
+    assert two.where(instance)[:2] == ("Stopped", "")
+    left = "two" if lost == "one" else "one"
+    assert not two.machines[left].is_running(instance)
+    assert the(two.cloud, tasks.tasks, action=MOVE).status == TaskStatus.FINISHED
+
+
+def test_a_machine_that_is_between_hosts_is_kept_as_long_as_it_is_needed(two):
+    instance = going(two)
+    with killed_at("live.sent"):
+        two.settle()
+
+    for name in ("one", "two"):
+        assert end_left(two.ports_of(name)) == []
+
+    assert two.where(instance) == ("Running", "one", ["one", "two"])

@@ -1,0 +1,128 @@
+"""Guests come to a host by the connection on which both processes have proved who they are."""
+
+from __future__ import annotations
+
+import os
+import socket
+import threading
+
+import pytest
+
+from kiln.declare.facts import dump
+from kiln.declare.states import InstanceStatus
+from kiln.machines.none import NoMachines
+from kiln.machines.port import Make
+from kiln.store import hosts
+from kiln.store.hosts import Room
+from kiln.store.instances import instances
+from kiln.store.tasks import note
+from kiln.upkeep.moves import SENDING, MoveFacts, ask_for
+from kiln.wire.peers import words
+from kiln.wire.peers.words import NotUnderstood, Question
+from tests.clouds import make_cloud
+from tests.stock import an_instance
+from tests.wire.peers.deployments import Deployment, loop  # noqa: F401 - a fixture.
+
+MAKE = Make(program="QEMU 7.2", board="pc-q35-7.2", engine="TCG")
+BYTES = os.urandom(3 << 20)
+
+
+class Arrivals(NoMachines):
+    """Machines that are only states, whose guests come by a way nevertheless; its far end is kept."""
+
+    def __init__(self, folder):
+        super().__init__(folder)
+        self.makes, self.came = [], None
+
+    def receive(self, machine, make):
+        super().receive(machine, make)
+        self.makes.append(make)
+
+    def entrance(self, instance):
+        way, self.came = socket.socketpair()
+        return way
+
+
+@pytest.fixture
+def deployed(loop, tmp_path, sqlite):  # noqa: F811
+    it = Deployment(loop, make_cloud(tmp_path, sqlite, machines=Arrivals(tmp_path / "run")), tmp_path)
+    it.cloud.refit(is_alone=False)
+    return it
+
+
+def awaited(deployed):
+    """An instance whose guest is to come to the host that is asked."""
+    cloud = deployed.cloud
+    row = an_instance(cloud, status=InstanceStatus.RUNNING, started_at=cloud.clock(), host="near")
+
+    def ask(tx):
+        hosts.come(tx, cloud.ports.host, "of-far", Room(cpus=64, memory_mib=1 << 17), cloud.clock())
+        task = ask_for(tx, instances.find(tx, id=row.id), cloud.clock(), live=True)
+        note(tx, task, dump(MoveFacts(stage=SENDING, live=True, source="near", target=cloud.ports.host)))
+
+    cloud.ports.database.write(ask)
+    return row.id
+
+
+def send(end, sent):
+    thread = threading.Thread(target=end.sendall, args=[sent])
+    thread.start()
+    return thread
+
+
+def read(end, count):
+    found = b""
+    while len(found) < count and (piece := end.recv(1 << 16)):
+        found += piece
+    return found
+
+
+def test_what_is_sent_on_either_side_comes_whole_to_the_other(deployed):
+    instance = awaited(deployed)
+    with deployed.answering():
+        near = deployed.asking.entrance(None, "far", instance, MAKE).result(60)
+        far = deployed.cloud.ports.machines.came
+        assert deployed.cloud.ports.machines.makes == [MAKE]
+        for one, other in ((near, far), (far, near)):
+            sending = send(one, BYTES)
+            assert read(other, len(BYTES)) == BYTES
+            sending.join()
+        send(near, b"the last").join()
+        near.close()
+        assert read(far, 100) == b"the last"
+        far.close()
+
+
+def test_who_ends_it_on_one_side_ends_it_on_the_other(deployed):
+    instance = awaited(deployed)
+    with deployed.answering():
+        near = deployed.asking.entrance(None, "far", instance, MAKE).result(60)
+        deployed.cloud.ports.machines.came.close()
+        assert near.recv(1) == b""
+        near.close()
+
+
+def test_a_guest_that_is_not_awaited_is_not_let_in(deployed):
+    instance = an_instance(deployed.cloud, status=InstanceStatus.RUNNING, host="near").id
+    with deployed.answering():
+        asked = deployed.asking.entrance(None, "far", instance, MAKE)
+        assert deployed.refuses(asked) == f"the guest of {instance} is not to come here"
+    assert deployed.cloud.ports.machines.makes == []
+
+
+def test_what_a_machine_is_made_of_is_told_and_read():
+    asked = Question(about=words.ARRIVAL, instances=("i-1",), make=MAKE)
+
+    assert words.question_of(words.line_of(asked)) == asked
+
+
+@pytest.mark.parametrize("make", ["[]", '"QEMU"', "{}", '{"program": "a", "board": 7, "engine": "b"}'])
+def test_what_makes_no_sense_as_a_make_is_no_question(make):
+    with pytest.raises(NotUnderstood):
+        words.question_of(b'{"about": "arrival", "instances": ["i-1"], "make": ' + make.encode() + b"}")
+
+
+@pytest.mark.parametrize("found", [{}, {"comes": 1}, {"comes": "yes"}])
+def test_what_does_not_say_how_the_guest_comes_is_no_answer(found):
+    with pytest.raises(NotUnderstood):
+        words.arrival_of(found)
