@@ -15,6 +15,7 @@ from kiln.machines.port import Make
 from kiln.machines.qemu import QemuMachines
 from tests.machines.disks import Disks, a_machine, qemu_img
 from tests.machines.patience import LIMIT_S
+from tests.machines.test_variables import FRESH
 from tests.pools.kills import killed_at, points_of
 from tests.tools import needs
 from tests.waiting import wait_for
@@ -152,6 +153,27 @@ def test_what_was_sent_writes_nowhere_until_it_is_let_run(bare):
     assert is_written(bare)
     with pytest.raises(MachineRefused, match="lock"):
         bare.here.recall("i-1")
+
+
+def test_what_its_firmware_keeps_is_written_where_it_comes_to(two):
+    """The machine that waits has fresh ones. What the guest has comes with its memory, and is there when it goes on."""
+    if not FRESH.exists():
+        needs("ovmf")
+    two.disks.blank("a0")
+    two.give(two.here, "a0")
+    machine = two.machine("a0", boot_mode="UEFI")
+    two.here.start(machine)
+    own, theirs = (machines.folder("i-1").firmware_variables for machines in (two.here, two.there))
+    wait_for(lambda: own.read_bytes() != FRESH.read_bytes(), within_s=60)
+    two.give(two.there, "a0")
+    two.there.receive(machine, two.here.make("i-1"))
+    two.send()
+    assert theirs.read_bytes() == FRESH.read_bytes()
+
+    two.there.take_over("i-1")
+
+    assert status(two.there) == "running"
+    assert theirs.read_bytes() != FRESH.read_bytes()
 
 
 def test_what_was_sent_can_be_recalled_and_the_other_never_runs(bare):

@@ -40,9 +40,9 @@ class Beside(Alone):
 class Two:
     """Two hosts of one deployment, each with machines of its own; what is done is done by the one that it *is*."""
 
-    def __init__(self, cloud):
+    def __init__(self, cloud, kind=NoMachines):
         self.cloud = cloud
-        self.machines = {name: NoMachines(cloud.folder / name / "run") for name in ("one", "two")}
+        self.machines = {name: kind(cloud.folder / name / "run") for name in ("one", "two")}
         for name in self.machines:
             come(cloud.ports.database, name, f"of-{name}", PLENTY)
         self.write(lambda tx: hosts.set_draining(tx, "one", is_draining=True))

@@ -7,12 +7,16 @@ import pytest
 from kiln.declare.states import InstanceStatus, TaskStatus
 from kiln.store import hosts, tasks
 from kiln.store.database import Transaction
+from kiln.store.firmware import firmware_variables
 from kiln.store.instances import instances, place
+from kiln.tasks.worker import TRIES
 from kiln.upkeep.live import end_left
 from kiln.upkeep.moves import MOVE
+from kiln.upkeep.variables import VariablesKeeper
 from tests.dying import killed_at
 from tests.reading import the
 from tests.store.test_hosts import come
+from tests.upkeep.flash import FRESH, OTHER, Flash
 from tests.upkeep.hosts import LITTLE, Two
 
 POINTS = (
@@ -76,11 +80,16 @@ def test_a_kill_at_any_point_leaves_it_running_once_in_the_end(two, point):
     assert two.task(instance).status == TaskStatus.FINISHED
 
 
-def test_it_goes_on_where_it_was_when_the_room_is_gone_meanwhile(two):
+@pytest.mark.parametrize("is_killed", [False, True])
+def test_it_goes_on_where_it_was_when_the_room_is_gone_meanwhile(two, is_killed):
     instance = going(two)
     with killed_at("live.sent"):
         two.settle()
     come(two.cloud.ports.database, "two", "of-two", LITTLE)
+    if is_killed:
+        with killed_at("live.stays"):
+            two.settle()
+        assert runs_in(two, instance) == ["one"]
 
     two.settle()
 
@@ -155,3 +164,73 @@ def test_a_machine_that_is_between_hosts_is_kept_as_long_as_it_is_needed(two):
         assert end_left(two.ports_of(name)) == []
 
     assert two.where(instance) == ("Running", "one", ["one", "two"])
+
+
+# What its firmware keeps.
+
+
+@pytest.fixture
+def flashed(cloud):
+    """Two hosts, of whose machines the firmware keeps something."""
+    return Two(cloud, Flash)
+
+
+def kept(two, instance):
+    row = the(two.cloud, firmware_variables, instance=instance)
+    return row.host, row.contents
+
+
+def test_what_its_firmware_keeps_is_there_and_known_to_be_there(flashed):
+    instance = going(flashed)
+    flashed.machines["one"].write(instance, OTHER)
+
+    flashed.settle()
+
+    assert flashed.machines["two"].variables(instance) == OTHER
+    assert kept(flashed, instance) == ("two", OTHER)
+
+
+def test_what_it_writes_there_before_that_is_written_down_is_not_lost(flashed):
+    instance = going(flashed)
+    with killed_at("live.taken_over"):
+        flashed.settle()
+    flashed.machines["two"].write(instance, OTHER)
+
+    flashed.settle()
+
+    assert kept(flashed, instance) == ("two", OTHER)
+
+
+def test_what_is_older_where_it_comes_to_is_not_kept(flashed):
+    """Its machine there was started with what was kept by then, and its guest wrote more before it stood still."""
+    instance = going(flashed)
+    flashed.machines["one"].write(instance, FRESH)
+    with killed_at("live.received"):
+        flashed.settle()
+    flashed.machines["one"].write(instance, OTHER)
+    with killed_at("live.decided"):
+        flashed.settle()
+    flashed.machines["two"].write(instance, FRESH)
+
+    assert VariablesKeeper()(flashed.ports_of("two")) == []
+
+    assert kept(flashed, instance) == ("one", OTHER)
+
+
+@pytest.mark.parametrize("has_run", [False, True])
+def test_of_one_that_is_given_up_the_newest_is_kept(flashed, has_run):
+    instance = going(flashed)
+    flashed.machines["one"].write(instance, FRESH)
+    with killed_at("live.taken_over" if has_run else "live.decided"):
+        flashed.settle()
+    flashed.machines["two"].write(instance, OTHER)
+    flashed.machines["two"].is_silent = True
+
+    with killed_at("live.lost"):
+        for _ in range(TRIES):
+            flashed.settle()
+    flashed.settle()
+
+    assert flashed.task(instance).status == TaskStatus.FAILED
+    assert flashed.where(instance) == ("Stopped", "", [])
+    assert kept(flashed, instance) == (("two", OTHER) if has_run else ("one", FRESH))

@@ -6,7 +6,6 @@ import pytest
 
 from kiln.declare.states import InstanceStatus
 from kiln.machines.none import NoMachines
-from kiln.machines.port import at_once
 from kiln.machines.variables import pack
 from kiln.store.errors import DatabaseDown
 from kiln.store.firmware import FirmwareVariables, firmware_variables
@@ -17,33 +16,7 @@ from kiln.upkeep.watch import watch
 from tests.dying import settle_killing
 from tests.reading import every, the
 from tests.stock import an_instance
-
-FRESH = pack(b"as from the factory")
-OTHER = pack(b"boot from the second disk")
-DAMAGED = "what no firmware takes"
-
-
-class Flash(NoMachines):
-    """Machines that are states alone, whose firmware keeps a text."""
-
-    def start(self, machine, may_run=at_once):
-        has_newest = machine.has_variables or not machine.variables
-        if not has_newest or self.variables(machine.instance) in ("", DAMAGED):
-            self.write(machine.instance, machine.variables or FRESH)
-        super().start(machine, may_run)
-
-    def write(self, instance, text):
-        """As its guest does."""
-        path = self._folder / instance / "uefi-variables"
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(text)
-
-    def variables_at(self):
-        return {path.parent.name: path.stat().st_mtime_ns for path in self._folder.glob("*/uefi-variables")}
-
-    def variables(self, instance):
-        path = self._folder / instance / "uefi-variables"
-        return path.read_text() if path.exists() else ""
+from tests.upkeep.flash import DAMAGED, FRESH, OTHER, Flash
 
 
 @pytest.fixture

@@ -38,7 +38,8 @@ from kiln.ground.killpoints import reach
 from kiln.machines.errors import MachineMissing, MachineRefused
 from kiln.machines.port import Make
 from kiln.operations.instances.parts import power
-from kiln.store import tasks
+from kiln.operations.steps import variables
+from kiln.store import firmware, tasks
 from kiln.store.database import Transaction
 from kiln.store.hosts import NOTHING, hosts, is_given_up
 from kiln.store.instances import Instance, instances, place
@@ -69,6 +70,7 @@ def send(job: Job[MoveFacts]) -> None:
     if not _is_here(job) or not job.ports.machines.is_running(instance):
         return  # It was given up with its host; or its guest powered off, which whoever watches machines says.
     _require_movable(job)
+    _keep_variables(job)  # So that the machine that waits finds them.
     reach("live.before_send")
     try:
         make = job.ports.machines.make(instance)
@@ -76,6 +78,7 @@ def send(job: Job[MoveFacts]) -> None:
     except MachineRefused as error:
         raise ServiceUnavailableNotMoved(host=target, reason=str(error)) from error
     reach("live.sent")
+    left = job.ports.machines.variables(instance)  # As they stay: the guest stands still.
 
     def decide(tx: Transaction) -> bool:
         row, there = instances.find(tx, id=instance, host=job.ports.host), hosts.find(tx, name=target)
@@ -83,6 +86,7 @@ def send(job: Job[MoveFacts]) -> None:
             return False
         if not left_on(tx, target, sizes, there.worker).holds(sizes(row.instance_type)):
             return False
+        variables.keep(tx, job.ports, instance, left)
         place(tx, instance, target)
         ask_for_room(tx, job.task, NOTHING)  # By the row it has its part of that host's from now on.
         tasks.note(tx, job.task, dump(sent, job.unknown))
@@ -126,20 +130,32 @@ def take_over(job: Job[MoveFacts]) -> None:
         raise NotYet(0.0, f"Its guest goes on on {job.facts.source}, where it came from.") from error
     except MachineMissing:
         log.warning("guest_ended_as_it_came", instance=instance)  # Whoever watches machines says that it is gone.
+        job.write(job.finish)
+        return
     reach("live.taken_over")
-    job.write(job.finish)
+    has = job.ports.machines.variables(instance)  # They came with the guest, and QEMU wrote them as that went on.
+
+    def record(tx: Transaction) -> None:
+        variables.keep(tx, job.ports, instance, has)
+        firmware.take(tx, instance, job.ports.host)
+        job.finish(tx)
+
+    job.write(record)
     reach("live.recorded")
 
 
 def lose(job: Job[MoveFacts], error: ApiError) -> None:
     """End a guest of which nobody can tell whether it runs where it came to: that it runs twice is worse."""
-    job.ports.machines.stop(job.task.resource, force=True)
+    machines, instance = job.ports.machines, job.task.resource
+    machines.stop(instance, force=True)
+    left = "" if machines.is_between(instance) else machines.variables(instance)
     reach("live.lost")
 
     def record(tx: Transaction) -> None:
-        if instances.find(tx, id=job.task.resource, host=job.ports.host) is not None:
-            instances.move(tx, InstanceStatus.RUNNING, InstanceStatus.STOPPED, {}, id=job.task.resource)
-            place(tx, job.task.resource, "")
+        variables.keep(tx, job.ports, instance, left)
+        if instances.find(tx, id=instance, host=job.ports.host) is not None:
+            instances.move(tx, InstanceStatus.RUNNING, InstanceStatus.STOPPED, {}, id=instance)
+            place(tx, instance, "")
         job.fail(tx, error)
 
     job.write(record)
@@ -178,6 +194,12 @@ def _is_here(job: Job[MoveFacts]) -> bool:
     """Whether the instance is this host's, as the row says."""
     with job.ports.database.read() as tx:
         return instances.find(tx, id=job.task.resource, host=job.ports.host) is not None
+
+
+def _keep_variables(job: Job[MoveFacts]) -> None:
+    """Write down what the guest's firmware keeps by now."""
+    packed = job.ports.machines.variables(job.task.resource)
+    job.write(lambda tx: variables.keep(tx, job.ports, job.task.resource, packed))
 
 
 def _require_movable(job: Job[MoveFacts]) -> None:

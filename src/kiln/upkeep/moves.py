@@ -73,6 +73,13 @@ def hand_on(tx: Transaction, task: Task) -> None:
     tasks.update(tx, free, id=task.id, generation=task.generation)
 
 
+def is_coming(tx: Transaction, instance: str, host: str) -> bool:
+    """Whether the instance is the host's by its row, and nobody has written down that its guest has run there."""
+    task = open_move(tx, instance)
+    known = None if task is None else remembered(task)
+    return known is not None and (known.stage, known.target) == (SENT, host)
+
+
 def concerns(tx: Transaction, instance: str, host: str) -> bool:
     """Whether a machine of the instance on the host may be needed: it is there by the row, or its guest is on its way.
 

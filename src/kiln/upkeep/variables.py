@@ -10,6 +10,8 @@ from __future__ import annotations
 from kiln.calls.call import Ports
 from kiln.ground.journal import Journal
 from kiln.operations.steps import variables
+from kiln.store.database import Transaction
+from kiln.upkeep.moves import is_coming
 
 _LOOKS = 2  #: At what was written: a change in the same tick of the file system's clock shows in no time of the file.
 
@@ -42,4 +44,9 @@ def _keep(ports: Ports, instance: str) -> bool:
     if not packed:
         log.warning("firmware_variables_not_kept", instance=instance)
         return False
-    return ports.database.write(lambda tx: variables.keep(tx, ports, instance, packed))
+
+    def keep(tx: Transaction) -> bool:
+        # What is here may be older than what is kept. Whoever takes the guest over keeps what that has.
+        return not is_coming(tx, instance, ports.host) and variables.keep(tx, ports, instance, packed)
+
+    return ports.database.write(keep)

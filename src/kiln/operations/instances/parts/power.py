@@ -176,7 +176,8 @@ def machine_here(ports: Ports, instance: Instance) -> Machine:
         card = primary_of(tx, instance.id)
     if card is None:
         raise ServiceUnavailableNoMachine(reason="it has no network interface")
-    return _joined(ports, _machine(ports, instance, attached, card), instance, card)
+    machine = variables.brought(ports, _machine(ports, instance, attached, card))
+    return _joined(ports, machine, instance, card)
 
 
 def grant(ports: Ports, instance: str) -> None:
