@@ -66,8 +66,8 @@ def vpc(cloud):
     return the_default_vpc(cloud).id
 
 
-def a_plane(cloud, networks, host):
-    made = Plane(cloud.ports.database, networks, cloud.ports.machines, "local", str, tunnels=host.tunnels)
+def a_plane(cloud, networks, host, **more):
+    made = Plane(cloud.ports.database, networks, cloud.ports.machines, "local", str, tunnels=host.tunnels, **more)
     cloud.refit(plane=made)
     return made
 
@@ -130,6 +130,21 @@ def test_an_instance_that_comes_here_is_elsewhere_no_more(cloud, plane, host, ne
     plane.carry(vpc)
     assert networks.held(vpc).far == []
     assert interface_id(there) in {one.id for one in networks.held(vpc).interfaces}
+
+
+def test_one_whose_guest_is_on_its_way_is_carried_here_and_behind_nobody(cloud, host, networks, vpc):
+    host.tunnels.say()
+    there, stays = on_another(cloud), on_another(cloud)
+    says(cloud, "other", OTHER)
+    plane = a_plane(cloud, networks, host, beside=lambda _, of: {there} if of == "local" else set())
+    try:
+        plane.carry(vpc)
+    finally:
+        plane.close()
+
+    held = networks.held(vpc)
+    assert [one.id for one in held.interfaces] == [interface_id(there)]
+    assert [one.id for one in held.far] == [interface_id(stays)]
 
 
 def test_hosts_that_hear_nobody_are_told_of_and_left_out(cloud, plane, host, networks, vpc):

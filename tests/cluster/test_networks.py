@@ -7,6 +7,7 @@ import os
 import shutil
 import signal
 import socket
+import time
 from contextlib import ExitStack
 
 import pytest
@@ -16,6 +17,7 @@ from kiln.guest.session import open_session
 from kiln.machines import process
 from kiln.machines.runfolder import RunFolder
 from kiln.networks.trying import why_not_joined
+from kiln.service.draining import Emptying
 from kiln.service.hosts import drain
 from kiln.store.database import open_postgresql
 from tests.cluster.deployments import deployment
@@ -98,6 +100,17 @@ class Cloud:
                 with contextlib.suppress(OSError), socket.create_connection(place, 20.0) as connection:
                     return connection.makefile().readline().strip()
         return ""
+
+    def empty(self, host):
+        """Have those that run there go to the other while they run; what became of each."""
+        database = open_postgresql(self.deployed.address)
+        try:
+            drain(database, host, is_draining=True)
+            emptying = Emptying(database, host, time.time, by_stop=False)
+            wait_for(lambda: all(one.is_over for one in emptying.look()), within_s=_WITHIN_S)
+            return {one.instance: one.text for one in emptying.look()}
+        finally:
+            database.close()
 
     def lose(self, host):
         """The host is gone, with its machines and networks."""
@@ -191,3 +204,45 @@ def test_an_instance_keeps_its_addresses_where_its_host_is_drained_and_where_it_
         cloud.client.call("StartInstance", InstanceId=instance)
         cloud.runs_on(instance, "one")
     is_reached_on("one")
+
+
+#: What is said each second by a connection that is begun once, and what has been heard by it.
+SAYS = "run (while echo again; do sleep 1; done | nc %s 8080) >/dev/null 2>&1 &"
+HEARS = "run (nc -l -p 8080 >/run/heard) >/dev/null 2>&1 &"
+
+
+def test_a_guest_that_goes_to_another_host_while_it_runs_keeps_its_connections_and_addresses(cloud):
+    """First to the host of its neighbour, and then both leave that one after the other."""
+    stays, goes = cloud.run("two"), cloud.run("one")
+    eip = cloud.client.call("AllocateEipAddress")["AllocationId"]
+    cloud.client.call("AssociateEipAddress", AllocationId=eip, InstanceId=goes)
+    address, there = cloud.address_of(goes), cloud.address_of(stays)
+    with cloud.session(stays) as other, cloud.session(goes) as guest:
+        other.ask(HEARS)
+        guest.ask("serve 22 here-it-is")
+        wait_for(lambda: reaches(guest, there)[0], within_s=_WITHIN_S)
+        guest.ask(SAYS % there)
+        wait_for(lambda: heard(other) > 1, within_s=_WITHIN_S)
+
+    cloud.only("two")
+    assert cloud.empty("one") == {goes: "is Running on two"}
+    goes_on(cloud, stays, goes, address, "two")
+
+    cloud.only("one")
+    assert cloud.empty("two") == dict.fromkeys(sorted((stays, goes)), "is Running on one")
+    goes_on(cloud, stays, goes, address, "one")
+
+
+def heard(guest):
+    """How often the connection said something."""
+    return guest.ask("run cat /run/heard").count("again")
+
+
+def goes_on(cloud, stays, goes, address, host):
+    assert cloud.deployed.host_of(goes) == host
+    with cloud.session(stays) as other, cloud.session(goes) as guest:
+        before = heard(other)
+        wait_for(lambda: heard(other) > before + 2, within_s=_WITHIN_S)
+        wait_for(lambda: reaches(other, address)[0], within_s=_WITHIN_S)
+        wait_for(lambda: cloud.answers_at(goes, host) == "here-it-is", within_s=_WITHIN_S)
+        assert guest.ask(f"fetch {METADATA}/instance-id").strip() == goes

@@ -246,15 +246,18 @@ def test_nothing_comes_to_a_machine_that_does_not_wait(two):
         two.here.receive(two.machine("a0"), two.here.make("i-1"))
 
 
-@pytest.mark.parametrize("part", ["program", "board", "engine"])
-def test_refuses_a_guest_of_another_make(two, part):
+@pytest.mark.parametrize(
+    ("part", "value", "said"),
+    [*((part, "another", "another") for part in ("program", "board", "engine")), ("is_cabled", True, "a cable")],
+)
+def test_refuses_a_guest_of_another_make(two, part, value, said):
     two.disks.blank("a0")
     two.give(two.here, "a0")
     two.here.start(two.machine("a0"))
-    other = replace(two.here.make("i-1"), **{part: "another"})
+    other = replace(two.here.make("i-1"), **{part: value})
     two.give(two.there, "a0")
 
-    with pytest.raises(MachineRefused, match=r"cannot come from .*another.* to QEMU .*pc-q35"):
+    with pytest.raises(MachineRefused, match=rf"cannot come from .*{said}.* to QEMU .*pc-q35"):
         two.there.receive(two.machine("a0"), other)
 
     assert not two.there.is_running("i-1")

@@ -7,13 +7,17 @@ from dataclasses import replace
 
 from kiln.calls.elsewhere import Alone
 from kiln.calls.errors import ServiceUnavailableHostSilent
+from kiln.calls.plane import Plane
 from kiln.declare.states import InstanceStatus
 from kiln.machines.none import NoMachines
+from kiln.machines.runfiles import CABLE
+from kiln.networks.errors import NetworkError
+from kiln.networks.memory import MemoryNetworks
 from kiln.store import hosts, tasks
 from kiln.store.hosts import Room
 from kiln.store.instances import instances
 from kiln.upkeep.live import NotAwaited, end_left, receive
-from kiln.upkeep.moves import MOVE, ask_for
+from kiln.upkeep.moves import MOVE, ask_for, beside
 from tests.operations.instances.things import status_of
 from tests.reading import the
 from tests.stock import an_instance
@@ -32,7 +36,7 @@ class Beside(Alone):
         came = Future()
         try:
             came.set_result(receive(self.two.ports_of(host), instance, make))
-        except NotAwaited as error:
+        except (NotAwaited, NetworkError) as error:
             came.set_exception(ServiceUnavailableHostSilent(host=host, reason=str(error)))
         return came
 
@@ -41,7 +45,7 @@ class Two:
     """Two hosts of one deployment, each with machines of its own; what is done is done by the one that it *is*."""
 
     def __init__(self, cloud, kind=NoMachines):
-        self.cloud = cloud
+        self.cloud, self.planes = cloud, {}
         self.machines = {name: kind(cloud.folder / name / "run") for name in ("one", "two")}
         for name in self.machines:
             come(cloud.ports.database, name, f"of-{name}", PLENTY)
@@ -51,19 +55,30 @@ class Two:
     def write(self, work):
         return self.cloud.ports.database.write(work)
 
+    def join(self, stack):
+        """Have both carry networks, and their machines cables to these."""
+        database = self.cloud.ports.database
+        for name, machines in self.machines.items():
+            networks = MemoryNetworks(self.cloud.folder / name / "networks")
+            self.planes[name] = Plane(database, networks, machines, name, lambda: "", beside=beside)
+            stack.callback(self.planes[name].close)
+
     def be(self, name):
-        self.cloud.refit(host=name, machines=self.machines[name], is_alone=False, elsewhere=Beside(self))
+        self.cloud.refit(elsewhere=Beside(self), is_alone=False, **self._parts_of(name))
 
     def ports_of(self, name):
-        return replace(self.cloud.ports, host=name, machines=self.machines[name])
+        return replace(self.cloud.ports, **self._parts_of(name))
+
+    def _parts_of(self, name):
+        return {"host": name, "machines": self.machines[name], "plane": self.planes.get(name)}
 
     def running(self):
-        """An instance that runs on the first."""
+        """An instance that runs on the first, with a cable where there are networks."""
         self.be("one")
         row = an_instance(self.cloud, status=InstanceStatus.RUNNING, started_at=self.cloud.clock(), host="one")
         marker = self.cloud.folder / "one" / "run" / row.id / "running"
         marker.parent.mkdir(parents=True)
-        marker.touch()
+        marker.write_text(CABLE if self.planes else "")
         return row.id
 
     def ask(self, instance, **how):

@@ -7,7 +7,7 @@ from another of that revision.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from kiln.networks import values
 from kiln.networks.values import Place
@@ -22,23 +22,30 @@ from kiln.store.vswitches import VSwitch, vswitches
 
 
 def place_of(
-    tx: Transaction, vpc: str, host: str, carries: Callable[[Instance], bool] = lambda _: True
+    tx: Transaction,
+    vpc: str,
+    host: str,
+    carries: Callable[[Instance], bool] = lambda _: True,
+    beside: Sequence[Instance] = (),
 ) -> Place | None:
     """The VPC with the interfaces of those instances on *host* that it *carries*; None when it is gone.
 
-    Raises NetworkInvalid where the rows do not fit each other, which no operation lets happen.
+    Those that are *beside* are another host's by their rows, and so are their public addresses; their interfaces are
+    carried here as well. Raises NetworkInvalid where the rows do not fit each other, which no operation lets happen.
     """
     row = vpcs.find(tx, id=vpc)
     if row is None:
         return None
     here = {one.id: one for one in on_host(tx, vpc, host) if carries(one)}
-    cards = [one for one in interfaces.all(tx, vpc=vpc) if one.instance in here]
+    there = {one.id for one in beside}
+    cards = [one for one in interfaces.all(tx, vpc=vpc) if one.instance in here or one.instance in there]
     ids = [one.id for one in cards]
     groups_of: dict[str, list[str]] = {one: [] for one in ids}
     for one in memberships.among(tx, "interface", ids):
         groups_of[one.interface].append(one.security_group)
-    public = [(here[one.instance].public_ip, one.id) for one in cards if here[one.instance].public_ip]
-    elastic = [(one.address, one.interface) for one in eips.among(tx, "interface", ids)]
+    own = [one for one in cards if one.instance in here]
+    public = [(here[one.instance].public_ip, one.id) for one in own if here[one.instance].public_ip]
+    elastic = [(one.address, one.interface) for one in eips.among(tx, "interface", [one.id for one in own])]
     groups = security_groups.all(tx, vpc=vpc)
     rules: dict[str, list[values.Rule]] = {group.id: [] for group in groups}
     for rule in security_group_rules.among(tx, "security_group", list(rules)):

@@ -6,7 +6,10 @@ time reads and has it held. So it may be asked for as often as one likes, after
 a failure and after a crash, and what was carried already costs a look.
 
 On this host are the interfaces of those instances whose machines run with a
-cable, or are about to be started with one.
+cable, or are about to be started with one. While a guest goes from a host to
+another, both carry its interface: each machine holds its cable by the folder
+that it was started with, and either may be the one that goes on. Its public
+addresses are where its row says that it is.
 """
 
 from __future__ import annotations
@@ -25,11 +28,11 @@ from kiln.calls.tunnels import Tunnels
 from kiln.declare.states import InstanceStatus
 from kiln.ground.journal import Journal
 from kiln.machines.port import Machines
-from kiln.networks.errors import NetworkApart, NetworkError
+from kiln.networks.errors import NetworkApart, NetworkError, NetworkUnusable
 from kiln.networks.port import Networks
 from kiln.networks.values import Place
-from kiln.store.database import Database
-from kiln.store.instances import ON, Instance, vpcs_on
+from kiln.store.database import Database, Transaction
+from kiln.store.instances import ON, Instance, elsewhere, vpcs_on
 from kiln.store.interfaces import NetworkInterface, primaries_of
 
 #: So long an answer waits for what it changed to be carried, which mostly takes some hundredths of a second.
@@ -43,7 +46,11 @@ log = Journal("kiln.networks")
 
 
 class Plane:
-    """See the module's docstring. *why_not* says why this host carries no networks, in a sentence; empty: it does."""
+    """See the module's docstring. *why_not* says why this host carries no networks, in a sentence; empty: it does.
+
+    *beside* tells the instances of other hosts whose guests are on their way between those and the host that it is
+    asked of. Whoever changes what it tells marks their VPCs.
+    """
 
     def __init__(
         self,
@@ -54,11 +61,12 @@ class Plane:
         why_not: Callable[[], str],
         *,
         tunnels: Tunnels | None = None,
+        beside: Callable[[Transaction, str], Collection[str]] = lambda _, __: (),
     ) -> None:
         self.networks = networks
         self.tunnels = tunnels  #: None where there is no other host.
         self._database, self._machines, self._host = database, machines, host
-        self._why_not = why_not
+        self._why_not, self._beside = why_not, beside
         self._verdict: tuple[float, str] | None = None
         self._lock = threading.Lock()
         self._turns: defaultdict[str, threading.Lock] = defaultdict(threading.Lock)
@@ -116,6 +124,13 @@ class Plane:
         """
         if not card.vpc or self._machines.is_running(instance.id) or self.why_no_cable(instance.system.architecture):
             return None
+        self.carry(card.vpc)
+        return self.networks.cable(card.vpc, card.id, self._machines.uid(instance.id)).folder
+
+    def cable_for_arrival(self, instance: Instance, card: NetworkInterface) -> Path:
+        """As ``cable``, of a machine that is to wait here for a running guest which has one. Raises NetworkError."""
+        if reason := self.why_no_cable(instance.system.architecture):
+            raise NetworkUnusable(reason)
         self.carry(card.vpc)
         return self.networks.cable(card.vpc, card.id, self._machines.uid(instance.id)).folder
 
@@ -183,10 +198,22 @@ class Plane:
 
     def _read(self, vpc: str) -> Place | None:
         with self._database.read() as tx:
-            place = place_of(tx, vpc, self._host, self._is_here)
+            near = self._near(tx, vpc)
+            place = place_of(tx, vpc, self._host, self._is_here, near)
             if place is None or self.tunnels is None:
                 return place
-            return replace(place, tunnel=self.tunnels.of(tx, vpc))
+            return replace(place, tunnel=self.tunnels.of(tx, vpc, but={one.id for one in near}))
+
+    def _near(self, tx: Transaction, vpc: str) -> list[Instance]:
+        """The instances of the VPC that are another host's, and whose cards are carried here as well."""
+        near = self._beside(tx, self._host)
+        return [one for one in elsewhere(tx, vpc, self._host) if one.id in near and self._may_come(one)] if near else []
+
+    def _may_come(self, instance: Instance) -> bool:
+        """Whether a machine here by which the instance may be let go on has a cable, or is to have one."""
+        if self._machines.is_running(instance.id):
+            return self._machines.is_cabled(instance.id)
+        return not self.why_no_cable(instance.system.architecture)
 
     def _carry(self, vpc: str) -> None:
         place = self._read(vpc)

@@ -52,8 +52,8 @@ _NEARLY_SENT = 256 << 20  #: Bytes; from there on it is looked often, since the 
 _SETTLE_S = 20.0  #: For a QEMU that was told to end a migration.
 
 
-def make_of(qmp: Session) -> Make:
-    """What the machine is made of. Raises MachineSilent, MachineMissing."""
+def make_of(qmp: Session, *, is_cabled: bool) -> Make:
+    """What the machine is made of, which has a cable or none. Raises MachineSilent, MachineMissing."""
     version = mapping(qmp.execute("query-version"))
     parts = mapping(version, "qemu")
     numbers = ".".join(str(number(parts, name)) for name in ("major", "minor", "micro"))
@@ -63,15 +63,16 @@ def make_of(qmp: Session) -> Make:
         program=f"QEMU {numbers} {words(version.get('package', ''))}".strip(),
         board=words(board),
         engine=f"KVM on {processor()}" if has_kvm else "TCG",
+        is_cabled=is_cabled,
     )
 
 
-def await_guest(qmp: Session, door: int, wanted: Make) -> None:
+def await_guest(qmp: Session, door: int, wanted: Make, *, is_cabled: bool) -> None:
     """Have a machine that was started for a guest wait for it at ``ENTRANCE`` in the folder that it has as *door*.
 
     Raises MachineRefused where it differs from *wanted*.
     """
-    found = make_of(qmp)
+    found = make_of(qmp, is_cabled=is_cabled)
     if found != wanted:
         raise MachineRefused(
             f"A running guest cannot come from {wanted} to {found}: the two must be the same. Stop and start it."

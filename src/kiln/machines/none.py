@@ -53,7 +53,7 @@ class NoMachines:
 
     def make(self, instance: str) -> Make:
         self._require(instance)
-        return Make(program="none", board="none", engine="none")
+        return Make(program="none", board="none", engine="none", is_cabled=self.is_cabled(instance))
 
     def receive(self, machine: Machine, make: Make) -> None:  # noqa: ARG002 - the port's; one state is like another.
         self._start(machine, at_once, waits=True)

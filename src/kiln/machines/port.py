@@ -90,9 +90,10 @@ class Make:
     program: str  #: QEMU's version, with its packager's.
     board: str  #: The machine type, by no alias.
     engine: str  #: ``TCG``, or KVM and the host's processor, which the guest sees.
+    is_cabled: bool = False  #: Whether a cable joins it to its network; else it has user networking.
 
     def __str__(self) -> str:
-        return f"{self.program}, {self.board}, {self.engine}"
+        return f"{self.program}, {self.board}, {self.engine}, {'a cable' if self.is_cabled else 'user networking'}"
 
 
 class Begun(IntEnum):

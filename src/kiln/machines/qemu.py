@@ -55,7 +55,6 @@ _STARTS, _LONGEST_TURN_S = 4, 10.0
 _SSH = 22
 _FIRST_UNPRIVILEGED_PORT = Path("/proc/sys/net/ipv4/ip_unprivileged_port_start")
 
-
 log = Journal("kiln.machines")
 
 
@@ -131,7 +130,7 @@ class QemuMachines:
                 readiness.await_ready(folder, [node["node-name"] for node in nodes], ended, passphrases)
                 if awaited is not None:
                     with open_session(folder.qmp) as qmp:
-                        moving.await_guest(qmp, door, awaited)
+                        moving.await_guest(qmp, door, awaited, is_cabled=machine.cable is not None)
                 else:
                     readiness.let_run(folder, may_run)
             except MachineError as error:
@@ -178,7 +177,7 @@ class QemuMachines:
     def make(self, instance: str) -> Make:
         """See ``port.Machines``."""
         with self._session(instance) as qmp:
-            return moving.make_of(qmp)
+            return moving.make_of(qmp, is_cabled=self.is_cabled(instance))
 
     def receive(self, machine: Machine, make: Make) -> None:
         """See ``port.Machines``."""

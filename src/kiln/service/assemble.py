@@ -44,6 +44,7 @@ from kiln.store.glance import copy_of_sqlite
 from kiln.store.outbox import Outbox
 from kiln.store.volumes import keys_in, lineage_in
 from kiln.store.workers import serving
+from kiln.upkeep import moves
 from kiln.upkeep.trash import relieve
 from kiln.wire.peers.asking import Asking
 
@@ -227,4 +228,4 @@ def _plane(settings: Settings, database: Database, machines: Machines) -> Plane 
     tunnels = None
     if not database.is_sqlite:
         tunnels = Tunnels(database, settings.host, lambda: own_end(settings, database), trying.why_not_joined)
-    return Plane(database, networks, machines, settings.host, why_not, tunnels=tunnels)
+    return Plane(database, networks, machines, settings.host, why_not, tunnels=tunnels, beside=moves.beside)

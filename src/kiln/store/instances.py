@@ -12,12 +12,11 @@ from kiln.declare.states import InstanceStatus, TaskStatus
 from kiln.declare.system import System
 from kiln.ground.values import dataclass
 from kiln.store import tasks as lanes
-from kiln.store import vpcs
 from kiln.store.changes import Told
 from kiln.store.conditions import Condition, fits
 from kiln.store.database import Transaction
 from kiln.store.eips import eips
-from kiln.store.interfaces import interfaces, memberships
+from kiln.store.interfaces import interfaces, mark_vpcs_of, memberships
 from kiln.store.order import Key, Order, newest_first
 from kiln.store.rows import Recorded, Rows
 from kiln.store.tasks import tasks
@@ -189,15 +188,13 @@ def place(tx: Transaction, instance: str, host: str) -> None:
     changes = {"host": host, "last_host": host} if host else {"host": host}
     if host_of(tx, instance) != host and instances.update(tx, changes, id=instance):
         lanes.bind(tx, instance, host)
-        for one in interfaces.all(tx, instance=instance):
-            vpcs.mark_changed(tx, one.vpc)
+        mark_vpcs_of(tx, instance)
 
 
 def give_public_ip(tx: Transaction, instance: str, address: str) -> None:
     """Record the public address of an instance, and that its VPC has changed."""
     instances.update(tx, {"public_ip": address}, id=instance)
-    for one in interfaces.all(tx, instance=instance):
-        vpcs.mark_changed(tx, one.vpc)
+    mark_vpcs_of(tx, instance)
 
 
 def on_host(tx: Transaction, vpc: str, host: str) -> list[Instance]:

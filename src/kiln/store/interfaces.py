@@ -123,6 +123,12 @@ def join_instead(tx: Transaction, interface: NetworkInterface, groups: Sequence[
     join(tx, interface, groups)
 
 
+def mark_vpcs_of(tx: Transaction, instance: str) -> None:
+    """Say that the VPCs of an instance have changed, as where it is carried and what leads to it are of them."""
+    for one in interfaces.all(tx, instance=instance):
+        vpcs.mark_changed(tx, one.vpc)
+
+
 def free(tx: Transaction, instance: str) -> None:
     """Remove the interfaces of an instance that ends, and let go of what led to them. Always with its row."""
     for one in interfaces.all(tx, instance=instance):

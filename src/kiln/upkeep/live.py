@@ -43,6 +43,7 @@ from kiln.store import firmware, tasks
 from kiln.store.database import Transaction
 from kiln.store.hosts import NOTHING, hosts, is_given_up
 from kiln.store.instances import Instance, instances, place
+from kiln.store.interfaces import mark_vpcs_of
 from kiln.store.room import ask_for_room, left_on
 from kiln.upkeep.moves import RECALLING, SENDING, SENT, MoveFacts, concerns, hand_on, open_move, remembered
 
@@ -68,6 +69,7 @@ def send(job: Job[MoveFacts]) -> None:
     instance, target = job.task.resource, job.facts.target
     sent, sizes = replace(job.facts, stage=SENT), partial(size_in, job.ports.deployment)
     if not _is_here(job) or not job.ports.machines.is_running(instance):
+        job.write(lambda tx: _finish(tx, job))
         return  # It was given up with its host; or its guest powered off, which whoever watches machines says.
     _require_movable(job)
     _keep_variables(job)  # So that the machine that waits finds them.
@@ -107,7 +109,7 @@ def stay(job: Job[MoveFacts], error: ApiError) -> None:
         with suppress(MachineMissing):  # Whoever watches machines says that it is gone.
             job.ports.machines.recall(instance)
         reach("live.stays")
-    job.write(lambda tx: job.fail(tx, error))
+    job.write(lambda tx: _fail(tx, job, error))
 
 
 def recall(job: Job[MoveFacts]) -> None:
@@ -119,6 +121,7 @@ def take_over(job: Job[MoveFacts]) -> None:
     """Have the guest that has come go on here, and record that. Raises NotYet where it goes on where it came from."""
     instance = job.task.resource
     if not _is_here(job):
+        job.write(lambda tx: _finish(tx, job))
         return  # The host that it had come to was given up, and is not this one.
     try:
         job.ports.machines.take_over(instance)
@@ -130,7 +133,7 @@ def take_over(job: Job[MoveFacts]) -> None:
         raise NotYet(0.0, f"Its guest goes on on {job.facts.source}, where it came from.") from error
     except MachineMissing:
         log.warning("guest_ended_as_it_came", instance=instance)  # Whoever watches machines says that it is gone.
-        job.write(job.finish)
+        job.write(lambda tx: _finish(tx, job))
         return
     reach("live.taken_over")
     has = job.ports.machines.variables(instance)  # They came with the guest, and QEMU wrote them as that went on.
@@ -138,7 +141,7 @@ def take_over(job: Job[MoveFacts]) -> None:
     def record(tx: Transaction) -> None:
         variables.keep(tx, job.ports, instance, has)
         firmware.take(tx, instance, job.ports.host)
-        job.finish(tx)
+        _finish(tx, job)
 
     job.write(record)
     reach("live.recorded")
@@ -156,7 +159,7 @@ def lose(job: Job[MoveFacts], error: ApiError) -> None:
         if instances.find(tx, id=instance, host=job.ports.host) is not None:
             instances.move(tx, InstanceStatus.RUNNING, InstanceStatus.STOPPED, {}, id=instance)
             place(tx, instance, "")
-        job.fail(tx, error)
+        _fail(tx, job, error)
 
     job.write(record)
 
@@ -169,7 +172,7 @@ def receive(ports: Ports, instance: str, make: Make) -> socket.socket | None:
     """
     row = _awaited(ports, instance)
     reach("live.before_receive")
-    ports.machines.receive(power.machine_here(ports, row), make)
+    ports.machines.receive(power.machine_here(ports, row, is_cabled=make.is_cabled), make)
     reach("live.received")
     _awaited(ports, instance)
     return ports.machines.entrance(instance)
@@ -196,6 +199,18 @@ def _is_here(job: Job[MoveFacts]) -> bool:
         return instances.find(tx, id=job.task.resource, host=job.ports.host) is not None
 
 
+def _finish(tx: Transaction, job: Job[MoveFacts]) -> None:
+    """Record that the task is done: one host alone carries the instance's interface from then on."""
+    job.finish(tx)
+    mark_vpcs_of(tx, job.task.resource)
+
+
+def _fail(tx: Transaction, job: Job[MoveFacts], error: ApiError) -> None:
+    """As ``_finish``, of a task that has failed."""
+    job.fail(tx, error)
+    mark_vpcs_of(tx, job.task.resource)
+
+
 def _keep_variables(job: Job[MoveFacts]) -> None:
     """Write down what the guest's firmware keeps by now."""
     packed = job.ports.machines.variables(job.task.resource)
@@ -203,13 +218,9 @@ def _keep_variables(job: Job[MoveFacts]) -> None:
 
 
 def _require_movable(job: Job[MoveFacts]) -> None:
-    """Raises ServiceUnavailableNotMoved where a guest of this host, or of this pool, cannot go while it runs."""
+    """Raises ServiceUnavailableNotMoved where a guest of this pool cannot go while it runs."""
     if job.ports.pool.kind != "qcow2":
         raise ServiceUnavailableNotMoved(host=job.facts.target, reason="its disks are on Ceph. Stop and start it.")
-    if job.ports.machines.is_cabled(job.task.resource):
-        raise ServiceUnavailableNotMoved(
-            host=job.facts.target, reason="its cable leads to this host's part of its VPC. Stop and start it."
-        )
 
 
 def _awaited(ports: Ports, instance: str) -> Instance:
@@ -243,7 +254,7 @@ def _give_back(tx: Transaction, job: Job[MoveFacts], reason: str) -> None:
     if is_given_up(tx, source):
         instances.move(tx, InstanceStatus.RUNNING, InstanceStatus.STOPPED, {}, id=instance)
         place(tx, instance, "")
-        job.fail(tx, ServiceUnavailableNotMoved(host=job.facts.target, reason=reason))
+        _fail(tx, job, ServiceUnavailableNotMoved(host=job.facts.target, reason=reason))
         return
     place(tx, instance, source)
     back = replace(job.facts, stage=RECALLING, reason=reason)

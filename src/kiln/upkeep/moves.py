@@ -93,3 +93,18 @@ def concerns(tx: Transaction, instance: str, host: str) -> bool:
     known = remembered(task)
     is_on_its_way = known.stage in (SENDING, SENT, RECALLING) and host_of(tx, instance) in (known.source, known.target)
     return is_on_its_way and host in (known.source, known.target)
+
+
+def beside(tx: Transaction, host: str) -> set[str]:
+    """The instances that are another host's by their rows, and whose guests may be on their way to *host* or from it.
+
+    Whoever writes that down, or that it is over, marks their VPCs: both hosts carry their interfaces meanwhile.
+    """
+    found = set()
+    for task in tasks.all(tx, action=MOVE, status=TaskStatus.PROCESSING):
+        known = remembered(task)
+        # Whose it is by its row, and who may come to have it.
+        ends = {SENDING: (known.source, known.target), SENT: (known.target, known.source)}.get(known.stage)
+        if ends == (host_of(tx, task.resource), host):
+            found.add(task.resource)
+    return found

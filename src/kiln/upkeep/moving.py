@@ -28,6 +28,7 @@ from kiln.operations.steps import variables
 from kiln.store.database import Transaction
 from kiln.store.hosts import hosts
 from kiln.store.instances import instances, place
+from kiln.store.interfaces import mark_vpcs_of
 from kiln.store.room import ask_for_room, find_elsewhere
 from kiln.store.tasks import note
 from kiln.upkeep import live
@@ -101,6 +102,7 @@ def _begin(job: Job[MoveFacts]) -> bool:
         ask_for_room(tx, job.task, size)
         if job.facts.live:
             begun = replace(job.facts, stage=SENDING, source=job.ports.host, target=target)
+            mark_vpcs_of(tx, row.id)  # The other host is to carry its interface as well.
         else:
             begun = replace(job.facts, stage=STOPPING)
             instances.move(tx, InstanceStatus.RUNNING, InstanceStatus.STOPPING, {}, id=row.id)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import socket
 import threading
+from dataclasses import replace
 
 import pytest
 
@@ -110,8 +111,17 @@ def test_a_guest_that_is_not_awaited_is_not_let_in(deployed):
     assert deployed.cloud.ports.machines.makes == []
 
 
-def test_what_a_machine_is_made_of_is_told_and_read():
-    asked = Question(about=words.ARRIVAL, instances=("i-1",), make=MAKE)
+def test_a_guest_that_has_a_cable_is_not_let_in_where_no_networks_are_carried(deployed):
+    instance = awaited(deployed)
+    with deployed.answering():
+        asked = deployed.asking.entrance(None, "far", instance, replace(MAKE, is_cabled=True))
+        assert "this host carries no networks" in deployed.refuses(asked)
+    assert deployed.cloud.ports.machines.makes == []
+
+
+@pytest.mark.parametrize("is_cabled", [False, True])
+def test_what_a_machine_is_made_of_is_told_and_read(is_cabled):
+    asked = Question(about=words.ARRIVAL, instances=("i-1",), make=replace(MAKE, is_cabled=is_cabled))
 
     assert words.question_of(words.line_of(asked)) == asked
 

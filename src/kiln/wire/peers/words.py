@@ -158,7 +158,8 @@ def _make(told: Any) -> Make | None:
         return None
     if not isinstance(told, dict):
         raise NotUnderstood("what a machine is made of is told in another way")
-    return Make(**{part: _text(told.get(part))[:_MOST_WORDS] for part in ("program", "board", "engine")})
+    program, board, engine = (_text(told.get(part))[:_MOST_WORDS] for part in ("program", "board", "engine"))
+    return Make(program=program, board=board, engine=engine, is_cabled=told.get("is_cabled") is True)
 
 
 def _line(told: Mapping[str, Any]) -> bytes:

@@ -166,10 +166,11 @@ def goes_on(ports: Ports, instance_id: str) -> bool:
     return ports.machines.is_running(instance_id)
 
 
-def machine_here(ports: Ports, instance: Instance) -> Machine:
-    """The machine of a running instance as it would be started on this host, with its cable; it may open its disks.
+def machine_here(ports: Ports, instance: Instance, *, is_cabled: bool) -> Machine:
+    """The machine that waits on this host for the guest of an instance; it may open its disks.
 
-    Raises NetworkError, ServiceUnavailableNoMachine, and what the pool says of its disks.
+    Where that *is_cabled*, so is this one, and else not, whatever a machine would be started with here. Raises
+    NetworkError, ServiceUnavailableNoMachine, and what the pool says of its disks.
     """
     with ports.database.read() as tx:
         attached = [d for d in disks.all(tx, instance=instance.id) if d.status != DiskStatus.ATTACHING]
@@ -177,7 +178,11 @@ def machine_here(ports: Ports, instance: Instance) -> Machine:
     if card is None:
         raise ServiceUnavailableNoMachine(reason="it has no network interface")
     machine = variables.brought(ports, _machine(ports, instance, attached, card))
-    return _joined(ports, machine, instance, card)
+    if not is_cabled:
+        return machine
+    if ports.plane is None:
+        raise ServiceUnavailableNoMachine(reason="this host carries no networks")
+    return replace(machine, cable=ports.plane.cable_for_arrival(instance, card), public_ip=None)
 
 
 def grant(ports: Ports, instance: str) -> None:
