@@ -132,19 +132,21 @@ def test_an_instance_that_comes_here_is_elsewhere_no_more(cloud, plane, host, ne
     assert interface_id(there) in {one.id for one in networks.held(vpc).interfaces}
 
 
-def test_one_whose_guest_is_on_its_way_is_carried_here_and_behind_nobody(cloud, host, networks, vpc):
+def test_one_whose_guest_is_on_its_way_is_reached_where_it_is_and_has_a_cable_here(cloud, host, networks, vpc):
     host.tunnels.say()
-    there, stays = on_another(cloud), on_another(cloud)
+    there = on_another(cloud)
     says(cloud, "other", OTHER)
     plane = a_plane(cloud, networks, host, beside=lambda _, of: {there} if of == "local" else set())
     try:
+        here = start(cloud)
         plane.carry(vpc)
     finally:
         plane.close()
 
     held = networks.held(vpc)
-    assert [one.id for one in held.interfaces] == [interface_id(there)]
-    assert [one.id for one in held.far] == [interface_id(stays)]
+    assert [one.id for one in held.interfaces] == [interface_id(here)]
+    assert [one.id for one in held.laid] == [one.id for one in held.far] == [interface_id(there)]
+    assert networks.cable(vpc, interface_id(there), None).mac == held.laid[0].mac
 
 
 def test_hosts_that_hear_nobody_are_told_of_and_left_out(cloud, plane, host, networks, vpc):

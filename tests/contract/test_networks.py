@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from kiln.networks.errors import NetworkMissing
@@ -98,6 +100,23 @@ def test_an_interface_that_is_gone_reaches_nobody_and_has_no_cable(host):
     assert host.reaches("vpc-1", "eni-1", TWO.address, 80, expected=False) is None
     with pytest.raises(NetworkMissing):
         host.networks.cable("vpc-1", "eni-2", None)
+
+
+def test_one_whose_cable_is_laid_reaches_nobody_while_it_is_not_carried(host):
+    groups = [group("sg-1", *opened(80))]
+    host.networks.hold(replace(place(TWO, groups=groups), laid=(ONE,)))
+    assert host.networks.cable("vpc-1", "eni-1", None).mac == ONE.mac
+
+    both = place(ONE, TWO, groups=groups, revision=2)
+    host.networks.hold(both)
+    host.start(both)
+    assert host.reaches("vpc-1", "eni-1", TWO.address, 80, expected=True) == f"eni-2 {ONE.address}"
+
+    host.networks.hold(replace(place(TWO, groups=groups, revision=3), laid=(ONE,)))
+    assert host.reaches("vpc-1", "eni-2", ONE.address, 80, expected=False) is None
+
+    host.networks.hold(replace(both, revision=4))
+    assert host.reaches("vpc-1", "eni-1", TWO.address, 80, expected=True) == f"eni-2 {ONE.address}"
 
 
 def test_a_vpc_that_was_let_go_is_not_held(host):

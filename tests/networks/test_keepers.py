@@ -9,6 +9,7 @@ import socket
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -89,9 +90,10 @@ def test_a_change_finds_a_killed_keeper_too(host):
 
 def test_a_call_that_was_killed_anywhere_is_made_again(host):
     number, way_out = 0, WayOut(to="public", is_for_all=True)
-    networks = KeptNetworks(host.folder, way_out=way_out)
-    while killed_at(number, lambda: KeptNetworks(host.folder, way_out=way_out).hold(place(ONE, TWO))):
-        networks.hold(place(ONE, TWO))
+    networks, whole = KeptNetworks(host.folder, way_out=way_out), replace(place(ONE, TWO), laid=(interface(3),))
+    while killed_at(number, lambda: KeptNetworks(host.folder, way_out=way_out).hold(whole)):
+        networks.hold(whole)
+        assert networks.cable("vpc-1", "eni-3", None).switch.exists()
         assert PlaceFolder(host.folder / "vpc-1").is_carried()
         assert PlaceFolder(host.folder / "vpc-1").has_egress()
         networks.let_go("vpc-1")
@@ -114,6 +116,25 @@ def test_a_vpc_without_interfaces_has_no_process(host):
     assert not PlaceFolder(host.folder / "vpc-1").is_carried()
     assert host.networks.held("vpc-1").revision == 2
     assert host.networks.revive() == []
+
+
+def test_a_cable_that_is_laid_needs_no_process_and_stays_when_it_is_carried_and_no_more(host):
+    uid = 77_001 if os.geteuid() == 0 else None
+    laid = replace(place(), laid=(ONE,))
+    host.networks.hold(laid)
+    cable = host.networks.cable("vpc-1", "eni-1", uid)
+    assert not PlaceFolder(host.folder / "vpc-1").is_carried()
+    assert host.networks.revive() == []
+    folders = [one.stat().st_ino for one in (cable.folder, cable.folder / "qemu")]
+
+    for made in (place(ONE, TWO, revision=2), replace(laid, revision=3), place(ONE, revision=4)):
+        host.networks.hold(made)
+        assert [one.stat().st_ino for one in (cable.folder, cable.folder / "qemu")] == folders
+        assert cable.switch.stat().st_uid == (os.geteuid() if uid is None else uid)
+    assert cable.switch.is_socket()
+
+    host.networks.hold(place(revision=5))
+    assert not cable.folder.exists()
 
 
 def test_an_interface_that_moves_has_a_new_end(host):
@@ -207,6 +228,7 @@ def test_who_is_not_root_carries_networks_too_by_the_ports_that_can_be_had(host)
 import sys
 import time
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 from kiln.networks.keepers import KeptNetworks
 from tests.networks.places import *

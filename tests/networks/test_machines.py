@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import time
+from dataclasses import replace
 
 import pytest
 
@@ -72,36 +73,43 @@ def test_a_guest_has_its_network_by_its_cable(reachable, guest_image):  # noqa: 
 
 def test_a_guest_that_goes_to_another_machine_while_it_runs_keeps_its_network(reachable, guest_image):  # noqa: F811
     """Also one that is recalled: its machine holds its cable by the folder that it was started with."""
-    disks, made = Disks(reachable / "disks"), place(ONE, TWO)
+    disks = Disks(reachable / "disks")
     disks.bring_in("system", guest_image)
     disks.above("s0", "system")
     hosts = [Kept(reachable / name) for name in ("here", "there")]
     here, there = (QemuMachines(reachable / name / "run", accel="tcg") for name in ("here", "there"))
-    consoles = [machines.folder("i-1").console for machines in (here, there)]
     try:
-        joined = [joined_to(host, machines, disks, made) for host, machines in zip(hosts, (here, there), strict=True)]
-        give(disks, here)
-        here.start(joined[0])
-        for host in hosts:
-            host.start(made, TWO)
+        for host, carries in zip(hosts, (True, False), strict=True):
+            host.networks.hold(part(1, carries=carries))
+            host.start(part(1, carries=carries), TWO)
             host.peer("vpc-1", "eni-2").ask("serve", 80, "neighbour")
-        asks = f"run sleep 5 | nc -w 20 {TWO.address} 80"
-        with open_session(consoles[0]) as session:
+        first, second = (joined_to(host, machines, disks) for host, machines in zip(hosts, (here, there), strict=True))
+        give(disks, here)
+        here.start(first)
+        with open_session(here.folder("i-1").console) as session:
             assert session.ask("network") == ONE.address
-            assert here.make("i-1").is_cabled
-        for goes_on in (here, there):
+        assert here.make("i-1").is_cabled
+
+        def send(revision):
+            """As far as it is decided that it is the other host's."""
             give(disks, there)
-            there.receive(joined[1], here.make("i-1"))
+            there.receive(second, here.make("i-1"))
             here.migrate("i-1", lambda: there.entrance("i-1"))
-            if goes_on is here:
-                there.stop("i-1", force=True)
-                give(disks, here)
-                here.recall("i-1")
-            else:
-                there.take_over("i-1")
-                here.stop("i-1", force=True)
-            with open_session(consoles[(here, there).index(goes_on)]) as session:
-                assert f"neighbour {ONE.address}" in session.ask(asks)
+            for host, carries in zip(hosts, (False, True), strict=True):
+                host.networks.hold(part(revision, carries=carries))
+
+        send(2)
+        there.stop("i-1", force=True)
+        for host, carries in zip(hosts, (True, False), strict=True):
+            host.networks.hold(part(3, carries=carries))
+        give(disks, here)
+        here.recall("i-1")
+        assert hears_its_neighbour(here)
+
+        send(4)
+        there.take_over("i-1")
+        here.stop("i-1", force=True)
+        assert hears_its_neighbour(there)
     finally:
         for machines in (here, there):
             machines.stop("i-1", force=True)
@@ -109,9 +117,13 @@ def test_a_guest_that_goes_to_another_machine_while_it_runs_keeps_its_network(re
             host.close()
 
 
-def joined_to(host, machines, disks, made):
+def part(revision, *, carries):
+    """What a host has of a VPC of two, of which one is on its way between two hosts."""
+    return place(ONE, TWO, revision=revision) if carries else replace(place(TWO, revision=revision), laid=(ONE,))
+
+
+def joined_to(host, machines, disks):
     """The machine as it is started there."""
-    host.networks.hold(made)
     cable = host.networks.cable("vpc-1", "eni-1", machines.uid("i-1"))
     return a_machine(drives=[disks.drive("s0", "a")], mac=ONE.mac, cable=cable.folder, serial=SERIAL)
 
@@ -120,3 +132,8 @@ def give(disks, machines):
     """Hand the disk's file to the machine's user, as a pool does it."""
     if (uid := machines.uid("i-1")) is not None:
         os.chown(disks.path("s0"), uid, uid)
+
+
+def hears_its_neighbour(machines):
+    with open_session(machines.folder("i-1").console) as session:
+        return f"neighbour {ONE.address}" in session.ask(f"run sleep 5 | nc -w 20 {TWO.address} 80")

@@ -18,6 +18,13 @@ WHOLE = place(CARD, interface(2), groups=[group("sg-1", *opened(22, 80))], publi
 FAR = Far(id="eni-9", address="172.16.1.99", groups=("sg-1",), end="10.0.0.2:4789")
 TUNNEL = Tunnel(number=7, end="10.0.0.1:4789", mtu=1450, far=(FAR,))
 JOINED = replace(WHOLE, tunnel=TUNNEL)
+#: A cable is laid here to one that another host carries.
+GOING = interface(3)
+LAID = replace(
+    WHOLE,
+    laid=(GOING,),
+    tunnel=replace(TUNNEL, far=(FAR, replace(FAR, id=GOING.id, address=GOING.address))),
+)
 
 
 @pytest.mark.parametrize(
@@ -86,7 +93,12 @@ def test_what_other_hosts_carry_fits_the_rest(wrong):
         replace(WHOLE, tunnel=replace(TUNNEL, far=(wrong,)))
 
 
-@pytest.mark.parametrize("written", [WHOLE, JOINED], ids=["alone", "joined"])
+def test_a_cable_that_is_laid_is_of_no_interface_that_is_carried():
+    with pytest.raises(NetworkInvalid, match=r"^interfaces: "):
+        replace(WHOLE, laid=(CARD,))
+
+
+@pytest.mark.parametrize("written", [WHOLE, JOINED, LAID], ids=["alone", "joined", "laid"])
 def test_a_place_is_read_as_it_was_written(written):
     assert records.from_text(records.to_text(written)) == written
 
@@ -98,13 +110,21 @@ def test_a_place_of_before_there_were_tunnels_is_read():
     assert records.from_text(json.dumps(said)) == WHOLE
 
 
+def test_a_place_of_before_guests_moved_is_read():
+    said = json.loads(records.to_text(JOINED))
+    del said["laid"]
+
+    assert records.from_text(json.dumps(said)) == JOINED
+
+
 @pytest.mark.parametrize(
     "text",
     [b"", b"[]", b"{}", b"null", b'{"version": 3}', b"\xff", b"[" * 100_000,
      json.dumps(json.loads(records.to_text(WHOLE)) | {"interfaces": [{}]}).encode(),
      json.dumps(json.loads(records.to_text(WHOLE)) | {"tunnel": {"far": 5}}).encode(),
+     json.dumps(json.loads(records.to_text(WHOLE)) | {"laid": [5]}).encode(),
      json.dumps(json.loads(records.to_text(WHOLE)) | {"vpc": 5}).encode()],
-    ids=range(10),
+    ids=range(11),
 )  # fmt: skip
 def test_what_is_no_place_is_refused(text):
     with pytest.raises(NetworkInvalid):

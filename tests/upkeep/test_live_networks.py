@@ -1,4 +1,4 @@
-"""A guest that goes to another host while it runs keeps its network: both carry its interface on the way, one after."""
+"""A guest that goes to another host while it runs keeps its network: one carries it, and the other has laid a cable."""
 
 from __future__ import annotations
 
@@ -43,11 +43,15 @@ def look(two):
 
 
 def carried(two):
-    """By host, the interfaces that it carries and the public addresses that lead to them."""
+    """By host, the interfaces that it carries, those whose cables are laid there, and the public addresses."""
     look(two)
     places = {name: plane.networks.held(the_default_vpc(two.cloud).id) for name, plane in two.planes.items()}
     return {
-        name: ([one.id for one in place.interfaces], sorted(one.address for one in place.addresses))
+        name: (
+            [one.id for one in place.interfaces],
+            [one.id for one in place.laid],
+            sorted(one.address for one in place.addresses),
+        )
         for name, place in places.items()
         if place is not None
     }
@@ -55,30 +59,45 @@ def carried(two):
 
 def test_its_interface_and_addresses_are_where_it_has_come_to_and_nowhere_else(two, instance):
     card = interface_id(instance)
-    assert carried(two) == {"one": ([card], ADDRESSES)}
+    assert carried(two) == {"one": ([card], [], ADDRESSES)}
 
     two.settle()
 
     assert two.where(instance) == ("Running", "two", ["two"])
     assert two.machines["two"].is_cabled(instance)
-    assert carried(two) == {"two": ([card], ADDRESSES)}
+    assert carried(two) == {"two": ([card], [], ADDRESSES)}
 
 
 @pytest.mark.parametrize(
-    ("point", "has_addresses"),
+    ("point", "carries"),
     [("live.before_entrance", "one"), ("live.received", "one"), ("live.sent", "one"), ("live.decided", "two"),
      ("machines.before_take_over", "two"), ("live.taken_over", "two")],
 )  # fmt: skip
-def test_on_its_way_both_carry_it_and_the_one_whose_it_is_has_its_addresses(two, instance, point, has_addresses):
+def test_on_its_way_the_one_whose_it_is_carries_it_and_the_other_has_its_cable(two, instance, point, carries):
     card = interface_id(instance)
+    other = "two" if carries == "one" else "one"
     with killed_at(point):
         two.settle()
 
-    assert carried(two) == {name: ([card], ADDRESSES if name == has_addresses else []) for name in ("one", "two")}
+    assert carried(two) == {carries: ([card], [], ADDRESSES), other: ([], [card], [])}
 
     two.settle()
 
-    assert carried(two) == {"two": ([card], ADDRESSES)}
+    assert carried(two) == {"two": ([card], [], ADDRESSES)}
+
+
+def revision(two):
+    return the_default_vpc(two.cloud).revision
+
+
+def test_whoever_has_something_of_its_vpc_hears_of_each_step(two, instance):
+    known = [revision(two)]
+    for point in ("live.before_send", "live.decided", "live.recorded"):
+        with killed_at(point):
+            two.settle()
+        known.append(revision(two))
+
+    assert known == sorted(set(known))
 
 
 @pytest.mark.parametrize("point", ["live.sent", "live.decided"])
@@ -89,11 +108,13 @@ def test_one_that_stays_is_carried_where_it_is_alone(two, instance, point):
         come(two.cloud.ports.database, "two", "of-two", LITTLE)
     else:
         two.machines["two"].stop(instance, force=True)
+    known = revision(two)
 
     two.settle()
 
+    assert revision(two) > known
     assert two.where(instance) == ("Running", "one", ["one"])
-    assert carried(two) == {"one": ([interface_id(instance)], ADDRESSES)}
+    assert carried(two) == {"one": ([interface_id(instance)], [], ADDRESSES)}
 
 
 def test_it_stays_where_the_other_host_carries_no_networks(two, instance):
@@ -106,7 +127,7 @@ def test_it_stays_where_the_other_host_carries_no_networks(two, instance):
     task = two.task(instance)
     assert (task.status, task.error_code) == (TaskStatus.FAILED, "ServiceUnavailable")
     assert "carries no networks" in task.error_message
-    assert carried(two) == {"one": ([interface_id(instance)], ADDRESSES)}
+    assert carried(two) == {"one": ([interface_id(instance)], [], ADDRESSES)}
 
 
 def test_one_with_user_networking_has_that_where_it_comes_to(two):

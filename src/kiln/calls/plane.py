@@ -7,9 +7,9 @@ a failure and after a crash, and what was carried already costs a look.
 
 On this host are the interfaces of those instances whose machines run with a
 cable, or are about to be started with one. While a guest goes from a host to
-another, both carry its interface: each machine holds its cable by the folder
-that it was started with, and either may be the one that goes on. Its public
-addresses are where its row says that it is.
+another, it is carried where its row says that it is, and its cable is laid on
+the other of the two: each machine holds its cable by the folder that it was
+started with, and either may be the one that goes on.
 """
 
 from __future__ import annotations
@@ -128,7 +128,10 @@ class Plane:
         return self.networks.cable(card.vpc, card.id, self._machines.uid(instance.id)).folder
 
     def cable_for_arrival(self, instance: Instance, card: NetworkInterface) -> Path:
-        """As ``cable``, of a machine that is to wait here for a running guest which has one. Raises NetworkError."""
+        """As ``cable``, of a machine that is to wait here for a running guest which has one. It is laid by then.
+
+        Raises NetworkError.
+        """
         if reason := self.why_no_cable(instance.system.architecture):
             raise NetworkUnusable(reason)
         self.carry(card.vpc)
@@ -202,10 +205,10 @@ class Plane:
             place = place_of(tx, vpc, self._host, self._is_here, near)
             if place is None or self.tunnels is None:
                 return place
-            return replace(place, tunnel=self.tunnels.of(tx, vpc, but={one.id for one in near}))
+            return replace(place, tunnel=self.tunnels.of(tx, vpc))
 
     def _near(self, tx: Transaction, vpc: str) -> list[Instance]:
-        """The instances of the VPC that are another host's, and whose cards are carried here as well."""
+        """The instances of the VPC that are another host's, and whose cables are laid here."""
         near = self._beside(tx, self._host)
         return [one for one in elsewhere(tx, vpc, self._host) if one.id in near and self._may_come(one)] if near else []
 
@@ -219,7 +222,7 @@ class Plane:
         place = self._read(vpc)
         if place is not None and place.interfaces and place.tunnel is None and self.tunnels is not None:
             place = self._read(vpc) if self.tunnels.number(vpc) else place
-        if place is None or not place.interfaces:
+        if place is None or not place.cabled:
             self._carried.pop(vpc, None)
             self.networks.let_go(vpc)
             return

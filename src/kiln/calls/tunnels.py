@@ -6,7 +6,7 @@ does not. Who carries a VPC reads there where the others are.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable
 
 from kiln.ground.journal import Journal
 from kiln.ground.values import dataclass
@@ -72,17 +72,13 @@ class Tunnels:
             return False
         return True
 
-    def of(self, tx: Transaction, vpc: str, but: Collection[str] = ()) -> Tunnel | None:
-        """What joins the VPC to what other hosts carry of it; None while this host hears nobody.
-
-        The instances *but* for which that is are carried here.
-        """
+    def of(self, tx: Transaction, vpc: str) -> Tunnel | None:
+        """What joins the VPC to what other hosts carry of it; None while this host hears nobody."""
         number = number_of(tx, vpc)
         if not self._own.end or number is None:
             return None
         ends = ends_of_others(tx, self._host)
-        others = [one for one in elsewhere(tx, vpc, self._host) if one.id not in but]
-        there = {one.id: ends[one.host] for one in others if one.host in ends}
+        there = {one.id: ends[one.host] for one in elsewhere(tx, vpc, self._host) if one.host in ends}
         cards = [one for one in interfaces.all(tx, vpc=vpc) if there.get(one.instance, self._own.end) != self._own.end]
         groups: dict[str, list[str]] = {one.id: [] for one in cards}
         for one in memberships.among(tx, "interface", list(groups)):

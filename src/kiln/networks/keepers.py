@@ -11,7 +11,7 @@ import os
 import select
 import socket
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -95,7 +95,8 @@ class KeptNetworks:
             raise NetworkMissing(f"{vpc} is not on this host.")
         keeper = self._uid(folder)
         with folder.held():
-            found = _find(folder.place(), interface)
+            place = folder.place()
+            found = _find(place.cabled, interface) if place else None
             path = folder.cable(interface)
             if found is None or not path.exists():
                 raise NetworkMissing(f"No interface {interface} is in {vpc} on this host.")
@@ -206,9 +207,10 @@ class KeptNetworks:
                 told = [(name, address, port) for name, (address, port, _) in listeners.items()]
                 ways = {"egress": egress if leaving else "", "leaving": sorted(leaving)}
                 _asked(keeper, {"place": records.to_text(place), "listeners": told, **ways})
-        for interface in folder.interfaces():
-            if interface not in wanted:
-                folder.remove_cable(interface)
+        for one in place.laid:
+            _lay_cable(folder.cable(one.id))
+        for interface in set(folder.interfaces()) - {one.id for one in place.cabled}:
+            folder.remove_cable(interface)
         if apart:
             raise NetworkApart(f"{place.vpc.id} is apart from what other hosts carry of it: {apart}")
 
@@ -311,8 +313,14 @@ def _make_cable(path: Path) -> None:
         (path / "qemu").chmod(0o710)
 
 
-def _find(place: Place | None, interface: str) -> Interface | None:
-    return next((one for one in place.interfaces if one.id == interface), None) if place else None
+def _lay_cable(path: Path) -> None:
+    """Have a cable that leads nowhere yet, or no more. Whoever is let send by it may do so when it leads somewhere."""
+    _make_cable(path)
+    (path / "switch").touch(0o600)
+
+
+def _find(among: Iterable[Interface], interface: str) -> Interface | None:
+    return next((one for one in among if one.id == interface), None)
 
 
 @contextmanager
@@ -335,7 +343,7 @@ def _listeners(
     known, chosen = folder.ports(), {}
     ports: dict[str, dict[int, int]] = {}
     for public in place.addresses:
-        interface = _find(place, public.interface)
+        interface = _find(place.interfaces, public.interface)
         if interface is None:
             raise NetworkUnusable(f"{public.address} leads to {public.interface}, which is not in {place.vpc.id}.")
         for port in admission.listened_ports(place, interface):

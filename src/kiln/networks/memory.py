@@ -46,7 +46,7 @@ class MemoryNetworks:
 
     def cable(self, vpc: str, interface: str, uid: int | None) -> Cable:  # noqa: ARG002 - nobody uses it.
         """See ``port.Networks``."""
-        return Cable(self._folder / vpc / "cables" / interface, self._find(vpc, interface).mac)
+        return Cable(self._folder / vpc / "cables" / interface, self._find(vpc, interface, or_laid=True).mac)
 
     def listening(self, vpc: str) -> Mapping[str, Mapping[int, int]]:
         """See ``port.Networks``."""
@@ -87,9 +87,10 @@ class MemoryNetworks:
         self._questions.put(Question(vpc, interface, answerer))
         return asker
 
-    def _find(self, vpc: str, interface: str) -> Interface:
+    def _find(self, vpc: str, interface: str, *, or_laid: bool = False) -> Interface:
         place = self._places.get(vpc)
-        found = next((one for one in place.interfaces if one.id == interface), None) if place else None
+        among = () if place is None else place.cabled if or_laid else place.interfaces
+        found = next((one for one in among if one.id == interface), None)
         if found is None:
             raise NetworkMissing(f"No interface {interface} is in {vpc} on this host.")
         return found

@@ -67,7 +67,10 @@ class Networks(Protocol):
         """End the VPC and forget it; no error when it is not held."""
 
     def cable(self, vpc: str, interface: str, uid: int | None) -> Cable:
-        """What the interface is joined by, usable by the user *uid*; None: Kiln's own. Raises NetworkMissing."""
+        """What the interface is joined by, usable by the user *uid*; None: Kiln's own. Raises NetworkMissing.
+
+        Of an interface that is laid it leads nowhere until that is carried, under whoever holds it.
+        """
 
     def listening(self, vpc: str) -> Mapping[str, Mapping[int, int]]:
         """By public address: the guest's TCP ports that can be reached there, each with the port of the address for it.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable
 from dataclasses import asdict
 from typing import Any
 
@@ -32,14 +33,19 @@ def from_text(text: str | bytes) -> Place:
             revision=said["revision"],
             vswitches=tuple(VSwitch(**one) for one in said["vswitches"]),
             groups=tuple(_group(one) for one in said["groups"]),
-            interfaces=tuple(Interface(**one | {"groups": tuple(one["groups"])}) for one in said["interfaces"]),
+            interfaces=_interfaces(said["interfaces"]),
             addresses=tuple(PublicAddress(**one) for one in said["addresses"]),
             tunnel=_tunnel(said["tunnel"]) if said["version"] == _VERSION else None,
+            laid=_interfaces(said.get("laid", ())),  # Those of before guests moved have none, and need no other.
         )
     except (KeyError, TypeError, AttributeError, RecursionError, ValueError) as error:
         if isinstance(error, NetworkInvalid):
             raise
         raise NetworkInvalid("place", f"cannot be read: {error}") from error
+
+
+def _interfaces(said: Iterable[dict[str, Any]]) -> tuple[Interface, ...]:
+    return tuple(Interface(**one | {"groups": tuple(one["groups"])}) for one in said)
 
 
 def _tunnel(said: dict[str, Any] | None) -> Tunnel | None:

@@ -216,7 +216,10 @@ class Tunnel:
 
 @dataclass(frozen=True, kw_only=True)
 class Place:
-    """All of one VPC that this host has to carry. Interfaces are those of instances that run here, or start."""
+    """All of one VPC that this host has to carry. Interfaces are those of instances that run here, or start.
+
+    Those that are *laid* are carried by another host. Machines here hold their cables, which lead nowhere.
+    """
 
     vpc: Vpc
     revision: int  #: Grows with each change: a place never gives way to an older one.
@@ -225,11 +228,12 @@ class Place:
     interfaces: Sequence[Interface] = ()
     addresses: Sequence[PublicAddress] = ()
     tunnel: Tunnel | None = None  #: None: the VPC is of this host alone.
+    laid: Sequence[Interface] = ()
 
     def __post_init__(self) -> None:
         if type(self.revision) is not int or self.revision < 0:
             raise NetworkInvalid("revision", "a whole number")
-        if len(self.interfaces) > MOST_INTERFACES:
+        if len(self.cabled) > MOST_INTERFACES:
             raise NetworkInvalid("interfaces", f"{MOST_INTERFACES} at most")
         self._check_switches()
         self._check_interfaces()
@@ -257,6 +261,11 @@ class Place:
         return () if self.tunnel is None else self.tunnel.far
 
     @property
+    def cabled(self) -> list[Interface]:
+        """The interfaces whose cables are here."""
+        return [*self.interfaces, *self.laid]
+
+    @property
     def everyone(self) -> list[Interface | Far]:
         """The interfaces that can be spoken to, wherever they are."""
         return [*self.interfaces, *self.far]
@@ -278,8 +287,8 @@ class Place:
         groups, switches = {one.id for one in self.groups}, {one.id: one for one in self.vswitches}
         _check_once("groups", [one.id for one in self.groups])
         for field in ("id", "mac", "address"):
-            _check_once("interfaces", [getattr(one, field) for one in self.interfaces])
-        for one in self.interfaces:
+            _check_once("interfaces", [getattr(one, field) for one in self.cabled])
+        for one in self.cabled:
             if one.vswitch not in switches or not switches[one.vswitch].has(IPv4Address(one.address)):
                 raise NetworkInvalid("interfaces", f"{one.vswitch} has no address {one.address} for an interface")
             if not groups.issuperset(one.groups):

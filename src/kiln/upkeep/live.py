@@ -17,6 +17,10 @@ and at no moment in both.
 Whose guest it is, the instance's row says, and that the other host's machine is
 needed still, the task, as long as it is open (``moves.concerns``). A machine
 between two hosts that neither of them speaks for is nobody's, and is ended.
+
+What its firmware keeps is written in the rows before it goes on elsewhere. While
+it is on its way each of the hosts has a cable for it (``calls.plane``): who
+carries it is told by the row, and the other by the task (``moves.beside``).
 """
 
 from __future__ import annotations
@@ -200,7 +204,7 @@ def _is_here(job: Job[MoveFacts]) -> bool:
 
 
 def _finish(tx: Transaction, job: Job[MoveFacts]) -> None:
-    """Record that the task is done: one host alone carries the instance's interface from then on."""
+    """Record that the task is done: on one host alone there is a cable of the instance's from then on."""
     job.finish(tx)
     mark_vpcs_of(tx, job.task.resource)
 

@@ -98,7 +98,7 @@ def concerns(tx: Transaction, instance: str, host: str) -> bool:
 def beside(tx: Transaction, host: str) -> set[str]:
     """The instances that are another host's by their rows, and whose guests may be on their way to *host* or from it.
 
-    Whoever writes that down, or that it is over, marks their VPCs: both hosts carry their interfaces meanwhile.
+    Whoever writes that down, or that it is over, marks their VPCs: their cables are laid on *host* meanwhile.
     """
     found = set()
     for task in tasks.all(tx, action=MOVE, status=TaskStatus.PROCESSING):

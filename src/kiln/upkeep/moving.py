@@ -102,7 +102,7 @@ def _begin(job: Job[MoveFacts]) -> bool:
         ask_for_room(tx, job.task, size)
         if job.facts.live:
             begun = replace(job.facts, stage=SENDING, source=job.ports.host, target=target)
-            mark_vpcs_of(tx, row.id)  # The other host is to carry its interface as well.
+            mark_vpcs_of(tx, row.id)  # The other host is to lay its cable.
         else:
             begun = replace(job.facts, stage=STOPPING)
             instances.move(tx, InstanceStatus.RUNNING, InstanceStatus.STOPPING, {}, id=row.id)
