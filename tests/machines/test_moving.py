@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import os
+import socket
 import subprocess
+import threading
+from contextlib import suppress
 from dataclasses import replace
 
 import pytest
 
 from kiln.guest.session import open_session
-from kiln.machines import process, qmp
+from kiln.machines import moving, process, qmp
 from kiln.machines.errors import MachineMissing, MachineRefused
 from kiln.machines.port import Make
 from kiln.machines.qemu import QemuMachines
@@ -222,6 +225,45 @@ def test_a_machine_that_ends_while_the_guest_comes_leaves_it_where_it_is(bare):
     wait_there(bare)
     bare.send()
     bare.there.take_over("i-1")
+
+
+def deaf(way):
+    """A way by which all goes there, and nothing that is said there comes back."""
+    near, ours = socket.socketpair()
+
+    def hand_on():
+        with way, ours, suppress(OSError):
+            while piece := ours.recv(1 << 16):
+                way.sendall(piece)
+
+    threading.Thread(target=hand_on).start()
+    return near
+
+
+def test_a_guest_goes_on_where_it_was_when_nobody_says_that_all_has_come(bare):
+    """It stands still by then, and what waits has all of it: but it runs in one, and this is the one."""
+    with pytest.raises(MachineRefused, match="did not say in time"):
+        moving.send(bare.here.folder("i-1"), lambda: deaf(bare.there.entrance("i-1")), still_s=0.5)
+
+    assert status(bare.here) == "running"
+    assert is_written(bare)
+    assert not bare.here.folder("i-1").is_between
+    assert bare.there.folder("i-1").arriving.exists()
+
+
+def test_what_qemu_tells_of_an_earlier_move_does_not_count_for_the_next(bare):
+    """A Kiln that was killed as it began again finds that word of the first."""
+    bare.send()
+    bare.give(bare.here, "a0")
+    bare.here.recall("i-1")
+    bare.here.folder("i-1").mark_leaving()
+    bare.there.stop("i-1", force=True)
+
+    with pytest.raises(MachineRefused, match="No machine waits"):
+        bare.send()
+
+    assert status(bare.here) == "running"
+    assert not bare.here.folder("i-1").is_between
 
 
 def test_a_source_that_is_killed_takes_the_machine_that_waits_with_it(bare):

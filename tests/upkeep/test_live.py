@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
+
 import pytest
 
 from kiln.declare.states import InstanceStatus, TaskStatus
+from kiln.ground import killpoints
 from kiln.store import hosts, tasks
 from kiln.store.database import Transaction
 from kiln.store.firmware import firmware_variables
 from kiln.store.instances import instances, place
+from kiln.store.tasks import LeaseLost
 from kiln.tasks.worker import TRIES
 from kiln.upkeep.live import end_left
+from kiln.upkeep.lost_hosts import end_given_up
 from kiln.upkeep.moves import MOVE
 from kiln.upkeep.variables import VariablesKeeper
 from tests.dying import killed_at
@@ -153,6 +158,46 @@ def test_where_the_host_that_has_it_is_given_up_it_is_stopped_and_nothing_of_it_
     left = "two" if lost == "one" else "one"
     assert not two.machines[left].is_running(instance)
     assert the(two.cloud, tasks.tasks, action=MOVE).status == TaskStatus.FINISHED
+
+
+LATE = [
+    (name, point)
+    for name, points in {
+        "one": ["live.before_send", "live.before_entrance", "machines.before_leave", "live.sent", "live.decided"],
+        "two": ["machines.before_take_over", "machines.taken_over", "live.taken_over"],
+    }.items()
+    for point in points
+]
+
+
+@pytest.mark.parametrize(("name", "point"), LATE)
+def test_a_host_that_was_given_up_on_the_way_and_wakes_late_has_nothing_go_on(two, name, point):
+    """It stood still at that point, and does what it would have done next, while the instance is others' by then."""
+    instance = going(two)
+
+    def wake(passed: str) -> None:
+        if passed == point:
+            killpoints.listen(None)
+            two.write(lambda tx: lose(tx, instance, name))
+
+    killpoints.listen(wake)
+    try:
+        with suppress(LeaseLost):
+            two.settle()
+    finally:
+        killpoints.listen(None)
+    ran = runs_in(two, instance)
+    two.settle()
+    end_given_up(two.ports_of(name))  # As its process does first of all, when it comes back.
+
+    assert ran in ([], [name])
+    assert two.where(instance) == ("Stopped", "", [])
+    other = "two" if name == "one" else "one"
+    two.write(lambda tx: hosts.set_draining(tx, other, is_draining=False))
+    two.be(other)
+    two.cloud.call("StartInstance", InstanceId=instance)
+    two.cloud.settle()
+    assert two.where(instance) == ("Running", other, [other])
 
 
 def test_a_machine_that_is_between_hosts_is_kept_as_long_as_it_is_needed(two):

@@ -47,6 +47,8 @@ _DOWNTIME_MS = 300
 _BYTES_PER_S = 1 << 30  #: QEMU's own limit is an eighth of it; a network that has less gives less.
 #: A guest that changes its memory faster than it can be sent is slowed down by QEMU, and in the end left where it is.
 _LONGEST_S = 1800.0
+#: So long a guest may stand still before all has come. Who waits on the other side may have taken it, and say nothing.
+STILL_S = 60.0
 _FIRST_LOOK_S, _LAST_LOOK_S = 0.01, 0.25
 _NEARLY_SENT = 256 << 20  #: Bytes; from there on it is looked often, since the guest may stand still already.
 _SETTLE_S = 20.0  #: For a QEMU that was told to end a migration.
@@ -109,35 +111,45 @@ def enter(folder: RunFolder, uid: int | None, timeout_s: float) -> socket.socket
         os.close(found)
 
 
-def send(folder: RunFolder, entrance: Callable[[], socket.socket | None]) -> None:
-    """What ``port.Machines.migrate`` promises. Whoever calls holds the folder."""
+def send(folder: RunFolder, entrance: Callable[[], socket.socket | None], still_s: float = STILL_S) -> None:
+    """What ``port.Machines.migrate`` promises. Whoever calls holds the folder. It stands still for *still_s* at most."""
     with open_session(folder.qmp) as qmp:
-        state = _state(qmp)
-        if not (folder.leaving.exists() and state in (*_UNDER_WAY, "completed")):
+        # What QEMU tells is of the last migration, which may be one of before: a guest that has left does not run.
+        goes = _state(qmp) in _UNDER_WAY or (_state(qmp) == "completed" and _status(qmp) != "running")
+        if not (folder.leaving.exists() and goes):
             try:
                 _begin(folder, qmp, entrance)
             except (MachineBusy, MachineRefused):
                 folder.leaving.unlink(missing_ok=True)  # Of an earlier try, in which nothing was sent either.
                 raise
     reach("machines.leaving")
-    began, pause = time.monotonic(), _FIRST_LOOK_S
+    told, given_up = _await_sent(folder, still_s)
+    if (state := text(told, "status")) != "completed":
+        recall(folder)
+        why = given_up or words(told.get("error-desc", "")) or f"it was {state}"
+        raise MachineRefused(f"The guest of {folder.instance} could not be sent: {why}.")
+    reach("machines.left")
+
+
+def _await_sent(folder: RunFolder, still_s: float) -> tuple[dict[str, Any], str]:
+    """What QEMU tells of a migration that has ended, and why it was told to end it, if it was."""
+    began, pause, given_up = time.monotonic(), _FIRST_LOOK_S, ""
+    stood_at: float | None = None
     while True:
         with open_session(folder.qmp) as qmp:
             told = mapping(qmp.execute("query-migrate"))
-            state = text(told, "status")
-            if state not in _UNDER_WAY:
-                break
-            if time.monotonic() - began > _LONGEST_S:
+            if text(told, "status") not in _UNDER_WAY:
+                return told, given_up
+            now = time.monotonic()
+            stood_at = (stood_at or now) if _status(qmp) == "finish-migrate" else None
+            if stood_at is not None and now - stood_at > still_s:
+                given_up = "the other host did not say in time that all had come"
+            elif now - began > _LONGEST_S:
+                given_up = "the guest changes its memory faster than it goes"
+            if given_up:
                 qmp.execute("migrate_cancel")
         pause = _FIRST_LOOK_S if _is_nearly_sent(told) else min(2 * pause, _LAST_LOOK_S)
         time.sleep(pause)
-    if state != "completed":
-        recall(folder)
-        why = (
-            words(told.get("error-desc", "")) or f"it was {state}, as the guest changes its memory faster than it goes"
-        )
-        raise MachineRefused(f"The guest of {folder.instance} could not be sent: {why}.")
-    reach("machines.left")
 
 
 def recall(folder: RunFolder) -> None:

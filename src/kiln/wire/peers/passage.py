@@ -12,28 +12,36 @@ import socket
 from contextlib import suppress
 
 _PIECE = 1 << 18
+#: Who takes nothing for so long is gone. A guest whose last pages are on their way stands still meanwhile, and its QEMU
+#: answers nobody.
+STALLS_S = 60.0
 
 
-async def carry(near: socket.socket, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-    """Carry what is said, both ways, until either end is closed; then both are."""
+async def carry(
+    near: socket.socket, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, stalls_s: float = STALLS_S
+) -> None:
+    """Carry what is said, both ways, until either end is closed, or takes nothing for *stalls_s*; then both are."""
     near.setblocking(False)
     heard, said = await asyncio.open_unix_connection(sock=near)
-    ways = [asyncio.ensure_future(_hand_on(*way)) for way in ((heard, writer), (reader, said))]
+    ways = [asyncio.ensure_future(_hand_on(*way, stalls_s)) for way in ((heard, writer), (reader, said))]
     try:
         await asyncio.wait(ways, return_when=asyncio.FIRST_COMPLETED)
     finally:
         for way in ways:
             way.cancel()
-        await asyncio.gather(*ways, return_exceptions=True)
+        ended = await asyncio.gather(*ways, return_exceptions=True)
+        is_stalled = any(isinstance(one, TimeoutError) for one in ended)
         for end in (said, writer):
-            end.close()
+            # Where an end takes nothing there is no use in waiting until it has taken what was said.
+            end.transport.abort() if is_stalled else end.close()
         for end in (said, writer):
             # What was said last has to arrive; who has gone hears nothing.
             with suppress(OSError):
                 await end.wait_closed()
 
 
-async def _hand_on(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+async def _hand_on(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, stalls_s: float) -> None:
     while piece := await reader.read(_PIECE):
         writer.write(piece)
-        await writer.drain()
+        async with asyncio.timeout(stalls_s):
+            await writer.drain()
