@@ -112,7 +112,10 @@ def enter(folder: RunFolder, uid: int | None, timeout_s: float) -> socket.socket
 
 
 def send(folder: RunFolder, entrance: Callable[[], socket.socket | None], still_s: float = STILL_S) -> None:
-    """What ``port.Machines.migrate`` promises. Whoever calls holds the folder. It stands still for *still_s* at most."""
+    """What ``port.Machines.migrate`` promises, where the guest stands still for *still_s* at most.
+
+    Whoever calls holds the folder.
+    """
     with open_session(folder.qmp) as qmp:
         # What QEMU tells is of the last migration, which may be one of before: a guest that has left does not run.
         goes = _state(qmp) in _UNDER_WAY or (_state(qmp) == "completed" and _status(qmp) != "running")
