@@ -18,7 +18,7 @@ from kiln.upkeep.live import end_left
 from kiln.upkeep.lost_hosts import end_given_up
 from kiln.upkeep.moves import MOVE
 from kiln.upkeep.variables import VariablesKeeper
-from tests.dying import killed_at
+from tests.dying import Killed, dying, killed_at
 from tests.reading import the
 from tests.store.test_hosts import come
 from tests.upkeep.flash import FRESH, OTHER, Flash
@@ -258,6 +258,20 @@ def test_what_is_older_where_it_comes_to_is_not_kept(flashed):
     flashed.machines["two"].write(instance, FRESH)
 
     assert VariablesKeeper()(flashed.ports_of("two")) == []
+
+    assert kept(flashed, instance) == ("one", OTHER)
+
+
+def test_what_it_writes_while_it_is_sent_is_kept_before_it_is_the_others(flashed):
+    instance = going(flashed)
+    flashed.machines["one"].write(instance, FRESH)
+
+    def write(passed: str) -> None:
+        if passed == "machines.before_leave":
+            flashed.machines["one"].write(instance, OTHER)
+
+    with dying(lambda passed: write(passed) or passed == "live.decided"), pytest.raises(Killed):
+        flashed.settle()
 
     assert kept(flashed, instance) == ("one", OTHER)
 

@@ -24,7 +24,7 @@ from kiln.store.terminals import CONNECTED, TERMINATED, terminals
 from kiln.store.workers import PAUSE_S, SEEN, Member
 from kiln.upkeep.adoption import adopt
 from kiln.upkeep.lost_hosts import end_given_up, give_up_lost, start_lost
-from kiln.upkeep.moving import MOVE, ask_for
+from kiln.upkeep.moves import MOVE, ask_for
 from tests.clouds import Cloud, make_cloud
 from tests.dying import killed_at
 from tests.operations.disks.watched import run
@@ -289,6 +289,28 @@ def test_what_was_to_run_and_fails_elsewhere_says_so_and_starts_again_with_its_h
 
     assert row_of(two, lost).status == InstanceStatus.RUNNING
     assert why(two, lost) == []
+
+
+@pytest.mark.parametrize("point", ["", "live.before_send"])
+def test_what_ran_and_was_to_leave_its_host_starts_again_with_it(two, point):
+    """There is nothing to move any more, and that this is found settles nothing."""
+    lost = a_running_instance(two)
+    with as_host(two, "one"):
+        two.ports.database.write(lambda tx: hosts.set_draining(tx, "one", is_draining=True))
+        run(two, lost)
+        two.ports.database.write(lambda tx: ask_for(tx, instances.find(tx, id=lost), two.clock(), live=True))
+        if point:
+            with killed_at(point):
+                two.settle()
+
+    give_up(two)
+    two.settle()
+
+    assert why(two, lost) == [("HostLost", "Failed")]
+    two.ports.database.write(lambda tx: hosts.set_draining(tx, "one", is_draining=False))
+    assert come_back(two) == [lost]
+    two.settle()
+    assert row_of(two, lost).status == InstanceStatus.RUNNING
 
 
 def test_what_was_to_stop_does_not_start_again_when_its_host_is_back(two):

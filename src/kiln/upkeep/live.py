@@ -51,7 +51,7 @@ from kiln.store.interfaces import mark_vpcs_of
 from kiln.store.room import ask_for_room, left_on
 from kiln.upkeep.moves import RECALLING, SENDING, SENT, MoveFacts, concerns, hand_on, open_move, remembered
 
-_COMES_WITHIN_S = 120.0  #: For a machine to wait, on a host that has much to do; its process says sooner that it won't.
+_COMES_WITHIN_S = 320.0  #: For a machine to wait, on a host that has much to do; its process says sooner that it won't.
 
 log = Journal("kiln.upkeep")
 

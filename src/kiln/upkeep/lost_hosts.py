@@ -24,7 +24,7 @@ from kiln.store.instances import ON, Instance, instances, place
 from kiln.store.lanes import open_in, put_behind
 from kiln.store.room import Sizes, ask_for_room
 from kiln.store.tasks import Task
-from kiln.upkeep.moving import ASKED, MOVE, stage_of
+from kiln.upkeep.moves import MOVE, end_moot, is_by_stop
 from kiln.upkeep.starting import starts_again
 from kiln.upkeep.unasked import keep_reason
 
@@ -71,6 +71,7 @@ def give_up(tx: Transaction, name: str, why: str, now: float, size_of: Sizes) ->
 
 def _give_up_machine(tx: Transaction, instance: Instance, why: str, now: float, size_of: Sizes) -> bool:
     status, host = InstanceStatus(instance.status), instance.host
+    end_moot(tx, instance.id, now)
     under_way = [] if status == InstanceStatus.RUNNING else open_in(tx, instance.id)
     place(tx, instance.id, "")
     if status not in ON:
@@ -94,7 +95,7 @@ def _give_up_machine(tx: Transaction, instance: Instance, why: str, now: float, 
 
 def _is_to_run(status: InstanceStatus, under_way: list[Task]) -> bool:
     """Whether an instance for which this is under way is to run in the end: it starts, or leaves its host by a stop."""
-    is_leaving = any(task.action == MOVE and stage_of(task) != ASKED for task in under_way)
+    is_leaving = any(task.action == MOVE and is_by_stop(task) for task in under_way)
     return status == InstanceStatus.STARTING or is_leaving
 
 

@@ -8,7 +8,7 @@ from kiln.declare.facts import UnreadableFacts, facts, read
 from kiln.declare.states import TaskStatus
 from kiln.store.database import Transaction
 from kiln.store.instances import Instance, host_of
-from kiln.store.tasks import Task, append, new_task, tasks
+from kiln.store.tasks import Task, append, finish, new_task, tasks
 
 MOVE = "MoveInstance"  #: The action of the task.
 
@@ -62,6 +62,21 @@ def remembered(task: Task) -> MoveFacts:
         return read(MoveFacts, task.payload)[0]
     except UnreadableFacts:
         return MoveFacts()
+
+
+def is_by_stop(task: Task) -> bool:
+    """Whether the instance of the task was to be stopped for it, or has been, and is to run elsewhere."""
+    return remembered(task).stage in (STOPPING, STARTING)
+
+
+def end_moot(tx: Transaction, instance: str, now: float) -> None:
+    """End the task of an instance whose host is given up, as nothing is left to move, but for one by stop.
+
+    Before it is written down why the instance is Stopped, which what succeeds later would settle.
+    """
+    task = open_move(tx, instance)
+    if task is not None and not is_by_stop(task):
+        finish(tx, task, now)
 
 
 def hand_on(tx: Transaction, task: Task) -> None:

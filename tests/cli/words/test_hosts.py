@@ -23,7 +23,7 @@ def as_settings(kiln, settings):
 
 
 def host(kiln, *words, **settings):
-    return warm.kiln("host", *words, env=as_settings(kiln, settings))
+    return warm.kiln("host", *words, env=as_settings(kiln, settings), timeout=300.0)
 
 
 def listed(kiln, **settings):

@@ -81,7 +81,7 @@ def read(end, count):
 def test_what_is_sent_on_either_side_comes_whole_to_the_other(deployed):
     instance = awaited(deployed)
     with deployed.answering():
-        near = deployed.asking.entrance(None, "far", instance, MAKE).result(60)
+        near = deployed.asking.entrance(None, "far", instance, MAKE).result(300)
         far = deployed.cloud.ports.machines.came
         assert deployed.cloud.ports.machines.makes == [MAKE]
         for one, other in ((near, far), (far, near)):
@@ -97,7 +97,7 @@ def test_what_is_sent_on_either_side_comes_whole_to_the_other(deployed):
 def test_who_ends_it_on_one_side_ends_it_on_the_other(deployed):
     instance = awaited(deployed)
     with deployed.answering():
-        near = deployed.asking.entrance(None, "far", instance, MAKE).result(60)
+        near = deployed.asking.entrance(None, "far", instance, MAKE).result(300)
         deployed.cloud.ports.machines.came.close()
         assert near.recv(1) == b""
         near.close()

@@ -31,7 +31,7 @@ log = Journal("kiln.wire")
 
 #: A little less than an answer waits for others than the database, so that who asked is told by whom it waited.
 WITHIN_S = 3.3
-ARRIVAL_S = 100.0  #: A machine has to be started for an arrival.
+ARRIVAL_S = 300.0  #: A machine has to be started for an arrival, and the guest runs on meanwhile.
 MOST_OPEN = 64  #: Questions to one host.
 
 Found = TypeVar("Found")
