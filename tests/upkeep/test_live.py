@@ -8,6 +8,8 @@ import pytest
 
 from kiln.declare.states import InstanceStatus, TaskStatus
 from kiln.ground import killpoints
+from kiln.machines.errors import MachineRefused
+from kiln.machines.none import NoMachines
 from kiln.store import hosts, tasks
 from kiln.store.database import Transaction
 from kiln.store.firmware import firmware_variables
@@ -126,6 +128,35 @@ def test_one_whose_machine_ended_before_it_ran_there_goes_on_where_it_came_from(
     two.settle()
 
     stays(two, instance, "ended before that ran")
+
+
+def test_where_it_has_come_to_nobody_waits_for_a_lease_that_is_the_others(two):
+    """It stands still in both by then, and who decided it may be dead."""
+    instance = going(two)
+    with killed_at("live.decided"):
+        two.settle()
+
+    task = two.task(instance)
+    assert (task.owner, task.host) == ("", "two")
+
+
+class Locked(NoMachines):
+    """Of which no guest goes on: somebody has its disks."""
+
+    def take_over(self, instance):
+        raise MachineRefused(f"Nobody lets {instance} go on; it ended before that ran.")
+
+
+def test_the_machine_that_does_not_take_it_over_has_ended_before_the_other_goes_on(two):
+    instance = going(two)
+    two.machines["two"] = Locked(two.cloud.folder / "two" / "run")
+
+    with killed_at("live.refused"):
+        two.settle()
+
+    assert two.where(instance) == ("Running", "two", ["one"])
+    two.settle()
+    stays(two, instance, "Nobody lets")
 
 
 def stays(two, instance, why):

@@ -122,6 +122,14 @@ class Confinement:
         return ["setpriv", *user, *(kept if self.may_bind else ["--inh-caps=-all"])]
 
 
+def kill(folder: RunFolder, within_s: float) -> None:
+    """Kill the machine, if there is one, and wait for its end so long."""
+    with open_process(folder) as qemu:
+        if qemu is not None:
+            qemu.kill()
+            qemu.is_gone(within_s)
+
+
 def start(
     command: list[str], confinement: Confinement | None, descriptors: Sequence[int], complaints: int, *, umask: int = -1
 ) -> None:

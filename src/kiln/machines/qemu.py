@@ -113,7 +113,8 @@ class QemuMachines:
             # A Kiln that was killed at the wrong moment may have left one that has not even written its pid file.
             is_there = process.search(folder) is not None
             if is_there and folder.is_between:
-                _kill(folder)  # Its guest never ran here, or has gone: whoever starts it anew has decided so.
+                # Its guest never ran here, or has gone: whoever starts it anew has decided so.
+                process.kill(folder, END_TIMEOUT_S)
                 is_there = False
             if is_there and awaited is not None:
                 raise MachineRefused(f"The machine of {machine.instance} runs here already.")
@@ -135,7 +136,7 @@ class QemuMachines:
                     readiness.let_run(folder, may_run)
             except MachineError as error:
                 if not is_there or isinstance(error, MachineBusy):
-                    _kill(folder)
+                    process.kill(folder, END_TIMEOUT_S)
                 raise
         if not is_there:
             log.info("machine_started", instance=machine.instance, cpus=machine.cpus, memory_mib=machine.memory_mib)
@@ -487,13 +488,6 @@ class QemuMachines:
             if time.monotonic() > deadline:
                 raise MachineRefused(f"The disk {node} is still in use by the guest or by another disk.")
             time.sleep(_LOOK_S)
-
-
-def _kill(folder: RunFolder) -> None:
-    with process.open_process(folder) as qemu:
-        if qemu is not None:
-            qemu.kill()
-            qemu.is_gone(END_TIMEOUT_S)
 
 
 def _is_console_free(qmp: Session) -> bool:
