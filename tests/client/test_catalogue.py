@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import pytest
+
 from kiln.client import catalogue
 from kiln.operations import titled
 
@@ -57,3 +59,16 @@ def test_takes_of_two_products_the_first_one_s_action_unless_the_other_is_named(
 
     assert [both.action(name).version for name in ("Make", "A:Make", "B:Make")] == ["1", "1", "2"]
     assert both.names == ("Make", "B:Make")
+
+
+@pytest.mark.parametrize(
+    ("action", "code"),
+    [
+        ("ImportImage", "InvalidImageFormat.Malformed"),
+        ("ImportImage", "ImportImageFailed"),
+        ("ExportImage", "ExportImageFailed"),
+    ],
+)
+def test_knows_what_to_do_about_what_fails_later(action, code):
+    """The console's first page, and who waits for a task, are told the code alone."""
+    assert catalogue.load().hint(action, code, 0)

@@ -287,5 +287,6 @@ export_image = Operation(
         InvalidOSSNotAuthorized,
         InvalidImageDiskAmountOrSizeTooMany,
         InvalidImageDiskAmountOrSizeTooLarge,
+        ExportImageFailed,
     ),
 )

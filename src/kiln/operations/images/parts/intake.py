@@ -77,6 +77,7 @@ class InvalidOSSObjectSize(ApiError):
 
     code = "InvalidOSSObject.Size"
     message = "The specified OSS object size is zero."
+    hint = "Upload the file again: this one ended before its first byte."
 
 
 class InvalidImageSize(ApiError):
@@ -99,6 +100,7 @@ class InvalidImageFormatMalformedSource(ApiError):
     code = "InvalidImageFormat.Malformed"
     status = 403
     message = "{reason}"
+    hint = "`qemu-img info FILE` says what the file is: import it as that, or one that is whole, and delete this image."
 
 
 class ImportImageFailed(ApiError):
@@ -118,6 +120,9 @@ ERRORS: tuple[type[ApiError], ...] = (
     InvalidOSSNotAuthorized,
     InvalidImageSize,
     InvalidDataDiskSize,
+    # Found while the task is carried out; here they are so that clients know what to do about them.
+    InvalidImageFormatMalformedSource,
+    ImportImageFailed,
 )
 
 
