@@ -147,7 +147,7 @@ class Catalogue:
         own = self.action(action).faults if action in self else ()
         alike = [fault for fault in (*own, *self.gateway) if fault.code == code]
         exact = [fault for fault in alike if fault.status == status]
-        return next((fault.hint for fault in exact + alike if fault.hint), "")
+        return next((fault.hint for fault in exact or alike if fault.hint), "")
 
     def _build(self, name: str, product: Mapping[str, Any], entry: Mapping[str, Any]) -> Action:
         return Action(
