@@ -138,7 +138,7 @@ class Daemon:
                 if event["data"]["status"] == status:
                     return
 
-        self.loop.run_until_complete(asyncio.wait_for(wait(), 10))
+        self.loop.run_until_complete(asyncio.wait_for(wait(), 300))
 
     def _close_unused(self):
         closed = True
