@@ -25,6 +25,7 @@ pytestmark = [pytest.mark.vm, pytest.mark.sdk]
 
 _LIMIT_S = 300.0
 SECRET = "Pass:word-1"
+_TOO_SLOW = ("ClientNotResponse", "ClientNotRunning")
 
 
 @pytest.fixture(scope="module")
@@ -93,21 +94,30 @@ def test_root_has_the_password_that_was_given(served, web):
 
 def within(served, script):
     """What a script prints in the guest."""
-    return say(served, "instance", "exec", "web", "--", "sh", "-c", script).stdout
+    return in_the_end(served, "exec", "web", "--", "sh", "-c", script).stdout
+
+
+def in_the_end(served, *words, code=0):
+    """Say words that end so, again where the guest's agent took longer than Kiln waits for one: it is a slow guest."""
+    deadline = time.monotonic() + _LIMIT_S
+    while any(one in (done := say(served, "instance", *words, check=False)).stderr for one in _TOO_SLOW):
+        assert time.monotonic() < deadline, done.stderr
+    assert done.returncode == code, done.stderr
+    return done
 
 
 def test_exec_ends_as_the_command_does(served, web):
-    done = say(served, "instance", "exec", "web", "--", "sh", "-c", "echo 'a  b'; exit 7", check=False)
+    done = in_the_end(served, "exec", "web", "--", "sh", "-c", "echo 'a  b'; exit 7", code=7)
 
-    assert (done.returncode, done.stdout) == (7, "a  b\n"), done.stderr
+    assert done.stdout == "a  b\n"
 
 
 def test_cp_puts_a_file_there(served, web, tmp_path):
     (tmp_path / "it").write_text("hello\n")
 
-    say(served, "instance", "cp", str(tmp_path / "it"), "web:/run/app/it")
+    in_the_end(served, "cp", str(tmp_path / "it"), "web:/run/app/it")
 
-    assert say(served, "instance", "exec", "web", "cat", "-u", "/run/app/it").stdout == "hello\n"
+    assert in_the_end(served, "exec", "web", "cat", "-u", "/run/app/it").stdout == "hello\n"
 
 
 def test_ctrl_c_stops_the_command_in_the_guest(served, web):
@@ -136,21 +146,28 @@ def test_the_sdk_runs_a_command_that_goes_on_over_a_restart_of_kiln(served, web)
     asked = RunCommandRequest(
         region_id=served.region, type="RunShellScript", command_content="sleep 5; uname -s", instance_id=[web]
     )
+    deadline = time.monotonic() + _LIMIT_S
+    # One that could not be brought to a slow guest within a minute is given up, and asked for again.
+    while (result := over_a_restart(served, asked)).error_code in _TOO_SLOW:
+        assert time.monotonic() < deadline, result
+
+    assert (result.invocation_status, result.output, result.exit_code) == ("Success", "Linux\n", 0)
+
+
+def over_a_restart(served, asked):
+    """How a command ended that was asked for before Kiln was started anew."""
     invoke = client(served).run_command(asked).body.invoke_id
     served.stop()
     served.start()
-
     wanted = DescribeInvocationResultsRequest(region_id=served.region, invoke_id=invoke, content_encoding="PlainText")
     deadline = time.monotonic() + _LIMIT_S
     while True:
         answer = client(served).describe_invocation_results(wanted).body.invocation
         (result,) = answer.invocation_results.invocation_result
         if result.invocation_status not in ("Pending", "Running"):
-            break
+            return result
         assert time.monotonic() < deadline, result
         time.sleep(0.5)
-
-    assert (result.invocation_status, result.output, result.exit_code) == ("Success", "Linux\n", 0)
 
 
 def test_what_the_page_shows_of_a_program_runs(served, web, capsys):
