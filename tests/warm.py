@@ -93,7 +93,7 @@ def begin(
 
 
 def kiln(
-    *words: str | Path, env: Mapping[str, str] | None = None, cwd: Path | None = None, timeout: float = 60.0
+    *words: str | Path, env: Mapping[str, str] | None = None, cwd: Path | None = None, timeout: float = 300.0
 ) -> subprocess.CompletedProcess[str]:
     """Have ``kiln WORDS`` be done; what it said is in ``stdout`` and ``stderr``. Raises TimeoutExpired."""
     with tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as err:

@@ -58,7 +58,7 @@ class XCaClient:
             with error:
                 raise Refused(error.code, error.headers, json.load(error)) from None
 
-    def wait_for_image(self, image_id: str, *, within_s: float = 30.0) -> str:
+    def wait_for_image(self, image_id: str) -> str:
         """Wait until the image is Available; returns its ID."""
 
         def probe() -> str | None:
@@ -67,7 +67,7 @@ class XCaClient:
             assert image["Status"] != "CreateFailed", image
             return image["ImageId"] if image["Status"] == "Available" else None
 
-        return wait_for(probe, within_s=within_s)
+        return wait_for(probe)
 
     def wait_for_instance(self, instance_id: str, status: str) -> str:
         """Wait until the instance has that status; returns its ID."""

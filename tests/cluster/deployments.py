@@ -120,5 +120,5 @@ def says(kiln: Served, words: str) -> bool:
     return words in kiln.log.read_text()
 
 
-def wait_until_says(kiln: Served, words: str, within_s: float = 60.0) -> None:
-    wait_for(lambda: says(kiln, words), within_s=within_s)
+def wait_until_says(kiln: Served, words: str) -> None:
+    wait_for(lambda: says(kiln, words))

@@ -12,7 +12,7 @@ from kiln.testing import connect
 from tests.cluster.deployments import TYPE
 from tests.waiting import wait_for
 
-pytestmark = [pytest.mark.postgresql, pytest.mark.slow, pytest.mark.sdk, pytest.mark.timeout(900)]
+pytestmark = [pytest.mark.postgresql, pytest.mark.slow, pytest.mark.sdk]
 
 _WITHIN_S = 300.0
 

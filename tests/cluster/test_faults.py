@@ -83,7 +83,7 @@ def test_no_call_fails_while_every_process_is_started_again(deployed):
             name = door.data.name
             with turn:
                 open_doors.discard(name)
-                assert turn.wait_for(lambda name=name: not busy[name], 60)
+                assert turn.wait_for(lambda name=name: not busy[name], 300)
             door.restart()
             with turn:
                 open_doors.add(name)

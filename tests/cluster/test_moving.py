@@ -18,6 +18,8 @@ from tests.waiting import wait_for
 
 pytestmark = [pytest.mark.postgresql, pytest.mark.slow, pytest.mark.timeout(1200)]
 
+OPEN = "SELECT id FROM tasks WHERE action = 'MoveInstance' AND status = 'Processing'"
+
 
 def environment(deployed, kiln):
     """Of a word that is said beside that process."""
@@ -114,6 +116,8 @@ def test_a_process_that_is_killed_on_the_way_leaves_the_instance_running_once(
             dies.start()
             watching.wait(300)
 
+        # Where the start took long, who watches has gone before it was over.
+        wait_for(lambda: not deployed.ask(OPEN), within_s=300)
         wait_for(lambda: len(machines_of(kilns["one"]) + machines_of(kilns["two"])) == 1, within_s=300)
         host = deployed.host_of(instance)
         assert machines_of(kilns[host]) == [instance]

@@ -105,7 +105,7 @@ def test_an_owner_who_captures_without_a_pause_keeps_no_backup_from_being_made(h
         for one in owners:
             one.start()
         try:
-            taken = back_up(home, tmp_path / "backups", timeout_s=40.0)
+            taken = back_up(home, tmp_path / "backups", timeout_s=300.0)
         finally:
             over.set()
             for one in owners:

@@ -79,7 +79,7 @@ def a_sealer(folder) -> Sealer:
 class Deployment:
     """A process that asks, and one that is asked."""
 
-    def __init__(self, loop: Loop, cloud, folder, within_s: float = 60.0) -> None:
+    def __init__(self, loop: Loop, cloud, folder, within_s: float = 300.0) -> None:
         self.loop, self.cloud = loop, cloud
         self.is_far = True  #: Whether it has the machines of the host by whose name it is asked.
         self.sealer = a_sealer(folder / "keys")
