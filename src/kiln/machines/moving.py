@@ -118,7 +118,7 @@ def send(folder: RunFolder, entrance: Callable[[], socket.socket | None], still_
     """
     with open_session(folder.qmp) as qmp:
         # What QEMU tells is of the last migration, which may be one of before: a guest that has left does not run.
-        goes = _state(qmp) in _UNDER_WAY or (_state(qmp) == "completed" and _status(qmp) != "running")
+        goes = _state(qmp) in _UNDER_WAY or (_state(qmp) == "completed" and status_of(qmp) != "running")
         if not (folder.leaving.exists() and goes):
             try:
                 _begin(folder, qmp, entrance)
@@ -144,7 +144,7 @@ def _await_sent(folder: RunFolder, still_s: float) -> tuple[dict[str, Any], str]
             if text(told, "status") not in _UNDER_WAY:
                 return told, given_up
             now = time.monotonic()
-            stood_at = (stood_at or now) if _status(qmp) == "finish-migrate" else None
+            stood_at = (stood_at or now) if status_of(qmp) == "finish-migrate" else None
             if stood_at is not None and now - stood_at > still_s:
                 given_up = "the other host did not say in time that all had come"
             elif now - began > _LONGEST_S:
@@ -163,8 +163,8 @@ def recall(folder: RunFolder) -> None:
             qmp.execute("migrate_cancel")
         _await(lambda: _state(qmp) not in _UNDER_WAY, folder)
         # QEMU lets it run by itself where it has not sent all; a moment after it has said so.
-        _await(lambda: _status(qmp) != "finish-migrate", folder)
-        if _status(qmp) != "running":
+        _await(lambda: status_of(qmp) != "finish-migrate", folder)
+        if status_of(qmp) != "running":
             qmp.execute("cont")
     folder.leaving.unlink(missing_ok=True)
     reach("machines.recalled")
@@ -177,7 +177,7 @@ def take_over(folder: RunFolder) -> None:
             raise MachineRefused(f"The machine that had the guest of {folder.instance} ended before that ran.")
         raise MachineMissing(f"No machine runs for {folder.instance}.")
     with open_session(folder.qmp) as qmp:
-        status = _status(qmp)
+        status = status_of(qmp)
         if status == "inmigrate":
             raise MachineRefused(f"The guest of {folder.instance} has not come.")
         reach("machines.before_take_over")
@@ -195,7 +195,7 @@ def take_over(folder: RunFolder) -> None:
 
 def _begin(folder: RunFolder, qmp: Session, entrance: Callable[[], socket.socket | None]) -> None:
     """Raises MachineRefused where the guest does not run, MachineBusy while layers are merged under it."""
-    if (status := _status(qmp)) != "running":
+    if (status := status_of(qmp)) != "running":
         raise MachineRefused(f"The guest of {folder.instance} does not run: it is {words(status)}.")
     if folder.thaw_owed.exists() or folder.resumption_owed.exists():
         raise MachineBusy(f"The guest of {folder.instance} is owed what a capture was killed before.")
@@ -225,10 +225,6 @@ def _state(qmp: Session) -> str:
     """How a migration stands; ``none`` where there was none."""
     told = mapping(qmp.execute("query-migrate"))
     return text(told, "status") if "status" in told else "none"
-
-
-def _status(qmp: Session) -> str:
-    return status_of(qmp)
 
 
 def _is_nearly_sent(told: dict[str, Any]) -> bool:

@@ -139,9 +139,8 @@ class Herald:
                 news, self._waiting = self._waiting, []
             for message in messages(self._sender, news):
                 _send(connection, message)
-        _send(
-            connection, _spelled(self._sender, {})
-        )  # The thread that listens wakes by it, and sees that it is to end.
+        # The thread that listens wakes by it, and sees that it is to end.
+        _send(connection, _spelled(self._sender, {}))
 
     def _listen(self, connection: Any) -> None:
         connection.execute(f"LISTEN {_CHANNEL}")
