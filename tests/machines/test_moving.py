@@ -13,7 +13,7 @@ import pytest
 
 from kiln.guest.session import open_session
 from kiln.machines import moving, process, qmp
-from kiln.machines.errors import MachineMissing, MachineRefused
+from kiln.machines.errors import MachineBusy, MachineMissing, MachineRefused
 from kiln.machines.port import Make
 from kiln.machines.qemu import QemuMachines
 from tests.machines.disks import Disks, a_machine, qemu_img
@@ -264,6 +264,26 @@ def test_what_qemu_tells_of_an_earlier_move_does_not_count_for_the_next(bare):
 
     assert status(bare.here) == "running"
     assert not bare.here.folder("i-1").is_between
+
+
+def test_one_that_is_owed_the_end_of_a_restart_is_not_sent(bare):
+    """A guest that powers off stays in its machine then, and the other's would not know what to do with it."""
+    bare.here.folder("i-1").mark_restarting()
+
+    with pytest.raises(MachineBusy, match="restart"):
+        bare.send()
+
+    assert status(bare.here) == "running"
+    assert not bare.here.folder("i-1").is_between
+
+
+def test_what_waits_is_taken_over_and_cannot_be_recalled(bare):
+    bare.send()
+
+    with pytest.raises(MachineRefused, match="can only be taken over"):
+        bare.there.recall("i-1")
+
+    assert status(bare.there) == "paused"
 
 
 def test_a_source_that_is_killed_takes_the_machine_that_waits_with_it(bare):

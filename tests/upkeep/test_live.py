@@ -8,8 +8,9 @@ import pytest
 
 from kiln.declare.states import InstanceStatus, TaskStatus
 from kiln.ground import killpoints
-from kiln.machines.errors import MachineRefused
+from kiln.machines.errors import MachineRefused, MachineSilent
 from kiln.machines.none import NoMachines
+from kiln.machines.port import at_once
 from kiln.store import hosts, tasks
 from kiln.store.database import Transaction
 from kiln.store.firmware import firmware_variables
@@ -307,11 +308,10 @@ def test_what_it_writes_while_it_is_sent_is_kept_before_it_is_the_others(flashed
     assert kept(flashed, instance) == ("one", OTHER)
 
 
-@pytest.mark.parametrize("has_run", [False, True])
-def test_of_one_that_is_given_up_the_newest_is_kept(flashed, has_run):
+def test_of_one_that_is_given_up_the_newest_is_kept(flashed):
     instance = going(flashed)
     flashed.machines["one"].write(instance, FRESH)
-    with killed_at("live.taken_over" if has_run else "live.decided"):
+    with killed_at("live.taken_over"):
         flashed.settle()
     flashed.machines["two"].write(instance, OTHER)
     flashed.machines["two"].is_silent = True
@@ -323,4 +323,94 @@ def test_of_one_that_is_given_up_the_newest_is_kept(flashed, has_run):
 
     assert flashed.task(instance).status == TaskStatus.FAILED
     assert flashed.where(instance) == ("Stopped", "", [])
-    assert kept(flashed, instance) == (("two", OTHER) if has_run else ("one", FRESH))
+    assert kept(flashed, instance) == ("two", OTHER)
+
+
+@pytest.mark.parametrize("is_killed", [False, True])
+def test_one_that_surely_never_ran_where_it_came_to_is_not_ended_but_goes_on_where_it_was(flashed, is_killed):
+    instance = going(flashed)
+    flashed.machines["one"].write(instance, FRESH)
+    with killed_at("live.decided"):
+        flashed.settle()
+    flashed.machines["two"].write(instance, OTHER)
+    flashed.machines["two"].is_silent = True
+
+    if is_killed:
+        with killed_at("live.refused"):
+            for _ in range(TRIES):
+                flashed.settle()
+    for _ in range(TRIES):
+        flashed.settle()
+
+    assert flashed.task(instance).status == TaskStatus.FAILED
+    assert (flashed.where(instance), runs_in(flashed, instance)) == (("Running", "one", ["one"]), ["one"])
+    assert kept(flashed, instance) == ("one", FRESH)
+
+
+def test_where_it_has_come_to_all_tries_are_left(two):
+    instance = going(two)
+    two.write(lambda tx: tasks.tasks.update(tx, {"attempts": TRIES - 1}, id=two.task(instance).id))
+
+    with killed_at("live.decided"):
+        two.settle()
+
+    assert two.task(instance).attempts == 0
+
+
+# What its task was given up over.
+
+
+class Hung(NoMachines):
+    """Of which no guest is recalled while its QEMU says nothing."""
+
+    is_hung = True
+
+    def recall(self, instance, may_run=at_once):
+        if self.is_hung:
+            raise MachineSilent(f"QEMU says nothing of {instance}.")
+        super().recall(instance, may_run)
+
+
+@pytest.fixture
+def hung(two):
+    """An instance that stands still on the first host, since its machine said nothing until its task was given up."""
+    two.machines["one"] = machines = Hung(two.cloud.folder / "one" / "run")
+    instance = going(two)
+    with killed_at("live.sent"):
+        two.settle()
+    come(two.cloud.ports.database, "two", "of-two", LITTLE)
+    for _ in range(2 * TRIES):
+        two.settle()
+    assert (two.task(instance).status, runs_in(two, instance)) == (TaskStatus.FAILED, [])
+    machines.is_hung = False
+    return instance
+
+
+def test_one_that_was_left_standing_still_goes_on_once_its_machine_answers(two, hung):
+    assert end_left(two.ports_of("one")) == []
+
+    assert (two.where(hung), runs_in(two, hung)) == (("Running", "one", ["one"]), ["one"])
+
+
+def test_one_that_was_left_standing_still_is_left_to_who_does_something_with_it(two, hung):
+    two.be("one")
+    two.cloud.call("StopInstance", InstanceId=hung, ForceStop="true")
+
+    assert end_left(two.ports_of("one")) == []
+
+    assert runs_in(two, hung) == []
+
+
+def test_one_that_is_about_to_be_sent_again_is_not_recalled_meanwhile(two, hung):
+    """Whoever found it standing still came to its machine only when somebody had begun to send it."""
+
+    class Late(NoMachines):
+        def recall(self, instance, may_run=at_once):
+            two.ask(instance, live=True)
+            super().recall(instance, may_run)
+
+    two.machines["one"] = Late(two.cloud.folder / "one" / "run")
+
+    assert end_left(two.ports_of("one")) == []
+
+    assert runs_in(two, hung) == []

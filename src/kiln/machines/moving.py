@@ -158,6 +158,8 @@ def _await_sent(folder: RunFolder, still_s: float) -> tuple[dict[str, Any], str]
 def recall(folder: RunFolder) -> None:
     """What ``port.Machines.recall`` promises. Whoever calls holds the folder."""
     reach("machines.before_recall")
+    if folder.arriving.exists():
+        raise MachineRefused(f"The guest of {folder.instance} has not run here, and can only be taken over.")
     with open_session(folder.qmp, 2 * _SETTLE_S) as qmp:
         if _state(qmp) in _UNDER_WAY:
             qmp.execute("migrate_cancel")
@@ -197,8 +199,8 @@ def _begin(folder: RunFolder, qmp: Session, entrance: Callable[[], socket.socket
     """Raises MachineRefused where the guest does not run, MachineBusy while layers are merged under it."""
     if (status := status_of(qmp)) != "running":
         raise MachineRefused(f"The guest of {folder.instance} does not run: it is {words(status)}.")
-    if folder.thaw_owed.exists() or folder.resumption_owed.exists():
-        raise MachineBusy(f"The guest of {folder.instance} is owed what a capture was killed before.")
+    if folder.thaw_owed.exists() or folder.resumption_owed.exists() or folder.restarting.exists():
+        raise MachineBusy(f"The guest of {folder.instance} is owed what a capture or a restart was killed before.")
     require_no_merge(qmp, folder.instance, FILLER)
     blocks.close_unused(qmp)  # What was opened ahead of a capture is opened by its next machine.
     try:

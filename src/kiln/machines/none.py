@@ -70,8 +70,9 @@ class NoMachines:
             self._between(instance, "leaving").touch()
         reach("machines.left")
 
-    def recall(self, instance: str) -> None:
+    def recall(self, instance: str, may_run: Callable[[], None] = at_once) -> None:
         self._require(instance)
+        may_run()
         reach("machines.before_recall")
         self._between(instance, "leaving").unlink(missing_ok=True)
         reach("machines.recalled")

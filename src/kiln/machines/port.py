@@ -221,8 +221,11 @@ class Machines(Protocol):
         here; MachineMissing, MachineSilent.
         """
 
-    def recall(self, instance: str) -> None:
-        """Have a guest that was sent, or was about to be, run on here. Raises MachineMissing, MachineRefused."""
+    def recall(self, instance: str, may_run: Callable[[], None] = at_once) -> None:
+        """Have a guest that was sent, or was about to be, run on here. Raises MachineMissing, MachineRefused.
+
+        Nobody can send it from when *may_run* is called until it runs; what that raises is raised, and nothing is done.
+        """
 
     def take_over(self, instance: str) -> None:
         """Have a guest that has come run here; nothing happens when it does.

@@ -197,9 +197,10 @@ class QemuMachines:
         with self.folder(instance).held():
             moving.send(self.folder(instance), entrance)
 
-    def recall(self, instance: str) -> None:
+    def recall(self, instance: str, may_run: Callable[[], None] = at_once) -> None:
         """See ``port.Machines``."""
         with self.folder(instance).held():
+            may_run()
             moving.recall(self.folder(instance))
 
     def take_over(self, instance: str) -> None:

@@ -39,10 +39,11 @@ from kiln.declare.facts import dump
 from kiln.declare.states import InstanceStatus
 from kiln.ground.journal import Journal
 from kiln.ground.killpoints import reach
-from kiln.machines.errors import MachineMissing, MachineRefused
+from kiln.machines.errors import MachineError, MachineMissing, MachineRefused
 from kiln.machines.port import Make
 from kiln.operations.instances.parts import power
 from kiln.operations.steps import variables
+from kiln.pools.errors import PoolError
 from kiln.store import firmware, tasks
 from kiln.store.database import Transaction
 from kiln.store.hosts import NOTHING, hosts, is_given_up
@@ -152,9 +153,16 @@ def take_over(job: Job[MoveFacts]) -> None:
 
 
 def lose(job: Job[MoveFacts], error: ApiError) -> None:
-    """End a guest of which nobody can tell whether it runs where it came to: that it runs twice is worse."""
+    """End a guest of which nobody can tell whether it runs where it came to: that it runs twice is worse.
+
+    Where its machine ended before it ran, that can be told, and it goes on where it came from: raises NotYet then.
+    """
     machines, instance = job.ports.machines, job.task.resource
     machines.stop(instance, force=True)
+    if machines.is_between(instance) and _is_here(job):
+        reach("live.refused")
+        job.write(lambda tx: _give_back(tx, job, str(error)))
+        raise NotYet(0.0, f"Its guest goes on on {job.facts.source}, where it came from.") from error
     left = "" if machines.is_between(instance) else machines.variables(instance)
     reach("live.lost")
 
@@ -183,18 +191,53 @@ def receive(ports: Ports, instance: str, make: Make) -> socket.socket | None:
 
 
 def end_left(ports: Ports) -> list[str]:
-    """End the machines between two hosts that are nobody's any more, or again; returns their instances."""
+    """End the machines between two hosts that are nobody's any more, or again; returns their instances.
+
+    The guest of one that is the instance's own still, and that stands still since its task was given up, goes on.
+    """
     ended = []
     for instance in [one for one in ports.machines.running() if ports.machines.is_between(one)]:
         with ports.database.read() as tx:
-            if concerns(tx, instance, ports.host):
-                continue
+            is_needed, is_left = concerns(tx, instance, ports.host), _stands_left(tx, instance, ports.host)
+        if is_left:
+            _recall_left(ports, instance)
+        if is_needed:
+            continue
         reach("live.before_end")
         ports.machines.stop(instance, force=True)
         reach("live.ended")
         log.info("machine_left_ended", instance=instance)
         ended.append(instance)
     return ended
+
+
+class _NotLeft(Exception):
+    """Somebody does something with the instance again."""
+
+
+def _recall_left(ports: Ports, instance: str) -> None:
+    """Have a guest go on whose task was given up while its machine did not answer. Nobody else ever would."""
+
+    def may_run() -> None:
+        # Nobody begins to send it while the machine is held, and who has begun before is seen here.
+        with ports.database.read() as tx:
+            if not _stands_left(tx, instance, ports.host):
+                raise _NotLeft
+        power.grant(ports, instance)
+
+    with suppress(_NotLeft):
+        try:
+            ports.machines.recall(instance, may_run)
+        except (MachineError, PoolError) as error:
+            log.warning("guest_stands_still", instance=instance, reason=str(error))
+        else:
+            log.warning("guest_left_standing_goes_on", instance=instance)
+
+
+def _stands_left(tx: Transaction, instance: str, host: str) -> bool:
+    """Whether the instance runs on the host, as its row says, and nothing is to be done with it."""
+    row = instances.find(tx, id=instance, host=host, status=InstanceStatus.RUNNING)
+    return row is not None and not tasks.is_lane_busy(tx, instance)
 
 
 def _is_here(job: Job[MoveFacts]) -> bool:

@@ -82,9 +82,9 @@ def end_moot(tx: Transaction, instance: str, now: float) -> None:
 def hand_on(tx: Transaction, task: Task) -> None:
     """Give the lease back in this transaction, for whoever the task is bound to by then to take it at once.
 
-    Nothing that is written under the old lease counts from then on, a postponement neither.
+    Nothing that is written under the old lease counts from then on, a postponement neither. Who takes it has all tries.
     """
-    free = {"owner": "", "lease_until": 0.0, "not_before": 0.0, "generation": tasks.c.generation + 1}
+    free = {"owner": "", "lease_until": 0.0, "not_before": 0.0, "attempts": 0, "generation": tasks.c.generation + 1}
     tasks.update(tx, free, id=task.id, generation=task.generation)
 
 
