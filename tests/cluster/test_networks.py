@@ -206,9 +206,10 @@ def test_an_instance_keeps_its_addresses_where_its_host_is_drained_and_where_it_
     is_reached_on("one")
 
 
-#: What is said each second by a connection that is begun once, and what has been heard by it.
-SAYS = "run (while echo again; do sleep 1; done | nc %s 8080) >/dev/null 2>&1 &"
-HEARS = "run (nc -l -p 8080 >/run/heard) >/dev/null 2>&1 &"
+#: What is said each second by a connection, and what has been heard by it. Who hears takes one alone, so that what
+#: another says is not heard; and keeps its own end open, as one who has nothing more to say is left by the other.
+SAYS = "run (until (while echo again; do sleep 1; done | nc %s 8080); do sleep 1; done) >/dev/null 2>&1 &"
+HEARS = "run (tail -f /dev/null | nc -l -p 8080 >/run/heard) >/dev/null 2>&1 &"
 
 
 def test_a_guest_that_goes_to_another_host_while_it_runs_keeps_its_connections_and_addresses(cloud):
