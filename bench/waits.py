@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 from bench.server import Server
 from kiln.client.client import Client
 
-_PATIENCE_S = 120.0
+_PATIENCE_S = 300.0
 IDLE_S = 0.8  #: So long a pause, Kiln has made ready what the next capture needs.
 GENTLE_S = 0.002  #: A pause between two looks that leaves the server its core.
 

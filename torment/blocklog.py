@@ -29,7 +29,7 @@ _SECTOR = 512
 _HEADER = struct.Struct("<QQQQ")  #: Sector, number of sectors, flags, length of the data that go with it.
 _MAGIC = 0x6A736677736872
 _FLUSH, _DISCARD = 1, 4
-_READY_S = 10.0
+_READY_S = 300.0
 _TOOLS = ("qemu-storage-daemon", "mke2fs", "losetup", "mount", "umount")
 _SBIN = "/usr/sbin:/sbin"
 

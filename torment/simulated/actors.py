@@ -14,7 +14,7 @@ from typing import Any
 from tests.dying import Killed
 
 #: Real seconds until work that comes to no point counts as waiting for what another holds.
-_PATIENCE_S = 20.0
+_PATIENCE_S = 300.0
 
 
 class Stuck(Exception):

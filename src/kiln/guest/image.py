@@ -45,7 +45,7 @@ _SYSLINUX = f"DEFAULT kiln\nPROMPT 0\nLABEL kiln\n  LINUX /vmlinuz\n  INITRD /in
 _LOADER = "timeout 0\ndefault kiln.conf\n"
 _LOADER_ENTRY = f"title Kiln's small guest\nlinux /vmlinuz\ninitrd /initrd\noptions {_KERNEL_LINE}\n"
 _GREETING = "This file came with the small guest.\n"
-_TOOL_TIMEOUT_S = 60.0
+_TOOL_TIMEOUT_S = 300.0
 
 
 @dataclass(frozen=True)
