@@ -193,5 +193,6 @@ def client(served):
             access_key_secret=served.secret,
             endpoint=served.endpoint.removeprefix("http://"),
             protocol="http",
+            read_timeout=300_000,
         )
     )

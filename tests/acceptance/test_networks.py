@@ -25,6 +25,7 @@ def vpc_product(kiln):
         region_id=kiln.region,
         endpoint=kiln.host,
         protocol="http",
+        read_timeout=300_000,
     )
     client = CoreClient(config)
 
