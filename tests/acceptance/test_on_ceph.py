@@ -16,6 +16,7 @@ from kiln.client.client import ApiFailure, Client
 from kiln.client.waiters import wait
 from kiln.ground.units import MiB
 from kiln.guest.session import open_session
+from kiln.pools.rbd.images import PRESENCE
 from tests.ceph import POOL
 from tests.guests import guest_image, reachable  # noqa: F401 - fixtures
 from tests.mounts import mounted
@@ -33,8 +34,8 @@ def settings(ceph, request):
 
 
 def images(ceph, settings):
-    """What Ceph has of it."""
-    return ceph.run("rbd", "ls", settings["pool"].removeprefix("rbd:")).split()
+    """What Ceph has of it, beside the image by which Kilns know of each other."""
+    return set(ceph.run("rbd", "ls", settings["pool"].removeprefix("rbd:")).split()) - {PRESENCE}
 
 
 @contextmanager
