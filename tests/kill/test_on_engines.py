@@ -11,7 +11,8 @@ from tests.forks import open_forks
 from tests.kill.scenarios import SCENARIOS
 from tests.tools import needs
 
-pytestmark = pytest.mark.slow
+#: A scenario is some twenty kills, of which four are tried at once, and on a Ceph each waits for the dead to be dead.
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(1800)]
 
 #: What a pool on Ceph refuses: it keeps nothing encrypted.
 ENCRYPTED = {"copy_image_encrypted"}
