@@ -84,6 +84,13 @@ def test_who_waits_goes_on_when_all_is_at_rest(settling, clockwork, new):
     assert told == ["rest"]
 
 
+def test_a_million_letters_are_read_once(settling):
+    settling.put([began(INSTANCE)])
+
+    # Read again from each letter on it took an hour, in which nobody else was answered.
+    assert settling.named_in("1", ["x" * (1 << 20), INSTANCE]) == {("1", INSTANCE)}
+
+
 def test_who_waits_goes_on_after_a_moment(settling, clockwork):
     told = []
     settling.put([began(INSTANCE)])
