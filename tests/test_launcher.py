@@ -455,12 +455,30 @@ def test_a_set_up_that_takes_long_says_for_how_long_and_what_it_is_at(checkout: 
         mark = f"KILN_TEST_MARK={checkout.folder}"
         begun = checkout.start("any", **dict([mark.split("=")]))
         assert begun.stderr is not None
-        told = next(line for line in begun.stderr if "still at it" in line)
+        # Before pip has said anything there is nothing to tell of it.
+        told = next(line for line in begun.stderr if "still at it" in line and "tiny" in line)
         begun.send_signal(signal.SIGTERM)
         begun.communicate(timeout=300)
 
     assert re.search(r"still at it after \d+ s: .*tiny", told)
     assert running_with(mark) == []
+
+
+@pytest.mark.slow
+def test_of_what_has_said_nothing_yet_it_says_only_for_how_long(checkout: Checkout, tmp_path: Path) -> None:
+    """It promised what the log says last, and showed nothing behind the colon."""
+    told_of = tmp_path / "told"
+    checkout.needs("disks no-such-tool a-package makes disks")
+    checkout.command("id", "echo 0")
+    checkout.command("dpkg", "")
+    checkout.command("apt-get", f"while [ ! -e '{told_of}' ]; do sleep 0.1; done; exit 100")
+    begun = checkout.start("serve")
+    assert begun.stderr is not None
+    told = next(line for line in begun.stderr if "still at it" in line)
+    told_of.touch()
+    begun.communicate(timeout=300)
+
+    assert re.search(r"still at it after \d+ s$", told)
 
 
 def said_of_ended(checkout: Checkout, number: signal.Signals, has_come: Callable[[], bool]) -> str:

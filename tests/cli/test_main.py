@@ -52,6 +52,14 @@ def test_lists_every_word():
     assert all(f"  {word}" in printed for word in WORDS)
 
 
+def test_the_word_host_is_told_with_all_that_it_does():
+    """It named two of its three words, and who looked for a way to empty a host found none."""
+    told = WORDS["host"].about.lower()
+
+    assert [word for word in ("list", "empty", "give one up") if word not in told] == []
+    assert set(load("host").commands) == {"list", "drain", "forget"}
+
+
 def test_what_finds_a_database_is_told_where_its_pool_is_shared():
     options = {said: {one for param in command.params for one in param.opts} for said, command in every_command()}
 

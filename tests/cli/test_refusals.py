@@ -70,8 +70,11 @@ def test_says_what_has_to_be_done_before(capsys, action, code, told):
     assert told in capsys.readouterr().err
 
 
-@pytest.mark.parametrize("code", ["Throttling", "Invalid", "InvalidNothing.Malformed", ""])
+@pytest.mark.parametrize(
+    "code", ["Throttling", "Invalid", "InvalidNothing.Malformed", "InvalidImageName.Duplicated", ""]
+)
 def test_says_nothing_where_nothing_is_known(capsys, code):
+    """Of a name that another image has it was said which characters a name may have."""
     explain(failure("CreateImage", code))
 
     assert capsys.readouterr().err == f"kiln: {code}: no\nRequestId 1\n"

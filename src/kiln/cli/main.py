@@ -77,7 +77,7 @@ WORDS: Mapping[str, Word] = {
     "restore": Word("kiln.cli.words.restore", "Make a data folder out of a backup, and examine it."),
     "support": Word("kiln.cli.words.support", "Collect what a report of a fault needs, without secrets."),
     "trash": Word("kiln.cli.words.trash", "List, restore and give up what was deleted."),
-    "host": Word("kiln.cli.words.hosts", "List the hosts that have machines, and give one up."),
+    "host": Word("kiln.cli.words.hosts", "List the hosts that have machines, empty one, and give one up."),
     "account": Word("kiln.cli.words.account", "Add and list accounts, keys, users and resource groups."),
     "bucket": Word("kiln.cli.words.buckets", "Make, list, give and share buckets."),
     "env": Word("kiln.cli.words.env", "Print the settings that clients of this Kiln need."),

@@ -136,6 +136,9 @@ _OF_HOST: dict[int, str] = {
 
 _AN_ID = re.compile(r"\b[a-z]+-[a-z0-9]{20}\b")
 
+#: The end of a code for a value that is right as it is spelled, and that another has.
+_OF_ANOTHER = "Duplicated"
+
 _TEMPLATE = "LaunchTemplateName"  #: What names a launch template by itself, with no ID; the service looks it up.
 
 #: Said of a wrong secret; its message holds what was signed, and is for who writes a signer.
@@ -219,7 +222,7 @@ def _right(failure: ApiFailure) -> str:
     """What would be right, where the code names a parameter: its values or its rule, or where its IDs are listed."""
     known = catalogue.load()
     named, _, kind = failure.code.removeprefix("Invalid").partition(".")
-    if failure.action not in known or named == failure.code:
+    if failure.action not in known or named == failure.code or kind == _OF_ANOTHER:
         return ""
     if kind == "NotFound" and (noun := noun_of(named)):
         values = [value for name, value in failure.asked.items() if name.startswith(named)]
