@@ -46,6 +46,4 @@ def test_refuses_a_question_about_nobody(cloud):
 
     cloud.refuses("DescribeInstanceRamRole", "MissingParameter", 400)
     cloud.refuses("DescribeInstanceRamRole", "InvalidInstanceId.NotFound", 404, InstanceIds=json.dumps([foreign]))
-    for ids in ('["i-1"', "[]"):
-        cloud.refuses("DescribeInstanceRamRole", "InvalidInstanceIds.Malformed", 400, InstanceIds=ids)
-    cloud.refuses("DescribeInstanceRamRole", "InvalidInstanceIds.Malformed", 400, InstanceIds="[]", RamRoleName="build")
+    cloud.refuses("DescribeInstanceRamRole", "InvalidInstanceIds.Malformed", 400, InstanceIds='["i-1"')

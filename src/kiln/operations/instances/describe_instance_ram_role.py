@@ -28,7 +28,7 @@ class Input:
         JsonList(InvalidInstanceIdsMalformed),
         Count(MOST, InvalidInstanceIdsMalformed),
         Example('["i-bp1g6zv0ce8oghu7k2d3"]'),
-        Doc("Only these instances, 1 to 100. Needed without RamRoleName."),
+        Doc("Only these instances, up to 100. Needed without RamRoleName."),
     ] = None
     ram_role_name: Annotated[
         str | None, Example("build"), Doc("Only instances that have this role. Needed without InstanceIds.")
@@ -47,8 +47,6 @@ class Output:
 def check(call: Call, p: Input) -> Output:
     if p.instance_ids is None and p.ram_role_name is None:
         raise MissingParameter(parameter="InstanceIds")
-    if p.instance_ids == ():
-        raise InvalidInstanceIdsMalformed
     conditions: list[Condition] = []
     if p.instance_ids is not None:
         for one in p.instance_ids:

@@ -13,7 +13,7 @@ depends_on = None
 
 def upgrade() -> None:
     """Carry it out. Keys that were given before name no number, and stay good while their role is not taken."""
-    op.add_column("instances", sa.Column("ram_roles_taken", sa.Integer(), server_default="0", nullable=False))
+    op.add_column("instances", sa.Column("ram_roles_taken", sa.BigInteger(), server_default="0", nullable=False))
 
 
 def downgrade() -> None:
