@@ -36,7 +36,7 @@ from kiln.tasks.worker import Worker
 from kiln.upkeep import duties, unfinished
 from kiln.wire.dispatch import Dispatcher
 from tests.catalogue import BY_NAME, key_of
-from tests.promises import check_answer, met
+from tests.promises import check_answer, met, met_later
 from tests.ring import passphrase
 
 REGION = "cn-qingdao-env17-d01"
@@ -115,10 +115,16 @@ class Cloud:
         for _ in range(500):
             batch = self.worker.claim(self.clock())
             if not batch:
+                self._note_failures()
                 return
             for task in batch:
                 self.worker.attempt(task)
         raise AssertionError("tasks without end")
+
+    def _note_failures(self) -> None:
+        with self.ports.database.read() as tx:
+            for task in tasks.tasks.all(tx, status=TaskStatus.FAILED):
+                met_later(task.action, task.error_code)
 
     def open_tasks(self) -> list[tasks.Task]:
         with self.ports.database.read() as tx:

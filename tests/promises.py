@@ -36,6 +36,13 @@ def met(action: str, error: ApiError) -> None:
         ) from error
 
 
+def met_later(action: str, code: str) -> None:
+    """Note that a task of *action* was given up with *code*, for the errors that are found as it is carried out."""
+    operation = BY_NAME.get(action)
+    if operation is not None:
+        MET.update((action, name_of(error)) for error in operation.errors if error.code == code)
+
+
 def check_answer(output: type, answer: dict[str, Any], at: str = "") -> None:
     """That *answer* has the fields that *output* declares, all of them, in their types, and no others."""
     fields = {field.wire: field for field in fields_of(output)}
