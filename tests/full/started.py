@@ -72,8 +72,10 @@ def main(folder: Path) -> None:
         client.call("DeleteImage", ImageId=kept)
         assert _images(client) == set()
 
-        # With room it is there again. A clean stop removes what SQLite needs to read; a start gives the room for it.
+        # The import that the kill left has waited. With room it is there again, and it comes to its end. A clean stop
+        # removes what SQLite needs to read; a start gives the room for it.
         filler.unlink()
+        _wait(lambda: len(_images(client)) == 1)
         kept = _import(client)
         assert _ballast(data) == 1 * MiB
         kiln.restart()

@@ -280,7 +280,7 @@ def instance_of(lane: str) -> str:
 
 
 def _is_slot_free(now: ColumnElement[float]) -> ColumnElement[bool]:
-    """The condition that a task is no transfer, or that fewer transfers than may are being carried out."""
+    """The condition that a task is no transfer, or that fewer than ``transfers`` are being carried out."""
     running = (
         select(func.count())
         .where(
@@ -291,7 +291,7 @@ def _is_slot_free(now: ColumnElement[float]) -> ColumnElement[bool]:
         )
         .scalar_subquery()
     )
-    return ~tasks.c.lane.startswith(_TRANSFER, autoescape=True) | (running < TRANSFERS_AT_ONCE)
+    return ~tasks.c.lane.startswith(_TRANSFER, autoescape=True) | (running < bindparam("transfers", type_=Integer))
 
 
 def running_transfers(tx: Transaction, now: float) -> list[Task]:
@@ -305,7 +305,7 @@ def running_transfers(tx: Transaction, now: float) -> list[Task]:
     )
 
 
-def _whose_turn(tx: Transaction, due: Sequence[Task], now: float) -> list[Task]:
+def _whose_turn(tx: Transaction, due: Sequence[Task], now: float, transfers: int) -> list[Task]:
     """Of the tasks that are due, those that may begin: all but the transfers that must wait for others'."""
     waiting = [task for task in due if task.lane.startswith(_TRANSFER)]
     if not waiting:
@@ -313,7 +313,7 @@ def _whose_turn(tx: Transaction, due: Sequence[Task], now: float) -> list[Task]:
     busy = Counter(task.account for task in running_transfers(tx, now))
     last = _last_ended(tx, {task.account for task in waiting})
     chosen: set[str] = set()
-    while len(chosen) < len(waiting) and busy.total() < TRANSFERS_AT_ONCE:
+    while len(chosen) < len(waiting) and busy.total() < transfers:
         turn = min(
             (task for task in waiting if task.id not in chosen),
             key=lambda task: (busy[task.account], last.get(task.account, 0.0), task.seq),
@@ -347,21 +347,29 @@ def _last_ended(tx: Transaction, accounts: set[str]) -> dict[str, float]:
     return {row[0]: row[1] for row in rows}
 
 
-def is_any_due(tx: Transaction, host: str, now: float) -> bool:
+def is_any_due(tx: Transaction, host: str, now: float, *, transfers: int = TRANSFERS_AT_ONCE) -> bool:
     """Whether ``claim`` would find something; asked first, because a read does not wait for the writer."""
-    return tx.execute(_first_due(), {"now": now, "host": host, **vars(ANY_ROOM)}).first() is not None
+    told = {"now": now, "host": host, "transfers": transfers, **vars(ANY_ROOM)}
+    return tx.execute(_first_due(), told).first() is not None
 
 
 def claim(
-    tx: Transaction, owner: str, now: float, limit: int = 1, host: str = "", *, share: Share = ANY_SHARE
+    tx: Transaction,
+    owner: str,
+    now: float,
+    limit: int = 1,
+    host: str = "",
+    *,
+    share: Share = ANY_SHARE,
+    transfers: int = TRANSFERS_AT_ONCE,
 ) -> list[Task]:
     """Take the leases of tasks that are due, that nobody works on and that *host* may carry out; oldest first.
 
-    *share* is what the host takes of what may be carried out by any.
+    *share* is what the host takes of what may be carried out by any, *transfers* how many of them may run at once.
     """
-    told = {"now": now, "host": host, "most": limit, **vars(share.left)}
+    told = {"now": now, "host": host, "most": limit, "transfers": transfers, **vars(share.left)}
     due = [tasks.read(row) for row in tx.execute(_all_due(), told)]
-    found = [leased(task, owner, now) for task in that_fit(_whose_turn(tx, due, now), share)]
+    found = [leased(task, owner, now) for task in that_fit(_whose_turn(tx, due, now, transfers), share)]
     if found:
         lease = {"owner": owner, "lease_until": now + LEASE_S, "generation": tasks.c.generation + 1}
         tasks.update(tx, lease, tasks.c.id.in_([task.id for task in found]))

@@ -236,9 +236,9 @@ class Worker:
 
     def claim(self, now: float) -> list[Task]:
         """Take the leases of tasks that are due and that nobody works on."""
-        sizes = partial(size_in, self._ports.deployment)
+        sizes, transfers = partial(size_in, self._ports.deployment), self._most_transfers()
         with self._ports.database.read() as tx:
-            if not tasks.is_any_due(tx, self._ports.host, self._time(tx, now)):
+            if not tasks.is_any_due(tx, self._ports.host, self._time(tx, now), transfers=transfers):
                 return []
             if not self._ports.is_alone:
                 # Where nobody waits for room nobody is asked what he has left.
@@ -250,9 +250,18 @@ class Worker:
             share = ANY_SHARE
             if not self._ports.is_alone:
                 share = Share(left_on(tx, self._ports.host, sizes, self.id), self._courtesy.leaves)
-            return tasks.claim(tx, self.id, self._time(tx, now), _BATCH, self._ports.host, share=share)
+            time_ = self._time(tx, now)
+            return tasks.claim(tx, self.id, time_, _BATCH, self._ports.host, share=share, transfers=transfers)
 
         return self._ports.database.write(claim)
+
+    def _most_transfers(self) -> int:
+        """How many imports, exports and copies of bytes may run at once.
+
+        None while the room that is kept for deleting is given up: one that an earlier run left would use it up, and
+        nothing could be deleted any more. It waits, and can be cancelled; what waits has a lane of transfers alone.
+        """
+        return 0 if self._ports.database.is_room_given_up() else tasks.TRANSFERS_AT_ONCE
 
     def _time(self, tx: Transaction, now: float) -> float:
         return self._ports.database.time_of_leases(tx, now)

@@ -324,7 +324,12 @@ def test_connect_after_what_is_answered_makes_one(site, trusting):
         while b'{"status": "ok"}' not in got:
             got += stream.recv(4096)
         stream.sendall(CONNECT)
-        assert stream.recv(len(HELD), socket.MSG_WAITALL) == HELD
+        held = (
+            b""  # No more than that: what follows belongs to TLS. One with a time limit returns what has come so far.
+        )
+        while len(held) < len(HELD):
+            held += stream.recv(len(HELD) - len(held))
+        assert held == HELD
         with trusting.wrap_socket(stream, server_hostname=ECS) as tls, tls.makefile("rb") as file:
             tls.sendall(HEALTH)
             assert answer(file)[0] == 200
