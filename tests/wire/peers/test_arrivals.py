@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import socket
 import threading
@@ -13,7 +14,9 @@ from kiln.declare.facts import dump
 from kiln.declare.states import InstanceStatus
 from kiln.machines.none import NoMachines
 from kiln.machines.port import Make
+from kiln.pools.errors import PoolFull
 from kiln.store import hosts
+from kiln.store.errors import DatabaseBusy, DatabaseDown
 from kiln.store.hosts import Room
 from kiln.store.instances import instances
 from kiln.store.tasks import note
@@ -33,9 +36,11 @@ class Arrivals(NoMachines):
 
     def __init__(self, folder):
         super().__init__(folder)
-        self.makes, self.came = [], None
+        self.makes, self.came, self.failure = [], None, None
 
     def receive(self, machine, make):
+        if self.failure is not None:
+            raise self.failure
         super().receive(machine, make)
         self.makes.append(make)
 
@@ -117,6 +122,25 @@ def test_a_guest_that_has_a_cable_is_not_let_in_where_no_networks_are_carried(de
         asked = deployed.asking.entrance(None, "far", instance, replace(MAKE, is_cabled=True))
         assert "this host carries no networks" in deployed.refuses(asked)
     assert deployed.cloud.ports.machines.makes == []
+
+
+@pytest.mark.parametrize(
+    ("failure", "told"),
+    [
+        (DatabaseDown("server closed the connection"), "it has lost its database"),
+        (DatabaseBusy("database is locked"), "it has lost its database"),
+        (OSError(errno.ENOSPC, "No space left on device"), "its disk or a limit of it failed"),
+        (PoolFull("No space left on device"), "No space left on device"),
+        (KeyError("x"), "it failed"),
+    ],
+    ids=lambda one: type(one).__name__ if isinstance(one, Exception) else "",
+)
+def test_who_sends_a_guest_hears_what_the_other_host_failed_with(deployed, failure, told):
+    """The connection ended without a word, and it was told that the host could not be reached."""
+    instance = awaited(deployed)
+    deployed.cloud.ports.machines.failure = failure
+    with deployed.answering():
+        assert deployed.refuses(deployed.asking.entrance(None, "far", instance, MAKE)) == told
 
 
 @pytest.mark.parametrize("is_cabled", [False, True])

@@ -180,8 +180,8 @@ class Answering:
         loop = asyncio.get_running_loop()
         try:
             way = await loop.run_in_executor(self._threads, receive, self._ports, question.one, make)
-        except (MachineError, PoolError, NetworkError, NotAwaited, NotYet, ApiError) as error:
-            writer.write(words.refusal(str(error)))
+        except Exception as error:  # noqa: BLE001 - whoever asks is told, and ours is logged.
+            writer.write(_refusal(question, error))
             return
         writer.write(words.answer(words.arrival_told(way)))
         if way is not None:
@@ -201,18 +201,8 @@ class Answering:
     async def _answer(self, question: Question) -> bytes:
         try:
             found = await self._find(question)
-        except MachineError as error:
-            return words.refusal(str(error))
-        except NotUnderstood as error:
-            return words.refusal(f"it does not understand the question: {error}")
-        except DatabaseDown:
-            return words.refusal("it has lost its database")
-        except OSError as error:
-            log.warning("peer_not_answered", about=question.about, reason=str(error))
-            return words.refusal("its disk or a limit of it failed")
-        except Exception:
-            log.exception("peer_not_answered", about=question.about)
-            return words.refusal("it failed")
+        except Exception as error:  # noqa: BLE001 - whoever asks is told, and ours is logged.
+            return _refusal(question, error)
         return words.refusal("it does not know that question") if found is None else words.answer(found)
 
     async def _find(self, question: Question) -> Mapping[str, Any] | None:
@@ -247,6 +237,21 @@ class Answering:
         if now - self._told_at >= _TOLD_EVERY_S:
             log.warning("peer_refused", peer=peer, reason=reason, others=self._refused - 1)
             self._refused, self._told_at = 0, now
+
+
+def _refusal(question: Question, error: Exception) -> bytes:
+    """What whoever asked is told of *error*, which is being handled: our own faults go to the log as well."""
+    if isinstance(error, MachineError | PoolError | NetworkError | NotAwaited | NotYet | ApiError):
+        return words.refusal(str(error))
+    if isinstance(error, NotUnderstood):
+        return words.refusal(f"it does not understand the question: {error}")
+    if isinstance(error, DatabaseDown | DatabaseBusy):
+        return words.refusal("it has lost its database")
+    if isinstance(error, OSError):
+        log.warning("peer_not_answered", about=question.about, reason=str(error))
+        return words.refusal("its disk or a limit of it failed")
+    log.exception("peer_not_answered", about=question.about)  # noqa: LOG004 - whoever calls it handles it.
+    return words.refusal("it failed")
 
 
 async def _show(viewer: Viewer, writer: asyncio.StreamWriter) -> None:
