@@ -20,9 +20,13 @@ from kiln.console.rendering import TEMPLATES
 from kiln.console.texts import LANGUAGES, Texts, preferred
 from kiln.declare import states
 from kiln.declare.holdings import Use
-from kiln.operations.instances.parts import passwords
+from kiln.operations import ALL
+from kiln.operations.reasons.describe_reasons import STANDS_STILL
 from kiln.service.health import CHECKS
-from kiln.upkeep import moves
+from kiln.upkeep.abandoned import LEFT
+from kiln.upkeep.duties import DUTIES
+from kiln.upkeep.lost_hosts import HOST_LOST
+from kiln.upkeep.watch import MACHINE_GONE
 from tests.console.test_pages import GETS, path_of, titled
 
 SOURCE = Path(texts.__file__).parents[1]
@@ -91,7 +95,10 @@ def test_what_is_said_somewhere_is_there_and_nothing_else():
         said |= {f"noun.{noun.name}", f"empty.{noun.name}", *(f"column.{name}" for name in noun.columns)}
         said |= {f"do.{does.called}" for does in (*noun.makes, *noun.does)} | {f"tab.{tab.name}" for tab in noun.tabs}
 
-    said |= {f"use.{use}" for use in Use} | {f"deed.{deed}" for deed in (passwords.GIVE_PASSWORD, moves.MOVE)}
+    actions = {operation.name for operation in ALL}
+    said |= {f"use.{use}" for use in Use} | {f"deed.{deed}" for deed in DUTIES if deed not in actions}
+    # What happened, in place of what was to be done; and what is begun for whoever left something.
+    said |= {f"deed.{event}" for event in (MACHINE_GONE, HOST_LOST, STANDS_STILL, LEFT)}
     said |= {f"kind.{kind}" for kind in Kind} | {f"column.{name}" for name in headings()}
     said |= {f"consistency.{how}" for how in ("quiesced", "crash-consistent")}
     said |= {f"disk_type.{one}" for one in ("system", "data")}
