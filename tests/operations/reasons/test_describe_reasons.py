@@ -155,6 +155,17 @@ def test_tells_that_transfers_wait_for_those_of_others(cloud):
     assert reason["Message"] == "As many imports and exports are under way as may be at once."
 
 
+def test_tells_that_transfers_wait_for_room_on_a_full_disk(cloud, monkeypatch):
+    transfer, other = a_task(cloud, lane=tasks.transfer_lanes(cloud.account)[0]), a_task(cloud)
+    monkeypatch.setattr(cloud.ports.database, "is_room_given_up", lambda: True)
+
+    ((transferring,), (doing,)) = why(cloud, transfer.id), why(cloud, other.id)
+
+    assert transferring["State"] == "Waiting"
+    assert transferring["Message"].startswith("The disk is full: it begins when there is room.")
+    assert "disk is full" not in doing["Message"]
+
+
 def test_tells_of_a_task_that_only_remembers_the_resource(cloud):
     disk = a_disk(cloud)
     a_task(cloud, action="CreateImage", objects=(disk.id,), listed=False)
