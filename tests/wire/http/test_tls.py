@@ -324,9 +324,8 @@ def test_connect_after_what_is_answered_makes_one(site, trusting):
         while b'{"status": "ok"}' not in got:
             got += stream.recv(4096)
         stream.sendall(CONNECT)
-        held = (
-            b""  # No more than that: what follows belongs to TLS. One with a time limit returns what has come so far.
-        )
+        # A socket with a time limit returns what has come so far. No more is read: what follows belongs to TLS.
+        held = b""
         while len(held) < len(HELD):
             held += stream.recv(len(HELD) - len(held))
         assert held == HELD
