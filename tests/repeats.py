@@ -4,7 +4,8 @@ A test that takes ``database`` or ``cloud`` is done on SQLite, and can be done
 again on PostgreSQL. Only the store speaks SQL, so what an operation does beyond
 that is the same on both: a whole run (``./kiln test``) repeats the tests that
 own SQL, which OWNERS names. Tests that are about PostgreSQL itself are marked
-so and always done. ``suites`` repeats whole SUITES. ``./kiln test all``, and any run of chosen tests, repeats all.
+so and always done. Before a change lands (``.ci/run``) whole SUITES are
+repeated. ``./kiln test all``, and any run of chosen tests, repeats all.
 
 At the end of ``./kiln test all``, every function of the store that any test has
 had speak to SQLite was had speak to PostgreSQL by an owner, or the run fails
@@ -14,6 +15,7 @@ OWNERS. To listen takes a twentieth of the time, so no other run does.
 
 from __future__ import annotations
 
+import os
 import sqlite3
 import sys
 from pathlib import Path
@@ -74,7 +76,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption(
         "--repeats",
         choices=("owners", "suites", "all"),
-        help="which tests of SQLite to do on PostgreSQL, too (a whole run: owners; chosen tests: all)",
+        help="which tests of SQLite to do on PostgreSQL, too (a whole run: owners, in CI suites; chosen tests: all)",
     )
 
 
@@ -82,7 +84,8 @@ def pytest_configure(config: pytest.Config) -> None:
     """Workers are given the words of the run, and so come to the same."""
     option = config.option
     option.listens = option.repeats == "all" and is_whole(config)
-    option.repeats = option.repeats or ("owners" if is_whole(config) else "all")
+    of_whole = "suites" if os.environ.get("CI") else "owners"
+    option.repeats = option.repeats or (of_whole if is_whole(config) else "all")
     if option.listens:
         event.listen(Engine, "connect", hear)
 

@@ -17,6 +17,8 @@ from kiln.store import images
 from tests import repeats
 from tests.repeats import OWNERS, ROOT, is_owner
 
+pytest_plugins = ("pytester",)
+
 
 def collected(*words: str) -> set[str]:
     """The tests that pytest would do before a change lands."""
@@ -59,6 +61,24 @@ def test_leaves_out_repeats_alone_and_none_of_an_owner():
     # Each of them is done on SQLite, and what is about PostgreSQL itself is never left out.
     assert {re.sub("postgresql|ceph", "sqlite", name) for name in left_out} <= asked_for_owners
     assert any("test_postgresql_has_the_same_tables" in name for name in asked_for_owners)
+
+
+@pytest.mark.parametrize(("ci", "suites"), [("", []), ("true", ["tests/operations/disks/test_any.py"])])
+def test_repeats_whole_suites_before_a_change_lands(pytester, monkeypatch, ci, suites):
+    monkeypatch.setenv("CI", ci)
+    pytester.makeini("[pytest]\ntestpaths = tests\nmarkers =\n timeout: x\n")
+    for name in ("operations/disks", "store", "wire"):
+        file = pytester.path / "tests" / name / "test_any.py"
+        file.parent.mkdir(parents=True)
+        engines = "import pytest\n@pytest.mark.parametrize('engine', ['sqlite', 'postgresql'])\n"
+        file.write_text(engines + "def test_one(engine): pass\n")
+    plugins = ("-p", "tests.repeats", "-p", "no:randomly", "--import-mode=importlib")
+
+    said = pytester.runpytest(*plugins, "-v").outlines
+
+    repeated = [line.partition("::")[0] for line in said if "[postgresql] PASSED" in line]
+    assert repeated == [*suites, "tests/store/test_any.py"]
+    assert sum("[sqlite] PASSED" in line for line in said) == 3
 
 
 def test_names_a_function_of_the_store_that_only_sqlite_has_heard(monkeypatch):
