@@ -155,6 +155,7 @@ class TestToAnotherRegion:
         assert (made.status, made.volume) == (SnapshotStatus.FAILED, None)
         cloud.call("DeleteImage", RegionId=FAR, ImageId=copy)
 
+    @pytest.mark.qcow2
     def test_fails_when_a_layer_below_is_gone(self, cloud):
         image = cloud.call("CreateImage", InstanceId=an_instance(cloud).id)["ImageId"]
         cloud.settle()
@@ -173,6 +174,7 @@ class TestToAnotherRegion:
 
 
 class TestWithinARegion:
+    @pytest.mark.qcow2
     def test_is_refused_where_a_layer_is_gone(self, cloud):
         image = cloud.call("CreateImage", InstanceId=an_instance(cloud).id)["ImageId"]
         cloud.settle()
