@@ -118,6 +118,8 @@ def test_starts_machines_again_after_all_but_the_cluster_was_killed(reachable, s
 
         assert ask(served, instance, "read /data0/note") == "kept"
         assert create_image(client, "made", instance)
+        client.call("DeleteInstance", InstanceId=instance, Force=True)
+        wait(client, "instance", instance, None)
 
 
 def ask(served, instance, *commands):
