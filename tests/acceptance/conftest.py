@@ -23,9 +23,11 @@ def kiln_settings(engine, request, tmp_path_factory):
         yield {}
         return
     with make_database(request.getfixturevalue("postgresql_server")) as address:
-        settings = {"database": address, "shared": tmp_path_factory.mktemp("shared"), "host": "one"}
+        shared = tmp_path_factory.mktemp("shared")
+        settings = {"database": address, "shared": shared, "host": "one"}
         if engine == "ceph":
-            namespace = tmp_path_factory.getbasetemp().name
+            # Of its own: where files of another engine come between, this is done once more beside the same Ceph.
+            namespace = f"{tmp_path_factory.getbasetemp().name}-{shared.name}"
             settings |= {"pool": f"rbd:{POOL}/{namespace}", "ceph_conf": request.getfixturevalue("ceph").configuration}
         yield settings
 
